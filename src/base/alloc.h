@@ -1,0 +1,29 @@
+#ifndef BASE_ALLOC_H
+#define BASE_ALLOC_H
+
+#include <stddef.h>
+
+/*
+ * Allocation that does not fail, and its accounting.
+ *
+ * Out of memory aborts the process with a line on stderr; so whoever lets a peer choose a size
+ * checks it against a limit before it comes here. Every block is counted by what the allocator
+ * really reserved for it (malloc_usable_size), so that alloc_used_bytes() is what the daemon holds.
+ */
+
+/* Returns owned (xfree). len 0 is allowed and gives a block that may be freed. */
+void *xmalloc(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
+void *xcalloc(size_t count, size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
+void *xrealloc(void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
+void *xmemdup(const void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
+char *xstrdup(const char *str) __attribute__((malloc, returns_nonnull, warn_unused_result));
+char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull, warn_unused_result));
+
+/* NULL is allowed. */
+void xfree(void *ptr);
+
+/* Bytes held now, and the most that were ever held at once. */
+size_t alloc_used_bytes(void);
+size_t alloc_peak_bytes(void);
+
+#endif

@@ -1,0 +1,10 @@
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* The only place that reads a clock. Pure layers (pubsub, kv, resp) take time as an argument. */
+uint64_t clock_mono_us(void); /* monotonic, from an arbitrary start */
+uint64_t clock_wall_us(void); /* since the epoch */
+
+#endif

@@ -1,0 +1,34 @@
+#ifndef BASE_HASH_MAP_H
+#define BASE_HASH_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/*
+ * Hash map from bytes to a pointer, keyed (SipHash-1-3 with a random key of the process), because
+ * peers choose the names. It grows by incremental rehash: no insert moves more than a few buckets, so that none
+ * waits for the size of the map.
+ */
+struct hash_map;
+
+struct hash_map *hash_map_new(void); /* returns owned (hash_map_free) */
+void hash_map_free(struct hash_map *map); /* not the values */
+
+/* The value, or NULL where there is none. */
+void *hash_map_get(const struct hash_map *map, struct slice key);
+
+/* Copies key; value is not NULL and borrowed. Returns the value that was there, or NULL. */
+void *hash_map_set(struct hash_map *map, struct slice key, void *value);
+
+/* Returns the value that was there, or NULL. */
+void *hash_map_remove(struct hash_map *map, struct slice key);
+
+size_t hash_map_count(const struct hash_map *map);
+
+/* Every entry once, in no order; visit may remove the entry that it is given, nothing else. */
+void hash_map_each(struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,10 @@
+#ifndef BASE_SIPHASH_H
+#define BASE_SIPHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012). */
+uint64_t siphash(const uint64_t key[2], const void *ptr, size_t len);
+
+#endif

@@ -1,0 +1,66 @@
+#ifndef RESP_PARSER_H
+#define RESP_PARSER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/*
+ * Parser of requests: RESP arrays of bulk strings, and inline commands.
+ *
+ * Bytes in, requests out, over any split of the bytes. No byte is looked at twice for its
+ * structure, and no byte of a value is copied more than once: arguments that lie whole in the bytes given are
+ * slices of them, others are gathered in memory of the parser that grows with what has arrived
+ * (never by what was only announced), so a large value in small pieces costs linear time.
+ * Errors are worded as Redis words them. The parser knows no command and no connection.
+ */
+struct resp_parser;
+
+struct resp_limits {
+	size_t bulk_bytes;      /* proto-max-bulk-len: the largest argument */
+	size_t multibulk_count; /* the most arguments of a request, 1 to 2^31-1 */
+	size_t inline_bytes;    /* the longest inline command, and the longest header line (64 KiB in Redis) */
+	size_t request_bytes;   /* client-query-buffer-limit: the most that one request may hold */
+};
+
+enum resp_status {
+	RESP_MORE,    /* everything given was taken, no request is complete */
+	RESP_REQUEST, /* a request is complete */
+	RESP_ERROR,   /* the stream cannot be followed any more; resp_parser_error() says why */
+};
+
+/* Borrows limits, which may change between calls. Returns owned (resp_parser_free). */
+struct resp_parser *resp_parser_new(const struct resp_limits *limits);
+void resp_parser_free(struct resp_parser *parser);
+
+/*
+ * Takes bytes until a request is complete or there are none left; *taken says how many. After
+ * RESP_REQUEST the arguments stand until the next call of resp_parser_feed or
+ * resp_parser_reset, and as long as the bytes at ptr stand. An empty request (a blank line, "*0", "*-1") is passed over
+ * silently, as Redis does. After RESP_ERROR every further call gives RESP_ERROR.
+ */
+enum resp_status resp_parser_feed(struct resp_parser *parser, const char *ptr, size_t len, size_t *taken)
+    __attribute__((warn_unused_result));
+
+/* The arguments of the request, at least one. Borrowed, see resp_parser_feed. */
+const struct slice *resp_parser_args(const struct resp_parser *parser, size_t *count);
+
+/* Without the leading "-ERR "; for example "Protocol error: invalid bulk length". */
+const char *resp_parser_error(const struct resp_parser *parser);
+
+/* Bytes held for a request that is not complete, and the room reserved for it. */
+size_t resp_parser_held_bytes(const struct resp_parser *parser);
+size_t resp_parser_room_bytes(const struct resp_parser *parser);
+
+/* For an idle client: true between requests. */
+bool resp_parser_is_idle(const struct resp_parser *parser);
+
+/*
+ * Before authentication a client may send little: Redis allows 10 arguments of 16384 bytes
+ * ("Protocol error: unauthenticated multibulk length", "... unauthenticated bulk length").
+ */
+void resp_parser_set_unauthenticated(struct resp_parser *parser, bool unauthenticated);
+
+#endif
