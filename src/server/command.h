@@ -1,0 +1,94 @@
+#ifndef SERVER_COMMAND_H
+#define SERVER_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+/*
+ * Commands: one row each in commands.def. From it come dispatch, arity checks, "allowed while
+ * subscribed", COMMAND and HELP, counters, and the manual's list; no handler repeats what its row says.
+ */
+struct client;
+struct server;
+struct request;
+
+enum command_flag {
+	CMD_WRITE = 1 << 0,
+	CMD_READONLY = 1 << 1,
+	CMD_ADMIN = 1 << 2,
+	CMD_PUBSUB = 1 << 3,
+	CMD_NOSCRIPT = 1 << 4,
+	CMD_LOADING = 1 << 5,
+	CMD_STALE = 1 << 6,
+	CMD_FAST = 1 << 7,
+	CMD_NO_AUTH = 1 << 8,            /* before AUTH too */
+	CMD_ALLOW_BUSY = 1 << 9,
+	CMD_SKIP_MONITOR = 1 << 10,
+	CMD_SKIP_SLOWLOG = 1 << 11,
+	CMD_MAY_REPLICATE = 1 << 12,     /* reported; CLIENT PAUSE WRITE holds these up too */
+	CMD_SENTINEL = 1 << 13,          /* reported only */
+	CMD_IN_SUBSCRIBE_MODE = 1 << 14, /* allowed to a subscribed RESP2 client */
+	CMD_CONTAINER = 1 << 15,         /* has subcommands, no handler */
+	CMD_NO_MULTI = 1 << 16,
+};
+
+enum command_result {
+	COMMAND_DONE,  /* the reply is in request->reply, or a job goes on (job_start) */
+	COMMAND_LATER, /* nothing was done: to be tried again */
+};
+
+typedef enum command_result command_handler(struct request *rq);
+
+struct command {
+	const char *container;  /* "client" for "client|list", else NULL */
+	const char *name;       /* lower case; "list" for "client|list" */
+	command_handler *handler;
+	int arity;              /* as Redis: with the name(s); negative: at least */
+	uint32_t flags;
+	const char *categories; /* "@pubsub @slow" */
+	int first_key, last_key, key_step;
+	const char *syntax;     /* arguments only: "channel [channel ...]" */
+	const char *summary;
+	const char *since;
+	const char *group;      /* "pubsub", "connection", "server" */
+	const char *complexity;
+};
+
+/* Counters of a command, beside its row (same index). */
+struct command_stats {
+	uint64_t calls;
+	uint64_t usec;
+	uint64_t rejected;
+	uint64_t failed;
+};
+
+struct request {
+	struct server *server;
+	struct client *client;
+	const struct command *command;
+	const struct slice *argv; /* argv[0] is the name */
+	size_t argc;
+	struct buffer *reply;     /* empty at first; pushed to the outbox when the handler is done */
+	int proto;
+	uint64_t now_us;
+	bool failed;              /* an error was put into reply */
+};
+
+extern const struct command command_table[];
+extern const size_t command_count;
+
+/* Finds a row by name (any case); container NULL for a top-level command. NULL if there is none. */
+const struct command *command_find(const struct server *server, const struct command *container, struct slice name);
+size_t command_index(const struct command *command);
+
+/* Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". */
+void request_error(struct request *rq, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void request_ok(struct request *rq);
+void request_syntax_error(struct request *rq);  /* "ERR syntax error" */
+void request_help(struct request *rq, const char *const lines[]); /* the reply of X HELP; NULL-terminated lines, the header and the HELP lines are added */
+
+#endif

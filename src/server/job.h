@@ -1,0 +1,38 @@
+#ifndef SERVER_JOB_H
+#define SERVER_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+/*
+ * Jobs: work that grows with the state, done in slices so that the loop is never held.
+ *
+ * A command that may take long starts a job and returns COMMAND_DONE; its client's next requests wait
+ * until the job is done. The step gets a deadline and writes to `reply`, which goes to the client's
+ * outbox after each step; while the client is owed more than reply_pause_bytes the job waits. A job outlives nothing: when its client goes, release is
+ * called and step never again. Jobs without a client (taking back a gone client's subscriptions) are allowed.
+ */
+struct client;
+struct server;
+
+enum job_state { JOB_MORE, JOB_DONE };
+
+struct job_step {
+	struct server *server;
+	struct client *client;   /* or NULL */
+	struct buffer *reply;    /* empty at first; ignored without a client */
+	uint64_t deadline_us;    /* monotonic; look at the clock every few hundred units of work */
+};
+
+struct job_kind {
+	const char *name;
+	enum job_state (*step)(void *state, struct job_step *step);
+	void (*release)(void *state); /* frees state */
+};
+
+/* Takes state. client may be NULL; a client has at most one job. */
+void job_start(struct server *server, struct client *client, const struct job_kind *kind, void *state);
+
+#endif
