@@ -5,23 +5,33 @@
 
 /*
  * Logging. One line an event, error first, no full stop; a peer's bytes are escaped by the caller
- * (buffer_append_escaped) and payloads and passwords never logged.
+ * (buffer_append_escaped) and payloads and passwords never logged. Form on stderr and in a file:
+ * "2026-11-21T10:00:00.123Z [pid] warn: text", UTC, one write(2) each, cut after 4 KiB. errno is
+ * kept. Not for several threads at once: opening and writing share plain state.
  */
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_NOTICE, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_NONE };
+enum log_level {
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_NONE
+};
 
 enum log_sink { LOG_TO_STDERR, LOG_TO_FILE, LOG_TO_SYSLOG };
 
 struct log_config {
 	enum log_level level;
 	enum log_sink sink;
-	const char *file;          /* LOG_TO_FILE; copied */
-	const char *syslog_ident;  /* LOG_TO_SYSLOG; copied */
-	int syslog_facility;       /* LOG_TO_SYSLOG: LOG_LOCAL0 and so on of <syslog.h> */
+	const char *file;         /* LOG_TO_FILE; copied */
+	const char *syslog_ident; /* LOG_TO_SYSLOG; copied */
+	int syslog_facility;      /* LOG_TO_SYSLOG: LOG_LOCAL0 and so on of <syslog.h> */
 };
 
 /* False with errno where the file cannot be opened; then the old sink stays. */
 bool log_open(const struct log_config *config) __attribute__((warn_unused_result));
-bool log_reopen(void) __attribute__((warn_unused_result)); /* the file again, after it was rotated away */
+bool log_reopen(void)
+    __attribute__((warn_unused_result)); /* the file again, after it was rotated away */
 void log_set_level(enum log_level level);
 
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

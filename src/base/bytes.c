@@ -1,0 +1,109 @@
+#include "config.h"
+
+#include "base/bytes.h"
+
+#include <string.h>
+
+struct slice
+slice_of(const char *str)
+{
+	return (struct slice){str, strlen(str)};
+}
+
+bool
+slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool
+slice_is(struct slice a, const char *str)
+{
+	return slice_eq(a, slice_of(str));
+}
+
+static unsigned char
+lower(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool
+slice_is_nocase(struct slice a, const char *str)
+{
+	size_t i;
+
+	for (i = 0; i < a.len; i++)
+		if (str[i] == '\0' || lower(a.ptr[i]) != lower(str[i]))
+			return false;
+	return str[a.len] == '\0';
+}
+
+int
+slice_compare(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
+
+	if (order != 0)
+		return order;
+	return (a.len > b.len) - (a.len < b.len);
+}
+
+bool
+slice_to_u64(struct slice s, uint64_t *out)
+{
+	uint64_t v = 0;
+	size_t i;
+
+	if (s.len == 0 || s.len > 20 || (s.ptr[0] == '0' && s.len > 1))
+		return false;
+	for (i = 0; i < s.len; i++) {
+		unsigned int digit = (unsigned int)(unsigned char)s.ptr[i] - '0';
+
+		if (digit > 9 || v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit)
+			return false;
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return true;
+}
+
+bool
+slice_to_i64(struct slice s, int64_t *out)
+{
+	bool negative = s.len > 0 && s.ptr[0] == '-';
+	uint64_t v;
+
+	if (!negative) {
+		if (!slice_to_u64(s, &v) || v > INT64_MAX)
+			return false;
+		*out = (int64_t)v;
+		return true;
+	}
+	/* "-0" is refused, as string2ll does: no two spellings of one number. */
+	if (!slice_to_u64((struct slice){s.ptr + 1, s.len - 1}, &v) || v == 0 ||
+	    v > (uint64_t)INT64_MAX + 1)
+		return false;
+	*out = (int64_t)-v;
+	return true;
+}
+
+size_t
+bytes_from_i64(char *out, int64_t v)
+{
+	uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char digits[20];
+	size_t count = 0;
+	size_t len = 0;
+
+	do {
+		digits[count++] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (v < 0)
+		out[len++] = '-';
+	while (count > 0)
+		out[len++] = digits[--count];
+	return len;
+}

@@ -1,0 +1,70 @@
+#include "config.h"
+
+#include "base/siphash.h"
+
+#include <endian.h>
+#include <string.h>
+
+struct state {
+	uint64_t v0, v1, v2, v3;
+};
+
+static inline uint64_t
+rotate(uint64_t x, int bits)
+{
+	return x << bits | x >> (64 - bits);
+}
+
+static inline void
+sip_round(struct state *s)
+{
+	s->v0 += s->v1;
+	s->v2 += s->v3;
+	s->v1 = rotate(s->v1, 13) ^ s->v0;
+	s->v3 = rotate(s->v3, 16) ^ s->v2;
+	s->v0 = rotate(s->v0, 32);
+	s->v2 += s->v1;
+	s->v0 += s->v3;
+	s->v1 = rotate(s->v1, 17) ^ s->v2;
+	s->v3 = rotate(s->v3, 21) ^ s->v0;
+	s->v2 = rotate(s->v2, 32);
+}
+
+static inline void
+absorb(struct state *s, uint64_t word)
+{
+	s->v3 ^= word;
+	sip_round(s);
+	s->v0 ^= word;
+}
+
+uint64_t
+siphash(const uint64_t key[2], const void *ptr, size_t len)
+{
+	struct state s = {
+	    .v0 = key[0] ^ 0x736f6d6570736575,
+	    .v1 = key[1] ^ 0x646f72616e646f6d,
+	    .v2 = key[0] ^ 0x6c7967656e657261,
+	    .v3 = key[1] ^ 0x7465646279746573,
+	};
+	const unsigned char *at = ptr;
+	size_t rest = len;
+	uint64_t word;
+
+	for (; rest >= 8; rest -= 8, at += 8) {
+		memcpy(&word, at, 8);
+		absorb(&s, le64toh(word));
+	}
+	/* The last word: what is left of the bytes, and the length's low byte on top. */
+	word = (uint64_t)len << 56;
+	while (rest > 0) {
+		rest--;
+		word |= (uint64_t)at[rest] << (8 * rest);
+	}
+	absorb(&s, word);
+	s.v2 ^= 0xff;
+	sip_round(&s);
+	sip_round(&s);
+	sip_round(&s);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
