@@ -1,0 +1,82 @@
+#ifndef SERVER_STATE_H
+#define SERVER_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buffer.h"
+#include "base/hash_map.h"
+#include "base/rate_limit.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/job.h"
+#include "server/server.h"
+#include "server/slowlog.h"
+
+/*
+ * What the files of the server layer share: the body of struct server. For this layer only.
+ */
+TAILQ_HEAD(clients, client);
+
+struct job {
+	TAILQ_ENTRY(job) all;
+	const struct job_kind *kind;
+	void *state;
+	struct client *client; /* or NULL */
+};
+
+TAILQ_HEAD(jobs, job);
+
+/* Counters for INFO; CONFIG RESETSTAT sets them to zero. */
+struct server_counters {
+	uint64_t commands;
+	uint64_t rejected_connections; /* over maxclients */
+	uint64_t denied_connections;   /* protected mode */
+	uint64_t evicted_clients;      /* closed: outbox past its limits */
+	uint64_t broken_clients;       /* closed: no RESP */
+	uint64_t errors;               /* error replies */
+	uint64_t auth_failures;
+	uint64_t slowest_command_us;
+};
+
+struct server {
+	const struct server_config *config;
+	struct server_io io;
+	struct server_settings settings;
+	struct hub *hub;
+	struct clients clients;          /* in the order of ids */
+	struct hash_map *clients_by_id;  /* key: the 8 bytes of the id */
+	struct clients monitors;
+	struct clients waiting;
+	size_t client_count;
+	size_t gone_count;               /* closed, being taken back */
+	size_t subscriber_count;         /* clients with at least one subscription */
+	uint64_t next_id;
+	struct jobs jobs;
+	struct hash_map *commands;       /* lower-case name, "client|list" for a subcommand -> row */
+	struct command_stats *stats;     /* one per row */
+	struct hash_map *errors;         /* code ("ERR") -> uint64_t *, for errorstats; at most 128 */
+	struct slowlog *slowlog;
+	struct server_counters counters;
+	struct buffer reply;             /* of the running command */
+	struct client *current;          /* whose command runs */
+	uint64_t pause_until_us;         /* CLIENT PAUSE; 0: not paused */
+	bool pause_all;                  /* else only what publishes */
+	bool retry_waiting;              /* room was made: waiting clients are resumed this turn */
+	uint64_t started_us;
+	uint64_t started_wall_us;
+	uint64_t now_us;                 /* of this turn */
+	uint64_t next_sweep_us;          /* soft limits, blocked subscribers */
+	char run_id[41];
+	struct rate_limit log_limit;     /* for what peers cause */
+	/* instantaneous rates, sampled each 100 ms as Redis does */
+	struct server_rate {
+		uint64_t last_us, last_count;
+		uint64_t samples[16];
+		uint32_t at;
+	} ops_rate, input_rate, output_rate;
+};
+
+#endif
