@@ -1,0 +1,51 @@
+#include "config.h"
+
+#include "resp/message.h"
+
+#include "resp/writer.h"
+
+static char
+type_of(int proto)
+{
+	return proto >= 3 ? '>' : '*';
+}
+
+size_t
+resp_message_len(int proto, struct slice kind, const struct slice *parts, size_t count)
+{
+	size_t len = resp_bulk_len(kind.len);
+	size_t items = count + 1;
+	size_t i;
+
+	(void)proto; /* one byte tells the two apart */
+	for (; items >= 10; items /= 10)
+		len++;
+	len += sizeof("*1\r\n") - 1;
+	for (i = 0; i < count; i++)
+		len += resp_bulk_len(parts[i].len);
+	return len;
+}
+
+char *
+resp_message_write(int proto, struct slice kind, const struct slice *parts, size_t count, char *out)
+{
+	size_t i;
+
+	out = resp_write_header(out, type_of(proto), count + 1);
+	out = resp_write_bulk(out, kind);
+	for (i = 0; i < count; i++)
+		out = resp_write_bulk(out, parts[i]);
+	return out;
+}
+
+size_t
+resp_lagged_write(int proto, uint64_t missed, char *out)
+{
+	/* A client reads a signed number; what is beyond it is told as the largest. */
+	size_t shown = missed < INT64_MAX ? missed : INT64_MAX;
+	char *end = resp_write_header(out, type_of(proto), 2);
+
+	end = resp_write_bulk(end, SLICE("lagged"));
+	end = resp_write_header(end, ':', shown);
+	return (size_t)(end - out);
+}
