@@ -1,0 +1,135 @@
+"""Fixtures. FANFARED names the daemon under test, FANFARE the tool; redis-server is found in PATH.
+
+`server` runs a test against both redis-server and fanfared: a test that passes on the one it was
+not written for is known to be right. `fanfared` is for what only fanfared has.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+sys.dont_write_bytecode = True
+TESTS = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(TESTS))
+
+pytest.register_assert_rewrite("lib.resp", "lib.daemon", "lib.wait")
+
+from lib.daemon import Fanfared, Redis  # noqa: E402  (the path must be set first)
+
+
+def missing(what):
+    """Skip for lack of something, or fail where all must be there (FANFARE_REQUIRE_ALL=1, as in CI)."""
+    if os.environ.get("FANFARE_REQUIRE_ALL") == "1":
+        pytest.fail(f"{what} is missing", pytrace=False)
+    pytest.skip(f"{what} is missing")
+
+
+def require_kind(kind):
+    if kind is Fanfared and not os.environ.get("FANFARED"):
+        missing("FANFARED (the path of the daemon)")
+    if kind is Redis and not shutil.which("redis-server"):
+        missing("redis-server")
+
+
+@pytest.fixture
+def folder():
+    """A fresh folder with a short path, for unix sockets have room for 107 bytes."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="fft-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+class Starter:
+    """Starts daemons of one kind and stops them all."""
+
+    def __init__(self, kind, folder):
+        self.kind = kind
+        self.folder = folder
+        self.started = []
+
+    def __call__(self, *options, port=None, **more):
+        daemon = self.kind(self.folder, *options, **more)
+        self.started.append(daemon)
+        return daemon.start(port)
+
+    def stop(self):
+        errors = []
+        for daemon in self.started:
+            try:
+                daemon.stop()
+            except AssertionError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def starter_of(kind, folder):
+    require_kind(kind)
+    starter = Starter(kind, folder)
+    yield starter
+    starter.stop()
+
+
+@pytest.fixture
+def start_fanfared(folder):
+    """start_fanfared("--maxclients", 10) gives a running daemon with these settings."""
+    yield from starter_of(Fanfared, folder)
+
+
+@pytest.fixture
+def start_redis(folder):
+    yield from starter_of(Redis, folder)
+
+
+@pytest.fixture(params=[Redis, Fanfared], ids=lambda kind: kind.name)
+def start_server(request, folder):
+    yield from starter_of(request.param, folder)
+
+
+@pytest.fixture
+def fanfared(start_fanfared):
+    return start_fanfared()
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def fanfare_tool():
+    """Runs the tool: fanfare_tool("-p", port, "ping") gives a CompletedProcess."""
+    path = os.environ.get("FANFARE")
+    if not path:
+        missing("FANFARE (the path of the tool)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def node_modules():
+    """The folder with ioredis and redis, made by `npm ci` in tests/js or named by FANFARE_NODE_MODULES."""
+    if not shutil.which("node"):
+        missing("node")
+    for path in (os.environ.get("FANFARE_NODE_MODULES"), TESTS / "js" / "node_modules"):
+        if path and (pathlib.Path(path) / "ioredis").is_dir():
+            return path
+    missing("tests/js/node_modules (npm ci --prefix tests/js)")
+
+
+@pytest.fixture(scope="session")
+def hiredis_client(tmp_path_factory):
+    """tests/hiredis_client.c, compiled; or what HIREDIS_CLIENT names, compiled already."""
+    path = os.environ.get("HIREDIS_CLIENT")
+    if path:
+        return path
+    if not shutil.which("cc") or not pathlib.Path("/usr/include/hiredis/hiredis.h").exists():
+        missing("hiredis or a compiler")
+    path = tmp_path_factory.mktemp("hiredis") / "hiredis_client"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-g", "-o", str(path),
+                    str(TESTS / "hiredis_client.c"), "-lhiredis", "-levent"], check=True)
+    return str(path)

@@ -1,0 +1,26 @@
+"""Deadlines: a test waits for a condition, never for luck."""
+
+import os
+import time
+
+# Sanitizer builds and loaded machines: every deadline is stretched by the same factor.
+SLOW = 5 if os.environ.get("FANFARE_SLOW") == "1" else 1
+
+
+def seconds(count):
+    """A deadline of count seconds, stretched where the build is slow."""
+    return count * SLOW
+
+
+def wait_until(condition, what, within=10):
+    """Return the first true value of condition(), or fail after `within` seconds."""
+    end = time.monotonic() + seconds(within)
+    pause = 0.001
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds(within)} s: {what}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
