@@ -1,12 +1,17 @@
-# Sourced by the other scripts. srcdir is the top of the sources; automake's harness sets it, too.
-: "${srcdir:=.}"
+# Sourced by the other scripts, from the folder that it lies beside. srcdir is the top of the sources;
+# automake's harness sets it as well, relative to the folder of the build.
+: "${srcdir:=$(dirname "$0")/..}"
 
 have() {
 	command -v "$1" >/dev/null 2>&1
 }
 
+say() {
+	echo "${0##*/}: $1"
+}
+
 fail() {
-	echo "${0##*/}: $1" >&2
+	say "$1" >&2
 	exit 1
 }
 
@@ -15,6 +20,45 @@ skip() {
 	if [ "${FANFARE_REQUIRE_ALL:-0}" = 1 ]; then
 		fail "$1, and FANFARE_REQUIRE_ALL=1"
 	fi
-	echo "${0##*/}: skipped: $1"
+	say "skipped: $1"
 	exit 77
+}
+
+jobs() {
+	nproc 2>/dev/null || echo 2
+}
+
+# logged LOG COMMAND...: keeps the output in LOG and shows the end of it if the command fails.
+logged() {
+	logged_log=$1
+	shift
+	"$@" >"$logged_log" 2>&1 </dev/null || {
+		logged_status=$?
+		tail -n 40 "$logged_log"
+		say "failed with status $logged_status: $*; all of it: $logged_log" >&2
+		return "$logged_status"
+	}
+}
+
+# configure_in FOLDER CONFIGURE-ARGUMENT...: configures there, if that was not yet done in this way.
+configure_in() {
+	build_dir=$1
+	shift
+	mkdir -p "$build_dir"
+	top=$(cd "$srcdir" && pwd)
+	if [ ! -e "$top/configure" ] || [ "$top/configure.ac" -nt "$top/configure" ]; then
+		logged "$build_dir/autoreconf.out" autoreconf -fi "$top" || return
+	fi
+	if [ ! -e "$build_dir/Makefile" ] || [ "$(cat "$build_dir/configured-with" 2>/dev/null)" != "$*" ]; then
+		rm -f "$build_dir/Makefile"
+		(cd "$build_dir" && logged configure.out "$top/configure" "$@") || return
+		echo "$*" >"$build_dir/configured-with"
+		[ ! -e "$build_dir/libfanfare.a" ] || logged "$build_dir/clean.out" make -C "$build_dir" clean
+	fi
+}
+
+# build_in FOLDER CONFIGURE-ARGUMENT...: configures there and makes all.
+build_in() {
+	configure_in "$@" || return
+	logged "$build_dir/make.out" make -C "$build_dir" -j"$(jobs)"
 }
