@@ -10,7 +10,8 @@
 
 /*
  * Commands: one row each in commands.def. From it come dispatch, arity checks, "allowed while
- * subscribed", COMMAND and HELP, counters, and the manual's list; no handler repeats what its row says.
+ * subscribed", COMMAND and HELP, counters, and the manual's list; no handler repeats what its row
+ * says.
  */
 struct client;
 struct server;
@@ -25,14 +26,14 @@ enum command_flag {
 	CMD_LOADING = 1 << 5,
 	CMD_STALE = 1 << 6,
 	CMD_FAST = 1 << 7,
-	CMD_NO_AUTH = 1 << 8,            /* before AUTH too */
+	CMD_NO_AUTH = 1 << 8, /* before AUTH too */
 	CMD_ALLOW_BUSY = 1 << 9,
 	CMD_SKIP_MONITOR = 1 << 10,
 	CMD_SKIP_SLOWLOG = 1 << 11,
 	CMD_MAY_REPLICATE = 1 << 12,     /* reported; CLIENT PAUSE WRITE holds these up too */
 	CMD_SENTINEL = 1 << 13,          /* reported only */
 	CMD_IN_SUBSCRIBE_MODE = 1 << 14, /* allowed to a subscribed RESP2 client */
-	CMD_CONTAINER = 1 << 15,         /* has subcommands, no handler */
+	CMD_CONTAINER = 1 << 15, /* has subcommands; its handler, if any, is for the bare name */
 	CMD_NO_MULTI = 1 << 16,
 };
 
@@ -44,17 +45,17 @@ enum command_result {
 typedef enum command_result command_handler(struct request *rq);
 
 struct command {
-	const char *container;  /* "client" for "client|list", else NULL */
-	const char *name;       /* lower case; "list" for "client|list" */
+	const char *container; /* "client" for "client|list", else NULL */
+	const char *name;      /* lower case; "list" for "client|list" */
 	command_handler *handler;
-	int arity;              /* as Redis: with the name(s); negative: at least */
+	int arity; /* as Redis: with the name(s); negative: at least */
 	uint32_t flags;
 	const char *categories; /* "@pubsub @slow" */
 	int first_key, last_key, key_step;
-	const char *syntax;     /* arguments only: "channel [channel ...]" */
+	const char *syntax; /* arguments only: "channel [channel ...]" */
 	const char *summary;
 	const char *since;
-	const char *group;      /* "pubsub", "connection", "server" */
+	const char *group; /* "pubsub", "connection", "server" */
 	const char *complexity;
 };
 
@@ -72,23 +73,52 @@ struct request {
 	const struct command *command;
 	const struct slice *argv; /* argv[0] is the name */
 	size_t argc;
-	struct buffer *reply;     /* empty at first; pushed to the outbox when the handler is done */
-	int proto;
+	struct buffer *reply; /* empty at first; pushed to the outbox when the handler is done */
+	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
+	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	bool failed;              /* an error was put into reply */
+	bool failed; /* an error was put into reply */
 };
 
 extern const struct command command_table[];
 extern const size_t command_count;
 
-/* Finds a row by name (any case); container NULL for a top-level command. NULL if there is none. */
-const struct command *command_find(const struct server *server, const struct command *container, struct slice name);
+/* Fills the map of names, "client|list" for a subcommand. Returns owned (hash_map_free). */
+struct hash_map *command_map_new(void);
+
+/*
+ * Finds a row by name (any case); container NULL for a top-level command. NULL if there is none.
+ * command_find_full takes "client|list" as well.
+ */
+const struct command *command_find(
+    const struct server *server, const struct command *container, struct slice name);
+const struct command *command_find_full(const struct server *server, struct slice name);
 size_t command_index(const struct command *command);
 
-/* Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". */
-void request_error(struct request *rq, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define COMMAND_NAME_MAX 48 /* room for command_full_name */
+
+/* "client|list", or "ping"; returns out. */
+const char *command_full_name(const struct command *command, char out[COMMAND_NAME_MAX]);
+
+/* True for a request of argc arguments, the names counted. */
+bool command_arity_fits(const struct command *command, size_t argc);
+
+/*
+ * Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". What follows from a
+ * peer may hold any bytes: line ends become spaces, and 1 KiB is kept. Counted by code.
+ */
+void request_error(struct request *rq, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void request_ok(struct request *rq);
-void request_syntax_error(struct request *rq);  /* "ERR syntax error" */
-void request_help(struct request *rq, const char *const lines[]); /* the reply of X HELP; NULL-terminated lines, the header and the HELP lines are added */
+void request_syntax_error(struct request *rq); /* "ERR syntax error" */
+
+/* "ERR unknown subcommand or wrong number of arguments for 'x'. Try PUBSUB HELP." */
+void request_subcommand_syntax_error(struct request *rq);
+
+/* The reply of X HELP; NULL-terminated lines, the header and the HELP lines are added. */
+void request_help(struct request *rq, const char *const lines[]);
+
+/* Counts an error reply by its code, the first word of text, for INFO's errorstats. */
+void server_count_error(struct server *server, struct slice text);
 
 #endif
