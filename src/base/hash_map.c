@@ -174,6 +174,16 @@ keep_size(struct hash_map *map)
 		    map, map->to.count / 4 > MIN_BUCKETS ? map->to.count / 4 : MIN_BUCKETS);
 }
 
+/* An empty map holds nothing, whatever it once held. */
+static void
+release_unused(struct hash_map *map)
+{
+	if (map->visits > 0)
+		return;
+	table_release(&map->from);
+	table_release(&map->to);
+}
+
 void *
 hash_map_get(const struct hash_map *map, struct slice key)
 {
@@ -227,7 +237,10 @@ hash_map_remove(struct hash_map *map, struct slice key)
 	old = entry->value;
 	xfree(entry);
 	map->entries--;
-	keep_size(map);
+	if (map->entries > 0)
+		keep_size(map);
+	else
+		release_unused(map);
 	return old;
 }
 
@@ -259,8 +272,6 @@ hash_map_each(
 	visit_table(&map->from, visit, arg);
 	visit_table(&map->to, visit, arg);
 	map->visits--;
-	if (map->visits == 0 && map->entries == 0) {
-		table_release(&map->from);
-		table_release(&map->to);
-	}
+	if (map->entries == 0)
+		release_unused(map);
 }

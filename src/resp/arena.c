@@ -51,23 +51,29 @@ usual_cap(const struct resp_arena *arena, size_t len)
 	return cap > len ? cap : len;
 }
 
-struct slice
-resp_arena_copy(struct resp_arena *arena, struct slice s)
+char *
+resp_arena_room(struct resp_arena *arena, size_t len)
 {
 	struct resp_chunk *top = arena->top;
 	char *at;
 
 	assert(arena->open_len == 0);
-	if (s.len == 0)
-		return SLICE("");
-	if (top == NULL || top->cap - top->len < s.len) {
-		add_chunk(arena, usual_cap(arena, s.len));
+	if (top == NULL || top->cap - top->len < len) {
+		add_chunk(arena, usual_cap(arena, len));
 		top = arena->top;
 	}
-	at = memcpy(top->bytes + top->len, s.ptr, s.len);
-	top->len += s.len;
-	arena->held += s.len;
-	return (struct slice){at, s.len};
+	at = top->bytes + top->len;
+	top->len += len;
+	arena->held += len;
+	return at;
+}
+
+struct slice
+resp_arena_copy(struct resp_arena *arena, struct slice s)
+{
+	if (s.len == 0)
+		return SLICE("");
+	return (struct slice){memcpy(resp_arena_room(arena, s.len), s.ptr, s.len), s.len};
 }
 
 /* Makes the open piece's room cap bytes: in place where it is alone in its chunk. */

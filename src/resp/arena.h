@@ -20,6 +20,9 @@ struct resp_arena {
 
 void resp_arena_release(struct resp_arena *arena); /* frees the pieces; the arena is empty again */
 
+/* A closed piece of len bytes, for the caller to fill. There must be no open one. */
+char *resp_arena_room(struct resp_arena *arena, size_t len);
+
 /* A closed piece with these bytes. There must be no open one. */
 struct slice resp_arena_copy(struct resp_arena *arena, struct slice s);
 

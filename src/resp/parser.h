@@ -10,19 +10,22 @@
 /*
  * Parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * Bytes in, requests out, over any split of the bytes. No byte is looked at twice for its
- * structure, and no byte of a value is copied more than once: arguments that lie whole in the bytes given are
- * slices of them, others are gathered in memory of the parser that grows with what has arrived
- * (never by what was only announced), so a large value in small pieces costs linear time.
- * Errors are worded as Redis words them. The parser knows no command and no connection.
+ * Bytes in, requests out, over any split of the bytes. Arguments that lie whole in the bytes given
+ * are slices of them. Others are copied once into memory of the parser, which doubles with what has
+ * arrived and is never sized by what was only announced; so a large value in small pieces costs
+ * linear time, and no byte is searched twice for the structure. The errors and what is let pass
+ * (any two bytes for a value's CR LF, any byte after a header's CR) are Redis's; see
+ * processMultibulkBuffer in its networking.c. The parser knows no command and no connection.
  */
 struct resp_parser;
 
 struct resp_limits {
 	size_t bulk_bytes;      /* proto-max-bulk-len: the largest argument */
 	size_t multibulk_count; /* the most arguments of a request, 1 to 2^31-1 */
-	size_t inline_bytes;    /* the longest inline command, and the longest header line (64 KiB in Redis) */
-	size_t request_bytes;   /* client-query-buffer-limit: the most that one request may hold */
+	size_t inline_bytes;    /* the longest inline command and header line; 64 KiB in Redis, at
+				   least 32 */
+	size_t request_bytes; /* client-query-buffer-limit: the most that one request may hold, its
+				 arguments with sizeof(struct slice) for each */
 };
 
 enum resp_status {
@@ -38,16 +41,27 @@ void resp_parser_free(struct resp_parser *parser);
 /*
  * Takes bytes until a request is complete or there are none left; *taken says how many. After
  * RESP_REQUEST the arguments stand until the next call of resp_parser_feed or
- * resp_parser_reset, and as long as the bytes at ptr stand. An empty request (a blank line, "*0", "*-1") is passed over
- * silently, as Redis does. After RESP_ERROR every further call gives RESP_ERROR.
+ * resp_parser_reset, and as long as the bytes at ptr stand. An empty request (a blank line, "*0",
+ * "*-1") is passed over silently, as Redis does. After RESP_ERROR every further call gives
+ * RESP_ERROR.
  */
-enum resp_status resp_parser_feed(struct resp_parser *parser, const char *ptr, size_t len, size_t *taken)
-    __attribute__((warn_unused_result));
+enum resp_status resp_parser_feed(struct resp_parser *parser, const char *ptr, size_t len,
+    size_t *taken) __attribute__((warn_unused_result));
 
 /* The arguments of the request, at least one. Borrowed, see resp_parser_feed. */
 const struct slice *resp_parser_args(const struct resp_parser *parser, size_t *count);
 
-/* Without the leading "-ERR "; for example "Protocol error: invalid bulk length". */
+/*
+ * The request was handled: its memory goes now, not with the next call of feed, which an idle
+ * client may not cause for hours. In the middle of a request this does nothing.
+ */
+void resp_parser_reset(struct resp_parser *parser);
+
+/*
+ * Without the leading "-ERR "; for example "Protocol error: invalid bulk length". Redis closes the
+ * client without a word where the query buffer passes its limit; here it is told
+ * "Protocol error: request larger than client-query-buffer-limit".
+ */
 const char *resp_parser_error(const struct resp_parser *parser);
 
 /* Bytes held for a request that is not complete, and the room reserved for it. */

@@ -1,0 +1,512 @@
+#include "config.h"
+
+#include "resp/parser.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "resp/arena.h"
+#include "resp/inline.h"
+
+enum {
+	UNAUTHENTICATED_ARGS = 10,
+	UNAUTHENTICATED_BYTES = 16384,
+	ARGS_FIRST = 4,
+	ARGS_KEPT = 64,   /* a larger array goes back when its request is done */
+	LINE_BYTES = 24,  /* type byte and a number; of a longer line only this much matters */
+	FAST_DIGITS = 9,  /* as many as fit whatever they are */
+	ERROR_BYTES = 80, /* the longest text, with room to spare */
+};
+
+enum state {
+	STATE_START,  /* between requests */
+	STATE_COUNT,  /* in "*<count>\r\n" */
+	STATE_LEN,    /* in "$<len>\r\n" */
+	STATE_VALUE,  /* in the bytes of an argument */
+	STATE_CRLF,   /* in the two bytes after them, which nobody looks at: so it is in Redis */
+	STATE_INLINE, /* in a line that is no array */
+	STATE_ERROR,
+};
+
+struct resp_parser {
+	const struct resp_limits *limits;
+	char *error; /* owned; set in STATE_ERROR */
+
+	struct slice *args;
+	unsigned int args_count;
+	unsigned int args_cap;
+	unsigned int args_wanted;
+	unsigned int args_kept; /* of the incomplete request: those below are in the arena */
+	struct resp_arena arena;
+
+	size_t held; /* by the request so far: values that arrived, and their slices */
+	size_t value_len;
+	unsigned int line_len; /* of the header line, in what came before */
+	unsigned char state;
+	unsigned char crlf_left;
+	bool line_has_cr;
+	bool is_complete; /* args are the caller's until the next call */
+	bool is_unauthenticated;
+	char line[LINE_BYTES];
+};
+
+/* The bytes of one feed that are not taken yet. */
+struct cursor {
+	const char *at;
+	const char *end;
+};
+
+/* What a step came to: CONTINUE, or a status of the feed. */
+enum { CONTINUE = -1 };
+
+struct resp_parser *
+resp_parser_new(const struct resp_limits *limits)
+{
+	struct resp_parser *p = xcalloc(1, sizeof(*p));
+
+	p->limits = limits;
+	return p;
+}
+
+static void
+release_args(struct resp_parser *p)
+{
+	xfree(p->args);
+	p->args = NULL;
+	p->args_cap = 0;
+}
+
+/* Forgets the request, complete or empty. */
+static void
+end_request(struct resp_parser *p)
+{
+	if (p->arena.top != NULL)
+		resp_arena_release(&p->arena);
+	if (p->args_cap > ARGS_KEPT)
+		release_args(p);
+	p->args_count = 0;
+	p->args_kept = 0;
+	p->held = 0;
+	p->is_complete = false;
+}
+
+void
+resp_parser_free(struct resp_parser *p)
+{
+	if (p == NULL)
+		return;
+	end_request(p);
+	release_args(p);
+	xfree(p->error);
+	xfree(p);
+}
+
+void
+resp_parser_reset(struct resp_parser *p)
+{
+	if (!p->is_complete)
+		return;
+	end_request(p);
+}
+
+/* What is held goes at once: the client may stay for a while, to read its error. */
+static int
+fail(struct resp_parser *p, const char *text)
+{
+	end_request(p);
+	release_args(p);
+	p->error = xstrdup(text);
+	p->state = STATE_ERROR;
+	return RESP_ERROR;
+}
+
+static int
+complete(struct resp_parser *p)
+{
+	p->state = STATE_START;
+	p->is_complete = true;
+	return RESP_REQUEST;
+}
+
+/* False where the request would hold more than it may. */
+static bool
+hold(struct resp_parser *p, size_t len)
+{
+	if (len > p->limits->request_bytes || p->held > p->limits->request_bytes - len)
+		return false;
+	p->held += len;
+	return true;
+}
+
+static int
+fail_too_large(struct resp_parser *p)
+{
+	return fail(p, "Protocol error: request larger than client-query-buffer-limit");
+}
+
+static void
+push_arg(struct resp_parser *p, struct slice arg)
+{
+	if (p->args_count == p->args_cap) {
+		p->args_cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
+		p->args = xrealloc(p->args, p->args_cap * sizeof(*p->args));
+	}
+	p->args[p->args_count++] = arg;
+}
+
+/* The arguments that are slices of this feed's bytes move into the arena: the bytes will be gone.
+ */
+static void
+keep_args(struct resp_parser *p)
+{
+	for (; p->args_kept < p->args_count; p->args_kept++)
+		p->args[p->args_kept] = resp_arena_copy(&p->arena, p->args[p->args_kept]);
+}
+
+/*
+ * A header line of a plain number that lies whole in the feed, which is nearly every one: one pass
+ * over its bytes. False leaves the cursor alone, and read_line says what is the matter.
+ */
+static inline bool
+read_plain_number(struct cursor *c, char type, unsigned int *number)
+{
+	const char *at = c->at;
+	unsigned int v, digit;
+	int count;
+
+	if (c->end - at < 1 + FAST_DIGITS + 2 && (c->end - at < 4 || c->end[-1] != '\n'))
+		return false;
+	if (*at++ != type)
+		return false;
+	v = (unsigned int)(unsigned char)*at - '0';
+	if (v > 9 || (v == 0 && at[1] != '\r'))
+		return false;
+	at++;
+	for (count = 1; count < FAST_DIGITS; count++, at++) {
+		digit = (unsigned int)(unsigned char)*at - '0';
+		if (digit > 9)
+			break;
+		v = v * 10 + digit;
+	}
+	if (*at != '\r' || c->end - at < 2)
+		return false;
+	c->at = at + 2;
+	*number = v;
+	return true;
+}
+
+enum line { LINE_MORE, LINE_WHOLE, LINE_TOO_LONG };
+
+/*
+ * The header line at the cursor, over any split. It ends with a CR and one byte more. What is in
+ * *line is enough to judge it: its first LINE_BYTES bytes.
+ */
+static enum line
+read_line(struct resp_parser *p, struct cursor *c, struct slice *line)
+{
+	while (c->at < c->end) {
+		char byte = *c->at++;
+
+		if (p->line_has_cr) {
+			*line = (struct slice){
+			    p->line, p->line_len < LINE_BYTES ? p->line_len : LINE_BYTES};
+			p->line_has_cr = false;
+			p->line_len = 0;
+			return LINE_WHOLE;
+		}
+		if (byte == '\r') {
+			p->line_has_cr = true;
+			continue;
+		}
+		if (p->line_len < LINE_BYTES)
+			p->line[p->line_len] = byte;
+		if (++p->line_len > p->limits->inline_bytes)
+			return LINE_TOO_LONG;
+	}
+	return LINE_MORE;
+}
+
+static int
+begin_array(struct resp_parser *p, int64_t count)
+{
+	if (count > INT_MAX || (count > 0 && (uint64_t)count > p->limits->multibulk_count))
+		return fail(p, "Protocol error: invalid multibulk length");
+	if (p->is_unauthenticated && count > UNAUTHENTICATED_ARGS)
+		return fail(p, "Protocol error: unauthenticated multibulk length");
+	if (count <= 0) {
+		p->state = STATE_START;
+		return CONTINUE;
+	}
+	p->args_wanted = (unsigned int)count;
+	p->state = STATE_LEN;
+	return CONTINUE;
+}
+
+static int
+read_count(struct resp_parser *p, struct cursor *c)
+{
+	struct slice line;
+	unsigned int plain;
+	int64_t count;
+
+	if (p->line_len == 0 && read_plain_number(c, '*', &plain))
+		return begin_array(p, plain);
+	switch (read_line(p, c, &line)) {
+	case LINE_MORE:
+		return RESP_MORE;
+	case LINE_TOO_LONG:
+		return fail(p, "Protocol error: too big mbulk count string");
+	case LINE_WHOLE:
+		break;
+	}
+	if (!slice_to_i64((struct slice){line.ptr + 1, line.len - 1}, &count))
+		return fail(p, "Protocol error: invalid multibulk length");
+	return begin_array(p, count);
+}
+
+static int
+begin_value(struct resp_parser *p, int64_t len)
+{
+	if (len < 0 || (uint64_t)len > p->limits->bulk_bytes)
+		return fail(p, "Protocol error: invalid bulk length");
+	if (p->is_unauthenticated && len > UNAUTHENTICATED_BYTES)
+		return fail(p, "Protocol error: unauthenticated bulk length");
+	if (!hold(p, sizeof(struct slice)))
+		return fail_too_large(p);
+	p->value_len = (size_t)len;
+	p->state = STATE_VALUE;
+	return CONTINUE;
+}
+
+static int
+fail_no_dollar(struct resp_parser *p, char got)
+{
+	char text[ERROR_BYTES];
+
+	snprintf(text, sizeof(text), "Protocol error: expected '$', got '%c'", got);
+	return fail(p, text);
+}
+
+/*
+ * An argument with which nothing is the matter and that lies whole in the feed, which is nearly
+ * every one, in one go. False changes nothing: the states go through it then.
+ */
+static inline bool
+take_whole_arg(struct resp_parser *p, struct cursor *c)
+{
+	struct cursor ahead = *c;
+	unsigned int len;
+
+	if (!read_plain_number(&ahead, '$', &len) || (size_t)(ahead.end - ahead.at) < len + 2 ||
+	    len > p->limits->bulk_bytes || (p->is_unauthenticated && len > UNAUTHENTICATED_BYTES) ||
+	    !hold(p, sizeof(struct slice) + len))
+		return false;
+	push_arg(p, (struct slice){ahead.at, len});
+	c->at = ahead.at + len + 2;
+	return true;
+}
+
+static int
+read_len(struct resp_parser *p, struct cursor *c)
+{
+	struct slice line;
+	int64_t len;
+
+	if (p->line_len == 0 && !p->line_has_cr) {
+		while (take_whole_arg(p, c))
+			if (p->args_count == p->args_wanted)
+				return complete(p);
+	}
+	switch (read_line(p, c, &line)) {
+	case LINE_MORE:
+		return RESP_MORE;
+	case LINE_TOO_LONG:
+		return fail(p, "Protocol error: too big bulk count string");
+	case LINE_WHOLE:
+		break;
+	}
+	if (line.len == 0 || line.ptr[0] != '$')
+		return fail_no_dollar(p, line.len == 0 ? '\r' : line.ptr[0]);
+	if (!slice_to_i64((struct slice){line.ptr + 1, line.len - 1}, &len))
+		return fail(p, "Protocol error: invalid bulk length");
+	return begin_value(p, len);
+}
+
+static int
+read_value(struct resp_parser *p, struct cursor *c)
+{
+	size_t there = (size_t)(c->end - c->at);
+	size_t missing = p->value_len - p->arena.open_len;
+	size_t len = there < missing ? there : missing;
+
+	if (!hold(p, len))
+		return fail_too_large(p);
+	if (len == p->value_len) {
+		push_arg(p, (struct slice){c->at, len});
+	} else {
+		keep_args(p);
+		resp_arena_append(&p->arena, c->at, len, p->value_len);
+		if (len < missing) {
+			c->at += len;
+			return RESP_MORE;
+		}
+		push_arg(p, resp_arena_close(&p->arena));
+		p->args_kept = p->args_count;
+	}
+	c->at += len;
+	p->crlf_left = 2;
+	p->state = STATE_CRLF;
+	return CONTINUE;
+}
+
+static int
+read_crlf(struct resp_parser *p, struct cursor *c)
+{
+	size_t there = (size_t)(c->end - c->at);
+
+	if (there < p->crlf_left) {
+		p->crlf_left -= (unsigned char)there;
+		c->at += there;
+		return RESP_MORE;
+	}
+	c->at += p->crlf_left;
+	if (p->args_count == p->args_wanted)
+		return complete(p);
+	p->state = STATE_LEN;
+	return CONTINUE;
+}
+
+/* The arguments of a whole line; together they are never longer than it is. */
+static int
+split_line(struct resp_parser *p, struct slice line)
+{
+	struct slice rest = line;
+	char *out;
+	size_t len;
+
+	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+		rest.len--;
+	out = resp_arena_room(&p->arena, rest.len);
+	for (;;) {
+		switch (resp_inline_next(&rest, out, &len)) {
+		case RESP_INLINE_UNBALANCED:
+			return fail(p, "Protocol error: unbalanced quotes in request");
+		case RESP_INLINE_END:
+			if (p->args_count > 0)
+				return complete(p);
+			end_request(p);
+			p->state = STATE_START;
+			return CONTINUE;
+		case RESP_INLINE_ARG:
+			push_arg(p, (struct slice){out, len});
+			out += len;
+			break;
+		}
+	}
+}
+
+static int
+read_inline(struct resp_parser *p, struct cursor *c)
+{
+	size_t there = (size_t)(c->end - c->at);
+	const char *newline = there > 0 ? memchr(c->at, '\n', there) : NULL;
+	size_t len = newline != NULL ? (size_t)(newline - c->at) : there;
+	size_t most_len = p->limits->inline_bytes;
+	struct slice line = {c->at, len};
+
+	if (p->arena.open_len > most_len || len > most_len - p->arena.open_len)
+		return fail(p, "Protocol error: too big inline request");
+	if (newline == NULL || p->arena.open_len > 0)
+		resp_arena_append(&p->arena, c->at, len, most_len);
+	c->at += len;
+	if (newline == NULL)
+		return RESP_MORE;
+	c->at++;
+	if (p->arena.open_len > 0)
+		line = resp_arena_close(&p->arena);
+	return split_line(p, line);
+}
+
+static int
+step(struct resp_parser *p, struct cursor *c)
+{
+	switch ((enum state)p->state) {
+	case STATE_START:
+		if (c->at == c->end)
+			return RESP_MORE;
+		p->state = *c->at == '*' ? STATE_COUNT : STATE_INLINE;
+		return CONTINUE;
+	case STATE_COUNT:
+		return read_count(p, c);
+	case STATE_LEN:
+		return read_len(p, c);
+	case STATE_VALUE:
+		return read_value(p, c);
+	case STATE_CRLF:
+		return read_crlf(p, c);
+	case STATE_INLINE:
+		return read_inline(p, c);
+	case STATE_ERROR:
+		break;
+	}
+	return RESP_ERROR;
+}
+
+enum resp_status
+resp_parser_feed(struct resp_parser *p, const char *ptr, size_t len, size_t *taken)
+{
+	struct cursor c = {ptr, ptr + len};
+	int status;
+
+	if (p->is_complete)
+		end_request(p);
+	do
+		status = step(p, &c);
+	while (status == CONTINUE);
+	if (status == RESP_MORE)
+		keep_args(p);
+	*taken = (size_t)(c.at - ptr);
+	return (enum resp_status)status;
+}
+
+const struct slice *
+resp_parser_args(const struct resp_parser *p, size_t *count)
+{
+	assert(p->is_complete);
+	*count = p->args_count;
+	return p->args;
+}
+
+const char *
+resp_parser_error(const struct resp_parser *p)
+{
+	assert(p->state == STATE_ERROR);
+	return p->error;
+}
+
+size_t
+resp_parser_held_bytes(const struct resp_parser *p)
+{
+	return p->is_complete ? 0 : p->arena.held + p->args_count * sizeof(*p->args);
+}
+
+size_t
+resp_parser_room_bytes(const struct resp_parser *p)
+{
+	return p->arena.room + p->args_cap * sizeof(*p->args);
+}
+
+bool
+resp_parser_is_idle(const struct resp_parser *p)
+{
+	return p->state == STATE_START;
+}
+
+void
+resp_parser_set_unauthenticated(struct resp_parser *p, bool unauthenticated)
+{
+	p->is_unauthenticated = unauthenticated;
+}
