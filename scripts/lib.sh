@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the other scripts, from the folder that it lies beside. srcdir is the top of the sources;
 # automake's harness sets it as well, relative to the folder of the build.
 : "${srcdir:=$(dirname "$0")/..}"
@@ -46,7 +47,7 @@ configure_in() {
 	shift
 	mkdir -p "$build_dir"
 	top=$(cd "$srcdir" && pwd)
-	if [ ! -e "$top/configure" ] || [ "$top/configure.ac" -nt "$top/configure" ]; then
+	if [ ! -e "$top/configure" ] || [ -n "$(find "$top/configure.ac" "$top/m4" -newer "$top/configure")" ]; then
 		logged "$build_dir/autoreconf.out" autoreconf -fi "$top" || return
 	fi
 	if [ ! -e "$build_dir/Makefile" ] || [ "$(cat "$build_dir/configured-with" 2>/dev/null)" != "$*" ]; then
