@@ -10,10 +10,11 @@
  * Frame log: encoded frames, written once, read by everyone who is owed them.
  *
  * Frames written one after another lie side by side in a segment. Whoever is owed frames holds a
- * range of them: a few words, whatever the number of frames. A segment lives as long as a range holds part
- * of it. When what is still owed of a full segment falls under a quarter of its size, the next tidying moves
- * those bytes together elsewhere and the segment is used again; so the log never holds more than four
- * times what it owes, plus the segment it writes to, and the same bytes owed to many are held once.
+ * range of them: a few words, whatever the number of frames. A segment lives as long as a range
+ * holds part of it. When what is still owed of a full segment falls under a quarter of its size,
+ * the next tidying moves those bytes together elsewhere and the segment is used again; so the log
+ * never holds more than four times what it owes, plus the segment it writes to, and the same bytes
+ * owed to many are held once.
  *
  * It knows nothing of what a frame says, of subscribers or of sockets. Not thread-safe.
  */
@@ -23,10 +24,11 @@ struct segment;
 /* A frame just written: where it lies. Good until the next frame_log_write or frame_log_tidy. */
 struct frame {
 	struct segment *segment;
-	char *ptr;       /* len bytes to fill before anything else is done with the log */
+	char *ptr; /* len bytes to fill before anything else is done with the log */
 	uint32_t offset;
 	uint32_t len;
-	uint32_t index;  /* which frame of its segment */
+	uint32_t index; /* which frame of its segment */
+	uint32_t tag;
 };
 
 /* A hold on frames that lie side by side. The first may be held in part (the rest was consumed). */
@@ -37,15 +39,18 @@ struct frame_range {
 	uint32_t len;    /* bytes held */
 	uint32_t first;  /* index of the first frame held */
 	uint32_t frames; /* frames held, a partial one counted */
+	bool started;    /* the first frame is held in part only */
 };
 
-/* segment_bytes is 4096 to 16 MiB. Returns owned (frame_log_free, when no range holds it any more). */
+/* segment_bytes is 4096 to 16 MiB. Returns owned (frame_log_free, when no range holds it any more).
+ */
 struct frame_log *frame_log_new(size_t segment_bytes);
 void frame_log_free(struct frame_log *log);
 
 /*
- * Room for one frame of len bytes (1 to 2^31-1, checked by the caller against its own limits). `tag`
- * stays with the frame (frame_range_drop_first gives it back). A frame larger than a quarter segment gets one of its own size.
+ * Room for one frame of len bytes (1 to 2^31-1, checked by the caller against its own limits).
+ * `tag` stays with the frame (frame_range_drop_first gives it back). A frame larger than a quarter
+ * segment gets one of its own size.
  */
 struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 
@@ -53,22 +58,20 @@ struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 void frame_range_init(struct frame_range *range, const struct frame *frame);
 
 /* Takes the frame in if it lies right behind the range; else false and nothing changed. */
-bool frame_range_extend(struct frame_range *range, const struct frame *frame) __attribute__((warn_unused_result));
+bool frame_range_extend(struct frame_range *range, const struct frame *frame)
+    __attribute__((warn_unused_result));
 
 const char *frame_range_ptr(const struct frame_range *range);
-
-/* True if the first frame is held in part only. */
-bool frame_range_is_started(const struct frame_range *range);
 
 /* Lets the first n bytes go, n <= len; returns how many frames ended with them. */
 uint32_t frame_range_consume(struct frame_range *range, uint32_t n);
 
-/* Lets the whole first frame go; returns its length and *tag. The range holds at least one frame. */
+/* Lets the whole first frame go, which is not started; returns its length and *tag. */
 uint32_t frame_range_drop_first(struct frame_range *range, uint32_t *tag);
 
 /*
- * Splits off everything behind the first frame into *rest (uninitialised); the range holds
- * at least two frames.
+ * Splits off everything behind the first frame into *rest (uninitialised); the range holds at
+ * least two frames.
  */
 void frame_range_split(struct frame_range *range, struct frame_range *rest);
 
@@ -80,7 +83,8 @@ void frame_log_tidy(struct frame_log *log);
 
 /* Bytes of all segments, those kept for reuse included; and the part that is owed to somebody. */
 size_t frame_log_held_bytes(const struct frame_log *log);
-size_t frame_log_owed_bytes(const struct frame_log *log); /* the same bytes owed to many: counted for each */
+size_t frame_log_owed_bytes(
+    const struct frame_log *log); /* the same bytes owed to many: counted for each */
 uint64_t frame_log_moved_bytes(const struct frame_log *log); /* by tidying, since the start */
 
 #endif

@@ -13,10 +13,11 @@
 /*
  * Hub: who subscribed to what, and the delivery of a message to all of them.
  *
- * A message is encoded once for each wire form and matching topic, into that form's frame log, and queued in each
- * subscriber's outbox as a range. hub_publish() returning HUB_PUBLISHED with n means: the message is in n outboxes, or
- * was dropped by policy and counted. The hub knows neither RESP (wire forms are an interface) nor clients
- * (a subscriber is embedded in whatever the server has).
+ * A message is encoded once for each wire form and matching topic, into that form's frame log, and
+ * queued in each subscriber's outbox as a range. hub_publish() returning HUB_PUBLISHED with n
+ * means: the message is in n outboxes, or was dropped by policy and counted. The hub knows neither
+ * RESP (wire forms are an interface) nor clients (a subscriber is embedded in whatever the server
+ * has).
  */
 enum hub_kind { HUB_CHANNEL, HUB_PATTERN, HUB_SHARD };
 #define HUB_KINDS 3
@@ -42,8 +43,9 @@ struct subscription {
 	struct subscriber *subscriber;
 	struct topic *topic;
 	TAILQ_ENTRY(subscription) of_subscriber;
-	uint32_t index; /* among the topic's members */
-	uint32_t kind;  /* enum hub_kind */
+	struct subscription *next; /* in its bucket of the subscription table */
+	uint32_t index;            /* among the topic's members */
+	uint32_t kind;             /* enum hub_kind */
 };
 
 TAILQ_HEAD(subscriptions, subscription);
@@ -54,58 +56,66 @@ struct subscriber {
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
-	uint8_t form; /* index of its wire form */
+	uint8_t form;  /* index of its wire form */
 	bool blocking; /* counted among those with OUTBOX_BLOCK */
+	TAILQ_ENTRY(subscriber) blocked;
 	uint64_t blocked_since_us; /* publishers wait for it since then; 0: they do not */
 };
 
 struct hub_limits {
-	uint32_t subscriptions;  /* per subscriber, of all kinds; at least 1 */
-	uint32_t subscribers;    /* per channel or pattern; at least 1 */
-	uint32_t name_bytes;     /* of a channel or pattern, 1 to 65535 */
+	uint32_t subscriptions; /* per subscriber, of all kinds; at least 1 */
+	uint32_t subscribers;   /* per channel or pattern; at least 1 */
+	uint32_t name_bytes;    /* of a channel or pattern, 1 to 65535 */
 };
 
 struct hub_config {
-	const struct hub_limits *limits; /* borrowed, may change */
-	const struct wire_form *forms;   /* borrowed */
-	size_t form_count;               /* 1 to 8 */
-	size_t segment_bytes;            /* of the frame logs */
-	void (*ready)(struct subscriber *s);     /* its outbox has something to flush */
-	void (*overflow)(struct subscriber *s);  /* its outbox is past its limits under OUTBOX_DISCONNECT: to be closed */
-	void (*room)(void *arg);                 /* publishers that got HUB_BLOCKED may try again */
+	const struct hub_limits *limits;     /* borrowed, may change */
+	const struct wire_form *forms;       /* borrowed */
+	size_t form_count;                   /* 1 to 8 */
+	size_t segment_bytes;                /* of the frame logs */
+	void (*ready)(struct subscriber *s); /* its outbox has something to flush */
+	void (*overflow)(struct subscriber
+		*s); /* its outbox is past its limits under OUTBOX_DISCONNECT: to be closed */
+	void (*room)(void *arg); /* publishers that got HUB_BLOCKED may try again */
 	void *arg;
 };
 
 enum hub_result {
 	HUB_OK,
-	HUB_ALREADY,                 /* subscribed before; nothing changed */
+	HUB_ALREADY, /* subscribed before; nothing changed */
 	HUB_NOT_SUBSCRIBED,
 	HUB_NAME_TOO_LONG,
-	HUB_TOO_MANY_SUBSCRIPTIONS,  /* of this subscriber */
-	HUB_TOO_MANY_SUBSCRIBERS,    /* of this channel or pattern */
-	HUB_BLOCKED,                 /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again later */
+	HUB_TOO_MANY_SUBSCRIPTIONS, /* of this subscriber */
+	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
+	HUB_BLOCKED, /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again
+			later */
 };
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
 void hub_free(struct hub *hub);                       /* no subscriber is left */
 
-void hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limits *limits, uint8_t form, void *io);
+void hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limits *limits,
+    uint8_t form, void *io);
 
 /*
- * Closes the outbox at once and takes back at most `budget` subscriptions; true when none is left and the
- * subscriber's memory may go. Until then it takes no message and counts for nothing in what hub_publish returns.
+ * Closes the outbox at once and takes back at most `budget` subscriptions; true when none is left
+ * and the subscriber's memory may go. Until then it takes no message and counts for nothing in what
+ * hub_publish returns.
  */
 bool hub_detach(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 
-enum hub_result hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name) __attribute__((warn_unused_result));
-enum hub_result hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct slice name) __attribute__((warn_unused_result));
+enum hub_result hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
+    __attribute__((warn_unused_result));
+enum hub_result hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
+    __attribute__((warn_unused_result));
 
-/* One subscription of that kind, any, or NULL; for unsubscribing from all in steps. topic_name(result->topic). */
+/* One subscription of that kind, any, or NULL; for unsubscribing from all in steps.
+ * topic_name(result->topic). */
 struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind kind);
 
 /* kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached. */
-enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload, uint64_t now_us, size_t *receivers)
-    __attribute__((warn_unused_result));
+enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
+    struct slice payload, uint64_t now_us, size_t *receivers) __attribute__((warn_unused_result));
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
@@ -118,7 +128,7 @@ void hub_tidy(struct hub *hub);
 
 /* Questions. kind HUB_CHANNEL or HUB_SHARD. */
 size_t hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel);
-size_t hub_numpat(struct hub *hub);                    /* distinct patterns */
+size_t hub_numpat(struct hub *hub); /* distinct patterns */
 size_t hub_channels(struct hub *hub, enum hub_kind kind);
 /* Walks channel names in order: see channel_tree_next. */
 struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after);
@@ -126,15 +136,15 @@ uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice n
 
 /* Totals for statistics. */
 struct hub_figures {
-	uint64_t published;          /* calls of hub_publish that returned HUB_OK */
-	uint64_t delivered;          /* messages put into outboxes */
-	uint64_t dropped;            /* messages dropped by policy */
-	size_t subscriptions;        /* of all kinds and clients */
-	size_t queued_bytes;         /* owed to all clients, replies included */
+	uint64_t published;   /* calls of hub_publish that returned HUB_OK */
+	uint64_t delivered;   /* messages put into outboxes */
+	uint64_t dropped;     /* messages dropped by policy */
+	size_t subscriptions; /* of all kinds and clients */
+	size_t queued_bytes;  /* owed to all clients, replies included */
 	size_t queued_messages;
-	size_t log_bytes;            /* held by frame logs */
-	size_t tree_bytes;           /* held by channel trees, about */
-	size_t blocking;             /* subscribers with OUTBOX_BLOCK */
+	size_t log_bytes;  /* held by frame logs */
+	size_t tree_bytes; /* held by channel trees, about */
+	size_t blocking;   /* subscribers with OUTBOX_BLOCK */
 };
 struct hub_figures hub_figures(struct hub *hub);
 

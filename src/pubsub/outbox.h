@@ -13,9 +13,10 @@
 /*
  * Outbox: what one client is owed, in order: ranges of frame logs.
  *
- * Replies are never dropped. Pushed messages are bounded, in bytes and in number; what does not fit falls to the policy.
- * Invariant: bytes and messages counted are those of the ranges queued, and messages leave in the
- * order they came. It knows no socket (who flushes peeks and consumes) and no channel.
+ * Replies are never dropped. Pushed messages are bounded, in bytes and in number; what does not fit
+ * falls to the policy. Invariant: bytes and messages counted are those of the ranges queued, and
+ * messages leave in the order they came. It knows no socket (who flushes peeks and consumes) and no
+ * channel.
  */
 enum outbox_policy {
 	OUTBOX_DISCONNECT,  /* the client is to be closed */
@@ -28,13 +29,15 @@ struct outbox_limits {
 	size_t bytes;      /* of messages queued; 0: no limit */
 	uint32_t messages; /* 0: no limit */
 	enum outbox_policy policy;
-	bool notify;       /* tell, in its place in the stream, how many messages are missing */
+	bool notify; /* tell, in its place in the stream, how many messages are missing */
 };
 
 enum outbox_result {
 	OUTBOX_QUEUED,
-	OUTBOX_DROPPED,  /* this message was dropped and counted; or it pushed older ones out: then OUTBOX_QUEUED */
-	OUTBOX_OVERFLOW, /* the policy says to close the client; the message was dropped and counted */
+	OUTBOX_DROPPED,  /* this message was dropped and counted (older ones pushed out:
+			    OUTBOX_QUEUED) */
+	OUTBOX_OVERFLOW, /* the policy says to close the client; the message was dropped and counted
+			  */
 	OUTBOX_CLOSED,   /* the client is going away; nothing was done */
 };
 
@@ -43,19 +46,21 @@ struct outbox_item;
 
 /* What outboxes of one loop share: the log of replies, callbacks, totals. */
 struct outbox_pool {
-	struct frame_log *replies;                 /* borrowed */
-	void (*ready)(struct outbox *outbox);      /* it has something to flush, and had not since the last flush */
-	void (*room)(struct outbox *outbox);       /* outbox_would_block() was true and may be false now */
-	void (*dropped)(void *arg, uint32_t tag);  /* one message with this tag was dropped */
-	/* Writes the notice that `missed` messages are missing, at most OUTBOX_NOTICE_MAX bytes; its length. */
+	struct frame_log *replies; /* borrowed */
+	void (*ready)(struct outbox
+		*outbox); /* it has something to flush, and had not since the last flush */
+	void (*room)(struct outbox *outbox); /* what outbox_would_block() said no to has room now */
+	void (*dropped)(void *arg, uint32_t tag); /* one message with this tag was dropped */
+	/* Writes the notice that `missed` messages are missing, at most OUTBOX_NOTICE_MAX bytes;
+	 * its length. */
 	size_t (*notice)(struct outbox *outbox, uint64_t missed, char *out);
 	void *arg;
 	struct outbox_item *spare; /* items for reuse */
 	size_t spare_count;
-	size_t bytes;              /* queued in all outboxes, messages and replies */
+	size_t bytes; /* queued in all outboxes, messages and replies */
 	size_t messages;
 	uint64_t dropped_total;
-	size_t item_bytes;         /* memory of the items in use */
+	size_t item_bytes; /* memory of the items in use */
 };
 
 #define OUTBOX_NOTICE_MAX 64
@@ -64,24 +69,24 @@ TAILQ_HEAD(outbox_items, outbox_item);
 
 struct outbox {
 	struct outbox_pool *pool;
-	void *io;                      /* of whoever flushes it */
+	void *io; /* of whoever flushes it */
 	struct outbox_items items;
-	struct outbox_item *oldest;    /* the first item with messages that may still be dropped */
-	struct outbox_item *mark;      /* replies of the running command go behind this item ... */
-	size_t bytes;                  /* queued, messages and replies */
+	struct outbox_item *oldest; /* the first item with messages that may still be dropped */
+	struct outbox_item *mark;   /* replies of the running command go behind this item ... */
+	size_t bytes;               /* queued, messages and replies */
 	size_t message_bytes;
 	uint32_t messages;
-	uint32_t max_messages_seen;
 	struct outbox_limits limits;
-	uint64_t dropped;              /* messages, since the start */
-	bool marked;                   /* ... if this is set (NULL: at the front) */
-	bool scheduled;                /* ready() was called and outbox_flushed() not yet */
-	bool awaited;                  /* a publisher waits for room */
+	uint64_t dropped;   /* messages, since the start */
+	size_t awaited_len; /* publishers wait for room for so much; 0: none does */
+	bool marked;        /* ... if this is set (NULL: at the front) */
+	bool scheduled;     /* ready() was called and outbox_flushed() not yet */
 	bool closed;
 };
 
 /* Borrows pool and io. */
-void outbox_init(struct outbox *outbox, struct outbox_pool *pool, const struct outbox_limits *limits, void *io);
+void outbox_init(
+    struct outbox *outbox, struct outbox_pool *pool, const struct outbox_limits *limits, void *io);
 void outbox_release(struct outbox *outbox);
 void outbox_pool_release(struct outbox_pool *pool); /* the spare items */
 
@@ -89,9 +94,11 @@ void outbox_pool_release(struct outbox_pool *pool); /* the spare items */
 void outbox_close(struct outbox *outbox);
 
 /* A message, written to any frame log. */
-enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame) __attribute__((warn_unused_result));
+enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame)
+    __attribute__((warn_unused_result));
 
-/* True if, under OUTBOX_BLOCK, a message of len bytes has no room now. An empty outbox has room for any. */
+/* True if, under OUTBOX_BLOCK, a message of len bytes has no room now. An empty outbox has room for
+ * any. */
 bool outbox_would_block(struct outbox *outbox, size_t len) __attribute__((warn_unused_result));
 
 /* A reply: copies. It goes behind everything queued, or to the mark if one is set. */
@@ -104,7 +111,8 @@ void outbox_push_reply(struct outbox *outbox, struct slice reply);
 void outbox_mark(struct outbox *outbox);
 void outbox_unmark(struct outbox *outbox);
 
-/* The first bytes owed, as at most count pieces; how many pieces. They stand until the outbox changes. */
+/* The first bytes owed, as at most count pieces; how many pieces. They stand until the outbox
+ * changes. */
 size_t outbox_peek(struct outbox *outbox, struct iovec *pieces, size_t count);
 void outbox_consume(struct outbox *outbox, size_t len); /* len <= bytes */
 void outbox_flushed(struct outbox *outbox);             /* ready() may be called again */
@@ -116,6 +124,7 @@ size_t outbox_reply_bytes(const struct outbox *outbox);
 void outbox_set_limits(struct outbox *outbox, const struct outbox_limits *limits);
 
 const char *outbox_policy_name(enum outbox_policy policy);
-bool outbox_policy_parse(struct slice name, enum outbox_policy *policy) __attribute__((warn_unused_result)); /* no case */
+bool outbox_policy_parse(struct slice name, enum outbox_policy *policy)
+    __attribute__((warn_unused_result)); /* no case */
 
 #endif

@@ -1,0 +1,440 @@
+#include "config.h"
+
+#include "pubsub/frame_log.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* Segments kept for reuse: enough for the bursts of a turn, little beside what is owed. */
+#define SPARE_MAX 8
+
+/* Where a frame ends, and what its writer wants to know of it later. */
+struct frame_mark {
+	uint32_t end;
+	uint32_t tag;
+};
+
+enum segment_state {
+	SEGMENT_OPEN,   /* frames are still added: the current one, or the one of survivors */
+	SEGMENT_SEALED, /* lives while a range holds part of it */
+	SEGMENT_THIN,   /* sealed, and on the list of those to be moved together */
+	SEGMENT_SPARE,
+};
+
+struct segment {
+	struct frame_log *log;
+	TAILQ_ENTRY(segment) link; /* in the list of its state; open ones are in none */
+	LIST_HEAD(, frame_range) ranges;
+	uint64_t owed; /* sum of the ranges' lengths */
+	uint32_t cap;
+	uint32_t len;
+	struct frame_mark *marks;
+	uint32_t frames;
+	uint32_t frames_cap;
+	enum segment_state state;
+	char data[];
+};
+
+TAILQ_HEAD(segments, segment);
+
+struct frame_log {
+	uint32_t segment_bytes;
+	struct segment *current;
+	struct segment *survivors; /* where tidying moves what is left of thin segments */
+	struct segment
+	    *large; /* the last frame that got its own segment, while it may have no range yet */
+	struct segments sealed;
+	struct segments thin;
+	struct segments spare;
+	uint32_t spare_count;
+	size_t held_bytes;
+	uint64_t moved_bytes;
+};
+
+static size_t
+segment_memory(const struct segment *segment)
+{
+	return sizeof(*segment) + segment->cap + segment->frames_cap * sizeof(*segment->marks);
+}
+
+static struct segment *
+segment_new(struct frame_log *log, uint32_t cap)
+{
+	struct segment *segment = xmalloc(sizeof(*segment) + cap);
+
+	memset(segment, 0, sizeof(*segment));
+	segment->log = log;
+	segment->cap = cap;
+	LIST_INIT(&segment->ranges);
+	log->held_bytes += segment_memory(segment);
+	return segment;
+}
+
+static void
+segment_free(struct segment *segment)
+{
+	segment->log->held_bytes -= segment_memory(segment);
+	xfree(segment->marks);
+	xfree(segment);
+}
+
+static struct segment *
+segment_open(struct frame_log *log)
+{
+	struct segment *segment = TAILQ_FIRST(&log->spare);
+
+	if (segment == NULL)
+		return segment_new(log, log->segment_bytes);
+	TAILQ_REMOVE(&log->spare, segment, link);
+	log->spare_count--;
+	segment->state = SEGMENT_OPEN;
+	return segment;
+}
+
+static void
+segment_rewind(struct segment *segment)
+{
+	segment->len = 0;
+	segment->frames = 0;
+}
+
+/* Nobody holds any of it, and it is in no list. */
+static void
+segment_retire(struct segment *segment)
+{
+	struct frame_log *log = segment->log;
+
+	assert(LIST_EMPTY(&segment->ranges) && segment->owed == 0);
+	if (segment->cap != log->segment_bytes || log->spare_count == SPARE_MAX) {
+		segment_free(segment);
+		return;
+	}
+	segment_rewind(segment);
+	segment->state = SEGMENT_SPARE;
+	TAILQ_INSERT_HEAD(&log->spare, segment, link);
+	log->spare_count++;
+}
+
+static bool
+segment_is_thin(const struct segment *segment)
+{
+	return segment->owed < segment->cap / 4;
+}
+
+/* A sealed segment lost something: it may be free now, or worth moving. */
+static void
+segment_shrunk(struct segment *segment)
+{
+	struct frame_log *log = segment->log;
+
+	if (segment->state == SEGMENT_OPEN || segment == log->large)
+		return;
+	if (LIST_EMPTY(&segment->ranges)) {
+		TAILQ_REMOVE(
+		    segment->state == SEGMENT_THIN ? &log->thin : &log->sealed, segment, link);
+		segment_retire(segment);
+	} else if (segment->state == SEGMENT_SEALED && segment_is_thin(segment)) {
+		TAILQ_REMOVE(&log->sealed, segment, link);
+		TAILQ_INSERT_TAIL(&log->thin, segment, link);
+		segment->state = SEGMENT_THIN;
+	}
+}
+
+static void
+segment_seal(struct segment *segment)
+{
+	segment->state = SEGMENT_SEALED;
+	TAILQ_INSERT_TAIL(&segment->log->sealed, segment, link);
+	segment_shrunk(segment);
+}
+
+static void
+log_settle_large(struct frame_log *log)
+{
+	struct segment *segment = log->large;
+
+	log->large = NULL;
+	if (segment != NULL)
+		segment_shrunk(segment);
+}
+
+/* The open segment in *slot with room for len bytes. One that nobody holds starts over, so that a
+ * log whose readers keep up writes to the same few cache-warm pages for ever. */
+static struct segment *
+log_room(struct frame_log *log, struct segment **slot, uint32_t len)
+{
+	struct segment *segment = *slot;
+
+	if (segment != NULL && LIST_EMPTY(&segment->ranges))
+		segment_rewind(segment);
+	if (segment != NULL && segment->cap - segment->len < len) {
+		segment_seal(segment);
+		segment = NULL;
+	}
+	if (segment == NULL)
+		segment = *slot = segment_open(log);
+	return segment;
+}
+
+static void
+segment_mark(struct segment *segment, uint32_t end, uint32_t tag)
+{
+	if (segment->frames == segment->frames_cap) {
+		uint32_t cap = segment->frames_cap;
+
+		/* Most segments of their own size hold one frame. */
+		segment->frames_cap = cap > 0 ? cap * 2 : segment->cap > 65536 ? 2 : 64;
+		segment->marks =
+		    xrealloc(segment->marks, segment->frames_cap * sizeof(*segment->marks));
+		segment->log->held_bytes += (segment->frames_cap - cap) * sizeof(*segment->marks);
+	}
+	segment->marks[segment->frames++] = (struct frame_mark){end, tag};
+}
+
+struct frame_log *
+frame_log_new(size_t segment_bytes)
+{
+	struct frame_log *log = xcalloc(1, sizeof(*log));
+
+	assert(segment_bytes >= 4096 && segment_bytes <= 16 << 20);
+	log->segment_bytes = (uint32_t)segment_bytes;
+	TAILQ_INIT(&log->sealed);
+	TAILQ_INIT(&log->thin);
+	TAILQ_INIT(&log->spare);
+	return log;
+}
+
+void
+frame_log_free(struct frame_log *log)
+{
+	struct segment *segment;
+
+	log_settle_large(log);
+	assert(TAILQ_EMPTY(&log->sealed) && TAILQ_EMPTY(&log->thin));
+	if (log->current != NULL) {
+		assert(LIST_EMPTY(&log->current->ranges));
+		segment_free(log->current);
+	}
+	if (log->survivors != NULL) {
+		assert(LIST_EMPTY(&log->survivors->ranges));
+		segment_free(log->survivors);
+	}
+	while ((segment = TAILQ_FIRST(&log->spare)) != NULL) {
+		TAILQ_REMOVE(&log->spare, segment, link);
+		segment_free(segment);
+	}
+	xfree(log);
+}
+
+struct frame
+frame_log_write(struct frame_log *log, size_t len, uint32_t tag)
+{
+	struct segment *segment;
+	struct frame frame;
+
+	assert(len > 0 && len <= INT32_MAX);
+	log_settle_large(log);
+	if (len > log->segment_bytes / 4) {
+		segment = log->large = segment_new(log, (uint32_t)len);
+		segment->state = SEGMENT_SEALED;
+		TAILQ_INSERT_TAIL(&log->sealed, segment, link);
+	} else {
+		segment = log_room(log, &log->current, (uint32_t)len);
+	}
+	frame = (struct frame){
+	    .segment = segment,
+	    .ptr = segment->data + segment->len,
+	    .offset = segment->len,
+	    .len = (uint32_t)len,
+	    .index = segment->frames,
+	    .tag = tag,
+	};
+	segment->len += (uint32_t)len;
+	segment_mark(segment, segment->len, tag);
+	return frame;
+}
+
+static void
+range_attach(struct frame_range *range, struct segment *segment)
+{
+	range->segment = segment;
+	segment->owed += range->len;
+	LIST_INSERT_HEAD(&segment->ranges, range, of_segment);
+}
+
+void
+frame_range_init(struct frame_range *range, const struct frame *frame)
+{
+	*range = (struct frame_range){
+	    .offset = frame->offset, .len = frame->len, .first = frame->index, .frames = 1};
+	range_attach(range, frame->segment);
+}
+
+bool
+frame_range_extend(struct frame_range *range, const struct frame *frame)
+{
+	if (range->segment != frame->segment || range->offset + range->len != frame->offset)
+		return false;
+	range->len += frame->len;
+	range->frames++;
+	frame->segment->owed += frame->len;
+	return true;
+}
+
+const char *
+frame_range_ptr(const struct frame_range *range)
+{
+	return range->segment->data + range->offset;
+}
+
+void
+frame_range_release(struct frame_range *range)
+{
+	struct segment *segment = range->segment;
+
+	if (range->len == 0)
+		return;
+	LIST_REMOVE(range, of_segment);
+	segment->owed -= range->len;
+	range->len = 0;
+	range->frames = 0;
+	segment_shrunk(segment);
+}
+
+uint32_t
+frame_range_consume(struct frame_range *range, uint32_t n)
+{
+	struct segment *segment = range->segment;
+	uint32_t ended = 0;
+
+	assert(n <= range->len);
+	if (n == range->len) {
+		ended = range->frames;
+		frame_range_release(range);
+		return ended;
+	}
+	range->offset += n;
+	range->len -= n;
+	segment->owed -= n;
+	while (segment->marks[range->first].end <= range->offset) {
+		range->first++;
+		range->frames--;
+		ended++;
+	}
+	if (n > 0)
+		range->started = range->first == 0
+				     ? range->offset > 0
+				     : segment->marks[range->first - 1].end != range->offset;
+	segment_shrunk(segment);
+	return ended;
+}
+
+uint32_t
+frame_range_drop_first(struct frame_range *range, uint32_t *tag)
+{
+	const struct frame_mark *mark = &range->segment->marks[range->first];
+	uint32_t len = mark->end - range->offset;
+
+	assert(range->frames > 0 && !range->started);
+	*tag = mark->tag;
+	frame_range_consume(range, len);
+	return len;
+}
+
+void
+frame_range_split(struct frame_range *range, struct frame_range *rest)
+{
+	struct segment *segment = range->segment;
+	uint32_t end = segment->marks[range->first].end;
+
+	assert(range->frames > 1);
+	*rest = (struct frame_range){.segment = segment,
+	    .offset = end,
+	    .len = range->offset + range->len - end,
+	    .first = range->first + 1,
+	    .frames = range->frames - 1};
+	range->len -= rest->len;
+	range->frames = 1;
+	LIST_INSERT_HEAD(&segment->ranges, rest, of_segment);
+}
+
+/* Moves a range to where survivors live. What it held there is contiguous as before. */
+static void
+range_move(struct frame_log *log, struct frame_range *range)
+{
+	struct segment *from = range->segment, *to;
+	uint32_t i, offset;
+
+	if (range->len > log->segment_bytes / 4) {
+		to = segment_new(log, range->len);
+		to->state = SEGMENT_SEALED;
+		TAILQ_INSERT_TAIL(&log->sealed, to, link);
+	} else {
+		to = log_room(log, &log->survivors, range->len);
+	}
+	offset = to->len;
+	memcpy(to->data + offset, from->data + range->offset, range->len);
+	to->len += range->len;
+	log->moved_bytes += range->len;
+
+	i = range->first;
+	range->first = to->frames;
+	for (uint32_t n = 0; n < range->frames; n++, i++)
+		segment_mark(to, offset + from->marks[i].end - range->offset, from->marks[i].tag);
+
+	LIST_REMOVE(range, of_segment);
+	from->owed -= range->len;
+	range->offset = offset;
+	range_attach(range, to);
+}
+
+/*
+ * What moves is under a quarter of the segment, so each byte written costs at most a quarter of a
+ * copy here, whatever the number of ranges. A full segment of survivors may turn thin in its turn.
+ */
+void
+frame_log_tidy(struct frame_log *log)
+{
+	struct segment *segment;
+
+	log_settle_large(log);
+	while ((segment = TAILQ_FIRST(&log->thin)) != NULL) {
+		struct frame_range *range;
+
+		TAILQ_REMOVE(&log->thin, segment, link);
+		while ((range = LIST_FIRST(&segment->ranges)) != NULL)
+			range_move(log, range);
+		segment_retire(segment);
+	}
+}
+
+size_t
+frame_log_held_bytes(const struct frame_log *log)
+{
+	return log->held_bytes;
+}
+
+size_t
+frame_log_owed_bytes(const struct frame_log *log)
+{
+	const struct segment *segment;
+	size_t owed = 0;
+
+	if (log->current != NULL)
+		owed += log->current->owed;
+	if (log->survivors != NULL)
+		owed += log->survivors->owed;
+	TAILQ_FOREACH (segment, &log->sealed, link)
+		owed += segment->owed;
+	TAILQ_FOREACH (segment, &log->thin, link)
+		owed += segment->owed;
+	return owed;
+}
+
+uint64_t
+frame_log_moved_bytes(const struct frame_log *log)
+{
+	return log->moved_bytes;
+}

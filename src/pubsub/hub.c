@@ -1,0 +1,439 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "pubsub/subscription_table.h"
+#include "pubsub/topic_tags.h"
+
+#define FORMS_MAX 8
+
+TAILQ_HEAD(subscribers, subscriber);
+
+struct hub {
+	struct hub_config config;
+	struct channel_tree *channels; /* channels and patterns */
+	struct channel_tree *shards;
+	struct subscription_table *table;
+	struct topic_tags *tags;
+	struct frame_log *logs[FORMS_MAX];
+	struct frame_log *replies;
+	struct outbox_pool pool;
+	struct subscribers blocked; /* publishers wait for them, the longest first */
+	uint64_t published;
+	uint64_t delivered;
+	size_t blocking;
+};
+
+static struct subscriber *
+subscriber_of(struct outbox *outbox)
+{
+	return (struct subscriber *)(void *)((char *)outbox - offsetof(struct subscriber, outbox));
+}
+
+static struct channel_tree *
+tree_of(struct hub *hub, enum hub_kind kind)
+{
+	return kind == HUB_SHARD ? hub->shards : hub->channels;
+}
+
+static void
+on_ready(struct outbox *outbox)
+{
+	struct subscriber *s = subscriber_of(outbox);
+
+	s->hub->config.ready(s);
+}
+
+static void
+unblock(struct subscriber *s)
+{
+	if (s->blocked_since_us == 0)
+		return;
+	s->blocked_since_us = 0;
+	TAILQ_REMOVE(&s->hub->blocked, s, blocked);
+}
+
+static void
+on_room(struct outbox *outbox)
+{
+	struct subscriber *s = subscriber_of(outbox);
+
+	unblock(s);
+	s->hub->config.room(s->hub->config.arg);
+}
+
+static void
+on_dropped(void *arg, uint32_t tag)
+{
+	struct hub *hub = arg;
+
+	topic_tags_dropped(hub->tags, tag);
+}
+
+static size_t
+write_notice(struct outbox *outbox, uint64_t missed, char *out)
+{
+	struct subscriber *s = subscriber_of(outbox);
+
+	return s->hub->config.forms[s->form].lagged(missed, out);
+}
+
+struct hub *
+hub_new(const struct hub_config *config)
+{
+	struct hub *hub = xcalloc(1, sizeof(*hub));
+
+	assert(config->form_count >= 1 && config->form_count <= FORMS_MAX);
+	hub->config = *config;
+	hub->channels = channel_tree_new();
+	hub->shards = channel_tree_new();
+	hub->table = subscription_table_new();
+	hub->tags = topic_tags_new();
+	for (size_t i = 0; i < config->form_count; i++)
+		hub->logs[i] = frame_log_new(config->segment_bytes);
+	hub->replies = frame_log_new(config->segment_bytes);
+	hub->pool = (struct outbox_pool){
+	    .replies = hub->replies,
+	    .ready = on_ready,
+	    .room = on_room,
+	    .dropped = on_dropped,
+	    .notice = write_notice,
+	    .arg = hub,
+	};
+	TAILQ_INIT(&hub->blocked);
+	return hub;
+}
+
+void
+hub_free(struct hub *hub)
+{
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		frame_log_free(hub->logs[i]);
+	frame_log_free(hub->replies);
+	outbox_pool_release(&hub->pool);
+	channel_tree_free(hub->channels);
+	channel_tree_free(hub->shards);
+	subscription_table_free(hub->table);
+	topic_tags_free(hub->tags);
+	xfree(hub);
+}
+
+void
+hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limits *limits, uint8_t form,
+    void *io)
+{
+	memset(s, 0, sizeof(*s));
+	s->hub = hub;
+	s->form = form;
+	for (int kind = 0; kind < HUB_KINDS; kind++)
+		TAILQ_INIT(&s->subscriptions[kind]);
+	outbox_init(&s->outbox, &hub->pool, limits, io);
+	hub_set_limits(s, limits);
+}
+
+static void
+remove_subscription(struct hub *hub, struct subscription *subscription)
+{
+	struct subscriber *s = subscription->subscriber;
+	struct topic *topic = subscription->topic;
+	struct subscription *moved = topic_remove(topic, subscription->index);
+
+	if (moved != NULL)
+		moved->index = subscription->index;
+	subscription_table_remove(hub->table, subscription);
+	TAILQ_REMOVE(&s->subscriptions[subscription->kind], subscription, of_subscriber);
+	s->count[subscription->kind]--;
+	if (topic->count == 0) {
+		topic_tags_release(hub->tags, topic);
+		channel_tree_remove(tree_of(hub, subscription->kind), topic);
+	}
+	xfree(subscription);
+}
+
+bool
+hub_detach(struct subscriber *s, size_t budget)
+{
+	outbox_close(&s->outbox);
+	unblock(s);
+	if (s->blocking) {
+		s->blocking = false;
+		s->hub->blocking--;
+	}
+	for (int kind = 0; kind < HUB_KINDS; kind++) {
+		struct subscription *subscription;
+
+		while ((subscription = TAILQ_FIRST(&s->subscriptions[kind])) != NULL) {
+			if (budget-- == 0)
+				return false;
+			remove_subscription(s->hub, subscription);
+		}
+	}
+	outbox_release(&s->outbox);
+	return true;
+}
+
+static struct subscription *
+find_subscription(struct subscriber *s, enum hub_kind kind, struct slice name, struct topic **topic)
+{
+	*topic = channel_tree_find(tree_of(s->hub, kind), kind == HUB_PATTERN, name);
+	return *topic != NULL ? subscription_table_find(s->hub->table, s, *topic) : NULL;
+}
+
+enum hub_result
+hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
+{
+	const struct hub_limits *limits = s->hub->config.limits;
+	struct subscription *subscription;
+	struct topic *topic;
+
+	if (name.len > limits->name_bytes)
+		return HUB_NAME_TOO_LONG;
+	if (find_subscription(s, kind, name, &topic) != NULL)
+		return HUB_ALREADY;
+	if (s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] >=
+	    limits->subscriptions)
+		return HUB_TOO_MANY_SUBSCRIPTIONS;
+	if (topic != NULL && topic->count >= limits->subscribers)
+		return HUB_TOO_MANY_SUBSCRIBERS;
+	if (topic == NULL)
+		topic = channel_tree_add(tree_of(s->hub, kind), kind == HUB_PATTERN, name);
+	subscription = xmalloc(sizeof(*subscription));
+	subscription->subscriber = s;
+	subscription->topic = topic;
+	subscription->kind = kind;
+	subscription->index = topic_add(topic, s, subscription);
+	subscription_table_add(s->hub->table, subscription);
+	TAILQ_INSERT_TAIL(&s->subscriptions[kind], subscription, of_subscriber);
+	s->count[kind]++;
+	return HUB_OK;
+}
+
+enum hub_result
+hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
+{
+	struct topic *topic;
+	struct subscription *subscription = find_subscription(s, kind, name, &topic);
+
+	if (subscription == NULL)
+		return HUB_NOT_SUBSCRIBED;
+	remove_subscription(s->hub, subscription);
+	return HUB_OK;
+}
+
+struct subscription *
+hub_first_subscription(struct subscriber *s, enum hub_kind kind)
+{
+	return TAILQ_FIRST(&s->subscriptions[kind]);
+}
+
+/* What a matching topic's subscribers get. */
+static struct hub_message
+message_for(
+    enum hub_kind kind, const struct topic *topic, struct slice channel, struct slice payload)
+{
+	struct hub_message message = {.kind = kind, .channel = channel, .payload = payload};
+
+	if (topic->is_pattern) {
+		message.kind = HUB_PATTERN;
+		message.pattern = topic_name(topic);
+	}
+	return message;
+}
+
+/*
+ * Under OUTBOX_BLOCK the question comes before anything is written, so that a message is either
+ * delivered to all or not yet delivered at all. Only asked while somebody has that policy.
+ */
+static bool
+is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload, uint64_t now_us)
+{
+	bool blocked = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct hub_message message = message_for(kind, topics[i], channel, payload);
+
+		for (uint32_t m = 0; m < topics[i]->count; m++) {
+			struct subscriber *s = topics[i]->members[m].subscriber;
+
+			if (!s->blocking || !outbox_would_block(&s->outbox,
+						hub->config.forms[s->form].len(&message)))
+				continue;
+			blocked = true;
+			if (s->blocked_since_us == 0) {
+				s->blocked_since_us = now_us > 0 ? now_us : 1;
+				TAILQ_INSERT_TAIL(&hub->blocked, s, blocked);
+			}
+		}
+	}
+	return blocked;
+}
+
+static struct frame
+encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag)
+{
+	struct frame frame =
+	    frame_log_write(hub->logs[form], hub->config.forms[form].len(message), tag);
+
+	hub->config.forms[form].write(message, frame.ptr);
+	return frame;
+}
+
+/* One encoding per wire form in use, then a few words per member. */
+static size_t
+deliver(struct hub *hub, struct topic *topic, const struct hub_message *message)
+{
+	struct frame frames[FORMS_MAX];
+	bool written[FORMS_MAX] = {false};
+	uint32_t tag = topic_tags_of(hub->tags, topic);
+	size_t receivers = 0;
+
+	for (uint32_t i = 0; i < topic->count; i++) {
+		struct subscriber *s = topic->members[i].subscriber;
+
+		if (s->outbox.closed)
+			continue;
+		if (!written[s->form]) {
+			frames[s->form] = encode(hub, s->form, message, tag);
+			written[s->form] = true;
+		}
+		receivers++;
+		switch (outbox_push_message(&s->outbox, &frames[s->form])) {
+		case OUTBOX_QUEUED:
+			hub->delivered++;
+			break;
+		case OUTBOX_OVERFLOW:
+			outbox_close(&s->outbox);
+			hub->config.overflow(s);
+			break;
+		case OUTBOX_DROPPED:
+		case OUTBOX_CLOSED:
+			break;
+		}
+	}
+	return receivers;
+}
+
+enum hub_result
+hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    uint64_t now_us, size_t *receivers)
+{
+	struct topic *shard, **topics;
+	size_t count;
+
+	assert(kind != HUB_PATTERN);
+	*receivers = 0;
+	if (kind == HUB_SHARD) {
+		shard = channel_tree_find(hub->shards, false, channel);
+		topics = &shard;
+		count = shard != NULL;
+	} else {
+		topics = channel_tree_match(hub->channels, channel, &count);
+	}
+	if (hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us))
+		return HUB_BLOCKED;
+	for (size_t i = 0; i < count; i++) {
+		struct hub_message message = message_for(kind, topics[i], channel, payload);
+
+		*receivers += deliver(hub, topics[i], &message);
+	}
+	hub->published++;
+	return HUB_OK;
+}
+
+void
+hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
+{
+	bool blocking = limits->policy == OUTBOX_BLOCK;
+
+	if (blocking != s->blocking) {
+		s->blocking = blocking;
+		s->hub->blocking += blocking ? 1 : (size_t)-1;
+	}
+	outbox_set_limits(&s->outbox, limits);
+}
+
+void
+hub_set_form(struct subscriber *s, uint8_t form)
+{
+	assert(form < s->hub->config.form_count);
+	s->form = form;
+}
+
+void
+hub_expire_blocked(struct hub *hub, uint64_t now_us, uint64_t limit_us)
+{
+	struct subscriber *s;
+
+	while (
+	    (s = TAILQ_FIRST(&hub->blocked)) != NULL && now_us - s->blocked_since_us >= limit_us) {
+		outbox_close(&s->outbox);
+		hub->config.overflow(s);
+	}
+}
+
+void
+hub_tidy(struct hub *hub)
+{
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		frame_log_tidy(hub->logs[i]);
+	frame_log_tidy(hub->replies);
+}
+
+size_t
+hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel)
+{
+	struct topic *topic = channel_tree_find(tree_of(hub, kind), false, channel);
+
+	return topic != NULL ? topic->count : 0;
+}
+
+size_t
+hub_numpat(struct hub *hub)
+{
+	return channel_tree_patterns(hub->channels);
+}
+
+size_t
+hub_channels(struct hub *hub, enum hub_kind kind)
+{
+	return channel_tree_channels(tree_of(hub, kind));
+}
+
+struct topic *
+hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after)
+{
+	return channel_tree_next(tree_of(hub, kind), after);
+}
+
+uint64_t
+hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name)
+{
+	struct topic *topic = channel_tree_find(tree_of(hub, kind), kind == HUB_PATTERN, name);
+
+	return topic != NULL ? topic_tags_drops(hub->tags, topic) : 0;
+}
+
+struct hub_figures
+hub_figures(struct hub *hub)
+{
+	struct hub_figures figures = {
+	    .published = hub->published,
+	    .delivered = hub->delivered,
+	    .dropped = hub->pool.dropped_total,
+	    .subscriptions = subscription_table_count(hub->table),
+	    .queued_bytes = hub->pool.bytes,
+	    .queued_messages = hub->pool.messages,
+	    .log_bytes = frame_log_held_bytes(hub->replies),
+	    .tree_bytes = channel_tree_bytes(hub->channels) + channel_tree_bytes(hub->shards),
+	    .blocking = hub->blocking,
+	};
+
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		figures.log_bytes += frame_log_held_bytes(hub->logs[i]);
+	return figures;
+}

@@ -1,0 +1,453 @@
+#include "config.h"
+
+#include "pubsub/outbox.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* Items kept for reuse by all outboxes of a pool. */
+#define SPARE_MAX 4096
+
+enum item_kind {
+	ITEM_MESSAGES, /* whole messages, droppable; the first may be started, see item_unstart */
+	ITEM_STARTED,  /* one message of which a part is on the wire: it must be finished */
+	ITEM_REPLIES,
+	ITEM_GAP, /* here messages are missing; becomes a notice when its turn comes */
+};
+
+struct outbox_item {
+	TAILQ_ENTRY(outbox_item) link;
+	struct frame_range range;
+	uint64_t missed; /* ITEM_GAP */
+	enum item_kind kind;
+};
+
+static const char *const policy_names[] = {
+    [OUTBOX_DISCONNECT] = "disconnect",
+    [OUTBOX_DROP_OLDEST] = "drop-oldest",
+    [OUTBOX_DROP_NEWEST] = "drop-newest",
+    [OUTBOX_BLOCK] = "block",
+};
+
+const char *
+outbox_policy_name(enum outbox_policy policy)
+{
+	return policy_names[policy];
+}
+
+bool
+outbox_policy_parse(struct slice name, enum outbox_policy *policy)
+{
+	for (size_t i = 0; i < sizeof(policy_names) / sizeof(*policy_names); i++)
+		if (slice_is_nocase(name, policy_names[i])) {
+			*policy = (enum outbox_policy)i;
+			return true;
+		}
+	return false;
+}
+
+/* The new item, after `after` (NULL: at the front). */
+static struct outbox_item *
+item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
+{
+	struct outbox_pool *pool = outbox->pool;
+	struct outbox_item *item = pool->spare;
+
+	if (item != NULL) {
+		pool->spare = TAILQ_NEXT(item, link);
+		pool->spare_count--;
+	} else {
+		item = xmalloc(sizeof(*item));
+	}
+	item->kind = kind;
+	item->missed = 0;
+	item->range.len = 0;
+	if (after != NULL)
+		TAILQ_INSERT_AFTER(&outbox->items, after, item, link);
+	else
+		TAILQ_INSERT_HEAD(&outbox->items, item, link);
+	pool->item_bytes += sizeof(*item);
+	return item;
+}
+
+static struct outbox_item *
+item_next_droppable(struct outbox_item *item)
+{
+	while (item != NULL && item->kind != ITEM_MESSAGES)
+		item = TAILQ_NEXT(item, link);
+	return item;
+}
+
+/* The item's range is empty or about to be let go. */
+static void
+item_remove(struct outbox *outbox, struct outbox_item *item)
+{
+	struct outbox_pool *pool = outbox->pool;
+
+	if (outbox->oldest == item)
+		outbox->oldest = item_next_droppable(TAILQ_NEXT(item, link));
+	if (outbox->mark == item)
+		outbox->mark = TAILQ_PREV(item, outbox_items, link);
+	TAILQ_REMOVE(&outbox->items, item, link);
+	frame_range_release(&item->range);
+	pool->item_bytes -= sizeof(*item);
+	if (pool->spare_count == SPARE_MAX) {
+		xfree(item);
+		return;
+	}
+	item->link.tqe_next = pool->spare;
+	pool->spare = item;
+	pool->spare_count++;
+}
+
+/*
+ * Makes the oldest droppable item begin with a whole message: the one that is partly on the wire
+ * becomes an item of its own. Each message is started once, so this costs nothing in sum.
+ */
+static void
+item_unstart(struct outbox *outbox)
+{
+	struct outbox_item *item = outbox->oldest, *rest;
+
+	if (item->range.frames > 1) {
+		rest = item_add(outbox, item, ITEM_MESSAGES);
+		frame_range_split(&item->range, &rest->range);
+		item->kind = ITEM_STARTED;
+		outbox->oldest = rest;
+		if (outbox->mark == item)
+			outbox->mark = rest;
+	} else {
+		item->kind = ITEM_STARTED;
+		outbox->oldest = item_next_droppable(item);
+	}
+}
+
+static void
+count_bytes(struct outbox *outbox, size_t len)
+{
+	outbox->bytes += len;
+	outbox->pool->bytes += len;
+}
+
+static void
+uncount_bytes(struct outbox *outbox, size_t len)
+{
+	outbox->bytes -= len;
+	outbox->pool->bytes -= len;
+}
+
+static void
+uncount_messages(struct outbox *outbox, size_t len, uint32_t messages)
+{
+	outbox->message_bytes -= len;
+	outbox->messages -= messages;
+	outbox->pool->messages -= messages;
+}
+
+static bool
+fits(const struct outbox *outbox, size_t len)
+{
+	const struct outbox_limits *limits = &outbox->limits;
+
+	if (limits->messages > 0 && outbox->messages >= limits->messages)
+		return false;
+	return limits->bytes == 0 || outbox->message_bytes + len <= limits->bytes;
+}
+
+static bool
+is_full_for(const struct outbox *outbox, size_t len)
+{
+	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->closed && outbox->messages > 0 &&
+	       !fits(outbox, len);
+}
+
+/* Only real room counts: who waits is not woken, nor its waiting time begun anew, by a reader that
+ * takes a few bytes now and then. */
+static void
+offer_room(struct outbox *outbox)
+{
+	if (outbox->awaited_len == 0 || is_full_for(outbox, outbox->awaited_len))
+		return;
+	outbox->awaited_len = 0;
+	outbox->pool->room(outbox);
+}
+
+void
+outbox_init(
+    struct outbox *outbox, struct outbox_pool *pool, const struct outbox_limits *limits, void *io)
+{
+	memset(outbox, 0, sizeof(*outbox));
+	outbox->pool = pool;
+	outbox->io = io;
+	outbox->limits = *limits;
+	TAILQ_INIT(&outbox->items);
+}
+
+void
+outbox_release(struct outbox *outbox)
+{
+	outbox_close(outbox);
+}
+
+void
+outbox_close(struct outbox *outbox)
+{
+	struct outbox_item *item;
+
+	outbox->closed = true;
+	outbox->mark = NULL;
+	uncount_messages(outbox, outbox->message_bytes, outbox->messages);
+	uncount_bytes(outbox, outbox->bytes);
+	while ((item = TAILQ_FIRST(&outbox->items)) != NULL)
+		item_remove(outbox, item);
+	offer_room(outbox);
+}
+
+void
+outbox_pool_release(struct outbox_pool *pool)
+{
+	struct outbox_item *item;
+
+	while ((item = pool->spare) != NULL) {
+		pool->spare = TAILQ_NEXT(item, link);
+		xfree(item);
+	}
+	pool->spare_count = 0;
+}
+
+static void
+schedule(struct outbox *outbox)
+{
+	if (outbox->scheduled)
+		return;
+	outbox->scheduled = true;
+	outbox->pool->ready(outbox);
+}
+
+/* Messages are missing behind `after` (NULL: at the front). */
+static void
+note_gap(struct outbox *outbox, struct outbox_item *after)
+{
+	if (!outbox->limits.notify)
+		return;
+	if (after == NULL || after->kind != ITEM_GAP || (outbox->marked && after == outbox->mark))
+		after = item_add(outbox, after, ITEM_GAP);
+	after->missed++;
+	schedule(outbox);
+}
+
+static void
+count_drop(struct outbox *outbox, uint32_t tag)
+{
+	outbox->dropped++;
+	outbox->pool->dropped_total++;
+	outbox->pool->dropped(outbox->pool->arg, tag);
+}
+
+/* False if there is none that may go. */
+static bool
+drop_oldest(struct outbox *outbox)
+{
+	struct outbox_item *item;
+	uint32_t len, tag;
+
+	if (outbox->oldest != NULL && outbox->oldest->range.started)
+		item_unstart(outbox);
+	item = outbox->oldest;
+	if (item == NULL)
+		return false;
+	len = frame_range_drop_first(&item->range, &tag);
+	uncount_bytes(outbox, len);
+	uncount_messages(outbox, len, 1);
+	note_gap(outbox, TAILQ_PREV(item, outbox_items, link));
+	if (item->range.len == 0)
+		item_remove(outbox, item);
+	count_drop(outbox, tag);
+	return true;
+}
+
+static void
+queue_message(struct outbox *outbox, const struct frame *frame)
+{
+	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
+
+	if (last == NULL || last->kind != ITEM_MESSAGES ||
+	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
+		last = item_add(outbox, last, ITEM_MESSAGES);
+		frame_range_init(&last->range, frame);
+		if (outbox->oldest == NULL)
+			outbox->oldest = last;
+	}
+	count_bytes(outbox, frame->len);
+	outbox->message_bytes += frame->len;
+	outbox->messages++;
+	outbox->pool->messages++;
+	schedule(outbox);
+}
+
+static enum outbox_result
+refuse_message(struct outbox *outbox, const struct frame *frame, enum outbox_result result)
+{
+	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items));
+	count_drop(outbox, frame->tag);
+	return result;
+}
+
+enum outbox_result
+outbox_push_message(struct outbox *outbox, const struct frame *frame)
+{
+	if (outbox->closed)
+		return OUTBOX_CLOSED;
+	if (!fits(outbox, frame->len)) {
+		switch (outbox->limits.policy) {
+		case OUTBOX_DISCONNECT:
+			return refuse_message(outbox, frame, OUTBOX_OVERFLOW);
+		case OUTBOX_DROP_NEWEST:
+			return refuse_message(outbox, frame, OUTBOX_DROPPED);
+		case OUTBOX_DROP_OLDEST:
+			/* What can never fit must not push the others out. */
+			if (outbox->limits.bytes > 0 && frame->len > outbox->limits.bytes)
+				return refuse_message(outbox, frame, OUTBOX_DROPPED);
+			while (!fits(outbox, frame->len))
+				if (!drop_oldest(outbox))
+					return refuse_message(outbox, frame, OUTBOX_DROPPED);
+			break;
+		case OUTBOX_BLOCK:
+			break; /* publishers asked before */
+		}
+	}
+	queue_message(outbox, frame);
+	return OUTBOX_QUEUED;
+}
+
+bool
+outbox_would_block(struct outbox *outbox, size_t len)
+{
+	if (!is_full_for(outbox, len))
+		return false;
+	if (outbox->awaited_len == 0 || len < outbox->awaited_len)
+		outbox->awaited_len = len;
+	return true;
+}
+
+void
+outbox_push_reply(struct outbox *outbox, struct slice reply)
+{
+	struct outbox_item *item =
+	    outbox->marked ? outbox->mark : TAILQ_LAST(&outbox->items, outbox_items);
+	struct frame frame;
+
+	if (outbox->closed || reply.len == 0)
+		return;
+	frame = frame_log_write(outbox->pool->replies, reply.len, 0);
+	memcpy(frame.ptr, reply.ptr, reply.len);
+	if (item == NULL || item->kind != ITEM_REPLIES ||
+	    !frame_range_extend(&item->range, &frame)) {
+		item = item_add(outbox, item, ITEM_REPLIES);
+		frame_range_init(&item->range, &frame);
+		if (outbox->marked)
+			outbox->mark = item;
+	}
+	count_bytes(outbox, reply.len);
+	schedule(outbox);
+}
+
+void
+outbox_mark(struct outbox *outbox)
+{
+	outbox->mark = TAILQ_LAST(&outbox->items, outbox_items);
+	outbox->marked = true;
+}
+
+void
+outbox_unmark(struct outbox *outbox)
+{
+	outbox->mark = NULL;
+	outbox->marked = false;
+}
+
+/* The gap at the front becomes the notice that is sent; what is missed from now on is another gap.
+ */
+static void
+settle_front_gap(struct outbox *outbox)
+{
+	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
+	char notice[OUTBOX_NOTICE_MAX];
+	struct frame frame;
+	size_t len;
+
+	len = outbox->pool->notice(outbox, item->missed, notice);
+	if (len == 0) {
+		item_remove(outbox, item);
+		return;
+	}
+	frame = frame_log_write(outbox->pool->replies, len, 0);
+	memcpy(frame.ptr, notice, len);
+	frame_range_init(&item->range, &frame);
+	item->kind = ITEM_REPLIES;
+	count_bytes(outbox, len);
+}
+
+size_t
+outbox_peek(struct outbox *outbox, struct iovec *pieces, size_t count)
+{
+	struct outbox_item *item;
+	size_t n = 0;
+
+	while ((item = TAILQ_FIRST(&outbox->items)) != NULL && item->kind == ITEM_GAP)
+		settle_front_gap(outbox);
+	for (; item != NULL && item->kind != ITEM_GAP && n < count; item = TAILQ_NEXT(item, link)) {
+		pieces[n].iov_base = (void *)(uintptr_t)frame_range_ptr(&item->range);
+		pieces[n++].iov_len = item->range.len;
+	}
+	return n;
+}
+
+void
+outbox_consume(struct outbox *outbox, size_t len)
+{
+	struct outbox_item *item;
+
+	uncount_bytes(outbox, len);
+	while (len > 0) {
+		uint32_t n, ended;
+
+		item = TAILQ_FIRST(&outbox->items);
+		assert(item != NULL && item->kind != ITEM_GAP);
+		n = len < item->range.len ? (uint32_t)len : item->range.len;
+		ended = frame_range_consume(&item->range, n);
+		if (item->kind != ITEM_REPLIES)
+			uncount_messages(outbox, n, ended);
+		if (item->range.len == 0)
+			item_remove(outbox, item);
+		len -= n;
+	}
+	offer_room(outbox);
+}
+
+void
+outbox_flushed(struct outbox *outbox)
+{
+	outbox->scheduled = false;
+}
+
+bool
+outbox_is_empty(const struct outbox *outbox)
+{
+	return TAILQ_EMPTY(&outbox->items);
+}
+
+size_t
+outbox_reply_bytes(const struct outbox *outbox)
+{
+	return outbox->bytes - outbox->message_bytes;
+}
+
+void
+outbox_set_limits(struct outbox *outbox, const struct outbox_limits *limits)
+{
+	outbox->limits = *limits;
+	offer_room(outbox);
+}
