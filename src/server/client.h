@@ -56,6 +56,7 @@ struct client {
 	bool is_unix;
 	bool refused;                 /* over maxclients or against protected mode */
 	bool finishing;               /* io.finish or io.kill was asked for: no more requests */
+	bool killed;                  /* by io.kill: as good as gone, CLIENT LIST does not show it */
 	bool gone;                    /* closed; its subscriptions are being taken back in slices */
 };
 
@@ -65,6 +66,13 @@ uint32_t client_subscriptions(const struct client *c);
 
 /* The line of CLIENT LIST, without a newline. */
 void client_describe(const struct client *c, uint64_t now_us, struct buffer *out);
+
+/*
+ * Sets name, lib_name or lib_version; an empty value takes it away. False, and nothing changed, where
+ * value has other bytes than '!' to '~' or is longer than CLIENT_ATTRIBUTE_MAX. In cmd_client.c.
+ */
+#define CLIENT_ATTRIBUTE_MAX 1024
+bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));
 
 /* "id=7 addr=127.0.0.1:5000 user=default", for log lines. */
 const char *client_label(const struct client *c, char *out, size_t out_len);

@@ -57,6 +57,7 @@ struct command {
 	const char *since;
 	const char *group; /* "pubsub", "connection", "server" */
 	const char *complexity;
+	const char *tips; /* of COMMAND INFO: "nondeterministic_output"; "" for none */
 };
 
 /* Counters of a command, beside its row (same index). */

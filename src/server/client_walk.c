@@ -1,0 +1,83 @@
+#include "config.h"
+
+#include "server/client_walk.h"
+
+#include "server/state.h"
+
+void
+client_walk_init(struct client_walk *walk, struct server *server)
+{
+	*walk = (struct client_walk){.server = server, .end_id = server->next_id};
+}
+
+/*
+ * The first client after the last one seen, closed or not. Where that one has gone meanwhile its
+ * place is looked for from the newest client on: clients that go are mostly young.
+ */
+static struct client *
+after_last(const struct client_walk *walk)
+{
+	const struct slice key = {(const char *)&walk->last_id, sizeof(walk->last_id)};
+	struct client *c = NULL;
+
+	if (walk->last_id != 0)
+		c = hash_map_get(walk->server->clients_by_id, key);
+	if (c == NULL && walk->last_id != 0) {
+		for (c = TAILQ_LAST(&walk->server->clients, clients);
+		     c != NULL && c->id > walk->last_id;)
+			c = TAILQ_PREV(c, clients, all);
+	}
+	return c != NULL ? TAILQ_NEXT(c, all) : TAILQ_FIRST(&walk->server->clients);
+}
+
+struct client *
+client_walk_next(struct client_walk *walk)
+{
+	struct client *c = after_last(walk);
+
+	while (c != NULL && c->id < walk->end_id && (c->gone || c->killed))
+		c = TAILQ_NEXT(c, all);
+	if (c == NULL || c->id >= walk->end_id)
+		return NULL;
+	walk->last_id = c->id;
+	return c;
+}
+
+struct client *
+client_by_id(const struct server *server, uint64_t id)
+{
+	struct client *c =
+	    hash_map_get(server->clients_by_id, (struct slice){(const char *)&id, sizeof(id)});
+
+	return c != NULL && (c->gone || c->killed) ? NULL : c;
+}
+
+enum client_type
+client_type_of(const struct client *c)
+{
+	return client_subscriptions(c) > 0 ? CLIENT_TYPE_PUBSUB : CLIENT_TYPE_NORMAL;
+}
+
+bool
+client_type_parse(struct slice name, enum client_type *type)
+{
+	static const struct {
+		const char *name;
+		enum client_type type;
+	} names[] = {
+	    {"normal", CLIENT_TYPE_NORMAL},
+	    {"replica", CLIENT_TYPE_REPLICA},
+	    {"slave", CLIENT_TYPE_REPLICA},
+	    {"pubsub", CLIENT_TYPE_PUBSUB},
+	    {"master", CLIENT_TYPE_MASTER},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (slice_is_nocase(name, names[i].name)) {
+			*type = names[i].type;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,150 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "resp/writer.h"
+#include "server/client_walk.h"
+#include "server/handlers.h"
+#include "server/state.h"
+
+/*
+ * CLIENT LIST. The lines are collected in slices, because their number is that of the clients, and
+ * sent as one string when all are there.
+ */
+
+/* As many ids are listed as often as they are named, in the order they are; more, each once. */
+#define REPEATED_IDS_MAX 1024
+
+/* Work done at once before a job is made of it. */
+#define AT_ONCE_US 1000
+#define CLIENTS_A_LOOK 64
+
+struct list {
+	struct client_walk walk;
+	struct buffer lines;
+	bool of_type;
+	enum client_type type;
+	uint64_t *ids; /* LIST ID, else NULL */
+	size_t id_count, id_at;
+	struct hash_map *seen; /* ids, where there are too many */
+	int proto;
+};
+
+static void
+list_free(void *state)
+{
+	struct list *list = state;
+
+	buffer_release(&list->lines);
+	if (list->seen != NULL)
+		hash_map_free(list->seen);
+	xfree(list->ids);
+	xfree(list);
+}
+
+/* True if the id was named before and is not to be listed again. */
+static bool
+was_seen(struct list *list, uint64_t *id)
+{
+	const struct slice key = {(const char *)id, sizeof(*id)};
+
+	return list->seen != NULL && hash_map_set(list->seen, key, list) != NULL;
+}
+
+/* The next to look at; false at the end. *c is NULL where an id is nobody's. */
+static bool
+next_client(struct list *list, struct client **c)
+{
+	uint64_t *id;
+
+	if (list->ids == NULL) {
+		*c = client_walk_next(&list->walk);
+		return *c != NULL;
+	}
+	if (list->id_at == list->id_count)
+		return false;
+	id = &list->ids[list->id_at++];
+	*c = was_seen(list, id) ? NULL : client_by_id(list->walk.server, *id);
+	return true;
+}
+
+static enum job_state
+list_step(void *state, struct job_step *step)
+{
+	struct list *list = state;
+	uint64_t now_us = clock_mono_us();
+	struct client *c;
+	size_t looked = 0;
+
+	while (next_client(list, &c)) {
+		if (c != NULL && (!list->of_type || client_type_of(c) == list->type)) {
+			client_describe(c, now_us, &list->lines);
+			buffer_append_str(&list->lines, "\n");
+		}
+		if (++looked % CLIENTS_A_LOOK == 0 && clock_mono_us() >= step->deadline_us)
+			return JOB_MORE;
+	}
+	resp_put_verbatim(step->reply, list->proto, "txt", buffer_slice(&list->lines));
+	return JOB_DONE;
+}
+
+static bool
+parse_ids(struct request *rq, struct list *list)
+{
+	size_t i;
+	int64_t id;
+
+	list->ids = xcalloc(rq->argc - 3, sizeof(*list->ids));
+	list->id_count = rq->argc - 3;
+	for (i = 3; i < rq->argc; i++) {
+		if (!slice_to_i64(rq->argv[i], &id)) {
+			request_error(rq, "ERR Invalid client ID");
+			return false;
+		}
+		list->ids[i - 3] = id > 0 ? (uint64_t)id : 0; /* nobody's */
+	}
+	if (list->id_count > REPEATED_IDS_MAX)
+		list->seen = hash_map_new();
+	return true;
+}
+
+static bool
+parse_list(struct request *rq, struct list *list)
+{
+	struct slice type;
+
+	if (rq->argc == 2)
+		return true;
+	if (rq->argc == 4 && slice_is_nocase(rq->argv[2], "type")) {
+		type = rq->argv[3];
+		list->of_type = true;
+		if (client_type_parse(type, &list->type))
+			return true;
+		request_error(rq, "ERR Unknown client type '%.*s'",
+		    (int)(type.len < 128 ? type.len : 128), type.ptr);
+		return false;
+	}
+	if (rq->argc > 3 && slice_is_nocase(rq->argv[2], "id"))
+		return parse_ids(rq, list);
+	request_syntax_error(rq);
+	return false;
+}
+
+enum command_result
+cmd_client_list(struct request *rq)
+{
+	static const struct job_kind kind = {"client list", list_step, list_free};
+	struct list *list = xcalloc(1, sizeof(*list));
+	struct job_step step = {
+	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
+
+	list->proto = rq->proto;
+	client_walk_init(&list->walk, rq->server);
+	if (!parse_list(rq, list) || list_step(list, &step) == JOB_DONE)
+		list_free(list);
+	else
+		job_start(rq->server, rq->client, &kind, list);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,24 @@
+#ifndef SERVER_RATES_H
+#define SERVER_RATES_H
+
+#include <stdint.h>
+
+/*
+ * Rates for INFO: commands, bytes in and bytes out a second, as means over the last 16 samples, as
+ * Redis shows them. Reads no clock.
+ */
+struct server;
+struct server_rate;
+
+#define RATES_INTERVAL_US 100000
+
+/* Once a turn: takes a sample of each if RATES_INTERVAL_US have passed since the last one. */
+void rates_sample(struct server *server, uint64_t now_us);
+
+/* Counts a second. */
+uint64_t rate_per_second(const struct server_rate *rate);
+
+/* The counts start from zero again (CONFIG RESETSTAT). */
+void rates_reset(struct server *server);
+
+#endif
