@@ -13,11 +13,13 @@
 
 /* Returns owned (xfree). len 0 is allowed and gives a block that may be freed. */
 void *xmalloc(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
-void *xcalloc(size_t count, size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
+void *xcalloc(size_t count, size_t len)
+    __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *xrealloc(void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
 void *xmemdup(const void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
 char *xstrdup(const char *str) __attribute__((malloc, returns_nonnull, warn_unused_result));
-char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull, warn_unused_result));
+char *xasprintf(const char *format, ...)
+    __attribute__((format(printf, 1, 2), nonnull, returns_nonnull, warn_unused_result));
 
 /* NULL is allowed. */
 void xfree(void *ptr);

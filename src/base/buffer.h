@@ -15,9 +15,10 @@ struct buffer {
 	size_t cap;
 };
 
-void buffer_release(struct buffer *b);             /* frees the bytes; the buffer is empty again */
-void buffer_clear(struct buffer *b);               /* len = 0, keeps the room */
-void buffer_shrink(struct buffer *b, size_t keep); /* when empty, gives back room above keep bytes */
+void buffer_release(struct buffer *b); /* frees the bytes; the buffer is empty again */
+void buffer_clear(struct buffer *b);   /* len = 0, keeps the room */
+void buffer_shrink(
+    struct buffer *b, size_t keep); /* when empty, gives back room above keep bytes */
 
 /* Room for len more bytes; returns where they go. The caller then adds to b->len what it wrote. */
 char *buffer_reserve(struct buffer *b, size_t len);
@@ -25,7 +26,8 @@ char *buffer_reserve(struct buffer *b, size_t len);
 void buffer_append(struct buffer *b, const void *ptr, size_t len); /* copies */
 void buffer_append_slice(struct buffer *b, struct slice s);        /* copies */
 void buffer_append_str(struct buffer *b, const char *str);         /* copies, without the NUL */
-void buffer_appendf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_appendf(struct buffer *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3), nonnull));
 
 /* Appends s as printable ASCII: other bytes as \xHH, and quote, backslash, \n, \r, \t escaped
  * as Redis's sdscatrepr does, but without the surrounding quotes. */

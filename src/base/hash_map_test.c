@@ -1,0 +1,261 @@
+#include "config.h"
+
+#include "base/hash_map.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/testing.h"
+
+static struct hash_map *map;
+static char values[1 << 17]; /* their addresses are what is stored */
+
+static void
+setup(void)
+{
+	map = hash_map_new();
+}
+
+static void
+teardown(void)
+{
+	hash_map_free(map);
+}
+
+/* The key of number n: of varying length, with a NUL in it. */
+static struct slice
+key_of(size_t n, char text[32])
+{
+	int len = snprintf(text, 32, "%zu.%.*s", n, (int)(n % 13), "subscriptions");
+
+	text[len / 2] = n % 3 == 0 ? '\0' : text[len / 2];
+	return (struct slice){text, (size_t)len};
+}
+
+static void *
+set(size_t n, void *value)
+{
+	char text[32];
+
+	return hash_map_set(map, key_of(n, text), value);
+}
+
+static void *
+get(size_t n)
+{
+	char text[32];
+
+	return hash_map_get(map, key_of(n, text));
+}
+
+static void *
+take(size_t n)
+{
+	char text[32];
+
+	return hash_map_remove(map, key_of(n, text));
+}
+
+START_TEST(what_was_set_is_found_replaced_and_removed)
+{
+	ck_assert_ptr_null(hash_map_get(map, SLICE("a")));
+	ck_assert_ptr_null(hash_map_remove(map, SLICE("a")));
+	ck_assert_ptr_null(hash_map_set(map, SLICE("a"), &values[1]));
+	ck_assert_ptr_eq(hash_map_set(map, SLICE("a"), &values[2]), &values[1]);
+	ck_assert_uint_eq(hash_map_count(map), 1);
+	ck_assert_ptr_eq(hash_map_get(map, SLICE("a")), &values[2]);
+	ck_assert_ptr_eq(hash_map_remove(map, SLICE("a")), &values[2]);
+	ck_assert_ptr_null(hash_map_get(map, SLICE("a")));
+	ck_assert_uint_eq(hash_map_count(map), 0);
+}
+END_TEST
+
+START_TEST(keys_are_copied_and_told_apart_by_every_byte)
+{
+	char key[] = "a\0b";
+
+	hash_map_set(map, (struct slice){key, 3}, &values[1]);
+	hash_map_set(map, (struct slice){key, 2}, &values[2]);
+	hash_map_set(map, (struct slice){NULL, 0}, &values[3]);
+	memset(key, 'x', sizeof(key));
+	ck_assert_ptr_eq(hash_map_get(map, SLICE("a\0b")), &values[1]);
+	ck_assert_ptr_eq(hash_map_get(map, SLICE("a\0")), &values[2]);
+	ck_assert_ptr_eq(hash_map_get(map, SLICE("")), &values[3]);
+	ck_assert_ptr_null(hash_map_get(map, SLICE("a")));
+	ck_assert_uint_eq(hash_map_count(map), 3);
+}
+END_TEST
+
+enum { MODEL_KEYS = 3000, MODEL_OPS = 600000 };
+
+/* The bias of the operations turns from growing to shrinking and back, through several sizes. */
+START_TEST(random_operations_agree_with_an_array)
+{
+	static char *model[MODEL_KEYS];
+	size_t count = 0;
+	uint64_t seed = 20261121;
+	size_t i;
+
+	memset(model, 0, sizeof(model));
+	for (i = 0; i < MODEL_OPS; i++) {
+		uint64_t random = testing_random(&seed);
+		size_t n = (random >> 8) % MODEL_KEYS;
+		bool is_growing = i / 20000 % 2 == 0;
+		unsigned int dice = random % 8;
+		char *value = &values[(random >> 32) % sizeof(values)];
+
+		if (dice < 2) {
+			ck_assert_ptr_eq(get(n), model[n]);
+		} else if (dice == 2 || (dice > 3) == is_growing) {
+			count += model[n] == NULL;
+			ck_assert_ptr_eq(set(n, value), model[n]);
+			model[n] = value;
+		} else {
+			count -= model[n] != NULL;
+			ck_assert_ptr_eq(take(n), model[n]);
+			model[n] = NULL;
+		}
+		ck_assert_uint_eq(hash_map_count(map), count);
+	}
+	for (i = 0; i < MODEL_KEYS; i++)
+		ck_assert_ptr_eq(get(i), model[i]);
+}
+END_TEST
+
+/*
+ * The old table is given back when its last bucket has moved. So the number of inserts in between
+ * tells how many buckets an insert moves.
+ */
+START_TEST(a_full_table_of_65536_buckets_moves_over_thousands_of_inserts)
+{
+	size_t old_table = 65536 * sizeof(void *);
+	size_t n = 0, inserts = 0, used, drop = 0;
+
+	while (n < 65536) {
+		set(n, &values[n]);
+		n++;
+	}
+	while (drop < old_table) {
+		used = alloc_used_bytes();
+		set(n, &values[n]);
+		n++;
+		inserts++;
+		ck_assert_uint_lt(inserts, 65536);
+		drop = alloc_used_bytes() < used ? used - alloc_used_bytes() + 4096 : 0;
+	}
+	ck_assert_uint_ge(inserts, 65536 / 8);
+	while (n > 0) {
+		n--;
+		ck_assert_ptr_eq(get(n), &values[n]);
+	}
+}
+END_TEST
+
+START_TEST(every_key_is_found_at_every_moment_of_a_move)
+{
+	size_t n, i;
+
+	for (n = 0; n < 1100; n++) {
+		set(n, &values[n]);
+		for (i = 0; i <= n; i += 1 + n / 64)
+			ck_assert_ptr_eq(get(i), &values[i]);
+		ck_assert_ptr_eq(get(n), &values[n]);
+		ck_assert_ptr_null(get(n + 1));
+	}
+}
+END_TEST
+
+START_TEST(a_map_that_emptied_holds_next_to_nothing)
+{
+	size_t before = alloc_used_bytes();
+	size_t n;
+
+	for (n = 0; n < 100000; n++)
+		set(n, &values[n]);
+	for (n = 100; n < 100000; n++)
+		take(n);
+	for (n = 0; n < 30000; n++) { /* the moves go on with whatever changes come */
+		take(n % 100);
+		set(n % 100, &values[n % 100]);
+	}
+	ck_assert_uint_lt(alloc_used_bytes() - before, 32768);
+	for (n = 0; n < 100; n++)
+		ck_assert_ptr_eq(take(n), &values[n]);
+	ck_assert_uint_eq(alloc_used_bytes(), before);
+}
+END_TEST
+
+struct census {
+	unsigned char seen[8192];
+	size_t remove_every; /* 0: none */
+};
+
+static void
+visit_one(struct slice key, void *value, void *arg)
+{
+	struct census *census = arg;
+	size_t n = (size_t)((char *)value - values);
+	char text[32];
+
+	ck_assert(slice_eq(key, key_of(n, text)));
+	census->seen[n]++;
+	if (census->remove_every > 0 && n % census->remove_every == 0)
+		ck_assert_ptr_eq(hash_map_remove(map, key), value);
+}
+
+static void
+check_census(const struct census *census, size_t count)
+{
+	size_t n;
+
+	for (n = 0; n < count; n++)
+		ck_assert_uint_eq(census->seen[n], 1);
+}
+
+/* Sizes around a power of two, so that some visits fall into the middle of a move. */
+START_TEST(a_visit_sees_each_entry_once_at_any_size)
+{
+	size_t count = 0;
+
+	for (count = 0; count < 1200; count++) {
+		struct census census = {0};
+
+		hash_map_each(map, visit_one, &census);
+		check_census(&census, count);
+		set(count, &values[count]);
+	}
+}
+END_TEST
+
+START_TEST(a_visit_may_remove_what_it_is_given)
+{
+	struct census census = {.remove_every = 2};
+	size_t n;
+
+	for (n = 0; n < 8192; n++)
+		set(n, &values[n]);
+	hash_map_each(map, visit_one, &census);
+	check_census(&census, 8192);
+	ck_assert_uint_eq(hash_map_count(map), 4096);
+	for (n = 0; n < 8192; n++)
+		ck_assert_ptr_eq(get(n), n % 2 == 0 ? NULL : &values[n]);
+	census = (struct census){.remove_every = 1};
+	hash_map_each(map, visit_one, &census);
+	ck_assert_uint_eq(hash_map_count(map), 0);
+	ck_assert_ptr_null(set(1, &values[1]));
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("base/hash_map", setup, teardown,
+	    (const TTest *[]){what_was_set_is_found_replaced_and_removed,
+		keys_are_copied_and_told_apart_by_every_byte, random_operations_agree_with_an_array,
+		a_full_table_of_65536_buckets_moves_over_thousands_of_inserts,
+		every_key_is_found_at_every_moment_of_a_move,
+		a_map_that_emptied_holds_next_to_nothing, a_visit_sees_each_entry_once_at_any_size,
+		a_visit_may_remove_what_it_is_given, NULL});
+}
