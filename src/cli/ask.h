@@ -1,0 +1,23 @@
+#ifndef CLI_ASK_H
+#define CLI_ASK_H
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "cli/cli.h"
+
+struct resp_value;
+
+/*
+ * One command, one reply: what `call` and `info` have in common.
+ *
+ * Connects, sends the command and gives its reply to `print`, which appends to cli->out. An error
+ * reply goes to stderr instead (CLI_ERROR_REPLY). Returns the status of the run.
+ */
+enum cli_status ask(struct cli *cli, int proto, const struct slice *args, size_t count,
+    void (*print)(struct cli *cli, const struct resp_value *value));
+
+/* "fanfare: <error>" on stderr, with the server's bytes escaped. */
+void ask_warn_error(struct slice error);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef CLI_LOOP_H
+#define CLI_LOOP_H
+
+#include <stdint.h>
+
+struct event_base;
+
+/*
+ * The event loop of one run of the tool: it ends by loop_stop(), by its deadline (status
+ * CLI_TIMEOUT) or by SIGINT, SIGTERM or SIGHUP (128 + signal). A second signal ends the process at
+ * once, so that nothing that blocks can hold a user. There is one loop in the process at a time.
+ */
+struct loop;
+
+struct loop *loop_new(void); /* returns owned (loop_free) */
+void loop_free(struct loop *loop);
+
+struct event_base *loop_base(struct loop *loop); /* borrows */
+
+/* Called once, when the loop was ended from outside (deadline or signal); may print a summary. */
+void loop_on_cut(struct loop *loop, void (*cut)(void *arg), void *arg);
+
+/* The first status given stays. Allowed before loop_run(), which then returns at once. */
+void loop_stop(struct loop *loop, int status);
+
+/* Runs until stopped; returns the status. timeout_us 0: no deadline. */
+int loop_run(struct loop *loop, uint64_t timeout_us);
+
+struct timeval loop_timeval(uint64_t us);
+
+#endif

@@ -1,0 +1,224 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "cli/cli.h"
+#include "cli/loop.h"
+#include "cli/options.h"
+#include "cli/target.h"
+
+/* The order is that of --help. A new command is a file, a line here and one in cli.h. */
+static const struct cli_command *const commands[] = {
+    &sub_command,
+    &pub_command,
+    &ping_command,
+    &info_command,
+    &call_command,
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+struct common_options {
+	struct target_choice choice;
+	uint64_t timeout_us;
+	uint64_t connect_timeout_us;
+	bool help;
+	bool version;
+};
+
+#define AT(field) .offset = offsetof(struct common_options, field)
+
+static const struct option_row common_rows[] = {
+    {"host", 'h', OPTION_TEXT, "HOST", AT(choice.host), .text = "server (127.0.0.1)"},
+    {"port", 'p', OPTION_NUMBER, "PORT", AT(choice.port), .min = 1, .max = 65535,
+	.text = "its port (6379)"},
+    {"socket", 's', OPTION_TEXT, "PATH", AT(choice.socket_path),
+	.text = "connect to a Unix socket instead"},
+    {"user", 0, OPTION_TEXT, "USER", AT(choice.user), .text = "authenticate as USER"},
+    {"password", 0, OPTION_TEXT, "PASSWORD", AT(choice.password),
+	.text = "authenticate (or FANFARE_PASSWORD)"},
+    {"url", 'u', OPTION_TEXT, "URL", AT(choice.url),
+	.text = "redis://[user[:password]@]host[:port] or unix:///path (or FANFARE_URL)"},
+    {"connect-timeout", 0, OPTION_SECONDS, "S", AT(connect_timeout_us), .max = 86400,
+	.text = "seconds to wait for each address (5)"},
+    {"timeout", 0, OPTION_SECONDS, "S", AT(timeout_us), .max = 1000000000,
+	.text = "seconds after which to give up, with status 3"},
+    {"help", 0, OPTION_FLAG, AT(help), .text = "print this and exit"},
+    {"version", 0, OPTION_FLAG, AT(version), .text = "print the version and exit"},
+    {0},
+};
+
+static void
+put_usage(struct buffer *out, const struct cli_command *command)
+{
+	if (command == NULL)
+		buffer_append_str(out, "usage: fanfare [OPTION...] COMMAND [OPTION...] [ARG...]\n");
+	else
+		buffer_appendf(
+		    out, "usage: fanfare %s [OPTION...] %s\n", command->name, command->operands);
+}
+
+static void
+put_help(struct buffer *out, const struct cli_command *command)
+{
+	put_usage(out, command);
+	if (command == NULL) {
+		buffer_append_str(out, "\nCommands (fanfare COMMAND --help says more):\n");
+		for (size_t i = 0; i < COMMAND_COUNT; i++)
+			buffer_appendf(out, "  %-6s %s\n", commands[i]->name, commands[i]->summary);
+	} else {
+		buffer_appendf(out, "  %s\n", command->summary);
+		if (command->options->name != NULL)
+			buffer_append_str(out, "\nOptions:\n");
+		options_describe(command->options, out);
+	}
+	buffer_append_str(out, "\nOptions of every command:\n");
+	options_describe(common_rows, out);
+}
+
+static enum cli_status
+print_help(const struct cli_command *command)
+{
+	struct buffer text = {0};
+	bool ok;
+
+	put_help(&text, command);
+	ok = fwrite(text.ptr, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+	buffer_release(&text);
+	return ok ? CLI_OK : CLI_FAILED;
+}
+
+static enum cli_status
+print_version(void)
+{
+	return puts("fanfare " PACKAGE_VERSION) >= 0 && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static enum cli_status
+refuse(const struct cli_command *command, const char *why)
+{
+	struct buffer text = {0};
+
+	put_usage(&text, command);
+	cli_warn("%s", why);
+	fwrite(text.ptr, 1, text.len, stderr);
+	buffer_release(&text);
+	return CLI_USAGE;
+}
+
+static int
+parse(int argc, char **argv, const struct cli_command *command, struct common_options *common,
+    void *options)
+{
+	const struct option_set sets[] = {
+	    {common_rows, common}, {command == NULL ? NULL : command->options, options}};
+	struct buffer error = {0};
+	int first = options_parse(argc, argv, sets, command == NULL ? 1 : 2,
+	    command == NULL || command->ends_options, &error);
+
+	if (first < 0) {
+		buffer_append(&error, "", 1);
+		refuse(command, error.ptr);
+	}
+	buffer_release(&error);
+	return first;
+}
+
+static enum cli_status
+run(const struct cli_command *command, struct cli *cli, struct common_options *common)
+{
+	struct target target;
+	const char *error;
+	enum cli_status status;
+
+	common->choice.env_url = getenv("FANFARE_URL");
+	common->choice.env_password = getenv("FANFARE_PASSWORD");
+	if (!target_choose(&target, &common->choice, &error)) {
+		cli_warn("%s", error);
+		return CLI_USAGE;
+	}
+	cli->target = &target;
+	cli->timeout_us = common->timeout_us;
+	cli->connect_timeout_us = common->connect_timeout_us;
+	cli->loop = loop_new();
+	status = command->run(cli);
+	if (status == CLI_TIMEOUT)
+		cli_warn("timed out after %g s", (double)cli->timeout_us / 1e6);
+	loop_free(cli->loop);
+	buffer_release(&cli->out);
+	target_release(&target);
+	return status;
+}
+
+/* argv[0] is the command's name. */
+static enum cli_status
+dispatch(const struct cli_command *command, int argc, char **argv, struct common_options *common)
+{
+	void *options = xcalloc(1, command->options_bytes);
+	struct cli cli = {.options = options};
+	enum cli_status status = CLI_USAGE;
+	int first;
+
+	if (command->defaults != NULL)
+		memcpy(options, command->defaults, command->options_bytes);
+	first = parse(argc, argv, command, common, options);
+	if (first >= 0) {
+		cli.operands = argv + first;
+		cli.operand_count = (size_t)(argc - first);
+		if (common->help)
+			status = print_help(command);
+		else if (common->version)
+			status = print_version();
+		else if (cli.operand_count < command->min_operands)
+			status = refuse(command, "an argument is missing");
+		else if (cli.operand_count > command->max_operands)
+			status = refuse(command, "too many arguments");
+		else
+			status = run(command, &cli, common);
+	}
+	xfree(options);
+	return status;
+}
+
+/* Or a socket would become what we take for stdout. */
+static void
+keep_standard_fds_taken(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct common_options common = {.connect_timeout_us = 5000000};
+	int first;
+
+	keep_standard_fds_taken();
+	signal(SIGPIPE, SIG_IGN);
+	first = parse(argc, argv, NULL, &common, NULL);
+	if (first < 0)
+		return CLI_USAGE;
+	if (common.help)
+		return print_help(NULL);
+	if (common.version)
+		return print_version();
+	if (first == argc)
+		return refuse(NULL, "a command is missing");
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i]->name, argv[first]) == 0)
+			return dispatch(commands[i], argc - first, argv + first, &common);
+	cli_warn("no such command: %s", argv[first]);
+	return refuse(NULL, "the commands are listed by fanfare --help");
+}

@@ -1,0 +1,225 @@
+#include "config.h"
+
+#include "cli/target.h"
+
+#include <string.h>
+
+#include "base/testing.h"
+
+static struct target t;
+static const char *error;
+
+static void
+setup(void)
+{
+	t = (struct target){0};
+	error = NULL;
+}
+
+static void
+teardown(void)
+{
+	target_release(&t);
+}
+
+static void
+parse(const char *url)
+{
+	target_release(&t);
+	ck_assert_msg(target_parse_url(&t, url, &error), "%s: %s", url, error);
+}
+
+static void
+choose(struct target_choice choice)
+{
+	target_release(&t);
+	ck_assert_msg(target_choose(&t, &choice, &error), "%s", error);
+}
+
+START_TEST(a_url_without_more_has_the_defaults)
+{
+	parse("redis://");
+	ck_assert_str_eq(t.host, "127.0.0.1");
+	ck_assert_uint_eq(t.port, 6379);
+	ck_assert_ptr_null(t.user);
+	ck_assert_ptr_null(t.password);
+	ck_assert_uint_eq(t.database, 0);
+	parse("REDIS://example.org/");
+	ck_assert_str_eq(t.host, "example.org");
+}
+END_TEST
+
+START_TEST(every_part_of_a_url_is_read)
+{
+	parse("redis://ann:s3cret@db.example.org:7000/3");
+	ck_assert_str_eq(t.host, "db.example.org");
+	ck_assert_uint_eq(t.port, 7000);
+	ck_assert_str_eq(t.user, "ann");
+	ck_assert_str_eq(t.password, "s3cret");
+	ck_assert_uint_eq(t.database, 3);
+}
+END_TEST
+
+START_TEST(a_password_needs_no_user)
+{
+	parse("redis://:s3cret@h");
+	ck_assert_ptr_null(t.user);
+	ck_assert_str_eq(t.password, "s3cret");
+	parse("redis://ann@h");
+	ck_assert_str_eq(t.user, "ann");
+	ck_assert_ptr_null(t.password);
+}
+END_TEST
+
+START_TEST(user_and_password_are_percent_decoded)
+{
+	parse("redis://a%3ab:%2F%40%3A%25%FF@h");
+	ck_assert_str_eq(t.user, "a:b");
+	ck_assert_str_eq(t.password, "/@:%\xff");
+	parse("redis://u:p@ss:w@h");
+	ck_assert_str_eq(t.password, "p@ss:w");
+}
+END_TEST
+
+START_TEST(an_ipv6_address_stands_in_brackets)
+{
+	parse("redis://[::1]");
+	ck_assert_str_eq(t.host, "::1");
+	ck_assert_uint_eq(t.port, 6379);
+	parse("redis://u:p@[fe80::1%25eth0]:6380/1");
+	ck_assert_str_eq(t.host, "fe80::1%eth0");
+	ck_assert_uint_eq(t.port, 6380);
+	ck_assert_uint_eq(t.database, 1);
+}
+END_TEST
+
+START_TEST(a_unix_url_names_a_path)
+{
+	parse("unix:///run/fan%20fare.sock");
+	ck_assert_str_eq(t.socket_path, "/run/fan fare.sock");
+	parse("unix://ann:pw@/run/f.sock");
+	ck_assert_str_eq(t.socket_path, "/run/f.sock");
+	ck_assert_str_eq(t.user, "ann");
+	ck_assert_str_eq(t.password, "pw");
+}
+END_TEST
+
+START_TEST(a_bad_url_is_refused_and_nothing_changes)
+{
+	static const char *const bad[] = {"", "h", "h:6379", "http://h", "redis:", "redis:/h",
+	    "unix:", "unix://", "unix:///", "unix://run/f.sock", "redis://h:", "redis://h:0",
+	    "redis://h:65536", "redis://h:-1", "redis://h:6379x", "redis://h:06379", "redis://::1",
+	    "redis://[::1", "redis://[::1]x", "redis://[::1]:", "redis://[::1]:99999",
+	    "redis://h/x", "redis://h/1/2", "redis://h/-1", "redis://h/99999999999", "redis://%@h",
+	    "redis://%4@h", "redis://u:%zz@h", "redis://u:a%00b@h", "redis://h%", "unix:///a%0",
+	    "redis://h?db=1", "redis://h/1?x", "unix:///a?db=1", "redis://h#x"};
+
+	parse("redis://kept");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		error = NULL;
+		ck_assert_msg(!target_parse_url(&t, bad[i], &error), "%s", bad[i]);
+		ck_assert_ptr_nonnull(error);
+		ck_assert_str_eq(t.host, "kept");
+	}
+}
+END_TEST
+
+START_TEST(tls_is_refused_by_name)
+{
+	ck_assert(!target_parse_url(&t, "rediss://h", &error));
+	ck_assert_ptr_nonnull(strstr(error, "TLS is not supported yet"));
+}
+END_TEST
+
+START_TEST(nothing_said_is_localhost)
+{
+	choose((struct target_choice){.env_url = "", .env_password = ""});
+	ck_assert_str_eq(t.host, "127.0.0.1");
+	ck_assert_uint_eq(t.port, 6379);
+	ck_assert_ptr_null(t.socket_path);
+	ck_assert_ptr_null(t.password);
+}
+END_TEST
+
+START_TEST(an_option_goes_before_the_url_and_that_before_the_environment)
+{
+	choose((struct target_choice){.url = "redis://u:p@urlhost:1111",
+	    .env_url = "redis://envhost:2222",
+	    .env_password = "env",
+	    .host = "opthost"});
+	ck_assert_str_eq(t.host, "opthost");
+	ck_assert_uint_eq(t.port, 1111);
+	ck_assert_str_eq(t.user, "u");
+	ck_assert_str_eq(t.password, "p");
+	choose((struct target_choice){.env_url = "redis://envhost:2222", .port = 3333});
+	ck_assert_str_eq(t.host, "envhost");
+	ck_assert_uint_eq(t.port, 3333);
+	choose((struct target_choice){.url = "redis://:p@h", .password = "", .user = "other"});
+	ck_assert_str_eq(t.password, "");
+	ck_assert_str_eq(t.user, "other");
+}
+END_TEST
+
+START_TEST(host_and_socket_of_options_displace_those_of_the_url)
+{
+	choose((struct target_choice){.url = "unix:///a.sock", .port = 7000});
+	ck_assert_ptr_null(t.socket_path);
+	ck_assert_str_eq(t.host, "127.0.0.1");
+	choose((struct target_choice){.url = "redis://h", .socket_path = "b.sock"});
+	ck_assert_str_eq(t.socket_path, "b.sock");
+}
+END_TEST
+
+START_TEST(the_environment_gives_the_password_that_nothing_else_does)
+{
+	choose((struct target_choice){.user = "ann", .env_password = "pw"});
+	ck_assert_str_eq(t.password, "pw");
+	choose((struct target_choice){.env_url = "redis://ann@h", .env_password = "pw"});
+	ck_assert_str_eq(t.user, "ann");
+	ck_assert_str_eq(t.password, "pw");
+}
+END_TEST
+
+START_TEST(what_contradicts_itself_is_refused)
+{
+	ck_assert(
+	    !target_choose(&t, &(struct target_choice){.socket_path = "s", .host = "h"}, &error));
+	ck_assert(
+	    !target_choose(&t, &(struct target_choice){.socket_path = "s", .port = 1}, &error));
+	ck_assert(!target_choose(&t, &(struct target_choice){.user = "ann"}, &error));
+	ck_assert(!target_choose(&t, &(struct target_choice){.url = ""}, &error));
+	ck_assert(!target_choose(&t, &(struct target_choice){.env_url = "nonsense"}, &error));
+}
+END_TEST
+
+START_TEST(a_target_is_described_without_its_password)
+{
+	static const char *const cases[][2] = {{"redis://u:p@h:1", "h:1"},
+	    {"redis://u:p@[::1]", "[::1]:6379"}, {"unix://u:p@/a/b", "/a/b"}};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct buffer out = {0};
+
+		parse(cases[i][0]);
+		target_describe(&t, &out);
+		ck_assert(slice_is(buffer_slice(&out), cases[i][1]));
+		buffer_release(&out);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("cli/target", setup, teardown,
+	    (const TTest *[]){a_url_without_more_has_the_defaults, every_part_of_a_url_is_read,
+		a_password_needs_no_user, user_and_password_are_percent_decoded,
+		an_ipv6_address_stands_in_brackets, a_unix_url_names_a_path,
+		a_bad_url_is_refused_and_nothing_changes, tls_is_refused_by_name,
+		nothing_said_is_localhost,
+		an_option_goes_before_the_url_and_that_before_the_environment,
+		host_and_socket_of_options_displace_those_of_the_url,
+		the_environment_gives_the_password_that_nothing_else_does,
+		what_contradicts_itself_is_refused, a_target_is_described_without_its_password,
+		NULL});
+}
