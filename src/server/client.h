@@ -10,14 +10,20 @@
 #include "pubsub/hub.h"
 
 /*
- * A client: one connection as the server sees it. Inside the server layer only. Its subscriber holds the
- * outbox; `conn` is opaque and only ever handed to struct server_io.
+ * A client: one connection as the server sees it. Inside the server layer only. Its subscriber
+ * holds the outbox; `conn` is opaque and only ever handed to struct server_io.
  */
 struct command;
 struct job;
 struct server;
+struct server_peer;
 
-enum client_reply_mode { CLIENT_REPLY_ON, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_REPLY_SKIP };
+enum client_reply_mode {
+	CLIENT_REPLY_ON,
+	CLIENT_REPLY_OFF,
+	CLIENT_REPLY_SKIP_NEXT,
+	CLIENT_REPLY_SKIP
+};
 
 /* Why a request waits (SERVER_LATER). */
 enum client_wait {
@@ -25,40 +31,89 @@ enum client_wait {
 	CLIENT_WAITS_FOR_JOB,   /* its own sliced command is not done */
 	CLIENT_WAITS_FOR_ROOM,  /* a subscriber under OUTBOX_BLOCK is full */
 	CLIENT_WAITS_FOR_PAUSE, /* CLIENT PAUSE */
+	CLIENT_WAITS_FOR_TURN,  /* its command goes on in a later turn (COMMAND_AGAIN) */
 };
 
 struct client {
 	struct subscriber subscriber; /* first: a subscriber is its client */
 	struct server *server;
 	void *conn;
-	TAILQ_ENTRY(client) all;      /* in the order of ids */
-	TAILQ_ENTRY(client) waiting;  /* while wait is ROOM or PAUSE */
+	TAILQ_ENTRY(client) all;     /* in the order of ids; of the gone ones when it is gone */
+	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE or TURN */
 	TAILQ_ENTRY(client) monitors;
 	uint64_t id;
-	char *address;                /* owned */
+	char *address; /* owned */
 	char *local_address;
-	char *name;                   /* owned, or NULL */
+	char *name; /* owned, or NULL */
 	char *lib_name;
 	char *lib_version;
 	uint64_t created_us;
 	uint64_t active_us;
-	uint64_t soft_since_us;       /* above the soft output limit since then; 0: not */
+	uint64_t soft_since_us; /* above the soft output limit since then; 0: not */
 	const struct command *last_command;
-	struct job *job;              /* a sliced command in progress */
+	struct job *job;               /* a sliced command in progress */
+	const struct command *running; /* COMMAND_AGAIN: the command in progress, else NULL */
+	size_t progress;               /* the handler's own, 0 when a command begins */
+	uint64_t running_us;           /* spent on it so far */
+	struct buffer partial;         /* its reply so far */
+	struct outbox_limits limits;   /* chosen by OUTBOX SET, or the defaults */
+	uint32_t limits_version;       /* of server->limits_version when they were last applied */
 	uint32_t db;
-	uint8_t proto;                /* 2 or 3 */
-	uint8_t reply_mode;           /* enum client_reply_mode */
-	uint8_t wait;                 /* enum client_wait */
+	uint8_t proto;      /* 2 or 3 */
+	uint8_t reply_mode; /* enum client_reply_mode */
+	uint8_t wait;       /* enum client_wait */
 	bool authenticated;
+	bool limits_are_own;     /* OUTBOX SET was called */
+	bool job_ended;          /* the request that started it need not be executed again */
+	bool counted_subscriber; /* in server->subscriber_count, and told to io */
 	bool is_monitor;
 	bool no_evict;
 	bool no_touch;
 	bool is_unix;
-	bool refused;                 /* over maxclients or against protected mode */
-	bool finishing;               /* io.finish or io.kill was asked for: no more requests */
-	bool killed;                  /* by io.kill: as good as gone, CLIENT LIST does not show it */
-	bool gone;                    /* closed; its subscriptions are being taken back in slices */
+	bool refused;   /* over maxclients or against protected mode */
+	bool finishing; /* io.finish or io.kill was asked for: no more requests */
+	bool killed;    /* by io.kill: as good as gone, CLIENT LIST does not show it */
+	bool gone;      /* closed; its subscriptions are being taken back in slices */
 };
+
+/* Makes a client without making it known to the server. Returns owned (client_free). */
+struct client *client_new(struct server *server, void *conn, const struct server_peer *peer);
+
+/* Its subscriptions must have been taken back (hub_detach). */
+void client_free(struct client *c);
+
+/* Ends the connection at once; what is owed is lost. The client stays until server_closed. */
+void client_kill(struct client *c, const char *reason);
+
+/* Ends the connection when what is owed has been sent; no more requests are taken. */
+void client_finish(struct client *c);
+
+/* Copies. Any size; behind what is owed, see outbox_push_reply. */
+void client_push_reply(struct client *c, struct slice reply);
+
+/* To be called after subscribing and unsubscribing: tells io, counts subscribers. */
+void client_subscriptions_changed(struct client *c);
+
+void client_set_proto(struct client *c, int proto);
+
+/* Puts c->limits (or the defaults) to use, as far as the configuration allows. */
+void client_apply_limits(struct client *c);
+
+/* True where CLIENT REPLY says that replies are dropped; pushes never are. */
+bool client_is_muted(const struct client *c);
+
+/* True if something may be pushed to it between its replies: then a reply must be pushed whole. */
+bool client_is_pushed_to(const struct client *c);
+
+/* Back to what a new connection is, but for its id; its subscriptions are its caller's. */
+void client_reset(struct client *c);
+
+/* What it is owed is past a hard limit, or has been past a soft one for too long: why; else NULL.
+ */
+const char *client_over_limit(struct client *c, uint64_t now_us);
+
+/* True if it must authenticate before anything else. */
+bool client_needs_auth(const struct client *c);
 
 /* True while RESP2's subscribe mode restricts its commands. */
 bool client_is_subscribed(const struct client *c);
@@ -68,8 +123,9 @@ uint32_t client_subscriptions(const struct client *c);
 void client_describe(const struct client *c, uint64_t now_us, struct buffer *out);
 
 /*
- * Sets name, lib_name or lib_version; an empty value takes it away. False, and nothing changed, where
- * value has other bytes than '!' to '~' or is longer than CLIENT_ATTRIBUTE_MAX. In cmd_client.c.
+ * Sets name, lib_name or lib_version; an empty value takes it away. False, and nothing changed,
+ * where value has other bytes than '!' to '~' or is longer than CLIENT_ATTRIBUTE_MAX. In
+ * cmd_client.c.
  */
 #define CLIENT_ATTRIBUTE_MAX 1024
 bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));

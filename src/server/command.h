@@ -40,6 +40,8 @@ enum command_flag {
 enum command_result {
 	COMMAND_DONE,  /* the reply is in request->reply, or a job goes on (job_start) */
 	COMMAND_LATER, /* nothing was done: to be tried again */
+	COMMAND_AGAIN, /* done in part, see request_slice_is_over: to be called again with the same
+			  arguments */
 };
 
 typedef enum command_result command_handler(struct request *rq);
@@ -78,7 +80,10 @@ struct request {
 	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
 	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	bool failed; /* an error was put into reply */
+	size_t units;       /* of request_slice_is_over */
+	size_t secret_from; /* arguments that no log and no monitor may show ... */
+	size_t secret_to;   /* ... up to and without this one */
+	bool failed;        /* an error was put into reply */
 };
 
 extern const struct command command_table[];
@@ -115,6 +120,21 @@ void request_syntax_error(struct request *rq); /* "ERR syntax error" */
 
 /* "ERR unknown subcommand or wrong number of arguments for 'x'. Try PUBSUB HELP." */
 void request_subcommand_syntax_error(struct request *rq);
+
+/*
+ * For handlers whose work grows with their arguments or with the client: to be asked after each
+ * unit of work (a few us at most). True when the slice of this turn is used up: the handler notes
+ * in client->progress where it is (not 0) and returns COMMAND_AGAIN. What it put into reply is
+ * pushed if all of it is pushes (push_len), else kept until the command is done, so that nothing
+ * else comes in between.
+ */
+bool request_slice_is_over(struct request *rq);
+
+/* Arguments from..to-1 are secret. Called again it grows to cover both. */
+void request_hide(struct request *rq, size_t from, size_t to);
+
+/* What a log or a monitor may show of an argument: itself or "(redacted)". */
+struct slice request_shown_arg(const struct request *rq, size_t i);
 
 /* The reply of X HELP; NULL-terminated lines, the header and the HELP lines are added. */
 void request_help(struct request *rq, const char *const lines[]);

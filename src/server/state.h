@@ -25,6 +25,9 @@ struct job {
 	const struct job_kind *kind;
 	void *state;
 	struct client *client; /* or NULL */
+	bool muted;            /* CLIENT REPLY said so when it began */
+	bool running;          /* its step is being called */
+	bool cancelled;        /* meanwhile: to be freed when the step returns */
 };
 
 TAILQ_HEAD(jobs, job);
@@ -46,31 +49,37 @@ struct server {
 	struct server_io io;
 	struct server_settings settings;
 	struct hub *hub;
-	struct clients clients;          /* in the order of ids */
-	struct hash_map *clients_by_id;  /* key: the 8 bytes of the id */
+	struct clients clients;         /* in the order of ids */
+	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct clients monitors;
-	struct clients waiting;
+	struct clients waiting;    /* for room or for the end of a pause, the longest first */
+	struct clients continuing; /* COMMAND_AGAIN */
+	struct clients gone;       /* closed: their subscriptions are being taken back */
 	size_t client_count;
-	size_t gone_count;               /* closed, being taken back */
-	size_t subscriber_count;         /* clients with at least one subscription */
+	size_t gone_count;
+	size_t waiting_count;
+	size_t retry_left;       /* how many of the waiting are still to be resumed */
+	size_t subscriber_count; /* clients with at least one subscription */
 	uint64_t next_id;
 	struct jobs jobs;
-	struct hash_map *commands;       /* lower-case name, "client|list" for a subcommand -> row */
-	struct command_stats *stats;     /* one per row */
-	struct hash_map *errors;         /* code ("ERR") -> uint64_t *, for errorstats; at most 128 */
+	struct hash_map *commands;   /* lower-case name, "client|list" for a subcommand -> row */
+	struct command_stats *stats; /* one per row */
+	struct hash_map *errors;     /* code ("ERR") -> uint64_t *, for errorstats; at most 128 */
 	struct slowlog *slowlog;
 	struct server_counters counters;
-	struct buffer reply;             /* of the running command */
-	struct client *current;          /* whose command runs */
-	uint64_t pause_until_us;         /* CLIENT PAUSE; 0: not paused */
-	bool pause_all;                  /* else only what publishes */
-	bool retry_waiting;              /* room was made: waiting clients are resumed this turn */
+	struct buffer reply;     /* of the running command */
+	struct client *current;  /* whose command runs */
+	uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
+	bool pause_all;          /* else only what publishes */
+	bool retry_waiting;      /* room was made: waiting clients are resumed this turn */
 	uint64_t started_us;
 	uint64_t started_wall_us;
-	uint64_t now_us;                 /* of this turn */
-	uint64_t next_sweep_us;          /* soft limits, blocked subscribers */
+	uint64_t now_us; /* of this turn */
+	uint64_t next_sweep_us;
+	struct client *sweep_at; /* where the sweep over the clients is; NULL: at rest */
+	uint32_t limits_version; /* grows when the configuration's limits may have changed */
 	char run_id[41];
-	struct rate_limit log_limit;     /* for what peers cause */
+	struct rate_limit log_limit; /* for what peers cause */
 	/* instantaneous rates, sampled each 100 ms as Redis does */
 	struct server_rate {
 		uint64_t last_us, last_count;
@@ -78,5 +87,22 @@ struct server {
 		uint32_t at;
 	} ops_rate, input_rate, output_rate;
 };
+
+/* wire.c: the forms in which messages go out. Index 0 is RESP2's, 1 is RESP3's. */
+extern const struct wire_form server_wire_forms[];
+#define SERVER_WIRE_FORMS 2
+
+/* waiting.c: clients whose request waits, and how they go on. */
+void client_wait(struct client *c, enum client_wait why);
+void client_stop_waiting(struct client *c);
+void waiting_resume(struct server *server); /* once a turn, after the flush */
+
+/* sweep.c: limits that time has a part in. Returns in how many us it wants to be called again. */
+uint64_t server_sweep(struct server *server, uint64_t now_us);
+
+/* monitor.c */
+void monitor_start(struct client *c);
+void monitor_stop(struct client *c);
+void monitor_feed(struct server *server, const struct request *rq);
 
 #endif
