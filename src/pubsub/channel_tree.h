@@ -10,10 +10,11 @@
 /*
  * Channel tree: one tree over the bytes of names, for exact channels and for globs.
  *
- * A glob is a path whose edges may be wild. A channel's name is matched by walking the tree with the
- * set of states that still match; each (state, position) is entered at most once, so the cost grows with the name and
- * with what matches, never with the number of names in the tree. Adding and removing cost O(length).
- * What hangs on it is a topic: a channel or a pattern, with its members. The tree knows neither subscribers nor messages.
+ * A glob is a path whose edges may be wild. A channel's name is matched by walking the tree with
+ * the set of states that still match; each (state, position) is entered at most once, so the cost
+ * grows with the name and with what matches, never with the number of names in the tree. Adding and
+ * removing cost O(length). What hangs on it is a topic: a channel or a pattern, with its members.
+ * The tree knows neither subscribers nor messages.
  */
 struct channel_tree;
 struct tree_node;
@@ -25,16 +26,19 @@ struct topic_member {
 	struct subscription *subscription;
 };
 
-/* A channel or a pattern. Fields are for reading; the tree and topic_add/topic_remove write them. */
+/*
+ * A channel or a pattern. Fields are for reading; the tree and topic_add/topic_remove write them.
+ * It is packed for the sake of a million channels: a name of 20 bytes makes it 72 bytes.
+ */
 struct topic {
-	struct tree_node *node;         /* where it hangs */
-	struct topic *next;             /* patterns of one node: spelled otherwise, meaning the same */
-	struct topic_member *members;   /* count of them, in no order */
-	struct topic_member one;        /* members, while cap is 1 */
+	struct tree_node *node;       /* where it hangs */
+	struct topic_member *members; /* count of them, in no order */
+	struct topic_member one;      /* members, while cap is 1 */
 	uint32_t count;
 	uint32_t cap;
-	uint32_t tag;                   /* the hub's, 0 at first */
-	uint32_t name_len;
+	uint32_t tag;   /* the hub's, 0 at first */
+	uint32_t place; /* of a pattern, among those that mean the same */
+	uint16_t name_len;
 	bool is_pattern;
 	char name[];
 };
@@ -42,13 +46,15 @@ struct topic {
 struct slice topic_name(const struct topic *topic); /* borrows, while the topic stands */
 
 /* Adds a member; returns its index, which the subscription keeps. */
-uint32_t topic_add(struct topic *topic, struct subscriber *subscriber, struct subscription *subscription);
+uint32_t topic_add(
+    struct topic *topic, struct subscriber *subscriber, struct subscription *subscription);
 
 /*
- * Removes the member at index; the last one takes its place. Returns the subscription that was moved to
- * `index`, or NULL if none was.
+ * Removes the member at index; the last one takes its place. Returns the subscription that was
+ * moved to `index`, or NULL if none was.
  */
-struct subscription *topic_remove(struct topic *topic, uint32_t index) __attribute__((warn_unused_result));
+struct subscription *topic_remove(struct topic *topic, uint32_t index)
+    __attribute__((warn_unused_result));
 
 struct channel_tree *channel_tree_new(void);       /* returns owned (channel_tree_free) */
 void channel_tree_free(struct channel_tree *tree); /* with all topics */
@@ -56,25 +62,31 @@ void channel_tree_free(struct channel_tree *tree); /* with all topics */
 /* NULL where there is none. A channel and a pattern of the same name are two topics. */
 struct topic *channel_tree_find(struct channel_tree *tree, bool is_pattern, struct slice name);
 
-/* Finds or makes it, without members at first. name.len is at most 65535 (checked by the caller). */
+/* Finds or makes it, without members at first. name.len is at most 65535 (checked by the caller).
+ */
 struct topic *channel_tree_add(struct channel_tree *tree, bool is_pattern, struct slice name);
 
 /* Takes the topic, which has no members, out of the tree and frees it. */
 void channel_tree_remove(struct channel_tree *tree, struct topic *topic);
 
 /*
- * All topics that the channel matches: the channel itself first if it is there, then patterns, each once. The
- * array is the tree's and stands until the next call of match, add or remove.
+ * All topics that the channel matches: the channel itself first if it is there, then patterns, each
+ * once. The array is the tree's and stands until the next call of match, add or remove.
  */
 struct topic **channel_tree_match(struct channel_tree *tree, struct slice channel, size_t *count);
 
 size_t channel_tree_channels(const struct channel_tree *tree);
 size_t channel_tree_patterns(const struct channel_tree *tree);
-size_t channel_tree_bytes(const struct channel_tree *tree); /* memory held, members included, about */
+size_t channel_tree_bytes(
+    const struct channel_tree *tree); /* memory held, members included, about */
+
+/* The work that channel_tree_match has done since the start: states entered, positions tried. */
+uint64_t channel_tree_steps(const struct channel_tree *tree);
 
 /*
- * The first channel (not pattern) whose name comes after `after` in the order of slice_compare; with
- * after.ptr NULL the very first. NULL at the end. O(length): a walk survives any change between its steps.
+ * The first channel (not pattern) whose name comes after `after` in the order of slice_compare;
+ * with after.ptr NULL the very first. NULL at the end. O(length): a walk survives any change
+ * between its steps.
  */
 struct topic *channel_tree_next(struct channel_tree *tree, struct slice after);
 

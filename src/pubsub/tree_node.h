@@ -1,0 +1,150 @@
+#ifndef PUBSUB_TREE_NODE_H
+#define PUBSUB_TREE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "pubsub/channel_tree.h"
+#include "pubsub/tree_children.h"
+#include "pubsub/tree_classes.h"
+#include "pubsub/tree_memory.h"
+
+/*
+ * Nodes of the channel tree. Inside of the channel tree: for its own files only.
+ *
+ * A node is reached over one edge (a byte, any byte, a class or a star) and then a run of literal
+ * bytes, its prefix. Invariants:
+ * - a node other than the root has a topic or a way on. One that has no topic and a single way on,
+ *   by a byte, is merged with what stands there (but star nodes, whose prefix is empty, are not);
+ * - a star node has no child by `?` or star: `*?` is kept as `?*`, `**` as `*`. A class of all
+ * bytes is kept as `?`, one of a single byte as that byte;
+ * - channels stand only where all edges from the root are bytes. A channel that has no company yet
+ *   costs no node: its topic is the child itself, and its name says the rest of the way;
+ * - a node never moves, so that its children and topics may point to it.
+ * Whatever follows a chain of nodes does so in a loop: peers choose how long it is.
+ */
+enum tree_kind { TREE_ROOT, TREE_LITERAL, TREE_ANY, TREE_CLASS, TREE_STAR };
+
+struct tree_wild {
+	struct tree_node *any;
+	struct tree_node *star;
+	struct tree_classes *classes;
+};
+
+#define TREE_NEAR_BYTES 8
+
+/* 56 bytes: one block of malloc with nothing to spare. */
+struct tree_node {
+	struct tree_node *parent;       /* NULL for the root */
+	struct tree_children *children; /* NULL if none */
+	struct tree_wild *wild;         /* NULL if none */
+	struct topic *channel;          /* whose name ends here, or NULL */
+	uintptr_t patterns;             /* that end here: see tree_patterns() */
+	union {
+		char near[TREE_NEAR_BYTES]; /* the prefix, while it fits */
+		char *far;
+		uint64_t stamp; /* TREE_STAR: when it was entered, see tree_match.c */
+	} prefix;
+	union {
+		uint32_t slot;     /* TREE_CLASS: among the classes of the parent */
+		uint32_t channels; /* TREE_ROOT, TREE_LITERAL: how many, from here on */
+	};
+	uint16_t prefix_len;
+	uint8_t kind; /* enum tree_kind */
+	uint8_t byte; /* TREE_LITERAL: the edge */
+};
+
+struct tree_state;
+
+struct channel_tree {
+	struct tree_node root; /* first: the root stands for the tree */
+	struct tree_memory memory;
+	size_t patterns;
+	size_t nodes;
+	struct hash_map *crowded; /* see tree_spellings.c; NULL while empty */
+	uint64_t walk;            /* the number of the last walk */
+	uint64_t steps;
+	struct topic **matched;
+	struct tree_state *stack;
+	size_t matched_room;
+	size_t stack_room;
+};
+
+static inline struct slice
+tree_prefix(const struct tree_node *node)
+{
+	const char *ptr =
+	    node->prefix_len <= TREE_NEAR_BYTES ? node->prefix.near : node->prefix.far;
+
+	return (struct slice){ptr, node->prefix_len};
+}
+
+/* How many ways lead on. */
+static inline size_t
+tree_ways(const struct tree_node *node)
+{
+	size_t ways = node->children != NULL ? node->children->count : 0;
+
+	if (node->wild != NULL) {
+		ways += (node->wild->any != NULL) + (node->wild->star != NULL);
+		ways += node->wild->classes != NULL ? node->wild->classes->count : 0;
+	}
+	return ways;
+}
+
+static inline bool
+tree_has_topic(const struct tree_node *node)
+{
+	return node->channel != NULL || node->patterns != 0;
+}
+
+/* The child over that edge, made if it is not there. set is read for TREE_CLASS. */
+struct tree_node *tree_wild_child(
+    struct channel_tree *tree, struct tree_node *node, enum tree_kind kind, const uint64_t set[4]);
+/* NULL where there is none. */
+struct tree_node *tree_find_wild_child(
+    const struct tree_node *node, enum tree_kind kind, const uint64_t set[4]);
+
+/*
+ * Goes from node, at byte *at of run, as far as the tree goes, and makes that place a node of its
+ * own. Then *at is run.len or node has no child by run.ptr[*at].
+ */
+struct tree_node *tree_descend(
+    struct channel_tree *tree, struct tree_node *node, struct slice run, size_t *at);
+
+/* A new child by the first byte of run, with the others as its prefix. There is none yet. */
+struct tree_node *tree_add_literal(
+    struct channel_tree *tree, struct tree_node *node, struct slice run);
+
+/* Whether text, from *at on, goes on with the node's prefix; if so *at is behind it. */
+static inline bool
+tree_pass_prefix(const struct tree_node *node, struct slice text, size_t *at)
+{
+	const char *prefix = tree_prefix(node).ptr, *here = text.ptr + *at;
+	size_t len = node->prefix_len;
+
+	if (text.len - *at < len)
+		return false;
+	if (len > TREE_NEAR_BYTES && memcmp(prefix, here, len) != 0)
+		return false;
+	for (size_t i = 0; i < len && len <= TREE_NEAR_BYTES; i++)
+		if (prefix[i] != here[i])
+			return false;
+	*at += len;
+	return true;
+}
+
+/* Restores the invariants at a node that lost a topic or a child, and above it. */
+void tree_tidy(struct channel_tree *tree, struct tree_node *node);
+
+/* Frees all topics and all nodes but the root. */
+void tree_clear(struct channel_tree *tree);
+
+/* Topics (topic.c). */
+struct topic *tree_topic_new(struct channel_tree *tree, bool is_pattern, struct slice name);
+void tree_topic_free(struct channel_tree *tree, struct topic *topic);
+
+#endif

@@ -1,0 +1,46 @@
+#ifndef PUBSUB_TREE_SPELLINGS_H
+#define PUBSUB_TREE_SPELLINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "pubsub/tree_node.h"
+
+/*
+ * The patterns that end at one node of the channel tree: they mean the same and are spelled
+ * differently, as `a`, `\a` and `[a]`. Inside of the channel tree: for its own files only. One
+ * alone is tree_node.patterns itself; more are a struct tree_spellings, told by bit 0. Finding,
+ * adding and removing one costs the same however many there are: a peer can spell one thing in a
+ * million ways.
+ */
+struct tree_spellings {
+	uint32_t count;
+	uint32_t room;
+	struct topic *topics[];
+};
+
+static inline struct topic *const *
+tree_patterns(const struct tree_node *node, size_t *count)
+{
+	if ((node->patterns & 1) != 0) {
+		struct tree_spellings *s = (struct tree_spellings *)(node->patterns - 1);
+
+		*count = s->count;
+		return s->topics;
+	}
+	*count = node->patterns != 0;
+	return (struct topic *const *)&node->patterns;
+}
+
+/* NULL where there is none of that name. */
+struct topic *tree_spelling_find(
+    const struct channel_tree *tree, const struct tree_node *node, struct slice name);
+
+/* There is none of that name. Sets topic->node and topic->place. */
+void tree_spelling_add(struct channel_tree *tree, struct tree_node *node, struct topic *topic);
+
+/* The topic itself stays. */
+void tree_spelling_remove(struct channel_tree *tree, struct topic *topic);
+
+#endif
