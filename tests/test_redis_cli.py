@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -92,7 +93,7 @@ def test_an_interactive_session_helps_and_runs_commands(server, version):
     shown = bytearray()
 
     def show(text):
-        while text not in shown:
+        while text not in re.sub(rb"\x1b\[\d*m", b"", shown):
             ready, _, _ = select.select([master], [], [], seconds(10))
             assert ready, f"{text!r} is not in {bytes(shown)!r}"
             shown.extend(os.read(master, 65536))
