@@ -1,0 +1,186 @@
+#include "config.h"
+
+#include "app/config_source.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/config_file.h"
+#include "base/alloc.h"
+
+static const struct {
+	const char *name;
+	enum config_mode mode;
+} modes[] = {
+    {"--check-config", CONFIG_MODE_CHECK},
+    {"--show-config", CONFIG_MODE_SHOW},
+    {"--version", CONFIG_MODE_VERSION},
+    {"-v", CONFIG_MODE_VERSION},
+    {"--help", CONFIG_MODE_HELP},
+    {"-h", CONFIG_MODE_HELP},
+};
+
+static bool
+find_mode(const char *arg, enum config_mode *mode)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(arg, modes[i].name) == 0) {
+			*mode = modes[i].mode;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+add_override(struct config_source *source, const char *name)
+{
+	source->overrides =
+	    xrealloc(source->overrides, (source->override_count + 1) * sizeof(*source->overrides));
+	source->overrides[source->override_count++] = (struct override){.name = slice_of(name)};
+}
+
+static void
+add_value(struct override *override, const char *value)
+{
+	override->values =
+	    xrealloc(override->values, (override->count + 1) * sizeof(*override->values));
+	override->values[override->count++] = slice_of(value);
+}
+
+static bool
+set_file(struct config_source *source, const char *file, struct buffer *error)
+{
+	if (file == NULL || file[0] == '\0') {
+		buffer_append_str(error, "-c takes one value: the path of a configuration file");
+		return false;
+	}
+	if (source->file != NULL) {
+		buffer_appendf(error,
+		    "%s: one configuration file is allowed, and %s was given before", file,
+		    source->file);
+		return false;
+	}
+	source->file = xstrdup(file);
+	return true;
+}
+
+bool
+config_source_parse(struct config_source *source, int argc, char **argv, struct buffer *error)
+{
+	bool in_override = false; /* plain words are the values of a directive */
+	int i;
+
+	*source = (struct config_source){.mode = CONFIG_MODE_RUN};
+	for (i = 1; i < argc; i++) {
+		const char *arg = argv[i];
+
+		if (strcmp(arg, "-c") == 0) {
+			if (!set_file(source, argv[++i], error))
+				return false;
+			in_override = false;
+		} else if (find_mode(arg, &source->mode)) {
+			in_override = false;
+		} else if (strncmp(arg, "--", 2) == 0 && arg[2] != '\0') {
+			add_override(source, arg + 2);
+			in_override = true;
+		} else if (in_override) {
+			add_value(&source->overrides[source->override_count - 1], arg);
+		} else if (arg[0] == '-') {
+			buffer_appendf(error, "%s: unknown option; see --help", arg);
+			return false;
+		} else if (!set_file(source, arg, error)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+config_source_release(struct config_source *source)
+{
+	size_t i;
+
+	for (i = 0; i < source->override_count; i++)
+		xfree(source->overrides[i].values);
+	xfree(source->overrides);
+	xfree(source->file);
+	*source = (struct config_source){.mode = CONFIG_MODE_RUN};
+}
+
+bool
+config_source_anchor(struct config_source *source)
+{
+	char *absolute;
+
+	if (source->file == NULL)
+		return true;
+	absolute = realpath(source->file, NULL);
+	if (absolute == NULL)
+		return false;
+	xfree(source->file);
+	source->file = xstrdup(absolute);
+	free(absolute);
+	return true;
+}
+
+bool
+config_source_apply(void *settings, struct slice name, const struct slice *values, size_t count,
+    struct buffer *error)
+{
+	const struct setting *row = settings_find(name);
+	enum setting_fault fault;
+
+	if (row == NULL) {
+		if (name.len > 64)
+			name.len = 64;
+		buffer_append_str(error, "unknown directive '");
+		buffer_append_escaped(error, name);
+		buffer_append_str(error, "': allowed are those of fanfared.conf(5)");
+		return false;
+	}
+	fault = settings_set(settings, row, values, count);
+	if (fault != SETTING_OK)
+		setting_explain_fault(row, fault, values, count, error);
+	return fault == SETTING_OK;
+}
+
+static bool
+apply_overrides(const struct config_source *source, struct settings *s, struct buffer *error)
+{
+	struct buffer text = {0};
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < source->override_count && ok; i++) {
+		const struct override *override = &source->overrides[i];
+
+		ok = config_source_apply(
+		    s, override->name, override->values, override->count, &text);
+		if (ok)
+			continue;
+		buffer_append_str(error, "--");
+		buffer_append_escaped(error, override->name);
+		buffer_append_str(error, ": ");
+		buffer_append_slice(error, buffer_slice(&text));
+	}
+	buffer_release(&text);
+	return ok;
+}
+
+bool
+config_source_load(const struct config_source *source, struct settings *s, struct buffer *error)
+{
+	settings_init(s);
+	if ((source->file == NULL ||
+		config_read_file(source->file, config_source_apply, s, error)) &&
+	    apply_overrides(source, s, error)) {
+		settings_derive(s);
+		return true;
+	}
+	settings_release(s);
+	return false;
+}

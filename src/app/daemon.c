@@ -1,0 +1,95 @@
+#include "config.h"
+
+#include "app/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The caller's side: a byte comes when the child is ready, the end of the pipe when it has ended.
+ */
+static void
+wait_for_child(int fd, pid_t child)
+{
+	ssize_t got;
+	int status = 0;
+	char byte;
+
+	do
+		got = read(fd, &byte, 1);
+	while (got < 0 && errno == EINTR);
+	if (got == 1)
+		_exit(EXIT_SUCCESS);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		continue;
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EXIT_FAILURE);
+}
+
+int
+daemon_detach(void)
+{
+	int fds[2];
+	pid_t child;
+	int saved_errno;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -1;
+	child = fork();
+	if (child < 0) {
+		saved_errno = errno;
+		close(fds[0]);
+		close(fds[1]);
+		errno = saved_errno;
+		return -1;
+	}
+	if (child > 0) {
+		close(fds[1]);
+		wait_for_child(fds[0], child);
+	}
+	close(fds[0]);
+	(void)setsid(); /* cannot fail: a new child leads no process group */
+	return fds[1];
+}
+
+void
+daemon_ready(int ready_fd)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int i;
+
+	for (i = STDIN_FILENO; i <= STDERR_FILENO && fd >= 0; i++)
+		(void)dup2(fd, i);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	while (write(ready_fd, "", 1) < 0 && errno == EINTR)
+		continue;
+	close(ready_fd);
+}
+
+bool
+pidfile_write(const char *path)
+{
+	FILE *file = fopen(path, "we");
+	bool ok;
+
+	if (file == NULL)
+		return false;
+	ok = fprintf(file, "%ld\n", (long)getpid()) > 0;
+	return fclose(file) == 0 && ok;
+}
+
+void
+pidfile_remove(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	long pid = 0;
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%ld", &pid) == 1 && pid == (long)getpid())
+		(void)unlink(path);
+	fclose(file);
+}

@@ -1,0 +1,251 @@
+#include "config.h"
+
+#include "app/live_config.h"
+
+#include <stdio.h>
+
+#include "app/config_rewrite.h"
+#include "app/file_limit.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+static void
+set_error(char *error, size_t error_len, const struct buffer *text)
+{
+	snprintf(error, error_len, "%.*s", (int)text->len, text->ptr);
+}
+
+static void
+each_setting(
+    void *arg, void (*visit)(void *visit_arg, const char *name, const char *value), void *visit_arg)
+{
+	const struct live_config *live = arg;
+	struct buffer value = {0};
+	size_t i;
+
+	for (i = 0; i < settings_count(); i++) {
+		buffer_clear(&value);
+		settings_show(live->settings, settings_row(i), &value);
+		buffer_append(&value, "", 1);
+		visit(visit_arg, settings_row(i)->name, value.ptr);
+	}
+	buffer_release(&value);
+}
+
+/* Takes over the settings that may change at run time. */
+static void
+adopt(struct live_config *live, const struct settings *next)
+{
+	size_t i;
+
+	for (i = 0; i < settings_count(); i++) {
+		const struct setting *row = settings_row(i);
+
+		if (row->change == SETTING_LIVE && !settings_equal(live->settings, next, row))
+			settings_assign(live->settings, next, row);
+	}
+	settings_derive(live->settings);
+	log_set_level(live->settings->log_level);
+	if (live->server != NULL)
+		server_reconfigured(live->server);
+}
+
+static void
+append_failed(struct buffer *text, const struct setting *row)
+{
+	buffer_appendf(text, "CONFIG SET failed (possibly related to argument '%s') - ", row->name);
+}
+
+/* True if each pair names a setting that may change, and none twice. */
+static bool
+names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text)
+{
+	bool *named = xcalloc(settings_count(), sizeof(*named));
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < pair_count && ok; i++) {
+		const struct setting *row = settings_find(pairs[2 * i]);
+
+		ok = false;
+		if (row == NULL) {
+			buffer_append_str(
+			    text, "Unknown option or number of arguments for CONFIG SET - '");
+			buffer_append_slice(text, pairs[2 * i]);
+			buffer_append_str(text, "'");
+		} else if (row->change == SETTING_FIXED) {
+			append_failed(text, row);
+			buffer_append_str(text, "can't set immutable config");
+		} else if (named[row - settings_row(0)]) {
+			append_failed(text, row);
+			buffer_append_str(text, "duplicate parameter");
+		} else {
+			named[row - settings_row(0)] = true;
+			ok = true;
+		}
+	}
+	xfree(named);
+	return ok;
+}
+
+static bool
+set_pairs(struct settings *next, const struct slice *pairs, size_t pair_count, struct buffer *text)
+{
+	size_t i;
+
+	for (i = 0; i < pair_count; i++) {
+		const struct setting *row = settings_find(pairs[2 * i]);
+		enum setting_fault fault = settings_set(next, row, &pairs[2 * i + 1], 1);
+
+		if (fault == SETTING_OK)
+			continue;
+		append_failed(text, row);
+		setting_describe_fault(row, fault, text);
+		return false;
+	}
+	return true;
+}
+
+static bool
+files_suffice(const struct settings *now, const struct settings *next, struct buffer *text)
+{
+	uint32_t possible;
+
+	if (next->server.maxclients <= now->server.maxclients)
+		return true;
+	possible = file_limit_raise(next->server.maxclients);
+	if (possible == next->server.maxclients)
+		return true;
+	append_failed(text, settings_find(SLICE("maxclients")));
+	buffer_appendf(text,
+	    "The operating system is not able to handle the specified number of clients, try with "
+	    "%u",
+	    (unsigned int)possible);
+	return false;
+}
+
+static bool
+set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len)
+{
+	struct live_config *live = arg;
+	struct buffer text = {0};
+	struct settings next;
+	bool ok;
+
+	settings_copy(&next, live->settings);
+	ok = names_are_good(pairs, pair_count, &text) &&
+	     set_pairs(&next, pairs, pair_count, &text) &&
+	     files_suffice(live->settings, &next, &text);
+	if (ok)
+		adopt(live, &next);
+	else
+		set_error(error, error_len, &text);
+	settings_release(&next);
+	buffer_release(&text);
+	return ok;
+}
+
+static bool
+rewrite_file(void *arg, char *error, size_t error_len)
+{
+	const struct live_config *live = arg;
+	struct buffer text = {0};
+	bool ok;
+
+	if (live->source->file == NULL) {
+		snprintf(error, error_len, "The server is running without a config file");
+		return false;
+	}
+	ok = config_rewrite(live->source->file, live->settings, &text);
+	if (ok) {
+		log_notice("configuration file %s rewritten", live->source->file);
+	} else {
+		log_warn("configuration file %s not rewritten: %.*s", live->source->file,
+		    (int)text.len, text.ptr);
+		snprintf(error, error_len, "Rewriting config file: %.*s", (int)text.len, text.ptr);
+	}
+	buffer_release(&text);
+	return ok;
+}
+
+static const char *
+file_of(void *arg)
+{
+	const struct live_config *live = arg;
+
+	return live->source->file != NULL ? live->source->file : "";
+}
+
+struct server_settings
+live_config_interface(struct live_config *live)
+{
+	return (struct server_settings){
+	    .each = each_setting,
+	    .set = set_settings,
+	    .rewrite = rewrite_file,
+	    .file = file_of,
+	    .arg = live,
+	};
+}
+
+bool
+live_config_fit_maxclients(struct settings *s)
+{
+	uint32_t possible = file_limit_raise(s->server.maxclients);
+
+	if (possible == s->server.maxclients)
+		return true;
+	if (possible == 0) {
+		log_error(
+		    "the limit of open files is too low: at least %d are needed, see ulimit -n",
+		    FILE_LIMIT_RESERVE + 1);
+		return false;
+	}
+	log_warn("maxclients lowered from %u to %u: the limit of open files cannot be raised to "
+		 "%llu, see ulimit -n",
+	    (unsigned int)s->server.maxclients, (unsigned int)possible,
+	    (unsigned long long)s->server.maxclients + FILE_LIMIT_RESERVE);
+	s->server.maxclients = possible;
+	return true;
+}
+
+static void
+log_difference(const struct settings *now, const struct settings *next, const struct setting *row)
+{
+	struct buffer from = {0}, to = {0};
+
+	settings_write(now, row, &from);
+	settings_write(next, row, &to);
+	if (row->type == SETTING_SECRET)
+		log_notice("reload: %s changed", row->name);
+	else if (row->change == SETTING_LIVE)
+		log_notice("reload: %.*s, was %.*s", (int)to.len, to.ptr, (int)from.len, from.ptr);
+	else
+		log_warn("reload: %.*s needs a restart, until then %.*s holds", (int)to.len, to.ptr,
+		    (int)from.len, from.ptr);
+	buffer_release(&from);
+	buffer_release(&to);
+}
+
+void
+live_config_reload(struct live_config *live)
+{
+	struct buffer error = {0};
+	struct settings next;
+	size_t i;
+
+	if (!config_source_load(live->source, &next, &error)) {
+		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
+		buffer_release(&error);
+		return;
+	}
+	if (live_config_fit_maxclients(&next)) {
+		for (i = 0; i < settings_count(); i++)
+			if (!settings_equal(live->settings, &next, settings_row(i)))
+				log_difference(live->settings, &next, settings_row(i));
+		adopt(live, &next);
+		log_notice("reload: done");
+	}
+	settings_release(&next);
+	buffer_release(&error);
+}

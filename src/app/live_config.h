@@ -1,0 +1,34 @@
+#ifndef APP_LIVE_CONFIG_H
+#define APP_LIVE_CONFIG_H
+
+#include <stdbool.h>
+
+#include "app/config_source.h"
+#include "app/settings.h"
+#include "server/server.h"
+
+/*
+ * The configuration of a running daemon: CONFIG GET, SET and REWRITE, and reading the file again.
+ *
+ * Whatever changes, changes whole: a set or a file with one mistake in it changes nothing.
+ */
+struct live_config {
+	struct settings *settings;          /* borrowed; what holds */
+	const struct config_source *source; /* borrowed */
+	struct server *server;              /* borrowed; told of changes; NULL: nobody is */
+};
+
+/* For server_new; borrows live. */
+struct server_settings live_config_interface(struct live_config *live);
+
+/*
+ * Makes maxclients what the limit of open files allows, and says so where that is less. False: not
+ * even one client is possible.
+ */
+bool live_config_fit_maxclients(struct settings *s) __attribute__((warn_unused_result));
+
+/* Reads the file again and takes over what may change. Logs what changed, what needs a restart,
+ * what is wrong. */
+void live_config_reload(struct live_config *live);
+
+#endif

@@ -1,0 +1,175 @@
+#include "config.h"
+
+#include <assert.h>
+
+#include "app/setting_value.h"
+#include "app/settings.h"
+
+/* How an error names the range: in the notation that the value has in a file. */
+static void
+write_bound(const struct setting *row, int64_t bound, struct buffer *out)
+{
+	if (row->type == SETTING_BYTES)
+		value_write_bytes(bound, out);
+	else if (row->type == SETTING_OCTAL)
+		buffer_appendf(out, "%llo", (unsigned long long)bound);
+	else
+		buffer_appendf(out, "%lld", (long long)bound);
+}
+
+void
+setting_describe_fault(const struct setting *row, enum setting_fault fault, struct buffer *out)
+{
+	switch (fault) {
+	case SETTING_OK:
+		assert(fault != SETTING_OK);
+		break;
+	case SETTING_BAD_COUNT:
+		buffer_append_str(out, "wrong number of arguments");
+		break;
+	case SETTING_BAD_BOOL:
+		buffer_append_str(out, "argument must be 'yes' or 'no'");
+		break;
+	case SETTING_BAD_CHOICE:
+		buffer_append_str(out, "argument(s) must be one of the following: ");
+		value_write_choices(row->choices, out);
+		break;
+	case SETTING_BAD_NUMBER:
+		buffer_append_str(out, "argument couldn't be parsed into an integer");
+		break;
+	case SETTING_BAD_BYTES:
+		buffer_append_str(out, "argument must be a memory value");
+		break;
+	case SETTING_BAD_OCTAL:
+		buffer_append_str(out, "argument couldn't be parsed as an octal number");
+		break;
+	case SETTING_BAD_RANGE:
+		buffer_appendf(out,
+		    row->type == SETTING_OCTAL ? "argument must be between %llo and %llo inclusive"
+					       : "argument must be between %lld and %lld inclusive",
+		    (long long)row->min, (long long)row->max);
+		break;
+	case SETTING_BAD_LENGTH:
+		buffer_appendf(out, "argument must be %lld to %lld bytes long", (long long)row->min,
+		    (long long)row->max);
+		break;
+	case SETTING_BAD_TEXT:
+		buffer_append_str(out, "argument must not hold a NUL byte");
+		break;
+	case SETTING_BAD_LIMIT_COUNT:
+		buffer_append_str(out, "Wrong number of arguments in buffer limit configuration.");
+		break;
+	case SETTING_BAD_LIMIT_CLASS:
+		buffer_append_str(
+		    out, "Invalid client class specified in buffer limit configuration.");
+		break;
+	case SETTING_BAD_LIMIT_VALUE:
+		buffer_append_str(out,
+		    "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+		break;
+	}
+}
+
+static const char *
+unit_of(const struct setting *row)
+{
+	switch (row->type) {
+	case SETTING_SECONDS:
+		return " seconds";
+	case SETTING_MILLISECONDS:
+		return " milliseconds";
+	case SETTING_MICROSECONDS:
+		return " microseconds";
+	case SETTING_BYTES:
+		return " (bytes, with kb, mb or gb)";
+	case SETTING_OCTAL:
+		return " (octal)";
+	default:
+		return "";
+	}
+}
+
+/* "0 to 65535", "yes or no": what the value may be. */
+static void
+write_allowed(const struct setting *row, struct buffer *out)
+{
+	switch (row->type) {
+	case SETTING_BOOL:
+		buffer_append_str(out, "yes or no");
+		break;
+	case SETTING_ENUM:
+		buffer_append_str(out, "one of ");
+		value_write_choices(row->choices, out);
+		break;
+	case SETTING_STRING:
+	case SETTING_SECRET:
+		buffer_appendf(out, "%lld to %lld bytes, none of them NUL", (long long)row->min,
+		    (long long)row->max);
+		break;
+	case SETTING_LIST:
+		buffer_appendf(out, "at most %lld words, none of them empty", (long long)row->max);
+		break;
+	case SETTING_BUFFER_LIMITS:
+		buffer_append_str(out,
+		    "groups of four: normal, replica or pubsub, hard bytes, soft bytes, seconds");
+		break;
+	default:
+		write_bound(row, row->min, out);
+		buffer_append_str(out, " to ");
+		write_bound(row, row->max, out);
+		buffer_append_str(out, unit_of(row));
+	}
+}
+
+/* The values as they were given, cut where they are long; nothing of a password. */
+static void
+write_given(const struct setting *row, const struct slice *values, size_t count, struct buffer *out)
+{
+	enum { MAX_BYTES = 64, MAX_WORDS = 12 };
+	size_t i;
+
+	if (row->type == SETTING_SECRET) {
+		buffer_append_str(out, "this");
+		return;
+	}
+	buffer_append_str(out, "'");
+	for (i = 0; i < count && i < MAX_WORDS; i++) {
+		struct slice value = values[i];
+
+		if (value.len > MAX_BYTES)
+			value.len = MAX_BYTES;
+		if (i > 0)
+			buffer_append_str(out, " ");
+		buffer_append_escaped(out, value);
+		if (value.len < values[i].len)
+			buffer_append_str(out, "...");
+	}
+	buffer_append_str(out, i < count ? " ...'" : "'");
+}
+
+static bool
+has_comment(const struct slice *values, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (values[i].len > 0 && values[i].ptr[0] == '#')
+			return true;
+	return false;
+}
+
+void
+setting_explain_fault(const struct setting *row, enum setting_fault fault,
+    const struct slice *values, size_t count, struct buffer *out)
+{
+	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST) {
+		buffer_appendf(out, "%s takes one value, not %zu", row->name, count);
+	} else {
+		write_given(row, values, count, out);
+		buffer_appendf(out, " is no value for %s", row->name);
+	}
+	buffer_append_str(out, ": allowed is ");
+	write_allowed(row, out);
+	if (has_comment(values, count))
+		buffer_append_str(out, " (a comment has a line of its own)");
+}

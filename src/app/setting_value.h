@@ -1,0 +1,34 @@
+#ifndef APP_SETTING_VALUE_H
+#define APP_SETTING_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+/*
+ * The notations of values in a configuration: yes and no, amounts of memory, octal, choices, quoted
+ * words. Text in, value out, and back. It knows no setting.
+ */
+bool value_parse_bool(struct slice text, bool *out) __attribute__((warn_unused_result));
+
+/* Bytes, alone or with b, k (1000), kb (1024), m, mb, g, gb, in any case. What exceeds 64 bits is
+ * INT64_MAX. */
+bool value_parse_bytes(struct slice text, int64_t *out) __attribute__((warn_unused_result));
+void value_write_bytes(
+    int64_t bytes, struct buffer *out); /* with the largest unit that divides it */
+
+bool value_parse_octal(struct slice text, int64_t *out) __attribute__((warn_unused_result));
+
+/* choices are names with a blank between them; the place of the one that is text, in any case. */
+bool value_parse_choice(const char *choices, struct slice text, uint32_t *out)
+    __attribute__((warn_unused_result));
+struct slice value_choice(const char *choices, uint32_t index);    /* borrows; empty past the end */
+void value_write_choices(const char *choices, struct buffer *out); /* "a, b, c" */
+
+/* One word, in quotes if it would not be read back as one without. */
+void value_write_word(struct slice word, struct buffer *out);
+
+#endif

@@ -1,0 +1,131 @@
+#ifndef APP_SETTINGS_H
+#define APP_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "net/net.h"
+#include "server/server.h"
+
+/*
+ * Settings: every directive's value, and the table that says what each may be.
+ *
+ * All that reads, writes or shows a setting goes through its row of settings.def. Invariant: each
+ * member holds a value that its row allows. Nothing here opens a file or talks to the system.
+ */
+enum setting_type {
+	SETTING_BOOL,
+	SETTING_ENUM,
+	SETTING_NUMBER,
+	SETTING_SECONDS,
+	SETTING_MILLISECONDS,
+	SETTING_MICROSECONDS,
+	SETTING_BYTES,
+	SETTING_OCTAL,
+	SETTING_STRING,
+	SETTING_SECRET,
+	SETTING_LIST,
+	SETTING_BUFFER_LIMITS,
+};
+
+enum setting_change {
+	SETTING_LIVE,  /* CONFIG SET and a reload change it */
+	SETTING_FIXED, /* needs a restart */
+};
+
+struct setting {
+	const char *name;
+	enum setting_type type;
+	size_t offset;       /* of its member in struct settings */
+	size_t size;         /* of that member */
+	const char *initial; /* the default, as in a file */
+	int64_t min, max;    /* see settings.def */
+	const char
+	    *choices; /* SETTING_ENUM: names, a blank between them; a name's place is its value */
+	enum setting_change change;
+};
+
+enum supervision { SUPERVISED_NO, SUPERVISED_SYSTEMD, SUPERVISED_AUTO };
+
+struct setting_list {
+	char **items; /* owned */
+	size_t count;
+};
+
+struct settings {
+	struct server_config server; /* requirepass is owned, by the settings */
+	struct net_config net;
+	struct setting_list bind;
+	char *unixsocket;
+	uint32_t unixsocketperm;
+	bool daemonize;
+	char *pidfile;
+	enum supervision supervised;
+	char *dir;
+	enum log_level log_level;
+	char *logfile;
+	bool syslog_enabled;
+	char *syslog_ident;
+	uint32_t syslog_facility; /* place in the row's choices */
+};
+
+/* What may be wrong with a value. */
+enum setting_fault {
+	SETTING_OK,
+	SETTING_BAD_COUNT, /* too many values, or too few */
+	SETTING_BAD_BOOL,
+	SETTING_BAD_CHOICE,
+	SETTING_BAD_NUMBER,
+	SETTING_BAD_BYTES,
+	SETTING_BAD_OCTAL,
+	SETTING_BAD_RANGE,
+	SETTING_BAD_LENGTH,
+	SETTING_BAD_TEXT,        /* a NUL inside */
+	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
+	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
+	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
+};
+
+/* Every setting at its default. Owns memory: settings_release. */
+void settings_init(struct settings *s);
+void settings_copy(
+    struct settings *to, const struct settings *from); /* to is not initialised before */
+void settings_release(struct settings *s);
+
+size_t settings_count(void);
+const struct setting *settings_row(size_t index);
+const struct setting *settings_find(struct slice name); /* in any case; NULL: there is none */
+
+/* One setting from the values given for it. Not SETTING_OK: nothing was changed. */
+enum setting_fault settings_set(struct settings *s, const struct setting *row,
+    const struct slice *values, size_t count) __attribute__((warn_unused_result));
+
+/* What is wrong, in Redis's words for CONFIG SET, and for a person who wrote a file: what is
+ * allowed. Appends. */
+void setting_describe_fault(
+    const struct setting *row, enum setting_fault fault, struct buffer *out);
+void setting_explain_fault(const struct setting *row, enum setting_fault fault,
+    const struct slice *values, size_t count, struct buffer *out);
+
+/* Appends the value as CONFIG GET shows it. */
+void settings_show(const struct settings *s, const struct setting *row, struct buffer *out);
+
+/* Appends "name value", as a line of a configuration file, without the newline; a reader gets the
+ * same value from it. */
+void settings_write(const struct settings *s, const struct setting *row, struct buffer *out);
+
+bool settings_equal(const struct settings *a, const struct settings *b, const struct setting *row);
+void settings_assign(
+    struct settings *to, const struct settings *from, const struct setting *row); /* copies */
+
+/* Sets the members that follow from others; after the last settings_set or settings_assign. */
+void settings_derive(struct settings *s);
+
+/* For log_open; borrows. */
+struct log_config settings_log(const struct settings *s);
+
+#endif

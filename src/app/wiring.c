@@ -1,0 +1,194 @@
+#include "config.h"
+
+#include "app/wiring.h"
+
+#include "base/clock.h"
+
+static void *
+net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
+{
+	struct wiring *w = arg;
+	struct server_peer server_peer = {
+	    .address = peer->address,
+	    .local_address = peer->local_address,
+	    .is_loopback = peer->is_loopback,
+	    .is_unix = peer->is_unix,
+	};
+	struct client *client = server_open(w->server, conn, &server_peer);
+
+	*outbox = server_outbox(client);
+	return client;
+}
+
+static enum net_verdict
+net_request(void *client, const struct slice *args, size_t count)
+{
+	return server_request(client, args, count) == SERVER_LATER ? NET_LATER : NET_NEXT;
+}
+
+static void
+net_broken(void *client, const char *error)
+{
+	server_broken(client, error);
+}
+
+static void
+net_closed(void *client, const char *reason)
+{
+	server_closed(client, reason);
+}
+
+static uint64_t
+net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
+{
+	struct wiring *w = arg;
+
+	return server_turn(w->server, now_us, budget_us);
+}
+
+static void
+net_flushed(void *arg)
+{
+	struct wiring *w = arg;
+
+	server_flushed(w->server);
+}
+
+static void
+net_signalled(void *arg, int signal)
+{
+	struct wiring *w = arg;
+
+	w->signalled(w->arg, signal);
+}
+
+static void
+io_ready(void *conn)
+{
+	conn_ready(conn);
+}
+
+static void
+io_resume(void *conn)
+{
+	conn_resume(conn);
+}
+
+static void
+io_finish(void *conn)
+{
+	conn_finish(conn);
+}
+
+static void
+io_kill(void *conn, const char *reason)
+{
+	conn_kill(conn, reason);
+}
+
+static void
+io_set_unauthenticated(void *conn, bool unauthenticated)
+{
+	conn_set_unauthenticated(conn, unauthenticated);
+}
+
+static void
+io_set_subscriber(void *conn, bool subscriber)
+{
+	conn_set_subscriber(conn, subscriber);
+}
+
+static void
+io_conn_figures(void *conn, struct server_conn_figures *figures)
+{
+	struct conn_figures of_conn = conn_figures(conn);
+
+	*figures = (struct server_conn_figures){
+	    .input_bytes = of_conn.input_bytes,
+	    .input_room_bytes = of_conn.input_room_bytes,
+	    .read_bytes = of_conn.read_bytes,
+	    .written_bytes = of_conn.written_bytes,
+	    .readable = of_conn.readable,
+	    .writable = of_conn.writable,
+	    .fd = of_conn.fd,
+	};
+}
+
+static void
+io_figures(void *arg, struct server_io_figures *figures)
+{
+	const struct wiring *w = arg;
+	struct net_figures of_net = net_figures(w->net);
+
+	*figures = (struct server_io_figures){
+	    .accepted = of_net.accepted,
+	    .refused_fds = of_net.refused_fds,
+	    .read_bytes = of_net.read_bytes,
+	    .written_bytes = of_net.written_bytes,
+	    .turns = of_net.turns,
+	    .longest_turn_us = of_net.longest_turn_us,
+	    .closed_stalled = of_net.closed_stalled,
+	    .closed_idle = of_net.closed_idle,
+	};
+}
+
+static void
+io_reset_figures(void *arg)
+{
+	struct wiring *w = arg;
+
+	net_reset_figures(w->net);
+}
+
+static void
+io_shutdown(void *arg, bool now)
+{
+	struct wiring *w = arg;
+
+	w->stopping(w->arg, now);
+}
+
+static const struct net_handler handler = {
+    .open = net_open,
+    .request = net_request,
+    .broken = net_broken,
+    .closed = net_closed,
+    .turn = net_turn,
+    .flushed = net_flushed,
+    .signalled = net_signalled,
+};
+
+bool
+wiring_init(
+    struct wiring *w, const struct settings *settings, const struct server_settings *interface)
+{
+	struct server_io io = {
+	    .ready = io_ready,
+	    .resume = io_resume,
+	    .finish = io_finish,
+	    .kill = io_kill,
+	    .set_unauthenticated = io_set_unauthenticated,
+	    .set_subscriber = io_set_subscriber,
+	    .conn_figures = io_conn_figures,
+	    .figures = io_figures,
+	    .reset_figures = io_reset_figures,
+	    .shutdown = io_shutdown,
+	    .arg = w,
+	};
+
+	w->net = net_new(&settings->net, &handler, w);
+	if (w->net == NULL)
+		return false;
+	w->server = server_new(&settings->server, &io, interface);
+	return true;
+}
+
+void
+wiring_release(struct wiring *w)
+{
+	net_free(w->net);
+	/* What the clients held is taken back in slices; here nobody waits for the loop. */
+	while (server_turn(w->server, clock_mono_us(), UINT64_MAX) == 0)
+		continue;
+	server_free(w->server);
+}

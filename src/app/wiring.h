@@ -1,0 +1,28 @@
+#ifndef APP_WIRING_H
+#define APP_WIRING_H
+
+#include <stdbool.h>
+
+#include "app/settings.h"
+#include "net/net.h"
+#include "server/server.h"
+
+/*
+ * Wiring: joins net to server. What the one offers as a callback, the other's function answers;
+ * neither knows the other. No decision is taken here.
+ */
+struct wiring {
+	struct net *net;       /* owned */
+	struct server *server; /* owned */
+	const struct settings *settings;
+	void (*signalled)(void *arg, int signal);
+	void (*stopping)(void *arg, bool now); /* a client asked for SHUTDOWN */
+	void *arg;
+};
+
+/* Borrows settings, whose values may change; w stays where it is. False: net has logged why. */
+bool wiring_init(struct wiring *w, const struct settings *settings,
+    const struct server_settings *interface) __attribute__((warn_unused_result));
+void wiring_release(struct wiring *w); /* closes every connection */
+
+#endif
