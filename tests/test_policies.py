@@ -51,7 +51,7 @@ def end_number(daemon, account, published):
 
     reader = threading.Thread(target=read)
     reader.start()
-    wait_until(lambda: failures or int(client_named(watcher, "stuck")["queued-messages"]) == 0, "all is read", 30)
+    wait_until(lambda: failures or int(client_named(watcher, "stuck")["outbox-messages"]) == 0, "all is read", 30)
     assert flood(watcher, "c", [published]) == [1]
     reader.join(seconds(30))
     if failures:
@@ -70,7 +70,7 @@ def test_received_and_missed_messages_together_are_all_published(start_fanfared,
     assert flood(publisher, "c", range(published)) == [1] * published
     fields = client_named(publisher, "stuck")
     assert int(fields["dropped"]) > 0
-    assert int(fields["queued-bytes"]) <= MIB + 4096
+    assert int(fields["outbox-bytes"]) <= MIB + 4096
     end_number(daemon, account, published)
     assert account.received + account.lagged == published + 1
     assert account.lagged >= int(fields["dropped"])
@@ -220,7 +220,7 @@ def test_block_makes_publishers_wait_and_loses_nothing(start_fanfared):
     other = daemon.connect()
     assert other.call("PING") == b"PONG"
     assert other.call("PUBLISH", "elsewhere", "x") == 0
-    assert int(client_named(other, "stuck")["queued-bytes"]) <= (256 << 10) + 4096
+    assert int(client_named(other, "stuck")["outbox-bytes"]) <= (256 << 10) + 4096
     account = Account(stuck, notify=True)
     account.take_until(publisher.count - 1)
     publisher.join()
@@ -287,7 +287,7 @@ def test_a_waiting_publisher_that_leaves_is_forgotten(start_fanfared):
     watcher = daemon.connect()
     sender = threading.Thread(target=flood_until_reset, args=(publisher,))
     sender.start()
-    wait_until(lambda: int(client_named(watcher, "stuck")["queued-bytes"]) > 255 << 10, "the outbox is full")
+    wait_until(lambda: int(client_named(watcher, "stuck")["outbox-bytes"]) > 255 << 10, "the outbox is full")
     publisher.socket.shutdown(socket.SHUT_RDWR)
     sender.join()
     publisher.close()
@@ -403,12 +403,12 @@ def test_figures_show_what_is_queued_dropped_and_which_policy(start_fanfared):
     flood(publisher, "c", range(12000))
     fields = client_named(publisher, "stuck")
     assert fields["policy"] == "drop-oldest"
-    queued = int(fields["queued-messages"])
+    queued = int(fields["outbox-messages"])
     assert 900 < queued < 1100
-    assert 0.9 * MIB < int(fields["queued-bytes"]) <= MIB + 4096
+    assert 0.9 * MIB < int(fields["outbox-bytes"]) <= MIB + 4096
     info = publisher.info()
     assert int(info["queued_messages"]) == queued
-    assert int(info["queued_bytes"]) >= int(fields["queued-bytes"])
+    assert int(info["queued_bytes"]) >= int(fields["outbox-bytes"])
     assert info["dropped_messages"] == fields["dropped"]
     assert int(publisher.call("OUTBOX", "DROPPED", "c")[1]) == int(fields["dropped"])
     stuck.close()
