@@ -32,11 +32,23 @@ on_ready(void *arg)
 	connection_send(a->connection, a->args, a->count);
 }
 
+/* (P|S)SUBSCRIBE and (P|S)UNSUBSCRIBE are answered by pushes in RESP3; others may come before a
+ * reply. */
+static bool
+is_answered_by_push(struct slice name)
+{
+	struct slice end = {name.ptr + name.len - 9, 9};
+
+	return name.len >= 9 && slice_is_nocase(end, "subscribe");
+}
+
 static void
 on_reply(const struct resp_value *value, void *arg)
 {
 	struct asking *a = arg;
 
+	if (value->type == RESP_TYPE_PUSH && !is_answered_by_push(a->args[0]))
+		return;
 	connection_close(a->connection);
 	if (value->type == RESP_TYPE_ERROR) {
 		ask_warn_error(value->text);

@@ -54,8 +54,11 @@ put_pretty_items(struct buffer *out, const struct resp_value *value, int indent)
 			continue;
 		}
 		put_pretty(out, &value->items[2 * i], indent + width + 2);
-		out->len--; /* the value stands on its key's line */
+		out->len--; /* the value follows on its key's line, unless it has lines of its own
+			     */
 		buffer_append_str(out, " => ");
+		if (value->items[2 * i + 1].count > 0)
+			buffer_appendf(out, "\n%*s", indent + width + 2, "");
 		put_pretty(out, &value->items[2 * i + 1], indent + width + 2);
 	}
 }

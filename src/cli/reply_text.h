@@ -12,7 +12,7 @@ struct resp_value;
 /* For a person, as redis-cli shows it on a terminal: types named, strings quoted and escaped. */
 void reply_text_pretty(struct buffer *out, const struct resp_value *value);
 
-/* For a pipe, as redis-cli writes it: the bytes alone, one line an item, nesting left out. */
+/* For a pipe: the bytes alone, one line an item, nesting left out. */
 void reply_text_raw(struct buffer *out, const struct resp_value *value);
 
 /*

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Tells whoever listens that the status of an order has changed, from a script or a cron job.
+#
+#     sh notify.sh ORDER STATUS...        for example: sh notify.sh 17 paid packed
+#
+# Needs redis-cli (Debian: redis-tools). FANFARE_HOST and FANFARE_PORT say where fanfared is.
+# Exit status: 0 when each was published, 1 when one was not, 2 for a mistake in the arguments.
+set -eu
+
+if [ $# -lt 2 ]; then
+	echo 'usage: notify.sh ORDER STATUS...' >&2
+	exit 2
+fi
+order=$1
+shift
+
+# What stands in JSON without being escaped; anything else is a mistake here.
+case $order in *[!0-9]* | '') echo "no number of an order: $order" >&2; exit 2 ;; esac
+for status; do
+	case $status in *[!a-z-]* | '') echo "no status: $status" >&2; exit 2 ;; esac
+done
+
+for status; do
+	heard=$(printf '{"order":%s,"status":"%s","at":%s}' "$order" "$status" "$(date +%s)" |
+		redis-cli -e -h "${FANFARE_HOST:-127.0.0.1}" -p "${FANFARE_PORT:-6379}" \
+			-x PUBLISH "orders.$order.status") || {
+		echo "order $order: $status was not published: $heard" >&2
+		exit 1
+	}
+	echo "order $order: $status, heard by $heard"
+done
