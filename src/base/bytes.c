@@ -39,6 +39,21 @@ slice_is_nocase(struct slice a, const char *str)
 	return str[a.len] == '\0';
 }
 
+bool
+slice_eq_secret(struct slice secret, struct slice given)
+{
+	/* volatile, lest the compiler see that the rest of the bytes can't change the answer */
+	volatile unsigned char difference = secret.len != given.len;
+	size_t i;
+
+	for (i = 0; i < given.len; i++)
+		difference =
+		    (unsigned char)(difference |
+				    (given.ptr[i] ^
+					(secret.len > 0 ? secret.ptr[i % secret.len] : 0)));
+	return difference == 0;
+}
+
 int
 slice_compare(struct slice a, struct slice b)
 {

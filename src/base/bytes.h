@@ -21,7 +21,11 @@ struct slice slice_of(const char *str); /* borrows str */
 bool slice_eq(struct slice a, struct slice b);
 bool slice_is(struct slice a, const char *str);
 bool slice_is_nocase(struct slice a, const char *str); /* ASCII case only */
-int slice_compare(struct slice a, struct slice b);     /* as memcmp, the shorter first */
+
+/* As slice_eq, in a time that depends on the length of `given` only: for passwords. */
+bool slice_eq_secret(struct slice secret, struct slice given);
+
+int slice_compare(struct slice a, struct slice b); /* as memcmp, the shorter first */
 
 /*
  * The whole slice as a decimal integer, as strictly as Redis's string2ll: an optional '-', no

@@ -12,16 +12,18 @@
 /*
  * Server: clients, commands, statistics.
  *
- * Requests come in as slices, replies go to the client's outbox. It knows no socket: what it wants of a connection it
- * asks for through struct server_io, what it wants of the configuration through struct
- * server_settings; both are filled in by app, or by a test.
+ * Requests come in as slices, replies go to the client's outbox. It knows no socket: what it wants
+ * of a connection it asks for through struct server_io, what it wants of the configuration through
+ * struct server_settings; both are filled in by app, or by a test.
  */
 struct server;
 struct client;
 
-/* What the server may ask of the one who carries its clients. `conn` is what server_open was given. */
+/* What the server may ask of the one who carries its clients. `conn` is what server_open was given.
+ */
 struct server_io_figures {
-	uint64_t accepted, refused_fds, read_bytes, written_bytes, turns, longest_turn_us, closed_stalled, closed_idle;
+	uint64_t accepted, refused_fds, read_bytes, written_bytes, turns, longest_turn_us,
+	    closed_stalled, closed_idle;
 };
 
 struct server_conn_figures {
@@ -47,11 +49,15 @@ struct server_io {
 
 struct server_settings {
 	/* Every directive with its value, as CONFIG GET shows it. */
-	void (*each)(void *arg, void (*visit)(void *visit_arg, const char *name, const char *value), void *visit_arg);
-	/* pairs of name and value: all are set or none; then false and why in error, worded as Redis words it
+	void (*each)(void *arg, void (*visit)(void *visit_arg, const char *name, const char *value),
+	    void *visit_arg);
+	/* pairs of name and value: all are set or none; then false and why in error, worded as
+	 * Redis words it
 	 * ("Unknown option or number of arguments for CONFIG SET - 'x'",
-	 * "CONFIG SET failed (possibly related to argument 'x') - argument must be ..."), without "ERR ". */
-	bool (*set)(void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len);
+	 * "CONFIG SET failed (possibly related to argument 'x') - argument must be ..."), without
+	 * "ERR ". */
+	bool (*set)(
+	    void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len);
 	bool (*rewrite)(void *arg, char *error, size_t error_len);
 	const char *(*file)(void *arg); /* path of the configuration file, "" if none */
 	void *arg;
@@ -59,8 +65,8 @@ struct server_settings {
 
 /* client-output-buffer-limit of one class. */
 struct server_buffer_limit {
-	size_t hard_bytes;   /* 0: none */
-	size_t soft_bytes;   /* 0: none */
+	size_t hard_bytes; /* 0: none */
+	size_t soft_bytes; /* 0: none */
 	uint32_t soft_s;
 };
 
@@ -69,22 +75,22 @@ enum server_class { SERVER_CLASS_NORMAL, SERVER_CLASS_REPLICA, SERVER_CLASS_PUBS
 
 struct server_config {
 	uint32_t maxclients;
-	const char *requirepass;        /* "" or NULL: none */
+	const char *requirepass; /* "" or NULL: none */
 	bool protected_mode;
-	bool bind_is_default;           /* no `bind` in the configuration */
-	uint32_t databases;             /* SELECT 0 .. databases-1 */
+	bool bind_is_default; /* no `bind` in the configuration */
+	uint32_t databases;   /* SELECT 0 .. databases-1 */
 	struct hub_limits hub;
-	struct outbox_limits outbox;    /* the defaults, and the most a client may choose */
+	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
 	uint32_t outbox_block_timeout_ms;
 	size_t segment_bytes;
 	struct server_buffer_limit buffer_limit[SERVER_CLASSES];
 	int64_t slowlog_slower_than_us; /* -1: off, 0: every command */
 	uint32_t slowlog_max_len;
-	size_t proto_max_bulk_bytes;    /* also the most that one message may hold */
-	uint32_t timeout_s;             /* for INFO */
-	size_t query_buffer_bytes;      /* for INFO */
+	size_t proto_max_bulk_bytes; /* also the most that one message may hold */
+	uint32_t timeout_s;          /* for INFO */
+	size_t query_buffer_bytes;   /* for INFO */
 	uint32_t shutdown_timeout_s;
-	int port;                       /* for INFO */
+	int port; /* for INFO */
 };
 
 enum server_verdict {
@@ -92,8 +98,10 @@ enum server_verdict {
 	SERVER_LATER, /* not executed; hand it over again after io.resume(conn) */
 };
 
-/* Borrows all three; config's values may change at any time, then server_reconfigured. now_us is monotonic throughout. */
-struct server *server_new(const struct server_config *config, const struct server_io *io, const struct server_settings *settings);
+/* Borrows all three; config's values may change at any time, then server_reconfigured. now_us is
+ * monotonic throughout. */
+struct server *server_new(const struct server_config *config, const struct server_io *io,
+    const struct server_settings *settings);
 void server_free(struct server *server); /* no client is left */
 void server_reconfigured(struct server *server);
 
@@ -105,16 +113,19 @@ struct server_peer {
 };
 
 /*
- * A client came. Past maxclients, or against protected mode, it gets Redis's error and io.finish; it is a client
- * all the same until server_closed.
+ * A client came. Past maxclients, or against protected mode, it gets Redis's error and io.finish;
+ * it is a client all the same until server_closed.
  */
 struct client *server_open(struct server *server, void *conn, const struct server_peer *peer);
 struct outbox *server_outbox(struct client *client); /* where it is owed what */
-enum server_verdict server_request(struct client *client, const struct slice *args, size_t count) __attribute__((warn_unused_result));
-void server_broken(struct client *client, const char *error); /* protocol error: the reply is queued */
+enum server_verdict server_request(struct client *client, const struct slice *args, size_t count)
+    __attribute__((warn_unused_result));
+void server_broken(
+    struct client *client, const char *error); /* protocol error: the reply is queued */
 void server_closed(struct client *client, const char *reason);
 
-/* Once a turn: timers and work in slices for at most budget_us. Returns in how many us it wants the next call; 0: at once. */
+/* Once a turn: timers and work in slices for at most budget_us. Returns in how many us it wants the
+ * next call; 0: at once. */
 uint64_t server_turn(struct server *server, uint64_t now_us, uint64_t budget_us);
 void server_flushed(struct server *server); /* once a turn, after the flush */
 

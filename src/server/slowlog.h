@@ -12,12 +12,15 @@
  */
 struct slowlog;
 
+#define SLOWLOG_ARGS_MAX 32
+#define SLOWLOG_ARG_BYTES_MAX 128
+
 struct slowlog_entry {
 	uint64_t id;
-	uint64_t time_s;      /* since the epoch */
+	uint64_t time_s; /* since the epoch */
 	uint64_t duration_us;
 	size_t argc;
-	char **argv;          /* owned by the log, with lengths */
+	char **argv; /* owned by the log, with lengths */
 	size_t *argv_len;
 	char *address;
 	char *name;
@@ -26,9 +29,10 @@ struct slowlog_entry {
 struct slowlog *slowlog_new(void);
 void slowlog_free(struct slowlog *log);
 
-/* Copies. Keeps at most max_len entries. */
-void slowlog_add(struct slowlog *log, size_t max_len, uint64_t time_s, uint64_t duration_us, const struct slice *argv, size_t argc,
-    const char *address, const char *name);
+/* Copies. Keeps at most max_len entries (a smaller max_len than last time is reached over several
+ * calls). Of argv only the first SLOWLOG_ARGS_MAX are read. */
+void slowlog_add(struct slowlog *log, size_t max_len, uint64_t time_s, uint64_t duration_us,
+    const struct slice *argv, size_t argc, const char *address, const char *name);
 void slowlog_reset(struct slowlog *log);
 size_t slowlog_len(const struct slowlog *log);
 

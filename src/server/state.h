@@ -44,6 +44,16 @@ struct server_counters {
 	uint64_t slowest_command_us;
 };
 
+/* The most that any one client held, for INFO. */
+struct server_peaks {
+	size_t input_bytes;
+	size_t outbox_bytes;
+	size_t message_bytes; /* of outbox_bytes */
+	size_t reply_bytes;   /* of outbox_bytes */
+	uint32_t messages;
+	uint32_t subscriptions;
+};
+
 struct server {
 	const struct server_config *config;
 	struct server_io io;
@@ -62,11 +72,16 @@ struct server {
 	size_t subscriber_count; /* clients with at least one subscription */
 	uint64_t next_id;
 	struct jobs jobs;
+	size_t job_count;
 	struct hash_map *commands;   /* lower-case name, "client|list" for a subcommand -> row */
 	struct command_stats *stats; /* one per row */
 	struct hash_map *errors;     /* code ("ERR") -> uint64_t *, for errorstats; at most 128 */
 	struct slowlog *slowlog;
 	struct server_counters counters;
+	struct server_peaks peaks;      /* as of the last whole sweep over the clients */
+	struct server_peaks peaks_next; /* of the sweep under way */
+	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
+	size_t startup_bytes;           /* allocated when the server was made */
 	struct buffer reply;     /* of the running command */
 	struct client *current;  /* whose command runs */
 	uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
@@ -87,6 +102,12 @@ struct server {
 		uint32_t at;
 	} ops_rate, input_rate, output_rate;
 };
+
+/* What HELLO and INFO tell clients that look for features by version. */
+#define SERVER_REDIS_VERSION "7.2.0"
+
+/* server.c: requirepass is set. */
+bool server_has_password(const struct server *server);
 
 /* wire.c: the forms in which messages go out. Index 0 is RESP2's, 1 is RESP3's. */
 extern const struct wire_form server_wire_forms[];

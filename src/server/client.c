@@ -1,0 +1,211 @@
+#include "config.h"
+
+#include "server/client.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "server/state.h"
+
+/* A reply goes into the log as one frame, whose length has 31 bits. */
+#define FRAME_MAX ((size_t)1 << 30)
+
+struct client *
+client_new(struct server *server, void *conn, const struct server_peer *peer)
+{
+	struct client *c = xcalloc(1, sizeof(*c));
+
+	c->server = server;
+	c->conn = conn;
+	c->id = ++server->next_id;
+	c->address = xstrdup(peer->address);
+	c->local_address = xstrdup(peer->local_address);
+	c->is_unix = peer->is_unix;
+	c->created_us = c->active_us = clock_mono_us();
+	c->proto = 2;
+	hub_attach(server->hub, &c->subscriber, &server->config->outbox, 0, conn);
+	c->authenticated = !server_has_password(server);
+	client_apply_limits(c);
+	return c;
+}
+
+void
+client_free(struct client *c)
+{
+	buffer_release(&c->partial);
+	xfree(c->address);
+	xfree(c->local_address);
+	xfree(c->name);
+	xfree(c->lib_name);
+	xfree(c->lib_version);
+	xfree(c);
+}
+
+bool
+client_needs_auth(const struct client *c)
+{
+	return !c->authenticated && server_has_password(c->server);
+}
+
+void
+client_kill(struct client *c, const char *reason)
+{
+	if (c->killed || c->gone)
+		return;
+	c->killed = true;
+	c->finishing = true;
+	c->server->io.kill(c->conn, reason);
+}
+
+void
+client_finish(struct client *c)
+{
+	if (c->finishing || c->gone)
+		return;
+	c->finishing = true;
+	c->server->io.finish(c->conn);
+}
+
+void
+client_push_reply(struct client *c, struct slice reply)
+{
+	struct slice part;
+
+	while (reply.len > 0) {
+		part = (struct slice){reply.ptr, reply.len < FRAME_MAX ? reply.len : FRAME_MAX};
+		outbox_push_reply(&c->subscriber.outbox, part);
+		reply = (struct slice){reply.ptr + part.len, reply.len - part.len};
+	}
+}
+
+uint32_t
+client_subscriptions(const struct client *c)
+{
+	const uint32_t *count = c->subscriber.count;
+
+	return count[HUB_CHANNEL] + count[HUB_PATTERN] + count[HUB_SHARD];
+}
+
+bool
+client_is_subscribed(const struct client *c)
+{
+	return c->proto == 2 && client_subscriptions(c) > 0;
+}
+
+bool
+client_is_muted(const struct client *c)
+{
+	return c->reply_mode == CLIENT_REPLY_OFF || c->reply_mode == CLIENT_REPLY_SKIP;
+}
+
+bool
+client_is_pushed_to(const struct client *c)
+{
+	return client_subscriptions(c) > 0 || c->is_monitor;
+}
+
+void
+client_subscriptions_changed(struct client *c)
+{
+	bool is_subscriber = client_subscriptions(c) > 0;
+
+	if (is_subscriber == c->counted_subscriber)
+		return;
+	c->counted_subscriber = is_subscriber;
+	c->server->subscriber_count += is_subscriber ? 1 : (size_t)-1;
+	if (!c->gone)
+		c->server->io.set_subscriber(c->conn, is_subscriber);
+}
+
+void
+client_set_proto(struct client *c, int proto)
+{
+	c->proto = (uint8_t)proto;
+	hub_set_form(&c->subscriber, proto == 3 ? 1 : 0);
+}
+
+/* The lesser of two limits of which 0 means none. */
+static size_t
+lesser_limit(size_t a, size_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/*
+ * What a client chose holds within what the configuration allows now. Under OUTBOX_DISCONNECT,
+ * which is what Redis does, the hard limit of client-output-buffer-limit's class pubsub counts as
+ * well.
+ */
+void
+client_apply_limits(struct client *c)
+{
+	const struct server_config *config = c->server->config;
+	struct outbox_limits limits = config->outbox;
+
+	if (c->limits_are_own) {
+		limits = c->limits;
+		limits.bytes = lesser_limit(limits.bytes, config->outbox.bytes);
+		limits.messages = (uint32_t)lesser_limit(limits.messages, config->outbox.messages);
+	}
+	if (limits.policy == OUTBOX_DISCONNECT)
+		limits.bytes = lesser_limit(
+		    limits.bytes, config->buffer_limit[SERVER_CLASS_PUBSUB].hard_bytes);
+	c->limits_version = c->server->limits_version;
+	hub_set_limits(&c->subscriber, &limits);
+}
+
+/*
+ * client-output-buffer-limit. What a client is owed falls under `pubsub` if it subscribed and has
+ * the policy OUTBOX_DISCONNECT; then messages and replies count together. Under the other policies
+ * messages are bounded by the outbox's own limits and never close the client, so only replies
+ * count, as they do for a client without subscriptions: class `normal`.
+ */
+const char *
+client_over_limit(struct client *c, uint64_t now_us)
+{
+	const struct outbox *outbox = &c->subscriber.outbox;
+	bool is_pubsub = client_subscriptions(c) > 0 && outbox->limits.policy == OUTBOX_DISCONNECT;
+	const struct server_buffer_limit *limit =
+	    &c->server->config->buffer_limit[is_pubsub ? SERVER_CLASS_PUBSUB : SERVER_CLASS_NORMAL];
+	size_t owed = is_pubsub ? outbox->bytes : outbox_reply_bytes(outbox);
+
+	if (limit->hard_bytes > 0 && owed > limit->hard_bytes)
+		return "past the hard limit of client-output-buffer-limit";
+	if (limit->soft_bytes == 0 || owed <= limit->soft_bytes) {
+		c->soft_since_us = 0;
+		return NULL;
+	}
+	if (c->soft_since_us == 0 || c->soft_since_us > now_us)
+		c->soft_since_us = now_us;
+	if (now_us - c->soft_since_us > (uint64_t)limit->soft_s * 1000000)
+		return "past the soft limit of client-output-buffer-limit for too long";
+	return NULL;
+}
+
+void
+client_reset(struct client *c)
+{
+	monitor_stop(c);
+	client_set_proto(c, 2);
+	xfree(c->name);
+	c->name = NULL;
+	c->db = 0;
+	c->reply_mode = CLIENT_REPLY_ON;
+	c->no_evict = false;
+	c->no_touch = false;
+	c->limits_are_own = false;
+	client_apply_limits(c);
+	c->authenticated = !server_has_password(c->server);
+	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+}
+
+const char *
+client_label(const struct client *c, char *out, size_t out_len)
+{
+	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=default", c->id, c->address);
+	return out;
+}

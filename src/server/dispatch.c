@@ -1,0 +1,357 @@
+#include "config.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "resp/writer.h"
+#include "server/slowlog.h"
+#include "server/state.h"
+
+/* From a request to its handler, in the order in which Redis's processCommand asks its questions.
+ */
+
+/* How long COMMAND_AGAIN's handlers may work in a turn, and after how many units they look. */
+#define SLICE_US 500
+#define UNITS_A_LOOK 32
+
+/* As much of a peer's words as an error repeats, in all: as Redis. */
+#define SHOWN_MAX 128
+
+/* Room kept for the next reply. */
+#define REPLY_KEEP_BYTES 65536
+
+/* The length of s up to a NUL, at most max: what "%s" would show. */
+static int
+shown_len(struct slice s, size_t max)
+{
+	return (int)strnlen(s.ptr, s.len < max ? s.len : max);
+}
+
+static void
+unknown_command(struct request *rq)
+{
+	char args[SHOWN_MAX * 2];
+	size_t len = 0, i;
+
+	/* Redis shows at most 128 bytes of arguments, each quoted; the last one is cut to what is
+	 * left. */
+	args[0] = '\0';
+	for (i = 1; i < rq->argc && len < SHOWN_MAX; i++) {
+		int n = shown_len(rq->argv[i], SHOWN_MAX - len);
+
+		args[len++] = '\'';
+		memcpy(args + len, rq->argv[i].ptr, (size_t)n);
+		len += (size_t)n;
+		memcpy(args + len, "' ", 3);
+		len += 2;
+	}
+	request_error(rq, "ERR unknown command '%.*s', with args beginning with: %s",
+	    shown_len(rq->argv[0], SHOWN_MAX), rq->argv[0].ptr, args);
+}
+
+static void
+unknown_subcommand(struct request *rq, const struct command *container)
+{
+	char name[COMMAND_NAME_MAX];
+	size_t i;
+
+	for (i = 0; container->name[i] != '\0'; i++)
+		name[i] = (char)(container->name[i] & ~0x20);
+	name[i] = '\0';
+	request_error(rq, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+	    shown_len(rq->argv[1], SHOWN_MAX), rq->argv[1].ptr, name);
+}
+
+/* Sets rq->command; false where there is none, and answers. */
+static bool
+find_command(struct request *rq)
+{
+	const struct command *command = command_find(rq->server, NULL, rq->argv[0]), *sub;
+
+	if (command == NULL) {
+		unknown_command(rq);
+		return false;
+	}
+	if ((command->flags & CMD_CONTAINER) != 0 && rq->argc > 1) {
+		sub = command_find(rq->server, command, rq->argv[1]);
+		if (sub == NULL) {
+			unknown_subcommand(rq, command);
+			return false;
+		}
+		command = sub;
+	}
+	rq->command = command;
+	return true;
+}
+
+/* Answers where the client may not call the command, or not so. */
+static bool
+is_allowed(struct request *rq)
+{
+	char name[COMMAND_NAME_MAX];
+
+	if (!command_arity_fits(rq->command, rq->argc)) {
+		request_error(rq, "ERR wrong number of arguments for '%s' command",
+		    command_full_name(rq->command, name));
+		return false;
+	}
+	if (client_needs_auth(rq->client) && (rq->command->flags & CMD_NO_AUTH) == 0) {
+		request_error(rq, "NOAUTH Authentication required.");
+		return false;
+	}
+	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {
+		request_error(rq,
+		    "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
+		    "/ "
+		    "RESET are allowed in this context",
+		    command_full_name(rq->command, name));
+		return false;
+	}
+	return true;
+}
+
+static bool
+is_paused(const struct request *rq)
+{
+	const struct server *server = rq->server;
+
+	if (server->pause_until_us <= rq->now_us)
+		return false;
+	return server->pause_all || (rq->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
+}
+
+bool
+request_slice_is_over(struct request *rq)
+{
+	return ++rq->units % UNITS_A_LOOK == 0 && clock_mono_us() - rq->now_us >= SLICE_US;
+}
+
+void
+request_hide(struct request *rq, size_t from, size_t to)
+{
+	if (rq->secret_to == 0 || from < rq->secret_from)
+		rq->secret_from = from;
+	if (to > rq->secret_to)
+		rq->secret_to = to;
+}
+
+struct slice
+request_shown_arg(const struct request *rq, size_t i)
+{
+	return i >= rq->secret_from && i < rq->secret_to ? SLICE("(redacted)") : rq->argv[i];
+}
+
+static void
+push_reply(struct request *rq)
+{
+	struct slice reply = buffer_slice(rq->reply);
+
+	if (client_is_muted(rq->client))
+		reply.len = rq->push_len;
+	client_push_reply(rq->client, reply);
+	buffer_clear(rq->reply);
+	buffer_shrink(rq->reply, REPLY_KEEP_BYTES);
+	rq->push_len = 0;
+}
+
+/* CLIENT REPLY SKIP: not this command's reply nor the next one's. */
+static void
+advance_reply_mode(struct client *c)
+{
+	if (c->reply_mode == CLIENT_REPLY_SKIP_NEXT)
+		c->reply_mode = CLIENT_REPLY_SKIP;
+	else if (c->reply_mode == CLIENT_REPLY_SKIP)
+		c->reply_mode = CLIENT_REPLY_ON;
+}
+
+static void
+note_slow(struct request *rq, uint64_t duration_us)
+{
+	const struct server_config *config = rq->server->config;
+	struct slice shown[SLOWLOG_ARGS_MAX];
+	size_t i;
+
+	if (config->slowlog_slower_than_us < 0 || config->slowlog_max_len == 0 ||
+	    duration_us < (uint64_t)config->slowlog_slower_than_us ||
+	    (rq->command->flags & CMD_SKIP_SLOWLOG) != 0)
+		return;
+	for (i = 0; i < rq->argc && i < SLOWLOG_ARGS_MAX; i++)
+		shown[i] = request_shown_arg(rq, i);
+	slowlog_add(rq->server->slowlog, config->slowlog_max_len, clock_wall_us() / 1000000,
+	    duration_us, shown, rq->argc, rq->client->address,
+	    rq->client->name != NULL ? rq->client->name : "");
+}
+
+static void
+count_call(struct request *rq, uint64_t duration_us)
+{
+	struct server *server = rq->server;
+	struct command_stats *stats = &server->stats[command_index(rq->command)];
+
+	stats->calls++;
+	stats->usec += duration_us;
+	stats->failed += rq->failed;
+	server->counters.commands++;
+	if (duration_us > server->counters.slowest_command_us)
+		server->counters.slowest_command_us = duration_us;
+}
+
+static void
+check_limits(struct client *c, uint64_t now_us)
+{
+	const char *reason = c->finishing ? NULL : client_over_limit(c, now_us);
+	char label[160];
+
+	if (reason == NULL)
+		return;
+	c->server->counters.evicted_clients++;
+	if (rate_limit_take(&c->server->log_limit, now_us))
+		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), reason);
+	client_kill(c, reason);
+}
+
+/* The command is done, or goes on as a job of which this request's end is part. */
+static enum server_verdict
+finish_command(struct request *rq, uint64_t duration_us)
+{
+	struct client *c = rq->client;
+
+	c->running = NULL;
+	c->progress = 0;
+	c->running_us = 0;
+	count_call(rq, duration_us);
+	push_reply(rq);
+	outbox_unmark(&c->subscriber.outbox);
+	buffer_release(&c->partial);
+	advance_reply_mode(c);
+	note_slow(rq, duration_us);
+	if (!TAILQ_EMPTY(&rq->server->monitors))
+		monitor_feed(rq->server, rq);
+	check_limits(c, rq->now_us);
+	if (c->job == NULL)
+		return SERVER_NEXT;
+	client_wait(c, CLIENT_WAITS_FOR_JOB);
+	return SERVER_LATER;
+}
+
+static void
+swap_buffers(struct buffer *a, struct buffer *b)
+{
+	struct buffer was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+/* The handler did a part. What is in reply goes out if it is whole, else it waits for the rest. */
+static enum server_verdict
+interrupt_command(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	assert(c->progress > 0);
+	c->running = rq->command;
+	if (rq->push_len == rq->reply->len)
+		push_reply(rq);
+	else
+		swap_buffers(rq->reply, &c->partial);
+	outbox_unmark(&c->subscriber.outbox);
+	client_wait(c, CLIENT_WAITS_FOR_TURN);
+	return SERVER_LATER;
+}
+
+static enum server_verdict
+execute(struct request *rq)
+{
+	struct client *c = rq->client;
+	enum command_result result;
+
+	if (client_subscriptions(c) > 0)
+		outbox_mark(&c->subscriber.outbox);
+	if (c->partial.len > 0)
+		swap_buffers(rq->reply, &c->partial);
+	result = rq->command->handler(rq);
+	if (result == COMMAND_LATER) {
+		assert(rq->reply->len == 0);
+		outbox_unmark(&c->subscriber.outbox);
+		client_wait(c, CLIENT_WAITS_FOR_ROOM);
+		return SERVER_LATER;
+	}
+	c->running_us += clock_mono_us() - rq->now_us;
+	return result == COMMAND_AGAIN ? interrupt_command(rq) : finish_command(rq, c->running_us);
+}
+
+/* Browsers made to speak to a port that is not theirs send these lines first: nobody else does. */
+static bool
+is_http(const struct request *rq)
+{
+	return slice_is_nocase(rq->argv[0], "post") || slice_is_nocase(rq->argv[0], "host:");
+}
+
+static enum server_verdict
+reject(struct request *rq)
+{
+	char label[160];
+
+	if (rq->command != NULL)
+		rq->server->stats[command_index(rq->command)].rejected++;
+	if (rq->command == NULL && is_http(rq)) {
+		if (rate_limit_take(&rq->server->log_limit, rq->now_us))
+			log_notice("closing client %s: it speaks HTTP",
+			    client_label(rq->client, label, sizeof(label)));
+		buffer_clear(rq->reply);
+		client_kill(rq->client, "speaks HTTP");
+		return SERVER_NEXT;
+	}
+	push_reply(rq);
+	advance_reply_mode(rq->client);
+	check_limits(rq->client, rq->now_us);
+	return SERVER_NEXT;
+}
+
+static enum server_verdict
+begin(struct request *rq)
+{
+	if (!find_command(rq))
+		return reject(rq);
+	rq->client->last_command = rq->command;
+	if (!is_allowed(rq))
+		return reject(rq);
+	if (is_paused(rq)) {
+		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);
+		return SERVER_LATER;
+	}
+	return execute(rq);
+}
+
+enum server_verdict
+server_request(struct client *c, const struct slice *args, size_t count)
+{
+	struct server *server = c->server;
+	enum server_verdict verdict;
+	struct request rq = {.server = server, .client = c, .argv = args, .argc = count};
+
+	assert(count > 0);
+	if (c->finishing || c->gone)
+		return SERVER_NEXT;
+	client_stop_waiting(c);
+	if (c->job != NULL) {
+		client_wait(c, CLIENT_WAITS_FOR_JOB);
+		return SERVER_LATER;
+	}
+	if (c->job_ended) {
+		c->job_ended = false;
+		return SERVER_NEXT;
+	}
+	rq.reply = &server->reply;
+	rq.proto = c->proto;
+	rq.now_us = clock_mono_us();
+	rq.command = c->running;
+	c->active_us = rq.now_us;
+	server->current = c;
+	verdict = rq.command != NULL ? execute(&rq) : begin(&rq);
+	server->current = NULL;
+	return verdict;
+}

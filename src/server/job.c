@@ -1,0 +1,136 @@
+#include "config.h"
+
+#include "server/job.h"
+
+#include <assert.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "server/state.h"
+
+/* How long one step may take before the next job has its turn. */
+#define STEP_US 1000
+
+/* Replies owed to a job's client at which the job waits: what it makes is not piled up. */
+#define OWED_MAX (1 << 20)
+
+void
+job_start(struct server *server, struct client *client, const struct job_kind *kind, void *state)
+{
+	struct job *job = xcalloc(1, sizeof(*job));
+
+	assert(client == NULL || client->job == NULL);
+	job->kind = kind;
+	job->state = state;
+	job->client = client;
+	if (client != NULL) {
+		job->muted = client_is_muted(client);
+		client->job = job;
+	}
+	TAILQ_INSERT_TAIL(&server->jobs, job, all);
+	server->job_count++;
+}
+
+static void
+job_free(struct server *server, struct job *job)
+{
+	TAILQ_REMOVE(&server->jobs, job, all);
+	server->job_count--;
+	job->kind->release(job->state);
+	xfree(job);
+}
+
+void
+job_cancel(struct client *client)
+{
+	struct job *job = client->job;
+
+	if (job == NULL)
+		return;
+	client->job = NULL;
+	job->client = NULL;
+	if (job->running)
+		job->cancelled = true;
+	else
+		job_free(client->server, job);
+}
+
+static void
+job_end(struct server *server, struct job *job)
+{
+	struct client *client = job->client;
+
+	job_free(server, job);
+	if (client == NULL)
+		return;
+	client->job = NULL;
+	client->job_ended = true;
+	if (client->wait == CLIENT_WAITS_FOR_JOB) {
+		client_stop_waiting(client);
+		server->io.resume(client->conn);
+	}
+}
+
+static void
+job_run(struct server *server, struct job *job, uint64_t deadline_us)
+{
+	struct buffer reply = {0};
+	struct job_step step = {server, job->client, &reply, deadline_us};
+	enum job_state state;
+
+	job->running = true;
+	state = job->kind->step(job->state, &step);
+	job->running = false;
+	if (job->client != NULL && !job->muted)
+		client_push_reply(job->client, buffer_slice(&reply));
+	buffer_release(&reply);
+	if (job->cancelled)
+		job_free(server, job);
+	else if (state == JOB_DONE)
+		job_end(server, job);
+}
+
+static bool
+must_wait(const struct job *job)
+{
+	return job->client != NULL &&
+	       outbox_reply_bytes(&job->client->subscriber.outbox) > OWED_MAX;
+}
+
+/*
+ * One step for each job that need not wait, as far as time allows but at least one; false if there
+ * was none. Each job run goes to the end; a step may end others, so nothing of them is remembered.
+ */
+static bool
+run_round(struct server *server, uint64_t deadline_us)
+{
+	uint64_t now_us = clock_mono_us();
+	bool any = false;
+	struct job *job;
+	size_t n;
+
+	for (n = server->job_count; n > 0; n--) {
+		job = TAILQ_FIRST(&server->jobs);
+		if (job == NULL || (any && now_us >= deadline_us))
+			break;
+		TAILQ_REMOVE(&server->jobs, job, all);
+		TAILQ_INSERT_TAIL(&server->jobs, job, all);
+		if (must_wait(job))
+			continue;
+		any = true;
+		job_run(server, job, now_us + STEP_US);
+		now_us = clock_mono_us();
+	}
+	return any;
+}
+
+bool
+jobs_run(struct server *server, uint64_t deadline_us)
+{
+	bool any;
+
+	do {
+		any = run_round(server, deadline_us);
+	} while (any && clock_mono_us() < deadline_us);
+	return any && server->job_count > 0;
+}

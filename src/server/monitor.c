@@ -1,0 +1,101 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "resp/writer.h"
+#include "server/handlers.h"
+#include "server/state.h"
+
+/*
+ * MONITOR: every command that was executed, as a line to each monitor. A line is made once and cut
+ * where Redis does not cut, because commands may be as large as messages are: a value after
+ * ARG_SHOWN_MAX bytes, the arguments after MONITOR_LINE_MAX. A monitor that does not read is closed
+ * when it is owed more than an outbox may hold.
+ */
+#define ARG_SHOWN_MAX 16384
+#define MONITOR_LINE_MAX 65536
+
+void
+monitor_start(struct client *c)
+{
+	if (c->is_monitor)
+		return;
+	c->is_monitor = true;
+	TAILQ_INSERT_TAIL(&c->server->monitors, c, monitors);
+}
+
+void
+monitor_stop(struct client *c)
+{
+	if (!c->is_monitor)
+		return;
+	c->is_monitor = false;
+	TAILQ_REMOVE(&c->server->monitors, c, monitors);
+}
+
+static void
+append_arg(struct buffer *line, struct slice arg)
+{
+	struct slice shown = {arg.ptr, arg.len < ARG_SHOWN_MAX ? arg.len : ARG_SHOWN_MAX};
+
+	buffer_append_str(line, " \"");
+	buffer_append_escaped(line, shown);
+	if (shown.len < arg.len)
+		buffer_appendf(line, "... (%zu more bytes)", arg.len - shown.len);
+	buffer_append_str(line, "\"");
+}
+
+static void
+append_line(struct buffer *line, const struct request *rq)
+{
+	const struct client *c = rq->client;
+	uint64_t now_us = clock_wall_us();
+	size_t address_len = strlen(c->address), i;
+
+	buffer_appendf(line, "+%" PRIu64 ".%06" PRIu64, now_us / 1000000, now_us % 1000000);
+	/* The address of a Unix socket ends with ":0"; here Redis shows the path alone. */
+	if (c->is_unix && address_len > 2)
+		buffer_appendf(
+		    line, " [%" PRIu32 " unix:%.*s]", c->db, (int)address_len - 2, c->address);
+	else
+		buffer_appendf(line, " [%" PRIu32 " %s]", c->db, c->address);
+	for (i = 0; i < rq->argc && line->len < MONITOR_LINE_MAX; i++)
+		append_arg(line, request_shown_arg(rq, i));
+	if (i < rq->argc)
+		buffer_appendf(line, " \"... (%zu more arguments)\"", rq->argc - i);
+	buffer_append_str(line, "\r\n");
+}
+
+/* Administrative commands are not shown, as in Redis: they may hold secrets. */
+void
+monitor_feed(struct server *server, const struct request *rq)
+{
+	struct buffer line = {0};
+	struct client *c, *next;
+	size_t limit = server->config->outbox.bytes;
+
+	if ((rq->command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) != 0)
+		return;
+	append_line(&line, rq);
+	for (c = TAILQ_FIRST(&server->monitors); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, monitors);
+		if (c->finishing)
+			continue;
+		client_push_reply(c, buffer_slice(&line));
+		if (limit > 0 && outbox_reply_bytes(&c->subscriber.outbox) > limit) {
+			server->counters.evicted_clients++;
+			client_kill(c, "monitor does not read");
+		}
+	}
+	buffer_release(&line);
+}
+
+enum command_result
+cmd_monitor(struct request *rq)
+{
+	monitor_start(rq->client);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
