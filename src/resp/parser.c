@@ -458,7 +458,7 @@ step(struct resp_parser *p, struct cursor *c)
 enum resp_status
 resp_parser_feed(struct resp_parser *p, const char *ptr, size_t len, size_t *taken)
 {
-	struct cursor c = {ptr, ptr + len};
+	struct cursor c = {ptr, len > 0 ? ptr + len : ptr};
 	int status;
 
 	if (p->is_complete)
