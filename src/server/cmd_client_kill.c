@@ -62,9 +62,7 @@ kill_one(struct kill *kill, struct client *c)
 		kill->kills_self = true;
 		return;
 	}
-	c->finishing = true;
-	c->killed = true;
-	c->server->io.kill(c->conn, "closed by CLIENT KILL");
+	client_kill(c, "closed by CLIENT KILL");
 }
 
 static void
@@ -78,10 +76,8 @@ kill_reply(struct kill *kill, struct client *self, struct buffer *reply)
 		resp_put_error(reply, SLICE("ERR No such client"));
 		server_count_error(self->server, SLICE("ERR No such client"));
 	}
-	if (kill->kills_self && !self->finishing) {
-		self->finishing = true;
-		self->server->io.finish(self->conn);
-	}
+	if (kill->kills_self)
+		client_finish(self);
 }
 
 static enum job_state

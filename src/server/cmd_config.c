@@ -1,0 +1,119 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "resp/writer.h"
+#include "server/handlers.h"
+#include "server/help.h"
+#include "server/rates.h"
+#include "server/state.h"
+
+/* CONFIG. What directives there are and what they allow is the settings' affair. */
+
+/* Each pattern is tried on each directive: all of them together are this long at most. */
+#define PATTERN_BYTES_MAX 65536
+#define ERROR_MAX 512
+
+struct get {
+	const struct slice *patterns;
+	size_t pattern_count;
+	struct buffer pairs;
+	size_t count;
+};
+
+static void
+take_if_wanted(void *arg, const char *name, const char *value)
+{
+	struct get *get = arg;
+	size_t i;
+
+	for (i = 0; i < get->pattern_count; i++) {
+		if (!glob_match(get->patterns[i], slice_of(name), true))
+			continue;
+		resp_put_bulk_str(&get->pairs, name);
+		resp_put_bulk_str(&get->pairs, value);
+		get->count++;
+		return;
+	}
+}
+
+enum command_result
+cmd_config_get(struct request *rq)
+{
+	const struct server_settings *settings = &rq->server->settings;
+	struct get get = {rq->argv + 2, rq->argc - 2, {0}, 0};
+	size_t len = 0, i;
+
+	for (i = 2; i < rq->argc; i++)
+		len += rq->argv[i].len + 1;
+	if (len > PATTERN_BYTES_MAX) {
+		request_error(rq, "ERR the patterns are longer than %d bytes", PATTERN_BYTES_MAX);
+		return COMMAND_DONE;
+	}
+	settings->each(settings->arg, take_if_wanted, &get);
+	resp_put_map(rq->reply, rq->proto, get.count);
+	buffer_append_slice(rq->reply, buffer_slice(&get.pairs));
+	buffer_release(&get.pairs);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_config_set(struct request *rq)
+{
+	const struct server_settings *settings = &rq->server->settings;
+	char error[ERROR_MAX] = "";
+
+	if (rq->argc % 2 != 0)
+		request_syntax_error(rq);
+	else if (settings->set(
+		     settings->arg, rq->argv + 2, (rq->argc - 2) / 2, error, sizeof(error)))
+		request_ok(rq);
+	else
+		request_error(rq, "ERR %s", error);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_config_rewrite(struct request *rq)
+{
+	const struct server_settings *settings = &rq->server->settings;
+	char error[ERROR_MAX] = "";
+
+	if (settings->rewrite(settings->arg, error, sizeof(error)))
+		request_ok(rq);
+	else
+		request_error(rq, "ERR %s", error);
+	return COMMAND_DONE;
+}
+
+static void
+forget_error(struct slice code, void *count, void *arg)
+{
+	struct server *server = arg;
+
+	hash_map_remove(server->errors, code);
+	xfree(count);
+}
+
+enum command_result
+cmd_config_resetstat(struct request *rq)
+{
+	struct server *server = rq->server;
+
+	memset(&server->counters, 0, sizeof(server->counters));
+	memset(server->stats, 0, command_count * sizeof(*server->stats));
+	hash_map_each(server->errors, forget_error, server);
+	server->hub_base = hub_figures(server->hub);
+	server->io.reset_figures(server->io.arg);
+	rates_reset(server);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_config_help(struct request *rq)
+{
+	return request_help_from_table(rq);
+}

@@ -1,0 +1,137 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "resp/writer.h"
+#include "server/handlers.h"
+#include "server/info.h"
+#include "server/state.h"
+
+/* INFO: the statistics of the sections asked for, as Redis prints them. */
+static const struct {
+	enum info_section section;
+	const char *name;
+	bool by_default;
+} sections[] = {
+    {INFO_SERVER, "Server", true},
+    {INFO_CLIENTS, "Clients", true},
+    {INFO_MEMORY, "Memory", true},
+    {INFO_STATS, "Stats", true},
+    {INFO_REPLICATION, "Replication", true},
+    {INFO_CPU, "CPU", true},
+    {INFO_PUBSUB, "Pubsub", true},
+    {INFO_LIMITS, "Limits", true},
+    {INFO_COMMANDSTATS, "Commandstats", false},
+    {INFO_ERRORSTATS, "Errorstats", true},
+    {INFO_CLUSTER, "Cluster", true},
+    {INFO_KEYSPACE, "Keyspace", true},
+};
+
+#define SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+static uint32_t
+wanted_by_name(struct slice name)
+{
+	bool all = slice_is_nocase(name, "all") || slice_is_nocase(name, "everything");
+	bool by_default = slice_is_nocase(name, "default");
+	uint32_t wanted = 0;
+	size_t i;
+
+	for (i = 0; i < SECTIONS; i++) {
+		if (all || (by_default && sections[i].by_default) ||
+		    slice_is_nocase(name, sections[i].name))
+			wanted |= 1u << sections[i].section;
+	}
+	return wanted;
+}
+
+/* A limit is named after its directive: "limit_max_channel_length". */
+static void
+put_name(const struct info_row *row, struct buffer *out)
+{
+	size_t at = out->len;
+
+	if (row->section == INFO_LIMITS)
+		buffer_append_str(out, "limit_");
+	buffer_append_str(out, row->name);
+	for (; at < out->len; at++) {
+		if (out->ptr[at] == '-')
+			out->ptr[at] = '_';
+	}
+}
+
+static void
+put_command_stats(const struct server *server, struct buffer *out)
+{
+	char name[COMMAND_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < command_count; i++) {
+		const struct command_stats *stats = &server->stats[i];
+
+		if (stats->calls == 0 && stats->rejected == 0 && stats->failed == 0)
+			continue;
+		buffer_appendf(out,
+		    "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64
+		    ",usec_per_call=%.2f,rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64 "\r\n",
+		    command_full_name(&command_table[i], name), stats->calls, stats->usec,
+		    stats->calls > 0 ? (double)stats->usec / (double)stats->calls : 0,
+		    stats->rejected, stats->failed);
+	}
+}
+
+static void
+put_error_stats(struct slice code, void *value, void *arg)
+{
+	const uint64_t *count = value;
+	struct buffer *out = arg;
+
+	buffer_append_str(out, "errorstat_");
+	buffer_append_escaped(out, code);
+	buffer_appendf(out, ":count=%" PRIu64 "\r\n", *count);
+}
+
+static void
+put_section(const struct info_source *source, enum info_section section, struct buffer *out)
+{
+	size_t i;
+
+	for (i = 0; i < info_row_count; i++) {
+		if (info_rows[i].section != section)
+			continue;
+		put_name(&info_rows[i], out);
+		buffer_append_str(out, ":");
+		info_rows[i].put(source, out);
+		buffer_append_str(out, "\r\n");
+	}
+	if (section == INFO_COMMANDSTATS)
+		put_command_stats(source->server, out);
+	else if (section == INFO_ERRORSTATS)
+		hash_map_each(source->server->errors, put_error_stats, out);
+}
+
+enum command_result
+cmd_info(struct request *rq)
+{
+	struct info_source source;
+	struct buffer text = {0};
+	uint32_t wanted = rq->argc == 1 ? wanted_by_name(SLICE("default")) : 0;
+	size_t i;
+
+	for (i = 1; i < rq->argc; i++)
+		wanted |= wanted_by_name(rq->argv[i]);
+	info_source_init(&source, rq->server, rq->now_us);
+	for (i = 0; i < SECTIONS; i++) {
+		if ((wanted & 1u << sections[i].section) == 0)
+			continue;
+		if (text.len > 0)
+			buffer_append_str(&text, "\r\n");
+		buffer_appendf(&text, "# %s\r\n", sections[i].name);
+		put_section(&source, sections[i].section, &text);
+	}
+	info_source_release(&source);
+	resp_put_verbatim(rq->reply, rq->proto, "txt", buffer_slice(&text));
+	buffer_release(&text);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,159 @@
+#include "config.h"
+
+#include "server/info.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "server/rates.h"
+#include "server/state.h"
+
+static void
+put_human(struct buffer *out, double bytes)
+{
+	static const char units[] = "BKMGTP";
+	size_t unit = 0;
+
+	while (bytes >= 1024 && unit + 2 < sizeof(units)) {
+		bytes /= 1024;
+		unit++;
+	}
+	buffer_appendf(out, unit == 0 ? "%.0f%c" : "%.2f%c", bytes, units[unit]);
+}
+
+static void
+put_os(struct buffer *out)
+{
+	struct utsname name;
+
+	if (uname(&name) == 0)
+		buffer_appendf(out, "%s %s %s", name.sysname, name.release, name.machine);
+}
+
+static void
+put_percent(struct buffer *out, size_t part, size_t whole)
+{
+	buffer_appendf(out, "%.2f%%", whole > 0 ? (double)part * 100 / (double)whole : 0);
+}
+
+#define TEXT(v) buffer_append_str(out, (v))
+#define UINT(v) buffer_appendf(out, "%" PRIu64, (uint64_t)(v))
+#define HUMAN(v) put_human(out, (double)(v))
+#define REAL(v, digits) buffer_appendf(out, "%.*f", (digits), (v))
+#define PERCENT(part, whole) put_percent(out, (part), (whole))
+#define SECONDS(v) buffer_appendf(out, "%ld.%06ld", (long)(v).tv_sec, (long)(v).tv_usec)
+#define OS_NAME() put_os(out)
+#define INFO_NOT_MEASURED UINT64_MAX
+
+#define INFO(section, name, kind, value, text)                                                     \
+	static void put_##section##_##name(const struct info_source *x, struct buffer *out)        \
+	{                                                                                          \
+		const struct server *s = x->server;                                                \
+                                                                                                   \
+		(void)s;                                                                           \
+		value;                                                                             \
+	}
+#include "server/info.def"
+#undef INFO
+
+static void
+put_limit(const struct info_source *x, enum info_limit limit, uint64_t used, struct buffer *out)
+{
+	buffer_appendf(out, "limit=%s", x->limits[limit] != NULL ? x->limits[limit] : "");
+	if (used != INFO_NOT_MEASURED)
+		buffer_appendf(out, ",used=%" PRIu64, used);
+}
+
+#define INFO_LIMIT(id, directive, used, text)                                                      \
+	static void put_limit_##id(const struct info_source *x, struct buffer *out)                \
+	{                                                                                          \
+		const struct server *s = x->server;                                                \
+                                                                                                   \
+		(void)s;                                                                           \
+		put_limit(x, INFO_LIMIT_##id, (used), out);                                        \
+	}
+#include "server/info.def"
+#undef INFO_LIMIT
+
+const struct info_row info_rows[] = {
+#define INFO(section, name, kind, value, text)                                                     \
+	{INFO_##section, #name, INFO_##kind, text, put_##section##_##name},
+#include "server/info.def"
+#undef INFO
+#define INFO_LIMIT(id, directive, used, text)                                                      \
+	{INFO_LIMITS, directive, INFO_GAUGE, text, put_limit_##id},
+#include "server/info.def"
+#undef INFO_LIMIT
+};
+
+const size_t info_row_count = sizeof(info_rows) / sizeof(info_rows[0]);
+
+static void
+take_limit(void *arg, const char *name, const char *value)
+{
+	static const char *const directives[] = {
+#define INFO_LIMIT(id, directive, used, text) directive,
+#include "server/info.def"
+#undef INFO_LIMIT
+	};
+	struct info_source *source = arg;
+	size_t i;
+
+	for (i = 0; i < INFO_LIMIT_COUNT; i++) {
+		if (strcmp(name, directives[i]) == 0 && source->limits[i] == NULL)
+			source->limits[i] = xstrdup(value);
+	}
+}
+
+/* Pages in memory are the second number of /proc/self/statm; elsewhere the most there ever were. */
+static size_t
+rss_bytes(const struct rusage *self)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long pages;
+	bool found;
+
+	if (file != NULL) {
+		found = fscanf(file, "%*u %lu", &pages) == 1;
+		fclose(file);
+		if (found)
+			return pages * (size_t)sysconf(_SC_PAGESIZE);
+	}
+	return (size_t)self->ru_maxrss * 1024;
+}
+
+void
+info_source_init(struct info_source *source, const struct server *server, uint64_t now_us)
+{
+	memset(source, 0, sizeof(*source));
+	source->server = server;
+	source->config = server->config;
+	source->hub = hub_figures(server->hub);
+	source->hub.published -= server->hub_base.published;
+	source->hub.delivered -= server->hub_base.delivered;
+	source->hub.dropped -= server->hub_base.dropped;
+	server->io.figures(server->io.arg, &source->io);
+	getrusage(RUSAGE_SELF, &source->self);
+	getrusage(RUSAGE_CHILDREN, &source->children);
+	source->now_us = now_us;
+	source->wall_us = clock_wall_us();
+	source->used_bytes = alloc_used_bytes();
+	source->peak_bytes = alloc_peak_bytes();
+	source->rss_bytes = rss_bytes(&source->self);
+	source->system_bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+	server->settings.each(server->settings.arg, take_limit, source);
+}
+
+void
+info_source_release(struct info_source *source)
+{
+	size_t i;
+
+	for (i = 0; i < INFO_LIMIT_COUNT; i++)
+		xfree(source->limits[i]);
+}

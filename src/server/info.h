@@ -1,0 +1,69 @@
+#ifndef SERVER_INFO_H
+#define SERVER_INFO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "base/buffer.h"
+#include "pubsub/hub.h"
+#include "server/server.h"
+
+/*
+ * Statistics: one row each in info.def, from which come INFO and whatever else shows them. What the
+ * rows are computed from is gathered once for all (struct info_source).
+ */
+enum info_section {
+	INFO_SERVER,
+	INFO_CLIENTS,
+	INFO_MEMORY,
+	INFO_STATS,
+	INFO_REPLICATION,
+	INFO_CPU,
+	INFO_PUBSUB,
+	INFO_LIMITS,
+	INFO_COMMANDSTATS, /* one row for each command that was called */
+	INFO_ERRORSTATS,   /* one row for each code of an error */
+	INFO_CLUSTER,
+	INFO_KEYSPACE, /* has no rows */
+};
+
+enum info_kind { INFO_LABEL, INFO_GAUGE, INFO_COUNTER };
+
+/* The directives whose values the section of limits shows. */
+enum info_limit {
+#define INFO_LIMIT(id, directive, used, text) INFO_LIMIT_##id,
+#include "server/info.def"
+#undef INFO_LIMIT
+	INFO_LIMIT_COUNT
+};
+
+struct info_source {
+	const struct server *server;
+	const struct server_config *config;
+	struct hub_figures hub;
+	struct server_io_figures io;
+	struct rusage self, children;
+	uint64_t now_us; /* monotonic */
+	uint64_t wall_us;
+	size_t used_bytes, peak_bytes, rss_bytes, system_bytes;
+	char *limits[INFO_LIMIT_COUNT]; /* values of the directives; NULL: there is no such one */
+};
+
+/* release frees what init gathered. */
+void info_source_init(struct info_source *source, const struct server *server, uint64_t now_us);
+void info_source_release(struct info_source *source);
+
+struct info_row {
+	enum info_section section;
+	const char *name;
+	enum info_kind kind;
+	const char *text;
+	void (*put)(const struct info_source *source, struct buffer *out); /* the value */
+};
+
+/* In the order of sections. */
+extern const struct info_row info_rows[];
+extern const size_t info_row_count;
+
+#endif
