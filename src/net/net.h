@@ -14,8 +14,8 @@
  * Net: the event loop, listeners and connections.
  *
  * A turn of the loop reads what is readable, a bounded share from each connection, hands the
- * requests to the handler, and then, once, flushes every outbox that changed. A connection ends in one function,
- * with a reason. Net knows no command: it sees requests go by and an outbox fill up.
+ * requests to the handler, and then, once, flushes every outbox that changed. A connection ends in
+ * one function, with a reason. Net knows no command: it sees requests go by and an outbox fill up.
  */
 struct net;
 struct conn;
@@ -34,13 +34,18 @@ struct net_peer {
 };
 
 struct net_handler {
-	/* A connection was accepted. Returns the client that the other calls get and sets *outbox (both borrowed until closed()). */
-	void *(*open)(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox);
+	/* A connection was accepted. Returns the client that the other calls get and sets *outbox
+	 * (both borrowed until closed()). */
+	void *(*open)(
+	    void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox);
 	enum net_verdict (*request)(void *client, const struct slice *args, size_t count);
-	void (*broken)(void *client, const char *error); /* the input is no RESP; the connection then ends as by conn_finish */
+	void (*broken)(void *client,
+	    const char
+		*error); /* the input is no RESP; the connection then ends as by conn_finish */
 	void (*closed)(void *client, const char *reason); /* last call for this client */
-	/* Once a turn, before the flush: work in slices and timers, at most budget_us of it. Returns in how many us
-	 * it wants to be called again at the latest; 0: at once, there is more to do. */
+	/* Once a turn, before the flush: work in slices and timers, at most budget_us of it.
+	 * Returns in how many us it wants to be called again at the latest; 0: at once, there is
+	 * more to do. */
 	uint64_t (*turn)(void *arg, uint64_t now_us, uint64_t budget_us);
 	void (*flushed)(void *arg); /* once a turn, after the flush */
 	void (*signalled)(void *arg, int signal);
@@ -48,43 +53,50 @@ struct net_handler {
 
 struct net_config {
 	struct resp_limits resp;
-	size_t read_share_bytes;     /* handed to the parser from one connection in a turn, about */
-	uint32_t reply_pause_bytes;  /* replies owed at which a connection's requests wait */
-	uint32_t stall_timeout_s;    /* a peer that takes nothing of what holds up its requests, or its closing, this long is closed */
-	uint32_t idle_timeout_s;     /* 0: none; not for subscribers */
-	uint32_t tcp_keepalive_s;    /* 0: off */
+	size_t read_share_bytes;    /* handed to the parser from one connection in a turn, about */
+	uint32_t reply_pause_bytes; /* replies owed at which a connection's requests wait */
+	uint32_t stall_timeout_s; /* a peer that takes nothing of what holds up its requests, or its
+				     closing, this long is closed */
+	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
+	uint32_t tcp_keepalive_s; /* 0: off */
 	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
 	int tcp_backlog;
 };
 
 struct net_figures {
 	uint64_t accepted;
-	uint64_t refused_fds;      /* accepts that failed for want of descriptors or memory */
+	uint64_t refused_fds; /* accepts that failed for want of descriptors or memory */
 	uint64_t read_bytes;
 	uint64_t written_bytes;
 	uint64_t turns;
-	uint64_t longest_turn_us;  /* work only, not waiting */
+	uint64_t longest_turn_us; /* work only, not waiting */
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
 	size_t connections;
 };
 
-/* Borrows config, whose values may change at any time. Returns owned (net_free). Logs and returns NULL where libevent fails. */
+/* Borrows config, whose values may change at any time. Returns owned (net_free). Logs and returns
+ * NULL where libevent fails. */
 struct net *net_new(const struct net_config *config, const struct net_handler *handler, void *arg);
 void net_free(struct net *net);
 
-/* False with a message in error ("bind 127.0.0.1:6379: Address already in use"). host may be "*" or "::*"-like wildcards as in redis.conf. */
-bool net_listen_tcp(struct net *net, const char *host, int port, char *error, size_t error_len) __attribute__((warn_unused_result));
-bool net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len) __attribute__((warn_unused_result));
-bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len) __attribute__((warn_unused_result)); /* takes fd */
+/* False with a message in error ("bind 127.0.0.1:6379: Address already in use"). host may be "*" or
+ * "::*"-like wildcards as in redis.conf. */
+bool net_listen_tcp(struct net *net, const char *host, int port, char *error, size_t error_len)
+    __attribute__((warn_unused_result));
+bool net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len)
+    __attribute__((warn_unused_result));
+bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
+    __attribute__((warn_unused_result));   /* takes fd */
 void net_close_listeners(struct net *net); /* removes the files of Unix sockets that it made */
-int net_port(const struct net *net);       /* of the first TCP listener, 0 if none: tests bind port 0 */
+int net_port(const struct net *net); /* of the first TCP listener, 0 if none: tests bind port 0 */
 
 void net_watch_signal(struct net *net, int signal);
-void net_run(struct net *net);  /* until net_stop */
+void net_run(struct net *net); /* until net_stop */
 void net_stop(struct net *net);
 
-/* Stops accepting and reading, flushes what is owed for at most timeout_ms, then net_run returns. */
+/* Stops accepting and reading, flushes what is owed for at most timeout_ms, then net_run returns.
+ */
 void net_drain(struct net *net, uint32_t timeout_ms);
 
 struct net_figures net_figures(const struct net *net);
@@ -99,7 +111,7 @@ void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
 
 struct conn_figures {
-	size_t input_bytes;      /* unparsed or of an unfinished request */
+	size_t input_bytes; /* unparsed or of an unfinished request */
 	size_t input_room_bytes;
 	uint64_t read_bytes;
 	uint64_t written_bytes;

@@ -1,0 +1,481 @@
+#include "config.h"
+
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+/* One connection's requests hold up the others at most about this long in a turn. */
+#define SHARE_US 1000
+
+/* libevent 2.1 reads at most this much at once (EVBUFFER_MAX_READ). */
+#define LIBEVENT_READ_BYTES 4096
+
+#define LINGER_US 2000000
+
+static void on_readable(struct bufferevent *bev, void *arg);
+static void on_writable(struct bufferevent *bev, void *arg);
+static void on_event(struct bufferevent *bev, short what, void *arg);
+
+static void
+want_read(struct conn *conn, bool on)
+{
+	if (conn->reading == on)
+		return;
+	conn->reading = on;
+	if (on)
+		bufferevent_enable(conn->bev, EV_READ);
+	else
+		bufferevent_disable(conn->bev, EV_READ);
+}
+
+static void
+enqueue_ready(struct conn *conn)
+{
+	if (conn->in_ready || conn->state == CONN_DEAD)
+		return;
+	conn->in_ready = true;
+	TAILQ_INSERT_TAIL(&conn->net->ready, conn, ready);
+}
+
+void
+conn_open(struct net *net, int fd, const struct net_peer *peer)
+{
+	struct conn *conn = xcalloc(1, sizeof(*conn));
+
+	conn->net = net;
+	conn->fd = fd;
+	conn->is_unix = peer->is_unix;
+	conn->active_us = net->now_us;
+	conn->bev = bufferevent_socket_new(net->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (conn->bev == NULL) {
+		log_error("no bufferevent for a new connection: %s", strerror(errno));
+		close(fd);
+		xfree(conn);
+		return;
+	}
+	bufferevent_setcb(conn->bev, on_readable, on_writable, on_event, conn);
+	conn->parser = resp_parser_new(&net->config->resp);
+	TAILQ_INSERT_TAIL(&net->all, conn, all);
+	net->figures.connections++;
+	conn->client = net->handler.open(net->arg, conn, peer, &conn->outbox);
+	if (conn->state == CONN_OPEN)
+		want_read(conn, true);
+}
+
+void
+conn_free(struct conn *conn)
+{
+	struct net *net = conn->net;
+
+	net->handler.closed(conn->client, conn->reason);
+	TAILQ_REMOVE(&net->all, conn, all);
+	net->figures.connections--;
+	bufferevent_free(conn->bev);
+	resp_parser_free(conn->parser);
+	xfree(conn);
+}
+
+void
+conn_kill(struct conn *conn, const char *reason)
+{
+	struct net *net = conn->net;
+
+	if (conn->state == CONN_DEAD)
+		return;
+	conn->state = CONN_DEAD;
+	conn->reason = reason;
+	bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+	if (conn->in_dirty)
+		TAILQ_REMOVE(&net->dirty, conn, dirty);
+	if (conn->in_ready)
+		TAILQ_REMOVE(&net->ready, conn, ready);
+	TAILQ_INSERT_TAIL(&net->closing, conn, ready);
+}
+
+/* Nothing is owed any more. */
+static void
+conn_end(struct conn *conn)
+{
+	size_t left = evbuffer_get_length(bufferevent_get_input(conn->bev));
+
+	if (conn->eof || (!conn->discarded && left == 0)) {
+		conn_kill(conn, conn->eof ? "closed by peer" : "finished");
+		return;
+	}
+	conn->state = CONN_LINGERING;
+	conn->stuck_us = conn->net->now_us;
+	evbuffer_drain(bufferevent_get_input(conn->bev), left);
+	shutdown(conn->fd, SHUT_WR);
+	want_read(conn, true);
+}
+
+void
+conn_finish(struct conn *conn)
+{
+	if (conn->state != CONN_OPEN)
+		return;
+	conn->state = CONN_FINISHING;
+	conn->held = false;
+	want_read(conn, false);
+	conn_ready(conn);
+}
+
+void
+conn_ready(struct conn *conn)
+{
+	if (conn->in_dirty || conn->state == CONN_DEAD)
+		return;
+	conn->in_dirty = true;
+	TAILQ_INSERT_TAIL(&conn->net->dirty, conn, dirty);
+}
+
+void
+conn_resume(struct conn *conn)
+{
+	if (!conn->held || conn->state != CONN_OPEN)
+		return;
+	conn->resumed = true;
+	enqueue_ready(conn);
+}
+
+void
+conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
+{
+	resp_parser_set_unauthenticated(conn->parser, unauthenticated);
+}
+
+void
+conn_tune_user_timeout(const struct conn *conn)
+{
+	unsigned ms = conn->subscriber ? conn->net->config->tcp_user_timeout_ms : 0;
+
+	if (!conn->is_unix)
+		(void)setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
+void
+conn_set_subscriber(struct conn *conn, bool subscriber)
+{
+	if (conn->subscriber == subscriber)
+		return;
+	conn->subscriber = subscriber;
+	conn_tune_user_timeout(conn);
+}
+
+/* Too much is owed in replies: its requests wait until it reads them. */
+static bool
+check_choked(struct conn *conn)
+{
+	size_t limit = conn->net->config->reply_pause_bytes;
+
+	if (outbox_reply_bytes(conn->outbox) < limit)
+		return false;
+	conn->choked = true;
+	return true;
+}
+
+/* Hands over requests from the bytes at ptr; how many of them are done with. */
+static size_t
+process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_us)
+{
+	struct net *net = conn->net;
+	size_t at = 0, taken, count;
+	const struct slice *args;
+	unsigned requests = 0;
+
+	while (at < len) {
+		size_t start = at;
+
+		switch (resp_parser_feed(conn->parser, ptr + at, len - at, &taken)) {
+		case RESP_MORE:
+			return len;
+		case RESP_ERROR:
+			net->handler.broken(conn->client, resp_parser_error(conn->parser));
+			conn->discarded = true;
+			conn_finish(conn);
+			return len;
+		case RESP_REQUEST:
+			at += taken;
+			args = resp_parser_args(conn->parser, &count);
+			if (net->handler.request(conn->client, args, count) == NET_LATER &&
+			    conn->state == CONN_OPEN) {
+				conn->held = true;
+				conn->held_len = at - start;
+				return start;
+			}
+		}
+		if (conn->state != CONN_OPEN)
+			return at;
+		if (check_choked(conn) || (++requests % 4 == 0 && clock_mono_us() >= deadline_us))
+			return at;
+	}
+	return at;
+}
+
+/* The request that waited is tried again. True if it is done and the next ones may follow. */
+static bool
+retry_held(struct conn *conn)
+{
+	const struct slice *args;
+	size_t count;
+
+	if (!conn->resumed)
+		return false;
+	conn->resumed = false;
+	args = resp_parser_args(conn->parser, &count);
+	if (conn->net->handler.request(conn->client, args, count) == NET_LATER &&
+	    conn->state == CONN_OPEN)
+		return false;
+	if (conn->state != CONN_OPEN)
+		return false;
+	conn->held = false;
+	evbuffer_drain(bufferevent_get_input(conn->bev), conn->held_len);
+	return true;
+}
+
+/*
+ * A share of the connection's requests. What is left waits in the input buffer for the next turn,
+ * and the socket is not read meanwhile, so that the peer feels it.
+ */
+void
+conn_process(struct conn *conn)
+{
+	struct evbuffer *input = bufferevent_get_input(conn->bev);
+	size_t share = conn->net->config->read_share_bytes, done = 0;
+	uint64_t deadline_us = clock_mono_us() + SHARE_US;
+	struct evbuffer_iovec piece;
+
+	if (conn->held && !retry_held(conn))
+		return;
+	if (conn->choked &&
+	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
+		conn->choked = false;
+	while (conn->state == CONN_OPEN && done < share && !conn->choked &&
+	       evbuffer_peek(input, -1, NULL, &piece, 1) > 0 && piece.iov_len > 0) {
+		size_t taken = process_chunk(conn, piece.iov_base, piece.iov_len, deadline_us);
+
+		evbuffer_drain(input, taken);
+		done += taken;
+		if (taken < piece.iov_len)
+			break;
+	}
+	if (conn->state == CONN_DEAD)
+		return;
+	if (conn->state != CONN_OPEN) {
+		if (evbuffer_get_length(input) > 0)
+			conn->discarded = true;
+		return;
+	}
+	if (conn->held || conn->choked) {
+		want_read(conn, false);
+	} else if (evbuffer_get_length(input) > 0) {
+		want_read(conn, false);
+		enqueue_ready(conn);
+	} else if (conn->eof) {
+		conn_finish(conn);
+	} else {
+		want_read(conn, true);
+	}
+}
+
+/*
+ * More of what a busy peer has sent: libevent reads 4 KiB at a time, a pipeline is often longer,
+ * and each turn that sees more of it flushes less often.
+ */
+static void
+read_more(struct conn *conn, struct evbuffer *input)
+{
+	struct evbuffer_iovec room;
+	ssize_t n;
+
+	evbuffer_unfreeze(input, 0);
+	if (evbuffer_reserve_space(input, NET_SCRATCH_BYTES / 2, &room, 1) == 1) {
+		n = recv(conn->fd, room.iov_base, room.iov_len, MSG_DONTWAIT);
+		room.iov_len = n > 0 ? (size_t)n : 0;
+		evbuffer_commit_space(input, &room, 1);
+	}
+	evbuffer_freeze(input, 0);
+}
+
+static void
+on_readable(struct bufferevent *bev, void *arg)
+{
+	struct conn *conn = arg;
+	struct net *net = conn->net;
+	struct evbuffer *input = bufferevent_get_input(bev);
+	size_t before = evbuffer_get_length(input);
+
+	net_wake(net);
+	if (conn->state == CONN_LINGERING)
+		evbuffer_drain(input, before);
+	if (conn->state != CONN_OPEN)
+		return;
+	if (before >= LIBEVENT_READ_BYTES)
+		read_more(conn, input);
+	before = evbuffer_get_length(input);
+	conn->read_bytes += before;
+	net->figures.read_bytes += before;
+	conn->active_us = net->now_us;
+	conn_process(conn);
+	if (net_turn_is_long(net))
+		event_base_loopbreak(net->base);
+}
+
+static void
+on_writable(struct bufferevent *bev, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)bev;
+	net_wake(conn->net);
+	if (!conn->waits_writable)
+		return;
+	conn->waits_writable = false;
+	conn_ready(conn);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)bev;
+	net_wake(conn->net);
+	if (what & BEV_EVENT_ERROR) {
+		conn_kill(conn, errno == ECONNRESET ? "reset by peer" : "read error");
+	} else if (what & BEV_EVENT_EOF) {
+		conn->eof = true;
+		conn->reading = false;
+		if (conn->state == CONN_LINGERING)
+			conn_kill(conn, "finished");
+		else
+			conn_process(conn);
+	}
+	if (net_turn_is_long(conn->net))
+		event_base_loopbreak(conn->net->base);
+}
+
+/* Writes from the front of the outbox. False when the socket took less than was offered. */
+static bool
+write_some(struct conn *conn)
+{
+	struct net *net = conn->net;
+	struct iovec pieces[64];
+	struct msghdr message = {.msg_iov = pieces};
+	size_t count, offered = 0, gathered = 0;
+	ssize_t sent;
+
+	count = outbox_peek(conn->outbox, pieces, 64);
+	for (size_t i = 0; i < count; i++)
+		offered += pieces[i].iov_len;
+	if (offered == 0)
+		return true;
+	/* Many small pieces cost more as an iovec than copied together. */
+	if (count > 1 && offered / count < 2048 && offered <= sizeof(net->scratch)) {
+		for (size_t i = 0; i < count; i++) {
+			memcpy(net->scratch + gathered, pieces[i].iov_base, pieces[i].iov_len);
+			gathered += pieces[i].iov_len;
+		}
+		pieces[0] = (struct iovec){net->scratch, gathered};
+		count = 1;
+	}
+	message.msg_iovlen = count;
+	sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			conn_kill(conn, errno == EPIPE || errno == ECONNRESET ? "closed by peer"
+									      : "write error");
+		return false;
+	}
+	outbox_consume(conn->outbox, (size_t)sent);
+	conn->written_bytes += (size_t)sent;
+	net->figures.written_bytes += (size_t)sent;
+	conn->stuck_us = 0;
+	return (size_t)sent == offered;
+}
+
+void
+conn_flush(struct conn *conn)
+{
+	size_t before = conn->written_bytes;
+
+	conn->in_dirty = false;
+	TAILQ_REMOVE(&conn->net->dirty, conn, dirty);
+	while (!outbox_is_empty(conn->outbox)) {
+		if (!write_some(conn)) {
+			if (conn->state == CONN_DEAD)
+				return;
+			conn->waits_writable = true;
+			if (conn->stuck_us == 0)
+				conn->stuck_us = conn->net->now_us;
+			bufferevent_enable(conn->bev, EV_WRITE);
+			break;
+		}
+		/* Others wait for their share of the turn. */
+		if (conn->written_bytes - before >= (size_t)4 * NET_SCRATCH_BYTES) {
+			conn_ready(conn);
+			break;
+		}
+	}
+	if (outbox_is_empty(conn->outbox)) {
+		conn->stuck_us = 0;
+		outbox_flushed(conn->outbox);
+		if (conn->state == CONN_FINISHING)
+			conn_end(conn);
+	}
+	if (conn->choked)
+		enqueue_ready(conn);
+}
+
+void
+conn_sweep(struct conn *conn, uint64_t now_us)
+{
+	const struct net_config *config = conn->net->config;
+	uint64_t stall_us = (uint64_t)config->stall_timeout_s * 1000000;
+
+	if (conn->state == CONN_DEAD)
+		return;
+	if (conn->state == CONN_LINGERING) {
+		if (now_us - conn->stuck_us >= LINGER_US)
+			conn_kill(conn, "finished");
+		return;
+	}
+	if (conn->stuck_us > 0 && (conn->choked || conn->state == CONN_FINISHING) &&
+	    now_us - conn->stuck_us >= stall_us) {
+		conn->net->figures.closed_stalled++;
+		conn_kill(conn, "does not read its replies");
+	} else if (config->idle_timeout_s > 0 && !conn->subscriber && !conn->held &&
+		   now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
+		conn->net->figures.closed_idle++;
+		conn_kill(conn, "idle");
+	}
+}
+
+struct conn_figures
+conn_figures(const struct conn *conn)
+{
+	struct conn_figures figures = {
+	    .input_bytes = resp_parser_held_bytes(conn->parser),
+	    .input_room_bytes = resp_parser_room_bytes(conn->parser),
+	    .read_bytes = conn->read_bytes,
+	    .written_bytes = conn->written_bytes,
+	    .readable = conn->reading,
+	    .writable = conn->waits_writable,
+	    .fd = conn->fd,
+	};
+
+	if (conn->state != CONN_DEAD)
+		figures.input_bytes += evbuffer_get_length(bufferevent_get_input(conn->bev));
+	return figures;
+}

@@ -1,0 +1,103 @@
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "net/net.h"
+
+/*
+ * What the files of the net layer share: the bodies of struct net and struct conn. For this layer
+ * only.
+ */
+struct listener;
+
+TAILQ_HEAD(conns, conn);
+TAILQ_HEAD(listeners, listener);
+
+/* One read of a busy connection, and the most that is gathered for one write. */
+#define NET_SCRATCH_BYTES 65536
+
+struct net {
+	const struct net_config *config; /* borrowed */
+	struct net_handler handler;
+	void *arg;
+	struct event_base *base;
+	struct conns all;
+	struct conns dirty;   /* outboxes to flush */
+	struct conns ready;   /* requests wait in the input buffer */
+	struct conns closing; /* dead, freed at the end of the turn */
+	struct listeners listeners;
+	struct event *tick; /* wakes the loop for the handler's timers */
+	uint64_t tick_at_us;
+	struct event *relisten; /* after running out of descriptors */
+	bool accept_paused;
+	uint64_t accept_warned_us;
+	struct event *signals[8];
+	unsigned signal_count;
+	uint64_t now_us; /* when the turn began to work */
+	bool awake;      /* ... which it has */
+	uint64_t next_sweep_us;
+	uint64_t drain_until_us; /* 0: not draining */
+	bool stopped;
+	struct net_figures figures;
+	char scratch[NET_SCRATCH_BYTES];
+};
+
+enum conn_state {
+	CONN_OPEN,
+	CONN_FINISHING, /* no more requests; closes when nothing is owed any more */
+	CONN_LINGERING, /* our side is shut; what the peer still sends is thrown away, so that a
+			 * reset does not destroy the last reply on its way */
+	CONN_DEAD,
+};
+
+struct conn {
+	struct net *net;
+	struct bufferevent *bev;
+	struct resp_parser *parser;
+	struct outbox *outbox; /* the client's; not touched once dead */
+	void *client;
+	TAILQ_ENTRY(conn) all;
+	TAILQ_ENTRY(conn) dirty;
+	TAILQ_ENTRY(conn) ready; /* or in closing */
+	int fd;
+	uint8_t state; /* enum conn_state */
+	bool in_dirty;
+	bool in_ready;
+	bool held;    /* the parser's request got NET_LATER */
+	bool resumed; /* ... and may be tried again */
+	bool choked;  /* requests wait: it does not read its replies */
+	bool eof;     /* the peer will send no more */
+	bool reading; /* EV_READ is on */
+	bool waits_writable;
+	bool subscriber;
+	bool is_unix;
+	bool discarded;  /* input was thrown away: linger */
+	size_t held_len; /* bytes at the front of the input that the held request lies in */
+	uint64_t read_bytes;
+	uint64_t written_bytes;
+	uint64_t active_us;
+	uint64_t stuck_us;  /* something waits for the peer to take bytes since then; 0: no */
+	const char *reason; /* why it is dead */
+};
+
+/* Takes fd. */
+void conn_open(struct net *net, int fd, const struct net_peer *peer);
+void conn_free(struct conn *conn);    /* tells the handler; conn is dead */
+void conn_process(struct conn *conn); /* requests of its input, one share of them */
+void conn_flush(struct conn *conn);
+void conn_sweep(struct conn *conn, uint64_t now_us); /* time limits */
+void conn_tune_user_timeout(const struct conn *conn);
+
+/* Each callback of the loop begins with it: a turn's clock starts when the loop wakes, not when it
+ * fell asleep. */
+void net_wake(struct net *net);
+
+/* True once this turn has worked long enough for the others to have a look. */
+bool net_turn_is_long(const struct net *net);
+
+#endif

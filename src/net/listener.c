@@ -1,0 +1,375 @@
+#include "config.h"
+
+#include "net/listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/conn.h"
+
+/* Accepted in one turn from one listener, so that a storm of connections does not hold the loop. */
+#define ACCEPT_SHARE 32
+
+#define RETRY_US 100000
+#define WARN_EVERY_US 1000000
+
+struct listener {
+	struct net *net;
+	TAILQ_ENTRY(listener) link;
+	struct event *event;
+	int fd;
+	int port; /* 0: not TCP */
+	bool is_unix;
+	char *unlink_path; /* a socket file that we made, or NULL */
+};
+
+/* "1.2.3.4:5", "[::1]:5". */
+static void
+format_address(const struct sockaddr_storage *address, socklen_t len, char *out, size_t out_len)
+{
+	char host[INET6_ADDRSTRLEN], port[8];
+
+	if (getnameinfo((const struct sockaddr *)address, len, host, sizeof(host), port,
+		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		snprintf(out, out_len, "?:0");
+	else
+		snprintf(out, out_len, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	if (address->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return address->ss_family == AF_INET6 &&
+	       (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+		   (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127));
+}
+
+static void
+describe_peer(const struct listener *listener, int fd, const struct sockaddr_storage *from,
+    socklen_t from_len, struct net_peer *peer)
+{
+	struct sockaddr_storage local;
+	socklen_t local_len = sizeof(local);
+
+	memset(peer, 0, sizeof(*peer));
+	peer->fd = fd;
+	peer->is_unix = listener->is_unix;
+	if (listener->is_unix) {
+		struct sockaddr_un path = {.sun_family = AF_UNIX};
+		socklen_t path_len = sizeof(path);
+
+		(void)getsockname(fd, (struct sockaddr *)&path, &path_len);
+		snprintf(peer->address, sizeof(peer->address), "%.60s:0", path.sun_path);
+		snprintf(
+		    peer->local_address, sizeof(peer->local_address), "%.60s:0", path.sun_path);
+		peer->is_loopback = true;
+		return;
+	}
+	format_address(from, from_len, peer->address, sizeof(peer->address));
+	if (getsockname(fd, (struct sockaddr *)&local, &local_len) == 0)
+		format_address(&local, local_len, peer->local_address, sizeof(peer->local_address));
+	peer->is_loopback = is_loopback(from);
+}
+
+static void
+tune(const struct net *net, int fd)
+{
+	int on = 1, idle = (int)net->config->tcp_keepalive_s, interval = idle / 3, count = 3;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (idle == 0)
+		return;
+	if (interval == 0)
+		interval = 1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+static void
+on_relisten(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	net_wake(arg);
+	net_accept_resume(arg);
+}
+
+/*
+ * Out of descriptors or memory: the connection stays in the kernel's queue, and looking at it
+ * again before something was given back would be a busy loop.
+ */
+static void
+pause_accepting(struct net *net, int error)
+{
+	static const struct timeval retry = {0, RETRY_US};
+	struct listener *listener;
+	uint64_t now_us = clock_mono_us();
+
+	net->figures.refused_fds++;
+	if (net->accept_warned_us == 0 || now_us - net->accept_warned_us >= WARN_EVERY_US) {
+		log_warn("accept: %s: new connections wait until others close", strerror(error));
+		net->accept_warned_us = now_us;
+	}
+	net->accept_paused = true;
+	TAILQ_FOREACH (listener, &net->listeners, link)
+		event_del(listener->event);
+	if (net->relisten == NULL)
+		net->relisten = evtimer_new(net->base, on_relisten, net);
+	if (net->relisten != NULL)
+		evtimer_add(net->relisten, &retry);
+}
+
+void
+net_accept_resume(struct net *net)
+{
+	struct listener *listener;
+
+	if (!net->accept_paused)
+		return;
+	net->accept_paused = false;
+	TAILQ_FOREACH (listener, &net->listeners, link)
+		event_add(listener->event, NULL);
+}
+
+static void
+on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+	struct net *net = listener->net;
+
+	(void)what;
+	net_wake(net);
+	for (int i = 0; i < ACCEPT_SHARE; i++) {
+		struct sockaddr_storage from;
+		socklen_t from_len = sizeof(from);
+		struct net_peer peer;
+		int fd;
+
+		memset(&from, 0, sizeof(from));
+		fd = accept4(
+		    listen_fd, (struct sockaddr *)&from, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
+				pause_accepting(net, errno);
+			return;
+		}
+		net->figures.accepted++;
+		if (!listener->is_unix)
+			tune(net, fd);
+		describe_peer(listener, fd, &from, from_len, &peer);
+		conn_open(net, fd, &peer);
+	}
+	if (net_turn_is_long(net))
+		event_base_loopbreak(net->base);
+}
+
+static bool
+add_listener(struct net *net, int fd, char *unlink_path)
+{
+	struct listener *listener = xcalloc(1, sizeof(*listener));
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	listener->net = net;
+	listener->fd = fd;
+	listener->unlink_path = unlink_path;
+	memset(&address, 0, sizeof(address));
+	(void)getsockname(fd, (struct sockaddr *)&address, &len);
+	listener->is_unix = address.ss_family == AF_UNIX;
+	if (address.ss_family == AF_INET)
+		listener->port = ntohs(((struct sockaddr_in *)(void *)&address)->sin_port);
+	else if (address.ss_family == AF_INET6)
+		listener->port = ntohs(((struct sockaddr_in6 *)(void *)&address)->sin6_port);
+	listener->event = event_new(net->base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+	if (listener->event == NULL || event_add(listener->event, NULL) != 0) {
+		if (listener->event != NULL)
+			event_free(listener->event);
+		xfree(listener);
+		return false;
+	}
+	TAILQ_INSERT_TAIL(&net->listeners, listener, link);
+	return true;
+}
+
+static bool
+fail(char *error, size_t error_len, int fd, const char *what, const char *where, int port)
+{
+	const char *why = strerror(errno);
+
+	if (fd != -1)
+		close(fd);
+	if (port >= 0)
+		snprintf(error, error_len, "%s %s:%d: %s", what, where, port, why);
+	else
+		snprintf(error, error_len, "%s %s: %s", what, where, why);
+	return false;
+}
+
+static bool
+listen_address(struct net *net, const struct addrinfo *address, const char *host, int port,
+    char *error, size_t error_len)
+{
+	int on = 1, fd;
+
+	fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return fail(error, error_len, fd, "socket for", host, port);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->ai_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, address->ai_addr, address->ai_addrlen) != 0)
+		return fail(error, error_len, fd, "bind", host, port);
+	if (listen(fd, net->config->tcp_backlog) != 0)
+		return fail(error, error_len, fd, "listen", host, port);
+	if (!add_listener(net, fd, NULL))
+		return fail(error, error_len, fd, "watch", host, port);
+	return true;
+}
+
+bool
+net_listen_tcp(struct net *net, const char *host, int port, char *error, size_t error_len)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
+	const char *name = host;
+	char service[8];
+	int result;
+	bool ok = true;
+
+	if (strcmp(host, "*") == 0) {
+		name = NULL;
+		hints.ai_family = AF_INET;
+	} else if (strcmp(host, "::*") == 0) {
+		name = NULL;
+		hints.ai_family = AF_INET6;
+	}
+	snprintf(service, sizeof(service), "%d", port);
+	result = getaddrinfo(name, service, &hints, &list);
+	if (result != 0) {
+		snprintf(error, error_len, "bind %s:%d: %s", host, port, gai_strerror(result));
+		return false;
+	}
+	for (struct addrinfo *a = list; a != NULL && ok; a = a->ai_next)
+		ok = listen_address(net, a, host, port, error, error_len);
+	freeaddrinfo(list);
+	return ok;
+}
+
+/* A socket file that nobody listens on any more is taken away, one in use is not. */
+static bool
+remove_stale(const struct sockaddr_un *address)
+{
+	struct stat st;
+	int fd;
+	bool stale;
+
+	if (lstat(address->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return true;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	stale = fd != -1 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
+		errno == ECONNREFUSED;
+	if (fd != -1)
+		close(fd);
+	if (stale)
+		unlink(address->sun_path);
+	return stale;
+}
+
+bool
+net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char *made;
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		snprintf(error, error_len, "unixsocket %s: the path is longer than %zu bytes", path,
+		    sizeof(address.sun_path) - 1);
+		return false;
+	}
+	strcpy(address.sun_path, path);
+	if (!remove_stale(&address)) {
+		errno = EADDRINUSE;
+		return fail(error, error_len, -1, "bind", path, -1);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+		return fail(error, error_len, fd, "bind", path, -1);
+	made = xstrdup(path);
+	if ((mode != 0 && chmod(path, mode) != 0) || listen(fd, net->config->tcp_backlog) != 0 ||
+	    !add_listener(net, fd, made)) {
+		(void)fail(error, error_len, fd, "listen", path, -1);
+		unlink(path);
+		xfree(made);
+		return false;
+	}
+	return true;
+}
+
+bool
+net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening) {
+		snprintf(error, error_len, "descriptor %d: not a listening socket", fd);
+		close(fd);
+		return false;
+	}
+	evutil_make_socket_nonblocking(fd);
+	evutil_make_socket_closeonexec(fd);
+	if (!add_listener(net, fd, NULL)) {
+		snprintf(error, error_len, "descriptor %d: cannot be watched", fd);
+		close(fd);
+		return false;
+	}
+	return true;
+}
+
+void
+net_close_listeners(struct net *net)
+{
+	struct listener *listener;
+
+	while ((listener = TAILQ_FIRST(&net->listeners)) != NULL) {
+		TAILQ_REMOVE(&net->listeners, listener, link);
+		event_free(listener->event);
+		close(listener->fd);
+		if (listener->unlink_path != NULL)
+			unlink(listener->unlink_path);
+		xfree(listener->unlink_path);
+		xfree(listener);
+	}
+}
+
+int
+net_port(const struct net *net)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &net->listeners, link)
+		if (listener->port != 0)
+			return listener->port;
+	return 0;
+}

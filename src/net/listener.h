@@ -1,0 +1,11 @@
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+
+/* Listeners: where connections come from. The functions are in net/net.h; this is their private
+ * part. */
+struct net;
+
+/* A descriptor was given back: try to accept again, if that was given up. */
+void net_accept_resume(struct net *net);
+
+#endif

@@ -1,0 +1,276 @@
+#include "config.h"
+
+#include "net/net.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/conn.h"
+#include "net/listener.h"
+
+/* The parts of a turn stop after about this long and go on in the next. */
+#define PART_US 3000
+
+#define SWEEP_US 1000000
+
+void
+net_wake(struct net *net)
+{
+	if (net->awake)
+		return;
+	net->awake = true;
+	net->now_us = clock_mono_us();
+}
+
+bool
+net_turn_is_long(const struct net *net)
+{
+	return clock_mono_us() - net->now_us >= PART_US;
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct net *net = arg;
+
+	(void)fd;
+	(void)what;
+	net_wake(net);
+	net->tick_at_us = 0;
+}
+
+static void
+on_signal(evutil_socket_t signal, short what, void *arg)
+{
+	struct net *net = arg;
+
+	(void)what;
+	net_wake(net);
+	net->handler.signalled(net->arg, (int)signal);
+}
+
+struct net *
+net_new(const struct net_config *config, const struct net_handler *handler, void *arg)
+{
+	struct net *net = xcalloc(1, sizeof(*net));
+	struct event_config *options = event_config_new();
+
+	net->config = config;
+	net->handler = *handler;
+	net->arg = arg;
+	if (options != NULL) {
+		event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK);
+		net->base = event_base_new_with_config(options);
+		event_config_free(options);
+	}
+	if (net->base != NULL)
+		net->tick = event_new(net->base, -1, 0, on_tick, net);
+	if (net->tick == NULL) {
+		log_error("no event loop: libevent found no usable method");
+		if (net->base != NULL)
+			event_base_free(net->base);
+		xfree(net);
+		return NULL;
+	}
+	TAILQ_INIT(&net->all);
+	TAILQ_INIT(&net->dirty);
+	TAILQ_INIT(&net->ready);
+	TAILQ_INIT(&net->closing);
+	TAILQ_INIT(&net->listeners);
+	net->now_us = clock_mono_us();
+	return net;
+}
+
+/* Frees the dead; at most for about PART_US unless all is set. */
+static void
+bury(struct net *net, bool all)
+{
+	uint64_t start_us = clock_mono_us();
+	struct conn *conn;
+	unsigned n = 0;
+
+	while ((conn = TAILQ_FIRST(&net->closing)) != NULL) {
+		TAILQ_REMOVE(&net->closing, conn, ready);
+		conn_free(conn);
+		net_accept_resume(net);
+		if (!all && ++n % 16 == 0 && clock_mono_us() - start_us >= PART_US)
+			break;
+	}
+}
+
+void
+net_free(struct net *net)
+{
+	struct conn *conn;
+
+	net_close_listeners(net);
+	TAILQ_FOREACH (conn, &net->all, all)
+		conn_kill(conn, "shutdown");
+	bury(net, true);
+	for (unsigned i = 0; i < net->signal_count; i++)
+		event_free(net->signals[i]);
+	if (net->relisten != NULL)
+		event_free(net->relisten);
+	event_free(net->tick);
+	event_base_free(net->base);
+	xfree(net);
+}
+
+void
+net_watch_signal(struct net *net, int signal)
+{
+	struct event *event = evsignal_new(net->base, signal, on_signal, net);
+
+	assert(net->signal_count < sizeof(net->signals) / sizeof(*net->signals));
+	if (event == NULL || event_add(event, NULL) != 0) {
+		log_error("signal %d cannot be watched", signal);
+		if (event != NULL)
+			event_free(event);
+		return;
+	}
+	net->signals[net->signal_count++] = event;
+}
+
+/* Connections whose requests wait in the input buffer, each once. */
+static void
+process_ready(struct net *net)
+{
+	struct conn *last = TAILQ_LAST(&net->ready, conns), *conn;
+	uint64_t start_us = clock_mono_us();
+
+	while (last != NULL && (conn = TAILQ_FIRST(&net->ready)) != NULL) {
+		TAILQ_REMOVE(&net->ready, conn, ready);
+		conn->in_ready = false;
+		conn_process(conn);
+		if (conn == last || clock_mono_us() - start_us >= PART_US)
+			break;
+	}
+}
+
+static void
+flush_dirty(struct net *net)
+{
+	struct conn *last = TAILQ_LAST(&net->dirty, conns), *conn;
+	uint64_t start_us = clock_mono_us();
+	unsigned n = 0;
+
+	while (last != NULL && (conn = TAILQ_FIRST(&net->dirty)) != NULL) {
+		conn_flush(conn);
+		if (conn == last || (++n % 16 == 0 && clock_mono_us() - start_us >= PART_US))
+			break;
+	}
+}
+
+static void
+sweep(struct net *net)
+{
+	struct conn *conn;
+
+	if (net->now_us < net->next_sweep_us)
+		return;
+	net->next_sweep_us = net->now_us + SWEEP_US;
+	TAILQ_FOREACH (conn, &net->all, all)
+		conn_sweep(conn, net->now_us);
+}
+
+/* Wakes the loop in delay_us at the latest. */
+static void
+set_tick(struct net *net, uint64_t delay_us)
+{
+	uint64_t at_us = net->now_us + delay_us;
+	struct timeval delay;
+
+	if (net->tick_at_us != 0 && net->tick_at_us <= at_us)
+		return;
+	net->tick_at_us = at_us;
+	delay.tv_sec = (time_t)(delay_us / 1000000);
+	delay.tv_usec = (suseconds_t)(delay_us % 1000000);
+	evtimer_add(net->tick, &delay);
+}
+
+/* All that follows the reading of a turn. True if there is more to do at once. */
+static bool
+turn(struct net *net)
+{
+	uint64_t delay_us, worked_us;
+
+	process_ready(net);
+	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
+	flush_dirty(net);
+	sweep(net);
+	bury(net, false);
+	net->handler.flushed(net->arg);
+
+	net->figures.turns++;
+	worked_us = clock_mono_us() - net->now_us;
+	if (worked_us > net->figures.longest_turn_us)
+		net->figures.longest_turn_us = worked_us;
+
+	if (net->drain_until_us > 0 &&
+	    (TAILQ_EMPTY(&net->all) || net->now_us >= net->drain_until_us))
+		net->stopped = true;
+	if (delay_us == 0 || !TAILQ_EMPTY(&net->ready) || !TAILQ_EMPTY(&net->dirty) ||
+	    !TAILQ_EMPTY(&net->closing))
+		return true;
+	/* Time limits of connections are looked at once a second, when there are connections. */
+	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)
+		delay_us = SWEEP_US;
+	if (net->drain_until_us > 0 && delay_us > 10000)
+		delay_us = 10000;
+	set_tick(net, delay_us);
+	return false;
+}
+
+void
+net_run(struct net *net)
+{
+	bool more = true;
+
+	while (!net->stopped) {
+		net->awake = false;
+		event_base_loop(net->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0));
+		net_wake(net);
+		more = turn(net);
+	}
+	bury(net, true);
+}
+
+void
+net_stop(struct net *net)
+{
+	net->stopped = true;
+	event_base_loopbreak(net->base);
+}
+
+void
+net_drain(struct net *net, uint32_t timeout_ms)
+{
+	struct conn *conn;
+
+	if (net->drain_until_us > 0)
+		return;
+	net->drain_until_us = clock_mono_us() + (uint64_t)timeout_ms * 1000 + 1;
+	net_close_listeners(net);
+	TAILQ_FOREACH (conn, &net->all, all)
+		conn_finish(conn);
+	event_base_loopbreak(net->base);
+}
+
+struct net_figures
+net_figures(const struct net *net)
+{
+	return net->figures;
+}
+
+void
+net_reset_figures(struct net *net)
+{
+	size_t connections = net->figures.connections;
+
+	memset(&net->figures, 0, sizeof(net->figures));
+	net->figures.connections = connections;
+}
