@@ -1,0 +1,217 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "resp/writer.h"
+#include "server/handlers.h"
+#include "server/state.h"
+
+/* SUBSCRIBE and its family, PUBLISH. The questions (PUBSUB) are in cmd_pubsub_ask.c. */
+
+/* What Redis counts together in a confirmation: channels with patterns, shard channels alone. */
+static uint32_t
+confirmed_count(const struct client *c, enum hub_kind kind)
+{
+	const uint32_t *count = c->subscriber.count;
+
+	return kind == HUB_SHARD ? count[HUB_SHARD] : count[HUB_CHANNEL] + count[HUB_PATTERN];
+}
+
+static void
+put_confirmation_name(struct request *rq, const char *verb, struct slice name)
+{
+	resp_put_push(rq->reply, rq->proto, 3);
+	resp_put_bulk_str(rq->reply, verb);
+	resp_put_bulk(rq->reply, name);
+}
+
+/* Confirmations are pushes: CLIENT REPLY OFF does not drop them. */
+static void
+put_confirmation_count(struct request *rq, enum hub_kind kind)
+{
+	resp_put_int(rq->reply, confirmed_count(rq->client, kind));
+	rq->push_len = rq->reply->len;
+}
+
+static void
+refuse_name(struct request *rq)
+{
+	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")",
+	    rq->server->config->hub.name_bytes);
+}
+
+/* Answers if one of the names is longer than may be; then nothing of the command is done. */
+static bool
+check_names(struct request *rq)
+{
+	uint32_t max = rq->server->config->hub.name_bytes;
+	size_t i;
+
+	for (i = 1; i < rq->argc; i++) {
+		if (rq->argv[i].len > max) {
+			refuse_name(rq);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
+{
+	const struct hub_limits *limits = &rq->server->config->hub;
+
+	if (result == HUB_NAME_TOO_LONG) /* the limit was lowered meanwhile */
+		refuse_name(rq);
+	else if (result == HUB_TOO_MANY_SUBSCRIPTIONS)
+		request_error(rq,
+		    "ERR max number of subscriptions per client reached "
+		    "(max-subscriptions-per-client %" PRIu32 ")",
+		    limits->subscriptions);
+	else
+		request_error(rq,
+		    "ERR max number of subscribers of this %s reached "
+		    "(max-subscribers-per-channel %" PRIu32 ")",
+		    kind == HUB_PATTERN ? "pattern" : "channel", limits->subscribers);
+}
+
+static enum command_result
+subscribe(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	struct client *c = rq->client;
+	enum command_result result = COMMAND_DONE;
+	enum hub_result subscribed;
+
+	if (c->progress == 0 && !check_names(rq))
+		return COMMAND_DONE;
+	while (c->progress + 1 < rq->argc) {
+		struct slice name = rq->argv[c->progress + 1];
+
+		subscribed = hub_subscribe(&c->subscriber, kind, name);
+		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
+			refuse(rq, subscribed, kind);
+			break;
+		}
+		put_confirmation_name(rq, verb, name);
+		put_confirmation_count(rq, kind);
+		if (++c->progress + 1 < rq->argc && request_slice_is_over(rq)) {
+			result = COMMAND_AGAIN;
+			break;
+		}
+	}
+	client_subscriptions_changed(c);
+	return result;
+}
+
+/* The name may be the topic's own, which goes with its last subscription: it is written first. */
+static void
+unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct slice name)
+{
+	put_confirmation_name(rq, verb, name);
+	/* That there was no such subscription makes no difference to the answer. */
+	if (hub_unsubscribe(&rq->client->subscriber, kind, name) == HUB_OK)
+		client_subscriptions_changed(rq->client);
+	put_confirmation_count(rq, kind);
+}
+
+static enum command_result
+unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	struct client *c = rq->client;
+	struct subscription *subscription;
+
+	while ((subscription = hub_first_subscription(&c->subscriber, kind)) != NULL) {
+		unsubscribe_one(rq, kind, verb, topic_name(subscription->topic));
+		c->progress++;
+		if (request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	if (c->progress == 0) {
+		resp_put_push(rq->reply, rq->proto, 3);
+		resp_put_bulk_str(rq->reply, verb);
+		resp_put_null(rq->reply, rq->proto);
+		put_confirmation_count(rq, kind);
+	}
+	return COMMAND_DONE;
+}
+
+static enum command_result
+unsubscribe(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	struct client *c = rq->client;
+
+	if (rq->argc == 1)
+		return unsubscribe_all(rq, kind, verb);
+	while (c->progress + 1 < rq->argc) {
+		unsubscribe_one(rq, kind, verb, rq->argv[++c->progress]);
+		if (c->progress + 1 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_subscribe(struct request *rq)
+{
+	return subscribe(rq, HUB_CHANNEL, "subscribe");
+}
+
+enum command_result
+cmd_unsubscribe(struct request *rq)
+{
+	return unsubscribe(rq, HUB_CHANNEL, "unsubscribe");
+}
+
+enum command_result
+cmd_psubscribe(struct request *rq)
+{
+	return subscribe(rq, HUB_PATTERN, "psubscribe");
+}
+
+enum command_result
+cmd_punsubscribe(struct request *rq)
+{
+	return unsubscribe(rq, HUB_PATTERN, "punsubscribe");
+}
+
+enum command_result
+cmd_ssubscribe(struct request *rq)
+{
+	return subscribe(rq, HUB_SHARD, "ssubscribe");
+}
+
+enum command_result
+cmd_sunsubscribe(struct request *rq)
+{
+	return unsubscribe(rq, HUB_SHARD, "sunsubscribe");
+}
+
+/* A longer name than may be subscribed to is refused: patterns would have to be tried over all of
+ * it. */
+static enum command_result
+publish(struct request *rq, enum hub_kind kind)
+{
+	size_t receivers;
+
+	if (rq->argv[1].len > rq->server->config->hub.name_bytes) {
+		refuse_name(rq);
+		return COMMAND_DONE;
+	}
+	if (hub_publish(rq->server->hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &receivers) ==
+	    HUB_BLOCKED)
+		return COMMAND_LATER;
+	resp_put_int(rq->reply, (int64_t)receivers);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_publish(struct request *rq)
+{
+	return publish(rq, HUB_CHANNEL);
+}
+
+enum command_result
+cmd_spublish(struct request *rq)
+{
+	return publish(rq, HUB_SHARD);
+}
