@@ -1,0 +1,110 @@
+#include "config.h"
+
+#include "resp/parser.h"
+
+#include <assert.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+
+/*
+ * The parser must hear the same requests whatever the pieces. The first bytes of the input say how
+ * the rest is cut and what the limits are; it is fed once whole and once in pieces.
+ */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+enum { HEAD_BYTES = 4 };
+
+/* How the cuts are made: a little generator, so that few bytes of input make many lengths. */
+static size_t
+next_piece(uint32_t *state, size_t most)
+{
+	*state = *state * 1664525 + 1013904223;
+	return 1 + (*state >> 16) % most;
+}
+
+static void
+note_request(const struct resp_parser *parser, struct buffer *heard)
+{
+	size_t count, i;
+	const struct slice *args = resp_parser_args(parser, &count);
+
+	assert(count > 0);
+	buffer_appendf(heard, "*%zu\n", count);
+	for (i = 0; i < count; i++) {
+		buffer_appendf(heard, "$%zu\n", args[i].len);
+		buffer_append_slice(heard, args[i]);
+	}
+}
+
+/* Feeds one piece out of memory that is freed afterwards; false at an error. */
+static bool
+feed_piece(struct resp_parser *parser, const char *ptr, size_t len, struct buffer *heard)
+{
+	char *piece = xmemdup(ptr, len);
+	size_t done = 0, taken;
+	enum resp_status status;
+
+	do {
+		status = resp_parser_feed(parser, piece + done, len - done, &taken);
+		assert(taken <= len - done);
+		done += taken;
+		if (status == RESP_REQUEST)
+			note_request(parser, heard);
+	} while (status == RESP_REQUEST);
+	assert(status == RESP_ERROR || done == len);
+	xfree(piece);
+	return status == RESP_MORE;
+}
+
+/* In pieces of at most `most` bytes; 0: in one. */
+static void
+feed(const uint8_t *head, struct slice s, size_t most, struct buffer *heard)
+{
+	struct resp_limits limits = {
+	    .bulk_bytes = head[0] & 1 ? 20 : 1 << 20,
+	    .multibulk_count = head[0] & 2 ? 3 : 1 << 20,
+	    .inline_bytes = head[0] & 4 ? 32 : 65536,
+	    .request_bytes = head[0] & 8 ? 100 : 1 << 20,
+	};
+	struct resp_parser *parser = resp_parser_new(&limits);
+	uint32_t state = head[2] | (uint32_t)head[3] << 8;
+	size_t at = 0;
+	bool is_good = true;
+
+	resp_parser_set_unauthenticated(parser, head[0] & 16);
+	while (at < s.len && is_good) {
+		size_t len = most > 0 ? next_piece(&state, most) : s.len;
+
+		if (len > s.len - at)
+			len = s.len - at;
+		is_good = feed_piece(parser, s.ptr + at, len, heard);
+		at += len;
+		/* Twice what arrived, a slice for each argument, and a first chunk. */
+		assert(resp_parser_room_bytes(parser) <= 40 * at + 1024);
+		if (head[0] & 32)
+			resp_parser_reset(parser);
+	}
+	if (is_good)
+		buffer_append_str(heard, resp_parser_is_idle(parser) ? "idle" : "more");
+	else
+		buffer_append_str(heard, resp_parser_error(parser));
+	resp_parser_free(parser);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct buffer whole = {0}, pieces = {0};
+	struct slice s;
+
+	if (len <= HEAD_BYTES)
+		return 0;
+	s = (struct slice){(const char *)data + HEAD_BYTES, len - HEAD_BYTES};
+	feed(data, s, (size_t)data[1] % 64 + 1, &pieces);
+	feed(data, s, 0, &whole);
+	assert(slice_eq(buffer_slice(&whole), buffer_slice(&pieces)));
+	buffer_release(&whole);
+	buffer_release(&pieces);
+	return 0;
+}
