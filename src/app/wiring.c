@@ -2,8 +2,6 @@
 
 #include "app/wiring.h"
 
-#include "base/clock.h"
-
 static void *
 net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
 {
@@ -187,8 +185,5 @@ void
 wiring_release(struct wiring *w)
 {
 	net_free(w->net);
-	/* What the clients held is taken back in slices; here nobody waits for the loop. */
-	while (server_turn(w->server, clock_mono_us(), UINT64_MAX) == 0)
-		continue;
 	server_free(w->server);
 }

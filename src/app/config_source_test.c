@@ -1,0 +1,139 @@
+#include "config.h"
+
+#include "app/config_source.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/testing.h"
+
+static struct config_source source;
+static struct settings s;
+static struct buffer error;
+static char *copies[16];
+
+static void
+teardown(void)
+{
+	config_source_release(&source);
+	buffer_release(&error);
+	for (size_t i = 0; i < 16; i++) {
+		xfree(copies[i]);
+		copies[i] = NULL;
+	}
+}
+
+/* A command line, behind the name of the program. */
+static bool
+parse(const char *const *words)
+{
+	int argc = 1;
+
+	teardown();
+	copies[0] = xstrdup("fanfared");
+	for (; *words != NULL; words++)
+		copies[argc++] = xstrdup(*words);
+	return config_source_parse(&source, argc, copies, &error);
+}
+
+#define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
+
+static const char *
+error_text(void)
+{
+	buffer_append(&error, "", 1);
+	return error.ptr;
+}
+
+static const char *
+load_error(void)
+{
+	ck_assert(!config_source_load(&source, &s, &error));
+	return error_text();
+}
+
+START_TEST(a_directive_takes_the_words_up_to_the_next)
+{
+	ck_assert(PARSE("--port", "7000", "--bind", "127.0.0.1", "-::1", "--REQUIREPASS", "",
+	    "--slowlog-log-slower-than", "-1"));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_int_eq(s.server.port, 7000);
+	ck_assert_uint_eq(s.bind.count, 2);
+	ck_assert_str_eq(s.bind.items[1], "-::1");
+	ck_assert_str_eq(s.server.requirepass, "");
+	ck_assert_int_eq(s.server.slowlog_slower_than_us, -1);
+	settings_release(&s);
+}
+END_TEST
+
+START_TEST(several_values_may_come_in_one_word)
+{
+	ck_assert(PARSE("--client-output-buffer-limit", "pubsub 1mb 2mb 3", "--bind", "::1 *"));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_uint_eq(s.server.buffer_limit[SERVER_CLASS_PUBSUB].hard_bytes, 1 << 20);
+	ck_assert_uint_eq(s.bind.count, 2);
+	settings_release(&s);
+}
+END_TEST
+
+START_TEST(the_file_comes_by_option_or_first)
+{
+	ck_assert(PARSE("x.conf", "--port", "1"));
+	ck_assert_str_eq(source.file, "x.conf");
+	ck_assert(PARSE("--port", "1", "-c", "y.conf"));
+	ck_assert_str_eq(source.file, "y.conf");
+	ck_assert_uint_eq(source.overrides[0].count, 1);
+}
+END_TEST
+
+START_TEST(two_files_and_unknown_options_are_errors)
+{
+	ck_assert(!PARSE("x.conf", "-c", "y.conf"));
+	ck_assert_str_eq(
+	    error_text(), "y.conf: one configuration file is allowed, and x.conf was given before");
+	ck_assert(!PARSE("-x"));
+	ck_assert_str_eq(error_text(), "-x: unknown option; see --help");
+	ck_assert(!PARSE("-c"));
+	ck_assert_str_eq(error_text(), "-c takes one value: the path of a configuration file");
+}
+END_TEST
+
+START_TEST(modes_stand_anywhere)
+{
+	ck_assert(PARSE("--port", "1", "--check-config", "x.conf"));
+	ck_assert_int_eq(source.mode, CONFIG_MODE_CHECK);
+	ck_assert_str_eq(source.file, "x.conf");
+	ck_assert(PARSE("-v"));
+	ck_assert_int_eq(source.mode, CONFIG_MODE_VERSION);
+	ck_assert(PARSE("--show-config"));
+	ck_assert_int_eq(source.mode, CONFIG_MODE_SHOW);
+	ck_assert(PARSE("--help"));
+	ck_assert_int_eq(source.mode, CONFIG_MODE_HELP);
+}
+END_TEST
+
+START_TEST(an_error_names_the_directive)
+{
+	ck_assert(PARSE("--port", "x"));
+	ck_assert_str_eq(load_error(), "--port: 'x' is no value for port: allowed is 0 to 65535");
+	ck_assert(PARSE("--port"));
+	ck_assert_str_eq(
+	    load_error(), "--port: port takes one value, not 0: allowed is 0 to 65535");
+	ck_assert(PARSE("--appendonly", "yes"));
+	ck_assert_str_eq(load_error(),
+	    "--appendonly: unknown directive 'appendonly': allowed are those of fanfared.conf(5)");
+	ck_assert(PARSE("-c", "/nonexistent/x.conf"));
+	ck_assert_str_eq(load_error(), "/nonexistent/x.conf: No such file or directory");
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("app/config_source", NULL, teardown,
+	    (const TTest *[]){a_directive_takes_the_words_up_to_the_next,
+		several_values_may_come_in_one_word, the_file_comes_by_option_or_first,
+		two_files_and_unknown_options_are_errors, modes_stand_anywhere,
+		an_error_names_the_directive, NULL});
+}

@@ -1,0 +1,441 @@
+#include "config.h"
+
+#include "app/settings.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "app/setting_value.h"
+#include "base/alloc.h"
+#include "base/testing.h"
+
+static struct settings s;
+static struct buffer out;
+
+static void
+setup(void)
+{
+	settings_init(&s);
+}
+
+static void
+teardown(void)
+{
+	settings_release(&s);
+	buffer_release(&out);
+}
+
+static const char *
+text_of(struct buffer *b)
+{
+	buffer_append(b, "", 1);
+	return b->ptr;
+}
+
+static const struct setting *
+row_of(const char *name)
+{
+	const struct setting *row = settings_find(slice_of(name));
+
+	ck_assert_msg(row != NULL, "no setting %s", name);
+	return row;
+}
+
+/* One value, or several with blanks between them for settings that take several. */
+static enum setting_fault
+set(const char *name, const char *value)
+{
+	struct slice given = slice_of(value);
+
+	return settings_set(&s, row_of(name), &given, 1);
+}
+
+static const char *
+shown(const char *name)
+{
+	buffer_clear(&out);
+	settings_show(&s, row_of(name), &out);
+	return text_of(&out);
+}
+
+static const char *
+written(const char *name)
+{
+	buffer_clear(&out);
+	settings_write(&s, row_of(name), &out);
+	return text_of(&out);
+}
+
+static const char *
+described(const char *name, const char *value)
+{
+	enum setting_fault fault = set(name, value);
+
+	ck_assert_int_ne(fault, SETTING_OK);
+	buffer_clear(&out);
+	setting_describe_fault(row_of(name), fault, &out);
+	return text_of(&out);
+}
+
+static const char *
+explained(const char *name, const char *value)
+{
+	struct slice given = slice_of(value);
+	enum setting_fault fault = set(name, value);
+
+	ck_assert_int_ne(fault, SETTING_OK);
+	buffer_clear(&out);
+	setting_explain_fault(row_of(name), fault, &given, 1, &out);
+	return text_of(&out);
+}
+
+static bool
+is_number(const struct setting *row)
+{
+	switch (row->type) {
+	case SETTING_NUMBER:
+	case SETTING_SECONDS:
+	case SETTING_MILLISECONDS:
+	case SETTING_MICROSECONDS:
+	case SETTING_BYTES:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* settings_init asserts that each default is allowed by its row; here, that it is what the row
+ * says. */
+START_TEST(each_default_is_what_its_row_says)
+{
+	size_t i;
+
+	for (i = 0; i < settings_count(); i++) {
+		const struct setting *row = settings_row(i);
+		struct slice initial = slice_of(row->initial);
+		struct settings again;
+
+		settings_copy(&again, &s);
+		ck_assert_int_eq(settings_set(&again, row, &initial, 1), SETTING_OK);
+		ck_assert_msg(settings_equal(&again, &s, row), "%s", row->name);
+		settings_release(&again);
+	}
+}
+END_TEST
+
+START_TEST(the_defaults_that_users_of_redis_know_hold)
+{
+	ck_assert_uint_eq(s.server.maxclients, 10000);
+	ck_assert_int_eq(s.server.port, 6379);
+	ck_assert_int_eq(s.net.tcp_backlog, 511);
+	ck_assert_uint_eq(s.server.proto_max_bulk_bytes, 512u << 20);
+	ck_assert(s.server.protected_mode);
+	ck_assert_str_eq(s.server.requirepass, "");
+	ck_assert_int_eq(s.log_level, LOG_LEVEL_NOTICE);
+	ck_assert_int_eq(s.server.outbox.policy, OUTBOX_DISCONNECT);
+	ck_assert_int_eq(s.server.slowlog_slower_than_us, 10000);
+}
+END_TEST
+
+START_TEST(both_ends_of_each_range_are_allowed_and_what_is_past_them_is_not)
+{
+	size_t i;
+
+	for (i = 0; i < settings_count(); i++) {
+		const struct setting *row = settings_row(i);
+		int64_t tries[] = {row->min, row->max, row->min - 1,
+		    row->max == INT64_MAX ? row->max : row->max + 1};
+		size_t t;
+
+		if (!is_number(row))
+			continue;
+		for (t = 0; t < 4; t++) {
+			bool inside = tries[t] >= row->min && tries[t] <= row->max;
+			char *text = xasprintf("%lld", (long long)tries[t]);
+
+			ck_assert_msg((set(row->name, text) == SETTING_OK) == inside, "%s %s",
+			    row->name, text);
+			if (inside && row->type != SETTING_BYTES)
+				ck_assert_str_eq(shown(row->name), text);
+			xfree(text);
+		}
+	}
+}
+END_TEST
+
+START_TEST(the_place_of_a_choice_is_its_value)
+{
+	static const char *const policies[] = {"disconnect", "drop-oldest", "drop-newest", "block"};
+	enum outbox_policy policy;
+
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(set("outbox-policy", policies[i]), SETTING_OK);
+		ck_assert(outbox_policy_parse(slice_of(policies[i]), &policy));
+		ck_assert_int_eq(s.server.outbox.policy, policy);
+	}
+	ck_assert_int_eq(set("loglevel", "verbose"), SETTING_OK);
+	ck_assert_int_eq(s.log_level, LOG_LEVEL_INFO);
+	ck_assert_int_eq(set("loglevel", "warning"), SETTING_OK);
+	ck_assert_int_eq(s.log_level, LOG_LEVEL_WARN);
+	ck_assert_int_eq(set("loglevel", "nothing"), SETTING_OK);
+	ck_assert_int_eq(s.log_level, LOG_LEVEL_NONE);
+	ck_assert_int_eq(set("supervised", "AUTO"), SETTING_OK);
+	ck_assert_int_eq(s.supervised, SUPERVISED_AUTO);
+}
+END_TEST
+
+START_TEST(names_are_found_in_any_case_and_nothing_else_is)
+{
+	ck_assert_ptr_eq(settings_find(SLICE("MaxClients")), row_of("maxclients"));
+	ck_assert_ptr_null(settings_find(SLICE("maxclient")));
+	ck_assert_ptr_null(settings_find(SLICE("maxclientss")));
+	ck_assert_ptr_null(settings_find(SLICE("")));
+	ck_assert_ptr_null(settings_find(SLICE("appendonly")));
+}
+END_TEST
+
+START_TEST(memory_takes_the_units_of_redis)
+{
+	static const struct {
+		const char *text;
+		int64_t bytes;
+	} cases[] = {{"1048576", 1048576}, {"1048577b", 1048577}, {"2m", 2000000}, {"2MB", 2 << 20},
+	    {"1100k", 1100000}, {"1100Kb", 1100 << 10}, {"1g", 1000000000}, {"1gb", 1 << 30}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		ck_assert_int_eq(set("proto-max-bulk-len", cases[i].text), SETTING_OK);
+		ck_assert_int_eq((int64_t)s.server.proto_max_bulk_bytes, cases[i].bytes);
+	}
+	ck_assert_int_eq(set("proto-max-bulk-len", "1.5mb"), SETTING_BAD_BYTES);
+	ck_assert_int_eq(set("proto-max-bulk-len", "-1"), SETTING_BAD_BYTES);
+	ck_assert_int_eq(set("proto-max-bulk-len", "mb"), SETTING_BAD_BYTES);
+	ck_assert_int_eq(set("proto-max-bulk-len", ""), SETTING_BAD_BYTES);
+	ck_assert_int_eq(set("proto-max-bulk-len", "1 mb"), SETTING_BAD_BYTES);
+	ck_assert_int_eq(set("proto-max-bulk-len", "99999999999999999999999"), SETTING_BAD_RANGE);
+	ck_assert_int_eq(set("proto-max-bulk-len", "9223372036854775807gb"), SETTING_BAD_RANGE);
+}
+END_TEST
+
+START_TEST(memory_is_written_with_the_largest_unit_that_is_exact)
+{
+	ck_assert_str_eq(written("proto-max-bulk-len"), "proto-max-bulk-len 512mb");
+	ck_assert_int_eq(set("proto-max-bulk-len", "1048577"), SETTING_OK);
+	ck_assert_str_eq(written("proto-max-bulk-len"), "proto-max-bulk-len 1048577");
+	ck_assert_int_eq(set("outbox-limit-bytes", "0"), SETTING_OK);
+	ck_assert_str_eq(written("outbox-limit-bytes"), "outbox-limit-bytes 0");
+}
+END_TEST
+
+START_TEST(faults_are_described_in_the_words_of_redis)
+{
+	ck_assert_str_eq(
+	    described("maxclients", "abc"), "argument couldn't be parsed into an integer");
+	ck_assert_str_eq(
+	    described("maxclients", "0"), "argument must be between 1 and 4294967295 inclusive");
+	ck_assert_str_eq(described("maxclients", "99999999999999999999"),
+	    "argument couldn't be parsed into an integer");
+	ck_assert_str_eq(
+	    described("timeout", "-1"), "argument must be between 0 and 2147483647 inclusive");
+	ck_assert_str_eq(described("slowlog-log-slower-than", "-2"),
+	    "argument must be between -1 and 9223372036854775807 inclusive");
+	ck_assert_str_eq(described("protected-mode", "1"), "argument must be 'yes' or 'no'");
+	ck_assert_str_eq(described("proto-max-bulk-len", "1xb"), "argument must be a memory value");
+	ck_assert_str_eq(
+	    described("unixsocketperm", "9"), "argument couldn't be parsed as an octal number");
+	ck_assert_str_eq(
+	    described("unixsocketperm", "1777"), "argument must be between 0 and 777 inclusive");
+	ck_assert_str_eq(described("outbox-policy", "x"),
+	    "argument(s) must be one of the following: "
+	    "disconnect, drop-oldest, drop-newest, block");
+	ck_assert_str_eq(described("client-output-buffer-limit", "pubsub 1 2"),
+	    "Wrong number of arguments in buffer limit configuration.");
+	ck_assert_str_eq(described("client-output-buffer-limit", ""),
+	    "Wrong number of arguments in buffer limit configuration.");
+	ck_assert_str_eq(described("client-output-buffer-limit", "master 1 2 3"),
+	    "Invalid client class specified in buffer limit configuration.");
+	ck_assert_str_eq(described("client-output-buffer-limit", "pubsub 1 2 -3"),
+	    "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+}
+END_TEST
+
+START_TEST(faults_are_explained_with_what_is_allowed)
+{
+	ck_assert_str_eq(
+	    explained("port", "70000"), "'70000' is no value for port: allowed is 0 to 65535");
+	ck_assert_str_eq(explained("timeout", "soon"),
+	    "'soon' is no value for timeout: allowed is 0 to 2147483647 seconds");
+	ck_assert_str_eq(explained("daemonize", "maybe"),
+	    "'maybe' is no value for daemonize: allowed is yes or no");
+	ck_assert_str_eq(explained("proto-max-bulk-len", "1"),
+	    "'1' is no value for proto-max-bulk-len: allowed "
+	    "is 1mb to 1gb (bytes, with kb, mb or gb)");
+	ck_assert_str_eq(explained("unixsocketperm", "999"),
+	    "'999' is no value for unixsocketperm: allowed is 0 to 777 (octal)");
+	ck_assert_str_eq(explained("supervised", "upstart"),
+	    "'upstart' is no value for supervised: allowed is one of no, systemd, auto");
+	ck_assert_str_eq(explained("dir", ""),
+	    "'' is no value for dir: allowed is 1 to 4095 bytes, none of them NUL");
+	ck_assert_str_eq(explained("client-output-buffer-limit", "all 0 0 0"),
+	    "'all 0 0 0' is no value for client-output-buffer-limit: allowed is groups of four: "
+	    "normal, replica "
+	    "or pubsub, hard bytes, soft bytes, seconds");
+	ck_assert_str_eq(explained("port", "\x01\xff"),
+	    "'\\x01\\xff' is no value for port: allowed is 0 to 65535");
+}
+END_TEST
+
+START_TEST(too_many_values_and_none_are_refused)
+{
+	struct slice two[] = {SLICE("1"), SLICE("# why")};
+
+	ck_assert_int_eq(settings_set(&s, row_of("port"), two, 2), SETTING_BAD_COUNT);
+	ck_assert_int_eq(settings_set(&s, row_of("port"), two, 0), SETTING_BAD_COUNT);
+	setting_explain_fault(row_of("port"), SETTING_BAD_COUNT, two, 2, &out);
+	ck_assert_str_eq(text_of(&out),
+	    "port takes one value, not 2: allowed is 0 to 65535 (a comment has a line of its own)");
+	ck_assert_int_eq(s.server.port, 6379);
+}
+END_TEST
+
+START_TEST(an_explanation_never_shows_a_password)
+{
+	char *password = xmalloc(600);
+
+	memset(password, 'p', 599);
+	password[599] = '\0';
+	ck_assert_str_eq(explained("requirepass", password),
+	    "this is no value for requirepass: allowed is 0 to 512 bytes, none of them NUL");
+	password[512] = '\0';
+	ck_assert_int_eq(set("requirepass", password), SETTING_OK);
+	ck_assert_str_eq(s.server.requirepass, password);
+	xfree(password);
+}
+END_TEST
+
+START_TEST(strings_hold_no_nul)
+{
+	struct slice with_nul = SLICE("a\0b");
+
+	ck_assert_int_eq(settings_set(&s, row_of("requirepass"), &with_nul, 1), SETTING_BAD_TEXT);
+	ck_assert_str_eq(s.server.requirepass, "");
+	ck_assert_int_eq(settings_set(&s, row_of("bind"), &with_nul, 1), SETTING_BAD_TEXT);
+	ck_assert_uint_eq(s.bind.count, 2);
+}
+END_TEST
+
+START_TEST(buffer_limits_of_classes_that_are_not_named_stay)
+{
+	ck_assert_str_eq(shown("client-output-buffer-limit"),
+	    "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60");
+	ck_assert_int_eq(
+	    set("client-output-buffer-limit", "PubSub 1mb 2k 3 slave 5 6 7"), SETTING_OK);
+	ck_assert_str_eq(
+	    shown("client-output-buffer-limit"), "normal 0 0 0 slave 5 6 7 pubsub 1048576 2000 3");
+	ck_assert_str_eq(written("client-output-buffer-limit"),
+	    "client-output-buffer-limit normal 0 0 0 replica 5 6 7 pubsub 1mb 2000 3");
+}
+END_TEST
+
+START_TEST(one_wrong_group_of_buffer_limits_changes_none)
+{
+	ck_assert_int_eq(set("client-output-buffer-limit", "normal 1 1 1 pubsub x 2 3"),
+	    SETTING_BAD_LIMIT_VALUE);
+	ck_assert_uint_eq(s.server.buffer_limit[SERVER_CLASS_NORMAL].hard_bytes, 0);
+}
+END_TEST
+
+START_TEST(bind_takes_up_to_sixteen_addresses_and_none)
+{
+	ck_assert_int_eq(set("bind", "a b c d e f g h i j k l m n o p"), SETTING_OK);
+	ck_assert_uint_eq(s.bind.count, 16);
+	ck_assert_int_eq(set("bind", "a b c d e f g h i j k l m n o p q"), SETTING_BAD_COUNT);
+	ck_assert_uint_eq(s.bind.count, 16);
+	ck_assert_int_eq(set("bind", ""), SETTING_OK);
+	ck_assert_uint_eq(s.bind.count, 0);
+	ck_assert_str_eq(written("bind"), "bind \"\"");
+}
+END_TEST
+
+START_TEST(whether_bind_is_the_default_follows_from_its_value)
+{
+	ck_assert(s.server.bind_is_default);
+	ck_assert_int_eq(set("bind", "*"), SETTING_OK);
+	settings_derive(&s);
+	ck_assert(!s.server.bind_is_default);
+}
+END_TEST
+
+START_TEST(members_that_follow_from_others_are_derived)
+{
+	ck_assert_int_eq(set("proto-max-bulk-len", "3mb"), SETTING_OK);
+	ck_assert_int_eq(set("client-query-buffer-limit", "5mb"), SETTING_OK);
+	ck_assert_int_eq(set("timeout", "7"), SETTING_OK);
+	settings_derive(&s);
+	ck_assert_uint_eq(s.net.resp.bulk_bytes, 3 << 20);
+	ck_assert_uint_eq(s.net.resp.request_bytes, 5 << 20);
+	ck_assert_uint_eq(s.net.idle_timeout_s, 7);
+}
+END_TEST
+
+START_TEST(words_are_quoted_only_where_they_must_be)
+{
+	ck_assert_int_eq(set("requirepass", "a b\"\\\n#\x80"), SETTING_OK);
+	ck_assert_str_eq(written("requirepass"), "requirepass \"a b\\\"\\\\\\n#\\x80\"");
+	ck_assert_int_eq(set("requirepass", "#a"), SETTING_OK);
+	ck_assert_str_eq(written("requirepass"), "requirepass \"#a\"");
+	ck_assert_int_eq(set("requirepass", "plain-1"), SETTING_OK);
+	ck_assert_str_eq(written("requirepass"), "requirepass plain-1");
+	ck_assert_int_eq(set("requirepass", ""), SETTING_OK);
+	ck_assert_str_eq(written("requirepass"), "requirepass \"\"");
+}
+END_TEST
+
+START_TEST(a_copy_shares_nothing)
+{
+	struct settings copy;
+
+	ck_assert_int_eq(set("requirepass", "one"), SETTING_OK);
+	settings_copy(&copy, &s);
+	ck_assert_int_eq(set("requirepass", "two"), SETTING_OK);
+	ck_assert_int_eq(set("bind", "::1"), SETTING_OK);
+	ck_assert_str_eq(copy.server.requirepass, "one");
+	ck_assert_uint_eq(copy.bind.count, 2);
+	ck_assert(!settings_equal(&copy, &s, row_of("bind")));
+	ck_assert(settings_equal(&copy, &s, row_of("port")));
+	settings_release(&copy);
+}
+END_TEST
+
+START_TEST(the_log_goes_where_the_settings_say)
+{
+	ck_assert_int_eq(settings_log(&s).sink, LOG_TO_STDERR);
+	ck_assert_int_eq(set("logfile", "x.log"), SETTING_OK);
+	ck_assert_int_eq(settings_log(&s).sink, LOG_TO_FILE);
+	ck_assert_int_eq(set("syslog-enabled", "yes"), SETTING_OK);
+	ck_assert_int_eq(settings_log(&s).sink, LOG_TO_SYSLOG);
+	ck_assert_int_eq(set("syslog-facility", "local7"), SETTING_OK);
+	ck_assert_int_eq(settings_log(&s).syslog_facility, 23 << 3);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("app/settings", setup, teardown,
+	    (const TTest *[]){each_default_is_what_its_row_says,
+		the_defaults_that_users_of_redis_know_hold,
+		both_ends_of_each_range_are_allowed_and_what_is_past_them_is_not,
+		the_place_of_a_choice_is_its_value, names_are_found_in_any_case_and_nothing_else_is,
+		memory_takes_the_units_of_redis,
+		memory_is_written_with_the_largest_unit_that_is_exact,
+		faults_are_described_in_the_words_of_redis,
+		faults_are_explained_with_what_is_allowed, too_many_values_and_none_are_refused,
+		an_explanation_never_shows_a_password, strings_hold_no_nul,
+		buffer_limits_of_classes_that_are_not_named_stay,
+		one_wrong_group_of_buffer_limits_changes_none,
+		bind_takes_up_to_sixteen_addresses_and_none,
+		whether_bind_is_the_default_follows_from_its_value,
+		members_that_follow_from_others_are_derived,
+		words_are_quoted_only_where_they_must_be, a_copy_shares_nothing,
+		the_log_goes_where_the_settings_say, NULL});
+}
