@@ -1,0 +1,97 @@
+#include "config.h"
+
+#include "resp/arena.h"
+
+#include <check.h>
+
+#include "base/alloc.h"
+#include "base/testing.h"
+
+static struct resp_arena arena;
+static char bytes[100000];
+
+static void
+setup(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 7);
+}
+
+static void
+teardown(void)
+{
+	resp_arena_release(&arena);
+}
+
+START_TEST(pieces_stay_where_they_are_until_all_are_freed)
+{
+	static struct slice pieces[300];
+	size_t before = alloc_used_bytes();
+	size_t i;
+
+	for (i = 0; i < 300; i++)
+		pieces[i] = resp_arena_copy(&arena, (struct slice){bytes + i, i});
+	for (i = 0; i < 300; i++)
+		ck_assert(slice_eq(pieces[i], (struct slice){bytes + i, i}));
+	ck_assert_uint_eq(arena.held, 299 * 300 / 2);
+	ck_assert_uint_le(arena.room, 2 * arena.held + 1024);
+	resp_arena_release(&arena);
+	ck_assert_uint_eq(alloc_used_bytes(), before);
+	ck_assert_uint_eq(arena.room, 0);
+}
+END_TEST
+
+START_TEST(an_open_piece_grows_beside_closed_ones)
+{
+	struct slice first = resp_arena_copy(&arena, SLICE("first"));
+	struct slice large, last;
+	size_t at;
+
+	for (at = 0; at < sizeof(bytes); at += 100)
+		resp_arena_append(&arena, bytes + at, 100, sizeof(bytes));
+	large = resp_arena_close(&arena);
+	last = resp_arena_copy(&arena, SLICE("last"));
+	ck_assert(slice_is(first, "first"));
+	ck_assert(slice_eq(large, (struct slice){bytes, sizeof(bytes)}));
+	ck_assert(slice_is(last, "last"));
+}
+END_TEST
+
+START_TEST(an_open_piece_takes_no_more_room_than_it_can_need)
+{
+	resp_arena_append(&arena, bytes, 60000, 60001);
+	ck_assert_uint_lt(arena.room, 60001 + 64);
+	resp_arena_append(&arena, bytes + 60000, 1, 60001);
+	ck_assert_uint_lt(arena.room, 60001 + 64);
+	ck_assert(slice_eq(resp_arena_close(&arena), (struct slice){bytes, 60001}));
+}
+END_TEST
+
+START_TEST(the_room_follows_what_arrived_and_not_what_may_come)
+{
+	resp_arena_append(&arena, bytes, 1000, (size_t)1 << 40);
+	ck_assert_uint_lt(arena.room, 2200);
+}
+END_TEST
+
+START_TEST(an_empty_piece_needs_no_memory)
+{
+	ck_assert_uint_eq(resp_arena_copy(&arena, SLICE("")).len, 0);
+	resp_arena_append(&arena, bytes, 0, 10);
+	ck_assert_uint_eq(resp_arena_close(&arena).len, 0);
+	ck_assert_uint_eq(arena.room, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("resp/arena", setup, teardown,
+	    (const TTest *[]){pieces_stay_where_they_are_until_all_are_freed,
+		an_open_piece_grows_beside_closed_ones,
+		an_open_piece_takes_no_more_room_than_it_can_need,
+		the_room_follows_what_arrived_and_not_what_may_come, an_empty_piece_needs_no_memory,
+		NULL});
+}
