@@ -181,10 +181,9 @@ def test_without_the_password_nothing_but_auth_hello_quit_and_reset_is_run(start
         assert client.call(*command) == error("NOAUTH Authentication required."), command
     assert client.call("NOSUCHCOMMAND").text.startswith(b"ERR unknown command 'NOSUCHCOMMAND'")
     assert client.call("ECHO") == error("ERR wrong number of arguments for 'echo' command")
-    assert client.call("HELLO", "3") == error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user>"
-        " <pass> option can be used to authenticate the client and select the RESP protocol version at the same"
-        " time")
+    # Redis 7.0 words the rest differently from 7.2.
+    assert client.call("HELLO", "3").text.startswith(
+        b"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO ")
     wrong = error("WRONGPASS invalid username-password pair or user is disabled.")
     assert client.call("AUTH", "wrong") == wrong
     assert client.call("AUTH", "nosuchuser", "secret") == wrong
@@ -360,7 +359,7 @@ def test_a_disconnecting_client_with_many_subscriptions_stalls_nobody(fanfared):
     worst = 0.0
     end = time.monotonic() + seconds(20)
     while other.call("PUBSUB", "NUMSUB", "channel:0", f"channel:{total - 1}")[1::2] != [0, 0] \
-            or other.info("memory").get("subscriptions", "0") != "0":
+            or other.info("pubsub")["subscriptions"] != "0":
         start = time.monotonic()
         assert other.call("PING") == b"PONG"
         worst = max(worst, time.monotonic() - start)

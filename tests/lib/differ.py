@@ -109,8 +109,9 @@ class Session:
             connection.close()
 
 
-# What two daemons may say differently: ids, addresses, times.
+# What two daemons may say differently: ids, addresses, times, and what Redis 7.2 words anew.
 _NORMAL = [
+    (re.compile(rb"Prints this help"), b"Print this help"),
     (re.compile(rb"(?<![a-z-])(id|addr|laddr|fd|age|idle|qbuf|qbuf-free|argv-mem|multi-mem|rbs|rbp|obl|oll|omem"
                 rb"|tot-mem)=[^ \r\n]*"), rb"\1=_"),
 ]
