@@ -210,14 +210,3 @@ tree_class_remove(struct tree_memory *memory, struct tree_classes **classes, uin
 	clear(c->blocks[last / TREE_BLOCK_ROOM], last % TREE_BLOCK_ROOM);
 	shrink(memory, classes);
 }
-
-void
-tree_class_replace(struct tree_classes *classes, uint32_t slot, struct tree_node *node)
-{
-	struct tree_class *class = tree_class_at(classes, slot);
-
-	class->node = node;
-	node->slot = slot;
-	if (classes->by_set != NULL)
-		(void)hash_map_set(classes->by_set, set_key(class->set), node);
-}

@@ -62,7 +62,4 @@ void tree_class_add(struct tree_memory *memory, struct tree_classes **classes,
 /* The last class takes the slot. *classes is freed and NULL when it was the last. */
 void tree_class_remove(struct tree_memory *memory, struct tree_classes **classes, uint32_t slot);
 
-/* Another node stands for the class from now on. */
-void tree_class_replace(struct tree_classes *classes, uint32_t slot, struct tree_node *node);
-
 #endif

@@ -82,29 +82,13 @@ detach(struct channel_tree *tree, struct tree_node *node)
 	drop_wild_if_empty(tree, parent);
 }
 
-/* heir takes the place of node below node's parent, and so becomes what node was. */
+/* heir takes the place of node, a literal one, below node's parent. */
 static void
 succeed(struct tree_node *node, struct tree_node *heir)
 {
-	struct tree_node *parent = node->parent;
-
-	heir->parent = parent;
-	heir->kind = node->kind;
+	heir->parent = node->parent;
 	heir->byte = node->byte;
-	switch ((enum tree_kind)node->kind) {
-	case TREE_ROOT:
-	case TREE_STAR: /* neither has a prefix */
-		break;
-	case TREE_LITERAL:
-		*tree_child_there(parent->children, node->byte) = tree_edge_to_node(heir);
-		break;
-	case TREE_ANY:
-		parent->wild->any = heir;
-		break;
-	case TREE_CLASS:
-		tree_class_replace(parent->wild->classes, node->slot, heir);
-		break;
-	}
+	*tree_child_there(heir->parent->children, heir->byte) = tree_edge_to_node(heir);
 }
 
 struct tree_node *
@@ -157,11 +141,7 @@ split(struct channel_tree *tree, struct tree_node *node, size_t at)
 
 	set_prefix(tree, upper, (struct slice){prefix.ptr, at});
 	succeed(node, upper);
-	if (node->kind == TREE_LITERAL)
-		upper->channels = node->channels;
-	else
-		node->channels = 0;
-	node->kind = TREE_LITERAL;
+	upper->channels = node->channels;
 	node->byte = (unsigned char)prefix.ptr[at];
 	node->parent = upper;
 	set_prefix(tree, node, (struct slice){prefix.ptr + at + 1, prefix.len - at - 1});
@@ -226,7 +206,8 @@ tree_descend(struct channel_tree *tree, struct tree_node *node, struct slice run
 	return node;
 }
 
-/* The node has no topic and one way on, by a byte: what stands there takes its place. */
+/* The node is literal, has no topic and one way on, by a byte: what stands there takes its place.
+ */
 static void
 merge(struct channel_tree *tree, struct tree_node *node)
 {
@@ -266,8 +247,8 @@ tree_tidy(struct channel_tree *tree, struct tree_node *node)
 		node_free(tree, node);
 		node = parent;
 	}
-	if (node->parent != NULL && node->kind != TREE_STAR && !tree_has_topic(node) &&
-	    node->children != NULL && tree_ways(node) == 1)
+	if (node->kind == TREE_LITERAL && node->children != NULL && !tree_has_topic(node) &&
+	    tree_ways(node) == 1)
 		merge(tree, node);
 }
 

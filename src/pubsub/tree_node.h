@@ -15,10 +15,10 @@
 /*
  * Nodes of the channel tree. Inside of the channel tree: for its own files only.
  *
- * A node is reached over one edge (a byte, any byte, a class or a star) and then a run of literal
- * bytes, its prefix. Invariants:
- * - a node other than the root has a topic or a way on. One that has no topic and a single way on,
- *   by a byte, is merged with what stands there (but star nodes, whose prefix is empty, are not);
+ * A node is reached over one edge: a byte, any byte, a class or a star. One that is reached by a
+ * byte has a prefix: a run of literal bytes that follow. Invariants:
+ * - a node other than the root has a topic or a way on; and one that is reached by a byte, has no
+ *   topic and a single way on, by a byte, is merged with what stands there;
  * - a star node has no child by `?` or star: `*?` is kept as `?*`, `**` as `*`. A class of all
  * bytes is kept as `?`, one of a single byte as that byte;
  * - channels stand only where all edges from the root are bytes. A channel that has no company yet
@@ -44,7 +44,7 @@ struct tree_node {
 	struct topic *channel;          /* whose name ends here, or NULL */
 	uintptr_t patterns;             /* that end here: see tree_patterns() */
 	union {
-		char near[TREE_NEAR_BYTES]; /* the prefix, while it fits */
+		char near[TREE_NEAR_BYTES]; /* TREE_LITERAL: the prefix, while it fits */
 		char *far;
 		uint64_t stamp; /* TREE_STAR: when it was entered, see tree_match.c */
 	} prefix;

@@ -1,0 +1,265 @@
+#include "config.h"
+
+#include "base/glob.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/testing.h"
+#include "base/testing_glob.h"
+
+/* Both as string literals, so that NUL may be in them. */
+#define MATCHES(pattern, text) glob_match(SLICE(pattern), SLICE(text), false)
+#define MATCHES_NOCASE(pattern, text) glob_match(SLICE(pattern), SLICE(text), true)
+
+START_TEST(a_literal_matches_itself_and_nothing_longer_or_shorter)
+{
+	ck_assert(MATCHES("news", "news"));
+	ck_assert(!MATCHES("news", "new"));
+	ck_assert(!MATCHES("news", "newsy"));
+	ck_assert(!MATCHES("news", "News"));
+}
+END_TEST
+
+START_TEST(a_star_matches_any_bytes_and_none)
+{
+	ck_assert(MATCHES("*", "a"));
+	ck_assert(MATCHES("a*", "a"));
+	ck_assert(MATCHES("a*c", "ac"));
+	ck_assert(MATCHES("a*c", "abcbc"));
+	ck_assert(!MATCHES("a*c", "abcb"));
+	ck_assert(MATCHES("***a**", "xa"));
+	ck_assert(MATCHES("*a\0*", "xa\0\xff"));
+}
+END_TEST
+
+START_TEST(an_empty_text_is_matched_by_the_empty_pattern_only)
+{
+	ck_assert(MATCHES("", ""));
+	ck_assert(!MATCHES("*", ""));
+	ck_assert(!MATCHES("**", ""));
+	ck_assert(!MATCHES("", "a"));
+}
+END_TEST
+
+START_TEST(a_question_mark_matches_exactly_one_byte)
+{
+	ck_assert(MATCHES("a?c", "abc"));
+	ck_assert(MATCHES("?", "\0"));
+	ck_assert(!MATCHES("a?", "a"));
+	ck_assert(!MATCHES("?", "ab"));
+}
+END_TEST
+
+START_TEST(a_class_matches_one_of_its_members)
+{
+	ck_assert(MATCHES("[abc]x", "bx"));
+	ck_assert(!MATCHES("[abc]x", "dx"));
+	ck_assert(MATCHES("[a-c]", "b"));
+	ck_assert(!MATCHES("[a-c]", "-"));
+	ck_assert(MATCHES("[c-a]", "b"));
+	ck_assert(MATCHES("[^a-c]", "d"));
+	ck_assert(!MATCHES("[^a-c]", "b"));
+	ck_assert(MATCHES("[a^]", "^"));
+	ck_assert(MATCHES("[a*?]", "*"));
+	ck_assert(!MATCHES("[a*?]", "b"));
+}
+END_TEST
+
+START_TEST(an_empty_class_matches_nothing_and_negated_any_byte)
+{
+	ck_assert(!MATCHES("[]", "]"));
+	ck_assert(!MATCHES("[]a]", "a]"));
+	ck_assert(MATCHES("[^]", "]"));
+	ck_assert(MATCHES("[^]a", "xa"));
+}
+END_TEST
+
+START_TEST(a_class_without_an_end_ends_with_the_pattern)
+{
+	ck_assert(!MATCHES("[", "["));
+	ck_assert(MATCHES("[^", "x"));
+	ck_assert(MATCHES("[ab", "b"));
+	ck_assert(!MATCHES("[ab", "ab"));
+	ck_assert(MATCHES("[a-", "-"));
+	ck_assert(MATCHES("[a\\", "\\"));
+}
+END_TEST
+
+START_TEST(a_range_takes_any_third_byte_even_a_bracket_or_backslash)
+{
+	ck_assert(MATCHES("[Z-]]", "["));
+	ck_assert(MATCHES("[Z-]]", "]"));
+	ck_assert(MATCHES("[X-\\]", "["));
+	ck_assert(!MATCHES("[X-\\]", "]"));
+	ck_assert(MATCHES("[a-]", "_"));
+	ck_assert(MATCHES("[--/]", "."));
+}
+END_TEST
+
+START_TEST(an_escape_in_a_class_is_a_literal_member)
+{
+	ck_assert(MATCHES("[\\]]", "]"));
+	ck_assert(!MATCHES("[\\]]", "\\"));
+	ck_assert(MATCHES("[\\^a]", "^"));
+	ck_assert(MATCHES("[\\a-c]", "-"));
+	ck_assert(!MATCHES("[\\a-c]", "b"));
+}
+END_TEST
+
+START_TEST(bytes_from_0x80_on_lie_below_all_others_in_a_range)
+{
+	ck_assert(MATCHES("[\x80-a]", "\xff"));
+	ck_assert(MATCHES("[\x80-a]", "\0"));
+	ck_assert(MATCHES("[\x80-a]", "a"));
+	ck_assert(!MATCHES("[\x80-a]", "b"));
+	ck_assert(!MATCHES("[a-\x80]", "b"));
+	ck_assert(MATCHES("[\x80-\xff]", "\xc3"));
+	ck_assert(!MATCHES("[\x80-\xff]", "\0"));
+}
+END_TEST
+
+START_TEST(a_backslash_takes_the_next_byte_and_is_itself_at_the_end)
+{
+	ck_assert(MATCHES("\\*", "*"));
+	ck_assert(!MATCHES("\\*", "a"));
+	ck_assert(MATCHES("\\[a]", "[a]"));
+	ck_assert(MATCHES("a\\", "a\\"));
+	ck_assert(MATCHES("\\\\", "\\"));
+	ck_assert(MATCHES("\\a", "a"));
+}
+END_TEST
+
+START_TEST(without_case_letters_are_folded_but_not_escaped_members)
+{
+	ck_assert(MATCHES_NOCASE("NeWs*", "nEwS!"));
+	ck_assert(MATCHES_NOCASE("\\N", "n"));
+	ck_assert(MATCHES_NOCASE("[N]", "n"));
+	ck_assert(!MATCHES_NOCASE("[\\N]", "n"));
+	ck_assert(MATCHES_NOCASE("[A-C]", "b"));
+	ck_assert(!MATCHES_NOCASE("\xc3", "\xe3"));
+}
+END_TEST
+
+START_TEST(without_case_the_ends_of_a_range_are_folded_once_they_are_in_order)
+{
+	ck_assert(!MATCHES_NOCASE("[Z-a]", "z"));
+	ck_assert(!MATCHES_NOCASE("[a-Z]", "m"));
+	ck_assert(MATCHES_NOCASE("[A-z]", "m"));
+	ck_assert(MATCHES("[Z-a]", "Z"));
+}
+END_TEST
+
+START_TEST(a_pattern_is_wild_if_it_has_a_token_that_is_no_literal)
+{
+	ck_assert(glob_is_wild(SLICE("a*")));
+	ck_assert(glob_is_wild(SLICE("a?")));
+	ck_assert(glob_is_wild(SLICE("[a]")));
+	ck_assert(glob_is_wild(SLICE("\\\\*")));
+	ck_assert(!glob_is_wild(SLICE("")));
+	ck_assert(!glob_is_wild(SLICE("a\\*b\\")));
+	ck_assert(!glob_is_wild(SLICE("\\[a]")));
+}
+END_TEST
+
+static bool
+set_has(const struct glob_token *token, unsigned char c)
+{
+	return token->set[c / 64] >> (c % 64) & 1;
+}
+
+START_TEST(tokens_are_read_one_after_another)
+{
+	struct slice pattern = SLICE("a\\*?[^b-d]*[x");
+	static const enum glob_kind kinds[] = {
+	    GLOB_LITERAL, GLOB_LITERAL, GLOB_ANY, GLOB_CLASS, GLOB_STAR, GLOB_CLASS};
+	static const size_t lens[] = {1, 2, 1, 6, 1, 2};
+	struct glob_token tokens[6];
+
+	for (size_t i = 0; i < 6; i++) {
+		ck_assert_uint_eq(glob_next(pattern, &tokens[i]), lens[i]);
+		ck_assert_int_eq(tokens[i].kind, kinds[i]);
+		pattern.ptr += lens[i];
+		pattern.len -= lens[i];
+	}
+	ck_assert_uint_eq(pattern.len, 0);
+	ck_assert_int_eq(tokens[0].literal, 'a');
+	ck_assert_int_eq(tokens[1].literal, '*');
+	ck_assert(set_has(&tokens[3], 'a') && !set_has(&tokens[3], 'b'));
+	ck_assert(!set_has(&tokens[3], 'd') && set_has(&tokens[3], 'e'));
+	ck_assert(set_has(&tokens[3], 0) && set_has(&tokens[3], 255));
+	ck_assert(set_has(&tokens[5], 'x') && !set_has(&tokens[5], 'y'));
+}
+END_TEST
+
+START_TEST(many_stars_cost_no_more_than_pattern_times_text)
+{
+	static char pattern[40001], text[60000];
+
+	for (size_t i = 0; i + 1 < sizeof(pattern); i += 2)
+		memcpy(pattern + i, "*a", 2);
+	pattern[sizeof(pattern) - 1] = 'b';
+	memset(text, 'a', sizeof(text));
+	/* By trying all ways this would not end before the sun does. */
+	ck_assert(!glob_match(
+	    (struct slice){pattern, sizeof(pattern)}, (struct slice){text, sizeof(text)}, false));
+	text[sizeof(text) - 1] = 'b';
+	ck_assert(glob_match(
+	    (struct slice){pattern, sizeof(pattern)}, (struct slice){text, sizeof(text)}, false));
+}
+END_TEST
+
+static struct slice
+random_text(uint64_t *seed, struct slice alphabet, char *room, size_t max_len)
+{
+	size_t len = testing_random(seed) % (max_len + 1);
+
+	for (size_t i = 0; i < len; i++)
+		room[i] = alphabet.ptr[testing_random(seed) % alphabet.len];
+	return (struct slice){room, len};
+}
+
+START_TEST(random_pairs_match_as_in_a_plain_recursive_matcher)
+{
+	const struct slice alphabets[] = {SLICE("ab*?"), SLICE("ab*?[]^-\\"),
+	    SLICE("a[]^-\\\0\x80\xff"), SLICE("aAzZ[]^-\\*"), SLICE("ab*?[]^-\\\0\x7f\x80\xff")};
+	uint64_t seed = 2024, matched = 0;
+	char pattern_room[10], text_room[6];
+
+	for (int i = 0; i < 2000000; i++) {
+		struct slice alphabet = alphabets[i % 5];
+		struct slice pattern =
+		    random_text(&seed, alphabet, pattern_room, sizeof(pattern_room));
+		struct slice text = random_text(&seed, alphabet, text_room, sizeof(text_room));
+		bool nocase = i % 3 == 0, expected = testing_glob(pattern, text, nocase);
+
+		ck_assert_msg(glob_match(pattern, text, nocase) == expected, "pair %d: %s expected",
+		    i, expected ? "a match" : "no match");
+		matched += expected;
+	}
+	/* Enough of both to mean something. */
+	ck_assert_uint_gt(matched, 50000);
+	ck_assert_uint_lt(matched, 1950000);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("base/glob", NULL, NULL,
+	    (const TTest *[]){a_literal_matches_itself_and_nothing_longer_or_shorter,
+		a_star_matches_any_bytes_and_none,
+		an_empty_text_is_matched_by_the_empty_pattern_only,
+		a_question_mark_matches_exactly_one_byte, a_class_matches_one_of_its_members,
+		an_empty_class_matches_nothing_and_negated_any_byte,
+		a_class_without_an_end_ends_with_the_pattern,
+		a_range_takes_any_third_byte_even_a_bracket_or_backslash,
+		an_escape_in_a_class_is_a_literal_member,
+		bytes_from_0x80_on_lie_below_all_others_in_a_range,
+		a_backslash_takes_the_next_byte_and_is_itself_at_the_end,
+		without_case_letters_are_folded_but_not_escaped_members,
+		without_case_the_ends_of_a_range_are_folded_once_they_are_in_order,
+		a_pattern_is_wild_if_it_has_a_token_that_is_no_literal,
+		tokens_are_read_one_after_another, many_stars_cost_no_more_than_pattern_times_text,
+		random_pairs_match_as_in_a_plain_recursive_matcher, NULL});
+}
