@@ -17,7 +17,8 @@ is_unavailable(int error)
 }
 
 static bool
-open_address(struct net *net, const char *host, int port, bool *opened, struct buffer *error)
+open_address(
+    struct net *net, const char *host, int port, struct buffer *opened, struct buffer *error)
 {
 	bool optional = host[0] == '-';
 	char text[256] = "";
@@ -25,9 +26,8 @@ open_address(struct net *net, const char *host, int port, bool *opened, struct b
 	if (optional)
 		host++;
 	errno = 0;
-	*opened = net_listen_tcp(net, host, port, text, sizeof(text));
-	if (*opened) {
-		log_notice("listening on %s port %d", host, port);
+	if (net_listen_tcp(net, host, port, text, sizeof(text))) {
+		buffer_appendf(opened, "%s%s port %d", opened->len > 0 ? ", " : "", host, port);
 		return true;
 	}
 	if (optional && is_unavailable(errno)) {
@@ -39,23 +39,20 @@ open_address(struct net *net, const char *host, int port, bool *opened, struct b
 }
 
 static bool
-open_tcp(struct net *net, const struct settings *s, size_t *count, struct buffer *error)
+open_tcp(struct net *net, const struct settings *s, struct buffer *opened, struct buffer *error)
 {
-	bool opened = false;
 	size_t i;
 
 	if (s->server.port == 0)
 		return true;
-	for (i = 0; i < s->bind.count; i++) {
-		if (!open_address(net, s->bind.items[i], s->server.port, &opened, error))
+	for (i = 0; i < s->bind.count; i++)
+		if (!open_address(net, s->bind.items[i], s->server.port, opened, error))
 			return false;
-		*count += opened;
-	}
 	return true;
 }
 
 static bool
-open_unix(struct net *net, const struct settings *s, size_t *count, struct buffer *error)
+open_unix(struct net *net, const struct settings *s, struct buffer *opened, struct buffer *error)
 {
 	char text[256] = "";
 
@@ -65,13 +62,12 @@ open_unix(struct net *net, const struct settings *s, size_t *count, struct buffe
 		buffer_append_str(error, text);
 		return false;
 	}
-	log_notice("listening on %s", s->unixsocket);
-	++*count;
+	buffer_appendf(opened, "%s%s", opened->len > 0 ? ", " : "", s->unixsocket);
 	return true;
 }
 
 static bool
-take_sockets(struct net *net, size_t socket_count, struct buffer *error)
+take_sockets(struct net *net, size_t socket_count, struct buffer *opened, struct buffer *error)
 {
 	char text[256] = "";
 	size_t i;
@@ -82,23 +78,22 @@ take_sockets(struct net *net, size_t socket_count, struct buffer *error)
 			return false;
 		}
 	}
-	log_notice("listening on %zu sockets from socket activation; bind, port and unixsocket are "
-		   "not used",
-	    socket_count);
+	buffer_appendf(opened,
+	    "%zu sockets of socket activation, and not on bind, port and unixsocket", socket_count);
 	return true;
 }
 
 bool
-listening_open(struct net *net, const struct settings *s, size_t socket_count, struct buffer *error)
+listening_open(struct net *net, const struct settings *s, size_t socket_count,
+    struct buffer *opened, struct buffer *error)
 {
-	size_t count = 0;
-
 	if (socket_count > 0)
-		return take_sockets(net, socket_count, error);
-	if (!open_tcp(net, s, &count, error) || !open_unix(net, s, &count, error))
+		return take_sockets(net, socket_count, opened, error);
+	if (!open_tcp(net, s, opened, error) || !open_unix(net, s, opened, error))
 		return false;
-	if (count == 0)
-		buffer_append_str(error, "nothing to listen on: a port other than 0 with an "
-					 "address to bind, or a unixsocket is needed");
-	return count > 0;
+	if (opened->len == 0)
+		buffer_append_str(error,
+		    "nothing to listen on: a port other than 0 with an address to "
+		    "bind, or a unixsocket is needed");
+	return opened->len > 0;
 }

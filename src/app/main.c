@@ -176,11 +176,31 @@ prepare(struct fanfared *f)
 	return true;
 }
 
+/* Says nothing but what goes wrong: a start that fails is one line. */
+static bool
+listen_and_mark(struct fanfared *f, size_t socket_count, struct buffer *opened)
+{
+	const char *pidfile = f->settings.pidfile;
+	struct buffer error = {0};
+	bool ok;
+
+	ok = listening_open(f->wiring.net, &f->settings, socket_count, opened, &error);
+	if (!ok) {
+		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+	} else if (pidfile[0] != '\0' && !pidfile_write(pidfile)) {
+		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
+		ok = false;
+	}
+	buffer_release(&error);
+	return ok;
+}
+
+/* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
 open_doors(struct fanfared *f, size_t socket_count)
 {
 	struct server_settings interface = live_config_interface(&f->live);
-	struct buffer error = {0};
+	struct buffer opened = {0};
 	bool ok;
 
 	f->wiring.signalled = on_signal;
@@ -189,27 +209,27 @@ open_doors(struct fanfared *f, size_t socket_count)
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
 	f->live.server = f->wiring.server;
-	ok = listening_open(f->wiring.net, &f->settings, socket_count, &error);
-	if (!ok)
-		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
-	if (ok && f->settings.pidfile[0] != '\0') {
-		ok = pidfile_write(f->settings.pidfile);
-		if (!ok)
-			refuse(
-			    &f->settings, "pidfile %s: %s", f->settings.pidfile, strerror(errno));
-	}
-	if (!ok)
+	net_watch_signal(f->wiring.net, SIGTERM);
+	net_watch_signal(f->wiring.net, SIGINT);
+	net_watch_signal(f->wiring.net, SIGHUP);
+	ok = listen_and_mark(f, socket_count, &opened);
+	if (ok) {
+		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
+		    (long)getpid(),
+		    f->source.file != NULL ? f->source.file
+					   : "of the command line and the defaults");
+		log_notice("listening on %.*s; up to %u clients", (int)opened.len, opened.ptr,
+		    (unsigned int)f->settings.server.maxclients);
+	} else {
 		wiring_release(&f->wiring);
-	buffer_release(&error);
+	}
+	buffer_release(&opened);
 	return ok;
 }
 
 static void
 serve(struct fanfared *f, int ready_fd)
 {
-	net_watch_signal(f->wiring.net, SIGTERM);
-	net_watch_signal(f->wiring.net, SIGINT);
-	net_watch_signal(f->wiring.net, SIGHUP);
 	log_notice("ready to accept connections");
 	if (ready_fd >= 0)
 		daemon_ready(ready_fd);
@@ -241,12 +261,9 @@ run(struct fanfared *f)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
-	log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION, (long)getpid(),
-	    f->source.file != NULL ? f->source.file : "of the command line and the defaults");
 	open_supervisor(&f->settings);
 	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f, socket_count))
 		return EXIT_FAILURE;
-	log_notice("up to %u clients", (unsigned int)f->settings.server.maxclients);
 	serve(f, ready_fd);
 	return EXIT_SUCCESS;
 }
