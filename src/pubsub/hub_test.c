@@ -1,0 +1,421 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/testing.h"
+
+#define CLIENTS 40
+
+static struct hub *hub;
+static struct hub_limits limits;
+static struct subscriber subs[CLIENTS];
+static bool attached[CLIENTS];
+static int overflows, rooms;
+
+/* Two wire forms, "a" and "b": a(channel=payload), or a(pattern|channel=payload). */
+static size_t
+write_form(char form, const struct hub_message *m, char *out, size_t room)
+{
+	return (size_t)snprintf(out, room, "%c(%.*s%s%.*s=%.*s)", form, (int)m->pattern.len,
+	    m->pattern.len > 0 ? m->pattern.ptr : "", m->pattern.len > 0 ? "|" : "",
+	    (int)m->channel.len, m->channel.ptr, (int)m->payload.len, m->payload.ptr);
+}
+
+static size_t
+form_len(const struct hub_message *m)
+{
+	return write_form('x', m, NULL, 0);
+}
+
+static void
+write_a(const struct hub_message *m, char *out)
+{
+	char text[512];
+
+	memcpy(out, text, write_form('a', m, text, sizeof(text)));
+}
+
+static void
+write_b(const struct hub_message *m, char *out)
+{
+	char text[512];
+
+	memcpy(out, text, write_form('b', m, text, sizeof(text)));
+}
+
+static size_t
+lagged(uint64_t missed, char *out)
+{
+	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu>", (unsigned long long)missed);
+}
+
+static const struct wire_form forms[] = {
+    {"a", form_len, write_a, lagged}, {"b", form_len, write_b, lagged}};
+
+static void
+on_ready(struct subscriber *s)
+{
+	ck_assert(attached[s - subs]);
+}
+
+static void
+on_overflow(struct subscriber *s)
+{
+	ck_assert(s->outbox.closed);
+	overflows++;
+}
+
+static void
+on_room(void *arg)
+{
+	ck_assert_ptr_eq(arg, &limits);
+	rooms++;
+}
+
+static void
+setup(void)
+{
+	struct hub_config config = {.limits = &limits,
+	    .forms = forms,
+	    .form_count = 2,
+	    .segment_bytes = 4096,
+	    .ready = on_ready,
+	    .overflow = on_overflow,
+	    .room = on_room,
+	    .arg = &limits};
+	struct outbox_limits outbox = {.messages = 1000};
+
+	limits = (struct hub_limits){.subscriptions = 100, .subscribers = 30, .name_bytes = 20};
+	hub = hub_new(&config);
+	overflows = rooms = 0;
+	for (int i = 0; i < CLIENTS; i++) {
+		attached[i] = true;
+		hub_attach(hub, &subs[i], &outbox, i % 2 == 1, NULL);
+	}
+}
+
+static void
+detach(int i)
+{
+	ck_assert(hub_detach(&subs[i], SIZE_MAX));
+	attached[i] = false;
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (attached[i])
+			detach(i);
+	hub_free(hub);
+}
+
+static void
+subscribe(int i, enum hub_kind kind, const char *name)
+{
+	ck_assert_int_eq(hub_subscribe(&subs[i], kind, slice_of(name)), HUB_OK);
+}
+
+static size_t
+publish(const char *channel, const char *payload)
+{
+	size_t receivers;
+
+	ck_assert_int_eq(
+	    hub_publish(hub, HUB_CHANNEL, slice_of(channel), slice_of(payload), 1, &receivers),
+	    HUB_OK);
+	return receivers;
+}
+
+static const char *
+take(int i)
+{
+	static char text[1 << 20];
+	struct iovec pieces[8];
+	size_t len = 0, count;
+
+	while ((count = outbox_peek(&subs[i].outbox, pieces, 8)) > 0) {
+		size_t here = 0;
+
+		for (size_t k = 0; k < count; here += pieces[k++].iov_len)
+			memcpy(text + len + here, pieces[k].iov_base, pieces[k].iov_len);
+		outbox_consume(&subs[i].outbox, here);
+		len += here;
+	}
+	text[len] = '\0';
+	return text;
+}
+
+START_TEST(a_message_reaches_channel_and_pattern_subscribers_in_their_own_form)
+{
+	subscribe(0, HUB_CHANNEL, "news.art");
+	subscribe(1, HUB_CHANNEL, "news.art");
+	subscribe(1, HUB_PATTERN, "news.*");
+	subscribe(2, HUB_PATTERN, "sport.*");
+	ck_assert_uint_eq(publish("news.art", "hi"), 3);
+	ck_assert_str_eq(take(0), "a(news.art=hi)");
+	ck_assert_str_eq(take(1), "b(news.art=hi)b(news.*|news.art=hi)");
+	ck_assert_str_eq(take(2), "");
+	ck_assert_uint_eq(publish("nobody", "hi"), 0);
+}
+END_TEST
+
+START_TEST(shard_channels_are_a_namespace_of_their_own)
+{
+	size_t receivers;
+
+	subscribe(0, HUB_SHARD, "x");
+	subscribe(1, HUB_CHANNEL, "x");
+	subscribe(1, HUB_PATTERN, "*");
+	ck_assert_int_eq(
+	    hub_publish(hub, HUB_SHARD, SLICE("x"), SLICE("1"), 1, &receivers), HUB_OK);
+	ck_assert_uint_eq(receivers, 1);
+	ck_assert_str_eq(take(0), "a(x=1)");
+	ck_assert_str_eq(take(1), "");
+	ck_assert_uint_eq(hub_numsub(hub, HUB_SHARD, SLICE("x")), 1);
+	ck_assert_uint_eq(hub_channels(hub, HUB_SHARD), 1);
+}
+END_TEST
+
+START_TEST(subscribing_twice_changes_nothing)
+{
+	subscribe(0, HUB_CHANNEL, "x");
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("x")), HUB_ALREADY);
+	ck_assert_uint_eq(publish("x", "1"), 1);
+	ck_assert_int_eq(hub_unsubscribe(&subs[0], HUB_CHANNEL, SLICE("x")), HUB_OK);
+	ck_assert_int_eq(hub_unsubscribe(&subs[0], HUB_CHANNEL, SLICE("x")), HUB_NOT_SUBSCRIBED);
+	ck_assert_uint_eq(publish("x", "1"), 0);
+	ck_assert_uint_eq(hub_channels(hub, HUB_CHANNEL), 0);
+}
+END_TEST
+
+START_TEST(limits_refuse_and_change_nothing)
+{
+	char name[32];
+
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("123456789012345678901")),
+	    HUB_NAME_TOO_LONG);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		subscribe(0, i % 3 == 0 ? HUB_PATTERN : HUB_CHANNEL, name);
+	}
+	ck_assert_int_eq(
+	    hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("one-more")), HUB_TOO_MANY_SUBSCRIPTIONS);
+	for (int i = 1; i <= 30; i++)
+		subscribe(i, HUB_CHANNEL, "full");
+	ck_assert_int_eq(
+	    hub_subscribe(&subs[31], HUB_CHANNEL, SLICE("full")), HUB_TOO_MANY_SUBSCRIBERS);
+	ck_assert_uint_eq(hub_numsub(hub, HUB_CHANNEL, SLICE("full")), 30);
+	ck_assert_uint_eq(hub_figures(hub).subscriptions, 130);
+}
+END_TEST
+
+START_TEST(a_full_outbox_under_disconnect_overflows_and_the_others_get_the_message)
+{
+	struct outbox_limits two = {.messages = 2};
+
+	hub_set_limits(&subs[0], &two);
+	for (int i = 0; i < 3; i++)
+		subscribe(i, HUB_CHANNEL, "x");
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(publish("x", "m"), 3);
+	ck_assert_int_eq(overflows, 1);
+	ck_assert_uint_eq(publish("x", "m"), 2);
+	ck_assert_str_eq(take(0), "");
+	ck_assert_str_eq(take(2), "a(x=m)a(x=m)a(x=m)a(x=m)");
+	ck_assert_uint_eq(hub_figures(hub).dropped, 1);
+}
+END_TEST
+
+START_TEST(drops_are_counted_for_the_channel_whose_message_was_dropped)
+{
+	struct outbox_limits two = {.messages = 2, .policy = OUTBOX_DROP_OLDEST};
+
+	hub_set_limits(&subs[0], &two);
+	subscribe(0, HUB_CHANNEL, "old");
+	subscribe(0, HUB_PATTERN, "new*");
+	(void)publish("old", "1");
+	(void)publish("old", "2");
+	(void)publish("new1", "3");
+	(void)publish("new1", "4");
+	(void)publish("new1", "5");
+	ck_assert_uint_eq(hub_channel_dropped(hub, HUB_CHANNEL, SLICE("old")), 2);
+	ck_assert_uint_eq(hub_channel_dropped(hub, HUB_PATTERN, SLICE("new*")), 1);
+	ck_assert_uint_eq(subs[0].outbox.dropped, 3);
+	ck_assert_uint_eq(hub_figures(hub).dropped, 3);
+	ck_assert_uint_eq(hub_figures(hub).delivered, 5);
+}
+END_TEST
+
+START_TEST(a_drop_is_not_counted_for_a_later_channel_in_the_same_slot)
+{
+	struct outbox_limits one = {.messages = 1, .policy = OUTBOX_DROP_OLDEST};
+
+	hub_set_limits(&subs[0], &one);
+	subscribe(0, HUB_CHANNEL, "old");
+	(void)publish("old", "1");
+	ck_assert_int_eq(hub_unsubscribe(&subs[0], HUB_CHANNEL, SLICE("old")), HUB_OK);
+	subscribe(0, HUB_CHANNEL, "new");
+	(void)publish("new", "2");
+	ck_assert_uint_eq(hub_channel_dropped(hub, HUB_CHANNEL, SLICE("new")), 0);
+	ck_assert_uint_eq(hub_figures(hub).dropped, 1);
+}
+END_TEST
+
+START_TEST(blocking_delivers_to_all_or_to_nobody_yet)
+{
+	struct outbox_limits two = {.messages = 2, .policy = OUTBOX_BLOCK};
+	size_t receivers;
+
+	hub_set_limits(&subs[0], &two);
+	subscribe(0, HUB_CHANNEL, "x");
+	subscribe(1, HUB_CHANNEL, "x");
+	(void)publish("x", "1");
+	(void)publish("x", "2");
+	ck_assert_int_eq(
+	    hub_publish(hub, HUB_CHANNEL, SLICE("x"), SLICE("3"), 1000, &receivers), HUB_BLOCKED);
+	ck_assert_uint_eq(subs[1].outbox.messages, 2);
+	ck_assert_uint_eq(publish("other", "1"), 0);
+	hub_expire_blocked(hub, 1999, 1000);
+	ck_assert_int_eq(overflows, 0);
+	ck_assert_str_eq(take(0), "a(x=1)a(x=2)");
+	ck_assert_int_eq(rooms, 1);
+	ck_assert_uint_eq(publish("x", "3"), 2);
+	ck_assert_str_eq(take(1), "b(x=1)b(x=2)b(x=3)");
+}
+END_TEST
+
+START_TEST(who_blocks_for_too_long_overflows_and_publishers_go_on)
+{
+	struct outbox_limits one = {.messages = 1, .policy = OUTBOX_BLOCK};
+	size_t receivers;
+
+	hub_set_limits(&subs[0], &one);
+	subscribe(0, HUB_CHANNEL, "x");
+	(void)publish("x", "1");
+	ck_assert_int_eq(
+	    hub_publish(hub, HUB_CHANNEL, SLICE("x"), SLICE("2"), 1000, &receivers), HUB_BLOCKED);
+	hub_expire_blocked(hub, 2000, 1000);
+	ck_assert_int_eq(overflows, 1);
+	ck_assert_int_eq(rooms, 1);
+	ck_assert_uint_eq(publish("x", "2"), 0);
+	ck_assert_uint_eq(hub_figures(hub).blocking, 1);
+	detach(0);
+	ck_assert_uint_eq(hub_figures(hub).blocking, 0);
+}
+END_TEST
+
+START_TEST(detaching_goes_in_slices_and_counts_for_nothing_meanwhile)
+{
+	char name[16];
+
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		subscribe(0, HUB_CHANNEL, name);
+	}
+	ck_assert(!hub_detach(&subs[0], 49));
+	ck_assert_uint_eq(publish("c49", "x"), 0);
+	ck_assert_uint_eq(hub_channels(hub, HUB_CHANNEL), 1);
+	ck_assert(hub_detach(&subs[0], 49));
+	attached[0] = false;
+	ck_assert_uint_eq(hub_channels(hub, HUB_CHANNEL), 0);
+}
+END_TEST
+
+START_TEST(channels_are_walked_in_order)
+{
+	struct topic *topic;
+	char all[64] = "";
+	struct slice after = {NULL, 0};
+
+	subscribe(0, HUB_CHANNEL, "b");
+	subscribe(0, HUB_CHANNEL, "a");
+	subscribe(1, HUB_CHANNEL, "c");
+	subscribe(1, HUB_PATTERN, "aa*");
+	while ((topic = hub_next_channel(hub, HUB_CHANNEL, after)) != NULL) {
+		after = topic_name(topic);
+		strncat(all, after.ptr, after.len);
+	}
+	ck_assert_str_eq(all, "abc");
+	ck_assert_uint_eq(hub_numpat(hub), 1);
+}
+END_TEST
+
+/* Who is subscribed to what, as a plain table. */
+START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_table)
+{
+	static const char *const names[] = {"a", "b", "ab", "a*", "*", "?b", "[ab]", "ba", "*b"};
+	enum { NAMES = sizeof(names) / sizeof(*names) };
+	static bool table[CLIENTS][2][NAMES];
+	uint64_t seed = 99;
+
+	memset(table, 0, sizeof(table));
+	for (int step = 0; step < 100000; step++) {
+		uint64_t r = testing_random(&seed);
+		int c = (int)(r % CLIENTS), kind = (int)(r >> 16 & 1), n = (int)((r >> 20) % NAMES);
+		size_t expected = 0;
+		bool *is = &table[c][kind][n];
+
+		switch (r >> 40 & 3) {
+		case 0:
+		case 1:
+			if (*is) {
+				ck_assert_int_eq(hub_unsubscribe(&subs[c], (enum hub_kind)kind,
+						     slice_of(names[n])),
+				    HUB_OK);
+				*is = false;
+				break;
+			}
+			*is = hub_subscribe(&subs[c], (enum hub_kind)kind, slice_of(names[n])) ==
+			      HUB_OK;
+			break;
+		case 2:
+			for (int i = 0; i < CLIENTS; i++)
+				for (int p = 0; p < NAMES; p++) {
+					bool matches = strcmp(names[p], "*") == 0 ||
+						       strcmp(names[p], "a*") == 0 ||
+						       strcmp(names[p], "?b") == 0 ||
+						       strcmp(names[p], "*b") == 0 ||
+						       strcmp(names[p], "ab") == 0;
+
+					expected += table[i][HUB_CHANNEL][p] && p == 2;
+					expected += table[i][HUB_PATTERN][p] && matches;
+				}
+			ck_assert_uint_eq(publish("ab", "x"), expected);
+			break;
+		default:
+			(void)take(c);
+			for (int i = 0; i < CLIENTS; i++)
+				expected += table[i][HUB_CHANNEL][n];
+			ck_assert_uint_eq(
+			    hub_numsub(hub, HUB_CHANNEL, slice_of(names[n])), expected);
+			hub_tidy(hub);
+		}
+		for (int i = 0; step % 500 == 0 && i < CLIENTS; i++)
+			(void)take(i);
+	}
+	ck_assert_int_eq(overflows, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("pubsub/hub", setup, teardown,
+	    (const TTest *[]){a_message_reaches_channel_and_pattern_subscribers_in_their_own_form,
+		shard_channels_are_a_namespace_of_their_own, subscribing_twice_changes_nothing,
+		limits_refuse_and_change_nothing,
+		a_full_outbox_under_disconnect_overflows_and_the_others_get_the_message,
+		drops_are_counted_for_the_channel_whose_message_was_dropped,
+		a_drop_is_not_counted_for_a_later_channel_in_the_same_slot,
+		blocking_delivers_to_all_or_to_nobody_yet,
+		who_blocks_for_too_long_overflows_and_publishers_go_on,
+		detaching_goes_in_slices_and_counts_for_nothing_meanwhile,
+		channels_are_walked_in_order,
+		a_hundred_thousand_random_steps_agree_with_a_plain_table, NULL});
+}
