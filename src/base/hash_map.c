@@ -17,8 +17,11 @@
  * STEP buckets. A table is resized when it is full (to twice the size) or seven eighths empty (to a
  * quarter), so that the move of n buckets, which takes n/STEP changes, is over before the next one
  * can be wanted. `from` has no buckets when nothing is being moved.
+ *
+ * The buckets lie in segments, allocated when first written and freed when moved, since zeroing or
+ * freeing a table of millions in one go would hold everybody up just as moving it would.
  */
-enum { STEP = 8, MIN_BUCKETS = 8 };
+enum { STEP = 8, MIN_BUCKETS = 8, SEGMENT = 4096 };
 
 struct entry {
 	struct entry *next;
@@ -29,8 +32,9 @@ struct entry {
 };
 
 struct table {
-	struct entry **buckets;
-	size_t count; /* of buckets: a power of two, or 0 */
+	struct entry **
+	    *segments; /* of SEGMENT buckets, or of all; NULL where nothing was put yet */
+	size_t count;  /* of buckets: a power of two, or 0 */
 };
 
 struct hash_map {
@@ -64,11 +68,46 @@ hash_map_new(void)
 	return xcalloc(1, sizeof(struct hash_map));
 }
 
-static void
-table_release(struct table *table)
+static size_t
+segment_len(const struct table *table)
 {
-	xfree(table->buckets);
+	return table->count < SEGMENT ? table->count : SEGMENT;
+}
+
+static size_t
+count_segments(const struct table *table)
+{
+	return (table->count + SEGMENT - 1) / SEGMENT;
+}
+
+static struct table
+new_table(size_t count)
+{
+	struct table table = {.count = count};
+
+	table.segments = xcalloc(count_segments(&table), sizeof(*table.segments));
+	return table;
+}
+
+/* Not the entries. */
+static void
+release_table(struct table *table)
+{
+	size_t i;
+
+	for (i = 0; i < count_segments(table); i++)
+		xfree(table->segments[i]);
+	xfree(table->segments);
 	*table = (struct table){0};
+}
+
+/* The head of chain i, or NULL where its segment does not exist. */
+static struct entry **
+bucket_at(const struct table *table, size_t i)
+{
+	struct entry **segment = table->segments[i / SEGMENT];
+
+	return segment != NULL ? &segment[i % SEGMENT] : NULL;
 }
 
 static void
@@ -78,12 +117,14 @@ free_entries(struct table *table)
 	size_t i;
 
 	for (i = 0; i < table->count; i++) {
-		for (entry = table->buckets[i]; entry != NULL; entry = next) {
+		struct entry **bucket = bucket_at(table, i);
+
+		for (entry = bucket != NULL ? *bucket : NULL; entry != NULL; entry = next) {
 			next = entry->next;
 			xfree(entry);
 		}
 	}
-	table_release(table);
+	release_table(table);
 }
 
 void
@@ -105,8 +146,8 @@ find_in(const struct table *table, struct slice key, uint64_t hash)
 
 	if (table->count == 0)
 		return NULL;
-	for (link = &table->buckets[hash & (table->count - 1)]; *link != NULL;
-	     link = &(*link)->next) {
+	link = bucket_at(table, hash & (table->count - 1));
+	for (; link != NULL && *link != NULL; link = &(*link)->next) {
 		struct entry *entry = *link;
 
 		if (entry->hash == hash &&
@@ -127,27 +168,45 @@ find(const struct hash_map *map, struct slice key, uint64_t hash)
 static void
 put(struct table *table, struct entry *entry)
 {
-	struct entry **bucket = &table->buckets[entry->hash & (table->count - 1)];
+	size_t i = entry->hash & (table->count - 1);
+	struct entry ***segment = &table->segments[i / SEGMENT];
+	struct entry **bucket;
 
+	if (*segment == NULL)
+		*segment = xcalloc(segment_len(table), sizeof(**segment));
+	bucket = &(*segment)[i % SEGMENT];
 	entry->next = *bucket;
 	*bucket = entry;
 }
 
 static void
+move_bucket(struct hash_map *map, size_t i)
+{
+	struct entry ***segment = &map->from.segments[i / SEGMENT];
+	struct entry *entry, *next;
+
+	if (*segment == NULL)
+		return;
+	for (entry = (*segment)[i % SEGMENT]; entry != NULL; entry = next) {
+		next = entry->next;
+		put(&map->to, entry);
+	}
+	(*segment)[i % SEGMENT] = NULL;
+	if ((i + 1) % segment_len(&map->from) == 0) {
+		xfree(*segment);
+		*segment = NULL;
+	}
+}
+
+static void
 move_some(struct hash_map *map)
 {
-	struct entry *entry, *next;
 	size_t i;
 
-	for (i = 0; i < STEP && map->moved < map->from.count; i++, map->moved++) {
-		for (entry = map->from.buckets[map->moved]; entry != NULL; entry = next) {
-			next = entry->next;
-			put(&map->to, entry);
-		}
-		map->from.buckets[map->moved] = NULL;
-	}
+	for (i = 0; i < STEP && map->moved < map->from.count; i++, map->moved++)
+		move_bucket(map, map->moved);
 	if (map->moved == map->from.count)
-		table_release(&map->from);
+		release_table(&map->from);
 }
 
 static void
@@ -155,8 +214,7 @@ begin_resize(struct hash_map *map, size_t buckets)
 {
 	map->from = map->to;
 	map->moved = 0;
-	map->to.buckets = xcalloc(buckets, sizeof(struct entry *));
-	map->to.count = buckets;
+	map->to = new_table(buckets);
 }
 
 /* Called by every change. */
@@ -180,8 +238,8 @@ release_unused(struct hash_map *map)
 {
 	if (map->visits > 0)
 		return;
-	table_release(&map->from);
-	table_release(&map->to);
+	release_table(&map->from);
+	release_table(&map->to);
 }
 
 void *
@@ -257,7 +315,9 @@ visit_table(struct table *table, void (*visit)(struct slice key, void *value, vo
 	size_t i;
 
 	for (i = 0; i < table->count; i++) {
-		for (entry = table->buckets[i]; entry != NULL; entry = next) {
+		struct entry **bucket = bucket_at(table, i);
+
+		for (entry = bucket != NULL ? *bucket : NULL; entry != NULL; entry = next) {
 			next = entry->next;
 			visit((struct slice){entry->key, entry->key_len}, entry->value, arg);
 		}

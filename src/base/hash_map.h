@@ -9,12 +9,12 @@
 
 /*
  * Hash map from bytes to a pointer, keyed (SipHash-1-3 with a random key of the process), because
- * peers choose the names. It grows by incremental rehash: no insert moves more than a few buckets, so that none
- * waits for the size of the map.
+ * peers choose the names. It grows by incremental rehash: no insert moves more than a few buckets,
+ * so that none waits for the size of the map.
  */
 struct hash_map;
 
-struct hash_map *hash_map_new(void); /* returns owned (hash_map_free) */
+struct hash_map *hash_map_new(void);      /* returns owned (hash_map_free) */
 void hash_map_free(struct hash_map *map); /* not the values */
 
 /* The value, or NULL where there is none. */
@@ -29,6 +29,7 @@ void *hash_map_remove(struct hash_map *map, struct slice key);
 size_t hash_map_count(const struct hash_map *map);
 
 /* Every entry once, in no order; visit may remove the entry that it is given, nothing else. */
-void hash_map_each(struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg), void *arg);
+void hash_map_each(
+    struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg), void *arg);
 
 #endif

@@ -8,7 +8,8 @@
  * Runs the tests (NULL-terminated) as one suite, with setup and teardown (or NULL) around each;
  * prints Check's summary line and returns the exit status of main. Each test may take 120 s.
  */
-int testing_main(const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const tests[]);
+int testing_main(
+    const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const tests[]);
 
 /* A seeded generator for model tests (SplitMix64); the same seed gives the same numbers. */
 uint64_t testing_random(uint64_t *state);
