@@ -159,10 +159,11 @@ subscription_table_remove(struct subscription_table *table, struct subscription 
 	}
 	*at = subscription->next;
 	table->count--;
-	/* Shrinking waits for half empty, so that a steady count does not split and merge in turn.
-	 */
-	if (table->count < (table->level + table->split) / 2 &&
-	    table->level + table->split > CHUNK_BUCKETS)
+	/* Shrinking waits for half empty, so that a steady count does not split and merge in turn;
+	 * two at a time, so that an empty table is a small one. */
+	for (int i = 0; i < 2 && table->count < (table->level + table->split) / 2 &&
+			table->level + table->split > CHUNK_BUCKETS;
+	     i++)
 		merge_one(table);
 }
 
