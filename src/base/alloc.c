@@ -15,6 +15,14 @@
 static atomic_size_t used_bytes;
 static atomic_size_t peak_bytes;
 
+void
+alloc_init(void)
+{
+#ifdef M_MXFAST
+	mallopt(M_MXFAST, 0);
+#endif
+}
+
 /* Writes with no allocation and no stdio buffer, because neither can be relied on here. */
 static _Noreturn void
 die_of_memory(size_t len)

@@ -77,6 +77,7 @@ END_TEST
 int
 main(void)
 {
+	alloc_init();
 	return testing_main("base/alloc", NULL, NULL,
 	    (const TTest *[]){what_is_allocated_is_counted_until_it_is_freed,
 		a_grown_block_is_counted_at_its_new_size_and_keeps_its_bytes,
