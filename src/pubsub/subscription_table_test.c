@@ -77,7 +77,7 @@ START_TEST(it_grows_and_gives_its_memory_back)
 	for (int s = 0; s < SUBSCRIBERS; s++)
 		for (int t = 0; t < TOPICS; t++)
 			toggle(s, t);
-	ck_assert_uint_le(subscription_table_bytes(table), empty + 4096);
+	ck_assert_uint_le(subscription_table_bytes(table), empty + 16384);
 }
 END_TEST
 
