@@ -23,13 +23,17 @@ setup(void)
 	other = test_open();
 }
 
+/* By memmem: the sanitizers make each strstr cost the length of all that follows. */
 static size_t
 occurrences(const char *text, const char *what)
 {
-	size_t count = 0;
+	const char *end = text + strlen(text);
+	size_t count = 0, len = strlen(what);
 
-	for (; (text = strstr(text, what)) != NULL; text += strlen(what))
+	while ((text = memmem(text, (size_t)(end - text), what, len)) != NULL) {
+		text += len;
 		count++;
+	}
 	return count;
 }
 
