@@ -3,8 +3,10 @@
 #include "app/config_source.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "app/config_file.h"
 #include "base/alloc.h"
 #include "base/testing.h"
 
@@ -128,6 +130,51 @@ START_TEST(an_error_names_the_directive)
 }
 END_TEST
 
+/* "#port 6379", and no blank behind the #: a default. Everything else is a comment or blank. */
+static void
+check_default(struct slice line, bool *named)
+{
+	struct config_words words = {0};
+	const struct setting *row;
+	struct settings initial;
+
+	ck_assert(config_split((struct slice){line.ptr + 1, line.len - 1}, &words));
+	row = settings_find(words.words[0]);
+	ck_assert_msg(row != NULL, "%.*s", (int)line.len, line.ptr);
+	settings_init(&s);
+	settings_init(&initial);
+	ck_assert_int_eq(settings_set(&s, row, words.words + 1, words.count - 1), SETTING_OK);
+	ck_assert_msg(settings_equal(&s, &initial, row), "%s", row->name);
+	named[row - settings_row(0)] = true;
+	settings_release(&initial);
+	settings_release(&s);
+	config_words_release(&words);
+}
+
+START_TEST(the_annotated_example_has_each_directive_with_its_default)
+{
+	const char *folder = getenv("srcdir");
+	char *path = xasprintf("%s/examples/fanfared.conf", folder != NULL ? folder : ".");
+	bool *named = xcalloc(settings_count(), sizeof(*named));
+	struct buffer text = {0};
+	struct slice rest, line;
+
+	ck_assert_msg(config_slurp(path, &text), "%s", path);
+	rest = buffer_slice(&text);
+	while (config_next_line(&rest, &line))
+		if (line.len > 1 && line.ptr[0] == '#' && line.ptr[1] >= 'a' && line.ptr[1] <= 'z')
+			check_default(line, named);
+	for (size_t i = 0; i < settings_count(); i++)
+		ck_assert_msg(named[i], "%s", settings_row(i)->name);
+	ck_assert(PARSE("-c", path));
+	ck_assert(config_source_load(&source, &s, &error));
+	settings_release(&s);
+	buffer_release(&text);
+	xfree(named);
+	xfree(path);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -135,5 +182,6 @@ main(void)
 	    (const TTest *[]){a_directive_takes_the_words_up_to_the_next,
 		several_values_may_come_in_one_word, the_file_comes_by_option_or_first,
 		two_files_and_unknown_options_are_errors, modes_stand_anywhere,
-		an_error_names_the_directive, NULL});
+		an_error_names_the_directive,
+		the_annotated_example_has_each_directive_with_its_default, NULL});
 }
