@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/bytes.h"
 
 /* The caller's side: a byte comes when the child is ready, the end of the pipe when it has ended.
  */
@@ -84,12 +87,14 @@ pidfile_write(const char *path)
 void
 pidfile_remove(const char *path)
 {
+	char text[BYTES_I64_MAX + 2];
 	FILE *file = fopen(path, "re");
-	long pid = 0;
+	int64_t pid = 0;
 
 	if (file == NULL)
 		return;
-	if (fscanf(file, "%ld", &pid) == 1 && pid == (long)getpid())
+	if (fgets(text, sizeof(text), file) != NULL &&
+	    slice_to_i64((struct slice){text, strcspn(text, "\n")}, &pid) && pid == getpid())
 		(void)unlink(path);
 	fclose(file);
 }

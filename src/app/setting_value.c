@@ -22,12 +22,12 @@ static const struct {
 	int64_t bytes;
 } units[] = {
     /* The largest first of those that are written. */
-    {"gb", 1024 * 1024 * 1024},
-    {"mb", 1024 * 1024},
-    {"kb", 1024},
-    {"g", 1000 * 1000 * 1000},
-    {"m", 1000 * 1000},
-    {"k", 1000},
+    {"gb", INT64_C(1) << 30},
+    {"mb", INT64_C(1) << 20},
+    {"kb", INT64_C(1) << 10},
+    {"g", INT64_C(1000000000)},
+    {"m", INT64_C(1000000)},
+    {"k", INT64_C(1000)},
     {"b", 1},
     {"", 1},
 };

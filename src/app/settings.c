@@ -22,10 +22,16 @@ _Static_assert(sizeof(size_t) == sizeof(int64_t), "amounts of memory need 64 bit
 
 static const struct setting rows[] = {
 #define GROUP(title)
-#define SETTING(name, type, member, initial, min, max, choices, change, text)                      \
-	{name, SETTING_##type, offsetof(struct settings, member),                                  \
-	    sizeof(((struct settings *)NULL)->member), initial, min, max, choices,                 \
-	    SETTING_##change},
+#define SETTING(label, kind, member, value, low, high, names, when, text)                          \
+	{.name = (label),                                                                          \
+	    .initial = (value),                                                                    \
+	    .choices = (names),                                                                    \
+	    .offset = offsetof(struct settings, member),                                           \
+	    .size = sizeof(((struct settings *)NULL)->member),                                     \
+	    .min = (low),                                                                          \
+	    .max = (high),                                                                         \
+	    .type = SETTING_##kind,                                                                \
+	    .change = SETTING_##when},
 #include "app/settings.def"
 #undef SETTING
 #undef GROUP
@@ -439,6 +445,7 @@ settings_derive(struct settings *s)
 	const struct setting *bind = settings_find(SLICE("bind"));
 	struct buffer shown = {0};
 
+	assert(bind != NULL);
 	settings_show(s, bind, &shown);
 	s->server.bind_is_default = slice_is(buffer_slice(&shown), bind->initial);
 	buffer_release(&shown);

@@ -39,13 +39,13 @@ enum setting_change {
 
 struct setting {
 	const char *name;
-	enum setting_type type;
-	size_t offset;       /* of its member in struct settings */
-	size_t size;         /* of that member */
 	const char *initial; /* the default, as in a file */
-	int64_t min, max;    /* see settings.def */
 	const char
-	    *choices; /* SETTING_ENUM: names, a blank between them; a name's place is its value */
+	    *choices;  /* SETTING_ENUM: names, a blank between them; a name's place is its value */
+	size_t offset; /* of its member in struct settings */
+	size_t size;   /* of that member */
+	int64_t min, max; /* see settings.def */
+	enum setting_type type;
 	enum setting_change change;
 };
 
