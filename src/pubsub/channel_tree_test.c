@@ -259,6 +259,30 @@ long_name(char byte)
 	return (struct slice){name, sizeof(name)};
 }
 
+START_TEST(what_a_branch_took_goes_with_it)
+{
+	static const char *const stays[] = {"user:profile:picture", "user:pro?ile:picture*"};
+	static const char *const goes[] = {"user:profile", "user:pro", "user:profile:pages",
+	    "user:pro?ile", "user:pro?ile:pages", "user:pro[ab]ile", "us*",
+	    "user:profile:picture:1"};
+
+	for (int is_pattern = 0; is_pattern < 2; is_pattern++) {
+		channel_tree_add(tree, is_pattern, slice_of(stays[is_pattern]));
+		size_t bytes = channel_tree_bytes(tree);
+
+		for (size_t i = 0; i < sizeof(goes) / sizeof(goes[0]); i++) {
+			struct topic *topic = channel_tree_add(tree, is_pattern, slice_of(goes[i]));
+
+			ck_assert_uint_gt(channel_tree_bytes(tree), bytes);
+			channel_tree_remove(tree, topic);
+			ck_assert_uint_eq(channel_tree_bytes(tree), bytes);
+		}
+		channel_tree_remove(
+		    tree, channel_tree_find(tree, is_pattern, slice_of(stays[is_pattern])));
+	}
+}
+END_TEST
+
 START_TEST(names_may_have_65535_bytes)
 {
 	static const char bytes[] = "a?[*\\";
@@ -376,7 +400,8 @@ main(void)
 		many_spellings_of_one_meaning_are_each_found_matched_and_removed,
 		channels_are_walked_in_the_order_of_their_bytes,
 		the_walk_passes_over_patterns_and_starts_anywhere,
-		the_walk_survives_the_removal_of_where_it_stands, names_may_have_65535_bytes,
+		the_walk_survives_the_removal_of_where_it_stands, what_a_branch_took_goes_with_it,
+		names_may_have_65535_bytes,
 		a_chain_of_channels_each_the_start_of_the_next_is_as_deep_as_long,
 		children_of_all_bytes_come_and_go,
 		the_last_member_takes_the_place_of_one_that_leaves,

@@ -206,35 +206,50 @@ tree_descend(struct channel_tree *tree, struct tree_node *node, struct slice run
 	return node;
 }
 
-/* The node is literal, has no topic and one way on, by a byte: what stands there takes its place.
- */
+/* Nothing is left at the node, a literal one, but a channel, here or behind a byte. */
+static void
+give_way_to_topic(struct channel_tree *tree, struct tree_node *node, struct topic *topic)
+{
+	*tree_child_there(node->parent->children, node->byte) = tree_edge_to_topic(topic);
+	topic->node = node->parent;
+	node_free(tree, node);
+}
+
+/* The node, a literal one, has no topic and one way on, to a literal one that takes its place. */
+static void
+give_way_to_child(struct channel_tree *tree, struct tree_node *node, struct tree_node *child)
+{
+	struct slice prefix = tree_prefix(node), tail = tree_prefix(child);
+	size_t len = prefix.len + 1 + tail.len;
+	char *joined = tree_alloc(&tree->memory, len);
+
+	memcpy(joined, prefix.ptr, prefix.len);
+	joined[prefix.len] = (char)child->byte;
+	memcpy(joined + prefix.len + 1, tail.ptr, tail.len);
+	set_prefix(tree, child, (struct slice){joined, len});
+	tree_release(&tree->memory, joined, len);
+	succeed(node, child);
+	node_free(tree, node);
+}
+
+/* Does without a literal node where that is possible. */
 static void
 merge(struct channel_tree *tree, struct tree_node *node)
 {
-	struct tree_edge edge = node->children->edges[0];
-	unsigned char key = tree_child_keys(node->children)[0];
-	struct slice prefix = tree_prefix(node);
+	size_t ways = tree_ways(node);
 
-	if (tree_edge_is_topic(edge)) {
-		*tree_child_there(node->parent->children, node->byte) = edge;
-		tree_edge_topic(edge)->node = node->parent;
-	} else {
-		struct tree_node *child = tree_edge_node(edge);
-		struct slice tail = tree_prefix(child);
-		size_t len = prefix.len + 1 + tail.len;
-		char *joined = tree_alloc(&tree->memory, len);
+	if (ways == 0 && node->patterns == 0) {
+		give_way_to_topic(tree, node, node->channel);
+	} else if (ways == 1 && node->children != NULL && !tree_has_topic(node)) {
+		struct tree_edge edge = node->children->edges[0];
 
-		if (prefix.len > 0)
-			memcpy(joined, prefix.ptr, prefix.len);
-		joined[prefix.len] = (char)key;
-		if (tail.len > 0)
-			memcpy(joined + prefix.len + 1, tail.ptr, tail.len);
-		set_prefix(tree, child, (struct slice){joined, len});
-		tree_release(&tree->memory, joined, len);
-		succeed(node, child);
+		tree_child_remove(
+		    &tree->memory, &node->children, tree_child_keys(node->children)[0]);
+		if (tree_edge_is_topic(edge))
+			give_way_to_topic(tree, node, tree_edge_topic(edge));
+		else
+			give_way_to_child(tree, node, tree_edge_node(edge));
 	}
-	tree_child_remove(&tree->memory, &node->children, key);
-	node_free(tree, node);
 }
 
 void
@@ -247,8 +262,7 @@ tree_tidy(struct channel_tree *tree, struct tree_node *node)
 		node_free(tree, node);
 		node = parent;
 	}
-	if (node->kind == TREE_LITERAL && node->children != NULL && !tree_has_topic(node) &&
-	    tree_ways(node) == 1)
+	if (node->kind == TREE_LITERAL)
 		merge(tree, node);
 }
 
