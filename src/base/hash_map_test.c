@@ -88,7 +88,7 @@ START_TEST(keys_are_copied_and_told_apart_by_every_byte)
 }
 END_TEST
 
-enum { MODEL_KEYS = 3000, MODEL_OPS = 600000 };
+enum { MODEL_KEYS = 3000, MODEL_OPS = 200000 };
 
 /* The bias of the operations turns from growing to shrinking and back, through several sizes. */
 START_TEST(random_operations_agree_with_an_array)
@@ -226,7 +226,7 @@ START_TEST(a_visit_sees_each_entry_once_at_any_size)
 {
 	size_t count = 0;
 
-	for (count = 0; count < 1200; count++) {
+	for (count = 0; count < 600; count++) {
 		struct census census = {0};
 
 		hash_map_each(map, visit_one, &census);
