@@ -3,6 +3,7 @@
 #include "app/live_config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "app/config_rewrite.h"
 #include "app/file_limit.h"
@@ -71,7 +72,9 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		if (row == NULL) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
-			buffer_append_slice(text, pairs[2 * i]);
+			/* As far as Redis shows it: up to a NUL. */
+			buffer_append(
+			    text, pairs[2 * i].ptr, strnlen(pairs[2 * i].ptr, pairs[2 * i].len));
 			buffer_append_str(text, "'");
 		} else if (row->change == SETTING_FIXED) {
 			append_failed(text, row);
