@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <sys/queue.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -15,34 +16,60 @@
 #define AT_ONCE_US 500
 #define CHANNELS_A_LOOK 64
 
-/* Of a long list, what one step of the job gives to the client. */
-#define PUSH_BYTES 262144
+/* Names are gathered in pieces of this size, and given to the client piece by piece. */
+#define PIECE_BYTES 262144
+
+struct piece {
+	STAILQ_ENTRY(piece) next;
+	struct buffer names; /* as they go into the reply */
+};
 
 /*
  * The names are gathered first, because their number comes first in the reply; then they are given
- * to the client in parts, unless a message might come in between.
+ * to the client in parts, or all at once where a message might come in between.
  */
 struct list {
 	enum hub_kind kind;
 	bool has_pattern;
+	bool any_seen;
+	bool gathered;
 	struct buffer pattern;
 	struct buffer last; /* name of the channel seen last */
-	bool any_seen;
-	struct buffer names; /* as they go into the reply */
+	STAILQ_HEAD(, piece) pieces;
 	size_t count;
-	size_t pushed; /* bytes of names that the client has been given */
-	bool gathered;
 };
+
+static void
+drop_first_piece(struct list *list)
+{
+	struct piece *piece = STAILQ_FIRST(&list->pieces);
+
+	STAILQ_REMOVE_HEAD(&list->pieces, next);
+	buffer_release(&piece->names);
+	xfree(piece);
+}
 
 static void
 list_free(void *state)
 {
 	struct list *list = state;
 
+	while (!STAILQ_EMPTY(&list->pieces))
+		drop_first_piece(list);
 	buffer_release(&list->pattern);
 	buffer_release(&list->last);
-	buffer_release(&list->names);
 	xfree(list);
+}
+
+static void
+add_name(struct list *list, struct piece **last, struct slice name)
+{
+	if (*last == NULL || (*last)->names.len >= PIECE_BYTES) {
+		*last = xcalloc(1, sizeof(**last));
+		STAILQ_INSERT_TAIL(&list->pieces, *last, next);
+	}
+	resp_put_bulk(&(*last)->names, name);
+	list->count++;
 }
 
 /* False when the time is up before the end. */
@@ -50,15 +77,14 @@ static bool
 gather(struct list *list, struct hub *hub, uint64_t deadline_us)
 {
 	struct slice name = list->any_seen ? buffer_slice(&list->last) : (struct slice){NULL, 0};
+	struct piece *last = NULL; /* a step begins a piece of its own */
 	struct topic *topic;
 	size_t looked = 0;
 
 	while ((topic = hub_next_channel(hub, list->kind, name)) != NULL) {
 		name = topic_name(topic);
-		if (!list->has_pattern || glob_match(buffer_slice(&list->pattern), name, false)) {
-			resp_put_bulk(&list->names, name);
-			list->count++;
-		}
+		if (!list->has_pattern || glob_match(buffer_slice(&list->pattern), name, false))
+			add_name(list, &last, name);
 		if (++looked % CHANNELS_A_LOOK == 0 && clock_mono_us() >= deadline_us) {
 			list->any_seen = true;
 			buffer_clear(&list->last);
@@ -69,33 +95,51 @@ gather(struct list *list, struct hub *hub, uint64_t deadline_us)
 	return true;
 }
 
+/* The header and all names; each piece is copied but once. */
+static void
+give_whole(struct list *list, struct job_step *step)
+{
+	if (step->muted)
+		return;
+	client_push_reply(step->client, buffer_slice(step->reply));
+	buffer_clear(step->reply);
+	for (; !STAILQ_EMPTY(&list->pieces); drop_first_piece(list))
+		client_push_reply(step->client, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
+}
+
+/* One piece goes into the reply; false if there is none. */
+static bool
+give_piece(struct list *list, struct buffer *reply)
+{
+	if (STAILQ_EMPTY(&list->pieces))
+		return false;
+	buffer_append_slice(reply, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
+	drop_first_piece(list);
+	return true;
+}
+
 static enum job_state
 list_step(void *state, struct job_step *step)
 {
 	struct list *list = state;
-	size_t len;
 
 	if (!list->gathered) {
 		if (!gather(list, step->server->hub, step->deadline_us))
 			return JOB_MORE;
 		list->gathered = true;
 		resp_put_array(step->reply, list->count);
+		if (client_is_pushed_to(step->client)) {
+			give_whole(list, step);
+			return JOB_DONE;
+		}
 	}
-	len = list->names.len - list->pushed;
-	if (len > PUSH_BYTES && !client_is_pushed_to(step->client))
-		len = PUSH_BYTES;
-	if (len > 0)
-		buffer_append(step->reply, list->names.ptr + list->pushed, len);
-	list->pushed += len;
-	return list->pushed < list->names.len ? JOB_MORE : JOB_DONE;
+	return give_piece(list, step->reply) ? JOB_MORE : JOB_DONE;
 }
 
 static enum command_result
 channels(struct request *rq, enum hub_kind kind)
 {
 	static const struct job_kind job = {"pubsub channels", list_step, list_free};
-	struct job_step step = {
-	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
 	uint32_t max = rq->server->config->hub.name_bytes;
 	struct list *list;
 
@@ -109,14 +153,19 @@ channels(struct request *rq, enum hub_kind kind)
 		return COMMAND_DONE;
 	}
 	list = xcalloc(1, sizeof(*list));
+	STAILQ_INIT(&list->pieces);
 	list->kind = kind;
 	list->has_pattern = rq->argc == 3;
 	if (list->has_pattern)
 		buffer_append_slice(&list->pattern, rq->argv[2]);
-	if (list_step(list, &step) == JOB_DONE)
-		list_free(list);
-	else
+	if (!gather(list, rq->server->hub, clock_mono_us() + AT_ONCE_US)) {
 		job_start(rq->server, rq->client, &job, list);
+		return COMMAND_DONE;
+	}
+	resp_put_array(rq->reply, list->count);
+	while (give_piece(list, rq->reply))
+		continue;
+	list_free(list);
 	return COMMAND_DONE;
 }
 

@@ -75,7 +75,7 @@ static void
 job_run(struct server *server, struct job *job, uint64_t deadline_us)
 {
 	struct buffer reply = {0};
-	struct job_step step = {server, job->client, &reply, deadline_us};
+	struct job_step step = {server, job->client, &reply, deadline_us, job->muted};
 	enum job_state state;
 
 	job->running = true;

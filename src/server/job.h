@@ -26,6 +26,8 @@ struct job_step {
 	struct client *client; /* or NULL */
 	struct buffer *reply;  /* empty at first; ignored without a client */
 	uint64_t deadline_us;  /* monotonic; look at the clock every few hundred units of work */
+	bool muted; /* CLIENT REPLY: what goes into reply is dropped, and so must be what is pushed
+		       past it */
 };
 
 struct job_kind {
