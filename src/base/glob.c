@@ -101,9 +101,18 @@ read_class(struct slice pattern, uint64_t set[4])
 	return close_class(pattern, at);
 }
 
+/* Length of a literal byte: with the backslash before it, unless that is the last byte. */
+static size_t
+literal_len(struct slice pattern)
+{
+	return pattern.ptr[0] == '\\' && pattern.len >= 2 ? 2 : 1;
+}
+
 size_t
 glob_next(struct slice pattern, struct glob_token *token)
 {
+	size_t len;
+
 	switch (pattern.ptr[0]) {
 	case '*':
 		token->kind = GLOB_STAR;
@@ -115,13 +124,11 @@ glob_next(struct slice pattern, struct glob_token *token)
 		token->kind = GLOB_CLASS;
 		return read_class(pattern, token->set);
 	default:
-		break;
+		len = literal_len(pattern);
+		token->kind = GLOB_LITERAL;
+		token->literal = (unsigned char)pattern.ptr[len - 1];
+		return len;
 	}
-	size_t len = pattern.ptr[0] == '\\' && pattern.len >= 2 ? 2 : 1;
-
-	token->kind = GLOB_LITERAL;
-	token->literal = (unsigned char)pattern.ptr[len - 1];
-	return len;
 }
 
 bool
@@ -163,14 +170,14 @@ class_has(struct slice pattern, int c, bool nocase, size_t *class_len)
 static bool
 byte_matches(struct slice pattern, int c, bool nocase, size_t *len)
 {
-	struct glob_token token;
-
 	if (pattern.ptr[0] == '[')
 		return class_has(pattern, c, nocase, len);
-	*len = glob_next(pattern, &token);
-	if (token.kind == GLOB_ANY)
+	if (pattern.ptr[0] == '?') {
+		*len = 1;
 		return true;
-	int literal = (signed char)token.literal;
+	}
+	*len = literal_len(pattern);
+	int literal = signed_at(pattern, *len - 1);
 
 	return nocase ? fold(literal) == fold(c) : literal == c;
 }

@@ -155,6 +155,7 @@ remove_channel(struct channel_tree *tree, struct topic *topic)
 	struct tree_node *node = topic->node;
 	size_t depth = 0;
 
+	assert(node != NULL);
 	for (struct tree_node *up = node; up != NULL; up = up->parent) {
 		up->channels--;
 		depth += up->parent == NULL ? 0 : up->prefix_len + 1U;

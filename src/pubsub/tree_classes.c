@@ -22,7 +22,7 @@ block_bytes(uint32_t room)
 static size_t
 rows_bytes(uint32_t room)
 {
-	return room > SCAN_MAX ? BYTES * (room / WORD) * sizeof(uint64_t) : 0;
+	return room > SCAN_MAX ? (size_t)BYTES * (room / WORD) * sizeof(uint64_t) : 0;
 }
 
 static size_t

@@ -210,6 +210,7 @@ tree_descend(struct channel_tree *tree, struct tree_node *node, struct slice run
 static void
 give_way_to_topic(struct channel_tree *tree, struct tree_node *node, struct topic *topic)
 {
+	assert(node->parent != NULL);
 	*tree_child_there(node->parent->children, node->byte) = tree_edge_to_topic(topic);
 	topic->node = node->parent;
 	node_free(tree, node);
