@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "base/clock.h"
 #include "resp/writer.h"
 #include "server/handlers.h"
 #include "server/state.h"
@@ -18,6 +19,10 @@ parse_timeout(struct request *rq, struct slice text, uint64_t *ms)
 	}
 	if (v < 0) {
 		request_error(rq, "ERR timeout is negative");
+		return false;
+	}
+	if (v > INT64_MAX - (int64_t)(clock_wall_us() / 1000)) {
+		request_error(rq, "ERR timeout is out of range");
 		return false;
 	}
 	*ms = (uint64_t)v;

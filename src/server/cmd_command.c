@@ -145,6 +145,7 @@ count_top_level(void)
 static void
 put_info_alone(struct buffer *out, int proto, const struct command *row)
 {
+	size_t subcommands = count_under(row);
 	char name[COMMAND_NAME_MAX];
 
 	resp_put_array(out, 10);
@@ -157,7 +158,10 @@ put_info_alone(struct buffer *out, int proto, const struct command *row)
 	put_words(out, proto, row->categories, false);
 	put_words(out, proto, row->tips, true);
 	put_key_specs(out, proto, row);
-	resp_put_set(out, proto, count_under(row));
+	if (subcommands > 0) /* as Redis does: an array, but none is an empty set */
+		resp_put_array(out, subcommands);
+	else
+		resp_put_set(out, proto, 0);
 }
 
 static void

@@ -23,16 +23,36 @@ struct get {
 	size_t count;
 };
 
+/*
+ * As in Redis a parameter without *, ? and [ is a name and not a pattern, and comes back as it was
+ * written.
+ */
+static bool
+is_wanted(struct slice parameter, const char *name, struct slice *shown)
+{
+	size_t i;
+
+	for (i = 0; i < parameter.len; i++) {
+		if (strchr("*?[", parameter.ptr[i]) != NULL) {
+			*shown = slice_of(name);
+			return glob_match(parameter, *shown, true);
+		}
+	}
+	*shown = parameter;
+	return slice_is_nocase(parameter, name);
+}
+
 static void
 take_if_wanted(void *arg, const char *name, const char *value)
 {
 	struct get *get = arg;
+	struct slice shown;
 	size_t i;
 
 	for (i = 0; i < get->pattern_count; i++) {
-		if (!glob_match(get->patterns[i], slice_of(name), true))
+		if (!is_wanted(get->patterns[i], name, &shown))
 			continue;
-		resp_put_bulk_str(&get->pairs, name);
+		resp_put_bulk(&get->pairs, shown);
 		resp_put_bulk_str(&get->pairs, value);
 		get->count++;
 		return;

@@ -70,11 +70,13 @@ slices_same(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || slice_eq(a, b));
 }
 
+/* What a bracket repeats may leave out the token: "ID id [id ...]". */
 static bool
-is_same(const struct syntax *a, const struct syntax *b)
+is_repetition(const struct syntax *of, const struct syntax *s)
 {
-	return a->kind == b->kind && slices_same(a->name, b->name) &&
-	       slices_same(a->token, b->token) && a->children == NULL && b->children == NULL;
+	return of->kind == s->kind && slices_same(of->name, s->name) &&
+	       (s->token.ptr == NULL || slices_same(of->token, s->token)) && of->children == NULL &&
+	       s->children == NULL;
 }
 
 static size_t
@@ -109,12 +111,12 @@ fold_repeated(struct syntax **list, struct syntax *bracket)
 	for (; have > len; have--)
 		tail = &(*tail)->next;
 	for (a = *tail, b = bracket; a != NULL; a = a->next, b = b->next) {
-		if (!is_same(a, b))
+		if (!is_repetition(a, b))
 			return false;
 	}
 	*tail = gathered(SYNTAX_BLOCK, *tail);
 	(*tail)->multiple = true;
-	(*tail)->multiple_token = (*tail)->token.ptr != NULL;
+	(*tail)->multiple_token = bracket->token.ptr != NULL;
 	syntax_free(bracket);
 	return true;
 }
