@@ -19,7 +19,9 @@ def call_until_closed(connection, data):
         connection.send(data)
     except OSError:
         pass  # closed while we were sending
-    return connection.read_to_end()
+    answer = connection.read_to_end()
+    connection.close()
+    return answer
 
 
 def test_one_client_too_many_is_told_so_and_closed(start_server):

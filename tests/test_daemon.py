@@ -319,11 +319,11 @@ def test_an_abstract_notify_socket_is_understood(start_fanfared):
 
 # LISTEN_PID must be the pid of the daemon, which only the process itself knows before the exec.
 ACTIVATE = """
-import os, sys
-sockets = [int(fd) for fd in sys.argv[1].split(",")]
-spare = [os.dup(fd) for fd in sockets]
-for place, fd in enumerate(spare):
+import fcntl, os, sys
+sockets = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1].split(",")]
+for place, fd in enumerate(sockets):
     os.dup2(fd, 3 + place, inheritable=True)
+    os.close(fd)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)))
 os.execv(sys.argv[2], sys.argv[2:])
 """
@@ -340,8 +340,7 @@ def test_sockets_of_socket_activation_are_served(folder):
     # Connected before anybody runs: the point of socket activation.
     early = Connection(tcp.getsockname())
     early.send(encode("PING"))
-    # Out of the way of 3 and 4, which the wrapper overwrites.
-    numbers = [os.dup(os.dup(os.dup(listener.fileno()))) for listener in listeners]
+    numbers = [listener.fileno() for listener in listeners]
     log = open(folder / "activated.log", "wb")
     process = subprocess.Popen(
         [sys.executable, "-c", ACTIVATE, ",".join(map(str, numbers)), os.environ["FANFARED"], "--port", "1"],

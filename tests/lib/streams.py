@@ -20,10 +20,10 @@ STREAMS = {
               + encode("PING") + b"QUIT\r\n"),
     "subscriptions": (2, _requests(
         ("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "a*"), ("PING",), ("PING", "text"), ("ECHO", "x"),
-        ("UNSUBSCRIBE",), ("PUNSUBSCRIBE", "a*", "none"), ("ECHO", "y"), ("QUIT",))),
+        ("UNSUBSCRIBE", "a"), ("UNSUBSCRIBE",), ("PUNSUBSCRIBE", "a*", "none"), ("ECHO", "y"), ("QUIT",))),
     "RESP3": (3, _requests(
         ("PING",), ("SUBSCRIBE", "a", "b"), ("ECHO", "x"), ("PING", "text"), ("PSUBSCRIBE", "*"),
-        ("UNSUBSCRIBE",), ("PUNSUBSCRIBE",), ("CLIENT", "GETNAME"), ("PUBSUB", "NUMSUB", "a"),
+        ("UNSUBSCRIBE", "a"), ("UNSUBSCRIBE",), ("PUNSUBSCRIBE",), ("CLIENT", "GETNAME"), ("PUBSUB", "NUMSUB", "a"),
         ("QUIT",))),
     "pipeline": (2, _requests(*[("ECHO", str(n)) for n in range(20)], ("QUIT",))),
     "long values": (2, _requests(("ECHO", b"v" * 300), ("ECHO", b"\r\n" * 40), ("QUIT",))),
