@@ -79,7 +79,7 @@ take_sockets(struct net *net, size_t socket_count, struct buffer *opened, struct
 		}
 	}
 	buffer_appendf(opened,
-	    "%zu sockets of socket activation, and not on bind, port and unixsocket", socket_count);
+	    "what socket activation passed (%zu), not on bind, port and unixsocket", socket_count);
 	return true;
 }
 
