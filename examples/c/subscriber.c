@@ -5,7 +5,8 @@
  * with COUNT it ends after so many events. In a Makefile:
  *
  *	subscriber: subscriber.c
- *		$(CC) -std=c11 -D_GNU_SOURCE -Wall -o $@ subscriber.c $$(pkg-config --cflags --libs hiredis)
+ *		$(CC) -std=c11 -D_GNU_SOURCE -Wall -o $@ subscriber.c $$(pkg-config --cflags --libs
+ *hiredis)
  */
 #include <hiredis.h>
 #include <stdbool.h>
@@ -38,7 +39,8 @@ subscribe(void)
 		redisFree(context);
 		return NULL;
 	}
-	/* A receiver is silent most of the time: have the kernel see whether the server still lives. */
+	/* A receiver is silent most of the time: have the kernel see whether the server still
+	 * lives. */
 	redisEnableKeepAlive(context);
 	reply = redisCommand(context, "PSUBSCRIBE %s", PATTERN);
 	if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
@@ -56,8 +58,8 @@ subscribe(void)
 static bool
 is_message(const redisReply *reply)
 {
-	return (reply->type == REDIS_REPLY_ARRAY || reply->type == REDIS_REPLY_PUSH) &&
-	       reply->elements == 4 && reply->element[0]->type == REDIS_REPLY_STRING &&
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
+	       reply->element[0]->type == REDIS_REPLY_STRING &&
 	       strcmp(reply->element[0]->str, "pmessage") == 0;
 }
 

@@ -25,13 +25,19 @@ cli_warn(const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/* Returns 0, or the errno that ended it. A signal's EINTR is an end: the loop stops for it. */
+/*
+ * Returns 0, or the errno that ended it. A signal is an end (EINTR), for the loop stops for it; it
+ * may also cut a write short, and the next one would block again.
+ */
 static int
 write_all(int fd, struct slice s)
 {
 	while (s.len > 0) {
-		ssize_t n = write(fd, s.ptr, s.len);
+		ssize_t n;
 
+		if (loop_is_interrupted())
+			return EINTR;
+		n = write(fd, s.ptr, s.len);
 		if (n >= 0) {
 			s.ptr += n;
 			s.len -= (size_t)n;

@@ -5,10 +5,8 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -153,6 +151,12 @@ loop_stop(struct loop *loop, int status)
 	loop->stopped = true;
 	loop->status = status;
 	event_base_loopbreak(loop->base);
+}
+
+bool
+loop_is_interrupted(void)
+{
+	return first_signal != 0;
 }
 
 int

@@ -1,7 +1,9 @@
 #ifndef CLI_LOOP_H
 #define CLI_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 struct event_base;
 
@@ -22,6 +24,9 @@ void loop_on_cut(struct loop *loop, void (*cut)(void *arg), void *arg);
 
 /* The first status given stays. Allowed before loop_run(), which then returns at once. */
 void loop_stop(struct loop *loop, int status);
+
+/* A signal came that will end the loop: whoever is about to block does not. */
+bool loop_is_interrupted(void);
 
 /* Runs until stopped; returns the status. timeout_us 0: no deadline. */
 int loop_run(struct loop *loop, uint64_t timeout_us);

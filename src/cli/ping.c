@@ -155,7 +155,7 @@ static const struct ping_options defaults = {.count = 1, .interval_us = 1000000}
 const struct cli_command ping_command = {
     .name = "ping",
     .operands = "",
-    .summary = "measure the time to an answer and back",
+    .summary = "measure the time until an answer comes",
     .options = rows,
     .defaults = &defaults,
     .options_bytes = sizeof(struct ping_options),

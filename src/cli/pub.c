@@ -133,10 +133,16 @@ wait_us(const struct publisher *p)
 	return due_us > (double)passed_us ? (uint64_t)(due_us - (double)passed_us) + 1 : 0;
 }
 
+/*
+ * The window opens with the answers: a server that refuses the first message gets no more, and has
+ * no reason to drop the connection, its reason with it.
+ */
 static bool
 has_window(const struct publisher *p)
 {
-	return p->sent - p->answered < WINDOW_MESSAGES &&
+	uint64_t in_flight = p->sent - p->answered;
+
+	return in_flight < WINDOW_MESSAGES && in_flight <= p->answered &&
 	       connection_unsent_bytes(p->connection) < WINDOW_BYTES;
 }
 
