@@ -7,7 +7,10 @@
 void
 client_walk_init(struct client_walk *walk, struct server *server)
 {
-	*walk = (struct client_walk){.server = server, .end_id = server->next_id};
+	const struct client *newest = TAILQ_LAST(&server->clients, clients);
+
+	*walk =
+	    (struct client_walk){.server = server, .end_id = newest != NULL ? newest->id + 1 : 0};
 }
 
 /*

@@ -3,6 +3,7 @@
 #include "server/testing_server.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -94,16 +95,22 @@ settings_each(
 {
 	(void)arg;
 	visit(visit_arg, "maxclients", "100");
+	visit(visit_arg, "max-channel-length", "4096");
 }
 
+/* A directive called "bad" takes no value. */
 static bool
 settings_set(void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len)
 {
+	size_t i;
+
 	(void)arg;
-	(void)pairs;
-	(void)pair_count;
-	(void)error;
-	(void)error_len;
+	for (i = 0; i < pair_count; i++) {
+		if (slice_is(pairs[i * 2], "bad")) {
+			snprintf(error, error_len, "CONFIG SET failed");
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -111,9 +118,8 @@ static bool
 settings_rewrite(void *arg, char *error, size_t error_len)
 {
 	(void)arg;
-	(void)error;
-	(void)error_len;
-	return true;
+	snprintf(error, error_len, "The server is running without a config file");
+	return false;
 }
 
 static const char *
