@@ -161,6 +161,16 @@ def test_quit_in_subscribe_mode_answers_and_closes(server):
     assert connection.read_to_end() == b"+OK\r\n"
 
 
+def test_a_client_that_quit_is_no_subscriber_any_more(server):
+    connection = server.connect()
+    connection.subscribe("c")
+    connection.send(encode("QUIT") + encode("PING"))
+    assert connection.read_to_end() == b"+OK\r\n"
+    other = server.connect()
+    assert other.call("PUBLISH", "c", "x") == 0
+    assert other.call("PUBSUB", "NUMSUB", "c") == [b"c", 0]
+
+
 UNBOUNDED = ("--client-output-buffer-limit", "pubsub", "0", "0", "0")
 
 

@@ -97,7 +97,8 @@ const scenarios = {
       assert.strictEqual(await client.publish('me', String(n)), 1);
       assert.strictEqual(await client.echo('between'), 'between');
     }
-    assert.deepStrictEqual((await messages).map(([payload]) => payload), Array.from({ length: 100 }, (_, n) => String(n)));
+    const expected = Array.from({ length: 100 }, (_, n) => String(n));
+    assert.deepStrictEqual((await messages).map(([payload]) => payload), expected);
     await client.close();
   },
 
@@ -105,7 +106,8 @@ const scenarios = {
     const client = await connect({ username: 'default', password: 'secret', name: 'named' });
     assert.strictEqual(await client.clientGetName(), 'named');
     await client.close();
-    const wrong = createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: false }, RESP, password: 'wrong' });
+    const socket = { host: '127.0.0.1', port, reconnectStrategy: false };
+    const wrong = createClient({ socket, RESP, password: 'wrong' });
     wrong.on('error', () => {});
     await assert.rejects(wrong.connect(), /WRONGPASS/);
   },

@@ -1,0 +1,142 @@
+"""The programs in examples/ do what they say: each notifier with each receiver, and across a restart."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from lib.program import Program
+from lib.wait import seconds, wait_until
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+RECEIVERS = ["python", "node", "c"]
+NOTIFIERS = ["python", "node", "shell"]
+
+
+@pytest.fixture(scope="session")
+def c_subscriber(tmp_path_factory):
+    if not shutil.which("cc") or not shutil.which("pkg-config"):
+        pytest.skip("no compiler")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "hiredis"], capture_output=True, text=True, check=False)
+    if flags.returncode != 0:
+        pytest.skip("hiredis is missing")
+    path = tmp_path_factory.mktemp("examples") / "subscriber"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o", str(path),
+                    str(EXAMPLES / "c" / "subscriber.c"), *flags.stdout.split()], check=True)
+    return path
+
+
+@pytest.fixture
+def commands(request):
+    """commands("python", "receiver.py") gives the words that run an example."""
+
+    def words(language, role, *arguments):
+        if language == "python":
+            return [sys.executable, EXAMPLES / "python" / f"{role}.py"]
+        if language == "node":
+            request.getfixturevalue("node_modules")
+            return ["node", EXAMPLES / "node" / f"{role}.js"]
+        if language == "c":
+            return [request.getfixturevalue("c_subscriber")]
+        if not shutil.which("redis-cli"):
+            pytest.skip("redis-cli is missing")
+        return ["sh", EXAMPLES / "shell" / "notify.sh", *arguments]
+
+    return words
+
+
+@pytest.fixture
+def environment(request):
+    def make(server, **more):
+        modules = os.environ.get("FANFARE_NODE_MODULES") or str(EXAMPLES.parent / "tests" / "js" / "node_modules")
+        return dict(os.environ, FANFARE_HOST="127.0.0.1", FANFARE_PORT=str(server.port), NODE_PATH=modules,
+                    **{name: str(value) for name, value in more.items()})
+
+    return make
+
+
+def heard(line):
+    """(order, status) of a line of a receiver. The C one prints channel and payload as they came."""
+    what, _, rest = line.partition(b": ")
+    if what.startswith(b"orders."):
+        event = json.loads(rest)
+        assert what == b"orders.%d.status" % event["order"]
+        return event["order"], event["status"]
+    return int(what.removeprefix(b"order ")), rest.decode()
+
+
+def wait_until_subscribed(server, program):
+    asking = server.connect()
+
+    def subscribed():
+        assert program.process.poll() is None, program.errors.decode()
+        return asking.call("PUBSUB", "NUMPAT") == 1
+
+    wait_until(subscribed, "the receiver has subscribed", 20)
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+@pytest.mark.parametrize("notifier", NOTIFIERS)
+def test_what_a_notifier_tells_a_receiver_hears(fanfared, commands, environment, notifier, receiver):
+    statuses = ["placed", "paid", "packed"]
+    with Program(*commands(receiver, "receiver"), env=environment(fanfared, COUNT=3)) as program:
+        wait_until_subscribed(fanfared, program)
+        done = subprocess.run([str(word) for word in commands(notifier, "notifier", "17", *statuses)],
+                              env=environment(fanfared, COUNT=3, INTERVAL=0.01), capture_output=True, text=True,
+                              timeout=seconds(20), check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [f"order 17: {status}, heard by 1" for status in statuses]
+        assert [heard(line) for line in program.rest()] == [(17, status) for status in statuses]
+        assert program.status() == 0, program.errors.decode()
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+def test_a_receiver_passes_over_what_is_no_event(fanfared, commands, environment, receiver):
+    with Program(*commands(receiver, "receiver"), env=environment(fanfared, COUNT=1)) as program:
+        wait_until_subscribed(fanfared, program)
+        publisher = fanfared.connect()
+        if receiver != "c":  # the C one prints payloads as they are
+            for wrong in ("", "no json", "{}", '{"order": 1}', b"\xff\x00"):
+                assert publisher.call("PUBLISH", "orders.1.status", wrong) == 1
+        assert publisher.call("PUBLISH", "orders.1.status", '{"order":1,"status":"paid","at":1}') == 1
+        assert [heard(line) for line in program.rest()] == [(1, "paid")]
+        assert program.status() == 0, program.errors.decode()
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+def test_a_receiver_finds_back_after_a_restart(start_fanfared, commands, environment, receiver):
+    first = start_fanfared()
+    with Program(*commands(receiver, "receiver"), env=environment(first, COUNT=2)) as program:
+        wait_until_subscribed(first, program)
+        event = '{"order":1,"status":"%s","at":1}'
+        assert first.connect().call("PUBLISH", "orders.1.status", event % "before") == 1
+        assert heard(program.line()) == (1, "before")
+        first.kill()
+        again = start_fanfared(port=first.port)
+        wait_until_subscribed(again, program)
+        assert again.connect().call("PUBLISH", "orders.1.status", event % "after") == 1
+        assert [heard(line) for line in program.rest()] == [(1, "after")]
+        assert program.status() == 0, program.errors.decode()
+
+
+def test_the_shell_notifier_says_what_is_wrong(fanfared, commands, environment):
+    def run(*arguments, server=fanfared):
+        return subprocess.run([str(word) for word in commands("shell", "notify", *arguments)],
+                              env=environment(server), capture_output=True, text=True, timeout=seconds(20), check=False)
+
+    assert run("17").returncode == 2
+    assert run("x", "paid").returncode == 2
+    assert run("17", 'pa"id').returncode == 2
+    fanfared.stop()
+    assert run("17", "paid").returncode == 1
+
+
+def test_the_annotated_configuration_is_valid(fanfared):
+    path = EXAMPLES / "fanfared.conf"
+    done = subprocess.run([os.environ["FANFARED"], "-c", str(path), "--check-config"], capture_output=True, text=True,
+                          timeout=seconds(10), check=False)
+    assert done.returncode == 0, done.stderr
