@@ -340,6 +340,10 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	uint64_t begun_us = clock_mono_us(), wait_us;
 	bool more;
 
+	/* The turn may have begun before the requests that it ran: time must not go back between
+	 * them. */
+	if (now_us < begun_us)
+		now_us = begun_us;
 	server->now_us = now_us;
 	wait_us = check_pause(server, now_us);
 	hub_expire_blocked(
