@@ -144,11 +144,10 @@ cmd_outbox_help(struct request *rq)
 	    "    too slow, since the channel has had subscribers.",
 	    "GET",
 	    "    Return the policy and limits of this client's outbox, and what is queued in it.",
-	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <count>] [NOTIFY (yes|no)]",
+	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
 	    "    Choose what becomes of messages that this client does not read in time:",
-	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued for it (0: "
-	    "as",
-	    "    much as the configuration allows); and whether it is told how many it missed.",
+	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued for it",
+	    "    (0: as much as the configuration allows); whether it is told how many it missed.",
 	    NULL,
 	};
 

@@ -35,7 +35,7 @@ struct list {
 	bool gathered;
 	struct buffer pattern;
 	struct buffer last; /* name of the channel seen last */
-	STAILQ_HEAD(, piece) pieces;
+	STAILQ_HEAD(pieces, piece) pieces;
 	size_t count;
 };
 
@@ -218,25 +218,24 @@ cmd_pubsub_numpat(struct request *rq)
 	return COMMAND_DONE;
 }
 
+static const char *const help_lines[] = {
+    "CHANNELS [<pattern>]",
+    "    Return the currently active channels matching a <pattern> (default: '*').",
+    "NUMPAT",
+    "    Return number of subscriptions to patterns.",
+    "NUMSUB [<channel> ...]",
+    "    Return the number of subscribers for the specified channels, excluding",
+    "    pattern subscriptions(default: no channels).",
+    "SHARDCHANNELS [<pattern>]",
+    "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    "SHARDNUMSUB [<shardchannel> ...]",
+    "    Return the number of subscribers for the specified shard level channel(s)",
+    NULL,
+};
+
 enum command_result
 cmd_pubsub_help(struct request *rq)
 {
-	static const char *const lines[] = {
-	    "CHANNELS [<pattern>]",
-	    "    Return the currently active channels matching a <pattern> (default: '*').",
-	    "NUMPAT",
-	    "    Return number of subscriptions to patterns.",
-	    "NUMSUB [<channel> ...]",
-	    "    Return the number of subscribers for the specified channels, excluding",
-	    "    pattern subscriptions(default: no channels).",
-	    "SHARDCHANNELS [<pattern>]",
-	    "    Return the currently active shard level channels matching a <pattern> (default: "
-	    "'*').",
-	    "SHARDNUMSUB [<shardchannel> ...]",
-	    "    Return the number of subscribers for the specified shard level channel(s)",
-	    NULL,
-	};
-
-	request_help(rq, lines);
+	request_help(rq, help_lines);
 	return COMMAND_DONE;
 }

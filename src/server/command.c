@@ -169,7 +169,7 @@ upper(const char *name, char out[COMMAND_NAME_MAX])
 {
 	size_t i;
 
-	for (i = 0; name[i] != '\0' && i < COMMAND_NAME_MAX - 1; i++)
+	for (i = 0; i < COMMAND_NAME_MAX - 1 && name[i] != '\0'; i++)
 		out[i] = (char)toupper((unsigned char)name[i]);
 	out[i] = '\0';
 	return out;

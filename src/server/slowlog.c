@@ -82,7 +82,7 @@ slowlog_get(const struct slowlog *log, size_t n)
 static void
 set_arg(struct slowlog_entry *entry, size_t i, struct slice arg)
 {
-	char note[64];
+	char note[64] = "";
 	size_t kept = arg.len, note_len = 0;
 
 	if (arg.len > SLOWLOG_ARG_BYTES_MAX) {
@@ -101,7 +101,7 @@ set_arg(struct slowlog_entry *entry, size_t i, struct slice arg)
 static void
 set_args(struct slowlog_entry *entry, const struct slice *argv, size_t argc)
 {
-	char note[64];
+	char note[64] = "";
 	size_t i, kept = argc;
 
 	entry->argc = argc < SLOWLOG_ARGS_MAX ? argc : SLOWLOG_ARGS_MAX;

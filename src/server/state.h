@@ -82,11 +82,11 @@ struct server {
 	struct server_peaks peaks_next; /* of the sweep under way */
 	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
 	size_t startup_bytes;           /* allocated when the server was made */
-	struct buffer reply;     /* of the running command */
-	struct client *current;  /* whose command runs */
-	uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
-	bool pause_all;          /* else only what publishes */
-	bool retry_waiting;      /* room was made: waiting clients are resumed this turn */
+	struct buffer reply;            /* of the running command */
+	struct client *current;         /* whose command runs */
+	uint64_t pause_until_us;        /* CLIENT PAUSE; 0: not paused */
+	bool pause_all;                 /* else only what publishes */
+	bool retry_waiting;             /* room was made: waiting clients are resumed this turn */
 	uint64_t started_us;
 	uint64_t started_wall_us;
 	uint64_t now_us; /* of this turn */
