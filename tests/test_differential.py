@@ -1,6 +1,7 @@
 """The same commands to redis-server and fanfared: the same bytes back, in RESP2 and RESP3."""
 
 import pathlib
+import random
 
 import pytest
 
@@ -18,3 +19,59 @@ def test_the_tables_hold_at_least_300_commands():
 def test_the_same_input_gives_the_same_bytes(start_redis, start_fanfared, path, version):
     different = compare(read_table(path), start_redis(), start_fanfared(), version)
     assert not different, "\n".join([f"{len(different)} lines of {path.name} differ", *different])
+
+
+def random_commands(source, steps):
+    """Rows as of a table: pub/sub commands of four connections, with few names, so that they meet."""
+    names = [b"a", b"b", b"ab", b"", b"\x00", b"a*", b"news.1"]
+    patterns = [b"*", b"a*", b"?", b"[ab]", b"\\a", b"n*.?", b"", b"a*"]
+    kinds = [(b"SUBSCRIBE", names), (b"UNSUBSCRIBE", names), (b"PSUBSCRIBE", patterns), (b"PUNSUBSCRIBE", patterns),
+             (b"SSUBSCRIBE", names), (b"SUNSUBSCRIBE", names)]
+    questions = [[b"CHANNELS"], [b"CHANNELS", b"a*"], [b"NUMPAT"], [b"SHARDCHANNELS"], [b"NUMSUB", b"a", b"b"],
+                 [b"SHARDNUMSUB", b"a", b"b"]]
+    for number in range(steps):
+        which = source.randrange(4)
+        choice = source.random()
+        if choice < 0.5:
+            kind, pool = source.choice(kinds)
+            words = [kind, *source.choices(pool, k=source.randrange(0, 4))]
+        elif choice < 0.85:
+            words = [source.choice([b"PUBLISH", b"PUBLISH", b"SPUBLISH"]), source.choice(names), b"%d" % number]
+        elif choice < 0.97:
+            words = [b"PUBSUB", *source.choice(questions)]
+        else:
+            words = [source.choice([b"RESET", b"PING", b"QUIT", b"NOSUCH"])]
+        # Patterns are tried, and all subscriptions are left, in the order of a hash table.
+        yield number, which, words, True
+        # What it caused is looked at on the other connections as well, before the next command.
+        for other in range(4):
+            if other != which:
+                yield number, other, [b"PING"], True
+
+
+@pytest.mark.parametrize("version", [2, 3], ids=["RESP2", "RESP3"])
+@pytest.mark.parametrize("seed", range(4))
+def test_random_subscribing_and_publishing_is_answered_alike(start_redis, start_fanfared, seed, version):
+    rows = list(random_commands(random.Random(seed), 400))
+    different = compare(rows, start_redis(), start_fanfared(), version)
+    assert not different, "\n".join([f"{len(different)} steps differ", *different[:10]])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_globs_match_the_same_names(start_redis, start_fanfared, seed):
+    source = random.Random(seed)
+    alphabet = ["a", "b", "c", "*", "?", "[", "]", "^", "-", "\\", "ab", "[a-b]", "[^b]", "**"]
+    patterns = list(dict.fromkeys("".join(source.choices(alphabet, k=source.randrange(0, 7))) for _ in range(400)))
+    names = list(dict.fromkeys("".join(source.choices("abc[]^-\\*?", k=source.randrange(0, 6))) for _ in range(300)))
+    matches = []
+    for server in (start_redis(), start_fanfared()):
+        subscriber, publisher = server.connect(), server.connect()
+        subscriber.subscribe(*patterns, kind="PSUBSCRIBE")
+        found = {}
+        for name in names:
+            count = publisher.call("PUBLISH", name, "x")
+            got = [subscriber.read_value() for _ in range(count)]
+            assert all(value[2] == name.encode() for value in got)
+            found[name] = sorted(value[1] for value in got)
+        matches.append(found)
+    assert matches[0] == matches[1]
