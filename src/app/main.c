@@ -15,6 +15,7 @@
 #include "app/settings.h"
 #include "app/systemd.h"
 #include "app/wiring.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -275,6 +276,7 @@ main(int argc, char **argv)
 	struct buffer error = {0};
 	int status = EXIT_FAILURE;
 
+	alloc_init();
 	f.live = (struct live_config){.settings = &f.settings, .source = &f.source};
 	if (!config_source_parse(&f.source, argc, argv, &error)) {
 		print_error(&error);

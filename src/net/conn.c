@@ -270,6 +270,9 @@ conn_process(struct conn *conn)
 		if (taken < piece.iov_len)
 			break;
 	}
+	/* A large request's memory must not stay until the next one comes. */
+	if (!conn->held)
+		resp_parser_reset(conn->parser);
 	if (conn->state == CONN_DEAD)
 		return;
 	if (conn->state != CONN_OPEN) {
