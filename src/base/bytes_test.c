@@ -45,6 +45,19 @@ START_TEST(slices_are_equal_when_length_and_bytes_are)
 }
 END_TEST
 
+START_TEST(secrets_are_equal_when_length_and_bytes_are)
+{
+	ck_assert(slice_eq_secret(SLICE("secret"), SLICE("secret")));
+	ck_assert(slice_eq_secret(SLICE(""), SLICE("")));
+	ck_assert(!slice_eq_secret(SLICE("secret"), SLICE("secreT")));
+	ck_assert(!slice_eq_secret(SLICE("secret"), SLICE("secre")));
+	ck_assert(!slice_eq_secret(SLICE("ab"), SLICE("abab")));
+	ck_assert(!slice_eq_secret(SLICE("secret"), SLICE("")));
+	ck_assert(!slice_eq_secret(SLICE(""), SLICE("a")));
+	ck_assert(!slice_eq_secret(SLICE(""), ((struct slice){"\0", 1})));
+}
+END_TEST
+
 START_TEST(comparison_without_case_folds_ascii_letters_only)
 {
 	ck_assert(slice_is_nocase(SLICE("SubScribe"), "subscribe"));
@@ -137,6 +150,7 @@ main(void)
 {
 	return testing_main("base/bytes", NULL, NULL,
 	    (const TTest *[]){slices_are_equal_when_length_and_bytes_are,
+		secrets_are_equal_when_length_and_bytes_are,
 		comparison_without_case_folds_ascii_letters_only,
 		order_is_that_of_unsigned_bytes_and_the_shorter_first,
 		integers_are_read_up_to_their_limits_and_no_further,

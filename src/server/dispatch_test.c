@@ -39,7 +39,7 @@ START_TEST(a_shown_argument_is_cut_after_128_bytes_in_all)
 	memset(xs, 'x', 128);
 	xs[128] = '\0';
 	memset(line + 4, 'x', 200);
-	strcpy(line + 204, " y");
+	memcpy(line + 204, " y", sizeof(" y"));
 	snprintf(expected, sizeof(expected),
 	    "-ERR unknown command 'foo', with args beginning with: '%s' \r\n", xs);
 	assert_says(c, line, expected);
