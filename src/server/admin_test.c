@@ -58,6 +58,23 @@ START_TEST(command_info_of_many_names_answers_each)
 }
 END_TEST
 
+START_TEST(a_reply_that_would_be_cut_by_pushes_is_refused)
+{
+	struct slice args[302] = {SLICE("command"), SLICE("info")};
+	size_t i;
+
+	for (i = 2; i < 302; i++)
+		args[i] = SLICE("nope");
+	test_call(c, "hello 3");
+	test_call(c, "subscribe a");
+	ck_assert(test_send_args(c, args, 302));
+	ck_assert_str_eq(test_read(c),
+	    "-ERR at most 256 names while something may be pushed between replies\r\n");
+	ck_assert(test_send_args(c, args, 258));
+	ck_assert_int_eq(strncmp(test_read(c), "*256\r\n_\r\n", 9), 0);
+}
+END_TEST
+
 START_TEST(command_list_filters)
 {
 	assert_says(c, "command list filterby pattern LOL*", "*1\r\n$6\r\nlolwut\r\n");
@@ -288,7 +305,8 @@ main(void)
 {
 	return testing_main("server/admin", setup, test_teardown,
 	    (const TTest *[]){command_info_has_the_form_of_redis,
-		command_info_of_many_names_answers_each, command_list_filters,
+		command_info_of_many_names_answers_each,
+		a_reply_that_would_be_cut_by_pushes_is_refused, command_list_filters,
 		command_docs_describes_each_once, no_command_here_has_keys,
 		help_lists_what_the_table_has, config_get_takes_names_and_patterns,
 		config_set_needs_pairs_and_passes_on_what_is_wrong, resetstat_sets_counters_to_zero,

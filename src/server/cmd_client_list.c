@@ -4,9 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "resp/writer.h"
 #include "server/client_walk.h"
 #include "server/handlers.h"
+#include "server/long_reply.h"
 #include "server/state.h"
 
 /*
@@ -23,7 +23,8 @@
 
 struct list {
 	struct client_walk walk;
-	struct buffer lines;
+	struct long_reply lines;
+	bool is_gathered;
 	bool of_type;
 	enum client_type type;
 	uint64_t *ids; /* LIST ID, else NULL */
@@ -37,7 +38,7 @@ list_free(void *state)
 {
 	struct list *list = state;
 
-	buffer_release(&list->lines);
+	long_reply_release(&list->lines);
 	if (list->seen != NULL)
 		hash_map_free(list->seen);
 	xfree(list->ids);
@@ -70,24 +71,41 @@ next_client(struct list *list, struct client **c)
 	return true;
 }
 
-static enum job_state
-list_step(void *state, struct job_step *step)
+/* False if there are more clients than there is time. */
+static bool
+gather(struct list *list, uint64_t deadline_us)
 {
-	struct list *list = state;
 	uint64_t now_us = clock_mono_us();
 	struct client *c;
 	size_t looked = 0;
 
 	while (next_client(list, &c)) {
 		if (c != NULL && (!list->of_type || client_type_of(c) == list->type)) {
-			client_describe(c, now_us, &list->lines);
-			buffer_append_str(&list->lines, "\n");
+			client_describe(c, now_us, &list->lines.bytes);
+			buffer_append_str(&list->lines.bytes, "\n");
 		}
-		if (++looked % CLIENTS_A_LOOK == 0 && clock_mono_us() >= step->deadline_us)
-			return JOB_MORE;
+		if (++looked % CLIENTS_A_LOOK == 0 && clock_mono_us() >= deadline_us)
+			return false;
 	}
-	resp_put_verbatim(step->reply, list->proto, "txt", buffer_slice(&list->lines));
-	return JOB_DONE;
+	return true;
+}
+
+static enum job_state
+list_step(void *state, struct job_step *step)
+{
+	struct list *list = state;
+
+	if (!list->is_gathered) {
+		if (!gather(list, step->deadline_us))
+			return JOB_MORE;
+		list->is_gathered = true;
+		buffer_append_str(&list->lines.bytes, "\r\n");
+		if (list->proto == 2)
+			buffer_appendf(step->reply, "$%zu\r\n", list->lines.bytes.len - 2);
+		else
+			buffer_appendf(step->reply, "=%zu\r\ntxt:", list->lines.bytes.len + 2);
+	}
+	return long_reply_send(&list->lines, step);
 }
 
 static bool

@@ -208,6 +208,10 @@ cmd_command_count(struct request *rq)
  */
 #define INFOS_AT_ONCE 64
 
+/* The most names answered to a client to which something may be pushed: its reply goes out whole.
+ */
+#define INFOS_WHOLE_MAX 256
+
 struct infos {
 	const struct command **rows; /* NULL: no such command */
 	size_t count;
@@ -231,6 +235,8 @@ infos_step(void *state, struct job_step *step)
 	struct infos *infos = state;
 	size_t end = infos->at + INFOS_AT_ONCE;
 
+	if (client_is_pushed_to(step->client))
+		end = infos->count;
 	for (; infos->at < infos->count && infos->at < end; infos->at++) {
 		if (infos->rows[infos->at] != NULL)
 			put_info(step->reply, infos->proto, infos->rows[infos->at]);
@@ -250,6 +256,12 @@ cmd_command_info(struct request *rq)
 
 	if (rq->argc == 2)
 		return put_all_infos(rq);
+	if (rq->argc - 2 > INFOS_WHOLE_MAX && client_is_pushed_to(rq->client)) {
+		request_error(rq,
+		    "ERR at most %d names while something may be pushed between replies",
+		    INFOS_WHOLE_MAX);
+		return COMMAND_DONE;
+	}
 	infos = xcalloc(1, sizeof(*infos));
 	infos->count = rq->argc - 2;
 	infos->rows = xcalloc(infos->count, sizeof(*infos->rows));

@@ -5,6 +5,7 @@
 #include "resp/writer.h"
 #include "server/handlers.h"
 #include "server/help.h"
+#include "server/long_reply.h"
 #include "server/state.h"
 
 /*
@@ -19,7 +20,8 @@ struct get {
 	uint64_t next_id; /* of the newest entry not yet read */
 	uint64_t left;
 	size_t count;
-	struct buffer entries;
+	struct long_reply entries;
+	bool is_gathered;
 };
 
 static void
@@ -27,7 +29,7 @@ get_free(void *state)
 {
 	struct get *get = state;
 
-	buffer_release(&get->entries);
+	long_reply_release(&get->entries);
 	xfree(get);
 }
 
@@ -56,27 +58,39 @@ entry_by_id(const struct slowlog *log, uint64_t id)
 	return newest != NULL && newest->id >= id ? slowlog_get(log, newest->id - id) : NULL;
 }
 
-static enum job_state
-get_step(void *state, struct job_step *step)
+/* False if there are more entries than there is time. */
+static bool
+gather(struct get *get, const struct slowlog *log, uint64_t deadline_us)
 {
-	struct get *get = state;
 	const struct slowlog_entry *entry;
 
 	while (get->left > 0) {
-		entry = entry_by_id(step->server->slowlog, get->next_id);
+		entry = entry_by_id(log, get->next_id);
 		if (entry == NULL)
 			break;
-		put_entry(&get->entries, entry);
+		put_entry(&get->entries.bytes, entry);
 		get->count++;
 		get->left--;
 		if (get->next_id-- == 0)
 			break;
-		if (get->count % ENTRIES_A_LOOK == 0 && clock_mono_us() >= step->deadline_us)
-			return JOB_MORE;
+		if (get->count % ENTRIES_A_LOOK == 0 && clock_mono_us() >= deadline_us)
+			return false;
 	}
-	resp_put_array(step->reply, get->count);
-	buffer_append_slice(step->reply, buffer_slice(&get->entries));
-	return JOB_DONE;
+	return true;
+}
+
+static enum job_state
+get_step(void *state, struct job_step *step)
+{
+	struct get *get = state;
+
+	if (!get->is_gathered) {
+		if (!gather(get, step->server->slowlog, step->deadline_us))
+			return JOB_MORE;
+		get->is_gathered = true;
+		resp_put_array(step->reply, get->count);
+	}
+	return long_reply_send(&get->entries, step);
 }
 
 enum command_result
