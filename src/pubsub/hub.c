@@ -163,6 +163,8 @@ hub_detach(struct subscriber *s, size_t budget)
 		s->blocking = false;
 		s->hub->blocking--;
 	}
+	if (!outbox_discard(&s->outbox, &budget))
+		return false;
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
 
@@ -172,7 +174,6 @@ hub_detach(struct subscriber *s, size_t budget)
 			remove_subscription(s->hub, subscription);
 		}
 	}
-	outbox_release(&s->outbox);
 	return true;
 }
 
@@ -369,8 +370,9 @@ hub_expire_blocked(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
 
-	while (
-	    (s = TAILQ_FIRST(&hub->blocked)) != NULL && now_us - s->blocked_since_us >= limit_us) {
+	/* A subscriber may have been blocked after the caller looked at the clock. */
+	while ((s = TAILQ_FIRST(&hub->blocked)) != NULL && now_us > s->blocked_since_us &&
+	       now_us - s->blocked_since_us >= limit_us) {
 		outbox_close(&s->outbox);
 		hub->config.overflow(s);
 	}

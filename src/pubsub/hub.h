@@ -98,9 +98,9 @@ void hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limit
     uint8_t form, void *io);
 
 /*
- * Closes the outbox at once and takes back at most `budget` subscriptions; true when none is left
- * and the subscriber's memory may go. Until then it takes no message and counts for nothing in what
- * hub_publish returns.
+ * Closes the outbox at once, and lets at most `budget` queued ranges and subscriptions go; true
+ * when none is left and the subscriber's memory may go. Until then it takes no message and counts
+ * for nothing in what hub_publish returns.
  */
 bool hub_detach(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 

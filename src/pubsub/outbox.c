@@ -186,23 +186,38 @@ outbox_init(
 }
 
 void
-outbox_release(struct outbox *outbox)
+outbox_close(struct outbox *outbox)
 {
-	outbox_close(outbox);
+	outbox->closed = true;
+	outbox->mark = NULL;
+	offer_room(outbox);
 }
 
-void
-outbox_close(struct outbox *outbox)
+bool
+outbox_discard(struct outbox *outbox, size_t *budget)
 {
 	struct outbox_item *item;
 
-	outbox->closed = true;
-	outbox->mark = NULL;
-	uncount_messages(outbox, outbox->message_bytes, outbox->messages);
-	uncount_bytes(outbox, outbox->bytes);
-	while ((item = TAILQ_FIRST(&outbox->items)) != NULL)
+	assert(outbox->closed);
+	while ((item = TAILQ_FIRST(&outbox->items)) != NULL) {
+		if (*budget == 0)
+			return false;
+		--*budget;
+		uncount_bytes(outbox, item->range.len);
+		if (item->kind == ITEM_MESSAGES || item->kind == ITEM_STARTED)
+			uncount_messages(outbox, item->range.len, item->range.frames);
 		item_remove(outbox, item);
-	offer_room(outbox);
+	}
+	return true;
+}
+
+void
+outbox_release(struct outbox *outbox)
+{
+	size_t all = SIZE_MAX;
+
+	outbox_close(outbox);
+	(void)!outbox_discard(outbox, &all);
 }
 
 void
@@ -396,6 +411,8 @@ outbox_peek(struct outbox *outbox, struct iovec *pieces, size_t count)
 	struct outbox_item *item;
 	size_t n = 0;
 
+	if (outbox->closed)
+		return 0;
 	while ((item = TAILQ_FIRST(&outbox->items)) != NULL && item->kind == ITEM_GAP)
 		settle_front_gap(outbox);
 	for (; item != NULL && item->kind != ITEM_GAP && n < count; item = TAILQ_NEXT(item, link)) {
@@ -436,7 +453,7 @@ outbox_flushed(struct outbox *outbox)
 bool
 outbox_is_empty(const struct outbox *outbox)
 {
-	return TAILQ_EMPTY(&outbox->items);
+	return outbox->closed || TAILQ_EMPTY(&outbox->items);
 }
 
 size_t

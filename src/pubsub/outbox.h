@@ -90,8 +90,14 @@ void outbox_init(
 void outbox_release(struct outbox *outbox);
 void outbox_pool_release(struct outbox_pool *pool); /* the spare items */
 
-/* Nothing is queued any more from now on; what is queued is let go. */
+/* Nothing is queued nor shown any more from now on. What is queued goes with outbox_discard. */
 void outbox_close(struct outbox *outbox);
+
+/*
+ * Lets what a closed outbox holds go, at most *budget ranges of it (a stuck client may have a
+ * million), and takes them off *budget; true when nothing is left.
+ */
+bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_unused_result));
 
 /* A message, written to any frame log. */
 enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame)

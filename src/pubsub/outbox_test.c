@@ -298,15 +298,42 @@ END_TEST
 
 START_TEST(closing_wakes_who_waits_and_lets_everything_go)
 {
+	size_t one = 1;
+
 	set_policy(OUTBOX_BLOCK, false);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(push("12"), OUTBOX_QUEUED);
 	ck_assert(outbox_would_block(&outbox, 2));
 	outbox_close(&outbox);
 	ck_assert_int_eq(rooms, 1);
+	ck_assert(outbox_is_empty(&outbox));
+	ck_assert_str_eq(take_all(), "");
+	ck_assert(outbox_discard(&outbox, &one));
+	ck_assert_uint_eq(one, 0);
 	ck_assert_uint_eq(pool.bytes, 0);
+	ck_assert_uint_eq(pool.messages, 0);
 	ck_assert_uint_eq(frame_log_owed_bytes(messages), 0);
 	ck_assert_int_eq(push("x"), OUTBOX_CLOSED);
+}
+END_TEST
+
+START_TEST(a_closed_outbox_lets_go_in_slices)
+{
+	size_t budget = 3;
+
+	set_policy(OUTBOX_DROP_NEWEST, false);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(push("12"), OUTBOX_QUEUED);
+		reply("+OK");
+	}
+	outbox_close(&outbox);
+	ck_assert(!outbox_discard(&outbox, &budget));
+	ck_assert_uint_eq(budget, 0);
+	ck_assert_uint_eq(pool.messages, 2);
+	budget = 9;
+	ck_assert(outbox_discard(&outbox, &budget));
+	ck_assert_uint_eq(budget, 4);
+	ck_assert_uint_eq(pool.bytes, 0);
 }
 END_TEST
 
@@ -460,6 +487,6 @@ main(void)
 		what_can_never_fit_pushes_nothing_out,
 		who_asked_is_told_in_place_how_many_are_missing, who_did_not_ask_is_told_nothing,
 		blocking_waits_for_room_and_an_empty_outbox_has_room_for_any,
-		closing_wakes_who_waits_and_lets_everything_go,
+		closing_wakes_who_waits_and_lets_everything_go, a_closed_outbox_lets_go_in_slices,
 		two_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
 }

@@ -85,6 +85,9 @@ cmd_config_set(struct request *rq)
 	const struct server_settings *settings = &rq->server->settings;
 	char error[ERROR_MAX] = "";
 
+	for (size_t i = 2; i + 1 < rq->argc; i += 2)
+		if (slice_is_nocase(rq->argv[i], "requirepass"))
+			request_hide(rq, i + 1, i + 2);
 	if (rq->argc % 2 != 0)
 		request_syntax_error(rq);
 	else if (settings->set(

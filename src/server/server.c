@@ -296,9 +296,11 @@ server_closed(struct client *c, const char *reason)
 	unlink_client(c);
 	c->gone = true;
 	c->conn = NULL;
-	outbox_close(&c->subscriber.outbox);
 	TAILQ_INSERT_TAIL(&server->gone, c, all);
 	server->gone_count++;
+	/* At once for most: who sees the connection closed sees its subscriptions gone. */
+	if (hub_detach(&c->subscriber, DETACH_A_LOOK))
+		free_gone(server, c);
 }
 
 /* At least one step, else as long as there is time. */
