@@ -73,12 +73,23 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 		want_read(conn, true);
 }
 
+/* The client is gone before the peer can see its connection end. */
+static void
+part_from_client(struct conn *conn, const char *reason)
+{
+	if (conn->client == NULL)
+		return;
+	conn->net->handler.closed(conn->client, reason);
+	conn->client = NULL;
+	conn->outbox = NULL;
+}
+
 void
 conn_free(struct conn *conn)
 {
 	struct net *net = conn->net;
 
-	net->handler.closed(conn->client, conn->reason);
+	part_from_client(conn, conn->reason);
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
 	bufferevent_free(conn->bev);
@@ -113,6 +124,7 @@ conn_end(struct conn *conn)
 		conn_kill(conn, conn->eof ? "closed by peer" : "finished");
 		return;
 	}
+	part_from_client(conn, "finished");
 	conn->state = CONN_LINGERING;
 	conn->stuck_us = conn->net->now_us;
 	evbuffer_drain(bufferevent_get_input(conn->bev), left);
@@ -134,7 +146,7 @@ conn_finish(struct conn *conn)
 void
 conn_ready(struct conn *conn)
 {
-	if (conn->in_dirty || conn->state == CONN_DEAD)
+	if (conn->in_dirty || conn->state >= CONN_LINGERING)
 		return;
 	conn->in_dirty = true;
 	TAILQ_INSERT_TAIL(&conn->net->dirty, conn, dirty);
@@ -256,7 +268,7 @@ conn_process(struct conn *conn)
 	uint64_t deadline_us = clock_mono_us() + SHARE_US;
 	struct evbuffer_iovec piece;
 
-	if (conn->held && !retry_held(conn))
+	if (conn->state != CONN_OPEN || (conn->held && !retry_held(conn)))
 		return;
 	if (conn->choked &&
 	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
@@ -437,7 +449,7 @@ conn_flush(struct conn *conn)
 		if (conn->state == CONN_FINISHING)
 			conn_end(conn);
 	}
-	if (conn->choked)
+	if (conn->choked && conn->state == CONN_OPEN)
 		enqueue_ready(conn);
 }
 
