@@ -142,7 +142,7 @@ class Server:
     def stop(self):
         """SIGTERM, then its exit status and log are looked over."""
         for connection in self.connections:
-            connection.close()
+            connection.abandon()
         if self.process is None:
             return
         if self.process.poll() is None:

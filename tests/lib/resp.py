@@ -79,6 +79,14 @@ class Connection:
     def close(self):
         self.socket.close()
 
+    def abandon(self):
+        """Close, though another thread may be in the middle of sending."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed before
+        self.socket.close()
+
     # Sending
 
     def send(self, data):
