@@ -380,7 +380,7 @@ def test_a_flood_of_connections_that_say_nothing_is_survived(server):
     wait_until(lambda: len(client.client_list()) == 1, "all have left")
 
 
-def test_closed_is_what_the_helper_says_of_a_killed_client(server):
+def test_a_killed_client_is_closed_and_others_go_on(server):
     victim, killer = server.connect(), server.connect()
     number = victim.call("CLIENT", "ID")
     assert killer.call("CLIENT", "KILL", "ID", number) == 1

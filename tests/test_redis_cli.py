@@ -83,7 +83,7 @@ def test_lines_of_stdin_are_commands(cli):
 
 
 @pytest.mark.parametrize("version", ["-2", "-3"])
-def test_an_interactive_session_helps_and_runs_commands(server, version):
+def test_on_a_terminal_it_helps_and_runs_commands(server, version):
     """On a terminal it asks COMMAND DOCS first, and its help is made of the answer."""
     master, slave = pty.openpty()
     environment = dict(os.environ, TERM="dumb", HOME=str(server.folder))

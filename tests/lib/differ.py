@@ -72,7 +72,7 @@ def read_table(path):
     return rows
 
 
-class Session:
+class Dialogue:
     """The connections of one table on one daemon."""
 
     def __init__(self, server, version):
@@ -130,7 +130,7 @@ def normalised(answer, free):
 def compare(rows, first, second, version):
     """Lines that say where two daemons differ."""
     different = []
-    a, b = Session(first, version), Session(second, version)
+    a, b = Dialogue(first, version), Dialogue(second, version)
     for number, which, words, free in rows:
         ours, theirs = b.run(which, words), a.run(which, words)
         if (normalised(ours[0], free), ours[1]) != (normalised(theirs[0], free), theirs[1]):
