@@ -323,7 +323,7 @@ open_unix(struct connection *c)
 		end_failed(c, strerror(ENAMETOOLONG));
 		return;
 	}
-	strcpy(addr.sun_path, c->target->socket_path);
+	memcpy(addr.sun_path, c->target->socket_path, strlen(c->target->socket_path) + 1);
 	if (!start_stream(c, AF_UNIX, (const struct sockaddr *)&addr, sizeof(addr)))
 		end_failed(c, strerror(errno));
 }

@@ -20,6 +20,7 @@ static const struct cli_command *const commands[] = {
     &ping_command,
     &info_command,
     &call_command,
+    &bench_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -152,6 +153,7 @@ run(const struct cli_command *command, struct cli *cli, struct common_options *c
 		cli_warn("timed out after %g s", (double)cli->timeout_us / 1e6);
 	loop_free(cli->loop);
 	buffer_release(&cli->out);
+	cli->target = NULL;
 	target_release(&target);
 	return status;
 }

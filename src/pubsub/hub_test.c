@@ -29,13 +29,15 @@ write_form(char form, const struct hub_message *m, char *out, size_t room)
 static size_t
 form_len(const struct hub_message *m)
 {
-	return write_form('x', m, NULL, 0);
+	char text[512] = "";
+
+	return write_form('x', m, text, sizeof(text));
 }
 
 static void
 write_a(const struct hub_message *m, char *out)
 {
-	char text[512];
+	char text[512] = "";
 
 	memcpy(out, text, write_form('a', m, text, sizeof(text)));
 }
@@ -43,7 +45,7 @@ write_a(const struct hub_message *m, char *out)
 static void
 write_b(const struct hub_message *m, char *out)
 {
-	char text[512];
+	char text[512] = "";
 
 	memcpy(out, text, write_form('b', m, text, sizeof(text)));
 }

@@ -100,6 +100,7 @@ split_one(struct subscription_table *table)
 		add_chunk(table);
 	from = bucket_at(table, table->split);
 	into = bucket_at(table, to);
+	/* cppcheck-suppress uninitvar ; buckets are zeroed as they are made */
 	while ((at = *from) != NULL) {
 		if (hash_of(at->subscriber, at->topic) & table->level) {
 			*from = at->next;

@@ -266,7 +266,7 @@ channel_tree_match(struct channel_tree *tree, struct slice channel, size_t *coun
 	tree->steps += w.steps;
 	*count = w.matched + (w.channel != NULL);
 	if (w.channel == NULL)
-		return tree->matched + (w.matched > 0);
+		return w.matched > 0 ? tree->matched + 1 : NULL;
 	if (tree->matched == NULL) {
 		void *matched = NULL;
 

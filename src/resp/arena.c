@@ -89,7 +89,7 @@ widen(struct resp_arena *arena, size_t cap)
 		return;
 	}
 	add_chunk(arena, cap);
-	if (arena->open_len > 0)
+	if (old != NULL && arena->open_len > 0)
 		memcpy(arena->top->bytes, old->bytes + old->len, arena->open_len);
 }
 

@@ -178,9 +178,9 @@ resp_put_double(struct buffer *out, int proto, double v)
 
 	/* By hand where printf may differ: it prints the sign of a NaN. */
 	if (isnan(v))
-		strcpy(text, "nan");
+		snprintf(text, sizeof(text), "nan");
 	else if (isinf(v))
-		strcpy(text, v > 0 ? "inf" : "-inf");
+		snprintf(text, sizeof(text), "%s", v > 0 ? "inf" : "-inf");
 	else
 		snprintf(text, sizeof(text), "%.17g", v);
 	if (proto >= 3)

@@ -108,7 +108,7 @@ fold_repeated(struct syntax **list, struct syntax *bracket)
 
 	if (have < len)
 		return false;
-	for (; have > len; have--)
+	for (; have > len && *tail != NULL; have--)
 		tail = &(*tail)->next;
 	for (a = *tail, b = bracket; a != NULL; a = a->next, b = b->next) {
 		if (!is_repetition(a, b))

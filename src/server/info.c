@@ -82,11 +82,11 @@ put_limit(const struct info_source *x, enum info_limit limit, uint64_t used, str
 
 const struct info_row info_rows[] = {
 #define INFO(section, name, kind, value, text)                                                     \
-	{INFO_##section, #name, INFO_##kind, text, put_##section##_##name},
+	{#name, text, put_##section##_##name, INFO_##section, INFO_##kind},
 #include "server/info.def"
 #undef INFO
 #define INFO_LIMIT(id, directive, used, text)                                                      \
-	{INFO_LIMITS, directive, INFO_GAUGE, text, put_limit_##id},
+	{directive, text, put_limit_##id, INFO_LIMITS, INFO_GAUGE},
 #include "server/info.def"
 #undef INFO_LIMIT
 };
@@ -115,13 +115,16 @@ static size_t
 rss_bytes(const struct rusage *self)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
-	unsigned long pages;
-	bool found;
+	char line[128] = "", *end;
+	size_t pages;
 
 	if (file != NULL) {
-		found = fscanf(file, "%*u %lu", &pages) == 1;
+		if (fgets(line, sizeof(line), file) == NULL)
+			line[0] = '\0';
 		fclose(file);
-		if (found)
+		(void)strtoul(line, &end, 10);
+		pages = strtoul(end, NULL, 10);
+		if (pages > 0)
 			return pages * (size_t)sysconf(_SC_PAGESIZE);
 	}
 	return (size_t)self->ru_maxrss * 1024;

@@ -55,11 +55,11 @@ void info_source_init(struct info_source *source, const struct server *server, u
 void info_source_release(struct info_source *source);
 
 struct info_row {
-	enum info_section section;
 	const char *name;
-	enum info_kind kind;
 	const char *text;
 	void (*put)(const struct info_source *source, struct buffer *out); /* the value */
+	enum info_section section;
+	enum info_kind kind;
 };
 
 /* In the order of sections. */
