@@ -52,6 +52,7 @@ struct cli_command {
 	enum cli_status (*run)(struct cli *cli);
 };
 
+extern const struct cli_command bench_command;
 extern const struct cli_command call_command;
 extern const struct cli_command info_command;
 extern const struct cli_command ping_command;
