@@ -10,22 +10,22 @@
 
 /* INFO: the statistics of the sections asked for, as Redis prints them. */
 static const struct {
-	enum info_section section;
 	const char *name;
+	enum info_section section;
 	bool by_default;
 } sections[] = {
-    {INFO_SERVER, "Server", true},
-    {INFO_CLIENTS, "Clients", true},
-    {INFO_MEMORY, "Memory", true},
-    {INFO_STATS, "Stats", true},
-    {INFO_REPLICATION, "Replication", true},
-    {INFO_CPU, "CPU", true},
-    {INFO_PUBSUB, "Pubsub", true},
-    {INFO_LIMITS, "Limits", true},
-    {INFO_COMMANDSTATS, "Commandstats", false},
-    {INFO_ERRORSTATS, "Errorstats", true},
-    {INFO_CLUSTER, "Cluster", true},
-    {INFO_KEYSPACE, "Keyspace", true},
+    {"Server", INFO_SERVER, true},
+    {"Clients", INFO_CLIENTS, true},
+    {"Memory", INFO_MEMORY, true},
+    {"Stats", INFO_STATS, true},
+    {"Replication", INFO_REPLICATION, true},
+    {"CPU", INFO_CPU, true},
+    {"Pubsub", INFO_PUBSUB, true},
+    {"Limits", INFO_LIMITS, true},
+    {"Commandstats", INFO_COMMANDSTATS, false},
+    {"Errorstats", INFO_ERRORSTATS, true},
+    {"Cluster", INFO_CLUSTER, true},
+    {"Keyspace", INFO_KEYSPACE, true},
 };
 
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
