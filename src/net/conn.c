@@ -8,6 +8,7 @@
 #include <event2/buffer.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,6 +91,8 @@ conn_free(struct conn *conn)
 	struct net *net = conn->net;
 
 	part_from_client(conn, conn->reason);
+	if (net->sweep_at == conn)
+		net->sweep_at = TAILQ_NEXT(conn, all);
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
 	bufferevent_free(conn->bev);
@@ -114,20 +117,29 @@ conn_kill(struct conn *conn, const char *reason)
 	TAILQ_INSERT_TAIL(&net->closing, conn, ready);
 }
 
+static bool
+has_unread_input(const struct conn *conn)
+{
+	int unread = 0;
+
+	return conn->discarded || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0 ||
+	       (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0);
+}
+
 /* Nothing is owed any more. */
 static void
 conn_end(struct conn *conn)
 {
-	size_t left = evbuffer_get_length(bufferevent_get_input(conn->bev));
+	struct evbuffer *input = bufferevent_get_input(conn->bev);
 
-	if (conn->eof || (!conn->discarded && left == 0)) {
+	if (conn->eof || !has_unread_input(conn)) {
 		conn_kill(conn, conn->eof ? "closed by peer" : "finished");
 		return;
 	}
 	part_from_client(conn, "finished");
 	conn->state = CONN_LINGERING;
 	conn->stuck_us = conn->net->now_us;
-	evbuffer_drain(bufferevent_get_input(conn->bev), left);
+	evbuffer_drain(input, evbuffer_get_length(input));
 	shutdown(conn->fd, SHUT_WR);
 	want_read(conn, true);
 }
@@ -235,25 +247,25 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 	return at;
 }
 
-/* The request that waited is tried again. True if it is done and the next ones may follow. */
-static bool
+/* The request that waited is tried again, if it was resumed. */
+static void
 retry_held(struct conn *conn)
 {
 	const struct slice *args;
 	size_t count;
 
 	if (!conn->resumed)
-		return false;
+		return;
 	conn->resumed = false;
 	args = resp_parser_args(conn->parser, &count);
 	if (conn->net->handler.request(conn->client, args, count) == NET_LATER &&
 	    conn->state == CONN_OPEN)
-		return false;
-	if (conn->state != CONN_OPEN)
-		return false;
+		return;
 	conn->held = false;
 	evbuffer_drain(bufferevent_get_input(conn->bev), conn->held_len);
-	return true;
+	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
+	if (conn->state == CONN_OPEN)
+		(void)check_choked(conn);
 }
 
 /*
@@ -268,7 +280,11 @@ conn_process(struct conn *conn)
 	uint64_t deadline_us = clock_mono_us() + SHARE_US;
 	struct evbuffer_iovec piece;
 
-	if (conn->state != CONN_OPEN || (conn->held && !retry_held(conn)))
+	if (conn->state != CONN_OPEN)
+		return;
+	if (conn->held)
+		retry_held(conn);
+	if (conn->held)
 		return;
 	if (conn->choked &&
 	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
@@ -414,6 +430,7 @@ write_some(struct conn *conn)
 		return false;
 	}
 	outbox_consume(conn->outbox, (size_t)sent);
+	conn->active_us = net->now_us;
 	conn->written_bytes += (size_t)sent;
 	net->figures.written_bytes += (size_t)sent;
 	conn->stuck_us = 0;
@@ -427,6 +444,10 @@ conn_flush(struct conn *conn)
 
 	conn->in_dirty = false;
 	TAILQ_REMOVE(&conn->net->dirty, conn, dirty);
+	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
+	 */
+	if (conn->state == CONN_FINISHING)
+		outbox_seal(conn->outbox);
 	while (!outbox_is_empty(conn->outbox)) {
 		if (!write_some(conn)) {
 			if (conn->state == CONN_DEAD)
@@ -439,7 +460,8 @@ conn_flush(struct conn *conn)
 		}
 		/* Others wait for their share of the turn. */
 		if (conn->written_bytes - before >= (size_t)4 * NET_SCRATCH_BYTES) {
-			conn_ready(conn);
+			if (!outbox_is_empty(conn->outbox))
+				conn_ready(conn);
 			break;
 		}
 	}

@@ -41,6 +41,7 @@ struct net {
 	uint64_t now_us; /* when the turn began to work */
 	bool awake;      /* ... which it has */
 	uint64_t next_sweep_us;
+	struct conn *sweep_at;   /* the next to be looked at; NULL: all were */
 	uint64_t drain_until_us; /* 0: not draining */
 	bool stopped;
 	struct net_figures figures;

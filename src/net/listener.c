@@ -285,7 +285,8 @@ remove_stale(const struct sockaddr_un *address)
 
 	if (lstat(address->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return true;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* A listener whose queue is full would make the caller wait; it is in use. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	stale = fd != -1 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
 		errno == ECONNREFUSED;
 	if (fd != -1)

@@ -16,6 +16,10 @@
 #define PART_US 3000
 
 #define SWEEP_US 1000000
+#define SWEPT_A_TURN 1024
+
+/* The loop wakes at least so often; a handler may ask for never. */
+#define TICK_MAX_US (UINT64_C(3600) * 1000000)
 
 void
 net_wake(struct net *net)
@@ -170,20 +174,28 @@ sweep(struct net *net)
 {
 	struct conn *conn;
 
-	if (net->now_us < net->next_sweep_us)
-		return;
-	net->next_sweep_us = net->now_us + SWEEP_US;
-	TAILQ_FOREACH (conn, &net->all, all)
+	if (net->sweep_at == NULL) {
+		if (net->now_us < net->next_sweep_us)
+			return;
+		net->next_sweep_us = net->now_us + SWEEP_US;
+		net->sweep_at = TAILQ_FIRST(&net->all);
+	}
+	for (unsigned n = 0; n < SWEPT_A_TURN && (conn = net->sweep_at) != NULL; n++) {
+		net->sweep_at = TAILQ_NEXT(conn, all);
 		conn_sweep(conn, net->now_us);
+	}
 }
 
 /* Wakes the loop in delay_us at the latest. */
 static void
 set_tick(struct net *net, uint64_t delay_us)
 {
-	uint64_t at_us = net->now_us + delay_us;
+	uint64_t at_us;
 	struct timeval delay;
 
+	if (delay_us > TICK_MAX_US)
+		delay_us = TICK_MAX_US;
+	at_us = net->now_us + delay_us;
 	if (net->tick_at_us != 0 && net->tick_at_us <= at_us)
 		return;
 	net->tick_at_us = at_us;
@@ -214,7 +226,7 @@ turn(struct net *net)
 	    (TAILQ_EMPTY(&net->all) || net->now_us >= net->drain_until_us))
 		net->stopped = true;
 	if (delay_us == 0 || !TAILQ_EMPTY(&net->ready) || !TAILQ_EMPTY(&net->dirty) ||
-	    !TAILQ_EMPTY(&net->closing))
+	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
 		return true;
 	/* Time limits of connections are looked at once a second, when there are connections. */
 	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)
@@ -237,6 +249,7 @@ net_run(struct net *net)
 		more = turn(net);
 	}
 	bury(net, true);
+	net->stopped = false;
 }
 
 void

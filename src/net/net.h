@@ -92,7 +92,7 @@ void net_close_listeners(struct net *net); /* removes the files of Unix sockets 
 int net_port(const struct net *net); /* of the first TCP listener, 0 if none: tests bind port 0 */
 
 void net_watch_signal(struct net *net, int signal);
-void net_run(struct net *net); /* until net_stop */
+void net_run(struct net *net); /* until net_stop; it may be called again then */
 void net_stop(struct net *net);
 
 /* Stops accepting and reading, flushes what is owed for at most timeout_ms, then net_run returns.

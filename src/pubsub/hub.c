@@ -296,7 +296,7 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message)
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
 
-		if (s->outbox.closed)
+		if (s->outbox.sealed)
 			continue;
 		if (!written[s->form]) {
 			frames[s->form] = encode(hub, s->form, message, tag);

@@ -159,7 +159,7 @@ fits(const struct outbox *outbox, size_t len)
 static bool
 is_full_for(const struct outbox *outbox, size_t len)
 {
-	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->closed && outbox->messages > 0 &&
+	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->sealed && outbox->messages > 0 &&
 	       !fits(outbox, len);
 }
 
@@ -186,11 +186,18 @@ outbox_init(
 }
 
 void
+outbox_seal(struct outbox *outbox)
+{
+	outbox->sealed = true;
+	offer_room(outbox);
+}
+
+void
 outbox_close(struct outbox *outbox)
 {
 	outbox->closed = true;
 	outbox->mark = NULL;
-	offer_room(outbox);
+	outbox_seal(outbox);
 }
 
 bool
@@ -313,7 +320,7 @@ refuse_message(struct outbox *outbox, const struct frame *frame, enum outbox_res
 enum outbox_result
 outbox_push_message(struct outbox *outbox, const struct frame *frame)
 {
-	if (outbox->closed)
+	if (outbox->sealed)
 		return OUTBOX_CLOSED;
 	if (!fits(outbox, frame->len)) {
 		switch (outbox->limits.policy) {
@@ -354,7 +361,7 @@ outbox_push_reply(struct outbox *outbox, struct slice reply)
 	    outbox->marked ? outbox->mark : TAILQ_LAST(&outbox->items, outbox_items);
 	struct frame frame;
 
-	if (outbox->closed || reply.len == 0)
+	if (outbox->sealed || reply.len == 0)
 		return;
 	frame = frame_log_write(outbox->pool->replies, reply.len, 0);
 	memcpy(frame.ptr, reply.ptr, reply.len);

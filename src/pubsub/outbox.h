@@ -81,7 +81,8 @@ struct outbox {
 	size_t awaited_len; /* publishers wait for room for so much; 0: none does */
 	bool marked;        /* ... if this is set (NULL: at the front) */
 	bool scheduled;     /* ready() was called and outbox_flushed() not yet */
-	bool closed;
+	bool sealed;        /* takes nothing more */
+	bool closed;        /* ... and shows nothing more */
 };
 
 /* Borrows pool and io. */
@@ -89,6 +90,9 @@ void outbox_init(
     struct outbox *outbox, struct outbox_pool *pool, const struct outbox_limits *limits, void *io);
 void outbox_release(struct outbox *outbox);
 void outbox_pool_release(struct outbox_pool *pool); /* the spare items */
+
+/* Nothing is queued any more from now on; what is queued is still to be flushed. */
+void outbox_seal(struct outbox *outbox);
 
 /* Nothing is queued nor shown any more from now on. What is queued goes with outbox_discard. */
 void outbox_close(struct outbox *outbox);

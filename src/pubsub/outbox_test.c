@@ -317,6 +317,24 @@ START_TEST(closing_wakes_who_waits_and_lets_everything_go)
 }
 END_TEST
 
+START_TEST(a_sealed_outbox_takes_nothing_and_shows_what_it_has)
+{
+	set_policy(OUTBOX_BLOCK, false);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(push("12"), OUTBOX_QUEUED);
+	reply("+OK");
+	ck_assert(outbox_would_block(&outbox, 2));
+	outbox_seal(&outbox);
+	ck_assert_int_eq(rooms, 1);
+	ck_assert(!outbox_would_block(&outbox, 2));
+	ck_assert_int_eq(push("x"), OUTBOX_CLOSED);
+	reply("+NO");
+	ck_assert(!outbox_is_empty(&outbox));
+	ck_assert_str_eq(take_all(), "1212121212+OK");
+	ck_assert(outbox_is_empty(&outbox));
+}
+END_TEST
+
 START_TEST(a_closed_outbox_lets_go_in_slices)
 {
 	size_t budget = 3;
@@ -487,6 +505,8 @@ main(void)
 		what_can_never_fit_pushes_nothing_out,
 		who_asked_is_told_in_place_how_many_are_missing, who_did_not_ask_is_told_nothing,
 		blocking_waits_for_room_and_an_empty_outbox_has_room_for_any,
-		closing_wakes_who_waits_and_lets_everything_go, a_closed_outbox_lets_go_in_slices,
+		closing_wakes_who_waits_and_lets_everything_go,
+		a_sealed_outbox_takes_nothing_and_shows_what_it_has,
+		a_closed_outbox_lets_go_in_slices,
 		two_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
 }
