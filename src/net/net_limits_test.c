@@ -1,0 +1,323 @@
+#include "config.h"
+
+#include "net/net.h"
+
+#include <check.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/testing.h"
+#include "net/testing_net.h"
+
+/* A peer that reads only when it is told to, behind small kernel buffers. */
+static struct rig_peer
+dial_lazy(void)
+{
+	struct rig_peer peer = rig_socket(4096);
+
+	rig.send_buffer = 4096;
+	rig_connect(&peer);
+	rig_until_clients(rig.client_count + 1);
+	rig.send_buffer = 0;
+	return peer;
+}
+
+static void
+send_many(struct rig_peer *peer, const char *line, unsigned count)
+{
+	struct buffer text = {0};
+
+	while (count-- > 0)
+		buffer_append_str(&text, line);
+	rig_send(peer, buffer_slice(&text));
+	buffer_release(&text);
+}
+
+static void
+assert_chokes_and_goes_on(const char *line, size_t handed_each)
+{
+	struct rig_peer peer = dial_lazy();
+	struct rig_client *client = rig.clients[0];
+	size_t handed;
+
+	send_many(&peer, line, 500);
+	rig_for_ms(100);
+	handed = client->handed;
+	ck_assert_uint_ge(outbox_reply_bytes(&client->outbox), 32768);
+	ck_assert_uint_le(outbox_reply_bytes(&client->outbox), 65536 + 10000);
+	ck_assert_uint_lt(handed, 50 * handed_each);
+	rig_for_ms(20);
+	ck_assert_uint_eq(client->handed, handed);
+	ck_assert(!conn_figures(client->conn).readable);
+	ck_assert(conn_figures(client->conn).writable);
+	rig_until_read(&peer, 500 * 10000);
+	ck_assert_uint_eq(client->handed, 500 * handed_each);
+	rig_ask(&peer, "ECHO a\n", "a\n");
+	rig_close(&peer);
+}
+
+START_TEST(requests_wait_while_the_peer_does_not_read_its_replies)
+{
+	assert_chokes_and_goes_on("BIG 10000\n", 1);
+}
+END_TEST
+
+/* The same for requests of which each has to wait first. */
+START_TEST(requests_that_were_told_to_wait_also_wait_for_a_peer_that_does_not_read)
+{
+	assert_chokes_and_goes_on("WORKBIG 10000\n", 2);
+}
+END_TEST
+
+START_TEST(a_loop_with_stuck_peers_sleeps)
+{
+	struct rig_peer choked = dial_lazy(), held = dial_lazy(), shut = dial_lazy();
+	uint64_t turns;
+
+	send_many(&choked, "BIG 100000\n", 20);
+	send_many(&held, "LATER\n", 2000);
+	send_many(&shut, "BIG 100000\n", 20);
+	shutdown(shut.fd, SHUT_WR);
+	rig_for_ms(50);
+	rig.wait_us = 50000;
+	turns = net_figures(rig.net).turns;
+	rig_for_ms(300);
+	ck_assert_uint_le(net_figures(rig.net).turns - turns, 12);
+	rig_close(&choked);
+	rig_close(&held);
+	rig_close(&shut);
+}
+END_TEST
+
+START_TEST(a_peer_that_takes_nothing_of_what_holds_up_its_requests_is_closed)
+{
+	struct rig_peer choked = dial_lazy(), subscriber = dial_lazy(), slow = dial_lazy();
+
+	rig.config.stall_timeout_s = 1;
+	send_many(&choked, "BIG 10000\n", 100);
+	rig_send(&subscriber, SLICE("SUBSCRIBE\nBIG 60000\n"));
+	send_many(&slow, "BIG 10000\n", 100);
+	for (int i = 0; i < 5; i++) {
+		rig_for_ms(600);
+		slow.in.len = 0;
+		rig_until_read(&slow, 1);
+	}
+	ck_assert_str_eq(rig.clients[0]->reason, "does not read its replies");
+	ck_assert_ptr_nonnull(rig.clients[1]->conn);
+	ck_assert_ptr_nonnull(rig.clients[2]->conn);
+	ck_assert_uint_eq(net_figures(rig.net).closed_stalled, 1);
+	conn_finish(rig.clients[1]->conn);
+	rig_until_closed(rig.clients[1]);
+	ck_assert_uint_eq(net_figures(rig.net).closed_stalled, 2);
+	rig_close(&choked);
+	rig_close(&subscriber);
+	rig_close(&slow);
+}
+END_TEST
+
+START_TEST(the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait)
+{
+	struct rig_peer idle = rig_dial(), subscriber = rig_dial(), waiting = rig_dial(),
+			busy = rig_dial(), reader = dial_lazy();
+
+	rig.config.idle_timeout_s = 1;
+	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
+	rig_send(&waiting, SLICE("LATER x\n"));
+	rig_send(&reader, SLICE("BIG 10000000\n"));
+	for (int i = 0; i < 6; i++) {
+		rig_for_ms(400);
+		rig_ask(&busy, "ECHO a\n", "a\n");
+		rig_until_read(&reader, reader.in.len + 10000);
+	}
+	ck_assert_ptr_null(rig.clients[0]->conn);
+	ck_assert_str_eq(rig.clients[0]->reason, "idle");
+	for (int i = 1; i < 5; i++)
+		ck_assert_ptr_nonnull(rig.clients[i]->conn);
+	ck_assert_uint_eq(net_figures(rig.net).closed_idle, 1);
+	rig_close(&idle);
+	rig_close(&subscriber);
+	rig_close(&waiting);
+	rig_close(&busy);
+	rig_close(&reader);
+}
+END_TEST
+
+START_TEST(time_limits_hold_though_the_handler_never_wants_to_be_called)
+{
+	struct rig_peer idle;
+
+	net_watch_signal(rig.net, SIGALRM);
+	rig.wait_us = UINT64_MAX;
+	rig.config.idle_timeout_s = 1;
+	idle = rig_socket(0);
+	alarm(1); /* turns without connections come first */
+	rig_until(NULL, NULL);
+	ck_assert_uint_eq(rig.interrupted, 1);
+	rig_connect(&idle);
+	rig_until_clients(1);
+	alarm(5);
+	rig_until_closed(rig.clients[0]);
+	alarm(0);
+	ck_assert_uint_eq(rig.interrupted, 1);
+	ck_assert_uint_eq(net_figures(rig.net).closed_idle, 1);
+	rig_close(&idle);
+}
+END_TEST
+
+static unsigned
+user_timeout_ms(const struct rig_client *client)
+{
+	unsigned ms = 0;
+	socklen_t len = sizeof(ms);
+
+	ck_assert_int_eq(getsockopt(client->peer.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
+	return ms;
+}
+
+START_TEST(subscribers_alone_have_a_tcp_user_timeout)
+{
+	struct rig_peer peer;
+
+	rig.config.tcp_user_timeout_ms = 4321;
+	peer = rig_dial();
+	ck_assert_uint_eq(user_timeout_ms(rig.clients[0]), 0);
+	rig_ask(&peer, "SUBSCRIBE\n", "ok\n");
+	ck_assert_uint_eq(user_timeout_ms(rig.clients[0]), 4321);
+	conn_set_subscriber(rig.clients[0]->conn, false);
+	ck_assert_uint_eq(user_timeout_ms(rig.clients[0]), 0);
+	rig_close(&peer);
+}
+END_TEST
+
+START_TEST(draining_flushes_what_is_owed_and_returns)
+{
+	struct rig_peer idle = rig_dial(), owed = rig_dial(), waiting = rig_dial();
+	uint64_t begun_us;
+
+	rig_send(&owed, SLICE("BIG 20000000\n"));
+	rig_send(&waiting, SLICE("LATER x\n"));
+	rig_until_handed(rig.clients[1], 1);
+	rig_until_handed(rig.clients[2], 1);
+	begun_us = clock_mono_us();
+	net_drain(rig.net, 10000);
+	rig_until_eof(&idle);
+	rig_until_eof(&waiting);
+	shutdown(waiting.fd, SHUT_WR);
+	while (!owed.eof) {
+		rig_for_ms(1); /* returns at once when there is no connection any more */
+		rig_read(&owed);
+		ck_assert_uint_lt(clock_mono_us() - begun_us, 5000000);
+	}
+	ck_assert_uint_eq(owed.in.len, 20000000);
+	rig_for_ms(1);
+	ck_assert_uint_eq(net_figures(rig.net).connections, 0);
+	rig_close(&idle);
+	rig_close(&owed);
+	rig_close(&waiting);
+}
+END_TEST
+
+START_TEST(draining_waits_for_stuck_peers_only_so_long)
+{
+	struct rig_peer stuck = dial_lazy(), lingering = rig_dial(), held = rig_dial();
+	uint64_t begun_us, took_us;
+
+	rig_send(&stuck, SLICE("BIG 20000000\n"));
+	rig_send(&lingering, SLICE("FINISH 1\nrest"));
+	rig_send(&held, SLICE("LATER x\n"));
+	rig_for_ms(20);
+	begun_us = clock_mono_us();
+	net_drain(rig.net, 300);
+	rig_until(NULL, NULL);
+	took_us = clock_mono_us() - begun_us;
+	ck_assert_uint_ge(took_us, 300000);
+	ck_assert_uint_lt(took_us, 1000000);
+	ck_assert_ptr_nonnull(rig.clients[0]->conn);
+	rig_close(&stuck);
+	rig_close(&lingering);
+	rig_close(&held);
+}
+END_TEST
+
+/* The process's own soft limit, so that only so many more descriptors can be opened. */
+static rlim_t
+limit_descriptors(unsigned more)
+{
+	struct rlimit limit;
+	rlim_t before;
+	int next = dup(0);
+
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	before = limit.rlim_cur;
+	limit.rlim_cur = (rlim_t)next + more;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before;
+}
+
+static void
+restore_descriptors(rlim_t before)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = before;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(out_of_descriptors_the_present_are_served_and_the_loop_sleeps)
+{
+	struct rig_peer present = rig_dial(), peers[5];
+	rlim_t before;
+	uint64_t turns;
+
+	for (int i = 0; i < 5; i++)
+		peers[i] = rig_socket(0);
+	before = limit_descriptors(2);
+	for (int i = 0; i < 5; i++)
+		rig_connect(&peers[i]);
+	rig_until_clients(3);
+	rig.wait_us = 50000;
+	turns = net_figures(rig.net).turns;
+	rig_for_ms(500);
+	ck_assert_uint_eq(rig.client_count, 3);
+	ck_assert_uint_le(net_figures(rig.net).turns - turns, 30);
+	ck_assert_uint_ge(net_figures(rig.net).refused_fds, 2);
+	ck_assert_uint_le(net_figures(rig.net).refused_fds, 8);
+	rig.wait_us = 500;
+	rig_ask(&present, "ECHO a\n", "a\n");
+
+	/* One leaves, one comes in. */
+	conn_kill(rig.clients[1]->conn, "makes room");
+	rig_until_clients(4);
+	rig_for_ms(50);
+	ck_assert_uint_eq(rig.client_count, 4);
+	restore_descriptors(before);
+	rig_until_clients(6);
+	for (int i = 0; i < 5; i++)
+		rig_close(&peers[i]);
+	rig_close(&present);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("net/net_limits", rig_setup, rig_teardown,
+	    (const TTest *[]){requests_wait_while_the_peer_does_not_read_its_replies,
+		requests_that_were_told_to_wait_also_wait_for_a_peer_that_does_not_read,
+		a_loop_with_stuck_peers_sleeps,
+		a_peer_that_takes_nothing_of_what_holds_up_its_requests_is_closed,
+		the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait,
+		time_limits_hold_though_the_handler_never_wants_to_be_called,
+		subscribers_alone_have_a_tcp_user_timeout,
+		draining_flushes_what_is_owed_and_returns,
+		draining_waits_for_stuck_peers_only_so_long,
+		out_of_descriptors_the_present_are_served_and_the_loop_sleeps, NULL});
+}

@@ -1,0 +1,423 @@
+#include "config.h"
+
+#include "net/testing_net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/testing.h"
+
+#define GIVE_UP_US 20000000
+#define LOOK_US 500
+
+struct rig rig;
+
+static struct frame_log *replies;
+static struct outbox_pool pool;
+static bool (*awaited)(void *arg);
+static void *awaited_arg;
+static uint64_t give_up_us;
+
+static void
+reply(struct rig_client *client, struct slice text)
+{
+	outbox_push_reply(&client->outbox, text);
+}
+
+static void
+reply_fill(struct rig_client *client, struct slice count)
+{
+	int64_t len = 0;
+	char *fill;
+
+	ck_assert(slice_to_i64(count, &len));
+	fill = xmalloc((size_t)len);
+	memset(fill, 'x', (size_t)len);
+	reply(client, (struct slice){fill, (size_t)len});
+	xfree(fill);
+}
+
+static void
+reply_args(struct rig_client *client, const struct slice *args, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		reply(client, args[i]);
+		reply(client, i + 1 < count ? SLICE(" ") : SLICE("\n"));
+	}
+}
+
+static void *
+on_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
+{
+	static const struct outbox_limits no_limits;
+	struct rig_client *client = xcalloc(1, sizeof(*client));
+
+	(void)arg;
+	ck_assert_uint_lt(rig.client_count, RIG_CLIENTS_MAX);
+	if (rig.send_buffer > 0)
+		setsockopt(peer->fd, SOL_SOCKET, SO_SNDBUF, &rig.send_buffer, sizeof(int));
+	rig.clients[rig.client_count++] = client;
+	client->conn = conn;
+	client->peer = *peer;
+	outbox_init(&client->outbox, &pool, &no_limits, conn);
+	*outbox = &client->outbox;
+	if (rig.refuse) {
+		reply(client, SLICE("-ERR refused\n"));
+		reply_fill(client, SLICE("1000000"));
+		conn_finish(conn);
+	}
+	return client;
+}
+
+static enum net_verdict
+on_request(void *arg, const struct slice *args, size_t count)
+{
+	struct rig_client *client = arg;
+	bool works = slice_is(args[0], "WORK") || slice_is(args[0], "WORKBIG");
+	bool waits = works || slice_is(args[0], "LATER");
+
+	ck_assert_ptr_nonnull(client->conn);
+	client->last_at = ++rig.requests;
+	if (client->handed++ == 0)
+		client->first_at = client->last_at;
+	if (waits && !client->tried) {
+		client->tried = true;
+		client->works = works;
+		return NET_LATER;
+	}
+	client->tried = false;
+	if (slice_is(args[0], "BIG") || slice_is(args[0], "WORKBIG")) {
+		reply_fill(client, args[1]);
+	} else if (waits || slice_is(args[0], "ECHO")) {
+		reply_args(client, args, count);
+	} else if (slice_is(args[0], "FINISH")) {
+		conn_finish(client->conn);
+		reply_fill(client, args[1]);
+	} else if (slice_is(args[0], "KILL")) {
+		conn_kill(client->conn, "told to");
+	} else if (slice_is(args[0], "SUBSCRIBE")) {
+		conn_set_subscriber(client->conn, true);
+		reply(client, SLICE("ok\n"));
+	} else {
+		ck_abort_msg("what is %.*s?", (int)args[0].len, args[0].ptr);
+	}
+	return NET_NEXT;
+}
+
+static void
+on_broken(void *arg, const char *error)
+{
+	reply(arg, SLICE("-ERR "));
+	reply(arg, slice_of(error));
+	reply(arg, SLICE("\n"));
+}
+
+static void
+on_closed(void *arg, const char *reason)
+{
+	struct rig_client *client = arg;
+
+	ck_assert_ptr_nonnull(client->conn);
+	client->conn = NULL;
+	client->reason = reason;
+	outbox_close(&client->outbox);
+}
+
+static uint64_t
+on_turn(void *arg, uint64_t now_us, uint64_t budget_us)
+{
+	(void)arg;
+	(void)budget_us;
+	ck_assert_msg(now_us < give_up_us || rig.interrupted > 0, "what was waited for never came");
+	if (awaited != NULL && awaited(awaited_arg))
+		net_stop(rig.net);
+	return rig.wait_us;
+}
+
+static void
+on_flushed(void *arg)
+{
+	(void)arg;
+	frame_log_tidy(replies);
+	for (size_t i = 0; i < rig.client_count; i++) {
+		struct rig_client *client = rig.clients[i];
+
+		if (!client->works || client->conn == NULL)
+			continue;
+		client->works = false;
+		conn_resume(client->conn);
+	}
+}
+
+static void
+on_signalled(void *arg, int signal)
+{
+	(void)arg;
+	(void)signal;
+	rig.interrupted++;
+	net_stop(rig.net);
+}
+
+static void
+ready(struct outbox *outbox)
+{
+	conn_ready(outbox->io);
+}
+
+static void
+room(struct outbox *outbox)
+{
+	(void)outbox;
+}
+
+void
+rig_setup(void)
+{
+	static const struct net_handler handler = {
+	    .open = on_open,
+	    .request = on_request,
+	    .broken = on_broken,
+	    .closed = on_closed,
+	    .turn = on_turn,
+	    .flushed = on_flushed,
+	    .signalled = on_signalled,
+	};
+	char error[256];
+
+	replies = frame_log_new(65536);
+	pool = (struct outbox_pool){.replies = replies, .ready = ready, .room = room};
+	rig = (struct rig){.wait_us = LOOK_US};
+	rig.config = (struct net_config){
+	    .resp = {.bulk_bytes = 64 << 20,
+		.multibulk_count = 1024,
+		.inline_bytes = 65536,
+		.request_bytes = 128 << 20},
+	    .read_share_bytes = 16384,
+	    .reply_pause_bytes = 65536,
+	    .stall_timeout_s = 60,
+	    .tcp_backlog = 128,
+	};
+	rig.net = net_new(&rig.config, &handler, NULL);
+	ck_assert_ptr_nonnull(rig.net);
+	ck_assert_msg(net_listen_tcp(rig.net, "127.0.0.1", 0, error, sizeof(error)), "%s", error);
+}
+
+void
+rig_teardown(void)
+{
+	net_free(rig.net);
+	for (size_t i = 0; i < rig.client_count; i++) {
+		ck_assert_ptr_null(rig.clients[i]->conn);
+		outbox_release(&rig.clients[i]->outbox);
+		xfree(rig.clients[i]);
+	}
+	ck_assert_uint_eq(pool.bytes, 0);
+	outbox_pool_release(&pool);
+	frame_log_free(replies);
+}
+
+void
+rig_until(bool (*is_so)(void *arg), void *arg)
+{
+	awaited = is_so;
+	awaited_arg = arg;
+	give_up_us = clock_mono_us() + GIVE_UP_US;
+	net_run(rig.net);
+	awaited = NULL;
+}
+
+static bool
+is_past(void *until_us)
+{
+	return clock_mono_us() >= *(uint64_t *)until_us;
+}
+
+void
+rig_for_ms(unsigned ms)
+{
+	uint64_t until_us = clock_mono_us() + (uint64_t)ms * 1000;
+
+	rig_until(is_past, &until_us);
+}
+
+static bool
+are_clients(void *count)
+{
+	return rig.client_count >= *(size_t *)count;
+}
+
+void
+rig_until_clients(size_t count)
+{
+	rig_until(are_clients, &count);
+}
+
+static bool
+is_closed(void *client)
+{
+	return ((struct rig_client *)client)->conn == NULL;
+}
+
+void
+rig_until_closed(struct rig_client *client)
+{
+	rig_until(is_closed, client);
+}
+
+struct wanted {
+	const struct rig_client *client;
+	struct rig_peer *peer;
+	size_t count;
+};
+
+static bool
+is_handed(void *arg)
+{
+	const struct wanted *wanted = arg;
+
+	return wanted->client->handed >= wanted->count;
+}
+
+void
+rig_until_handed(const struct rig_client *client, size_t handed)
+{
+	struct wanted wanted = {.client = client, .count = handed};
+
+	rig_until(is_handed, &wanted);
+}
+
+struct rig_peer
+rig_socket(int receive_buffer)
+{
+	struct rig_peer peer = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)};
+
+	ck_assert_int_ne(peer.fd, -1);
+	if (receive_buffer > 0)
+		setsockopt(peer.fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(int));
+	return peer;
+}
+
+void
+rig_connect(struct rig_peer *peer)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)net_port(rig.net))};
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+		  errno == EINPROGRESS);
+}
+
+struct rig_peer
+rig_dial(void)
+{
+	struct rig_peer peer = rig_socket(0);
+
+	rig_connect(&peer);
+	rig_until_clients(rig.client_count + 1);
+	return peer;
+}
+
+void
+rig_close(struct rig_peer *peer)
+{
+	if (peer->fd != -1)
+		close(peer->fd);
+	peer->fd = -1;
+	buffer_release(&peer->in);
+}
+
+struct sending {
+	int fd;
+	struct slice left;
+};
+
+static bool
+is_sent(void *arg)
+{
+	struct sending *sending = arg;
+	ssize_t n = send(sending->fd, sending->left.ptr, sending->left.len, MSG_NOSIGNAL);
+
+	ck_assert(n >= 0 || errno == EAGAIN || errno == ENOTCONN);
+	if (n > 0) {
+		sending->left.ptr += n;
+		sending->left.len -= (size_t)n;
+	}
+	return sending->left.len == 0;
+}
+
+void
+rig_send(struct rig_peer *peer, struct slice bytes)
+{
+	struct sending sending = {peer->fd, bytes};
+
+	if (!is_sent(&sending))
+		rig_until(is_sent, &sending);
+}
+
+void
+rig_read(struct rig_peer *peer)
+{
+	ssize_t n = 1;
+
+	while (n > 0 && !peer->eof && peer->error == 0) {
+		n = recv(peer->fd, buffer_reserve(&peer->in, 65536), 65536, 0);
+		if (n > 0)
+			peer->in.len += (size_t)n;
+		else if (n == 0)
+			peer->eof = true;
+		else if (errno != EAGAIN)
+			peer->error = errno;
+	}
+}
+
+static bool
+is_read(void *arg)
+{
+	const struct wanted *wanted = arg;
+
+	rig_read(wanted->peer);
+	return wanted->peer->in.len >= wanted->count;
+}
+
+void
+rig_until_read(struct rig_peer *peer, size_t len)
+{
+	struct wanted wanted = {.peer = peer, .count = len};
+
+	rig_until(is_read, &wanted);
+}
+
+static bool
+is_over(void *arg)
+{
+	struct rig_peer *peer = arg;
+
+	rig_read(peer);
+	return peer->eof || peer->error != 0;
+}
+
+void
+rig_until_eof(struct rig_peer *peer)
+{
+	rig_until(is_over, peer);
+	ck_assert_msg(peer->eof, "%s", strerror(peer->error));
+}
+
+void
+rig_ask(struct rig_peer *peer, const char *text, const char *answer)
+{
+	size_t len = strlen(answer);
+
+	rig_send(peer, slice_of(text));
+	rig_until_read(peer, peer->in.len + len);
+	ck_assert_uint_ge(peer->in.len, len);
+	peer->in.len -= len;
+	ck_assert(memcmp(peer->in.ptr + peer->in.len, answer, len) == 0);
+}
