@@ -127,7 +127,8 @@ scan(const char *ptr, size_t len, struct wire_event *event)
 	 * for. */
 	if ((type & ~1u) == PACKET_PUBLISH)
 		return scan_publish(ptr + at, len - at, remaining, event);
-	if (remaining > WIRE_MAX_HEAD)
+	if ((type != PACKET_CONNACK && type != PACKET_SUBACK && type != PACKET_PINGRESP) ||
+	    remaining > WIRE_MAX_HEAD)
 		return WIRE_GARBLED;
 	if (len - at < remaining)
 		return WIRE_MORE;

@@ -22,6 +22,7 @@ struct figures {
 	double own_us;   /* a delivery */
 	double server_load;
 	double server_us;
+	double server_message_us;
 	double idle_connection_bytes;
 	double idle_subscription_bytes;
 	double subscriber_bytes;
@@ -61,6 +62,7 @@ figures_of(const struct bench_load *load)
 	    .own_us = ratio(own_ns / 1e3, deliveries),
 	    .server_load = ratio(server_ns, wall_ns),
 	    .server_us = ratio(server_ns / 1e3, deliveries),
+	    .server_message_us = ratio(server_ns / 1e3, (double)(to->sent - from->sent)),
 	    .idle_connection_bytes =
 		growth(m->at_start, m->with_idle_connections, o->idle_connections),
 	    .idle_subscription_bytes = growth(m->with_idle_connections, m->with_idle_subscriptions,
@@ -84,8 +86,9 @@ put_server(const struct bench_load *load, const struct figures *f, struct buffer
 
 	if (o->pid == 0)
 		return;
-	buffer_appendf(out, "server CPU      %.4g us a delivery, %.0f %% of a core\n", f->server_us,
-	    f->server_load * 100);
+	buffer_appendf(out,
+	    "server CPU      %.4g us a delivery, %.4g us a message, %.0f %% of a core\n",
+	    f->server_us, f->server_message_us, f->server_load * 100);
 	buffer_appendf(out, "server memory   %.1f MiB at first, %.1f MiB at most\n",
 	    (double)m->at_start / 1048576, (double)m->at_peak / 1048576);
 	if (o->subscribers > 0)
@@ -151,12 +154,13 @@ put_server_json(const struct bench_load *load, const struct figures *f, struct b
 		return;
 	}
 	buffer_appendf(out,
-	    "{\"cpu_us_per_delivery\":%.9g,\"cores\":%.6g,\"cpu_seconds\":%.9g,"
+	    "{\"cpu_us_per_delivery\":%.9g,\"cpu_us_per_message\":%.9g,\"cores\":%.6g,\"cpu_"
+	    "seconds\":%.9g,"
 	    "\"resident_bytes\":{\"at_start\":%" PRIu64 ",\"with_idle_connections\":%" PRIu64
 	    ",\"with_idle_subscriptions\":%" PRIu64 ",\"with_subscribers\":%" PRIu64
 	    ",\"at_peak\":%" PRIu64 ",\"at_end\":%" PRIu64 "},\"bytes_per_subscriber\":%.9g,"
 	    "\"bytes_per_idle_connection\":%.9g,\"bytes_per_idle_subscription\":%.9g}",
-	    f->server_us, f->server_load,
+	    f->server_us, f->server_message_us, f->server_load,
 	    (double)(load->to.server.cpu_ns - load->from.server.cpu_ns) / 1e9, m->at_start,
 	    m->with_idle_connections, m->with_idle_subscriptions, m->with_subscribers, m->at_peak,
 	    m->at_end, f->subscriber_bytes, f->idle_connection_bytes, f->idle_subscription_bytes);

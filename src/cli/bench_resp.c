@@ -146,9 +146,8 @@ take_push(struct cursor *c, struct wire_event *event)
 
 	if (!take_line(&inside, 0, &line))
 		return false;
-	if ((slice_is(line, "*3") || slice_is(line, ">3") || slice_is(line, "*4") ||
-		slice_is(line, ">4")) &&
-	    inside.at < inside.end && *inside.at == '$') {
+	if (line.len == 2 && line.ptr[1] >= '2' && line.ptr[1] <= '4' && inside.at < inside.end &&
+	    *inside.at == '$') {
 		if (!take_bulk(&inside, &kind)) {
 			c->garbled = inside.garbled;
 			return false;
