@@ -397,14 +397,40 @@ on_event(struct bufferevent *bev, short what, void *arg)
 		event_base_loopbreak(conn->net->base);
 }
 
+/* Many small pieces cost more as an iovec than copied together. How many pieces there are then. */
+static size_t
+gather(struct net *net, struct iovec *pieces, size_t count, size_t len)
+{
+	size_t gathered = 0;
+
+	if (count < 2 || len / count >= 2048 || len > sizeof(net->scratch))
+		return count;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(net->scratch + gathered, pieces[i].iov_base, pieces[i].iov_len);
+		gathered += pieces[i].iov_len;
+	}
+	pieces[0] = (struct iovec){net->scratch, gathered};
+	return 1;
+}
+
+/* One piece, which is nearly always what there is, goes out cheaper without a message header. */
+static ssize_t
+send_pieces(int fd, struct iovec *pieces, size_t count)
+{
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+
+	if (count == 1)
+		return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Writes from the front of the outbox. False when the socket took less than was offered. */
 static bool
 write_some(struct conn *conn)
 {
 	struct net *net = conn->net;
 	struct iovec pieces[64];
-	struct msghdr message = {.msg_iov = pieces};
-	size_t count, offered = 0, gathered = 0;
+	size_t count, offered = 0;
 	ssize_t sent;
 
 	count = outbox_peek(conn->outbox, pieces, 64);
@@ -412,17 +438,8 @@ write_some(struct conn *conn)
 		offered += pieces[i].iov_len;
 	if (offered == 0)
 		return true;
-	/* Many small pieces cost more as an iovec than copied together. */
-	if (count > 1 && offered / count < 2048 && offered <= sizeof(net->scratch)) {
-		for (size_t i = 0; i < count; i++) {
-			memcpy(net->scratch + gathered, pieces[i].iov_base, pieces[i].iov_len);
-			gathered += pieces[i].iov_len;
-		}
-		pieces[0] = (struct iovec){net->scratch, gathered};
-		count = 1;
-	}
-	message.msg_iovlen = count;
-	sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	count = gather(net, pieces, count, offered);
+	sent = send_pieces(conn->fd, pieces, count);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			conn_kill(conn, errno == EPIPE || errno == ECONNRESET ? "closed by peer"
