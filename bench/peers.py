@@ -1,0 +1,178 @@
+"""The brokers that bench/compare and bench/stalls start, each alone on a free loopback port.
+
+All get generous limits on what a subscriber may be owed, so that nobody is closed in the middle of a run.
+"""
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+CLIENTS = 20000
+
+
+class Unavailable(Exception):
+    """The peer is not installed, or did not start."""
+
+
+def raise_file_limit():
+    """For us and, as they inherit it, for the brokers. Returns what there is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CLIENTS + 1000
+    for limits in ((wanted, max(hard, wanted)), (min(wanted, hard), hard)):
+        if soft >= limits[0] and limits[0] == wanted:
+            break
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            break
+        except (ValueError, OSError):
+            continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def available_memory():
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+class Peer:
+    """A broker in a folder of its own; to be used in a `with`."""
+
+    name = None
+    protocol = "resp"
+    program = None
+
+    def __init__(self, build):
+        self.build = build
+        self.port = free_port()
+        self.process = None
+        self.folder = None
+
+    def path(self):
+        path = shutil.which(self.program) or shutil.which(self.program, path="/usr/sbin:/usr/local/sbin")
+        if path is None:
+            raise Unavailable(f"{self.program} is not installed")
+        return path
+
+    def clients(self):
+        """What its limit of clients is set to: the limit of files leaves no more."""
+        return min(CLIENTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+
+    def arguments(self):
+        raise NotImplementedError
+
+    def version(self):
+        words = subprocess.run([self.path(), "--version"], capture_output=True, text=True, check=False).stdout.split()
+        return next((word for word in words if any(c.isdigit() for c in word)), "?").removeprefix("v=").removeprefix("v")
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+
+    def __enter__(self):
+        path = self.path()
+        self.folder = tempfile.mkdtemp(prefix="fanfare-bench-")
+        with open(os.path.join(self.folder, "log"), "wb") as log:
+            self.process = subprocess.Popen([path, *self.arguments()], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
+                        text = log.read().strip()[-500:]
+                    self.__exit__()
+                    raise Unavailable(f"{self.name} did not start: {text}") from None
+                time.sleep(0.02)
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class Fanfared(Peer):
+    name = "fanfared"
+
+    def path(self):
+        path = os.path.join(self.build, "fanfared")
+        if not os.path.exists(path):
+            raise Unavailable(f"{path} is missing: build it")
+        return path
+
+    def arguments(self):
+        return ["--port", str(self.port), "--bind", "127.0.0.1", "--loglevel", "warning", "--maxclients",
+                str(self.clients()), "--outbox-limit-bytes", "0", "--outbox-limit-messages", "0",
+                "--client-output-buffer-limit", "pubsub 0 0 0", "--tcp-backlog", "4096"]
+
+
+class Redis(Peer):
+    name = program = "redis-server"
+
+    def arguments(self):
+        return ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning", "--maxclients",
+                str(self.clients()), "--client-output-buffer-limit", "pubsub 0 0 0", "--tcp-backlog", "4096"]
+
+
+class Nats(Peer):
+    name = program = "nats-server"
+    protocol = "nats"
+
+    def arguments(self):
+        return ["-c", self.write("nats.conf", f"""
+            listen: "127.0.0.1:{self.port}"
+            max_connections: {self.clients()}
+            max_payload: 64MB
+            max_pending: 16GB
+            write_deadline: "600s"
+            """)]
+
+
+class Mosquitto(Peer):
+    name = program = "mosquitto"
+    protocol = "mqtt"
+
+    def version(self):
+        text = subprocess.run([self.path(), "-h"], capture_output=True, text=True, check=False).stdout
+        return text.split()[2]
+
+    def arguments(self):
+        # As root it would become another user, who may not read the folder.
+        return ["-c", self.write("mosquitto.conf", f"""
+listener {self.port} 127.0.0.1
+allow_anonymous true
+user root
+max_connections {self.clients()}
+max_queued_messages 0
+max_queued_bytes 0
+set_tcp_nodelay true
+log_type error
+""")]
+
+
+ALL = [Fanfared, Redis, Nats, Mosquitto]

@@ -1,0 +1,225 @@
+"""What could hold a broker's loop, done to it while another client's PING is sampled every millisecond."""
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BATCH = 10000
+AFTERWARDS_S = 1.0  # the sampling goes on so long after the last byte
+
+
+def command(*words):
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def connect(peer):
+    connection = socket.create_connection(("127.0.0.1", peer.port), 10)
+    connection.settimeout(120)
+    return connection
+
+
+def read_lines(connection, count):
+    """Reads until so many lines have come, and nothing may follow them."""
+    while count > 0:
+        data = connection.recv(1 << 20)
+        if not data:
+            raise ConnectionError("the broker closed a connection")
+        count -= data.count(b"\n")
+
+
+def subscribe_many(connection, word, form, count):
+    """In batches; each confirmation has six lines."""
+    for start in range(0, count, BATCH):
+        names = [form % i for i in range(start, min(start + BATCH, count))]
+        connection.sendall(command(word, *names))
+        read_lines(connection, 6 * len(names))
+
+
+class Pinger:
+    """`fanfare ping` every millisecond; the longest wait once it is stopped."""
+
+    def __init__(self, peer):
+        self.output = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [os.path.join(peer.build, "fanfare"), "-p", str(peer.port), "ping", "-n", "0", "-i", "0.001"],
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.DEVNULL)
+        time.sleep(0.2)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        self.output.seek(0)
+        waits = [float(found) for found in re.findall(r"time=([\d.]+) ms", self.output.read())]
+        self.output.close()
+        if not waits:
+            raise ConnectionError("no PING was answered")
+        return {"longest_ms": max(waits), "pings": len(waits)}
+
+
+@contextlib.contextmanager
+def leaver(peer, count, word, form):
+    connection = connect(peer)
+    subscribe_many(connection, word, form, count)
+    yield connection.close
+
+
+@contextlib.contextmanager
+def leave_channels(peer, count):
+    with leaver(peer, count, b"SUBSCRIBE", b"channel:%d") as leave:
+        yield leave
+
+
+@contextlib.contextmanager
+def leave_patterns(peer, count):
+    with leaver(peer, count, b"PSUBSCRIBE", b"user:%d:*") as leave:
+        yield leave
+
+
+@contextlib.contextmanager
+def pipeline(peer, count):
+    """PUBLISHes to nobody, written as fast as they are taken, replies read meanwhile."""
+    connection = connect(peer)
+    batch = command("PUBLISH", "nobody", "x" * 64) * BATCH
+
+    def publish():
+        connection.setblocking(False)
+        unsent, replies, sent = b"", 0, 0
+        with selectors.DefaultSelector() as selector:
+            while replies < count:
+                if not unsent and sent < count:
+                    unsent = memoryview(batch)
+                    sent += BATCH
+                selector.register(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if unsent else 0))
+                selector.select(30)
+                selector.unregister(connection)
+                with contextlib.suppress(BlockingIOError):
+                    if unsent:
+                        unsent = unsent[connection.send(unsent):]
+                with contextlib.suppress(BlockingIOError):
+                    data = connection.recv(1 << 20)
+                    if not data:
+                        raise ConnectionError("the broker closed the publisher")
+                    replies += data.count(b"\n")
+
+    yield publish
+    connection.close()
+
+
+@contextlib.contextmanager
+def crowd(peer, count):
+    """Connects all at once, has a PING answered by each, and leaves all at once."""
+    def come_and_go():
+        connections = []
+        with selectors.DefaultSelector() as selector:
+            for _ in range(count):
+                connection = socket.socket()
+                connection.setblocking(False)
+                connection.connect_ex(("127.0.0.1", peer.port))
+                selector.register(connection, selectors.EVENT_WRITE)
+                connections.append(connection)
+            waiting = count
+            while waiting > 0:
+                ready = selector.select(30)
+                if not ready:
+                    raise ConnectionError(f"{waiting} of {count} clients had no answer")
+                for key, events in ready:
+                    if events & selectors.EVENT_WRITE:
+                        key.fileobj.send(b"PING\r\n")
+                        selector.modify(key.fileobj, selectors.EVENT_READ)
+                    elif key.fileobj.recv(100).startswith(b"+PONG"):
+                        selector.unregister(key.fileobj)
+                        waiting -= 1
+                    else:
+                        raise ConnectionError("a client was turned away")
+        for connection in connections:
+            connection.close()
+
+    yield come_and_go
+
+
+@contextlib.contextmanager
+def list_channels(peer, count):
+    holder, asker = connect(peer), connect(peer)
+    subscribe_many(holder, b"SUBSCRIBE", b"channel:%d", count)
+
+    def ask():
+        asker.sendall(command("PUBSUB", "CHANNELS"))
+        read_lines(asker, 1 + 2 * count)
+
+    yield ask
+    asker.close()
+    holder.close()
+
+
+@contextlib.contextmanager
+def large_message(peer, count):
+    """One message of `count` bytes to 100 subscribers, who read as fast as this process can."""
+    subscribers = [connect(peer) for _ in range(100)]
+    publisher = connect(peer)
+    for connection in subscribers:
+        connection.sendall(command("SUBSCRIBE", "large"))
+        read_lines(connection, 6)
+        connection.setblocking(False)
+    message = command("PUBLISH", "large", b"x" * count)
+    room = bytearray(1 << 20)
+
+    def publish():
+        due = 100 * count
+        got = 0
+        publisher.sendall(message)
+        with selectors.DefaultSelector() as selector:
+            for connection in subscribers:
+                selector.register(connection, selectors.EVENT_READ)
+            while got < due:
+                ready = selector.select(60)
+                if not ready:
+                    raise ConnectionError(f"{got} of {due} bytes were delivered")
+                for key, _ in ready:
+                    n = key.fileobj.recv_into(room)
+                    if n == 0:
+                        raise ConnectionError("the broker closed a subscriber")
+                    got += n
+
+    yield publish
+    for connection in [*subscribers, publisher]:
+        connection.close()
+
+
+class Case:
+    def __init__(self, name, title, prepare, count, memory=0):
+        self.name = name
+        self.title = title
+        self.prepare = prepare  # a context manager that gives what to do while PINGs are sampled
+        self.count = count
+        self.memory = memory  # free bytes that a broker may need which copies for each subscriber
+
+
+CASES = {case.name: case for case in [
+    Case("leave-channels", "a client with {} channels leaves", leave_channels, 1000000),
+    Case("leave-patterns", "a client with {} patterns leaves", leave_patterns, 1000000),
+    Case("pipeline", "a pipeline of {} PUBLISHes to no one", pipeline, 1000000),
+    Case("crowd", "{} clients connect at once, and leave at once", crowd, 10000),
+    Case("list-channels", "PUBSUB CHANNELS over {} channels", list_channels, 1000000),
+    Case("large-message", "a message of {} bytes to 100 subscribers", large_message, 64 << 20, memory=10 << 30),
+]}
+
+
+def run_case(peer, case, count):
+    """{"longest_ms": ..., "pings": ..., "took_s": ...}. Raises OSError where the broker did not bear it."""
+    with peer, case.prepare(peer, count) as act:
+        pinger = Pinger(peer)
+        started = time.monotonic()
+        try:
+            act()
+        finally:
+            took = time.monotonic() - started
+            time.sleep(AFTERWARDS_S)
+            result = pinger.stop()
+    return dict(result, took_s=took)
