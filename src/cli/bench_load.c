@@ -22,6 +22,7 @@
 
 #define EVENTS_A_TURN 512
 #define TICK_NS UINT64_C(100000000)     /* memory is looked at */
+#define PROBE_NS UINT64_C(200000000)    /* a reset comes back */
 #define SILENCE_NS UINT64_C(5000000000) /* then what is owed counts as lost */
 
 void
@@ -86,6 +87,7 @@ on_confirmed(struct bench_conn *c, void *arg)
 {
 	struct bench_load *load = arg;
 
+	load->answered = true;
 	if (c->due > 0)
 		c->due--;
 	if (load->unconfirmed > 0)
@@ -245,6 +247,27 @@ publish(struct bench_load *load)
 	bench_progress_clear(&w.progress);
 }
 
+/*
+ * The end of a connection stands behind what its reader has not taken, and so is not seen. But who
+ * writes to a socket that the other side has closed is told so at once.
+ */
+static void
+probe_stuck(struct bench_load *load)
+{
+	uint64_t end_ns = bench_now_ns() + PROBE_NS;
+
+	for (size_t i = 0; i < load->conn_count; i++) {
+		struct bench_conn *c = &load->conns[i];
+
+		if (c->role != BENCH_STUCK || c->failed)
+			continue;
+		c->wire->put_ping(&c->out);
+		bench_conn_flush(c, &load->reader);
+	}
+	while (load->options->stuck > 0 && !load->stopped && bench_now_ns() < end_ns)
+		bench_load_turn(load, 20);
+}
+
 static bool
 open_all(struct bench_load *load, struct cli *cli)
 {
@@ -274,6 +297,7 @@ bench_load_run(struct bench_load *load, struct cli *cli, const struct bench_opti
 	struct wire_login login = {.user = cli->target->user, .password = cli->target->password};
 
 	*load = (struct bench_load){.options = options, .login = &login, .epoll = -1, .timer = -1};
+	load->login_ns = cli->connect_timeout_us * 1000;
 	if (cli->timeout_us != 0)
 		load->deadline_ns = bench_now_ns() + cli->timeout_us * 1000;
 	bench_options_plan(options, &load->plan);
@@ -285,6 +309,7 @@ bench_load_run(struct bench_load *load, struct cli *cli, const struct bench_opti
 	if (open_all(load, cli) && bench_setup(load)) {
 		bench_publish_prepare(load);
 		publish(load);
+		probe_stuck(load);
 	}
 	load->closing = true;
 	load->login = NULL;

@@ -60,6 +60,8 @@ struct bench_load {
 	struct buffer error;  /* why the run ended early, if it did */
 	int status;           /* enum cli_status */
 	uint64_t deadline_ns; /* of the whole run */
+	uint64_t login_ns;    /* how long the first answer may take */
+	bool answered;        /* it has come */
 	bool stopped;
 	bool closing; /* the generator's own doing: ends of connections are no event */
 

@@ -1,0 +1,242 @@
+"""fanfare bench, against redis-server and fanfared alike, and against a server that does not keep to the rules."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lib.daemon import free_port
+from lib.wait import seconds
+
+OK, ERROR_REPLY, USAGE, TIMEOUT, NO_CONNECTION, FAILED = range(6)
+SHORT = ("--seconds", "0.4", "--warmup", "0.1")
+
+
+@pytest.fixture
+def bench(fanfare_tool):
+    """bench(port, *words) runs it to its end."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FANFARE")}
+
+    def run(port, *words):
+        return subprocess.run([fanfare_tool, "-p", str(port), "bench", *map(str, words)], capture_output=True,
+                              text=True, timeout=seconds(60), env=environment, check=False)
+    return run
+
+
+def report_of(done):
+    assert done.returncode == OK, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def check_nothing_lost(total, fanout):
+    assert total["due"] == total["messages"] * fanout
+    assert total["delivered"] == total["due"] > 0
+    assert (total["lost"], total["duplicated"], total["strays"], total["given_up"]) == (0, 0, 0, 0)
+
+
+SHAPES = {
+    "one channel": (["-c", 20, "-P", 16], 20),
+    "resp3": (["-c", 20, "-P", 16, "--resp3"], 20),
+    "half resp3": (["-c", 20, "-P", 16, "--resp3-share", 50], 20),
+    "patterns": (["-c", 10, "--channels", 7, "--pattern", "-P", 16], 10),
+    "a channel each": (["-c", 30, "--channels", 30, "-P", 16], 1),
+    "several channels each": (["-c", 7, "--channels", 30, "-P", 16], 1),
+    "several publishers": (["-c", 10, "--publishers", 8, "--channels", 5], 2),
+    "a window of several pipelines": (["-c", 10, "-P", 4, "--window", 16], 10),
+    "an open loop": (["-c", 10, "--rate", 500], 10),
+    "large messages": (["-c", 5, "--size", 300000], 5),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_delivery_arrives_once_and_the_counts_agree(server, bench, shape):
+    words, fanout = SHAPES[shape]
+    report = report_of(bench(server.port, "--json", *SHORT, "--pid", server.pid, *words))
+    check_nothing_lost(report["total"], fanout)
+    assert 0 < report["messages_sent"] <= report["total"]["messages"]
+    assert 0 < report["deliveries"] <= report["total"]["delivered"]
+    assert 0 < report["latency_us"]["count"] <= report["total"]["delivered"]
+    latency = report["latency_us"]
+    assert 0 < latency["p50"] <= latency["p99"] <= latency["p99_9"] <= latency["max"]
+    assert report["server"]["cpu_us_per_delivery"] > 0
+    assert report["server"]["resident_bytes"]["at_start"] > 100000
+    assert report["generator"]["cores"] > 0
+
+
+def test_exactly_so_many_messages_are_sent_as_are_asked_for(server, bench):
+    before = server.client()
+    published = int(before.call("INFO", "stats").split(b"total_commands_processed:")[1].split()[0])
+    total = report_of(bench(server.port, "--json", "-n", 1001, "-c", 3, "-P", 10))["total"]
+    assert total["messages"] == 1001
+    check_nothing_lost(total, 3)
+    after = int(before.call("INFO", "stats").split(b"total_commands_processed:")[1].split()[0])
+    assert after - published >= 1001
+
+
+def test_an_open_loop_keeps_its_rate(server, bench):
+    report = report_of(bench(server.port, "--json", "--seconds", 1, "--warmup", 0.1, "--rate", 300, "-c", 2))
+    # Each message has its moment, and is sent whatever comes late: so the number is that of the time.
+    assert 300 * 0.9 <= report["messages_sent"] <= 300 * 1.1 * report["seconds"]
+
+
+def test_a_stall_of_the_server_stands_in_the_latency_of_an_open_loop(server, bench):
+    stall = threading.Timer(0.5, os.kill, (server.pid, signal.SIGSTOP))
+    go_on = threading.Timer(0.8, os.kill, (server.pid, signal.SIGCONT))
+    stall.start()
+    go_on.start()
+    report = report_of(bench(server.port, "--json", "--seconds", 1.5, "--warmup", 0.01, "--rate", 1000, "-c", 2))
+    go_on.join()
+    check_nothing_lost(report["total"], 2)
+    assert report["latency_us"]["max"] > 200000
+    # Those that were meant to go out meanwhile have waited too, though none was sent then.
+    assert report["latency_us"]["p99"] > 100000
+
+
+def test_idle_state_is_set_up_and_its_memory_measured(server, bench):
+    # Much, for memory comes in pages and a server starts with some of its own.
+    report = report_of(bench(server.port, "--json", "-n", 10, "-c", 1, "--pid", server.pid, "--idle-channels", 50000,
+                             "--idle-patterns", 50000, "--idle-connections", 200))
+    check_nothing_lost(report["total"], 1)
+    assert 30 < report["server"]["bytes_per_idle_subscription"] < 5000
+    assert report["options"]["idle_connections"] == 200
+
+
+def test_stuck_subscribers_do_not_count_as_losses(start_fanfared, bench):
+    server = start_fanfared("--outbox-limit-bytes", "0", "--client-output-buffer-limit", "pubsub 0 0 0")
+    report = report_of(bench(server.port, "--json", "-n", 2000, "--size", 4096, "-c", 2, "-P", 50, "--stuck", 5,
+                             "--pid", server.pid))
+    check_nothing_lost(report["total"], 2)
+    assert report["total"]["stuck_closed"] == 0
+
+
+def test_stuck_subscribers_that_the_server_closes_are_counted(start_fanfared, bench):
+    server = start_fanfared("--client-output-buffer-limit", "pubsub 1mb 0 0", "--loglevel", "error")
+    report = report_of(bench(server.port, "--json", "-n", 4000, "--size", 4096, "-c", 2, "-P", 20, "--stuck", 5))
+    check_nothing_lost(report["total"], 2)
+    assert report["total"]["stuck_closed"] == 5
+
+
+def test_no_subscriber_is_a_shape_too(server, bench):
+    report = report_of(bench(server.port, "--json", *SHORT, "-c", 0, "-P", 16, "--pid", server.pid))
+    assert report["deliveries"] == 0 < report["messages_sent"]
+    assert report["server"]["cpu_us_per_message"] > 0
+
+
+def test_the_text_for_people_has_the_same_figures(server, bench):
+    done = bench(server.port, *SHORT, "-c", 4, "--pid", server.pid, "--stuck", 1)
+    assert (done.returncode, done.stderr) == (OK, "")
+    for line in (r"deliveries +[1-9]\d* a second", r"messages +[1-9]\d* a second", r"server CPU +[\d.e+-]+ us a delivery",
+                 r"server memory +[\d.]+ MiB", r"latency +p50 [\d.]+ ms, p99 [\d.]+ ms, p99.9 [\d.]+ ms, max [\d.]+ ms",
+                 r"lost +0 of [1-9]\d* deliveries, 0 came twice", r"stuck +1, of which the server closed 0",
+                 r"load generator +[\d.e+-]+ us a delivery"):
+        assert re.search("^" + line, done.stdout, re.MULTILINE), (line, done.stdout)
+
+
+@pytest.mark.parametrize("words, complaint", [
+    (["--protocol", "amqp"], "--protocol"), (["--size", 15], "--size"), (["--channels", 0], "--channels"),
+    (["-P", 8, "--window", 4], "--window"), (["--protocol", "nats", "--resp3"], "--resp3"), (["--insecure"], "--tls"),
+    (["--prefix", "a b"], "--prefix"), (["an-operand"], "too many arguments")])
+def test_a_wrong_command_line_is_refused_before_anything_is_connected(bench, words, complaint):
+    done = bench(1, *words)
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert complaint in done.stderr
+
+
+def test_nobody_there_is_no_connection(bench):
+    done = bench(free_port(), *SHORT)
+    assert (done.returncode, done.stdout) == (NO_CONNECTION, "")
+    assert "cannot connect" in done.stderr
+
+
+def test_an_error_reply_is_shown(start_server, bench):
+    done = bench(start_server("--requirepass", "secret").port, *SHORT)
+    assert (done.returncode, done.stdout) == (ERROR_REPLY, "")
+    assert "NOAUTH" in done.stderr
+
+
+def test_a_password_opens_the_door(start_server, bench):
+    check_nothing_lost(report_of(bench(start_server("--requirepass", "secret").port, "--json", *SHORT, "-c", 2,
+                                       "--password", "secret"))["total"], 2)
+
+
+def test_the_end_of_the_server_ends_the_run(start_fanfared, bench):
+    server = start_fanfared()
+    threading.Timer(0.5, server.process.terminate).start()
+    done = bench(server.port, "--seconds", 30, "-c", 3)
+    assert done.returncode == NO_CONNECTION
+    assert "closed by the server" in done.stderr or "reset" in done.stderr
+
+
+def test_the_deadline_of_the_run_holds(server, bench):
+    done = bench(server.port, "--seconds", 30, "-c", 3, "--timeout", 0.5)
+    assert done.returncode == TIMEOUT
+    assert "timed out" in done.stderr
+
+
+def test_an_interrupted_run_still_shows_what_it_measured(server, fanfare_tool):
+    process = subprocess.Popen([fanfare_tool, "-p", str(server.port), "bench", "--seconds", "30", "--warmup", "0.1",
+                                "--json", "-c", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)  # what is measured is time itself
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=seconds(20))
+    assert process.returncode == 130, err
+    assert json.loads(out)["deliveries"] > 0
+
+
+class Scripted:
+    """A server that answers each new client with the same bytes, whatever it says."""
+
+    def __init__(self, answer):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.answer = answer
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+                client.sendall(self.answer)
+                client.recv(1000)
+            except OSError:
+                return
+
+    def close(self):
+        self.listener.close()
+
+
+NO_PROTOCOL = [
+    ("resp", b"HTTP/1.1 400 Bad Request\r\n\r\n"), ("nats", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    ("mqtt", b"HTTP/1.1 400 Bad Request\r\n\r\n"), ("resp", b"+" + b"x" * 200000), ("nats", b"INFO " + b"x" * 200000),
+    ("mqtt", b"\x90\xff\xff\xff\x7f"), ("resp", b"*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$3\r\nabc\r\n")]
+
+
+@pytest.mark.parametrize("protocol, answer", NO_PROTOCOL,
+                         ids=[f"{protocol}-{number}" for number, (protocol, _) in enumerate(NO_PROTOCOL)])
+def test_a_server_that_speaks_something_else_is_found_out(bench, protocol, answer):
+    server = Scripted(answer)
+    try:
+        done = bench(server.port, "--protocol", protocol, *SHORT)
+    finally:
+        server.close()
+    assert done.returncode == NO_CONNECTION, done
+    assert "not this protocol" in done.stderr or "did not send" in done.stderr or "reset" in done.stderr
+
+
+def test_nats_and_mqtt_logins_that_are_refused_end_it(bench):
+    for protocol, answer, text in (("nats", b"INFO {}\r\n-ERR 'Authorization Violation'\r\n", "Authorization Violation"),
+                                   ("mqtt", b"\x20\x02\x00\x05", "not authorized")):
+        server = Scripted(answer)
+        try:
+            done = bench(server.port, "--protocol", protocol, *SHORT)
+        finally:
+            server.close()
+        assert (done.returncode, done.stdout) == (ERROR_REPLY, "")
+        assert text in done.stderr
