@@ -294,8 +294,10 @@ START_TEST(out_of_descriptors_the_present_are_served_and_the_loop_sleeps)
 	rig_ask(&present, "ECHO a\n", "a\n");
 
 	/* One leaves, one comes in. (Under valgrind those that came before are lost.) */
-	rig_connect(&peers[5]);
 	conn_kill(rig.clients[1]->conn, "makes room");
+	rig_until_closed(rig.clients[1]);
+	rig_for_ms(5);
+	rig_connect(&peers[5]);
 	rig_until_clients(4);
 	rig_for_ms(50);
 	ck_assert_uint_eq(rig.client_count, 4);
