@@ -8,7 +8,6 @@
 #include <event2/buffer.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,26 +18,14 @@
 /* One connection's requests hold up the others at most about this long in a turn. */
 #define SHARE_US 1000
 
-/* libevent 2.1 reads at most this much at once (EVBUFFER_MAX_READ). */
-#define LIBEVENT_READ_BYTES 4096
-
 #define LINGER_US 2000000
 
-static void on_readable(struct bufferevent *bev, void *arg);
-static void on_writable(struct bufferevent *bev, void *arg);
-static void on_event(struct bufferevent *bev, short what, void *arg);
+static void on_readable(void *arg);
+static void on_writable(void *arg);
+static void on_ended(void *arg, const char *error);
 
-static void
-want_read(struct conn *conn, bool on)
-{
-	if (conn->reading == on)
-		return;
-	conn->reading = on;
-	if (on)
-		bufferevent_enable(conn->bev, EV_READ);
-	else
-		bufferevent_disable(conn->bev, EV_READ);
-}
+static const struct stream_handler stream_handler = {
+    .readable = on_readable, .writable = on_writable, .ended = on_ended};
 
 static void
 enqueue_ready(struct conn *conn)
@@ -55,23 +42,19 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	struct conn *conn = xcalloc(1, sizeof(*conn));
 
 	conn->net = net;
-	conn->fd = fd;
 	conn->is_unix = peer->is_unix;
 	conn->active_us = net->now_us;
-	conn->bev = bufferevent_socket_new(net->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (conn->bev == NULL) {
+	if (!stream_open(&conn->stream, net->base, fd, &stream_handler, conn)) {
 		log_error("no bufferevent for a new connection: %s", strerror(errno));
-		close(fd);
 		xfree(conn);
 		return;
 	}
-	bufferevent_setcb(conn->bev, on_readable, on_writable, on_event, conn);
 	conn->parser = resp_parser_new(&net->config->resp);
 	TAILQ_INSERT_TAIL(&net->all, conn, all);
 	net->figures.connections++;
 	conn->client = net->handler.open(net->arg, conn, peer, &conn->outbox);
 	if (conn->state == CONN_OPEN)
-		want_read(conn, true);
+		stream_read(&conn->stream, true);
 }
 
 /* The client is gone before the peer can see its connection end. */
@@ -95,7 +78,7 @@ conn_free(struct conn *conn)
 		net->sweep_at = TAILQ_NEXT(conn, all);
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
-	bufferevent_free(conn->bev);
+	stream_close(&conn->stream);
 	resp_parser_free(conn->parser);
 	xfree(conn);
 }
@@ -109,7 +92,7 @@ conn_kill(struct conn *conn, const char *reason)
 		return;
 	conn->state = CONN_DEAD;
 	conn->reason = reason;
-	bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+	stream_stop(&conn->stream);
 	if (conn->in_dirty)
 		TAILQ_REMOVE(&net->dirty, conn, dirty);
 	if (conn->in_ready)
@@ -117,31 +100,24 @@ conn_kill(struct conn *conn, const char *reason)
 	TAILQ_INSERT_TAIL(&net->closing, conn, ready);
 }
 
-static bool
-has_unread_input(const struct conn *conn)
-{
-	int unread = 0;
-
-	return conn->discarded || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0 ||
-	       (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0);
-}
-
 /* Nothing is owed any more. */
 static void
 conn_end(struct conn *conn)
 {
-	struct evbuffer *input = bufferevent_get_input(conn->bev);
+	struct evbuffer *input;
 
-	if (conn->eof || !has_unread_input(conn)) {
+	if (conn->eof || !(conn->discarded || stream_has_unread(&conn->stream))) {
 		conn_kill(conn, conn->eof ? "closed by peer" : "finished");
 		return;
 	}
 	part_from_client(conn, "finished");
 	conn->state = CONN_LINGERING;
 	conn->stuck_us = conn->net->now_us;
-	evbuffer_drain(input, evbuffer_get_length(input));
-	shutdown(conn->fd, SHUT_WR);
-	want_read(conn, true);
+	input = stream_input(&conn->stream);
+	if (input != NULL)
+		evbuffer_drain(input, evbuffer_get_length(input));
+	shutdown(conn->stream.fd, SHUT_WR);
+	stream_read(&conn->stream, true);
 }
 
 void
@@ -151,7 +127,7 @@ conn_finish(struct conn *conn)
 		return;
 	conn->state = CONN_FINISHING;
 	conn->held = false;
-	want_read(conn, false);
+	stream_read(&conn->stream, false);
 	conn_ready(conn);
 }
 
@@ -185,7 +161,7 @@ conn_tune_user_timeout(const struct conn *conn)
 	unsigned ms = conn->subscriber ? conn->net->config->tcp_user_timeout_ms : 0;
 
 	if (!conn->is_unix)
-		(void)setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+		(void)setsockopt(conn->stream.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
 void
@@ -194,6 +170,7 @@ conn_set_subscriber(struct conn *conn, bool subscriber)
 	if (conn->subscriber == subscriber)
 		return;
 	conn->subscriber = subscriber;
+	conn->rests_soon = subscriber;
 	conn_tune_user_timeout(conn);
 }
 
@@ -262,7 +239,7 @@ retry_held(struct conn *conn)
 	    conn->state == CONN_OPEN)
 		return;
 	conn->held = false;
-	evbuffer_drain(bufferevent_get_input(conn->bev), conn->held_len);
+	evbuffer_drain(stream_input(&conn->stream), conn->held_len);
 	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
 	if (conn->state == CONN_OPEN)
 		(void)check_choked(conn);
@@ -275,7 +252,7 @@ retry_held(struct conn *conn)
 void
 conn_process(struct conn *conn)
 {
-	struct evbuffer *input = bufferevent_get_input(conn->bev);
+	struct evbuffer *input;
 	size_t share = conn->net->config->read_share_bytes, done = 0;
 	uint64_t deadline_us = clock_mono_us() + SHARE_US;
 	struct evbuffer_iovec piece;
@@ -285,6 +262,9 @@ conn_process(struct conn *conn)
 	if (conn->held)
 		retry_held(conn);
 	if (conn->held)
+		return;
+	input = stream_input(&conn->stream);
+	if (input == NULL)
 		return;
 	if (conn->choked &&
 	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
@@ -309,54 +289,32 @@ conn_process(struct conn *conn)
 		return;
 	}
 	if (conn->held || conn->choked) {
-		want_read(conn, false);
+		stream_read(&conn->stream, false);
 	} else if (evbuffer_get_length(input) > 0) {
-		want_read(conn, false);
+		stream_read(&conn->stream, false);
 		enqueue_ready(conn);
 	} else if (conn->eof) {
 		conn_finish(conn);
 	} else {
-		want_read(conn, true);
+		stream_read(&conn->stream, true);
 	}
 }
 
-/*
- * More of what a busy peer has sent: libevent reads 4 KiB at a time, a pipeline is often longer,
- * and each turn that sees more of it flushes less often.
- */
 static void
-read_more(struct conn *conn, struct evbuffer *input)
-{
-	struct evbuffer_iovec room;
-	ssize_t n;
-
-	evbuffer_unfreeze(input, 0);
-	if (evbuffer_reserve_space(input, NET_SCRATCH_BYTES / 2, &room, 1) == 1) {
-		n = recv(conn->fd, room.iov_base, room.iov_len, MSG_DONTWAIT);
-		room.iov_len = n > 0 ? (size_t)n : 0;
-		evbuffer_commit_space(input, &room, 1);
-	}
-	evbuffer_freeze(input, 0);
-}
-
-static void
-on_readable(struct bufferevent *bev, void *arg)
+on_readable(void *arg)
 {
 	struct conn *conn = arg;
 	struct net *net = conn->net;
-	struct evbuffer *input = bufferevent_get_input(bev);
-	size_t before = evbuffer_get_length(input);
+	struct evbuffer *input = stream_input(&conn->stream);
+	size_t len = evbuffer_get_length(input);
 
 	net_wake(net);
 	if (conn->state == CONN_LINGERING)
-		evbuffer_drain(input, before);
+		evbuffer_drain(input, len);
 	if (conn->state != CONN_OPEN)
 		return;
-	if (before >= LIBEVENT_READ_BYTES)
-		read_more(conn, input);
-	before = evbuffer_get_length(input);
-	conn->read_bytes += before;
-	net->figures.read_bytes += before;
+	conn->read_bytes += len;
+	net->figures.read_bytes += len;
 	conn->active_us = net->now_us;
 	conn_process(conn);
 	if (net_turn_is_long(net))
@@ -364,11 +322,10 @@ on_readable(struct bufferevent *bev, void *arg)
 }
 
 static void
-on_writable(struct bufferevent *bev, void *arg)
+on_writable(void *arg)
 {
 	struct conn *conn = arg;
 
-	(void)bev;
 	net_wake(conn->net);
 	if (!conn->waits_writable)
 		return;
@@ -377,17 +334,15 @@ on_writable(struct bufferevent *bev, void *arg)
 }
 
 static void
-on_event(struct bufferevent *bev, short what, void *arg)
+on_ended(void *arg, const char *error)
 {
 	struct conn *conn = arg;
 
-	(void)bev;
 	net_wake(conn->net);
-	if (what & BEV_EVENT_ERROR) {
-		conn_kill(conn, errno == ECONNRESET ? "reset by peer" : "read error");
-	} else if (what & BEV_EVENT_EOF) {
+	if (error != NULL) {
+		conn_kill(conn, error);
+	} else {
 		conn->eof = true;
-		conn->reading = false;
 		if (conn->state == CONN_LINGERING)
 			conn_kill(conn, "finished");
 		else
@@ -413,17 +368,6 @@ gather(struct net *net, struct iovec *pieces, size_t count, size_t len)
 	return 1;
 }
 
-/* One piece, which is nearly always what there is, goes out cheaper without a message header. */
-static ssize_t
-send_pieces(int fd, struct iovec *pieces, size_t count)
-{
-	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-
-	if (count == 1)
-		return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* Writes from the front of the outbox. False when the socket took less than was offered. */
 static bool
 write_some(struct conn *conn)
@@ -439,7 +383,7 @@ write_some(struct conn *conn)
 	if (offered == 0)
 		return true;
 	count = gather(net, pieces, count, offered);
-	sent = send_pieces(conn->fd, pieces, count);
+	sent = stream_write(&conn->stream, pieces, count);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			conn_kill(conn, errno == EPIPE || errno == ECONNRESET ? "closed by peer"
@@ -452,6 +396,14 @@ write_some(struct conn *conn)
 	net->figures.written_bytes += (size_t)sent;
 	conn->stuck_us = 0;
 	return (size_t)sent == offered;
+}
+
+static void
+rest(struct conn *conn)
+{
+	conn->rests_soon = false;
+	if (conn->state == CONN_OPEN && !conn->in_ready && !conn->waits_writable)
+		stream_rest(&conn->stream);
 }
 
 void
@@ -472,7 +424,7 @@ conn_flush(struct conn *conn)
 			conn->waits_writable = true;
 			if (conn->stuck_us == 0)
 				conn->stuck_us = conn->net->now_us;
-			bufferevent_enable(conn->bev, EV_WRITE);
+			stream_await_writable(&conn->stream);
 			break;
 		}
 		/* Others wait for their share of the turn. */
@@ -487,6 +439,10 @@ conn_flush(struct conn *conn)
 		outbox_flushed(conn->outbox);
 		if (conn->state == CONN_FINISHING)
 			conn_end(conn);
+		/* Most subscribers say nothing after they subscribed. Resting at once, not when the
+		 * sweep comes round, lets the next connection have the memory. */
+		else if (conn->rests_soon)
+			rest(conn);
 	}
 	if (conn->choked && conn->state == CONN_OPEN)
 		enqueue_ready(conn);
@@ -505,6 +461,9 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 			conn_kill(conn, "finished");
 		return;
 	}
+	if (conn->read_bytes == conn->swept_bytes)
+		rest(conn); /* quiet since the last look */
+	conn->swept_bytes = conn->read_bytes;
 	if (conn->stuck_us > 0 && (conn->choked || conn->state == CONN_FINISHING) &&
 	    now_us - conn->stuck_us >= stall_us) {
 		conn->net->figures.closed_stalled++;
@@ -524,12 +483,12 @@ conn_figures(const struct conn *conn)
 	    .input_room_bytes = resp_parser_room_bytes(conn->parser),
 	    .read_bytes = conn->read_bytes,
 	    .written_bytes = conn->written_bytes,
-	    .readable = conn->reading,
+	    .readable = conn->stream.reading,
 	    .writable = conn->waits_writable,
-	    .fd = conn->fd,
+	    .fd = conn->stream.fd,
 	};
 
 	if (conn->state != CONN_DEAD)
-		figures.input_bytes += evbuffer_get_length(bufferevent_get_input(conn->bev));
+		figures.input_bytes += stream_input_len(&conn->stream);
 	return figures;
 }

@@ -1,13 +1,13 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 #include "net/net.h"
+#include "net/stream.h"
 
 /*
  * What the files of the net layer share: the bodies of struct net and struct conn. For this layer
@@ -58,28 +58,28 @@ enum conn_state {
 
 struct conn {
 	struct net *net;
-	struct bufferevent *bev;
+	struct stream stream;
 	struct resp_parser *parser;
 	struct outbox *outbox; /* the client's; not touched once dead */
 	void *client;
 	TAILQ_ENTRY(conn) all;
 	TAILQ_ENTRY(conn) dirty;
 	TAILQ_ENTRY(conn) ready; /* or in closing */
-	int fd;
-	uint8_t state; /* enum conn_state */
+	uint8_t state;           /* enum conn_state */
 	bool in_dirty;
 	bool in_ready;
 	bool held;    /* the parser's request got NET_LATER */
 	bool resumed; /* ... and may be tried again */
 	bool choked;  /* requests wait: it does not read its replies */
 	bool eof;     /* the peer will send no more */
-	bool reading; /* EV_READ is on */
 	bool waits_writable;
 	bool subscriber;
+	bool rests_soon; /* became a subscriber: see stream_rest */
 	bool is_unix;
 	bool discarded;  /* input was thrown away: linger */
 	size_t held_len; /* bytes at the front of the input that the held request lies in */
 	uint64_t read_bytes;
+	uint64_t swept_bytes; /* read_bytes when it was last swept */
 	uint64_t written_bytes;
 	uint64_t active_us;
 	uint64_t stuck_us;  /* something waits for the peer to take bytes since then; 0: no */
