@@ -70,8 +70,8 @@ START_TEST(a_reply_that_would_be_cut_by_pushes_is_refused)
 	ck_assert(test_send_args(c, args, 302));
 	ck_assert_str_eq(test_read(c),
 	    "-ERR at most 256 names while something may be pushed between replies\r\n");
-	ck_assert(test_send_args(c, args, 258));
-	ck_assert_int_eq(strncmp(test_read(c), "*256\r\n_\r\n", 9), 0);
+	(void)test_send_args(c, args, 258);
+	ck_assert_int_eq(strncmp(test_finish(c), "*256\r\n_\r\n", 9), 0);
 }
 END_TEST
 

@@ -186,7 +186,8 @@ START_TEST(a_list_of_very_many_ids_shows_each_once)
 	snprintf(id, sizeof(id), "%d", (int)c->client->id);
 	for (i = 3; i < 1103; i++)
 		args[i] = slice_of(id);
-	(void)test_send_args(c, args, 1103); /* at once or in slices, as the machine's speed has it */
+	(void)test_send_args(
+	    c, args, 1103); /* at once or in slices, as the machine's speed has it */
 	ck_assert_int_eq(count_of(test_finish(c), "laddr="), 1);
 }
 END_TEST
