@@ -6,8 +6,10 @@ All get generous limits on what a subscriber may be owed, so that nobody is clos
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -31,6 +33,11 @@ def raise_file_limit():
         except (ValueError, OSError):
             continue
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def end_on_signals():
+    """As an exception, so that every broker is stopped and its folder removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def free_port():

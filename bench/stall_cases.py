@@ -11,7 +11,8 @@ import tempfile
 import time
 
 BATCH = 10000
-AFTERWARDS_S = 1.0  # the sampling goes on so long after the last byte
+NOTICED_S = 0.3  # by then a broker has seen what was done to it
+AFTERWARDS_S = 1.0  # the sampling goes on so long after it has answered again
 
 
 def command(*words):
@@ -40,6 +41,14 @@ def subscribe_many(connection, word, form, count):
         names = [form % i for i in range(start, min(start + BATCH, count))]
         connection.sendall(command(word, *names))
         read_lines(connection, 6 * len(names))
+
+
+def await_answer(peer):
+    """Until a stall, however long, is over: what is cut off in the middle would not be counted."""
+    time.sleep(NOTICED_S)
+    with connect(peer) as connection:
+        connection.sendall(command("PING"))
+        read_lines(connection, 1)
 
 
 class Pinger:
@@ -193,17 +202,20 @@ def large_message(peer, count):
 
 
 class Case:
-    def __init__(self, name, title, prepare, count, memory=0):
+    def __init__(self, name, title, prepare, count, memory=0, redis_count=None):
         self.name = name
         self.title = title
         self.prepare = prepare  # a context manager that gives what to do while PINGs are sampled
         self.count = count
+        self.redis_count = redis_count  # what Redis can bear at most; None: as much as we
         self.memory = memory  # free bytes that a broker may need which copies for each subscriber
 
 
 CASES = {case.name: case for case in [
     Case("leave-channels", "a client with {} channels leaves", leave_channels, 1000000),
-    Case("leave-patterns", "a client with {} patterns leaves", leave_patterns, 1000000),
+    Case("leave-patterns", "a client with {} patterns leaves", leave_patterns, 1000000,
+         # Redis 7.0 looks through all patterns of the client for each new one: a million would take hours.
+         redis_count=50000),
     Case("pipeline", "a pipeline of {} PUBLISHes to no one", pipeline, 1000000),
     Case("crowd", "{} clients connect at once, and leave at once", crowd, 10000),
     Case("list-channels", "PUBSUB CHANNELS over {} channels", list_channels, 1000000),
@@ -211,8 +223,15 @@ CASES = {case.name: case for case in [
 ]}
 
 
+def count_for(peer_name, case, count):
+    if peer_name == "fanfared" or case.redis_count is None:
+        return count
+    return min(count, case.redis_count)
+
+
 def run_case(peer, case, count):
-    """{"longest_ms": ..., "pings": ..., "took_s": ...}. Raises OSError where the broker did not bear it."""
+    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError where the broker did not bear it."""
+    count = count_for(peer.name, case, count)
     with peer, case.prepare(peer, count) as act:
         pinger = Pinger(peer)
         started = time.monotonic()
@@ -220,6 +239,7 @@ def run_case(peer, case, count):
             act()
         finally:
             took = time.monotonic() - started
+            await_answer(peer)
             time.sleep(AFTERWARDS_S)
             result = pinger.stop()
-    return dict(result, took_s=took)
+    return dict(result, took_s=took, count=count)

@@ -1,8 +1,10 @@
 """fanfare bench, against redis-server and fanfared alike, and against a server that does not keep to the rules."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +13,9 @@ import time
 
 import pytest
 
+from conftest import missing
 from lib.daemon import free_port
-from lib.wait import seconds
+from lib.wait import seconds, wait_until
 
 OK, ERROR_REPLY, USAGE, TIMEOUT, NO_CONNECTION, FAILED = range(6)
 SHORT = ("--seconds", "0.4", "--warmup", "0.1")
@@ -240,3 +243,77 @@ def test_nats_and_mqtt_logins_that_are_refused_end_it(bench):
             server.close()
         assert (done.returncode, done.stdout) == (ERROR_REPLY, "")
         assert text in done.stderr
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder with ca.pem, and server.pem and server.key for localhost, signed by it."""
+    if not shutil.which("openssl"):
+        missing("openssl")
+    path = tmp_path_factory.mktemp("certificates")
+    (path / "names").write_text("subjectAltName=DNS:localhost\n")
+    for words in ("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
+                  "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
+                  "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 "
+                  "-extfile names"):
+        subprocess.run(["openssl", *words.split()], cwd=path, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def tls_port(start_redis, certificates):
+    port = free_port()
+    start_redis("--tls-port", port, "--tls-cert-file", certificates / "server.pem", "--tls-key-file",
+                certificates / "server.key", "--tls-ca-cert-file", certificates / "ca.pem")
+    return port
+
+
+def test_tls_works_in_both_directions(tls_port, certificates, bench):
+    own = ["--cacert", certificates / "ca.pem", "--cert", certificates / "server.pem", "--key", certificates / "server.key"]
+    for more in (["-c", 10, "-P", 16], ["-c", 3, "--size", 300000], ["-c", 2, "--rate", 200]):
+        total = report_of(bench(tls_port, "--json", *SHORT, "--tls", *own, "--sni", "localhost", *more))["total"]
+        assert total["lost"] == total["duplicated"] == 0 < total["delivered"]
+    check_nothing_lost(report_of(bench(tls_port, "--json", *SHORT, "-c", 2, "--tls", *own[2:], "--insecure"))["total"], 2)
+
+
+def test_a_certificate_that_is_not_trusted_is_refused(tls_port, certificates, bench):
+    own = ["--cert", certificates / "server.pem", "--key", certificates / "server.key"]
+    for more, text in ((["--cacert", certificates / "ca.pem", "--sni", "elsewhere"], "hostname mismatch"),
+                       (["--sni", "localhost"], "certificate"),
+                       (["--cacert", certificates / "nothing.pem"], "nothing.pem")):
+        done = bench(tls_port, *SHORT, "--tls", *own, *more)
+        assert (done.returncode, done.stdout) == (NO_CONNECTION, "")
+        assert text in done.stderr
+
+
+PEERS = {"nats": ("nats-server", "-a 127.0.0.1 -p {port}"), "mqtt": ("mosquitto", "-p {port}")}
+
+
+@pytest.fixture(params=PEERS)
+def peer(request):
+    """(protocol, port, pid) of another broker, as the benchmark is run against."""
+    program, words = PEERS[request.param]
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin")
+    if path is None:
+        missing(program)
+    port = free_port()
+    process = subprocess.Popen([path, *words.format(port=port).split()], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listens():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+    wait_until(listens, f"{program} to listen", 10)
+    yield request.param, port, process.pid
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.parametrize("shape", [name for name in SHAPES if "resp3" not in name])
+def test_other_brokers_deliver_the_same_work(peer, bench, shape):
+    protocol, port, pid = peer
+    words, fanout = SHAPES[shape]
+    report = report_of(bench(port, "--json", "--protocol", protocol, *SHORT, "--pid", pid, *words))
+    check_nothing_lost(report["total"], fanout)
+    assert report["server"]["cpu_us_per_delivery"] > 0
