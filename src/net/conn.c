@@ -378,8 +378,13 @@ write_some(struct conn *conn)
 	ssize_t sent;
 
 	count = outbox_peek(conn->outbox, pieces, 64);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (pieces[i].iov_len >= NET_FLUSH_BYTES - offered) {
+			pieces[i].iov_len = NET_FLUSH_BYTES - offered;
+			count = i + 1;
+		}
 		offered += pieces[i].iov_len;
+	}
 	if (offered == 0)
 		return true;
 	count = gather(net, pieces, count, offered);
@@ -428,7 +433,7 @@ conn_flush(struct conn *conn)
 			break;
 		}
 		/* Others wait for their share of the turn. */
-		if (conn->written_bytes - before >= (size_t)4 * NET_SCRATCH_BYTES) {
+		if (conn->written_bytes - before >= NET_FLUSH_BYTES) {
 			if (!outbox_is_empty(conn->outbox))
 				conn_ready(conn);
 			break;

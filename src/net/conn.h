@@ -21,6 +21,10 @@ TAILQ_HEAD(listeners, listener);
 /* One read of a busy connection, and the most that is gathered for one write. */
 #define NET_SCRATCH_BYTES 65536
 
+/* Written to one connection before the others have their turn; a socket may take megabytes at once.
+ */
+#define NET_FLUSH_BYTES ((size_t)262144)
+
 struct net {
 	const struct net_config *config; /* borrowed */
 	struct net_handler handler;

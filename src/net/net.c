@@ -159,12 +159,18 @@ static void
 flush_dirty(struct net *net)
 {
 	struct conn *last = TAILQ_LAST(&net->dirty, conns), *conn;
-	uint64_t start_us = clock_mono_us();
+	uint64_t start_us = clock_mono_us(), looked_at_bytes = net->figures.written_bytes;
 	unsigned n = 0;
 
 	while (last != NULL && (conn = TAILQ_FIRST(&net->dirty)) != NULL) {
 		conn_flush(conn);
-		if (conn == last || (++n % 16 == 0 && clock_mono_us() - start_us >= PART_US))
+		if (conn == last)
+			break;
+		/* Small writes cost microseconds each, large ones what they copy. */
+		if (++n % 16 != 0 && net->figures.written_bytes - looked_at_bytes < NET_FLUSH_BYTES)
+			continue;
+		looked_at_bytes = net->figures.written_bytes;
+		if (clock_mono_us() - start_us >= PART_US)
 			break;
 	}
 }
