@@ -196,6 +196,27 @@ listen_and_mark(struct fanfared *f, size_t socket_count, struct buffer *opened)
 	return ok;
 }
 
+/*
+ * libevent gives a signal back what it meant before, when it is no longer watched: nothing, so that
+ * a second one that comes at the very end changes no exit status. Blocked meanwhile, none is lost.
+ */
+static void
+watch_signals(struct net *net)
+{
+	static const int watched[] = {SIGTERM, SIGINT, SIGHUP};
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
+		sigaddset(&set, watched[i]);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++) {
+		signal(watched[i], SIG_IGN);
+		net_watch_signal(net, watched[i]);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 /* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
 open_doors(struct fanfared *f, size_t socket_count)
@@ -210,9 +231,7 @@ open_doors(struct fanfared *f, size_t socket_count)
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
 	f->live.server = f->wiring.server;
-	net_watch_signal(f->wiring.net, SIGTERM);
-	net_watch_signal(f->wiring.net, SIGINT);
-	net_watch_signal(f->wiring.net, SIGHUP);
+	watch_signals(f->wiring.net);
 	ok = listen_and_mark(f, socket_count, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,

@@ -92,6 +92,9 @@ conn_kill(struct conn *conn, const char *reason)
 		return;
 	conn->state = CONN_DEAD;
 	conn->reason = reason;
+	/* It takes no message from now on, though its burial may wait for another turn. */
+	if (conn->outbox != NULL)
+		outbox_seal(conn->outbox);
 	stream_stop(&conn->stream);
 	if (conn->in_dirty)
 		TAILQ_REMOVE(&net->dirty, conn, dirty);
