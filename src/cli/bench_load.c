@@ -69,8 +69,10 @@ on_message(struct bench_conn *c, const struct bench_stamp *stamp, void *arg)
 		load->strays++;
 		return;
 	}
-	expected = &load->expected[(size_t)c->number * load->flows +
-				   stamp->publisher * (load->flows / load->plan.publishers) + slot];
+	expected =
+	    &load->expected[(size_t)c->number * load->flows +
+			    (size_t)stamp->publisher * (load->flows / load->plan.publishers) +
+			    slot];
 	if (stamp->sequence < *expected) {
 		load->duplicated++;
 		return;

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/timerfd.h>
 
@@ -31,6 +32,7 @@ bench_publish_prepare(struct bench_load *load)
 		bench_plan_put_channel(&name, o->prefix, wire->separator, i);
 		wire->put_publish(&load->heads, buffer_slice(&name), o->size);
 	}
+	assert(o->channels > 0);
 	load->head_len = load->heads.len / o->channels;
 	memset(buffer_reserve(&load->rest, fill), 'x', fill);
 	load->rest.len += fill;

@@ -3,8 +3,10 @@
 #include "cli/bench_server.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -20,6 +22,23 @@ read_line(const char *path, char *line, size_t size)
 	ok = fgets(line, (int)size, file) != NULL;
 	fclose(file);
 	return ok;
+}
+
+/* The number in the field with that index, the first being 0; fields are parted by one space. */
+static bool
+read_field(const char *line, unsigned index, uint64_t *value)
+{
+	char *end;
+
+	for (; index > 0; index--) {
+		line = strchr(line, ' ');
+		if (line == NULL)
+			return false;
+		line++;
+	}
+	errno = 0;
+	*value = strtoull(line, &end, 10);
+	return errno == 0 && end != line;
 }
 
 /* The scheduler's own count in nanoseconds, of the threads that there are. */
@@ -41,12 +60,15 @@ threads_cpu_ns(uint64_t pid)
 		snprintf(path, sizeof(path), "/proc/%" PRIu64 "/task/%.20s/schedstat", pid,
 		    entry->d_name);
 		if (entry->d_name[0] != '.' && read_line(path, line, sizeof(line)) &&
-		    sscanf(line, "%" SCNu64, &ns) == 1)
+		    read_field(line, 0, &ns))
 			sum += ns;
 	}
 	closedir(dir);
 	return sum;
 }
+
+/* utime in /proc/PID/stat, counted from the name; stime follows. See proc(5). */
+#define UTIME_FIELD 12
 
 static bool
 process_cpu_ns(uint64_t pid, uint64_t *ns)
@@ -60,9 +82,8 @@ process_cpu_ns(uint64_t pid, uint64_t *ns)
 	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/stat", pid);
 	/* The name may hold anything, brackets and spaces too. */
 	if (!read_line(path, line, sizeof(line)) || (after_name = strrchr(line, ')')) == NULL ||
-	    sscanf(after_name + 1,
-		" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user,
-		&system) != 2)
+	    !read_field(after_name, UTIME_FIELD, &user) ||
+	    !read_field(after_name, UTIME_FIELD + 1, &system))
 		return false;
 	*ns = (user + system) * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
 	return true;
@@ -79,7 +100,7 @@ bench_server_read(uint64_t pid, struct bench_server_cost *cost)
 
 	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/statm", pid);
 	if (!process_cpu_ns(pid, &process_ns) || !read_line(path, line, sizeof(line)) ||
-	    sscanf(line, "%*u %" SCNu64, &pages) != 1)
+	    !read_field(line, 1, &pages))
 		return false;
 	threads_ns = threads_cpu_ns(pid);
 	cost->cpu_ns = threads_ns != 0 ? threads_ns : process_ns;

@@ -100,7 +100,7 @@ look_up(struct bench_dialer *d, const struct target *target, struct buffer *erro
 			return false;
 		}
 		d->path.sun_family = AF_UNIX;
-		strcpy(d->path.sun_path, target->socket_path);
+		memcpy(d->path.sun_path, target->socket_path, strlen(target->socket_path) + 1);
 		d->unix_socket = (struct addrinfo){.ai_family = AF_UNIX,
 		    .ai_addr = (struct sockaddr *)&d->path,
 		    .ai_addrlen = sizeof(d->path)};

@@ -308,7 +308,7 @@ net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, siz
 		    sizeof(address.sun_path) - 1);
 		return false;
 	}
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (!remove_stale(&address)) {
 		errno = EADDRINUSE;
 		return fail(error, error_len, -1, "bind", path, -1);
