@@ -442,13 +442,6 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 void
 settings_derive(struct settings *s)
 {
-	const struct setting *bind = settings_find(SLICE("bind"));
-	struct buffer shown = {0};
-
-	assert(bind != NULL);
-	settings_show(s, bind, &shown);
-	s->server.bind_is_default = slice_is(buffer_slice(&shown), bind->initial);
-	buffer_release(&shown);
 	s->net.resp.bulk_bytes = s->server.proto_max_bulk_bytes;
 	s->net.resp.request_bytes = s->server.query_buffer_bytes;
 	s->net.idle_timeout_s = s->server.timeout_s;

@@ -356,15 +356,6 @@ START_TEST(bind_takes_up_to_sixteen_addresses_and_none)
 }
 END_TEST
 
-START_TEST(whether_bind_is_the_default_follows_from_its_value)
-{
-	ck_assert(s.server.bind_is_default);
-	ck_assert_int_eq(set("bind", "*"), SETTING_OK);
-	settings_derive(&s);
-	ck_assert(!s.server.bind_is_default);
-}
-END_TEST
-
 START_TEST(members_that_follow_from_others_are_derived)
 {
 	ck_assert_int_eq(set("proto-max-bulk-len", "3mb"), SETTING_OK);
@@ -434,7 +425,6 @@ main(void)
 		buffer_limits_of_classes_that_are_not_named_stay,
 		one_wrong_group_of_buffer_limits_changes_none,
 		bind_takes_up_to_sixteen_addresses_and_none,
-		whether_bind_is_the_default_follows_from_its_value,
 		members_that_follow_from_others_are_derived,
 		words_are_quoted_only_where_they_must_be, a_copy_shares_nothing,
 		the_log_goes_where_the_settings_say, NULL});

@@ -158,8 +158,8 @@ conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 	resp_parser_set_unauthenticated(conn->parser, unauthenticated);
 }
 
-void
-conn_tune_user_timeout(const struct conn *conn)
+static void
+tune_user_timeout(const struct conn *conn)
 {
 	unsigned ms = conn->subscriber ? conn->net->config->tcp_user_timeout_ms : 0;
 
@@ -174,7 +174,7 @@ conn_set_subscriber(struct conn *conn, bool subscriber)
 		return;
 	conn->subscriber = subscriber;
 	conn->rests_soon = subscriber;
-	conn_tune_user_timeout(conn);
+	tune_user_timeout(conn);
 }
 
 /* Too much is owed in replies: its requests wait until it reads them. */

@@ -96,7 +96,6 @@ void conn_free(struct conn *conn);    /* tells the handler; conn is dead */
 void conn_process(struct conn *conn); /* requests of its input, one share of them */
 void conn_flush(struct conn *conn);
 void conn_sweep(struct conn *conn, uint64_t now_us); /* time limits */
-void conn_tune_user_timeout(const struct conn *conn);
 
 /* Each callback of the loop begins with it: a turn's clock starts when the loop wakes, not when it
  * fell asleep. */

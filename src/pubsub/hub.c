@@ -431,7 +431,8 @@ hub_figures(struct hub *hub)
 	    .queued_bytes = hub->pool.bytes,
 	    .queued_messages = hub->pool.messages,
 	    .log_bytes = frame_log_held_bytes(hub->replies),
-	    .tree_bytes = channel_tree_bytes(hub->channels) + channel_tree_bytes(hub->shards),
+	    .tree_bytes = channel_tree_bytes(hub->channels) + channel_tree_bytes(hub->shards) +
+			  subscription_table_bytes(hub->table),
 	    .blocking = hub->blocking,
 	};
 

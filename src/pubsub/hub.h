@@ -143,7 +143,7 @@ struct hub_figures {
 	size_t queued_bytes;  /* owed to all clients, replies included */
 	size_t queued_messages;
 	size_t log_bytes;  /* held by frame logs */
-	size_t tree_bytes; /* held by channel trees, about */
+	size_t tree_bytes; /* held by channel trees and the subscription table, about */
 	size_t blocking;   /* subscribers with OUTBOX_BLOCK */
 };
 struct hub_figures hub_figures(struct hub *hub);

@@ -77,8 +77,7 @@ struct server_config {
 	uint32_t maxclients;
 	const char *requirepass; /* "" or NULL: none */
 	bool protected_mode;
-	bool bind_is_default; /* no `bind` in the configuration */
-	uint32_t databases;   /* SELECT 0 .. databases-1 */
+	uint32_t databases; /* SELECT 0 .. databases-1 */
 	struct hub_limits hub;
 	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
 	uint32_t outbox_block_timeout_ms;
