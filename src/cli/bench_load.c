@@ -21,6 +21,7 @@
 #include "cli/target.h"
 
 #define EVENTS_A_TURN 512
+#define EVENTS_BETWEEN_PUBLISHERS 4
 #define TICK_NS UINT64_C(100000000)     /* memory is looked at */
 #define PROBE_NS UINT64_C(200000000)    /* a reset comes back */
 #define SILENCE_NS UINT64_C(5000000000) /* then what is owed counts as lost */
@@ -42,6 +43,12 @@ bench_load_stop(struct bench_load *load, int status, const char *format, ...)
 	free(text);
 }
 
+int
+bench_load_epoll(const struct bench_load *load, const struct bench_conn *c)
+{
+	return c->role == BENCH_PUBLISHER ? load->publisher_epoll : load->epoll;
+}
+
 void
 bench_load_watch(struct bench_load *load, struct bench_conn *c)
 {
@@ -51,7 +58,7 @@ bench_load_watch(struct bench_load *load, struct bench_conn *c)
 		return;
 	if (c->wants_write)
 		event.events |= EPOLLOUT;
-	epoll_ctl(load->epoll, EPOLL_CTL_MOD, c->socket.fd, &event);
+	epoll_ctl(bench_load_epoll(load, c), EPOLL_CTL_MOD, c->socket.fd, &event);
 	c->asked_write = c->wants_write;
 }
 
@@ -103,7 +110,7 @@ on_failed(struct bench_conn *c, bool by_error_reply, const char *text, void *arg
 	    "an idle connection", "an idle connection", "a publisher"};
 	struct bench_load *load = arg;
 
-	epoll_ctl(load->epoll, EPOLL_CTL_DEL, c->socket.fd, NULL);
+	epoll_ctl(bench_load_epoll(load, c), EPOLL_CTL_DEL, c->socket.fd, NULL);
 	if (c->role == BENCH_STUCK && load->started_ns != 0) {
 		load->stuck_closed++;
 		return;
@@ -134,6 +141,25 @@ handle(struct bench_load *load, struct bench_conn *c, uint32_t what)
 	bench_load_watch(load, c);
 }
 
+/*
+ * Publishers come before subscribers, and again and again between them: their pace is to be the
+ * server's, not that of the reading of a thousand subscribers by this one thread.
+ */
+static void
+serve_publishers(struct bench_load *load)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+	int n = epoll_wait(load->publisher_epoll, events, EVENTS_A_TURN, 0);
+
+	for (int i = 0; i < n && !load->stopped; i++) {
+		struct bench_conn *c = events[i].data.ptr;
+
+		handle(load, c, events[i].events);
+		if (load->publishing && !c->failed && c->due == 0)
+			bench_publish_next(load, c->number, bench_now_ns());
+	}
+}
+
 void
 bench_load_turn(struct bench_load *load, int timeout_ms)
 {
@@ -150,10 +176,14 @@ bench_load_turn(struct bench_load *load, int timeout_ms)
 		return;
 	}
 	for (int i = 0; i < n && !load->stopped; i++) {
-		struct bench_conn *c = events[i].data.ptr;
+		void *what = events[i].data.ptr;
 
-		if (c != NULL)
-			handle(load, c, events[i].events);
+		if (i % EVENTS_BETWEEN_PUBLISHERS == 0)
+			serve_publishers(load);
+		if (what == &load->publisher_epoll)
+			continue;
+		if (what != NULL)
+			handle(load, what, events[i].events);
 		else if (read(load->timer, &expirations, sizeof(expirations)) < 0 &&
 			 errno != EAGAIN)
 			bench_load_stop(load, CLI_FAILED, "timer: %s", strerror(errno));
@@ -231,6 +261,7 @@ publish(struct bench_load *load)
 		    (o->messages > 0 && load->sent >= o->messages && all_arrived(load)))
 			break;
 		bench_publish_turn(load, now_ns);
+		load->publishing = true;
 		bench_load_turn(load, 20);
 		now_ns = bench_now_ns();
 		if (watch_tick(&w, load, now_ns)) {
@@ -240,6 +271,7 @@ publish(struct bench_load *load)
 			w.moved_ns = now_ns;
 		}
 	}
+	load->publishing = false;
 	take_cost(load, &load->to);
 	while (!load->stopped && !all_arrived(load) && !watch_tick(&w, load, now_ns)) {
 		bench_load_turn(load, 100);
@@ -274,13 +306,16 @@ static bool
 open_all(struct bench_load *load, struct cli *cli)
 {
 	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event publishers = {.events = EPOLLIN, .data.ptr = &load->publisher_epoll};
 
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
+	load->publisher_epoll = epoll_create1(EPOLL_CLOEXEC);
 	load->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	/* Otherwise the kernel may add 50 us to each wait, which would stand in the latencies. */
 	prctl(PR_SET_TIMERSLACK, 1);
-	if (load->epoll < 0 || load->timer < 0 ||
-	    epoll_ctl(load->epoll, EPOLL_CTL_ADD, load->timer, &event) != 0) {
+	if (load->epoll < 0 || load->timer < 0 || load->publisher_epoll < 0 ||
+	    epoll_ctl(load->epoll, EPOLL_CTL_ADD, load->timer, &event) != 0 ||
+	    epoll_ctl(load->epoll, EPOLL_CTL_ADD, load->publisher_epoll, &publishers) != 0) {
 		bench_load_stop(load, CLI_FAILED, "cannot wait for events: %s", strerror(errno));
 		return false;
 	}
@@ -298,7 +333,8 @@ bench_load_run(struct bench_load *load, struct cli *cli, const struct bench_opti
 {
 	struct wire_login login = {.user = cli->target->user, .password = cli->target->password};
 
-	*load = (struct bench_load){.options = options, .login = &login, .epoll = -1, .timer = -1};
+	*load = (struct bench_load){
+	    .options = options, .login = &login, .epoll = -1, .publisher_epoll = -1, .timer = -1};
 	load->login_ns = cli->connect_timeout_us * 1000;
 	if (cli->timeout_us != 0)
 		load->deadline_ns = bench_now_ns() + cli->timeout_us * 1000;
@@ -328,6 +364,8 @@ bench_load_release(struct bench_load *load)
 		bench_dialer_free(load->dialer);
 	if (load->epoll >= 0)
 		close(load->epoll);
+	if (load->publisher_epoll >= 0)
+		close(load->publisher_epoll);
 	if (load->timer >= 0)
 		close(load->timer);
 	buffer_release(&load->error);

@@ -66,6 +66,8 @@ struct bench_load {
 	bool closing; /* the generator's own doing: ends of connections are no event */
 
 	int epoll;
+	int publisher_epoll; /* of the publishers, and in the other */
+	bool publishing;
 	int timer; /* of the next message in an open loop */
 	struct bench_reader reader;
 	struct bench_conn *conns;
@@ -109,6 +111,9 @@ uint64_t bench_load_lost(const struct bench_load *load);
 /* Waits for events, at most so long, and handles them. */
 void bench_load_turn(struct bench_load *load, int timeout_ms);
 
+/* The epoll instance that watches it. */
+int bench_load_epoll(const struct bench_load *load, const struct bench_conn *c);
+
 /* Tells the kernel whether the connection waits to write. */
 void bench_load_watch(struct bench_load *load, struct bench_conn *c);
 
@@ -124,6 +129,9 @@ void bench_publish_prepare(struct bench_load *load);
 
 /* Sends what is due now. */
 void bench_publish_turn(struct bench_load *load, uint64_t now_ns);
+
+/* In a closed loop: the publisher's next pipeline, if it may send it. */
+void bench_publish_next(struct bench_load *load, uint32_t number, uint64_t now_ns);
 
 /* Nothing comes any more: what is owed is forgotten, so that a closed loop goes on. */
 void bench_publish_give_up(struct bench_load *load);

@@ -11,6 +11,7 @@
 #define MAX_CONNECTIONS 1000000
 #define MAX_SIZE ((uint64_t)512 * 1024 * 1024)
 #define MAX_BATCH_BYTES ((uint64_t)1024 * 1024 * 1024)
+#define PIPELINES_IN_WINDOW 16
 #define MAX_NUMBERS ((uint64_t)1 << 26) /* that subscribers keep, 4 bytes each */
 
 #define AT(field) .offset = offsetof(struct bench_options, field)
@@ -29,9 +30,9 @@ const struct option_row bench_option_rows[] = {
     {"size", 'd', OPTION_NUMBER, "BYTES", AT(size), .min = BENCH_STAMP_BYTES, .max = MAX_SIZE,
 	.text = "of each payload (64)"},
     {"pipeline", 'P', OPTION_NUMBER, "N", AT(pipeline), .min = 1, .max = 1000000,
-	.text = "publishes sent at once (1)"},
+	.text = "publishes sent at once; the next when these are answered (1)"},
     {"window", 0, OPTION_NUMBER, "N", AT(window), .min = 1, .max = 10000000,
-	.text = "messages under way at most, of each publisher (one pipeline)"},
+	.text = "messages not yet delivered at most, of each publisher (16 pipelines)"},
     {"rate", 0, OPTION_REAL, "R", AT(rate), .max = 100000000,
 	.text = "publish R messages a second, whatever comes back"},
     {"messages", 'n', OPTION_NUMBER, "N", AT(messages), .min = 1, .max = UINT32_MAX,
@@ -136,7 +137,7 @@ bench_options_check(struct bench_options *o, struct buffer *error)
 	if (o->resp3)
 		o->resp3_share = 100;
 	if (o->window == 0)
-		o->window = o->pipeline;
+		o->window = o->pipeline * PIPELINES_IN_WINDOW;
 	return true;
 }
 

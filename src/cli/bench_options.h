@@ -22,7 +22,7 @@ struct bench_options {
 	uint64_t publishers;
 	uint64_t size; /* of a payload */
 	uint64_t pipeline;
-	uint64_t window; /* 0: one pipeline */
+	uint64_t window; /* 0: as many pipelines as is usual */
 	double rate;     /* messages a second; 0: a closed loop */
 	uint64_t messages;
 	bool pattern;

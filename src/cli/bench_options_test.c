@@ -39,7 +39,7 @@ refused(const char *word)
 START_TEST(the_defaults_are_a_run_of_one_message_at_a_time)
 {
 	ck_assert(bench_options_check(&o, &error));
-	ck_assert_uint_eq(o.window, 1);
+	ck_assert_uint_eq(o.window, 16);
 	ck_assert_uint_eq(bench_options_connections(&o), 51);
 	ck_assert_ptr_eq(bench_options_wire(&o, 0), &wire_resp2);
 }

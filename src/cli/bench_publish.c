@@ -76,8 +76,9 @@ messages_left(const struct bench_load *load)
 }
 
 /*
- * A publisher may send its next pipeline when no more than the rest of its window is under way: it
- * counts deliveries, which is exact for a window of one pipeline.
+ * A publisher may send its next pipeline when the server has answered the last, as any client does,
+ * and when no more than the rest of its window is still to be delivered: that counts deliveries,
+ * which is exact for a window of one pipeline.
  */
 static bool
 may_send(const struct bench_load *load, const struct bench_publisher *p)
@@ -85,7 +86,7 @@ may_send(const struct bench_load *load, const struct bench_publisher *p)
 	uint64_t spare = load->options->window - load->options->pipeline;
 	uint32_t fanout = bench_plan_fanout(&load->plan, 0);
 
-	return p->conn->due <= spare && p->owed <= (int64_t)(spare * fanout) &&
+	return p->conn->due == 0 && p->owed <= (int64_t)(spare * fanout) &&
 	       bench_conn_unsent(p->conn) == 0;
 }
 
@@ -96,8 +97,8 @@ send_pipeline(struct bench_load *load, uint32_t number, uint64_t now_ns)
 
 	for (uint64_t i = 0; i < load->options->pipeline && messages_left(load) > 0; i++)
 		put_message(load, number, now_ns);
-	/* Nothing else would tell that the server has got so far. */
-	if (!p->conn->wire->replies && p->owed <= 0)
+	/* Where a publish is not answered, this tells that the server has got so far. */
+	if (!p->conn->wire->replies)
 		p->conn->due += (uint32_t)p->conn->wire->put_ping(&p->conn->out);
 	send_out(load, p->conn);
 }
@@ -143,15 +144,22 @@ send_due(struct bench_load *load, uint64_t now_ns)
 }
 
 void
+bench_publish_next(struct bench_load *load, uint32_t number, uint64_t now_ns)
+{
+	if (load->options->rate == 0 && messages_left(load) > 0 &&
+	    may_send(load, &load->publishers[number]))
+		send_pipeline(load, number, now_ns);
+}
+
+void
 bench_publish_turn(struct bench_load *load, uint64_t now_ns)
 {
 	if (load->options->rate > 0) {
 		send_due(load, now_ns);
 		return;
 	}
-	for (uint32_t i = 0; i < load->plan.publishers && messages_left(load) > 0; i++)
-		if (may_send(load, &load->publishers[i]))
-			send_pipeline(load, i, now_ns);
+	for (uint32_t i = 0; i < load->plan.publishers; i++)
+		bench_publish_next(load, i, now_ns);
 }
 
 void

@@ -106,7 +106,7 @@ connect_one(struct bench_load *load, enum bench_role role, uint32_t number)
 	due = c->wire->put_login(&c->out, load->login);
 	c->due = (uint32_t)due;
 	load->unconfirmed += (uint32_t)due;
-	if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, c->socket.fd, &event) != 0) {
+	if (epoll_ctl(bench_load_epoll(load, c), EPOLL_CTL_ADD, c->socket.fd, &event) != 0) {
 		bench_load_stop(load, CLI_FAILED, "cannot watch a connection: %s", strerror(errno));
 		return NULL;
 	}

@@ -15,9 +15,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* One connection's requests hold up the others at most about this long in a turn. */
-#define SHARE_US 1000
-
 #define LINGER_US 2000000
 
 static void on_readable(void *arg);
@@ -96,8 +93,8 @@ conn_kill(struct conn *conn, const char *reason)
 	if (conn->outbox != NULL)
 		outbox_seal(conn->outbox);
 	stream_stop(&conn->stream);
-	if (conn->in_dirty)
-		TAILQ_REMOVE(&net->dirty, conn, dirty);
+	if (conn->queue != NULL)
+		TAILQ_REMOVE(conn->queue, conn, flush);
 	if (conn->in_ready)
 		TAILQ_REMOVE(&net->ready, conn, ready);
 	TAILQ_INSERT_TAIL(&net->closing, conn, ready);
@@ -137,10 +134,12 @@ conn_finish(struct conn *conn)
 void
 conn_ready(struct conn *conn)
 {
-	if (conn->in_dirty || conn->state >= CONN_LINGERING)
+	if (conn->queue != NULL || conn->state >= CONN_LINGERING)
 		return;
-	conn->in_dirty = true;
-	TAILQ_INSERT_TAIL(&conn->net->dirty, conn, dirty);
+	conn->queue = conn->subscriber ? &conn->net->dirty : &conn->net->answers;
+	TAILQ_INSERT_TAIL(conn->queue, conn, flush);
+	if (conn->queued_us == 0)
+		conn->queued_us = conn->net->now_us;
 }
 
 void
@@ -196,7 +195,6 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 	struct net *net = conn->net;
 	size_t at = 0, taken, count;
 	const struct slice *args;
-	unsigned requests = 0;
 
 	while (at < len) {
 		size_t start = at;
@@ -221,7 +219,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 		}
 		if (conn->state != CONN_OPEN)
 			return at;
-		if (check_choked(conn) || (++requests % 4 == 0 && clock_mono_us() >= deadline_us))
+		if (check_choked(conn) || clock_mono_us() >= deadline_us)
 			return at;
 	}
 	return at;
@@ -257,7 +255,7 @@ conn_process(struct conn *conn)
 {
 	struct evbuffer *input;
 	size_t share = conn->net->config->read_share_bytes, done = 0;
-	uint64_t deadline_us = clock_mono_us() + SHARE_US;
+	uint64_t deadline_us = clock_mono_us() + conn->net->share_us;
 	struct evbuffer_iovec piece;
 
 	if (conn->state != CONN_OPEN)
@@ -419,8 +417,8 @@ conn_flush(struct conn *conn)
 {
 	size_t before = conn->written_bytes;
 
-	conn->in_dirty = false;
-	TAILQ_REMOVE(&conn->net->dirty, conn, dirty);
+	TAILQ_REMOVE(conn->queue, conn, flush);
+	conn->queue = NULL;
 	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
 	 */
 	if (conn->state == CONN_FINISHING)
@@ -432,6 +430,7 @@ conn_flush(struct conn *conn)
 			conn->waits_writable = true;
 			if (conn->stuck_us == 0)
 				conn->stuck_us = conn->net->now_us;
+			conn->queued_us = 0; /* it is the peer that is late */
 			stream_await_writable(&conn->stream);
 			break;
 		}
@@ -444,6 +443,7 @@ conn_flush(struct conn *conn)
 	}
 	if (outbox_is_empty(conn->outbox)) {
 		conn->stuck_us = 0;
+		conn->queued_us = 0;
 		outbox_flushed(conn->outbox);
 		if (conn->state == CONN_FINISHING)
 			conn_end(conn);

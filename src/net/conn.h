@@ -31,7 +31,8 @@ struct net {
 	void *arg;
 	struct event_base *base;
 	struct conns all;
-	struct conns dirty;   /* outboxes to flush */
+	struct conns answers; /* outboxes to flush: of those who only get replies */
+	struct conns dirty;   /* ... and of subscribers, the longest queued first */
 	struct conns ready;   /* requests wait in the input buffer */
 	struct conns closing; /* dead, freed at the end of the turn */
 	struct listeners listeners;
@@ -42,8 +43,9 @@ struct net {
 	uint64_t accept_warned_us;
 	struct event *signals[8];
 	unsigned signal_count;
-	uint64_t now_us; /* when the turn began to work */
-	bool awake;      /* ... which it has */
+	uint64_t now_us;   /* when the turn began to work */
+	unsigned share_us; /* one connection's requests hold up the others so long in a turn */
+	bool awake;        /* ... which it has */
 	uint64_t next_sweep_us;
 	struct conn *sweep_at;   /* the next to be looked at; NULL: all were */
 	uint64_t drain_until_us; /* 0: not draining */
@@ -67,10 +69,10 @@ struct conn {
 	struct outbox *outbox; /* the client's; not touched once dead */
 	void *client;
 	TAILQ_ENTRY(conn) all;
-	TAILQ_ENTRY(conn) dirty;
+	TAILQ_ENTRY(conn) flush; /* in queue */
+	struct conns *queue;     /* answers or dirty of its net; NULL: nothing to flush */
 	TAILQ_ENTRY(conn) ready; /* or in closing */
 	uint8_t state;           /* enum conn_state */
-	bool in_dirty;
 	bool in_ready;
 	bool held;    /* the parser's request got NET_LATER */
 	bool resumed; /* ... and may be tried again */
@@ -86,6 +88,7 @@ struct conn {
 	uint64_t swept_bytes; /* read_bytes when it was last swept */
 	uint64_t written_bytes;
 	uint64_t active_us;
+	uint64_t queued_us; /* what is to be flushed has waited since then; 0: nothing has */
 	uint64_t stuck_us;  /* something waits for the peer to take bytes since then; 0: no */
 	const char *reason; /* why it is dead */
 };

@@ -13,7 +13,19 @@
 #include "net/listener.h"
 
 /* The parts of a turn stop after about this long and go on in the next. */
-#define PART_US 3000
+#define PART_US 2000
+
+/*
+ * How long a turn flushes before it looks whether there is more to read, unless somebody has waited
+ * for PART_US already. What comes in meanwhile joins what the others in the queue are owed: a busy
+ * server then writes many messages at once, which costs the kernel hardly more than one.
+ */
+#define FLUSH_US 100
+
+/* See set_share. */
+#define SHARE_US 1000
+#define SHARE_MIN_US 20
+#define OWED_BYTES 65536
 
 #define SWEEP_US 1000000
 #define SWEPT_A_TURN 1024
@@ -81,11 +93,13 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 		return NULL;
 	}
 	TAILQ_INIT(&net->all);
+	TAILQ_INIT(&net->answers);
 	TAILQ_INIT(&net->dirty);
 	TAILQ_INIT(&net->ready);
 	TAILQ_INIT(&net->closing);
 	TAILQ_INIT(&net->listeners);
 	net->now_us = clock_mono_us();
+	net->share_us = SHARE_US;
 	return net;
 }
 
@@ -155,24 +169,53 @@ process_ready(struct net *net)
 	}
 }
 
+/* Flushes the queue for about PART_US; for FLUSH_US if nobody in it has waited long. */
 static void
-flush_dirty(struct net *net)
+flush_queue(struct net *net, struct conns *queue)
 {
-	struct conn *last = TAILQ_LAST(&net->dirty, conns), *conn;
+	struct conn *last = TAILQ_LAST(queue, conns), *conn;
 	uint64_t start_us = clock_mono_us(), looked_at_bytes = net->figures.written_bytes;
 	unsigned n = 0;
 
-	while (last != NULL && (conn = TAILQ_FIRST(&net->dirty)) != NULL) {
+	while (last != NULL && (conn = TAILQ_FIRST(queue)) != NULL) {
+		uint64_t now_us;
+
 		conn_flush(conn);
 		if (conn == last)
 			break;
 		/* Small writes cost microseconds each, large ones what they copy. */
-		if (++n % 16 != 0 && net->figures.written_bytes - looked_at_bytes < NET_FLUSH_BYTES)
+		if (++n % 8 != 0 && net->figures.written_bytes - looked_at_bytes < NET_FLUSH_BYTES)
 			continue;
 		looked_at_bytes = net->figures.written_bytes;
-		if (clock_mono_us() - start_us >= PART_US)
+		now_us = clock_mono_us();
+		conn = TAILQ_FIRST(queue);
+		if (now_us - start_us >= PART_US ||
+		    (now_us - start_us >= FLUSH_US && conn != NULL &&
+			now_us - conn->queued_us < PART_US))
 			break;
 	}
+}
+
+/*
+ * Publishers must not outrun what is written. Up to some length, the longer what a subscriber is
+ * owed, the cheaper a byte of it is to write; from there on the share of each connection's requests
+ * shrinks, by the square, so that the two balance soon, but not to nothing: requests that have
+ * nothing to do with it go on.
+ */
+static void
+set_share(struct net *net)
+{
+	const struct conn *oldest = TAILQ_FIRST(&net->dirty);
+	uint64_t owed = oldest != NULL ? oldest->outbox->bytes : 0;
+
+	net->share_us = SHARE_US;
+	if (owed <= OWED_BYTES)
+		return;
+	owed /= OWED_BYTES / 64; /* no overflow below, whatever is owed */
+	net->share_us =
+	    owed > 64 * 8 ? SHARE_MIN_US : (unsigned)(SHARE_US * 64 * 64 / (owed * owed));
+	if (net->share_us < SHARE_MIN_US)
+		net->share_us = SHARE_MIN_US;
 }
 
 static void
@@ -218,7 +261,9 @@ turn(struct net *net)
 
 	process_ready(net);
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
-	flush_dirty(net);
+	flush_queue(net, &net->answers);
+	flush_queue(net, &net->dirty);
+	set_share(net);
 	sweep(net);
 	bury(net, false);
 	net->handler.flushed(net->arg);
@@ -231,8 +276,8 @@ turn(struct net *net)
 	if (net->drain_until_us > 0 &&
 	    (TAILQ_EMPTY(&net->all) || net->now_us >= net->drain_until_us))
 		net->stopped = true;
-	if (delay_us == 0 || !TAILQ_EMPTY(&net->ready) || !TAILQ_EMPTY(&net->dirty) ||
-	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
+	if (delay_us == 0 || !TAILQ_EMPTY(&net->ready) || !TAILQ_EMPTY(&net->answers) ||
+	    !TAILQ_EMPTY(&net->dirty) || !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
 		return true;
 	/* Time limits of connections are looked at once a second, when there are connections. */
 	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)
