@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <event2/buffer.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,20 +16,35 @@
 
 #define LINGER_US 2000000
 
-static void on_readable(void *arg);
+static void on_readable(void *arg, bool ending);
 static void on_writable(void *arg);
-static void on_ended(void *arg, const char *error);
 
 static const struct stream_handler stream_handler = {
-    .readable = on_readable, .writable = on_writable, .ended = on_ended};
+    .readable = on_readable, .writable = on_writable};
 
 static void
-enqueue_ready(struct conn *conn)
+enqueue(struct conn *conn, struct conns *queue)
 {
-	if (conn->in_ready || conn->state == CONN_DEAD)
+	if (conn->work_queue != NULL)
 		return;
-	conn->in_ready = true;
-	TAILQ_INSERT_TAIL(&conn->net->ready, conn, ready);
+	conn->work_queue = queue;
+	TAILQ_INSERT_TAIL(queue, conn, work);
+}
+
+static void
+dequeue(struct conn *conn)
+{
+	if (conn->work_queue == NULL)
+		return;
+	TAILQ_REMOVE(conn->work_queue, conn, work);
+	conn->work_queue = NULL;
+}
+
+static void
+watch(struct conn *conn, bool on)
+{
+	if (!stream_watch(&conn->stream, on))
+		conn_kill(conn, "cannot be watched");
 }
 
 void
@@ -41,17 +55,13 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->net = net;
 	conn->is_unix = peer->is_unix;
 	conn->active_us = net->now_us;
-	if (!stream_open(&conn->stream, net->base, fd, &stream_handler, conn)) {
-		log_error("no bufferevent for a new connection: %s", strerror(errno));
-		xfree(conn);
-		return;
-	}
+	stream_open(&conn->stream, net->base, fd, &stream_handler, conn);
 	conn->parser = resp_parser_new(&net->config->resp);
 	TAILQ_INSERT_TAIL(&net->all, conn, all);
 	net->figures.connections++;
 	conn->client = net->handler.open(net->arg, conn, peer, &conn->outbox);
 	if (conn->state == CONN_OPEN)
-		stream_read(&conn->stream, true);
+		watch(conn, true);
 }
 
 /* The client is gone before the peer can see its connection end. */
@@ -76,6 +86,7 @@ conn_free(struct conn *conn)
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
 	stream_close(&conn->stream);
+	buffer_release(&conn->input);
 	resp_parser_free(conn->parser);
 	xfree(conn);
 }
@@ -95,17 +106,26 @@ conn_kill(struct conn *conn, const char *reason)
 	stream_stop(&conn->stream);
 	if (conn->queue != NULL)
 		TAILQ_REMOVE(conn->queue, conn, flush);
-	if (conn->in_ready)
-		TAILQ_REMOVE(&net->ready, conn, ready);
-	TAILQ_INSERT_TAIL(&net->closing, conn, ready);
+	conn->queue = NULL;
+	dequeue(conn);
+	enqueue(conn, &net->closing);
+}
+
+/* What was read, when no request of it is to be answered any more. */
+static void
+drop_input(struct conn *conn)
+{
+	if (conn->input_at < conn->input.len)
+		conn->discarded = true;
+	buffer_release(&conn->input);
+	conn->input_at = 0;
 }
 
 /* Nothing is owed any more. */
 static void
 conn_end(struct conn *conn)
 {
-	struct evbuffer *input;
-
+	drop_input(conn);
 	if (conn->eof || !(conn->discarded || stream_has_unread(&conn->stream))) {
 		conn_kill(conn, conn->eof ? "closed by peer" : "finished");
 		return;
@@ -113,11 +133,8 @@ conn_end(struct conn *conn)
 	part_from_client(conn, "finished");
 	conn->state = CONN_LINGERING;
 	conn->stuck_us = conn->net->now_us;
-	input = stream_input(&conn->stream);
-	if (input != NULL)
-		evbuffer_drain(input, evbuffer_get_length(input));
 	shutdown(conn->stream.fd, SHUT_WR);
-	stream_read(&conn->stream, true);
+	watch(conn, true);
 }
 
 void
@@ -127,8 +144,10 @@ conn_finish(struct conn *conn)
 		return;
 	conn->state = CONN_FINISHING;
 	conn->held = false;
-	stream_read(&conn->stream, false);
-	conn_ready(conn);
+	dequeue(conn);
+	watch(conn, false);
+	if (conn->state == CONN_FINISHING)
+		conn_ready(conn);
 }
 
 void
@@ -148,7 +167,7 @@ conn_resume(struct conn *conn)
 	if (!conn->held || conn->state != CONN_OPEN)
 		return;
 	conn->resumed = true;
-	enqueue_ready(conn);
+	enqueue(conn, &conn->net->ready);
 }
 
 void
@@ -172,7 +191,6 @@ conn_set_subscriber(struct conn *conn, bool subscriber)
 	if (conn->subscriber == subscriber)
 		return;
 	conn->subscriber = subscriber;
-	conn->rests_soon = subscriber;
 	tune_user_timeout(conn);
 }
 
@@ -197,8 +215,6 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 	const struct slice *args;
 
 	while (at < len) {
-		size_t start = at;
-
 		switch (resp_parser_feed(conn->parser, ptr + at, len - at, &taken)) {
 		case RESP_MORE:
 			return len;
@@ -213,11 +229,10 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 			if (net->handler.request(conn->client, args, count) == NET_LATER &&
 			    conn->state == CONN_OPEN) {
 				conn->held = true;
-				conn->held_len = at - start;
-				return start;
+				resp_parser_keep(conn->parser);
 			}
 		}
-		if (conn->state != CONN_OPEN)
+		if (conn->state != CONN_OPEN || conn->held)
 			return at;
 		if (check_choked(conn) || clock_mono_us() >= deadline_us)
 			return at;
@@ -240,86 +255,142 @@ retry_held(struct conn *conn)
 	    conn->state == CONN_OPEN)
 		return;
 	conn->held = false;
-	evbuffer_drain(stream_input(&conn->stream), conn->held_len);
 	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
 	if (conn->state == CONN_OPEN)
 		(void)check_choked(conn);
 }
 
+/* Hands over what was read before. False if not all of it now. */
+static bool
+process_input(struct conn *conn, uint64_t deadline_us)
+{
+	struct buffer *input = &conn->input;
+	size_t taken;
+
+	if (input->len == 0)
+		return true;
+	taken = process_chunk(
+	    conn, input->ptr + conn->input_at, input->len - conn->input_at, deadline_us);
+	conn->input_at += taken;
+	if (conn->state != CONN_OPEN || conn->input_at < input->len)
+		return false;
+	buffer_release(input);
+	conn->input_at = 0;
+	return true;
+}
+
+/* What stream_read gave: true if these are bytes, and the connection goes on. */
+static bool
+check_read(struct conn *conn, ssize_t n)
+{
+	if (n > 0) {
+		conn->read_bytes += (size_t)n;
+		conn->net->figures.read_bytes += (size_t)n;
+		conn->active_us = conn->net->now_us;
+		return true;
+	}
+	if (n == 0)
+		conn->eof = true;
+	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		conn_kill(conn, errno == ECONNRESET ? "reset by peer" : "read error");
+	return false;
+}
+
+/* Reads the socket, a share of it at most. False if it has been emptied. */
+static bool
+process_socket(struct conn *conn, uint64_t deadline_us)
+{
+	struct net *net = conn->net;
+	size_t share = net->config->read_share_bytes;
+
+	while (conn->state == CONN_OPEN && !conn->held && !conn->choked && share > 0) {
+		size_t len = share < sizeof(net->scratch) ? share : sizeof(net->scratch), taken;
+		ssize_t n = stream_read(&conn->stream, net->scratch, len);
+
+		if (!check_read(conn, n))
+			return false;
+		taken = process_chunk(conn, net->scratch, (size_t)n, deadline_us);
+		if (taken < (size_t)n) {
+			buffer_append(&conn->input, net->scratch + taken, (size_t)n - taken);
+			return true;
+		}
+		if ((size_t)n < len)
+			return false;
+		share -= (size_t)n;
+	}
+	return true;
+}
+
+/* What still comes while it lingers is thrown away. */
+static void
+process_lingering(struct conn *conn)
+{
+	ssize_t n = stream_read(&conn->stream, conn->net->scratch, sizeof(conn->net->scratch));
+
+	if (!check_read(conn, n) && conn->eof)
+		conn_kill(conn, "finished");
+	if (conn->state == CONN_LINGERING)
+		watch(conn, true);
+}
+
 /*
- * A share of the connection's requests. What is left waits in the input buffer for the next turn,
- * and the socket is not read meanwhile, so that the peer feels it.
+ * A share of the connection's requests. What is left waits for the next turn; while a request is
+ * held or replies are not read, the socket is not read either, so that the peer feels it.
  */
 void
 conn_process(struct conn *conn)
 {
-	struct evbuffer *input;
-	size_t share = conn->net->config->read_share_bytes, done = 0;
 	uint64_t deadline_us = clock_mono_us() + conn->net->share_us;
-	struct evbuffer_iovec piece;
+	bool more;
 
+	dequeue(conn);
+	if (conn->state == CONN_LINGERING)
+		process_lingering(conn);
 	if (conn->state != CONN_OPEN)
 		return;
 	if (conn->held)
 		retry_held(conn);
 	if (conn->held)
 		return;
-	input = stream_input(&conn->stream);
-	if (input == NULL)
-		return;
 	if (conn->choked &&
 	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
 		conn->choked = false;
-	while (conn->state == CONN_OPEN && done < share && !conn->choked &&
-	       evbuffer_peek(input, -1, NULL, &piece, 1) > 0 && piece.iov_len > 0) {
-		size_t taken = process_chunk(conn, piece.iov_base, piece.iov_len, deadline_us);
-
-		evbuffer_drain(input, taken);
-		done += taken;
-		if (taken < piece.iov_len)
-			break;
-	}
+	more = conn->state != CONN_OPEN || conn->choked || !process_input(conn, deadline_us) ||
+	       (!conn->eof && process_socket(conn, deadline_us));
 	/* A large request's memory must not stay until the next one comes. */
 	if (!conn->held)
 		resp_parser_reset(conn->parser);
-	if (conn->state == CONN_DEAD)
-		return;
 	if (conn->state != CONN_OPEN) {
-		if (evbuffer_get_length(input) > 0)
-			conn->discarded = true;
+		drop_input(conn);
 		return;
 	}
-	if (conn->held || conn->choked) {
-		stream_read(&conn->stream, false);
-	} else if (evbuffer_get_length(input) > 0) {
-		stream_read(&conn->stream, false);
-		enqueue_ready(conn);
-	} else if (conn->eof) {
+	watch(conn, !conn->held && !conn->choked && !conn->eof);
+	if (conn->state != CONN_OPEN || conn->held || conn->choked)
+		return;
+	if (more)
+		enqueue(conn, &conn->net->ready);
+	else if (conn->eof)
 		conn_finish(conn);
-	} else {
-		stream_read(&conn->stream, true);
-	}
 }
 
+/*
+ * Newcomers and leavers wait for those who are there and ask for something: thousands of them may
+ * come at once, and each costs as much as many requests. Being told of each again in every turn
+ * would hold up the others as well.
+ */
 static void
-on_readable(void *arg)
+on_readable(void *arg, bool ending)
 {
 	struct conn *conn = arg;
 	struct net *net = conn->net;
-	struct evbuffer *input = stream_input(&conn->stream);
-	size_t len = evbuffer_get_length(input);
 
 	net_wake(net);
-	if (conn->state == CONN_LINGERING)
-		evbuffer_drain(input, len);
-	if (conn->state != CONN_OPEN)
-		return;
-	conn->read_bytes += len;
-	net->figures.read_bytes += len;
-	conn->active_us = net->now_us;
-	conn_process(conn);
-	if (net_turn_is_long(net))
-		event_base_loopbreak(net->base);
+	if (ending || conn->read_bytes == 0) {
+		enqueue(conn, &net->later);
+		watch(conn, false);
+	} else {
+		enqueue(conn, &net->ready);
+	}
 }
 
 static void
@@ -332,25 +403,6 @@ on_writable(void *arg)
 		return;
 	conn->waits_writable = false;
 	conn_ready(conn);
-}
-
-static void
-on_ended(void *arg, const char *error)
-{
-	struct conn *conn = arg;
-
-	net_wake(conn->net);
-	if (error != NULL) {
-		conn_kill(conn, error);
-	} else {
-		conn->eof = true;
-		if (conn->state == CONN_LINGERING)
-			conn_kill(conn, "finished");
-		else
-			conn_process(conn);
-	}
-	if (net_turn_is_long(conn->net))
-		event_base_loopbreak(conn->net->base);
 }
 
 /* Many small pieces cost more as an iovec than copied together. How many pieces there are then. */
@@ -404,14 +456,6 @@ write_some(struct conn *conn)
 	return (size_t)sent == offered;
 }
 
-static void
-rest(struct conn *conn)
-{
-	conn->rests_soon = false;
-	if (conn->state == CONN_OPEN && !conn->in_ready && !conn->waits_writable)
-		stream_rest(&conn->stream);
-}
-
 void
 conn_flush(struct conn *conn)
 {
@@ -431,7 +475,10 @@ conn_flush(struct conn *conn)
 			if (conn->stuck_us == 0)
 				conn->stuck_us = conn->net->now_us;
 			conn->queued_us = 0; /* it is the peer that is late */
-			stream_await_writable(&conn->stream);
+			if (!stream_await_writable(&conn->stream)) {
+				conn_kill(conn, "cannot be watched");
+				return;
+			}
 			break;
 		}
 		/* Others wait for their share of the turn. */
@@ -447,13 +494,9 @@ conn_flush(struct conn *conn)
 		outbox_flushed(conn->outbox);
 		if (conn->state == CONN_FINISHING)
 			conn_end(conn);
-		/* Most subscribers say nothing after they subscribed. Resting at once, not when the
-		 * sweep comes round, lets the next connection have the memory. */
-		else if (conn->rests_soon)
-			rest(conn);
 	}
 	if (conn->choked && conn->state == CONN_OPEN)
-		enqueue_ready(conn);
+		enqueue(conn, &conn->net->ready);
 }
 
 void
@@ -469,9 +512,6 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 			conn_kill(conn, "finished");
 		return;
 	}
-	if (conn->read_bytes == conn->swept_bytes)
-		rest(conn); /* quiet since the last look */
-	conn->swept_bytes = conn->read_bytes;
 	if (conn->stuck_us > 0 && (conn->choked || conn->state == CONN_FINISHING) &&
 	    now_us - conn->stuck_us >= stall_us) {
 		conn->net->figures.closed_stalled++;
@@ -486,8 +526,8 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 struct conn_figures
 conn_figures(const struct conn *conn)
 {
-	struct conn_figures figures = {
-	    .input_bytes = resp_parser_held_bytes(conn->parser),
+	return (struct conn_figures){
+	    .input_bytes = resp_parser_held_bytes(conn->parser) + conn->input.len - conn->input_at,
 	    .input_room_bytes = resp_parser_room_bytes(conn->parser),
 	    .read_bytes = conn->read_bytes,
 	    .written_bytes = conn->written_bytes,
@@ -495,8 +535,4 @@ conn_figures(const struct conn *conn)
 	    .writable = conn->waits_writable,
 	    .fd = conn->stream.fd,
 	};
-
-	if (conn->state != CONN_DEAD)
-		figures.input_bytes += stream_input_len(&conn->stream);
-	return figures;
 }

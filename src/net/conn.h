@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/buffer.h"
 #include "net/net.h"
 #include "net/stream.h"
 
@@ -33,7 +34,8 @@ struct net {
 	struct conns all;
 	struct conns answers; /* outboxes to flush: of those who only get replies */
 	struct conns dirty;   /* ... and of subscribers, the longest queued first */
-	struct conns ready;   /* requests wait in the input buffer */
+	struct conns ready;   /* to be read, or requests wait in the input buffer */
+	struct conns later;   /* the same, of newcomers and leavers: see conn.c */
 	struct conns closing; /* dead, freed at the end of the turn */
 	struct listeners listeners;
 	struct event *tick; /* wakes the loop for the handler's timers */
@@ -69,23 +71,22 @@ struct conn {
 	struct outbox *outbox; /* the client's; not touched once dead */
 	void *client;
 	TAILQ_ENTRY(conn) all;
-	TAILQ_ENTRY(conn) flush; /* in queue */
-	struct conns *queue;     /* answers or dirty of its net; NULL: nothing to flush */
-	TAILQ_ENTRY(conn) ready; /* or in closing */
-	uint8_t state;           /* enum conn_state */
-	bool in_ready;
-	bool held;    /* the parser's request got NET_LATER */
-	bool resumed; /* ... and may be tried again */
-	bool choked;  /* requests wait: it does not read its replies */
-	bool eof;     /* the peer will send no more */
+	TAILQ_ENTRY(conn) flush;  /* in queue */
+	struct conns *queue;      /* answers or dirty of its net; NULL: nothing to flush */
+	TAILQ_ENTRY(conn) work;   /* in work_queue */
+	struct conns *work_queue; /* ready, later or closing of its net; NULL: nothing to do */
+	uint8_t state;            /* enum conn_state */
+	bool held;                /* the parser's request got NET_LATER */
+	bool resumed;             /* ... and may be tried again */
+	bool choked;              /* requests wait: it does not read its replies */
+	bool eof;                 /* the peer will send no more */
 	bool waits_writable;
 	bool subscriber;
-	bool rests_soon; /* became a subscriber: see stream_rest */
 	bool is_unix;
-	bool discarded;  /* input was thrown away: linger */
-	size_t held_len; /* bytes at the front of the input that the held request lies in */
+	bool discarded;      /* input was thrown away: linger */
+	struct buffer input; /* read, and from input_at not yet parsed */
+	size_t input_at;
 	uint64_t read_bytes;
-	uint64_t swept_bytes; /* read_bytes when it was last swept */
 	uint64_t written_bytes;
 	uint64_t active_us;
 	uint64_t queued_us; /* what is to be flushed has waited since then; 0: nothing has */
@@ -104,7 +105,7 @@ void conn_sweep(struct conn *conn, uint64_t now_us); /* time limits */
  * fell asleep. */
 void net_wake(struct net *net);
 
-/* True once this turn has worked long enough for the others to have a look. */
-bool net_turn_is_long(const struct net *net);
+/* True once a turn has accepted long enough. */
+bool net_accepts_long(const struct net *net);
 
 #endif

@@ -159,7 +159,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 
 	(void)what;
 	net_wake(net);
-	for (int i = 0; i < ACCEPT_SHARE; i++) {
+	for (int i = 0; i < ACCEPT_SHARE && (i % 8 != 0 || !net_accepts_long(net)); i++) {
 		struct sockaddr_storage from;
 		socklen_t from_len = sizeof(from);
 		struct net_peer peer;
@@ -180,8 +180,6 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 		describe_peer(listener, fd, &from, from_len, &peer);
 		conn_open(net, fd, &peer);
 	}
-	if (net_turn_is_long(net))
-		event_base_loopbreak(net->base);
 }
 
 static bool

@@ -15,6 +15,10 @@
 /* The parts of a turn stop after about this long and go on in the next. */
 #define PART_US 2000
 
+/* ... and those in which clients come and go: accepting, their first bytes and last, their burial.
+ */
+#define CROWD_US 1000
+
 /*
  * How long a turn flushes before it looks whether there is more to read, unless somebody has waited
  * for PART_US already. What comes in meanwhile joins what the others in the queue are owed: a busy
@@ -23,7 +27,7 @@
 #define FLUSH_US 100
 
 /* See set_share. */
-#define SHARE_US 1000
+#define SHARE_US 500
 #define SHARE_MIN_US 20
 #define OWED_BYTES 65536
 
@@ -43,9 +47,9 @@ net_wake(struct net *net)
 }
 
 bool
-net_turn_is_long(const struct net *net)
+net_accepts_long(const struct net *net)
 {
-	return clock_mono_us() - net->now_us >= PART_US;
+	return clock_mono_us() - net->now_us >= CROWD_US;
 }
 
 static void
@@ -96,6 +100,7 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	TAILQ_INIT(&net->answers);
 	TAILQ_INIT(&net->dirty);
 	TAILQ_INIT(&net->ready);
+	TAILQ_INIT(&net->later);
 	TAILQ_INIT(&net->closing);
 	TAILQ_INIT(&net->listeners);
 	net->now_us = clock_mono_us();
@@ -103,7 +108,7 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	return net;
 }
 
-/* Frees the dead; at most for about PART_US unless all is set. */
+/* Frees the dead; at most for about CROWD_US unless all is set. */
 static void
 bury(struct net *net, bool all)
 {
@@ -112,10 +117,10 @@ bury(struct net *net, bool all)
 	unsigned n = 0;
 
 	while ((conn = TAILQ_FIRST(&net->closing)) != NULL) {
-		TAILQ_REMOVE(&net->closing, conn, ready);
+		TAILQ_REMOVE(&net->closing, conn, work);
 		conn_free(conn);
 		net_accept_resume(net);
-		if (!all && ++n % 16 == 0 && clock_mono_us() - start_us >= PART_US)
+		if (!all && ++n % 16 == 0 && clock_mono_us() - start_us >= CROWD_US)
 			break;
 	}
 }
@@ -153,18 +158,16 @@ net_watch_signal(struct net *net, int signal)
 	net->signals[net->signal_count++] = event;
 }
 
-/* Connections whose requests wait in the input buffer, each once. */
+/* Connections that wait to be read or have requests left, each once. */
 static void
-process_ready(struct net *net)
+process_queue(struct conns *queue, unsigned part_us)
 {
-	struct conn *last = TAILQ_LAST(&net->ready, conns), *conn;
+	struct conn *last = TAILQ_LAST(queue, conns), *conn;
 	uint64_t start_us = clock_mono_us();
 
-	while (last != NULL && (conn = TAILQ_FIRST(&net->ready)) != NULL) {
-		TAILQ_REMOVE(&net->ready, conn, ready);
-		conn->in_ready = false;
+	while (last != NULL && (conn = TAILQ_FIRST(queue)) != NULL) {
 		conn_process(conn);
-		if (conn == last || clock_mono_us() - start_us >= PART_US)
+		if (conn == last || clock_mono_us() - start_us >= part_us)
 			break;
 	}
 }
@@ -259,7 +262,8 @@ turn(struct net *net)
 {
 	uint64_t delay_us, worked_us;
 
-	process_ready(net);
+	process_queue(&net->ready, PART_US);
+	process_queue(&net->later, CROWD_US);
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
 	flush_queue(net, &net->answers);
 	flush_queue(net, &net->dirty);
@@ -276,8 +280,9 @@ turn(struct net *net)
 	if (net->drain_until_us > 0 &&
 	    (TAILQ_EMPTY(&net->all) || net->now_us >= net->drain_until_us))
 		net->stopped = true;
-	if (delay_us == 0 || !TAILQ_EMPTY(&net->ready) || !TAILQ_EMPTY(&net->answers) ||
-	    !TAILQ_EMPTY(&net->dirty) || !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
+	if (delay_us == 0 || !TAILQ_EMPTY(&net->ready) || !TAILQ_EMPTY(&net->later) ||
+	    !TAILQ_EMPTY(&net->answers) || !TAILQ_EMPTY(&net->dirty) ||
+	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
 		return true;
 	/* Time limits of connections are looked at once a second, when there are connections. */
 	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)

@@ -1,59 +1,51 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 /*
- * Stream: the bytes of one connection, over a bufferevent.
+ * Stream: the bytes of one connection, and the events of its socket.
  *
- * Input comes through the bufferevent's buffer. Output goes from the caller's memory to the socket
- * at once; the bufferevent only tells when there is room again. A stream that has nothing to read
- * can rest: its bufferevent, a kilobyte, is given back, and a bare event waits in its place until
- * the peer sends something; most subscribers never do. It knows nothing of requests and outboxes.
- * For this layer only.
+ * An event only says that there is something to read; who is asked to read first, and how much, is
+ * the caller's business. Bytes go between the socket and the caller's memory, through no buffer of
+ * the stream's own. It knows nothing of requests and outboxes. For this layer only.
  */
-struct evbuffer;
-struct event_base;
-
 struct stream_handler {
-	void (*readable)(void *arg); /* stream_input() has more */
-	void (*writable)(void *arg); /* after stream_await_writable */
-	void (*ended)(
-	    void *arg, const char *error); /* error: a literal; NULL: the peer will send no more */
+	/* Told again each time round until it is read, or reading is switched off. ending: the peer
+	 * has sent its last byte, if the system says so early; reading tells in any case. */
+	void (*readable)(void *arg, bool ending);
+	void (*writable)(void *arg); /* once after each stream_await_writable */
 };
 
 struct stream {
-	struct event_base *base;
+	struct event event;                   /* there is something to read */
+	struct event *writable;               /* NULL until it has to be waited for */
 	const struct stream_handler *handler; /* borrowed */
 	void *arg;
-	struct bufferevent *bev; /* NULL while it rests */
-	struct event *rest;      /* NULL unless it rests */
 	int fd;
 	bool reading;
 };
 
-/* Borrows base and handler, takes fd; not reading yet. False, and fd is closed, where libevent
- * fails. */
-bool stream_open(struct stream *s, struct event_base *base, int fd,
-    const struct stream_handler *handler, void *arg) __attribute__((warn_unused_result));
+/* Borrows base and handler, takes fd; not reading yet. */
+void stream_open(struct stream *s, struct event_base *base, int fd,
+    const struct stream_handler *handler, void *arg);
 void stream_close(struct stream *s); /* closes fd */
 
-void stream_read(struct stream *s, bool on);
-void stream_await_writable(struct stream *s);
+/* False where the system cannot watch one more; the stream is then of no use any more. */
+bool stream_watch(struct stream *s, bool on) __attribute__((warn_unused_result));
+bool stream_await_writable(struct stream *s) __attribute__((warn_unused_result));
 void stream_stop(struct stream *s); /* nothing is told any more */
 
-/* What was read and not yet drained. NULL while it rests. */
-struct evbuffer *stream_input(const struct stream *s);
-size_t stream_input_len(const struct stream *s);
-bool stream_has_unread(const struct stream *s); /* in the buffer, or still in the kernel */
+/* What the socket has now, at most len bytes; 0: the peer will send no more; -1 with errno (EAGAIN:
+ * nothing now). */
+ssize_t stream_read(struct stream *s, void *room, size_t len);
+bool stream_has_unread(const struct stream *s);
 
 /* Writes what the socket takes now; how much, or -1 with errno (EAGAIN: nothing now). */
 ssize_t stream_write(struct stream *s, struct iovec *pieces, size_t count);
-
-/* Nothing came for a while. Does nothing unless it reads and has no input. */
-void stream_rest(struct stream *s);
 
 #endif

@@ -127,6 +127,9 @@ on_closed(void *arg, const char *reason)
 	client->conn = NULL;
 	client->reason = reason;
 	outbox_close(&client->outbox);
+	/* The loop may have nothing to wake up for after this. */
+	if (awaited != NULL && awaited(awaited_arg))
+		net_stop(rig.net);
 }
 
 static uint64_t

@@ -480,6 +480,13 @@ resp_parser_args(const struct resp_parser *p, size_t *count)
 	return p->args;
 }
 
+void
+resp_parser_keep(struct resp_parser *p)
+{
+	assert(p->is_complete);
+	keep_args(p);
+}
+
 const char *
 resp_parser_error(const struct resp_parser *p)
 {

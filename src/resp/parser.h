@@ -51,6 +51,10 @@ enum resp_status resp_parser_feed(struct resp_parser *parser, const char *ptr, s
 /* The arguments of the request, at least one. Borrowed, see resp_parser_feed. */
 const struct slice *resp_parser_args(const struct resp_parser *parser, size_t *count);
 
+/* The arguments of the request, as resp_parser_args gives them from now on, no longer need the
+ * bytes that were fed. */
+void resp_parser_keep(struct resp_parser *parser);
+
 /*
  * The request was handled: its memory goes now, not with the next call of feed, which an idle
  * client may not cause for hours. In the middle of a request this does nothing.
