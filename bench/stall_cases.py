@@ -229,11 +229,14 @@ def count_for(peer_name, case, count):
     return min(count, case.redis_count)
 
 
-def run_case(peer, case, count):
-    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError where the broker did not bear it."""
+def run_case(peer, case, count, bystander=None):
+    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError where the broker did not bear it.
+
+    The PINGs go to the bystander, if there is one: a broker with nothing to do, on the same machine.
+    """
     count = count_for(peer.name, case, count)
-    with peer, case.prepare(peer, count) as act:
-        pinger = Pinger(peer)
+    with peer, bystander or contextlib.nullcontext(), case.prepare(peer, count) as act:
+        pinger = Pinger(bystander or peer)
         started = time.monotonic()
         try:
             act()

@@ -9,7 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+/* A huge page, as the common processors have them; a wrong guess costs nothing. */
+#define HUGE_BYTES ((uintptr_t)2 << 20)
+
+/* Blocks from this size on ask for huge pages. */
+#define LARGE_BYTES (2 * HUGE_BYTES)
+
+/* Blocks from this size on are mappings of their own. */
+#define MAPPED_BYTES (1 << 20)
 
 /* Relaxed: they are figures, and order nothing. */
 static atomic_size_t used_bytes;
@@ -20,6 +30,9 @@ alloc_init(void)
 {
 #ifdef M_MXFAST
 	mallopt(M_MXFAST, 0);
+#endif
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 #endif
 }
 
@@ -33,6 +46,26 @@ die_of_memory(size_t len)
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		abort();
 	abort();
+}
+
+/*
+ * The kernel hands out a page when it is first touched, which for 64 MiB in small pages takes about
+ * as long as to copy them twice over. Not for blocks that are grown: the advice splits the mapping,
+ * and one that is split can't be moved without being copied.
+ */
+static void
+want_huge_pages(void *ptr, size_t len)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t from = ((uintptr_t)ptr + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+	uintptr_t to = ((uintptr_t)ptr + len) & ~(HUGE_BYTES - 1);
+
+	if (len >= LARGE_BYTES)
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+	(void)ptr;
+	(void)len;
+#endif
 }
 
 static void
@@ -61,6 +94,7 @@ xmalloc(size_t len)
 	if (ptr == NULL)
 		die_of_memory(len);
 	count_in(ptr);
+	want_huge_pages(ptr, len);
 	return ptr;
 }
 

@@ -16,6 +16,9 @@
 
 #define LINGER_US 2000000
 
+/* From here on it takes a millisecond or more to give memory back. */
+#define LARGE_BYTES ((size_t)4 << 20)
+
 static void on_readable(void *arg, bool ending);
 static void on_writable(void *arg);
 
@@ -348,10 +351,17 @@ conn_process(struct conn *conn)
 		process_lingering(conn);
 	if (conn->state != CONN_OPEN)
 		return;
-	if (conn->held)
+	if (conn->held) {
 		retry_held(conn);
-	if (conn->held)
-		return;
+		if (conn->held)
+			return;
+		/* It took its time, and so does letting go of what it held: in the next turn. */
+		if (conn->state == CONN_OPEN &&
+		    resp_parser_room_bytes(conn->parser) >= LARGE_BYTES) {
+			enqueue(conn, &conn->net->ready);
+			return;
+		}
+	}
 	if (conn->choked &&
 	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
 		conn->choked = false;

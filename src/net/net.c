@@ -215,8 +215,9 @@ set_share(struct net *net)
 	if (owed <= OWED_BYTES)
 		return;
 	owed /= OWED_BYTES / 64; /* no overflow below, whatever is owed */
-	net->share_us =
-	    owed > 64 * 8 ? SHARE_MIN_US : (unsigned)(SHARE_US * 64 * 64 / (owed * owed));
+	net->share_us = owed > UINT64_C(64) * 8
+			    ? SHARE_MIN_US
+			    : (unsigned)(UINT64_C(64) * 64 * SHARE_US / (owed * owed));
 	if (net->share_us < SHARE_MIN_US)
 		net->share_us = SHARE_MIN_US;
 }

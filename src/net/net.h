@@ -14,8 +14,9 @@
  * Net: the event loop, listeners and connections.
  *
  * A turn of the loop reads what is readable, a bounded share from each connection, hands the
- * requests to the handler, and then, once, flushes every outbox that changed. A connection ends in
- * one function, with a reason. Net knows no command: it sees requests go by and an outbox fill up.
+ * requests to the handler, and then flushes the outboxes that changed, each once and as many as its
+ * time allows. A connection ends in one function, with a reason. Net knows no command: it sees
+ * requests go by and an outbox fill up.
  */
 struct net;
 struct conn;

@@ -10,6 +10,9 @@
 /* Segments kept for reuse: enough for the bursts of a turn, little beside what is owed. */
 #define SPARE_MAX 8
 
+/* Room made ready by one call of frame_log_prepare: a millisecond on a slow day. */
+#define PREPARED_STEP ((uint32_t)1 << 20)
+
 /* Where a frame ends, and what its writer wants to know of it later. */
 struct frame_mark {
 	uint32_t end;
@@ -45,6 +48,9 @@ struct frame_log {
 	struct segment *survivors; /* where tidying moves what is left of thin segments */
 	struct segment
 	    *large; /* the last frame that got its own segment, while it may have no range yet */
+	struct segment *prepared; /* for a frame of just its size; nothing is in it */
+	uint32_t prepared_len;    /* bytes of it that were touched */
+	bool prepared_wanted;     /* since the last tidying */
 	struct segments sealed;
 	struct segments thin;
 	struct segments spare;
@@ -206,11 +212,56 @@ frame_log_new(size_t segment_bytes)
 	return log;
 }
 
+static void
+log_drop_prepared(struct frame_log *log)
+{
+	if (log->prepared != NULL)
+		segment_free(log->prepared);
+	log->prepared = NULL;
+}
+
+bool
+frame_log_prepare(struct frame_log *log, size_t len)
+{
+	struct segment *segment = log->prepared;
+	uint32_t step;
+
+	assert(len > 0 && len <= INT32_MAX);
+	if (len <= log->segment_bytes / 4)
+		return true;
+	if (segment == NULL) {
+		segment = log->prepared = segment_new(log, (uint32_t)len);
+		log->prepared_len = 0;
+	}
+	if (segment->cap != len)
+		return false;
+	log->prepared_wanted = true;
+	step = segment->cap - log->prepared_len;
+	if (step > PREPARED_STEP)
+		step = PREPARED_STEP;
+	memset(segment->data + log->prepared_len, 0, step);
+	log->prepared_len += step;
+	return log->prepared_len == segment->cap;
+}
+
+/* A segment for one frame of len bytes. */
+static struct segment *
+log_large(struct frame_log *log, uint32_t len)
+{
+	struct segment *segment = log->prepared;
+
+	if (segment == NULL || segment->cap != len)
+		return segment_new(log, len);
+	log->prepared = NULL;
+	return segment;
+}
+
 void
 frame_log_free(struct frame_log *log)
 {
 	struct segment *segment;
 
+	log_drop_prepared(log);
 	log_settle_large(log);
 	assert(TAILQ_EMPTY(&log->sealed) && TAILQ_EMPTY(&log->thin));
 	if (log->current != NULL) {
@@ -237,7 +288,7 @@ frame_log_write(struct frame_log *log, size_t len, uint32_t tag)
 	assert(len > 0 && len <= INT32_MAX);
 	log_settle_large(log);
 	if (len > log->segment_bytes / 4) {
-		segment = log->large = segment_new(log, (uint32_t)len);
+		segment = log->large = log_large(log, (uint32_t)len);
 		segment->state = SEGMENT_SEALED;
 		TAILQ_INSERT_TAIL(&log->sealed, segment, link);
 	} else {
@@ -400,6 +451,9 @@ frame_log_tidy(struct frame_log *log)
 	struct segment *segment;
 
 	log_settle_large(log);
+	if (!log->prepared_wanted)
+		log_drop_prepared(log);
+	log->prepared_wanted = false;
 	while ((segment = TAILQ_FIRST(&log->thin)) != NULL) {
 		struct frame_range *range;
 

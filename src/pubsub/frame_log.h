@@ -54,6 +54,15 @@ void frame_log_free(struct frame_log *log);
  */
 struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 
+/*
+ * A frame of len bytes will be written: gets its room from the system, a step of it at each call,
+ * for the system takes as long to hand out memory as it takes to fill it. True once all of it is
+ * there. To be called again in each turn until then and until the frame is written; otherwise
+ * tidying lets the room go. One frame at a time: who asks for another meanwhile is told to wait as
+ * well.
+ */
+bool frame_log_prepare(struct frame_log *log, size_t len) __attribute__((warn_unused_result));
+
 /* Starts a hold on one frame. */
 void frame_range_init(struct frame_range *range, const struct frame *frame);
 

@@ -138,6 +138,55 @@ START_TEST(a_large_frame_gets_a_segment_that_goes_with_it)
 }
 END_TEST
 
+/* As often as it takes; how often. */
+static size_t
+prepare(size_t len)
+{
+	size_t steps = 1;
+
+	while (!frame_log_prepare(log_, len)) {
+		ck_assert_uint_lt(steps, 100);
+		steps++;
+	}
+	return steps;
+}
+
+START_TEST(prepared_room_is_used_by_the_frame_of_its_size)
+{
+	struct frame frame;
+	size_t held;
+
+	ck_assert_uint_eq(prepare(10), 1);
+	ck_assert_uint_eq(prepare(5 << 20), 5);
+	ck_assert_uint_eq(prepare(5 << 20), 1);
+	held = frame_log_held_bytes(log_);
+	ck_assert_uint_gt(held, 5 << 20);
+	frame = write_frame(5 << 20, 'a', 0);
+	frame_range_init(&range, &frame);
+	ck_assert_uint_lt(frame_log_held_bytes(log_), held + 100);
+	frame_log_tidy(log_);
+	ck_assert_uint_lt(frame_log_held_bytes(log_), held + 100);
+	ck_assert_int_eq(frame_range_ptr(&range)[0], 'a');
+	ck_assert_int_eq(frame_range_ptr(&range)[(5 << 20) - 1], 'a');
+}
+END_TEST
+
+START_TEST(prepared_room_nobody_asks_for_again_goes)
+{
+	size_t before = frame_log_held_bytes(log_);
+
+	ck_assert(!frame_log_prepare(log_, 5 << 20));
+	ck_assert(!frame_log_prepare(log_, 6 << 20));
+	frame_log_tidy(log_);
+	ck_assert_uint_gt(frame_log_held_bytes(log_), before);
+	/* To ask for another size does not keep it. */
+	ck_assert(!frame_log_prepare(log_, 6 << 20));
+	frame_log_tidy(log_);
+	ck_assert_uint_eq(frame_log_held_bytes(log_), before);
+	ck_assert_uint_eq(prepare(6 << 20), 6);
+}
+END_TEST
+
 START_TEST(a_log_whose_readers_keep_up_does_not_grow)
 {
 	size_t most = 0;
@@ -354,7 +403,8 @@ main(void)
 		dropping_takes_whole_frames_and_gives_their_tags,
 		splitting_keeps_the_started_frame_apart,
 		a_large_frame_gets_a_segment_that_goes_with_it,
-		a_log_whose_readers_keep_up_does_not_grow,
+		prepared_room_is_used_by_the_frame_of_its_size,
+		prepared_room_nobody_asks_for_again_goes, a_log_whose_readers_keep_up_does_not_grow,
 		stragglers_pin_at_most_four_times_what_they_are_owed,
 		five_hundred_stuck_on_the_same_bytes_share_one_copy,
 		a_started_frame_stays_started_when_it_is_moved,

@@ -11,6 +11,9 @@
 
 #define FORMS_MAX 8
 
+/* From here on memory is made ready before a message is written. */
+#define LARGE_BYTES ((size_t)2 << 20)
+
 TAILQ_HEAD(subscribers, subscriber);
 
 struct hub {
@@ -274,6 +277,28 @@ is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind k
 	return blocked;
 }
 
+/*
+ * False while the logs make room for a large message. Where several topics match, the first one's
+ * subscribers stand for all: seldom is one message sent in several frames of a log.
+ */
+static bool
+is_prepared(struct hub *hub, const struct topic *topic, const struct hub_message *message)
+{
+	bool asked[FORMS_MAX] = {false};
+	bool prepared = true;
+
+	for (uint32_t i = 0; i < topic->count; i++) {
+		const struct subscriber *s = topic->members[i].subscriber;
+
+		if (asked[s->form] || s->outbox.sealed)
+			continue;
+		asked[s->form] = true;
+		if (!frame_log_prepare(hub->logs[s->form], hub->config.forms[s->form].len(message)))
+			prepared = false;
+	}
+	return prepared;
+}
+
 static struct frame
 encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag)
 {
@@ -337,6 +362,12 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	}
 	if (hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us))
 		return HUB_BLOCKED;
+	if (payload.len >= LARGE_BYTES && count > 0) {
+		struct hub_message message = message_for(kind, topics[0], channel, payload);
+
+		if (!is_prepared(hub, topics[0], &message))
+			return HUB_PREPARING;
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct hub_message message = message_for(kind, topics[i], channel, payload);
 

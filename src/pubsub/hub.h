@@ -87,8 +87,10 @@ enum hub_result {
 	HUB_NAME_TOO_LONG,
 	HUB_TOO_MANY_SUBSCRIPTIONS, /* of this subscriber */
 	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
-	HUB_BLOCKED, /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again
-			later */
+	HUB_BLOCKED,   /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again
+			  later */
+	HUB_PREPARING, /* room for a large message is made ready: nothing was done, try again in the
+			  next turn */
 };
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */

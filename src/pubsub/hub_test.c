@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/testing.h"
 
 #define CLIENTS 40
@@ -19,35 +20,35 @@ static int overflows, rooms;
 
 /* Two wire forms, "a" and "b": a(channel=payload), or a(pattern|channel=payload). */
 static size_t
-write_form(char form, const struct hub_message *m, char *out, size_t room)
-{
-	return (size_t)snprintf(out, room, "%c(%.*s%s%.*s=%.*s)", form, (int)m->pattern.len,
-	    m->pattern.len > 0 ? m->pattern.ptr : "", m->pattern.len > 0 ? "|" : "",
-	    (int)m->channel.len, m->channel.ptr, (int)m->payload.len, m->payload.ptr);
-}
-
-static size_t
 form_len(const struct hub_message *m)
 {
-	char text[512] = "";
+	return strlen("a(=)") + (m->pattern.len > 0 ? m->pattern.len + 1 : 0) + m->channel.len +
+	       m->payload.len;
+}
 
-	return write_form('x', m, text, sizeof(text));
+static void
+write_form(char form, const struct hub_message *m, char *out)
+{
+	struct buffer text = {0};
+
+	buffer_appendf(&text, "%c(%.*s%s%.*s=%.*s)", form, (int)m->pattern.len,
+	    m->pattern.len > 0 ? m->pattern.ptr : "", m->pattern.len > 0 ? "|" : "",
+	    (int)m->channel.len, m->channel.ptr, (int)m->payload.len, m->payload.ptr);
+	ck_assert_uint_eq(text.len, form_len(m));
+	memcpy(out, text.ptr, text.len);
+	buffer_release(&text);
 }
 
 static void
 write_a(const struct hub_message *m, char *out)
 {
-	char text[512] = "";
-
-	memcpy(out, text, write_form('a', m, text, sizeof(text)));
+	write_form('a', m, out);
 }
 
 static void
 write_b(const struct hub_message *m, char *out)
 {
-	char text[512] = "";
-
-	memcpy(out, text, write_form('b', m, text, sizeof(text)));
+	write_form('b', m, out);
 }
 
 static size_t
@@ -293,6 +294,75 @@ START_TEST(blocking_delivers_to_all_or_to_nobody_yet)
 }
 END_TEST
 
+static enum hub_result
+publish_large(char fill, size_t len, size_t *receivers)
+{
+	static char payload[8 << 20];
+	enum hub_result result;
+
+	ck_assert_uint_le(len, sizeof(payload));
+	memset(payload, fill, len);
+	result =
+	    hub_publish(hub, HUB_CHANNEL, SLICE("x"), (struct slice){payload, len}, 1, receivers);
+	if (result == HUB_PREPARING)
+		ck_assert_uint_eq(*receivers, 0);
+	return result;
+}
+
+START_TEST(a_large_message_is_prepared_in_steps_and_then_delivered_once)
+{
+	size_t receivers, steps = 0;
+	enum hub_result result;
+
+	subscribe(0, HUB_CHANNEL, "x");
+	subscribe(1, HUB_CHANNEL, "x");
+	while ((result = publish_large('l', 5 << 20, &receivers)) == HUB_PREPARING) {
+		steps++;
+		ck_assert_uint_eq(subs[0].outbox.messages, 0);
+		ck_assert_uint_eq(publish("x", "small"), 2);
+		(void)take(0);
+		(void)take(1);
+		hub_tidy(hub);
+	}
+	ck_assert_int_eq(result, HUB_OK);
+	ck_assert_uint_eq(receivers, 2);
+	ck_assert_uint_ge(steps, 4);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq(subs[i].outbox.messages, 1);
+		ck_assert_uint_eq(subs[i].outbox.bytes, strlen("a(x=)") + (5 << 20));
+		outbox_consume(&subs[i].outbox, subs[i].outbox.bytes);
+	}
+}
+END_TEST
+
+START_TEST(of_two_large_messages_the_second_waits_unless_the_first_is_given_up)
+{
+	size_t receivers;
+
+	subscribe(0, HUB_CHANNEL, "x");
+	ck_assert_int_eq(publish_large('1', 5 << 20, &receivers), HUB_PREPARING);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(publish_large('2', 3 << 20, &receivers), HUB_PREPARING);
+	hub_tidy(hub);
+	/* Nobody asked for the first one since; its room goes, and the second one's is made. */
+	ck_assert_int_eq(publish_large('2', 3 << 20, &receivers), HUB_PREPARING);
+	hub_tidy(hub);
+	while (publish_large('2', 3 << 20, &receivers) == HUB_PREPARING)
+		hub_tidy(hub);
+	ck_assert_uint_eq(receivers, 1);
+	outbox_consume(&subs[0].outbox, subs[0].outbox.bytes);
+}
+END_TEST
+
+START_TEST(a_large_message_to_nobody_needs_no_room)
+{
+	size_t receivers;
+
+	ck_assert_int_eq(publish_large('l', 8 << 20, &receivers), HUB_OK);
+	ck_assert_uint_eq(receivers, 0);
+}
+END_TEST
+
 START_TEST(who_blocks_for_too_long_overflows_and_publishers_go_on)
 {
 	struct outbox_limits one = {.messages = 1, .policy = OUTBOX_BLOCK};
@@ -417,6 +487,9 @@ main(void)
 		drops_are_counted_for_the_channel_whose_message_was_dropped,
 		a_drop_is_not_counted_for_a_later_channel_in_the_same_slot,
 		blocking_delivers_to_all_or_to_nobody_yet,
+		a_large_message_is_prepared_in_steps_and_then_delivered_once,
+		of_two_large_messages_the_second_waits_unless_the_first_is_given_up,
+		a_large_message_to_nobody_needs_no_room,
 		who_blocks_for_too_long_overflows_and_publishers_go_on,
 		detaching_goes_in_slices_and_counts_for_nothing_meanwhile,
 		channels_are_walked_in_order,

@@ -197,9 +197,16 @@ publish(struct request *rq, enum hub_kind kind)
 		refuse_name(rq);
 		return COMMAND_DONE;
 	}
-	if (hub_publish(rq->server->hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &receivers) ==
-	    HUB_BLOCKED)
+	switch (
+	    hub_publish(rq->server->hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &receivers)) {
+	case HUB_BLOCKED:
 		return COMMAND_LATER;
+	case HUB_PREPARING:
+		rq->client->progress = 1;
+		return COMMAND_AGAIN;
+	default:
+		break;
+	}
 	resp_put_int(rq->reply, (int64_t)receivers);
 	return COMMAND_DONE;
 }
