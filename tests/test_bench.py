@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from conftest import missing
 from lib.daemon import free_port
+from lib.resp import encode
 from lib.wait import seconds, wait_until
 
 OK, ERROR_REPLY, USAGE, TIMEOUT, NO_CONNECTION, FAILED = range(6)
@@ -243,6 +245,156 @@ def test_nats_and_mqtt_logins_that_are_refused_end_it(bench):
             server.close()
         assert (done.returncode, done.stdout) == (ERROR_REPLY, "")
         assert text in done.stderr
+
+
+def take_resp(data):
+    """What stands in front of what a client has sent: (kind, what answers it, its delivery, its length), or None."""
+    head = re.match(rb"\*(\d+)\r\n", data)
+    if not head:
+        return None
+    words, at = [], head.end()
+    for _ in range(int(head[1])):
+        length = re.compile(rb"\$(\d+)\r\n").match(data, at)
+        if not length or len(data) < length.end() + int(length[1]) + 2:
+            return None
+        at = length.end() + int(length[1]) + 2
+        words.append(bytes(data[length.end():at - 2]))
+    if words[0] == b"PING":
+        return "ping", b"+PONG\r\n", b"", at
+    if words[0] == b"SUBSCRIBE":
+        return "subscribe", b"*3" + encode("subscribe", words[1])[2:] + b":1\r\n", b"", at
+    assert words[0] == b"PUBLISH"
+    return "publish", b":1\r\n", encode("message", *words[1:]), at
+
+
+def take_nats(data):
+    line = re.match(rb"([A-Z]+)(?: (\S+) (\d+)| \{.*\})?\r\n", data)
+    if not line:
+        return None
+    if line[1] == b"PING":
+        return "ping", b"PONG\r\n", b"", line.end()
+    if line[1] != b"PUB":
+        return "login" if line[1] == b"CONNECT" else "subscribe", b"", b"", line.end()
+    end = line.end() + int(line[3]) + 2
+    if len(data) < end:
+        return None
+    return "publish", b"", b"MSG %s 1 %s\r\n%s" % (line[2], line[3], data[line.end():end]), end
+
+
+def take_mqtt(data):
+    # No packet of these tests is longer than what one byte of length says.
+    if len(data) < 2 or len(data) < 2 + data[1]:
+        return None
+    packet = bytes(data[:2 + data[1]])
+    kind, answer = {0x10: ("login", b"\x20\x02\0\0"), 0x82: ("subscribe", b"\x90\x03" + packet[2:4] + b"\0"),
+                    0xC0: ("ping", b"\xd0\0"), 0x30: ("publish", b"")}[packet[0]]
+    return kind, answer, packet if kind == "publish" else b"", len(packet)
+
+
+class Grudging:
+    """A server that answers its publishers, and delivers to its one subscriber, no more often than it was told to.
+
+    When `until` answers were asked for, it hangs up on the subscriber. That stands behind all that it has answered
+    and delivered, so what the generator makes of this is sent before the generator sees the end of the run.
+    """
+
+    TAKE = {"resp": take_resp, "nats": take_nats, "mqtt": take_mqtt}
+
+    def __init__(self, protocol, until, answers, deliveries):
+        self.protocol, self.until, self.answers, self.deliveries = protocol, until, answers, deliveries
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.unread = {}  # of each client: the bytes that are no whole request yet
+        self.traces = {}  # of each publisher: "m" for a message, "?" for a ping after it
+        self.subscriber = None
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.listener, selectors.EVENT_READ)
+            while self.subscriber is None or self.unread:
+                for key, _ in selector.select():
+                    if key.fileobj is self.listener:
+                        client, _ = self.listener.accept()
+                        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        self.unread[client] = bytearray()
+                        selector.register(client, selectors.EVENT_READ)
+                        client.sendall(b"INFO {}\r\n" if self.protocol == "nats" else b"")
+                    elif not self.read(key.fileobj):
+                        selector.unregister(key.fileobj)
+                        del self.unread[key.fileobj]
+                        key.fileobj.close()
+        self.listener.close()
+
+    def read(self, client):
+        """False at the end of this client."""
+        unread = self.unread[client]
+        try:
+            data = client.recv(65536)
+        except OSError:
+            return False
+        unread += data
+        while taken := self.TAKE[self.protocol](unread):
+            kind, answer, delivery, length = taken
+            del unread[:length]
+            with contextlib.suppress(OSError):  # the generator may have gone
+                self.handle(client, kind, answer, delivery)
+        return data != b""
+
+    def handle(self, client, kind, answer, delivery):
+        if kind == "subscribe":
+            self.subscriber = client
+        if kind != "publish" and client not in self.traces:
+            client.sendall(answer)
+            return
+        self.traces[client] = self.traces.get(client, "") + ("m" if kind == "publish" else "?")
+        if answer and self.answers > 0:
+            self.answers -= 1
+            client.sendall(answer)
+        if delivery and self.deliveries > 0:
+            self.deliveries -= 1
+            self.subscriber.sendall(delivery)
+        self.until -= answer != b""
+        if answer and self.until == 0:
+            self.subscriber.shutdown(socket.SHUT_WR)
+
+    def all_traces(self):
+        """Those of all publishers, when the last client has gone."""
+        self.thread.join(seconds(20))
+        assert not self.thread.is_alive()
+        return list(self.traces.values())
+
+
+NEVER, ALWAYS = 0, 1 << 30
+
+# protocol, answers, deliveries, options beside a pipeline of 4; what each publisher sends
+PACES = {
+    "no answer": ("resp", NEVER, ALWAYS, (), ["m" * 4]),
+    "not all answers": ("resp", 7, ALWAYS, (), ["m" * 8]),
+    "no answer to any publisher": ("resp", NEVER, ALWAYS, ("--publishers", 3), ["m" * 4] * 3),
+    "no delivery": ("resp", ALWAYS, NEVER, (), ["m" * 64]),
+    "not all deliveries": ("resp", ALWAYS, 4, (), ["m" * 68]),
+    "no delivery to a window of two pipelines": ("resp", ALWAYS, NEVER, ("--window", 8), ["m" * 8]),
+    "no delivery to a closed loop": ("resp", ALWAYS, NEVER, ("--window", 4), ["m" * 4]),
+    "not all deliveries to a closed loop": ("resp", ALWAYS, 7, ("--window", 4), ["m" * 8]),
+    "nats, no answer": ("nats", NEVER, ALWAYS, (), ["mmmm?"]),
+    "nats, no delivery": ("nats", ALWAYS, NEVER, (), ["mmmm?" * 16]),
+    "mqtt, no answer": ("mqtt", NEVER, ALWAYS, (), ["mmmm?"]),
+    "mqtt, no delivery": ("mqtt", ALWAYS, NEVER, (), ["mmmm?" * 16]),
+}
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_publishers_wait_for_answers_to_a_pipeline_and_for_deliveries_of_a_window(bench, pace):
+    protocol, answers, deliveries, words, expected = PACES[pace]
+    asked = "".join(expected).count("m" if protocol == "resp" else "?")
+    server = Grudging(protocol, asked, answers, deliveries)
+    done = bench(server.port, "--protocol", protocol, "-c", 1, "-P", 4, "--seconds", 60, "--timeout", seconds(20),
+                 *words)
+    assert server.all_traces() == expected
+    assert done.returncode == NO_CONNECTION, done
+    assert "a subscriber: " in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -170,6 +171,118 @@ START_TEST(time_limits_hold_though_the_handler_never_wants_to_be_called)
 }
 END_TEST
 
+/* A peer on a Unix socket, which takes more in one go than is written to one connection in a turn,
+ * if only it was read empty before. */
+static struct rig_peer
+dial_roomy(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct rig_peer peer = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	socklen_t len = sizeof(address);
+	char error[256];
+
+	/* The system finds a name for it that is in no folder. */
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	ck_assert_msg(net_listen_fd(rig.net, fd, error, sizeof(error)), "%s", error);
+	rig.send_buffer = 1 << 20;
+	ck_assert_int_eq(connect(peer.fd, (struct sockaddr *)&address, len), 0);
+	rig_until_clients(rig.client_count + 1);
+	rig.send_buffer = 0;
+	return peer;
+}
+
+#define MUCH_BYTES 1000000
+
+/* One who asks and a subscriber that reads all it gets, looked at in each turn. */
+struct race {
+	const struct rig_client *asker;
+	const struct rig_client *subscriber;
+	struct rig_peer *reader;
+	size_t wanted;      /* requests of the asker */
+	size_t handed;      /* ... so far */
+	size_t written;     /* to the subscriber */
+	size_t behind;      /* turns at whose beginning it was owed much and stood in the queue */
+	size_t most_behind; /* requests in one of these, at most */
+	size_t least_behind;
+	size_t most_else; /* ... and in one of the others */
+};
+
+static bool
+is_run(void *arg)
+{
+	struct race *race = arg;
+	size_t written = conn_figures(race->subscriber->conn).written_bytes;
+	size_t handed = race->asker->handed - race->handed;
+	/* The turn before wrote its share whole, and there is more: so it was queued again. */
+	bool behind =
+	    written - race->written >= 262144 && race->subscriber->outbox.bytes >= MUCH_BYTES;
+
+	race->handed += handed;
+	race->written = written;
+	rig_read(race->reader);
+	if (!behind && handed > race->most_else)
+		race->most_else = handed;
+	if (!behind)
+		return race->handed >= race->wanted;
+	if (race->behind++ == 0 || handed < race->least_behind)
+		race->least_behind = handed;
+	if (handed > race->most_behind)
+		race->most_behind = handed;
+	return race->handed >= race->wanted;
+}
+
+/* Lines of "50 <number>" are answered; the requests for them take 50 us each, or more. */
+static void
+run_race(struct race *race, struct rig_peer *asker)
+{
+	struct buffer text = {0}, expected = {0};
+
+	race->wanted += 100;
+	for (unsigned i = 0; i < 100; i++) {
+		buffer_appendf(&text, "SPIN 50 %u\n", i);
+		buffer_appendf(&expected, "50 %u\n", i);
+	}
+	rig_send(asker, buffer_slice(&text));
+	rig_until(is_run, race);
+	rig_until_read(asker, expected.len);
+	ck_assert_uint_eq(asker->in.len, expected.len);
+	ck_assert(memcmp(asker->in.ptr, expected.ptr, expected.len) == 0);
+	asker->in.len = 0;
+	buffer_release(&text);
+	buffer_release(&expected);
+}
+
+START_TEST(while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_nothing)
+{
+	struct rig_peer asker = rig_dial(), reader = dial_roomy();
+	struct race race = {
+	    .asker = rig.clients[0], .subscriber = rig.clients[1], .reader = &reader};
+
+	rig.config.reply_pause_bytes = 100 << 20;
+	rig_ask(&reader, "SUBSCRIBE\n", "ok\n");
+	rig_send(&reader, SLICE("BIG 60000000\n"));
+	rig_until_handed(race.subscriber, 2);
+	run_race(&race, &asker);
+	/* Each request takes longer than the least share: so one is all that a turn has time for.
+	 */
+	ck_assert_uint_eq(race.most_behind, 1);
+	ck_assert_uint_eq(race.least_behind, 1);
+	ck_assert_uint_ge(race.behind, 90);
+	rig_until_read(&reader, 60000000);
+	ck_assert_uint_eq(reader.in.len, 60000000);
+
+	/* Nobody is owed anything any more, and the full share holds several. */
+	race.most_else = 0;
+	run_race(&race, &asker);
+	ck_assert_uint_ge(race.most_else, 2);
+	rig_close(&asker);
+	rig_close(&reader);
+}
+END_TEST
+
 static unsigned
 user_timeout_ms(const struct rig_client *client)
 {
@@ -321,6 +434,7 @@ main(void)
 		a_peer_that_takes_nothing_of_what_holds_up_its_requests_is_closed,
 		the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait,
 		time_limits_hold_though_the_handler_never_wants_to_be_called,
+		while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_nothing,
 		subscribers_alone_have_a_tcp_user_timeout,
 		draining_flushes_what_is_owed_and_returns,
 		draining_waits_for_stuck_peers_only_so_long,

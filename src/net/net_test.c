@@ -3,6 +3,7 @@
 #include "net/net.h"
 
 #include <check.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -128,6 +129,106 @@ START_TEST(a_request_of_many_reads_that_waits_keeps_its_arguments)
 }
 END_TEST
 
+START_TEST(arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile)
+{
+	struct rig_peer peer = rig_dial(), other = rig_dial();
+	struct rig_client *client = rig.clients[0];
+	struct buffer noise = {0}, expected = {0};
+
+	/* All of it is there at once, and so in one read. */
+	rig_send(&peer, SLICE("*3\r\n$5\r\nLATER\r\n$5\r\nfirst\r\n$2\r\nbc\r\n"
+			      "*2\r\n$4\r\nECHO\r\n$6\r\nsecond\r\n"
+			      "*2\r\n$5\r\nLATER\r\n$5\r\nthird\r\n"
+			      "*2\r\n$4\r\nECHO\r\n$6\r\nfourth\r\n"));
+	append_many(&noise, 1000, "ECHO ", "\n");
+	append_many(&expected, 1000, "", "\n");
+	for (size_t handed = 1; handed <= 4; handed += 3) {
+		rig_until_handed(client, handed);
+		other.in.len = 0;
+		rig_send(&other, buffer_slice(&noise));
+		rig_until_read(&other, expected.len);
+		assert_read(&other, &expected);
+		ck_assert_uint_eq(client->handed, handed);
+		conn_resume(client->conn);
+	}
+	buffer_clear(&expected);
+	buffer_append_str(&expected, "first bc\nsecond\nthird\nfourth\n");
+	rig_until_read(&peer, expected.len);
+	assert_read(&peer, &expected);
+	ck_assert_uint_eq(client->handed, 6);
+	buffer_release(&noise);
+	buffer_release(&expected);
+	rig_close(&peer);
+	rig_close(&other);
+}
+END_TEST
+
+/* What has come is there when the loop goes on. */
+static void
+await_at_server(const struct rig_client *client, short event)
+{
+	struct pollfd at = {.fd = client->peer.fd, .events = event};
+
+	ck_assert_int_eq(poll(&at, 1, 20000), 1);
+}
+
+START_TEST(newcomers_and_leavers_wait_for_those_who_are_talking)
+{
+	struct rig_peer talker = rig_dial(), leaver = rig_dial(), newcomer;
+	struct rig_client **clients = rig.clients;
+
+	rig_ask(&talker, "ECHO a\n", "a\n");
+	rig_ask(&leaver, "ECHO a\n", "a\n");
+	newcomer = rig_dial();
+	rig_send(&newcomer, SLICE("ECHO b\n"));
+	await_at_server(clients[2], POLLIN);
+	rig_send(&leaver, SLICE("ECHO b\n"));
+	shutdown(leaver.fd, SHUT_WR);
+	await_at_server(clients[1], POLLRDHUP); /* and what it said before */
+	rig_send(&talker, SLICE("ECHO b\n"));
+	await_at_server(clients[0], POLLIN);
+
+	rig_until_eof(&leaver);
+	rig_until_read(&newcomer, 2);
+	ck_assert_uint_eq(clients[0]->handed, 2);
+	ck_assert_uint_eq(clients[1]->handed, 2);
+	ck_assert_uint_eq(clients[2]->handed, 1);
+	ck_assert_uint_lt(clients[0]->last_at, clients[1]->last_at);
+	ck_assert_uint_lt(clients[0]->last_at, clients[2]->last_at);
+	rig_close(&talker);
+	rig_close(&leaver);
+	rig_close(&newcomer);
+}
+END_TEST
+
+/* Who cannot be written to any more is closed by the attempt, and so they are closed in the order
+ * in which they are flushed. */
+START_TEST(answers_are_flushed_before_messages_though_these_came_first)
+{
+	struct rig_peer subscriber = rig_dial(), asker = rig_dial(), other = rig_dial();
+	struct rig_client **clients = rig.clients;
+
+	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
+	rig_ask(&other, "SUBSCRIBE\n", "ok\n");
+	rig_ask(&asker, "ECHO a\n", "a\n");
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(shutdown(clients[i]->peer.fd, SHUT_WR), 0);
+	outbox_push_reply(&clients[0]->outbox, SLICE("message"));
+	outbox_push_reply(&clients[1]->outbox, SLICE("answer"));
+	outbox_push_reply(&clients[2]->outbox, SLICE("message"));
+	for (int i = 0; i < 3; i++)
+		rig_until_closed(clients[i]);
+	ck_assert_uint_eq(clients[1]->closed_at, 1);
+	ck_assert_uint_eq(clients[0]->closed_at, 2);
+	ck_assert_uint_eq(clients[2]->closed_at, 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_str_eq(clients[i]->reason, "closed by peer");
+	rig_close(&subscriber);
+	rig_close(&asker);
+	rig_close(&other);
+}
+END_TEST
+
 START_TEST(a_large_request_leaves_no_memory_behind)
 {
 	struct rig_peer peer = rig_dial();
@@ -146,6 +247,31 @@ START_TEST(a_large_request_leaves_no_memory_behind)
 	rig_ask(&peer, "\r\n", "xxxxxxx");
 	ck_assert_uint_eq(conn_figures(rig.clients[0]->conn).input_bytes, 0);
 	ck_assert_uint_lt(conn_figures(rig.clients[0]->conn).input_room_bytes, 4096);
+	buffer_release(&text);
+	rig_close(&peer);
+}
+END_TEST
+
+/* It is given back in the turn after, for that takes its time as well; nothing else has to come. */
+START_TEST(a_large_request_that_waited_leaves_no_memory_behind)
+{
+	struct rig_peer peer = rig_dial();
+	struct rig_client *client = rig.clients[0];
+	struct buffer text = {0};
+
+	buffer_append_str(&text, "*3\r\n$7\r\nWORKBIG\r\n$1\r\n7\r\n$5000000\r\n");
+	memset(buffer_reserve(&text, 5000000), 'y', 5000000);
+	text.len += 5000000;
+	buffer_append_str(&text, "\r\n");
+	rig_send(&peer, buffer_slice(&text));
+	rig_until_handed(client, 2);
+	ck_assert_uint_ge(conn_figures(client->conn).input_room_bytes, 5000000);
+	rig_until_read(&peer, 7);
+	ck_assert_uint_eq(conn_figures(client->conn).input_bytes, 0);
+	ck_assert_uint_lt(conn_figures(client->conn).input_room_bytes, 4096);
+	ck_assert_uint_eq(client->handed, 2);
+	peer.in.len = 0;
+	rig_ask(&peer, "ECHO next\n", "next\n");
 	buffer_release(&text);
 	rig_close(&peer);
 }
@@ -388,7 +514,11 @@ main(void)
 		a_pipeline_longer_than_a_share_keeps_its_order_and_lets_others_in_between,
 		a_request_that_waits_is_handed_over_again_with_the_same_arguments,
 		a_request_of_many_reads_that_waits_keeps_its_arguments,
+		arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile,
+		newcomers_and_leavers_wait_for_those_who_are_talking,
+		answers_are_flushed_before_messages_though_these_came_first,
 		a_large_request_leaves_no_memory_behind,
+		a_large_request_that_waited_leaves_no_memory_behind,
 		conn_finish_flushes_all_that_is_owed_and_then_closes,
 		a_connection_whose_request_waits_may_be_finished,
 		a_finishing_connection_takes_no_more_messages,

@@ -52,6 +52,18 @@ reply_args(struct rig_client *client, const struct slice *args, size_t count)
 	}
 }
 
+/* However slow the machine is, it takes no less: what has a shorter share does one in a turn. */
+static void
+spin(struct slice us)
+{
+	uint64_t from_us = clock_mono_us();
+	int64_t len_us = 0;
+
+	ck_assert(slice_to_i64(us, &len_us));
+	while (clock_mono_us() - from_us < (uint64_t)len_us)
+		continue;
+}
+
 static void *
 on_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
 {
@@ -96,6 +108,9 @@ on_request(void *arg, const struct slice *args, size_t count)
 		reply_fill(client, args[1]);
 	} else if (waits || slice_is(args[0], "ECHO")) {
 		reply_args(client, args, count);
+	} else if (slice_is(args[0], "SPIN")) {
+		spin(args[1]);
+		reply_args(client, args, count);
 	} else if (slice_is(args[0], "FINISH")) {
 		conn_finish(client->conn);
 		reply_fill(client, args[1]);
@@ -126,6 +141,7 @@ on_closed(void *arg, const char *reason)
 	ck_assert_ptr_nonnull(client->conn);
 	client->conn = NULL;
 	client->reason = reason;
+	client->closed_at = ++rig.closings;
 	outbox_close(&client->outbox);
 	/* The loop may have nothing to wake up for after this. */
 	if (awaited != NULL && awaited(awaited_arg))

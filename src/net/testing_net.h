@@ -14,7 +14,8 @@
  * for has come, and the test fails if that takes more than 20 s.
  *
  * Requests: ECHO text, BIG count, LATER ... (told to wait once, then echoed), WORK text and WORKBIG
- * count (they wait likewise and are resumed by themselves), FINISH count, KILL, SUBSCRIBE.
+ * count (they wait likewise and are resumed by themselves), SPIN us ... (takes at least so long,
+ * then is echoed), FINISH count, KILL, SUBSCRIBE.
  */
 struct rig_client {
 	struct conn *conn; /* NULL when closed */
@@ -26,6 +27,7 @@ struct rig_client {
 	size_t handed;   /* requests, each time counted */
 	size_t first_at; /* when its first and last request came, counted in requests of all */
 	size_t last_at;
+	size_t closed_at; /* when it was closed, counted in closings; 0: it is open */
 };
 
 struct rig_peer {
@@ -43,6 +45,7 @@ struct rig {
 	struct rig_client *clients[RIG_CLIENTS_MAX]; /* in the order of their coming */
 	size_t client_count;
 	size_t requests;
+	size_t closings;
 	bool refuse;          /* who comes gets an error and is finished at once */
 	int send_buffer;      /* of connections to come, in bytes; 0: as it is */
 	uint64_t wait_us;     /* what the handler's turn() asks for: how often is looked */
