@@ -203,7 +203,8 @@ flush_queue(struct net *net, struct conns *queue)
  * Publishers must not outrun what is written. Up to some length, the longer what a subscriber is
  * owed, the cheaper a byte of it is to write; from there on the share of each connection's requests
  * shrinks, by the square, so that the two balance soon, but not to nothing: requests that have
- * nothing to do with it go on.
+ * nothing to do with it go on. A subscriber whose socket is full is not in the queue: it is late
+ * itself, and slows nobody.
  */
 static void
 set_share(struct net *net)
