@@ -58,7 +58,9 @@ class Pinger:
         self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [os.path.join(peer.build, "fanfare"), "-p", str(peer.port), "ping", "-n", "0", "-i", "0.001"],
-            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.DEVNULL,
+            # It ends by SIGINT, which a shell lets what runs in the background ignore.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         time.sleep(0.2)
 
     def stop(self):
