@@ -355,10 +355,11 @@ conn_process(struct conn *conn)
 		retry_held(conn);
 		if (conn->held)
 			return;
-		/* It took its time, and so does letting go of what it held: in the next turn. */
+		/* It took its time, and so does letting go of what it held: in the next turn, when
+		 * others have been answered. */
 		if (conn->state == CONN_OPEN &&
 		    resp_parser_room_bytes(conn->parser) >= LARGE_BYTES) {
-			enqueue(conn, &conn->net->ready);
+			enqueue(conn, &conn->net->later);
 			return;
 		}
 	}

@@ -48,6 +48,7 @@ struct net {
 	uint64_t now_us;   /* when the turn began to work */
 	unsigned share_us; /* one connection's requests hold up the others so long in a turn */
 	bool awake;        /* ... which it has */
+	bool put_off;      /* the last turn did nothing of `later` */
 	uint64_t next_sweep_us;
 	struct conn *sweep_at;   /* the next to be looked at; NULL: all were */
 	uint64_t drain_until_us; /* 0: not draining */

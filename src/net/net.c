@@ -17,7 +17,7 @@
 
 /* ... and those in which clients come and go: accepting, their first bytes and last, their burial.
  */
-#define CROWD_US 1000
+#define CROWD_US 500
 
 /*
  * How long a turn flushes before it looks whether there is more to read, unless somebody has waited
@@ -25,6 +25,9 @@
  * server then writes many messages at once, which costs the kernel hardly more than one.
  */
 #define FLUSH_US 100
+
+/* From here on a turn does only the least of what is left of it. */
+#define LONG_TURN_US 5000
 
 /* See set_share. */
 #define SHARE_US 500
@@ -172,12 +175,22 @@ process_queue(struct conns *queue, unsigned part_us)
 	}
 }
 
+/* A turn that was long already leaves them to the next one, but not twice. */
+static void
+process_later(struct net *net)
+{
+	net->put_off = !net->put_off && clock_mono_us() - net->now_us >= LONG_TURN_US;
+	if (!net->put_off)
+		process_queue(&net->later, CROWD_US);
+}
+
 /* Flushes the queue for about PART_US; for FLUSH_US if nobody in it has waited long. */
 static void
 flush_queue(struct net *net, struct conns *queue)
 {
 	struct conn *last = TAILQ_LAST(queue, conns), *conn;
 	uint64_t start_us = clock_mono_us(), looked_at_bytes = net->figures.written_bytes;
+	uint64_t part_us = start_us - net->now_us >= LONG_TURN_US ? FLUSH_US : PART_US;
 	unsigned n = 0;
 
 	while (last != NULL && (conn = TAILQ_FIRST(queue)) != NULL) {
@@ -192,7 +205,7 @@ flush_queue(struct net *net, struct conns *queue)
 		looked_at_bytes = net->figures.written_bytes;
 		now_us = clock_mono_us();
 		conn = TAILQ_FIRST(queue);
-		if (now_us - start_us >= PART_US ||
+		if (now_us - start_us >= part_us ||
 		    (now_us - start_us >= FLUSH_US && conn != NULL &&
 			now_us - conn->queued_us < PART_US))
 			break;
@@ -265,10 +278,10 @@ turn(struct net *net)
 	uint64_t delay_us, worked_us;
 
 	process_queue(&net->ready, PART_US);
-	process_queue(&net->later, CROWD_US);
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
 	flush_queue(net, &net->answers);
 	flush_queue(net, &net->dirty);
+	process_later(net);
 	set_share(net);
 	sweep(net);
 	bury(net, false);

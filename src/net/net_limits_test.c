@@ -264,6 +264,8 @@ START_TEST(while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_n
 	    .asker = rig.clients[0], .subscriber = rig.clients[1], .reader = &reader};
 
 	rig.config.reply_pause_bytes = 100 << 20;
+	rig_ask(&asker, "ECHO a\n", "a\n"); /* it is no newcomer then */
+	race.handed = race.wanted = 1;
 	rig_ask(&reader, "SUBSCRIBE\n", "ok\n");
 	rig_send(&reader, SLICE("BIG 60000000\n"));
 	rig_until_handed(race.subscriber, 2);

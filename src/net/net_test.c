@@ -252,7 +252,7 @@ START_TEST(a_large_request_leaves_no_memory_behind)
 }
 END_TEST
 
-/* It is given back in the turn after, for that takes its time as well; nothing else has to come. */
+/* Nothing else has to come for it to be given back. */
 START_TEST(a_large_request_that_waited_leaves_no_memory_behind)
 {
 	struct rig_peer peer = rig_dial();
@@ -265,8 +265,8 @@ START_TEST(a_large_request_that_waited_leaves_no_memory_behind)
 	buffer_append_str(&text, "\r\n");
 	rig_send(&peer, buffer_slice(&text));
 	rig_until_handed(client, 2);
-	ck_assert_uint_ge(conn_figures(client->conn).input_room_bytes, 5000000);
 	rig_until_read(&peer, 7);
+	rig_for_ms(1);
 	ck_assert_uint_eq(conn_figures(client->conn).input_bytes, 0);
 	ck_assert_uint_lt(conn_figures(client->conn).input_room_bytes, 4096);
 	ck_assert_uint_eq(client->handed, 2);
