@@ -36,6 +36,7 @@ struct segment {
 	struct frame_mark *marks;
 	uint32_t frames;
 	uint32_t frames_cap;
+	uint32_t pins; /* of its ranges: it stays where it is */
 	enum segment_state state;
 	char data[];
 };
@@ -141,7 +142,8 @@ segment_shrunk(struct segment *segment)
 		TAILQ_REMOVE(
 		    segment->state == SEGMENT_THIN ? &log->thin : &log->sealed, segment, link);
 		segment_retire(segment);
-	} else if (segment->state == SEGMENT_SEALED && segment_is_thin(segment)) {
+	} else if (segment->state == SEGMENT_SEALED && segment->pins == 0 &&
+		   segment_is_thin(segment)) {
 		TAILQ_REMOVE(&log->sealed, segment, link);
 		TAILQ_INSERT_TAIL(&log->thin, segment, link);
 		segment->state = SEGMENT_THIN;
@@ -352,6 +354,29 @@ frame_range_release(struct frame_range *range)
 	range->len = 0;
 	range->frames = 0;
 	segment_shrunk(segment);
+}
+
+void
+frame_range_pin(const struct frame_range *range)
+{
+	struct segment *segment = range->segment;
+	struct frame_log *log = segment->log;
+
+	assert(range->len > 0);
+	segment->pins++;
+	if (segment->state != SEGMENT_THIN)
+		return;
+	TAILQ_REMOVE(&log->thin, segment, link);
+	TAILQ_INSERT_TAIL(&log->sealed, segment, link);
+	segment->state = SEGMENT_SEALED;
+}
+
+void
+frame_range_unpin(const struct frame_range *range)
+{
+	assert(range->len > 0 && range->segment->pins > 0);
+	if (--range->segment->pins == 0)
+		segment_shrunk(range->segment);
 }
 
 uint32_t

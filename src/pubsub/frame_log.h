@@ -13,8 +13,8 @@
  * range of them: a few words, whatever the number of frames. A segment lives as long as a range
  * holds part of it. When what is still owed of a full segment falls under a quarter of its size,
  * the next tidying moves those bytes together elsewhere and the segment is used again; so the log
- * never holds more than four times what it owes, plus the segment it writes to, and the same bytes
- * owed to many are held once.
+ * never holds more than four times what it owes, plus the segments that it writes to and that are
+ * pinned, and the same bytes owed to many are held once.
  *
  * It knows nothing of what a frame says, of subscribers or of sockets. Not thread-safe.
  */
@@ -71,6 +71,11 @@ bool frame_range_extend(struct frame_range *range, const struct frame *frame)
     __attribute__((warn_unused_result));
 
 const char *frame_range_ptr(const struct frame_range *range);
+
+/* From pin to unpin, which are counted, the bytes of the range stay where they are: tidying leaves
+ * its segment alone. All of the range is held meanwhile; it may be extended. */
+void frame_range_pin(const struct frame_range *range);
+void frame_range_unpin(const struct frame_range *range);
 
 /* Lets the first n bytes go, n <= len; returns how many frames ended with them. */
 uint32_t frame_range_consume(struct frame_range *range, uint32_t n);

@@ -138,6 +138,46 @@ START_TEST(a_large_frame_gets_a_segment_that_goes_with_it)
 }
 END_TEST
 
+START_TEST(a_pinned_range_stays_where_it_is_until_it_is_unpinned)
+{
+	struct frame frame = write_frame(10, 'p', 0);
+	const char *ptr;
+
+	frame_range_init(&range, &frame);
+	ptr = frame_range_ptr(&range);
+	frame_range_pin(&range);
+	frame_range_pin(&range);
+	for (int i = 0; i < 2000; i++)
+		(void)write_frame(100, 'x', 0);
+	frame_log_tidy(log_);
+	frame_range_unpin(&range);
+	frame_log_tidy(log_);
+	ck_assert_ptr_eq(frame_range_ptr(&range), ptr);
+	ck_assert_mem_eq(ptr, "pppppppppp", 10);
+	frame_range_unpin(&range);
+	frame_log_tidy(log_);
+	ck_assert_ptr_ne(frame_range_ptr(&range), ptr);
+	ck_assert_mem_eq(frame_range_ptr(&range), "pppppppppp", 10);
+}
+END_TEST
+
+/* It was about to be moved when it was pinned. */
+START_TEST(pinning_takes_a_thin_segment_from_those_to_be_moved)
+{
+	struct frame frame = write_frame(10, 'p', 0);
+	const char *ptr;
+
+	frame_range_init(&range, &frame);
+	ptr = frame_range_ptr(&range);
+	for (int i = 0; i < 2000; i++)
+		(void)write_frame(100, 'x', 0);
+	frame_range_pin(&range);
+	frame_log_tidy(log_);
+	ck_assert_ptr_eq(frame_range_ptr(&range), ptr);
+	frame_range_unpin(&range);
+}
+END_TEST
+
 /* As often as it takes; how often. */
 static size_t
 prepare(size_t len)
@@ -403,6 +443,8 @@ main(void)
 		dropping_takes_whole_frames_and_gives_their_tags,
 		splitting_keeps_the_started_frame_apart,
 		a_large_frame_gets_a_segment_that_goes_with_it,
+		a_pinned_range_stays_where_it_is_until_it_is_unpinned,
+		pinning_takes_a_thin_segment_from_those_to_be_moved,
 		prepared_room_is_used_by_the_frame_of_its_size,
 		prepared_room_nobody_asks_for_again_goes, a_log_whose_readers_keep_up_does_not_grow,
 		stragglers_pin_at_most_four_times_what_they_are_owed,

@@ -22,6 +22,7 @@ struct outbox_item {
 	struct frame_range range;
 	uint64_t missed; /* ITEM_GAP */
 	enum item_kind kind;
+	bool lifted; /* its range is pinned, and nothing of it may be dropped now */
 };
 
 static const char *const policy_names[] = {
@@ -63,6 +64,7 @@ item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 	}
 	item->kind = kind;
 	item->missed = 0;
+	item->lifted = false;
 	item->range.len = 0;
 	if (after != NULL)
 		TAILQ_INSERT_AFTER(&outbox->items, after, item, link);
@@ -75,7 +77,7 @@ item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 static struct outbox_item *
 item_next_droppable(struct outbox_item *item)
 {
-	while (item != NULL && item->kind != ITEM_MESSAGES)
+	while (item != NULL && (item->kind != ITEM_MESSAGES || item->lifted))
 		item = TAILQ_NEXT(item, link);
 	return item;
 }
@@ -151,16 +153,17 @@ fits(const struct outbox *outbox, size_t len)
 {
 	const struct outbox_limits *limits = &outbox->limits;
 
-	if (limits->messages > 0 && outbox->messages >= limits->messages)
+	if (limits->messages > 0 && outbox->messages - outbox->lifted_messages >= limits->messages)
 		return false;
-	return limits->bytes == 0 || outbox->message_bytes + len <= limits->bytes;
+	return limits->bytes == 0 ||
+	       outbox->message_bytes - outbox->lifted_bytes + len <= limits->bytes;
 }
 
 static bool
 is_full_for(const struct outbox *outbox, size_t len)
 {
-	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->sealed && outbox->messages > 0 &&
-	       !fits(outbox, len);
+	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->sealed &&
+	       outbox->messages > outbox->lifted_messages && !fits(outbox, len);
 }
 
 /* Only real room counts: who waits is not woken, nor its waiting time begun anew, by a reader that
@@ -205,7 +208,7 @@ outbox_discard(struct outbox *outbox, size_t *budget)
 {
 	struct outbox_item *item;
 
-	assert(outbox->closed);
+	assert(outbox->closed && outbox->lifted == 0);
 	while ((item = TAILQ_FIRST(&outbox->items)) != NULL) {
 		if (*budget == 0)
 			return false;
@@ -295,7 +298,7 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 {
 	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
 
-	if (last == NULL || last->kind != ITEM_MESSAGES ||
+	if (last == NULL || last->kind != ITEM_MESSAGES || last->lifted ||
 	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
 		last = item_add(outbox, last, ITEM_MESSAGES);
 		frame_range_init(&last->range, frame);
@@ -449,6 +452,49 @@ outbox_consume(struct outbox *outbox, size_t len)
 		len -= n;
 	}
 	offer_room(outbox);
+}
+
+void
+outbox_lift(struct outbox *outbox, const struct iovec *pieces, size_t count)
+{
+	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
+
+	assert(outbox->lifted == 0);
+	for (; outbox->lifted < count; item = TAILQ_NEXT(item, link)) {
+		size_t len = pieces[outbox->lifted++].iov_len;
+
+		assert(len <= item->range.len);
+		frame_range_pin(&item->range);
+		item->lifted = true;
+		if (item->kind == ITEM_REPLIES)
+			continue;
+		outbox->lifted_bytes += len;
+		/* Of one that is cut, who can tell how many. */
+		if (len == item->range.len)
+			outbox->lifted_messages += item->range.frames;
+	}
+	outbox->oldest = item_next_droppable(item);
+}
+
+void
+outbox_land(struct outbox *outbox, size_t len)
+{
+	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
+
+	for (; outbox->lifted > 0; outbox->lifted--, item = TAILQ_NEXT(item, link)) {
+		item->lifted = false;
+		frame_range_unpin(&item->range);
+	}
+	outbox->lifted_messages = 0;
+	outbox->lifted_bytes = 0;
+	outbox->oldest = item_next_droppable(TAILQ_FIRST(&outbox->items));
+	outbox_consume(outbox, len);
+}
+
+bool
+outbox_is_lifted(const struct outbox *outbox)
+{
+	return outbox->lifted > 0;
 }
 
 void

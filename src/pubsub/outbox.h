@@ -76,6 +76,9 @@ struct outbox {
 	size_t bytes;               /* queued, messages and replies */
 	size_t message_bytes;
 	uint32_t messages;
+	uint32_t lifted;          /* items, from the front */
+	uint32_t lifted_messages; /* in them, not bounded by the limits */
+	size_t lifted_bytes;      /* of these messages */
 	struct outbox_limits limits;
 	uint64_t dropped;   /* messages, since the start */
 	size_t awaited_len; /* publishers wait for room for so much; 0: none does */
@@ -126,6 +129,16 @@ void outbox_unmark(struct outbox *outbox);
 size_t outbox_peek(struct outbox *outbox, struct iovec *pieces, size_t count);
 void outbox_consume(struct outbox *outbox, size_t len); /* len <= bytes */
 void outbox_flushed(struct outbox *outbox);             /* ready() may be called again */
+
+/*
+ * Another thread writes the first count pieces that outbox_peek() gave, the last of which may have
+ * been cut: until outbox_land() they stand, whatever else happens to the outbox, though it be
+ * closed. For the bounds and policies they are gone. outbox_land() consumes the len bytes that were
+ * written; the others are owed as before.
+ */
+void outbox_lift(struct outbox *outbox, const struct iovec *pieces, size_t count);
+void outbox_land(struct outbox *outbox, size_t len);
+bool outbox_is_lifted(const struct outbox *outbox);
 
 bool outbox_is_empty(const struct outbox *outbox);
 size_t outbox_reply_bytes(const struct outbox *outbox);

@@ -1,0 +1,304 @@
+#include "config.h"
+
+#include "pubsub/outbox.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/testing.h"
+#include "pubsub/testing_outbox.h"
+
+/* What another thread writes: the pieces, and what was in them when they were lifted. */
+static struct iovec lifted[4];
+static size_t lifted_count, lifted_len;
+static char lifted_text[1 << 16];
+
+static void
+lift(size_t most)
+{
+	lifted_count = outbox_peek(&ob.outbox, lifted, most);
+	lifted_len = 0;
+	if (lifted_count == 0)
+		return;
+	outbox_lift(&ob.outbox, lifted, lifted_count);
+	for (size_t i = 0; i < lifted_count; i++) {
+		memcpy(lifted_text + lifted_len, lifted[i].iov_base, lifted[i].iov_len);
+		lifted_len += lifted[i].iov_len;
+	}
+}
+
+/* They still are what they were. Returns the first len bytes. */
+static const char *
+land(size_t len)
+{
+	const char *at = lifted_text;
+
+	for (size_t i = 0; i < lifted_count; i++) {
+		ck_assert_mem_eq(lifted[i].iov_base, at, lifted[i].iov_len);
+		at += lifted[i].iov_len;
+	}
+	outbox_land(&ob.outbox, len);
+	lifted_count = 0;
+	lifted_text[len] = '\0';
+	return lifted_text;
+}
+
+START_TEST(what_is_lifted_is_not_dropped_and_not_bounded)
+{
+	ob_set_policy(OUTBOX_DROP_OLDEST, false);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(ob_push_tagged("old,", 1), OUTBOX_QUEUED);
+	lift(4);
+	ck_assert(outbox_is_lifted(&ob.outbox));
+	for (int i = 0; i < 6; i++)
+		ck_assert_int_eq(ob_push_tagged("new,", 2), OUTBOX_QUEUED);
+	ck_assert_uint_eq(ob.drops[1], 0);
+	ck_assert_uint_eq(ob.drops[2], 1);
+	ck_assert_uint_eq(ob.outbox.messages, 10);
+	ck_assert_str_eq(land(10), "old,old,ol");
+	ck_assert(!outbox_is_lifted(&ob.outbox));
+	/* What was not written counts again; the one that is on the wire stays. */
+	ck_assert_uint_eq(ob.outbox.messages, 8);
+	ck_assert_int_eq(ob_push_tagged("last", 3), OUTBOX_QUEUED);
+	ck_assert_uint_eq(ob.drops[1], 2);
+	ck_assert_uint_eq(ob.drops[2], 3);
+	ck_assert_str_eq(ob_take_all(), "d,new,new,new,last");
+}
+END_TEST
+
+START_TEST(what_is_lifted_stands_when_the_log_is_tidied_and_the_outbox_closed)
+{
+	size_t all = SIZE_MAX;
+
+	(void)ob_push("message");
+	ob_reply("reply");
+	lift(4);
+	ck_assert_uint_eq(lifted_count, 2);
+	for (int i = 0; i < 1000; i++)
+		(void)frame_log_write(ob.messages, 100, 0);
+	outbox_close(&ob.outbox);
+	frame_log_tidy(ob.messages);
+	frame_log_tidy(ob.pool.replies);
+	ck_assert_str_eq(land(12), "messagereply");
+	ck_assert(outbox_discard(&ob.outbox, &all));
+	ck_assert_uint_eq(ob.pool.bytes, 0);
+}
+END_TEST
+
+START_TEST(what_is_lifted_leaves_room_to_who_waits)
+{
+	ob_set_policy(OUTBOX_BLOCK, false);
+	for (int i = 0; i < 5; i++)
+		(void)ob_push("x");
+	ck_assert(outbox_would_block(&ob.outbox, 1));
+	lift(4);
+	ck_assert(!outbox_would_block(&ob.outbox, 1));
+	(void)land(0);
+	ck_assert_int_eq(ob.rooms, 0);
+	ck_assert(outbox_would_block(&ob.outbox, 1));
+	(void)ob_take_all();
+	ck_assert_int_eq(ob.rooms, 1);
+}
+END_TEST
+
+/* The model: a list of what is owed, each piece with its text and what it is. */
+struct piece {
+	char text[24];
+	size_t at; /* taken so far */
+	bool message;
+	bool lifted;
+	uint64_t gap;
+};
+
+static struct piece model[200000];
+static size_t first, count;
+static size_t model_bytes, model_messages;
+static size_t model_lifted_bytes, model_lifted_messages;
+
+static bool
+model_fits(size_t len)
+{
+	return model_messages - model_lifted_messages < 5 &&
+	       model_bytes - model_lifted_bytes + len <= 100;
+}
+
+static void
+model_gap(size_t before)
+{
+	if (before > first && model[before - 1].gap > 0) {
+		model[before - 1].gap++;
+		return;
+	}
+	memmove(&model[before + 1], &model[before], (count - before) * sizeof(*model));
+	memset(&model[before], 0, sizeof(*model));
+	model[before].gap = 1;
+	count++;
+}
+
+static void
+model_add(const char *text, bool message)
+{
+	memset(&model[count], 0, sizeof(*model));
+	strcpy(model[count].text, text);
+	model[count++].message = message;
+}
+
+static void
+model_push(const char *text, enum outbox_policy policy, bool notify)
+{
+	size_t len = strlen(text);
+
+	while (!model_fits(len)) {
+		size_t i = first;
+
+		while (i < count && (!model[i].message || model[i].at > 0 || model[i].lifted))
+			i++;
+		if (policy == OUTBOX_DROP_NEWEST || i == count) {
+			if (notify)
+				model_gap(count);
+			return;
+		}
+		model_bytes -= strlen(model[i].text);
+		model_messages--;
+		memmove(&model[i], &model[i + 1], (count - i - 1) * sizeof(*model));
+		count--;
+		if (notify)
+			model_gap(i);
+	}
+	model_add(text, true);
+	model_bytes += len;
+	model_messages++;
+}
+
+static void
+model_settle_gap(struct piece *p)
+{
+	if (p->gap == 0)
+		return;
+	snprintf(p->text, sizeof(p->text), "<%llu>", (unsigned long long)p->gap);
+	p->gap = 0;
+}
+
+/* The first len bytes, which are whole pieces but for what was taken of the first. */
+static void
+model_lift(size_t len)
+{
+	if (first < count)
+		model_settle_gap(&model[first]);
+	for (size_t i = first; len > 0; i++) {
+		size_t n = strlen(model[i].text + model[i].at);
+
+		ck_assert_uint_le(n, len);
+		len -= n;
+		model[i].lifted = true;
+		if (!model[i].message)
+			continue;
+		model_lifted_bytes += n;
+		model_lifted_messages++;
+	}
+}
+
+static void
+model_land(void)
+{
+	for (size_t i = first; i < count; i++)
+		model[i].lifted = false;
+	model_lifted_bytes = model_lifted_messages = 0;
+}
+
+static void
+model_take(size_t max, char *out)
+{
+	while (max > 0 && first < count) {
+		struct piece *p = &model[first];
+		size_t n;
+
+		model_settle_gap(p);
+		n = strlen(p->text + p->at);
+		n = n < max ? n : max;
+		memcpy(out, p->text + p->at, n);
+		out += n;
+		max -= n;
+		p->at += n;
+		if (p->message)
+			model_bytes -= n;
+		if (p->text[p->at] == '\0') {
+			model_messages -= p->message;
+			first++;
+		}
+	}
+	*out = '\0';
+}
+
+START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
+{
+	uint64_t seed = 7;
+	char text[24], expected[4096];
+
+	first = count = model_bytes = model_messages = 0;
+	model_lifted_bytes = model_lifted_messages = 0;
+	for (int step = 0; step < 200000; step++) {
+		uint64_t r = testing_random(&seed);
+		enum outbox_policy policy =
+		    step / 1000 % 2 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;
+		bool notify = step / 2000 % 2;
+
+		if (lifted_count > 0 && (step % 1000 == 0 || r % 9 == 8)) {
+			size_t len = (r >> 32) % 4 > 0 ? lifted_len : (r >> 40) % (lifted_len + 1);
+
+			model_land();
+			model_take(len, expected);
+			ck_assert_str_eq(land(len), expected);
+		}
+		if (step % 1000 == 0) {
+			model_take(sizeof(expected) - 1, expected);
+			ck_assert_str_eq(ob_take_all(), expected);
+			ck_assert_uint_eq(model_messages, 0);
+			first = count = 0;
+			ob_set_policy(policy, notify);
+		}
+		snprintf(text, sizeof(text), "{%0*d}", (int)(r >> 8) % 18 + 1, step % 10);
+		switch (r % 9) {
+		case 0:
+			ob_reply(text);
+			model_add(text, false);
+			break;
+		case 1:
+			if (lifted_count > 0)
+				break; /* only who has lifted it takes from it */
+			model_take(r >> 40 & 63, expected);
+			ck_assert_str_eq(ob_take(r >> 40 & 63), expected);
+			break;
+		case 7:
+			if (lifted_count > 0)
+				break;
+			lift(1 + (r >> 20) % 4);
+			model_lift(lifted_len);
+			break;
+		case 2:
+			frame_log_tidy(ob.messages);
+			frame_log_tidy(ob.pool.replies);
+			break;
+		default:
+			(void)ob_push(text);
+			model_push(text, policy, notify);
+		}
+		ck_assert_uint_eq(ob.outbox.messages, model_messages);
+		ck_assert_uint_eq(ob.outbox.message_bytes, model_bytes);
+	}
+	if (lifted_count > 0)
+		(void)land(0);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("pubsub/outbox_model", ob_setup, ob_teardown,
+	    (const TTest *[]){what_is_lifted_is_not_dropped_and_not_bounded,
+		what_is_lifted_stands_when_the_log_is_tidied_and_the_outbox_closed,
+		what_is_lifted_leaves_room_to_who_waits,
+		two_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
+}

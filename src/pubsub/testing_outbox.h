@@ -1,0 +1,28 @@
+#ifndef PUBSUB_TESTING_OUTBOX_H
+#define PUBSUB_TESTING_OUTBOX_H
+
+#include "pubsub/outbox.h"
+
+/*
+ * For tests of the outbox: one of at most 5 messages and 100 bytes of them, with logs of its own;
+ * what it calls back is counted.
+ */
+struct outbox_rig {
+	struct frame_log *messages;
+	struct outbox_pool pool;
+	struct outbox outbox;
+	int readies, rooms;
+	uint32_t drops[100]; /* by tag */
+};
+extern struct outbox_rig ob;
+
+void ob_setup(void);
+void ob_teardown(void);
+void ob_set_policy(enum outbox_policy policy, bool notify);
+enum outbox_result ob_push(const char *text); /* with tag 1 */
+enum outbox_result ob_push_tagged(const char *text, uint32_t tag);
+void ob_reply(const char *text);
+const char *ob_take(size_t max); /* takes at most max bytes off, as a socket would */
+const char *ob_take_all(void);
+
+#endif
