@@ -28,6 +28,23 @@ resp_arena_release(struct resp_arena *arena)
 	*arena = (struct resp_arena){0};
 }
 
+void
+resp_arena_join(struct resp_arena *into, struct resp_arena *from)
+{
+	struct resp_chunk *last = from->top;
+
+	assert(into->open_len == 0 && from->open_len == 0);
+	if (last == NULL)
+		return;
+	while (last->below != NULL)
+		last = last->below;
+	last->below = into->top;
+	into->top = from->top;
+	into->held += from->held;
+	into->room += from->room;
+	*from = (struct resp_arena){0};
+}
+
 static void
 add_chunk(struct resp_arena *arena, size_t cap)
 {

@@ -20,6 +20,10 @@ struct resp_arena {
 
 void resp_arena_release(struct resp_arena *arena); /* frees the pieces; the arena is empty again */
 
+/* The pieces of from, of which none is open, become pieces of into, which has no open one either.
+ */
+void resp_arena_join(struct resp_arena *into, struct resp_arena *from);
+
 /* A closed piece of len bytes, for the caller to fill. There must be no open one. */
 char *resp_arena_room(struct resp_arena *arena, size_t len);
 

@@ -76,6 +76,28 @@ START_TEST(the_room_follows_what_arrived_and_not_what_may_come)
 }
 END_TEST
 
+START_TEST(joined_arenas_are_one)
+{
+	struct resp_arena into = {0}, from = {0};
+	struct slice a = resp_arena_copy(&into, SLICE("one")), b, c;
+
+	b = resp_arena_copy(&from, SLICE("two"));
+	memset(resp_arena_room(&from, 1000), 'x', 1000);
+	resp_arena_join(&into, &from);
+	ck_assert_ptr_null(from.top);
+	ck_assert_uint_eq(from.room, 0);
+	ck_assert_uint_eq(into.held, 1006);
+	c = resp_arena_copy(&into, SLICE("three"));
+	ck_assert_mem_eq(a.ptr, "one", 3);
+	ck_assert_mem_eq(b.ptr, "two", 3);
+	ck_assert_mem_eq(c.ptr, "three", 5);
+	resp_arena_join(&from, &into);
+	resp_arena_join(&from, &into); /* an empty one */
+	ck_assert_mem_eq(a.ptr, "one", 3);
+	resp_arena_release(&from);
+}
+END_TEST
+
 START_TEST(an_empty_piece_needs_no_memory)
 {
 	ck_assert_uint_eq(resp_arena_copy(&arena, SLICE("")).len, 0);
@@ -93,5 +115,5 @@ main(void)
 		an_open_piece_grows_beside_closed_ones,
 		an_open_piece_takes_no_more_room_than_it_can_need,
 		the_room_follows_what_arrived_and_not_what_may_come, an_empty_piece_needs_no_memory,
-		NULL});
+		joined_arenas_are_one, NULL});
 }

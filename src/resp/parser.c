@@ -487,6 +487,14 @@ resp_parser_keep(struct resp_parser *p)
 	keep_args(p);
 }
 
+void
+resp_parser_give_arena(struct resp_parser *p, struct resp_arena *arena)
+{
+	assert(p->is_complete);
+	if (p->arena.top != NULL)
+		resp_arena_join(arena, &p->arena);
+}
+
 const char *
 resp_parser_error(const struct resp_parser *p)
 {

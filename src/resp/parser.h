@@ -55,6 +55,11 @@ const struct slice *resp_parser_args(const struct resp_parser *parser, size_t *c
  * bytes that were fed. */
 void resp_parser_keep(struct resp_parser *parser);
 
+/* The arguments stand for longer than said above, until *arena is released, as far as they do not
+ * lie in the bytes that were fed; their memory is added to it. */
+struct resp_arena;
+void resp_parser_give_arena(struct resp_parser *parser, struct resp_arena *arena);
+
 /*
  * The request was handled: its memory goes now, not with the next call of feed, which an idle
  * client may not cause for hours. In the middle of a request this does nothing.

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/testing.h"
+#include "resp/arena.h"
 
 static struct resp_limits limits;
 static struct resp_parser *parser;
@@ -452,6 +453,61 @@ START_TEST(whole_arguments_are_not_copied)
 }
 END_TEST
 
+/* The bytes fed are overwritten at once. */
+static enum resp_status
+feed_and_spoil(struct resp_parser *p, const char *text, bool keep)
+{
+	static char bytes[256];
+	size_t taken, len = strlen(text);
+	enum resp_status status;
+
+	memcpy(bytes, text, len);
+	status = resp_parser_feed(p, bytes, len, &taken);
+	if (status == RESP_REQUEST && keep)
+		resp_parser_keep(p);
+	memset(bytes, '#', sizeof(bytes));
+	return status;
+}
+
+START_TEST(kept_arguments_outlast_the_bytes)
+{
+	struct resp_parser *own = resp_parser_new(&limits);
+	const struct slice *args;
+	size_t count;
+
+	ck_assert_int_eq(feed_and_spoil(own, "*3\r\n$3\r\none\r\n$3\r\ntw", false), RESP_MORE);
+	ck_assert_int_eq(feed_and_spoil(own, "o\r\n$5\r\nthree\r\n", true), RESP_REQUEST);
+	args = resp_parser_args(own, &count);
+	ck_assert_uint_eq(count, 3);
+	ck_assert(slice_is(args[0], "one"));
+	ck_assert(slice_is(args[1], "two"));
+	ck_assert(slice_is(args[2], "three"));
+	resp_parser_free(own);
+}
+END_TEST
+
+START_TEST(arguments_given_away_outlast_the_parser)
+{
+	struct resp_parser *own = resp_parser_new(&limits);
+	struct resp_arena arena = {0};
+	struct slice cut, quoted;
+	size_t count;
+
+	ck_assert_int_eq(feed_and_spoil(own, "*1\r\n$3\r\nc", false), RESP_MORE);
+	ck_assert_int_eq(feed_and_spoil(own, "ut\r\n", false), RESP_REQUEST);
+	cut = resp_parser_args(own, &count)[0];
+	resp_parser_give_arena(own, &arena);
+	ck_assert_int_eq(feed_and_spoil(own, "\"quo\\x74ed\"\r\n", false), RESP_REQUEST);
+	quoted = resp_parser_args(own, &count)[0];
+	resp_parser_give_arena(own, &arena);
+	resp_parser_reset(own);
+	resp_parser_free(own);
+	ck_assert(slice_is(cut, "cut"));
+	ck_assert(slice_is(quoted, "quoted"));
+	resp_arena_release(&arena);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -470,5 +526,6 @@ main(void)
 		an_announced_size_costs_nothing_until_it_arrives,
 		many_tiny_arguments_byte_by_byte_hold_a_few_times_what_was_sent,
 		an_idle_parser_is_small, reset_in_the_middle_of_a_request_loses_nothing,
-		whole_arguments_are_not_copied, NULL});
+		whole_arguments_are_not_copied, kept_arguments_outlast_the_bytes,
+		arguments_given_away_outlast_the_parser, NULL});
 }
