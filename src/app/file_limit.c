@@ -28,12 +28,19 @@ raise_to(rlim_t wanted)
 }
 
 uint32_t
-file_limit_raise(uint32_t maxclients)
+file_limit_reserve(unsigned io_threads)
 {
-	rlim_t files = raise_to((rlim_t)maxclients + FILE_LIMIT_RESERVE);
+	return 32 + (io_threads > 1 ? io_threads * 5 : 0);
+}
 
-	if (files <= FILE_LIMIT_RESERVE)
+uint32_t
+file_limit_raise(uint32_t maxclients, unsigned io_threads)
+{
+	rlim_t reserve = file_limit_reserve(io_threads);
+	rlim_t files = raise_to(maxclients + reserve);
+
+	if (files <= reserve)
 		return 0;
-	files -= FILE_LIMIT_RESERVE;
+	files -= reserve;
 	return files < maxclients ? (uint32_t)files : maxclients;
 }

@@ -3,13 +3,14 @@
 
 #include <stdint.h>
 
-/* Descriptors for everything but clients: listeners, the log, the event loop, a file being read. */
-#define FILE_LIMIT_RESERVE 32
+/* Descriptors for everything but clients: listeners, the log, the event loops, a file being read.
+ */
+uint32_t file_limit_reserve(unsigned io_threads);
 
 /*
  * Raises this process's limit of open files, if need be, to what so many clients take. Never lowers
  * it. Returns for how many clients it is good now: at most maxclients; 0 if not even for one.
  */
-uint32_t file_limit_raise(uint32_t maxclients);
+uint32_t file_limit_raise(uint32_t maxclients, unsigned io_threads);
 
 #endif

@@ -116,7 +116,7 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 
 	if (next->server.maxclients <= now->server.maxclients)
 		return true;
-	possible = file_limit_raise(next->server.maxclients);
+	possible = file_limit_raise(next->server.maxclients, next->net.io_threads);
 	if (possible == next->server.maxclients)
 		return true;
 	append_failed(text, settings_find(SLICE("maxclients")));
@@ -194,20 +194,20 @@ live_config_interface(struct live_config *live)
 bool
 live_config_fit_maxclients(struct settings *s)
 {
-	uint32_t possible = file_limit_raise(s->server.maxclients);
+	uint32_t possible = file_limit_raise(s->server.maxclients, s->net.io_threads);
 
 	if (possible == s->server.maxclients)
 		return true;
 	if (possible == 0) {
 		log_error(
-		    "the limit of open files is too low: at least %d are needed, see ulimit -n",
-		    FILE_LIMIT_RESERVE + 1);
+		    "the limit of open files is too low: at least %u are needed, see ulimit -n",
+		    file_limit_reserve(s->net.io_threads) + 1);
 		return false;
 	}
 	log_warn("maxclients lowered from %u to %u: the limit of open files cannot be raised to "
 		 "%llu, see ulimit -n",
 	    (unsigned int)s->server.maxclients, (unsigned int)possible,
-	    (unsigned long long)s->server.maxclients + FILE_LIMIT_RESERVE);
+	    (unsigned long long)s->server.maxclients + file_limit_reserve(s->net.io_threads));
 	s->server.maxclients = possible;
 	return true;
 }

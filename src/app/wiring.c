@@ -109,6 +109,7 @@ io_conn_figures(void *conn, struct server_conn_figures *figures)
 	    .readable = of_conn.readable,
 	    .writable = of_conn.writable,
 	    .fd = of_conn.fd,
+	    .loop = of_conn.loop,
 	};
 }
 
@@ -128,6 +129,24 @@ io_figures(void *arg, struct server_io_figures *figures)
 	    .closed_stalled = of_net.closed_stalled,
 	    .closed_idle = of_net.closed_idle,
 	};
+}
+
+static bool
+io_loop_figures(void *arg, unsigned loop, struct server_loop_figures *figures)
+{
+	const struct wiring *w = arg;
+	struct net_loop_figures of_loop;
+
+	if (loop >= net_loop_count(w->net))
+		return false;
+	of_loop = net_loop_figures(w->net, loop);
+	*figures = (struct server_loop_figures){
+	    .clients = of_loop.connections,
+	    .read_bytes = of_loop.read_bytes,
+	    .written_bytes = of_loop.written_bytes,
+	    .cpu_us = of_loop.cpu_us,
+	};
+	return true;
 }
 
 static void
@@ -169,6 +188,7 @@ wiring_init(
 	    .set_subscriber = io_set_subscriber,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
+	    .loop_figures = io_loop_figures,
 	    .reset_figures = io_reset_figures,
 	    .shutdown = io_shutdown,
 	    .arg = w,

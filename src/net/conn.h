@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/buffer.h"
+#include "net/io_loop.h"
 #include "net/net.h"
 #include "net/stream.h"
 
@@ -18,9 +19,6 @@ struct listener;
 
 TAILQ_HEAD(conns, conn);
 TAILQ_HEAD(listeners, listener);
-
-/* One read of a busy connection, and the most that is gathered for one write. */
-#define NET_SCRATCH_BYTES 65536
 
 /* Written to one connection before the others have their turn; a socket may take megabytes at once.
  */
@@ -37,6 +35,13 @@ struct net {
 	struct conns ready;   /* to be read, or requests wait in the input buffer */
 	struct conns later;   /* the same, of newcomers and leavers: see conn.c */
 	struct conns closing; /* dead, freed at the end of the turn */
+	struct conns flying;  /* other loops write for them, since the longest for the first */
+	struct io_loop *loops[NET_LOOPS_MAX];
+	struct net_loop_figures loop_figures[NET_LOOPS_MAX];
+	unsigned loop_count; /* 0: this loop reads and writes itself */
+	struct io_inbox inbox;
+	struct event *inbox_event;
+	struct io_limits loop_limits; /* that the loops were told */
 	struct listeners listeners;
 	struct event *tick; /* wakes the loop for the handler's timers */
 	uint64_t tick_at_us;
@@ -54,7 +59,7 @@ struct net {
 	uint64_t drain_until_us; /* 0: not draining */
 	bool stopped;
 	struct net_figures figures;
-	char scratch[NET_SCRATCH_BYTES];
+	char scratch[STREAM_ROOM_BYTES];
 };
 
 enum conn_state {
@@ -67,26 +72,33 @@ enum conn_state {
 
 struct conn {
 	struct net *net;
+	int fd;
+	struct io_link *link; /* another loop's, which has the socket; NULL: stream has it */
 	struct stream stream;
 	struct resp_parser *parser;
 	struct outbox *outbox; /* the client's; not touched once dead */
 	void *client;
 	TAILQ_ENTRY(conn) all;
 	TAILQ_ENTRY(conn) flush;  /* in queue */
-	struct conns *queue;      /* answers or dirty of its net; NULL: nothing to flush */
+	struct conns *queue;      /* answers, dirty or flying of its net; NULL: nothing to flush */
 	TAILQ_ENTRY(conn) work;   /* in work_queue */
 	struct conns *work_queue; /* ready, later or closing of its net; NULL: nothing to do */
 	uint8_t state;            /* enum conn_state */
-	bool held;                /* the parser's request got NET_LATER */
+	uint8_t loop;             /* which of the net's loops has its link */
+	bool held;                /* the next request got NET_LATER */
 	bool resumed;             /* ... and may be tried again */
 	bool choked;              /* requests wait: it does not read its replies */
 	bool eof;                 /* the peer will send no more */
 	bool waits_writable;
 	bool subscriber;
+	bool unauthenticated;
 	bool is_unix;
 	bool discarded;      /* input was thrown away: linger */
 	struct buffer input; /* read, and from input_at not yet parsed */
 	size_t input_at;
+	struct io_requests *requests; /* of its link, taken; NULL: none */
+	size_t held_bytes; /* by the link, as it last said: of a request that is not complete */
+	size_t room_bytes;
 	uint64_t read_bytes;
 	uint64_t written_bytes;
 	uint64_t active_us;
@@ -95,12 +107,35 @@ struct conn {
 	const char *reason; /* why it is dead */
 };
 
+/* conn.c */
+
 /* Takes fd. */
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
-void conn_free(struct conn *conn);    /* tells the handler; conn is dead */
-void conn_process(struct conn *conn); /* requests of its input, one share of them */
+void conn_free(struct conn *conn);                         /* tells the handler; conn is dead */
+void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
+void conn_enqueue(struct conn *conn, struct conns *queue); /* of work, unless it is in one */
+void conn_dequeue(struct conn *conn);
+void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
+void conn_end(struct conn *conn);            /* nothing is owed any more */
+
+/* conn_input.c */
+void conn_process(struct conn *conn);    /* requests of its input, one share of them */
+void conn_drop_input(struct conn *conn); /* no request of it is to be answered any more */
+size_t conn_input_bytes(const struct conn *conn);
+size_t conn_input_room_bytes(const struct conn *conn);
+void conn_was_read(struct conn *conn, const struct io_report *report); /* by its link */
+extern const struct stream_handler conn_stream_handler;
+
+/* conn_output.c */
 void conn_flush(struct conn *conn);
-void conn_sweep(struct conn *conn, uint64_t now_us); /* time limits */
+void conn_was_written(struct conn *conn, const struct io_report *report); /* by its link */
+void conn_is_writable(struct conn *conn);
+
+/* net_loops.c */
+void net_loops_open(struct net *net);   /* as many as the configuration says; logs what fails */
+void net_loops_send(struct net *net);   /* what they are to do; at the end of a turn */
+void net_loops_settle(struct net *net); /* the same, and waits for a report */
+void net_loops_close(struct net *net);  /* no connection is left */
 
 /* Each callback of the loop begins with it: a turn's clock starts when the loop wakes, not when it
  * fell asleep. */

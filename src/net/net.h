@@ -62,6 +62,8 @@ struct net_config {
 	uint32_t tcp_keepalive_s; /* 0: off */
 	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
 	int tcp_backlog;
+	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: this one
+				does. Read when net_run begins */
 };
 
 struct net_figures {
@@ -74,6 +76,16 @@ struct net_figures {
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
 	size_t connections;
+};
+
+#define NET_LOOPS_MAX 64
+
+/* The share of one of several loops. */
+struct net_loop_figures {
+	size_t connections;
+	uint64_t read_bytes;
+	uint64_t written_bytes;
+	uint64_t cpu_us; /* of its thread */
 };
 
 /* Borrows config, whose values may change at any time. Returns owned (net_free). Logs and returns
@@ -102,6 +114,8 @@ void net_drain(struct net *net, uint32_t timeout_ms);
 
 struct net_figures net_figures(const struct net *net);
 void net_reset_figures(struct net *net);
+unsigned net_loop_count(const struct net *net); /* 0: the main loop does all itself */
+struct net_loop_figures net_loop_figures(const struct net *net, unsigned loop);
 
 /* For the one who answers requests. None of them frees the conn before the turn's end. */
 void conn_ready(struct conn *conn);  /* its outbox has something to flush */
@@ -118,6 +132,7 @@ struct conn_figures {
 	uint64_t written_bytes;
 	bool readable, writable; /* events it waits for, for CLIENT LIST */
 	int fd;
+	unsigned loop; /* where there are several */
 };
 struct conn_figures conn_figures(const struct conn *conn);
 

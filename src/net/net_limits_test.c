@@ -263,6 +263,9 @@ START_TEST(while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_n
 	struct race race = {
 	    .asker = rig.clients[0], .subscriber = rig.clients[1], .reader = &reader};
 
+	if (rig_loops() > 1)
+		return; /* it is about the main loop's own sockets */
+
 	rig.config.reply_pause_bytes = 100 << 20;
 	rig_ask(&asker, "ECHO a\n", "a\n"); /* it is no newcomer then */
 	race.handed = race.wanted = 1;

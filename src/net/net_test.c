@@ -177,6 +177,9 @@ START_TEST(newcomers_and_leavers_wait_for_those_who_are_talking)
 	struct rig_peer talker = rig_dial(), leaver = rig_dial(), newcomer;
 	struct rig_client **clients = rig.clients;
 
+	if (rig_loops() > 1)
+		return; /* it is about the main loop's own sockets */
+
 	rig_ask(&talker, "ECHO a\n", "a\n");
 	rig_ask(&leaver, "ECHO a\n", "a\n");
 	newcomer = rig_dial();
@@ -207,6 +210,9 @@ START_TEST(answers_are_flushed_before_messages_though_these_came_first)
 {
 	struct rig_peer subscriber = rig_dial(), asker = rig_dial(), other = rig_dial();
 	struct rig_client **clients = rig.clients;
+
+	if (rig_loops() > 1)
+		return; /* it is about the main loop's own sockets */
 
 	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
 	rig_ask(&other, "SUBSCRIBE\n", "ok\n");
@@ -259,6 +265,9 @@ START_TEST(a_large_request_that_waited_leaves_no_memory_behind)
 	struct rig_client *client = rig.clients[0];
 	struct buffer text = {0};
 
+	if (rig_loops() > 1)
+		return; /* it is about the main loop's own sockets */
+
 	buffer_append_str(&text, "*3\r\n$7\r\nWORKBIG\r\n$1\r\n7\r\n$5000000\r\n");
 	memset(buffer_reserve(&text, 5000000), 'y', 5000000);
 	text.len += 5000000;
@@ -289,7 +298,7 @@ START_TEST(conn_finish_flushes_all_that_is_owed_and_then_closes)
 	rig_close(&peer);
 	rig_until_closed(rig.clients[0]);
 	ck_assert_str_eq(rig.clients[0]->reason, "finished");
-	ck_assert_uint_eq(net_figures(rig.net).connections, 0);
+	rig_until_connections(0);
 }
 END_TEST
 
@@ -337,8 +346,7 @@ START_TEST(the_client_is_gone_when_its_peer_sees_the_end)
 	rig_for_ms(20);
 	ck_assert_uint_eq(net_figures(rig.net).connections, 1);
 	shutdown(peer.fd, SHUT_WR);
-	rig_for_ms(20);
-	ck_assert_uint_eq(net_figures(rig.net).connections, 0);
+	rig_until_connections(0);
 	rig_close(&peer);
 }
 END_TEST
@@ -350,8 +358,7 @@ START_TEST(a_peer_that_never_closes_is_not_waited_for_long)
 	rig_send(&peer, SLICE("FINISH 10\nmore"));
 	rig_for_ms(1000);
 	ck_assert_uint_eq(net_figures(rig.net).connections, 1);
-	rig_for_ms(2500);
-	ck_assert_uint_eq(net_figures(rig.net).connections, 0);
+	rig_until_connections(0);
 	rig_close(&peer);
 }
 END_TEST

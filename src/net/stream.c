@@ -3,6 +3,7 @@
 #include "net/stream.h"
 
 #include <event2/event.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -86,14 +87,35 @@ stream_has_unread(const struct stream *s)
 	return ioctl(s->fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
+/* How many pieces there are then. */
+static size_t
+gather(struct iovec *pieces, size_t count, char *room)
+{
+	size_t len = 0, gathered = 0;
+
+	for (size_t i = 0; i < count; i++)
+		len += pieces[i].iov_len;
+	if (len / count >= 2048 || len > STREAM_ROOM_BYTES)
+		return count;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(room + gathered, pieces[i].iov_base, pieces[i].iov_len);
+		gathered += pieces[i].iov_len;
+	}
+	pieces[0] = (struct iovec){room, gathered};
+	return 1;
+}
+
 /* One piece, which is nearly always what there is, goes out cheaper without a message header. */
 ssize_t
-stream_write(struct stream *s, struct iovec *pieces, size_t count)
+stream_write(struct stream *s, struct iovec *pieces, size_t count, char *room)
 {
-	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+	struct msghdr message = {.msg_iov = pieces};
 
+	if (count > 1)
+		count = gather(pieces, count, room);
 	if (count == 1)
 		return send(
 		    s->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	message.msg_iovlen = count;
 	return sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -7,6 +7,9 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* One read of a busy connection, and the most that is gathered for one write. */
+#define STREAM_ROOM_BYTES 65536
+
 /*
  * Stream: the bytes of one connection, and the events of its socket.
  *
@@ -45,7 +48,11 @@ void stream_stop(struct stream *s); /* nothing is told any more */
 ssize_t stream_read(struct stream *s, void *room, size_t len);
 bool stream_has_unread(const struct stream *s);
 
-/* Writes what the socket takes now; how much, or -1 with errno (EAGAIN: nothing now). */
-ssize_t stream_write(struct stream *s, struct iovec *pieces, size_t count);
+/*
+ * Writes what the socket takes now; how much, or -1 with errno (EAGAIN: nothing now). Many small
+ * pieces cost more as an iovec than copied together, for which there is room (STREAM_ROOM_BYTES).
+ * Changes pieces.
+ */
+ssize_t stream_write(struct stream *s, struct iovec *pieces, size_t count, char *room);
 
 #endif

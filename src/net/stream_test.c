@@ -15,6 +15,7 @@
 
 static struct event_base *base;
 static struct stream stream;
+static char scratch[STREAM_ROOM_BYTES];
 static int peer, readables, endings, writables;
 
 static void
@@ -131,7 +132,7 @@ START_TEST(room_is_told_once_each_time_it_is_waited_for)
 
 	for (int round = 1; round <= 2; round++) {
 		do {
-			n = stream_write(&stream, &piece, 1);
+			n = stream_write(&stream, &piece, 1, scratch);
 		} while (n == (ssize_t)sizeof(block));
 		ck_assert(stream_await_writable(&stream));
 		turn();
@@ -150,7 +151,7 @@ START_TEST(several_pieces_go_out_in_order)
 	struct iovec pieces[] = {{(void *)(uintptr_t) "ab", 2}, {(void *)(uintptr_t) "cde", 3}};
 	char room[10];
 
-	ck_assert_int_eq(stream_write(&stream, pieces, 2), 5);
+	ck_assert_int_eq(stream_write(&stream, pieces, 2, scratch), 5);
 	ck_assert_int_eq(recv(peer, room, sizeof(room), 0), 5);
 	ck_assert_mem_eq(room, "abcde", 5);
 }

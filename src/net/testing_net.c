@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -195,6 +196,14 @@ room(struct outbox *outbox)
 	(void)outbox;
 }
 
+unsigned
+rig_loops(void)
+{
+	const char *loops = getenv("FANFARE_TEST_IO_THREADS");
+
+	return loops != NULL ? (unsigned)strtoul(loops, NULL, 10) : 1;
+}
+
 void
 rig_setup(void)
 {
@@ -221,6 +230,7 @@ rig_setup(void)
 	    .reply_pause_bytes = 65536,
 	    .stall_timeout_s = 60,
 	    .tcp_backlog = 128,
+	    .io_threads = rig_loops(),
 	};
 	rig.net = net_new(&rig.config, &handler, NULL);
 	ck_assert_ptr_nonnull(rig.net);
@@ -269,6 +279,18 @@ static bool
 are_clients(void *count)
 {
 	return rig.client_count >= *(size_t *)count;
+}
+
+static bool
+has_connections(void *count)
+{
+	return net_figures(rig.net).connections == *(size_t *)count;
+}
+
+void
+rig_until_connections(size_t count)
+{
+	rig_until(has_connections, &count);
 }
 
 void

@@ -53,13 +53,15 @@ struct rig {
 };
 extern struct rig rig;
 
-void rig_setup(void); /* with a listener on a free loopback port */
+unsigned rig_loops(void); /* io_threads, from the environment: FANFARE_TEST_IO_THREADS */
+void rig_setup(void);     /* with a listener on a free loopback port */
 void rig_teardown(void);
 
 void rig_until(bool (*is_so)(void *arg), void *arg);
 void rig_for_ms(unsigned ms);
 void rig_until_clients(size_t count); /* have come */
 void rig_until_closed(struct rig_client *client);
+void rig_until_connections(size_t count); /* are left */
 void rig_until_handed(const struct rig_client *client, size_t handed);
 
 struct rig_peer rig_socket(int receive_buffer); /* not connected; 0: the buffer as it is */

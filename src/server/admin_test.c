@@ -144,6 +144,10 @@ START_TEST(resetstat_sets_counters_to_zero)
 	assert_shows(c, "info stats", "total_error_replies:1\r\n");
 	assert_shows(c, "info pubsub", "published:1\r\n");
 	assert_shows(c, "info errorstats", "errorstat_ERR:count=1\r\n");
+	assert_shows(c, "info threads",
+	    "io_threads:2\r\n"
+	    "io_thread_0:clients=1,read_bytes=0,written_bytes=0,cpu_usec=7\r\n"
+	    "io_thread_1:clients=2,");
 	assert_shows(c, "info commandstats", "cmdstat_publish:calls=1,");
 	assert_says(c, "config resetstat", "+OK\r\n");
 	assert_shows(c, "info stats", "total_error_replies:0\r\n");

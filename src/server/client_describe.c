@@ -78,7 +78,8 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	buffer_appendf(
 	    out, " lib-name=%s lib-ver=%s", or_empty(c->lib_name), or_empty(c->lib_version));
 	buffer_appendf(out,
-	    " outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64 " policy=%s",
-	    outbox->message_bytes, outbox->messages, outbox->dropped,
+	    " io-thread=%u outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64
+	    " policy=%s",
+	    figures.loop, outbox->message_bytes, outbox->messages, outbox->dropped,
 	    outbox_policy_name(outbox->limits.policy));
 }

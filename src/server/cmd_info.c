@@ -20,6 +20,7 @@ static const struct {
     {"Stats", INFO_STATS, true},
     {"Replication", INFO_REPLICATION, true},
     {"CPU", INFO_CPU, true},
+    {"Threads", INFO_THREADS, true},
     {"Pubsub", INFO_PUBSUB, true},
     {"Limits", INFO_LIMITS, true},
     {"Commandstats", INFO_COMMANDSTATS, false},
@@ -93,6 +94,18 @@ put_error_stats(struct slice code, void *value, void *arg)
 }
 
 static void
+put_loops(const struct server *server, struct buffer *out)
+{
+	struct server_loop_figures figures;
+
+	for (unsigned i = 0; server->io.loop_figures(server->io.arg, i, &figures); i++)
+		buffer_appendf(out,
+		    "io_thread_%u:clients=%zu,read_bytes=%" PRIu64 ",written_bytes=%" PRIu64
+		    ",cpu_usec=%" PRIu64 "\r\n",
+		    i, figures.clients, figures.read_bytes, figures.written_bytes, figures.cpu_us);
+}
+
+static void
 put_section(const struct info_source *source, enum info_section section, struct buffer *out)
 {
 	size_t i;
@@ -109,6 +122,8 @@ put_section(const struct info_source *source, enum info_section section, struct 
 		put_command_stats(source->server, out);
 	else if (section == INFO_ERRORSTATS)
 		hash_map_each(source->server->errors, put_error_stats, out);
+	else if (section == INFO_THREADS)
+		put_loops(source->server, out);
 }
 
 enum command_result

@@ -137,9 +137,10 @@ START_TEST(a_client_is_described_in_the_fields_of_redis_and_ours)
 	    "id=1 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=7 name=me age=2 idle=2 flags=P db=0 "
 	    "sub=2 psub=0 ssub=1 multi=-1 qbuf=10 qbuf-free=20 argv-mem=0 multi-mem=0 rbs=0 rbp=0 "
 	    "obl=0 oll=0 omem=0 tot-mem="));
-	ck_assert_ptr_nonnull(strstr(line.ptr, " events=r cmd=client|id user=default redir=-1 "
-					       "resp=3 lib-name= lib-ver= outbox-bytes=0 "
-					       "outbox-messages=0 dropped=0 policy=disconnect"));
+	ck_assert_ptr_nonnull(
+	    strstr(line.ptr, " events=r cmd=client|id user=default redir=-1 "
+			     "resp=3 lib-name= lib-ver= io-thread=0 outbox-bytes=0 "
+			     "outbox-messages=0 dropped=0 policy=disconnect"));
 	buffer_release(&line);
 }
 END_TEST

@@ -134,6 +134,8 @@ rss_bytes(const struct rusage *self)
 void
 info_source_init(struct info_source *source, const struct server *server, uint64_t now_us)
 {
+	struct server_loop_figures of_loop;
+
 	memset(source, 0, sizeof(*source));
 	source->server = server;
 	source->config = server->config;
@@ -142,6 +144,8 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->hub.delivered -= server->hub_base.delivered;
 	source->hub.dropped -= server->hub_base.dropped;
 	server->io.figures(server->io.arg, &source->io);
+	while (server->io.loop_figures(server->io.arg, source->loops, &of_loop))
+		source->loops++;
 	getrusage(RUSAGE_SELF, &source->self);
 	getrusage(RUSAGE_CHILDREN, &source->children);
 	source->now_us = now_us;

@@ -20,6 +20,7 @@ enum info_section {
 	INFO_STATS,
 	INFO_REPLICATION,
 	INFO_CPU,
+	INFO_THREADS, /* besides, one row for each loop */
 	INFO_PUBSUB,
 	INFO_LIMITS,
 	INFO_COMMANDSTATS, /* one row for each command that was called */
@@ -43,6 +44,7 @@ struct info_source {
 	const struct server_config *config;
 	struct hub_figures hub;
 	struct server_io_figures io;
+	unsigned loops; /* beside the main one */
 	struct rusage self, children;
 	uint64_t now_us; /* monotonic */
 	uint64_t wall_us;

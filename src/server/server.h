@@ -31,6 +31,12 @@ struct server_conn_figures {
 	uint64_t read_bytes, written_bytes;
 	bool readable, writable;
 	int fd;
+	unsigned loop; /* of several, the one that reads and writes for it */
+};
+
+struct server_loop_figures {
+	size_t clients;
+	uint64_t read_bytes, written_bytes, cpu_us;
 };
 
 struct server_io {
@@ -42,6 +48,8 @@ struct server_io {
 	void (*set_subscriber)(void *conn, bool subscriber);
 	void (*conn_figures)(void *conn, struct server_conn_figures *figures);
 	void (*figures)(void *arg, struct server_io_figures *figures);
+	/* False if there is no such loop; there is none where the main loop does all. */
+	bool (*loop_figures)(void *arg, unsigned loop, struct server_loop_figures *figures);
 	void (*reset_figures)(void *arg);
 	void (*shutdown)(void *arg, bool now); /* now: without flushing what is owed */
 	void *arg;

@@ -69,6 +69,15 @@ io_conn_figures(void *conn, struct server_conn_figures *figures)
 	    .fd = 7, .readable = true, .input_bytes = 10, .input_room_bytes = 30};
 }
 
+/* Two of them. */
+static bool
+io_loop_figures(void *arg, unsigned loop, struct server_loop_figures *figures)
+{
+	(void)arg;
+	*figures = (struct server_loop_figures){.clients = loop + 1, .cpu_us = 7};
+	return loop < 2;
+}
+
 static void
 io_figures(void *arg, struct server_io_figures *figures)
 {
@@ -141,6 +150,7 @@ test_setup(void)
 	    .set_subscriber = io_set_subscriber,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
+	    .loop_figures = io_loop_figures,
 	    .reset_figures = io_reset_figures,
 	    .shutdown = io_shutdown,
 	};

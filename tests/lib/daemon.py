@@ -177,4 +177,5 @@ class Fanfared(Server):
     name = "fanfared"
 
     def arguments(self, port):
-        return [os.environ["FANFARED"], "--port", str(port), "--bind", self.host]
+        loops = os.environ.get("FANFARE_TEST_IO_THREADS", "1")
+        return [os.environ["FANFARED"], "--port", str(port), "--bind", self.host, "--io-threads", loops]

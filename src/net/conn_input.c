@@ -1,0 +1,344 @@
+#include "config.h"
+
+#include "net/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+/* From here on it takes a millisecond or more to give memory back. */
+#define LARGE_BYTES ((size_t)4 << 20)
+
+/* The next request, which was handed over and has to wait. */
+static const struct slice *
+held_request(const struct conn *conn, size_t *count)
+{
+	const struct io_requests *requests = conn->requests;
+
+	if (conn->link == NULL)
+		return resp_parser_args(conn->parser, count);
+	*count = requests->argc[requests->next];
+	return requests->args;
+}
+
+static void
+request_done(struct conn *conn)
+{
+	struct io_requests *requests = conn->requests;
+
+	if (conn->link != NULL)
+		requests->args += requests->argc[requests->next++];
+}
+
+static void
+give_up_on_input(struct conn *conn, const char *error)
+{
+	conn->net->handler.broken(conn->client, error);
+	conn->discarded = true;
+	conn_finish(conn);
+}
+
+/* Too much is owed in replies: its requests wait until it reads them. */
+static bool
+check_choked(struct conn *conn)
+{
+	size_t limit = conn->net->config->reply_pause_bytes;
+
+	if (outbox_reply_bytes(conn->outbox) < limit)
+		return false;
+	conn->choked = true;
+	return true;
+}
+
+/* Hands over requests from the bytes at ptr; how many of them are done with. */
+static size_t
+process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_us)
+{
+	struct net *net = conn->net;
+	size_t at = 0, taken, count;
+	const struct slice *args;
+
+	while (at < len) {
+		switch (resp_parser_feed(conn->parser, ptr + at, len - at, &taken)) {
+		case RESP_MORE:
+			return len;
+		case RESP_ERROR:
+			give_up_on_input(conn, resp_parser_error(conn->parser));
+			return len;
+		case RESP_REQUEST:
+			at += taken;
+			args = resp_parser_args(conn->parser, &count);
+			if (net->handler.request(conn->client, args, count) == NET_LATER &&
+			    conn->state == CONN_OPEN) {
+				conn->held = true;
+				resp_parser_keep(conn->parser);
+			}
+		}
+		if (conn->state != CONN_OPEN || conn->held)
+			return at;
+		if (check_choked(conn) || clock_mono_us() >= deadline_us)
+			return at;
+	}
+	return at;
+}
+
+/* Hands over requests that the link has read. False if not all of them now. */
+static bool
+process_requests(struct conn *conn, uint64_t deadline_us)
+{
+	struct io_requests *requests = conn->requests;
+
+	while (requests->next < requests->count) {
+		size_t count;
+		const struct slice *args = held_request(conn, &count);
+
+		if (conn->net->handler.request(conn->client, args, count) == NET_LATER &&
+		    conn->state == CONN_OPEN) {
+			conn->held = true;
+			return false;
+		}
+		request_done(conn);
+		if (conn->state != CONN_OPEN || check_choked(conn) ||
+		    clock_mono_us() >= deadline_us)
+			return false;
+	}
+	if (requests->error != NULL) {
+		give_up_on_input(conn, requests->error);
+		return false;
+	}
+	conn->requests = NULL;
+	io_link_resume(conn->link, requests, conn->unauthenticated);
+	return true;
+}
+
+/* The request that waited is tried again, if it was resumed. */
+static void
+retry_held(struct conn *conn)
+{
+	const struct slice *args;
+	size_t count;
+
+	if (!conn->resumed)
+		return;
+	conn->resumed = false;
+	args = held_request(conn, &count);
+	if (conn->net->handler.request(conn->client, args, count) == NET_LATER &&
+	    conn->state == CONN_OPEN)
+		return;
+	conn->held = false;
+	request_done(conn);
+	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
+	if (conn->state == CONN_OPEN)
+		(void)check_choked(conn);
+}
+
+/* Hands over what was read before. False if not all of it now. */
+static bool
+process_input(struct conn *conn, uint64_t deadline_us)
+{
+	struct buffer *input = &conn->input;
+	size_t taken;
+
+	if (input->len == 0)
+		return true;
+	taken = process_chunk(
+	    conn, input->ptr + conn->input_at, input->len - conn->input_at, deadline_us);
+	conn->input_at += taken;
+	if (conn->state != CONN_OPEN || conn->input_at < input->len)
+		return false;
+	buffer_release(input);
+	conn->input_at = 0;
+	return true;
+}
+
+/* What stream_read gave: true if these are bytes, and the connection goes on. */
+static bool
+check_read(struct conn *conn, ssize_t n)
+{
+	if (n > 0) {
+		conn->read_bytes += (size_t)n;
+		conn->net->figures.read_bytes += (size_t)n;
+		conn->active_us = conn->net->now_us;
+		return true;
+	}
+	if (n == 0)
+		conn->eof = true;
+	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		conn_kill(conn, errno == ECONNRESET ? "reset by peer" : "read error");
+	return false;
+}
+
+/* Reads the socket, a share of it at most. False if it has been emptied. */
+static bool
+process_socket(struct conn *conn, uint64_t deadline_us)
+{
+	struct net *net = conn->net;
+	size_t share = net->config->read_share_bytes;
+
+	while (conn->state == CONN_OPEN && !conn->held && !conn->choked && share > 0) {
+		size_t len = share < sizeof(net->scratch) ? share : sizeof(net->scratch), taken;
+		ssize_t n = stream_read(&conn->stream, net->scratch, len);
+
+		if (!check_read(conn, n))
+			return false;
+		taken = process_chunk(conn, net->scratch, (size_t)n, deadline_us);
+		if (taken < (size_t)n) {
+			buffer_append(&conn->input, net->scratch + taken, (size_t)n - taken);
+			return true;
+		}
+		if ((size_t)n < len)
+			return false;
+		share -= (size_t)n;
+	}
+	return true;
+}
+
+/* What still comes while it lingers is thrown away. */
+static void
+process_lingering(struct conn *conn)
+{
+	ssize_t n = stream_read(&conn->stream, conn->net->scratch, sizeof(conn->net->scratch));
+
+	if (!check_read(conn, n) && conn->eof)
+		conn_kill(conn, "finished");
+	if (conn->state == CONN_LINGERING)
+		conn_watch(conn, true);
+}
+
+/*
+ * A share of the connection's requests. What is left waits for the next turn; while a request is
+ * held or replies are not read, the socket is not read either, so that the peer feels it.
+ */
+void
+conn_process(struct conn *conn)
+{
+	uint64_t deadline_us = clock_mono_us() + conn->net->share_us;
+	bool more;
+
+	conn_dequeue(conn);
+	if (conn->state == CONN_LINGERING && conn->link == NULL)
+		process_lingering(conn);
+	if (conn->state != CONN_OPEN)
+		return;
+	if (conn->held) {
+		retry_held(conn);
+		if (conn->held)
+			return;
+		/* It took its time, and so does letting go of what it held: in the next turn, when
+		 * others have been answered. */
+		if (conn->state == CONN_OPEN && conn->link == NULL &&
+		    resp_parser_room_bytes(conn->parser) >= LARGE_BYTES) {
+			conn_enqueue(conn, &conn->net->later);
+			return;
+		}
+	}
+	if (conn->choked &&
+	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
+		conn->choked = false;
+	if (conn->state != CONN_OPEN || conn->choked)
+		more = true;
+	else if (conn->link != NULL)
+		more = conn->requests != NULL && !process_requests(conn, deadline_us);
+	else
+		more = !process_input(conn, deadline_us) ||
+		       (!conn->eof && process_socket(conn, deadline_us));
+	/* A large request's memory must not stay until the next one comes. */
+	if (conn->link == NULL && !conn->held)
+		resp_parser_reset(conn->parser);
+	if (conn->state != CONN_OPEN) {
+		conn_drop_input(conn);
+		return;
+	}
+	conn_watch(conn, !conn->held && !conn->choked && !conn->eof);
+	if (conn->state != CONN_OPEN || conn->held || conn->choked)
+		return;
+	if (more)
+		conn_enqueue(conn, &conn->net->ready);
+	else if (conn->eof)
+		conn_finish(conn);
+}
+
+void
+conn_drop_input(struct conn *conn)
+{
+	if (conn->input_at < conn->input.len)
+		conn->discarded = true;
+	buffer_release(&conn->input);
+	conn->input_at = 0;
+	if (conn->requests != NULL && conn->requests->next < conn->requests->count)
+		conn->discarded = true;
+	io_requests_free(conn->requests);
+	conn->requests = NULL;
+}
+
+size_t
+conn_input_bytes(const struct conn *conn)
+{
+	if (conn->link != NULL)
+		return conn->held_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
+	return resp_parser_held_bytes(conn->parser) + conn->input.len - conn->input_at;
+}
+
+size_t
+conn_input_room_bytes(const struct conn *conn)
+{
+	if (conn->link != NULL)
+		return conn->room_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
+	return resp_parser_room_bytes(conn->parser);
+}
+
+/*
+ * Newcomers and leavers wait for those who are there and ask for something: thousands of them may
+ * come at once, and each costs as much as many requests. Being told of each again in every turn
+ * would hold up the others as well.
+ */
+static void
+on_readable(void *arg, bool ending)
+{
+	struct conn *conn = arg;
+	struct net *net = conn->net;
+
+	net_wake(net);
+	if (ending || conn->read_bytes == 0) {
+		conn_enqueue(conn, &net->later);
+		conn_watch(conn, false);
+	} else {
+		conn_enqueue(conn, &net->ready);
+	}
+}
+
+static void
+on_writable(void *arg)
+{
+	struct conn *conn = arg;
+
+	net_wake(conn->net);
+	conn_is_writable(conn);
+}
+
+const struct stream_handler conn_stream_handler = {
+    .readable = on_readable, .writable = on_writable};
+
+void
+conn_was_read(struct conn *conn, const struct io_report *report)
+{
+	struct net *net = conn->net;
+	bool is_newcomer = conn->read_bytes == 0;
+
+	conn->read_bytes += report->len;
+	net->figures.read_bytes += report->len;
+	net->loop_figures[conn->loop].read_bytes += report->len;
+	conn->active_us = net->now_us;
+	conn->held_bytes = report->held_bytes;
+	conn->room_bytes = report->room_bytes;
+	if (report->requests == NULL)
+		return;
+	assert(conn->requests == NULL);
+	conn->requests = report->requests;
+	if (conn->state == CONN_OPEN)
+		conn_enqueue(conn, is_newcomer ? &net->later : &net->ready);
+	else
+		conn_drop_input(conn);
+}

@@ -1,0 +1,184 @@
+#include "config.h"
+
+#include "net/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+
+void
+conn_is_writable(struct conn *conn)
+{
+	if (!conn->waits_writable)
+		return;
+	conn->waits_writable = false;
+	conn_ready(conn);
+}
+
+/* The first bytes owed, NET_FLUSH_BYTES of them at most; how many pieces. */
+static size_t
+peek(struct conn *conn, struct iovec *pieces, size_t *offered)
+{
+	size_t count = outbox_peek(conn->outbox, pieces, IO_PIECES_MAX);
+
+	*offered = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (pieces[i].iov_len >= NET_FLUSH_BYTES - *offered) {
+			pieces[i].iov_len = NET_FLUSH_BYTES - *offered;
+			count = i + 1;
+		}
+		*offered += pieces[i].iov_len;
+	}
+	return count;
+}
+
+static void
+kill_for_write(struct conn *conn, int error)
+{
+	conn_kill(conn, error == EPIPE || error == ECONNRESET ? "closed by peer" : "write error");
+}
+
+static void
+count_written(struct conn *conn, size_t len)
+{
+	struct net *net = conn->net;
+
+	if (len == 0)
+		return;
+	conn->active_us = net->now_us;
+	conn->written_bytes += len;
+	net->figures.written_bytes += len;
+	conn->stuck_us = 0;
+}
+
+/* It is the peer that is late, from now on. */
+static void
+await_writable(struct conn *conn)
+{
+	conn->waits_writable = true;
+	if (conn->stuck_us == 0)
+		conn->stuck_us = conn->net->now_us;
+	conn->queued_us = 0;
+}
+
+/* Writes from the front of the outbox. False when the socket took less than was offered. */
+static bool
+write_some(struct conn *conn)
+{
+	struct iovec pieces[IO_PIECES_MAX];
+	size_t offered, count = peek(conn, pieces, &offered);
+	ssize_t sent;
+
+	if (offered == 0)
+		return true;
+	sent = stream_write(&conn->stream, pieces, count, conn->net->scratch);
+	if (sent < 0) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			kill_for_write(conn, errno);
+		return false;
+	}
+	outbox_consume(conn->outbox, (size_t)sent);
+	count_written(conn, (size_t)sent);
+	return (size_t)sent == offered;
+}
+
+/* As far as its socket and its share of the turn go. False if it is dead. */
+static bool
+write_here(struct conn *conn)
+{
+	size_t before = conn->written_bytes;
+
+	while (!outbox_is_empty(conn->outbox)) {
+		if (!write_some(conn)) {
+			if (conn->state == CONN_DEAD)
+				return false;
+			await_writable(conn);
+			if (!stream_await_writable(&conn->stream)) {
+				conn_kill(conn, "cannot be watched");
+				return false;
+			}
+			break;
+		}
+		/* Others wait for their share of the turn. */
+		if (conn->written_bytes - before >= NET_FLUSH_BYTES) {
+			if (!outbox_is_empty(conn->outbox))
+				conn_ready(conn);
+			break;
+		}
+	}
+	return true;
+}
+
+/* Lets the link write. */
+static void
+write_there(struct conn *conn)
+{
+	struct iovec pieces[IO_PIECES_MAX];
+	size_t offered, count;
+
+	if (outbox_is_empty(conn->outbox))
+		return;
+	count = peek(conn, pieces, &offered);
+	if (count == 0)
+		return;
+	outbox_lift(conn->outbox, pieces, count);
+	io_link_write(conn->link, pieces, count);
+	conn->queue = &conn->net->flying;
+	TAILQ_INSERT_TAIL(conn->queue, conn, flush);
+}
+
+/* What follows a write, when nothing more is owed, or not. */
+static void
+settle(struct conn *conn)
+{
+	if (outbox_is_empty(conn->outbox)) {
+		conn->stuck_us = 0;
+		conn->queued_us = 0;
+		outbox_flushed(conn->outbox);
+		if (conn->state == CONN_FINISHING)
+			conn_end(conn);
+	}
+	if (conn->choked && conn->state == CONN_OPEN)
+		conn_enqueue(conn, &conn->net->ready);
+}
+
+void
+conn_flush(struct conn *conn)
+{
+	TAILQ_REMOVE(conn->queue, conn, flush);
+	conn->queue = NULL;
+	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
+	 */
+	if (conn->state == CONN_FINISHING)
+		outbox_seal(conn->outbox);
+	if (conn->link != NULL)
+		write_there(conn);
+	else if (!write_here(conn))
+		return;
+	settle(conn);
+}
+
+void
+conn_was_written(struct conn *conn, const struct io_report *report)
+{
+	size_t len = report->what == IO_WRITTEN ? report->len : 0;
+
+	/* Its client may be dead, but not gone: the link has not stopped yet. */
+	outbox_land(conn->outbox, len);
+	count_written(conn, len);
+	conn->net->loop_figures[conn->loop].written_bytes += len;
+	if (conn->state == CONN_DEAD)
+		return;
+	assert(conn->queue == &conn->net->flying);
+	TAILQ_REMOVE(conn->queue, conn, flush);
+	conn->queue = NULL;
+	if (report->what == IO_FAILED) {
+		kill_for_write(conn, report->error);
+		return;
+	}
+	if (report->is_full)
+		await_writable(conn);
+	else if (!outbox_is_empty(conn->outbox) || conn->state == CONN_FINISHING)
+		conn_ready(conn); /* clients end in the flush, which looks at the time */
+	if (conn->queue == NULL)
+		settle(conn);
+}

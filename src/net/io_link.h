@@ -1,0 +1,95 @@
+#ifndef NET_IO_LINK_H
+#define NET_IO_LINK_H
+
+#include <pthread.h>
+
+#include "base/buffer.h"
+#include "net/io_loop.h"
+#include "net/stream.h"
+
+/*
+ * What io_loop.c and io_link.c share: the bodies of struct io_loop and struct io_link, and what the
+ * loop's thread does with an order. For these two files only.
+ */
+#define IO_SCRATCH_BYTES STREAM_ROOM_BYTES
+
+enum io_order_what {
+	IO_ORDER_START,
+	IO_ORDER_RESUME,
+	IO_ORDER_PIECE,
+	IO_ORDER_WRITE, /* the last piece */
+	IO_ORDER_LINGER,
+	IO_ORDER_STOP,
+	IO_ORDER_CLOSE,
+	IO_ORDER_LIMITS,
+	IO_ORDER_QUIT,
+};
+
+struct io_order {
+	struct io_link *link;
+	const void *ptr; /* the piece, or requests or limits, both taken */
+	uint32_t len;
+	uint8_t what; /* enum io_order_what */
+	bool flag;    /* unauthenticated, or discarded */
+};
+
+#define IO_ORDERS_MAX 256
+
+struct io_orders {
+	struct mail mail;
+	size_t count;
+	struct io_order items[IO_ORDERS_MAX];
+};
+
+struct io_loop {
+	/* The main thread's */
+	struct io_orders *given; /* not sent yet; NULL: none */
+	bool must_wake;          /* some were sent to an empty mailbox */
+	pthread_t thread;
+	clockid_t cpu_clock;
+
+	char apart[64]; /* so that neither thread writes to a cache line that the other reads */
+
+	/* Both threads' */
+	struct mailbox orders;
+	int wake_fd;
+	struct io_inbox *inbox;
+
+	char apart_too[64];
+
+	/* The loop's own */
+	struct event_base *base;
+	struct event *wake;
+	struct mail *todo; /* orders taken, the oldest first */
+	struct mail **todo_end;
+	size_t todo_at; /* in the first of them */
+	struct io_reports *reports;
+	struct io_limits limits;
+	struct iovec pieces[IO_PIECES_MAX];
+	size_t piece_count;
+	struct buffer argc, args; /* of the requests that are being read */
+	bool quits;
+	char scratch[IO_SCRATCH_BYTES];
+};
+
+struct io_link {
+	struct io_loop *loop;
+	void *owner;
+	struct stream stream;
+	struct resp_parser *parser;
+	struct buffer input; /* read, and from input_at not parsed: where a batch ended before */
+	size_t input_at;
+	bool unauthenticated;
+	bool reported;  /* the main loop has requests */
+	bool unwatched; /* ... and the socket has more, or has ended */
+	bool lingers;
+	bool deaf; /* nothing is read any more */
+};
+
+/* A new report to the main loop, zeroed but for what and owner. */
+struct io_report *io_report(struct io_link *link, enum io_what what);
+
+void io_link_do(struct io_link *link, const struct io_order *order);
+extern const struct stream_handler io_link_handler;
+
+#endif
