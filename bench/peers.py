@@ -138,6 +138,23 @@ class Fanfared(Peer):
                 "--client-output-buffer-limit", "pubsub 0 0 0", "--tcp-backlog", "4096"]
 
 
+class TwoLoops(Fanfared):
+    name = "fanfared-2-loops"
+
+    def arguments(self):
+        return [*super().arguments(), "--io-threads", "2"]
+
+
+class Before(Fanfared):
+    """Another build, to compare with."""
+
+    name = "before"
+    folder_of_build = None
+
+    def __init__(self, build):
+        super().__init__(self.folder_of_build or build)
+
+
 class Redis(Peer):
     name = program = "redis-server"
 
@@ -183,3 +200,4 @@ log_type error
 
 
 ALL = [Fanfared, Redis, Nats, Mosquitto]
+ON_DEMAND = [TwoLoops, Before]
