@@ -10,8 +10,9 @@
 /* Segments kept for reuse: enough for the bursts of a turn, little beside what is owed. */
 #define SPARE_MAX 8
 
-/* Room made ready by one call of frame_log_prepare: a millisecond on a slow day. */
-#define PREPARED_STEP ((uint32_t)1 << 20)
+/* Copied by one call of frame_log_prepare, most of all to memory that the system has yet to hand
+ * out: a millisecond on a slow day. */
+#define PREPARED_STEP ((size_t)1 << 20)
 
 /* Where a frame ends, and what its writer wants to know of it later. */
 struct frame_mark {
@@ -43,15 +44,25 @@ struct segment {
 
 TAILQ_HEAD(segments, segment);
 
+/* A frame in the making, in a segment of just its size. */
+struct draft {
+	TAILQ_ENTRY(draft) link;
+	struct segment *segment;
+	uint64_t id;
+	size_t at;
+	size_t copied; /* of the payload */
+	bool wanted;   /* since the last tidying */
+};
+
+TAILQ_HEAD(drafts, draft);
+
 struct frame_log {
 	uint32_t segment_bytes;
 	struct segment *current;
 	struct segment *survivors; /* where tidying moves what is left of thin segments */
 	struct segment
 	    *large; /* the last frame that got its own segment, while it may have no range yet */
-	struct segment *prepared; /* for a frame of just its size; nothing is in it */
-	uint32_t prepared_len;    /* bytes of it that were touched */
-	bool prepared_wanted;     /* since the last tidying */
+	struct drafts drafts;
 	struct segments sealed;
 	struct segments thin;
 	struct segments spare;
@@ -208,6 +219,7 @@ frame_log_new(size_t segment_bytes)
 
 	assert(segment_bytes >= 4096 && segment_bytes <= 16 << 20);
 	log->segment_bytes = (uint32_t)segment_bytes;
+	TAILQ_INIT(&log->drafts);
 	TAILQ_INIT(&log->sealed);
 	TAILQ_INIT(&log->thin);
 	TAILQ_INIT(&log->spare);
@@ -215,47 +227,71 @@ frame_log_new(size_t segment_bytes)
 }
 
 static void
-log_drop_prepared(struct frame_log *log)
+draft_remove(struct frame_log *log, struct draft *draft)
 {
-	if (log->prepared != NULL)
-		segment_free(log->prepared);
-	log->prepared = NULL;
+	TAILQ_REMOVE(&log->drafts, draft, link);
+	xfree(draft);
+}
+
+static void
+draft_drop(struct frame_log *log, struct draft *draft)
+{
+	segment_free(draft->segment);
+	draft_remove(log, draft);
+}
+
+static void
+drop_drafts(struct frame_log *log, bool all)
+{
+	struct draft *draft, *next;
+
+	for (draft = TAILQ_FIRST(&log->drafts); draft != NULL; draft = next) {
+		next = TAILQ_NEXT(draft, link);
+		if (all || !draft->wanted)
+			draft_drop(log, draft);
+		else
+			draft->wanted = false;
+	}
+}
+
+/* The draft with this id; one of other measures is of no use any more. */
+static struct draft *
+draft_find(struct frame_log *log, uint64_t id, size_t len, size_t at)
+{
+	struct draft *draft;
+
+	TAILQ_FOREACH (draft, &log->drafts, link)
+		if (draft->id == id)
+			break;
+	if (draft == NULL || (draft->segment->cap == len && draft->at == at))
+		return draft;
+	draft_drop(log, draft);
+	return NULL;
 }
 
 bool
-frame_log_prepare(struct frame_log *log, size_t len)
+frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload)
 {
-	struct segment *segment = log->prepared;
-	uint32_t step;
+	struct draft *draft;
+	size_t step;
 
-	assert(len > 0 && len <= INT32_MAX);
+	assert(len <= INT32_MAX && at <= len && payload.len <= len - at);
 	if (len <= log->segment_bytes / 4)
 		return true;
-	if (segment == NULL) {
-		segment = log->prepared = segment_new(log, (uint32_t)len);
-		log->prepared_len = 0;
+	draft = draft_find(log, id, len, at);
+	if (draft == NULL) {
+		draft = xmalloc(sizeof(*draft));
+		*draft =
+		    (struct draft){.segment = segment_new(log, (uint32_t)len), .id = id, .at = at};
+		TAILQ_INSERT_TAIL(&log->drafts, draft, link);
 	}
-	if (segment->cap != len)
-		return false;
-	log->prepared_wanted = true;
-	step = segment->cap - log->prepared_len;
+	draft->wanted = true;
+	step = payload.len - draft->copied;
 	if (step > PREPARED_STEP)
 		step = PREPARED_STEP;
-	memset(segment->data + log->prepared_len, 0, step);
-	log->prepared_len += step;
-	return log->prepared_len == segment->cap;
-}
-
-/* A segment for one frame of len bytes. */
-static struct segment *
-log_large(struct frame_log *log, uint32_t len)
-{
-	struct segment *segment = log->prepared;
-
-	if (segment == NULL || segment->cap != len)
-		return segment_new(log, len);
-	log->prepared = NULL;
-	return segment;
+	memcpy(draft->segment->data + at + draft->copied, payload.ptr + draft->copied, step);
+	draft->copied += step;
+	return draft->copied == payload.len;
 }
 
 void
@@ -263,7 +299,7 @@ frame_log_free(struct frame_log *log)
 {
 	struct segment *segment;
 
-	log_drop_prepared(log);
+	drop_drafts(log, true);
 	log_settle_large(log);
 	assert(TAILQ_EMPTY(&log->sealed) && TAILQ_EMPTY(&log->thin));
 	if (log->current != NULL) {
@@ -281,32 +317,56 @@ frame_log_free(struct frame_log *log)
 	xfree(log);
 }
 
-struct frame
-frame_log_write(struct frame_log *log, size_t len, uint32_t tag)
+/* The next frame of the segment, which has room for it. */
+static struct frame
+segment_write(struct segment *segment, uint32_t len, uint32_t tag)
 {
-	struct segment *segment;
-	struct frame frame;
-
-	assert(len > 0 && len <= INT32_MAX);
-	log_settle_large(log);
-	if (len > log->segment_bytes / 4) {
-		segment = log->large = log_large(log, (uint32_t)len);
-		segment->state = SEGMENT_SEALED;
-		TAILQ_INSERT_TAIL(&log->sealed, segment, link);
-	} else {
-		segment = log_room(log, &log->current, (uint32_t)len);
-	}
-	frame = (struct frame){
+	struct frame frame = {
 	    .segment = segment,
 	    .ptr = segment->data + segment->len,
 	    .offset = segment->len,
-	    .len = (uint32_t)len,
+	    .len = len,
 	    .index = segment->frames,
 	    .tag = tag,
 	};
-	segment->len += (uint32_t)len;
+
+	segment->len += len;
 	segment_mark(segment, segment->len, tag);
 	return frame;
+}
+
+/* A segment of its own for one frame. */
+static struct frame
+log_write_large(struct frame_log *log, struct segment *segment, uint32_t tag)
+{
+	log_settle_large(log);
+	log->large = segment;
+	segment->state = SEGMENT_SEALED;
+	TAILQ_INSERT_TAIL(&log->sealed, segment, link);
+	return segment_write(segment, segment->cap, tag);
+}
+
+struct frame
+frame_log_write(struct frame_log *log, size_t len, uint32_t tag)
+{
+	assert(len > 0 && len <= INT32_MAX);
+	if (len > log->segment_bytes / 4)
+		return log_write_large(log, segment_new(log, (uint32_t)len), tag);
+	log_settle_large(log);
+	return segment_write(log_room(log, &log->current, (uint32_t)len), (uint32_t)len, tag);
+}
+
+bool
+frame_log_write_prepared(
+    struct frame_log *log, uint64_t id, size_t len, size_t at, uint32_t tag, struct frame *frame)
+{
+	struct draft *draft = draft_find(log, id, len, at);
+
+	if (draft == NULL)
+		return false;
+	*frame = log_write_large(log, draft->segment, tag);
+	draft_remove(log, draft);
+	return true;
 }
 
 static void
@@ -476,9 +536,7 @@ frame_log_tidy(struct frame_log *log)
 	struct segment *segment;
 
 	log_settle_large(log);
-	if (!log->prepared_wanted)
-		log_drop_prepared(log);
-	log->prepared_wanted = false;
+	drop_drafts(log, false);
 	while ((segment = TAILQ_FIRST(&log->thin)) != NULL) {
 		struct frame_range *range;
 

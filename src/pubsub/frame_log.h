@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/bytes.h"
+
 /*
  * Frame log: encoded frames, written once, read by everyone who is owed them.
  *
@@ -55,13 +57,19 @@ void frame_log_free(struct frame_log *log);
 struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 
 /*
- * A frame of len bytes will be written: gets its room from the system, a step of it at each call,
- * for the system takes as long to hand out memory as it takes to fill it. True once all of it is
- * there. To be called again in each turn until then and until the frame is written; otherwise
- * tidying lets the room go. One frame at a time: who asks for another meanwhile is told to wait as
- * well.
+ * A frame of len bytes will be written, in which the payload stands from `at` on: copies it there,
+ * a step of it at each call, for a large one takes longer than a turn has. True once all of it is
+ * there. To be called again in each turn until then, and until frame_log_write_prepared; otherwise
+ * tidying lets it go. id is the caller's, and no other frame's that is under way. What is too small
+ * to be worth it is prepared at once.
  */
-bool frame_log_prepare(struct frame_log *log, size_t len) __attribute__((warn_unused_result));
+bool frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at,
+    struct slice payload) __attribute__((warn_unused_result));
+
+/* The frame prepared under this id, complete but for what is not its payload. False if there is
+ * none, or it was not of len bytes with its payload from `at` on: frame_log_write is for these. */
+bool frame_log_write_prepared(struct frame_log *log, uint64_t id, size_t len, size_t at,
+    uint32_t tag, struct frame *frame) __attribute__((warn_unused_result));
 
 /* Starts a hold on one frame. */
 void frame_range_init(struct frame_range *range, const struct frame *frame);

@@ -178,52 +178,61 @@ START_TEST(pinning_takes_a_thin_segment_from_those_to_be_moved)
 }
 END_TEST
 
-/* As often as it takes; how often. */
-static size_t
-prepare(size_t len)
-{
-	size_t steps = 1;
+static char payload[6 << 20];
 
-	while (!frame_log_prepare(log_, len)) {
-		ck_assert_uint_lt(steps, 100);
-		steps++;
-	}
-	return steps;
+/* A step of a frame with 4 bytes before its payload and 2 behind it. */
+static bool
+prepare(uint64_t id, size_t len)
+{
+	return frame_log_prepare(log_, id, 4 + len + 2, 4, (struct slice){payload, len});
 }
 
-START_TEST(prepared_room_is_used_by_the_frame_of_its_size)
+START_TEST(a_prepared_frame_has_its_payload_in_its_place)
 {
 	struct frame frame;
-	size_t held;
+	size_t steps = 1, held;
 
-	ck_assert_uint_eq(prepare(10), 1);
-	ck_assert_uint_eq(prepare(5 << 20), 5);
-	ck_assert_uint_eq(prepare(5 << 20), 1);
+	memset(payload, 'p', sizeof(payload));
+	ck_assert(prepare(1, 10));
+	ck_assert(!frame_log_write_prepared(log_, 1, 16, 4, 0, &frame));
+	while (!prepare(2, 5 << 20)) {
+		steps++;
+		frame_log_tidy(log_);
+	}
+	ck_assert_uint_eq(steps, 5);
+	ck_assert(prepare(2, 5 << 20));
 	held = frame_log_held_bytes(log_);
-	ck_assert_uint_gt(held, 5 << 20);
-	frame = write_frame(5 << 20, 'a', 0);
+	ck_assert(frame_log_write_prepared(log_, 2, 4 + (5 << 20) + 2, 4, 9, &frame));
 	frame_range_init(&range, &frame);
+	ck_assert_uint_eq(frame.len, 4 + (5 << 20) + 2);
+	ck_assert_mem_eq(frame.ptr + 4, payload, 5 << 20);
 	ck_assert_uint_lt(frame_log_held_bytes(log_), held + 100);
 	frame_log_tidy(log_);
-	ck_assert_uint_lt(frame_log_held_bytes(log_), held + 100);
-	ck_assert_int_eq(frame_range_ptr(&range)[0], 'a');
-	ck_assert_int_eq(frame_range_ptr(&range)[(5 << 20) - 1], 'a');
+	ck_assert_mem_eq(frame_range_ptr(&range) + 4, payload, 5 << 20);
+	ck_assert(!frame_log_write_prepared(log_, 2, 4 + (5 << 20) + 2, 4, 9, &frame));
 }
 END_TEST
 
-START_TEST(prepared_room_nobody_asks_for_again_goes)
+START_TEST(what_is_prepared_and_not_asked_for_again_goes)
 {
-	size_t before = frame_log_held_bytes(log_);
+	size_t before = frame_log_held_bytes(log_), held;
+	struct frame frame;
 
-	ck_assert(!frame_log_prepare(log_, 5 << 20));
-	ck_assert(!frame_log_prepare(log_, 6 << 20));
+	ck_assert(!prepare(1, 5 << 20));
+	ck_assert(!prepare(2, 5 << 20));
+	held = frame_log_held_bytes(log_);
 	frame_log_tidy(log_);
-	ck_assert_uint_gt(frame_log_held_bytes(log_), before);
-	/* To ask for another size does not keep it. */
-	ck_assert(!frame_log_prepare(log_, 6 << 20));
+	ck_assert_uint_eq(frame_log_held_bytes(log_), held);
+	ck_assert(!prepare(2, 5 << 20));
+	frame_log_tidy(log_);
+	ck_assert_uint_lt(frame_log_held_bytes(log_), held - (5 << 20));
+	/* One of other measures is begun anew. */
+	ck_assert(!prepare(2, 6 << 20));
+	ck_assert(!frame_log_write_prepared(log_, 2, 4 + (5 << 20) + 2, 4, 0, &frame));
+	frame_log_tidy(log_);
 	frame_log_tidy(log_);
 	ck_assert_uint_eq(frame_log_held_bytes(log_), before);
-	ck_assert_uint_eq(prepare(6 << 20), 6);
+	ck_assert(!prepare(3, 5 << 20)); /* goes with the log */
 }
 END_TEST
 
@@ -445,8 +454,9 @@ main(void)
 		a_large_frame_gets_a_segment_that_goes_with_it,
 		a_pinned_range_stays_where_it_is_until_it_is_unpinned,
 		pinning_takes_a_thin_segment_from_those_to_be_moved,
-		prepared_room_is_used_by_the_frame_of_its_size,
-		prepared_room_nobody_asks_for_again_goes, a_log_whose_readers_keep_up_does_not_grow,
+		a_prepared_frame_has_its_payload_in_its_place,
+		what_is_prepared_and_not_asked_for_again_goes,
+		a_log_whose_readers_keep_up_does_not_grow,
 		stragglers_pin_at_most_four_times_what_they_are_owed,
 		five_hundred_stuck_on_the_same_bytes_share_one_copy,
 		a_started_frame_stays_started_when_it_is_moved,

@@ -11,8 +11,9 @@
 
 #define FORMS_MAX 8
 
-/* From here on memory is made ready before a message is written. */
+/* From here on a message is copied in steps, for so many of the topics that it matches. */
 #define LARGE_BYTES ((size_t)2 << 20)
+#define TOPICS_PREPARED 1024
 
 TAILQ_HEAD(subscribers, subscriber);
 
@@ -29,6 +30,7 @@ struct hub {
 	uint64_t published;
 	uint64_t delivered;
 	size_t blocking;
+	size_t last_progress; /* given out to a publisher of a large message */
 };
 
 static struct subscriber *
@@ -248,6 +250,12 @@ message_for(
 	return message;
 }
 
+static size_t
+frame_len(const struct wire_form *form, const struct hub_message *message)
+{
+	return form->head_len(message) + message->payload.len + form->tail.len;
+}
+
 /*
  * Under OUTBOX_BLOCK the question comes before anything is written, so that a message is either
  * delivered to all or not yet delivered at all. Only asked while somebody has that policy.
@@ -265,7 +273,7 @@ is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind k
 			struct subscriber *s = topics[i]->members[m].subscriber;
 
 			if (!s->blocking || !outbox_would_block(&s->outbox,
-						hub->config.forms[s->form].len(&message)))
+						frame_len(&hub->config.forms[s->form], &message)))
 				continue;
 			blocked = true;
 			if (s->blocked_since_us == 0) {
@@ -277,41 +285,46 @@ is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind k
 	return blocked;
 }
 
-/*
- * False while the logs make room for a large message. Where several topics match, the first one's
- * subscribers stand for all: seldom is one message sent in several frames of a log.
- */
-static bool
-is_prepared(struct hub *hub, const struct topic *topic, const struct hub_message *message)
+static struct frame
+encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag, uint64_t id)
 {
-	bool asked[FORMS_MAX] = {false};
-	bool prepared = true;
+	const struct wire_form *f = &hub->config.forms[form];
+	struct slice payload = message->payload;
+	size_t head_len = f->head_len(message), len = frame_len(f, message);
+	struct frame frame;
+
+	if (id == 0 || !frame_log_write_prepared(hub->logs[form], id, len, head_len, tag, &frame)) {
+		frame = frame_log_write(hub->logs[form], len, tag);
+		memcpy(frame.ptr + head_len, payload.ptr, payload.len);
+	}
+	f->head_write(message, frame.ptr);
+	memcpy(frame.ptr + head_len + payload.len, f->tail.ptr, f->tail.len);
+	return frame;
+}
+
+/* A step of the copying of a large message, for one topic. False if there is more of it. */
+static bool
+prepare(struct hub *hub, const struct topic *topic, const struct hub_message *message, uint64_t id)
+{
+	bool done[FORMS_MAX] = {false};
 
 	for (uint32_t i = 0; i < topic->count; i++) {
 		const struct subscriber *s = topic->members[i].subscriber;
+		const struct wire_form *f = &hub->config.forms[s->form];
 
-		if (asked[s->form] || s->outbox.sealed)
+		if (done[s->form] || s->outbox.sealed)
 			continue;
-		asked[s->form] = true;
-		if (!frame_log_prepare(hub->logs[s->form], hub->config.forms[s->form].len(message)))
-			prepared = false;
+		if (!frame_log_prepare(hub->logs[s->form], id, frame_len(f, message),
+			f->head_len(message), message->payload))
+			return false;
+		done[s->form] = true;
 	}
-	return prepared;
-}
-
-static struct frame
-encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag)
-{
-	struct frame frame =
-	    frame_log_write(hub->logs[form], hub->config.forms[form].len(message), tag);
-
-	hub->config.forms[form].write(message, frame.ptr);
-	return frame;
+	return true;
 }
 
 /* One encoding per wire form in use, then a few words per member. */
 static size_t
-deliver(struct hub *hub, struct topic *topic, const struct hub_message *message)
+deliver(struct hub *hub, struct topic *topic, const struct hub_message *message, uint64_t id)
 {
 	struct frame frames[FORMS_MAX];
 	bool written[FORMS_MAX] = {false};
@@ -324,7 +337,7 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message)
 		if (s->outbox.sealed)
 			continue;
 		if (!written[s->form]) {
-			frames[s->form] = encode(hub, s->form, message, tag);
+			frames[s->form] = encode(hub, s->form, message, tag, id);
 			written[s->form] = true;
 		}
 		receivers++;
@@ -346,9 +359,10 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message)
 
 enum hub_result
 hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, size_t *receivers)
+    uint64_t now_us, size_t *progress, size_t *receivers)
 {
 	struct topic *shard, **topics;
+	uint64_t id = 0;
 	size_t count;
 
 	assert(kind != HUB_PATTERN);
@@ -362,16 +376,22 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	}
 	if (hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us))
 		return HUB_BLOCKED;
-	if (payload.len >= LARGE_BYTES && count > 0) {
-		struct hub_message message = message_for(kind, topics[0], channel, payload);
+	if (payload.len >= LARGE_BYTES) {
+		if (*progress == 0)
+			*progress = ++hub->last_progress;
+		id = *progress * TOPICS_PREPARED;
+		for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
+			struct hub_message message = message_for(kind, topics[i], channel, payload);
 
-		if (!is_prepared(hub, topics[0], &message))
-			return HUB_PREPARING;
+			if (!prepare(hub, topics[i], &message, id + i))
+				return HUB_PREPARING;
+		}
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct hub_message message = message_for(kind, topics[i], channel, payload);
 
-		*receivers += deliver(hub, topics[i], &message);
+		*receivers +=
+		    deliver(hub, topics[i], &message, i < TOPICS_PREPARED && id > 0 ? id + i : 0);
 	}
 	hub->published++;
 	return HUB_OK;

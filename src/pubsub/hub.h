@@ -29,12 +29,13 @@ struct hub_message {
 	struct slice payload;
 };
 
-/* How a message looks on the wire. One frame log each. */
+/* How a message looks on the wire: a head, its payload, a tail. One frame log each. */
 struct wire_form {
 	const char *name;
-	size_t (*len)(const struct hub_message *message);
-	void (*write)(const struct hub_message *message, char *out); /* exactly len bytes */
-	size_t (*lagged)(uint64_t missed, char *out);                /* at most OUTBOX_NOTICE_MAX */
+	size_t (*head_len)(const struct hub_message *message);
+	void (*head_write)(const struct hub_message *message, char *out); /* exactly head_len */
+	struct slice tail;
+	size_t (*lagged)(uint64_t missed, char *out); /* at most OUTBOX_NOTICE_MAX */
 };
 
 struct hub;
@@ -89,8 +90,8 @@ enum hub_result {
 	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
 	HUB_BLOCKED,   /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again
 			  later */
-	HUB_PREPARING, /* room for a large message is made ready: nothing was done, try again in the
-			  next turn */
+	HUB_PREPARING, /* a large message is being copied: nobody has it yet, try again in the next
+			  turn */
 };
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
@@ -115,9 +116,14 @@ enum hub_result hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct
  * topic_name(result->topic). */
 struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind kind);
 
-/* kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached. */
+/*
+ * kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached.
+ * *progress is 0 at first; the hub keeps there how far it is where it returns HUB_PREPARING. The
+ * payload must then be the same in the next call.
+ */
 enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
-    struct slice payload, uint64_t now_us, size_t *receivers) __attribute__((warn_unused_result));
+    struct slice payload, uint64_t now_us, size_t *progress, size_t *receivers)
+    __attribute__((warn_unused_result));
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);

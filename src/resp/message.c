@@ -11,10 +11,11 @@ type_of(int proto)
 }
 
 size_t
-resp_message_len(int proto, struct slice kind, const struct slice *parts, size_t count)
+resp_message_head_len(
+    int proto, struct slice kind, const struct slice *parts, size_t count, size_t payload_len)
 {
 	size_t len = resp_bulk_len(kind.len);
-	size_t items = count + 1;
+	size_t items = count + 2;
 	size_t i;
 
 	(void)proto; /* one byte tells the two apart */
@@ -23,19 +24,20 @@ resp_message_len(int proto, struct slice kind, const struct slice *parts, size_t
 	len += sizeof("*1\r\n") - 1;
 	for (i = 0; i < count; i++)
 		len += resp_bulk_len(parts[i].len);
-	return len;
+	return len + resp_bulk_len(payload_len) - payload_len - (sizeof(RESP_MESSAGE_TAIL) - 1);
 }
 
 char *
-resp_message_write(int proto, struct slice kind, const struct slice *parts, size_t count, char *out)
+resp_message_head_write(int proto, struct slice kind, const struct slice *parts, size_t count,
+    size_t payload_len, char *out)
 {
 	size_t i;
 
-	out = resp_write_header(out, type_of(proto), count + 1);
+	out = resp_write_header(out, type_of(proto), count + 2);
 	out = resp_write_bulk(out, kind);
 	for (i = 0; i < count; i++)
 		out = resp_write_bulk(out, parts[i]);
-	return out;
+	return resp_write_header(out, '$', payload_len);
 }
 
 size_t

@@ -9,17 +9,22 @@
 
 static char out[400];
 
-/* Writes the message between marks and checks that it is as long as announced. */
+/* Writes the message between marks and checks that its head is as long as announced. The last part
+ * is the payload. */
 static struct slice
 written(int proto, struct slice kind, const struct slice *parts, size_t count)
 {
-	size_t len = resp_message_len(proto, kind, parts, count);
+	struct slice payload = parts[--count];
+	size_t len = resp_message_head_len(proto, kind, parts, count, payload.len);
 
-	ck_assert_uint_lt(len, sizeof(out));
+	ck_assert_uint_lt(len + payload.len + 2, sizeof(out));
 	memset(out, '#', sizeof(out));
-	ck_assert_ptr_eq(resp_message_write(proto, kind, parts, count, out), out + len);
+	ck_assert_ptr_eq(
+	    resp_message_head_write(proto, kind, parts, count, payload.len, out), out + len);
 	ck_assert_int_eq(out[len], '#');
-	return (struct slice){out, len};
+	memcpy(out + len, payload.ptr, payload.len);
+	memcpy(out + len + payload.len, RESP_MESSAGE_TAIL, 2);
+	return (struct slice){out, len + payload.len + 2};
 }
 
 START_TEST(a_message_is_an_array_in_resp2)
@@ -46,7 +51,8 @@ START_TEST(empty_parts_and_no_parts_are_written)
 
 	ck_assert(slice_eq(written(2, SLICE("message"), parts, 2),
 	    SLICE("*3\r\n$7\r\nmessage\r\n$0\r\n\r\n$0\r\n\r\n")));
-	ck_assert(slice_eq(written(3, SLICE("x"), NULL, 0), SLICE(">1\r\n$1\r\nx\r\n")));
+	ck_assert(
+	    slice_eq(written(3, SLICE("x"), parts + 1, 1), SLICE(">2\r\n$1\r\nx\r\n$0\r\n\r\n")));
 }
 END_TEST
 

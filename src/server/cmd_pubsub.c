@@ -197,12 +197,11 @@ publish(struct request *rq, enum hub_kind kind)
 		refuse_name(rq);
 		return COMMAND_DONE;
 	}
-	switch (
-	    hub_publish(rq->server->hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &receivers)) {
+	switch (hub_publish(rq->server->hub, kind, rq->argv[1], rq->argv[2], rq->now_us,
+	    &rq->client->progress, &receivers)) {
 	case HUB_BLOCKED:
 		return COMMAND_LATER;
 	case HUB_PREPARING:
-		rq->client->progress = 1;
 		return COMMAND_AGAIN;
 	default:
 		break;

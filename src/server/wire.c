@@ -14,45 +14,46 @@ static const struct slice kinds[HUB_KINDS] = {
 
 /* Fills parts; how many there are. */
 static size_t
-message_parts(const struct hub_message *message, struct slice parts[3])
+message_parts(const struct hub_message *message, struct slice parts[2])
 {
 	size_t count = 0;
 
 	if (message->kind == HUB_PATTERN)
 		parts[count++] = message->pattern;
 	parts[count++] = message->channel;
-	parts[count++] = message->payload;
 	return count;
 }
 
 static size_t
-message_len(int proto, const struct hub_message *message)
+head_len(int proto, const struct hub_message *message)
 {
-	struct slice parts[3];
+	struct slice parts[2];
 	size_t count = message_parts(message, parts);
 
-	return resp_message_len(proto, kinds[message->kind], parts, count);
+	return resp_message_head_len(
+	    proto, kinds[message->kind], parts, count, message->payload.len);
 }
 
 static void
-message_write(int proto, const struct hub_message *message, char *out)
+head_write(int proto, const struct hub_message *message, char *out)
 {
-	struct slice parts[3];
+	struct slice parts[2];
 	size_t count = message_parts(message, parts);
 
-	resp_message_write(proto, kinds[message->kind], parts, count, out);
+	resp_message_head_write(
+	    proto, kinds[message->kind], parts, count, message->payload.len, out);
 }
 
 static size_t
-resp2_len(const struct hub_message *message)
+resp2_head_len(const struct hub_message *message)
 {
-	return message_len(2, message);
+	return head_len(2, message);
 }
 
 static void
-resp2_write(const struct hub_message *message, char *out)
+resp2_head_write(const struct hub_message *message, char *out)
 {
-	message_write(2, message, out);
+	head_write(2, message, out);
 }
 
 static size_t
@@ -62,15 +63,15 @@ resp2_lagged(uint64_t missed, char *out)
 }
 
 static size_t
-resp3_len(const struct hub_message *message)
+resp3_head_len(const struct hub_message *message)
 {
-	return message_len(3, message);
+	return head_len(3, message);
 }
 
 static void
-resp3_write(const struct hub_message *message, char *out)
+resp3_head_write(const struct hub_message *message, char *out)
 {
-	message_write(3, message, out);
+	head_write(3, message, out);
 }
 
 static size_t
@@ -79,7 +80,12 @@ resp3_lagged(uint64_t missed, char *out)
 	return resp_lagged_write(3, missed, out);
 }
 
+#define TAIL                                                                                       \
+	{                                                                                          \
+		RESP_MESSAGE_TAIL, sizeof(RESP_MESSAGE_TAIL) - 1                                   \
+	}
+
 const struct wire_form server_wire_forms[SERVER_WIRE_FORMS] = {
-    {"resp2", resp2_len, resp2_write, resp2_lagged},
-    {"resp3", resp3_len, resp3_write, resp3_lagged},
+    {"resp2", resp2_head_len, resp2_head_write, TAIL, resp2_lagged},
+    {"resp3", resp3_head_len, resp3_head_write, TAIL, resp3_lagged},
 };
