@@ -178,8 +178,10 @@ start_thread(struct io_loop *loop)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&loop->thread, NULL, run, loop);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error == 0)
+	if (error == 0) {
 		(void)pthread_getcpuclockid(loop->thread, &loop->cpu_clock);
+		(void)pthread_setname_np(loop->thread, "fanfared-io");
+	}
 	errno = error;
 	return error == 0;
 }
