@@ -50,8 +50,8 @@ struct draft {
 	struct segment *segment;
 	uint64_t id;
 	size_t at;
-	size_t copied; /* of the payload */
-	bool wanted;   /* since the last tidying */
+	size_t copied;     /* of the payload */
+	uint64_t asked_us; /* when the last step was */
 };
 
 TAILQ_HEAD(drafts, draft);
@@ -240,17 +240,15 @@ draft_drop(struct frame_log *log, struct draft *draft)
 	draft_remove(log, draft);
 }
 
-static void
-drop_drafts(struct frame_log *log, bool all)
+void
+frame_log_expire(struct frame_log *log, uint64_t now_us)
 {
 	struct draft *draft, *next;
 
 	for (draft = TAILQ_FIRST(&log->drafts); draft != NULL; draft = next) {
 		next = TAILQ_NEXT(draft, link);
-		if (all || !draft->wanted)
+		if (now_us >= draft->asked_us + DRAFT_KEPT_US)
 			draft_drop(log, draft);
-		else
-			draft->wanted = false;
 	}
 }
 
@@ -270,7 +268,8 @@ draft_find(struct frame_log *log, uint64_t id, size_t len, size_t at)
 }
 
 bool
-frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload)
+frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload,
+    uint64_t now_us)
 {
 	struct draft *draft;
 	size_t step;
@@ -285,7 +284,7 @@ frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, str
 		    (struct draft){.segment = segment_new(log, (uint32_t)len), .id = id, .at = at};
 		TAILQ_INSERT_TAIL(&log->drafts, draft, link);
 	}
-	draft->wanted = true;
+	draft->asked_us = now_us;
 	step = payload.len - draft->copied;
 	if (step > PREPARED_STEP)
 		step = PREPARED_STEP;
@@ -299,7 +298,8 @@ frame_log_free(struct frame_log *log)
 {
 	struct segment *segment;
 
-	drop_drafts(log, true);
+	while (!TAILQ_EMPTY(&log->drafts))
+		draft_drop(log, TAILQ_FIRST(&log->drafts));
 	log_settle_large(log);
 	assert(TAILQ_EMPTY(&log->sealed) && TAILQ_EMPTY(&log->thin));
 	if (log->current != NULL) {
@@ -536,7 +536,6 @@ frame_log_tidy(struct frame_log *log)
 	struct segment *segment;
 
 	log_settle_large(log);
-	drop_drafts(log, false);
 	while ((segment = TAILQ_FIRST(&log->thin)) != NULL) {
 		struct frame_range *range;
 

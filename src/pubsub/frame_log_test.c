@@ -179,12 +179,13 @@ START_TEST(pinning_takes_a_thin_segment_from_those_to_be_moved)
 END_TEST
 
 static char payload[6 << 20];
+static uint64_t now_us;
 
 /* A step of a frame with 4 bytes before its payload and 2 behind it. */
 static bool
 prepare(uint64_t id, size_t len)
 {
-	return frame_log_prepare(log_, id, 4 + len + 2, 4, (struct slice){payload, len});
+	return frame_log_prepare(log_, id, 4 + len + 2, 4, (struct slice){payload, len}, now_us);
 }
 
 START_TEST(a_prepared_frame_has_its_payload_in_its_place)
@@ -218,19 +219,20 @@ START_TEST(what_is_prepared_and_not_asked_for_again_goes)
 	size_t before = frame_log_held_bytes(log_), held;
 	struct frame frame;
 
+	now_us = 1000;
 	ck_assert(!prepare(1, 5 << 20));
+	now_us = 2000;
 	ck_assert(!prepare(2, 5 << 20));
 	held = frame_log_held_bytes(log_);
 	frame_log_tidy(log_);
+	frame_log_expire(log_, 1000 + DRAFT_KEPT_US - 1);
 	ck_assert_uint_eq(frame_log_held_bytes(log_), held);
-	ck_assert(!prepare(2, 5 << 20));
-	frame_log_tidy(log_);
+	frame_log_expire(log_, 1000 + DRAFT_KEPT_US);
 	ck_assert_uint_lt(frame_log_held_bytes(log_), held - (5 << 20));
 	/* One of other measures is begun anew. */
 	ck_assert(!prepare(2, 6 << 20));
 	ck_assert(!frame_log_write_prepared(log_, 2, 4 + (5 << 20) + 2, 4, 0, &frame));
-	frame_log_tidy(log_);
-	frame_log_tidy(log_);
+	frame_log_expire(log_, 2000 + DRAFT_KEPT_US);
 	ck_assert_uint_eq(frame_log_held_bytes(log_), before);
 	ck_assert(!prepare(3, 5 << 20)); /* goes with the log */
 }

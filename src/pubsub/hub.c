@@ -304,7 +304,8 @@ encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_
 
 /* A step of the copying of a large message, for one topic. False if there is more of it. */
 static bool
-prepare(struct hub *hub, const struct topic *topic, const struct hub_message *message, uint64_t id)
+prepare(struct hub *hub, const struct topic *topic, const struct hub_message *message, uint64_t id,
+    uint64_t now_us)
 {
 	bool done[FORMS_MAX] = {false};
 
@@ -315,7 +316,7 @@ prepare(struct hub *hub, const struct topic *topic, const struct hub_message *me
 		if (done[s->form] || s->outbox.sealed)
 			continue;
 		if (!frame_log_prepare(hub->logs[s->form], id, frame_len(f, message),
-			f->head_len(message), message->payload))
+			f->head_len(message), message->payload, now_us))
 			return false;
 		done[s->form] = true;
 	}
@@ -383,7 +384,7 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
 			struct hub_message message = message_for(kind, topics[i], channel, payload);
 
-			if (!prepare(hub, topics[i], &message, id + i))
+			if (!prepare(hub, topics[i], &message, id + i, now_us))
 				return HUB_PREPARING;
 		}
 	}
@@ -417,7 +418,7 @@ hub_set_form(struct subscriber *s, uint8_t form)
 }
 
 void
-hub_expire_blocked(struct hub *hub, uint64_t now_us, uint64_t limit_us)
+hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
 
@@ -427,6 +428,8 @@ hub_expire_blocked(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 		outbox_close(&s->outbox);
 		hub->config.overflow(s);
 	}
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		frame_log_expire(hub->logs[i], now_us);
 }
 
 void

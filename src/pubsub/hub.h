@@ -128,8 +128,9 @@ enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice ch
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
 
-/* Subscribers whose publishers have waited longer than limit_us: overflow() is called for each. */
-void hub_expire_blocked(struct hub *hub, uint64_t now_us, uint64_t limit_us);
+/* Subscribers whose publishers have waited longer than limit_us: overflow() is called for each. And
+ * what was copied of large messages whose publishers do not come back goes. To be called often. */
+void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Once a turn, after the flush. */
 void hub_tidy(struct hub *hub);

@@ -348,8 +348,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 		now_us = begun_us;
 	server->now_us = now_us;
 	wait_us = check_pause(server, now_us);
-	hub_expire_blocked(
-	    server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
+	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
