@@ -15,7 +15,7 @@
 /* A huge page, as the common processors have them; a wrong guess costs nothing. */
 #define HUGE_BYTES ((uintptr_t)2 << 20)
 
-/* Blocks from this size on ask for huge pages. */
+/* Blocks that are never grown ask for huge pages from this size on. */
 #define LARGE_BYTES (2 * HUGE_BYTES)
 
 /* Blocks from this size on are mappings of their own. */
@@ -48,26 +48,6 @@ die_of_memory(size_t len)
 	abort();
 }
 
-/*
- * The kernel hands out a page when it is first touched, which for 64 MiB in small pages takes about
- * as long as to copy them twice over. Not for blocks that are grown: the advice splits the mapping,
- * and one that is split can't be moved without being copied.
- */
-static void
-want_huge_pages(void *ptr, size_t len)
-{
-#ifdef MADV_HUGEPAGE
-	uintptr_t from = ((uintptr_t)ptr + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
-	uintptr_t to = ((uintptr_t)ptr + len) & ~(HUGE_BYTES - 1);
-
-	if (len >= LARGE_BYTES)
-		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
-#else
-	(void)ptr;
-	(void)len;
-#endif
-}
-
 static void
 count_in(void *ptr)
 {
@@ -94,7 +74,20 @@ xmalloc(size_t len)
 	if (ptr == NULL)
 		die_of_memory(len);
 	count_in(ptr);
-	want_huge_pages(ptr, len);
+	return ptr;
+}
+
+void *
+xmalloc_fixed(size_t len)
+{
+	void *ptr = xmalloc(len);
+#ifdef MADV_HUGEPAGE
+	uintptr_t from = ((uintptr_t)ptr + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+	uintptr_t to = ((uintptr_t)ptr + len) & ~(HUGE_BYTES - 1);
+
+	if (len >= LARGE_BYTES)
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#endif
 	return ptr;
 }
 

@@ -21,6 +21,9 @@ void alloc_init(void);
 
 /* Returns owned (xfree). len 0 is allowed and gives a block that may be freed. */
 void *xmalloc(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
+/* The same, for a block that is never grown: a large one is handed out by the system in huge pages,
+ * which would keep it from being grown without being copied. */
+void *xmalloc_fixed(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *xcalloc(size_t count, size_t len)
     __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *xrealloc(void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));

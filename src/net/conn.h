@@ -33,7 +33,7 @@ struct net {
 	struct conns answers; /* outboxes to flush: of those who only get replies */
 	struct conns dirty;   /* ... and of subscribers, the longest queued first */
 	struct conns ready;   /* to be read, or requests wait in the input buffer */
-	struct conns later;   /* the same, of newcomers and leavers: see conn.c */
+	struct conns later;   /* the same, of newcomers and leavers: see conn_input.c */
 	struct conns closing; /* dead, freed at the end of the turn */
 	struct conns flying;  /* other loops write for them, since the longest for the first */
 	struct io_loop *loops[NET_LOOPS_MAX];

@@ -286,7 +286,7 @@ conn_input_room_bytes(const struct conn *conn)
 {
 	if (conn->link != NULL)
 		return conn->room_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
-	return resp_parser_room_bytes(conn->parser);
+	return resp_parser_room_bytes(conn->parser) + conn->input.cap;
 }
 
 /*

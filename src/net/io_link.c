@@ -130,7 +130,7 @@ parse(struct io_link *link, const char *ptr, size_t len, size_t read)
 static void
 linger(struct io_link *link)
 {
-	ssize_t n = stream_read(&link->stream, link->loop->scratch, IO_SCRATCH_BYTES);
+	ssize_t n = stream_read(&link->stream, link->loop->scratch, STREAM_ROOM_BYTES);
 
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
@@ -145,7 +145,7 @@ read_some(struct io_link *link)
 	struct io_loop *loop = link->loop;
 	size_t share = loop->limits.read_share_bytes, taken;
 	ssize_t n = stream_read(
-	    &link->stream, loop->scratch, share < IO_SCRATCH_BYTES ? share : IO_SCRATCH_BYTES);
+	    &link->stream, loop->scratch, share < STREAM_ROOM_BYTES ? share : STREAM_ROOM_BYTES);
 
 	if (n > 0) {
 		taken = parse(link, loop->scratch, (size_t)n, (size_t)n);

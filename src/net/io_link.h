@@ -11,8 +11,6 @@
  * What io_loop.c and io_link.c share: the bodies of struct io_loop and struct io_link, and what the
  * loop's thread does with an order. For these two files only.
  */
-#define IO_SCRATCH_BYTES STREAM_ROOM_BYTES
-
 enum io_order_what {
 	IO_ORDER_START,
 	IO_ORDER_RESUME,
@@ -69,7 +67,7 @@ struct io_loop {
 	size_t piece_count;
 	struct buffer argc, args; /* of the requests that are being read */
 	bool quits;
-	char scratch[IO_SCRATCH_BYTES];
+	char scratch[STREAM_ROOM_BYTES];
 };
 
 struct io_link {

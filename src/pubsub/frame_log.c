@@ -80,7 +80,7 @@ segment_memory(const struct segment *segment)
 static struct segment *
 segment_new(struct frame_log *log, uint32_t cap)
 {
-	struct segment *segment = xmalloc(sizeof(*segment) + cap);
+	struct segment *segment = xmalloc_fixed(sizeof(*segment) + cap);
 
 	memset(segment, 0, sizeof(*segment));
 	segment->log = log;

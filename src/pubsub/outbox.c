@@ -22,7 +22,7 @@ struct outbox_item {
 	struct frame_range range;
 	uint64_t missed; /* ITEM_GAP */
 	enum item_kind kind;
-	bool lifted; /* its range is pinned, and nothing of it may be dropped now */
+	bool lifted; /* its range is pinned, and not extended by messages; it is before `oldest` */
 };
 
 static const char *const policy_names[] = {
@@ -77,7 +77,7 @@ item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 static struct outbox_item *
 item_next_droppable(struct outbox_item *item)
 {
-	while (item != NULL && (item->kind != ITEM_MESSAGES || item->lifted))
+	while (item != NULL && item->kind != ITEM_MESSAGES)
 		item = TAILQ_NEXT(item, link);
 	return item;
 }
@@ -489,12 +489,6 @@ outbox_land(struct outbox *outbox, size_t len)
 	outbox->lifted_bytes = 0;
 	outbox->oldest = item_next_droppable(TAILQ_FIRST(&outbox->items));
 	outbox_consume(outbox, len);
-}
-
-bool
-outbox_is_lifted(const struct outbox *outbox)
-{
-	return outbox->lifted > 0;
 }
 
 void

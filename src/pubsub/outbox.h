@@ -138,7 +138,6 @@ void outbox_flushed(struct outbox *outbox);             /* ready() may be called
  */
 void outbox_lift(struct outbox *outbox, const struct iovec *pieces, size_t count);
 void outbox_land(struct outbox *outbox, size_t len);
-bool outbox_is_lifted(const struct outbox *outbox);
 
 bool outbox_is_empty(const struct outbox *outbox);
 size_t outbox_reply_bytes(const struct outbox *outbox);
