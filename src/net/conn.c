@@ -30,6 +30,30 @@ conn_dequeue(struct conn *conn)
 	conn->work_queue = NULL;
 }
 
+struct net_loop *
+conn_loop(const struct conn *conn)
+{
+	return conn->link != NULL ? &conn->net->loops[conn->loop] : NULL;
+}
+
+void
+conn_queue(struct conn *conn, struct conns *queue)
+{
+	struct net_loop *loop = conn_loop(conn);
+
+	if (conn->queue != NULL) {
+		TAILQ_REMOVE(conn->queue, conn, flush);
+		if (loop != NULL && conn->queue == &loop->flying)
+			loop->flying_count--;
+	}
+	conn->queue = queue;
+	if (queue == NULL)
+		return;
+	TAILQ_INSERT_TAIL(queue, conn, flush);
+	if (loop != NULL && queue == &loop->flying)
+		loop->flying_count++;
+}
+
 void
 conn_watch(struct conn *conn, bool on)
 {
@@ -44,10 +68,10 @@ open_link(struct conn *conn)
 	struct net *net = conn->net;
 
 	for (unsigned i = 1; i < net->loop_count; i++)
-		if (net->loop_figures[i].connections < net->loop_figures[conn->loop].connections)
+		if (net->loops[i].figures.connections < net->loops[conn->loop].figures.connections)
 			conn->loop = (uint8_t)i;
-	net->loop_figures[conn->loop].connections++;
-	conn->link = io_link_open(net->loops[conn->loop], conn->fd, conn);
+	net->loops[conn->loop].figures.connections++;
+	conn->link = io_link_open(net->loops[conn->loop].io, conn->fd, conn);
 }
 
 void
@@ -98,7 +122,7 @@ conn_free(struct conn *conn)
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
 	if (conn->link != NULL) {
-		net->loop_figures[conn->loop].connections--;
+		net->loops[conn->loop].figures.connections--;
 		io_link_close(conn->link);
 	} else {
 		stream_close(&conn->stream);
@@ -120,9 +144,7 @@ conn_kill(struct conn *conn, const char *reason)
 	/* It takes no message from now on, though its burial may wait for another turn. */
 	if (conn->outbox != NULL)
 		outbox_seal(conn->outbox);
-	if (conn->queue != NULL)
-		TAILQ_REMOVE(conn->queue, conn, flush);
-	conn->queue = NULL;
+	conn_queue(conn, NULL);
 	conn_dequeue(conn);
 	if (conn->link != NULL) {
 		io_link_stop(conn->link); /* then it is buried */
@@ -170,8 +192,12 @@ conn_ready(struct conn *conn)
 {
 	if (conn->queue != NULL || conn->state >= CONN_LINGERING)
 		return;
-	conn->queue = conn->subscriber ? &conn->net->dirty : &conn->net->answers;
-	TAILQ_INSERT_TAIL(conn->queue, conn, flush);
+	if (!conn->subscriber)
+		conn_queue(conn, &conn->net->answers);
+	else if (conn->link != NULL)
+		conn_queue(conn, &conn_loop(conn)->dirty);
+	else
+		conn_queue(conn, &conn->net->dirty);
 	if (conn->queued_us == 0)
 		conn->queued_us = conn->net->now_us;
 }

@@ -24,20 +24,28 @@ TAILQ_HEAD(listeners, listener);
  */
 #define NET_FLUSH_BYTES ((size_t)262144)
 
+/* The main loop's half of one of several loops. */
+struct net_loop {
+	struct io_loop *io;
+	struct net_loop_figures figures;
+	struct conns dirty;  /* its subscribers whose outboxes are to flush, as in struct net */
+	struct conns flying; /* ... for whom it writes, since the longest for the first */
+	unsigned flying_count;
+};
+
 struct net {
 	const struct net_config *config; /* borrowed */
 	struct net_handler handler;
 	void *arg;
 	struct event_base *base;
 	struct conns all;
-	struct conns answers; /* outboxes to flush: of those who only get replies */
-	struct conns dirty;   /* ... and of subscribers, the longest queued first */
-	struct conns ready;   /* to be read, or requests wait in the input buffer */
-	struct conns later;   /* the same, of newcomers and leavers: see conn_input.c */
-	struct conns closing; /* dead, freed at the end of the turn */
-	struct conns flying;  /* other loops write for them, since the longest for the first */
-	struct io_loop *loops[NET_LOOPS_MAX];
-	struct net_loop_figures loop_figures[NET_LOOPS_MAX];
+	struct conns answers;  /* outboxes to flush: of those who only get replies */
+	struct conns dirty;    /* ... and of subscribers, the longest queued first */
+	struct conns ready;    /* to be read, or requests wait in the input buffer */
+	struct conns later;    /* the same, of newcomers and leavers: see conn_input.c */
+	struct conns closing;  /* dead, freed at the end of the turn */
+	struct conns replying; /* other loops write for them, and they are no subscribers */
+	struct net_loop loops[NET_LOOPS_MAX];
 	unsigned loop_count; /* 0: this loop reads and writes itself */
 	struct io_inbox inbox;
 	struct event *inbox_event;
@@ -80,7 +88,7 @@ struct conn {
 	void *client;
 	TAILQ_ENTRY(conn) all;
 	TAILQ_ENTRY(conn) flush;  /* in queue */
-	struct conns *queue;      /* answers, dirty or flying of its net; NULL: nothing to flush */
+	struct conns *queue;      /* answers, dirty, replying, flying; NULL: nothing to flush */
 	TAILQ_ENTRY(conn) work;   /* in work_queue */
 	struct conns *work_queue; /* ready, later or closing of its net; NULL: nothing to do */
 	uint8_t state;            /* enum conn_state */
@@ -115,6 +123,8 @@ void conn_free(struct conn *conn);                         /* tells the handler;
 void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
 void conn_enqueue(struct conn *conn, struct conns *queue); /* of work, unless it is in one */
 void conn_dequeue(struct conn *conn);
+void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of where it is */
+struct net_loop *conn_loop(const struct conn *conn);     /* NULL: the main loop */
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
 void conn_end(struct conn *conn);            /* nothing is owed any more */
 

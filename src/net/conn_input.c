@@ -329,7 +329,7 @@ conn_was_read(struct conn *conn, const struct io_report *report)
 
 	conn->read_bytes += report->len;
 	net->figures.read_bytes += report->len;
-	net->loop_figures[conn->loop].read_bytes += report->len;
+	conn_loop(conn)->figures.read_bytes += report->len;
 	conn->active_us = net->now_us;
 	conn->held_bytes = report->held_bytes;
 	conn->room_bytes = report->room_bytes;

@@ -122,8 +122,7 @@ write_there(struct conn *conn)
 		return;
 	outbox_lift(conn->outbox, pieces, count);
 	io_link_write(conn->link, pieces, count);
-	conn->queue = &conn->net->flying;
-	TAILQ_INSERT_TAIL(conn->queue, conn, flush);
+	conn_queue(conn, conn->subscriber ? &conn_loop(conn)->flying : &conn->net->replying);
 }
 
 /* What follows a write, when nothing more is owed, or not. */
@@ -144,8 +143,7 @@ settle(struct conn *conn)
 void
 conn_flush(struct conn *conn)
 {
-	TAILQ_REMOVE(conn->queue, conn, flush);
-	conn->queue = NULL;
+	conn_queue(conn, NULL);
 	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
 	 */
 	if (conn->state == CONN_FINISHING)
@@ -165,12 +163,11 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 	/* Its client may be dead, but not gone: the link has not stopped yet. */
 	outbox_land(conn->outbox, len);
 	count_written(conn, len);
-	conn->net->loop_figures[conn->loop].written_bytes += len;
+	conn_loop(conn)->figures.written_bytes += len;
 	if (conn->state == CONN_DEAD)
 		return;
-	assert(conn->queue == &conn->net->flying);
-	TAILQ_REMOVE(conn->queue, conn, flush);
-	conn->queue = NULL;
+	assert(conn->queue == &conn->net->replying || conn->queue == &conn_loop(conn)->flying);
+	conn_queue(conn, NULL);
 	if (report->what == IO_FAILED) {
 		kill_for_write(conn, report->error);
 		return;

@@ -65,7 +65,15 @@ struct io_report {
 	bool is_writing; /* IO_FAILED: it was a write */
 };
 
-#define IO_REPORTS_MAX 32
+/* Few, for what they report makes room for more orders. */
+#define IO_REPORTS_MAX 8
+
+/*
+ * Subscribers that one loop writes for at a time. What others of its subscribers are owed gathers
+ * meanwhile, and many messages together cost the kernel hardly more than one. It is given the next
+ * when it has reported the first half, so that it need not wait.
+ */
+#define IO_WRITES_MAX (2 * IO_REPORTS_MAX)
 
 struct io_reports {
 	struct mail mail;

@@ -108,7 +108,7 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	TAILQ_INIT(&net->ready);
 	TAILQ_INIT(&net->later);
 	TAILQ_INIT(&net->closing);
-	TAILQ_INIT(&net->flying);
+	TAILQ_INIT(&net->replying);
 	TAILQ_INIT(&net->listeners);
 	net->now_us = clock_mono_us();
 	net->share_us = SHARE_US;
@@ -221,6 +221,30 @@ flush_queue(struct net *net, struct conns *queue)
 	}
 }
 
+/* Lets the other loops write. */
+static void
+flush_loops(struct net *net)
+{
+	for (unsigned i = 0; i < net->loop_count; i++) {
+		struct net_loop *loop = &net->loops[i];
+		struct conn *conn;
+
+		while (loop->flying_count < IO_WRITES_MAX &&
+		       (conn = TAILQ_FIRST(&loop->dirty)) != NULL)
+			conn_flush(conn);
+	}
+}
+
+/* The first in the queue has been in it, or in one before, the longest. */
+static void
+look_at_owed(const struct conns *queue, uint64_t *owed)
+{
+	const struct conn *conn = TAILQ_FIRST(queue);
+
+	if (conn != NULL && conn->outbox->bytes > *owed)
+		*owed = conn->outbox->bytes;
+}
+
 /*
  * Publishers must not outrun what is written. Up to some length, the longer what a subscriber is
  * owed, the cheaper a byte of it is to write; from there on the share of each connection's requests
@@ -231,11 +255,13 @@ flush_queue(struct net *net, struct conns *queue)
 static void
 set_share(struct net *net)
 {
-	const struct conn *here = TAILQ_FIRST(&net->dirty), *there = TAILQ_FIRST(&net->flying);
-	uint64_t owed = here != NULL ? here->outbox->bytes : 0;
+	uint64_t owed = 0;
 
-	if (there != NULL && there->subscriber && there->outbox->bytes > owed)
-		owed = there->outbox->bytes;
+	look_at_owed(&net->dirty, &owed);
+	for (unsigned i = 0; i < net->loop_count; i++) {
+		look_at_owed(&net->loops[i].dirty, &owed);
+		look_at_owed(&net->loops[i].flying, &owed);
+	}
 	net->share_us = SHARE_US;
 	if (owed <= OWED_BYTES)
 		return;
@@ -282,6 +308,16 @@ set_tick(struct net *net, uint64_t delay_us)
 	evtimer_add(net->tick, &delay);
 }
 
+/* True if a report will come. */
+static bool
+loops_write(const struct net *net)
+{
+	for (unsigned i = 0; i < net->loop_count; i++)
+		if (!TAILQ_EMPTY(&net->loops[i].flying))
+			return true;
+	return false;
+}
+
 /* All that follows the reading of a turn. True if there is more to do at once. */
 static bool
 turn(struct net *net)
@@ -293,6 +329,7 @@ turn(struct net *net)
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
 	flush_queue(net, &net->answers);
 	flush_queue(net, &net->dirty);
+	flush_loops(net);
 	process_later(net);
 	set_share(net);
 	sweep(net);
@@ -310,7 +347,7 @@ turn(struct net *net)
 		net->stopped = true;
 	/* What other loops have yet to write is not written sooner by going round here; the next of
 	 * their reports goes on. */
-	waits = net->share_us == SHARE_MIN_US && !TAILQ_EMPTY(&net->flying);
+	waits = net->share_us == SHARE_MIN_US && loops_write(net);
 	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || !TAILQ_EMPTY(&net->later) ||
 	    !TAILQ_EMPTY(&net->answers) || !TAILQ_EMPTY(&net->dirty) ||
 	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
@@ -377,5 +414,5 @@ net_reset_figures(struct net *net)
 	memset(&net->figures, 0, sizeof(net->figures));
 	net->figures.connections = connections;
 	for (unsigned i = 0; i < net->loop_count; i++)
-		net->loop_figures[i].read_bytes = net->loop_figures[i].written_bytes = 0;
+		net->loops[i].figures.read_bytes = net->loops[i].figures.written_bytes = 0;
 }

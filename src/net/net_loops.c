@@ -135,7 +135,10 @@ net_loops_open(struct net *net)
 			    "io-threads: %s; going on with %u of %u", strerror(errno), i, wanted);
 			break;
 		}
-		net->loops[net->loop_count++] = loop;
+		net->loops[net->loop_count].io = loop;
+		TAILQ_INIT(&net->loops[net->loop_count].dirty);
+		TAILQ_INIT(&net->loops[net->loop_count].flying);
+		net->loop_count++;
 	}
 }
 
@@ -150,10 +153,10 @@ net_loops_send(struct net *net)
 	if (memcmp(&limits, &net->loop_limits, sizeof(limits)) != 0) {
 		net->loop_limits = limits;
 		for (unsigned i = 0; i < net->loop_count; i++)
-			io_loop_set_limits(net->loops[i], &limits);
+			io_loop_set_limits(net->loops[i].io, &limits);
 	}
 	for (unsigned i = 0; i < net->loop_count; i++)
-		io_loop_send(net->loops[i]);
+		io_loop_send(net->loops[i].io);
 }
 
 void
@@ -172,7 +175,7 @@ net_loops_close(struct net *net)
 	if (net->inbox_event == NULL)
 		return;
 	for (unsigned i = 0; i < net->loop_count; i++)
-		io_loop_free(net->loops[i]);
+		io_loop_free(net->loops[i].io);
 	net->loop_count = 0;
 	take_reports(net); /* of no conn: all are gone */
 	event_free(net->inbox_event);
@@ -192,7 +195,7 @@ net_loop_figures(const struct net *net, unsigned loop)
 	struct net_loop_figures figures;
 
 	assert(loop < net->loop_count);
-	figures = net->loop_figures[loop];
-	figures.cpu_us = io_loop_cpu_us(net->loops[loop]);
+	figures = net->loops[loop].figures;
+	figures.cpu_us = io_loop_cpu_us(net->loops[loop].io);
 	return figures;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/testing.h"
+#include "net/io_loop.h"
 #include "net/testing_net.h"
 
 /* Numbers from 0 on, each between the two texts. */
@@ -232,6 +233,29 @@ START_TEST(answers_are_flushed_before_messages_though_these_came_first)
 	rig_close(&subscriber);
 	rig_close(&asker);
 	rig_close(&other);
+}
+END_TEST
+
+/* What does not go at once gathers with what comes, which costs less to write. */
+START_TEST(another_loop_has_a_few_writes_before_it_at_a_time)
+{
+	struct rig_peer peers[60];
+
+	if (rig_loops() == 1)
+		return;
+	for (int i = 0; i < 60; i++) {
+		peers[i] = rig_dial();
+		rig_ask(&peers[i], "SUBSCRIBE\n", "ok\n");
+	}
+	rig.most_writes = 0;
+	for (int i = 0; i < 60; i++)
+		outbox_push_reply(&rig.clients[i]->outbox, SLICE("message"));
+	for (int i = 0; i < 60; i++)
+		rig_until_read(&peers[i], 7);
+	ck_assert_uint_ge(rig.most_writes, 2);
+	ck_assert_uint_le(rig.most_writes, (unsigned)IO_WRITES_MAX);
+	for (int i = 0; i < 60; i++)
+		rig_close(&peers[i]);
 }
 END_TEST
 
@@ -524,6 +548,7 @@ main(void)
 		arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile,
 		newcomers_and_leavers_wait_for_those_who_are_talking,
 		answers_are_flushed_before_messages_though_these_came_first,
+		another_loop_has_a_few_writes_before_it_at_a_time,
 		a_large_request_leaves_no_memory_behind,
 		a_large_request_that_waited_leaves_no_memory_behind,
 		conn_finish_flushes_all_that_is_owed_and_then_closes,

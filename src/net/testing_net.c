@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/testing.h"
+#include "net/conn.h"
 
 #define GIVE_UP_US 20000000
 #define LOOK_US 500
@@ -165,6 +166,9 @@ on_flushed(void *arg)
 {
 	(void)arg;
 	frame_log_tidy(replies);
+	for (unsigned i = 0; i < net_loop_count(rig.net); i++)
+		if (rig.net->loops[i].flying_count > rig.most_writes)
+			rig.most_writes = rig.net->loops[i].flying_count;
 	for (size_t i = 0; i < rig.client_count; i++) {
 		struct rig_client *client = rig.clients[i];
 

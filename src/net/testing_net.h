@@ -50,6 +50,7 @@ struct rig {
 	int send_buffer;      /* of connections to come, in bytes; 0: as it is */
 	uint64_t wait_us;     /* what the handler's turn() asks for: how often is looked */
 	unsigned interrupted; /* SIGALRMs */
+	unsigned most_writes; /* that one of several loops had before it */
 };
 extern struct rig rig;
 

@@ -50,8 +50,7 @@ struct draft {
 	struct segment *segment;
 	uint64_t id;
 	size_t at;
-	size_t copied;     /* of the payload */
-	uint64_t asked_us; /* when the last step was */
+	size_t copied; /* of the payload */
 };
 
 TAILQ_HEAD(drafts, draft);
@@ -241,13 +240,13 @@ draft_drop(struct frame_log *log, struct draft *draft)
 }
 
 void
-frame_log_expire(struct frame_log *log, uint64_t now_us)
+frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count)
 {
 	struct draft *draft, *next;
 
 	for (draft = TAILQ_FIRST(&log->drafts); draft != NULL; draft = next) {
 		next = TAILQ_NEXT(draft, link);
-		if (now_us >= draft->asked_us + DRAFT_KEPT_US)
+		if (draft->id - id < count)
 			draft_drop(log, draft);
 	}
 }
@@ -268,8 +267,7 @@ draft_find(struct frame_log *log, uint64_t id, size_t len, size_t at)
 }
 
 bool
-frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload,
-    uint64_t now_us)
+frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload)
 {
 	struct draft *draft;
 	size_t step;
@@ -284,7 +282,6 @@ frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, str
 		    (struct draft){.segment = segment_new(log, (uint32_t)len), .id = id, .at = at};
 		TAILQ_INSERT_TAIL(&log->drafts, draft, link);
 	}
-	draft->asked_us = now_us;
 	step = payload.len - draft->copied;
 	if (step > PREPARED_STEP)
 		step = PREPARED_STEP;

@@ -59,15 +59,15 @@ struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 /*
  * A frame of len bytes will be written, in which the payload stands from `at` on: copies it there,
  * a step of it at each call, for a large one takes longer than a turn has. True once all of it is
- * there. To be called again until then, and then comes frame_log_write_prepared; where neither is
- * called for DRAFT_KEPT_US, frame_log_expire lets it go. id is the caller's, and no other frame's
- * that is under way. What is too small to be worth it is prepared at once.
+ * there. To be called again until then, and then comes frame_log_write_prepared, or
+ * frame_log_forget. id is the caller's, and no other frame's that is under way. What is too small
+ * to be worth it is prepared at once.
  */
 bool frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at,
-    struct slice payload, uint64_t now_us) __attribute__((warn_unused_result));
-void frame_log_expire(struct frame_log *log, uint64_t now_us);
+    struct slice payload) __attribute__((warn_unused_result));
 
-#define DRAFT_KEPT_US 10000000
+/* Lets go of what was prepared under the count ids from this one on, and not written. */
+void frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count);
 
 /* The frame prepared under this id, complete but for what is not its payload. False if there is
  * none, or it was not of len bytes with its payload from `at` on: frame_log_write is for these. */

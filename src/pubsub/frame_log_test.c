@@ -184,13 +184,12 @@ START_TEST(a_segment_that_gets_thin_while_it_is_pinned_is_moved_afterwards)
 END_TEST
 
 static char payload[6 << 20];
-static uint64_t now_us;
 
 /* A step of a frame with 4 bytes before its payload and 2 behind it. */
 static bool
 prepare(uint64_t id, size_t len)
 {
-	return frame_log_prepare(log_, id, 4 + len + 2, 4, (struct slice){payload, len}, now_us);
+	return frame_log_prepare(log_, id, 4 + len + 2, 4, (struct slice){payload, len});
 }
 
 START_TEST(a_prepared_frame_has_its_payload_in_its_place)
@@ -219,25 +218,24 @@ START_TEST(a_prepared_frame_has_its_payload_in_its_place)
 }
 END_TEST
 
-START_TEST(what_is_prepared_and_not_asked_for_again_goes)
+START_TEST(what_is_prepared_and_then_forgotten_goes)
 {
 	size_t before = frame_log_held_bytes(log_), held;
 	struct frame frame;
 
-	now_us = 1000;
 	ck_assert(!prepare(1, 5 << 20));
-	now_us = 2000;
 	ck_assert(!prepare(2, 5 << 20));
 	held = frame_log_held_bytes(log_);
 	frame_log_tidy(log_);
-	frame_log_expire(log_, 1000 + DRAFT_KEPT_US - 1);
+	frame_log_forget(log_, 3, 100);
+	frame_log_forget(log_, 0, 1);
 	ck_assert_uint_eq(frame_log_held_bytes(log_), held);
-	frame_log_expire(log_, 1000 + DRAFT_KEPT_US);
+	frame_log_forget(log_, 0, 2);
 	ck_assert_uint_lt(frame_log_held_bytes(log_), held - (5 << 20));
 	/* One of other measures is begun anew. */
 	ck_assert(!prepare(2, 6 << 20));
 	ck_assert(!frame_log_write_prepared(log_, 2, 4 + (5 << 20) + 2, 4, 0, &frame));
-	frame_log_expire(log_, 2000 + DRAFT_KEPT_US);
+	frame_log_forget(log_, 2, 1);
 	ck_assert_uint_eq(frame_log_held_bytes(log_), before);
 	ck_assert(!prepare(3, 5 << 20)); /* goes with the log */
 }
@@ -462,8 +460,7 @@ main(void)
 		a_pinned_range_stays_where_it_is_until_it_is_unpinned,
 		a_segment_that_gets_thin_while_it_is_pinned_is_moved_afterwards,
 		a_prepared_frame_has_its_payload_in_its_place,
-		what_is_prepared_and_not_asked_for_again_goes,
-		a_log_whose_readers_keep_up_does_not_grow,
+		what_is_prepared_and_then_forgotten_goes, a_log_whose_readers_keep_up_does_not_grow,
 		stragglers_pin_at_most_four_times_what_they_are_owed,
 		five_hundred_stuck_on_the_same_bytes_share_one_copy,
 		a_started_frame_stays_started_when_it_is_moved,

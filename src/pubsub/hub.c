@@ -304,8 +304,7 @@ encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_
 
 /* A step of the copying of a large message, for one topic. False if there is more of it. */
 static bool
-prepare(struct hub *hub, const struct topic *topic, const struct hub_message *message, uint64_t id,
-    uint64_t now_us)
+prepare(struct hub *hub, const struct topic *topic, const struct hub_message *message, uint64_t id)
 {
 	bool done[FORMS_MAX] = {false};
 
@@ -316,7 +315,7 @@ prepare(struct hub *hub, const struct topic *topic, const struct hub_message *me
 		if (done[s->form] || s->outbox.sealed)
 			continue;
 		if (!frame_log_prepare(hub->logs[s->form], id, frame_len(f, message),
-			f->head_len(message), message->payload, now_us))
+			f->head_len(message), message->payload))
 			return false;
 		done[s->form] = true;
 	}
@@ -358,6 +357,16 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message,
 	return receivers;
 }
 
+void
+hub_give_up_publish(struct hub *hub, size_t *progress)
+{
+	if (*progress == 0)
+		return;
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		frame_log_forget(hub->logs[i], *progress * TOPICS_PREPARED, TOPICS_PREPARED);
+	*progress = 0;
+}
+
 enum hub_result
 hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
     uint64_t now_us, size_t *progress, size_t *receivers)
@@ -384,7 +393,7 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
 			struct hub_message message = message_for(kind, topics[i], channel, payload);
 
-			if (!prepare(hub, topics[i], &message, id + i, now_us))
+			if (!prepare(hub, topics[i], &message, id + i))
 				return HUB_PREPARING;
 		}
 	}
@@ -394,6 +403,7 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		*receivers +=
 		    deliver(hub, topics[i], &message, i < TOPICS_PREPARED && id > 0 ? id + i : 0);
 	}
+	hub_give_up_publish(hub, progress); /* a topic may have lost its last member */
 	hub->published++;
 	return HUB_OK;
 }
@@ -428,8 +438,6 @@ hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 		outbox_close(&s->outbox);
 		hub->config.overflow(s);
 	}
-	for (size_t i = 0; i < hub->config.form_count; i++)
-		frame_log_expire(hub->logs[i], now_us);
 }
 
 void

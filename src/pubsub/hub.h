@@ -119,17 +119,20 @@ struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind 
 /*
  * kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached.
  * *progress is 0 at first; the hub keeps there how far it is where it returns HUB_PREPARING. The
- * payload must then be the same in the next call.
+ * payload must then be the same in the next call, until it returns HUB_OK (*progress is 0 again) or
+ * the message is given up.
  */
 enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
     struct slice payload, uint64_t now_us, size_t *progress, size_t *receivers)
     __attribute__((warn_unused_result));
 
+void hub_give_up_publish(struct hub *hub, size_t *progress);
+
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
 
-/* Subscribers whose publishers have waited longer than limit_us: overflow() is called for each. And
- * what was copied of large messages whose publishers do not come back goes. To be called often. */
+/* Subscribers whose publishers have waited longer than limit_us: overflow() is called for each. To
+ * be called often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Once a turn, after the flush. */

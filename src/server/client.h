@@ -130,6 +130,9 @@ void client_describe(const struct client *c, uint64_t now_us, struct buffer *out
 #define CLIENT_ATTRIBUTE_MAX 1024
 bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));
 
+/* The client goes: a large message that it is publishing is given up. In cmd_pubsub.c. */
+void publish_cancel(struct client *c);
+
 /* "id=7 addr=127.0.0.1:5000 user=default", for log lines. */
 const char *client_label(const struct client *c, char *out, size_t out_len);
 

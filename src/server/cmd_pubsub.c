@@ -210,6 +210,14 @@ publish(struct request *rq, enum hub_kind kind)
 	return COMMAND_DONE;
 }
 
+void
+publish_cancel(struct client *c)
+{
+	if (c->running != NULL &&
+	    (c->running->handler == cmd_publish || c->running->handler == cmd_spublish))
+		hub_give_up_publish(c->server->hub, &c->progress);
+}
+
 enum command_result
 cmd_publish(struct request *rq)
 {

@@ -244,6 +244,24 @@ START_TEST(a_list_given_up_in_the_middle_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(a_large_message_of_a_publisher_that_goes_leaves_nothing_behind)
+{
+	size_t len = 5 << 20;
+	char *text = xcalloc(1, len);
+	struct slice args[] = {SLICE("publish"), SLICE("x"), {text, len}};
+	size_t before;
+
+	test_call(c, "subscribe x");
+	before = hub_figures(test_server->hub).log_bytes;
+	ck_assert(!test_send_args(other, args, 3));
+	ck_assert_uint_ge(hub_figures(test_server->hub).log_bytes, before + len);
+	test_close(other);
+	ck_assert_uint_le(hub_figures(test_server->hub).log_bytes, before);
+	ck_assert_str_eq(test_read(c), "");
+	xfree(text);
+}
+END_TEST
+
 START_TEST(a_closed_client_is_taken_back_in_slices_and_counts_for_nothing_at_once)
 {
 	int turns = 0;
@@ -339,6 +357,7 @@ main(void)
 		a_long_list_of_channels_is_a_job_and_its_client_waits,
 		messages_never_stand_inside_a_long_list,
 		a_list_given_up_in_the_middle_leaves_nothing_behind,
+		a_large_message_of_a_publisher_that_goes_leaves_nothing_behind,
 		a_closed_client_is_taken_back_in_slices_and_counts_for_nothing_at_once,
 		reset_leaves_everything_and_becomes_new, too_many_clients_are_told_so,
 		protected_mode_keeps_strangers_out_unless_there_is_a_password,

@@ -292,6 +292,7 @@ server_closed(struct client *c, const char *reason)
 	log_debug("client %s closed: %s", client_label(c, label, sizeof(label)), reason);
 	client_stop_waiting(c);
 	job_cancel(c);
+	publish_cancel(c);
 	monitor_stop(c);
 	unlink_client(c);
 	c->gone = true;
