@@ -20,9 +20,10 @@
 #define CROWD_US 500
 
 /*
- * How long a turn flushes before it looks whether there is more to read, unless somebody has waited
- * for PART_US already. What comes in meanwhile joins what the others in the queue are owed: a busy
- * server then writes many messages at once, which costs the kernel hardly more than one.
+ * How long a turn flushes before it looks whether there is more to read. What comes in meanwhile
+ * joins what the others in the queue are owed: a busy server then writes many messages at once,
+ * which costs the kernel hardly more than one. But where somebody has waited for PART_US it goes on
+ * for as long as the turn's requests took, so that these cannot outrun it.
  */
 #define FLUSH_US 100
 
@@ -193,13 +194,21 @@ process_later(struct net *net)
 		process_queue(&net->later, CROWD_US);
 }
 
-/* Flushes the queue for about PART_US; for FLUSH_US if nobody in it has waited long. */
+static uint64_t
+flush_for_us(uint64_t worked_us)
+{
+	if (worked_us < FLUSH_US || worked_us >= LONG_TURN_US)
+		return FLUSH_US;
+	return worked_us < PART_US ? worked_us : PART_US;
+}
+
+/* Flushes the queue for about FLUSH_US, or longer if somebody in it has waited long. */
 static void
 flush_queue(struct net *net, struct conns *queue)
 {
 	struct conn *last = TAILQ_LAST(queue, conns), *conn;
 	uint64_t start_us = clock_mono_us(), looked_at_bytes = net->figures.written_bytes;
-	uint64_t part_us = start_us - net->now_us >= LONG_TURN_US ? FLUSH_US : PART_US;
+	uint64_t part_us = flush_for_us(start_us - net->now_us);
 	unsigned n = 0;
 
 	while (last != NULL && (conn = TAILQ_FIRST(queue)) != NULL) {
