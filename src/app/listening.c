@@ -17,8 +17,8 @@ is_unavailable(int error)
 }
 
 static bool
-open_address(
-    struct net *net, const char *host, int port, struct buffer *opened, struct buffer *error)
+open_address(struct net *net, const char *host, int port, bool tls, struct buffer *opened,
+    struct buffer *error)
 {
 	bool optional = host[0] == '-';
 	char text[256] = "";
@@ -26,8 +26,9 @@ open_address(
 	if (optional)
 		host++;
 	errno = 0;
-	if (net_listen_tcp(net, host, port, text, sizeof(text))) {
-		buffer_appendf(opened, "%s%s port %d", opened->len > 0 ? ", " : "", host, port);
+	if (net_listen_tcp(net, host, port, tls, text, sizeof(text))) {
+		buffer_appendf(opened, "%s%s port %d%s", opened->len > 0 ? ", " : "", host, port,
+		    tls ? " (TLS)" : "");
 		return true;
 	}
 	if (optional && is_unavailable(errno)) {
@@ -39,16 +40,28 @@ open_address(
 }
 
 static bool
-open_tcp(struct net *net, const struct settings *s, struct buffer *opened, struct buffer *error)
+open_tcp(struct net *net, const struct settings *s, int port, bool tls, struct buffer *opened,
+    struct buffer *error)
 {
 	size_t i;
 
-	if (s->server.port == 0)
+	if (port == 0)
 		return true;
 	for (i = 0; i < s->bind.count; i++)
-		if (!open_address(net, s->bind.items[i], s->server.port, opened, error))
+		if (!open_address(net, s->bind.items[i], port, tls, opened, error))
 			return false;
 	return true;
+}
+
+static bool
+prepare_tls(struct net *net, const struct settings *s, struct buffer *error)
+{
+	char text[512] = "";
+
+	if (s->tls_port == 0 || net_set_tls(net, &s->net_tls, text, sizeof(text)))
+		return true;
+	buffer_appendf(error, "TLS: %s", text);
+	return false;
 }
 
 static bool
@@ -89,11 +102,14 @@ listening_open(struct net *net, const struct settings *s, size_t socket_count,
 {
 	if (socket_count > 0)
 		return take_sockets(net, socket_count, opened, error);
-	if (!open_tcp(net, s, opened, error) || !open_unix(net, s, opened, error))
+	if (!prepare_tls(net, s, error) ||
+	    !open_tcp(net, s, s->server.port, false, opened, error) ||
+	    !open_tcp(net, s, s->tls_port, true, opened, error) ||
+	    !open_unix(net, s, opened, error))
 		return false;
 	if (opened->len == 0)
 		buffer_append_str(error,
-		    "nothing to listen on: a port other than 0 with an address to "
+		    "nothing to listen on: a port or tls-port other than 0 with an address to "
 		    "bind, or a unixsocket is needed");
 	return opened->len > 0;
 }

@@ -127,6 +127,37 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	return false;
 }
 
+/* Where TLS is spoken, all of its files are read anew. False: nothing changed. */
+static bool
+renew_tls(const struct live_config *live, const struct settings *next, char *error, size_t len)
+{
+	if (live->net == NULL || live->settings->tls_port == 0)
+		return true;
+	return net_set_tls(live->net, &next->net_tls, error, len);
+}
+
+/* CONFIG SET names something of TLS. */
+static bool
+tls_suffices(const struct live_config *live, const struct settings *next, const struct slice *pairs,
+    size_t pair_count, struct buffer *text)
+{
+	char error[512];
+
+	for (size_t i = 0; i < pair_count; i++) {
+		const struct setting *row = settings_find(pairs[2 * i]);
+
+		if (strncmp(row->name, "tls-", strlen("tls-")) != 0)
+			continue;
+		if (renew_tls(live, next, error, sizeof(error)))
+			return true;
+		log_warn("CONFIG SET: TLS: %s", error);
+		append_failed(text, row);
+		buffer_appendf(text, "Unable to update TLS configuration: %s", error);
+		return false;
+	}
+	return true;
+}
+
 static bool
 set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len)
 {
@@ -139,6 +170,8 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *erro
 	ok = names_are_good(pairs, pair_count, &text) &&
 	     set_pairs(&next, pairs, pair_count, &text) &&
 	     files_suffice(live->settings, &next, &text);
+	settings_derive(&next);
+	ok = ok && tls_suffices(live, &next, pairs, pair_count, &text);
 	if (ok)
 		adopt(live, &next);
 	else
@@ -235,6 +268,7 @@ live_config_reload(struct live_config *live)
 {
 	struct buffer error = {0};
 	struct settings next;
+	char tls_error[512];
 	size_t i;
 
 	if (!config_source_load(live->source, &next, &error)) {
@@ -242,7 +276,11 @@ live_config_reload(struct live_config *live)
 		buffer_release(&error);
 		return;
 	}
-	if (live_config_fit_maxclients(&next)) {
+	if (!live_config_fit_maxclients(&next)) {
+		log_error("reload failed, nothing changed");
+	} else if (!renew_tls(live, &next, tls_error, sizeof(tls_error))) {
+		log_error("reload failed, nothing changed: TLS: %s", tls_error);
+	} else {
 		for (i = 0; i < settings_count(); i++)
 			if (!settings_equal(live->settings, &next, settings_row(i)))
 				log_difference(live->settings, &next, settings_row(i));

@@ -16,6 +16,7 @@ struct live_config {
 	struct settings *settings;          /* borrowed; what holds */
 	const struct config_source *source; /* borrowed */
 	struct server *server;              /* borrowed; told of changes; NULL: nobody is */
+	struct net *net;                    /* the same, for TLS */
 };
 
 /* For server_new; borrows live. */

@@ -231,6 +231,7 @@ open_doors(struct fanfared *f, size_t socket_count)
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
 	f->live.server = f->wiring.server;
+	f->live.net = f->wiring.net;
 	watch_signals(f->wiring.net);
 	ok = listen_and_mark(f, socket_count, &opened);
 	if (ok) {

@@ -60,6 +60,9 @@ struct settings {
 	struct server_config server; /* requirepass is owned, by the settings */
 	struct net_config net;
 	struct setting_list bind;
+	struct tls_settings net_tls;
+	struct setting_list tls_sni; /* net_tls.sni is of it */
+	int tls_port;
 	char *unixsocket;
 	uint32_t unixsocketperm;
 	bool daemonize;

@@ -31,6 +31,13 @@ net_broken(void *client, const char *error)
 }
 
 static void
+net_identified(void *client, const char *user)
+{
+	(void)client;
+	(void)user; /* there is but one */
+}
+
+static void
 net_closed(void *client, const char *reason)
 {
 	server_closed(client, reason);
@@ -169,6 +176,7 @@ static const struct net_handler handler = {
     .open = net_open,
     .request = net_request,
     .broken = net_broken,
+    .identified = net_identified,
     .closed = net_closed,
     .turn = net_turn,
     .flushed = net_flushed,

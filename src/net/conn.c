@@ -4,11 +4,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 
 #define LINGER_US 2000000
 
@@ -63,7 +66,7 @@ conn_watch(struct conn *conn, bool on)
 
 /* The loop with the fewest connections gets one more, which stays there. */
 static void
-open_link(struct conn *conn)
+open_link(struct conn *conn, struct tls_stream *tls)
 {
 	struct net *net = conn->net;
 
@@ -71,22 +74,101 @@ open_link(struct conn *conn)
 		if (net->loops[i].figures.connections < net->loops[conn->loop].figures.connections)
 			conn->loop = (uint8_t)i;
 	net->loops[conn->loop].figures.connections++;
-	conn->link = io_link_open(net->loops[conn->loop].io, conn->fd, conn);
+	conn->link = io_link_open(net->loops[conn->loop].io, conn->fd, tls, conn);
+}
+
+static void
+begin_handshake(struct conn *conn)
+{
+	conn->securing = true;
+	TAILQ_INSERT_TAIL(&conn->net->handshaking, conn, handshake);
+	conn->net->handshaking_count++;
+}
+
+static void
+end_handshake(struct conn *conn)
+{
+	conn->securing = false;
+	TAILQ_REMOVE(&conn->net->handshaking, conn, handshake);
+	conn->net->handshaking_count--;
+}
+
+void
+conn_secured(struct conn *conn, char *user, bool is_resumed)
+{
+	struct net *net = conn->net;
+
+	if (conn->securing) {
+		end_handshake(conn);
+		net->figures.tls_handshakes++;
+		net->figures.tls_resumed += is_resumed;
+		conn->active_us = net->now_us;
+		if (user != NULL && conn->client != NULL)
+			net->handler.identified(conn->client, user);
+	}
+	xfree(user);
+}
+
+/* The peer has no other way to know. */
+static void
+log_failed_handshake(const struct conn *conn, const char *reason)
+{
+	struct net *net = conn->net;
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	net->figures.tls_failed++;
+	if (net->drain_until_us > 0 || !rate_limit_take(&net->log_limit, net->now_us))
+		return;
+	if (getpeername(conn->fd, (struct sockaddr *)&from, &len) == 0)
+		(void)getnameinfo((const struct sockaddr *)&from, len, host, sizeof(host), NULL, 0,
+		    NI_NUMERICHOST);
+	log_notice("TLS handshake with %s failed: %s", host, reason);
+}
+
+void
+conn_check_handshakes(struct net *net)
+{
+	const struct net_config *config = net->config;
+	uint64_t limit_us = (uint64_t)config->tls_handshake_timeout_s * 1000000;
+	struct conn *conn;
+
+	while ((conn = TAILQ_FIRST(&net->handshaking)) != NULL) {
+		if (net->now_us - conn->opened_us >= limit_us)
+			conn_kill(conn, "it took longer than tls-handshake-timeout");
+		else if (net->handshaking_count > config->tls_max_handshakes)
+			conn_kill(conn, "it was the oldest of more than tls-max-handshakes");
+		else
+			break;
+	}
 }
 
 void
 conn_open(struct net *net, int fd, const struct net_peer *peer)
 {
-	struct conn *conn = xcalloc(1, sizeof(*conn));
+	struct tls_stream *tls = NULL;
+	struct conn *conn;
 
+	if (peer->is_tls) {
+		tls = tls_stream_new(net->tls, fd);
+		if (tls == NULL) {
+			log_error("TLS: %s: no memory for the connection", peer->address);
+			close(fd);
+			return;
+		}
+	}
+	conn = xcalloc(1, sizeof(*conn));
 	conn->net = net;
 	conn->fd = fd;
 	conn->is_unix = peer->is_unix;
-	conn->active_us = net->now_us;
+	conn->opened_us = conn->active_us = net->now_us;
+	if (tls != NULL)
+		begin_handshake(conn);
 	if (net->loop_count > 0) {
-		open_link(conn);
+		open_link(conn, tls);
 	} else {
-		stream_open(&conn->stream, net->base, fd, &conn_stream_handler, conn);
+		stream_open(&conn->stream, net->base, fd, tls, &conn_stream_handler, conn);
 		conn->parser = resp_parser_new(&net->config->resp);
 	}
 	TAILQ_INSERT_TAIL(&net->all, conn, all);
@@ -141,6 +223,10 @@ conn_kill(struct conn *conn, const char *reason)
 		return;
 	conn->state = CONN_DEAD;
 	conn->reason = reason;
+	if (conn->securing) {
+		end_handshake(conn);
+		log_failed_handshake(conn, reason);
+	}
 	/* It takes no message from now on, though its burial may wait for another turn. */
 	if (conn->outbox != NULL)
 		outbox_seal(conn->outbox);
@@ -170,7 +256,7 @@ conn_end(struct conn *conn)
 		io_link_linger(conn->link, conn->discarded);
 		return;
 	}
-	shutdown(conn->fd, SHUT_WR);
+	stream_shut(&conn->stream);
 	conn_watch(conn, true);
 }
 
@@ -179,6 +265,10 @@ conn_finish(struct conn *conn)
 {
 	if (conn->state != CONN_OPEN)
 		return;
+	if (conn->securing) {
+		conn_kill(conn, "refused"); /* nothing can be said to it */
+		return;
+	}
 	conn->state = CONN_FINISHING;
 	conn->held = false;
 	conn_dequeue(conn);

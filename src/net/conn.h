@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/buffer.h"
+#include "base/rate_limit.h"
 #include "net/io_loop.h"
 #include "net/net.h"
 #include "net/stream.h"
@@ -39,11 +40,16 @@ struct net {
 	void *arg;
 	struct event_base *base;
 	struct conns all;
-	struct conns answers;  /* outboxes to flush: of those who only get replies */
-	struct conns dirty;    /* ... and of subscribers, the longest queued first */
-	struct conns ready;    /* to be read, or requests wait in the input buffer */
-	struct conns later;    /* the same, of newcomers and leavers: see conn_input.c */
-	struct conns closing;  /* dead, freed at the end of the turn */
+	struct conns answers;     /* outboxes to flush: of those who only get replies */
+	struct conns dirty;       /* ... and of subscribers, the longest queued first */
+	struct conns ready;       /* to be read, or requests wait in the input buffer */
+	struct conns later;       /* the same, of newcomers and leavers: see conn_input.c */
+	struct conns closing;     /* dead, freed at the end of the turn */
+	struct conns handshaking; /* in the TLS handshake, the oldest first */
+	size_t handshaking_count;
+	struct tls *tls; /* for who comes on a TLS listener; NULL: none was set */
+	uint64_t expiry_check_us;
+	struct rate_limit log_limit;
 	struct conns replying; /* other loops write for them, and they are no subscribers */
 	struct net_loop loops[NET_LOOPS_MAX];
 	unsigned loop_count; /* 0: this loop reads and writes itself */
@@ -87,20 +93,22 @@ struct conn {
 	struct outbox *outbox; /* the client's; not touched once dead */
 	void *client;
 	TAILQ_ENTRY(conn) all;
-	TAILQ_ENTRY(conn) flush;  /* in queue */
-	struct conns *queue;      /* answers, dirty, replying, flying; NULL: nothing to flush */
-	TAILQ_ENTRY(conn) work;   /* in work_queue */
-	struct conns *work_queue; /* ready, later or closing of its net; NULL: nothing to do */
-	uint8_t state;            /* enum conn_state */
-	uint8_t loop;             /* which of the net's loops has its link */
-	bool held;                /* the next request got NET_LATER */
-	bool resumed;             /* ... and may be tried again */
-	bool choked;              /* requests wait: it does not read its replies */
-	bool eof;                 /* the peer will send no more */
+	TAILQ_ENTRY(conn) flush;     /* in queue */
+	struct conns *queue;         /* answers, dirty, replying, flying; NULL: nothing to flush */
+	TAILQ_ENTRY(conn) work;      /* in work_queue */
+	TAILQ_ENTRY(conn) handshake; /* while securing */
+	struct conns *work_queue;    /* ready, later or closing of its net; NULL: nothing to do */
+	uint8_t state;               /* enum conn_state */
+	uint8_t loop;                /* which of the net's loops has its link */
+	bool held;                   /* the next request got NET_LATER */
+	bool resumed;                /* ... and may be tried again */
+	bool choked;                 /* requests wait: it does not read its replies */
+	bool eof;                    /* the peer will send no more */
 	bool waits_writable;
 	bool subscriber;
 	bool unauthenticated;
 	bool is_unix;
+	bool securing;       /* in the TLS handshake */
 	bool discarded;      /* input was thrown away: linger */
 	struct buffer input; /* read, and from input_at not yet parsed */
 	size_t input_at;
@@ -109,6 +117,7 @@ struct conn {
 	size_t room_bytes;
 	uint64_t read_bytes;
 	uint64_t written_bytes;
+	uint64_t opened_us;
 	uint64_t active_us;
 	uint64_t queued_us; /* what is to be flushed has waited since then; 0: nothing has */
 	uint64_t stuck_us;  /* something waits for the peer to take bytes since then; 0: no */
@@ -127,6 +136,10 @@ void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of whe
 struct net_loop *conn_loop(const struct conn *conn);     /* NULL: the main loop */
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
 void conn_end(struct conn *conn);            /* nothing is owed any more */
+void conn_check_handshakes(struct net *net); /* kills those that take too long, or are too many */
+
+/* The TLS handshake is done. Takes user, the name in the client's certificate, or NULL. */
+void conn_secured(struct conn *conn, char *user, bool is_resumed);
 
 /* conn_input.c */
 void conn_process(struct conn *conn);    /* requests of its input, one share of them */

@@ -4,9 +4,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "net/greeting.h"
 
 /* From here on it takes a millisecond or more to give memory back. */
 #define LARGE_BYTES ((size_t)4 << 20)
@@ -157,6 +159,11 @@ process_input(struct conn *conn, uint64_t deadline_us)
 static bool
 check_read(struct conn *conn, ssize_t n)
 {
+	int error = errno;
+
+	if (conn->securing && conn->stream.tls->secured)
+		conn_secured(conn, tls_user_of(conn->stream.tls->tls, conn->stream.tls->ssl),
+		    tls_stream_is_resumed(conn->stream.tls));
 	if (n > 0) {
 		conn->read_bytes += (size_t)n;
 		conn->net->figures.read_bytes += (size_t)n;
@@ -165,8 +172,24 @@ check_read(struct conn *conn, ssize_t n)
 	}
 	if (n == 0)
 		conn->eof = true;
-	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-		conn_kill(conn, errno == ECONNRESET ? "reset by peer" : "read error");
+	else if (error == EPROTO && stream_reason(&conn->stream) != NULL)
+		conn_kill(conn, stream_reason(&conn->stream));
+	else if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR)
+		conn_kill(conn, error == ECONNRESET ? "reset by peer" : "read error");
+	return false;
+}
+
+/* False if these first bytes are of another protocol. */
+static bool
+greet(struct conn *conn, const char *ptr, size_t len)
+{
+	const char *fault = greeting_fault(ptr, len);
+	char error[128];
+
+	if (fault == NULL)
+		return true;
+	snprintf(error, sizeof(error), "Protocol error: %s", fault);
+	give_up_on_input(conn, error);
 	return false;
 }
 
@@ -182,6 +205,8 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 		ssize_t n = stream_read(&conn->stream, net->scratch, len);
 
 		if (!check_read(conn, n))
+			return false;
+		if (conn->read_bytes == (size_t)n && !greet(conn, net->scratch, (size_t)n))
 			return false;
 		taken = process_chunk(conn, net->scratch, (size_t)n, deadline_us);
 		if (taken < (size_t)n) {

@@ -69,7 +69,7 @@ write_some(struct conn *conn)
 	ssize_t sent;
 
 	if (offered == 0)
-		return true;
+		return !stream_is_full(&conn->stream);
 	sent = stream_write(&conn->stream, pieces, count, conn->net->scratch);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -78,7 +78,7 @@ write_some(struct conn *conn)
 	}
 	outbox_consume(conn->outbox, (size_t)sent);
 	count_written(conn, (size_t)sent);
-	return (size_t)sent == offered;
+	return (size_t)sent == offered && !stream_is_full(&conn->stream);
 }
 
 /* As far as its socket and its share of the turn go. False if it is dead. */
@@ -87,7 +87,8 @@ write_here(struct conn *conn)
 {
 	size_t before = conn->written_bytes;
 
-	while (!outbox_is_empty(conn->outbox)) {
+	conn->waits_writable = false;
+	while (!outbox_is_empty(conn->outbox) || stream_is_full(&conn->stream)) {
 		if (!write_some(conn)) {
 			if (conn->state == CONN_DEAD)
 				return false;
@@ -129,7 +130,7 @@ write_there(struct conn *conn)
 static void
 settle(struct conn *conn)
 {
-	if (outbox_is_empty(conn->outbox)) {
+	if (outbox_is_empty(conn->outbox) && !conn->waits_writable) {
 		conn->stuck_us = 0;
 		conn->queued_us = 0;
 		outbox_flushed(conn->outbox);
@@ -172,6 +173,7 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 		kill_for_write(conn, report->error);
 		return;
 	}
+	conn->waits_writable = false;
 	if (report->is_full)
 		await_writable(conn);
 	else if (!outbox_is_empty(conn->outbox) || conn->state == CONN_FINISHING)

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "net/greeting.h"
 
 /* All of it runs in the loop's thread. */
 
@@ -31,6 +33,7 @@ fail(struct io_link *link, int error, bool is_writing)
 	struct io_report *report = io_report(link, IO_FAILED);
 
 	report->error = error;
+	report->reason = stream_reason(&link->stream);
 	report->is_writing = is_writing;
 	link->deaf = true;
 	stream_stop(&link->stream);
@@ -126,6 +129,44 @@ parse(struct io_link *link, const char *ptr, size_t len, size_t read)
 	return at;
 }
 
+/* After each read. */
+static void
+check_secured(struct io_link *link)
+{
+	const struct tls_stream *tls = link->stream.tls;
+	struct io_report *report;
+
+	if (!link->securing || !tls->secured)
+		return;
+	link->securing = false;
+	report = io_report(link, IO_SECURED);
+	report->text = tls_user_of(tls->tls, tls->ssl);
+	report->is_resumed = tls_stream_is_resumed(tls);
+}
+
+/* False if these first bytes are of another protocol. */
+static bool
+greet(struct io_link *link, const char *ptr, size_t len)
+{
+	const char *fault;
+	struct resp_arena arena = {0};
+	struct io_report *report;
+	char error[128];
+
+	if (link->greeted)
+		return true;
+	link->greeted = true;
+	fault = greeting_fault(ptr, len);
+	if (fault == NULL)
+		return true;
+	snprintf(error, sizeof(error), "Protocol error: %s", fault);
+	link->deaf = link->reported = true;
+	report = io_report(link, IO_READ);
+	report->len = len;
+	report->requests = pack(link->loop, ptr, 0, &arena, xstrdup(error));
+	return false;
+}
+
 /* Throws away what comes. */
 static void
 linger(struct io_link *link)
@@ -147,7 +188,15 @@ read_some(struct io_link *link)
 	ssize_t n = stream_read(
 	    &link->stream, loop->scratch, share < STREAM_ROOM_BYTES ? share : STREAM_ROOM_BYTES);
 
+	if (link->securing) {
+		int error = errno;
+
+		check_secured(link);
+		errno = error;
+	}
 	if (n > 0) {
+		if (!greet(link, loop->scratch, (size_t)n))
+			return;
 		taken = parse(link, loop->scratch, (size_t)n, (size_t)n);
 		if (taken < (size_t)n)
 			buffer_append(&link->input, loop->scratch + taken, (size_t)n - taken);
@@ -228,7 +277,7 @@ write_pieces(struct io_link *link)
 	}
 	report = io_report(link, IO_WRITTEN);
 	report->len = (size_t)sent;
-	report->is_full = (size_t)sent < offered;
+	report->is_full = (size_t)sent < offered || stream_is_full(&link->stream);
 	if (report->is_full && !stream_await_writable(&link->stream))
 		fail(link, ENOMEM, false);
 }
@@ -247,7 +296,7 @@ shut(struct io_link *link, bool discarded)
 		io_report(link, IO_END);
 		return;
 	}
-	shutdown(link->stream.fd, SHUT_WR);
+	stream_shut(&link->stream);
 	link->lingers = true;
 	watch(link, true);
 }

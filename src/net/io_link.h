@@ -78,6 +78,8 @@ struct io_link {
 	struct buffer input; /* read, and from input_at not parsed: where a batch ended before */
 	size_t input_at;
 	bool unauthenticated;
+	bool securing;  /* in the TLS handshake */
+	bool greeted;   /* the first bytes were looked at */
 	bool reported;  /* the main loop has requests */
 	bool unwatched; /* ... and the socket has more, or has ended */
 	bool lingers;

@@ -259,14 +259,15 @@ io_loop_cpu_us(const struct io_loop *loop)
 }
 
 struct io_link *
-io_link_open(struct io_loop *loop, int fd, void *owner)
+io_link_open(struct io_loop *loop, int fd, struct tls_stream *tls, void *owner)
 {
 	struct io_link *link = xcalloc(1, sizeof(*link));
 
 	link->loop = loop;
 	link->owner = owner;
 	link->parser = resp_parser_new(&loop->limits.resp);
-	stream_open(&link->stream, loop->base, fd, &io_link_handler, link);
+	stream_open(&link->stream, loop->base, fd, tls, &io_link_handler, link);
+	link->securing = tls != NULL;
 	return link;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "net/mailbox.h"
+#include "net/tls_stream.h"
 #include "resp/arena.h"
 #include "resp/parser.h"
 
@@ -50,6 +51,7 @@ enum io_what {
 			and  IO_WRITABLE will follow */
 	IO_WRITABLE, /* the socket takes bytes again */
 	IO_FAILED,   /* error is an errno; nothing more will be read, or be written */
+	IO_SECURED,  /* the TLS handshake is done; text (taken): the client's user, or NULL */
 	IO_STOPPED,  /* the last report on this link */
 };
 
@@ -60,7 +62,10 @@ struct io_report {
 	size_t held_bytes; /* IO_READ: of a request that is not complete */
 	size_t room_bytes; /* ... and the room reserved for it */
 	enum io_what what;
+	const char *reason; /* IO_FAILED: why TLS failed, a literal, or NULL */
+	char *text;
 	int error;
+	bool is_resumed; /* IO_SECURED: with a session from before */
 	bool is_full;
 	bool is_writing; /* IO_FAILED: it was a write */
 };
@@ -103,8 +108,9 @@ void io_loop_set_limits(struct io_loop *loop, const struct io_limits *limits); /
 void io_loop_send(struct io_loop *loop);
 uint64_t io_loop_cpu_us(const struct io_loop *loop); /* of its thread */
 
-/* Takes fd. Reads at once; before authentication one request at a time is reported. */
-struct io_link *io_link_open(struct io_loop *loop, int fd, void *owner);
+/* Takes fd and tls (NULL: plain). Reads at once; before authentication one request at a time is
+ * reported. */
+struct io_link *io_link_open(struct io_loop *loop, int fd, struct tls_stream *tls, void *owner);
 void io_link_start(struct io_link *link, bool unauthenticated);
 
 /* Takes requests back, and lets the next be read. */

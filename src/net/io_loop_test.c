@@ -43,7 +43,7 @@ setup(void)
 	ck_assert_ptr_nonnull(loop);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	peer = fds[1];
-	link_ = io_link_open(loop, fds[0], &owner);
+	link_ = io_link_open(loop, fds[0], NULL, &owner);
 }
 
 /* The next report, which is waited for. */

@@ -33,6 +33,7 @@ struct listener {
 	int fd;
 	int port; /* 0: not TCP */
 	bool is_unix;
+	bool is_tls;
 	char *unlink_path; /* a socket file that we made, or NULL */
 };
 
@@ -72,6 +73,7 @@ describe_peer(const struct listener *listener, int fd, const struct sockaddr_sto
 	memset(peer, 0, sizeof(*peer));
 	peer->fd = fd;
 	peer->is_unix = listener->is_unix;
+	peer->is_tls = listener->is_tls;
 	if (listener->is_unix) {
 		struct sockaddr_un path = {.sun_family = AF_UNIX};
 		socklen_t path_len = sizeof(path);
@@ -183,7 +185,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 }
 
 static bool
-add_listener(struct net *net, int fd, char *unlink_path)
+add_listener(struct net *net, int fd, bool tls, char *unlink_path)
 {
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 	struct sockaddr_storage address;
@@ -191,6 +193,7 @@ add_listener(struct net *net, int fd, char *unlink_path)
 
 	listener->net = net;
 	listener->fd = fd;
+	listener->is_tls = tls;
 	listener->unlink_path = unlink_path;
 	memset(&address, 0, sizeof(address));
 	(void)getsockname(fd, (struct sockaddr *)&address, &len);
@@ -226,7 +229,7 @@ fail(char *error, size_t error_len, int fd, const char *what, const char *where,
 
 static bool
 listen_address(struct net *net, const struct addrinfo *address, const char *host, int port,
-    char *error, size_t error_len)
+    bool tls, char *error, size_t error_len)
 {
 	int on = 1, fd;
 
@@ -240,13 +243,13 @@ listen_address(struct net *net, const struct addrinfo *address, const char *host
 		return fail(error, error_len, fd, "bind", host, port);
 	if (listen(fd, net->config->tcp_backlog) != 0)
 		return fail(error, error_len, fd, "listen", host, port);
-	if (!add_listener(net, fd, NULL))
+	if (!add_listener(net, fd, tls, NULL))
 		return fail(error, error_len, fd, "watch", host, port);
 	return true;
 }
 
 bool
-net_listen_tcp(struct net *net, const char *host, int port, char *error, size_t error_len)
+net_listen_tcp(struct net *net, const char *host, int port, bool tls, char *error, size_t error_len)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
 	const char *name = host;
@@ -268,7 +271,7 @@ net_listen_tcp(struct net *net, const char *host, int port, char *error, size_t 
 		return false;
 	}
 	for (struct addrinfo *a = list; a != NULL && ok; a = a->ai_next)
-		ok = listen_address(net, a, host, port, error, error_len);
+		ok = listen_address(net, a, host, port, tls, error, error_len);
 	freeaddrinfo(list);
 	return ok;
 }
@@ -316,7 +319,7 @@ net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, siz
 		return fail(error, error_len, fd, "bind", path, -1);
 	made = xstrdup(path);
 	if ((mode != 0 && chmod(path, mode) != 0) || listen(fd, net->config->tcp_backlog) != 0 ||
-	    !add_listener(net, fd, made)) {
+	    !add_listener(net, fd, false, made)) {
 		(void)fail(error, error_len, fd, "listen", path, -1);
 		unlink(path);
 		xfree(made);
@@ -338,7 +341,7 @@ net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
 	}
 	evutil_make_socket_nonblocking(fd);
 	evutil_make_socket_closeonexec(fd);
-	if (!add_listener(net, fd, NULL)) {
+	if (!add_listener(net, fd, false, NULL)) {
 		snprintf(error, error_len, "descriptor %d: cannot be watched", fd);
 		close(fd);
 		return false;
@@ -368,7 +371,7 @@ net_port(const struct net *net)
 	const struct listener *listener;
 
 	TAILQ_FOREACH (listener, &net->listeners, link)
-		if (listener->port != 0)
+		if (listener->port != 0 && !listener->is_tls)
 			return listener->port;
 	return 0;
 }

@@ -78,14 +78,15 @@ START_TEST(a_port_in_use_is_refused_with_its_name)
 
 	snprintf(expected, sizeof(expected), "bind 127.0.0.1:%d: Address already in use",
 	    net_port(rig.net));
-	ck_assert(!net_listen_tcp(rig.net, "127.0.0.1", net_port(rig.net), error, sizeof(error)));
+	ck_assert(
+	    !net_listen_tcp(rig.net, "127.0.0.1", net_port(rig.net), false, error, sizeof(error)));
 	ck_assert_str_eq(error, expected);
 }
 END_TEST
 
 START_TEST(a_name_that_is_no_address_is_refused_with_its_name)
 {
-	ck_assert(!net_listen_tcp(rig.net, "256.0.0.1", 1, error, sizeof(error)));
+	ck_assert(!net_listen_tcp(rig.net, "256.0.0.1", 1, false, error, sizeof(error)));
 	ck_assert_int_eq(strncmp(error, "bind 256.0.0.1:1: ", 18), 0);
 }
 END_TEST
@@ -113,7 +114,7 @@ START_TEST(ipv6_and_ipv4_share_a_port)
 	struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	struct rig_peer four, six = {.fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0)};
 
-	if (!net_listen_tcp(rig.net, "::1", net_port(rig.net), error, sizeof(error))) {
+	if (!net_listen_tcp(rig.net, "::1", net_port(rig.net), false, error, sizeof(error))) {
 		/* A machine without IPv6: that is said, and nothing else happens. */
 		ck_assert_ptr_nonnull(strstr(error, "::1:"));
 	} else {

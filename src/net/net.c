@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <event2/event.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -34,6 +35,10 @@
 #define SHARE_US 500
 #define SHARE_MIN_US 20
 #define OWED_BYTES 65536
+
+/* Certificates that will expire. */
+#define EXPIRY_CHECK_US (UINT64_C(86400) * 1000000)
+#define EXPIRY_WARN_S (INT64_C(14) * 86400)
 
 #define SWEEP_US 1000000
 #define SWEPT_A_TURN 1024
@@ -110,6 +115,8 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	TAILQ_INIT(&net->later);
 	TAILQ_INIT(&net->closing);
 	TAILQ_INIT(&net->replying);
+	TAILQ_INIT(&net->handshaking);
+	rate_limit_init(&net->log_limit, 2, 20);
 	TAILQ_INIT(&net->listeners);
 	net->now_us = clock_mono_us();
 	net->share_us = SHARE_US;
@@ -151,6 +158,7 @@ net_free(struct net *net)
 		event_free(net->signals[i]);
 	if (net->relisten != NULL)
 		event_free(net->relisten);
+	tls_unref(net->tls);
 	event_free(net->tick);
 	event_base_free(net->base);
 	xfree(net);
@@ -282,12 +290,44 @@ set_share(struct net *net)
 		net->share_us = SHARE_MIN_US;
 }
 
+bool
+net_set_tls(struct net *net, const struct tls_settings *settings, char *error, size_t error_len)
+{
+	struct tls *tls = tls_new(settings, error, error_len);
+
+	if (tls == NULL)
+		return false;
+	tls_unref(net->tls);
+	net->tls = tls;
+	net->expiry_check_us = 0; /* soon */
+	return true;
+}
+
+/* Once a day. */
+static void
+check_expiry(struct net *net)
+{
+	const char *what;
+	int64_t left_s;
+
+	if (net->tls == NULL || net->now_us < net->expiry_check_us)
+		return;
+	net->expiry_check_us = net->now_us + EXPIRY_CHECK_US;
+	left_s = (int64_t)(tls_expires(net->tls, &what) - time(NULL));
+	if (left_s <= 0)
+		log_error("TLS: %s has expired", what);
+	else if (left_s < EXPIRY_WARN_S)
+		log_warn("TLS: %s expires in %d days", what, (int)(left_s / 86400));
+}
+
 static void
 sweep(struct net *net)
 {
 	struct conn *conn;
 
 	if (net->sweep_at == NULL) {
+		check_expiry(net);
+		conn_check_handshakes(net);
 		if (net->now_us < net->next_sweep_us)
 			return;
 		net->next_sweep_us = net->now_us + SWEEP_US;
@@ -412,7 +452,13 @@ net_drain(struct net *net, uint32_t timeout_ms)
 struct net_figures
 net_figures(const struct net *net)
 {
-	return net->figures;
+	struct net_figures figures = net->figures;
+	const char *what;
+
+	figures.tls_handshaking = net->handshaking_count;
+	if (net->tls != NULL)
+		figures.tls_expires = (int64_t)tls_expires(net->tls, &what);
+	return figures;
 }
 
 void

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "net/tls.h"
 #include "pubsub/outbox.h"
 #include "resp/parser.h"
 
@@ -31,6 +32,7 @@ struct net_peer {
 	char local_address[64]; /* "/path ..." cut to fit */
 	bool is_loopback;       /* or a Unix socket */
 	bool is_unix;
+	bool is_tls;
 	int fd;
 };
 
@@ -43,6 +45,8 @@ struct net_handler {
 	void (*broken)(void *client,
 	    const char
 		*error); /* the input is no RESP; the connection then ends as by conn_finish */
+	/* A verified client certificate names this user; before the first request. */
+	void (*identified)(void *client, const char *user);
 	void (*closed)(void *client, const char *reason); /* last call for this client */
 	/* Once a turn, before the flush: work in slices and timers, at most budget_us of it.
 	 * Returns in how many us it wants to be called again at the latest; 0: at once, there is
@@ -60,7 +64,9 @@ struct net_config {
 				     closing, this long is closed */
 	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
 	uint32_t tcp_keepalive_s; /* 0: off */
-	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
+	uint32_t tcp_user_timeout_ms;     /* of subscribers; 0: the system's */
+	uint32_t tls_handshake_timeout_s; /* 1 at least */
+	uint32_t tls_max_handshakes;      /* at the same time; past it the oldest is closed */
 	int tcp_backlog;
 	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: this one
 				does. Read when net_run begins */
@@ -75,6 +81,11 @@ struct net_figures {
 	uint64_t longest_turn_us; /* work only, not waiting */
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
+	uint64_t tls_handshakes; /* that were completed */
+	uint64_t tls_resumed;    /* ... with a session from before */
+	uint64_t tls_failed;
+	size_t tls_handshaking;
+	int64_t tls_expires; /* Unix time, of the first to expire of all TLS files; 0: no TLS */
 	size_t connections;
 };
 
@@ -95,12 +106,18 @@ void net_free(struct net *net);
 
 /* False with a message in error ("bind 127.0.0.1:6379: Address already in use"). host may be "*" or
  * "::*"-like wildcards as in redis.conf. */
-bool net_listen_tcp(struct net *net, const char *host, int port, char *error, size_t error_len)
-    __attribute__((warn_unused_result));
+bool net_listen_tcp(struct net *net, const char *host, int port, bool tls, char *error,
+    size_t error_len) __attribute__((warn_unused_result));
 bool net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len)
     __attribute__((warn_unused_result));
 bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
-    __attribute__((warn_unused_result));   /* takes fd */
+    __attribute__((warn_unused_result)); /* takes fd */
+
+/* Certificates and rules for the connections to come on TLS listeners. False with a message in
+ * error, and those of before hold. To be called before listening with tls. */
+bool net_set_tls(struct net *net, const struct tls_settings *settings, char *error,
+    size_t error_len) __attribute__((warn_unused_result));
+
 void net_close_listeners(struct net *net); /* removes the files of Unix sockets that it made */
 int net_port(const struct net *net); /* of the first TCP listener, 0 if none: tests bind port 0 */
 

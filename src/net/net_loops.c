@@ -19,9 +19,10 @@ on_failed(struct conn *conn, const struct io_report *report)
 	if (report->is_writing)
 		conn_was_written(conn, report);
 	else
-		conn_kill(conn, report->error == ECONNRESET ? "reset by peer"
-				: report->error == ENOMEM   ? "cannot be watched"
-							    : "read error");
+		conn_kill(conn, report->reason != NULL        ? report->reason
+				: report->error == ECONNRESET ? "reset by peer"
+				: report->error == ENOMEM     ? "cannot be watched"
+							      : "read error");
 }
 
 static void
@@ -54,6 +55,9 @@ take_report(const struct io_report *report)
 		break;
 	case IO_FAILED:
 		on_failed(conn, report);
+		break;
+	case IO_SECURED:
+		conn_secured(conn, report->text, report->is_resumed);
 		break;
 	case IO_STOPPED:
 		conn_enqueue(conn, &conn->net->closing);

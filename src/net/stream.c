@@ -2,6 +2,7 @@
 
 #include "net/stream.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,16 +25,22 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* A failure shows itself to who writes next. */
+	if (s->tls != NULL && tls_stream_flush(s->tls) == 0 && event_add(s->writable, NULL) == 0)
+		return;
+	if (!s->awaits_writable)
+		return;
+	s->awaits_writable = false;
 	s->handler->writable(s->arg);
 }
 
 void
-stream_open(struct stream *s, struct event_base *base, int fd, const struct stream_handler *handler,
-    void *arg)
+stream_open(struct stream *s, struct event_base *base, int fd, struct tls_stream *tls,
+    const struct stream_handler *handler, void *arg)
 {
 	int early = event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE;
 
-	*s = (struct stream){.handler = handler, .arg = arg, .fd = fd};
+	*s = (struct stream){.handler = handler, .arg = arg, .tls = tls, .fd = fd};
 	event_assign(&s->event, base, fd,
 	    (short)(EV_READ | EV_PERSIST | (early != 0 ? EV_CLOSED : 0)), on_event, s);
 }
@@ -44,7 +51,19 @@ stream_close(struct stream *s)
 	stream_stop(s);
 	if (s->writable != NULL)
 		event_free(s->writable);
+	if (s->tls != NULL) {
+		tls_stream_end(s->tls);
+		tls_stream_free(s->tls);
+	}
 	close(s->fd);
+}
+
+/* What OpenSSL has read already is no event of the socket's any more. */
+static void
+tell_more(struct stream *s)
+{
+	if (s->tls != NULL && s->tls->more && s->reading)
+		event_active(&s->event, EV_READ, 0);
 }
 
 bool
@@ -53,29 +72,62 @@ stream_watch(struct stream *s, bool on)
 	if (s->reading == on)
 		return true;
 	s->reading = on;
-	return (on ? event_add(&s->event, NULL) : event_del(&s->event)) == 0;
+	if ((on ? event_add(&s->event, NULL) : event_del(&s->event)) != 0)
+		return false;
+	tell_more(s);
+	return true;
 }
 
-bool
-stream_await_writable(struct stream *s)
+static bool
+watch_writable(struct stream *s)
 {
 	if (s->writable == NULL)
 		s->writable = event_new(event_get_base(&s->event), s->fd, EV_WRITE, on_writable, s);
 	return s->writable != NULL && event_add(s->writable, NULL) == 0;
 }
 
+bool
+stream_await_writable(struct stream *s)
+{
+	s->awaits_writable = true;
+	if (s->tls != NULL && !s->tls->secured)
+		return true; /* the end of the handshake tells */
+	return watch_writable(s);
+}
+
 void
 stream_stop(struct stream *s)
 {
-	s->reading = false;
+	s->reading = s->awaits_writable = false;
 	event_del(&s->event);
 	if (s->writable != NULL)
 		event_del(s->writable);
 }
 
+/* What was answered to the peer may wait for the socket, and who waits for the handshake's end to
+ * write may do so now. */
+static ssize_t
+read_tls(struct stream *s, void *room, size_t len)
+{
+	bool was_secured = s->tls->secured;
+	ssize_t n = tls_stream_read(s->tls, room, len);
+	int error = errno;
+
+	if ((s->tls->rest != NULL || (!was_secured && s->tls->secured && s->awaits_writable)) &&
+	    !watch_writable(s)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	tell_more(s);
+	errno = error;
+	return n;
+}
+
 ssize_t
 stream_read(struct stream *s, void *room, size_t len)
 {
+	if (s->tls != NULL)
+		return read_tls(s, room, len);
 	return recv(s->fd, room, len, MSG_DONTWAIT);
 }
 
@@ -84,7 +136,29 @@ stream_has_unread(const struct stream *s)
 {
 	int unread = 0;
 
+	if (s->tls != NULL && s->tls->more)
+		return true;
 	return ioctl(s->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+const char *
+stream_reason(const struct stream *s)
+{
+	return s->tls != NULL ? s->tls->reason : NULL;
+}
+
+bool
+stream_is_full(const struct stream *s)
+{
+	return s->tls != NULL && s->tls->rest != NULL;
+}
+
+void
+stream_shut(struct stream *s)
+{
+	if (s->tls != NULL)
+		tls_stream_end(s->tls);
+	shutdown(s->fd, SHUT_WR);
 }
 
 /* How many pieces there are then. */
@@ -111,6 +185,8 @@ stream_write(struct stream *s, struct iovec *pieces, size_t count, char *room)
 {
 	struct msghdr message = {.msg_iov = pieces};
 
+	if (s->tls != NULL)
+		return tls_stream_write(s->tls, pieces, count, room);
 	if (count > 1)
 		count = gather(pieces, count, room);
 	if (count == 1)

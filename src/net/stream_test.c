@@ -44,7 +44,7 @@ setup(void)
 	peer = fds[1];
 	readables = endings = writables = 0;
 	base = event_base_new();
-	stream_open(&stream, base, fds[0], &handler, &peer);
+	stream_open(&stream, base, fds[0], NULL, &handler, &peer);
 }
 
 static void

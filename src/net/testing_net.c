@@ -238,7 +238,8 @@ rig_setup(void)
 	};
 	rig.net = net_new(&rig.config, &handler, NULL);
 	ck_assert_ptr_nonnull(rig.net);
-	ck_assert_msg(net_listen_tcp(rig.net, "127.0.0.1", 0, error, sizeof(error)), "%s", error);
+	ck_assert_msg(
+	    net_listen_tcp(rig.net, "127.0.0.1", 0, false, error, sizeof(error)), "%s", error);
 }
 
 void

@@ -254,7 +254,7 @@ server_broken(struct client *c, const char *error)
 		return;
 	c->server->counters.broken_clients++;
 	if (rate_limit_take(&c->server->log_limit, clock_mono_us()))
-		log_info("closing client %s: %s", client_label(c, label, sizeof(label)), error);
+		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), error);
 	snprintf(text, sizeof(text), "ERR %s", error);
 	job_cancel(c);
 	push_error(c, text);
