@@ -190,10 +190,11 @@ part_from_client(struct conn *conn, const char *reason)
 		return;
 	conn->net->handler.closed(conn->client, reason);
 	conn->client = NULL;
-	conn->outbox = NULL;
+	if (!conn->flying)
+		conn->outbox = NULL;
 }
 
-void
+static void
 conn_free(struct conn *conn)
 {
 	struct net *net = conn->net;
@@ -215,6 +216,16 @@ conn_free(struct conn *conn)
 }
 
 void
+conn_bury(struct conn *conn)
+{
+	conn_dequeue(conn);
+	if (conn->link == NULL || conn->stopped)
+		conn_free(conn);
+	else
+		part_from_client(conn, conn->reason);
+}
+
+void
 conn_kill(struct conn *conn, const char *reason)
 {
 	struct net *net = conn->net;
@@ -232,12 +243,11 @@ conn_kill(struct conn *conn, const char *reason)
 		outbox_seal(conn->outbox);
 	conn_queue(conn, NULL);
 	conn_dequeue(conn);
-	if (conn->link != NULL) {
-		io_link_stop(conn->link); /* then it is buried */
-	} else {
+	if (conn->link != NULL)
+		io_link_stop(conn->link);
+	else
 		stream_stop(&conn->stream);
-		conn_enqueue(conn, &net->closing);
-	}
+	conn_enqueue(conn, &net->closing);
 }
 
 void

@@ -90,7 +90,7 @@ struct conn {
 	struct io_link *link; /* another loop's, which has the socket; NULL: stream has it */
 	struct stream stream;
 	struct resp_parser *parser;
-	struct outbox *outbox; /* the client's; not touched once dead */
+	struct outbox *outbox; /* the client's */
 	void *client;
 	TAILQ_ENTRY(conn) all;
 	TAILQ_ENTRY(conn) flush;     /* in queue */
@@ -105,6 +105,8 @@ struct conn {
 	bool choked;                 /* requests wait: it does not read its replies */
 	bool eof;                    /* the peer will send no more */
 	bool waits_writable;
+	bool flying;  /* its link writes from the outbox, which stands until it has reported */
+	bool stopped; /* its link has given its last report */
 	bool subscriber;
 	bool unauthenticated;
 	bool is_unix;
@@ -128,7 +130,7 @@ struct conn {
 
 /* Takes fd. */
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
-void conn_free(struct conn *conn);                         /* tells the handler; conn is dead */
+void conn_bury(struct conn *conn); /* dead: tells the handler; frees it if its link is done */
 void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
 void conn_enqueue(struct conn *conn, struct conns *queue); /* of work, unless it is in one */
 void conn_dequeue(struct conn *conn);

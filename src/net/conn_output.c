@@ -123,6 +123,7 @@ write_there(struct conn *conn)
 		return;
 	outbox_lift(conn->outbox, pieces, count);
 	io_link_write(conn->link, pieces, count);
+	conn->flying = true;
 	conn_queue(conn, conn->subscriber ? &conn_loop(conn)->flying : &conn->net->replying);
 }
 
@@ -161,8 +162,10 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 {
 	size_t len = report->what == IO_WRITTEN ? report->len : 0;
 
-	/* Its client may be dead, but not gone: the link has not stopped yet. */
 	outbox_land(conn->outbox, len);
+	conn->flying = false;
+	if (conn->client == NULL)
+		conn->outbox = NULL; /* that was what it was kept for */
 	count_written(conn, len);
 	conn_loop(conn)->figures.written_bytes += len;
 	if (conn->state == CONN_DEAD)

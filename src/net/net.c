@@ -132,8 +132,7 @@ bury(struct net *net, bool all)
 	unsigned n = 0;
 
 	while ((conn = TAILQ_FIRST(&net->closing)) != NULL) {
-		TAILQ_REMOVE(&net->closing, conn, work);
-		conn_free(conn);
+		conn_bury(conn);
 		net_accept_resume(net);
 		if (!all && ++n % 16 == 0 && clock_mono_us() - start_us >= CROWD_US)
 			break;

@@ -60,6 +60,7 @@ take_report(const struct io_report *report)
 		conn_secured(conn, report->text, report->is_resumed);
 		break;
 	case IO_STOPPED:
+		conn->stopped = true;
 		conn_enqueue(conn, &conn->net->closing);
 		break;
 	}

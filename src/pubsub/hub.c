@@ -168,8 +168,6 @@ hub_detach(struct subscriber *s, size_t budget)
 		s->blocking = false;
 		s->hub->blocking--;
 	}
-	if (!outbox_discard(&s->outbox, &budget))
-		return false;
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
 
@@ -179,7 +177,7 @@ hub_detach(struct subscriber *s, size_t budget)
 			remove_subscription(s->hub, subscription);
 		}
 	}
-	return true;
+	return outbox_discard(&s->outbox, &budget);
 }
 
 static struct subscription *

@@ -102,7 +102,8 @@ void outbox_close(struct outbox *outbox);
 
 /*
  * Lets what a closed outbox holds go, at most *budget ranges of it (a stuck client may have a
- * million), and takes them off *budget; true when nothing is left.
+ * million), and takes them off *budget; true when nothing is left. What is lifted stays, and all
+ * else with it, until it has landed.
  */
 bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_unused_result));
 

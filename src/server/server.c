@@ -304,18 +304,27 @@ server_closed(struct client *c, const char *reason)
 		free_gone(server, c);
 }
 
-/* At least one step, else as long as there is time. */
-static void
+/* At least one step, else as long as there is time. True if there is more that can be done at once:
+ * who is still being written to by another loop has to wait for that. */
+static bool
 release_gone(struct server *server, uint64_t deadline_us)
 {
-	struct client *c;
+	struct client *c, *next;
 
-	while ((c = TAILQ_FIRST(&server->gone)) != NULL) {
-		if (hub_detach(&c->subscriber, DETACH_A_LOOK))
+	for (c = TAILQ_FIRST(&server->gone); c != NULL; c = next) {
+		bool is_free;
+
+		while (!(is_free = hub_detach(&c->subscriber, DETACH_A_LOOK)) &&
+		       c->subscriber.outbox.lifted == 0)
+			if (clock_mono_us() >= deadline_us)
+				return true;
+		next = TAILQ_NEXT(c, all);
+		if (is_free)
 			free_gone(server, c);
 		if (clock_mono_us() >= deadline_us)
-			break;
+			return next != NULL;
 	}
+	return false;
 }
 
 static uint64_t
@@ -353,9 +362,9 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
-	release_gone(server, begun_us + budget_us / 2);
-	more = jobs_run(server, begun_us + budget_us);
-	if (more || !TAILQ_EMPTY(&server->gone))
+	more = release_gone(server, begun_us + budget_us / 2);
+	more = jobs_run(server, begun_us + budget_us) || more;
+	if (more)
 		return 0;
 	return server->job_count > 0 ? earlier(wait_us, JOB_POLL_US) : wait_us;
 }
