@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/tls.h"
 
 /* The daemon as a whole; there is one. */
 struct fanfared {
@@ -297,6 +298,7 @@ main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 
 	alloc_init();
+	tls_init();
 	f.live = (struct live_config){.settings = &f.settings, .source = &f.source};
 	if (!config_source_parse(&f.source, argc, argv, &error)) {
 		print_error(&error);

@@ -135,6 +135,11 @@ io_figures(void *arg, struct server_io_figures *figures)
 	    .longest_turn_us = of_net.longest_turn_us,
 	    .closed_stalled = of_net.closed_stalled,
 	    .closed_idle = of_net.closed_idle,
+	    .tls_handshakes = of_net.tls_handshakes,
+	    .tls_resumed = of_net.tls_resumed,
+	    .tls_failed = of_net.tls_failed,
+	    .tls_handshaking = of_net.tls_handshaking,
+	    .tls_expires = of_net.tls_expires,
 	};
 }
 

@@ -40,6 +40,36 @@ struct building {
 	size_t error_len;
 };
 
+static void *
+ssl_malloc(size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return xmalloc(len);
+}
+
+static void *
+ssl_realloc(void *ptr, size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return xrealloc(ptr, len);
+}
+
+static void
+ssl_free(void *ptr, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	xfree(ptr);
+}
+
+void
+tls_init(void)
+{
+	(void)CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free);
+}
+
 static bool
 fail(struct building *b, const char *what, const char *file)
 {

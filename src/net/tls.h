@@ -41,6 +41,9 @@ struct tls_settings {
 	bool session_caching;
 };
 
+/* OpenSSL's memory counts as ours (base/alloc.h). Before anything else of OpenSSL's. */
+void tls_init(void);
+
 /* Reads the files. Returns owned (tls_unref), or NULL with one line in error. Borrows nothing. */
 struct tls *tls_new(const struct tls_settings *settings, char *error, size_t error_len);
 void tls_unref(struct tls *tls); /* by any thread; or NULL */

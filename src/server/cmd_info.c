@@ -20,6 +20,7 @@ static const struct {
     {"Stats", INFO_STATS, true},
     {"Replication", INFO_REPLICATION, true},
     {"CPU", INFO_CPU, true},
+    {"TLS", INFO_TLS, true},
     {"Threads", INFO_THREADS, true},
     {"Pubsub", INFO_PUBSUB, true},
     {"Limits", INFO_LIMITS, true},

@@ -20,6 +20,7 @@ enum info_section {
 	INFO_STATS,
 	INFO_REPLICATION,
 	INFO_CPU,
+	INFO_TLS,
 	INFO_THREADS, /* besides, one row for each loop */
 	INFO_PUBSUB,
 	INFO_LIMITS,
