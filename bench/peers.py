@@ -16,6 +16,9 @@ import time
 CLIENTS = 20000
 
 
+MAKE_CERTIFICATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "tls", "make-certificates")
+
+
 class Unavailable(Exception):
     """The peer is not installed, or did not start."""
 
@@ -61,8 +64,9 @@ class Peer:
     protocol = "resp"
     program = None
 
-    def __init__(self, build):
+    def __init__(self, build, tls=False):
         self.build = build
+        self.tls = tls  # on its port it speaks nothing else
         self.port = free_port()
         self.process = None
         self.folder = None
@@ -83,6 +87,19 @@ class Peer:
     def version(self):
         words = subprocess.run([self.path(), "--version"], capture_output=True, text=True, check=False).stdout.split()
         return next((word for word in words if any(c.isdigit() for c in word)), "?").removeprefix("v=").removeprefix("v")
+
+    def port_arguments(self):
+        """As redis-server has them."""
+        if not self.tls:
+            return ["--port", str(self.port)]
+        subprocess.run(["sh", MAKE_CERTIFICATES, "-f", self.folder, "server"], check=True, capture_output=True)
+        return ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no",
+                *(word for name, file in (("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem"))
+                  for word in (f"--tls-{name}-file", os.path.join(self.folder, file)))]
+
+    def client_arguments(self):
+        """What `fanfare bench` needs to come in."""
+        return ["--tls", "--cacert", os.path.join(self.folder, "ca.pem")] if self.tls else []
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)
@@ -133,7 +150,7 @@ class Fanfared(Peer):
         return path
 
     def arguments(self):
-        return ["--port", str(self.port), "--bind", "127.0.0.1", "--loglevel", "warning", "--maxclients",
+        return [*self.port_arguments(), "--bind", "127.0.0.1", "--loglevel", "warning", "--maxclients",
                 str(self.clients()), "--outbox-limit-bytes", "0", "--outbox-limit-messages", "0",
                 "--client-output-buffer-limit", "pubsub 0 0 0", "--tcp-backlog", "4096"]
 
@@ -151,15 +168,15 @@ class Before(Fanfared):
     name = "before"
     folder_of_build = None
 
-    def __init__(self, build):
-        super().__init__(self.folder_of_build or build)
+    def __init__(self, build, tls=False):
+        super().__init__(self.folder_of_build or build, tls)
 
 
 class Redis(Peer):
     name = program = "redis-server"
 
     def arguments(self):
-        return ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning", "--maxclients",
+        return [*self.port_arguments(), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning", "--maxclients",
                 str(self.clients()), "--client-output-buffer-limit", "pubsub 0 0 0", "--tcp-backlog", "4096"]
 
 
