@@ -4,8 +4,10 @@ What should hold for Redis too runs against redis-server as well (tls_server).
 """
 
 import asyncio
+import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -19,6 +21,7 @@ import pytest
 import redis
 
 from conftest import missing
+from lib.daemon import free_port
 from lib.flood import Account, flood
 from lib.program import Program
 from lib.resp import Closed, Connection, Error, encode
@@ -408,7 +411,7 @@ def test_a_broken_certificate_changes_nothing_and_is_said(start_tls_fanfared, ce
                                          ("tls-ciphers", "nonsense"), ("tls-ciphersuites", "nonsense"),
                                          ("tls-protocols", "TLSv7"), ("tls-auth-clients", "perhaps")])
 def test_config_set_of_what_cannot_be_changes_nothing(start_tls_fanfared, certificates, name, value):
-    server = start_tls_fanfared()
+    server = start_tls_fanfared("--tls-auth-clients", "optional")
     client = server.connect()
     before = client.call("CONFIG", "GET", "*")
     reply = client.call("CONFIG", "SET", name, value)
@@ -418,12 +421,53 @@ def test_config_set_of_what_cannot_be_changes_nothing(start_tls_fanfared, certif
         assert fresh.peer_serial() == certificates.serial("server")
 
 
-@pytest.mark.parametrize("words", [["--tls-cert-file", "/nonexistent"], ["--tls-ca-cert-file", "/nonexistent"],
-                                   ["--tls-protocols", "TLSv7"]], ids=" ".join)
-def test_a_start_with_what_cannot_be_is_refused(start_tls_fanfared, certificates, words):
-    pair = certificates.server_options()
-    with pytest.raises(AssertionError, match="did not start"):
-        start_tls_fanfared(*pair, *words)
+@pytest.mark.parametrize("words", [["--tls-cert-file", "/nonexistent"], ["--tls-key-file", "/nonexistent"],
+                                   ["--tls-ca-cert-file", "/nonexistent"], ["--tls-protocols", "TLSv7"],
+                                   ["--tls-ciphers", "nonsense"], ["--tls-sni", "a.example.org", "/nonexistent", "x"]],
+                         ids=" ".join)
+def test_a_start_with_what_cannot_be_is_refused(certificates, folder, words):
+    pair = [str(word) for word in certificates.server_options()]
+    done = subprocess.run([os.environ["FANFARED"], "--port", "0", "--tls-port", str(free_port()), *pair, *words],
+                          cwd=folder, capture_output=True, text=True, timeout=seconds(20), check=False)
+    assert done.returncode not in (0, -signal.SIGABRT, -signal.SIGSEGV)
+    assert any(word.lstrip("-") in done.stderr for word in words)
+
+
+def test_all_of_a_reload_counts_or_none(start_tls_fanfared, certificates, folder):
+    sni_cert, sni_key = certificates.copy_pair("sni", folder, "sni")
+    server = start_tls_fanfared(*live_pair(certificates, folder), "--tls-sni", "sni.example.org", sni_cert, sni_key)
+    certificates.copy_pair("renewed", folder)
+    sni_key.write_text("")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("reload failed, nothing changed")
+    with server.tls() as fresh:
+        assert fresh.peer_serial() == certificates.serial("server")
+    with server.tls(server_name="sni.example.org") as fresh:
+        assert fresh.peer_serial() == certificates.serial("sni")
+    certificates.copy_pair("elsewhere", folder, "sni")
+    server.process.send_signal(signal.SIGHUP)
+    context = certificates.client_context()
+    context.check_hostname = False
+
+    def serial(name):
+        with server.tls(context=context, server_name=name) as fresh:
+            return fresh.peer_serial()
+    wait_until(lambda: serial("localhost") == certificates.serial("renewed"), "the renewed certificate")
+    assert serial("sni.example.org") == certificates.serial("elsewhere")
+
+
+def test_a_key_may_be_encrypted(start_tls_fanfared, certificates, folder):
+    cert, _ = certificates.copy_pair("server", folder)
+    key = folder / "secret.key"
+    subprocess.run(["openssl", "pkey", "-in", str(certificates.key("server")), "-aes256", "-passout", "pass:open sesame",
+                    "-out", str(key)], check=True, capture_output=True)
+    pair = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", certificates.ca]
+    server = start_tls_fanfared(*pair, "--tls-key-file-pass", "open sesame")
+    assert server.tls().call("PING") == b"PONG"
+    reply = server.connect().call("CONFIG", "SET", "tls-key-file-pass", "wrong")
+    assert isinstance(reply, Error)
+    assert server.tls().call("PING") == b"PONG"
+    assert "open sesame" not in server.log()
 
 
 def test_what_is_no_longer_trusted_or_revoked_is_refused_after_a_reload(start_tls_fanfared, certificates, folder):
@@ -621,6 +665,22 @@ def test_handshakes_in_progress_are_bounded(start_tls_fanfared, certificates):
         connection.close()
 
 
+def test_a_hello_with_errors_harms_nobody(tls_server, certificates):
+    chance = random.Random(1)
+    hello = bytearray(half_hello(certificates))
+    other = tls_server.tls()
+    for _ in range(300):
+        wrong = bytearray(hello)
+        for _ in range(chance.randint(1, 8)):
+            wrong[chance.randrange(len(wrong))] = chance.randrange(256)
+        with Connection(tls_server.tls_address) as connection:
+            connection.send(wrong[:chance.randint(1, len(wrong))])
+            with contextlib.suppress(OSError):
+                connection.finish_sending()
+            connection.read_to_end()
+    assert other.call("PING") == b"PONG"
+
+
 def test_two_thousand_half_open_handshakes_hold_up_nobody(start_tls_fanfared, certificates):
     server = start_tls_fanfared("--tls-handshake-timeout", 2)
     subscriber = server.tls()
@@ -696,7 +756,7 @@ def test_a_slow_tls_reader_is_closed_by_the_policy_disconnect(start_tls_fanfared
 
 
 def test_a_slow_tls_reader_blocks_its_publisher_and_loses_nothing(start_tls_fanfared):
-    server = start_tls_fanfared("--outbox-policy", "block", "--outbox-limit-bytes", "1mb", "--outbox-block-ms", 60000)
+    server = start_tls_fanfared("--outbox-policy", "block", "--outbox-limit-bytes", "1mb", "--outbox-block-timeout", 60000)
     slow = server.tls(timeout=60, receive_buffer=4096)
     slow.subscribe("c")
     publisher = server.tls(timeout=60)
