@@ -286,8 +286,15 @@ def test_files_that_cannot_be_used_are_named(certificates, tool, folder):
         assert done.stderr.startswith(f"fanfare: {text}".encode())
 
 
+@pytest.mark.parametrize("name", ["", "%:", "x" * 256])
+def test_a_name_that_could_not_be_checked_is_refused(tls_server, certificates, tool, name):
+    done = tool("-p", tls_server.tls_port, *certificates.client_options(), "--sni", name, "ping")
+    assert (done.returncode, done.stdout) == (USAGE, b"")
+    assert done.stderr.startswith(b"fanfare: a server's name has 1 to 255 bytes: ")
+
+
 @pytest.mark.parametrize("words", [["--insecure"], ["--cacert", "x"], ["--cert", "x"], ["--sni", "x"],
-                                   ["--tls", "--key", "x"], ["--tls", "--sni", ""], ["--tls", "-s", "/x"],
+                                   ["--tls", "--key", "x"], ["--tls", "-s", "/x"],
                                    ["--tls", "-u", "unix:///x"]], ids=" ".join)
 def test_options_that_do_not_fit_together_are_refused(tool, words):
     done = tool(*words, "ping")

@@ -33,8 +33,8 @@
 #define REPLY_MAX_DEPTH 128
 #define READ_BYTES ((size_t)64 * 1024)
 #define DRAINED_BYTES ((size_t)256 * 1024)
-#define TLS_ALERT                                                                                  \
-	0x15 /* what a TLS server answers first to who speaks plain; RESP has no such type */
+/* What a TLS server answers first to who speaks plain; RESP has no such type. */
+#define TLS_ALERT 0x15
 
 enum state { CLOSED, CONNECTING, SECURING, GREETING, READY };
 
@@ -140,15 +140,15 @@ end_denied(struct connection *c, struct slice error)
 	buffer_release(&text);
 }
 
-/* A server that ends it before its first word may have been taken for what it is not. */
+/* A server that ends it before its first word may have waited for TLS. */
 static void
 end_lost(struct connection *c, const char *reason)
 {
 	struct buffer text = {0};
 
 	buffer_append_str(&text, reason);
-	if (!c->heard)
-		buffer_appendf(&text, ": %s", tls_suspicion(c->tls != NULL));
+	if (!c->heard && c->tls == NULL)
+		buffer_appendf(&text, ": %s", tls_suspicion(false));
 	buffer_append(&text, "", 1);
 	end(c, CONNECTION_LOST, text.ptr);
 	buffer_release(&text);

@@ -28,9 +28,6 @@ tls_options_fault(const struct tls_options *o)
 		       "--tls-ciphersuites and --insecure need --tls or a rediss:// URL";
 	if (o->key_path != NULL && o->cert_path == NULL)
 		return "--key needs --cert";
-	/* To OpenSSL an empty name means that any will do. */
-	if (o->sni != NULL && o->sni[0] == '\0')
-		return "--sni needs a name";
 	return NULL;
 }
 
@@ -133,6 +130,13 @@ tls_client_new(const struct tls_options *o, const char *host, struct buffer *err
 	client->name = name_of(o->sni != NULL ? o->sni : host);
 	client->context = SSL_CTX_new(TLS_client_method());
 	assert(client->context != NULL);
+	/* To OpenSSL an empty name means that any will do. */
+	if (client->name[0] == '\0' || strlen(client->name) > TLSEXT_MAXLEN_host_name) {
+		buffer_appendf(error, "a server's name has 1 to %d bytes: '%s'",
+		    TLSEXT_MAXLEN_host_name, client->name);
+		tls_client_free(client);
+		return NULL;
+	}
 	SSL_CTX_set_min_proto_version(client->context, TLS1_2_VERSION);
 	SSL_CTX_set_mode(client->context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -278,7 +282,8 @@ tls_explain(SSL *ssl, unsigned long code, int system_error, struct buffer *out)
 	ERR_clear_error();
 	if (!shaken && verdict != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
 		explain_certificate(verdict, out);
-	else if (code != 0 && ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	else if (code != 0 && (ERR_GET_LIB(code) != ERR_LIB_SSL ||
+				  ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING))
 		explain_code(ssl, code, out);
 	else if (!shaken)
 		buffer_appendf(out, "the server closed the connection during the TLS handshake: %s",
