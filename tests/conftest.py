@@ -4,6 +4,7 @@
 not written for is known to be right. `fanfared` is for what only fanfared has.
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -20,6 +21,7 @@ sys.path.insert(0, str(TESTS))
 pytest.register_assert_rewrite("lib.resp", "lib.daemon", "lib.wait")
 
 from lib.daemon import Fanfared, Redis  # noqa: E402  (the path must be set first)
+from lib.tls import Certificates, TlsFanfared, TlsRedis, knows_tls  # noqa: E402
 
 
 def missing(what):
@@ -30,9 +32,9 @@ def missing(what):
 
 
 def require_kind(kind):
-    if kind is Fanfared and not os.environ.get("FANFARED"):
+    if issubclass(kind, Fanfared) and not os.environ.get("FANFARED"):
         missing("FANFARED (the path of the daemon)")
-    if kind is Redis and not shutil.which("redis-server"):
+    if issubclass(kind, Redis) and not shutil.which("redis-server"):
         missing("redis-server")
 
 
@@ -99,6 +101,40 @@ def fanfared(start_fanfared):
 @pytest.fixture
 def server(start_server):
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """What examples/tls/make-certificates makes, and more that nobody should accept."""
+    if not shutil.which("openssl"):
+        missing("openssl")
+    return Certificates(tmp_path_factory.mktemp("tls"))
+
+
+def tls_starter_of(kind, folder, certificates):
+    for starter in starter_of(kind, folder):
+        yield functools.partial(starter, certificates=certificates)
+
+
+@pytest.fixture(params=[TlsRedis, TlsFanfared] if knows_tls() else [TlsRedis], ids=lambda kind: kind.name)
+def start_tls_server(request, folder, certificates):
+    """start_tls_server("--tls-auth-clients", "yes") gives a daemon with a plain port and a tls_port."""
+    yield from tls_starter_of(request.param, folder, certificates)
+
+
+@pytest.fixture
+def start_tls_fanfared(folder, certificates):
+    yield from tls_starter_of(TlsFanfared, folder, certificates)
+
+
+@pytest.fixture
+def tls_server(start_tls_server):
+    return start_tls_server()
+
+
+@pytest.fixture
+def tls_fanfared(start_tls_fanfared):
+    return start_tls_fanfared()
 
 
 @pytest.fixture(scope="session")

@@ -397,44 +397,30 @@ def test_publishers_wait_for_answers_to_a_pipeline_and_for_deliveries_of_a_windo
     assert "a subscriber: " in done.stderr
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A folder with ca.pem, and server.pem and server.key for localhost, signed by it."""
-    if not shutil.which("openssl"):
-        missing("openssl")
-    path = tmp_path_factory.mktemp("certificates")
-    (path / "names").write_text("subjectAltName=DNS:localhost\n")
-    for words in ("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
-                  "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
-                  "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 "
-                  "-extfile names"):
-        subprocess.run(["openssl", *words.split()], cwd=path, check=True, capture_output=True)
-    return path
-
-
 @pytest.fixture
 def tls_port(start_redis, certificates):
     port = free_port()
-    start_redis("--tls-port", port, "--tls-cert-file", certificates / "server.pem", "--tls-key-file",
-                certificates / "server.key", "--tls-ca-cert-file", certificates / "ca.pem")
+    start_redis("--tls-port", port, "--tls-cert-file", certificates.cert("server"), "--tls-key-file",
+                certificates.key("server"), "--tls-ca-cert-file", certificates.ca)
     return port
 
 
 def test_tls_works_in_both_directions(tls_port, certificates, bench):
-    own = ["--cacert", certificates / "ca.pem", "--cert", certificates / "server.pem", "--key", certificates / "server.key"]
+    own = ["--cert", certificates.cert("alice"), "--key", certificates.key("alice")]
     for more in (["-c", 10, "-P", 16], ["-c", 3, "--size", 300000], ["-c", 2, "--rate", 200]):
-        total = report_of(bench(tls_port, "--json", *SHORT, "--tls", *own, "--sni", "localhost", *more))["total"]
+        done = bench(tls_port, "--json", *SHORT, "--tls", "--cacert", certificates.ca, *own, "--sni", "localhost", *more)
+        total = report_of(done)["total"]
         assert total["lost"] == total["duplicated"] == 0 < total["delivered"]
-    check_nothing_lost(report_of(bench(tls_port, "--json", *SHORT, "-c", 2, "--tls", *own[2:], "--insecure"))["total"], 2)
+    check_nothing_lost(report_of(bench(tls_port, "--json", *SHORT, "-c", 2, "--tls", *own, "--insecure"))["total"], 2)
 
 
 def test_a_certificate_that_is_not_trusted_is_refused(tls_port, certificates, bench):
-    own = ["--cert", certificates / "server.pem", "--key", certificates / "server.key"]
-    for more, text in ((["--cacert", certificates / "ca.pem", "--sni", "elsewhere"], "hostname mismatch"),
-                       (["--sni", "localhost"], "certificate"),
-                       (["--cacert", certificates / "nothing.pem"], "nothing.pem")):
+    own = ["--cert", certificates.cert("alice"), "--key", certificates.key("alice")]
+    for more, status, text in ((["--cacert", certificates.ca, "--sni", "elsewhere"], NO_CONNECTION, "hostname mismatch"),
+                               (["--sni", "localhost"], NO_CONNECTION, "certificate"),
+                               (["--cacert", certificates.folder / "nothing.pem"], USAGE, "nothing.pem")):
         done = bench(tls_port, *SHORT, "--tls", *own, *more)
-        assert (done.returncode, done.stdout) == (NO_CONNECTION, "")
+        assert (done.returncode, done.stdout) == (status, "")
         assert text in done.stderr
 
 

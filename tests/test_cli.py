@@ -389,12 +389,6 @@ def test_every_address_of_a_name_is_tried(server, tool):
     assert tool("-h", "localhost", "-p", server.port, "ping").returncode == OK
 
 
-def test_tls_is_refused_with_a_reason(tool):
-    done = tool("-u", "rediss://127.0.0.1", "ping")
-    assert done.returncode == USAGE
-    assert b"TLS is not supported yet" in done.stderr
-
-
 @pytest.mark.parametrize("words", [(), ("nosuch",), ("sub",), ("pub",), ("call",), ("ping", "x"), ("sub", "--nosuch", "a"),
                                    ("-p", "0", "ping"), ("sub", "--count", "0", "a"), ("pub", "a", "b", "c"),
                                    ("sub", "--pattern", "--shard", "a"), ("pub", "--repeat", "2", "a", "-"),

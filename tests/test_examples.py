@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from conftest import missing
 from lib.program import Program
 from lib.wait import seconds, wait_until
 
@@ -140,3 +141,63 @@ def test_the_annotated_configuration_is_valid(fanfared):
     done = subprocess.run([os.environ["FANFARED"], "-c", str(path), "--check-config"], capture_output=True, text=True,
                           timeout=seconds(10), check=False)
     assert done.returncode == 0, done.stderr
+
+
+# examples/tls
+
+@pytest.fixture
+def make_certificates(tmp_path):
+    """make_certificates(*words) runs the script in an empty folder; what it makes lies in tmp_path / "certificates"."""
+    if not shutil.which("openssl"):
+        missing("openssl")
+    return lambda *words: subprocess.run(["sh", str(EXAMPLES / "tls" / "make-certificates"), *words], cwd=tmp_path,
+                                         capture_output=True, text=True, timeout=seconds(20), check=False)
+
+
+def verify(folder, *words):
+    done = subprocess.run(["openssl", "verify", "-CAfile", "ca.pem", *words], cwd=folder, capture_output=True, text=True,
+                          check=False)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def test_certificates_are_made_renewed_and_revoked(make_certificates, tmp_path):
+    folder = tmp_path / "certificates"
+    assert make_certificates("server", "fan.example.org", "*.fan.example.org", "10.0.0.1", "fd00::1").stdout == (
+        "certificates/ca.pem\ncertificates/server.pem\n")
+    authority = (folder / "ca.pem").read_bytes()
+    for name in ("localhost", "fan.example.org", "a.fan.example.org"):
+        assert verify(folder, "-purpose", "sslserver", "-verify_hostname", name, "server.pem")[0]
+    for address in ("127.0.0.1", "::1", "10.0.0.1", "fd00::1"):
+        assert verify(folder, "-purpose", "sslserver", "-verify_ip", address, "server.pem")[0]
+    assert not verify(folder, "-verify_hostname", "example.org", "server.pem")[0]
+    assert make_certificates("-d", "30", "client", "alice", "bob@example.org").returncode == 0
+    assert verify(folder, "-purpose", "sslclient", "alice.pem", "bob@example.org.pem")[0]
+    assert not verify(folder, "-purpose", "sslserver", "alice.pem")[0]
+    renewed = (folder / "server.pem").read_bytes()
+    assert make_certificates("server", "fan.example.org").stdout == "certificates/server.pem\n"
+    assert (folder / "server.pem").read_bytes() != renewed
+    assert (folder / "ca.pem").read_bytes() == authority
+    assert make_certificates("revoke", "alice").stdout == "certificates/crl.pem\n"
+    assert make_certificates("crl").returncode == 0
+    revoked = verify(folder, "-crl_check", "-CRLfile", "crl.pem", "alice.pem")
+    assert not revoked[0] and "certificate revoked" in revoked[1]
+    assert verify(folder, "-crl_check", "-CRLfile", "crl.pem", "server.pem", "bob@example.org.pem")[0]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("*.key"))
+    assert (folder / "server.pem").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("words", [[], ["nosuch"], ["ca", "x"], ["client"], ["client", "a/b"], ["client", "ca"], ["revoke"],
+                                   ["client", "x" * 65], ["server", "a b"], ["server", "a,DNS:b"], ["server", "1.2"],
+                                   ["server", "::x"], ["-d", "0", "ca"], ["-d", "x", "ca"], ["-x", "ca"]], ids=" ".join)
+def test_a_mistake_makes_no_certificate(make_certificates, tmp_path, words):
+    done = make_certificates(*words)
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert done.stderr != ""
+    assert list(tmp_path.glob("**/*.pem")) == []
+
+
+def test_what_was_never_made_cannot_be_revoked(make_certificates):
+    assert make_certificates("revoke", "alice").returncode == 1
+    assert make_certificates("ca").returncode == 0
+    done = make_certificates("revoke", "alice")
+    assert (done.returncode, done.stderr) == (1, "make-certificates: no alice.pem in certificates\n")

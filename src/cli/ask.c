@@ -83,8 +83,7 @@ ask(struct cli *cli, int proto, const struct slice *args, size_t count,
 	struct asking a = {.cli = cli, .args = args, .count = count, .print = print};
 	int status;
 
-	a.connection = connection_new(
-	    loop_base(cli->loop), cli->target, proto, cli->connect_timeout_us, &events, &a);
+	a.connection = connection_new(cli, proto, &events, &a);
 	connection_open(a.connection);
 	status = loop_run(cli->loop, cli->timeout_us);
 	connection_free(a.connection);

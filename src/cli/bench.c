@@ -16,6 +16,7 @@ run(struct cli *cli)
 	struct bench_load load;
 	int status;
 
+	options.tls = cli->tls != NULL;
 	if (!bench_options_check(&options, &error)) {
 		cli_warn("%.*s", (int)error.len, error.ptr);
 		buffer_release(&error);

@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "cli/loop.h"
 #include "cli/target.h"
+#include "cli/tls.h"
 
 #define EVENTS_A_TURN 512
 #define EVENTS_BETWEEN_PUBLISHERS 4
@@ -115,8 +116,12 @@ on_failed(struct bench_conn *c, bool by_error_reply, const char *text, void *arg
 		load->stuck_closed++;
 		return;
 	}
-	bench_load_stop(load, by_error_reply ? CLI_ERROR_REPLY : CLI_NO_CONNECTION, "%s: %s",
-	    roles[c->role], text);
+	if (!load->answered && !by_error_reply && !load->options->tls)
+		bench_load_stop(load, CLI_NO_CONNECTION, "%s: %s: %s", roles[c->role], text,
+		    tls_suspicion(false));
+	else
+		bench_load_stop(load, by_error_reply ? CLI_ERROR_REPLY : CLI_NO_CONNECTION,
+		    "%s: %s", roles[c->role], text);
 }
 
 static const struct bench_conn_events conn_events = {
@@ -319,8 +324,8 @@ open_all(struct bench_load *load, struct cli *cli)
 		bench_load_stop(load, CLI_FAILED, "cannot wait for events: %s", strerror(errno));
 		return false;
 	}
-	load->dialer = bench_dialer_new(
-	    cli->target, &load->options->tls, cli->connect_timeout_us, &load->error);
+	load->dialer =
+	    bench_dialer_new(cli->target, cli->tls, cli->connect_timeout_us, &load->error);
 	if (load->dialer == NULL) {
 		load->stopped = true;
 		load->status = CLI_NO_CONNECTION;

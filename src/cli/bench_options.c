@@ -55,12 +55,6 @@ const struct option_row bench_option_rows[] = {
 	.text = "how long to publish before that (0.5)"},
     {"pid", 0, OPTION_NUMBER, "PID", AT(pid), .min = 1, .max = INT32_MAX,
 	.text = "the server's: read its CPU time and memory from /proc"},
-    {"tls", 0, OPTION_FLAG, AT(tls.enabled), .text = "connect with TLS"},
-    {"cacert", 0, OPTION_TEXT, "FILE", AT(tls.ca_path), .text = "CAs to trust (the system's)"},
-    {"cert", 0, OPTION_TEXT, "FILE", AT(tls.cert_path), .text = "certificate to show"},
-    {"key", 0, OPTION_TEXT, "FILE", AT(tls.key_path), .text = "its key (in the same file)"},
-    {"sni", 0, OPTION_TEXT, "NAME", AT(tls.sni), .text = "the server's name (the host)"},
-    {"insecure", 0, OPTION_FLAG, AT(tls.insecure), .text = "take any certificate"},
     {"json", 0, OPTION_FLAG, AT(json), .text = "print an object of JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .text = "show no progress"},
     {0},
@@ -110,12 +104,6 @@ find_fault(const struct bench_options *o)
 		return "--window is for a closed loop, --rate for an open one";
 	if (o->size * o->pipeline > MAX_BATCH_BYTES)
 		return "--size times --pipeline must not be more than 1 GiB";
-	if (!o->tls.enabled &&
-	    (o->tls.ca_path != NULL || o->tls.cert_path != NULL || o->tls.key_path != NULL ||
-		o->tls.sni != NULL || o->tls.insecure))
-		return "--cacert, --cert, --key, --sni and --insecure need --tls";
-	if (o->tls.key_path != NULL && o->tls.cert_path == NULL)
-		return "--key needs --cert";
 	if (bench_options_connections(o) > MAX_CONNECTIONS)
 		return "these are more than 1000000 connections";
 	bench_options_plan(o, &plan);

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/bench_socket.h"
 #include "cli/options.h"
 
 struct bench_plan;
@@ -37,7 +36,7 @@ struct bench_options {
 	uint64_t pid; /* 0: not known */
 	bool json;
 	bool quiet;
-	struct bench_tls_options tls;
+	bool tls; /* whether the target has it */
 };
 
 extern const struct option_row bench_option_rows[];

@@ -68,11 +68,6 @@ START_TEST(what_does_not_fit_together_is_refused_by_name)
 	o.size = 512 << 20;
 	o.pipeline = 3;
 	ck_assert(refused("--size"));
-	o.tls.insecure = true;
-	ck_assert(refused("--tls"));
-	o.tls.enabled = true;
-	o.tls.key_path = "key.pem";
-	ck_assert(refused("--cert"));
 	o.subscribers = 600000;
 	o.idle_connections = 500000;
 	ck_assert(refused("connections"));

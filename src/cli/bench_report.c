@@ -138,10 +138,9 @@ put_options(const struct bench_options *o, struct buffer *out)
 	    ",\"pipeline\":%" PRIu64 ",\"window\":%" PRIu64 ",\"rate\":%.9g,\"messages\":%" PRIu64
 	    ",\"pattern\":%s,\"idle_patterns\":%" PRIu64 ",\"idle_channels\":%" PRIu64
 	    ",\"idle_connections\":%" PRIu64 ",\"stuck\":%" PRIu64 "}",
-	    o->resp3_share, o->tls.enabled ? "true" : "false", o->subscribers, o->channels,
-	    o->publishers, o->size, o->pipeline, o->window, o->rate, o->messages,
-	    o->pattern ? "true" : "false", o->idle_patterns, o->idle_channels, o->idle_connections,
-	    o->stuck);
+	    o->resp3_share, o->tls ? "true" : "false", o->subscribers, o->channels, o->publishers,
+	    o->size, o->pipeline, o->window, o->rate, o->messages, o->pattern ? "true" : "false",
+	    o->idle_patterns, o->idle_channels, o->idle_connections, o->stuck);
 }
 
 static void

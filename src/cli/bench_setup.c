@@ -12,6 +12,7 @@
 #include "cli/bench_load.h"
 #include "cli/bench_wire.h"
 #include "cli/cli.h"
+#include "cli/tls.h"
 
 #define CONNECTS_AT_ONCE 64 /* below every server's queue of connections to accept */
 #define NAMES_AT_ONCE 500   /* in one request to subscribe */
@@ -76,8 +77,11 @@ await_confirmations(struct bench_load *load)
 			left = load->unconfirmed;
 			since_ns = bench_now_ns();
 		} else if (bench_now_ns() - since_ns > patience_ns) {
+			bool silent = load->options->tls && !load->answered;
+
 			bench_load_stop(load, CLI_NO_CONNECTION,
-			    "the server did not answer within %g s", (double)patience_ns / 1e9);
+			    "the server did not answer within %g s%s%s", (double)patience_ns / 1e9,
+			    silent ? ": " : "", silent ? tls_suspicion(true) : "");
 		}
 	}
 	return !load->stopped;

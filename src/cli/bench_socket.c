@@ -2,6 +2,7 @@
 
 #include "cli/bench_socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,7 +11,6 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "cli/target.h"
+#include "cli/tls.h"
 
 struct bench_dialer {
 	struct addrinfo *found;      /* what a name stands for; NULL for a Unix socket */
@@ -28,64 +29,8 @@ struct bench_dialer {
 	struct sockaddr_un path;
 	const struct addrinfo *address; /* the first that took a connection, or the first */
 	uint64_t connect_timeout_us;
-	SSL_CTX *tls; /* or NULL */
-	char *server_name;
+	struct tls_client *tls; /* or NULL */
 };
-
-static void
-append_tls_fault(struct buffer *error, const char *what)
-{
-	char text[200] = "no reason given";
-	unsigned long code = ERR_get_error();
-
-	if (code != 0)
-		ERR_error_string_n(code, text, sizeof(text));
-	ERR_clear_error();
-	buffer_appendf(error, "%s: %s", what, text);
-}
-
-static bool
-set_certificate(SSL_CTX *tls, const struct bench_tls_options *o, struct buffer *error)
-{
-	const char *key = o->key_path != NULL ? o->key_path : o->cert_path;
-
-	if (o->cert_path == NULL)
-		return true;
-	if (SSL_CTX_use_certificate_chain_file(tls, o->cert_path) != 1) {
-		append_tls_fault(error, o->cert_path);
-		return false;
-	}
-	if (SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(tls) != 1) {
-		append_tls_fault(error, key);
-		return false;
-	}
-	return true;
-}
-
-static bool
-set_up_tls(struct bench_dialer *d, const struct bench_tls_options *o, const char *host,
-    struct buffer *error)
-{
-	d->tls = SSL_CTX_new(TLS_client_method());
-	if (d->tls == NULL) {
-		append_tls_fault(error, "TLS");
-		return false;
-	}
-	d->server_name = xstrdup(o->sni != NULL ? o->sni : host != NULL ? host : "localhost");
-	SSL_CTX_set_mode(d->tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
-				     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				     SSL_MODE_RELEASE_BUFFERS);
-	/* A server that just closes its socket is what most do; it is an end like any other. */
-	SSL_CTX_set_options(d->tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_verify(d->tls, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-	if (!o->insecure && (o->ca_path != NULL ? SSL_CTX_load_verify_file(d->tls, o->ca_path)
-						: SSL_CTX_set_default_verify_paths(d->tls)) != 1) {
-		append_tls_fault(error, o->ca_path != NULL ? o->ca_path : "the system's CAs");
-		return false;
-	}
-	return set_certificate(d->tls, o, error);
-}
 
 static bool
 look_up(struct bench_dialer *d, const struct target *target, struct buffer *error)
@@ -118,14 +63,14 @@ look_up(struct bench_dialer *d, const struct target *target, struct buffer *erro
 }
 
 struct bench_dialer *
-bench_dialer_new(const struct target *target, const struct bench_tls_options *tls,
-    uint64_t connect_timeout_us, struct buffer *error)
+bench_dialer_new(const struct target *target, struct tls_client *tls, uint64_t connect_timeout_us,
+    struct buffer *error)
 {
 	struct bench_dialer *d = xcalloc(1, sizeof(*d));
 
 	d->connect_timeout_us = connect_timeout_us;
-	if (!look_up(d, target, error) ||
-	    (tls->enabled && !set_up_tls(d, tls, target->host, error))) {
+	d->tls = tls;
+	if (!look_up(d, target, error)) {
 		bench_dialer_free(d);
 		return NULL;
 	}
@@ -135,10 +80,8 @@ bench_dialer_new(const struct target *target, const struct bench_tls_options *tl
 void
 bench_dialer_free(struct bench_dialer *d)
 {
-	SSL_CTX_free(d->tls);
 	if (d->found != NULL)
 		freeaddrinfo(d->found);
-	xfree(d->server_name);
 	xfree(d);
 }
 
@@ -182,24 +125,14 @@ dial(const struct bench_dialer *d, const struct addrinfo *to, int receive_bytes,
 	return error == EINPROGRESS ? await_connect(*fd, d->connect_timeout_us) : error;
 }
 
-static bool
-start_tls(struct bench_socket *s, const struct bench_dialer *d, struct buffer *error)
+static void
+start_tls(struct bench_socket *s, const struct bench_dialer *d)
 {
-	SSL *ssl = SSL_new(d->tls);
+	int ok;
 
-	s->tls = ssl;
-	if (ssl == NULL || SSL_set_fd(ssl, s->fd) != 1) {
-		append_tls_fault(error, "TLS");
-		return false;
-	}
-	/* An address is checked as such, and is no name to ask for. */
-	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), d->server_name) != 1) {
-		SSL_set1_host(ssl, d->server_name);
-		SSL_set_tlsext_host_name(ssl, d->server_name);
-	}
-	ERR_clear_error();
-	SSL_set_connect_state(ssl);
-	return true;
+	s->tls = tls_client_start(d->tls);
+	ok = SSL_set_fd(s->tls, s->fd);
+	assert(ok == 1);
 }
 
 bool
@@ -217,17 +150,20 @@ bench_socket_open(
 		}
 		bench_socket_close(s);
 	}
-	if (fault != 0)
+	if (fault != 0) {
 		buffer_appendf(error, "cannot connect: %s", strerror(fault));
-	if (fault == 0 && (d->tls == NULL || start_tls(s, d, error)))
-		return true;
-	bench_socket_close(s);
-	return false;
+		return false;
+	}
+	if (d->tls != NULL)
+		start_tls(s, d);
+	return true;
 }
 
 void
 bench_socket_close(struct bench_socket *s)
 {
+	if (s->tls != NULL)
+		tls_say_goodbye(s->tls);
 	SSL_free(s->tls);
 	if (s->fd >= 0)
 		close(s->fd);
@@ -239,6 +175,8 @@ static char fault_text[300] = "closed by the server";
 static ssize_t
 tls_result(struct bench_socket *s, int n)
 {
+	int system_error = errno;
+	struct buffer text = {0};
 	int why;
 
 	if (n > 0)
@@ -246,19 +184,9 @@ tls_result(struct bench_socket *s, int n)
 	why = SSL_get_error(s->tls, n);
 	if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
 		return BENCH_SOCKET_LATER;
-	if (why == SSL_ERROR_ZERO_RETURN)
-		snprintf(fault_text, sizeof(fault_text), "closed by the server");
-	else if (!SSL_is_init_finished(s->tls) && SSL_get_verify_result(s->tls) != X509_V_OK &&
-		 SSL_get_verify_mode(s->tls) != SSL_VERIFY_NONE)
-		snprintf(fault_text, sizeof(fault_text), "the server's certificate: %s",
-		    X509_verify_cert_error_string(SSL_get_verify_result(s->tls)));
-	else if (ERR_peek_error() != 0)
-		snprintf(fault_text, sizeof(fault_text), "TLS: %s",
-		    ERR_reason_error_string(ERR_peek_error()));
-	else
-		snprintf(fault_text, sizeof(fault_text), "%s",
-		    errno != 0 ? strerror(errno) : "closed by the server");
-	ERR_clear_error();
+	tls_explain(s->tls, ERR_get_error(), system_error, &text);
+	snprintf(fault_text, sizeof(fault_text), "%.*s", (int)text.len, text.ptr);
+	buffer_release(&text);
 	return BENCH_SOCKET_ENDED;
 }
 

@@ -6,28 +6,20 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct buffer;
 struct target;
+struct tls_client;
 
 /*
  * Sockets of the load generator, plain or TLS, as bare as can be: no buffer and no event stands
  * between the kernel and who reads, for what they cost would be taken from the load.
  */
-struct bench_tls_options {
-	bool enabled;
-	const char *ca_path;   /* or NULL: those of the system */
-	const char *cert_path; /* or NULL: no certificate is shown */
-	const char *key_path;  /* or NULL: in cert_path too */
-	const char *sni;       /* or NULL: the host */
-	bool insecure;         /* any certificate will do */
-};
-
 /* Where to connect to, looked up once. */
 struct bench_dialer;
 
-/* Borrows target. NULL with a line appended to error (a struct buffer). Else owned. */
-struct buffer;
-struct bench_dialer *bench_dialer_new(const struct target *target,
-    const struct bench_tls_options *tls, uint64_t connect_timeout_us, struct buffer *error);
+/* tls may be NULL. Borrows both. NULL with a line appended to error. Else owned. */
+struct bench_dialer *bench_dialer_new(const struct target *target, struct tls_client *tls,
+    uint64_t connect_timeout_us, struct buffer *error);
 void bench_dialer_free(struct bench_dialer *d);
 
 struct bench_socket {

@@ -10,6 +10,7 @@
 struct loop;
 struct option_row;
 struct target;
+struct tls_client;
 
 /*
  * What a subcommand of fanfare is, and what it is given.
@@ -31,6 +32,7 @@ enum cli_status {
 struct cli {
 	struct loop *loop;
 	const struct target *target;
+	struct tls_client *tls; /* or NULL */
 	uint64_t connect_timeout_us;
 	uint64_t timeout_us; /* of the whole run; 0: none */
 	const void *options; /* the command's own struct, filled in from its rows */

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 #include "cli/cli.h"
 #include "cli/loop.h"
 #include "cli/target.h"
+#include "cli/tls.h"
 #include "resp/reply.h"
 #include "resp/writer.h"
 
@@ -30,12 +33,15 @@
 #define REPLY_MAX_DEPTH 128
 #define READ_BYTES ((size_t)64 * 1024)
 #define DRAINED_BYTES ((size_t)256 * 1024)
+/* What a TLS server answers first to who speaks plain; RESP has no such type. */
+#define TLS_ALERT 0x15
 
-enum state { CLOSED, CONNECTING, GREETING, READY };
+enum state { CLOSED, CONNECTING, SECURING, GREETING, READY };
 
 struct connection {
 	struct event_base *base;
 	const struct target *target;
+	struct tls_client *tls; /* or NULL */
 	const struct connection_events *events;
 	void *arg;
 	int proto;
@@ -47,11 +53,13 @@ struct connection {
 	struct bufferevent *bev;
 	struct event *deadline; /* of each address, greeting included */
 	struct resp_reader *reader;
+	bool heard; /* the server has said anything yet, on this stream */
 	struct buffer request;
 	unsigned replies_to_greeting;
 	int last_errno;
 };
 
+static void on_event(struct bufferevent *bev, short what, void *arg);
 static void try_next(struct connection *c);
 
 int
@@ -72,7 +80,11 @@ connection_end_status(enum connection_end end)
 static void
 drop_stream(struct connection *c)
 {
+	SSL *ssl = c->bev == NULL ? NULL : bufferevent_openssl_get_ssl(c->bev);
+
 	evtimer_del(c->deadline);
+	if (ssl != NULL)
+		tls_say_goodbye(ssl);
 	if (c->bev != NULL)
 		bufferevent_free(c->bev);
 	c->bev = NULL;
@@ -128,6 +140,20 @@ end_denied(struct connection *c, struct slice error)
 	buffer_release(&text);
 }
 
+/* A server that ends it before its first word may have waited for TLS. */
+static void
+end_lost(struct connection *c, const char *reason)
+{
+	struct buffer text = {0};
+
+	buffer_append_str(&text, reason);
+	if (!c->heard && c->tls == NULL)
+		buffer_appendf(&text, ": %s", tls_suspicion(false));
+	buffer_append(&text, "", 1);
+	end(c, CONNECTION_LOST, text.ptr);
+	buffer_release(&text);
+}
+
 static void
 become_ready(struct connection *c)
 {
@@ -177,6 +203,11 @@ on_read(struct bufferevent *bev, void *arg)
 	struct evbuffer_iovec piece;
 
 	while (c->bev == bev && evbuffer_peek(input, -1, NULL, &piece, 1) > 0) {
+		if (!c->heard && c->tls == NULL && *(const char *)piece.iov_base == TLS_ALERT) {
+			end_lost(c, "the server does not speak RESP");
+			break;
+		}
+		c->heard = true;
 		resp_reader_feed(c->reader, piece.iov_base, piece.iov_len);
 		evbuffer_drain(input, piece.iov_len);
 		take_values(c);
@@ -231,6 +262,51 @@ greet(struct connection *c)
 }
 
 static void
+watch(struct connection *c)
+{
+	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
+	bufferevent_setwatermark(c->bev, EV_WRITE, DRAINED_BYTES, 0);
+	bufferevent_set_max_single_read(c->bev, READ_BYTES);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+/* The socket goes on to a bufferevent that starts with the handshake. */
+static void
+start_tls(struct connection *c)
+{
+	evutil_socket_t fd = bufferevent_getfd(c->bev);
+
+	c->state = SECURING;
+	bufferevent_setfd(c->bev, -1);
+	bufferevent_free(c->bev);
+	c->bev = bufferevent_openssl_socket_new(c->base, fd, tls_client_start(c->tls),
+	    BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	assert(c->bev != NULL);
+	watch(c);
+}
+
+/* A server may judge our certificate after the handshake, in place of its first answer. */
+static void
+end_tls(struct connection *c, int error)
+{
+	struct buffer text = {0};
+	unsigned long code = 0;
+	unsigned long next;
+
+	/* The last one handed over is the first that came. Some are libevent's own. */
+	while ((next = bufferevent_get_openssl_error(c->bev)) != 0)
+		if (ERR_GET_LIB(next) != 0)
+			code = next;
+	tls_explain(bufferevent_openssl_get_ssl(c->bev), code, error, &text);
+	buffer_append(&text, "", 1);
+	if (c->heard)
+		end(c, CONNECTION_LOST, text.ptr);
+	else
+		end_failed(c, text.ptr);
+	buffer_release(&text);
+}
+
+static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct connection *c = arg;
@@ -238,14 +314,19 @@ on_event(struct bufferevent *bev, short what, void *arg)
 
 	(void)bev;
 	if (what & BEV_EVENT_CONNECTED) {
-		greet(c);
+		if (c->state == CONNECTING && c->tls != NULL)
+			start_tls(c);
+		else
+			greet(c);
 	} else if (c->state == CONNECTING) {
 		c->last_errno = error;
 		try_next(c);
+	} else if (c->tls != NULL && (c->state == SECURING || !(what & BEV_EVENT_EOF))) {
+		end_tls(c, what & BEV_EVENT_EOF ? 0 : error);
 	} else if (what & BEV_EVENT_EOF) {
-		end(c, CONNECTION_LOST, "the server closed the connection");
+		end_lost(c, "the server closed the connection");
 	} else {
-		end(c, CONNECTION_LOST, evutil_socket_error_to_string(error));
+		end_lost(c, evutil_socket_error_to_string(error));
 	}
 }
 
@@ -259,6 +340,8 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	c->last_errno = ETIMEDOUT;
 	if (c->state == CONNECTING)
 		try_next(c);
+	else if (c->state == SECURING)
+		end_failed(c, "no answer to the TLS handshake: it may not speak TLS on this port");
 	else
 		end_failed(c, "no answer to the greeting");
 }
@@ -290,10 +373,8 @@ start_stream(struct connection *c, int family, const struct sockaddr *addr, sock
 		return false;
 	}
 	c->reader = resp_reader_new(REPLY_MAX_BYTES, REPLY_MAX_DEPTH);
-	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
-	bufferevent_setwatermark(c->bev, EV_WRITE, DRAINED_BYTES, 0);
-	bufferevent_set_max_single_read(c->bev, READ_BYTES);
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+	c->heard = false;
+	watch(c);
 	evtimer_add(c->deadline, &timeout);
 	return bufferevent_socket_connect(c->bev, NULL, 0) == 0;
 }
@@ -372,18 +453,18 @@ connection_unsent_bytes(const struct connection *c)
 }
 
 struct connection *
-connection_new(struct event_base *base, const struct target *target, int proto,
-    uint64_t connect_timeout_us, const struct connection_events *events, void *arg)
+connection_new(const struct cli *cli, int proto, const struct connection_events *events, void *arg)
 {
 	struct connection *c = xcalloc(1, sizeof(*c));
 
-	*c = (struct connection){.base = base,
-	    .target = target,
+	*c = (struct connection){.base = loop_base(cli->loop),
+	    .target = cli->target,
+	    .tls = cli->tls,
 	    .proto = proto,
-	    .connect_timeout_us = connect_timeout_us,
+	    .connect_timeout_us = cli->connect_timeout_us,
 	    .events = events,
 	    .arg = arg};
-	c->deadline = evtimer_new(base, on_deadline, c);
+	c->deadline = evtimer_new(c->base, on_deadline, c);
 	assert(c->deadline != NULL);
 	return c;
 }

@@ -6,14 +6,14 @@
 
 #include "base/bytes.h"
 
-struct event_base;
+struct cli;
 struct resp_value;
-struct target;
 
 /*
- * One connection to a server: looks the name up, tries each address in turn, authenticates, and
- * then sends commands and hands over what comes back, in order. It does not match replies to
- * commands, and it does not connect again by itself: whoever owns it may open it again.
+ * One connection to a server: looks the name up, tries each address in turn, makes it TLS where
+ * that is asked for, authenticates, and then sends commands and hands over what comes back, in
+ * order. It does not match replies to commands, and it does not connect again by itself: whoever
+ * owns it may open it again.
  */
 struct connection;
 
@@ -38,9 +38,9 @@ struct connection_events {
 	void (*closed)(enum connection_end end, const char *text, void *arg);
 };
 
-/* proto is 2 or 3. Borrows all three pointers. Returns owned (connection_free). */
-struct connection *connection_new(struct event_base *base, const struct target *target, int proto,
-    uint64_t connect_timeout_us, const struct connection_events *events, void *arg);
+/* To the target of cli. proto is 2 or 3. Borrows all pointers. Returns owned (connection_free). */
+struct connection *connection_new(
+    const struct cli *cli, int proto, const struct connection_events *events, void *arg);
 void connection_free(struct connection *c);
 
 /* Blocks while the name is looked up; then works in the loop. May call closed() at once. */

@@ -126,6 +126,8 @@ loop_free(struct loop *loop)
 	event_free(loop->signalled);
 	close(loop->pipe[0]);
 	close(loop->pipe[1]);
+	/* A callback that a bufferevent had put off still holds it, and its TLS. */
+	(void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
 	event_base_free(loop->base);
 	xfree(loop);
 }

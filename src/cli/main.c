@@ -12,6 +12,7 @@
 #include "cli/loop.h"
 #include "cli/options.h"
 #include "cli/target.h"
+#include "cli/tls.h"
 
 /* The order is that of --help. A new command is a file, a line here and one in cli.h. */
 static const struct cli_command *const commands[] = {
@@ -45,7 +46,19 @@ static const struct option_row common_rows[] = {
     {"password", 0, OPTION_TEXT, "PASSWORD", AT(choice.password),
 	.text = "authenticate (or FANFARE_PASSWORD)"},
     {"url", 'u', OPTION_TEXT, "URL", AT(choice.url),
-	.text = "redis://[user[:password]@]host[:port] or unix:///path (or FANFARE_URL)"},
+	.text = "redis[s]://[user[:password]@]host[:port] or unix:///path (or FANFARE_URL)"},
+    {"tls", 0, OPTION_FLAG, AT(choice.tls.enabled), .text = "connect with TLS"},
+    {"cacert", 0, OPTION_TEXT, "FILE", AT(choice.tls.ca_path),
+	.text = "authorities to trust (the system's)"},
+    {"cacertdir", 0, OPTION_TEXT, "DIR", AT(choice.tls.ca_dir),
+	.text = "a folder of them, as openssl rehash makes it"},
+    {"cert", 0, OPTION_TEXT, "FILE", AT(choice.tls.cert_path), .text = "certificate to show"},
+    {"key", 0, OPTION_TEXT, "FILE", AT(choice.tls.key_path), .text = "its key (in the same file)"},
+    {"sni", 0, OPTION_TEXT, "NAME", AT(choice.tls.sni), .text = "the server's name (the host)"},
+    {"tls-ciphers", 0, OPTION_TEXT, "LIST", AT(choice.tls.ciphers), .text = "those of TLS 1.2"},
+    {"tls-ciphersuites", 0, OPTION_TEXT, "LIST", AT(choice.tls.ciphersuites),
+	.text = "those of TLS 1.3"},
+    {"insecure", 0, OPTION_FLAG, AT(choice.tls.insecure), .text = "take any certificate"},
     {"connect-timeout", 0, OPTION_SECONDS, "S", AT(connect_timeout_us), .max = 86400,
 	.text = "seconds to wait for each address (5)"},
     {"timeout", 0, OPTION_SECONDS, "S", AT(timeout_us), .max = 1000000000,
@@ -131,12 +144,27 @@ parse(int argc, char **argv, const struct cli_command *command, struct common_op
 	return first;
 }
 
+/* False, after saying why, where the files that TLS needs are no good. */
+static bool
+set_up_tls(struct cli *cli)
+{
+	struct buffer error = {0};
+
+	if (!cli->target->tls.enabled)
+		return true;
+	cli->tls = tls_client_new(&cli->target->tls, cli->target->host, &error);
+	if (cli->tls == NULL)
+		cli_warn("%.*s", (int)error.len, error.ptr);
+	buffer_release(&error);
+	return cli->tls != NULL;
+}
+
 static enum cli_status
 run(const struct cli_command *command, struct cli *cli, struct common_options *common)
 {
 	struct target target;
 	const char *error;
-	enum cli_status status;
+	enum cli_status status = CLI_USAGE;
 
 	common->choice.env_url = getenv("FANFARE_URL");
 	common->choice.env_password = getenv("FANFARE_PASSWORD");
@@ -147,12 +175,16 @@ run(const struct cli_command *command, struct cli *cli, struct common_options *c
 	cli->target = &target;
 	cli->timeout_us = common->timeout_us;
 	cli->connect_timeout_us = common->connect_timeout_us;
-	cli->loop = loop_new();
-	status = command->run(cli);
-	if (status == CLI_TIMEOUT)
-		cli_warn("timed out after %g s", (double)cli->timeout_us / 1e6);
-	loop_free(cli->loop);
-	buffer_release(&cli->out);
+	if (set_up_tls(cli)) {
+		cli->loop = loop_new();
+		status = command->run(cli);
+		if (status == CLI_TIMEOUT)
+			cli_warn("timed out after %g s", (double)cli->timeout_us / 1e6);
+		loop_free(cli->loop);
+		buffer_release(&cli->out);
+	}
+	tls_client_free(cli->tls);
+	cli->tls = NULL;
 	cli->target = NULL;
 	target_release(&target);
 	return status;

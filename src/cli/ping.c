@@ -129,8 +129,7 @@ run(struct cli *cli)
 
 	target_describe(cli->target, &p.target);
 	p.next = evtimer_new(loop_base(cli->loop), on_next, &p);
-	p.connection = connection_new(
-	    loop_base(cli->loop), cli->target, 2, cli->connect_timeout_us, &events, &p);
+	p.connection = connection_new(cli, 2, &events, &p);
 	loop_on_cut(cli->loop, on_cut, &p);
 	connection_open(p.connection);
 	status = loop_run(cli->loop, cli->timeout_us);

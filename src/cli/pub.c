@@ -280,7 +280,7 @@ publish(struct publisher *p)
 	lines_init(&p->lines, LINE_MAX_BYTES);
 	p->readable = event_new(base, STDIN_FILENO, EV_READ, on_readable, p);
 	p->due = evtimer_new(base, on_due, p);
-	p->connection = connection_new(base, cli->target, 2, cli->connect_timeout_us, &events, p);
+	p->connection = connection_new(cli, 2, &events, p);
 	loop_on_cut(cli->loop, on_cut, p);
 	connection_open(p->connection);
 	status = loop_run(cli->loop, cli->timeout_us);

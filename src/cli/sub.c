@@ -318,8 +318,7 @@ run(struct cli *cli)
 	make_request(&s);
 	s.retry = evtimer_new(loop_base(cli->loop), on_retry, &s);
 	s.silence = evtimer_new(loop_base(cli->loop), on_silence, &s);
-	s.connection = connection_new(
-	    loop_base(cli->loop), cli->target, 2, cli->connect_timeout_us, &events, &s);
+	s.connection = connection_new(cli, 2, &events, &s);
 	loop_on_cut(cli->loop, on_cut, &s);
 	connection_open(s.connection);
 	status = loop_run(cli->loop, cli->timeout_us);

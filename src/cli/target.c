@@ -193,9 +193,10 @@ target_parse_url(struct target *target, const char *url, const char **error)
 	else if (strncasecmp(url, "unix://", 7) == 0)
 		ok = parse_unix(&t, (struct slice){rest.ptr + 7, rest.len - 7}, error);
 	else if (strncasecmp(url, "rediss://", 9) == 0)
-		*error = "TLS is not supported yet: use redis:// or unix://";
+		ok = t.tls.enabled =
+		    parse_redis(&t, (struct slice){rest.ptr + 9, rest.len - 9}, error);
 	else
-		*error = "a URL starts with redis:// or unix://";
+		*error = "a URL starts with redis://, rediss:// (TLS) or unix://";
 	if (!ok) {
 		target_release(&t);
 		return false;
@@ -211,6 +212,19 @@ replace(char **field, const char *text)
 		return;
 	xfree(*field);
 	*field = xstrdup(text);
+}
+
+/* A Unix socket by option displaces a URL whole, its TLS too. */
+static const char *
+choose_tls(struct target *t, const struct target_choice *choice)
+{
+	bool by_url = t->tls.enabled && t->socket_path == NULL;
+
+	t->tls = choice->tls;
+	t->tls.enabled = choice->tls.enabled || by_url;
+	if (t->tls.enabled && t->socket_path != NULL)
+		return "TLS is for TCP, not for Unix sockets";
+	return tls_options_fault(&t->tls);
 }
 
 static bool
@@ -245,8 +259,10 @@ target_choose(struct target *target, const struct target_choice *choice, const c
 		t.host = xstrdup(TARGET_DEFAULT_HOST);
 	if (t.password == NULL && is_said(choice->env_password))
 		t.password = xstrdup(choice->env_password);
-	if (t.user != NULL && t.password == NULL) {
+	*error = choose_tls(&t, choice);
+	if (*error == NULL && t.user != NULL && t.password == NULL)
 		*error = "a user needs a password: --password, the URL or FANFARE_PASSWORD";
+	if (*error != NULL) {
 		target_release(&t);
 		return false;
 	}

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "cli/tls.h"
 
 /*
  * Where the server is and who we are to it, as said by options, URL and environment. Pure: the
@@ -17,6 +18,7 @@ struct target {
 	char *user;        /* or NULL: the default user */
 	char *password;    /* or NULL: no authentication */
 	uint32_t database;
+	struct tls_options tls;
 };
 
 /* What the user said; NULL or 0 where he did not. */
@@ -29,16 +31,17 @@ struct target_choice {
 	const char *url;
 	const char *env_url;
 	const char *env_password;
+	struct tls_options tls; /* a rediss:// URL enables it too */
 };
 
 #define TARGET_DEFAULT_HOST "127.0.0.1"
 #define TARGET_DEFAULT_PORT 6379
 
 /*
- * Reads redis://[user[:password]@]host[:port][/database] or unix://[user[:password]@]/path, with
- * %XX in user, password, host and path, and an IPv6 address in brackets. What the URL does not
- * say has its default. On success *target is owned (target_release). False leaves it alone, with
- * *error a constant text.
+ * Reads redis://[user[:password]@]host[:port][/database], rediss:// with the same (TLS), or
+ * unix://[user[:password]@]/path, with %XX in user, password, host and path, and an IPv6 address in
+ * brackets. What the URL does not say has its default. On success *target is owned
+ * (target_release). False leaves it alone, with *error a constant text.
  */
 bool target_parse_url(struct target *target, const char *url, const char **error)
     __attribute__((warn_unused_result));

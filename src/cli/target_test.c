@@ -124,10 +124,47 @@ START_TEST(a_bad_url_is_refused_and_nothing_changes)
 }
 END_TEST
 
-START_TEST(tls_is_refused_by_name)
+START_TEST(a_rediss_url_asks_for_tls)
 {
-	ck_assert(!target_parse_url(&t, "rediss://h", &error));
-	ck_assert_ptr_nonnull(strstr(error, "TLS is not supported yet"));
+	parse("rediss://ann:s3cret@db.example.org:7000/3");
+	ck_assert_str_eq(t.host, "db.example.org");
+	ck_assert_uint_eq(t.port, 7000);
+	ck_assert_uint_eq(t.database, 3);
+	ck_assert(t.tls.enabled);
+	parse("redis://h");
+	ck_assert(!t.tls.enabled);
+	choose((struct target_choice){.env_url = "REDISS://h", .tls.ca_path = "ca.pem"});
+	ck_assert(t.tls.enabled);
+	ck_assert_str_eq(t.tls.ca_path, "ca.pem");
+	choose((struct target_choice){.url = "redis://h", .tls.enabled = true});
+	ck_assert(t.tls.enabled);
+	/* The host is replaced, how to speak to it is not. */
+	choose((struct target_choice){.url = "rediss://h", .host = "other"});
+	ck_assert(t.tls.enabled);
+	choose((struct target_choice){.url = "rediss://h", .socket_path = "a.sock"});
+	ck_assert(!t.tls.enabled);
+}
+END_TEST
+
+static void
+refuse_tls(struct tls_options tls, const char *socket_path, const char *about)
+{
+	struct target_choice choice = {.tls = tls, .socket_path = socket_path};
+
+	error = "";
+	ck_assert(!target_choose(&t, &choice, &error));
+	ck_assert_msg(strstr(error, about) != NULL, "%s", error);
+}
+
+START_TEST(options_of_tls_that_do_not_fit_together_are_refused)
+{
+	refuse_tls((struct tls_options){.ca_path = "ca.pem"}, NULL, "need --tls");
+	refuse_tls((struct tls_options){.ca_dir = "certs"}, NULL, "need --tls");
+	refuse_tls((struct tls_options){.cert_path = "cert.pem"}, NULL, "need --tls");
+	refuse_tls((struct tls_options){.sni = "h"}, NULL, "need --tls");
+	refuse_tls((struct tls_options){.insecure = true}, NULL, "need --tls");
+	refuse_tls((struct tls_options){.enabled = true, .key_path = "key.pem"}, NULL, "--cert");
+	refuse_tls((struct tls_options){.enabled = true}, "a.sock", "Unix");
 }
 END_TEST
 
@@ -215,8 +252,8 @@ main(void)
 	    (const TTest *[]){a_url_without_more_has_the_defaults, every_part_of_a_url_is_read,
 		a_password_needs_no_user, user_and_password_are_percent_decoded,
 		an_ipv6_address_stands_in_brackets, a_unix_url_names_a_path,
-		a_bad_url_is_refused_and_nothing_changes, tls_is_refused_by_name,
-		nothing_said_is_localhost,
+		a_bad_url_is_refused_and_nothing_changes, a_rediss_url_asks_for_tls,
+		options_of_tls_that_do_not_fit_together_are_refused, nothing_said_is_localhost,
 		an_option_goes_before_the_url_and_that_before_the_environment,
 		host_and_socket_of_options_displace_those_of_the_url,
 		the_environment_gives_the_password_that_nothing_else_does,

@@ -2,11 +2,15 @@
 'use strict';
 
 const assert = require('assert');
+const fs = require('fs');
 const Redis = require('ioredis');
 
 const port = Number(process.argv[2]);
 const say = (...words) => console.log(JSON.stringify(words));
-const connect = (more) => new Redis({ host: '127.0.0.1', port, ...more });
+// TLS_CA: speak TLS and trust it; TLS_CERT and TLS_KEY: show this.
+const file = (name) => process.env[name] && fs.readFileSync(process.env[name]);
+const tls = process.env.TLS_CA && { ca: file('TLS_CA'), cert: file('TLS_CERT'), key: file('TLS_KEY') };
+const connect = (more) => new Redis({ host: tls ? 'localhost' : '127.0.0.1', port, tls, ...more });
 const fail = (error) => {
   console.error(error);
   process.exit(1);

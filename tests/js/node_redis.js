@@ -2,6 +2,7 @@
 'use strict';
 
 const assert = require('assert');
+const fs = require('fs');
 const { createClient } = require('redis');
 
 const port = Number(process.argv[2]);
@@ -12,9 +13,15 @@ const fail = (error) => {
   process.exit(1);
 };
 
+// As in ioredis.js.
+const file = (name) => process.env[name] && fs.readFileSync(process.env[name]);
+const place = process.env.TLS_CA
+  ? { host: 'localhost', tls: true, ca: file('TLS_CA'), cert: file('TLS_CERT'), key: file('TLS_KEY') }
+  : { host: '127.0.0.1' };
+
 async function connect(more = {}) {
   const { socket, ...others } = more;
-  const client = createClient({ socket: { host: '127.0.0.1', port, ...socket }, RESP, ...others });
+  const client = createClient({ socket: { ...place, port, ...socket }, RESP, ...others });
   client.on('error', (error) => client.expected || fail(error));
   return client.connect();
 }
