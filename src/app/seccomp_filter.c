@@ -111,11 +111,13 @@ allow_in_part(scmp_filter_ctx filter)
 
 /* glibc takes clone where there is no clone3, whose flags lie out of a filter's sight. */
 static bool
-refuse_otherwise(scmp_filter_ctx filter)
+refuse_otherwise(scmp_filter_ctx filter, enum seccomp_mode mode)
 {
-	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
-	       seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0) == 0 &&
-	       seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execveat), 0) == 0;
+	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0)
+		return false;
+	return mode == SECCOMP_KILL || /* which all the rest does */
+	       (seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0) == 0 &&
+		   seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execveat), 0) == 0);
 }
 
 bool
@@ -135,7 +137,7 @@ seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
 	if (filter != NULL)
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	if (filter != NULL && seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
-	    allow_plainly(filter) && allow_in_part(filter) && refuse_otherwise(filter))
+	    allow_plainly(filter) && allow_in_part(filter) && refuse_otherwise(filter, mode))
 		result = seccomp_load(filter);
 	if (result != 0)
 		buffer_appendf(error, "seccomp: %s", strerror(-result));
