@@ -2,6 +2,7 @@
 
 import grp
 import os
+import pathlib
 import pwd
 import shutil
 import signal
@@ -297,3 +298,76 @@ def test_another_user_a_root_folder_and_the_filter_go_together(start_fanfared, u
         connection.command("SHUTDOWN")
         assert connection.read_to_end() == b""
     assert daemon.wait() == 0
+
+
+# The systemd unit
+
+
+@pytest.fixture
+def unit(folder):
+    """The unit as make would install it, with the daemon under test."""
+    if not shutil.which("systemd-analyze"):
+        missing("systemd-analyze")
+    examples = pathlib.Path(__file__).resolve().parent.parent / "examples" / "systemd"
+    text = (examples / "fanfared.service.in").read_text(encoding="utf-8")
+    daemon = pathlib.Path(os.environ["FANFARED"])
+    path = folder / "fanfared.service"
+    path.write_text(text.replace("@sbindir@", str(daemon.parent)).replace("@sysconfdir@", "/etc"), encoding="utf-8")
+    shutil.copy(examples / "fanfared.socket", folder)
+    return path
+
+
+def analyze(*arguments):
+    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_systemd_has_nothing_to_say_about_the_units(unit):
+    done = analyze("verify", "--man=no", unit, unit.with_suffix(".socket"))
+    # What is said about other units of this machine is none of ours.
+    assert done.returncode == 0 and "fanfared" not in done.stderr, done.stderr
+
+
+def test_the_exposure_of_the_unit_is_at_most_one_and_a_half_of_ten(unit):
+    done = analyze("security", "--offline=yes", "--threshold=15", "--no-pager", unit)
+    assert done.returncode == 0, done.stdout
+
+
+class Sandboxed(Fanfared):
+    unit = None
+
+    def arguments(self, port):
+        sandbox = pathlib.Path(__file__).resolve().parent / "lib" / "sandbox.py"
+        return ["/usr/bin/python3", str(sandbox), str(self.unit), USER, *super().arguments(port)]
+
+
+def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, folder):
+    if has_sanitizer():
+        pytest.skip("a sanitizer's memory is mapped as no sandbox likes it")
+    Sandboxed.unit = unit
+    daemon = Sandboxed(folder, "--io-threads", "2", "--pidfile", "/run/fanfare/pid", "--logfile",
+                       "/var/log/fanfare/log", "--unixsocket", "/run/fanfare/sock").start()
+    root = pathlib.Path(f"/proc/{daemon.pid}/root")
+    status = status_of(daemon.pid)
+    assert status["Uid"] == [str(user.pw_uid)] * 4 and status["NoNewPrivs"] == ["1"] and status["Seccomp"] == ["2"]
+    assert int(status["CapBnd"][0], 16) == 0
+    assert os.readlink(f"/proc/{daemon.pid}/cwd") == "/var/lib/fanfare"
+    mounts = {line.split()[4]: line.split()[5] for line in
+              pathlib.Path(f"/proc/{daemon.pid}/mountinfo").read_text(encoding="utf-8").splitlines()}
+    assert mounts["/"].startswith("ro") and mounts["/run/fanfare"].startswith("rw")
+    (root / "var/log/fanfare/log").rename(root / "var/log/fanfare/log.1")
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_until(lambda: (root / "var/log/fanfare/log").exists(), "the log is opened anew")
+    with daemon.connect() as subscriber, daemon.connect() as publisher:
+        subscriber.subscribe("c")
+        assert publisher.call("PUBLISH", "c", b"x" * (1 << 20)) == 1
+        assert subscriber.read_value() == [b"message", b"c", b"x" * (1 << 20)]
+        assert b"used_memory_rss:0" not in publisher.call("INFO", "memory")
+    daemon.stop()
+    log = daemon.log()
+    assert "EPERM" not in log and "not permitted" not in log, log
+
+
+def has_sanitizer():
+    with open(os.environ["FANFARED"], "rb") as file:
+        program = file.read()
+    return b"AddressSanitizer" in program or b"ThreadSanitizer" in program
