@@ -12,6 +12,8 @@
 
 #include "base/bytes.h"
 
+static int null_fd = -1; /* of a daemon in the background; opened while there surely is a /dev */
+
 /* The caller's side: a byte comes when the child is ready, the end of the pipe when it has ended.
  */
 static void
@@ -53,6 +55,7 @@ daemon_detach(void)
 		wait_for_child(fds[0], child);
 	}
 	close(fds[0]);
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	(void)setsid(); /* cannot fail: a new child leads no process group */
 	return fds[1];
 }
@@ -60,13 +63,13 @@ daemon_detach(void)
 void
 daemon_ready(int ready_fd)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int i;
 
-	for (i = STDIN_FILENO; i <= STDERR_FILENO && fd >= 0; i++)
-		(void)dup2(fd, i);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	for (i = STDIN_FILENO; i <= STDERR_FILENO && null_fd >= 0; i++)
+		(void)dup2(null_fd, i);
+	if (null_fd > STDERR_FILENO)
+		close(null_fd);
+	null_fd = -1;
 	while (write(ready_fd, "", 1) < 0 && errno == EINTR)
 		continue;
 	close(ready_fd);

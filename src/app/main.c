@@ -12,6 +12,8 @@
 #include "app/daemon.h"
 #include "app/listening.h"
 #include "app/live_config.h"
+#include "app/privileges.h"
+#include "app/seccomp_filter.h"
 #include "app/settings.h"
 #include "app/systemd.h"
 #include "app/wiring.h"
@@ -26,6 +28,7 @@ struct fanfared {
 	struct settings settings;
 	struct live_config live;
 	struct wiring wiring;
+	struct privileges privileges;
 	bool stopping;
 };
 
@@ -157,7 +160,22 @@ refuse(const struct settings *s, const char *format, ...)
 		fprintf(stderr, "%s\n", line);
 }
 
-/* Working directory, log: what everything else stands on. */
+/* Who it will be, from here on for files. */
+static bool
+prepare_privileges(struct fanfared *f)
+{
+	const struct settings *s = &f->settings;
+	struct buffer error = {0};
+	bool ok =
+	    privileges_prepare(&f->privileges, s->run_as_user, s->run_as_group, s->chroot, &error);
+
+	if (!ok)
+		print_error(&error);
+	buffer_release(&error);
+	return ok;
+}
+
+/* Working directory, user, log: what everything else stands on. */
 static bool
 prepare(struct fanfared *f)
 {
@@ -171,6 +189,8 @@ prepare(struct fanfared *f)
 		fprintf(stderr, "dir %s: %s\n", f->settings.dir, strerror(errno));
 		return false;
 	}
+	if (!prepare_privileges(f))
+		return false;
 	if (!log_open(&log)) {
 		fprintf(stderr, "logfile %s: %s\n", f->settings.logfile, strerror(errno));
 		return false;
@@ -192,6 +212,47 @@ listen_and_mark(struct fanfared *f, size_t socket_count, struct buffer *opened)
 	} else if (pidfile[0] != '\0' && !pidfile_write(pidfile)) {
 		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
 		ok = false;
+	}
+	buffer_release(&error);
+	return ok;
+}
+
+/* The configuration has another path within a chroot, and is read by another user from now on. */
+static void
+find_configuration_again(struct fanfared *f)
+{
+	const char *inside;
+	char *path;
+
+	if (f->source.file == NULL || f->privileges.user == NULL)
+		return;
+	inside = privileges_path_inside(&f->privileges, f->source.file);
+	if (inside == NULL) {
+		log_warn("%s is outside of the chroot: it cannot be read again", f->source.file);
+		return;
+	}
+	path = xstrdup(inside);
+	xfree(f->source.file);
+	f->source.file = path;
+	if (access(f->source.file, R_OK) != 0)
+		log_warn("%s: %s: %s cannot read it again", f->source.file, strerror(errno),
+		    f->privileges.user);
+}
+
+/* Everything is open that takes root to open, and no other thread runs yet. */
+static bool
+give_up_privileges(struct fanfared *f)
+{
+	const char *pidfile = f->settings.pidfile;
+	struct buffer error = {0};
+	bool ok = privileges_drop(&f->privileges, &error) &&
+		  (f->settings.seccomp == SECCOMP_NO ||
+		      seccomp_filter_install(f->settings.seccomp, &error));
+
+	if (!ok) {
+		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+		if (pidfile[0] != '\0')
+			pidfile_remove(pidfile);
 	}
 	buffer_release(&error);
 	return ok;
@@ -234,7 +295,7 @@ open_doors(struct fanfared *f, size_t socket_count)
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	watch_signals(f->wiring.net);
-	ok = listen_and_mark(f, socket_count, &opened);
+	ok = listen_and_mark(f, socket_count, &opened) && give_up_privileges(f);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -242,6 +303,7 @@ open_doors(struct fanfared *f, size_t socket_count)
 					   : "of the command line and the defaults");
 		log_notice("listening on %.*s; up to %u clients", (int)opened.len, opened.ptr,
 		    (unsigned int)f->settings.server.maxclients);
+		find_configuration_again(f);
 	} else {
 		wiring_release(&f->wiring);
 	}
@@ -311,6 +373,7 @@ main(int argc, char **argv)
 		settings_release(&f.settings);
 	}
 	systemd_close();
+	privileges_release(&f.privileges);
 	config_source_release(&f.source);
 	buffer_release(&error);
 	return status;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/seccomp_filter.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/log.h"
@@ -69,6 +70,10 @@ struct settings {
 	char *pidfile;
 	enum supervision supervised;
 	char *dir;
+	char *run_as_user;
+	char *run_as_group;
+	char *chroot;
+	enum seccomp_mode seccomp;
 	enum log_level log_level;
 	char *logfile;
 	bool syslog_enabled;

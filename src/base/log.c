@@ -66,8 +66,9 @@ log_open(const struct log_config *config)
 	log_fd = fd;
 	log_file = file;
 	log_ident = ident;
+	/* Connected at once: within a chroot there may be no /dev/log. */
 	if (log_sink == LOG_TO_SYSLOG)
-		openlog(log_ident, LOG_PID, config->syslog_facility);
+		openlog(log_ident, LOG_PID | LOG_NDELAY, config->syslog_facility);
 	return true;
 }
 

@@ -178,4 +178,6 @@ class Fanfared(Server):
 
     def arguments(self, port):
         loops = os.environ.get("FANFARE_TEST_IO_THREADS", "1")
-        return [os.environ["FANFARED"], "--port", str(port), "--bind", self.host, "--io-threads", loops]
+        # Directives for all daemons of a run of the tests, as in FANFARE_TEST_OPTIONS='--seccomp kill'.
+        more = os.environ.get("FANFARE_TEST_OPTIONS", "").split()
+        return [os.environ["FANFARED"], "--port", str(port), "--bind", self.host, "--io-threads", loops, *more]
