@@ -66,29 +66,45 @@ open_unix(struct net *net, const struct settings *s, struct buffer *opened, stru
 	return true;
 }
 
+/* One that was passed; named by the process that handed it on, or just passed. */
 static bool
-take_sockets(struct net *net, size_t socket_count, struct buffer *opened, struct buffer *error)
+take_socket(struct net *net, int fd, const char **names, char *error, size_t error_len)
 {
+	struct slice name;
+
+	if (*names == NULL)
+		return net_listen_fd(net, fd, error, error_len);
+	name = (struct slice){*names, strcspn(*names, ":")};
+	*names += name.len + ((*names)[name.len] == ':');
+	return net_listen_named(net, fd, name, error, error_len);
+}
+
+static bool
+take_sockets(struct net *net, const struct systemd_sockets *passed, struct buffer *opened,
+    struct buffer *error)
+{
+	const char *names = passed->names,
+		   *from = names != NULL ? "the process before" : "socket activation";
 	char text[256] = "";
 	size_t i;
 
-	for (i = 0; i < socket_count; i++) {
-		if (!net_listen_fd(net, SYSTEMD_FIRST_FD + (int)i, text, sizeof(text))) {
-			buffer_appendf(error, "socket activation: %s", text);
+	for (i = 0; i < passed->count; i++) {
+		if (!take_socket(net, SYSTEMD_FIRST_FD + (int)i, &names, text, sizeof(text))) {
+			buffer_appendf(error, "sockets of %s: %s", from, text);
 			return false;
 		}
 	}
-	buffer_appendf(opened,
-	    "what socket activation passed (%zu), not on bind, port and unixsocket", socket_count);
+	buffer_appendf(
+	    opened, "what %s passed (%zu), not on bind, port and unixsocket", from, passed->count);
 	return true;
 }
 
 bool
-listening_open(struct net *net, const struct settings *s, size_t socket_count,
+listening_open(struct net *net, const struct settings *s, const struct systemd_sockets *passed,
     struct buffer *opened, struct buffer *error)
 {
-	if (socket_count > 0)
-		return take_sockets(net, socket_count, opened, error);
+	if (passed->count > 0)
+		return take_sockets(net, passed, opened, error);
 	if (!open_tcp(net, s, opened, error) || !open_unix(net, s, opened, error))
 		return false;
 	if (opened->len == 0)

@@ -10,10 +10,12 @@
 
 #include "app/config_source.h"
 #include "app/daemon.h"
+#include "app/lifecycle.h"
 #include "app/listening.h"
 #include "app/live_config.h"
 #include "app/settings.h"
 #include "app/systemd.h"
+#include "app/upgrade.h"
 #include "app/wiring.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -25,7 +27,9 @@ struct fanfared {
 	struct settings settings;
 	struct live_config live;
 	struct wiring wiring;
-	bool stopping;
+	struct lifecycle lifecycle;
+	struct systemd_sockets passed; /* to listen on */
+	int announce_fd;               /* this is the successor in an upgrade; -1: it is not */
 };
 
 static const char help[] =
@@ -75,24 +79,6 @@ report(const struct fanfared *f)
 }
 
 static void
-stop(struct fanfared *f, bool now)
-{
-	if (now || f->stopping) {
-		log_notice("stopping at once");
-		net_stop(f->wiring.net);
-	} else {
-		log_notice("stopping: clients have %u s to take what they are owed",
-		    (unsigned int)f->settings.server.shutdown_timeout_s);
-		net_drain(f->wiring.net, f->settings.server.shutdown_timeout_s < UINT32_MAX / 1000
-					     ? f->settings.server.shutdown_timeout_s * 1000
-					     : UINT32_MAX);
-	}
-	if (!f->stopping)
-		systemd_notify("STOPPING=1\nSTATUS=Stopping");
-	f->stopping = true;
-}
-
-static void
 reload(struct fanfared *f)
 {
 	log_notice("SIGHUP: reading the configuration again");
@@ -114,15 +100,32 @@ on_signal(void *arg, int signal)
 		reload(f);
 		return;
 	}
-	log_notice("%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
-	stop(f, false);
+	lifecycle_signal(&f->lifecycle, signal);
 }
 
 static void
 on_shutdown(void *arg, bool now)
 {
-	log_notice("SHUTDOWN by a client");
-	stop(arg, now);
+	lifecycle_shutdown(&((struct fanfared *)arg)->lifecycle, now);
+}
+
+static void
+on_lame_duck(void *arg, uint32_t window_s)
+{
+	log_notice("SHUTDOWN GRACE by a client");
+	lifecycle_lame_duck(&((struct fanfared *)arg)->lifecycle, window_s);
+}
+
+static bool
+on_abort(void *arg, char *error, size_t error_len)
+{
+	return lifecycle_abort(&((struct fanfared *)arg)->lifecycle, error, error_len);
+}
+
+static void
+on_parted(void *arg)
+{
+	lifecycle_parted(&((struct fanfared *)arg)->lifecycle);
 }
 
 static bool
@@ -177,17 +180,30 @@ prepare(struct fanfared *f)
 	return true;
 }
 
+/* True where there is nobody to take over from, or from now on it is this process that accepts. */
+static bool
+succeed(struct fanfared *f)
+{
+	int fd = f->announce_fd;
+
+	f->announce_fd = -1;
+	return fd == -1 || upgrade_announce(fd);
+}
+
 /* Says nothing but what goes wrong: a start that fails is one line. */
 static bool
-listen_and_mark(struct fanfared *f, size_t socket_count, struct buffer *opened)
+listen_and_mark(struct fanfared *f, struct buffer *opened)
 {
 	const char *pidfile = f->settings.pidfile;
 	struct buffer error = {0};
 	bool ok;
 
-	ok = listening_open(f->wiring.net, &f->settings, socket_count, opened, &error);
+	ok = listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error);
 	if (!ok) {
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+	} else if (!succeed(f)) {
+		refuse(&f->settings, "the process that started this one for an upgrade gave up");
+		ok = false;
 	} else if (pidfile[0] != '\0' && !pidfile_write(pidfile)) {
 		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
 		ok = false;
@@ -203,7 +219,7 @@ listen_and_mark(struct fanfared *f, size_t socket_count, struct buffer *opened)
 static void
 watch_signals(struct net *net)
 {
-	static const int watched[] = {SIGTERM, SIGINT, SIGHUP};
+	static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
 	sigset_t set, before;
 
 	sigemptyset(&set);
@@ -219,7 +235,7 @@ watch_signals(struct net *net)
 
 /* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
-open_doors(struct fanfared *f, size_t socket_count)
+open_doors(struct fanfared *f)
 {
 	struct server_settings interface = live_config_interface(&f->live);
 	struct buffer opened = {0};
@@ -227,12 +243,15 @@ open_doors(struct fanfared *f, size_t socket_count)
 
 	f->wiring.signalled = on_signal;
 	f->wiring.stopping = on_shutdown;
+	f->wiring.lame_duck = on_lame_duck;
+	f->wiring.lame_duck_abort = on_abort;
+	f->wiring.parted = on_parted;
 	f->wiring.arg = f;
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
 	f->live.server = f->wiring.server;
 	watch_signals(f->wiring.net);
-	ok = listen_and_mark(f, socket_count, &opened);
+	ok = listen_and_mark(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -264,10 +283,16 @@ serve(struct fanfared *f, int ready_fd)
 static int
 run(struct fanfared *f)
 {
-	size_t socket_count =
-	    systemd_take_sockets(); /* they are for this process, not for a child */
 	int ready_fd = -1;
 
+	/* They are for this process, not for a child. Names that are not an upgrade's say nothing
+	 * to us. */
+	f->passed = systemd_take_sockets();
+	f->announce_fd = upgrade_take();
+	if (f->announce_fd == -1) {
+		xfree(f->passed.names);
+		f->passed.names = NULL;
+	}
 	if (!prepare(f))
 		return EXIT_FAILURE;
 	if (f->settings.daemonize && !is_supervised(&f->settings)) {
@@ -282,7 +307,7 @@ run(struct fanfared *f)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	open_supervisor(&f->settings);
-	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f, socket_count))
+	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f))
 		return EXIT_FAILURE;
 	serve(f, ready_fd);
 	return EXIT_SUCCESS;
@@ -296,6 +321,7 @@ main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 
 	alloc_init();
+	lifecycle_init(&f.lifecycle, &f.wiring, &f.settings, argv);
 	f.live = (struct live_config){.settings = &f.settings, .source = &f.source};
 	if (!config_source_parse(&f.source, argc, argv, &error)) {
 		print_error(&error);
@@ -307,6 +333,8 @@ main(int argc, char **argv)
 		status = f.source.mode == CONFIG_MODE_RUN ? run(&f) : report(&f);
 		settings_release(&f.settings);
 	}
+	lifecycle_release(&f.lifecycle);
+	xfree(f.passed.names);
 	systemd_close();
 	config_source_release(&f.source);
 	buffer_release(&error);
