@@ -376,8 +376,8 @@ turn(struct net *net)
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
 	flush_queue(net, &net->answers);
 	flush_queue(net, &net->dirty);
-	flush_loops(net);
 	process_later(net);
+	flush_loops(net); /* what newcomers subscribed to as well: no turn follows for it */
 	set_share(net);
 	sweep(net);
 	bury(net, false);
