@@ -382,16 +382,29 @@ def replace(path, text):
 
 
 @pytest.fixture
-def copied(folder):
-    """(lineage, path of the program)"""
+def start_copied(folder):
+    """start_copied(kind) gives (daemon, path of the program)"""
     if not os.environ.get("FANFARED"):
         pytest.skip("FANFARED (the path of the daemon) is missing")
     path = folder / "copy"
-    shutil.copy(os.environ["FANFARED"], path)
-    lineage = Lineage(Copied(folder, "--shutdown-grace", 1, "--dir", "/").start())
-    yield lineage, path
-    lineage.daemon.stop()
-    lineage.end()
+    started = []
+
+    def start(kind):
+        shutil.copy(os.environ["FANFARED"], path)
+        started.append(kind(folder, "--shutdown-grace", 1, "--dir", "/"))
+        return started[-1].start(), path
+
+    yield start
+    for daemon in started:
+        daemon.stop()
+        Lineage(daemon).end()
+
+
+@pytest.fixture
+def copied(start_copied):
+    """(lineage, path of the program)"""
+    daemon, path = start_copied(Copied)
+    return Lineage(daemon), path
 
 
 def test_a_broken_program_leaves_the_old_one_in_place(copied):
@@ -412,6 +425,34 @@ def test_a_broken_program_leaves_the_old_one_in_place(copied):
     os.kill(daemon.pid, signal.SIGUSR2)
     second = wait_until(lineage.pids, "a successor")[0]
     assert os.readlink(f"/proc/{second}/exe") == str(path)
+
+
+class OnUnixSocket(Copied):
+    """Listens on a Unix socket only."""
+
+    def arguments(self, port):
+        return [*super().arguments(0), "--unixsocket", self.address]
+
+    @property
+    def address(self):
+        return str(self.folder / "sock")
+
+
+def test_a_successor_that_fails_late_leaves_the_unix_socket_in_place(start_copied):
+    daemon, path = start_copied(OnUnixSocket)
+    # A descriptor that is no listener is found when the socket has been taken already.
+    for line, words in (("LISTEN_FDS=2 LISTEN_FDNAMES=resp:resp", "not a listening socket"),
+                        ("LISTEN_FDNAMES=gopher", "no listener is called 'gopher' here"),
+                        ("FANFARED_UPGRADE=99", "FANFARED_UPGRADE: no such descriptor")):
+        replace(path, f"#!/bin/sh\n{line} exec {os.environ['FANFARED']} \"$@\"\n")
+        failures = daemon.log().count("of an upgrade ended with status 1")
+        os.kill(daemon.pid, signal.SIGUSR2)
+        daemon.wait_for_log(words)
+        wait_until(lambda: daemon.log().count("of an upgrade ended with status 1") > failures, "the child's end")
+        with Connection(daemon.address) as client:
+            assert int(client.info("server")["process_id"]) == daemon.pid
+    daemon.stop()
+    assert not os.path.exists(daemon.address)
 
 
 def children(pid):
@@ -511,6 +552,7 @@ def test_sockets_of_socket_activation_stay_the_supervisors(folder):
         wait_until(pidfile.exists, "the pidfile")
         os.kill(process.pid, signal.SIGUSR2)
         assert process.wait(timeout=seconds(30)) == 0
+        wait_until(lambda: int(pidfile.read_text()) != process.pid, "the successor's pidfile")
         second = int(pidfile.read_text())
         with Connection(path) as client:
             client.ok("SHUTDOWN", "GRACE", 600)

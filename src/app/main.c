@@ -180,14 +180,29 @@ prepare(struct fanfared *f)
 	return true;
 }
 
-/* True where there is nobody to take over from, or from now on it is this process that accepts. */
+/* Opens the listeners, or takes over those of a predecessor, which goes on where this fails. */
 static bool
-succeed(struct fanfared *f)
+listen_or_succeed(struct fanfared *f, struct buffer *opened)
 {
-	int fd = f->announce_fd;
+	struct buffer error = {0};
+	int announce_fd = f->announce_fd;
+	bool ok;
 
-	f->announce_fd = -1;
-	return fd == -1 || upgrade_announce(fd);
+	if (listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error) &&
+	    announce_fd != -1) {
+		f->announce_fd = -1;
+		if (!upgrade_announce(announce_fd))
+			buffer_append_str(
+			    &error, "upgrade: the process that started this one gave up");
+	}
+	ok = error.len == 0;
+	if (!ok) {
+		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+		if (announce_fd != -1)
+			net_leave_listeners(f->wiring.net);
+	}
+	buffer_release(&error);
+	return ok;
 }
 
 /* Says nothing but what goes wrong: a start that fails is one line. */
@@ -195,21 +210,18 @@ static bool
 listen_and_mark(struct fanfared *f, struct buffer *opened)
 {
 	const char *pidfile = f->settings.pidfile;
-	struct buffer error = {0};
-	bool ok;
+	bool is_successor = f->announce_fd != -1;
 
-	ok = listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error);
-	if (!ok) {
-		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
-	} else if (!succeed(f)) {
-		refuse(&f->settings, "the process that started this one for an upgrade gave up");
-		ok = false;
-	} else if (pidfile[0] != '\0' && !pidfile_write(pidfile)) {
+	if (!listen_or_succeed(f, opened))
+		return false;
+	if (pidfile[0] == '\0' || pidfile_write(pidfile))
+		return true;
+	/* There is no way back for a successor. */
+	if (is_successor)
+		log_error("pidfile %s: %s", pidfile, strerror(errno));
+	else
 		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
-		ok = false;
-	}
-	buffer_release(&error);
-	return ok;
+	return is_successor;
 }
 
 /*
@@ -274,7 +286,8 @@ serve(struct fanfared *f, int ready_fd)
 		daemon_ready(ready_fd);
 	systemd_notify("READY=1\nSTATUS=Ready\nMAINPID=%ld", (long)getpid());
 	net_run(f->wiring.net);
-	if (f->settings.pidfile[0] != '\0')
+	/* A successor writes its own into the same file, perhaps just now. */
+	if (f->settings.pidfile[0] != '\0' && !f->lifecycle.has_handed_over)
 		pidfile_remove(f->settings.pidfile);
 	wiring_release(&f->wiring);
 	log_notice("stopped");
@@ -288,7 +301,10 @@ run(struct fanfared *f)
 	/* They are for this process, not for a child. Names that are not an upgrade's say nothing
 	 * to us. */
 	f->passed = systemd_take_sockets();
-	f->announce_fd = upgrade_take();
+	if (!upgrade_take(&f->announce_fd)) {
+		fprintf(stderr, "FANFARED_UPGRADE: no such descriptor: not started by fanfared\n");
+		return EXIT_FAILURE;
+	}
 	if (f->announce_fd == -1) {
 		xfree(f->passed.names);
 		f->passed.names = NULL;

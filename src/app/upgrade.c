@@ -185,7 +185,7 @@ static void __attribute__((noreturn)) become_successor(struct launch *launch)
 
 	for (size_t i = 0; i < sizeof(caught) / sizeof(*caught); i++)
 		signal(caught[i], SIG_DFL);
-	sigprocmask(SIG_SETMASK, &launch->mask, NULL);
+	pthread_sigmask(SIG_SETMASK, &launch->mask, NULL);
 	bytes_from_i64(launch->own_pid, getpid());
 	if (place_descriptors(launch) && chdir(u->cwd) == 0)
 		execve(u->path, u->argv, launch->environment);
@@ -202,11 +202,11 @@ fork_successor(struct launch *launch)
 	pid_t child;
 
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &launch->mask);
+	pthread_sigmask(SIG_BLOCK, &all, &launch->mask);
 	child = fork();
 	if (child == 0)
 		become_successor(launch);
-	sigprocmask(SIG_SETMASK, &launch->mask, NULL);
+	pthread_sigmask(SIG_SETMASK, &launch->mask, NULL);
 	return child;
 }
 
@@ -221,6 +221,10 @@ upgrade_start(
 		buffer_append_str(error, "it cannot be known what this process was started from");
 		return false;
 	}
+	/* One that failed, and has not ended since. */
+	if (u->child > 0 && kill(u->child, SIGKILL) == 0)
+		(void)waitpid(u->child, NULL, 0);
+	u->child = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
 		buffer_appendf(error, "socketpair: %s", strerror(errno));
 		return false;
@@ -260,7 +264,12 @@ upgrade_read(struct upgrade *u, pid_t *successor, struct buffer *error)
 		buffer_appendf(error, "%s: %s", u->path, strerror((int)said.error));
 	else
 		*successor = (pid_t)said.pid;
-	return error->len == 0;
+	if (error->len == 0)
+		return true;
+	/* It ends by itself: it may have something to say first. */
+	close(u->fd);
+	u->fd = -1;
+	return false;
 }
 
 bool
@@ -296,17 +305,18 @@ upgrade_reap(struct upgrade *u, pid_t *child, int *status)
 	return true;
 }
 
-int
-upgrade_take(void)
+bool
+upgrade_take(int *fd)
 {
 	const char *text = getenv("FANFARED_UPGRADE");
-	int64_t fd;
+	int64_t number = -1;
+	bool ok =
+	    text == NULL || (slice_to_i64(slice_of(text), &number) && number >= SYSTEMD_FIRST_FD &&
+				number <= INT_MAX && fcntl((int)number, F_SETFD, FD_CLOEXEC) == 0);
 
-	if (text == NULL || !slice_to_i64(slice_of(text), &fd) || fd < SYSTEMD_FIRST_FD ||
-	    fd > INT_MAX || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
-		fd = -1;
+	*fd = ok ? (int)number : -1;
 	unsetenv("FANFARED_UPGRADE");
-	return (int)fd;
+	return ok;
 }
 
 bool

@@ -48,8 +48,8 @@ void upgrade_give_up(struct upgrade *u); /* the successor must not serve; ends i
 bool upgrade_reap(struct upgrade *u, pid_t *child, int *status) __attribute__((warn_unused_result));
 
 /* The successor's side. The descriptor that it was given, taken out of the environment; -1: it was
- * not started by an upgrade. */
-int upgrade_take(void);
+ * not started by an upgrade. False: it was, but the descriptor is not there. */
+bool upgrade_take(int *fd) __attribute__((warn_unused_result));
 
 /* Says that it could serve, and waits until it may. Takes fd. False: it may not. */
 bool upgrade_announce(int fd) __attribute__((warn_unused_result));
