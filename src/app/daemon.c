@@ -75,16 +75,20 @@ daemon_ready(int ready_fd)
 	close(ready_fd);
 }
 
+/* Over what a predecessor wrote, so that whoever looks finds the one process or the other. */
 bool
 pidfile_write(const char *path)
 {
-	FILE *file = fopen(path, "we");
+	char line[BYTES_I64_MAX + 1];
+	size_t len = bytes_from_i64(line, getpid());
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	bool ok;
 
-	if (file == NULL)
+	if (fd < 0)
 		return false;
-	ok = fprintf(file, "%ld\n", (long)getpid()) > 0;
-	return fclose(file) == 0 && ok;
+	line[len++] = '\n';
+	ok = write(fd, line, len) == (ssize_t)len && ftruncate(fd, (off_t)len) == 0;
+	return close(fd) == 0 && ok;
 }
 
 void

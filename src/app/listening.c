@@ -79,31 +79,48 @@ open_unix(struct net *net, const struct settings *s, struct buffer *opened, stru
 	return true;
 }
 
-static bool
-take_sockets(struct net *net, size_t socket_count, struct buffer *opened, struct buffer *error)
+/* The name of the next socket. A supervisor's own names say nothing to us, but "tls". */
+static struct slice
+next_name(const struct systemd_sockets *passed, const char **names)
 {
+	struct slice name = {*names, strcspn(*names, ":")};
+
+	*names += name.len + ((*names)[name.len] == ':');
+	if (passed->by_predecessor)
+		return name;
+	return slice_is(name, "tls") ? SLICE("tls-passed") : SLICE("resp-passed");
+}
+
+static bool
+take_sockets(struct net *net, const struct systemd_sockets *passed, struct buffer *opened,
+    struct buffer *error)
+{
+	const char *names = passed->names != NULL ? passed->names : "",
+		   *from = passed->by_predecessor ? "the process before" : "socket activation";
 	char text[256] = "";
 	size_t i;
 
-	for (i = 0; i < socket_count; i++) {
-		if (!net_listen_fd(net, SYSTEMD_FIRST_FD + (int)i, text, sizeof(text))) {
-			buffer_appendf(error, "socket activation: %s", text);
+	for (i = 0; i < passed->count; i++) {
+		if (!net_listen_named(net, SYSTEMD_FIRST_FD + (int)i, next_name(passed, &names),
+			text, sizeof(text))) {
+			buffer_appendf(error, "sockets of %s: %s", from, text);
 			return false;
 		}
 	}
-	buffer_appendf(opened,
-	    "what socket activation passed (%zu), not on bind, port and unixsocket", socket_count);
+	buffer_appendf(
+	    opened, "what %s passed (%zu), not on bind, port and unixsocket", from, passed->count);
 	return true;
 }
 
 bool
-listening_open(struct net *net, const struct settings *s, size_t socket_count,
+listening_open(struct net *net, const struct settings *s, const struct systemd_sockets *passed,
     struct buffer *opened, struct buffer *error)
 {
-	if (socket_count > 0)
-		return take_sockets(net, socket_count, opened, error);
-	if (!prepare_tls(net, s, error) ||
-	    !open_tcp(net, s, s->server.port, false, opened, error) ||
+	if (!prepare_tls(net, s, error))
+		return false;
+	if (passed->count > 0)
+		return take_sockets(net, passed, opened, error);
+	if (!open_tcp(net, s, s->server.port, false, opened, error) ||
 	    !open_tcp(net, s, s->tls_port, true, opened, error) ||
 	    !open_unix(net, s, opened, error))
 		return false;

@@ -8,12 +8,14 @@
 #include "base/buffer.h"
 #include "net/net.h"
 
+struct systemd_sockets;
+
 /*
- * Opens what the settings say to listen on; or, if socket_count is not 0, takes that many sockets
- * from socket activation instead. Appends to opened where it listens now, to be logged. False:
- * error says why, one line; what was opened stays for net_free.
+ * Opens what the settings say to listen on; or takes the sockets that were passed, if there are
+ * any, instead: from socket activation, or with names from an upgrade. Appends to opened where it
+ * listens now, to be logged. False: error says why, one line; what was opened stays for net_free.
  */
-bool listening_open(struct net *net, const struct settings *s, size_t socket_count,
+bool listening_open(struct net *net, const struct settings *s, const struct systemd_sockets *passed,
     struct buffer *opened, struct buffer *error) __attribute__((warn_unused_result));
 
 #endif

@@ -10,12 +10,14 @@
 
 #include "app/config_source.h"
 #include "app/daemon.h"
+#include "app/lifecycle.h"
 #include "app/listening.h"
 #include "app/live_config.h"
 #include "app/privileges.h"
 #include "app/seccomp_filter.h"
 #include "app/settings.h"
 #include "app/systemd.h"
+#include "app/upgrade.h"
 #include "app/wiring.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -29,7 +31,9 @@ struct fanfared {
 	struct live_config live;
 	struct wiring wiring;
 	struct privileges privileges;
-	bool stopping;
+	struct lifecycle lifecycle;
+	struct systemd_sockets passed; /* to listen on */
+	int announce_fd;               /* this is the successor in an upgrade; -1: it is not */
 };
 
 static const char help[] =
@@ -79,24 +83,6 @@ report(const struct fanfared *f)
 }
 
 static void
-stop(struct fanfared *f, bool now)
-{
-	if (now || f->stopping) {
-		log_notice("stopping at once");
-		net_stop(f->wiring.net);
-	} else {
-		log_notice("stopping: clients have %u s to take what they are owed",
-		    (unsigned int)f->settings.server.shutdown_timeout_s);
-		net_drain(f->wiring.net, f->settings.server.shutdown_timeout_s < UINT32_MAX / 1000
-					     ? f->settings.server.shutdown_timeout_s * 1000
-					     : UINT32_MAX);
-	}
-	if (!f->stopping)
-		systemd_notify("STOPPING=1\nSTATUS=Stopping");
-	f->stopping = true;
-}
-
-static void
 reload(struct fanfared *f)
 {
 	log_notice("SIGHUP: reading the configuration again");
@@ -118,15 +104,32 @@ on_signal(void *arg, int signal)
 		reload(f);
 		return;
 	}
-	log_notice("%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
-	stop(f, false);
+	lifecycle_signal(&f->lifecycle, signal);
 }
 
 static void
 on_shutdown(void *arg, bool now)
 {
-	log_notice("SHUTDOWN by a client");
-	stop(arg, now);
+	lifecycle_shutdown(&((struct fanfared *)arg)->lifecycle, now);
+}
+
+static void
+on_lame_duck(void *arg, uint32_t window_s)
+{
+	log_notice("SHUTDOWN GRACE by a client");
+	lifecycle_lame_duck(&((struct fanfared *)arg)->lifecycle, window_s);
+}
+
+static bool
+on_abort(void *arg, char *error, size_t error_len)
+{
+	return lifecycle_abort(&((struct fanfared *)arg)->lifecycle, error, error_len);
+}
+
+static void
+on_parted(void *arg)
+{
+	lifecycle_parted(&((struct fanfared *)arg)->lifecycle);
 }
 
 static bool
@@ -198,23 +201,48 @@ prepare(struct fanfared *f)
 	return true;
 }
 
-/* Says nothing but what goes wrong: a start that fails is one line. */
+/* Opens the listeners, or takes over those of a predecessor, which goes on where this fails. */
 static bool
-listen_and_mark(struct fanfared *f, size_t socket_count, struct buffer *opened)
+listen_or_succeed(struct fanfared *f, struct buffer *opened)
 {
-	const char *pidfile = f->settings.pidfile;
 	struct buffer error = {0};
+	int announce_fd = f->announce_fd;
 	bool ok;
 
-	ok = listening_open(f->wiring.net, &f->settings, socket_count, opened, &error);
+	if (listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error) &&
+	    announce_fd != -1) {
+		f->announce_fd = -1;
+		if (!upgrade_announce(announce_fd))
+			buffer_append_str(
+			    &error, "upgrade: the process that started this one gave up");
+	}
+	ok = error.len == 0;
 	if (!ok) {
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
-	} else if (pidfile[0] != '\0' && !pidfile_write(pidfile)) {
-		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
-		ok = false;
+		if (announce_fd != -1)
+			net_leave_listeners(f->wiring.net);
 	}
 	buffer_release(&error);
 	return ok;
+}
+
+/* Says nothing but what goes wrong: a start that fails is one line. */
+static bool
+listen_and_mark(struct fanfared *f, struct buffer *opened)
+{
+	const char *pidfile = f->settings.pidfile;
+	bool is_successor = f->announce_fd != -1;
+
+	if (!listen_or_succeed(f, opened))
+		return false;
+	if (pidfile[0] == '\0' || pidfile_write(pidfile))
+		return true;
+	/* There is no way back for a successor. */
+	if (is_successor)
+		log_error("pidfile %s: %s", pidfile, strerror(errno));
+	else
+		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
+	return is_successor;
 }
 
 /* The configuration has another path within a chroot, and is read by another user from now on. */
@@ -265,7 +293,7 @@ give_up_privileges(struct fanfared *f)
 static void
 watch_signals(struct net *net)
 {
-	static const int watched[] = {SIGTERM, SIGINT, SIGHUP};
+	static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
 	sigset_t set, before;
 
 	sigemptyset(&set);
@@ -281,7 +309,7 @@ watch_signals(struct net *net)
 
 /* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
-open_doors(struct fanfared *f, size_t socket_count)
+open_doors(struct fanfared *f)
 {
 	struct server_settings interface = live_config_interface(&f->live);
 	struct buffer opened = {0};
@@ -289,13 +317,16 @@ open_doors(struct fanfared *f, size_t socket_count)
 
 	f->wiring.signalled = on_signal;
 	f->wiring.stopping = on_shutdown;
+	f->wiring.lame_duck = on_lame_duck;
+	f->wiring.lame_duck_abort = on_abort;
+	f->wiring.parted = on_parted;
 	f->wiring.arg = f;
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	watch_signals(f->wiring.net);
-	ok = listen_and_mark(f, socket_count, &opened) && give_up_privileges(f);
+	ok = listen_and_mark(f, &opened) && give_up_privileges(f);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -319,7 +350,8 @@ serve(struct fanfared *f, int ready_fd)
 		daemon_ready(ready_fd);
 	systemd_notify("READY=1\nSTATUS=Ready\nMAINPID=%ld", (long)getpid());
 	net_run(f->wiring.net);
-	if (f->settings.pidfile[0] != '\0')
+	/* A successor writes its own into the same file, perhaps just now. */
+	if (f->settings.pidfile[0] != '\0' && !f->lifecycle.has_handed_over)
 		pidfile_remove(f->settings.pidfile);
 	wiring_release(&f->wiring);
 	log_notice("stopped");
@@ -328,10 +360,15 @@ serve(struct fanfared *f, int ready_fd)
 static int
 run(struct fanfared *f)
 {
-	size_t socket_count =
-	    systemd_take_sockets(); /* they are for this process, not for a child */
 	int ready_fd = -1;
 
+	/* They are for this process, not for a child. */
+	f->passed = systemd_take_sockets();
+	if (!upgrade_take(&f->announce_fd)) {
+		fprintf(stderr, "FANFARED_UPGRADE: no such descriptor: not started by fanfared\n");
+		return EXIT_FAILURE;
+	}
+	f->passed.by_predecessor = f->announce_fd != -1;
 	if (!prepare(f))
 		return EXIT_FAILURE;
 	if (f->settings.daemonize && !is_supervised(&f->settings)) {
@@ -346,7 +383,7 @@ run(struct fanfared *f)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	open_supervisor(&f->settings);
-	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f, socket_count))
+	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f))
 		return EXIT_FAILURE;
 	serve(f, ready_fd);
 	return EXIT_SUCCESS;
@@ -361,6 +398,7 @@ main(int argc, char **argv)
 
 	alloc_init();
 	tls_init();
+	lifecycle_init(&f.lifecycle, &f.wiring, &f.settings, argv);
 	f.live = (struct live_config){.settings = &f.settings, .source = &f.source};
 	if (!config_source_parse(&f.source, argc, argv, &error)) {
 		print_error(&error);
@@ -372,6 +410,8 @@ main(int argc, char **argv)
 		status = f.source.mode == CONFIG_MODE_RUN ? run(&f) : report(&f);
 		settings_release(&f.settings);
 	}
+	lifecycle_release(&f.lifecycle);
+	xfree(f.passed.names);
 	systemd_close();
 	privileges_release(&f.privileges);
 	config_source_release(&f.source);

@@ -12,9 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/bytes.h"
 
 static int notify_fd = -1;
+static char *notify_path; /* owned */
 
 /* A number of the environment; 0 where there is none. */
 static uint64_t
@@ -28,10 +30,12 @@ environment_number(const char *name)
 	return number;
 }
 
-size_t
+struct systemd_sockets
 systemd_take_sockets(void)
 {
 	enum { MAX_SOCKETS = 64 };
+	const char *names = getenv("LISTEN_FDNAMES");
+	struct systemd_sockets sockets = {0};
 	size_t count = 0;
 
 	if (environment_number("LISTEN_PID") == (uint64_t)getpid())
@@ -40,10 +44,13 @@ systemd_take_sockets(void)
 		count = MAX_SOCKETS;
 	for (size_t i = 0; i < count; i++)
 		(void)fcntl(SYSTEMD_FIRST_FD + (int)i, F_SETFD, FD_CLOEXEC);
+	sockets.count = count;
+	if (count > 0 && names != NULL)
+		sockets.names = xstrdup(names);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	return count;
+	return sockets;
 }
 
 bool
@@ -85,6 +92,7 @@ systemd_open(void)
 		errno = saved_errno;
 		return false;
 	}
+	notify_path = xstrdup(path);
 	unsetenv("NOTIFY_SOCKET");
 	return true;
 }
@@ -95,6 +103,14 @@ systemd_close(void)
 	if (notify_fd >= 0)
 		close(notify_fd);
 	notify_fd = -1;
+	xfree(notify_path);
+	notify_path = NULL;
+}
+
+const char *
+systemd_path(void)
+{
+	return notify_path;
 }
 
 void

@@ -177,6 +177,30 @@ io_shutdown(void *arg, bool now)
 	w->stopping(w->arg, now);
 }
 
+static void
+io_lame_duck(void *arg, uint32_t window_s)
+{
+	struct wiring *w = arg;
+
+	w->lame_duck(w->arg, window_s);
+}
+
+static bool
+io_lame_duck_abort(void *arg, char *error, size_t error_len)
+{
+	struct wiring *w = arg;
+
+	return w->lame_duck_abort(w->arg, error, error_len);
+}
+
+static void
+io_parted(void *arg)
+{
+	struct wiring *w = arg;
+
+	w->parted(w->arg);
+}
+
 static const struct net_handler handler = {
     .open = net_open,
     .request = net_request,
@@ -204,6 +228,9 @@ wiring_init(
 	    .loop_figures = io_loop_figures,
 	    .reset_figures = io_reset_figures,
 	    .shutdown = io_shutdown,
+	    .lame_duck = io_lame_duck,
+	    .lame_duck_abort = io_lame_duck_abort,
+	    .parted = io_parted,
 	    .arg = w,
 	};
 

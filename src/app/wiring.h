@@ -2,6 +2,8 @@
 #define APP_WIRING_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "app/settings.h"
 #include "net/net.h"
@@ -16,7 +18,10 @@ struct wiring {
 	struct server *server; /* owned */
 	const struct settings *settings;
 	void (*signalled)(void *arg, int signal);
-	void (*stopping)(void *arg, bool now); /* a client asked for SHUTDOWN */
+	void (*stopping)(void *arg, bool now);           /* a client asked for SHUTDOWN */
+	void (*lame_duck)(void *arg, uint32_t window_s); /* ... GRACE */
+	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len); /* ... ABORT */
+	void (*parted)(void *arg); /* the lame duck is over */
 	void *arg;
 };
 

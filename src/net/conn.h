@@ -64,6 +64,9 @@ struct net {
 	uint64_t accept_warned_us;
 	struct event *signals[8];
 	unsigned signal_count;
+	struct event *awaited; /* net_await; NULL: nothing is */
+	void (*await_done)(void *arg, bool readable);
+	void *await_arg;
 	uint64_t now_us;   /* when the turn began to work */
 	unsigned share_us; /* one connection's requests hold up the others so long in a turn */
 	bool awake;        /* ... which it has */

@@ -34,6 +34,7 @@ struct listener {
 	int port; /* 0: not TCP */
 	bool is_unix;
 	bool is_tls;
+	bool is_passed;    /* made by whoever started this process */
 	char *unlink_path; /* a socket file that we made, or NULL */
 };
 
@@ -185,7 +186,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 }
 
 static bool
-add_listener(struct net *net, int fd, bool tls, char *unlink_path)
+add_listener(struct net *net, int fd, bool tls, bool is_passed, char *unlink_path)
 {
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 	struct sockaddr_storage address;
@@ -194,6 +195,7 @@ add_listener(struct net *net, int fd, bool tls, char *unlink_path)
 	listener->net = net;
 	listener->fd = fd;
 	listener->is_tls = tls;
+	listener->is_passed = is_passed;
 	listener->unlink_path = unlink_path;
 	memset(&address, 0, sizeof(address));
 	(void)getsockname(fd, (struct sockaddr *)&address, &len);
@@ -243,7 +245,7 @@ listen_address(struct net *net, const struct addrinfo *address, const char *host
 		return fail(error, error_len, fd, "bind", host, port);
 	if (listen(fd, net->config->tcp_backlog) != 0)
 		return fail(error, error_len, fd, "listen", host, port);
-	if (!add_listener(net, fd, tls, NULL))
+	if (!add_listener(net, fd, tls, false, NULL))
 		return fail(error, error_len, fd, "watch", host, port);
 	return true;
 }
@@ -319,7 +321,7 @@ net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, siz
 		return fail(error, error_len, fd, "bind", path, -1);
 	made = xstrdup(path);
 	if ((mode != 0 && chmod(path, mode) != 0) || listen(fd, net->config->tcp_backlog) != 0 ||
-	    !add_listener(net, fd, false, made)) {
+	    !add_listener(net, fd, false, false, made)) {
 		(void)fail(error, error_len, fd, "listen", path, -1);
 		unlink(path);
 		xfree(made);
@@ -328,9 +330,24 @@ net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, siz
 	return true;
 }
 
-bool
-net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
+/* The path that a listening Unix socket has, if it has one. Returns owned, or NULL. */
+static char *
+unix_path(int fd)
 {
+	struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(address) - 1; /* so that a NUL is left behind the longest path */
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
+	    address.sun_family != AF_UNIX || address.sun_path[0] == '\0')
+		return NULL;
+	return xstrdup(address.sun_path);
+}
+
+/* Takes fd. is_passed: whoever made it keeps it, and the file of a Unix socket. */
+static bool
+take_listener(struct net *net, int fd, bool tls, bool is_passed, char *error, size_t error_len)
+{
+	char *unlink_path;
 	int listening = 0;
 	socklen_t len = sizeof(listening);
 
@@ -341,12 +358,92 @@ net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
 	}
 	evutil_make_socket_nonblocking(fd);
 	evutil_make_socket_closeonexec(fd);
-	if (!add_listener(net, fd, false, NULL)) {
+	unlink_path = is_passed ? NULL : unix_path(fd);
+	if (!add_listener(net, fd, tls, is_passed, unlink_path)) {
 		snprintf(error, error_len, "descriptor %d: cannot be watched", fd);
+		xfree(unlink_path);
 		close(fd);
 		return false;
 	}
 	return true;
+}
+
+bool
+net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
+{
+	return take_listener(net, fd, false, true, error, error_len);
+}
+
+static const struct {
+	const char *name;
+	bool tls, is_passed;
+} kinds[] = {
+    {"resp", false, false},
+    {"resp-passed", false, true},
+    {"tls", true, false},
+    {"tls-passed", true, true},
+};
+
+enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
+
+bool
+net_listen_named(struct net *net, int fd, struct slice name, char *error, size_t error_len)
+{
+	for (int i = 0; i < KINDS; i++) {
+		if (!slice_is(name, kinds[i].name))
+			continue;
+		if (kinds[i].tls && net->tls == NULL) {
+			snprintf(error, error_len,
+			    "descriptor %d: it is for TLS, and there is no tls-port", fd);
+			close(fd);
+			return false;
+		}
+		return take_listener(net, fd, kinds[i].tls, kinds[i].is_passed, error, error_len);
+	}
+	snprintf(error, error_len, "descriptor %d: no listener is called '%.*s' here", fd,
+	    (int)name.len, name.ptr);
+	close(fd);
+	return false;
+}
+
+static const char *
+kind_of(const struct listener *listener)
+{
+	int i = 0;
+
+	while (kinds[i].tls != listener->is_tls || kinds[i].is_passed != listener->is_passed)
+		i++;
+	return kinds[i].name;
+}
+
+size_t
+net_listeners(const struct net *net, struct net_listener *out, size_t max)
+{
+	const struct listener *listener;
+	size_t count = 0;
+
+	TAILQ_FOREACH (listener, &net->listeners, link) {
+		if (count < max)
+			out[count] = (struct net_listener){
+			    .fd = listener->fd,
+			    .name = kind_of(listener),
+			    .is_passed = listener->is_passed,
+			};
+		count++;
+	}
+	return count;
+}
+
+void
+net_leave_listeners(struct net *net)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, &net->listeners, link) {
+		xfree(listener->unlink_path);
+		listener->unlink_path = NULL;
+	}
+	net_close_listeners(net);
 }
 
 void

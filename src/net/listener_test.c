@@ -238,6 +238,87 @@ START_TEST(a_descriptor_that_listens_is_taken_over_and_no_other)
 }
 END_TEST
 
+START_TEST(listeners_have_names_under_which_they_are_handed_on)
+{
+	struct net_listener listeners[4];
+	int fd = make_socket_file();
+
+	ck_assert(!net_listen_named(rig.net, dup(fd), SLICE("gopher"), error, sizeof(error)));
+	ck_assert(has_suffix(error, ": no listener is called 'gopher' here"));
+	ck_assert(!net_listen_named(rig.net, dup(fd), SLICE(""), error, sizeof(error)));
+	ck_assert(net_listen_named(rig.net, fd, SLICE("resp-passed"), error, sizeof(error)));
+	ck_assert_uint_eq(net_listeners(rig.net, listeners, 1), 2);
+	ck_assert_uint_eq(net_listeners(rig.net, listeners, 4), 2);
+	ck_assert_str_eq(listeners[0].name, "resp");
+	ck_assert(!listeners[0].is_passed);
+	ck_assert_str_eq(listeners[1].name, "resp-passed");
+	ck_assert(listeners[1].is_passed);
+	ck_assert_int_eq(listeners[1].fd, fd);
+	net_close_listeners(rig.net);
+	ck_assert_uint_eq(net_listeners(rig.net, listeners, 4), 0);
+	ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_socket_file_goes_with_the_last_who_has_the_listener)
+{
+	struct net_listener listeners[4];
+	struct rig_peer peer;
+	int fd;
+
+	ck_assert(net_listen_unix(rig.net, path, 0, error, sizeof(error)));
+	ck_assert_uint_eq(net_listeners(rig.net, listeners, 4), 2);
+	fd = dup(listeners[1].fd);
+	net_leave_listeners(rig.net);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert(net_listen_named(rig.net, fd, SLICE("resp"), error, sizeof(error)));
+	peer = dial_unix();
+	rig_ask(&peer, "ECHO a\n", "a\n");
+	rig_close(&peer);
+	net_close_listeners(rig.net);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+static int awaited; /* 0: not done; 1: readable; -1: time is up */
+
+static void
+on_awaited(void *arg, bool readable)
+{
+	*(int *)arg = readable ? 1 : -1;
+}
+
+static bool
+is_done(void *arg)
+{
+	return *(int *)arg != 0;
+}
+
+START_TEST(a_descriptor_is_awaited_until_it_is_readable_or_time_is_up)
+{
+	int pair[2];
+
+	ck_assert_int_eq(pipe(pair), 0);
+	awaited = 0;
+	net_await(rig.net, pair[0], 50, on_awaited, &awaited);
+	rig_until(is_done, &awaited);
+	ck_assert_int_eq(awaited, -1);
+	awaited = 0;
+	net_await(rig.net, pair[0], 20000, on_awaited, &awaited);
+	rig_for_ms(20);
+	ck_assert_int_eq(awaited, 0);
+	close(pair[1]);
+	rig_until(is_done, &awaited);
+	ck_assert_int_eq(awaited, 1);
+	awaited = 0;
+	net_await(rig.net, pair[0], 20000, on_awaited, &awaited);
+	net_forget(rig.net);
+	rig_for_ms(20);
+	ck_assert_int_eq(awaited, 0);
+	close(pair[0]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -249,5 +330,8 @@ main(void)
 		a_socket_file_left_behind_is_replaced, a_socket_file_in_use_is_left_alone,
 		a_socket_file_whose_owner_hangs_is_left_alone,
 		a_file_that_is_no_socket_is_left_alone, a_path_too_long_for_a_socket_is_refused,
-		a_descriptor_that_listens_is_taken_over_and_no_other, NULL});
+		a_descriptor_that_listens_is_taken_over_and_no_other,
+		listeners_have_names_under_which_they_are_handed_on,
+		a_socket_file_goes_with_the_last_who_has_the_listener,
+		a_descriptor_is_awaited_until_it_is_readable_or_time_is_up, NULL});
 }

@@ -155,6 +155,7 @@ net_free(struct net *net)
 	net_loops_close(net);
 	for (unsigned i = 0; i < net->signal_count; i++)
 		event_free(net->signals[i]);
+	net_forget(net);
 	if (net->relisten != NULL)
 		event_free(net->relisten);
 	tls_unref(net->tls);
@@ -176,6 +177,43 @@ net_watch_signal(struct net *net, int signal)
 		return;
 	}
 	net->signals[net->signal_count++] = event;
+}
+
+void
+net_forget(struct net *net)
+{
+	if (net->awaited != NULL)
+		event_free(net->awaited);
+	net->awaited = NULL;
+}
+
+static void
+on_awaited(evutil_socket_t fd, short what, void *arg)
+{
+	struct net *net = arg;
+
+	(void)fd;
+	net_wake(net);
+	net_forget(net);
+	net->await_done(net->await_arg, (what & EV_READ) != 0);
+}
+
+void
+net_await(
+    struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *arg, bool readable), void *arg)
+{
+	struct timeval timeout = {
+	    (time_t)(timeout_ms / 1000), (suseconds_t)(timeout_ms % 1000) * 1000};
+
+	assert(net->awaited == NULL);
+	net->await_done = done;
+	net->await_arg = arg;
+	net->awaited = event_new(net->base, fd, EV_READ, on_awaited, net);
+	if (net->awaited == NULL || event_add(net->awaited, &timeout) != 0) {
+		log_error("descriptor %d cannot be watched", fd);
+		net_forget(net);
+		done(arg, false);
+	}
 }
 
 /* Connections that wait to be read or have requests left, each once. */
@@ -377,8 +415,8 @@ turn(struct net *net)
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
 	flush_queue(net, &net->answers);
 	flush_queue(net, &net->dirty);
-	flush_loops(net);
 	process_later(net);
+	flush_loops(net); /* what newcomers subscribed to as well: no turn follows for it */
 	set_share(net);
 	sweep(net);
 	bury(net, false);

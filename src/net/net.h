@@ -117,11 +117,35 @@ bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
  * error, and those of before hold. To be called before listening with tls. */
 bool net_set_tls(struct net *net, const struct tls_settings *settings, char *error,
     size_t error_len) __attribute__((warn_unused_result));
+/*
+ * A listener as it is handed on to another process. Its name says what it is in a word without a
+ * colon: what is spoken there, and "-passed" behind that if it was passed by net_listen_fd, and not
+ * made here or by the one who handed it on.
+ */
+struct net_listener {
+	int fd;           /* borrowed */
+	const char *name; /* a literal */
+	bool is_passed;
+};
+
+size_t net_listeners(
+    const struct net *net, struct net_listener *out, size_t max); /* how many there are */
+/* As net_listen_fd, for a listener that was handed on under this name. */
+bool net_listen_named(struct net *net, int fd, struct slice name, char *error, size_t error_len)
+    __attribute__((warn_unused_result));
 
 void net_close_listeners(struct net *net); /* removes the files of Unix sockets that it made */
+void net_leave_listeners(struct net *net); /* closes them; another process has them as well */
 int net_port(const struct net *net); /* of the first TCP listener, 0 if none: tests bind port 0 */
 
 void net_watch_signal(struct net *net, int signal);
+
+/* Calls done once: when fd is readable, or has ended, or timeout_ms have passed (false). One at a
+ * time; fd is borrowed until then, or until net_forget(). */
+void net_await(struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *arg, bool readable),
+    void *arg);
+void net_forget(struct net *net);
+
 void net_run(struct net *net); /* until net_stop; it may be called again then */
 void net_stop(struct net *net);
 

@@ -276,6 +276,14 @@ START_TEST(shutdown_without_an_error_has_no_reply)
 	assert_says(c, "shutdown abort now", "-ERR syntax error\r\n");
 	assert_says(c, "shutdown abort", "-ERR No shutdown in progress.\r\n");
 	ck_assert_int_eq(test_shutdowns, 0);
+	assert_says(c, "shutdown grace", "-ERR syntax error\r\n");
+	assert_says(c, "shutdown grace 1 now", "-ERR syntax error\r\n");
+	assert_says(c, "shutdown grace 1 abort", "-ERR syntax error\r\n");
+	assert_says(c, "shutdown grace x", "-ERR value is not an integer or out of range\r\n");
+	assert_says(c, "shutdown grace -1", "-ERR value is out of range, must be positive\r\n");
+	assert_says(
+	    c, "shutdown grace 2147483648", "-ERR value is out of range, must be positive\r\n");
+	ck_assert_int_eq(test_shutdowns, 0);
 	assert_says(c, "shutdown nosave", "");
 	ck_assert_int_eq(test_shutdowns, 1);
 	assert_says(c, "shutdown now force", "");

@@ -103,7 +103,8 @@ client_is_muted(const struct client *c)
 bool
 client_is_pushed_to(const struct client *c)
 {
-	return client_subscriptions(c) > 0 || c->is_monitor;
+	return client_subscriptions(c) > 0 || c->is_monitor ||
+	       (c->wants_going_away && c->proto == 3);
 }
 
 void
@@ -197,6 +198,7 @@ client_reset(struct client *c)
 	c->reply_mode = CLIENT_REPLY_ON;
 	c->no_evict = false;
 	c->no_touch = false;
+	c->wants_going_away = false;
 	c->limits_are_own = false;
 	client_apply_limits(c);
 	c->authenticated = !server_has_password(c->server);

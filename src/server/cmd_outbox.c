@@ -21,7 +21,7 @@ cmd_outbox_get(struct request *rq)
 {
 	const struct outbox *outbox = &rq->client->subscriber.outbox;
 
-	resp_put_map(rq->reply, rq->proto, 7);
+	resp_put_map(rq->reply, rq->proto, 8);
 	resp_put_bulk_str(rq->reply, "policy");
 	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
 	put_number(rq, "bytes", outbox->limits.bytes);
@@ -31,8 +31,16 @@ cmd_outbox_get(struct request *rq)
 	put_number(rq, "queued-bytes", outbox->message_bytes);
 	put_number(rq, "queued-messages", outbox->messages);
 	put_number(rq, "dropped", outbox->dropped);
+	resp_put_bulk_str(rq->reply, "going-away");
+	resp_put_bulk_str(rq->reply, rq->client->wants_going_away ? "yes" : "no");
 	return COMMAND_DONE;
 }
+
+/* What OUTBOX SET chooses. */
+struct choice {
+	struct outbox_limits limits;
+	bool going_away;
+};
 
 /* A limit of 1 to max, or 0 for max itself, where a max of 0 is none; else answers with the error.
  */
@@ -51,19 +59,19 @@ parse_limit(struct request *rq, struct slice text, uint64_t max, uint64_t *limit
 }
 
 static bool
-parse_yes_no(struct request *rq, struct slice text, bool *yes)
+parse_yes_no(struct request *rq, const char *name, struct slice text, bool *yes)
 {
 	*yes = slice_is_nocase(text, "yes");
 	if (*yes || slice_is_nocase(text, "no"))
 		return true;
-	request_error(rq, "ERR NOTIFY must be 'yes' or 'no'");
+	request_error(rq, "ERR %s must be 'yes' or 'no'", name);
 	return false;
 }
 
 static bool
-parse_option(
-    struct request *rq, struct slice option, struct slice value, struct outbox_limits *limits)
+parse_option(struct request *rq, struct slice option, struct slice value, struct choice *choice)
 {
+	struct outbox_limits *limits = &choice->limits;
 	const struct outbox_limits *most = &rq->server->config->outbox;
 	uint64_t limit;
 
@@ -89,7 +97,9 @@ parse_option(
 		return true;
 	}
 	if (slice_is_nocase(option, "notify"))
-		return parse_yes_no(rq, value, &limits->notify);
+		return parse_yes_no(rq, "NOTIFY", value, &limits->notify);
+	if (slice_is_nocase(option, "going-away"))
+		return parse_yes_no(rq, "GOING-AWAY", value, &choice->going_away);
 	request_syntax_error(rq);
 	return false;
 }
@@ -98,7 +108,10 @@ enum command_result
 cmd_outbox_set(struct request *rq)
 {
 	struct client *c = rq->client;
-	struct outbox_limits limits = c->limits_are_own ? c->limits : rq->server->config->outbox;
+	struct choice choice = {
+	    .limits = c->limits_are_own ? c->limits : rq->server->config->outbox,
+	    .going_away = c->wants_going_away,
+	};
 	size_t i;
 
 	if (rq->argc % 2 != 0) {
@@ -106,10 +119,11 @@ cmd_outbox_set(struct request *rq)
 		return COMMAND_DONE;
 	}
 	for (i = 2; i < rq->argc; i += 2) {
-		if (!parse_option(rq, rq->argv[i], rq->argv[i + 1], &limits))
+		if (!parse_option(rq, rq->argv[i], rq->argv[i + 1], &choice))
 			return COMMAND_DONE;
 	}
-	c->limits = limits;
+	c->wants_going_away = choice.going_away;
+	c->limits = choice.limits;
 	c->limits_are_own = true;
 	client_apply_limits(c);
 	request_ok(rq);
@@ -145,9 +159,11 @@ cmd_outbox_help(struct request *rq)
 	    "GET",
 	    "    Return the policy and limits of this client's outbox, and what is queued in it.",
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
+	    "  [GOING-AWAY (yes|no)]",
 	    "    Choose what becomes of messages that this client does not read in time:",
 	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued for it",
-	    "    (0: as much as the configuration allows); whether it is told how many it missed.",
+	    "    (0: as much as the configuration allows); whether it is told how many it missed;",
+	    "    whether it is told, with RESP3, when the server is going away.",
 	    NULL,
 	};
 

@@ -47,37 +47,95 @@ cmd_lolwut(struct request *rq)
 	return COMMAND_DONE;
 }
 
+/* The words of SHUTDOWN. */
+struct shutdown {
+	bool save, nosave, now, force, abort_it, graceful;
+	uint32_t grace_s;
+};
+
+static bool
+parse_grace(struct request *rq, struct slice text, struct shutdown *s)
+{
+	int64_t seconds;
+
+	if (!slice_to_i64(text, &seconds)) {
+		request_error(rq, "ERR value is not an integer or out of range");
+		return false;
+	}
+	if (seconds < 0 || seconds > INT32_MAX) {
+		request_error(rq, "ERR value is out of range, must be positive");
+		return false;
+	}
+	s->graceful = true;
+	s->grace_s = (uint32_t)seconds;
+	return true;
+}
+
+/* False: it is answered. */
+static bool
+parse_shutdown(struct request *rq, struct shutdown *s)
+{
+	size_t i;
+
+	for (i = 1; i < rq->argc; i++) {
+		bool *option = slice_is_nocase(rq->argv[i], "save")     ? &s->save
+			       : slice_is_nocase(rq->argv[i], "nosave") ? &s->nosave
+			       : slice_is_nocase(rq->argv[i], "now")    ? &s->now
+			       : slice_is_nocase(rq->argv[i], "force")  ? &s->force
+			       : slice_is_nocase(rq->argv[i], "abort")  ? &s->abort_it
+									: NULL;
+
+		if (option != NULL) {
+			*option = true;
+		} else if (slice_is_nocase(rq->argv[i], "grace") && i + 1 < rq->argc) {
+			if (!parse_grace(rq, rq->argv[++i], s))
+				return false;
+		} else {
+			request_syntax_error(rq);
+			return false;
+		}
+	}
+	if ((s->save && s->nosave) || (s->abort_it && rq->argc > 2) || (s->graceful && s->now)) {
+		request_syntax_error(rq);
+		return false;
+	}
+	return true;
+}
+
+static void
+abort_shutdown(struct request *rq)
+{
+	struct server *server = rq->server;
+	char error[256];
+
+	if (server->lame_duck.state == LAME_DUCK_NOT)
+		request_error(rq, "ERR No shutdown in progress.");
+	else if (!server->io.lame_duck_abort(server->io.arg, error, sizeof(error)))
+		request_error(rq, "ERR %s", error);
+	else
+		request_ok(rq);
+}
+
 /*
  * There is nothing to save, so SAVE, NOSAVE and FORCE say nothing; NOW leaves undone what is owed.
- * No reply is sent: the end of the connection is the answer. Once it has begun no more requests are
- * read, so whoever can ask to ABORT comes when there is nothing to abort.
+ * Without GRACE no reply is sent: the end of the connection is the answer. Once that has begun no
+ * more requests are read; what there may be to ABORT is a lame duck.
  */
 enum command_result
 cmd_shutdown(struct request *rq)
 {
 	struct server *server = rq->server;
-	bool save = false, nosave = false, now = false, force = false, abort_it = false;
-	size_t i;
+	struct shutdown s = {0};
 
-	for (i = 1; i < rq->argc; i++) {
-		bool *option = slice_is_nocase(rq->argv[i], "save")     ? &save
-			       : slice_is_nocase(rq->argv[i], "nosave") ? &nosave
-			       : slice_is_nocase(rq->argv[i], "now")    ? &now
-			       : slice_is_nocase(rq->argv[i], "force")  ? &force
-			       : slice_is_nocase(rq->argv[i], "abort")  ? &abort_it
-									: NULL;
-
-		if (option == NULL) {
-			request_syntax_error(rq);
-			return COMMAND_DONE;
-		}
-		*option = true;
+	if (!parse_shutdown(rq, &s))
+		return COMMAND_DONE;
+	if (s.abort_it) {
+		abort_shutdown(rq);
+	} else if (s.grace_s > 0) {
+		server->io.lame_duck(server->io.arg, s.grace_s);
+		request_ok(rq);
+	} else {
+		server->io.shutdown(server->io.arg, s.now);
 	}
-	if ((save && nosave) || (abort_it && rq->argc > 2))
-		request_syntax_error(rq);
-	else if (abort_it)
-		request_error(rq, "ERR No shutdown in progress.");
-	else
-		server->io.shutdown(server->io.arg, now);
 	return COMMAND_DONE;
 }

@@ -268,6 +268,7 @@ unlink_client(struct client *c)
 
 	if (c->refused)
 		return;
+	lame_duck_part(c);
 	if (server->sweep_at == c)
 		server->sweep_at = TAILQ_NEXT(c, all);
 	TAILQ_REMOVE(&server->clients, c, all);
@@ -362,6 +363,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
+	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)

@@ -54,6 +54,12 @@ struct server_io {
 	bool (*loop_figures)(void *arg, unsigned loop, struct server_loop_figures *figures);
 	void (*reset_figures)(void *arg);
 	void (*shutdown)(void *arg, bool now); /* now: without flushing what is owed */
+	/* SHUTDOWN GRACE and SHUTDOWN ABORT: whoever carries the clients stops accepting and calls
+	 * server_lame_duck, or accepts again and calls server_lame_duck_cancel. False: why in
+	 * error, without "ERR "; nothing changed. */
+	void (*lame_duck)(void *arg, uint32_t window_s);
+	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
+	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
 	void *arg;
 };
 
@@ -99,7 +105,8 @@ struct server_config {
 	uint32_t timeout_s;          /* for INFO */
 	size_t query_buffer_bytes;   /* for INFO */
 	uint32_t shutdown_timeout_s;
-	int port; /* for INFO */
+	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
+	int port;                  /* for INFO */
 };
 
 enum server_verdict {
@@ -137,5 +144,15 @@ void server_closed(struct client *client, const char *reason);
  * next call; 0: at once. */
 uint64_t server_turn(struct server *server, uint64_t now_us, uint64_t budget_us);
 void server_flushed(struct server *server); /* once a turn, after the flush */
+
+/*
+ * From now on clients are closed, spread evenly over window_s, which is not 0; who asked for it is
+ * told before. Then, or as soon as there are none, io.parted is called. Where it goes on already,
+ * it begins anew with the clients that are left.
+ */
+void server_lame_duck(struct server *server, uint32_t window_s);
+
+/* The clients that are left stay. False if there is none to cancel. */
+bool server_lame_duck_cancel(struct server *server);
 
 #endif

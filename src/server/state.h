@@ -12,6 +12,7 @@
 #include "server/client.h"
 #include "server/command.h"
 #include "server/job.h"
+#include "server/lame_duck.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 
@@ -93,6 +94,7 @@ struct server {
 	uint64_t next_sweep_us;
 	struct client *sweep_at; /* where the sweep over the clients is; NULL: at rest */
 	uint32_t limits_version; /* grows when the configuration's limits may have changed */
+	struct lame_duck lame_duck;
 	char run_id[41];
 	struct rate_limit log_limit; /* for what peers cause */
 	/* instantaneous rates, sampled each 100 ms as Redis does */

@@ -17,6 +17,8 @@
 struct server *test_server;
 struct server_config test_config;
 int test_shutdowns;
+int test_parted;
+bool test_abort_fails;
 
 static struct test_conn *conns;
 static int resumes;
@@ -99,6 +101,28 @@ io_shutdown(void *arg, bool now)
 }
 
 static void
+io_lame_duck(void *arg, uint32_t window_s)
+{
+	(void)arg;
+	server_lame_duck(test_server, window_s);
+}
+
+static bool
+io_lame_duck_abort(void *arg, char *error, size_t error_len)
+{
+	(void)arg;
+	snprintf(error, error_len, "cannot listen");
+	return !test_abort_fails && server_lame_duck_cancel(test_server);
+}
+
+static void
+io_parted(void *arg)
+{
+	(void)arg;
+	test_parted++;
+}
+
+static void
 settings_each(
     void *arg, void (*visit)(void *visit_arg, const char *name, const char *value), void *visit_arg)
 {
@@ -153,6 +177,9 @@ test_setup(void)
 	    .loop_figures = io_loop_figures,
 	    .reset_figures = io_reset_figures,
 	    .shutdown = io_shutdown,
+	    .lame_duck = io_lame_duck,
+	    .lame_duck_abort = io_lame_duck_abort,
+	    .parted = io_parted,
 	};
 	static const struct server_settings settings = {
 	    .each = settings_each,
@@ -172,6 +199,8 @@ test_setup(void)
 	    .slowlog_max_len = 128,
 	};
 	test_shutdowns = 0;
+	test_parted = 0;
+	test_abort_fails = false;
 	test_server = server_new(&test_config, &io, &settings);
 }
 

@@ -29,6 +29,8 @@ struct test_conn {
 extern struct server *test_server;
 extern struct server_config test_config; /* set anew by test_setup */
 extern int test_shutdowns;               /* calls of io.shutdown; 100 for each `now` */
+extern int test_parted;                  /* calls of io.parted */
+extern bool test_abort_fails;            /* io.lame_duck_abort: "cannot listen" */
 
 void test_setup(void);
 void test_teardown(void); /* closes all connections and checks that nothing is left */

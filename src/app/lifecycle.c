@@ -1,0 +1,289 @@
+#include "config.h"
+
+#include "app/lifecycle.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "app/listening.h"
+#include "app/systemd.h"
+#include "app/wiring.h"
+#include "base/log.h"
+
+/* The successor has so long to read its configuration and take the sockets. */
+#define SUCCESSOR_MS 30000
+
+/* What the end may take beside the times that the configuration gives it. */
+#define SLACK_S 5
+
+#define LISTENERS_MAX 64
+
+void
+lifecycle_init(
+    struct lifecycle *l, struct wiring *wiring, const struct settings *settings, char **argv)
+{
+	*l = (struct lifecycle){.wiring = wiring, .settings = settings};
+	upgrade_init(&l->upgrade, argv);
+}
+
+void
+lifecycle_release(struct lifecycle *l)
+{
+	upgrade_release(&l->upgrade);
+}
+
+/* Who goes will not be succeeded. */
+static void
+cancel_upgrade(struct lifecycle *l)
+{
+	if (l->upgrade.fd == -1)
+		return;
+	log_warn("upgrade given up: this process is to end");
+	net_forget(l->wiring->net);
+	upgrade_give_up(&l->upgrade);
+}
+
+static void
+notify_stopping(const struct lifecycle *l, uint64_t window_s)
+{
+	uint64_t seconds = window_s + l->settings->server.shutdown_timeout_s + SLACK_S;
+
+	systemd_notify("STOPPING=1\nSTATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+	    window_s > 0 ? "Lame duck" : "Stopping", seconds * 1000000);
+}
+
+static void
+drain(struct lifecycle *l)
+{
+	uint32_t timeout_s = l->settings->server.shutdown_timeout_s;
+
+	if (l->state == LIFECYCLE_DRAINS)
+		return;
+	cancel_upgrade(l);
+	log_notice(
+	    "stopping: clients have %u s to take what they are owed", (unsigned int)timeout_s);
+	l->state = LIFECYCLE_DRAINS;
+	notify_stopping(l, 0);
+	net_drain(l->wiring->net, timeout_s < UINT32_MAX / 1000 ? timeout_s * 1000 : UINT32_MAX);
+}
+
+static void
+stop_now(struct lifecycle *l)
+{
+	cancel_upgrade(l);
+	log_notice("stopping at once");
+	if (l->state == LIFECYCLE_SERVES)
+		notify_stopping(l, 0);
+	l->state = LIFECYCLE_DRAINS;
+	net_stop(l->wiring->net);
+}
+
+static size_t
+client_count(const struct lifecycle *l)
+{
+	return net_figures(l->wiring->net).connections;
+}
+
+void
+lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s)
+{
+	struct net_listener listeners[LISTENERS_MAX];
+	size_t count = net_listeners(l->wiring->net, listeners, LISTENERS_MAX);
+
+	if (l->state == LIFECYCLE_DRAINS)
+		return;
+	cancel_upgrade(l);
+	for (size_t i = 0; i < count && i < LISTENERS_MAX; i++)
+		l->has_passed = l->has_passed || listeners[i].is_passed;
+	log_notice("lame duck: accepting no more clients, closing %zu over %u s", client_count(l),
+	    (unsigned int)window_s);
+	l->state = LIFECYCLE_LAME_DUCK;
+	notify_stopping(l, window_s);
+	net_close_listeners(l->wiring->net);
+	server_lame_duck(l->wiring->server, window_s);
+}
+
+void
+lifecycle_parted(struct lifecycle *l)
+{
+	if (l->state != LIFECYCLE_LAME_DUCK)
+		return;
+	log_notice("lame duck: over, %zu connections are left", client_count(l));
+	drain(l);
+}
+
+/* Why what was begun cannot be taken back; NULL: it can. */
+static const char *
+why_no_way_back(const struct lifecycle *l)
+{
+	if (l->state != LIFECYCLE_LAME_DUCK)
+		return "No shutdown in progress.";
+	if (l->has_handed_over)
+		return "Another process serves in the place of this one";
+	if (l->has_passed)
+		return "The listening sockets were passed to this process and are closed";
+	if (systemd_path() != NULL)
+		return "The service manager was told that this process is stopping";
+	return NULL;
+}
+
+bool
+lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
+{
+	static const struct systemd_sockets none;
+	const char *why = why_no_way_back(l);
+	struct buffer opened = {0}, text = {0};
+	bool ok;
+
+	if (why != NULL) {
+		snprintf(error, error_len, "%s", why);
+		return false;
+	}
+	ok = listening_open(l->wiring->net, l->settings, &none, &opened, &text);
+	if (ok) {
+		log_notice(
+		    "lame duck: aborted, listening again on %.*s", (int)opened.len, opened.ptr);
+		l->state = LIFECYCLE_SERVES;
+		l->was_signalled = false;
+		(void)server_lame_duck_cancel(l->wiring->server);
+	} else {
+		snprintf(error, error_len, "Cannot listen again: %.*s", (int)text.len, text.ptr);
+		net_close_listeners(l->wiring->net);
+	}
+	buffer_release(&opened);
+	buffer_release(&text);
+	return ok;
+}
+
+void
+lifecycle_shutdown(struct lifecycle *l, bool now)
+{
+	log_notice("SHUTDOWN by a client");
+	if (now)
+		stop_now(l);
+	else
+		drain(l);
+}
+
+/* SIGTERM, SIGINT. */
+static void
+on_end_signal(struct lifecycle *l)
+{
+	uint32_t grace_s = l->settings->server.shutdown_grace_s;
+	bool again = l->was_signalled;
+
+	l->was_signalled = true;
+	if (again || l->state == LIFECYCLE_DRAINS)
+		stop_now(l);
+	else if (l->state == LIFECYCLE_LAME_DUCK || grace_s == 0)
+		drain(l);
+	else
+		lifecycle_lame_duck(l, grace_s);
+}
+
+/* The successor accepts from the sockets that it shares: nobody who waits there is lost. */
+static void
+hand_over(struct lifecycle *l, pid_t successor)
+{
+	uint32_t window_s = l->settings->server.shutdown_grace_s;
+
+	if (window_s == 0)
+		window_s = l->settings->server.shutdown_timeout_s;
+	log_notice("upgrade: process %ld serves from now on", (long)successor);
+	l->has_handed_over = true;
+	net_leave_listeners(l->wiring->net);
+	systemd_close(); /* what this process does is not what the service does any more */
+	if (window_s > 0)
+		lifecycle_lame_duck(l, window_s);
+	else
+		drain(l);
+}
+
+static void
+on_successor(void *arg, bool readable)
+{
+	struct lifecycle *l = arg;
+	struct buffer error = {0};
+	pid_t successor = 0;
+
+	if (!readable)
+		buffer_appendf(
+		    &error, "the new process does not serve after %u s", SUCCESSOR_MS / 1000);
+	else if (upgrade_read(&l->upgrade, &successor, &error)) {
+		systemd_notify("MAINPID=%ld", (long)successor);
+		if (!upgrade_hand_over(&l->upgrade))
+			buffer_append_str(&error, "the new process ended");
+	}
+	if (error.len == 0) {
+		hand_over(l, successor);
+	} else {
+		log_error("upgrade failed, this process goes on: %.*s", (int)error.len, error.ptr);
+		upgrade_give_up(&l->upgrade);
+		systemd_notify("MAINPID=%ld", (long)getpid());
+	}
+	buffer_release(&error);
+}
+
+static void
+begin_upgrade(struct lifecycle *l)
+{
+	struct net_listener listeners[LISTENERS_MAX];
+	size_t count = net_listeners(l->wiring->net, listeners, LISTENERS_MAX);
+	struct buffer error = {0};
+
+	if (l->state != LIFECYCLE_SERVES) {
+		log_warn("SIGUSR2: no upgrade, this process is stopping");
+		return;
+	}
+	if (l->upgrade.fd != -1) {
+		log_warn("SIGUSR2: an upgrade is under way already");
+		return;
+	}
+	if (count > LISTENERS_MAX) {
+		log_error("SIGUSR2: no upgrade with more than %u listeners", LISTENERS_MAX);
+		return;
+	}
+	if (upgrade_start(&l->upgrade, listeners, count, &error)) {
+		log_notice("SIGUSR2: upgrade: started %s as process %ld", l->upgrade.path,
+		    (long)l->upgrade.child);
+		net_await(l->wiring->net, l->upgrade.fd, SUCCESSOR_MS, on_successor, l);
+	} else {
+		log_error("SIGUSR2: upgrade failed, this process goes on: %.*s", (int)error.len,
+		    error.ptr);
+	}
+	buffer_release(&error);
+}
+
+static void
+on_child(struct lifecycle *l)
+{
+	pid_t child;
+	int status;
+
+	if (!upgrade_reap(&l->upgrade, &child, &status))
+		return;
+	if (WIFSIGNALED(status))
+		log_warn(
+		    "process %ld of an upgrade ended by signal %d", (long)child, WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		log_warn("process %ld of an upgrade ended with status %d", (long)child,
+		    WEXITSTATUS(status));
+}
+
+void
+lifecycle_signal(struct lifecycle *l, int signal)
+{
+	switch (signal) {
+	case SIGUSR2:
+		begin_upgrade(l);
+		break;
+	case SIGCHLD:
+		on_child(l);
+		break;
+	default:
+		log_notice("%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
+		on_end_signal(l);
+	}
+}

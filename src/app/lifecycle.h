@@ -1,0 +1,46 @@
+#ifndef APP_LIFECYCLE_H
+#define APP_LIFECYCLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/settings.h"
+#include "app/upgrade.h"
+
+/*
+ * Lifecycle: how the daemon ends, and how it hands over to its successor.
+ *
+ * It serves; then, where there is to be one, it is a lame duck, that accepts nothing and lets its
+ * clients go one after the other; then it drains: reads nothing any more and writes what is owed,
+ * for shutdown-timeout at most. Only from a lame duck is there a way back.
+ */
+struct wiring;
+
+enum lifecycle_state { LIFECYCLE_SERVES, LIFECYCLE_LAME_DUCK, LIFECYCLE_DRAINS };
+
+struct lifecycle {
+	struct wiring *wiring;           /* borrowed */
+	const struct settings *settings; /* borrowed */
+	struct upgrade upgrade;
+	enum lifecycle_state state;
+	bool was_signalled;   /* SIGTERM or SIGINT came; the next one ends it at once */
+	bool has_passed;      /* it listened on sockets that were passed to it */
+	bool has_handed_over; /* a successor serves */
+};
+
+/* Borrows argv, as upgrade_init(). */
+void lifecycle_init(
+    struct lifecycle *l, struct wiring *wiring, const struct settings *settings, char **argv);
+void lifecycle_release(struct lifecycle *l);
+
+void lifecycle_signal(struct lifecycle *l, int signal); /* SIGTERM, SIGINT, SIGUSR2, SIGCHLD */
+
+/* SHUTDOWN by a client; for the callbacks of struct wiring. */
+void lifecycle_shutdown(struct lifecycle *l, bool now);
+void lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s);
+bool lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
+    __attribute__((warn_unused_result));
+void lifecycle_parted(struct lifecycle *l);
+
+#endif

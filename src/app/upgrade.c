@@ -1,0 +1,335 @@
+#include "config.h"
+
+#include "app/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/systemd.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+
+/* How long the successor waits for the answer. */
+#define ANSWER_MS 10000
+
+#define SELF "/proc/self/exe"
+
+/* From the successor: its process id, or why it could not be executed. */
+struct announcement {
+	int64_t pid; /* 0: error says why */
+	int64_t error;
+};
+
+/* What the child needs between fork and exec, made before: there it may allocate nothing. */
+struct launch {
+	const struct upgrade *upgrade;
+	int *fds; /* owned: the listeners', and behind them our socket's */
+	size_t fd_count;
+	char **environment; /* owned */
+	char *own_pid;      /* the digits behind "LISTEN_PID=" in it */
+	struct buffer text; /* that environment points into */
+	sigset_t mask;
+};
+
+static char *
+own_path(void)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink(SELF, path, sizeof(path) - 1);
+
+	if (len <= 0 || len >= (ssize_t)sizeof(path) - 1)
+		return NULL;
+	path[len] = '\0';
+	return xstrdup(path);
+}
+
+static bool
+is_this_program(const char *path)
+{
+	struct stat of_path, of_self;
+
+	return stat(path, &of_path) == 0 && stat(SELF, &of_self) == 0 &&
+	       of_path.st_dev == of_self.st_dev && of_path.st_ino == of_self.st_ino;
+}
+
+/*
+ * argv[0], where it is the path of this very program: it may go through links, which lead to the
+ * next version tomorrow. What PATH was looked through for is not looked for again.
+ */
+void
+upgrade_init(struct upgrade *u, char **argv)
+{
+	char cwd[PATH_MAX];
+	char *path = NULL;
+
+	*u = (struct upgrade){.argv = argv, .fd = -1};
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		return;
+	u->cwd = xstrdup(cwd);
+	if (argv[0] != NULL && argv[0][0] == '/')
+		path = xstrdup(argv[0]);
+	else if (argv[0] != NULL && strchr(argv[0], '/') != NULL)
+		path = xasprintf("%s/%s", cwd, argv[0]);
+	if (path != NULL && !is_this_program(path)) {
+		xfree(path);
+		path = NULL;
+	}
+	u->path = path != NULL ? path : own_path();
+}
+
+void
+upgrade_release(struct upgrade *u)
+{
+	upgrade_give_up(u);
+	xfree(u->path);
+	xfree(u->cwd);
+	u->path = u->cwd = NULL;
+}
+
+static bool
+is_ours(const char *variable)
+{
+	static const char *const names[] = {
+	    "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "FANFARED_UPGRADE="};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strncmp(variable, names[i], strlen(names[i])) == 0)
+			return true;
+	/* Ours was taken out; what is there now was not meant for us. */
+	return systemd_path() != NULL && strncmp(variable, "NOTIFY_SOCKET=", 14) == 0;
+}
+
+/* Ends the text of one variable. Places are noted and not addresses, for the text may move. */
+static void
+end_variable(struct launch *launch, size_t *places, size_t *count)
+{
+	buffer_append(&launch->text, "", 1);
+	places[++*count] = launch->text.len;
+}
+
+/* The environment with what the successor is told in it. */
+static void
+make_environment(struct launch *launch, const struct net_listener *listeners, size_t listener_count)
+{
+	size_t had = 0, count = 0, own_pid_at, *places;
+
+	while (environ[had] != NULL)
+		had++;
+	places = xcalloc(had + 8, sizeof(*places));
+	for (size_t i = 0; i < had; i++) {
+		if (is_ours(environ[i]))
+			continue;
+		buffer_append_str(&launch->text, environ[i]);
+		end_variable(launch, places, &count);
+	}
+	buffer_append_str(&launch->text, "LISTEN_PID=");
+	own_pid_at = launch->text.len;
+	buffer_append(&launch->text, (const char[BYTES_I64_MAX]){0}, BYTES_I64_MAX);
+	end_variable(launch, places, &count);
+	buffer_appendf(&launch->text, "LISTEN_FDS=%zu", listener_count);
+	end_variable(launch, places, &count);
+	buffer_append_str(&launch->text, "LISTEN_FDNAMES=");
+	for (size_t i = 0; i < listener_count; i++)
+		buffer_appendf(&launch->text, "%s%s", i > 0 ? ":" : "", listeners[i].name);
+	end_variable(launch, places, &count);
+	buffer_appendf(
+	    &launch->text, "FANFARED_UPGRADE=%d", SYSTEMD_FIRST_FD + (int)listener_count);
+	end_variable(launch, places, &count);
+	if (systemd_path() != NULL) {
+		buffer_appendf(&launch->text, "NOTIFY_SOCKET=%s", systemd_path());
+		end_variable(launch, places, &count);
+	}
+	launch->environment = xcalloc(count + 1, sizeof(*launch->environment));
+	for (size_t i = 0; i < count; i++)
+		launch->environment[i] = launch->text.ptr + places[i];
+	launch->own_pid = launch->text.ptr + own_pid_at;
+	xfree(places);
+}
+
+/* Moves the descriptors to SYSTEMD_FIRST_FD and on, by way of numbers behind these: one may be
+ * where another one is to be. False with errno. */
+static bool
+place_descriptors(struct launch *launch)
+{
+	int behind = SYSTEMD_FIRST_FD + (int)launch->fd_count;
+
+	for (size_t i = 0; i < launch->fd_count; i++) {
+		int fd = fcntl(launch->fds[i], F_DUPFD_CLOEXEC, behind);
+
+		if (fd == -1)
+			return false;
+		launch->fds[i] = fd;
+	}
+	for (size_t i = 0; i < launch->fd_count; i++)
+		if (dup2(launch->fds[i], SYSTEMD_FIRST_FD + (int)i) == -1)
+			return false;
+	return true;
+}
+
+/* The child. Only what is safe after the fork of a process with threads. */
+static void __attribute__((noreturn)) become_successor(struct launch *launch)
+{
+	static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD, SIGPIPE};
+	const struct upgrade *u = launch->upgrade;
+	struct announcement failure = {0};
+
+	for (size_t i = 0; i < sizeof(caught) / sizeof(*caught); i++)
+		signal(caught[i], SIG_DFL);
+	pthread_sigmask(SIG_SETMASK, &launch->mask, NULL);
+	bytes_from_i64(launch->own_pid, getpid());
+	if (place_descriptors(launch) && chdir(u->cwd) == 0)
+		execve(u->path, u->argv, launch->environment);
+	failure.error = errno;
+	(void)!write(launch->fds[launch->fd_count - 1], &failure, sizeof(failure));
+	_exit(EXIT_FAILURE);
+}
+
+/* Handlers must not run in the child, where they would speak for the parent. */
+static pid_t
+fork_successor(struct launch *launch)
+{
+	sigset_t all;
+	pid_t child;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &launch->mask);
+	child = fork();
+	if (child == 0)
+		become_successor(launch);
+	pthread_sigmask(SIG_SETMASK, &launch->mask, NULL);
+	return child;
+}
+
+bool
+upgrade_start(
+    struct upgrade *u, const struct net_listener *listeners, size_t count, struct buffer *error)
+{
+	struct launch launch = {.upgrade = u, .fd_count = count + 1};
+	int fds[2];
+
+	if (u->path == NULL) {
+		buffer_append_str(error, "it cannot be known what this process was started from");
+		return false;
+	}
+	/* One that failed, and has not ended since. */
+	if (u->child > 0 && kill(u->child, SIGKILL) == 0)
+		(void)waitpid(u->child, NULL, 0);
+	u->child = 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+		buffer_appendf(error, "socketpair: %s", strerror(errno));
+		return false;
+	}
+	launch.fds = xcalloc(launch.fd_count, sizeof(*launch.fds));
+	for (size_t i = 0; i < count; i++)
+		launch.fds[i] = listeners[i].fd;
+	launch.fds[count] = fds[1];
+	make_environment(&launch, listeners, count);
+	u->child = fork_successor(&launch);
+	if (u->child < 0)
+		buffer_appendf(error, "fork: %s", strerror(errno));
+	close(fds[1]);
+	buffer_release(&launch.text);
+	xfree(launch.environment);
+	xfree(launch.fds);
+	u->fd = fds[0];
+	if (u->child > 0)
+		return true;
+	u->child = 0;
+	upgrade_give_up(u);
+	return false;
+}
+
+bool
+upgrade_read(struct upgrade *u, pid_t *successor, struct buffer *error)
+{
+	struct announcement said;
+	ssize_t len;
+
+	do
+		len = recv(u->fd, &said, sizeof(said), 0);
+	while (len < 0 && errno == EINTR);
+	if (len != (ssize_t)sizeof(said))
+		buffer_append_str(error, "the new process ended before it could serve");
+	else if (said.pid <= 0)
+		buffer_appendf(error, "%s: %s", u->path, strerror((int)said.error));
+	else
+		*successor = (pid_t)said.pid;
+	if (error->len == 0)
+		return true;
+	/* It ends by itself: it may have something to say first. */
+	close(u->fd);
+	u->fd = -1;
+	return false;
+}
+
+bool
+upgrade_hand_over(struct upgrade *u)
+{
+	bool ok = send(u->fd, "", 1, MSG_NOSIGNAL) == 1;
+
+	if (!ok)
+		return false;
+	close(u->fd);
+	u->fd = -1;
+	return true;
+}
+
+void
+upgrade_give_up(struct upgrade *u)
+{
+	if (u->fd == -1)
+		return;
+	close(u->fd);
+	u->fd = -1;
+	if (u->child > 0)
+		kill(u->child, SIGKILL);
+}
+
+bool
+upgrade_reap(struct upgrade *u, pid_t *child, int *status)
+{
+	if (u->child <= 0 || waitpid(u->child, status, WNOHANG) != u->child)
+		return false;
+	*child = u->child;
+	u->child = 0;
+	return true;
+}
+
+bool
+upgrade_take(int *fd)
+{
+	const char *text = getenv("FANFARED_UPGRADE");
+	int64_t number = -1;
+	bool ok =
+	    text == NULL || (slice_to_i64(slice_of(text), &number) && number >= SYSTEMD_FIRST_FD &&
+				number <= INT_MAX && fcntl((int)number, F_SETFD, FD_CLOEXEC) == 0);
+
+	*fd = ok ? (int)number : -1;
+	unsetenv("FANFARED_UPGRADE");
+	return ok;
+}
+
+bool
+upgrade_announce(int fd)
+{
+	struct announcement announcement = {.pid = getpid()};
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+	char byte;
+	bool ok;
+
+	ok = send(fd, &announcement, sizeof(announcement), MSG_NOSIGNAL) ==
+		 (ssize_t)sizeof(announcement) &&
+	     poll(&answer, 1, ANSWER_MS) == 1 && recv(fd, &byte, 1, 0) == 1;
+	close(fd);
+	return ok;
+}

@@ -1,0 +1,215 @@
+#include "config.h"
+
+#include "server/lame_duck.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* Told, or finished, in a turn for about so long. */
+#define SHARE_US 500
+#define CLIENTS_A_LOOK 16
+
+/* Those who were in the middle of a long command are looked at again after this. */
+#define AGAIN_US 50000
+
+static uint64_t
+window_us(const struct lame_duck *duck)
+{
+	return (uint64_t)duck->window_s * 1000000;
+}
+
+size_t
+lame_duck_may_stay(size_t total, uint64_t elapsed_us, uint64_t window_us)
+{
+	double share;
+	size_t stay;
+
+	if (elapsed_us >= window_us)
+		return 0;
+	share = (double)total * ((double)(window_us - elapsed_us) / (double)window_us);
+	stay = (size_t)share;
+	return stay + ((double)stay < share);
+}
+
+uint64_t
+lame_duck_next_us(size_t total, size_t open, uint64_t window_us)
+{
+	double stay = (double)(open - 1) / (double)total;
+	uint64_t at_us;
+
+	assert(open > 0 && open <= total);
+	at_us = (uint64_t)((1 - stay) * (double)window_us);
+	while (lame_duck_may_stay(total, at_us, window_us) >= open)
+		at_us++;
+	return at_us;
+}
+
+void
+server_lame_duck(struct server *server, uint32_t window_s)
+{
+	struct lame_duck *duck = &server->lame_duck;
+
+	duck->state = LAME_DUCK_TELLS;
+	duck->window_s = window_s;
+	duck->begun_us = clock_mono_us();
+	duck->next = TAILQ_FIRST(&server->clients);
+}
+
+bool
+server_lame_duck_cancel(struct server *server)
+{
+	struct lame_duck *duck = &server->lame_duck;
+
+	if (duck->state != LAME_DUCK_TELLS && duck->state != LAME_DUCK_CLOSES)
+		return false;
+	duck->state = LAME_DUCK_NOT;
+	duck->next = NULL;
+	return true;
+}
+
+uint64_t
+lame_duck_left_us(const struct server *server, uint64_t now_us)
+{
+	const struct lame_duck *duck = &server->lame_duck;
+	uint64_t end_us = duck->begun_us + window_us(duck);
+
+	return duck->state != LAME_DUCK_NOT && end_us > now_us ? end_us - now_us : 0;
+}
+
+void
+lame_duck_part(struct client *c)
+{
+	struct lame_duck *duck = &c->server->lame_duck;
+
+	if (duck->next == c)
+		duck->next = TAILQ_NEXT(c, all);
+	if (c->parting)
+		duck->parting--;
+}
+
+/* [going-away, seconds], as a push: only RESP3 has a place for it among replies. */
+static void
+tell(struct client *c, uint32_t seconds)
+{
+	struct buffer push = {0};
+
+	if (!c->wants_going_away || c->proto != 3 || c->finishing)
+		return;
+	resp_put_push(&push, c->proto, 2);
+	resp_put_bulk_str(&push, "going-away");
+	resp_put_int(&push, seconds);
+	client_push_reply(c, buffer_slice(&push));
+	buffer_release(&push);
+}
+
+/* A command that is being carried out in slices is not cut off while there is time. */
+static bool
+can_go(const struct client *c)
+{
+	return !c->finishing && c->job == NULL && c->running == NULL;
+}
+
+static bool
+share_is_over(size_t n, uint64_t start_us)
+{
+	return n % CLIENTS_A_LOOK == 0 && clock_mono_us() - start_us >= SHARE_US;
+}
+
+static struct client *
+take_next(struct lame_duck *duck)
+{
+	struct client *c = duck->next;
+
+	if (c != NULL)
+		duck->next = TAILQ_NEXT(c, all);
+	return c;
+}
+
+/* False if there are more to tell. */
+static bool
+tell_clients(struct server *server)
+{
+	struct lame_duck *duck = &server->lame_duck;
+	uint64_t start_us = clock_mono_us();
+	struct client *c;
+	size_t n = 0;
+
+	while ((c = take_next(duck)) != NULL) {
+		tell(c, duck->window_s);
+		if (share_is_over(++n, start_us))
+			return false;
+	}
+	return true;
+}
+
+static size_t
+open_count(const struct server *server)
+{
+	return server->client_count - server->lame_duck.parting;
+}
+
+/* Finishes clients until no more than may_stay are open, the end of the list is reached, or the
+ * share is over; false then. */
+static bool
+close_clients(struct server *server, size_t may_stay)
+{
+	struct lame_duck *duck = &server->lame_duck;
+	uint64_t start_us = clock_mono_us();
+	struct client *c;
+	size_t n = 0;
+
+	while (open_count(server) > may_stay && (c = take_next(duck)) != NULL) {
+		if (can_go(c)) {
+			c->parting = true;
+			duck->parting++;
+			client_finish(c);
+		}
+		if (share_is_over(++n, start_us))
+			return false;
+	}
+	return true;
+}
+
+static uint64_t
+close_due(struct server *server, uint64_t now_us)
+{
+	struct lame_duck *duck = &server->lame_duck;
+	uint64_t elapsed_us = now_us > duck->begun_us ? now_us - duck->begun_us : 0;
+	size_t open;
+
+	if (!close_clients(server, lame_duck_may_stay(duck->total, elapsed_us, window_us(duck))))
+		return 0;
+	if (server->client_count == 0 || elapsed_us >= window_us(duck)) {
+		duck->state = LAME_DUCK_OVER;
+		server->io.parted(server->io.arg);
+		return UINT64_MAX;
+	}
+	open = open_count(server);
+	if (open == 0)
+		return window_us(duck) - elapsed_us;
+	if (duck->next == NULL) {
+		duck->next = TAILQ_FIRST(&server->clients);
+		return AGAIN_US;
+	}
+	return lame_duck_next_us(duck->total, open, window_us(duck)) - elapsed_us;
+}
+
+uint64_t
+lame_duck_run(struct server *server, uint64_t now_us)
+{
+	struct lame_duck *duck = &server->lame_duck;
+
+	if (duck->state == LAME_DUCK_NOT || duck->state == LAME_DUCK_OVER)
+		return UINT64_MAX;
+	if (duck->state == LAME_DUCK_TELLS) {
+		if (!tell_clients(server))
+			return 0;
+		duck->state = LAME_DUCK_CLOSES;
+		duck->total = server->client_count > 0 ? server->client_count : 1;
+		duck->next = TAILQ_FIRST(&server->clients);
+	}
+	return close_due(server, now_us);
+}
