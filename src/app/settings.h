@@ -29,6 +29,7 @@ enum setting_type {
 	SETTING_STRING,
 	SETTING_SECRET,
 	SETTING_LIST,
+	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
 };
 
@@ -60,6 +61,7 @@ struct settings {
 	struct server_config server; /* requirepass is owned, by the settings */
 	struct net_config net;
 	struct setting_list bind;
+	struct setting_list proxy_from; /* of these net.proxy_from follows */
 	char *unixsocket;
 	uint32_t unixsocketperm;
 	bool daemonize;
@@ -85,6 +87,7 @@ enum setting_fault {
 	SETTING_BAD_RANGE,
 	SETTING_BAD_LENGTH,
 	SETTING_BAD_TEXT,        /* a NUL inside */
+	SETTING_BAD_NETWORK,     /* no ADDRESS[/BITS] */
 	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
 	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */

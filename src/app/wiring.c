@@ -128,6 +128,11 @@ io_figures(void *arg, struct server_io_figures *figures)
 	    .longest_turn_us = of_net.longest_turn_us,
 	    .closed_stalled = of_net.closed_stalled,
 	    .closed_idle = of_net.closed_idle,
+	    .refused_address_count = of_net.refused_address_count,
+	    .refused_address_rate = of_net.refused_address_rate,
+	    .refused_proxy = of_net.refused_proxy,
+	    .addresses = of_net.addresses,
+	    .greetings = of_net.greetings,
 	};
 }
 

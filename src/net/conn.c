@@ -82,6 +82,7 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->net = net;
 	conn->fd = fd;
 	conn->is_unix = peer->is_unix;
+	conn->key = peer->key;
 	conn->active_us = net->now_us;
 	if (net->loop_count > 0) {
 		open_link(conn);
@@ -121,6 +122,7 @@ conn_free(struct conn *conn)
 		net->sweep_at = TAILQ_NEXT(conn, all);
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
+	address_limits_leave(net->addresses, &conn->key, net->now_us);
 	if (conn->link != NULL) {
 		net->loops[conn->loop].figures.connections--;
 		io_link_close(conn->link);

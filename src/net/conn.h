@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/buffer.h"
+#include "base/rate_limit.h"
 #include "net/io_loop.h"
 #include "net/net.h"
 #include "net/stream.h"
@@ -15,9 +16,11 @@
  * What the files of the net layer share: the bodies of struct net and struct conn. For this layer
  * only.
  */
+struct greeting;
 struct listener;
 
 TAILQ_HEAD(conns, conn);
+TAILQ_HEAD(greetings, greeting);
 TAILQ_HEAD(listeners, listener);
 
 /* Written to one connection before the others have their turn; a socket may take megabytes at once.
@@ -51,6 +54,11 @@ struct net {
 	struct event *inbox_event;
 	struct io_limits loop_limits; /* that the loops were told */
 	struct listeners listeners;
+	struct address_limits *addresses; /* of each conn, until conn_free */
+	struct greetings greetings;
+	size_t greeting_count;
+	struct rate_limit refusal_lines; /* errors to those who are not admitted */
+	struct rate_limit refusal_logs;
 	struct event *tick; /* wakes the loop for the handler's timers */
 	uint64_t tick_at_us;
 	struct event *relisten; /* after running out of descriptors */
@@ -101,6 +109,7 @@ struct conn {
 	bool subscriber;
 	bool unauthenticated;
 	bool is_unix;
+	struct address_key key;
 	bool discarded;      /* input was thrown away: linger */
 	struct buffer input; /* read, and from input_at not yet parsed */
 	size_t input_at;
@@ -117,7 +126,7 @@ struct conn {
 
 /* conn.c */
 
-/* Takes fd. */
+/* Takes fd, and the place that peer->key was given by the limits of addresses. */
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
 void conn_free(struct conn *conn);                         /* tells the handler; conn is dead */
 void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */

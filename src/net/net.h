@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "net/address_limits.h"
 #include "pubsub/outbox.h"
 #include "resp/parser.h"
 
@@ -32,6 +33,7 @@ struct net_peer {
 	bool is_loopback;       /* or a Unix socket */
 	bool is_unix;
 	int fd;
+	struct address_key key; /* what the limits of addresses count it by */
 };
 
 struct net_handler {
@@ -52,6 +54,8 @@ struct net_handler {
 	void (*signalled)(void *arg, int signal);
 };
 
+#define NET_PROXY_FROM_MAX 64
+
 struct net_config {
 	struct resp_limits resp;
 	size_t read_share_bytes;    /* handed to the parser from one connection in a turn, about */
@@ -62,6 +66,10 @@ struct net_config {
 	uint32_t tcp_keepalive_s; /* 0: off */
 	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
 	int tcp_backlog;
+	struct address_limits_config addresses;
+	bool proxy_protocol; /* connections from these networks begin with a PROXY header */
+	struct address_network proxy_from[NET_PROXY_FROM_MAX];
+	size_t proxy_from_count;
 	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: this one
 				does. Read when net_run begins */
 };
@@ -75,6 +83,11 @@ struct net_figures {
 	uint64_t longest_turn_us; /* work only, not waiting */
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
+	uint64_t refused_address_count; /* address_limits_config.connections */
+	uint64_t refused_address_rate;  /* ... .rate */
+	uint64_t refused_proxy;         /* no good PROXY header, or not in time */
+	size_t addresses;               /* known to the limits */
+	size_t greetings;               /* whose PROXY header has not come whole */
 	size_t connections;
 };
 
