@@ -31,6 +31,7 @@ def admin(start_fanfared, folder):
         daemon = start_fanfared("--unixsocket", path, *options)
         connection = Connection(path)
         daemon.connections.append(connection)
+        assert connection.call("PING") == b"PONG"
         return daemon, connection
     return start
 
@@ -210,3 +211,64 @@ def test_a_bad_network_is_refused(admin, value):
     unix.ok("CONFIG", "SET", "proxy-protocol-from", "10.0.0.0/8 fd00::/8 192.0.2.1")
     assert unix.call("CONFIG", "GET", "proxy-protocol-from") == [
         b"proxy-protocol-from", b"10.0.0.0/8 fd00::/8 192.0.2.1"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"*2\r\n$4\r\nPING\r\n$100\r\nabc", b"PIN"])
+def test_a_connection_that_completes_no_request_is_closed(admin, sent):
+    daemon, unix = admin("--auth-timeout", "1")
+    loris, idle = daemon.connect(), daemon.connect()
+    assert idle.call("PING") == b"PONG"
+    loris.send(sent)
+    assert loris.read_to_end() == b""
+    assert unix.info("stats")["closed_unauthenticated"] == "1"
+    assert idle.call("PING") == b"PONG"
+    assert unix.info("clients")["unauthenticated_clients"] == "0"
+
+
+def test_bytes_that_trickle_in_do_not_help(admin):
+    daemon, unix = admin("--auth-timeout", "1")
+    loris = daemon.connect()
+    loris.socket.settimeout(0.05)
+    loris.send(b"*2\r\n$4\r\nPING\r\n$1000000\r\n")
+    ended = False
+    for _ in range(1000):
+        try:
+            loris.send(b"x")
+            ended = loris.socket.recv(1) == b""
+        except socket.timeout:
+            continue
+        except OSError:
+            ended = True
+        if ended:
+            break
+    assert ended and unix.info("stats")["closed_unauthenticated"] == "1"
+
+
+def test_who_does_not_authenticate_is_closed_though_it_asks(start_fanfared):
+    daemon = start_fanfared("--auth-timeout", "1", "--requirepass", "secret")
+    guest, member = daemon.connect(), daemon.connect()
+    member.ok("AUTH", "secret")
+    assert isinstance(guest.call("PING"), Error)
+    assert guest.read_to_end() == b""
+    assert member.call("PING") == b"PONG"
+    assert member.info("stats")["closed_unauthenticated"] == "1"
+    # After RESET it has to log in again, within the same time from then on.
+    assert member.call("RESET") == b"RESET"
+    member.ok("AUTH", "secret")
+    assert member.info("clients")["unauthenticated_clients"] == "0"
+    assert member.call("RESET") == b"RESET"
+    assert member.read_to_end() == b""
+
+
+def test_unauthenticated_connections_are_bounded_in_number(start_fanfared):
+    daemon = start_fanfared("--max-unauthenticated", "3", "--requirepass", "secret")
+    members = []
+    for _ in range(5):
+        members.append(daemon.connect())
+        members[-1].ok("AUTH", "secret")
+    guests = [daemon.connect() for _ in range(3)]
+    wait_until(lambda: members[0].info("clients")["unauthenticated_clients"] == "3", "they are there")
+    assert daemon.connect().read_to_end() == b"-ERR max number of unauthenticated clients reached\r\n"
+    assert members[0].info("stats")["refused_unauthenticated"] == "1"
+    guests[0].ok("AUTH", "secret")
+    daemon.connect().ok("AUTH", "secret")

@@ -131,6 +131,9 @@ io_figures(void *arg, struct server_io_figures *figures)
 	    .refused_address_count = of_net.refused_address_count,
 	    .refused_address_rate = of_net.refused_address_rate,
 	    .refused_proxy = of_net.refused_proxy,
+	    .closed_unproven = of_net.closed_unproven,
+	    .refused_unproven = of_net.refused_unproven,
+	    .unproven = of_net.unproven,
 	    .addresses = of_net.addresses,
 	    .greetings = of_net.greetings,
 	};

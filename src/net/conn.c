@@ -74,6 +74,33 @@ open_link(struct conn *conn)
 	conn->link = io_link_open(net->loops[conn->loop].io, conn->fd, conn);
 }
 
+/* From now on it has so long to prove itself. */
+static void
+doubt(struct conn *conn)
+{
+	if (conn->unproven_us != 0)
+		return;
+	conn->unproven_us = conn->net->now_us > 0 ? conn->net->now_us : 1;
+	conn->net->figures.unproven++;
+}
+
+static void
+trust(struct conn *conn)
+{
+	if (conn->unproven_us == 0)
+		return;
+	conn->unproven_us = 0;
+	conn->net->figures.unproven--;
+}
+
+void
+conn_has_asked(struct conn *conn)
+{
+	conn->asked = true;
+	if (!conn->unauthenticated)
+		trust(conn);
+}
+
 void
 conn_open(struct net *net, int fd, const struct net_peer *peer)
 {
@@ -84,6 +111,7 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->is_unix = peer->is_unix;
 	conn->key = peer->key;
 	conn->active_us = net->now_us;
+	doubt(conn);
 	if (net->loop_count > 0) {
 		open_link(conn);
 	} else {
@@ -122,6 +150,7 @@ conn_free(struct conn *conn)
 		net->sweep_at = TAILQ_NEXT(conn, all);
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
+	trust(conn);
 	address_limits_leave(net->addresses, &conn->key, net->now_us);
 	if (conn->link != NULL) {
 		net->loops[conn->loop].figures.connections--;
@@ -217,6 +246,10 @@ void
 conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 {
 	conn->unauthenticated = unauthenticated;
+	if (unauthenticated)
+		doubt(conn);
+	else if (conn->asked)
+		trust(conn);
 	if (conn->link == NULL) /* a link learns it with the next requests */
 		resp_parser_set_unauthenticated(conn->parser, unauthenticated);
 }
@@ -256,6 +289,12 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 	    now_us - conn->stuck_us >= stall_us) {
 		conn->net->figures.closed_stalled++;
 		conn_kill(conn, "does not read its replies");
+	} else if (config->auth_timeout_s > 0 && conn->unproven_us > 0 && !conn->held &&
+		   conn->state == CONN_OPEN &&
+		   now_us - conn->unproven_us >= (uint64_t)config->auth_timeout_s * 1000000) {
+		conn->net->figures.closed_unproven++;
+		conn_kill(
+		    conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
 	} else if (config->idle_timeout_s > 0 && !conn->subscriber && !conn->held &&
 		   now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
 		conn->net->figures.closed_idle++;

@@ -108,6 +108,7 @@ struct conn {
 	bool waits_writable;
 	bool subscriber;
 	bool unauthenticated;
+	bool asked; /* a request came whole */
 	bool is_unix;
 	struct address_key key;
 	bool discarded;      /* input was thrown away: linger */
@@ -119,9 +120,10 @@ struct conn {
 	uint64_t read_bytes;
 	uint64_t written_bytes;
 	uint64_t active_us;
-	uint64_t queued_us; /* what is to be flushed has waited since then; 0: nothing has */
-	uint64_t stuck_us;  /* something waits for the peer to take bytes since then; 0: no */
-	const char *reason; /* why it is dead */
+	uint64_t unproven_us; /* no request came whole, or no login, since then; 0: both did */
+	uint64_t queued_us;   /* what is to be flushed has waited since then; 0: nothing has */
+	uint64_t stuck_us;    /* something waits for the peer to take bytes since then; 0: no */
+	const char *reason;   /* why it is dead */
 };
 
 /* conn.c */
@@ -136,6 +138,7 @@ void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of whe
 struct net_loop *conn_loop(const struct conn *conn);     /* NULL: the main loop */
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
 void conn_end(struct conn *conn);            /* nothing is owed any more */
+void conn_has_asked(struct conn *conn);      /* a request of it was handed over */
 
 /* conn_input.c */
 void conn_process(struct conn *conn);    /* requests of its input, one share of them */

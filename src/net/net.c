@@ -436,10 +436,11 @@ net_figures(const struct net *net)
 void
 net_reset_figures(struct net *net)
 {
-	size_t connections = net->figures.connections;
+	size_t connections = net->figures.connections, unproven = net->figures.unproven;
 
 	memset(&net->figures, 0, sizeof(net->figures));
 	net->figures.connections = connections;
+	net->figures.unproven = unproven;
 	for (unsigned i = 0; i < net->loop_count; i++)
 		net->loops[i].figures.read_bytes = net->loops[i].figures.written_bytes = 0;
 }

@@ -63,7 +63,10 @@ struct net_config {
 	uint32_t stall_timeout_s; /* a peer that takes nothing of what holds up its requests, or its
 				     closing, this long is closed */
 	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
-	uint32_t tcp_keepalive_s; /* 0: off */
+	uint32_t
+	    auth_timeout_s;    /* 0: none; for whoever has completed no request, or not logged in */
+	uint32_t unproven_max; /* so many of these at the same time; 0: no limit */
+	uint32_t tcp_keepalive_s;     /* 0: off */
 	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
 	int tcp_backlog;
 	struct address_limits_config addresses;
@@ -83,6 +86,9 @@ struct net_figures {
 	uint64_t longest_turn_us; /* work only, not waiting */
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
+	uint64_t closed_unproven; /* auth_timeout_s */
+	uint64_t refused_unproven;
+	size_t unproven; /* connections that have completed no request, or not logged in */
 	uint64_t refused_address_count; /* address_limits_config.connections */
 	uint64_t refused_address_rate;  /* ... .rate */
 	uint64_t refused_proxy;         /* no good PROXY header, or not in time */

@@ -70,10 +70,11 @@ struct client {
 	bool no_evict;
 	bool no_touch;
 	bool is_unix;
-	bool refused;   /* over maxclients or against protected mode */
-	bool finishing; /* io.finish or io.kill was asked for: no more requests */
-	bool killed;    /* by io.kill: as good as gone, CLIENT LIST does not show it */
-	bool gone;      /* closed; its subscriptions are being taken back in slices */
+	bool refused;        /* over maxclients or against protected mode */
+	bool finishing;      /* io.finish or io.kill was asked for: no more requests */
+	bool killed;         /* by io.kill: as good as gone, CLIENT LIST does not show it */
+	bool memory_pending; /* cut, and what it was owed is not all let go of */
+	bool gone;           /* closed; its subscriptions are being taken back in slices */
 };
 
 /* Makes a client without making it known to the server. Returns owned (client_free). */

@@ -24,7 +24,8 @@ struct client;
 struct server_io_figures {
 	uint64_t accepted, refused_fds, read_bytes, written_bytes, turns, longest_turn_us,
 	    closed_stalled, closed_idle, refused_address_count, refused_address_rate, refused_proxy;
-	size_t addresses, greetings;
+	uint64_t closed_unproven, refused_unproven;
+	size_t addresses, greetings, unproven;
 };
 
 struct server_conn_figures {
