@@ -63,13 +63,14 @@ def test_cve_2024_31228_a_very_long_pattern_does_not_use_up_the_stack(fanfared, 
     for command in (("PUBSUB", "CHANNELS"), ("COMMAND", "LIST", "FILTERBY", "PATTERN"), ("CONFIG", "GET"),
                     ("PUBSUB", "SHARDCHANNELS")):
         reply = promptly(lambda words=command: client.call(*words, pattern), 5)
-        assert reply == [] or b"max-channel-length" in reply.text or b"is longer than" in reply.text
+        assert reply == [] or b"longer than" in reply.text or b"max-channel-length" in reply.text
     longest = (unit * 4096)[:4096]
     confirmed = client.call("PSUBSCRIBE", longest)
     assert confirmed[1] == longest.encode()
     promptly(lambda: reader.call("PING"))
     promptly(lambda: fanfared.connect().call("PUBLISH", "a" * 4096, "x"), 5)
-    assert client.call("PUNSUBSCRIBE", longest)[2] == 0
+    client.close()
+    wait_until(lambda: fanfared.connect().call("PUBSUB", "NUMPAT") == 0, "the pattern is gone")
 
 
 # CVE-2021-32675: a few bytes of an unauthenticated client reserved gigabytes.

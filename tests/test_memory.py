@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lib.resp import Closed, Connection, Error, encode
-from lib.wait import seconds, wait_until
+from lib.wait import SLOW, seconds, wait_until
 
 MB = 1 << 20
 PAYLOAD = b"x" * 65536
@@ -69,7 +69,8 @@ def test_stuck_subscribers_are_cut_and_the_publishers_go_on(start_fanfared, subs
     publishers = [Publisher(daemon, "c", 500) for _ in range(2)]
     most = watch(admin, publishers, limit)
     assert most > limit / 2
-    assert daemon.resident_bytes() - before < 3 * limit
+    if SLOW == 1:  # a sanitizer keeps what was freed
+        assert daemon.resident_bytes() - before < 3 * limit
     figures = admin.info("pubsub")
     assert int(figures["memory_waits"]) > 0
     assert int(figures["memory_cut_clients"]) == len(late), figures

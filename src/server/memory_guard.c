@@ -127,12 +127,14 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 {
 	struct memory_guard *guard = &server->memory;
 	size_t limit = server->config->hub.memory_bytes;
-	bool more = false;
+	bool more = false, within = limit == 0 || hub_memory(server->hub) <= limit;
 
-	if (!guard->publishers_wait && guard->since_us == 0 &&
-	    (limit == 0 || hub_memory(server->hub) <= limit))
+	if (server->waiting_count == 0) /* they have left */
+		guard->publishers_wait = false;
+	if (!guard->publishers_wait && guard->since_us == 0 && within)
 		return UINT64_MAX;
-	if (limit == 0 || has_room(server, limit)) {
+	if (limit == 0 || has_room(server, limit) ||
+	    (!guard->publishers_wait && within && guard->cut_count == 0)) {
 		relax(server);
 		return UINT64_MAX;
 	}
