@@ -151,6 +151,9 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_LIST:
 		buffer_append_str(&value, random % 2 ? "* ::*" : "");
 		break;
+	case SETTING_NETWORKS:
+		buffer_append_str(&value, random % 2 ? "10.0.0.0/8 ::1" : "");
+		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_appendf(&value, "pubsub %u 1kb 3", (unsigned int)(random % 100000));
 		break;

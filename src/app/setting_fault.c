@@ -56,6 +56,10 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_BAD_TEXT:
 		buffer_append_str(out, "argument must not hold a NUL byte");
 		break;
+	case SETTING_BAD_NETWORK:
+		buffer_append_str(
+		    out, "argument must be IPv4 or IPv6 addresses, with or without /BITS");
+		break;
 	case SETTING_BAD_LIMIT_COUNT:
 		buffer_append_str(out, "Wrong number of arguments in buffer limit configuration.");
 		break;
@@ -108,6 +112,10 @@ write_allowed(const struct setting *row, struct buffer *out)
 		break;
 	case SETTING_LIST:
 		buffer_appendf(out, "at most %lld words, none of them empty", (long long)row->max);
+		break;
+	case SETTING_NETWORKS:
+		buffer_appendf(out, "at most %lld IPv4 or IPv6 addresses, with or without /BITS",
+		    (long long)row->max);
 		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_append_str(out,
@@ -162,7 +170,8 @@ void
 setting_explain_fault(const struct setting *row, enum setting_fault fault,
     const struct slice *values, size_t count, struct buffer *out)
 {
-	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST) {
+	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&
+	    row->type != SETTING_NETWORKS) {
 		buffer_appendf(out, "%s takes one value, not %zu", row->name, count);
 	} else {
 		write_given(row, values, count, out);

@@ -10,6 +10,7 @@
 #include "app/config_file.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
+#include "net/address.h"
 
 #define KB(n) ((int64_t)(n) << 10)
 #define MB(n) ((int64_t)(n) << 20)
@@ -135,6 +136,13 @@ store_string(struct settings *s, const struct setting *row, char *str)
 	memcpy(member_of(s, row), &str, sizeof(str));
 }
 
+/* Its member is a struct setting_list. */
+static bool
+is_list(const struct setting *row)
+{
+	return row->type == SETTING_LIST || row->type == SETTING_NETWORKS;
+}
+
 static const struct setting_list *
 list_of(const struct settings *s, const struct setting *row)
 {
@@ -166,6 +174,7 @@ static enum setting_fault
 set_list(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
 	struct setting_list list = {NULL, 0};
+	struct address_network network;
 	size_t i;
 
 	if (count > (size_t)row->max)
@@ -175,6 +184,8 @@ set_list(struct settings *s, const struct setting *row, const struct slice *valu
 			return SETTING_BAD_LENGTH;
 		if (memchr(values[i].ptr, '\0', values[i].len) != NULL)
 			return SETTING_BAD_TEXT;
+		if (row->type == SETTING_NETWORKS && !address_network_parse(values[i], &network))
+			return SETTING_BAD_NETWORK;
 	}
 	list.items = xcalloc(count + 1, sizeof(*list.items));
 	for (i = 0; i < count; i++)
@@ -230,7 +241,7 @@ parse_number(const struct setting *row, struct slice value, int64_t *number)
 static enum setting_fault
 set_words(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
-	if (row->type == SETTING_LIST)
+	if (is_list(row))
 		return set_list(s, row, values, count);
 	return buffer_limits_parse(member_of(s, row), values, count);
 }
@@ -258,7 +269,7 @@ settings_set(
 	enum setting_fault fault;
 	int64_t number = 0;
 
-	if (row->type == SETTING_LIST || row->type == SETTING_BUFFER_LIMITS)
+	if (is_list(row) || row->type == SETTING_BUFFER_LIMITS)
 		return count == 1 ? set_joined(s, row, values[0])
 				  : set_words(s, row, values, count);
 	if (count != 1)
@@ -308,7 +319,7 @@ settings_release(struct settings *s)
 	size_t i;
 
 	for (i = 0; i < ROW_COUNT; i++) {
-		if (rows[i].type == SETTING_LIST)
+		if (is_list(&rows[i]))
 			release_list(member_of(s, &rows[i]));
 		else if (rows[i].type == SETTING_STRING || rows[i].type == SETTING_SECRET)
 			store_string(s, &rows[i], NULL);
@@ -350,6 +361,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 		buffer_append_str(out, load_string(s, row));
 		break;
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 		show_list(list_of(s, row), false, out);
 		break;
 	case SETTING_BUFFER_LIMITS:
@@ -373,6 +385,7 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 		value_write_word(slice_of(load_string(s, row)), out);
 		break;
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 		show_list(list_of(s, row), true, out);
 		break;
 	case SETTING_BUFFER_LIMITS:
@@ -404,6 +417,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	case SETTING_SECRET:
 		return strcmp(load_string(a, row), load_string(b, row)) == 0;
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 		return lists_equal(list_of(a, row), list_of(b, row));
 	case SETTING_BUFFER_LIMITS:
 		return buffer_limits_equal(const_member_of(a, row), const_member_of(b, row));
@@ -432,6 +446,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 		store_string(to, row, xstrdup(load_string(from, row)));
 		break;
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 		assign_list(member_of(to, row), list_of(from, row));
 		break;
 	default:
@@ -447,6 +462,11 @@ settings_derive(struct settings *s)
 	s->net.idle_timeout_s = s->server.timeout_s;
 	s->net_tls.sni = s->tls_sni.items;
 	s->net_tls.sni_count = s->tls_sni.count;
+	s->net.proxy_from_count = 0;
+	for (size_t i = 0; i < s->proxy_from.count && i < NET_PROXY_FROM_MAX; i++)
+		if (address_network_parse(slice_of(s->proxy_from.items[i]),
+			&s->net.proxy_from[s->net.proxy_from_count]))
+			s->net.proxy_from_count++;
 }
 
 struct log_config

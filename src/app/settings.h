@@ -30,6 +30,7 @@ enum setting_type {
 	SETTING_STRING,
 	SETTING_SECRET,
 	SETTING_LIST,
+	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
 };
 
@@ -64,6 +65,7 @@ struct settings {
 	struct tls_settings net_tls;
 	struct setting_list tls_sni; /* net_tls.sni is of it */
 	int tls_port;
+	struct setting_list proxy_from; /* of these net.proxy_from follows */
 	char *unixsocket;
 	uint32_t unixsocketperm;
 	bool daemonize;
@@ -93,6 +95,7 @@ enum setting_fault {
 	SETTING_BAD_RANGE,
 	SETTING_BAD_LENGTH,
 	SETTING_BAD_TEXT,        /* a NUL inside */
+	SETTING_BAD_NETWORK,     /* no ADDRESS[/BITS] */
 	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
 	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */

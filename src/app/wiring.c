@@ -140,6 +140,14 @@ io_figures(void *arg, struct server_io_figures *figures)
 	    .tls_failed = of_net.tls_failed,
 	    .tls_handshaking = of_net.tls_handshaking,
 	    .tls_expires = of_net.tls_expires,
+	    .refused_address_count = of_net.refused_address_count,
+	    .refused_address_rate = of_net.refused_address_rate,
+	    .refused_proxy = of_net.refused_proxy,
+	    .closed_unproven = of_net.closed_unproven,
+	    .refused_unproven = of_net.refused_unproven,
+	    .unproven = of_net.unproven,
+	    .addresses = of_net.addresses,
+	    .greetings = of_net.greetings,
 	};
 }
 

@@ -144,6 +144,33 @@ conn_check_handshakes(struct net *net)
 	}
 }
 
+/* From now on it has so long to prove itself. */
+static void
+doubt(struct conn *conn)
+{
+	if (conn->unproven_us != 0)
+		return;
+	conn->unproven_us = conn->net->now_us > 0 ? conn->net->now_us : 1;
+	conn->net->figures.unproven++;
+}
+
+static void
+trust(struct conn *conn)
+{
+	if (conn->unproven_us == 0)
+		return;
+	conn->unproven_us = 0;
+	conn->net->figures.unproven--;
+}
+
+void
+conn_has_asked(struct conn *conn)
+{
+	conn->asked = true;
+	if (!conn->unauthenticated)
+		trust(conn);
+}
+
 void
 conn_open(struct net *net, int fd, const struct net_peer *peer)
 {
@@ -155,6 +182,7 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 		if (tls == NULL) {
 			log_error("TLS: %s: no memory for the connection", peer->address);
 			close(fd);
+			address_limits_leave(net->addresses, &peer->key, net->now_us);
 			return;
 		}
 	}
@@ -163,8 +191,10 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->fd = fd;
 	conn->is_unix = peer->is_unix;
 	conn->opened_us = conn->active_us = net->now_us;
+	conn->key = peer->key;
 	if (tls != NULL)
 		begin_handshake(conn);
+	doubt(conn);
 	if (net->loop_count > 0) {
 		open_link(conn, tls);
 	} else {
@@ -204,6 +234,8 @@ conn_free(struct conn *conn)
 		net->sweep_at = TAILQ_NEXT(conn, all);
 	TAILQ_REMOVE(&net->all, conn, all);
 	net->figures.connections--;
+	trust(conn);
+	address_limits_leave(net->addresses, &conn->key, net->now_us);
 	if (conn->link != NULL) {
 		net->loops[conn->loop].figures.connections--;
 		io_link_close(conn->link);
@@ -315,6 +347,10 @@ void
 conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 {
 	conn->unauthenticated = unauthenticated;
+	if (unauthenticated)
+		doubt(conn);
+	else if (conn->asked)
+		trust(conn);
 	if (conn->link == NULL) /* a link learns it with the next requests */
 		resp_parser_set_unauthenticated(conn->parser, unauthenticated);
 }
@@ -354,6 +390,12 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 	    now_us - conn->stuck_us >= stall_us) {
 		conn->net->figures.closed_stalled++;
 		conn_kill(conn, "does not read its replies");
+	} else if (config->auth_timeout_s > 0 && conn->unproven_us > 0 && !conn->held &&
+		   conn->state == CONN_OPEN &&
+		   now_us - conn->unproven_us >= (uint64_t)config->auth_timeout_s * 1000000) {
+		conn->net->figures.closed_unproven++;
+		conn_kill(
+		    conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
 	} else if (config->idle_timeout_s > 0 && !conn->subscriber && !conn->held &&
 		   now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
 		conn->net->figures.closed_idle++;

@@ -16,9 +16,11 @@
  * What the files of the net layer share: the bodies of struct net and struct conn. For this layer
  * only.
  */
+struct greeting;
 struct listener;
 
 TAILQ_HEAD(conns, conn);
+TAILQ_HEAD(greetings, greeting);
 TAILQ_HEAD(listeners, listener);
 
 /* Written to one connection before the others have their turn; a socket may take megabytes at once.
@@ -57,6 +59,11 @@ struct net {
 	struct event *inbox_event;
 	struct io_limits loop_limits; /* that the loops were told */
 	struct listeners listeners;
+	struct address_limits *addresses; /* of each conn, until conn_free */
+	struct greetings greetings;
+	size_t greeting_count;
+	struct rate_limit refusal_lines; /* errors to those who are not admitted */
+	struct rate_limit refusal_logs;
 	struct event *tick; /* wakes the loop for the handler's timers */
 	uint64_t tick_at_us;
 	struct event *relisten; /* after running out of descriptors */
@@ -112,8 +119,10 @@ struct conn {
 	bool stopped; /* its link has given its last report */
 	bool subscriber;
 	bool unauthenticated;
+	bool asked; /* a request came whole */
 	bool is_unix;
-	bool securing;       /* in the TLS handshake */
+	bool securing; /* in the TLS handshake */
+	struct address_key key;
 	bool discarded;      /* input was thrown away: linger */
 	struct buffer input; /* read, and from input_at not yet parsed */
 	size_t input_at;
@@ -124,14 +133,15 @@ struct conn {
 	uint64_t written_bytes;
 	uint64_t opened_us;
 	uint64_t active_us;
-	uint64_t queued_us; /* what is to be flushed has waited since then; 0: nothing has */
-	uint64_t stuck_us;  /* something waits for the peer to take bytes since then; 0: no */
-	const char *reason; /* why it is dead */
+	uint64_t unproven_us; /* no request came whole, or no login, since then; 0: both did */
+	uint64_t queued_us;   /* what is to be flushed has waited since then; 0: nothing has */
+	uint64_t stuck_us;    /* something waits for the peer to take bytes since then; 0: no */
+	const char *reason;   /* why it is dead */
 };
 
 /* conn.c */
 
-/* Takes fd. */
+/* Takes fd, and the place that peer->key was given by the limits of addresses. */
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
 void conn_bury(struct conn *conn); /* dead: tells the handler; frees it if its link is done */
 void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
@@ -145,6 +155,7 @@ void conn_check_handshakes(struct net *net); /* kills those that take too long, 
 
 /* The TLS handshake is done. Takes user, the name in the client's certificate, or NULL. */
 void conn_secured(struct conn *conn, char *user, bool is_resumed);
+void conn_has_asked(struct conn *conn); /* a request of it was handed over */
 
 /* conn_input.c */
 void conn_process(struct conn *conn);    /* requests of its input, one share of them */

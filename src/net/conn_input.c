@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "net/greeting.h"
+#include "net/wrong_protocol.h"
 
 /* From here on it takes a millisecond or more to give memory back. */
 #define LARGE_BYTES ((size_t)4 << 20)
@@ -23,6 +23,17 @@ held_request(const struct conn *conn, size_t *count)
 		return resp_parser_args(conn->parser, count);
 	*count = requests->argc[requests->next];
 	return requests->args;
+}
+
+/* A request to the handler. NET_LATER only where the connection goes on. */
+static enum net_verdict
+hand_over(struct conn *conn, const struct slice *args, size_t count)
+{
+	enum net_verdict verdict = conn->net->handler.request(conn->client, args, count);
+
+	if (conn->unproven_us != 0)
+		conn_has_asked(conn);
+	return conn->state == CONN_OPEN ? verdict : NET_NEXT;
 }
 
 static void
@@ -58,7 +69,6 @@ check_choked(struct conn *conn)
 static size_t
 process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_us)
 {
-	struct net *net = conn->net;
 	size_t at = 0, taken, count;
 	const struct slice *args;
 
@@ -72,8 +82,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 		case RESP_REQUEST:
 			at += taken;
 			args = resp_parser_args(conn->parser, &count);
-			if (net->handler.request(conn->client, args, count) == NET_LATER &&
-			    conn->state == CONN_OPEN) {
+			if (hand_over(conn, args, count) == NET_LATER) {
 				conn->held = true;
 				resp_parser_keep(conn->parser);
 			}
@@ -96,8 +105,7 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 		size_t count;
 		const struct slice *args = held_request(conn, &count);
 
-		if (conn->net->handler.request(conn->client, args, count) == NET_LATER &&
-		    conn->state == CONN_OPEN) {
+		if (hand_over(conn, args, count) == NET_LATER) {
 			conn->held = true;
 			return false;
 		}
@@ -126,8 +134,7 @@ retry_held(struct conn *conn)
 		return;
 	conn->resumed = false;
 	args = held_request(conn, &count);
-	if (conn->net->handler.request(conn->client, args, count) == NET_LATER &&
-	    conn->state == CONN_OPEN)
+	if (hand_over(conn, args, count) == NET_LATER)
 		return;
 	conn->held = false;
 	request_done(conn);
@@ -183,7 +190,7 @@ check_read(struct conn *conn, ssize_t n)
 static bool
 greet(struct conn *conn, const char *ptr, size_t len)
 {
-	const char *fault = greeting_fault(ptr, len);
+	const char *fault = wrong_protocol(ptr, len);
 	char error[128];
 
 	if (fault == NULL)

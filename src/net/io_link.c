@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-#include "net/greeting.h"
+#include "net/wrong_protocol.h"
 
 /* All of it runs in the loop's thread. */
 
@@ -156,7 +156,7 @@ greet(struct io_link *link, const char *ptr, size_t len)
 	if (link->greeted)
 		return true;
 	link->greeted = true;
-	fault = greeting_fault(ptr, len);
+	fault = wrong_protocol(ptr, len);
 	if (fault == NULL)
 		return true;
 	snprintf(error, sizeof(error), "Protocol error: %s", fault);

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/admission.h"
 #include "net/conn.h"
 
 /* Accepted in one turn from one listener, so that a storm of connections does not hold the loop. */
@@ -38,35 +39,9 @@ struct listener {
 	char *unlink_path; /* a socket file that we made, or NULL */
 };
 
-/* "1.2.3.4:5", "[::1]:5". */
 static void
-format_address(const struct sockaddr_storage *address, socklen_t len, char *out, size_t out_len)
-{
-	char host[INET6_ADDRSTRLEN], port[8];
-
-	if (getnameinfo((const struct sockaddr *)address, len, host, sizeof(host), port,
-		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		snprintf(out, out_len, "?:0");
-	else
-		snprintf(out, out_len, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static bool
-is_loopback(const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in *v4 = (const void *)address;
-	const struct sockaddr_in6 *v6 = (const void *)address;
-
-	if (address->ss_family == AF_INET)
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	return address->ss_family == AF_INET6 &&
-	       (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
-		   (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127));
-}
-
-static void
-describe_peer(const struct listener *listener, int fd, const struct sockaddr_storage *from,
-    socklen_t from_len, struct net_peer *peer)
+describe_peer(
+    const struct listener *listener, int fd, const struct sockaddr *from, struct net_peer *peer)
 {
 	struct sockaddr_storage local;
 	socklen_t local_len = sizeof(local);
@@ -86,10 +61,12 @@ describe_peer(const struct listener *listener, int fd, const struct sockaddr_sto
 		peer->is_loopback = true;
 		return;
 	}
-	format_address(from, from_len, peer->address, sizeof(peer->address));
+	peer->key = address_key(from);
+	address_format(from, peer->address, sizeof(peer->address));
 	if (getsockname(fd, (struct sockaddr *)&local, &local_len) == 0)
-		format_address(&local, local_len, peer->local_address, sizeof(peer->local_address));
-	peer->is_loopback = is_loopback(from);
+		address_format((const struct sockaddr *)&local, peer->local_address,
+		    sizeof(peer->local_address));
+	peer->is_loopback = address_is_loopback(from);
 }
 
 static void
@@ -180,8 +157,8 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 		net->figures.accepted++;
 		if (!listener->is_unix)
 			tune(net, fd);
-		describe_peer(listener, fd, &from, from_len, &peer);
-		conn_open(net, fd, &peer);
+		describe_peer(listener, fd, (const struct sockaddr *)&from, &peer);
+		admission_accepted(net, fd, &peer, (const struct sockaddr *)&from);
 	}
 }
 

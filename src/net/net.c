@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
+#include "net/greeting.h"
 #include "net/listener.h"
 
 /* The parts of a turn stop after about this long and go on in the next. */
@@ -42,6 +43,12 @@
 
 #define SWEEP_US 1000000
 #define SWEPT_A_TURN 1024
+
+/* Who is not admitted is told why so often, and logged so often; the others are only counted. */
+#define REFUSED_A_SECOND 100
+#define REFUSED_AT_ONCE 100
+#define LOGS_A_SECOND 5
+#define LOGS_AT_ONCE 20
 
 /* The loop wakes at least so often; a handler may ask for never. */
 #define TICK_MAX_US (UINT64_C(3600) * 1000000)
@@ -118,6 +125,10 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	TAILQ_INIT(&net->handshaking);
 	rate_limit_init(&net->log_limit, 2, 20);
 	TAILQ_INIT(&net->listeners);
+	TAILQ_INIT(&net->greetings);
+	net->addresses = address_limits_new();
+	rate_limit_init(&net->refusal_lines, REFUSED_A_SECOND, REFUSED_AT_ONCE);
+	rate_limit_init(&net->refusal_logs, LOGS_A_SECOND, LOGS_AT_ONCE);
 	net->now_us = clock_mono_us();
 	net->share_us = SHARE_US;
 	return net;
@@ -145,6 +156,7 @@ net_free(struct net *net)
 	struct conn *conn;
 
 	net_close_listeners(net);
+	greetings_close(net);
 	TAILQ_FOREACH (conn, &net->all, all)
 		conn_kill(conn, "shutdown");
 	bury(net, true);
@@ -161,6 +173,7 @@ net_free(struct net *net)
 	tls_unref(net->tls);
 	event_free(net->tick);
 	event_base_free(net->base);
+	address_limits_free(net->addresses);
 	xfree(net);
 }
 
@@ -481,6 +494,7 @@ net_drain(struct net *net, uint32_t timeout_ms)
 		return;
 	net->drain_until_us = clock_mono_us() + (uint64_t)timeout_ms * 1000 + 1;
 	net_close_listeners(net);
+	greetings_close(net);
 	TAILQ_FOREACH (conn, &net->all, all)
 		conn_finish(conn);
 	event_base_loopbreak(net->base);
@@ -492,6 +506,8 @@ net_figures(const struct net *net)
 	struct net_figures figures = net->figures;
 	const char *what;
 
+	figures.addresses = address_limits_count(net->addresses);
+	figures.greetings = net->greeting_count;
 	figures.tls_handshaking = net->handshaking_count;
 	if (net->tls != NULL)
 		figures.tls_expires = (int64_t)tls_expires(net->tls, &what);
@@ -501,10 +517,11 @@ net_figures(const struct net *net)
 void
 net_reset_figures(struct net *net)
 {
-	size_t connections = net->figures.connections;
+	size_t connections = net->figures.connections, unproven = net->figures.unproven;
 
 	memset(&net->figures, 0, sizeof(net->figures));
 	net->figures.connections = connections;
+	net->figures.unproven = unproven;
 	for (unsigned i = 0; i < net->loop_count; i++)
 		net->loops[i].figures.read_bytes = net->loops[i].figures.written_bytes = 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "net/address_limits.h"
 #include "net/tls.h"
 #include "pubsub/outbox.h"
 #include "resp/parser.h"
@@ -34,6 +35,7 @@ struct net_peer {
 	bool is_unix;
 	bool is_tls;
 	int fd;
+	struct address_key key; /* what the limits of addresses count it by */
 };
 
 struct net_handler {
@@ -56,6 +58,8 @@ struct net_handler {
 	void (*signalled)(void *arg, int signal);
 };
 
+#define NET_PROXY_FROM_MAX 64
+
 struct net_config {
 	struct resp_limits resp;
 	size_t read_share_bytes;    /* handed to the parser from one connection in a turn, about */
@@ -63,11 +67,18 @@ struct net_config {
 	uint32_t stall_timeout_s; /* a peer that takes nothing of what holds up its requests, or its
 				     closing, this long is closed */
 	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
-	uint32_t tcp_keepalive_s; /* 0: off */
-	uint32_t tcp_user_timeout_ms;     /* of subscribers; 0: the system's */
 	uint32_t tls_handshake_timeout_s; /* 1 at least */
 	uint32_t tls_max_handshakes;      /* at the same time; past it the oldest is closed */
+	uint32_t
+	    auth_timeout_s;    /* 0: none; for whoever has completed no request, or not logged in */
+	uint32_t unproven_max; /* so many of these at the same time; 0: no limit */
+	uint32_t tcp_keepalive_s;     /* 0: off */
+	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
 	int tcp_backlog;
+	struct address_limits_config addresses;
+	bool proxy_protocol; /* connections from these networks begin with a PROXY header */
+	struct address_network proxy_from[NET_PROXY_FROM_MAX];
+	size_t proxy_from_count;
 	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: this one
 				does. Read when net_run begins */
 };
@@ -86,6 +97,14 @@ struct net_figures {
 	uint64_t tls_failed;
 	size_t tls_handshaking;
 	int64_t tls_expires; /* Unix time, of the first to expire of all TLS files; 0: no TLS */
+	uint64_t closed_unproven; /* auth_timeout_s */
+	uint64_t refused_unproven;
+	size_t unproven; /* connections that have completed no request, or not logged in */
+	uint64_t refused_address_count; /* address_limits_config.connections */
+	uint64_t refused_address_rate;  /* ... .rate */
+	uint64_t refused_proxy;         /* no good PROXY header, or not in time */
+	size_t addresses;               /* known to the limits */
+	size_t greetings;               /* whose PROXY header has not come whole */
 	size_t connections;
 };
 

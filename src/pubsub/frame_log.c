@@ -66,6 +66,7 @@ struct frame_log {
 	struct segments thin;
 	struct segments spare;
 	uint32_t spare_count;
+	size_t spare_bytes;
 	size_t held_bytes;
 	uint64_t moved_bytes;
 };
@@ -106,6 +107,7 @@ segment_open(struct frame_log *log)
 		return segment_new(log, log->segment_bytes);
 	TAILQ_REMOVE(&log->spare, segment, link);
 	log->spare_count--;
+	log->spare_bytes -= segment_memory(segment);
 	segment->state = SEGMENT_OPEN;
 	return segment;
 }
@@ -132,6 +134,7 @@ segment_retire(struct segment *segment)
 	segment->state = SEGMENT_SPARE;
 	TAILQ_INSERT_HEAD(&log->spare, segment, link);
 	log->spare_count++;
+	log->spare_bytes += segment_memory(segment);
 }
 
 static bool
@@ -547,6 +550,12 @@ size_t
 frame_log_held_bytes(const struct frame_log *log)
 {
 	return log->held_bytes;
+}
+
+size_t
+frame_log_spare_bytes(const struct frame_log *log)
+{
+	return log->spare_bytes;
 }
 
 size_t

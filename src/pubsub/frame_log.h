@@ -108,6 +108,7 @@ void frame_log_tidy(struct frame_log *log);
 
 /* Bytes of all segments, those kept for reuse included; and the part that is owed to somebody. */
 size_t frame_log_held_bytes(const struct frame_log *log);
+size_t frame_log_spare_bytes(const struct frame_log *log); /* of these, kept for reuse */
 size_t frame_log_owed_bytes(
     const struct frame_log *log); /* the same bytes owed to many: counted for each */
 uint64_t frame_log_moved_bytes(const struct frame_log *log); /* by tidying, since the start */

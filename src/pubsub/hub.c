@@ -30,6 +30,7 @@ struct hub {
 	uint64_t published;
 	uint64_t delivered;
 	size_t blocking;
+	size_t memory_wanted;
 	size_t last_progress; /* given out to a publisher of a large message */
 };
 
@@ -283,6 +284,68 @@ is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind k
 	return blocked;
 }
 
+size_t
+hub_memory(const struct hub *hub)
+{
+	size_t bytes = hub->pool.item_bytes + frame_log_held_bytes(hub->replies) -
+		       frame_log_spare_bytes(hub->replies);
+
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		bytes += frame_log_held_bytes(hub->logs[i]) - frame_log_spare_bytes(hub->logs[i]);
+	return bytes;
+}
+
+size_t
+hub_memory_wanted(const struct hub *hub)
+{
+	return hub->memory_wanted;
+}
+
+/* What a message adds to the frame logs: one frame for each topic and form of its members. */
+static size_t
+memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct hub_message message = message_for(kind, topics[i], channel, payload);
+		bool used[FORMS_MAX] = {false};
+		size_t forms = 0;
+
+		for (uint32_t m = 0; m < topics[i]->count && forms < hub->config.form_count; m++) {
+			uint8_t form = topics[i]->members[m].subscriber->form;
+
+			if (used[form])
+				continue;
+			used[form] = true;
+			forms++;
+			bytes += frame_len(&hub->config.forms[form], &message);
+		}
+	}
+	return bytes;
+}
+
+/* Where nobody is owed anything a message always has room: nothing else would make any. */
+static enum hub_result
+check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload)
+{
+	size_t limit = hub->config.limits->memory_bytes, held = hub_memory(hub), needed;
+
+	if (held > limit && hub->pool.bytes > 0 && payload.len <= limit && count > 0) {
+		hub->memory_wanted = payload.len;
+		return HUB_FULL;
+	}
+	needed = memory_needed(hub, topics, count, kind, channel, payload);
+	if (needed > limit)
+		return HUB_TOO_LARGE;
+	if (held + needed <= limit || hub->pool.bytes == 0 || count == 0)
+		return HUB_OK;
+	hub->memory_wanted = needed;
+	return HUB_FULL;
+}
+
 static struct frame
 encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag, uint64_t id)
 {
@@ -382,6 +445,12 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	} else {
 		topics = channel_tree_match(hub->channels, channel, &count);
 	}
+	if (hub->config.limits->memory_bytes > 0 && *progress == 0) {
+		enum hub_result room = check_memory(hub, topics, count, kind, channel, payload);
+
+		if (room != HUB_OK)
+			return room;
+	}
 	if (hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us))
 		return HUB_BLOCKED;
 	if (payload.len >= LARGE_BYTES) {
@@ -404,6 +473,13 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	hub_give_up_publish(hub, progress); /* a topic may have lost its last member */
 	hub->published++;
 	return HUB_OK;
+}
+
+bool
+hub_drop_owed(struct subscriber *s, size_t budget)
+{
+	outbox_close(&s->outbox);
+	return s->outbox.lifted == 0 && outbox_discard(&s->outbox, &budget);
 }
 
 void

@@ -67,6 +67,7 @@ struct hub_limits {
 	uint32_t subscriptions; /* per subscriber, of all kinds; at least 1 */
 	uint32_t subscribers;   /* per channel or pattern; at least 1 */
 	uint32_t name_bytes;    /* of a channel or pattern, 1 to 65535 */
+	size_t memory_bytes;    /* hub_memory() at which messages wait; 0: no limit */
 };
 
 struct hub_config {
@@ -90,6 +91,8 @@ enum hub_result {
 	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
 	HUB_BLOCKED,   /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again
 			  later */
+	HUB_FULL,      /* limits.memory_bytes would be passed: nothing was done, try again later */
+	HUB_TOO_LARGE, /* ... by this message alone */
 	HUB_PREPARING, /* a large message is being copied: nobody has it yet, try again in the next
 			  turn */
 };
@@ -145,6 +148,19 @@ size_t hub_channels(struct hub *hub, enum hub_kind kind);
 /* Walks channel names in order: see channel_tree_next. */
 struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after);
 uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name);
+
+/*
+ * Bytes held for what is owed to anyone, shared ones once. hub_memory_wanted() is what the message
+ * that last got HUB_FULL would add.
+ */
+size_t hub_memory(const struct hub *hub);
+size_t hub_memory_wanted(const struct hub *hub);
+
+/*
+ * What s is owed is given up, and the memory let go at once, as far as `budget` ranges of it. True
+ * if all of it was: not where another thread is writing some. s is to be detached next.
+ */
+bool hub_drop_owed(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 
 /* Totals for statistics. */
 struct hub_figures {

@@ -75,7 +75,8 @@ struct client {
 	bool finishing; /* io.finish or io.kill was asked for: no more requests */
 	bool killed;    /* by io.kill: as good as gone, CLIENT LIST does not show it */
 	bool parting;   /* finished by the lame duck */
-	bool gone;      /* closed; its subscriptions are being taken back in slices */
+	bool memory_pending; /* cut, and what it was owed is not all let go of */
+	bool gone;           /* closed; its subscriptions are being taken back in slices */
 };
 
 /* Makes a client without making it known to the server. Returns owned (client_free). */

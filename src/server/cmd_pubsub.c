@@ -201,6 +201,12 @@ publish(struct request *rq, enum hub_kind kind)
 	    &rq->client->progress, &receivers)) {
 	case HUB_BLOCKED:
 		return COMMAND_LATER;
+	case HUB_FULL:
+		memory_guard_wait(rq->server);
+		return COMMAND_LATER;
+	case HUB_TOO_LARGE:
+		request_error(rq, "OOM command not allowed when used memory > 'maxmemory-pubsub'.");
+		return COMMAND_DONE;
 	case HUB_PREPARING:
 		return COMMAND_AGAIN;
 	default:

@@ -18,6 +18,10 @@
 #define LOGS_A_SECOND 10
 #define LOGS_AT_ONCE 50
 
+/* Whom maxmemory-pubsub costs the connection is named. */
+#define CUTS_LOGGED_A_SECOND 50
+#define CUTS_LOGGED_AT_ONCE 1000
+
 /* While jobs wait for their client to read: how often they are looked at. */
 #define JOB_POLL_US 2000
 
@@ -132,6 +136,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->now_us = server->started_us;
 	make_run_id(server->run_id);
 	rate_limit_init(&server->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
+	rate_limit_init(&server->memory.log_limit, CUTS_LOGGED_A_SECOND, CUTS_LOGGED_AT_ONCE);
 	server->startup_bytes = alloc_used_bytes();
 	return server;
 }
@@ -141,6 +146,7 @@ free_gone(struct server *server, struct client *c)
 {
 	TAILQ_REMOVE(&server->gone, c, all);
 	server->gone_count--;
+	memory_guard_released(c);
 	client_free(c);
 }
 
@@ -271,6 +277,7 @@ unlink_client(struct client *c)
 	lame_duck_part(c);
 	if (server->sweep_at == c)
 		server->sweep_at = TAILQ_NEXT(c, all);
+	memory_guard_forget(c);
 	TAILQ_REMOVE(&server->clients, c, all);
 	hash_map_remove(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)});
 	server->client_count--;
@@ -361,6 +368,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = check_pause(server, now_us);
 	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
+	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));

@@ -23,8 +23,9 @@ struct client;
  */
 struct server_io_figures {
 	uint64_t accepted, refused_fds, read_bytes, written_bytes, turns, longest_turn_us,
-	    closed_stalled, closed_idle, tls_handshakes, tls_resumed, tls_failed;
-	size_t tls_handshaking;
+	    closed_stalled, closed_idle, refused_address_count, refused_address_rate, refused_proxy,
+	    closed_unproven, refused_unproven, tls_handshakes, tls_resumed, tls_failed;
+	size_t addresses, greetings, unproven, tls_handshaking;
 	int64_t tls_expires; /* Unix time; 0: no TLS */
 };
 

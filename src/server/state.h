@@ -39,6 +39,8 @@ struct server_counters {
 	uint64_t rejected_connections; /* over maxclients */
 	uint64_t denied_connections;   /* protected mode */
 	uint64_t evicted_clients;      /* closed: outbox past its limits */
+	uint64_t memory_waits;         /* publishes that waited for maxmemory-pubsub */
+	uint64_t memory_cut_clients;   /* closed: owed the most past maxmemory-pubsub */
 	uint64_t broken_clients;       /* closed: no RESP */
 	uint64_t errors;               /* error replies */
 	uint64_t auth_failures;
@@ -53,6 +55,20 @@ struct server_peaks {
 	size_t reply_bytes;   /* of outbox_bytes */
 	uint32_t messages;
 	uint32_t subscriptions;
+};
+
+/* memory_guard.c: what is owed in all stays under maxmemory-pubsub. */
+struct memory_guard {
+	bool publishers_wait;
+	size_t wanted;     /* the most that one of their messages needs */
+	uint64_t since_us; /* too much is held since then; 0: it is not */
+	bool passing;      /* debtors are being looked for: */
+	struct client *at; /* where; NULL: a pass has ended */
+	size_t threshold;  /* who is owed as much is cut in this pass */
+	size_t most;       /* that anyone else is owed, as seen in this pass */
+	size_t pending;    /* cut clients whose memory is not let go of yet: no more are cut */
+	size_t cut_count;  /* since since_us */
+	struct rate_limit log_limit;
 };
 
 struct server {
@@ -96,6 +112,7 @@ struct server {
 	uint32_t limits_version; /* grows when the configuration's limits may have changed */
 	struct lame_duck lame_duck;
 	char run_id[41];
+	struct memory_guard memory;
 	struct rate_limit log_limit; /* for what peers cause */
 	/* instantaneous rates, sampled each 100 ms as Redis does */
 	struct server_rate {
@@ -122,6 +139,16 @@ void waiting_resume(struct server *server); /* once a turn, after the flush */
 
 /* sweep.c: limits that time has a part in. Returns in how many us it wants to be called again. */
 uint64_t server_sweep(struct server *server, uint64_t now_us);
+
+/*
+ * memory_guard.c. _wait: a publish got HUB_FULL, its client waits for room. _turn: once a turn, in
+ * how many us it wants to be called again. _forget: the client leaves the list; _released: it is
+ * freed.
+ */
+void memory_guard_wait(struct server *server);
+uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
+void memory_guard_forget(struct client *c);
+void memory_guard_released(struct client *c);
 
 /* monitor.c */
 void monitor_start(struct client *c);

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "net/greeting.h"
+#include "net/wrong_protocol.h"
 
 #include <check.h>
 #include <string.h>
@@ -10,17 +10,17 @@
 static const char *
 fault_of(const char *text)
 {
-	return greeting_fault(text, strlen(text));
+	return wrong_protocol(text, strlen(text));
 }
 
 START_TEST(a_tls_hello_is_told_from_a_command)
 {
 	static const char hello[] = {22, 3, 1, 2, 0, 1, 0};
 
-	ck_assert_str_eq(greeting_fault(hello, sizeof(hello)),
+	ck_assert_str_eq(wrong_protocol(hello, sizeof(hello)),
 	    "this is TLS, which is spoken on the tls-port only");
 	for (size_t len = 0; len < 3; len++)
-		ck_assert_ptr_null(greeting_fault(hello, len));
+		ck_assert_ptr_null(wrong_protocol(hello, len));
 	ck_assert_ptr_null(fault_of("\x16\x04\x01"));
 }
 END_TEST
@@ -43,7 +43,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("net/greeting", NULL, NULL,
+	return testing_main("net/wrong_protocol", NULL, NULL,
 	    (const TTest *[]){
 		a_tls_hello_is_told_from_a_command, an_http_request_is_told_from_a_command, NULL});
 }

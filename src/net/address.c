@@ -1,0 +1,123 @@
+#include "config.h"
+
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+/* All of an address as 16 bytes of IPv6. False for other families. */
+static bool
+wide_bytes(const struct sockaddr *address, unsigned char out[16])
+{
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)address;
+
+		memcpy(out, mapped_prefix, sizeof(mapped_prefix));
+		memcpy(out + sizeof(mapped_prefix), &v4->sin_addr, 4);
+		return true;
+	}
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)address;
+
+		memcpy(out, &v6->sin6_addr, 16);
+		return true;
+	}
+	return false;
+}
+
+static bool
+is_mapped(const unsigned char wide[16])
+{
+	return memcmp(wide, mapped_prefix, sizeof(mapped_prefix)) == 0;
+}
+
+struct address_key
+address_key(const struct sockaddr *address)
+{
+	struct address_key key = {.len = 0};
+	unsigned char wide[16];
+
+	if (!wide_bytes(address, wide))
+		return key;
+	key.len = is_mapped(wide) ? 4 : 8;
+	memcpy(key.bytes, is_mapped(wide) ? wide + 12 : wide, key.len);
+	return key;
+}
+
+void
+address_format(const struct sockaddr *address, char *out, size_t out_len)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)address;
+
+		(void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(out, out_len, "%s:%d", host, ntohs(v4->sin_port));
+	} else if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)address;
+
+		(void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(out, out_len, "[%s]:%d", host, ntohs(v6->sin6_port));
+	} else {
+		snprintf(out, out_len, "?:0");
+	}
+}
+
+bool
+address_is_loopback(const struct sockaddr *address)
+{
+	static const unsigned char one[16] = {[15] = 1};
+	unsigned char wide[16];
+
+	if (!wide_bytes(address, wide))
+		return false;
+	return is_mapped(wide) ? wide[12] == 127 : memcmp(wide, one, sizeof(one)) == 0;
+}
+
+bool
+address_network_parse(struct slice text, struct address_network *network)
+{
+	const char *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
+	struct slice host = text, bits_text;
+	char name[INET6_ADDRSTRLEN];
+	uint64_t bits = 0, bits_max = 128;
+	struct address_network made = {.bits = 128};
+
+	if (slash != NULL)
+		host.len = (size_t)(slash - text.ptr);
+	if (host.len == 0 || host.len >= sizeof(name) || memchr(host.ptr, '\0', host.len) != NULL)
+		return false;
+	memcpy(name, host.ptr, host.len);
+	name[host.len] = '\0';
+	if (inet_pton(AF_INET, name, made.bytes + 12) == 1) {
+		memcpy(made.bytes, mapped_prefix, sizeof(mapped_prefix));
+		bits_max = 32;
+	} else if (inet_pton(AF_INET6, name, made.bytes) != 1) {
+		return false;
+	}
+	if (slash != NULL) {
+		bits_text = (struct slice){slash + 1, text.len - host.len - 1};
+		if (!slice_to_u64(bits_text, &bits) || bits > bits_max)
+			return false;
+		made.bits = (uint8_t)(128 - bits_max + bits);
+	}
+	*network = made;
+	return true;
+}
+
+bool
+address_network_has(const struct address_network *network, const struct sockaddr *address)
+{
+	unsigned char wide[16];
+	size_t whole = network->bits / 8;
+	unsigned rest = network->bits % 8;
+
+	if (!wide_bytes(address, wide) || memcmp(wide, network->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((wide[whole] ^ network->bytes[whole]) >> (8 - rest)) == 0;
+}

@@ -1,0 +1,43 @@
+#ifndef NET_ADDRESS_H
+#define NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/bytes.h"
+
+/*
+ * Addresses of peers: as text, as what limits are counted by, and as members of a network. Pure: no
+ * name is looked up, no socket opened.
+ */
+
+/*
+ * What one peer can have many of counts as one: an IPv6 address counts by its /64, which is what a
+ * single customer is given. IPv4, also as IPv4-mapped IPv6, counts whole.
+ */
+struct address_key {
+	unsigned char bytes[8];
+	uint8_t len; /* 4 or 8; 0: no address of the network, counted nowhere */
+};
+
+struct address_key address_key(const struct sockaddr *address);
+
+/* "1.2.3.4:5", "[::1]:5"; "?:0" for what is no TCP address. */
+void address_format(const struct sockaddr *address, char *out, size_t out_len);
+
+bool address_is_loopback(const struct sockaddr *address);
+
+/* Addresses that begin with the same bits. */
+struct address_network {
+	unsigned char bytes[16]; /* IPv4 as IPv4-mapped IPv6 */
+	uint8_t bits;            /* 0 to 128 */
+};
+
+/* "10.0.0.0/8", "fd00::/16", "192.0.2.7", "::1". False for anything else. */
+bool address_network_parse(struct slice text, struct address_network *network)
+    __attribute__((warn_unused_result));
+bool address_network_has(const struct address_network *network, const struct sockaddr *address);
+
+#endif

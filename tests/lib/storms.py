@@ -1,0 +1,174 @@
+"""Storms of connections, and what a normal subscriber feels of them.
+
+A storm runs in a process of its own, so that it does not share an interpreter with the one who measures. Each is a
+function of the address and of how many, and goes on until it is ended; to add one, add it to STORMS.
+"""
+
+import errno
+import math
+import multiprocessing
+import selectors
+import signal
+import socket
+import time
+
+from lib.resp import Connection, encode
+
+# Sources: one address alone has 28 000 ports, and connections that were closed keep theirs for a minute.
+SOURCES = ["127.0.%d.%d" % (n // 200, n % 200 + 2) for n in range(400)]
+
+
+def _begin(address, number):
+    """A connection under way, or None where the system has no more to give."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.bind((SOURCES[number % len(SOURCES)], 0))
+        status = connection.connect_ex(address)
+    except OSError as error:
+        status = error.errno
+    if status not in (0, errno.EINPROGRESS):
+        connection.close()
+        return None
+    return connection
+
+
+def connects(address, count):
+    """All connect at once, ask nothing, and leave at once; again and again."""
+    number = 0
+    while True:
+        crowd = []
+        for _ in range(count):
+            number += 1
+            connection = _begin(address, number)
+            if connection is not None:
+                crowd.append(connection)
+        time.sleep(0.2)
+        for connection in crowd:
+            connection.close()
+
+
+def loris(address, count):
+    """Each sends a request a byte at a time, ten a second, and comes again when it is closed."""
+    selector = selectors.DefaultSelector()
+    request = b"*2\r\n$4\r\nPING\r\n$1000000\r\n" + b"x" * 1000000
+    at = {}
+    number = 0
+    while True:
+        while len(at) < count:
+            number += 1
+            connection = _begin(address, number)
+            if connection is None:
+                break
+            selector.register(connection, selectors.EVENT_READ)
+            at[connection] = 0
+        for connection in list(at):
+            try:
+                connection.send(request[at[connection]:at[connection] + 1])
+                at[connection] += 1
+            except BlockingIOError:
+                pass
+            except OSError:
+                _forget(selector, at, connection)
+        for key, _ in selector.select(0):
+            try:
+                ended = not key.fileobj.recv(4096)
+            except BlockingIOError:
+                continue
+            except OSError:
+                ended = True
+            if ended:
+                _forget(selector, at, key.fileobj)
+        time.sleep(0.1)
+
+
+def _forget(selector, at, connection):
+    if connection in at:
+        del at[connection]
+        selector.unregister(connection)
+        connection.close()
+
+
+def garbage(address, count):
+    """Each sends what is no RESP and is closed for it; again and again."""
+    number = 0
+    while True:
+        crowd = []
+        for _ in range(count):
+            number += 1
+            connection = _begin(address, number)
+            if connection is not None:
+                crowd.append(connection)
+        time.sleep(0.1)
+        for connection in crowd:
+            try:
+                connection.send(b"*-1x\r\n" * 10)
+            except OSError:
+                pass
+        time.sleep(0.1)
+        for connection in crowd:
+            connection.close()
+
+
+def one_address(address, count):
+    """All connect from one address, over its limit."""
+    while True:
+        crowd = [_begin(address, 0) for _ in range(count)]
+        time.sleep(0.1)
+        for connection in crowd:
+            if connection is not None:
+                connection.close()
+
+
+STORMS = {"connects": connects, "loris": loris, "garbage": garbage, "one-address": one_address}
+
+
+class Storm:
+    """To be used in a `with`: the storm goes on meanwhile."""
+
+    def __init__(self, name, address, count):
+        self.process = multiprocessing.get_context("fork").Process(
+            target=self._run, args=(STORMS[name], address, count), daemon=True)
+
+    @staticmethod
+    def _run(storm, address, count):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        storm(address, count)
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.join(10)
+
+
+class Subscriber:
+    """A normal subscriber and its publisher: how long each message takes from the one to the other."""
+
+    def __init__(self, address):
+        self.publisher, self.reader = Connection(address, timeout=60), Connection(address, timeout=60)
+        self.reader.subscribe("storm")
+        self.waits_ms = []
+
+    def measure(self, for_s, every_s=0.002):
+        self.waits_ms = []
+        end = time.monotonic() + for_s
+        while time.monotonic() < end:
+            start = time.monotonic()
+            self.publisher.send(encode("PUBLISH", "storm", b"%f" % start))
+            assert self.reader.read_value()[-1] == b"%f" % start
+            self.waits_ms.append((time.monotonic() - start) * 1000)
+            assert self.publisher.read_value() == 1
+            time.sleep(every_s)
+        return self.waits_ms
+
+    def percentile(self, percent):
+        ordered = sorted(self.waits_ms)
+        return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * percent / 100) - 1)]
+
+    def close(self):
+        self.publisher.close()
+        self.reader.close()
