@@ -553,6 +553,41 @@ def test_a_certificate_about_to_expire_is_warned_of(start_tls_fanfared, certific
     assert str(certificates.cert(name)) in server.log()
 
 
+def expires(certificates, name):
+    return ssl.cert_time_to_seconds(ssl._ssl._test_decode_cert(str(certificates.cert(name)))["notAfter"])
+
+
+def test_info_says_when_the_first_certificate_expires(start_tls_fanfared, certificates, folder):
+    server = start_tls_fanfared(*live_pair(certificates, folder, "soon"))
+    watcher = server.connect()
+    assert int(watcher.info("tls")["tls_expires"]) == expires(certificates, "soon")
+    reload_by_signal(server, certificates, folder, "renewed")
+    wait_until(lambda: int(watcher.info("tls")["tls_expires"]) == expires(certificates, "renewed"), "the new date")
+
+
+def test_info_counts_handshakes(start_tls_fanfared, certificates):
+    server = start_tls_fanfared("--tls-auth-clients", "yes")
+    watcher = server.connect()
+
+    def counts():
+        fields = watcher.info("tls")
+        return [int(fields[f"tls_{name}"]) for name in ("handshakes", "resumed_sessions", "failed_handshakes",
+                                                        "handshakes_in_progress")]
+    assert counts() == [0, 0, 0, 0]
+    context = certificates.client_context("alice")
+    with server.tls(context=context) as first:
+        assert first.call("PING") == b"PONG"
+        session = first.socket.session
+    with server.tls(context=context, session=session) as second:
+        assert second.call("PING") == b"PONG"
+    assert counts() == [2, 1, 0, 0]
+    assert is_refused(server.tls)
+    wait_until(lambda: counts() == [2, 1, 1, 0], "the failed handshake")
+    with Connection(server.tls_address):
+        wait_until(lambda: counts() == [2, 1, 1, 1], "the handshake in progress")
+    wait_until(lambda: counts() == [2, 1, 2, 0], "its end")
+
+
 # One speaks TLS, the other does not
 
 @pytest.mark.parametrize("request_line, text", [(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP"),
