@@ -189,6 +189,7 @@ def test_an_ipv6_address_is_looked_for_among_the_addresses(start_tls_server, cer
     assert tool("-h", "::1", "-p", server.tls_port, *certificates.client_options(), "ping").returncode == OK
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_versions_before_1_2_are_not_spoken(certificates, tool):
     context = certificates.server_context()
     context.set_ciphers("ALL:@SECLEVEL=0")

@@ -14,6 +14,8 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -26,6 +28,7 @@ from lib.flood import Account, flood
 from lib.program import Program
 from lib.resp import Closed, Connection, Error, encode
 from lib.streams import STREAMS
+from lib.tls import SCRIPT
 from lib.wait import SLOW, seconds, wait_until
 
 MIB = 1 << 20
@@ -197,6 +200,66 @@ def test_node_clients_speak_tls(start_tls_server, certificates, node_modules, sc
     done = subprocess.run(["node", str(JS / script), str(server.tls_port), scenario, *more], env=environment,
                           capture_output=True, text=True, timeout=seconds(20), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# The steps of examples/tls/README.md
+
+def indented_blocks():
+    text = (SCRIPT.parent / "README.md").read_text()
+    return [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n(?:^\n(?=    ))?)+", text, re.MULTILINE)]
+
+
+def block_with(word):
+    return next(block for block in indented_blocks() if word in block)
+
+
+@pytest.fixture
+def as_in_the_readme(start_tls_fanfared, certificates, folder):
+    """fanfared with the configuration that stands there, its places and ports apart."""
+    path = folder / "fanfared.conf"
+    lines = block_with("tls-port").replace("/etc/fanfare/tls", str(certificates.folder)).replace("/run/fanfare", str(folder))
+    path.write_text("".join(line + "\n" for line in lines.splitlines()
+                            if not line.startswith(("port ", "tls-port ", "bind "))))
+    return start_tls_fanfared("-c", path, "--tls-auth-clients", "yes")
+
+
+def test_the_configuration_of_the_readme_is_mutual(as_in_the_readme, folder):
+    assert as_in_the_readme.tls("alice").call("PING") == b"PONG"
+    assert is_refused(as_in_the_readme.tls)
+    assert is_refused(lambda: as_in_the_readme.tls("mallory"))
+    with Connection(folder / "fanfare.sock") as local:
+        assert local.call("PING") == b"PONG"
+
+
+def publishes(server, words, folder, environment=None):
+    """Whether this program, run where the certificates are, publishes what the README says."""
+    with server.connect() as subscriber:
+        subscriber.subscribe("orders")
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds(20),
+                              check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return subscriber.read_value() == [b"message", b"orders", b"paid"]
+
+
+def test_the_python_of_the_readme_connects(as_in_the_readme, certificates):
+    code = block_with("import redis").replace('host="fan.example.org"', f'host="localhost", port={as_in_the_readme.tls_port}')
+    assert publishes(as_in_the_readme, [sys.executable, "-c", code], certificates.folder)
+
+
+def test_the_node_of_the_readme_connects(as_in_the_readme, certificates, node_modules):
+    code = block_with("require('ioredis')").replace("'fan.example.org'", f"'localhost', port: {as_in_the_readme.tls_port}")
+    assert publishes(as_in_the_readme, ["node", "-e", code], certificates.folder,
+                     dict(os.environ, NODE_PATH=str(node_modules)))
+
+
+@pytest.mark.parametrize("program", ["fanfare", "redis-cli"])
+def test_the_tools_of_the_readme_connect(as_in_the_readme, certificates, fanfare_tool, program):
+    line = next(line for line in block_with(f"$ {program} ").splitlines() if line.startswith(f"$ {program} --tls"))
+    words = line[2:].replace("fan.example.org", "localhost").split()
+    path = fanfare_tool if program == "fanfare" else shutil.which(program)
+    done = subprocess.run([path, "-p", str(as_in_the_readme.tls_port), *words[1:]], cwd=certificates.folder,
+                          capture_output=True, timeout=seconds(20), check=False)
+    assert done.stdout.startswith(b"PONG"), done
 
 
 # Who gets in
@@ -488,6 +551,41 @@ def test_a_certificate_about_to_expire_is_warned_of(start_tls_fanfared, certific
     server = start_tls_fanfared(certificate=name)
     server.wait_for_log(text)
     assert str(certificates.cert(name)) in server.log()
+
+
+def expires(certificates, name):
+    return ssl.cert_time_to_seconds(ssl._ssl._test_decode_cert(str(certificates.cert(name)))["notAfter"])
+
+
+def test_info_says_when_the_first_certificate_expires(start_tls_fanfared, certificates, folder):
+    server = start_tls_fanfared(*live_pair(certificates, folder, "soon"))
+    watcher = server.connect()
+    assert int(watcher.info("tls")["tls_expires"]) == expires(certificates, "soon")
+    reload_by_signal(server, certificates, folder, "renewed")
+    wait_until(lambda: int(watcher.info("tls")["tls_expires"]) == expires(certificates, "renewed"), "the new date")
+
+
+def test_info_counts_handshakes(start_tls_fanfared, certificates):
+    server = start_tls_fanfared("--tls-auth-clients", "yes")
+    watcher = server.connect()
+
+    def counts():
+        fields = watcher.info("tls")
+        return [int(fields[f"tls_{name}"]) for name in ("handshakes", "resumed_sessions", "failed_handshakes",
+                                                        "handshakes_in_progress")]
+    assert counts() == [0, 0, 0, 0]
+    context = certificates.client_context("alice")
+    with server.tls(context=context) as first:
+        assert first.call("PING") == b"PONG"
+        session = first.socket.session
+    with server.tls(context=context, session=session) as second:
+        assert second.call("PING") == b"PONG"
+    assert counts() == [2, 1, 0, 0]
+    assert is_refused(server.tls)
+    wait_until(lambda: counts() == [2, 1, 1, 0], "the failed handshake")
+    with Connection(server.tls_address):
+        wait_until(lambda: counts() == [2, 1, 1, 1], "the handshake in progress")
+    wait_until(lambda: counts() == [2, 1, 2, 0], "its end")
 
 
 # One speaks TLS, the other does not
