@@ -2,9 +2,7 @@
 
 #include "net/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -111,20 +109,26 @@ conn_secured(struct conn *conn, char *user, bool is_resumed)
 
 /* The peer has no other way to know. */
 static void
-log_failed_handshake(const struct conn *conn, const char *reason)
+log_refused(const struct conn *conn, const char *what, const char *reason)
 {
 	struct net *net = conn->net;
-	struct sockaddr_storage from;
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(from);
-	char host[INET6_ADDRSTRLEN] = "?";
+	char address[64];
 
-	net->figures.tls_failed++;
 	if (net->drain_until_us > 0 || !rate_limit_take(&net->log_limit, net->now_us))
 		return;
-	if (getpeername(conn->fd, (struct sockaddr *)&from, &len) == 0)
-		(void)getnameinfo((const struct sockaddr *)&from, len, host, sizeof(host), NULL, 0,
-		    NI_NUMERICHOST);
-	log_notice("TLS handshake with %s failed: %s", host, reason);
+	(void)getpeername(conn->fd, (struct sockaddr *)&from, &len);
+	address_format((const struct sockaddr *)&from, address, sizeof(address));
+	log_notice("closing %s: %s%s", address, what, reason);
+}
+
+void
+conn_refuse(struct conn *conn, const char *reason)
+{
+	if (!conn->securing && conn->state != CONN_DEAD)
+		log_refused(conn, "", reason);
+	conn_kill(conn, reason);
 }
 
 void
@@ -268,7 +272,8 @@ conn_kill(struct conn *conn, const char *reason)
 	conn->reason = reason;
 	if (conn->securing) {
 		end_handshake(conn);
-		log_failed_handshake(conn, reason);
+		net->figures.tls_failed++;
+		log_refused(conn, "TLS handshake failed: ", reason);
 	}
 	/* It takes no message from now on, though its burial may wait for another turn. */
 	if (conn->outbox != NULL)

@@ -150,7 +150,8 @@ void conn_dequeue(struct conn *conn);
 void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of where it is */
 struct net_loop *conn_loop(const struct conn *conn);     /* NULL: the main loop */
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
-void conn_end(struct conn *conn);            /* nothing is owed any more */
+void conn_refuse(struct conn *conn, const char *reason); /* as conn_kill, and logs it */
+void conn_end(struct conn *conn);                        /* nothing is owed any more */
 void conn_check_handshakes(struct net *net); /* kills those that take too long, or are too many */
 
 /* The TLS handshake is done. Takes user, the name in the client's certificate, or NULL. */

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -180,7 +179,7 @@ check_read(struct conn *conn, ssize_t n)
 	if (n == 0)
 		conn->eof = true;
 	else if (error == EPROTO && stream_reason(&conn->stream) != NULL)
-		conn_kill(conn, stream_reason(&conn->stream));
+		conn_refuse(conn, stream_reason(&conn->stream));
 	else if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR)
 		conn_kill(conn, error == ECONNRESET ? "reset by peer" : "read error");
 	return false;
@@ -191,12 +190,10 @@ static bool
 greet(struct conn *conn, const char *ptr, size_t len)
 {
 	const char *fault = wrong_protocol(ptr, len);
-	char error[128];
 
 	if (fault == NULL)
 		return true;
-	snprintf(error, sizeof(error), "Protocol error: %s", fault);
-	give_up_on_input(conn, error);
+	conn_refuse(conn, fault);
 	return false;
 }
 

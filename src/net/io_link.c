@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -148,10 +147,8 @@ check_secured(struct io_link *link)
 static bool
 greet(struct io_link *link, const char *ptr, size_t len)
 {
-	const char *fault;
-	struct resp_arena arena = {0};
 	struct io_report *report;
-	char error[128];
+	const char *fault;
 
 	if (link->greeted)
 		return true;
@@ -159,11 +156,11 @@ greet(struct io_link *link, const char *ptr, size_t len)
 	fault = wrong_protocol(ptr, len);
 	if (fault == NULL)
 		return true;
-	snprintf(error, sizeof(error), "Protocol error: %s", fault);
-	link->deaf = link->reported = true;
-	report = io_report(link, IO_READ);
-	report->len = len;
-	report->requests = pack(link->loop, ptr, 0, &arena, xstrdup(error));
+	report = io_report(link, IO_FAILED);
+	report->error = EPROTO;
+	report->reason = fault;
+	link->deaf = true;
+	stream_stop(&link->stream);
 	return false;
 }
 

@@ -62,7 +62,7 @@ struct io_report {
 	size_t held_bytes; /* IO_READ: of a request that is not complete */
 	size_t room_bytes; /* ... and the room reserved for it */
 	enum io_what what;
-	const char *reason; /* IO_FAILED: why TLS failed, a literal, or NULL */
+	const char *reason; /* IO_FAILED: what is wrong with what came, a literal, or NULL */
 	char *text;
 	int error;
 	bool is_resumed; /* IO_SECURED: with a session from before */

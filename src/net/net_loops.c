@@ -18,11 +18,12 @@ on_failed(struct conn *conn, const struct io_report *report)
 {
 	if (report->is_writing)
 		conn_was_written(conn, report);
+	else if (report->reason != NULL)
+		conn_refuse(conn, report->reason);
 	else
-		conn_kill(conn, report->reason != NULL        ? report->reason
-				: report->error == ECONNRESET ? "reset by peer"
-				: report->error == ENOMEM     ? "cannot be watched"
-							      : "read error");
+		conn_kill(conn, report->error == ECONNRESET ? "reset by peer"
+				: report->error == ENOMEM   ? "cannot be watched"
+							    : "read error");
 }
 
 static void

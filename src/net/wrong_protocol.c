@@ -12,12 +12,12 @@ is_tls(const char *ptr, size_t len)
 	return len >= 3 && ptr[0] == 22 && ptr[1] == 3 && ptr[2] <= 4;
 }
 
-/* "GET /path HTTP/1.1" (RFC 9112 3). None of the methods is a command that takes two arguments. */
+/* "GET /path HTTP/1.1" (RFC 9112 3), as browsers and probes begin, and HTTP/2 (RFC 9113 3.4). None
+ * of the methods is a command that takes two arguments. */
 static bool
 is_http(const char *ptr, size_t len)
 {
-	static const char *const methods[] = {
-	    "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "CONNECT ", "PRI "};
+	static const char *const methods[] = {"GET ", "POST ", "PRI "};
 	const char *end = memchr(ptr, '\n', len), *version;
 	bool known = false;
 
@@ -40,8 +40,8 @@ const char *
 wrong_protocol(const char *ptr, size_t len)
 {
 	if (is_tls(ptr, len))
-		return "this is TLS, which is spoken on the tls-port only";
+		return "it speaks TLS, for which there is the tls-port";
 	if (is_http(ptr, len))
-		return "this is HTTP, which is not spoken here";
+		return "it speaks HTTP";
 	return NULL;
 }

@@ -4,8 +4,9 @@
 #include <stddef.h>
 
 /*
- * What the first bytes of a connection say if they speak another protocol: why it is refused, a
- * literal that stands in the log and in the answer. NULL: nothing is wrong with them, or not yet.
+ * What the first bytes of a connection say if they speak another protocol: why it is closed, a
+ * literal for the log. Nothing is answered, as nothing would be understood. NULL: nothing is wrong
+ * with them, or not yet.
  */
 const char *wrong_protocol(const char *ptr, size_t len);
 
