@@ -71,10 +71,10 @@ struct client {
 	bool no_touch;
 	bool wants_going_away; /* OUTBOX SET GOING-AWAY */
 	bool is_unix;
-	bool refused;   /* over maxclients or against protected mode */
-	bool finishing; /* io.finish or io.kill was asked for: no more requests */
-	bool killed;    /* by io.kill: as good as gone, CLIENT LIST does not show it */
-	bool parting;   /* finished by the lame duck */
+	bool refused;        /* over maxclients or against protected mode */
+	bool finishing;      /* io.finish or io.kill was asked for: no more requests */
+	bool killed;         /* by io.kill: as good as gone, CLIENT LIST does not show it */
+	bool parting;        /* finished by the lame duck */
 	bool memory_pending; /* cut, and what it was owed is not all let go of */
 	bool gone;           /* closed; its subscriptions are being taken back in slices */
 };
