@@ -358,12 +358,14 @@ def may_mount():
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
 
 
-def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, folder):
+@pytest.mark.parametrize("seccomp", ["no", "kill"])
+def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, folder, seccomp):
     if not may_mount():
         missing("the right to make a mount namespace")
     Sandboxed.unit = unit
-    daemon = Sandboxed(folder, "--io-threads", "2", "--pidfile", "/run/fanfare/pid", "--logfile",
-                       "/var/log/fanfare/log", "--unixsocket", "/run/fanfare/sock", env=WITHOUT_LEAK_CHECK).start()
+    options = ("--io-threads", "2", "--pidfile", "/run/fanfare/pid", "--logfile", "/var/log/fanfare/log",
+               "--unixsocket", "/run/fanfare/sock", "--seccomp", seccomp)
+    daemon = start_with_filter(lambda *more, env: Sandboxed(folder, *more, env=env).start(), *options)
     root = pathlib.Path(f"/proc/{daemon.pid}/root")
     status = status_of(daemon.pid)
     assert status["Uid"] == [str(user.pw_uid)] * 4 and status["NoNewPrivs"] == ["1"] and status["Seccomp"] == ["2"]
