@@ -131,17 +131,20 @@ seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
 {
 	scmp_filter_ctx filter =
 	    seccomp_init(mode == SECCOMP_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
-	int result = -ENOMEM;
+	int result = filter != NULL ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
 
 	/* The line in the kernel's log is an offer that old kernels do not make. */
-	if (filter != NULL)
+	if (result == 0)
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	if (filter != NULL && seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
-	    allow_plainly(filter) && allow_in_part(filter) && refuse_otherwise(filter, mode))
+	if (result == 0 &&
+	    !(allow_plainly(filter) && allow_in_part(filter) && refuse_otherwise(filter, mode)))
+		result = -EINVAL;
+	if (result == 0)
 		result = seccomp_load(filter);
 	if (result != 0)
 		buffer_appendf(error, "seccomp: %s", strerror(-result));
-	seccomp_release(filter);
+	if (filter != NULL)
+		seccomp_release(filter);
 	return result == 0;
 }
 
