@@ -208,7 +208,7 @@ lame_duck_run(struct server *server, uint64_t now_us)
 		if (!tell_clients(server))
 			return 0;
 		duck->state = LAME_DUCK_CLOSES;
-		duck->total = server->client_count > 0 ? server->client_count : 1;
+		duck->total = open_count(server);
 		duck->next = TAILQ_FIRST(&server->clients);
 	}
 	return close_due(server, now_us);
