@@ -108,8 +108,8 @@ bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
  * made here or by the one who handed it on.
  */
 struct net_listener {
-	int fd;           /* borrowed */
 	const char *name; /* a literal */
+	int fd;           /* borrowed */
 	bool is_passed;
 };
 
