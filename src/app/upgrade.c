@@ -327,9 +327,12 @@ upgrade_announce(int fd)
 	char byte;
 	bool ok;
 
-	ok = send(fd, &announcement, sizeof(announcement), MSG_NOSIGNAL) ==
-		 (ssize_t)sizeof(announcement) &&
-	     poll(&answer, 1, ANSWER_MS) == 1 && recv(fd, &byte, 1, 0) == 1;
+	if (send(fd, &announcement, sizeof(announcement), MSG_NOSIGNAL) ==
+	    (ssize_t)sizeof(announcement))
+		(void)poll(&answer, 1, ANSWER_MS);
+	/* From here on no answer can be sent; one that was sent before counts. */
+	(void)shutdown(fd, SHUT_RD);
+	ok = recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
 	close(fd);
 	return ok;
 }

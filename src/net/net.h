@@ -142,8 +142,8 @@ bool net_set_tls(struct net *net, const struct tls_settings *settings, char *err
  * made here or by the one who handed it on.
  */
 struct net_listener {
-	int fd;           /* borrowed */
 	const char *name; /* a literal */
+	int fd;           /* borrowed */
 	bool is_passed;
 };
 

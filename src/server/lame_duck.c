@@ -178,8 +178,10 @@ close_due(struct server *server, uint64_t now_us)
 {
 	struct lame_duck *duck = &server->lame_duck;
 	uint64_t elapsed_us = now_us > duck->begun_us ? now_us - duck->begun_us : 0;
-	size_t open;
+	size_t open = open_count(server);
 
+	if (open > duck->total)
+		duck->total = open;
 	if (!close_clients(server, lame_duck_may_stay(duck->total, elapsed_us, window_us(duck))))
 		return 0;
 	if (server->client_count == 0 || elapsed_us >= window_us(duck)) {
@@ -208,7 +210,7 @@ lame_duck_run(struct server *server, uint64_t now_us)
 		if (!tell_clients(server))
 			return 0;
 		duck->state = LAME_DUCK_CLOSES;
-		duck->total = server->client_count > 0 ? server->client_count : 1;
+		duck->total = open_count(server);
 		duck->next = TAILQ_FIRST(&server->clients);
 	}
 	return close_due(server, now_us);

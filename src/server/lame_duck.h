@@ -28,7 +28,7 @@ struct lame_duck {
 	uint8_t state; /* enum lame_duck_state */
 	uint32_t window_s;
 	uint64_t begun_us;
-	size_t total;        /* clients when it began to close */
+	size_t total;        /* clients that were open when it began to close */
 	size_t parting;      /* of the clients that there are: finished by it */
 	struct client *next; /* to be told or closed; NULL: at the end */
 };

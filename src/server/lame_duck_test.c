@@ -130,6 +130,29 @@ START_TEST(who_leaves_by_itself_is_one_less_to_close)
 }
 END_TEST
 
+START_TEST(begun_anew_it_has_the_whole_time_for_those_who_are_left)
+{
+	uint64_t begun;
+
+	open_clients();
+	test_call(conns[CLIENTS - 1], "shutdown grace 10");
+	begun = begun_us();
+	test_turn(begun);
+	test_turn(begun + 5 * SECOND_US + 1000);
+	ck_assert_uint_eq(finished(), CLIENTS / 2);
+	test_call(conns[CLIENTS - 1], "shutdown grace 100");
+	begun = begun_us();
+	test_turn(begun);
+	test_turn(begun + 50 * SECOND_US + 1000);
+	ck_assert_uint_eq(finished(), CLIENTS * 3 / 4);
+	for (size_t i = 0; i < CLIENTS; i++)
+		test_close(conns[i]);
+	ck_assert_uint_eq(test_server->lame_duck.parting, 0);
+	test_turn(begun + 50 * SECOND_US + 2000);
+	ck_assert_int_eq(test_parted, 1);
+}
+END_TEST
+
 START_TEST(resp3_clients_that_asked_are_told)
 {
 	struct test_conn *asked, *silent, *old;
@@ -211,7 +234,8 @@ main(void)
 	return testing_main("server/lame_duck", test_setup, test_teardown,
 	    (const TTest *[]){fewer_may_stay_the_longer_it_lasts_and_none_at_the_end,
 		clients_are_finished_evenly_the_oldest_first, it_is_over_when_the_last_has_gone,
-		who_leaves_by_itself_is_one_less_to_close, resp3_clients_that_asked_are_told,
-		abort_keeps_who_is_left, a_command_in_progress_is_not_cut_off_before_the_end,
-		NULL});
+		who_leaves_by_itself_is_one_less_to_close,
+		begun_anew_it_has_the_whole_time_for_those_who_are_left,
+		resp3_clients_that_asked_are_told, abort_keeps_who_is_left,
+		a_command_in_progress_is_not_cut_off_before_the_end, NULL});
 }
