@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import signal
+import time
 
 import pytest
 
@@ -274,3 +275,15 @@ def test_clients_killed_while_much_is_owed_to_them_leave_nothing(start_fanfared)
             client.close()
     wait_until(lambda: watcher.info("pubsub")["queued_bytes"] == "0", "nothing is owed any more")
     wait_until(lambda: int(watcher.info("pubsub")["frame_log_bytes"]) < 2 << 20, "the messages' memory is given back")
+
+
+def test_a_newcomer_that_subscribes_is_answered_at_once(start_fanfared):
+    """Its first request comes after the loops were told what to write in this turn."""
+    daemon = start_fanfared("--io-threads", "4")
+    waits = []
+    for _ in range(20):
+        client = daemon.connect()
+        start = time.monotonic()
+        client.subscribe("c")
+        waits.append(time.monotonic() - start)
+    assert sorted(waits)[10] < 0.05 * SLOW, waits

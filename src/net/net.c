@@ -417,6 +417,18 @@ loops_write(const struct net *net)
 	return false;
 }
 
+/* True if a loop could be given more to write: newcomers are answered when they were given theirs.
+ */
+static bool
+loops_want(const struct net *net)
+{
+	for (unsigned i = 0; i < net->loop_count; i++)
+		if (!TAILQ_EMPTY(&net->loops[i].dirty) &&
+		    net->loops[i].flying_count < IO_WRITES_MAX)
+			return true;
+	return false;
+}
+
 /* All that follows the reading of a turn. True if there is more to do at once. */
 static bool
 turn(struct net *net)
@@ -449,7 +461,7 @@ turn(struct net *net)
 	waits = net->share_us == SHARE_MIN_US && loops_write(net);
 	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || !TAILQ_EMPTY(&net->later) ||
 	    !TAILQ_EMPTY(&net->answers) || !TAILQ_EMPTY(&net->dirty) ||
-	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL)
+	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL || loops_want(net))
 		return true;
 	/* Time limits of connections are looked at once a second, when there are connections. */
 	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)

@@ -1,0 +1,216 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/testing.h"
+
+/* What hub_limits.memory_bytes says to publishers, and who lets memory go. */
+
+#define CLIENTS 4
+#define SEGMENT 4096
+#define LIMIT ((size_t)65536)
+
+static struct hub *hub;
+static struct hub_limits limits;
+static struct subscriber subs[CLIENTS];
+static char filler[LIMIT * 2];
+static size_t receivers;
+
+static size_t
+head_len(const struct hub_message *m)
+{
+	return m->channel.len;
+}
+
+static void
+write_head(const struct hub_message *m, char *out)
+{
+	memcpy(out, m->channel.ptr, m->channel.len);
+}
+
+static size_t
+lagged(uint64_t missed, char *out)
+{
+	(void)missed;
+	(void)out;
+	return 0;
+}
+
+static const struct wire_form forms[] = {
+    {"a", head_len, write_head, {".", 1}, lagged}, {"b", head_len, write_head, {".", 1}, lagged}};
+
+static void
+on_ready(struct subscriber *s)
+{
+	(void)s;
+}
+
+static void
+on_room(void *arg)
+{
+	(void)arg;
+}
+
+static void
+setup(void)
+{
+	struct hub_config config = {.limits = &limits,
+	    .forms = forms,
+	    .form_count = 2,
+	    .segment_bytes = SEGMENT,
+	    .ready = on_ready,
+	    .overflow = on_ready,
+	    .room = on_room};
+	struct outbox_limits no_limits = {.bytes = 0};
+
+	limits = (struct hub_limits){
+	    .subscriptions = 10, .subscribers = 10, .name_bytes = 10, .memory_bytes = LIMIT};
+	hub = hub_new(&config);
+	memset(filler, 'x', sizeof(filler));
+	for (int i = 0; i < CLIENTS; i++)
+		hub_attach(hub, &subs[i], &no_limits, (uint8_t)(i % 2), NULL);
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		ck_assert(hub_detach(&subs[i], SIZE_MAX));
+	hub_free(hub);
+}
+
+static void
+subscribe(int i, const char *channel)
+{
+	ck_assert_int_eq(hub_subscribe(&subs[i], HUB_CHANNEL, slice_of(channel)), HUB_OK);
+}
+
+static enum hub_result
+publish(const char *channel, size_t len)
+{
+	size_t progress = 0;
+
+	return hub_publish(hub, HUB_CHANNEL, slice_of(channel), (struct slice){filler, len}, 1,
+	    &progress, &receivers);
+}
+
+/* How many were taken before one was told to wait. */
+static int
+fill(const char *channel)
+{
+	int taken = 0;
+
+	while (publish(channel, 1000) == HUB_OK)
+		taken++;
+	return taken;
+}
+
+static void
+read_all(int i)
+{
+	outbox_consume(&subs[i].outbox, subs[i].outbox.bytes);
+	outbox_flushed(&subs[i].outbox);
+	hub_tidy(hub);
+}
+
+START_TEST(messages_wait_at_the_limit_and_nobody_has_them)
+{
+	size_t owed;
+	int taken;
+
+	subscribe(0, "c");
+	taken = fill("c");
+	ck_assert_int_gt(taken, 40);
+	ck_assert_int_lt(taken, 70);
+	ck_assert_uint_le(hub_memory(hub), LIMIT + SEGMENT);
+	owed = subs[0].outbox.bytes;
+	ck_assert_int_eq(publish("c", 1000), HUB_FULL);
+	ck_assert_uint_ge(hub_memory_wanted(hub), 1000);
+	ck_assert_uint_eq(subs[0].outbox.bytes, owed);
+	ck_assert_int_eq(publish("nobody", 1000), HUB_OK);
+	read_all(0);
+	ck_assert_int_eq(publish("c", 1000), HUB_OK);
+	ck_assert_uint_eq(receivers, 1);
+}
+END_TEST
+
+START_TEST(what_several_are_owed_counts_once_for_each_form)
+{
+	int alone, shared, both;
+
+	subscribe(0, "c");
+	alone = fill("c");
+	read_all(0);
+	subscribe(2, "c");
+	shared = fill("c");
+	read_all(0);
+	read_all(2);
+	subscribe(1, "c");
+	both = fill("c");
+	ck_assert_int_gt(shared, alone - 5);
+	ck_assert_int_lt(both, alone / 2 + 5);
+}
+END_TEST
+
+START_TEST(memory_goes_with_the_last_of_those_who_share_it)
+{
+	size_t full;
+
+	subscribe(0, "c");
+	subscribe(2, "c");
+	fill("c");
+	full = hub_memory(hub);
+	ck_assert(hub_drop_owed(&subs[0], SIZE_MAX));
+	ck_assert_uint_gt(hub_memory(hub), full - full / 4);
+	ck_assert(hub_drop_owed(&subs[2], SIZE_MAX));
+	ck_assert_uint_lt(hub_memory(hub), LIMIT / 4);
+	ck_assert_uint_eq(subs[2].outbox.bytes, 0);
+}
+END_TEST
+
+START_TEST(what_is_owed_is_dropped_in_steps)
+{
+	subscribe(0, "c");
+	fill("c");
+	ck_assert(!hub_drop_owed(&subs[0], 1));
+	ck_assert(hub_drop_owed(&subs[0], SIZE_MAX));
+}
+END_TEST
+
+START_TEST(a_message_that_can_never_fit_is_said_so)
+{
+	subscribe(0, "c");
+	ck_assert_int_eq(publish("c", LIMIT), HUB_TOO_LARGE);
+	ck_assert_int_eq(publish("nobody", LIMIT), HUB_OK);
+	ck_assert_int_eq(publish("c", LIMIT - 2), HUB_OK);
+	ck_assert_int_eq(publish("c", LIMIT), HUB_TOO_LARGE);
+	ck_assert_int_eq(publish("c", LIMIT - 2), HUB_FULL);
+	ck_assert_uint_eq(hub_memory_wanted(hub), LIMIT);
+}
+END_TEST
+
+START_TEST(where_nobody_is_owed_anything_a_message_has_room)
+{
+	limits.memory_bytes = 100;
+	subscribe(0, "c");
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(publish("c", 90), HUB_OK);
+		ck_assert_int_eq(publish("c", 90), HUB_FULL);
+		read_all(0);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("pubsub/hub_memory", setup, teardown,
+	    (const TTest *[]){messages_wait_at_the_limit_and_nobody_has_them,
+		what_several_are_owed_counts_once_for_each_form,
+		memory_goes_with_the_last_of_those_who_share_it, what_is_owed_is_dropped_in_steps,
+		a_message_that_can_never_fit_is_said_so,
+		where_nobody_is_owed_anything_a_message_has_room, NULL});
+}
