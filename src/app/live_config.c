@@ -2,11 +2,14 @@
 
 #include "app/live_config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/config_file.h"
 #include "app/config_rewrite.h"
 #include "app/file_limit.h"
+#include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -25,6 +28,9 @@ each_setting(
 	size_t i;
 
 	for (i = 0; i < settings_count(); i++) {
+		/* Users are ACL's affair, as in Redis. */
+		if (settings_row(i)->type == SETTING_USERS)
+			continue;
 		buffer_clear(&value);
 		settings_show(live->settings, settings_row(i), &value);
 		buffer_append(&value, "", 1);
@@ -69,7 +75,7 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		const struct setting *row = settings_find(pairs[2 * i]);
 
 		ok = false;
-		if (row == NULL) {
+		if (row == NULL || row->type == SETTING_USERS) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
 			/* As far as Redis shows it: up to a NUL. */
@@ -148,10 +154,24 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *erro
 	return ok;
 }
 
+/* What ACL SETUSER changed is what the file is to say; default is left out where requirepass says
+ * all of him. */
+static void
+take_users(struct live_config *live)
+{
+	struct buffer text = {0};
+
+	if (live->settings->aclfile[0] != '\0' || live->server == NULL)
+		return;
+	server_describe_users(live->server, true, &text);
+	setting_users_take(&live->settings->users, buffer_slice(&text));
+	buffer_release(&text);
+}
+
 static bool
 rewrite_file(void *arg, char *error, size_t error_len)
 {
-	const struct live_config *live = arg;
+	struct live_config *live = arg;
 	struct buffer text = {0};
 	bool ok;
 
@@ -159,6 +179,7 @@ rewrite_file(void *arg, char *error, size_t error_len)
 		snprintf(error, error_len, "The server is running without a config file");
 		return false;
 	}
+	take_users(live);
 	ok = config_rewrite(live->source->file, live->settings, &text);
 	if (ok) {
 		log_notice("configuration file %s rewritten", live->source->file);
@@ -179,6 +200,62 @@ file_of(void *arg)
 	return live->source->file != NULL ? live->source->file : "";
 }
 
+static const char *
+aclfile_of(void *arg)
+{
+	const struct live_config *live = arg;
+
+	return live->settings->aclfile;
+}
+
+static bool
+read_aclfile(void *arg, struct buffer *text, struct buffer *error)
+{
+	const char *path = aclfile_of(arg);
+
+	if (config_slurp(path, text))
+		return true;
+	buffer_appendf(error, "Error loading ACLs, opening file '%s': %s", path, strerror(errno));
+	return false;
+}
+
+static bool
+write_aclfile(void *arg, struct slice text, struct buffer *error)
+{
+	const char *path = aclfile_of(arg);
+
+	if (config_replace_file(path, text))
+		return true;
+	buffer_appendf(error, "aclfile %s: %s", path, strerror(errno));
+	return false;
+}
+
+/* The users of s, whose aclfile is that of live. */
+static bool
+load_users(struct live_config *live, const struct settings *s, struct buffer *error)
+{
+	const char *path = live->settings->aclfile;
+	struct buffer text = {0};
+	bool ok = true;
+
+	if (path[0] != '\0')
+		ok = read_aclfile(live, &text, error);
+	else
+		setting_users_write(&s->users, &text);
+	ok = ok && server_load_users(live->server, buffer_slice(&text),
+		       path[0] != '\0' ? path : "user lines of the configuration", error);
+	buffer_release(&text);
+	return ok;
+}
+
+bool
+live_config_load_users(struct live_config *live, struct buffer *error)
+{
+	if (live->settings->aclfile[0] == '\0' && live->settings->users.count == 0)
+		return true;
+	return load_users(live, live->settings, error);
+}
+
 struct server_settings
 live_config_interface(struct live_config *live)
 {
@@ -187,6 +264,9 @@ live_config_interface(struct live_config *live)
 	    .set = set_settings,
 	    .rewrite = rewrite_file,
 	    .file = file_of,
+	    .acl_file = aclfile_of,
+	    .acl_read = read_aclfile,
+	    .acl_write = write_aclfile,
 	    .arg = live,
 	};
 }
@@ -219,7 +299,7 @@ log_difference(const struct settings *now, const struct settings *next, const st
 
 	settings_write(now, row, &from);
 	settings_write(next, row, &to);
-	if (row->type == SETTING_SECRET)
+	if (row->type == SETTING_SECRET || row->type == SETTING_USERS)
 		log_notice("reload: %s changed", row->name);
 	else if (row->change == SETTING_LIVE)
 		log_notice("reload: %.*s, was %.*s", (int)to.len, to.ptr, (int)from.len, from.ptr);
@@ -228,6 +308,16 @@ log_difference(const struct settings *now, const struct settings *next, const st
 		    (int)from.len, from.ptr);
 	buffer_release(&from);
 	buffer_release(&to);
+}
+
+/* Users that neither a file nor the configuration speaks of, now or before, stay as they are. */
+static bool
+reload_users(struct live_config *live, const struct settings *next, struct buffer *error)
+{
+	if (live->server == NULL || (live->settings->aclfile[0] == '\0' && next->users.count == 0 &&
+					live->settings->users.count == 0))
+		return true;
+	return load_users(live, next, error);
 }
 
 void
@@ -242,7 +332,9 @@ live_config_reload(struct live_config *live)
 		buffer_release(&error);
 		return;
 	}
-	if (live_config_fit_maxclients(&next)) {
+	if (!reload_users(live, &next, &error)) {
+		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
+	} else if (live_config_fit_maxclients(&next)) {
 		for (i = 0; i < settings_count(); i++)
 			if (!settings_equal(live->settings, &next, settings_row(i)))
 				log_difference(live->settings, &next, settings_row(i));

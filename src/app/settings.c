@@ -8,6 +8,7 @@
 
 #include "app/buffer_limits.h"
 #include "app/config_file.h"
+#include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
 
@@ -261,6 +262,8 @@ settings_set(
 	if (row->type == SETTING_LIST || row->type == SETTING_BUFFER_LIMITS)
 		return count == 1 ? set_joined(s, row, values[0])
 				  : set_words(s, row, values, count);
+	if (row->type == SETTING_USERS)
+		return setting_users_add(member_of(s, row), values, count);
 	if (count != 1)
 		return SETTING_BAD_COUNT;
 	if (row->type == SETTING_STRING || row->type == SETTING_SECRET)
@@ -308,7 +311,7 @@ settings_release(struct settings *s)
 	size_t i;
 
 	for (i = 0; i < ROW_COUNT; i++) {
-		if (rows[i].type == SETTING_LIST)
+		if (rows[i].type == SETTING_LIST || rows[i].type == SETTING_USERS)
 			release_list(member_of(s, &rows[i]));
 		else if (rows[i].type == SETTING_STRING || rows[i].type == SETTING_SECRET)
 			store_string(s, &rows[i], NULL);
@@ -349,6 +352,9 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	case SETTING_SECRET:
 		buffer_append_str(out, load_string(s, row));
 		break;
+	case SETTING_USERS:
+		setting_users_write(list_of(s, row), out);
+		break;
 	case SETTING_LIST:
 		show_list(list_of(s, row), false, out);
 		break;
@@ -363,6 +369,10 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 void
 settings_write(const struct settings *s, const struct setting *row, struct buffer *out)
 {
+	if (row->type == SETTING_USERS) {
+		setting_users_write(list_of(s, row), out);
+		return;
+	}
 	buffer_appendf(out, "%s ", row->name);
 	switch (row->type) {
 	case SETTING_BYTES:
@@ -404,6 +414,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	case SETTING_SECRET:
 		return strcmp(load_string(a, row), load_string(b, row)) == 0;
 	case SETTING_LIST:
+	case SETTING_USERS:
 		return lists_equal(list_of(a, row), list_of(b, row));
 	case SETTING_BUFFER_LIMITS:
 		return buffer_limits_equal(const_member_of(a, row), const_member_of(b, row));
@@ -432,6 +443,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 		store_string(to, row, xstrdup(load_string(from, row)));
 		break;
 	case SETTING_LIST:
+	case SETTING_USERS:
 		assign_list(member_of(to, row), list_of(from, row));
 		break;
 	default:

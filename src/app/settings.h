@@ -30,6 +30,7 @@ enum setting_type {
 	SETTING_SECRET,
 	SETTING_LIST,
 	SETTING_BUFFER_LIMITS,
+	SETTING_USERS, /* a directive that may stand more than once; see setting_users.h */
 };
 
 enum setting_change {
@@ -66,6 +67,8 @@ struct settings {
 	char *pidfile;
 	enum supervision supervised;
 	char *dir;
+	char *aclfile;
+	struct setting_list users; /* "NAME rule ..." each */
 	enum log_level log_level;
 	char *logfile;
 	bool syslog_enabled;
@@ -88,6 +91,8 @@ enum setting_fault {
 	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
 	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
+	SETTING_BAD_USER,        /* users: no name, or a rule that is none */
+	SETTING_DUPLICATE_USER,
 };
 
 /* Every setting at its default. Owns memory: settings_release. */

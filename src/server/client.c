@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/access.h"
 #include "server/state.h"
 
 /* A reply goes into the log as one frame, whose length has 31 bits. */
@@ -26,7 +27,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;
 	hub_attach(server->hub, &c->subscriber, &server->config->outbox, 0, conn);
-	c->authenticated = !server_has_password(server);
+	access_attach(c);
 	client_apply_limits(c);
 	return c;
 }
@@ -34,6 +35,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 void
 client_free(struct client *c)
 {
+	access_detach(c);
 	buffer_release(&c->partial);
 	xfree(c->address);
 	xfree(c->local_address);
@@ -46,7 +48,7 @@ client_free(struct client *c)
 bool
 client_needs_auth(const struct client *c)
 {
-	return !c->authenticated && server_has_password(c->server);
+	return !c->authenticated && access_needs_auth(c->server);
 }
 
 void
@@ -199,13 +201,15 @@ client_reset(struct client *c)
 	c->no_touch = false;
 	c->limits_are_own = false;
 	client_apply_limits(c);
-	c->authenticated = !server_has_password(c->server);
+	access_detach(c);
+	access_attach(c);
 	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
 }
 
 const char *
 client_label(const struct client *c, char *out, size_t out_len)
 {
-	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=default", c->id, c->address);
+	snprintf(
+	    out, out_len, "id=%" PRIu64 " addr=%s user=%.32s", c->id, c->address, c->user->name);
 	return out;
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "resp/writer.h"
+#include "server/access.h"
 #include "server/rates.h"
 #include "server/state.h"
 
@@ -35,14 +36,6 @@ static const char protected_mode[] =
     "off: with 'CONFIG SET protected-mode no' from the loopback interface (and CONFIG REWRITE to "
     "keep it), with 'protected-mode no' in the configuration file, or with the option "
     "'--protected-mode no'.";
-
-bool
-server_has_password(const struct server *server)
-{
-	const char *password = server->config->requirepass;
-
-	return password != NULL && password[0] != '\0';
-}
 
 static void
 on_ready(struct subscriber *s)
@@ -127,6 +120,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->stats = xcalloc(command_count, sizeof(*server->stats));
 	server->errors = hash_map_new();
 	server->slowlog = slowlog_new();
+	access_init(server);
 	server->started_us = clock_mono_us();
 	server->started_wall_us = clock_wall_us();
 	server->now_us = server->started_us;
@@ -174,6 +168,7 @@ server_free(struct server *server)
 	hash_map_each(server->errors, free_error_count, NULL);
 	hash_map_free(server->errors);
 	slowlog_free(server->slowlog);
+	access_release(server);
 	buffer_release(&server->reply);
 	xfree(server->stats);
 	xfree(server);
@@ -183,6 +178,7 @@ server_free(struct server *server)
 void
 server_reconfigured(struct server *server)
 {
+	access_reconfigured(server);
 	server->limits_version++;
 	server->sweep_at = NULL;
 	server->next_sweep_us = 0;
@@ -348,7 +344,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	if (now_us < begun_us)
 		now_us = begun_us;
 	server->now_us = now_us;
-	wait_us = check_pause(server, now_us);
+	wait_us = earlier(check_pause(server, now_us), access_resume(server, now_us));
 	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	rates_sample(server, now_us);

@@ -29,6 +29,8 @@ struct test_conn {
 extern struct server *test_server;
 extern struct server_config test_config; /* set anew by test_setup */
 extern int test_shutdowns;               /* calls of io.shutdown; 100 for each `now` */
+extern const char *test_acl_file;        /* aclfile: "" as test_setup leaves it */
+extern char test_acl_text[4096];         /* what is read from it, or was written to it */
 
 void test_setup(void);
 void test_teardown(void); /* closes all connections and checks that nothing is left */
