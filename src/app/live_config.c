@@ -241,7 +241,7 @@ load_users(struct live_config *live, const struct settings *s, struct buffer *er
 	if (path[0] != '\0')
 		ok = read_aclfile(live, &text, error);
 	else
-		setting_users_write(&s->users, &text);
+		setting_users_write(&s->users, false, &text);
 	ok = ok && server_load_users(live->server, buffer_slice(&text),
 		       path[0] != '\0' ? path : "user lines of the configuration", error);
 	buffer_release(&text);

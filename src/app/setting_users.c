@@ -2,9 +2,11 @@
 
 #include "app/setting_users.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "app/config_file.h"
+#include "app/setting_value.h"
 #include "base/alloc.h"
 #include "server/acl.h"
 
@@ -38,6 +40,20 @@ join(const struct slice *words, size_t count, struct buffer *out)
 	}
 }
 
+/* The line is split at blanks when it is read: no word holds any. */
+static bool
+are_words(const struct slice *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t at = 0; at < words[i].len; at++)
+			if (words[i].ptr[at] == '\0' || isspace((unsigned char)words[i].ptr[at]))
+				return false;
+		if (words[i].len == 0)
+			return false;
+	}
+	return count > 0;
+}
+
 /* Whether words are a name and good rules; else what is wrong. */
 static bool
 is_good(const struct slice *words, size_t count, struct buffer *error)
@@ -45,9 +61,16 @@ is_good(const struct slice *words, size_t count, struct buffer *error)
 	struct buffer line = {0};
 	bool ok;
 
+	if (!are_words(words, count)) {
+		buffer_append_str(error,
+		    "a line is 'user NAME rule ...', and no word of it is empty "
+		    "or holds a blank (a password with blanks is given as #"
+		    " and its SHA-256)");
+		return false;
+	}
 	buffer_append_str(&line, "user ");
 	join(words, count, &line);
-	ok = memchr(line.ptr, '\n', line.len) == NULL && acl_check_line(buffer_slice(&line), error);
+	ok = acl_check_line(buffer_slice(&line), error);
 	buffer_release(&line);
 	return ok;
 }
@@ -72,8 +95,6 @@ setting_users_add(struct setting_list *users, const struct slice *words, size_t 
 		clear(users);
 		return SETTING_OK;
 	}
-	if (count == 0)
-		return SETTING_BAD_USER;
 	ok = is_good(words, count, &text);
 	buffer_clear(&text);
 	if (ok && is_known(users, words[0])) {
@@ -98,11 +119,37 @@ setting_users_explain(
 		buffer_append_str(out, "a line is 'user NAME rule ...'");
 }
 
-void
-setting_users_write(const struct setting_list *users, struct buffer *out)
+/* A hash is left bare: # begins a comment only where a line begins. */
+static void
+write_word(struct slice word, bool quoted, struct buffer *out)
 {
-	for (size_t i = 0; i < users->count; i++)
-		buffer_appendf(out, "%suser %s", i > 0 ? "\n" : "", users->items[i]);
+	bool plain = true;
+
+	for (size_t i = 0; i < word.len; i++)
+		plain = plain && word.ptr[i] > ' ' && word.ptr[i] < 0x7f &&
+			strchr("\"'\\", word.ptr[i]) == NULL;
+	if (plain || !quoted)
+		buffer_append_slice(out, word);
+	else
+		value_write_word(word, out);
+}
+
+void
+setting_users_write(const struct setting_list *users, bool quoted, struct buffer *out)
+{
+	for (size_t i = 0; i < users->count; i++) {
+		const char *at = users->items[i];
+
+		buffer_append_str(out, i > 0 ? "\nuser" : "user");
+		while (*at != '\0') {
+			size_t len = strcspn(at, " ");
+
+			buffer_append_str(out, " ");
+			write_word((struct slice){at, len}, quoted, out);
+			at += len;
+			at += *at == ' ';
+		}
+	}
 }
 
 void

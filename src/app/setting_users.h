@@ -16,8 +16,9 @@ enum setting_fault setting_users_add(struct setting_list *users, const struct sl
 void setting_users_explain(
     enum setting_fault fault, const struct slice *words, size_t count, struct buffer *out);
 
-/* Appends a line "user NAME rule ..." for each, newlines between them. */
-void setting_users_write(const struct setting_list *users, struct buffer *out);
+/* Appends a line "user NAME rule ..." for each, newlines between them; quoted: as in a
+ * configuration file. */
+void setting_users_write(const struct setting_list *users, bool quoted, struct buffer *out);
 
 /* In place of what is there: the lines of text, which server_describe_users wrote. */
 void setting_users_take(struct setting_list *users, struct slice text);

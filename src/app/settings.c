@@ -353,7 +353,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 		buffer_append_str(out, load_string(s, row));
 		break;
 	case SETTING_USERS:
-		setting_users_write(list_of(s, row), out);
+		setting_users_write(list_of(s, row), false, out);
 		break;
 	case SETTING_LIST:
 		show_list(list_of(s, row), false, out);
@@ -370,7 +370,7 @@ void
 settings_write(const struct settings *s, const struct setting *row, struct buffer *out)
 {
 	if (row->type == SETTING_USERS) {
-		setting_users_write(list_of(s, row), out);
+		setting_users_write(list_of(s, row), true, out);
 		return;
 	}
 	buffer_appendf(out, "%s ", row->name);

@@ -54,12 +54,12 @@ may_access(const struct acl_selector *s, struct slice key, uint32_t access)
 }
 
 /*
- * 0, or the key that is not allowed. What sends a shard channel to its shard is no key. A row does
+ * What sends a shard channel to its shard is no key. A row does
  * not say whether a command that writes reads as well (Redis knows: SET does not), so both is asked
  * of it.
  */
-static size_t
-denied_key(
+size_t
+acl_denied_key(
     const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc)
 {
 	uint32_t access = (row->flags & CMD_READONLY) != 0 ? ACL_READ : ACL_READ | ACL_WRITE;
@@ -110,7 +110,7 @@ check_selector(const struct acl_selector *s, const struct command *row, const st
 	*at = 0;
 	if (!may_run(s, row, argv, argc))
 		return ACL_DENIED_COMMAND;
-	*at = denied_key(s, row, argv, argc);
+	*at = acl_denied_key(s, row, argv, argc);
 	if (*at != 0)
 		return ACL_DENIED_KEY;
 	*at = denied_channel(s, row, argv, argc);

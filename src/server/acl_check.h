@@ -19,6 +19,10 @@ enum acl_verdict { ACL_ALLOWED, ACL_DENIED_COMMAND, ACL_DENIED_KEY, ACL_DENIED_C
 enum acl_verdict acl_check(const struct acl_user *user, const struct command *row,
     const struct slice *argv, size_t argc, size_t *at) __attribute__((warn_unused_result));
 
+/* 0, or the argument that is a key, as the row says, and that the selector does not allow. */
+size_t acl_denied_key(
+    const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc);
+
 /*
  * True if some selector allows a subscription to this channel, or to this very pattern: a pattern
  * must be granted literally, so that it never shows more than the rule.

@@ -60,7 +60,7 @@ acl_user_assign(struct acl_user *to, const struct acl_user *from)
 	release_rules(to);
 	to->enabled = from->enabled;
 	to->nopass = from->nopass;
-	to->skips_sanitizing = from->skips_sanitizing;
+	to->sanitizing = from->sanitizing;
 	to->unrestricted = from->unrestricted;
 	to->hash_count = from->hash_count;
 	to->hashes = xcalloc(from->hash_count + 1, sizeof(*to->hashes));
@@ -195,7 +195,8 @@ reset(struct acl_user *user, bool all_channels)
 	clear_selectors(user);
 	acl_selector_release(&user->selectors[0]);
 	acl_selector_init(&user->selectors[0], all_channels);
-	user->enabled = user->nopass = user->skips_sanitizing = false;
+	user->enabled = user->nopass = false;
+	user->sanitizing = ACL_SANITIZES;
 	user->hash_count = 0;
 }
 
@@ -222,9 +223,9 @@ apply_one(struct acl_user *user, const struct hash_map *names, bool all_channels
 		user->nopass = false;
 		user->hash_count = 0;
 	} else if (slice_is_nocase(rule, "sanitize-payload")) {
-		user->skips_sanitizing = false;
+		user->sanitizing = ACL_SANITIZES;
 	} else if (slice_is_nocase(rule, "skip-sanitize-payload")) {
-		user->skips_sanitizing = true;
+		user->sanitizing = ACL_SANITIZES_NOT;
 	} else if (slice_is_nocase(rule, "clearselectors")) {
 		clear_selectors(user);
 	} else if (slice_is_nocase(rule, "reset")) {
@@ -297,8 +298,9 @@ acl_user_flags(const struct acl_user *user, const char *flags[4])
 	flags[count++] = user->enabled ? "on" : "off";
 	if (user->nopass)
 		flags[count++] = "nopass";
-	if (user->skips_sanitizing)
-		flags[count++] = "skip-sanitize-payload";
+	if (user->sanitizing != ACL_SANITIZING_UNSAID)
+		flags[count++] = user->sanitizing == ACL_SANITIZES ? "sanitize-payload"
+								   : "skip-sanitize-payload";
 	return count;
 }
 

@@ -17,15 +17,18 @@
  */
 #define ACL_HASH_LEN 64 /* hexadecimal digits */
 
+/* Shown as it was given; it means nothing where there is no RESTORE. */
+enum acl_sanitizing { ACL_SANITIZING_UNSAID, ACL_SANITIZES, ACL_SANITIZES_NOT };
+
 struct acl_user {
 	char *name; /* owned; no blanks, no NUL */
 	size_t name_len;
 	bool enabled;
 	bool nopass;
-	bool skips_sanitizing; /* of payloads: shown, and means nothing as there is no RESTORE */
-	bool unrestricted; /* some selector allows everything: the one question of a busy path */
-	bool deleted;      /* no longer known: its clients are being closed */
-	size_t refs;       /* of its clients, and of the table of users while it is in it */
+	uint8_t sanitizing; /* of payloads, an enum acl_sanitizing */
+	bool unrestricted;  /* some selector allows everything: the one question of a busy path */
+	bool deleted;       /* no longer known: its clients are being closed */
+	size_t refs;        /* of its clients, and of the table of users while it is in it */
 	char (*hashes)[ACL_HASH_LEN]; /* owned */
 	size_t hash_count;
 	struct acl_selector *selectors; /* owned; at least one */
