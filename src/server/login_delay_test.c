@@ -24,7 +24,7 @@ teardown(void)
 }
 
 static void
-fail(const char *address, int times, uint64_t now_us)
+guess(const char *address, int times, uint64_t now_us)
 {
 	while (times-- > 0)
 		login_failed(delays, slice_of(address), now_us, MAX_US);
@@ -40,13 +40,13 @@ START_TEST(the_first_wrong_passwords_are_free_and_then_each_doubles_the_delay)
 {
 	uint64_t expected = LOGIN_FIRST_DELAY_US;
 
-	fail("a", LOGIN_FREE_FAILURES, 1000);
+	guess("a", LOGIN_FREE_FAILURES, 1000);
 	ck_assert_uint_eq(delay("a", 1000), 0);
 	for (; expected < MAX_US; expected *= 2) {
-		fail("a", 1, 1000);
+		guess("a", 1, 1000);
 		ck_assert_uint_eq(delay("a", 1000), expected);
 	}
-	fail("a", 100, 1000);
+	guess("a", 100, 1000);
 	ck_assert_uint_eq(delay("a", 1000), MAX_US);
 	ck_assert_uint_eq(delay("a", 1000 + MAX_US - 1), 1);
 	ck_assert_uint_eq(delay("a", 1000 + MAX_US), 0);
@@ -55,17 +55,17 @@ END_TEST
 
 START_TEST(other_addresses_do_not_wait)
 {
-	fail("a", 10, 1000);
+	guess("a", 10, 1000);
 	ck_assert_uint_eq(delay("b", 1000), 0);
 }
 END_TEST
 
 START_TEST(an_address_is_forgotten_after_a_minute)
 {
-	fail("a", 10, 1000);
-	fail("b", 1, 1000 + LOGIN_FORGET_US);
+	guess("a", 10, 1000);
+	guess("b", 1, 1000 + LOGIN_FORGET_US);
 	ck_assert_uint_eq(login_delays_count(delays), 1);
-	fail("a", LOGIN_FREE_FAILURES, 1000 + LOGIN_FORGET_US);
+	guess("a", LOGIN_FREE_FAILURES, 1000 + LOGIN_FORGET_US);
 	ck_assert_uint_eq(delay("a", 1000 + LOGIN_FORGET_US), 0);
 }
 END_TEST
@@ -82,11 +82,11 @@ START_TEST(of_more_addresses_than_fit_those_that_failed_longest_ago_are_forgotte
 {
 	char name[16];
 
-	fail("first", 10, 1);
-	fail("second", 10, 2);
+	guess("first", 10, 1);
+	guess("second", 10, 2);
 	for (int i = 0; i < LOGIN_ADDRESSES_MAX - 1; i++) {
 		snprintf(name, sizeof(name), "%d", i);
-		fail(name, 1, 3);
+		guess(name, 1, 3);
 	}
 	ck_assert_uint_eq(login_delays_count(delays), LOGIN_ADDRESSES_MAX);
 	ck_assert_uint_eq(delay("first", 3), 0);
