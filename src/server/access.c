@@ -3,6 +3,7 @@
 #include "server/access.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -119,14 +120,73 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 	buffer_release(&line);
 }
 
+void
+access_count(struct client *c, bool counts)
+{
+	if (counts == c->counted_user)
+		return;
+	c->counted_user = counts;
+	c->user->clients += counts ? 1 : (size_t)-1;
+}
+
 static void
 become(struct client *c, struct acl_user *user)
 {
+	bool counted = c->counted_user;
+
 	acl_user_ref(user);
+	access_count(c, false);
 	acl_user_unref(c->user);
 	c->user = user;
+	access_count(c, counted);
+	client_apply_limits(c);
+}
+
+void
+access_reset(struct client *c)
+{
+	become(c, c->server->default_user);
+	c->authenticated = !access_needs_auth(c->server);
+	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+}
+
+bool
+access_is_full(const struct acl_user *user)
+{
+	return user->limits.connections != 0 && user->clients >= user->limits.connections;
+}
+
+/* False, and answered, where the user has no room for this connection. */
+static bool
+enter(struct request *rq, struct acl_user *user)
+{
+	struct client *c = rq->client;
+
+	if (user != c->user && access_is_full(user)) {
+		request_error(rq,
+		    "ERR max number of connections of this user reached "
+		    "(limit:connections %" PRIu32 ")",
+		    user->limits.connections);
+		return false;
+	}
+	become(c, user);
 	c->authenticated = true;
 	c->server->io.set_unauthenticated(c->conn, false);
+	return true;
+}
+
+bool
+server_log_in(struct client *c, struct slice name)
+{
+	struct acl_user *user = acl_find(c->server->acl, name);
+
+	if (c->finishing || c->gone || user == NULL || !user->enabled ||
+	    (user != c->user && access_is_full(user)))
+		return false;
+	become(c, user);
+	c->authenticated = true;
+	c->server->io.set_unauthenticated(c->conn, false);
+	return true;
 }
 
 /* A login that waited is looked at: it does not wait twice, so nobody waits for longer than
@@ -159,10 +219,8 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 
 	if (must_wait(rq, from))
 		return ACCESS_LATER;
-	if (acl_user_accepts(user, password)) {
-		become(rq->client, user);
-		return ACCESS_GRANTED;
-	}
+	if (acl_user_accepts(user, password))
+		return enter(rq, user) ? ACCESS_GRANTED : ACCESS_DENIED;
 	server->counters.auth_failures++;
 	login_failed(server->login_delays, from, rq->now_us,
 	    (uint64_t)server->config->auth_delay_max_ms * 1000);
@@ -233,6 +291,7 @@ server_load_users(struct server *server, struct slice text, const char *path, st
 {
 	if (!acl_load(server->acl, text, path, requirepass(server), error))
 		return false;
+	server->limits_version++;
 	access_enforce(server, NULL, -1);
 	return true;
 }

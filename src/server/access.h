@@ -25,6 +25,15 @@ void access_reconfigured(struct server *server);
 void access_attach(struct client *c);
 void access_detach(struct client *c);
 
+/* The client counts for its user from now on, or no more. */
+void access_count(struct client *c, bool counts);
+
+/* Back to the user default, as after RESET. */
+void access_reset(struct client *c);
+
+/* True if the user's limit of connections leaves no room for one more. */
+bool access_is_full(const struct acl_user *user);
+
 /* True where new clients have to authenticate: the user default has a password or is off. */
 bool access_needs_auth(const struct server *server);
 

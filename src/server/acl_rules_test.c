@@ -83,6 +83,8 @@ static const struct {
 	"off resetchannels -@all (~a resetchannels -@all +ping) (%R~b resetchannels &c -@all)"},
     {"(+ping) clearselectors", "off resetchannels -@all"},
     {"()", "off resetchannels -@all (resetchannels -@all)"},
+    {"limit:connections=5 LIMIT:Publish-Messages=7 limit:subscriptions=0 +ping",
+	"off limit:connections=5 limit:publish-messages=7 resetchannels -@all +ping"},
     {"on nopass ~* &* +@all (+ping) reset", "off sanitize-payload resetchannels -@all"},
 };
 

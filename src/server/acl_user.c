@@ -62,6 +62,7 @@ acl_user_assign(struct acl_user *to, const struct acl_user *from)
 	to->nopass = from->nopass;
 	to->sanitizing = from->sanitizing;
 	to->unrestricted = from->unrestricted;
+	to->limits = from->limits;
 	to->hash_count = from->hash_count;
 	to->hashes = xcalloc(from->hash_count + 1, sizeof(*to->hashes));
 	if (from->hash_count > 0)
@@ -196,6 +197,7 @@ reset(struct acl_user *user, bool all_channels)
 	acl_selector_release(&user->selectors[0]);
 	acl_selector_init(&user->selectors[0], all_channels);
 	user->enabled = user->nopass = false;
+	user->limits = (struct acl_limits){0};
 	user->sanitizing = ACL_SANITIZES;
 	user->hash_count = 0;
 }
@@ -212,6 +214,8 @@ apply_one(struct acl_user *user, const struct hash_map *names, bool all_channels
 		return apply_password(user, rule);
 	if (rule.ptr[0] == '(' && rule.ptr[rule.len - 1] == ')')
 		return apply_selector(user, names, all_channels, rule);
+	if (acl_is_limit(rule))
+		return acl_limits_apply(&user->limits, rule) ? ACL_OK : ACL_BAD_SYNTAX;
 	if (slice_is_nocase(rule, "on")) {
 		user->enabled = true;
 	} else if (slice_is_nocase(rule, "off")) {
@@ -318,6 +322,7 @@ acl_user_describe(const struct acl_user *user, struct buffer *out)
 		buffer_append_str(out, " #");
 		buffer_append(out, user->hashes[i], ACL_HASH_LEN);
 	}
+	acl_limits_describe(&user->limits, out);
 	for (size_t i = 0; i < user->selector_count; i++) {
 		buffer_append_str(out, i > 0 ? " (" : " ");
 		acl_selector_describe(&user->selectors[i], out);

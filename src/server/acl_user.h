@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "server/acl_limits.h"
 #include "server/acl_rules.h"
 
 /*
@@ -28,7 +29,10 @@ struct acl_user {
 	uint8_t sanitizing; /* of payloads, an enum acl_sanitizing */
 	bool unrestricted;  /* some selector allows everything: the one question of a busy path */
 	bool deleted;       /* no longer known: its clients are being closed */
-	size_t refs;        /* of its clients, and of the table of users while it is in it */
+	size_t clients;     /* connected as this user */
+	struct acl_limits limits;
+	struct acl_rate rate;
+	size_t refs; /* of its clients, and of the table of users while it is in it */
 	char (*hashes)[ACL_HASH_LEN]; /* owned */
 	size_t hash_count;
 	struct acl_selector *selectors; /* owned; at least one */

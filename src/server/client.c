@@ -137,6 +137,20 @@ lesser_limit(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* A policy that the user may not have becomes the first that he may. */
+static void
+limit_by_user(const struct acl_limits *user, struct outbox_limits *limits)
+{
+	uint32_t policy = limits->policy;
+
+	limits->bytes = lesser_limit(limits->bytes, user->outbox_bytes);
+	if (user->policies != 0 && (user->policies >> policy & 1) == 0) {
+		for (policy = 0; (user->policies >> policy & 1) == 0;)
+			policy++;
+		limits->policy = (enum outbox_policy)policy;
+	}
+}
+
 /*
  * What a client chose holds within what the configuration allows now. Under OUTBOX_DISCONNECT,
  * which is what Redis does, the hard limit of client-output-buffer-limit's class pubsub counts as
@@ -153,6 +167,8 @@ client_apply_limits(struct client *c)
 		limits.bytes = lesser_limit(limits.bytes, config->outbox.bytes);
 		limits.messages = (uint32_t)lesser_limit(limits.messages, config->outbox.messages);
 	}
+	if (c->user->limits.any)
+		limit_by_user(&c->user->limits, &limits);
 	if (limits.policy == OUTBOX_DISCONNECT)
 		limits.bytes = lesser_limit(
 		    limits.bytes, config->buffer_limit[SERVER_CLASS_PUBSUB].hard_bytes);
@@ -201,9 +217,7 @@ client_reset(struct client *c)
 	c->no_touch = false;
 	c->limits_are_own = false;
 	client_apply_limits(c);
-	access_detach(c);
-	access_attach(c);
-	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+	access_reset(c);
 }
 
 const char *

@@ -69,6 +69,7 @@ struct client {
 	bool authenticated;
 	bool limits_are_own;     /* OUTBOX SET was called */
 	bool job_ended;          /* the request that started it need not be executed again */
+	bool counted_user;       /* in user->clients */
 	bool counted_subscriber; /* in server->subscriber_count, and told to io */
 	bool is_monitor;
 	bool no_evict;

@@ -192,6 +192,10 @@ refusal(struct server *server, const struct server_peer *peer)
 		server->counters.rejected_connections++;
 		return too_many_clients;
 	}
+	if (access_is_full(server->default_user) && !access_needs_auth(server)) {
+		server->counters.rejected_connections++;
+		return too_many_clients;
+	}
 	if (server->config->protected_mode && !server_has_password(server) && !peer->is_loopback &&
 	    !peer->is_unix) {
 		server->counters.denied_connections++;
@@ -230,6 +234,7 @@ server_open(struct server *server, void *conn, const struct server_peer *peer)
 	TAILQ_INSERT_TAIL(&server->clients, c, all);
 	hash_map_set(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)}, c);
 	server->client_count++;
+	access_count(c, true);
 	if (client_needs_auth(c))
 		server->io.set_unauthenticated(conn, true);
 	return c;
@@ -269,6 +274,7 @@ unlink_client(struct client *c)
 	TAILQ_REMOVE(&server->clients, c, all);
 	hash_map_remove(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)});
 	server->client_count--;
+	access_count(c, false);
 	if (c->counted_subscriber)
 		server->subscriber_count--;
 }

@@ -121,6 +121,12 @@ void server_free(struct server *server); /* no client is left */
 void server_reconfigured(struct server *server);
 
 /*
+ * The client is this user from now on, whom someone else has vouched for (a certificate). False:
+ * there is no such user, he is off, or has as many connections as he may; nothing is changed.
+ */
+bool server_log_in(struct client *client, struct slice user) __attribute__((warn_unused_result));
+
+/*
  * All users anew, from lines "user NAME rules ..."; path is for errors. Clients whose user is gone,
  * or that hear what he no longer may, are closed. False: error says what is wrong and where, and
  * nothing is changed.
