@@ -70,6 +70,7 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 		break;
 	case SETTING_BAD_USER:
 	case SETTING_DUPLICATE_USER:
+	case SETTING_TOO_MANY_USERS:
 		buffer_append_str(out, "argument must be a user's name and rules");
 		break;
 	}

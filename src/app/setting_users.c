@@ -95,6 +95,8 @@ setting_users_add(struct setting_list *users, const struct slice *words, size_t 
 		clear(users);
 		return SETTING_OK;
 	}
+	if (users->count == SETTING_USERS_MAX)
+		return SETTING_TOO_MANY_USERS;
 	ok = is_good(words, count, &text);
 	buffer_clear(&text);
 	if (ok && is_known(users, words[0])) {
@@ -115,6 +117,9 @@ setting_users_explain(
 	if (fault == SETTING_DUPLICATE_USER)
 		buffer_append_str(
 		    out, "Duplicate user found. A user can only be defined once in config files");
+	else if (fault == SETTING_TOO_MANY_USERS)
+		buffer_appendf(
+		    out, "more than %d users: allowed is an aclfile for more", SETTING_USERS_MAX);
 	else if (is_good(words, count, out))
 		buffer_append_str(out, "a line is 'user NAME rule ...'");
 }

@@ -8,6 +8,9 @@
  * list of all lines, each "NAME rule ...", whose rules are known to be good.
  */
 
+/* Each line is looked at by itself, and with CONFIG SET all are copied: more go into an aclfile. */
+#define SETTING_USERS_MAX 1000
+
 /* Adds a line; one empty word takes all lines away. Not SETTING_OK: nothing was changed. */
 enum setting_fault setting_users_add(struct setting_list *users, const struct slice *words,
     size_t count) __attribute__((warn_unused_result));

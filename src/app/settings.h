@@ -93,6 +93,7 @@ enum setting_fault {
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
 	SETTING_BAD_USER,        /* users: no name, or a rule that is none */
 	SETTING_DUPLICATE_USER,
+	SETTING_TOO_MANY_USERS,
 };
 
 /* Every setting at its default. Owns memory: settings_release. */
