@@ -63,6 +63,9 @@ judge(struct rewrite *r, struct slice line, const struct setting **row)
 	*row = settings_find(r->words.words[0]);
 	if (*row == NULL)
 		return slice_is_nocase(r->words.words[0], "include") ? KEPT : BROKEN;
+	/* The lines of users stand together, in the place of the first. */
+	if ((*row)->type == SETTING_USERS)
+		return REPLACED;
 	if (agrees(r->settings, *row, &r->words, &valid))
 		return valid ? KEPT : BROKEN;
 	return REPLACED;
@@ -190,7 +193,7 @@ like_old(int fd, const char *path)
 	struct stat old;
 
 	if (stat(path, &old) != 0)
-		return false;
+		return errno == ENOENT;
 	if (fchown(fd, old.st_uid, old.st_gid) != 0 && errno != EPERM)
 		return false;
 	return fchmod(fd, old.st_mode & 07777) == 0;
@@ -213,8 +216,8 @@ sync_folder(const char *path)
 	xfree(folder);
 }
 
-static bool
-replace_file(const char *path, struct slice text)
+bool
+config_replace_file(const char *path, struct slice text)
 {
 	char *beside = xasprintf("%s.XXXXXX", path);
 	int fd = mkostemp(beside, O_CLOEXEC);
@@ -243,7 +246,7 @@ config_rewrite(const char *path, const struct settings *s, struct buffer *error)
 	if (!config_slurp(path, &old))
 		buffer_append_str(error, strerror(errno));
 	else if (config_rewrite_text(buffer_slice(&old), path, CONFIG_INCLUDE, s, &text, error)) {
-		ok = replace_file(path, buffer_slice(&text));
+		ok = config_replace_file(path, buffer_slice(&text));
 		if (!ok)
 			buffer_append_str(error, strerror(errno));
 	}

@@ -28,4 +28,8 @@ bool config_rewrite_text(struct slice old, const char *path, enum config_include
 bool config_rewrite(const char *path, const struct settings *s, struct buffer *error)
     __attribute__((warn_unused_result));
 
+/* path gets this text: written beside it, flushed to the disk, renamed. False with errno, and the
+ * file is as it was. */
+bool config_replace_file(const char *path, struct slice text) __attribute__((warn_unused_result));
+
 #endif

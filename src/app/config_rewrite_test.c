@@ -148,6 +148,9 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_SECRET:
 		buffer_append_str(&value, texts[random % 6]);
 		break;
+	case SETTING_USERS:
+		buffer_append_str(&value, "");
+		break;
 	case SETTING_LIST:
 		buffer_append_str(&value, random % 2 ? "* ::*" : "");
 		break;

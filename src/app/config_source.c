@@ -174,12 +174,18 @@ apply_overrides(const struct config_source *source, struct settings *s, struct b
 bool
 config_source_load(const struct config_source *source, struct settings *s, struct buffer *error)
 {
+	const struct slice both = SLICE(
+	    "user and aclfile exclude each other: configuring users in the configuration file and "
+	    "an ACL file at the same time leads to errors and security holes");
+
 	settings_init(s);
 	if ((source->file == NULL ||
 		config_read_file(source->file, config_source_apply, s, error)) &&
 	    apply_overrides(source, s, error)) {
 		settings_derive(s);
-		return true;
+		if (s->aclfile[0] == '\0' || s->users.count == 0)
+			return true;
+		buffer_append_slice(error, both);
 	}
 	settings_release(s);
 	return false;

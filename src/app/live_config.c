@@ -2,11 +2,14 @@
 
 #include "app/live_config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/config_file.h"
 #include "app/config_rewrite.h"
 #include "app/file_limit.h"
+#include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -25,6 +28,9 @@ each_setting(
 	size_t i;
 
 	for (i = 0; i < settings_count(); i++) {
+		/* Users are ACL's affair, as in Redis. */
+		if (settings_row(i)->type == SETTING_USERS)
+			continue;
 		buffer_clear(&value);
 		settings_show(live->settings, settings_row(i), &value);
 		buffer_append(&value, "", 1);
@@ -69,7 +75,7 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		const struct setting *row = settings_find(pairs[2 * i]);
 
 		ok = false;
-		if (row == NULL) {
+		if (row == NULL || row->type == SETTING_USERS) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
 			/* As far as Redis shows it: up to a NUL. */
@@ -127,13 +133,16 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	return false;
 }
 
-/* Where TLS is spoken, all of its files are read anew. False: nothing changed. */
+/* Where TLS is spoken, all of its files are read anew: *tls is owned. NULL: it is not spoken. */
 static bool
-renew_tls(const struct live_config *live, const struct settings *next, char *error, size_t len)
+make_tls(const struct live_config *live, const struct settings *next, struct tls **tls, char *error,
+    size_t error_len)
 {
+	*tls = NULL;
 	if (live->net == NULL || live->settings->tls_port == 0)
 		return true;
-	return net_set_tls(live->net, &next->net_tls, error, len);
+	*tls = tls_new(&next->net_tls, error, error_len);
+	return *tls != NULL;
 }
 
 /* CONFIG SET names something of TLS. */
@@ -142,14 +151,18 @@ tls_suffices(const struct live_config *live, const struct settings *next, const 
     size_t pair_count, struct buffer *text)
 {
 	char error[512];
+	struct tls *tls;
 
 	for (size_t i = 0; i < pair_count; i++) {
 		const struct setting *row = settings_find(pairs[2 * i]);
 
 		if (strncmp(row->name, "tls-", strlen("tls-")) != 0)
 			continue;
-		if (renew_tls(live, next, error, sizeof(error)))
+		if (make_tls(live, next, &tls, error, sizeof(error))) {
+			if (tls != NULL)
+				net_take_tls(live->net, tls);
 			return true;
+		}
 		log_warn("CONFIG SET: TLS: %s", error);
 		append_failed(text, row);
 		buffer_appendf(text, "Unable to update TLS configuration: %s", error);
@@ -181,10 +194,24 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *erro
 	return ok;
 }
 
+/* What ACL SETUSER changed is what the file is to say; default is left out where requirepass says
+ * all of him. */
+static void
+take_users(struct live_config *live)
+{
+	struct buffer text = {0};
+
+	if (live->settings->aclfile[0] != '\0' || live->server == NULL)
+		return;
+	server_describe_users(live->server, true, &text);
+	setting_users_take(&live->settings->users, buffer_slice(&text));
+	buffer_release(&text);
+}
+
 static bool
 rewrite_file(void *arg, char *error, size_t error_len)
 {
-	const struct live_config *live = arg;
+	struct live_config *live = arg;
 	struct buffer text = {0};
 	bool ok;
 
@@ -192,6 +219,7 @@ rewrite_file(void *arg, char *error, size_t error_len)
 		snprintf(error, error_len, "The server is running without a config file");
 		return false;
 	}
+	take_users(live);
 	ok = config_rewrite(live->source->file, live->settings, &text);
 	if (ok) {
 		log_notice("configuration file %s rewritten", live->source->file);
@@ -212,6 +240,62 @@ file_of(void *arg)
 	return live->source->file != NULL ? live->source->file : "";
 }
 
+static const char *
+aclfile_of(void *arg)
+{
+	const struct live_config *live = arg;
+
+	return live->settings->aclfile;
+}
+
+static bool
+read_aclfile(void *arg, struct buffer *text, struct buffer *error)
+{
+	const char *path = aclfile_of(arg);
+
+	if (config_slurp(path, text))
+		return true;
+	buffer_appendf(error, "Error loading ACLs, opening file '%s': %s", path, strerror(errno));
+	return false;
+}
+
+static bool
+write_aclfile(void *arg, struct slice text, struct buffer *error)
+{
+	const char *path = aclfile_of(arg);
+
+	if (config_replace_file(path, text))
+		return true;
+	buffer_appendf(error, "aclfile %s: %s", path, strerror(errno));
+	return false;
+}
+
+/* The users of s, whose aclfile is that of live. */
+static bool
+load_users(struct live_config *live, const struct settings *s, struct buffer *error)
+{
+	const char *path = live->settings->aclfile;
+	struct buffer text = {0};
+	bool ok = true;
+
+	if (path[0] != '\0')
+		ok = read_aclfile(live, &text, error);
+	else
+		setting_users_write(&s->users, false, &text);
+	ok = ok && server_load_users(live->server, buffer_slice(&text),
+		       path[0] != '\0' ? path : "user lines of the configuration", error);
+	buffer_release(&text);
+	return ok;
+}
+
+bool
+live_config_load_users(struct live_config *live, struct buffer *error)
+{
+	if (live->settings->aclfile[0] == '\0' && live->settings->users.count == 0)
+		return true;
+	return load_users(live, live->settings, error);
+}
+
 struct server_settings
 live_config_interface(struct live_config *live)
 {
@@ -220,6 +304,9 @@ live_config_interface(struct live_config *live)
 	    .set = set_settings,
 	    .rewrite = rewrite_file,
 	    .file = file_of,
+	    .acl_file = aclfile_of,
+	    .acl_read = read_aclfile,
+	    .acl_write = write_aclfile,
 	    .arg = live,
 	};
 }
@@ -252,7 +339,7 @@ log_difference(const struct settings *now, const struct settings *next, const st
 
 	settings_write(now, row, &from);
 	settings_write(next, row, &to);
-	if (row->type == SETTING_SECRET)
+	if (row->type == SETTING_SECRET || row->type == SETTING_USERS)
 		log_notice("reload: %s changed", row->name);
 	else if (row->change == SETTING_LIVE)
 		log_notice("reload: %.*s, was %.*s", (int)to.len, to.ptr, (int)from.len, from.ptr);
@@ -263,12 +350,23 @@ log_difference(const struct settings *now, const struct settings *next, const st
 	buffer_release(&to);
 }
 
+/* Users that neither a file nor the configuration speaks of, now or before, stay as they are. */
+static bool
+reload_users(struct live_config *live, const struct settings *next, struct buffer *error)
+{
+	if (live->server == NULL || (live->settings->aclfile[0] == '\0' && next->users.count == 0 &&
+					live->settings->users.count == 0))
+		return true;
+	return load_users(live, next, error);
+}
+
 void
 live_config_reload(struct live_config *live)
 {
 	struct buffer error = {0};
 	struct settings next;
 	char tls_error[512];
+	struct tls *tls;
 	size_t i;
 
 	if (!config_source_load(live->source, &next, &error)) {
@@ -278,9 +376,14 @@ live_config_reload(struct live_config *live)
 	}
 	if (!live_config_fit_maxclients(&next)) {
 		log_error("reload failed, nothing changed");
-	} else if (!renew_tls(live, &next, tls_error, sizeof(tls_error))) {
+	} else if (!make_tls(live, &next, &tls, tls_error, sizeof(tls_error))) {
 		log_error("reload failed, nothing changed: TLS: %s", tls_error);
+	} else if (!reload_users(live, &next, &error)) {
+		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
+		tls_unref(tls);
 	} else {
+		if (tls != NULL)
+			net_take_tls(live->net, tls);
 		for (i = 0; i < settings_count(); i++)
 			if (!settings_equal(live->settings, &next, settings_row(i)))
 				log_difference(live->settings, &next, settings_row(i));

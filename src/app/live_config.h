@@ -32,4 +32,9 @@ bool live_config_fit_maxclients(struct settings *s) __attribute__((warn_unused_r
  * what is wrong. */
 void live_config_reload(struct live_config *live);
 
+/* The users of the configuration or of the aclfile, for the start. False: error says what is wrong
+ * and where, and nothing is changed. */
+bool live_config_load_users(struct live_config *live, struct buffer *error)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -307,6 +307,18 @@ watch_signals(struct net *net)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+static bool
+load_users(struct fanfared *f)
+{
+	struct buffer error = {0};
+	bool ok = live_config_load_users(&f->live, &error);
+
+	if (!ok)
+		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+	buffer_release(&error);
+	return ok;
+}
+
 /* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
 open_doors(struct fanfared *f)
@@ -326,7 +338,7 @@ open_doors(struct fanfared *f)
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	watch_signals(f->wiring.net);
-	ok = listen_and_mark(f, &opened) && give_up_privileges(f);
+	ok = load_users(f) && listen_and_mark(f, &opened) && give_up_privileges(f);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "app/settings.h"
 
@@ -70,6 +71,11 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_BAD_LIMIT_VALUE:
 		buffer_append_str(out,
 		    "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+		break;
+	case SETTING_BAD_USER:
+	case SETTING_DUPLICATE_USER:
+	case SETTING_TOO_MANY_USERS:
+		buffer_append_str(out, "argument must be a user's name and rules");
 		break;
 	}
 }
@@ -170,6 +176,10 @@ void
 setting_explain_fault(const struct setting *row, enum setting_fault fault,
     const struct slice *values, size_t count, struct buffer *out)
 {
+	if (row->type == SETTING_USERS) {
+		setting_users_explain(fault, values, count, out);
+		return;
+	}
 	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&
 	    row->type != SETTING_NETWORKS) {
 		buffer_appendf(out, "%s takes one value, not %zu", row->name, count);

@@ -8,6 +8,7 @@
 
 #include "app/buffer_limits.h"
 #include "app/config_file.h"
+#include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
 #include "net/address.h"
@@ -272,6 +273,8 @@ settings_set(
 	if (is_list(row) || row->type == SETTING_BUFFER_LIMITS)
 		return count == 1 ? set_joined(s, row, values[0])
 				  : set_words(s, row, values, count);
+	if (row->type == SETTING_USERS)
+		return setting_users_add(member_of(s, row), values, count);
 	if (count != 1)
 		return SETTING_BAD_COUNT;
 	if (row->type == SETTING_STRING || row->type == SETTING_SECRET)
@@ -319,7 +322,7 @@ settings_release(struct settings *s)
 	size_t i;
 
 	for (i = 0; i < ROW_COUNT; i++) {
-		if (is_list(&rows[i]))
+		if (is_list(&rows[i]) || rows[i].type == SETTING_USERS)
 			release_list(member_of(s, &rows[i]));
 		else if (rows[i].type == SETTING_STRING || rows[i].type == SETTING_SECRET)
 			store_string(s, &rows[i], NULL);
@@ -360,6 +363,9 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	case SETTING_SECRET:
 		buffer_append_str(out, load_string(s, row));
 		break;
+	case SETTING_USERS:
+		setting_users_write(list_of(s, row), false, out);
+		break;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
 		show_list(list_of(s, row), false, out);
@@ -375,6 +381,10 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 void
 settings_write(const struct settings *s, const struct setting *row, struct buffer *out)
 {
+	if (row->type == SETTING_USERS) {
+		setting_users_write(list_of(s, row), true, out);
+		return;
+	}
 	buffer_appendf(out, "%s ", row->name);
 	switch (row->type) {
 	case SETTING_BYTES:
@@ -418,6 +428,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 		return strcmp(load_string(a, row), load_string(b, row)) == 0;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_USERS:
 		return lists_equal(list_of(a, row), list_of(b, row));
 	case SETTING_BUFFER_LIMITS:
 		return buffer_limits_equal(const_member_of(a, row), const_member_of(b, row));
@@ -447,6 +458,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 		break;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_USERS:
 		assign_list(member_of(to, row), list_of(from, row));
 		break;
 	default:

@@ -32,6 +32,7 @@ enum setting_type {
 	SETTING_LIST,
 	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
+	SETTING_USERS, /* a directive that may stand more than once; see setting_users.h */
 };
 
 enum setting_change {
@@ -76,6 +77,8 @@ struct settings {
 	char *run_as_group;
 	char *chroot;
 	enum seccomp_mode seccomp;
+	char *aclfile;
+	struct setting_list users; /* "NAME rule ..." each */
 	enum log_level log_level;
 	char *logfile;
 	bool syslog_enabled;
@@ -99,6 +102,9 @@ enum setting_fault {
 	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
 	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
+	SETTING_BAD_USER,        /* users: no name, or a rule that is none */
+	SETTING_DUPLICATE_USER,
+	SETTING_TOO_MANY_USERS,
 };
 
 /* Every setting at its default. Owns memory: settings_release. */

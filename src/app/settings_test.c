@@ -3,6 +3,7 @@
 #include "app/settings.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app/setting_value.h"
@@ -409,6 +410,41 @@ START_TEST(the_log_goes_where_the_settings_say)
 }
 END_TEST
 
+START_TEST(lines_of_users_add_up_each_name_once)
+{
+	const struct setting *row = row_of("user");
+	const struct slice alice[] = {SLICE("alice"), SLICE("on"), SLICE(">secret")};
+	const struct slice wrong[] = {SLICE("bob"), SLICE("<secret")};
+	const struct slice blank[] = {SLICE("bob"), SLICE(">a b")};
+	struct buffer text = {0};
+
+	ck_assert_int_eq(settings_set(&s, row, alice, 3), SETTING_OK);
+	ck_assert_int_eq(settings_set(&s, row, alice, 1), SETTING_DUPLICATE_USER);
+	ck_assert_int_eq(settings_set(&s, row, wrong, 2), SETTING_BAD_USER);
+	ck_assert_int_eq(settings_set(&s, row, blank, 2), SETTING_BAD_USER);
+	ck_assert_int_eq(settings_set(&s, row, wrong, 1), SETTING_OK);
+	ck_assert_str_eq(written("user"), "user alice on >secret\nuser bob");
+	setting_explain_fault(row, SETTING_BAD_USER, wrong, 2, &text);
+	ck_assert_ptr_nonnull(memmem(text.ptr, text.len, "rule '<'", 8));
+	ck_assert_ptr_null(memmem(text.ptr, text.len, "secret", 6));
+	buffer_release(&text);
+}
+END_TEST
+
+START_TEST(more_users_than_a_file_may_have_are_refused)
+{
+	const struct setting *row = row_of("user");
+	char name[16];
+
+	for (int i = 0; i <= 1000; i++) {
+		struct slice word = {name, (size_t)snprintf(name, sizeof(name), "u%d", i)};
+
+		ck_assert_int_eq(settings_set(&s, row, &word, 1),
+		    i < 1000 ? SETTING_OK : SETTING_TOO_MANY_USERS);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -427,5 +463,6 @@ main(void)
 		bind_takes_up_to_sixteen_addresses_and_none,
 		members_that_follow_from_others_are_derived,
 		words_are_quoted_only_where_they_must_be, a_copy_shares_nothing,
-		the_log_goes_where_the_settings_say, NULL});
+		the_log_goes_where_the_settings_say, lines_of_users_add_up_each_name_once,
+		more_users_than_a_file_may_have_are_refused, NULL});
 }

@@ -2,6 +2,8 @@
 
 #include "app/wiring.h"
 
+#include "base/log.h"
+
 static void *
 net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
 {
@@ -33,8 +35,8 @@ net_broken(void *client, const char *error)
 static void
 net_identified(void *client, const char *user)
 {
-	(void)client;
-	(void)user; /* there is but one */
+	if (!server_log_in(client, slice_of(user)))
+		log_info("a client's certificate names the user '%s', who may not log in", user);
 }
 
 static void

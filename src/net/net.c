@@ -345,12 +345,17 @@ net_set_tls(struct net *net, const struct tls_settings *settings, char *error, s
 {
 	struct tls *tls = tls_new(settings, error, error_len);
 
-	if (tls == NULL)
-		return false;
+	if (tls != NULL)
+		net_take_tls(net, tls);
+	return tls != NULL;
+}
+
+void
+net_take_tls(struct net *net, struct tls *tls)
+{
 	tls_unref(net->tls);
 	net->tls = tls;
 	net->expiry_check_us = 0; /* soon */
-	return true;
 }
 
 /* Once a day. */

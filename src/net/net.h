@@ -136,6 +136,7 @@ bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
  * error, and those of before hold. To be called before listening with tls. */
 bool net_set_tls(struct net *net, const struct tls_settings *settings, char *error,
     size_t error_len) __attribute__((warn_unused_result));
+void net_take_tls(struct net *net, struct tls *tls); /* the same, made already; takes tls */
 /*
  * A listener as it is handed on to another process. Its name says what it is in a word without a
  * colon: what is spoken there, and "-passed" behind that if it was passed by net_listen_fd, and not

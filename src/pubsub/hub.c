@@ -235,6 +235,17 @@ hub_first_subscription(struct subscriber *s, enum hub_kind kind)
 	return TAILQ_FIRST(&s->subscriptions[kind]);
 }
 
+void
+hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind)
+{
+	struct subscription *first = TAILQ_FIRST(&s->subscriptions[kind]);
+
+	if (first == NULL)
+		return;
+	TAILQ_REMOVE(&s->subscriptions[kind], first, of_subscriber);
+	TAILQ_INSERT_TAIL(&s->subscriptions[kind], first, of_subscriber);
+}
+
 /* What a matching topic's subscribers get. */
 static struct hub_message
 message_for(

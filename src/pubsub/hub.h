@@ -119,6 +119,10 @@ enum hub_result hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct
  * topic_name(result->topic). */
 struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind kind);
 
+/* The first of them becomes the last: for looking at all in steps between which some come and go.
+ */
+void hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind);
+
 /*
  * kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached.
  * *progress is 0 at first; the hub keeps there how far it is where it returns HUB_PREPARING. The

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/access.h"
 #include "server/state.h"
 
 /* A reply goes into the log as one frame, whose length has 31 bits. */
@@ -26,7 +27,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;
 	hub_attach(server->hub, &c->subscriber, &server->config->outbox, 0, conn);
-	c->authenticated = !server_has_password(server);
+	access_attach(c);
 	client_apply_limits(c);
 	return c;
 }
@@ -34,6 +35,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 void
 client_free(struct client *c)
 {
+	access_detach(c);
 	buffer_release(&c->partial);
 	xfree(c->address);
 	xfree(c->local_address);
@@ -46,7 +48,7 @@ client_free(struct client *c)
 bool
 client_needs_auth(const struct client *c)
 {
-	return !c->authenticated && server_has_password(c->server);
+	return !c->authenticated && access_needs_auth(c->server);
 }
 
 void
@@ -136,6 +138,20 @@ lesser_limit(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* A policy that the user may not have becomes the first that he may. */
+static void
+limit_by_user(const struct acl_limits *user, struct outbox_limits *limits)
+{
+	uint32_t policy = limits->policy;
+
+	limits->bytes = lesser_limit(limits->bytes, user->outbox_bytes);
+	if (user->policies != 0 && (user->policies >> policy & 1) == 0) {
+		for (policy = 0; (user->policies >> policy & 1) == 0;)
+			policy++;
+		limits->policy = (enum outbox_policy)policy;
+	}
+}
+
 /*
  * What a client chose holds within what the configuration allows now. Under OUTBOX_DISCONNECT,
  * which is what Redis does, the hard limit of client-output-buffer-limit's class pubsub counts as
@@ -152,6 +168,8 @@ client_apply_limits(struct client *c)
 		limits.bytes = lesser_limit(limits.bytes, config->outbox.bytes);
 		limits.messages = (uint32_t)lesser_limit(limits.messages, config->outbox.messages);
 	}
+	if (c->user->limits.any)
+		limit_by_user(&c->user->limits, &limits);
 	if (limits.policy == OUTBOX_DISCONNECT)
 		limits.bytes = lesser_limit(
 		    limits.bytes, config->buffer_limit[SERVER_CLASS_PUBSUB].hard_bytes);
@@ -201,13 +219,13 @@ client_reset(struct client *c)
 	c->wants_going_away = false;
 	c->limits_are_own = false;
 	client_apply_limits(c);
-	c->authenticated = !server_has_password(c->server);
-	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+	access_reset(c);
 }
 
 const char *
 client_label(const struct client *c, char *out, size_t out_len)
 {
-	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=default", c->id, c->address);
+	snprintf(
+	    out, out_len, "id=%" PRIu64 " addr=%s user=%.32s", c->id, c->address, c->user->name);
 	return out;
 }

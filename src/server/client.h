@@ -13,6 +13,7 @@
  * A client: one connection as the server sees it. Inside the server layer only. Its subscriber
  * holds the outbox; `conn` is opaque and only ever handed to struct server_io.
  */
+struct acl_user;
 struct command;
 struct job;
 struct server;
@@ -32,6 +33,7 @@ enum client_wait {
 	CLIENT_WAITS_FOR_ROOM,  /* a subscriber under OUTBOX_BLOCK is full */
 	CLIENT_WAITS_FOR_PAUSE, /* CLIENT PAUSE */
 	CLIENT_WAITS_FOR_TURN,  /* its command goes on in a later turn (COMMAND_AGAIN) */
+	CLIENT_WAITS_FOR_LOGIN, /* wrong passwords came from its address: see login_delay.h */
 };
 
 struct client {
@@ -39,8 +41,10 @@ struct client {
 	struct server *server;
 	void *conn;
 	TAILQ_ENTRY(client) all;     /* in the order of ids; of the gone ones when it is gone */
-	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE or TURN */
+	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE, TURN or LOGIN */
 	TAILQ_ENTRY(client) monitors;
+	struct acl_user *user; /* a reference */
+	uint64_t login_at_us;  /* when its login is looked at; 0: it did not wait */
 	uint64_t id;
 	char *address; /* owned */
 	char *local_address;
@@ -65,6 +69,7 @@ struct client {
 	bool authenticated;
 	bool limits_are_own;     /* OUTBOX SET was called */
 	bool job_ended;          /* the request that started it need not be executed again */
+	bool counted_user;       /* in user->clients */
 	bool counted_subscriber; /* in server->subscriber_count, and told to io */
 	bool is_monitor;
 	bool no_evict;

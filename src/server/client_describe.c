@@ -16,7 +16,8 @@ write_flags(const struct client *c, char *out)
 		*p++ = 'O';
 	if (client_subscriptions(c) > 0)
 		*p++ = 'P';
-	if (c->wait == CLIENT_WAITS_FOR_ROOM || c->wait == CLIENT_WAITS_FOR_PAUSE)
+	if (c->wait == CLIENT_WAITS_FOR_ROOM || c->wait == CLIENT_WAITS_FOR_PAUSE ||
+	    c->wait == CLIENT_WAITS_FOR_LOGIN)
 		*p++ = 'b';
 	if (c->finishing)
 		*p++ = c->killed ? 'A' : 'c';
@@ -73,8 +74,9 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 		: 0);
 	buffer_appendf(out, " obl=%zu oll=%" PRIu32 " omem=%zu tot-mem=%zu", reply_bytes,
 	    outbox->messages, outbox->bytes, memory);
-	buffer_appendf(out, " events=%s%s cmd=%s user=default redir=-1 resp=%d",
-	    figures.readable ? "r" : "", figures.writable ? "w" : "", command, c->proto);
+	buffer_appendf(out, " events=%s%s cmd=%s user=%s redir=-1 resp=%d",
+	    figures.readable ? "r" : "", figures.writable ? "w" : "", command, c->user->name,
+	    c->proto);
 	buffer_appendf(
 	    out, " lib-name=%s lib-ver=%s", or_empty(c->lib_name), or_empty(c->lib_version));
 	buffer_appendf(out,

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/acl.h"
 #include "server/client_walk.h"
 #include "server/handlers.h"
 #include "server/state.h"
@@ -23,6 +24,7 @@ struct kill {
 	uint64_t self; /* of who kills */
 	uint64_t count;
 	enum client_type type;
+	struct acl_user *user;                         /* a reference; NULL: any */
 	bool has_address, has_local_address, has_type; /* else any */
 	bool old_form; /* an address alone: the answer is OK or an error */
 	bool skip_me;
@@ -36,6 +38,8 @@ kill_free(void *state)
 
 	buffer_release(&kill->address);
 	buffer_release(&kill->local_address);
+	if (kill->user != NULL)
+		acl_user_unref(kill->user);
 	xfree(kill);
 }
 
@@ -45,6 +49,8 @@ matches(const struct kill *kill, const struct client *c)
 	if (kill->skip_me && c->id == kill->self)
 		return false;
 	if (kill->id != 0 && c->id != kill->id)
+		return false;
+	if (kill->user != NULL && c->user != kill->user)
 		return false;
 	if (kill->has_address && !slice_is(buffer_slice(&kill->address), c->address))
 		return false;
@@ -142,11 +148,15 @@ parse_filter(struct request *rq, struct kill *kill, struct slice filter, struct 
 	} else if (slice_is_nocase(filter, "laddr")) {
 		set_bytes(&kill->local_address, &kill->has_local_address, value);
 	} else if (slice_is_nocase(filter, "user")) {
-		/* All clients are of the one user there is. */
-		if (!slice_is(value, "default")) {
+		struct acl_user *user = acl_find(rq->server->acl, value);
+
+		if (user == NULL) {
 			unknown(rq, "No such user", value);
 			return false;
 		}
+		if (kill->user != NULL)
+			acl_user_unref(kill->user);
+		kill->user = acl_user_ref(user);
 	} else if (slice_is_nocase(filter, "skipme") && slice_is_nocase(value, "yes")) {
 		kill->skip_me = true;
 	} else if (slice_is_nocase(filter, "skipme") && slice_is_nocase(value, "no")) {

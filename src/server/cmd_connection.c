@@ -1,8 +1,8 @@
 #include "config.h"
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "resp/writer.h"
+#include "server/access.h"
 #include "server/handlers.h"
 #include "server/state.h"
 
@@ -95,34 +95,11 @@ cmd_reset(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* True if the password is that of the user. Without a password the only user accepts any, as in
- * Redis. */
-static bool
-authenticate(struct request *rq, struct slice user, struct slice password)
-{
-	struct server *server = rq->server;
-	char label[160];
-	bool ok = slice_is(user, "default");
-
-	if (server_has_password(server))
-		ok = slice_eq_secret(slice_of(server->config->requirepass), password) && ok;
-	if (ok) {
-		rq->client->authenticated = true;
-		server->io.set_unauthenticated(rq->client->conn, false);
-		return true;
-	}
-	server->counters.auth_failures++;
-	if (rate_limit_take(&server->log_limit, rq->now_us))
-		log_notice("wrong password from client %s",
-		    client_label(rq->client, label, sizeof(label)));
-	request_error(rq, "WRONGPASS invalid username-password pair or user is disabled.");
-	return false;
-}
-
 enum command_result
 cmd_auth(struct request *rq)
 {
 	struct slice user = SLICE("default");
+	enum access_login login;
 
 	request_hide(rq, 1, rq->argc);
 	if (rq->argc > 3) {
@@ -137,9 +114,10 @@ cmd_auth(struct request *rq)
 	}
 	if (rq->argc == 3)
 		user = rq->argv[1];
-	if (authenticate(rq, user, rq->argv[rq->argc - 1]))
+	login = access_log_in(rq, user, rq->argv[rq->argc - 1]);
+	if (login == ACCESS_GRANTED)
 		request_ok(rq);
-	return COMMAND_DONE;
+	return login == ACCESS_LATER ? COMMAND_LATER : COMMAND_DONE;
 }
 
 struct hello {
@@ -233,11 +211,14 @@ cmd_hello(struct request *rq)
 {
 	struct client *c = rq->client;
 	struct hello hello = {0};
+	enum access_login login = ACCESS_GRANTED;
 
 	if (!parse_hello(rq, &hello))
 		return COMMAND_DONE;
-	if (hello.has_auth && !authenticate(rq, hello.user, hello.password))
-		return COMMAND_DONE;
+	if (hello.has_auth)
+		login = access_log_in(rq, hello.user, hello.password);
+	if (login != ACCESS_GRANTED)
+		return login == ACCESS_LATER ? COMMAND_LATER : COMMAND_DONE;
 	if (client_needs_auth(c)) {
 		request_error(rq, "NOAUTH HELLO must be called with the client already "
 				  "authenticated, otherwise the "

@@ -76,8 +76,14 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 	uint64_t limit;
 
 	if (slice_is_nocase(option, "policy")) {
-		if (outbox_policy_parse(value, &limits->policy))
-			return true;
+		if (outbox_policy_parse(value, &limits->policy)) {
+			const struct acl_limits *user = &rq->client->user->limits;
+
+			if (user->policies == 0 || (user->policies >> limits->policy & 1) != 0)
+				return true;
+			request_error(rq, "ERR this user may not choose this outbox policy");
+			return false;
+		}
 		request_error(
 		    rq, "ERR outbox policy must be disconnect, drop-oldest, drop-newest or block");
 		return false;

@@ -75,6 +75,24 @@ refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
 		    kind == HUB_PATTERN ? "pattern" : "channel", limits->subscribers);
 }
 
+/* One more than the user may have is taken back: that there was room is known only now, for the
+ * client may have been subscribed already. Answers. */
+static bool
+is_past_user_limit(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	uint32_t limit = rq->client->user->limits.subscriptions;
+
+	if (limit == 0 || client_subscriptions(rq->client) <= limit)
+		return false;
+	if (hub_unsubscribe(&rq->client->subscriber, kind, name) != HUB_OK)
+		return false;
+	request_error(rq,
+	    "ERR max number of subscriptions per client of this user reached "
+	    "(limit:subscriptions %" PRIu32 ")",
+	    limit);
+	return true;
+}
+
 static enum command_result
 subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 {
@@ -92,6 +110,9 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 			refuse(rq, subscribed, kind);
 			break;
 		}
+		if (subscribed == HUB_OK && c->user->limits.any &&
+		    is_past_user_limit(rq, kind, name))
+			break;
 		put_confirmation_name(rq, verb, name);
 		put_confirmation_count(rq, kind);
 		if (++c->progress + 1 < rq->argc && request_slice_is_over(rq)) {
@@ -191,8 +212,14 @@ cmd_sunsubscribe(struct request *rq)
 static enum command_result
 publish(struct request *rq, enum hub_kind kind)
 {
+	struct acl_user *user = rq->client->user;
 	size_t receivers;
 
+	if (user->limits.any && rq->client->progress == 0 &&
+	    !acl_rate_allows(&user->rate, &user->limits, rq->now_us)) {
+		request_error(rq, "ERR max publish rate of this user reached");
+		return COMMAND_DONE;
+	}
 	if (rq->argv[1].len > rq->server->config->hub.name_bytes) {
 		refuse_name(rq);
 		return COMMAND_DONE;
@@ -212,6 +239,8 @@ publish(struct request *rq, enum hub_kind kind)
 	default:
 		break;
 	}
+	if (user->limits.any)
+		acl_rate_count(&user->rate, &user->limits, rq->argv[2].len, rq->now_us);
 	resp_put_int(rq->reply, (int64_t)receivers);
 	return COMMAND_DONE;
 }

@@ -27,6 +27,7 @@ static struct test_conn *
 open_with_password(void)
 {
 	test_config.requirepass = "secret";
+	server_reconfigured(test_server);
 	return test_open();
 }
 
@@ -119,6 +120,7 @@ START_TEST(who_came_before_the_password_was_set_stays_in)
 	assert_says(c, "ping", "+PONG\r\n");
 	assert_says(n, "ping", NOAUTH);
 	test_config.requirepass = "";
+	server_reconfigured(test_server);
 	assert_says(n, "ping", "+PONG\r\n");
 }
 END_TEST

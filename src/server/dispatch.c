@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "resp/writer.h"
+#include "server/access.h"
 #include "server/slowlog.h"
 #include "server/state.h"
 
@@ -101,6 +102,8 @@ is_allowed(struct request *rq)
 		request_error(rq, "NOAUTH Authentication required.");
 		return false;
 	}
+	if (!rq->client->user->unrestricted && !access_allows(rq))
+		return false;
 	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {
 		request_error(rq,
 		    "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
@@ -276,7 +279,8 @@ execute(struct request *rq)
 	if (result == COMMAND_LATER) {
 		assert(rq->reply->len == 0);
 		outbox_unmark(&c->subscriber.outbox);
-		client_wait(c, CLIENT_WAITS_FOR_ROOM);
+		client_wait(
+		    c, c->login_at_us != 0 ? CLIENT_WAITS_FOR_LOGIN : CLIENT_WAITS_FOR_ROOM);
 		return SERVER_LATER;
 	}
 	c->running_us += clock_mono_us() - rq->now_us;

@@ -326,8 +326,10 @@ START_TEST(protected_mode_keeps_strangers_out_unless_there_is_a_password)
 	ck_assert_int_eq(
 	    strncmp(test_read(s), "-DENIED Fanfare is running in protected mode", 44), 0);
 	test_config.requirepass = "secret";
+	server_reconfigured(test_server);
 	ck_assert(!test_open_from(&stranger)->finished);
 	test_config.requirepass = "";
+	server_reconfigured(test_server);
 	ck_assert(!test_open()->finished);
 }
 END_TEST

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "resp/writer.h"
+#include "server/access.h"
 #include "server/rates.h"
 #include "server/state.h"
 
@@ -39,14 +40,6 @@ static const char protected_mode[] =
     "off: with 'CONFIG SET protected-mode no' from the loopback interface (and CONFIG REWRITE to "
     "keep it), with 'protected-mode no' in the configuration file, or with the option "
     "'--protected-mode no'.";
-
-bool
-server_has_password(const struct server *server)
-{
-	const char *password = server->config->requirepass;
-
-	return password != NULL && password[0] != '\0';
-}
 
 static void
 on_ready(struct subscriber *s)
@@ -131,6 +124,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->stats = xcalloc(command_count, sizeof(*server->stats));
 	server->errors = hash_map_new();
 	server->slowlog = slowlog_new();
+	access_init(server);
 	server->started_us = clock_mono_us();
 	server->started_wall_us = clock_wall_us();
 	server->now_us = server->started_us;
@@ -180,6 +174,7 @@ server_free(struct server *server)
 	hash_map_each(server->errors, free_error_count, NULL);
 	hash_map_free(server->errors);
 	slowlog_free(server->slowlog);
+	access_release(server);
 	buffer_release(&server->reply);
 	xfree(server->stats);
 	xfree(server);
@@ -189,6 +184,7 @@ server_free(struct server *server)
 void
 server_reconfigured(struct server *server)
 {
+	access_reconfigured(server);
 	server->limits_version++;
 	server->sweep_at = NULL;
 	server->next_sweep_us = 0;
@@ -199,6 +195,10 @@ static const char *
 refusal(struct server *server, const struct server_peer *peer)
 {
 	if (server->client_count >= server->config->maxclients) {
+		server->counters.rejected_connections++;
+		return too_many_clients;
+	}
+	if (access_is_full(server->default_user) && !access_needs_auth(server)) {
 		server->counters.rejected_connections++;
 		return too_many_clients;
 	}
@@ -240,6 +240,7 @@ server_open(struct server *server, void *conn, const struct server_peer *peer)
 	TAILQ_INSERT_TAIL(&server->clients, c, all);
 	hash_map_set(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)}, c);
 	server->client_count++;
+	access_count(c, true);
 	if (client_needs_auth(c))
 		server->io.set_unauthenticated(conn, true);
 	return c;
@@ -281,6 +282,7 @@ unlink_client(struct client *c)
 	TAILQ_REMOVE(&server->clients, c, all);
 	hash_map_remove(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)});
 	server->client_count--;
+	access_count(c, false);
 	if (c->counted_subscriber)
 		server->subscriber_count--;
 }
@@ -365,7 +367,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	if (now_us < begun_us)
 		now_us = begun_us;
 	server->now_us = now_us;
-	wait_us = check_pause(server, now_us);
+	wait_us = earlier(check_pause(server, now_us), access_resume(server, now_us));
 	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));

@@ -16,6 +16,7 @@
  * of a connection it asks for through struct server_io, what it wants of the configuration through
  * struct server_settings; both are filled in by app, or by a test.
  */
+struct buffer;
 struct server;
 struct client;
 
@@ -76,7 +77,11 @@ struct server_settings {
 	bool (*set)(
 	    void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len);
 	bool (*rewrite)(void *arg, char *error, size_t error_len);
-	const char *(*file)(void *arg); /* path of the configuration file, "" if none */
+	const char *(*file)(void *arg);     /* path of the configuration file, "" if none */
+	const char *(*acl_file)(void *arg); /* path of the file of users, "" if none */
+	/* That file's text, appended; and the same replaced as a whole. False: error says why. */
+	bool (*acl_read)(void *arg, struct buffer *text, struct buffer *error);
+	bool (*acl_write)(void *arg, struct slice text, struct buffer *error);
 	void *arg;
 };
 
@@ -92,7 +97,10 @@ enum server_class { SERVER_CLASS_NORMAL, SERVER_CLASS_REPLICA, SERVER_CLASS_PUBS
 
 struct server_config {
 	uint32_t maxclients;
-	const char *requirepass; /* "" or NULL: none */
+	const char *requirepass;     /* of the user default; "" or NULL: none */
+	uint32_t acl_pubsub_default; /* 1: new users may hear all channels */
+	uint32_t acllog_max_len;
+	uint32_t auth_delay_max_ms; /* 0: wrong passwords cost no time */
 	bool protected_mode;
 	uint32_t databases; /* SELECT 0 .. databases-1 */
 	struct hub_limits hub;
@@ -121,6 +129,23 @@ struct server *server_new(const struct server_config *config, const struct serve
     const struct server_settings *settings);
 void server_free(struct server *server); /* no client is left */
 void server_reconfigured(struct server *server);
+
+/*
+ * The client is this user from now on, whom someone else has vouched for (a certificate). False:
+ * there is no such user, he is off, or has as many connections as he may; nothing is changed.
+ */
+bool server_log_in(struct client *client, struct slice user) __attribute__((warn_unused_result));
+
+/*
+ * All users anew, from lines "user NAME rules ..."; path is for errors. Clients whose user is gone,
+ * or that hear what he no longer may, are closed. False: error says what is wrong and where, and
+ * nothing is changed.
+ */
+bool server_load_users(struct server *server, struct slice text, const char *path,
+    struct buffer *error) __attribute__((warn_unused_result));
+/* Appends what that reads; without_default: without the line of the user default, where he is as
+ * requirepass alone makes him. */
+void server_describe_users(const struct server *server, bool without_default, struct buffer *out);
 
 struct server_peer {
 	const char *address;       /* copied */

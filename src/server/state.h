@@ -9,6 +9,8 @@
 #include "base/buffer.h"
 #include "base/hash_map.h"
 #include "base/rate_limit.h"
+#include "server/acl_log.h"
+#include "server/acl_user.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/job.h"
@@ -44,6 +46,8 @@ struct server_counters {
 	uint64_t broken_clients;       /* closed: no RESP */
 	uint64_t errors;               /* error replies */
 	uint64_t auth_failures;
+	uint64_t delayed_logins;
+	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
 };
 
@@ -81,10 +85,12 @@ struct server {
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
 	struct clients continuing; /* COMMAND_AGAIN */
+	struct clients logins;     /* CLIENT_WAITS_FOR_LOGIN, the next to be due first */
 	struct clients gone;       /* closed: their subscriptions are being taken back */
 	size_t client_count;
 	size_t gone_count;
 	size_t waiting_count;
+	size_t login_count;      /* of logins */
 	size_t retry_left;       /* how many of the waiting are still to be resumed */
 	size_t subscriber_count; /* clients with at least one subscription */
 	uint64_t next_id;
@@ -94,6 +100,11 @@ struct server {
 	struct command_stats *stats; /* one per row */
 	struct hash_map *errors;     /* code ("ERR") -> uint64_t *, for errorstats; at most 128 */
 	struct slowlog *slowlog;
+	struct acl *acl;
+	struct acl_user *default_user; /* of acl: whoever has not authenticated */
+	struct acl_log acl_log;
+	struct login_delays *login_delays;
+	char requirepass_hash[ACL_HASH_LEN];
 	struct server_counters counters;
 	struct server_peaks peaks;      /* as of the last whole sweep over the clients */
 	struct server_peaks peaks_next; /* of the sweep under way */
@@ -125,7 +136,7 @@ struct server {
 /* What HELLO and INFO tell clients that look for features by version. */
 #define SERVER_REDIS_VERSION "7.2.0"
 
-/* server.c: requirepass is set. */
+/* access.c: the user default has a password. */
 bool server_has_password(const struct server *server);
 
 /* wire.c: the forms in which messages go out. Index 0 is RESP2's, 1 is RESP3's. */

@@ -19,6 +19,8 @@ struct server_config test_config;
 int test_shutdowns;
 int test_parted;
 bool test_abort_fails;
+const char *test_acl_file;
+char test_acl_text[4096];
 
 static struct test_conn *conns;
 static int resumes;
@@ -162,6 +164,31 @@ settings_file(void *arg)
 	return "";
 }
 
+static bool
+settings_acl_read(void *arg, struct buffer *out, struct buffer *error)
+{
+	(void)arg;
+	(void)error;
+	buffer_append_str(out, test_acl_text);
+	return true;
+}
+
+static bool
+settings_acl_write(void *arg, struct slice written, struct buffer *error)
+{
+	(void)arg;
+	(void)error;
+	snprintf(test_acl_text, sizeof(test_acl_text), "%.*s", (int)written.len, written.ptr);
+	return true;
+}
+
+static const char *
+settings_acl_file(void *arg)
+{
+	(void)arg;
+	return test_acl_file;
+}
+
 void
 test_setup(void)
 {
@@ -186,6 +213,9 @@ test_setup(void)
 	    .set = settings_set,
 	    .rewrite = settings_rewrite,
 	    .file = settings_file,
+	    .acl_file = settings_acl_file,
+	    .acl_read = settings_acl_read,
+	    .acl_write = settings_acl_write,
 	};
 
 	test_config = (struct server_config){
@@ -197,10 +227,13 @@ test_setup(void)
 	    .segment_bytes = 65536,
 	    .slowlog_slower_than_us = -1,
 	    .slowlog_max_len = 128,
+	    .acllog_max_len = 128,
 	};
 	test_shutdowns = 0;
 	test_parted = 0;
 	test_abort_fails = false;
+	test_acl_file = "";
+	test_acl_text[0] = '\0';
 	test_server = server_new(&test_config, &io, &settings);
 }
 

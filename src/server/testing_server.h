@@ -31,6 +31,8 @@ extern struct server_config test_config; /* set anew by test_setup */
 extern int test_shutdowns;               /* calls of io.shutdown; 100 for each `now` */
 extern int test_parted;                  /* calls of io.parted */
 extern bool test_abort_fails;            /* io.lame_duck_abort: "cannot listen" */
+extern const char *test_acl_file;        /* aclfile: "" as test_setup leaves it */
+extern char test_acl_text[4096];         /* what is read from it, or was written to it */
 
 void test_setup(void);
 void test_teardown(void); /* closes all connections and checks that nothing is left */

@@ -11,6 +11,21 @@
  * them until io.resume. A request that is tried again and must wait again goes to the end of the
  * queue, so one that could go on is never kept behind those that can't.
  */
+/* Those who come later are mostly due later. */
+static void
+insert_login(struct client *c)
+{
+	struct server *server = c->server;
+	struct client *before = TAILQ_LAST(&server->logins, clients);
+
+	while (before != NULL && before->login_at_us > c->login_at_us)
+		before = TAILQ_PREV(before, clients, waiting);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&server->logins, before, c, waiting);
+	else
+		TAILQ_INSERT_HEAD(&server->logins, c, waiting);
+}
+
 void
 client_wait(struct client *c, enum client_wait why)
 {
@@ -26,6 +41,10 @@ client_wait(struct client *c, enum client_wait why)
 		break;
 	case CLIENT_WAITS_FOR_TURN:
 		TAILQ_INSERT_TAIL(&server->continuing, c, waiting);
+		break;
+	case CLIENT_WAITS_FOR_LOGIN:
+		insert_login(c);
+		server->login_count++;
 		break;
 	case CLIENT_WAITS_FOR_JOB:
 	case CLIENT_WAITS_NOT:
@@ -46,6 +65,10 @@ client_stop_waiting(struct client *c)
 		break;
 	case CLIENT_WAITS_FOR_TURN:
 		TAILQ_REMOVE(&server->continuing, c, waiting);
+		break;
+	case CLIENT_WAITS_FOR_LOGIN:
+		TAILQ_REMOVE(&server->logins, c, waiting);
+		server->login_count--;
 		break;
 	default:
 		break;

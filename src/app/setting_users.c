@@ -1,0 +1,170 @@
+#include "config.h"
+
+#include "app/setting_users.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "app/config_file.h"
+#include "app/setting_value.h"
+#include "base/alloc.h"
+#include "server/acl.h"
+
+static void
+clear(struct setting_list *users)
+{
+	for (size_t i = 0; i < users->count; i++)
+		xfree(users->items[i]);
+	xfree(users->items);
+	*users = (struct setting_list){NULL, 0};
+}
+
+static void
+append(struct setting_list *users, struct slice line)
+{
+	char *item = xmalloc(line.len + 1);
+
+	memcpy(item, line.ptr, line.len);
+	item[line.len] = '\0';
+	users->items = xrealloc(users->items, (users->count + 1) * sizeof(*users->items));
+	users->items[users->count++] = item;
+}
+
+static void
+join(const struct slice *words, size_t count, struct buffer *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buffer_append_str(out, " ");
+		buffer_append_slice(out, words[i]);
+	}
+}
+
+/* The line is split at blanks when it is read: no word holds any. */
+static bool
+are_words(const struct slice *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t at = 0; at < words[i].len; at++)
+			if (words[i].ptr[at] == '\0' || isspace((unsigned char)words[i].ptr[at]))
+				return false;
+		if (words[i].len == 0)
+			return false;
+	}
+	return count > 0;
+}
+
+/* Whether words are a name and good rules; else what is wrong. */
+static bool
+is_good(const struct slice *words, size_t count, struct buffer *error)
+{
+	struct buffer line = {0};
+	bool ok;
+
+	if (!are_words(words, count)) {
+		buffer_append_str(error,
+		    "a line is 'user NAME rule ...', and no word of it is empty "
+		    "or holds a blank (a password with blanks is given as #"
+		    " and its SHA-256)");
+		return false;
+	}
+	buffer_append_str(&line, "user ");
+	join(words, count, &line);
+	ok = acl_check_line(buffer_slice(&line), error);
+	buffer_release(&line);
+	return ok;
+}
+
+static bool
+is_known(const struct setting_list *users, struct slice name)
+{
+	for (size_t i = 0; i < users->count; i++)
+		if (strncmp(users->items[i], name.ptr, name.len) == 0 &&
+		    (users->items[i][name.len] == ' ' || users->items[i][name.len] == '\0'))
+			return true;
+	return false;
+}
+
+enum setting_fault
+setting_users_add(struct setting_list *users, const struct slice *words, size_t count)
+{
+	struct buffer text = {0};
+	bool ok;
+
+	if (count == 1 && words[0].len == 0) {
+		clear(users);
+		return SETTING_OK;
+	}
+	if (users->count == SETTING_USERS_MAX)
+		return SETTING_TOO_MANY_USERS;
+	ok = is_good(words, count, &text);
+	buffer_clear(&text);
+	if (ok && is_known(users, words[0])) {
+		buffer_release(&text);
+		return SETTING_DUPLICATE_USER;
+	}
+	join(words, count, &text);
+	if (ok)
+		append(users, buffer_slice(&text));
+	buffer_release(&text);
+	return ok ? SETTING_OK : SETTING_BAD_USER;
+}
+
+void
+setting_users_explain(
+    enum setting_fault fault, const struct slice *words, size_t count, struct buffer *out)
+{
+	if (fault == SETTING_DUPLICATE_USER)
+		buffer_append_str(
+		    out, "Duplicate user found. A user can only be defined once in config files");
+	else if (fault == SETTING_TOO_MANY_USERS)
+		buffer_appendf(
+		    out, "more than %d users: allowed is an aclfile for more", SETTING_USERS_MAX);
+	else if (is_good(words, count, out))
+		buffer_append_str(out, "a line is 'user NAME rule ...'");
+}
+
+/* A hash is left bare: # begins a comment only where a line begins. */
+static void
+write_word(struct slice word, bool quoted, struct buffer *out)
+{
+	bool plain = true;
+
+	for (size_t i = 0; i < word.len; i++)
+		plain = plain && word.ptr[i] > ' ' && word.ptr[i] < 0x7f &&
+			strchr("\"'\\", word.ptr[i]) == NULL;
+	if (plain || !quoted)
+		buffer_append_slice(out, word);
+	else
+		value_write_word(word, out);
+}
+
+void
+setting_users_write(const struct setting_list *users, bool quoted, struct buffer *out)
+{
+	for (size_t i = 0; i < users->count; i++) {
+		const char *at = users->items[i];
+
+		buffer_append_str(out, i > 0 ? "\nuser" : "user");
+		while (*at != '\0') {
+			size_t len = strcspn(at, " ");
+
+			buffer_append_str(out, " ");
+			write_word((struct slice){at, len}, quoted, out);
+			at += len;
+			at += *at == ' ';
+		}
+	}
+}
+
+void
+setting_users_take(struct setting_list *users, struct slice text)
+{
+	struct slice line;
+
+	clear(users);
+	while (config_next_line(&text, &line))
+		if (line.len > strlen("user "))
+			append(users,
+			    (struct slice){line.ptr + strlen("user "), line.len - strlen("user ")});
+}

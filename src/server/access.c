@@ -1,0 +1,303 @@
+#include "config.h"
+
+#include "server/access.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/acl.h"
+#include "server/acl_check.h"
+#include "server/login_delay.h"
+#include "server/state.h"
+
+/* Logins that are resumed in one turn. */
+#define RESUMED_A_TURN 256
+
+static struct slice
+requirepass(const struct server *server)
+{
+	const char *password = server->config->requirepass;
+
+	return slice_of(password != NULL ? password : "");
+}
+
+void
+access_init(struct server *server)
+{
+	server->acl = acl_new();
+	server->default_user = acl_default(server->acl);
+	server->login_delays = login_delays_new();
+	acl_log_init(&server->acl_log);
+	TAILQ_INIT(&server->logins);
+	acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
+	acl_set_default_password(server->acl, requirepass(server));
+	acl_hash(requirepass(server), server->requirepass_hash);
+}
+
+void
+access_release(struct server *server)
+{
+	acl_free(server->acl);
+	login_delays_free(server->login_delays);
+	acl_log_reset(&server->acl_log);
+}
+
+/* requirepass is the password of the user default; ACL SETUSER may have given him others since. */
+void
+access_reconfigured(struct server *server)
+{
+	char hash[ACL_HASH_LEN];
+
+	acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
+	acl_hash(requirepass(server), hash);
+	if (memcmp(hash, server->requirepass_hash, sizeof(hash)) == 0)
+		return;
+	memcpy(server->requirepass_hash, hash, sizeof(hash));
+	acl_set_default_password(server->acl, requirepass(server));
+}
+
+bool
+access_needs_auth(const struct server *server)
+{
+	return !server->default_user->nopass || !server->default_user->enabled;
+}
+
+bool
+server_has_password(const struct server *server)
+{
+	return !server->default_user->nopass;
+}
+
+void
+access_attach(struct client *c)
+{
+	c->user = acl_user_ref(c->server->default_user);
+	c->authenticated = !access_needs_auth(c->server);
+}
+
+void
+access_detach(struct client *c)
+{
+	acl_user_unref(c->user);
+	c->user = NULL;
+}
+
+/* Of an address and port, what a table of addresses holds: of IPv6 the network of 64 bits, for
+ * whoever has one address has them all. */
+static struct slice
+origin(const struct client *c, char out[64])
+{
+	const char *colon = strrchr(c->address, ':');
+	size_t len = colon != NULL ? (size_t)(colon - c->address) : strlen(c->address);
+	struct in6_addr in6;
+
+	if (c->is_unix || len >= 64 || c->address[0] != '[')
+		return (struct slice){c->address, len};
+	memcpy(out, c->address + 1, len - 1);
+	out[len - 1] = '\0';
+	if (len > 1 && out[len - 2] == ']')
+		out[len - 2] = '\0';
+	if (inet_pton(AF_INET6, out, &in6) != 1)
+		return (struct slice){c->address, len};
+	memcpy(out, &in6, sizeof(in6));
+	return (struct slice){out, IN6_IS_ADDR_V4MAPPED(&in6) ? sizeof(in6) : 8};
+}
+
+static void
+note(struct request *rq, enum acl_log_reason reason, struct slice object, struct slice user)
+{
+	struct server *server = rq->server;
+	struct buffer line = {0};
+
+	if (server->config->acllog_max_len == 0)
+		return;
+	client_describe(rq->client, rq->now_us, &line);
+	acl_log_add(&server->acl_log, server->config->acllog_max_len, clock_wall_us() / 1000,
+	    reason, object, user, buffer_slice(&line));
+	buffer_release(&line);
+}
+
+void
+access_count(struct client *c, bool counts)
+{
+	if (counts == c->counted_user)
+		return;
+	c->counted_user = counts;
+	c->user->clients += counts ? 1 : (size_t)-1;
+}
+
+static void
+become(struct client *c, struct acl_user *user)
+{
+	bool counted = c->counted_user;
+
+	acl_user_ref(user);
+	access_count(c, false);
+	acl_user_unref(c->user);
+	c->user = user;
+	access_count(c, counted);
+	client_apply_limits(c);
+}
+
+void
+access_reset(struct client *c)
+{
+	become(c, c->server->default_user);
+	c->authenticated = !access_needs_auth(c->server);
+	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+}
+
+bool
+access_is_full(const struct acl_user *user)
+{
+	return user->limits.connections != 0 && user->clients >= user->limits.connections;
+}
+
+/* False, and answered, where the user has no room for this connection. */
+static bool
+enter(struct request *rq, struct acl_user *user)
+{
+	struct client *c = rq->client;
+
+	if (user != c->user && access_is_full(user)) {
+		request_error(rq,
+		    "ERR max number of connections of this user reached "
+		    "(limit:connections %" PRIu32 ")",
+		    user->limits.connections);
+		return false;
+	}
+	become(c, user);
+	c->authenticated = true;
+	c->server->io.set_unauthenticated(c->conn, false);
+	return true;
+}
+
+bool
+server_log_in(struct client *c, struct slice name)
+{
+	struct acl_user *user = acl_find(c->server->acl, name);
+
+	if (c->finishing || c->gone || user == NULL || !user->enabled ||
+	    (user != c->user && access_is_full(user)))
+		return false;
+	become(c, user);
+	c->authenticated = true;
+	c->server->io.set_unauthenticated(c->conn, false);
+	return true;
+}
+
+/* A login that waited is looked at: it does not wait twice, so nobody waits for longer than
+ * auth-delay-max. */
+static bool
+must_wait(struct request *rq, struct slice from)
+{
+	struct client *c = rq->client;
+	uint64_t max_us = (uint64_t)rq->server->config->auth_delay_max_ms * 1000, delay_us;
+
+	if (c->login_at_us != 0) {
+		c->login_at_us = 0;
+		return false;
+	}
+	delay_us = login_delay(rq->server->login_delays, from, rq->now_us, max_us);
+	if (delay_us == 0)
+		return false;
+	c->login_at_us = rq->now_us + delay_us;
+	rq->server->counters.delayed_logins++;
+	return true;
+}
+
+enum access_login
+access_log_in(struct request *rq, struct slice name, struct slice password)
+{
+	struct server *server = rq->server;
+	struct acl_user *user = acl_find(server->acl, name);
+	char label[160], bytes[64];
+	struct slice from = origin(rq->client, bytes);
+
+	if (must_wait(rq, from))
+		return ACCESS_LATER;
+	if (acl_user_accepts(user, password))
+		return enter(rq, user) ? ACCESS_GRANTED : ACCESS_DENIED;
+	server->counters.auth_failures++;
+	login_failed(server->login_delays, from, rq->now_us,
+	    (uint64_t)server->config->auth_delay_max_ms * 1000);
+	note(rq, ACL_LOG_AUTH, rq->argv[0], name);
+	if (rate_limit_take(&server->log_limit, rq->now_us))
+		log_notice("wrong password from client %s",
+		    client_label(rq->client, label, sizeof(label)));
+	request_error(rq, "WRONGPASS invalid username-password pair or user is disabled.");
+	return ACCESS_DENIED;
+}
+
+bool
+access_allows(struct request *rq)
+{
+	struct acl_user *user = rq->client->user;
+	struct slice name = {user->name, user->name_len};
+	char command[COMMAND_NAME_MAX];
+	size_t at;
+
+	if (user->deleted) {
+		client_kill(rq->client, "its user was deleted");
+		return false;
+	}
+	switch (acl_check(user, rq->command, rq->argv, rq->argc, &at)) {
+	case ACL_ALLOWED:
+		return true;
+	case ACL_DENIED_COMMAND:
+		command_full_name(rq->command, command);
+		note(rq, ACL_LOG_COMMAND, slice_of(command), name);
+		rq->server->counters.denied_commands++;
+		request_error(
+		    rq, "NOPERM this user has no permissions to run the '%s' command", command);
+		return false;
+	case ACL_DENIED_KEY:
+		note(rq, ACL_LOG_KEY, rq->argv[at], name);
+		rq->server->counters.denied_keys++;
+		request_error(rq, "NOPERM this user has no permissions to access one of the keys "
+				  "used as arguments");
+		return false;
+	case ACL_DENIED_CHANNEL:
+		note(rq, ACL_LOG_CHANNEL, rq->argv[at], name);
+		rq->server->counters.denied_channels++;
+		request_error(rq, "NOPERM this user has no permissions to access one of the "
+				  "channels used as arguments");
+		return false;
+	}
+	return false;
+}
+
+uint64_t
+access_resume(struct server *server, uint64_t now_us)
+{
+	struct client *c;
+
+	for (size_t n = 0; (c = TAILQ_FIRST(&server->logins)) != NULL; n++) {
+		if (c->login_at_us > now_us)
+			return c->login_at_us - now_us;
+		if (n == RESUMED_A_TURN)
+			return 0;
+		client_stop_waiting(c);
+		server->io.resume(c->conn);
+	}
+	return UINT64_MAX;
+}
+
+bool
+server_load_users(struct server *server, struct slice text, const char *path, struct buffer *error)
+{
+	if (!acl_load(server->acl, text, path, requirepass(server), error))
+		return false;
+	server->limits_version++;
+	access_enforce(server, NULL, -1);
+	return true;
+}
+
+void
+server_describe_users(const struct server *server, bool without_default, struct buffer *out)
+{
+	acl_describe(server->acl, without_default, requirepass(server), out);
+}

@@ -1,0 +1,61 @@
+#ifndef SERVER_ACCESS_H
+#define SERVER_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/command.h"
+#include "server/server.h"
+
+/*
+ * Access: who a client is, and what that lets it do. The language of rules is acl_rules.h's, the
+ * users are acl.h's; here they meet clients.
+ */
+struct acl_user;
+struct client;
+
+void access_init(struct server *server);
+void access_release(struct server *server);
+
+/* The configuration may have changed: requirepass, acl-pubsub-default. */
+void access_reconfigured(struct server *server);
+
+/* A new client: it is the user default. */
+void access_attach(struct client *c);
+void access_detach(struct client *c);
+
+/* The client counts for its user from now on, or no more. */
+void access_count(struct client *c, bool counts);
+
+/* Back to the user default, as after RESET. */
+void access_reset(struct client *c);
+
+/* True if the user's limit of connections leaves no room for one more. */
+bool access_is_full(const struct acl_user *user);
+
+/* True where new clients have to authenticate: the user default has a password or is off. */
+bool access_needs_auth(const struct server *server);
+
+/* False, and answered and noted, where the client's user may not do that. */
+bool access_allows(struct request *rq);
+
+enum access_login {
+	ACCESS_GRANTED,
+	ACCESS_DENIED, /* answered */
+	ACCESS_LATER,  /* too many wrong passwords came from there: the request waits */
+};
+
+/* The one place where passwords are looked at. */
+enum access_login access_log_in(struct request *rq, struct slice user, struct slice password);
+
+/* Requests that waited long enough are resumed. Returns in how many us the next one is due. */
+uint64_t access_resume(struct server *server, uint64_t now_us);
+
+/*
+ * Closes, in slices, clients whose user was deleted or who hear what their user no longer may; rq
+ * is then answered, with OK or, if deleted >= 0, with that number. rq NULL: nobody asked.
+ */
+void access_enforce(struct server *server, struct request *rq, int64_t deleted);
+
+#endif

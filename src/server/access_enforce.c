@@ -1,0 +1,155 @@
+#include "config.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "resp/writer.h"
+#include "server/access.h"
+#include "server/acl_check.h"
+#include "server/client_walk.h"
+#include "server/state.h"
+
+/*
+ * What changed rules mean for those who are connected, in slices, for there may be a million
+ * subscriptions to look at. Whoever asked is answered when all is done; if he goes before, it is
+ * done all the same.
+ */
+#define AT_ONCE_US 1000
+#define A_LOOK 64
+
+struct enforce {
+	struct client_walk walk;
+	uint64_t at_id;  /* the client whose subscriptions are being looked at; 0: none */
+	uint32_t left;   /* of its subscriptions of this kind */
+	int kind;        /* enum hub_kind */
+	int64_t deleted; /* the answer; -1: OK */
+	size_t units;
+	bool ends_self;
+	bool done;
+};
+
+static const struct job_kind enforce_kind;
+
+static void
+enforce_free(void *state)
+{
+	struct enforce *e = state;
+	struct server *server = e->walk.server;
+
+	if (!e->done && !TAILQ_EMPTY(&server->clients))
+		job_start(server, NULL, &enforce_kind, e);
+	else
+		xfree(e);
+}
+
+static bool
+is_over(struct enforce *e, uint64_t deadline_us)
+{
+	return ++e->units % A_LOOK == 0 && clock_mono_us() >= deadline_us;
+}
+
+static void
+end_client(struct enforce *e, struct client *c, const struct client *self)
+{
+	e->at_id = 0;
+	if (c == self)
+		e->ends_self = true;
+	else
+		client_kill(c, c->user->deleted ? "its user was deleted"
+						: "its user may no longer hear what it hears");
+}
+
+static void
+begin_kind(struct enforce *e, const struct client *c, int kind)
+{
+	e->kind = kind;
+	e->left = kind < HUB_KINDS ? c->subscriber.count[kind] : 0;
+}
+
+/*
+ * Looks at the first subscription and puts it last, as often as there were some: those that come
+ * meanwhile are allowed by the new rules. False: there is more to do than time.
+ */
+static bool
+check_subscriptions(
+    struct enforce *e, struct client *c, const struct client *self, uint64_t deadline_us)
+{
+	while (e->kind < HUB_KINDS) {
+		enum hub_kind kind = (enum hub_kind)e->kind;
+		struct subscription *s = hub_first_subscription(&c->subscriber, kind);
+
+		if (e->left == 0 || s == NULL) {
+			begin_kind(e, c, e->kind + 1);
+			continue;
+		}
+		if (!acl_may_hear(c->user, topic_name(s->topic), kind == HUB_PATTERN)) {
+			end_client(e, c, self);
+			return true;
+		}
+		hub_rotate_subscriptions(&c->subscriber, kind);
+		e->left--;
+		if (is_over(e, deadline_us))
+			return false;
+	}
+	e->at_id = 0;
+	return true;
+}
+
+static bool
+check_clients(struct enforce *e, const struct client *self, uint64_t deadline_us)
+{
+	struct client *c;
+
+	for (;;) {
+		c = e->at_id != 0 ? client_by_id(e->walk.server, e->at_id) : NULL;
+		if (c != NULL && !check_subscriptions(e, c, self, deadline_us))
+			return false;
+		e->at_id = 0;
+		c = client_walk_next(&e->walk);
+		if (c == NULL)
+			return true;
+		if (c->user->deleted) {
+			end_client(e, c, self);
+		} else if (!c->user->unrestricted && client_subscriptions(c) > 0) {
+			e->at_id = c->id;
+			begin_kind(e, c, HUB_CHANNEL);
+		}
+		if (is_over(e, deadline_us))
+			return false;
+	}
+}
+
+static enum job_state
+enforce_step(void *state, struct job_step *step)
+{
+	struct enforce *e = state;
+
+	if (!check_clients(e, step->client, step->deadline_us))
+		return JOB_MORE;
+	e->done = true;
+	if (step->client == NULL)
+		return JOB_DONE;
+	if (e->deleted < 0)
+		resp_put_simple(step->reply, "OK");
+	else
+		resp_put_int(step->reply, e->deleted);
+	if (e->ends_self)
+		client_finish(step->client);
+	return JOB_DONE;
+}
+
+static const struct job_kind enforce_kind = {"acl", enforce_step, enforce_free};
+
+void
+access_enforce(struct server *server, struct request *rq, int64_t deleted)
+{
+	struct enforce *e = xcalloc(1, sizeof(*e));
+	struct job_step step = {server, rq != NULL ? rq->client : NULL,
+	    rq != NULL ? rq->reply : NULL, .deadline_us = clock_mono_us() + AT_ONCE_US};
+
+	client_walk_init(&e->walk, server);
+	e->deleted = deleted;
+	if (enforce_step(e, &step) == JOB_DONE)
+		enforce_free(e);
+	else
+		job_start(server, step.client, &enforce_kind, e);
+}

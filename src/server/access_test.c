@@ -1,0 +1,270 @@
+#include "config.h"
+
+#include "server/access.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/testing.h"
+#include "server/state.h"
+#include "server/testing_server.h"
+
+static struct test_conn *c; /* of the user default */
+
+static void
+setup(void)
+{
+	test_setup();
+	c = test_open();
+}
+
+static void
+assert_says(struct test_conn *conn, const char *line, const char *expected)
+{
+	ck_assert_str_eq(test_call(conn, line), expected);
+}
+
+static struct test_conn *
+open_as(const char *user)
+{
+	struct test_conn *conn = test_open();
+	char line[64];
+
+	snprintf(line, sizeof(line), "auth %s x", user);
+	assert_says(conn, line, "+OK\r\n");
+	return conn;
+}
+
+START_TEST(a_rule_that_takes_channels_away_closes_who_hears_them)
+{
+	struct test_conn *a, *b, *p;
+
+	assert_says(c, "acl setuser u on nopass +@all &a &b &p*", "+OK\r\n");
+	a = open_as("u");
+	b = open_as("u");
+	p = open_as("u");
+	test_call(a, "subscribe a b");
+	test_call(b, "ssubscribe b");
+	test_call(p, "psubscribe p*");
+	assert_says(c, "acl setuser u &c", "+OK\r\n");
+	ck_assert(a->killed == NULL && b->killed == NULL && p->killed == NULL);
+	assert_says(c, "acl setuser u resetchannels &b &pp*", "+OK\r\n");
+	ck_assert(a->killed != NULL && b->killed == NULL && p->killed != NULL);
+}
+END_TEST
+
+/* Takes &x away, by rules of which each channel has to be tried against many. */
+static bool
+take_x_away(void)
+{
+	char line[4096];
+	int len = snprintf(line, sizeof(line), "acl setuser u resetchannels");
+
+	for (int i = 0; i < 300; i++)
+		len += snprintf(line + len, sizeof(line) - (size_t)len, " &%d*", i);
+	snprintf(line + len, sizeof(line) - (size_t)len, " &n*");
+	return test_send(c, line);
+}
+
+/* A client of u, that hears very many channels, x the last of them. */
+static struct test_conn *
+open_with_many(void)
+{
+	struct test_conn *s;
+	char line[64];
+
+	assert_says(c, "acl setuser u on nopass +@all &n* &x", "+OK\r\n");
+	s = open_as("u");
+	for (int i = 0; i < 20000; i++) {
+		snprintf(line, sizeof(line), "subscribe n%d", i);
+		test_call(s, line);
+	}
+	test_call(s, "subscribe x");
+	return s;
+}
+
+START_TEST(a_user_with_very_many_subscriptions_is_looked_at_in_slices)
+{
+	struct test_conn *s = open_with_many();
+
+	ck_assert(!take_x_away());
+	ck_assert_str_eq(test_finish(c), "+OK\r\n");
+	ck_assert(s->killed != NULL);
+}
+END_TEST
+
+START_TEST(what_was_begun_is_done_though_its_asker_goes)
+{
+	struct test_conn *s = open_with_many();
+
+	ck_assert(!take_x_away());
+	test_close(c);
+	for (int i = 0; i < 10000 && s->killed == NULL; i++)
+		test_turns(1);
+	ck_assert(s->killed != NULL);
+}
+END_TEST
+
+START_TEST(a_deleted_user_is_closed_and_runs_nothing_more)
+{
+	struct test_conn *u;
+
+	assert_says(c, "acl setuser u on nopass +@all", "+OK\r\n");
+	u = open_as("u");
+	assert_says(c, "acl deluser u", ":1\r\n");
+	ck_assert(u->killed != NULL);
+	assert_says(u, "ping", "");
+}
+END_TEST
+
+START_TEST(who_deletes_his_own_user_is_answered_first)
+{
+	struct test_conn *u;
+
+	assert_says(c, "acl setuser u on nopass +@all", "+OK\r\n");
+	u = open_as("u");
+	assert_says(u, "acl deluser u", ":1\r\n");
+	ck_assert(u->finished);
+	ck_assert_ptr_null(u->killed);
+}
+END_TEST
+
+START_TEST(a_login_waits_after_wrong_passwords_and_holds_up_nobody)
+{
+	struct test_conn *guesser = test_open_from(
+	    &(struct server_peer){.address = "10.0.0.1:1", .local_address = "10.0.0.9:6379"});
+	struct test_conn *same = test_open_from(
+	    &(struct server_peer){.address = "10.0.0.1:2", .local_address = "10.0.0.9:6379"});
+	uint64_t begun_us;
+
+	test_config.auth_delay_max_ms = 100;
+	assert_says(c, "acl setuser u on >right", "+OK\r\n");
+	for (int i = 0; i < 4; i++)
+		assert_says(guesser, "auth u wrong",
+		    "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+	begun_us = clock_mono_us();
+	ck_assert(!test_send(guesser, "auth u right"));
+	ck_assert(!test_send(same, "hello 3 auth u right"));
+	ck_assert_uint_eq(test_server->login_count, 2);
+	assert_says(c, "auth u right", "+OK\r\n");
+	ck_assert_str_eq(test_finish(guesser), "+OK\r\n");
+	ck_assert_uint_ge(clock_mono_us() - begun_us, 50000 - 1000);
+	ck_assert_int_eq(strncmp(test_finish(same), "%8\r\n", 4), 0);
+	ck_assert_uint_eq(test_server->login_count, 0);
+	ck_assert_uint_eq(test_server->counters.delayed_logins, 2);
+}
+END_TEST
+
+START_TEST(who_goes_while_his_login_waits_is_forgotten)
+{
+	test_config.auth_delay_max_ms = 100;
+	for (int i = 0; i < 4; i++)
+		test_call(c, "auth u wrong");
+	ck_assert(!test_send(c, "auth u wrong"));
+	test_close(c);
+	ck_assert_uint_eq(test_server->login_count, 0);
+}
+END_TEST
+
+START_TEST(an_ipv6_network_is_one_address)
+{
+	const char *const addresses[] = {"[2001:db8:1:2::1]:5", "[2001:db8:1:2:ffff::2]:6",
+	    "[2001:db8:1:2:3:4:5:6]:7", "[2001:db8:1:2::4]:8"};
+	struct server_peer peer = {.local_address = "[::1]:6379"};
+
+	test_config.auth_delay_max_ms = 100;
+	for (size_t i = 0; i < 4; i++) {
+		peer.address = addresses[i];
+		test_call(test_open_from(&peer), "auth u wrong");
+	}
+	peer.address = "[2001:db8:1:2::5]:9";
+	ck_assert(!test_send(test_open_from(&peer), "auth u wrong"));
+	peer.address = "[2001:db8:1:3::5]:9";
+	ck_assert(test_send(test_open_from(&peer), "auth u wrong"));
+}
+END_TEST
+
+START_TEST(requirepass_and_the_user_default_stay_in_step)
+{
+	struct test_conn *n;
+
+	test_config.requirepass = "one";
+	server_reconfigured(test_server);
+	n = test_open();
+	ck_assert(n->unauthenticated);
+	assert_says(n, "ping", "-NOAUTH Authentication required.\r\n");
+	assert_says(c, "acl setuser default >two", "+OK\r\n");
+	assert_says(n, "auth two", "+OK\r\n");
+	server_reconfigured(test_server);
+	assert_says(n, "auth default two", "+OK\r\n");
+	test_config.requirepass = "three";
+	server_reconfigured(test_server);
+	assert_says(
+	    n, "auth two", "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+	assert_says(n, "acl setuser default off", "+OK\r\n");
+	assert_says(test_open(), "ping", "-NOAUTH Authentication required.\r\n");
+}
+END_TEST
+
+START_TEST(load_takes_a_file_whole_or_not_at_all)
+{
+	struct test_conn *u;
+
+	ck_assert_int_eq(strncmp(test_call(c, "acl load"), "-ERR This Fanfare instance", 26), 0);
+	test_acl_file = "users.acl";
+	snprintf(test_acl_text, sizeof(test_acl_text), "user u on nopass +@all\nuser v on\n");
+	assert_says(c, "acl load", "+OK\r\n");
+	u = open_as("u");
+	snprintf(test_acl_text, sizeof(test_acl_text), "user v on +nosuch\n");
+	assert_says(c, "acl load",
+	    "-ERR users.acl:1: rule '+nosuch': Unknown command or category name in ACL. WARNING: "
+	    "ACL errors detected, no change to the previously active ACL rules was performed\r\n");
+	ck_assert_ptr_null(u->killed);
+	snprintf(test_acl_text, sizeof(test_acl_text), "user v on\n");
+	assert_says(c, "acl load", "+OK\r\n");
+	ck_assert(u->killed != NULL);
+	assert_says(c, "acl save", "+OK\r\n");
+	ck_assert_str_eq(
+	    test_acl_text, "user default on nopass ~* &* +@all\nuser v on resetchannels -@all\n");
+}
+END_TEST
+
+START_TEST(what_was_denied_is_in_the_log)
+{
+	struct test_conn *u;
+	const char *log;
+
+	assert_says(c, "acl setuser u on nopass +publish +subscribe &a", "+OK\r\n");
+	u = open_as("u");
+	for (int i = 0; i < 3; i++)
+		assert_says(u, "publish b x",
+		    "-NOPERM this user has no permissions to access one of the channels used as "
+		    "arguments\r\n");
+	assert_says(
+	    u, "ping", "-NOPERM this user has no permissions to run the 'ping' command\r\n");
+	log = test_call(c, "acl log");
+	ck_assert_ptr_nonnull(strstr(log, "$6\r\nreason\r\n$7\r\ncommand\r\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(log, "$5\r\ncount\r\n:3\r\n$6\r\nreason\r\n$7\r\nchannel\r\n"));
+	ck_assert_ptr_nonnull(strstr(log, "$8\r\nusername\r\n$1\r\nu\r\n"));
+	assert_says(c, "acl log reset", "+OK\r\n");
+	assert_says(c, "acl log", "*0\r\n");
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("server/access", setup, test_teardown,
+	    (const TTest *[]){a_rule_that_takes_channels_away_closes_who_hears_them,
+		a_user_with_very_many_subscriptions_is_looked_at_in_slices,
+		what_was_begun_is_done_though_its_asker_goes,
+		a_deleted_user_is_closed_and_runs_nothing_more,
+		who_deletes_his_own_user_is_answered_first,
+		a_login_waits_after_wrong_passwords_and_holds_up_nobody,
+		who_goes_while_his_login_waits_is_forgotten, an_ipv6_network_is_one_address,
+		requirepass_and_the_user_default_stay_in_step,
+		load_takes_a_file_whole_or_not_at_all, what_was_denied_is_in_the_log, NULL});
+}

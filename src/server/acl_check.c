@@ -1,0 +1,176 @@
+#include "config.h"
+
+#include "server/acl_check.h"
+
+#include <strings.h>
+
+#include "base/glob.h"
+
+/* Which arguments of a row are names of channels. */
+enum channels { CHANNELS_NONE, CHANNELS_FIRST, CHANNELS_ALL, CHANNELS_PATTERNS };
+
+static enum channels
+channels_of(const struct command *row)
+{
+	if (row->handler == cmd_publish || row->handler == cmd_spublish)
+		return CHANNELS_FIRST;
+	if (row->handler == cmd_subscribe || row->handler == cmd_ssubscribe)
+		return CHANNELS_ALL;
+	return row->handler == cmd_psubscribe ? CHANNELS_PATTERNS : CHANNELS_NONE;
+}
+
+static bool
+may_run(
+    const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc)
+{
+	size_t index = command_index(row);
+
+	if (s->all_commands || (row->flags & CMD_NO_AUTH) != 0 ||
+	    acl_selector_has_command(s, index))
+		return true;
+	for (size_t i = 0; i < s->first_arg_count && argc > 1; i++) {
+		const struct acl_first_arg *arg = &s->first_args[i];
+
+		if (arg->index == index && arg->len == argv[1].len &&
+		    strncasecmp(arg->ptr, argv[1].ptr, arg->len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+may_access(const struct acl_selector *s, struct slice key, uint32_t access)
+{
+	if (s->all_keys)
+		return true;
+	for (size_t i = 0; i < s->keys.count; i++) {
+		const struct acl_pattern *p = &s->keys.items[i];
+
+		if ((p->access & access) == access &&
+		    glob_match((struct slice){p->ptr, p->len}, key, false))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What sends a shard channel to its shard is no key. A row does
+ * not say whether a command that writes reads as well (Redis knows: SET does not), so both is asked
+ * of it.
+ */
+size_t
+acl_denied_key(
+    const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc)
+{
+	uint32_t access = (row->flags & CMD_READONLY) != 0 ? ACL_READ : ACL_READ | ACL_WRITE;
+	long last = row->last_key < 0 ? (long)argc + row->last_key : row->last_key;
+
+	if (s->all_keys || row->first_key == 0 || (row->flags & CMD_PUBSUB) != 0)
+		return 0;
+	for (long at = row->first_key; at <= last && at < (long)argc; at += row->key_step)
+		if (!may_access(s, argv[at], access))
+			return (size_t)at;
+	return 0;
+}
+
+static bool
+selector_may_hear(const struct acl_selector *s, struct slice name, bool is_pattern)
+{
+	if (s->all_channels)
+		return true;
+	for (size_t i = 0; i < s->channels.count; i++) {
+		struct slice granted = {s->channels.items[i].ptr, s->channels.items[i].len};
+
+		if (is_pattern ? slice_eq(granted, name) : glob_match(granted, name, false))
+			return true;
+	}
+	return false;
+}
+
+/* 0, or the channel that is not allowed. */
+static size_t
+denied_channel(
+    const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc)
+{
+	enum channels which = channels_of(row);
+	size_t end = which == CHANNELS_NONE ? 0 : which == CHANNELS_FIRST ? 2 : argc;
+
+	if (s->all_channels)
+		return 0;
+	for (size_t at = 1; at < end; at++)
+		if (!selector_may_hear(s, argv[at], which == CHANNELS_PATTERNS))
+			return at;
+	return 0;
+}
+
+static enum acl_verdict
+check_selector(const struct acl_selector *s, const struct command *row, const struct slice *argv,
+    size_t argc, size_t *at)
+{
+	*at = 0;
+	if (!may_run(s, row, argv, argc))
+		return ACL_DENIED_COMMAND;
+	*at = acl_denied_key(s, row, argv, argc);
+	if (*at != 0)
+		return ACL_DENIED_KEY;
+	*at = denied_channel(s, row, argv, argc);
+	return *at != 0 ? ACL_DENIED_CHANNEL : ACL_ALLOWED;
+}
+
+enum acl_verdict
+acl_check(const struct acl_user *user, const struct command *row, const struct slice *argv,
+    size_t argc, size_t *at)
+{
+	enum acl_verdict worst = ACL_DENIED_COMMAND;
+
+	*at = 0;
+	for (size_t i = 0; i < user->selector_count; i++) {
+		size_t here;
+		enum acl_verdict verdict =
+		    check_selector(&user->selectors[i], row, argv, argc, &here);
+
+		if (verdict == ACL_ALLOWED)
+			return ACL_ALLOWED;
+		if (verdict > worst || (verdict == worst && here > *at)) {
+			worst = verdict;
+			*at = here;
+		}
+	}
+	return worst;
+}
+
+bool
+acl_may_hear(const struct acl_user *user, struct slice name, bool is_pattern)
+{
+	for (size_t i = 0; i < user->selector_count; i++)
+		if (selector_may_hear(&user->selectors[i], name, is_pattern))
+			return true;
+	return false;
+}
+
+static bool
+hears_all(const struct acl_user *user)
+{
+	for (size_t i = 0; i < user->selector_count; i++)
+		if (user->selectors[i].all_channels)
+			return true;
+	return false;
+}
+
+bool
+acl_hears_as_much(const struct acl_user *before, const struct acl_user *after)
+{
+	if (hears_all(after))
+		return true;
+	if (hears_all(before))
+		return false;
+	for (size_t i = 0; i < before->selector_count; i++) {
+		const struct acl_patterns *granted = &before->selectors[i].channels;
+
+		for (size_t j = 0; j < granted->count; j++)
+			if (!acl_may_hear(after,
+				(struct slice){granted->items[j].ptr, granted->items[j].len}, true))
+				return false;
+	}
+	return true;
+}
