@@ -30,8 +30,10 @@ struct hub {
 	uint64_t published;
 	uint64_t delivered;
 	size_t blocking;
-	size_t memory_wanted;
-	size_t last_progress; /* given out to a publisher of a large message */
+	size_t memory_wanted;  /* by the last message that was asked for */
+	size_t preparing;      /* large messages under way */
+	size_t prepared_bytes; /* that they need, at most */
+	size_t last_progress;  /* given out to a publisher of a large message */
 };
 
 static struct subscriber *
@@ -328,26 +330,26 @@ memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kin
 	return bytes;
 }
 
-/* Where nobody is owed anything a message always has room: nothing else would make any. */
+/* Where nobody is owed anything a message always has room: nothing would make any. */
 static enum hub_result
 check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
     struct slice channel, struct slice payload)
 {
-	size_t limit = hub->config.limits->memory_bytes, held = hub_memory(hub), needed;
+	size_t limit = hub->config.limits->memory_bytes, needed;
+	size_t held = hub_memory(hub) + hub->prepared_bytes;
+	bool can_shrink = hub->pool.bytes > 0 || hub->preparing > 0;
 
 	/* The usual answer costs no look at the members; what is too large must not wait in vain.
 	 */
-	if (held > limit && hub->pool.bytes > 0 && payload.len <= limit / 64 && count > 0) {
+	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0) {
 		hub->memory_wanted = payload.len;
 		return HUB_FULL;
 	}
 	needed = memory_needed(hub, topics, count, kind, channel, payload);
 	if (needed > limit)
 		return HUB_TOO_LARGE;
-	if (held + needed <= limit || hub->pool.bytes == 0 || count == 0)
-		return HUB_OK;
 	hub->memory_wanted = needed;
-	return HUB_FULL;
+	return held + needed <= limit || !can_shrink || count == 0 ? HUB_OK : HUB_FULL;
 }
 
 static struct frame
@@ -430,6 +432,19 @@ hub_give_up_publish(struct hub *hub, size_t *progress)
 	for (size_t i = 0; i < hub->config.form_count; i++)
 		frame_log_forget(hub->logs[i], *progress * TOPICS_PREPARED, TOPICS_PREPARED);
 	*progress = 0;
+	if (--hub->preparing == 0)
+		hub->prepared_bytes = 0;
+}
+
+/* What it needs is taken for granted until no large message is under way: meanwhile its parts may
+ * be counted twice, and others wait. */
+static void
+begin_large(struct hub *hub, size_t *progress)
+{
+	*progress = ++hub->last_progress;
+	hub->preparing++;
+	if (hub->config.limits->memory_bytes > 0)
+		hub->prepared_bytes += hub->memory_wanted;
 }
 
 enum hub_result
@@ -459,7 +474,7 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		return HUB_BLOCKED;
 	if (payload.len >= LARGE_BYTES) {
 		if (*progress == 0)
-			*progress = ++hub->last_progress;
+			begin_large(hub, progress);
 		id = *progress * TOPICS_PREPARED;
 		for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
 			struct hub_message message = message_for(kind, topics[i], channel, payload);
