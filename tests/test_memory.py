@@ -184,3 +184,18 @@ def test_a_crowd_of_stuck_subscribers_stalls_nobody(start_fanfared):
     watch(admin, [publisher], limit)
     assert admin.info("pubsub")["memory_cut_clients"] == str(len(crowd))
     assert int(admin.info("stats")["longest_turn_usec"]) < seconds(1) * 1_000_000
+
+
+def test_large_messages_of_several_publishers_stay_under_it_too(start_fanfared):
+    """They are copied in steps, several at a time, for both protocols and a pattern."""
+    limit = 64 * MB
+    daemon = start_fanfared("--maxmemory-pubsub", limit, *OPTIONS)
+    admin = daemon.connect(timeout=60)
+    for version in (2, 3):
+        stuck(daemon, "c", version)
+    watcher = Connection(daemon.address, receive_buffer=4096)
+    daemon.connections.append(watcher)
+    watcher.subscribe("c*", kind="PSUBSCRIBE")
+    publishers = [Publisher(daemon, "c", 4, b"x" * (3 * MB)) for _ in range(12)]
+    watch(admin, publishers, limit)
+    assert int(admin.info("pubsub")["memory_cut_clients"]) == 3

@@ -6,33 +6,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "pubsub/subscription_table.h"
-#include "pubsub/topic_tags.h"
-
-#define FORMS_MAX 8
+#include "pubsub/hub_state.h"
 
 /* From here on a message is copied in steps, for so many of the topics that it matches. */
 #define LARGE_BYTES ((size_t)2 << 20)
 #define TOPICS_PREPARED 1024
-
-TAILQ_HEAD(subscribers, subscriber);
-
-struct hub {
-	struct hub_config config;
-	struct channel_tree *channels; /* channels and patterns */
-	struct channel_tree *shards;
-	struct subscription_table *table;
-	struct topic_tags *tags;
-	struct frame_log *logs[FORMS_MAX];
-	struct frame_log *replies;
-	struct outbox_pool pool;
-	struct subscribers blocked; /* publishers wait for them, the longest first */
-	uint64_t published;
-	uint64_t delivered;
-	size_t blocking;
-	size_t memory_wanted;
-	size_t last_progress; /* given out to a publisher of a large message */
-};
 
 static struct subscriber *
 subscriber_of(struct outbox *outbox)
@@ -247,8 +225,8 @@ hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind)
 }
 
 /* What a matching topic's subscribers get. */
-static struct hub_message
-message_for(
+struct hub_message
+hub_message_for(
     enum hub_kind kind, const struct topic *topic, struct slice channel, struct slice payload)
 {
 	struct hub_message message = {.kind = kind, .channel = channel, .payload = payload};
@@ -260,8 +238,8 @@ message_for(
 	return message;
 }
 
-static size_t
-frame_len(const struct wire_form *form, const struct hub_message *message)
+size_t
+hub_frame_len(const struct wire_form *form, const struct hub_message *message)
 {
 	return form->head_len(message) + message->payload.len + form->tail.len;
 }
@@ -277,13 +255,14 @@ is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind k
 	bool blocked = false;
 
 	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = message_for(kind, topics[i], channel, payload);
+		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
 
 		for (uint32_t m = 0; m < topics[i]->count; m++) {
 			struct subscriber *s = topics[i]->members[m].subscriber;
 
-			if (!s->blocking || !outbox_would_block(&s->outbox,
-						frame_len(&hub->config.forms[s->form], &message)))
+			if (!s->blocking ||
+			    !outbox_would_block(
+				&s->outbox, hub_frame_len(&hub->config.forms[s->form], &message)))
 				continue;
 			blocked = true;
 			if (s->blocked_since_us == 0) {
@@ -295,76 +274,12 @@ is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind k
 	return blocked;
 }
 
-size_t
-hub_memory(const struct hub *hub)
-{
-	size_t bytes = hub->pool.item_bytes + frame_log_held_bytes(hub->replies) -
-		       frame_log_spare_bytes(hub->replies);
-
-	for (size_t i = 0; i < hub->config.form_count; i++)
-		bytes += frame_log_held_bytes(hub->logs[i]) - frame_log_spare_bytes(hub->logs[i]);
-	return bytes;
-}
-
-size_t
-hub_memory_wanted(const struct hub *hub)
-{
-	return hub->memory_wanted;
-}
-
-/* What a message adds to the frame logs: one frame for each topic and form of its members. */
-static size_t
-memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = message_for(kind, topics[i], channel, payload);
-		bool used[FORMS_MAX] = {false};
-		size_t forms = 0;
-
-		for (uint32_t m = 0; m < topics[i]->count && forms < hub->config.form_count; m++) {
-			uint8_t form = topics[i]->members[m].subscriber->form;
-
-			if (used[form])
-				continue;
-			used[form] = true;
-			forms++;
-			bytes += frame_len(&hub->config.forms[form], &message);
-		}
-	}
-	return bytes;
-}
-
-/* Where nobody is owed anything a message always has room: nothing else would make any. */
-static enum hub_result
-check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload)
-{
-	size_t limit = hub->config.limits->memory_bytes, held = hub_memory(hub), needed;
-
-	/* The usual answer costs no look at the members; what is too large must not wait in vain.
-	 */
-	if (held > limit && hub->pool.bytes > 0 && payload.len <= limit / 64 && count > 0) {
-		hub->memory_wanted = payload.len;
-		return HUB_FULL;
-	}
-	needed = memory_needed(hub, topics, count, kind, channel, payload);
-	if (needed > limit)
-		return HUB_TOO_LARGE;
-	if (held + needed <= limit || hub->pool.bytes == 0 || count == 0)
-		return HUB_OK;
-	hub->memory_wanted = needed;
-	return HUB_FULL;
-}
-
 static struct frame
 encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag, uint64_t id)
 {
 	const struct wire_form *f = &hub->config.forms[form];
 	struct slice payload = message->payload;
-	size_t head_len = f->head_len(message), len = frame_len(f, message);
+	size_t head_len = f->head_len(message), len = hub_frame_len(f, message);
 	struct frame frame;
 
 	if (id == 0 || !frame_log_write_prepared(hub->logs[form], id, len, head_len, tag, &frame)) {
@@ -388,7 +303,7 @@ prepare(struct hub *hub, const struct topic *topic, const struct hub_message *me
 
 		if (done[s->form] || s->outbox.sealed)
 			continue;
-		if (!frame_log_prepare(hub->logs[s->form], id, frame_len(f, message),
+		if (!frame_log_prepare(hub->logs[s->form], id, hub_frame_len(f, message),
 			f->head_len(message), message->payload))
 			return false;
 		done[s->form] = true;
@@ -439,6 +354,19 @@ hub_give_up_publish(struct hub *hub, size_t *progress)
 	for (size_t i = 0; i < hub->config.form_count; i++)
 		frame_log_forget(hub->logs[i], *progress * TOPICS_PREPARED, TOPICS_PREPARED);
 	*progress = 0;
+	if (--hub->preparing == 0)
+		hub->prepared_bytes = 0;
+}
+
+/* What it needs is taken for granted until no large message is under way: meanwhile its parts may
+ * be counted twice, and others wait. */
+static void
+begin_large(struct hub *hub, size_t *progress)
+{
+	*progress = ++hub->last_progress;
+	hub->preparing++;
+	if (hub->config.limits->memory_bytes > 0)
+		hub->prepared_bytes += hub->memory_wanted;
 }
 
 enum hub_result
@@ -459,7 +387,7 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		topics = channel_tree_match(hub->channels, channel, &count);
 	}
 	if (hub->config.limits->memory_bytes > 0 && *progress == 0) {
-		enum hub_result room = check_memory(hub, topics, count, kind, channel, payload);
+		enum hub_result room = hub_check_memory(hub, topics, count, kind, channel, payload);
 
 		if (room != HUB_OK)
 			return room;
@@ -468,17 +396,18 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		return HUB_BLOCKED;
 	if (payload.len >= LARGE_BYTES) {
 		if (*progress == 0)
-			*progress = ++hub->last_progress;
+			begin_large(hub, progress);
 		id = *progress * TOPICS_PREPARED;
 		for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
-			struct hub_message message = message_for(kind, topics[i], channel, payload);
+			struct hub_message message =
+			    hub_message_for(kind, topics[i], channel, payload);
 
 			if (!prepare(hub, topics[i], &message, id + i))
 				return HUB_PREPARING;
 		}
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = message_for(kind, topics[i], channel, payload);
+		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
 
 		*receivers +=
 		    deliver(hub, topics[i], &message, i < TOPICS_PREPARED && id > 0 ? id + i : 0);
@@ -486,13 +415,6 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	hub_give_up_publish(hub, progress); /* a topic may have lost its last member */
 	hub->published++;
 	return HUB_OK;
-}
-
-bool
-hub_drop_owed(struct subscriber *s, size_t budget)
-{
-	outbox_close(&s->outbox);
-	return s->outbox.lifted == 0 && outbox_discard(&s->outbox, &budget);
 }
 
 void

@@ -154,8 +154,8 @@ struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice
 uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name);
 
 /*
- * Bytes held for what is owed to anyone, shared ones once. hub_memory_wanted() is what the message
- * that last got HUB_FULL would add.
+ * Bytes held for what is owed to anyone, shared ones once. hub_memory_wanted() is what the last
+ * message would have added, if it got HUB_FULL.
  */
 size_t hub_memory(const struct hub *hub);
 size_t hub_memory_wanted(const struct hub *hub);

@@ -1,0 +1,73 @@
+#include "config.h"
+
+#include "pubsub/hub_state.h"
+
+size_t
+hub_memory(const struct hub *hub)
+{
+	size_t bytes = hub->pool.item_bytes + frame_log_held_bytes(hub->replies) -
+		       frame_log_spare_bytes(hub->replies);
+
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		bytes += frame_log_held_bytes(hub->logs[i]) - frame_log_spare_bytes(hub->logs[i]);
+	return bytes;
+}
+
+size_t
+hub_memory_wanted(const struct hub *hub)
+{
+	return hub->memory_wanted;
+}
+
+/* What a message adds to the frame logs: one frame for each topic and form of its members. */
+static size_t
+memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
+		bool used[FORMS_MAX] = {false};
+		size_t forms = 0;
+
+		for (uint32_t m = 0; m < topics[i]->count && forms < hub->config.form_count; m++) {
+			uint8_t form = topics[i]->members[m].subscriber->form;
+
+			if (used[form])
+				continue;
+			used[form] = true;
+			forms++;
+			bytes += hub_frame_len(&hub->config.forms[form], &message);
+		}
+	}
+	return bytes;
+}
+
+enum hub_result
+hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload)
+{
+	size_t limit = hub->config.limits->memory_bytes, needed;
+	size_t held = hub_memory(hub) + hub->prepared_bytes;
+	bool can_shrink = hub->pool.bytes > 0 || hub->preparing > 0;
+
+	/* The usual answer costs no look at the members; what is too large must not wait in vain.
+	 */
+	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0) {
+		hub->memory_wanted = payload.len;
+		return HUB_FULL;
+	}
+	needed = memory_needed(hub, topics, count, kind, channel, payload);
+	if (needed > limit)
+		return HUB_TOO_LARGE;
+	hub->memory_wanted = needed;
+	return held + needed <= limit || !can_shrink || count == 0 ? HUB_OK : HUB_FULL;
+}
+
+bool
+hub_drop_owed(struct subscriber *s, size_t budget)
+{
+	outbox_close(&s->outbox);
+	return s->outbox.lifted == 0 && outbox_discard(&s->outbox, &budget);
+}
