@@ -293,3 +293,32 @@ def test_passwords_are_not_in_the_log_nor_in_monitor_nor_in_the_slow_log(start_f
         pass
     assert b"redacted" in shown
     assert b"hunter2" not in shown
+
+
+def test_limits_of_a_user(start_fanfared, folder):
+    """Shown only where set, written to the file and read again."""
+    path = folder / "users.conf"
+    path.write_text("user app on nopass +@all &* limit:connections=2 limit:subscriptions=1 limit:publish-messages=5\n")
+    server = start_fanfared("-c", path)
+    master = server.connect()
+    first, second = login(server, "app", "x"), login(server, "app", "x")
+    assert server.connect().call("AUTH", "app", "x") == error(
+        "ERR max number of connections of this user reached (limit:connections 2)")
+    first.call("SUBSCRIBE", "a")
+    assert first.call("SUBSCRIBE", "b") == error(
+        "ERR max number of subscriptions per client of this user reached (limit:subscriptions 1)")
+    replies = [second.call("PUBLISH", "a", "x") for _ in range(20)]
+    assert replies[:5] == [1] * 5
+    assert replies[-1] == error("ERR max publish rate of this user reached")
+    first.close()
+
+    def comes_in():
+        third = server.connect()
+        return third.call("AUTH", "app", "x") == b"OK"
+
+    wait_until(comes_in, "room for another connection")
+    listed = b"user app on nopass limit:connections=2 limit:subscriptions=1 limit:publish-messages=5 &* +@all"
+    assert master.call("ACL", "LIST")[0] == listed
+    master.ok("CONFIG", "REWRITE")
+    assert "limit:connections=2 limit:subscriptions=1" in path.read_text()
+    assert start_fanfared("-c", path).connect().call("ACL", "LIST") == master.call("ACL", "LIST")

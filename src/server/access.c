@@ -292,7 +292,7 @@ server_load_users(struct server *server, struct slice text, const char *path, st
 	if (!acl_load(server->acl, text, path, requirepass(server), error))
 		return false;
 	server->limits_version++;
-	access_enforce(server, NULL, -1);
+	access_enforce(server, NULL, NULL, -1);
 	return true;
 }
 

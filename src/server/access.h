@@ -53,9 +53,11 @@ enum access_login access_log_in(struct request *rq, struct slice user, struct sl
 uint64_t access_resume(struct server *server, uint64_t now_us);
 
 /*
- * Closes, in slices, clients whose user was deleted or who hear what their user no longer may; rq
- * is then answered, with OK or, if deleted >= 0, with that number. rq NULL: nobody asked.
+ * Closes, in slices, clients whose user was deleted, and those who hear what their user no longer
+ * may: of this user, or of all for NULL. rq is then answered, with OK or, if deleted >= 0, with
+ * that number (then only deleted users matter). rq NULL: nobody asked.
  */
-void access_enforce(struct server *server, struct request *rq, int64_t deleted);
+void access_enforce(
+    struct server *server, struct request *rq, struct acl_user *user, int64_t deleted);
 
 #endif

@@ -18,16 +18,25 @@
 
 struct enforce {
 	struct client_walk walk;
-	uint64_t at_id;  /* the client whose subscriptions are being looked at; 0: none */
-	uint32_t left;   /* of its subscriptions of this kind */
-	int kind;        /* enum hub_kind */
-	int64_t deleted; /* the answer; -1: OK */
+	struct acl_user *user; /* a reference: only his clients; NULL: all */
+	uint64_t at_id;        /* the client whose subscriptions are being looked at; 0: none */
+	uint32_t left;         /* of its subscriptions of this kind */
+	int kind;              /* enum hub_kind */
+	int64_t deleted;       /* the answer; -1: OK */
 	size_t units;
 	bool ends_self;
 	bool done;
 };
 
 static const struct job_kind enforce_kind;
+
+static void
+release(struct enforce *e)
+{
+	if (e->user != NULL)
+		acl_user_unref(e->user);
+	xfree(e);
+}
 
 static void
 enforce_free(void *state)
@@ -38,7 +47,7 @@ enforce_free(void *state)
 	if (!e->done && !TAILQ_EMPTY(&server->clients))
 		job_start(server, NULL, &enforce_kind, e);
 	else
-		xfree(e);
+		release(e);
 }
 
 static bool
@@ -94,6 +103,14 @@ check_subscriptions(
 	return true;
 }
 
+/* Whether what it hears is to be looked at. */
+static bool
+is_concerned(const struct enforce *e, const struct client *c)
+{
+	return e->deleted < 0 && (e->user == NULL || e->user == c->user) &&
+	       !c->user->unrestricted && client_subscriptions(c) > 0;
+}
+
 static bool
 check_clients(struct enforce *e, const struct client *self, uint64_t deadline_us)
 {
@@ -109,7 +126,7 @@ check_clients(struct enforce *e, const struct client *self, uint64_t deadline_us
 			return true;
 		if (c->user->deleted) {
 			end_client(e, c, self);
-		} else if (!c->user->unrestricted && client_subscriptions(c) > 0) {
+		} else if (is_concerned(e, c)) {
 			e->at_id = c->id;
 			begin_kind(e, c, HUB_CHANNEL);
 		}
@@ -140,13 +157,14 @@ enforce_step(void *state, struct job_step *step)
 static const struct job_kind enforce_kind = {"acl", enforce_step, enforce_free};
 
 void
-access_enforce(struct server *server, struct request *rq, int64_t deleted)
+access_enforce(struct server *server, struct request *rq, struct acl_user *user, int64_t deleted)
 {
 	struct enforce *e = xcalloc(1, sizeof(*e));
 	struct job_step step = {server, rq != NULL ? rq->client : NULL,
 	    rq != NULL ? rq->reply : NULL, .deadline_us = clock_mono_us() + AT_ONCE_US};
 
 	client_walk_init(&e->walk, server);
+	e->user = user != NULL ? acl_user_ref(user) : NULL;
 	e->deleted = deleted;
 	if (enforce_step(e, &step) == JOB_DONE)
 		enforce_free(e);

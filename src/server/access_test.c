@@ -107,6 +107,29 @@ START_TEST(what_was_begun_is_done_though_its_asker_goes)
 }
 END_TEST
 
+START_TEST(what_changes_for_one_user_closes_nobody_else)
+{
+	struct test_conn *a, *b;
+
+	assert_says(c, "acl setuser a on nopass +@all &a", "+OK\r\n");
+	assert_says(c, "acl setuser b on nopass +@all &b", "+OK\r\n");
+	a = open_as("a");
+	test_call(a, "hello 3");
+	test_call(a, "subscribe a");
+	/* As in Redis: who becomes another keeps what he hears. */
+	assert_says(a, "auth b x", "+OK\r\n");
+	b = open_as("b");
+	test_call(b, "subscribe b");
+	assert_says(c, "acl setuser a resetchannels", "+OK\r\n");
+	assert_says(c, "acl deluser a", ":1\r\n");
+	ck_assert(a->killed == NULL && b->killed == NULL);
+	assert_says(c, "acl setuser b resetchannels &b &x", "+OK\r\n");
+	ck_assert(a->killed == NULL && b->killed == NULL);
+	assert_says(c, "acl setuser b resetchannels &b", "+OK\r\n");
+	ck_assert(a->killed != NULL && b->killed == NULL);
+}
+END_TEST
+
 START_TEST(a_deleted_user_is_closed_and_runs_nothing_more)
 {
 	struct test_conn *u;
@@ -262,6 +285,7 @@ main(void)
 		a_user_with_very_many_subscriptions_is_looked_at_in_slices,
 		what_was_begun_is_done_though_its_asker_goes,
 		a_deleted_user_is_closed_and_runs_nothing_more,
+		what_changes_for_one_user_closes_nobody_else,
 		who_deletes_his_own_user_is_answered_first,
 		a_login_waits_after_wrong_passwords_and_holds_up_nobody,
 		who_goes_while_his_login_waits_is_forgotten, an_ipv6_network_is_one_address,

@@ -143,7 +143,7 @@ cmd_acl_setuser(struct request *rq)
 		log_change(rq, "set", rq->argv[2]);
 		rq->server->limits_version++;
 		if (narrowed)
-			access_enforce(rq->server, rq, -1);
+			access_enforce(rq->server, rq, acl_find(rq->server->acl, rq->argv[2]), -1);
 		else
 			request_ok(rq);
 	}
@@ -170,7 +170,7 @@ cmd_acl_deluser(struct request *rq)
 		log_change(rq, "deleted", rq->argv[i]);
 	}
 	if (deleted > 0)
-		access_enforce(rq->server, rq, deleted);
+		access_enforce(rq->server, rq, NULL, deleted);
 	else
 		resp_put_int(rq->reply, 0);
 	return COMMAND_DONE;
@@ -350,7 +350,7 @@ cmd_acl_load(struct request *rq)
 	} else {
 		log_notice("ACL LOAD: users read from %s", settings->acl_file(settings->arg));
 		rq->server->limits_version++;
-		access_enforce(rq->server, rq, -1);
+		access_enforce(rq->server, rq, NULL, -1);
 	}
 	buffer_release(&text);
 	buffer_release(&error);
