@@ -255,8 +255,8 @@ on_secret(const SSL *ssl, const char *line)
 	if (strncmp(line, label, strlen(label)) != 0)
 		return;
 	bytes = OPENSSL_hexstr2buf(strrchr(line, ' ') + 1, &len);
-	ck_assert_int_eq(len, sizeof(secret));
-	memcpy(secret, bytes, sizeof(secret));
+	if (len == sizeof(secret))
+		memcpy(secret, bytes, sizeof(secret));
 	OPENSSL_free(bytes);
 }
 
