@@ -22,9 +22,9 @@ static long serial;
 const char *
 testing_certificates_path(const char *file)
 {
-	static char paths[16][256];
+	static char paths[128][256];
 	static unsigned next;
-	char *path = paths[next++ % 16];
+	char *path = paths[next++ % 128];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", folder, file);
 	return path;

@@ -31,7 +31,7 @@ void testing_certificates_add(const struct testing_certificate *what);
 /* Writes a list of ca's to the file, with the certificate of this name, or NULL, in it. */
 void testing_certificates_revoke(const char *file, const char *name, int days);
 
-/* A path in the folder; of the last 16 asked for. */
+/* A path in the folder; of the last 128 asked for. */
 const char *testing_certificates_path(const char *file);
 
 /* The server certificate, no client certificates, and the defaults of fanfared.conf. */
