@@ -195,6 +195,26 @@ START_TEST(only_the_protocols_named_are_spoken)
 }
 END_TEST
 
+/* A client that asks for it spends nothing, and the server a tenth of a second and more. */
+START_TEST(no_client_may_ask_for_an_exchange_of_keys_that_takes_long)
+{
+	static const char *const groups[] = {"X25519", "P-256", "P-384", "P-521", "X448",
+	    "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"};
+	struct tls *tls = testing_tls(&settings);
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+		SSL *client = testing_tls_client(TLS1_3_VERSION, NULL);
+		struct pair pair;
+
+		ck_assert_int_eq(SSL_set1_groups_list(client, groups[i]), 1);
+		pair = pair_with(tls, client);
+		ck_assert_msg(pair.is_up == (i < 5), "%s", groups[i]);
+		part(&pair);
+	}
+	tls_unref(tls);
+}
+END_TEST
+
 START_TEST(clients_need_a_certificate_that_counts)
 {
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -412,8 +432,9 @@ main(void)
 	return testing_main("net/tls", setup, testing_certificates_teardown,
 	    (const TTest *[]){files_that_do_not_fit_are_named, an_encrypted_key_needs_its_password,
 		clients_are_checked_against_an_authority, rules_that_name_nothing_are_refused,
-		only_the_protocols_named_are_spoken, clients_need_a_certificate_that_counts,
-		the_first_of_all_to_expire_is_told, the_name_asked_for_chooses_the_certificate,
-		a_certificate_names_its_user, sessions_are_resumed_by_the_tls_that_made_them,
-		NULL});
+		only_the_protocols_named_are_spoken,
+		no_client_may_ask_for_an_exchange_of_keys_that_takes_long,
+		clients_need_a_certificate_that_counts, the_first_of_all_to_expire_is_told,
+		the_name_asked_for_chooses_the_certificate, a_certificate_names_its_user,
+		sessions_are_resumed_by_the_tls_that_made_them, NULL});
 }
