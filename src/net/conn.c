@@ -313,7 +313,8 @@ conn_finish(struct conn *conn)
 	if (conn->state != CONN_OPEN)
 		return;
 	if (conn->securing) {
-		conn_kill(conn, "refused"); /* nothing can be said to it */
+		/* Nothing can be said to it. */
+		conn_kill(conn, conn->eof ? "closed by peer" : "refused");
 		return;
 	}
 	conn->state = CONN_FINISHING;

@@ -208,8 +208,8 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 		size_t len = share < sizeof(net->scratch) ? share : sizeof(net->scratch), taken;
 		ssize_t n = stream_read(&conn->stream, net->scratch, len);
 
-		if (!check_read(conn, n))
-			return false;
+		if (!check_read(conn, n) || conn->state != CONN_OPEN)
+			return false; /* its user may not be wanted */
 		if (conn->read_bytes == (size_t)n && !greet(conn, net->scratch, (size_t)n))
 			return false;
 		taken = process_chunk(conn, net->scratch, (size_t)n, deadline_us);

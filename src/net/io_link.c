@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "net/wrong_protocol.h"
 
 /* All of it runs in the loop's thread. */
@@ -15,6 +16,10 @@
 /* A batch ends behind the request with which its arguments, or what lies beside the bytes read,
  * take more than this. */
 #define BATCH_ROOM 65536
+
+/* Thousands may come at once, and each handshake costs as much as many requests of those who are
+ * there: after this long they wait for the next round. */
+#define SHAKING_US 500
 
 void
 io_requests_free(struct io_requests *requests)
@@ -207,6 +212,19 @@ read_some(struct io_link *link)
 }
 
 static void
+shake(struct io_link *link)
+{
+	struct io_loop *loop = link->loop;
+	uint64_t start_us;
+
+	if (loop->shaking_us >= SHAKING_US)
+		return; /* it is told again */
+	start_us = clock_mono_us();
+	read_some(link);
+	loop->shaking_us += clock_mono_us() - start_us;
+}
+
+static void
 on_readable(void *arg, bool ending)
 {
 	struct io_link *link = arg;
@@ -217,6 +235,8 @@ on_readable(void *arg, bool ending)
 	} else if (link->reported || link->deaf) {
 		link->unwatched = true;
 		watch(link, false);
+	} else if (link->securing) {
+		shake(link);
 	} else {
 		read_some(link);
 	}

@@ -66,6 +66,7 @@ struct io_loop {
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t piece_count;
 	struct buffer argc, args; /* of the requests that are being read */
+	uint64_t shaking_us;      /* spent on handshakes in this round */
 	bool quits;
 	char scratch[STREAM_ROOM_BYTES];
 };

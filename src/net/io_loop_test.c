@@ -4,6 +4,8 @@
 
 #include <check.h>
 #include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/testing.h"
+#include "net/testing_certificates.h"
 
 #define REPORTS_MAX 4096
 
@@ -368,6 +371,67 @@ START_TEST(a_mailbox_loses_nothing_and_keeps_the_order_of_each_producer)
 }
 END_TEST
 
+#define CROWD 150
+
+static int
+is_readable(int fd, int timeout_ms)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, timeout_ms);
+}
+
+/* A link on which the first bytes of a handshake have come. */
+static struct io_link *
+open_newcomer(struct tls *tls, int *client_fd)
+{
+	SSL *client = testing_tls_client(0, NULL);
+	struct io_link *newcomer;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	newcomer = io_link_open(loop, fds[0], tls_stream_new(tls, fds[0]), &owner);
+	SSL_set_wfd(client, fds[1]);
+	SSL_set0_rbio(client, BIO_new(BIO_s_mem())); /* it hears nothing */
+	ck_assert_int_eq(SSL_do_handshake(client), -1);
+	SSL_free(client);
+	*client_fd = fds[1];
+	return newcomer;
+}
+
+START_TEST(a_crowd_of_handshakes_does_not_hold_up_the_others)
+{
+	struct io_link *crowd[CROWD];
+	struct tls_settings settings;
+	int fds[CROWD], answered = 0;
+	struct tls *tls;
+
+	testing_certificates_setup();
+	settings = testing_tls_settings();
+	tls = testing_tls(&settings);
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = open_newcomer(tls, &fds[i]);
+		io_link_start(crowd[i], false);
+	}
+	say("PING\r\n");
+	start(false);
+	ck_assert_str_eq(requests_of(report(IO_READ), false), "PING|");
+	for (int i = 0; i < CROWD; i++)
+		answered += is_readable(fds[i], 0);
+	ck_assert_int_lt(answered, CROWD / 2);
+	for (int i = 0; i < CROWD; i++) {
+		ck_assert_int_eq(is_readable(fds[i], 20000), 1);
+		io_link_stop(crowd[i]);
+		io_loop_send(loop);
+		report(IO_STOPPED);
+		io_link_close(crowd[i]);
+		close(fds[i]);
+	}
+	tls_unref(tls);
+	testing_certificates_teardown();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -382,5 +446,6 @@ main(void)
 		lingering_throws_away_what_comes_until_the_end,
 		there_is_nothing_to_linger_for_where_nothing_comes,
 		new_limits_hold_for_the_next_request,
-		a_mailbox_loses_nothing_and_keeps_the_order_of_each_producer, NULL});
+		a_mailbox_loses_nothing_and_keeps_the_order_of_each_producer,
+		a_crowd_of_handshakes_does_not_hold_up_the_others, NULL});
 }

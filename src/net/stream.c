@@ -90,8 +90,8 @@ bool
 stream_await_writable(struct stream *s)
 {
 	s->awaits_writable = true;
-	if (s->tls != NULL && !s->tls->secured)
-		return true; /* the end of the handshake tells */
+	if (s->tls != NULL && !s->tls->may_write)
+		return true; /* a read tells, which goes on with the handshake */
 	return watch_writable(s);
 }
 
@@ -109,11 +109,11 @@ stream_stop(struct stream *s)
 static ssize_t
 read_tls(struct stream *s, void *room, size_t len)
 {
-	bool was_secured = s->tls->secured;
+	bool could_write = s->tls->may_write;
 	ssize_t n = tls_stream_read(s->tls, room, len);
 	int error = errno;
 
-	if ((s->tls->rest != NULL || (!was_secured && s->tls->secured && s->awaits_writable)) &&
+	if ((s->tls->rest != NULL || (!could_write && s->tls->may_write && s->awaits_writable)) &&
 	    !watch_writable(s)) {
 		errno = ENOMEM;
 		return -1;

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -136,6 +137,19 @@ on_broken(void *arg, const char *error)
 }
 
 static void
+on_identified(void *arg, const char *user)
+{
+	struct rig_client *client = arg;
+
+	ck_assert_ptr_nonnull(client->conn);
+	ck_assert_str_eq(client->user, "");
+	snprintf(client->user, sizeof(client->user), "%s", user);
+	client->named_at = client->handed;
+	if (rig.kill_named)
+		conn_kill(client->conn, "not wanted");
+}
+
+static void
 on_closed(void *arg, const char *reason)
 {
 	struct rig_client *client = arg;
@@ -215,6 +229,7 @@ rig_setup(void)
 	    .open = on_open,
 	    .request = on_request,
 	    .broken = on_broken,
+	    .identified = on_identified,
 	    .closed = on_closed,
 	    .turn = on_turn,
 	    .flushed = on_flushed,
@@ -234,12 +249,52 @@ rig_setup(void)
 	    .reply_pause_bytes = 65536,
 	    .stall_timeout_s = 60,
 	    .tcp_backlog = 128,
+	    .tls_handshake_timeout_s = 60,
+	    .tls_max_handshakes = 1000,
 	    .io_threads = rig_loops(),
 	};
 	rig.net = net_new(&rig.config, &handler, NULL);
 	ck_assert_ptr_nonnull(rig.net);
 	ck_assert_msg(
 	    net_listen_tcp(rig.net, "127.0.0.1", 0, false, error, sizeof(error)), "%s", error);
+}
+
+/* Whoever may take it meanwhile. */
+static int
+free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+void
+rig_set_tls(const struct tls_settings *settings)
+{
+	char error[256];
+
+	ck_assert_msg(net_set_tls(rig.net, settings, error, sizeof(error)), "%s", error);
+}
+
+int
+rig_listen_tls(const struct tls_settings *settings)
+{
+	char error[256] = "";
+
+	rig_set_tls(settings);
+	for (int i = 0; i < 20; i++) {
+		int port = free_port();
+
+		if (net_listen_tcp(rig.net, "127.0.0.1", port, true, error, sizeof(error)))
+			return port;
+	}
+	ck_abort_msg("%s", error);
 }
 
 void
@@ -350,14 +405,19 @@ rig_socket(int receive_buffer)
 }
 
 void
-rig_connect(struct rig_peer *peer)
+rig_connect_port(struct rig_peer *peer, int port)
 {
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_port = htons((uint16_t)net_port(rig.net))};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
 		  errno == EINPROGRESS);
+}
+
+void
+rig_connect(struct rig_peer *peer)
+{
+	rig_connect_port(peer, net_port(rig.net));
 }
 
 struct rig_peer

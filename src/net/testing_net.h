@@ -22,6 +22,8 @@ struct rig_client {
 	const char *reason;
 	struct outbox outbox;
 	struct net_peer peer;
+	char user[64];   /* that its certificate named; "": none */
+	size_t named_at; /* how many of its requests had been handed over then */
 	bool tried;      /* its request was told to wait ... */
 	bool works;      /* ... and is resumed at the end of the turn */
 	size_t handed;   /* requests, each time counted */
@@ -46,6 +48,7 @@ struct rig {
 	size_t client_count;
 	size_t requests;
 	size_t closings;
+	bool kill_named;      /* whose certificate names a user is killed */
 	bool refuse;          /* who comes gets an error and is finished at once */
 	int send_buffer;      /* of connections to come, in bytes; 0: as it is */
 	uint64_t wait_us;     /* what the handler's turn() asks for: how often is looked */
@@ -58,6 +61,10 @@ unsigned rig_loops(void); /* io_threads, from the environment: FANFARE_TEST_IO_T
 void rig_setup(void);     /* with a listener on a free loopback port */
 void rig_teardown(void);
 
+/* Another listener, for TLS; its port. */
+int rig_listen_tls(const struct tls_settings *settings);
+void rig_set_tls(const struct tls_settings *settings);
+
 void rig_until(bool (*is_so)(void *arg), void *arg);
 void rig_for_ms(unsigned ms);
 void rig_until_clients(size_t count); /* have come */
@@ -67,6 +74,7 @@ void rig_until_handed(const struct rig_client *client, size_t handed);
 
 struct rig_peer rig_socket(int receive_buffer); /* not connected; 0: the buffer as it is */
 void rig_connect(struct rig_peer *peer);
+void rig_connect_port(struct rig_peer *peer, int port);
 struct rig_peer rig_dial(void);                           /* connected and accepted */
 void rig_close(struct rig_peer *peer);                    /* may be called again */
 void rig_send(struct rig_peer *peer, struct slice bytes); /* all of it, while the loop runs */

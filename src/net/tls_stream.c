@@ -21,6 +21,10 @@
 
 #define HANDSHAKE_RECORD 22
 
+/* One after the other without data between them: each costs as much as some thousand bytes of it.
+ */
+#define KEY_UPDATES_MAX 32
+
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
@@ -30,10 +34,18 @@ static int
 on_bio_read(BIO *bio, char *room, size_t len, size_t *taken)
 {
 	struct tls_stream *ts = BIO_get_data(bio);
-	ssize_t n = recv(ts->fd, room, len, MSG_DONTWAIT);
+	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
+	if (ts->reason != NULL)
+		return 0;
+	if (ts->budget == 0) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	n = recv(ts->fd, room, len, MSG_DONTWAIT);
 	if (n > 0) {
+		ts->budget -= (size_t)n < ts->budget ? (size_t)n : ts->budget;
 		if (!ts->seen)
 			ts->plain = room[0] != HANDSHAKE_RECORD;
 		ts->seen = true;
@@ -109,6 +121,20 @@ make_method(void)
 
 /* The stream */
 
+static void
+on_message(int writing, int version, int type, const void *ptr, size_t len, SSL *ssl, void *arg)
+{
+	struct tls_stream *ts = arg;
+
+	(void)version;
+	(void)ssl;
+	if (writing || type != SSL3_RT_HANDSHAKE || len == 0 ||
+	    *(const unsigned char *)ptr != SSL3_MT_KEY_UPDATE)
+		return;
+	if (++ts->key_updates > KEY_UPDATES_MAX && ts->reason == NULL)
+		ts->reason = "too many key updates";
+}
+
 struct tls_stream *
 tls_stream_new(struct tls *tls, int fd)
 {
@@ -128,6 +154,8 @@ tls_stream_new(struct tls *tls, int fd)
 	BIO_set_data(bio, ts);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(ssl, bio, bio); /* takes it */
+	SSL_set_msg_callback(ssl, on_message);
+	SSL_set_msg_callback_arg(ssl, ts);
 	return ts;
 }
 
@@ -174,6 +202,10 @@ outcome(struct tls_stream *ts, int result)
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	case SSL_ERROR_SYSCALL:
+		if (ts->reason != NULL) {
+			errno = EPROTO;
+			return -1;
+		}
 		if (ts->eof)
 			return 0;
 		errno = error != 0 ? error : EPROTO;
@@ -191,6 +223,7 @@ ssize_t
 tls_stream_read(struct tls_stream *ts, void *room, size_t len)
 {
 	size_t got = 0, n;
+	ssize_t ended;
 	int result = 1;
 
 	if (ts->reason != NULL) {
@@ -198,21 +231,27 @@ tls_stream_read(struct tls_stream *ts, void *room, size_t len)
 		return -1;
 	}
 	ERR_clear_error();
+	ts->budget = len;
 	while (got < len) {
 		errno = 0;
 		result = SSL_read_ex(ts->ssl, (char *)room + got, len - got, &n);
 		if (result != 1)
 			break;
 		got += n;
+		ts->key_updates = 0;
 	}
 	if (!ts->secured)
 		ts->secured = SSL_is_init_finished(ts->ssl);
+	ts->may_write = ts->secured && SSL_is_init_finished(ts->ssl);
 	ts->more = got == len;
-	if (got > 0) {
-		ERR_clear_error();
-		return (ssize_t)got; /* a failure shows itself again */
-	}
-	return outcome(ts, result);
+	if (result == 1)
+		return (ssize_t)got;
+	ended = outcome(ts, result);
+	if (got == 0)
+		return ended;
+	/* An end or a failure is told by the next read, for which the socket has no event. */
+	ts->more = ended == 0 || errno != EAGAIN;
+	return (ssize_t)got;
 }
 
 int
@@ -282,7 +321,7 @@ tls_stream_write(struct tls_stream *ts, struct iovec *pieces, size_t count, char
 		errno = EPROTO;
 		return -1;
 	}
-	if (!ts->secured) {
+	if (!ts->may_write) {
 		errno = EAGAIN;
 		return -1;
 	}

@@ -22,12 +22,15 @@ struct tls_stream {
 	int fd;
 	char *rest; /* encrypted, not taken by the socket yet; NULL: nothing */
 	size_t rest_at, rest_len;
-	const char *reason; /* why it failed; NULL: it has not */
-	bool secured;       /* the handshake is done */
-	bool seen;          /* something came */
-	bool plain;         /* ... and it was no TLS */
+	const char *reason;   /* why it failed; NULL: it has not */
+	size_t budget;        /* what this read may still take of the socket, about */
+	unsigned key_updates; /* the peer's, since it last sent data */
+	bool secured;         /* the handshake is done */
+	bool may_write;       /* ... and the peer is in the middle of nothing like it */
+	bool seen;            /* something came */
+	bool plain;           /* ... and it was no TLS */
 	bool eof;
-	bool more; /* of what came, not all has been read */
+	bool more; /* of what came, not all has been read; of which the socket tells nothing */
 };
 
 /* Borrows fd. Returns owned (tls_stream_free); NULL: no memory. */
@@ -37,7 +40,8 @@ void tls_stream_free(struct tls_stream *ts);
 /*
  * As recv(2) and send(2) on a socket that does not block. Failed: EPROTO, and reason says why in
  * words of this program's or of OpenSSL's that stand forever. Before it is secured nothing is
- * written (EAGAIN), and reading goes on with the handshake.
+ * written (EAGAIN), and reading goes on with the handshake. A read takes about len bytes of the
+ * socket at most, whatever the peer fills them with.
  */
 ssize_t tls_stream_read(struct tls_stream *ts, void *room, size_t len);
 

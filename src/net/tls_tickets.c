@@ -64,13 +64,15 @@ rotate(struct tls_tickets *tickets, uint64_t now_us)
 {
 	struct ticket_key next;
 
+	if (tickets->before.made_us != 0 &&
+	    now_us - tickets->before.made_us >= 2 * tickets->lifetime_us)
+		OPENSSL_cleanse(&tickets->before, sizeof(tickets->before));
 	if (tickets->now.made_us != 0 && now_us - tickets->now.made_us < tickets->lifetime_us)
 		return true;
 	if (!make_key(&next, now_us))
 		return false;
-	tickets->before = tickets->now;
-	if (now_us - tickets->before.made_us >= 2 * tickets->lifetime_us)
-		tickets->before.made_us = 0;
+	if (now_us - tickets->now.made_us < 2 * tickets->lifetime_us)
+		tickets->before = tickets->now;
 	tickets->now = next;
 	OPENSSL_cleanse(&next, sizeof(next));
 	return true;
