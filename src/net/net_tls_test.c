@@ -339,17 +339,17 @@ START_TEST(other_protocols_are_refused_by_name)
 		peer = rig_dial();
 		rig_send(
 		    &peer, (struct slice){texts[i], i == 0 ? sizeof(hello) - 1 : strlen(texts[i])});
-		rig_until_eof(&peer);
-		buffer_append(&peer.in, "", 1);
-		ck_assert_str_eq(peer.in.ptr,
-		    i == 0 ? "-ERR Protocol error: this is TLS, which is spoken on the tls-port "
-			     "only\n"
-			   : "-ERR Protocol error: this is HTTP, which is not spoken here\n");
+		rig_until_closed(rig.clients[i]);
+		ck_assert_str_eq(rig.clients[i]->reason,
+		    i == 0 ? "it speaks TLS, for which there is the tls-port" : "it speaks HTTP");
+		rig_read(&peer);
+		ck_assert_uint_eq(peer.in.len, 0);
 		rig_close(&peer);
 	}
 	browser = dial();
-	ask(&browser, texts[1], "-ERR Protocol error: this is HTTP, which is not spoken here\n");
-	hear(&browser, SIZE_MAX);
+	say(&browser, texts[1]);
+	rig_until_closed(rig.clients[2]);
+	ck_assert_str_eq(rig.clients[2]->reason, "it speaks HTTP");
 	hang_up(&browser);
 	peer = dial_raw(0);
 	rig_send(&peer, SLICE("PING\r\n"));
