@@ -288,6 +288,29 @@ def test_reload_rotation_rewrite_and_the_end_work_under_the_filter(filtered, fol
     assert not (folder / "d.pid").exists() and not (folder / "d.sock").exists()
 
 
+def test_what_the_filter_forbids_is_not_tried(filtered, folder):
+    """No other process is started, and who stopped listening does not listen again."""
+    os.kill(filtered.pid, signal.SIGUSR2)
+    log = folder / "d.log"
+    wait_until(lambda: "no upgrade, seccomp keeps" in log.read_text(), "the line")
+    with filtered.connect() as connection:
+        connection.ok("SHUTDOWN", "GRACE", "60")
+        answer = connection.call("SHUTDOWN", "ABORT")
+        assert "seccomp keeps this process from listening again" in str(answer)
+    assert filtered.is_running()
+
+
+def test_tls_is_spoken_and_renewed_under_the_filter(start_tls_fanfared):
+    require_filter()
+    for threads in (1, 4):
+        daemon = start_tls_fanfared("--seccomp", "kill", "--io-threads", threads, env=WITHOUT_LEAK_CHECK)
+        for _ in range(2):
+            assert daemon.tls().call("ECHO", b"x" * 1000000) == b"x" * 1000000
+            with daemon.connect() as connection:
+                connection.ok("CONFIG", "SET", "tls-session-cache-timeout", "60")
+        assert daemon.is_running()
+
+
 def test_another_user_a_root_folder_and_the_filter_go_together(start_fanfared, user, folder):
     require_filter()
     path = write_configuration(folder, user, f"run-as-user {USER}", f"chroot {folder}", "seccomp kill", "pidfile d.pid")

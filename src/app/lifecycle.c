@@ -126,6 +126,8 @@ why_no_way_back(const struct lifecycle *l)
 		return "The listening sockets were passed to this process and are closed";
 	if (systemd_path() != NULL)
 		return "The service manager was told that this process is stopping";
+	if (l->settings->seccomp != SECCOMP_NO)
+		return "seccomp keeps this process from listening again";
 	return NULL;
 }
 
@@ -235,6 +237,14 @@ begin_upgrade(struct lifecycle *l)
 
 	if (l->state != LIFECYCLE_SERVES) {
 		log_warn("SIGUSR2: no upgrade, this process is stopping");
+		return;
+	}
+	if (l->settings->seccomp != SECCOMP_NO) {
+		log_error("SIGUSR2: no upgrade, seccomp keeps this process from starting another");
+		return;
+	}
+	if (l->settings->chroot[0] != '\0') {
+		log_error("SIGUSR2: no upgrade, only root could enter the chroot again");
 		return;
 	}
 	if (l->upgrade.fd != -1) {
