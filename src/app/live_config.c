@@ -332,9 +332,11 @@ live_config_reload(struct live_config *live)
 		buffer_release(&error);
 		return;
 	}
-	if (!reload_users(live, &next, &error)) {
+	if (!live_config_fit_maxclients(&next)) {
+		log_error("reload failed, nothing changed");
+	} else if (!reload_users(live, &next, &error)) {
 		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
-	} else if (live_config_fit_maxclients(&next)) {
+	} else {
 		for (i = 0; i < settings_count(); i++)
 			if (!settings_equal(live->settings, &next, settings_row(i)))
 				log_difference(live->settings, &next, settings_row(i));
