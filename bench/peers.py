@@ -92,8 +92,11 @@ class Peer:
         """As redis-server has them."""
         if not self.tls:
             return ["--port", str(self.port)]
+        return ["--port", "0", *self.tls_arguments(self.port)]
+
+    def tls_arguments(self, port):
         subprocess.run(["sh", MAKE_CERTIFICATES, "-f", self.folder, "server"], check=True, capture_output=True)
-        return ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no",
+        return ["--tls-port", str(port), "--tls-auth-clients", "no",
                 *(word for name, file in (("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem"))
                   for word in (f"--tls-{name}-file", os.path.join(self.folder, file)))]
 

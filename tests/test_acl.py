@@ -295,6 +295,14 @@ def test_passwords_are_not_in_the_log_nor_in_monitor_nor_in_the_slow_log(start_f
     assert b"hunter2" not in shown
 
 
+def test_a_users_name_cannot_forge_lines_of_the_log(start_fanfared):
+    server = start_fanfared("--loglevel", "debug")
+    server.connect().ok("ACL", "SETUSER", b"x\x1b[31m\xff", "on", "nopass", "+@all")
+    login(server, b"x\x1b[31m\xff", "x").close()
+    wait_until(lambda: "user=x?[31m? closed" in server.log(), "the line of its end")
+    assert "\x1b" not in server.log()
+
+
 def test_limits_of_a_user(start_fanfared, folder):
     """Shown only where set, written to the file and read again."""
     path = folder / "users.conf"

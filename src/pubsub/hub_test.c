@@ -186,6 +186,25 @@ START_TEST(shard_channels_are_a_namespace_of_their_own)
 }
 END_TEST
 
+START_TEST(as_many_rotations_as_subscriptions_show_each_of_them_once)
+{
+	const char *const names[] = {"a", "b", "c"};
+	int seen[3] = {0};
+
+	for (size_t i = 0; i < 3; i++)
+		subscribe(0, HUB_CHANNEL, names[i]);
+	for (uint32_t left = subs[0].count[HUB_CHANNEL]; left > 0; left--) {
+		struct subscription *s = hub_first_subscription(&subs[0], HUB_CHANNEL);
+
+		seen[topic_name(s->topic).ptr[0] - 'a']++;
+		hub_rotate_subscriptions(&subs[0], HUB_CHANNEL);
+	}
+	ck_assert(seen[0] == 1 && seen[1] == 1 && seen[2] == 1);
+	hub_rotate_subscriptions(&subs[0], HUB_PATTERN);
+	ck_assert_uint_eq(publish("b", "1"), 1);
+}
+END_TEST
+
 START_TEST(subscribing_twice_changes_nothing)
 {
 	subscribe(0, HUB_CHANNEL, "x");
@@ -567,6 +586,7 @@ main(void)
 	return testing_main("pubsub/hub", setup, teardown,
 	    (const TTest *[]){a_message_reaches_channel_and_pattern_subscribers_in_their_own_form,
 		shard_channels_are_a_namespace_of_their_own, subscribing_twice_changes_nothing,
+		as_many_rotations_as_subscriptions_show_each_of_them_once,
 		limits_refuse_and_change_nothing,
 		a_full_outbox_under_disconnect_overflows_and_the_others_get_the_message,
 		drops_are_counted_for_the_channel_whose_message_was_dropped,

@@ -95,8 +95,8 @@ acl_user_accepts(const struct acl_user *user, struct slice password)
 	size_t count = user != NULL ? user->hash_count : 0;
 
 	acl_hash(password, given);
-	/* All of them, and one that nothing equals: what there is makes no difference in time. */
-	for (size_t i = 0; i <= count; i++) {
+	/* All of them, or one that nothing equals: whether there is a user makes no difference. */
+	for (size_t i = 0; i < count || i == 0; i++) {
 		const char *hash = i < count ? user->hashes[i] : none;
 
 		found |= slice_eq_secret(

@@ -225,7 +225,16 @@ client_reset(struct client *c)
 const char *
 client_label(const struct client *c, char *out, size_t out_len)
 {
-	snprintf(
-	    out, out_len, "id=%" PRIu64 " addr=%s user=%.32s", c->id, c->address, c->user->name);
+	char user[33];
+	size_t i;
+
+	/* Names may hold any bytes but blanks and NUL. */
+	for (i = 0; i < sizeof(user) - 1 && c->user->name[i] != '\0'; i++) {
+		char byte = c->user->name[i];
+
+		user[i] = (char)(byte > ' ' && byte < 0x7f ? byte : '?');
+	}
+	user[i] = '\0';
+	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=%s", c->id, c->address, user);
 	return out;
 }

@@ -10,6 +10,7 @@ import multiprocessing
 import selectors
 import signal
 import socket
+import ssl
 import time
 
 from lib.resp import Connection, encode
@@ -111,6 +112,45 @@ def garbage(address, count):
             connection.close()
 
 
+def handshakes(address, count):
+    """Each makes the server answer a TLS hello, says nothing more, and comes again when it is closed."""
+    hello = _hello()
+    said = {}  # by connection: whether the hello was sent
+    number = 0
+    while True:
+        while len(said) < count:
+            number += 1
+            connection = _begin(address, number)
+            if connection is None:
+                break
+            said[connection] = False
+        time.sleep(0.05)
+        for connection in list(said):
+            try:
+                if not said[connection]:
+                    connection.send(hello)
+                    said[connection] = True
+                elif not connection.recv(65536):
+                    raise ConnectionError
+            except BlockingIOError:
+                continue
+            except OSError:
+                del said[connection]
+                connection.close()
+
+
+def _hello():
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        context.wrap_bio(incoming, outgoing).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
 def one_address(address, count):
     """All connect from one address, over its limit."""
     while True:
@@ -121,7 +161,8 @@ def one_address(address, count):
                 connection.close()
 
 
-STORMS = {"connects": connects, "loris": loris, "garbage": garbage, "one-address": one_address}
+STORMS = {"connects": connects, "loris": loris, "garbage": garbage, "handshakes": handshakes,
+          "one-address": one_address}
 
 
 class Storm:
