@@ -12,19 +12,21 @@ BOUND_MS = 500 * SLOW
 
 
 @pytest.mark.parametrize("name", list(STORMS))
-def test_a_subscriber_is_served_through_a_storm(start_fanfared, folder, name):
-    daemon = start_fanfared("--unixsocket", folder / "admin", "--auth-timeout", "1", "--max-connections-per-address",
-                            "50", "--maxclients", "2000", "--tcp-backlog", "4096")
+def test_a_subscriber_is_served_through_a_storm(start_tls_fanfared, folder, name):
+    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--auth-timeout", "1", "--max-connections-per-address",
+                                "50", "--maxclients", "2000", "--tcp-backlog", "4096", "--tls-handshake-timeout", "1")
     admin = daemon.connect()
     before = int(admin.info("stats")["total_connections_received"])
     subscriber = Subscriber(daemon.address)
-    with Storm(name, daemon.address, COUNTS[name]):
+    with Storm(name, daemon.tls_address if name == "handshakes" else daemon.address, COUNTS[name]):
         subscriber.measure(3)
         figures = admin.info("stats")
     assert int(figures["total_connections_received"]) - before > COUNTS[name]
     assert subscriber.percentile(99) < BOUND_MS
     if name == "loris":
         assert int(figures["closed_unauthenticated"]) > 0
+    if name == "handshakes":
+        assert int(admin.info("tls")["tls_failed_handshakes"]) > 0
     if name == "one-address":
         assert int(figures["refused_address_connections"]) > 0
     if name == "garbage":
