@@ -289,11 +289,14 @@ END_TEST
 
 START_TEST(lingering_throws_away_what_comes_until_the_end)
 {
+	char byte;
+
 	start(false);
 	say("PING\r\n");
 	(void)requests_of(report(IO_READ), false);
 	io_link_linger(link_, true);
 	io_loop_send(loop);
+	ck_assert_int_eq(read(peer, &byte, 1), 0); /* it lingers now */
 	say("never\r\n");
 	close(peer);
 	peer = -1;
