@@ -754,11 +754,10 @@ def test_handshakes_in_progress_are_bounded(start_tls_fanfared, certificates):
     silent = [Connection(server.tls_address) for _ in range(30)]
     for connection in silent:
         connection.send(hello)
-    # The oldest go; who is quick gets in all the same.
-    for _ in range(10):
+    # They go after a second each, and who comes behind them gets in.
+    for _ in range(3):
         assert server.tls().call("PING") == b"PONG"
     assert all(connection.is_closed() for connection in silent[:20])
-    assert not silent[-1].is_closed(0.1)
     for connection in silent:
         connection.close()
 

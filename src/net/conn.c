@@ -10,8 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "net/listener.h"
 
 #define LINGER_US 2000000
+
+/* Where others wait to begin theirs, an honest client's handshake is not given longer. */
+#define SLOW_HANDSHAKE_US 1000000
 
 void
 conn_enqueue(struct conn *conn, struct conns *queue)
@@ -86,9 +90,13 @@ begin_handshake(struct conn *conn)
 static void
 end_handshake(struct conn *conn)
 {
+	struct net *net = conn->net;
+
 	conn->securing = false;
-	TAILQ_REMOVE(&conn->net->handshaking, conn, handshake);
-	conn->net->handshaking_count--;
+	TAILQ_REMOVE(&net->handshaking, conn, handshake);
+	net->handshaking_count--;
+	if (net->handshakes_full && net->handshaking_count < net->config->tls_max_handshakes)
+		net_accept_tls_resume(net);
 }
 
 void
@@ -139,10 +147,12 @@ conn_check_handshakes(struct net *net)
 	struct conn *conn;
 
 	while ((conn = TAILQ_FIRST(&net->handshaking)) != NULL) {
-		if (net->now_us - conn->opened_us >= limit_us)
+		uint64_t age_us = net->now_us - conn->opened_us;
+
+		if (age_us >= limit_us)
 			conn_kill(conn, "it took longer than tls-handshake-timeout");
-		else if (net->handshaking_count > config->tls_max_handshakes)
-			conn_kill(conn, "it was the oldest of more than tls-max-handshakes");
+		else if (net->handshakes_full && age_us >= SLOW_HANDSHAKE_US)
+			conn_kill(conn, "it was the oldest, and tls-max-handshakes is reached");
 		else
 			break;
 	}

@@ -49,7 +49,8 @@ struct net {
 	struct conns closing;     /* dead, freed at the end of the turn */
 	struct conns handshaking; /* in the TLS handshake, the oldest first */
 	size_t handshaking_count;
-	struct tls *tls; /* for who comes on a TLS listener; NULL: none was set */
+	bool handshakes_full; /* TLS listeners wait for one of them to end */
+	struct tls *tls;      /* for who comes on a TLS listener; NULL: none was set */
 	uint64_t expiry_check_us;
 	struct rate_limit log_limit;
 	struct conns replying; /* other loops write for them, and they are no subscribers */

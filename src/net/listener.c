@@ -131,6 +131,31 @@ net_accept_resume(struct net *net)
 		event_add(listener->event, NULL);
 }
 
+void
+net_accept_tls_resume(struct net *net)
+{
+	struct listener *listener;
+
+	net->handshakes_full = false;
+	TAILQ_FOREACH (listener, &net->listeners, link)
+		if (listener->is_tls)
+			event_add(listener->event, NULL);
+}
+
+/* In a crowd the others stay in the kernel's queue: to begin all handshakes at once would end none
+ * of them sooner, and takes memory for each. */
+static bool
+has_to_wait(struct listener *listener)
+{
+	struct net *net = listener->net;
+
+	if (!listener->is_tls || net->handshaking_count < net->config->tls_max_handshakes)
+		return false;
+	net->handshakes_full = true;
+	event_del(listener->event);
+	return true;
+}
+
 static void
 on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 {
@@ -145,6 +170,8 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 		struct net_peer peer;
 		int fd;
 
+		if (has_to_wait(listener))
+			return;
 		memset(&from, 0, sizeof(from));
 		fd = accept4(
 		    listen_fd, (struct sockaddr *)&from, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -68,7 +68,7 @@ struct net_config {
 				     closing, this long is closed */
 	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
 	uint32_t tls_handshake_timeout_s; /* 1 at least */
-	uint32_t tls_max_handshakes;      /* at the same time; past it the oldest is closed */
+	uint32_t tls_max_handshakes;      /* at the same time; the next connections wait */
 	uint32_t
 	    auth_timeout_s;    /* 0: none; for whoever has completed no request, or not logged in */
 	uint32_t unproven_max; /* so many of these at the same time; 0: no limit */

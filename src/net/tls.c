@@ -16,6 +16,9 @@
 #include "base/bytes.h"
 #include "net/tls_tickets.h"
 
+/* What a client's certificate and its chain may take, in bytes; it is not known yet. */
+#define CERTIFICATES_MAX 32768
+
 /* A certificate for one name that clients ask for, or (NULL) for all others. */
 struct certificate {
 	char *name; /* owned; "*.example.org" stands for one label */
@@ -155,6 +158,7 @@ load_authorities(struct building *b, SSL_CTX *ctx)
 	const struct tls_settings *s = b->settings;
 	STACK_OF(X509_NAME) * names;
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_LOOKUP *lookup;
 
 	if (s->auth_clients == TLS_AUTH_NO)
 		return true;
@@ -175,7 +179,10 @@ load_authorities(struct building *b, SSL_CTX *ctx)
 		SSL_CTX_set_client_CA_list(ctx, names);
 	}
 	if (s->crl_file[0] != '\0') {
-		if (X509_STORE_load_file(store, s->crl_file) != 1)
+		/* Lists only: a certificate in the file is not to be trusted for standing there. */
+		lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+		if (lookup == NULL ||
+		    X509_load_crl_file(lookup, s->crl_file, X509_FILETYPE_PEM) < 1)
 			return fail(b, "certificate revocation list", s->crl_file);
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
@@ -316,6 +323,7 @@ add_certificate(struct building *b, const char *name, const char *cert, const ch
 	    ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF |
 		     (b->settings->prefer_server_ciphers ? SSL_OP_CIPHER_SERVER_PREFERENCE : 0));
 	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_max_cert_list(ctx, CERTIFICATES_MAX);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, tls);
 	return set_protocols(b, ctx) && set_ciphers(b, ctx) &&

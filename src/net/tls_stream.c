@@ -17,7 +17,7 @@
 #define RECORD_BYTES 16384
 
 /* A peer may make OpenSSL answer (key updates) and take none of the answers. */
-#define REST_MAX ((size_t)256 << 10)
+#define REST_MAX ((size_t)64 << 10)
 
 #define HANDSHAKE_RECORD 22
 
