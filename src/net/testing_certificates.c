@@ -26,7 +26,7 @@ testing_certificates_path(const char *file)
 	static unsigned next;
 	char *path = paths[next++ % 128];
 
-	snprintf(path, sizeof(paths[0]), "%s/%s", folder, file);
+	snprintf(path, sizeof(paths[0]), "%.60s/%.190s", folder, file);
 	return path;
 }
 
