@@ -239,18 +239,27 @@ class Lineage:
                 raise
 
 
-@pytest.fixture
-def start_lineage(start_fanfared):
+def lineages_of(start_daemon):
     started = []
 
     def start(*options, **more):
-        started.append(Lineage(start_fanfared(*options, **more)))
+        started.append(Lineage(start_daemon(*options, **more)))
         return started[-1]
 
     yield start
     for lineage in started:
         lineage.end()
         lineage.daemon.check_log()
+
+
+@pytest.fixture
+def start_lineage(start_fanfared):
+    yield from lineages_of(start_fanfared)
+
+
+@pytest.fixture
+def start_tls_lineage(start_tls_fanfared):
+    yield from lineages_of(start_tls_fanfared)
 
 
 class Callers:
@@ -330,6 +339,48 @@ def test_what_waits_to_be_accepted_is_served_by_the_successor(start_lineage):
         os.kill(second, signal.SIGCONT)
     for connection in waiting:
         assert connection.read_value() == b"PONG"
+
+
+@pytest.mark.parametrize("options", LOOPS, ids=["one loop", "four loops"])
+def test_who_is_in_a_handshake_is_served_by_the_old_one(start_tls_lineage, options):
+    lineage = start_tls_lineage("--shutdown-grace", 5, *options)
+    daemon = lineage.daemon
+    with daemon.connect() as client:
+        handshake = socket.create_connection(daemon.tls_address, timeout=seconds(5))
+        wait_until(lambda: client.info("tls")["tls_handshakes_in_progress"] == "1", "the handshake")
+    lineage.upgrade()
+    with daemon.certificates.client_context().wrap_socket(handshake, server_hostname="localhost") as secured:
+        secured.sendall(b"PING\r\n")
+        assert secured.recv(100) == b"+PONG\r\n"
+
+
+def awaits_header(daemon):
+    """A connection from which a header of the PROXY protocol is to come, and that is the only one."""
+    with daemon.connect() as client:
+        client.ok("CONFIG", "SET", "proxy-protocol", "yes", "proxy-protocol-from", "127.0.0.1")
+        header = socket.create_connection(daemon.address, timeout=seconds(5))
+        wait_until(lambda: client.info("clients")["awaited_proxy_headers"] == "1", "the one without a header")
+    return header
+
+
+@pytest.mark.parametrize("options", LOOPS, ids=["one loop", "four loops"])
+def test_who_is_about_to_say_for_whom_it_comes_is_served_by_the_old_one(start_lineage, options):
+    lineage = start_lineage("--shutdown-grace", 5, *options)
+    with awaits_header(lineage.daemon) as header:
+        lineage.upgrade()
+        time.sleep(0.1)  # in which an old one without clients would end
+        header.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\nPING\r\n")
+        assert header.recv(100) == b"+PONG\r\n"
+
+
+def test_who_never_says_for_whom_it_comes_does_not_hold_up_the_end(start_fanfared):
+    daemon = start_fanfared("--shutdown-grace", 2)
+    with awaits_header(daemon) as header:
+        start = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.wait(10) == 0
+        assert 1.9 < time.monotonic() - start < 4 * SLOW
+        assert header.recv(100) == b""
 
 
 def test_a_successor_holds_no_descriptor_more_than_its_predecessor(start_lineage):
