@@ -94,7 +94,7 @@ def test_check_config_says_whether_a_file_is_valid(run, folder):
     (["--tls-port", "7001"], "tls-cert-file"),
     (["--aclfile", "gone.acl"], "gone.acl"), (["--aclfile", "bad.acl"], "bad.acl:2"),
     (["--dir", "/nonexistent"], "/nonexistent"),
-], ids=" ".join)
+])
 def test_check_config_looks_into_the_files_that_a_start_would_read(run, folder, options, words):
     (folder / "bad.acl").write_text("user default on nopass +@all\nuser alice +nosuch\n")
     line = refused(run(*options, "--check-config"))

@@ -69,19 +69,6 @@ print_settings(const struct settings *s)
 	buffer_release(&text);
 }
 
-/* The modes that print something and exit. */
-static int
-report(const struct fanfared *f)
-{
-	if (f->source.mode == CONFIG_MODE_SHOW)
-		print_settings(&f->settings);
-	else if (f->source.mode == CONFIG_MODE_VERSION)
-		puts("fanfared " PACKAGE_VERSION);
-	else if (f->source.mode == CONFIG_MODE_HELP)
-		fputs(help, stdout);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 static void
 reload(struct fanfared *f)
 {
@@ -178,12 +165,9 @@ prepare_privileges(struct fanfared *f)
 	return ok;
 }
 
-/* Working directory, user, log: what everything else stands on. */
 static bool
-prepare(struct fanfared *f)
+enter_folder(struct fanfared *f)
 {
-	struct log_config log = settings_log(&f->settings);
-
 	if (!config_source_anchor(&f->source)) {
 		fprintf(stderr, "%s: %s\n", f->source.file, strerror(errno));
 		return false;
@@ -192,7 +176,16 @@ prepare(struct fanfared *f)
 		fprintf(stderr, "dir %s: %s\n", f->settings.dir, strerror(errno));
 		return false;
 	}
-	if (!prepare_privileges(f))
+	return true;
+}
+
+/* Working directory, user, log: what everything else stands on. */
+static bool
+prepare(struct fanfared *f)
+{
+	struct log_config log = settings_log(&f->settings);
+
+	if (!enter_folder(f) || !prepare_privileges(f))
 		return false;
 	if (!log_open(&log)) {
 		fprintf(stderr, "logfile %s: %s\n", f->settings.logfile, strerror(errno));
@@ -352,6 +345,43 @@ open_doors(struct fanfared *f)
 	}
 	buffer_release(&opened);
 	return ok;
+}
+
+/* Says what a start would say of the files that it reads. Nothing is written, and no socket opened.
+ */
+static bool
+check(struct fanfared *f)
+{
+	struct server_settings interface = live_config_interface(&f->live);
+	struct buffer error = {0};
+	bool ok;
+
+	/* Who is not root may well check what root will start. */
+	if (!enter_folder(f) || (geteuid() == 0 && !prepare_privileges(f)) ||
+	    !wiring_init(&f->wiring, &f->settings, &interface))
+		return false;
+	f->live.server = f->wiring.server;
+	ok = live_config_load_users(&f->live, &error) && listening_check(&f->settings, &error);
+	if (!ok)
+		print_error(&error);
+	wiring_release(&f->wiring);
+	buffer_release(&error);
+	return ok;
+}
+
+/* The modes that print something and exit. */
+static int
+report(struct fanfared *f)
+{
+	if (f->source.mode == CONFIG_MODE_CHECK && !check(f))
+		return EXIT_FAILURE;
+	if (f->source.mode == CONFIG_MODE_SHOW)
+		print_settings(&f->settings);
+	else if (f->source.mode == CONFIG_MODE_VERSION)
+		puts("fanfared " PACKAGE_VERSION);
+	else if (f->source.mode == CONFIG_MODE_HELP)
+		fputs(help, stdout);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static void
