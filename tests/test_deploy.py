@@ -197,6 +197,23 @@ def test_who_is_that_user_already_has_nothing_to_drop(user, folder):
     daemon.stop()
 
 
+def test_a_successor_that_cannot_give_up_its_privileges_leaves_the_old_one_in_place(start_fanfared, user, folder):
+    """With no_setuid_fixup the kernel takes no capability away from who becomes somebody else."""
+    if not shutil.which("setpriv"):
+        missing("setpriv")
+    path = folder / "d.conf"
+    path.write_text("unixsocket d.sock\n")
+    daemon = start_fanfared("-c", path, prefix=["setpriv", "--securebits", "+no_setuid_fixup"], env=WITHOUT_LEAK_CHECK)
+    path.write_text(f"unixsocket d.sock\nrun-as-user {USER}\n")
+    os.kill(daemon.pid, signal.SIGUSR2)
+    daemon.wait_for_log("of an upgrade ended with status 1")
+    assert "privileges are left after all were given up" in daemon.log()
+    assert "upgrade failed, this process goes on" in daemon.log()
+    for address in (daemon.address, folder / "d.sock"):
+        with Connection(address) as connection:
+            assert int(connection.info("server")["process_id"]) == daemon.pid
+
+
 # A root folder
 
 
