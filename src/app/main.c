@@ -194,48 +194,28 @@ prepare(struct fanfared *f)
 	return true;
 }
 
-/* Opens the listeners, or takes over those of a predecessor, which goes on where this fails. */
 static bool
-listen_or_succeed(struct fanfared *f, struct buffer *opened)
+open_listeners(struct fanfared *f, struct buffer *opened)
 {
 	struct buffer error = {0};
-	int announce_fd = f->announce_fd;
-	bool ok;
+	bool ok = listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error);
 
-	if (listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error) &&
-	    announce_fd != -1) {
-		f->announce_fd = -1;
-		if (!upgrade_announce(announce_fd))
-			buffer_append_str(
-			    &error, "upgrade: the process that started this one gave up");
-	}
-	ok = error.len == 0;
-	if (!ok) {
+	if (!ok)
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
-		if (announce_fd != -1)
-			net_leave_listeners(f->wiring.net);
-	}
 	buffer_release(&error);
 	return ok;
 }
 
 /* Says nothing but what goes wrong: a start that fails is one line. */
 static bool
-listen_and_mark(struct fanfared *f, struct buffer *opened)
+write_pidfile(struct fanfared *f)
 {
 	const char *pidfile = f->settings.pidfile;
-	bool is_successor = f->announce_fd != -1;
 
-	if (!listen_or_succeed(f, opened))
-		return false;
 	if (pidfile[0] == '\0' || pidfile_write(pidfile))
 		return true;
-	/* There is no way back for a successor. */
-	if (is_successor)
-		log_error("pidfile %s: %s", pidfile, strerror(errno));
-	else
-		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
-	return is_successor;
+	refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
+	return false;
 }
 
 /* The configuration has another path within a chroot, and is read by another user from now on. */
@@ -277,6 +257,37 @@ give_up_privileges(struct fanfared *f)
 	}
 	buffer_release(&error);
 	return ok;
+}
+
+/* From here on there is no way back: the predecessor goes. False: it does not, and goes on. */
+static bool
+take_over(struct fanfared *f)
+{
+	int announce_fd = f->announce_fd;
+	const char *pidfile = f->settings.pidfile;
+
+	f->announce_fd = -1;
+	if (!upgrade_announce(announce_fd)) {
+		refuse(&f->settings, "upgrade: the process that started this one gave up");
+		return false;
+	}
+	if (pidfile[0] != '\0' && !pidfile_write(pidfile))
+		log_error("pidfile %s: %s", pidfile, strerror(errno));
+	return true;
+}
+
+/* A successor does all that can fail before it takes over. */
+static bool
+listen_and_settle(struct fanfared *f, struct buffer *opened)
+{
+	bool is_successor = f->announce_fd != -1;
+
+	if (!is_successor)
+		return open_listeners(f, opened) && write_pidfile(f) && give_up_privileges(f);
+	if (open_listeners(f, opened) && give_up_privileges(f) && take_over(f))
+		return true;
+	net_leave_listeners(f->wiring.net);
+	return false;
 }
 
 /*
@@ -331,7 +342,7 @@ open_doors(struct fanfared *f)
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	watch_signals(f->wiring.net);
-	ok = load_users(f) && listen_and_mark(f, &opened) && give_up_privileges(f);
+	ok = load_users(f) && listen_and_settle(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
