@@ -214,6 +214,27 @@ def test_a_successor_that_cannot_give_up_its_privileges_leaves_the_old_one_in_pl
             assert int(connection.info("server")["process_id"]) == daemon.pid
 
 
+def test_a_successor_may_be_locked_up_further_than_its_predecessor(start_fanfared, user, folder):
+    require_filter()
+    path = folder / "d.conf"
+    path.write_text("pidfile d.pid\n")
+    daemon = start_fanfared("-c", path, "--shutdown-grace", "1", env=WITHOUT_LEAK_CHECK)
+    old = (folder / "d.pid").read_text()
+    (folder / "d.pid").chmod(0o666)
+    path.write_text(f"pidfile d.pid\nrun-as-user {USER}\nchroot {folder}\nseccomp kill\n")
+    os.kill(daemon.pid, signal.SIGUSR2)
+    assert daemon.wait() == 0
+    wait_until(lambda: (folder / "d.pid").read_text() not in ("", old), "the successor's pidfile")
+    second = int((folder / "d.pid").read_text())
+    status = status_of(second)
+    assert status["Uid"] == [str(user.pw_uid)] * 4 and status["Seccomp"] == ["2"]
+    with daemon.connect() as connection:
+        assert int(connection.info("server")["process_id"]) == second
+        connection.command("SHUTDOWN")
+        assert connection.read_to_end() == b""
+    wait_until(lambda: not (folder / "d.pid").exists(), "the end of the successor")
+
+
 # A root folder
 
 
