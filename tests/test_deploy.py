@@ -263,6 +263,16 @@ def test_a_configuration_outside_of_the_chroot_is_warned_of(start_fanfared, user
     assert "is outside of the chroot: it cannot be read again" in (inner / "d.log").read_text()
 
 
+def test_an_absolute_path_that_is_none_within_the_chroot_is_warned_of(start_fanfared, user, folder):
+    inner = folder / "work"
+    inner.mkdir(mode=0o755)
+    os.chown(inner, user.pw_uid, user.pw_gid)
+    start_fanfared("--run-as-user", USER, "--chroot", inner, "--dir", inner, "--logfile", "d.log", "--unixsocket", "d.sock",
+                   "--pidfile", inner / "d.pid", env=WITHOUT_LEAK_CHECK)
+    lines = [line for line in (inner / "d.log").read_text().splitlines() if " warn: " in line]
+    assert len(lines) == 1 and f"pidfile {inner / 'd.pid'}: No such file or directory within the chroot" in lines[0]
+
+
 # The system call filter
 
 
