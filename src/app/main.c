@@ -240,6 +240,26 @@ find_configuration_again(struct fanfared *f)
 		    f->privileges.user);
 }
 
+/* What an absolute path led to at the start may be out of reach within a chroot. */
+static void
+look_for_paths_again(const struct fanfared *f)
+{
+	static const char *const names[] = {"logfile", "pidfile", "unixsocket", "aclfile",
+	    "tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-crl-file"};
+	struct buffer path = {0};
+
+	for (size_t i = 0; f->privileges.root != NULL && i < sizeof(names) / sizeof(*names); i++) {
+		buffer_clear(&path);
+		settings_show(&f->settings, settings_find(slice_of(names[i])), &path);
+		buffer_append(&path, "", 1);
+		if (path.ptr[0] == '/' && access(path.ptr, F_OK) != 0)
+			log_warn("%s %s: %s within the chroot: a path relative to dir is the same "
+				 "before and after",
+			    names[i], path.ptr, strerror(errno));
+	}
+	buffer_release(&path);
+}
+
 /* Everything is open that takes root to open, and no other thread runs yet. */
 static bool
 give_up_privileges(struct fanfared *f)
@@ -351,6 +371,7 @@ open_doors(struct fanfared *f)
 		log_notice("listening on %.*s; up to %u clients", (int)opened.len, opened.ptr,
 		    (unsigned int)f->settings.server.maxclients);
 		find_configuration_again(f);
+		look_for_paths_again(f);
 	} else {
 		wiring_release(&f->wiring);
 	}
