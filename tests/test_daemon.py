@@ -89,6 +89,29 @@ def test_check_config_says_whether_a_file_is_valid(run, folder):
     assert "bad.conf:3:" in line and "maxclients" in line and "many" in line
 
 
+@pytest.mark.parametrize("options, words", [
+    (["--tls-port", "7001", "--tls-cert-file", "gone.pem"], "gone.pem"),
+    (["--tls-port", "7001"], "tls-cert-file"),
+    (["--aclfile", "gone.acl"], "gone.acl"), (["--aclfile", "bad.acl"], "bad.acl:2"),
+    (["--dir", "/nonexistent"], "/nonexistent"),
+])
+def test_check_config_looks_into_the_files_that_a_start_would_read(run, folder, options, words):
+    (folder / "bad.acl").write_text("user default on nopass +@all\nuser alice +nosuch\n")
+    line = refused(run(*options, "--check-config"))
+    assert words in line
+    assert line == refused(run(*options)).split(" error: ")[-1]
+
+
+def test_check_config_takes_no_port_and_writes_nothing(run, start_fanfared, folder):
+    (folder / "good.acl").write_text("user default on nopass +@all\n")
+    daemon = start_fanfared("--pidfile", "pid")
+    before = sorted(folder.iterdir())
+    done = run("--port", str(daemon.port), "--pidfile", "other", "--logfile", "log", "--unixsocket", "sock", "--aclfile",
+               "good.acl", "--check-config")
+    assert done.returncode == 0 and done.stdout == done.stderr == ""
+    assert sorted(folder.iterdir()) == before
+
+
 def test_show_config_prints_every_setting_in_a_form_that_can_be_read_again(run, folder):
     done = run("--port", 7123, "--maxclients", 77, "--show-config")
     assert done.returncode == 0

@@ -197,6 +197,44 @@ def test_who_is_that_user_already_has_nothing_to_drop(user, folder):
     daemon.stop()
 
 
+def test_a_successor_that_cannot_give_up_its_privileges_leaves_the_old_one_in_place(start_fanfared, user, folder):
+    """With no_setuid_fixup the kernel takes no capability away from who becomes somebody else."""
+    if not shutil.which("setpriv"):
+        missing("setpriv")
+    path = folder / "d.conf"
+    path.write_text("unixsocket d.sock\n")
+    daemon = start_fanfared("-c", path, prefix=["setpriv", "--securebits", "+no_setuid_fixup"], env=WITHOUT_LEAK_CHECK)
+    path.write_text(f"unixsocket d.sock\nrun-as-user {USER}\n")
+    os.kill(daemon.pid, signal.SIGUSR2)
+    daemon.wait_for_log("of an upgrade ended with status 1")
+    assert "privileges are left after all were given up" in daemon.log()
+    assert "upgrade failed, this process goes on" in daemon.log()
+    for address in (daemon.address, folder / "d.sock"):
+        with Connection(address) as connection:
+            assert int(connection.info("server")["process_id"]) == daemon.pid
+
+
+def test_a_successor_may_be_locked_up_further_than_its_predecessor(start_fanfared, user, folder):
+    require_filter()
+    path = folder / "d.conf"
+    path.write_text("pidfile d.pid\n")
+    daemon = start_fanfared("-c", path, "--shutdown-grace", "1", env=WITHOUT_LEAK_CHECK)
+    old = (folder / "d.pid").read_text()
+    (folder / "d.pid").chmod(0o666)
+    path.write_text(f"pidfile d.pid\nrun-as-user {USER}\nchroot {folder}\nseccomp kill\n")
+    os.kill(daemon.pid, signal.SIGUSR2)
+    assert daemon.wait() == 0
+    wait_until(lambda: (folder / "d.pid").read_text() not in ("", old), "the successor's pidfile")
+    second = int((folder / "d.pid").read_text())
+    status = status_of(second)
+    assert status["Uid"] == [str(user.pw_uid)] * 4 and status["Seccomp"] == ["2"]
+    with daemon.connect() as connection:
+        assert int(connection.info("server")["process_id"]) == second
+        connection.command("SHUTDOWN")
+        assert connection.read_to_end() == b""
+    wait_until(lambda: not (folder / "d.pid").exists(), "the end of the successor")
+
+
 # A root folder
 
 
@@ -223,6 +261,16 @@ def test_a_configuration_outside_of_the_chroot_is_warned_of(start_fanfared, user
     os.chown(inner, user.pw_uid, user.pw_gid)
     start_fanfared("-c", path, env=WITHOUT_LEAK_CHECK)
     assert "is outside of the chroot: it cannot be read again" in (inner / "d.log").read_text()
+
+
+def test_an_absolute_path_that_is_none_within_the_chroot_is_warned_of(start_fanfared, user, folder):
+    inner = folder / "work"
+    inner.mkdir(mode=0o755)
+    os.chown(inner, user.pw_uid, user.pw_gid)
+    start_fanfared("--run-as-user", USER, "--chroot", inner, "--dir", inner, "--logfile", "d.log", "--unixsocket", "d.sock",
+                   "--pidfile", inner / "d.pid", env=WITHOUT_LEAK_CHECK)
+    lines = [line for line in (inner / "d.log").read_text().splitlines() if " warn: " in line]
+    assert len(lines) == 1 and f"pidfile {inner / 'd.pid'}: No such file or directory within the chroot" in lines[0]
 
 
 # The system call filter
@@ -380,6 +428,21 @@ def may_mount():
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
 
 
+def upgrade_once(daemon, pidfile):
+    """To a successor in the same sandbox, which ends."""
+    old, root = pidfile.read_text(), os.open(pidfile.parent, os.O_PATH)
+    pidfile = pathlib.Path(f"/proc/self/fd/{root}/pid")
+    os.kill(int(old), signal.SIGUSR2)
+    assert daemon.wait(20) == 0
+    wait_until(lambda: pidfile.read_text() not in ("", old), "the successor's pidfile")
+    with daemon.connect() as connection:
+        assert connection.info("server")["process_id"] == pidfile.read_text().strip()
+        connection.command("SHUTDOWN")
+        assert connection.read_to_end() == b""
+    wait_until(lambda: not pidfile.exists(), "the end of the successor")
+    os.close(root)
+
+
 @pytest.mark.parametrize("seccomp", ["no", "kill"])
 def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, folder, seccomp):
     if seccomp != "no":
@@ -406,6 +469,10 @@ def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, 
         assert publisher.call("PUBLISH", "c", b"x" * (1 << 20)) == 1
         assert subscriber.read_value() == [b"message", b"c", b"x" * (1 << 20)]
         assert b"used_memory_rss:0" not in publisher.call("INFO", "memory")
-    daemon.stop()
+    # PrivateTmp hides a program that was built in /tmp.
+    if seccomp == "no" and (root / os.environ["FANFARED"].lstrip("/")).exists():
+        upgrade_once(daemon, root / "run/fanfare/pid")
+    else:
+        daemon.stop()
     log = daemon.log()
     assert "EPERM" not in log and "not permitted" not in log, log

@@ -16,6 +16,7 @@ import pytest
 
 from lib.daemon import Fanfared, free_port
 from lib.resp import Closed, Connection, Push, encode, error
+from lib.tls import TlsConnection
 from lib.wait import SLOW, seconds, wait_until
 from test_daemon import ACTIVATE, notify_socket, refuses
 
@@ -239,18 +240,27 @@ class Lineage:
                 raise
 
 
-@pytest.fixture
-def start_lineage(start_fanfared):
+def lineages_of(start_daemon):
     started = []
 
     def start(*options, **more):
-        started.append(Lineage(start_fanfared(*options, **more)))
+        started.append(Lineage(start_daemon(*options, **more)))
         return started[-1]
 
     yield start
     for lineage in started:
         lineage.end()
         lineage.daemon.check_log()
+
+
+@pytest.fixture
+def start_lineage(start_fanfared):
+    yield from lineages_of(start_fanfared)
+
+
+@pytest.fixture
+def start_tls_lineage(start_tls_fanfared):
+    yield from lineages_of(start_tls_fanfared)
 
 
 class Callers:
@@ -330,6 +340,88 @@ def test_what_waits_to_be_accepted_is_served_by_the_successor(start_lineage):
         os.kill(second, signal.SIGCONT)
     for connection in waiting:
         assert connection.read_value() == b"PONG"
+
+
+@pytest.mark.parametrize("options", LOOPS, ids=["one loop", "four loops"])
+def test_over_tls_no_connection_attempt_is_lost_through_upgrades(start_tls_lineage, options):
+    lineage = start_tls_lineage("--shutdown-grace", 1, *options)
+    daemon = lineage.daemon
+    held = daemon.tls()
+    held.subscribe("c")
+    served = {daemon.pid}
+    for number in range(1, 3):
+        os.kill(([daemon.pid] + lineage.pids())[-1], signal.SIGUSR2)
+        deadline = time.monotonic() + seconds(30)
+        while len(served) <= number:
+            with daemon.tls() as client:
+                served.add(int(client.info("server")["process_id"]))
+            assert time.monotonic() < deadline, daemon.log()
+        wait_until(lambda number=number: len(lineage.pids()) == number, "the line in the log")
+    assert served == {daemon.pid, *lineage.pids()}
+    assert held.read_to_end() == b""
+
+
+def test_a_successor_that_cannot_speak_tls_or_read_the_users_leaves_the_old_one_in_place(
+        start_tls_lineage, certificates, folder):
+    cert, key = certificates.copy_pair("server", folder)
+    users = folder / "users"
+    users.write_text("user default on nopass allcommands allchannels\n")
+    lineage = start_tls_lineage("--tls-cert-file", cert, "--tls-key-file", key, "--aclfile", users)
+    daemon = lineage.daemon
+    held = daemon.tls()
+    for path, words in ((key, "TLS: "), (users, f"{users}:1: ")):
+        good = path.read_text()
+        path.write_text("nonsense\n")
+        os.kill(daemon.pid, signal.SIGUSR2)
+        wait_until(lambda words=words: words in daemon.log() and "ended with status 1" in daemon.log().split(words)[-1],
+                   "the end of the successor")
+        path.write_text(good)
+        assert held.call("PING") == b"PONG"
+        with daemon.tls() as fresh:
+            assert fresh.call("PING") == b"PONG"
+    lineage.end()
+
+
+@pytest.mark.parametrize("options", LOOPS, ids=["one loop", "four loops"])
+def test_who_is_in_a_handshake_is_served_by_the_old_one(start_tls_lineage, options):
+    lineage = start_tls_lineage("--shutdown-grace", 5, *options)
+    daemon = lineage.daemon
+    with daemon.connect() as client:
+        handshake = socket.create_connection(daemon.tls_address, timeout=seconds(5))
+        wait_until(lambda: client.info("tls")["tls_handshakes_in_progress"] == "1", "the handshake")
+    lineage.upgrade()
+    with daemon.certificates.client_context().wrap_socket(handshake, server_hostname="localhost") as secured:
+        secured.sendall(b"PING\r\n")
+        assert secured.recv(100) == b"+PONG\r\n"
+
+
+def awaits_header(daemon):
+    """A connection from which a header of the PROXY protocol is to come, and that is the only one."""
+    with daemon.connect() as client:
+        client.ok("CONFIG", "SET", "proxy-protocol", "yes", "proxy-protocol-from", "127.0.0.1")
+        header = socket.create_connection(daemon.address, timeout=seconds(5))
+        wait_until(lambda: client.info("clients")["awaited_proxy_headers"] == "1", "the one without a header")
+    return header
+
+
+@pytest.mark.parametrize("options", LOOPS, ids=["one loop", "four loops"])
+def test_who_is_about_to_say_for_whom_it_comes_is_served_by_the_old_one(start_lineage, options):
+    lineage = start_lineage("--shutdown-grace", 5, *options)
+    with awaits_header(lineage.daemon) as header:
+        lineage.upgrade()
+        time.sleep(0.1)  # in which an old one without clients would end
+        header.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\nPING\r\n")
+        assert header.recv(100) == b"+PONG\r\n"
+
+
+def test_who_never_says_for_whom_it_comes_does_not_hold_up_the_end(start_fanfared):
+    daemon = start_fanfared("--shutdown-grace", 2)
+    with awaits_header(daemon) as header:
+        start = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.wait(10) == 0
+        assert 1.9 < time.monotonic() - start < 4 * SLOW
+        assert header.recv(100) == b""
 
 
 def test_a_successor_holds_no_descriptor_more_than_its_predecessor(start_lineage):
@@ -565,3 +657,37 @@ def test_sockets_of_socket_activation_stay_the_supervisors(folder):
             process.wait()
         unix.close()
     assert path.exists()
+
+
+def test_a_socket_called_tls_speaks_it_before_and_after_an_upgrade(folder, certificates):
+    if not os.environ.get("FANFARED"):
+        pytest.skip("FANFARED (the path of the daemon) is missing")
+    plain, secured = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    pidfile, log = folder / "pid", folder / "activated.log"
+    numbers = [plain.fileno(), secured.fileno()]
+    words = [str(word) for word in certificates.server_options()]
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, ",".join(map(str, numbers)), os.environ["FANFARED"], "--port", "0",
+             "--tls-port", "1", "--tls-auth-clients", "no", *words, "--pidfile", pidfile, "--shutdown-grace", "1"],
+            pass_fds=numbers, stdout=out, stderr=out, env={**os.environ, "LISTEN_FDNAMES": "fanfared.socket:tls"})
+    pids = [process.pid]
+    try:
+        for _ in range(3):
+            with Connection(plain.getsockname()) as client:
+                assert client.call("PING") == b"PONG"
+            with TlsConnection(secured.getsockname(), certificates.client_context()) as client:
+                assert client.call("PING") == b"PONG"
+            wait_until(lambda: pidfile.exists() and pidfile.read_text() == f"{pids[-1]}\n", "the pidfile")
+            os.kill(pids[-1], signal.SIGUSR2)
+            wait_until(lambda: pidfile.read_text() not in ("", f"{pids[-1]}\n"), "the next pidfile")
+            pids.append(int(pidfile.read_text()))
+        environment = pathlib.Path(f"/proc/{pids[-1]}/environ").read_bytes().split(b"\0")
+        assert b"LISTEN_FDNAMES=resp-passed:tls-passed" in environment
+    finally:
+        os.kill(pids[-1], signal.SIGTERM)
+        for pid in pids[1:]:
+            wait_until(lambda pid=pid: not is_alive(pid), "the end of all")
+        assert process.wait(timeout=seconds(10)) == 0, log.read_text()
+        plain.close()
+        secured.close()

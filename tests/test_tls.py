@@ -28,8 +28,9 @@ from lib.flood import Account, flood
 from lib.program import Program
 from lib.resp import Closed, Connection, Error, encode
 from lib.streams import STREAMS
-from lib.tls import SCRIPT
+from lib.tls import SCRIPT, TlsConnection
 from lib.wait import SLOW, seconds, wait_until
+from test_daemon import own_address
 
 MIB = 1 << 20
 JS = pathlib.Path(__file__).parent / "js"
@@ -229,6 +230,32 @@ def test_the_configuration_of_the_readme_is_mutual(as_in_the_readme, folder):
     assert is_refused(lambda: as_in_the_readme.tls("mallory"))
     with Connection(folder / "fanfare.sock") as local:
         assert local.call("PING") == b"PONG"
+
+
+def test_the_configuration_of_the_readme_serves_other_machines(certificates, folder):
+    """Another address of ours is seen as the network."""
+    address = own_address()
+    if not address:
+        pytest.skip("no address but loopback")
+    port = free_port()
+    lines = block_with("tls-port").replace("/etc/fanfare/tls", str(certificates.folder)).replace("/run/fanfare", str(folder))
+    (folder / "fanfared.conf").write_text(lines.replace("tls-port 6379", f"tls-port {port}"))
+    with open(folder / "log", "wb") as log:
+        daemon = subprocess.Popen([os.environ["FANFARED"], "-c", folder / "fanfared.conf"], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: "ready" in (folder / "log").read_text(), "the daemon")
+        context = certificates.client_context("alice")
+        context.check_hostname = False
+        with TlsConnection((address, port), context) as alice:
+            assert alice.call("ACL", "WHOAMI") == b"alice"
+            assert alice.call("PUBLISH", "orders", "paid") == 0
+        context = certificates.client_context("bob")
+        context.check_hostname = False
+        with TlsConnection((address, port), context) as bob:
+            assert bob.call("ACL", "WHOAMI") == b"default"
+    finally:
+        daemon.terminate()
+        assert daemon.wait(timeout=seconds(10)) == 0
 
 
 def publishes(server, words, folder, environment=None):

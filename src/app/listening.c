@@ -7,6 +7,7 @@
 
 #include "app/systemd.h"
 #include "base/log.h"
+#include "net/tls.h"
 
 /* What makes an address with a - before it be passed over: this machine does not have it. */
 static bool
@@ -62,6 +63,21 @@ prepare_tls(struct net *net, const struct settings *s, struct buffer *error)
 		return true;
 	buffer_appendf(error, "TLS: %s", text);
 	return false;
+}
+
+bool
+listening_check(const struct settings *s, struct buffer *error)
+{
+	char text[512] = "";
+	struct tls *tls;
+
+	if (s->tls_port == 0)
+		return true;
+	tls = tls_new(&s->net_tls, text, sizeof(text));
+	if (tls == NULL)
+		buffer_appendf(error, "TLS: %s", text);
+	tls_unref(tls);
+	return tls != NULL;
 }
 
 static bool

@@ -18,4 +18,9 @@ struct systemd_sockets;
 bool listening_open(struct net *net, const struct settings *s, const struct systemd_sockets *passed,
     struct buffer *opened, struct buffer *error) __attribute__((warn_unused_result));
 
+/* Whether listening_open would find certificates and keys good: opens no socket. False: error says
+ * what is wrong, one line. */
+bool listening_check(const struct settings *s, struct buffer *error)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -69,19 +69,6 @@ print_settings(const struct settings *s)
 	buffer_release(&text);
 }
 
-/* The modes that print something and exit. */
-static int
-report(const struct fanfared *f)
-{
-	if (f->source.mode == CONFIG_MODE_SHOW)
-		print_settings(&f->settings);
-	else if (f->source.mode == CONFIG_MODE_VERSION)
-		puts("fanfared " PACKAGE_VERSION);
-	else if (f->source.mode == CONFIG_MODE_HELP)
-		fputs(help, stdout);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 static void
 reload(struct fanfared *f)
 {
@@ -178,12 +165,9 @@ prepare_privileges(struct fanfared *f)
 	return ok;
 }
 
-/* Working directory, user, log: what everything else stands on. */
 static bool
-prepare(struct fanfared *f)
+enter_folder(struct fanfared *f)
 {
-	struct log_config log = settings_log(&f->settings);
-
 	if (!config_source_anchor(&f->source)) {
 		fprintf(stderr, "%s: %s\n", f->source.file, strerror(errno));
 		return false;
@@ -192,7 +176,16 @@ prepare(struct fanfared *f)
 		fprintf(stderr, "dir %s: %s\n", f->settings.dir, strerror(errno));
 		return false;
 	}
-	if (!prepare_privileges(f))
+	return true;
+}
+
+/* Working directory, user, log: what everything else stands on. */
+static bool
+prepare(struct fanfared *f)
+{
+	struct log_config log = settings_log(&f->settings);
+
+	if (!enter_folder(f) || !prepare_privileges(f))
 		return false;
 	if (!log_open(&log)) {
 		fprintf(stderr, "logfile %s: %s\n", f->settings.logfile, strerror(errno));
@@ -201,48 +194,28 @@ prepare(struct fanfared *f)
 	return true;
 }
 
-/* Opens the listeners, or takes over those of a predecessor, which goes on where this fails. */
 static bool
-listen_or_succeed(struct fanfared *f, struct buffer *opened)
+open_listeners(struct fanfared *f, struct buffer *opened)
 {
 	struct buffer error = {0};
-	int announce_fd = f->announce_fd;
-	bool ok;
+	bool ok = listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error);
 
-	if (listening_open(f->wiring.net, &f->settings, &f->passed, opened, &error) &&
-	    announce_fd != -1) {
-		f->announce_fd = -1;
-		if (!upgrade_announce(announce_fd))
-			buffer_append_str(
-			    &error, "upgrade: the process that started this one gave up");
-	}
-	ok = error.len == 0;
-	if (!ok) {
+	if (!ok)
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
-		if (announce_fd != -1)
-			net_leave_listeners(f->wiring.net);
-	}
 	buffer_release(&error);
 	return ok;
 }
 
 /* Says nothing but what goes wrong: a start that fails is one line. */
 static bool
-listen_and_mark(struct fanfared *f, struct buffer *opened)
+write_pidfile(struct fanfared *f)
 {
 	const char *pidfile = f->settings.pidfile;
-	bool is_successor = f->announce_fd != -1;
 
-	if (!listen_or_succeed(f, opened))
-		return false;
 	if (pidfile[0] == '\0' || pidfile_write(pidfile))
 		return true;
-	/* There is no way back for a successor. */
-	if (is_successor)
-		log_error("pidfile %s: %s", pidfile, strerror(errno));
-	else
-		refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
-	return is_successor;
+	refuse(&f->settings, "pidfile %s: %s", pidfile, strerror(errno));
+	return false;
 }
 
 /* The configuration has another path within a chroot, and is read by another user from now on. */
@@ -267,6 +240,26 @@ find_configuration_again(struct fanfared *f)
 		    f->privileges.user);
 }
 
+/* What an absolute path led to at the start may be out of reach within a chroot. */
+static void
+look_for_paths_again(const struct fanfared *f)
+{
+	static const char *const names[] = {"logfile", "pidfile", "unixsocket", "aclfile",
+	    "tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-crl-file"};
+	struct buffer path = {0};
+
+	for (size_t i = 0; f->privileges.root != NULL && i < sizeof(names) / sizeof(*names); i++) {
+		buffer_clear(&path);
+		settings_show(&f->settings, settings_find(slice_of(names[i])), &path);
+		buffer_append(&path, "", 1);
+		if (path.ptr[0] == '/' && access(path.ptr, F_OK) != 0)
+			log_warn("%s %s: %s within the chroot: a path relative to dir is the same "
+				 "before and after",
+			    names[i], path.ptr, strerror(errno));
+	}
+	buffer_release(&path);
+}
+
 /* Everything is open that takes root to open, and no other thread runs yet. */
 static bool
 give_up_privileges(struct fanfared *f)
@@ -284,6 +277,37 @@ give_up_privileges(struct fanfared *f)
 	}
 	buffer_release(&error);
 	return ok;
+}
+
+/* From here on there is no way back: the predecessor goes. False: it does not, and goes on. */
+static bool
+take_over(struct fanfared *f)
+{
+	int announce_fd = f->announce_fd;
+	const char *pidfile = f->settings.pidfile;
+
+	f->announce_fd = -1;
+	if (!upgrade_announce(announce_fd)) {
+		refuse(&f->settings, "upgrade: the process that started this one gave up");
+		return false;
+	}
+	if (pidfile[0] != '\0' && !pidfile_write(pidfile))
+		log_error("pidfile %s: %s", pidfile, strerror(errno));
+	return true;
+}
+
+/* A successor does all that can fail before it takes over. */
+static bool
+listen_and_settle(struct fanfared *f, struct buffer *opened)
+{
+	bool is_successor = f->announce_fd != -1;
+
+	if (!is_successor)
+		return open_listeners(f, opened) && write_pidfile(f) && give_up_privileges(f);
+	if (open_listeners(f, opened) && give_up_privileges(f) && take_over(f))
+		return true;
+	net_leave_listeners(f->wiring.net);
+	return false;
 }
 
 /*
@@ -338,7 +362,7 @@ open_doors(struct fanfared *f)
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	watch_signals(f->wiring.net);
-	ok = load_users(f) && listen_and_mark(f, &opened) && give_up_privileges(f);
+	ok = load_users(f) && listen_and_settle(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -347,11 +371,49 @@ open_doors(struct fanfared *f)
 		log_notice("listening on %.*s; up to %u clients", (int)opened.len, opened.ptr,
 		    (unsigned int)f->settings.server.maxclients);
 		find_configuration_again(f);
+		look_for_paths_again(f);
 	} else {
 		wiring_release(&f->wiring);
 	}
 	buffer_release(&opened);
 	return ok;
+}
+
+/* Says what a start would say of the files that it reads. Nothing is written, and no socket opened.
+ */
+static bool
+check(struct fanfared *f)
+{
+	struct server_settings interface = live_config_interface(&f->live);
+	struct buffer error = {0};
+	bool ok;
+
+	/* Who is not root may well check what root will start. */
+	if (!enter_folder(f) || (geteuid() == 0 && !prepare_privileges(f)) ||
+	    !wiring_init(&f->wiring, &f->settings, &interface))
+		return false;
+	f->live.server = f->wiring.server;
+	ok = live_config_load_users(&f->live, &error) && listening_check(&f->settings, &error);
+	if (!ok)
+		print_error(&error);
+	wiring_release(&f->wiring);
+	buffer_release(&error);
+	return ok;
+}
+
+/* The modes that print something and exit. */
+static int
+report(struct fanfared *f)
+{
+	if (f->source.mode == CONFIG_MODE_CHECK && !check(f))
+		return EXIT_FAILURE;
+	if (f->source.mode == CONFIG_MODE_SHOW)
+		print_settings(&f->settings);
+	else if (f->source.mode == CONFIG_MODE_VERSION)
+		puts("fanfared " PACKAGE_VERSION);
+	else if (f->source.mode == CONFIG_MODE_HELP)
+		fputs(help, stdout);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static void

@@ -12,7 +12,8 @@
 #define SHARE_US 500
 #define CLIENTS_A_LOOK 16
 
-/* Those who were in the middle of a long command are looked at again after this. */
+/* Those who were in the middle of a long command, or of coming in, are looked at again after this.
+ */
 #define AGAIN_US 50000
 
 static uint64_t
@@ -173,6 +174,16 @@ close_clients(struct server *server, size_t may_stay)
 	return true;
 }
 
+/* Accepted, and about to become a client. */
+static bool
+awaits_clients(const struct server *server)
+{
+	struct server_io_figures figures;
+
+	server->io.figures(server->io.arg, &figures);
+	return figures.greetings > 0;
+}
+
 static uint64_t
 close_due(struct server *server, uint64_t now_us)
 {
@@ -184,12 +195,15 @@ close_due(struct server *server, uint64_t now_us)
 		duck->total = open;
 	if (!close_clients(server, lame_duck_may_stay(duck->total, elapsed_us, window_us(duck))))
 		return 0;
-	if (server->client_count == 0 || elapsed_us >= window_us(duck)) {
+	if (elapsed_us >= window_us(duck) ||
+	    (server->client_count == 0 && !awaits_clients(server))) {
 		duck->state = LAME_DUCK_OVER;
 		server->io.parted(server->io.arg);
 		return UINT64_MAX;
 	}
 	open = open_count(server);
+	if (server->client_count == 0)
+		return AGAIN_US;
 	if (open == 0)
 		return window_us(duck) - elapsed_us;
 	if (duck->next == NULL) {
