@@ -330,3 +330,29 @@ def test_limits_of_a_user(start_fanfared, folder):
     master.ok("CONFIG", "REWRITE")
     assert "limit:connections=2 limit:subscriptions=1" in path.read_text()
     assert start_fanfared("-c", path).connect().call("ACL", "LIST") == master.call("ACL", "LIST")
+
+
+def test_sighup_reads_users_under_the_new_acl_pubsub_default(start_fanfared, folder):
+    path = folder / "users.conf"
+    path.write_text("acl-pubsub-default allchannels\nuser alice on nopass +@all\n")
+    server = start_fanfared("-c", path)
+    alice = login(server, "alice", "x")
+    assert alice.call("SUBSCRIBE", "a")[0] == b"subscribe"
+    path.write_text("acl-pubsub-default resetchannels\nuser alice on nopass +@all\n")
+    server.process.send_signal(1)
+    assert alice.is_closed()
+    assert server.connect().call("ACL", "LIST")[0] == b"user alice on nopass resetchannels +@all"
+
+
+def test_config_rewrite_writes_no_more_users_than_it_reads(start_fanfared, folder):
+    path = folder / "users.conf"
+    path.write_text("maxclients 100\n")
+    client = start_fanfared("-c", path).connect()
+    for i in range(1001):
+        client.ok("ACL", "SETUSER", f"u{i}")
+    reply = client.call("CONFIG", "REWRITE")
+    assert isinstance(reply, Error) and b"more than 1000 users: allowed is an aclfile for more" in reply.text
+    assert path.read_text() == "maxclients 100\n"
+    client.ok("ACL", "DELUSER", "u0")
+    client.ok("CONFIG", "REWRITE")
+    assert len(start_fanfared("-c", path).connect().call("ACL", "LIST")) == 1001

@@ -160,6 +160,17 @@ START_TEST(users_are_kept_in_the_order_of_their_names)
 }
 END_TEST
 
+START_TEST(a_user_has_a_name_that_can_be_read_back)
+{
+	bool narrowed;
+
+	ck_assert(!set("", "on", &narrowed));
+	ck_assert(!set("a b", "on", &narrowed));
+	ck_assert(set("#a'(", "on", &narrowed));
+	ck_assert_str_eq(load("user #a'( on\n"), "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -169,5 +180,5 @@ main(void)
 		who_holds_a_user_sees_that_he_is_gone, a_change_tells_whether_less_may_be_heard,
 		all_channels_is_what_new_users_and_selectors_begin_with,
 		the_password_of_default_is_his_only_one, users_are_kept_in_the_order_of_their_names,
-		NULL});
+		a_user_has_a_name_that_can_be_read_back, NULL});
 }
