@@ -62,6 +62,7 @@ struct client {
 	struct buffer partial;         /* its reply so far */
 	struct outbox_limits limits;   /* chosen by OUTBOX SET, or the defaults */
 	uint32_t limits_version;       /* of server->limits_version when they were last applied */
+	uint32_t rules_version; /* likewise, when what it is subscribing to was last allowed */
 	uint32_t db;
 	uint8_t proto;      /* 2 or 3 */
 	uint8_t reply_mode; /* enum client_reply_mode */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "resp/writer.h"
+#include "server/acl_check.h"
 #include "server/handlers.h"
 #include "server/state.h"
 
@@ -93,6 +94,21 @@ is_past_user_limit(struct request *rq, enum hub_kind kind, struct slice name)
 	return true;
 }
 
+/* What goes on in a later turn is asked for anew where rules may have changed; nobody would look at
+ * what comes behind the subscriptions that there were when they did. */
+static bool
+is_still_allowed(struct request *rq)
+{
+	struct client *c = rq->client;
+	size_t at;
+
+	if (c->progress > 0 && c->rules_version != rq->server->limits_version &&
+	    acl_check(c->user, rq->command, rq->argv, rq->argc, &at) != ACL_ALLOWED)
+		return false;
+	c->rules_version = rq->server->limits_version;
+	return true;
+}
+
 static enum command_result
 subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 {
@@ -102,6 +118,10 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 
 	if (c->progress == 0 && !check_names(rq))
 		return COMMAND_DONE;
+	if (!is_still_allowed(rq)) {
+		client_kill(c, "its user may no longer hear what it subscribes to");
+		return COMMAND_DONE;
+	}
 	while (c->progress + 1 < rq->argc) {
 		struct slice name = rq->argv[c->progress + 1];
 
