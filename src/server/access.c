@@ -123,31 +123,35 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 void
 access_count(struct client *c, bool counts)
 {
-	if (counts == c->counted_user)
+	if (counts == c->counted_user || (counts && client_needs_auth(c)))
 		return;
 	c->counted_user = counts;
 	c->user->clients += counts ? 1 : (size_t)-1;
 }
 
 static void
-become(struct client *c, struct acl_user *user)
+become(struct client *c, struct acl_user *user, bool authenticated)
 {
-	bool counted = c->counted_user;
-
 	acl_user_ref(user);
 	access_count(c, false);
 	acl_user_unref(c->user);
 	c->user = user;
-	access_count(c, counted);
+	c->authenticated = authenticated;
+	access_follow(c);
 	client_apply_limits(c);
+}
+
+void
+access_follow(struct client *c)
+{
+	access_count(c, true);
+	c->server->io.set_unauthenticated(c->conn, client_needs_auth(c));
 }
 
 void
 access_reset(struct client *c)
 {
-	become(c, c->server->default_user);
-	c->authenticated = !access_needs_auth(c->server);
-	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+	become(c, c->server->default_user, !access_needs_auth(c->server));
 }
 
 bool
@@ -156,22 +160,27 @@ access_is_full(const struct acl_user *user)
 	return user->limits.connections != 0 && user->clients >= user->limits.connections;
 }
 
+/* Whoever is the user default but has not said so yet is one more of his. */
+static bool
+has_room(const struct client *c, const struct acl_user *user)
+{
+	return (c->user == user && c->counted_user) || !access_is_full(user);
+}
+
 /* False, and answered, where the user has no room for this connection. */
 static bool
 enter(struct request *rq, struct acl_user *user)
 {
 	struct client *c = rq->client;
 
-	if (user != c->user && access_is_full(user)) {
+	if (!has_room(c, user)) {
 		request_error(rq,
 		    "ERR max number of connections of this user reached "
 		    "(limit:connections %" PRIu32 ")",
 		    user->limits.connections);
 		return false;
 	}
-	become(c, user);
-	c->authenticated = true;
-	c->server->io.set_unauthenticated(c->conn, false);
+	become(c, user, true);
 	return true;
 }
 
@@ -180,12 +189,9 @@ server_log_in(struct client *c, struct slice name)
 {
 	struct acl_user *user = acl_find(c->server->acl, name);
 
-	if (c->finishing || c->gone || user == NULL || !user->enabled ||
-	    (user != c->user && access_is_full(user)))
+	if (c->finishing || c->gone || user == NULL || !user->enabled || !has_room(c, user))
 		return false;
-	become(c, user);
-	c->authenticated = true;
-	c->server->io.set_unauthenticated(c->conn, false);
+	become(c, user, true);
 	return true;
 }
 

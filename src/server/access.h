@@ -25,8 +25,12 @@ void access_reconfigured(struct server *server);
 void access_attach(struct client *c);
 void access_detach(struct client *c);
 
-/* The client counts for its user from now on, or no more. */
+/* The client counts for its user from now on, or no more; never while it has to authenticate. */
 void access_count(struct client *c, bool counts);
+
+/* To be called with each request of a client that did not authenticate: it may have to by now, or
+ * no more, for the user default has changed. */
+void access_follow(struct client *c);
 
 /* Back to the user default, as after RESET. */
 void access_reset(struct client *c);

@@ -321,6 +321,8 @@ begin(struct request *rq)
 	if (!find_command(rq))
 		return reject(rq);
 	rq->client->last_command = rq->command;
+	if (!rq->client->authenticated)
+		access_follow(rq->client);
 	if (!is_allowed(rq))
 		return reject(rq);
 	if (is_paused(rq)) {
