@@ -224,6 +224,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 	c->running = NULL;
 	c->progress = 0;
 	c->running_us = 0;
+	c->login_at_us = 0;
 	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);
