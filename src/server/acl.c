@@ -173,7 +173,7 @@ is_name(struct slice name)
 	for (size_t i = 0; i < name.len; i++)
 		if (name.ptr[i] == '\0' || isspace((unsigned char)name.ptr[i]))
 			return false;
-	return name.len <= ACL_RULE_BYTES_MAX;
+	return name.len > 0 && name.len <= ACL_RULE_BYTES_MAX;
 }
 
 bool
@@ -185,6 +185,11 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 	enum acl_fault fault;
 
 	*narrowed = false;
+	if (name.len == 0) {
+		/* Redis takes it; but no file of users could say so. */
+		buffer_append_str(error, "Usernames can't be empty");
+		return false;
+	}
 	if (!is_name(name)) {
 		buffer_append_str(error, "Usernames can't contain spaces or null characters");
 		return false;

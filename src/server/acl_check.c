@@ -73,11 +73,17 @@ acl_denied_key(
 	return 0;
 }
 
+/* No channel has a longer name, whatever max-channel-length is: that of a request may be as long as
+ * a message, and is not to be searched for a pattern. */
+#define NAME_BYTES_MAX 65535
+
 static bool
 selector_may_hear(const struct acl_selector *s, struct slice name, bool is_pattern)
 {
 	if (s->all_channels)
 		return true;
+	if (name.len > NAME_BYTES_MAX)
+		return false;
 	for (size_t i = 0; i < s->channels.count; i++) {
 		struct slice granted = {s->channels.items[i].ptr, s->channels.items[i].len};
 

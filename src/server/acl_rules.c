@@ -339,6 +339,11 @@ allow_first_arg(struct acl_selector *s, const struct command *row, struct slice 
 {
 	size_t n = s->first_arg_count;
 
+	for (size_t i = 0; i < n; i++)
+		if (s->first_args[i].index == command_index(row) &&
+		    s->first_args[i].len == arg.len &&
+		    strncasecmp(s->first_args[i].ptr, arg.ptr, arg.len) == 0)
+			return ACL_OK;
 	if (n == ACL_ITEMS_MAX)
 		return ACL_TOO_MANY;
 	s->first_args = xrealloc(s->first_args, (n + 1) * sizeof(*s->first_args));

@@ -62,6 +62,8 @@ acl_user_assign(struct acl_user *to, const struct acl_user *from)
 	to->nopass = from->nopass;
 	to->sanitizing = from->sanitizing;
 	to->unrestricted = from->unrestricted;
+	if (!acl_limits_same_rate(&to->limits, &from->limits))
+		to->rate = (struct acl_rate){0};
 	to->limits = from->limits;
 	to->hash_count = from->hash_count;
 	to->hashes = xcalloc(from->hash_count + 1, sizeof(*to->hashes));
@@ -168,7 +170,10 @@ apply_selector(
 		const char *end = memchr(rest.ptr, ' ', rest.len);
 		size_t len = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
 
-		if (len > 0)
+		/* Where it is read back, a word that ends in ) is the selector's last. */
+		if (len > 0 && rest.ptr[len - 1] == ')')
+			fault = ACL_BAD_SYNTAX;
+		else if (len > 0)
 			fault = acl_selector_apply(&selector, names, (struct slice){rest.ptr, len});
 		len += len < rest.len;
 		rest = (struct slice){rest.ptr + len, rest.len - len};
@@ -210,7 +215,7 @@ apply_one(struct acl_user *user, const struct hash_map *names, bool all_channels
 		return ACL_OK;
 	if (rule.len > ACL_RULE_BYTES_MAX * (rule.ptr[0] == '(' ? 16 : 1))
 		return ACL_BAD_SYNTAX;
-	if (strchr("><#!", rule.ptr[0]) != NULL)
+	if (rule.ptr[0] != '\0' && strchr("><#!", rule.ptr[0]) != NULL)
 		return apply_password(user, rule);
 	if (rule.ptr[0] == '(' && rule.ptr[rule.len - 1] == ')')
 		return apply_selector(user, names, all_channels, rule);

@@ -44,7 +44,8 @@ struct acl_user *acl_user_new(struct slice name, bool all_channels);
 struct acl_user *acl_user_ref(struct acl_user *user);
 void acl_user_unref(struct acl_user *user);
 
-/* Everything but the name and the references. */
+/* Everything but the name, the references, and what is owed for publishing (unless the rate is
+ * another one). */
 void acl_user_assign(struct acl_user *to, const struct acl_user *from);
 
 /*
