@@ -293,10 +293,14 @@ access_resume(struct server *server, uint64_t now_us)
 }
 
 bool
-server_load_users(struct server *server, struct slice text, const char *path, struct buffer *error)
+server_load_users(struct server *server, struct slice text, const char *path, bool all_channels,
+    struct buffer *error)
 {
-	if (!acl_load(server->acl, text, path, requirepass(server), error))
+	acl_set_all_channels(server->acl, all_channels);
+	if (!acl_load(server->acl, text, path, requirepass(server), error)) {
+		acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
 		return false;
+	}
 	server->limits_version++;
 	access_enforce(server, NULL, NULL, -1);
 	return true;
