@@ -201,7 +201,7 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 	}
 	next = acl_user_new(name, acl->all_channels);
 	if (user != NULL)
-		acl_user_assign(next, user);
+		acl_user_copy_rules(next, user);
 	fault = acl_user_apply(next, acl->names, acl->all_channels, rules, count, &offender);
 	if (fault == ACL_UNMATCHED)
 		buffer_appendf(error, "Unmatched parenthesis in acl selector starting at '%.*s'.",
@@ -212,11 +212,12 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 	buffer_release(&offender);
 	if (fault == ACL_OK && user != NULL) {
 		*narrowed = !acl_hears_as_much(user, next);
-		acl_user_assign(user, next);
+		acl_user_take_rules(user, next);
 	} else if (fault == ACL_OK) {
-		add(&acl->users, acl_user_ref(next));
+		add(&acl->users, next);
+	} else {
+		acl_user_unref(next);
 	}
-	acl_user_unref(next);
 	return fault == ACL_OK;
 }
 
@@ -307,8 +308,7 @@ adopt(struct acl *acl, struct users *loaded)
 		known = find(&old, (struct slice){next->name, next->name_len});
 		if (known == NULL)
 			continue;
-		acl_user_assign(known, next);
-		acl_user_unref(next);
+		acl_user_take_rules(known, next);
 		loaded->items[i] = acl_user_ref(known);
 	}
 	acl->users = *loaded;

@@ -55,15 +55,13 @@ acl_user_unref(struct acl_user *user)
 }
 
 void
-acl_user_assign(struct acl_user *to, const struct acl_user *from)
+acl_user_copy_rules(struct acl_user *to, const struct acl_user *from)
 {
 	release_rules(to);
 	to->enabled = from->enabled;
 	to->nopass = from->nopass;
 	to->sanitizing = from->sanitizing;
 	to->unrestricted = from->unrestricted;
-	if (!acl_limits_same_rate(&to->limits, &from->limits))
-		to->rate = (struct acl_rate){0};
 	to->limits = from->limits;
 	to->hash_count = from->hash_count;
 	to->hashes = xcalloc(from->hash_count + 1, sizeof(*to->hashes));
@@ -73,6 +71,26 @@ acl_user_assign(struct acl_user *to, const struct acl_user *from)
 	to->selectors = xcalloc(from->selector_count, sizeof(*to->selectors));
 	for (size_t i = 0; i < from->selector_count; i++)
 		acl_selector_copy(&to->selectors[i], &from->selectors[i]);
+}
+
+void
+acl_user_take_rules(struct acl_user *to, struct acl_user *from)
+{
+	struct acl_user was = *to;
+
+	*to = *from;
+	to->name = was.name;
+	to->name_len = was.name_len;
+	to->deleted = was.deleted;
+	to->clients = was.clients;
+	to->refs = was.refs;
+	to->rate =
+	    acl_limits_same_rate(&was.limits, &from->limits) ? was.rate : (struct acl_rate){0};
+	from->selectors = was.selectors;
+	from->selector_count = was.selector_count;
+	from->hashes = was.hashes;
+	from->hash_count = was.hash_count;
+	acl_user_unref(from);
 }
 
 void
