@@ -290,11 +290,62 @@ START_TEST(a_subscribe_that_goes_on_is_held_to_rules_that_changed_meanwhile)
 	buffer_append(&line, " x", 3);
 	ck_assert(!test_send(s, line.ptr));
 	buffer_release(&line);
+	while (s->later && s->client->progress == 0)
+		test_turns(1);
+	ck_assert(s->later);
 	assert_says(c, "acl setuser u resetchannels &n*", "+OK\r\n");
 	for (int i = 0; i < 10000 && s->killed == NULL && s->later; i++)
 		test_turns(1);
 	assert_says(c, "publish x 1", ":0\r\n");
 	ck_assert(s->killed != NULL);
+}
+END_TEST
+
+/* Of a user for whom each channel is tried against many patterns: "n..." in full, then the last. */
+static bool
+subscribe_to_many(struct test_conn *s, const char *last)
+{
+	struct buffer line = {0};
+	bool done;
+
+	buffer_append_str(&line, "subscribe");
+	for (int i = 0; i < 2000; i++)
+		buffer_appendf(&line, " n%0300d", i);
+	buffer_appendf(&line, " %s", last);
+	buffer_append(&line, "", 1);
+	done = test_send(s, line.ptr);
+	buffer_release(&line);
+	return done;
+}
+
+START_TEST(a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole)
+{
+	static const char *const refused = "-NOPERM this user has no permissions to access one of "
+					   "the channels used as arguments\r\n";
+	struct test_conn *s;
+
+	assert_says(c, "acl setuser u on nopass +@all &n* &x", "+OK\r\n");
+	s = open_as("u");
+	ck_assert(!take_x_away());
+	test_finish(c);
+	ck_assert(!subscribe_to_many(s, "x"));
+	ck_assert_str_eq(test_finish(s), refused);
+	ck_assert_uint_eq(client_subscriptions(s->client), 0);
+
+	/* What was looked at already may have been taken away when the end is reached. */
+	ck_assert(!subscribe_to_many(s, "n"));
+	test_turns(1);
+	assert_says(c, "acl setuser u resetchannels &n", "+OK\r\n");
+	ck_assert_str_eq(test_finish(s), refused);
+	ck_assert_uint_eq(client_subscriptions(s->client), 0);
+	assert_says(c, "acl setuser u &n*", "+OK\r\n");
+	ck_assert(!subscribe_to_many(s, "n"));
+	test_finish(s);
+	ck_assert_uint_eq(client_subscriptions(s->client), 2001);
+
+	/* Who leaves meanwhile leaves nothing behind. */
+	ck_assert(!subscribe_to_many(s, "n"));
+	test_close(s);
 }
 END_TEST
 
@@ -364,6 +415,7 @@ main(void)
 		requirepass_and_the_user_default_stay_in_step,
 		load_takes_a_file_whole_or_not_at_all, what_was_denied_is_in_the_log,
 		a_subscribe_that_goes_on_is_held_to_rules_that_changed_meanwhile,
+		a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole,
 		passwords_that_come_with_a_mistake_are_not_shown_either,
 		a_login_that_turns_out_to_be_none_leaves_nothing_behind,
 		who_need_not_authenticate_any_more_is_not_told_to_hurry, NULL});
