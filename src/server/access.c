@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/acl.h"
@@ -15,6 +16,9 @@
 
 /* Logins that are resumed in one turn. */
 #define RESUMED_A_TURN 256
+
+/* Bytes of channels' names that are compared with patterns in one turn. */
+#define LOOK_WORK ((size_t)256 << 10)
 
 static struct slice
 requirepass(const struct server *server)
@@ -238,19 +242,50 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	return ACCESS_DENIED;
 }
 
+/* Begins, or goes on, to look at the request; false: there is more to do. */
+static bool
+look_at(struct request *rq, struct acl_look *out)
+{
+	struct client *c = rq->client;
+	struct acl_look look = ACL_LOOK_BEGINS;
+
+	look.version = rq->server->limits_version;
+	if (c->look != NULL && c->look->version == look.version)
+		look = *c->look;
+	if (acl_check_part(c->user, rq->command, rq->argv, rq->argc, LOOK_WORK, &look)) {
+		*out = look;
+		return true;
+	}
+	if (c->look == NULL)
+		c->look = xmalloc(sizeof(*c->look));
+	*c->look = look;
+	return false;
+}
+
+void
+access_asked(struct client *c)
+{
+	xfree(c->look);
+	c->look = NULL;
+}
+
 bool
-access_allows(struct request *rq)
+access_allows(struct request *rq, bool *later)
 {
 	struct acl_user *user = rq->client->user;
 	struct slice name = {user->name, user->name_len};
 	char command[COMMAND_NAME_MAX];
-	size_t at;
+	struct acl_look look;
 
 	if (user->deleted) {
 		client_kill(rq->client, "its user was deleted");
 		return false;
 	}
-	switch (acl_check(user, rq->command, rq->argv, rq->argc, &at)) {
+	if (!look_at(rq, &look)) {
+		*later = true;
+		return false;
+	}
+	switch (look.verdict) {
 	case ACL_ALLOWED:
 		return true;
 	case ACL_DENIED_COMMAND:
@@ -261,13 +296,13 @@ access_allows(struct request *rq)
 		    rq, "NOPERM this user has no permissions to run the '%s' command", command);
 		return false;
 	case ACL_DENIED_KEY:
-		note(rq, ACL_LOG_KEY, rq->argv[at], name);
+		note(rq, ACL_LOG_KEY, rq->argv[look.denied_at], name);
 		rq->server->counters.denied_keys++;
 		request_error(rq, "NOPERM this user has no permissions to access one of the keys "
 				  "used as arguments");
 		return false;
 	case ACL_DENIED_CHANNEL:
-		note(rq, ACL_LOG_CHANNEL, rq->argv[at], name);
+		note(rq, ACL_LOG_CHANNEL, rq->argv[look.denied_at], name);
 		rq->server->counters.denied_channels++;
 		request_error(rq, "NOPERM this user has no permissions to access one of the "
 				  "channels used as arguments");

@@ -41,8 +41,12 @@ bool access_is_full(const struct acl_user *user);
 /* True where new clients have to authenticate: the user default has a password or is off. */
 bool access_needs_auth(const struct server *server);
 
-/* False, and answered and noted, where the client's user may not do that. */
-bool access_allows(struct request *rq);
+/* False, and answered and noted, where the client's user may not do that; or *later is set, and it
+ * is to be asked again in another turn, for there are many channels to look at. */
+bool access_allows(struct request *rq, bool *later);
+
+/* The request was allowed or not: nothing is left of a look at it. */
+void access_asked(struct client *c);
 
 enum access_login {
 	ACCESS_GRANTED,
