@@ -356,3 +356,26 @@ def test_config_rewrite_writes_no_more_users_than_it_reads(start_fanfared, folde
     assert client.call("ACL", "DELUSER", "u0") == 1
     client.ok("CONFIG", "REWRITE")
     assert len(start_fanfared("-c", path).connect().call("ACL", "LIST")) == 1001
+
+
+def test_sighup_gives_default_the_password_that_a_start_would(start_fanfared, folder):
+    """The file of users has the last word on those whom it names, requirepass on default where it does not."""
+    path, users = folder / "fanfared.conf", folder / "users.acl"
+    users.write_text("user default on >file ~* &* +@all\n")
+    path.write_text(f"aclfile {users}\nrequirepass first\n")
+    server = start_fanfared("-c", path)
+    assert server.connect().call("AUTH", "first") == WRONGPASS
+    path.write_text(f"aclfile {users}\nrequirepass second\n")
+    server.process.send_signal(1)
+    wait_until(lambda: server.log().count("reload: done") == 1, "the reload")
+    assert server.connect().call("AUTH", "second") == WRONGPASS
+    server.connect().ok("AUTH", "file")
+    users.write_text("user alice off\n")
+    path.write_text(f"aclfile {users}\nrequirepass third\n")
+    server.process.send_signal(1)
+    wait_until(lambda: server.log().count("reload: done") == 2, "the reload")
+    client = server.connect()
+    assert client.call("AUTH", "file") == WRONGPASS
+    client.ok("AUTH", "third")
+    client.ok("CONFIG", "SET", "requirepass", "fourth")
+    client.ok("AUTH", "fourth")
