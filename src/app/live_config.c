@@ -285,9 +285,9 @@ load_users(struct live_config *live, const struct settings *s, struct buffer *er
 		ok = read_aclfile(live, &text, error);
 	else
 		setting_users_write(&s->users, false, &text);
-	ok = ok && server_load_users(live->server, buffer_slice(&text),
-		       path[0] != '\0' ? path : "user lines of the configuration",
-		       s->server.acl_pubsub_default, error);
+	ok = ok &&
+	     server_load_users(live->server, buffer_slice(&text),
+		 path[0] != '\0' ? path : "user lines of the configuration", &s->server, error);
 	buffer_release(&text);
 	return ok;
 }

@@ -21,11 +21,17 @@
 #define LOOK_WORK ((size_t)256 << 10)
 
 static struct slice
-requirepass(const struct server *server)
+requirepass_of(const struct server_config *config)
 {
-	const char *password = server->config->requirepass;
+	const char *password = config->requirepass;
 
 	return slice_of(password != NULL ? password : "");
+}
+
+static struct slice
+requirepass(const struct server *server)
+{
+	return requirepass_of(server->config);
 }
 
 void
@@ -328,14 +334,16 @@ access_resume(struct server *server, uint64_t now_us)
 }
 
 bool
-server_load_users(struct server *server, struct slice text, const char *path, bool all_channels,
-    struct buffer *error)
+server_load_users(struct server *server, struct slice text, const char *path,
+    const struct server_config *config, struct buffer *error)
 {
-	acl_set_all_channels(server->acl, all_channels);
-	if (!acl_load(server->acl, text, path, requirepass(server), error)) {
+	acl_set_all_channels(server->acl, config->acl_pubsub_default);
+	if (!acl_load(server->acl, text, path, requirepass_of(config), error)) {
 		acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
 		return false;
 	}
+	/* It has been heeded: where a user default is among the lines, they have the last word. */
+	acl_hash(requirepass_of(config), server->requirepass_hash);
 	server->limits_version++;
 	access_enforce(server, NULL, NULL, -1);
 	return true;
