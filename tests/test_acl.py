@@ -330,3 +330,52 @@ def test_limits_of_a_user(start_fanfared, folder):
     master.ok("CONFIG", "REWRITE")
     assert "limit:connections=2 limit:subscriptions=1" in path.read_text()
     assert start_fanfared("-c", path).connect().call("ACL", "LIST") == master.call("ACL", "LIST")
+
+
+def test_sighup_reads_users_under_the_new_acl_pubsub_default(start_fanfared, folder):
+    path = folder / "users.conf"
+    path.write_text("acl-pubsub-default allchannels\nuser alice on nopass +@all\n")
+    server = start_fanfared("-c", path)
+    alice = login(server, "alice", "x")
+    assert alice.call("SUBSCRIBE", "a")[0] == b"subscribe"
+    path.write_text("acl-pubsub-default resetchannels\nuser alice on nopass +@all\n")
+    server.process.send_signal(1)
+    assert alice.is_closed()
+    assert server.connect().call("ACL", "LIST")[0] == b"user alice on nopass resetchannels +@all"
+
+
+def test_config_rewrite_writes_no_more_users_than_it_reads(start_fanfared, folder):
+    path = folder / "users.conf"
+    path.write_text("maxclients 100\n")
+    client = start_fanfared("-c", path).connect()
+    for i in range(1001):
+        client.ok("ACL", "SETUSER", f"u{i}")
+    reply = client.call("CONFIG", "REWRITE")
+    assert isinstance(reply, Error) and b"more than 1000 users: allowed is an aclfile for more" in reply.text
+    assert path.read_text() == "maxclients 100\n"
+    assert client.call("ACL", "DELUSER", "u0") == 1
+    client.ok("CONFIG", "REWRITE")
+    assert len(start_fanfared("-c", path).connect().call("ACL", "LIST")) == 1001
+
+
+def test_sighup_gives_default_the_password_that_a_start_would(start_fanfared, folder):
+    """The file of users has the last word on those whom it names, requirepass on default where it does not."""
+    path, users = folder / "fanfared.conf", folder / "users.acl"
+    users.write_text("user default on >file ~* &* +@all\n")
+    path.write_text(f"aclfile {users}\nrequirepass first\n")
+    server = start_fanfared("-c", path)
+    assert server.connect().call("AUTH", "first") == WRONGPASS
+    path.write_text(f"aclfile {users}\nrequirepass second\n")
+    server.process.send_signal(1)
+    wait_until(lambda: server.log().count("reload: done") == 1, "the reload")
+    assert server.connect().call("AUTH", "second") == WRONGPASS
+    server.connect().ok("AUTH", "file")
+    users.write_text("user alice off\n")
+    path.write_text(f"aclfile {users}\nrequirepass third\n")
+    server.process.send_signal(1)
+    wait_until(lambda: server.log().count("reload: done") == 2, "the reload")
+    client = server.connect()
+    assert client.call("AUTH", "file") == WRONGPASS
+    client.ok("AUTH", "third")
+    client.ok("CONFIG", "SET", "requirepass", "fourth")
+    client.ok("AUTH", "fourth")

@@ -196,16 +196,20 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *erro
 
 /* What ACL SETUSER changed is what the file is to say; default is left out where requirepass says
  * all of him. */
-static void
-take_users(struct live_config *live)
+static bool
+take_users(struct live_config *live, struct buffer *error)
 {
 	struct buffer text = {0};
+	bool ok;
 
 	if (live->settings->aclfile[0] != '\0' || live->server == NULL)
-		return;
+		return true;
 	server_describe_users(live->server, true, &text);
-	setting_users_take(&live->settings->users, buffer_slice(&text));
+	ok = setting_users_take(&live->settings->users, buffer_slice(&text));
+	if (!ok)
+		setting_users_explain(SETTING_TOO_MANY_USERS, NULL, 0, error);
 	buffer_release(&text);
+	return ok;
 }
 
 static bool
@@ -219,8 +223,7 @@ rewrite_file(void *arg, char *error, size_t error_len)
 		snprintf(error, error_len, "The server is running without a config file");
 		return false;
 	}
-	take_users(live);
-	ok = config_rewrite(live->source->file, live->settings, &text);
+	ok = take_users(live, &text) && config_rewrite(live->source->file, live->settings, &text);
 	if (ok) {
 		log_notice("configuration file %s rewritten", live->source->file);
 	} else {
@@ -282,8 +285,9 @@ load_users(struct live_config *live, const struct settings *s, struct buffer *er
 		ok = read_aclfile(live, &text, error);
 	else
 		setting_users_write(&s->users, false, &text);
-	ok = ok && server_load_users(live->server, buffer_slice(&text),
-		       path[0] != '\0' ? path : "user lines of the configuration", error);
+	ok = ok &&
+	     server_load_users(live->server, buffer_slice(&text),
+		 path[0] != '\0' ? path : "user lines of the configuration", &s->server, error);
 	buffer_release(&text);
 	return ok;
 }

@@ -157,14 +157,21 @@ setting_users_write(const struct setting_list *users, bool quoted, struct buffer
 	}
 }
 
-void
+bool
 setting_users_take(struct setting_list *users, struct slice text)
 {
+	struct setting_list taken = {NULL, 0};
 	struct slice line;
 
-	clear(users);
 	while (config_next_line(&text, &line))
 		if (line.len > strlen("user "))
-			append(users,
+			append(&taken,
 			    (struct slice){line.ptr + strlen("user "), line.len - strlen("user ")});
+	if (taken.count > SETTING_USERS_MAX) {
+		clear(&taken);
+		return false;
+	}
+	clear(users);
+	*users = taken;
+	return true;
 }

@@ -1,6 +1,8 @@
 #ifndef APP_SETTING_USERS_H
 #define APP_SETTING_USERS_H
 
+#include <stdbool.h>
+
 #include "app/settings.h"
 
 /*
@@ -23,7 +25,9 @@ void setting_users_explain(
  * configuration file. */
 void setting_users_write(const struct setting_list *users, bool quoted, struct buffer *out);
 
-/* In place of what is there: the lines of text, which server_describe_users wrote. */
-void setting_users_take(struct setting_list *users, struct slice text);
+/* In place of what is there: the lines of text, which server_describe_users wrote. False: they are
+ * more than SETTING_USERS_MAX, and nothing is changed. */
+bool setting_users_take(struct setting_list *users, struct slice text)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/acl.h"
@@ -16,12 +17,21 @@
 /* Logins that are resumed in one turn. */
 #define RESUMED_A_TURN 256
 
+/* Bytes of channels' names that are compared with patterns in one turn. */
+#define LOOK_WORK ((size_t)256 << 10)
+
+static struct slice
+requirepass_of(const struct server_config *config)
+{
+	const char *password = config->requirepass;
+
+	return slice_of(password != NULL ? password : "");
+}
+
 static struct slice
 requirepass(const struct server *server)
 {
-	const char *password = server->config->requirepass;
-
-	return slice_of(password != NULL ? password : "");
+	return requirepass_of(server->config);
 }
 
 void
@@ -123,31 +133,35 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 void
 access_count(struct client *c, bool counts)
 {
-	if (counts == c->counted_user)
+	if (counts == c->counted_user || (counts && client_needs_auth(c)))
 		return;
 	c->counted_user = counts;
 	c->user->clients += counts ? 1 : (size_t)-1;
 }
 
 static void
-become(struct client *c, struct acl_user *user)
+become(struct client *c, struct acl_user *user, bool authenticated)
 {
-	bool counted = c->counted_user;
-
 	acl_user_ref(user);
 	access_count(c, false);
 	acl_user_unref(c->user);
 	c->user = user;
-	access_count(c, counted);
+	c->authenticated = authenticated;
+	access_follow(c);
 	client_apply_limits(c);
+}
+
+void
+access_follow(struct client *c)
+{
+	access_count(c, true);
+	c->server->io.set_unauthenticated(c->conn, client_needs_auth(c));
 }
 
 void
 access_reset(struct client *c)
 {
-	become(c, c->server->default_user);
-	c->authenticated = !access_needs_auth(c->server);
-	c->server->io.set_unauthenticated(c->conn, !c->authenticated);
+	become(c, c->server->default_user, !access_needs_auth(c->server));
 }
 
 bool
@@ -156,22 +170,27 @@ access_is_full(const struct acl_user *user)
 	return user->limits.connections != 0 && user->clients >= user->limits.connections;
 }
 
+/* Whoever is the user default but has not said so yet is one more of his. */
+static bool
+has_room(const struct client *c, const struct acl_user *user)
+{
+	return (c->user == user && c->counted_user) || !access_is_full(user);
+}
+
 /* False, and answered, where the user has no room for this connection. */
 static bool
 enter(struct request *rq, struct acl_user *user)
 {
 	struct client *c = rq->client;
 
-	if (user != c->user && access_is_full(user)) {
+	if (!has_room(c, user)) {
 		request_error(rq,
 		    "ERR max number of connections of this user reached "
 		    "(limit:connections %" PRIu32 ")",
 		    user->limits.connections);
 		return false;
 	}
-	become(c, user);
-	c->authenticated = true;
-	c->server->io.set_unauthenticated(c->conn, false);
+	become(c, user, true);
 	return true;
 }
 
@@ -180,12 +199,9 @@ server_log_in(struct client *c, struct slice name)
 {
 	struct acl_user *user = acl_find(c->server->acl, name);
 
-	if (c->finishing || c->gone || user == NULL || !user->enabled ||
-	    (user != c->user && access_is_full(user)))
+	if (c->finishing || c->gone || user == NULL || !user->enabled || !has_room(c, user))
 		return false;
-	become(c, user);
-	c->authenticated = true;
-	c->server->io.set_unauthenticated(c->conn, false);
+	become(c, user, true);
 	return true;
 }
 
@@ -232,19 +248,50 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	return ACCESS_DENIED;
 }
 
+/* Begins, or goes on, to look at the request; false: there is more to do. */
+static bool
+look_at(struct request *rq, struct acl_look *out)
+{
+	struct client *c = rq->client;
+	struct acl_look look = ACL_LOOK_BEGINS;
+
+	look.version = rq->server->limits_version;
+	if (c->look != NULL && c->look->version == look.version)
+		look = *c->look;
+	if (acl_check_part(c->user, rq->command, rq->argv, rq->argc, LOOK_WORK, &look)) {
+		*out = look;
+		return true;
+	}
+	if (c->look == NULL)
+		c->look = xmalloc(sizeof(*c->look));
+	*c->look = look;
+	return false;
+}
+
+void
+access_asked(struct client *c)
+{
+	xfree(c->look);
+	c->look = NULL;
+}
+
 bool
-access_allows(struct request *rq)
+access_allows(struct request *rq, bool *later)
 {
 	struct acl_user *user = rq->client->user;
 	struct slice name = {user->name, user->name_len};
 	char command[COMMAND_NAME_MAX];
-	size_t at;
+	struct acl_look look;
 
 	if (user->deleted) {
 		client_kill(rq->client, "its user was deleted");
 		return false;
 	}
-	switch (acl_check(user, rq->command, rq->argv, rq->argc, &at)) {
+	if (!look_at(rq, &look)) {
+		*later = true;
+		return false;
+	}
+	switch (look.verdict) {
 	case ACL_ALLOWED:
 		return true;
 	case ACL_DENIED_COMMAND:
@@ -255,13 +302,13 @@ access_allows(struct request *rq)
 		    rq, "NOPERM this user has no permissions to run the '%s' command", command);
 		return false;
 	case ACL_DENIED_KEY:
-		note(rq, ACL_LOG_KEY, rq->argv[at], name);
+		note(rq, ACL_LOG_KEY, rq->argv[look.denied_at], name);
 		rq->server->counters.denied_keys++;
 		request_error(rq, "NOPERM this user has no permissions to access one of the keys "
 				  "used as arguments");
 		return false;
 	case ACL_DENIED_CHANNEL:
-		note(rq, ACL_LOG_CHANNEL, rq->argv[at], name);
+		note(rq, ACL_LOG_CHANNEL, rq->argv[look.denied_at], name);
 		rq->server->counters.denied_channels++;
 		request_error(rq, "NOPERM this user has no permissions to access one of the "
 				  "channels used as arguments");
@@ -287,10 +334,16 @@ access_resume(struct server *server, uint64_t now_us)
 }
 
 bool
-server_load_users(struct server *server, struct slice text, const char *path, struct buffer *error)
+server_load_users(struct server *server, struct slice text, const char *path,
+    const struct server_config *config, struct buffer *error)
 {
-	if (!acl_load(server->acl, text, path, requirepass(server), error))
+	acl_set_all_channels(server->acl, config->acl_pubsub_default);
+	if (!acl_load(server->acl, text, path, requirepass_of(config), error)) {
+		acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
 		return false;
+	}
+	/* It has been heeded: where a user default is among the lines, they have the last word. */
+	acl_hash(requirepass_of(config), server->requirepass_hash);
 	server->limits_version++;
 	access_enforce(server, NULL, NULL, -1);
 	return true;

@@ -25,8 +25,12 @@ void access_reconfigured(struct server *server);
 void access_attach(struct client *c);
 void access_detach(struct client *c);
 
-/* The client counts for its user from now on, or no more. */
+/* The client counts for its user from now on, or no more; never while it has to authenticate. */
 void access_count(struct client *c, bool counts);
+
+/* To be called with each request of a client that did not authenticate: it may have to by now, or
+ * no more, for the user default has changed. */
+void access_follow(struct client *c);
 
 /* Back to the user default, as after RESET. */
 void access_reset(struct client *c);
@@ -37,8 +41,12 @@ bool access_is_full(const struct acl_user *user);
 /* True where new clients have to authenticate: the user default has a password or is off. */
 bool access_needs_auth(const struct server *server);
 
-/* False, and answered and noted, where the client's user may not do that. */
-bool access_allows(struct request *rq);
+/* False, and answered and noted, where the client's user may not do that; or *later is set, and it
+ * is to be asked again in another turn, for there are many channels to look at. */
+bool access_allows(struct request *rq, bool *later);
+
+/* The request was allowed or not: nothing is left of a look at it. */
+void access_asked(struct client *c);
 
 enum access_login {
 	ACCESS_GRANTED,

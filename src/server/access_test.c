@@ -277,6 +277,129 @@ START_TEST(what_was_denied_is_in_the_log)
 }
 END_TEST
 
+START_TEST(a_subscribe_that_goes_on_is_held_to_rules_that_changed_meanwhile)
+{
+	struct buffer line = {0};
+	struct test_conn *s;
+
+	assert_says(c, "acl setuser u on nopass +@all &n* &x", "+OK\r\n");
+	s = open_as("u");
+	buffer_append_str(&line, "subscribe");
+	for (int i = 0; i < 4000; i++)
+		buffer_appendf(&line, " n%0300d", i);
+	buffer_append(&line, " x", 3);
+	ck_assert(!test_send(s, line.ptr));
+	buffer_release(&line);
+	while (s->later && s->client->progress == 0)
+		test_turns(1);
+	ck_assert(s->later);
+	assert_says(c, "acl setuser u resetchannels &n*", "+OK\r\n");
+	for (int i = 0; i < 10000 && s->killed == NULL && s->later; i++)
+		test_turns(1);
+	assert_says(c, "publish x 1", ":0\r\n");
+	ck_assert(s->killed != NULL);
+}
+END_TEST
+
+/* Of a user for whom each channel is tried against many patterns: "n..." in full, then the last. */
+static bool
+subscribe_to_many(struct test_conn *s, const char *last)
+{
+	struct buffer line = {0};
+	bool done;
+
+	buffer_append_str(&line, "subscribe");
+	for (int i = 0; i < 2000; i++)
+		buffer_appendf(&line, " n%0300d", i);
+	buffer_appendf(&line, " %s", last);
+	buffer_append(&line, "", 1);
+	done = test_send(s, line.ptr);
+	buffer_release(&line);
+	return done;
+}
+
+START_TEST(a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole)
+{
+	static const char *const refused = "-NOPERM this user has no permissions to access one of "
+					   "the channels used as arguments\r\n";
+	struct test_conn *s;
+
+	assert_says(c, "acl setuser u on nopass +@all &n* &x", "+OK\r\n");
+	s = open_as("u");
+	ck_assert(take_x_away());
+	test_read(c);
+	ck_assert(!subscribe_to_many(s, "x"));
+	ck_assert_str_eq(test_finish(s), refused);
+	ck_assert_uint_eq(client_subscriptions(s->client), 0);
+
+	/* What was looked at already may have been taken away when the end is reached. */
+	ck_assert(!subscribe_to_many(s, "n"));
+	test_turns(1);
+	assert_says(c, "acl setuser u resetchannels &n", "+OK\r\n");
+	ck_assert_str_eq(test_finish(s), refused);
+	ck_assert_uint_eq(client_subscriptions(s->client), 0);
+	assert_says(c, "acl setuser u &n*", "+OK\r\n");
+	ck_assert(!subscribe_to_many(s, "n"));
+	test_finish(s);
+	ck_assert_uint_eq(client_subscriptions(s->client), 2001);
+
+	/* Who leaves meanwhile leaves nothing behind. */
+	ck_assert(!subscribe_to_many(s, "n"));
+	test_close(s);
+}
+END_TEST
+
+START_TEST(passwords_that_come_with_a_mistake_are_not_shown_either)
+{
+	static const char *const lines[] = {"hello 9 auth u geheim", "hello auth u geheim",
+	    "hello 3 auth geheim", "config set tls-key-file-pass geheim",
+	    "config set maxclients 5 requirepass geheim"};
+
+	test_config.slowlog_slower_than_us = 0;
+	test_config.slowlog_max_len = 100;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		test_call(c, lines[i]);
+	ck_assert_ptr_null(strstr(test_call(c, "slowlog get 100"), "geheim"));
+}
+END_TEST
+
+START_TEST(a_login_that_turns_out_to_be_none_leaves_nothing_behind)
+{
+	struct test_conn *n;
+
+	test_config.auth_delay_max_ms = 100;
+	test_config.requirepass = "one";
+	server_reconfigured(test_server);
+	n = test_open();
+	for (int i = 0; i < 4; i++)
+		test_call(n, "auth wrong");
+	ck_assert(!test_send(n, "auth one"));
+	test_config.requirepass = "";
+	server_reconfigured(test_server);
+	ck_assert_int_eq(strncmp(test_finish(n), "-ERR AUTH <password> called without", 35), 0);
+	ck_assert_uint_eq(n->client->login_at_us, 0);
+}
+END_TEST
+
+START_TEST(who_need_not_authenticate_any_more_is_not_told_to_hurry)
+{
+	struct test_conn *n;
+
+	test_config.requirepass = "one";
+	server_reconfigured(test_server);
+	n = test_open();
+	ck_assert(n->unauthenticated);
+	test_config.requirepass = "";
+	server_reconfigured(test_server);
+	assert_says(n, "ping", "+PONG\r\n");
+	ck_assert(!n->unauthenticated);
+	test_config.requirepass = "two";
+	server_reconfigured(test_server);
+	assert_says(n, "ping", "-NOAUTH Authentication required.\r\n");
+	ck_assert(n->unauthenticated);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -290,5 +413,10 @@ main(void)
 		a_login_waits_after_wrong_passwords_and_holds_up_nobody,
 		who_goes_while_his_login_waits_is_forgotten, an_ipv6_network_is_one_address,
 		requirepass_and_the_user_default_stay_in_step,
-		load_takes_a_file_whole_or_not_at_all, what_was_denied_is_in_the_log, NULL});
+		load_takes_a_file_whole_or_not_at_all, what_was_denied_is_in_the_log,
+		a_subscribe_that_goes_on_is_held_to_rules_that_changed_meanwhile,
+		a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole,
+		passwords_that_come_with_a_mistake_are_not_shown_either,
+		a_login_that_turns_out_to_be_none_leaves_nothing_behind,
+		who_need_not_authenticate_any_more_is_not_told_to_hurry, NULL});
 }

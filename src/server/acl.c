@@ -24,6 +24,18 @@ struct acl {
 	bool all_channels;
 };
 
+static struct slice
+name_of(const struct acl_user *user)
+{
+	return (struct slice){user->name, user->name_len};
+}
+
+static int
+order_of(const struct acl_user *user, struct slice name)
+{
+	return slice_compare(name_of(user), name);
+}
+
 /* Where the name stands or would stand. */
 static size_t
 place_of(const struct users *users, struct slice name, bool *found)
@@ -31,10 +43,12 @@ place_of(const struct users *users, struct slice name, bool *found)
 	size_t low = 0, high = users->count;
 
 	*found = false;
+	/* The next one of a file that ACL SAVE wrote. */
+	if (high > 0 && order_of(users->items[high - 1], name) < 0)
+		return high;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct acl_user *user = users->items[middle];
-		int order = slice_compare((struct slice){user->name, user->name_len}, name);
+		int order = order_of(users->items[middle], name);
 
 		if (order == 0) {
 			*found = true;
@@ -62,7 +76,7 @@ static void
 add(struct users *users, struct acl_user *user)
 {
 	bool found;
-	size_t at = place_of(users, (struct slice){user->name, user->name_len}, &found);
+	size_t at = place_of(users, name_of(user), &found);
 
 	assert(!found);
 	users->items = xrealloc(users->items, (users->count + 1) * sizeof(struct acl_user *));
@@ -173,7 +187,7 @@ is_name(struct slice name)
 	for (size_t i = 0; i < name.len; i++)
 		if (name.ptr[i] == '\0' || isspace((unsigned char)name.ptr[i]))
 			return false;
-	return name.len <= ACL_RULE_BYTES_MAX;
+	return name.len > 0 && name.len <= ACL_RULE_BYTES_MAX;
 }
 
 bool
@@ -185,6 +199,11 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 	enum acl_fault fault;
 
 	*narrowed = false;
+	if (name.len == 0) {
+		/* Redis takes it; but no file of users could say so. */
+		buffer_append_str(error, "Usernames can't be empty");
+		return false;
+	}
 	if (!is_name(name)) {
 		buffer_append_str(error, "Usernames can't contain spaces or null characters");
 		return false;
@@ -196,7 +215,7 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 	}
 	next = acl_user_new(name, acl->all_channels);
 	if (user != NULL)
-		acl_user_assign(next, user);
+		acl_user_copy_rules(next, user);
 	fault = acl_user_apply(next, acl->names, acl->all_channels, rules, count, &offender);
 	if (fault == ACL_UNMATCHED)
 		buffer_appendf(error, "Unmatched parenthesis in acl selector starting at '%.*s'.",
@@ -207,12 +226,20 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 	buffer_release(&offender);
 	if (fault == ACL_OK && user != NULL) {
 		*narrowed = !acl_hears_as_much(user, next);
-		acl_user_assign(user, next);
+		acl_user_take_rules(user, next);
 	} else if (fault == ACL_OK) {
-		add(&acl->users, acl_user_ref(next));
+		add(&acl->users, next);
+	} else {
+		acl_user_unref(next);
 	}
-	acl_user_unref(next);
 	return fault == ACL_OK;
+}
+
+static void
+mark_deleted(struct acl_user *user)
+{
+	user->deleted = true;
+	user->unrestricted = false;
 }
 
 bool
@@ -227,8 +254,7 @@ acl_delete(struct acl *acl, struct slice name)
 	user = acl->users.items[at];
 	memmove(acl->users.items + at, acl->users.items + at + 1,
 	    (--acl->users.count - at) * sizeof(struct acl_user *));
-	user->deleted = true;
-	user->unrestricted = false;
+	mark_deleted(user);
 	acl_user_unref(user);
 	return true;
 }
@@ -295,26 +321,22 @@ static void
 adopt(struct acl *acl, struct users *loaded)
 {
 	struct users old = acl->users;
+	size_t at = 0;
 
 	for (size_t i = 0; i < loaded->count; i++) {
-		struct acl_user *next = loaded->items[i], *known;
+		struct acl_user *next = loaded->items[i];
+		int order = -1;
 
-		known = find(&old, (struct slice){next->name, next->name_len});
-		if (known == NULL)
+		while (at < old.count && (order = order_of(old.items[at], name_of(next))) < 0)
+			mark_deleted(old.items[at++]);
+		if (at == old.count || order > 0)
 			continue;
-		acl_user_assign(known, next);
-		acl_user_unref(next);
-		loaded->items[i] = acl_user_ref(known);
+		acl_user_take_rules(old.items[at], next);
+		loaded->items[i] = acl_user_ref(old.items[at++]);
 	}
+	while (at < old.count)
+		mark_deleted(old.items[at++]);
 	acl->users = *loaded;
-	for (size_t i = 0; i < old.count; i++) {
-		struct acl_user *user = old.items[i];
-
-		if (find(&acl->users, (struct slice){user->name, user->name_len}) == NULL) {
-			user->deleted = true;
-			user->unrestricted = false;
-		}
-	}
 	release(&old);
 }
 

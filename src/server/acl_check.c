@@ -2,6 +2,7 @@
 
 #include "server/acl_check.h"
 
+#include <assert.h>
 #include <strings.h>
 
 #include "base/glob.h"
@@ -73,11 +74,17 @@ acl_denied_key(
 	return 0;
 }
 
+/* No channel has a longer name, whatever max-channel-length is: that of a request may be as long as
+ * a message, and is not to be searched for a pattern. */
+#define NAME_BYTES_MAX 65535
+
 static bool
 selector_may_hear(const struct acl_selector *s, struct slice name, bool is_pattern)
 {
 	if (s->all_channels)
 		return true;
+	if (name.len > NAME_BYTES_MAX)
+		return false;
 	for (size_t i = 0; i < s->channels.count; i++) {
 		struct slice granted = {s->channels.items[i].ptr, s->channels.items[i].len};
 
@@ -87,56 +94,92 @@ selector_may_hear(const struct acl_selector *s, struct slice name, bool is_patte
 	return false;
 }
 
-/* 0, or the channel that is not allowed. */
+/* Where the channels among the arguments end; they begin at 1. */
 static size_t
-denied_channel(
-    const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc)
+end_of_channels(const struct command *row, size_t argc)
 {
-	enum channels which = channels_of(row);
-	size_t end = which == CHANNELS_NONE ? 0 : which == CHANNELS_FIRST ? 2 : argc;
-
-	if (s->all_channels)
-		return 0;
-	for (size_t at = 1; at < end; at++)
-		if (!selector_may_hear(s, argv[at], which == CHANNELS_PATTERNS))
-			return at;
-	return 0;
+	switch (channels_of(row)) {
+	case CHANNELS_NONE:
+		return 1;
+	case CHANNELS_FIRST:
+		return 2;
+	default:
+		return argc;
+	}
 }
 
+/* Goes on at *at, to the end or as far as *work lasts. False: the channel there is not allowed. */
+static bool
+look_at_channels(const struct acl_selector *s, const struct command *row, const struct slice *argv,
+    size_t end, size_t *at, size_t *work)
+{
+	bool are_patterns = channels_of(row) == CHANNELS_PATTERNS;
+
+	if (s->all_channels)
+		*at = end;
+	for (; *at<end && * work> 0; ++*at) {
+		size_t cost = (argv[*at].len + 32) * (s->channels.count + 1);
+
+		if (!selector_may_hear(s, argv[*at], are_patterns))
+			return false;
+		*work -= cost < *work ? cost : *work;
+	}
+	return true;
+}
+
+/* The verdict of one selector; *at is the argument that it denied, or, with ACL_ALLOWED, how far it
+ * has looked. */
 static enum acl_verdict
 check_selector(const struct acl_selector *s, const struct command *row, const struct slice *argv,
-    size_t argc, size_t *at)
+    size_t argc, size_t *at, size_t *work)
 {
-	*at = 0;
-	if (!may_run(s, row, argv, argc))
-		return ACL_DENIED_COMMAND;
-	*at = acl_denied_key(s, row, argv, argc);
-	if (*at != 0)
-		return ACL_DENIED_KEY;
-	*at = denied_channel(s, row, argv, argc);
-	return *at != 0 ? ACL_DENIED_CHANNEL : ACL_ALLOWED;
+	if (*at == 0) {
+		if (!may_run(s, row, argv, argc))
+			return ACL_DENIED_COMMAND;
+		*at = acl_denied_key(s, row, argv, argc);
+		if (*at != 0)
+			return ACL_DENIED_KEY;
+		*at = 1;
+	}
+	return look_at_channels(s, row, argv, end_of_channels(row, argc), at, work)
+		   ? ACL_ALLOWED
+		   : ACL_DENIED_CHANNEL;
+}
+
+bool
+acl_check_part(const struct acl_user *user, const struct command *row, const struct slice *argv,
+    size_t argc, size_t work, struct acl_look *look)
+{
+	for (; look->selector < user->selector_count; look->selector++) {
+		enum acl_verdict verdict = check_selector(
+		    &user->selectors[look->selector], row, argv, argc, &look->at, &work);
+
+		if (verdict == ACL_ALLOWED && look->at < end_of_channels(row, argc))
+			return false;
+		if (verdict == ACL_ALLOWED) {
+			look->verdict = ACL_ALLOWED;
+			return true;
+		}
+		if (verdict > look->verdict ||
+		    (verdict == look->verdict && look->at > look->denied_at)) {
+			look->verdict = verdict;
+			look->denied_at = look->at;
+		}
+		look->at = 0;
+	}
+	return true;
 }
 
 enum acl_verdict
 acl_check(const struct acl_user *user, const struct command *row, const struct slice *argv,
     size_t argc, size_t *at)
 {
-	enum acl_verdict worst = ACL_DENIED_COMMAND;
+	struct acl_look look = ACL_LOOK_BEGINS;
+	bool done = acl_check_part(user, row, argv, argc, SIZE_MAX, &look);
 
-	*at = 0;
-	for (size_t i = 0; i < user->selector_count; i++) {
-		size_t here;
-		enum acl_verdict verdict =
-		    check_selector(&user->selectors[i], row, argv, argc, &here);
-
-		if (verdict == ACL_ALLOWED)
-			return ACL_ALLOWED;
-		if (verdict > worst || (verdict == worst && here > *at)) {
-			worst = verdict;
-			*at = here;
-		}
-	}
-	return worst;
+	assert(done);
+	*at = look.denied_at;
+	return look.verdict;
 }
 
 bool

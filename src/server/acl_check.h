@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "server/acl_user.h"
@@ -18,6 +19,25 @@ enum acl_verdict { ACL_ALLOWED, ACL_DENIED_COMMAND, ACL_DENIED_KEY, ACL_DENIED_C
 /* *at is the argument that was denied. Callers on a busy path ask user->unrestricted first. */
 enum acl_verdict acl_check(const struct acl_user *user, const struct command *row,
     const struct slice *argv, size_t argc, size_t *at) __attribute__((warn_unused_result));
+
+/* Where a check is that takes more than one turn. */
+struct acl_look {
+	size_t selector, at;
+	enum acl_verdict verdict; /* when it is done */
+	size_t denied_at;
+	uint32_t version; /* the caller's: of the rules that it began with */
+};
+
+#define ACL_LOOK_BEGINS                                                                            \
+	{                                                                                          \
+		.verdict = ACL_DENIED_COMMAND                                                      \
+	}
+
+/* As acl_check, but no more than about so much work, in bytes compared; false: there is more to do,
+ * with the same arguments and rules. */
+bool acl_check_part(const struct acl_user *user, const struct command *row,
+    const struct slice *argv, size_t argc, size_t work, struct acl_look *look)
+    __attribute__((warn_unused_result));
 
 /* 0, or the argument that is a key, as the row says, and that the selector does not allow. */
 size_t acl_denied_key(

@@ -136,6 +136,12 @@ acl_limits_describe(const struct acl_limits *limits, struct buffer *out)
 	}
 }
 
+bool
+acl_limits_same_rate(const struct acl_limits *a, const struct acl_limits *b)
+{
+	return a->publish_messages == b->publish_messages && a->publish_bytes == b->publish_bytes;
+}
+
 /* With one more, no further than a second ahead; what is larger than that is paid for after. */
 static bool
 is_open(uint64_t until_us, uint64_t per_second, uint64_t now_us)

@@ -32,6 +32,9 @@ bool acl_limits_apply(struct acl_limits *limits, struct slice rule)
 /* Appends " limit:connections=5 ..." for those that are set. */
 void acl_limits_describe(const struct acl_limits *limits, struct buffer *out);
 
+/* False: what was published under one of them counts for nothing under the other. */
+bool acl_limits_same_rate(const struct acl_limits *a, const struct acl_limits *b);
+
 /* What was published of late. A second's worth may come at once. */
 struct acl_rate {
 	uint64_t messages_until_us, bytes_until_us;

@@ -195,6 +195,43 @@ START_TEST(the_outbox_is_what_the_user_may_have)
 }
 END_TEST
 
+START_TEST(connections_of_default_count_once_they_are_let_in)
+{
+	struct test_conn *waiting, *a, *b;
+
+	test_config.requirepass = "p";
+	server_reconfigured(test_server);
+	assert_says(c, "acl setuser default limit:connections=2", "+OK\r\n");
+	waiting = test_open();
+	a = test_open();
+	b = test_open();
+	assert_says(a, "auth p", "+OK\r\n");
+	assert_says(a, "auth p", "+OK\r\n");
+	assert_says(b, "auth p",
+	    "-ERR max number of connections of this user reached (limit:connections 2)\r\n");
+	assert_says(b, "ping", "-NOAUTH Authentication required.\r\n");
+	assert_says(a, "reset", "+RESET\r\n");
+	assert_says(b, "auth p", "+OK\r\n");
+	assert_says(waiting, "auth p",
+	    "-ERR max number of connections of this user reached (limit:connections 2)\r\n");
+	test_close(b);
+	assert_says(waiting, "auth p", "+OK\r\n");
+}
+END_TEST
+
+START_TEST(another_rate_forgives_what_was_published_under_the_last)
+{
+	struct test_conn *u = open_as("limit:publish-bytes=1");
+
+	assert_says(u, "publish a 1234567890123456789012345678901234567890", ":0\r\n");
+	assert_says(u, "publish a 1", "-ERR max publish rate of this user reached\r\n");
+	assert_says(c, "acl setuser u limit:subscriptions=9 limit:publish-bytes=1", "+OK\r\n");
+	assert_says(u, "publish a 1", "-ERR max publish rate of this user reached\r\n");
+	assert_says(c, "acl setuser u limit:publish-bytes=1000", "+OK\r\n");
+	assert_says(u, "publish a 1", ":0\r\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -205,5 +242,7 @@ main(void)
 		connections_of_a_user_are_counted_as_they_come_and_go,
 		subscriptions_of_a_client_are_bounded_by_its_user,
 		publishing_is_bounded_for_all_connections_of_a_user,
-		the_outbox_is_what_the_user_may_have, NULL});
+		the_outbox_is_what_the_user_may_have,
+		connections_of_default_count_once_they_are_let_in,
+		another_rate_forgives_what_was_published_under_the_last, NULL});
 }

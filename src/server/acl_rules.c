@@ -223,38 +223,43 @@ acl_selector_has_command(const struct acl_selector *s, size_t index)
 	return (s->commands[index / 64] >> (index % 64) & 1) != 0;
 }
 
+/* A bit for each row, as in struct acl_selector. A container stands for its subcommands. */
 static void
-set_row(struct acl_selector *s, const struct command *row, bool allowed)
+add_row(uint64_t rows[ACL_COMMAND_WORDS], const struct command *row)
 {
-	size_t index = command_index(row), kept = 0;
-	uint64_t bit = UINT64_C(1) << (index % 64);
+	size_t index = command_index(row);
 
-	if (allowed) {
-		s->commands[index / 64] |= bit;
-	} else {
-		s->commands[index / 64] &= ~bit;
-		s->all_commands = false;
-	}
-	for (size_t i = 0; i < s->first_arg_count; i++) {
-		if (s->first_args[i].index == index)
-			xfree(s->first_args[i].ptr);
-		else
-			s->first_args[kept++] = s->first_args[i];
-	}
-	s->first_arg_count = kept;
-}
-
-/* A container stands for its subcommands. */
-static void
-set_command(struct acl_selector *s, const struct command *row, bool allowed)
-{
-	set_row(s, row, allowed);
+	rows[index / 64] |= UINT64_C(1) << (index % 64);
 	if ((row->flags & CMD_CONTAINER) == 0)
 		return;
 	for (size_t i = 0; i < command_count; i++)
 		if (command_table[i].container != NULL &&
 		    strcmp(command_table[i].container, row->name) == 0)
-			set_row(s, &command_table[i], allowed);
+			rows[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static void
+set_rows(struct acl_selector *s, const uint64_t rows[ACL_COMMAND_WORDS], bool allowed)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ACL_COMMAND_WORDS; i++) {
+		if (allowed)
+			s->commands[i] |= rows[i];
+		else
+			s->commands[i] &= ~rows[i];
+		if (!allowed && rows[i] != 0)
+			s->all_commands = false;
+	}
+	for (size_t i = 0; i < s->first_arg_count; i++) {
+		size_t index = s->first_args[i].index;
+
+		if ((rows[index / 64] >> (index % 64) & 1) != 0)
+			xfree(s->first_args[i].ptr);
+		else
+			s->first_args[kept++] = s->first_args[i];
+	}
+	s->first_arg_count = kept;
 }
 
 bool
@@ -311,6 +316,22 @@ note_rule(struct acl_selector *s, struct slice rule)
 	buffer_append(&s->rules, lower, rule.len);
 }
 
+/* The rows of a category, by its number in acl_categories. Worked out once: a file may have many
+ * thousands of such rules. */
+static const uint64_t *
+rows_of_category(size_t category)
+{
+	static uint64_t rows[sizeof(acl_categories) / sizeof(*acl_categories)][ACL_COMMAND_WORDS];
+	static bool known;
+
+	for (size_t i = 0; !known && acl_categories[i] != NULL; i++)
+		for (size_t at = 0; at < command_count; at++)
+			if (acl_category_holds(slice_of(acl_categories[i]), &command_table[at]))
+				add_row(rows[i], &command_table[at]);
+	known = true;
+	return rows[category];
+}
+
 static enum acl_fault
 apply_category(struct acl_selector *s, struct slice rule, bool allowed)
 {
@@ -321,15 +342,7 @@ apply_category(struct acl_selector *s, struct slice rule, bool allowed)
 		i++;
 	if (acl_categories[i] == NULL)
 		return ACL_UNKNOWN_COMMAND;
-	/* First the containers: they decide for their subcommands, which then may say otherwise. */
-	for (i = 0; i < command_count; i++)
-		if (command_table[i].container == NULL &&
-		    acl_category_holds(category, &command_table[i]))
-			set_command(s, &command_table[i], allowed);
-	for (i = 0; i < command_count; i++)
-		if (command_table[i].container != NULL &&
-		    acl_category_holds(category, &command_table[i]))
-			set_row(s, &command_table[i], allowed);
+	set_rows(s, rows_of_category(i), allowed);
 	note_rule(s, rule);
 	return ACL_OK;
 }
@@ -339,6 +352,11 @@ allow_first_arg(struct acl_selector *s, const struct command *row, struct slice 
 {
 	size_t n = s->first_arg_count;
 
+	for (size_t i = 0; i < n; i++)
+		if (s->first_args[i].index == command_index(row) &&
+		    s->first_args[i].len == arg.len &&
+		    strncasecmp(s->first_args[i].ptr, arg.ptr, arg.len) == 0)
+			return ACL_OK;
 	if (n == ACL_ITEMS_MAX)
 		return ACL_TOO_MANY;
 	s->first_args = xrealloc(s->first_args, (n + 1) * sizeof(*s->first_args));
@@ -380,6 +398,7 @@ apply_command(struct acl_selector *s, const struct hash_map *names, struct slice
 {
 	struct slice name = {rule.ptr + 1, rule.len - 1};
 	bool allowed = rule.ptr[0] == '+', is_container;
+	uint64_t rows[ACL_COMMAND_WORDS] = {0};
 	const struct command *row;
 
 	if (s->rules.len + rule.len > ACL_RULES_BYTES_MAX)
@@ -395,7 +414,8 @@ apply_command(struct acl_selector *s, const struct hash_map *names, struct slice
 		return ACL_UNKNOWN_COMMAND;
 	}
 	if (row != NULL)
-		set_command(s, row, allowed);
+		add_row(rows, row);
+	set_rows(s, rows, allowed);
 	note_rule(s, rule);
 	return ACL_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/testing.h"
@@ -262,6 +263,37 @@ START_TEST(only_a_selector_that_allows_everything_makes_a_user_unrestricted)
 }
 END_TEST
 
+START_TEST(a_first_argument_given_again_is_one)
+{
+	for (int i = 0; i < 2 * ACL_ITEMS_MAX; i++)
+		ck_assert_int_eq(apply(i % 2 == 0 ? "+select|0" : "+select|A +select|a"), ACL_OK);
+	ck_assert_uint_eq(user->selectors[0].first_arg_count, 2);
+}
+END_TEST
+
+START_TEST(a_selector_holds_no_word_that_would_end_it)
+{
+	struct slice rule = SLICE("(~a) +get ~b)"), nul = {"\0b", 2};
+
+	buffer_clear(&text);
+	ck_assert_int_eq(acl_user_apply(user, names, false, &rule, 1, &text), ACL_BAD_SYNTAX);
+	ck_assert_int_eq(acl_user_apply(user, names, false, &nul, 1, &text), ACL_BAD_SYNTAX);
+	ck_assert_str_eq(shown(), "off resetchannels -@all");
+}
+END_TEST
+
+START_TEST(a_name_too_long_for_any_channel_is_matched_with_nothing)
+{
+	char *name = malloc(70000);
+
+	memset(name, 'a', 70000);
+	ck_assert_int_eq(apply("resetchannels &*a &b"), ACL_OK);
+	ck_assert(acl_may_hear(user, (struct slice){name, 65535}, false));
+	ck_assert(!acl_may_hear(user, (struct slice){name, 65536}, false));
+	free(name);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -271,5 +303,7 @@ main(void)
 		patterns_passwords_selectors_and_rules_are_bounded,
 		a_password_is_accepted_of_a_user_that_is_on, keys_are_those_that_the_row_names,
 		a_pattern_is_heard_only_where_it_is_granted_literally,
-		only_a_selector_that_allows_everything_makes_a_user_unrestricted, NULL});
+		only_a_selector_that_allows_everything_makes_a_user_unrestricted,
+		a_first_argument_given_again_is_one, a_selector_holds_no_word_that_would_end_it,
+		a_name_too_long_for_any_channel_is_matched_with_nothing, NULL});
 }

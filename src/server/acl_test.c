@@ -160,6 +160,38 @@ START_TEST(users_are_kept_in_the_order_of_their_names)
 }
 END_TEST
 
+START_TEST(who_is_named_before_and_after_stays_whoever_else_comes_or_goes)
+{
+	static const char *const before[] = {"a", "c", "e", "x"};
+	struct acl_user *users[4];
+
+	ck_assert_str_eq(load("user a on\nuser c on\nuser x on\nuser e on\n"), "");
+	for (size_t i = 0; i < 4; i++)
+		users[i] = acl_user_ref(acl_find(acl, slice_of(before[i])));
+	ck_assert_str_eq(load("user f off\nuser e off\nuser b off\nuser c off\n"), "");
+	for (size_t i = 0; i < 4; i++) {
+		bool stays = i == 1 || i == 2;
+
+		ck_assert(users[i]->deleted == !stays);
+		ck_assert(users[i]->enabled == !stays);
+		ck_assert_ptr_eq(acl_find(acl, slice_of(before[i])), stays ? users[i] : NULL);
+		acl_user_unref(users[i]);
+	}
+	ck_assert_uint_eq(acl_count(acl), 5);
+}
+END_TEST
+
+START_TEST(a_user_has_a_name_that_can_be_read_back)
+{
+	bool narrowed;
+
+	ck_assert(!set("", "on", &narrowed));
+	ck_assert(!set("a b", "on", &narrowed));
+	ck_assert(set("#a'(", "on", &narrowed));
+	ck_assert_str_eq(load("user #a'( on\n"), "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -169,5 +201,6 @@ main(void)
 		who_holds_a_user_sees_that_he_is_gone, a_change_tells_whether_less_may_be_heard,
 		all_channels_is_what_new_users_and_selectors_begin_with,
 		the_password_of_default_is_his_only_one, users_are_kept_in_the_order_of_their_names,
-		NULL});
+		who_is_named_before_and_after_stays_whoever_else_comes_or_goes,
+		a_user_has_a_name_that_can_be_read_back, NULL});
 }

@@ -55,7 +55,7 @@ acl_user_unref(struct acl_user *user)
 }
 
 void
-acl_user_assign(struct acl_user *to, const struct acl_user *from)
+acl_user_copy_rules(struct acl_user *to, const struct acl_user *from)
 {
 	release_rules(to);
 	to->enabled = from->enabled;
@@ -71,6 +71,26 @@ acl_user_assign(struct acl_user *to, const struct acl_user *from)
 	to->selectors = xcalloc(from->selector_count, sizeof(*to->selectors));
 	for (size_t i = 0; i < from->selector_count; i++)
 		acl_selector_copy(&to->selectors[i], &from->selectors[i]);
+}
+
+void
+acl_user_take_rules(struct acl_user *to, struct acl_user *from)
+{
+	struct acl_user was = *to;
+
+	*to = *from;
+	to->name = was.name;
+	to->name_len = was.name_len;
+	to->deleted = was.deleted;
+	to->clients = was.clients;
+	to->refs = was.refs;
+	to->rate =
+	    acl_limits_same_rate(&was.limits, &from->limits) ? was.rate : (struct acl_rate){0};
+	from->selectors = was.selectors;
+	from->selector_count = was.selector_count;
+	from->hashes = was.hashes;
+	from->hash_count = was.hash_count;
+	acl_user_unref(from);
 }
 
 void
@@ -168,7 +188,10 @@ apply_selector(
 		const char *end = memchr(rest.ptr, ' ', rest.len);
 		size_t len = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
 
-		if (len > 0)
+		/* Where it is read back, a word that ends in ) is the selector's last. */
+		if (len > 0 && rest.ptr[len - 1] == ')')
+			fault = ACL_BAD_SYNTAX;
+		else if (len > 0)
 			fault = acl_selector_apply(&selector, names, (struct slice){rest.ptr, len});
 		len += len < rest.len;
 		rest = (struct slice){rest.ptr + len, rest.len - len};
@@ -210,7 +233,7 @@ apply_one(struct acl_user *user, const struct hash_map *names, bool all_channels
 		return ACL_OK;
 	if (rule.len > ACL_RULE_BYTES_MAX * (rule.ptr[0] == '(' ? 16 : 1))
 		return ACL_BAD_SYNTAX;
-	if (strchr("><#!", rule.ptr[0]) != NULL)
+	if (rule.ptr[0] != '\0' && strchr("><#!", rule.ptr[0]) != NULL)
 		return apply_password(user, rule);
 	if (rule.ptr[0] == '(' && rule.ptr[rule.len - 1] == ')')
 		return apply_selector(user, names, all_channels, rule);

@@ -44,8 +44,12 @@ struct acl_user *acl_user_new(struct slice name, bool all_channels);
 struct acl_user *acl_user_ref(struct acl_user *user);
 void acl_user_unref(struct acl_user *user);
 
-/* Everything but the name and the references. */
-void acl_user_assign(struct acl_user *to, const struct acl_user *from);
+/* Everything but the name, the references, the clients and what is owed for publishing. */
+void acl_user_copy_rules(struct acl_user *to, const struct acl_user *from);
+
+/* The same, of a user whom nobody else holds: takes him. What is owed for publishing is forgiven
+ * where the rate is another one. */
+void acl_user_take_rules(struct acl_user *to, struct acl_user *from);
 
 /*
  * Rules one after another, as the arguments of ACL SETUSER: a selector may go over several. Not

@@ -35,6 +35,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 void
 client_free(struct client *c)
 {
+	access_asked(c);
 	access_detach(c);
 	buffer_release(&c->partial);
 	xfree(c->address);

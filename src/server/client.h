@@ -44,6 +44,7 @@ struct client {
 	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE, TURN or LOGIN */
 	TAILQ_ENTRY(client) monitors;
 	struct acl_user *user; /* a reference */
+	struct acl_look *look; /* owned; where a check of its request is that takes many turns */
 	uint64_t login_at_us;  /* when its login is looked at; 0: it did not wait */
 	uint64_t id;
 	char *address; /* owned */
@@ -62,6 +63,7 @@ struct client {
 	struct buffer partial;         /* its reply so far */
 	struct outbox_limits limits;   /* chosen by OUTBOX SET, or the defaults */
 	uint32_t limits_version;       /* of server->limits_version when they were last applied */
+	uint32_t rules_version;        /* likewise, when what it is subscribing to was allowed */
 	uint32_t db;
 	uint8_t proto;      /* 2 or 3 */
 	uint8_t reply_mode; /* enum client_reply_mode */

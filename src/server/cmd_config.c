@@ -86,7 +86,8 @@ cmd_config_set(struct request *rq)
 	char error[ERROR_MAX] = "";
 
 	for (size_t i = 2; i + 1 < rq->argc; i += 2)
-		if (slice_is_nocase(rq->argv[i], "requirepass"))
+		if (slice_is_nocase(rq->argv[i], "requirepass") ||
+		    slice_is_nocase(rq->argv[i], "tls-key-file-pass"))
 			request_hide(rq, i + 1, i + 2);
 	if (rq->argc % 2 != 0)
 		request_syntax_error(rq);

@@ -161,11 +161,14 @@ parse_hello(struct request *rq, struct hello *hello)
 {
 	char *name = NULL;
 
+	/* Behind a mistake nobody knows which word is a password: none is shown. */
 	if (rq->argc > 1 && !slice_to_i64(rq->argv[1], &hello->proto)) {
+		request_hide(rq, 2, rq->argc);
 		request_error(rq, "ERR Protocol version is not an integer or out of range");
 		return false;
 	}
 	if (rq->argc > 1 && hello->proto != 2 && hello->proto != 3) {
+		request_hide(rq, 2, rq->argc);
 		request_error(rq, "NOPROTO unsupported protocol version");
 		return false;
 	}

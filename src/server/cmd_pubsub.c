@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "resp/writer.h"
+#include "server/acl_check.h"
 #include "server/handlers.h"
 #include "server/state.h"
 
@@ -93,6 +94,17 @@ is_past_user_limit(struct request *rq, enum hub_kind kind, struct slice name)
 	return true;
 }
 
+/* What goes on in a later turn is asked for anew where rules may have changed; nobody would look at
+ * what comes behind the subscriptions that there were when they did. */
+static bool
+may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
+{
+	const struct client *c = rq->client;
+
+	return c->rules_version == rq->server->limits_version || c->user->unrestricted ||
+	       acl_may_hear(c->user, name, kind == HUB_PATTERN);
+}
+
 static enum command_result
 subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 {
@@ -102,9 +114,15 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 
 	if (c->progress == 0 && !check_names(rq))
 		return COMMAND_DONE;
+	if (c->progress == 0)
+		c->rules_version = rq->server->limits_version;
 	while (c->progress + 1 < rq->argc) {
 		struct slice name = rq->argv[c->progress + 1];
 
+		if (!may_still_hear(rq, kind, name)) {
+			client_kill(c, "its user may no longer hear what it subscribes to");
+			break;
+		}
 		subscribed = hub_subscribe(&c->subscriber, kind, name);
 		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
 			refuse(rq, subscribed, kind);

@@ -87,9 +87,9 @@ find_command(struct request *rq)
 	return true;
 }
 
-/* Answers where the client may not call the command, or not so. */
+/* Answers where the client may not call the command, or not so; or sets *later. */
 static bool
-is_allowed(struct request *rq)
+is_allowed(struct request *rq, bool *later)
 {
 	char name[COMMAND_NAME_MAX];
 
@@ -102,7 +102,7 @@ is_allowed(struct request *rq)
 		request_error(rq, "NOAUTH Authentication required.");
 		return false;
 	}
-	if (!rq->client->user->unrestricted && !access_allows(rq))
+	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
 	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {
 		request_error(rq,
@@ -224,6 +224,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 	c->running = NULL;
 	c->progress = 0;
 	c->running_us = 0;
+	c->login_at_us = 0;
 	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);
@@ -318,10 +319,20 @@ reject(struct request *rq)
 static enum server_verdict
 begin(struct request *rq)
 {
+	bool later = false, allowed;
+
 	if (!find_command(rq))
 		return reject(rq);
 	rq->client->last_command = rq->command;
-	if (!is_allowed(rq))
+	if (!rq->client->authenticated)
+		access_follow(rq->client);
+	allowed = is_allowed(rq, &later);
+	if (later) {
+		client_wait(rq->client, CLIENT_WAITS_FOR_TURN);
+		return SERVER_LATER;
+	}
+	access_asked(rq->client);
+	if (!allowed)
 		return reject(rq);
 	if (is_paused(rq)) {
 		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);

@@ -137,12 +137,12 @@ void server_reconfigured(struct server *server);
 bool server_log_in(struct client *client, struct slice user) __attribute__((warn_unused_result));
 
 /*
- * All users anew, from lines "user NAME rules ..."; path is for errors. Clients whose user is gone,
- * or that hear what he no longer may, are closed. False: error says what is wrong and where, and
- * nothing is changed.
+ * All users anew, from lines "user NAME rules ..."; path is for errors, config is what is in force
+ * or will be next. Clients whose user is gone, or that hear what he no longer may, are closed.
+ * False: error says what is wrong and where, and nothing is changed.
  */
 bool server_load_users(struct server *server, struct slice text, const char *path,
-    struct buffer *error) __attribute__((warn_unused_result));
+    const struct server_config *config, struct buffer *error) __attribute__((warn_unused_result));
 /* Appends what that reads; without_default: without the line of the user default, where he is as
  * requirepass alone makes him. */
 void server_describe_users(const struct server *server, bool without_default, struct buffer *out);
