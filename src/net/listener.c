@@ -21,8 +21,11 @@
 #include "net/admission.h"
 #include "net/conn.h"
 
-/* Accepted in one turn from one listener, so that a storm of connections does not hold the loop. */
+/* Accepted in one turn from one listener, so that a storm of connections does not hold the loop.
+ * The few are taken from each, however long the turn has been: a storm on one must not shut out
+ * those who come to another. */
 #define ACCEPT_SHARE 32
+#define ACCEPT_FEW 4
 
 #define RETRY_US 100000
 #define WARN_EVERY_US 1000000
@@ -164,12 +167,14 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 
 	(void)what;
 	net_wake(net);
-	for (int i = 0; i < ACCEPT_SHARE && (i % 8 != 0 || !net_accepts_long(net)); i++) {
+	for (int i = 0; i < ACCEPT_SHARE; i++) {
 		struct sockaddr_storage from;
 		socklen_t from_len = sizeof(from);
 		struct net_peer peer;
 		int fd;
 
+		if (i > 0 && i % ACCEPT_FEW == 0 && net_accepts_long(net))
+			return;
 		if (has_to_wait(listener))
 			return;
 		memset(&from, 0, sizeof(from));
