@@ -260,6 +260,18 @@ def test_who_does_not_authenticate_is_closed_though_it_asks(start_fanfared):
     assert member.read_to_end() == b""
 
 
+def test_wrong_passwords_that_wait_for_their_answer_do_not_help(start_fanfared):
+    daemon = start_fanfared("--auth-timeout", "1", "--auth-delay-max", "500", "--requirepass", "secret")
+    guest = daemon.connect(timeout=30 * SLOW)
+    guest.send(encode("AUTH", "wrong") * 100)
+    answers = guest.read_to_end()
+    assert 3 <= answers.count(b"WRONGPASS") < 50
+    member = daemon.connect()
+    member.ok("AUTH", "secret")
+    assert member.info("stats")["closed_unauthenticated"] == "1"
+    assert member.info("clients")["unauthenticated_clients"] == "0"
+
+
 def test_unauthenticated_connections_are_bounded_in_number(start_fanfared):
     daemon = start_fanfared("--max-unauthenticated", "3", "--requirepass", "secret")
     members = []
