@@ -390,6 +390,18 @@ conn_set_subscriber(struct conn *conn, bool subscriber)
 }
 
 void
+conn_check_proof(struct conn *conn, uint64_t now_us)
+{
+	uint64_t limit_us = (uint64_t)conn->net->config->auth_timeout_s * 1000000;
+
+	if (limit_us == 0 || conn->unproven_us == 0 || conn->held || conn->state != CONN_OPEN ||
+	    now_us - conn->unproven_us < limit_us)
+		return;
+	conn->net->figures.closed_unproven++;
+	conn_kill(conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
+}
+
+void
 conn_sweep(struct conn *conn, uint64_t now_us)
 {
 	const struct net_config *config = conn->net->config;
@@ -406,14 +418,11 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 	    now_us - conn->stuck_us >= stall_us) {
 		conn->net->figures.closed_stalled++;
 		conn_kill(conn, "does not read its replies");
-	} else if (config->auth_timeout_s > 0 && conn->unproven_us > 0 && !conn->held &&
-		   conn->state == CONN_OPEN &&
-		   now_us - conn->unproven_us >= (uint64_t)config->auth_timeout_s * 1000000) {
-		conn->net->figures.closed_unproven++;
-		conn_kill(
-		    conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
-	} else if (config->idle_timeout_s > 0 && !conn->subscriber && !conn->held &&
-		   now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
+		return;
+	}
+	conn_check_proof(conn, now_us);
+	if (conn->state != CONN_DEAD && config->idle_timeout_s > 0 && !conn->subscriber &&
+	    !conn->held && now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
 		conn->net->figures.closed_idle++;
 		conn_kill(conn, "idle");
 	}

@@ -146,6 +146,7 @@ struct conn {
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
 void conn_bury(struct conn *conn); /* dead: tells the handler; frees it if its link is done */
 void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
+void conn_check_proof(struct conn *conn, uint64_t now_us); /* the one of who has not logged in */
 void conn_enqueue(struct conn *conn, struct conns *queue); /* of work, unless it is in one */
 void conn_dequeue(struct conn *conn);
 void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of where it is */
