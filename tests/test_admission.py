@@ -160,6 +160,15 @@ def test_protected_mode_sees_the_client_behind_the_balancer(admin):
     assert client.read_to_end().startswith(b"-DENIED ")
 
 
+def test_the_log_names_the_client_behind_the_balancer(admin):
+    daemon, _ = proxied(admin, "--protected-mode", "no")
+    for start in (b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"):
+        client = daemon.connect()
+        client.send(header_v2(("192.0.2.1", 77)) + start)
+        assert client.read_to_end() == b""
+    wait_until(lambda: daemon.log().count("closing 192.0.2.1:77: ") == 2, "both are logged")
+
+
 def test_who_is_no_balancer_cannot_claim_an_address(admin):
     daemon, unix = proxied(admin)
     with From(daemon.address, "127.0.0.2") as client:
