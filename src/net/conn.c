@@ -122,12 +122,16 @@ log_refused(const struct conn *conn, const char *what, const char *reason)
 	struct net *net = conn->net;
 	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(from);
-	char address[64];
+	const char *address = conn->proxied_address;
+	char of_socket[64];
 
 	if (net->drain_until_us > 0 || !rate_limit_take(&net->log_limit, net->now_us))
 		return;
-	(void)getpeername(conn->fd, (struct sockaddr *)&from, &len);
-	address_format((const struct sockaddr *)&from, address, sizeof(address));
+	if (address == NULL) {
+		(void)getpeername(conn->fd, (struct sockaddr *)&from, &len);
+		address_format((const struct sockaddr *)&from, of_socket, sizeof(of_socket));
+		address = of_socket;
+	}
 	log_notice("closing %s: %s%s", address, what, reason);
 }
 
@@ -206,6 +210,8 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->is_unix = peer->is_unix;
 	conn->opened_us = conn->active_us = net->now_us;
 	conn->key = peer->key;
+	if (peer->is_proxied)
+		conn->proxied_address = xstrdup(peer->address);
 	if (tls != NULL)
 		begin_handshake(conn);
 	doubt(conn);
@@ -258,6 +264,7 @@ conn_free(struct conn *conn)
 	}
 	conn_drop_input(conn);
 	resp_parser_free(conn->parser);
+	xfree(conn->proxied_address);
 	xfree(conn);
 }
 

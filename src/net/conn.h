@@ -124,8 +124,9 @@ struct conn {
 	bool is_unix;
 	bool securing; /* in the TLS handshake */
 	struct address_key key;
-	bool discarded;      /* input was thrown away: linger */
-	struct buffer input; /* read, and from input_at not yet parsed */
+	char *proxied_address; /* NULL: the socket knows it */
+	bool discarded;        /* input was thrown away: linger */
+	struct buffer input;   /* read, and from input_at not yet parsed */
 	size_t input_at;
 	struct io_requests *requests; /* of its link, taken; NULL: none */
 	size_t held_bytes; /* by the link, as it last said: of a request that is not complete */

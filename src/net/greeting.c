@@ -60,6 +60,7 @@ finish(struct greeting *greeting)
 	if (header->has_addresses) {
 		const struct sockaddr *source = (const void *)&header->source;
 
+		peer.is_proxied = true;
 		peer.key = address_key(source);
 		peer.is_loopback = address_is_loopback(source);
 		address_format(source, peer.address, sizeof(peer.address));
