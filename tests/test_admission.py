@@ -218,6 +218,30 @@ def test_a_header_comes_before_the_tls_hello(start_tls_fanfared, folder, certifi
         assert unix.info("clients")["unauthenticated_clients"] == "0"
 
 
+def test_handshakes_behind_a_balancer_are_bounded_as_others(start_tls_fanfared, folder):
+    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1", "--protected-mode",
+                                "no", "--tls-max-handshakes", "3")
+    with Connection(folder / "admin") as unix:
+        unix.ok("CONFIG", "SET", "proxy-protocol", "yes")
+        crowd = [socket.create_connection(daemon.tls_address) for _ in range(20)]
+        wait_until(lambda: unix.info("clients")["awaited_proxy_headers"] != "0", "some are let in")
+        for connection in crowd:
+            connection.sendall(header_v2(("192.0.2.1", 1)) + b"\x16\x03\x01\x02\0\x01")
+        wait_until(lambda: unix.info("tls")["tls_handshakes_in_progress"] == "3", "there are as many as may be")
+        for _ in range(200):
+            assert int(unix.info("tls")["tls_handshakes_in_progress"]) <= 3
+        for connection in crowd:
+            connection.close()
+        # Silent ones go when their time is up, and those that waited come in.
+        silent = [socket.create_connection(daemon.tls_address) for _ in range(3)]
+        wait_until(lambda: unix.info("clients")["awaited_proxy_headers"] == "3", "they are waited for")
+        late = socket.create_connection(daemon.tls_address)
+        late.sendall(header_v2(("192.0.2.1", 1)) + b"\x16\x03\x01\x02\0\x01")
+        wait_until(lambda: unix.info("tls")["tls_handshakes_in_progress"] == "1", "it came in", 20)
+        for connection in [*silent, late]:
+            connection.close()
+
+
 def test_the_log_names_the_client_behind_the_balancer(admin):
     daemon, _ = proxied(admin, "--protected-mode", "no")
     for start in (b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"):
