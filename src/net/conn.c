@@ -95,8 +95,7 @@ end_handshake(struct conn *conn)
 	conn->securing = false;
 	TAILQ_REMOVE(&net->handshaking, conn, handshake);
 	net->handshaking_count--;
-	if (net->handshakes_full && net->handshaking_count < net->config->tls_max_handshakes)
-		net_accept_tls_resume(net);
+	net_accept_tls_resume(net);
 }
 
 void

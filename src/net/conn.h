@@ -63,6 +63,7 @@ struct net {
 	struct address_limits *addresses; /* of each conn, until conn_free */
 	struct greetings greetings;
 	size_t greeting_count;
+	size_t tls_greeting_count;       /* of these: they count as handshakes */
 	struct rate_limit refusal_lines; /* errors to those who are not admitted */
 	struct rate_limit refusal_logs;
 	struct event *tick; /* wakes the loop for the handler's timers */

@@ -134,11 +134,19 @@ net_accept_resume(struct net *net)
 		event_add(listener->event, NULL);
 }
 
+static bool
+are_handshakes_full(const struct net *net)
+{
+	return net->handshaking_count + net->tls_greeting_count >= net->config->tls_max_handshakes;
+}
+
 void
 net_accept_tls_resume(struct net *net)
 {
 	struct listener *listener;
 
+	if (!net->handshakes_full || are_handshakes_full(net))
+		return;
 	net->handshakes_full = false;
 	TAILQ_FOREACH (listener, &net->listeners, link)
 		if (listener->is_tls)
@@ -152,7 +160,7 @@ has_to_wait(struct listener *listener)
 {
 	struct net *net = listener->net;
 
-	if (!listener->is_tls || net->handshaking_count < net->config->tls_max_handshakes)
+	if (!listener->is_tls || !are_handshakes_full(net))
 		return false;
 	net->handshakes_full = true;
 	event_del(listener->event);
