@@ -149,6 +149,7 @@ conn_check_handshakes(struct net *net)
 	uint64_t limit_us = (uint64_t)config->tls_handshake_timeout_s * 1000000;
 	struct conn *conn;
 
+	net_accept_tls_resume(net); /* the limit may have been raised */
 	while ((conn = TAILQ_FIRST(&net->handshaking)) != NULL) {
 		uint64_t age_us = net->now_us - conn->opened_us;
 
