@@ -196,9 +196,9 @@ class BehindBalancer:
     ("localhost", V2 + b"\x20\0\0\0", "127.0.0.1:"),
 ])
 def test_a_header_comes_before_the_tls_hello(start_tls_fanfared, folder, certificates, name, header, seen, piece):
-    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1", "--protected-mode",
-                                "no", "--max-connections-per-address", "1", "--tls-sni", "sni.example.org",
-                                certificates.cert("sni"), certificates.key("sni"))
+    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1",
+                                "--protected-mode", "no", "--max-connections-per-address", "1",
+                                "--tls-sni", "sni.example.org", certificates.cert("sni"), certificates.key("sni"))
     with Connection(folder / "admin") as unix:
         unix.ok("CONFIG", "SET", "proxy-protocol", "yes")
         wait_until(lambda: unix.info("clients")["known_addresses"] == "0", "the start's probe is gone")
@@ -219,8 +219,8 @@ def test_a_header_comes_before_the_tls_hello(start_tls_fanfared, folder, certifi
 
 
 def test_handshakes_behind_a_balancer_are_bounded_as_others(start_tls_fanfared, folder):
-    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1", "--protected-mode",
-                                "no", "--tls-max-handshakes", "3")
+    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1",
+                                "--protected-mode", "no", "--tls-max-handshakes", "3")
     with Connection(folder / "admin") as unix:
         unix.ok("CONFIG", "SET", "proxy-protocol", "yes")
         crowd = [socket.create_connection(daemon.tls_address) for _ in range(20)]
