@@ -1,6 +1,7 @@
 """Who is let in: limits of an address, how fast it may come, and the PROXY protocol of balancers."""
 
 import socket
+import ssl
 
 import pytest
 
@@ -160,6 +161,96 @@ def test_protected_mode_sees_the_client_behind_the_balancer(admin):
     assert client.read_to_end().startswith(b"-DENIED ")
 
 
+class BehindBalancer:
+    """TLS whose first bytes are a PROXY header, in pieces of so many bytes: header and hello share one of them."""
+
+    def __init__(self, address, header, context, name, piece):
+        self.socket = socket.create_connection(address, timeout=10 * SLOW)
+        self.incoming, self.outgoing, self.piece = ssl.MemoryBIO(), ssl.MemoryBIO(), piece
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.outgoing.write(header)
+        self.do(self.tls.do_handshake)
+
+    def send(self):
+        data = self.outgoing.read()
+        for at in range(0, len(data), self.piece):
+            self.socket.sendall(data[at:at + self.piece])
+
+    def do(self, call, *args):
+        while True:
+            try:
+                value = call(*args)
+                self.send()
+                return value
+            except ssl.SSLWantReadError:
+                self.send()
+                data = self.socket.recv(65536)
+                assert data, "the daemon closed it"
+                self.incoming.write(data)
+
+
+@pytest.mark.parametrize("piece", [1, 20, 40, 100000])
+@pytest.mark.parametrize("name, header, seen", [
+    ("localhost", header_v2(("192.0.2.1", 77)), "192.0.2.1:77"),
+    ("sni.example.org", b"PROXY TCP6 ::ffff:192.0.2.2 ::1 78 6379\r\n", "[::ffff:192.0.2.2]:78"),
+    ("localhost", V2 + b"\x20\0\0\0", "127.0.0.1:"),
+])
+def test_a_header_comes_before_the_tls_hello(start_tls_fanfared, folder, certificates, name, header, seen, piece):
+    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1",
+                                "--protected-mode", "no", "--max-connections-per-address", "1",
+                                "--tls-sni", "sni.example.org", certificates.cert("sni"), certificates.key("sni"))
+    with Connection(folder / "admin") as unix:
+        unix.ok("CONFIG", "SET", "proxy-protocol", "yes")
+        wait_until(lambda: unix.info("clients")["known_addresses"] == "0", "the start's probe is gone")
+        client = BehindBalancer(daemon.tls_address, header, certificates.client_context(), name, piece)
+        client.do(client.tls.write, encode("PING"))
+        assert client.do(client.tls.read, 100) == b"+PONG\r\n"
+        assert any(address.startswith(seen) for address in addresses(unix)), addresses(unix)
+        assert unix.info("clients")["known_addresses"] == "1"
+        client.socket.close()
+        wait_until(lambda: unix.info("clients")["known_addresses"] == "0", "it is forgotten")
+        # One that goes in the middle of its hello leaves nothing behind.
+        with socket.create_connection(daemon.tls_address) as half:
+            half.sendall(header + b"\x16\x03\x01\x02\0\x01")
+            wait_until(lambda: unix.info("tls")["tls_handshakes_in_progress"] == "1", "its handshake began")
+        wait_until(lambda: unix.info("tls")["tls_handshakes_in_progress"] == "0", "it is gone")
+        assert unix.info("clients")["known_addresses"] == "0"
+        assert unix.info("clients")["unauthenticated_clients"] == "0"
+
+
+def test_handshakes_behind_a_balancer_are_bounded_as_others(start_tls_fanfared, folder):
+    daemon = start_tls_fanfared("--unixsocket", folder / "admin", "--proxy-protocol-from", "127.0.0.1",
+                                "--protected-mode", "no", "--tls-max-handshakes", "3")
+    with Connection(folder / "admin") as unix:
+        unix.ok("CONFIG", "SET", "proxy-protocol", "yes")
+        crowd = [socket.create_connection(daemon.tls_address) for _ in range(20)]
+        wait_until(lambda: unix.info("clients")["awaited_proxy_headers"] != "0", "some are let in")
+        for connection in crowd:
+            connection.sendall(header_v2(("192.0.2.1", 1)) + b"\x16\x03\x01\x02\0\x01")
+        wait_until(lambda: unix.info("tls")["tls_handshakes_in_progress"] == "3", "there are as many as may be")
+        for _ in range(200):
+            assert int(unix.info("tls")["tls_handshakes_in_progress"]) <= 3
+        for connection in crowd:
+            connection.close()
+        # Silent ones go when their time is up, and those that waited come in.
+        silent = [socket.create_connection(daemon.tls_address) for _ in range(3)]
+        wait_until(lambda: unix.info("clients")["awaited_proxy_headers"] == "3", "they are waited for")
+        late = socket.create_connection(daemon.tls_address)
+        late.sendall(header_v2(("192.0.2.1", 1)) + b"\x16\x03\x01\x02\0\x01")
+        wait_until(lambda: unix.info("tls")["tls_handshakes_in_progress"] == "1", "it came in", 20)
+        for connection in [*silent, late]:
+            connection.close()
+
+
+def test_the_log_names_the_client_behind_the_balancer(admin):
+    daemon, _ = proxied(admin, "--protected-mode", "no")
+    for start in (b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"):
+        client = daemon.connect()
+        client.send(header_v2(("192.0.2.1", 77)) + start)
+        assert client.read_to_end() == b""
+    wait_until(lambda: daemon.log().count("closing 192.0.2.1:77: ") == 2, "both are logged")
+
+
 def test_who_is_no_balancer_cannot_claim_an_address(admin):
     daemon, unix = proxied(admin)
     with From(daemon.address, "127.0.0.2") as client:
@@ -258,6 +349,18 @@ def test_who_does_not_authenticate_is_closed_though_it_asks(start_fanfared):
     assert member.info("clients")["unauthenticated_clients"] == "0"
     assert member.call("RESET") == b"RESET"
     assert member.read_to_end() == b""
+
+
+def test_wrong_passwords_that_wait_for_their_answer_do_not_help(start_fanfared):
+    daemon = start_fanfared("--auth-timeout", "1", "--auth-delay-max", "500", "--requirepass", "secret")
+    guest = daemon.connect(timeout=30 * SLOW)
+    guest.send(encode("AUTH", "wrong") * 100)
+    answers = guest.read_to_end()
+    assert 3 <= answers.count(b"WRONGPASS") < 50
+    member = daemon.connect()
+    member.ok("AUTH", "secret")
+    assert member.info("stats")["closed_unauthenticated"] == "1"
+    assert member.info("clients")["unauthenticated_clients"] == "0"
 
 
 def test_unauthenticated_connections_are_bounded_in_number(start_fanfared):

@@ -1,10 +1,9 @@
 """Inputs that have brought Redis down before, each under the name of its CVE.
 
-What Redis fixed since 2016 and is not here needs what Fanfare does not have: Lua (CVE-2022-0543, CVE-2022-24735,
-CVE-2022-24834, CVE-2024-31449, CVE-2024-46981, CVE-2025-46817 to 46819, CVE-2025-49844), data types of the keyspace
-(CVE-2019-10192, CVE-2021-29477, CVE-2021-32627, CVE-2021-32687, CVE-2023-25155, CVE-2023-28856, CVE-2025-32023),
-the cluster bus (CVE-2017-15047), replication and modules. CVE-2024-31227 is of ACL selectors and has its place with
-the tests of access control.
+Others need what Fanfare does not have: Lua (CVE-2018-11218, CVE-2022-0543, CVE-2022-24735, CVE-2022-24834,
+CVE-2024-31449, CVE-2024-46981, CVE-2025-46817 to 46819, CVE-2025-49844), data types of the keyspace (CVE-2019-10192,
+CVE-2021-29477, CVE-2021-32627, CVE-2021-32687, CVE-2023-25155, CVE-2023-28856, CVE-2023-41053, CVE-2025-32023),
+the file of a cluster's nodes (CVE-2017-15047), replication and modules.
 """
 
 import os
@@ -215,6 +214,55 @@ def test_cve_2016_10517_a_command_within_an_http_request_is_not_executed(fanfare
     assert "it speaks HTTP" in fanfared.log()
 
 
+# CVE-2016-8339: CONFIG SET client-output-buffer-limit took a class of clients that has no limits, and wrote past them.
+
+@pytest.mark.parametrize("value", ["master 1 1 1", "master 1 1 1 normal 0 0 0", "normal 0 0 0 master 1 1 1", "normal 1",
+                                   "normal 0 0 0 " * 1000 + "x", "x " * 4000, "normal -1 0 0", "pubsub 1 1 4294967296"])
+def test_cve_2016_8339_limits_of_a_class_that_has_none_are_refused(fanfared, value):
+    client = fanfared.connect()
+    before = client.call("CONFIG", "GET", "client-output-buffer-limit")
+    assert isinstance(client.call("CONFIG", "SET", "client-output-buffer-limit", value), Error)
+    assert client.call("CONFIG", "GET", "client-output-buffer-limit") == before
+
+
+# CVE-2024-31227, CVE-2024-51741: key rules that say neither R nor W were taken, and to show them ended the server.
+
+@pytest.mark.parametrize("rule", ["%~x", "%~", "%", "(%~x)", "(%)", "%RR~x", "%X~x"])
+def test_cve_2024_31227_a_key_rule_without_a_permission_is_refused(fanfared, rule):
+    client = fanfared.connect()
+    reply = client.call("ACL", "SETUSER", "x", rule)
+    assert isinstance(reply, Error) and b"Syntax error" in reply.text
+    assert client.call("ACL", "GETUSER", "x") is None
+    client.ok("ACL", "SETUSER", "x", "%R", "(%RW)", "(%W~)")
+    for words in (("ACL", "LIST"), ("ACL", "GETUSER", "x"), ("ACL", "DRYRUN", "x", "PING")):
+        client.call(*words)
+    assert client.call("PING") == b"PONG"
+
+
+# CVE-2026-23479: a request that had waited was tried again, its client was evicted on the way, and used after that.
+
+def test_cve_2026_23479_who_is_evicted_as_its_request_is_tried_again_is_let_go_of_once(fanfared):
+    admin, reader, filler = fanfared.connect(), fanfared.connect(receive_buffer=4096), fanfared.connect()
+    admin.ok("CONFIG", "SET", "outbox-block-timeout", "600000")
+    reader.ok("OUTBOX", "SET", "POLICY", "block", "BYTES", "100000")
+    reader.subscribe("c")
+    while admin.info("clients")["blocked_clients"] == "0":
+        filler.send(encode("PUBLISH", "c", "x" * 90000))
+    waiting = [fanfared.connect() for _ in range(20)]
+    for client in waiting:
+        client.call("HELLO", "3")
+        client.ok("OUTBOX", "SET", "POLICY", "disconnect", "BYTES", "50000")
+        client.subscribe("c")
+        client.send(encode("PUBLISH", "c", "x" * 60000))
+    wait_until(lambda: admin.info("clients")["blocked_clients"] == "21", "all wait")
+    # Each hears itself, which is more than it may be owed.
+    while len(admin.client_list()) > 3:
+        reader.socket.recv(1 << 20)
+    assert admin.call("PING") == b"PONG"
+    for client in waiting:
+        client.close()
+
+
 # No number known to us: what an error repeats of a command's words could end the line and begin a reply of its own.
 
 @pytest.mark.parametrize("word", ["x\r\n+OK", "x\n:1", "x\r\n$3\r\nabc"])
@@ -244,6 +292,8 @@ def test_replies_much_larger_than_their_requests_are_not_made_ahead(fanfared, wo
     assert used_memory(admin) - before < 8 * MB
 
 
+# CVE-2023-36824: to find the keys among a command's arguments, as COMMAND GETKEYS does, overran a buffer.
+
 @pytest.mark.parametrize("words", [
     ("COMMAND", "GETKEYS"), ("COMMAND", "GETKEYS", "publish"), ("COMMAND", "GETKEYS", "publish", "a", "b"),
     ("COMMAND", "GETKEYS", "spublish", "a", "b"), ("COMMAND", "GETKEYSANDFLAGS", "spublish"),
@@ -251,7 +301,7 @@ def test_replies_much_larger_than_their_requests_are_not_made_ahead(fanfared, wo
     ("COMMAND", "INFO", *["x" * 10000] * 100), ("COMMAND", "DOCS", *["publish"] * 10000),
     ("COMMAND", "GETKEYS", "client", "kill", *["id"] * 10000),
 ])
-def test_the_command_that_explains_commands_bears_all_arguments(fanfared, words):
+def test_cve_2023_36824_the_command_that_explains_commands_bears_all_arguments(fanfared, words):
     client = fanfared.connect()
     client.send(encode(*words) + encode("PING", "marker"))
     promptly(client.read_value, 5)

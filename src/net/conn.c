@@ -95,8 +95,7 @@ end_handshake(struct conn *conn)
 	conn->securing = false;
 	TAILQ_REMOVE(&net->handshaking, conn, handshake);
 	net->handshaking_count--;
-	if (net->handshakes_full && net->handshaking_count < net->config->tls_max_handshakes)
-		net_accept_tls_resume(net);
+	net_accept_tls_resume(net);
 }
 
 void
@@ -122,12 +121,16 @@ log_refused(const struct conn *conn, const char *what, const char *reason)
 	struct net *net = conn->net;
 	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(from);
-	char address[64];
+	const char *address = conn->proxied_address;
+	char of_socket[64];
 
 	if (net->drain_until_us > 0 || !rate_limit_take(&net->log_limit, net->now_us))
 		return;
-	(void)getpeername(conn->fd, (struct sockaddr *)&from, &len);
-	address_format((const struct sockaddr *)&from, address, sizeof(address));
+	if (address == NULL) {
+		(void)getpeername(conn->fd, (struct sockaddr *)&from, &len);
+		address_format((const struct sockaddr *)&from, of_socket, sizeof(of_socket));
+		address = of_socket;
+	}
 	log_notice("closing %s: %s%s", address, what, reason);
 }
 
@@ -146,6 +149,7 @@ conn_check_handshakes(struct net *net)
 	uint64_t limit_us = (uint64_t)config->tls_handshake_timeout_s * 1000000;
 	struct conn *conn;
 
+	net_accept_tls_resume(net); /* the limit may have been raised */
 	while ((conn = TAILQ_FIRST(&net->handshaking)) != NULL) {
 		uint64_t age_us = net->now_us - conn->opened_us;
 
@@ -206,6 +210,8 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->is_unix = peer->is_unix;
 	conn->opened_us = conn->active_us = net->now_us;
 	conn->key = peer->key;
+	if (peer->is_proxied)
+		conn->proxied_address = xstrdup(peer->address);
 	if (tls != NULL)
 		begin_handshake(conn);
 	doubt(conn);
@@ -258,6 +264,7 @@ conn_free(struct conn *conn)
 	}
 	conn_drop_input(conn);
 	resp_parser_free(conn->parser);
+	xfree(conn->proxied_address);
 	xfree(conn);
 }
 
@@ -390,6 +397,18 @@ conn_set_subscriber(struct conn *conn, bool subscriber)
 }
 
 void
+conn_check_proof(struct conn *conn, uint64_t now_us)
+{
+	uint64_t limit_us = (uint64_t)conn->net->config->auth_timeout_s * 1000000;
+
+	if (limit_us == 0 || conn->unproven_us == 0 || conn->held || conn->state != CONN_OPEN ||
+	    now_us - conn->unproven_us < limit_us)
+		return;
+	conn->net->figures.closed_unproven++;
+	conn_kill(conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
+}
+
+void
 conn_sweep(struct conn *conn, uint64_t now_us)
 {
 	const struct net_config *config = conn->net->config;
@@ -406,14 +425,11 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 	    now_us - conn->stuck_us >= stall_us) {
 		conn->net->figures.closed_stalled++;
 		conn_kill(conn, "does not read its replies");
-	} else if (config->auth_timeout_s > 0 && conn->unproven_us > 0 && !conn->held &&
-		   conn->state == CONN_OPEN &&
-		   now_us - conn->unproven_us >= (uint64_t)config->auth_timeout_s * 1000000) {
-		conn->net->figures.closed_unproven++;
-		conn_kill(
-		    conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
-	} else if (config->idle_timeout_s > 0 && !conn->subscriber && !conn->held &&
-		   now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
+		return;
+	}
+	conn_check_proof(conn, now_us);
+	if (conn->state != CONN_DEAD && config->idle_timeout_s > 0 && !conn->subscriber &&
+	    !conn->held && now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
 		conn->net->figures.closed_idle++;
 		conn_kill(conn, "idle");
 	}

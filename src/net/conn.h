@@ -63,6 +63,7 @@ struct net {
 	struct address_limits *addresses; /* of each conn, until conn_free */
 	struct greetings greetings;
 	size_t greeting_count;
+	size_t tls_greeting_count;       /* of these: they count as handshakes */
 	struct rate_limit refusal_lines; /* errors to those who are not admitted */
 	struct rate_limit refusal_logs;
 	struct event *tick; /* wakes the loop for the handler's timers */
@@ -124,8 +125,9 @@ struct conn {
 	bool is_unix;
 	bool securing; /* in the TLS handshake */
 	struct address_key key;
-	bool discarded;      /* input was thrown away: linger */
-	struct buffer input; /* read, and from input_at not yet parsed */
+	char *proxied_address; /* NULL: the socket knows it */
+	bool discarded;        /* input was thrown away: linger */
+	struct buffer input;   /* read, and from input_at not yet parsed */
 	size_t input_at;
 	struct io_requests *requests; /* of its link, taken; NULL: none */
 	size_t held_bytes; /* by the link, as it last said: of a request that is not complete */
@@ -146,6 +148,7 @@ struct conn {
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
 void conn_bury(struct conn *conn); /* dead: tells the handler; frees it if its link is done */
 void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
+void conn_check_proof(struct conn *conn, uint64_t now_us); /* the one of who has not logged in */
 void conn_enqueue(struct conn *conn, struct conns *queue); /* of work, unless it is in one */
 void conn_dequeue(struct conn *conn);
 void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of where it is */

@@ -137,6 +137,8 @@ retry_held(struct conn *conn)
 		return;
 	conn->held = false;
 	request_done(conn);
+	/* The sweep spares whose request waits, and behind this one there may be others like it. */
+	conn_check_proof(conn, conn->net->now_us);
 	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
 	if (conn->state == CONN_OPEN)
 		(void)check_choked(conn);

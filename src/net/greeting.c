@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "net/admission.h"
 #include "net/conn.h"
+#include "net/listener.h"
 #include "net/proxy_header.h"
 
 /* Looked at in one go; longer headers come in several. */
@@ -31,6 +32,10 @@ free_greeting(struct greeting *greeting)
 {
 	TAILQ_REMOVE(&greeting->net->greetings, greeting, link);
 	greeting->net->greeting_count--;
+	if (greeting->peer.is_tls) {
+		greeting->net->tls_greeting_count--;
+		net_accept_tls_resume(greeting->net);
+	}
 	if (greeting->event != NULL)
 		event_free(greeting->event);
 	xfree(greeting);
@@ -60,6 +65,7 @@ finish(struct greeting *greeting)
 	if (header->has_addresses) {
 		const struct sockaddr *source = (const void *)&header->source;
 
+		peer.is_proxied = true;
 		peer.key = address_key(source);
 		peer.is_loopback = address_is_loopback(source);
 		address_format(source, peer.address, sizeof(peer.address));
@@ -135,6 +141,7 @@ greeting_open(struct net *net, int fd, const struct net_peer *peer)
 	proxy_header_init(&greeting->header);
 	TAILQ_INSERT_TAIL(&net->greetings, greeting, link);
 	net->greeting_count++;
+	net->tls_greeting_count += peer->is_tls;
 	if (net->greeting_count > GREETINGS_MAX) {
 		fail(greeting, "too many others have not sent their PROXY header");
 		return;

@@ -21,8 +21,11 @@
 #include "net/admission.h"
 #include "net/conn.h"
 
-/* Accepted in one turn from one listener, so that a storm of connections does not hold the loop. */
+/* Accepted in one turn from one listener, so that a storm of connections does not hold the loop.
+ * The few are taken from each, however long the turn has been: a storm on one must not shut out
+ * those who come to another. */
 #define ACCEPT_SHARE 32
+#define ACCEPT_FEW 4
 
 #define RETRY_US 100000
 #define WARN_EVERY_US 1000000
@@ -131,11 +134,19 @@ net_accept_resume(struct net *net)
 		event_add(listener->event, NULL);
 }
 
+static bool
+are_handshakes_full(const struct net *net)
+{
+	return net->handshaking_count + net->tls_greeting_count >= net->config->tls_max_handshakes;
+}
+
 void
 net_accept_tls_resume(struct net *net)
 {
 	struct listener *listener;
 
+	if (!net->handshakes_full || are_handshakes_full(net))
+		return;
 	net->handshakes_full = false;
 	TAILQ_FOREACH (listener, &net->listeners, link)
 		if (listener->is_tls)
@@ -149,7 +160,7 @@ has_to_wait(struct listener *listener)
 {
 	struct net *net = listener->net;
 
-	if (!listener->is_tls || net->handshaking_count < net->config->tls_max_handshakes)
+	if (!listener->is_tls || !are_handshakes_full(net))
 		return false;
 	net->handshakes_full = true;
 	event_del(listener->event);
@@ -164,12 +175,14 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 
 	(void)what;
 	net_wake(net);
-	for (int i = 0; i < ACCEPT_SHARE && (i % 8 != 0 || !net_accepts_long(net)); i++) {
+	for (int i = 0; i < ACCEPT_SHARE; i++) {
 		struct sockaddr_storage from;
 		socklen_t from_len = sizeof(from);
 		struct net_peer peer;
 		int fd;
 
+		if (i > 0 && i % ACCEPT_FEW == 0 && net_accepts_long(net))
+			return;
 		if (has_to_wait(listener))
 			return;
 		memset(&from, 0, sizeof(from));

@@ -8,7 +8,7 @@ struct net;
 /* A descriptor was given back: try to accept again, if that was given up. */
 void net_accept_resume(struct net *net);
 
-/* A TLS handshake ended, for which others had to wait. */
+/* Lets TLS connections in again that had to wait for handshakes to end, if there is room. */
 void net_accept_tls_resume(struct net *net);
 
 #endif

@@ -294,6 +294,36 @@ is_done(void *arg)
 	return *(int *)arg != 0;
 }
 
+static size_t
+first_of_unix(void)
+{
+	size_t at = 0;
+
+	while (at < rig.client_count && !rig.clients[at]->peer.is_unix)
+		at++;
+	return at;
+}
+
+/* An administrator may have nothing but the Unix socket then. */
+START_TEST(a_storm_on_one_listener_does_not_shut_out_those_who_come_to_another)
+{
+	struct rig_peer storm[48], other;
+
+	ck_assert_msg(net_listen_unix(rig.net, path, 0, error, sizeof(error)), "%s", error);
+	for (int i = 0; i < 48; i++) {
+		storm[i] = rig_socket(0);
+		rig_connect(&storm[i]);
+	}
+	rig.open_us = 600;
+	other = dial_unix();
+	rig_until_clients(49);
+	ck_assert_uint_le(first_of_unix(), 16);
+	for (int i = 0; i < 48; i++)
+		rig_close(&storm[i]);
+	rig_close(&other);
+}
+END_TEST
+
 START_TEST(a_descriptor_is_awaited_until_it_is_readable_or_time_is_up)
 {
 	int pair[2];
@@ -333,5 +363,6 @@ main(void)
 		a_descriptor_that_listens_is_taken_over_and_no_other,
 		listeners_have_names_under_which_they_are_handed_on,
 		a_socket_file_goes_with_the_last_who_has_the_listener,
+		a_storm_on_one_listener_does_not_shut_out_those_who_come_to_another,
 		a_descriptor_is_awaited_until_it_is_readable_or_time_is_up, NULL});
 }

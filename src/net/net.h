@@ -34,6 +34,7 @@ struct net_peer {
 	bool is_loopback;       /* or a Unix socket */
 	bool is_unix;
 	bool is_tls;
+	bool is_proxied; /* the addresses are what a balancer said */
 	int fd;
 	struct address_key key; /* what the limits of addresses count it by */
 };

@@ -315,6 +315,29 @@ START_TEST(subscribers_alone_have_a_tcp_user_timeout)
 }
 END_TEST
 
+/* Their clients end in the flush, wherever their sockets are. */
+START_TEST(the_ends_of_many_subscribers_are_spread_over_turns)
+{
+	struct rig_peer peers[40];
+
+	rig.config.io_threads = rig_loops() > 1 ? 2 : 1;
+	for (int i = 0; i < 40; i++) {
+		peers[i] = rig_dial();
+		rig_ask(&peers[i], "SUBSCRIBE\n", "ok\n");
+	}
+	rig.close_us = 1000;
+	net_reset_figures(rig.net);
+	for (int i = 0; i < 40; i++)
+		conn_finish(rig.clients[i]->conn);
+	rig_until_closed(rig.clients[39]);
+	rig_until_connections(0);
+	ck_assert_uint_eq(rig.closings, 40);
+	ck_assert_uint_lt(net_figures(rig.net).longest_turn_us, 30000);
+	for (int i = 0; i < 40; i++)
+		rig_close(&peers[i]);
+}
+END_TEST
+
 START_TEST(draining_flushes_what_is_owed_and_returns)
 {
 	struct rig_peer idle = rig_dial(), owed = rig_dial(), waiting = rig_dial();
@@ -443,6 +466,7 @@ main(void)
 		time_limits_hold_though_the_handler_never_wants_to_be_called,
 		while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_nothing,
 		subscribers_alone_have_a_tcp_user_timeout,
+		the_ends_of_many_subscribers_are_spread_over_turns,
 		draining_flushes_what_is_owed_and_returns,
 		draining_waits_for_stuck_peers_only_so_long,
 		out_of_descriptors_the_present_are_served_and_the_loop_sleeps, NULL});

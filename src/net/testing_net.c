@@ -57,14 +57,21 @@ reply_args(struct rig_client *client, const struct slice *args, size_t count)
 
 /* However slow the machine is, it takes no less: what has a shorter share does one in a turn. */
 static void
-spin(struct slice us)
+spin_us(uint64_t len_us)
 {
 	uint64_t from_us = clock_mono_us();
+
+	while (clock_mono_us() - from_us < len_us)
+		continue;
+}
+
+static void
+spin(struct slice us)
+{
 	int64_t len_us = 0;
 
 	ck_assert(slice_to_i64(us, &len_us));
-	while (clock_mono_us() - from_us < (uint64_t)len_us)
-		continue;
+	spin_us((uint64_t)len_us);
 }
 
 static void *
@@ -74,6 +81,7 @@ on_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox
 	struct rig_client *client = xcalloc(1, sizeof(*client));
 
 	(void)arg;
+	spin_us(rig.open_us);
 	ck_assert_uint_lt(rig.client_count, RIG_CLIENTS_MAX);
 	if (rig.send_buffer > 0)
 		setsockopt(peer->fd, SOL_SOCKET, SO_SNDBUF, &rig.send_buffer, sizeof(int));
@@ -155,6 +163,7 @@ on_closed(void *arg, const char *reason)
 	struct rig_client *client = arg;
 
 	ck_assert_ptr_nonnull(client->conn);
+	spin_us(rig.close_us);
 	client->conn = NULL;
 	client->reason = reason;
 	client->closed_at = ++rig.closings;
