@@ -116,9 +116,20 @@ give_password(char *room, int len, int writing, void *arg)
 	return (int)needed;
 }
 
+/* OpenSSL works out a certificate's extensions when they are first asked for. Here no other thread
+ * does yet, and the first handshakes need not. */
+static void
+read_extensions(X509 *certificate)
+{
+	(void)X509_check_purpose(certificate, -1, 0);
+	ERR_clear_error(); /* what is wrong with it shows where it is used */
+}
+
 static bool
 load_certificate(struct building *b, SSL_CTX *ctx, const char *cert, const char *key)
 {
+	STACK_OF(X509) *chain = NULL;
+
 	if (key[0] == '\0')
 		key = cert;
 	SSL_CTX_set_default_passwd_cb(ctx, give_password);
@@ -130,24 +141,32 @@ load_certificate(struct building *b, SSL_CTX *ctx, const char *cert, const char 
 		return fail(b, "key", key);
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
 	note_expiry(b->tls, X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)), cert);
+	read_extensions(SSL_CTX_get0_certificate(ctx));
+	(void)SSL_CTX_get0_chain_certs(ctx, &chain);
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		read_extensions(sk_X509_value(chain, i));
+		note_expiry(b->tls, X509_get0_notAfter(sk_X509_value(chain, i)), cert);
+	}
 	return true;
 }
 
 static void
-note_expiries_of_ca(struct building *b, SSL_CTX *ctx)
+look_at_authorities(struct building *b, SSL_CTX *ctx)
 {
 	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
 
 	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
 		X509_OBJECT *object = sk_X509_OBJECT_value(objects, i);
 
-		if (X509_OBJECT_get0_X509(object) != NULL)
+		if (X509_OBJECT_get0_X509(object) != NULL) {
+			read_extensions(X509_OBJECT_get0_X509(object));
 			note_expiry(b->tls, X509_get0_notAfter(X509_OBJECT_get0_X509(object)),
 			    b->settings->ca_cert_file);
-		else if (X509_OBJECT_get0_X509_CRL(object) != NULL)
+		} else if (X509_OBJECT_get0_X509_CRL(object) != NULL) {
 			note_expiry(b->tls,
 			    X509_CRL_get0_nextUpdate(X509_OBJECT_get0_X509_CRL(object)),
 			    b->settings->crl_file);
+		}
 	}
 }
 
@@ -186,7 +205,7 @@ load_authorities(struct building *b, SSL_CTX *ctx)
 			return fail(b, "certificate revocation list", s->crl_file);
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
-	note_expiries_of_ca(b, ctx);
+	look_at_authorities(b, ctx);
 	SSL_CTX_set_verify(ctx,
 	    SSL_VERIFY_PEER |
 		(s->auth_clients == TLS_AUTH_YES ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
