@@ -100,6 +100,8 @@ def test_a_subscriber_comes_back_after_a_restart(start_tls_server, certificates,
     server = start_tls_server()
     with start_tool("-p", server.tls_port, *certificates.client_options(), "sub", "a") as sub:
         wait_for_subscriber(server, "a")
+        server.connect().call("PUBLISH", "a", "before")
+        assert sub.line() == b"before"
         server.kill()
         wait_until(lambda: b"trying again in" in sub.errors, "the tool notices")
         again = start_tls_server("--tls-port", server.tls_port)
