@@ -437,8 +437,10 @@ START_TEST(more_users_than_a_file_may_have_are_refused)
 	char name[16];
 
 	for (int i = 0; i <= 1000; i++) {
-		struct slice word = {name, (size_t)snprintf(name, sizeof(name), "u%d", i)};
+		struct slice word;
 
+		snprintf(name, sizeof(name), "u%d", i);
+		word = slice_of(name);
 		ck_assert_int_eq(settings_set(&s, row, &word, 1),
 		    i < 1000 ? SETTING_OK : SETTING_TOO_MANY_USERS);
 	}

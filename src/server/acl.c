@@ -66,8 +66,11 @@ static struct acl_user *
 find(const struct users *users, struct slice name)
 {
 	bool found;
-	size_t at = place_of(users, name, &found);
+	size_t at;
 
+	if (users->count == 0)
+		return NULL;
+	at = place_of(users, name, &found);
 	return found ? users->items[at] : NULL;
 }
 

@@ -229,9 +229,13 @@ reset(struct acl_user *user, bool all_channels)
 static enum acl_fault
 apply_one(struct acl_user *user, const struct hash_map *names, bool all_channels, struct slice rule)
 {
+	size_t longest = ACL_RULE_BYTES_MAX;
+
 	if (rule.len == 0)
 		return ACL_OK;
-	if (rule.len > ACL_RULE_BYTES_MAX * (rule.ptr[0] == '(' ? 16 : 1))
+	if (rule.ptr[0] == '(')
+		longest *= 16;
+	if (rule.len > longest)
 		return ACL_BAD_SYNTAX;
 	if (rule.ptr[0] != '\0' && strchr("><#!", rule.ptr[0]) != NULL)
 		return apply_password(user, rule);
