@@ -116,7 +116,8 @@ write_there(struct conn *conn)
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t offered, count;
 
-	/* What is lifted is no bound's any more: nothing is, where the socket is known to be full. */
+	/* What is lifted is no bound's any more: nothing is, where the socket is known to be full.
+	 */
 	if (outbox_is_empty(conn->outbox) || conn->waits_writable)
 		return;
 	count = peek(conn, pieces, &offered);

@@ -189,6 +189,9 @@ on_flushed(void *arg)
 {
 	(void)arg;
 	frame_log_tidy(replies);
+	if (rig.closings - rig.closings_before > rig.most_closings)
+		rig.most_closings = rig.closings - rig.closings_before;
+	rig.closings_before = rig.closings;
 	for (unsigned i = 0; i < net_loop_count(rig.net); i++)
 		if (rig.net->loops[i].flying_count > rig.most_writes)
 			rig.most_writes = rig.net->loops[i].flying_count;

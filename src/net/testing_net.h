@@ -48,14 +48,16 @@ struct rig {
 	size_t client_count;
 	size_t requests;
 	size_t closings;
-	bool kill_named;      /* whose certificate names a user is killed */
-	bool refuse;          /* who comes gets an error and is finished at once */
-	int send_buffer;      /* of connections to come, in bytes; 0: as it is */
-	unsigned open_us;     /* the handler takes so long for who comes ... */
-	unsigned close_us;    /* ... and for who goes */
-	uint64_t wait_us;     /* what the handler's turn() asks for: how often is looked */
-	unsigned interrupted; /* SIGALRMs */
-	unsigned most_writes; /* that one of several loops had before it */
+	bool kill_named;        /* whose certificate names a user is killed */
+	bool refuse;            /* who comes gets an error and is finished at once */
+	int send_buffer;        /* of connections to come, in bytes; 0: as it is */
+	unsigned open_us;       /* the handler takes so long for who comes ... */
+	unsigned close_us;      /* ... and for who goes */
+	uint64_t wait_us;       /* what the handler's turn() asks for: how often is looked */
+	unsigned interrupted;   /* SIGALRMs */
+	size_t most_closings;   /* in one turn */
+	size_t closings_before; /* ... the last one */
+	unsigned most_writes;   /* that one of several loops had before it */
 };
 extern struct rig rig;
 
