@@ -124,7 +124,7 @@ log_refused(const struct conn *conn, const char *what, const char *reason)
 	const char *address = conn->proxied_address;
 	char of_socket[64];
 
-	if (net->drain_until_us > 0 || !rate_limit_take(&net->log_limit, net->now_us))
+	if (net->drain_until_us > 0 || !rate_limit_take(&net->refusal_logs, net->now_us))
 		return;
 	if (address == NULL) {
 		(void)getpeername(conn->fd, (struct sockaddr *)&from, &len);

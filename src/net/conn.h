@@ -52,7 +52,6 @@ struct net {
 	bool handshakes_full; /* TLS listeners wait for one of them to end */
 	struct tls *tls;      /* for who comes on a TLS listener; NULL: none was set */
 	uint64_t expiry_check_us;
-	struct rate_limit log_limit;
 	struct conns replying; /* other loops write for them, and they are no subscribers */
 	struct net_loop loops[NET_LOOPS_MAX];
 	unsigned loop_count; /* 0: this loop reads and writes itself */
@@ -65,8 +64,8 @@ struct net {
 	size_t greeting_count;
 	size_t tls_greeting_count;       /* of these: they count as handshakes */
 	struct rate_limit refusal_lines; /* errors to those who are not admitted */
-	struct rate_limit refusal_logs;
-	struct event *tick; /* wakes the loop for the handler's timers */
+	struct rate_limit refusal_logs; /* lines about those, and about who speaks something else */
+	struct event *tick;             /* wakes the loop for the handler's timers */
 	uint64_t tick_at_us;
 	struct event *relisten; /* after running out of descriptors */
 	bool accept_paused;

@@ -385,12 +385,6 @@ take_listener(struct net *net, int fd, bool tls, bool is_passed, char *error, si
 	return true;
 }
 
-bool
-net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
-{
-	return take_listener(net, fd, false, true, error, error_len);
-}
-
 static const struct {
 	const char *name;
 	bool tls, is_passed;

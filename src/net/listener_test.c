@@ -225,12 +225,12 @@ START_TEST(a_descriptor_that_listens_is_taken_over_and_no_other)
 	struct rig_peer peer;
 	int fd = make_socket_file(), pair[2];
 
-	ck_assert(net_listen_fd(rig.net, fd, error, sizeof(error)));
+	ck_assert(net_listen_named(rig.net, fd, SLICE("resp-passed"), error, sizeof(error)));
 	peer = dial_unix();
 	rig_ask(&peer, "ECHO a\n", "a\n");
 	rig_close(&peer);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	ck_assert(!net_listen_fd(rig.net, pair[0], error, sizeof(error)));
+	ck_assert(!net_listen_named(rig.net, pair[0], SLICE("resp-passed"), error, sizeof(error)));
 	ck_assert(has_suffix(error, ": not a listening socket"));
 	close(pair[1]);
 	net_close_listeners(rig.net);

@@ -123,7 +123,6 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	TAILQ_INIT(&net->closing);
 	TAILQ_INIT(&net->replying);
 	TAILQ_INIT(&net->handshaking);
-	rate_limit_init(&net->log_limit, 2, 20);
 	TAILQ_INIT(&net->listeners);
 	TAILQ_INIT(&net->greetings);
 	net->addresses = address_limits_new();

@@ -130,9 +130,6 @@ bool net_listen_tcp(struct net *net, const char *host, int port, bool tls, char 
     size_t error_len) __attribute__((warn_unused_result));
 bool net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len)
     __attribute__((warn_unused_result));
-bool net_listen_fd(struct net *net, int fd, char *error, size_t error_len)
-    __attribute__((warn_unused_result)); /* takes fd */
-
 /* Certificates and rules for the connections to come on TLS listeners. False with a message in
  * error, and those of before hold. To be called before listening with tls. */
 bool net_set_tls(struct net *net, const struct tls_settings *settings, char *error,
@@ -140,7 +137,7 @@ bool net_set_tls(struct net *net, const struct tls_settings *settings, char *err
 void net_take_tls(struct net *net, struct tls *tls); /* the same, made already; takes tls */
 /*
  * A listener as it is handed on to another process. Its name says what it is in a word without a
- * colon: what is spoken there, and "-passed" behind that if it was passed by net_listen_fd, and not
+ * colon: what is spoken there, and "-passed" behind that if it was passed to this process, and not
  * made here or by the one who handed it on.
  */
 struct net_listener {
@@ -151,7 +148,7 @@ struct net_listener {
 
 size_t net_listeners(
     const struct net *net, struct net_listener *out, size_t max); /* how many there are */
-/* As net_listen_fd, for a listener that was handed on under this name. */
+/* A listening socket that was passed or handed on, under this name. Takes fd. */
 bool net_listen_named(struct net *net, int fd, struct slice name, char *error, size_t error_len)
     __attribute__((warn_unused_result));
 

@@ -188,7 +188,8 @@ dial_roomy(void)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)), 0);
 	ck_assert_int_eq(listen(fd, 1), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	ck_assert_msg(net_listen_fd(rig.net, fd, error, sizeof(error)), "%s", error);
+	ck_assert_msg(
+	    net_listen_named(rig.net, fd, SLICE("resp-passed"), error, sizeof(error)), "%s", error);
 	rig.send_buffer = 1 << 20;
 	ck_assert_int_eq(connect(peer.fd, (struct sockaddr *)&address, len), 0);
 	rig_until_clients(rig.client_count + 1);

@@ -35,16 +35,18 @@ def _begin(address, number):
     return connection
 
 
+def _crowd(address, count, number):
+    """As many connections under way as the system gives, from the sources behind this number on."""
+    crowd = (_begin(address, number + n) for n in range(1, count + 1))
+    return [connection for connection in crowd if connection is not None]
+
+
 def connects(address, count):
     """All connect at once, ask nothing, and leave at once; again and again."""
     number = 0
     while True:
-        crowd = []
-        for _ in range(count):
-            number += 1
-            connection = _begin(address, number)
-            if connection is not None:
-                crowd.append(connection)
+        crowd = _crowd(address, count, number)
+        number += count
         time.sleep(0.2)
         for connection in crowd:
             connection.close()
@@ -95,12 +97,8 @@ def garbage(address, count):
     """Each sends what is no RESP and is closed for it; again and again."""
     number = 0
     while True:
-        crowd = []
-        for _ in range(count):
-            number += 1
-            connection = _begin(address, number)
-            if connection is not None:
-                crowd.append(connection)
+        crowd = _crowd(address, count, number)
+        number += count
         time.sleep(0.1)
         for connection in crowd:
             try:
