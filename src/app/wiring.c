@@ -11,6 +11,7 @@ net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbo
 	struct server_peer server_peer = {
 	    .address = peer->address,
 	    .local_address = peer->local_address,
+	    .origin = {(const char *)peer->key.bytes, peer->key.len},
 	    .is_loopback = peer->is_loopback,
 	    .is_unix = peer->is_unix,
 	};

@@ -2,7 +2,6 @@
 
 #include "server/access.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -93,27 +92,6 @@ access_detach(struct client *c)
 {
 	acl_user_unref(c->user);
 	c->user = NULL;
-}
-
-/* Of an address and port, what a table of addresses holds: of IPv6 the network of 64 bits, for
- * whoever has one address has them all. */
-static struct slice
-origin(const struct client *c, char out[64])
-{
-	const char *colon = strrchr(c->address, ':');
-	size_t len = colon != NULL ? (size_t)(colon - c->address) : strlen(c->address);
-	struct in6_addr in6;
-
-	if (c->is_unix || len >= 64 || c->address[0] != '[')
-		return (struct slice){c->address, len};
-	memcpy(out, c->address + 1, len - 1);
-	out[len - 1] = '\0';
-	if (len > 1 && out[len - 2] == ']')
-		out[len - 2] = '\0';
-	if (inet_pton(AF_INET6, out, &in6) != 1)
-		return (struct slice){c->address, len};
-	memcpy(out, &in6, sizeof(in6));
-	return (struct slice){out, IN6_IS_ADDR_V4MAPPED(&in6) ? sizeof(in6) : 8};
 }
 
 static void
@@ -230,8 +208,8 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 {
 	struct server *server = rq->server;
 	struct acl_user *user = acl_find(server->acl, name);
-	char label[160], bytes[64];
-	struct slice from = origin(rq->client, bytes);
+	char label[160];
+	struct slice from = {rq->client->origin, rq->client->origin_len};
 
 	if (must_wait(rq, from))
 		return ACCESS_LATER;

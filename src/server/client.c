@@ -2,8 +2,10 @@
 
 #include "server/client.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -23,6 +25,10 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 	c->id = ++server->next_id;
 	c->address = xstrdup(peer->address);
 	c->local_address = xstrdup(peer->local_address);
+	assert(peer->origin.len <= sizeof(c->origin));
+	if (peer->origin.len > 0)
+		memcpy(c->origin, peer->origin.ptr, peer->origin.len);
+	c->origin_len = (uint8_t)peer->origin.len;
 	c->is_unix = peer->is_unix;
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;

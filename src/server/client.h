@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "pubsub/hub.h"
+#include "server/server.h"
 
 /*
  * A client: one connection as the server sees it. Inside the server layer only. Its subscriber
@@ -17,7 +18,6 @@ struct acl_user;
 struct command;
 struct job;
 struct server;
-struct server_peer;
 
 enum client_reply_mode {
 	CLIENT_REPLY_ON,
@@ -47,6 +47,8 @@ struct client {
 	struct acl_look *look; /* owned; where a check of its request is that takes many turns */
 	uint64_t login_at_us;  /* when its login is looked at; 0: it did not wait */
 	uint64_t id;
+	char origin[SERVER_ORIGIN_MAX]; /* of its address: see struct server_peer */
+	uint8_t origin_len;
 	char *address; /* owned */
 	char *local_address;
 	char *name; /* owned, or NULL */

@@ -147,9 +147,12 @@ bool server_load_users(struct server *server, struct slice text, const char *pat
  * requirepass alone makes him. */
 void server_describe_users(const struct server *server, bool without_default, struct buffer *out);
 
+#define SERVER_ORIGIN_MAX 16
+
 struct server_peer {
 	const char *address;       /* copied */
 	const char *local_address; /* copied */
+	struct slice origin;       /* equal for those who count as one; copied, SERVER_ORIGIN_MAX */
 	bool is_loopback;
 	bool is_unix;
 };
