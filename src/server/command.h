@@ -35,6 +35,11 @@ enum command_flag {
 	CMD_IN_SUBSCRIBE_MODE = 1 << 14, /* allowed to a subscribed RESP2 client */
 	CMD_CONTAINER = 1 << 15, /* has subcommands; its handler, if any, is for the bare name */
 	CMD_NO_MULTI = 1 << 16,
+	CMD_DENYOOM = 1 << 17,  /* refused where maxmemory is reached */
+	CMD_BLOCKING = 1 << 18, /* may wait for a key */
+	CMD_MOVABLE_KEYS = 1 << 19,
+	CMD_NO_ASYNC_LOADING = 1 << 20,  /* reported only, as the next */
+	CMD_NO_MANDATORY_KEYS = 1 << 21,
 };
 
 enum command_result {
@@ -60,6 +65,13 @@ struct command {
 	const char *group; /* "pubsub", "connection", "server" */
 	const char *complexity;
 	const char *tips; /* of COMMAND INFO: "nondeterministic_output"; "" for none */
+	/*
+	 * Where its keys are and what it does to them, as Redis's key specifications: "RW access update @1
+	 * range 0 1 0; RO access @2 keynum 0 1 1": flags, where the search begins (an argument's place, or
+	 * @WORD:from after a word), how to find them from there (range: last key, step,
+	 * limit; keynum: where their number is, the first, step; unknown). NULL: no keys, or channels.
+	 */
+	const char *keys;
 };
 
 /* Counters of a command, beside its row (same index). */

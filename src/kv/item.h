@@ -1,0 +1,85 @@
+#ifndef KV_ITEM_H
+#define KV_ITEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+/*
+ * Item: a key with a payload, in one block: what stands in a kv_table. A key of the keyspace, a
+ * field of a hash, a member of a set or of a sorted set are items; what the payload and meta mean is
+ * their owner's affair. The payload has no alignment: memcpy.
+ *
+ * In the block: next, meta, the length of the key as a varint (LEB128), the key, the payload.
+ */
+struct kv_item {
+	struct kv_item *next; /* in its chain: kv_table's */
+	uint32_t meta;        /* the owner's; 0 at first */
+	unsigned char data[];
+};
+
+#define KV_VARINT_MAX 10
+
+/* How many bytes v takes. */
+static inline size_t
+kv_varint_len(uint64_t v)
+{
+	size_t len = 1;
+
+	for (; v >= 128; v >>= 7)
+		len++;
+	return len;
+}
+
+/* Writes v and returns the end. */
+static inline unsigned char *
+kv_varint_put(unsigned char *at, uint64_t v)
+{
+	for (; v >= 128; v >>= 7)
+		*at++ = (unsigned char)(v | 128);
+	*at++ = (unsigned char)v;
+	return at;
+}
+
+/* Reads v, which was written by kv_varint_put, and returns the end. */
+static inline const unsigned char *
+kv_varint_get(const unsigned char *at, uint64_t *v)
+{
+	unsigned shift;
+
+	*v = *at & 127;
+	for (shift = 7; (*at++ & 128) != 0; shift += 7)
+		*v |= (uint64_t)(*at & 127) << shift;
+	return at;
+}
+
+/* Copies key. The payload is not initialised. Returns owned (kv_release). */
+struct kv_item *kv_item_new(struct slice key, size_t payload_len)
+    __attribute__((returns_nonnull, warn_unused_result));
+
+/* The same item with room for payload_len bytes, those that were there kept; it may have moved: whoever
+ * points at it, as the table does, has to be told (kv_table_link). */
+struct kv_item *kv_item_resize(struct kv_item *item, size_t payload_len)
+    __attribute__((returns_nonnull, warn_unused_result));
+
+/* Borrows. */
+static inline struct slice
+kv_item_key(const struct kv_item *item)
+{
+	uint64_t len;
+	const unsigned char *at = kv_varint_get(item->data, &len);
+
+	return (struct slice){(const char *)at, (size_t)len};
+}
+
+static inline unsigned char *
+kv_item_payload(struct kv_item *item)
+{
+	struct slice key = kv_item_key(item);
+
+	return (unsigned char *)item->data + ((const unsigned char *)key.ptr - item->data) + key.len;
+}
+
+#endif

@@ -1,0 +1,77 @@
+#ifndef KV_TABLE_H
+#define KV_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "kv/item.h"
+
+/*
+ * Table: items by key. Hashing is keyed (SipHash-1-3, one secret a process), because peers choose
+ * the keys. It grows and shrinks by incremental rehash, a few buckets with each change; buckets lie
+ * in segments, so that no change allocates, zeroes or frees much at once. The items are the
+ * caller's: the table only links them.
+ */
+struct kv_buckets {
+	struct kv_item ***segments;
+	size_t count; /* a power of two, or 0 */
+};
+
+struct kv_table {
+	struct kv_buckets to, from; /* from: what is still to be moved, no buckets if nothing is */
+	size_t moved;               /* buckets of from below this are empty */
+	size_t count;
+};
+
+void kv_table_init(struct kv_table *t);    /* holds no memory until something is added */
+void kv_table_release(struct kv_table *t); /* it is empty: gives back the buckets */
+
+static inline size_t
+kv_table_count(const struct kv_table *t)
+{
+	return t->count;
+}
+
+/* The item, or NULL. Borrows. */
+struct kv_item *kv_table_find(const struct kv_table *t, struct slice key);
+
+/* What points at the item, to be changed when the item has moved in memory; NULL if there is none.
+ * Stands until the table changes. */
+struct kv_item **kv_table_link(const struct kv_table *t, struct slice key);
+
+/* Takes item, whose key is not in the table. */
+void kv_table_add(struct kv_table *t, struct kv_item *item);
+
+/* Removes; returns owned, or NULL if there is none. */
+struct kv_item *kv_table_take(struct kv_table *t, struct slice key);
+
+/* Some item, each about as likely as any other; random is uniform. NULL if there is none. */
+struct kv_item *kv_table_random(const struct kv_table *t, uint64_t random);
+
+/* visit may change what is in items, but not the table. False ends it. */
+typedef bool kv_visit(struct kv_item *item, void *arg);
+
+/* Every item once, in no order. */
+void kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg);
+
+/*
+ * One step of SCAN, as Redis's dictScan (cursor counted with its bits reversed): visits a few items
+ * from cursor on and returns the next cursor, 0 at the end. Between a 0 and the next one every item that was
+ * there all the time is visited at least once, whatever is added, removed or resized in between.
+ */
+uint64_t kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg);
+
+/*
+ * Takes items out, hands each to release, which frees it and may return more than 1 for the work it was, until *budget units
+ * are used up or the table is empty and holds no memory: then true. Nothing else may be done with the
+ * table once this began.
+ */
+bool kv_table_drain(
+    struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg), void *arg, size_t *budget);
+
+/* Bytes of the buckets. */
+size_t kv_table_bytes(const struct kv_table *t);
+
+#endif
