@@ -1,8 +1,10 @@
 #include "config.h"
 
 #include "kv/keyspace.h"
+#include "kv/list.h"
 
 /* The types of values, one row each; of strings nothing but the name is asked. */
 const struct kv_type_ops kv_types[KV_TYPES] = {
     [KV_STRING] = {.name = "string"},
+    [KV_LIST] = {"list", kv_list_free_some, kv_list_count, kv_list_copy},
 };
