@@ -21,17 +21,17 @@ Before the command there may be marks. They say how the two answers are compared
     @shape          types and lengths of arrays only, not what is in them (RANDOMKEY, OBJECT IDLETIME)
     @of=a,b,c       as @shape, and every string in it is one of these (SRANDMEMBER)
     @near=N         numbers may differ by up to N (TTL, PTTL, EXPIRETIME)
-    @7.2(reason)    Redis 7.2 answers otherwise than 7.0, which is what Debian has. The lines of fanfared's answer are on
-                    the next line of the table, as words after `< `; `<2 ` and `<3 ` where they hold for one protocol only
+    @7.2(reason)    Redis 7.2 answers otherwise than 7.0, which is what Debian has. The lines of fanfared's answer
+                    are on the next line of the table, as words after `< `; or `<2 ` and `<3 `, for one protocol
 
 and how the command is run:
 
-    @each=k,l,m     once for each of these words, put in place of the word `$`: as many cases
+    @each=k,l,m     once for each of these words (they may be quoted), put in place of the word `$`: as many cases
     @scan           again with the cursor of the reply until that is 0; what all replies hold is compared, each once, in
                     any order (SCAN, HSCAN, SSCAN, ZSCAN)
     @until=REPLY    again until the reply's first line is REPLY, for at most some seconds (EXISTS of what expires)
-    @blocks         not waited for, but until the daemon says that the client is blocked; @answer, a line with no command,
-                    waits for the answer on the same connection
+    @blocks         not waited for, but until the daemon says that the client is blocked; @answer, a line with no
+                    command, waits for the answer on the same connection
 """
 
 import re
@@ -39,6 +39,7 @@ from dataclasses import dataclass, field
 
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "a": b"\a", "b": b"\b"}
 _RANGE = re.compile(rb"(.*)\{(\d+)\.\.(\d+)(?::([^}]*))?\}(.*)", re.DOTALL)
+_ITEM = re.compile(r'''(?:"(?:\\.|[^"\\])*"|'[^']*'|[^\s,"'])+''')
 _TIMES = re.compile(rb"\{(.)\*(\d+)\}", re.DOTALL)
 
 STANDARD_KEYS = [
@@ -112,6 +113,18 @@ def _expanded(words):
             yield word
 
 
+def _take_items(line):
+    """Words with commas between them, and the rest of the line before them."""
+    items = []
+    while True:
+        item = _ITEM.match(line)
+        items += _expanded(split_words(item[0]))
+        line = line[item.end():]
+        if not line.startswith(","):
+            return line, items
+        line = line[1:]
+
+
 def _take_marks(line):
     """The marks before a command, and the rest of the line."""
     marks = {}
@@ -122,10 +135,12 @@ def _take_marks(line):
             line = line[1:]
         elif line.startswith("@7.2("):
             marks["@7.2"], _, line = line[len("@7.2("):].partition(")")
+        elif line.startswith("@each="):
+            line, marks["@each"] = _take_items(line[len("@each="):])
         elif line.startswith("@"):
             mark, _, line = line.partition(" ")
             name, _, value = mark.partition("=")
-            assert name in {"@sorted", "@pairs", "@shape", "@of", "@near", "@each", "@scan", "@until", "@blocks",
+            assert name in {"@sorted", "@pairs", "@shape", "@of", "@near", "@scan", "@until", "@blocks",
                             "@answer"}, f"no such mark: {mark}"
             marks[name] = value
         else:
@@ -137,8 +152,8 @@ def _command_rows(number, which, line):
     words = list(_expanded(split_words(line)))
     if "@each" not in marks:
         return [Row(number, which, words, marks)]
-    each = [word.encode() for word in marks.pop("@each").split(",")]
-    return [Row(number, which, [other if word == b"$" else word for word in words], marks) for other in each]
+    items = marks.pop("@each")
+    return [Row(number, which, [item if word == b"$" else word for word in words], marks) for item in items]
 
 
 def _expect(row, line):
