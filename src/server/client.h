@@ -125,6 +125,9 @@ bool client_is_pushed_to(const struct client *c);
 /* Back to what a new connection is, but for its id; its subscriptions are its caller's. */
 void client_reset(struct client *c);
 
+/* MULTI and WATCH as if they had not been. In cmd_transaction.c. */
+void client_discard_transaction(struct client *c);
+
 /* What it is owed is past a hard limit, or has been past a soft one for too long: why; else NULL.
  */
 const char *client_over_limit(struct client *c, uint64_t now_us);

@@ -31,12 +31,12 @@ struct transaction {
 	size_t count;
 	size_t bytes;           /* held for them */
 	uint32_t flags;         /* of all commands: any enum command_flag that one of them has */
-	uint32_t rules_version; /* of server->limits_version: what was queued was allowed by these
-				   rules; 0 where they changed in between */
+	uint32_t rules_version; /* server->limits_version when it began: as long as it is the same,
+				   what is queued is still allowed */
 	bool spoiled;
 };
 
-/* Returns owned (transaction_free). rules_version is not 0. */
+/* Returns owned (transaction_free). */
 struct transaction *transaction_new(uint32_t rules_version);
 void transaction_free(struct transaction *t); /* NULL is allowed */
 
