@@ -15,6 +15,8 @@ class Dialogue:
         self.version = version
         self.connections = {}
         self.markers = 0
+        self.in_transaction = set()
+        self.is_nested = False
         self._control = None
 
     @property
@@ -36,6 +38,7 @@ class Dialogue:
             return b"", False
         if row.words is None:
             self.connections.pop(row.which).close()
+            self.in_transaction.discard(row.which)
             return b"", False
         if "@blocks" in row.marks:
             self.block(row)
@@ -44,29 +47,48 @@ class Dialogue:
             return self.scan(row), False
         if "@until" in row.marks:
             return self.repeat(row, row.marks["@until"].encode() + b"\r\n"), False
+        self.follow_transaction(row)
         return self.exchange(row.which, encode(*row.words) if row.words else b"")
 
-    def exchange(self, which, request):
-        # What follows shows where the answer ends, in subscribe mode too.
-        connection = self.connection(which)
+    def follow_transaction(self, row):
+        """Whether the connection is in a transaction once the row's command was answered."""
+        name = row.words[0].upper() if row.words else b""
+        self.is_nested = name == b"MULTI" and len(row.words) == 1 and row.which in self.in_transaction
+        if name == b"MULTI" and len(row.words) == 1:
+            self.in_transaction.add(row.which)
+        elif name == b"EXEC" or (name in (b"DISCARD", b"RESET") and len(row.words) == 1):
+            self.in_transaction.discard(row.which)
+
+    def marker(self, which):
+        """What shows where an answer ends, in subscribe mode too, and what its answer has in it."""
+        if which in self.in_transaction:  # PING would be queued; this is refused, and spoils nothing
+            return encode("MULTI"), b"-ERR MULTI calls can not be nested"
         self.markers += 1
         marker = b"marker-%d" % self.markers
-        answer = b""
+        return encode("PING", marker), marker
+
+    def exchange(self, which, request):
+        connection = self.connection(which)
+        request_of_marker, marker = self.marker(which)
+        answers = []
         try:
-            connection.send(request + encode("PING", marker))
-            while True:
-                value = connection.read_raw()
-                if marker in value:
-                    return answer, False
-                answer += value
+            connection.send(request + request_of_marker)
+            # MULTI inside MULTI is itself answered as its marker is.
+            wanted = 1 + self.is_nested
+            while wanted > 0:
+                answers.append(connection.read_raw())
+                wanted -= marker in answers[-1]
+            return b"".join(answers[:-1]), False
         except (Closed, BrokenPipeError, ConnectionResetError):
             del self.connections[which]
-            return answer + connection.read_to_end(), True
+            self.in_transaction.discard(which)
+            return b"".join(answers) + connection.read_to_end(), True
 
     def begin_block(self):
         for connection in self.connections.values():
             connection.close()
         self.connections.clear()
+        self.in_transaction.clear()
         self.control.ok("FLUSHALL")
 
     def block(self, row):
