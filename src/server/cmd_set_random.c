@@ -2,7 +2,6 @@
 
 #include "kv/set.h"
 #include "resp/writer.h"
-#include "server/args.h"
 #include "server/draw.h"
 #include "server/handlers.h"
 #include "server/keys.h"
@@ -90,9 +89,7 @@ pop_some(struct request *rq)
 	int64_t count;
 	void *set;
 
-	if (!args_i64(rq, rq->argv[2], &count))
-		return;
-	if (count < 0) {
+	if (!slice_to_i64(rq->argv[2], &count) || count < 0) {
 		request_error(rq, "ERR value is out of range, must be positive");
 		return;
 	}
