@@ -23,7 +23,7 @@ push(struct request *rq, enum kv_list_end end, bool must_exist)
 		resp_put_int(rq->reply, 0);
 		return COMMAND_DONE;
 	}
-	list = value != NULL ? value : kv_list_new(rq->server->config->kv_limits.list_size);
+	list = value != NULL ? value : kv_list_new(rq->server->config->kv.list_size);
 	for (i = 2; i < rq->argc; i++)
 		kv_list_push(list, end, rq->argv[i]);
 	resp_put_int(rq->reply, (int64_t)kv_list_count(list));

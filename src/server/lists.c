@@ -90,7 +90,7 @@ push_moved(struct request *rq, struct kv_key *key, struct slice name, enum kv_li
 	if (key != NULL) {
 		kv_list_push(kv_value(key), end, value);
 	} else {
-		list = kv_list_new(rq->server->config->kv_limits.list_size);
+		list = kv_list_new(rq->server->config->kv.list_size);
 		kv_list_push(list, end, value);
 		key_add(rq, name, KV_LIST, list);
 	}

@@ -221,7 +221,7 @@ test_setup(void)
 	test_config = (struct server_config){
 	    .maxclients = 100,
 	    .databases = 16,
-	    .kv_limits = {.zset_entries = 128,
+	    .kv = {.zset_entries = 128,
 		.zset_value_bytes = 64,
 		.hash_entries = 128,
 		.hash_value_bytes = 64,
