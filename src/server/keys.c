@@ -128,6 +128,7 @@ key_write_value(
 struct kv_key *
 key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 {
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	return kv_add(request_db(rq), name, type, value);
 }
 
@@ -146,6 +147,7 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 		key_add(rq, name, type, value);
 		return;
 	}
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	kv_set_expiry(
 	    request_db(rq), kv_put_value(request_db(rq), old, name, type, value), KV_NEVER);
 }

@@ -12,6 +12,7 @@
 #include "base/rate_limit.h"
 #include "server/acl_log.h"
 #include "server/acl_user.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/job.h"
@@ -92,6 +93,7 @@ struct server {
 	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
 	struct clients clients; /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
+	struct blocked blocked;
 	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
@@ -183,6 +185,10 @@ void memory_guard_released(struct client *c);
 
 /* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
 void request_execute_queued(struct request *rq);
+
+/* The same for a client that waited for a key, see blocked.c. False: it goes on waiting. */
+bool request_execute_blocked(struct request *rq);
+void request_end_blocked(struct request *rq); /* its reply is made already */
 
 /* monitor.c */
 void monitor_start(struct client *c);
