@@ -4,16 +4,16 @@
 #include <stdint.h>
 
 /*
- * Up to where collections are packed in one block, as Redis's directives of these names say. A
- * collection takes note of them when something is added to it, so that they may change at any time;
- * one that has outgrown its packed form does not go back to it.
+ * Limits: up to where a collection stays in its packed form, which is small and searched from its
+ * start. They may change at any time: a value keeps its form until it grows past them.
  */
 struct kv_limits {
-	uint32_t zset_entries, zset_value_bytes; /* zset-max-listpack-entries, -value */
-	uint32_t hash_entries, hash_value_bytes; /* hash-max-listpack-entries, -value */
-	uint32_t set_intset_entries;             /* set-max-intset-entries */
-	uint32_t set_entries, set_value_bytes;   /* set-max-listpack-entries, -value */
-	int32_t list_size;                       /* list-max-listpack-size */
+	uint32_t zset_entries, zset_value_bytes;
+	uint32_t hash_entries, hash_value_bytes; /* of a field, or of its value */
+	uint32_t set_intset_entries;
+	uint32_t set_entries, set_value_bytes;
+	int32_t list_size; /* as list-max-listpack-size: entries of a node, or -1 .. -5 for 4 to 64
+			      KiB */
 };
 
 #endif
