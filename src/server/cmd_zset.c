@@ -52,8 +52,7 @@ parse_flags(struct request *rq, struct zadd *add)
 	if (words == 0 || words % 2 != 0)
 		request_syntax_error(rq);
 	else if (add->nx && add->xx)
-		request_error(
-		    rq, "ERR XX and NX options at the same time are not compatible");
+		request_error(rq, "ERR XX and NX options at the same time are not compatible");
 	else if (add->gt + add->lt + add->nx > 1)
 		request_error(
 		    rq, "ERR GT, LT, and/or NX options at the same time are not compatible");
@@ -123,8 +122,7 @@ add_all(struct request *rq, struct zadd *add, const double *scores)
 	if (add->added + add->updated > 0)
 		key_changed(rq, name, KEY_ZSET, add->incr ? "zincr" : "zadd");
 	if (!add->incr)
-		resp_put_int(
-		    rq->reply, (int64_t)(add->added + (add->ch ? add->updated : 0)));
+		resp_put_int(rq->reply, (int64_t)(add->added + (add->ch ? add->updated : 0)));
 	else if (add->done)
 		resp_put_double(rq->reply, rq->proto, add->score);
 	else
@@ -270,8 +268,8 @@ put_rank(struct request *rq, bool reverse)
 	void *z;
 
 	if (rq->argc > 4) {
-		request_error(rq, "ERR wrong number of arguments for '%s' command",
-		    rq->command->name);
+		request_error(
+		    rq, "ERR wrong number of arguments for '%s' command", rq->command->name);
 		return COMMAND_DONE;
 	}
 	if (with_score && !slice_is_nocase(rq->argv[3], "withscore")) {

@@ -9,8 +9,8 @@
 #include "server/zset_args.h"
 
 /*
- * Ranges of sorted sets: ZRANGE with all its older forms, ZRANGESTORE, ZREMRANGEBY*, and ZQUERY. Each comes
- * down to a range of ranks first, so that an offset costs nothing.
+ * Ranges of sorted sets: ZRANGE with all its older forms, ZRANGESTORE, ZREMRANGEBY*, and ZQUERY.
+ * Each comes down to a range of ranks first, so that an offset costs nothing.
  */
 struct query {
 	enum zset_range_kind kind;
@@ -63,8 +63,8 @@ parse_query(struct request *rq, size_t at, bool store, struct query *q)
 		return false;
 	}
 	if (q->with_scores && q->kind == ZSET_BY_LEX) {
-		request_error(rq,
-		    "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
+		request_error(
+		    rq, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
 		return false;
 	}
 	if (q->reverse && q->kind != ZSET_BY_RANK) {
@@ -215,8 +215,7 @@ cmd_zrangestore(struct request *rq)
 			clip(&q, &from, &to);
 		walk_start(&w, z, from, to, q.reverse);
 		while (walk_on(&w, &entry))
-			kv_zset_put(
-			    result, entry.member, entry.score, &rq->server->config->kv);
+			kv_zset_put(result, entry.member, entry.score, &rq->server->config->kv);
 	}
 	zset_store(rq, rq->argv[1], result, "zrangestore");
 	return COMMAND_DONE;

@@ -14,8 +14,8 @@
 #include "server/keys.h"
 
 /*
- * strtod on a copy, as a slice has no NUL at its end. *used: how many bytes it read; blank or nothing gives 0,
- * as Redis relies on in ranges.
+ * strtod on a copy, as a slice has no NUL at its end. *used: how many bytes it read; blank or
+ * nothing gives 0, as Redis relies on in ranges.
  */
 static double
 number_of(struct slice arg, size_t *used, bool *out_of_range)
@@ -29,8 +29,7 @@ number_of(struct slice arg, size_t *used, bool *out_of_range)
 	errno = 0;
 	value = strtod(text, &end);
 	*used = (size_t)(end - text);
-	*out_of_range =
-	    errno == ERANGE && (isinf(value) || fpclassify(value) == FP_ZERO);
+	*out_of_range = errno == ERANGE && (isinf(value) || fpclassify(value) == FP_ZERO);
 	if (text != small)
 		xfree(text);
 	return value;
@@ -96,8 +95,8 @@ parse_lex_limit(struct slice arg, bool is_max, struct zset_limit *limit)
 }
 
 bool
-zset_parse_range(struct request *rq, enum zset_range_kind kind, struct slice min,
-    struct slice max, struct zset_range *range)
+zset_parse_range(struct request *rq, enum zset_range_kind kind, struct slice min, struct slice max,
+    struct zset_range *range)
 {
 	*range = (struct zset_range){.kind = kind};
 	switch (kind) {
@@ -133,8 +132,8 @@ rank_of(const struct kv_zset *z, const struct zset_limit *limit)
 }
 
 void
-zset_range_ranks(const struct kv_zset *z, const struct zset_range *range, bool reverse,
-    size_t *from, size_t *to)
+zset_range_ranks(
+    const struct kv_zset *z, const struct zset_range *range, bool reverse, size_t *from, size_t *to)
 {
 	int64_t count = (int64_t)kv_zset_count(z), first = range->min.rank, last = range->max.rank;
 

@@ -10,8 +10,9 @@
 #include "server/command.h"
 
 /*
- * Arguments of commands for sorted sets: scores, and ranges of them in the three ways that there are,
- * each of which comes down to a range of ranks. False: it is none, and answered in Redis's words.
+ * Arguments of commands for sorted sets: scores, and ranges of them in the three ways that there
+ * are, each of which comes down to a range of ranks. False: it is none, and answered in Redis's
+ * words.
  */
 enum zset_range_kind { ZSET_BY_RANK, ZSET_BY_SCORE, ZSET_BY_LEX };
 
@@ -40,9 +41,8 @@ bool zset_parse_range(struct request *rq, enum zset_range_kind kind, struct slic
 void zset_range_ranks(const struct kv_zset *z, const struct zset_range *range, bool reverse,
     size_t *from, size_t *to);
 
-/* What STORE commands end with: the result becomes the value of name, or name is removed where it is
- * empty; replies with how many there are. Takes result. */
-void zset_store(
-    struct request *rq, struct slice name, struct kv_zset *result, const char *event);
+/* What STORE commands end with: the result becomes the value of name, or name is removed where it
+ * is empty; replies with how many there are. Takes result. */
+void zset_store(struct request *rq, struct slice name, struct kv_zset *result, const char *event);
 
 #endif

@@ -1,6 +1,7 @@
 #ifndef SERVER_ZSET_POP_H
 #define SERVER_ZSET_POP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "kv/keyspace.h"
@@ -26,7 +27,21 @@ enum zset_pop_form {
 void zset_pop(struct request *rq, struct kv_key *key, enum zset_end end, size_t count,
     enum zset_pop_form form);
 
-/* MIN or MAX; else false. */
-bool zset_end_parse(struct slice word, enum zset_end *end) __attribute__((warn_unused_result));
+/* What ZMPOP and BZMPOP are asked for. */
+struct zset_mpop {
+	size_t first_key; /* argument */
+	size_t key_count;
+	enum zset_end end;
+	size_t count;
+};
+
+/* Reads numkeys from argument `at` and what follows. False: answered in Redis's words. */
+bool zset_mpop_parse(struct request *rq, size_t at, struct zset_mpop *mpop)
+    __attribute__((warn_unused_result));
+
+/* Of several keys the first that is there; *key is NULL where none is. False: that one is of
+ * another type, and answered. */
+bool zset_pop_find(struct request *rq, const struct slice *names, size_t count, struct kv_key **key)
+    __attribute__((warn_unused_result));
 
 #endif
