@@ -62,7 +62,8 @@ struct server_io {
 	 * error, without "ERR "; nothing changed. */
 	void (*lame_duck)(void *arg, uint32_t window_s);
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
-	/* Commands, in RESP, that change database db as the client's did; NULL: nobody keeps them. */
+	/* Commands, in RESP, that change database db as the client's did; NULL: nobody keeps them.
+	 */
 	void (*journal)(void *arg, uint32_t db, struct slice commands, size_t count);
 	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
 	void *arg;
@@ -105,8 +106,8 @@ struct server_config {
 	uint32_t acllog_max_len;
 	uint32_t auth_delay_max_ms; /* 0: wrong passwords cost no time */
 	bool protected_mode;
-	uint32_t databases; /* SELECT 0 .. databases-1 */
-	struct kv_limits kv;
+	uint32_t databases;  /* SELECT 0 .. databases-1 */
+	struct kv_limits kv; /* up to where collections are packed */
 	struct hub_limits hub;
 	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
 	uint32_t outbox_block_timeout_ms;

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/hash_map.h"
+#include "base/random.h"
 #include "base/rate_limit.h"
 #include "server/acl_log.h"
 #include "server/acl_user.h"
@@ -84,8 +85,9 @@ struct server {
 	struct server_settings settings;
 	struct hub *hub;
 	struct kv *kv;
-	struct buffer log;       /* of the running command: what request_log put together */
-	size_t log_count;        /* of commands in it */
+	struct random random;           /* of commands that choose */
+	struct buffer log;              /* of the running command: what request_log put together */
+	size_t log_count;               /* of commands in it */
 	struct clients clients;         /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct clients monitors;
