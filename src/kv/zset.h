@@ -14,7 +14,7 @@
  * is packed in one block in that order; a larger one is a table of members and a rank tree, in
  * which each place is found in O(log n).
  *
- * No score is NaN; -0 equals 0 and is kept as it came.
+ * No score is NaN; -0 equals 0, and is kept as it came unless packed, as in Redis.
  */
 struct kv_zset;
 

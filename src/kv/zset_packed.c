@@ -87,6 +87,7 @@ zset_packed_add(struct zset_packed *p, struct slice member, double score)
 	unsigned char *at;
 
 	assert(member.len <= ZSET_PACKED_VALUE_MAX);
+	score += 0.0; /* -0 becomes 0: Redis's packed form has whole numbers as integers */
 	place = (size_t)(zset_packed_at(p, zset_packed_before(p, &bound)) - p->bytes);
 	p->bytes = kv_realloc(p->bytes, p->len + len);
 	at = p->bytes + place;
