@@ -11,6 +11,7 @@
 #include "base/hash_map.h"
 #include "resp/writer.h"
 #include "server/key_id.h"
+#include "server/keys.h"
 #include "server/state.h"
 
 /* Whose time is up is answered in a turn, at most so many. */

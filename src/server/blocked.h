@@ -16,10 +16,11 @@
  * Blocked: clients whose request waits for a key to come to be (BLPOP and its like).
  *
  * The handler finds nothing and calls request_block, which copies the request. When such a key has
- * come to be the handler is called again, for that key alone, after the command (or the transaction)
- * that made it and before anything else: those who wait for the key in the order in which they began to. What that
- * makes anew is served in turn. A key of another type, or one that is gone again, leaves them
- * waiting; the time, CLIENT UNBLOCK, or the end of the connection ends it.
+ * come to be the handler is called again, for that key alone, after the command (or the
+ * transaction) that made it and before anything else: those who wait for the key in the order in
+ * which they began to. What that makes anew is served in turn. A key of another type, or one that
+ * is gone again, leaves them waiting; the time, CLIENT UNBLOCK, or the end of the connection ends
+ * it.
  */
 struct client;
 struct server;
@@ -42,8 +43,8 @@ struct blocked {
 void blocked_init(struct blocked *b);
 void blocked_release(struct blocked *b); /* nobody waits any more */
 
-/* A timeout in seconds, as Redis reads it; *until_us is monotonic, UINT64_MAX: for ever. False: it is none, and
- * answered. */
+/* A timeout in seconds, as Redis reads it; *until_us is monotonic, UINT64_MAX: for ever. False: it
+ * is none, and answered. */
 bool block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
     __attribute__((warn_unused_result));
 
@@ -51,8 +52,8 @@ bool block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_u
 bool block_concerns(const struct request *rq, struct slice name);
 
 /*
- * The handler's result where there is nothing yet: its client waits. In a transaction it is done at once and answers as
- * if time were up, with null (is_one), or with a null array. Copies.
+ * The handler's result where there is nothing yet: its client waits. In a transaction it is done at
+ * once and answers as if time were up, with null (is_one), or with a null array. Copies.
  */
 struct block_terms {
 	const struct slice *names; /* of keys */
@@ -73,7 +74,8 @@ void blocked_database_ready(struct server *server, const struct kv_db *db);
 /* Those whose keys are ready. To be called after each command that is no part of a transaction. */
 void blocked_serve(struct server *server);
 
-/* Ends the waiting of those whose time is up. In how many us it wants to be called again; 0: at once, there are more. */
+/* Ends the waiting of those whose time is up. In how many us it wants to be called again; 0: at
+ * once, there are more. */
 uint64_t blocked_turn(struct server *server, uint64_t now_us);
 
 /* CLIENT UNBLOCK: answers as if its time were up, or with an error. False: it does not wait. */

@@ -21,8 +21,8 @@ pop_named(struct request *rq, struct kv_key *key, struct slice name, enum kv_lis
 
 /* count 0: one value, as BLPOP answers. */
 static enum command_result
-pop_or_block(struct request *rq, const struct block_terms *terms, enum kv_list_end end,
-    uint64_t count)
+pop_or_block(
+    struct request *rq, const struct block_terms *terms, enum kv_list_end end, uint64_t count)
 {
 	struct kv_key *key;
 	void *list;
@@ -81,8 +81,7 @@ cmd_blmpop(struct request *rq)
 }
 
 static enum command_result
-move_or_block(
-    struct request *rq, struct slice timeout, enum kv_list_end from, enum kv_list_end to)
+move_or_block(struct request *rq, struct slice timeout, enum kv_list_end from, enum kv_list_end to)
 {
 	struct block_terms terms = {&rq->argv[1], 1, KV_LIST, 0, true};
 	struct kv_key *key;

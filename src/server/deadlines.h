@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * Deadlines: moments at which something ends, a binary heap. Each is embedded in what it is the end of. It
- * reads no clock. A zeroed struct holds none.
+ * Deadlines: moments at which something ends, a binary heap. Each is embedded in what it is the end
+ * of. It reads no clock. A zeroed struct holds none.
  */
 struct deadline {
 	uint64_t at_us;

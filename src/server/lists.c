@@ -26,10 +26,16 @@ list_settle(struct request *rq, struct kv_key *key)
 		key_remove(rq, key, "del");
 }
 
+static const char *
+popped_event(enum kv_list_end end)
+{
+	return end == KV_LIST_HEAD ? "lpop" : "rpop";
+}
+
 void
 list_popped(struct request *rq, struct kv_key *key, struct slice name, enum kv_list_end end)
 {
-	key_changed(rq, name, KEY_LIST, end == KV_LIST_HEAD ? "lpop" : "rpop");
+	key_changed(rq, name, KEY_LIST, popped_event(end));
 	list_settle(rq, key);
 }
 
@@ -62,8 +68,14 @@ list_pop_range(
 		resp_put_bulk(rq->reply, place.value);
 		more = kv_list_step(&place, end);
 	}
-	kv_list_cut(list, end, (size_t)count);
-	list_popped(rq, key, name, end);
+	/* All of them go with the key, so that many are freed in slices. */
+	if (count < kv_list_count(list)) {
+		kv_list_cut(list, end, (size_t)count);
+		list_popped(rq, key, name, end);
+	} else {
+		key_changed(rq, name, KEY_LIST, popped_event(end));
+		key_remove(rq, key, "del");
+	}
 }
 
 void

@@ -94,7 +94,7 @@ struct server {
 	struct clients clients; /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct blocked blocked;
-	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
+	struct hash_map *watched; /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
 	struct clients continuing; /* COMMAND_AGAIN */
