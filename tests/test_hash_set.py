@@ -96,7 +96,7 @@ def test_forms_follow_the_directives_and_the_values_stay(start_fanfared):
             client.ok("CONFIG", "SET", name, 1000)
 
 
-@pytest.mark.parametrize("count", [-9223372036854775807, -4611686018427387903, -(1 << 32)])
+@pytest.mark.parametrize("count", [-9223372036854775807, -4611686018427387903, -(1 << 32), -11000000])
 def test_a_short_request_gets_no_reply_without_end(fanfared, count):
     with fanfared.connect(timeout=60) as client:
         client.call("SADD", "integers", 1, 2, 3)
@@ -109,6 +109,10 @@ def test_a_short_request_gets_no_reply_without_end(fanfared, count):
         assert client.call("HRANDFIELD", "hash", count) == refused
         assert client.call("HRANDFIELD", "hash", max(count, -4611686018427387903), "WITHVALUES") == refused
         assert len(client.call("SRANDMEMBER", "integers", -500000)) == 500000
+        # One element may be of any length.
+        client.call("SADD", "huge", "x" * (80 << 20))
+        assert client.call("SRANDMEMBER", "huge", -1) == [b"x" * (80 << 20)]
+        assert client.call("SRANDMEMBER", "huge", -2) == refused
         assert client.call("PING") == b"PONG"
 
 
