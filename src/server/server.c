@@ -174,6 +174,7 @@ server_free(struct server *server)
 	hub_free(server->hub);
 	kv_free(server->kv);
 	buffer_release(&server->log);
+	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
 	hash_map_free(server->watched);
 	hash_map_free(server->commands);

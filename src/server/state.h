@@ -51,6 +51,7 @@ struct server_counters {
 	uint64_t delayed_logins;
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
+	uint64_t skipped_notifications;
 	uint64_t key_hits, key_misses, expired_keys;
 };
 
@@ -90,6 +91,7 @@ struct server {
 	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
 	struct clients clients; /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
+	struct buffer notify_channel;   /* of the notification that is being sent */
 	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
