@@ -181,6 +181,9 @@ uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
 void memory_guard_forget(struct client *c);
 void memory_guard_released(struct client *c);
 
+/* cmd_command_keys.c: the key specifications of a row, as COMMAND INFO shows them. */
+void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
+
 /* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
 void request_execute_queued(struct request *rq);
 
