@@ -343,3 +343,23 @@ kv_zset_scan(const struct kv_zset *z, uint64_t cursor, kv_zset_visit *visit, voi
 		visit(&entry, arg);
 	return 0;
 }
+
+bool
+kv_zset_is_sound(const struct kv_zset *z)
+{
+	const unsigned char *at = z->packed.bytes;
+	struct rank_bound last = {.by = RANK_BY_BOTH, .after = true};
+	size_t i;
+
+	if (z->large != NULL)
+		return z->packed.bytes == NULL && rank_tree_is_sound(&z->large->order) &&
+		       kv_table_count(&z->large->members) == z->large->order.count;
+	for (i = 0; i < z->packed.count; i++, at = zset_packed_next(at)) {
+		if (i > 0 &&
+		    rank_bound_follows(&last, zset_packed_score(at), zset_packed_member(at)))
+			return false;
+		last.score = zset_packed_score(at);
+		last.key = zset_packed_member(at);
+	}
+	return at == z->packed.bytes + z->packed.len;
+}

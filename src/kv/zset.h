@@ -69,4 +69,7 @@ bool kv_zset_prev(struct kv_zset_cursor *c, struct kv_zset_entry *entry);
 typedef void kv_zset_visit(const struct kv_zset_entry *entry, void *arg);
 uint64_t kv_zset_scan(const struct kv_zset *z, uint64_t cursor, kv_zset_visit *visit, void *arg);
 
+/* For tests: everything that must hold of it does. */
+bool kv_zset_is_sound(const struct kv_zset *z);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/notify.h"
 #include "server/state.h"
 
 /* Keys that are due, and elements that are freed, between two looks at the clock. */
@@ -58,6 +59,7 @@ static void
 expire(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	server->counters.expired_keys++;
+	notify(server, KEY_EXPIRED, "expired", db, kv_name(key));
 	remove_by_itself(server, db, key);
 }
 
@@ -83,10 +85,12 @@ key_read(struct request *rq, struct slice name)
 {
 	struct kv_key *key = key_peek(rq, request_db(rq), name);
 
-	if (key != NULL)
+	if (key != NULL) {
 		rq->server->counters.key_hits++;
-	else
+	} else {
 		rq->server->counters.key_misses++;
+		notify(rq->server, KEY_MISS, "keymiss", request_db(rq), name);
+	}
 	return key;
 }
 
@@ -128,14 +132,21 @@ key_write_value(
 struct kv_key *
 key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 {
+	struct kv_key *key = kv_add(request_db(rq), name, type, value);
+
 	blocked_key_ready(rq->server, request_db(rq), name, type);
-	return kv_add(request_db(rq), name, type, value);
+	notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	return key;
 }
 
 struct kv_key *
 key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct slice value)
 {
-	return kv_put_string(request_db(rq), old, name, value);
+	struct kv_key *key = kv_put_string(request_db(rq), old, name, value);
+
+	if (old == NULL)
+		notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	return key;
 }
 
 void
@@ -162,10 +173,10 @@ void
 key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
     const char *event)
 {
-	watch_touched(rq->server, db, name);
-	(void)class;
-	(void)event;
 	rq->changes++;
+	watch_touched(rq->server, db, name);
+	if (event != NULL)
+		notify(rq->server, class, event, db, name);
 }
 
 /* The name goes with the key, unless it is an argument: it is said first. */
