@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "resp/writer.h"
+#include "server/args.h"
 #include "server/handlers.h"
 #include "server/keys.h"
-#include "server/number_args.h"
 #include "server/state.h"
 
 /* Bits of strings; bit 0 is the highest of the first byte: SETBIT GETBIT BITCOUNT BITPOS. */
@@ -163,8 +163,8 @@ cmd_bitcount(struct request *rq)
 		request_syntax_error(rq);
 		return COMMAND_DONE;
 	}
-	if (rq->argc > 3 && (!arg_to_i64(rq, rq->argv[2], &range.start) ||
-				!arg_to_i64(rq, rq->argv[3], &range.end)))
+	if (rq->argc > 3 && (!args_i64(rq, rq->argv[2], &range.start) ||
+				!args_i64(rq, rq->argv[3], &range.end)))
 		return COMMAND_DONE;
 	if (rq->argc > 4 && !parse_unit(rq, rq->argv[4], &range))
 		return COMMAND_DONE;
@@ -206,7 +206,7 @@ find_between(struct slice s, bool bit, int64_t first, int64_t last)
 static bool
 parse_bitpos(struct request *rq, int64_t *bit, struct bit_range *range)
 {
-	if (!arg_to_i64(rq, rq->argv[2], bit))
+	if (!args_i64(rq, rq->argv[2], bit))
 		return false;
 	if (*bit != 0 && *bit != 1) {
 		request_error(rq, "ERR The bit argument must be 1 or 0.");
@@ -216,9 +216,9 @@ parse_bitpos(struct request *rq, int64_t *bit, struct bit_range *range)
 		request_syntax_error(rq);
 		return false;
 	}
-	return (rq->argc < 4 || arg_to_i64(rq, rq->argv[3], &range->start)) &&
+	return (rq->argc < 4 || args_i64(rq, rq->argv[3], &range->start)) &&
 	       (rq->argc < 6 || parse_unit(rq, rq->argv[5], range)) &&
-	       (rq->argc < 5 || arg_to_i64(rq, rq->argv[4], &range->end));
+	       (rq->argc < 5 || args_i64(rq, rq->argv[4], &range->end));
 }
 
 enum command_result

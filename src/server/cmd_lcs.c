@@ -4,9 +4,9 @@
 
 #include "base/alloc.h"
 #include "resp/writer.h"
+#include "server/args.h"
 #include "server/handlers.h"
 #include "server/keys.h"
-#include "server/number_args.h"
 #include "server/state.h"
 
 /* LCS: the longest common subsequence of two strings, by a table of the lengths of those of all pairs of
@@ -135,7 +135,7 @@ parse_lcs(struct request *rq, struct lcs *x)
 		} else if (slice_is_nocase(rq->argv[i], "withmatchlen")) {
 			x->with_len = true;
 		} else if (slice_is_nocase(rq->argv[i], "minmatchlen") && i + 1 < rq->argc) {
-			if (!arg_to_i64(rq, rq->argv[++i], &min_len))
+			if (!args_i64(rq, rq->argv[++i], &min_len))
 				return false;
 			x->min_len = min_len > 0 ? (uint64_t)min_len : 0;
 		} else {

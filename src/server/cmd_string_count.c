@@ -4,9 +4,9 @@
 
 #include "base/float_text.h"
 #include "resp/writer.h"
+#include "server/args.h"
 #include "server/handlers.h"
 #include "server/keys.h"
-#include "server/number_args.h"
 
 /* Strings that are numbers: INCR DECR INCRBY DECRBY INCRBYFLOAT. */
 
@@ -20,7 +20,7 @@ add(struct request *rq, int64_t by)
 
 	if (!key_is_of(rq, key, KV_STRING))
 		return;
-	if (key != NULL && !arg_to_i64(rq, kv_string(key), &v))
+	if (key != NULL && !args_i64(rq, kv_string(key), &v))
 		return;
 	if (__builtin_add_overflow(v, by, &v)) {
 		request_error(rq, "ERR increment or decrement would overflow");
@@ -50,7 +50,7 @@ cmd_incrby(struct request *rq)
 {
 	int64_t by;
 
-	if (arg_to_i64(rq, rq->argv[2], &by))
+	if (args_i64(rq, rq->argv[2], &by))
 		add(rq, by);
 	return COMMAND_DONE;
 }
@@ -60,7 +60,7 @@ cmd_decrby(struct request *rq)
 {
 	int64_t by;
 
-	if (!arg_to_i64(rq, rq->argv[2], &by))
+	if (!args_i64(rq, rq->argv[2], &by))
 		return COMMAND_DONE;
 	if (by == INT64_MIN)
 		request_error(rq, "ERR decrement would overflow");

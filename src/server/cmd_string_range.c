@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "resp/writer.h"
+#include "server/args.h"
 #include "server/handlers.h"
 #include "server/keys.h"
-#include "server/number_args.h"
 #include "server/state.h"
 
 /* Parts of strings: APPEND STRLEN SETRANGE GETRANGE SUBSTR. */
@@ -65,7 +65,7 @@ cmd_setrange(struct request *rq)
 	int64_t offset;
 	size_t len, end;
 
-	if (!arg_to_i64(rq, rq->argv[2], &offset))
+	if (!args_i64(rq, rq->argv[2], &offset))
 		return COMMAND_DONE;
 	if (offset < 0) {
 		request_error(rq, "ERR offset is out of range");
@@ -117,7 +117,7 @@ cmd_getrange(struct request *rq)
 	const struct kv_key *key;
 	int64_t start, end;
 
-	if (!arg_to_i64(rq, rq->argv[2], &start) || !arg_to_i64(rq, rq->argv[3], &end))
+	if (!args_i64(rq, rq->argv[2], &start) || !args_i64(rq, rq->argv[3], &end))
 		return COMMAND_DONE;
 	key = key_read(rq, rq->argv[1]);
 	if (!key_is_of(rq, key, KV_STRING))

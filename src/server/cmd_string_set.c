@@ -1,9 +1,9 @@
 #include "config.h"
 
 #include "resp/writer.h"
+#include "server/args.h"
 #include "server/handlers.h"
 #include "server/keys.h"
-#include "server/number_args.h"
 
 /* Strings set and read as a whole, but for GET and SET: SETNX SETEX GETSET GETDEL GETEX MGET MSET and
  * their kin. */
@@ -43,14 +43,14 @@ cmd_setnx(struct request *rq)
 
 /* The end as a moment: what is loaded later than it was written must not last longer. */
 static enum command_result
-set_with_end(struct request *rq, enum arg_time unit)
+set_with_end(struct request *rq, int64_t unit_ms)
 {
 	char digits[BYTES_I64_MAX];
 	struct slice log[] = {SLICE("SET"), rq->argv[1], rq->argv[3], SLICE("PXAT"), {digits, 0}};
 	struct kv_key *key;
 	int64_t end_ms;
 
-	if (!arg_to_end(rq, rq->argv[2], unit, &end_ms))
+	if (!args_expiry(rq, rq->argv[2], unit_ms, request_now_ms(rq), true, &end_ms))
 		return COMMAND_DONE;
 	key = key_put_string(rq, key_write(rq, rq->argv[1]), rq->argv[1], rq->argv[3]);
 	kv_set_expiry(request_db(rq), key, end_ms);
@@ -65,13 +65,13 @@ set_with_end(struct request *rq, enum arg_time unit)
 enum command_result
 cmd_setex(struct request *rq)
 {
-	return set_with_end(rq, ARG_SECONDS);
+	return set_with_end(rq, 1000);
 }
 
 enum command_result
 cmd_psetex(struct request *rq)
 {
-	return set_with_end(rq, ARG_MILLISECONDS);
+	return set_with_end(rq, 1);
 }
 
 enum command_result
@@ -110,46 +110,44 @@ cmd_getdel(struct request *rq)
 	return COMMAND_DONE;
 }
 
+static const struct unit {
+	const char *word;
+	int64_t ms;
+	bool is_relative;
+} units[] = {{"ex", 1000, true}, {"px", 1, true}, {"exat", 1000, false}, {"pxat", 1, false}};
+
 /* The words of GETEX. */
 struct getex {
-	bool persist, has_end;
-	enum arg_time unit;
+	bool persist;
+	const struct unit *unit; /* of end; NULL: there is none */
 	struct slice end;
 };
 
-static bool
-is_unit(struct slice word, enum arg_time *unit)
+static const struct unit *
+unit_of(struct slice word)
 {
-	static const char *const words[] = {
-	    [ARG_SECONDS] = "ex",
-	    [ARG_MILLISECONDS] = "px",
-	    [ARG_UNIX_SECONDS] = "exat",
-	    [ARG_UNIX_MILLISECONDS] = "pxat",
-	};
 	size_t i;
 
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (slice_is_nocase(word, words[i])) {
-			*unit = (enum arg_time)i;
-			return true;
-		}
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (slice_is_nocase(word, units[i].word))
+			return &units[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* The same word may come again, as in Redis; another one may not. */
 static bool
 parse_getex(struct request *rq, struct getex *words)
 {
-	enum arg_time unit;
 	size_t i;
 
 	for (i = 2; i < rq->argc; i++) {
-		if (slice_is_nocase(rq->argv[i], "persist") && !words->has_end) {
+		const struct unit *unit = unit_of(rq->argv[i]);
+
+		if (slice_is_nocase(rq->argv[i], "persist") && words->unit == NULL) {
 			words->persist = true;
-		} else if (is_unit(rq->argv[i], &unit) && i + 1 < rq->argc && !words->persist &&
-			   (!words->has_end || words->unit == unit)) {
-			words->has_end = true;
+		} else if (unit != NULL && i + 1 < rq->argc && !words->persist &&
+			   (words->unit == NULL || words->unit == unit)) {
 			words->unit = unit;
 			words->end = rq->argv[++i];
 		} else {
@@ -166,6 +164,10 @@ set_end(struct request *rq, struct kv_key *key, int64_t end_ms)
 	char digits[BYTES_I64_MAX];
 	struct slice log[] = {SLICE("PEXPIREAT"), rq->argv[1], {digits, 0}};
 
+	if (end_ms <= request_now_ms(rq)) {
+		remove_logged(rq, key);
+		return;
+	}
 	kv_set_expiry(request_db(rq), key, end_ms);
 	key_changed(rq, rq->argv[1], KEY_GENERIC, "expire");
 	log[2].len = bytes_from_i64(digits, end_ms);
@@ -178,21 +180,21 @@ cmd_getex(struct request *rq)
 	struct slice log[] = {SLICE("PERSIST"), rq->argv[1]};
 	struct getex words = {0};
 	struct kv_key *key;
-	int64_t end_ms;
+	int64_t end_ms = KV_NEVER;
 
 	if (!parse_getex(rq, &words))
 		return COMMAND_DONE;
 	key = key_read(rq, rq->argv[1]);
 	if (!key_is_of(rq, key, KV_STRING))
 		return COMMAND_DONE;
-	if (key != NULL && words.has_end && !arg_to_end(rq, words.end, words.unit, &end_ms))
+	if (key != NULL && words.unit != NULL &&
+	    !args_expiry(rq, words.end, words.unit->ms,
+		words.unit->is_relative ? request_now_ms(rq) : 0, true, &end_ms))
 		return COMMAND_DONE;
 	put_string(rq, key);
 	if (key == NULL)
 		return COMMAND_DONE;
-	if (words.has_end && end_ms <= request_now_ms(rq)) {
-		remove_logged(rq, key);
-	} else if (words.has_end) {
+	if (words.unit != NULL) {
 		set_end(rq, key, end_ms);
 	} else if (words.persist && kv_expiry(request_db(rq), key) != KV_NEVER) {
 		kv_set_expiry(request_db(rq), key, KV_NEVER);
