@@ -57,7 +57,8 @@ cmd_setbit(struct request *rq)
 		return COMMAND_DONE;
 	if (key == NULL)
 		key = key_put_string(rq, NULL, name, SLICE(""));
-	char *at = kv_string_room(request_db(rq), &key, needed > len ? needed : len) + (offset >> 3);
+	char *at =
+	    kv_string_room(request_db(rq), &key, needed > len ? needed : len) + (offset >> 3);
 	unsigned char mask = (unsigned char)(1 << (7 - (offset & 7)));
 
 	*at = (char)(v == 1 ? (unsigned char)*at | mask : (unsigned char)*at & ~mask);
@@ -125,8 +126,8 @@ word_at(const char *at)
 	return word;
 }
 
-/* Four at a time: without a popcount instruction, which not every machine has, a word takes about 12 steps, and
- * 512 MiB must not hold the loop longer than they have to. */
+/* Four at a time: without a popcount instruction, which not every machine has, a word takes about
+ * 12 steps, and 512 MiB must not hold the loop longer than they have to. */
 static int64_t
 ones_in(const char *at, size_t len)
 {
@@ -163,8 +164,8 @@ cmd_bitcount(struct request *rq)
 		request_syntax_error(rq);
 		return COMMAND_DONE;
 	}
-	if (rq->argc > 3 && (!args_i64(rq, rq->argv[2], &range.start) ||
-				!args_i64(rq, rq->argv[3], &range.end)))
+	if (rq->argc > 3 &&
+	    (!args_i64(rq, rq->argv[2], &range.start) || !args_i64(rq, rq->argv[3], &range.end)))
 		return COMMAND_DONE;
 	if (rq->argc > 4 && !parse_unit(rq, rq->argv[4], &range))
 		return COMMAND_DONE;

@@ -9,8 +9,8 @@
 #include "server/keys.h"
 #include "server/state.h"
 
-/* LCS: the longest common subsequence of two strings, by a table of the lengths of those of all pairs of
- * their beginnings, as Redis finds it: of several that are as long, the same one. */
+/* LCS: the longest common subsequence of two strings, by a table of the lengths of those of all
+ * pairs of their beginnings, as Redis finds it: of several that are as long, the same one. */
 
 /* The table takes time as well as memory, and nobody is served meanwhile: this much is filled in
  * some 50 ms. Redis's own bound is proto-max-bulk-len. */
@@ -18,7 +18,8 @@
 
 struct lcs {
 	struct slice a, b;
-	uint32_t *lengths; /* owned; of the first i bytes of a and j of b at [i * (b.len + 1) + j] */
+	uint32_t
+	    *lengths; /* owned; of the first i bytes of a and j of b at [i * (b.len + 1) + j] */
 	bool wants_len, wants_ranges, with_len;
 	uint64_t min_len;
 	struct buffer ranges; /* replies */
@@ -161,8 +162,7 @@ make_table(struct request *rq, struct lcs *x)
 		x->lengths = xcalloc((x->a.len + 1) * (x->b.len + 1), sizeof(uint32_t));
 		return true;
 	}
-	request_error(
-	    rq, "ERR Insufficient memory, transient memory for LCS exceeds %s", bound);
+	request_error(rq, "ERR Insufficient memory, transient memory for LCS exceeds %s", bound);
 	return false;
 }
 

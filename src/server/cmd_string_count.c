@@ -101,8 +101,7 @@ cmd_incrbyfloat(struct request *rq)
 	sum = (struct slice){digits, float_text_put(digits, v)};
 	key_put_string(rq, key, name, sum);
 	key_changed(rq, name, KEY_STRING, "incrbyfloat");
-	request_log(
-	    rq, (const struct slice[]){SLICE("SET"), name, sum, SLICE("KEEPTTL")}, 4);
+	request_log(rq, (const struct slice[]){SLICE("SET"), name, sum, SLICE("KEEPTTL")}, 4);
 	resp_put_bulk(rq->reply, sum);
 	return COMMAND_DONE;
 }

@@ -5,8 +5,8 @@
 #include "server/handlers.h"
 #include "server/keys.h"
 
-/* Strings set and read as a whole, but for GET and SET: SETNX SETEX GETSET GETDEL GETEX MGET MSET and
- * their kin. */
+/* Strings set and read as a whole, but for GET and SET: SETNX SETEX GETSET GETDEL GETEX MGET MSET
+ * and their kin. */
 
 /* As SET without options: whatever there was, and its time, is gone. */
 static struct kv_key *
