@@ -50,6 +50,7 @@ remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 		server->io.journal(server->io.arg, kv_db_index(db), buffer_slice(&command), 1);
 		buffer_release(&command);
 	}
+	watch_touched(server, db, kv_name(key));
 	kv_remove(db, key);
 }
 
@@ -159,8 +160,7 @@ void
 key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
     const char *event)
 {
-	(void)db;
-	(void)name;
+	watch_touched(rq->server, db, name);
 	(void)class;
 	(void)event;
 	rq->changes++;
@@ -174,12 +174,28 @@ key_remove(struct request *rq, struct kv_key *key, const char *event)
 	kv_remove(request_db(rq), key);
 }
 
+/* A transaction may go through several databases. */
+static void
+log_select(struct server *server, uint32_t db)
+{
+	char digits[BYTES_I64_MAX];
+	struct slice argv[] = {SLICE("SELECT"), {digits, bytes_from_i64(digits, db)}};
+
+	put_command(&server->log, argv, 2);
+	server->log_count++;
+	server->log_at_db = db;
+}
+
 void
 request_log(struct request *rq, const struct slice *argv, size_t argc)
 {
 	rq->logged = true;
 	if (rq->server->io.journal == NULL)
 		return;
+	if (rq->server->log_count == 0)
+		rq->server->log_db = rq->server->log_at_db = rq->client->db;
+	else if (rq->server->log_at_db != rq->client->db)
+		log_select(rq->server, rq->client->db);
 	put_command(&rq->server->log, argv, argc);
 	rq->server->log_count++;
 }
@@ -193,15 +209,24 @@ request_log_none(struct request *rq)
 void
 keys_finish(struct request *rq)
 {
-	struct server *server = rq->server;
-
-	if (server->io.journal == NULL)
+	if (rq->server->io.journal == NULL)
 		return;
 	if (!rq->logged)
 		request_log(rq, rq->argv, rq->argc);
-	if (server->log_count > 0)
-		server->io.journal(
-		    server->io.arg, rq->client->db, buffer_slice(&server->log), server->log_count);
+	if (!rq->in_transaction)
+		keys_commit(rq->server);
+}
+
+/* Whoever keeps the commands finds the database at their end as it was at their beginning. */
+void
+keys_commit(struct server *server)
+{
+	if (server->log_count == 0)
+		return;
+	if (server->log_at_db != server->log_db)
+		log_select(server, server->log_db);
+	server->io.journal(
+	    server->io.arg, server->log_db, buffer_slice(&server->log), server->log_count);
 	buffer_clear(&server->log);
 	buffer_shrink(&server->log, LOG_KEEP_BYTES);
 	server->log_count = 0;

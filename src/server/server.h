@@ -61,7 +61,8 @@ struct server_io {
 	 * error, without "ERR "; nothing changed. */
 	void (*lame_duck)(void *arg, uint32_t window_s);
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
-	/* Commands, in RESP, that change database db as the client's did; NULL: nobody keeps them. */
+	/* Commands, in RESP, that change database db as the client's did; NULL: nobody keeps them.
+	 */
 	void (*journal)(void *arg, uint32_t db, struct slice commands, size_t count);
 	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
 	void *arg;
@@ -114,7 +115,9 @@ struct server_config {
 	uint32_t slowlog_max_len;
 	size_t proto_max_bulk_bytes; /* also the most that one message may hold */
 	uint32_t timeout_s;          /* for INFO */
-	size_t query_buffer_bytes;   /* for INFO */
+	size_t query_buffer_bytes;   /* for INFO; also the most that one transaction may hold */
+	uint32_t transaction_commands;
+	uint32_t watched_keys; /* per client */
 	uint32_t shutdown_timeout_s;
 	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
 	int port;                  /* for INFO */
