@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/evict.h"
 #include "server/state.h"
 
 /* Keys that are due, and elements that are freed, between two looks at the clock. */
@@ -72,14 +73,25 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 	return NULL;
 }
 
-struct kv_key *
-key_write(struct request *rq, struct slice name)
+void
+keys_evict(struct server *server, struct kv_db *db, struct kv_key *key)
 {
-	return key_peek(rq, request_db(rq), name);
+	server->counters.evicted_keys++;
+	remove_by_itself(server, db, key);
 }
 
 struct kv_key *
-key_read(struct request *rq, struct slice name)
+key_write(struct request *rq, struct slice name)
+{
+	struct kv_key *key = key_peek(rq, request_db(rq), name);
+
+	if (key != NULL)
+		evict_note_use(rq->server, key);
+	return key;
+}
+
+struct kv_key *
+key_look(struct request *rq, struct slice name)
 {
 	struct kv_key *key = key_peek(rq, request_db(rq), name);
 
@@ -87,6 +99,16 @@ key_read(struct request *rq, struct slice name)
 		rq->server->counters.key_hits++;
 	else
 		rq->server->counters.key_misses++;
+	return key;
+}
+
+struct kv_key *
+key_read(struct request *rq, struct slice name)
+{
+	struct kv_key *key = key_look(rq, name);
+
+	if (key != NULL)
+		evict_note_use(rq->server, key);
 	return key;
 }
 
@@ -128,13 +150,26 @@ key_write_value(
 struct kv_key *
 key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 {
-	return kv_add(request_db(rq), name, type, value);
+	struct kv_key *key = kv_add(request_db(rq), name, type, value);
+
+	evict_note_new(rq->server, key);
+	return key;
+}
+
+void
+key_came(struct request *rq, struct kv_db *db, struct kv_key *key)
+{
+	watch_touched(rq->server, db, kv_name(key));
 }
 
 struct kv_key *
 key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct slice value)
 {
-	return kv_put_string(request_db(rq), old, name, value);
+	struct kv_key *key = kv_put_string(request_db(rq), old, name, value);
+
+	if (old == NULL)
+		evict_note_new(rq->server, key);
+	return key;
 }
 
 void
@@ -163,6 +198,17 @@ key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key
 	watch_touched(rq->server, db, name);
 	(void)class;
 	(void)event;
+	rq->changes++;
+}
+
+void
+keys_swap(struct request *rq, uint32_t a, uint32_t b)
+{
+	struct kv *kv = rq->server->kv;
+
+	watch_flushed(rq->server, kv_database(kv, a), kv_database(kv, b), request_now_ms(rq));
+	watch_flushed(rq->server, kv_database(kv, b), kv_database(kv, a), request_now_ms(rq));
+	kv_swap(kv, a, b);
 	rq->changes++;
 }
 
@@ -252,7 +298,7 @@ uint64_t
 keys_turn(struct server *server, uint64_t deadline_us)
 {
 	int64_t now_ms = (int64_t)(clock_wall_us() / 1000), next_ms;
-	bool more = expire_due(server, now_ms, deadline_us);
+	bool more = !server->expires_on_access_only && expire_due(server, now_ms, deadline_us);
 
 	while (kv_tidy(server->kv, FREED_A_LOOK)) {
 		if (clock_mono_us() >= deadline_us) {
@@ -262,7 +308,7 @@ keys_turn(struct server *server, uint64_t deadline_us)
 	}
 	if (more)
 		return 0;
-	next_ms = kv_next_expiry(server->kv);
+	next_ms = server->expires_on_access_only ? KV_NEVER : kv_next_expiry(server->kv);
 	if (next_ms == KV_NEVER)
 		return UINT64_MAX;
 	return next_ms > now_ms ? (uint64_t)(next_ms - now_ms) * 1000 : 0;
