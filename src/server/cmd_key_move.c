@@ -77,8 +77,7 @@ arg_to_db(struct request *rq, struct slice arg, uint32_t *db)
 {
 	int64_t number;
 
-	return arg_to_number(rq, arg, "value is not an integer or out of range", &number) &&
-	       number_to_db(rq, number, db);
+	return args_i32(rq, arg, &number) && number_to_db(rq, number, db);
 }
 
 static void
