@@ -72,11 +72,10 @@ struct command {
 	const char *tips; /* of COMMAND INFO: "nondeterministic_output"; "" for none */
 	/*
 	 * Where its keys are and what it does to them, as Redis's key specifications: "RW access
-	 * update @1 range 0 1 0; RO access @2 keynum 0 1 1": flags, where the search begins (an
-	 * argument's place, or
-	 * @WORD:from after a word), how to find them from there (range: last key, step,
-	 * limit; keynum: where their number is, the first, step; unknown). NULL: no keys, or
-	 * channels.
+	 * update @1 range 0 1 0; RO access @2 keynum 0 1 1 -- why": flags (enum key_spec_flag in
+	 * command_keys.h), the argument where they begin (?: nobody knows), how to find them from
+	 * there (range: last key, step, limit; keynum: where their number is, the first, step;
+	 * unknown), a note. NULL: no keys.
 	 */
 	const char *keys;
 };

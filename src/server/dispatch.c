@@ -318,7 +318,7 @@ execute(struct request *rq)
 	struct client *c = rq->client;
 	enum command_result result;
 
-	if (client_subscriptions(c) > 0)
+	if (client_subscriptions(c) > 0 || c->transaction != NULL)
 		outbox_mark(&c->subscriber.outbox);
 	if (c->partial.len > 0)
 		swap_buffers(rq->reply, &c->partial);

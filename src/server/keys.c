@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/evict.h"
+#include "server/notify.h"
 #include "server/state.h"
 
 /* Keys that are due, and elements that are freed, between two looks at the clock. */
@@ -59,6 +60,7 @@ static void
 expire(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	server->counters.expired_keys++;
+	notify(server, KEY_EXPIRED, "expired", db, kv_name(key));
 	remove_by_itself(server, db, key);
 }
 
@@ -77,6 +79,7 @@ void
 keys_evict(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	server->counters.evicted_keys++;
+	notify(server, KEY_EVICTED, "evicted", db, kv_name(key));
 	remove_by_itself(server, db, key);
 }
 
@@ -95,10 +98,12 @@ key_look(struct request *rq, struct slice name)
 {
 	struct kv_key *key = key_peek(rq, request_db(rq), name);
 
-	if (key != NULL)
+	if (key != NULL) {
 		rq->server->counters.key_hits++;
-	else
+	} else {
 		rq->server->counters.key_misses++;
+		notify(rq->server, KEY_MISS, "keymiss", request_db(rq), name);
+	}
 	return key;
 }
 
@@ -153,6 +158,7 @@ key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 	struct kv_key *key = kv_add(request_db(rq), name, type, value);
 
 	evict_note_new(rq->server, key);
+	notify(rq->server, KEY_NEW, "new", request_db(rq), name);
 	return key;
 }
 
@@ -160,6 +166,7 @@ void
 key_came(struct request *rq, struct kv_db *db, struct kv_key *key)
 {
 	watch_touched(rq->server, db, kv_name(key));
+	notify(rq->server, KEY_NEW, "new", db, kv_name(key));
 }
 
 struct kv_key *
@@ -167,8 +174,10 @@ key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct
 {
 	struct kv_key *key = kv_put_string(request_db(rq), old, name, value);
 
-	if (old == NULL)
+	if (old == NULL) {
 		evict_note_new(rq->server, key);
+		notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	}
 	return key;
 }
 
@@ -195,10 +204,10 @@ void
 key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
     const char *event)
 {
-	watch_touched(rq->server, db, name);
-	(void)class;
-	(void)event;
 	rq->changes++;
+	watch_touched(rq->server, db, name);
+	if (event != NULL)
+		notify(rq->server, class, event, db, name);
 }
 
 void

@@ -179,6 +179,7 @@ server_free(struct server *server)
 	kv_evictor_free(server->evictor);
 	kv_free(server->kv);
 	buffer_release(&server->log);
+	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
 	hash_map_free(server->watched);
 	hash_map_free(server->commands);

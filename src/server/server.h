@@ -122,6 +122,7 @@ struct server_config {
 	size_t maxmemory_bytes; /* of the keyspace; 0: no limit */
 	struct kv_evict_rules evict;
 	uint32_t debug_command; /* enum server_debug: who may call DEBUG */
+	uint32_t notify_events; /* see notify.h */
 	uint32_t shutdown_timeout_s;
 	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
 	int port;                  /* for INFO */

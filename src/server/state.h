@@ -53,6 +53,7 @@ struct server_counters {
 	uint64_t delayed_logins;
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
+	uint64_t skipped_notifications;
 	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
@@ -95,6 +96,7 @@ struct server {
 	uint32_t log_at_db;          /* ... and, in a transaction, that which they have selected */
 	struct clients clients;      /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
+	struct buffer notify_channel;   /* of the notification that is being sent */
 	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
@@ -183,6 +185,9 @@ void memory_guard_wait(struct server *server);
 uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
 void memory_guard_forget(struct client *c);
 void memory_guard_released(struct client *c);
+
+/* cmd_command_keys.c: the key specifications of a row, as COMMAND INFO shows them. */
+void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
 
 /* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
 void request_execute_queued(struct request *rq);
