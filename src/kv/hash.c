@@ -185,10 +185,9 @@ static struct kv_item *
 fit_value(struct kv_item *item, size_t value_len)
 {
 	size_t payload_len = kv_varint_len(value_len) + value_len;
-	size_t len = (size_t)(kv_item_payload(item) - (unsigned char *)item) + payload_len;
-	size_t room = kv_block_bytes(item);
+	size_t room = kv_item_room(item);
 
-	if (len <= room && room <= 2 * len + 64)
+	if (payload_len <= room && room <= 2 * payload_len + 64)
 		return item;
 	return kv_item_resize(item, payload_len);
 }
