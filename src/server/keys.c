@@ -158,6 +158,7 @@ key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 	struct kv_key *key = kv_add(request_db(rq), name, type, value);
 
 	evict_note_new(rq->server, key);
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	notify(rq->server, KEY_NEW, "new", request_db(rq), name);
 	return key;
 }
@@ -166,6 +167,7 @@ void
 key_came(struct request *rq, struct kv_db *db, struct kv_key *key)
 {
 	watch_touched(rq->server, db, kv_name(key));
+	blocked_key_ready(rq->server, db, kv_name(key), kv_type_of(key));
 	notify(rq->server, KEY_NEW, "new", db, kv_name(key));
 }
 
@@ -190,6 +192,7 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 		key_add(rq, name, type, value);
 		return;
 	}
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	kv_set_expiry(
 	    request_db(rq), kv_put_value(request_db(rq), old, name, type, value), KV_NEVER);
 }
@@ -218,6 +221,8 @@ keys_swap(struct request *rq, uint32_t a, uint32_t b)
 	watch_flushed(rq->server, kv_database(kv, a), kv_database(kv, b), request_now_ms(rq));
 	watch_flushed(rq->server, kv_database(kv, b), kv_database(kv, a), request_now_ms(rq));
 	kv_swap(kv, a, b);
+	blocked_database_ready(rq->server, kv_database(kv, a));
+	blocked_database_ready(rq->server, kv_database(kv, b));
 	rq->changes++;
 }
 
