@@ -16,9 +16,6 @@ struct zset_large {
 	struct rank_tree order;
 };
 
-/* Items that an estimate of the memory looks at. */
-#define SAMPLED_ITEMS 16
-
 struct kv_zset {
 	struct zset_packed packed; /* empty where large is not NULL */
 	struct zset_large *large;
@@ -83,20 +80,11 @@ kv_zset_is_packed(const struct kv_zset *z)
 size_t
 kv_zset_bytes(const struct kv_zset *z)
 {
-	const struct rank_entry *entry;
-	size_t items = 0, sampled = 0;
-	struct rank_cursor c;
-
-	if (z->large == NULL)
-		return kv_block_bytes(z) +
-		       (z->packed.bytes != NULL ? kv_block_bytes(z->packed.bytes) : 0);
-	rank_tree_seek(&z->large->order, 0, &c);
-	while (sampled < SAMPLED_ITEMS && (entry = rank_cursor_next(&c)) != NULL) {
-		items += kv_block_bytes(entry->item) + sizeof(*entry);
-		sampled++;
-	}
-	return kv_block_bytes(z) + kv_block_bytes(z->large) + kv_table_bytes(&z->large->members) +
-	       (sampled > 0 ? items * z->large->order.count / sampled : 0);
+	if (z->large != NULL)
+		return kv_block_bytes(z) + kv_block_bytes(z->large) +
+		       kv_table_held_bytes(&z->large->members) +
+		       z->large->order.count * sizeof(struct rank_entry);
+	return kv_block_bytes(z) + (z->packed.bytes != NULL ? kv_block_bytes(z->packed.bytes) : 0);
 }
 
 static double
