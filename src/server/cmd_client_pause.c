@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/client_walk.h"
 #include "server/handlers.h"
 #include "server/state.h"
 
