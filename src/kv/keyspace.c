@@ -353,6 +353,13 @@ take_out(struct kv_db *db, struct kv_key *key)
 }
 
 void
+kv_bury(struct kv *kv, enum kv_type type, void *value)
+{
+	if (value != NULL)
+		kv_bury_value(&kv->yard, type, value);
+}
+
+void
 kv_remove(struct kv_db *db, struct kv_key *key)
 {
 	take_out(db, key);

@@ -93,6 +93,9 @@ struct kv_key *kv_put_value(
  * of its packed form, say). Takes value; the old pointer is the caller's affair. */
 void kv_set_value(struct kv_key *key, void *value);
 
+/* Takes a value that is no key's, as kv_remove frees them. Nothing, if it is NULL. */
+void kv_bury(struct kv *kv, enum kv_type type, void *value);
+
 /* Removes the key. Small values are freed at once, what is larger by kv_tidy. */
 void kv_remove(struct kv_db *db, struct kv_key *key);
 

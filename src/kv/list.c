@@ -11,6 +11,9 @@
 #define SAFE_BYTES 8192
 #define HEADER_BYTES 7
 
+/* So many chunks are freed in no time. */
+#define CUT_AT_ONCE 16
+
 #define SIZE_MIN (-5)
 #define SIZE_MAX_ENTRIES 32767
 
@@ -450,29 +453,57 @@ kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_e
 	return from == KV_LIST_HEAD ? stand_at_head(place, beside) : stand_at_tail(place, beside);
 }
 
-void
+/* All chunks before one at the head, or behind one at the tail; all there are, if it is NULL. */
+static struct kv_list *
+detach(struct kv_list *list, bool at_head, struct list_chunk *stays, size_t count)
+{
+	struct kv_list *rest = kv_list_new(list->size);
+
+	rest->count = count;
+	rest->first = at_head || stays == NULL ? list->first : stays->next;
+	rest->last = !at_head || stays == NULL ? list->last : stays->prev;
+	if (at_head || stays == NULL)
+		list->first = stays;
+	if (!at_head || stays == NULL)
+		list->last = stays;
+	if (stays != NULL && at_head)
+		stays->prev = NULL;
+	if (stays != NULL && !at_head)
+		stays->next = NULL;
+	rest->first->prev = NULL;
+	rest->last->next = NULL;
+	return rest;
+}
+
+struct kv_list *
 kv_list_cut(struct kv_list *list, enum kv_list_end end, size_t count)
 {
-	struct list_chunk *chunk;
-	size_t at;
+	bool at_head = end == KV_LIST_HEAD;
+	struct list_chunk *chunk = at_head ? list->first : list->last;
+	struct kv_list *rest = NULL;
+	size_t left, whole = 0, at;
 
 	if (count > list->count)
 		count = list->count;
-	list->count -= count;
-	chunk = end == KV_LIST_HEAD ? list->first : list->last;
-	while (count > 0 && chunk->count <= count) {
-		count -= chunk->count;
-		drop_chunk(list, chunk);
-		chunk = end == KV_LIST_HEAD ? list->first : list->last;
+	for (left = count; left > 0 && chunk->count <= left; whole++) {
+		left -= chunk->count;
+		chunk = at_head ? chunk->next : chunk->prev;
 	}
-	if (count > 0) {
-		at = offset_of(chunk, end == KV_LIST_HEAD ? count : chunk->count - count);
-		if (end == KV_LIST_HEAD)
+	list->count -= count;
+	if (whole > 0)
+		rest = detach(list, at_head, chunk, count - left);
+	if (left > 0) {
+		at = offset_of(chunk, at_head ? left : chunk->count - left);
+		if (at_head)
 			chunk->begin = at;
 		else
 			chunk->end = at;
-		chunk->count -= count;
+		chunk->count -= left;
 		shrink(list, chunk, NULL);
 	}
 	note_loss(list);
+	if (whole > CUT_AT_ONCE)
+		return rest;
+	kv_list_free(rest);
+	return NULL;
 }

@@ -70,7 +70,9 @@ void kv_list_set(struct kv_list *list, const struct kv_list_place *place, struct
  * returns likewise. */
 bool kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_end from);
 
-/* Removes so many values at one end, at most as many as there are. */
-void kv_list_cut(struct kv_list *list, enum kv_list_end end, size_t count);
+/* Removes so many values at one end, at most as many as there are. Returns owned, to be freed in
+ * slices, what is too much to be freed at once; or NULL. */
+struct kv_list *kv_list_cut(struct kv_list *list, enum kv_list_end end, size_t count)
+    __attribute__((warn_unused_result));
 
 #endif

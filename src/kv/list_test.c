@@ -112,7 +112,7 @@ START_TEST(it_is_packed_up_to_its_limit_and_again_at_half_of_it)
 	ck_assert(kv_list_is_packed(list));
 	kv_list_push(list, KV_LIST_HEAD, filled(room, 998));
 	ck_assert(!kv_list_is_packed(list));
-	kv_list_cut(list, KV_LIST_HEAD, 4);
+	ck_assert_ptr_null(kv_list_cut(list, KV_LIST_HEAD, 4));
 	ck_assert(!kv_list_is_packed(list));
 	kv_list_pop(list, KV_LIST_HEAD);
 	ck_assert(kv_list_is_packed(list));
@@ -211,6 +211,29 @@ START_TEST(freeing_in_slices_takes_about_as_many_values_as_it_may)
 	ck_assert_int_ge(slices, 50);
 	ck_assert_int_le(slices, 100);
 	list = NULL;
+}
+END_TEST
+
+START_TEST(what_is_cut_off_and_large_is_the_callers_to_free)
+{
+	struct kv_list *rest;
+	struct kv_list_place place;
+
+	for (int i = 0; i < 100000; i++)
+		push(KV_LIST_TAIL, i < 60000 ? "first" : "second");
+	rest = kv_list_cut(list, KV_LIST_HEAD, 60000);
+	ck_assert_ptr_nonnull(rest);
+	ck_assert_uint_ge(kv_list_count(rest), 58000);
+	kv_list_free(rest);
+	ck_assert_uint_eq(kv_list_count(list), 40000);
+	ck_assert(kv_list_at(list, 0, &place));
+	ck_assert(slice_is(place.value, "second"));
+	rest = kv_list_cut(list, KV_LIST_TAIL, 39999);
+	ck_assert_ptr_nonnull(rest);
+	kv_list_free(rest);
+	ck_assert_str_eq(shown(), "second");
+	ck_assert_ptr_null(kv_list_cut(list, KV_LIST_TAIL, 1));
+	ck_assert_str_eq(shown(), "");
 }
 END_TEST
 
@@ -326,7 +349,7 @@ change_an_end(uint64_t what, enum kv_list_end end)
 		model_remove(end == KV_LIST_HEAD ? 0 : model_count - 1, 1);
 	} else if (what == 3 && below(200) == 0) {
 		many = (size_t)below(model_count + 2);
-		kv_list_cut(list, end, many);
+		kv_list_free(kv_list_cut(list, end, many));
 		many = many < model_count ? many : model_count;
 		model_remove(end == KV_LIST_HEAD ? 0 : model_count - many, many);
 	}
@@ -403,7 +426,8 @@ main(void)
 		it_is_packed_up_to_its_limit_and_again_at_half_of_it, a_huge_value_is_never_packed,
 		a_positive_limit_counts_values, values_are_inserted_beside_a_place_and_replaced,
 		removing_goes_on_with_the_next_in_its_direction, a_copy_is_its_own,
-		freeing_in_slices_takes_about_as_many_values_as_it_may, a_queue_does_not_grow,
+		freeing_in_slices_takes_about_as_many_values_as_it_may,
+		what_is_cut_off_and_large_is_the_callers_to_free, a_queue_does_not_grow,
 		memory_is_given_back_when_most_values_are_gone, it_does_what_a_plain_array_does,
 		NULL});
 }
