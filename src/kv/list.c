@@ -37,18 +37,38 @@ kv_list_new(int32_t size)
 	return list;
 }
 
+/*
+ * The chunk that was probably allocated last comes first: malloc gives memory back to the system
+ * from its end on, so that goes in slices too, and not all at once with the last chunk.
+ */
+static struct list_chunk *
+take_chunk(struct kv_list *list)
+{
+	struct list_chunk *chunk = list->last;
+
+	if ((uintptr_t)list->first > (uintptr_t)list->last) {
+		chunk = list->first;
+		list->first = chunk->next;
+	} else if (chunk == list->first) {
+		list->first = list->last = NULL;
+	} else {
+		list->last = chunk->prev;
+	}
+	return chunk;
+}
+
 bool
 kv_list_free_some(void *value, size_t *budget)
 {
 	struct kv_list *list = value;
 
 	while (list->first != NULL) {
-		struct list_chunk *chunk = list->first;
+		struct list_chunk *chunk;
 
 		if (*budget == 0)
 			return false;
+		chunk = take_chunk(list);
 		*budget -= chunk->count < *budget ? chunk->count : *budget;
-		list->first = chunk->next;
 		kv_release(chunk);
 	}
 	kv_release(list);
