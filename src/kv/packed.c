@@ -58,19 +58,38 @@ kv_packed_place(const struct kv_packed *p, size_t index)
 	return at;
 }
 
+/* Reads the length, nearly always of one byte; returns where the text is. */
+static inline const unsigned char *
+read_len(const unsigned char *at, size_t *len)
+{
+	uint64_t long_len;
+
+	*len = *at;
+	if (*at < 128)
+		return at + 1;
+	at = kv_varint_get(at, &long_len);
+	*len = (size_t)long_len;
+	return at;
+}
+
+/* Entries of one block are often alike but for their ends, so the last byte is looked at first. */
 size_t
 kv_packed_find(const struct kv_packed *p, struct slice wanted, size_t stride)
 {
-	struct slice entry;
-	size_t at = 0, next, i;
+	const unsigned char *at = p->data, *end = p->data + p->len, *text;
+	const unsigned char *bytes = (const unsigned char *)wanted.ptr;
+	size_t len, i;
 
-	while (at < p->len) {
-		next = kv_packed_get(p, at, &entry);
-		if (slice_eq(entry, wanted))
-			return at;
-		for (i = 1; i < stride && next < p->len; i++)
-			next = kv_packed_get(p, next, &entry);
-		at = next;
+	while (at < end) {
+		text = read_len(at, &len);
+		if (len == wanted.len && (len == 0 || (text[len - 1] == bytes[len - 1] &&
+							  memcmp(text, bytes, len - 1) == 0)))
+			return (size_t)(at - p->data);
+		at = text + len;
+		for (i = 1; i < stride && at < end; i++) {
+			at = read_len(at, &len);
+			at += len;
+		}
 	}
 	return KV_PACKED_NONE;
 }
