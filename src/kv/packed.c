@@ -8,8 +8,11 @@
 #include "kv/item.h"
 #include "kv/memory.h"
 
-/* As Redis's listpacks: past this even a limit that allows it makes no packed block. */
-#define LEN_MAX ((size_t)1 << 30)
+/* Whatever the limits allow: to search and to move more would hold up everybody. */
+#define LEN_MAX ((size_t)16 << 20)
+
+/* Of the lengths of two entries, which is what its owners add at once. */
+#define LENGTHS_MAX ((size_t)2 * KV_VARINT_MAX)
 
 struct kv_packed *
 kv_packed_new(void)
@@ -33,7 +36,7 @@ kv_packed_copy(const struct kv_packed *p)
 bool
 kv_packed_has_room(const struct kv_packed *p, size_t len)
 {
-	return len < LEN_MAX && p->len + len < LEN_MAX;
+	return len < LEN_MAX && p->len + len + LENGTHS_MAX <= LEN_MAX;
 }
 
 size_t
@@ -125,7 +128,7 @@ kv_packed_append(struct kv_packed *p, struct slice entry)
 {
 	size_t at = p->len;
 
-	assert(kv_packed_has_room(p, entry.len));
+	assert(p->len + entry.len < LEN_MAX);
 	p = make_room(p, at, 0, kv_varint_len(entry.len) + entry.len);
 	put_entry(p, at, entry);
 	p->count++;
@@ -139,7 +142,7 @@ kv_packed_replace(struct kv_packed *p, size_t at, struct slice entry)
 	size_t old_len = kv_packed_get(p, at, &old) - at;
 	size_t new_len = kv_varint_len(entry.len) + entry.len;
 
-	assert(kv_packed_has_room(p, entry.len));
+	assert(p->len - old_len + new_len < LEN_MAX);
 	if (new_len != old_len)
 		p = make_room(p, at, old_len, new_len);
 	put_entry(p, at, entry);
