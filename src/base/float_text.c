@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Redis reads no longer ones. */
-#define PARSE_MAX 255
+#define PARSE_MAX 5119
 
 bool
 float_text_parse(struct slice s, long double *out)

@@ -36,14 +36,25 @@ START_TEST(no_zeros_and_no_exponent_are_written)
 }
 END_TEST
 
-START_TEST(the_largest_number_has_room)
+START_TEST(the_largest_number_has_room_and_is_read_again)
 {
 	char out[FLOAT_TEXT_MAX];
 	long double v;
 	size_t len = float_text_put(out, -LDBL_MAX);
 
 	ck_assert_uint_eq(len, 4934);
-	ck_assert(!float_text_parse((struct slice){out, len}, &v)); /* nor does Redis read it */
+	ck_assert(float_text_parse((struct slice){out, len}, &v) && v == -LDBL_MAX);
+}
+END_TEST
+
+START_TEST(texts_of_5120_bytes_are_no_numbers)
+{
+	char text[5120];
+	long double v;
+
+	memset(text, '0', sizeof(text));
+	ck_assert(float_text_parse((struct slice){text, sizeof(text) - 1}, &v) && v == 0);
+	ck_assert(!float_text_parse((struct slice){text, sizeof(text)}, &v));
 }
 END_TEST
 
@@ -76,6 +87,7 @@ int
 main(void)
 {
 	return testing_main("base/float_text", NULL, NULL,
-	    (const TTest *[]){no_zeros_and_no_exponent_are_written, the_largest_number_has_room,
+	    (const TTest *[]){no_zeros_and_no_exponent_are_written,
+		the_largest_number_has_room_and_is_read_again, texts_of_5120_bytes_are_no_numbers,
 		numbers_are_read_in_any_of_their_forms, what_is_no_number_leaves_it_alone, NULL});
 }

@@ -20,10 +20,6 @@ struct kv_set {
 	};
 };
 
-/* Past this a limit that allows more integers is not followed, as in Redis: each insertion moves
- * them. */
-#define INTEGERS_MAX ((uint32_t)1 << 30)
-
 struct kv_set *
 kv_set_new(void)
 {
@@ -203,8 +199,7 @@ add_integer(struct kv_set *set, int64_t v, const struct kv_limits *limits)
 	if (kv_intset_find(set->integers, v, &index))
 		return false;
 	set->integers = kv_intset_insert(set->integers, index, v);
-	if (set->integers->count > limits->set_intset_entries ||
-	    set->integers->count > INTEGERS_MAX)
+	if (set->integers->count > limits->set_intset_entries)
 		become_table(set);
 	return true;
 }

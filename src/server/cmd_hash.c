@@ -2,7 +2,6 @@
 
 #include "kv/hash.h"
 #include "resp/writer.h"
-#include "server/args.h"
 #include "server/handlers.h"
 #include "server/keys.h"
 #include "server/scan.h"

@@ -74,6 +74,10 @@ cmd_hincrbyfloat(struct request *rq)
 		request_error(rq, "ERR value is not a valid float");
 		return COMMAND_DONE;
 	}
+	if (isinf(step)) {
+		request_error(rq, "ERR value is NaN or Infinity");
+		return COMMAND_DONE;
+	}
 	if (!find_field(rq, &hash, &text, &has))
 		return COMMAND_DONE;
 	if (has && !float_text_parse(text, &v)) {

@@ -11,6 +11,7 @@
 struct picking {
 	struct request *rq;
 	bool with_values;
+	uint64_t left; /* to be drawn */
 };
 
 static bool
@@ -30,32 +31,41 @@ put_picked(struct slice field, struct slice value, void *arg)
 static bool
 put_drawn(struct slice field, struct slice value, void *arg)
 {
-	const struct picking *p = arg;
+	struct picking *p = arg;
 
-	return put_picked(field, value, arg) && draw_may_go_on(p->rq);
+	if (!draw_may_go_on(p->rq))
+		return false;
+	p->left--;
+	return put_picked(field, value, arg);
 }
 
 static void
-pick(struct request *rq, const struct kv_hash *hash, int64_t count, bool with_values)
+draw(struct request *rq, const struct kv_hash *hash, uint64_t count, bool with_values)
 {
-	struct picking picking = {rq, with_values};
-	struct random *random = &rq->server->random;
+	struct picking picking = {rq, with_values, count};
 	size_t from_len = rq->reply->len;
-	uint64_t n = count < 0 ? (uint64_t)-count : (uint64_t)count;
 
-	if (count > 0 && n > kv_hash_count(hash))
-		n = kv_hash_count(hash);
-	resp_put_array(rq->reply, with_values && rq->proto < 3 ? 2 * n : n);
-	if (count == 0)
-		return;
-	if (count > 0 && n == kv_hash_count(hash))
-		kv_hash_each(hash, put_picked, &picking);
-	else if (count > 0)
-		kv_hash_sample(hash, n, random, put_picked, &picking);
-	else
-		kv_hash_draw(hash, n, random, put_drawn, &picking);
-	if (count < 0 && !draw_may_go_on(rq))
+	if (draw_fits(count)) {
+		resp_put_array(rq->reply, with_values && rq->proto < 3 ? 2 * count : count);
+		kv_hash_draw(hash, count, &rq->server->random, put_drawn, &picking);
+	}
+	if (picking.left > 0)
 		draw_refuse(rq, from_len);
+}
+
+static void
+pick(struct request *rq, const struct kv_hash *hash, uint64_t count, bool with_values)
+{
+	struct picking picking = {rq, with_values, 0};
+	size_t all = kv_hash_count(hash);
+
+	if (count > all)
+		count = all;
+	resp_put_array(rq->reply, with_values && rq->proto < 3 ? 2 * count : count);
+	if (count == all)
+		kv_hash_each(hash, put_picked, &picking);
+	else
+		kv_hash_sample(hash, count, &rq->server->random, put_picked, &picking);
 }
 
 static void
@@ -92,7 +102,9 @@ cmd_hrandfield(struct request *rq)
 		put_one(rq, hash);
 	else if (hash == NULL)
 		resp_put_array(rq->reply, 0);
+	else if (count < 0)
+		draw(rq, hash, (uint64_t)-count, with_values);
 	else
-		pick(rq, hash, count, with_values);
+		pick(rq, hash, (uint64_t)count, with_values);
 	return COMMAND_DONE;
 }

@@ -2,7 +2,6 @@
 
 #include "kv/set.h"
 #include "resp/writer.h"
-#include "server/args.h"
 #include "server/draw.h"
 #include "server/handlers.h"
 #include "server/keys.h"
@@ -90,9 +89,7 @@ pop_some(struct request *rq)
 	int64_t count;
 	void *set;
 
-	if (!args_i64(rq, rq->argv[2], &count))
-		return;
-	if (count < 0) {
+	if (!slice_to_i64(rq->argv[2], &count) || count < 0) {
 		request_error(rq, "ERR value is out of range, must be positive");
 		return;
 	}
@@ -139,32 +136,48 @@ cmd_spop(struct request *rq)
 	return COMMAND_DONE;
 }
 
+struct drawing {
+	struct request *rq;
+	uint64_t left;
+};
+
 static bool
 put_drawn(struct slice member, void *arg)
 {
-	return put_member(member, arg) && draw_may_go_on(arg);
+	struct drawing *d = arg;
+
+	if (!draw_may_go_on(d->rq))
+		return false;
+	d->left--;
+	return put_member(member, d->rq);
 }
 
 static void
-pick(struct request *rq, const struct kv_set *set, int64_t count)
+draw(struct request *rq, const struct kv_set *set, uint64_t count)
 {
-	struct random *random = &rq->server->random;
+	struct drawing drawing = {rq, count};
 	size_t from_len = rq->reply->len;
-	uint64_t n = count < 0 ? (uint64_t)-count : (uint64_t)count;
 
-	if (count > 0 && n > kv_set_count(set))
-		n = kv_set_count(set);
-	resp_put_array(rq->reply, n);
-	if (count == 0)
-		return;
-	if (count > 0 && n == kv_set_count(set))
-		kv_set_each(set, put_member, rq);
-	else if (count > 0)
-		kv_set_sample(set, n, random, put_member, rq);
-	else
-		kv_set_draw(set, n, random, put_drawn, rq);
-	if (count < 0 && !draw_may_go_on(rq))
+	if (draw_fits(count)) {
+		resp_put_array(rq->reply, count);
+		kv_set_draw(set, count, &rq->server->random, put_drawn, &drawing);
+	}
+	if (drawing.left > 0)
 		draw_refuse(rq, from_len);
+}
+
+static void
+pick(struct request *rq, const struct kv_set *set, uint64_t count)
+{
+	size_t all = kv_set_count(set);
+
+	if (count > all)
+		count = all;
+	resp_put_array(rq->reply, count);
+	if (count == all)
+		kv_set_each(set, put_member, rq);
+	else
+		kv_set_sample(set, count, &rq->server->random, put_member, rq);
 }
 
 enum command_result
@@ -185,8 +198,10 @@ cmd_srandmember(struct request *rq)
 		resp_put_array(rq->reply, 0);
 	else if (set == NULL)
 		resp_put_null(rq->reply, rq->proto);
+	else if (count < 0)
+		draw(rq, set, (uint64_t)-count);
 	else if (rq->argc == 3)
-		pick(rq, set, count);
+		pick(rq, set, (uint64_t)count);
 	else
 		kv_set_draw(set, 1, &rq->server->random, put_member, rq);
 	return COMMAND_DONE;

@@ -21,6 +21,15 @@ draw_count(struct request *rq, struct slice arg, bool in_pairs, int64_t *count)
 	return true;
 }
 
+/* "$0\r\n\r\n" */
+#define ELEMENT_MIN 6
+
+bool
+draw_fits(uint64_t count)
+{
+	return count <= DRAW_REPLY_MAX / ELEMENT_MIN;
+}
+
 bool
 draw_may_go_on(const struct request *rq)
 {

@@ -19,7 +19,11 @@
 bool draw_count(struct request *rq, struct slice arg, bool in_pairs, int64_t *count)
     __attribute__((warn_unused_result));
 
-/* To be asked after each element. False: the reply is too long, draw_refuse is due. */
+/* False: whatever they are, so many elements would be too long; draw_refuse is due. */
+bool draw_fits(uint64_t count) __attribute__((warn_unused_result));
+
+/* To be asked before each element; the first one may be of any length. False: draw_refuse is due.
+ */
 bool draw_may_go_on(const struct request *rq);
 
 /* An error in place of what was written to the reply since it was from_len long. */

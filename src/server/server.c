@@ -123,6 +123,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	TAILQ_INIT(&server->gone);
 	TAILQ_INIT(&server->jobs);
 	server->clients_by_id = hash_map_new();
+	server->watched = hash_map_new();
 	server->commands = command_map_new();
 	server->stats = xcalloc(command_count, sizeof(*server->stats));
 	server->errors = hash_map_new();
@@ -174,7 +175,9 @@ server_free(struct server *server)
 	hub_free(server->hub);
 	kv_free(server->kv);
 	buffer_release(&server->log);
+	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
+	hash_map_free(server->watched);
 	hash_map_free(server->commands);
 	hash_map_each(server->errors, free_error_count, NULL);
 	hash_map_free(server->errors);
@@ -308,6 +311,7 @@ server_closed(struct client *c, const char *reason)
 	client_stop_waiting(c);
 	job_cancel(c);
 	publish_cancel(c);
+	client_discard_transaction(c);
 	monitor_stop(c);
 	unlink_client(c);
 	c->gone = true;

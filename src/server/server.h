@@ -117,7 +117,10 @@ struct server_config {
 	uint32_t slowlog_max_len;
 	size_t proto_max_bulk_bytes; /* also the most that one message may hold */
 	uint32_t timeout_s;          /* for INFO */
-	size_t query_buffer_bytes;   /* for INFO */
+	size_t query_buffer_bytes;   /* for INFO; also the most that one transaction may hold */
+	uint32_t transaction_commands;
+	uint32_t watched_keys;  /* per client */
+	uint32_t notify_events; /* see notify.h */
 	uint32_t shutdown_timeout_s;
 	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
 	int port;                  /* for INFO */
