@@ -13,7 +13,7 @@ NOT_AN_INTEGER = error("ERR value is not an integer or out of range")
 def add(client, key, entries):
     entries = list(entries)
     for at in range(0, len(entries), 10000):
-        client.call("ZADD", key, *[word for entry in entries[at:at + 10000] for word in entry])
+        client.call("ZADD", key, *[word for score, name in entries[at:at + 10000] for word in (repr(score), name)])
 
 
 def pages(client, key, score, name, offset, limit):
@@ -73,7 +73,7 @@ def test_zquery_says_what_is_wrong(fanfared):
 def test_zquery_nests_pairs_in_resp3(fanfared):
     with fanfared.connect() as client:
         client.hello(3)
-        client.call("ZADD", "z", 1.5, "a", "inf", "b")
+        add(client, "z", [(1.5, "a"), (float("inf"), "b")])
         assert client.call("ZQUERY", "z", 0, "", 0, 9) == [[b"a", 1.5], [b"b", float("inf")]]
 
 
@@ -93,7 +93,7 @@ def test_choices_are_members_and_a_positive_count_gives_none_twice(server, count
         assert count > 10 or set(drawn) == everything
 
 
-@pytest.mark.parametrize("count", [-9223372036854775807, -4611686018427387903, -(1 << 32), -21000000])
+@pytest.mark.parametrize("count", [-9223372036854775807, -21000000])
 def test_a_short_request_gets_no_reply_without_end(fanfared, count):
     with fanfared.connect(timeout=60) as client:
         add(client, "packed", [(1, "a"), (2, "b")])
