@@ -88,7 +88,6 @@ struct server {
 	struct server_settings settings;
 	struct hub *hub;
 	struct kv *kv;
-<<<<<<< HEAD
 	struct kv_evictor *evictor;
 	struct random random;        /* for choices among keys and members */
 	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
@@ -97,14 +96,6 @@ struct server {
 	uint32_t log_db;             /* the database in which they begin ... */
 	uint32_t log_at_db;          /* ... and, in a transaction, that which they have selected */
 	struct clients clients;      /* in the order of ids */
-=======
-	struct random random;   /* of commands that choose */
-	struct buffer log;      /* of the running command: what request_log put together */
-	size_t log_count;       /* of commands in it */
-	uint32_t log_db;        /* the database in which they begin ... */
-	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
-	struct clients clients; /* in the order of ids */
->>>>>>> main
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct buffer notify_channel;   /* of the notification that is being sent */
 	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
