@@ -115,6 +115,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->settings = *settings;
 	server->hub = make_hub(server);
 	server->kv = kv_new(config->databases);
+	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
 	TAILQ_INIT(&server->waiting);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "kv/limits.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
 
@@ -105,7 +106,8 @@ struct server_config {
 	uint32_t acllog_max_len;
 	uint32_t auth_delay_max_ms; /* 0: wrong passwords cost no time */
 	bool protected_mode;
-	uint32_t databases; /* SELECT 0 .. databases-1 */
+	uint32_t databases;  /* SELECT 0 .. databases-1 */
+	struct kv_limits kv; /* up to where collections are packed */
 	struct hub_limits hub;
 	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
 	uint32_t outbox_block_timeout_ms;

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/hash_map.h"
+#include "base/random.h"
 #include "base/rate_limit.h"
 #include "server/acl_log.h"
 #include "server/acl_user.h"
@@ -85,6 +86,7 @@ struct server {
 	struct server_settings settings;
 	struct hub *hub;
 	struct kv *kv;
+	struct random random;   /* of commands that choose */
 	struct buffer log;      /* of the running command: what request_log put together */
 	size_t log_count;       /* of commands in it */
 	uint32_t log_db;        /* the database in which they begin ... */
