@@ -12,6 +12,18 @@ args_i64(struct request *rq, struct slice arg, int64_t *out)
 }
 
 bool
+args_i32(struct request *rq, struct slice arg, int64_t *out)
+{
+	if (!args_i64(rq, arg, out))
+		return false;
+	if (*out >= INT32_MIN && *out <= INT32_MAX)
+		return true;
+	request_error(
+	    rq, "ERR value is out of range, value must between -2147483648 and 2147483647");
+	return false;
+}
+
+bool
 args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_ms, bool positive,
     int64_t *at_ms)
 {
@@ -25,5 +37,14 @@ args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_
 		return true;
 	request_error(
 	    rq, "ERR invalid expire time in '%s' command", command_full_name(rq->command, name));
+	return false;
+}
+
+bool
+args_at_least(struct request *rq, struct slice arg, int64_t min, const char *error, int64_t *out)
+{
+	if (slice_to_i64(arg, out) && *out >= min)
+		return true;
+	request_error(rq, "ERR %s", error);
 	return false;
 }
