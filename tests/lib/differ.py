@@ -6,6 +6,10 @@ import time
 from lib.resp import Closed, encode
 from lib.wait import seconds, wait_until
 
+# In place of an answer. Even if both do it, the table is not as it was meant.
+NO_ANSWER = b"(no answer)"
+NOT_BLOCKED = b"(does not block)"
+
 
 class Dialogue:
     """The connections of one table on one daemon."""
@@ -14,6 +18,7 @@ class Dialogue:
         self.server = server
         self.version = version
         self.connections = {}
+        self.queuing = set()  # of which connections commands are queued by MULTI
         self.markers = 0
         self._control = None
 
@@ -27,6 +32,7 @@ class Dialogue:
     def connection(self, which):
         if which not in self.connections:
             self.connections[which] = self.server.client(self.version)
+            self.connections[which].socket.settimeout(seconds(3))
         return self.connections[which]
 
     def run(self, row):
@@ -35,30 +41,55 @@ class Dialogue:
             self.begin_block()
             return b"", False
         if row.words is None:
+            self.queuing.discard(row.which)
             self.connections.pop(row.which).close()
             return b"", False
         if "@blocks" in row.marks:
-            self.block(row)
-            return b"", False
+            return self.block(row), False
         if "@scan" in row.marks:
             return self.scan(row), False
         if "@until" in row.marks:
             return self.repeat(row, row.marks["@until"].encode() + b"\r\n"), False
+        if row.which in self.queuing:
+            return self.queue(row)
+        if row.words and row.words[0].upper() == b"MULTI":
+            answer, closed = self.exchange(row.which, encode(*row.words), marked=False)
+            if answer == b"+OK\r\n":
+                self.queuing.add(row.which)
+            return answer, closed
         return self.exchange(row.which, encode(*row.words) if row.words else b"")
 
-    def exchange(self, which, request):
-        # What follows shows where the answer ends, in subscribe mode too.
+    def queue(self, row):
+        """While commands are queued each is answered by one value; only the last one's answer may be several."""
+        answer, closed = self.exchange(row.which, encode(*row.words), marked=False)
+        ends = row.words[0].upper() in (b"EXEC", b"DISCARD", b"RESET", b"QUIT")
+        if closed or (ends and b"wrong number of arguments" not in answer):
+            self.queuing.discard(row.which)
+        if closed or row.which in self.queuing:
+            return answer, closed
+        rest, closed = self.exchange(row.which, b"")
+        return answer + rest, closed
+
+    def exchange(self, which, request, marked=True):
+        """What comes for a request: one value, or if it is marked all values."""
         connection = self.connection(which)
+        # What follows shows where the answer ends, in subscribe mode too.
         self.markers += 1
         marker = b"marker-%d" % self.markers
         answer = b""
         try:
-            connection.send(request + encode("PING", marker))
+            connection.send(request + (encode("PING", marker) if marked else b""))
             while True:
                 value = connection.read_raw()
                 if marker in value:
                     return answer, False
                 answer += value
+                if not marked:
+                    return answer, False
+        except TimeoutError:
+            # A difference like any other, and the rest of the table is still worth its time.
+            self.connections.pop(which).close()
+            return answer + NO_ANSWER, True
         except (Closed, BrokenPipeError, ConnectionResetError):
             del self.connections[which]
             return answer + connection.read_to_end(), True
@@ -67,13 +98,18 @@ class Dialogue:
         for connection in self.connections.values():
             connection.close()
         self.connections.clear()
+        self.queuing.clear()
         self.control.ok("FLUSHALL")
 
     def block(self, row):
         connection = self.connection(row.which)
         own = connection.call("CLIENT", "ID")
         connection.send(encode(*row.words))
-        wait_until(lambda: "b" in self.control.client_list("ID", own)[0]["flags"], f"{row.words} blocks", 5)
+        try:
+            wait_until(lambda: "b" in self.control.client_list("ID", own)[0]["flags"], "it blocks", 3)
+        except AssertionError:
+            return NOT_BLOCKED
+        return b""
 
     def scan(self, row):
         """As one array: the elements of all replies, each once."""
@@ -190,6 +226,8 @@ def are_alike(ours, theirs, marks):
 
 def compare_row(row, ours, theirs, version):
     """What is wrong with the two answers, or None. Each is (bytes, whether it was closed)."""
+    if ours[0].endswith((NO_ANSWER, NOT_BLOCKED)) or theirs[0].endswith((NO_ANSWER, NOT_BLOCKED)):
+        return "is not answered"
     if ours[1] != theirs[1]:
         return "closed or not"
     expected = row.expected.get(version)
