@@ -41,6 +41,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 void
 client_free(struct client *c)
 {
+	client_discard_transaction(c);
 	access_asked(c);
 	access_detach(c);
 	buffer_release(&c->partial);
@@ -215,6 +216,7 @@ client_over_limit(struct client *c, uint64_t now_us)
 void
 client_reset(struct client *c)
 {
+	client_discard_transaction(c);
 	monitor_stop(c);
 	client_set_proto(c, 2);
 	xfree(c->name);

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/rates.h"
@@ -113,6 +114,8 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->io = *io;
 	server->settings = *settings;
 	server->hub = make_hub(server);
+	server->kv = kv_new(config->databases);
+	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
 	TAILQ_INIT(&server->waiting);
@@ -120,6 +123,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	TAILQ_INIT(&server->gone);
 	TAILQ_INIT(&server->jobs);
 	server->clients_by_id = hash_map_new();
+	server->watched = hash_map_new();
 	server->commands = command_map_new();
 	server->stats = xcalloc(command_count, sizeof(*server->stats));
 	server->errors = hash_map_new();
@@ -169,7 +173,11 @@ server_free(struct server *server)
 		xfree(job);
 	}
 	hub_free(server->hub);
+	kv_free(server->kv);
+	buffer_release(&server->log);
+	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
+	hash_map_free(server->watched);
 	hash_map_free(server->commands);
 	hash_map_each(server->errors, free_error_count, NULL);
 	hash_map_free(server->errors);
@@ -303,6 +311,7 @@ server_closed(struct client *c, const char *reason)
 	client_stop_waiting(c);
 	job_cancel(c);
 	publish_cancel(c);
+	client_discard_transaction(c);
 	monitor_stop(c);
 	unlink_client(c);
 	c->gone = true;
@@ -375,6 +384,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
+	wait_us = earlier(wait_us, keys_turn(server, begun_us + budget_us / 2));
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)
 		return 0;
