@@ -80,19 +80,10 @@ kv_zset_is_packed(const struct kv_zset *z)
 size_t
 kv_zset_bytes(const struct kv_zset *z)
 {
-	enum { SAMPLES = 64 };
-	size_t count = kv_zset_count(z), sampled = 0, i;
-
 	if (z->large == NULL)
 		return kv_block_bytes(z) + kv_block_bytes(z->packed.bytes);
-	for (i = 0; i < SAMPLES && count > 0; i++) {
-		struct rank_cursor c;
-
-		rank_tree_seek(&z->large->order, count * i / SAMPLES, &c);
-		sampled += kv_block_bytes(rank_cursor_next(&c)->item);
-	}
-	return kv_block_bytes(z) + kv_block_bytes(z->large) + count * sampled / SAMPLES +
-	       kv_table_bytes(&z->large->members) + rank_tree_bytes(&z->large->order);
+	return kv_block_bytes(z) + kv_block_bytes(z->large) +
+	       kv_table_held_bytes(&z->large->members) + rank_tree_bytes(&z->large->order);
 }
 
 static double
