@@ -53,7 +53,7 @@ may_look_up(struct request *rq, const char *option)
 	    acl_reads_all_keys(rq->client->user, rq->command, rq->argv, rq->argc))
 		return true;
 	request_error(
-	    rq, "ERR %s option of SORT denied due to insufficient ACL permissions", option);
+	    rq, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
 	return false;
 }
 
