@@ -3,11 +3,7 @@
 #include "base/hash_map.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <threads.h>
 
 #include "base/alloc.h"
 #include "base/siphash.h"
@@ -45,26 +41,12 @@ struct hash_map {
 	unsigned int visits; /* hash_map_each under way: then nothing is moved */
 };
 
-static uint64_t hash_key[2];
-static once_flag hash_key_once = ONCE_FLAG_INIT;
-
-static void
-make_hash_key(void)
-{
-	ssize_t got;
-
-	do
-		got = getrandom(hash_key, sizeof(hash_key), 0);
-	while (got < 0 && errno == EINTR);
-	/* Without a secret key peers could choose names that all fall into one bucket. */
-	if (got != (ssize_t)sizeof(hash_key))
-		abort();
-}
+static const uint64_t *hash_key; /* of the process */
 
 struct hash_map *
 hash_map_new(void)
 {
-	call_once(&hash_key_once, make_hash_key);
+	hash_key = siphash_process_key();
 	return xcalloc(1, sizeof(struct hash_map));
 }
 

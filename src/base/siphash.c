@@ -2,6 +2,11 @@
 
 #include "base/siphash.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <threads.h>
+
 #include <endian.h>
 #include <string.h>
 
@@ -67,4 +72,27 @@ siphash(const uint64_t key[2], const void *ptr, size_t len)
 	sip_round(&s);
 	sip_round(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+static uint64_t process_key[2];
+static once_flag process_key_once = ONCE_FLAG_INIT;
+
+static void
+make_process_key(void)
+{
+	ssize_t got;
+
+	do
+		got = getrandom(process_key, sizeof(process_key), 0);
+	while (got < 0 && errno == EINTR);
+	/* Without a secret key peers could choose names that all fall into one bucket. */
+	if (got != (ssize_t)sizeof(process_key))
+		abort();
+}
+
+const uint64_t *
+siphash_process_key(void)
+{
+	call_once(&process_key_once, make_process_key);
+	return process_key;
 }

@@ -9,8 +9,8 @@
 
 /*
  * Item: a key with a payload, in one block: what stands in a kv_table. A key of the keyspace, a
- * field of a hash, a member of a set or of a sorted set are items; what the payload and meta mean is
- * their owner's affair. The payload has no alignment: memcpy.
+ * field of a hash, a member of a set or of a sorted set are items; what the payload and meta mean
+ * is their owner's affair. The payload has no alignment: memcpy.
  *
  * In the block: next, meta, the length of the key as a varint (LEB128), the key, the payload.
  */
@@ -59,10 +59,13 @@ kv_varint_get(const unsigned char *at, uint64_t *v)
 struct kv_item *kv_item_new(struct slice key, size_t payload_len)
     __attribute__((returns_nonnull, warn_unused_result));
 
-/* The same item with room for payload_len bytes, those that were there kept; it may have moved: whoever
- * points at it, as the table does, has to be told (kv_table_link). */
+/* The same item with room for payload_len bytes, those that were there kept; it may have moved:
+ * whoever points at it, as the table does, has to be told (kv_table_link). */
 struct kv_item *kv_item_resize(struct kv_item *item, size_t payload_len)
     __attribute__((returns_nonnull, warn_unused_result));
+
+/* Bytes of payload that its block has room for. */
+size_t kv_item_room(const struct kv_item *item);
 
 /* Borrows. */
 static inline struct slice
@@ -79,7 +82,8 @@ kv_item_payload(struct kv_item *item)
 {
 	struct slice key = kv_item_key(item);
 
-	return (unsigned char *)item->data + ((const unsigned char *)key.ptr - item->data) + key.len;
+	return (unsigned char *)item->data + ((const unsigned char *)key.ptr - item->data) +
+	       key.len;
 }
 
 #endif

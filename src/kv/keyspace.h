@@ -29,8 +29,8 @@ enum kv_type { KV_STRING, KV_LIST, KV_SET, KV_ZSET, KV_HASH };
 /* What the keyspace has to know of a type but KV_STRING. The rows are in types.c. */
 struct kv_type_ops {
 	const char *name; /* "list", as TYPE says it */
-	/* Frees elements until *budget units (an element each) are used up; true when the value itself
-	 * is freed. Nothing else is done with the value once this began. */
+	/* Frees elements until *budget units (an element each) are used up; true when the value
+	 * itself is freed. Nothing else is done with the value once this began. */
 	bool (*free_some)(void *value, size_t *budget);
 	size_t (*count)(const void *value); /* of elements */
 	void *(*copy)(const void *value);   /* returns owned */
@@ -56,11 +56,11 @@ void *kv_value(const struct kv_key *key); /* of any type but KV_STRING */
 /*
  * Strings. A short one stands in the key's own block. kv_string borrows.
  *
- * kv_put_string gives the key this value, whatever it had, and leaves its time alone. old is what kv_find
- * says of name, to spare a second look-up: NULL makes a new key.
+ * kv_put_string gives the key this value, whatever it had, and leaves its time alone. old is what
+ * kv_find says of name, to spare a second look-up: NULL makes a new key.
  *
- * kv_string_room makes the string len bytes long (at least as long as it is), new bytes are 0, and returns where
- * they can be written. It grows by doubling.
+ * kv_string_room makes the string len bytes long (at least as long as it is), new bytes are 0, and
+ * returns where they can be written. It grows by doubling.
  */
 struct slice kv_string(const struct kv_key *key);
 struct kv_key *kv_put_string(
@@ -72,20 +72,21 @@ bool kv_string_was_grown(const struct kv_key *key);
 /* A new key (kv_find said NULL) of any type but KV_STRING. Takes value. */
 struct kv_key *kv_add(struct kv_db *db, struct slice name, enum kv_type type, void *value);
 
-/* Another value, of any type but KV_STRING; the old one is freed. Takes value. Leaves the time alone. */
+/* Another value, of any type but KV_STRING; the old one is freed. Takes value. Leaves the time
+ * alone. */
 struct kv_key *kv_put_value(
     struct kv_db *db, struct kv_key *old, struct slice name, enum kv_type type, void *value);
 
-/* A value was changed in place: *key may have another value pointer from now on (one that grew out of
- * its packed form, say). Takes value; the old pointer is the caller's affair. */
+/* A value was changed in place: *key may have another value pointer from now on (one that grew out
+ * of its packed form, say). Takes value; the old pointer is the caller's affair. */
 void kv_set_value(struct kv_key *key, void *value);
 
 /* Removes the key. Small values are freed at once, what is larger by kv_tidy. */
 void kv_remove(struct kv_db *db, struct kv_key *key);
 
-/* Removes the key, and gives its value with its time to a key `name` of db `to`, in which there is none. */
-struct kv_key *kv_move(
-    struct kv_db *from, struct kv_key *key, struct kv_db *to, struct slice name);
+/* Removes the key, and gives its value with its time to a key `name` of db `to`, in which there is
+ * none. */
+struct kv_key *kv_move(struct kv_db *from, struct kv_key *key, struct kv_db *to, struct slice name);
 
 /* A copy of the value, with its time, to a new key. */
 struct kv_key *kv_copy(
@@ -106,7 +107,7 @@ void kv_swap(struct kv *kv, uint32_t a, uint32_t b);
 /* Frees what was removed, about so many elements; true if there is more. */
 bool kv_tidy(struct kv *kv, size_t budget);
 
-struct kv_key *kv_random(const struct kv_db *db, uint64_t random);             /* NULL: empty */
+struct kv_key *kv_random(const struct kv_db *db, uint64_t random);          /* NULL: empty */
 struct kv_key *kv_random_expiring(const struct kv_db *db, uint64_t random); /* with a time */
 
 typedef bool kv_visit_key(struct kv_key *key, void *arg); /* false ends it */

@@ -58,18 +58,19 @@ void kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg);
 
 /*
  * One step of SCAN, as Redis's dictScan (cursor counted with its bits reversed): visits a few items
- * from cursor on and returns the next cursor, 0 at the end. Between a 0 and the next one every item that was
- * there all the time is visited at least once, whatever is added, removed or resized in between.
+ * from cursor on and returns the next cursor, 0 at the end. Between a 0 and the next one every item
+ * that was there all the time is visited at least once, whatever is added, removed or resized in
+ * between.
  */
 uint64_t kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg);
 
 /*
- * Takes items out, hands each to release, which frees it and may return more than 1 for the work it was, until *budget units
- * are used up or the table is empty and holds no memory: then true. Nothing else may be done with the
- * table once this began.
+ * Takes items out, hands each to release, which frees it and may return more than 1 for the work it
+ * was, until *budget units are used up or the table is empty and holds no memory: then true.
+ * Nothing else may be done with the table once this began.
  */
-bool kv_table_drain(
-    struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg), void *arg, size_t *budget);
+bool kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg),
+    void *arg, size_t *budget);
 
 /* Bytes of the buckets. */
 size_t kv_table_bytes(const struct kv_table *t);

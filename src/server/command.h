@@ -96,6 +96,9 @@ struct request {
 	size_t secret_from; /* arguments that no log and no monitor may show ... */
 	size_t secret_to;   /* ... up to and without this one */
 	bool failed;        /* an error was put into reply */
+	int64_t now_ms;     /* Unix time: request_now_ms; 0: nobody has asked yet */
+	size_t changes;     /* to keys: key_changed */
+	bool logged;        /* it said what goes to the append-only file: request_log */
 };
 
 extern const struct command command_table[];

@@ -225,6 +225,8 @@ finish_command(struct request *rq, uint64_t duration_us)
 	c->progress = 0;
 	c->running_us = 0;
 	c->login_at_us = 0;
+	if (rq->changes > 0 || rq->logged)
+		keys_finish(rq);
 	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);

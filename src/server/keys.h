@@ -16,8 +16,8 @@
  *
  * The rule for a handler that changes a key: change it through the functions here and those of the
  * value's module, then call key_changed (or key_removed, which does both) once for each change
- * that Redis notifies of, in Redis's order. That is all: the command then counts as a write, and goes to the
- * append-only file as it came, unless it says otherwise (request_log).
+ * that Redis notifies of, in Redis's order. That is all: the command then counts as a write, and
+ * goes to the append-only file as it came, unless it says otherwise (request_log).
  */
 
 /* Classes of keyspace events; the letters of notify-keyspace-events. */
@@ -38,11 +38,12 @@ enum key_class {
 struct kv_db *request_db(const struct request *rq);
 
 /* Unix time in ms, the same throughout the command (and throughout a transaction). */
-int64_t request_now_ms(const struct request *rq);
+int64_t request_now_ms(struct request *rq);
 
 /*
- * Looks a key up; one that is due is removed here, with all that belongs to it. NULL: there is none. key_read counts
- * hits and misses and notes the access, key_write notes the access, key_peek does neither.
+ * Looks a key up; one that is due is removed here, with all that belongs to it. NULL: there is
+ * none. key_read counts hits and misses and notes the access, key_write notes the access, key_peek
+ * does neither.
  */
 struct kv_key *key_read(struct request *rq, struct slice name);
 struct kv_key *key_write(struct request *rq, struct slice name);
@@ -53,41 +54,40 @@ bool key_is_of(struct request *rq, const struct kv_key *key, enum kv_type type)
     __attribute__((warn_unused_result));
 
 /*
- * Both in one: the value of a collection. False: it is of another type, and answered. *value is NULL where
- * there is no such key.
+ * Both in one: the value of a collection. False: it is of another type, and answered. *value is
+ * NULL where there is no such key.
  */
 bool key_read_value(struct request *rq, struct slice name, enum kv_type type, void **value)
     __attribute__((warn_unused_result));
 bool key_write_value(struct request *rq, struct slice name, enum kv_type type, struct kv_key **key,
     void **value) __attribute__((warn_unused_result));
 
-/* A new key with a collection in it (takes value); notifies of "new", and wakes who waits for such a key.
- * Lists and sorted sets that already exist need no waking: nobody waits while there is something. */
+/* A new key with a collection in it (takes value); notifies of "new", and wakes who waits for such
+ * a key. Lists and sorted sets that already exist need no waking: nobody waits while there is
+ * something. */
 struct kv_key *key_add(struct request *rq, struct slice name, enum kv_type type, void *value);
 
 /* The string value. Leaves the time alone. old as in kv_put_string. */
 struct kv_key *key_put_string(
     struct request *rq, struct kv_key *old, struct slice name, struct slice value);
 
-/* Gives `name` this collection, in place of whatever it had, without a time: STOREs. Takes value. */
+/* Gives `name` this collection, in place of whatever it had, without a time: STOREs. Takes value.
+ */
 void key_put_value(struct request *rq, struct slice name, enum kv_type type, void *value);
 
 /* The key was changed: event is Redis's name for it ("lpush"), NULL: there is no event. */
-void key_changed(
-    struct request *rq, struct slice name, enum key_class class, const char *event);
+void key_changed(struct request *rq, struct slice name, enum key_class class, const char *event);
 void key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
     const char *event);
 
-/* Removes the key and says so as key_changed does ("del", KEY_GENERIC). name may be the key's own. */
+/* Removes the key and says so as key_changed does ("del", KEY_GENERIC). name may be the key's own.
+ */
 void key_remove(struct request *rq, struct kv_key *key, const char *event);
 
-/* A key with a list or a sorted set has come to be by another way than key_add (RENAME, COPY, SWAPDB). */
-void key_ready(struct request *rq, struct kv_db *db, struct slice name, enum kv_type type);
-
 /*
- * What goes to the append-only file in place of the command as it came; may be called several times, for
- * several commands. Copies. request_log_none: nothing goes there (it changed nothing that
- * is to last). With no call and no key_changed nothing goes there either.
+ * What goes to the append-only file in place of the command as it came; may be called several
+ * times, for several commands. Copies. request_log_none: nothing goes there (it changed nothing
+ * that is to last). With no call and no key_changed nothing goes there either.
  */
 void request_log(struct request *rq, const struct slice *argv, size_t argc);
 void request_log_none(struct request *rq);

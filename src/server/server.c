@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/rates.h"
@@ -113,6 +114,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->io = *io;
 	server->settings = *settings;
 	server->hub = make_hub(server);
+	server->kv = kv_new(config->databases);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
 	TAILQ_INIT(&server->waiting);
@@ -169,6 +171,8 @@ server_free(struct server *server)
 		xfree(job);
 	}
 	hub_free(server->hub);
+	kv_free(server->kv);
+	buffer_release(&server->log);
 	hash_map_free(server->clients_by_id);
 	hash_map_free(server->commands);
 	hash_map_each(server->errors, free_error_count, NULL);
@@ -375,6 +379,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
+	wait_us = earlier(wait_us, keys_turn(server, begun_us + budget_us / 2));
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)
 		return 0;

@@ -61,6 +61,8 @@ struct server_io {
 	 * error, without "ERR "; nothing changed. */
 	void (*lame_duck)(void *arg, uint32_t window_s);
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
+	/* Commands, in RESP, that change database db as the client's did; NULL: nobody keeps them. */
+	void (*journal)(void *arg, uint32_t db, struct slice commands, size_t count);
 	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
 	void *arg;
 };

@@ -23,6 +23,8 @@
  */
 TAILQ_HEAD(clients, client);
 
+struct kv;
+
 struct job {
 	TAILQ_ENTRY(job) all;
 	const struct job_kind *kind;
@@ -49,6 +51,7 @@ struct server_counters {
 	uint64_t delayed_logins;
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
+	uint64_t key_hits, key_misses, expired_keys;
 };
 
 /* The most that any one client held, for INFO. */
@@ -80,6 +83,9 @@ struct server {
 	struct server_io io;
 	struct server_settings settings;
 	struct hub *hub;
+	struct kv *kv;
+	struct buffer log;       /* of the running command: what request_log put together */
+	size_t log_count;        /* of commands in it */
 	struct clients clients;         /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct clients monitors;
@@ -150,6 +156,14 @@ void waiting_resume(struct server *server); /* once a turn, after the flush */
 
 /* sweep.c: limits that time has a part in. Returns in how many us it wants to be called again. */
 uint64_t server_sweep(struct server *server, uint64_t now_us);
+
+/*
+ * keys.c. _finish: the handler of rq is done, what it changed goes to the append-only file.
+ * _turn: keys that are due and what was removed; in how many us it wants to be called again, 0: at
+ * once.
+ */
+void keys_finish(struct request *rq);
+uint64_t keys_turn(struct server *server, uint64_t deadline_us);
 
 /*
  * memory_guard.c. _wait: a publish got HUB_FULL, its client waits for room. _turn: once a turn, in

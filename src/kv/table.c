@@ -1,0 +1,369 @@
+#include "config.h"
+
+#include "kv/table.h"
+
+#include <assert.h>
+
+#include "base/siphash.h"
+#include "kv/memory.h"
+
+/*
+ * Two sets of buckets. While a table is resized, `from` empties into `to`: each change moves at
+ * most STEP buckets. It is resized when it is full (to twice the size) or seven eighths empty (to a
+ * quarter), so that a move is over before the next one can be wanted. The hash of an item is not
+ * kept: it would be an eighth of a small item's memory, and is only wanted once in a move.
+ */
+enum { STEP = 4, MIN_BUCKETS = 4, SEGMENT = 4096 };
+
+/* Random picks that may hit an empty bucket before they go on to the next ones in order. */
+#define RANDOM_TRIES 64
+
+static const uint64_t *secret;
+
+static uint64_t
+hash_of(struct slice key)
+{
+	return siphash(secret, key.ptr, key.len);
+}
+
+static size_t
+segment_len(const struct kv_buckets *b)
+{
+	return b->count < SEGMENT ? b->count : SEGMENT;
+}
+
+static size_t
+segment_count(const struct kv_buckets *b)
+{
+	return (b->count + SEGMENT - 1) / SEGMENT;
+}
+
+static struct kv_buckets
+new_buckets(size_t count)
+{
+	struct kv_buckets b = {.count = count};
+
+	b.segments = kv_calloc(segment_count(&b), sizeof(*b.segments));
+	return b;
+}
+
+static void
+release_buckets(struct kv_buckets *b)
+{
+	size_t i;
+
+	for (i = 0; i < segment_count(b); i++)
+		kv_release(b->segments[i]);
+	kv_release(b->segments);
+	*b = (struct kv_buckets){0};
+}
+
+/* The head of chain i, or NULL where its segment does not exist. */
+static struct kv_item **
+bucket_at(const struct kv_buckets *b, size_t i)
+{
+	struct kv_item **segment = b->segments[i / SEGMENT];
+
+	return segment != NULL ? &segment[i % SEGMENT] : NULL;
+}
+
+void
+kv_table_init(struct kv_table *t)
+{
+	secret = siphash_process_key();
+	*t = (struct kv_table){0};
+}
+
+void
+kv_table_release(struct kv_table *t)
+{
+	assert(t->count == 0);
+	release_buckets(&t->from);
+	release_buckets(&t->to);
+	t->moved = 0;
+}
+
+static struct kv_item **
+link_in(const struct kv_buckets *b, struct slice key, uint64_t hash)
+{
+	struct kv_item **link;
+
+	if (b->count == 0)
+		return NULL;
+	link = bucket_at(b, hash & (b->count - 1));
+	for (; link != NULL && *link != NULL; link = &(*link)->next)
+		if (slice_eq(kv_item_key(*link), key))
+			return link;
+	return NULL;
+}
+
+static struct kv_item **
+find_link(const struct kv_table *t, struct slice key)
+{
+	struct kv_item **link;
+	uint64_t hash;
+
+	if (t->count == 0)
+		return NULL;
+	hash = hash_of(key);
+	link = link_in(&t->to, key, hash);
+	return link != NULL ? link : link_in(&t->from, key, hash);
+}
+
+struct kv_item *
+kv_table_find(const struct kv_table *t, struct slice key)
+{
+	struct kv_item **link = find_link(t, key);
+
+	return link != NULL ? *link : NULL;
+}
+
+struct kv_item **
+kv_table_link(const struct kv_table *t, struct slice key)
+{
+	return find_link(t, key);
+}
+
+static void
+put(struct kv_buckets *b, struct kv_item *item)
+{
+	size_t i = hash_of(kv_item_key(item)) & (b->count - 1);
+	struct kv_item ***segment = &b->segments[i / SEGMENT];
+
+	if (*segment == NULL)
+		*segment = kv_calloc(segment_len(b), sizeof(**segment));
+	item->next = (*segment)[i % SEGMENT];
+	(*segment)[i % SEGMENT] = item;
+}
+
+static void
+move_bucket(struct kv_table *t, size_t i)
+{
+	struct kv_item ***segment = &t->from.segments[i / SEGMENT];
+	struct kv_item *item, *next;
+
+	if (*segment == NULL)
+		return;
+	for (item = (*segment)[i % SEGMENT]; item != NULL; item = next) {
+		next = item->next;
+		put(&t->to, item);
+	}
+	(*segment)[i % SEGMENT] = NULL;
+	if ((i + 1) % segment_len(&t->from) == 0) {
+		kv_release(*segment);
+		*segment = NULL;
+	}
+}
+
+static void
+begin_resize(struct kv_table *t, size_t buckets)
+{
+	t->from = t->to;
+	t->moved = 0;
+	t->to = new_buckets(buckets);
+}
+
+/* Called by every change. */
+static void
+keep_size(struct kv_table *t)
+{
+	size_t i;
+
+	if (t->from.count > 0) {
+		for (i = 0; i < STEP && t->moved < t->from.count; i++)
+			move_bucket(t, t->moved++);
+		if (t->moved == t->from.count)
+			release_buckets(&t->from);
+	} else if (t->count >= t->to.count) {
+		begin_resize(t, t->to.count > 0 ? t->to.count * 2 : MIN_BUCKETS);
+	} else if (t->to.count > MIN_BUCKETS && t->count < t->to.count / 8) {
+		begin_resize(t, t->to.count / 4 > MIN_BUCKETS ? t->to.count / 4 : MIN_BUCKETS);
+	}
+}
+
+void
+kv_table_add(struct kv_table *t, struct kv_item *item)
+{
+	keep_size(t);
+	put(&t->to, item);
+	t->count++;
+}
+
+struct kv_item *
+kv_table_take(struct kv_table *t, struct slice key)
+{
+	struct kv_item **link = find_link(t, key), *item;
+
+	if (link == NULL)
+		return NULL;
+	item = *link;
+	*link = item->next;
+	if (--t->count > 0)
+		keep_size(t);
+	else
+		kv_table_release(t);
+	return item;
+}
+
+/* Bucket i of both sets, counted on from what is moved already. */
+static struct kv_item *
+chain(const struct kv_table *t, size_t i)
+{
+	size_t left = t->from.count - t->moved;
+	struct kv_item **bucket =
+	    i < left ? bucket_at(&t->from, t->moved + i) : bucket_at(&t->to, i - left);
+
+	return bucket != NULL ? *bucket : NULL;
+}
+
+struct kv_item *
+kv_table_random(const struct kv_table *t, uint64_t random)
+{
+	size_t buckets = t->from.count - t->moved + t->to.count, i, tries;
+	struct kv_item *item, *pick;
+	uint64_t seed[2] = {random, 0}, len = 0;
+
+	if (t->count == 0)
+		return NULL;
+	i = random % buckets;
+	for (tries = 1; (item = chain(t, i)) == NULL; tries++) {
+		seed[1] = tries;
+		i = tries < RANDOM_TRIES ? siphash(seed, "", 0) % buckets : (i + 1) % buckets;
+	}
+	for (pick = item; pick != NULL; pick = pick->next)
+		len++;
+	for (len = siphash(seed, "chain", 5) % len; len > 0; len--)
+		item = item->next;
+	return item;
+}
+
+static bool
+each_of_chain(struct kv_item *item, kv_visit *visit, void *arg)
+{
+	struct kv_item *next;
+
+	for (; item != NULL; item = next) {
+		next = item->next;
+		if (!visit(item, arg))
+			return false;
+	}
+	return true;
+}
+
+void
+kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg)
+{
+	size_t buckets = t->from.count - t->moved + t->to.count, i;
+
+	if (t->count == 0)
+		return;
+	for (i = 0; i < buckets; i++)
+		if (!each_of_chain(chain(t, i), visit, arg))
+			return;
+}
+
+static void
+scan_bucket(const struct kv_buckets *b, uint64_t i, kv_visit *visit, void *arg)
+{
+	struct kv_item **bucket = bucket_at(b, (size_t)i);
+
+	if (bucket != NULL)
+		each_of_chain(*bucket, visit, arg);
+}
+
+static uint64_t
+reverse_bits(uint64_t v)
+{
+	unsigned shift;
+	uint64_t mask = ~(uint64_t)0;
+
+	for (shift = 32; shift > 0; shift >>= 1) {
+		mask ^= mask << shift;
+		v = ((v >> shift) & mask) | ((v << shift) & ~mask);
+	}
+	return v;
+}
+
+/* The next cursor: one more, counted from the highest bit of mask down. */
+static uint64_t
+advance(uint64_t cursor, uint64_t mask)
+{
+	return reverse_bits(reverse_bits(cursor | ~mask) + 1);
+}
+
+/*
+ * The cursor is a bucket's place with its bits reversed, as in Redis's dictScan (Pieter Noordhuis):
+ * the buckets into which one is split, or with which it is joined, when the table is resized are
+ * then visited one after another, so that none is passed over. With two sets of buckets, one of the
+ * smaller and all that belong to it of the larger are one step.
+ */
+uint64_t
+kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg)
+{
+	const struct kv_buckets *small = &t->to, *large = &t->from;
+	uint64_t small_mask, large_mask;
+
+	if (t->count == 0)
+		return 0;
+	if (large->count == 0) {
+		small_mask = small->count - 1;
+		scan_bucket(small, cursor & small_mask, visit, arg);
+		return advance(cursor, small_mask);
+	}
+	if (small->count > large->count) {
+		small = &t->from;
+		large = &t->to;
+	}
+	small_mask = small->count - 1;
+	large_mask = large->count - 1;
+	scan_bucket(small, cursor & small_mask, visit, arg);
+	do {
+		scan_bucket(large, cursor & large_mask, visit, arg);
+		cursor = advance(cursor, large_mask);
+	} while ((cursor & (small_mask ^ large_mask)) != 0);
+	return cursor;
+}
+
+/* Empties buckets from `from` on; what is left of from is tracked in moved, of to by its own. */
+static bool
+drain_buckets(struct kv_buckets *b, size_t *at, struct kv_table *t,
+    size_t (*release)(struct kv_item *item, void *arg), void *arg, size_t *budget)
+{
+	struct kv_item **bucket, *item;
+
+	while (*at < b->count) {
+		bucket = bucket_at(b, *at);
+		while (bucket != NULL && (item = *bucket) != NULL) {
+			size_t cost;
+
+			if (*budget == 0)
+				return false;
+			*bucket = item->next;
+			t->count--;
+			cost = release(item, arg);
+			*budget -= cost < *budget ? cost : *budget;
+		}
+		if (++*at % segment_len(b) == 0) {
+			kv_release(b->segments[(*at - 1) / SEGMENT]);
+			b->segments[(*at - 1) / SEGMENT] = NULL;
+		}
+	}
+	release_buckets(b);
+	*at = 0;
+	return true;
+}
+
+bool
+kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg), void *arg,
+    size_t *budget)
+{
+	if (t->from.count > 0 && !drain_buckets(&t->from, &t->moved, t, release, arg, budget))
+		return false;
+	return drain_buckets(&t->to, &t->moved, t, release, arg, budget);
+}
+
+size_t
+kv_table_bytes(const struct kv_table *t)
+{
+	return (t->from.count - t->moved + t->to.count) * sizeof(struct kv_item *);
+}

@@ -1,0 +1,29 @@
+#include "config.h"
+
+#include "server/args.h"
+
+bool
+args_i64(struct request *rq, struct slice arg, int64_t *out)
+{
+	if (slice_to_i64(arg, out))
+		return true;
+	request_error(rq, "ERR value is not an integer or out of range");
+	return false;
+}
+
+bool
+args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_ms, bool positive,
+    int64_t *at_ms)
+{
+	char name[COMMAND_NAME_MAX];
+	int64_t value;
+
+	if (!args_i64(rq, arg, &value))
+		return false;
+	if ((!positive || value > 0) && !__builtin_mul_overflow(value, unit_ms, at_ms) &&
+	    !__builtin_add_overflow(*at_ms, base_ms, at_ms))
+		return true;
+	request_error(
+	    rq, "ERR invalid expire time in '%s' command", command_full_name(rq->command, name));
+	return false;
+}

@@ -1,0 +1,21 @@
+#ifndef SERVER_ARGS_H
+#define SERVER_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "server/command.h"
+
+/* Arguments of commands that are numbers. False: it is none, and answered in Redis's words. */
+bool args_i64(struct request *rq, struct slice arg, int64_t *out)
+    __attribute__((warn_unused_result));
+
+/*
+ * A time to live or a time, in seconds or ms (unit_ms is 1000 or 1), counted from base_ms: the Unix
+ * time in ms. positive: 0 and less are refused. "ERR invalid expire time in 'x' command".
+ */
+bool args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_ms,
+    bool positive, int64_t *at_ms) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,244 @@
+#include "config.h"
+
+#include "server/keys.h"
+
+#include "base/clock.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* Keys that are due, and elements that are freed, between two looks at the clock. */
+#define DUE_A_LOOK 32
+#define FREED_A_LOOK 512
+
+/* Room that is kept for what the next command logs. */
+#define LOG_KEEP_BYTES 65536
+
+struct kv_db *
+request_db(const struct request *rq)
+{
+	return kv_database(rq->server->kv, rq->client->db);
+}
+
+int64_t
+request_now_ms(struct request *rq)
+{
+	if (rq->now_ms == 0)
+		rq->now_ms = (int64_t)(clock_wall_us() / 1000);
+	return rq->now_ms;
+}
+
+static void
+put_command(struct buffer *out, const struct slice *argv, size_t argc)
+{
+	size_t i;
+
+	resp_put_array(out, argc);
+	for (i = 0; i < argc; i++)
+		resp_put_bulk(out, argv[i]);
+}
+
+/* A key goes because of its time or to make room: nobody asked for it. */
+static void
+remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
+{
+	const struct slice argv[] = {SLICE("DEL"), kv_name(key)};
+
+	if (server->io.journal != NULL) {
+		struct buffer command = {0};
+
+		put_command(&command, argv, 2);
+		server->io.journal(server->io.arg, kv_db_index(db), buffer_slice(&command), 1);
+		buffer_release(&command);
+	}
+	kv_remove(db, key);
+}
+
+static void
+expire(struct server *server, struct kv_db *db, struct kv_key *key)
+{
+	server->counters.expired_keys++;
+	remove_by_itself(server, db, key);
+}
+
+struct kv_key *
+key_peek(struct request *rq, struct kv_db *db, struct slice name)
+{
+	struct kv_key *key = kv_find(db, name);
+
+	if (key == NULL || !kv_is_due(db, key, request_now_ms(rq)))
+		return key;
+	expire(rq->server, db, key);
+	return NULL;
+}
+
+struct kv_key *
+key_write(struct request *rq, struct slice name)
+{
+	return key_peek(rq, request_db(rq), name);
+}
+
+struct kv_key *
+key_read(struct request *rq, struct slice name)
+{
+	struct kv_key *key = key_peek(rq, request_db(rq), name);
+
+	if (key != NULL)
+		rq->server->counters.key_hits++;
+	else
+		rq->server->counters.key_misses++;
+	return key;
+}
+
+bool
+key_is_of(struct request *rq, const struct kv_key *key, enum kv_type type)
+{
+	if (key == NULL || kv_type_of(key) == type)
+		return true;
+	request_error(rq, "WRONGTYPE Operation against a key holding the wrong kind of value");
+	return false;
+}
+
+bool
+key_read_value(struct request *rq, struct slice name, enum kv_type type, void **value)
+{
+	struct kv_key *key = key_read(rq, name);
+
+	*value = NULL;
+	if (!key_is_of(rq, key, type))
+		return false;
+	if (key != NULL)
+		*value = kv_value(key);
+	return true;
+}
+
+bool
+key_write_value(
+    struct request *rq, struct slice name, enum kv_type type, struct kv_key **key, void **value)
+{
+	*key = key_write(rq, name);
+	*value = NULL;
+	if (!key_is_of(rq, *key, type))
+		return false;
+	if (*key != NULL)
+		*value = kv_value(*key);
+	return true;
+}
+
+struct kv_key *
+key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
+{
+	return kv_add(request_db(rq), name, type, value);
+}
+
+struct kv_key *
+key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct slice value)
+{
+	return kv_put_string(request_db(rq), old, name, value);
+}
+
+void
+key_put_value(struct request *rq, struct slice name, enum kv_type type, void *value)
+{
+	struct kv_key *old = key_write(rq, name);
+
+	if (old == NULL) {
+		key_add(rq, name, type, value);
+		return;
+	}
+	kv_set_expiry(
+	    request_db(rq), kv_put_value(request_db(rq), old, name, type, value), KV_NEVER);
+}
+
+void
+key_changed(struct request *rq, struct slice name, enum key_class class, const char *event)
+{
+	key_changed_in(rq, request_db(rq), name, class, event);
+}
+
+void
+key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
+    const char *event)
+{
+	(void)db;
+	(void)name;
+	(void)class;
+	(void)event;
+	rq->changes++;
+}
+
+/* The name goes with the key, unless it is an argument: it is said first. */
+void
+key_remove(struct request *rq, struct kv_key *key, const char *event)
+{
+	key_changed(rq, kv_name(key), KEY_GENERIC, event);
+	kv_remove(request_db(rq), key);
+}
+
+void
+request_log(struct request *rq, const struct slice *argv, size_t argc)
+{
+	rq->logged = true;
+	if (rq->server->io.journal == NULL)
+		return;
+	put_command(&rq->server->log, argv, argc);
+	rq->server->log_count++;
+}
+
+void
+request_log_none(struct request *rq)
+{
+	rq->logged = true;
+}
+
+void
+keys_finish(struct request *rq)
+{
+	struct server *server = rq->server;
+
+	if (server->io.journal == NULL)
+		return;
+	if (!rq->logged)
+		request_log(rq, rq->argv, rq->argc);
+	if (server->log_count > 0)
+		server->io.journal(
+		    server->io.arg, rq->client->db, buffer_slice(&server->log), server->log_count);
+	buffer_clear(&server->log);
+	buffer_shrink(&server->log, LOG_KEEP_BYTES);
+	server->log_count = 0;
+}
+
+/* True if more are due. */
+static bool
+expire_due(struct server *server, int64_t now_ms, uint64_t deadline_us)
+{
+	struct kv_db *db;
+	struct kv_key *key;
+	size_t n;
+
+	for (n = 1; (key = kv_first_due(server->kv, now_ms, &db)) != NULL; n++) {
+		expire(server, db, key);
+		if (n % DUE_A_LOOK == 0 && clock_mono_us() >= deadline_us)
+			return true;
+	}
+	return false;
+}
+
+uint64_t
+keys_turn(struct server *server, uint64_t deadline_us)
+{
+	int64_t now_ms = (int64_t)(clock_wall_us() / 1000), next_ms;
+	bool more = expire_due(server, now_ms, deadline_us);
+
+	while (kv_tidy(server->kv, FREED_A_LOOK)) {
+		if (clock_mono_us() >= deadline_us) {
+			more = true;
+			break;
+		}
+	}
+	if (more)
+		return 0;
+	next_ms = kv_next_expiry(server->kv);
+	if (next_ms == KV_NEVER)
+		return UINT64_MAX;
+	return next_ms > now_ms ? (uint64_t)(next_ms - now_ms) * 1000 : 0;
+}
