@@ -107,6 +107,12 @@ io_set_subscriber(void *conn, bool subscriber)
 }
 
 static void
+io_set_owing(void *conn, bool owing)
+{
+	conn_set_owing(conn, owing);
+}
+
+static void
 io_conn_figures(void *conn, struct server_conn_figures *figures)
 {
 	struct conn_figures of_conn = conn_figures(conn);
@@ -234,6 +240,7 @@ wiring_init(
 	    .kill = io_kill,
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
+	    .set_owing = io_set_owing,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,

@@ -3,6 +3,7 @@
 #include "resp/aof.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/held.h"
 #include "server/slowlog.h"
 #include "server/state.h"
 
@@ -104,6 +105,10 @@ is_allowed(struct request *rq, bool *later)
 	}
 	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
+	if ((rq->command->flags & CMD_WRITE) != 0 && rq->server->journal.refuses) {
+		request_error(rq, "%s", rq->server->journal.error);
+		return false;
+	}
 	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {
 		request_error(rq,
 		    "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
@@ -129,6 +134,23 @@ bool
 request_slice_is_over(struct request *rq)
 {
 	return ++rq->units % UNITS_A_LOOK == 0 && clock_mono_us() - rq->now_us >= SLICE_US;
+}
+
+/*
+ * While replies are held: what is not told by a reply alone waits until they are out, that nothing
+ * overtakes them. Who writes waits too, while the disk does not keep up.
+ */
+static bool
+waits_for_disk(const struct request *rq)
+{
+	const struct client *c = rq->client;
+	uint32_t flags = rq->command->flags;
+
+	if (rq->server->journal.is_crowded && (flags & CMD_WRITE) != 0)
+		return true;
+	if (held_is_empty(c))
+		return false;
+	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }
 
 void
@@ -338,6 +360,10 @@ begin(struct request *rq)
 		return reject(rq);
 	if (is_paused(rq)) {
 		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);
+		return SERVER_LATER;
+	}
+	if (waits_for_disk(rq)) {
+		client_wait(rq->client, CLIENT_WAITS_FOR_DISK);
 		return SERVER_LATER;
 	}
 	return execute(rq);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/held.h"
 #include "server/state.h"
 
 /* Keys that are due, and elements that are freed, between two looks at the clock. */
@@ -43,11 +44,11 @@ remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	const struct slice argv[] = {SLICE("DEL"), kv_name(key)};
 
-	if (server->io.journal != NULL) {
+	if (server->journal.is_on) {
 		struct buffer command = {0};
 
 		put_command(&command, argv, 2);
-		server->io.journal(server->io.arg, kv_db_index(db), buffer_slice(&command), 1);
+		journal_append(server, kv_db_index(db), buffer_slice(&command), 1);
 		buffer_release(&command);
 	}
 	kv_remove(db, key);
@@ -65,7 +66,8 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 {
 	struct kv_key *key = kv_find(db, name);
 
-	if (key == NULL || !kv_is_due(db, key, request_now_ms(rq)))
+	/* What a file says was done was done while the key was there. */
+	if (key == NULL || rq->server->replay != NULL || !kv_is_due(db, key, request_now_ms(rq)))
 		return key;
 	expire(rq->server, db, key);
 	return NULL;
@@ -178,7 +180,7 @@ void
 request_log(struct request *rq, const struct slice *argv, size_t argc)
 {
 	rq->logged = true;
-	if (rq->server->io.journal == NULL)
+	if (!rq->server->journal.is_on)
 		return;
 	put_command(&rq->server->log, argv, argc);
 	rq->server->log_count++;
@@ -195,13 +197,16 @@ keys_finish(struct request *rq)
 {
 	struct server *server = rq->server;
 
-	if (server->io.journal == NULL)
+	server->journal.changes += rq->changes;
+	if (!server->journal.is_on)
 		return;
 	if (!rq->logged)
 		request_log(rq, rq->argv, rq->argc);
-	if (server->log_count > 0)
-		server->io.journal(
-		    server->io.arg, rq->client->db, buffer_slice(&server->log), server->log_count);
+	if (server->log_count > 0) {
+		journal_append(
+		    server, rq->client->db, buffer_slice(&server->log), server->log_count);
+		held_note_change(rq->client);
+	}
 	buffer_clear(&server->log);
 	buffer_shrink(&server->log, LOG_KEEP_BYTES);
 	server->log_count = 0;

@@ -115,6 +115,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->settings = *settings;
 	server->hub = make_hub(server);
 	server->kv = kv_new(config->databases);
+	TAILQ_INIT(&server->journal.holding);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
 	TAILQ_INIT(&server->waiting);
@@ -173,6 +174,7 @@ server_free(struct server *server)
 	hub_free(server->hub);
 	kv_free(server->kv);
 	buffer_release(&server->log);
+	buffer_release(&server->journal.batch);
 	hash_map_free(server->clients_by_id);
 	hash_map_free(server->commands);
 	hash_map_each(server->errors, free_error_count, NULL);
