@@ -2,6 +2,7 @@
 
 #include "app/wiring.h"
 
+#include "app/persistence.h"
 #include "base/log.h"
 
 static void *
@@ -51,7 +52,10 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 {
 	struct wiring *w = arg;
 
-	return server_turn(w->server, now_us, budget_us);
+	uint64_t wait_us = persistence_turn(w->persistence, now_us);
+	uint64_t server_us = server_turn(w->server, now_us, budget_us);
+
+	return server_us < wait_us ? server_us : wait_us;
 }
 
 static void
@@ -60,6 +64,7 @@ net_flushed(void *arg)
 	struct wiring *w = arg;
 
 	server_flushed(w->server);
+	persistence_turn_ends(w->persistence);
 }
 
 static void
@@ -256,12 +261,14 @@ wiring_init(
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, &io, interface);
+	w->persistence = persistence_new(settings, w->server, w->net);
 	return true;
 }
 
 void
 wiring_release(struct wiring *w)
 {
+	persistence_free(w->persistence);
 	net_free(w->net);
 	server_free(w->server);
 }

@@ -164,11 +164,10 @@ void net_await(struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *
     void *arg);
 void net_forget(struct net *net);
 
-/* Calls readable in each turn in which fd is readable, until net_unwatch. Borrows fd. Returns owned;
- * NULL where libevent fails. */
+/* Calls readable in each turn in which fd is readable, until net_unwatch. Borrows fd. Returns
+ * owned; NULL where libevent fails. */
 struct net_watch;
-struct net_watch *net_watch(
-    struct net *net, int fd, void (*readable)(void *arg), void *arg);
+struct net_watch *net_watch(struct net *net, int fd, void (*readable)(void *arg), void *arg);
 void net_unwatch(struct net_watch *watch); /* NULL is allowed */
 
 void net_run(struct net *net); /* until net_stop; it may be called again then */

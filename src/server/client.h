@@ -46,7 +46,7 @@ struct client {
 	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE, DISK, TURN or LOGIN */
 	TAILQ_ENTRY(client) monitors;
 	TAILQ_ENTRY(client) holding; /* while held is not NULL */
-	struct acl_user *user; /* a reference */
+	struct acl_user *user;       /* a reference */
 	struct acl_look *look; /* owned; where a check of its request is that takes many turns */
 	uint64_t login_at_us;  /* when its login is looked at; 0: it did not wait */
 	uint64_t id;
@@ -69,8 +69,9 @@ struct client {
 	struct outbox_limits limits;   /* chosen by OUTBOX SET, or the defaults */
 	uint32_t limits_version;       /* of server->limits_version when they were last applied */
 	uint32_t rules_version;        /* likewise, when what it is subscribing to was allowed */
-	struct held *held;           /* owned: replies that wait for the disk; NULL: none */
-	uint64_t unkept;             /* the batch that its last change is in */
+	struct held *held;             /* owned: replies that wait for the disk; NULL: none */
+	uint64_t awaited_save; /* SAVE waits until so many snapshots have ended; 0: it does not */
+	uint64_t unkept;       /* the batch that its last change is in */
 	uint32_t db;
 	uint8_t proto;      /* 2 or 3 */
 	uint8_t reply_mode; /* enum client_reply_mode */

@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 /*
- * Replies that are held back until what they acknowledge is on disk, and those behind them: per client, in
- * order. Inside the server layer only; see journal.h.
+ * Replies that are held back until what they acknowledge is on disk, and those behind them: per
+ * client, in order. Inside the server layer only; see journal.h.
  */
 struct client;
 struct server;

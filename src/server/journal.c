@@ -139,5 +139,6 @@ server_changes(const struct server *server)
 void
 server_saved(struct server *server, uint64_t changes)
 {
-	server->journal.changes -= changes < server->journal.changes ? changes : server->journal.changes;
+	server->journal.changes -=
+	    changes < server->journal.changes ? changes : server->journal.changes;
 }

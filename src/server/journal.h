@@ -8,7 +8,8 @@
 #include "base/bytes.h"
 
 /*
- * Journal: what commands change, collected as commands, a batch a turn, for whoever keeps it on disk.
+ * Journal: what commands change, collected as commands, a batch a turn, for whoever keeps it on
+ * disk.
  *
  * Batches are numbered from 1. While the journal holds, the reply of a command that changed
  * something, and what its client is told after it, stays back until its batch is kept
@@ -17,7 +18,8 @@
 struct buffer;
 struct server;
 
-/* is_on: changes are collected; holds: replies wait. What is held goes out when it holds no more. */
+/* is_on: changes are collected; holds: replies wait. What is held goes out when it holds no more.
+ */
 void server_journal_set(struct server *server, bool is_on, bool holds);
 
 /* Moves what was collected to *batch (released or zeroed before), with its number. False: there is
@@ -44,17 +46,17 @@ void server_refuse_writes(struct server *server, const char *error);
 void server_journal_crowded(struct server *server, bool crowded);
 
 /*
- * A command read from disk: is done at once, by nobody, unseen by any client. False, and why in error,
- * where there is no such command or it is not well-formed. Between begin and end; while that lasts no
- * key ends by its time.
+ * A command read from disk: is done at once, by nobody, unseen by any client. False, and why in
+ * error, where there is no such command or it is not well-formed. Between begin and end; while that
+ * lasts no key ends by its time.
  */
 void server_replay_begin(struct server *server);
 bool server_replay(struct server *server, const struct slice *argv, size_t argc, char *error,
     size_t error_len) __attribute__((warn_unused_result));
 void server_replay_end(struct server *server);
 
-/* The commands that make the keyspace as it is, in pieces of some size to sink, which borrows them. False: sink
- * said so. */
+/* The commands that make the keyspace as it is, in pieces of some size to sink, which borrows them.
+ * False: sink said so. */
 bool server_dump(const struct server *server, bool (*sink)(void *arg, struct slice commands),
     void *arg) __attribute__((warn_unused_result));
 

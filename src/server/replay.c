@@ -73,8 +73,8 @@ is_bracket(struct slice name)
 }
 
 bool
-server_replay(struct server *server, const struct slice *argv, size_t argc, char *error,
-    size_t error_len)
+server_replay(
+    struct server *server, const struct slice *argv, size_t argc, char *error, size_t error_len)
 {
 	struct replay *replay = server->replay;
 	struct request rq = {.server = server,

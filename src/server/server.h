@@ -50,7 +50,8 @@ struct server_io {
 	void (*kill)(void *conn, const char *reason);
 	void (*set_unauthenticated)(void *conn, bool unauthenticated);
 	void (*set_subscriber)(void *conn, bool subscriber);
-	void (*set_owing)(void *conn, bool owing); /* more will come to its outbox, though it ends */
+	void (*set_owing)(
+	    void *conn, bool owing); /* more will come to its outbox, though it ends */
 	void (*conn_figures)(void *conn, struct server_conn_figures *figures);
 	void (*figures)(void *arg, struct server_io_figures *figures);
 	/* False if there is no such loop; there is none where the main loop does all. */

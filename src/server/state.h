@@ -13,6 +13,7 @@
 #include "server/acl_user.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/disk.h"
 #include "server/job.h"
 #include "server/lame_duck.h"
 #include "server/server.h"
@@ -81,32 +82,33 @@ struct memory_guard {
 
 /* journal.c, held.c: see journal.h. */
 struct journal {
-	bool is_on; /* changes are collected */
-	bool holds; /* replies wait until they are kept */
+	bool is_on;   /* changes are collected */
+	bool holds;   /* replies wait until they are kept */
 	bool refuses; /* what would change something gets this error: */
 	char error[320];
-	bool is_crowded;       /* ... waits: too much is to be written already */
-	struct buffer batch;   /* of this turn */
-	uint64_t taken;        /* batches: the number of the one that is being filled is one more */
-	uint64_t kept;         /* number of the last that is on disk */
-	uint32_t db;           /* that commands in the batch are for, from here on */
-	bool has_db;           /* ... it says so */
-	bool in_transaction;   /* EXEC is at it */
-	bool has_multi;        /* ... and has changed something */
+	bool is_crowded;     /* ... waits: too much is to be written already */
+	struct buffer batch; /* of this turn */
+	uint64_t taken;      /* batches: the number of the one that is being filled is one more */
+	uint64_t kept;       /* number of the last that is on disk */
+	uint32_t db;         /* that commands in the batch are for, from here on */
+	bool has_db;         /* ... it says so */
+	bool in_transaction; /* EXEC is at it */
+	bool has_multi;      /* ... and has changed something */
 	struct clients holding; /* who is held something */
-	uint64_t changes;      /* since the last snapshot */
+	uint64_t changes;       /* since the last snapshot */
 };
 
 struct server {
 	const struct server_config *config;
 	struct server_io io;
 	struct server_settings settings;
+	struct server_disk disk; /* all NULL: nobody keeps anything */
 	struct hub *hub;
 	struct kv *kv;
 	struct journal journal;
-	struct replay *replay;   /* commands are read from disk; else NULL */
-	struct buffer log;       /* of the running command: what request_log put together */
-	size_t log_count;        /* of commands in it */
+	struct replay *replay;          /* commands are read from disk; else NULL */
+	struct buffer log;              /* of the running command: what request_log put together */
+	size_t log_count;               /* of commands in it */
 	struct clients clients;         /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct clients monitors;
@@ -187,8 +189,9 @@ void keys_finish(struct request *rq);
 uint64_t keys_turn(struct server *server, uint64_t deadline_us);
 
 /*
- * journal.c. _append: commands, in RESP, that changed database db, all or none of which are to be there after a crash.
- * Between _begin_transaction and _end_transaction that holds for all of them together.
+ * journal.c. _append: commands, in RESP, that changed database db, all or none of which are to be
+ * there after a crash. Between _begin_transaction and _end_transaction that holds for all of them
+ * together.
  */
 void journal_append(struct server *server, uint32_t db, struct slice commands, size_t count);
 void journal_begin_transaction(struct server *server);
