@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from lib.differ import split_words
+from lib.table import split_words
 from lib.resp import Closed, Error
 
 TABLE = pathlib.Path(__file__).parent / "differential" / "acl.rules"

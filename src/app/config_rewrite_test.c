@@ -148,6 +148,9 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_SECRET:
 		buffer_append_str(&value, texts[random % 6]);
 		break;
+	case SETTING_EVENTS:
+		buffer_append_str(&value, random % 2 ? "KEA" : "K$m");
+		break;
 	case SETTING_USERS:
 		buffer_append_str(&value, "");
 		break;

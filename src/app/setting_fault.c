@@ -5,6 +5,7 @@
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "app/settings.h"
+#include "server/notify.h"
 
 /* How an error names the range: in the notation that the value has in a file. */
 static void
@@ -75,6 +76,9 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_BAD_SAVE_RULES:
 		buffer_append_str(out, "Invalid save parameters");
 		break;
+	case SETTING_BAD_EVENTS:
+		buffer_append_str(out, "Invalid event class character. Use '" NOTIFY_LETTERS "'.");
+		break;
 	case SETTING_BAD_USER:
 	case SETTING_DUPLICATE_USER:
 	case SETTING_TOO_MANY_USERS:
@@ -132,6 +136,9 @@ write_allowed(const struct setting *row, struct buffer *out)
 	case SETTING_BUFFER_LIMITS:
 		buffer_append_str(out,
 		    "groups of four: normal, replica or pubsub, hard bytes, soft bytes, seconds");
+		break;
+	case SETTING_EVENTS:
+		buffer_append_str(out, "letters of " NOTIFY_LETTERS);
 		break;
 	default:
 		write_bound(row, row->min, out);

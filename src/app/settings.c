@@ -12,6 +12,7 @@
 #include "app/setting_value.h"
 #include "base/alloc.h"
 #include "net/address.h"
+#include "server/notify.h"
 
 #define KB(n) ((int64_t)(n) << 10)
 #define MB(n) ((int64_t)(n) << 20)
@@ -248,6 +249,11 @@ parse_number(const struct setting *row, struct slice value, int64_t *number)
 		if (!value_parse_octal(value, number))
 			return SETTING_BAD_OCTAL;
 		break;
+	case SETTING_EVENTS:
+		if (!notify_parse(value, &choice))
+			return SETTING_BAD_EVENTS;
+		*number = choice;
+		return SETTING_OK;
 	default:
 		if (!slice_to_i64(value, number))
 			return SETTING_BAD_NUMBER;
@@ -390,9 +396,23 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	case SETTING_BUFFER_LIMITS:
 		buffer_limits_show(const_member_of(s, row), out);
 		break;
+	case SETTING_EVENTS:
+		notify_show((uint32_t)load_number(s, row), out);
+		break;
 	default:
 		buffer_appendf(out, "%lld", (long long)load_number(s, row));
 	}
+}
+
+/* None is "", which is no word without quotes. */
+static void
+write_events(uint32_t events, struct buffer *out)
+{
+	struct buffer letters = {0};
+
+	notify_show(events, &letters);
+	value_write_word(buffer_slice(&letters), out);
+	buffer_release(&letters);
 }
 
 void
@@ -418,6 +438,9 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_limits_write(const_member_of(s, row), out);
+		break;
+	case SETTING_EVENTS:
+		write_events((uint32_t)load_number(s, row), out);
 		break;
 	default:
 		settings_show(s, row, out);

@@ -33,7 +33,8 @@ enum setting_type {
 	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
 	SETTING_SAVE_RULES, /* a list of seconds and changes */
-	SETTING_USERS,      /* a directive that may stand more than once; see setting_users.h */
+	SETTING_EVENTS, /* notify-keyspace-events: letters, see server/notify.h */
+	SETTING_USERS,  /* a directive that may stand more than once; see setting_users.h */
 };
 
 enum setting_change {
@@ -119,7 +120,8 @@ enum setting_fault {
 	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
 	SETTING_BAD_SAVE_RULES,  /* no pairs of numbers */
-	SETTING_BAD_USER,        /* users: no name, or a rule that is none */
+	SETTING_BAD_EVENTS,
+	SETTING_BAD_USER, /* users: no name, or a rule that is none */
 	SETTING_DUPLICATE_USER,
 	SETTING_TOO_MANY_USERS,
 };

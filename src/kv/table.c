@@ -172,8 +172,10 @@ keep_size(struct kv_table *t)
 	if (t->from.count > 0) {
 		for (i = 0; i < STEP && t->moved < t->from.count; i++)
 			move_bucket(t, t->moved++);
-		if (t->moved == t->from.count)
+		if (t->moved == t->from.count) {
 			release_buckets(&t->from);
+			t->moved = 0;
+		}
 	} else if (t->count >= t->to.count) {
 		begin_resize(t, t->to.count > 0 ? t->to.count * 2 : MIN_BUCKETS);
 	} else if (t->to.count > MIN_BUCKETS && t->count < t->to.count / 8) {

@@ -21,7 +21,7 @@ struct kv_buckets {
 
 struct kv_table {
 	struct kv_buckets to, from; /* from: what is still to be moved, no buckets if nothing is */
-	size_t moved;               /* buckets of from below this are empty */
+	size_t moved; /* buckets of from below this are empty; 0 where there is no from */
 	size_t count;
 };
 

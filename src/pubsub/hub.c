@@ -311,9 +311,12 @@ prepare(struct hub *hub, const struct topic *topic, const struct hub_message *me
 	return true;
 }
 
+typedef enum outbox_result push_message(struct outbox *outbox, const struct frame *frame);
+
 /* One encoding per wire form in use, then a few words per member. */
 static size_t
-deliver(struct hub *hub, struct topic *topic, const struct hub_message *message, uint64_t id)
+deliver(struct hub *hub, struct topic *topic, const struct hub_message *message, uint64_t id,
+    push_message *push)
 {
 	struct frame frames[FORMS_MAX];
 	bool written[FORMS_MAX] = {false};
@@ -330,7 +333,7 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message,
 			written[s->form] = true;
 		}
 		receivers++;
-		switch (outbox_push_message(&s->outbox, &frames[s->form])) {
+		switch (push(&s->outbox, &frames[s->form])) {
 		case OUTBOX_QUEUED:
 			hub->delivered++;
 			break;
@@ -369,6 +372,67 @@ begin_large(struct hub *hub, size_t *progress)
 		hub->prepared_bytes += hub->memory_wanted;
 }
 
+/* What a message goes to. *shard is room for one. */
+static struct topic **
+find_topics(
+    struct hub *hub, enum hub_kind kind, struct slice channel, struct topic **shard, size_t *count)
+{
+	assert(kind != HUB_PATTERN);
+	if (kind != HUB_SHARD)
+		return channel_tree_match(hub->channels, channel, count);
+	*shard = channel_tree_find(hub->shards, false, channel);
+	*count = *shard != NULL;
+	return shard;
+}
+
+enum hub_result
+hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    uint64_t now_us, size_t *bytes)
+{
+	struct topic *shard, **topics;
+	size_t count;
+
+	if (hub->config.limits->memory_bytes == 0 && hub->blocking == 0)
+		return HUB_OK;
+	topics = find_topics(hub, kind, channel, &shard, &count);
+	if (hub->config.limits->memory_bytes > 0) {
+		enum hub_result room =
+		    hub_check_memory(hub, topics, count, kind, channel, payload, bytes);
+
+		if (room == HUB_FULL)
+			return room;
+	}
+	return hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us)
+		   ? HUB_BLOCKED
+		   : HUB_OK;
+}
+
+enum hub_result
+hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum hub_urgency urgency, size_t *receivers)
+{
+	struct topic *shard, **topics;
+	size_t count;
+
+	*receivers = 0;
+	topics = find_topics(hub, kind, channel, &shard, &count);
+	if (hub->config.limits->memory_bytes > 0) {
+		enum hub_result room =
+		    hub_check_memory(hub, topics, count, kind, channel, payload, NULL);
+
+		if (room == HUB_TOO_LARGE || (room == HUB_FULL && urgency == HUB_IF_ROOM))
+			return room;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
+
+		*receivers += deliver(hub, topics[i], &message, 0,
+		    urgency == HUB_IF_ROOM ? outbox_push_unasked : outbox_push_message);
+	}
+	hub->published++;
+	return HUB_OK;
+}
+
 enum hub_result
 hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
     uint64_t now_us, size_t *progress, size_t *receivers)
@@ -377,17 +441,11 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	uint64_t id = 0;
 	size_t count;
 
-	assert(kind != HUB_PATTERN);
 	*receivers = 0;
-	if (kind == HUB_SHARD) {
-		shard = channel_tree_find(hub->shards, false, channel);
-		topics = &shard;
-		count = shard != NULL;
-	} else {
-		topics = channel_tree_match(hub->channels, channel, &count);
-	}
+	topics = find_topics(hub, kind, channel, &shard, &count);
 	if (hub->config.limits->memory_bytes > 0 && *progress == 0) {
-		enum hub_result room = hub_check_memory(hub, topics, count, kind, channel, payload);
+		enum hub_result room =
+		    hub_check_memory(hub, topics, count, kind, channel, payload, NULL);
 
 		if (room != HUB_OK)
 			return room;
@@ -409,8 +467,8 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	for (size_t i = 0; i < count; i++) {
 		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
 
-		*receivers +=
-		    deliver(hub, topics[i], &message, i < TOPICS_PREPARED && id > 0 ? id + i : 0);
+		*receivers += deliver(hub, topics[i], &message,
+		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, outbox_push_message);
 	}
 	hub_give_up_publish(hub, progress); /* a topic may have lost its last member */
 	hub->published++;

@@ -135,6 +135,27 @@ enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice ch
 
 void hub_give_up_publish(struct hub *hub, size_t *progress);
 
+/*
+ * Several messages that are to go out together: before the first, each is asked for here.
+ * HUB_BLOCKED and HUB_FULL as from hub_publish; HUB_OK: it may be published with HUB_REGARDLESS.
+ * *bytes is 0 at first, and grows by what was asked for.
+ */
+enum hub_result hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
+    struct slice payload, uint64_t now_us, size_t *bytes) __attribute__((warn_unused_result));
+
+/* A message that can't wait, whoever has no room for it. */
+enum hub_urgency {
+	HUB_REGARDLESS, /* who has OUTBOX_BLOCK gets it past its limits; limits.memory_bytes may be
+			   passed, but not by this message alone: HUB_TOO_LARGE */
+	HUB_IF_ROOM,    /* who has OUTBOX_BLOCK is closed as under OUTBOX_DISCONNECT; past
+			   limits.memory_bytes nobody gets it: HUB_FULL, HUB_TOO_LARGE */
+};
+
+/* As hub_publish, at once: HUB_OK, or HUB_FULL and HUB_TOO_LARGE, which did nothing. */
+enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel,
+    struct slice payload, enum hub_urgency urgency, size_t *receivers)
+    __attribute__((warn_unused_result));
+
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
 

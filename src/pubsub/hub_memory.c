@@ -46,22 +46,25 @@ memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kin
 
 enum hub_result
 hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload)
+    struct slice channel, struct slice payload, size_t *before)
 {
-	size_t limit = hub->config.limits->memory_bytes, needed;
-	size_t held = hub_memory(hub) + hub->prepared_bytes;
+	size_t limit = hub->config.limits->memory_bytes, asked = before != NULL ? *before : 0,
+	       needed;
+	size_t held = hub_memory(hub) + hub->prepared_bytes + asked;
 	bool can_shrink = hub->pool.bytes > 0 || hub->preparing > 0;
 
 	/* The usual answer costs no look at the members; what is too large must not wait in vain.
 	 */
 	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0) {
-		hub->memory_wanted = payload.len;
+		hub->memory_wanted = asked + payload.len;
 		return HUB_FULL;
 	}
 	needed = memory_needed(hub, topics, count, kind, channel, payload);
 	if (needed > limit)
 		return HUB_TOO_LARGE;
-	hub->memory_wanted = needed;
+	hub->memory_wanted = asked + needed;
+	if (before != NULL)
+		*before += needed;
 	return held + needed <= limit || !can_shrink || count == 0 ? HUB_OK : HUB_FULL;
 }
 

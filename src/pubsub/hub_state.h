@@ -37,10 +37,11 @@ size_t hub_frame_len(const struct wire_form *form, const struct hub_message *mes
 
 /*
  * hub_memory.c: is there room for a message under limits.memory_bytes? HUB_OK, HUB_FULL or
- * HUB_TOO_LARGE. Where nobody is owed anything there always is: nothing would make any.
+ * HUB_TOO_LARGE. Where nobody is owed anything there always is: nothing would make any. before:
+ * what was asked for already and is not held yet, to which this is added; NULL: nothing.
  */
 enum hub_result hub_check_memory(struct hub *hub, struct topic **topics, size_t count,
-    enum hub_kind kind, struct slice channel, struct slice payload)
+    enum hub_kind kind, struct slice channel, struct slice payload, size_t *before)
     __attribute__((warn_unused_result));
 
 #endif

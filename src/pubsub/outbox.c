@@ -349,6 +349,13 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 	return OUTBOX_QUEUED;
 }
 
+enum outbox_result
+outbox_push_unasked(struct outbox *outbox, const struct frame *frame)
+{
+	return is_full_for(outbox, frame->len) ? refuse_message(outbox, frame, OUTBOX_OVERFLOW)
+					       : outbox_push_message(outbox, frame);
+}
+
 bool
 outbox_would_block(struct outbox *outbox, size_t len)
 {

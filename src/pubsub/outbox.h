@@ -111,6 +111,10 @@ bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_u
 enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame)
     __attribute__((warn_unused_result));
 
+/* The same of a message for whose room nobody asked: OUTBOX_BLOCK is as OUTBOX_DISCONNECT. */
+enum outbox_result outbox_push_unasked(struct outbox *outbox, const struct frame *frame)
+    __attribute__((warn_unused_result));
+
 /* True if, under OUTBOX_BLOCK, a message of len bytes has no room now. An empty outbox has room for
  * any. */
 bool outbox_would_block(struct outbox *outbox, size_t len) __attribute__((warn_unused_result));

@@ -104,7 +104,8 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 		return;
 	client_describe(rq->client, rq->now_us, &line);
 	acl_log_add(&server->acl_log, server->config->acllog_max_len, clock_wall_us() / 1000,
-	    reason, object, user, buffer_slice(&line));
+	    reason, rq->client->transaction != NULL ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL, object,
+	    user, buffer_slice(&line));
 	buffer_release(&line);
 }
 
@@ -211,8 +212,16 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	char label[160];
 	struct slice from = {rq->client->origin, rq->client->origin_len};
 
-	if (must_wait(rq, from))
-		return ACCESS_LATER;
+	if (must_wait(rq, from)) {
+		if (!rq->in_transaction)
+			return ACCESS_LATER;
+		/* Not looked at: else a transaction full of guesses would not wait. */
+		rq->client->login_at_us = 0;
+		request_error(rq,
+		    "ERR too many wrong passwords: a login now has to wait, and can't "
+		    "inside a transaction");
+		return ACCESS_DENIED;
+	}
 	if (acl_user_accepts(user, password))
 		return enter(rq, user) ? ACCESS_GRANTED : ACCESS_DENIED;
 	server->counters.auth_failures++;
@@ -253,11 +262,30 @@ access_asked(struct client *c)
 	c->look = NULL;
 }
 
+static void
+note_denial(struct request *rq, enum acl_verdict verdict, size_t at)
+{
+	const struct acl_user *user = rq->client->user;
+	struct server_counters *counters = &rq->server->counters;
+	struct slice name = {user->name, user->name_len};
+	char command[COMMAND_NAME_MAX];
+
+	if (verdict == ACL_DENIED_COMMAND) {
+		counters->denied_commands++;
+		note(rq, ACL_LOG_COMMAND, slice_of(command_full_name(rq->command, command)), name);
+	} else if (verdict == ACL_DENIED_KEY) {
+		counters->denied_keys++;
+		note(rq, ACL_LOG_KEY, rq->argv[at], name);
+	} else {
+		counters->denied_channels++;
+		note(rq, ACL_LOG_CHANNEL, rq->argv[at], name);
+	}
+}
+
 bool
 access_allows(struct request *rq, bool *later)
 {
 	struct acl_user *user = rq->client->user;
-	struct slice name = {user->name, user->name_len};
 	char command[COMMAND_NAME_MAX];
 	struct acl_look look;
 
@@ -269,29 +297,42 @@ access_allows(struct request *rq, bool *later)
 		*later = true;
 		return false;
 	}
-	switch (look.verdict) {
-	case ACL_ALLOWED:
+	if (look.verdict == ACL_ALLOWED)
 		return true;
-	case ACL_DENIED_COMMAND:
-		command_full_name(rq->command, command);
-		note(rq, ACL_LOG_COMMAND, slice_of(command), name);
-		rq->server->counters.denied_commands++;
-		request_error(
-		    rq, "NOPERM this user has no permissions to run the '%s' command", command);
-		return false;
-	case ACL_DENIED_KEY:
-		note(rq, ACL_LOG_KEY, rq->argv[look.denied_at], name);
-		rq->server->counters.denied_keys++;
-		request_error(rq, "NOPERM this user has no permissions to access one of the keys "
-				  "used as arguments");
-		return false;
-	case ACL_DENIED_CHANNEL:
-		note(rq, ACL_LOG_CHANNEL, rq->argv[look.denied_at], name);
-		rq->server->counters.denied_channels++;
-		request_error(rq, "NOPERM this user has no permissions to access one of the "
-				  "channels used as arguments");
-		return false;
-	}
+	note_denial(rq, look.verdict, look.denied_at);
+	if (look.verdict == ACL_DENIED_COMMAND)
+		request_error(rq, "NOPERM this user has no permissions to run the '%s' command",
+		    command_full_name(rq->command, command));
+	else
+		request_error(rq,
+		    "NOPERM this user has no permissions to access one of the %s used as arguments",
+		    look.verdict == ACL_DENIED_KEY ? "keys" : "channels");
+	return false;
+}
+
+bool
+access_still_allows(struct request *rq)
+{
+	static const char *const reasons[] = {
+	    [ACL_DENIED_COMMAND] = "no permission to execute the command or subcommand",
+	    [ACL_DENIED_KEY] = "no permission to touch the specified keys",
+	    [ACL_DENIED_CHANNEL] = "no permission to access one of the channels used as arguments "
+				   "to the command",
+	};
+	const struct acl_user *user = rq->client->user;
+	enum acl_verdict verdict;
+	size_t at;
+
+	if (user->unrestricted)
+		return true;
+	verdict = acl_check(user, rq->command, rq->argv, rq->argc, &at);
+	if (verdict == ACL_ALLOWED)
+		return true;
+	note_denial(rq, verdict, at);
+	request_error(rq,
+	    "NOPERM ACLs rules changed between the moment the transaction was accumulated and the "
+	    "EXEC call. This command is no longer allowed for the following reason: %s",
+	    reasons[verdict]);
 	return false;
 }
 

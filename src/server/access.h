@@ -45,6 +45,9 @@ bool access_needs_auth(const struct server *server);
  * is to be asked again in another turn, for there are many channels to look at. */
 bool access_allows(struct request *rq, bool *later);
 
+/* The same for a command that was allowed when it was queued, of a transaction, all at once. */
+bool access_still_allows(struct request *rq);
+
 /* The request was allowed or not: nothing is left of a look at it. */
 void access_asked(struct client *c);
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/glob.h"
+#include "server/command_keys.h"
 
 /* Which arguments of a row are names of channels. */
 enum channels { CHANNELS_NONE, CHANNELS_FIRST, CHANNELS_ALL, CHANNELS_PATTERNS };
@@ -54,23 +55,34 @@ may_access(const struct acl_selector *s, struct slice key, uint32_t access)
 	return false;
 }
 
-/*
- * What sends a shard channel to its shard is no key. A row does
- * not say whether a command that writes reads as well (Redis knows: SET does not), so both is asked
- * of it.
- */
+/* What a key is looked up for only, to say whether it is there, say, needs no more than to be
+ * named. */
+static uint32_t
+access_to(uint32_t key_flags)
+{
+	uint32_t access = 0;
+
+	if ((key_flags & KEYSPEC_ACCESS) != 0)
+		access |= ACL_READ;
+	if ((key_flags & (KEYSPEC_UPDATE | KEYSPEC_INSERT | KEYSPEC_DELETE)) != 0)
+		access |= ACL_WRITE;
+	return access;
+}
+
 size_t
 acl_denied_key(
     const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc)
 {
-	uint32_t access = (row->flags & CMD_READONLY) != 0 ? ACL_READ : ACL_READ | ACL_WRITE;
-	long last = row->last_key < 0 ? (long)argc + row->last_key : row->last_key;
+	struct key_range ranges[KEY_SPECS_MAX];
+	size_t count, i, at;
 
-	if (s->all_keys || row->first_key == 0 || (row->flags & CMD_PUBSUB) != 0)
+	if (s->all_keys || row->keys == NULL)
 		return 0;
-	for (long at = row->first_key; at <= last && at < (long)argc; at += row->key_step)
-		if (!may_access(s, argv[at], access))
-			return (size_t)at;
+	count = command_key_ranges(row, argv, argc, ranges);
+	for (i = 0; i < count; i++)
+		for (at = ranges[i].first; at <= ranges[i].last; at += ranges[i].step)
+			if (!may_access(s, argv[at], access_to(ranges[i].flags)))
+				return at;
 	return 0;
 }
 

@@ -39,7 +39,8 @@ bool acl_check_part(const struct acl_user *user, const struct command *row,
     const struct slice *argv, size_t argc, size_t work, struct acl_look *look)
     __attribute__((warn_unused_result));
 
-/* 0, or the argument that is a key, as the row says, and that the selector does not allow. */
+/* 0, or the first argument that is a key, as the row says, and that the selector does not allow
+ * what is done to it. */
 size_t acl_denied_key(
     const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc);
 

@@ -46,7 +46,8 @@ keep(char out[ACL_LOG_BYTES_MAX], struct slice s)
 static bool
 is_same(const struct acl_log_entry *a, const struct acl_log_entry *b)
 {
-	return a->reason == b->reason && b->updated_ms - a->updated_ms <= SAME_WITHIN_MS &&
+	return a->reason == b->reason && a->context == b->context &&
+	       b->updated_ms - a->updated_ms <= SAME_WITHIN_MS &&
 	       slice_eq((struct slice){a->object, a->object_len},
 		   (struct slice){b->object, b->object_len}) &&
 	       slice_eq((struct slice){a->user, a->user_len}, (struct slice){b->user, b->user_len});
@@ -80,10 +81,13 @@ copy(struct slice s)
 
 void
 acl_log_add(struct acl_log *log, size_t max_len, uint64_t now_ms, enum acl_log_reason reason,
-    struct slice object, struct slice user, struct slice client)
+    enum acl_log_context context, struct slice object, struct slice user, struct slice client)
 {
-	struct acl_log_entry entry = {
-	    .count = 1, .created_ms = now_ms, .updated_ms = now_ms, .reason = reason};
+	struct acl_log_entry entry = {.count = 1,
+	    .created_ms = now_ms,
+	    .updated_ms = now_ms,
+	    .reason = reason,
+	    .context = context};
 	struct acl_log_entry *known;
 
 	entry.object_len = keep(entry.object, object);
@@ -111,4 +115,10 @@ acl_log_reason_name(enum acl_log_reason reason)
 	static const char *const names[] = {"command", "key", "channel", "auth"};
 
 	return names[reason];
+}
+
+const char *
+acl_log_context_name(enum acl_log_context context)
+{
+	return context == ACL_LOG_MULTI ? "multi" : "toplevel";
 }

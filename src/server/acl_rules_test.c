@@ -199,35 +199,51 @@ START_TEST(a_password_is_accepted_of_a_user_that_is_on)
 }
 END_TEST
 
-/* The key that is denied of "ping a1 v b1 v", if the row says that it has keys; 0: none. */
+/* The key that is denied of "ping a1 2 b1 v", if these are the row's keys; 0: none. */
 static size_t
-denied_key(uint32_t flags, int first, int last, int step)
+denied_key(const char *keys)
 {
-	static const struct slice argv[] = {{"ping", 4}, {"a1", 2}, {"v", 1}, {"b1", 2}, {"v", 1}};
+	static const struct slice argv[] = {{"ping", 4}, {"a1", 2}, {"2", 1}, {"b1", 2}, {"v", 1}};
 	struct command row = command_table[0];
 
-	row.flags = flags;
-	row.first_key = first;
-	row.last_key = last;
-	row.key_step = step;
+	row.keys = keys;
 	return acl_denied_key(&user->selectors[0], &row, argv, 5);
 }
 
 START_TEST(keys_are_those_that_the_row_names)
 {
 	ck_assert_int_eq(apply("~a*"), ACL_OK);
-	ck_assert_uint_eq(denied_key(CMD_READONLY, 1, 1, 1), 0);
-	ck_assert_uint_eq(denied_key(CMD_READONLY, 1, -1, 2), 3);
-	ck_assert_uint_eq(denied_key(CMD_READONLY, 1, 2, 1), 2);
-	ck_assert_int_eq(apply("%R~b*"), ACL_OK);
-	ck_assert_uint_eq(denied_key(CMD_READONLY, 1, -1, 2), 0);
-	ck_assert_uint_eq(denied_key(CMD_WRITE, 1, -1, 2), 3);
-	ck_assert_int_eq(apply("%W~b*"), ACL_OK);
-	ck_assert_uint_eq(denied_key(CMD_WRITE, 1, -1, 2), 0);
+	ck_assert_uint_eq(denied_key("RO access @1 range 0 1 0"), 0);
+	ck_assert_uint_eq(denied_key("RO access @1 range -1 2 0"), 3);
+	ck_assert_uint_eq(denied_key("RO access @1 range 1 1 0"), 2);
+	ck_assert_uint_eq(denied_key("OW update @1 range 0 1 0; RO access @2 keynum 0 1 1"), 3);
 	ck_assert_int_eq(apply("resetkeys"), ACL_OK);
-	ck_assert_uint_eq(denied_key(CMD_READONLY, 1, 1, 1), 1);
-	ck_assert_uint_eq(denied_key(CMD_PUBSUB, 1, 1, 1), 0);
-	ck_assert_uint_eq(denied_key(CMD_READONLY, 0, 0, 0), 0);
+	ck_assert_uint_eq(denied_key("RO access @1 range 0 1 0"), 1);
+	ck_assert_uint_eq(denied_key("not_key @1 range 0 1 0"), 0);
+	ck_assert_uint_eq(denied_key(NULL), 0);
+}
+END_TEST
+
+START_TEST(what_is_done_to_a_key_is_what_must_be_allowed)
+{
+	ck_assert_int_eq(apply("%R~a*"), ACL_OK);
+	ck_assert_uint_eq(denied_key("RO access @1 range 0 1 0"), 0);
+	ck_assert_uint_eq(denied_key("OW update @1 range 0 1 0"), 1);
+	ck_assert_uint_eq(denied_key("RW access delete @1 range 0 1 0"), 1);
+	ck_assert_uint_eq(denied_key("RO @1 range 0 1 0"), 0);
+	ck_assert_int_eq(apply("resetkeys"), ACL_OK);
+	ck_assert_int_eq(apply("%W~a*"), ACL_OK);
+	ck_assert_uint_eq(denied_key("RO access @1 range 0 1 0"), 1);
+	ck_assert_uint_eq(denied_key("OW update @1 range 0 1 0"), 0);
+	ck_assert_uint_eq(denied_key("RW insert @1 range 0 1 0"), 0);
+	ck_assert_uint_eq(denied_key("RM delete @1 range 0 1 0"), 0);
+	ck_assert_uint_eq(denied_key("RW access update @1 range 0 1 0"), 1);
+	ck_assert_uint_eq(denied_key("RO @1 range 0 1 0"), 0);
+	/* Read by one rule and write by another are not both. */
+	ck_assert_int_eq(apply("%R~a*"), ACL_OK);
+	ck_assert_uint_eq(denied_key("RW access update @1 range 0 1 0"), 1);
+	ck_assert_int_eq(apply("%RW~a*"), ACL_OK);
+	ck_assert_uint_eq(denied_key("RW access update @1 range 0 1 0"), 0);
 }
 END_TEST
 
@@ -302,6 +318,7 @@ main(void)
 		what_is_shown_reads_back_as_the_same, what_is_wrong_is_said,
 		patterns_passwords_selectors_and_rules_are_bounded,
 		a_password_is_accepted_of_a_user_that_is_on, keys_are_those_that_the_row_names,
+		what_is_done_to_a_key_is_what_must_be_allowed,
 		a_pattern_is_heard_only_where_it_is_granted_literally,
 		only_a_selector_that_allows_everything_makes_a_user_unrestricted,
 		a_first_argument_given_again_is_one, a_selector_holds_no_word_that_would_end_it,

@@ -43,6 +43,7 @@ void
 client_free(struct client *c)
 {
 	held_forget(c);
+	client_discard_transaction(c);
 	access_asked(c);
 	access_detach(c);
 	buffer_release(&c->partial);
@@ -224,6 +225,7 @@ client_over_limit(struct client *c, uint64_t now_us)
 void
 client_reset(struct client *c)
 {
+	client_discard_transaction(c);
 	monitor_stop(c);
 	client_set_proto(c, 2);
 	xfree(c->name);

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "pubsub/hub.h"
 #include "server/server.h"
+#include "server/watch.h"
 
 /*
  * A client: one connection as the server sees it. Inside the server layer only. Its subscriber
@@ -19,6 +20,7 @@ struct command;
 struct held;
 struct job;
 struct server;
+struct transaction;
 
 enum client_reply_mode {
 	CLIENT_REPLY_ON,
@@ -61,14 +63,17 @@ struct client {
 	uint64_t active_us;
 	uint64_t soft_since_us; /* above the soft output limit since then; 0: not */
 	const struct command *last_command;
-	struct job *job;               /* a sliced command in progress */
-	const struct command *running; /* COMMAND_AGAIN: the command in progress, else NULL */
-	size_t progress;               /* the handler's own, 0 when a command begins */
-	uint64_t running_us;           /* spent on it so far */
-	struct buffer partial;         /* its reply so far */
-	struct outbox_limits limits;   /* chosen by OUTBOX SET, or the defaults */
-	uint32_t limits_version;       /* of server->limits_version when they were last applied */
-	uint32_t rules_version;        /* likewise, when what it is subscribing to was allowed */
+	struct job *job;                 /* a sliced command in progress */
+	const struct command *running;   /* COMMAND_AGAIN: the command in progress, else NULL */
+	size_t progress;                 /* the handler's own, 0 when a command begins */
+	uint64_t running_us;             /* spent on it so far */
+	struct buffer partial;           /* its reply so far */
+	struct transaction *transaction; /* owned, since MULTI; else NULL */
+	struct buffer *exec_reply; /* of that command of a transaction which runs now; else NULL */
+	struct client_watch watch;
+	struct outbox_limits limits; /* chosen by OUTBOX SET, or the defaults */
+	uint32_t limits_version;     /* of server->limits_version when they were last applied */
+	uint32_t rules_version;      /* likewise, when what it is subscribing to was allowed */
 	struct held *held;             /* owned: replies that wait for the disk; NULL: none */
 	uint64_t awaited_save; /* SAVE waits until so many snapshots have ended; 0: it does not */
 	uint64_t unkept;       /* the batch that its last change is in */
@@ -129,6 +134,9 @@ bool client_is_pushed_to(const struct client *c);
 
 /* Back to what a new connection is, but for its id; its subscriptions are its caller's. */
 void client_reset(struct client *c);
+
+/* MULTI and WATCH as if they had not been. In cmd_transaction.c. */
+void client_discard_transaction(struct client *c);
 
 /* What it is owed is past a hard limit, or has been past a soft one for too long: why; else NULL.
  */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "server/state.h"
+#include "server/transaction.h"
 
 /* The line of CLIENT LIST: the fields of Redis 7.2 in their order, then ours. */
 
@@ -16,9 +17,13 @@ write_flags(const struct client *c, char *out)
 		*p++ = 'O';
 	if (client_subscriptions(c) > 0)
 		*p++ = 'P';
+	if (c->transaction != NULL)
+		*p++ = 'x';
 	if (c->wait == CLIENT_WAITS_FOR_ROOM || c->wait == CLIENT_WAITS_FOR_PAUSE ||
 	    c->wait == CLIENT_WAITS_FOR_LOGIN)
 		*p++ = 'b';
+	if (watch_was_touched(c))
+		*p++ = 'd';
 	if (c->finishing)
 		*p++ = c->killed ? 'A' : 'c';
 	if (c->is_unix)
@@ -51,6 +56,8 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	const uint32_t *count = c->subscriber.count;
 	struct server_conn_figures figures = {.fd = -1};
 	char flags[16], command[COMMAND_NAME_MAX] = "NULL";
+	const struct transaction *t = c->transaction;
+	size_t multi_bytes = t != NULL ? sizeof(*t) + t->bytes : 0;
 	size_t reply_bytes = outbox_reply_bytes(outbox), memory;
 
 	if (!c->gone)
@@ -58,20 +65,23 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	write_flags(c, flags);
 	if (c->last_command != NULL)
 		command_full_name(c->last_command, command);
-	memory = sizeof(*c) + figures.input_room_bytes + outbox->bytes +
+	memory = sizeof(*c) + figures.input_room_bytes + outbox->bytes + multi_bytes +
+		 c->watch.count * sizeof(struct watched_key) +
 		 client_subscriptions(c) * sizeof(struct subscription);
 	buffer_appendf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", c->id, c->address,
 	    c->local_address, figures.fd, or_empty(c->name));
 	buffer_appendf(out, " age=%" PRIu64 " idle=%" PRIu64 " flags=%s db=%" PRIu32,
 	    seconds_since(c->created_us, now_us), seconds_since(c->active_us, now_us), flags,
 	    c->db);
-	buffer_appendf(out, " sub=%" PRIu32 " psub=%" PRIu32 " ssub=%" PRIu32 " multi=-1",
-	    count[HUB_CHANNEL], count[HUB_PATTERN], count[HUB_SHARD]);
-	buffer_appendf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0",
+	buffer_appendf(out, " sub=%" PRIu32 " psub=%" PRIu32 " ssub=%" PRIu32 " multi=%" PRId64,
+	    count[HUB_CHANNEL], count[HUB_PATTERN], count[HUB_SHARD],
+	    t != NULL ? (int64_t)t->count : -1);
+	buffer_appendf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0",
 	    figures.input_bytes,
 	    figures.input_room_bytes > figures.input_bytes
 		? figures.input_room_bytes - figures.input_bytes
-		: 0);
+		: 0,
+	    multi_bytes);
 	buffer_appendf(out, " obl=%zu oll=%" PRIu32 " omem=%zu tot-mem=%zu", reply_bytes,
 	    outbox->messages, outbox->bytes, memory);
 	buffer_appendf(out, " events=%s%s cmd=%s user=%s redir=-1 resp=%d",
@@ -81,7 +91,7 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	    out, " lib-name=%s lib-ver=%s", or_empty(c->lib_name), or_empty(c->lib_version));
 	buffer_appendf(out,
 	    " io-thread=%u outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64
-	    " policy=%s",
+	    " policy=%s watch=%" PRIu32,
 	    figures.loop, outbox->message_bytes, outbox->messages, outbox->dropped,
-	    outbox_policy_name(outbox->limits.policy));
+	    outbox_policy_name(outbox->limits.policy), c->watch.count);
 }

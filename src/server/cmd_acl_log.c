@@ -20,7 +20,7 @@ put_entry(struct request *rq, const struct acl_log_entry *entry, uint64_t now_ms
 	resp_put_bulk_str(out, "reason");
 	resp_put_bulk_str(out, acl_log_reason_name(entry->reason));
 	resp_put_bulk_str(out, "context");
-	resp_put_bulk_str(out, "toplevel");
+	resp_put_bulk_str(out, acl_log_context_name(entry->context));
 	resp_put_bulk_str(out, "object");
 	resp_put_bulk(out, (struct slice){entry->object, entry->object_len});
 	resp_put_bulk_str(out, "username");

@@ -10,7 +10,7 @@
 #include "server/state.h"
 
 /* COMMAND: what a client may ask about the table of commands. COMMAND DOCS is in
- * cmd_command_docs.c. */
+ * cmd_command_docs.c, its keys in cmd_command_keys.c. */
 
 /* In the order in which Redis lists them. */
 static const struct {
@@ -19,16 +19,21 @@ static const struct {
 } flag_names[] = {
     {CMD_WRITE, "write"},
     {CMD_READONLY, "readonly"},
+    {CMD_DENYOOM, "denyoom"},
     {CMD_ADMIN, "admin"},
     {CMD_PUBSUB, "pubsub"},
     {CMD_NOSCRIPT, "noscript"},
+    {CMD_BLOCKING, "blocking"},
     {CMD_LOADING, "loading"},
     {CMD_STALE, "stale"},
     {CMD_SKIP_MONITOR, "skip_monitor"},
     {CMD_SKIP_SLOWLOG, "skip_slowlog"},
     {CMD_FAST, "fast"},
     {CMD_NO_AUTH, "no_auth"},
+    {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
+    {CMD_NO_ASYNC_LOADING, "no_async_loading"},
     {CMD_NO_MULTI, "no_multi"},
+    {CMD_MOVABLE_KEYS, "movablekeys"},
     {CMD_ALLOW_BUSY, "allow_busy"},
 };
 
@@ -80,41 +85,6 @@ put_words(struct buffer *out, int proto, const char *text, bool as_bulk)
 	}
 }
 
-/* Where the arguments are that say which shard of a cluster a command goes to. */
-static void
-put_key_specs(struct buffer *out, int proto, const struct command *row)
-{
-	if (row->first_key == 0) {
-		resp_put_set(out, proto, 0);
-		return;
-	}
-	resp_put_set(out, proto, 1);
-	resp_put_map(out, proto, 3);
-	resp_put_bulk_str(out, "flags");
-	resp_put_set(out, proto, 1);
-	resp_put_simple(out, "not_key");
-	resp_put_bulk_str(out, "begin_search");
-	resp_put_map(out, proto, 2);
-	resp_put_bulk_str(out, "type");
-	resp_put_bulk_str(out, "index");
-	resp_put_bulk_str(out, "spec");
-	resp_put_map(out, proto, 1);
-	resp_put_bulk_str(out, "index");
-	resp_put_int(out, row->first_key);
-	resp_put_bulk_str(out, "find_keys");
-	resp_put_map(out, proto, 2);
-	resp_put_bulk_str(out, "type");
-	resp_put_bulk_str(out, "range");
-	resp_put_bulk_str(out, "spec");
-	resp_put_map(out, proto, 3);
-	resp_put_bulk_str(out, "lastkey");
-	resp_put_int(out, row->last_key < 0 ? row->last_key : row->last_key - row->first_key);
-	resp_put_bulk_str(out, "keystep");
-	resp_put_int(out, row->key_step);
-	resp_put_bulk_str(out, "limit");
-	resp_put_int(out, 0);
-}
-
 static bool
 is_under(const struct command *row, const struct command *container)
 {
@@ -157,7 +127,7 @@ put_info_alone(struct buffer *out, int proto, const struct command *row)
 	resp_put_int(out, row->key_step);
 	put_words(out, proto, row->categories, false);
 	put_words(out, proto, row->tips, true);
-	put_key_specs(out, proto, row);
+	command_put_key_specs(out, proto, row);
 	if (subcommands > 0) /* as Redis does: an array, but none is an empty set */
 		resp_put_array(out, subcommands);
 	else
@@ -354,30 +324,6 @@ cmd_command_list(struct request *rq)
 	buffer_append_slice(rq->reply, buffer_slice(&names));
 	buffer_release(&names);
 	return COMMAND_DONE;
-}
-
-/*
- * The arguments of the command asked about are checked as Redis checks them. The places of shard
- * channels are in the table, but they are none of keys (not_key), and no other row has any.
- */
-enum command_result
-cmd_command_getkeys(struct request *rq)
-{
-	const struct command *row = command_find(rq->server, NULL, rq->argv[2]);
-
-	if (row != NULL && (row->flags & CMD_CONTAINER) != 0 && rq->argc > 3)
-		row = command_find(rq->server, row, rq->argv[3]);
-	if (row == NULL)
-		request_error(rq, "ERR Invalid command specified");
-	else
-		request_error(rq, "ERR The command has no key arguments");
-	return COMMAND_DONE;
-}
-
-enum command_result
-cmd_command_getkeysandflags(struct request *rq)
-{
-	return cmd_command_getkeys(rq);
 }
 
 enum command_result

@@ -73,8 +73,11 @@ parse_flush(struct request *rq)
 static void
 flush(struct request *rq, uint32_t index)
 {
-	rq->changes += kv_db_count(kv_database(rq->server->kv, index));
-	kv_flush(kv_database(rq->server->kv, index));
+	struct kv_db *db = kv_database(rq->server->kv, index);
+
+	watch_flushed(rq->server, db, NULL, request_now_ms(rq));
+	rq->changes += kv_db_count(db);
+	kv_flush(db);
 }
 
 enum command_result

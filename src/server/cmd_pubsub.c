@@ -225,6 +225,19 @@ cmd_sunsubscribe(struct request *rq)
 	return unsubscribe(rq, HUB_SHARD, "sunsubscribe");
 }
 
+/* In a transaction EXEC has asked before whether publishers have to wait. */
+static enum hub_result
+hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
+{
+	struct hub *hub = rq->server->hub;
+
+	if (rq->in_transaction)
+		return hub_publish_now(
+		    hub, kind, rq->argv[1], rq->argv[2], HUB_REGARDLESS, receivers);
+	return hub_publish(
+	    hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &rq->client->progress, receivers);
+}
+
 /* A longer name than may be subscribed to is refused: patterns would have to be tried over all of
  * it. */
 static enum command_result
@@ -242,8 +255,7 @@ publish(struct request *rq, enum hub_kind kind)
 		refuse_name(rq);
 		return COMMAND_DONE;
 	}
-	switch (hub_publish(rq->server->hub, kind, rq->argv[1], rq->argv[2], rq->now_us,
-	    &rq->client->progress, &receivers)) {
+	switch (hand_to_hub(rq, kind, &receivers)) {
 	case HUB_BLOCKED:
 		return COMMAND_LATER;
 	case HUB_FULL:

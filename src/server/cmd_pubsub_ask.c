@@ -128,7 +128,7 @@ list_step(void *state, struct job_step *step)
 			return JOB_MORE;
 		list->gathered = true;
 		resp_put_array(step->reply, list->count);
-		if (client_is_pushed_to(step->client)) {
+		if (client_is_pushed_to(step->client) && !step->at_once) {
 			give_whole(list, step);
 			return JOB_DONE;
 		}

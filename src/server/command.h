@@ -38,7 +38,7 @@ enum command_flag {
 	CMD_DENYOOM = 1 << 17,  /* refused where maxmemory is reached */
 	CMD_BLOCKING = 1 << 18, /* may wait for a key */
 	CMD_MOVABLE_KEYS = 1 << 19,
-	CMD_NO_ASYNC_LOADING = 1 << 20,  /* reported only, as the next */
+	CMD_NO_ASYNC_LOADING = 1 << 20, /* reported only, as the next */
 	CMD_NO_MANDATORY_KEYS = 1 << 21,
 };
 
@@ -49,6 +49,11 @@ enum command_result {
 			  arguments */
 };
 
+/*
+ * In a transaction (request->in_transaction) nothing can wait: a handler never returns
+ * COMMAND_LATER there, and request_slice_is_over is never true; where one returns COMMAND_AGAIN all
+ * the same it is called again at once.
+ */
 typedef enum command_result command_handler(struct request *rq);
 
 struct command {
@@ -66,10 +71,11 @@ struct command {
 	const char *complexity;
 	const char *tips; /* of COMMAND INFO: "nondeterministic_output"; "" for none */
 	/*
-	 * Where its keys are and what it does to them, as Redis's key specifications: "RW access update @1
-	 * range 0 1 0; RO access @2 keynum 0 1 1": flags, where the search begins (an argument's place, or
-	 * @WORD:from after a word), how to find them from there (range: last key, step,
-	 * limit; keynum: where their number is, the first, step; unknown). NULL: no keys, or channels.
+	 * Where its keys are and what it does to them, as Redis's key specifications: "RW access
+	 * update @1 range 0 1 0; RO access @2 keynum 0 1 1 -- why": flags (enum key_spec_flag in
+	 * command_keys.h), the argument where they begin (?: nobody knows), how to find them from
+	 * there (range: last key, step, limit; keynum: where their number is, the first, step;
+	 * unknown), a note. NULL: no keys.
 	 */
 	const char *keys;
 };
@@ -92,13 +98,14 @@ struct request {
 	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
 	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	size_t units;       /* of request_slice_is_over */
-	size_t secret_from; /* arguments that no log and no monitor may show ... */
-	size_t secret_to;   /* ... up to and without this one */
-	bool failed;        /* an error was put into reply */
-	int64_t now_ms;     /* Unix time: request_now_ms; 0: nobody has asked yet */
-	size_t changes;     /* to keys: key_changed */
-	bool logged;        /* it said what goes to the append-only file: request_log */
+	size_t units;        /* of request_slice_is_over */
+	size_t secret_from;  /* arguments that no log and no monitor may show ... */
+	size_t secret_to;    /* ... up to and without this one */
+	bool failed;         /* an error was put into reply */
+	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */
+	int64_t now_ms;      /* Unix time: request_now_ms; 0: nobody has asked yet */
+	size_t changes;      /* to keys: key_changed */
+	bool logged;         /* it said what goes to the append-only file: request_log */
 };
 
 extern const struct command command_table[];

@@ -1,15 +1,19 @@
 #include "config.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/handlers.h"
 #include "server/held.h"
 #include "server/slowlog.h"
 #include "server/state.h"
+#include "server/transaction.h"
 
 /* From a request to its handler, in the order in which Redis's processCommand asks its questions.
  */
@@ -88,6 +92,17 @@ find_command(struct request *rq)
 	return true;
 }
 
+/* EXEC does what its commands do. */
+static uint32_t
+flags_of(const struct request *rq)
+{
+	const struct transaction *t = rq->client->transaction;
+
+	if (t == NULL || rq->command->handler != cmd_exec)
+		return rq->command->flags;
+	return rq->command->flags | t->flags;
+}
+
 /* Answers where the client may not call the command, or not so; or sets *later. */
 static bool
 is_allowed(struct request *rq, bool *later)
@@ -103,9 +118,13 @@ is_allowed(struct request *rq, bool *later)
 		request_error(rq, "NOAUTH Authentication required.");
 		return false;
 	}
+	if (rq->client->transaction != NULL && (rq->command->flags & CMD_NO_MULTI) != 0) {
+		request_error(rq, "ERR Command not allowed inside a transaction");
+		return false;
+	}
 	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
-	if ((rq->command->flags & CMD_WRITE) != 0 && rq->server->journal.refuses) {
+	if ((flags_of(rq) & CMD_WRITE) != 0 && rq->server->journal.refuses) {
 		request_error(rq, "%s", rq->server->journal.error);
 		return false;
 	}
@@ -127,13 +146,14 @@ is_paused(const struct request *rq)
 
 	if (server->pause_until_us <= rq->now_us)
 		return false;
-	return server->pause_all || (rq->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
+	return server->pause_all || (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }
 
 bool
 request_slice_is_over(struct request *rq)
 {
-	return ++rq->units % UNITS_A_LOOK == 0 && clock_mono_us() - rq->now_us >= SLICE_US;
+	return !rq->in_transaction && ++rq->units % UNITS_A_LOOK == 0 &&
+	       clock_mono_us() - rq->now_us >= SLICE_US;
 }
 
 /*
@@ -144,7 +164,7 @@ static bool
 waits_for_disk(const struct request *rq)
 {
 	const struct client *c = rq->client;
-	uint32_t flags = rq->command->flags;
+	uint32_t flags = flags_of(rq);
 
 	if (rq->server->journal.is_crowded && (flags & CMD_WRITE) != 0)
 		return true;
@@ -296,7 +316,7 @@ execute(struct request *rq)
 	struct client *c = rq->client;
 	enum command_result result;
 
-	if (client_subscriptions(c) > 0)
+	if (client_subscriptions(c) > 0 || c->transaction != NULL)
 		outbox_mark(&c->subscriber.outbox);
 	if (c->partial.len > 0)
 		swap_buffers(rq->reply, &c->partial);
@@ -312,11 +332,60 @@ execute(struct request *rq)
 	return result == COMMAND_AGAIN ? interrupt_command(rq) : finish_command(rq, c->running_us);
 }
 
+/* One command of a transaction; its reply stays in rq->reply. */
+void
+request_execute_queued(struct request *rq)
+{
+	struct client *c = rq->client;
+	uint64_t begun_us = clock_mono_us(), duration_us;
+	enum command_result result;
+
+	c->exec_reply = rq->reply;
+	c->progress = 0;
+	do {
+		result = rq->command->handler(rq);
+		assert(result != COMMAND_LATER);
+	} while (result == COMMAND_AGAIN);
+	c->progress = 0;
+	c->exec_reply = NULL;
+	if (rq->changes > 0 || rq->logged)
+		keys_finish(rq);
+	duration_us = clock_mono_us() - begun_us;
+	count_call(rq, duration_us);
+	note_slow(rq, duration_us);
+	if (!TAILQ_EMPTY(&rq->server->monitors))
+		monitor_feed(rq->server, rq);
+}
+
 /* Browsers made to speak to a port that is not theirs send these lines first: nobody else does. */
 static bool
 is_http(const struct request *rq)
 {
 	return slice_is_nocase(rq->argv[0], "post") || slice_is_nocase(rq->argv[0], "host:");
+}
+
+/* A reply that no handler made. */
+static enum server_verdict
+answer(struct request *rq)
+{
+	push_reply(rq);
+	advance_reply_mode(rq->client);
+	check_limits(rq->client, rq->now_us);
+	return SERVER_NEXT;
+}
+
+/* EXEC was refused; its error says so. */
+static void
+abort_exec(struct request *rq)
+{
+	struct slice error = buffer_slice(rq->reply);
+	char why[256];
+	size_t skip = error.len > 5 && memcmp(error.ptr, "-ERR ", 5) == 0 ? 5 : 1;
+
+	snprintf(why, sizeof(why), "%.*s", (int)(error.len - skip - 2), error.ptr + skip);
+	buffer_clear(rq->reply);
+	client_discard_transaction(rq->client);
+	request_error(rq, "EXECABORT Transaction discarded because of: %s", why);
 }
 
 static enum server_verdict
@@ -334,10 +403,39 @@ reject(struct request *rq)
 		client_kill(rq->client, "speaks HTTP");
 		return SERVER_NEXT;
 	}
-	push_reply(rq);
-	advance_reply_mode(rq->client);
-	check_limits(rq->client, rq->now_us);
-	return SERVER_NEXT;
+	if (rq->client->transaction != NULL)
+		transaction_spoil(rq->client->transaction);
+	if (rq->command != NULL && rq->command->handler == cmd_exec)
+		abort_exec(rq);
+	return answer(rq);
+}
+
+/* Those that say what becomes of the transaction, or of the connection. */
+static bool
+is_never_queued(const struct command *command)
+{
+	command_handler *handler = command->handler;
+
+	return handler == cmd_exec || handler == cmd_discard || handler == cmd_multi ||
+	       handler == cmd_watch || handler == cmd_quit || handler == cmd_reset;
+}
+
+static enum server_verdict
+queue(struct request *rq)
+{
+	const struct server_config *config = rq->server->config;
+	struct transaction *t = rq->client->transaction;
+
+	if (!t->spoiled && !transaction_add(t, rq->command, rq->argv, rq->argc,
+			       config->transaction_commands, config->query_buffer_bytes)) {
+		request_error(rq,
+		    "ERR transaction too large (max-transaction-commands %" PRIu32
+		    ", client-query-buffer-limit %zu)",
+		    config->transaction_commands, config->query_buffer_bytes);
+		return reject(rq);
+	}
+	resp_put_simple(rq->reply, "QUEUED");
+	return answer(rq);
 }
 
 static enum server_verdict
@@ -362,6 +460,8 @@ begin(struct request *rq)
 		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);
 		return SERVER_LATER;
 	}
+	if (rq->client->transaction != NULL && !is_never_queued(rq->command))
+		return queue(rq);
 	if (waits_for_disk(rq)) {
 		client_wait(rq->client, CLIENT_WAITS_FOR_DISK);
 		return SERVER_LATER;

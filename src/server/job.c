@@ -14,11 +14,28 @@
 /* Replies owed to a job's client at which the job waits: what it makes is not piled up. */
 #define OWED_MAX (1 << 20)
 
+/* What is in a transaction is not parted from the rest of it. */
+static void
+run_at_once(struct server *server, struct client *client, const struct job_kind *kind, void *state)
+{
+	struct job_step step = {server, client, client->exec_reply, UINT64_MAX,
+	    client_is_muted(client), .at_once = true};
+
+	while (kind->step(state, &step) == JOB_MORE)
+		continue;
+	kind->release(state);
+}
+
 void
 job_start(struct server *server, struct client *client, const struct job_kind *kind, void *state)
 {
-	struct job *job = xcalloc(1, sizeof(*job));
+	struct job *job;
 
+	if (client != NULL && client->exec_reply != NULL) {
+		run_at_once(server, client, kind, state);
+		return;
+	}
+	job = xcalloc(1, sizeof(*job));
 	assert(client == NULL || client->job == NULL);
 	job->kind = kind;
 	job->state = state;
@@ -75,7 +92,7 @@ static void
 job_run(struct server *server, struct job *job, uint64_t deadline_us)
 {
 	struct buffer reply = {0};
-	struct job_step step = {server, job->client, &reply, deadline_us, job->muted};
+	struct job_step step = {server, job->client, &reply, deadline_us, .muted = job->muted};
 	enum job_state state;
 
 	job->running = true;

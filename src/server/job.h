@@ -28,6 +28,7 @@ struct job_step {
 	uint64_t deadline_us;  /* monotonic; look at the clock every few hundred units of work */
 	bool muted; /* CLIENT REPLY: what goes into reply is dropped, and so must be what is pushed
 		       past it */
+	bool at_once; /* in a transaction: nothing is pushed past reply */
 };
 
 struct job_kind {
@@ -42,7 +43,10 @@ bool jobs_run(struct server *server, uint64_t deadline_us);
 /* The client goes: its job, if it has one, is given up. */
 void job_cancel(struct client *client);
 
-/* Takes state. client may be NULL; a client has at most one job. */
+/*
+ * Takes state. client may be NULL; a client has at most one job. In a transaction the job is run to
+ * its end at once, its reply goes into that of the command.
+ */
 void job_start(
     struct server *server, struct client *client, const struct job_kind *kind, void *state);
 

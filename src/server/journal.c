@@ -32,33 +32,15 @@ void
 journal_append(struct server *server, uint32_t db, struct slice commands, size_t count)
 {
 	struct journal *journal = &server->journal;
-	bool is_alone = count > 1 && !journal->in_transaction;
 
 	assert(journal->is_on);
 	/* Redis's order: it knows which database a transaction begins in. */
 	select_database(journal, db);
-	if (is_alone || (journal->in_transaction && !journal->has_multi))
+	if (count > 1)
 		put_word(&journal->batch, "MULTI");
-	journal->has_multi = journal->in_transaction;
 	buffer_append_slice(&journal->batch, commands);
-	if (is_alone)
+	if (count > 1)
 		put_word(&journal->batch, "EXEC");
-}
-
-void
-journal_begin_transaction(struct server *server)
-{
-	server->journal.in_transaction = true;
-}
-
-void
-journal_end_transaction(struct server *server)
-{
-	struct journal *journal = &server->journal;
-
-	if (journal->has_multi)
-		put_word(&journal->batch, "EXEC");
-	journal->in_transaction = journal->has_multi = false;
 }
 
 void

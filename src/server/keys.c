@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/held.h"
+#include "server/notify.h"
 #include "server/state.h"
 
 /* Keys that are due, and elements that are freed, between two looks at the clock. */
@@ -51,6 +52,7 @@ remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 		journal_append(server, kv_db_index(db), buffer_slice(&command), 1);
 		buffer_release(&command);
 	}
+	watch_touched(server, db, kv_name(key));
 	kv_remove(db, key);
 }
 
@@ -58,6 +60,7 @@ static void
 expire(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	server->counters.expired_keys++;
+	notify(server, KEY_EXPIRED, "expired", db, kv_name(key));
 	remove_by_itself(server, db, key);
 }
 
@@ -84,10 +87,12 @@ key_read(struct request *rq, struct slice name)
 {
 	struct kv_key *key = key_peek(rq, request_db(rq), name);
 
-	if (key != NULL)
+	if (key != NULL) {
 		rq->server->counters.key_hits++;
-	else
+	} else {
 		rq->server->counters.key_misses++;
+		notify(rq->server, KEY_MISS, "keymiss", request_db(rq), name);
+	}
 	return key;
 }
 
@@ -129,13 +134,20 @@ key_write_value(
 struct kv_key *
 key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 {
-	return kv_add(request_db(rq), name, type, value);
+	struct kv_key *key = kv_add(request_db(rq), name, type, value);
+
+	notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	return key;
 }
 
 struct kv_key *
 key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct slice value)
 {
-	return kv_put_string(request_db(rq), old, name, value);
+	struct kv_key *key = kv_put_string(request_db(rq), old, name, value);
+
+	if (old == NULL)
+		notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	return key;
 }
 
 void
@@ -161,11 +173,10 @@ void
 key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
     const char *event)
 {
-	(void)db;
-	(void)name;
-	(void)class;
-	(void)event;
 	rq->changes++;
+	watch_touched(rq->server, db, name);
+	if (event != NULL)
+		notify(rq->server, class, event, db, name);
 }
 
 /* The name goes with the key, unless it is an argument: it is said first. */
@@ -176,12 +187,28 @@ key_remove(struct request *rq, struct kv_key *key, const char *event)
 	kv_remove(request_db(rq), key);
 }
 
+/* A transaction may go through several databases. */
+static void
+log_select(struct server *server, uint32_t db)
+{
+	char digits[BYTES_I64_MAX];
+	struct slice argv[] = {SLICE("SELECT"), {digits, bytes_from_i64(digits, db)}};
+
+	put_command(&server->log, argv, 2);
+	server->log_count++;
+	server->log_at_db = db;
+}
+
 void
 request_log(struct request *rq, const struct slice *argv, size_t argc)
 {
 	rq->logged = true;
 	if (!rq->server->journal.is_on)
 		return;
+	if (rq->server->log_count == 0)
+		rq->server->log_db = rq->server->log_at_db = rq->client->db;
+	else if (rq->server->log_at_db != rq->client->db)
+		log_select(rq->server, rq->client->db);
 	put_command(&rq->server->log, argv, argc);
 	rq->server->log_count++;
 }
@@ -202,11 +229,21 @@ keys_finish(struct request *rq)
 		return;
 	if (!rq->logged)
 		request_log(rq, rq->argv, rq->argc);
-	if (server->log_count > 0) {
-		journal_append(
-		    server, rq->client->db, buffer_slice(&server->log), server->log_count);
-		held_note_change(rq->client);
-	}
+	if (!rq->in_transaction)
+		keys_commit(server);
+}
+
+/* The journal finds the database at their end as it was at their beginning. */
+void
+keys_commit(struct server *server)
+{
+	if (server->log_count == 0)
+		return;
+	if (server->log_at_db != server->log_db)
+		log_select(server, server->log_db);
+	journal_append(server, server->log_db, buffer_slice(&server->log), server->log_count);
+	if (server->current != NULL)
+		held_note_change(server->current);
 	buffer_clear(&server->log);
 	buffer_shrink(&server->log, LOG_KEEP_BYTES);
 	server->log_count = 0;

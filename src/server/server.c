@@ -116,6 +116,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->hub = make_hub(server);
 	server->kv = kv_new(config->databases);
 	TAILQ_INIT(&server->journal.holding);
+	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
 	TAILQ_INIT(&server->waiting);
@@ -123,6 +124,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	TAILQ_INIT(&server->gone);
 	TAILQ_INIT(&server->jobs);
 	server->clients_by_id = hash_map_new();
+	server->watched = hash_map_new();
 	server->commands = command_map_new();
 	server->stats = xcalloc(command_count, sizeof(*server->stats));
 	server->errors = hash_map_new();
@@ -175,7 +177,9 @@ server_free(struct server *server)
 	kv_free(server->kv);
 	buffer_release(&server->log);
 	buffer_release(&server->journal.batch);
+	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
+	hash_map_free(server->watched);
 	hash_map_free(server->commands);
 	hash_map_each(server->errors, free_error_count, NULL);
 	hash_map_free(server->errors);
@@ -309,6 +313,7 @@ server_closed(struct client *c, const char *reason)
 	client_stop_waiting(c);
 	job_cancel(c);
 	publish_cancel(c);
+	client_discard_transaction(c);
 	monitor_stop(c);
 	unlink_client(c);
 	c->gone = true;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "kv/limits.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
 
@@ -104,7 +105,8 @@ struct server_config {
 	uint32_t acllog_max_len;
 	uint32_t auth_delay_max_ms; /* 0: wrong passwords cost no time */
 	bool protected_mode;
-	uint32_t databases; /* SELECT 0 .. databases-1 */
+	uint32_t databases;  /* SELECT 0 .. databases-1 */
+	struct kv_limits kv; /* up to where collections are packed */
 	struct hub_limits hub;
 	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
 	uint32_t outbox_block_timeout_ms;
@@ -114,7 +116,10 @@ struct server_config {
 	uint32_t slowlog_max_len;
 	size_t proto_max_bulk_bytes; /* also the most that one message may hold */
 	uint32_t timeout_s;          /* for INFO */
-	size_t query_buffer_bytes;   /* for INFO */
+	size_t query_buffer_bytes;   /* for INFO; also the most that one transaction may hold */
+	uint32_t transaction_commands;
+	uint32_t watched_keys;  /* per client */
+	uint32_t notify_events; /* see notify.h */
 	uint32_t shutdown_timeout_s;
 	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
 	int port;                  /* for INFO */

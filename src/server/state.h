@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/hash_map.h"
+#include "base/random.h"
 #include "base/rate_limit.h"
 #include "server/acl_log.h"
 #include "server/acl_user.h"
@@ -53,6 +54,7 @@ struct server_counters {
 	uint64_t delayed_logins;
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
+	uint64_t skipped_notifications;
 	uint64_t key_hits, key_misses, expired_keys;
 };
 
@@ -92,8 +94,6 @@ struct journal {
 	uint64_t kept;       /* number of the last that is on disk */
 	uint32_t db;         /* that commands in the batch are for, from here on */
 	bool has_db;         /* ... it says so */
-	bool in_transaction; /* EXEC is at it */
-	bool has_multi;      /* ... and has changed something */
 	struct clients holding; /* who is held something */
 	uint64_t changes;       /* since the last snapshot */
 };
@@ -106,11 +106,16 @@ struct server {
 	struct hub *hub;
 	struct kv *kv;
 	struct journal journal;
-	struct replay *replay;          /* commands are read from disk; else NULL */
-	struct buffer log;              /* of the running command: what request_log put together */
-	size_t log_count;               /* of commands in it */
-	struct clients clients;         /* in the order of ids */
+	struct replay *replay;  /* commands are read from disk; else NULL */
+	struct random random;   /* of commands that choose */
+	struct buffer log;      /* of the running command: what request_log put together */
+	size_t log_count;       /* of commands in it */
+	uint32_t log_db;        /* the database in which they begin ... */
+	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
+	struct clients clients; /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
+	struct buffer notify_channel;   /* of the notification that is being sent */
+	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
 	struct clients continuing; /* COMMAND_AGAIN */
@@ -181,21 +186,16 @@ void waiting_resume(struct server *server); /* once a turn, after the flush */
 uint64_t server_sweep(struct server *server, uint64_t now_us);
 
 /*
- * keys.c. _finish: the handler of rq is done, what it changed goes to the append-only file.
- * _turn: keys that are due and what was removed; in how many us it wants to be called again, 0: at
- * once.
+ * keys.c. _finish: the handler of rq is done, what it changed goes to the append-only file; in a
+ * transaction it is kept until keys_commit. _turn: keys that are due and what was removed; in how
+ * many us it wants to be called again, 0: at once.
  */
 void keys_finish(struct request *rq);
+void keys_commit(struct server *server);
 uint64_t keys_turn(struct server *server, uint64_t deadline_us);
 
-/*
- * journal.c. _append: commands, in RESP, that changed database db, all or none of which are to be
- * there after a crash. Between _begin_transaction and _end_transaction that holds for all of them
- * together.
- */
+/* journal.c: commands, in RESP, that changed database db; after a crash all are there or none. */
 void journal_append(struct server *server, uint32_t db, struct slice commands, size_t count);
-void journal_begin_transaction(struct server *server);
-void journal_end_transaction(struct server *server);
 
 /*
  * memory_guard.c. _wait: a publish got HUB_FULL, its client waits for room. _turn: once a turn, in
@@ -206,6 +206,12 @@ void memory_guard_wait(struct server *server);
 uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
 void memory_guard_forget(struct client *c);
 void memory_guard_released(struct client *c);
+
+/* cmd_command_keys.c: the key specifications of a row, as COMMAND INFO shows them. */
+void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
+
+/* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
+void request_execute_queued(struct request *rq);
 
 /* monitor.c */
 void monitor_start(struct client *c);

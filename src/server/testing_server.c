@@ -236,6 +236,9 @@ test_setup(void)
 	    .slowlog_slower_than_us = -1,
 	    .slowlog_max_len = 128,
 	    .acllog_max_len = 128,
+	    .query_buffer_bytes = 1 << 20,
+	    .transaction_commands = 1000,
+	    .watched_keys = 100,
 	};
 	test_shutdowns = 0;
 	test_parted = 0;

@@ -1,0 +1,61 @@
+#ifndef KV_SET_H
+#define KV_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "kv/limits.h"
+
+/*
+ * Set of members. A small one of integers is a sorted array of them, another small one is a packed
+ * block in the order in which they came, a larger one is a table of items. It never goes back.
+ *
+ * Slices that it gives stand until the set changes, those of an integer during the visit only;
+ * those that it is given must not lie in it.
+ */
+struct kv_set;
+
+enum kv_set_form { KV_SET_INTEGERS, KV_SET_PACKED, KV_SET_TABLE };
+
+struct kv_set *kv_set_new(void); /* returns owned (kv_set_free) */
+void kv_set_free(struct kv_set *set);
+
+/* As struct kv_type_ops says. */
+bool kv_set_free_some(void *set, size_t *budget);
+size_t kv_set_count(const void *set);
+void *kv_set_copy(const void *set);
+
+enum kv_set_form kv_set_form(const struct kv_set *set);
+
+bool kv_set_has(const struct kv_set *set, struct slice member);
+
+/* Copies. True if it is new. */
+bool kv_set_add(struct kv_set *set, struct slice member, const struct kv_limits *limits);
+
+/* False if there was no such member. */
+bool kv_set_remove(struct kv_set *set, struct slice member);
+
+/* False ends it. */
+typedef bool kv_set_visit(struct slice member, void *arg);
+
+/* True if no visit ended it. */
+bool kv_set_each(const struct kv_set *set, kv_set_visit *visit, void *arg);
+
+/* One step, as kv_table_scan; any but a table is visited whole, and the next cursor is 0. */
+uint64_t kv_set_scan(const struct kv_set *set, uint64_t cursor, kv_set_visit *visit, void *arg);
+
+/* Takes any one member out, after it was visited. Not of an empty set. */
+void kv_set_pop(struct kv_set *set, struct random *random, kv_set_visit *visit, void *arg);
+
+/* `count` members, at most as many as there are, none of them twice. */
+void kv_set_sample(
+    const struct kv_set *set, size_t count, struct random *random, kv_set_visit *visit, void *arg);
+
+/* `count` members, each any of all: one may come again. Not of an empty set. */
+void kv_set_draw(
+    const struct kv_set *set, size_t count, struct random *random, kv_set_visit *visit, void *arg);
+
+#endif

@@ -1,0 +1,67 @@
+#ifndef KV_ZSET_PACKED_H
+#define KV_ZSET_PACKED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "kv/rank_tree.h"
+
+/*
+ * The packed form of a sorted set: entries one behind another in one block, in the order of (score,
+ * member). All but stepping walks over the whole block, so its owner keeps it small.
+ *
+ * An entry: the member's length in a byte, the member, the score in 8 bytes, the length again, so
+ * that one can step backwards.
+ */
+#define ZSET_PACKED_VALUE_MAX 255
+#define ZSET_PACKED_ENTRIES_MAX 1024
+
+struct zset_packed {
+	unsigned char *bytes; /* NULL: empty */
+	uint32_t len;
+	uint32_t count;
+};
+
+void zset_packed_release(struct zset_packed *p);
+
+/* Where the entry begins; NULL if there is none. */
+const unsigned char *zset_packed_find(const struct zset_packed *p, struct slice member);
+
+/* The same by rank, which is at most count, and the other way round. */
+const unsigned char *zset_packed_at(const struct zset_packed *p, size_t rank);
+size_t zset_packed_rank(const struct zset_packed *p, const unsigned char *at);
+
+/* How many entries come before the bound. */
+size_t zset_packed_before(const struct zset_packed *p, const struct rank_bound *bound);
+
+/* The member is new, and has at most ZSET_PACKED_VALUE_MAX bytes. Copies. */
+void zset_packed_add(struct zset_packed *p, struct slice member, double score);
+
+/* Removes the entries from `from` to `to`, which are places where entries begin, or the end. */
+void zset_packed_remove(
+    struct zset_packed *p, const unsigned char *from, const unsigned char *to, size_t count);
+
+static inline struct slice
+zset_packed_member(const unsigned char *at)
+{
+	return (struct slice){(const char *)at + 1, *at};
+}
+
+double zset_packed_score(const unsigned char *at);
+
+/* The next entry; and the one before the place, which is not the first. */
+static inline const unsigned char *
+zset_packed_next(const unsigned char *at)
+{
+	return at + *at + 10;
+}
+
+static inline const unsigned char *
+zset_packed_prev(const unsigned char *at)
+{
+	return at - at[-1] - 10;
+}
+
+#endif

@@ -1,0 +1,183 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "resp/writer.h"
+#include "server/access.h"
+#include "server/handlers.h"
+#include "server/keys.h"
+#include "server/state.h"
+#include "server/transaction.h"
+
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What is queued and what is not is dispatch.c's to say. */
+
+/* Replies of one transaction are all in memory before the first is sent. */
+#define REPLY_MAX ((size_t)1 << 30)
+
+void
+client_discard_transaction(struct client *c)
+{
+	transaction_free(c->transaction);
+	c->transaction = NULL;
+	watch_clear(c);
+}
+
+enum command_result
+cmd_multi(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	if (c->transaction != NULL) {
+		request_error(rq, "ERR MULTI calls can not be nested");
+		return COMMAND_DONE;
+	}
+	c->transaction = transaction_new(rq->server->limits_version);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_discard(struct request *rq)
+{
+	if (rq->client->transaction == NULL) {
+		request_error(rq, "ERR DISCARD without MULTI");
+		return COMMAND_DONE;
+	}
+	client_discard_transaction(rq->client);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_watch(struct request *rq)
+{
+	size_t i;
+
+	if (rq->client->transaction != NULL) {
+		request_error(rq, "ERR WATCH inside MULTI is not allowed");
+		return COMMAND_DONE;
+	}
+	/* A key that is due goes here: that it was there once is no change any more. */
+	for (i = 1; i < rq->argc; i++) {
+		key_peek(rq, request_db(rq), rq->argv[i]);
+		if (!watch_add(rq->client, rq->client->db, rq->argv[i])) {
+			request_error(rq,
+			    "ERR max number of watched keys per client reached "
+			    "(max-watched-keys-per-client %" PRIu32 ")",
+			    rq->server->config->watched_keys);
+			return COMMAND_DONE;
+		}
+	}
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_unwatch(struct request *rq)
+{
+	watch_clear(rq->client);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+/*
+ * What is published here can't wait once the first command was executed. So all of it is asked for
+ * before; what a subscriber has no room for after the transaction's earlier messages it is owed
+ * past its limits, which is at most what the transaction holds.
+ */
+static bool
+must_wait(struct request *rq)
+{
+	struct hub *hub = rq->server->hub;
+	const struct queued_command *q;
+	enum hub_result result = HUB_OK;
+	size_t bytes = 0;
+
+	TAILQ_FOREACH (q, &rq->client->transaction->commands, all) {
+		bool is_shard = q->command->handler == cmd_spublish;
+
+		if ((q->command->handler != cmd_publish && !is_shard) ||
+		    q->argv[1].len > rq->server->config->hub.name_bytes)
+			continue;
+		result = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
+		    q->argv[2], rq->now_us, &bytes);
+		if (result == HUB_FULL)
+			memory_guard_wait(rq->server);
+		if (result != HUB_OK)
+			return true;
+	}
+	return false;
+}
+
+/* A command's reply joins the others; of what CLIENT REPLY drops only what is no reply stays. */
+static void
+take_reply(struct request *rq, struct buffer *part, size_t push_len)
+{
+	struct client *c = rq->client;
+	struct slice reply = buffer_slice(part);
+
+	if (client_is_muted(c))
+		reply.len = push_len;
+	if (reply.len > REPLY_MAX - rq->reply->len)
+		client_kill(c, "the replies of its transaction are past 1 GiB");
+	else
+		buffer_append_slice(rq->reply, reply);
+	buffer_clear(part);
+}
+
+static void
+execute_all(struct request *rq)
+{
+	struct client *c = rq->client;
+	const struct transaction *t = c->transaction;
+	const struct acl_user *user = c->user;
+	const struct queued_command *q;
+	struct buffer part = {0};
+
+	if (!client_is_muted(c))
+		resp_put_array(rq->reply, t->count);
+	TAILQ_FOREACH (q, &t->commands, all) {
+		struct request queued = {.server = rq->server,
+		    .client = c,
+		    .command = q->command,
+		    .argv = q->argv,
+		    .argc = q->argc,
+		    .reply = &part,
+		    .proto = c->proto,
+		    .now_us = rq->now_us,
+		    .now_ms = request_now_ms(rq),
+		    .in_transaction = true};
+
+		if ((user == c->user && t->rules_version == rq->server->limits_version) ||
+		    access_still_allows(&queued))
+			request_execute_queued(&queued);
+		take_reply(rq, &part, queued.push_len);
+	}
+	buffer_release(&part);
+	/* What was to be dropped is dropped. */
+	rq->push_len = rq->reply->len;
+	keys_commit(rq->server);
+}
+
+enum command_result
+cmd_exec(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	if (c->transaction == NULL) {
+		request_error(rq, "ERR EXEC without MULTI");
+		return COMMAND_DONE;
+	}
+	if (c->transaction->spoiled) {
+		request_error(rq, "EXECABORT Transaction discarded because of previous errors.");
+	} else if (watch_was_touched(c) || watch_has_due(c, request_now_ms(rq))) {
+		resp_put_null_array(rq->reply, rq->proto);
+	} else if (must_wait(rq)) {
+		return COMMAND_LATER;
+	} else {
+		watch_clear(c);
+		execute_all(rq);
+	}
+	client_discard_transaction(c);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,230 @@
+#include "config.h"
+
+#include "server/watch.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kv/keyspace.h"
+#include "server/state.h"
+
+struct watch {
+	struct watched_key *key;
+	uint64_t changes; /* of the key, when it was watched */
+};
+
+#define DB_BYTES sizeof(uint32_t)
+
+/* Longer names are looked up as well, with memory of their own. */
+#define ID_ON_STACK 256
+
+struct id {
+	char *ptr;
+	size_t len;
+	char room[ID_ON_STACK];
+};
+
+static struct slice
+id_init(struct id *id, uint32_t db, struct slice name)
+{
+	id->len = DB_BYTES + name.len;
+	id->ptr = id->len <= sizeof(id->room) ? id->room : xmalloc(id->len);
+	memcpy(id->ptr, &db, DB_BYTES);
+	if (name.len > 0)
+		memcpy(id->ptr + DB_BYTES, name.ptr, name.len);
+	return (struct slice){id->ptr, id->len};
+}
+
+static void
+id_release(struct id *id)
+{
+	if (id->ptr != id->room)
+		xfree(id->ptr);
+}
+
+static struct slice
+id_of(const struct watched_key *key)
+{
+	return (struct slice){key->id, key->id_len};
+}
+
+static struct slice
+name_of(const struct watched_key *key)
+{
+	return (struct slice){key->id + DB_BYTES, key->id_len - DB_BYTES};
+}
+
+static uint32_t
+db_of(const struct watched_key *key)
+{
+	uint32_t db;
+
+	memcpy(&db, key->id, DB_BYTES);
+	return db;
+}
+
+static struct watched_key *
+get_or_add(struct server *server, struct slice id)
+{
+	struct watched_key *key = hash_map_get(server->watched, id);
+
+	if (key != NULL)
+		return key;
+	key = xcalloc(1, sizeof(*key) + id.len);
+	key->id_len = (uint32_t)id.len;
+	memcpy(key->id, id.ptr, id.len);
+	hash_map_set(server->watched, id, key);
+	return key;
+}
+
+/* A key that is watched already keeps the first look at it. */
+bool
+watch_add(struct client *c, uint32_t db, struct slice name)
+{
+	struct server *server = c->server;
+	struct client_watch *own = &c->watch;
+	struct watched_key *key;
+	struct watch *watch;
+	struct id id;
+	struct slice pointer = {(const char *)&key, sizeof(key)};
+
+	key = hash_map_get(server->watched, id_init(&id, db, name));
+	if (key != NULL && own->keys != NULL && hash_map_get(own->keys, pointer) != NULL) {
+		id_release(&id);
+		return true;
+	}
+	if (own->count >= server->config->watched_keys) {
+		id_release(&id);
+		return false;
+	}
+	key = get_or_add(server, (struct slice){id.ptr, id.len});
+	id_release(&id);
+	key->watchers++;
+	watch = xmalloc(sizeof(*watch));
+	*watch = (struct watch){key, key->changes};
+	if (own->keys == NULL)
+		own->keys = hash_map_new();
+	hash_map_set(own->keys, pointer, watch);
+	own->count++;
+	return true;
+}
+
+static void
+drop(struct slice pointer, void *value, void *arg)
+{
+	struct server *server = arg;
+	struct watch *watch = value;
+	struct watched_key *key = watch->key;
+
+	(void)pointer;
+	if (--key->watchers == 0) {
+		hash_map_remove(server->watched, id_of(key));
+		xfree(key);
+	}
+	xfree(watch);
+}
+
+void
+watch_clear(struct client *c)
+{
+	if (c->watch.keys == NULL)
+		return;
+	hash_map_each(c->watch.keys, drop, c->server);
+	hash_map_free(c->watch.keys);
+	c->watch = (struct client_watch){0};
+}
+
+void
+watch_touched(struct server *server, const struct kv_db *db, struct slice name)
+{
+	struct watched_key *key;
+	struct id id;
+
+	if (hash_map_count(server->watched) == 0)
+		return;
+	key = hash_map_get(server->watched, id_init(&id, kv_db_index(db), name));
+	id_release(&id);
+	if (key != NULL)
+		key->changes++;
+}
+
+struct flush {
+	const struct kv_db *db, *with;
+	int64_t now_ms;
+};
+
+static void
+flush_one(struct slice id, void *value, void *arg)
+{
+	const struct flush *flush = arg;
+	struct watched_key *key = value;
+	const struct kv_key *new;
+
+	(void)id;
+	if (db_of(key) != kv_db_index(flush->db))
+		return;
+	new = flush->with != NULL ? kv_find(flush->with, name_of(key)) : NULL;
+	if (kv_find(flush->db, name_of(key)) != NULL ||
+	    (new != NULL && !kv_is_due(flush->with, new, flush->now_ms)))
+		key->changes++;
+}
+
+void
+watch_flushed(
+    struct server *server, const struct kv_db *db, const struct kv_db *with, int64_t now_ms)
+{
+	struct flush flush = {db, with, now_ms};
+
+	if (hash_map_count(server->watched) > 0)
+		hash_map_each(server->watched, flush_one, &flush);
+}
+
+struct look {
+	struct kv *kv;
+	int64_t now_ms;
+	bool found;
+};
+
+static void
+look_for_change(struct slice pointer, void *value, void *arg)
+{
+	const struct watch *watch = value;
+
+	(void)pointer;
+	if (watch->changes != watch->key->changes)
+		((struct look *)arg)->found = true;
+}
+
+bool
+watch_was_touched(const struct client *c)
+{
+	struct look look = {0};
+
+	if (c->watch.keys != NULL)
+		hash_map_each(c->watch.keys, look_for_change, &look);
+	return look.found;
+}
+
+static void
+look_for_due(struct slice pointer, void *value, void *arg)
+{
+	struct look *look = arg;
+	const struct watched_key *watched = ((const struct watch *)value)->key;
+	const struct kv_db *db = kv_database(look->kv, db_of(watched));
+	const struct kv_key *key = kv_find(db, name_of(watched));
+
+	(void)pointer;
+	if (key != NULL && kv_is_due(db, key, look->now_ms))
+		look->found = true;
+}
+
+bool
+watch_has_due(const struct client *c, int64_t now_ms)
+{
+	struct look look = {.kv = c->server->kv, .now_ms = now_ms};
+
+	if (c->watch.keys != NULL)
+		hash_map_each(c->watch.keys, look_for_due, &look);
+	return look.found;
+}
