@@ -40,7 +40,7 @@ path_of(const struct persistence *p, enum dump_kind kind)
 static bool
 is_busy(const struct persistence *p)
 {
-	return p->running != DUMP_NONE || p->wanted != DUMP_NONE || p->child.pid != 0;
+	return p->running != DUMP_NONE || p->wanted != DUMP_NONE;
 }
 
 static void
