@@ -27,3 +27,12 @@ args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_
 	    rq, "ERR invalid expire time in '%s' command", command_full_name(rq->command, name));
 	return false;
 }
+
+bool
+args_at_least(struct request *rq, struct slice arg, int64_t min, const char *error, int64_t *out)
+{
+	if (slice_to_i64(arg, out) && *out >= min)
+		return true;
+	request_error(rq, "ERR %s", error);
+	return false;
+}

@@ -11,6 +11,10 @@
 bool args_i64(struct request *rq, struct slice arg, int64_t *out)
     __attribute__((warn_unused_result));
 
+/* The same, and min at least; any other is answered with this error, without its "ERR ". */
+bool args_at_least(struct request *rq, struct slice arg, int64_t min, const char *error,
+    int64_t *out) __attribute__((warn_unused_result));
+
 /*
  * A time to live or a time, in seconds or ms (unit_ms is 1000 or 1), counted from base_ms: the Unix
  * time in ms. positive: 0 and less are refused. "ERR invalid expire time in 'x' command".

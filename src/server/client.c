@@ -68,6 +68,7 @@ client_kill(struct client *c, const char *reason)
 		return;
 	c->killed = true;
 	c->finishing = true;
+	blocked_forget(c);
 	c->server->io.kill(c->conn, reason);
 }
 
@@ -77,6 +78,7 @@ client_finish(struct client *c)
 	if (c->finishing || c->gone)
 		return;
 	c->finishing = true;
+	blocked_forget(c);
 	c->server->io.finish(c->conn);
 }
 

@@ -16,6 +16,7 @@
  * holds the outbox; `conn` is opaque and only ever handed to struct server_io.
  */
 struct acl_user;
+struct block;
 struct command;
 struct held;
 struct job;
@@ -29,7 +30,7 @@ enum client_reply_mode {
 	CLIENT_REPLY_SKIP
 };
 
-/* Why a request waits (SERVER_LATER). */
+/* Why a request waits (SERVER_LATER, SERVER_BLOCKED). */
 enum client_wait {
 	CLIENT_WAITS_NOT,
 	CLIENT_WAITS_FOR_JOB,   /* its own sliced command is not done */
@@ -37,6 +38,7 @@ enum client_wait {
 	CLIENT_WAITS_FOR_PAUSE, /* CLIENT PAUSE */
 	CLIENT_WAITS_FOR_TURN,  /* its command goes on in a later turn (COMMAND_AGAIN) */
 	CLIENT_WAITS_FOR_DISK,  /* for what it is held, or until there is less to be written */
+	CLIENT_WAITS_FOR_KEY,   /* see blocked.h */
 	CLIENT_WAITS_FOR_LOGIN, /* wrong passwords came from its address: see login_delay.h */
 };
 
@@ -63,6 +65,7 @@ struct client {
 	uint64_t active_us;
 	uint64_t soft_since_us; /* above the soft output limit since then; 0: not */
 	const struct command *last_command;
+	struct block *block;             /* while it waits for a key; blocked.c's */
 	struct job *job;                 /* a sliced command in progress */
 	const struct command *running;   /* COMMAND_AGAIN: the command in progress, else NULL */
 	size_t progress;                 /* the handler's own, 0 when a command begins */

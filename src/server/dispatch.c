@@ -328,6 +328,12 @@ execute(struct request *rq)
 		    c, c->login_at_us != 0 ? CLIENT_WAITS_FOR_LOGIN : CLIENT_WAITS_FOR_ROOM);
 		return SERVER_LATER;
 	}
+	if (result == COMMAND_BLOCKED) {
+		outbox_unmark(&c->subscriber.outbox);
+		if (!TAILQ_EMPTY(&rq->server->monitors))
+			monitor_feed(rq->server, rq);
+		return SERVER_BLOCKED;
+	}
 	c->running_us += clock_mono_us() - rq->now_us;
 	return result == COMMAND_AGAIN ? interrupt_command(rq) : finish_command(rq, c->running_us);
 }
@@ -355,6 +361,47 @@ request_execute_queued(struct request *rq)
 	note_slow(rq, duration_us);
 	if (!TAILQ_EMPTY(&rq->server->monitors))
 		monitor_feed(rq->server, rq);
+}
+
+void
+request_end_blocked(struct request *rq)
+{
+	uint64_t duration_us = clock_mono_us() - rq->now_us;
+
+	if (rq->changes > 0 || rq->logged)
+		keys_finish(rq);
+	count_call(rq, duration_us);
+	push_reply(rq);
+	outbox_unmark(&rq->client->subscriber.outbox);
+	advance_reply_mode(rq->client);
+	note_slow(rq, duration_us);
+	check_limits(rq->client, rq->now_us);
+}
+
+/* What its user may do can have changed meanwhile. */
+bool
+request_execute_blocked(struct request *rq)
+{
+	struct client *c = rq->client;
+	enum command_result result = COMMAND_DONE;
+	bool allowed, later;
+
+	do {
+		later = false;
+		allowed = c->user->unrestricted || access_allows(rq, &later);
+	} while (later);
+	access_asked(c);
+	if (client_subscriptions(c) > 0)
+		outbox_mark(&c->subscriber.outbox);
+	if (allowed)
+		result = rq->command->handler(rq);
+	if (result == COMMAND_BLOCKED) {
+		outbox_unmark(&c->subscriber.outbox);
+		return false;
+	}
+	assert(result == COMMAND_DONE);
+	request_end_blocked(rq);
+	return true;
 }
 
 /* Browsers made to speak to a port that is not theirs send these lines first: nobody else does. */
@@ -496,5 +543,6 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	server->current = c;
 	verdict = rq.command != NULL ? execute(&rq) : begin(&rq);
 	server->current = NULL;
+	blocked_serve(server);
 	return verdict;
 }

@@ -136,6 +136,7 @@ key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 {
 	struct kv_key *key = kv_add(request_db(rq), name, type, value);
 
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	notify(rq->server, KEY_NEW, "new", request_db(rq), name);
 	return key;
 }
@@ -159,6 +160,7 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 		key_add(rq, name, type, value);
 		return;
 	}
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	kv_set_expiry(
 	    request_db(rq), kv_put_value(request_db(rq), old, name, type, value), KV_NEVER);
 }
@@ -230,20 +232,19 @@ keys_finish(struct request *rq)
 	if (!rq->logged)
 		request_log(rq, rq->argv, rq->argc);
 	if (!rq->in_transaction)
-		keys_commit(server);
+		keys_commit(server, rq->client);
 }
 
 /* The journal finds the database at their end as it was at their beginning. */
 void
-keys_commit(struct server *server)
+keys_commit(struct server *server, struct client *c)
 {
 	if (server->log_count == 0)
 		return;
 	if (server->log_at_db != server->log_db)
 		log_select(server, server->log_db);
 	journal_append(server, server->log_db, buffer_slice(&server->log), server->log_count);
-	if (server->current != NULL)
-		held_note_change(server->current);
+	held_note_change(c);
 	buffer_clear(&server->log);
 	buffer_shrink(&server->log, LOG_KEEP_BYTES);
 	server->log_count = 0;

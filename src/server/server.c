@@ -114,6 +114,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->io = *io;
 	server->settings = *settings;
 	server->hub = make_hub(server);
+	blocked_init(&server->blocked);
 	server->kv = kv_new(config->databases);
 	TAILQ_INIT(&server->journal.holding);
 	random_init(&server->random);
@@ -174,6 +175,7 @@ server_free(struct server *server)
 		xfree(job);
 	}
 	hub_free(server->hub);
+	blocked_release(&server->blocked);
 	kv_free(server->kv);
 	buffer_release(&server->log);
 	buffer_release(&server->journal.batch);
@@ -382,6 +384,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
+	wait_us = earlier(wait_us, blocked_turn(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));

@@ -127,7 +127,9 @@ struct server_config {
 
 enum server_verdict {
 	SERVER_NEXT,
-	SERVER_LATER, /* not executed; hand it over again after io.resume(conn) */
+	SERVER_LATER,   /* not executed; hand it over again after io.resume(conn) */
+	SERVER_BLOCKED, /* the same; but if the peer closes meanwhile it does not want it any more
+			 */
 };
 
 /* Borrows all three; config's values may change at any time, then server_reconfigured. now_us is

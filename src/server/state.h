@@ -12,6 +12,7 @@
 #include "base/rate_limit.h"
 #include "server/acl_log.h"
 #include "server/acl_user.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/disk.h"
@@ -114,8 +115,9 @@ struct server {
 	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
 	struct clients clients; /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
-	struct buffer notify_channel;   /* of the notification that is being sent */
-	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
+	struct blocked blocked;
+	struct buffer notify_channel; /* of the notification that is being sent */
+	struct hash_map *watched;     /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
 	struct clients continuing; /* COMMAND_AGAIN */
@@ -191,7 +193,7 @@ uint64_t server_sweep(struct server *server, uint64_t now_us);
  * many us it wants to be called again, 0: at once.
  */
 void keys_finish(struct request *rq);
-void keys_commit(struct server *server);
+void keys_commit(struct server *server, struct client *c);
 uint64_t keys_turn(struct server *server, uint64_t deadline_us);
 
 /* journal.c: commands, in RESP, that changed database db; after a crash all are there or none. */
@@ -212,6 +214,10 @@ void command_put_key_specs(struct buffer *out, int proto, const struct command *
 
 /* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
 void request_execute_queued(struct request *rq);
+
+/* The same for a client that waited for a key, see blocked.c. False: it goes on waiting. */
+bool request_execute_blocked(struct request *rq);
+void request_end_blocked(struct request *rq); /* its reply is made already */
 
 /* monitor.c */
 void monitor_start(struct client *c);
