@@ -33,8 +33,8 @@ enum setting_type {
 	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
 	SETTING_SAVE_RULES, /* a list of seconds and changes */
-	SETTING_EVENTS, /* notify-keyspace-events: letters, see server/notify.h */
-	SETTING_USERS,  /* a directive that may stand more than once; see setting_users.h */
+	SETTING_EVENTS,     /* notify-keyspace-events: letters, see server/notify.h */
+	SETTING_USERS,      /* a directive that may stand more than once; see setting_users.h */
 };
 
 enum setting_change {

@@ -37,8 +37,8 @@ count_commands(struct check *check, struct slice run)
 	if (result != AOF_COMMAND_NONE) {
 		check->scan.damaged_at = (size_t)(run.ptr - check->file.bytes.ptr);
 		check->scan.keep = check->scan.batch_at;
-		check->scan.reason = result == AOF_COMMAND_BAD ? taken.reason
-							       : "a command without an end";
+		check->scan.reason =
+		    result == AOF_COMMAND_BAD ? taken.reason : "a command without an end";
 		verdict = AOF_DAMAGED;
 	}
 	aof_commands_release(&taken);
@@ -70,7 +70,8 @@ report(struct check *check, enum aof_verdict verdict)
 
 	buffer_appendf(out, "%s: ", check->path);
 	if (verdict == AOF_CUT)
-		buffer_appendf(out, "ends early: the last %zu bytes, behind offset %zu, are not whole\n",
+		buffer_appendf(out,
+		    "ends early: the last %zu bytes, behind offset %zu, are not whole\n",
 		    check->file.bytes.len - scan->keep, scan->keep);
 	else if (verdict == AOF_DAMAGED)
 		buffer_appendf(out, "damaged at offset %zu: %s\n", scan->damaged_at, scan->reason);

@@ -77,7 +77,7 @@ struct client {
 	struct outbox_limits limits; /* chosen by OUTBOX SET, or the defaults */
 	uint32_t limits_version;     /* of server->limits_version when they were last applied */
 	uint32_t rules_version;      /* likewise, when what it is subscribing to was allowed */
-	struct held *held;             /* owned: replies that wait for the disk; NULL: none */
+	struct held *held;           /* owned: replies that wait for the disk; NULL: none */
 	uint64_t awaited_save; /* SAVE waits until so many snapshots have ended; 0: it does not */
 	uint64_t unkept;       /* the batch that its last change is in */
 	uint32_t db;

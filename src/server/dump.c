@@ -163,8 +163,7 @@ put_key(struct kv_key *key, void *arg)
 }
 
 bool
-server_dump(
-    const struct server *server, bool (*sink)(void *arg, struct slice commands), void *arg)
+server_dump(const struct server *server, bool (*sink)(void *arg, struct slice commands), void *arg)
 {
 	struct dump dump = {.sink = sink, .arg = arg, .ok = true};
 
