@@ -31,6 +31,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 		memcpy(c->origin, peer->origin.ptr, peer->origin.len);
 	c->origin_len = (uint8_t)peer->origin.len;
 	c->is_unix = peer->is_unix;
+	c->is_loopback = peer->is_loopback;
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;
 	hub_attach(server->hub, &c->subscriber, &server->config->outbox, 0, conn);

@@ -95,6 +95,7 @@ struct client {
 	bool no_touch;
 	bool wants_going_away; /* OUTBOX SET GOING-AWAY */
 	bool is_unix;
+	bool is_loopback;
 	bool refused;        /* over maxclients or against protected mode */
 	bool finishing;      /* io.finish or io.kill was asked for: no more requests */
 	bool killed;         /* by io.kill: as good as gone, CLIENT LIST does not show it */

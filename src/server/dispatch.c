@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/evict.h"
 #include "server/handlers.h"
 #include "server/held.h"
 #include "server/slowlog.h"
@@ -137,6 +138,29 @@ is_allowed(struct request *rq, bool *later)
 		return false;
 	}
 	return true;
+}
+
+/* Those that say what becomes of the transaction, or of the connection. */
+static bool
+is_never_queued(const struct command *command)
+{
+	command_handler *handler = command->handler;
+
+	return handler == cmd_exec || handler == cmd_discard || handler == cmd_multi ||
+	       handler == cmd_watch || handler == cmd_quit || handler == cmd_reset;
+}
+
+/* What is queued takes memory, too. Answers where there is none. */
+static bool
+has_memory(struct request *rq)
+{
+	bool is_queued = rq->client->transaction != NULL && !is_never_queued(rq->command);
+
+	if (rq->server->config->maxmemory_bytes == 0 ||
+	    ((flags_of(rq) & CMD_DENYOOM) == 0 && !is_queued) || evict_make_room(rq->server))
+		return true;
+	request_error(rq, "OOM command not allowed when used memory > 'maxmemory'.");
+	return false;
 }
 
 static bool
@@ -457,16 +481,6 @@ reject(struct request *rq)
 	return answer(rq);
 }
 
-/* Those that say what becomes of the transaction, or of the connection. */
-static bool
-is_never_queued(const struct command *command)
-{
-	command_handler *handler = command->handler;
-
-	return handler == cmd_exec || handler == cmd_discard || handler == cmd_multi ||
-	       handler == cmd_watch || handler == cmd_quit || handler == cmd_reset;
-}
-
 static enum server_verdict
 queue(struct request *rq)
 {
@@ -501,7 +515,7 @@ begin(struct request *rq)
 		return SERVER_LATER;
 	}
 	access_asked(rq->client);
-	if (!allowed)
+	if (!allowed || !has_memory(rq))
 		return reject(rq);
 	if (is_paused(rq)) {
 		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);

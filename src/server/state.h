@@ -27,6 +27,7 @@
 TAILQ_HEAD(clients, client);
 
 struct kv;
+struct kv_evictor;
 struct replay;
 
 struct job {
@@ -56,7 +57,7 @@ struct server_counters {
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
 	uint64_t skipped_notifications;
-	uint64_t key_hits, key_misses, expired_keys;
+	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
 /* The most that any one client held, for INFO. */
@@ -107,17 +108,19 @@ struct server {
 	struct hub *hub;
 	struct kv *kv;
 	struct journal journal;
-	struct replay *replay;  /* commands are read from disk; else NULL */
-	struct random random;   /* of commands that choose */
-	struct buffer log;      /* of the running command: what request_log put together */
-	size_t log_count;       /* of commands in it */
-	uint32_t log_db;        /* the database in which they begin ... */
-	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
-	struct clients clients; /* in the order of ids */
+	struct replay *replay;       /* commands are read from disk; else NULL */
+	struct kv_evictor *evictor;
+	struct random random;        /* for choices among keys and members */
+	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+	struct buffer log;           /* of the running command: what request_log put together */
+	size_t log_count;            /* of commands in it */
+	uint32_t log_db;             /* the database in which they begin ... */
+	uint32_t log_at_db;          /* ... and, in a transaction, that which they have selected */
+	struct clients clients;      /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
+	struct buffer notify_channel;   /* of the notification that is being sent */
+	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
 	struct blocked blocked;
-	struct buffer notify_channel; /* of the notification that is being sent */
-	struct hash_map *watched;     /* watch.c: database and name -> struct watched_key */
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
 	struct clients continuing; /* COMMAND_AGAIN */
