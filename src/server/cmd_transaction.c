@@ -156,7 +156,7 @@ execute_all(struct request *rq)
 	buffer_release(&part);
 	/* What was to be dropped is dropped. */
 	rq->push_len = rq->reply->len;
-	keys_commit(rq->server);
+	keys_commit(rq->server, rq->client);
 }
 
 enum command_result
