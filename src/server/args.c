@@ -23,6 +23,20 @@ args_i32(struct request *rq, struct slice arg, int64_t *out)
 	return false;
 }
 
+const struct args_unit *
+args_unit(struct slice word)
+{
+	static const struct args_unit units[] = {
+	    {"ex", 1000, true}, {"px", 1, true}, {"exat", 1000, false}, {"pxat", 1, false}};
+	size_t i;
+
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (slice_is_nocase(word, units[i].word))
+			return &units[i];
+	}
+	return NULL;
+}
+
 bool
 args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_ms, bool positive,
     int64_t *at_ms)

@@ -110,30 +110,12 @@ cmd_getdel(struct request *rq)
 	return COMMAND_DONE;
 }
 
-static const struct unit {
-	const char *word;
-	int64_t ms;
-	bool is_relative;
-} units[] = {{"ex", 1000, true}, {"px", 1, true}, {"exat", 1000, false}, {"pxat", 1, false}};
-
 /* The words of GETEX. */
 struct getex {
 	bool persist;
-	const struct unit *unit; /* of end; NULL: there is none */
+	const struct args_unit *unit; /* of end; NULL: there is none */
 	struct slice end;
 };
-
-static const struct unit *
-unit_of(struct slice word)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (slice_is_nocase(word, units[i].word))
-			return &units[i];
-	}
-	return NULL;
-}
 
 /* The same word may come again, as in Redis; another one may not. */
 static bool
@@ -142,7 +124,7 @@ parse_getex(struct request *rq, struct getex *words)
 	size_t i;
 
 	for (i = 2; i < rq->argc; i++) {
-		const struct unit *unit = unit_of(rq->argv[i]);
+		const struct args_unit *unit = args_unit(rq->argv[i]);
 
 		if (slice_is_nocase(rq->argv[i], "persist") && words->unit == NULL) {
 			words->persist = true;
