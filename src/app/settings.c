@@ -111,7 +111,7 @@ load_number(const struct settings *s, const struct setting *row)
 		return truth;
 	case sizeof(narrow):
 		memcpy(&narrow, const_member_of(s, row), sizeof(narrow));
-		return narrow;
+		return row->min < 0 ? (int32_t)narrow : (int64_t)narrow;
 	default:
 		assert(row->size == sizeof(number));
 		memcpy(&number, const_member_of(s, row), sizeof(number));

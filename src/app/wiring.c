@@ -24,7 +24,14 @@ net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbo
 static enum net_verdict
 net_request(void *client, const struct slice *args, size_t count)
 {
-	return server_request(client, args, count) == SERVER_LATER ? NET_LATER : NET_NEXT;
+	switch (server_request(client, args, count)) {
+	case SERVER_LATER:
+		return NET_LATER;
+	case SERVER_BLOCKED:
+		return NET_BLOCKED;
+	default:
+		return NET_NEXT;
+	}
 }
 
 static void

@@ -65,6 +65,14 @@ kv_hash_count(const void *value)
 	return hash->packed != NULL ? hash->packed->count / 2 : kv_table_count(hash->table);
 }
 
+size_t
+kv_hash_bytes(const struct kv_hash *hash)
+{
+	return kv_block_bytes(hash) +
+	       (hash->table != NULL ? kv_block_bytes(hash->table) + kv_table_held_bytes(hash->table)
+				    : kv_block_bytes(hash->packed));
+}
+
 bool
 kv_hash_is_packed(const struct kv_hash *hash)
 {

@@ -29,6 +29,9 @@ void *kv_hash_copy(const void *hash);
 
 bool kv_hash_is_packed(const struct kv_hash *hash);
 
+/* Of all its blocks; a table's is an estimate. */
+size_t kv_hash_bytes(const struct kv_hash *hash);
+
 /* False if there is no such field. */
 bool kv_hash_get(const struct kv_hash *hash, struct slice field, struct slice *value);
 

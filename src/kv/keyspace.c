@@ -76,6 +76,12 @@ kv_database(struct kv *kv, uint32_t index)
 }
 
 uint32_t
+kv_databases(const struct kv *kv)
+{
+	return kv->count;
+}
+
+uint32_t
 kv_db_index(const struct kv_db *db)
 {
 	return db->index;

@@ -32,8 +32,10 @@ struct kv_type_ops {
 	/* Frees elements until *budget units (an element each) are used up; true when the value
 	 * itself is freed. Nothing else is done with the value once this began. */
 	bool (*free_some)(void *value, size_t *budget);
-	size_t (*count)(const void *value); /* of elements */
-	void *(*copy)(const void *value);   /* returns owned */
+	size_t (*count)(const void *value);     /* of elements */
+	void *(*copy)(const void *value);       /* returns owned */
+	const char *(*form)(const void *value); /* how it is kept, in Redis's words: "listpack" */
+	size_t (*bytes)(const void *value);     /* of all its blocks, perhaps an estimate */
 };
 
 extern const struct kv_type_ops kv_types[KV_TYPES];
@@ -42,6 +44,7 @@ struct kv *kv_new(uint32_t databases);
 void kv_free(struct kv *kv); /* all at once: for the end of the process and for tests */
 
 struct kv_db *kv_database(struct kv *kv, uint32_t index); /* index is below databases */
+uint32_t kv_databases(const struct kv *kv);
 uint32_t kv_db_index(const struct kv_db *db);
 size_t kv_db_count(const struct kv_db *db);    /* keys, those that are due included */
 size_t kv_db_expiring(const struct kv_db *db); /* keys that end some time */
@@ -68,6 +71,15 @@ struct kv_key *kv_put_string(
 char *kv_string_room(struct kv_db *db, struct kv_key **key, size_t len);
 /* True after kv_string_room: OBJECT ENCODING says "raw" of it. */
 bool kv_string_was_grown(const struct kv_key *key);
+
+/* True for a string that Redis would keep as an integer. */
+bool kv_is_integer(const struct kv_key *key, int64_t *v);
+
+/* How the value is kept, in Redis's words (OBJECT ENCODING). */
+const char *kv_form(const struct kv_key *key);
+
+/* Bytes of the key and of its value, perhaps an estimate. */
+size_t kv_key_bytes(const struct kv_key *key);
 
 /* A new key (kv_find said NULL) of any type but KV_STRING. Takes value. */
 struct kv_key *kv_add(struct kv_db *db, struct slice name, enum kv_type type, void *value);

@@ -74,6 +74,13 @@ kv_set_count(const void *value)
 	}
 }
 
+size_t
+kv_set_bytes(const struct kv_set *set)
+{
+	return kv_block_bytes(set) + kv_block_bytes(set->integers) + /* whichever it is */
+	       (set->form == KV_SET_TABLE ? kv_table_held_bytes(set->table) : 0);
+}
+
 enum kv_set_form
 kv_set_form(const struct kv_set *set)
 {

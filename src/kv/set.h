@@ -30,6 +30,9 @@ void *kv_set_copy(const void *set);
 
 enum kv_set_form kv_set_form(const struct kv_set *set);
 
+/* Of all its blocks; a table's is an estimate. */
+size_t kv_set_bytes(const struct kv_set *set);
+
 bool kv_set_has(const struct kv_set *set, struct slice member);
 
 /* Copies. True if it is new. */

@@ -7,6 +7,9 @@
 #include "base/siphash.h"
 #include "kv/memory.h"
 
+/* Items that an estimate of the memory looks at. */
+#define SAMPLED_ITEMS 16
+
 /*
  * Two sets of buckets. While a table is resized, `from` empties into `to`: each change moves at
  * most STEP buckets. It is resized when it is full (to twice the size) or seven eighths empty (to a
@@ -368,4 +371,16 @@ size_t
 kv_table_bytes(const struct kv_table *t)
 {
 	return (t->from.count - t->moved + t->to.count) * sizeof(struct kv_item *);
+}
+
+size_t
+kv_table_held_bytes(const struct kv_table *t)
+{
+	size_t bytes = 0;
+	uint64_t i;
+
+	/* Any numbers do that are far apart. */
+	for (i = 0; i < SAMPLED_ITEMS && t->count > 0; i++)
+		bytes += kv_block_bytes(kv_table_random(t, i * 0x9e3779b97f4a7c15u));
+	return kv_table_bytes(t) + (size_t)((double)bytes / SAMPLED_ITEMS * (double)t->count);
 }

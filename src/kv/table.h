@@ -72,7 +72,8 @@ uint64_t kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visi
 bool kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg),
     void *arg, size_t *budget);
 
-/* Bytes of the buckets. */
+/* Bytes of the buckets; and those with the items, by an estimate from some of them. */
 size_t kv_table_bytes(const struct kv_table *t);
+size_t kv_table_held_bytes(const struct kv_table *t);
 
 #endif

@@ -77,6 +77,15 @@ kv_zset_is_packed(const struct kv_zset *z)
 	return z->large == NULL;
 }
 
+size_t
+kv_zset_bytes(const struct kv_zset *z)
+{
+	if (z->large == NULL)
+		return kv_block_bytes(z) + kv_block_bytes(z->packed.bytes);
+	return kv_block_bytes(z) + kv_block_bytes(z->large) +
+	       kv_table_held_bytes(&z->large->members) + rank_tree_bytes(&z->large->order);
+}
+
 static double
 item_score(struct kv_item *item)
 {

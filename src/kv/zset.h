@@ -42,6 +42,9 @@ void *kv_zset_copy(const void *value);
 
 bool kv_zset_is_packed(const struct kv_zset *z);
 
+/* Of all its blocks; of a large one an estimate from some members. */
+size_t kv_zset_bytes(const struct kv_zset *z);
+
 /* False if there is no such member. */
 bool kv_zset_score(const struct kv_zset *z, struct slice member, double *score);
 bool kv_zset_rank(const struct kv_zset *z, struct slice member, size_t *rank, double *score);

@@ -250,6 +250,8 @@ conn_free(struct conn *conn)
 	struct net *net = conn->net;
 
 	part_from_client(conn, conn->reason);
+	if (conn->end_was_watched)
+		end_watch_remove(net->ends, conn->fd);
 	if (net->sweep_at == conn)
 		net->sweep_at = TAILQ_NEXT(conn, all);
 	TAILQ_REMOVE(&net->all, conn, all);
@@ -302,6 +304,32 @@ conn_kill(struct conn *conn, const char *reason)
 	else
 		stream_stop(&conn->stream);
 	conn_enqueue(conn, &net->closing);
+}
+
+void
+conn_hold(struct conn *conn, enum net_verdict verdict)
+{
+	conn->held = true;
+	conn->gives_up = verdict == NET_BLOCKED;
+	if (!conn->gives_up || conn->end_is_watched)
+		return;
+	/* Where it can't be watched its end is seen when it is resumed. */
+	conn->end_is_watched = end_watch_add(conn->net->ends, conn->fd, conn);
+	conn->end_was_watched |= conn->end_is_watched;
+}
+
+/* Its client goes at once: what is given to those who wait is not given to one that has left. */
+void
+conn_peer_ended(void *arg)
+{
+	struct conn *conn = arg;
+
+	net_wake(conn->net);
+	conn->end_is_watched = false;
+	if (conn->state != CONN_OPEN || !conn->held || !conn->gives_up)
+		return;
+	conn_kill(conn, "closed by peer");
+	part_from_client(conn, conn->reason);
 }
 
 void
@@ -363,6 +391,7 @@ conn_resume(struct conn *conn)
 	if (!conn->held || conn->state != CONN_OPEN)
 		return;
 	conn->resumed = true;
+	conn->gives_up = false;
 	conn_enqueue(conn, &conn->net->ready);
 }
 

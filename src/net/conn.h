@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/rate_limit.h"
+#include "net/end_watch.h"
 #include "net/io_loop.h"
 #include "net/net.h"
 #include "net/stream.h"
@@ -57,6 +58,7 @@ struct net {
 	unsigned loop_count; /* 0: this loop reads and writes itself */
 	struct io_inbox inbox;
 	struct event *inbox_event;
+	struct end_watch *ends;       /* of those whose requests are held so that an end matters */
 	struct io_limits loop_limits; /* that the loops were told */
 	struct listeners listeners;
 	struct address_limits *addresses; /* of each conn, until conn_free */
@@ -111,7 +113,10 @@ struct conn {
 	struct conns *work_queue;    /* ready, later or closing of its net; NULL: nothing to do */
 	uint8_t state;               /* enum conn_state */
 	uint8_t loop;                /* which of the net's loops has its link */
-	bool held;                   /* the next request got NET_LATER */
+	bool held;                   /* the next request got NET_LATER or NET_BLOCKED */
+	bool gives_up;               /* ... NET_BLOCKED */
+	bool end_is_watched;         /* by the net's end_watch, which has not told yet */
+	bool end_was_watched;        /* it knows the socket */
 	bool resumed;                /* ... and may be tried again */
 	bool choked;                 /* requests wait: it does not read its replies */
 	bool eof;                    /* the peer will send no more */
@@ -159,7 +164,9 @@ void conn_check_handshakes(struct net *net); /* kills those that take too long, 
 
 /* The TLS handshake is done. Takes user, the name in the client's certificate, or NULL. */
 void conn_secured(struct conn *conn, char *user, bool is_resumed);
-void conn_has_asked(struct conn *conn); /* a request of it was handed over */
+void conn_hold(struct conn *conn, enum net_verdict verdict); /* which is not NET_NEXT */
+void conn_peer_ended(void *conn);                            /* as the end_watch says */
+void conn_has_asked(struct conn *conn);                      /* a request of it was handed over */
 
 /* conn_input.c */
 void conn_process(struct conn *conn);    /* requests of its input, one share of them */

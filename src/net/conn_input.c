@@ -24,7 +24,7 @@ held_request(const struct conn *conn, size_t *count)
 	return requests->args;
 }
 
-/* A request to the handler. NET_LATER only where the connection goes on. */
+/* A request to the handler. Other than NET_NEXT only where the connection goes on. */
 static enum net_verdict
 hand_over(struct conn *conn, const struct slice *args, size_t count)
 {
@@ -70,6 +70,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 {
 	size_t at = 0, taken, count;
 	const struct slice *args;
+	enum net_verdict verdict;
 
 	while (at < len) {
 		switch (resp_parser_feed(conn->parser, ptr + at, len - at, &taken)) {
@@ -81,8 +82,9 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 		case RESP_REQUEST:
 			at += taken;
 			args = resp_parser_args(conn->parser, &count);
-			if (hand_over(conn, args, count) == NET_LATER) {
-				conn->held = true;
+			verdict = hand_over(conn, args, count);
+			if (verdict != NET_NEXT) {
+				conn_hold(conn, verdict);
 				resp_parser_keep(conn->parser);
 			}
 		}
@@ -103,9 +105,10 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 	while (requests->next < requests->count) {
 		size_t count;
 		const struct slice *args = held_request(conn, &count);
+		enum net_verdict verdict = hand_over(conn, args, count);
 
-		if (hand_over(conn, args, count) == NET_LATER) {
-			conn->held = true;
+		if (verdict != NET_NEXT) {
+			conn_hold(conn, verdict);
 			return false;
 		}
 		request_done(conn);
@@ -127,14 +130,18 @@ static void
 retry_held(struct conn *conn)
 {
 	const struct slice *args;
+	enum net_verdict verdict;
 	size_t count;
 
 	if (!conn->resumed)
 		return;
 	conn->resumed = false;
 	args = held_request(conn, &count);
-	if (hand_over(conn, args, count) == NET_LATER)
+	verdict = hand_over(conn, args, count);
+	if (verdict != NET_NEXT) {
+		conn_hold(conn, verdict);
 		return;
+	}
 	conn->held = false;
 	request_done(conn);
 	/* The sweep spares whose request waits, and behind this one there may be others like it. */

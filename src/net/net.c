@@ -108,8 +108,12 @@ net_new(const struct net_config *config, const struct net_handler *handler, void
 	}
 	if (net->base != NULL)
 		net->tick = event_new(net->base, -1, 0, on_tick, net);
-	if (net->tick == NULL) {
+	if (net->tick != NULL)
+		net->ends = end_watch_new(net->base, conn_peer_ended);
+	if (net->ends == NULL) {
 		log_error("no event loop: libevent found no usable method");
+		if (net->tick != NULL)
+			event_free(net->tick);
 		if (net->base != NULL)
 			event_base_free(net->base);
 		xfree(net);
@@ -170,6 +174,7 @@ net_free(struct net *net)
 	if (net->relisten != NULL)
 		event_free(net->relisten);
 	tls_unref(net->tls);
+	end_watch_free(net->ends);
 	event_free(net->tick);
 	event_base_free(net->base);
 	address_limits_free(net->addresses);

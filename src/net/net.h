@@ -24,8 +24,11 @@ struct net;
 struct conn;
 
 enum net_verdict {
-	NET_NEXT,  /* done, go on */
-	NET_LATER, /* not done: the same request is handed over again after conn_resume() */
+	NET_NEXT,    /* done, go on */
+	NET_LATER,   /* not done: the same request is handed over again after conn_resume() */
+	NET_BLOCKED, /* the same, but it is of no use to anybody once the peer has ended: then the
+			connection is closed. A request that is held otherwise is still carried out
+		      */
 };
 
 struct net_peer {
@@ -178,7 +181,7 @@ struct net_loop_figures net_loop_figures(const struct net *net, unsigned loop);
 
 /* For the one who answers requests. None of them frees the conn before the turn's end. */
 void conn_ready(struct conn *conn);  /* its outbox has something to flush */
-void conn_resume(struct conn *conn); /* after NET_LATER */
+void conn_resume(struct conn *conn); /* after NET_LATER and NET_BLOCKED */
 void conn_finish(struct conn *conn); /* no more requests; flush what is owed, then close */
 void conn_kill(struct conn *conn, const char *reason); /* closes at once; reason is a literal */
 void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);

@@ -194,6 +194,34 @@ acl_check(const struct acl_user *user, const struct command *row, const struct s
 	return look.verdict;
 }
 
+static bool
+selector_reads_all_keys(const struct acl_selector *s)
+{
+	if (s->all_keys)
+		return true;
+	for (size_t i = 0; i < s->keys.count; i++) {
+		const struct acl_pattern *p = &s->keys.items[i];
+
+		if ((p->access & ACL_READ) != 0 && slice_is((struct slice){p->ptr, p->len}, "*"))
+			return true;
+	}
+	return false;
+}
+
+bool
+acl_reads_all_keys(
+    const struct acl_user *user, const struct command *row, const struct slice *argv, size_t argc)
+{
+	for (size_t i = 0; i < user->selector_count; i++) {
+		const struct acl_selector *s = &user->selectors[i];
+
+		if (selector_reads_all_keys(s) && may_run(s, row, argv, argc) &&
+		    acl_denied_key(s, row, argv, argc) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool
 acl_may_hear(const struct acl_user *user, struct slice name, bool is_pattern)
 {

@@ -44,6 +44,10 @@ bool acl_check_part(const struct acl_user *user, const struct command *row,
 size_t acl_denied_key(
     const struct acl_selector *s, const struct command *row, const struct slice *argv, size_t argc);
 
+/* True if some selector that allows the request may read every key. */
+bool acl_reads_all_keys(
+    const struct acl_user *user, const struct command *row, const struct slice *argv, size_t argc);
+
 /*
  * True if some selector allows a subscription to this channel, or to this very pattern: a pattern
  * must be granted literally, so that it never shows more than the rule.

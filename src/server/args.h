@@ -11,6 +11,22 @@
 bool args_i64(struct request *rq, struct slice arg, int64_t *out)
     __attribute__((warn_unused_result));
 
+bool args_i32(struct request *rq, struct slice arg, int64_t *out)
+    __attribute__((warn_unused_result)); /* what an int32_t holds */
+
+/* The same, and min at least; any other is answered with this error, without its "ERR ". */
+bool args_at_least(struct request *rq, struct slice arg, int64_t min, const char *error,
+    int64_t *out) __attribute__((warn_unused_result));
+
+/* EX, PX, EXAT, PXAT: what their argument is. NULL: the word is none of them. */
+struct args_unit {
+	const char *word;
+	int64_t ms;
+	bool is_relative;
+};
+
+const struct args_unit *args_unit(struct slice word);
+
 /*
  * A time to live or a time, in seconds or ms (unit_ms is 1000 or 1), counted from base_ms: the Unix
  * time in ms. positive: 0 and less are refused. "ERR invalid expire time in 'x' command".

@@ -30,6 +30,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 		memcpy(c->origin, peer->origin.ptr, peer->origin.len);
 	c->origin_len = (uint8_t)peer->origin.len;
 	c->is_unix = peer->is_unix;
+	c->is_loopback = peer->is_loopback;
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;
 	hub_attach(server->hub, &c->subscriber, &server->config->outbox, 0, conn);
@@ -66,6 +67,7 @@ client_kill(struct client *c, const char *reason)
 		return;
 	c->killed = true;
 	c->finishing = true;
+	blocked_forget(c);
 	c->server->io.kill(c->conn, reason);
 }
 
@@ -75,6 +77,7 @@ client_finish(struct client *c)
 	if (c->finishing || c->gone)
 		return;
 	c->finishing = true;
+	blocked_forget(c);
 	c->server->io.finish(c->conn);
 }
 

@@ -16,6 +16,7 @@
  * holds the outbox; `conn` is opaque and only ever handed to struct server_io.
  */
 struct acl_user;
+struct block;
 struct command;
 struct job;
 struct server;
@@ -28,13 +29,14 @@ enum client_reply_mode {
 	CLIENT_REPLY_SKIP
 };
 
-/* Why a request waits (SERVER_LATER). */
+/* Why a request waits (SERVER_LATER, SERVER_BLOCKED). */
 enum client_wait {
 	CLIENT_WAITS_NOT,
 	CLIENT_WAITS_FOR_JOB,   /* its own sliced command is not done */
 	CLIENT_WAITS_FOR_ROOM,  /* a subscriber under OUTBOX_BLOCK is full */
 	CLIENT_WAITS_FOR_PAUSE, /* CLIENT PAUSE */
 	CLIENT_WAITS_FOR_TURN,  /* its command goes on in a later turn (COMMAND_AGAIN) */
+	CLIENT_WAITS_FOR_KEY,   /* see blocked.h */
 	CLIENT_WAITS_FOR_LOGIN, /* wrong passwords came from its address: see login_delay.h */
 };
 
@@ -60,6 +62,7 @@ struct client {
 	uint64_t active_us;
 	uint64_t soft_since_us; /* above the soft output limit since then; 0: not */
 	const struct command *last_command;
+	struct block *block;             /* while it waits for a key; blocked.c's */
 	struct job *job;                 /* a sliced command in progress */
 	const struct command *running;   /* COMMAND_AGAIN: the command in progress, else NULL */
 	size_t progress;                 /* the handler's own, 0 when a command begins */
@@ -85,6 +88,7 @@ struct client {
 	bool no_touch;
 	bool wants_going_away; /* OUTBOX SET GOING-AWAY */
 	bool is_unix;
+	bool is_loopback;
 	bool refused;        /* over maxclients or against protected mode */
 	bool finishing;      /* io.finish or io.kill was asked for: no more requests */
 	bool killed;         /* by io.kill: as good as gone, CLIENT LIST does not show it */

@@ -20,7 +20,7 @@ write_flags(const struct client *c, char *out)
 	if (c->transaction != NULL)
 		*p++ = 'x';
 	if (c->wait == CLIENT_WAITS_FOR_ROOM || c->wait == CLIENT_WAITS_FOR_PAUSE ||
-	    c->wait == CLIENT_WAITS_FOR_LOGIN)
+	    c->wait == CLIENT_WAITS_FOR_LOGIN || c->wait == CLIENT_WAITS_FOR_KEY)
 		*p++ = 'b';
 	if (watch_was_touched(c))
 		*p++ = 'd';

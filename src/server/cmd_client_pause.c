@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/client_walk.h"
 #include "server/handlers.h"
 #include "server/state.h"
 
@@ -72,20 +73,23 @@ cmd_client_unpause(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* No command here blocks its client until something comes, so there is never one to release. */
+/* Who waits for a key; what else a request may wait for goes on by itself. */
 enum command_result
 cmd_client_unblock(struct request *rq)
 {
+	bool with_error = rq->argc == 4 && slice_is_nocase(rq->argv[3], "error");
+	struct client *c = NULL;
 	int64_t id;
 
 	if (rq->argc > 4)
 		request_subcommand_syntax_error(rq);
-	else if (rq->argc == 4 && !slice_is_nocase(rq->argv[3], "timeout") &&
-		 !slice_is_nocase(rq->argv[3], "error"))
+	else if (rq->argc == 4 && !slice_is_nocase(rq->argv[3], "timeout") && !with_error)
 		request_error(rq, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 	else if (!slice_to_i64(rq->argv[2], &id))
 		request_error(rq, "ERR value is not an integer or out of range");
-	else
+	else if (id > 0 && (c = client_by_id(rq->server, (uint64_t)id)) == NULL)
 		resp_put_int(rq->reply, 0);
+	else
+		resp_put_int(rq->reply, c != NULL && blocked_end(c, with_error));
 	return COMMAND_DONE;
 }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/args.h"
 #include "server/handlers.h"
 #include "server/state.h"
 
@@ -41,9 +42,9 @@ cmd_select(struct request *rq)
 {
 	int64_t db;
 
-	if (!slice_to_i64(rq->argv[1], &db) || db < INT32_MIN || db > INT32_MAX) {
-		request_error(rq, "ERR value is not an integer or out of range");
-	} else if (db < 0 || db >= rq->server->config->databases) {
+	if (!args_i32(rq, rq->argv[1], &db))
+		return COMMAND_DONE;
+	if (db < 0 || db >= rq->server->config->databases) {
 		request_error(rq, "ERR DB index is out of range");
 	} else {
 		rq->client->db = (uint32_t)db;

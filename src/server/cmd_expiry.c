@@ -143,7 +143,7 @@ cmd_persist(struct request *rq)
 static enum command_result
 show_expiry(struct request *rq, int64_t base_ms, int64_t unit_ms)
 {
-	struct kv_key *key = key_read(rq, rq->argv[1]);
+	struct kv_key *key = key_look(rq, rq->argv[1]);
 	int64_t at_ms = key != NULL ? kv_expiry(request_db(rq), key) : KV_NEVER;
 
 	if (key == NULL)

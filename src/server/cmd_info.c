@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/handlers.h"
 #include "server/info.h"
@@ -31,6 +32,9 @@ static const struct {
 };
 
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+/* Keys whose time is looked at for avg_ttl. */
+#define AVERAGE_OF 16
 
 static uint32_t
 wanted_by_name(struct slice name)
@@ -106,6 +110,39 @@ put_loops(const struct server *server, struct buffer *out)
 		    i, figures.clients, figures.read_bytes, figures.written_bytes, figures.cpu_us);
 }
 
+/* How long keys with an end have left, on average: of a few, as Redis estimates it, too. */
+static int64_t
+average_left_ms(const struct kv_db *db, struct random *random, int64_t now_ms)
+{
+	int64_t sum = 0;
+	int i;
+
+	for (i = 0; i < AVERAGE_OF; i++) {
+		const struct kv_key *key = kv_random_expiring(db, random_next(random));
+		int64_t left_ms = key != NULL ? kv_expiry(db, key) - now_ms : 0;
+
+		sum += left_ms > 0 ? left_ms / AVERAGE_OF : 0;
+	}
+	return sum;
+}
+
+static void
+put_databases(const struct info_source *x, struct buffer *out)
+{
+	struct random random = x->server->random;
+	uint32_t i;
+
+	for (i = 0; i < kv_databases(x->server->kv); i++) {
+		const struct kv_db *db = kv_database(x->server->kv, i);
+
+		if (kv_db_count(db) > 0)
+			buffer_appendf(out,
+			    "db%" PRIu32 ":keys=%zu,expires=%zu,avg_ttl=%" PRId64 "\r\n", i,
+			    kv_db_count(db), kv_db_expiring(db),
+			    average_left_ms(db, &random, (int64_t)(x->wall_us / 1000)));
+	}
+}
+
 static void
 put_section(const struct info_source *source, enum info_section section, struct buffer *out)
 {
@@ -125,6 +162,8 @@ put_section(const struct info_source *source, enum info_section section, struct 
 		hash_map_each(source->server->errors, put_error_stats, out);
 	else if (section == INFO_THREADS)
 		put_loops(source->server, out);
+	else if (section == INFO_KEYSPACE)
+		put_databases(source, out);
 }
 
 enum command_result

@@ -38,6 +38,18 @@ cmd_exists(struct request *rq)
 	size_t i;
 
 	for (i = 1; i < rq->argc; i++)
+		count += key_look(rq, rq->argv[i]) != NULL;
+	resp_put_int(rq->reply, count);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_touch(struct request *rq)
+{
+	int64_t count = 0;
+	size_t i;
+
+	for (i = 1; i < rq->argc; i++)
 		count += key_read(rq, rq->argv[i]) != NULL;
 	resp_put_int(rq->reply, count);
 	return COMMAND_DONE;
@@ -46,7 +58,7 @@ cmd_exists(struct request *rq)
 enum command_result
 cmd_type(struct request *rq)
 {
-	struct kv_key *key = key_peek(rq, request_db(rq), rq->argv[1]);
+	struct kv_key *key = key_look(rq, rq->argv[1]);
 
 	resp_put_simple(rq->reply, key != NULL ? kv_types[kv_type_of(key)].name : "none");
 	return COMMAND_DONE;

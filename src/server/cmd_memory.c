@@ -3,13 +3,15 @@
 #include <inttypes.h>
 #include <malloc.h>
 
+#include "kv/memory.h"
 #include "resp/writer.h"
 #include "server/handlers.h"
 #include "server/help.h"
 #include "server/info.h"
+#include "server/keys.h"
 #include "server/state.h"
 
-/* MEMORY, in the sense that it has where what is kept are subscriptions and what is owed. */
+/* MEMORY: of keys, of subscriptions and of what is owed. */
 
 /*
  * Giving memory back to the system takes about 0.15 ms a MiB, and nobody is served meanwhile.
@@ -31,12 +33,14 @@ channel_bytes(struct hub *hub, enum hub_kind kind, struct slice channel)
 	       count * (sizeof(struct topic_member) + sizeof(struct subscription));
 }
 
-/* SAMPLES is checked and says nothing: the number of subscriptions is known. */
+/* Of a key; else, where there is none, of the channels of that name. SAMPLES is checked and says
+ * nothing. */
 enum command_result
 cmd_memory_usage(struct request *rq)
 {
 	struct hub *hub = rq->server->hub;
-	struct slice channel = rq->argv[2];
+	struct slice name = rq->argv[2];
+	const struct kv_key *key;
 	int64_t samples;
 	size_t bytes, i;
 
@@ -54,7 +58,10 @@ cmd_memory_usage(struct request *rq)
 			return COMMAND_DONE;
 		}
 	}
-	bytes = channel_bytes(hub, HUB_CHANNEL, channel) + channel_bytes(hub, HUB_SHARD, channel);
+	key = key_peek(rq, request_db(rq), name);
+	bytes = key != NULL
+		    ? kv_key_bytes(key)
+		    : channel_bytes(hub, HUB_CHANNEL, name) + channel_bytes(hub, HUB_SHARD, name);
 	if (bytes > 0)
 		resp_put_int(rq->reply, (int64_t)bytes);
 	else
@@ -74,13 +81,15 @@ cmd_memory_stats(struct request *rq)
 {
 	const struct server *server = rq->server;
 	struct info_source x;
-	size_t clients, overhead, dataset, i;
+	size_t clients, overhead, dataset, keys = 0, i;
 	int64_t wasted;
 
 	info_source_init(&x, server, rq->now_us);
 	clients = server->client_count * sizeof(struct client) + x.hub.log_bytes;
 	overhead = server->startup_bytes + clients;
 	dataset = x.used_bytes > overhead ? x.used_bytes - overhead : 0;
+	for (i = 0; i < kv_databases(server->kv); i++)
+		keys += kv_db_count(kv_database(server->kv, (uint32_t)i));
 	wasted = (int64_t)x.rss_bytes - (int64_t)x.used_bytes;
 
 	const struct {
@@ -98,8 +107,8 @@ cmd_memory_stats(struct request *rq)
 	    {"lua.caches", 0},
 	    {"functions.caches", 0},
 	    {"overhead.total", (int64_t)overhead},
-	    {"keys.count", 0},
-	    {"keys.bytes-per-key", 0},
+	    {"keys.count", (int64_t)keys},
+	    {"keys.bytes-per-key", keys > 0 ? (int64_t)(kv_used_bytes() / keys) : 0},
 	    {"dataset.bytes", (int64_t)dataset},
 	    {"fragmentation.bytes", wasted},
 	    {"subscriptions.count", (int64_t)x.hub.subscriptions},

@@ -9,8 +9,7 @@
 struct set_options {
 	bool nx, xx, get, keep_ttl;
 	const struct slice *expiry; /* its argument, or NULL */
-	int64_t unit_ms;
-	bool is_absolute;
+	const struct args_unit *unit;
 };
 
 enum command_result
@@ -27,30 +26,18 @@ cmd_get(struct request *rq)
 	return COMMAND_DONE;
 }
 
-static const struct {
-	const char *name;
-	int64_t unit_ms;
-	bool is_absolute;
-} expiry_options[] = {
-    {"ex", 1000, false}, {"px", 1, false}, {"exat", 1000, true}, {"pxat", 1, true}};
-
-/* One of EX, PX, EXAT and PXAT, and an argument. */
+/* One of EX, PX, EXAT and PXAT, and an argument. The same one may come again, as in Redis. */
 static bool
 parse_expiry(struct request *rq, size_t *at, struct set_options *options)
 {
-	size_t i;
+	const struct args_unit *unit = args_unit(rq->argv[*at]);
 
-	if (options->expiry != NULL || options->keep_ttl || *at + 1 >= rq->argc)
+	if (unit == NULL || options->keep_ttl || *at + 1 >= rq->argc ||
+	    (options->expiry != NULL && options->unit != unit))
 		return false;
-	for (i = 0; i < sizeof(expiry_options) / sizeof(expiry_options[0]); i++) {
-		if (!slice_is_nocase(rq->argv[*at], expiry_options[i].name))
-			continue;
-		options->expiry = &rq->argv[++*at];
-		options->unit_ms = expiry_options[i].unit_ms;
-		options->is_absolute = expiry_options[i].is_absolute;
-		return true;
-	}
-	return false;
+	options->unit = unit;
+	options->expiry = &rq->argv[++*at];
+	return true;
 }
 
 static bool
@@ -120,8 +107,8 @@ cmd_set(struct request *rq)
 		return COMMAND_DONE;
 	}
 	if (options.expiry != NULL &&
-	    !args_expiry(rq, *options.expiry, options.unit_ms,
-		options.is_absolute ? 0 : request_now_ms(rq), true, &at_ms))
+	    !args_expiry(rq, *options.expiry, options.unit->ms,
+		options.unit->is_relative ? request_now_ms(rq) : 0, true, &at_ms))
 		return COMMAND_DONE;
 	old = options.get ? key_read(rq, rq->argv[1]) : key_write(rq, rq->argv[1]);
 	if (options.get) {

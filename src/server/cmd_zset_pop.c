@@ -5,7 +5,7 @@
 #include "server/keys.h"
 #include "server/zset_pop.h"
 
-/* ZPOPMIN, ZPOPMAX, ZMPOP; those that block are in cmd_blocking.c. */
+/* ZPOPMIN, ZPOPMAX, ZMPOP; those that wait are in cmd_zset_blocking.c. */
 
 static enum command_result
 pop(struct request *rq, enum zset_end end)

@@ -196,7 +196,8 @@ request_help(struct request *rq, const char *const lines[])
 
 	while (lines[count] != NULL)
 		count++;
-	upper(rq->command->container, container);
+	upper(
+	    rq->command->container != NULL ? rq->command->container : rq->command->name, container);
 	snprintf(header, sizeof(header),
 	    "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
 	resp_put_array(rq->reply, count + 3);

@@ -43,16 +43,17 @@ enum command_flag {
 };
 
 enum command_result {
-	COMMAND_DONE,  /* the reply is in request->reply, or a job goes on (job_start) */
-	COMMAND_LATER, /* nothing was done: to be tried again */
+	COMMAND_DONE,    /* the reply is in request->reply, or a job goes on (job_start) */
+	COMMAND_LATER,   /* nothing was done: to be tried again */
+	COMMAND_BLOCKED, /* request_block: it waits for a key */
 	COMMAND_AGAIN, /* done in part, see request_slice_is_over: to be called again with the same
 			  arguments */
 };
 
 /*
  * In a transaction (request->in_transaction) nothing can wait: a handler never returns
- * COMMAND_LATER there, and request_slice_is_over is never true; where one returns COMMAND_AGAIN all
- * the same it is called again at once.
+ * COMMAND_LATER or COMMAND_BLOCKED there, and request_slice_is_over is never true; where one
+ * returns COMMAND_AGAIN all the same it is called again at once.
  */
 typedef enum command_result command_handler(struct request *rq);
 
@@ -98,10 +99,12 @@ struct request {
 	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
 	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	size_t units;        /* of request_slice_is_over */
-	size_t secret_from;  /* arguments that no log and no monitor may show ... */
-	size_t secret_to;    /* ... up to and without this one */
-	bool failed;         /* an error was put into reply */
+	size_t units;       /* of request_slice_is_over */
+	size_t secret_from; /* arguments that no log and no monitor may show ... */
+	size_t secret_to;   /* ... up to and without this one */
+	bool failed;        /* an error was put into reply */
+	const struct slice
+	    *ready;          /* block_concerns: the key that it waited for; NULL: it did not */
 	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */
 	int64_t now_ms;      /* Unix time: request_now_ms; 0: nobody has asked yet */
 	size_t changes;      /* to keys: key_changed */

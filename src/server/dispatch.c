@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/evict.h"
 #include "server/handlers.h"
 #include "server/slowlog.h"
 #include "server/state.h"
@@ -132,6 +133,29 @@ flags_of(const struct request *rq)
 	if (t == NULL || rq->command->handler != cmd_exec)
 		return rq->command->flags;
 	return rq->command->flags | t->flags;
+}
+
+/* Those that say what becomes of the transaction, or of the connection. */
+static bool
+is_never_queued(const struct command *command)
+{
+	command_handler *handler = command->handler;
+
+	return handler == cmd_exec || handler == cmd_discard || handler == cmd_multi ||
+	       handler == cmd_watch || handler == cmd_quit || handler == cmd_reset;
+}
+
+/* What is queued takes memory, too. Answers where there is none. */
+static bool
+has_memory(struct request *rq)
+{
+	bool is_queued = rq->client->transaction != NULL && !is_never_queued(rq->command);
+
+	if (rq->server->config->maxmemory_bytes == 0 ||
+	    ((flags_of(rq) & CMD_DENYOOM) == 0 && !is_queued) || evict_make_room(rq->server))
+		return true;
+	request_error(rq, "OOM command not allowed when used memory > 'maxmemory'.");
+	return false;
 }
 
 static bool
@@ -306,6 +330,12 @@ execute(struct request *rq)
 		    c, c->login_at_us != 0 ? CLIENT_WAITS_FOR_LOGIN : CLIENT_WAITS_FOR_ROOM);
 		return SERVER_LATER;
 	}
+	if (result == COMMAND_BLOCKED) {
+		outbox_unmark(&c->subscriber.outbox);
+		if (!TAILQ_EMPTY(&rq->server->monitors))
+			monitor_feed(rq->server, rq);
+		return SERVER_BLOCKED;
+	}
 	c->running_us += clock_mono_us() - rq->now_us;
 	return result == COMMAND_AGAIN ? interrupt_command(rq) : finish_command(rq, c->running_us);
 }
@@ -333,6 +363,47 @@ request_execute_queued(struct request *rq)
 	note_slow(rq, duration_us);
 	if (!TAILQ_EMPTY(&rq->server->monitors))
 		monitor_feed(rq->server, rq);
+}
+
+void
+request_end_blocked(struct request *rq)
+{
+	uint64_t duration_us = clock_mono_us() - rq->now_us;
+
+	if (rq->changes > 0 || rq->logged)
+		keys_finish(rq);
+	count_call(rq, duration_us);
+	push_reply(rq);
+	outbox_unmark(&rq->client->subscriber.outbox);
+	advance_reply_mode(rq->client);
+	note_slow(rq, duration_us);
+	check_limits(rq->client, rq->now_us);
+}
+
+/* What its user may do can have changed meanwhile. */
+bool
+request_execute_blocked(struct request *rq)
+{
+	struct client *c = rq->client;
+	enum command_result result = COMMAND_DONE;
+	bool allowed, later;
+
+	do {
+		later = false;
+		allowed = c->user->unrestricted || access_allows(rq, &later);
+	} while (later);
+	access_asked(c);
+	if (client_subscriptions(c) > 0)
+		outbox_mark(&c->subscriber.outbox);
+	if (allowed)
+		result = rq->command->handler(rq);
+	if (result == COMMAND_BLOCKED) {
+		outbox_unmark(&c->subscriber.outbox);
+		return false;
+	}
+	assert(result == COMMAND_DONE);
+	request_end_blocked(rq);
+	return true;
 }
 
 /* Browsers made to speak to a port that is not theirs send these lines first: nobody else does. */
@@ -388,16 +459,6 @@ reject(struct request *rq)
 	return answer(rq);
 }
 
-/* Those that say what becomes of the transaction, or of the connection. */
-static bool
-is_never_queued(const struct command *command)
-{
-	command_handler *handler = command->handler;
-
-	return handler == cmd_exec || handler == cmd_discard || handler == cmd_multi ||
-	       handler == cmd_watch || handler == cmd_quit || handler == cmd_reset;
-}
-
 static enum server_verdict
 queue(struct request *rq)
 {
@@ -432,7 +493,7 @@ begin(struct request *rq)
 		return SERVER_LATER;
 	}
 	access_asked(rq->client);
-	if (!allowed)
+	if (!allowed || !has_memory(rq))
 		return reject(rq);
 	if (is_paused(rq)) {
 		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);
@@ -470,5 +531,6 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	server->current = c;
 	verdict = rq.command != NULL ? execute(&rq) : begin(&rq);
 	server->current = NULL;
+	blocked_serve(server);
 	return verdict;
 }

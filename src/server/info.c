@@ -11,6 +11,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "kv/memory.h"
+#include "server/evict.h"
 #include "server/rates.h"
 #include "server/state.h"
 
@@ -149,6 +151,7 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	getrusage(RUSAGE_SELF, &source->self);
 	getrusage(RUSAGE_CHILDREN, &source->children);
 	source->now_us = now_us;
+	source->policy = evict_policy_name(server);
 	source->wall_us = clock_wall_us();
 	source->used_bytes = alloc_used_bytes();
 	source->peak_bytes = alloc_peak_bytes();

@@ -27,7 +27,7 @@ enum info_section {
 	INFO_COMMANDSTATS, /* one row for each command that was called */
 	INFO_ERRORSTATS,   /* one row for each code of an error */
 	INFO_CLUSTER,
-	INFO_KEYSPACE, /* has no rows */
+	INFO_KEYSPACE, /* one row for each database that is not empty */
 };
 
 enum info_kind { INFO_LABEL, INFO_GAUGE, INFO_COUNTER };
@@ -47,7 +47,8 @@ struct info_source {
 	struct server_io_figures io;
 	unsigned loops; /* beside the main one */
 	struct rusage self, children;
-	uint64_t now_us; /* monotonic */
+	const char *policy; /* maxmemory-policy */
+	uint64_t now_us;    /* monotonic */
 	uint64_t wall_us;
 	size_t used_bytes, peak_bytes, rss_bytes, system_bytes;
 	char *limits[INFO_LIMIT_COUNT]; /* values of the directives; NULL: there is no such one */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
+#include "server/evict.h"
 #include "server/notify.h"
 #include "server/state.h"
 
@@ -74,14 +75,26 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 	return NULL;
 }
 
-struct kv_key *
-key_write(struct request *rq, struct slice name)
+void
+keys_evict(struct server *server, struct kv_db *db, struct kv_key *key)
 {
-	return key_peek(rq, request_db(rq), name);
+	server->counters.evicted_keys++;
+	notify(server, KEY_EVICTED, "evicted", db, kv_name(key));
+	remove_by_itself(server, db, key);
 }
 
 struct kv_key *
-key_read(struct request *rq, struct slice name)
+key_write(struct request *rq, struct slice name)
+{
+	struct kv_key *key = key_peek(rq, request_db(rq), name);
+
+	if (key != NULL)
+		evict_note_use(rq->server, key);
+	return key;
+}
+
+struct kv_key *
+key_look(struct request *rq, struct slice name)
 {
 	struct kv_key *key = key_peek(rq, request_db(rq), name);
 
@@ -91,6 +104,16 @@ key_read(struct request *rq, struct slice name)
 		rq->server->counters.key_misses++;
 		notify(rq->server, KEY_MISS, "keymiss", request_db(rq), name);
 	}
+	return key;
+}
+
+struct kv_key *
+key_read(struct request *rq, struct slice name)
+{
+	struct kv_key *key = key_look(rq, name);
+
+	if (key != NULL)
+		evict_note_use(rq->server, key);
 	return key;
 }
 
@@ -134,8 +157,18 @@ key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 {
 	struct kv_key *key = kv_add(request_db(rq), name, type, value);
 
+	evict_note_new(rq->server, key);
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	notify(rq->server, KEY_NEW, "new", request_db(rq), name);
 	return key;
+}
+
+void
+key_came(struct request *rq, struct kv_db *db, struct kv_key *key)
+{
+	watch_touched(rq->server, db, kv_name(key));
+	blocked_key_ready(rq->server, db, kv_name(key), kv_type_of(key));
+	notify(rq->server, KEY_NEW, "new", db, kv_name(key));
 }
 
 struct kv_key *
@@ -143,8 +176,10 @@ key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct
 {
 	struct kv_key *key = kv_put_string(request_db(rq), old, name, value);
 
-	if (old == NULL)
+	if (old == NULL) {
+		evict_note_new(rq->server, key);
 		notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	}
 	return key;
 }
 
@@ -157,6 +192,7 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 		key_add(rq, name, type, value);
 		return;
 	}
+	blocked_key_ready(rq->server, request_db(rq), name, type);
 	kv_set_expiry(
 	    request_db(rq), kv_put_value(request_db(rq), old, name, type, value), KV_NEVER);
 }
@@ -175,6 +211,19 @@ key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key
 	watch_touched(rq->server, db, name);
 	if (event != NULL)
 		notify(rq->server, class, event, db, name);
+}
+
+void
+keys_swap(struct request *rq, uint32_t a, uint32_t b)
+{
+	struct kv *kv = rq->server->kv;
+
+	watch_flushed(rq->server, kv_database(kv, a), kv_database(kv, b), request_now_ms(rq));
+	watch_flushed(rq->server, kv_database(kv, b), kv_database(kv, a), request_now_ms(rq));
+	kv_swap(kv, a, b);
+	blocked_database_ready(rq->server, kv_database(kv, a));
+	blocked_database_ready(rq->server, kv_database(kv, b));
+	rq->changes++;
 }
 
 /* The name goes with the key, unless it is an argument: it is said first. */
@@ -263,7 +312,7 @@ uint64_t
 keys_turn(struct server *server, uint64_t deadline_us)
 {
 	int64_t now_ms = (int64_t)(clock_wall_us() / 1000), next_ms;
-	bool more = expire_due(server, now_ms, deadline_us);
+	bool more = !server->expires_on_access_only && expire_due(server, now_ms, deadline_us);
 
 	while (kv_tidy(server->kv, FREED_A_LOOK)) {
 		if (clock_mono_us() >= deadline_us) {
@@ -273,7 +322,7 @@ keys_turn(struct server *server, uint64_t deadline_us)
 	}
 	if (more)
 		return 0;
-	next_ms = kv_next_expiry(server->kv);
+	next_ms = server->expires_on_access_only ? KV_NEVER : kv_next_expiry(server->kv);
 	if (next_ms == KV_NEVER)
 		return UINT64_MAX;
 	return next_ms > now_ms ? (uint64_t)(next_ms - now_ms) * 1000 : 0;

@@ -44,9 +44,10 @@ int64_t request_now_ms(struct request *rq);
 
 /*
  * Looks a key up; one that is due is removed here, with all that belongs to it. NULL: there is
- * none. key_read counts hits and misses and notes the access, key_write notes the access, key_peek
- * does neither.
+ * none. key_read counts hits and misses and notes the access, key_look counts only, key_write notes
+ * the access, key_peek does neither.
  */
+struct kv_key *key_look(struct request *rq, struct slice name);
 struct kv_key *key_read(struct request *rq, struct slice name);
 struct kv_key *key_write(struct request *rq, struct slice name);
 struct kv_key *key_peek(struct request *rq, struct kv_db *db, struct slice name);
@@ -69,6 +70,10 @@ bool key_write_value(struct request *rq, struct slice name, enum kv_type type, s
  * something. */
 struct kv_key *key_add(struct request *rq, struct slice name, enum kv_type type, void *value);
 
+/* A key has come to be in db by another way than these (RENAME, COPY, MOVE): what belongs to a new
+ * key. */
+void key_came(struct request *rq, struct kv_db *db, struct kv_key *key);
+
 /* The string value. Leaves the time alone. old as in kv_put_string. */
 struct kv_key *key_put_string(
     struct request *rq, struct kv_key *old, struct slice name, struct slice value);
@@ -85,6 +90,12 @@ void key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enu
 /* Removes the key and says so as key_changed does ("del", KEY_GENERIC). name may be the key's own.
  */
 void key_remove(struct request *rq, struct kv_key *key, const char *event);
+
+/* The keys of databases a and b change places. */
+void keys_swap(struct request *rq, uint32_t a, uint32_t b);
+
+/* Removes the key to make room. */
+void keys_evict(struct server *server, struct kv_db *db, struct kv_key *key);
 
 /*
  * What goes to the append-only file in place of the command as it came; may be called several

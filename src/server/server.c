@@ -10,9 +10,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kv/evict.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/evict.h"
 #include "server/rates.h"
 #include "server/state.h"
 
@@ -114,7 +116,9 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->io = *io;
 	server->settings = *settings;
 	server->hub = make_hub(server);
+	blocked_init(&server->blocked);
 	server->kv = kv_new(config->databases);
+	server->evictor = kv_evictor_new(server->kv);
 	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
@@ -173,6 +177,8 @@ server_free(struct server *server)
 		xfree(job);
 	}
 	hub_free(server->hub);
+	kv_evictor_free(server->evictor);
+	blocked_release(&server->blocked);
 	kv_free(server->kv);
 	buffer_release(&server->log);
 	buffer_release(&server->notify_channel);
@@ -380,11 +386,13 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 	wait_us = earlier(wait_us, server_sweep(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
+	wait_us = earlier(wait_us, blocked_turn(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
 	wait_us = earlier(wait_us, keys_turn(server, begun_us + budget_us / 2));
+	more = evict_turn(server) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)
 		return 0;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "kv/evict.h"
 #include "kv/limits.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
@@ -120,15 +121,23 @@ struct server_config {
 	size_t query_buffer_bytes;   /* for INFO; also the most that one transaction may hold */
 	uint32_t transaction_commands;
 	uint32_t watched_keys;  /* per client */
+	size_t maxmemory_bytes; /* of the keyspace; 0: no limit */
+	struct kv_evict_rules evict;
+	uint32_t debug_command; /* enum server_debug: who may call DEBUG */
 	uint32_t notify_events; /* see notify.h */
 	uint32_t shutdown_timeout_s;
 	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
 	int port;                  /* for INFO */
 };
 
+/* In the order of enable-debug-command's choices. */
+enum server_debug { SERVER_DEBUG_NO, SERVER_DEBUG_YES, SERVER_DEBUG_LOCAL };
+
 enum server_verdict {
 	SERVER_NEXT,
-	SERVER_LATER, /* not executed; hand it over again after io.resume(conn) */
+	SERVER_LATER,   /* not executed; hand it over again after io.resume(conn) */
+	SERVER_BLOCKED, /* the same; but if the peer closes meanwhile it does not want it any more
+			 */
 };
 
 /* Borrows all three; config's values may change at any time, then server_reconfigured. now_us is

@@ -12,6 +12,7 @@
 #include "base/rate_limit.h"
 #include "server/acl_log.h"
 #include "server/acl_user.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/job.h"
@@ -25,6 +26,7 @@
 TAILQ_HEAD(clients, client);
 
 struct kv;
+struct kv_evictor;
 
 struct job {
 	TAILQ_ENTRY(job) all;
@@ -53,7 +55,7 @@ struct server_counters {
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
 	uint64_t skipped_notifications;
-	uint64_t key_hits, key_misses, expired_keys;
+	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
 /* The most that any one client held, for INFO. */
@@ -86,15 +88,18 @@ struct server {
 	struct server_settings settings;
 	struct hub *hub;
 	struct kv *kv;
-	struct random random;   /* of commands that choose */
-	struct buffer log;      /* of the running command: what request_log put together */
-	size_t log_count;       /* of commands in it */
-	uint32_t log_db;        /* the database in which they begin ... */
-	uint32_t log_at_db;     /* ... and, in a transaction, that which they have selected */
-	struct clients clients; /* in the order of ids */
+	struct kv_evictor *evictor;
+	struct random random;        /* for choices among keys and members */
+	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+	struct buffer log;           /* of the running command: what request_log put together */
+	size_t log_count;            /* of commands in it */
+	uint32_t log_db;             /* the database in which they begin ... */
+	uint32_t log_at_db;          /* ... and, in a transaction, that which they have selected */
+	struct clients clients;      /* in the order of ids */
 	struct hash_map *clients_by_id; /* key: the 8 bytes of the id */
 	struct buffer notify_channel;   /* of the notification that is being sent */
 	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
+	struct blocked blocked;
 	struct clients monitors;
 	struct clients waiting;    /* for room or for the end of a pause, the longest first */
 	struct clients continuing; /* COMMAND_AGAIN */
@@ -188,6 +193,10 @@ void command_put_key_specs(struct buffer *out, int proto, const struct command *
 
 /* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
 void request_execute_queued(struct request *rq);
+
+/* The same for a client that waited for a key, see blocked.c. False: it goes on waiting. */
+bool request_execute_blocked(struct request *rq);
+void request_end_blocked(struct request *rq); /* its reply is made already */
 
 /* monitor.c */
 void monitor_start(struct client *c);

@@ -221,6 +221,14 @@ test_setup(void)
 	test_config = (struct server_config){
 	    .maxclients = 100,
 	    .databases = 16,
+	    .kv = {.zset_entries = 128,
+		.zset_value_bytes = 64,
+		.hash_entries = 128,
+		.hash_value_bytes = 64,
+		.set_intset_entries = 512,
+		.set_entries = 128,
+		.set_value_bytes = 64,
+		.list_size = -2},
 	    .hub = {.subscriptions = 1000000, .subscribers = 1000000, .name_bytes = 4096},
 	    .outbox = {.bytes = 1 << 20, .messages = 1000, .policy = OUTBOX_DISCONNECT},
 	    .outbox_block_timeout_ms = 5000,
@@ -284,7 +292,7 @@ static bool
 hand_over(struct test_conn *conn)
 {
 	conn->resumed = 0;
-	conn->later = server_request(conn->client, conn->args, conn->argc) == SERVER_LATER;
+	conn->later = server_request(conn->client, conn->args, conn->argc) != SERVER_NEXT;
 	return !conn->later;
 }
 

@@ -47,6 +47,7 @@ client_wait(struct client *c, enum client_wait why)
 		server->login_count++;
 		break;
 	case CLIENT_WAITS_FOR_JOB:
+	case CLIENT_WAITS_FOR_KEY:
 	case CLIENT_WAITS_NOT:
 		break;
 	}
@@ -69,6 +70,9 @@ client_stop_waiting(struct client *c)
 	case CLIENT_WAITS_FOR_LOGIN:
 		TAILQ_REMOVE(&server->logins, c, waiting);
 		server->login_count--;
+		break;
+	case CLIENT_WAITS_FOR_KEY:
+		blocked_forget(c);
 		break;
 	default:
 		break;

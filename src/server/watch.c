@@ -7,41 +7,13 @@
 
 #include "base/alloc.h"
 #include "kv/keyspace.h"
+#include "server/key_id.h"
 #include "server/state.h"
 
 struct watch {
 	struct watched_key *key;
 	uint64_t changes; /* of the key, when it was watched */
 };
-
-#define DB_BYTES sizeof(uint32_t)
-
-/* Longer names are looked up as well, with memory of their own. */
-#define ID_ON_STACK 256
-
-struct id {
-	char *ptr;
-	size_t len;
-	char room[ID_ON_STACK];
-};
-
-static struct slice
-id_init(struct id *id, uint32_t db, struct slice name)
-{
-	id->len = DB_BYTES + name.len;
-	id->ptr = id->len <= sizeof(id->room) ? id->room : xmalloc(id->len);
-	memcpy(id->ptr, &db, DB_BYTES);
-	if (name.len > 0)
-		memcpy(id->ptr + DB_BYTES, name.ptr, name.len);
-	return (struct slice){id->ptr, id->len};
-}
-
-static void
-id_release(struct id *id)
-{
-	if (id->ptr != id->room)
-		xfree(id->ptr);
-}
 
 static struct slice
 id_of(const struct watched_key *key)
@@ -52,16 +24,13 @@ id_of(const struct watched_key *key)
 static struct slice
 name_of(const struct watched_key *key)
 {
-	return (struct slice){key->id + DB_BYTES, key->id_len - DB_BYTES};
+	return key_id_name(id_of(key));
 }
 
 static uint32_t
 db_of(const struct watched_key *key)
 {
-	uint32_t db;
-
-	memcpy(&db, key->id, DB_BYTES);
-	return db;
+	return key_id_db(id_of(key));
 }
 
 static struct watched_key *
@@ -86,20 +55,20 @@ watch_add(struct client *c, uint32_t db, struct slice name)
 	struct client_watch *own = &c->watch;
 	struct watched_key *key;
 	struct watch *watch;
-	struct id id;
+	struct key_id id;
 	struct slice pointer = {(const char *)&key, sizeof(key)};
 
-	key = hash_map_get(server->watched, id_init(&id, db, name));
+	key = hash_map_get(server->watched, key_id_init(&id, db, name));
 	if (key != NULL && own->keys != NULL && hash_map_get(own->keys, pointer) != NULL) {
-		id_release(&id);
+		key_id_release(&id);
 		return true;
 	}
 	if (own->count >= server->config->watched_keys) {
-		id_release(&id);
+		key_id_release(&id);
 		return false;
 	}
 	key = get_or_add(server, (struct slice){id.ptr, id.len});
-	id_release(&id);
+	key_id_release(&id);
 	key->watchers++;
 	watch = xmalloc(sizeof(*watch));
 	*watch = (struct watch){key, key->changes};
@@ -139,12 +108,12 @@ void
 watch_touched(struct server *server, const struct kv_db *db, struct slice name)
 {
 	struct watched_key *key;
-	struct id id;
+	struct key_id id;
 
 	if (hash_map_count(server->watched) == 0)
 		return;
-	key = hash_map_get(server->watched, id_init(&id, kv_db_index(db), name));
-	id_release(&id);
+	key = hash_map_get(server->watched, key_id_init(&id, kv_db_index(db), name));
+	key_id_release(&id);
 	if (key != NULL)
 		key->changes++;
 }

@@ -1,0 +1,478 @@
+#include "config.h"
+
+#include "kv/list.h"
+
+#include <assert.h>
+
+#include "kv/list_chunk.h"
+#include "kv/memory.h"
+
+/* Where the number of values is the limit, and what a listpack has beside its entries. */
+#define SAFE_BYTES 8192
+#define HEADER_BYTES 7
+
+#define SIZE_MIN (-5)
+#define SIZE_MAX_ENTRIES 32767
+
+struct kv_list {
+	struct list_chunk *first, *last;
+	size_t count;
+	int16_t size;
+	bool is_quick; /* not packed */
+};
+
+struct kv_list *
+kv_list_new(int32_t size)
+{
+	struct kv_list *list = kv_calloc(1, sizeof(*list));
+
+	if (size == 0)
+		size = 1;
+	if (size < SIZE_MIN)
+		size = SIZE_MIN;
+	list->size = (int16_t)(size > SIZE_MAX_ENTRIES ? SIZE_MAX_ENTRIES : size);
+	return list;
+}
+
+bool
+kv_list_free_some(void *value, size_t *budget)
+{
+	struct kv_list *list = value;
+
+	while (list->first != NULL) {
+		struct list_chunk *chunk = list->first;
+
+		if (*budget == 0)
+			return false;
+		*budget -= chunk->count < *budget ? chunk->count : *budget;
+		list->first = chunk->next;
+		kv_release(chunk);
+	}
+	kv_release(list);
+	return true;
+}
+
+void
+kv_list_free(struct kv_list *list)
+{
+	size_t all = SIZE_MAX;
+
+	if (list != NULL)
+		(void)kv_list_free_some(list, &all);
+}
+
+size_t
+kv_list_count(const void *list)
+{
+	return ((const struct kv_list *)list)->count;
+}
+
+bool
+kv_list_is_packed(const struct kv_list *list)
+{
+	return !list->is_quick;
+}
+
+size_t
+kv_list_bytes(const struct kv_list *list)
+{
+	const struct list_chunk *chunk;
+	size_t bytes = kv_block_bytes(list);
+
+	for (chunk = list->first; chunk != NULL; chunk = chunk->next)
+		bytes += kv_block_bytes(chunk);
+	return bytes;
+}
+
+static size_t
+max_bytes(const struct kv_list *list)
+{
+	return (list->size > 0 ? SAFE_BYTES : (size_t)2048 << -list->size) - HEADER_BYTES;
+}
+
+static size_t
+max_count(const struct kv_list *list)
+{
+	return list->size > 0 ? (size_t)list->size : SIZE_MAX;
+}
+
+static bool
+is_full(const struct kv_list *list, const struct list_chunk *chunk, struct slice value)
+{
+	return chunk->count >= max_count(list) ||
+	       list_chunk_used(chunk) + list_entry_bytes(value.len) > max_bytes(list);
+}
+
+/* To be called when it has grown. */
+static void
+note_growth(struct kv_list *list)
+{
+	list->is_quick |=
+	    list->first != list->last || list_chunk_used(list->first) > max_bytes(list);
+}
+
+static void
+note_loss(struct kv_list *list)
+{
+	if (list->is_quick && list->first == list->last && list->first != NULL &&
+	    list_chunk_used(list->first) + HEADER_BYTES <= (max_bytes(list) + HEADER_BYTES) / 2 &&
+	    list->count <= max_count(list) / 2)
+		list->is_quick = false;
+}
+
+/* The chunk stands between its neighbours, perhaps at another address than before. */
+static void
+link_chunk(struct kv_list *list, struct list_chunk *chunk)
+{
+	if (chunk->prev != NULL)
+		chunk->prev->next = chunk;
+	else
+		list->first = chunk;
+	if (chunk->next != NULL)
+		chunk->next->prev = chunk;
+	else
+		list->last = chunk;
+}
+
+static void
+drop_chunk(struct kv_list *list, struct list_chunk *chunk)
+{
+	if (chunk->prev != NULL)
+		chunk->prev->next = chunk->next;
+	else
+		list->first = chunk->next;
+	if (chunk->next != NULL)
+		chunk->next->prev = chunk->prev;
+	else
+		list->last = chunk->prev;
+	kv_release(chunk);
+}
+
+/* What a chunk at an end has free in a longer list will soon be used, or goes with it. */
+static struct list_chunk *
+shrink(struct kv_list *list, struct list_chunk *chunk, size_t *at)
+{
+	struct list_chunk *was = chunk;
+
+	if ((chunk->prev == NULL) != (chunk->next == NULL))
+		return chunk;
+	chunk = list_chunk_shrink(chunk, at);
+	if (chunk != was)
+		link_chunk(list, chunk);
+	return chunk;
+}
+
+void *
+kv_list_copy(const void *value)
+{
+	const struct kv_list *from = value;
+	struct kv_list *list = kv_malloc(sizeof(*list));
+	const struct list_chunk *chunk;
+
+	*list = *from;
+	list->first = list->last = NULL;
+	for (chunk = from->first; chunk != NULL; chunk = chunk->next) {
+		struct list_chunk *copy = list_chunk_copy(chunk);
+
+		copy->prev = list->last;
+		link_chunk(list, copy);
+	}
+	return list;
+}
+
+/* An empty chunk, for this value, between two that are neighbours; either may be NULL. */
+static struct list_chunk *
+add_chunk(
+    struct kv_list *list, struct list_chunk *prev, struct list_chunk *next, struct slice value)
+{
+	struct list_chunk *chunk = list_chunk_new(value);
+
+	chunk->prev = prev;
+	chunk->next = next;
+	link_chunk(list, chunk);
+	return chunk;
+}
+
+static void
+push_to(struct kv_list *list, struct list_chunk *chunk, bool at_head, struct slice value)
+{
+	struct list_chunk *now = list_chunk_push(chunk, at_head, value, max_bytes(list));
+
+	if (now != chunk)
+		link_chunk(list, now);
+	list->count++;
+	note_growth(list);
+}
+
+void
+kv_list_push(struct kv_list *list, enum kv_list_end end, struct slice value)
+{
+	bool at_head = end == KV_LIST_HEAD;
+	struct list_chunk *chunk = at_head ? list->first : list->last;
+
+	if (chunk == NULL || is_full(list, chunk, value))
+		chunk = add_chunk(list, at_head ? NULL : chunk, at_head ? chunk : NULL, value);
+	push_to(list, chunk, at_head, value);
+}
+
+void
+kv_list_pop(struct kv_list *list, enum kv_list_end end)
+{
+	struct list_chunk *chunk = end == KV_LIST_HEAD ? list->first : list->last;
+
+	assert(chunk != NULL);
+	if (chunk->count == 1) {
+		drop_chunk(list, chunk);
+	} else if (end == KV_LIST_HEAD) {
+		(void)list_chunk_value(chunk, chunk->begin, &chunk->begin);
+		chunk->count--;
+		shrink(list, chunk, NULL);
+	} else {
+		chunk->end = list_chunk_before(chunk, chunk->end);
+		chunk->count--;
+		shrink(list, chunk, NULL);
+	}
+	list->count--;
+	note_loss(list);
+}
+
+static bool
+stand_at(struct kv_list_place *place, struct list_chunk *chunk, size_t begin)
+{
+	place->chunk = chunk;
+	if (chunk == NULL)
+		return false;
+	place->begin = begin;
+	place->value = list_chunk_value(chunk, begin, &place->end);
+	return true;
+}
+
+static bool
+stand_before(struct kv_list_place *place, struct list_chunk *chunk, size_t end)
+{
+	return stand_at(place, chunk, chunk != NULL ? list_chunk_before(chunk, end) : 0);
+}
+
+static bool
+stand_at_head(struct kv_list_place *place, struct list_chunk *chunk)
+{
+	return stand_at(place, chunk, chunk != NULL ? chunk->begin : 0);
+}
+
+static bool
+stand_at_tail(struct kv_list_place *place, struct list_chunk *chunk)
+{
+	return stand_before(place, chunk, chunk != NULL ? chunk->end : 0);
+}
+
+bool
+kv_list_end_of(const struct kv_list *list, enum kv_list_end end, struct kv_list_place *place)
+{
+	return end == KV_LIST_HEAD ? stand_at_head(place, list->first)
+				   : stand_at_tail(place, list->last);
+}
+
+bool
+kv_list_step(struct kv_list_place *place, enum kv_list_end from)
+{
+	struct list_chunk *chunk = place->chunk;
+
+	if (from == KV_LIST_HEAD)
+		return place->end < chunk->end ? stand_at(place, chunk, place->end)
+					       : stand_at_head(place, chunk->next);
+	return place->begin > chunk->begin ? stand_before(place, chunk, place->begin)
+					   : stand_at_tail(place, chunk->prev);
+}
+
+/* The offset of the entry with this index, from the nearer end of the chunk. */
+static size_t
+offset_of(const struct list_chunk *chunk, size_t index)
+{
+	size_t at;
+
+	if (index < chunk->count / 2) {
+		for (at = chunk->begin; index > 0; index--)
+			(void)list_chunk_value(chunk, at, &at);
+		return at;
+	}
+	at = chunk->end;
+	for (index = chunk->count - index; index > 0; index--)
+		at = list_chunk_before(chunk, at);
+	return at;
+}
+
+/* The chunk with the value of this index, which is then counted within it. */
+static struct list_chunk *
+chunk_of(const struct kv_list *list, size_t *index)
+{
+	struct list_chunk *chunk;
+	size_t behind;
+
+	if (*index < list->count / 2) {
+		for (chunk = list->first; *index >= chunk->count; chunk = chunk->next)
+			*index -= chunk->count;
+		return chunk;
+	}
+	behind = list->count - 1 - *index;
+	for (chunk = list->last; behind >= chunk->count; chunk = chunk->prev)
+		behind -= chunk->count;
+	*index = chunk->count - 1 - behind;
+	return chunk;
+}
+
+bool
+kv_list_at(const struct kv_list *list, size_t index, struct kv_list_place *place)
+{
+	struct list_chunk *chunk;
+
+	if (index >= list->count)
+		return stand_at(place, NULL, 0);
+	chunk = chunk_of(list, &index);
+	return stand_at(place, chunk, offset_of(chunk, index));
+}
+
+/* How many entries of the chunk begin at an offset or behind it. */
+static size_t
+count_from(const struct list_chunk *chunk, size_t at)
+{
+	size_t count = 0;
+
+	while (at < chunk->end) {
+		(void)list_chunk_value(chunk, at, &at);
+		count++;
+	}
+	return count;
+}
+
+/* The chunk is full: what is from an offset on, if that is something but not all, becomes one of
+ * its own. */
+static void
+insert_apart(struct kv_list *list, struct list_chunk *chunk, size_t at, struct slice value)
+{
+	struct list_chunk *rest;
+
+	if (at == chunk->begin) {
+		if (chunk->prev == NULL || is_full(list, chunk->prev, value))
+			push_to(list, add_chunk(list, chunk->prev, chunk, value), true, value);
+		else
+			push_to(list, chunk->prev, false, value);
+		return;
+	}
+	if (at < chunk->end) {
+		rest = list_chunk_split(chunk, at, count_from(chunk, at));
+		rest->prev = chunk;
+		rest->next = chunk->next;
+		link_chunk(list, rest);
+		if (!is_full(list, chunk, value)) {
+			push_to(list, chunk, false, value);
+			return;
+		}
+	}
+	if (chunk->next == NULL || is_full(list, chunk->next, value))
+		push_to(list, add_chunk(list, chunk, chunk->next, value), false, value);
+	else
+		push_to(list, chunk->next, true, value);
+}
+
+static void
+insert_at(struct kv_list *list, struct list_chunk *chunk, size_t at, struct slice value)
+{
+	struct list_chunk *now;
+
+	if (is_full(list, chunk, value)) {
+		insert_apart(list, chunk, at, value);
+		return;
+	}
+	now = list_chunk_insert(chunk, &at, value, max_bytes(list));
+	if (now != chunk)
+		link_chunk(list, now);
+	list->count++;
+	note_growth(list);
+}
+
+void
+kv_list_insert(
+    struct kv_list *list, const struct kv_list_place *place, bool after, struct slice value)
+{
+	insert_at(list, place->chunk, after ? place->end : place->begin, value);
+}
+
+/* In place of the only value of a chunk. */
+static void
+replace_chunk(struct kv_list *list, struct list_chunk *was, struct slice value)
+{
+	struct list_chunk *chunk =
+	    list_chunk_push(list_chunk_new(value), false, value, max_bytes(list));
+
+	chunk->prev = was->prev;
+	chunk->next = was->next;
+	link_chunk(list, chunk);
+	kv_release(was);
+	note_growth(list);
+}
+
+void
+kv_list_set(struct kv_list *list, const struct kv_list_place *place, struct slice value)
+{
+	struct list_chunk *chunk = place->chunk;
+
+	if (chunk->count == 1) {
+		replace_chunk(list, chunk, value);
+	} else {
+		size_t at = list_chunk_cut(chunk, place->begin, place->end, 1);
+
+		list->count--;
+		insert_at(list, chunk, at, value);
+	}
+	note_loss(list);
+}
+
+bool
+kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_end from)
+{
+	struct list_chunk *chunk = place->chunk;
+	struct list_chunk *beside = from == KV_LIST_HEAD ? chunk->next : chunk->prev;
+	size_t at = 0;
+
+	list->count--;
+	if (chunk->count == 1) {
+		drop_chunk(list, chunk);
+		chunk = NULL;
+	} else {
+		at = list_chunk_cut(chunk, place->begin, place->end, 1);
+		chunk = shrink(list, chunk, &at);
+	}
+	note_loss(list);
+	if (chunk != NULL && from == KV_LIST_HEAD && at < chunk->end)
+		return stand_at(place, chunk, at);
+	if (chunk != NULL && from == KV_LIST_TAIL && at > chunk->begin)
+		return stand_before(place, chunk, at);
+	return from == KV_LIST_HEAD ? stand_at_head(place, beside) : stand_at_tail(place, beside);
+}
+
+void
+kv_list_cut(struct kv_list *list, enum kv_list_end end, size_t count)
+{
+	struct list_chunk *chunk;
+	size_t at;
+
+	if (count > list->count)
+		count = list->count;
+	list->count -= count;
+	chunk = end == KV_LIST_HEAD ? list->first : list->last;
+	while (count > 0 && chunk->count <= count) {
+		count -= chunk->count;
+		drop_chunk(list, chunk);
+		chunk = end == KV_LIST_HEAD ? list->first : list->last;
+	}
+	if (count > 0) {
+		at = offset_of(chunk, end == KV_LIST_HEAD ? count : chunk->count - count);
+		if (end == KV_LIST_HEAD)
+			chunk->begin = at;
+		else
+			chunk->end = at;
+		chunk->count -= count;
+		shrink(list, chunk, NULL);
+	}
+	note_loss(list);
+}

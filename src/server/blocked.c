@@ -1,0 +1,425 @@
+#include "config.h"
+
+#include "server/blocked.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/float_text.h"
+#include "base/hash_map.h"
+#include "resp/writer.h"
+#include "server/key_id.h"
+#include "server/keys.h"
+#include "server/state.h"
+
+/* Whose time is up is answered in a turn, at most so many. */
+#define ENDED_A_TURN 1000
+
+TAILQ_HEAD(waiters, waiter);
+
+/* One client's waiting for one key. */
+struct waiter {
+	TAILQ_ENTRY(waiter) all; /* of the key, the longest first */
+	struct waited_key *key;  /* NULL: the key was named before */
+	struct block *block;
+};
+
+struct waited_key {
+	TAILQ_ENTRY(waited_key) ready;
+	struct waiters waiters;
+	bool is_ready;
+	bool is_served; /* now: it stays, even if nobody waits for it any more */
+	size_t id_len;
+	char id[];
+};
+
+/* One client's waiting. */
+struct block {
+	struct deadline deadline; /* first */
+	struct client *client;    /* NULL: it waits no more */
+	const struct command *command;
+	enum kv_type type;
+	bool has_deadline;
+	struct waiter *waiters;
+	size_t waiter_count;
+	size_t argc;
+	struct slice argv[]; /* the bytes stand behind it */
+};
+
+void
+blocked_init(struct blocked *b)
+{
+	*b = (struct blocked){.keys = hash_map_new()};
+	TAILQ_INIT(&b->ready);
+}
+
+void
+blocked_release(struct blocked *b)
+{
+	assert(hash_map_count(b->keys) == 0);
+	hash_map_free(b->keys);
+	deadlines_release(&b->deadlines);
+	buffer_release(&b->reply);
+}
+
+bool
+block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
+{
+	long double seconds, ms;
+	uint64_t us;
+
+	if (!float_text_parse(arg, &seconds)) {
+		request_error(rq, "ERR timeout is not a float or out of range");
+		return false;
+	}
+	/* As Redis: ms, rounded up. What is no multiple is still no less than what was asked. */
+	ms = seconds * 1000;
+	if (ms > (long double)(INT64_MAX - request_now_ms(rq))) {
+		request_error(rq, "ERR timeout is out of range");
+		return false;
+	}
+	if (ms <= -1) {
+		request_error(rq, "ERR timeout is negative");
+		return false;
+	}
+	*until_us = UINT64_MAX;
+	if (ms <= 0)
+		return true;
+	us = (uint64_t)ms;
+	us += (long double)us < ms;
+	if (!__builtin_mul_overflow(us, 1000, &us) && us < UINT64_MAX - rq->now_us)
+		*until_us = rq->now_us + us;
+	return true;
+}
+
+bool
+block_concerns(const struct request *rq, struct slice name)
+{
+	return rq->ready == NULL || slice_eq(*rq->ready, name);
+}
+
+static struct block *
+copy_request(const struct request *rq, size_t key_count)
+{
+	size_t len = sizeof(struct block) + rq->argc * sizeof(struct slice), i;
+	struct block *block;
+	char *at;
+
+	for (i = 0; i < rq->argc; i++)
+		len += rq->argv[i].len;
+	block = xmalloc(len);
+	*block = (struct block){.client = rq->client, .command = rq->command, .argc = rq->argc};
+	block->waiters = xcalloc(key_count, sizeof(*block->waiters));
+	block->waiter_count = key_count;
+	at = (char *)&block->argv[rq->argc];
+	for (i = 0; i < rq->argc; i++) {
+		block->argv[i] = (struct slice){at, rq->argv[i].len};
+		if (rq->argv[i].len > 0)
+			memcpy(at, rq->argv[i].ptr, rq->argv[i].len);
+		at += rq->argv[i].len;
+	}
+	return block;
+}
+
+static void
+block_free(struct block *block)
+{
+	xfree(block->waiters);
+	xfree(block);
+}
+
+static struct waited_key *
+get_or_add(struct blocked *b, uint32_t db, struct slice name)
+{
+	struct waited_key *key;
+	struct key_id id;
+
+	key = hash_map_get(b->keys, key_id_init(&id, db, name));
+	if (key == NULL) {
+		key = xcalloc(1, sizeof(*key) + id.len);
+		TAILQ_INIT(&key->waiters);
+		key->id_len = id.len;
+		memcpy(key->id, id.ptr, id.len);
+		hash_map_set(b->keys, (struct slice){id.ptr, id.len}, key);
+	}
+	key_id_release(&id);
+	return key;
+}
+
+/* Unless it was named before: then this client is the last that waits for it. */
+static void
+wait_for(struct blocked *b, struct block *block, size_t i, struct slice name)
+{
+	struct waited_key *key = get_or_add(b, block->client->db, name);
+	struct waiter *last = TAILQ_LAST(&key->waiters, waiters), *waiter = &block->waiters[i];
+
+	waiter->block = block;
+	if (last != NULL && last->block == block)
+		return;
+	waiter->key = key;
+	TAILQ_INSERT_TAIL(&key->waiters, waiter, all);
+}
+
+enum command_result
+request_block(struct request *rq, const struct block_terms *terms)
+{
+	struct blocked *b = &rq->server->blocked;
+	struct block *block;
+	size_t i;
+
+	if (rq->ready != NULL)
+		return COMMAND_BLOCKED;
+	if (rq->in_transaction) {
+		if (terms->is_one)
+			resp_put_null(rq->reply, rq->proto);
+		else
+			resp_put_null_array(rq->reply, rq->proto);
+		return COMMAND_DONE;
+	}
+	block = copy_request(rq, terms->count);
+	block->type = terms->type;
+	for (i = 0; i < terms->count; i++)
+		wait_for(b, block, i, terms->names[i]);
+	block->has_deadline = terms->until_us != UINT64_MAX;
+	if (block->has_deadline)
+		deadlines_add(&b->deadlines, &block->deadline, terms->until_us);
+	rq->client->block = block;
+	b->count++;
+	client_wait(rq->client, CLIENT_WAITS_FOR_KEY);
+	return COMMAND_BLOCKED;
+}
+
+static void
+release_key(struct blocked *b, struct waited_key *key)
+{
+	if (!TAILQ_EMPTY(&key->waiters) || key->is_served)
+		return;
+	if (key->is_ready)
+		TAILQ_REMOVE(&b->ready, key, ready);
+	hash_map_remove(b->keys, (struct slice){key->id, key->id_len});
+	xfree(key);
+}
+
+/* Nobody finds it any more. */
+static void
+unlink_block(struct blocked *b, struct block *block)
+{
+	size_t i;
+
+	for (i = 0; i < block->waiter_count; i++) {
+		struct waiter *waiter = &block->waiters[i];
+
+		if (waiter->key == NULL)
+			continue;
+		if (b->next == waiter)
+			b->next = TAILQ_NEXT(waiter, all);
+		TAILQ_REMOVE(&waiter->key->waiters, waiter, all);
+		release_key(b, waiter->key);
+	}
+	if (block->has_deadline)
+		deadlines_remove(&b->deadlines, &block->deadline);
+	block->client->block = NULL;
+	block->client->wait = CLIENT_WAITS_NOT;
+	block->client = NULL;
+	b->count--;
+}
+
+void
+blocked_forget(struct client *c)
+{
+	struct blocked *b = &c->server->blocked;
+	struct block *block = c->block;
+
+	if (block == NULL)
+		return;
+	unlink_block(b, block);
+	if (block != b->running)
+		block_free(block);
+}
+
+/* It was answered. Its request counts as executed when io hands it over again. */
+static void
+finish(struct client *c)
+{
+	blocked_forget(c);
+	c->job_ended = true;
+	c->server->io.resume(c->conn);
+}
+
+static void
+make_ready(struct blocked *b, struct waited_key *key)
+{
+	if (key->is_ready)
+		return;
+	key->is_ready = true;
+	TAILQ_INSERT_TAIL(&b->ready, key, ready);
+}
+
+void
+blocked_key_ready(
+    struct server *server, const struct kv_db *db, struct slice name, enum kv_type type)
+{
+	struct blocked *b = &server->blocked;
+	struct waited_key *key;
+	struct key_id id;
+
+	if (b->count == 0 || (type != KV_LIST && type != KV_ZSET))
+		return;
+	key = hash_map_get(b->keys, key_id_init(&id, kv_db_index(db), name));
+	key_id_release(&id);
+	if (key != NULL)
+		make_ready(b, key);
+}
+
+struct look {
+	struct blocked *blocked;
+	const struct kv_db *db;
+};
+
+static void
+look_at(struct slice id, void *value, void *arg)
+{
+	const struct look *look = arg;
+	struct waited_key *key = value;
+
+	if (key_id_db(id) == kv_db_index(look->db) && kv_find(look->db, key_id_name(id)) != NULL)
+		make_ready(look->blocked, key);
+}
+
+void
+blocked_database_ready(struct server *server, const struct kv_db *db)
+{
+	struct look look = {&server->blocked, db};
+
+	if (server->blocked.count > 0)
+		hash_map_each(server->blocked.keys, look_at, &look);
+}
+
+static struct request
+request_of(const struct block *block, const struct slice *ready)
+{
+	struct client *c = block->client;
+
+	return (struct request){.server = c->server,
+	    .client = c,
+	    .command = block->command,
+	    .argv = block->argv,
+	    .argc = block->argc,
+	    .reply = &c->server->blocked.reply,
+	    .proto = c->proto,
+	    .now_us = clock_mono_us(),
+	    .ready = ready};
+}
+
+/* On behalf of a client. It may come to its end meanwhile, as anybody else who waits. */
+static void
+serve_client(struct blocked *b, struct block *block, struct slice name)
+{
+	struct request rq = request_of(block, &name);
+	bool is_done;
+
+	b->running = block;
+	is_done = request_execute_blocked(&rq);
+	b->running = NULL;
+	if (block->client == NULL)
+		block_free(block);
+	else if (is_done)
+		finish(block->client);
+}
+
+static bool
+is_there(struct server *server, const struct waited_key *key, enum kv_type *type)
+{
+	struct slice id = {key->id, key->id_len};
+	const struct kv_db *db = kv_database(server->kv, key_id_db(id));
+	const struct kv_key *found = kv_find(db, key_id_name(id));
+
+	if (found != NULL)
+		*type = kv_type_of(found);
+	return found != NULL;
+}
+
+/* All who wait for it now, as long as there is something. */
+static void
+serve_key(struct server *server, struct waited_key *key)
+{
+	struct blocked *b = &server->blocked;
+	struct slice name = key_id_name((struct slice){key->id, key->id_len});
+	struct waiter *waiter;
+	enum kv_type type;
+
+	key->is_served = true;
+	b->next = TAILQ_FIRST(&key->waiters);
+	while ((waiter = b->next) != NULL && is_there(server, key, &type)) {
+		b->next = TAILQ_NEXT(waiter, all);
+		if (waiter->block->type == type)
+			serve_client(b, waiter->block, name);
+	}
+	b->next = NULL;
+	key->is_served = false;
+	release_key(b, key);
+}
+
+void
+blocked_serve(struct server *server)
+{
+	struct blocked *b = &server->blocked;
+	struct waited_key *key;
+
+	if (b->serving)
+		return;
+	b->serving = true;
+	while ((key = TAILQ_FIRST(&b->ready)) != NULL) {
+		TAILQ_REMOVE(&b->ready, key, ready);
+		key->is_ready = false;
+		serve_key(server, key);
+	}
+	b->serving = false;
+}
+
+static void
+answer_unserved(struct block *block, bool with_error)
+{
+	struct client *c = block->client;
+	struct request rq = request_of(block, NULL);
+
+	if (with_error)
+		request_error(&rq, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+	else
+		resp_put_null_array(rq.reply, rq.proto);
+	c->server->blocked.running = block;
+	request_end_blocked(&rq);
+	c->server->blocked.running = NULL;
+	if (block->client == NULL)
+		block_free(block);
+	else
+		finish(c);
+}
+
+uint64_t
+blocked_turn(struct server *server, uint64_t now_us)
+{
+	const struct deadlines *deadlines = &server->blocked.deadlines;
+	struct deadline *first;
+	size_t n;
+
+	for (n = 0; (first = deadlines_first(deadlines)) != NULL; n++) {
+		if (first->at_us > now_us)
+			return first->at_us - now_us;
+		if (n == ENDED_A_TURN)
+			return 0;
+		answer_unserved((struct block *)first, false);
+	}
+	return UINT64_MAX;
+}
+
+bool
+blocked_end(struct client *c, bool with_error)
+{
+	if (c->block == NULL)
+		return false;
+	answer_unserved(c->block, with_error);
+	return true;
+}
