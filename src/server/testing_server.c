@@ -21,7 +21,6 @@ int test_parted;
 bool test_abort_fails;
 const char *test_acl_file;
 char test_acl_text[4096];
-struct buffer test_journal;
 
 static struct test_conn *conns;
 static int resumes;
@@ -197,15 +196,6 @@ settings_acl_file(void *arg)
 	return test_acl_file;
 }
 
-static void
-io_journal(void *arg, uint32_t db, struct slice commands, size_t count)
-{
-	(void)arg;
-	(void)db;
-	(void)count;
-	buffer_append_slice(&test_journal, commands);
-}
-
 void
 test_setup(void)
 {
@@ -225,7 +215,6 @@ test_setup(void)
 	    .lame_duck = io_lame_duck,
 	    .lame_duck_abort = io_lame_duck_abort,
 	    .parted = io_parted,
-	    .journal = io_journal,
 	};
 	static const struct server_settings settings = {
 	    .each = settings_each,
@@ -270,7 +259,6 @@ test_setup(void)
 void
 test_teardown(void)
 {
-	buffer_release(&test_journal);
 	while (conns != NULL)
 		test_close(conns);
 	server_free(test_server);
