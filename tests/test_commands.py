@@ -360,8 +360,11 @@ def commands(client):
     return {entry[0]: entry for entry in client.call("COMMAND")}
 
 
-# Redis 7.2 takes one argument less, and there are no keys here.
-DIFFERENT = (b"command|getkeys", b"command|getkeysandflags", b"memory|usage")
+# What Redis does not have.
+OURS = (b"outbox", b"zquery")
+
+# Redis 7.2 takes one argument less, or one more.
+DIFFERENT = (b"command|getkeys", b"command|getkeysandflags", b"zrank", b"zrevrank")
 
 
 def test_command_describes_each_command_as_redis_does(start_redis, start_fanfared):
@@ -371,10 +374,10 @@ def test_command_describes_each_command_as_redis_does(start_redis, start_fanfare
     assert fanfared.call("COMMAND", "COUNT") == len(ours)
     different = []
     for name, entry in ours.items():
-        if name == b"outbox":
+        if name in OURS:
             continue
         assert name in theirs, name
-        if entry[1:6] != theirs[name][1:6] or sorted(entry[6]) != sorted(theirs[name][6]):
+        if (entry[1:6] != theirs[name][1:6] and name not in DIFFERENT) or sorted(entry[6]) != sorted(theirs[name][6]):
             different.append((name, entry[1:7], theirs[name][1:7]))
         if len(entry) != len(theirs[name]):
             different.append((name, len(entry), len(theirs[name])))
@@ -484,9 +487,9 @@ def test_channels_are_common_to_all_databases(server):
     assert a.read_value() == [b"message", b"c", b"x"]
 
 
-def test_commands_that_need_a_keyspace_are_unknown(fanfared):
+def test_commands_of_parts_that_are_not_there_are_unknown(fanfared):
     client = fanfared.connect()
-    for command in ("GET", "SET", "DEL", "EVAL", "MULTI", "CLUSTER"):
+    for command in ("EVAL", "XADD", "CLUSTER"):
         reply = client.call(command, "x")
         assert reply.text == b"ERR unknown command '%s', with args beginning with: 'x' " % command.encode()
 

@@ -202,6 +202,84 @@ def test_events_are_those_of_redis_in_its_order(server, words, events):
     assert heard[:-1] == events
 
 
+def journal(folder):
+    """The commands in the append-only file; lines that Redis skips are skipped."""
+    data, at, commands = (folder / "appendonly.aof").read_bytes(), 0, []
+
+    def line():
+        nonlocal at
+        end = data.index(b"\r\n", at)
+        found, at = data[at:end], end + 2
+        return found
+
+    while at < len(data):
+        if data[at:at + 1] == b"#":
+            at = data.index(b"\n", at) + 1
+            continue
+        words = []
+        for _ in range(int(line()[1:])):
+            size = int(line()[1:])
+            words.append(data[at:at + size])
+            at += size + 2
+        commands.append(words)
+    return commands
+
+
+MOMENT = b"<moment>"
+
+
+@pytest.mark.parametrize("words, kept", [
+    (["SETEX", "a", "100", "v"], [[b"SET", b"a", b"v", b"PXAT", MOMENT]]),
+    (["PSETEX", "a", "100000", "v"], [[b"SET", b"a", b"v", b"PXAT", MOMENT]]),
+    (["SETNX", "a", "v"], [[b"SETNX", b"a", b"v"]]),
+    (["SETNX", "s", "v"], []),
+    (["GETSET", "s", "v"], [[b"SET", b"s", b"v"]]),
+    (["GETDEL", "s"], [[b"DEL", b"s"]]),
+    (["GETDEL", "nosuch"], []),
+    (["GETEX", "s"], []),
+    (["GETEX", "s", "EX", "100"], [[b"PEXPIREAT", b"s", MOMENT]]),
+    (["GETEX", "s", "EXAT", "1"], [[b"DEL", b"s"]]),
+    (["GETEX", "s", "PERSIST"], []),
+    (["GETEX", "ends", "PERSIST"], [[b"PERSIST", b"ends"]]),
+    (["MSET", "s", "1", "a", "2"], [[b"MSET", b"s", b"1", b"a", b"2"]]),
+    (["MSETNX", "s", "1"], []),
+    (["APPEND", "s", "v"], [[b"APPEND", b"s", b"v"]]),
+    (["SETRANGE", "s", "3", "v"], [[b"SETRANGE", b"s", b"3", b"v"]]),
+    (["SETRANGE", "s", "3", ""], []),
+    (["INCRBY", "n", "5"], [[b"INCRBY", b"n", b"5"]]),
+    (["INCR", "s"], []),
+    (["INCRBYFLOAT", "n", "0.5"], [[b"SET", b"n", b"1.5", b"KEEPTTL"]]),
+    (["SETBIT", "s", "0", "1"], [[b"SETBIT", b"s", b"0", b"1"]]),
+    (["SETBIT", "s", "0", "0"], []),
+    (["RENAME", "s", "a"], [[b"RENAME", b"s", b"a"]]),
+    (["RENAME", "s", "s"], []),
+    (["RENAMENX", "s", "n"], []),
+    (["COPY", "s", "a"], [[b"COPY", b"s", b"a"]]),
+    (["COPY", "s", "n"], []),
+    (["MOVE", "s", "1"], [[b"MOVE", b"s", b"1"]]),
+    (["SWAPDB", "0", "1"], [[b"SWAPDB", b"0", b"1"]]),
+    (["SORT", "l", "ALPHA", "STORE", "a"], [[b"SORT", b"l", b"ALPHA", b"STORE", b"a"]]),
+    (["SORT", "l", "ALPHA"], []),
+    (["SORT", "nosuch", "STORE", "s"], [[b"SORT", b"nosuch", b"STORE", b"s"]]),
+    (["SORT", "nosuch", "STORE", "a"], []),
+    (["TOUCH", "s"], []),
+    (["GET", "s"], []),
+], ids=lambda value: value[0] if value and isinstance(value[0], str) else "")
+def test_what_is_kept_is_the_effect_at_that_moment(start_fanfared, folder, words, kept):
+    client = start_fanfared("--appendonly", "yes", "--appendfsync", "always").connect()
+    client.call("MSET", "s", "value", "n", "1")
+    client.call("SET", "ends", "v", "PXAT", "99999999999999")
+    client.call("RPUSH", "l", "b", "a")
+    before = len(journal(folder))
+    client.call(*words)
+    found = journal(folder)[before:]
+    for command in found:
+        if command[0] in (b"SET", b"PEXPIREAT") and command[-1].isdigit() and command[-2] in (b"PXAT", b"s"):
+            assert len(command[-1]) == 13
+            command[-1] = MOMENT
+    assert found == kept
+
+
 def test_debug_is_off_unless_it_is_enabled(start_fanfared):
     refused = (b"ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it "
                b"from a local connection, otherwise you need to set this option in the configuration file, and then "

@@ -120,6 +120,22 @@ START_TEST(a_value_in_a_table_grows_and_gives_its_room_back)
 }
 END_TEST
 
+START_TEST(it_is_no_longer_than_a_block_may_be_whatever_the_limits)
+{
+	static const struct kv_limits wide = {.hash_entries = 1000000, .hash_value_bytes = 1000000};
+	static char text[524288 - 8];
+	char field[16];
+	int i;
+
+	for (i = 0; i < 40; i++) {
+		snprintf(field, sizeof(field), "%04d", i);
+		kv_hash_set(hash, slice_of(field), (struct slice){text, sizeof(text)}, &wide);
+		ck_assert_int_eq(kv_hash_is_packed(hash), i < 31);
+	}
+	ck_assert_uint_eq(kv_hash_count(hash), 40);
+}
+END_TEST
+
 static void
 fill(size_t count)
 {
@@ -376,6 +392,7 @@ main(void)
 		a_value_that_is_equal_to_a_field_is_no_field,
 		it_is_packed_up_to_the_limit_of_entries, it_is_packed_up_to_the_limit_of_lengths,
 		a_long_field_is_not_packed, a_value_in_a_table_grows_and_gives_its_room_back,
+		it_is_no_longer_than_a_block_may_be_whatever_the_limits,
 		a_sample_has_no_field_twice, each_field_is_drawn_now_and_then,
 		a_visit_can_end_a_walk_a_sample_and_a_draw, it_is_freed_in_slices,
 		it_does_what_a_plain_array_does_in_260000_random_steps, NULL});

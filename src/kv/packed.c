@@ -8,8 +8,11 @@
 #include "kv/item.h"
 #include "kv/memory.h"
 
-/* As Redis's listpacks: past this even a limit that allows it makes no packed block. */
-#define LEN_MAX ((size_t)1 << 30)
+/* Whatever the limits allow: to search and to move more would hold up everybody. */
+#define LEN_MAX ((size_t)16 << 20)
+
+/* Of the lengths of two entries, which is what its owners add at once. */
+#define LENGTHS_MAX ((size_t)2 * KV_VARINT_MAX)
 
 struct kv_packed *
 kv_packed_new(void)
@@ -33,7 +36,7 @@ kv_packed_copy(const struct kv_packed *p)
 bool
 kv_packed_has_room(const struct kv_packed *p, size_t len)
 {
-	return len < LEN_MAX && p->len + len < LEN_MAX;
+	return len < LEN_MAX && p->len + len + LENGTHS_MAX <= LEN_MAX;
 }
 
 size_t
@@ -58,19 +61,38 @@ kv_packed_place(const struct kv_packed *p, size_t index)
 	return at;
 }
 
+/* Reads the length, nearly always of one byte; returns where the text is. */
+static inline const unsigned char *
+read_len(const unsigned char *at, size_t *len)
+{
+	uint64_t long_len;
+
+	*len = *at;
+	if (*at < 128)
+		return at + 1;
+	at = kv_varint_get(at, &long_len);
+	*len = (size_t)long_len;
+	return at;
+}
+
+/* Entries of one block are often alike but for their ends, so the last byte is looked at first. */
 size_t
 kv_packed_find(const struct kv_packed *p, struct slice wanted, size_t stride)
 {
-	struct slice entry;
-	size_t at = 0, next, i;
+	const unsigned char *at = p->data, *end = p->data + p->len, *text;
+	const unsigned char *bytes = (const unsigned char *)wanted.ptr;
+	size_t len, i;
 
-	while (at < p->len) {
-		next = kv_packed_get(p, at, &entry);
-		if (slice_eq(entry, wanted))
-			return at;
-		for (i = 1; i < stride && next < p->len; i++)
-			next = kv_packed_get(p, next, &entry);
-		at = next;
+	while (at < end) {
+		text = read_len(at, &len);
+		if (len == wanted.len && (len == 0 || (text[len - 1] == bytes[len - 1] &&
+							  memcmp(text, bytes, len - 1) == 0)))
+			return (size_t)(at - p->data);
+		at = text + len;
+		for (i = 1; i < stride && at < end; i++) {
+			at = read_len(at, &len);
+			at += len;
+		}
 	}
 	return KV_PACKED_NONE;
 }
@@ -106,7 +128,7 @@ kv_packed_append(struct kv_packed *p, struct slice entry)
 {
 	size_t at = p->len;
 
-	assert(kv_packed_has_room(p, entry.len));
+	assert(p->len + entry.len < LEN_MAX);
 	p = make_room(p, at, 0, kv_varint_len(entry.len) + entry.len);
 	put_entry(p, at, entry);
 	p->count++;
@@ -120,7 +142,7 @@ kv_packed_replace(struct kv_packed *p, size_t at, struct slice entry)
 	size_t old_len = kv_packed_get(p, at, &old) - at;
 	size_t new_len = kv_varint_len(entry.len) + entry.len;
 
-	assert(kv_packed_has_room(p, entry.len));
+	assert(p->len - old_len + new_len < LEN_MAX);
 	if (new_len != old_len)
 		p = make_room(p, at, old_len, new_len);
 	put_entry(p, at, entry);

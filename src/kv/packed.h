@@ -26,7 +26,8 @@ struct kv_packed {
 struct kv_packed *kv_packed_new(void); /* returns owned (kv_release) */
 struct kv_packed *kv_packed_copy(const struct kv_packed *p);
 
-/* False if entries of len bytes in all would make it longer than a block may be. */
+/* False if one or two more entries of len bytes in all would make it longer than a block may be,
+ * 16 MiB. To be asked before they are put in. */
 bool kv_packed_has_room(const struct kv_packed *p, size_t len);
 
 /* The entry at a place that is below p->len, the first being at 0; returns the place after it. */

@@ -123,6 +123,26 @@ rank_cursor_prev(struct rank_cursor *c)
 	return &c->leaf->entries[--c->at];
 }
 
+size_t
+rank_tree_bytes(const struct rank_tree *t)
+{
+	enum { LEAVES = 16 };
+	size_t filled = 0, leaves, inner = 0, i;
+	struct rank_cursor c;
+
+	if (t->root == NULL)
+		return 0;
+	for (i = 0; i < LEAVES; i++) {
+		rank_tree_seek(t, t->count / LEAVES * i, &c);
+		filled += c.leaf->count;
+	}
+	leaves = (t->count * LEAVES + filled - 1) / filled;
+	/* Inner nodes are about three quarters full. */
+	for (i = leaves; i > 1; i = (i + RANK_INNER_MAX * 3 / 4 - 1) / (RANK_INNER_MAX * 3 / 4))
+		inner += i * 4 / (RANK_INNER_MAX * 3) + 1;
+	return leaves * sizeof(struct rank_leaf) + inner * sizeof(struct rank_inner);
+}
+
 /* Takes the last leaf, and the inner nodes that had nothing but it. */
 static void
 drop_last_leaf(struct rank_tree *t, size_t *budget)

@@ -68,6 +68,9 @@ void rank_tree_seek(const struct rank_tree *t, size_t rank, struct rank_cursor *
 const struct rank_entry *rank_cursor_next(struct rank_cursor *c);
 const struct rank_entry *rank_cursor_prev(struct rank_cursor *c);
 
+/* Of all nodes, an estimate from some leaves. */
+size_t rank_tree_bytes(const struct rank_tree *t);
+
 /* Gives back memory of nodes until *budget, a node each, is used up or nothing is left: then true.
  * Nothing else may be done with the tree once this began. */
 bool rank_tree_drain(struct rank_tree *t, size_t *budget);

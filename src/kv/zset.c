@@ -80,11 +80,10 @@ kv_zset_is_packed(const struct kv_zset *z)
 size_t
 kv_zset_bytes(const struct kv_zset *z)
 {
-	if (z->large != NULL)
-		return kv_block_bytes(z) + kv_block_bytes(z->large) +
-		       kv_table_held_bytes(&z->large->members) +
-		       z->large->order.count * sizeof(struct rank_entry);
-	return kv_block_bytes(z) + (z->packed.bytes != NULL ? kv_block_bytes(z->packed.bytes) : 0);
+	if (z->large == NULL)
+		return kv_block_bytes(z) + kv_block_bytes(z->packed.bytes);
+	return kv_block_bytes(z) + kv_block_bytes(z->large) +
+	       kv_table_held_bytes(&z->large->members) + rank_tree_bytes(&z->large->order);
 }
 
 static double

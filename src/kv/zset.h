@@ -42,7 +42,7 @@ void *kv_zset_copy(const void *value);
 
 bool kv_zset_is_packed(const struct kv_zset *z);
 
-/* Of all its blocks; of a large one an estimate from some of its entries. */
+/* Of all its blocks; of a large one an estimate from some members. */
 size_t kv_zset_bytes(const struct kv_zset *z);
 
 /* False if there is no such member. */

@@ -13,6 +13,13 @@
 /* A sorted set beside an array that is kept in order, through seeded random operations. */
 #define NAMES_MAX 3000
 
+/* Check notes each assertion in a file, which costs more than all that is tested here. */
+#define MUST(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg("%s", #condition);                                            \
+	} while (0)
+
 struct model_entry {
 	struct slice member;
 	double score;
@@ -126,8 +133,8 @@ model_is_before(const struct model_entry *e, const struct rank_bound *b)
 static void
 assert_entry(const struct kv_zset_entry *entry, const struct model_entry *expected)
 {
-	ck_assert(slice_eq(entry->member, expected->member));
-	ck_assert(entry->score == expected->score);
+	MUST(slice_eq(entry->member, expected->member));
+	MUST(entry->score == expected->score);
 }
 
 static void
@@ -138,11 +145,11 @@ put_or_remove(bool put)
 	double score = any_score();
 
 	if (put) {
-		ck_assert(kv_zset_put(m.z, name, score, &limits) == (at == m.count));
+		MUST(kv_zset_put(m.z, name, score, &limits) == (at == m.count));
 		model_put(name, score);
 		return;
 	}
-	ck_assert(kv_zset_remove(m.z, name) == (at < m.count));
+	MUST(kv_zset_remove(m.z, name) == (at < m.count));
 	if (at < m.count)
 		model_remove(at, 1);
 }
@@ -154,11 +161,11 @@ look_up(void)
 	size_t at = model_find(name), rank = 0;
 	double score = 0, again = 0;
 
-	ck_assert(kv_zset_rank(m.z, name, &rank, &score) == (at < m.count));
-	ck_assert(kv_zset_score(m.z, name, &again) == (at < m.count));
+	MUST(kv_zset_rank(m.z, name, &rank, &score) == (at < m.count));
+	MUST(kv_zset_score(m.z, name, &again) == (at < m.count));
 	if (at < m.count) {
-		ck_assert_uint_eq(rank, at);
-		ck_assert(score == m.entries[at].score && again == score);
+		MUST(rank == at);
+		MUST(score == m.entries[at].score && again == score);
 	}
 }
 
@@ -175,7 +182,7 @@ compare_bound(void)
 		bound.by = RANK_BY_KEY;
 	for (i = 0; i < m.count && model_is_before(&m.entries[i], &bound); i++)
 		continue;
-	ck_assert_uint_eq(kv_zset_before(m.z, &bound), i);
+	MUST(kv_zset_before(m.z, &bound) == i);
 }
 
 /* Some steps forwards and some more back, from a random place. */
@@ -190,14 +197,14 @@ walk(void)
 	for (steps = below(40); steps > 0; steps--) {
 		bool more = kv_zset_next(&c, &entry);
 
-		ck_assert(more == (at < m.count));
+		MUST(more == (at < m.count));
 		if (more)
 			assert_entry(&entry, &m.entries[at++]);
 	}
 	for (steps = below(80); steps > 0; steps--) {
 		bool more = kv_zset_prev(&c, &entry);
 
-		ck_assert(more == (at > 0));
+		MUST(more == (at > 0));
 		if (more)
 			assert_entry(&entry, &m.entries[--at]);
 	}
@@ -221,14 +228,14 @@ assert_is_model(const struct kv_zset *z)
 	struct kv_zset_entry entry;
 	size_t i;
 
-	ck_assert(kv_zset_is_sound(z));
-	ck_assert_uint_eq(kv_zset_count(z), m.count);
+	MUST(kv_zset_is_sound(z));
+	MUST(kv_zset_count(z) == m.count);
 	kv_zset_seek(z, 0, &c);
 	for (i = 0; i < m.count; i++) {
-		ck_assert(kv_zset_next(&c, &entry));
+		MUST(kv_zset_next(&c, &entry));
 		assert_entry(&entry, &m.entries[i]);
 	}
-	ck_assert(!kv_zset_next(&c, &entry));
+	MUST(!kv_zset_next(&c, &entry));
 }
 
 static void
@@ -236,7 +243,7 @@ count_entry(const struct kv_zset_entry *entry, void *arg)
 {
 	size_t at = model_find(entry->member), *count = arg;
 
-	ck_assert(at < m.count && entry->score == m.entries[at].score);
+	MUST(at < m.count && entry->score == m.entries[at].score);
 	++*count;
 }
 
@@ -251,7 +258,7 @@ copy_and_scan(void)
 	do
 		cursor = kv_zset_scan(m.z, cursor, count_entry, &seen);
 	while (cursor != 0);
-	ck_assert_uint_ge(seen, m.count);
+	MUST(seen >= m.count);
 	do
 		budget = 1 + below(30);
 	while (!kv_zset_free_some(m.z, &budget));

@@ -223,6 +223,23 @@ START_TEST(sets_filled_in_order_from_either_end_have_full_leaves)
 }
 END_TEST
 
+START_TEST(its_bytes_are_about_what_was_allocated_for_it)
+{
+	unsigned i, number = 0;
+
+	ck_assert_uint_eq(kv_zset_bytes(z), kv_used_bytes());
+	put_number(1, 1);
+	ck_assert_uint_eq(kv_zset_bytes(z), kv_used_bytes());
+	for (i = 0; i < 50000; i++) {
+		number = (number + 70001) % 100000;
+		put_number(number, number);
+		if (i % 4999 == 0 && i > 0)
+			ck_assert_double_eq_tol(
+			    (double)kv_zset_bytes(z) / (double)kv_used_bytes(), 1, 0.1);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,5 +250,6 @@ main(void)
 		minus_zero_is_kept_only_where_it_is_not_packed, an_empty_set_can_be_asked_anything,
 		freeing_does_no_more_at_once_than_it_may,
 		an_offset_of_a_million_costs_as_many_steps_as_none,
-		sets_filled_in_order_from_either_end_have_full_leaves, NULL});
+		sets_filled_in_order_from_either_end_have_full_leaves,
+		its_bytes_are_about_what_was_allocated_for_it, NULL});
 }

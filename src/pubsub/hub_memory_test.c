@@ -204,6 +204,62 @@ START_TEST(where_nobody_is_owed_anything_a_message_has_room)
 }
 END_TEST
 
+static enum hub_result
+publish_now(const char *channel, size_t len, enum hub_urgency urgency)
+{
+	return hub_publish_now(
+	    hub, HUB_CHANNEL, slice_of(channel), (struct slice){filler, len}, urgency, &receivers);
+}
+
+START_TEST(what_cannot_wait_passes_the_limit_or_is_refused)
+{
+	subscribe(0, "a");
+	fill("a");
+	ck_assert_int_eq(publish_now("a", 1000, HUB_IF_ROOM), HUB_FULL);
+	ck_assert_int_eq(publish_now("a", 1000, HUB_REGARDLESS), HUB_OK);
+	ck_assert_uint_eq(receivers, 1);
+	ck_assert_int_eq(publish_now("a", LIMIT, HUB_REGARDLESS), HUB_TOO_LARGE);
+	ck_assert_int_eq(publish_now("b", 1000, HUB_IF_ROOM), HUB_OK);
+}
+END_TEST
+
+START_TEST(several_messages_are_asked_for_together)
+{
+	struct slice part = {filler, LIMIT * 4 / 10}, most = {filler, LIMIT * 6 / 10};
+	size_t bytes = 0, more;
+
+	subscribe(0, "a");
+	ck_assert_int_eq(publish("a", LIMIT / 2), HUB_OK);
+	ck_assert_int_eq(hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), part, 1, &bytes), HUB_OK);
+	ck_assert_uint_gt(bytes, part.len);
+	more = bytes;
+	ck_assert_int_eq(hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), part, 1, &more), HUB_FULL);
+	ck_assert_uint_gt(hub_memory_wanted(hub), 2 * part.len);
+	ck_assert_int_eq(
+	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), most, 1, &bytes), HUB_TOO_LARGE);
+}
+END_TEST
+
+START_TEST(a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed)
+{
+	struct outbox_limits limits_of_one = {.messages = 1, .policy = OUTBOX_BLOCK};
+	size_t bytes = 0;
+
+	subscribe(0, "a");
+	hub_set_limits(&subs[0], &limits_of_one);
+	ck_assert_int_eq(publish_now("a", 10, HUB_IF_ROOM), HUB_OK);
+	ck_assert_int_eq(
+	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), SLICE("x"), 1, &bytes), HUB_BLOCKED);
+	ck_assert_int_eq(publish_now("a", 10, HUB_REGARDLESS), HUB_OK);
+	ck_assert_uint_eq(subs[0].outbox.messages, 2);
+	ck_assert(!subs[0].outbox.closed);
+	ck_assert_int_eq(publish_now("a", 10, HUB_IF_ROOM), HUB_OK);
+	ck_assert_uint_eq(receivers, 1);
+	ck_assert(subs[0].outbox.closed);
+	ck_assert_uint_eq(hub_figures(hub).dropped, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -212,5 +268,8 @@ main(void)
 		what_several_are_owed_counts_once_for_each_form,
 		memory_goes_with_the_last_of_those_who_share_it, what_is_owed_is_dropped_in_steps,
 		a_message_that_can_never_fit_is_said_so,
-		where_nobody_is_owed_anything_a_message_has_room, NULL});
+		where_nobody_is_owed_anything_a_message_has_room,
+		what_cannot_wait_passes_the_limit_or_is_refused,
+		several_messages_are_asked_for_together,
+		a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed, NULL});
 }

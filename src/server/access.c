@@ -316,8 +316,7 @@ access_still_allows(struct request *rq)
 	static const char *const reasons[] = {
 	    [ACL_DENIED_COMMAND] = "no permission to execute the command or subcommand",
 	    [ACL_DENIED_KEY] = "no permission to touch the specified keys",
-	    [ACL_DENIED_CHANNEL] = "no permission to access one of the channels used as arguments "
-				   "to the command",
+	    [ACL_DENIED_CHANNEL] = "no permission to access one of the channels used as arguments",
 	};
 	const struct acl_user *user = rq->client->user;
 	enum acl_verdict verdict;

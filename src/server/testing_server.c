@@ -60,6 +60,13 @@ io_set_unauthenticated(void *conn, bool unauthenticated)
 }
 
 static void
+io_set_owing(void *conn, bool owing)
+{
+	(void)conn;
+	(void)owing;
+}
+
+static void
 io_set_subscriber(void *conn, bool subscriber)
 {
 	((struct test_conn *)conn)->subscriber = subscriber;
@@ -199,6 +206,7 @@ test_setup(void)
 	    .kill = io_kill,
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
+	    .set_owing = io_set_owing,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,
