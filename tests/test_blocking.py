@@ -521,3 +521,37 @@ def test_a_queue_between_redis_py_clients_loses_and_doubles_nothing(server):
     for thread in consumers:
         thread.join()
     assert sorted(map(int, got)) == list(range(1000))
+
+
+def log_of(folder):
+    """The commands in the append-only file, without its annotations."""
+    lines = (folder / "appendonly.aof").read_bytes().split(b"\r\n")
+    commands, at = [], 0
+    while at < len(lines):
+        if not lines[at].startswith(b"*"):
+            at += 1
+            continue
+        count = int(lines[at][1:])
+        commands.append(b" ".join(lines[at + 2:at + 2 + 2 * count:2]))
+        at += 1 + 2 * count
+    return commands
+
+
+def test_the_log_does_not_wait(start_fanfared, folder):
+    server = start_fanfared("--appendonly", "yes", "--appendfsync", "always")
+    control = server.client()
+    waiters = [Waiter(server, control, *words) for words in [
+        ("BLPOP", "a", 0), ("BRPOP", "a", 0), ("BLMOVE", "b", "c", "LEFT", "RIGHT", 0), ("BRPOPLPUSH", "c", "d", 0),
+        ("BLMPOP", 0, 1, "e", "LEFT", "COUNT", 9), ("BZPOPMIN", "z", 0), ("BZMPOP", 0, 1, "y", "MAX", "COUNT", 9)]]
+    for words in [("RPUSH", "a", 1, 2, 3), ("RPUSH", "b", "v"), ("RPUSH", "e", 1, 2), ("ZADD", "z", 1, "m"),
+                  ("ZADD", "y", 1, "m", 2, "n", 3, "o")]:
+        control.call(*words)
+    for waiter in waiters:
+        waiter.answer()
+    assert [command for command in log_of(folder) if not command.startswith(b"SELECT")] == [
+        b"RPUSH a 1 2 3", b"LPOP a", b"RPOP a", b"RPUSH b v", b"LMOVE b c LEFT RIGHT", b"LMOVE c d RIGHT LEFT",
+        b"RPUSH e 1 2", b"LPOP e 2", b"ZADD z 1 m", b"ZPOPMIN z 1", b"ZADD y 1 m 2 n 3 o", b"ZPOPMAX y 3"]
+    server.kill()
+    control = server.start().client()
+    assert sorted(control.call("KEYS", "*")) == [b"a", b"d"]
+    assert control.call("LRANGE", "a", 0, -1) == [b"2"]
