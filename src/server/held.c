@@ -113,7 +113,8 @@ held_take(struct client *c, struct slice reply)
 		buffer_release(&error);
 		return true;
 	}
-	if (c->held == NULL && c->unkept <= journal->kept)
+	/* While it fails nobody waits: what was not kept got its error. */
+	if (c->held == NULL && (c->unkept <= journal->kept || journal->refuses))
 		return false;
 	if (c->held == NULL)
 		hold(c);
