@@ -123,8 +123,8 @@ START_TEST(an_error_names_the_directive)
 	ck_assert_str_eq(
 	    load_error(), "--port: port takes one value, not 0: allowed is 0 to 65535");
 	ck_assert(PARSE("--appenddirname", "yes"));
-	ck_assert_str_eq(load_error(),
-	    "--appenddirname: unknown directive 'appenddirname': allowed are those of fanfared.conf(5)");
+	ck_assert_str_eq(load_error(), "--appenddirname: unknown directive 'appenddirname': "
+				       "allowed are those of fanfared.conf(5)");
 	ck_assert(PARSE("-c", "/nonexistent/x.conf"));
 	ck_assert_str_eq(load_error(), "/nonexistent/x.conf: No such file or directory");
 }

@@ -59,7 +59,7 @@ fill(struct lcs *x)
 static void
 put_range(struct lcs *x, const struct common *c)
 {
-	if (c->len == 0 || c->len < x->min_len)
+	if (!x->wants_ranges || c->len == 0 || c->len < x->min_len)
 		return;
 	x->range_count++;
 	resp_put_array(&x->ranges, x->with_len ? 3 : 2);

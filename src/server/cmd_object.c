@@ -5,7 +5,6 @@
 #include "resp/writer.h"
 #include "server/evict.h"
 #include "server/handlers.h"
-#include "server/help.h"
 #include "server/keys.h"
 #include "server/state.h"
 
@@ -88,5 +87,22 @@ cmd_object_freq(struct request *rq)
 enum command_result
 cmd_object_help(struct request *rq)
 {
-	return request_help_from_table(rq);
+	static const char *const lines[] = {
+	    "ENCODING <key>",
+	    "    Return the kind of internal representation used in order to store the value",
+	    "    associated with a <key>.",
+	    "FREQ <key>",
+	    "    Return the access frequency index of the <key>. The returned integer is",
+	    "    proportional to the logarithm of the recent access frequency of the key.",
+	    "IDLETIME <key>",
+	    "    Return the idle time of the <key>, that is the approximated number of",
+	    "    seconds elapsed since the last access to the key.",
+	    "REFCOUNT <key>",
+	    "    Return the number of references of the value associated with the specified",
+	    "    <key>.",
+	    NULL,
+	};
+
+	request_help(rq, lines);
+	return COMMAND_DONE;
 }

@@ -27,6 +27,7 @@ struct element {
 	struct slice by;    /* what is compared, under ALPHA */
 	double score;       /* else */
 	bool has_by;
+	size_t place; /* before it is sorted */
 };
 
 struct sort {
@@ -123,7 +124,8 @@ parse_sort(struct request *rq, bool may_store, struct sort *s)
 static void
 add_element(struct sort *s, struct slice value)
 {
-	s->elements[s->count++] = (struct element){.value = value};
+	s->elements[s->count] = (struct element){.value = value, .place = s->count};
+	s->count++;
 }
 
 static void
@@ -232,6 +234,9 @@ weigh(struct request *rq, struct sort *s)
 			e->has_by = sort_lookup(rq, &s->by, e->value, &s->scratch, &e->by);
 		if (e->has_by && !s->alpha)
 			e->score = number_of(s, e->by);
+		/* Redis compares by strcoll, but not what it stores. */
+		else if (e->has_by && s->store == NULL && e->by.len > 0)
+			e->by.len = strnlen(e->by.ptr, e->by.len);
 	}
 }
 
@@ -252,6 +257,8 @@ compare(const void *x, const void *y, void *arg)
 	} else {
 		order = slice_compare(a->by, b->by);
 	}
+	if (order == 0)
+		return (a->place > b->place) - (a->place < b->place);
 	return s->descending ? -order : order;
 }
 
