@@ -453,6 +453,8 @@ abort_exec(struct request *rq)
 	char why[256];
 	size_t skip = error.len > 5 && memcmp(error.ptr, "-ERR ", 5) == 0 ? 5 : 1;
 
+	if (error.len < skip + 2) /* it is closed, and told nothing */
+		return;
 	snprintf(why, sizeof(why), "%.*s", (int)(error.len - skip - 2), error.ptr + skip);
 	buffer_clear(rq->reply);
 	client_discard_transaction(rq->client);

@@ -152,13 +152,15 @@ _NORMAL = [
 
 
 def parse(raw, at=0):
-    """(value, where it ends): (type, its bytes), or (type, list of values) where it is an array of some sort."""
+    """(value, where it ends): (type, its bytes or None), or (type, list of values) where it is an array of some sort."""
     end = raw.index(b"\r\n", at)
     kind, head = raw[at:at + 1], raw[at + 1:end]
     at = end + 2
-    if kind in b"$=!" and head != b"-1":
+    if kind in b"$*" and head == b"-1":
+        return (kind, None), at
+    if kind in b"$=!":
         return (kind, raw[at:at + int(head)]), at + int(head) + 2
-    if kind not in b"*~>%" or head == b"-1":
+    if kind not in b"*~>%":
         return (kind, head), at
     items = []
     for _ in range(int(head) * (2 if kind == b"%" else 1)):
@@ -192,7 +194,7 @@ def shape(value, allowed):
         return kind, [shape(item, allowed) for item in items]
     if kind in b"$+" and allowed is not None:
         return kind, "allowed" if items in allowed else items
-    return (kind, items == b"-1") if kind in b"$*" else kind
+    return kind, items is None
 
 
 def are_near(a, b, most):

@@ -176,13 +176,16 @@ def read_table(path):
             rows.append(Row(number, None))
             rows += [Row(number, 0, split_words(command)) for command in STANDARD_KEYS if rest == "keys"]
         elif re.fullmatch(r"<[23]?", head):
-            _expect(rows[-1], line)
+            for row in last:
+                _expect(row, line)
         elif re.fullmatch(r"=\d+", head):
             rows.append(Row(number, int(head[1:])))
         elif re.fullmatch(r">\d+", head):
-            rows += _command_rows(number, int(head[1:]), rest)
+            last = _command_rows(number, int(head[1:]), rest)
+            rows += last
         else:
-            rows += _command_rows(number, 0, line)
+            last = _command_rows(number, 0, line)
+            rows += last
     return rows
 
 
