@@ -108,7 +108,7 @@ struct server {
 	struct hub *hub;
 	struct kv *kv;
 	struct journal journal;
-	struct replay *replay;       /* commands are read from disk; else NULL */
+	struct replay *replay; /* commands are read from disk; else NULL */
 	struct kv_evictor *evictor;
 	struct random random;        /* for choices among keys and members */
 	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
