@@ -287,6 +287,8 @@ def test_a_full_disk_refuses_changes_and_they_go_on_when_there_is_room(start_fan
         wait_until(lambda: client.call("SET", "again", "1") == b"OK", "writing again")
         assert client.info("persistence")["aof_last_write_status"] == "ok"
         assert "changes are refused" in daemon.log() and "written again" in daemon.log()
+        if options is EVERYSEC:
+            wait_until(lambda: client.info("persistence")["aof_buffer_length"] == "0", "all written")
         daemon.kill()
         daemon = start_fanfared(*options)
         client = daemon.client()

@@ -176,6 +176,7 @@ sync_file(struct aof_writer *w)
 	w->synced_us = clock_mono_us();
 	took_us = w->synced_us - begun_us;
 	w->next.syncs++;
+	w->is_changed = true;
 	if (took_us > w->next.late_us)
 		w->next.late_us = took_us;
 	w->synced = w->offset;
@@ -309,13 +310,14 @@ static void
 work(struct aof_writer *w)
 {
 	struct order *order;
+	bool ok = true;
 
 	if (w->next.error != 0 && !w->is_ending && clock_mono_us() < w->retry_us)
 		return;
-	while ((order = TAILQ_FIRST(&w->queue)) != NULL)
-		if (!do_order(w, order))
-			return;
-	if (!sync_if_due(w))
+	while (ok && (order = TAILQ_FIRST(&w->queue)) != NULL)
+		ok = do_order(w, order);
+	/* Also where it failed: what was written before is acknowledged. */
+	if (!sync_if_due(w) || !ok)
 		return;
 	if (w->next.error != 0) {
 		w->next.error = 0;

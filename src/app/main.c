@@ -280,6 +280,23 @@ give_up_privileges(struct fanfared *f)
 	return ok;
 }
 
+/* Nobody is served before; who connects meanwhile waits. The pid file of a predecessor is left. */
+static bool
+load_keys(struct fanfared *f)
+{
+	const char *pidfile = f->settings.pidfile;
+	struct buffer error = {0};
+	bool ok = persistence_start(f->wiring.persistence, &error);
+
+	if (!ok) {
+		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+		if (pidfile[0] != '\0' && f->announce_fd == -1)
+			pidfile_remove(pidfile);
+	}
+	buffer_release(&error);
+	return ok;
+}
+
 /* From here on there is no way back: the predecessor goes. False: it does not, and goes on. */
 static bool
 take_over(struct fanfared *f)
@@ -304,8 +321,9 @@ listen_and_settle(struct fanfared *f, struct buffer *opened)
 	bool is_successor = f->announce_fd != -1;
 
 	if (!is_successor)
-		return open_listeners(f, opened) && write_pidfile(f) && give_up_privileges(f);
-	if (open_listeners(f, opened) && give_up_privileges(f) && take_over(f))
+		return open_listeners(f, opened) && write_pidfile(f) && give_up_privileges(f) &&
+		       load_keys(f);
+	if (open_listeners(f, opened) && give_up_privileges(f) && load_keys(f) && take_over(f))
 		return true;
 	net_leave_listeners(f->wiring.net);
 	return false;
@@ -344,23 +362,6 @@ load_users(struct fanfared *f)
 	return ok;
 }
 
-/* Nobody is served before; who connects meanwhile waits. */
-static bool
-load_keys(struct fanfared *f)
-{
-	const char *pidfile = f->settings.pidfile;
-	struct buffer error = {0};
-	bool ok = persistence_start(f->wiring.persistence, &error);
-
-	if (!ok) {
-		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
-		if (pidfile[0] != '\0')
-			pidfile_remove(pidfile);
-	}
-	buffer_release(&error);
-	return ok;
-}
-
 /* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
 open_doors(struct fanfared *f)
@@ -381,7 +382,7 @@ open_doors(struct fanfared *f)
 	f->live.net = f->wiring.net;
 	f->live.persistence = f->wiring.persistence;
 	watch_signals(f->wiring.net);
-	ok = load_users(f) && listen_and_settle(f, &opened) && load_keys(f);
+	ok = load_users(f) && listen_and_settle(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
