@@ -216,3 +216,24 @@ def test_what_clients_are_owed_does_not_count(start_fanfared):
         assert client.call("PUBLISH", "c", b"x" * 100 * KB) == 1
     assert client.call("SET", "new", "v") == b"OK"
     assert left(client, b"k", 1000) == 1000 and evicted(client) == 0
+
+
+def test_what_was_evicted_is_gone_after_a_restart_too(start_fanfared):
+    options = ("--appendonly", "yes", "--appendfsync", "always")
+    daemon, client = start(start_fanfared, "allkeys-random", 2 * MB, *options)
+    fill(client, b"k", 3000)
+    assert evicted(client) > 1000
+    names = sorted(client.call("KEYS", "*"))
+    daemon.kill()
+    client = start_fanfared("--maxmemory", 2 * MB, *options).connect(timeout=30)
+    assert sorted(client.call("KEYS", "*")) == names
+
+
+def test_what_is_on_disk_is_loaded_though_it_is_more_than_maxmemory(start_fanfared):
+    options = ("--appendonly", "yes", "--appendfsync", "always")
+    daemon, client = start(start_fanfared, "noeviction", 0, *options)
+    fill(client, b"k", 3000)
+    daemon.kill()
+    _, client = start(start_fanfared, "noeviction", MB, *options)
+    assert client.call("DBSIZE") == 3000
+    assert client.call("SET", "new", "v") == OOM

@@ -157,6 +157,9 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_LIST:
 		buffer_append_str(&value, random % 2 ? "* ::*" : "");
 		break;
+	case SETTING_SAVE_RULES:
+		buffer_append_str(&value, random % 2 ? "3600 1 300 100" : "");
+		break;
 	case SETTING_NETWORKS:
 		buffer_append_str(&value, random % 2 ? "10.0.0.0/8 ::1" : "");
 		break;

@@ -122,9 +122,9 @@ START_TEST(an_error_names_the_directive)
 	ck_assert(PARSE("--port"));
 	ck_assert_str_eq(
 	    load_error(), "--port: port takes one value, not 0: allowed is 0 to 65535");
-	ck_assert(PARSE("--appendonly", "yes"));
+	ck_assert(PARSE("--appenddirname", "yes"));
 	ck_assert_str_eq(load_error(),
-	    "--appendonly: unknown directive 'appendonly': allowed are those of fanfared.conf(5)");
+	    "--appenddirname: unknown directive 'appenddirname': allowed are those of fanfared.conf(5)");
 	ck_assert(PARSE("-c", "/nonexistent/x.conf"));
 	ck_assert_str_eq(load_error(), "/nonexistent/x.conf: No such file or directory");
 }

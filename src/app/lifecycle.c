@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "app/listening.h"
+#include "app/persistence.h"
 #include "app/systemd.h"
 #include "app/wiring.h"
 #include "base/log.h"
@@ -245,6 +246,12 @@ begin_upgrade(struct lifecycle *l)
 	}
 	if (l->settings->chroot[0] != '\0') {
 		log_error("SIGUSR2: no upgrade, only root could enter the chroot again");
+		return;
+	}
+	if (persistence_holds_data(l->wiring->persistence)) {
+		log_error(
+		    "SIGUSR2: no upgrade, the keys of this process would be lost or be those of "
+		    "two; stop it, and start the other");
 		return;
 	}
 	if (l->upgrade.fd != -1) {

@@ -9,6 +9,7 @@
 #include "app/config_file.h"
 #include "app/config_rewrite.h"
 #include "app/file_limit.h"
+#include "app/persistence.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -55,6 +56,8 @@ adopt(struct live_config *live, const struct settings *next)
 	log_set_level(live->settings->log_level);
 	if (live->server != NULL)
 		server_reconfigured(live->server);
+	if (live->persistence != NULL)
+		persistence_reconfigured(live->persistence);
 }
 
 static void
@@ -133,6 +136,23 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	return false;
 }
 
+/* What is to be kept from now on can be kept. */
+static bool
+disk_suffices(const struct live_config *live, const struct settings *next, struct buffer *text)
+{
+	struct buffer error = {0};
+	bool ok = live->persistence == NULL || !next->disk.appendonly ||
+		  live->settings->disk.appendonly ||
+		  persistence_may_keep(live->persistence, &error);
+
+	if (!ok) {
+		append_failed(text, settings_find(SLICE("appendonly")));
+		buffer_append_slice(text, buffer_slice(&error));
+	}
+	buffer_release(&error);
+	return ok;
+}
+
 /* Where TLS is spoken, all of its files are read anew: *tls is owned. NULL: it is not spoken. */
 static bool
 make_tls(const struct live_config *live, const struct settings *next, struct tls **tls, char *error,
@@ -182,7 +202,7 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *erro
 	settings_copy(&next, live->settings);
 	ok = names_are_good(pairs, pair_count, &text) &&
 	     set_pairs(&next, pairs, pair_count, &text) &&
-	     files_suffice(live->settings, &next, &text);
+	     files_suffice(live->settings, &next, &text) && disk_suffices(live, &next, &text);
 	settings_derive(&next);
 	ok = ok && tls_suffices(live, &next, pairs, pair_count, &text);
 	if (ok)

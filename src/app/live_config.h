@@ -7,6 +7,8 @@
 #include "app/settings.h"
 #include "server/server.h"
 
+struct persistence;
+
 /*
  * The configuration of a running daemon: CONFIG GET, SET and REWRITE, and reading the file again.
  *
@@ -17,6 +19,7 @@ struct live_config {
 	const struct config_source *source; /* borrowed */
 	struct server *server;              /* borrowed; told of changes; NULL: nobody is */
 	struct net *net;                    /* the same, for TLS */
+	struct persistence *persistence;    /* the same */
 };
 
 /* For server_new; borrows live. */

@@ -13,6 +13,7 @@
 #include "app/lifecycle.h"
 #include "app/listening.h"
 #include "app/live_config.h"
+#include "app/persistence.h"
 #include "app/privileges.h"
 #include "app/seccomp_filter.h"
 #include "app/settings.h"
@@ -343,6 +344,23 @@ load_users(struct fanfared *f)
 	return ok;
 }
 
+/* Nobody is served before; who connects meanwhile waits. */
+static bool
+load_keys(struct fanfared *f)
+{
+	const char *pidfile = f->settings.pidfile;
+	struct buffer error = {0};
+	bool ok = persistence_start(f->wiring.persistence, &error);
+
+	if (!ok) {
+		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
+		if (pidfile[0] != '\0')
+			pidfile_remove(pidfile);
+	}
+	buffer_release(&error);
+	return ok;
+}
+
 /* Everything that can fail; from the first listener on, signals are obeyed. */
 static bool
 open_doors(struct fanfared *f)
@@ -361,8 +379,9 @@ open_doors(struct fanfared *f)
 		return false;
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
+	f->live.persistence = f->wiring.persistence;
 	watch_signals(f->wiring.net);
-	ok = load_users(f) && listen_and_settle(f, &opened);
+	ok = load_users(f) && listen_and_settle(f, &opened) && load_keys(f);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -456,6 +475,7 @@ run(struct fanfared *f)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error like others */
 	open_supervisor(&f->settings);
 	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f))
 		return EXIT_FAILURE;

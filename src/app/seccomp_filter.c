@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,7 +26,7 @@ static const char *const allowed[] = {
     "poll", "ppoll", "pselect6", "select", "timerfd_create", "timerfd_gettime", "timerfd_settime",
     /* descriptors */
     "close", "close_range", "dup", "dup2", "dup3", "fcntl", "fcntl64", "lseek", "_llseek",
-    "pread64", "preadv", "pwrite64", "read", "readv", "write", "writev",
+    "pread64", "preadv", "pwrite64", "pwritev", "pwritev2", "read", "readv", "write", "writev",
     /* files: log, configuration, certificates, users, read and written anew */
     "access", "faccessat", "faccessat2", "fchmod", "fchown", "fchown32", "fdatasync", "fstat",
     "fstat64", "fstatat64", "fsync", "ftruncate", "getcwd", "getdents64", "lstat", "lstat64",
@@ -38,6 +39,8 @@ static const char *const allowed[] = {
     "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn",
     "rt_sigsuspend", "rt_sigtimedwait", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
     "sched_yield", "set_robust_list", "sigaltstack", "sigreturn",
+    /* the child that writes a snapshot, and is a copy of this process */
+    "wait4", "waitpid",
     /* time */
     "clock_getres", "clock_gettime", "clock_gettime64", "clock_nanosleep", "gettimeofday",
     "nanosleep", "time", "times",
@@ -79,8 +82,11 @@ allow_in_part(scmp_filter_ctx filter)
 {
 	const scmp_datum_t self = (scmp_datum_t)getpid();
 	const struct rule rules[] = {
-	    /* a thread, but no process */
+	    /* a thread, or a copy of this process (fork) */
 	    {"clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)},
+	    {"clone", SCMP_A0(SCMP_CMP_MASKED_EQ,
+			  ~(scmp_datum_t)(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID), SIGCHLD)},
+	    {"prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)},
 	    /* memory that is never code */
 	    {"mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
 	    {"mmap2", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},

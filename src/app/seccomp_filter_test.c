@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -55,10 +56,22 @@ open_unix(void)
 	return socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 ? 0 : -1;
 }
 
+/* A process that is more than a copy of this one. */
 static int
 start_process(void)
 {
-	return fork() >= 0 ? 0 : -1;
+	return (int)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+}
+
+/* As a snapshot is written. */
+static int
+copy_itself(void)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(prctl(PR_SET_PDEATHSIG, SIGKILL));
+	return waitpid(child, NULL, 0) == child ? 0 : -1;
 }
 
 static int
@@ -158,6 +171,7 @@ END_TEST
 START_TEST(what_the_daemon_calls_is_allowed)
 {
 	ck_assert_int_eq(outcome_in(SECCOMP_KILL, open_unix), 0);
+	ck_assert_int_eq(outcome_in(SECCOMP_KILL, copy_itself), 0);
 	ck_assert_int_eq(outcome_in(SECCOMP_KILL, start_thread), 0);
 	ck_assert_int_eq(outcome_in(SECCOMP_KILL, abort_it), -SIGABRT);
 }

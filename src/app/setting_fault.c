@@ -73,6 +73,9 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 		buffer_append_str(out,
 		    "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
 		break;
+	case SETTING_BAD_SAVE_RULES:
+		buffer_append_str(out, "Invalid save parameters");
+		break;
 	case SETTING_BAD_EVENTS:
 		buffer_append_str(out, "Invalid event class character. Use '" NOTIFY_LETTERS "'.");
 		break;
@@ -126,6 +129,9 @@ write_allowed(const struct setting *row, struct buffer *out)
 	case SETTING_NETWORKS:
 		buffer_appendf(out, "at most %lld IPv4 or IPv6 addresses, with or without /BITS",
 		    (long long)row->max);
+		break;
+	case SETTING_SAVE_RULES:
+		buffer_append_str(out, "pairs of seconds and changes");
 		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_append_str(out,
@@ -188,7 +194,7 @@ setting_explain_fault(const struct setting *row, enum setting_fault fault,
 		return;
 	}
 	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&
-	    row->type != SETTING_NETWORKS) {
+	    row->type != SETTING_NETWORKS && row->type != SETTING_SAVE_RULES) {
 		buffer_appendf(out, "%s takes one value, not %zu", row->name, count);
 	} else {
 		write_given(row, values, count, out);

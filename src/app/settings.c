@@ -142,7 +142,8 @@ store_string(struct settings *s, const struct setting *row, char *str)
 static bool
 is_list(const struct setting *row)
 {
-	return row->type == SETTING_LIST || row->type == SETTING_NETWORKS;
+	return row->type == SETTING_LIST || row->type == SETTING_NETWORKS ||
+	       row->type == SETTING_SAVE_RULES;
 }
 
 static const struct setting_list *
@@ -172,6 +173,19 @@ string_of(struct slice s)
 	return str;
 }
 
+/* Pairs, of at least a second and no fewer than 0 changes. */
+static bool
+are_save_rules(const struct slice *values, size_t count)
+{
+	int64_t number;
+
+	for (size_t i = 0; i < count; i++)
+		if (!slice_to_i64(values[i], &number) || number < (i % 2 == 0) ||
+		    number > INT32_MAX)
+			return false;
+	return count % 2 == 0;
+}
+
 static enum setting_fault
 set_list(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
@@ -189,6 +203,8 @@ set_list(struct settings *s, const struct setting *row, const struct slice *valu
 		if (row->type == SETTING_NETWORKS && !address_network_parse(values[i], &network))
 			return SETTING_BAD_NETWORK;
 	}
+	if (row->type == SETTING_SAVE_RULES && !are_save_rules(values, count))
+		return SETTING_BAD_SAVE_RULES;
 	list.items = xcalloc(count + 1, sizeof(*list.items));
 	for (i = 0; i < count; i++)
 		list.items[list.count++] = string_of(values[i]);
@@ -374,6 +390,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 		break;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_SAVE_RULES:
 		show_list(list_of(s, row), false, out);
 		break;
 	case SETTING_BUFFER_LIMITS:
@@ -416,6 +433,7 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 		break;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_SAVE_RULES:
 		show_list(list_of(s, row), true, out);
 		break;
 	case SETTING_BUFFER_LIMITS:
@@ -451,6 +469,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 		return strcmp(load_string(a, row), load_string(b, row)) == 0;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
 		return lists_equal(list_of(a, row), list_of(b, row));
 	case SETTING_BUFFER_LIMITS:
@@ -481,6 +500,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 		break;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
 		assign_list(member_of(to, row), list_of(from, row));
 		break;

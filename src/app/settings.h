@@ -32,8 +32,9 @@ enum setting_type {
 	SETTING_LIST,
 	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
-	SETTING_EVENTS, /* notify-keyspace-events: letters, see server/notify.h */
-	SETTING_USERS,  /* a directive that may stand more than once; see setting_users.h */
+	SETTING_SAVE_RULES, /* a list of seconds and changes */
+	SETTING_EVENTS,     /* notify-keyspace-events: letters, see server/notify.h */
+	SETTING_USERS,      /* a directive that may stand more than once; see setting_users.h */
 };
 
 enum setting_change {
@@ -60,6 +61,20 @@ struct setting_list {
 	size_t count;
 };
 
+/* What is kept on disk. */
+struct disk_settings {
+	bool appendonly;
+	char *appendfilename;
+	uint32_t appendfsync; /* enum aof_sync */
+	bool no_fsync_on_rewrite;
+	uint32_t rewrite_percentage;
+	uint64_t rewrite_min_bytes;
+	bool load_truncated;
+	struct setting_list save; /* pairs of seconds and changes */
+	char *dbfilename;
+	bool stop_on_save_error;
+};
+
 struct settings {
 	struct server_config server; /* requirepass is owned, by the settings */
 	struct net_config net;
@@ -79,6 +94,7 @@ struct settings {
 	char *chroot;
 	enum seccomp_mode seccomp;
 	char *aclfile;
+	struct disk_settings disk;
 	struct setting_list users; /* "NAME rule ..." each */
 	enum log_level log_level;
 	char *logfile;
@@ -103,6 +119,7 @@ enum setting_fault {
 	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
 	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
+	SETTING_BAD_SAVE_RULES,  /* no pairs of numbers */
 	SETTING_BAD_EVENTS,
 	SETTING_BAD_USER, /* users: no name, or a rule that is none */
 	SETTING_DUPLICATE_USER,

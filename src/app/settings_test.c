@@ -191,7 +191,7 @@ START_TEST(names_are_found_in_any_case_and_nothing_else_is)
 	ck_assert_ptr_null(settings_find(SLICE("maxclient")));
 	ck_assert_ptr_null(settings_find(SLICE("maxclientss")));
 	ck_assert_ptr_null(settings_find(SLICE("")));
-	ck_assert_ptr_null(settings_find(SLICE("appendonly")));
+	ck_assert_ptr_null(settings_find(SLICE("appenddirname")));
 }
 END_TEST
 

@@ -2,6 +2,7 @@
 
 #include "app/wiring.h"
 
+#include "app/persistence.h"
 #include "base/log.h"
 
 static void *
@@ -58,7 +59,10 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 {
 	struct wiring *w = arg;
 
-	return server_turn(w->server, now_us, budget_us);
+	uint64_t wait_us = persistence_turn(w->persistence, now_us);
+	uint64_t server_us = server_turn(w->server, now_us, budget_us);
+
+	return server_us < wait_us ? server_us : wait_us;
 }
 
 static void
@@ -67,6 +71,7 @@ net_flushed(void *arg)
 	struct wiring *w = arg;
 
 	server_flushed(w->server);
+	persistence_turn_ends(w->persistence);
 }
 
 static void
@@ -111,6 +116,12 @@ static void
 io_set_subscriber(void *conn, bool subscriber)
 {
 	conn_set_subscriber(conn, subscriber);
+}
+
+static void
+io_set_owing(void *conn, bool owing)
+{
+	conn_set_owing(conn, owing);
 }
 
 static void
@@ -241,6 +252,7 @@ wiring_init(
 	    .kill = io_kill,
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
+	    .set_owing = io_set_owing,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,
@@ -256,12 +268,14 @@ wiring_init(
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, &io, interface);
+	w->persistence = persistence_new(settings, w->server, w->net);
 	return true;
 }
 
 void
 wiring_release(struct wiring *w)
 {
+	persistence_free(w->persistence);
 	net_free(w->net);
 	server_free(w->server);
 }

@@ -14,8 +14,9 @@
  * neither knows the other. No decision is taken here.
  */
 struct wiring {
-	struct net *net;       /* owned */
-	struct server *server; /* owned */
+	struct net *net;                 /* owned */
+	struct server *server;           /* owned */
+	struct persistence *persistence; /* owned */
 	const struct settings *settings;
 	void (*signalled)(void *arg, int signal);
 	void (*stopping)(void *arg, bool now);           /* a client asked for SHUTDOWN */

@@ -54,6 +54,7 @@ struct cli_command {
 	enum cli_status (*run)(struct cli *cli);
 };
 
+extern const struct cli_command aof_command;
 extern const struct cli_command bench_command;
 extern const struct cli_command call_command;
 extern const struct cli_command info_command;

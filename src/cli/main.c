@@ -22,6 +22,7 @@ static const struct cli_command *const commands[] = {
     &info_command,
     &call_command,
     &bench_command,
+    &aof_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

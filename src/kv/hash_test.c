@@ -124,7 +124,7 @@ START_TEST(it_is_no_longer_than_a_block_may_be_whatever_the_limits)
 {
 	static const struct kv_limits wide = {.hash_entries = 1000000, .hash_value_bytes = 1000000};
 	static char text[524288 - 8];
-	char field[5];
+	char field[16];
 	int i;
 
 	for (i = 0; i < 40; i++) {

@@ -65,17 +65,26 @@ zset_packed_rank(const struct zset_packed *p, const unsigned char *at)
 	return rank;
 }
 
-size_t
-zset_packed_before(const struct zset_packed *p, const struct rank_bound *bound)
+/* The first entry that does not come before the bound, or the end. */
+static const unsigned char *
+place_of(const struct zset_packed *p, const struct rank_bound *bound, size_t *rank)
 {
 	const unsigned char *at = p->bytes;
-	size_t rank;
 
-	for (rank = 0; rank < p->count; rank++) {
+	for (*rank = 0; *rank < p->count; ++*rank) {
 		if (!rank_bound_follows(bound, zset_packed_score(at), zset_packed_member(at)))
 			break;
 		at = zset_packed_next(at);
 	}
+	return at;
+}
+
+size_t
+zset_packed_before(const struct zset_packed *p, const struct rank_bound *bound)
+{
+	size_t rank;
+
+	place_of(p, bound, &rank);
 	return rank;
 }
 
@@ -83,12 +92,12 @@ void
 zset_packed_add(struct zset_packed *p, struct slice member, double score)
 {
 	struct rank_bound bound = {.by = RANK_BY_BOTH, .score = score, .key = member};
-	size_t place, len = member.len + 10;
+	size_t place, rank, len = member.len + 10;
 	unsigned char *at;
 
 	assert(member.len <= ZSET_PACKED_VALUE_MAX);
 	score += 0.0; /* -0 becomes 0: Redis's packed form has whole numbers as integers */
-	place = (size_t)(zset_packed_at(p, zset_packed_before(p, &bound)) - p->bytes);
+	place = (size_t)(place_of(p, &bound, &rank) - p->bytes);
 	p->bytes = kv_realloc(p->bytes, p->len + len);
 	at = p->bytes + place;
 	memmove(at + len, at, p->len - place);

@@ -407,6 +407,14 @@ conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 		resp_parser_set_unauthenticated(conn->parser, unauthenticated);
 }
 
+void
+conn_set_owing(struct conn *conn, bool owing)
+{
+	conn->owing = owing;
+	if (!owing && conn->state == CONN_FINISHING)
+		conn_ready(conn); /* it ends with the next flush */
+}
+
 static void
 tune_user_timeout(const struct conn *conn)
 {

@@ -124,6 +124,7 @@ struct conn {
 	bool flying;  /* its link writes from the outbox, which stands until it has reported */
 	bool stopped; /* its link has given its last report */
 	bool subscriber;
+	bool owing; /* its client is owed what the outbox does not show yet */
 	bool unauthenticated;
 	bool asked; /* a request came whole */
 	bool is_unix;

@@ -137,7 +137,7 @@ settle(struct conn *conn)
 		conn->stuck_us = 0;
 		conn->queued_us = 0;
 		outbox_flushed(conn->outbox);
-		if (conn->state == CONN_FINISHING)
+		if (conn->state == CONN_FINISHING && !conn->owing)
 			conn_end(conn);
 	}
 	if (conn->choked && conn->state == CONN_OPEN)
@@ -150,7 +150,7 @@ conn_flush(struct conn *conn)
 	conn_queue(conn, NULL);
 	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
 	 */
-	if (conn->state == CONN_FINISHING)
+	if (conn->state == CONN_FINISHING && !conn->owing)
 		outbox_seal(conn->outbox);
 	if (conn->link != NULL)
 		write_there(conn);

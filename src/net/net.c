@@ -489,6 +489,47 @@ turn(struct net *net)
 	return false;
 }
 
+struct net_watch {
+	struct net *net;
+	struct event *event;
+	void (*readable)(void *arg);
+	void *arg;
+};
+
+static void
+on_watched(evutil_socket_t fd, short what, void *arg)
+{
+	struct net_watch *watch = arg;
+
+	(void)fd;
+	(void)what;
+	net_wake(watch->net);
+	watch->readable(watch->arg);
+}
+
+struct net_watch *
+net_watch(struct net *net, int fd, void (*readable)(void *arg), void *arg)
+{
+	struct net_watch *watch = xcalloc(1, sizeof(*watch));
+
+	*watch = (struct net_watch){.net = net, .readable = readable, .arg = arg};
+	watch->event = event_new(net->base, fd, EV_READ | EV_PERSIST, on_watched, watch);
+	if (watch->event != NULL && event_add(watch->event, NULL) == 0)
+		return watch;
+	net_unwatch(watch);
+	return NULL;
+}
+
+void
+net_unwatch(struct net_watch *watch)
+{
+	if (watch == NULL)
+		return;
+	if (watch->event != NULL)
+		event_free(watch->event);
+	xfree(watch);
+}
+
 void
 net_run(struct net *net)
 {

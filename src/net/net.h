@@ -167,6 +167,12 @@ void net_await(struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *
     void *arg);
 void net_forget(struct net *net);
 
+/* Calls readable in each turn in which fd is readable, until net_unwatch. Borrows fd. Returns
+ * owned; NULL where libevent fails. */
+struct net_watch;
+struct net_watch *net_watch(struct net *net, int fd, void (*readable)(void *arg), void *arg);
+void net_unwatch(struct net_watch *watch); /* NULL is allowed */
+
 void net_run(struct net *net); /* until net_stop; it may be called again then */
 void net_stop(struct net *net);
 
@@ -186,6 +192,8 @@ void conn_finish(struct conn *conn); /* no more requests; flush what is owed, th
 void conn_kill(struct conn *conn, const char *reason); /* closes at once; reason is a literal */
 void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
+/* More will come into its outbox, whatever it asks for: until that is over it is not finished. */
+void conn_set_owing(struct conn *conn, bool owing);
 
 struct conn_figures {
 	size_t input_bytes; /* unparsed or of an unfinished request */

@@ -399,7 +399,7 @@ hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 		enum hub_result room =
 		    hub_check_memory(hub, topics, count, kind, channel, payload, bytes);
 
-		if (room == HUB_FULL)
+		if (room != HUB_OK)
 			return room;
 	}
 	return hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us)

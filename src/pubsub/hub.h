@@ -137,8 +137,9 @@ void hub_give_up_publish(struct hub *hub, size_t *progress);
 
 /*
  * Several messages that are to go out together: before the first, each is asked for here.
- * HUB_BLOCKED and HUB_FULL as from hub_publish; HUB_OK: it may be published with HUB_REGARDLESS.
- * *bytes is 0 at first, and grows by what was asked for.
+ * HUB_BLOCKED and HUB_FULL as from hub_publish; HUB_TOO_LARGE: they would pass limits.memory_bytes
+ * by themselves; HUB_OK: it may be published with HUB_REGARDLESS. *bytes is 0 at first, and grows
+ * by what was asked for.
  */
 enum hub_result hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
     struct slice payload, uint64_t now_us, size_t *bytes) __attribute__((warn_unused_result));

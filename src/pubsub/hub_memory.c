@@ -55,12 +55,13 @@ hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_
 
 	/* The usual answer costs no look at the members; what is too large must not wait in vain.
 	 */
-	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0) {
-		hub->memory_wanted = asked + payload.len;
+	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0 &&
+	    before == NULL) {
+		hub->memory_wanted = payload.len;
 		return HUB_FULL;
 	}
 	needed = memory_needed(hub, topics, count, kind, channel, payload);
-	if (needed > limit)
+	if (needed > limit || asked > limit - needed)
 		return HUB_TOO_LARGE;
 	hub->memory_wanted = asked + needed;
 	if (before != NULL)

@@ -225,15 +225,18 @@ END_TEST
 
 START_TEST(several_messages_are_asked_for_together)
 {
-	struct slice half = {filler, LIMIT * 6 / 10};
-	size_t bytes = 0;
+	struct slice part = {filler, LIMIT * 4 / 10}, most = {filler, LIMIT * 6 / 10};
+	size_t bytes = 0, more;
 
 	subscribe(0, "a");
-	ck_assert_int_eq(publish("a", 1000), HUB_OK);
-	ck_assert_int_eq(hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), half, 1, &bytes), HUB_OK);
-	ck_assert_uint_gt(bytes, half.len);
-	ck_assert_int_eq(hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), half, 1, &bytes), HUB_FULL);
-	ck_assert_uint_gt(hub_memory_wanted(hub), LIMIT);
+	ck_assert_int_eq(publish("a", LIMIT / 2), HUB_OK);
+	ck_assert_int_eq(hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), part, 1, &bytes), HUB_OK);
+	ck_assert_uint_gt(bytes, part.len);
+	more = bytes;
+	ck_assert_int_eq(hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), part, 1, &more), HUB_FULL);
+	ck_assert_uint_gt(hub_memory_wanted(hub), 2 * part.len);
+	ck_assert_int_eq(
+	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), most, 1, &bytes), HUB_TOO_LARGE);
 }
 END_TEST
 

@@ -25,8 +25,8 @@ teardown(void)
 static void
 add(uint64_t now_ms, const char *object, const char *user)
 {
-	acl_log_add(
-	    &acl_log, 12, now_ms, ACL_LOG_CHANNEL, ACL_LOG_TOPLEVEL, slice_of(object), slice_of(user), SLICE("id=1"));
+	acl_log_add(&acl_log, 12, now_ms, ACL_LOG_CHANNEL, ACL_LOG_TOPLEVEL, slice_of(object),
+	    slice_of(user), SLICE("id=1"));
 }
 
 START_TEST(the_same_again_within_a_minute_is_counted)
@@ -53,7 +53,8 @@ START_TEST(another_user_object_or_reason_is_another_entry)
 	add(1000, "a", "u");
 	add(1000, "a", "v");
 	add(1000, "b", "u");
-	acl_log_add(&acl_log, 12, 1000, ACL_LOG_KEY, ACL_LOG_TOPLEVEL, SLICE("a"), SLICE("u"), SLICE(""));
+	acl_log_add(
+	    &acl_log, 12, 1000, ACL_LOG_KEY, ACL_LOG_TOPLEVEL, SLICE("a"), SLICE("u"), SLICE(""));
 	ck_assert_uint_eq(acl_log.len, 4);
 }
 END_TEST
@@ -68,7 +69,8 @@ START_TEST(the_oldest_go_when_it_is_full)
 	}
 	ck_assert_uint_eq(acl_log.len, 12);
 	ck_assert_uint_eq(TAILQ_LAST(&acl_log.entries, acl_log_entries)->id, 8);
-	acl_log_add(&acl_log, 0, 1000, ACL_LOG_KEY, ACL_LOG_TOPLEVEL, SLICE("a"), SLICE("u"), SLICE(""));
+	acl_log_add(
+	    &acl_log, 0, 1000, ACL_LOG_KEY, ACL_LOG_TOPLEVEL, SLICE("a"), SLICE("u"), SLICE(""));
 	ck_assert_uint_eq(acl_log.len, 0);
 }
 END_TEST

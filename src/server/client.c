@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/access.h"
+#include "server/held.h"
 #include "server/state.h"
 
 /* A reply goes into the log as one frame, whose length has 31 bits. */
@@ -42,6 +43,7 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 void
 client_free(struct client *c)
 {
+	held_forget(c);
 	client_discard_transaction(c);
 	access_asked(c);
 	access_detach(c);
@@ -82,7 +84,7 @@ client_finish(struct client *c)
 }
 
 void
-client_push_reply(struct client *c, struct slice reply)
+client_send_reply(struct client *c, struct slice reply)
 {
 	struct slice part;
 
@@ -91,6 +93,13 @@ client_push_reply(struct client *c, struct slice reply)
 		outbox_push_reply(&c->subscriber.outbox, part);
 		reply = (struct slice){reply.ptr + part.len, reply.len - part.len};
 	}
+}
+
+void
+client_push_reply(struct client *c, struct slice reply)
+{
+	if (!held_take(c, reply))
+		client_send_reply(c, reply);
 }
 
 uint32_t

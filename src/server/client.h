@@ -18,6 +18,7 @@
 struct acl_user;
 struct block;
 struct command;
+struct held;
 struct job;
 struct server;
 struct transaction;
@@ -36,6 +37,7 @@ enum client_wait {
 	CLIENT_WAITS_FOR_ROOM,  /* a subscriber under OUTBOX_BLOCK is full */
 	CLIENT_WAITS_FOR_PAUSE, /* CLIENT PAUSE */
 	CLIENT_WAITS_FOR_TURN,  /* its command goes on in a later turn (COMMAND_AGAIN) */
+	CLIENT_WAITS_FOR_DISK,  /* for what it is held, or until there is less to be written */
 	CLIENT_WAITS_FOR_KEY,   /* see blocked.h */
 	CLIENT_WAITS_FOR_LOGIN, /* wrong passwords came from its address: see login_delay.h */
 };
@@ -45,9 +47,10 @@ struct client {
 	struct server *server;
 	void *conn;
 	TAILQ_ENTRY(client) all;     /* in the order of ids; of the gone ones when it is gone */
-	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE, TURN or LOGIN */
+	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE, DISK, TURN or LOGIN */
 	TAILQ_ENTRY(client) monitors;
-	struct acl_user *user; /* a reference */
+	TAILQ_ENTRY(client) holding; /* while held is not NULL */
+	struct acl_user *user;       /* a reference */
 	struct acl_look *look; /* owned; where a check of its request is that takes many turns */
 	uint64_t login_at_us;  /* when its login is looked at; 0: it did not wait */
 	uint64_t id;
@@ -74,6 +77,9 @@ struct client {
 	struct outbox_limits limits; /* chosen by OUTBOX SET, or the defaults */
 	uint32_t limits_version;     /* of server->limits_version when they were last applied */
 	uint32_t rules_version;      /* likewise, when what it is subscribing to was allowed */
+	struct held *held;           /* owned: replies that wait for the disk; NULL: none */
+	uint64_t awaited_save; /* SAVE waits until so many snapshots have ended; 0: it does not */
+	uint64_t unkept;       /* the batch that its last change is in */
 	uint32_t db;
 	uint8_t proto;      /* 2 or 3 */
 	uint8_t reply_mode; /* enum client_reply_mode */
@@ -84,6 +90,7 @@ struct client {
 	bool counted_user;       /* in user->clients */
 	bool counted_subscriber; /* in server->subscriber_count, and told to io */
 	bool is_monitor;
+	bool has_changed; /* its command has, and its reply is to be held */
 	bool no_evict;
 	bool no_touch;
 	bool wants_going_away; /* OUTBOX SET GOING-AWAY */
@@ -109,8 +116,11 @@ void client_kill(struct client *c, const char *reason);
 /* Ends the connection when what is owed has been sent; no more requests are taken. */
 void client_finish(struct client *c);
 
-/* Copies. Any size; behind what is owed, see outbox_push_reply. */
+/* Copies. Any size; behind what is owed, see outbox_push_reply, and held (held.h). */
 void client_push_reply(struct client *c, struct slice reply);
+
+/* The same, whatever is held. */
+void client_send_reply(struct client *c, struct slice reply);
 
 /* To be called after subscribing and unsubscribing: tells io, counts subscribers. */
 void client_subscriptions_changed(struct client *c);

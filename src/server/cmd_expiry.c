@@ -88,7 +88,7 @@ set_expiry(struct request *rq, int64_t unit_ms, int64_t base_ms)
 		resp_put_int(rq->reply, 0);
 		return COMMAND_DONE;
 	}
-	if (at_ms <= request_now_ms(rq)) {
+	if (key_is_over(rq, at_ms)) {
 		key_remove(rq, key, "del");
 		log_del(rq);
 	} else {

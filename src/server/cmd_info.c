@@ -18,6 +18,7 @@ static const struct {
     {"Server", INFO_SERVER, true},
     {"Clients", INFO_CLIENTS, true},
     {"Memory", INFO_MEMORY, true},
+    {"Persistence", INFO_PERSISTENCE, true},
     {"Stats", INFO_STATS, true},
     {"Replication", INFO_REPLICATION, true},
     {"CPU", INFO_CPU, true},

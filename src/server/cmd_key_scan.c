@@ -116,8 +116,7 @@ see_key(struct kv_key *key, void *arg)
 	struct slice name = kv_name(key);
 
 	if (scan_see(s->scan, name, 1) && !kv_is_due(s->db, key, s->now_ms) &&
-	    (!s->scan->is_typed ||
-		slice_is_nocase(s->scan->type, kv_types[kv_type_of(key)].name)))
+	    (!s->scan->is_typed || slice_is_nocase(s->scan->type, kv_types[kv_type_of(key)].name)))
 		scan_put(s->scan, name);
 	return true;
 }

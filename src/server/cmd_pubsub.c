@@ -216,6 +216,11 @@ cmd_punsubscribe(struct request *rq)
 enum command_result
 cmd_ssubscribe(struct request *rq)
 {
+	/* As in Redis, where only the older two are excused. */
+	if (rq->in_transaction) {
+		request_error(rq, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+		return COMMAND_DONE;
+	}
 	return subscribe(rq, HUB_SHARD, "ssubscribe");
 }
 

@@ -126,6 +126,8 @@ abort_shutdown(struct request *rq)
 	struct server *server = rq->server;
 	char error[256];
 
+	if (server->disk.set_last_save != NULL)
+		server->disk.set_last_save(server->disk.arg, DISK_SAVE_BY_RULES);
 	if (server->lame_duck.state == LAME_DUCK_NOT)
 		request_error(rq, "ERR No shutdown in progress.");
 	else if (!server->io.lame_duck_abort(server->io.arg, error, sizeof(error)))
@@ -134,8 +136,28 @@ abort_shutdown(struct request *rq)
 		request_ok(rq);
 }
 
+/* A snapshot before the end, as SAVE, NOSAVE or the save rules say. False: there was to be one and
+ * is none; answered. */
+static bool
+save_before(struct request *rq, const struct shutdown *s)
+{
+	const struct server_disk *disk = &rq->server->disk;
+
+	if (disk->save_now == NULL)
+		return true;
+	disk->set_last_save(disk->arg, s->save     ? DISK_SAVE_ALWAYS
+				       : s->nosave ? DISK_SAVE_NEVER
+						   : DISK_SAVE_BY_RULES);
+	if (s->nosave || s->graceful || (!s->save && !disk->has_save_rules(disk->arg)) ||
+	    disk->save_now(disk->arg) || s->force)
+		return true;
+	disk->set_last_save(disk->arg, DISK_SAVE_BY_RULES);
+	request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
+	return false;
+}
+
 /*
- * There is nothing to save, so SAVE, NOSAVE and FORCE say nothing; NOW leaves undone what is owed.
+ * NOW leaves undone what is owed.
  * Without GRACE no reply is sent: the end of the connection is the answer. Once that has begun no
  * more requests are read; what there may be to ABORT is a lame duck.
  */
@@ -149,6 +171,8 @@ cmd_shutdown(struct request *rq)
 		return COMMAND_DONE;
 	if (s.abort_it) {
 		abort_shutdown(rq);
+	} else if (!save_before(rq, &s)) {
+		return COMMAND_DONE;
 	} else if (s.grace_s > 0) {
 		server->io.lame_duck(server->io.arg, s.grace_s);
 		request_ok(rq);

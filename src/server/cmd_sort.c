@@ -45,15 +45,16 @@ struct sort {
 	bool no_number;        /* one is none */
 };
 
-/* Which keys are looked up nobody can tell before: so whoever may not read all may look up none. */
+/* Which keys are looked up nobody can tell before: so whoever may not read all may look up none.
+ * What is on disk was allowed. */
 static bool
 may_look_up(struct request *rq, const char *option)
 {
-	if (rq->client->user->unrestricted ||
+	if (rq->client->user->unrestricted || rq->server->replay != NULL ||
 	    acl_reads_all_keys(rq->client->user, rq->command, rq->argv, rq->argc))
 		return true;
 	request_error(
-	    rq, "ERR %s option of SORT denied due to insufficient ACL permissions", option);
+	    rq, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
 	return false;
 }
 

@@ -146,7 +146,7 @@ set_end(struct request *rq, struct kv_key *key, int64_t end_ms)
 	char digits[BYTES_I64_MAX];
 	struct slice log[] = {SLICE("PEXPIREAT"), rq->argv[1], {digits, 0}};
 
-	if (end_ms <= request_now_ms(rq)) {
+	if (key_is_over(rq, end_ms)) {
 		remove_logged(rq, key);
 		return;
 	}

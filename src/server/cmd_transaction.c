@@ -85,12 +85,12 @@ cmd_unwatch(struct request *rq)
  * before; what a subscriber has no room for after the transaction's earlier messages it is owed
  * past its limits, which is at most what the transaction holds.
  */
-static bool
-must_wait(struct request *rq)
+static enum hub_result
+ask_for_room(struct request *rq)
 {
 	struct hub *hub = rq->server->hub;
 	const struct queued_command *q;
-	enum hub_result result = HUB_OK;
+	enum hub_result result = HUB_OK, room;
 	size_t bytes = 0;
 
 	TAILQ_FOREACH (q, &rq->client->transaction->commands, all) {
@@ -99,14 +99,16 @@ must_wait(struct request *rq)
 		if ((q->command->handler != cmd_publish && !is_shard) ||
 		    q->argv[1].len > rq->server->config->hub.name_bytes)
 			continue;
-		result = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
+		room = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
 		    q->argv[2], rq->now_us, &bytes);
-		if (result == HUB_FULL)
-			memory_guard_wait(rq->server);
-		if (result != HUB_OK)
-			return true;
+		if (room == HUB_TOO_LARGE)
+			return room;
+		if (room == HUB_FULL || result == HUB_OK)
+			result = room;
 	}
-	return false;
+	if (result == HUB_FULL)
+		memory_guard_wait(rq->server);
+	return result;
 }
 
 /* A command's reply joins the others; of what CLIENT REPLY drops only what is no reply stays. */
@@ -156,13 +158,14 @@ execute_all(struct request *rq)
 	buffer_release(&part);
 	/* What was to be dropped is dropped. */
 	rq->push_len = rq->reply->len;
-	keys_commit(rq->server);
+	keys_commit(rq->server, rq->client);
 }
 
 enum command_result
 cmd_exec(struct request *rq)
 {
 	struct client *c = rq->client;
+	enum hub_result room;
 
 	if (c->transaction == NULL) {
 		request_error(rq, "ERR EXEC without MULTI");
@@ -172,7 +175,11 @@ cmd_exec(struct request *rq)
 		request_error(rq, "EXECABORT Transaction discarded because of previous errors.");
 	} else if (watch_was_touched(c) || watch_has_due(c, request_now_ms(rq))) {
 		resp_put_null_array(rq->reply, rq->proto);
-	} else if (must_wait(rq)) {
+	} else if ((room = ask_for_room(rq)) == HUB_TOO_LARGE) {
+		request_error(rq,
+		    "EXECABORT Transaction discarded because of: OOM its messages are "
+		    "more than 'maxmemory-pubsub' allows.");
+	} else if (room != HUB_OK) {
 		return COMMAND_LATER;
 	} else {
 		watch_clear(c);

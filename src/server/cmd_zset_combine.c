@@ -354,13 +354,37 @@ reply_whole(struct request *rq, const struct kv_zset *z, bool with_scores)
 	}
 }
 
+/* What is small gets its packed form at the end. */
+static struct kv_zset *
+packed_if_small(struct kv_zset *z, const struct kv_limits *limits)
+{
+	struct kv_zset *packed;
+	struct kv_zset_cursor cursor;
+	struct kv_zset_entry entry;
+
+	if (kv_zset_count(z) > limits->zset_entries)
+		return z;
+	packed = kv_zset_new();
+	kv_zset_seek(z, 0, &cursor);
+	while (kv_zset_is_packed(packed) && kv_zset_next(&cursor, &entry))
+		kv_zset_put(packed, entry.member, entry.score, limits);
+	if (!kv_zset_is_packed(packed)) {
+		kv_zset_free(packed);
+		return z;
+	}
+	kv_zset_free(z);
+	return packed;
+}
+
 /* event: of a STORE, whose result goes to the first argument; NULL: the reply has it. */
 static enum command_result
 combine(struct request *rq, enum operation operation, bool only_count, const char *event)
 {
 	struct combination c = {
 	    .operation = operation, .only_count = only_count, .stores = event != NULL};
-	struct gathering g = {.c = &c, .limits = &rq->server->config->kv};
+	/* Not packed, as in Redis, for -0 to stay what it is. */
+	static const struct kv_limits none = {.zset_entries = 0};
+	struct gathering g = {.c = &c, .limits = &none};
 
 	if (parse(rq, c.stores ? 2 : 1, &c)) {
 		g.result = only_count ? NULL : kv_zset_new();
@@ -368,7 +392,8 @@ combine(struct request *rq, enum operation operation, bool only_count, const cha
 		if (only_count) {
 			resp_put_int(rq->reply, (int64_t)g.count);
 		} else if (event != NULL) {
-			zset_store(rq, rq->argv[1], g.result, event);
+			zset_store(rq, rq->argv[1],
+			    packed_if_small(g.result, &rq->server->config->kv), event);
 		} else {
 			reply_whole(rq, g.result, c.with_scores);
 			kv_zset_free(g.result);

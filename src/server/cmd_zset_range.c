@@ -196,28 +196,42 @@ cmd_zrevrangebylex(struct request *rq)
 	return range(rq, (struct query){.kind = ZSET_BY_LEX, .reverse = true});
 }
 
+/* As Redis: known to become large it is so from the start, and -0 stays what it is. */
+static struct kv_zset *
+copy_ranks(const struct kv_zset *z, const struct query *q, size_t from, size_t to,
+    const struct kv_limits *limits)
+{
+	static const struct kv_limits none = {.zset_entries = 0};
+	struct kv_zset *copy = kv_zset_new();
+	struct kv_zset_entry entry;
+	struct walk w;
+
+	if (q->kind == ZSET_BY_RANK && to - from > limits->zset_entries)
+		limits = &none;
+	walk_start(&w, z, from, to, q->reverse);
+	while (walk_on(&w, &entry))
+		kv_zset_put(copy, entry.member, entry.score, limits);
+	return copy;
+}
+
 enum command_result
 cmd_zrangestore(struct request *rq)
 {
 	struct query q = {.kind_is_open = true, .direction_is_open = true, .limit = -1};
-	struct kv_zset *result;
-	struct kv_zset_entry entry;
-	size_t from = 0, to = 0;
-	struct walk w;
+	const struct kv_limits *limits = &rq->server->config->kv;
+	size_t from, to;
 	void *z;
 
 	if (!parse_query(rq, 2, true, &q) || !key_read_value(rq, rq->argv[2], KV_ZSET, &z))
 		return COMMAND_DONE;
-	result = kv_zset_new();
-	if (z != NULL) {
-		zset_range_ranks(z, &q.range, q.reverse, &from, &to);
-		if (q.kind != ZSET_BY_RANK)
-			clip(&q, &from, &to);
-		walk_start(&w, z, from, to, q.reverse);
-		while (walk_on(&w, &entry))
-			kv_zset_put(result, entry.member, entry.score, &rq->server->config->kv);
+	if (z == NULL) {
+		zset_store(rq, rq->argv[1], kv_zset_new(), "zrangestore");
+		return COMMAND_DONE;
 	}
-	zset_store(rq, rq->argv[1], result, "zrangestore");
+	zset_range_ranks(z, &q.range, q.reverse, &from, &to);
+	if (q.kind != ZSET_BY_RANK)
+		clip(&q, &from, &to);
+	zset_store(rq, rq->argv[1], copy_ranks(z, &q, from, to, limits), "zrangestore");
 	return COMMAND_DONE;
 }
 

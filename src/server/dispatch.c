@@ -11,6 +11,7 @@
 #include "server/access.h"
 #include "server/evict.h"
 #include "server/handlers.h"
+#include "server/held.h"
 #include "server/slowlog.h"
 #include "server/state.h"
 #include "server/transaction.h"
@@ -92,6 +93,17 @@ find_command(struct request *rq)
 	return true;
 }
 
+/* EXEC does what its commands do. */
+static uint32_t
+flags_of(const struct request *rq)
+{
+	const struct transaction *t = rq->client->transaction;
+
+	if (t == NULL || rq->command->handler != cmd_exec)
+		return rq->command->flags;
+	return rq->command->flags | t->flags;
+}
+
 /* Answers where the client may not call the command, or not so; or sets *later. */
 static bool
 is_allowed(struct request *rq, bool *later)
@@ -113,6 +125,10 @@ is_allowed(struct request *rq, bool *later)
 	}
 	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
+	if ((flags_of(rq) & CMD_WRITE) != 0 && rq->server->journal.refuses) {
+		request_error(rq, "%s", rq->server->journal.error);
+		return false;
+	}
 	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {
 		request_error(rq,
 		    "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
@@ -122,17 +138,6 @@ is_allowed(struct request *rq, bool *later)
 		return false;
 	}
 	return true;
-}
-
-/* EXEC does what its commands do. */
-static uint32_t
-flags_of(const struct request *rq)
-{
-	const struct transaction *t = rq->client->transaction;
-
-	if (t == NULL || rq->command->handler != cmd_exec)
-		return rq->command->flags;
-	return rq->command->flags | t->flags;
 }
 
 /* Those that say what becomes of the transaction, or of the connection. */
@@ -173,6 +178,23 @@ request_slice_is_over(struct request *rq)
 {
 	return !rq->in_transaction && ++rq->units % UNITS_A_LOOK == 0 &&
 	       clock_mono_us() - rq->now_us >= SLICE_US;
+}
+
+/*
+ * While replies are held: what is not told by a reply alone waits until they are out, that nothing
+ * overtakes them. Who writes waits too, while the disk does not keep up.
+ */
+static bool
+waits_for_disk(const struct request *rq)
+{
+	const struct client *c = rq->client;
+	uint32_t flags = flags_of(rq);
+
+	if (rq->server->journal.is_crowded && (flags & CMD_WRITE) != 0)
+		return true;
+	if (held_is_empty(c))
+		return false;
+	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }
 
 void
@@ -431,6 +453,8 @@ abort_exec(struct request *rq)
 	char why[256];
 	size_t skip = error.len > 5 && memcmp(error.ptr, "-ERR ", 5) == 0 ? 5 : 1;
 
+	if (error.len < skip + 2) /* it is closed, and told nothing */
+		return;
 	snprintf(why, sizeof(why), "%.*s", (int)(error.len - skip - 2), error.ptr + skip);
 	buffer_clear(rq->reply);
 	client_discard_transaction(rq->client);
@@ -501,6 +525,10 @@ begin(struct request *rq)
 	}
 	if (rq->client->transaction != NULL && !is_never_queued(rq->command))
 		return queue(rq);
+	if (waits_for_disk(rq)) {
+		client_wait(rq->client, CLIENT_WAITS_FOR_DISK);
+		return SERVER_LATER;
+	}
 	return execute(rq);
 }
 

@@ -46,6 +46,7 @@ put_percent(struct buffer *out, size_t part, size_t whole)
 
 #define TEXT(v) buffer_append_str(out, (v))
 #define UINT(v) buffer_appendf(out, "%" PRIu64, (uint64_t)(v))
+#define INTEGER(v) buffer_appendf(out, "%" PRId64, (int64_t)(v))
 #define HUMAN(v) put_human(out, (double)(v))
 #define REAL(v, digits) buffer_appendf(out, "%.*f", (digits), (v))
 #define PERCENT(part, whole) put_percent(out, (part), (whole))
@@ -146,6 +147,8 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->hub.delivered -= server->hub_base.delivered;
 	source->hub.dropped -= server->hub_base.dropped;
 	server->io.figures(server->io.arg, &source->io);
+	if (server->disk.figures != NULL)
+		server->disk.figures(server->disk.arg, &source->disk);
 	while (server->io.loop_figures(server->io.arg, source->loops, &of_loop))
 		source->loops++;
 	getrusage(RUSAGE_SELF, &source->self);

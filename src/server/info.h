@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "pubsub/hub.h"
+#include "server/disk.h"
 #include "server/server.h"
 
 /*
@@ -17,6 +18,7 @@ enum info_section {
 	INFO_SERVER,
 	INFO_CLIENTS,
 	INFO_MEMORY,
+	INFO_PERSISTENCE,
 	INFO_STATS,
 	INFO_REPLICATION,
 	INFO_CPU,
@@ -45,6 +47,7 @@ struct info_source {
 	const struct server_config *config;
 	struct hub_figures hub;
 	struct server_io_figures io;
+	struct server_disk_figures disk;
 	unsigned loops; /* beside the main one */
 	struct rusage self, children;
 	const char *policy; /* maxmemory-policy */

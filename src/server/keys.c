@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/evict.h"
+#include "server/held.h"
 #include "server/notify.h"
 #include "server/state.h"
 
@@ -29,6 +30,12 @@ request_now_ms(struct request *rq)
 	return rq->now_ms;
 }
 
+bool
+key_is_over(struct request *rq, int64_t at_ms)
+{
+	return rq->server->replay == NULL && at_ms <= request_now_ms(rq);
+}
+
 static void
 put_command(struct buffer *out, const struct slice *argv, size_t argc)
 {
@@ -45,11 +52,11 @@ remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	const struct slice argv[] = {SLICE("DEL"), kv_name(key)};
 
-	if (server->io.journal != NULL) {
+	if (server->journal.is_on) {
 		struct buffer command = {0};
 
 		put_command(&command, argv, 2);
-		server->io.journal(server->io.arg, kv_db_index(db), buffer_slice(&command), 1);
+		journal_append(server, kv_db_index(db), buffer_slice(&command), 1);
 		buffer_release(&command);
 	}
 	watch_touched(server, db, kv_name(key));
@@ -69,7 +76,7 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 {
 	struct kv_key *key = kv_find(db, name);
 
-	if (key == NULL || !kv_is_due(db, key, request_now_ms(rq)))
+	if (key == NULL || !key_is_over(rq, kv_expiry(db, key)))
 		return key;
 	expire(rq->server, db, key);
 	return NULL;
@@ -250,7 +257,7 @@ void
 request_log(struct request *rq, const struct slice *argv, size_t argc)
 {
 	rq->logged = true;
-	if (rq->server->io.journal == NULL)
+	if (!rq->server->journal.is_on)
 		return;
 	if (rq->server->log_count == 0)
 		rq->server->log_db = rq->server->log_at_db = rq->client->db;
@@ -269,24 +276,27 @@ request_log_none(struct request *rq)
 void
 keys_finish(struct request *rq)
 {
-	if (rq->server->io.journal == NULL)
+	struct server *server = rq->server;
+
+	server->journal.changes += rq->changes;
+	if (!server->journal.is_on)
 		return;
 	if (!rq->logged)
 		request_log(rq, rq->argv, rq->argc);
 	if (!rq->in_transaction)
-		keys_commit(rq->server);
+		keys_commit(server, rq->client);
 }
 
-/* Whoever keeps the commands finds the database at their end as it was at their beginning. */
+/* The journal finds the database at their end as it was at their beginning. */
 void
-keys_commit(struct server *server)
+keys_commit(struct server *server, struct client *c)
 {
 	if (server->log_count == 0)
 		return;
 	if (server->log_at_db != server->log_db)
 		log_select(server, server->log_db);
-	server->io.journal(
-	    server->io.arg, server->log_db, buffer_slice(&server->log), server->log_count);
+	journal_append(server, server->log_db, buffer_slice(&server->log), server->log_count);
+	held_note_change(c);
 	buffer_clear(&server->log);
 	buffer_shrink(&server->log, LOG_KEEP_BYTES);
 	server->log_count = 0;

@@ -39,6 +39,10 @@ enum key_class {
 /* The database that the client has selected. */
 struct kv_db *request_db(const struct request *rq);
 
+/* A key that ends then has ended. Not while commands are read from disk, where it may yet be given
+ * another time: it is removed when they have been. */
+bool key_is_over(struct request *rq, int64_t at_ms);
+
 /* Unix time in ms, the same throughout the command (and throughout a transaction). */
 int64_t request_now_ms(struct request *rq);
 

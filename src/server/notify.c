@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "kv/keyspace.h"
+#include "server/state.h"
 
 /* In the order in which they are shown. */
 static const struct {
@@ -96,7 +97,7 @@ publish(struct server *server, const char *kind, const struct kv_db *db, struct 
 }
 
 void
-notify_send(struct server *server, enum key_class class, const char *event, const struct kv_db *db,
+notify(struct server *server, enum key_class class, const char *event, const struct kv_db *db,
     struct slice name)
 {
 	uint32_t events = server->config->notify_events;

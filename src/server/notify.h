@@ -7,7 +7,6 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "server/keys.h"
-#include "server/state.h"
 
 /*
  * Keyspace notifications: what happens to keys, as messages: of channel __keyspace@DB__:KEY the
@@ -18,20 +17,14 @@
  * `block` that has no room is closed, and what would pass maxmemory-pubsub, or has a name longer
  * than max-channel-length, is skipped and counted.
  */
+struct server;
+
 #define NOTIFY_KEYSPACE (1u << 30) /* K */
 #define NOTIFY_KEYEVENT (1u << 31) /* E */
 
-void notify_send(struct server *server, enum key_class class, const char *event,
-    const struct kv_db *db, struct slice name);
-
 /* Costs a branch where such events are not sent. */
-static inline void
-notify(struct server *server, enum key_class class, const char *event, const struct kv_db *db,
-    struct slice name)
-{
-	if ((server->config->notify_events & class) != 0)
-		notify_send(server, class, event, db, name);
-}
+void notify(struct server *server, enum key_class class, const char *event, const struct kv_db *db,
+    struct slice name);
 
 /* Redis's letters, in any order; and in its order, appended. */
 #define NOTIFY_LETTERS "Ag$lshzxeKEtmdn"

@@ -7,6 +7,7 @@
 
 #include "base/testing.h"
 #include "kv/keyspace.h"
+#include "server/state.h"
 #include "server/testing_server.h"
 
 static struct test_conn *c, *listener;

@@ -118,6 +118,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	server->hub = make_hub(server);
 	blocked_init(&server->blocked);
 	server->kv = kv_new(config->databases);
+	TAILQ_INIT(&server->journal.holding);
 	server->evictor = kv_evictor_new(server->kv);
 	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
@@ -181,6 +182,7 @@ server_free(struct server *server)
 	blocked_release(&server->blocked);
 	kv_free(server->kv);
 	buffer_release(&server->log);
+	buffer_release(&server->journal.batch);
 	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
 	hash_map_free(server->watched);

@@ -52,6 +52,8 @@ struct server_io {
 	void (*kill)(void *conn, const char *reason);
 	void (*set_unauthenticated)(void *conn, bool unauthenticated);
 	void (*set_subscriber)(void *conn, bool subscriber);
+	void (*set_owing)(
+	    void *conn, bool owing); /* more will come to its outbox, though it ends */
 	void (*conn_figures)(void *conn, struct server_conn_figures *figures);
 	void (*figures)(void *arg, struct server_io_figures *figures);
 	/* False if there is no such loop; there is none where the main loop does all. */
@@ -63,9 +65,6 @@ struct server_io {
 	 * error, without "ERR "; nothing changed. */
 	void (*lame_duck)(void *arg, uint32_t window_s);
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
-	/* Commands, in RESP, that change database db as the client's did; NULL: nobody keeps them.
-	 */
-	void (*journal)(void *arg, uint32_t db, struct slice commands, size_t count);
 	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
 	void *arg;
 };

@@ -15,6 +15,7 @@
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/disk.h"
 #include "server/job.h"
 #include "server/lame_duck.h"
 #include "server/server.h"
@@ -27,6 +28,7 @@ TAILQ_HEAD(clients, client);
 
 struct kv;
 struct kv_evictor;
+struct replay;
 
 struct job {
 	TAILQ_ENTRY(job) all;
@@ -82,12 +84,31 @@ struct memory_guard {
 	struct rate_limit log_limit;
 };
 
+/* journal.c, held.c: see journal.h. */
+struct journal {
+	bool is_on;   /* changes are collected */
+	bool holds;   /* replies wait until they are kept */
+	bool refuses; /* what would change something gets this error: */
+	char error[320];
+	bool is_crowded;     /* ... waits: too much is to be written already */
+	struct buffer batch; /* of this turn */
+	uint64_t taken;      /* batches: the number of the one that is being filled is one more */
+	uint64_t kept;       /* number of the last that is on disk */
+	uint32_t db;         /* that commands in the batch are for, from here on */
+	bool has_db;         /* ... it says so */
+	struct clients holding; /* who is held something */
+	uint64_t changes;       /* since the last snapshot */
+};
+
 struct server {
 	const struct server_config *config;
 	struct server_io io;
 	struct server_settings settings;
+	struct server_disk disk; /* all NULL: nobody keeps anything */
 	struct hub *hub;
 	struct kv *kv;
+	struct journal journal;
+	struct replay *replay;       /* commands are read from disk; else NULL */
 	struct kv_evictor *evictor;
 	struct random random;        /* for choices among keys and members */
 	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
@@ -175,8 +196,11 @@ uint64_t server_sweep(struct server *server, uint64_t now_us);
  * many us it wants to be called again, 0: at once.
  */
 void keys_finish(struct request *rq);
-void keys_commit(struct server *server);
+void keys_commit(struct server *server, struct client *c);
 uint64_t keys_turn(struct server *server, uint64_t deadline_us);
+
+/* journal.c: commands, in RESP, that changed database db; after a crash all are there or none. */
+void journal_append(struct server *server, uint32_t db, struct slice commands, size_t count);
 
 /*
  * memory_guard.c. _wait: a publish got HUB_FULL, its client waits for room. _turn: once a turn, in

@@ -21,6 +21,7 @@ int test_parted;
 bool test_abort_fails;
 const char *test_acl_file;
 char test_acl_text[4096];
+struct buffer test_journal;
 
 static struct test_conn *conns;
 static int resumes;
@@ -57,6 +58,13 @@ static void
 io_set_unauthenticated(void *conn, bool unauthenticated)
 {
 	((struct test_conn *)conn)->unauthenticated = unauthenticated;
+}
+
+static void
+io_set_owing(void *conn, bool owing)
+{
+	(void)conn;
+	(void)owing;
 }
 
 static void
@@ -189,6 +197,15 @@ settings_acl_file(void *arg)
 	return test_acl_file;
 }
 
+static void
+io_journal(void *arg, uint32_t db, struct slice commands, size_t count)
+{
+	(void)arg;
+	(void)db;
+	(void)count;
+	buffer_append_slice(&test_journal, commands);
+}
+
 void
 test_setup(void)
 {
@@ -199,6 +216,7 @@ test_setup(void)
 	    .kill = io_kill,
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
+	    .set_owing = io_set_owing,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,
@@ -207,6 +225,7 @@ test_setup(void)
 	    .lame_duck = io_lame_duck,
 	    .lame_duck_abort = io_lame_duck_abort,
 	    .parted = io_parted,
+	    .journal = io_journal,
 	};
 	static const struct server_settings settings = {
 	    .each = settings_each,
@@ -251,6 +270,7 @@ test_setup(void)
 void
 test_teardown(void)
 {
+	buffer_release(&test_journal);
 	while (conns != NULL)
 		test_close(conns);
 	server_free(test_server);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
 #include "server/server.h"
 
 /*
@@ -33,6 +34,8 @@ extern int test_parted;                  /* calls of io.parted */
 extern bool test_abort_fails;            /* io.lame_duck_abort: "cannot listen" */
 extern const char *test_acl_file;        /* aclfile: "" as test_setup leaves it */
 extern char test_acl_text[4096];         /* what is read from it, or was written to it */
+
+extern struct buffer test_journal; /* io.journal: the commands, as they are on disk */
 
 void test_setup(void);
 void test_teardown(void); /* closes all connections and checks that nothing is left */

@@ -295,6 +295,23 @@ START_TEST(a_transaction_waits_for_memory_for_all_of_its_messages)
 }
 END_TEST
 
+START_TEST(messages_that_can_never_have_room_together_abort)
+{
+	full_subscriber(OUTBOX_DROP_OLDEST);
+	test_config.hub.memory_bytes = hub_memory(test_server->hub) + 250;
+	test_call(c, "multi");
+	test_call(c, "set k 1");
+	for (int i = 0; i < 3; i++)
+		publish(c, "a", test_config.hub.memory_bytes / 2 - 100);
+	test_read(c);
+	assert_says(c, "exec",
+	    "-EXECABORT Transaction discarded because of: OOM its messages are more than "
+	    "'maxmemory-pubsub' allows.\r\n");
+	assert_says(c, "get k", "$-1\r\n");
+	assert_says(c, "exec", "-ERR EXEC without MULTI\r\n");
+}
+END_TEST
+
 START_TEST(own_messages_come_behind_the_replies)
 {
 	test_call(c, "hello 3");
@@ -386,6 +403,7 @@ main(void)
 		a_full_subscriber_makes_the_whole_transaction_wait,
 		messages_of_one_transaction_are_not_parted_by_a_full_subscriber,
 		a_transaction_waits_for_memory_for_all_of_its_messages,
+		messages_that_can_never_have_room_together_abort,
 		own_messages_come_behind_the_replies,
 		rules_that_changed_since_are_heeded_in_each_commands_place,
 		guesses_of_passwords_in_a_transaction_are_not_looked_at,

@@ -36,6 +36,7 @@ client_wait(struct client *c, enum client_wait why)
 	switch (why) {
 	case CLIENT_WAITS_FOR_ROOM:
 	case CLIENT_WAITS_FOR_PAUSE:
+	case CLIENT_WAITS_FOR_DISK:
 		TAILQ_INSERT_TAIL(&server->waiting, c, waiting);
 		server->waiting_count++;
 		break;
@@ -61,6 +62,7 @@ client_stop_waiting(struct client *c)
 	switch (c->wait) {
 	case CLIENT_WAITS_FOR_ROOM:
 	case CLIENT_WAITS_FOR_PAUSE:
+	case CLIENT_WAITS_FOR_DISK:
 		TAILQ_REMOVE(&server->waiting, c, waiting);
 		server->waiting_count--;
 		break;

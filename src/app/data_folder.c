@@ -1,0 +1,74 @@
+#include "config.h"
+
+#include "app/data_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static const char lock_file[] = "fanfared.lock";
+
+/* Who has it, for the message: what the file says. */
+static long
+owner_of(int fd)
+{
+	char text[32] = {0};
+	long pid = 0;
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0 || sscanf(text, "%ld", &pid) != 1)
+		return 0;
+	return pid;
+}
+
+static void
+describe(int fd, int error_number, struct buffer *error)
+{
+	char folder[4096];
+	const char *where = getcwd(folder, sizeof(folder)) != NULL ? folder : ".";
+
+	if (error_number == EAGAIN || error_number == EACCES)
+		buffer_appendf(error, "dir %s: another fanfared (process %ld) keeps its data there",
+		    where, owner_of(fd));
+	else
+		buffer_appendf(error, "dir %s: %s: %s", where, lock_file, strerror(error_number));
+}
+
+static void
+remove_left_over(const char *name)
+{
+	if (unlink(name) == 0)
+		log_notice("%s, which was not finished, removed", name);
+}
+
+bool
+data_folder_lock(int *fd, struct buffer *error)
+{
+	/* Of the open file, not of the process: a library that opens the file must not undo it. */
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	*fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd == -1) {
+		describe(-1, errno, error);
+		return false;
+	}
+	if (fcntl(*fd, F_OFD_SETLK, &lock) != 0) {
+		describe(*fd, errno, error);
+		close(*fd);
+		*fd = -1;
+		return false;
+	}
+	/* What it says is for people only. */
+	if (ftruncate(*fd, 0) != 0 || pwrite(*fd, text, (size_t)len, 0) != len)
+		log_warn("%s: %s", lock_file, strerror(errno));
+	remove_left_over(REWRITE_TEMP);
+	remove_left_over(SNAPSHOT_TEMP);
+	remove_left_over(LAST_TEMP);
+	remove_left_over(SINCE_TEMP);
+	return true;
+}

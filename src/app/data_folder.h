@@ -1,0 +1,21 @@
+#ifndef APP_DATA_FOLDER_H
+#define APP_DATA_FOLDER_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+
+/*
+ * The working folder as the place of one daemon's data: it is locked by a file in it, for as long
+ * as the process lives.
+ */
+#define REWRITE_TEMP "fanfared-rewrite.tmp"
+#define SNAPSHOT_TEMP "fanfared-snapshot.tmp"
+#define LAST_TEMP "fanfared-last.tmp"
+#define SINCE_TEMP "fanfared-since.tmp"
+
+/* *fd holds the lock; files that a daemon before left half-written are removed. False: error says
+ * why. */
+bool data_folder_lock(int *fd, struct buffer *error) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,158 @@
+#include "config.h"
+
+#include "app/dump_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/aof_load.h"
+#include "app/aof_orders.h"
+#include "base/clock.h"
+#include "server/journal.h"
+
+struct dump_file {
+	int fd;
+	uint64_t offset;
+	int error;
+};
+
+static bool
+write_batch(void *arg, struct slice commands)
+{
+	struct dump_file *file = arg;
+	char header[AOF_HEADER_LEN];
+	struct iovec pieces[2] = {
+	    {header, sizeof(header)}, {(void *)(uintptr_t)commands.ptr, commands.len}};
+
+	aof_header_write(header, file->offset, commands);
+	if (!aof_write(file->fd, pieces, 2, file->offset)) {
+		file->error = errno;
+		return false;
+	}
+	file->offset += sizeof(header) + commands.len;
+	return true;
+}
+
+static bool
+write_end_mark(struct dump_file *file)
+{
+	char mark[64];
+	int len = snprintf(mark, sizeof(mark), AOF_END_MARK "%llu\r\n",
+	    (unsigned long long)(clock_wall_us() / 1000000));
+
+	return write_batch(file, (struct slice){mark, (size_t)len});
+}
+
+bool
+dump_file_write(const struct server *server, const char *path)
+{
+	struct dump_file file = {.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+
+	if (file.fd == -1)
+		return false;
+	if (server_dump(server, write_batch, &file) && write_end_mark(&file) && fsync(file.fd) != 0)
+		file.error = errno;
+	if (close(file.fd) != 0 && file.error == 0)
+		file.error = errno;
+	if (file.error == 0)
+		return true;
+	(void)unlink(path);
+	errno = file.error;
+	return false;
+}
+
+/* All but the one, and what is logged to: else connections that the daemon closes would go on here.
+ */
+static void
+close_others(int kept)
+{
+	int last = (int)sysconf(_SC_OPEN_MAX);
+
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, (unsigned)kept + 1, ~0U, 0) == 0 &&
+	    (kept <= 3 || syscall(SYS_close_range, 3U, (unsigned)kept - 1, 0) == 0))
+		return;
+#endif
+	for (int fd = 3; fd < last; fd++)
+		if (fd != kept)
+			close(fd);
+}
+
+static void __attribute__((noreturn))
+be_child(const struct server *server, const char *path, int result_fd, pid_t parent)
+{
+	static const int deadly[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
+	sigset_t none;
+	int error;
+
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
+		signal(deadly[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Nobody is left to rename what it writes. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	close_others(result_fd);
+	error = dump_file_write(server, path) ? 0 : errno;
+	_exit(write(result_fd, &error, sizeof(error)) == sizeof(error) ? 0 : 1);
+}
+
+bool
+dump_child_start(struct dump_child *child, const struct server *server, const char *path)
+{
+	uint64_t begun_us = clock_mono_us();
+	pid_t parent = getpid(), pid;
+	sigset_t all, before;
+	int fds[2], error;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return false;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		be_child(server, path, fds[1], parent);
+	error = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(fds[1]);
+	if (pid == -1) {
+		close(fds[0]);
+		errno = error;
+		return false;
+	}
+	*child = (struct dump_child){
+	    .pid = pid, .result_fd = fds[0], .fork_us = clock_mono_us() - begun_us};
+	return true;
+}
+
+int
+dump_child_result(struct dump_child *child)
+{
+	int error = 0;
+	ssize_t n = read(child->result_fd, &error, sizeof(error));
+
+	close(child->result_fd);
+	child->result_fd = -1;
+	return n == sizeof(error) ? error : ECHILD;
+}
+
+bool
+dump_child_reap(struct dump_child *child)
+{
+	int status;
+
+	if (child->pid == 0)
+		return true;
+	if (child->result_fd != -1 || waitpid(child->pid, &status, WNOHANG) == 0)
+		return false;
+	child->pid = 0;
+	return true;
+}

@@ -1,0 +1,34 @@
+#ifndef APP_DUMP_FILE_H
+#define APP_DUMP_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The keyspace as it is, written to a file in the form of resp/aof.h, in this process or in a child
+ * that has it as it was at the fork. The file is synced, and nobody's until its caller renames it.
+ */
+struct server;
+
+/* Replaces path. False with errno; then there is no such file. */
+bool dump_file_write(const struct server *server, const char *path)
+    __attribute__((warn_unused_result));
+
+struct dump_child {
+	pid_t pid;        /* 0: there is none */
+	int result_fd;    /* readable when it is done, or has ended; -1: it was read */
+	uint64_t fork_us; /* how long the fork took */
+};
+
+/* False with errno. To be called between turns: the child has the state of now. */
+bool dump_child_start(struct dump_child *child, const struct server *server, const char *path)
+    __attribute__((warn_unused_result));
+
+/* result_fd is readable: 0, or the errno of what went wrong; ECHILD: the child was ended. */
+int dump_child_result(struct dump_child *child);
+
+/* True if there is no child any more: another may be started. */
+bool dump_child_reap(struct dump_child *child);
+
+#endif

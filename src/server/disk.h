@@ -1,0 +1,49 @@
+#ifndef SERVER_DISK_H
+#define SERVER_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What commands ask of whoever keeps the keyspace on disk; filled in by app. */
+struct server;
+
+enum disk_answer {
+	DISK_STARTED,
+	DISK_SCHEDULED, /* to begin when what goes on is over */
+	DISK_SAVING,    /* refused: a snapshot is being written */
+	DISK_REWRITING, /* refused: the append-only file is being rewritten */
+};
+
+enum disk_last_save { DISK_SAVE_BY_RULES, DISK_SAVE_ALWAYS, DISK_SAVE_NEVER };
+
+struct server_disk_figures {
+	bool aof_on, rewriting, rewrite_scheduled, rewrite_failed, write_failed, sync_failed,
+	    saving, save_failed;
+	uint64_t saves;            /* ended, well or not */
+	int64_t save_time;         /* Unix time of the last good one */
+	int64_t save_s, rewrite_s; /* how long the last one took; -1: there was none */
+	int64_t current_save_s,
+	    current_rewrite_s; /* the one that goes on takes; -1: there is none */
+	uint64_t good_saves, rewrites, fork_us, size, base_size, waiting_bytes, syncs,
+	    slowest_sync_us;
+};
+
+struct server_disk {
+	enum disk_answer (*rewrite)(void *arg);
+	enum disk_answer (*save)(void *arg, bool may_wait); /* may_wait: be scheduled */
+	/* In this process, at once: SHUTDOWN SAVE. False: it failed, and was logged. */
+	bool (*save_now)(void *arg);
+	bool (*has_save_rules)(void *arg);
+	/* Whether changes are to be in a snapshot when the daemon ends: before, it was as the save
+	 * rules say. */
+	void (*set_last_save)(void *arg, enum disk_last_save when);
+	void (*figures)(void *arg, struct server_disk_figures *figures);
+	void *arg;
+};
+
+void server_set_disk(struct server *server, const struct server_disk *disk); /* copies */
+
+/* A snapshot has ended: who waits for it with SAVE is answered. */
+void server_save_ended(struct server *server);
+
+#endif

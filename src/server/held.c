@@ -1,0 +1,192 @@
+#include "config.h"
+
+#include "server/held.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* More is not read from a client that is held so much. */
+#define FULL_BYTES ((size_t)1 << 20)
+#define FULL_REPLIES 16384
+
+struct held_reply {
+	uint64_t number; /* of the batch that it waits for */
+	size_t len;
+	bool is_change;
+};
+
+/* What one client is held. */
+struct held {
+	struct buffer bytes;   /* of the replies, from bytes_at on */
+	struct buffer replies; /* struct held_reply each, from next on */
+	size_t bytes_at;
+	size_t next;
+};
+
+static const struct held_reply *
+reply_at(const struct held *held, size_t i)
+{
+	return (const struct held_reply *)(const void *)held->replies.ptr + i;
+}
+
+static size_t
+reply_count(const struct held *held)
+{
+	return held->replies.len / sizeof(struct held_reply);
+}
+
+bool
+held_is_empty(const struct client *c)
+{
+	return c->held == NULL;
+}
+
+bool
+held_is_full(const struct client *c)
+{
+	return c->held != NULL && (c->held->bytes.len - c->held->bytes_at >= FULL_BYTES ||
+				      reply_count(c->held) - c->held->next >= FULL_REPLIES);
+}
+
+void
+held_note_change(struct client *c)
+{
+	if (!c->server->journal.holds)
+		return;
+	c->unkept = c->server->journal.taken + 1;
+	c->has_changed = true;
+}
+
+static void
+hold(struct client *c)
+{
+	c->held = xcalloc(1, sizeof(*c->held));
+	TAILQ_INSERT_TAIL(&c->server->journal.holding, c, holding);
+	if (!c->gone)
+		c->server->io.set_owing(c->conn, true);
+}
+
+static void
+let_go(struct client *c)
+{
+	struct held *held = c->held;
+
+	TAILQ_REMOVE(&c->server->journal.holding, c, holding);
+	buffer_release(&held->bytes);
+	buffer_release(&held->replies);
+	xfree(held);
+	c->held = NULL;
+	if (!c->gone)
+		c->server->io.set_owing(c->conn, false);
+}
+
+static bool
+becomes_error(struct client *c, bool is_change, struct buffer *error)
+{
+	const struct journal *journal = &c->server->journal;
+
+	if (!is_change || !journal->refuses)
+		return false;
+	buffer_clear(error);
+	resp_put_error(error, slice_of(journal->error));
+	server_count_error(c->server, slice_of(journal->error));
+	return true;
+}
+
+bool
+held_take(struct client *c, struct slice reply)
+{
+	struct journal *journal = &c->server->journal;
+	struct held_reply mark = {
+	    .number = c->unkept, .len = reply.len, .is_change = c->has_changed};
+	struct buffer error = {0};
+
+	if (reply.len == 0 || !journal->holds)
+		return false;
+	c->has_changed = false;
+	/* It has failed since the command was let through: the batch before this one did. */
+	if (becomes_error(c, mark.is_change, &error)) {
+		outbox_push_reply(&c->subscriber.outbox, buffer_slice(&error));
+		buffer_release(&error);
+		return true;
+	}
+	/* While it fails nobody waits: what was not kept got its error. */
+	if (c->held == NULL && (c->unkept <= journal->kept || journal->refuses))
+		return false;
+	if (c->held == NULL)
+		hold(c);
+	buffer_append_slice(&c->held->bytes, reply);
+	buffer_append(&c->held->replies, &mark, sizeof(mark));
+	return true;
+}
+
+/* Whoever always has something held still gives back what went out. */
+static void
+compact(struct held *held)
+{
+	size_t done = held->next * sizeof(struct held_reply);
+
+	if (held->bytes_at < held->bytes.len / 2 || done < held->replies.len / 2)
+		return;
+	held->bytes.len -= held->bytes_at;
+	memmove(held->bytes.ptr, held->bytes.ptr + held->bytes_at, held->bytes.len);
+	held->replies.len -= done;
+	memmove(held->replies.ptr, held->replies.ptr + done, held->replies.len);
+	held->bytes_at = held->next = 0;
+}
+
+/* Lets out the replies of one client that wait for nothing later. */
+static void
+release(struct client *c, uint64_t number)
+{
+	struct held *held = c->held;
+	struct buffer error = {0};
+
+	for (; held->next < reply_count(held); held->next++) {
+		const struct held_reply *reply = reply_at(held, held->next);
+
+		if (reply->number > number)
+			break;
+		if (reply->number > c->server->journal.kept &&
+		    becomes_error(c, reply->is_change, &error))
+			client_send_reply(c, buffer_slice(&error));
+		else
+			client_send_reply(
+			    c, (struct slice){held->bytes.ptr + held->bytes_at, reply->len});
+		held->bytes_at += reply->len;
+	}
+	buffer_release(&error);
+	if (held->next == reply_count(held))
+		let_go(c);
+	else
+		compact(held);
+}
+
+void
+held_release(struct server *server, uint64_t number)
+{
+	struct client *c, *next;
+
+	for (c = TAILQ_FIRST(&server->journal.holding); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, holding);
+		release(c, number);
+	}
+	/* Requests that wait for it are tried again. */
+	server->retry_waiting = true;
+}
+
+void
+held_fail(struct server *server)
+{
+	held_release(server, UINT64_MAX);
+}
+
+void
+held_forget(struct client *c)
+{
+	if (c->held != NULL)
+		let_go(c);
+}

@@ -1,0 +1,35 @@
+#ifndef SERVER_HELD_H
+#define SERVER_HELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/*
+ * Replies that are held back until what they acknowledge is on disk, and those behind them: per
+ * client, in order. Inside the server layer only; see journal.h.
+ */
+struct client;
+struct server;
+
+/* True where a reply must be held: then it was (copied). is_change: it acknowledges a change. */
+bool held_take(struct client *c, struct slice reply) __attribute__((warn_unused_result));
+
+/* What c's command just changed is in the batch that is being filled. */
+void held_note_change(struct client *c);
+
+bool held_is_empty(const struct client *c);
+
+/* True if c is held so much that its requests have to wait. */
+bool held_is_full(const struct client *c);
+
+/* Lets out what waits for batches up to this one. */
+void held_release(struct server *server, uint64_t number);
+
+/* What acknowledges a change becomes the journal's error; all goes out. */
+void held_fail(struct server *server);
+
+void held_forget(struct client *c); /* the client goes */
+
+#endif

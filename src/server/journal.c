@@ -1,0 +1,126 @@
+#include "config.h"
+
+#include "server/journal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "resp/writer.h"
+#include "server/held.h"
+#include "server/state.h"
+
+static void
+put_word(struct buffer *out, const char *word)
+{
+	resp_put_array(out, 1);
+	resp_put_bulk_str(out, word);
+}
+
+static void
+select_database(struct journal *journal, uint32_t db)
+{
+	if (journal->has_db && journal->db == db)
+		return;
+	resp_put_array(&journal->batch, 2);
+	resp_put_bulk_str(&journal->batch, "SELECT");
+	resp_put_bulk_int(&journal->batch, db);
+	journal->has_db = true;
+	journal->db = db;
+}
+
+void
+journal_append(struct server *server, uint32_t db, struct slice commands, size_t count)
+{
+	struct journal *journal = &server->journal;
+
+	assert(journal->is_on);
+	/* Redis's order: it knows which database a transaction begins in. */
+	select_database(journal, db);
+	if (count > 1)
+		put_word(&journal->batch, "MULTI");
+	buffer_append_slice(&journal->batch, commands);
+	if (count > 1)
+		put_word(&journal->batch, "EXEC");
+}
+
+void
+server_journal_set(struct server *server, bool is_on, bool holds)
+{
+	struct journal *journal = &server->journal;
+
+	if (is_on && !journal->is_on)
+		journal->has_db = false;
+	journal->is_on = is_on;
+	journal->holds = is_on && holds;
+	if (!is_on)
+		buffer_release(&journal->batch);
+	if (!journal->holds)
+		held_release(server, UINT64_MAX);
+}
+
+bool
+server_journal_take(struct server *server, struct buffer *batch, uint64_t *number)
+{
+	struct journal *journal = &server->journal;
+
+	if (journal->batch.len == 0)
+		return false;
+	*batch = journal->batch;
+	journal->batch = (struct buffer){0};
+	*number = ++journal->taken;
+	return true;
+}
+
+uint64_t
+server_journal_taken(const struct server *server)
+{
+	return server->journal.taken;
+}
+
+void
+server_journal_forget_database(struct server *server)
+{
+	server->journal.has_db = false;
+}
+
+void
+server_journal_kept(struct server *server, uint64_t number)
+{
+	if (number <= server->journal.kept)
+		return;
+	server->journal.kept = number;
+	held_release(server, number);
+}
+
+void
+server_refuse_writes(struct server *server, const char *error)
+{
+	struct journal *journal = &server->journal;
+
+	journal->refuses = error != NULL;
+	if (error == NULL)
+		return;
+	snprintf(journal->error, sizeof(journal->error), "%s", error);
+	held_fail(server);
+}
+
+void
+server_journal_crowded(struct server *server, bool crowded)
+{
+	if (server->journal.is_crowded && !crowded)
+		server->retry_waiting = true;
+	server->journal.is_crowded = crowded;
+}
+
+uint64_t
+server_changes(const struct server *server)
+{
+	return server->journal.changes;
+}
+
+void
+server_saved(struct server *server, uint64_t changes)
+{
+	server->journal.changes -=
+	    changes < server->journal.changes ? changes : server->journal.changes;
+}
