@@ -19,7 +19,8 @@ import sys
 
 LEFT_OUT = {
     # What systemd does around the process.
-    "Type", "ExecStart", "ExecReload", "Restart", "TimeoutStopSec", "OOMPolicy", "User", "Group", "DynamicUser",
+    "Type", "ExecStart", "ExecReload", "Restart", "TimeoutStartSec", "TimeoutStopSec", "OOMPolicy", "User", "Group",
+    "DynamicUser",
     # Not tried here.
     "KeyringMode", "PrivateUsers", "ProcSubset", "RestrictSUIDSGID", "RemoveIPC", "SystemCallErrorNumber",
     # Follow from others: no capability and no system call is left for them.
