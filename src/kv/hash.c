@@ -27,20 +27,12 @@ kv_hash_new(void)
 	return hash;
 }
 
-static size_t
-release_item(struct kv_item *item, void *arg)
-{
-	(void)arg;
-	kv_release(item);
-	return 1;
-}
-
 bool
 kv_hash_free_some(void *value, size_t *budget)
 {
 	struct kv_hash *hash = value;
 
-	if (hash->table != NULL && !kv_table_drain(hash->table, release_item, NULL, budget))
+	if (hash->table != NULL && !kv_table_drain(hash->table, NULL, NULL, budget))
 		return false;
 	kv_release(hash->table);
 	kv_release(hash->packed);

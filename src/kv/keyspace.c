@@ -124,8 +124,9 @@ kv_value(const struct kv_key *key)
 	return key_pointer(key);
 }
 
-void
-kv_set_value(struct kv_key *key, void *value)
+/* Takes value; what was there is the caller's affair. */
+static void
+set_value(struct kv_key *key, void *value)
 {
 	assert((key->item.meta & KEY_EMBEDDED) == 0);
 	memcpy(key_value_at(key), &value, sizeof(value));
@@ -258,7 +259,7 @@ kv_put_string(struct kv_db *db, struct kv_key *old, struct slice name, struct sl
 	if (embeds)
 		embed(key, value);
 	else
-		kv_set_value(key, text);
+		set_value(key, text);
 	return key;
 }
 
@@ -290,7 +291,7 @@ grow_text(struct kv_db *db, struct kv_key **key, size_t len)
 		memset(text->bytes + text->len, 0, len - text->len);
 	}
 	text->len = len;
-	kv_set_value(*key, text);
+	set_value(*key, text);
 	return text->bytes;
 }
 
@@ -324,7 +325,7 @@ kv_add(struct kv_db *db, struct slice name, enum kv_type type, void *value)
 
 	assert(type != KV_STRING);
 	set_type(key, type);
-	kv_set_value(key, value);
+	set_value(key, value);
 	return key;
 }
 
@@ -338,7 +339,7 @@ kv_put_value(
 		return kv_add(db, name, type, value);
 	key = drop_value(db, old, sizeof(value));
 	set_type(key, type);
-	kv_set_value(key, value);
+	set_value(key, value);
 	return key;
 }
 
@@ -401,9 +402,9 @@ kv_copy(const struct kv_db *from, const struct kv_key *key, struct kv_db *to, st
 	struct kv_key *made = same_value(key, to, name);
 
 	if (type != KV_STRING)
-		kv_set_value(made, kv_types[type].copy(key_pointer(key)));
+		set_value(made, kv_types[type].copy(key_pointer(key)));
 	else if ((key->item.meta & KEY_EMBEDDED) == 0)
-		kv_set_value(made, new_text(kv_string(key), kv_string(key).len));
+		set_value(made, new_text(kv_string(key), kv_string(key).len));
 	return kv_set_expiry(to, made, kv_expiry(from, key));
 }
 

@@ -89,10 +89,6 @@ struct kv_key *kv_add(struct kv_db *db, struct slice name, enum kv_type type, vo
 struct kv_key *kv_put_value(
     struct kv_db *db, struct kv_key *old, struct slice name, enum kv_type type, void *value);
 
-/* A value was changed in place: *key may have another value pointer from now on (one that grew out
- * of its packed form, say). Takes value; the old pointer is the caller's affair. */
-void kv_set_value(struct kv_key *key, void *value);
-
 /* Takes a value that is no key's, as kv_remove frees them. Nothing, if it is NULL. */
 void kv_bury(struct kv *kv, enum kv_type type, void *value);
 

@@ -30,20 +30,12 @@ kv_set_new(void)
 	return set;
 }
 
-static size_t
-release_item(struct kv_item *item, void *arg)
-{
-	(void)arg;
-	kv_release(item);
-	return 1;
-}
-
 bool
 kv_set_free_some(void *value, size_t *budget)
 {
 	struct kv_set *set = value;
 
-	if (set->form == KV_SET_TABLE && !kv_table_drain(set->table, release_item, NULL, budget))
+	if (set->form == KV_SET_TABLE && !kv_table_drain(set->table, NULL, NULL, budget))
 		return false;
 	kv_release(set->integers); /* whichever it is */
 	kv_release(set);

@@ -77,8 +77,8 @@ kv_table_init(struct kv_table *t)
 	*t = (struct kv_table){0};
 }
 
-void
-kv_table_release(struct kv_table *t)
+static void
+release_all_buckets(struct kv_table *t)
 {
 	assert(t->count == 0);
 	release_buckets(&t->from);
@@ -206,7 +206,7 @@ kv_table_take(struct kv_table *t, struct slice key)
 	if (--t->count > 0)
 		keep_size(t);
 	else
-		kv_table_release(t);
+		release_all_buckets(t);
 	return item;
 }
 
@@ -339,13 +339,16 @@ drain_buckets(struct kv_buckets *b, size_t *at, struct kv_table *t,
 	while (*at < b->count) {
 		bucket = bucket_at(b, *at);
 		while (bucket != NULL && (item = *bucket) != NULL) {
-			size_t cost;
+			size_t cost = 1;
 
 			if (*budget == 0)
 				return false;
 			*bucket = item->next;
 			t->count--;
-			cost = release(item, arg);
+			if (release != NULL)
+				cost = release(item, arg);
+			else
+				kv_release(item);
 			*budget -= cost < *budget ? cost : *budget;
 		}
 		if (++*at % segment_len(b) == 0) {
@@ -368,19 +371,15 @@ kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void 
 }
 
 size_t
-kv_table_bytes(const struct kv_table *t)
-{
-	return (t->from.count - t->moved + t->to.count) * sizeof(struct kv_item *);
-}
-
-size_t
 kv_table_held_bytes(const struct kv_table *t)
 {
+	size_t chains = t->from.count - t->moved + t->to.count;
 	size_t bytes = 0;
 	uint64_t i;
 
 	/* Any numbers do that are far apart. */
 	for (i = 0; i < SAMPLED_ITEMS && t->count > 0; i++)
 		bytes += kv_block_bytes(kv_table_random(t, i * 0x9e3779b97f4a7c15u));
-	return kv_table_bytes(t) + (size_t)((double)bytes / SAMPLED_ITEMS * (double)t->count);
+	return chains * sizeof(struct kv_item *) +
+	       (size_t)((double)bytes / SAMPLED_ITEMS * (double)t->count);
 }

@@ -25,8 +25,8 @@ struct kv_table {
 	size_t count;
 };
 
-void kv_table_init(struct kv_table *t);    /* holds no memory until something is added */
-void kv_table_release(struct kv_table *t); /* it is empty: gives back the buckets */
+/* It holds no memory until something is added, nor when nothing is left in it. */
+void kv_table_init(struct kv_table *t);
 
 static inline size_t
 kv_table_count(const struct kv_table *t)
@@ -66,14 +66,14 @@ uint64_t kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visi
 
 /*
  * Takes items out, hands each to release, which frees it and may return more than 1 for the work it
- * was, until *budget units are used up or the table is empty and holds no memory: then true.
+ * was, until *budget units are used up or the table is empty and holds no memory: then true. With
+ * no release they are freed as they are (kv_release).
  * Nothing else may be done with the table once this began.
  */
 bool kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg),
     void *arg, size_t *budget);
 
-/* Bytes of the buckets; and those with the items, by an estimate from some of them. */
-size_t kv_table_bytes(const struct kv_table *t);
+/* Bytes of the buckets and the items, by an estimate from some of them. */
 size_t kv_table_held_bytes(const struct kv_table *t);
 
 #endif

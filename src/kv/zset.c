@@ -37,14 +37,6 @@ kv_zset_free(struct kv_zset *z)
 	while (!kv_zset_free_some(z, &budget));
 }
 
-static size_t
-release_member(struct kv_item *item, void *arg)
-{
-	(void)arg;
-	kv_release(item);
-	return 1;
-}
-
 bool
 kv_zset_free_some(void *value, size_t *budget)
 {
@@ -53,7 +45,7 @@ kv_zset_free_some(void *value, size_t *budget)
 	if (z->large != NULL) {
 		/* The order first: it looks at no item on its way. */
 		if (!rank_tree_drain(&z->large->order, budget) ||
-		    !kv_table_drain(&z->large->members, release_member, NULL, budget))
+		    !kv_table_drain(&z->large->members, NULL, NULL, budget))
 			return false;
 		kv_release(z->large);
 	}

@@ -54,17 +54,6 @@ zset_packed_at(const struct zset_packed *p, size_t rank)
 	return at;
 }
 
-size_t
-zset_packed_rank(const struct zset_packed *p, const unsigned char *at)
-{
-	const unsigned char *from;
-	size_t rank = 0;
-
-	for (from = p->bytes; from < at; from = zset_packed_next(from))
-		rank++;
-	return rank;
-}
-
 /* The first entry that does not come before the bound, or the end. */
 static const unsigned char *
 place_of(const struct zset_packed *p, const struct rank_bound *bound, size_t *rank)

@@ -29,9 +29,8 @@ void zset_packed_release(struct zset_packed *p);
 /* Where the entry begins; NULL if there is none. */
 const unsigned char *zset_packed_find(const struct zset_packed *p, struct slice member);
 
-/* The same by rank, which is at most count, and the other way round. */
+/* The same by rank, which is at most count. */
 const unsigned char *zset_packed_at(const struct zset_packed *p, size_t rank);
-size_t zset_packed_rank(const struct zset_packed *p, const unsigned char *at);
 
 /* How many entries come before the bound. */
 size_t zset_packed_before(const struct zset_packed *p, const struct rank_bound *bound);

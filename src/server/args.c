@@ -23,6 +23,18 @@ args_i32(struct request *rq, struct slice arg, int64_t *out)
 	return false;
 }
 
+bool
+args_range_clamp(int64_t len, int64_t *start, int64_t *end)
+{
+	if (*start < 0)
+		*start = *start + len > 0 ? *start + len : 0;
+	if (*end < 0)
+		*end = *end + len > 0 ? *end + len : 0;
+	if (*end >= len)
+		*end = len - 1;
+	return *start <= *end;
+}
+
 const struct args_unit *
 args_unit(struct slice word)
 {

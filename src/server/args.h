@@ -18,6 +18,13 @@ bool args_i32(struct request *rq, struct slice arg, int64_t *out)
 bool args_at_least(struct request *rq, struct slice arg, int64_t min, const char *error,
     int64_t *out) __attribute__((warn_unused_result));
 
+/*
+ * A range among len bytes or bits, both ends included and counted from the end where they are
+ * negative, brought to where those are; false: it is empty.
+ */
+bool args_range_clamp(int64_t len, int64_t *start, int64_t *end)
+    __attribute__((warn_unused_result));
+
 /* EX, PX, EXAT, PXAT: what their argument is. NULL: the word is none of them. */
 struct args_unit {
 	const char *word;

@@ -93,13 +93,7 @@ range_in(struct slice s, const struct bit_range *range, int64_t *first, int64_t 
 	int64_t len = range->in_bits ? (int64_t)s.len * 8 : (int64_t)s.len;
 	int64_t start = range->start, end = range->end;
 
-	if (start < 0)
-		start = start + len > 0 ? start + len : 0;
-	if (end < 0)
-		end = end + len > 0 ? end + len : 0;
-	if (end >= len)
-		end = len - 1;
-	if (start > end)
+	if (!args_range_clamp(len, &start, &end))
 		return false;
 	*first = range->in_bits ? start : start * 8;
 	*last = range->in_bits ? end : end * 8 + 7;

@@ -96,17 +96,8 @@ cmd_setrange(struct request *rq)
 static struct slice
 part_of(struct slice s, int64_t start, int64_t end)
 {
-	int64_t len = (int64_t)s.len;
-
-	if (start < 0 && end < 0 && start > end)
-		return SLICE("");
-	if (start < 0)
-		start = start + len > 0 ? start + len : 0;
-	if (end < 0)
-		end = end + len > 0 ? end + len : 0;
-	if (end >= len)
-		end = len - 1;
-	if (start > end)
+	if ((start < 0 && end < 0 && start > end) ||
+	    !args_range_clamp((int64_t)s.len, &start, &end))
 		return SLICE("");
 	return (struct slice){s.ptr + start, (size_t)(end - start + 1)};
 }

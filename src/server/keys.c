@@ -268,12 +268,6 @@ request_log(struct request *rq, const struct slice *argv, size_t argc)
 }
 
 void
-request_log_none(struct request *rq)
-{
-	rq->logged = true;
-}
-
-void
 keys_finish(struct request *rq)
 {
 	struct server *server = rq->server;

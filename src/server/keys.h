@@ -103,10 +103,8 @@ void keys_evict(struct server *server, struct kv_db *db, struct kv_key *key);
 
 /*
  * What goes to the append-only file in place of the command as it came; may be called several
- * times, for several commands. Copies. request_log_none: nothing goes there (it changed nothing
- * that is to last). With no call and no key_changed nothing goes there either.
+ * times, for several commands. Copies. With no call and no key_changed nothing goes there.
  */
 void request_log(struct request *rq, const struct slice *argv, size_t argc);
-void request_log_none(struct request *rq);
 
 #endif

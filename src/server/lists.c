@@ -32,8 +32,9 @@ popped_event(enum kv_list_end end)
 	return end == KV_LIST_HEAD ? "lpop" : "rpop";
 }
 
-void
-list_popped(struct request *rq, struct kv_key *key, struct slice name, enum kv_list_end end)
+/* Values were popped at this end: says so, and removes the key if there are none left. */
+static void
+was_popped(struct request *rq, struct kv_key *key, struct slice name, enum kv_list_end end)
 {
 	key_changed(rq, name, KEY_LIST, popped_event(end));
 	list_settle(rq, key);
@@ -48,7 +49,7 @@ list_pop(struct request *rq, struct kv_key *key, struct slice name, enum kv_list
 	if (kv_list_end_of(list, end, &place))
 		resp_put_bulk(rq->reply, place.value);
 	kv_list_pop(list, end);
-	list_popped(rq, key, name, end);
+	was_popped(rq, key, name, end);
 }
 
 void
@@ -71,7 +72,7 @@ list_pop_range(
 	/* All of them go with the key, so that many are freed in slices. */
 	if (count < kv_list_count(list)) {
 		kv_bury(rq->server->kv, KV_LIST, kv_list_cut(list, end, (size_t)count));
-		list_popped(rq, key, name, end);
+		was_popped(rq, key, name, end);
 	} else {
 		key_changed(rq, name, KEY_LIST, popped_event(end));
 		key_remove(rq, key, "del");
@@ -125,7 +126,7 @@ list_move(struct request *rq, struct kv_key *source, struct slice from_name, str
 	resp_put_bulk(rq->reply, buffer_slice(&copy));
 	buffer_release(&copy);
 	/* A new key may have moved the others. */
-	list_popped(rq, key_write(rq, from_name), from_name, from_end);
+	was_popped(rq, key_write(rq, from_name), from_name, from_end);
 	return true;
 }
 

@@ -16,9 +16,6 @@
 bool list_end_parse(struct request *rq, struct slice word, enum kv_list_end *end)
     __attribute__((warn_unused_result));
 
-/* Values were popped at this end: says so, and removes the key if there are none left. */
-void list_popped(struct request *rq, struct kv_key *key, struct slice name, enum kv_list_end end);
-
 /* Removes the key if its list is empty. */
 void list_settle(struct request *rq, struct kv_key *key);
 
