@@ -443,6 +443,17 @@ def upgrade_once(daemon, pidfile):
     os.close(root)
 
 
+def keep_keys(client):
+    """In every file that there is of them, also those that another process writes."""
+    client.ok("CONFIG", "SET", "appendfsync", "always")
+    client.ok("CONFIG", "SET", "appendonly", "yes")
+    client.ok("SET", "key", "value")
+    wait_until(lambda: client.info("persistence")["aof_rewrite_in_progress"] == "0", "the first append-only file")
+    assert client.info("persistence")["aof_enabled"] == "1"
+    client.ok("SAVE")
+    client.ok("SET", "key", "other")
+
+
 @pytest.mark.parametrize("seccomp", ["no", "kill"])
 def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, folder, seccomp):
     if seccomp != "no":
@@ -469,6 +480,9 @@ def test_the_daemon_runs_with_the_lines_of_the_unit_applied_by_hand(user, unit, 
         assert publisher.call("PUBLISH", "c", b"x" * (1 << 20)) == 1
         assert subscriber.read_value() == [b"message", b"c", b"x" * (1 << 20)]
         assert b"used_memory_rss:0" not in publisher.call("INFO", "memory")
+        if seccomp == "kill":  # The other is to hand over, which one that keeps keys does not.
+            keep_keys(publisher)
+            assert (root / "var/lib/fanfare/dump.aof").exists()
     # PrivateTmp hides a program that was built in /tmp.
     if seccomp == "no" and (root / os.environ["FANFARED"].lstrip("/")).exists():
         upgrade_once(daemon, root / "run/fanfare/pid")
