@@ -315,7 +315,8 @@ expire_some(int64_t now_ms)
 		kv_remove(in, key);
 	for (d = 0; d < DATABASES; d++)
 		for (n = 0; n < NAMES; n++)
-			if (model[d][n].is_there && model[d][n].at_ms <= now_ms)
+			if (model[d][n].is_there && model[d][n].at_ms != KV_NEVER &&
+			    model[d][n].at_ms <= now_ms)
 				model[d][n].is_there = false;
 }
 
