@@ -326,7 +326,7 @@ START_TEST(the_keyspace_does_what_a_plain_model_does)
 
 	memset(model, 0, sizeof(model));
 	srandom(11);
-	for (step = 0; step < 300000; step++) {
+	for (step = 0; step < (unsigned)testing_steps(300000); step++) {
 		one_step();
 		check_key(below(DATABASES), below(NAMES));
 		if (step % 5000 == 0)
