@@ -35,3 +35,9 @@ testing_random(uint64_t *state)
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
 	return z ^ (z >> 31);
 }
+
+int
+testing_steps(int n)
+{
+	return getenv("FANFARE_FEW_STEPS") != NULL ? n / 20 : n;
+}

@@ -279,7 +279,7 @@ kv_evictor_pick(struct kv_evictor *e, const struct kv_evict_rules *rules, uint64
 	case KV_NOEVICTION:
 		return NULL;
 	case KV_VOLATILE_TTL:
-		return kv_first_due(e->kv, KV_NEVER - 1, db);
+		return kv_first_due(e->kv, INT64_MAX, db);
 	case KV_ALLKEYS_RANDOM:
 	case KV_VOLATILE_RANDOM:
 		return pick_any(e, rules->policy, random, db);

@@ -351,7 +351,7 @@ START_TEST(it_does_what_a_plain_array_does_in_260000_random_steps)
 	int step;
 
 	memset(text, 'v', sizeof(text));
-	for (step = 0; step < 260000; step++) {
+	for (step = 0; step < testing_steps(260000); step++) {
 		uint64_t dice = testing_random(&seed) % 1000;
 		size_t i = testing_random(&seed) % MODEL_FIELDS;
 		struct slice field = model_field(i, room), value;

@@ -476,7 +476,8 @@ kv_next_expiry(const struct kv *kv)
 	for (i = 0; i < kv->count; i++) {
 		const struct kv_expiry *expiry = &kv->databases[i].expiry;
 
-		if (expiry->count > 0 && kv_expiry_at(expiry, 0)->at_ms < next_ms)
+		if (expiry->count > 0 &&
+		    (next_ms == KV_NEVER || kv_expiry_at(expiry, 0)->at_ms < next_ms))
 			next_ms = kv_expiry_at(expiry, 0)->at_ms;
 	}
 	return next_ms;

@@ -24,7 +24,8 @@ struct kv_key;
 enum kv_type { KV_STRING, KV_LIST, KV_SET, KV_ZSET, KV_HASH };
 #define KV_TYPES 5
 
-#define KV_NEVER INT64_MAX
+/* No time at all; every other number is one, those before 1970 too. */
+#define KV_NEVER INT64_MIN
 
 /* What the keyspace has to know of a type but KV_STRING. The rows are in types.c. */
 struct kv_type_ops {
@@ -133,7 +134,9 @@ void kv_set_access(struct kv_key *key, uint32_t access);
 static inline bool
 kv_is_due(const struct kv_db *db, const struct kv_key *key, int64_t now_ms)
 {
-	return kv_expiry(db, key) <= now_ms;
+	int64_t at_ms = kv_expiry(db, key);
+
+	return at_ms != KV_NEVER && at_ms <= now_ms;
 }
 
 #endif

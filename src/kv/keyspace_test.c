@@ -315,7 +315,8 @@ expire_some(int64_t now_ms)
 		kv_remove(in, key);
 	for (d = 0; d < DATABASES; d++)
 		for (n = 0; n < NAMES; n++)
-			if (model[d][n].is_there && model[d][n].at_ms <= now_ms)
+			if (model[d][n].is_there && model[d][n].at_ms != KV_NEVER &&
+			    model[d][n].at_ms <= now_ms)
 				model[d][n].is_there = false;
 }
 
@@ -325,7 +326,7 @@ START_TEST(the_keyspace_does_what_a_plain_model_does)
 
 	memset(model, 0, sizeof(model));
 	srandom(11);
-	for (step = 0; step < 300000; step++) {
+	for (step = 0; step < (unsigned)testing_steps(300000); step++) {
 		one_step();
 		check_key(below(DATABASES), below(NAMES));
 		if (step % 5000 == 0)

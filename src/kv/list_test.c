@@ -388,7 +388,7 @@ run_model(int32_t size, int operations)
 	list = kv_list_new(size);
 	model_count = 0;
 	seed = (uint64_t)(uint32_t)size;
-	for (int i = 0; i < operations; i++) {
+	for (int i = 0; i < testing_steps(operations); i++) {
 		/* In one phase it grows, in the next it shrinks. */
 		uint64_t what = below(i / 5000 % 2 == 0 ? 7 : 8);
 		enum kv_list_end end = below(2) == 0 ? KV_LIST_HEAD : KV_LIST_TAIL;

@@ -354,7 +354,7 @@ START_TEST(it_does_what_a_plain_array_does_in_260000_random_steps)
 	char room[40];
 	int step;
 
-	for (step = 0; step < 260000; step++) {
+	for (step = 0; step < testing_steps(260000); step++) {
 		uint64_t dice = testing_random(&seed) % 1000;
 		size_t i = testing_random(&seed) % (model.integers_only ? 32 : MODEL_MEMBERS);
 		struct slice member = model_member(i, room);

@@ -239,7 +239,7 @@ START_TEST(a_table_does_what_a_set_of_numbers_does)
 
 	memset(in, 0, sizeof(in));
 	srandom(7);
-	for (step = 0; step < 300000; step++) {
+	for (step = 0; step < (unsigned)testing_steps(300000); step++) {
 		if (step % 20000 == 0)
 			range = step % 40000 == 0 ? 4000 : 50;
 		n = (unsigned)random() % range;

@@ -267,14 +267,14 @@ copy_and_scan(void)
 }
 
 static void
-run(size_t names, bool same_scores, size_t steps)
+run(size_t names, bool same_scores, int steps)
 {
 	bool growing = true;
-	size_t i;
+	int i;
 
 	make_names(names);
 	m.same_scores = same_scores;
-	for (i = 0; i < steps; i++) {
+	for (i = 0; i < testing_steps(steps); i++) {
 		uint64_t choice = below(100);
 
 		if (below(names * 2) == 0)

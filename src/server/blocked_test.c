@@ -259,7 +259,7 @@ START_TEST(in_any_order_of_events_nothing_is_lost_or_given_twice)
 
 	for (i = 0; i < CROWD; i++)
 		crowd[i] = test_open();
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < testing_steps(20000); i++) {
 		who = (int)(testing_random(&seed) % CROWD);
 		key[0] = (char)('a' + testing_random(&seed) % 4);
 		if (testing_random(&seed) % 20 == 0 && crowd[who]->later) {

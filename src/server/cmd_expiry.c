@@ -138,6 +138,13 @@ cmd_persist(struct request *rq)
 	return COMMAND_DONE;
 }
 
+/* ms may be as large as any number: nothing is added to it. */
+static int64_t
+rounded(int64_t ms, int64_t unit_ms)
+{
+	return ms / unit_ms + (ms % unit_ms * 2 >= unit_ms);
+}
+
 /* -2: there is no such key, -1: it has no time; else its end, counted from base_ms, in units,
  * rounded. */
 static enum command_result
@@ -151,7 +158,7 @@ show_expiry(struct request *rq, int64_t base_ms, int64_t unit_ms)
 	else if (at_ms == KV_NEVER)
 		resp_put_int(rq->reply, -1);
 	else
-		resp_put_int(rq->reply, (at_ms - base_ms + unit_ms / 2) / unit_ms);
+		resp_put_int(rq->reply, rounded(at_ms - base_ms, unit_ms));
 	return COMMAND_DONE;
 }
 

@@ -13,6 +13,9 @@
 #define DUE_A_LOOK 32
 #define FREED_A_LOOK 512
 
+/* The wall clock may be set meanwhile: what is due later than that is looked for again by then. */
+#define LOOK_AGAIN_MS 1000
+
 /* Room that is kept for what the next command logs. */
 #define LOG_KEEP_BYTES 65536
 
@@ -76,7 +79,7 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 {
 	struct kv_key *key = kv_find(db, name);
 
-	if (key == NULL || !key_is_over(rq, kv_expiry(db, key)))
+	if (key == NULL || kv_expiry(db, key) == KV_NEVER || !key_is_over(rq, kv_expiry(db, key)))
 		return key;
 	expire(rq->server, db, key);
 	return NULL;
@@ -329,5 +332,8 @@ keys_turn(struct server *server, uint64_t deadline_us)
 	next_ms = server->expires_on_access_only ? KV_NEVER : kv_next_expiry(server->kv);
 	if (next_ms == KV_NEVER)
 		return UINT64_MAX;
-	return next_ms > now_ms ? (uint64_t)(next_ms - now_ms) * 1000 : 0;
+	if (next_ms <= now_ms)
+		return 0;
+	return next_ms - now_ms < LOOK_AGAIN_MS ? (uint64_t)(next_ms - now_ms) * 1000
+						: LOOK_AGAIN_MS * 1000;
 }
