@@ -463,6 +463,15 @@ def test_appendonly_can_be_switched_on_and_off_while_it_runs(start_fanfared, fol
     assert start_fanfared(*EVERYSEC).client().call("DBSIZE") == 1013
 
 
+def test_who_ends_while_appendonly_is_switched_on_leaves_a_whole_file(start_fanfared, folder):
+    daemon = start_fanfared()
+    client = daemon.client()
+    fill(client, 1000)
+    client.send(encode("CONFIG", "SET", "appendonly", "yes") + encode("SET", "since", "1") + encode("SHUTDOWN", "NOW"))
+    daemon.wait()
+    assert start_fanfared(*EVERYSEC).client().call("DBSIZE") == 1001
+
+
 NAMES = ("string", "ends", "float", "range", "list", "long-list", "ints", "large-set", "hash", "large-hash", "zset",
          "large-zset", "by-redis")
 

@@ -47,6 +47,17 @@ orders_bytes(const struct aof_orders *orders)
 	return bytes;
 }
 
+bool
+orders_are_batches(const struct aof_orders *orders)
+{
+	const struct order *order;
+
+	TAILQ_FOREACH (order, orders, next)
+		if (order->kind != ORDER_BATCH)
+			return false;
+	return true;
+}
+
 void
 aof_gather(const struct aof_orders *orders, uint64_t offset, struct aof_gathered *gathered)
 {

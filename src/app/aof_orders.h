@@ -38,7 +38,8 @@ TAILQ_HEAD(aof_orders, order);
 struct order *order_new(enum order_kind kind); /* returns owned */
 void order_free(struct order *order);          /* not what fd says */
 void orders_free(struct aof_orders *orders);
-uint64_t orders_bytes(const struct aof_orders *orders); /* of batches */
+bool orders_are_batches(const struct aof_orders *orders); /* nothing else is among them */
+uint64_t orders_bytes(const struct aof_orders *orders);   /* of batches */
 
 #define AOF_GATHERED_MAX 256
 #define AOF_GATHERED_BYTES ((size_t)8 << 20) /* unless one batch alone is larger */

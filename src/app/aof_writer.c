@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/aof_copy.h"
@@ -19,6 +20,9 @@
 
 #define SYNC_EVERY_US 1000000
 #define RETRY_US 1000000
+
+/* Under always a sync waits for more to sync: for half as long as the last one took, at most so. */
+#define GATHER_MAX_US 2000
 
 /* Copied behind a new file at once; batches are written in between. */
 #define COPY_BYTES ((uint64_t)4 << 20)
@@ -36,14 +40,15 @@ struct aof_writer {
 	pthread_mutex_t lock; /* of report */
 	struct aof_report report;
 	/* The thread's own from here on. */
-	struct aof_orders queue; /* to be done */
-	struct aof_orders
-	    unsynced; /* batches written since the last sync, where they are not safe before it */
-	int fd;       /* -1: none */
-	uint64_t offset; /* where the file ends, a part of a batch not counted */
-	uint64_t synced; /* ... as of the last sync */
+	struct aof_orders queue;    /* to be done */
+	struct aof_orders unsynced; /* written since the last sync, and not safe before it */
+	int fd;                     /* -1: none */
+	uint64_t offset;            /* where the file ends, a part of a batch not counted */
+	uint64_t synced;            /* ... as of the last sync */
 	uint64_t written_number;
 	uint64_t synced_us;
+	uint64_t gather_bytes;    /* with so much in the queue the next sync begins at once */
+	uint64_t gather_until_us; /* ... and then in any case */
 	uint64_t mark;
 	struct aof_copy copy;
 	struct aof_report next; /* to be put into report */
@@ -112,8 +117,7 @@ cut_rest(struct aof_writer *w)
 	return true;
 }
 
-/* The batches at the head of the queue, as many as go at once. False: it failed, they stay there.
- */
+/* As many batches of the queue as go at once. False: it failed, they stay there. */
 static bool
 write_batches(struct aof_writer *w)
 {
@@ -163,6 +167,30 @@ write_unsynced_again(struct aof_writer *w)
 	}
 }
 
+/*
+ * Whoever was just answered comes again in a moment. If those who wait already were synced without
+ * them, there would be two groups for good, each a half, that wait for each other.
+ */
+static void
+gather_next(struct aof_writer *w, uint64_t took_us)
+{
+	uint64_t answered = orders_bytes(&w->unsynced);
+
+	w->gather_bytes = aof_writer_waiting(w) + answered - answered / 8;
+	w->gather_until_us =
+	    w->synced_us + (took_us / 2 < GATHER_MAX_US ? took_us / 2 : GATHER_MAX_US);
+}
+
+/* True if it is better to wait a little for more batches. */
+static bool
+is_gathering(const struct aof_writer *w)
+{
+	if (!is_always(w) || w->is_ending || TAILQ_EMPTY(&w->queue) ||
+	    aof_writer_waiting(w) >= w->gather_bytes || clock_mono_us() >= w->gather_until_us)
+		return false;
+	return orders_are_batches(&w->queue);
+}
+
 static bool
 sync_file(struct aof_writer *w)
 {
@@ -180,6 +208,7 @@ sync_file(struct aof_writer *w)
 	if (took_us > w->next.late_us)
 		w->next.late_us = took_us;
 	w->synced = w->offset;
+	gather_next(w, took_us);
 	orders_free(&w->unsynced);
 	return true;
 }
@@ -314,6 +343,8 @@ work(struct aof_writer *w)
 
 	if (w->next.error != 0 && !w->is_ending && clock_mono_us() < w->retry_us)
 		return;
+	if (is_gathering(w))
+		return;
 	while (ok && (order = TAILQ_FIRST(&w->queue)) != NULL)
 		ok = do_order(w, order);
 	/* Also where it failed: what was written before is acknowledged. */
@@ -368,20 +399,22 @@ static void
 rest(struct aof_writer *w)
 {
 	struct pollfd order = {.fd = w->order_fd, .events = POLLIN};
-	uint64_t now_us = clock_mono_us(), until_us = UINT64_MAX;
+	uint64_t until_us = UINT64_MAX, now_us, left_us;
+	struct timespec left;
 	eventfd_t count;
 
 	if (w->next.error != 0)
 		until_us = w->retry_us;
+	else if (is_gathering(w))
+		until_us = w->gather_until_us;
 	else if (w->copy.fd != -1)
 		until_us = 0;
 	else if (w->fd != -1 && w->synced != w->offset && is_everysec(w))
 		until_us = w->synced_us + SYNC_EVERY_US;
-	if (until_us == UINT64_MAX)
-		(void)poll(&order, 1, -1);
-	else
-		(void)poll(
-		    &order, 1, until_us > now_us ? (int)((until_us - now_us) / 1000 + 1) : 0);
+	now_us = clock_mono_us();
+	left_us = until_us > now_us ? until_us - now_us : 0;
+	left = (struct timespec){(time_t)(left_us / 1000000), (long)(left_us % 1000000) * 1000};
+	(void)ppoll(&order, 1, until_us == UINT64_MAX ? NULL : &left, NULL);
 	if ((order.revents & POLLIN) != 0)
 		(void)!eventfd_read(w->order_fd, &count);
 }

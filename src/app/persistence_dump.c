@@ -174,7 +174,9 @@ persistence_reported(struct persistence *p, const struct aof_report *before)
 
 	if (now->adopted != before->adopted) {
 		p->base_bytes = now->size;
-		p->is_switching = false;
+		/* One that was adopted before it was switched off and on is not of what came since.
+		 */
+		p->is_switching = p->is_switching && p->is_stale;
 		end(p, 0);
 	} else if (now->refused != before->refused && p->running == DUMP_REWRITE) {
 		end(p, now->refused_error);

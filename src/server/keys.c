@@ -49,19 +49,54 @@ put_command(struct buffer *out, const struct slice *argv, size_t argc)
 		resp_put_bulk(out, argv[i]);
 }
 
-/* A key goes because of its time or to make room: nobody asked for it. */
+/* A transaction may go through several databases. */
+static void
+log_select(struct server *server, uint32_t db)
+{
+	char digits[BYTES_I64_MAX];
+	struct slice argv[] = {SLICE("SELECT"), {digits, bytes_from_i64(digits, db)}};
+
+	put_command(&server->log, argv, 2);
+	server->log_count++;
+	server->log_at_db = db;
+}
+
+static void
+log_command(struct server *server, uint32_t db, const struct slice *argv, size_t argc)
+{
+	if (server->log_count == 0)
+		server->log_db = server->log_at_db = db;
+	else if (server->log_at_db != db)
+		log_select(server, db);
+	put_command(&server->log, argv, argc);
+	server->log_count++;
+}
+
+/*
+ * A key goes because of its time or to make room: nobody asked for it. In a transaction that comes
+ * behind what was done to the key before.
+ */
+static void
+log_by_itself(struct server *server, uint32_t db, const struct slice *argv, size_t argc)
+{
+	struct buffer command = {0};
+
+	if (server->log_count > 0) {
+		log_command(server, db, argv, argc);
+		return;
+	}
+	put_command(&command, argv, argc);
+	journal_append(server, db, buffer_slice(&command), 1);
+	buffer_release(&command);
+}
+
 static void
 remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	const struct slice argv[] = {SLICE("DEL"), kv_name(key)};
 
-	if (server->journal.is_on) {
-		struct buffer command = {0};
-
-		put_command(&command, argv, 2);
-		journal_append(server, kv_db_index(db), buffer_slice(&command), 1);
-		buffer_release(&command);
-	}
+	if (server->journal.is_on)
+		log_by_itself(server, kv_db_index(db), argv, 2);
 	watch_touched(server, db, kv_name(key));
 	kv_remove(db, key);
 }
@@ -244,30 +279,13 @@ key_remove(struct request *rq, struct kv_key *key, const char *event)
 	kv_remove(request_db(rq), key);
 }
 
-/* A transaction may go through several databases. */
-static void
-log_select(struct server *server, uint32_t db)
-{
-	char digits[BYTES_I64_MAX];
-	struct slice argv[] = {SLICE("SELECT"), {digits, bytes_from_i64(digits, db)}};
-
-	put_command(&server->log, argv, 2);
-	server->log_count++;
-	server->log_at_db = db;
-}
-
 void
 request_log(struct request *rq, const struct slice *argv, size_t argc)
 {
 	rq->logged = true;
 	if (!rq->server->journal.is_on)
 		return;
-	if (rq->server->log_count == 0)
-		rq->server->log_db = rq->server->log_at_db = rq->client->db;
-	else if (rq->server->log_at_db != rq->client->db)
-		log_select(rq->server, rq->client->db);
-	put_command(&rq->server->log, argv, argc);
-	rq->server->log_count++;
+	log_command(rq->server, rq->client->db, argv, argc);
 }
 
 void
