@@ -328,6 +328,7 @@ persistence_free(struct persistence *p)
 	net_unwatch(p->child_watch);
 	if (!aof_writer_free(p->writer))
 		log_error("%s: not all could be written", p->settings->disk.appendfilename);
+	persistence_end_switch(p);
 	if (p->child.result_fd != -1)
 		close(p->child.result_fd);
 	if (p->lock_fd != -1)
