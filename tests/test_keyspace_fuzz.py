@@ -266,6 +266,13 @@ def attack(daemon, source, rounds):
     return admin
 
 
+def without_minus_zero(kind, value, time_of_expiry):
+    """A score of -0 becomes 0 in the packed form, as in Redis; and which form it is, the settings say."""
+    if kind == b"zset":
+        value = (value[0], [(b"$", b"0") if item == (b"$", b"-0") else item for item in value[1]])
+    return kind, value, time_of_expiry
+
+
 def settled_contents(client):
     """Of all databases the clients know, without what is about to expire."""
     kept = {}
@@ -274,7 +281,7 @@ def settled_contents(client):
         for key in client.call("KEYS", "*"):
             if client.call("PTTL", key) != -1:
                 client.call("DEL", key)
-        kept[database] = contents(client, database)
+        kept[database] = {key: without_minus_zero(*held) for key, held in contents(client, database).items()}
     client.ok("SELECT", 0)
     return kept
 
