@@ -309,6 +309,20 @@ def test_without_active_expiry_a_key_goes_when_it_is_looked_for(start_fanfared):
     wait_until(lambda: client.call("DBSIZE") == 0, "its end without a look")
 
 
+def test_a_long_pattern_with_a_star_is_refused(fanfared):
+    """Its length times that of a name is what it takes: 64 KB of both were eight seconds."""
+    client = fanfared.connect()
+    client.ok("SET", "a" * 65536, "1")
+    client.call("HSET", "hash", "a" * 65536, "1")
+    evil = "*" + "a" * 1023 + "b"
+    refused = error("ERR a pattern with * is longer than 1024 bytes")
+    assert client.call("KEYS", evil) == refused
+    assert client.call("SCAN", 0, "MATCH", evil) == refused
+    assert client.call("HSCAN", "hash", 0, "MATCH", evil) == refused
+    assert client.call("KEYS", evil[:1024]) == [b"a" * 65536]
+    assert client.call("KEYS", "a" * 65536) == [b"a" * 65536]
+
+
 def test_lcs_of_long_strings_is_refused_before_any_work(fanfared):
     client = fanfared.connect(timeout=30)
     client.call("MSET", "a", b"x" * 4000, "b", b"xy" * 2000, "long", b"x" * 100000, "huge", b"x" * (64 << 20))

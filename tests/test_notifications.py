@@ -165,6 +165,14 @@ def test_a_key_with_a_name_longer_than_a_channels_is_skipped_and_counted(start_f
     assert client.info("pubsub")["notifications_skipped"] == "1"
 
 
+def test_the_empty_name_is_a_payload_as_well(start_fanfared):
+    fanfared = start_fanfared("--notify-keyspace-events", "Em")
+    listener, client = fanfared.connect(), fanfared.connect()
+    listener.subscribe(KEYEVENT + b"keymiss")
+    assert client.call("GET", "") is None
+    assert listener.read_value() == [b"message", KEYEVENT + b"keymiss", b""]
+
+
 def test_it_can_stand_in_the_configuration_file_and_is_written_there(start_fanfared, folder):
     path = folder / "events.conf"
     path.write_text("notify-keyspace-events KEA\n")

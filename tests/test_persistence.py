@@ -521,6 +521,23 @@ def write_some_of_all(client):
         client.call("EXPIRE", "large-set", "4000")
 
 
+def test_what_is_stopped_right_after_appendonly_yes_has_all(start_fanfared):
+    daemon = start_fanfared()
+    client = daemon.client()
+    fill(client, 100)
+    client.command("CONFIG", "SET", "appendonly", "yes")
+    client.command("INFO", "persistence")
+    client.command("SET", "last", "one")
+    assert client.read_value() == b"OK"
+    figures = client.read_value()
+    assert b"aof_rewrite_scheduled:1" in figures or b"aof_rewrite_in_progress:1" in figures
+    assert client.read_value() == b"OK"
+    daemon.stop()
+    again = start_fanfared(*EVERYSEC).client()
+    assert again.call("GET", "last") == b"one"
+    assert again.call("DBSIZE") == 101
+
+
 def test_the_tool_finds_what_is_wrong_with_a_file_and_mends_it(start_fanfared, folder, fanfare_tool):
     def check(*options):
         done = subprocess.run([fanfare_tool, "aof", "check", str(folder / AOF), *options], capture_output=True,

@@ -315,18 +315,6 @@ persistence_holds_data(const struct persistence *p)
 	return p->is_on || p->lock_fd != -1 || server_key_count(p->server) > 0;
 }
 
-/* It was switched on, and its file has no name yet: it ends as one that has. */
-static void
-end_switching(struct persistence *p)
-{
-	const char *name = p->settings->disk.appendfilename;
-
-	if (p->is_on && p->is_switching &&
-	    (!dump_file_write(p->server, LAST_TEMP) || rename(LAST_TEMP, name) != 0 ||
-		!sync_folder_of(name)))
-		log_error("%s: %s", name, strerror(errno));
-}
-
 void
 persistence_free(struct persistence *p)
 {
@@ -340,7 +328,7 @@ persistence_free(struct persistence *p)
 	net_unwatch(p->child_watch);
 	if (!aof_writer_free(p->writer))
 		log_error("%s: not all could be written", p->settings->disk.appendfilename);
-	end_switching(p);
+	persistence_end_switch(p);
 	if (p->child.result_fd != -1)
 		close(p->child.result_fd);
 	if (p->lock_fd != -1)

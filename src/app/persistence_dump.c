@@ -232,6 +232,26 @@ persistence_begin_wanted(struct persistence *p)
 	buffer_release(&error);
 }
 
+static bool
+write_now(struct persistence *p, enum dump_kind kind)
+{
+	const char *path = path_of(p, kind);
+
+	return dump_file_write(p->server, LAST_TEMP) && rename(LAST_TEMP, path) == 0 &&
+	       sync_folder_of(path);
+}
+
+void
+persistence_end_switch(struct persistence *p)
+{
+	if (!p->is_on || !p->is_switching)
+		return;
+	if (write_now(p, DUMP_REWRITE))
+		log_notice("the append-only file was written, as no rewrite had done it yet");
+	else
+		log_error("%s: %s", path_of(p, DUMP_REWRITE), strerror(errno));
+}
+
 bool
 persistence_save_now(struct persistence *p)
 {
@@ -243,8 +263,7 @@ persistence_save_now(struct persistence *p)
 	if (ok) {
 		/* A child that is at it has an older state. */
 		p->is_stale = p->running == DUMP_SNAPSHOT;
-		ok = dump_file_write(p->server, LAST_TEMP) && rename(LAST_TEMP, path) == 0 &&
-		     sync_folder_of(path);
+		ok = write_now(p, DUMP_SNAPSHOT);
 		if (!ok)
 			buffer_append_str(&error, strerror(errno));
 	}
@@ -374,7 +393,7 @@ persistence_figures(const struct persistence *p, struct server_disk_figures *fig
 	*figures = (struct server_disk_figures){
 	    .aof_on = p->is_on,
 	    .rewriting = rewrites || p->wanted == DUMP_REWRITE,
-	    .rewrite_scheduled = p->rewrite_scheduled,
+	    .rewrite_scheduled = p->rewrite_scheduled || (p->is_switching && !rewrites),
 	    .rewrite_failed = p->rewrite_failed,
 	    .write_failed = p->report.error != 0,
 	    .sync_failed = p->report.error != 0 && p->report.sync_failed,

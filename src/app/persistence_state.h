@@ -55,6 +55,8 @@ void persistence_say_misconf(struct persistence *p); /* what writers are told, a
 enum disk_answer persistence_rewrite(struct persistence *p);
 enum disk_answer persistence_save(struct persistence *p, bool may_wait);
 bool persistence_save_now(struct persistence *p);
+/* At the end: if the append-only file is not there yet, it is written, for the rewrite will not. */
+void persistence_end_switch(struct persistence *p);
 void persistence_begin_wanted(struct persistence *p); /* at the end of a turn, all handed over */
 void persistence_look(struct persistence *p, uint64_t now_us); /* is something due? */
 void persistence_switch(struct persistence *p);                /* appendonly may have changed */

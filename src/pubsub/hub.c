@@ -284,7 +284,8 @@ encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_
 
 	if (id == 0 || !frame_log_write_prepared(hub->logs[form], id, len, head_len, tag, &frame)) {
 		frame = frame_log_write(hub->logs[form], len, tag);
-		memcpy(frame.ptr + head_len, payload.ptr, payload.len);
+		if (payload.len > 0)
+			memcpy(frame.ptr + head_len, payload.ptr, payload.len);
 	}
 	f->head_write(message, frame.ptr);
 	memcpy(frame.ptr + head_len + payload.len, f->tail.ptr, f->tail.len);

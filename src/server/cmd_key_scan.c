@@ -12,9 +12,11 @@
 
 /* Which keys there are: KEYS SCAN RANDOMKEY. */
 
-/* What KEYS may take before others have their turn, and steps between two looks at the clock. */
+/* What KEYS may take before others have their turn, and the work between two looks at the clock: 1
+ * is a step, or so many bytes of a name times bytes of the pattern. */
 #define AT_ONCE_US 1000
-#define STEPS_A_LOOK 64
+#define WORK_A_LOOK 64
+#define MATCHED_A_WORK 1024
 
 /* KEYS: as SCAN from beginning to end, so a key that is there all the time is named. */
 struct keys {
@@ -26,6 +28,7 @@ struct keys {
 	int64_t now_ms;
 	const struct kv_db *in; /* during a step */
 	size_t count;
+	size_t work; /* since the last look at the clock */
 	bool is_gathered, is_begun;
 	struct long_reply names;
 };
@@ -46,6 +49,7 @@ take_name(struct kv_key *key, void *arg)
 	struct keys *keys = arg;
 	struct slice pattern = {keys->pattern, keys->pattern_len};
 
+	keys->work += kv_name(key).len * pattern.len / MATCHED_A_WORK;
 	if ((keys->takes_all || glob_match(pattern, kv_name(key), false)) &&
 	    !kv_is_due(keys->in, key, keys->now_ms)) {
 		resp_put_bulk(&keys->names.bytes, kv_name(key));
@@ -58,13 +62,14 @@ take_name(struct kv_key *key, void *arg)
 static bool
 gather(struct keys *keys, struct kv *kv, uint64_t deadline_us)
 {
-	size_t steps = 0;
-
 	keys->in = kv_database(kv, keys->db);
 	keys->now_ms = (int64_t)(clock_wall_us() / 1000);
 	do {
 		keys->cursor = kv_scan(keys->in, keys->cursor, take_name, keys);
-		if (++steps % STEPS_A_LOOK == 0 && clock_mono_us() >= deadline_us)
+		if (++keys->work < WORK_A_LOOK)
+			continue;
+		keys->work = 0;
+		if (clock_mono_us() >= deadline_us)
 			return keys->cursor == 0;
 	} while (keys->cursor != 0);
 	return true;
@@ -88,10 +93,13 @@ enum command_result
 cmd_keys(struct request *rq)
 {
 	static const struct job_kind kind = {"keys", keys_step, keys_free};
-	struct keys *keys = xcalloc(1, sizeof(*keys));
+	struct keys *keys;
 	struct job_step step = {
 	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
 
+	if (!scan_pattern_fits(rq, rq->argv[1]))
+		return COMMAND_DONE;
+	keys = xcalloc(1, sizeof(*keys));
 	keys->pattern = xmemdup(rq->argv[1].ptr, rq->argv[1].len);
 	keys->pattern_len = rq->argv[1].len;
 	keys->takes_all = slice_is(rq->argv[1], "*");

@@ -66,7 +66,7 @@ reply_choices(struct request *rq, const struct choice *choice, int64_t count)
 		sample(rq, choice, wanted, all);
 		return;
 	}
-	for (i = 0; i < wanted && draw_may_go_on(rq); i++)
+	for (i = 0; draw_fits(wanted) && i < wanted && draw_may_go_on(rq); i++)
 		put_rank(rq, choice, random_below(&rq->server->random, all));
 	if (i < wanted)
 		draw_refuse(rq, from_len);

@@ -2,6 +2,8 @@
 
 #include "server/scan.h"
 
+#include <string.h>
+
 #include "base/glob.h"
 #include "resp/writer.h"
 
@@ -62,6 +64,15 @@ read_count(struct request *rq, struct slice text, struct scan *scan)
 }
 
 bool
+scan_pattern_fits(struct request *rq, struct slice pattern)
+{
+	if (pattern.len <= SCAN_PATTERN_MAX || memchr(pattern.ptr, '*', pattern.len) == NULL)
+		return true;
+	request_error(rq, "ERR a pattern with * is longer than %d bytes", SCAN_PATTERN_MAX);
+	return false;
+}
+
+bool
 scan_options(struct request *rq, size_t first, bool with_type, struct scan *scan)
 {
 	size_t i;
@@ -73,6 +84,8 @@ scan_options(struct request *rq, size_t first, bool with_type, struct scan *scan
 			if (!read_count(rq, value, scan))
 				return false;
 		} else if (i + 1 < rq->argc && slice_is_nocase(rq->argv[i], "match")) {
+			if (!scan_pattern_fits(rq, value))
+				return false;
 			scan->pattern = value;
 			scan->is_filtered = !slice_is(value, "*");
 		} else if (with_type && i + 1 < rq->argc && slice_is_nocase(rq->argv[i], "type")) {

@@ -41,6 +41,14 @@ bool scan_cursor(struct request *rq, size_t at, struct scan *scan)
 bool scan_options(struct request *rq, size_t first, bool with_type, struct scan *scan)
     __attribute__((warn_unused_result));
 
+/* The longest pattern with a star in it: the time that one takes grows with its length times that
+ * of each name, so that a long one would hold the daemon for seconds. */
+#define SCAN_PATTERN_MAX 1024
+
+/* False: the pattern is too long, and it is answered. */
+bool scan_pattern_fits(struct request *rq, struct slice pattern)
+    __attribute__((warn_unused_result));
+
 /* The reply where there is nothing to scan. */
 void scan_reply_empty(struct request *rq);
 
