@@ -47,6 +47,7 @@ kv_bury_value(struct kv_graveyard *yard, enum kv_type type, void *value)
 	grave = add_grave(yard);
 	grave->type = type;
 	grave->value = value;
+	yard->waiting++;
 }
 
 void
@@ -55,6 +56,7 @@ kv_bury_keys(struct kv_graveyard *yard, struct kv_table *table)
 	struct kv_grave *grave = add_grave(yard);
 
 	grave->keys = *table;
+	yard->waiting += kv_table_count(table);
 	kv_table_init(table);
 }
 
@@ -67,6 +69,7 @@ release_key(struct kv_item *item, void *arg)
 	if ((item->meta & KEY_EMBEDDED) == 0)
 		kv_bury_value(yard, kv_type_of(key), key_pointer(key));
 	kv_release(item);
+	yard->waiting--;
 	return 1;
 }
 
@@ -87,6 +90,8 @@ kv_graveyard_tidy(struct kv_graveyard *yard, size_t budget)
 		}
 		if (!done)
 			continue;
+		if (grave->value != NULL)
+			yard->waiting--;
 		/* Others may have come before it meanwhile. */
 		for (struct kv_grave **link = &yard->first; *link != NULL; link = &(*link)->next)
 			if (*link == grave) {

@@ -15,6 +15,7 @@ struct kv_grave;
 
 struct kv_graveyard {
 	struct kv_grave *first;
+	size_t waiting; /* values and keys that are not freed yet */
 };
 
 /* Takes value; at once where that is little work. */

@@ -304,7 +304,7 @@ kv_hash_random(
 		kv_packed_get(p, kv_packed_get(p, at, field), value);
 		return;
 	}
-	item = kv_table_random(hash->table, random_next(random));
+	item = kv_table_draw(hash->table, random);
 	*field = kv_item_key(item);
 	*value = item_value(item);
 }

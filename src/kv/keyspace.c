@@ -510,6 +510,12 @@ kv_tidy(struct kv *kv, size_t budget)
 	return kv_graveyard_tidy(&kv->yard, budget);
 }
 
+size_t
+kv_removed_count(const struct kv *kv)
+{
+	return kv->yard.waiting;
+}
+
 struct kv_key *
 kv_random(const struct kv_db *db, uint64_t random)
 {

@@ -119,6 +119,9 @@ void kv_swap(struct kv *kv, uint32_t a, uint32_t b);
 /* Frees what was removed, about so many elements; true if there is more. */
 bool kv_tidy(struct kv *kv, size_t budget);
 
+/* Keys and large values that were removed and wait for kv_tidy. */
+size_t kv_removed_count(const struct kv *kv);
+
 struct kv_key *kv_random(const struct kv_db *db, uint64_t random);          /* NULL: empty */
 struct kv_key *kv_random_expiring(const struct kv_db *db, uint64_t random); /* with a time */
 

@@ -50,7 +50,7 @@ guess(const struct kv_table *t, size_t count, struct random *random, kv_visit *v
 		size *= 2;
 	seen = kv_calloc(size, sizeof(struct kv_item *));
 	while (count > 0) {
-		struct kv_item *item = kv_table_random(t, random_next(random));
+		struct kv_item *item = kv_table_draw(t, random);
 
 		if (!note(seen, size - 1, item))
 			continue;

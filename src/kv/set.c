@@ -339,7 +339,7 @@ kv_set_pop(struct kv_set *set, struct random *random, kv_set_visit *visit, void 
 		set->packed = kv_packed_remove(set->packed, at, 1);
 		break;
 	default:
-		item = kv_table_random(set->table, random_next(random));
+		item = kv_table_draw(set->table, random);
 		kv_table_take(set->table, kv_item_key(item));
 		visit(kv_item_key(item), arg);
 		kv_release(item);
@@ -408,7 +408,7 @@ kv_set_draw(
 			i = random_below(random, set->integers->count);
 			more = visit(integer_text(set->integers, i, room), arg);
 		} else {
-			item = kv_table_random(set->table, random_next(random));
+			item = kv_table_draw(set->table, random);
 			more = visit(kv_item_key(item), arg);
 		}
 	}

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "base/random.h"
 #include "base/siphash.h"
 #include "kv/memory.h"
 
@@ -20,6 +21,10 @@ enum { STEP = 4, MIN_BUCKETS = 4, SEGMENT = 4096 };
 
 /* Random picks that may hit an empty bucket before they go on to the next ones in order. */
 #define RANDOM_TRIES 64
+
+/* A draw takes a bucket as often as it has items, up to so many; after so many tries just any. */
+#define DRAW_CHAIN 4
+#define DRAW_TRIES 200
 
 static const uint64_t *secret;
 
@@ -240,6 +245,28 @@ kv_table_random(const struct kv_table *t, uint64_t random)
 	for (len = siphash(seed, "chain", 5) % len; len > 0; len--)
 		item = item->next;
 	return item;
+}
+
+/* Without this who shares a bucket would be drawn half as often as who has one alone. */
+struct kv_item *
+kv_table_draw(const struct kv_table *t, struct random *random)
+{
+	size_t buckets = t->from.count - t->moved + t->to.count;
+	unsigned tries;
+
+	for (tries = 0; t->count > 0 && tries < DRAW_TRIES; tries++) {
+		struct kv_item *item = chain(t, random_below(random, buckets)), *next;
+		uint64_t len = 0, at;
+
+		for (next = item; next != NULL; next = next->next)
+			len++;
+		if (random_below(random, DRAW_CHAIN) >= len)
+			continue;
+		for (at = random_below(random, len); at > 0; at--)
+			item = item->next;
+		return item;
+	}
+	return kv_table_random(t, random_next(random));
 }
 
 static bool

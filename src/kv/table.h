@@ -14,6 +14,8 @@
  * in segments, so that no change allocates, zeroes or frees much at once. The items are the
  * caller's: the table only links them.
  */
+struct random;
+
 struct kv_buckets {
 	struct kv_item ***segments;
 	size_t count; /* a power of two, or 0 */
@@ -47,8 +49,12 @@ void kv_table_add(struct kv_table *t, struct kv_item *item);
 /* Removes; returns owned, or NULL if there is none. */
 struct kv_item *kv_table_take(struct kv_table *t, struct slice key);
 
-/* Some item, each about as likely as any other; random is uniform. NULL if there is none. */
+/* Some item, at the least cost: who shares a bucket is less likely. random is uniform. NULL if
+ * there is none. */
 struct kv_item *kv_table_random(const struct kv_table *t, uint64_t random);
+
+/* Some item, each as likely as any other. NULL if there is none. */
+struct kv_item *kv_table_draw(const struct kv_table *t, struct random *random);
 
 /* visit may change what is in items, but not the table. False ends it. */
 typedef bool kv_visit(struct kv_item *item, void *arg);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "base/testing.h"
 #include "kv/memory.h"
 
@@ -200,8 +201,33 @@ START_TEST(random_picks_reach_every_item)
 }
 END_TEST
 
+/* Chi-square of ten items: 40 is passed by one fair table in 100 000. */
+START_TEST(a_draw_is_fair_to_items_that_share_a_bucket)
+{
+	unsigned i, round;
+	struct random random;
+
+	random_seed(&random, 1);
+	for (round = 0; round < 20; round++) {
+		unsigned drawn[10] = {0};
+		double off = 0;
+
+		for (i = round * 10; i < round * 10 + 10; i++)
+			add(i);
+		for (i = 0; i < 1000; i++)
+			drawn[number(kv_table_draw(&table, &random)) - round * 10]++;
+		for (i = 0; i < 10; i++)
+			off += (drawn[i] - 100.0) * (drawn[i] - 100.0) / 100;
+		ck_assert_double_lt(off, 40);
+		for (i = round * 10; i < round * 10 + 10; i++)
+			kv_release(kv_table_take(&table, name(i)));
+	}
+}
+END_TEST
+
 START_TEST(a_random_pick_of_few_that_are_left_of_many_ends)
 {
+	struct random random;
 	unsigned i;
 
 	for (i = 0; i < 20000; i++)
@@ -209,6 +235,8 @@ START_TEST(a_random_pick_of_few_that_are_left_of_many_ends)
 	for (i = 1; i < 20000; i++)
 		kv_release(kv_table_take(&table, name(i)));
 	ck_assert_uint_eq(number(kv_table_random(&table, 12345)), 0);
+	random_seed(&random, 1);
+	ck_assert_uint_eq(number(kv_table_draw(&table, &random)), 0);
 }
 END_TEST
 
@@ -268,6 +296,7 @@ main(void)
 		no_change_costs_much_memory_at_once,
 		each_visits_every_item_once_also_in_the_middle_of_a_resize,
 		a_scan_sees_all_that_was_there_all_the_time_while_the_table_grows_and_shrinks,
-		random_picks_reach_every_item, a_random_pick_of_few_that_are_left_of_many_ends,
-		a_table_is_drained_in_steps, a_table_does_what_a_set_of_numbers_does, NULL});
+		random_picks_reach_every_item, a_draw_is_fair_to_items_that_share_a_bucket,
+		a_random_pick_of_few_that_are_left_of_many_ends, a_table_is_drained_in_steps,
+		a_table_does_what_a_set_of_numbers_does, NULL});
 }

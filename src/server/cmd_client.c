@@ -209,8 +209,7 @@ cmd_client_tracking(struct request *rq)
 	if (!check_tracking_options(rq) || !parse_on_off(rq, &on))
 		return COMMAND_DONE;
 	if (on)
-		request_error(
-		    rq, "ERR Client tracking is not supported: there is no keyspace to track");
+		request_error(rq, "ERR Client tracking is not supported");
 	else
 		request_ok(rq);
 	return COMMAND_DONE;

@@ -125,8 +125,7 @@ START_TEST(tracking_can_be_switched_off_and_not_on)
 	assert_says(c, "client tracking on prefix", "-ERR syntax error\r\n");
 	assert_says(c, "client tracking on redirect 999",
 	    "-ERR The client ID you want redirect to does not exist\r\n");
-	assert_says(c, "client tracking on",
-	    "-ERR Client tracking is not supported: there is no keyspace to track\r\n");
+	assert_says(c, "client tracking on", "-ERR Client tracking is not supported\r\n");
 	assert_says(c, "client getredir", ":-1\r\n");
 	assert_says(c, "client trackinginfo",
 	    "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n"

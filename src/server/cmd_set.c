@@ -88,9 +88,8 @@ cmd_smove(struct request *rq)
 	was_removed_from(rq, key_write(rq, rq->argv[1]), set);
 	to_key = key_write(rq, rq->argv[2]);
 	to = set_to_add_to(rq, rq->argv[2], to_key != NULL ? kv_value(to_key) : NULL);
-	/* Who watches the destination is told in any case, as in Redis. */
-	key_changed(rq, rq->argv[2], KEY_SET,
-	    kv_set_add(to, member, &rq->server->config->kv) ? "sadd" : NULL);
+	if (kv_set_add(to, member, &rq->server->config->kv))
+		key_changed(rq, rq->argv[2], KEY_SET, "sadd");
 	return COMMAND_DONE;
 }
 
