@@ -463,6 +463,23 @@ def test_appendonly_can_be_switched_on_and_off_while_it_runs(start_fanfared, fol
     assert start_fanfared(*EVERYSEC).client().call("DBSIZE") == 1013
 
 
+def test_a_key_that_ended_is_logged_behind_what_its_transaction_did_before(start_fanfared):
+    daemon = start_fanfared(*ALWAYS, "--enable-debug-command", "yes")
+    client = daemon.client()
+    client.ok("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    client.ok("SELECT", "1")
+    client.ok("SET", "k", "v", "PX", "1")
+    client.ok("SELECT", "0")
+    ended = time.time() + 0.003
+    wait_until(lambda: time.time() > ended, "the end of the key")
+    client.ok("MULTI")
+    for command in (("SWAPDB", "0", "1"), ("SADD", "k", "member")):
+        client.call(*command)
+    assert client.call("EXEC") == [b"OK", 1]
+    daemon.kill()
+    assert start_fanfared(*ALWAYS).client().call("SMEMBERS", "k") in ({b"member"}, [b"member"])
+
+
 def test_who_ends_while_appendonly_is_switched_on_leaves_a_whole_file(start_fanfared, folder):
     daemon = start_fanfared()
     client = daemon.client()

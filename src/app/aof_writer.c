@@ -21,8 +21,8 @@
 #define SYNC_EVERY_US 1000000
 #define RETRY_US 1000000
 
-/* Under always a sync waits for more to sync: for half as long as the last one took, at most so. */
-#define GATHER_MAX_US 2000
+/* Under always a sync waits for more to sync: twice as long as the last one took, at most so. */
+#define GATHER_MAX_US 1000
 
 /* Copied behind a new file at once; batches are written in between. */
 #define COPY_BYTES ((uint64_t)4 << 20)
@@ -178,7 +178,7 @@ gather_next(struct aof_writer *w, uint64_t took_us)
 
 	w->gather_bytes = aof_writer_waiting(w) + answered - answered / 8;
 	w->gather_until_us =
-	    w->synced_us + (took_us / 2 < GATHER_MAX_US ? took_us / 2 : GATHER_MAX_US);
+	    w->synced_us + (took_us * 2 < GATHER_MAX_US ? took_us * 2 : GATHER_MAX_US);
 }
 
 /* True if it is better to wait a little for more batches. */
