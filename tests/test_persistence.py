@@ -434,6 +434,9 @@ def test_a_snapshot_that_fails_refuses_changes_if_there_are_rules(start_fanfared
     client.ok("SET", "a", "1")
     client.ok("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
     assert isinstance(client.call("SHUTDOWN"), Error)
+    os.kill(daemon.pid, signal.SIGTERM)
+    daemon.wait_for_log("not ending, for the last snapshot failed")
+    assert client.call("GET", "a") == b"1"
     subprocess.run(["prlimit", "--pid", str(daemon.pid), "--fsize=unlimited:unlimited"], check=True)
     client.ok("SAVE")
     client.ok("SET", "a", "1")

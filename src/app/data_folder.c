@@ -6,9 +6,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+
+/* In a second. */
+#define LOCK_TRIES 50
 
 static const char lock_file[] = "fanfared.lock";
 
@@ -44,11 +48,30 @@ remove_left_over(const char *name)
 		log_notice("%s, which was not finished, removed", name);
 }
 
-bool
-data_folder_lock(int *fd, struct buffer *error)
+/*
+ * Of the open file, not of the process: a library that opens the file must not undo it. The child
+ * of a daemon that was killed as it began a rewrite or a snapshot may have it for a moment yet.
+ */
+static bool
+take_lock(int fd, bool may_wait)
 {
-	/* Of the open file, not of the process: a library that opens the file must not undo it. */
+	static const struct timespec pause = {.tv_nsec = 1000000000 / LOCK_TRIES};
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int tries;
+
+	for (tries = may_wait ? LOCK_TRIES : 0; tries > 0; tries--) {
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return true;
+		if (errno != EAGAIN && errno != EACCES)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool
+data_folder_lock(int *fd, bool may_wait, struct buffer *error)
+{
 	char text[32];
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 
@@ -57,7 +80,7 @@ data_folder_lock(int *fd, struct buffer *error)
 		describe(-1, errno, error);
 		return false;
 	}
-	if (fcntl(*fd, F_OFD_SETLK, &lock) != 0) {
+	if (!take_lock(*fd, may_wait)) {
 		describe(*fd, errno, error);
 		close(*fd);
 		*fd = -1;

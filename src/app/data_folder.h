@@ -15,7 +15,8 @@
 #define SINCE_TEMP "fanfared-since.tmp"
 
 /* *fd holds the lock; files that a daemon before left half-written are removed. False: error says
- * why. */
-bool data_folder_lock(int *fd, struct buffer *error) __attribute__((warn_unused_result));
+ * why. may_wait: for a second, where another has it. */
+bool data_folder_lock(int *fd, bool may_wait, struct buffer *error)
+    __attribute__((warn_unused_result));
 
 #endif

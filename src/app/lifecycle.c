@@ -178,6 +178,12 @@ on_end_signal(struct lifecycle *l)
 	bool again = l->was_signalled;
 
 	l->was_signalled = true;
+	if (!again && l->state == LIFECYCLE_SERVES &&
+	    !persistence_save_last(l->wiring->persistence)) {
+		log_error(
+		    "not ending, for the last snapshot failed; another signal ends it anyway");
+		return;
+	}
 	if (again || l->state == LIFECYCLE_DRAINS)
 		stop_now(l);
 	else if (l->state == LIFECYCLE_LAME_DUCK || grace_s == 0)

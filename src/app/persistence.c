@@ -77,7 +77,7 @@ on_report(void *arg)
 bool
 persistence_lock(struct persistence *p, struct buffer *error)
 {
-	return p->lock_fd != -1 || data_folder_lock(&p->lock_fd, error);
+	return p->lock_fd != -1 || data_folder_lock(&p->lock_fd, false, error);
 }
 
 bool
@@ -258,7 +258,7 @@ persistence_start(struct persistence *p, struct buffer *error)
 		return false;
 	if (!disk->appendonly && disk->save.count == 0 && !exists(disk->dbfilename))
 		return true;
-	if (!persistence_lock(p, error) || !load(p, &size, error))
+	if (!data_folder_lock(&p->lock_fd, true, error) || !load(p, &size, error))
 		return false;
 	return !disk->appendonly ||
 	       (persistence_open_writer(p, error) && open_file(p, size, error));
@@ -315,14 +315,22 @@ persistence_holds_data(const struct persistence *p)
 	return p->is_on || p->lock_fd != -1 || server_key_count(p->server) > 0;
 }
 
+bool
+persistence_save_last(struct persistence *p)
+{
+	if (p->last_save == DISK_SAVE_NEVER || server_changes(p->server) == 0 ||
+	    (p->last_save != DISK_SAVE_ALWAYS && p->settings->disk.save.count == 0))
+		return true;
+	return persistence_save_now(p);
+}
+
 void
 persistence_free(struct persistence *p)
 {
 	if (p == NULL)
 		return;
-	if (p->last_save != DISK_SAVE_NEVER && server_changes(p->server) > 0 &&
-	    (p->last_save == DISK_SAVE_ALWAYS || p->settings->disk.save.count > 0))
-		(void)persistence_save_now(p);
+	if (!persistence_save_last(p))
+		log_error("what changed since the last snapshot is lost");
 	persistence_flush(p);
 	net_unwatch(p->watch);
 	net_unwatch(p->child_watch);

@@ -46,6 +46,10 @@ bool persistence_holds_data(const struct persistence *p);
 
 /* The last: a snapshot, where there are save rules and no SHUTDOWN said otherwise, and the end of
  * what is to be written. NULL is allowed. */
+/* The snapshot before the end, if the save rules or SHUTDOWN want one and something has changed.
+ * False: it failed, which is logged. */
+bool persistence_save_last(struct persistence *p) __attribute__((warn_unused_result));
+
 void persistence_free(struct persistence *p);
 
 #endif

@@ -16,7 +16,7 @@ take_journal(struct buffer *batch)
 {
 	uint64_t number;
 
-	buffer_clear(batch);
+	buffer_release(batch);
 	if (!server_journal_take(test_server, batch, &number))
 		ck_assert_uint_eq(batch->len, 0);
 }
