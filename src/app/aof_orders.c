@@ -66,13 +66,15 @@ aof_gather(const struct aof_orders *orders, uint64_t offset, struct aof_gathered
 	gathered->piece_count = gathered->batch_count = 0;
 	gathered->bytes = 0;
 	TAILQ_FOREACH (order, orders, next) {
-		struct iovec *pieces = &gathered->pieces[gathered->piece_count];
-		char *header = gathered->headers[gathered->batch_count];
+		struct iovec *pieces;
+		char *header;
 
 		if (order->kind != ORDER_BATCH || gathered->batch_count == AOF_GATHERED_MAX ||
 		    (gathered->batch_count > 0 &&
 			gathered->bytes + order->batch.len > AOF_GATHERED_BYTES))
 			break;
+		pieces = &gathered->pieces[gathered->piece_count];
+		header = gathered->headers[gathered->batch_count];
 		aof_header_write(header, offset + gathered->bytes, buffer_slice(&order->batch));
 		pieces[0] = (struct iovec){header, AOF_HEADER_LEN};
 		pieces[1] = (struct iovec){order->batch.ptr, order->batch.len};
