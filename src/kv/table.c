@@ -226,12 +226,31 @@ chain(const struct kv_table *t, size_t i)
 	return bucket != NULL ? *bucket : NULL;
 }
 
+static uint64_t
+chain_len(const struct kv_item *item)
+{
+	uint64_t len = 0;
+
+	for (; item != NULL; item = item->next)
+		len++;
+	return len;
+}
+
+/* The item that stands behind `at` others; there are as many. */
+static struct kv_item *
+of_chain(struct kv_item *item, uint64_t at)
+{
+	for (; at > 0 && item != NULL; at--)
+		item = item->next;
+	return item;
+}
+
 struct kv_item *
 kv_table_random(const struct kv_table *t, uint64_t random)
 {
 	size_t buckets = t->from.count - t->moved + t->to.count, i, tries;
-	struct kv_item *item, *pick;
-	uint64_t seed[2] = {random, 0}, len = 0;
+	struct kv_item *item;
+	uint64_t seed[2] = {random, 0};
 
 	if (t->count == 0)
 		return NULL;
@@ -240,11 +259,7 @@ kv_table_random(const struct kv_table *t, uint64_t random)
 		seed[1] = tries;
 		i = tries < RANDOM_TRIES ? siphash(seed, "", 0) % buckets : (i + 1) % buckets;
 	}
-	for (pick = item; pick != NULL; pick = pick->next)
-		len++;
-	for (len = siphash(seed, "chain", 5) % len; len > 0; len--)
-		item = item->next;
-	return item;
+	return of_chain(item, siphash(seed, "chain", 5) % chain_len(item));
 }
 
 /* Without this who shares a bucket would be drawn half as often as who has one alone. */
@@ -255,16 +270,11 @@ kv_table_draw(const struct kv_table *t, struct random *random)
 	unsigned tries;
 
 	for (tries = 0; t->count > 0 && tries < DRAW_TRIES; tries++) {
-		struct kv_item *item = chain(t, random_below(random, buckets)), *next;
-		uint64_t len = 0, at;
+		struct kv_item *item = chain(t, random_below(random, buckets));
+		uint64_t len = chain_len(item);
 
-		for (next = item; next != NULL; next = next->next)
-			len++;
-		if (random_below(random, DRAW_CHAIN) >= len)
-			continue;
-		for (at = random_below(random, len); at > 0; at--)
-			item = item->next;
-		return item;
+		if (random_below(random, DRAW_CHAIN) < len)
+			return of_chain(item, random_below(random, len));
 	}
 	return kv_table_random(t, random_next(random));
 }
