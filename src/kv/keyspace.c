@@ -267,7 +267,9 @@ kv_put_string(struct kv_db *db, struct kv_key *old, struct slice name, struct sl
 static size_t
 room_for(size_t len)
 {
-	return len < 1024 * 1024 ? len * 2 : len + 1024 * 1024;
+	static const size_t most = 1 << 20;
+
+	return len < most ? len * 2 : len + most;
 }
 
 /* The string leaves the item, or grows outside of it. */

@@ -127,7 +127,7 @@ size_t
 rank_tree_bytes(const struct rank_tree *t)
 {
 	enum { LEAVES = 16 };
-	size_t filled = 0, leaves, inner = 0, i;
+	size_t filled = 0, leaves, inner = 0, children = RANK_INNER_MAX, i;
 	struct rank_cursor c;
 
 	if (t->root == NULL)
@@ -138,8 +138,9 @@ rank_tree_bytes(const struct rank_tree *t)
 	}
 	leaves = (t->count * LEAVES + filled - 1) / filled;
 	/* Inner nodes are about three quarters full. */
-	for (i = leaves; i > 1; i = (i + RANK_INNER_MAX * 3 / 4 - 1) / (RANK_INNER_MAX * 3 / 4))
-		inner += i * 4 / (RANK_INNER_MAX * 3) + 1;
+	children -= children / 4;
+	for (i = leaves; i > 1; i = (i + children - 1) / children)
+		inner += i / children + 1;
 	return leaves * sizeof(struct rank_leaf) + inner * sizeof(struct rank_inner);
 }
 

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <assert.h>
+
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -118,6 +120,7 @@ is_looking_up_cheaper(const struct algebra *a)
 {
 	size_t all = 0, i;
 
+	assert(a->set_count > 0);
 	for (i = 0; i < a->set_count; i++)
 		all += a->sets[i] != NULL ? kv_set_count(a->sets[i]) : 0;
 	return kv_set_count(a->sets[0]) / 2 <= all / a->set_count;

@@ -134,14 +134,14 @@ static enum command_result
 zadd(struct request *rq, bool incr)
 {
 	struct zadd add = {.incr = incr};
-	double few[16], *scores = few;
+	double few[16] = {0}, *scores = few;
 	size_t count, i;
 
 	if (!parse_flags(rq, &add))
 		return COMMAND_DONE;
 	count = (rq->argc - add.first) / 2;
 	if (count > sizeof(few) / sizeof(few[0]))
-		scores = xmalloc(count * sizeof(*scores));
+		scores = xcalloc(count, sizeof(*scores));
 	for (i = 0; i < count; i++) {
 		if (!zset_parse_score(rq, rq->argv[add.first + 2 * i], NULL, &scores[i]))
 			break;

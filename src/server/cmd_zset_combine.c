@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <assert.h>
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -294,6 +296,7 @@ gather_diff(struct gathering *g)
 	const struct combination *c = g->c;
 	size_t all = 0, i;
 
+	assert(c->count > 0);
 	for (i = 0; i < c->count; i++)
 		all += operand_count(&c->operands[i]);
 	if (operand_count(&c->operands[0]) <= all / c->count * 2) {

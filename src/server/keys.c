@@ -14,7 +14,7 @@
 #define FREED_A_LOOK 512
 
 /* The wall clock may be set meanwhile: what is due later than that is looked for again by then. */
-#define LOOK_AGAIN_MS 1000
+#define LOOK_AGAIN_US 1000000
 
 /* Room that is kept for what the next command logs. */
 #define LOG_KEEP_BYTES 65536
@@ -352,6 +352,6 @@ keys_turn(struct server *server, uint64_t deadline_us)
 		return UINT64_MAX;
 	if (next_ms <= now_ms)
 		return 0;
-	return next_ms - now_ms < LOOK_AGAIN_MS ? (uint64_t)(next_ms - now_ms) * 1000
-						: LOOK_AGAIN_MS * 1000;
+	return next_ms - now_ms < LOOK_AGAIN_US / 1000 ? (uint64_t)(next_ms - now_ms) * 1000
+						       : LOOK_AGAIN_US;
 }
