@@ -442,6 +442,17 @@ def test_a_snapshot_that_fails_refuses_changes_if_there_are_rules(start_fanfared
     client.ok("SET", "a", "1")
 
 
+def test_what_flushall_emptied_does_not_come_back_from_a_snapshot(start_fanfared, folder):
+    daemon = start_fanfared("--save", "10000", "1000000")
+    client = daemon.client()
+    client.ok("SET", "a", "1")
+    client.ok("SAVE")
+    client.ok("FLUSHALL")
+    wait_until(lambda: client.info("persistence")["rdb_changes_since_last_save"] == "0", "a snapshot")
+    daemon.kill()
+    assert start_fanfared().client().call("DBSIZE") == 0
+
+
 def test_appendonly_can_be_switched_on_and_off_while_it_runs(start_fanfared, folder):
     daemon = start_fanfared()
     client = daemon.client()

@@ -104,6 +104,16 @@ cmd_flushdb(struct request *rq)
 	return COMMAND_DONE;
 }
 
+/* Else a snapshot of what was would come back with the next start. Rules say so, as in Redis. */
+static void
+save_nothing(struct server *server)
+{
+	const struct server_disk *disk = &server->disk;
+
+	if (disk->save != NULL && server->replay == NULL && disk->has_save_rules(disk->arg))
+		(void)disk->save(disk->arg, true);
+}
+
 enum command_result
 cmd_flushall(struct request *rq)
 {
@@ -114,6 +124,7 @@ cmd_flushall(struct request *rq)
 	for (i = 0; i < rq->server->config->databases; i++)
 		flush(rq, i);
 	request_log(rq, rq->argv, rq->argc);
+	save_nothing(rq->server);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
