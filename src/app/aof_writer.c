@@ -405,8 +405,8 @@ rest(struct aof_writer *w)
 
 	if (w->next.error != 0)
 		until_us = w->retry_us;
-	else if (is_gathering(w))
-		until_us = w->gather_until_us;
+	else if (!TAILQ_EMPTY(&w->queue))
+		until_us = w->gather_until_us; /* by now it may be over */
 	else if (w->copy.fd != -1)
 		until_us = 0;
 	else if (w->fd != -1 && w->synced != w->offset && is_everysec(w))
