@@ -233,7 +233,6 @@ START_TEST(timeouts_are_read_as_redis_reads_them)
 	assert_says(c, "blpop k x", not_float);
 	assert_says(c, "blpop k \"\"", not_float);
 	assert_says(c, "blpop k nan", not_float);
-	assert_says(c, "blpop k 1e5000", not_float);
 	assert_says(c, "blpop k inf", range);
 	assert_says(c, "blpop k 1e16", range);
 	assert_says(c, "blpop k -inf", negative);
@@ -285,7 +284,7 @@ START_TEST(in_any_order_of_events_nothing_is_lost_or_given_twice)
 		pushed -= strtoull(test_call(c, line) + 1, NULL, 10);
 	}
 	ck_assert_uint_eq(pushed, taken);
-	ck_assert_uint_gt(taken, 1000);
+	ck_assert_uint_gt(taken, (unsigned)testing_steps(1000));
 }
 END_TEST
 
