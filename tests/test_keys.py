@@ -1,43 +1,16 @@
 """The keyspace as a whole: KEYS and SCAN over very many keys, keys that go elsewhere, DEBUG, LCS, SORT and who may."""
 
-import threading
 import time
 
 import pytest
 
+from lib.pinger import Pinger
 from lib.resp import encode, error
 from lib.wait import SLOW, wait_until
 
 MANY = 500000
 # Loose, for the machine is shared; done in one piece, the work below takes a multiple.
 PATIENCE = 0.15 * SLOW
-
-
-class Pinger(threading.Thread):
-    """PINGs without pause; `worst` is the longest wait for an answer."""
-
-    def __init__(self, daemon):
-        super().__init__()
-        self.connection = daemon.connect(timeout=60)
-        self.stopping = threading.Event()
-        self.worst = 0.0
-        self.count = 0
-
-    def __enter__(self):
-        self.start()
-        wait_until(lambda: self.count > 10, "the first answers")
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
-
-    def run(self):
-        while not self.stopping.is_set():
-            start = time.monotonic()
-            assert self.connection.call("PING") == b"PONG"
-            self.worst = max(self.worst, time.monotonic() - start)
-            self.count += 1
 
 
 def put_many(connection, count):

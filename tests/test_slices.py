@@ -1,11 +1,11 @@
 """Long work is done in slices: nobody waits for another's, and what leaves in the middle leaves nothing."""
 
 import threading
-import time
 
 import pytest
 
 from lib.flood import Account, flood, payload
+from lib.pinger import Pinger
 from lib.resp import Push, encode
 from lib.wait import SLOW, wait_until
 
@@ -27,33 +27,6 @@ def heavy(fanfared):
         for _ in range(10000):
             client.read_value()
     return client
-
-
-class Pinger(threading.Thread):
-    """PINGs without pause; `worst` is the longest wait for an answer."""
-
-    def __init__(self, daemon):
-        super().__init__()
-        self.connection = daemon.connect(timeout=60)
-        self.stopping = threading.Event()
-        self.worst = 0.0
-        self.count = 0
-
-    def __enter__(self):
-        self.start()
-        wait_until(lambda: self.count > 10, "the first answers")
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
-
-    def run(self):
-        while not self.stopping.is_set():
-            start = time.monotonic()
-            assert self.connection.call("PING") == b"PONG"
-            self.worst = max(self.worst, time.monotonic() - start)
-            self.count += 1
 
 
 def test_listing_very_many_channels_stalls_nobody(fanfared, heavy):

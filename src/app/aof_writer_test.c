@@ -126,6 +126,18 @@ START_TEST(batches_are_in_the_file_in_order_when_they_are_reported_kept)
 }
 END_TEST
 
+/* What it waits for, to write more at once, ends while it makes up its mind to rest. */
+START_TEST(a_batch_that_nothing_follows_is_kept_all_the_same)
+{
+	begin(AOF_SYNC_ALWAYS);
+	for (int i = 0; i < 2000; i++) {
+		set(i);
+		await(report.kept == (uint64_t)i + 1);
+	}
+	ck_assert(aof_writer_free(w));
+}
+END_TEST
+
 START_TEST(all_that_was_ordered_is_done_at_the_end)
 {
 	begin(AOF_SYNC_NO);
@@ -265,6 +277,7 @@ main(void)
 {
 	return testing_main("app/aof_writer", setup, teardown,
 	    (const TTest *[]){batches_are_in_the_file_in_order_when_they_are_reported_kept,
+		a_batch_that_nothing_follows_is_kept_all_the_same,
 		all_that_was_ordered_is_done_at_the_end, everysec_syncs_what_it_wrote_before_long,
 		what_does_not_fit_is_cut_off_again_and_written_when_there_is_room,
 		at_the_end_it_says_if_something_could_not_be_written,
