@@ -8,13 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/aof_load.h"
-#include "app/data_folder.h"
 #include "app/persistence_state.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/net.h"
+#include "persist/aof_load.h"
+#include "persist/data_folder.h"
 
 /* Not written yet: from here on writers wait; until it is down to half. */
 #define CROWDED_BYTES (UINT64_C(64) << 20)
@@ -154,7 +154,7 @@ make_file_of_snapshot(struct persistence *p, uint64_t *size, struct buffer *erro
 	const char *name = p->settings->disk.appendfilename;
 	struct aof_file file;
 
-	if (!dump_file_write(p->server, REWRITE_TEMP) || rename(REWRITE_TEMP, name) != 0 ||
+	if (!dump_file_write(&p->keyspace, REWRITE_TEMP) || rename(REWRITE_TEMP, name) != 0 ||
 	    !aof_file_open(&file, name, false)) {
 		buffer_appendf(error, "%s: %s", name, strerror(errno));
 		return false;
@@ -174,10 +174,10 @@ load(struct persistence *p, uint64_t *size, struct buffer *error)
 	*size = 0;
 	if (disk->appendonly)
 		result = aof_load(
-		    p->server, disk->appendfilename, false, disk->load_truncated, size, error);
+		    &p->keyspace, disk->appendfilename, false, disk->load_truncated, size, error);
 	if (result != AOF_LOAD_NONE)
 		return result == AOF_LOADED;
-	result = aof_load(p->server, disk->dbfilename, true, false, size, error);
+	result = aof_load(&p->keyspace, disk->dbfilename, true, false, size, error);
 	if (result == AOF_LOADED) {
 		p->save_time = (int64_t)(clock_wall_us() / 1000000);
 		return !disk->appendonly || make_file_of_snapshot(p, size, error);
@@ -223,6 +223,36 @@ on_figures(void *arg, struct server_disk_figures *figures)
 	persistence_figures(arg, figures);
 }
 
+static bool
+keyspace_dump(void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
+{
+	return server_dump(arg, sink, sink_arg);
+}
+
+static void
+keyspace_replay_begin(void *arg)
+{
+	server_replay_begin(arg);
+}
+
+static bool
+keyspace_replay(void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len)
+{
+	return server_replay(arg, argv, argc, error, error_len);
+}
+
+static void
+keyspace_replay_end(void *arg)
+{
+	server_replay_end(arg);
+}
+
+static size_t
+keyspace_key_count(void *arg)
+{
+	return server_key_count(arg);
+}
+
 struct persistence *
 persistence_new(const struct settings *settings, struct server *server, struct net *net)
 {
@@ -238,6 +268,12 @@ persistence_new(const struct settings *settings, struct server *server, struct n
 	p->settings = settings;
 	p->server = server;
 	p->net = net;
+	p->keyspace = (struct persist_keyspace){.dump = keyspace_dump,
+	    .replay_begin = keyspace_replay_begin,
+	    .replay = keyspace_replay,
+	    .replay_end = keyspace_replay_end,
+	    .key_count = keyspace_key_count,
+	    .arg = server};
 	p->lock_fd = -1;
 	p->child.result_fd = -1;
 	p->save_s = p->rewrite_s = -1;

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/data_folder.h"
 #include "app/persistence_state.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/net.h"
+#include "persist/data_folder.h"
 
 /* Rewrites and snapshots: one at a time, begun at the end of a turn, when all changes so far are
  * the writer's. */
@@ -196,7 +196,7 @@ begin(struct persistence *p, enum dump_kind kind, struct buffer *error)
 		server_journal_forget_database(p->server);
 	}
 	p->changes_at_fork = server_changes(p->server);
-	if (!dump_child_start(&p->child, p->server, temp_of(kind))) {
+	if (!dump_child_start(&p->child, &p->keyspace, temp_of(kind))) {
 		buffer_append_str(error, strerror(errno));
 		return false;
 	}
@@ -237,7 +237,7 @@ write_now(struct persistence *p, enum dump_kind kind)
 {
 	const char *path = path_of(p, kind);
 
-	return dump_file_write(p->server, LAST_TEMP) && rename(LAST_TEMP, path) == 0 &&
+	return dump_file_write(&p->keyspace, LAST_TEMP) && rename(LAST_TEMP, path) == 0 &&
 	       sync_folder_of(path);
 }
 

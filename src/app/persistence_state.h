@@ -4,11 +4,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app/aof_copy.h"
-#include "app/aof_writer.h"
-#include "app/dump_file.h"
 #include "app/persistence.h"
-#include "resp/aof_file.h"
+#include "persist/aof_copy.h"
+#include "persist/aof_file.h"
+#include "persist/aof_writer.h"
+#include "persist/dump_file.h"
+#include "persist/keyspace.h"
 #include "server/disk.h"
 #include "server/journal.h"
 
@@ -18,6 +19,7 @@ enum dump_kind { DUMP_NONE, DUMP_REWRITE, DUMP_SNAPSHOT };
 struct persistence {
 	const struct settings *settings;
 	struct server *server;
+	struct persist_keyspace keyspace;
 	struct net *net;
 	struct aof_writer *writer; /* NULL: nothing was ever to be written */
 	struct net_watch *watch;

@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/options.h"
-#include "resp/aof_file.h"
+#include "persist/aof_file.h"
 
 /* fanfare aof check FILE: whether an append-only file or a snapshot is good. */
 

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 
 #include "base/bytes.h"
-#include "net/mailbox.h"
+#include "base/mailbox.h"
 #include "net/tls_stream.h"
 #include "resp/arena.h"
 #include "resp/parser.h"

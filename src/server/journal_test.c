@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/testing.h"
-#include "resp/aof.h"
+#include "resp/parser.h"
 #include "server/state.h"
 #include "server/testing_server.h"
 
@@ -36,18 +36,27 @@ teardown(void)
 static bool
 note_commands(void *arg, struct slice commands)
 {
-	struct aof_commands taken = {0};
+	static const struct resp_limits limits = {.bulk_bytes = 1 << 20,
+	    .multibulk_count = 1024,
+	    .inline_bytes = 1024,
+	    .request_bytes = 1 << 20};
+	struct resp_parser *parser = resp_parser_new(&limits);
+	size_t used, count;
 
 	(void)arg;
-	while (aof_command_next(&taken, &commands) == AOF_COMMAND) {
-		for (size_t i = 0; i < taken.count; i++) {
+	while (commands.len > 0 &&
+	       resp_parser_feed(parser, commands.ptr, commands.len, &used) == RESP_REQUEST) {
+		const struct slice *args = resp_parser_args(parser, &count);
+
+		for (size_t i = 0; i < count; i++) {
 			if (i > 0)
 				buffer_append_str(&text, " ");
-			buffer_append_slice(&text, taken.args[i]);
+			buffer_append_slice(&text, args[i]);
 		}
 		buffer_append_str(&text, ";");
+		commands = (struct slice){commands.ptr + used, commands.len - used};
 	}
-	aof_commands_release(&taken);
+	resp_parser_free(parser);
 	return true;
 }
 

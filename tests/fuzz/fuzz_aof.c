@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "resp/aof.h"
+#include "persist/aof.h"
 
 #include <assert.h>
 #include <string.h>

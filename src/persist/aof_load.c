@@ -1,20 +1,20 @@
 #include "config.h"
 
-#include "app/aof_load.h"
+#include "persist/aof_load.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "resp/aof_file.h"
-#include "server/journal.h"
+#include "persist/aof_file.h"
+#include "persist/keyspace.h"
 
 #define PROGRESS_US 5000000
 #define COMMANDS_A_LOOK 4096
 
 struct load {
-	struct server *server;
+	const struct persist_keyspace *keyspace;
 	const char *path;
 	struct aof_file file;
 	struct aof_scan scan;
@@ -56,8 +56,8 @@ replay(struct load *load, struct slice commands, struct buffer *error)
 						      : "a command without an end");
 			return false;
 		}
-		if (!server_replay(
-			load->server, load->taken.args, load->taken.count, why, sizeof(why))) {
+		if (!load->keyspace->replay(load->keyspace->arg, load->taken.args,
+			load->taken.count, why, sizeof(why))) {
 			buffer_appendf(error, "%s: at offset %zu: %s", load->path, at, why);
 			return false;
 		}
@@ -117,10 +117,10 @@ load_batches(struct load *load, bool may_be_cut, struct buffer *error)
 }
 
 enum aof_load_result
-aof_load(struct server *server, const char *path, bool is_snapshot, bool may_be_cut, uint64_t *size,
-    struct buffer *error)
+aof_load(const struct persist_keyspace *keyspace, const char *path, bool is_snapshot,
+    bool may_be_cut, uint64_t *size, struct buffer *error)
 {
-	struct load load = {.server = server, .path = path, .begun_us = clock_mono_us()};
+	struct load load = {.keyspace = keyspace, .path = path, .begun_us = clock_mono_us()};
 	bool ok;
 
 	load.said_us = load.begun_us;
@@ -131,9 +131,9 @@ aof_load(struct server *server, const char *path, bool is_snapshot, bool may_be_
 		return AOF_LOAD_FAILED;
 	}
 	load.scan.file = load.file.bytes;
-	server_replay_begin(server);
+	keyspace->replay_begin(keyspace->arg);
 	ok = load_batches(&load, may_be_cut, error);
-	server_replay_end(server);
+	keyspace->replay_end(keyspace->arg);
 	if (ok && is_snapshot && !load.has_end_mark) {
 		buffer_appendf(error, "%s: ends early: it is no whole snapshot", path);
 		ok = false;
@@ -141,7 +141,7 @@ aof_load(struct server *server, const char *path, bool is_snapshot, bool may_be_
 	*size = load.scan.keep;
 	if (ok)
 		log_notice("%s: %llu commands loaded, %zu keys, in %.3f s", path,
-		    (unsigned long long)load.commands, server_key_count(server),
+		    (unsigned long long)load.commands, keyspace->key_count(keyspace->arg),
 		    (double)(clock_mono_us() - load.begun_us) / 1e6);
 	aof_commands_release(&load.taken);
 	aof_file_close(&load.file);

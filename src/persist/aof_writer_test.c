@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "app/aof_writer.h"
+#include "persist/aof_writer.h"
 
 #include <check.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/testing.h"
-#include "resp/aof_file.h"
+#include "persist/aof_file.h"
 
 static char folder[] = "/tmp/fanfare-writer-XXXXXX";
 static struct aof_writer *w;
@@ -275,7 +275,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("app/aof_writer", setup, teardown,
+	return testing_main("persist/aof_writer", setup, teardown,
 	    (const TTest *[]){batches_are_in_the_file_in_order_when_they_are_reported_kept,
 		a_batch_that_nothing_follows_is_kept_all_the_same,
 		all_that_was_ordered_is_done_at_the_end, everysec_syncs_what_it_wrote_before_long,

@@ -1,5 +1,5 @@
-#ifndef RESP_AOF_H
-#define RESP_AOF_H
+#ifndef PERSIST_AOF_H
+#define PERSIST_AOF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "app/data_folder.h"
+#include "persist/data_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

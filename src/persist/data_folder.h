@@ -1,5 +1,5 @@
-#ifndef APP_DATA_FOLDER_H
-#define APP_DATA_FOLDER_H
+#ifndef PERSIST_DATA_FOLDER_H
+#define PERSIST_DATA_FOLDER_H
 
 #include <stdbool.h>
 

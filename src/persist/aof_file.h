@@ -1,11 +1,11 @@
-#ifndef RESP_AOF_FILE_H
-#define RESP_AOF_FILE_H
+#ifndef PERSIST_AOF_FILE_H
+#define PERSIST_AOF_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/bytes.h"
-#include "resp/aof.h"
+#include "persist/aof.h"
 
 /*
  * A file in the form of aof.h, as a whole in memory (mapped): what the daemon and `fanfare aof

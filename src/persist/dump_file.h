@@ -1,18 +1,19 @@
-#ifndef APP_DUMP_FILE_H
-#define APP_DUMP_FILE_H
+#ifndef PERSIST_DUMP_FILE_H
+#define PERSIST_DUMP_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /*
- * The keyspace as it is, written to a file in the form of resp/aof.h, in this process or in a child
- * that has it as it was at the fork. The file is synced, and nobody's until its caller renames it.
+ * The keyspace as it is, written to a file in the form of persist/aof.h, in this process or in a
+ * child that has it as it was at the fork. The file is synced, and nobody's until its caller
+ * renames it.
  */
-struct server;
+struct persist_keyspace;
 
 /* Replaces path. False with errno; then there is no such file. */
-bool dump_file_write(const struct server *server, const char *path)
+bool dump_file_write(const struct persist_keyspace *keyspace, const char *path)
     __attribute__((warn_unused_result));
 
 struct dump_child {
@@ -22,8 +23,8 @@ struct dump_child {
 };
 
 /* False with errno. To be called between turns: the child has the state of now. */
-bool dump_child_start(struct dump_child *child, const struct server *server, const char *path)
-    __attribute__((warn_unused_result));
+bool dump_child_start(struct dump_child *child, const struct persist_keyspace *keyspace,
+    const char *path) __attribute__((warn_unused_result));
 
 /* result_fd is readable: 0, or the errno of what went wrong; ECHILD: the child was ended. */
 int dump_child_result(struct dump_child *child);

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "app/aof_orders.h"
+#include "persist/aof_orders.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
-#ifndef APP_AOF_COPY_H
-#define APP_AOF_COPY_H
+#ifndef PERSIST_AOF_COPY_H
+#define PERSIST_AOF_COPY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-#ifndef NET_MAILBOX_H
-#define NET_MAILBOX_H
+#ifndef BASE_MAILBOX_H
+#define BASE_MAILBOX_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

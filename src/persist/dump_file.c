@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "app/dump_file.h"
+#include "persist/dump_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/aof_load.h"
-#include "app/aof_orders.h"
 #include "base/clock.h"
-#include "server/journal.h"
+#include "persist/aof_load.h"
+#include "persist/aof_orders.h"
+#include "persist/keyspace.h"
 
 struct dump_file {
 	int fd;
@@ -51,13 +51,14 @@ write_end_mark(struct dump_file *file)
 }
 
 bool
-dump_file_write(const struct server *server, const char *path)
+dump_file_write(const struct persist_keyspace *keyspace, const char *path)
 {
 	struct dump_file file = {.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
 
 	if (file.fd == -1)
 		return false;
-	if (server_dump(server, write_batch, &file) && write_end_mark(&file) && fsync(file.fd) != 0)
+	if (keyspace->dump(keyspace->arg, write_batch, &file) && write_end_mark(&file) &&
+	    fsync(file.fd) != 0)
 		file.error = errno;
 	if (close(file.fd) != 0 && file.error == 0)
 		file.error = errno;
@@ -86,7 +87,7 @@ close_others(int kept)
 }
 
 static void __attribute__((noreturn))
-be_child(const struct server *server, const char *path, int result_fd, pid_t parent)
+be_child(const struct persist_keyspace *keyspace, const char *path, int result_fd, pid_t parent)
 {
 	static const int deadly[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
 	sigset_t none;
@@ -101,12 +102,13 @@ be_child(const struct server *server, const char *path, int result_fd, pid_t par
 	if (getppid() != parent)
 		_exit(1);
 	close_others(result_fd);
-	error = dump_file_write(server, path) ? 0 : errno;
+	error = dump_file_write(keyspace, path) ? 0 : errno;
 	_exit(write(result_fd, &error, sizeof(error)) == sizeof(error) ? 0 : 1);
 }
 
 bool
-dump_child_start(struct dump_child *child, const struct server *server, const char *path)
+dump_child_start(
+    struct dump_child *child, const struct persist_keyspace *keyspace, const char *path)
 {
 	uint64_t begun_us = clock_mono_us();
 	pid_t parent = getpid(), pid;
@@ -119,7 +121,7 @@ dump_child_start(struct dump_child *child, const struct server *server, const ch
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
-		be_child(server, path, fds[1], parent);
+		be_child(keyspace, path, fds[1], parent);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(fds[1]);

@@ -1,5 +1,5 @@
-#ifndef APP_AOF_WRITER_H
-#define APP_AOF_WRITER_H
+#ifndef PERSIST_AOF_WRITER_H
+#define PERSIST_AOF_WRITER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "resp/aof.h"
+#include "persist/aof.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/testing.h"
-#include "resp/aof_file.h"
+#include "persist/aof_file.h"
 
 #define SET_A "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n"
 #define SET_B "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$2\r\n\r\n\r\n"
@@ -287,7 +287,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("resp/aof", setup, teardown,
+	return testing_main("persist/aof", setup, teardown,
 	    (const TTest *[]){nothing_is_a_good_file, batches_are_read_in_order,
 		commands_without_headers_come_first_and_batches_may_follow,
 		wherever_the_file_is_cut_whole_commands_are_kept_and_it_is_no_damage,

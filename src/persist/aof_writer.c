@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "app/aof_writer.h"
+#include "persist/aof_writer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/aof_copy.h"
-#include "app/aof_orders.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "persist/aof_copy.h"
+#include "persist/aof_orders.h"
 
 #define SYNC_EVERY_US 1000000
 #define RETRY_US 1000000

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "resp/aof_file.h"
+#include "persist/aof_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "app/aof_copy.h"
+#include "persist/aof_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "app/aof_orders.h"
 #include "base/alloc.h"
+#include "persist/aof_orders.h"
 
 void
 aof_copy_begin(struct aof_copy *copy, struct order *order, uint64_t from)

@@ -1,5 +1,5 @@
-#ifndef APP_AOF_ORDERS_H
-#define APP_AOF_ORDERS_H
+#ifndef PERSIST_AOF_ORDERS_H
+#define PERSIST_AOF_ORDERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 #include <sys/uio.h>
 
 #include "base/buffer.h"
-#include "net/mailbox.h"
-#include "resp/aof.h"
+#include "base/mailbox.h"
+#include "persist/aof.h"
 
 /* What the loop orders of the thread of aof_writer.c, and how batches go to a file. */
 enum order_kind {

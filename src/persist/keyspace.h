@@ -1,0 +1,28 @@
+#ifndef PERSIST_KEYSPACE_H
+#define PERSIST_KEYSPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+/*
+ * What the persistence layer asks of the keyspace: to be written as commands, and to carry out
+ * commands that were read. app fills it in; a test may have a keyspace of its own.
+ */
+struct persist_keyspace {
+	/* Hands the commands that make the keyspace as it is to sink, in pieces, which it borrows.
+	 * False: sink said so. */
+	bool (*dump)(
+	    void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg);
+	/* Between begin and end: carries out a command. False, with the reason in error, if it is
+	 * unknown or not well-formed. */
+	void (*replay_begin)(void *arg);
+	bool (*replay)(
+	    void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len);
+	void (*replay_end)(void *arg);
+	size_t (*key_count)(void *arg);
+	void *arg;
+};
+
+#endif
