@@ -11,6 +11,7 @@
 #include "app/persistence.h"
 #include "app/systemd.h"
 #include "app/wiring.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /* The successor has so long to read its configuration and take the sockets. */
@@ -20,6 +21,13 @@
 #define SLACK_S 5
 
 #define LISTENERS_MAX 64
+
+/* A snapshot before the end that failed is tried again after so long. */
+#define SAVE_AGAIN_US 5000000
+
+static const char keys_are_here[] =
+    "the keys of this process would be lost, or both processes would "
+    "write them; stop this one, then start the other";
 
 void
 lifecycle_init(
@@ -49,7 +57,8 @@ cancel_upgrade(struct lifecycle *l)
 static void
 notify_stopping(const struct lifecycle *l, uint64_t window_s)
 {
-	uint64_t seconds = window_s + l->settings->server.shutdown_timeout_s + SLACK_S;
+	uint64_t seconds = (uint64_t)window_s + l->settings->server.shutdown_timeout_s +
+			   l->settings->disk.shutdown_timeout_s + SLACK_S;
 
 	systemd_notify("STOPPING=1\nSTATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64,
 	    window_s > 0 ? "Lame duck" : "Stopping", seconds * 1000000);
@@ -106,13 +115,48 @@ lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s)
 	server_lame_duck(l->wiring->server, window_s);
 }
 
+/* The last snapshot failed: the daemon serves again, or, where it cannot, goes on trying. */
+static void
+cancel_shutdown(struct lifecycle *l)
+{
+	char error[256];
+
+	if (lifecycle_abort(l, error, sizeof(error))) {
+		log_error("shutdown cancelled: the last snapshot failed");
+		return;
+	}
+	log_error(
+	    "shutdown waits: the last snapshot failed and is tried again every %u s; a signal "
+	    "ends the daemon all the same (it cannot serve again: %s)",
+	    (unsigned int)(SAVE_AGAIN_US / 1000000), error);
+	l->was_signalled = true;
+	l->save_again_us = clock_mono_us() + SAVE_AGAIN_US;
+}
+
 void
 lifecycle_parted(struct lifecycle *l)
 {
 	if (l->state != LIFECYCLE_LAME_DUCK)
 		return;
 	log_notice("lame duck: over, %zu connections are left", client_count(l));
-	drain(l);
+	if (persistence_save_last(l->wiring->persistence))
+		drain(l);
+	else
+		cancel_shutdown(l);
+}
+
+void
+lifecycle_turn(struct lifecycle *l, uint64_t now_us)
+{
+	if (l->save_again_us == 0 || now_us < l->save_again_us)
+		return;
+	l->save_again_us = 0;
+	if (l->state != LIFECYCLE_LAME_DUCK)
+		return;
+	if (persistence_save_last(l->wiring->persistence))
+		drain(l);
+	else
+		l->save_again_us = now_us + SAVE_AGAIN_US;
 }
 
 /* Why what was begun cannot be taken back; NULL: it can. */
@@ -150,6 +194,8 @@ lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
 		    "lame duck: aborted, listening again on %.*s", (int)opened.len, opened.ptr);
 		l->state = LIFECYCLE_SERVES;
 		l->was_signalled = false;
+		l->save_again_us = 0;
+		persistence_forget_shutdown(l->wiring->persistence);
 		(void)server_lame_duck_cancel(l->wiring->server);
 	} else {
 		snprintf(error, error_len, "Cannot listen again: %.*s", (int)text.len, text.ptr);
@@ -180,8 +226,8 @@ on_end_signal(struct lifecycle *l)
 	l->was_signalled = true;
 	if (!again && l->state == LIFECYCLE_SERVES &&
 	    !persistence_save_last(l->wiring->persistence)) {
-		log_error(
-		    "not ending, for the last snapshot failed; another signal ends it anyway");
+		log_error("shutdown cancelled: the last snapshot failed; another signal ends the "
+			  "daemon all the same");
 		return;
 	}
 	if (again || l->state == LIFECYCLE_DRAINS)
@@ -202,6 +248,7 @@ hand_over(struct lifecycle *l, pid_t successor)
 		window_s = l->settings->server.shutdown_timeout_s;
 	log_notice("upgrade: process %ld serves from now on", (long)successor);
 	l->has_handed_over = true;
+	persistence_hand_over(l->wiring->persistence);
 	net_leave_listeners(l->wiring->net);
 	systemd_close(); /* what this process does is not what the service does any more */
 	if (window_s > 0)
@@ -220,7 +267,12 @@ on_successor(void *arg, bool readable)
 	if (!readable)
 		buffer_appendf(
 		    &error, "the new process does not serve after %u s", SUCCESSOR_MS / 1000);
-	else if (upgrade_read(&l->upgrade, &successor, &error)) {
+	else if (!upgrade_read(&l->upgrade, &successor, &error)) {
+		/* It has said why. */
+	} else if (persistence_holds_data(l->wiring->persistence)) {
+		/* Keys came since the upgrade began. */
+		buffer_append_str(&error, keys_are_here);
+	} else {
 		systemd_notify("MAINPID=%ld", (long)successor);
 		if (!upgrade_hand_over(&l->upgrade))
 			buffer_append_str(&error, "the new process ended");
@@ -255,9 +307,7 @@ begin_upgrade(struct lifecycle *l)
 		return;
 	}
 	if (persistence_holds_data(l->wiring->persistence)) {
-		log_error(
-		    "SIGUSR2: no upgrade, the keys of this process would be lost or be those of "
-		    "two; stop it, and start the other");
+		log_error("SIGUSR2: no upgrade, %s", keys_are_here);
 		return;
 	}
 	if (l->upgrade.fd != -1) {

@@ -27,6 +27,8 @@ struct lifecycle {
 	bool was_signalled;   /* SIGTERM or SIGINT came; the next one ends it at once */
 	bool has_passed;      /* it listened on sockets that were passed to it */
 	bool has_handed_over; /* a successor serves */
+	uint64_t
+	    save_again_us; /* the last snapshot failed and is tried again then; 0: it did not */
 };
 
 /* Borrows argv, as upgrade_init(). */
@@ -42,5 +44,7 @@ void lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s);
 bool lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
     __attribute__((warn_unused_result));
 void lifecycle_parted(struct lifecycle *l);
+
+void lifecycle_turn(struct lifecycle *l, uint64_t now_us); /* now and then: timers */
 
 #endif

@@ -40,15 +40,22 @@ each_setting(
 	buffer_release(&value);
 }
 
-/* Takes over the settings that may change at run time. */
+/*
+ * Takes over the settings that may change at run time. appendonly becomes "yes" only when its file
+ * is there: see live_config_log_accepted(). says_appendonly: what next says of it is wanted, and
+ * not just what holds.
+ */
 static void
-adopt(struct live_config *live, const struct settings *next)
+adopt(struct live_config *live, const struct settings *next, bool says_appendonly)
 {
+	const struct setting *appendonly = settings_find(SLICE("appendonly"));
 	size_t i;
 
 	for (i = 0; i < settings_count(); i++) {
 		const struct setting *row = settings_row(i);
 
+		if (row == appendonly && live->persistence != NULL && next->disk.appendonly)
+			continue;
 		if (row->change == SETTING_LIVE && !settings_equal(live->settings, next, row))
 			settings_assign(live->settings, next, row);
 	}
@@ -58,6 +65,14 @@ adopt(struct live_config *live, const struct settings *next)
 		server_reconfigured(live->server);
 	if (live->persistence != NULL)
 		persistence_reconfigured(live->persistence);
+	if (live->persistence != NULL && says_appendonly)
+		persistence_want_log(live->persistence, next->disk.appendonly);
+}
+
+void
+live_config_log_accepted(struct live_config *live)
+{
+	live->settings->disk.appendonly = true;
 }
 
 static void
@@ -136,21 +151,30 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	return false;
 }
 
-/* What is to be kept from now on can be kept. */
-static bool
-disk_suffices(const struct live_config *live, const struct settings *next, struct buffer *text)
+/* Where changes are to be kept from now on, the append-only file is made first. */
+static enum server_setting
+prepare_log(const struct live_config *live, const struct settings *next, uint64_t *attempt,
+    struct buffer *text)
 {
 	struct buffer error = {0};
-	bool ok = live->persistence == NULL || !next->disk.appendonly ||
-		  live->settings->disk.appendonly ||
-		  persistence_may_keep(live->persistence, &error);
+	enum persist_switch result = PERSIST_REFUSED;
 
-	if (!ok) {
+	if (live->persistence == NULL || !next->disk.appendonly || live->settings->disk.appendonly)
+		return SERVER_SETTING_DONE;
+	if (attempt == NULL)
+		buffer_append_str(&error,
+		    "the append-only file is written first, and a transaction cannot wait for "
+		    "that");
+	else
+		result = persistence_switch_on(live->persistence, attempt, &error);
+	if (result == PERSIST_REFUSED) {
 		append_failed(text, settings_find(SLICE("appendonly")));
 		buffer_append_slice(text, buffer_slice(&error));
 	}
 	buffer_release(&error);
-	return ok;
+	return result == PERSIST_SWITCHED  ? SERVER_SETTING_DONE
+	       : result == PERSIST_PENDING ? SERVER_SETTING_LATER
+					   : SERVER_SETTING_REFUSED;
 }
 
 /* Where TLS is spoken, all of its files are read anew: *tls is owned. NULL: it is not spoken. */
@@ -165,24 +189,21 @@ make_tls(const struct live_config *live, const struct settings *next, struct tls
 	return *tls != NULL;
 }
 
-/* CONFIG SET names something of TLS. */
+/* CONFIG SET names something of TLS: *tls is owned. NULL: nothing changes. */
 static bool
 tls_suffices(const struct live_config *live, const struct settings *next, const struct slice *pairs,
-    size_t pair_count, struct buffer *text)
+    size_t pair_count, struct tls **tls, struct buffer *text)
 {
 	char error[512];
-	struct tls *tls;
 
+	*tls = NULL;
 	for (size_t i = 0; i < pair_count; i++) {
 		const struct setting *row = settings_find(pairs[2 * i]);
 
 		if (strncmp(row->name, "tls-", strlen("tls-")) != 0)
 			continue;
-		if (make_tls(live, next, &tls, error, sizeof(error))) {
-			if (tls != NULL)
-				net_take_tls(live->net, tls);
+		if (make_tls(live, next, tls, error, sizeof(error)))
 			return true;
-		}
 		log_warn("CONFIG SET: TLS: %s", error);
 		append_failed(text, row);
 		buffer_appendf(text, "Unable to update TLS configuration: %s", error);
@@ -192,26 +213,44 @@ tls_suffices(const struct live_config *live, const struct settings *next, const 
 }
 
 static bool
-set_settings(void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len)
+is_named(const char *name, const struct slice *pairs, size_t pair_count)
+{
+	for (size_t i = 0; i < pair_count; i++)
+		if (slice_is_nocase(pairs[2 * i], name))
+			return true;
+	return false;
+}
+
+/* Nothing is changed unless all can be. */
+static enum server_setting
+set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
+    char *error, size_t error_len)
 {
 	struct live_config *live = arg;
+	enum server_setting result = SERVER_SETTING_REFUSED;
 	struct buffer text = {0};
 	struct settings next;
+	struct tls *tls = NULL;
 	bool ok;
 
 	settings_copy(&next, live->settings);
 	ok = names_are_good(pairs, pair_count, &text) &&
 	     set_pairs(&next, pairs, pair_count, &text) &&
-	     files_suffice(live->settings, &next, &text) && disk_suffices(live, &next, &text);
+	     files_suffice(live->settings, &next, &text);
 	settings_derive(&next);
-	ok = ok && tls_suffices(live, &next, pairs, pair_count, &text);
-	if (ok)
-		adopt(live, &next);
-	else
+	if (ok && tls_suffices(live, &next, pairs, pair_count, &tls, &text))
+		result = prepare_log(live, &next, attempt, &text);
+	if (result == SERVER_SETTING_DONE) {
+		if (tls != NULL)
+			net_take_tls(live->net, tls);
+		adopt(live, &next, is_named("appendonly", pairs, pair_count));
+	} else {
+		tls_unref(tls);
 		set_error(error, error_len, &text);
+	}
 	settings_release(&next);
 	buffer_release(&text);
-	return ok;
+	return result;
 }
 
 /* What ACL SETUSER changed is what the file is to say; default is left out where requirepass says
@@ -411,7 +450,7 @@ live_config_reload(struct live_config *live)
 		for (i = 0; i < settings_count(); i++)
 			if (!settings_equal(live->settings, &next, settings_row(i)))
 				log_difference(live->settings, &next, settings_row(i));
-		adopt(live, &next);
+		adopt(live, &next, true);
 		log_notice("reload: done");
 	}
 	settings_release(&next);

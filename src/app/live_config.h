@@ -35,6 +35,9 @@ bool live_config_fit_maxclients(struct settings *s) __attribute__((warn_unused_r
  * what is wrong. */
 void live_config_reload(struct live_config *live);
 
+/* The append-only file that was asked for is there: appendonly is "yes" from now on. */
+void live_config_log_accepted(struct live_config *live);
+
 /* The users of the configuration or of the aclfile, for the start. False: error says what is wrong
  * and where, and nothing is changed. */
 bool live_config_load_users(struct live_config *live, struct buffer *error)

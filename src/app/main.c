@@ -120,6 +120,18 @@ on_parted(void *arg)
 	lifecycle_parted(&((struct fanfared *)arg)->lifecycle);
 }
 
+static void
+on_turn(void *arg, uint64_t now_us)
+{
+	lifecycle_turn(&((struct fanfared *)arg)->lifecycle, now_us);
+}
+
+static void
+on_log_accepted(void *arg)
+{
+	live_config_log_accepted(&((struct fanfared *)arg)->live);
+}
+
 static bool
 is_supervised(const struct settings *s)
 {
@@ -375,6 +387,8 @@ open_doors(struct fanfared *f)
 	f->wiring.lame_duck = on_lame_duck;
 	f->wiring.lame_duck_abort = on_abort;
 	f->wiring.parted = on_parted;
+	f->wiring.turn = on_turn;
+	f->wiring.log_accepted = on_log_accepted;
 	f->wiring.arg = f;
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;

@@ -6,50 +6,49 @@
 
 #include "app/settings.h"
 #include "base/buffer.h"
+#include "persist/persist.h"
 
 /*
- * Persistence: what of the keyspace is on disk, from the start to the end.
- *
- * It loads what is there, hands each turn's changes to the writer of the append-only file, tells
- * the server what is kept, and has snapshots and rewrites written, by a child, one at a time. The
- * files are in the working folder, which is locked against a second daemon as long as this one
- * keeps something there. Nothing is opened, and no thread started, before something is to be kept.
+ * Persistence of this daemon: joins persist/persist.h to the settings, the server and the loop, and
+ * knows whether a snapshot is to be written before the end. Its functions are those of persist.h
+ * unless said otherwise.
  */
 struct net;
 struct persistence;
 struct server;
 
-/* Borrows all; to be made when the server is. Returns owned. */
-struct persistence *persistence_new(
-    const struct settings *settings, struct server *server, struct net *net);
+/* Borrows all; to be made when the server is. accepted(arg) is called when the append-only file
+ * that was asked for at run time has its name. Returns owned. */
+struct persistence *persistence_new(const struct settings *settings, struct server *server,
+    struct net *net, void (*accepted)(void *arg), void *arg);
 
-/* Locks the folder, loads what is there and opens the append-only file, as the settings say. False:
- * error says why. */
 bool persistence_start(struct persistence *p, struct buffer *error)
     __attribute__((warn_unused_result));
 
-/* Locks the folder, where it is not. False: error says why. */
-bool persistence_may_keep(struct persistence *p, struct buffer *error)
-    __attribute__((warn_unused_result));
+enum persist_switch persistence_switch_on(struct persistence *p, uint64_t *attempt,
+    struct buffer *error) __attribute__((warn_unused_result));
 
-/* Settings have changed. */
+/* Settings have changed, other than appendonly. */
 void persistence_reconfigured(struct persistence *p);
 
-/* Once a turn: timers. In how many us it wants to be called again. */
-uint64_t persistence_turn(struct persistence *p, uint64_t now_us);
+/* What appendonly is to be. Switching on takes some time and is tried until it succeeds; the
+ * setting follows then. Switching off is done at once. */
+void persistence_want_log(struct persistence *p, bool is_wanted);
 
-/* At the end of a turn: what it changed goes to the writer, and what was asked for begins. */
+uint64_t persistence_turn(struct persistence *p, uint64_t now_us);
 void persistence_turn_ends(struct persistence *p);
 
-/* True if something would be lost, were another process to go on in the place of this one. */
 bool persistence_holds_data(const struct persistence *p);
+void persistence_hand_over(struct persistence *p);
 
-/* The last: a snapshot, where there are save rules and no SHUTDOWN said otherwise, and the end of
- * what is to be written. NULL is allowed. */
 /* The snapshot before the end, if the save rules or SHUTDOWN want one and something has changed.
- * False: it failed, which is logged. */
+ * False: it failed, which is logged, and SHUTDOWN did not say FORCE. */
 bool persistence_save_last(struct persistence *p) __attribute__((warn_unused_result));
 
+/* No shutdown is under way any more: what SHUTDOWN said of the last snapshot is over. */
+void persistence_forget_shutdown(struct persistence *p);
+
+/* The last snapshot, and the end of what is to be written. NULL is allowed. */
 void persistence_free(struct persistence *p);
 
 #endif

@@ -73,6 +73,8 @@ struct disk_settings {
 	struct setting_list save; /* pairs of seconds and changes */
 	char *dbfilename;
 	bool stop_on_save_error;
+	uint64_t unsynced_max_bytes;
+	uint32_t shutdown_timeout_s;
 };
 
 struct settings {

@@ -62,6 +62,7 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 	uint64_t wait_us = persistence_turn(w->persistence, now_us);
 	uint64_t server_us = server_turn(w->server, now_us, budget_us);
 
+	w->turn(w->arg, now_us);
 	return server_us < wait_us ? server_us : wait_us;
 }
 
@@ -230,6 +231,14 @@ io_parted(void *arg)
 	w->parted(w->arg);
 }
 
+static void
+log_accepted(void *arg)
+{
+	struct wiring *w = arg;
+
+	w->log_accepted(w->arg);
+}
+
 static const struct net_handler handler = {
     .open = net_open,
     .request = net_request,
@@ -268,7 +277,7 @@ wiring_init(
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, &io, interface);
-	w->persistence = persistence_new(settings, w->server, w->net);
+	w->persistence = persistence_new(settings, w->server, w->net, log_accepted, w);
 	return true;
 }
 

@@ -22,7 +22,9 @@ struct wiring {
 	void (*stopping)(void *arg, bool now);           /* a client asked for SHUTDOWN */
 	void (*lame_duck)(void *arg, uint32_t window_s); /* ... GRACE */
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len); /* ... ABORT */
-	void (*parted)(void *arg); /* the lame duck is over */
+	void (*parted)(void *arg);                /* the lame duck is over */
+	void (*turn)(void *arg, uint64_t now_us); /* now and then, every 100 ms at least */
+	void (*log_accepted)(void *arg); /* the append-only file that was asked for is there */
 	void *arg;
 };
 

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,358 +14,186 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "persist/aof_copy.h"
-#include "persist/aof_orders.h"
+#include "base/mailbox.h"
+#include "persist/disk.h"
 
-#define SYNC_EVERY_US 1000000
-#define RETRY_US 1000000
+/* Beyond its time limit the end waits so long for a call to the system that does not return. */
+#define STUCK_US 500000
 
-/* Under always a sync waits for more to sync: twice as long as the last one took, at most so. */
-#define GATHER_MAX_US 1000
+enum order_kind {
+	ORDER_BATCH,
+	ORDER_OPEN,
+	ORDER_MARK,
+	ORDER_ADOPT,
+	ORDER_RENAME,
+	ORDER_STOP,
+	ORDER_CONFIGURE,
+	ORDER_END,
+};
 
-/* Copied behind a new file at once; batches are written in between. */
-#define COPY_BYTES ((uint64_t)4 << 20)
-/* ... and, at the end, with nothing in between. */
-#define LAST_COPY_BYTES ((uint64_t)512 << 10)
+struct order {
+	struct mail mail; /* first */
+	enum order_kind kind;
+	int fd;              /* OPEN, ADOPT */
+	uint64_t number;     /* BATCH; OPEN: the file's offset; END: the moment to give up, in us */
+	uint64_t generation; /* OPEN, ADOPT, RENAME */
+	struct buffer batch;
+	char *temp_path, *path; /* ADOPT, RENAME */
+	struct aof_writer_settings settings;
+};
 
 struct aof_writer {
+	const struct disk *disk;
+	bool has_thread;
 	pthread_t thread;
 	struct mailbox orders;
 	int order_fd; /* wakes the thread */
 	int wake_fd;  /* wakes the loop */
-	_Atomic uint64_t waiting;
-	_Atomic int sync; /* enum aof_sync */
-	_Atomic bool spare;
-	pthread_mutex_t lock; /* of report */
+	/* The loop's. */
+	uint64_t appended_bytes;
+	struct aof_report last; /* as reported */
+	uint64_t last_taken;    /* ... with so many bytes of batches */
+	/* Of both, under the lock. */
+	pthread_mutex_t lock;
 	struct aof_report report;
-	/* The thread's own from here on. */
-	struct aof_orders queue;    /* to be done */
-	struct aof_orders unsynced; /* written since the last sync, and not safe before it */
-	int fd;                     /* -1: none */
-	uint64_t offset;            /* where the file ends, a part of a batch not counted */
-	uint64_t synced;            /* ... as of the last sync */
-	uint64_t written_number;
-	uint64_t synced_us;
-	uint64_t gather_bytes;    /* with so much in the queue the next sync begins at once */
-	uint64_t gather_until_us; /* ... and then in any case */
-	uint64_t mark;
-	struct aof_copy copy;
-	struct aof_report next; /* to be put into report */
-	char *unsynced_path; /* owned: it was renamed to, and its folder is not synced; else NULL */
-	bool has_rest;       /* behind offset stands a part of a batch */
-	bool is_changed;     /* next says something new */
-	uint64_t retry_us;   /* next.error: when it is tried again */
-	bool is_ending;
+	uint64_t report_taken;
+	/* A rename and what refuses older ones exclude each other. */
+	pthread_mutex_t rename_lock;
+	uint64_t oldest_rename;
+	/* The thread's. */
+	struct log_file log;
+	struct aof_report next; /* to be published, if it differs from what was */
+	uint64_t taken_bytes;
+	uint64_t stops;
+	uint64_t end_us; /* gives up then; 0: no end was ordered */
 };
 
-static bool
-is_always(const struct aof_writer *w)
+static struct order *
+order_new(enum order_kind kind)
 {
-	return atomic_load_explicit(&w->sync, memory_order_relaxed) == AOF_SYNC_ALWAYS;
-}
+	struct order *order = xcalloc(1, sizeof(*order));
 
-static bool
-is_everysec(const struct aof_writer *w)
-{
-	return atomic_load_explicit(&w->sync, memory_order_relaxed) == AOF_SYNC_EVERYSEC &&
-	       !atomic_load_explicit(&w->spare, memory_order_relaxed);
+	order->kind = kind;
+	order->fd = -1;
+	return order;
 }
 
 static void
-publish(struct aof_writer *w)
+order_free(struct order *order)
 {
-	if (!w->is_changed)
+	buffer_release(&order->batch);
+	xfree(order->temp_path);
+	xfree(order->path);
+	xfree(order);
+}
+
+static struct aof_report
+report_of(const struct aof_writer *w, bool has_ended)
+{
+	const struct log_file *log = &w->log;
+
+	return (struct aof_report){
+	    .kept = log->synced.number,
+	    .generation = log->state == LOG_STOPPED ? 0 : log->generation,
+	    .fault = log->fault,
+	    .size = log->file_end,
+	    .unwritten_bytes = log->unwritten_bytes,
+	    .unsynced_bytes = log->unsynced_bytes,
+	    .syncs = log->syncs,
+	    .slowest_sync_us = log->slowest_sync_us,
+	    .placed = log->placed,
+	    .place_error = log->place_error,
+	    .stops = w->stops,
+	    .stop_error = log->stop_error,
+	    .has_ended = has_ended,
+	};
+}
+
+/* What is not written or not synced yet shrinks only with one of these. */
+static bool
+reports_differ(const struct aof_report *a, const struct aof_report *b)
+{
+	return a->kept != b->kept || a->generation != b->generation ||
+	       a->fault.error != b->fault.error || a->fault.is_sync != b->fault.is_sync ||
+	       a->size != b->size || a->syncs != b->syncs || a->placed != b->placed ||
+	       a->stops != b->stops || a->has_ended != b->has_ended;
+}
+
+static void
+publish(struct aof_writer *w, bool has_ended)
+{
+	struct aof_report now = report_of(w, has_ended);
+
+	if (!reports_differ(&now, &w->next))
 		return;
-	w->is_changed = false;
-	w->next.size = w->offset;
+	w->next = now;
 	pthread_mutex_lock(&w->lock);
-	w->report = w->next;
+	w->report = now;
+	w->report_taken = w->taken_bytes;
 	pthread_mutex_unlock(&w->lock);
 	(void)!eventfd_write(w->wake_fd, 1);
 }
 
-static void
-note_failure(struct aof_writer *w, int error, bool is_sync)
-{
-	w->next.error = error;
-	w->next.sync_failed = is_sync;
-	w->retry_us = clock_mono_us() + RETRY_US;
-	w->is_changed = true;
-}
-
-static void
-note_kept(struct aof_writer *w)
-{
-	if (w->next.kept == w->written_number)
-		return;
-	w->next.kept = w->written_number;
-	w->is_changed = true;
-}
-
-/* What is behind the last whole batch goes. */
-static bool
-cut_rest(struct aof_writer *w)
-{
-	if (!w->has_rest)
-		return true;
-	if (ftruncate(w->fd, (off_t)w->offset) != 0) {
-		note_failure(w, errno, false);
-		return false;
-	}
-	w->has_rest = false;
-	return true;
-}
-
-/* As many batches of the queue as go at once. False: it failed, they stay there. */
-static bool
-write_batches(struct aof_writer *w)
-{
-	struct aof_gathered gathered;
-	struct order *order;
-
-	if (!cut_rest(w))
-		return false;
-	aof_gather(&w->queue, w->offset, &gathered);
-	w->has_rest = true;
-	if (!aof_write(w->fd, gathered.pieces, gathered.piece_count, w->offset)) {
-		note_failure(w, errno, false);
-		(void)cut_rest(w);
-		return false;
-	}
-	w->has_rest = false;
-	w->offset += gathered.bytes;
-	for (size_t i = 0; i < gathered.batch_count; i++) {
-		order = TAILQ_FIRST(&w->queue);
-		TAILQ_REMOVE(&w->queue, order, next);
-		w->written_number = order->number;
-		atomic_fetch_sub_explicit(&w->waiting, order->batch.len, memory_order_relaxed);
-		if (is_always(w))
-			TAILQ_INSERT_TAIL(&w->unsynced, order, next);
-		else
-			order_free(order);
-	}
-	w->is_changed = true;
-	return true;
-}
-
-/*
- * After a sync that failed the system may have forgotten what it could not write, and say next time
- * that all is well: so what is not safe is written once more.
- */
-static void
-write_unsynced_again(struct aof_writer *w)
-{
-	struct order *order;
-
-	while ((order = TAILQ_LAST(&w->unsynced, aof_orders)) != NULL) {
-		TAILQ_REMOVE(&w->unsynced, order, next);
-		TAILQ_INSERT_HEAD(&w->queue, order, next);
-		atomic_fetch_add_explicit(&w->waiting, order->batch.len, memory_order_relaxed);
-		w->offset = w->synced;
-		w->has_rest = true;
-	}
-}
-
-/*
- * Whoever was just answered comes again in a moment. If those who wait already were synced without
- * them, there would be two groups for good, each a half, that wait for each other.
- */
-static void
-gather_next(struct aof_writer *w, uint64_t took_us)
-{
-	uint64_t answered = orders_bytes(&w->unsynced);
-
-	w->gather_bytes = aof_writer_waiting(w) + answered - answered / 8;
-	w->gather_until_us =
-	    w->synced_us + (took_us * 2 < GATHER_MAX_US ? took_us * 2 : GATHER_MAX_US);
-}
-
-/* True if it is better to wait a little for more batches. */
-static bool
-is_gathering(const struct aof_writer *w)
-{
-	if (!is_always(w) || w->is_ending || TAILQ_EMPTY(&w->queue) ||
-	    aof_writer_waiting(w) >= w->gather_bytes || clock_mono_us() >= w->gather_until_us)
-		return false;
-	return orders_are_batches(&w->queue);
-}
-
-static bool
-sync_file(struct aof_writer *w)
-{
-	uint64_t begun_us = clock_mono_us(), took_us;
-
-	if (fdatasync(w->fd) != 0) {
-		note_failure(w, errno, true);
-		write_unsynced_again(w);
-		return false;
-	}
-	w->synced_us = clock_mono_us();
-	took_us = w->synced_us - begun_us;
-	w->next.syncs++;
-	w->is_changed = true;
-	if (took_us > w->next.late_us)
-		w->next.late_us = took_us;
-	w->synced = w->offset;
-	gather_next(w, took_us);
-	orders_free(&w->unsynced);
-	return true;
-}
-
-/* False: it failed. */
-static bool
-sync_if_due(struct aof_writer *w)
-{
-	if (w->unsynced_path != NULL) {
-		if (!sync_folder_of(w->unsynced_path)) {
-			note_failure(w, errno, true);
-			return false;
-		}
-		xfree(w->unsynced_path);
-		w->unsynced_path = NULL;
-	}
-	if (w->fd != -1 && w->synced != w->offset) {
-		bool is_due = is_always(w) || w->is_ending ||
-			      (is_everysec(w) && clock_mono_us() - w->synced_us >= SYNC_EVERY_US);
-
-		if (is_due && !sync_file(w))
-			return false;
-	}
-	note_kept(w);
-	return true;
-}
-
-static void
-close_file(struct aof_writer *w)
-{
-	if (w->fd != -1)
-		close(w->fd);
-	w->fd = -1;
-	orders_free(&w->unsynced);
-	w->has_rest = false;
-}
-
-static void
-set_file(struct aof_writer *w, int fd, uint64_t offset)
-{
-	close_file(w);
-	w->fd = fd;
-	w->offset = w->synced = offset;
-	w->synced_us = clock_mono_us();
-	w->is_changed = true;
-}
-
-static void
-end_copy(struct aof_writer *w, int error)
-{
-	if (error != 0) {
-		close(w->copy.fd);
-		(void)unlink(w->copy.temp_path);
-		w->next.refused++;
-		w->next.refused_error = error;
-	} else {
-		w->next.adopted++;
-	}
-	aof_copy_release(&w->copy);
-	w->is_changed = true;
-}
-
-/* A step of letting another file take the place of this one. */
-static void
-copy_step(struct aof_writer *w)
-{
-	bool is_last = w->offset - w->copy.from <= LAST_COPY_BYTES;
-
-	if (!aof_copy(
-		&w->copy, w->fd, is_last ? w->offset : w->copy.from + COPY_BYTES, w->offset)) {
-		end_copy(w, errno);
-	} else if (is_last) {
-		if (rename(w->copy.temp_path, w->copy.path) != 0) {
-			end_copy(w, errno);
-			return;
-		}
-		xfree(w->unsynced_path);
-		w->unsynced_path = xstrdup(w->copy.path);
-		set_file(w, w->copy.fd, w->copy.to);
-		end_copy(w, 0);
-		(void)sync_if_due(w);
-	}
-}
-
-/* False: it failed, and stays where it is. */
-static bool
-do_order(struct aof_writer *w, struct order *order)
-{
-	if (order->kind == ORDER_BATCH)
-		return write_batches(w);
-	switch (order->kind) {
-	case ORDER_OPEN:
-		if (!is_always(w) || sync_if_due(w))
-			set_file(w, order->fd, order->number);
-		else
-			return false;
-		break;
-	case ORDER_MARK:
-		w->mark = w->offset;
-		break;
-	case ORDER_ADOPT:
-		aof_copy_begin(&w->copy, order, w->mark);
-		break;
-	case ORDER_STOP:
-		if (w->fd != -1 && w->synced != w->offset)
-			(void)sync_file(w);
-		close_file(w);
-		if (w->copy.fd != -1)
-			end_copy(w, ECANCELED);
-		w->next.error = 0;
-		w->offset = w->synced = 0;
-		w->is_changed = true;
-		break;
-	case ORDER_END:
-		w->is_ending = true;
-		break;
-	case ORDER_BATCH:
-	case ORDER_RENAME:
-	case ORDER_WAKE:
-		break;
-	}
-	TAILQ_REMOVE(&w->queue, order, next);
-	order_free(order);
-	return true;
-}
-
-static void
-work(struct aof_writer *w)
-{
-	struct order *order;
-	bool ok = true;
-
-	if (w->next.error != 0 && !w->is_ending && clock_mono_us() < w->retry_us)
-		return;
-	if (is_gathering(w))
-		return;
-	while (ok && (order = TAILQ_FIRST(&w->queue)) != NULL)
-		ok = do_order(w, order);
-	/* Also where it failed: what was written before is acknowledged. */
-	if (!sync_if_due(w) || !ok)
-		return;
-	if (w->next.error != 0) {
-		w->next.error = 0;
-		w->is_changed = true;
-	}
-	if (w->copy.fd != -1)
-		copy_step(w);
-}
-
-/* Has nothing to do with what is in the queue, which may stand for want of room. */
+/* Has nothing to do with batches that wait, which may stand for want of room. */
 static void
 rename_file(struct aof_writer *w, const struct order *order)
 {
-	bool ok = rename(order->temp_path, order->path) == 0 && sync_folder_of(order->path);
+	int error = 0;
 
-	w->next.rename_error = ok ? 0 : errno;
-	w->next.renames++;
-	w->is_changed = true;
+	pthread_mutex_lock(&w->rename_lock);
+	if (order->generation < w->oldest_rename)
+		error = ECANCELED;
+	else if (w->disk->rename(w->disk->arg, order->temp_path, order->path) != 0)
+		error = errno;
+	pthread_mutex_unlock(&w->rename_lock);
+	if (error == 0 && !disk_sync_folder_of(w->disk, order->path))
+		error = errno;
+	w->log.placed++;
+	w->log.place_error = error;
+}
+
+static void
+configure(struct log_file *log, const struct aof_writer_settings *settings)
+{
+	log->policy = settings->policy;
+	log->spares_disk = settings->spares_disk;
+	log->unsynced_max_bytes = settings->unsynced_max_bytes;
+}
+
+static void
+carry_out(struct aof_writer *w, struct order *order)
+{
+	struct log_file *log = &w->log;
+
+	switch (order->kind) {
+	case ORDER_BATCH:
+		w->taken_bytes += order->batch.len;
+		log_file_append(log, order->number, &order->batch);
+		break;
+	case ORDER_OPEN:
+		log_file_open(log, order->fd, order->number, order->generation);
+		break;
+	case ORDER_MARK:
+		log_file_mark(log);
+		break;
+	case ORDER_ADOPT:
+		log_file_adopt(log, order->fd, order->temp_path, order->path, order->generation);
+		break;
+	case ORDER_RENAME:
+		rename_file(w, order);
+		break;
+	case ORDER_STOP:
+		log_file_stop(log);
+		w->stops++;
+		break;
+	case ORDER_CONFIGURE:
+		configure(log, &order->settings);
+		break;
+	case ORDER_END:
+		log_file_end(log);
+		w->end_us = order->number;
+		break;
+	}
 }
 
 static void
@@ -378,45 +205,33 @@ take_orders(struct aof_writer *w)
 		struct order *order = (struct order *)(void *)mail;
 
 		mail = mail->next;
-		if (order->kind == ORDER_STOP || order->kind == ORDER_END)
-			w->retry_us = 0;
-		if (order->kind == ORDER_STOP && w->next.error != 0) {
-			atomic_fetch_sub_explicit(
-			    &w->waiting, orders_bytes(&w->queue), memory_order_relaxed);
-			orders_free(&w->queue);
-		}
-		if (order->kind == ORDER_RENAME)
-			rename_file(w, order);
-		if (order->kind == ORDER_WAKE || order->kind == ORDER_RENAME)
-			order_free(order);
-		else
-			TAILQ_INSERT_TAIL(&w->queue, order, next);
+		carry_out(w, order);
+		order_free(order);
 	}
 }
 
 /* Until there is something to do. */
 static void
-rest(struct aof_writer *w)
+wait_for_orders(struct aof_writer *w)
 {
 	struct pollfd order = {.fd = w->order_fd, .events = POLLIN};
-	uint64_t until_us = UINT64_MAX, now_us, left_us;
+	uint64_t due_us = log_file_due_us(&w->log), now_us = clock_mono_us(), left_us;
 	struct timespec left;
 	eventfd_t count;
 
-	if (w->next.error != 0)
-		until_us = w->retry_us;
-	else if (!TAILQ_EMPTY(&w->queue))
-		until_us = w->gather_until_us; /* by now it may be over */
-	else if (w->copy.fd != -1)
-		until_us = 0;
-	else if (w->fd != -1 && w->synced != w->offset && is_everysec(w))
-		until_us = w->synced_us + SYNC_EVERY_US;
-	now_us = clock_mono_us();
-	left_us = until_us > now_us ? until_us - now_us : 0;
+	if (w->end_us != 0 && w->end_us < due_us)
+		due_us = w->end_us;
+	left_us = due_us > now_us ? due_us - now_us : 0;
 	left = (struct timespec){(time_t)(left_us / 1000000), (long)(left_us % 1000000) * 1000};
-	(void)ppoll(&order, 1, until_us == UINT64_MAX ? NULL : &left, NULL);
+	(void)ppoll(&order, 1, due_us == UINT64_MAX ? NULL : &left, NULL);
 	if ((order.revents & POLLIN) != 0)
 		(void)!eventfd_read(w->order_fd, &count);
+}
+
+static bool
+is_over(const struct aof_writer *w)
+{
+	return w->end_us != 0 && (log_file_is_settled(&w->log) || clock_mono_us() >= w->end_us);
 }
 
 static void *
@@ -426,18 +241,22 @@ run(void *arg)
 
 	for (;;) {
 		take_orders(w);
-		work(w);
-		publish(w);
-		if (w->is_ending && w->copy.fd == -1)
+		log_file_work(&w->log);
+		if (is_over(w))
 			break;
-		if (w->next.error != 0 && !TAILQ_EMPTY(&w->queue) &&
-		    TAILQ_LAST(&w->queue, aof_orders)->kind == ORDER_END)
-			break;
-		rest(w);
+		publish(w, false);
+		wait_for_orders(w);
 	}
-	close_file(w);
-	orders_free(&w->queue);
+	publish(w, true);
 	return NULL;
+}
+
+void
+aof_writer_turn(struct aof_writer *w)
+{
+	take_orders(w);
+	log_file_work(&w->log);
+	publish(w, is_over(w));
 }
 
 static void
@@ -447,7 +266,7 @@ give(struct aof_writer *w, struct order *order)
 		(void)!eventfd_write(w->order_fd, 1);
 }
 
-/* No signal is this thread's. */
+/* The thread handles no signal. */
 static int
 start(struct aof_writer *w)
 {
@@ -463,57 +282,96 @@ start(struct aof_writer *w)
 	return error;
 }
 
-struct aof_writer *
-aof_writer_new(enum aof_sync sync)
+static void
+release(struct aof_writer *w)
 {
-	struct aof_writer *w = xcalloc(1, sizeof(*w));
-	int error;
-
-	w->fd = -1;
-	w->copy.fd = -1;
-	atomic_init(&w->sync, (int)sync);
-	pthread_mutex_init(&w->lock, NULL);
-	TAILQ_INIT(&w->queue);
-	TAILQ_INIT(&w->unsynced);
-	w->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	error = w->order_fd == -1 || w->wake_fd == -1 ? errno : start(w);
-	if (error == 0)
-		return w;
+	log_file_release(&w->log);
 	if (w->order_fd != -1)
 		close(w->order_fd);
 	if (w->wake_fd != -1)
 		close(w->wake_fd);
+	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->rename_lock);
 	xfree(w);
+}
+
+struct aof_writer *
+aof_writer_new(const struct disk *disk, const struct aof_writer_settings *settings, bool has_thread)
+{
+	struct aof_writer *w = xcalloc(1, sizeof(*w));
+	int error = 0;
+
+	w->disk = disk;
+	w->has_thread = has_thread;
+	log_file_init(&w->log, disk, clock_mono_us);
+	configure(&w->log, settings);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->rename_lock, NULL);
+	w->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->order_fd == -1 || w->wake_fd == -1)
+		error = errno;
+	else if (has_thread)
+		error = start(w);
+	if (error == 0)
+		return w;
+	release(w);
 	errno = error;
 	return NULL;
 }
 
-bool
-aof_writer_free(struct aof_writer *w)
+/* False: the thread is stuck in a call to the system. */
+static bool
+await_end(struct aof_writer *w, uint64_t until_us)
 {
+	struct pollfd wake = {.fd = w->wake_fd, .events = POLLIN};
+	struct aof_report report;
+
+	for (;;) {
+		uint64_t now_us = clock_mono_us();
+
+		aof_writer_report(w, &report);
+		if (report.has_ended)
+			return true;
+		if (now_us >= until_us)
+			return false;
+		(void)poll(&wake, 1, (int)((until_us - now_us) / 1000) + 1);
+	}
+}
+
+bool
+aof_writer_free(struct aof_writer *w, uint64_t limit_us)
+{
+	struct order *order;
 	bool ok;
 
 	if (w == NULL)
 		return true;
-	give(w, order_new(ORDER_END));
-	pthread_join(w->thread, NULL);
-	ok = w->next.error == 0;
-	pthread_mutex_destroy(&w->lock);
-	close(w->order_fd);
-	close(w->wake_fd);
-	xfree(w->unsynced_path);
-	xfree(w);
+	order = order_new(ORDER_END);
+	order->number = clock_mono_us() + limit_us;
+	give(w, order);
+	if (w->has_thread) {
+		if (!await_end(w, clock_mono_us() + limit_us + STUCK_US)) {
+			(void)pthread_detach(w->thread);
+			return false;
+		}
+		pthread_join(w->thread, NULL);
+	} else {
+		aof_writer_turn(w);
+	}
+	ok = log_file_is_settled(&w->log);
+	release(w);
 	return ok;
 }
 
 void
-aof_writer_open(struct aof_writer *w, int fd, uint64_t offset)
+aof_writer_open(struct aof_writer *w, int fd, uint64_t offset, uint64_t generation)
 {
 	struct order *order = order_new(ORDER_OPEN);
 
 	order->fd = fd;
 	order->number = offset;
+	order->generation = generation;
 	give(w, order);
 }
 
@@ -525,21 +383,17 @@ aof_writer_append(struct aof_writer *w, uint64_t number, struct buffer *batch)
 	order->number = number;
 	order->batch = *batch;
 	*batch = (struct buffer){0};
-	atomic_fetch_add_explicit(&w->waiting, order->batch.len, memory_order_relaxed);
+	w->appended_bytes += order->batch.len;
 	give(w, order);
 }
 
 void
-aof_writer_set_sync(struct aof_writer *w, enum aof_sync sync)
+aof_writer_configure(struct aof_writer *w, const struct aof_writer_settings *settings)
 {
-	atomic_store_explicit(&w->sync, (int)sync, memory_order_relaxed);
-	give(w, order_new(ORDER_WAKE));
-}
+	struct order *order = order_new(ORDER_CONFIGURE);
 
-void
-aof_writer_spare_disk(struct aof_writer *w, bool spare)
-{
-	atomic_store(&w->spare, spare);
+	order->settings = *settings;
+	give(w, order);
 }
 
 void
@@ -549,36 +403,54 @@ aof_writer_mark(struct aof_writer *w)
 }
 
 void
-aof_writer_adopt(struct aof_writer *w, int fd, const char *temp_path, const char *path)
+aof_writer_adopt(
+    struct aof_writer *w, int fd, const char *temp_path, const char *path, uint64_t generation)
 {
 	struct order *order = order_new(ORDER_ADOPT);
 
 	order->fd = fd;
 	order->temp_path = xstrdup(temp_path);
 	order->path = xstrdup(path);
+	order->generation = generation;
 	give(w, order);
 }
 
 void
-aof_writer_rename(struct aof_writer *w, const char *temp_path, const char *path)
+aof_writer_rename(
+    struct aof_writer *w, const char *temp_path, const char *path, uint64_t generation)
 {
 	struct order *order = order_new(ORDER_RENAME);
 
 	order->temp_path = xstrdup(temp_path);
 	order->path = xstrdup(path);
+	order->generation = generation;
 	give(w, order);
 }
 
-uint64_t
-aof_writer_waiting(const struct aof_writer *w)
+void
+aof_writer_refuse_renames(struct aof_writer *w, uint64_t older_than)
 {
-	return atomic_load_explicit(&w->waiting, memory_order_relaxed);
+	pthread_mutex_lock(&w->rename_lock);
+	w->oldest_rename = older_than;
+	pthread_mutex_unlock(&w->rename_lock);
 }
 
 void
 aof_writer_stop(struct aof_writer *w)
 {
 	give(w, order_new(ORDER_STOP));
+}
+
+uint64_t
+aof_writer_unwritten(const struct aof_writer *w)
+{
+	return w->last.unwritten_bytes + w->appended_bytes - w->last_taken;
+}
+
+uint64_t
+aof_writer_unsynced(const struct aof_writer *w)
+{
+	return w->last.unsynced_bytes + w->appended_bytes - w->last_taken;
 }
 
 int
@@ -595,6 +467,7 @@ aof_writer_report(struct aof_writer *w, struct aof_report *report)
 	(void)!eventfd_read(w->wake_fd, &count);
 	pthread_mutex_lock(&w->lock);
 	*report = w->report;
+	w->last_taken = w->report_taken;
 	pthread_mutex_unlock(&w->lock);
-	report->waiting = aof_writer_waiting(w);
+	w->last = *report;
 }

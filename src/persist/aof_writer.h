@@ -4,81 +4,85 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/buffer.h"
+#include "persist/log_file.h"
 
 /*
- * Writer of the append-only file: a thread that does all writing and syncing, so that the loop
- * never waits for a disk.
+ * Writer of the append-only file: a thread that does all writing and syncing (log_file.h), so that
+ * the loop never waits for a disk.
  *
- * The loop hands it batches (one a turn), which it writes in order, several at once where several
- * have come meanwhile: that is the group commit. What it has done it reports, and makes wake_fd
- * readable. Invariant: in the file stand whole batches only, but in the middle of a write; one that
- * could not be written whole is cut off again, kept in memory, and tried again a second later, as
- * long as it takes.
+ * The loop hands it orders, among them batches, one a turn. They are carried out in the order
+ * given; several batches that have come meanwhile are written and synced together: the group
+ * commit. What it has done it reports, and makes wake_fd readable.
  */
 struct aof_writer;
+struct disk;
 
-enum aof_sync { AOF_SYNC_ALWAYS, AOF_SYNC_EVERYSEC, AOF_SYNC_NO };
+struct aof_writer_settings {
+	enum aof_sync policy;
+	bool spares_disk; /* while it holds, everysec does not sync: no-appendfsync-on-rewrite */
+	uint64_t unsynced_max_bytes; /* aof-unsynced-max-bytes */
+};
 
 struct aof_report {
-	uint64_t kept;     /* number of the last batch that is as safe as aof_sync asks */
-	int error;         /* errno of what went wrong last, as long as it does; 0: all is well */
-	bool sync_failed;  /* ... it was fdatasync */
-	uint64_t size;     /* of the file */
-	uint64_t waiting;  /* bytes handed over and not yet written */
-	uint64_t syncs;    /* done */
-	uint64_t late_us;  /* the longest that one took */
-	uint64_t adopted;  /* files that took the place of the one before: aof_writer_adopt */
-	uint64_t refused;  /* ... that could not */
-	int refused_error; /* the last time: errno */
-	uint64_t renames;  /* done, or not: rename_error of the last one */
-	int rename_error;  /* errno, or 0 */
+	uint64_t kept;       /* number of the last batch that is synced, or that a stop settled */
+	uint64_t generation; /* of the file that all this is about; 0: there is none */
+	struct log_fault fault;                   /* as long as it holds */
+	uint64_t size;                            /* of the file */
+	uint64_t unwritten_bytes, unsynced_bytes; /* handed over and not yet written, synced */
+	uint64_t syncs;
+	uint64_t slowest_sync_us;
+	uint64_t placed; /* aof_writer_adopt and aof_writer_rename: so many have ended */
+	int place_error; /* of the last: 0, errno, ECANCELED */
+	uint64_t stops;
+	int stop_error; /* of the last stop: 0, or why not all was written */
+	bool has_ended; /* the thread is about to end */
 };
 
 /*
- * Returns owned (aof_writer_free); NULL with errno. sync says what holds from the first batch on.
+ * Borrows disk. Returns owned (aof_writer_free); NULL with errno. Without a thread of its own
+ * (tests) orders are carried out by aof_writer_turn().
  */
-struct aof_writer *aof_writer_new(enum aof_sync sync);
+struct aof_writer *aof_writer_new(
+    const struct disk *disk, const struct aof_writer_settings *settings, bool has_thread);
 
-/* Takes batches from now on to this file, whose end is its offset. Takes fd. What was written to
- * before is closed. */
-void aof_writer_open(struct aof_writer *w, int fd, uint64_t offset);
+/*
+ * Carries out all orders, syncs, and ends the thread; a rewritten file that is being adopted is
+ * given up. Takes limit_us at most, and then leaves the thread to the end of the process. False:
+ * something could not be written. NULL is allowed.
+ */
+bool aof_writer_free(struct aof_writer *w, uint64_t limit_us);
 
-/* Does all that was ordered, syncs, and ends the thread. False: something could not be written.
- * NULL is allowed. */
-bool aof_writer_free(struct aof_writer *w);
+void aof_writer_configure(struct aof_writer *w, const struct aof_writer_settings *settings);
+
+/* See log_file.h. Takes fd. generation is not 0. */
+void aof_writer_open(struct aof_writer *w, int fd, uint64_t offset, uint64_t generation);
 
 /* Takes what is in batch. Numbers grow. */
 void aof_writer_append(struct aof_writer *w, uint64_t number, struct buffer *batch);
 
-void aof_writer_set_sync(struct aof_writer *w, enum aof_sync sync);
-
-/* While it holds, everysec does not sync: no-appendfsync-on-rewrite. */
-void aof_writer_spare_disk(struct aof_writer *w, bool spare);
-
-/* Remembers where the file is after all batches so far: a file made of the state of now goes on
- * from there. */
+/* See log_file.h. */
 void aof_writer_mark(struct aof_writer *w);
-
-/*
- * The file temp_path, which holds the state as of the mark, takes the place of path: what the old
- * one got since is copied behind it, it is synced and renamed, and batches go there from then on.
- * All the while they are written to the old one. Copies the paths, takes fd.
- */
-void aof_writer_adopt(struct aof_writer *w, int fd, const char *temp_path, const char *path);
-
-/* Writes to no file any more, and forgets what could not be written: appendonly no. */
+void aof_writer_adopt(
+    struct aof_writer *w, int fd, const char *temp_path, const char *path, uint64_t generation);
 void aof_writer_stop(struct aof_writer *w);
 
-/* Renames, and syncs the folder. Copies both. */
-void aof_writer_rename(struct aof_writer *w, const char *temp_path, const char *path);
+/* Renames, and syncs the folder, whatever is in the way of batches. Copies both. */
+void aof_writer_rename(
+    struct aof_writer *w, const char *temp_path, const char *path, uint64_t generation);
 
-uint64_t aof_writer_waiting(const struct aof_writer *w); /* bytes handed over and not yet written */
+/* When this returns, no rename of an older generation has yet to be carried out. */
+void aof_writer_refuse_renames(struct aof_writer *w, uint64_t older_than);
+
+uint64_t aof_writer_unwritten(const struct aof_writer *w); /* bytes, with what is on its way */
+uint64_t aof_writer_unsynced(const struct aof_writer *w);
 int aof_writer_wake_fd(const struct aof_writer *w);
 
 /* What there is to know now; wake_fd is not readable until something changes. */
 void aof_writer_report(struct aof_writer *w, struct aof_report *report);
+
+/* Without a thread: carries out the orders so far, and what is due. */
+void aof_writer_turn(struct aof_writer *w);
 
 #endif

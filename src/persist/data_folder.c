@@ -15,7 +15,7 @@
 /* In a second. */
 #define LOCK_TRIES 50
 
-static const char lock_file[] = "fanfared.lock";
+static const char lock_file[] = DATA_FOLDER_LOCK;
 
 /* Who has it, for the message: what the file says. */
 static long

@@ -9,6 +9,7 @@
  * The working folder as the place of one daemon's data: it is locked by a file in it, for as long
  * as the process lives.
  */
+#define DATA_FOLDER_LOCK "fanfared.lock"
 #define REWRITE_TEMP "fanfared-rewrite.tmp"
 #define SNAPSHOT_TEMP "fanfared-snapshot.tmp"
 #define LAST_TEMP "fanfared-last.tmp"

@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "persist/aof.h"
 #include "persist/aof_load.h"
-#include "persist/aof_orders.h"
+#include "persist/disk.h"
 #include "persist/keyspace.h"
 
 struct dump_file {
+	const struct disk *disk;
 	int fd;
 	uint64_t offset;
 	int error;
@@ -32,7 +34,7 @@ write_batch(void *arg, struct slice commands)
 	    {header, sizeof(header)}, {(void *)(uintptr_t)commands.ptr, commands.len}};
 
 	aof_header_write(header, file->offset, commands);
-	if (!aof_write(file->fd, pieces, 2, file->offset)) {
+	if (!disk_write_all(file->disk, file->fd, pieces, 2, file->offset)) {
 		file->error = errno;
 		return false;
 	}
@@ -51,20 +53,21 @@ write_end_mark(struct dump_file *file)
 }
 
 bool
-dump_file_write(const struct persist_keyspace *keyspace, const char *path)
+dump_file_write(const struct disk *disk, const struct persist_keyspace *keyspace, const char *path)
 {
-	struct dump_file file = {.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+	struct dump_file file = {
+	    .disk = disk, .fd = disk->open(disk->arg, path, O_RDWR | O_CREAT | O_TRUNC)};
 
 	if (file.fd == -1)
 		return false;
 	if (keyspace->dump(keyspace->arg, write_batch, &file) && write_end_mark(&file) &&
-	    fsync(file.fd) != 0)
+	    disk->sync(disk->arg, file.fd) != 0)
 		file.error = errno;
 	if (close(file.fd) != 0 && file.error == 0)
 		file.error = errno;
 	if (file.error == 0)
 		return true;
-	(void)unlink(path);
+	(void)disk->unlink(disk->arg, path);
 	errno = file.error;
 	return false;
 }
@@ -86,8 +89,8 @@ close_others(int kept)
 			close(fd);
 }
 
-static void __attribute__((noreturn))
-be_child(const struct persist_keyspace *keyspace, const char *path, int result_fd, pid_t parent)
+static void __attribute__((noreturn)) be_child(const struct disk *disk,
+    const struct persist_keyspace *keyspace, const char *path, int result_fd, pid_t parent)
 {
 	static const int deadly[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
 	sigset_t none;
@@ -102,13 +105,13 @@ be_child(const struct persist_keyspace *keyspace, const char *path, int result_f
 	if (getppid() != parent)
 		_exit(1);
 	close_others(result_fd);
-	error = dump_file_write(keyspace, path) ? 0 : errno;
+	error = dump_file_write(disk, keyspace, path) ? 0 : errno;
 	_exit(write(result_fd, &error, sizeof(error)) == sizeof(error) ? 0 : 1);
 }
 
 bool
-dump_child_start(
-    struct dump_child *child, const struct persist_keyspace *keyspace, const char *path)
+dump_child_start(struct dump_child *child, const struct disk *disk,
+    const struct persist_keyspace *keyspace, const char *path)
 {
 	uint64_t begun_us = clock_mono_us();
 	pid_t parent = getpid(), pid;
@@ -119,9 +122,9 @@ dump_child_start(
 		return false;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
+	pid = disk->fork(disk->arg);
 	if (pid == 0)
-		be_child(keyspace, path, fds[1], parent);
+		be_child(disk, keyspace, path, fds[1], parent);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(fds[1]);
@@ -135,6 +138,22 @@ dump_child_start(
 	return true;
 }
 
+/* Why a child that has closed its end of the pipe gave no result. */
+static int
+why_ended(struct dump_child *child)
+{
+	static const int polite[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+	int status = 0;
+
+	while (waitpid(child->pid, &status, 0) == -1 && errno == EINTR)
+		;
+	child->pid = 0;
+	for (size_t i = 0; i < sizeof(polite) / sizeof(*polite); i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == polite[i])
+			return EINTR;
+	return ECHILD;
+}
+
 int
 dump_child_result(struct dump_child *child)
 {
@@ -143,7 +162,24 @@ dump_child_result(struct dump_child *child)
 
 	close(child->result_fd);
 	child->result_fd = -1;
-	return n == sizeof(error) ? error : ECHILD;
+	return n == sizeof(error) ? error : why_ended(child);
+}
+
+void
+dump_child_kill(const struct dump_child *child)
+{
+	if (child->pid > 0)
+		(void)kill(child->pid, SIGKILL);
+}
+
+bool
+dump_child_end(struct dump_child *child)
+{
+	if (child->result_fd == -1)
+		return false;
+	dump_child_kill(child);
+	(void)dump_child_result(child);
+	return true;
 }
 
 bool

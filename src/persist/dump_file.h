@@ -10,11 +10,12 @@
  * child that has it as it was at the fork. The file is synced, and nobody's until its caller
  * renames it.
  */
+struct disk;
 struct persist_keyspace;
 
 /* Replaces path. False with errno; then there is no such file. */
-bool dump_file_write(const struct persist_keyspace *keyspace, const char *path)
-    __attribute__((warn_unused_result));
+bool dump_file_write(const struct disk *disk, const struct persist_keyspace *keyspace,
+    const char *path) __attribute__((warn_unused_result));
 
 struct dump_child {
 	pid_t pid;        /* 0: there is none */
@@ -23,11 +24,20 @@ struct dump_child {
 };
 
 /* False with errno. To be called between turns: the child has the state of now. */
-bool dump_child_start(struct dump_child *child, const struct persist_keyspace *keyspace,
-    const char *path) __attribute__((warn_unused_result));
+bool dump_child_start(struct dump_child *child, const struct disk *disk,
+    const struct persist_keyspace *keyspace, const char *path) __attribute__((warn_unused_result));
 
-/* result_fd is readable: 0, or the errno of what went wrong; ECHILD: the child was ended. */
+/*
+ * result_fd is readable: 0, or the errno of what went wrong. EINTR: a signal that asks a process to
+ * end (SIGTERM and its like) ended the child; ECHILD: it ended otherwise, without a result.
+ */
 int dump_child_result(struct dump_child *child);
+
+/* Its result is not wanted any more; it is still to be asked for. */
+void dump_child_kill(const struct dump_child *child);
+
+/* Ends a child, if there is one, and waits for that. True: there was one without a result. */
+bool dump_child_end(struct dump_child *child);
 
 /* True if there is no child any more: another may be started. */
 bool dump_child_reap(struct dump_child *child);

@@ -78,8 +78,9 @@ struct client {
 	uint32_t limits_version;     /* of server->limits_version when they were last applied */
 	uint32_t rules_version;      /* likewise, when what it is subscribing to was allowed */
 	struct held *held;           /* owned: replies that wait for the disk; NULL: none */
-	uint64_t awaited_save; /* SAVE waits until so many snapshots have ended; 0: it does not */
-	uint64_t unkept;       /* the batch that its last change is in */
+	uint64_t awaited_disk;       /* SAVE: until so many snapshots have ended; CONFIG SET: an
+					attempt to switch the log on; 0: neither */
+	uint64_t unkept;             /* the batch that its last change is in */
 	uint32_t db;
 	uint8_t proto;      /* 2 or 3 */
 	uint8_t reply_mode; /* enum client_reply_mode */

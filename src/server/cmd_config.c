@@ -89,13 +89,22 @@ cmd_config_set(struct request *rq)
 		if (slice_is_nocase(rq->argv[i], "requirepass") ||
 		    slice_is_nocase(rq->argv[i], "tls-key-file-pass"))
 			request_hide(rq, i + 1, i + 2);
-	if (rq->argc % 2 != 0)
+	if (rq->argc % 2 != 0) {
 		request_syntax_error(rq);
-	else if (settings->set(
-		     settings->arg, rq->argv + 2, (rq->argc - 2) / 2, error, sizeof(error)))
+		return COMMAND_DONE;
+	}
+	switch (settings->set(settings->arg, rq->argv + 2, (rq->argc - 2) / 2,
+	    rq->in_transaction ? NULL : &rq->client->awaited_disk, error, sizeof(error))) {
+	case SERVER_SETTING_LATER:
+		return COMMAND_LATER;
+	case SERVER_SETTING_DONE:
 		request_ok(rq);
-	else
+		break;
+	case SERVER_SETTING_REFUSED:
 		request_error(rq, "ERR %s", error);
+		break;
+	}
+	rq->client->awaited_disk = 0;
 	return COMMAND_DONE;
 }
 

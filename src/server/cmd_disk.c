@@ -14,7 +14,7 @@ server_set_disk(struct server *server, const struct server_disk *disk)
 }
 
 void
-server_save_ended(struct server *server)
+server_disk_ended(struct server *server)
 {
 	server->retry_waiting = true;
 }
@@ -49,18 +49,18 @@ cmd_save(struct request *rq)
 	if (!has_disk(rq))
 		return COMMAND_DONE;
 	figures = figures_of(server);
-	if (c->awaited_save == 0) {
+	if (c->awaited_disk == 0) {
 		if (figures.saving) {
 			request_error(rq, "ERR Background save already in progress");
 			return COMMAND_DONE;
 		}
 		(void)server->disk.save(server->disk.arg, true);
-		c->awaited_save = figures.saves + 1;
+		c->awaited_disk = figures.saves + 1;
 	}
-	if (figures.saves < c->awaited_save)
+	if (figures.saves < c->awaited_disk)
 		return COMMAND_LATER;
-	c->awaited_save = 0;
-	if (figures.save_failed)
+	c->awaited_disk = 0;
+	if (!figures.save_done)
 		request_error(rq, "ERR");
 	else
 		request_ok(rq);

@@ -127,7 +127,7 @@ abort_shutdown(struct request *rq)
 	char error[256];
 
 	if (server->disk.set_last_save != NULL)
-		server->disk.set_last_save(server->disk.arg, DISK_SAVE_BY_RULES);
+		server->disk.set_last_save(server->disk.arg, DISK_SAVE_BY_RULES, false);
 	if (server->lame_duck.state == LAME_DUCK_NOT)
 		request_error(rq, "ERR No shutdown in progress.");
 	else if (!server->io.lame_duck_abort(server->io.arg, error, sizeof(error)))
@@ -145,13 +145,15 @@ save_before(struct request *rq, const struct shutdown *s)
 
 	if (disk->save_now == NULL)
 		return true;
-	disk->set_last_save(disk->arg, s->save     ? DISK_SAVE_ALWAYS
-				       : s->nosave ? DISK_SAVE_NEVER
-						   : DISK_SAVE_BY_RULES);
+	disk->set_last_save(disk->arg,
+	    s->save     ? DISK_SAVE_ALWAYS
+	    : s->nosave ? DISK_SAVE_NEVER
+			: DISK_SAVE_BY_RULES,
+	    s->force);
 	if (s->nosave || s->graceful || (!s->save && !disk->has_save_rules(disk->arg)) ||
 	    disk->save_now(disk->arg) || s->force)
 		return true;
-	disk->set_last_save(disk->arg, DISK_SAVE_BY_RULES);
+	disk->set_last_save(disk->arg, DISK_SAVE_BY_RULES, false);
 	request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
 	return false;
 }

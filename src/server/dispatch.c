@@ -126,7 +126,7 @@ is_allowed(struct request *rq, bool *later)
 	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
 	if ((flags_of(rq) & CMD_WRITE) != 0 && rq->server->journal.refuses) {
-		request_error(rq, "%s", rq->server->journal.error);
+		request_error(rq, "%s", rq->server->journal.refusal);
 		return false;
 	}
 	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {

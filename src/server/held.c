@@ -88,11 +88,11 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 {
 	const struct journal *journal = &c->server->journal;
 
-	if (!is_change || !journal->refuses)
+	if (!is_change || !journal->has_failed)
 		return false;
 	buffer_clear(error);
-	resp_put_error(error, slice_of(journal->error));
-	server_count_error(c->server, slice_of(journal->error));
+	resp_put_error(error, slice_of(journal->failure));
+	server_count_error(c->server, slice_of(journal->failure));
 	return true;
 }
 
@@ -114,7 +114,7 @@ held_take(struct client *c, struct slice reply)
 		return true;
 	}
 	/* While it fails nobody waits: what was not kept got its error. */
-	if (c->held == NULL && (c->unkept <= journal->kept || journal->refuses))
+	if (c->held == NULL && (c->unkept <= journal->kept || journal->has_failed))
 		return false;
 	if (c->held == NULL)
 		hold(c);

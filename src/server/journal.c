@@ -100,7 +100,20 @@ server_refuse_writes(struct server *server, const char *error)
 	journal->refuses = error != NULL;
 	if (error == NULL)
 		return;
-	snprintf(journal->error, sizeof(journal->error), "%s", error);
+	snprintf(journal->refusal, sizeof(journal->refusal), "%s", error);
+	/* Writers that wait for the disk are told at once. */
+	server->retry_waiting = true;
+}
+
+void
+server_journal_failed(struct server *server, const char *error)
+{
+	struct journal *journal = &server->journal;
+
+	journal->has_failed = error != NULL;
+	if (error == NULL)
+		return;
+	snprintf(journal->failure, sizeof(journal->failure), "%s", error);
 	held_fail(server);
 }
 

@@ -36,11 +36,13 @@ void server_journal_forget_database(struct server *server);
 /* All batches up to this one are as safe on disk as was asked for. */
 void server_journal_kept(struct server *server, uint64_t number);
 
-/*
- * What changes something gets this error from now on ("MISCONF ..."), and so do the changes whose
- * replies are held. NULL: that is over. Copies.
+/* Commands that change something get this error from now on ("MISCONF ..."). NULL: no more. Copies.
  */
 void server_refuse_writes(struct server *server, const char *error);
+
+/* Batches cannot be kept: the changes whose replies are held get this error, and so do later ones
+ * that were let through. NULL: that is over. Copies. */
+void server_journal_failed(struct server *server, const char *error);
 
 /* What changes something waits while more is to be written than there should be. */
 void server_journal_crowded(struct server *server, bool crowded);

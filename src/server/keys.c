@@ -308,10 +308,14 @@ keys_commit(struct server *server, struct client *c)
 {
 	if (server->log_count == 0)
 		return;
-	if (server->log_at_db != server->log_db)
-		log_select(server, server->log_db);
-	journal_append(server, server->log_db, buffer_slice(&server->log), server->log_count);
-	held_note_change(c);
+	/* A transaction may have switched the journal off. */
+	if (server->journal.is_on) {
+		if (server->log_at_db != server->log_db)
+			log_select(server, server->log_db);
+		journal_append(
+		    server, server->log_db, buffer_slice(&server->log), server->log_count);
+		held_note_change(c);
+	}
 	buffer_clear(&server->log);
 	buffer_shrink(&server->log, LOG_KEEP_BYTES);
 	server->log_count = 0;

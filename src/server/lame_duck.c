@@ -64,7 +64,7 @@ server_lame_duck_cancel(struct server *server)
 {
 	struct lame_duck *duck = &server->lame_duck;
 
-	if (duck->state != LAME_DUCK_TELLS && duck->state != LAME_DUCK_CLOSES)
+	if (duck->state == LAME_DUCK_NOT)
 		return false;
 	duck->state = LAME_DUCK_NOT;
 	duck->next = NULL;

@@ -69,17 +69,24 @@ struct server_io {
 	void *arg;
 };
 
+enum server_setting {
+	SERVER_SETTING_DONE,
+	SERVER_SETTING_REFUSED,
+	SERVER_SETTING_LATER, /* the same again when server_disk_ended() is called */
+};
+
 struct server_settings {
 	/* Every directive with its value, as CONFIG GET shows it. */
 	void (*each)(void *arg, void (*visit)(void *visit_arg, const char *name, const char *value),
 	    void *visit_arg);
-	/* pairs of name and value: all are set or none; then false and why in error, worded as
+	/* pairs of name and value: all are set or none; then REFUSED and why in error, worded as
 	 * Redis words it
 	 * ("Unknown option or number of arguments for CONFIG SET - 'x'",
 	 * "CONFIG SET failed (possibly related to argument 'x') - argument must be ..."), without
-	 * "ERR ". */
-	bool (*set)(
-	    void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len);
+	 * "ERR ". *attempt is 0 at first and kept by the caller until it is not LATER; NULL: the
+	 * caller cannot wait. */
+	enum server_setting (*set)(void *arg, const struct slice *pairs, size_t pair_count,
+	    uint64_t *attempt, char *error, size_t error_len);
 	bool (*rewrite)(void *arg, char *error, size_t error_len);
 	const char *(*file)(void *arg);     /* path of the configuration file, "" if none */
 	const char *(*acl_file)(void *arg); /* path of the file of users, "" if none */

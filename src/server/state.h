@@ -89,7 +89,9 @@ struct journal {
 	bool is_on;   /* changes are collected */
 	bool holds;   /* replies wait until they are kept */
 	bool refuses; /* what would change something gets this error: */
-	char error[320];
+	char refusal[320];
+	bool has_failed; /* batches cannot be kept: what would be held gets this error: */
+	char failure[320];
 	bool is_crowded;     /* ... waits: too much is to be written already */
 	struct buffer batch; /* of this turn */
 	uint64_t taken;      /* batches: the number of the one that is being filled is one more */

@@ -141,19 +141,21 @@ settings_each(
 }
 
 /* A directive called "bad" takes no value. */
-static bool
-settings_set(void *arg, const struct slice *pairs, size_t pair_count, char *error, size_t error_len)
+static enum server_setting
+settings_set(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
+    char *error, size_t error_len)
 {
 	size_t i;
 
 	(void)arg;
+	(void)attempt;
 	for (i = 0; i < pair_count; i++) {
 		if (slice_is(pairs[i * 2], "bad")) {
 			snprintf(error, error_len, "CONFIG SET failed");
-			return false;
+			return SERVER_SETTING_REFUSED;
 		}
 	}
-	return true;
+	return SERVER_SETTING_DONE;
 }
 
 static bool

@@ -1,0 +1,152 @@
+#ifndef PERSIST_PERSIST_H
+#define PERSIST_PERSIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "persist/log_file.h"
+
+/*
+ * Persistence: what of the keyspace is on disk, from the start to the end.
+ *
+ * It loads what is there, hands each turn's changes to the writer of the append-only file, says
+ * what is kept, and has snapshots and rewrites written, by a child, one at a time. machine.h has
+ * its states; this is the one place that acts on them. The files are in the working folder, which
+ * is locked against a second daemon as long as this one keeps something there. Nothing is opened,
+ * and no thread started, before something is to be kept.
+ *
+ * All functions are for one thread, the main loop's.
+ */
+struct disk;
+struct persist;
+struct persist_keyspace;
+
+struct persist_save_rule {
+	int64_t seconds, changes;
+};
+
+#define PERSIST_SAVE_RULES_MAX 16
+
+/* The settings; names are plain file names, in the working folder. */
+struct persist_config {
+	bool appendonly; /* for persist_start() only: see persist_switch_on() */
+	const char *log_name, *snapshot_name; /* borrowed; they never change */
+	enum aof_sync policy;
+	bool no_sync_on_rewrite;
+	uint32_t rewrite_percentage;
+	uint64_t rewrite_min_bytes;
+	bool load_truncated;
+	struct persist_save_rule rules[PERSIST_SAVE_RULES_MAX];
+	size_t rule_count;
+	bool stop_on_save_error;
+	uint64_t unsynced_max_bytes;
+	uint32_t end_timeout_s;
+};
+
+/* What persistence asks of the server and the loop. */
+struct persist_host {
+	const struct persist_keyspace *keyspace;
+	/* See server/journal.h. */
+	void (*journal_set)(void *arg, bool is_on, bool holds);
+	bool (*journal_take)(void *arg, struct buffer *batch, uint64_t *number);
+	void (*journal_kept)(void *arg, uint64_t number);
+	void (*journal_failed)(void *arg, const char *error);
+	void (*journal_crowded)(void *arg, bool crowded);
+	void (*journal_forget_database)(void *arg);
+	void (*refuse_writes)(void *arg, const char *error);
+	uint64_t (*changes)(void *arg);
+	void (*saved)(void *arg, uint64_t changes);
+	/* A dump or a switch of the log has ended: commands that wait for it are tried again. */
+	void (*ended)(void *arg);
+	/* The log has its name: appendonly is "yes" from now on. */
+	void (*accepted)(void *arg);
+	/* Calls ready(ready_arg) when fd is readable. NULL: it cannot. */
+	void *(*watch)(void *arg, int fd, void (*ready)(void *ready_arg), void *ready_arg);
+	void (*unwatch)(void *arg, void *watch); /* NULL is allowed */
+	bool has_thread; /* the writer has a thread; false: persist_run_writer() is it (tests) */
+	void *arg;
+};
+
+/* Borrows disk and the names in config, copies the rest. Returns owned. */
+struct persist *persist_new(
+    const struct persist_config *config, const struct persist_host *host, const struct disk *disk);
+
+/* Locks the folder, loads what is there and opens the append-only file, as the settings say. False:
+ * error says why. */
+bool persist_start(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
+
+/* Settings have changed, other than appendonly. */
+void persist_configure(struct persist *p, const struct persist_config *config);
+
+/* Once a turn: timers. Returns in how many us it is to be called again. */
+uint64_t persist_turn(struct persist *p, uint64_t now_us);
+
+/* At the end of a turn: what it changed goes to the writer, and dumps that are wanted begin. */
+void persist_turn_ends(struct persist *p);
+
+enum persist_switch {
+	PERSIST_SWITCHED, /* the log is on */
+	PERSIST_PENDING,  /* host->ended() will be called; then ask again */
+	PERSIST_REFUSED,  /* error says why; the log is off */
+};
+
+/*
+ * Switches the log on, for a command that can wait. *attempt is 0 at first and kept by the caller
+ * from then on.
+ */
+enum persist_switch persist_switch_on(struct persist *p, uint64_t *attempt, struct buffer *error)
+    __attribute__((warn_unused_result));
+
+/* The same for a configuration file that was read again: a failure is logged, and it is tried again
+ * until it succeeds or persist_switch_off() is called. */
+void persist_keep_switching_on(struct persist *p);
+
+void persist_switch_off(struct persist *p);
+
+/* True if the log is on, or being switched on. */
+bool persist_is_on(const struct persist *p);
+
+enum persist_answer {
+	PERSIST_STARTED,
+	PERSIST_SCHEDULED, /* begins when the dump under way is over */
+	PERSIST_SAVING,    /* refused: a snapshot is under way */
+	PERSIST_REWRITING, /* refused: a rewrite is under way */
+};
+
+enum persist_answer persist_rewrite(struct persist *p);
+/* may_wait: it can be scheduled behind a rewrite. */
+enum persist_answer persist_save(struct persist *p, bool may_wait);
+
+/* Writes a snapshot in this process, at once. False: it failed, which is logged. */
+bool persist_save_now(struct persist *p) __attribute__((warn_unused_result));
+
+/* Another process has taken over: from now on no change is accepted. */
+void persist_hand_over(struct persist *p);
+
+/* True if something would be lost, were another process to take over. */
+bool persist_holds_data(const struct persist *p);
+
+/* The end. What is in memory is written, for as long as end_timeout_s allows. NULL is allowed. */
+void persist_free(struct persist *p);
+
+enum dump_outcome { DUMP_NONE_YET, DUMP_DONE, DUMP_FAILED, DUMP_WAS_CANCELLED };
+
+struct persist_figures {
+	bool log_is_on, is_rewriting, rewrite_is_scheduled, is_saving;
+	struct log_fault fault;
+	enum dump_outcome rewrite, save;           /* the last */
+	uint64_t saves, good_saves, good_rewrites; /* ended; well */
+	int64_t save_time;                         /* Unix time of the last good snapshot */
+	int64_t save_s, rewrite_s;                 /* how long the last took; -1: none */
+	int64_t current_save_s, current_rewrite_s; /* so far; -1: there is none */
+	uint64_t fork_us, size, base_size, unwritten_bytes, unsynced_bytes, syncs, slowest_sync_us;
+};
+
+struct persist_figures persist_figures(const struct persist *p);
+
+/* Without a thread: what it would do. */
+void persist_run_writer(struct persist *p);
+
+#endif

@@ -1,0 +1,79 @@
+#ifndef PERSIST_PERSIST_STATE_H
+#define PERSIST_PERSIST_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "persist/aof_writer.h"
+#include "persist/dump_file.h"
+#include "persist/machine.h"
+#include "persist/persist.h"
+
+/* What the files persist*.c share: the body of struct persist. For them only. */
+
+/* How the last dump of a kind ended. */
+struct dump_record {
+	enum dump_outcome outcome;
+	uint64_t retry_us; /* it does not begin by itself before */
+	int64_t seconds;   /* it took; -1: there was none */
+	uint64_t ended, good;
+};
+
+/* The dump under way. */
+struct dump_job {
+	uint64_t begun_us;
+	uint64_t generation; /* of the log that a rewrite is for; of a rename */
+	uint64_t changes;    /* in the snapshot */
+	int error;           /* why it failed */
+};
+
+/* Why writes are refused. */
+enum refusal { REFUSAL_NONE, REFUSAL_HANDED_OVER, REFUSAL_LOG, REFUSAL_SNAPSHOT };
+
+struct persist {
+	struct persist_config config;
+	struct persist_host host;
+	const struct disk *disk;
+	struct machine machine;
+	uint32_t scheduled;        /* dumps, as 1 << enum dump_kind */
+	struct aof_writer *writer; /* NULL: nothing was ever to be written */
+	void *watch;
+	struct aof_report report; /* the last */
+	int lock_fd;              /* -1: nothing is kept in the folder */
+	uint64_t generation;      /* of the log file that was opened last */
+	uint64_t rename_generation;
+	uint64_t base_bytes; /* of the file, after the last rewrite or at the start */
+	struct dump_child child;
+	void *child_watch;
+	struct dump_job job;
+	struct dump_record records[2]; /* by enum dump_kind */
+	uint64_t fork_us;
+	int64_t save_time;
+	uint64_t starts;       /* attempts to switch the log on */
+	char start_error[256]; /* of the last one that failed */
+	bool keeps_starting;   /* after a failure it is tried again ... */
+	uint64_t start_retry_us;
+	enum refusal refusal; /* that the server knows of */
+	int refusal_error;
+	bool handed_over;
+	uint64_t next_look_us;
+};
+
+bool persist_lock(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
+bool persist_open_writer(struct persist *p, struct buffer *error)
+    __attribute__((warn_unused_result));
+void persist_configure_writer(struct persist *p);
+void persist_flush(struct persist *p); /* what was changed goes to the writer */
+/* What is wrong with the log, if it is on. */
+struct log_fault persist_fault(const struct persist *p);
+
+/* Steps the machine and carries its actions out. Returns them. */
+uint32_t persist_event(struct persist *p, enum machine_event event);
+
+/* persist_dump.c: rewrites and snapshots. */
+void persist_look(struct persist *p);        /* begins what is scheduled or due */
+void persist_remove_temp(struct persist *p); /* of the dump under way */
+void persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before);
+void persist_write_log_at_end(struct persist *p);
+
+#endif
