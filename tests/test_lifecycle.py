@@ -191,7 +191,7 @@ def test_systemd_is_told_of_a_lame_duck_and_of_how_long_it_lasts(start_fanfared,
     state = listener.recv(4096).decode().splitlines()
     assert "STOPPING=1" in state, state
     extension = int(next(line for line in state if line.startswith("EXTEND_TIMEOUT_USEC=")).partition("=")[2])
-    assert 107_000_000 <= extension < 120_000_000
+    assert 117_000_000 <= extension < 130_000_000
     # That cannot be taken back.
     assert b"service manager" in client.call("SHUTDOWN", "ABORT").text
     client.command("SHUTDOWN", "NOW")
