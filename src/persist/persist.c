@@ -214,6 +214,50 @@ persist_new(
 	return p;
 }
 
+static enum refusal
+current_refusal(const struct persist *p)
+{
+	if (p->handed_over)
+		return REFUSAL_HANDED_OVER;
+	if (persist_fault(p).error != 0)
+		return REFUSAL_LOG;
+	if (p->records[DUMP_SNAPSHOT].outcome == DUMP_FAILED && p->config.stop_on_save_error &&
+	    p->config.rule_count > 0)
+		return REFUSAL_SNAPSHOT;
+	return REFUSAL_NONE;
+}
+
+/* What writers are told follows from what is wrong now. Held replies wait for the log alone. At the
+ * end of a turn, and after a change of settings, which the next request of a pipeline relies on. */
+void
+persist_derive_refusal(struct persist *p)
+{
+	enum refusal refusal = current_refusal(p);
+	int error = persist_fault(p).error;
+	char text[256] = "";
+
+	if (refusal == p->refusal && error == p->refusal_error)
+		return;
+	p->refusal = refusal;
+	p->refusal_error = error;
+	if (refusal == REFUSAL_HANDED_OVER)
+		snprintf(text, sizeof(text),
+		    "READONLY Another process has taken over from this one. Connect again.");
+	else if (refusal == REFUSAL_LOG)
+		snprintf(text, sizeof(text), "MISCONF Errors writing to the AOF file: %s",
+		    strerror(error));
+	p->host.journal_failed(p->host.arg, refusal == REFUSAL_LOG ? text : NULL);
+	if (refusal == REFUSAL_SNAPSHOT)
+		p->host.refuse_writes(p->host.arg,
+		    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable "
+		    "to persist to disk. Commands that may modify the data set are disabled, "
+		    "because this instance is configured to report errors during writes if RDB "
+		    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
+		    "Redis logs for details about the RDB error.");
+	else
+		p->host.refuse_writes(p->host.arg, refusal == REFUSAL_NONE ? NULL : text);
+}
+
 void
 persist_configure(struct persist *p, const struct persist_config *config)
 {
@@ -221,6 +265,7 @@ persist_configure(struct persist *p, const struct persist_config *config)
 	persist_configure_writer(p);
 	if (p->machine.log == PHASE_ON)
 		set_journal(p, true);
+	persist_derive_refusal(p);
 }
 
 static bool
@@ -303,6 +348,7 @@ persist_switch_off(struct persist *p)
 	(void)persist_event(p, EVENT_LOG_OFF);
 	if (was_on)
 		log_notice("appendonly no: changes are not kept any more");
+	persist_derive_refusal(p);
 }
 
 bool
@@ -323,49 +369,6 @@ persist_turn(struct persist *p, uint64_t now_us)
 	return p->next_look_us - now_us;
 }
 
-static enum refusal
-current_refusal(const struct persist *p)
-{
-	if (p->handed_over)
-		return REFUSAL_HANDED_OVER;
-	if (persist_fault(p).error != 0)
-		return REFUSAL_LOG;
-	if (p->records[DUMP_SNAPSHOT].outcome == DUMP_FAILED && p->config.stop_on_save_error &&
-	    p->config.rule_count > 0)
-		return REFUSAL_SNAPSHOT;
-	return REFUSAL_NONE;
-}
-
-/* What writers are told follows from what is wrong now. Held replies wait for the log alone. */
-static void
-derive_refusal(struct persist *p)
-{
-	enum refusal refusal = current_refusal(p);
-	int error = persist_fault(p).error;
-	char text[256] = "";
-
-	if (refusal == p->refusal && error == p->refusal_error)
-		return;
-	p->refusal = refusal;
-	p->refusal_error = error;
-	if (refusal == REFUSAL_HANDED_OVER)
-		snprintf(text, sizeof(text),
-		    "READONLY Another process has taken over from this one. Connect again.");
-	else if (refusal == REFUSAL_LOG)
-		snprintf(text, sizeof(text), "MISCONF Errors writing to the AOF file: %s",
-		    strerror(error));
-	p->host.journal_failed(p->host.arg, refusal == REFUSAL_LOG ? text : NULL);
-	if (refusal == REFUSAL_SNAPSHOT)
-		p->host.refuse_writes(p->host.arg,
-		    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable "
-		    "to persist to disk. Commands that may modify the data set are disabled, "
-		    "because this instance is configured to report errors during writes if RDB "
-		    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
-		    "Redis logs for details about the RDB error.");
-	else
-		p->host.refuse_writes(p->host.arg, refusal == REFUSAL_NONE ? NULL : text);
-}
-
 void
 persist_turn_ends(struct persist *p)
 {
@@ -377,14 +380,14 @@ persist_turn_ends(struct persist *p)
 		if (p->machine.dump == DUMP_WANTED)
 			(void)persist_event(p, EVENT_TURN_ENDS);
 	}
-	derive_refusal(p);
+	persist_derive_refusal(p);
 }
 
 void
 persist_hand_over(struct persist *p)
 {
 	p->handed_over = true;
-	derive_refusal(p);
+	persist_derive_refusal(p);
 }
 
 bool

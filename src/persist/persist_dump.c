@@ -50,6 +50,7 @@ note_outcome(struct persist *p, enum dump_kind kind, enum dump_outcome outcome)
 	record->ended++;
 	record->good += outcome == DUMP_DONE;
 	record->retry_us = outcome == DUMP_FAILED ? clock_mono_us() + RETRY_US : 0;
+	persist_derive_refusal(p);
 	p->host.ended(p->host.arg);
 }
 

@@ -67,6 +67,8 @@ void persist_flush(struct persist *p); /* what was changed goes to the writer */
 /* What is wrong with the log, if it is on. */
 struct log_fault persist_fault(const struct persist *p);
 
+void persist_derive_refusal(struct persist *p); /* tells the server, if it changed */
+
 /* Steps the machine and carries its actions out. Returns them. */
 uint32_t persist_event(struct persist *p, enum machine_event event);
 
