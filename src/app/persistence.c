@@ -246,6 +246,7 @@ config_of(const struct settings *settings)
 	    .rewrite_min_bytes = disk->rewrite_min_bytes,
 	    .load_truncated = disk->load_truncated,
 	    .stop_on_save_error = disk->stop_on_save_error,
+	    .ignore_redis_files = disk->ignore_redis_files,
 	    .unsynced_max_bytes = disk->unsynced_max_bytes,
 	    .end_timeout_s = disk->shutdown_timeout_s,
 	};

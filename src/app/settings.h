@@ -75,6 +75,7 @@ struct disk_settings {
 	bool stop_on_save_error;
 	uint64_t unsynced_max_bytes;
 	uint32_t shutdown_timeout_s;
+	bool ignore_redis_files;
 };
 
 struct settings {

@@ -1,138 +1,170 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "app/config_source.h"
+#include "app/settings.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "persist/aof_file.h"
+#include "persist/aof_load.h"
+#include "persist/keyspace.h"
+#include "server/journal.h"
+#include "server/server.h"
 
-/* fanfare aof check FILE: whether an append-only file or a snapshot is good. */
+/*
+ * fanfare aof check FILE: whether an append-only file or a snapshot is good. It does what the start
+ * of the daemon does, into a server of its own that nobody can reach, so that the two cannot
+ * differ.
+ */
 
 struct aof_options {
 	bool fix;
+	bool snapshot;
+	const char *config; /* or NULL */
+	uint64_t databases; /* 0: as the configuration says */
 };
 
-struct check {
-	struct cli *cli;
-	const char *path;
-	struct aof_file file;
-	struct aof_scan scan;
-	struct slice last; /* commands of the last verdict */
-	uint64_t commands;
-};
-
-/* What has a good checksum may still be no commands, where something else wrote it. */
-static enum aof_verdict
-count_commands(struct check *check, struct slice run)
+static void
+replay_begin(void *arg)
 {
-	struct aof_commands taken = {0};
-	enum aof_command_result result;
-	enum aof_verdict verdict = AOF_COMMANDS;
-
-	while ((result = aof_command_next(&taken, &run)) == AOF_COMMAND)
-		check->commands++;
-	if (result != AOF_COMMAND_NONE) {
-		check->scan.damaged_at = (size_t)(run.ptr - check->file.bytes.ptr);
-		check->scan.keep = check->scan.batch_at;
-		check->scan.reason =
-		    result == AOF_COMMAND_BAD ? taken.reason : "a command without an end";
-		verdict = AOF_DAMAGED;
-	}
-	aof_commands_release(&taken);
-	return verdict;
+	server_replay_begin(arg);
 }
 
-static enum aof_verdict
-read_all(struct check *check)
+static bool
+replay(void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len)
 {
-	enum aof_verdict verdict;
-
-	do {
-		verdict = aof_scan_next(&check->scan, &check->last);
-		if (verdict == AOF_COMMANDS || verdict == AOF_CUT) {
-			enum aof_verdict of_commands = count_commands(check, check->last);
-
-			if (of_commands == AOF_DAMAGED)
-				return AOF_DAMAGED;
-		}
-	} while (verdict == AOF_COMMANDS);
-	return verdict;
+	return server_replay(arg, argv, argc, error, error_len);
 }
 
 static void
-report(struct check *check, enum aof_verdict verdict)
+replay_end(void *arg)
 {
-	struct buffer *out = &check->cli->out;
-	const struct aof_scan *scan = &check->scan;
+	server_replay_end(arg);
+}
 
-	buffer_appendf(out, "%s: ", check->path);
-	if (verdict == AOF_CUT)
-		buffer_appendf(out,
-		    "ends early: the last %zu bytes, behind offset %zu, are not whole\n",
-		    check->file.bytes.len - scan->keep, scan->keep);
-	else if (verdict == AOF_DAMAGED)
-		buffer_appendf(out, "damaged at offset %zu: %s\n", scan->damaged_at, scan->reason);
+/* What the daemon would be started with. False: it is said why. */
+static bool
+load_settings(const struct aof_options *options, struct settings *settings)
+{
+	struct config_source source;
+	struct buffer error = {0};
+	char name[] = "fanfared", option[] = "--databases", number[24];
+	char *config = (char *)(uintptr_t)options->config;
+	char *argv[5] = {name};
+	int argc = 1;
+	bool ok;
+
+	if (config != NULL)
+		argv[argc++] = config;
+	if (options->databases > 0) {
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)options->databases);
+		argv[argc++] = option;
+		argv[argc++] = number;
+	}
+	ok = config_source_parse(&source, argc, argv, &error) &&
+	     config_source_load(&source, settings, &error);
+	if (!ok)
+		cli_warn("%.*s", (int)error.len, error.ptr);
+	config_source_release(&source);
+	buffer_release(&error);
+	return ok;
+}
+
+static void
+find(const struct settings *settings, const struct aof_file *file, const char *path,
+    bool is_snapshot, struct aof_finding *finding)
+{
+	static const struct server_io io = {0};
+	static const struct server_settings no_settings = {0};
+	struct server *server = server_new(&settings->server, &io, &no_settings);
+	const struct persist_keyspace keyspace = {.replay_begin = replay_begin,
+	    .replay = replay,
+	    .replay_end = replay_end,
+	    .arg = server};
+
+	aof_read(&keyspace, file, path, is_snapshot, finding);
+	server_free(server);
+}
+
+/* By its name, if nothing else is said. */
+static bool
+is_snapshot(const struct settings *settings, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : path, settings->disk.dbfilename) == 0;
+}
+
+static enum cli_status
+fix(struct cli *cli, struct aof_file *file, const char *path, size_t keep)
+{
+	struct buffer done = {0};
+	bool ok = aof_file_cut(file, path, keep, &done);
+
+	if (ok)
+		buffer_appendf(&cli->out, "%s: %.*s\n", path, (int)done.len, done.ptr);
 	else
-		buffer_appendf(out, "good: %zu bytes, %llu commands in %llu batches\n",
-		    check->file.bytes.len, (unsigned long long)check->commands,
-		    (unsigned long long)scan->batches);
+		cli_warn("%s: %.*s", path, (int)done.len, done.ptr);
+	buffer_release(&done);
+	return ok ? CLI_OK : CLI_FAILED;
 }
 
 static enum cli_status
-fix(struct check *check, enum aof_verdict verdict)
+check(struct cli *cli, const struct settings *settings, const char *path)
 {
-	struct slice kept = verdict == AOF_CUT ? check->last : (struct slice){"", 0};
-	size_t len = check->file.bytes.len;
-
-	if (!aof_file_mend(&check->file, &check->scan, kept)) {
-		cli_warn("%s: %s", check->path, strerror(errno));
-		return CLI_FAILED;
-	}
-	buffer_appendf(&check->cli->out, "%s: cut to %zu bytes, %zu are gone\n", check->path,
-	    check->scan.keep, len - check->scan.keep);
-	return CLI_OK;
-}
-
-static enum cli_status
-check_file(struct check *check, bool may_fix)
-{
+	const struct aof_options *options = cli->options;
+	bool snapshot = options->snapshot || is_snapshot(settings, path);
 	enum cli_status status = CLI_OK;
-	enum aof_verdict verdict;
+	struct aof_finding finding;
+	struct aof_file file;
 
-	if (!aof_file_open(&check->file, check->path, may_fix)) {
-		cli_warn("%s: %s", check->path, strerror(errno));
+	if (snapshot && options->fix) {
+		cli_warn("%s: a snapshot cannot be cut: it would not be whole", path);
+		return CLI_USAGE;
+	}
+	if (!aof_file_open(&file, path, options->fix)) {
+		cli_warn("%s: %s", path, strerror(errno));
 		return CLI_FAILED;
 	}
-	check->scan.file = check->file.bytes;
-	verdict = read_all(check);
-	report(check, verdict);
-	if (verdict != AOF_END)
-		status = may_fix ? fix(check, verdict) : CLI_ERROR_REPLY;
-	aof_file_close(&check->file);
-	if (!cli_flush(check->cli))
-		return CLI_FAILED;
-	return status;
+	find(settings, &file, path, snapshot, &finding);
+	buffer_appendf(&cli->out, "%s: %.*s\n", path, (int)finding.text.len, finding.text.ptr);
+	if (finding.kind != AOF_FILE_GOOD)
+		status = options->fix ? fix(cli, &file, path, finding.keep) : CLI_ERROR_REPLY;
+	aof_finding_release(&finding);
+	aof_file_close(&file);
+	return cli_flush(cli) ? status : CLI_FAILED;
 }
 
 static enum cli_status
 run(struct cli *cli)
 {
-	const struct aof_options *options = cli->options;
-	struct check check = {.cli = cli, .path = cli->operands[1]};
+	struct settings settings;
+	enum cli_status status;
 
 	if (strcmp(cli->operands[0], "check") != 0) {
 		cli_warn("aof %s: there is only aof check", cli->operands[0]);
 		return CLI_USAGE;
 	}
-	return check_file(&check, options->fix);
+	if (!load_settings(cli->options, &settings))
+		return CLI_USAGE;
+	status = check(cli, &settings, cli->operands[1]);
+	settings_release(&settings);
+	return status;
 }
 
 static const struct option_row rows[] = {
+    {"config", 0, OPTION_TEXT, "FILE", .offset = offsetof(struct aof_options, config),
+	.text = "what fanfared is started with, for databases, dbfilename and limits"},
+    {"databases", 0, OPTION_NUMBER, "N", .offset = offsetof(struct aof_options, databases),
+	.min = 1, .max = INT32_MAX, .text = "how many there are, whatever the configuration says"},
+    {"snapshot", 0, OPTION_FLAG, .offset = offsetof(struct aof_options, snapshot),
+	.text = "it is a snapshot, though it is not named as one"},
     {"fix", 0, OPTION_FLAG, .offset = offsetof(struct aof_options, fix),
-	.text = "cut off what is not whole, or damaged, and all behind it"},
+	.text = "move what is not whole, or damaged, and all behind it to another file"},
     {0},
 };
 

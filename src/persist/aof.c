@@ -11,11 +11,25 @@
 static const char magic[] = "#FANFARE1 ";
 
 #define MAGIC_LEN (sizeof(magic) - 1)
+#define VERSION_AT (MAGIC_LEN - 2)
 #define LEN_AT MAGIC_LEN
 #define CHECKSUM_AT (LEN_AT + 17)
 #define HEADER_CHECKSUM_AT (CHECKSUM_AT + 17)
 
 _Static_assert(HEADER_CHECKSUM_AT + 18 == AOF_HEADER_LEN, "the parts make up the header");
+
+/* The number at LEN_AT: the batch's length, and above it how much was not synced. */
+#define LEN_BITS 40
+#define UNSYNCED_UNIT 512
+#define UNSYNCED_MAX ((UINT64_C(1) << (64 - LEN_BITS)) - 1) /* so much or more */
+
+/* Up to this length each bit of a batch is tried whether it alone was changed: 0.1 s at most. */
+#define BIT_TRIED_MAX 16384
+
+struct header {
+	uint64_t len, checksum;
+	uint64_t synced; /* up to there the file was synced when the batch was written */
+};
 
 /* The longest argument that the settings allow, and more arguments than any command has. */
 #define ARG_MAX_LEN (UINT64_C(1) << 30)
@@ -56,11 +70,15 @@ get_hex(const char *at, uint64_t *v)
 	return true;
 }
 
+/* unsynced: in units. */
 static void
-write_header(char out[AOF_HEADER_LEN], uint64_t offset, uint64_t len, uint64_t checksum)
+write_header(
+    char out[AOF_HEADER_LEN], uint64_t offset, uint64_t unsynced, uint64_t len, uint64_t checksum)
 {
 	memcpy(out, magic, MAGIC_LEN);
-	put_hex(out + LEN_AT, len);
+	if (unsynced > 0)
+		out[VERSION_AT] = '2';
+	put_hex(out + LEN_AT, unsynced << LEN_BITS | len);
 	out[CHECKSUM_AT - 1] = ' ';
 	put_hex(out + CHECKSUM_AT, checksum);
 	out[HEADER_CHECKSUM_AT - 1] = ' ';
@@ -70,41 +88,92 @@ write_header(char out[AOF_HEADER_LEN], uint64_t offset, uint64_t len, uint64_t c
 }
 
 void
+aof_header_write_unsynced(
+    char out[AOF_HEADER_LEN], uint64_t offset, uint64_t synced, struct slice batch)
+{
+	uint64_t unsynced = synced < offset ? offset - synced : 0;
+
+	assert(batch.len >> LEN_BITS == 0);
+	unsynced = unsynced / UNSYNCED_UNIT + (unsynced % UNSYNCED_UNIT != 0);
+	write_header(out, offset, unsynced < UNSYNCED_MAX ? unsynced : UNSYNCED_MAX, batch.len,
+	    aof_checksum(batch, offset));
+}
+
+void
 aof_header_write(char out[AOF_HEADER_LEN], uint64_t offset, struct slice batch)
 {
-	write_header(out, offset, batch.len, aof_checksum(batch, offset));
+	aof_header_write_unsynced(out, offset, offset, batch);
+}
+
+static bool
+read_header(const char *bytes, uint64_t offset, struct header *header)
+{
+	char again[AOF_HEADER_LEN];
+	uint64_t unsynced;
+
+	if (!get_hex(bytes + LEN_AT, &header->len) ||
+	    !get_hex(bytes + CHECKSUM_AT, &header->checksum))
+		return false;
+	unsynced = header->len >> LEN_BITS;
+	header->len &= (UINT64_C(1) << LEN_BITS) - 1;
+	write_header(again, offset, unsynced, header->len, header->checksum);
+	if (memcmp(bytes, again, AOF_HEADER_LEN) != 0)
+		return false;
+	header->synced = unsynced == UNSYNCED_MAX || unsynced * UNSYNCED_UNIT > offset
+			     ? 0
+			     : offset - unsynced * UNSYNCED_UNIT;
+	return true;
 }
 
 bool
 aof_header_read(
     const char header[AOF_HEADER_LEN], uint64_t offset, uint64_t *batch_len, uint64_t *checksum)
 {
-	char again[AOF_HEADER_LEN];
+	struct header parts;
 
-	if (!get_hex(header + LEN_AT, batch_len) || !get_hex(header + CHECKSUM_AT, checksum))
+	if (!read_header(header, offset, &parts))
 		return false;
-	write_header(again, offset, *batch_len, *checksum);
-	return memcmp(header, again, AOF_HEADER_LEN) == 0;
+	*batch_len = parts.len;
+	*checksum = parts.checksum;
+	return true;
 }
 
-/* True if a header could begin so. */
+/* True for what becomes a good header when one bit is changed. */
 static bool
-may_be_header(struct slice start)
+is_header_but_for_a_bit(struct slice bytes, uint64_t offset)
 {
-	char form[AOF_HEADER_LEN];
-	uint64_t v;
+	char changed[AOF_HEADER_LEN];
+	struct header header;
 
-	write_header(form, 0, 0, 0);
-	for (size_t i = 0; i < start.len && i < AOF_HEADER_LEN; i++) {
-		bool is_digit = i >= LEN_AT && i < AOF_HEADER_LEN - 2 && i != CHECKSUM_AT - 1 &&
-				i != HEADER_CHECKSUM_AT - 1;
-		char sixteen[16];
-
-		memset(sixteen, start.ptr[i], sizeof(sixteen));
-		if (is_digit ? !get_hex(sixteen, &v) : start.ptr[i] != form[i])
-			return false;
+	if (bytes.len < AOF_HEADER_LEN)
+		return false;
+	memcpy(changed, bytes.ptr, AOF_HEADER_LEN);
+	for (size_t i = 0; i < AOF_HEADER_LEN * (size_t)8; i++) {
+		changed[i / 8] = (char)(changed[i / 8] ^ 1 << i % 8);
+		if (read_header(changed, offset, &header))
+			return true;
+		changed[i / 8] = (char)(changed[i / 8] ^ 1 << i % 8);
 	}
-	return true;
+	return false;
+}
+
+/* The same of a batch, unless it is too long to try. */
+static bool
+is_batch_but_for_a_bit(struct slice batch, uint64_t offset, uint64_t checksum)
+{
+	bool found = false;
+	char *changed;
+
+	if (batch.len > BIT_TRIED_MAX)
+		return false;
+	changed = xmemdup(batch.ptr, batch.len);
+	for (size_t i = 0; i < batch.len * 8 && !found; i++) {
+		changed[i / 8] = (char)(changed[i / 8] ^ 1 << i % 8);
+		found = aof_checksum((struct slice){changed, batch.len}, offset) == checksum;
+		changed[i / 8] = (char)(changed[i / 8] ^ 1 << i % 8);
+	}
+	xfree(changed);
+	return found;
 }
 
 void
@@ -236,6 +305,37 @@ begins_batch(struct slice at)
 	return at.len >= 2 && memcmp(at.ptr, magic, 2) == 0;
 }
 
+/* What good headers behind a place say of it. */
+enum later {
+	LATER_NONE, /* there are none */
+	LATER_UNSYNCED,
+	LATER_SYNCED, /* one was written after the place was synced */
+};
+
+/* The checksum of a header is one of its place: what a value holds is never taken for one. */
+static enum later
+look_behind(struct slice file, size_t at)
+{
+	enum later later = LATER_NONE;
+	size_t next = at + 1;
+
+	while (next < file.len && file.len - next >= AOF_HEADER_LEN) {
+		const char *found = memmem(file.ptr + next, file.len - next, magic, VERSION_AT);
+		struct header header;
+
+		if (found == NULL)
+			break;
+		next = (size_t)(found - file.ptr);
+		if (file.len - next >= AOF_HEADER_LEN && read_header(found, next, &header)) {
+			if (header.synced > at)
+				return LATER_SYNCED;
+			later = LATER_UNSYNCED;
+		}
+		next++;
+	}
+	return later;
+}
+
 static enum aof_verdict
 damaged(struct aof_scan *scan, size_t keep, size_t at, const char *reason)
 {
@@ -243,6 +343,24 @@ damaged(struct aof_scan *scan, size_t keep, size_t at, const char *reason)
 	scan->damaged_at = at;
 	scan->reason = reason;
 	return AOF_DAMAGED;
+}
+
+static enum aof_verdict
+cut(struct aof_scan *scan, size_t keep, const char *reason)
+{
+	scan->keep = keep;
+	scan->damaged_at = keep;
+	scan->reason = reason;
+	return AOF_CUT;
+}
+
+/* A batch that is not as it was written; is_untorn: what is there was not left by a torn write. */
+static enum aof_verdict
+torn_or_damaged(struct aof_scan *scan, bool is_untorn, const char *reason)
+{
+	if (is_untorn || look_behind(scan->file, scan->at) == LATER_SYNCED)
+		return damaged(scan, scan->at, scan->at, reason);
+	return cut(scan, scan->at, reason);
 }
 
 /*
@@ -275,6 +393,23 @@ follow(struct aof_commands *commands, struct slice run, size_t *end, size_t *saf
 	return result == AOF_COMMAND_NONE && in_transaction ? AOF_COMMAND_PARTIAL : result;
 }
 
+/*
+ * True if the bytes at this place, where no command of Redis begins, are the first batch, which is
+ * torn: zeros, which no file of anyone begins with or goes on with, or something that good batches
+ * follow.
+ */
+static bool
+is_torn_batch(const struct aof_scan *scan, size_t at)
+{
+	struct slice rest = from(scan->file, at);
+	enum later later;
+
+	if (is_header_but_for_a_bit(rest, at))
+		return false;
+	later = look_behind(scan->file, at);
+	return later == LATER_UNSYNCED || (later == LATER_NONE && rest.ptr[0] == '\0');
+}
+
 /* Commands without a header, which only stand at the beginning. */
 static enum aof_verdict
 scan_plain(struct aof_scan *scan, struct slice *commands)
@@ -286,70 +421,104 @@ scan_plain(struct aof_scan *scan, struct slice *commands)
 	const char *reason = taken.reason;
 
 	aof_commands_release(&taken);
-	if (result == AOF_COMMAND_BAD)
+	scan->batch_at = scan->at;
+	scan->has_header = false;
+	*commands = (struct slice){run.ptr, safe};
+	if (result == AOF_COMMAND_BAD && (safe < end || !is_torn_batch(scan, scan->at + end)))
 		return damaged(scan, scan->at + safe, scan->at + end, reason);
 	if (result == AOF_COMMAND_PARTIAL && end < run.len && begins_batch(from(run, end)))
 		return damaged(
 		    scan, scan->at + safe, scan->at + end, "a transaction without an end");
-	scan->batch_at = scan->at;
-	scan->has_header = false;
-	if (result == AOF_COMMAND_PARTIAL) {
-		*commands = (struct slice){run.ptr, safe};
-		scan->keep = scan->at + safe;
-		return AOF_CUT;
-	}
-	*commands = (struct slice){run.ptr, end};
+	if (result == AOF_COMMAND_PARTIAL &&
+	    look_behind(scan->file, scan->at + safe) == LATER_SYNCED)
+		return damaged(scan, scan->at + safe, scan->at + end,
+		    "a command without an end, and batches behind it");
+	if (result != AOF_COMMAND_NONE)
+		return cut(scan, scan->at + safe,
+		    result == AOF_COMMAND_BAD ? reason
+					      : "a command or a transaction without an end");
+	commands->len = end;
 	scan->at += end;
 	return AOF_COMMANDS;
 }
 
-/* A batch whose end is missing: its commands as far as they are there. */
-static enum aof_verdict
-scan_cut(struct aof_scan *scan, struct slice run, struct slice *commands)
+/* True for commands without headers up to the end of the file: that is no way to tear a batch. */
+static bool
+are_commands(struct slice rest)
 {
 	struct aof_commands taken = {0};
 	size_t end, safe;
-	enum aof_command_result result = follow(&taken, run, &end, &safe);
-	const char *reason = taken.reason;
-	size_t commands_at = scan->at + AOF_HEADER_LEN;
+	enum aof_command_result result = follow(&taken, rest, &end, &safe);
 
 	aof_commands_release(&taken);
-	if (result == AOF_COMMAND_BAD)
-		return damaged(scan, scan->at, commands_at + end, reason);
-	if (end < run.len && begins_batch(from(run, end)))
-		return damaged(scan, scan->at, commands_at + end, "a batch within a batch");
-	*commands = (struct slice){run.ptr, safe};
-	scan->keep = safe > 0 ? commands_at + safe : scan->at;
-	return AOF_CUT;
+	return result == AOF_COMMAND_NONE && end == rest.len;
+}
+
+/* True for what looks like a header, of any place: *len is what it announces. */
+static bool
+has_form_of_header(struct slice bytes, uint64_t *len)
+{
+	struct header header;
+	char form[AOF_HEADER_LEN];
+	uint64_t checksum;
+
+	if (bytes.len < AOF_HEADER_LEN || !get_hex(bytes.ptr + LEN_AT, &header.len) ||
+	    !get_hex(bytes.ptr + CHECKSUM_AT, &header.checksum) ||
+	    !get_hex(bytes.ptr + HEADER_CHECKSUM_AT, &checksum))
+		return false;
+	*len = header.len & ((UINT64_C(1) << LEN_BITS) - 1);
+	write_header(form, 0, header.len >> LEN_BITS, *len, header.checksum);
+	memcpy(form + HEADER_CHECKSUM_AT, bytes.ptr + HEADER_CHECKSUM_AT, 16);
+	return memcmp(form, bytes.ptr, AOF_HEADER_LEN) == 0;
+}
+
+/* True for a batch that another one follows, both of another place: something before is missing, or
+ * stands twice. A single one may be what stood there before. */
+static bool
+are_moved_batches(struct slice rest, uint64_t offset)
+{
+	struct slice next;
+	struct header good;
+	uint64_t len;
+
+	if (!has_form_of_header(rest, &len) || len >= rest.len - AOF_HEADER_LEN)
+		return false;
+	next = from(rest, AOF_HEADER_LEN + (size_t)len);
+	offset += AOF_HEADER_LEN + len;
+	return has_form_of_header(next, &len) && !read_header(next.ptr, offset, &good);
 }
 
 static enum aof_verdict
 scan_batch(struct aof_scan *scan, struct slice *commands)
 {
 	struct slice rest = from(scan->file, scan->at);
-	uint64_t len, checksum;
+	struct header header;
 
 	*commands = (struct slice){rest.ptr, 0};
 	scan->batch_at = scan->at;
 	scan->has_header = true;
-	if (rest.len < AOF_HEADER_LEN) {
-		if (!may_be_header(rest))
-			return damaged(scan, scan->at, scan->at, "what should be a header is none");
-		scan->keep = scan->at;
-		return AOF_CUT;
-	}
-	if (!aof_header_read(rest.ptr, scan->at, &len, &checksum) || len == 0)
+	if (are_commands(rest))
 		return damaged(
-		    scan, scan->at, scan->at, "the header's checksum does not fit the header");
+		    scan, scan->at, scan->at, "a command without a header, behind batches");
+	if (rest.len < AOF_HEADER_LEN)
+		return cut(scan, scan->at, "the header is not whole");
+	if (!read_header(rest.ptr, scan->at, &header))
+		return torn_or_damaged(scan,
+		    is_header_but_for_a_bit(rest, scan->at) || are_moved_batches(rest, scan->at),
+		    "the header's checksum does not fit the header");
+	if (header.len == 0)
+		return damaged(scan, scan->at, scan->at, "a batch of no commands");
 	rest = from(rest, AOF_HEADER_LEN);
-	if (rest.len < len)
-		return scan_cut(scan, rest, commands);
-	*commands = (struct slice){rest.ptr, (size_t)len};
-	if (aof_checksum(*commands, scan->at) != checksum)
-		return damaged(
-		    scan, scan->at, scan->at, "the batch's checksum does not fit the batch");
+	if (rest.len < header.len)
+		return cut(scan, scan->at, "the batch is not whole");
+	rest.len = (size_t)header.len;
+	if (aof_checksum(rest, scan->at) != header.checksum)
+		return torn_or_damaged(scan,
+		    is_batch_but_for_a_bit(rest, scan->at, header.checksum),
+		    "the batch's checksum does not fit the batch");
+	*commands = rest;
 	scan->batches++;
-	scan->at += AOF_HEADER_LEN + (size_t)len;
+	scan->at += AOF_HEADER_LEN + rest.len;
 	return AOF_COMMANDS;
 }
 

@@ -18,16 +18,38 @@
  * batch that was lost, moved or doubled is found as well as a changed bit. To Redis 7 a header is
  * an annotation, which its loader skips.
  *
- * The header says how long the batch is before it is there: so a file that ends early can be told
- * from one that was changed. A file may begin with commands without headers, as Redis writes it;
- * batches may follow.
+ * A file may begin with commands without headers, as Redis writes it; batches may follow.
+ *
+ * Torn tail or damage. A loss of power may leave anything in place of bytes that were written but
+ * not synced: fewer bytes, zeros, stale ones, sectors of them in any order, whole batches behind a
+ * torn one. What was synced is not touched by it, and a sync covers everything before it. So each
+ * header says how far the file was synced when its batch was written:
+ *
+ *   #FANFARE1: up to this header.
+ *   #FANFARE2: the first six digits of L are U, the length is the other ten: all was synced but for
+ *   U * 512 bytes before this header at most. ffffff: nothing is known.
+ *
+ * A batch that is not as it was written is *damaged* if a good header behind it was written after
+ * it was synced: that is no matter of power. If there is none, it is the torn tail, and ends the
+ * file as if it ended early: no client was told of a sync of it, unless it was the last before the
+ * power went, and then it is as it was written. What is left is the last sync's batches, changed
+ * later by a fault of the disk, with no header behind them. There a batch of up to 16 KiB, and any
+ * header, is taken for damaged if a change of one bit makes it good, for a torn write leaves no
+ * such thing; nor does it leave a run of batches of another place, or commands without headers, up
+ * to the end. Whoever cuts a tail off keeps it in a file beside (aof_file.h) and says so.
+ *
+ * A batch counts as a whole: of one that is not whole no command is used, as its checksum cannot
+ * say whether those that are there are what was written.
  *
  * Bytes in, verdicts out: nothing here knows a file or what a command means.
  */
 #define AOF_HEADER_LEN 62
 
-/* The header of a batch, which is to stand at this offset in the file. */
+/* The header of a batch, which is to stand at this offset in the file; `synced`: the file is synced
+ * up to there, or will be before it gets its name. aof_header_write: up to offset. */
 void aof_header_write(char out[AOF_HEADER_LEN], uint64_t offset, struct slice batch);
+void aof_header_write_unsynced(
+    char out[AOF_HEADER_LEN], uint64_t offset, uint64_t synced, struct slice batch);
 
 /* True for a header that is whole and good at this offset; *batch_len is what it announces. */
 bool aof_header_read(const char header[AOF_HEADER_LEN], uint64_t offset, uint64_t *batch_len,
@@ -37,8 +59,8 @@ uint64_t aof_checksum(struct slice batch, uint64_t offset);
 enum aof_verdict {
 	AOF_COMMANDS, /* more commands */
 	AOF_END,      /* the file ends where a batch ends */
-	AOF_CUT,      /* the file ends early; *commands are those that are whole, and what
-			 transactions they open they close */
+	AOF_CUT,      /* the file ends early, or its tail is torn; *commands are those without a
+			 header that are whole, and close what transactions they open */
 	AOF_DAMAGED,  /* something else was written here: see offset and reason */
 };
 
@@ -50,7 +72,7 @@ struct aof_scan {
 	bool has_header; /* ... there is one */
 	uint64_t batches;   /* with a header */
 	size_t keep;        /* AOF_CUT: as much of the file is to be kept; AOF_DAMAGED: is good */
-	size_t damaged_at;  /* AOF_DAMAGED */
+	size_t damaged_at;  /* AOF_CUT, AOF_DAMAGED */
 	const char *reason; /* ...; a literal */
 };
 

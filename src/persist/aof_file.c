@@ -5,9 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "persist/aof_copy.h"
+#include "persist/aof_orders.h"
 
 static bool
 map(struct aof_file *file, size_t len)
@@ -54,18 +58,54 @@ aof_file_close(struct aof_file *file)
 	close(file->fd);
 }
 
-bool
-aof_file_mend(struct aof_file *file, const struct aof_scan *scan, struct slice commands)
+static bool
+write_all(int fd, struct slice bytes)
 {
-	char header[AOF_HEADER_LEN];
-	bool has_rest = scan->has_header && commands.len > 0 && scan->keep > scan->batch_at;
+	struct iovec piece = {(void *)(uintptr_t)bytes.ptr, bytes.len};
 
-	if (has_rest)
-		aof_header_write(header, scan->batch_at, commands);
-	if (ftruncate(file->fd, (off_t)scan->keep) != 0)
+	return aof_write(fd, &piece, 1, 0);
+}
+
+/* False with errno; nothing is left of it then. */
+static bool
+save(const char *path, struct slice bytes)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int error = 0;
+
+	if (fd == -1)
 		return false;
-	if (has_rest &&
-	    pwrite(file->fd, header, sizeof(header), (off_t)scan->batch_at) != sizeof(header))
-		return false;
-	return fsync(file->fd) == 0;
+	if (!write_all(fd, bytes) || fsync(fd) != 0)
+		error = errno;
+	if (close(fd) != 0 && error == 0)
+		error = errno;
+	if (error == 0 && !sync_folder_of(path))
+		error = errno;
+	if (error != 0)
+		(void)unlink(path);
+	errno = error;
+	return error == 0;
+}
+
+bool
+aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
+{
+	struct slice rest = {file->bytes.ptr + keep, file->bytes.len - keep};
+	struct buffer beside = {0};
+	bool ok = true;
+
+	if (rest.len > 0) {
+		buffer_appendf(&beside, "%s.cut-%zu", path, keep);
+		buffer_append(&beside, "", 1);
+		ok = save(beside.ptr, rest) && ftruncate(file->fd, (off_t)keep) == 0 &&
+		     fsync(file->fd) == 0;
+	}
+	if (ok)
+		buffer_appendf(text, "cut to %zu bytes; the other %zu are kept in %s", keep,
+		    rest.len, beside.ptr != NULL ? beside.ptr : "no file");
+	else
+		buffer_appendf(text, "%zu bytes could not be cut off and kept in %s: %s", rest.len,
+		    beside.ptr, strerror(errno));
+	buffer_release(&beside);
+	return ok;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "persist/aof.h"
 
@@ -16,18 +17,17 @@ struct aof_file {
 	struct slice bytes;
 };
 
-/* for_writing: so that it can be mended. False with errno. */
+/* for_writing: so that it can be cut. False with errno. */
 bool aof_file_open(struct aof_file *file, const char *path, bool for_writing)
     __attribute__((warn_unused_result));
 void aof_file_close(struct aof_file *file);
 
 /*
- * Makes a file end well that ends early (scan said AOF_CUT with these commands), or takes off what
- * is damaged and all behind it (AOF_DAMAGED): cuts it to scan->keep, then corrects the header of
- * the last batch. Where it is interrupted in between, the file only ends early again. Synced. False
- * with errno. The mapped bytes behind scan->keep are gone.
+ * Cuts the file to `keep` bytes, which must be fewer than it has, and keeps what was behind them in
+ * "PATH.cut-KEEP". Both are synced, first what is kept. Appends to text what was done; false: why
+ * not, and the file is as it was, or is cut. The mapped bytes behind `keep` are gone.
  */
-bool aof_file_mend(struct aof_file *file, const struct aof_scan *scan, struct slice commands)
+bool aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
     __attribute__((warn_unused_result));
 
 #endif

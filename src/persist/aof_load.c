@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,11 +17,11 @@
 struct load {
 	const struct persist_keyspace *keyspace;
 	const char *path;
-	struct aof_file file;
+	struct slice file;
 	struct aof_scan scan;
 	struct aof_commands taken;
-	uint64_t commands;
-	uint64_t begun_us, said_us;
+	struct aof_finding *finding;
+	uint64_t said_us;
 	bool has_end_mark;
 };
 
@@ -32,118 +33,189 @@ say_progress(struct load *load, size_t at)
 	if (now_us - load->said_us < PROGRESS_US)
 		return;
 	load->said_us = now_us;
-	log_notice("loading %s: %zu of %zu MB", load->path, at >> 20, load->file.bytes.len >> 20);
+	log_notice("loading %s: %zu of %zu MB", load->path, at >> 20, load->file.len >> 20);
 }
 
-/* False: error says why. */
 static bool
-replay(struct load *load, struct slice commands, struct buffer *error)
+bad(struct load *load, size_t keep, size_t at, const char *reason)
 {
-	enum aof_command_result result;
+	load->finding->kind = AOF_FILE_BAD;
+	load->finding->keep = keep;
+	buffer_appendf(&load->finding->text, "damaged at offset %zu: %s", at, reason);
+	return false;
+}
+
+/* The reason if MULTI and EXEC are not in turn, else NULL. */
+static const char *
+follow_transaction(const struct aof_commands *taken, bool *in_transaction)
+{
+	bool is_multi = slice_is_nocase(taken->args[0], "multi");
+
+	if (!is_multi && !slice_is_nocase(taken->args[0], "exec"))
+		return NULL;
+	if (is_multi == *in_transaction)
+		return is_multi ? "MULTI in a transaction" : "EXEC without MULTI";
+	*in_transaction = is_multi;
+	return NULL;
+}
+
+/*
+ * A run of commands that the scan gave. False: it was found to be bad. A batch is kept as a whole,
+ * of commands without a header those before the bad one.
+ */
+static bool
+replay(struct load *load, struct slice commands)
+{
+	size_t keep = load->scan.batch_at;
+	bool in_transaction = false;
+	const char *reason;
 	char why[256];
 
 	load->has_end_mark = commands.len >= sizeof(AOF_END_MARK) - 1 &&
 			     memcmp(commands.ptr, AOF_END_MARK, sizeof(AOF_END_MARK) - 1) == 0;
 	for (;;) {
-		size_t at = (size_t)(commands.ptr - load->file.bytes.ptr);
+		size_t at = (size_t)(commands.ptr - load->file.ptr);
+		enum aof_command_result result = aof_command_next(&load->taken, &commands);
 
-		result = aof_command_next(&load->taken, &commands);
-		if (result == AOF_COMMAND_NONE)
+		if (!load->scan.has_header && !in_transaction)
+			keep = at;
+		if (result == AOF_COMMAND_NONE && !in_transaction)
 			return true;
-		if (result != AOF_COMMAND) {
-			buffer_appendf(error, "%s: damaged at offset %zu: %s", load->path, at,
+		if (result == AOF_COMMAND_NONE)
+			return bad(load, keep, at, "a transaction without an end");
+		if (result != AOF_COMMAND)
+			return bad(load, keep, at,
 			    result == AOF_COMMAND_BAD ? load->taken.reason
 						      : "a command without an end");
-			return false;
-		}
-		if (!load->keyspace->replay(load->keyspace->arg, load->taken.args,
-			load->taken.count, why, sizeof(why))) {
-			buffer_appendf(error, "%s: at offset %zu: %s", load->path, at, why);
-			return false;
-		}
-		if (++load->commands % COMMANDS_A_LOOK == 0)
+		reason = follow_transaction(&load->taken, &in_transaction);
+		if (reason == NULL && !load->keyspace->replay(load->keyspace->arg, load->taken.args,
+					  load->taken.count, why, sizeof(why)))
+			reason = why;
+		if (reason != NULL)
+			return bad(load, keep, at, reason);
+		if (++load->finding->commands % COMMANDS_A_LOOK == 0)
 			say_progress(load, at);
 	}
 }
 
-/* The file ends early: what is whole of the last batch is kept. */
-static bool
-mend(struct load *load, struct slice commands, bool may_be_cut, struct buffer *error)
+static void
+ends_early(struct load *load)
 {
-	size_t len = load->file.bytes.len;
+	struct aof_finding *finding = load->finding;
 
-	if (!may_be_cut) {
-		buffer_appendf(error,
-		    "%s: ends early: %zu bytes behind offset %zu are not whole; see "
-		    "aof-load-truncated, and "
-		    "'fanfare aof check' in fanfare(1)",
-		    load->path, len - load->scan.keep, load->scan.keep);
-		return false;
-	}
-	if (!replay(load, commands, error))
-		return false;
-	log_warn(
-	    "%s: ends early: the last %zu bytes, behind offset %zu, are not whole and were cut off",
-	    load->path, len - load->scan.keep, load->scan.keep);
-	if (aof_file_mend(&load->file, &load->scan, commands))
-		return true;
-	buffer_appendf(error, "%s: %s", load->path, strerror(errno));
-	return false;
+	finding->kind = AOF_FILE_CUT;
+	finding->keep = load->scan.keep;
+	buffer_appendf(&finding->text,
+	    "ends early: the last %zu bytes, at offset %zu, are not whole: %s",
+	    load->file.len - finding->keep, finding->keep, load->scan.reason);
 }
 
-static bool
-load_batches(struct load *load, bool may_be_cut, struct buffer *error)
+static void
+read_batches(struct load *load, bool is_snapshot)
 {
+	struct aof_finding *finding = load->finding;
 	struct slice commands;
+	enum aof_verdict verdict;
 
-	for (;;) {
-		switch (aof_scan_next(&load->scan, &commands)) {
-		case AOF_COMMANDS:
-			if (!replay(load, commands, error))
-				return false;
-			break;
-		case AOF_CUT:
-			return mend(load, commands, may_be_cut, error);
-		case AOF_END:
-			load->scan.keep = load->file.bytes.len;
-			return true;
-		case AOF_DAMAGED:
-			buffer_appendf(error,
-			    "%s: damaged at offset %zu: %s; see 'fanfare aof check' in fanfare(1)",
-			    load->path, load->scan.damaged_at, load->scan.reason);
-			return false;
-		}
+	do {
+		verdict = aof_scan_next(&load->scan, &commands);
+		if ((verdict == AOF_COMMANDS || verdict == AOF_CUT) && !replay(load, commands))
+			return;
+	} while (verdict == AOF_COMMANDS);
+	finding->batches = load->scan.batches;
+	finding->keep = load->file.len;
+	if (verdict == AOF_DAMAGED) {
+		(void)!bad(load, load->scan.keep, load->scan.damaged_at, load->scan.reason);
+	} else if (verdict == AOF_CUT) {
+		ends_early(load);
+	} else if (is_snapshot && !load->has_end_mark) {
+		finding->kind = AOF_FILE_CUT;
+		buffer_append_str(
+		    &finding->text, "ends early: it is no whole snapshot, without its end mark");
+	} else {
+		buffer_appendf(&finding->text, "good: %zu bytes, %llu commands in %llu batches",
+		    finding->keep, (unsigned long long)finding->commands,
+		    (unsigned long long)finding->batches);
 	}
+}
+
+void
+aof_read(const struct persist_keyspace *keyspace, const struct aof_file *file, const char *path,
+    bool is_snapshot, struct aof_finding *finding)
+{
+	struct load load = {.keyspace = keyspace,
+	    .path = path,
+	    .file = file->bytes,
+	    .scan = {.file = file->bytes},
+	    .finding = finding,
+	    .said_us = clock_mono_us()};
+
+	*finding = (struct aof_finding){.kind = AOF_FILE_GOOD};
+	keyspace->replay_begin(keyspace->arg);
+	read_batches(&load, is_snapshot);
+	keyspace->replay_end(keyspace->arg);
+	aof_commands_release(&load.taken);
+}
+
+void
+aof_finding_release(struct aof_finding *finding)
+{
+	buffer_release(&finding->text);
+}
+
+/* False: error says why the file cannot be used. */
+static bool
+settle(struct aof_file *file, const char *path, const struct aof_finding *finding, bool may_be_cut,
+    struct buffer *error)
+{
+	struct buffer done = {0};
+	bool ok;
+
+	if (finding->kind == AOF_FILE_GOOD)
+		return true;
+	if (finding->kind == AOF_FILE_BAD || !may_be_cut) {
+		buffer_appendf(error, "%s: %.*s; see %s'fanfare aof check' in fanfare(1)", path,
+		    (int)finding->text.len, finding->text.ptr,
+		    finding->kind == AOF_FILE_CUT ? "aof-load-truncated, and " : "");
+		return false;
+	}
+	log_warn("%s: %.*s", path, (int)finding->text.len, finding->text.ptr);
+	ok = aof_file_cut(file, path, finding->keep, &done);
+	if (ok)
+		log_warn("%s: %.*s", path, (int)done.len, done.ptr);
+	else
+		buffer_appendf(error, "%s: %.*s", path, (int)done.len, done.ptr);
+	buffer_release(&done);
+	return ok;
 }
 
 enum aof_load_result
 aof_load(const struct persist_keyspace *keyspace, const char *path, bool is_snapshot,
     bool may_be_cut, uint64_t *size, struct buffer *error)
 {
-	struct load load = {.keyspace = keyspace, .path = path, .begun_us = clock_mono_us()};
+	uint64_t begun_us = clock_mono_us();
+	struct aof_finding finding;
+	struct aof_file file;
 	bool ok;
 
-	load.said_us = load.begun_us;
-	if (!aof_file_open(&load.file, path, may_be_cut)) {
+	if (!aof_file_open(&file, path, may_be_cut)) {
 		if (errno == ENOENT)
 			return AOF_LOAD_NONE;
 		buffer_appendf(error, "%s: %s", path, strerror(errno));
 		return AOF_LOAD_FAILED;
 	}
-	load.scan.file = load.file.bytes;
-	keyspace->replay_begin(keyspace->arg);
-	ok = load_batches(&load, may_be_cut, error);
-	keyspace->replay_end(keyspace->arg);
-	if (ok && is_snapshot && !load.has_end_mark) {
-		buffer_appendf(error, "%s: ends early: it is no whole snapshot", path);
+	aof_read(keyspace, &file, path, is_snapshot, &finding);
+	ok = settle(&file, path, &finding, may_be_cut, error);
+	*size = finding.keep;
+	if (ok && !is_snapshot && fsync(file.fd) != 0) {
+		buffer_appendf(error, "%s: cannot be synced: %s", path, strerror(errno));
 		ok = false;
 	}
-	*size = load.scan.keep;
 	if (ok)
 		log_notice("%s: %llu commands loaded, %zu keys, in %.3f s", path,
-		    (unsigned long long)load.commands, keyspace->key_count(keyspace->arg),
-		    (double)(clock_mono_us() - load.begun_us) / 1e6);
-	aof_commands_release(&load.taken);
-	aof_file_close(&load.file);
+		    (unsigned long long)finding.commands, keyspace->key_count(keyspace->arg),
+		    (double)(clock_mono_us() - begun_us) / 1e6);
+	aof_finding_release(&finding);
+	aof_file_close(&file);
 	return ok ? AOF_LOADED : AOF_LOAD_FAILED;
 }

@@ -15,8 +15,9 @@ struct persist_keyspace {
 	 * False: sink said so. */
 	bool (*dump)(
 	    void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg);
-	/* Between begin and end: carries out a command. False, with the reason in error, if it is
-	 * unknown or not well-formed. */
+	/* Between begin and end: carries out a command; MULTI and EXEC, which the caller sees to,
+	 * are ignored. False, with the reason in error, if it is unknown, changes no keys, is not
+	 * well-formed or fails. */
 	void (*replay_begin)(void *arg);
 	bool (*replay)(
 	    void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len);

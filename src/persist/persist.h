@@ -41,6 +41,7 @@ struct persist_config {
 	struct persist_save_rule rules[PERSIST_SAVE_RULES_MAX];
 	size_t rule_count;
 	bool stop_on_save_error;
+	bool ignore_redis_files; /* persist_start() goes on without them */
 	uint64_t unsynced_max_bytes;
 	uint32_t end_timeout_s;
 };

@@ -11,6 +11,7 @@
 #include "persist/aof_load.h"
 #include "persist/data_folder.h"
 #include "persist/disk.h"
+#include "persist/foreign_files.h"
 #include "persist/persist_state.h"
 
 /* The start: what is on disk is loaded, and the append-only file opened. */
@@ -112,13 +113,34 @@ load(struct persist *p, uint64_t *size, struct buffer *error)
 	return result == AOF_LOAD_NONE;
 }
 
+/* False: there is data in the folder, which is not to be mistaken for none. */
+static bool
+has_no_foreign_data(const struct persist_config *config, struct buffer *error)
+{
+	struct buffer name = {0};
+	bool found;
+
+	if (config->ignore_redis_files)
+		return true;
+	found = foreign_files_find(
+	    config->log_name, config->snapshot_name, config->appendonly, &name);
+	if (found)
+		buffer_appendf(error,
+		    "dir: %.*s is of Redis and cannot be loaded, and there is no file of fanfared: "
+		    "see PERSISTENCE in fanfared(8) for how to take its keys over; "
+		    "'ignore-redis-files yes' starts without them",
+		    (int)name.len, name.ptr);
+	buffer_release(&name);
+	return !found;
+}
+
 bool
 persist_start(struct persist *p, struct buffer *error)
 {
 	const struct persist_config *config = &p->config;
 	uint64_t size;
 
-	if (!names_are_good(config, error))
+	if (!names_are_good(config, error) || !has_no_foreign_data(config, error))
 		return false;
 	if (!config->appendonly && config->rule_count == 0 &&
 	    access(config->snapshot_name, F_OK) != 0)

@@ -49,8 +49,8 @@ void server_journal_crowded(struct server *server, bool crowded);
 
 /*
  * A command read from disk: is done at once, by nobody, unseen by any client. False, and why in
- * error, where there is no such command or it is not well-formed. Between begin and end; while that
- * lasts no key ends by its time.
+ * error, if the command is unknown, not one that changes keys, not well-formed, or gets an error.
+ * MULTI and EXEC are passed over. Between begin and end; while that lasts no key ends by its time.
  */
 void server_replay_begin(struct server *server);
 bool server_replay(struct server *server, const struct slice *argv, size_t argc, char *error,

@@ -7,16 +7,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kv/keyspace.h"
+#include "server/handlers.h"
 #include "server/journal.h"
 #include "server/state.h"
-
-/* Commands from disk that get an error, as they must not, are logged; the first ones. */
-#define ERRORS_LOGGED 10
 
 struct replay {
 	struct client *client;
 	struct buffer reply;
-	uint64_t errors;
 };
 
 void
@@ -37,9 +34,6 @@ server_replay_end(struct server *server)
 	(void)!hub_detach(&replay->client->subscriber, SIZE_MAX);
 	client_free(replay->client);
 	buffer_release(&replay->reply);
-	if (replay->errors > 0)
-		log_error("%llu commands from disk could not be carried out",
-		    (unsigned long long)replay->errors);
 	xfree(replay);
 	server->replay = NULL;
 }
@@ -54,15 +48,46 @@ find(const struct server *server, const struct slice *argv, size_t argc)
 	return command;
 }
 
+/* Of a command that is not in the file of any daemon that ran well; else NULL. */
+static const char *
+fault_of(const struct command *command, size_t argc)
+{
+	if (command == NULL)
+		return "unknown command";
+	if (!command_arity_fits(command, argc))
+		return "wrong number of arguments for";
+	if (command->handler == cmd_select)
+		return NULL;
+	/* A handler that waits, or does what not is a change of keys, needs a client. */
+	return (command->flags & CMD_WRITE) == 0 || (command->flags & CMD_BLOCKING) != 0
+		   ? "not a command that is kept on disk:"
+		   : NULL;
+}
+
+/* The name as it stands in the file, of any bytes, made fit for the log. */
 static void
-note_error(struct replay *replay, const struct request *rq)
+describe(const char *fault, const struct slice *argv, char *error, size_t error_len)
+{
+	struct buffer name = {0};
+
+	buffer_append_escaped(
+	    &name, (struct slice){argv[0].ptr, argv[0].len < 64 ? argv[0].len : 64});
+	snprintf(error, error_len, "%s '%.*s'", fault, (int)name.len, name.ptr);
+	buffer_release(&name);
+}
+
+/* Of a command that got an error. */
+static void
+describe_reply(const struct replay *replay, const struct request *rq, char *error, size_t error_len)
 {
 	char name[COMMAND_NAME_MAX];
+	struct buffer text = {0};
 
-	if (replay->errors++ < ERRORS_LOGGED)
-		log_error("%s from disk could not be carried out: %.*s",
-		    command_full_name(rq->command, name), (int)(replay->reply.len - 2),
-		    replay->reply.ptr);
+	buffer_append_escaped(&text, (struct slice){replay->reply.ptr,
+					 replay->reply.len < 160 ? replay->reply.len - 2 : 160});
+	snprintf(error, error_len, "%s gets an error: %.*s", command_full_name(rq->command, name),
+	    (int)text.len, text.ptr);
+	buffer_release(&text);
 }
 
 /* True for what begins or ends a transaction: who reads a file sees to it that it is whole. */
@@ -84,19 +109,14 @@ server_replay(
 	    .reply = &replay->reply,
 	    .proto = 2};
 	enum command_result result;
+	const char *fault;
 
 	if (is_bracket(argv[0]))
 		return true;
 	rq.command = find(server, argv, argc);
-	if (rq.command == NULL || !command_arity_fits(rq.command, argc)) {
-		struct buffer name = {0};
-
-		buffer_append_escaped(
-		    &name, (struct slice){argv[0].ptr, argv[0].len < 64 ? argv[0].len : 64});
-		snprintf(error, error_len, "%s '%.*s'",
-		    rq.command == NULL ? "unknown command" : "wrong number of arguments for",
-		    (int)name.len, name.ptr);
-		buffer_release(&name);
+	fault = fault_of(rq.command, argc);
+	if (fault != NULL) {
+		describe(fault, argv, error, error_len);
 		return false;
 	}
 	do {
@@ -104,16 +124,14 @@ server_replay(
 		result = rq.command->handler(&rq);
 	} while (result == COMMAND_AGAIN);
 	replay->client->progress = 0;
-	if (rq.failed && slice_is_nocase(argv[0], "select")) {
-		snprintf(error, error_len, "a database that there is not: see databases");
-		return false;
-	}
-	if (rq.failed)
-		note_error(replay, &rq);
+	if (rq.failed && rq.command->handler == cmd_select)
+		snprintf(error, error_len, "SELECT of an unknown database: see databases");
+	else if (rq.failed)
+		describe_reply(replay, &rq, error, error_len);
 	buffer_clear(&replay->reply);
 	buffer_clear(&server->log);
 	server->log_count = 0;
 	while (kv_tidy(server->kv, SIZE_MAX))
 		;
-	return true;
+	return !rq.failed;
 }

@@ -1,0 +1,92 @@
+#include "config.h"
+
+#include "persist/foreign_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What Redis names its files if nothing else is configured. */
+static const char rdb_name[] = "dump.rdb";
+static const char aof_name[] = "appendonly.aof";
+static const char aof_folder[] = "appendonlydir";
+
+enum owner {
+	OWNER_NONE,     /* no such file, or nothing in it */
+	OWNER_FANFARED, /* or no one can tell: the load says what it is */
+	OWNER_REDIS,    /* commands only */
+	OWNER_REDIS_RDB,
+};
+
+static enum owner
+owner_of(const char *path)
+{
+	static const char rdb[] = "REDIS";
+	char start[sizeof(rdb) - 1];
+	struct stat st;
+	ssize_t len;
+	int fd;
+
+	if (stat(path, &st) != 0)
+		return OWNER_NONE;
+	if (!S_ISREG(st.st_mode))
+		return OWNER_FANFARED;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return OWNER_FANFARED;
+	len = read(fd, start, sizeof(start));
+	close(fd);
+	if (len == 0)
+		return OWNER_NONE;
+	if (len == (ssize_t)sizeof(start) && memcmp(start, rdb, sizeof(start)) == 0)
+		return OWNER_REDIS_RDB;
+	return len > 0 && start[0] == '*' ? OWNER_REDIS : OWNER_FANFARED;
+}
+
+static bool
+holds_files(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	bool holds = false;
+
+	if (dir == NULL)
+		return false;
+	while (!holds && (entry = readdir(dir)) != NULL)
+		holds = entry->d_name[0] != '.';
+	closedir(dir);
+	return holds;
+}
+
+/* Commands without headers are of whoever loads them. */
+static bool
+is_ours(enum owner owner, bool is_loaded)
+{
+	return owner == OWNER_FANFARED || (owner == OWNER_REDIS && is_loaded);
+}
+
+bool
+foreign_files_find(
+    const char *appendfilename, const char *dbfilename, bool aof_is_loaded, struct buffer *name)
+{
+	enum owner aof = owner_of(appendfilename), dump = owner_of(dbfilename);
+	const char *found = NULL;
+
+	if (is_ours(aof, aof_is_loaded) || is_ours(dump, true))
+		return false;
+	if (aof == OWNER_REDIS || aof == OWNER_REDIS_RDB)
+		found = appendfilename;
+	else if (dump == OWNER_REDIS_RDB)
+		found = dbfilename;
+	else if (owner_of(rdb_name) == OWNER_REDIS_RDB)
+		found = rdb_name;
+	else if (holds_files(aof_folder))
+		found = aof_folder;
+	else if (owner_of(aof_name) == OWNER_REDIS || owner_of(aof_name) == OWNER_REDIS_RDB)
+		found = aof_name;
+	if (found != NULL)
+		buffer_append_str(name, found);
+	return found != NULL;
+}
