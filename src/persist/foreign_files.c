@@ -60,26 +60,18 @@ holds_files(const char *folder)
 	return holds;
 }
 
-/* Commands without headers are of whoever loads them. */
-static bool
-is_ours(enum owner owner, bool is_loaded)
-{
-	return owner == OWNER_FANFARED || (owner == OWNER_REDIS && is_loaded);
-}
-
 bool
 foreign_files_find(
     const char *appendfilename, const char *dbfilename, bool aof_is_loaded, struct buffer *name)
 {
-	enum owner aof = owner_of(appendfilename), dump = owner_of(dbfilename);
+	enum owner aof = owner_of(appendfilename);
 	const char *found = NULL;
 
-	if (is_ours(aof, aof_is_loaded) || is_ours(dump, true))
+	if (owner_of(dbfilename) != OWNER_NONE || (aof_is_loaded && aof != OWNER_NONE) ||
+	    aof == OWNER_FANFARED)
 		return false;
-	if (aof == OWNER_REDIS || aof == OWNER_REDIS_RDB)
+	if (aof != OWNER_NONE)
 		found = appendfilename;
-	else if (dump == OWNER_REDIS_RDB)
-		found = dbfilename;
 	else if (owner_of(rdb_name) == OWNER_REDIS_RDB)
 		found = rdb_name;
 	else if (holds_files(aof_folder))

@@ -6,14 +6,15 @@
 #include "base/buffer.h"
 
 /*
- * Files of Redis in the working folder that fanfared cannot load: a snapshot (dump.rdb), a folder
- * of append-only files (appendonlydir), or an append-only file that begins with a snapshot.
+ * Files of Redis in the working folder that fanfared does not look at: a snapshot (dump.rdb), a
+ * folder of append-only files (appendonlydir), an append-only file that is not to be loaded.
  */
 
 /*
- * True if there is one, and none of fanfared's: neither a snapshot named dbfilename nor an
- * append-only file named appendfilename that can be loaded. Its name is appended. aof_is_loaded:
- * the append-only file is what the daemon loads, else only one with fanfared's headers is its own.
+ * True if there is one, and nothing that fanfared loads or once wrote: no snapshot named dbfilename
+ * and no append-only file named appendfilename, unless that is Redis's and not to be loaded
+ * (aof_is_loaded). What is loaded and turns out to be of Redis is for the loader to refuse. The
+ * name of what was found is appended.
  */
 bool foreign_files_find(
     const char *appendfilename, const char *dbfilename, bool aof_is_loaded, struct buffer *name);

@@ -84,29 +84,24 @@ START_TEST(a_folder_of_redis_is_found)
 }
 END_TEST
 
-START_TEST(an_append_only_file_that_begins_with_a_snapshot_is_found)
+START_TEST(an_append_only_file_of_redis_is_found_unless_it_is_loaded)
 {
 	put("appendonly.aof", "REDIS0010");
-	ck_assert_str_eq(found(true), "appendonly.aof");
+	ck_assert_str_eq(found(true), "");
+	ck_assert_str_eq(found(false), "appendonly.aof");
+	put("appendonly.aof", "*1\r\n");
+	ck_assert_str_eq(found(true), "");
+	ck_assert_str_eq(found(false), "appendonly.aof");
+	ck_assert(foreign_files_find("other.aof", "dump.aof", true, &name));
 	put("other.aof", "#FANFARE1");
 	ck_assert(!foreign_files_find("other.aof", "dump.aof", true, &name));
 }
 END_TEST
 
-START_TEST(commands_of_redis_are_found_unless_they_are_loaded)
+START_TEST(a_snapshot_of_redis_under_the_configured_name_is_left_to_the_loader)
 {
-	put("appendonly.aof", "*1\r\n");
-	ck_assert_str_eq(found(true), "");
-	ck_assert_str_eq(found(false), "appendonly.aof");
-	ck_assert(foreign_files_find("other.aof", "dump.aof", true, &name));
-}
-END_TEST
-
-START_TEST(a_snapshot_under_the_configured_name_that_is_of_redis_is_found)
-{
-	put("other.aof", "REDIS0010");
-	ck_assert(foreign_files_find("appendonly.aof", "other.aof", true, &name));
-	ck_assert(slice_is(buffer_slice(&name), "other.aof"));
+	put("dump.rdb", "REDIS0010");
+	ck_assert(!foreign_files_find("appendonly.aof", "dump.rdb", true, &name));
 }
 END_TEST
 
@@ -128,8 +123,7 @@ main(void)
 	return testing_main("persist/foreign_files", setup, teardown,
 	    (const TTest *[]){in_an_empty_folder_nothing_is_found, a_snapshot_of_redis_is_found,
 		a_folder_of_redis_is_found,
-		an_append_only_file_that_begins_with_a_snapshot_is_found,
-		commands_of_redis_are_found_unless_they_are_loaded,
-		a_snapshot_under_the_configured_name_that_is_of_redis_is_found,
+		an_append_only_file_of_redis_is_found_unless_it_is_loaded,
+		a_snapshot_of_redis_under_the_configured_name_is_left_to_the_loader,
 		beside_a_file_of_fanfared_nothing_is_found, NULL});
 }

@@ -296,18 +296,55 @@ START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_b
 }
 END_TEST
 
-START_TEST(what_is_no_command_is_not_replayed)
+/* The words of a command that is not carried out, and why not. */
+static void
+check_refused(const char *const words[], const char *expected)
 {
-	const struct slice unknown[] = {SLICE("NOSUCH"), SLICE("a")};
-	const struct slice get[] = {SLICE("SET"), SLICE("a")};
-	const struct slice far[] = {SLICE("SELECT"), SLICE("100000")};
+	struct slice argv[8];
+	size_t argc = 0;
 	char error[256];
 
+	for (; words[argc] != NULL; argc++)
+		argv[argc] = slice_of(words[argc]);
+	ck_assert(!server_replay(test_server, argv, argc, error, sizeof(error)));
+	ck_assert_str_eq(error, expected);
+}
+
+#define REFUSED(expected, ...) check_refused((const char *const[]){__VA_ARGS__, NULL}, expected)
+
+START_TEST(what_is_no_command_is_not_replayed)
+{
 	server_replay_begin(test_server);
-	ck_assert(!server_replay(test_server, unknown, 2, error, sizeof(error)));
-	ck_assert_str_eq(error, "unknown command 'NOSUCH'");
-	ck_assert(!server_replay(test_server, get, 2, error, sizeof(error)));
-	ck_assert(!server_replay(test_server, far, 2, error, sizeof(error)));
+	REFUSED("unknown command 'NOSUCH'", "NOSUCH", "a");
+	REFUSED("unknown command '\\x1b'", "\x1b", "a");
+	REFUSED("wrong number of arguments for 'SET'", "SET", "a");
+	REFUSED("SELECT of an unknown database: see databases", "SELECT", "100000");
+	server_replay_end(test_server);
+}
+END_TEST
+
+START_TEST(what_changes_no_keys_or_waits_is_not_replayed)
+{
+	server_replay_begin(test_server);
+	REFUSED("not a command that is kept on disk: 'GET'", "GET", "a");
+	REFUSED("not a command that is kept on disk: 'shutdown'", "shutdown", "nosave");
+	REFUSED("not a command that is kept on disk: 'CONFIG'", "CONFIG", "SET", "dir", "/");
+	REFUSED("not a command that is kept on disk: 'BLPOP'", "BLPOP", "a", "0");
+	REFUSED("not a command that is kept on disk: 'SUBSCRIBE'", "SUBSCRIBE", "a");
+	ck_assert_int_eq(test_shutdowns, 0);
+	server_replay_end(test_server);
+}
+END_TEST
+
+START_TEST(a_command_that_fails_is_refused_with_its_error)
+{
+	server_replay_begin(test_server);
+	replay("SET a x");
+	REFUSED("rpush gets an error: -WRONGTYPE Operation against a key holding the wrong kind of "
+		"value",
+	    "RPUSH", "a", "b");
+	REFUSED("incr gets an error: -ERR value is not an integer or out of range", "INCR", "a");
+	replay("SET b 1");
 	server_replay_end(test_server);
 }
 END_TEST
@@ -325,5 +362,6 @@ main(void)
 		writers_wait_while_too_much_is_to_be_written, what_was_dumped_can_be_replayed,
 		collections_are_dumped_in_commands_of_64_elements,
 		a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept,
-		what_is_no_command_is_not_replayed, NULL});
+		what_is_no_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,
+		a_command_that_fails_is_refused_with_its_error, NULL});
 }
