@@ -32,7 +32,7 @@ def check_says(tool, path, *options):
 
 
 def check_agrees(folder, tool, what, daemon_options=(), check_options=()):
-    """Start and check on a file as it is: cut tails refused, then allowed. What the check said."""
+    """Start and check on a file as it is: cut tails refused, then allowed; and the file mended. What the check said."""
     whole = (folder / AOF).read_bytes() if (folder / AOF).is_file() else None
     status, said = check_says(tool, folder / AOF, *check_options)
     up, log = start_says(folder, "--appendonly", "yes", "--aof-load-truncated", "no", *daemon_options)
@@ -45,7 +45,14 @@ def check_agrees(folder, tool, what, daemon_options=(), check_options=()):
         assert up and f"{AOF}: {said}" in log, (what, said, log)
         kept = (folder / AOF).read_bytes()
         assert whole == kept + (folder / f"{AOF}.cut-{len(kept)}").read_bytes()
+    elif status == 1:
+        fixed, _ = check_says(tool, folder / AOF, "--fix", *check_options)
+        kept = (folder / AOF).read_bytes()
+        assert fixed == 0 and whole == kept + (folder / f"{AOF}.cut-{len(kept)}").read_bytes(), what
+    if status == 1:
         assert check_says(tool, folder / AOF, *check_options)[1].startswith("good: "), what
+        for cut in folder.glob(f"{AOF}.cut-*"):
+            cut.unlink()
     return status, said
 
 
@@ -143,9 +150,11 @@ def test_start_and_check_say_the_same_of_batches_cut_flipped_and_torn(start_fanf
         assert said.startswith(f"ends early: the last {len(torn)} bytes, at offset {last}, are not whole"), what
 
 
-def test_start_and_check_say_the_same_of_databases_and_what_is_no_file(start_fanfared, folder, fanfare_tool):
-    (folder / AOF).write_bytes(encode("SELECT", "20") + encode("SET", "a", "1"))
+def test_start_and_check_say_the_same_of_databases_and_what_is_no_file(folder, fanfare_tool):
+    content = encode("SELECT", "20") + encode("SET", "a", "1")
+    (folder / AOF).write_bytes(content)
     assert check_agrees(folder, fanfare_tool, "20 of 16")[0] == 1
+    (folder / AOF).write_bytes(content)
     for options in (("--databases", "21"), ("--config", str(folder / "fanfared.conf"))):
         (folder / "fanfared.conf").write_text("databases 21\n")
         assert check_agrees(folder, fanfare_tool, options, ("--databases", "21"), options)[0] == 0

@@ -13,6 +13,9 @@
 #include "persist/aof_copy.h"
 #include "persist/aof_orders.h"
 
+/* So many files that were cut off at the same place may be kept. */
+#define CUTS_MAX 99
+
 static bool
 map(struct aof_file *file, size_t len)
 {
@@ -66,11 +69,29 @@ write_all(int fd, struct slice bytes)
 	return aof_write(fd, &piece, 1, 0);
 }
 
+/* Creates "PATH.cut-KEEP", or the first of "PATH.cut-KEEP.1" and so on that is not there yet: name.
+ * -1 with errno. */
+static int
+create_beside(const char *path, size_t keep, struct buffer *name)
+{
+	int fd = -1;
+
+	for (int i = 0; i <= CUTS_MAX && (i == 0 || errno == EEXIST) && fd == -1; i++) {
+		buffer_clear(name);
+		buffer_appendf(name, "%s.cut-%zu", path, keep);
+		if (i > 0)
+			buffer_appendf(name, ".%d", i);
+		buffer_append(name, "", 1);
+		fd = open(name->ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
+	return fd;
+}
+
 /* False with errno; nothing is left of it then. */
 static bool
-save(const char *path, struct slice bytes)
+save(const char *path, size_t keep, struct slice bytes, struct buffer *name)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = create_beside(path, keep, name);
 	int error = 0;
 
 	if (fd == -1)
@@ -79,10 +100,10 @@ save(const char *path, struct slice bytes)
 		error = errno;
 	if (close(fd) != 0 && error == 0)
 		error = errno;
-	if (error == 0 && !sync_folder_of(path))
+	if (error == 0 && !sync_folder_of(name->ptr))
 		error = errno;
 	if (error != 0)
-		(void)unlink(path);
+		(void)unlink(name->ptr);
 	errno = error;
 	return error == 0;
 }
@@ -92,17 +113,12 @@ aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer
 {
 	struct slice rest = {file->bytes.ptr + keep, file->bytes.len - keep};
 	struct buffer beside = {0};
-	bool ok = true;
+	bool ok = save(path, keep, rest, &beside) && ftruncate(file->fd, (off_t)keep) == 0 &&
+		  fsync(file->fd) == 0;
 
-	if (rest.len > 0) {
-		buffer_appendf(&beside, "%s.cut-%zu", path, keep);
-		buffer_append(&beside, "", 1);
-		ok = save(beside.ptr, rest) && ftruncate(file->fd, (off_t)keep) == 0 &&
-		     fsync(file->fd) == 0;
-	}
 	if (ok)
 		buffer_appendf(text, "cut to %zu bytes; the other %zu are kept in %s", keep,
-		    rest.len, beside.ptr != NULL ? beside.ptr : "no file");
+		    rest.len, beside.ptr);
 	else
 		buffer_appendf(text, "%zu bytes could not be cut off and kept in %s: %s", rest.len,
 		    beside.ptr, strerror(errno));

@@ -24,8 +24,9 @@ void aof_file_close(struct aof_file *file);
 
 /*
  * Cuts the file to `keep` bytes, which must be fewer than it has, and keeps what was behind them in
- * "PATH.cut-KEEP". Both are synced, first what is kept. Appends to text what was done; false: why
- * not, and the file is as it was, or is cut. The mapped bytes behind `keep` are gone.
+ * "PATH.cut-KEEP", or "PATH.cut-KEEP.1" and so on if that is there already. Both are synced, first
+ * what is kept. Appends to text what was done; false: why not, and the file is as it was, or is
+ * cut. The mapped bytes behind `keep` are gone.
  */
 bool aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
     __attribute__((warn_unused_result));

@@ -153,6 +153,8 @@ aof_read(const struct persist_keyspace *keyspace, const struct aof_file *file, c
 	*finding = (struct aof_finding){.kind = AOF_FILE_GOOD};
 	keyspace->replay_begin(keyspace->arg);
 	read_batches(&load, is_snapshot);
+	if (is_snapshot && finding->kind == AOF_FILE_CUT)
+		finding->kind = AOF_FILE_BAD;
 	keyspace->replay_end(keyspace->arg);
 	aof_commands_release(&load.taken);
 }

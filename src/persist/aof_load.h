@@ -20,7 +20,7 @@ struct persist_keyspace;
 enum aof_finding_kind {
 	AOF_FILE_GOOD,
 	AOF_FILE_CUT, /* it ends early: what is before `keep` is good, and was carried out */
-	AOF_FILE_BAD, /* the same, but much may be behind it */
+	AOF_FILE_BAD, /* damaged, much may be behind `keep`; or a snapshot that is not whole */
 };
 
 struct aof_finding {

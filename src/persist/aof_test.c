@@ -221,25 +221,28 @@ START_TEST(a_cut_file_is_good_and_what_was_cut_off_is_kept_beside_it)
 }
 END_TEST
 
-START_TEST(what_cannot_be_kept_beside_the_file_is_not_cut_off)
+START_TEST(what_is_kept_of_an_earlier_cut_stays_and_what_cannot_be_kept_is_not_cut_off)
 {
-	char path[] = "/tmp/fanfare-aof-XXXXXX", beside[64];
+	char path[] = "/tmp/fanfare-aof-XXXXXX", beside[64], second[72];
 	int fd = mkstemp(path);
 	struct aof_file on_disk;
 
 	ck_assert_int_ne(fd, -1);
 	close(fd);
 	two_batches();
-	file.len -= 3;
 	write_bytes(path, buffer_slice(&file));
 	ck_assert(aof_file_open(&on_disk, path, true));
-	ck_assert_int_eq(read_all(on_disk.bytes), AOF_CUT);
-	snprintf(beside, sizeof(beside), "%s.cut-%zu", path, scan.keep);
-	ck_assert_int_eq(symlink("nowhere", beside), 0);
-	ck_assert(!aof_file_cut(&on_disk, path, scan.keep, &heard));
-	aof_file_close(&on_disk);
+	ck_assert(!aof_file_cut(&on_disk, "/tmp/fanfare-no-such-folder/file", 100, &heard));
 	check_bytes(path, buffer_slice(&file));
+	snprintf(beside, sizeof(beside), "%s.cut-100", path);
+	snprintf(second, sizeof(second), "%s.1", beside);
+	write_bytes(beside, SLICE("earlier"));
+	ck_assert(aof_file_cut(&on_disk, path, 100, &heard));
+	aof_file_close(&on_disk);
+	check_bytes(beside, SLICE("earlier"));
+	check_bytes(second, (struct slice){file.ptr + 100, file.len - 100});
 	unlink(beside);
+	unlink(second);
 	unlink(path);
 }
 END_TEST
@@ -563,7 +566,8 @@ main(void)
 		wherever_the_file_is_cut_whole_batches_are_kept_and_it_is_no_damage,
 		of_commands_without_headers_those_before_the_cut_are_kept,
 		a_cut_file_is_good_and_what_was_cut_off_is_kept_beside_it,
-		what_cannot_be_kept_beside_the_file_is_not_cut_off, every_changed_bit_is_damage,
+		what_is_kept_of_an_earlier_cut_stays_and_what_cannot_be_kept_is_not_cut_off,
+		every_changed_bit_is_damage,
 		changed_bits_in_batches_behind_commands_of_redis_are_damage_too,
 		a_batch_that_is_gone_or_stands_twice_is_damage,
 		what_no_command_is_is_damage_with_its_place, a_torn_last_batch_is_the_tail,
