@@ -20,26 +20,27 @@
  *
  * A file may begin with commands without headers, as Redis writes it; batches may follow.
  *
- * Torn tail or damage. A loss of power may leave anything in place of bytes that were written but
- * not synced: fewer bytes, zeros, stale ones, sectors of them in any order, whole batches behind a
- * torn one. What was synced is not touched by it, and a sync covers everything before it. So each
- * header says how far the file was synced when its batch was written:
+ * Torn tail or damage. After a loss of power anything may stand in place of bytes that were written
+ * but not synced: nothing, zeros, old data, sectors of the new data in any order, even whole
+ * batches behind a torn one. Synced bytes are intact, and a sync covers everything before it. So
+ * each header says how far the file was synced when its batch was written:
  *
  *   #FANFARE1: up to this header.
- *   #FANFARE2: the first six digits of L are U, the length is the other ten: all was synced but for
- *   U * 512 bytes before this header at most. ffffff: nothing is known.
+ *   #FANFARE2: up to U * 512 bytes before this header. U is the first six digits of L, the length
+ * is the other ten. ffffff: unknown.
  *
- * A batch that is not as it was written is *damaged* if a good header behind it was written after
- * it was synced: that is no matter of power. If there is none, it is the torn tail, and ends the
- * file as if it ended early: no client was told of a sync of it, unless it was the last before the
- * power went, and then it is as it was written. What is left is the last sync's batches, changed
- * later by a fault of the disk, with no header behind them. There a batch of up to 16 KiB, and any
- * header, is taken for damaged if a change of one bit makes it good, for a torn write leaves no
- * such thing; nor does it leave a run of batches of another place, or commands without headers, up
- * to the end. Whoever cuts a tail off keeps it in a file beside (aof_file.h) and says so.
+ * If a batch is not intact, and a good header behind it says that the file was synced beyond the
+ * batch's beginning, the batch is *damaged*: a loss of power cannot explain it, and loading stops.
+ * If no header says so, the batch is the beginning of the *torn tail*, and the file ends there.
  *
- * A batch counts as a whole: of one that is not whole no command is used, as its checksum cannot
- * say whether those that are there are what was written.
+ * That leaves one case: the batches of the last sync, to which nothing was appended yet, and which
+ * the disk changed later. The verdict there is still "damaged" for what a torn write does not
+ * leave: a header, or a batch of up to 16 KiB, that a change of one bit makes good; batches of
+ * another offset; commands without headers up to the end. Larger changes look like a torn tail.
+ * Therefore the caller keeps a tail that it cuts off in another file, and logs it (aof_file_cut).
+ *
+ * Of a batch that is not whole no command is used: the checksum cannot say whether the commands
+ * that are there are intact.
  *
  * Bytes in, verdicts out: nothing here knows a file or what a command means.
  */
