@@ -56,6 +56,17 @@ keyspace_key_count(void *arg)
 	return server_key_count(arg);
 }
 
+struct persist_keyspace
+persistence_keyspace(struct server *server)
+{
+	return (struct persist_keyspace){.dump = keyspace_dump,
+	    .replay_begin = keyspace_replay_begin,
+	    .replay = keyspace_replay,
+	    .replay_end = keyspace_replay_end,
+	    .key_count = keyspace_key_count,
+	    .arg = server};
+}
+
 static void
 host_journal_set(void *arg, bool is_on, bool holds)
 {
@@ -296,12 +307,7 @@ persistence_new(const struct settings *settings, struct server *server, struct n
 	p->net = net;
 	p->accepted = accepted;
 	p->arg = arg;
-	p->keyspace = (struct persist_keyspace){.dump = keyspace_dump,
-	    .replay_begin = keyspace_replay_begin,
-	    .replay = keyspace_replay,
-	    .replay_end = keyspace_replay_end,
-	    .key_count = keyspace_key_count,
-	    .arg = server};
+	p->keyspace = persistence_keyspace(server);
 	p->persist = persist_new(&config, &host, &disk_system);
 	server_set_disk(server, &disk);
 	return p;

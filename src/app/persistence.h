@@ -6,6 +6,7 @@
 
 #include "app/settings.h"
 #include "base/buffer.h"
+#include "persist/keyspace.h"
 #include "persist/persist.h"
 
 /*
@@ -16,6 +17,9 @@
 struct net;
 struct persistence;
 struct server;
+
+/* The keys of this server, which is borrowed; for the tool as well. */
+struct persist_keyspace persistence_keyspace(struct server *server);
 
 /* Borrows all; to be made when the server is. accepted(arg) is called when the append-only file
  * that was asked for at run time has its name. Returns owned. */

@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "app/config_source.h"
+#include "app/persistence.h"
 #include "app/settings.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "persist/aof_file.h"
 #include "persist/aof_load.h"
-#include "persist/keyspace.h"
-#include "server/journal.h"
 #include "server/server.h"
 
 /*
@@ -27,24 +26,6 @@ struct aof_options {
 	const char *config; /* or NULL */
 	uint64_t databases; /* 0: as the configuration says */
 };
-
-static void
-replay_begin(void *arg)
-{
-	server_replay_begin(arg);
-}
-
-static bool
-replay(void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len)
-{
-	return server_replay(arg, argv, argc, error, error_len);
-}
-
-static void
-replay_end(void *arg)
-{
-	server_replay_end(arg);
-}
 
 /* What the daemon would be started with. False: it is said why. */
 static bool
@@ -81,10 +62,7 @@ find(const struct settings *settings, const struct aof_file *file, const char *p
 	static const struct server_io io = {0};
 	static const struct server_settings no_settings = {0};
 	struct server *server = server_new(&settings->server, &io, &no_settings);
-	const struct persist_keyspace keyspace = {.replay_begin = replay_begin,
-	    .replay = replay,
-	    .replay_end = replay_end,
-	    .arg = server};
+	const struct persist_keyspace keyspace = persistence_keyspace(server);
 
 	aof_read(&keyspace, file, path, is_snapshot, finding);
 	server_free(server);

@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "persist/aof_copy.h"
-#include "persist/aof_orders.h"
+#include "persist/disk.h"
 
 /* So many files that were cut off at the same place may be kept. */
 #define CUTS_MAX 99
@@ -66,7 +65,7 @@ write_all(int fd, struct slice bytes)
 {
 	struct iovec piece = {(void *)(uintptr_t)bytes.ptr, bytes.len};
 
-	return aof_write(fd, &piece, 1, 0);
+	return disk_write_all(&disk_system, fd, &piece, 1, 0);
 }
 
 /* Creates "PATH.cut-KEEP", or the first of "PATH.cut-KEEP.1" and so on that is not there yet: name.
@@ -100,7 +99,7 @@ save(const char *path, size_t keep, struct slice bytes, struct buffer *name)
 		error = errno;
 	if (close(fd) != 0 && error == 0)
 		error = errno;
-	if (error == 0 && !sync_folder_of(name->ptr))
+	if (error == 0 && !disk_sync_folder_of(&disk_system, name->ptr))
 		error = errno;
 	if (error != 0)
 		(void)unlink(name->ptr);

@@ -30,7 +30,7 @@ batch_end(const struct batch *batch)
 }
 
 void
-batches_gather(struct batch *from, uint64_t offset, struct gathered *gathered)
+batches_gather(struct batch *from, uint64_t offset, uint64_t synced, struct gathered *gathered)
 {
 	struct batch *batch;
 	size_t count = 0;
@@ -44,7 +44,9 @@ batches_gather(struct batch *from, uint64_t offset, struct gathered *gathered)
 		if (count == GATHERED_MAX ||
 		    (count > 0 && gathered->bytes + batch->commands.len > GATHERED_BYTES))
 			break;
-		aof_header_write(header, offset + gathered->bytes, buffer_slice(&batch->commands));
+		aof_header_write_unsynced(header, offset + gathered->bytes,
+		    synced == GATHER_SYNCED ? offset + gathered->bytes : synced,
+		    buffer_slice(&batch->commands));
 		pieces[0] = (struct iovec){header, AOF_HEADER_LEN};
 		pieces[1] = (struct iovec){batch->commands.ptr, batch->commands.len};
 		gathered->piece_count += 2;

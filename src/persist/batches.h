@@ -46,7 +46,12 @@ struct gathered {
 	struct batch *behind; /* the first that is not in it; NULL: none is left */
 };
 
-/* As many batches from this one on as go at once, for this place in a file. Borrows them. */
-void batches_gather(struct batch *from, uint64_t offset, struct gathered *gathered);
+/* Each header says that the file is synced up to it. */
+#define GATHER_SYNCED UINT64_MAX
+
+/* As many batches from this one on as go at once, for this place in a file that is synced so far
+ * (see aof.h). Borrows them. */
+void batches_gather(
+    struct batch *from, uint64_t offset, uint64_t synced, struct gathered *gathered);
 
 #endif

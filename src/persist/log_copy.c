@@ -113,7 +113,8 @@ write_memory(struct log_file *log, uint64_t *end)
 
 	*end = log->copy.to;
 	while (batch != NULL) {
-		batches_gather(batch, *end, &gathered);
+		/* The file is synced as a whole before it gets its name. */
+		batches_gather(batch, *end, GATHER_SYNCED, &gathered);
 		if (!disk_write_all(
 			log->disk, log->copy.fd, gathered.pieces, gathered.piece_count, *end))
 			return false;

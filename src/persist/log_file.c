@@ -111,7 +111,7 @@ write_queued(struct log_file *log)
 			fail(log, errno, false);
 			return false;
 		}
-		batches_gather(log->next_write, offset, &gathered);
+		batches_gather(log->next_write, offset, log->synced.offset, &gathered);
 		log->has_rest = offset + gathered.bytes > log->file_end;
 		if (!disk_write_all(
 			log->disk, log->fd, gathered.pieces, gathered.piece_count, offset)) {

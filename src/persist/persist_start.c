@@ -74,10 +74,10 @@ open_log(struct persist *p, uint64_t size, struct buffer *error)
 	return true;
 }
 
-/* A snapshot was loaded, and from now on there is to be an append-only file: it begins as the same.
- */
+/* There is to be an append-only file from now on: it begins as what was loaded, if only with the
+ * mark of its end, so that a loss of power never tears its very beginning. */
 static bool
-make_log_of_snapshot(struct persist *p, uint64_t *size, struct buffer *error)
+make_log(struct persist *p, uint64_t *size, struct buffer *error)
 {
 	const char *name = p->config.log_name;
 	struct aof_file file;
@@ -89,7 +89,6 @@ make_log_of_snapshot(struct persist *p, uint64_t *size, struct buffer *error)
 	}
 	*size = file.bytes.len;
 	aof_file_close(&file);
-	log_notice("%s: made of %s", name, p->config.snapshot_name);
 	return true;
 }
 
@@ -103,14 +102,22 @@ load(struct persist *p, uint64_t *size, struct buffer *error)
 	if (config->appendonly)
 		result = aof_load(
 		    p->host.keyspace, config->log_name, false, config->load_truncated, size, error);
+	if (result == AOF_LOADED && *size == 0)
+		return make_log(p, size, error);
 	if (result != AOF_LOAD_NONE)
 		return result == AOF_LOADED;
 	result = aof_load(p->host.keyspace, config->snapshot_name, true, false, size, error);
-	if (result == AOF_LOADED) {
+	if (result == AOF_LOAD_FAILED)
+		return false;
+	if (result == AOF_LOADED)
 		p->save_time = (int64_t)(clock_wall_us() / 1000000);
-		return !config->appendonly || make_log_of_snapshot(p, size, error);
-	}
-	return result == AOF_LOAD_NONE;
+	if (!config->appendonly)
+		return true;
+	if (!make_log(p, size, error))
+		return false;
+	if (result == AOF_LOADED)
+		log_notice("%s: made of %s", config->log_name, config->snapshot_name);
+	return true;
 }
 
 /* False: there is data in the folder, which is not to be mistaken for none. */
@@ -122,8 +129,8 @@ has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 
 	if (config->ignore_redis_files)
 		return true;
-	found = foreign_files_find(
-	    config->log_name, config->snapshot_name, config->appendonly, &name);
+	found =
+	    foreign_files_find(config->log_name, config->snapshot_name, config->appendonly, &name);
 	if (found)
 		buffer_appendf(error,
 		    "dir: %.*s is of Redis and cannot be loaded, and there is no file of fanfared: "

@@ -175,12 +175,40 @@ START_TEST(messages_pass_what_is_held_and_subscribing_waits_for_it)
 }
 END_TEST
 
+START_TEST(a_refusal_alone_leaves_held_replies_as_they_are)
+{
+	server_journal_set(test_server, true, true);
+	assert_says(c, "SET a 1", "");
+	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	server_refuse_writes(test_server, "MISCONF no snapshot");
+	assert_says(c, "SET a 2", "");
+	ck_assert_str_eq(test_read(c), "");
+	server_journal_kept(test_server, 1);
+	ck_assert_str_eq(test_read(c), "+OK\r\n-MISCONF no snapshot\r\n");
+	server_refuse_writes(test_server, NULL);
+	assert_says(c, "SET a 3", "");
+}
+END_TEST
+
+START_TEST(a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it)
+{
+	server_journal_set(test_server, true, true);
+	assert_says(c, "MULTI", "+OK\r\n");
+	assert_says(c, "SET a 1", "+QUEUED\r\n");
+	assert_says(c, "CONFIG SET journal off", "+QUEUED\r\n");
+	assert_says(c, "SET a 2", "+QUEUED\r\n");
+	assert_says(c, "EXEC", "*3\r\n+OK\r\n+OK\r\n+OK\r\n");
+	ck_assert_str_eq(collected(), "");
+}
+END_TEST
+
 START_TEST(changes_that_could_not_be_kept_become_errors_and_others_do_not)
 {
 	server_journal_set(test_server, true, true);
 	assert_says(c, "SET a 1", "");
 	assert_says(c, "GET a", "");
 	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	server_journal_failed(test_server, "MISCONF no room");
 	server_refuse_writes(test_server, "MISCONF no room");
 	ck_assert_str_eq(test_read(c), "-MISCONF no room\r\n$1\r\n1\r\n");
 	assert_says(c, "SET a 2", "-MISCONF no room\r\n");
@@ -190,6 +218,7 @@ START_TEST(changes_that_could_not_be_kept_become_errors_and_others_do_not)
 	assert_says(c, "SET a 2", "-MISCONF no room\r\n");
 	test_call(c, "DISCARD");
 	server_journal_kept(test_server, 1);
+	server_journal_failed(test_server, NULL);
 	server_refuse_writes(test_server, NULL);
 	assert_says(c, "SET a 2", "");
 	ck_assert_str_eq(collected(), "SET a 2;");
@@ -357,6 +386,8 @@ main(void)
 		the_database_is_selected_when_it_changes, a_transaction_is_collected_as_one,
 		replies_of_changes_are_held_until_they_are_kept_and_what_follows_too,
 		messages_pass_what_is_held_and_subscribing_waits_for_it,
+		a_refusal_alone_leaves_held_replies_as_they_are,
+		a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it,
 		changes_that_could_not_be_kept_become_errors_and_others_do_not,
 		who_leaves_while_something_is_held_is_forgotten,
 		writers_wait_while_too_much_is_to_be_written, what_was_dumped_can_be_replayed,

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "server/journal.h"
 #include "server/state.h"
 
 #define BUDGET_US 2000
@@ -140,7 +141,7 @@ settings_each(
 	visit(visit_arg, "max-channel-length", "4096");
 }
 
-/* A directive called "bad" takes no value. */
+/* A directive called "bad" takes no value; "journal" switches the journal on and off. */
 static enum server_setting
 settings_set(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
     char *error, size_t error_len)
@@ -154,6 +155,8 @@ settings_set(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 			snprintf(error, error_len, "CONFIG SET failed");
 			return SERVER_SETTING_REFUSED;
 		}
+		if (slice_is(pairs[i * 2], "journal"))
+			server_journal_set(test_server, slice_is(pairs[i * 2 + 1], "on"), false);
 	}
 	return SERVER_SETTING_DONE;
 }
