@@ -148,6 +148,10 @@ lifecycle_parted(struct lifecycle *l)
 void
 lifecycle_turn(struct lifecycle *l, uint64_t now_us)
 {
+	/* A signal to end that was refused, long ago, is not the first of two any more. */
+	if (l->state == LIFECYCLE_SERVES && l->was_signalled &&
+	    !persistence_fails_to_save(l->wiring->persistence))
+		l->was_signalled = false;
 	if (l->save_again_us == 0 || now_us < l->save_again_us)
 		return;
 	l->save_again_us = 0;
@@ -224,7 +228,7 @@ on_end_signal(struct lifecycle *l)
 	bool again = l->was_signalled;
 
 	l->was_signalled = true;
-	if (!again && l->state == LIFECYCLE_SERVES &&
+	if (!again && l->state != LIFECYCLE_DRAINS &&
 	    !persistence_save_last(l->wiring->persistence)) {
 		log_error("shutdown cancelled: the last snapshot failed; another signal ends the "
 			  "daemon all the same");

@@ -407,7 +407,7 @@ open_doors(struct fanfared *f)
 		find_configuration_again(f);
 		look_for_paths_again(f);
 	} else {
-		wiring_release(&f->wiring);
+		(void)wiring_release(&f->wiring);
 	}
 	buffer_release(&opened);
 	return ok;
@@ -430,7 +430,7 @@ check(struct fanfared *f)
 	ok = live_config_load_users(&f->live, &error) && listening_check(&f->settings, &error);
 	if (!ok)
 		print_error(&error);
-	wiring_release(&f->wiring);
+	(void)wiring_release(&f->wiring);
 	buffer_release(&error);
 	return ok;
 }
@@ -450,9 +450,11 @@ report(struct fanfared *f)
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void
+static bool
 serve(struct fanfared *f, int ready_fd)
 {
+	bool ok;
+
 	log_notice("ready to accept connections");
 	if (ready_fd >= 0)
 		daemon_ready(ready_fd);
@@ -461,8 +463,9 @@ serve(struct fanfared *f, int ready_fd)
 	/* A successor writes its own into the same file, perhaps just now. */
 	if (f->settings.pidfile[0] != '\0' && !f->lifecycle.has_handed_over)
 		pidfile_remove(f->settings.pidfile);
-	wiring_release(&f->wiring);
+	ok = wiring_release(&f->wiring);
 	log_notice("stopped");
+	return ok;
 }
 
 static int
@@ -494,8 +497,7 @@ run(struct fanfared *f)
 	open_supervisor(&f->settings);
 	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f))
 		return EXIT_FAILURE;
-	serve(f, ready_fd);
-	return EXIT_SUCCESS;
+	return serve(f, ready_fd) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int

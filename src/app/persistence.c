@@ -24,6 +24,8 @@ struct persistence {
 	/* What SHUTDOWN said of the last snapshot. */
 	enum disk_last_save last_save;
 	bool is_forced;
+	bool has_handed_over;
+	uint64_t saves_before; /* good ones when it said so */
 };
 
 static bool
@@ -158,6 +160,8 @@ answer_of(enum persist_answer answer)
 		return DISK_SAVING;
 	case PERSIST_REWRITING:
 		return DISK_REWRITING;
+	case PERSIST_UNABLE:
+		return DISK_UNABLE;
 	default:
 		return DISK_STARTED;
 	}
@@ -194,6 +198,7 @@ on_set_last_save(void *arg, enum disk_last_save when, bool is_forced)
 
 	p->last_save = when;
 	p->is_forced = is_forced;
+	p->saves_before = persist_figures(p->persist).good_saves;
 }
 
 static void
@@ -206,11 +211,11 @@ on_figures(void *arg, struct server_disk_figures *figures)
 	    .aof_on = now.log_is_on,
 	    .rewriting = now.is_rewriting,
 	    .rewrite_scheduled = now.rewrite_is_scheduled,
-	    .rewrite_failed = now.rewrite == DUMP_FAILED,
+	    .rewrite_failed = now.rewrite_is_failing,
 	    .write_failed = now.fault.error != 0,
 	    .sync_failed = now.fault.error != 0 && now.fault.is_sync,
 	    .saving = now.is_saving,
-	    .save_failed = now.save == DUMP_FAILED,
+	    .save_failed = now.save_is_failing,
 	    .save_done = now.save == DUMP_DONE,
 	    .saves = now.saves,
 	    .save_time = now.save_time,
@@ -363,16 +368,33 @@ persistence_holds_data(const struct persistence *p)
 void
 persistence_hand_over(struct persistence *p)
 {
+	p->has_handed_over = true;
 	persist_hand_over(p->persist);
+}
+
+/* SHUTDOWN SAVE wants a snapshot even if nothing has changed since the start. */
+static bool
+is_last_save_due(const struct persistence *p)
+{
+	bool has_changed = server_changes(p->server) > 0;
+
+	if (p->has_handed_over || p->last_save == DISK_SAVE_NEVER)
+		return false;
+	if (p->last_save == DISK_SAVE_ALWAYS)
+		return has_changed || persist_figures(p->persist).good_saves == p->saves_before;
+	return has_changed && p->settings->disk.save.count > 0;
 }
 
 bool
 persistence_save_last(struct persistence *p)
 {
-	if (p->last_save == DISK_SAVE_NEVER || server_changes(p->server) == 0 ||
-	    (p->last_save != DISK_SAVE_ALWAYS && p->settings->disk.save.count == 0))
-		return true;
-	return persist_save_now(p->persist) || p->is_forced;
+	return !is_last_save_due(p) || persist_save_now(p->persist) || p->is_forced;
+}
+
+bool
+persistence_fails_to_save(const struct persistence *p)
+{
+	return persist_figures(p->persist).save_is_failing;
 }
 
 void
@@ -382,13 +404,17 @@ persistence_forget_shutdown(struct persistence *p)
 	p->is_forced = false;
 }
 
-void
+bool
 persistence_free(struct persistence *p)
 {
+	bool is_saved, is_written;
+
 	if (p == NULL)
-		return;
-	if (!persistence_save_last(p))
+		return true;
+	is_saved = persistence_save_last(p);
+	if (!is_saved)
 		log_error("what changed since the last snapshot is lost");
-	persist_free(p->persist);
+	is_written = persist_free(p->persist);
 	xfree(p);
+	return is_saved && is_written;
 }

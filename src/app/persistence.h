@@ -52,7 +52,11 @@ bool persistence_save_last(struct persistence *p) __attribute__((warn_unused_res
 /* No shutdown is under way any more: what SHUTDOWN said of the last snapshot is over. */
 void persistence_forget_shutdown(struct persistence *p);
 
-/* The last snapshot, and the end of what is to be written. NULL is allowed. */
-void persistence_free(struct persistence *p);
+/* True if the last snapshot that was not cancelled failed. */
+bool persistence_fails_to_save(const struct persistence *p);
+
+/* The last snapshot, and the end of what is to be written. False: something is lost, which is
+ * logged. NULL is allowed. */
+bool persistence_free(struct persistence *p);
 
 #endif

@@ -281,10 +281,12 @@ wiring_init(
 	return true;
 }
 
-void
+bool
 wiring_release(struct wiring *w)
 {
-	persistence_free(w->persistence);
+	bool ok = persistence_free(w->persistence);
+
 	net_free(w->net);
 	server_free(w->server);
+	return ok;
 }

@@ -31,6 +31,7 @@ struct wiring {
 /* Borrows settings, whose values may change; w stays where it is. False: net has logged why. */
 bool wiring_init(struct wiring *w, const struct settings *settings,
     const struct server_settings *interface) __attribute__((warn_unused_result));
-void wiring_release(struct wiring *w); /* closes every connection */
+/* Closes every connection. False: changes are lost, which is logged. */
+bool wiring_release(struct wiring *w);
 
 #endif

@@ -27,6 +27,7 @@ enum order_kind {
 	ORDER_ADOPT,
 	ORDER_RENAME,
 	ORDER_STOP,
+	ORDER_CLOSE,
 	ORDER_CONFIGURE,
 	ORDER_END,
 };
@@ -34,9 +35,10 @@ enum order_kind {
 struct order {
 	struct mail mail; /* first */
 	enum order_kind kind;
-	int fd;              /* OPEN, ADOPT */
+	int fd;              /* OPEN, ADOPT, CLOSE */
 	uint64_t number;     /* BATCH; OPEN: the file's offset; END: the moment to give up, in us */
 	uint64_t generation; /* OPEN, ADOPT, RENAME */
+	bool has_name;       /* OPEN */
 	struct buffer batch;
 	char *temp_path, *path; /* ADOPT, RENAME */
 	struct aof_writer_settings settings;
@@ -115,8 +117,9 @@ reports_differ(const struct aof_report *a, const struct aof_report *b)
 {
 	return a->kept != b->kept || a->generation != b->generation ||
 	       a->fault.error != b->fault.error || a->fault.is_sync != b->fault.is_sync ||
-	       a->size != b->size || a->syncs != b->syncs || a->placed != b->placed ||
-	       a->stops != b->stops || a->has_ended != b->has_ended;
+	       a->fault.needs_rewrite != b->fault.needs_rewrite || a->size != b->size ||
+	       a->syncs != b->syncs || a->placed != b->placed || a->stops != b->stops ||
+	       a->has_ended != b->has_ended;
 }
 
 static void
@@ -155,7 +158,7 @@ rename_file(struct aof_writer *w, const struct order *order)
 static void
 configure(struct log_file *log, const struct aof_writer_settings *settings)
 {
-	log->policy = settings->policy;
+	log_file_set_policy(log, settings->policy);
 	log->spares_disk = settings->spares_disk;
 	log->unsynced_max_bytes = settings->unsynced_max_bytes;
 }
@@ -171,7 +174,7 @@ carry_out(struct aof_writer *w, struct order *order)
 		log_file_append(log, order->number, &order->batch);
 		break;
 	case ORDER_OPEN:
-		log_file_open(log, order->fd, order->number, order->generation);
+		log_file_open(log, order->fd, order->number, order->generation, order->has_name);
 		break;
 	case ORDER_MARK:
 		log_file_mark(log);
@@ -185,6 +188,9 @@ carry_out(struct aof_writer *w, struct order *order)
 	case ORDER_STOP:
 		log_file_stop(log);
 		w->stops++;
+		break;
+	case ORDER_CLOSE:
+		close(order->fd);
 		break;
 	case ORDER_CONFIGURE:
 		configure(log, &order->settings);
@@ -365,13 +371,14 @@ aof_writer_free(struct aof_writer *w, uint64_t limit_us)
 }
 
 void
-aof_writer_open(struct aof_writer *w, int fd, uint64_t offset, uint64_t generation)
+aof_writer_open(struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, bool has_name)
 {
 	struct order *order = order_new(ORDER_OPEN);
 
 	order->fd = fd;
 	order->number = offset;
 	order->generation = generation;
+	order->has_name = has_name;
 	give(w, order);
 }
 
@@ -439,6 +446,15 @@ void
 aof_writer_stop(struct aof_writer *w)
 {
 	give(w, order_new(ORDER_STOP));
+}
+
+void
+aof_writer_close(struct aof_writer *w, int fd)
+{
+	struct order *order = order_new(ORDER_CLOSE);
+
+	order->fd = fd;
+	give(w, order);
 }
 
 uint64_t

@@ -57,7 +57,8 @@ bool aof_writer_free(struct aof_writer *w, uint64_t limit_us);
 void aof_writer_configure(struct aof_writer *w, const struct aof_writer_settings *settings);
 
 /* See log_file.h. Takes fd. generation is not 0. */
-void aof_writer_open(struct aof_writer *w, int fd, uint64_t offset, uint64_t generation);
+void aof_writer_open(
+    struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, bool has_name);
 
 /* Takes what is in batch. Numbers grow. */
 void aof_writer_append(struct aof_writer *w, uint64_t number, struct buffer *batch);
@@ -74,6 +75,9 @@ void aof_writer_rename(
 
 /* When this returns, no rename of an older generation has yet to be carried out. */
 void aof_writer_refuse_renames(struct aof_writer *w, uint64_t older_than);
+
+/* Closes fd, of a file without a name, which may take a while where the file is large. */
+void aof_writer_close(struct aof_writer *w, int fd);
 
 uint64_t aof_writer_unwritten(const struct aof_writer *w); /* bytes, with what is on its way */
 uint64_t aof_writer_unsynced(const struct aof_writer *w);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,12 +175,20 @@ dump_child_kill(const struct dump_child *child)
 }
 
 bool
-dump_child_end(struct dump_child *child)
+dump_child_end(struct dump_child *child, uint64_t limit_us)
 {
+	struct pollfd end = {.fd = child->result_fd, .events = POLLIN};
+	uint64_t limit_ms = limit_us / 1000;
+
 	if (child->result_fd == -1)
 		return false;
 	dump_child_kill(child);
-	(void)dump_child_result(child);
+	if (poll(&end, 1, limit_ms < INT_MAX ? (int)limit_ms : INT_MAX) == 1) {
+		(void)dump_child_result(child);
+	} else {
+		close(child->result_fd);
+		child->result_fd = -1;
+	}
 	return true;
 }
 

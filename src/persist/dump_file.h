@@ -36,8 +36,9 @@ int dump_child_result(struct dump_child *child);
 /* Its result is not wanted any more; it is still to be asked for. */
 void dump_child_kill(const struct dump_child *child);
 
-/* Ends a child, if there is one, and waits for that. True: there was one without a result. */
-bool dump_child_end(struct dump_child *child);
+/* Ends a child, if there is one, and waits for that, limit_us at most: one that the system does not
+ * let end is left. True: there was one without a result. */
+bool dump_child_end(struct dump_child *child, uint64_t limit_us);
 
 /* True if there is no child any more: another may be started. */
 bool dump_child_reap(struct dump_child *child);

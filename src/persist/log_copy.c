@@ -10,8 +10,11 @@
 #include "persist/disk.h"
 #include "persist/log_file.h"
 
-/* Copied behind a new file at once; batches are written in between. */
+/* Copied behind a new file at once, and twice what the old one has gained since the last time, so
+ * that the copy comes to an end; batches are written in between. */
 #define PIECE_BYTES ((uint64_t)4 << 20)
+/* Synced little by little, so that the last sync is a short one. */
+#define SYNC_BYTES ((uint64_t)32 << 20)
 /* ... and, at the end, with nothing in between. */
 #define LAST_BYTES ((uint64_t)512 << 10)
 
@@ -24,7 +27,8 @@ log_copy_begin(struct log_file *log, int fd, const char *temp_path, const char *
 	    .fd = fd,
 	    .temp_path = xstrdup(temp_path),
 	    .path = xstrdup(path),
-	    .from = log->mark};
+	    .from = log->mark,
+	    .seen = log->synced.offset};
 	if (fstat(fd, &st) != 0)
 		log_copy_end(log, errno);
 	else
@@ -151,6 +155,7 @@ take_place(struct log_file *log)
 	log->base_number = copy->from.number;
 	log->file_end = log->end = offset;
 	log->has_rest = false;
+	log->has_name = true;
 	copy->state = COPY_RENAMED;
 }
 
@@ -168,22 +173,37 @@ finish(struct log_file *log)
 	return true;
 }
 
+static uint64_t
+piece_bytes(const struct log_file *log)
+{
+	uint64_t left = log->synced.offset - log->copy.from.offset;
+	uint64_t gained = log->synced.offset - log->copy.seen;
+	uint64_t piece = PIECE_BYTES + 2 * gained;
+
+	return piece < left ? piece : left;
+}
+
 bool
 log_copy_step(struct log_file *log)
 {
 	struct log_copy *copy = &log->copy;
 	uint64_t from = copy->from.offset, synced = log->synced.offset;
+	bool ok;
 
-	if (synced > from && synced - from > LAST_BYTES) {
-		/* Synced little by little, so that the last sync is a short one. */
-		if (!copy_until(
-			log, from + (synced - from < PIECE_BYTES ? synced - from : PIECE_BYTES)) ||
-		    log->disk->sync(log->disk->arg, copy->fd) != 0)
-			log_copy_end(log, errno);
+	if (synced <= from || synced - from <= LAST_BYTES) {
+		if (finish(log))
+			return true;
+		log_copy_end(log, errno);
 		return false;
 	}
-	if (finish(log))
-		return true;
-	log_copy_end(log, errno);
+	ok = copy_until(log, from + piece_bytes(log));
+	copy->seen = synced;
+	copy->unsynced += copy->from.offset - from;
+	if (ok && copy->unsynced >= SYNC_BYTES) {
+		ok = log->disk->sync(log->disk->arg, copy->fd) == 0;
+		copy->unsynced = 0;
+	}
+	if (!ok)
+		log_copy_end(log, errno);
 	return false;
 }

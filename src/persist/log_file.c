@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -68,7 +69,7 @@ static void
 fail(struct log_file *log, int error, bool is_sync)
 {
 	log->state = LOG_FAILING;
-	log->fault = (struct log_fault){error, is_sync};
+	log->fault = (struct log_fault){.error = error, .is_sync = is_sync};
 	log->retry_us = log->clock_us() + (log->is_ending ? ENDING_RETRY_US : RETRY_US);
 }
 
@@ -98,6 +99,24 @@ note_written(struct log_file *log, const struct batch *until)
 	log->next_write = batch;
 }
 
+/* False if somebody else has cut the file, or removed it: what is acknowledged would be in no file.
+ */
+static bool
+is_intact(struct log_file *log)
+{
+	struct stat st;
+
+	if (fstat(log->fd, &st) != 0) {
+		fail(log, errno, false);
+		return false;
+	}
+	if ((uint64_t)st.st_size >= log->file_end && (st.st_nlink > 0 || !log->has_name))
+		return true;
+	fail(log, st.st_nlink > 0 ? EIO : ENOENT, false);
+	log->fault.needs_rewrite = true;
+	return false;
+}
+
 /* All batches that are to be written. False: it failed, and is noted. */
 static bool
 write_queued(struct log_file *log)
@@ -107,6 +126,8 @@ write_queued(struct log_file *log)
 	while (log->next_write != NULL) {
 		uint64_t offset = log->next_write->offset;
 
+		if (!is_intact(log))
+			return false;
 		if (!cut_rest(log)) {
 			fail(log, errno, false);
 			return false;
@@ -230,6 +251,7 @@ is_sync_due(const struct log_file *log)
 	if (until.offset == log->synced.offset)
 		return until.number != log->synced.number;
 	if (log->policy == AOF_SYNC_ALWAYS || log->is_ending || log->fault.is_sync ||
+	    log->synced.number < log->owed_number ||
 	    log->unsynced_bytes >= log->unsynced_max_bytes / 2)
 		return true;
 	return log->policy == AOF_SYNC_EVERYSEC && !log->spares_disk &&
@@ -253,9 +275,9 @@ write_and_sync(struct log_file *log)
 void
 log_file_work(struct log_file *log)
 {
-	if (log->state == LOG_STOPPED || is_gathering(log))
+	if (log->state == LOG_STOPPED)
 		return;
-	if (log->state == LOG_WRITING || log->clock_us() >= log->retry_us)
+	if (log->state == LOG_WRITING ? !is_gathering(log) : log->clock_us() >= log->retry_us)
 		write_and_sync(log);
 	if (log->copy.state != COPY_RUNNING || !log_copy_step(log))
 		return;
@@ -292,10 +314,19 @@ log_file_is_settled(const struct log_file *log)
 }
 
 void
-log_file_open(struct log_file *log, int fd, uint64_t offset, uint64_t generation)
+log_file_set_policy(struct log_file *log, enum aof_sync policy)
+{
+	if (log->policy == AOF_SYNC_ALWAYS && policy != AOF_SYNC_ALWAYS)
+		log->owed_number = log->last_number;
+	log->policy = policy;
+}
+
+void
+log_file_open(struct log_file *log, int fd, uint64_t offset, uint64_t generation, bool has_name)
 {
 	log_file_stop(log);
 	log->fd = fd;
+	log->has_name = has_name;
 	log->generation = generation;
 	log->synced = (struct log_position){offset, log->last_number};
 	log->base_number = log->last_number;

@@ -45,14 +45,17 @@ struct log_copy {
 	char *temp_path, *path;   /* owned: its name, and the name that it gets */
 	struct log_position from; /* offset: what of the old file is copied; number: batches up to
 				     this one are part of the new file's beginning */
+	uint64_t seen;            /* of the old file, as of the last step */
+	uint64_t unsynced;        /* bytes of the new file */
 	uint64_t to;              /* the end of the new file */
 	struct buffer batch;      /* scratch */
 };
 
 /* What is wrong, as long as it is. */
 struct log_fault {
-	int error;    /* errno; 0: nothing */
-	bool is_sync; /* a sync failed, not a write */
+	int error;          /* errno; 0: nothing */
+	bool is_sync;       /* a sync failed, not a write */
+	bool needs_rewrite; /* the file was cut or removed by somebody else: no retry helps */
 };
 
 struct log_file {
@@ -64,6 +67,7 @@ struct log_file {
 	bool is_ending;              /* sync whatever the policy, retry soon */
 	uint64_t unsynced_max_bytes; /* from half of it on batches are synced whatever the policy */
 	int fd;
+	bool has_name;       /* else it is gone when it is closed */
 	uint64_t generation; /* of the file: a copy for another one is refused */
 	struct batches batches;
 	struct batch *next_write; /* the first QUEUED one; NULL: none */
@@ -73,6 +77,8 @@ struct log_file {
 	bool has_rest;        /* behind file_end a part of a batch may stand */
 	uint64_t end;         /* of the last batch in memory, when it will be written */
 	uint64_t last_number; /* of the last batch that came */
+	uint64_t owed_number; /* batches up to this one are synced whatever the policy: they came
+				 under another one, and replies wait for them */
 	uint64_t unwritten_bytes, unsynced_bytes;
 	struct log_position mark;
 	struct log_copy copy;
@@ -94,7 +100,11 @@ void log_file_release(struct log_file *log); /* closes; writes nothing */
 
 /* Batches go to this file from now on, whose end is offset. Takes fd. A file that was open is
  * stopped first. */
-void log_file_open(struct log_file *log, int fd, uint64_t offset, uint64_t generation);
+void log_file_open(
+    struct log_file *log, int fd, uint64_t offset, uint64_t generation, bool has_name);
+
+/* From now on; what came under always is synced all the same. */
+void log_file_set_policy(struct log_file *log, enum aof_sync policy);
 
 /* Takes what is in commands. Numbers grow. */
 void log_file_append(struct log_file *log, uint64_t number, struct buffer *commands);

@@ -46,8 +46,9 @@ note_report(struct persist *p, const struct aof_report *before)
 		    p->config.log_name, strerror(now->stop_error));
 	if (p->machine.log == PHASE_STARTING && now->generation == p->generation &&
 	    now->fault.error != 0) {
-		snprintf(p->start_error, sizeof(p->start_error), "cannot write %s: %s", SINCE_TEMP,
-		    strerror(now->fault.error));
+		snprintf(p->start_error, sizeof(p->start_error),
+		    "the append-only file cannot be %s: %s",
+		    now->fault.is_sync ? "synced" : "written", strerror(now->fault.error));
 		(void)persist_event(p, EVENT_LOG_FAULT);
 	}
 	if (now->placed != before->placed) {
@@ -221,7 +222,7 @@ current_refusal(const struct persist *p)
 		return REFUSAL_HANDED_OVER;
 	if (persist_fault(p).error != 0)
 		return REFUSAL_LOG;
-	if (p->records[DUMP_SNAPSHOT].outcome == DUMP_FAILED && p->config.stop_on_save_error &&
+	if (p->records[DUMP_SNAPSHOT].is_failing && p->config.stop_on_save_error &&
 	    p->config.rule_count > 0)
 		return REFUSAL_SNAPSHOT;
 	return REFUSAL_NONE;
@@ -283,7 +284,7 @@ open_unnamed(struct persist *p, struct buffer *error)
 		return false;
 	}
 	persist_configure_writer(p);
-	aof_writer_open(p->writer, fd, 0, ++p->generation);
+	aof_writer_open(p->writer, fd, 0, ++p->generation, false);
 	p->base_bytes = 0;
 	return true;
 }
@@ -299,7 +300,6 @@ begin_start(struct persist *p, struct buffer *error)
 	if (!open_unnamed(p, error))
 		return false;
 	p->starts++;
-	p->start_error[0] = '\0';
 	log_notice("appendonly yes: all keys are written to %s first", p->config.log_name);
 	(void)persist_event(p, EVENT_LOG_ON);
 	return true;
@@ -397,23 +397,24 @@ persist_holds_data(const struct persist *p)
 	       p->host.keyspace->key_count(p->host.keyspace->arg) > 0;
 }
 
-void
+bool
 persist_free(struct persist *p)
 {
-	bool was_starting;
-	bool ok;
+	uint64_t limit_us;
+	bool was_starting, ok;
 
 	if (p == NULL)
-		return;
+		return true;
+	limit_us = (uint64_t)p->config.end_timeout_s * 1000000;
 	persist_flush(p);
 	was_starting = p->machine.log == PHASE_STARTING;
 	snprintf(p->start_error, sizeof(p->start_error), "the daemon ends");
 	(void)persist_event(p, EVENT_END);
 	p->host.unwatch(p->host.arg, p->watch);
 	p->host.unwatch(p->host.arg, p->child_watch);
-	if (dump_child_end(&p->child))
+	if (dump_child_end(&p->child, limit_us))
 		persist_remove_temp(p);
-	ok = aof_writer_free(p->writer, (uint64_t)p->config.end_timeout_s * 1000000);
+	ok = aof_writer_free(p->writer, limit_us);
 	if (!ok)
 		log_error(
 		    "append-only file %s: not all changes could be written", p->config.log_name);
@@ -423,4 +424,5 @@ persist_free(struct persist *p)
 	if (p->lock_fd != -1 && ok)
 		close(p->lock_fd);
 	xfree(p);
+	return ok;
 }

@@ -114,6 +114,7 @@ enum persist_answer {
 	PERSIST_SCHEDULED, /* begins when the dump under way is over */
 	PERSIST_SAVING,    /* refused: a snapshot is under way */
 	PERSIST_REWRITING, /* refused: a rewrite is under way */
+	PERSIST_UNABLE,    /* refused: another process has the folder, which is logged */
 };
 
 enum persist_answer persist_rewrite(struct persist *p);
@@ -129,8 +130,9 @@ void persist_hand_over(struct persist *p);
 /* True if something would be lost, were another process to take over. */
 bool persist_holds_data(const struct persist *p);
 
-/* The end. What is in memory is written, for as long as end_timeout_s allows. NULL is allowed. */
-void persist_free(struct persist *p);
+/* The end. What is in memory is written, for as long as end_timeout_s allows. False: not all of it
+ * was, which is logged. NULL is allowed. */
+bool persist_free(struct persist *p);
 
 enum dump_outcome { DUMP_NONE_YET, DUMP_DONE, DUMP_FAILED, DUMP_WAS_CANCELLED };
 
@@ -138,6 +140,7 @@ struct persist_figures {
 	bool log_is_on, is_rewriting, rewrite_is_scheduled, is_saving;
 	struct log_fault fault;
 	enum dump_outcome rewrite, save;           /* the last */
+	bool rewrite_is_failing, save_is_failing;  /* the last that was not cancelled failed */
 	uint64_t saves, good_saves, good_rewrites; /* ended; well */
 	int64_t save_time;                         /* Unix time of the last good snapshot */
 	int64_t save_s, rewrite_s;                 /* how long the last took; -1: none */

@@ -47,6 +47,8 @@ note_outcome(struct persist *p, enum dump_kind kind, enum dump_outcome outcome)
 	struct dump_record *record = &p->records[kind];
 
 	record->outcome = outcome;
+	if (outcome != DUMP_WAS_CANCELLED)
+		record->is_failing = outcome == DUMP_FAILED;
 	record->ended++;
 	record->good += outcome == DUMP_DONE;
 	record->retry_us = outcome == DUMP_FAILED ? clock_mono_us() + RETRY_US : 0;
@@ -140,7 +142,7 @@ begin(struct persist *p, struct buffer *error)
 	p->child_watch = p->host.watch(p->host.arg, p->child.result_fd, on_child, p);
 	if (p->child_watch != NULL)
 		return true;
-	(void)dump_child_end(&p->child);
+	(void)dump_child_end(&p->child, 0);
 	buffer_append_str(error, "the event loop cannot watch the process");
 	return false;
 }
@@ -197,10 +199,19 @@ place(struct persist *p)
 	buffer_release(&error);
 }
 
+/* To give back the room of a large file takes a while: that is for the thread. */
 void
 persist_remove_temp(struct persist *p)
 {
-	(void)p->disk->unlink(p->disk->arg, temp_of(p->machine.kind));
+	const char *path = temp_of(p->machine.kind);
+	int fd;
+
+	if (p->lock_fd == -1 || p->handed_over)
+		return;
+	fd = p->writer != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	(void)p->disk->unlink(p->disk->arg, path);
+	if (fd != -1)
+		aof_writer_close(p->writer, fd);
 }
 
 static void
@@ -241,11 +252,29 @@ persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before
 		place(p);
 }
 
+/* False, and says so in the log, if a dump could not begin. */
+static bool
+can_dump(struct persist *p, enum dump_kind kind)
+{
+	struct buffer error = {0};
+	bool ok = !p->handed_over && persist_lock(p, &error);
+
+	if (p->handed_over)
+		buffer_append_str(&error, "another process has taken over");
+	if (!ok)
+		log_error("%s: %.*s", name_of(kind), (int)error.len, error.ptr);
+	buffer_release(&error);
+	return ok;
+}
+
 enum persist_answer
 persist_rewrite(struct persist *p)
 {
-	uint32_t actions = persist_event(p, EVENT_WANT_REWRITE);
+	uint32_t actions;
 
+	if (!can_dump(p, DUMP_REWRITE))
+		return PERSIST_UNABLE;
+	actions = persist_event(p, EVENT_WANT_REWRITE);
 	if ((actions & ACTION_REFUSE) != 0)
 		return PERSIST_REWRITING;
 	if ((actions & ACTION_SCHEDULE) == 0)
@@ -257,8 +286,11 @@ persist_rewrite(struct persist *p)
 enum persist_answer
 persist_save(struct persist *p, bool may_wait)
 {
-	uint32_t actions = persist_event(p, EVENT_WANT_SNAPSHOT);
+	uint32_t actions;
 
+	if (!can_dump(p, DUMP_SNAPSHOT))
+		return PERSIST_UNABLE;
+	actions = persist_event(p, EVENT_WANT_SNAPSHOT);
 	if ((actions & ACTION_REFUSE) != 0)
 		return PERSIST_SAVING;
 	if ((actions & ACTION_SCHEDULE) == 0)
@@ -269,17 +301,11 @@ persist_save(struct persist *p, bool may_wait)
 	return PERSIST_SCHEDULED;
 }
 
-static bool
-write_now(struct persist *p, enum dump_kind kind)
-{
-	return dump_file_write(p->disk, p->host.keyspace, LAST_TEMP) &&
-	       disk_replace(p->disk, LAST_TEMP, path_of(p, kind));
-}
-
 void
 persist_write_log_at_end(struct persist *p)
 {
-	if (write_now(p, DUMP_REWRITE))
+	if (dump_file_write(p->disk, p->host.keyspace, LAST_TEMP) &&
+	    disk_replace(p->disk, LAST_TEMP, p->config.log_name))
 		log_notice("append-only file %s written, as no rewrite had done it yet",
 		    p->config.log_name);
 	else
@@ -290,25 +316,25 @@ persist_write_log_at_end(struct persist *p)
 bool
 persist_save_now(struct persist *p)
 {
-	struct buffer error = {0};
 	uint64_t changes = p->host.changes(p->host.arg);
-	bool ok = persist_lock(p, &error);
+	bool ok;
 
+	if (!can_dump(p, DUMP_SNAPSHOT))
+		return false;
+	ok = dump_file_write(p->disk, p->host.keyspace, LAST_TEMP);
 	if (ok) {
+		/* One that is older gives way now, that this one is whole. */
 		(void)persist_event(p, EVENT_SAVE_NOW);
-		ok = write_now(p, DUMP_SNAPSHOT);
-		if (!ok)
-			buffer_append_str(&error, strerror(errno));
+		persist_configure_writer(p);
+		ok = disk_replace(p->disk, LAST_TEMP, p->config.snapshot_name);
 	}
 	if (ok) {
 		log_notice("snapshot written to %s", p->config.snapshot_name);
 		note_saved(p, changes);
 	} else {
-		log_error("cannot write snapshot %s: %.*s", p->config.snapshot_name, (int)error.len,
-		    error.ptr);
+		log_error("cannot write snapshot %s: %s", p->config.snapshot_name, strerror(errno));
 	}
 	note_outcome(p, DUMP_SNAPSHOT, ok ? DUMP_DONE : DUMP_FAILED);
-	buffer_release(&error);
 	return ok;
 }
 
@@ -331,8 +357,11 @@ is_rewrite_due(const struct persist *p)
 {
 	uint64_t base = p->base_bytes > 0 ? p->base_bytes : 1;
 
-	if (p->machine.log != PHASE_ON || clock_mono_us() < p->records[DUMP_REWRITE].retry_us ||
-	    p->config.rewrite_percentage == 0 || p->report.size < p->config.rewrite_min_bytes ||
+	if (p->machine.log != PHASE_ON || clock_mono_us() < p->records[DUMP_REWRITE].retry_us)
+		return false;
+	if (persist_fault(p).needs_rewrite)
+		return true;
+	if (p->config.rewrite_percentage == 0 || p->report.size < p->config.rewrite_min_bytes ||
 	    p->report.size <= base)
 		return false;
 	return (double)(p->report.size - base) * 100 / (double)base >= p->config.rewrite_percentage;
@@ -375,6 +404,8 @@ persist_figures(const struct persist *p)
 	    .fault = persist_fault(p),
 	    .rewrite = p->records[DUMP_REWRITE].outcome,
 	    .save = p->records[DUMP_SNAPSHOT].outcome,
+	    .rewrite_is_failing = p->records[DUMP_REWRITE].is_failing,
+	    .save_is_failing = p->records[DUMP_SNAPSHOT].is_failing,
 	    .saves = p->records[DUMP_SNAPSHOT].ended,
 	    .good_saves = p->records[DUMP_SNAPSHOT].good,
 	    .good_rewrites = p->records[DUMP_REWRITE].good,

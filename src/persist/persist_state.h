@@ -14,6 +14,7 @@
 /* How the last dump of a kind ended. */
 struct dump_record {
 	enum dump_outcome outcome;
+	bool is_failing;   /* the last that was not cancelled failed */
 	uint64_t retry_us; /* it does not begin by itself before */
 	int64_t seconds;   /* it took; -1: there was none */
 	uint64_t ended, good;
@@ -73,8 +74,9 @@ void persist_derive_refusal(struct persist *p); /* tells the server, if it chang
 uint32_t persist_event(struct persist *p, enum machine_event event);
 
 /* persist_dump.c: rewrites and snapshots. */
-void persist_look(struct persist *p);        /* begins what is scheduled or due */
-void persist_remove_temp(struct persist *p); /* of the dump under way */
+void persist_look(struct persist *p); /* begins what is scheduled or due */
+/* The file of the dump under way, if it can only be of this process. */
+void persist_remove_temp(struct persist *p);
 void persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before);
 void persist_write_log_at_end(struct persist *p);
 

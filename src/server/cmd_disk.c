@@ -54,7 +54,10 @@ cmd_save(struct request *rq)
 			request_error(rq, "ERR Background save already in progress");
 			return COMMAND_DONE;
 		}
-		(void)server->disk.save(server->disk.arg, true);
+		if (server->disk.save(server->disk.arg, true) == DISK_UNABLE) {
+			request_error(rq, "ERR");
+			return COMMAND_DONE;
+		}
 		c->awaited_disk = figures.saves + 1;
 	}
 	if (figures.saves < c->awaited_disk)
@@ -93,6 +96,9 @@ cmd_bgsave(struct request *rq)
 		    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use "
 		    "BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.");
 		break;
+	case DISK_UNABLE:
+		request_error(rq, "ERR Background saving cannot start. Check logs.");
+		break;
 	}
 	return COMMAND_DONE;
 }
@@ -120,6 +126,10 @@ cmd_bgrewriteaof(struct request *rq)
 	case DISK_SAVING:
 	case DISK_REWRITING:
 		request_error(rq, "ERR Background append only file rewriting already in progress");
+		break;
+	case DISK_UNABLE:
+		request_error(
+		    rq, "ERR Background append only file rewriting cannot start. Check logs.");
 		break;
 	}
 	return COMMAND_DONE;

@@ -126,8 +126,6 @@ abort_shutdown(struct request *rq)
 	struct server *server = rq->server;
 	char error[256];
 
-	if (server->disk.set_last_save != NULL)
-		server->disk.set_last_save(server->disk.arg, DISK_SAVE_BY_RULES, false);
 	if (server->lame_duck.state == LAME_DUCK_NOT)
 		request_error(rq, "ERR No shutdown in progress.");
 	else if (!server->io.lame_duck_abort(server->io.arg, error, sizeof(error)))
@@ -136,26 +134,27 @@ abort_shutdown(struct request *rq)
 		request_ok(rq);
 }
 
-/* A snapshot before the end, as SAVE, NOSAVE or the save rules say. False: there was to be one and
- * is none; answered. */
+/* A snapshot before the end, as SAVE, NOSAVE or the save rules say; with GRACE at its end. False:
+ * there was to be one and is none; answered, and what an earlier SHUTDOWN said still holds. */
 static bool
 save_before(struct request *rq, const struct shutdown *s)
 {
 	const struct server_disk *disk = &rq->server->disk;
+	bool is_due = s->grace_s == 0 && !s->nosave;
 
 	if (disk->save_now == NULL)
 		return true;
+	if (is_due && (s->save || disk->has_save_rules(disk->arg)) && !disk->save_now(disk->arg) &&
+	    !s->force) {
+		request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
+		return false;
+	}
 	disk->set_last_save(disk->arg,
 	    s->save     ? DISK_SAVE_ALWAYS
 	    : s->nosave ? DISK_SAVE_NEVER
 			: DISK_SAVE_BY_RULES,
 	    s->force);
-	if (s->nosave || s->graceful || (!s->save && !disk->has_save_rules(disk->arg)) ||
-	    disk->save_now(disk->arg) || s->force)
-		return true;
-	disk->set_last_save(disk->arg, DISK_SAVE_BY_RULES, false);
-	request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
-	return false;
+	return true;
 }
 
 /*

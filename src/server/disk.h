@@ -12,6 +12,7 @@ enum disk_answer {
 	DISK_SCHEDULED, /* to begin when what goes on is over */
 	DISK_SAVING,    /* refused: a snapshot is being written */
 	DISK_REWRITING, /* refused: the append-only file is being rewritten */
+	DISK_UNABLE,    /* refused: this process may not write files there; it is logged */
 };
 
 enum disk_last_save { DISK_SAVE_BY_RULES, DISK_SAVE_ALWAYS, DISK_SAVE_NEVER };

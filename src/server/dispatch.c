@@ -281,6 +281,15 @@ check_limits(struct client *c, uint64_t now_us)
 	client_kill(c, reason);
 }
 
+static void
+note_changes(struct request *rq)
+{
+	if (rq->changes > 0 || rq->logged)
+		keys_finish(rq);
+	else if ((rq->command->flags & CMD_WRITE) != 0)
+		held_note_no_change(rq->client);
+}
+
 /* The command is done, or goes on as a job of which this request's end is part. */
 static enum server_verdict
 finish_command(struct request *rq, uint64_t duration_us)
@@ -291,8 +300,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 	c->progress = 0;
 	c->running_us = 0;
 	c->login_at_us = 0;
-	if (rq->changes > 0 || rq->logged)
-		keys_finish(rq);
+	note_changes(rq);
 	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);
@@ -378,8 +386,7 @@ request_execute_queued(struct request *rq)
 	} while (result == COMMAND_AGAIN);
 	c->progress = 0;
 	c->exec_reply = NULL;
-	if (rq->changes > 0 || rq->logged)
-		keys_finish(rq);
+	note_changes(rq);
 	duration_us = clock_mono_us() - begun_us;
 	count_call(rq, duration_us);
 	note_slow(rq, duration_us);
@@ -392,8 +399,7 @@ request_end_blocked(struct request *rq)
 {
 	uint64_t duration_us = clock_mono_us() - rq->now_us;
 
-	if (rq->changes > 0 || rq->logged)
-		keys_finish(rq);
+	note_changes(rq);
 	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&rq->client->subscriber.outbox);

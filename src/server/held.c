@@ -60,6 +60,16 @@ held_note_change(struct client *c)
 	c->has_changed = true;
 }
 
+void
+held_note_no_change(struct client *c)
+{
+	const struct journal *journal = &c->server->journal;
+	uint64_t last = journal->taken + (journal->batch.len > 0);
+
+	if (journal->holds && last > c->unkept)
+		c->unkept = last;
+}
+
 static void
 hold(struct client *c)
 {
@@ -104,9 +114,10 @@ held_take(struct client *c, struct slice reply)
 	    .number = c->unkept, .len = reply.len, .is_change = c->has_changed};
 	struct buffer error = {0};
 
-	if (reply.len == 0 || !journal->holds)
-		return false;
 	c->has_changed = false;
+	/* Behind what is held already it waits, even if nothing new is held any more. */
+	if (reply.len == 0 || (!journal->holds && c->held == NULL))
+		return false;
 	/* It has failed since the command was let through: the batch before this one did. */
 	if (becomes_error(c, mark.is_change, &error)) {
 		outbox_push_reply(&c->subscriber.outbox, buffer_slice(&error));

@@ -19,6 +19,10 @@ bool held_take(struct client *c, struct slice reply) __attribute__((warn_unused_
 /* What c's command just changed is in the batch that is being filled. */
 void held_note_change(struct client *c);
 
+/* c's command writes and changed nothing: its reply rests on changes before it, and waits for them.
+ */
+void held_note_no_change(struct client *c);
+
 bool held_is_empty(const struct client *c);
 
 /* True if c is held so much that its requests have to wait. */

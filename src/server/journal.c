@@ -54,8 +54,6 @@ server_journal_set(struct server *server, bool is_on, bool holds)
 	journal->holds = is_on && holds;
 	if (!is_on)
 		buffer_release(&journal->batch);
-	if (!journal->holds)
-		held_release(server, UINT64_MAX);
 }
 
 bool

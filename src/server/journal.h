@@ -18,8 +18,8 @@
 struct buffer;
 struct server;
 
-/* is_on: changes are collected; holds: replies wait. What is held goes out when it holds no more.
- */
+/* is_on: changes are collected; holds: replies wait. What is held already waits for its batch all
+ * the same, which has to be handed on before the journal is switched off. */
 void server_journal_set(struct server *server, bool is_on, bool holds);
 
 /* Moves what was collected to *batch (released or zeroed before), with its number. False: there is
