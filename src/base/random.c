@@ -60,10 +60,10 @@ random_next(struct random *r)
 uint64_t
 random_below(struct random *r, uint64_t limit)
 {
-	uint64_t unfair = (UINT64_MAX % limit + 1) % limit;
-	uint64_t v;
+	uint64_t unfair, v;
 
 	assert(limit > 0);
+	unfair = (UINT64_MAX % limit + 1) % limit;
 	do {
 		v = random_next(r);
 	} while (v > UINT64_MAX - unfair);

@@ -3,6 +3,10 @@
 #include "base/random.h"
 
 #include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/testing.h"
 
@@ -55,11 +59,32 @@ START_TEST(limits_may_be_anything_but_0)
 }
 END_TEST
 
+/* The caller's fault is reported by the assertion, not by a division that the processor refuses. */
+START_TEST(a_limit_of_0_is_an_assertion)
+{
+	struct random r;
+	pid_t pid;
+	int status;
+
+	random_seed(&r, 1);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		fclose(stderr);
+		(void)random_below(&r, 0);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(WTERMSIG(status), SIGABRT);
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("base/random", NULL, NULL,
 	    (const TTest *[]){the_same_seed_gives_the_same_numbers_and_another_others,
 		each_number_below_the_limit_comes_about_as_often, limits_may_be_anything_but_0,
-		NULL});
+		a_limit_of_0_is_an_assertion, NULL});
 }
