@@ -417,3 +417,21 @@ def test_the_manual_has_every_option_of_the_help(tool):
         assert "--help" in options
         for option in options:
             assert f"Fl {option[1:]}" in manual, f"{option} of {command}"
+
+
+@pytest.mark.parametrize("words, usage", [
+    (("--frobnicate",), "usage: fanfare [OPTION...] COMMAND"),
+    (("-Z", "ping"), "usage: fanfare [OPTION...] COMMAND"),
+    (("nosuch",), "usage: fanfare [OPTION...] COMMAND"),
+    (("ping", "--frobnicate"), "usage: fanfare ping"),
+    (("--url", "nonsense", "ping"), "usage: fanfare ping"),
+    (("sub", "--pattern", "--shard", "x"), "usage: fanfare sub"),
+    (("call", "--json", "--raw", "PING"), "usage: fanfare call"),
+    (("aof", "frobnicate", "x"), "usage: fanfare aof"),
+])
+def test_a_wrong_command_line_gets_the_usage(tool, words, usage):
+    done = tool(*words)
+    assert (done.returncode, done.stdout) == (USAGE, b"")
+    lines = done.stderr.decode().splitlines()
+    assert lines[0].startswith("fanfare: ")
+    assert lines[-1].startswith(usage) and not lines[-1].endswith(" ")

@@ -153,11 +153,8 @@ def test_a_mistake_in_the_file_is_named_with_its_line(run, folder, text, place, 
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (("--nosuchdirective", "1"), ["nosuchdirective"]),
     (("--port", "x"), ["port", "x"]),
     (("--port",), ["port"]),
-    (("-x",), ["-x"]),
-    (("-c",), ["-c"]),
     (("-c", "nowhere.conf"), ["nowhere.conf", "No such file"]),
     (("--dir", "/nonexistent/folder"), ["/nonexistent/folder"]),
     (("--port", "0"), []),
@@ -166,6 +163,21 @@ def test_a_mistake_on_the_command_line_is_named(run, arguments, words):
     line = refused(run(*arguments))
     for word in words:
         assert word in line, line
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("--nosuchdirective", "1"), "unknown directive 'nosuchdirective'"),
+    (("--port=7000",), "unknown directive 'port=7000'"),
+    (("-x",), "unknown option '-x'"),
+    (("-c",), "-c takes one value"),
+    (("a.conf", "b.conf"), "one configuration file is allowed"),
+])
+def test_a_wrong_command_line_gets_the_usage(run, arguments, words):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    error, usage, where = done.stderr.splitlines()
+    assert error.startswith("fanfared: ") and words in error
+    assert usage.startswith("usage: fanfared ") and "fanfared --help" in where
 
 
 def test_a_folder_is_no_configuration_file(run, folder):

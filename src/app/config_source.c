@@ -9,6 +9,8 @@
 #include "app/config_file.h"
 #include "base/alloc.h"
 
+#define DIRECTIVE_SHOWN_MAX 64 /* bytes of an unknown one that its error repeats */
+
 static const struct {
 	const char *name;
 	enum config_mode mode;
@@ -36,11 +38,26 @@ find_mode(const char *arg, enum config_mode *mode)
 }
 
 static void
-add_override(struct config_source *source, const char *name)
+explain_unknown(struct slice name, struct buffer *error)
 {
+	if (name.len > DIRECTIVE_SHOWN_MAX)
+		name.len = DIRECTIVE_SHOWN_MAX;
+	buffer_append_str(error, "unknown directive '");
+	buffer_append_escaped(error, name);
+	buffer_append_str(error, "': allowed are those of fanfared.conf(5)");
+}
+
+static bool
+add_override(struct config_source *source, const char *name, struct buffer *error)
+{
+	if (settings_find(slice_of(name)) == NULL) {
+		explain_unknown(slice_of(name), error);
+		return false;
+	}
 	source->overrides =
 	    xrealloc(source->overrides, (source->override_count + 1) * sizeof(*source->overrides));
 	source->overrides[source->override_count++] = (struct override){.name = slice_of(name)};
+	return true;
 }
 
 static void
@@ -85,12 +102,13 @@ config_source_parse(struct config_source *source, int argc, char **argv, struct 
 		} else if (find_mode(arg, &source->mode)) {
 			in_override = false;
 		} else if (strncmp(arg, "--", 2) == 0 && arg[2] != '\0') {
-			add_override(source, arg + 2);
+			if (!add_override(source, arg + 2, error))
+				return false;
 			in_override = true;
 		} else if (in_override) {
 			add_value(&source->overrides[source->override_count - 1], arg);
 		} else if (arg[0] == '-') {
-			buffer_appendf(error, "%s: unknown option; see --help", arg);
+			buffer_appendf(error, "unknown option '%s'", arg);
 			return false;
 		} else if (!set_file(source, arg, error)) {
 			return false;
@@ -135,11 +153,7 @@ config_source_apply(void *settings, struct slice name, const struct slice *value
 	enum setting_fault fault;
 
 	if (row == NULL) {
-		if (name.len > 64)
-			name.len = 64;
-		buffer_append_str(error, "unknown directive '");
-		buffer_append_escaped(error, name);
-		buffer_append_str(error, "': allowed are those of fanfared.conf(5)");
+		explain_unknown(name, error);
 		return false;
 	}
 	fault = settings_set(settings, row, values, count);

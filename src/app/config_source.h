@@ -36,8 +36,9 @@ struct config_source {
 	size_t override_count;
 };
 
-/* Borrows argv, for as long as the source stands. False: error says why, one line. Release in both
- * cases. */
+/* Borrows argv, for as long as the source stands. False: error says why, one line, which also names
+ * a directive that does not exist; their values are looked at by config_source_load. Release in
+ * both cases. */
 bool config_source_parse(struct config_source *source, int argc, char **argv, struct buffer *error)
     __attribute__((warn_unused_result));
 void config_source_release(struct config_source *source);

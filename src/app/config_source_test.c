@@ -95,9 +95,23 @@ START_TEST(two_files_and_unknown_options_are_errors)
 	ck_assert_str_eq(
 	    error_text(), "y.conf: one configuration file is allowed, and x.conf was given before");
 	ck_assert(!PARSE("-x"));
-	ck_assert_str_eq(error_text(), "-x: unknown option; see --help");
+	ck_assert_str_eq(error_text(), "unknown option '-x'");
 	ck_assert(!PARSE("-c"));
 	ck_assert_str_eq(error_text(), "-c takes one value: the path of a configuration file");
+}
+END_TEST
+
+START_TEST(an_unknown_directive_is_an_error_of_the_command_line)
+{
+	ck_assert(!PARSE("--appenddirname", "yes"));
+	ck_assert_str_eq(error_text(),
+	    "unknown directive 'appenddirname': allowed are those of fanfared.conf(5)");
+	ck_assert(!PARSE("--port", "1", "--port=2"));
+	ck_assert_str_eq(
+	    error_text(), "unknown directive 'port=2': allowed are those of fanfared.conf(5)");
+	ck_assert(!PARSE("--\n"));
+	ck_assert_str_eq(
+	    error_text(), "unknown directive '\\n': allowed are those of fanfared.conf(5)");
 }
 END_TEST
 
@@ -122,9 +136,6 @@ START_TEST(an_error_names_the_directive)
 	ck_assert(PARSE("--port"));
 	ck_assert_str_eq(
 	    load_error(), "--port: port takes one value, not 0: allowed is 0 to 65535");
-	ck_assert(PARSE("--appenddirname", "yes"));
-	ck_assert_str_eq(load_error(), "--appenddirname: unknown directive 'appenddirname': "
-				       "allowed are those of fanfared.conf(5)");
 	ck_assert(PARSE("-c", "/nonexistent/x.conf"));
 	ck_assert_str_eq(load_error(), "/nonexistent/x.conf: No such file or directory");
 }
@@ -181,7 +192,8 @@ main(void)
 	return testing_main("app/config_source", NULL, teardown,
 	    (const TTest *[]){a_directive_takes_the_words_up_to_the_next,
 		several_values_may_come_in_one_word, the_file_comes_by_option_or_first,
-		two_files_and_unknown_options_are_errors, modes_stand_anywhere,
+		two_files_and_unknown_options_are_errors,
+		an_unknown_directive_is_an_error_of_the_command_line, modes_stand_anywhere,
 		an_error_names_the_directive,
 		the_annotated_example_has_each_directive_with_its_default, NULL});
 }

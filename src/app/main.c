@@ -37,8 +37,9 @@ struct fanfared {
 	int announce_fd;               /* this is the successor in an upgrade; -1: it is not */
 };
 
+static const char usage[] = "usage: fanfared [-c FILE | FILE] [--directive value ...] [option]\n";
+
 static const char help[] =
-    "usage: fanfared [-c FILE | FILE] [--directive value ...] [option]\n"
     "\n"
     "  -c FILE           configuration file\n"
     "  --directive ...   a directive of the file and its values, in place of what the file says:\n"
@@ -54,6 +55,14 @@ static void
 print_error(const struct buffer *error)
 {
 	fprintf(stderr, "%.*s\n", (int)error->len, error->ptr);
+}
+
+/* The command line is wrong: how it should be. */
+static void
+print_usage_error(const struct buffer *error)
+{
+	fprintf(stderr, "fanfared: %.*s\n%sfanfared --help lists the options\n", (int)error->len,
+	    error->ptr, usage);
 }
 
 static void
@@ -446,7 +455,7 @@ report(struct fanfared *f)
 	else if (f->source.mode == CONFIG_MODE_VERSION)
 		puts("fanfared " PACKAGE_VERSION);
 	else if (f->source.mode == CONFIG_MODE_HELP)
-		fputs(help, stdout);
+		printf("%s%s", usage, help);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -512,7 +521,7 @@ main(int argc, char **argv)
 	lifecycle_init(&f.lifecycle, &f.wiring, &f.settings, argv);
 	f.live = (struct live_config){.settings = &f.settings, .source = &f.source};
 	if (!config_source_parse(&f.source, argc, argv, &error)) {
-		print_error(&error);
+		print_usage_error(&error);
 	} else if (f.source.mode == CONFIG_MODE_HELP || f.source.mode == CONFIG_MODE_VERSION) {
 		status = report(&f);
 	} else if (!config_source_load(&f.source, &f.settings, &error)) {

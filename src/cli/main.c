@@ -75,8 +75,8 @@ put_usage(struct buffer *out, const struct cli_command *command)
 	if (command == NULL)
 		buffer_append_str(out, "usage: fanfare [OPTION...] COMMAND [OPTION...] [ARG...]\n");
 	else
-		buffer_appendf(
-		    out, "usage: fanfare %s [OPTION...] %s\n", command->name, command->operands);
+		buffer_appendf(out, "usage: fanfare %s [OPTION...]%s%s\n", command->name,
+		    command->operands[0] != '\0' ? " " : "", command->operands);
 }
 
 static void
@@ -115,15 +115,22 @@ print_version(void)
 	return puts("fanfare " PACKAGE_VERSION) >= 0 && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 
-static enum cli_status
-refuse(const struct cli_command *command, const char *why)
+/* Behind the error. */
+static void
+print_usage(const struct cli_command *command)
 {
 	struct buffer text = {0};
 
 	put_usage(&text, command);
-	cli_warn("%s", why);
 	fwrite(text.ptr, 1, text.len, stderr);
 	buffer_release(&text);
+}
+
+static enum cli_status
+refuse(const struct cli_command *command, const char *why)
+{
+	cli_warn("%s", why);
+	print_usage(command);
 	return CLI_USAGE;
 }
 
@@ -169,16 +176,16 @@ run(const struct cli_command *command, struct cli *cli, struct common_options *c
 
 	common->choice.env_url = getenv("FANFARE_URL");
 	common->choice.env_password = getenv("FANFARE_PASSWORD");
-	if (!target_choose(&target, &common->choice, &error)) {
-		cli_warn("%s", error);
-		return CLI_USAGE;
-	}
+	if (!target_choose(&target, &common->choice, &error))
+		return refuse(command, error);
 	cli->target = &target;
 	cli->timeout_us = common->timeout_us;
 	cli->connect_timeout_us = common->connect_timeout_us;
 	if (set_up_tls(cli)) {
 		cli->loop = loop_new();
 		status = command->run(cli);
+		if (status == CLI_USAGE)
+			print_usage(command);
 		if (status == CLI_TIMEOUT)
 			cli_warn("timed out after %g s", (double)cli->timeout_us / 1e6);
 		loop_free(cli->loop);
