@@ -12,7 +12,9 @@
  * Two tables of chains. While a map is resized, `from` empties into `to`: each change moves at most
  * STEP buckets. A table is resized when it is full (to twice the size) or seven eighths empty (to a
  * quarter), so that the move of n buckets, which takes n/STEP changes, is over before the next one
- * can be wanted. `from` has no buckets when nothing is being moved.
+ * can be wanted. `from` has no buckets when nothing is being moved. An entry is in `from` exactly
+ * as long as its bucket there is not moved, also a new one: in `to` a batch of new entries would
+ * need segments from all over it at once.
  *
  * The buckets lie in segments, allocated when first written and freed when moved, since zeroing or
  * freeing a table of millions in one go would hold everybody up just as moving it would.
@@ -120,15 +122,21 @@ hash_map_free(struct hash_map *map)
 	xfree(map);
 }
 
+/* The table that an entry with this hash belongs to. */
+static const struct table *
+home_of(const struct hash_map *map, uint64_t hash)
+{
+	return map->from.count > 0 && (hash & (map->from.count - 1)) >= map->moved ? &map->from
+										   : &map->to;
+}
+
 /* The link that points at the key's entry, or NULL. */
 static struct entry **
-find_in(const struct table *table, struct slice key, uint64_t hash)
+find(const struct hash_map *map, struct slice key, uint64_t hash)
 {
-	struct entry **link;
+	const struct table *home = home_of(map, hash);
+	struct entry **link = home->count > 0 ? bucket_at(home, hash & (home->count - 1)) : NULL;
 
-	if (table->count == 0)
-		return NULL;
-	link = bucket_at(table, hash & (table->count - 1));
 	for (; link != NULL && *link != NULL; link = &(*link)->next) {
 		struct entry *entry = *link;
 
@@ -139,16 +147,8 @@ find_in(const struct table *table, struct slice key, uint64_t hash)
 	return NULL;
 }
 
-static struct entry **
-find(const struct hash_map *map, struct slice key, uint64_t hash)
-{
-	struct entry **link = find_in(&map->to, key, hash);
-
-	return link != NULL ? link : find_in(&map->from, key, hash);
-}
-
 static void
-put(struct table *table, struct entry *entry)
+put(const struct table *table, struct entry *entry)
 {
 	size_t i = entry->hash & (table->count - 1);
 	struct entry ***segment = &table->segments[i / SEGMENT];
@@ -256,7 +256,7 @@ hash_map_set(struct hash_map *map, struct slice key, void *value)
 	entry->key_len = key.len;
 	if (key.len > 0)
 		memcpy(entry->key, key.ptr, key.len);
-	put(&map->to, entry);
+	put(home_of(map, hash), entry);
 	map->entries++;
 	return NULL;
 }

@@ -160,6 +160,23 @@ START_TEST(a_full_table_moves_over_thousands_of_inserts)
 }
 END_TEST
 
+START_TEST(a_batch_of_inserts_in_the_middle_of_a_move_makes_few_segments)
+{
+	const size_t full = 1 << 16, batch = 300;
+	size_t before, i;
+
+	for (i = 0; i <= full; i++)
+		ck_assert_ptr_null(set(i, &values[i]));
+	before = alloc_used_bytes();
+	for (; i <= full + batch; i++)
+		ck_assert_ptr_null(set(i, &values[i]));
+	/* A segment of the old table and two of the new one; there are 16 and 32. */
+	ck_assert_uint_lt(alloc_used_bytes() - before, batch * 96 + 5 * 32768);
+	for (i = 0; i <= full + batch; i++)
+		ck_assert_ptr_eq(get(i), &values[i]);
+}
+END_TEST
+
 START_TEST(every_key_is_found_at_every_moment_of_a_move)
 {
 	size_t n, i;
@@ -262,6 +279,7 @@ main(void)
 	    (const TTest *[]){what_was_set_is_found_replaced_and_removed,
 		keys_are_copied_and_told_apart_by_every_byte, random_operations_agree_with_an_array,
 		a_full_table_moves_over_thousands_of_inserts,
+		a_batch_of_inserts_in_the_middle_of_a_move_makes_few_segments,
 		every_key_is_found_at_every_moment_of_a_move,
 		a_map_that_emptied_holds_next_to_nothing, a_visit_sees_each_entry_once_at_any_size,
 		a_visit_may_remove_what_it_is_given, NULL});

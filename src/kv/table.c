@@ -13,9 +13,12 @@
 
 /*
  * Two sets of buckets. While a table is resized, `from` empties into `to`: each change moves at
- * most STEP buckets. It is resized when it is full (to twice the size) or seven eighths empty (to a
- * quarter), so that a move is over before the next one can be wanted. The hash of an item is not
- * kept: it would be an eighth of a small item's memory, and is only wanted once in a move.
+ * most STEP buckets. An item is in `from` exactly as long as its bucket there is not moved, also
+ * one that is added meanwhile: put into `to` at once, a batch of new items would need segments from
+ * all over it, and make hundreds of them in one command. It is resized when it is full (to twice
+ * the size) or seven eighths empty (to a quarter), so that a move is over before the next one can
+ * be wanted. The hash of an item is not kept: it would be an eighth of a small item's memory, and
+ * is only wanted once in a move.
  */
 enum { STEP = 4, MIN_BUCKETS = 4, SEGMENT = 4096 };
 
@@ -91,31 +94,29 @@ release_all_buckets(struct kv_table *t)
 	t->moved = 0;
 }
 
-static struct kv_item **
-link_in(const struct kv_buckets *b, struct slice key, uint64_t hash)
+/* The buckets that an item with this hash belongs to. */
+static const struct kv_buckets *
+home_of(const struct kv_table *t, uint64_t hash)
 {
-	struct kv_item **link;
-
-	if (b->count == 0)
-		return NULL;
-	link = bucket_at(b, hash & (b->count - 1));
-	for (; link != NULL && *link != NULL; link = &(*link)->next)
-		if (slice_eq(kv_item_key(*link), key))
-			return link;
-	return NULL;
+	return t->from.count > 0 && (hash & (t->from.count - 1)) >= t->moved ? &t->from : &t->to;
 }
 
 static struct kv_item **
 find_link(const struct kv_table *t, struct slice key)
 {
+	const struct kv_buckets *home;
 	struct kv_item **link;
 	uint64_t hash;
 
 	if (t->count == 0)
 		return NULL;
 	hash = hash_of(key);
-	link = link_in(&t->to, key, hash);
-	return link != NULL ? link : link_in(&t->from, key, hash);
+	home = home_of(t, hash);
+	link = bucket_at(home, hash & (home->count - 1));
+	for (; link != NULL && *link != NULL; link = &(*link)->next)
+		if (slice_eq(kv_item_key(*link), key))
+			return link;
+	return NULL;
 }
 
 struct kv_item *
@@ -133,9 +134,9 @@ kv_table_link(const struct kv_table *t, struct slice key)
 }
 
 static void
-put(struct kv_buckets *b, struct kv_item *item)
+put(const struct kv_buckets *b, struct kv_item *item, uint64_t hash)
 {
-	size_t i = hash_of(kv_item_key(item)) & (b->count - 1);
+	size_t i = hash & (b->count - 1);
 	struct kv_item ***segment = &b->segments[i / SEGMENT];
 
 	if (*segment == NULL)
@@ -154,7 +155,7 @@ move_bucket(struct kv_table *t, size_t i)
 		return;
 	for (item = (*segment)[i % SEGMENT]; item != NULL; item = next) {
 		next = item->next;
-		put(&t->to, item);
+		put(&t->to, item, hash_of(kv_item_key(item)));
 	}
 	(*segment)[i % SEGMENT] = NULL;
 	if ((i + 1) % segment_len(&t->from) == 0) {
@@ -194,8 +195,10 @@ keep_size(struct kv_table *t)
 void
 kv_table_add(struct kv_table *t, struct kv_item *item)
 {
+	uint64_t hash = hash_of(kv_item_key(item));
+
 	keep_size(t);
-	put(&t->to, item);
+	put(home_of(t, hash), item, hash);
 	t->count++;
 }
 

@@ -128,6 +128,30 @@ START_TEST(no_change_costs_much_memory_at_once)
 }
 END_TEST
 
+/* An MSET that crosses a doubling: its keys go to buckets all over the table. */
+START_TEST(a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments)
+{
+	const unsigned full = 1 << 18, batch = 1000;
+	size_t item_bytes, before;
+	unsigned i;
+
+	for (i = 0; i < full; i++)
+		add(i);
+	item_bytes = kv_block_bytes(kv_table_find(&table, name(full - 1)));
+	ck_assert_uint_eq(table.from.count, 0);
+	add(i++);
+	ck_assert_uint_eq(table.from.count, full);
+	before = kv_used_bytes();
+	for (; i <= full + batch; i++)
+		add(i);
+	/* A segment of the old table and two of the new one; there are 64 and 128. */
+	ck_assert_uint_lt(kv_used_bytes() - before, batch * (item_bytes + 16) + 8 * 32768);
+	ck_assert_uint_gt(table.from.count, table.moved);
+	for (i = 0; i <= full + batch; i++)
+		ck_assert_ptr_nonnull(kv_table_find(&table, name(i)));
+}
+END_TEST
+
 static unsigned char seen[20000];
 
 static bool
@@ -294,6 +318,7 @@ main(void)
 	    (const TTest *[]){what_was_added_is_found_until_it_is_taken,
 		a_key_is_any_bytes_and_may_be_long, an_item_that_moved_is_found_where_it_is,
 		no_change_costs_much_memory_at_once,
+		a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments,
 		each_visits_every_item_once_also_in_the_middle_of_a_resize,
 		a_scan_sees_all_that_was_there_all_the_time_while_the_table_grows_and_shrinks,
 		random_picks_reach_every_item, a_draw_is_fair_to_items_that_share_a_bucket,
