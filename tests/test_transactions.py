@@ -254,3 +254,47 @@ def test_own_messages_come_behind_the_replies_as_in_redis_7_2(fanfared):
     assert client.read_line() == b"*3"
     values = [client.read_value() for _ in range(4)]
     assert values == [Push([b"subscribe", b"c", 1]), 1, b"PONG", Push([b"message", b"c", b"m"])]
+
+
+NOWHERE, STALE, THERE = (), ("PX", "1"), ("PX", "100000")
+
+
+@pytest.mark.parametrize("here, there, fails", [
+    (NOWHERE, NOWHERE, False), (NOWHERE, STALE, False), (NOWHERE, THERE, True),
+    (STALE, NOWHERE, False), (STALE, STALE, False), (STALE, THERE, True),
+    (THERE, NOWHERE, True), (THERE, STALE, True), (THERE, THERE, True)],
+    ids=lambda place: " ".join(place) or "nowhere" if isinstance(place, tuple) else None)
+@pytest.mark.parametrize("active", ["0", "1"], ids=["stays", "goes"])
+def test_a_swapped_key_is_a_change_if_its_time_is_not_up(start_server, here, there, fails, active):
+    """WATCH of a key in database 0, in whose place database 1 comes; a key whose time is up is no key."""
+    server = start_server("--enable-debug-command", "yes")
+    client, other = server.connect(), server.connect()
+    other.ok("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    if here:
+        other.ok("SET", "k", "v", *here)
+    other.ok("SELECT", "1")
+    if there:
+        other.ok("SET", "k", "v", *there)
+    for database, place in (("0", here), ("1", there)):
+        other.ok("SELECT", database)
+        wait_until(lambda: other.call("KEYS", "*") == ([b"k"] if place == THERE else []), "its time is up")
+    client.ok("WATCH", "k")
+    other.ok("SWAPDB", "0", "1")
+    other.ok("DEBUG", "SET-ACTIVE-EXPIRE", active)
+    if active == "1":
+        wait_until(lambda: other.call("INFO", "keyspace").count(b"keys=1") == (here, there).count(THERE), "it is gone")
+    client.ok("MULTI")
+    assert client.call("EXEC") == (None if fails else [])
+
+
+@pytest.mark.parametrize("words", [("EXISTS", "k"), ("FLUSHDB",), ("FLUSHALL",), ("PING",), ("SWAPDB", "0", "0")])
+def test_a_key_whose_time_was_up_is_not_changed_by_going(start_server, words):
+    server = start_server("--enable-debug-command", "yes")
+    client, other = server.connect(), server.connect()
+    other.ok("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    other.ok("SET", "k", "v", "PX", "1")
+    wait_until(lambda: other.call("KEYS", "*") == [], "its time is up")
+    client.ok("WATCH", "k")
+    other.call(*words)
+    client.ok("MULTI")
+    assert client.call("EXEC") == []

@@ -13,6 +13,7 @@
 struct kv_db {
 	struct kv *kv;
 	uint32_t index;
+	uint64_t replacements; /* of all keys at once */
 	struct kv_table keys;
 	struct kv_expiry expiry; /* of keys */
 };
@@ -492,6 +493,7 @@ kv_flush(struct kv_db *db)
 		return;
 	kv_bury_keys(&db->kv->yard, &db->keys);
 	kv_expiry_release(&db->expiry);
+	db->replacements++;
 }
 
 void
@@ -504,6 +506,14 @@ kv_swap(struct kv *kv, uint32_t a, uint32_t b)
 	x->expiry = y->expiry;
 	y->keys = was.keys;
 	y->expiry = was.expiry;
+	x->replacements++;
+	y->replacements++;
+}
+
+uint64_t
+kv_db_replacements(const struct kv_db *db)
+{
+	return db->replacements;
 }
 
 bool

@@ -116,6 +116,9 @@ int64_t kv_next_expiry(const struct kv *kv); /* of any key, or KV_NEVER */
 void kv_flush(struct kv_db *db);
 void kv_swap(struct kv *kv, uint32_t a, uint32_t b);
 
+/* How often the database lost all of its keys at once, or got those of another one. */
+uint64_t kv_db_replacements(const struct kv_db *db);
+
 /* Frees what was removed, about so many elements; true if there is more. */
 bool kv_tidy(struct kv *kv, size_t budget);
 

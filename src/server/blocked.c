@@ -17,6 +17,9 @@
 /* Whose time is up is answered in a turn, at most so many. */
 #define ENDED_A_TURN 1000
 
+/* After a SWAPDB: keys that are looked at in a turn. */
+#define LOOKED_AT_A_TURN 1000
+
 TAILQ_HEAD(waiters, waiter);
 
 /* One client's waiting for one key. */
@@ -28,6 +31,7 @@ struct waiter {
 
 struct waited_key {
 	TAILQ_ENTRY(waited_key) ready;
+	TAILQ_ENTRY(waited_key) all;
 	struct waiters waiters;
 	bool is_ready;
 	bool is_served; /* now: it stays, even if nobody waits for it any more */
@@ -53,6 +57,7 @@ blocked_init(struct blocked *b)
 {
 	*b = (struct blocked){.keys = hash_map_new()};
 	TAILQ_INIT(&b->ready);
+	TAILQ_INIT(&b->all);
 }
 
 void
@@ -143,6 +148,8 @@ get_or_add(struct blocked *b, uint32_t db, struct slice name)
 		key->id_len = id.len;
 		memcpy(key->id, id.ptr, id.len);
 		hash_map_set(b->keys, (struct slice){id.ptr, id.len}, key);
+		TAILQ_INSERT_TAIL(&b->all, key, all);
+		b->look_left += b->look_left > 0;
 	}
 	key_id_release(&id);
 	return key;
@@ -198,6 +205,9 @@ release_key(struct blocked *b, struct waited_key *key)
 		return;
 	if (key->is_ready)
 		TAILQ_REMOVE(&b->ready, key, ready);
+	if (b->look_next == key)
+		b->look_next = TAILQ_NEXT(key, all);
+	TAILQ_REMOVE(&b->all, key, all);
 	hash_map_remove(b->keys, (struct slice){key->id, key->id_len});
 	xfree(key);
 }
@@ -271,30 +281,6 @@ blocked_key_ready(
 	key_id_release(&id);
 	if (key != NULL)
 		make_ready(b, key);
-}
-
-struct look {
-	struct blocked *blocked;
-	const struct kv_db *db;
-};
-
-static void
-look_at(struct slice id, void *value, void *arg)
-{
-	const struct look *look = arg;
-	struct waited_key *key = value;
-
-	if (key_id_db(id) == kv_db_index(look->db) && kv_find(look->db, key_id_name(id)) != NULL)
-		make_ready(look->blocked, key);
-}
-
-void
-blocked_database_ready(struct server *server, const struct kv_db *db)
-{
-	struct look look = {&server->blocked, db};
-
-	if (server->blocked.count > 0)
-		hash_map_each(server->blocked.keys, look_at, &look);
 }
 
 static struct request
@@ -379,6 +365,36 @@ blocked_serve(struct server *server)
 	b->serving = false;
 }
 
+/* The next of those that may have come. A key that was there already is made ready for nothing. */
+static void
+look_at_some(struct server *server)
+{
+	struct blocked *b = &server->blocked;
+	struct waited_key *key;
+	enum kv_type type;
+	size_t n;
+
+	for (n = 0; b->look_left > 0 && n < LOOKED_AT_A_TURN; n++, b->look_left--) {
+		key = b->look_next != NULL ? b->look_next : TAILQ_FIRST(&b->all);
+		if (key == NULL) {
+			b->look_left = 0;
+			return;
+		}
+		b->look_next = TAILQ_NEXT(key, all);
+		if (is_there(server, key, &type))
+			make_ready(b, key);
+	}
+}
+
+void
+blocked_look_again(struct server *server)
+{
+	struct blocked *b = &server->blocked;
+
+	b->look_left = hash_map_count(b->keys);
+	look_at_some(server);
+}
+
 static void
 answer_unserved(struct block *block, bool with_error)
 {
@@ -405,14 +421,18 @@ blocked_turn(struct server *server, uint64_t now_us)
 	struct deadline *first;
 	size_t n;
 
+	if (server->blocked.look_left > 0) {
+		look_at_some(server);
+		blocked_serve(server);
+	}
 	for (n = 0; (first = deadlines_first(deadlines)) != NULL; n++) {
 		if (first->at_us > now_us)
-			return first->at_us - now_us;
+			return server->blocked.look_left > 0 ? 0 : first->at_us - now_us;
 		if (n == ENDED_A_TURN)
 			return 0;
 		answer_unserved((struct block *)first, false);
 	}
-	return UINT64_MAX;
+	return server->blocked.look_left > 0 ? 0 : UINT64_MAX;
 }
 
 bool

@@ -32,6 +32,9 @@ TAILQ_HEAD(waited_keys, waited_key);
 struct blocked {
 	struct hash_map *keys;    /* key_id -> struct waited_key */
 	struct waited_keys ready; /* to be served, the first to come to be first */
+	struct waited_keys all;
+	struct waited_key *look_next; /* in all, from the front again behind the last */
+	size_t look_left;             /* how many may have come with a database */
 	struct deadlines deadlines;
 	struct waiter *next;   /* the next to be served of the key that is being served */
 	struct block *running; /* whose handler runs */
@@ -68,13 +71,14 @@ enum command_result request_block(struct request *rq, const struct block_terms *
 void blocked_key_ready(
     struct server *server, const struct kv_db *db, struct slice name, enum kv_type type);
 
-/* The database has got other keys. Costs a look at each key that somebody waits for. */
-void blocked_database_ready(struct server *server, const struct kv_db *db);
+/* A database has got other keys. The first thousand keys that somebody waits for are looked at with
+ * this command, the others in the next turns. */
+void blocked_look_again(struct server *server);
 
 /* Those whose keys are ready. To be called after each command that is no part of a transaction. */
 void blocked_serve(struct server *server);
 
-/* Ends the waiting of those whose time is up. In how many us it wants to be called again; 0: at
+/* Goes on with blocked_look_again; ends the waiting of those whose time is up. In how many us it wants to be called again; 0: at
  * once, there are more. */
 uint64_t blocked_turn(struct server *server, uint64_t now_us);
 

@@ -126,6 +126,48 @@ START_TEST(each_waits_in_its_own_database)
 }
 END_TEST
 
+START_TEST(a_database_that_comes_in_place_of_another_serves)
+{
+	struct test_conn *waiter = wait_with("blpop k 0"), *c = test_open();
+
+	test_call(c, "select 1");
+	assert_says(c, "rpush k v", ":1\r\n");
+	assert_says(c, "swapdb 0 1", "+OK\r\n");
+	assert_served(waiter, "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
+	ck_assert_uint_eq(test_server->blocked.look_left, 0);
+}
+END_TEST
+
+/* Keys that many wait for are looked at in slices: the command itself does a thousand. */
+START_TEST(a_swap_looks_at_a_bounded_number_of_keys_at_once)
+{
+	struct test_conn *waiter, *c = test_open();
+	struct slice args[1002] = {SLICE("blpop")};
+	char names[1000][8];
+	int i, round;
+
+	args[1001] = SLICE("0");
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < 1000; i++)
+			args[i + 1] = (struct slice){names[i],
+			    (size_t)snprintf(names[i], sizeof(names[i]), "%d.%d", round, i)};
+		ck_assert(!test_send_args(test_open(), args, 1002));
+	}
+	waiter = wait_with("blpop k 0");
+	assert_says(c, "swapdb 0 1", "+OK\r\n"); /* nothing is in either */
+	ck_assert_uint_eq(test_server->blocked.look_left, 0);
+	test_call(c, "select 1");
+	assert_says(c, "rpush k v", ":1\r\n");
+	assert_says(c, "swapdb 0 1", "+OK\r\n");
+	ck_assert_uint_eq(test_server->blocked.look_left, 4001);
+	ck_assert_str_eq(test_read(waiter), "");
+	test_turns(5);
+	ck_assert_uint_eq(test_server->blocked.look_left, 0);
+	ck_assert(!waiter->later);
+	ck_assert_str_eq(test_read(waiter), "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
+}
+END_TEST
+
 START_TEST(time_is_up_at_its_moment_and_not_before)
 {
 	struct test_conn *second = wait_with("blpop k 10"), *first = wait_with("brpop k 5.0001"),
@@ -295,8 +337,10 @@ main(void)
 	    (const TTest *[]){who_waited_longest_is_served_first,
 		what_one_move_makes_serves_the_next, who_waits_for_another_type_waits_on,
 		another_key_of_a_wrong_type_is_not_looked_at, a_transaction_serves_at_its_end,
-		each_waits_in_its_own_database, time_is_up_at_its_moment_and_not_before,
-		the_next_turn_is_asked_for_in_time, unblocking_leaves_the_reply_of_who_asked_alone,
+		each_waits_in_its_own_database, a_database_that_comes_in_place_of_another_serves,
+		a_swap_looks_at_a_bounded_number_of_keys_at_once,
+		time_is_up_at_its_moment_and_not_before, the_next_turn_is_asked_for_in_time,
+		unblocking_leaves_the_reply_of_who_asked_alone,
 		nothing_is_given_to_who_is_gone_or_going,
 		who_is_killed_by_what_serving_another_causes_gets_nothing,
 		what_the_user_may_no_more_is_refused_and_the_next_is_served,

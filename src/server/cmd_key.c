@@ -87,7 +87,6 @@ flush(struct request *rq, uint32_t index)
 {
 	struct kv_db *db = kv_database(rq->server->kv, index);
 
-	watch_flushed(rq->server, db, NULL, request_now_ms(rq));
 	rq->changes += kv_db_count(db);
 	kv_flush(db);
 }

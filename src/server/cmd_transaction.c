@@ -57,10 +57,10 @@ cmd_watch(struct request *rq)
 		request_error(rq, "ERR WATCH inside MULTI is not allowed");
 		return COMMAND_DONE;
 	}
-	/* A key that is due goes here: that it was there once is no change any more. */
 	for (i = 1; i < rq->argc; i++) {
-		key_peek(rq, request_db(rq), rq->argv[i]);
-		if (!watch_add(rq->client, rq->client->db, rq->argv[i])) {
+		bool exists = key_peek(rq, request_db(rq), rq->argv[i]) != NULL;
+
+		if (!watch_add(rq->client, rq->client->db, rq->argv[i], exists)) {
 			request_error(rq,
 			    "ERR max number of watched keys per client reached "
 			    "(max-watched-keys-per-client %" PRIu32 ")",
@@ -173,7 +173,7 @@ cmd_exec(struct request *rq)
 	}
 	if (c->transaction->spoiled) {
 		request_error(rq, "EXECABORT Transaction discarded because of previous errors.");
-	} else if (watch_was_touched(c) || watch_has_due(c, request_now_ms(rq))) {
+	} else if (watch_is_broken(c, request_now_ms(rq))) {
 		resp_put_null_array(rq->reply, rq->proto);
 	} else if ((room = ask_for_room(rq)) == HUB_TOO_LARGE) {
 		request_error(rq,

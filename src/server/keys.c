@@ -97,7 +97,6 @@ remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 
 	if (server->journal.is_on)
 		log_by_itself(server, kv_db_index(db), argv, 2);
-	watch_touched(server, db, kv_name(key));
 	kv_remove(db, key);
 }
 
@@ -125,6 +124,7 @@ keys_evict(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	server->counters.evicted_keys++;
 	notify(server, KEY_EVICTED, "evicted", db, kv_name(key));
+	watch_touched(server, db, kv_name(key));
 	remove_by_itself(server, db, key);
 }
 
@@ -263,11 +263,11 @@ keys_swap(struct request *rq, uint32_t a, uint32_t b)
 {
 	struct kv *kv = rq->server->kv;
 
-	watch_flushed(rq->server, kv_database(kv, a), kv_database(kv, b), request_now_ms(rq));
-	watch_flushed(rq->server, kv_database(kv, b), kv_database(kv, a), request_now_ms(rq));
-	kv_swap(kv, a, b);
-	blocked_database_ready(rq->server, kv_database(kv, a));
-	blocked_database_ready(rq->server, kv_database(kv, b));
+	if (a != b) {
+		kv_swap(kv, a, b);
+		if (kv_db_count(kv_database(kv, a)) + kv_db_count(kv_database(kv, b)) > 0)
+			blocked_look_again(rq->server);
+	}
 	rq->changes++;
 }
 

@@ -194,30 +194,83 @@ START_TEST(emptying_a_database_touches_the_keys_that_were_there)
 }
 END_TEST
 
-/* The key is in this database, or else in database 1, which comes in its place. */
-static bool
-is_touched_by_swap(const char *line, const char *line_in_1)
+/* Makes `name` in database db, whose time is up where it is due. */
+static void
+put_key(uint32_t db, const char *name, bool due)
 {
-	bool touched;
+	struct kv_db *in = kv_database(test_server->kv, db);
+	struct kv_key *key = kv_put_string(in, NULL, slice_of(name), SLICE("1"));
 
+	if (due)
+		kv_set_expiry(in, key, 1);
+}
+
+enum place { NOWHERE, STALE, THERE };
+
+/* In database 0, where it is watched, and in database 1, which comes in its place. */
+static const char *
+exec_after_swap(enum place here, enum place in_1)
+{
 	test_call(other, "flushall");
-	test_call(other, line);
-	test_call(other, "select 1");
-	test_call(other, line_in_1);
-	test_call(other, "select 0");
+	if (here != NOWHERE)
+		put_key(0, "a", here == STALE);
+	if (in_1 != NOWHERE)
+		put_key(1, "a", in_1 == STALE);
 	test_call(c, "watch a");
-	watch_flushed(
-	    test_server, kv_database(test_server->kv, 0), kv_database(test_server->kv, 1), 1000);
-	touched = watch_was_touched(c->client);
-	test_call(c, "unwatch");
-	return touched;
+	test_call(other, "swapdb 0 1");
+	test_turns(2); /* what is due goes */
+	test_call(c, "multi");
+	return test_call(c, "exec");
 }
 
 START_TEST(databases_that_change_places_touch_keys_that_are_in_one_of_them)
 {
-	ck_assert(!is_touched_by_swap("set b 1", "set b 1"));
-	ck_assert(is_touched_by_swap("set a 1", "ping"));
-	ck_assert(is_touched_by_swap("ping", "set a 1"));
+	static const struct {
+		enum place here, in_1;
+		bool fails;
+	} cases[] = {
+	    {NOWHERE, NOWHERE, false},
+	    {THERE, NOWHERE, true},
+	    {NOWHERE, THERE, true},
+	    {THERE, THERE, true},
+	    {THERE, STALE, true},
+	    {STALE, THERE, true},
+	    {STALE, NOWHERE, false},
+	    {NOWHERE, STALE, false},
+	    {STALE, STALE, false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		for (int active = 0; active < 2; active++) {
+			test_server->expires_on_access_only = !active;
+			ck_assert_msg((strcmp(exec_after_swap(cases[i].here, cases[i].in_1),
+					   "*-1\r\n") == 0) == cases[i].fails,
+			    "%zu, active: %d", i, active);
+		}
+}
+END_TEST
+
+START_TEST(a_database_that_changes_places_with_itself_touches_nothing)
+{
+	test_call(c, "set a 1");
+	test_call(c, "watch a");
+	assert_says(other, "swapdb 0 0", "+OK\r\n");
+	test_call(c, "multi");
+	assert_says(c, "exec", "*0\r\n");
+}
+END_TEST
+
+START_TEST(a_key_that_went_by_itself_and_came_again_was_changed)
+{
+	test_call(c, "set a 1");
+	test_call(c, "watch a");
+	kv_set_expiry(kv_database(test_server->kv, 0),
+	    kv_find(kv_database(test_server->kv, 0), SLICE("a")), 1);
+	test_turns(1);
+	assert_says(other, "exists a", ":0\r\n");
+	assert_says(other, "set a 1", "+OK\r\n");
+	test_call(c, "multi");
+	assert_says(c, "exec", "*-1\r\n");
 }
 END_TEST
 
@@ -399,6 +452,8 @@ main(void)
 		a_watched_key_that_is_due_aborts_and_one_that_was_does_not,
 		emptying_a_database_touches_the_keys_that_were_there,
 		databases_that_change_places_touch_keys_that_are_in_one_of_them,
+		a_database_that_changes_places_with_itself_touches_nothing,
+		a_key_that_went_by_itself_and_came_again_was_changed,
 		watched_keys_are_bounded_and_each_counts_once, who_leaves_watches_nothing,
 		a_full_subscriber_makes_the_whole_transaction_wait,
 		messages_of_one_transaction_are_not_parted_by_a_full_subscriber,

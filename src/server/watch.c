@@ -12,7 +12,9 @@
 
 struct watch {
 	struct watched_key *key;
-	uint64_t changes; /* of the key, when it was watched */
+	uint64_t changes;      /* of the key, when it was watched */
+	uint64_t replacements; /* of its database, then */
+	bool existed;          /* then */
 };
 
 static struct slice
@@ -49,7 +51,7 @@ get_or_add(struct server *server, struct slice id)
 
 /* A key that is watched already keeps the first look at it. */
 bool
-watch_add(struct client *c, uint32_t db, struct slice name)
+watch_add(struct client *c, uint32_t db, struct slice name, bool exists)
 {
 	struct server *server = c->server;
 	struct client_watch *own = &c->watch;
@@ -71,7 +73,8 @@ watch_add(struct client *c, uint32_t db, struct slice name)
 	key_id_release(&id);
 	key->watchers++;
 	watch = xmalloc(sizeof(*watch));
-	*watch = (struct watch){key, key->changes};
+	*watch = (struct watch){
+	    key, key->changes, kv_db_replacements(kv_database(server->kv, db)), exists};
 	if (own->keys == NULL)
 		own->keys = hash_map_new();
 	hash_map_set(own->keys, pointer, watch);
@@ -118,82 +121,76 @@ watch_touched(struct server *server, const struct kv_db *db, struct slice name)
 		key->changes++;
 }
 
-struct flush {
-	const struct kv_db *db, *with;
-	int64_t now_ms;
-};
-
-static void
-flush_one(struct slice id, void *value, void *arg)
-{
-	const struct flush *flush = arg;
-	struct watched_key *key = value;
-	const struct kv_key *new;
-
-	(void)id;
-	if (db_of(key) != kv_db_index(flush->db))
-		return;
-	new = flush->with != NULL ? kv_find(flush->with, name_of(key)) : NULL;
-	if (kv_find(flush->db, name_of(key)) != NULL ||
-	    (new != NULL && !kv_is_due(flush->with, new, flush->now_ms)))
-		key->changes++;
-}
-
-void
-watch_flushed(
-    struct server *server, const struct kv_db *db, const struct kv_db *with, int64_t now_ms)
-{
-	struct flush flush = {db, with, now_ms};
-
-	if (hash_map_count(server->watched) > 0)
-		hash_map_each(server->watched, flush_one, &flush);
-}
-
 struct look {
 	struct kv *kv;
 	int64_t now_ms;
 	bool found;
 };
 
-static void
-look_for_change(struct slice pointer, void *value, void *arg)
+static bool
+was_replaced(struct kv *kv, const struct watch *watch)
 {
-	const struct watch *watch = value;
+	return kv_db_replacements(kv_database(kv, db_of(watch->key))) != watch->replacements;
+}
+
+/* A database that was emptied or swapped took away what was in it. */
+static bool
+was_touched(struct kv *kv, const struct watch *watch)
+{
+	return watch->changes != watch->key->changes || (watch->existed && was_replaced(kv, watch));
+}
+
+static void
+look_for_touch(struct slice pointer, void *value, void *arg)
+{
+	struct look *look = arg;
 
 	(void)pointer;
-	if (watch->changes != watch->key->changes)
-		((struct look *)arg)->found = true;
+	look->found = look->found || was_touched(look->kv, value);
 }
 
 bool
 watch_was_touched(const struct client *c)
 {
-	struct look look = {0};
+	struct look look = {.kv = c->server->kv};
 
 	if (c->watch.keys != NULL)
-		hash_map_each(c->watch.keys, look_for_change, &look);
+		hash_map_each(c->watch.keys, look_for_touch, &look);
 	return look.found;
 }
 
-static void
-look_for_due(struct slice pointer, void *value, void *arg)
+static bool
+exists(const struct look *look, const struct watched_key *watched)
 {
-	struct look *look = arg;
-	const struct watched_key *watched = ((const struct watch *)value)->key;
 	const struct kv_db *db = kv_database(look->kv, db_of(watched));
 	const struct kv_key *key = kv_find(db, name_of(watched));
 
+	return key != NULL && !kv_is_due(db, key, look->now_ms);
+}
+
+/* A key that came to be by itself came with a database. */
+static void
+look_for_difference(struct slice pointer, void *value, void *arg)
+{
+	struct look *look = arg;
+	const struct watch *watch = value;
+
 	(void)pointer;
-	if (key != NULL && kv_is_due(db, key, look->now_ms))
-		look->found = true;
+	if (look->found)
+		return;
+	if (watch->existed)
+		look->found = was_touched(look->kv, watch) || !exists(look, watch->key);
+	else
+		look->found = was_touched(look->kv, watch) ||
+			      (was_replaced(look->kv, watch) && exists(look, watch->key));
 }
 
 bool
-watch_has_due(const struct client *c, int64_t now_ms)
+watch_is_broken(const struct client *c, int64_t now_ms)
 {
 	struct look look = {.kv = c->server->kv, .now_ms = now_ms};
 
 	if (c->watch.keys != NULL)
-		hash_map_each(c->watch.keys, look_for_due, &look);
+		hash_map_each(c->watch.keys, look_for_difference, &look);
 	return look.found;
 }

@@ -10,9 +10,14 @@
 /*
  * Watch: which keys clients watch (WATCH), and whether one of them was changed since.
  *
- * A watched key has a count of changes; who watches remembers what it was. So a change costs one
- * look-up, however many watch the key, and none where nobody watches anything. Invariant: a key is
- * in server->watched as long as somebody watches it.
+ * A watched key has a count of changes; a watch remembers what it was. So a change costs one
+ * look-up, however many clients watch the key, and none where nobody watches anything. A database
+ * that is emptied or swapped counts as one change of its own: what that means for a key is found by
+ * EXEC, so that FLUSHALL and SWAPDB cost nothing, however many keys are watched. A key whose time is
+ * up does not exist for a watch, whether it was removed already or not. Where two swaps bring a key
+ * and take it away again, EXEC goes on, unlike in Redis: the key is what it was.
+ *
+ * Invariant: a key is in server->watched as long as somebody watches it.
  */
 struct client;
 struct hash_map;
@@ -31,22 +36,21 @@ struct client_watch {
 	uint32_t count;
 };
 
-/* Copies name. False: the client watches as many keys as it may. */
-bool watch_add(struct client *c, uint32_t db, struct slice name)
+/* Copies name; exists: the key is there, and not due. False: the client watches as many keys as it
+ * may. */
+bool watch_add(struct client *c, uint32_t db, struct slice name, bool exists)
     __attribute__((warn_unused_result));
 void watch_clear(struct client *c);
 
-/* The key was changed, came to be or went. */
+/* The key was changed, came to be, or went for another reason than its time. */
 void watch_touched(struct server *server, const struct kv_db *db, struct slice name);
 
-/* db is about to lose all of its keys, or to change them for those of `with` (else NULL): touches
- * those that are in one of them. Costs a look at every watched key. */
-void watch_flushed(
-    struct server *server, const struct kv_db *db, const struct kv_db *with, int64_t now_ms);
-
-/* Whether a watched key was touched; or, what nobody may have seen yet, is due. Costs a look at
- * every key that the client watches. */
+/*
+ * Whether EXEC must fail: a watched key was changed, or is there now and was not, or the reverse.
+ * _was_touched looks at no key, and does not know what a time that was up or a swap did to a key
+ * that was not there. Both cost a look at every key that the client watches.
+ */
+bool watch_is_broken(const struct client *c, int64_t now_ms);
 bool watch_was_touched(const struct client *c);
-bool watch_has_due(const struct client *c, int64_t now_ms);
 
 #endif
