@@ -379,3 +379,40 @@ def test_sighup_gives_default_the_password_that_a_start_would(start_fanfared, fo
     client.ok("AUTH", "third")
     client.ok("CONFIG", "SET", "requirepass", "fourth")
     client.ok("AUTH", "fourth")
+
+
+def restarted(start_fanfared, path, client):
+    """Who may do what after CONFIG REWRITE and another start from the file, which is as before."""
+    client.ok("CONFIG", "REWRITE")
+    return start_fanfared("-c", path).connect().call("ACL", "LIST")
+
+
+def test_config_rewrite_leaves_users_to_the_included_file_that_names_them(start_fanfared, folder):
+    path, included = folder / "fanfared.conf", folder / "users.conf"
+    path.write_text("include users.conf\n")
+    included.write_text("user bob on >secret ~* +@all\nuser alice off\n")
+    client = start_fanfared("-c", path).connect()
+    users = client.call("ACL", "LIST")
+    assert restarted(start_fanfared, path, client) == users
+    assert path.read_text().startswith("include users.conf\n") and "user" not in path.read_text().split("\n", 1)[1]
+    client.ok("ACL", "SETUSER", "carol", "on", "nopass")
+    assert restarted(start_fanfared, path, client) == client.call("ACL", "LIST")
+    assert path.read_text().count("\nuser ") == 1 and "\nuser carol " in path.read_text()
+    client.ok("ACL", "SETUSER", "alice", "on")
+    assert restarted(start_fanfared, path, client) == client.call("ACL", "LIST")
+    assert client.call("ACL", "DELUSER", "bob", "carol") == 2
+    assert restarted(start_fanfared, path, client) == client.call("ACL", "LIST")
+    rewritten = path.read_text()
+    assert restarted(start_fanfared, path, client) == client.call("ACL", "LIST")
+    assert path.read_text() == rewritten
+    assert included.read_text() == "user bob on >secret ~* +@all\nuser alice off\n"
+
+
+def test_config_rewrite_takes_back_included_users_where_an_aclfile_has_them(start_fanfared, folder):
+    path, included, acl = folder / "fanfared.conf", folder / "users.conf", folder / "users.acl"
+    acl.write_text("user alice on nopass ~* +@all\n")
+    included.write_text("")
+    path.write_text(f"aclfile {acl}\ninclude users.conf\n")
+    client = start_fanfared("-c", path).connect()
+    included.write_text("user bob on nopass\n")
+    assert restarted(start_fanfared, path, client) == client.call("ACL", "LIST")

@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "server/acl.h"
 
-static void
-clear(struct setting_list *users)
+void
+setting_users_release(struct setting_list *users)
 {
 	for (size_t i = 0; i < users->count; i++)
 		xfree(users->items[i]);
@@ -92,7 +92,7 @@ setting_users_add(struct setting_list *users, const struct slice *words, size_t 
 	bool ok;
 
 	if (count == 1 && words[0].len == 0) {
-		clear(users);
+		setting_users_release(users);
 		return SETTING_OK;
 	}
 	if (users->count == SETTING_USERS_MAX)
@@ -157,6 +157,61 @@ setting_users_write(const struct setting_list *users, bool quoted, struct buffer
 	}
 }
 
+/* Lines with the same meaning are the same text. */
+static struct setting_list
+canonical(const struct setting_list *users, bool all_channels)
+{
+	struct setting_list lines = {NULL, 0};
+	struct buffer given = {0}, line = {0};
+
+	for (size_t i = 0; i < users->count; i++) {
+		buffer_clear(&given);
+		buffer_clear(&line);
+		buffer_appendf(&given, "user %s", users->items[i]);
+		if (acl_canonical_line(buffer_slice(&given), all_channels, &line))
+			append(&lines, buffer_slice(&line));
+		else
+			append(&lines, buffer_slice(&given));
+	}
+	buffer_release(&given);
+	buffer_release(&line);
+	return lines;
+}
+
+static bool
+has(const struct setting_list *lines, const char *line)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		if (strcmp(lines->items[i], line) == 0)
+			return true;
+	return false;
+}
+
+bool
+setting_users_subtract(const struct setting_list *users, const struct setting_list *known,
+    bool all_channels, struct setting_list *rest)
+{
+	struct setting_list lines, known_lines;
+	bool ok = true;
+
+	*rest = (struct setting_list){NULL, 0};
+	if (known->count == 0) {
+		for (size_t i = 0; i < users->count; i++)
+			append(rest, slice_of(users->items[i]));
+		return true;
+	}
+	lines = canonical(users, all_channels);
+	known_lines = canonical(known, all_channels);
+	for (size_t i = 0; i < known_lines.count && ok; i++)
+		ok = has(&lines, known_lines.items[i]);
+	for (size_t i = 0; i < lines.count && ok; i++)
+		if (!has(&known_lines, lines.items[i]))
+			append(rest, slice_of(users->items[i]));
+	setting_users_release(&lines);
+	setting_users_release(&known_lines);
+	return ok;
+}
+
 bool
 setting_users_take(struct setting_list *users, struct slice text)
 {
@@ -168,10 +223,10 @@ setting_users_take(struct setting_list *users, struct slice text)
 			append(&taken,
 			    (struct slice){line.ptr + strlen("user "), line.len - strlen("user ")});
 	if (taken.count > SETTING_USERS_MAX) {
-		clear(&taken);
+		setting_users_release(&taken);
 		return false;
 	}
-	clear(users);
+	setting_users_release(users);
 	*users = taken;
 	return true;
 }

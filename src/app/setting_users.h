@@ -25,6 +25,15 @@ void setting_users_explain(
  * configuration file. */
 void setting_users_write(const struct setting_list *users, bool quoted, struct buffer *out);
 
+/*
+ * What is left to be said of `users` where a file has said `known` already, which with
+ * acl-pubsub-default: all_channels. False, and rest is empty, where known says other than users of
+ * somebody: then all of it is to be taken back first. rest is released with setting_users_release.
+ */
+bool setting_users_subtract(const struct setting_list *users, const struct setting_list *known,
+    bool all_channels, struct setting_list *rest) __attribute__((warn_unused_result));
+void setting_users_release(struct setting_list *users);
+
 /* In place of what is there: the lines of text, which server_describe_users wrote. False: they are
  * more than SETTING_USERS_MAX, and nothing is changed. */
 bool setting_users_take(struct setting_list *users, struct slice text)

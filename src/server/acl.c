@@ -391,6 +391,24 @@ acl_check_line(struct slice line, struct buffer *error)
 	return ok;
 }
 
+bool
+acl_canonical_line(struct slice line, bool all_channels, struct buffer *out)
+{
+	struct users users = {NULL, 0};
+	struct acl *acl = acl_new();
+	struct buffer error = {0};
+	bool ok;
+
+	acl_set_all_channels(acl, all_channels);
+	ok = load_line(acl, &users, line, &error) && users.count == 1;
+	if (ok)
+		acl_user_describe(users.items[0], out);
+	buffer_release(&error);
+	release(&users);
+	acl_free(acl);
+	return ok;
+}
+
 void
 acl_describe(
     const struct acl *acl, bool without_default, struct slice default_password, struct buffer *out)

@@ -57,6 +57,11 @@ bool acl_load(struct acl *acl, struct slice text, const char *path, struct slice
 /* True if acl_load would take this line; else error says why, without a place. */
 bool acl_check_line(struct slice line, struct buffer *error) __attribute__((warn_unused_result));
 
+/* Appends the line as acl_describe shows its user, without a newline. all_channels: what
+ * acl_set_all_channels is given. False: acl_load would not take it, or it names no user. */
+bool acl_canonical_line(struct slice line, bool all_channels, struct buffer *out)
+    __attribute__((warn_unused_result));
+
 /*
  * Appends the line of each user and a newline: what acl_load reads. without_default: not the line
  * of default where he is as acl_load makes him with this password.
