@@ -416,3 +416,13 @@ def test_config_rewrite_takes_back_included_users_where_an_aclfile_has_them(star
     client = start_fanfared("-c", path).connect()
     included.write_text("user bob on nopass\n")
     assert restarted(start_fanfared, path, client) == client.call("ACL", "LIST")
+
+
+def test_a_user_of_the_command_line_is_none_too_many_after_config_rewrite(start_fanfared, folder):
+    path = folder / "fanfared.conf"
+    path.write_text("user alice off\n")
+    words = ("-c", path, "--user", "bob", "on", "nopass")
+    client = start_fanfared(*words).connect()
+    client.ok("CONFIG", "REWRITE")
+    assert "\nuser bob " in path.read_text()
+    assert start_fanfared(*words).connect().call("ACL", "LIST") == client.call("ACL", "LIST")

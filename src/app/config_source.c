@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/config_file.h"
+#include "app/setting_users.h"
 #include "base/alloc.h"
 
 #define DIRECTIVE_SHOWN_MAX 64 /* bytes of an unknown one that its error repeats */
@@ -162,6 +163,20 @@ config_source_apply(void *settings, struct slice name, const struct slice *value
 	return fault == SETTING_OK;
 }
 
+/* A user of the command line stands above one of the file that has the same name: CONFIG REWRITE
+ * writes it there, too. */
+static void
+overrule_users(const struct config_source *source, struct settings *s)
+{
+	for (size_t i = 0; i < source->override_count; i++) {
+		const struct override *override = &source->overrides[i];
+		const struct setting *row = settings_find(override->name);
+
+		if (row != NULL && row->type == SETTING_USERS && override->count > 0)
+			setting_users_remove(&s->users, override->values[0]);
+	}
+}
+
 static bool
 apply_overrides(const struct config_source *source, struct settings *s, struct buffer *error)
 {
@@ -169,6 +184,7 @@ apply_overrides(const struct config_source *source, struct settings *s, struct b
 	bool ok = true;
 	size_t i;
 
+	overrule_users(source, s);
 	for (i = 0; i < source->override_count && ok; i++) {
 		const struct override *override = &source->overrides[i];
 

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/config_file.h"
 #include "base/alloc.h"
@@ -141,6 +142,27 @@ START_TEST(an_error_names_the_directive)
 }
 END_TEST
 
+START_TEST(a_user_of_the_command_line_stands_above_the_files)
+{
+	char path[] = "/tmp/fanfare-test-XXXXXX";
+	static const char text[] = "user alice off\nuser bob off\n";
+	int fd = mkstemp(path);
+
+	ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	ck_assert(PARSE("-c", path, "--user", "alice", "on", "nopass"));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_uint_eq(s.users.count, 2);
+	ck_assert_str_eq(s.users.items[0], "bob off");
+	ck_assert_str_eq(s.users.items[1], "alice on nopass");
+	settings_release(&s);
+	ck_assert(PARSE("--user", "alice", "on", "--user", "alice", "off"));
+	ck_assert_str_eq(load_error(), "--user: Duplicate user found. A user can only be defined "
+				       "once in config files");
+	unlink(path);
+}
+END_TEST
+
 /* "#port 6379", and no blank behind the #: a default. Everything else is a comment or blank. */
 static void
 check_default(struct slice line, bool *named)
@@ -194,6 +216,6 @@ main(void)
 		several_values_may_come_in_one_word, the_file_comes_by_option_or_first,
 		two_files_and_unknown_options_are_errors,
 		an_unknown_directive_is_an_error_of_the_command_line, modes_stand_anywhere,
-		an_error_names_the_directive,
+		an_error_names_the_directive, a_user_of_the_command_line_stands_above_the_files,
 		the_annotated_example_has_each_directive_with_its_default, NULL});
 }

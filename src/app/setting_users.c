@@ -75,14 +75,29 @@ is_good(const struct slice *words, size_t count, struct buffer *error)
 	return ok;
 }
 
-static bool
-is_known(const struct setting_list *users, struct slice name)
+/* Where the line of this user is; users->count: nowhere. */
+static size_t
+place_of(const struct setting_list *users, struct slice name)
 {
-	for (size_t i = 0; i < users->count; i++)
+	size_t i;
+
+	for (i = 0; i < users->count; i++)
 		if (strncmp(users->items[i], name.ptr, name.len) == 0 &&
 		    (users->items[i][name.len] == ' ' || users->items[i][name.len] == '\0'))
-			return true;
-	return false;
+			break;
+	return i;
+}
+
+void
+setting_users_remove(struct setting_list *users, struct slice name)
+{
+	size_t place = place_of(users, name);
+
+	if (name.len == 0 || place == users->count)
+		return;
+	xfree(users->items[place]);
+	memmove(users->items + place, users->items + place + 1,
+	    (--users->count - place) * sizeof(*users->items));
 }
 
 enum setting_fault
@@ -99,7 +114,7 @@ setting_users_add(struct setting_list *users, const struct slice *words, size_t 
 		return SETTING_TOO_MANY_USERS;
 	ok = is_good(words, count, &text);
 	buffer_clear(&text);
-	if (ok && is_known(users, words[0])) {
+	if (ok && place_of(users, words[0]) < users->count) {
 		buffer_release(&text);
 		return SETTING_DUPLICATE_USER;
 	}

@@ -17,6 +17,9 @@
 enum setting_fault setting_users_add(struct setting_list *users, const struct slice *words,
     size_t count) __attribute__((warn_unused_result));
 
+/* Takes away the line of this user, if there is one. */
+void setting_users_remove(struct setting_list *users, struct slice name);
+
 /* Appends what is wrong with a line; never what may be a password. */
 void setting_users_explain(
     enum setting_fault fault, const struct slice *words, size_t count, struct buffer *out);
