@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lib.pinger import Pinger
-from lib.resp import encode, error
+from lib.resp import Error, encode, error
 from lib.wait import SLOW, wait_until
 
 MANY = 500000
@@ -360,3 +360,105 @@ def test_info_counts_hits_misses_and_keys(fanfared):
     wait_until(lambda: client.info("stats")["expired_keys"] == "1", "its end is counted")
     assert client.call("CONFIG", "RESETSTAT") == b"OK"
     assert client.info("stats")["keyspace_hits"] == "0"
+
+
+def test_while_writes_are_paused_keys_end_for_who_looks_and_no_further(server):
+    client, listener = server.connect(), server.connect()
+    client.ok("CONFIG", "SET", "notify-keyspace-events", "Ex")
+    listener.subscribe("__keyevent@0__:expired")
+    client.ok("SET", "a", "v", "PX", "200")
+    client.ok("SET", "b", "v", "PX", "200")
+    client.ok("CLIENT", "PAUSE", "600000", "WRITE")
+    wait_until(lambda: client.call("EXISTS", "a", "b") == 0, "their time is up")
+    assert client.call("GET", "a") is None
+    assert client.call("TTL", "a") == -2 and client.call("TYPE", "a") == b"none"
+    assert client.call("KEYS", "*") == [] and client.call("SCAN", "0")[1] == []
+    if server.name == "fanfared":  # Redis 7.0 draws for ever; 7.2 does this
+        assert client.call("RANDOMKEY") in (b"a", b"b")
+    assert client.call("DBSIZE") == 2
+    assert client.info("stats")["expired_keys"] == "0"
+    assert listener.nothing_arrives()
+    client.ok("CLIENT", "UNPAUSE")
+    wait_until(lambda: client.call("DBSIZE") == 0, "they are gone")
+    assert client.info("stats")["expired_keys"] == "2"
+    assert sorted(listener.read_value()[2] for _ in range(2)) == [b"a", b"b"]
+
+
+def test_a_pause_that_ends_by_itself_ends_the_keys(server):
+    client = server.connect()
+    client.ok("SET", "a", "v", "PX", "1")
+    client.ok("SET", "b", "v", "PX", "100")
+    client.ok("CLIENT", "PAUSE", "400", "WRITE")
+    wait_until(lambda: client.call("EXISTS", "b") == 0, "its time is up")
+    wait_until(lambda: client.call("DBSIZE") == 0, "the end of the pause")
+    assert client.call("SET", "b", "v", "NX") == b"OK"
+
+
+def test_a_transaction_that_pauses_writes_replaces_keys_whose_time_is_up(start_fanfared):
+    """What is in it is executed all the same."""
+    client = start_fanfared("--enable-debug-command", "yes").connect()
+    client.ok("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    client.call("RPUSH", "l", "1")
+    client.call("PEXPIRE", "l", "1")
+    wait_until(lambda: client.call("KEYS", "*") == [], "its time is up")
+    client.ok("MULTI")
+    for words in (("CLIENT", "PAUSE", "1000000", "WRITE"), ("GET", "l"), ("SET", "l", "v"), ("GET", "l"),
+                  ("CLIENT", "UNPAUSE")):
+        assert client.call(*words) == b"QUEUED"
+    assert client.call("EXEC") == [b"OK", None, b"OK", b"v", b"OK"]
+
+
+def test_while_writes_are_paused_nothing_goes_to_the_log(start_fanfared, folder):
+    client = start_fanfared("--appendonly", "yes", "--appendfsync", "always").connect()
+    client.ok("SET", "k", "v", "PX", "100")
+    client.ok("CLIENT", "PAUSE", "600000", "WRITE")
+    wait_until(lambda: client.call("GET", "k") is None, "its time is up")
+    log, = folder.glob("*.aof")
+    assert b"DEL" not in log.read_bytes()
+    client.ok("CLIENT", "UNPAUSE")
+    wait_until(lambda: b"DEL" in log.read_bytes(), "it goes there, too")
+
+
+def test_while_writes_are_paused_nothing_is_evicted(server):
+    client, writer = server.connect(), server.connect()
+    for number in range(100):
+        client.ok("SET", f"k{number}", "v" * 1000)
+    client.ok("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+    client.ok("CLIENT", "PAUSE", "600000", "WRITE")
+    client.ok("CONFIG", "SET", "maxmemory", "1")
+    writer.command("SET", "other", "v")
+    assert writer.nothing_arrives()
+    assert client.call("DBSIZE") == 100
+    assert client.info("stats")["evicted_keys"] == "0"
+    client.ok("CLIENT", "UNPAUSE")
+    assert isinstance(writer.read_value(), (bytes, Error))
+    wait_until(lambda: client.call("DBSIZE") == 0, "all are gone")
+    assert client.info("stats")["evicted_keys"] == "100"
+
+
+def test_what_a_client_reads_after_no_touch_is_not_used(start_fanfared):
+    client = start_fanfared("--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0").connect()
+    client.ok("SET", "k", "1")
+    client.call("HSET", "h", "f", "v")
+
+    def used(*words):
+        before = client.call("OBJECT", "FREQ", words[1])
+        client.call(*words)
+        return client.call("OBJECT", "FREQ", words[1]) > before
+
+    assert used("GET", "k") and used("HGET", "h", "f")
+    client.ok("CLIENT", "NO-TOUCH", "ON")
+    for words in (("GET", "k"), ("STRLEN", "k"), ("HGET", "h", "f"), ("HSET", "h", "f", "v"), ("INCR", "k"),
+                  ("HRANDFIELD", "h")):
+        assert not used(*words), words
+    assert used("TOUCH", "k")
+    before = client.call("OBJECT", "FREQ", "k")
+    client.ok("MULTI")
+    assert client.call("GET", "k") == b"QUEUED"
+    assert client.call("EXEC") == [b"2"]
+    assert client.call("OBJECT", "FREQ", "k") == before
+    client.ok("CLIENT", "NO-TOUCH", "OFF")
+    assert used("GET", "k")
+    client.ok("CLIENT", "NO-TOUCH", "ON")
+    assert client.call("RESET") == b"RESET"
+    assert used("GET", "k")

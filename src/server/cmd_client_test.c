@@ -326,6 +326,33 @@ START_TEST(nobody_is_ever_blocked_to_be_unblocked)
 }
 END_TEST
 
+/* In a turn a minute later. */
+static const char *
+idle_after(const char *line)
+{
+	test_turn(test_server->now_us + 60000000);
+	test_call(c, line);
+	return test_call(c, "object idletime k");
+}
+
+START_TEST(a_client_that_does_not_touch_leaves_idle_times_alone)
+{
+	test_call(c, "set k v");
+	ck_assert_str_eq(idle_after("get k"), ":0\r\n");
+	assert_says(c, "client no-touch on", "+OK\r\n");
+	ck_assert_str_eq(idle_after("get k"), ":60\r\n");
+	ck_assert_str_eq(idle_after("append k v"), ":120\r\n");
+	ck_assert_str_eq(idle_after("touch k"), ":0\r\n");
+	/* Another value is new. */
+	ck_assert_str_eq(idle_after("set k v"), ":0\r\n");
+	ck_assert_str_eq(idle_after("sinterstore k none"), "$-1\r\n");
+	test_call(c, "sadd s a");
+	ck_assert_str_eq(idle_after("sinterstore k s"), ":0\r\n");
+	ck_assert_str_eq(idle_after("sinterstore k s"), ":0\r\n");
+	ck_assert_str_eq(idle_after("scard k"), ":60\r\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -343,5 +370,6 @@ main(void)
 		a_client_is_killed_by_its_address, a_killed_client_is_not_listed_any_more,
 		who_kills_itself_gets_the_reply_first, filters_must_all_match_and_spare_the_caller,
 		bad_filters_kill_nobody, a_pause_is_never_shortened_by_another,
-		a_bad_pause_pauses_nobody, nobody_is_ever_blocked_to_be_unblocked, NULL});
+		a_bad_pause_pauses_nobody, nobody_is_ever_blocked_to_be_unblocked,
+		a_client_that_does_not_touch_leaves_idle_times_alone, NULL});
 }

@@ -18,6 +18,9 @@
 #define WORK_A_LOOK 64
 #define MATCHED_A_WORK 1024
 
+/* Keys that RANDOMKEY draws where those that are due cannot be removed. */
+#define RANDOM_TRIES 100
+
 /* KEYS: as SCAN from beginning to end, so a key that is there all the time is named. */
 struct keys {
 	char *pattern; /* owned */
@@ -154,11 +157,14 @@ cmd_randomkey(struct request *rq)
 {
 	struct kv_db *db = request_db(rq);
 	struct kv_key *key;
+	unsigned tries = 0;
 
-	/* One that is due is removed on the way, so this ends. */
+	/* One that is due is removed on the way, so this ends; or, in a pause, after so many tries
+	 * with one that is due, as in Redis. */
 	do {
 		key = kv_random(db, random_next(&rq->server->random));
-	} while (key != NULL && key_peek(rq, db, kv_name(key)) == NULL);
+	} while (key != NULL && key_peek(rq, db, kv_name(key)) == NULL &&
+		 (!server_is_paused(rq->server, rq->now_us) || ++tries < RANDOM_TRIES));
 	if (key == NULL)
 		resp_put_null(rq->reply, rq->proto);
 	else

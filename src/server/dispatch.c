@@ -168,7 +168,7 @@ is_paused(const struct request *rq)
 {
 	const struct server *server = rq->server;
 
-	if (server->pause_until_us <= rq->now_us)
+	if (!server_is_paused(server, rq->now_us))
 		return false;
 	return server->pause_all || (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }

@@ -58,7 +58,7 @@ evict(struct server *server)
 	uint64_t begun_us;
 	size_t n;
 
-	if (!is_over(server))
+	if (!is_over(server) || server_is_paused(server, server->now_us))
 		return EVICT_ENOUGH;
 	begun_us = clock_mono_us();
 	for (n = 1; free_more(server); n++) {
@@ -93,6 +93,13 @@ evict_note_use(struct server *server, struct kv_key *key)
 {
 	kv_set_access(key,
 	    kv_use_again(&server->config->evict, kv_access(key), now_s(server), &server->random));
+}
+
+void
+evict_note_value(struct server *server, struct kv_key *key)
+{
+	if (!evict_counts_uses(server))
+		evict_note_new(server, key);
 }
 
 bool

@@ -7,7 +7,8 @@
 /*
  * Eviction: the keyspace stays under maxmemory, as maxmemory-policy says. kv/evict.h chooses, this
  * removes, in steps of a bounded time, and says so to whoever has to know. What is removed and not
- * freed yet counts as room to come.
+ * freed yet counts as room to come. Nothing is removed while writes are paused (CLIENT PAUSE): then
+ * there is room for all.
  */
 struct kv_key;
 struct server;
@@ -19,9 +20,10 @@ bool evict_make_room(struct server *server) __attribute__((warn_unused_result));
 /* Once a turn. True if there is more to be done at once. */
 bool evict_turn(struct server *server);
 
-/* The key was made, or used. */
+/* The key was made, or used; or it got another value, which under LRU is as new as a new key's. */
 void evict_note_new(struct server *server, struct kv_key *key);
 void evict_note_use(struct server *server, struct kv_key *key);
+void evict_note_value(struct server *server, struct kv_key *key);
 
 /* How the key was used, for OBJECT: seconds, or a count where the policy counts uses. */
 bool evict_counts_uses(const struct server *server);

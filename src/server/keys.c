@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/evict.h"
+#include "server/handlers.h"
 #include "server/held.h"
 #include "server/notify.h"
 #include "server/state.h"
@@ -108,6 +109,7 @@ expire(struct server *server, struct kv_db *db, struct kv_key *key)
 	remove_by_itself(server, db, key);
 }
 
+/* While writes are paused a key that is due stays, and is not found. */
 struct kv_key *
 key_peek(struct request *rq, struct kv_db *db, struct slice name)
 {
@@ -115,8 +117,17 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 
 	if (key == NULL || kv_expiry(db, key) == KV_NEVER || !key_is_over(rq, kv_expiry(db, key)))
 		return key;
-	expire(rq->server, db, key);
+	if (!server_is_paused(rq->server, rq->now_us) || (rq->command->flags & CMD_WRITE) != 0)
+		expire(rq->server, db, key);
 	return NULL;
+}
+
+/* Of a client that asked for CLIENT NO-TOUCH only TOUCH is a use. */
+static void
+note_use(struct request *rq, struct kv_key *key)
+{
+	if (!rq->client->no_touch || rq->command->handler == cmd_touch)
+		evict_note_use(rq->server, key);
 }
 
 void
@@ -134,7 +145,7 @@ key_write(struct request *rq, struct slice name)
 	struct kv_key *key = key_peek(rq, request_db(rq), name);
 
 	if (key != NULL)
-		evict_note_use(rq->server, key);
+		note_use(rq, key);
 	return key;
 }
 
@@ -158,7 +169,7 @@ key_read(struct request *rq, struct slice name)
 	struct kv_key *key = key_look(rq, name);
 
 	if (key != NULL)
-		evict_note_use(rq->server, key);
+		note_use(rq, key);
 	return key;
 }
 
@@ -224,6 +235,8 @@ key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct
 	if (old == NULL) {
 		evict_note_new(rq->server, key);
 		notify(rq->server, KEY_NEW, "new", request_db(rq), name);
+	} else if (rq->client->no_touch) {
+		evict_note_value(rq->server, key);
 	}
 	return key;
 }
@@ -238,8 +251,10 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 		return;
 	}
 	blocked_key_ready(rq->server, request_db(rq), name, type);
-	kv_set_expiry(
-	    request_db(rq), kv_put_value(request_db(rq), old, name, type, value), KV_NEVER);
+	old = kv_put_value(request_db(rq), old, name, type, value);
+	if (rq->client->no_touch)
+		evict_note_value(rq->server, old);
+	kv_set_expiry(request_db(rq), old, KV_NEVER);
 }
 
 void
@@ -341,7 +356,8 @@ uint64_t
 keys_turn(struct server *server, uint64_t deadline_us)
 {
 	int64_t now_ms = (int64_t)(clock_wall_us() / 1000), next_ms;
-	bool more = !server->expires_on_access_only && expire_due(server, now_ms, deadline_us);
+	bool expires = !server->expires_on_access_only && !server_is_paused(server, server->now_us);
+	bool more = expires && expire_due(server, now_ms, deadline_us);
 
 	while (kv_tidy(server->kv, FREED_A_LOOK)) {
 		if (clock_mono_us() >= deadline_us) {
@@ -351,7 +367,7 @@ keys_turn(struct server *server, uint64_t deadline_us)
 	}
 	if (more)
 		return 0;
-	next_ms = server->expires_on_access_only ? KV_NEVER : kv_next_expiry(server->kv);
+	next_ms = expires ? kv_next_expiry(server->kv) : KV_NEVER;
 	if (next_ms == KV_NEVER)
 		return UINT64_MAX;
 	if (next_ms <= now_ms)

@@ -177,6 +177,13 @@ struct server {
 /* What HELLO and INFO tell clients that look for features by version. */
 #define SERVER_REDIS_VERSION "7.2.0"
 
+/* CLIENT PAUSE, of writes at least: no key expires or is evicted meanwhile. now_us is monotonic. */
+static inline bool
+server_is_paused(const struct server *server, uint64_t now_us)
+{
+	return server->pause_until_us > now_us;
+}
+
 /* access.c: the user default has a password. */
 bool server_has_password(const struct server *server);
 
