@@ -78,8 +78,8 @@ void blocked_look_again(struct server *server);
 /* Those whose keys are ready. To be called after each command that is no part of a transaction. */
 void blocked_serve(struct server *server);
 
-/* Goes on with blocked_look_again; ends the waiting of those whose time is up. In how many us it wants to be called again; 0: at
- * once, there are more. */
+/* Goes on with blocked_look_again; ends the waiting of those whose time is up. In how many us it
+ * wants to be called again; 0: at once, there are more. */
 uint64_t blocked_turn(struct server *server, uint64_t now_us);
 
 /* CLIENT UNBLOCK: answers as if its time were up, or with an error. False: it does not wait. */

@@ -48,8 +48,8 @@ int64_t request_now_ms(struct request *rq);
 
 /*
  * Looks a key up; one that is due is removed here, with all that belongs to it, unless writes are
- * paused. NULL: there is none. key_read counts hits and misses and notes the access, key_look counts only, key_write notes
- * the access, key_peek does neither.
+ * paused. NULL: there is none. key_read counts hits and misses and notes the access, key_look
+ * counts only, key_write notes the access, key_peek does neither.
  */
 struct kv_key *key_look(struct request *rq, struct slice name);
 struct kv_key *key_read(struct request *rq, struct slice name);

@@ -13,9 +13,9 @@
  * A watched key has a count of changes; a watch remembers what it was. So a change costs one
  * look-up, however many clients watch the key, and none where nobody watches anything. A database
  * that is emptied or swapped counts as one change of its own: what that means for a key is found by
- * EXEC, so that FLUSHALL and SWAPDB cost nothing, however many keys are watched. A key whose time is
- * up does not exist for a watch, whether it was removed already or not. Where two swaps bring a key
- * and take it away again, EXEC goes on, unlike in Redis: the key is what it was.
+ * EXEC, so that FLUSHALL and SWAPDB cost nothing, however many keys are watched. A key whose time
+ * is up does not exist for a watch, whether it was removed already or not. Where two swaps bring a
+ * key and take it away again, EXEC goes on, unlike in Redis: the key is what it was.
  *
  * Invariant: a key is in server->watched as long as somebody watches it.
  */
