@@ -535,3 +535,26 @@ def test_a_push_never_stands_between_parts_of_a_reply(server):
     finally:
         stop.set()
         thread.join()
+
+
+# Clients refuse fields that they do not know: exactly those of Redis, in its order. The last two came with 7.2.
+FIELDS_OF_REDIS = ["id", "addr", "laddr", "fd", "name", "age", "idle", "flags", "db", "sub", "psub", "ssub", "multi",
+                   "qbuf", "qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "oll", "omem", "tot-mem", "events",
+                   "cmd", "user", "redir", "resp", "lib-name", "lib-ver"]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_client_has_the_fields_of_redis_and_no_others(server, version):
+    fields = FIELDS_OF_REDIS if server.name == "fanfared" else FIELDS_OF_REDIS[:-2]
+    client = server.client(version)
+
+    def names_in(line):
+        return [field.partition(b"=")[0].decode() for field in line.strip().split(b" ")]
+
+    assert names_in(client.call("CLIENT", "INFO")) == fields
+    assert names_in(client.call("CLIENT", "LIST")) == fields
+    assert names_in(client.call("CLIENT", "LIST", "ID", client.call("CLIENT", "ID"))) == fields
+    assert isinstance(client.call("AUTH", "nobody", "wrong"), Error)
+    entry = client.call("ACL", "LOG")[0]
+    entry = entry if isinstance(entry, dict) else dict(zip(entry[::2], entry[1::2]))
+    assert names_in(entry[b"client-info"]) == fields

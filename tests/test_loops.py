@@ -174,7 +174,7 @@ def test_connections_are_spread_evenly_and_stay(start_fanfared):
     watcher = daemon.connect()
     assert watcher.info("threads")["io_threads"] == "4"
     assert sorted(int(share["clients"]) for share in shares(watcher)) == [10, 10, 10, 11]
-    before = {entry["id"]: entry["io-thread"] for entry in watcher.client_list()}
+    before = {entry["id"]: entry["io-thread"] for entry in watcher.outbox_list()}
     assert len(set(before.values())) == 4
     assert watcher.call("PUBLISH", "news", "x" * 1000) == 40
     for client in clients:
@@ -184,7 +184,7 @@ def test_connections_are_spread_evenly_and_stay(start_fanfared):
     for client in clients[:20]:
         client.close()
     wait_until(lambda: watcher.info("clients")["connected_clients"] == "21", "half have left")
-    for entry in watcher.client_list():
+    for entry in watcher.outbox_list():
         assert entry["io-thread"] == before[entry["id"]]
     clients += [daemon.connect() for _ in range(20)]
     for client in clients[40:]:
@@ -207,7 +207,7 @@ def test_clients_of_all_loops_are_listed_watched_and_killed(start_fanfared):
     for i, client in enumerate(clients):
         client.call("ECHO", f"from {i}")
         assert f'"from {i}"'.encode() in monitor.read_value()
-    listed = {entry["name"]: entry for entry in watcher.client_list()}
+    listed = {entry["name"]: entry for entry in watcher.outbox_list()}
     assert {f"c{i}" for i in range(9)} <= set(listed)
     for i in range(0, 9, 2):
         assert watcher.call("CLIENT", "KILL", "ID", listed[f"c{i}"]["id"]) == 1

@@ -32,8 +32,9 @@ def stuck_subscriber(daemon, *options, version=2, channel="c"):
     return connection
 
 
-def client_named(watcher, name):
-    return next((client for client in watcher.client_list() if client["name"] == name), None)
+def outbox_of(watcher, name):
+    """The line of OUTBOX LIST of the client with this name."""
+    return next((outbox for outbox in watcher.outbox_list() if outbox["name"] == name), None)
 
 
 def end_number(daemon, account, published):
@@ -51,7 +52,7 @@ def end_number(daemon, account, published):
 
     reader = threading.Thread(target=read)
     reader.start()
-    wait_until(lambda: failures or int(client_named(watcher, "stuck")["outbox-messages"]) == 0, "all is read", 30)
+    wait_until(lambda: failures or int(outbox_of(watcher, "stuck")["outbox-messages"]) == 0, "all is read", 30)
     assert flood(watcher, "c", [published]) == [1]
     reader.join(seconds(30))
     if failures:
@@ -68,13 +69,13 @@ def test_received_and_missed_messages_together_are_all_published(start_fanfared,
     publisher = daemon.connect(timeout=60)
     published = 12000
     assert flood(publisher, "c", range(published)) == [1] * published
-    fields = client_named(publisher, "stuck")
+    fields = outbox_of(publisher, "stuck")
     assert int(fields["dropped"]) > 0
     assert int(fields["outbox-bytes"]) <= MIB + 4096
     end_number(daemon, account, published)
     assert account.received + account.lagged == published + 1
     assert account.lagged >= int(fields["dropped"])
-    assert account.lagged == int(client_named(publisher, "stuck")["dropped"])
+    assert account.lagged == int(outbox_of(publisher, "stuck")["dropped"])
     assert account.notices >= 1
 
 
@@ -87,7 +88,7 @@ def test_without_notify_messages_are_dropped_silently_and_counted(start_fanfared
     published = 12000
     flood(publisher, "c", range(published))
     end_number(daemon, account, published)
-    dropped = int(client_named(publisher, "stuck")["dropped"])
+    dropped = int(outbox_of(publisher, "stuck")["dropped"])
     assert dropped > 0 and account.received + dropped == published + 1
 
 
@@ -155,8 +156,8 @@ def test_a_drop_for_one_is_no_drop_for_another(start_fanfared):
         assert flood(publisher, "c", numbers) == [2] * 120
         for n in numbers:
             assert fast.read_value() == [b"message", b"c", payload(n)]
-    assert int(client_named(publisher, "stuck")["dropped"]) > 0
-    assert publisher.info("pubsub")["dropped"] == client_named(publisher, "stuck")["dropped"]
+    assert int(outbox_of(publisher, "stuck")["dropped"]) > 0
+    assert publisher.info("pubsub")["dropped"] == outbox_of(publisher, "stuck")["dropped"]
 
 
 def test_disconnect_closes_the_subscriber_and_says_why(start_fanfared):
@@ -174,7 +175,7 @@ def test_disconnect_closes_the_subscriber_and_says_why(start_fanfared):
     # Both at first, then the fast one alone; never the other way round.
     assert sorted(set(replies)) == [1, 2] and replies == sorted(replies, reverse=True)
     assert stuck.is_closed()
-    assert client_named(publisher, "stuck") is None
+    assert outbox_of(publisher, "stuck") is None
     assert any("outbox" in line or "output" in line for line in daemon.log().splitlines()), daemon.log()
 
 
@@ -221,13 +222,13 @@ def test_block_makes_publishers_wait_and_loses_nothing(start_fanfared):
     other = daemon.connect()
     assert other.call("PING") == b"PONG"
     assert other.call("PUBLISH", "elsewhere", "x") == 0
-    assert int(client_named(other, "stuck")["outbox-bytes"]) <= (256 << 10) + 4096
+    assert int(outbox_of(other, "stuck")["outbox-bytes"]) <= (256 << 10) + 4096
     account = Account(stuck, notify=True)
     account.take_until(publisher.count - 1)
     publisher.join()
     assert account.lagged == 0 and account.received == publisher.count
     assert publisher.replies == [1] * publisher.count
-    assert client_named(other, "stuck")["dropped"] == "0"
+    assert outbox_of(other, "stuck")["dropped"] == "0"
 
 
 def test_after_the_block_timeout_the_subscriber_is_closed_and_publishers_go_on(start_fanfared):
@@ -268,7 +269,7 @@ def test_a_waiting_publisher_goes_on_when_the_subscriber_is_killed_or_changes_it
     publisher.start()
     publisher.wait_until_it_waits()
     other = daemon.connect()
-    assert other.call("CLIENT", "KILL", "ID", client_named(other, "stuck")["id"]) == 1
+    assert other.call("CLIENT", "KILL", "ID", outbox_of(other, "stuck")["id"]) == 1
     publisher.join(seconds(20))
     assert publisher.published == publisher.count
 
@@ -288,7 +289,7 @@ def test_a_waiting_publisher_that_leaves_is_forgotten(start_fanfared):
     watcher = daemon.connect()
     sender = threading.Thread(target=flood_until_reset, args=(publisher,))
     sender.start()
-    wait_until(lambda: int(client_named(watcher, "stuck")["outbox-bytes"]) > 255 << 10, "the outbox is full")
+    wait_until(lambda: int(outbox_of(watcher, "stuck")["outbox-bytes"]) > 255 << 10, "the outbox is full")
     publisher.socket.shutdown(socket.SHUT_RDWR)
     sender.join()
     publisher.close()
@@ -330,7 +331,7 @@ def test_a_blocking_subscriber_that_publishes_to_itself_does_not_hang_the_daemon
         else:
             assert value == 1
     sender.join()
-    assert client_named(other, "stuck")["dropped"] == "0"
+    assert outbox_of(other, "stuck")["dropped"] == "0"
 
 
 def test_a_blocking_subscriber_that_publishes_to_itself_and_never_reads_is_closed(start_fanfared):
@@ -436,7 +437,7 @@ def test_figures_show_what_is_queued_dropped_and_which_policy(start_fanfared):
     stuck = stuck_subscriber(daemon, version=3)
     publisher = daemon.connect(timeout=60)
     flood(publisher, "c", range(12000))
-    fields = client_named(publisher, "stuck")
+    fields = outbox_of(publisher, "stuck")
     assert fields["policy"] == "drop-oldest"
     queued = int(fields["outbox-messages"])
     assert 900 < queued < 1100
@@ -463,3 +464,32 @@ def test_stuck_subscribers_of_one_channel_share_one_copy(start_fanfared):
     owed = int(publisher.info()["queued_bytes"])
     assert owed > 50 * 2 * MIB
     assert daemon.resident_bytes() - before < 40 * MIB
+
+
+FIELDS = ["id", "name", "policy", "limit-bytes", "limit-messages", "notify", "outbox-bytes", "outbox-messages", "dropped",
+          "io-thread", "watch"]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_outbox_list_has_a_line_for_each_client_or_for_those_named(start_fanfared, version):
+    daemon = start_fanfared("--outbox-policy", "drop-oldest", "--outbox-limit-bytes", "1mb")
+    first, second, third = daemon.connect(), daemon.connect(), daemon.client(version)
+    first.ok("CLIENT", "SETNAME", "first")
+    second.ok("OUTBOX", "SET", "POLICY", "block", "BYTES", "5000", "NOTIFY", "yes")
+    second.ok("WATCH", "a", "b")
+    ids = [int(client.call("CLIENT", "ID")) for client in (first, second, third)]
+    lines = third.outbox_list()
+    assert [list(line) for line in lines] == [FIELDS] * 3
+    assert [int(line["id"]) for line in lines] == ids
+    assert [line["name"] for line in lines] == ["first", "", ""]
+    assert [line["policy"] for line in lines] == ["drop-oldest", "block", "drop-oldest"]
+    assert [line["limit-bytes"] for line in lines] == [str(MIB), "5000", str(MIB)]
+    assert [line["notify"] for line in lines] == ["no", "yes", "no"]
+    assert [line["watch"] for line in lines] == ["0", "2", "0"]
+    # As CLIENT LIST ID: in the order named, as often as named, nothing for those who are not there.
+    assert [int(line["id"]) for line in third.outbox_list("ID", ids[1], 999999, ids[0], ids[1])] == [
+        ids[1], ids[0], ids[1]]
+    assert third.outbox_list("id", 999999, -1) == []
+    assert third.call("OUTBOX", "LIST", "ID", "x") == Error(b"ERR Invalid client ID")
+    for words in (("ID",), ("TYPE", "normal"), ("x", "1")):
+        assert third.call("OUTBOX", "LIST", *words) == Error(b"ERR syntax error"), words

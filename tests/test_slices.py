@@ -99,8 +99,8 @@ def test_a_publisher_of_a_large_message_that_leaves_holds_up_no_other(start_fanf
 
 def test_a_client_that_leaves_in_the_middle_of_its_long_command_leaves_nothing(fanfared, heavy):
     watcher = fanfared.connect(timeout=60)
-    for command in (("PUBSUB", "CHANNELS"), ("CLIENT", "LIST"), ("COMMAND", "DOCS"), ("PUBSUB", "NUMSUB",
-                                                                                   *names(0, 20000))):
+    for command in (("PUBSUB", "CHANNELS"), ("CLIENT", "LIST"), ("OUTBOX", "LIST"), ("COMMAND", "DOCS"),
+                    ("PUBSUB", "NUMSUB", *names(0, 20000))):
         for _ in range(3):
             leaving = fanfared.connect()
             leaving.command(*command)

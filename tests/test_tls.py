@@ -856,7 +856,7 @@ def test_a_slow_tls_reader_gets_or_is_told_of_each_message(start_tls_fanfared, p
         reader = threading.Thread(target=drain)
         reader.start()
         watcher = server.connect()
-        wait_until(lambda: max(int(client["outbox-messages"]) for client in watcher.client_list()) == 0, "all is read", 30)
+        wait_until(lambda: max(int(outbox["outbox-messages"]) for outbox in watcher.outbox_list()) == 0, "all is read", 30)
         assert flood(publisher, "c", [published]) == [1]
         reader.join(seconds(30))
         published += 1

@@ -5,7 +5,8 @@
 #include "server/state.h"
 #include "server/transaction.h"
 
-/* The line of CLIENT LIST: the fields of Redis 7.2 in their order, then ours. */
+/* The line of CLIENT LIST: the fields of Redis 7.2 in their order, and no others, for clients
+ * refuse what they do not know. Ours are in OUTBOX LIST. */
 
 /* Redis's letters; those whose state does not exist here never appear. out has room for all. */
 static void
@@ -89,9 +90,4 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	    c->proto);
 	buffer_appendf(
 	    out, " lib-name=%s lib-ver=%s", or_empty(c->lib_name), or_empty(c->lib_version));
-	buffer_appendf(out,
-	    " io-thread=%u outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64
-	    " policy=%s watch=%" PRIu32,
-	    figures.loop, outbox->message_bytes, outbox->messages, outbox->dropped,
-	    outbox_policy_name(outbox->limits.policy), c->watch.count);
 }

@@ -125,7 +125,8 @@ START_TEST(who_came_before_the_password_was_set_stays_in)
 }
 END_TEST
 
-START_TEST(a_client_is_described_in_the_fields_of_redis_and_ours)
+/* Clients refuse fields that they do not know. */
+START_TEST(a_client_is_described_in_the_fields_of_redis_and_no_others)
 {
 	struct buffer line = {0};
 
@@ -139,10 +140,8 @@ START_TEST(a_client_is_described_in_the_fields_of_redis_and_ours)
 	    "id=1 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=7 name=me age=2 idle=2 flags=P db=0 "
 	    "sub=2 psub=0 ssub=1 multi=-1 qbuf=10 qbuf-free=20 argv-mem=0 multi-mem=0 rbs=0 rbp=0 "
 	    "obl=0 oll=0 omem=0 tot-mem="));
-	ck_assert_ptr_nonnull(
-	    strstr(line.ptr, " events=r cmd=client|id user=default redir=-1 "
-			     "resp=3 lib-name= lib-ver= io-thread=0 outbox-bytes=0 "
-			     "outbox-messages=0 dropped=0 policy=disconnect"));
+	ck_assert_str_eq(strstr(line.ptr, " events="),
+	    " events=r cmd=client|id user=default redir=-1 resp=3 lib-name= lib-ver=");
 	buffer_release(&line);
 }
 END_TEST
@@ -156,5 +155,5 @@ main(void)
 		auth_without_a_password_configured_is_as_in_redis,
 		before_auth_only_a_few_commands_are_allowed, the_right_password_and_no_other_opens,
 		who_came_before_the_password_was_set_stays_in,
-		a_client_is_described_in_the_fields_of_redis_and_ours, NULL});
+		a_client_is_described_in_the_fields_of_redis_and_no_others, NULL});
 }

@@ -200,6 +200,52 @@ START_TEST(who_blocks_publishers_too_long_is_closed_and_they_go_on)
 }
 END_TEST
 
+static int
+lines_of(const char *text)
+{
+	int count = 0;
+
+	for (; (text = strstr(text, " policy=")) != NULL; text++)
+		count++;
+	return count;
+}
+
+START_TEST(list_shows_a_line_for_each_client)
+{
+	assert_says(publisher, "client setname me", "+OK\r\n");
+	test_call(slow, "outbox set policy block bytes 5000 messages 7 notify yes");
+	ck_assert_int_eq(lines_of(test_call(publisher, "outbox list")), 2);
+	ck_assert_ptr_nonnull(strstr(test_call(publisher, "outbox list"),
+	    "\nid=1 name= policy=block limit-bytes=5000 limit-messages=7 notify=yes outbox-bytes=0 "
+	    "outbox-messages=0 dropped=0 io-thread=0 watch=0\nid=2 name=me "));
+	ck_assert_int_eq(lines_of(test_call(publisher, "outbox list id 2 1 2 77")), 3);
+	assert_says(publisher, "outbox list id 77", "$0\r\n\r\n");
+	assert_says(publisher, "outbox list id x", "-ERR Invalid client ID\r\n");
+	assert_says(publisher, "outbox list type normal", "-ERR syntax error\r\n");
+	assert_says(publisher, "outbox list id", "-ERR syntax error\r\n");
+}
+END_TEST
+
+/* So many that one slice is not enough; some come and go while the job is under way. */
+START_TEST(a_long_list_is_whole_though_clients_come_and_go)
+{
+	enum { OTHERS = 1500 };
+	static struct test_conn *others[OTHERS];
+	const char *reply;
+	int i;
+
+	test_config.maxclients = OTHERS + 10;
+	for (i = 0; i < OTHERS; i++)
+		others[i] = test_open();
+	(void)test_send(publisher, "outbox list");
+	for (i = 1; i < OTHERS; i += 2)
+		test_close(others[i]);
+	reply = test_finish(publisher);
+	ck_assert_int_ge(lines_of(reply), OTHERS / 2 + 2);
+	ck_assert_int_le(lines_of(reply), OTHERS + 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -213,5 +259,7 @@ main(void)
 		what_is_dropped_is_told_and_counted,
 		under_block_publishers_wait_in_order_until_there_is_room,
 		a_waiting_publisher_may_leave,
-		who_blocks_publishers_too_long_is_closed_and_they_go_on, NULL});
+		who_blocks_publishers_too_long_is_closed_and_they_go_on,
+		list_shows_a_line_for_each_client, a_long_list_is_whole_though_clients_come_and_go,
+		NULL});
 }

@@ -274,6 +274,11 @@ class Connection:
         return [parse_client(line) for line in
                 self.call("CLIENT", "LIST", *args).decode().splitlines() if line]
 
+    def outbox_list(self, *args):
+        """OUTBOX LIST likewise; fanfared alone has it."""
+        return [parse_client(line) for line in
+                self.call("OUTBOX", "LIST", *args).decode().splitlines() if line]
+
 
 def parse_client(line):
     return dict(field.partition("=")[::2] for field in line.split(" "))
