@@ -198,8 +198,8 @@ check_tracking_options(struct request *rq)
 }
 
 /*
- * Tracking tells clients which keys changed. Without a keyspace it can't be switched on; the rest
- * answers as Redis does to a client that did not switch it on.
+ * Tracking would tell clients which keys changed. It is not there yet, and can't be switched on;
+ * the rest answers as Redis does to a client that did not switch it on.
  */
 enum command_result
 cmd_client_tracking(struct request *rq)
