@@ -493,3 +493,11 @@ def test_outbox_list_has_a_line_for_each_client_or_for_those_named(start_fanfare
     assert third.call("OUTBOX", "LIST", "ID", "x") == Error(b"ERR Invalid client ID")
     for words in (("ID",), ("TYPE", "normal"), ("x", "1")):
         assert third.call("OUTBOX", "LIST", *words) == Error(b"ERR syntax error"), words
+
+
+def test_outbox_list_is_not_for_everyone_who_may_subscribe(fanfared):
+    fanfared.connect().ok("ACL", "SETUSER", "alice", "on", "nopass", "&*", "+@pubsub")
+    client = fanfared.connect()
+    client.ok("AUTH", "alice", "x")
+    assert client.call("OUTBOX", "GET")
+    assert client.call("OUTBOX", "LIST").text.startswith(b"NOPERM ")
