@@ -470,10 +470,12 @@ frame_range_consume(struct frame_range *range, uint32_t n)
 uint32_t
 frame_range_drop_first(struct frame_range *range, uint32_t *tag)
 {
-	const struct frame_mark *mark = &range->segment->marks[range->first];
-	uint32_t len = mark->end - range->offset;
+	const struct frame_mark *mark;
+	uint32_t len;
 
 	assert(range->frames > 0 && !range->started);
+	mark = &range->segment->marks[range->first];
+	len = mark->end - range->offset;
 	*tag = mark->tag;
 	frame_range_consume(range, len);
 	return len;
@@ -483,9 +485,10 @@ void
 frame_range_split(struct frame_range *range, struct frame_range *rest)
 {
 	struct segment *segment = range->segment;
-	uint32_t end = segment->marks[range->first].end;
+	uint32_t end;
 
 	assert(range->frames > 1);
+	end = segment->marks[range->first].end;
 	*rest = (struct frame_range){.segment = segment,
 	    .offset = end,
 	    .len = range->offset + range->len - end,

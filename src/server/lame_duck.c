@@ -38,10 +38,11 @@ lame_duck_may_stay(size_t total, uint64_t elapsed_us, uint64_t window_us)
 uint64_t
 lame_duck_next_us(size_t total, size_t open, uint64_t window_us)
 {
-	double stay = (double)(open - 1) / (double)total;
 	uint64_t at_us;
+	double stay;
 
 	assert(open > 0 && open <= total);
+	stay = (double)(open - 1) / (double)total;
 	at_us = (uint64_t)((1 - stay) * (double)window_us);
 	while (lame_duck_may_stay(total, at_us, window_us) >= open)
 		at_us++;
