@@ -410,16 +410,29 @@ kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void 
 	return drain_buckets(&t->to, &t->moved, t, release, arg, budget);
 }
 
+/* Buckets that have memory: `to` gets its segments as `from` moves there, in order. */
+static size_t
+made_buckets(const struct kv_table *t)
+{
+	size_t moved_to = t->moved;
+
+	if (t->from.count == 0)
+		return t->to.count;
+	if (t->to.count > t->from.count)
+		moved_to *= t->to.count / t->from.count;
+	moved_to = (moved_to + SEGMENT - 1) / SEGMENT * SEGMENT;
+	return t->from.count - t->moved + (moved_to < t->to.count ? moved_to : t->to.count);
+}
+
 size_t
 kv_table_held_bytes(const struct kv_table *t)
 {
-	size_t chains = t->from.count - t->moved + t->to.count;
 	size_t bytes = 0;
 	uint64_t i;
 
 	/* Any numbers do that are far apart. */
 	for (i = 0; i < SAMPLED_ITEMS && t->count > 0; i++)
 		bytes += kv_block_bytes(kv_table_random(t, i * 0x9e3779b97f4a7c15u));
-	return chains * sizeof(struct kv_item *) +
+	return made_buckets(t) * sizeof(struct kv_item *) +
 	       (size_t)((double)bytes / SAMPLED_ITEMS * (double)t->count);
 }

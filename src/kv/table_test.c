@@ -3,6 +3,7 @@
 #include "kv/table.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -147,6 +148,8 @@ START_TEST(a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments)
 	/* A segment of the old table and two of the new one; there are 64 and 128. */
 	ck_assert_uint_lt(kv_used_bytes() - before, batch * (item_bytes + 16) + 8 * 32768);
 	ck_assert_uint_gt(table.from.count, table.moved);
+	ck_assert_double_lt(
+	    fabs(1 - (double)kv_table_held_bytes(&table) / (double)kv_used_bytes()), 0.02);
 	for (i = 0; i <= full + batch; i++)
 		ck_assert_ptr_nonnull(kv_table_find(&table, name(i)));
 }
