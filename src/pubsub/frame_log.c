@@ -49,6 +49,7 @@ struct draft {
 	TAILQ_ENTRY(draft) link;
 	struct segment *segment;
 	uint64_t id;
+	size_t len; /* of the frame */
 	size_t at;
 	size_t copied; /* of the payload */
 };
@@ -68,6 +69,7 @@ struct frame_log {
 	uint32_t spare_count;
 	size_t spare_bytes;
 	size_t held_bytes;
+	size_t draft_bytes; /* of these, in drafts */
 	uint64_t moved_bytes;
 };
 
@@ -232,6 +234,7 @@ static void
 draft_remove(struct frame_log *log, struct draft *draft)
 {
 	TAILQ_REMOVE(&log->drafts, draft, link);
+	log->draft_bytes -= draft->len;
 	xfree(draft);
 }
 
@@ -281,9 +284,10 @@ frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, str
 	draft = draft_find(log, id, len, at);
 	if (draft == NULL) {
 		draft = xmalloc(sizeof(*draft));
-		*draft =
-		    (struct draft){.segment = segment_new(log, (uint32_t)len), .id = id, .at = at};
+		*draft = (struct draft){
+		    .segment = segment_new(log, (uint32_t)len), .id = id, .len = len, .at = at};
 		TAILQ_INSERT_TAIL(&log->drafts, draft, link);
+		log->draft_bytes += len;
 	}
 	step = payload.len - draft->copied;
 	if (step > PREPARED_STEP)
@@ -555,10 +559,22 @@ frame_log_held_bytes(const struct frame_log *log)
 	return log->held_bytes;
 }
 
+static size_t
+idle_bytes(const struct segment *segment)
+{
+	return segment != NULL && segment->owed == 0 ? segment_memory(segment) : 0;
+}
+
 size_t
 frame_log_spare_bytes(const struct frame_log *log)
 {
-	return log->spare_bytes;
+	return log->spare_bytes + idle_bytes(log->current) + idle_bytes(log->survivors);
+}
+
+size_t
+frame_log_draft_bytes(const struct frame_log *log)
+{
+	return log->draft_bytes;
 }
 
 size_t

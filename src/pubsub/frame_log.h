@@ -106,11 +106,13 @@ void frame_range_release(struct frame_range *range);
 /* Once a turn, after the flush: moves what is left in thin segments together and reuses them. */
 void frame_log_tidy(struct frame_log *log);
 
-/* Bytes of all segments, those kept for reuse included; and the part that is owed to somebody. */
+/* Bytes of all segments, those kept for reuse or written to included; the part of those that nobody
+ * is owed anything of; the part that is owed to somebody. */
 size_t frame_log_held_bytes(const struct frame_log *log);
-size_t frame_log_spare_bytes(const struct frame_log *log); /* of these, kept for reuse */
+size_t frame_log_spare_bytes(const struct frame_log *log);
 size_t frame_log_owed_bytes(
     const struct frame_log *log); /* the same bytes owed to many: counted for each */
+size_t frame_log_draft_bytes(const struct frame_log *log);   /* prepared, and not written */
 uint64_t frame_log_moved_bytes(const struct frame_log *log); /* by tidying, since the start */
 
 #endif

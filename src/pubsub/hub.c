@@ -33,21 +33,9 @@ on_ready(struct outbox *outbox)
 }
 
 static void
-unblock(struct subscriber *s)
-{
-	if (s->blocked_since_us == 0)
-		return;
-	s->blocked_since_us = 0;
-	TAILQ_REMOVE(&s->hub->blocked, s, blocked);
-}
-
-static void
 on_room(struct outbox *outbox)
 {
-	struct subscriber *s = subscriber_of(outbox);
-
-	unblock(s);
-	s->hub->config.room(s->hub->config.arg);
+	hub_has_room(subscriber_of(outbox));
 }
 
 static void
@@ -59,11 +47,9 @@ on_dropped(void *arg, uint32_t tag)
 }
 
 static size_t
-write_notice(struct outbox *outbox, uint64_t missed, char *out)
+write_notice(struct outbox *outbox, uint8_t form, uint64_t missed, char *out)
 {
-	struct subscriber *s = subscriber_of(outbox);
-
-	return s->hub->config.forms[s->form].lagged(missed, out);
+	return subscriber_of(outbox)->hub->config.forms[form].lagged(missed, out);
 }
 
 struct hub *
@@ -88,7 +74,8 @@ hub_new(const struct hub_config *config)
 	    .notice = write_notice,
 	    .arg = hub,
 	};
-	TAILQ_INIT(&hub->blocked);
+	TAILQ_INIT(&hub->awaited);
+	TAILQ_INIT(&hub->reserved);
 	return hub;
 }
 
@@ -112,11 +99,31 @@ hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limits *li
 {
 	memset(s, 0, sizeof(*s));
 	s->hub = hub;
-	s->form = form;
 	for (int kind = 0; kind < HUB_KINDS; kind++)
 		TAILQ_INIT(&s->subscriptions[kind]);
 	outbox_init(&s->outbox, &hub->pool, limits, io);
-	hub_set_limits(s, limits);
+	hub_set_form(s, form);
+}
+
+static bool
+is_subscribed(const struct subscriber *s)
+{
+	return s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] > 0;
+}
+
+/* To be called where its policy or its subscriptions changed. */
+static void
+count_blocking(struct subscriber *s)
+{
+	bool blocking =
+	    s->outbox.limits.policy == OUTBOX_BLOCK && !s->outbox.closed && is_subscribed(s);
+
+	if (blocking == s->blocking)
+		return;
+	s->blocking = blocking;
+	s->hub->blocking += blocking ? 1 : (size_t)-1;
+	if (!blocking)
+		hub_let_go(s);
 }
 
 static void
@@ -136,17 +143,16 @@ remove_subscription(struct hub *hub, struct subscription *subscription)
 		channel_tree_remove(tree_of(hub, subscription->kind), topic);
 	}
 	xfree(subscription);
+	count_blocking(s);
+	if (s->awaited != HUB_NOT_AWAITED)
+		hub_hears_less(s);
 }
 
 bool
 hub_detach(struct subscriber *s, size_t budget)
 {
 	outbox_close(&s->outbox);
-	unblock(s);
-	if (s->blocking) {
-		s->blocking = false;
-		s->hub->blocking--;
-	}
+	count_blocking(s);
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
 
@@ -192,6 +198,7 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 	subscription_table_add(s->hub->table, subscription);
 	TAILQ_INSERT_TAIL(&s->subscriptions[kind], subscription, of_subscriber);
 	s->count[kind]++;
+	count_blocking(s);
 	return HUB_OK;
 }
 
@@ -244,36 +251,6 @@ hub_frame_len(const struct wire_form *form, const struct hub_message *message)
 	return form->head_len(message) + message->payload.len + form->tail.len;
 }
 
-/*
- * Under OUTBOX_BLOCK the question comes before anything is written, so that a message is either
- * delivered to all or not yet delivered at all. Only asked while somebody has that policy.
- */
-static bool
-is_blocked(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload, uint64_t now_us)
-{
-	bool blocked = false;
-
-	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
-
-		for (uint32_t m = 0; m < topics[i]->count; m++) {
-			struct subscriber *s = topics[i]->members[m].subscriber;
-
-			if (!s->blocking ||
-			    !outbox_would_block(
-				&s->outbox, hub_frame_len(&hub->config.forms[s->form], &message)))
-				continue;
-			blocked = true;
-			if (s->blocked_since_us == 0) {
-				s->blocked_since_us = now_us > 0 ? now_us : 1;
-				TAILQ_INSERT_TAIL(&hub->blocked, s, blocked);
-			}
-		}
-	}
-	return blocked;
-}
-
 static struct frame
 encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag, uint64_t id)
 {
@@ -300,14 +277,14 @@ prepare(struct hub *hub, const struct topic *topic, const struct hub_message *me
 
 	for (uint32_t i = 0; i < topic->count; i++) {
 		const struct subscriber *s = topic->members[i].subscriber;
-		const struct wire_form *f = &hub->config.forms[s->form];
+		const struct wire_form *f = &hub->config.forms[s->outbox.form];
 
-		if (done[s->form] || s->outbox.sealed)
+		if (done[s->outbox.form] || s->outbox.sealed)
 			continue;
-		if (!frame_log_prepare(hub->logs[s->form], id, hub_frame_len(f, message),
+		if (!frame_log_prepare(hub->logs[s->outbox.form], id, hub_frame_len(f, message),
 			f->head_len(message), message->payload))
 			return false;
-		done[s->form] = true;
+		done[s->outbox.form] = true;
 	}
 	return true;
 }
@@ -329,12 +306,12 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message,
 
 		if (s->outbox.sealed)
 			continue;
-		if (!written[s->form]) {
-			frames[s->form] = encode(hub, s->form, message, tag, id);
-			written[s->form] = true;
+		if (!written[s->outbox.form]) {
+			frames[s->outbox.form] = encode(hub, s->outbox.form, message, tag, id);
+			written[s->outbox.form] = true;
 		}
 		receivers++;
-		switch (push(&s->outbox, &frames[s->form])) {
+		switch (push(&s->outbox, &frames[s->outbox.form])) {
 		case OUTBOX_QUEUED:
 			hub->delivered++;
 			break;
@@ -351,26 +328,24 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message,
 }
 
 void
-hub_give_up_publish(struct hub *hub, size_t *progress)
+hub_drop_drafts(struct hub *hub, struct hub_publication *p)
 {
-	if (*progress == 0)
+	if (p->drafts == 0)
 		return;
 	for (size_t i = 0; i < hub->config.form_count; i++)
-		frame_log_forget(hub->logs[i], *progress * TOPICS_PREPARED, TOPICS_PREPARED);
-	*progress = 0;
-	if (--hub->preparing == 0)
-		hub->prepared_bytes = 0;
+		frame_log_forget(hub->logs[i], p->drafts * TOPICS_PREPARED, TOPICS_PREPARED);
+	p->drafts = 0;
+	hub->preparing--;
+	hub->prepared_bytes -= p->bytes;
 }
 
-/* What it needs is taken for granted until no large message is under way: meanwhile its parts may
- * be counted twice, and others wait. */
 static void
-begin_large(struct hub *hub, size_t *progress)
+begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
 {
-	*progress = ++hub->last_progress;
+	p->drafts = ++hub->last_drafts;
+	p->bytes = bytes;
 	hub->preparing++;
-	if (hub->config.limits->memory_bytes > 0)
-		hub->prepared_bytes += hub->memory_wanted;
+	hub->prepared_bytes += bytes;
 }
 
 /* What a message goes to. *shard is room for one. */
@@ -388,7 +363,7 @@ find_topics(
 
 enum hub_result
 hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, size_t *bytes)
+    uint64_t now_us, struct hub_publication *p, size_t *bytes)
 {
 	struct topic *shard, **topics;
 	size_t count;
@@ -398,12 +373,13 @@ hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 	topics = find_topics(hub, kind, channel, &shard, &count);
 	if (hub->config.limits->memory_bytes > 0) {
 		enum hub_result room =
-		    hub_check_memory(hub, topics, count, kind, channel, payload, bytes);
+		    hub_check_memory(hub, topics, count, kind, channel, payload, bytes, &p->bytes);
 
 		if (room != HUB_OK)
 			return room;
 	}
-	return hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us)
+	return hub->blocking > 0 &&
+		       hub_must_wait(hub, topics, count, kind, channel, payload, now_us, p)
 		   ? HUB_BLOCKED
 		   : HUB_OK;
 }
@@ -413,13 +389,13 @@ hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struc
     enum hub_urgency urgency, size_t *receivers)
 {
 	struct topic *shard, **topics;
-	size_t count;
+	size_t count, wanted;
 
 	*receivers = 0;
 	topics = find_topics(hub, kind, channel, &shard, &count);
 	if (hub->config.limits->memory_bytes > 0) {
 		enum hub_result room =
-		    hub_check_memory(hub, topics, count, kind, channel, payload, NULL);
+		    hub_check_memory(hub, topics, count, kind, channel, payload, NULL, &wanted);
 
 		if (room == HUB_TOO_LARGE || (room == HUB_FULL && urgency == HUB_IF_ROOM))
 			return room;
@@ -434,9 +410,40 @@ hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 	return HUB_OK;
 }
 
+/* Copies a part of a large message. False if there is more of it. */
+static bool
+prepare_all(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload, uint64_t now_us, struct hub_publication *p)
+{
+	if (p->drafts == 0) {
+		begin_large(hub, p, hub_memory_needed(hub, topics, count, kind, channel, payload));
+		if (hub->blocking > 0)
+			hub_reserve(hub, topics, count, now_us, p);
+	}
+	for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
+		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
+
+		if (!prepare(hub, topics[i], &message, p->drafts * TOPICS_PREPARED + i))
+			return false;
+	}
+	return true;
+}
+
+/* May it be written, as far as memory goes? */
+static enum hub_result
+ask_for_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload, struct hub_publication *p)
+{
+	size_t limit = hub->config.limits->memory_bytes;
+
+	if (p->drafts != 0) /* it was asked for */
+		return p->bytes <= limit ? HUB_OK : HUB_TOO_LARGE;
+	return hub_check_memory(hub, topics, count, kind, channel, payload, NULL, &p->bytes);
+}
+
 enum hub_result
 hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, size_t *progress, size_t *receivers)
+    uint64_t now_us, struct hub_publication *p, size_t *receivers)
 {
 	struct topic *shard, **topics;
 	uint64_t id = 0;
@@ -444,26 +451,22 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 
 	*receivers = 0;
 	topics = find_topics(hub, kind, channel, &shard, &count);
-	if (hub->config.limits->memory_bytes > 0 && *progress == 0) {
+	if (hub->config.limits->memory_bytes > 0) {
 		enum hub_result room =
-		    hub_check_memory(hub, topics, count, kind, channel, payload, NULL);
+		    ask_for_memory(hub, topics, count, kind, channel, payload, p);
 
 		if (room != HUB_OK)
 			return room;
 	}
-	if (hub->blocking > 0 && is_blocked(hub, topics, count, kind, channel, payload, now_us))
+	if (hub->blocking > 0 &&
+	    hub_must_wait(hub, topics, count, kind, channel, payload, now_us, p)) {
+		hub_drop_drafts(hub, p);
 		return HUB_BLOCKED;
-	if (payload.len >= LARGE_BYTES) {
-		if (*progress == 0)
-			begin_large(hub, progress);
-		id = *progress * TOPICS_PREPARED;
-		for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
-			struct hub_message message =
-			    hub_message_for(kind, topics[i], channel, payload);
-
-			if (!prepare(hub, topics[i], &message, id + i))
-				return HUB_PREPARING;
-		}
+	}
+	if (payload.len >= LARGE_BYTES && count > 0) {
+		if (!prepare_all(hub, topics, count, kind, channel, payload, now_us, p))
+			return HUB_PREPARING;
+		id = p->drafts * TOPICS_PREPARED;
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
@@ -471,7 +474,9 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		*receivers += deliver(hub, topics[i], &message,
 		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, outbox_push_message);
 	}
-	hub_give_up_publish(hub, progress); /* a topic may have lost its last member */
+	hub_drop_drafts(hub, p); /* a topic may have lost its last member */
+	if (p->ticket != 0)
+		hub_delivered(hub, topics, count, p);
 	hub->published++;
 	return HUB_OK;
 }
@@ -479,33 +484,15 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 void
 hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
 {
-	bool blocking = limits->policy == OUTBOX_BLOCK;
-
-	if (blocking != s->blocking) {
-		s->blocking = blocking;
-		s->hub->blocking += blocking ? 1 : (size_t)-1;
-	}
 	outbox_set_limits(&s->outbox, limits);
+	count_blocking(s);
 }
 
 void
 hub_set_form(struct subscriber *s, uint8_t form)
 {
 	assert(form < s->hub->config.form_count);
-	s->form = form;
-}
-
-void
-hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
-{
-	struct subscriber *s;
-
-	/* A subscriber may have been blocked after the caller looked at the clock. */
-	while ((s = TAILQ_FIRST(&hub->blocked)) != NULL && now_us > s->blocked_since_us &&
-	       now_us - s->blocked_since_us >= limit_us) {
-		outbox_close(&s->outbox);
-		hub->config.overflow(s);
-	}
+	s->outbox.form = form;
 }
 
 void

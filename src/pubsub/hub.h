@@ -18,6 +18,12 @@
  * means: the message is in n outboxes, or was dropped by policy and counted. The hub knows neither
  * RESP (wire forms are an interface) nor clients (a subscriber is embedded in whatever the server
  * has).
+ *
+ * Publishers wait for subscribers under OUTBOX_BLOCK that have no room, and for memory. A publisher
+ * that waits is tried again by its owner; it keeps its place among the others (struct
+ * hub_publication) and nothing else: no copy of its message. For whom a publisher waits is worked
+ * out anew in rounds, in which each publisher that waits is tried once (hub_begin_round): a
+ * subscriber that none of them waits for any more is waited for no longer.
  */
 enum hub_kind { HUB_CHANNEL, HUB_PATTERN, HUB_SHARD };
 #define HUB_KINDS 3
@@ -51,16 +57,37 @@ struct subscription {
 
 TAILQ_HEAD(subscriptions, subscription);
 
-/* Embedded by value in a client. */
+/* What publishers want of a subscriber under OUTBOX_BLOCK. */
+enum hub_awaited {
+	HUB_NOT_AWAITED,
+	HUB_AWAITED,  /* it has no room for the first of them */
+	HUB_RESERVED, /* it has, and for a moment the others keep off */
+};
+
+/* Embedded by value in a client. outbox.form is the index of its wire form. */
 struct subscriber {
 	struct hub *hub;
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
-	uint8_t form;  /* index of its wire form */
-	bool blocking; /* counted among those with OUTBOX_BLOCK */
-	TAILQ_ENTRY(subscriber) blocked;
-	uint64_t blocked_since_us; /* publishers wait for it since then; 0: they do not */
+	bool blocking;                    /* counted among the subscribed with OUTBOX_BLOCK */
+	uint8_t awaited;                  /* enum hub_awaited; the rest is for those that are: */
+	uint32_t round;                   /* in which the first publisher was seen to wait last */
+	uint64_t ticket;                  /* of this publisher ... */
+	uint64_t publisher_since_us;      /* ... which waits since then */
+	uint64_t awaited_since_us;        /* in this state since then */
+	TAILQ_ENTRY(subscriber) awaiting; /* in the hub's list of its state */
+};
+
+/*
+ * What a publisher claims while its message is not delivered; embedded by value in whoever
+ * publishes, zero at first. Given up by hub_end_publication, however the message ended.
+ */
+struct hub_publication {
+	uint64_t ticket;   /* its place among publishers that wait for room; 0: it never did */
+	uint64_t since_us; /* ... since then */
+	size_t drafts;     /* which are its own, of a large message; 0: none */
+	size_t bytes;      /* what the message adds to hub_memory(), where it was asked for */
 };
 
 struct hub_limits {
@@ -78,7 +105,8 @@ struct hub_config {
 	void (*ready)(struct subscriber *s); /* its outbox has something to flush */
 	void (*overflow)(struct subscriber
 		*s); /* its outbox is past its limits under OUTBOX_DISCONNECT: to be closed */
-	void (*room)(void *arg); /* publishers that got HUB_BLOCKED may try again */
+	/* Publishers that got HUB_BLOCKED are to be tried again, in a round. */
+	void (*room)(void *arg);
 	void *arg;
 };
 
@@ -94,7 +122,7 @@ enum hub_result {
 	HUB_FULL,      /* limits.memory_bytes would be passed: nothing was done, try again later */
 	HUB_TOO_LARGE, /* ... by this message alone */
 	HUB_PREPARING, /* a large message is being copied: nobody has it yet, try again in the next
-			  turn */
+			  turn, with the same payload unless it is given up */
 };
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
@@ -123,17 +151,10 @@ struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind 
  */
 void hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind);
 
-/*
- * kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached.
- * *progress is 0 at first; the hub keeps there how far it is where it returns HUB_PREPARING. The
- * payload must then be the same in the next call, until it returns HUB_OK (*progress is 0 again) or
- * the message is given up.
- */
+/* kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached. */
 enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
-    struct slice payload, uint64_t now_us, size_t *progress, size_t *receivers)
+    struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *receivers)
     __attribute__((warn_unused_result));
-
-void hub_give_up_publish(struct hub *hub, size_t *progress);
 
 /*
  * Several messages that are to go out together: before the first, each is asked for here.
@@ -142,7 +163,22 @@ void hub_give_up_publish(struct hub *hub, size_t *progress);
  * by what was asked for.
  */
 enum hub_result hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
-    struct slice payload, uint64_t now_us, size_t *bytes) __attribute__((warn_unused_result));
+    struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *bytes)
+    __attribute__((warn_unused_result));
+
+/* The publisher waits for something else: its drafts go, nobody is waited for on its behalf; its
+ * place among the others stays. */
+void hub_suspend_publication(struct hub *hub, struct hub_publication *p);
+
+/* The message was delivered, refused or given up: nothing is claimed for it any more. */
+void hub_end_publication(struct hub *hub, struct hub_publication *p);
+
+/*
+ * A round: after _begin each publisher that got HUB_BLOCKED or HUB_PREPARING, and has not ended, is
+ * tried again; _end ends the waiting for whom none of them waits. To be done after room().
+ */
+void hub_begin_round(struct hub *hub);
+void hub_end_round(struct hub *hub);
 
 /* A message that can't wait, whoever has no room for it. */
 enum hub_urgency {
@@ -160,8 +196,8 @@ enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slic
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
 
-/* Subscribers whose publishers have waited longer than limit_us: overflow() is called for each. To
- * be called often. */
+/* Subscribers for whom publishers have waited longer than limit_us: overflow() is called for each.
+ * To be called often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Once a turn, after the flush. */
@@ -175,12 +211,15 @@ size_t hub_channels(struct hub *hub, enum hub_kind kind);
 struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after);
 uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name);
 
-/*
- * Bytes held for what is owed to anyone, shared ones once. hub_memory_wanted() is what the last
- * message would have added, if it got HUB_FULL.
- */
+/* Bytes held for what is owed to anyone, shared ones once. */
 size_t hub_memory(const struct hub *hub);
-size_t hub_memory_wanted(const struct hub *hub);
+
+/* The same, and what large messages under way need in addition: what limits.memory_bytes bounds. */
+size_t hub_memory_claimed(const struct hub *hub);
+
+/* False where nothing would make room: nobody is owed anything and no large message is under way.
+ * Then every message has room. */
+bool hub_memory_can_shrink(const struct hub *hub);
 
 /*
  * What s is owed is given up, and the memory let go at once, as far as `budget` ranges of it. True
@@ -198,7 +237,7 @@ struct hub_figures {
 	size_t queued_messages;
 	size_t log_bytes;  /* held by frame logs */
 	size_t tree_bytes; /* held by channel trees and the subscription table, about */
-	size_t blocking;   /* subscribers with OUTBOX_BLOCK */
+	size_t blocking;   /* clients with subscriptions and OUTBOX_BLOCK */
 };
 struct hub_figures hub_figures(struct hub *hub);
 

@@ -13,15 +13,28 @@ hub_memory(const struct hub *hub)
 	return bytes;
 }
 
+/* A draft is held already: it counts once. */
 size_t
-hub_memory_wanted(const struct hub *hub)
+hub_memory_claimed(const struct hub *hub)
 {
-	return hub->memory_wanted;
+	size_t drafts = 0;
+
+	if (hub->preparing == 0)
+		return hub_memory(hub);
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		drafts += frame_log_draft_bytes(hub->logs[i]);
+	return hub_memory(hub) + (hub->prepared_bytes > drafts ? hub->prepared_bytes - drafts : 0);
 }
 
-/* What a message adds to the frame logs: one frame for each topic and form of its members. */
-static size_t
-memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+bool
+hub_memory_can_shrink(const struct hub *hub)
+{
+	return hub->pool.bytes > 0 || hub->preparing > 0;
+}
+
+/* One frame for each topic and form of its members. */
+size_t
+hub_memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
     struct slice channel, struct slice payload)
 {
 	size_t bytes = 0;
@@ -32,7 +45,7 @@ memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kin
 		size_t forms = 0;
 
 		for (uint32_t m = 0; m < topics[i]->count && forms < hub->config.form_count; m++) {
-			uint8_t form = topics[i]->members[m].subscriber->form;
+			uint8_t form = topics[i]->members[m].subscriber->outbox.form;
 
 			if (used[form])
 				continue;
@@ -46,27 +59,29 @@ memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kin
 
 enum hub_result
 hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload, size_t *before)
+    struct slice channel, struct slice payload, size_t *before, size_t *wanted)
 {
 	size_t limit = hub->config.limits->memory_bytes, asked = before != NULL ? *before : 0,
 	       needed;
-	size_t held = hub_memory(hub) + hub->prepared_bytes + asked;
-	bool can_shrink = hub->pool.bytes > 0 || hub->preparing > 0;
+	size_t held = hub_memory_claimed(hub) + asked;
+	bool can_shrink = hub_memory_can_shrink(hub);
 
 	/* The usual answer costs no look at the members; what is too large must not wait in vain.
 	 */
 	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0 &&
 	    before == NULL) {
-		hub->memory_wanted = payload.len;
+		*wanted = payload.len;
 		return HUB_FULL;
 	}
-	needed = memory_needed(hub, topics, count, kind, channel, payload);
+	needed = hub_memory_needed(hub, topics, count, kind, channel, payload);
 	if (needed > limit || asked > limit - needed)
 		return HUB_TOO_LARGE;
-	hub->memory_wanted = asked + needed;
 	if (before != NULL)
 		*before += needed;
-	return held + needed <= limit || !can_shrink || count == 0 ? HUB_OK : HUB_FULL;
+	if (held + needed <= limit || !can_shrink || count == 0)
+		return HUB_OK;
+	*wanted = asked + needed;
+	return HUB_FULL;
 }
 
 bool

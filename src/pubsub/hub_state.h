@@ -5,7 +5,7 @@
 #include "pubsub/subscription_table.h"
 #include "pubsub/topic_tags.h"
 
-/* The body of struct hub, for hub.c and hub_memory.c only. */
+/* The body of struct hub, for hub.c, hub_memory.c and hub_wait.c only. */
 
 #define FORMS_MAX 8
 
@@ -20,14 +20,17 @@ struct hub {
 	struct frame_log *logs[FORMS_MAX];
 	struct frame_log *replies;
 	struct outbox_pool pool;
-	struct subscribers blocked; /* publishers wait for them, the longest first */
+	struct subscribers awaited;  /* HUB_AWAITED, the longest first */
+	struct subscribers reserved; /* HUB_RESERVED, likewise */
+	uint64_t last_ticket;
+	uint32_t round;
+	uint64_t now_us; /* as last heard of */
 	uint64_t published;
 	uint64_t delivered;
 	size_t blocking;
-	size_t memory_wanted;  /* by the last message that was asked for */
 	size_t preparing;      /* large messages under way */
-	size_t prepared_bytes; /* that they need, at most */
-	size_t last_progress;  /* given out to a publisher of a large message */
+	size_t prepared_bytes; /* that they need, their drafts included */
+	size_t last_drafts;    /* given out to a publisher of a large message */
 };
 
 /* hub.c: what a matching topic's subscribers get, and its length on the wire. */
@@ -35,13 +38,38 @@ struct hub_message hub_message_for(
     enum hub_kind kind, const struct topic *topic, struct slice channel, struct slice payload);
 size_t hub_frame_len(const struct wire_form *form, const struct hub_message *message);
 
+/* hub.c: the copies of a large message that is not written yet. */
+void hub_drop_drafts(struct hub *hub, struct hub_publication *p);
+
 /*
  * hub_memory.c: is there room for a message under limits.memory_bytes? HUB_OK, HUB_FULL or
  * HUB_TOO_LARGE. Where nobody is owed anything there always is: nothing would make any. before:
- * what was asked for already and is not held yet, to which this is added; NULL: nothing.
+ * what was asked for already and is not held yet, to which this is added; NULL: nothing. *wanted is
+ * set to all of this, where it is HUB_FULL.
  */
 enum hub_result hub_check_memory(struct hub *hub, struct topic **topics, size_t count,
-    enum hub_kind kind, struct slice channel, struct slice payload, size_t *before)
+    enum hub_kind kind, struct slice channel, struct slice payload, size_t *before, size_t *wanted)
     __attribute__((warn_unused_result));
+
+/* What the message adds to the frame logs. */
+size_t hub_memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload);
+
+/*
+ * hub_wait.c. _must_wait: whether the publisher waits for one of these subscribers, which is noted;
+ * only to be asked while somebody has OUTBOX_BLOCK. _reserve: room that there is stays for it.
+ * _delivered: it has used what was reserved for it.
+ */
+bool hub_must_wait(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
+    struct slice channel, struct slice payload, uint64_t now_us, struct hub_publication *p)
+    __attribute__((warn_unused_result));
+void hub_reserve(struct hub *hub, struct topic **topics, size_t count, uint64_t now_us,
+    struct hub_publication *p);
+void hub_delivered(struct hub *hub, struct topic **topics, size_t count, struct hub_publication *p);
+
+/* The subscriber has room now; it has one subscription less; it is to be waited for no more. */
+void hub_has_room(struct subscriber *s);
+void hub_hears_less(struct subscriber *s);
+void hub_let_go(struct subscriber *s);
 
 #endif

@@ -14,7 +14,8 @@ enum item_kind {
 	ITEM_MESSAGES, /* whole messages, droppable; the first may be started, see item_unstart */
 	ITEM_STARTED,  /* one message of which a part is on the wire: it must be finished */
 	ITEM_REPLIES,
-	ITEM_GAP, /* here messages are missing; becomes a notice when its turn comes */
+	ITEM_GAP,     /* here messages are missing; becomes a notice when its turn comes */
+	ITEM_BARRIER, /* what is behind it is not shown */
 };
 
 struct outbox_item {
@@ -22,7 +23,8 @@ struct outbox_item {
 	struct frame_range range;
 	uint64_t missed; /* ITEM_GAP */
 	enum item_kind kind;
-	bool lifted; /* its range is pinned, and not extended by messages; it is before `oldest` */
+	uint8_t form; /* of its messages, or of those that are missing */
+	bool lifted;  /* its range is pinned, and not extended by messages; it is before `oldest` */
 };
 
 static const char *const policy_names[] = {
@@ -64,6 +66,7 @@ item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 	}
 	item->kind = kind;
 	item->missed = 0;
+	item->form = outbox->form;
 	item->lifted = false;
 	item->range.len = 0;
 	if (after != NULL)
@@ -92,6 +95,8 @@ item_remove(struct outbox *outbox, struct outbox_item *item)
 		outbox->oldest = item_next_droppable(TAILQ_NEXT(item, link));
 	if (outbox->mark == item)
 		outbox->mark = TAILQ_PREV(item, outbox_items, link);
+	if (outbox->barrier == item)
+		outbox->barrier = NULL;
 	TAILQ_REMOVE(&outbox->items, item, link);
 	frame_range_release(&item->range);
 	pool->item_bytes -= sizeof(*item);
@@ -115,6 +120,7 @@ item_unstart(struct outbox *outbox)
 
 	if (item->range.frames > 1) {
 		rest = item_add(outbox, item, ITEM_MESSAGES);
+		rest->form = item->form;
 		frame_range_split(&item->range, &rest->range);
 		item->kind = ITEM_STARTED;
 		outbox->oldest = rest;
@@ -253,14 +259,17 @@ schedule(struct outbox *outbox)
 	outbox->pool->ready(outbox);
 }
 
-/* Messages are missing behind `after` (NULL: at the front). */
+/* A message of this form is missing behind `after` (NULL: at the front). */
 static void
-note_gap(struct outbox *outbox, struct outbox_item *after)
+note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form)
 {
 	if (!outbox->limits.notify)
 		return;
-	if (after == NULL || after->kind != ITEM_GAP || (outbox->marked && after == outbox->mark))
+	if (after == NULL || after->kind != ITEM_GAP || after->form != form ||
+	    (outbox->marked && after == outbox->mark)) {
 		after = item_add(outbox, after, ITEM_GAP);
+		after->form = form;
+	}
 	after->missed++;
 	schedule(outbox);
 }
@@ -288,7 +297,7 @@ drop_oldest(struct outbox *outbox)
 	len = frame_range_drop_first(&item->range, &tag);
 	uncount_bytes(outbox, len);
 	uncount_messages(outbox, len, 1);
-	note_gap(outbox, TAILQ_PREV(item, outbox_items, link));
+	note_gap(outbox, TAILQ_PREV(item, outbox_items, link), item->form);
 	if (item->range.len == 0)
 		item_remove(outbox, item);
 	count_drop(outbox, tag);
@@ -301,7 +310,8 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
 
 	if (last == NULL || last->kind != ITEM_MESSAGES || last->lifted ||
-	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
+	    last->form != outbox->form || (outbox->marked && last == outbox->mark) ||
+	    !frame_range_extend(&last->range, frame)) {
 		last = item_add(outbox, last, ITEM_MESSAGES);
 		frame_range_init(&last->range, frame);
 		if (outbox->oldest == NULL)
@@ -317,7 +327,7 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 static enum outbox_result
 refuse_message(struct outbox *outbox, const struct frame *frame, enum outbox_result result)
 {
-	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items));
+	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form);
 	count_drop(outbox, frame->tag);
 	return result;
 }
@@ -357,13 +367,15 @@ outbox_push_unasked(struct outbox *outbox, const struct frame *frame)
 }
 
 bool
-outbox_would_block(struct outbox *outbox, size_t len)
+outbox_would_block(const struct outbox *outbox, size_t len)
 {
-	if (!is_full_for(outbox, len))
-		return false;
-	if (outbox->awaited_len == 0 || len < outbox->awaited_len)
-		outbox->awaited_len = len;
-	return true;
+	return is_full_for(outbox, len);
+}
+
+void
+outbox_await_room(struct outbox *outbox, size_t len)
+{
+	outbox->awaited_len = len;
 }
 
 void
@@ -371,17 +383,20 @@ outbox_push_reply(struct outbox *outbox, struct slice reply)
 {
 	struct outbox_item *item =
 	    outbox->marked ? outbox->mark : TAILQ_LAST(&outbox->items, outbox_items);
+	bool at_mark = outbox->marked && outbox->barrier == NULL;
 	struct frame frame;
 
 	if (outbox->sealed || reply.len == 0)
 		return;
+	if (outbox->barrier != NULL)
+		item = TAILQ_PREV(outbox->barrier, outbox_items, link);
 	frame = frame_log_write(outbox->pool->replies, reply.len, 0);
 	memcpy(frame.ptr, reply.ptr, reply.len);
 	if (item == NULL || item->kind != ITEM_REPLIES ||
 	    !frame_range_extend(&item->range, &frame)) {
 		item = item_add(outbox, item, ITEM_REPLIES);
 		frame_range_init(&item->range, &frame);
-		if (outbox->marked)
+		if (at_mark)
 			outbox->mark = item;
 	}
 	count_bytes(outbox, reply.len);
@@ -402,6 +417,27 @@ outbox_unmark(struct outbox *outbox)
 	outbox->marked = false;
 }
 
+void
+outbox_bar(struct outbox *outbox)
+{
+	struct outbox_item *after =
+	    outbox->marked ? outbox->mark : TAILQ_LAST(&outbox->items, outbox_items);
+
+	assert(outbox->barrier == NULL);
+	if (!outbox->closed)
+		outbox->barrier = item_add(outbox, after, ITEM_BARRIER);
+}
+
+void
+outbox_unbar(struct outbox *outbox)
+{
+	if (outbox->barrier == NULL)
+		return;
+	item_remove(outbox, outbox->barrier);
+	if (!outbox->closed)
+		schedule(outbox);
+}
+
 /* The gap at the front becomes the notice that is sent; what is missed from now on is another gap.
  */
 static void
@@ -412,7 +448,7 @@ settle_front_gap(struct outbox *outbox)
 	struct frame frame;
 	size_t len;
 
-	len = outbox->pool->notice(outbox, item->missed, notice);
+	len = outbox->pool->notice(outbox, item->form, item->missed, notice);
 	if (len == 0) {
 		item_remove(outbox, item);
 		return;
@@ -434,7 +470,7 @@ outbox_peek(struct outbox *outbox, struct iovec *pieces, size_t count)
 		return 0;
 	while ((item = TAILQ_FIRST(&outbox->items)) != NULL && item->kind == ITEM_GAP)
 		settle_front_gap(outbox);
-	for (; item != NULL && item->kind != ITEM_GAP && n < count; item = TAILQ_NEXT(item, link)) {
+	for (; item != NULL && item->kind < ITEM_GAP && n < count; item = TAILQ_NEXT(item, link)) {
 		pieces[n].iov_base = (void *)(uintptr_t)frame_range_ptr(&item->range);
 		pieces[n++].iov_len = item->range.len;
 	}
@@ -451,7 +487,7 @@ outbox_consume(struct outbox *outbox, size_t len)
 		uint32_t n, ended;
 
 		item = TAILQ_FIRST(&outbox->items);
-		assert(item != NULL && item->kind != ITEM_GAP);
+		assert(item != NULL && item->kind < ITEM_GAP);
 		n = len < item->range.len ? (uint32_t)len : item->range.len;
 		ended = frame_range_consume(&item->range, n);
 		if (item->kind != ITEM_REPLIES)
@@ -509,7 +545,9 @@ outbox_flushed(struct outbox *outbox)
 bool
 outbox_is_empty(const struct outbox *outbox)
 {
-	return outbox->closed || TAILQ_EMPTY(&outbox->items);
+	const struct outbox_item *first = TAILQ_FIRST(&outbox->items);
+
+	return outbox->closed || first == NULL || first->kind == ITEM_BARRIER;
 }
 
 size_t

@@ -49,11 +49,11 @@ struct outbox_pool {
 	struct frame_log *replies; /* borrowed */
 	void (*ready)(struct outbox
 		*outbox); /* it has something to flush, and had not since the last flush */
-	void (*room)(struct outbox *outbox); /* what outbox_would_block() said no to has room now */
+	void (*room)(struct outbox *outbox); /* what outbox_await_room() was told of has room now */
 	void (*dropped)(void *arg, uint32_t tag); /* one message with this tag was dropped */
-	/* Writes the notice that `missed` messages are missing, at most OUTBOX_NOTICE_MAX bytes;
-	 * its length. */
-	size_t (*notice)(struct outbox *outbox, uint64_t missed, char *out);
+	/* Writes the notice that `missed` messages of this form are missing, at most
+	 * OUTBOX_NOTICE_MAX bytes; its length. */
+	size_t (*notice)(struct outbox *outbox, uint8_t form, uint64_t missed, char *out);
 	void *arg;
 	struct outbox_item *spare; /* items for reuse */
 	size_t spare_count;
@@ -71,9 +71,10 @@ struct outbox {
 	struct outbox_pool *pool;
 	void *io; /* of whoever flushes it */
 	struct outbox_items items;
-	struct outbox_item *oldest; /* the first item with messages that may still be dropped */
-	struct outbox_item *mark;   /* replies of the running command go behind this item ... */
-	size_t bytes;               /* queued, messages and replies */
+	struct outbox_item *oldest;  /* the first item with messages that may still be dropped */
+	struct outbox_item *mark;    /* replies of the running command go behind this item ... */
+	struct outbox_item *barrier; /* see outbox_bar; NULL: there is none */
+	size_t bytes;                /* queued, messages and replies */
 	size_t message_bytes;
 	uint32_t messages;
 	uint32_t lifted;          /* items, from the front */
@@ -82,6 +83,7 @@ struct outbox {
 	struct outbox_limits limits;
 	uint64_t dropped;   /* messages, since the start */
 	size_t awaited_len; /* publishers wait for room for so much; 0: none does */
+	uint8_t form;       /* of the messages that come, which their notices have, too */
 	bool marked;        /* ... if this is set (NULL: at the front) */
 	bool scheduled;     /* ready() was called and outbox_flushed() not yet */
 	bool sealed;        /* takes nothing more */
@@ -117,9 +119,15 @@ enum outbox_result outbox_push_unasked(struct outbox *outbox, const struct frame
 
 /* True if, under OUTBOX_BLOCK, a message of len bytes has no room now. An empty outbox has room for
  * any. */
-bool outbox_would_block(struct outbox *outbox, size_t len) __attribute__((warn_unused_result));
+bool outbox_would_block(const struct outbox *outbox, size_t len)
+    __attribute__((warn_unused_result));
 
-/* A reply: copies. It goes behind everything queued, or to the mark if one is set. */
+/* Where that is so: room() is called once as soon as it has room for len bytes, in place of what it
+ * was asked before. 0: no more. */
+void outbox_await_room(struct outbox *outbox, size_t len);
+
+/* A reply: copies. It goes behind everything queued, or to the mark if one is set, or, first of
+ * all, before a barrier. */
 void outbox_push_reply(struct outbox *outbox, struct slice reply);
 
 /*
@@ -128,6 +136,13 @@ void outbox_push_reply(struct outbox *outbox, struct slice reply);
  */
 void outbox_mark(struct outbox *outbox);
 void outbox_unmark(struct outbox *outbox);
+
+/*
+ * A barrier at the mark, or behind everything queued: what stands behind it is not shown before
+ * outbox_unbar. There is at most one.
+ */
+void outbox_bar(struct outbox *outbox);
+void outbox_unbar(struct outbox *outbox);
 
 /* The first bytes owed, as at most count pieces; how many pieces. They stand until the outbox
  * changes. */
@@ -144,7 +159,7 @@ void outbox_flushed(struct outbox *outbox);             /* ready() may be called
 void outbox_lift(struct outbox *outbox, const struct iovec *pieces, size_t count);
 void outbox_land(struct outbox *outbox, size_t len);
 
-bool outbox_is_empty(const struct outbox *outbox);
+bool outbox_is_empty(const struct outbox *outbox); /* outbox_peek() shows nothing */
 size_t outbox_reply_bytes(const struct outbox *outbox);
 
 /* New limits hold for what comes from now on. */

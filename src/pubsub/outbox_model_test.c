@@ -93,11 +93,13 @@ START_TEST(what_is_lifted_leaves_room_to_who_waits)
 	for (int i = 0; i < 5; i++)
 		(void)ob_push("x");
 	ck_assert(outbox_would_block(&ob.outbox, 1));
+	outbox_await_room(&ob.outbox, 1);
 	lift(4);
 	ck_assert(!outbox_would_block(&ob.outbox, 1));
 	(void)land(0);
 	ck_assert_int_eq(ob.rooms, 0);
 	ck_assert(outbox_would_block(&ob.outbox, 1));
+	outbox_await_room(&ob.outbox, 1);
 	(void)ob_take_all();
 	ck_assert_int_eq(ob.rooms, 1);
 }

@@ -168,6 +168,7 @@ START_TEST(blocking_waits_for_room_and_an_empty_outbox_has_room_for_any)
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(ob_push("12"), OUTBOX_QUEUED);
 	ck_assert(outbox_would_block(&ob.outbox, 2));
+	outbox_await_room(&ob.outbox, 2);
 	(void)ob_take(1);
 	ck_assert_int_eq(ob.rooms, 0); /* no whole message has left */
 	(void)ob_take(1);
@@ -184,6 +185,7 @@ START_TEST(closing_wakes_who_waits_and_lets_everything_go)
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(ob_push("12"), OUTBOX_QUEUED);
 	ck_assert(outbox_would_block(&ob.outbox, 2));
+	outbox_await_room(&ob.outbox, 2);
 	outbox_close(&ob.outbox);
 	ck_assert_int_eq(ob.rooms, 1);
 	ck_assert(outbox_is_empty(&ob.outbox));
@@ -204,6 +206,7 @@ START_TEST(a_sealed_outbox_takes_nothing_and_shows_what_it_has)
 		ck_assert_int_eq(ob_push("12"), OUTBOX_QUEUED);
 	ob_reply("+OK");
 	ck_assert(outbox_would_block(&ob.outbox, 2));
+	outbox_await_room(&ob.outbox, 2);
 	outbox_seal(&ob.outbox);
 	ck_assert_int_eq(ob.rooms, 1);
 	ck_assert(!outbox_would_block(&ob.outbox, 2));

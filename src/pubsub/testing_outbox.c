@@ -30,10 +30,11 @@ on_dropped(void *arg, uint32_t tag)
 }
 
 static size_t
-write_notice(struct outbox *o, uint64_t missed, char *out)
+write_notice(struct outbox *o, uint8_t form, uint64_t missed, char *out)
 {
 	(void)o;
-	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu>", (unsigned long long)missed);
+	return (size_t)snprintf(
+	    out, OUTBOX_NOTICE_MAX, "<%s%llu>", form > 0 ? "b" : "", (unsigned long long)missed);
 }
 
 void

@@ -40,7 +40,6 @@ access_init(struct server *server)
 	server->default_user = acl_default(server->acl);
 	server->login_delays = login_delays_new();
 	acl_log_init(&server->acl_log);
-	TAILQ_INIT(&server->logins);
 	acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
 	acl_set_default_password(server->acl, requirepass(server));
 	acl_hash(requirepass(server), server->requirepass_hash);
@@ -200,6 +199,7 @@ must_wait(struct request *rq, struct slice from)
 	if (delay_us == 0)
 		return false;
 	c->login_at_us = rq->now_us + delay_us;
+	rq->waits_for = WAIT_LOGIN;
 	rq->server->counters.delayed_logins++;
 	return true;
 }
@@ -335,18 +335,25 @@ access_still_allows(struct request *rq)
 	return false;
 }
 
+void
+access_rules_changed(struct server *server)
+{
+	server->limits_version++;
+	wait_event(server, WAIT_EVENT_RULES);
+}
+
 uint64_t
 access_resume(struct server *server, uint64_t now_us)
 {
 	struct client *c;
 
-	for (size_t n = 0; (c = TAILQ_FIRST(&server->logins)) != NULL; n++) {
+	for (size_t n = 0; (c = TAILQ_FIRST(&server->waits.queues[WAIT_LOGIN].clients)) != NULL;
+	     n++) {
 		if (c->login_at_us > now_us)
 			return c->login_at_us - now_us;
 		if (n == RESUMED_A_TURN)
 			return 0;
-		client_stop_waiting(c);
-		server->io.resume(c->conn);
+		wait_event_of(c, WAIT_EVENT_DUE);
 	}
 	return UINT64_MAX;
 }
@@ -362,7 +369,7 @@ server_load_users(struct server *server, struct slice text, const char *path,
 	}
 	/* It has been heeded: where a user default is among the lines, they have the last word. */
 	acl_hash(requirepass_of(config), server->requirepass_hash);
-	server->limits_version++;
+	access_rules_changed(server);
 	access_enforce(server, NULL, NULL, -1);
 	return true;
 }

@@ -61,6 +61,9 @@ enum access_login {
 enum access_login access_log_in(struct request *rq, struct slice user, struct slice password);
 
 /* Requests that waited long enough are resumed. Returns in how many us the next one is due. */
+/* Rules or limits of users changed: what was allowed before is asked for anew. */
+void access_rules_changed(struct server *server);
+
 uint64_t access_resume(struct server *server, uint64_t now_us);
 
 /*

@@ -170,12 +170,12 @@ START_TEST(a_login_waits_after_wrong_passwords_and_holds_up_nobody)
 	begun_us = clock_mono_us();
 	ck_assert(!test_send(guesser, "auth u right"));
 	ck_assert(!test_send(same, "hello 3 auth u right"));
-	ck_assert_uint_eq(test_server->login_count, 2);
+	ck_assert_uint_eq(test_server->waits.queues[WAIT_LOGIN].count, 2);
 	assert_says(c, "auth u right", "+OK\r\n");
 	ck_assert_str_eq(test_finish(guesser), "+OK\r\n");
 	ck_assert_uint_ge(clock_mono_us() - begun_us, 50000 - 1000);
 	ck_assert_int_eq(strncmp(test_finish(same), "%8\r\n", 4), 0);
-	ck_assert_uint_eq(test_server->login_count, 0);
+	ck_assert_uint_eq(test_server->waits.queues[WAIT_LOGIN].count, 0);
 	ck_assert_uint_eq(test_server->counters.delayed_logins, 2);
 }
 END_TEST
@@ -187,7 +187,7 @@ START_TEST(who_goes_while_his_login_waits_is_forgotten)
 		test_call(c, "auth u wrong");
 	ck_assert(!test_send(c, "auth u wrong"));
 	test_close(c);
-	ck_assert_uint_eq(test_server->login_count, 0);
+	ck_assert_uint_eq(test_server->waits.queues[WAIT_LOGIN].count, 0);
 }
 END_TEST
 

@@ -194,7 +194,7 @@ request_block(struct request *rq, const struct block_terms *terms)
 		deadlines_add(&b->deadlines, &block->deadline, terms->until_us);
 	rq->client->block = block;
 	b->count++;
-	client_wait(rq->client, CLIENT_WAITS_FOR_KEY);
+	(void)wait_begin(rq->client, WAIT_KEY);
 	return COMMAND_BLOCKED;
 }
 
@@ -231,7 +231,6 @@ unlink_block(struct blocked *b, struct block *block)
 	if (block->has_deadline)
 		deadlines_remove(&b->deadlines, &block->deadline);
 	block->client->block = NULL;
-	block->client->wait = CLIENT_WAITS_NOT;
 	block->client = NULL;
 	b->count--;
 }
@@ -253,9 +252,8 @@ blocked_forget(struct client *c)
 static void
 finish(struct client *c)
 {
-	blocked_forget(c);
 	c->job_ended = true;
-	c->server->io.resume(c->conn);
+	wait_event_of(c, WAIT_EVENT_KEY);
 }
 
 static void

@@ -69,7 +69,7 @@ client_kill(struct client *c, const char *reason)
 		return;
 	c->killed = true;
 	c->finishing = true;
-	blocked_forget(c);
+	wait_event_of(c, WAIT_EVENT_LEFT);
 	c->server->io.kill(c->conn, reason);
 }
 
@@ -79,7 +79,7 @@ client_finish(struct client *c)
 	if (c->finishing || c->gone)
 		return;
 	c->finishing = true;
-	blocked_forget(c);
+	wait_event_of(c, WAIT_EVENT_LEFT);
 	c->server->io.finish(c->conn);
 }
 
@@ -134,12 +134,15 @@ client_subscriptions_changed(struct client *c)
 {
 	bool is_subscriber = client_subscriptions(c) > 0;
 
-	if (is_subscriber == c->counted_subscriber)
+	if (is_subscriber != c->counted_subscriber) {
+		c->counted_subscriber = is_subscriber;
+		c->server->subscriber_count += is_subscriber ? 1 : (size_t)-1;
+	}
+	is_subscriber = is_subscriber || c->is_monitor;
+	if (is_subscriber == c->told_subscriber || c->gone)
 		return;
-	c->counted_subscriber = is_subscriber;
-	c->server->subscriber_count += is_subscriber ? 1 : (size_t)-1;
-	if (!c->gone)
-		c->server->io.set_subscriber(c->conn, is_subscriber);
+	c->told_subscriber = is_subscriber;
+	c->server->io.set_subscriber(c->conn, is_subscriber);
 }
 
 void
@@ -183,11 +186,14 @@ client_apply_limits(struct client *c)
 	const struct server_config *config = c->server->config;
 	struct outbox_limits limits = config->outbox;
 
-	if (c->limits_are_own) {
-		limits = c->limits;
-		limits.bytes = lesser_limit(limits.bytes, config->outbox.bytes);
-		limits.messages = (uint32_t)lesser_limit(limits.messages, config->outbox.messages);
-	}
+	if ((c->chosen & CLIENT_CHOSE_POLICY) != 0)
+		limits.policy = c->limits.policy;
+	if ((c->chosen & CLIENT_CHOSE_BYTES) != 0)
+		limits.bytes = lesser_limit(c->limits.bytes, limits.bytes);
+	if ((c->chosen & CLIENT_CHOSE_MESSAGES) != 0)
+		limits.messages = (uint32_t)lesser_limit(c->limits.messages, limits.messages);
+	if ((c->chosen & CLIENT_CHOSE_NOTIFY) != 0)
+		limits.notify = c->limits.notify;
 	if (c->user->limits.any)
 		limit_by_user(&c->user->limits, &limits);
 	if (limits.policy == OUTBOX_DISCONNECT)
@@ -238,7 +244,7 @@ client_reset(struct client *c)
 	c->no_evict = false;
 	c->no_touch = false;
 	c->wants_going_away = false;
-	c->limits_are_own = false;
+	c->chosen = 0;
 	client_apply_limits(c);
 	access_reset(c);
 }

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "pubsub/hub.h"
 #include "server/server.h"
+#include "server/wait.h"
 #include "server/watch.h"
 
 /*
@@ -30,24 +31,19 @@ enum client_reply_mode {
 	CLIENT_REPLY_SKIP
 };
 
-/* Why a request waits (SERVER_LATER, SERVER_BLOCKED). */
-enum client_wait {
-	CLIENT_WAITS_NOT,
-	CLIENT_WAITS_FOR_JOB,   /* its own sliced command is not done */
-	CLIENT_WAITS_FOR_ROOM,  /* a subscriber under OUTBOX_BLOCK is full */
-	CLIENT_WAITS_FOR_PAUSE, /* CLIENT PAUSE */
-	CLIENT_WAITS_FOR_TURN,  /* its command goes on in a later turn (COMMAND_AGAIN) */
-	CLIENT_WAITS_FOR_DISK,  /* for what it is held, or until there is less to be written */
-	CLIENT_WAITS_FOR_KEY,   /* see blocked.h */
-	CLIENT_WAITS_FOR_LOGIN, /* wrong passwords came from its address: see login_delay.h */
+/* What OUTBOX SET chose: bits of struct client's chosen. */
+enum client_choice {
+	CLIENT_CHOSE_POLICY = 1 << 0,
+	CLIENT_CHOSE_BYTES = 1 << 1,
+	CLIENT_CHOSE_MESSAGES = 1 << 2,
+	CLIENT_CHOSE_NOTIFY = 1 << 3,
 };
 
 struct client {
 	struct subscriber subscriber; /* first: a subscriber is its client */
 	struct server *server;
 	void *conn;
-	TAILQ_ENTRY(client) all;     /* in the order of ids; of the gone ones when it is gone */
-	TAILQ_ENTRY(client) waiting; /* while wait is ROOM, PAUSE, DISK, TURN or LOGIN */
+	TAILQ_ENTRY(client) all; /* in the order of ids; of the gone ones when it is gone */
 	TAILQ_ENTRY(client) monitors;
 	TAILQ_ENTRY(client) holding; /* while held is not NULL */
 	struct acl_user *user;       /* a reference */
@@ -65,16 +61,19 @@ struct client {
 	uint64_t active_us;
 	uint64_t soft_since_us; /* above the soft output limit since then; 0: not */
 	const struct command *last_command;
-	struct block *block;             /* while it waits for a key; blocked.c's */
-	struct job *job;                 /* a sliced command in progress */
-	const struct command *running;   /* COMMAND_AGAIN: the command in progress, else NULL */
-	size_t progress;                 /* the handler's own, 0 when a command begins */
-	uint64_t running_us;             /* spent on it so far */
-	struct buffer partial;           /* its reply so far */
-	struct transaction *transaction; /* owned, since MULTI; else NULL */
+	struct wait wait;
+	struct hub_publication publication; /* of the message that its request publishes */
+	struct block *block;                /* while it waits for a key; blocked.c's */
+	struct job *job;                    /* a sliced command in progress */
+	const struct command *running;      /* COMMAND_AGAIN: the command in progress, else NULL */
+	size_t progress;                    /* the handler's own, 0 when a command begins */
+	uint64_t running_us;                /* spent on it so far */
+	struct buffer partial;              /* its reply so far */
+	struct transaction *transaction;    /* owned, since MULTI; else NULL */
 	struct buffer *exec_reply; /* of that command of a transaction which runs now; else NULL */
 	struct client_watch watch;
-	struct outbox_limits limits; /* chosen by OUTBOX SET, or the defaults */
+	struct outbox_limits limits; /* where OUTBOX SET chose: */
+	uint8_t chosen;              /* enum client_choice */
 	uint32_t limits_version;     /* of server->limits_version when they were last applied */
 	uint32_t rules_version;      /* likewise, when what it is subscribing to was allowed */
 	struct held *held;           /* owned: replies that wait for the disk; NULL: none */
@@ -84,14 +83,14 @@ struct client {
 	uint32_t db;
 	uint8_t proto;      /* 2 or 3 */
 	uint8_t reply_mode; /* enum client_reply_mode */
-	uint8_t wait;       /* enum client_wait */
 	bool authenticated;
-	bool limits_are_own;     /* OUTBOX SET was called */
 	bool job_ended;          /* the request that started it need not be executed again */
 	bool counted_user;       /* in user->clients */
-	bool counted_subscriber; /* in server->subscriber_count, and told to io */
+	bool counted_subscriber; /* in server->subscriber_count */
+	bool told_subscriber;    /* to io */
 	bool is_monitor;
 	bool has_changed; /* its command has, and its reply is to be held */
+	bool has_pushed;  /* ... before messages that the command brought or asked for */
 	bool no_evict;
 	bool no_touch;
 	bool wants_going_away; /* OUTBOX SET GOING-AWAY */
@@ -123,7 +122,8 @@ void client_push_reply(struct client *c, struct slice reply);
 /* The same, whatever is held. */
 void client_send_reply(struct client *c, struct slice reply);
 
-/* To be called after subscribing and unsubscribing: tells io, counts subscribers. */
+/* To be called after subscribing and unsubscribing, and where MONITOR begins or ends: tells io,
+ * counts subscribers. */
 void client_subscriptions_changed(struct client *c);
 
 void client_set_proto(struct client *c, int proto);
@@ -164,9 +164,6 @@ void client_describe(const struct client *c, uint64_t now_us, struct buffer *out
  */
 #define CLIENT_ATTRIBUTE_MAX 1024
 bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));
-
-/* The client goes: a large message that it is publishing is given up. In cmd_pubsub.c. */
-void publish_cancel(struct client *c);
 
 /* "id=7 addr=127.0.0.1:5000 user=default", for log lines. */
 const char *client_label(const struct client *c, char *out, size_t out_len);

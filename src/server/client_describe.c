@@ -20,8 +20,9 @@ write_flags(const struct client *c, char *out)
 		*p++ = 'P';
 	if (c->transaction != NULL)
 		*p++ = 'x';
-	if (c->wait == CLIENT_WAITS_FOR_ROOM || c->wait == CLIENT_WAITS_FOR_PAUSE ||
-	    c->wait == CLIENT_WAITS_FOR_LOGIN || c->wait == CLIENT_WAITS_FOR_KEY)
+	if (c->wait.reason == WAIT_ROOM || c->wait.reason == WAIT_MEMORY ||
+	    c->wait.reason == WAIT_PAUSE || c->wait.reason == WAIT_LOGIN ||
+	    c->wait.reason == WAIT_KEY)
 		*p++ = 'b';
 	if (watch_was_touched(c))
 		*p++ = 'd';

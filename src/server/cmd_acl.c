@@ -141,7 +141,7 @@ cmd_acl_setuser(struct request *rq)
 		request_error(rq, "ERR %.*s", (int)error.len, error.ptr);
 	} else {
 		log_change(rq, "set", rq->argv[2]);
-		rq->server->limits_version++;
+		access_rules_changed(rq->server);
 		if (narrowed)
 			access_enforce(rq->server, rq, acl_find(rq->server->acl, rq->argv[2]), -1);
 		else
@@ -349,7 +349,7 @@ cmd_acl_load(struct request *rq)
 		    (int)(error.len < 800 ? error.len : 800), error.ptr);
 	} else {
 		log_notice("ACL LOAD: users read from %s", settings->acl_file(settings->arg));
-		rq->server->limits_version++;
+		access_rules_changed(rq->server);
 		access_enforce(rq->server, rq, NULL, -1);
 	}
 	buffer_release(&text);

@@ -60,6 +60,7 @@ cmd_client_pause(struct request *rq)
 	}
 	server->pause_until_us = until_us;
 	server->pause_all = all;
+	wait_event(server, WAIT_EVENT_PAUSED);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -68,7 +69,7 @@ enum command_result
 cmd_client_unpause(struct request *rq)
 {
 	rq->server->pause_until_us = 0;
-	rq->server->retry_waiting = true;
+	wait_event(rq->server, WAIT_EVENT_UNPAUSED);
 	request_ok(rq);
 	return COMMAND_DONE;
 }

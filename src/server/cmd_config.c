@@ -96,6 +96,7 @@ cmd_config_set(struct request *rq)
 	switch (settings->set(settings->arg, rq->argv + 2, (rq->argc - 2) / 2,
 	    rq->in_transaction ? NULL : &rq->client->awaited_disk, error, sizeof(error))) {
 	case SERVER_SETTING_LATER:
+		rq->waits_for = WAIT_SAVE;
 		return COMMAND_LATER;
 	case SERVER_SETTING_DONE:
 		request_ok(rq);
@@ -104,7 +105,6 @@ cmd_config_set(struct request *rq)
 		request_error(rq, "ERR %s", error);
 		break;
 	}
-	rq->client->awaited_disk = 0;
 	return COMMAND_DONE;
 }
 

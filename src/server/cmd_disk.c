@@ -16,7 +16,7 @@ server_set_disk(struct server *server, const struct server_disk *disk)
 void
 server_disk_ended(struct server *server)
 {
-	server->retry_waiting = true;
+	wait_event(server, WAIT_EVENT_SAVED);
 }
 
 /* Answers where nobody keeps anything, as in a test. */
@@ -60,9 +60,10 @@ cmd_save(struct request *rq)
 		}
 		c->awaited_disk = figures.saves + 1;
 	}
-	if (figures.saves < c->awaited_disk)
+	if (figures.saves < c->awaited_disk) {
+		rq->waits_for = WAIT_SAVE;
 		return COMMAND_LATER;
-	c->awaited_disk = 0;
+	}
 	if (!figures.save_done)
 		request_error(rq, "ERR");
 	else

@@ -39,11 +39,12 @@ cmd_outbox_get(struct request *rq)
 /* What OUTBOX SET chooses. */
 struct choice {
 	struct outbox_limits limits;
+	uint8_t chosen; /* enum client_choice */
 	bool going_away;
 };
 
-/* A limit of 1 to max, or 0 for max itself, where a max of 0 is none; else answers with the error.
- */
+/* A limit of 1 to max, where a max of 0 is none, or 0: as much as may be. Else answers with the
+ * error. */
 static bool
 parse_limit(struct request *rq, struct slice text, uint64_t max, uint64_t *limit)
 {
@@ -53,8 +54,6 @@ parse_limit(struct request *rq, struct slice text, uint64_t max, uint64_t *limit
 		request_error(rq, "ERR outbox limit must be between 1 and %" PRIu64, highest);
 		return false;
 	}
-	if (*limit == 0)
-		*limit = max;
 	return true;
 }
 
@@ -68,6 +67,13 @@ parse_yes_no(struct request *rq, const char *name, struct slice text, bool *yes)
 	return false;
 }
 
+/* What is not chosen is as the configuration has it at any time. */
+static void
+choose(struct choice *choice, enum client_choice what, bool chosen)
+{
+	choice->chosen = (uint8_t)(chosen ? choice->chosen | what : choice->chosen & ~what);
+}
+
 static bool
 parse_option(struct request *rq, struct slice option, struct slice value, struct choice *choice)
 {
@@ -79,6 +85,7 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 		if (outbox_policy_parse(value, &limits->policy)) {
 			const struct acl_limits *user = &rq->client->user->limits;
 
+			choice->chosen |= CLIENT_CHOSE_POLICY;
 			if (user->policies == 0 || (user->policies >> limits->policy & 1) != 0)
 				return true;
 			request_error(rq, "ERR this user may not choose this outbox policy");
@@ -92,6 +99,7 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 		if (!parse_limit(rq, value, most->bytes, &limit))
 			return false;
 		limits->bytes = (size_t)limit;
+		choose(choice, CLIENT_CHOSE_BYTES, limit > 0);
 		return true;
 	}
 	if (slice_is_nocase(option, "messages")) {
@@ -100,10 +108,13 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 			rq, value, most->messages > 0 ? most->messages : UINT32_MAX, &limit))
 			return false;
 		limits->messages = (uint32_t)limit;
+		choose(choice, CLIENT_CHOSE_MESSAGES, limit > 0);
 		return true;
 	}
-	if (slice_is_nocase(option, "notify"))
+	if (slice_is_nocase(option, "notify")) {
+		choice->chosen |= CLIENT_CHOSE_NOTIFY;
 		return parse_yes_no(rq, "NOTIFY", value, &limits->notify);
+	}
 	if (slice_is_nocase(option, "going-away"))
 		return parse_yes_no(rq, "GOING-AWAY", value, &choice->going_away);
 	request_syntax_error(rq);
@@ -115,7 +126,8 @@ cmd_outbox_set(struct request *rq)
 {
 	struct client *c = rq->client;
 	struct choice choice = {
-	    .limits = c->limits_are_own ? c->limits : rq->server->config->outbox,
+	    .limits = c->limits,
+	    .chosen = c->chosen,
 	    .going_away = c->wants_going_away,
 	};
 	size_t i;
@@ -130,7 +142,7 @@ cmd_outbox_set(struct request *rq)
 	}
 	c->wants_going_away = choice.going_away;
 	c->limits = choice.limits;
-	c->limits_are_own = true;
+	c->chosen = choice.chosen;
 	client_apply_limits(c);
 	request_ok(rq);
 	return COMMAND_DONE;

@@ -240,7 +240,7 @@ hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
 		return hub_publish_now(
 		    hub, kind, rq->argv[1], rq->argv[2], HUB_REGARDLESS, receivers);
 	return hub_publish(
-	    hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &rq->client->progress, receivers);
+	    hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &rq->client->publication, receivers);
 }
 
 /* A longer name than may be subscribed to is refused: patterns would have to be tried over all of
@@ -251,8 +251,7 @@ publish(struct request *rq, enum hub_kind kind)
 	struct acl_user *user = rq->client->user;
 	size_t receivers;
 
-	if (user->limits.any && rq->client->progress == 0 &&
-	    !acl_rate_allows(&user->rate, &user->limits, rq->now_us)) {
+	if (user->limits.any && !acl_rate_allows(&user->rate, &user->limits, rq->now_us)) {
 		request_error(rq, "ERR max publish rate of this user reached");
 		return COMMAND_DONE;
 	}
@@ -262,15 +261,17 @@ publish(struct request *rq, enum hub_kind kind)
 	}
 	switch (hand_to_hub(rq, kind, &receivers)) {
 	case HUB_BLOCKED:
+		rq->waits_for = WAIT_ROOM;
 		return COMMAND_LATER;
 	case HUB_FULL:
-		memory_guard_wait(rq->server);
+		rq->waits_for = WAIT_MEMORY;
 		return COMMAND_LATER;
 	case HUB_TOO_LARGE:
 		request_error(rq, "OOM command not allowed when used memory > 'maxmemory-pubsub'.");
 		return COMMAND_DONE;
 	case HUB_PREPARING:
-		return COMMAND_AGAIN;
+		rq->waits_for = WAIT_TURN;
+		return COMMAND_LATER;
 	default:
 		break;
 	}
@@ -278,14 +279,6 @@ publish(struct request *rq, enum hub_kind kind)
 		acl_rate_count(&user->rate, &user->limits, rq->argv[2].len, rq->now_us);
 	resp_put_int(rq->reply, (int64_t)receivers);
 	return COMMAND_DONE;
-}
-
-void
-publish_cancel(struct client *c)
-{
-	if (c->running != NULL &&
-	    (c->running->handler == cmd_publish || c->running->handler == cmd_spublish))
-		hub_give_up_publish(c->server->hub, &c->progress);
 }
 
 enum command_result

@@ -5,6 +5,7 @@
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/handlers.h"
+#include "server/held.h"
 #include "server/keys.h"
 #include "server/state.h"
 #include "server/transaction.h"
@@ -100,14 +101,13 @@ ask_for_room(struct request *rq)
 		    q->argv[1].len > rq->server->config->hub.name_bytes)
 			continue;
 		room = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
-		    q->argv[2], rq->now_us, &bytes);
+		    q->argv[2], rq->now_us, &rq->client->publication, &bytes);
 		if (room == HUB_TOO_LARGE)
 			return room;
 		if (room == HUB_FULL || result == HUB_OK)
 			result = room;
 	}
-	if (result == HUB_FULL)
-		memory_guard_wait(rq->server);
+	rq->waits_for = result == HUB_FULL ? WAIT_MEMORY : WAIT_ROOM;
 	return result;
 }
 
@@ -159,6 +159,8 @@ execute_all(struct request *rq)
 	/* What was to be dropped is dropped. */
 	rq->push_len = rq->reply->len;
 	keys_commit(rq->server, rq->client);
+	if ((t->flags & CMD_PUBSUB) != 0 && client_subscriptions(c) > 0)
+		held_note_pushes(c);
 }
 
 enum command_result

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "server/wait.h"
 
 /*
  * Commands: one row each in commands.def. From it come dispatch, arity checks, "allowed while
@@ -44,7 +45,8 @@ enum command_flag {
 
 enum command_result {
 	COMMAND_DONE,    /* the reply is in request->reply, or a job goes on (job_start) */
-	COMMAND_LATER,   /* nothing was done: to be tried again */
+	COMMAND_LATER,   /* nothing was done that anyone sees: to be tried again, and checked anew,
+			    when rq->waits_for has ended */
 	COMMAND_BLOCKED, /* request_block: it waits for a key */
 	COMMAND_AGAIN, /* done in part, see request_slice_is_over: to be called again with the same
 			  arguments */
@@ -99,10 +101,11 @@ struct request {
 	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
 	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	size_t units;       /* of request_slice_is_over */
-	size_t secret_from; /* arguments that no log and no monitor may show ... */
-	size_t secret_to;   /* ... up to and without this one */
-	bool failed;        /* an error was put into reply */
+	size_t units;               /* of request_slice_is_over */
+	size_t secret_from;         /* arguments that no log and no monitor may show ... */
+	size_t secret_to;           /* ... up to and without this one */
+	bool failed;                /* an error was put into reply */
+	enum wait_reason waits_for; /* COMMAND_LATER */
 	const struct slice
 	    *ready;          /* block_concerns: the key that it waited for; NULL: it did not */
 	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */

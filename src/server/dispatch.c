@@ -296,24 +296,17 @@ finish_command(struct request *rq, uint64_t duration_us)
 {
 	struct client *c = rq->client;
 
-	c->running = NULL;
-	c->progress = 0;
-	c->running_us = 0;
-	c->login_at_us = 0;
 	note_changes(rq);
 	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);
-	buffer_release(&c->partial);
 	advance_reply_mode(c);
 	note_slow(rq, duration_us);
 	if (!TAILQ_EMPTY(&rq->server->monitors))
 		monitor_feed(rq->server, rq);
 	check_limits(c, rq->now_us);
-	if (c->job == NULL)
-		return SERVER_NEXT;
-	client_wait(c, CLIENT_WAITS_FOR_JOB);
-	return SERVER_LATER;
+	request_over(c);
+	return c->job == NULL ? SERVER_NEXT : wait_begin(c, WAIT_JOB);
 }
 
 static void
@@ -338,8 +331,7 @@ interrupt_command(struct request *rq)
 	else
 		swap_buffers(rq->reply, &c->partial);
 	outbox_unmark(&c->subscriber.outbox);
-	client_wait(c, CLIENT_WAITS_FOR_TURN);
-	return SERVER_LATER;
+	return wait_begin(c, WAIT_TURN);
 }
 
 static enum server_verdict
@@ -354,11 +346,11 @@ execute(struct request *rq)
 		swap_buffers(rq->reply, &c->partial);
 	result = rq->command->handler(rq);
 	if (result == COMMAND_LATER) {
-		assert(rq->reply->len == 0);
+		assert(rq->reply->len == 0 && rq->waits_for != WAIT_NOT);
 		outbox_unmark(&c->subscriber.outbox);
-		client_wait(
-		    c, c->login_at_us != 0 ? CLIENT_WAITS_FOR_LOGIN : CLIENT_WAITS_FOR_ROOM);
-		return SERVER_LATER;
+		if (rq->waits_for == WAIT_TURN)
+			c->running_us += clock_mono_us() - rq->now_us;
+		return wait_begin(c, rq->waits_for);
 	}
 	if (result == COMMAND_BLOCKED) {
 		outbox_unmark(&c->subscriber.outbox);
@@ -448,6 +440,7 @@ answer(struct request *rq)
 	push_reply(rq);
 	advance_reply_mode(rq->client);
 	check_limits(rq->client, rq->now_us);
+	request_over(rq->client);
 	return SERVER_NEXT;
 }
 
@@ -480,6 +473,7 @@ reject(struct request *rq)
 			    client_label(rq->client, label, sizeof(label)));
 		buffer_clear(rq->reply);
 		client_kill(rq->client, "speaks HTTP");
+		request_over(rq->client);
 		return SERVER_NEXT;
 	}
 	if (rq->client->transaction != NULL)
@@ -518,24 +512,41 @@ begin(struct request *rq)
 	if (!rq->client->authenticated)
 		access_follow(rq->client);
 	allowed = is_allowed(rq, &later);
-	if (later) {
-		client_wait(rq->client, CLIENT_WAITS_FOR_TURN);
-		return SERVER_LATER;
-	}
+	if (later)
+		return wait_begin(rq->client, WAIT_TURN);
 	access_asked(rq->client);
 	if (!allowed || !has_memory(rq))
 		return reject(rq);
-	if (is_paused(rq)) {
-		client_wait(rq->client, CLIENT_WAITS_FOR_PAUSE);
-		return SERVER_LATER;
-	}
+	if (is_paused(rq))
+		return wait_begin(rq->client, WAIT_PAUSE);
 	if (rq->client->transaction != NULL && !is_never_queued(rq->command))
 		return queue(rq);
-	if (waits_for_disk(rq)) {
-		client_wait(rq->client, CLIENT_WAITS_FOR_DISK);
-		return SERVER_LATER;
-	}
+	if (waits_for_disk(rq))
+		return wait_begin(rq->client, WAIT_DISK);
 	return execute(rq);
+}
+
+/* A command that was answered in part: it can't be refused any more. */
+static enum server_verdict
+go_on(struct request *rq)
+{
+	return is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
+}
+
+void
+request_over(struct client *c)
+{
+	const struct hub_publication *p = &c->publication;
+
+	if (p->ticket != 0 || p->drafts != 0 || p->bytes != 0)
+		hub_end_publication(c->server->hub, &c->publication);
+	buffer_release(&c->partial);
+	c->running = NULL;
+	c->progress = 0;
+	c->running_us = 0;
+	c->login_at_us = 0;
+	c->awaited_disk = 0;
+	c->wait.memory_since_us = 0;
 }
 
 enum server_verdict
@@ -548,11 +559,9 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	assert(count > 0);
 	if (c->finishing || c->gone)
 		return SERVER_NEXT;
-	client_stop_waiting(c);
-	if (c->job != NULL) {
-		client_wait(c, CLIENT_WAITS_FOR_JOB);
-		return SERVER_LATER;
-	}
+	wait_end(c);
+	if (c->job != NULL)
+		return wait_begin(c, WAIT_JOB);
 	if (c->job_ended) {
 		c->job_ended = false;
 		return SERVER_NEXT;
@@ -563,7 +572,7 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	rq.command = c->running;
 	c->active_us = rq.now_us;
 	server->current = c;
-	verdict = rq.command != NULL ? execute(&rq) : begin(&rq);
+	verdict = rq.command != NULL ? go_on(&rq) : begin(&rq);
 	server->current = NULL;
 	blocked_serve(server);
 	return verdict;

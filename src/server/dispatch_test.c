@@ -177,7 +177,7 @@ START_TEST(a_pause_of_writes_holds_publishers_only)
 	assert_says(c, "ping", "+PONG\r\n");
 	ck_assert(!test_send(c, "publish a b"));
 	test_server->pause_until_us = 0;
-	test_server->retry_waiting = true;
+	wait_event(test_server, WAIT_EVENT_UNPAUSED);
 	ck_assert_str_eq(test_finish(c), ":0\r\n");
 }
 END_TEST

@@ -16,6 +16,7 @@ struct held_reply {
 	uint64_t number; /* of the batch that it waits for */
 	size_t len;
 	bool is_change;
+	bool has_barrier; /* in the outbox, which it opens */
 };
 
 /* What one client is held. */
@@ -49,6 +50,12 @@ held_is_full(const struct client *c)
 {
 	return c->held != NULL && (c->held->bytes.len - c->held->bytes_at >= FULL_BYTES ||
 				      reply_count(c->held) - c->held->next >= FULL_REPLIES);
+}
+
+void
+held_note_pushes(struct client *c)
+{
+	c->has_pushed = true;
 }
 
 void
@@ -114,6 +121,8 @@ held_take(struct client *c, struct slice reply)
 	    .number = c->unkept, .len = reply.len, .is_change = c->has_changed};
 	struct buffer error = {0};
 
+	mark.has_barrier = c->has_pushed && c->subscriber.outbox.barrier == NULL;
+	c->has_pushed = false;
 	c->has_changed = false;
 	/* Behind what is held already it waits, even if nothing new is held any more. */
 	if (reply.len == 0 || (!journal->holds && c->held == NULL))
@@ -129,6 +138,8 @@ held_take(struct client *c, struct slice reply)
 		return false;
 	if (c->held == NULL)
 		hold(c);
+	if (mark.has_barrier)
+		outbox_bar(&c->subscriber.outbox);
 	buffer_append_slice(&c->held->bytes, reply);
 	buffer_append(&c->held->replies, &mark, sizeof(mark));
 	return true;
@@ -168,6 +179,8 @@ release(struct client *c, uint64_t number)
 			client_send_reply(
 			    c, (struct slice){held->bytes.ptr + held->bytes_at, reply->len});
 		held->bytes_at += reply->len;
+		if (reply->has_barrier)
+			outbox_unbar(&c->subscriber.outbox);
 	}
 	buffer_release(&error);
 	if (held->next == reply_count(held))
@@ -186,7 +199,7 @@ held_release(struct server *server, uint64_t number)
 		release(c, number);
 	}
 	/* Requests that wait for it are tried again. */
-	server->retry_waiting = true;
+	wait_event(server, WAIT_EVENT_DISK);
 }
 
 void

@@ -22,6 +22,9 @@ void held_note_change(struct client *c);
 /* c's command writes and changed nothing: its reply rests on changes before it, and waits for them.
  */
 void held_note_no_change(struct client *c);
+/* c's command brought messages to c itself or subscribed it: its reply comes before them, even if
+ * it is held. */
+void held_note_pushes(struct client *c);
 
 bool held_is_empty(const struct client *c);
 

@@ -82,10 +82,7 @@ job_end(struct server *server, struct job *job)
 		return;
 	client->job = NULL;
 	client->job_ended = true;
-	if (client->wait == CLIENT_WAITS_FOR_JOB) {
-		client_stop_waiting(client);
-		server->io.resume(client->conn);
-	}
+	wait_event_of(client, WAIT_EVENT_DONE);
 }
 
 static void

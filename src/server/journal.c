@@ -100,7 +100,7 @@ server_refuse_writes(struct server *server, const char *error)
 		return;
 	snprintf(journal->refusal, sizeof(journal->refusal), "%s", error);
 	/* Writers that wait for the disk are told at once. */
-	server->retry_waiting = true;
+	wait_event(server, WAIT_EVENT_DISK);
 }
 
 void
@@ -119,7 +119,7 @@ void
 server_journal_crowded(struct server *server, bool crowded)
 {
 	if (server->journal.is_crowded && !crowded)
-		server->retry_waiting = true;
+		wait_event(server, WAIT_EVENT_DISK);
 	server->journal.is_crowded = crowded;
 }
 

@@ -21,25 +21,64 @@
 /* Let go of for one client in one go; more of it goes with its subscriptions. */
 #define RANGES_A_CUT 4096
 
-static bool
-has_room(const struct server *server, size_t limit)
+/*
+ * What the clients need that wait now. A message that is larger than the limit, which was lowered,
+ * needs nothing: it is refused when it is tried.
+ */
+static void
+work_out(struct memory_guard *guard, const struct waits *waits, size_t limit)
 {
-	size_t held = hub_memory(server->hub);
+	const struct client *c;
 
-	return (held <= LOW_MARK(limit) && held + server->memory.wanted <= limit) ||
-	       hub_figures(server->hub).queued_bytes == 0;
+	if (!guard->is_stale)
+		return;
+	guard->is_stale = false;
+	guard->wanted = 0;
+	guard->oldest_us = UINT64_MAX;
+	TAILQ_FOREACH (c, &waits->queues[WAIT_MEMORY].clients, wait.queue) {
+		if (c->publication.bytes <= limit && c->publication.bytes > guard->wanted)
+			guard->wanted = c->publication.bytes;
+		if (c->wait.memory_since_us < guard->oldest_us)
+			guard->oldest_us = c->wait.memory_since_us;
+	}
 }
 
 void
-memory_guard_wait(struct server *server)
+memory_guard_joined(struct client *c)
+{
+	struct memory_guard *guard = &c->server->memory;
+
+	if (c->wait.memory_since_us == 0) {
+		c->server->counters.memory_waits++;
+		c->wait.memory_since_us = c->active_us;
+	}
+	guard->is_stale = true;
+}
+
+void
+memory_guard_left(struct client *c)
+{
+	c->server->memory.is_stale = true;
+}
+
+static size_t
+waiting_count(const struct server *server)
+{
+	return server->waits.queues[WAIT_MEMORY].count;
+}
+
+/* By the same figures as hub_publish(): a client that is told of room finds some. */
+static bool
+has_room(struct server *server, size_t limit)
 {
 	struct memory_guard *guard = &server->memory;
-	size_t wanted = hub_memory_wanted(server->hub);
+	size_t held = hub_memory_claimed(server->hub);
 
-	server->counters.memory_waits++;
-	guard->publishers_wait = true;
-	if (wanted > guard->wanted)
-		guard->wanted = wanted;
+	if (waiting_count(server) == 0)
+		return held <= limit;
+	work_out(guard, &server->waits, limit);
+	return (held <= LOW_MARK(limit) && held + guard->wanted <= limit) ||
+	       !hub_memory_can_shrink(server->hub);
 }
 
 static void
@@ -106,20 +145,48 @@ cut_debtors(struct server *server, size_t limit, uint64_t now_us)
 }
 
 static void
-relax(struct server *server)
+relax(struct server *server, uint64_t now_us)
 {
 	struct memory_guard *guard = &server->memory;
 
 	if (guard->cut_count > 0)
 		log_warn("maxmemory-pubsub: %zu clients that were owed the most were closed",
 		    guard->cut_count);
-	if (guard->publishers_wait)
-		server->retry_waiting = true;
-	guard->publishers_wait = false;
+	if (waiting_count(server) > 0)
+		wait_event(server, WAIT_EVENT_MEMORY);
+	guard->is_short = false;
 	guard->passing = false;
 	guard->at = NULL;
-	guard->wanted = guard->cut_count = 0;
-	guard->since_us = 0;
+	guard->cut_count = 0;
+	guard->over_since_us = 0;
+	guard->relaxed_us = now_us;
+}
+
+static bool
+has_lasted(uint64_t since_us, uint64_t now_us)
+{
+	return now_us > since_us && now_us - since_us >= GRACE_US;
+}
+
+/* Whether debtors are to be cut: what was tried before it has not helped for too long. */
+static bool
+is_due(struct server *server, size_t limit, uint64_t now_us)
+{
+	struct memory_guard *guard = &server->memory;
+	size_t held = hub_memory_claimed(server->hub);
+
+	if (held <= limit)
+		guard->over_since_us = 0;
+	else if (guard->over_since_us == 0)
+		guard->over_since_us = now_us;
+	if (held > HARD_MARK(limit))
+		return true;
+	if (guard->over_since_us != 0 && has_lasted(guard->over_since_us, now_us))
+		return true;
+	if (waiting_count(server) == 0)
+		return false;
+	work_out(guard, &server->waits, limit);
+	return has_lasted(guard->oldest_us, now_us) && has_lasted(guard->relaxed_us, now_us);
 }
 
 uint64_t
@@ -127,25 +194,20 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 {
 	struct memory_guard *guard = &server->memory;
 	size_t limit = server->config->hub.memory_bytes;
-	bool more = false, within = limit == 0 || hub_memory(server->hub) <= limit;
 
-	if (server->waiting_count == 0) /* they have left */
-		guard->publishers_wait = false;
-	if (!guard->publishers_wait && guard->since_us == 0 && within)
+	if (!guard->is_short && waiting_count(server) == 0 &&
+	    (limit == 0 || hub_memory_claimed(server->hub) <= limit))
 		return UINT64_MAX;
-	if (limit == 0 || has_room(server, limit) ||
-	    (!guard->publishers_wait && within && guard->cut_count == 0)) {
-		relax(server);
+	if (limit == 0 || has_room(server, limit)) {
+		relax(server, now_us);
 		return UINT64_MAX;
 	}
-	if (guard->since_us == 0) {
-		guard->since_us = now_us;
+	if (!guard->is_short) {
+		guard->is_short = true;
 		if (rate_limit_take(&server->log_limit, now_us))
 			log_notice("maxmemory-pubsub reached: publishers wait");
 	}
-	if (now_us - guard->since_us >= GRACE_US || hub_memory(server->hub) > HARD_MARK(limit))
-		more = cut_debtors(server, limit, now_us);
-	return more ? 0 : POLL_US;
+	return is_due(server, limit, now_us) && cut_debtors(server, limit, now_us) ? 0 : POLL_US;
 }
 
 void

@@ -24,6 +24,7 @@ monitor_start(struct client *c)
 		return;
 	c->is_monitor = true;
 	TAILQ_INSERT_TAIL(&c->server->monitors, c, monitors);
+	client_subscriptions_changed(c); /* `timeout` is not for monitors */
 }
 
 void
@@ -33,6 +34,7 @@ monitor_stop(struct client *c)
 		return;
 	c->is_monitor = false;
 	TAILQ_REMOVE(&c->server->monitors, c, monitors);
+	client_subscriptions_changed(c);
 }
 
 static void

@@ -74,7 +74,7 @@ on_room(void *arg)
 {
 	struct server *server = arg;
 
-	server->retry_waiting = true;
+	wait_event(server, WAIT_EVENT_ROOM);
 }
 
 static void
@@ -123,8 +123,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
-	TAILQ_INIT(&server->waiting);
-	TAILQ_INIT(&server->continuing);
+	waits_init(&server->waits);
 	TAILQ_INIT(&server->gone);
 	TAILQ_INIT(&server->jobs);
 	server->clients_by_id = hash_map_new();
@@ -201,7 +200,9 @@ void
 server_reconfigured(struct server *server)
 {
 	access_reconfigured(server);
-	server->limits_version++;
+	access_rules_changed(server);
+	wait_event(server, WAIT_EVENT_LIMITS);
+	server->memory.is_stale = true;
 	server->sweep_at = NULL;
 	server->next_sweep_us = 0;
 }
@@ -281,6 +282,7 @@ server_broken(struct client *c, const char *error)
 	snprintf(text, sizeof(text), "ERR %s", error);
 	job_cancel(c);
 	push_error(c, text);
+	wait_event_of(c, WAIT_EVENT_LEFT);
 	c->finishing = true;
 }
 
@@ -316,9 +318,9 @@ server_closed(struct client *c, const char *reason)
 
 	assert(!c->gone);
 	log_debug("client %s closed: %s", client_label(c, label, sizeof(label)), reason);
-	client_stop_waiting(c);
+	wait_event_of(c, WAIT_EVENT_LEFT);
+	request_over(c);
 	job_cancel(c);
-	publish_cancel(c);
 	client_discard_transaction(c);
 	monitor_stop(c);
 	unlink_client(c);
@@ -368,7 +370,7 @@ check_pause(struct server *server, uint64_t now_us)
 		return server->pause_until_us - now_us;
 	if (server->pause_until_us != 0) {
 		server->pause_until_us = 0;
-		server->retry_waiting = true;
+		wait_event(server, WAIT_EVENT_UNPAUSED);
 	}
 	return UINT64_MAX;
 }
@@ -405,5 +407,5 @@ void
 server_flushed(struct server *server)
 {
 	hub_tidy(server->hub);
-	waiting_resume(server);
+	wait_resume(server);
 }

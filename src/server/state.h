@@ -72,15 +72,19 @@ struct server_peaks {
 
 /* memory_guard.c: what is owed in all stays under maxmemory-pubsub. */
 struct memory_guard {
-	bool publishers_wait;
-	size_t wanted;     /* the most that one of their messages needs */
-	uint64_t since_us; /* too much is held since then; 0: it is not */
-	bool passing;      /* debtors are being looked for: */
-	struct client *at; /* where; NULL: a pass has ended */
-	size_t threshold;  /* who is owed as much is cut in this pass */
-	size_t most;       /* that anyone else is owed, as seen in this pass */
-	size_t pending;    /* cut clients whose memory is not let go of yet: no more are cut */
-	size_t cut_count;  /* since since_us */
+	/* Of those who wait in WAIT_MEMORY now, as far as they can ever get it: */
+	size_t wanted;          /* the most that one of their messages needs */
+	uint64_t oldest_us;     /* the longest of them waits since then */
+	bool is_stale;          /* ... this is to be worked out anew */
+	bool is_short;          /* too little is free: */
+	uint64_t over_since_us; /* the limit is passed since then; 0: it is not */
+	uint64_t relaxed_us;    /* there was room at that time */
+	bool passing;           /* debtors are being looked for: */
+	struct client *at;      /* where; NULL: a pass has ended */
+	size_t threshold;       /* who is owed as much is cut in this pass */
+	size_t most;            /* that anyone else is owed, as seen in this pass */
+	size_t pending;         /* cut clients whose memory is not let go of yet: no more are cut */
+	size_t cut_count;       /* while it is short */
 	struct rate_limit log_limit;
 };
 
@@ -124,15 +128,10 @@ struct server {
 	struct hash_map *watched;       /* watch.c: database and name -> struct watched_key */
 	struct blocked blocked;
 	struct clients monitors;
-	struct clients waiting;    /* for room or for the end of a pause, the longest first */
-	struct clients continuing; /* COMMAND_AGAIN */
-	struct clients logins;     /* CLIENT_WAITS_FOR_LOGIN, the next to be due first */
-	struct clients gone;       /* closed: their subscriptions are being taken back */
+	struct waits waits;
+	struct clients gone; /* closed: their subscriptions are being taken back */
 	size_t client_count;
 	size_t gone_count;
-	size_t waiting_count;
-	size_t login_count;      /* of logins */
-	size_t retry_left;       /* how many of the waiting are still to be resumed */
 	size_t subscriber_count; /* clients with at least one subscription */
 	uint64_t next_id;
 	struct jobs jobs;
@@ -155,7 +154,6 @@ struct server {
 	struct client *current;         /* whose command runs */
 	uint64_t pause_until_us;        /* CLIENT PAUSE; 0: not paused */
 	bool pause_all;                 /* else only what publishes */
-	bool retry_waiting;             /* room was made: waiting clients are resumed this turn */
 	uint64_t started_us;
 	uint64_t started_wall_us;
 	uint64_t now_us; /* of this turn */
@@ -191,11 +189,6 @@ bool server_has_password(const struct server *server);
 extern const struct wire_form server_wire_forms[];
 #define SERVER_WIRE_FORMS 2
 
-/* waiting.c: clients whose request waits, and how they go on. */
-void client_wait(struct client *c, enum client_wait why);
-void client_stop_waiting(struct client *c);
-void waiting_resume(struct server *server); /* once a turn, after the flush */
-
 /* sweep.c: limits that time has a part in. Returns in how many us it wants to be called again. */
 uint64_t server_sweep(struct server *server, uint64_t now_us);
 
@@ -212,17 +205,21 @@ uint64_t keys_turn(struct server *server, uint64_t deadline_us);
 void journal_append(struct server *server, uint32_t db, struct slice commands, size_t count);
 
 /*
- * memory_guard.c. _wait: a publish got HUB_FULL, its client waits for room. _turn: once a turn, in
- * how many us it wants to be called again. _forget: the client leaves the list; _released: it is
- * freed.
+ * memory_guard.c. _joined: a client waits in WAIT_MEMORY; _left: it does no more. _turn: once a
+ * turn, in how many us it wants to be called again. _forget: the client leaves the list; _released:
+ * it is freed.
  */
-void memory_guard_wait(struct server *server);
+void memory_guard_joined(struct client *c);
+void memory_guard_left(struct client *c);
 uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
 void memory_guard_forget(struct client *c);
 void memory_guard_released(struct client *c);
 
 /* cmd_command_keys.c: the key specifications of a row, as COMMAND INFO shows them. */
 void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
+
+/* dispatch.c: the client's request has ended, in whatever way: what it had claimed is given up. */
+void request_over(struct client *c);
 
 /* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
 void request_execute_queued(struct request *rq);

@@ -1,0 +1,249 @@
+#include "config.h"
+
+#include "server/wait.h"
+
+#include <assert.h>
+
+#include "server/state.h"
+
+/* Resumed of one queue in one turn, so that a turn stays short however many wait. */
+#define RETRIES_A_TURN 128
+#define CONTINUED_A_TURN 4
+
+/* Letting go of a subscriber at the end of a round calls for another, mostly a short one. */
+#define ROUNDS_A_TURN 3
+
+#define S WAIT_STAYS
+#define R WAIT_RETRIES
+#define E WAIT_ENDS
+
+/* clang-format off */
+static const uint8_t answers[WAIT_REASONS][WAIT_EVENTS] = {
+/*                 room memory disk saved paused unpaused rules limits next due key done left */
+[WAIT_NOT] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,   S },
+[WAIT_RESUMED] = { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,   E },
+[WAIT_JOB] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  R,   E },
+[WAIT_TURN] =    { S,   S,     S,   S,    S,     S,       S,    S,     R,   S,  S,  S,   E },
+[WAIT_ROOM] =    { R,   S,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,   E },
+[WAIT_MEMORY] =  { S,   R,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,   E },
+[WAIT_DISK] =    { S,   S,     R,   S,    S,     S,       R,    S,     S,   S,  S,  S,   E },
+[WAIT_SAVE] =    { S,   S,     S,   R,    S,     S,       R,    S,     S,   S,  S,  S,   E },
+[WAIT_PAUSE] =   { S,   S,     S,   S,    S,     R,       R,    S,     S,   S,  S,  S,   E },
+[WAIT_KEY] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  R,  S,   E },
+[WAIT_LOGIN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   R,  S,  S,   E },
+};
+/* clang-format on */
+
+enum wait_answer
+wait_answer(enum wait_reason reason, enum wait_event event)
+{
+	return (enum wait_answer)answers[reason][event];
+}
+
+void
+waits_init(struct waits *waits)
+{
+	for (size_t i = 0; i < WAIT_REASONS; i++)
+		TAILQ_INIT(&waits->queues[i].clients);
+}
+
+size_t
+waits_blocked(const struct waits *waits)
+{
+	return waits->queues[WAIT_ROOM].count + waits->queues[WAIT_MEMORY].count +
+	       waits->queues[WAIT_DISK].count + waits->queues[WAIT_SAVE].count +
+	       waits->queues[WAIT_PAUSE].count + waits->queues[WAIT_KEY].count;
+}
+
+/* Those who come later are mostly due later. */
+static void
+insert_login(struct waiting_clients *logins, struct client *c)
+{
+	struct client *before = TAILQ_LAST(logins, waiting_clients);
+
+	while (before != NULL && before->login_at_us > c->login_at_us)
+		before = TAILQ_PREV(before, waiting_clients, wait.queue);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(logins, before, c, wait.queue);
+	else
+		TAILQ_INSERT_HEAD(logins, c, wait.queue);
+}
+
+static void
+join(struct client *c, enum wait_reason reason)
+{
+	struct wait_queue *queue = &c->server->waits.queues[reason];
+
+	assert(c->wait.reason == WAIT_NOT);
+	c->wait.reason = (uint8_t)reason;
+	queue->count++;
+	if (reason == WAIT_LOGIN)
+		insert_login(&queue->clients, c);
+	else
+		TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
+}
+
+/* Whoever waits for others is gone with its peer, and so is its request, as in Redis. */
+static bool
+matters_no_more_when_left(enum wait_reason reason)
+{
+	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
+	       reason == WAIT_KEY;
+}
+
+enum server_verdict
+wait_begin(struct client *c, enum wait_reason reason)
+{
+	join(c, reason);
+	if (reason == WAIT_MEMORY)
+		memory_guard_joined(c);
+	/* Its message is not under way: whoever had to wait for it need not. */
+	if (reason != WAIT_ROOM && reason != WAIT_TURN)
+		hub_suspend_publication(c->server->hub, &c->publication);
+	return matters_no_more_when_left(reason) ? SERVER_BLOCKED : SERVER_LATER;
+}
+
+static void
+limit_to(size_t *value, size_t max)
+{
+	if (*value > max)
+		*value = max;
+}
+
+void
+wait_end(struct client *c)
+{
+	struct waits *waits = &c->server->waits;
+	struct wait_queue *queue = &waits->queues[c->wait.reason];
+
+	if (c->wait.in_round) {
+		c->wait.in_round = false;
+		waits->round_pending--;
+	}
+	if (c->wait.reason == WAIT_NOT)
+		return;
+	if (c->wait.reason == WAIT_MEMORY)
+		memory_guard_left(c);
+	TAILQ_REMOVE(&queue->clients, c, wait.queue);
+	queue->count--;
+	limit_to(&queue->left, queue->count);
+	if (c->wait.reason == WAIT_TURN)
+		limit_to(&waits->round_turns, queue->count);
+	c->wait.reason = WAIT_NOT;
+}
+
+static void
+resume(struct client *c)
+{
+	struct waits *waits = &c->server->waits;
+	bool in_round =
+	    waits->in_round && (c->wait.reason == WAIT_ROOM ||
+				   (c->wait.reason == WAIT_TURN && waits->round_turns > 0));
+
+	if (in_round && c->wait.reason == WAIT_TURN)
+		waits->round_turns--;
+	wait_end(c);
+	join(c, WAIT_RESUMED);
+	c->wait.in_round = in_round;
+	waits->round_pending += in_round;
+	c->server->io.resume(c->conn);
+}
+
+void
+wait_event(struct server *server, enum wait_event event)
+{
+	for (size_t i = 0; i < WAIT_REASONS; i++)
+		if (answers[i][event] == WAIT_RETRIES)
+			server->waits.queues[i].again = true;
+}
+
+void
+wait_event_of(struct client *c, enum wait_event event)
+{
+	switch (wait_answer((enum wait_reason)c->wait.reason, event)) {
+	case WAIT_STAYS:
+		break;
+	case WAIT_RETRIES:
+		if (c->wait.reason == WAIT_KEY)
+			blocked_forget(c);
+		resume(c);
+		break;
+	case WAIT_ENDS:
+		if (c->wait.reason == WAIT_KEY)
+			blocked_forget(c);
+		wait_end(c);
+		request_over(c);
+		break;
+	}
+}
+
+/* A round ends when all that could have waited for a subscriber when it began were tried. */
+static void
+end_round(struct server *server)
+{
+	struct waits *waits = &server->waits;
+
+	if (!waits->in_round || waits->queues[WAIT_ROOM].left > 0 || waits->round_turns > 0 ||
+	    waits->round_pending > 0)
+		return;
+	waits->in_round = false;
+	hub_end_round(server->hub);
+}
+
+static void
+begin_round(struct server *server)
+{
+	struct waits *waits = &server->waits;
+
+	waits->in_round = true;
+	waits->round_turns = waits->queues[WAIT_TURN].count;
+	hub_begin_round(server->hub);
+}
+
+/* A pass over a queue: who has to wait again goes to its end, so that a request that could go on is
+ * never kept behind those that can't. */
+static void
+begin_pass(struct server *server, enum wait_reason reason)
+{
+	struct wait_queue *queue = &server->waits.queues[reason];
+
+	if (!queue->again || queue->left > 0 || (reason == WAIT_ROOM && server->waits.in_round))
+		return;
+	queue->again = false;
+	queue->left = queue->count;
+	if (reason == WAIT_ROOM)
+		begin_round(server);
+}
+
+static void
+resume_some(struct wait_queue *queue, size_t count)
+{
+	struct client *c;
+
+	for (; count > 0 && queue->left > 0; count--) {
+		c = TAILQ_FIRST(&queue->clients);
+		queue->left--;
+		resume(c);
+	}
+}
+
+void
+wait_resume(struct server *server)
+{
+	static const enum wait_reason retried[] = {WAIT_MEMORY, WAIT_DISK, WAIT_SAVE, WAIT_PAUSE};
+	struct wait_queue *queues = server->waits.queues;
+
+	for (size_t i = 0; i < sizeof(retried) / sizeof(*retried); i++) {
+		begin_pass(server, retried[i]);
+		resume_some(&queues[retried[i]], RETRIES_A_TURN);
+	}
+	end_round(server);
+	for (int n = 0; n < ROUNDS_A_TURN && queues[WAIT_ROOM].again; n++) {
+		begin_pass(server, WAIT_ROOM);
+		end_round(server);
+	}
+	resume_some(&queues[WAIT_ROOM], RETRIES_A_TURN);
+	queues[WAIT_TURN].left = queues[WAIT_TURN].count;
+	resume_some(&queues[WAIT_TURN], CONTINUED_A_TURN);
+	end_round(server);
+}

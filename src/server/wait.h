@@ -1,0 +1,108 @@
+#ifndef SERVER_WAIT_H
+#define SERVER_WAIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "server/server.h"
+
+/*
+ * Waiting: why a client's request is not done yet, and what ends that.
+ *
+ * A client waits for one reason at a time; its record (struct wait) is in the queue of that reason,
+ * and its request is with io (SERVER_LATER, SERVER_BLOCKED), which reads nothing more of it. What
+ * an event means for each reason is said by one table (wait_answer): the client goes on waiting, or
+ * its request is handed over again and looked at anew, from the start, as if it had just come; or
+ * the client ends, and gives up what its request had claimed. So nothing is stored about what the
+ * waiting clients need together: it is worked out from the queues.
+ */
+struct client;
+struct server;
+
+enum wait_reason {
+	WAIT_NOT,
+	WAIT_RESUMED, /* io was told to hand the request over again */
+	WAIT_JOB,     /* its own job is not done */
+	WAIT_TURN,    /* its command goes on in a later turn */
+	WAIT_ROOM,    /* a subscriber under OUTBOX_BLOCK is full */
+	WAIT_MEMORY,  /* maxmemory-pubsub */
+	WAIT_DISK,    /* replies are held, or too much is to be written */
+	WAIT_SAVE,    /* SAVE: a snapshot is to end */
+	WAIT_PAUSE,   /* CLIENT PAUSE */
+	WAIT_KEY,     /* see blocked.h */
+	WAIT_LOGIN,   /* wrong passwords came from its address: see login_delay.h */
+};
+#define WAIT_REASONS (WAIT_LOGIN + 1)
+
+enum wait_event {
+	WAIT_EVENT_ROOM,     /* a full outbox has room, or is waited for by others now */
+	WAIT_EVENT_MEMORY,   /* memory_guard.c has room for the waiting messages */
+	WAIT_EVENT_DISK,     /* held replies went out, or there is less to be written */
+	WAIT_EVENT_SAVED,    /* a snapshot ended, or a switch of the append-only file */
+	WAIT_EVENT_PAUSED,   /* CLIENT PAUSE */
+	WAIT_EVENT_UNPAUSED, /* CLIENT UNPAUSE, or its time is up */
+	WAIT_EVENT_RULES,    /* rules of access changed */
+	WAIT_EVENT_LIMITS,   /* the configuration changed */
+	WAIT_EVENT_NEXT,     /* of one client: its turn has come */
+	WAIT_EVENT_DUE,      /* ... its login is to be looked at */
+	WAIT_EVENT_KEY,      /* ... its blocking command was answered */
+	WAIT_EVENT_DONE,     /* ... its job is done */
+	WAIT_EVENT_LEFT,     /* ... it was killed, is to finish, or has gone */
+};
+#define WAIT_EVENTS (WAIT_EVENT_LEFT + 1)
+
+enum wait_answer { WAIT_STAYS, WAIT_RETRIES, WAIT_ENDS };
+
+/* One client's. */
+struct wait {
+	TAILQ_ENTRY(client) queue; /* of its reason */
+	uint8_t reason;            /* enum wait_reason */
+	bool in_round;             /* resumed in the hub's round, and not tried yet */
+	uint64_t memory_since_us;  /* the request waits for memory since then; 0: it never did */
+};
+
+TAILQ_HEAD(waiting_clients, client);
+
+/* The clients that wait for one reason, the longest first; of WAIT_LOGIN, the next to be due. */
+struct wait_queue {
+	struct waiting_clients clients;
+	size_t count;
+	size_t left; /* to be resumed in this pass over the queue */
+	bool again;  /* another pass is to follow */
+};
+
+/* A server's. */
+struct waits {
+	struct wait_queue queues[WAIT_REASONS];
+	/* The hub's round (hub_begin_round): who is to be tried in it. */
+	bool in_round;
+	size_t round_turns;   /* of WAIT_TURN, to be resumed */
+	size_t round_pending; /* resumed, and not tried yet */
+};
+
+/* The table. */
+enum wait_answer wait_answer(enum wait_reason reason, enum wait_event event);
+
+void waits_init(struct waits *waits);
+
+/* The client's request, which was handed over, waits. What io is to do with it. */
+enum server_verdict wait_begin(struct client *c, enum wait_reason reason);
+
+/* Its request is handed over again. */
+void wait_end(struct client *c);
+
+/* For all that wait. Who is to retry is resumed by wait_resume. */
+void wait_event(struct server *server, enum wait_event event);
+
+/* For one client: at once. */
+void wait_event_of(struct client *c, enum wait_event event);
+
+/* Once a turn, after the flush. */
+void wait_resume(struct server *server);
+
+/* Clients whose request waits for others: for room, memory, the disk, a pause or a key. */
+size_t waits_blocked(const struct waits *waits);
+
+#endif
