@@ -1,0 +1,408 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/testing.h"
+
+/*
+ * The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
+ * model: what each subscriber is owed, as a list of messages, and which publishers wait.
+ */
+
+#define SUBS 8
+#define PUBLISHERS 6
+#define CHANNELS 3
+#define OWED_MAX 64
+#define BYTES_MAX ((size_t)8192)
+#define LIMIT_US 1000
+
+static struct hub *hub;
+static struct hub_limits limits;
+static struct subscriber subs[SUBS];
+static int rooms;
+static uint64_t now_us, seed;
+static uint64_t delivered, waited, filled, expired, starved;
+
+/* The model of a subscriber. */
+static struct {
+	bool hears[CHANNELS];
+	bool closed;
+	bool blocks;
+	size_t messages_max;
+	struct {
+		int id;
+		size_t len;
+	} owed[OWED_MAX];
+	size_t count;
+} model[SUBS];
+
+/* A publisher's message: "<id>xxx" of len bytes. */
+static struct {
+	struct hub_publication publication;
+	bool waits;
+	enum hub_result why;
+	uint64_t since_us;
+	int channel, id;
+	size_t len;
+} pubs[PUBLISHERS];
+
+static int last_id;
+
+static size_t
+head_len(const struct hub_message *m)
+{
+	(void)m;
+	return 0;
+}
+
+static void
+write_head(const struct hub_message *m, char *out)
+{
+	(void)m;
+	(void)out;
+}
+
+static size_t
+lagged(uint64_t missed, char *out)
+{
+	(void)missed;
+	(void)out;
+	return 0;
+}
+
+static const struct wire_form forms[] = {{"a", head_len, write_head, {".", 1}, lagged}};
+
+static void
+on_ready(struct subscriber *s)
+{
+	(void)s;
+}
+
+/* Only who was full, and waited for, for so long is closed. */
+static void
+on_overflow(struct subscriber *s)
+{
+	size_t i = (size_t)(s - subs);
+	bool reason = false;
+
+	ck_assert(model[i].blocks && model[i].count >= model[i].messages_max);
+	for (int p = 0; p < PUBLISHERS; p++)
+		reason |= pubs[p].waits && model[i].hears[pubs[p].channel] &&
+			  now_us - pubs[p].since_us >= LIMIT_US;
+	ck_assert(reason);
+	model[i].closed = true;
+	expired++;
+}
+
+static void
+on_room(void *arg)
+{
+	(void)arg;
+	rooms++;
+}
+
+static struct slice
+channel_name(int channel)
+{
+	static const char *const names[CHANNELS] = {"a", "b", "c"};
+
+	return slice_of(names[channel]);
+}
+
+static void
+setup(void)
+{
+	struct hub_config config = {.limits = &limits,
+	    .forms = forms,
+	    .form_count = 1,
+	    .segment_bytes = 4096,
+	    .ready = on_ready,
+	    .overflow = on_overflow,
+	    .room = on_room};
+
+	limits = (struct hub_limits){
+	    .subscriptions = 10, .subscribers = 100, .name_bytes = 10, .memory_bytes = 0};
+	hub = hub_new(&config);
+	memset(model, 0, sizeof(model));
+	memset(pubs, 0, sizeof(pubs));
+	rooms = last_id = 0;
+	now_us = 1;
+	delivered = waited = filled = expired = starved = 0;
+}
+
+static bool
+is_full(int i)
+{
+	return model[i].blocks && !model[i].closed && model[i].count >= model[i].messages_max;
+}
+
+static void
+attach(int i)
+{
+	struct outbox_limits outbox = {.messages = (uint32_t)(testing_random(&seed) % 4 + 1),
+	    .policy = testing_random(&seed) % 3 > 0 ? OUTBOX_BLOCK : OUTBOX_DROP_NEWEST};
+
+	hub_attach(hub, &subs[i], &outbox, 0, NULL);
+	memset(&model[i], 0, sizeof(model[i]));
+	model[i].blocks = outbox.policy == OUTBOX_BLOCK;
+	model[i].messages_max = outbox.messages;
+}
+
+static void
+deliver(int p)
+{
+	for (int i = 0; i < SUBS; i++) {
+		if (!model[i].hears[pubs[p].channel] || model[i].closed)
+			continue;
+		if (model[i].count >= model[i].messages_max) {
+			ck_assert(!model[i].blocks); /* it was to wait */
+			continue;
+		}
+		model[i].owed[model[i].count].id = pubs[p].id;
+		model[i].owed[model[i].count++].len = pubs[p].len;
+	}
+	delivered++;
+}
+
+static void
+try_publish(int p)
+{
+	static char payload[BYTES_MAX];
+	size_t receivers, before = hub_memory_claimed(hub);
+
+	memset(payload, 'x', sizeof(payload));
+	memcpy(payload, &pubs[p].id, sizeof(int));
+	pubs[p].why = hub_publish(hub, HUB_CHANNEL, channel_name(pubs[p].channel),
+	    (struct slice){payload, pubs[p].len}, now_us, &pubs[p].publication, &receivers);
+	if (!pubs[p].waits)
+		pubs[p].since_us = now_us;
+	pubs[p].waits = pubs[p].why != HUB_OK;
+	switch (pubs[p].why) {
+	case HUB_OK:
+		deliver(p);
+		hub_end_publication(hub, &pubs[p].publication);
+		break;
+	case HUB_BLOCKED:
+		waited++;
+		break;
+	case HUB_FULL:
+		filled++;
+		ck_assert_uint_gt(before + pubs[p].publication.bytes, limits.memory_bytes);
+		hub_suspend_publication(hub, &pubs[p].publication);
+		break;
+	default:
+		ck_abort_msg("hub_publish says %d", (int)pubs[p].why);
+	}
+}
+
+static bool
+hear_the_same(int p, int q)
+{
+	for (int i = 0; i < SUBS; i++)
+		if (model[i].hears[pubs[p].channel] && model[i].hears[pubs[q].channel] &&
+		    model[i].blocks && !model[i].closed)
+			return true;
+	return false;
+}
+
+/* Each that waits for room has a reason: somebody is full, or somebody older waits for the same. */
+static void
+check_reasons(void)
+{
+	for (int p = 0; p < PUBLISHERS; p++) {
+		bool full = false, behind = false;
+
+		if (!pubs[p].waits || pubs[p].why != HUB_BLOCKED)
+			continue;
+		for (int i = 0; i < SUBS; i++)
+			full |= model[i].hears[pubs[p].channel] && is_full(i);
+		for (int q = 0; q < PUBLISHERS; q++)
+			behind |= pubs[q].waits && pubs[q].why == HUB_BLOCKED &&
+				  pubs[q].publication.ticket < pubs[p].publication.ticket &&
+				  hear_the_same(p, q);
+		ck_assert(full || behind);
+		starved += !full;
+	}
+	for (int i = 0; i < SUBS; i++) {
+		bool reason = false;
+
+		for (int p = 0; p < PUBLISHERS; p++)
+			reason |= pubs[p].waits && pubs[p].why == HUB_BLOCKED &&
+				  model[i].hears[pubs[p].channel];
+		ck_assert(subs[i].awaited == HUB_NOT_AWAITED || (reason && model[i].blocks));
+		ck_assert(subs[i].awaited != HUB_AWAITED || is_full(i));
+	}
+}
+
+/* What the server does at the end of a turn. */
+static void
+settle(void)
+{
+	for (int p = 0; p < PUBLISHERS; p++)
+		if (pubs[p].waits && pubs[p].why == HUB_FULL)
+			try_publish(p);
+	for (int n = 0; rooms > 0; n++) {
+		ck_assert_int_lt(n, 100);
+		rooms = 0;
+		hub_begin_round(hub);
+		for (int p = 0; p < PUBLISHERS; p++)
+			if (pubs[p].waits && pubs[p].why == HUB_BLOCKED)
+				try_publish(p);
+		hub_end_round(hub);
+	}
+}
+
+static void
+take_one(int i)
+{
+	struct iovec piece;
+	int id;
+
+	if (model[i].count == 0 || model[i].closed)
+		return;
+	ck_assert_uint_eq(subs[i].outbox.messages, model[i].count);
+	ck_assert_uint_eq(outbox_peek(&subs[i].outbox, &piece, 1), 1);
+	ck_assert_uint_ge(piece.iov_len, model[i].owed[0].len + 1);
+	memcpy(&id, piece.iov_base, sizeof(id));
+	ck_assert_int_eq(id, model[i].owed[0].id);
+	/* The model first: the outbox calls back. */
+	piece.iov_len = model[i].owed[0].len + 1;
+	memmove(
+	    &model[i].owed[0], &model[i].owed[1], (--model[i].count) * sizeof(model[i].owed[0]));
+	outbox_consume(&subs[i].outbox, piece.iov_len);
+	outbox_flushed(&subs[i].outbox);
+}
+
+static void
+change_limits(int i)
+{
+	struct outbox_limits outbox = {.messages = (uint32_t)(testing_random(&seed) % 4 + 1),
+	    .policy = testing_random(&seed) % 3 > 0 ? OUTBOX_BLOCK : OUTBOX_DROP_NEWEST};
+
+	if (model[i].closed)
+		return;
+	model[i].blocks = outbox.policy == OUTBOX_BLOCK;
+	model[i].messages_max = outbox.messages;
+	hub_set_limits(&subs[i], &outbox);
+}
+
+static void
+toggle(int i, int channel)
+{
+	if (model[i].closed)
+		return;
+	model[i].hears[channel] = !model[i].hears[channel];
+	ck_assert_int_eq(model[i].hears[channel]
+			     ? hub_subscribe(&subs[i], HUB_CHANNEL, channel_name(channel))
+			     : hub_unsubscribe(&subs[i], HUB_CHANNEL, channel_name(channel)),
+	    HUB_OK);
+}
+
+static void
+replace(int i)
+{
+	model[i].closed = true;
+	ck_assert(hub_detach(&subs[i], SIZE_MAX));
+	attach(i);
+}
+
+static void
+begin_message(int p, uint64_t r)
+{
+	if (pubs[p].waits)
+		return;
+	pubs[p].channel = (int)(r % CHANNELS);
+	pubs[p].id = ++last_id;
+	pubs[p].len = 4 + (r >> 8) % (r >> 40 & 1 ? BYTES_MAX - 4 : 100);
+	try_publish(p);
+}
+
+static void
+step(uint64_t r)
+{
+	int i = (int)((r >> 8 & 0xff) % SUBS), p = (int)((r >> 16 & 0xff) % PUBLISHERS);
+
+	switch (r & 15) {
+	case 0:
+		toggle(i, (int)((r >> 24 & 0xff) % CHANNELS));
+		break;
+	case 1:
+		change_limits(i);
+		break;
+	case 2:
+		if ((r >> 32) % 4 == 0)
+			replace(i);
+		break;
+	case 3:
+		if (pubs[p].waits) {
+			pubs[p].waits = false;
+			hub_end_publication(hub, &pubs[p].publication);
+		}
+		break;
+	case 4:
+		limits.memory_bytes = (r >> 32) % 2 ? 0 : 20000 + (r >> 40) % 40000;
+		if (limits.memory_bytes > 0 && hub_memory(hub) > 0)
+			hub_tidy(hub);
+		break;
+	case 5:
+	case 6:
+		now_us += (r >> 32) % 400;
+		hub_expire(hub, now_us, LIMIT_US);
+		break;
+	case 7:
+	case 8:
+	case 9:
+		take_one(i);
+		break;
+	default:
+		begin_message(p, r >> 20);
+	}
+}
+
+START_TEST(random_waits_have_a_reason_and_end_with_it)
+{
+	seed = 4242;
+	for (int i = 0; i < SUBS; i++)
+		attach(i);
+	for (int n = 0; n < 200000; n++) {
+		step(testing_random(&seed));
+		if (n % 3 == 0) {
+			settle();
+			check_reasons();
+			hub_tidy(hub);
+		}
+	}
+	/* Everybody reads: everybody comes to an end. */
+	for (int n = 0; n < 100; n++) {
+		for (int i = 0; i < SUBS; i++)
+			take_one(i);
+		hub_tidy(hub);
+		rooms++;
+		settle();
+	}
+	for (int p = 0; p < PUBLISHERS; p++)
+		ck_assert(!pubs[p].waits);
+	ck_assert_uint_gt(delivered, 10000);
+	ck_assert_uint_gt(waited, 10000);
+	ck_assert_uint_gt(filled, 100);
+	ck_assert_uint_gt(expired, 10);
+	ck_assert_uint_gt(starved, 10);
+	for (int i = 0; i < SUBS; i++)
+		ck_assert(hub_detach(&subs[i], SIZE_MAX));
+	hub_tidy(hub);
+	ck_assert_uint_eq(hub_memory(hub), 0);
+	ck_assert_uint_eq(hub_figures(hub).blocking, 0);
+	hub_free(hub);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("pubsub/hub_model", setup, NULL,
+	    (const TTest *[]){random_waits_have_a_reason_and_end_with_it, NULL});
+}
