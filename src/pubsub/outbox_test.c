@@ -161,6 +161,68 @@ START_TEST(who_did_not_ask_is_told_nothing)
 }
 END_TEST
 
+START_TEST(a_notice_has_the_form_of_the_messages_that_are_missing)
+{
+	ob_set_policy(OUTBOX_DROP_NEWEST, true);
+	for (int i = 0; i < 7; i++)
+		(void)ob_push("n");
+	ob.outbox.form = 1;
+	(void)ob_push("m");
+	ob_reply("+OK");
+	ck_assert_str_eq(ob_take_all(), "nnnnn<2><b1>+OK");
+	/* The oldest that are dropped were of the first form. */
+	ob_set_policy(OUTBOX_DROP_OLDEST, true);
+	ob.outbox.form = 0;
+	for (int i = 0; i < 5; i++)
+		(void)ob_push("o");
+	ob_reply("+OK");
+	ob.outbox.form = 1;
+	for (int i = 0; i < 7; i++)
+		(void)ob_push("p");
+	ck_assert_str_eq(ob_take_all(), "<5>+OK<b2>ppppp");
+}
+END_TEST
+
+START_TEST(what_is_behind_a_barrier_is_not_shown_and_replies_go_before_it)
+{
+	ob_reply("+1");
+	(void)ob_push("a");
+	outbox_mark(&ob.outbox);
+	(void)ob_push("b");
+	outbox_bar(&ob.outbox);
+	outbox_unmark(&ob.outbox);
+	(void)ob_push("c");
+	ck_assert_str_eq(ob_take_all(), "+1a");
+	ck_assert(outbox_is_empty(&ob.outbox));
+	outbox_flushed(&ob.outbox);
+	ob_reply("+2");
+	ob_reply("+3");
+	ck_assert_str_eq(ob_take_all(), "+2+3");
+	outbox_flushed(&ob.outbox);
+	ob.readies = 0;
+	outbox_unbar(&ob.outbox);
+	ck_assert_int_eq(ob.readies, 1);
+	ob_reply("+4");
+	ck_assert_str_eq(ob_take_all(), "bc+4");
+	outbox_bar(&ob.outbox);
+	(void)ob_push("d");
+	outbox_close(&ob.outbox);
+	outbox_unbar(&ob.outbox);
+}
+END_TEST
+
+START_TEST(messages_behind_a_barrier_are_dropped_as_others_are)
+{
+	ob_set_policy(OUTBOX_DROP_OLDEST, true);
+	outbox_bar(&ob.outbox);
+	for (int i = 0; i < 7; i++)
+		(void)ob_push(i < 2 ? "x" : "y");
+	ob_reply("+OK");
+	outbox_unbar(&ob.outbox);
+	ck_assert_str_eq(ob_take_all(), "+OK<2>yyyyy");
+}
+END_TEST
+
 START_TEST(blocking_waits_for_room_and_an_empty_outbox_has_room_for_any)
 {
 	ob_set_policy(OUTBOX_BLOCK, false);
@@ -251,6 +313,9 @@ main(void)
 		drop_oldest_never_cuts_a_message_that_is_on_the_wire,
 		what_can_never_fit_pushes_nothing_out,
 		who_asked_is_told_in_place_how_many_are_missing, who_did_not_ask_is_told_nothing,
+		a_notice_has_the_form_of_the_messages_that_are_missing,
+		what_is_behind_a_barrier_is_not_shown_and_replies_go_before_it,
+		messages_behind_a_barrier_are_dropped_as_others_are,
 		blocking_waits_for_room_and_an_empty_outbox_has_room_for_any,
 		closing_wakes_who_waits_and_lets_everything_go,
 		a_sealed_outbox_takes_nothing_and_shows_what_it_has,

@@ -202,6 +202,59 @@ START_TEST(a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it)
 }
 END_TEST
 
+START_TEST(messages_of_what_exec_subscribed_to_come_behind_its_reply)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "SUBSCRIBE news");
+	assert_says(c, "EXEC", "");
+	assert_says(other, "PUBLISH news x", ":1\r\n");
+	assert_says(c, "PING", "");
+	ck_assert_str_eq(test_read(c), "");
+	ck_assert(outbox_is_empty(server_outbox(c->client)));
+	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	server_journal_kept(test_server, 1);
+	ck_assert_str_eq(test_read(c), "*2\r\n+OK\r\n*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
+				       "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n"
+				       "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	assert_says(other, "PUBLISH news y", ":1\r\n");
+	ck_assert_str_eq(test_read(c), "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\ny\r\n");
+}
+END_TEST
+
+START_TEST(what_exec_publishes_to_its_own_client_comes_behind_its_reply)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "HELLO 3");
+	test_call(c, "SUBSCRIBE news");
+	assert_says(other, "PUBLISH news before", ":1\r\n");
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "PUBLISH news own");
+	assert_says(c, "EXEC", "");
+	assert_says(other, "PUBLISH news after", ":1\r\n");
+	server_journal_failed(test_server, "MISCONF no");
+	ck_assert_str_eq(test_read(c),
+	    "-MISCONF no\r\n>3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$3\r\nown\r\n"
+	    ">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nafter\r\n");
+}
+END_TEST
+
+START_TEST(who_leaves_behind_a_barrier_is_forgotten)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "SUBSCRIBE news");
+	assert_says(c, "EXEC", "");
+	assert_says(other, "PUBLISH news x", ":1\r\n");
+	test_close(c);
+	server_journal_kept(test_server, 1);
+	assert_says(other, "PUBLISH news x", ":0\r\n");
+}
+END_TEST
+
 START_TEST(changes_that_could_not_be_kept_become_errors_and_others_do_not)
 {
 	server_journal_set(test_server, true, true);
@@ -388,6 +441,9 @@ main(void)
 		messages_pass_what_is_held_and_subscribing_waits_for_it,
 		a_refusal_alone_leaves_held_replies_as_they_are,
 		a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it,
+		messages_of_what_exec_subscribed_to_come_behind_its_reply,
+		what_exec_publishes_to_its_own_client_comes_behind_its_reply,
+		who_leaves_behind_a_barrier_is_forgotten,
 		changes_that_could_not_be_kept_become_errors_and_others_do_not,
 		who_leaves_while_something_is_held_is_forgotten,
 		writers_wait_while_too_much_is_to_be_written, what_was_dumped_can_be_replayed,

@@ -82,6 +82,46 @@ START_TEST(a_lower_maximum_binds_those_who_chose_and_those_who_did_not)
 }
 END_TEST
 
+START_TEST(set_chooses_what_it_names_and_nothing_else)
+{
+	test_call(slow, "outbox set notify yes");
+	test_config.outbox = (struct outbox_limits){
+	    .bytes = 2000, .messages = 20, .policy = OUTBOX_DROP_OLDEST, .notify = false};
+	server_reconfigured(test_server);
+	test_turns(2);
+	ck_assert_uint_eq(server_outbox(slow->client)->limits.bytes, 2000);
+	ck_assert_uint_eq(server_outbox(slow->client)->limits.messages, 20);
+	ck_assert_int_eq(server_outbox(slow->client)->limits.policy, OUTBOX_DROP_OLDEST);
+	ck_assert(server_outbox(slow->client)->limits.notify);
+	/* 0 takes a choice back. */
+	test_call(slow, "outbox set bytes 1000 messages 10");
+	test_call(slow, "outbox set bytes 0 messages 0");
+	test_config.outbox.bytes = 3000;
+	test_config.outbox.messages = 30;
+	server_reconfigured(test_server);
+	test_turns(2);
+	ck_assert_uint_eq(server_outbox(slow->client)->limits.bytes, 3000);
+	ck_assert_uint_eq(server_outbox(slow->client)->limits.messages, 30);
+}
+END_TEST
+
+START_TEST(a_gap_is_told_in_the_protocol_of_the_messages_that_are_missing)
+{
+	static const char *const ways[] = {"hello 2", "reset"};
+
+	for (size_t i = 0; i < 2; i++) {
+		test_call(slow, "hello 3");
+		test_call(slow, "outbox set policy drop-newest messages 1 notify yes");
+		test_call(slow, "subscribe a");
+		for (int n = 0; n < 3; n++)
+			assert_says(publisher, "publish a m", ":1\r\n");
+		ck_assert_ptr_nonnull(
+		    strstr(test_call(slow, ways[i]), "$1\r\nm\r\n>2\r\n$6\r\nlagged\r\n:2\r\n"));
+		test_call(slow, "unsubscribe a");
+	}
+}
+END_TEST
+
 START_TEST(under_disconnect_a_full_outbox_closes_the_client_and_publishing_goes_on)
 {
 	struct test_conn *third = test_open();
@@ -253,6 +293,8 @@ main(void)
 	    (const TTest *[]){get_shows_what_holds_and_what_is_queued,
 		set_takes_options_in_any_order, set_does_all_or_nothing,
 		a_lower_maximum_binds_those_who_chose_and_those_who_did_not,
+		set_chooses_what_it_names_and_nothing_else,
+		a_gap_is_told_in_the_protocol_of_the_messages_that_are_missing,
 		under_disconnect_a_full_outbox_closes_the_client_and_publishing_goes_on,
 		the_hard_limit_of_class_pubsub_holds_for_disconnect_only,
 		the_soft_limit_of_class_pubsub_holds_for_disconnect_only,

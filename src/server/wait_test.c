@@ -341,25 +341,38 @@ START_TEST(two_large_publishers_under_block_do_not_keep_the_loop_busy)
 }
 END_TEST
 
-START_TEST(a_copy_that_stands_still_holds_no_memory)
+START_TEST(room_that_a_copy_begins_with_stays_for_it)
 {
 	test_config.outbox.bytes = 0;
 	reconfigure();
 	test_call(slow, "outbox set policy block messages 1");
 	test_call(slow, "subscribe a z");
 	ck_assert(!send_large(p, "a", LARGE));
-	ck_assert_int_eq(reason_of(p), WAIT_TURN);
-	/* Room that was there when the copying began stays; what can't wait takes it all the same.
-	 */
 	ck_assert(!test_send(q, "publish z 1"));
-	test_call(admin, "multi");
-	test_call(admin, "publish nobody 1");
-	test_call(admin, "exec");
-	(void)test_finish(p);
-	test_turns(3);
+	ck_assert_str_eq(test_finish(p), ":1\r\n");
 	ck_assert(q->later);
 	(void)test_read(slow);
 	ck_assert_str_eq(test_finish(q), ":1\r\n");
+}
+END_TEST
+
+/* A notification asks nobody for room. */
+START_TEST(a_copy_that_must_wait_holds_no_memory)
+{
+	test_config.outbox.bytes = 0;
+	test_config.notify_events = UINT32_MAX;
+	reconfigure();
+	test_call(slow, "outbox set policy block messages 1");
+	test_call(slow, "subscribe a __keyevent@0__:set");
+	ck_assert(!send_large(p, "a", LARGE));
+	ck_assert(hub_memory_can_shrink(test_server->hub));
+	assert_says(q, "set k v", "+OK\r\n");
+	test_turns(3);
+	ck_assert_int_eq(reason_of(p), WAIT_ROOM);
+	ck_assert_uint_eq(hub_memory_claimed(test_server->hub), hub_memory(test_server->hub));
+	ck_assert_uint_lt(hub_memory(test_server->hub), LARGE);
+	(void)test_read(slow);
+	ck_assert_str_eq(test_finish(p), ":1\r\n");
 	(void)test_read(slow);
 	assert_no_drafts();
 }
@@ -587,7 +600,7 @@ main(void)
 		a_waiting_publisher_obeys_rules_pauses_and_limits_at_once,
 		a_large_message_under_way_obeys_rules_pauses_and_limits,
 		two_large_publishers_under_block_do_not_keep_the_loop_busy,
-		a_copy_that_stands_still_holds_no_memory,
+		room_that_a_copy_begins_with_stays_for_it, a_copy_that_must_wait_holds_no_memory,
 		a_large_publisher_is_not_starved_by_small_ones,
 		who_waits_for_two_subscribers_comes_to_its_end_and_so_do_those_behind_it,
 		room_is_kept_for_a_publisher_for_a_moment_only,
