@@ -309,9 +309,9 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 {
 	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
 
+	/* What is of another form is in another log, and extends nothing here. */
 	if (last == NULL || last->kind != ITEM_MESSAGES || last->lifted ||
-	    last->form != outbox->form || (outbox->marked && last == outbox->mark) ||
-	    !frame_range_extend(&last->range, frame)) {
+	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
 		last = item_add(outbox, last, ITEM_MESSAGES);
 		frame_range_init(&last->range, frame);
 		if (outbox->oldest == NULL)

@@ -182,6 +182,19 @@ START_TEST(a_pause_of_writes_holds_publishers_only)
 }
 END_TEST
 
+START_TEST(monitors_are_told_to_io_as_subscribers_are)
+{
+	test_call(c, "monitor");
+	ck_assert(c->subscriber);
+	ck_assert_uint_eq(test_server->subscriber_count, 0);
+	test_call(c, "subscribe a");
+	test_call(c, "unsubscribe a");
+	ck_assert(c->subscriber);
+	test_call(c, "reset");
+	ck_assert(!c->subscriber);
+}
+END_TEST
+
 START_TEST(monitors_see_commands_but_no_passwords_and_nothing_administrative)
 {
 	struct test_conn *m = test_open();
@@ -274,6 +287,7 @@ main(void)
 		reply_off_drops_replies_and_keeps_pushes, reply_skip_drops_exactly_the_next_reply,
 		a_browser_is_shown_the_door, a_finished_client_is_answered_nothing_more,
 		a_pause_holds_commands_until_it_ends, a_pause_of_writes_holds_publishers_only,
+		monitors_are_told_to_io_as_subscribers_are,
 		monitors_see_commands_but_no_passwords_and_nothing_administrative,
 		a_monitor_that_does_not_read_is_closed, slow_commands_are_logged_without_passwords,
 		replies_past_the_hard_limit_close_the_client,

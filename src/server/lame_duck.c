@@ -111,8 +111,7 @@ tell(struct client *c, uint32_t seconds)
 static bool
 can_go(const struct client *c)
 {
-	return !c->finishing && c->job == NULL && c->running == NULL &&
-	       c->publication.drafts == 0;
+	return !c->finishing && c->job == NULL && c->running == NULL && c->publication.drafts == 0;
 }
 
 static bool

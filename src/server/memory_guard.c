@@ -52,13 +52,20 @@ memory_guard_joined(struct client *c)
 		c->server->counters.memory_waits++;
 		c->wait.memory_since_us = c->active_us;
 	}
-	guard->is_stale = true;
+	if (c->publication.bytes > guard->wanted &&
+	    c->publication.bytes <= c->server->config->hub.memory_bytes)
+		guard->wanted = c->publication.bytes;
+	if (c->wait.memory_since_us < guard->oldest_us)
+		guard->oldest_us = c->wait.memory_since_us;
 }
 
 void
 memory_guard_left(struct client *c)
 {
-	c->server->memory.is_stale = true;
+	struct memory_guard *guard = &c->server->memory;
+
+	if (c->publication.bytes >= guard->wanted || c->wait.memory_since_us <= guard->oldest_us)
+		guard->is_stale = true;
 }
 
 static size_t

@@ -286,6 +286,19 @@ START_TEST(a_long_list_is_whole_though_clients_come_and_go)
 }
 END_TEST
 
+START_TEST(only_clients_with_subscriptions_count_as_blocking)
+{
+	test_config.outbox.policy = OUTBOX_BLOCK;
+	server_reconfigured(test_server);
+	test_turns(2);
+	ck_assert_uint_eq(hub_figures(test_server->hub).blocking, 0);
+	test_call(slow, "subscribe a");
+	ck_assert_uint_eq(hub_figures(test_server->hub).blocking, 1);
+	test_call(slow, "unsubscribe a");
+	ck_assert_uint_eq(hub_figures(test_server->hub).blocking, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -303,5 +316,5 @@ main(void)
 		a_waiting_publisher_may_leave,
 		who_blocks_publishers_too_long_is_closed_and_they_go_on,
 		list_shows_a_line_for_each_client, a_long_list_is_whole_though_clients_come_and_go,
-		NULL});
+		only_clients_with_subscriptions_count_as_blocking, NULL});
 }

@@ -124,6 +124,7 @@ server_new(const struct server_config *config, const struct server_io *io,
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
 	waits_init(&server->waits);
+	server->memory.is_stale = true;
 	TAILQ_INIT(&server->gone);
 	TAILQ_INIT(&server->jobs);
 	server->clients_by_id = hash_map_new();

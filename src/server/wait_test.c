@@ -561,32 +561,6 @@ START_TEST(a_transaction_that_waits_gives_up_its_place_when_it_is_done)
 }
 END_TEST
 
-START_TEST(only_clients_with_subscriptions_count_as_blocking)
-{
-	test_config.outbox.policy = OUTBOX_BLOCK;
-	reconfigure();
-	test_turns(2);
-	ck_assert_uint_eq(hub_figures(test_server->hub).blocking, 0);
-	test_call(slow, "subscribe a");
-	ck_assert_uint_eq(hub_figures(test_server->hub).blocking, 1);
-	test_call(slow, "unsubscribe a");
-	ck_assert_uint_eq(hub_figures(test_server->hub).blocking, 0);
-}
-END_TEST
-
-START_TEST(monitors_are_told_to_io_as_subscribers_are)
-{
-	test_call(p, "monitor");
-	ck_assert(p->subscriber);
-	ck_assert_uint_eq(test_server->subscriber_count, 0);
-	test_call(p, "subscribe a");
-	test_call(p, "unsubscribe a");
-	ck_assert(p->subscriber);
-	test_call(p, "reset");
-	ck_assert(!p->subscriber);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -608,7 +582,5 @@ main(void)
 		nobody_is_closed_for_a_publisher_that_left_or_that_a_limit_refuses,
 		a_paused_publisher_is_no_reason_to_close_anybody,
 		a_subscribe_in_steps_waits_for_the_end_of_a_pause,
-		a_transaction_that_waits_gives_up_its_place_when_it_is_done,
-		only_clients_with_subscriptions_count_as_blocking,
-		monitors_are_told_to_io_as_subscribers_are, NULL});
+		a_transaction_that_waits_gives_up_its_place_when_it_is_done, NULL});
 }

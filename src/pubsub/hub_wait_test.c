@@ -1,0 +1,230 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/testing.h"
+
+/* Publishers that wait for room under OUTBOX_BLOCK, one event after the other. */
+
+#define CLIENTS 3
+#define SECOND_US 1000000
+
+static struct hub *hub;
+static struct hub_limits limits;
+static struct subscriber subs[CLIENTS];
+static struct hub_publication first, second;
+static int overflows, rooms;
+
+static size_t
+head_len(const struct hub_message *m)
+{
+	(void)m;
+	return 0;
+}
+
+static void
+write_head(const struct hub_message *m, char *out)
+{
+	(void)m;
+	(void)out;
+}
+
+static size_t
+lagged(uint64_t missed, char *out)
+{
+	(void)missed;
+	(void)out;
+	return 0;
+}
+
+static const struct wire_form forms[] = {{"a", head_len, write_head, {".", 1}, lagged}};
+
+static void
+on_ready(struct subscriber *s)
+{
+	(void)s;
+}
+
+static void
+on_overflow(struct subscriber *s)
+{
+	ck_assert(s->outbox.closed);
+	overflows++;
+}
+
+static void
+on_room(void *arg)
+{
+	(void)arg;
+	rooms++;
+}
+
+/* subs[0] and subs[1] hear x and have room for two messages, subs[2] has no limit. */
+static void
+setup(void)
+{
+	struct hub_config config = {.limits = &limits,
+	    .forms = forms,
+	    .form_count = 1,
+	    .segment_bytes = 4096,
+	    .ready = on_ready,
+	    .overflow = on_overflow,
+	    .room = on_room};
+	struct outbox_limits two = {.messages = 2, .policy = OUTBOX_BLOCK}, none = {.bytes = 0};
+
+	limits = (struct hub_limits){.subscriptions = 10, .subscribers = 10, .name_bytes = 10};
+	hub = hub_new(&config);
+	first = second = (struct hub_publication){0};
+	overflows = rooms = 0;
+	for (int i = 0; i < CLIENTS; i++) {
+		hub_attach(hub, &subs[i], i < 2 ? &two : &none, 0, NULL);
+		ck_assert_int_eq(hub_subscribe(&subs[i], HUB_CHANNEL, SLICE("x")), HUB_OK);
+	}
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		ck_assert(hub_detach(&subs[i], SIZE_MAX));
+	hub_free(hub);
+}
+
+static enum hub_result
+publish(struct hub_publication *p, const char *payload, uint64_t now_us)
+{
+	size_t receivers;
+
+	return hub_publish(hub, HUB_CHANNEL, SLICE("x"), slice_of(payload), now_us, p, &receivers);
+}
+
+/* Both are full, and both publishers wait, since the times 1000 and 2000. */
+static void
+wait_both(void)
+{
+	ck_assert_int_eq(publish(&first, "1", 1), HUB_OK);
+	ck_assert_int_eq(publish(&first, "2", 1), HUB_OK);
+	ck_assert_int_eq(publish(&first, "3", 1000), HUB_BLOCKED);
+	ck_assert_int_eq(publish(&second, "4", 2000), HUB_BLOCKED);
+	ck_assert_int_eq(rooms, 0);
+}
+
+static void
+read_all(int i)
+{
+	outbox_consume(&subs[i].outbox, subs[i].outbox.bytes);
+	outbox_flushed(&subs[i].outbox);
+}
+
+START_TEST(a_message_goes_to_all_or_to_nobody_yet)
+{
+	wait_both();
+	ck_assert_uint_eq(subs[2].outbox.messages, 2);
+	read_all(0);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_BLOCKED);
+	ck_assert_uint_eq(subs[0].outbox.messages, 0);
+	read_all(1);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED); /* it came later */
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_OK);
+	ck_assert_uint_eq(subs[0].outbox.messages, 2);
+	ck_assert_uint_eq(subs[2].outbox.messages, 4);
+}
+END_TEST
+
+START_TEST(a_subscriber_is_closed_when_it_was_waited_for_too_long_and_publishers_go_on)
+{
+	wait_both();
+	hub_expire(hub, 999, SECOND_US);
+	hub_expire(hub, 1000 + SECOND_US - 1, SECOND_US);
+	ck_assert_int_eq(overflows, 0);
+	hub_expire(hub, 1000 + SECOND_US, SECOND_US);
+	ck_assert_int_eq(overflows, 2);
+	ck_assert_int_gt(rooms, 0);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
+	ck_assert_uint_eq(subs[2].outbox.messages, 3);
+	ck_assert_uint_eq(hub_figures(hub).blocking, 2);
+	ck_assert(hub_detach(&subs[0], SIZE_MAX));
+	ck_assert_uint_eq(hub_figures(hub).blocking, 1);
+}
+END_TEST
+
+START_TEST(a_round_ends_the_waiting_that_nobody_wants_any_more)
+{
+	wait_both();
+	hub_end_publication(hub, &first);
+	hub_expire(hub, 10 * SECOND_US, SECOND_US); /* until the second is tried, nobody knows */
+	ck_assert_int_eq(overflows, 0);
+	hub_begin_round(hub);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED);
+	hub_end_round(hub);
+	ck_assert_int_eq(subs[0].awaited, HUB_AWAITED);
+	hub_expire(hub, 2000 + SECOND_US - 1, SECOND_US);
+	ck_assert_int_eq(overflows, 0);
+	hub_end_publication(hub, &second);
+	hub_begin_round(hub);
+	hub_end_round(hub);
+	ck_assert_int_eq(subs[0].awaited, HUB_NOT_AWAITED);
+	hub_expire(hub, 10 * SECOND_US, SECOND_US);
+	ck_assert_int_eq(overflows, 0);
+}
+END_TEST
+
+START_TEST(the_first_publisher_is_served_first_whoever_is_tried_first)
+{
+	wait_both();
+	hub_begin_round(hub);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_BLOCKED);
+	hub_end_round(hub);
+	read_all(0);
+	read_all(1);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
+}
+END_TEST
+
+START_TEST(room_is_kept_for_a_second_at_most)
+{
+	wait_both();
+	read_all(0);
+	ck_assert_int_eq(subs[0].awaited, HUB_RESERVED);
+	hub_expire(hub, 2000 + SECOND_US / 2, 60 * SECOND_US);
+	ck_assert_int_eq(subs[0].awaited, HUB_RESERVED);
+	hub_expire(hub, 2000 + 2 * SECOND_US, 60 * SECOND_US);
+	ck_assert_int_eq(subs[0].awaited, HUB_NOT_AWAITED);
+	ck_assert_int_eq(subs[1].awaited, HUB_AWAITED);
+}
+END_TEST
+
+START_TEST(another_policy_or_no_subscription_ends_the_waiting_at_once)
+{
+	struct outbox_limits drop = {.messages = 2, .policy = OUTBOX_DROP_NEWEST};
+
+	wait_both();
+	hub_set_limits(&subs[0], &drop);
+	ck_assert_int_eq(subs[0].awaited, HUB_NOT_AWAITED);
+	ck_assert_int_eq(hub_unsubscribe(&subs[1], HUB_CHANNEL, SLICE("x")), HUB_OK);
+	ck_assert_int_eq(subs[1].awaited, HUB_NOT_AWAITED);
+	ck_assert_int_gt(rooms, 0);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_OK);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
+	ck_assert_uint_eq(subs[0].outbox.messages, 2);
+	ck_assert_uint_eq(subs[0].outbox.dropped, 2);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("pubsub/hub_wait", setup, teardown,
+	    (const TTest *[]){a_message_goes_to_all_or_to_nobody_yet,
+		a_subscriber_is_closed_when_it_was_waited_for_too_long_and_publishers_go_on,
+		a_round_ends_the_waiting_that_nobody_wants_any_more,
+		the_first_publisher_is_served_first_whoever_is_tried_first,
+		room_is_kept_for_a_second_at_most,
+		another_policy_or_no_subscription_ends_the_waiting_at_once, NULL});
+}
