@@ -21,6 +21,7 @@
 #include "app/upgrade.h"
 #include "app/wiring.h"
 #include "base/alloc.h"
+#include "base/allocator.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
@@ -298,6 +299,9 @@ give_up_privileges(struct fanfared *f)
 			pidfile_remove(pidfile);
 	}
 	buffer_release(&error);
+	if (ok && !allocator_start())
+		log_warn("%s: %s: memory that is not used goes back to the system late",
+		    allocator_name(), strerror(errno));
 	return ok;
 }
 

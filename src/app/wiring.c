@@ -3,6 +3,8 @@
 #include "app/wiring.h"
 
 #include "app/persistence.h"
+#include "base/alloc.h"
+#include "base/allocator.h"
 #include "base/log.h"
 
 static void *
@@ -62,8 +64,12 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 	uint64_t wait_us = persistence_turn(w->persistence, now_us);
 	uint64_t server_us = server_turn(w->server, now_us, budget_us);
 
+	uint64_t allocator_us = allocator_turn(alloc_used_bytes(), now_us);
+
 	w->turn(w->arg, now_us);
-	return server_us < wait_us ? server_us : wait_us;
+	if (server_us < wait_us)
+		wait_us = server_us;
+	return allocator_us < wait_us ? allocator_us : wait_us;
 }
 
 static void

@@ -15,11 +15,13 @@
 /* A huge page, as the common processors have them; a wrong guess costs nothing. */
 #define HUGE_BYTES ((uintptr_t)2 << 20)
 
-/* Blocks that are never grown ask for huge pages from this size on. */
-#define LARGE_BYTES (2 * HUGE_BYTES)
+/* Blocks that are never grown ask for huge pages from this size on. jemalloc keeps such ones apart
+ * from others, so that small blocks never come to lie in memory of huge pages. */
+#define LARGE_BYTES (4 * HUGE_BYTES)
 
 /* Blocks from this size on are mappings of their own. */
 #define MAPPED_BYTES (1 << 20)
+#define MAPPED_ROUND ((size_t)64 << 10) /* a multiple of all sizes of pages */
 
 /* Relaxed: they are figures, and order nothing. */
 static atomic_size_t used_bytes;
@@ -49,15 +51,20 @@ die_of_memory(size_t len)
 }
 
 static void
-count_in(void *ptr)
+count_bytes_in(size_t len)
 {
-	size_t len = malloc_usable_size(ptr);
 	size_t used = atomic_fetch_add_explicit(&used_bytes, len, memory_order_relaxed) + len;
 	size_t peak = atomic_load_explicit(&peak_bytes, memory_order_relaxed);
 
 	while (used > peak && !atomic_compare_exchange_weak_explicit(&peak_bytes, &peak, used,
 				  memory_order_relaxed, memory_order_relaxed))
 		continue;
+}
+
+static void
+count_in(void *ptr)
+{
+	count_bytes_in(malloc_usable_size(ptr));
 }
 
 static void
@@ -116,6 +123,92 @@ xrealloc(void *ptr, size_t len)
 	count_in(grown);
 	return grown;
 }
+
+#if HAVE_JEMALLOC
+
+/* jemalloc would copy what grows. */
+static size_t
+mapping_len(size_t len)
+{
+	return len < MAPPED_BYTES ? 0 : (len + MAPPED_ROUND - 1) & ~(size_t)(MAPPED_ROUND - 1);
+}
+
+static void *
+map(size_t len)
+{
+	void *ptr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ptr == MAP_FAILED)
+		die_of_memory(len);
+	count_bytes_in(len);
+	return ptr;
+}
+
+static void
+unmap(void *ptr, size_t len)
+{
+	if (munmap(ptr, len) == 0)
+		atomic_fetch_sub_explicit(&used_bytes, len, memory_order_relaxed);
+}
+
+static void *
+remap(void *ptr, size_t had, size_t len)
+{
+	void *moved = had != len ? mremap(ptr, had, len, MREMAP_MAYMOVE) : ptr;
+
+	if (moved == MAP_FAILED)
+		die_of_memory(len);
+	atomic_fetch_sub_explicit(&used_bytes, had, memory_order_relaxed);
+	count_bytes_in(len);
+	return moved;
+}
+
+void *
+xgrow(void *ptr, size_t old_len, size_t len)
+{
+	size_t had = mapping_len(old_len), want = mapping_len(len);
+	void *grown;
+
+	if (had == 0 && want == 0)
+		return xrealloc(ptr, len);
+	if (had > 0 && want > 0)
+		return remap(ptr, had, want);
+	grown = want > 0 ? map(want) : xmalloc(len);
+	if (ptr != NULL)
+		memcpy(grown, ptr, old_len < len ? old_len : len);
+	xgrow_free(ptr, old_len);
+	return grown;
+}
+
+void
+xgrow_free(void *ptr, size_t len)
+{
+	size_t had = mapping_len(len);
+
+	if (had == 0)
+		xfree(ptr);
+	else if (ptr != NULL)
+		unmap(ptr, had);
+}
+
+#else
+
+/* The allocators of libc and of sanitizers do that, or need not. */
+void *
+xgrow(void *ptr, size_t old_len, size_t len)
+{
+	(void)old_len;
+	return xrealloc(ptr, len);
+}
+
+void
+xgrow_free(void *ptr, size_t len)
+{
+	(void)len;
+	xfree(ptr);
+}
+
+#endif
 
 void *
 xmemdup(const void *ptr, size_t len)

@@ -27,6 +27,15 @@ void *xmalloc_fixed(size_t len) __attribute__((malloc, returns_nonnull, warn_unu
 void *xcalloc(size_t count, size_t len)
     __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *xrealloc(void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
+/*
+ * For a block that grows to many MiB, a step at a time, and whose owner knows its size: a large one
+ * is a mapping of its own, and the system moves it without copying it. old_len is what it has had
+ * so far, 0 where ptr is NULL; len is at least 1. Returns owned (xgrow_free, not xfree).
+ */
+void *xgrow(void *ptr, size_t old_len, size_t len)
+    __attribute__((returns_nonnull, warn_unused_result));
+void xgrow_free(void *ptr, size_t len); /* NULL is allowed */
+
 void *xmemdup(const void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
 char *xstrdup(const char *str) __attribute__((malloc, returns_nonnull, warn_unused_result));
 char *xasprintf(const char *format, ...)

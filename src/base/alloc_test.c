@@ -74,6 +74,34 @@ START_TEST(copies_and_formats_are_whole)
 }
 END_TEST
 
+/* Small, large, and both ways between: the limit is a MiB. */
+START_TEST(a_block_that_grows_keeps_its_bytes_and_is_counted)
+{
+	static const size_t lens[] = {
+	    1, 100, 1 << 20, (1 << 20) + 1, 5 << 20, 64 << 20, 3 << 20, 1 << 20, 70000, 7, 8};
+	size_t before = alloc_used_bytes(), len = 0;
+	char *ptr = NULL;
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
+		size_t kept = len < lens[i] ? len : lens[i];
+
+		ptr = xgrow(ptr, len, lens[i]);
+		for (size_t at = 0; at < kept; at += 4093)
+			ck_assert_int_eq((unsigned char)ptr[at], at % 251);
+		len = lens[i];
+		for (size_t at = 0; at < len; at++)
+			ptr[at] = (char)(at % 251);
+		ck_assert_uint_ge(alloc_used_bytes(), before + len);
+		ck_assert_uint_lt(alloc_used_bytes(), before + len + len / 4 + (128 << 10));
+	}
+	xgrow_free(ptr, len);
+	ck_assert_uint_eq(alloc_used_bytes(), before);
+	xgrow_free(NULL, 0);
+	xgrow_free(xgrow(NULL, 0, 2 << 20), 2 << 20);
+	ck_assert_uint_eq(alloc_used_bytes(), before);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -83,5 +111,5 @@ main(void)
 		a_grown_block_is_counted_at_its_new_size_and_keeps_its_bytes,
 		the_peak_stays_when_memory_is_given_back,
 		nothing_at_all_can_be_allocated_copied_and_freed, copies_and_formats_are_whole,
-		NULL});
+		a_block_that_grows_keeps_its_bytes_and_is_counted, NULL});
 }

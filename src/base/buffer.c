@@ -16,7 +16,7 @@ enum { FIRST_CAP = 64 };
 void
 buffer_release(struct buffer *b)
 {
-	xfree(b->ptr);
+	xgrow_free(b->ptr, b->cap);
 	*b = (struct buffer){0};
 }
 
@@ -33,7 +33,7 @@ buffer_shrink(struct buffer *b, size_t keep)
 		return;
 	buffer_release(b);
 	if (keep > 0) {
-		b->ptr = xmalloc(keep);
+		b->ptr = xgrow(NULL, 0, keep);
 		b->cap = keep;
 	}
 }
@@ -46,7 +46,7 @@ grow(struct buffer *b, size_t len)
 	assert(len <= SIZE_MAX / 2 - b->len);
 	while (cap < b->len + len)
 		cap *= 2;
-	b->ptr = xrealloc(b->ptr, cap);
+	b->ptr = xgrow(b->ptr, b->cap, cap);
 	b->cap = cap;
 }
 

@@ -23,7 +23,7 @@ resp_arena_release(struct resp_arena *arena)
 
 	for (chunk = arena->top; chunk != NULL; chunk = below) {
 		below = chunk->below;
-		xfree(chunk);
+		xgrow_free(chunk, sizeof(*chunk) + chunk->cap);
 	}
 	*arena = (struct resp_arena){0};
 }
@@ -48,7 +48,7 @@ resp_arena_join(struct resp_arena *into, struct resp_arena *from)
 static void
 add_chunk(struct resp_arena *arena, size_t cap)
 {
-	struct resp_chunk *chunk = xmalloc(sizeof(*chunk) + cap);
+	struct resp_chunk *chunk = xgrow(NULL, 0, sizeof(*chunk) + cap);
 
 	*chunk = (struct resp_chunk){.below = arena->top, .cap = cap};
 	arena->top = chunk;
@@ -101,7 +101,7 @@ widen(struct resp_arena *arena, size_t cap)
 
 	if (old != NULL && old->len == 0) {
 		arena->room += cap - old->cap;
-		arena->top = xrealloc(old, sizeof(*old) + cap);
+		arena->top = xgrow(old, sizeof(*old) + old->cap, sizeof(*old) + cap);
 		arena->top->cap = cap;
 		return;
 	}

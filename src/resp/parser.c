@@ -74,7 +74,7 @@ resp_parser_new(const struct resp_limits *limits)
 static void
 release_args(struct resp_parser *p)
 {
-	xfree(p->args);
+	xgrow_free(p->args, p->args_cap * sizeof(*p->args));
 	p->args = NULL;
 	p->args_cap = 0;
 }
@@ -151,8 +151,10 @@ static void
 push_arg(struct resp_parser *p, struct slice arg)
 {
 	if (p->args_count == p->args_cap) {
-		p->args_cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
-		p->args = xrealloc(p->args, p->args_cap * sizeof(*p->args));
+		unsigned int cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
+
+		p->args = xgrow(p->args, p->args_cap * sizeof(*p->args), cap * sizeof(*p->args));
+		p->args_cap = cap;
 	}
 	p->args[p->args_count++] = arg;
 }

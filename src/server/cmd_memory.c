@@ -1,25 +1,22 @@
 #include "config.h"
 
 #include <inttypes.h>
-#include <malloc.h>
+#include <sched.h>
 
 #include "kv/memory.h"
 #include "resp/writer.h"
 #include "server/handlers.h"
 #include "server/help.h"
 #include "server/info.h"
+#include "server/job.h"
 #include "server/keys.h"
 #include "server/state.h"
 
 /* MEMORY: of keys, of subscriptions and of what is owed. */
 
-/*
- * Giving memory back to the system takes about 0.15 ms a MiB, and nobody is served meanwhile.
- */
-#define PURGE_MAX_BYTES ((size_t)64 << 20)
-
 /* Below this the doctor sees nothing worth a word. */
 #define DOCTOR_MIN_BYTES ((size_t)5 << 20)
+#define DOCTOR_MIN_RSS_BYTES ((size_t)64 << 20)
 
 /* What a channel of that kind takes with its subscriptions; 0 if it has none. */
 static size_t
@@ -75,69 +72,133 @@ share(size_t part, size_t whole)
 	return whole > 0 ? (double)part * 100 / (double)whole : 0;
 }
 
-/* Redis's names where they have a meaning, then ours. */
+struct stat_row {
+	const char *name;
+	enum { STAT_NUMBER, STAT_SHARE } kind;
+	int64_t number;
+	double share;
+};
+
+#define NUMBER(row, value)                                                                         \
+	{                                                                                          \
+		row, STAT_NUMBER, (int64_t)(value), 0                                              \
+	}
+#define SHARE(row, value)                                                                          \
+	{                                                                                          \
+		row, STAT_SHARE, 0, (value)                                                        \
+	}
+
+/* Of two figures that contain each other, as Redis has it. */
+#define RATIO(row, part, whole) SHARE(row ".ratio", share(part, whole) / 100)
+#define OVER(row, part, whole) NUMBER(row ".bytes", (int64_t)(part) - (int64_t)(whole))
+
+static void
+put_stats(struct request *rq, const struct stat_row *rows, size_t count)
+{
+	resp_put_map(rq->reply, rq->proto, count);
+	for (size_t i = 0; i < count; i++) {
+		resp_put_bulk_str(rq->reply, rows[i].name);
+		if (rows[i].kind == STAT_NUMBER)
+			resp_put_int(rq->reply, rows[i].number);
+		else
+			resp_put_double(rq->reply, rq->proto, rows[i].share);
+	}
+}
+
+static size_t
+count_keys(const struct server *server)
+{
+	size_t keys = 0;
+
+	for (uint32_t i = 0; i < kv_databases(server->kv); i++)
+		keys += kv_db_count(kv_database(server->kv, i));
+	return keys;
+}
+
+/* Redis's names where they have a meaning, in its order, then ours. */
 enum command_result
 cmd_memory_stats(struct request *rq)
 {
 	const struct server *server = rq->server;
 	struct info_source x;
-	size_t clients, overhead, dataset, keys = 0, i;
-	int64_t wasted;
+	size_t clients, overhead, dataset, keys = count_keys(server);
 
 	info_source_init(&x, server, rq->now_us);
 	clients = server->client_count * sizeof(struct client) + x.hub.log_bytes;
 	overhead = server->startup_bytes + clients;
 	dataset = x.used_bytes > overhead ? x.used_bytes - overhead : 0;
-	for (i = 0; i < kv_databases(server->kv); i++)
-		keys += kv_db_count(kv_database(server->kv, (uint32_t)i));
-	wasted = (int64_t)x.rss_bytes - (int64_t)x.used_bytes;
 
-	const struct {
-		const char *name;
-		int64_t value;
-	} numbers[] = {
-	    {"peak.allocated", (int64_t)x.peak_bytes},
-	    {"total.allocated", (int64_t)x.used_bytes},
-	    {"startup.allocated", (int64_t)server->startup_bytes},
-	    {"replication.backlog", 0},
-	    {"clients.slaves", 0},
-	    {"clients.normal", (int64_t)clients},
-	    {"cluster.links", 0},
-	    {"aof.buffer", 0},
-	    {"lua.caches", 0},
-	    {"functions.caches", 0},
-	    {"overhead.total", (int64_t)overhead},
-	    {"keys.count", (int64_t)keys},
-	    {"keys.bytes-per-key", keys > 0 ? (int64_t)(kv_used_bytes() / keys) : 0},
-	    {"dataset.bytes", (int64_t)dataset},
-	    {"fragmentation.bytes", wasted},
-	    {"subscriptions.count", (int64_t)x.hub.subscriptions},
-	    {"subscriptions.tree-bytes", (int64_t)x.hub.tree_bytes},
-	    {"outboxes.bytes", (int64_t)x.hub.queued_bytes},
-	    {"outboxes.messages", (int64_t)x.hub.queued_messages},
-	    {"outboxes.frame-log-bytes", (int64_t)x.hub.log_bytes},
-	};
-	const struct {
-		const char *name;
-		double value;
-	} shares[] = {
-	    {"dataset.percentage", share(dataset, x.used_bytes - server->startup_bytes)},
-	    {"peak.percentage", share(x.used_bytes, x.peak_bytes)},
-	    {"fragmentation", share(x.rss_bytes, x.used_bytes) / 100},
+	const struct allocator_figures *a = &x.allocator;
+	const struct stat_row rows[] = {
+	    NUMBER("peak.allocated", x.peak_bytes),
+	    NUMBER("total.allocated", x.used_bytes),
+	    NUMBER("startup.allocated", server->startup_bytes),
+	    NUMBER("replication.backlog", 0),
+	    NUMBER("clients.slaves", 0),
+	    NUMBER("clients.normal", clients),
+	    NUMBER("cluster.links", 0),
+	    NUMBER("aof.buffer", 0),
+	    NUMBER("lua.caches", 0),
+	    NUMBER("functions.caches", 0),
+	    NUMBER("overhead.total", overhead),
+	    NUMBER("keys.count", keys),
+	    NUMBER("keys.bytes-per-key", keys > 0 ? kv_used_bytes() / keys : 0),
+	    NUMBER("dataset.bytes", dataset),
+	    SHARE("dataset.percentage", share(dataset, x.used_bytes - server->startup_bytes)),
+	    SHARE("peak.percentage", share(x.used_bytes, x.peak_bytes)),
+	    NUMBER("allocator.allocated", a->allocated),
+	    NUMBER("allocator.active", a->active),
+	    NUMBER("allocator.resident", a->resident),
+	    RATIO("allocator-fragmentation", a->active, a->allocated),
+	    OVER("allocator-fragmentation", a->active, a->allocated),
+	    RATIO("allocator-rss", a->resident, a->active),
+	    OVER("allocator-rss", a->resident, a->active),
+	    RATIO("rss-overhead", x.rss_bytes, a->resident),
+	    OVER("rss-overhead", x.rss_bytes, a->resident),
+	    SHARE("fragmentation", share(x.rss_bytes, x.used_bytes) / 100),
+	    OVER("fragmentation", x.rss_bytes, x.used_bytes),
+	    NUMBER("subscriptions.count", x.hub.subscriptions),
+	    NUMBER("subscriptions.tree-bytes", x.hub.tree_bytes),
+	    NUMBER("outboxes.bytes", x.hub.queued_bytes),
+	    NUMBER("outboxes.messages", x.hub.queued_messages),
+	    NUMBER("outboxes.frame-log-bytes", x.hub.log_bytes),
 	};
 
-	resp_put_map(rq->reply, rq->proto,
-	    sizeof(numbers) / sizeof(numbers[0]) + sizeof(shares) / sizeof(shares[0]));
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		resp_put_bulk_str(rq->reply, numbers[i].name);
-		resp_put_int(rq->reply, numbers[i].value);
-	}
-	for (i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-		resp_put_bulk_str(rq->reply, shares[i].name);
-		resp_put_double(rq->reply, rq->proto, shares[i].value);
-	}
+	put_stats(rq, rows, sizeof(rows) / sizeof(rows[0]));
 	info_source_release(&x);
 	return COMMAND_DONE;
+}
+
+/* More than half again as much, and enough to be worth a word. */
+static bool
+is_far_above(size_t bytes, size_t others)
+{
+	return bytes > others + others / 2 && bytes - others > DOCTOR_MIN_BYTES;
+}
+
+static void
+diagnose_allocator(const struct info_source *x, struct buffer *out)
+{
+	const struct allocator_figures *a = &x->allocator;
+
+	if (is_far_above(a->active, a->allocated))
+		buffer_appendf(out,
+		    "* The pages in use are %zu bytes for %zu bytes that are allocated: memory is "
+		    "fragmented (allocator_frag_ratio). Holes are used again by what is allocated "
+		    "next; a restart closes them.\n",
+		    a->active, a->allocated);
+	if (is_far_above(a->resident, a->active))
+		buffer_appendf(out,
+		    "* %zu bytes are free and not yet given back to the system "
+		    "(allocator_rss_bytes). That happens within seconds; MEMORY PURGE does it at "
+		    "once.\n",
+		    a->resident - a->active);
+	if (is_far_above(x->rss_bytes, a->resident))
+		buffer_appendf(out,
+		    "* The process has %zu bytes in memory, the allocator %zu of them: the rest "
+		    "are "
+		    "programs and libraries, and the stacks of threads (rss_overhead_bytes).\n",
+		    x->rss_bytes, a->resident);
 }
 
 static void
@@ -145,7 +206,7 @@ diagnose(const struct info_source *x, struct buffer *out)
 {
 	const size_t begun = out->len;
 
-	if (x->used_bytes < DOCTOR_MIN_BYTES) {
+	if (x->used_bytes < DOCTOR_MIN_BYTES && x->rss_bytes < DOCTOR_MIN_RSS_BYTES) {
 		buffer_append_str(
 		    out, "So little memory is in use that there is nothing to look at.\n");
 		return;
@@ -158,18 +219,12 @@ diagnose(const struct info_source *x, struct buffer *out)
 		    "bound "
 		    "it.\n",
 		    x->hub.log_bytes);
-	if (x->peak_bytes > x->used_bytes + x->used_bytes / 2)
+	if (is_far_above(x->peak_bytes, x->used_bytes))
 		buffer_appendf(out,
-		    "* At its peak the daemon held %zu bytes, now %zu. What the system still "
-		    "counts as "
-		    "its own is used again first.\n",
+		    "* At its peak the daemon held %zu bytes, now %zu. That is a note, not a "
+		    "fault.\n",
 		    x->peak_bytes, x->used_bytes);
-	if (x->rss_bytes > x->used_bytes + x->used_bytes / 2)
-		buffer_appendf(out,
-		    "* The process takes %zu bytes for %zu bytes in use: memory is fragmented. "
-		    "MEMORY "
-		    "PURGE may give some back.\n",
-		    x->rss_bytes, x->used_bytes);
+	diagnose_allocator(x, out);
 	if (x->hub.dropped > 0)
 		buffer_appendf(out,
 		    "* %" PRIu64 " messages were dropped because subscribers were too slow.\n",
@@ -198,12 +253,13 @@ cmd_memory_doctor(struct request *rq)
 	return reply_about_memory(rq, diagnose);
 }
 
-/* What malloc itself could tell costs a walk over all that is free, so it is not asked. */
 static void
 tell_allocator(const struct info_source *x, struct buffer *out)
 {
-	buffer_appendf(out, "allocator: libc\nallocated: %zu\npeak: %zu\nresident: %zu\n",
-	    x->used_bytes, x->peak_bytes, x->rss_bytes);
+	allocator_describe(out);
+	if (out->len == 0)
+		buffer_appendf(out, "allocator: %s\nallocated: %zu\npeak: %zu\nresident: %zu\n",
+		    allocator_name(), x->used_bytes, x->peak_bytes, x->rss_bytes);
 }
 
 enum command_result
@@ -212,23 +268,33 @@ cmd_memory_malloc_stats(struct request *rq)
 	return reply_about_memory(rq, tell_allocator);
 }
 
+/* It goes on in a thread, and takes some tens of ms at the most: the loop has its turns meanwhile,
+ * but does not rest. A transaction waits for it. */
+static enum job_state
+await_purge(void *state, struct job_step *step)
+{
+	struct allocator_purge *purge = state;
+
+	if (!allocator_purge_is_over(purge)) {
+		sched_yield();
+		return JOB_MORE;
+	}
+	resp_put_simple(step->reply, "OK");
+	return JOB_DONE;
+}
+
+static void
+release_purge(void *state)
+{
+	allocator_purge_free(state);
+}
+
+static const struct job_kind purge_job = {"memory purge", await_purge, release_purge};
+
 enum command_result
 cmd_memory_purge(struct request *rq)
 {
-	struct info_source source;
-	bool too_much;
-
-	info_source_init(&source, rq->server, rq->now_us);
-	too_much = source.rss_bytes > source.used_bytes + PURGE_MAX_BYTES;
-	info_source_release(&source);
-	if (too_much) {
-		request_error(rq,
-		    "ERR more than %zu MiB are free: giving them back would hold up all clients",
-		    PURGE_MAX_BYTES >> 20);
-		return COMMAND_DONE;
-	}
-	malloc_trim(0);
-	request_ok(rq);
+	job_start(rq->server, rq->client, &purge_job, allocator_purge_start());
 	return COMMAND_DONE;
 }
 

@@ -49,6 +49,9 @@ put_percent(struct buffer *out, size_t part, size_t whole)
 #define INTEGER(v) buffer_appendf(out, "%" PRId64, (int64_t)(v))
 #define HUMAN(v) put_human(out, (double)(v))
 #define REAL(v, digits) buffer_appendf(out, "%.*f", (digits), (v))
+#define RATIO(part, whole)                                                                         \
+	buffer_appendf(out, "%.2f", (whole) > 0 ? (double)(part) / (double)(whole) : 0)
+#define OVER(part, whole) INTEGER((int64_t)(part) - (int64_t)(whole))
 #define PERCENT(part, whole) put_percent(out, (part), (whole))
 #define SECONDS(v) buffer_appendf(out, "%ld.%06ld", (long)(v).tv_sec, (long)(v).tv_usec)
 #define OS_NAME() put_os(out)
@@ -159,6 +162,9 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->used_bytes = alloc_used_bytes();
 	source->peak_bytes = alloc_peak_bytes();
 	source->rss_bytes = rss_bytes(&source->self);
+	if (!allocator_figures(&source->allocator))
+		source->allocator = (struct allocator_figures){
+		    source->used_bytes, source->rss_bytes, source->rss_bytes};
 	source->system_bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
 	server->settings.each(server->settings.arg, take_limit, source);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "base/allocator.h"
 #include "base/buffer.h"
 #include "pubsub/hub.h"
 #include "server/disk.h"
@@ -54,6 +55,7 @@ struct info_source {
 	uint64_t now_us;    /* monotonic */
 	uint64_t wall_us;
 	size_t used_bytes, peak_bytes, rss_bytes, system_bytes;
+	struct allocator_figures allocator; /* of libc these are the process's own */
 	char *limits[INFO_LIMIT_COUNT]; /* values of the directives; NULL: there is no such one */
 };
 

@@ -1,0 +1,192 @@
+#include "config.h"
+
+#include "base/allocator.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/trim.h"
+
+#if HAVE_JEMALLOC
+
+#include <jemalloc/jemalloc.h>
+#include <stdio.h>
+
+/* jemalloc reads it before main(); MALLOC_CONF in the environment has the last word. */
+const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,max_background_threads:1";
+
+/* What it is asked for where all arenas are meant. */
+#define TEXT_OF(number) #number
+#define NAME_OF(number) TEXT_OF(number)
+#define PURGE_ALL "arena." NAME_OF(MALLCTL_ARENAS_ALL) ".purge"
+
+const char *
+allocator_name(void)
+{
+	return "jemalloc-" NAME_OF(JEMALLOC_VERSION_MAJOR) "." NAME_OF(
+	    JEMALLOC_VERSION_MINOR) "." NAME_OF(JEMALLOC_VERSION_BUGFIX);
+}
+
+bool
+allocator_start(void)
+{
+	bool on = true;
+
+	errno = mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+	return errno == 0;
+}
+
+static bool
+read_size(const char *name, size_t *value)
+{
+	size_t len = sizeof(*value);
+
+	return mallctl(name, value, &len, NULL, 0) == 0;
+}
+
+bool
+allocator_figures(struct allocator_figures *figures)
+{
+	uint64_t epoch = 1;
+
+	/* What it says is as of the last change of the epoch. */
+	return mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) == 0 &&
+	       read_size("stats.allocated", &figures->allocated) &&
+	       read_size("stats.active", &figures->active) &&
+	       read_size("stats.resident", &figures->resident);
+}
+
+static void
+append_text(void *out, const char *text)
+{
+	buffer_append_str(out, text);
+}
+
+void
+allocator_describe(struct buffer *out)
+{
+	malloc_stats_print(append_text, out, "");
+}
+
+uint64_t
+allocator_turn(size_t used_bytes, uint64_t now_us)
+{
+	(void)used_bytes;
+	(void)now_us;
+	return UINT64_MAX;
+}
+
+static void
+purge_all(void)
+{
+	(void)mallctl(PURGE_ALL, NULL, NULL, NULL, 0);
+}
+
+#else
+
+#include <malloc.h>
+
+const char *
+allocator_name(void)
+{
+	return "libc";
+}
+
+bool
+allocator_start(void)
+{
+	return true;
+}
+
+bool
+allocator_figures(struct allocator_figures *figures)
+{
+	(void)figures;
+	return false;
+}
+
+void
+allocator_describe(struct buffer *out)
+{
+	(void)out;
+}
+
+static void
+purge_all(void)
+{
+	malloc_trim(0);
+}
+
+uint64_t
+allocator_turn(size_t used_bytes, uint64_t now_us)
+{
+	static struct trim trim; /* the heap is the process's, too */
+
+	if (trim_is_due(&trim, used_bytes, now_us)) {
+		purge_all();
+		trim_is_done(&trim, used_bytes, now_us, clock_mono_us() - now_us);
+	}
+	return trim_wait_us(&trim, used_bytes, now_us);
+}
+
+#endif
+
+/* Belongs to the thread and to whoever started it; the last one to leave frees it. */
+struct allocator_purge {
+	atomic_uint owners;
+	atomic_bool is_over;
+};
+
+static void
+leave(struct allocator_purge *purge)
+{
+	if (atomic_fetch_sub(&purge->owners, 1) == 1)
+		xfree(purge);
+}
+
+static void *
+run(void *arg)
+{
+	struct allocator_purge *purge = arg;
+
+	purge_all();
+	atomic_store(&purge->is_over, true);
+	leave(purge);
+	return NULL;
+}
+
+struct allocator_purge *
+allocator_purge_start(void)
+{
+	struct allocator_purge *purge = xcalloc(1, sizeof(*purge));
+	sigset_t all, before;
+	pthread_t thread;
+	int error;
+
+	atomic_init(&purge->owners, 2);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&thread, NULL, run, purge);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error == 0)
+		pthread_detach(thread);
+	else
+		run(purge);
+	return purge;
+}
+
+bool
+allocator_purge_is_over(const struct allocator_purge *purge)
+{
+	return atomic_load(&purge->is_over);
+}
+
+void
+allocator_purge_free(struct allocator_purge *purge)
+{
+	leave(purge);
+}

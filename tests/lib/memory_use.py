@@ -1,0 +1,178 @@
+"""What makes a broker hold a lot of memory, and then lets go of it: each use is one function.
+
+A use is a function of a Target and of a count. It does all that it does and returns when nothing is left of it at
+the broker but memory that the broker may give back. To add one, add it to USES.
+"""
+
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+
+BATCH = 10000
+SOURCES = ["127.0.0.%d" % n for n in range(2, 12)]  # one address alone has 28 000 ports
+STUCK_MESSAGE = b"x" * 1000
+STUCK_MESSAGES = 800
+
+
+def command(*words):
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+class Target:
+    """The broker: its address or the path of its unix socket, and where it speaks TLS its certificate authority."""
+
+    def __init__(self, pid, address, ca=None):
+        self.pid = pid
+        self.address = address
+        self.context = None
+        if ca is not None:
+            self.context = ssl.create_default_context(cafile=ca)
+            self.context.check_hostname = False
+
+    def connect(self, source=None):
+        connection = socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET)
+        connection.settimeout(120)
+        if source is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.bind((source, 0))
+        connection.connect(self.address)
+        if self.context is not None:
+            connection = self.context.wrap_socket(connection)
+        return connection
+
+    def status(self, field):
+        """A figure of /proc/<pid>/status, in bytes."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
+
+    def resident_bytes(self):
+        return self.status("VmRSS")
+
+    def peak_bytes(self):
+        return self.status("VmHWM")
+
+
+def read_lines(connection, count):
+    """Reads until so many lines have come, and nothing may follow them."""
+    while count > 0:
+        data = connection.recv(1 << 20)
+        if not data:
+            raise ConnectionError("the broker closed a connection")
+        count -= data.count(b"\n")
+
+
+def ask(connection, words, lines=1):
+    connection.sendall(command(*words))
+    read_lines(connection, lines)
+
+
+def subscribe_many(target, word, form, count):
+    """In batches; each confirmation has six lines. Then the subscriber leaves."""
+    with target.connect() as connection:
+        for start in range(0, count, BATCH):
+            names = [form % i for i in range(start, min(start + BATCH, count))]
+            ask(connection, [word, *names], 6 * len(names))
+
+
+def subscriptions(target, count):
+    subscribe_many(target, b"SUBSCRIBE", b"channel:%d", count)
+
+
+def patterns(target, count):
+    subscribe_many(target, b"PSUBSCRIBE", b"user:%d:*", count)
+
+
+def keys(target, count):
+    with target.connect() as connection:
+        for start in range(0, count, BATCH):
+            names = range(start, min(start + BATCH, count))
+            connection.sendall(b"".join(command(b"SET", b"key:%08d" % i, b"x" * 20) for i in names))
+            read_lines(connection, len(names))
+        ask(connection, ["FLUSHALL"])
+
+
+def stuck(target, count):
+    """Subscribers that read nothing: each is owed messages of a channel of its own, and those of one that all have.
+
+    The outboxes must be unbounded, and the sockets be those of a file system, which hold little.
+    """
+    with contextlib.ExitStack() as stack:
+        for i in range(count):
+            connection = stack.enter_context(target.connect())
+            ask(connection, ["SUBSCRIBE", "all", f"own:{i}"], 12)
+        with target.connect() as publisher:
+            # All in turn, so that the messages of one lie between those of the others.
+            for _ in range(STUCK_MESSAGES):
+                publisher.sendall(command("PUBLISH", "all", STUCK_MESSAGE) +
+                                  b"".join(command("PUBLISH", f"own:{i}", STUCK_MESSAGE) for i in range(count)))
+                read_lines(publisher, count + 1)
+
+
+def connections(target, count):
+    """Each asks something, and subscribes to a channel. They leave at once."""
+    with contextlib.ExitStack() as stack:
+        for i in range(count):
+            connection = stack.enter_context(target.connect(source=SOURCES[i % len(SOURCES)]))
+            ask(connection, ["SUBSCRIBE", f"channel:{i}"], 6)
+
+
+def large_message(target, count):
+    """One message of `count` bytes to 100 subscribers, who read as fast as this process can."""
+    room = bytearray(1 << 20)
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for _ in range(100):
+            connection = stack.enter_context(target.connect())
+            ask(connection, ["SUBSCRIBE", "large"], 6)
+            selector.register(connection, selectors.EVENT_READ)
+        publisher = stack.enter_context(target.connect())
+        publisher.sendall(command("PUBLISH", "large", b"x" * count))
+        due = 100 * count
+        while due > 0:
+            ready = selector.select(60)
+            if not ready:
+                raise ConnectionError(f"{due} bytes were not delivered")
+            for key, _ in ready:
+                n = key.fileobj.recv_into(room)
+                if n == 0:
+                    raise ConnectionError("the broker closed a subscriber")
+                due -= n
+
+
+def pipeline(target, count):
+    """Commands without a pause, of which no reply is read until all that fit are sent; then all are."""
+    batch = command("SET", "key", "x" * 1000) * 10 + command("GET", "key") * 90
+    rounds = count // 100
+    with target.connect() as connection:
+        sender = threading.Thread(target=lambda: [connection.sendall(batch) for _ in range(rounds)])
+        sender.start()
+        sender.join(1)
+        read_lines(connection, rounds * (10 + 90 * 2))
+        sender.join()
+        ask(connection, ["DEL", "key"])
+
+
+class Use:
+    def __init__(self, title, act, count, tls=False, unix=False):
+        self.title = title
+        self.act = act
+        self.count = count
+        self.tls = tls
+        self.unix = unix  # over the socket in the file system
+
+    def name_of(self, count):
+        return self.title.format(f"{count:,}".replace(",", " "))
+
+
+USES = {
+    "subscriptions": Use("{} subscriptions of a client that leaves", subscriptions, 1000000),
+    "patterns": Use("{} patterns of a client that leaves", patterns, 1000000),
+    "keys": Use("{} keys, then FLUSHALL", keys, 1000000),
+    "stuck": Use("{} stuck subscribers that leave", stuck, 500, unix=True),
+    "connections": Use("{} connections that leave", connections, 20000),
+    "tls-connections": Use("{} TLS connections that leave", connections, 20000, tls=True),
+    "large-message": Use("a message of {} bytes to 100 subscribers", large_message, 64 << 20),
+    "pipeline": Use("a pipeline of {} commands", pipeline, 1000000),
+}
