@@ -11,6 +11,7 @@
 
 /* Forgotten at each call where there are any: so they cannot pile up. */
 #define FORGOTTEN_A_CALL 2
+#define EXPIRED_A_CALL 1024
 
 struct entry {
 	TAILQ_ENTRY(entry) idle; /* while it has no connection, the longest so first */
@@ -87,11 +88,11 @@ rest(struct address_limits *limits, struct entry *entry, uint64_t now_us)
 }
 
 static void
-expire(struct address_limits *limits, uint64_t now_us)
+expire(struct address_limits *limits, uint64_t now_us, int count)
 {
 	struct entry *entry;
 
-	for (int n = 0; n < FORGOTTEN_A_CALL; n++) {
+	for (; count > 0; count--) {
 		entry = TAILQ_FIRST(&limits->idle);
 		if (entry == NULL || entry->rate.full_at_us > now_us)
 			return;
@@ -120,7 +121,7 @@ address_limits_admit(struct address_limits *limits, const struct address_limits_
 	enum address_verdict verdict;
 	struct entry *entry;
 
-	expire(limits, now_us);
+	expire(limits, now_us, FORGOTTEN_A_CALL);
 	if (key->len == 0)
 		return ADDRESS_ADMITTED;
 	entry = hash_map_get(limits->by_key, key_slice(key));
@@ -150,7 +151,13 @@ address_limits_leave(struct address_limits *limits, const struct address_key *ke
 	assert(entry != NULL && entry->connections > 0);
 	if (--entry->connections == 0)
 		rest(limits, entry, now_us);
-	expire(limits, now_us);
+	expire(limits, now_us, FORGOTTEN_A_CALL);
+}
+
+void
+address_limits_expire(struct address_limits *limits, uint64_t now_us)
+{
+	expire(limits, now_us, EXPIRED_A_CALL);
 }
 
 size_t

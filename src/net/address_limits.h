@@ -43,6 +43,9 @@ enum address_verdict address_limits_admit(struct address_limits *limits,
 void address_limits_leave(
     struct address_limits *limits, const struct address_key *key, uint64_t now_us);
 
+/* Now and then, as nobody may come any more: forgets some whose time is over. */
+void address_limits_expire(struct address_limits *limits, uint64_t now_us);
+
 /* Addresses known. */
 size_t address_limits_count(const struct address_limits *limits);
 

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/testing.h"
@@ -160,6 +161,24 @@ START_TEST(a_storm_from_everywhere_does_not_grow_the_table)
 }
 END_TEST
 
+START_TEST(addresses_are_forgotten_though_nobody_comes_any_more)
+{
+	config = (struct address_limits_config){.rate = 1, .burst = 1};
+	for (int i = 1; i < 100; i++) {
+		char text[20];
+
+		snprintf(text, sizeof(text), "10.0.0.%d", i);
+		ck_assert_int_eq(admit(text, 1000000), ADDRESS_ADMITTED);
+		leave(text, 1000000);
+	}
+	ck_assert_uint_eq(address_limits_count(limits), 99);
+	address_limits_expire(limits, 1999999);
+	ck_assert_uint_eq(address_limits_count(limits), 99);
+	address_limits_expire(limits, 2000000);
+	ck_assert_uint_eq(address_limits_count(limits), 0);
+}
+END_TEST
+
 START_TEST(a_limit_that_changes_holds_at_once)
 {
 	ck_assert_int_eq(admit("10.0.0.1", 1), ADDRESS_ADMITTED);
@@ -246,6 +265,7 @@ main(void)
 		coming_and_going_does_not_make_an_address_forgotten_before_its_rate,
 		without_a_rate_an_address_is_forgotten_with_its_last_connection,
 		a_storm_from_everywhere_does_not_grow_the_table, a_limit_that_changes_holds_at_once,
+		addresses_are_forgotten_though_nobody_comes_any_more,
 		a_network_has_the_addresses_that_begin_like_it, what_is_no_network_is_refused,
 		an_address_is_shown_with_its_port, loopback_is_known_in_all_its_forms, NULL});
 }

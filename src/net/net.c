@@ -397,6 +397,7 @@ sweep(struct net *net)
 			return;
 		net->next_sweep_us = net->now_us + SWEEP_US;
 		net->sweep_at = TAILQ_FIRST(&net->all);
+		address_limits_expire(net->addresses, net->now_us);
 	}
 	for (unsigned n = 0; n < SWEPT_A_TURN && (conn = net->sweep_at) != NULL; n++) {
 		net->sweep_at = TAILQ_NEXT(conn, all);

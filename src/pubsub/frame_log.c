@@ -66,7 +66,8 @@ struct frame_log {
 	struct segments sealed;
 	struct segments thin;
 	struct segments spare;
-	uint32_t spare_count;
+	uint32_t spare_count, spare_least; /* the least since the last shrinking */
+	bool was_written;
 	size_t spare_bytes;
 	size_t held_bytes;
 	size_t draft_bytes; /* of these, in drafts */
@@ -84,10 +85,7 @@ segment_new(struct frame_log *log, uint32_t cap)
 {
 	struct segment *segment = xmalloc_fixed(sizeof(*segment) + cap);
 
-	memset(segment, 0, sizeof(*segment));
-	segment->log = log;
-	segment->cap = cap;
-	LIST_INIT(&segment->ranges);
+	*segment = (struct segment){.log = log, .cap = cap};
 	log->held_bytes += segment_memory(segment);
 	return segment;
 }
@@ -108,10 +106,27 @@ segment_open(struct frame_log *log)
 	if (segment == NULL)
 		return segment_new(log, log->segment_bytes);
 	TAILQ_REMOVE(&log->spare, segment, link);
-	log->spare_count--;
+	if (--log->spare_count < log->spare_least)
+		log->spare_least = log->spare_count;
 	log->spare_bytes -= segment_memory(segment);
 	segment->state = SEGMENT_OPEN;
 	return segment;
+}
+
+static void
+free_spare(struct frame_log *log, uint32_t count)
+{
+	for (; count > 0; count--)
+		segment_free(segment_open(log));
+}
+
+static void
+free_unheld(struct segment **slot)
+{
+	if (*slot == NULL || !LIST_EMPTY(&(*slot)->ranges))
+		return;
+	segment_free(*slot);
+	*slot = NULL;
 }
 
 static void
@@ -300,25 +315,27 @@ frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, str
 void
 frame_log_free(struct frame_log *log)
 {
-	struct segment *segment;
-
 	while (!TAILQ_EMPTY(&log->drafts))
 		draft_drop(log, TAILQ_FIRST(&log->drafts));
 	log_settle_large(log);
 	assert(TAILQ_EMPTY(&log->sealed) && TAILQ_EMPTY(&log->thin));
-	if (log->current != NULL) {
-		assert(LIST_EMPTY(&log->current->ranges));
-		segment_free(log->current);
-	}
-	if (log->survivors != NULL) {
-		assert(LIST_EMPTY(&log->survivors->ranges));
-		segment_free(log->survivors);
-	}
-	while ((segment = TAILQ_FIRST(&log->spare)) != NULL) {
-		TAILQ_REMOVE(&log->spare, segment, link);
-		segment_free(segment);
-	}
+	free_unheld(&log->current);
+	free_unheld(&log->survivors);
+	free_spare(log, log->spare_count);
+	assert(log->held_bytes == 0);
 	xfree(log);
+}
+
+void
+frame_log_shrink(struct frame_log *log)
+{
+	log_settle_large(log);
+	free_spare(log, log->spare_least);
+	log->spare_least = log->spare_count;
+	free_unheld(&log->survivors);
+	if (!log->was_written)
+		free_unheld(&log->current);
+	log->was_written = false;
 }
 
 /* The next frame of the segment, which has room for it. */
@@ -357,6 +374,7 @@ frame_log_write(struct frame_log *log, size_t len, uint32_t tag)
 	if (len > log->segment_bytes / 4)
 		return log_write_large(log, segment_new(log, (uint32_t)len), tag);
 	log_settle_large(log);
+	log->was_written = true;
 	return segment_write(log_room(log, &log->current, (uint32_t)len), (uint32_t)len, tag);
 }
 

@@ -106,6 +106,9 @@ void frame_range_release(struct frame_range *range);
 /* Once a turn, after the flush: moves what is left in thin segments together and reuses them. */
 void frame_log_tidy(struct frame_log *log);
 
+/* Now and then: frees what was kept for reuse and was not used since the last call. */
+void frame_log_shrink(struct frame_log *log);
+
 /* Bytes of all segments, those kept for reuse or written to included; the part of those that nobody
  * is owed anything of; the part that is owed to somebody. */
 size_t frame_log_held_bytes(const struct frame_log *log);

@@ -447,6 +447,44 @@ START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_model)
 }
 END_TEST
 
+/* Until the second shrinking: between the first and it nothing was used. */
+START_TEST(what_was_kept_for_reuse_goes_when_it_is_not_used)
+{
+	struct frame_range ranges[40];
+	size_t held;
+
+	for (int i = 0; i < 40; i++) {
+		struct frame frame = write_frame(SEGMENT / 4, 'a', 0);
+
+		frame_range_init(&ranges[i], &frame);
+	}
+	for (int i = 0; i < 40; i++)
+		frame_range_release(&ranges[i]);
+	held = frame_log_held_bytes(log_);
+	ck_assert_uint_gt(frame_log_spare_bytes(log_), 4 * SEGMENT);
+	frame_log_shrink(log_);
+	ck_assert_uint_eq(frame_log_held_bytes(log_), held);
+	frame_log_shrink(log_);
+	ck_assert_uint_eq(frame_log_spare_bytes(log_), 0);
+	ck_assert_uint_eq(frame_log_held_bytes(log_), 0);
+	(void)write_frame(10, 'b', 0);
+	frame_log_shrink(log_);
+	ck_assert_uint_gt(frame_log_held_bytes(log_), 0);
+}
+END_TEST
+
+START_TEST(shrinking_leaves_what_is_owed_and_what_is_in_use)
+{
+	struct frame frame = write_frame(SEGMENT / 4, 'a', 0);
+
+	frame_range_init(&range, &frame);
+	for (int i = 0; i < 3; i++)
+		frame_log_shrink(log_);
+	ck_assert_uint_gt(frame_log_held_bytes(log_), SEGMENT);
+	ck_assert_int_eq(frame_range_ptr(&range)[SEGMENT / 4 - 1], 'a');
+}
+END_TEST
+
 int
 main(void)
 {
@@ -464,5 +502,7 @@ main(void)
 		stragglers_pin_at_most_four_times_what_they_are_owed,
 		five_hundred_stuck_on_the_same_bytes_share_one_copy,
 		a_started_frame_stays_started_when_it_is_moved,
+		what_was_kept_for_reuse_goes_when_it_is_not_used,
+		shrinking_leaves_what_is_owed_and_what_is_in_use,
 		a_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
 }

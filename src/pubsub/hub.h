@@ -203,6 +203,9 @@ void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 /* Once a turn, after the flush. */
 void hub_tidy(struct hub *hub);
 
+/* About once a second: frees what is kept for reuse and was not used for as long. */
+void hub_shrink(struct hub *hub);
+
 /* Questions. kind HUB_CHANNEL or HUB_SHARD. */
 size_t hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel);
 size_t hub_numpat(struct hub *hub); /* distinct patterns */

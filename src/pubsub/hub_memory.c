@@ -84,6 +84,15 @@ hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_
 	return HUB_FULL;
 }
 
+void
+hub_shrink(struct hub *hub)
+{
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		frame_log_shrink(hub->logs[i]);
+	frame_log_shrink(hub->replies);
+	outbox_pool_shrink(&hub->pool);
+}
+
 bool
 hub_drop_owed(struct subscriber *s, size_t budget)
 {

@@ -263,6 +263,21 @@ START_TEST(a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed)
 }
 END_TEST
 
+START_TEST(memory_that_nobody_is_owed_goes_after_a_while)
+{
+	size_t budget = SIZE_MAX;
+
+	subscribe(0, "c");
+	(void)fill("c");
+	ck_assert(hub_drop_owed(&subs[0], budget));
+	hub_tidy(hub);
+	hub_shrink(hub);
+	hub_shrink(hub);
+	ck_assert_uint_eq(hub_memory(hub), 0);
+	ck_assert_uint_eq(hub_figures(hub).log_bytes, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -274,5 +289,6 @@ main(void)
 		where_nobody_is_owed_anything_a_message_has_room,
 		what_cannot_wait_passes_the_limit_or_is_refused,
 		several_messages_are_asked_for_together,
-		a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed, NULL});
+		a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed,
+		memory_that_nobody_is_owed_goes_after_a_while, NULL});
 }

@@ -60,7 +60,8 @@ item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 
 	if (item != NULL) {
 		pool->spare = TAILQ_NEXT(item, link);
-		pool->spare_count--;
+		if (--pool->spare_count < pool->spare_least)
+			pool->spare_least = pool->spare_count;
 	} else {
 		item = xmalloc(sizeof(*item));
 	}
@@ -238,16 +239,29 @@ outbox_release(struct outbox *outbox)
 	(void)!outbox_discard(outbox, &all);
 }
 
+static void
+free_spare(struct outbox_pool *pool, size_t count)
+{
+	for (; count > 0; count--) {
+		struct outbox_item *item = pool->spare;
+
+		pool->spare = TAILQ_NEXT(item, link);
+		pool->spare_count--;
+		xfree(item);
+	}
+}
+
 void
 outbox_pool_release(struct outbox_pool *pool)
 {
-	struct outbox_item *item;
+	free_spare(pool, pool->spare_count);
+}
 
-	while ((item = pool->spare) != NULL) {
-		pool->spare = TAILQ_NEXT(item, link);
-		xfree(item);
-	}
-	pool->spare_count = 0;
+void
+outbox_pool_shrink(struct outbox_pool *pool)
+{
+	free_spare(pool, pool->spare_least);
+	pool->spare_least = pool->spare_count;
 }
 
 static void

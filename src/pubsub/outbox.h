@@ -57,7 +57,8 @@ struct outbox_pool {
 	void *arg;
 	struct outbox_item *spare; /* items for reuse */
 	size_t spare_count;
-	size_t bytes; /* queued in all outboxes, messages and replies */
+	size_t spare_least; /* since the last shrinking */
+	size_t bytes;       /* queued in all outboxes, messages and replies */
 	size_t messages;
 	uint64_t dropped_total;
 	size_t item_bytes; /* memory of the items in use */
@@ -95,6 +96,10 @@ void outbox_init(
     struct outbox *outbox, struct outbox_pool *pool, const struct outbox_limits *limits, void *io);
 void outbox_release(struct outbox *outbox);
 void outbox_pool_release(struct outbox_pool *pool); /* the spare items */
+
+/* Now and then: frees the spare items that were not used since the last call. A few thousand of
+ * them, left over when many were in use, would keep as many pages. */
+void outbox_pool_shrink(struct outbox_pool *pool);
 
 /* Nothing is queued any more from now on; what is queued is still to be flushed. */
 void outbox_seal(struct outbox *outbox);

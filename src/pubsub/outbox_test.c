@@ -300,6 +300,33 @@ START_TEST(a_closed_outbox_lets_go_in_slices)
 }
 END_TEST
 
+/* With replies between messages each is an item of its own. */
+static void
+use_items(int count)
+{
+	for (int i = 0; i < count; i++) {
+		ck_assert_int_eq(ob_push("m"), OUTBOX_QUEUED);
+		ob_reply("r");
+	}
+	(void)ob_take_all();
+}
+
+START_TEST(spare_items_go_when_they_are_not_used)
+{
+	use_items(5);
+	ck_assert_uint_eq(ob.pool.spare_count, 10);
+	outbox_pool_shrink(&ob.pool);
+	ck_assert_uint_eq(ob.pool.spare_count, 10);
+	use_items(2);
+	outbox_pool_shrink(&ob.pool);
+	ck_assert_uint_eq(ob.pool.spare_count, 4);
+	outbox_pool_shrink(&ob.pool);
+	ck_assert_uint_eq(ob.pool.spare_count, 0);
+	use_items(3);
+	ck_assert_uint_eq(ob.pool.spare_count, 6);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -319,7 +346,5 @@ main(void)
 		blocking_waits_for_room_and_an_empty_outbox_has_room_for_any,
 		closing_wakes_who_waits_and_lets_everything_go,
 		a_sealed_outbox_takes_nothing_and_shows_what_it_has,
-		a_closed_outbox_lets_go_in_slices,
-
-		NULL});
+		a_closed_outbox_lets_go_in_slices, spare_items_go_when_they_are_not_used, NULL});
 }

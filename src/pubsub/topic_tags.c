@@ -2,11 +2,19 @@
 
 #include "pubsub/topic_tags.h"
 
+#include <sys/queue.h>
+
 #include "base/alloc.h"
 #include "pubsub/channel_tree.h"
 
 #define SLOT_BITS 24
 #define SLOT_MASK ((UINT32_C(1) << SLOT_BITS) - 1)
+
+/* Slots come in chunks, of which some that are free are kept. */
+#define CHUNK_BITS 12
+#define CHUNK_SLOTS (UINT32_C(1) << CHUNK_BITS)
+#define CHUNKS_MAX (UINT32_C(1) << (SLOT_BITS - CHUNK_BITS))
+#define IDLE_MAX 2
 
 struct slot {
 	uint64_t drops;
@@ -14,13 +22,29 @@ struct slot {
 	uint8_t generation;
 };
 
-/* Free slots are reused first in, first out, so that a generation takes long to come round. */
-struct topic_tags {
-	struct slot *slots;
-	uint32_t count; /* slots that were ever given, slot 0 included */
-	uint32_t cap;
-	uint32_t free_first;
+/*
+ * Free slots of a chunk are reused first in, first out, so that a generation takes long to come
+ * round. A chunk without slots remembers the generation that they begin with when they are made
+ * again, which none of its tags has had lately.
+ */
+struct chunk {
+	TAILQ_ENTRY(chunk) link; /* in open or in bare */
+	struct slot *slots;      /* NULL: it is bare */
+	uint32_t base;           /* the number of its first slot */
+	uint32_t taken;
+	uint32_t free_first; /* 0: none, and it is in no list */
 	uint32_t free_last;
+	uint8_t generation;
+};
+
+TAILQ_HEAD(chunks, chunk);
+
+struct topic_tags {
+	struct chunk *chunks[CHUNKS_MAX];
+	uint32_t chunk_count;
+	uint32_t idle_count; /* chunks with slots of which none is taken */
+	struct chunks open;  /* those with free slots */
+	struct chunks bare;
 };
 
 struct topic_tags *
@@ -28,64 +52,149 @@ topic_tags_new(void)
 {
 	struct topic_tags *tags = xcalloc(1, sizeof(*tags));
 
-	tags->count = 1;
+	TAILQ_INIT(&tags->open);
+	TAILQ_INIT(&tags->bare);
 	return tags;
 }
 
 void
 topic_tags_free(struct topic_tags *tags)
 {
-	xfree(tags->slots);
+	for (uint32_t i = 0; i < tags->chunk_count; i++) {
+		xfree(tags->chunks[i]->slots);
+		xfree(tags->chunks[i]);
+	}
 	xfree(tags);
+}
+
+static struct chunk *
+chunk_of(const struct topic_tags *tags, uint32_t i)
+{
+	return tags->chunks[i >> CHUNK_BITS];
+}
+
+static struct slot *
+slot_at(const struct chunk *chunk, uint32_t i)
+{
+	return &chunk->slots[i - chunk->base];
 }
 
 /* The slot of a tag that still stands, or NULL. */
 static struct slot *
 slot_of(const struct topic_tags *tags, uint32_t tag)
 {
+	const struct chunk *chunk;
 	struct slot *slot;
 
 	if (tag == 0)
 		return NULL;
-	slot = &tags->slots[tag & SLOT_MASK];
+	chunk = chunk_of(tags, tag & SLOT_MASK);
+	if (chunk->slots == NULL)
+		return NULL;
+	slot = slot_at(chunk, tag & SLOT_MASK);
 	return slot->generation == tag >> SLOT_BITS ? slot : NULL;
 }
 
-static uint32_t
-take_slot(struct topic_tags *tags)
+static void
+add_free(struct topic_tags *tags, struct chunk *chunk, uint32_t i)
 {
-	uint32_t i = tags->free_first;
+	slot_at(chunk, i)->next_free = 0;
+	if (chunk->free_first != 0) {
+		slot_at(chunk, chunk->free_last)->next_free = i;
+	} else {
+		chunk->free_first = i;
+		TAILQ_INSERT_TAIL(&tags->open, chunk, link);
+	}
+	chunk->free_last = i;
+}
 
-	if (i != 0) {
-		tags->free_first = tags->slots[i].next_free;
-		if (tags->free_first == 0)
-			tags->free_last = 0;
-		return i;
+/* A bare one, or one more; NULL: there are no more. */
+static struct chunk *
+find_bare(struct topic_tags *tags)
+{
+	struct chunk *chunk = TAILQ_FIRST(&tags->bare);
+
+	if (chunk != NULL) {
+		TAILQ_REMOVE(&tags->bare, chunk, link);
+	} else if (tags->chunk_count < CHUNKS_MAX) {
+		chunk = xcalloc(1, sizeof(*chunk));
+		chunk->base = tags->chunk_count * CHUNK_SLOTS;
+		tags->chunks[tags->chunk_count++] = chunk;
 	}
-	if (tags->count > SLOT_MASK)
-		return 0;
-	if (tags->count >= tags->cap) {
-		tags->cap = tags->cap > 0 ? tags->cap * 2 : 64;
-		tags->slots = xrealloc(tags->slots, tags->cap * sizeof(*tags->slots));
+	return chunk;
+}
+
+/* Makes a chunk's slots, all of them free. NULL: there are no more. */
+static struct chunk *
+open_chunk(struct topic_tags *tags)
+{
+	struct chunk *chunk = find_bare(tags);
+
+	if (chunk == NULL)
+		return NULL;
+	chunk->slots = xcalloc(CHUNK_SLOTS, sizeof(*chunk->slots));
+	tags->idle_count++;
+	for (uint32_t i = chunk->base; i < chunk->base + CHUNK_SLOTS; i++) {
+		slot_at(chunk, i)->generation = chunk->generation;
+		if (i != 0)
+			add_free(tags, chunk, i);
 	}
-	i = tags->count++;
-	tags->slots[i].generation = 0;
-	return i;
+	return chunk;
+}
+
+/* All of its slots are free. */
+static void
+close_chunk(struct topic_tags *tags, struct chunk *chunk)
+{
+	uint8_t most = 0;
+
+	for (uint32_t i = 0; i < CHUNK_SLOTS; i++) {
+		uint8_t given = (uint8_t)(chunk->slots[i].generation - chunk->generation);
+
+		most = given > most ? given : most;
+	}
+	chunk->generation = (uint8_t)(chunk->generation + most);
+	xfree(chunk->slots);
+	chunk->slots = NULL;
+	chunk->free_first = chunk->free_last = 0;
+	TAILQ_REMOVE(&tags->open, chunk, link);
+	TAILQ_INSERT_TAIL(&tags->bare, chunk, link);
+	tags->idle_count--;
+}
+
+static struct slot *
+take_slot(struct topic_tags *tags, uint32_t *i)
+{
+	struct chunk *chunk = TAILQ_FIRST(&tags->open);
+	struct slot *slot;
+
+	if (chunk == NULL)
+		chunk = open_chunk(tags);
+	if (chunk == NULL)
+		return NULL;
+	*i = chunk->free_first;
+	slot = slot_at(chunk, *i);
+	chunk->free_first = slot->next_free;
+	if (chunk->free_first == 0)
+		TAILQ_REMOVE(&tags->open, chunk, link);
+	if (chunk->taken++ == 0)
+		tags->idle_count--;
+	return slot;
 }
 
 uint32_t
 topic_tags_of(struct topic_tags *tags, struct topic *topic)
 {
+	struct slot *slot;
 	uint32_t i;
 
 	if (topic->tag != 0)
 		return topic->tag;
-	i = take_slot(tags);
-	if (i == 0)
+	slot = take_slot(tags, &i);
+	if (slot == NULL)
 		return 0;
-	tags->slots[i].drops = 0;
-	tags->slots[i].next_free = 0;
-	topic->tag = i | (uint32_t)tags->slots[i].generation << SLOT_BITS;
+	slot->drops = 0;
+	topic->tag = i | (uint32_t)slot->generation << SLOT_BITS;
 	return topic->tag;
 }
 
@@ -93,17 +202,19 @@ void
 topic_tags_release(struct topic_tags *tags, struct topic *topic)
 {
 	uint32_t i = topic->tag & SLOT_MASK;
+	struct chunk *chunk;
 
 	if (i == 0)
 		return;
 	topic->tag = 0;
-	tags->slots[i].generation++;
-	tags->slots[i].next_free = 0;
-	if (tags->free_last != 0)
-		tags->slots[tags->free_last].next_free = i;
-	else
-		tags->free_first = i;
-	tags->free_last = i;
+	chunk = chunk_of(tags, i);
+	slot_at(chunk, i)->generation++;
+	add_free(tags, chunk, i);
+	if (--chunk->taken > 0)
+		return;
+	tags->idle_count++;
+	if (tags->idle_count > IDLE_MAX)
+		close_chunk(tags, chunk);
 }
 
 void

@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 
+enum { FIRST_ROOM = 16 };
+
 void
 deadlines_release(struct deadlines *d)
 {
@@ -50,7 +52,7 @@ void
 deadlines_add(struct deadlines *d, struct deadline *deadline, uint64_t at_us)
 {
 	if (d->count == d->room) {
-		d->room = d->room > 0 ? 2 * d->room : 16;
+		d->room = d->room > 0 ? 2 * d->room : FIRST_ROOM;
 		d->heap = xrealloc(d->heap, d->room * sizeof(*d->heap));
 	}
 	deadline->at_us = at_us;
@@ -65,6 +67,10 @@ deadlines_remove(struct deadlines *d, struct deadline *deadline)
 
 	assert(place < d->count && d->heap[place] == deadline);
 	d->count--;
+	if (d->room > FIRST_ROOM && d->count < d->room / 4) {
+		d->room /= 2;
+		d->heap = xrealloc(d->heap, d->room * sizeof(*d->heap));
+	}
 	if (last == deadline)
 		return;
 	if (place > 0 && d->heap[(place - 1) / 2]->at_us > last->at_us)

@@ -66,10 +66,23 @@ START_TEST(whatever_is_added_and_removed_the_first_is_the_earliest)
 }
 END_TEST
 
+START_TEST(an_empty_heap_is_a_small_one)
+{
+	for (int i = 0; i < MANY; i++)
+		deadlines_add(&deadlines, &many[i], 1);
+	for (int i = 0; i < MANY; i++) {
+		deadlines_remove(&deadlines, &many[i]);
+		ck_assert(deadlines.room <= 16 || deadlines.count >= deadlines.room / 4);
+	}
+	ck_assert_uint_eq(deadlines.room, 16);
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("server/deadlines", NULL, teardown,
 	    (const TTest *[]){the_first_is_the_earliest,
-		whatever_is_added_and_removed_the_first_is_the_earliest, NULL});
+		whatever_is_added_and_removed_the_first_is_the_earliest,
+		an_empty_heap_is_a_small_one, NULL});
 }

@@ -10,6 +10,7 @@
 
 #define ADDRESS_MAX 128
 #define DOUBLINGS_MAX 20
+#define EXPIRED_A_CALL 256
 
 struct address {
 	TAILQ_ENTRY(address) all; /* who failed last is last */
@@ -90,15 +91,30 @@ remember(struct login_delays *delays, struct slice name)
 	return address;
 }
 
-void
-login_failed(struct login_delays *delays, struct slice name, uint64_t now_us, uint64_t max_us)
+static void
+expire_one(struct login_delays *delays, uint64_t now_us)
 {
-	struct address *oldest = TAILQ_FIRST(&delays->all), *address;
-	uint64_t delay_us;
-	uint32_t doublings;
+	struct address *oldest = TAILQ_FIRST(&delays->all);
 
 	if (oldest != NULL && oldest->failed_us + LOGIN_FORGET_US <= now_us)
 		forget(delays, oldest);
+}
+
+void
+login_delays_expire(struct login_delays *delays, uint64_t now_us)
+{
+	for (int n = 0; n < EXPIRED_A_CALL; n++)
+		expire_one(delays, now_us);
+}
+
+void
+login_failed(struct login_delays *delays, struct slice name, uint64_t now_us, uint64_t max_us)
+{
+	struct address *address;
+	uint64_t delay_us;
+	uint32_t doublings;
+
+	expire_one(delays, now_us);
 	address = remember(delays, cut(name));
 	if (address->failed_us + LOGIN_FORGET_US <= now_us)
 		address->failures = 0;

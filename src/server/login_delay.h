@@ -32,6 +32,9 @@ uint64_t login_delay(
 void login_failed(
     struct login_delays *delays, struct slice address, uint64_t now_us, uint64_t max_us);
 
+/* Now and then: forgets some of those that have guessed nothing for a while. */
+void login_delays_expire(struct login_delays *delays, uint64_t now_us);
+
 size_t login_delays_count(const struct login_delays *delays); /* addresses that are remembered */
 
 #endif

@@ -94,6 +94,19 @@ START_TEST(of_more_addresses_than_fit_those_that_failed_longest_ago_are_forgotte
 }
 END_TEST
 
+START_TEST(addresses_are_forgotten_though_nobody_fails_any_more)
+{
+	guess("a", 2, 1000);
+	guess("b", 2, 2000);
+	login_delays_expire(delays, 999 + LOGIN_FORGET_US);
+	ck_assert_uint_eq(login_delays_count(delays), 2);
+	login_delays_expire(delays, 1000 + LOGIN_FORGET_US);
+	ck_assert_uint_eq(login_delays_count(delays), 1);
+	login_delays_expire(delays, 2000 + LOGIN_FORGET_US);
+	ck_assert_uint_eq(login_delays_count(delays), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -101,5 +114,6 @@ main(void)
 	    (const TTest *[]){the_first_wrong_passwords_are_free_and_then_each_doubles_the_delay,
 		other_addresses_do_not_wait, an_address_is_forgotten_after_a_minute,
 		without_a_delay_nobody_waits,
-		of_more_addresses_than_fit_those_that_failed_longest_ago_are_forgotten, NULL});
+		of_more_addresses_than_fit_those_that_failed_longest_ago_are_forgotten,
+		addresses_are_forgotten_though_nobody_fails_any_more, NULL});
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "base/log.h"
+#include "server/login_delay.h"
 #include "server/state.h"
 
 /* Each client is looked at about once a second, as in Redis. */
@@ -55,6 +56,8 @@ server_sweep(struct server *server, uint64_t now_us)
 		if (now_us < server->next_sweep_us)
 			return server->next_sweep_us - now_us;
 		server->next_sweep_us = now_us + SWEEP_INTERVAL_US;
+		hub_shrink(server->hub);
+		login_delays_expire(server->login_delays, now_us);
 		server->sweep_at = TAILQ_FIRST(&server->clients);
 		server->peaks_next = (struct server_peaks){0};
 	}
