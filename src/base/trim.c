@@ -4,13 +4,12 @@
 
 /* A trim takes about 0.15 ms for a MiB. */
 #define SLICE_BYTES ((size_t)8 << 20)
+#define MUCH_BYTES ((size_t)32 << 20)
 #define LITTLE_BYTES ((size_t)256 << 10)
 #define LITTLE_US 1000000
 
 /* Of the time, one part in so many is for trims. */
 #define SHARE 20
-#define LONG_US 5000
-#define SHARE_OF_LONG 2000
 
 static size_t
 freed_bytes(const struct trim *trim, size_t used_bytes)
@@ -21,9 +20,12 @@ freed_bytes(const struct trim *trim, size_t used_bytes)
 static uint64_t
 due_at_us(const struct trim *trim, size_t used_bytes)
 {
+	size_t freed = freed_bytes(trim, used_bytes);
 	uint64_t at_us = trim->freed_since_us;
 
-	if (freed_bytes(trim, used_bytes) < SLICE_BYTES)
+	if (freed >= MUCH_BYTES)
+		return at_us;
+	if (freed < SLICE_BYTES)
 		at_us += LITTLE_US;
 	return at_us > trim->not_before_us ? at_us : trim->not_before_us;
 }
@@ -47,7 +49,7 @@ trim_is_done(struct trim *trim, size_t used_bytes, uint64_t now_us, uint64_t too
 {
 	*trim = (struct trim){
 	    .most_bytes = used_bytes,
-	    .not_before_us = now_us + took_us * (took_us < LONG_US ? SHARE : SHARE_OF_LONG),
+	    .not_before_us = now_us + took_us * SHARE,
 	};
 }
 

@@ -10,9 +10,9 @@
  *
  * A trim takes time in proportion to what was freed since the last one, and nobody is served
  * meanwhile. So it is due after each slice that was freed, and after a second if it was less. The
- * next one is put off by twenty times what a trim took, and by far more if that was long: then the
- * heap has many holes, and the walk over these is what it takes. It reads no clock and no heap:
- * both are arguments. Zeroed, it is at its beginning.
+ * next one is put off by twenty times what a trim took, unless so much is freed meanwhile that it
+ * would take too long. It reads no clock and no heap: both are arguments. Zeroed, it is at its
+ * beginning.
  */
 struct trim {
 	size_t most_bytes; /* in use at once since the last trim */
