@@ -41,6 +41,8 @@ def test_memory_goes_back_within_seconds(start_fanfared, start_tls_fanfared, nam
     daemon, target = start(USES[name], start_fanfared, start_tls_fanfared)
     if is_sanitized(daemon):
         pytest.skip("a sanitizer keeps what was freed")
+    if name == "connections" and daemon.connect().info("memory")["mem_allocator"] == "libc":
+        pytest.skip("libevent keeps a block for each descriptor; libc keeps the pages that these lie in")
     USES[name].act(target, max(COUNTS[name] // 100, 1))
     before = target.resident_bytes()
     USES[name].act(target, COUNTS[name])

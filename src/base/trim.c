@@ -3,8 +3,8 @@
 #include "base/trim.h"
 
 /* A trim takes about 0.15 ms for a MiB. */
-#define SLICE_BYTES ((size_t)8 << 20)
-#define MUCH_BYTES ((size_t)32 << 20)
+#define SLICE_BYTES ((size_t)4 << 20)
+#define MUCH_BYTES ((size_t)16 << 20)
 #define LITTLE_BYTES ((size_t)256 << 10)
 #define LITTLE_US 1000000
 

@@ -27,8 +27,8 @@ END_TEST
 
 START_TEST(a_slice_that_was_freed_is_trimmed_at_once)
 {
-	ck_assert(!trim_is_due(&trim, 92 * MIB + 1, 2000000));
-	ck_assert(trim_is_due(&trim, 92 * MIB, 2000001));
+	ck_assert(!trim_is_due(&trim, 96 * MIB + 1, 2000000));
+	ck_assert(trim_is_due(&trim, 96 * MIB, 2000001));
 }
 END_TEST
 
@@ -55,9 +55,9 @@ START_TEST(trims_take_a_twentieth_of_the_time_at_most)
 {
 	ck_assert(trim_is_due(&trim, 90 * MIB, 2000000));
 	trim_is_done(&trim, 90 * MIB, 2000000, 1000);
-	ck_assert(!trim_is_due(&trim, 80 * MIB, 2019999));
-	ck_assert_uint_eq(trim_wait_us(&trim, 80 * MIB, 2019999), 1);
-	ck_assert(trim_is_due(&trim, 80 * MIB, 2020000));
+	ck_assert(!trim_is_due(&trim, 86 * MIB, 2019999));
+	ck_assert_uint_eq(trim_wait_us(&trim, 86 * MIB, 2019999), 1);
+	ck_assert(trim_is_due(&trim, 86 * MIB, 2020000));
 }
 END_TEST
 
@@ -65,8 +65,8 @@ START_TEST(much_that_is_freed_does_not_wait_for_more)
 {
 	ck_assert(trim_is_due(&trim, 90 * MIB, 2000000));
 	trim_is_done(&trim, 90 * MIB, 2000000, 6000);
-	ck_assert(!trim_is_due(&trim, 58 * MIB + 1, 2000100));
-	ck_assert(trim_is_due(&trim, 58 * MIB, 2000200));
+	ck_assert(!trim_is_due(&trim, 74 * MIB + 1, 2000100));
+	ck_assert(trim_is_due(&trim, 74 * MIB, 2000200));
 }
 END_TEST
 
