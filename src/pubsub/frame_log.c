@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "pubsub/frame_log_segment.h"
 
 /* Segments kept for reuse: enough for the bursts of a turn, little beside what is owed. */
 #define SPARE_MAX 8
@@ -13,72 +14,6 @@
 /* Copied by one call of frame_log_prepare, most of all to memory that the system has yet to hand
  * out: a millisecond on a slow day. */
 #define PREPARED_STEP ((size_t)1 << 20)
-
-/* Where a frame ends, and what its writer wants to know of it later. */
-struct frame_mark {
-	uint32_t end;
-	uint32_t tag;
-};
-
-enum segment_state {
-	SEGMENT_OPEN,   /* frames are still added: the current one, or the one of survivors */
-	SEGMENT_SEALED, /* lives while a range holds part of it */
-	SEGMENT_THIN,   /* sealed, and on the list of those to be moved together */
-	SEGMENT_SPARE,
-};
-
-struct segment {
-	struct frame_log *log;
-	TAILQ_ENTRY(segment) link; /* in the list of its state; open ones are in none */
-	LIST_HEAD(, frame_range) ranges;
-	uint64_t owed; /* sum of the ranges' lengths */
-	uint32_t cap;
-	uint32_t len;
-	struct frame_mark *marks;
-	uint32_t frames;
-	uint32_t frames_cap;
-	uint32_t pins; /* of its ranges: it stays where it is */
-	enum segment_state state;
-	char data[];
-};
-
-TAILQ_HEAD(segments, segment);
-
-/* A frame in the making, in a segment of just its size. */
-struct draft {
-	TAILQ_ENTRY(draft) link;
-	struct segment *segment;
-	uint64_t id;
-	size_t len; /* of the frame */
-	size_t at;
-	size_t copied; /* of the payload */
-};
-
-TAILQ_HEAD(drafts, draft);
-
-struct frame_log {
-	uint32_t segment_bytes;
-	struct segment *current;
-	struct segment *survivors; /* where tidying moves what is left of thin segments */
-	struct segment
-	    *large; /* the last frame that got its own segment, while it may have no range yet */
-	struct drafts drafts;
-	struct segments sealed;
-	struct segments thin;
-	struct segments spare;
-	uint32_t spare_count, spare_least; /* the least since the last shrinking */
-	bool was_written;
-	size_t spare_bytes;
-	size_t held_bytes;
-	size_t draft_bytes; /* of these, in drafts */
-	uint64_t moved_bytes;
-};
-
-static size_t
-segment_memory(const struct segment *segment)
-{
-	return sizeof(*segment) + segment->cap + segment->frames_cap * sizeof(*segment->marks);
-}
 
 static struct segment *
 segment_new(struct frame_log *log, uint32_t cap)
@@ -569,51 +504,4 @@ frame_log_tidy(struct frame_log *log)
 			range_move(log, range);
 		segment_retire(segment);
 	}
-}
-
-size_t
-frame_log_held_bytes(const struct frame_log *log)
-{
-	return log->held_bytes;
-}
-
-static size_t
-idle_bytes(const struct segment *segment)
-{
-	return segment != NULL && segment->owed == 0 ? segment_memory(segment) : 0;
-}
-
-size_t
-frame_log_spare_bytes(const struct frame_log *log)
-{
-	return log->spare_bytes + idle_bytes(log->current) + idle_bytes(log->survivors);
-}
-
-size_t
-frame_log_draft_bytes(const struct frame_log *log)
-{
-	return log->draft_bytes;
-}
-
-size_t
-frame_log_owed_bytes(const struct frame_log *log)
-{
-	const struct segment *segment;
-	size_t owed = 0;
-
-	if (log->current != NULL)
-		owed += log->current->owed;
-	if (log->survivors != NULL)
-		owed += log->survivors->owed;
-	TAILQ_FOREACH (segment, &log->sealed, link)
-		owed += segment->owed;
-	TAILQ_FOREACH (segment, &log->thin, link)
-		owed += segment->owed;
-	return owed;
-}
-
-uint64_t
-frame_log_moved_bytes(const struct frame_log *log)
-{
-	return log->moved_bytes;
 }

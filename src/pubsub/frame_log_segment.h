@@ -1,0 +1,78 @@
+#ifndef PUBSUB_FRAME_LOG_SEGMENT_H
+#define PUBSUB_FRAME_LOG_SEGMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pubsub/frame_log.h"
+
+/* The body of struct frame_log, for the files frame_log*.c only. */
+
+/* Where a frame ends, and what its writer wants to know of it later. */
+struct frame_mark {
+	uint32_t end;
+	uint32_t tag;
+};
+
+enum segment_state {
+	SEGMENT_OPEN,   /* frames are still added: the current one, or the one of survivors */
+	SEGMENT_SEALED, /* lives while a range holds part of it */
+	SEGMENT_THIN,   /* sealed, and on the list of those to be moved together */
+	SEGMENT_SPARE,
+};
+
+struct segment {
+	struct frame_log *log;
+	TAILQ_ENTRY(segment) link; /* in the list of its state; open ones are in none */
+	LIST_HEAD(, frame_range) ranges;
+	uint64_t owed; /* sum of the ranges' lengths */
+	uint32_t cap;
+	uint32_t len;
+	struct frame_mark *marks;
+	uint32_t frames;
+	uint32_t frames_cap;
+	uint32_t pins; /* of its ranges: it stays where it is */
+	enum segment_state state;
+	char data[];
+};
+
+TAILQ_HEAD(segments, segment);
+
+/* A frame in the making, in a segment of just its size. */
+struct draft {
+	TAILQ_ENTRY(draft) link;
+	struct segment *segment;
+	uint64_t id;
+	size_t len; /* of the frame */
+	size_t at;
+	size_t copied; /* of the payload */
+};
+
+TAILQ_HEAD(drafts, draft);
+
+struct frame_log {
+	uint32_t segment_bytes;
+	struct segment *current;
+	struct segment *survivors; /* where tidying moves what is left of thin segments */
+	struct segment
+	    *large; /* the last frame that got its own segment, while it may have no range yet */
+	struct drafts drafts;
+	struct segments sealed;
+	struct segments thin;
+	struct segments spare;
+	uint32_t spare_count, spare_least; /* the least since the last shrinking */
+	bool was_written;
+	size_t spare_bytes;
+	size_t held_bytes;
+	size_t draft_bytes; /* of these, in drafts */
+	uint64_t moved_bytes;
+};
+
+static inline size_t
+segment_memory(const struct segment *segment)
+{
+	return sizeof(*segment) + segment->cap + segment->frames_cap * sizeof(*segment->marks);
+}
+
+#endif
