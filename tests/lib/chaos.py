@@ -95,10 +95,8 @@ class Chaos:
         self.failures = []
         self.is_healthy = True
         self.ends_itself = False
-        self.rules = None
         self.seen = {}
         self.observed = None
-        self.file_loaded = None
         for writer in self.writers:
             writer.start()
 
@@ -119,6 +117,8 @@ class Chaos:
                 self.begin_round(power_lost=power_lost)
                 if time.monotonic() > end:
                     break
+            for writer in self.writers:
+                writer.go(self.daemon.address)
             self.settle()
         except (Strange, AssertionError, Closed, OSError) as error:
             self.fail(error)
@@ -169,6 +169,7 @@ class Chaos:
             caller.end()
         self.callers = {name: Caller(self.daemon.address) for name in ("config", "dump", "end", "info")}
         self.mode.begin(appendonly, appendfsync, save)
+        self.at_start = {"appendonly": appendonly, "appendfsync": appendfsync, "save": save}
         self.seen = {}
         self.observed = None
         self.check_loaded(appendonly, there, promised)
@@ -284,8 +285,6 @@ class Chaos:
         def then(reply):
             if reply == b"OK":
                 self.mode.set(name, value)
-            elif name == "appendonly" and isinstance(reply, Error):
-                self.mode.set("error", reply.text)
         if name in ("appendonly", "appendfsync", "save"):
             self.mode.set(name, None)
         self.call("config", "CONFIG", "SET", name, value, then=then)
@@ -326,8 +325,26 @@ class Chaos:
         self.callers["config"].call(deed)
 
     def step_hangup(self):
-        self.daemon.process.send_signal(signal.SIGHUP)
+        """There is no file of settings: those of the start are there again."""
+        if not self.callers["config"].is_idle():
+            return
+        before = self.mode.get("appendonly")
+        for name in ("appendonly", "appendfsync", "save"):
+            self.mode.set(name, None)
+        done = self.daemon.log().count("reload: done")
         self.say("SIGHUP")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + seconds(PATIENCE)
+        while self.daemon.log().count("reload: done") == done:
+            self.check_alive()
+            if time.monotonic() > end:
+                raise Strange("SIGHUP is not answered in the log")
+            self.pause(0.002)
+        for name in ("appendfsync", "save"):
+            self.mode.set(name, self.at_start[name])
+        # Nothing says when the file counts that a reload switches on.
+        if self.at_start["appendonly"] in ("no", before):
+            self.mode.set("appendonly", self.at_start["appendonly"])
 
     def step_upgrade(self):
         """Refused, for there are keys."""

@@ -1,6 +1,7 @@
 """What a loss of power leaves: bytes and names that were synced, and any part of the others, the last batch torn."""
 
 import os
+import random
 
 (WRITE, SYNC_BEGIN, SYNC_END, TRUNCATE, CREATE, RENAME, UNLINK, UNDONE, FOLDER_BEGIN, FOLDER_END) = range(1, 11)
 BATCH = b"#FANFARE1"
@@ -170,6 +171,19 @@ class Unsynced:
         if kept >= 0 and not path.exists():
             os.link(self.kept / str(kept), path)
         return f"{name} not removed"
+
+
+class Worst(random.Random):
+    """In place of a seeded one: nothing is left but what has to be."""
+
+    def random(self):
+        return 0.0
+
+    def randint(self, a, b):
+        return a
+
+    def choice(self, seq):
+        return seq[0]
 
 
 def inode_of(path):
