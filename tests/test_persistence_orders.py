@@ -65,6 +65,20 @@ def is_refused(reply):
     return isinstance(reply, Error) and reply.text.startswith(b"MISCONF")
 
 
+def child_of(daemon):
+    """The process that writes a snapshot or a rewrite, as it runs; None: there is none."""
+    try:
+        with open(f"/proc/{daemon.pid}/task/{daemon.pid}/children", encoding="ascii") as file:
+            children = file.read().split()
+        for child in children:
+            with open(f"/proc/{child}/stat", encoding="ascii") as file:
+                if file.read().rpartition(")")[2].split()[0] != "Z":
+                    return int(child)
+    except OSError:
+        pass
+    return None
+
+
 def wait_written(client):
     wait_until(lambda: persistence(client)["aof_buffer_length"] == "0", "all written")
 
@@ -127,9 +141,9 @@ def test_appendonly_off_during_a_write_error_with_a_rewrite_that_is_done(start, 
     child.wait_held()
     full = disk.fail("write", errno.ENOSPC, who=PARENT)
     assert is_refused(client.call("SET", "big", "y"))
-    pid = int(subprocess.run(["pgrep", "-P", str(daemon.pid)], capture_output=True, text=True, check=True).stdout)
+    pid = child_of(daemon)
     child.lift()
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the child")
+    wait_until(lambda: child_of(daemon) != pid, "the end of the child")
     admin = daemon.client()
     admin.ok("CONFIG", "SET", "appendonly", "no")
     full.lift()
@@ -154,7 +168,7 @@ def test_a_failed_sync_after_everysec_cuts_nothing_that_was_acknowledged(start, 
     fault = disk.fail("sync", who=PARENT)
     client.send(encode("CONFIG", "SET", "appendfsync", "always") + encode("SET", "pending", 1))
     assert client.read_value() == b"OK"
-    fault.wait_acted()
+    fault.wait_acted(2)  # that of the switch, and one that is tried again with the change behind it
     fault.lift()
     client.read_value()
     wait_quiet(client)
@@ -201,9 +215,33 @@ def test_a_failed_sync_then_a_failed_write_then_both_work_again(start, disk):
     assert there(start(*ALWAYS).client(), ["y"]) == []
 
 
-@pytest.mark.parametrize("end", ["SHUTDOWN SAVE", "ABORT"])
-def test_a_rewrite_from_before_appendonly_was_off_is_never_taken(start, disk, end):
-    daemon = start(*ALWAYS)
+class Switching(threading.Thread):
+    """CONFIG SET appendonly yes on a connection of its own, for the answer may take a while."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon=True)
+        self.client = daemon.client()
+        self.reply = None
+        self.start()
+
+    def run(self):
+        try:
+            self.reply = self.client.call("CONFIG", "SET", "appendonly", "yes")
+        except (Closed, OSError):
+            pass
+
+
+def stuck_client(daemon):
+    """One that is owed more than it takes, so that an end waits for it."""
+    client = daemon.connect(receive_buffer=4096)
+    client.ok("SET", "large", "x" * 1000000)
+    client.send(encode("GET", "large") * 30)
+    client.read_exactly(10)
+    return client
+
+
+def begin_stale_rewrite(daemon, disk):
+    """A rewrite goes on that was begun before appendonly was off and on again; (its held child, the switch)."""
     client = daemon.client()
     set_all(client, ["old"])
     child = disk.hold("write", who=CHILD)
@@ -211,29 +249,52 @@ def test_a_rewrite_from_before_appendonly_was_off_is_never_taken(start, disk, en
     child.wait_held()
     client.ok("CONFIG", "SET", "appendonly", "no")
     set_all(client, ["between"])
-    answer = []
-    switch = daemon.client()
-    thread = threading.Thread(target=lambda: answer.append(switch.call("CONFIG", "SET", "appendonly", "yes")))
-    thread.start()
-    wait_until(lambda: answer or client.call("CONFIG", "GET", "appendonly")[1] == b"yes", "appendonly is on")
-    names = ["old", "between"]
-    if end == "ABORT":
-        assert client.call("SHUTDOWN", "GRACE", "60") == b"OK"
+    switching = Switching(daemon)
+    wait_until(lambda: switching.reply or client.call("CONFIG", "GET", "appendonly")[1] == b"yes" or
+               persistence(client)["aof_rewrite_scheduled"] == "1", "appendonly is to be on")
+    return child, switching
+
+
+def test_a_stale_rewrite_is_not_taken_during_shutdown_save(start, disk):
+    daemon = start(*ALWAYS, "--shutdown-timeout", "30")
+    stuck = stuck_client(daemon)
+    child, switching = begin_stale_rewrite(daemon, disk)
+    client = daemon.client()
+    client.command("SHUTDOWN", "SAVE")
+    daemon.wait_for_log("snapshot written to")
+    pid = child_of(daemon)
+    child.lift()
+    wait_until(lambda: child_of(daemon) != pid, "the end of the child")
+    time.sleep(0.2)  # for its file to be taken; it must not be
+    stuck.abandon()
+    assert daemon.wait(40) == 0
+    switching.join(seconds(20))
+    daemon = start(*ALWAYS)
+    assert switching.reply != b"OK" or there(daemon.client(), ["old", "between"]) == []
+
+
+@pytest.mark.parametrize("end", ["SIGTERM, ABORT", "failed SHUTDOWN SAVE"])
+def test_a_stale_rewrite_is_not_taken_after_an_end_that_does_not_come(start, disk, end):
+    daemon = start(*ALWAYS, *RULES, "--shutdown-grace", "60")
+    child, switching = begin_stale_rewrite(daemon, disk)
+    client = daemon.client()
+    if end == "SIGTERM, ABORT":
+        os.kill(daemon.pid, signal.SIGTERM)
+        wait_until(lambda: client.info("server")["lame_duck"] == "1", "the lame duck")
         assert client.call("SHUTDOWN", "ABORT") == b"OK"
-        child.lift()
-        thread.join(seconds(20))
-        assert answer == [b"OK"]
-        set_all(client, ["since"])
-        names.append("since")
-        wait_quiet(client)
-        end_orderly(daemon, client)
     else:
-        client.command("SHUTDOWN", "SAVE")
-        time.sleep(0.1)  # for the end to meet the child; either order has to be right
-        child.lift()
-        assert daemon.wait(30) == 0
-        thread.join(seconds(20))
-    assert there(start(*ALWAYS).client(), names) == []
+        rule = disk.fail("rename", who=PARENT, suffix=SNAPSHOT)
+        assert isinstance(client.call("SHUTDOWN", "SAVE"), Error)
+        rule.lift()
+    child.lift()
+    switching.join(seconds(20))
+    assert switching.reply == b"OK"
+    client = daemon.client()
+    client.ok("CONFIG", "SET", "save", "")
+    set_all(client, ["since"])
+    wait_quiet(client)
+    end_orderly(daemon, client)
+    assert there(start(*ALWAYS).client(), ["old", "between", "since"]) == []
 
 
 def test_a_snapshot_that_was_begun_earlier_does_not_replace_a_later_one(start, disk):
@@ -244,8 +305,7 @@ def test_a_snapshot_that_was_begun_earlier_does_not_replace_a_later_one(start, d
     client.ok("SET", "b", 1)
     sync.wait_held()
     assert client.call("BGSAVE") == b"Background saving started"
-    wait_until(lambda: not subprocess.run(["pgrep", "-P", str(daemon.pid)], capture_output=True).stdout or
-               persistence(client)["rdb_bgsave_in_progress"] == "0", "the end of the child")
+    wait_until(lambda: child_of(daemon) is None, "the end of the child")
     client.ok("SET", "late", 1)
     client.command("SHUTDOWN", "SAVE")
     time.sleep(0.3)  # for the end to write its snapshot; either order has to be right
@@ -349,6 +409,11 @@ def test_who_waits_for_the_file_is_answered_when_it_is_switched_off(start, disk)
         reply = client.read_value()
         assert reply == b"OK" or is_refused(reply), reply
         assert client.read_value() == b"PONG"
+    full.lift()
+    wait_until(lambda: admin.call("CONFIG", "SET", "appendonly", "yes") == b"OK", "appendonly is on")
+    for client in clients:
+        assert client.call("PING") == b"PONG"
+    for client in clients:
         client.ok("SET", "k", 2)
 
 
@@ -403,6 +468,31 @@ def test_a_failed_sync_of_switching_off_refuses_nothing(start, disk):
     client.ok("SET", "c", 1)
 
 
+@pytest.mark.parametrize("fault", ["sync", "write"])
+@pytest.mark.parametrize("times", [1, 1000])
+def test_appendonly_no_right_behind_a_change_that_fails_refuses_nothing(start, disk, fault, times):
+    daemon = start(*ALWAYS)
+    client, admin = daemon.client(), daemon.client()
+    client.ok("SET", "first", 1)
+    rule = disk.fail(fault, who=PARENT, times=times)
+    client.send(encode("SET", "second", 1) + encode("CONFIG", "SET", "appendonly", "no"))
+    rule.wait_acted()
+    reply = client.read_value()
+    assert reply == b"OK" or is_refused(reply), reply
+    assert client.read_value() == b"OK"
+    assert admin.call("CONFIG", "GET", "appendonly") == [b"appendonly", b"no"]
+    for i in range(10):
+        wait_until(lambda: admin.call("SET", f"third{i}", 1) == b"OK", "changes are accepted while appendonly is no")
+        time.sleep(0.03)  # a late error would come here
+    assert persistence(admin)["aof_last_write_status"] == "ok"
+    rule.lift()
+    wait_until(lambda: admin.call("CONFIG", "SET", "appendonly", "yes") == b"OK", "appendonly is on")
+    for one in (client, admin):
+        one.ok("SET", "fourth", 1)
+    daemon.kill()
+    assert there(start(*ALWAYS).client(), ["first", "third9", "fourth"]) == []
+
+
 @pytest.mark.parametrize("heals", [False, True])
 def test_the_end_comes_during_a_copy_with_failing_syncs(start, disk, heals):
     daemon = start(*EVERYSEC, "--shutdown-timeout", "1")
@@ -414,8 +504,12 @@ def test_the_end_comes_during_a_copy_with_failing_syncs(start, disk, heals):
     for i in range(200):
         client.ok("SET", f"k{i}", "x" * 50000)
     rule = disk.fail("sync", who=PARENT)
+    pid = child_of(daemon)
     child.lift()
     rule.wait_acted()
+    wait_until(lambda: child_of(daemon) != pid, "the end of the child")
+    wait_until(lambda: persistence(client)["aof_last_write_status"] == "err", "the failure")
+    client.close()
     os.kill(daemon.pid, signal.SIGTERM)
     if heals:
         time.sleep(0.5)
@@ -501,6 +595,27 @@ def test_after_a_good_save_changes_are_accepted(start, disk, log, fault):
     assert persistence(client)["rdb_last_bgsave_status"] == "ok"
 
 
+@pytest.mark.parametrize("end", ["SIGTERM", "GRACE"])
+def test_after_the_good_snapshot_of_an_end_that_is_taken_back_changes_are_accepted(start, disk, end):
+    daemon = start(*RULES, "--shutdown-grace", "60")
+    client = daemon.client()
+    client.ok("SET", "a", 1)
+    rule = refuse_children(disk)
+    client.call("BGSAVE")
+    wait_until(lambda: is_refused(client.call("SET", "b", 1)), "the refusal")
+    rule.lift()
+    if end == "SIGTERM":
+        os.kill(daemon.pid, signal.SIGTERM)
+        wait_until(lambda: client.info("server")["lame_duck"] == "1", "the lame duck")
+    else:
+        assert client.call("SHUTDOWN", "GRACE", "60") == b"OK"
+    assert client.call("SHUTDOWN", "ABORT") == b"OK"
+    if persistence(client)["rdb_last_bgsave_status"] != "ok":
+        client.ok("SAVE")
+    assert persistence(client)["rdb_last_bgsave_status"] == "ok"
+    client.ok("SET", "c", 1)
+
+
 def test_the_end_of_the_rules_ends_the_refusal(start, disk):
     daemon = start(*RULES)
     client = daemon.client()
@@ -547,22 +662,31 @@ def test_a_failing_rewrite_is_not_begun_again_at_once(start, disk):
 
 
 def test_a_failing_rewrite_keeps_no_snapshot_from_its_turn(start, disk):
-    daemon = start("--appendonly", "yes", "--save", "1", "1", "--auto-aof-rewrite-percentage", "1",
+    daemon = start("--appendonly", "yes", "--save", "1", "1", "--auto-aof-rewrite-percentage", "0",
                    "--auto-aof-rewrite-min-size", "1", "--stop-writes-on-bgsave-error", "no")
-    rule = disk.fail("rename", errno.EIO, suffix=AOF)
     client = daemon.client()
+    client.ok("SET", "k", 1)
+    rule = refuse_children(disk)
+    client.call("BGSAVE")
+    wait_until(lambda: persistence(client)["rdb_last_bgsave_status"] == "err", "a failed snapshot")
+    renames = disk.fail("rename", errno.EIO, suffix=AOF)
+    client.ok("CONFIG", "SET", "auto-aof-rewrite-percentage", "1")
 
-    def saved():
+    def changed(condition):
         client.call("SET", "k", "v" * 100)
-        return int(persistence(client)["rdb_saves"]) >= 2
-    wait_until(saved, "two snapshots by the rule", within=20)
+        return condition(persistence(client))
+    wait_until(lambda: changed(lambda info: info["aof_last_bgrewrite_status"] == "err"), "a failed rewrite", within=20)
     rule.lift()
+    wait_until(lambda: changed(lambda info: int(info["rdb_saves"]) >= 1), "a snapshot by the rule", within=30)
+    renames.lift()
 
 
 def test_after_a_failed_sync_under_everysec_all_is_written_again(start, disk):
     daemon = start(*EVERYSEC)
     client = daemon.client()
+    synced = int(persistence(client)["aof_fsyncs"])
     client.ok("SET", "first", 1)
+    wait_until(lambda: int(persistence(client)["aof_fsyncs"]) > synced, "a sync")
     rule = disk.fail("sync", who=PARENT, times=1, suffix=AOF)
     client.ok("SET", "lost by the system", 1)
     rule.wait_acted()
