@@ -252,14 +252,15 @@ def begin_stale_rewrite(daemon, disk):
     switching = Switching(daemon)
     wait_until(lambda: switching.reply or client.call("CONFIG", "GET", "appendonly")[1] == b"yes" or
                persistence(client)["aof_rewrite_scheduled"] == "1", "appendonly is to be on")
+    set_all(client, ["new", "newer"])  # so that the new file is longer than the old one when the rewrite began
     return child, switching
 
 
 def test_a_stale_rewrite_is_not_taken_during_shutdown_save(start, disk):
     daemon = start(*ALWAYS, "--shutdown-timeout", "30")
-    stuck = stuck_client(daemon)
     child, switching = begin_stale_rewrite(daemon, disk)
     client = daemon.client()
+    stuck = stuck_client(daemon)
     client.command("SHUTDOWN", "SAVE")
     daemon.wait_for_log("snapshot written to")
     pid = child_of(daemon)
@@ -270,7 +271,7 @@ def test_a_stale_rewrite_is_not_taken_during_shutdown_save(start, disk):
     assert daemon.wait(40) == 0
     switching.join(seconds(20))
     daemon = start(*ALWAYS)
-    assert switching.reply != b"OK" or there(daemon.client(), ["old", "between"]) == []
+    assert switching.reply != b"OK" or there(daemon.client(), ["old", "between", "new", "newer"]) == []
 
 
 @pytest.mark.parametrize("end", ["SIGTERM, ABORT", "failed SHUTDOWN SAVE"])
@@ -294,7 +295,7 @@ def test_a_stale_rewrite_is_not_taken_after_an_end_that_does_not_come(start, dis
     set_all(client, ["since"])
     wait_quiet(client)
     end_orderly(daemon, client)
-    assert there(start(*ALWAYS).client(), ["old", "between", "since"]) == []
+    assert there(start(*ALWAYS).client(), ["old", "between", "new", "newer", "since"]) == []
 
 
 def test_a_snapshot_that_was_begun_earlier_does_not_replace_a_later_one(start, disk):
@@ -473,13 +474,21 @@ def test_a_failed_sync_of_switching_off_refuses_nothing(start, disk):
 def test_appendonly_no_right_behind_a_change_that_fails_refuses_nothing(start, disk, fault, times):
     daemon = start(*ALWAYS)
     client, admin = daemon.client(), daemon.client()
-    client.ok("SET", "first", 1)
-    rule = disk.fail(fault, who=PARENT, times=times)
-    client.send(encode("SET", "second", 1) + encode("CONFIG", "SET", "appendonly", "no"))
+    busy = disk.hold("sync", who=PARENT, times=1)
+    admin.command("SET", "first", 1)
+    busy.wait_held()
+    client.command("SET", "second", 1)
+    other, switch = daemon.client(), daemon.client()
+    wait_until(lambda: other.call("EXISTS", "second"), "the change is made")
+    switch.command("CONFIG", "SET", "appendonly", "no")
+    time.sleep(0.1)  # for it to be seen; either order has to be right
+    rule = disk.fail(fault, who=PARENT, times=times, skip=1 if fault == "sync" else 0)
+    busy.lift()
+    assert admin.read_value() == b"OK"
     rule.wait_acted()
     reply = client.read_value()
     assert reply == b"OK" or is_refused(reply), reply
-    assert client.read_value() == b"OK"
+    assert switch.read_value() == b"OK"
     assert admin.call("CONFIG", "GET", "appendonly") == [b"appendonly", b"no"]
     for i in range(10):
         wait_until(lambda: admin.call("SET", f"third{i}", 1) == b"OK", "changes are accepted while appendonly is no")
@@ -489,6 +498,7 @@ def test_appendonly_no_right_behind_a_change_that_fails_refuses_nothing(start, d
     wait_until(lambda: admin.call("CONFIG", "SET", "appendonly", "yes") == b"OK", "appendonly is on")
     for one in (client, admin):
         one.ok("SET", "fourth", 1)
+    wait_quiet(admin)
     daemon.kill()
     assert there(start(*ALWAYS).client(), ["first", "third9", "fourth"]) == []
 
@@ -503,10 +513,10 @@ def test_the_end_comes_during_a_copy_with_failing_syncs(start, disk, heals):
     child.wait_held()
     for i in range(200):
         client.ok("SET", f"k{i}", "x" * 50000)
-    rule = disk.fail("sync", who=PARENT)
+    rule = disk.fail("sync", who=PARENT, suffix=AOF)
+    rule.wait_acted()
     pid = child_of(daemon)
     child.lift()
-    rule.wait_acted()
     wait_until(lambda: child_of(daemon) != pid, "the end of the child")
     wait_until(lambda: persistence(client)["aof_last_write_status"] == "err", "the failure")
     client.close()
