@@ -79,6 +79,13 @@ def child_of(daemon):
     return None
 
 
+def may_act(rule, times=1, within=3):
+    """Give calls the time to fail; a daemon that makes none has to be right as well."""
+    end = time.monotonic() + within
+    while rule.acted < times and time.monotonic() < end:
+        time.sleep(0.002)
+
+
 def wait_written(client):
     wait_until(lambda: persistence(client)["aof_buffer_length"] == "0", "all written")
 
@@ -160,21 +167,24 @@ def test_appendonly_off_during_a_write_error_with_a_rewrite_that_is_done(start, 
 def test_a_failed_sync_after_everysec_cuts_nothing_that_was_acknowledged(start, disk):
     daemon = start(*EVERYSEC)
     client = daemon.client()
-    synced = int(persistence(client)["aof_fsyncs"])
-    client.ok("SET", "first", 1)
-    wait_until(lambda: int(persistence(client)["aof_fsyncs"]) > synced, "a sync")
-    names = [f"k{i}" for i in range(5)]
-    set_all(client, names)
-    fault = disk.fail("sync", who=PARENT)
-    client.send(encode("CONFIG", "SET", "appendfsync", "always") + encode("SET", "pending", 1))
-    assert client.read_value() == b"OK"
-    fault.wait_acted(2)  # that of the switch, and one that is tried again with the change behind it
-    fault.lift()
-    client.read_value()
-    wait_quiet(client)
-    wait_until(lambda: client.call("SET", "after", 1) == b"OK", "changes are accepted")
+    names = []
+    for attempt in range(3):  # a sync may come between the changes and the switch
+        client.ok("CONFIG", "SET", "appendfsync", "everysec")
+        synced = int(persistence(client)["aof_fsyncs"])
+        names += [f"{attempt}:first", *(f"{attempt}:{i}" for i in range(5)), f"{attempt}:after"]
+        client.ok("SET", f"{attempt}:first", 1)
+        wait_until(lambda: int(persistence(client)["aof_fsyncs"]) > synced, "a sync")
+        set_all(client, [f"{attempt}:{i}" for i in range(5)])
+        fault = disk.fail("sync", who=PARENT)
+        client.send(encode("CONFIG", "SET", "appendfsync", "always") + encode("SET", "pending", 1))
+        assert client.read_value() == b"OK"
+        may_act(fault, 2)  # that of the switch, and one that is tried again with the change behind it
+        fault.lift()
+        client.read_value()
+        wait_quiet(client)
+        wait_until(lambda: client.call("SET", f"{attempt}:after", 1) == b"OK", "changes are accepted")
     end_orderly(daemon, client)
-    assert there(start(*ALWAYS).client(), ["first", *names, "after"]) == []
+    assert there(start(*ALWAYS).client(), names) == []
 
 
 def test_what_was_acknowledged_after_a_failed_sync_and_a_failed_write_is_there(start, disk):
@@ -189,7 +199,7 @@ def test_what_was_acknowledged_after_a_failed_sync_and_a_failed_write_is_there(s
     full = disk.fail("write", errno.ENOSPC, who=PARENT)
     held.lift()
     failed.wait_acted()
-    full.wait_acted()
+    may_act(full)
     reply = client.read_value()
     daemon.kill()
     disk.heal()
@@ -204,7 +214,7 @@ def test_a_failed_sync_then_a_failed_write_then_both_work_again(start, disk):
     failed.wait_acted()
     full = disk.fail("write", errno.ENOSPC, who=PARENT)
     failed.lift()
-    full.wait_acted()
+    may_act(full)
     assert persistence(watcher)["aof_last_write_status"] == "err"
     full.lift()
     client.read_value()
@@ -356,9 +366,8 @@ def test_appendonly_yes_says_whether_it_came_true(start, disk, fault):
 
 def successor_or_self(daemon):
     """The process that serves at the end of an upgrade, or of what did not become one."""
-    wait_until(lambda: any(text in daemon.log() for text in (
-        "serves from now on", "upgrade failed", "no upgrade", "upgrade given up", "upgrade refused", "not upgraded",
-        "has keys")), "the outcome of the upgrade", within=40)
+    wait_until(lambda: "serves from now on" in daemon.log() or child_of(daemon) is None, "the outcome of the upgrade",
+               within=40)
     return wait_until(lambda: int(daemon.client().info("server")["process_id"]), "a process that serves")
 
 
@@ -485,7 +494,7 @@ def test_appendonly_no_right_behind_a_change_that_fails_refuses_nothing(start, d
     rule = disk.fail(fault, who=PARENT, times=times, skip=1 if fault == "sync" else 0)
     busy.lift()
     assert admin.read_value() == b"OK"
-    rule.wait_acted()
+    may_act(rule)
     reply = client.read_value()
     assert reply == b"OK" or is_refused(reply), reply
     assert switch.read_value() == b"OK"
@@ -654,21 +663,18 @@ def test_a_failing_snapshot_fails_no_reply_that_waits_for_the_log(start, disk):
     assert there(start(*ALWAYS).client(), ["a", "b"]) == []
 
 
-def begun(daemon, what):
-    return daemon.log().count(what)
-
-
 def test_a_failing_rewrite_is_not_begun_again_at_once(start, disk):
     daemon = start("--appendonly", "yes", "--auto-aof-rewrite-percentage", "1", "--auto-aof-rewrite-min-size", "1",
                    "--enable-debug-command", "yes")
-    rule = disk.fail("write", errno.ENOSPC, who=CHILD, delay=0.1)
+    forks = disk.rule("fork")  # counts them
+    disk.fail("write", errno.ENOSPC, who=CHILD, delay=0.1)
     client = daemon.client()
     end = time.monotonic() + 6
     while time.monotonic() < end:
         client.send(encode("SET", "k", "v" * 100) + encode("DEBUG", "SLEEP", "0.31"))
         client.read_value()
         client.read_value()
-    assert 1 <= rule.acted <= 3, f"{rule.acted} rewrites in 6 s, each of which failed"
+    assert 1 <= forks.acted <= 3, f"{forks.acted} rewrites in 6 s, each of which failed"
 
 
 def test_a_failing_rewrite_keeps_no_snapshot_from_its_turn(start, disk):

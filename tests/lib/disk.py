@@ -90,6 +90,7 @@ class Disk:
             self.map = mmap.mmap(file.fileno(), 0)
         HEAD.pack_into(self.map, 0, seed, -1, 0, 0)
         self.unsynced = Unsynced(self.folder, self.kept)
+        self.sync_delay = 0  # that of a disk that works
         self._next = 0
         self.env = {"FANFARE_DISK": str(path), "FANFARE_DISK_FOLDER": str(self.folder.resolve()),
                     "FANFARE_DISK_KEPT": str(self.kept.resolve()),
@@ -122,6 +123,8 @@ class Disk:
         self.set_room(-1)
         for slot in range(RULES):
             Rule(self, slot).lift()
+        if self.sync_delay:
+            self.rule("sync", delay=self.sync_delay)
 
     # Loss of power
 

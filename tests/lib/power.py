@@ -10,14 +10,14 @@ BATCH = b"#FANFARE1"
 class Range:
     """Bytes that were written and not synced. Lost: a sync of them failed, and the system took them for clean."""
 
-    def __init__(self, begin, end):
-        self.begin, self.end, self.is_lost = begin, end, False
+    def __init__(self, begin, end, serial):
+        self.begin, self.end, self.serial, self.is_lost = begin, end, serial, False
 
     def without(self, begin, end):
         """What is left of it when these bytes are written anew."""
         for left, right in ((self.begin, min(self.end, begin)), (max(self.begin, end), self.end)):
             if left < right:
-                part = Range(left, right)
+                part = Range(left, right, self.serial)
                 part.is_lost = self.is_lost
                 yield part
 
@@ -29,32 +29,38 @@ class Contents:
         self.ranges = []
         self.end = None
         self.syncs = {}
+        self.serial = 0
 
     def write(self, begin, end):
-        self.ranges = [part for old in self.ranges for part in old.without(begin, end)] + [Range(begin, end)]
+        if self.end is None or begin < self.end:
+            self.ranges = [part for old in self.ranges for part in old.without(begin, end)]
+        self.ranges.append(Range(begin, end, self.serial))
+        self.serial += 1
         self.end = max(self.end or 0, end)
 
     def cut(self, end):
         self.ranges = [part for old in self.ranges for part in old.without(end, 1 << 62)]
         self.end = end
 
-    def begin_sync(self, token):
-        self.syncs[token] = list(self.ranges)
+    def begin_sync(self, token, size):
+        self.syncs[token] = (self.serial, size)
 
     def end_sync(self, token, failed):
-        covered = self.syncs.pop(token, [])
+        serial, size = self.syncs.pop(token, (0, 0))
         if failed:
-            for one in covered:
-                one.is_lost = True
+            for one in self.ranges:
+                one.is_lost = one.is_lost or one.serial < serial
         else:
-            self.ranges = [one for one in self.ranges if one.is_lost or one not in covered]
+            self.ranges = [one for one in self.ranges if one.is_lost or one.serial >= serial]
+            if self.end is not None:
+                self.end = max(self.end, size)  # also what was written by calls that are not recorded
 
     def lose(self, path, rng):
         """Leave what the disk may have. Returns words, or None if all of it stays."""
         data = path.read_bytes()
         size = len(data)
         if self.end is not None and size > self.end:
-            self.ranges.append(Range(self.end, size))
+            self.ranges.append(Range(self.end, size, self.serial))
         ranges = sorted((one for one in self.ranges if one.begin < size), key=lambda one: one.begin)
         if not ranges:
             return None
@@ -62,7 +68,8 @@ class Contents:
         at = size
         while ranges and ranges[-1].end >= at > ranges[-1].begin:
             at = ranges[-1].begin
-            tail.insert(0, ranges.pop())
+            tail.append(ranges.pop())
+        tail.reverse()
         damaged = bytearray(data)
         done = []
         for one in ranges:  # behind it stand bytes that were synced
@@ -110,7 +117,7 @@ class Unsynced:
         if event == WRITE:
             contents.write(offset, offset + length)
         elif event == SYNC_BEGIN:
-            contents.begin_sync(number)
+            contents.begin_sync(number, offset)
         elif event == SYNC_END:
             contents.end_sync(token, length != 0)
         elif event == TRUNCATE:

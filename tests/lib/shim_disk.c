@@ -37,11 +37,11 @@
 enum call { CALL_WRITE, CALL_SYNC, CALL_RENAME, CALL_TRUNCATE, CALL_OPEN, CALL_UNLINK, CALL_FORK };
 enum who { WHO_PARENT = 1, WHO_CHILD = 2 };
 enum event {
-	EVENT_WRITE = 1, /* inode, offset, length */
-	EVENT_SYNC_BEGIN,
-	EVENT_SYNC_END, /* token: the record of its begin; length: 0, or the error */
-	EVENT_TRUNCATE, /* inode, length */
-	EVENT_CREATE,   /* inode, name */
+	EVENT_WRITE = 1,  /* inode, offset, length */
+	EVENT_SYNC_BEGIN, /* inode, offset: the size of the file */
+	EVENT_SYNC_END,   /* token: the record of its begin; length: 0, or the error */
+	EVENT_TRUNCATE,   /* inode, length */
+	EVENT_CREATE,     /* inode, name */
 	EVENT_RENAME, /* inode, name, other: the new name, offset: number of the kept file, or -1 */
 	EVENT_UNLINK, /* inode, name, offset: number of the kept file */
 	EVENT_UNDONE, /* token: the record of a rename or an unlink that failed */
@@ -294,6 +294,13 @@ note(enum event event, uint64_t inode, int64_t offset, int64_t length, int64_t t
 	return (int64_t)number;
 }
 
+static int64_t
+size_of(int fd)
+{
+	struct stat status;
+	return fstat(fd, &status) == 0 ? status.st_size : 0;
+}
+
 static uint64_t
 inode_of(int fd)
 {
@@ -426,8 +433,10 @@ sync_file(int fd)
 	if (name == NULL)
 		return real_fsync(fd);
 	bool whole_folder = *name == '\0';
-	int64_t begin = note(whole_folder ? EVENT_FOLDER_SYNC_BEGIN : EVENT_SYNC_BEGIN,
-	    inode_of(fd), 0, 0, -1, name, "");
+	int64_t begin =
+	    note(whole_folder ? EVENT_FOLDER_SYNC_BEGIN
+			      : EVENT_SYNC_BEGIN, /* inode, offset: the size of the file */
+		inode_of(fd), size_of(fd), 0, -1, name, "");
 	int error = judge(CALL_SYNC, name, NULL);
 	note(whole_folder ? EVENT_FOLDER_SYNC_END : EVENT_SYNC_END, inode_of(fd), 0, error, begin,
 	    name, "");
