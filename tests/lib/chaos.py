@@ -189,7 +189,8 @@ class Chaos:
         tool = os.environ.get("FANFARE")
         if not tool:
             return None
-        done = subprocess.run([tool, "aof", "check", str(self.folder / AOF)], capture_output=True, text=True, check=False)
+        done = subprocess.run([tool, "aof", "check", str(self.folder / AOF)], capture_output=True, text=True,
+                              check=False)
         self.say(f"aof check: {done.returncode}")
         return done.returncode, done.stdout + done.stderr
 
@@ -208,7 +209,8 @@ class Chaos:
                 what = getattr(writer, promised) if appendonly == "yes" else writer.snapshot
                 if appendonly == "yes" and not there[AOF]:
                     what = what | writer.snapshot
-                writer.check_loaded(client, what, f"appendonly {appendonly}, {promised if appendonly == 'yes' else 'snapshot'}")
+                source = promised if appendonly == "yes" else "snapshot"
+                writer.check_loaded(client, what, f"appendonly {appendonly}, {source}")
         self.say("loaded: " + ", ".join(f"{w.name} {len(w.memory)}" for w in self.everyone))
 
     # Its life
@@ -459,8 +461,9 @@ class Chaos:
         self.disk.heal()
         self.say("faults lifted; all has to go on")
         asked = time.monotonic()
-        self.wait(lambda: all(caller.is_idle() for caller in self.callers.values()), "replies to the admin: " + ", ".join(
-            name for name, caller in self.callers.items() if not caller.is_idle()))
+        busy = [name for name, caller in self.callers.items() if not caller.is_idle()]
+        self.wait(lambda: all(caller.is_idle() for caller in self.callers.values()),
+                  f"replies to the admin: {', '.join(busy)}")
         for writer in self.everyone:
             self.wait(lambda: (writer.waiting_since or asked + 1e9) >= asked, f"a reply to {writer.name}")
         with Connection(self.daemon.address, timeout=PATIENCE) as client:
@@ -508,7 +511,8 @@ class Chaos:
     def wait_for_dumps(self, client):
         def done():
             info = client.info("persistence")
-            return info["rdb_bgsave_in_progress"] == info["aof_rewrite_in_progress"] == info["aof_rewrite_scheduled"] == "0"
+            names = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            return all(info[name] == "0" for name in names)
         self.wait(done, "the end of snapshots and rewrites")
 
     def check_quiet(self, client):
@@ -523,7 +527,7 @@ class Chaos:
             size = (self.folder / AOF).stat().st_size if (self.folder / AOF).exists() else -1
             return info["aof_enabled"] == "0" or info["aof_rewrite_in_progress"] == "1" or \
                 info["aof_current_size"] == str(size)
-        self.wait(is_true, f"aof_current_size is the size of the file: {client.info('persistence')['aof_current_size']}")
+        self.wait(is_true, "aof_current_size is the size of the file")
         if self.mode.get("appendonly") == "yes":
             for writer in self.everyone:
                 writer.log |= writer.copy_memory()
