@@ -309,7 +309,7 @@ aof_writer_new(const struct disk *disk, const struct aof_writer_settings *settin
 
 	w->disk = disk;
 	w->has_thread = has_thread;
-	log_file_init(&w->log, disk, clock_mono_us);
+	log_file_init(&w->log, disk, disk->clock_us);
 	configure(&w->log, settings);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_mutex_init(&w->rename_lock, NULL);

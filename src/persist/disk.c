@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 static int
 system_open(void *arg, const char *path, int flags)
@@ -73,7 +74,8 @@ const struct disk disk_system = {.open = system_open,
     .truncate = system_truncate,
     .rename = system_rename,
     .unlink = system_unlink,
-    .fork = system_fork};
+    .fork = system_fork,
+    .clock_us = clock_mono_us};
 
 bool
 disk_write_all(const struct disk *disk, int fd, struct iovec *pieces, size_t count, uint64_t offset)

@@ -22,6 +22,7 @@ struct disk {
 	int (*rename)(void *arg, const char *from, const char *to);
 	int (*unlink)(void *arg, const char *path);
 	pid_t (*fork)(void *arg);
+	uint64_t (*clock_us)(void); /* monotonic: when the writer tries again */
 	void *arg;
 };
 
