@@ -24,7 +24,7 @@
 /* A fork is slow with a sanitizer or under valgrind: then not each call fails, but one of so many.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE 17
+#define STRIDE 7
 #else
 #define STRIDE 1
 #endif
