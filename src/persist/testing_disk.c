@@ -319,6 +319,15 @@ testing_image_put(const struct testing_image *image)
 	}
 }
 
+struct slice
+testing_image_file(const struct testing_image *image, const char *name)
+{
+	for (size_t i = 0; i < image->count; i++)
+		if (strcmp(image->files[i].name, name) == 0)
+			return (struct slice){image->files[i].bytes, image->files[i].len};
+	return (struct slice){NULL, 0};
+}
+
 void
 testing_image_free(struct testing_image *image)
 {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "persist/disk.h"
 
 /*
@@ -84,6 +85,8 @@ struct testing_image;
 struct testing_image *testing_disk_image(struct testing_disk *d, enum testing_loss loss);
 /* Makes the folder so. */
 void testing_image_put(const struct testing_image *image);
+/* Borrows; ptr is NULL if there is no such file. */
+struct slice testing_image_file(const struct testing_image *image, const char *name);
 void testing_image_free(struct testing_image *image);
 
 /* Removes all files of the working folder. */
