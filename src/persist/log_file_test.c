@@ -4,190 +4,24 @@
 
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/testing.h"
-#include "persist/testing_disk.h"
+#include "persist/testing_log.h"
 
-static struct testing_disk *disk;
-static struct log_file file;
-static uint64_t now_us;
-static uint64_t number;
-static char folder[64];
-
-static uint64_t
-test_clock_us(void)
-{
-	return now_us;
-}
-
-static int
-create(const char *name)
-{
-	int fd = disk->disk.open(disk, name, O_RDWR | O_CREAT | O_TRUNC);
-
-	ck_assert_int_ne(fd, -1);
-	return fd;
-}
-
-static void
-works(void)
-{
-	testing_disk_fail(disk, 0, 0, 0, 0);
-}
-
-static void
-begin(void)
-{
-	disk = testing_disk_new();
-	number = 0;
-	now_us = 1000000000;
-	log_file_init(&file, &disk->disk, test_clock_us);
-	file.policy = AOF_SYNC_ALWAYS;
-	works();
-}
-
-static void
-end(void)
-{
-	log_file_release(&file);
-	testing_disk_free(disk);
-	testing_disk_empty_folder();
-}
+static struct testing_log t;
 
 static void
 setup(void)
 {
-	snprintf(folder, sizeof(folder), "%s/fanfare-log-file-XXXXXX",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	ck_assert_int_eq(chdir(folder), 0);
-	begin();
+	testing_log_enter(&t);
 }
 
 static void
 teardown(void)
 {
-	end();
-	ck_assert_int_eq(chdir("/"), 0);
-	ck_assert_int_eq(rmdir(folder), 0);
-}
-
-static void
-open_log(const char *name, uint64_t generation)
-{
-	int fd = create(name);
-
-	ck_assert(disk_sync_folder_of(&disk->disk, name));
-	log_file_open(&file, fd, 0, generation);
-}
-
-/* A batch that says which it is. */
-static void
-append(void)
-{
-	struct buffer commands = {0};
-
-	buffer_appendf(
-	    &commands, "*2\r\n$3\r\nADD\r\n$6\r\n%06llu\r\n", (unsigned long long)++number);
-	log_file_append(&file, number, &commands);
-	ck_assert_ptr_null(commands.ptr);
-}
-
-/* A rewritten file: it has all batches up to this one. */
-static int
-create_rewritten(const char *name, uint64_t base)
-{
-	char header[AOF_HEADER_LEN], commands[64];
-	int len = snprintf(commands, sizeof(commands), "*2\r\n$4\r\nBASE\r\n$6\r\n%06llu\r\n",
-	    (unsigned long long)base);
-	struct iovec pieces[2] = {{header, sizeof(header)}, {commands, (size_t)len}};
-	int fd = create(name);
-
-	aof_header_write(header, 0, (struct slice){commands, (size_t)len});
-	ck_assert(disk_write_all(&disk->disk, fd, pieces, 2, 0));
-	ck_assert_int_eq(disk->disk.sync(disk, fd), 0);
-	return fd;
-}
-
-/* The number of the last batch in a file that has all before it, each once; only whole ones. */
-static uint64_t
-last_in(struct slice bytes, bool may_be_cut)
-{
-	struct aof_scan scan = {.file = bytes};
-	struct aof_commands taken = {0};
-	struct slice commands;
-	enum aof_verdict verdict;
-	uint64_t last = 0;
-
-	while ((verdict = aof_scan_next(&scan, &commands)) == AOF_COMMANDS)
-		while (aof_command_next(&taken, &commands) == AOF_COMMAND) {
-			char digits[7] = {0};
-			uint64_t value;
-
-			ck_assert_uint_eq(taken.args[1].len, 6);
-			memcpy(digits, taken.args[1].ptr, 6);
-			value = strtoull(digits, NULL, 10);
-			if (slice_is_nocase(taken.args[0], "add"))
-				ck_assert_uint_eq(value, last + 1);
-			else
-				ck_assert_uint_eq(last, 0);
-			last = value;
-		}
-	ck_assert_msg(verdict == AOF_END || (may_be_cut && verdict == AOF_CUT), "damaged at %zu",
-	    scan.damaged_at);
-	aof_commands_release(&taken);
-	return last;
-}
-
-/* After this loss: the number of the last batch in it. */
-static uint64_t
-last_after(enum testing_loss loss, const char *name, bool may_be_cut)
-{
-	struct testing_image *image = testing_disk_image(disk, loss);
-	struct slice bytes = testing_image_file(image, name);
-	uint64_t last;
-
-	ck_assert_ptr_nonnull(bytes.ptr);
-	last = last_in(bytes, may_be_cut);
-	testing_image_free(image);
-	return last;
-}
-
-/* What holds in every state. */
-static void
-expect_invariants(void)
-{
-	uint64_t unsynced = 0, unwritten = 0, next = file.synced.number + 1;
-	const struct batch *batch;
-
-	TAILQ_FOREACH (batch, &file.batches, next) {
-		ck_assert(batch->number >= next);
-		next = batch->number + 1;
-		unsynced += batch->commands.len;
-		if (batch->state == BATCH_QUEUED)
-			unwritten += batch->commands.len;
-	}
-	ck_assert_uint_eq(file.unsynced_bytes, unsynced);
-	ck_assert_uint_eq(file.unwritten_bytes, unwritten);
-	ck_assert_uint_eq(file.last_number, number);
-	ck_assert_uint_le(file.synced.number, number);
-	ck_assert_int_eq(file.fault.error != 0, file.state == LOG_FAILING);
-	if (file.state == LOG_STOPPED) {
-		ck_assert_int_eq(file.copy.state, COPY_NONE);
-		ck_assert_uint_eq(file.synced.number, number);
-		ck_assert_int_eq(file.fd, -1);
-		return;
-	}
-	if (file.generation != 1)
-		return;
-	ck_assert_uint_ge(last_after(TESTING_KILLED, "a.aof", file.has_rest), file.synced.number);
-	ck_assert_uint_ge(last_after(TESTING_OLD_NAMES, "a.aof", true), file.synced.number);
-	ck_assert_uint_ge(last_after(TESTING_NEW_NAMES, "a.aof", true), file.synced.number);
+	testing_log_leave(&t);
 }
 
 /*
@@ -327,19 +161,6 @@ has_word(const char *words, const char *word)
 	return false;
 }
 
-static const char *
-name_state(void)
-{
-	static char name[3];
-
-	name[0] = file.state == LOG_STOPPED   ? 'S'
-		  : file.state == LOG_WRITING ? 'W'
-		  : file.fault.is_sync        ? 'Y'
-					      : 'F';
-	name[1] = file.copy.state == COPY_NONE ? '\0' : file.copy.state == COPY_RUNNING ? 'c' : 'r';
-	return name;
-}
-
 static const struct row *
 row_of(enum event event, const char *start, char policy)
 {
@@ -360,17 +181,9 @@ row_of(enum event event, const char *start, char policy)
 static void
 set_policy(char policy)
 {
-	file.policy = policy == 'a'   ? AOF_SYNC_ALWAYS
-		      : policy == 'e' ? AOF_SYNC_EVERYSEC
-				      : AOF_SYNC_NO;
-}
-
-static void
-work_failing(uint32_t kinds, uint32_t count)
-{
-	testing_disk_fail(disk, kinds, 0, count, EIO);
-	log_file_work(&file);
-	works();
+	t.file.policy = policy == 'a'   ? AOF_SYNC_ALWAYS
+			: policy == 'e' ? AOF_SYNC_EVERYSEC
+					: AOF_SYNC_NO;
 }
 
 static void
@@ -380,41 +193,42 @@ reach(const char *start, char policy)
 
 	set_policy(policy);
 	if (start[0] == 'S') {
-		append();
+		testing_log_append(&t);
 		return;
 	}
-	open_log("a.aof", 1);
-	append();
-	append();
-	log_file_work(&file);
-	now_us += 10000;
-	log_file_mark(&file);
-	append();
+	testing_log_open(&t, "a.aof", 1);
+	testing_log_append(&t);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	testing_pass_us(10000);
+	log_file_mark(&t.file);
+	testing_log_append(&t);
 	if (start[0] == 'F')
-		work_failing(TESTING_WRITE, UINT32_MAX);
+		testing_log_work_failing(&t, TESTING_WRITE, UINT32_MAX);
 	if (start[0] == 'Y' && start[1] != 'r') {
 		set_policy('a');
-		work_failing(TESTING_SYNC, UINT32_MAX);
+		testing_log_work_failing(&t, TESTING_SYNC, UINT32_MAX);
 		set_policy(policy);
 	}
 	if (has_copy) {
-		append();
-		log_file_adopt(&file, create_rewritten("b.tmp", 2), "b.tmp", "a.aof", 1);
+		testing_log_append(&t);
+		log_file_adopt(
+		    &t.file, testing_log_create_rewritten(&t, "b.tmp", 2), "b.tmp", "a.aof", 1);
 	}
 	if (start[1] == 'r')
-		work_failing(TESTING_OPEN, UINT32_MAX);
-	ck_assert_str_eq(name_state(), start);
-	expect_invariants();
+		testing_log_work_failing(&t, TESTING_OPEN, UINT32_MAX);
+	ck_assert_str_eq(testing_log_state(&t), start);
+	testing_log_check(&t);
 }
 
 static void
 work_later_failing(uint32_t kinds, uint32_t count, bool is_short)
 {
-	now_us += 1500000;
-	testing_disk_fail(disk, kinds, 0, count, EIO);
-	disk->fails_short = is_short;
-	log_file_work(&file);
-	works();
+	testing_pass_us(1500000);
+	testing_disk_fail(t.disk, kinds, 0, count, EIO);
+	t.disk->fails_short = is_short;
+	log_file_work(&t.file);
+	testing_disk_heal(t.disk);
 }
 
 static void
@@ -422,46 +236,48 @@ happen(enum event event)
 {
 	switch (event) {
 	case APPEND:
-		append();
+		testing_log_append(&t);
 		break;
 	case MARK:
-		log_file_mark(&file);
-		ck_assert_uint_eq(file.mark.number, number);
+		log_file_mark(&t.file);
+		ck_assert_uint_eq(t.file.mark.number, t.number);
 		break;
 	case ADOPT:
-		log_file_adopt(&file, create_rewritten("c.tmp", 2), "c.tmp", "a.aof", 1);
+		log_file_adopt(
+		    &t.file, testing_log_create_rewritten(&t, "c.tmp", 2), "c.tmp", "a.aof", 1);
 		break;
 	case ADOPT_OTHER:
-		log_file_adopt(&file, create_rewritten("c.tmp", 2), "c.tmp", "a.aof", 7);
+		log_file_adopt(
+		    &t.file, testing_log_create_rewritten(&t, "c.tmp", 2), "c.tmp", "a.aof", 7);
 		break;
 	case OPEN:
-		open_log("d.aof", 2);
+		testing_log_open(&t, "d.aof", 2);
 		break;
 	case STOP:
-		log_file_stop(&file);
+		log_file_stop(&t.file);
 		break;
 	case STOP_FAILING:
-		testing_disk_fail(disk, TESTING_ALL & ~TESTING_UNLINK, 0, UINT32_MAX, EIO);
-		log_file_stop(&file);
-		works();
+		testing_disk_fail(t.disk, TESTING_ALL & ~TESTING_UNLINK, 0, UINT32_MAX, EIO);
+		log_file_stop(&t.file);
+		testing_disk_heal(t.disk);
 		break;
 	case END:
-		log_file_end(&file);
+		log_file_end(&t.file);
 		break;
 	case POLICY_ALWAYS:
-		file.policy = AOF_SYNC_ALWAYS;
+		t.file.policy = AOF_SYNC_ALWAYS;
 		break;
 	case POLICY_EVERYSEC:
-		file.policy = AOF_SYNC_EVERYSEC;
+		t.file.policy = AOF_SYNC_EVERYSEC;
 		break;
 	case POLICY_NO:
-		file.policy = AOF_SYNC_NO;
+		t.file.policy = AOF_SYNC_NO;
 		break;
 	case SPARE_DISK:
-		file.spares_disk = true;
+		t.file.spares_disk = true;
 		break;
 	case WORK:
-		log_file_work(&file);
+		log_file_work(&t.file);
 		break;
 	case WORK_LATER:
 		work_later_failing(0, 0, false);
@@ -496,22 +312,22 @@ happen(enum event event)
 static void
 expect_all_is_kept_soon(void)
 {
-	file.policy = AOF_SYNC_ALWAYS;
-	file.spares_disk = false;
-	append();
+	t.file.policy = AOF_SYNC_ALWAYS;
+	t.file.spares_disk = false;
+	testing_log_append(&t);
 	for (int i = 0; i < 3; i++) {
-		now_us += 1500000;
-		log_file_work(&file);
+		testing_pass_us(1500000);
+		log_file_work(&t.file);
 	}
-	ck_assert(log_file_is_settled(&file));
-	ck_assert_uint_eq(log_file_due_us(&file), UINT64_MAX);
-	expect_invariants();
-	ck_assert_uint_eq(file.synced.number, number);
-	if (file.state == LOG_STOPPED || file.generation != 1)
+	ck_assert(log_file_is_settled(&t.file));
+	ck_assert_uint_eq(log_file_due_us(&t.file), UINT64_MAX);
+	testing_log_check(&t);
+	ck_assert_uint_eq(t.file.synced.number, t.number);
+	if (t.file.state == LOG_STOPPED || t.file.generation != 1)
 		return;
-	ck_assert_str_eq(name_state(), "W");
-	ck_assert_uint_eq(last_after(TESTING_OLD_NAMES, "a.aof", false), number);
-	ck_assert_uint_eq(last_after(TESTING_KILLED, "a.aof", false), number);
+	ck_assert_str_eq(testing_log_state(&t), "W");
+	ck_assert_uint_eq(testing_log_last_after(&t, TESTING_OLD_NAMES, "a.aof", false), t.number);
+	ck_assert_uint_eq(testing_log_last_after(&t, TESTING_KILLED, "a.aof", false), t.number);
 }
 
 static void
@@ -521,44 +337,98 @@ expect_event(enum event event, const char *start, char policy)
 	uint64_t synced, before;
 	bool was_open;
 
-	begin();
+	testing_log_init(&t);
 	reach(start, policy);
-	synced = file.synced.number;
-	before = number;
-	was_open = file.state != LOG_STOPPED;
-	file.placed = 0;
-	file.place_error = 0;
+	synced = t.file.synced.number;
+	before = t.number;
+	was_open = t.file.state != LOG_STOPPED;
+	t.file.placed = 0;
+	t.file.place_error = 0;
 	happen(event);
-	ck_assert_msg(strcmp(name_state(), row->next[0] == '=' ? start : row->next) == 0,
-	    "event %d, %s, %c: %s follows", (int)event, start, policy, name_state());
-	ck_assert_msg(file.placed == (row->placed != NOT_PLACED) &&
-			  file.place_error == (row->placed > 0 ? row->placed : 0),
-	    "event %d, %s, %c: %d copies ended, %s", (int)event, start, policy, (int)file.placed,
-	    strerror(file.place_error));
-	ck_assert_uint_ge(file.synced.number, synced);
-	expect_invariants();
-	if (file.copy.state != COPY_RUNNING)
+	ck_assert_msg(strcmp(testing_log_state(&t), row->next[0] == '=' ? start : row->next) == 0,
+	    "event %d, %s, %c: %s follows", (int)event, start, policy, testing_log_state(&t));
+	ck_assert_msg(t.file.placed == (row->placed != NOT_PLACED) &&
+			  t.file.place_error == (row->placed > 0 ? row->placed : 0),
+	    "event %d, %s, %c: %d copies ended, %s", (int)event, start, policy, (int)t.file.placed,
+	    strerror(t.file.place_error));
+	ck_assert_uint_ge(t.file.synced.number, synced);
+	testing_log_check(&t);
+	if (t.file.copy.state != COPY_RUNNING)
 		ck_assert_int_ne(access("b.tmp", F_OK), 0);
 	if (event != ADOPT || row->placed != NOT_PLACED)
 		ck_assert_int_ne(access("c.tmp", F_OK), 0);
 	if (was_open && (event == STOP || event == OPEN)) {
-		ck_assert_int_eq(file.stop_error, 0);
-		ck_assert_uint_eq(last_after(TESTING_OLD_NAMES, "a.aof", false), before);
+		ck_assert_int_eq(t.file.stop_error, 0);
+		ck_assert_uint_eq(
+		    testing_log_last_after(&t, TESTING_OLD_NAMES, "a.aof", false), before);
 	}
 	if (was_open && event == STOP_FAILING)
-		ck_assert_int_eq(file.stop_error, EIO);
+		ck_assert_int_eq(t.file.stop_error, EIO);
 	expect_all_is_kept_soon();
-	end();
+	testing_log_release(&t);
 }
 
 START_TEST(every_event_in_every_state_does_what_the_rows_say)
 {
-	end();
+	testing_log_release(&t);
 	for (int event = 0; event < EVENTS; event++)
 		for (size_t start = 0; start < STARTS; start++)
 			for (const char *policy = "aen"; *policy != '\0'; policy++)
 				expect_event((enum event)event, starts[start], *policy);
-	begin();
+	testing_log_init(&t);
+}
+END_TEST
+
+/* Whatever happens in whatever order, also while the disk fails. */
+static void
+walk(uint64_t *seed, int steps)
+{
+	static const uint32_t kinds[] = {
+	    TESTING_ALL, TESTING_SYNC, TESTING_WRITE | TESTING_TRUNCATE, TESTING_OPEN};
+
+	testing_log_init(&t);
+	testing_log_open(&t, "a.aof", 1);
+	while (steps-- > 0 && t.number < 200) {
+		uint64_t synced = t.file.synced.number, random = testing_random(seed);
+		enum event event = (enum event)(random % EVENTS);
+
+		testing_pass_us(random >> 8 & 0xfffff);
+		if (event == APPEND || event >= WORK || event == MARK || event == ADOPT_OTHER ||
+		    (event >= POLICY_ALWAYS && event <= SPARE_DISK))
+			happen(event);
+		/* A rewrite begins at a mark that nothing has moved since. */
+		if (event == ADOPT && t.file.mark.offset != 0 && t.file.copy.state == COPY_NONE) {
+			uint64_t base = t.number;
+
+			log_file_mark(&t.file);
+			testing_log_append(&t);
+			if ((random >> 32) % 2 == 0)
+				log_file_work(&t.file);
+			log_file_adopt(&t.file, testing_log_create_rewritten(&t, "b.tmp", base),
+			    "b.tmp", "a.aof", 1);
+		}
+		if (event == STOP) {
+			testing_disk_fail(t.disk, kinds[random >> 40 & 3], random >> 44 & 7,
+			    random >> 48 & 7, ENOSPC);
+			t.disk->fails_short = (random >> 52 & 1) != 0;
+			log_file_work(&t.file);
+			testing_disk_heal(t.disk);
+		}
+		ck_assert_uint_ge(t.file.synced.number, synced);
+		testing_log_check(&t);
+	}
+	expect_all_is_kept_soon();
+	testing_log_release(&t);
+}
+
+START_TEST(random_events_never_lose_what_was_kept)
+{
+	uint64_t seed = 56;
+
+	testing_log_release(&t);
+	for (int i = testing_steps(300); i > 0; i--)
+		walk(&seed, 100);
+	testing_log_init(&t);
 }
 END_TEST
 
@@ -566,5 +436,6 @@ int
 main(void)
 {
 	return testing_main("persist/log_file", setup, teardown,
-	    (const TTest *[]){every_event_in_every_state_does_what_the_rows_say, NULL});
+	    (const TTest *[]){every_event_in_every_state_does_what_the_rows_say,
+		random_events_never_lose_what_was_kept, NULL});
 }

@@ -240,6 +240,12 @@ testing_disk_fail(struct testing_disk *d, uint32_t kinds, uint32_t skip, uint32_
 }
 
 void
+testing_disk_heal(struct testing_disk *d)
+{
+	testing_disk_fail(d, 0, 0, 0, 0);
+}
+
+void
 testing_disk_die(struct testing_disk *d)
 {
 	testing_disk_fail(d, TESTING_ALL, 0, UINT32_MAX, EIO);

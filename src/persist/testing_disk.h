@@ -67,6 +67,9 @@ void testing_disk_free(struct testing_disk *d);
 void testing_disk_fail(
     struct testing_disk *d, uint32_t kinds, uint32_t skip, uint32_t count, int error);
 
+/* Nothing fails from now on. */
+void testing_disk_heal(struct testing_disk *d);
+
 /* Everything fails from now on, and changes nothing. */
 void testing_disk_die(struct testing_disk *d);
 
