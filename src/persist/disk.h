@@ -22,7 +22,7 @@ struct disk {
 	int (*rename)(void *arg, const char *from, const char *to);
 	int (*unlink)(void *arg, const char *path);
 	pid_t (*fork)(void *arg);
-	uint64_t (*clock_us)(void); /* monotonic: when the writer tries again */
+	uint64_t (*clock_us)(void); /* monotonic: when is what failed tried again */
 	void *arg;
 };
 

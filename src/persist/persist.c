@@ -178,7 +178,7 @@ log_actions(struct persist *p, uint32_t actions)
 	}
 	if ((actions & ACTION_FAIL_START) != 0) {
 		log_error("appendonly stays no: %s", p->start_error);
-		p->start_retry_us = clock_mono_us() + START_RETRY_US;
+		p->start_retry_us = p->disk->clock_us() + START_RETRY_US;
 		p->host.ended(p->host.arg);
 	}
 }
@@ -325,7 +325,7 @@ try_start(struct persist *p)
 {
 	struct buffer error = {0};
 
-	p->start_retry_us = clock_mono_us() + START_RETRY_US;
+	p->start_retry_us = p->disk->clock_us() + START_RETRY_US;
 	if (p->machine.log == PHASE_OFF && !begin_start(p, &error))
 		log_error("appendonly stays no: %.*s", (int)error.len, error.ptr);
 	buffer_release(&error);
@@ -362,7 +362,7 @@ persist_turn(struct persist *p, uint64_t now_us)
 {
 	if (now_us >= p->next_look_us) {
 		p->next_look_us = now_us + LOOK_US;
-		if (p->keeps_starting && clock_mono_us() >= p->start_retry_us)
+		if (p->keeps_starting && p->disk->clock_us() >= p->start_retry_us)
 			try_start(p);
 		persist_look(p);
 	}

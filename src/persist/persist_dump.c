@@ -51,7 +51,7 @@ note_outcome(struct persist *p, enum dump_kind kind, enum dump_outcome outcome)
 		record->is_failing = outcome == DUMP_FAILED;
 	record->ended++;
 	record->good += outcome == DUMP_DONE;
-	record->retry_us = outcome == DUMP_FAILED ? clock_mono_us() + RETRY_US : 0;
+	record->retry_us = outcome == DUMP_FAILED ? p->disk->clock_us() + RETRY_US : 0;
 	persist_derive_refusal(p);
 	p->host.ended(p->host.arg);
 }
@@ -344,7 +344,7 @@ is_save_due(const struct persist *p)
 	int64_t changes = (int64_t)p->host.changes(p->host.arg);
 	int64_t age_s = (int64_t)(clock_wall_us() / 1000000) - p->save_time;
 
-	if (changes == 0 || clock_mono_us() < p->records[DUMP_SNAPSHOT].retry_us)
+	if (changes == 0 || p->disk->clock_us() < p->records[DUMP_SNAPSHOT].retry_us)
 		return false;
 	for (size_t i = 0; i < p->config.rule_count; i++)
 		if (age_s > p->config.rules[i].seconds && changes >= p->config.rules[i].changes)
@@ -357,7 +357,7 @@ is_rewrite_due(const struct persist *p)
 {
 	uint64_t base = p->base_bytes > 0 ? p->base_bytes : 1;
 
-	if (p->machine.log != PHASE_ON || clock_mono_us() < p->records[DUMP_REWRITE].retry_us)
+	if (p->machine.log != PHASE_ON || p->disk->clock_us() < p->records[DUMP_REWRITE].retry_us)
 		return false;
 	if (persist_fault(p).needs_rewrite)
 		return true;
