@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,7 +167,6 @@ disk_sync(void *arg, int fd)
 			keep_bytes(file, fd, (size_t)st.st_size);
 		memset(file->is_dirty, false, sizeof(file->is_dirty));
 	}
-	d->syncs += !is_failing;
 	errno = error;
 	return is_failing ? -1 : 0;
 }
@@ -198,7 +198,16 @@ disk_unlink(void *arg, const char *path)
 static pid_t
 disk_fork(void *arg)
 {
-	return fails(arg, TESTING_FORK) ? -1 : disk_system.fork(NULL);
+	const struct testing_disk *d = arg;
+	pid_t pid;
+
+	if (fails(arg, TESTING_FORK))
+		return -1;
+	pid = disk_system.fork(NULL);
+	/* It is blocked until the child goes on by itself. */
+	if (pid == 0 && d->child_signal != 0)
+		raise(d->child_signal);
+	return pid;
 }
 
 struct testing_disk *

@@ -54,7 +54,7 @@ struct testing_disk {
 	uint32_t fail_count;
 	int error;
 	bool fails_short; /* if the first that fails is a write, half of it is done */
-	uint32_t syncs;   /* that succeeded */
+	int child_signal; /* ends each child before it writes; 0: none */
 	struct testing_file files[TESTING_FILES];
 	struct testing_names names; /* that last */
 };

@@ -1,0 +1,154 @@
+#include "config.h"
+
+#include "persist/persist.h"
+
+#include <check.h>
+#include <errno.h>
+#include <signal.h>
+
+#include "base/testing.h"
+#include "persist/testing_life.h"
+#include "persist/testing_log.h"
+
+static struct testing_life l;
+
+static void
+setup(void)
+{
+	testing_life_enter(&l);
+}
+
+static void
+teardown(void)
+{
+	testing_life_leave(&l);
+}
+
+START_TEST(what_was_changed_before_appendonly_no_is_in_the_file)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	testing_host_change(&l.server);
+	persist_switch_off(l.p);
+	ck_assert(!l.server.journal_is_on);
+	testing_life_turn(&l);
+	testing_life_kill(&l);
+	testing_life_load_each(&l, 4);
+	testing_life_release(&l);
+}
+END_TEST
+
+START_TEST(a_child_that_was_asked_to_end_is_cancelled_and_not_failed)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	l.disk->child_signal = SIGTERM;
+	(void)persist_save(l.p, true);
+	testing_life_end_dumps(&l);
+	ck_assert_int_eq(persist_figures(l.p).save, DUMP_WAS_CANCELLED);
+	testing_life_turn(&l);
+	ck_assert(!l.server.is_refused);
+	l.disk->child_signal = SIGKILL;
+	(void)persist_save(l.p, true);
+	testing_life_end_dumps(&l);
+	ck_assert_int_eq(persist_figures(l.p).save, DUMP_FAILED);
+	testing_life_turn(&l);
+	ck_assert(l.server.is_refused && !l.server.is_failed);
+	ck_assert(persist_save_now(l.p));
+	testing_life_turn(&l);
+	ck_assert(!l.server.is_refused);
+	persist_free(l.p);
+	l.p = NULL;
+	testing_life_load_each(&l, 2);
+	testing_life_release(&l);
+}
+END_TEST
+
+START_TEST(a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	l.config.rewrite_percentage = 100;
+	persist_configure(l.p, &l.config);
+	testing_disk_fail(l.disk, TESTING_FORK, 0, UINT32_MAX, EAGAIN);
+	for (int turns = 0; turns < 60; turns++)
+		testing_life_turn(&l);
+	ck_assert_uint_eq(l.disk->calls, 3);
+	/* Its retry time is not the other kind's. */
+	ck_assert_int_eq(persist_save(l.p, true), PERSIST_STARTED);
+	testing_life_turn(&l);
+	ck_assert_uint_eq(l.disk->calls, 4);
+	testing_disk_heal(l.disk);
+	for (int turns = 0; turns < 30; turns++)
+		testing_life_turn(&l);
+	testing_life_end_dumps(&l);
+	ck_assert_uint_eq(persist_figures(l.p).good_rewrites, 1);
+	persist_free(l.p);
+	l.p = NULL;
+	testing_life_load_each(&l, 2);
+	testing_life_release(&l);
+}
+END_TEST
+
+START_TEST(appendonly_of_a_configuration_file_is_tried_until_it_succeeds)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, false));
+	testing_life_change_in_turns(&l, 2);
+	testing_disk_fail(l.disk, TESTING_OPEN, 0, UINT32_MAX, EACCES);
+	persist_keep_switching_on(l.p);
+	for (int turns = 0; turns < 30; turns++)
+		testing_life_turn(&l);
+	ck_assert_uint_eq(l.disk->calls, 2);
+	ck_assert(!persist_is_on(l.p));
+	testing_disk_heal(l.disk);
+	for (int turns = 0; turns < 30; turns++) {
+		testing_life_turn(&l);
+		testing_life_end_child(&l);
+	}
+	ck_assert(persist_figures(l.p).log_is_on);
+	ck_assert_uint_eq(l.server.accepted, 1);
+	testing_life_kill(&l);
+	testing_life_load_each(&l, 4);
+	testing_life_release(&l);
+}
+END_TEST
+
+START_TEST(after_the_hand_over_nothing_is_accepted_or_begun)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	persist_hand_over(l.p);
+	ck_assert(l.server.is_refused && !l.server.is_failed);
+	testing_disk_fail(l.disk, TESTING_FORK, 0, 0, 0);
+	(void)persist_rewrite(l.p);
+	persist_turn_ends(l.p);
+	persist_run_writer(l.p);
+	ck_assert_uint_eq(l.disk->calls, 0);
+	testing_disk_heal(l.disk);
+	persist_free(l.p);
+	l.p = NULL;
+	testing_life_load_each(&l, 2);
+	testing_life_release(&l);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("persist/persist", setup, teardown,
+	    (const TTest *[]){what_was_changed_before_appendonly_no_is_in_the_file,
+		a_child_that_was_asked_to_end_is_cancelled_and_not_failed,
+		a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds,
+		appendonly_of_a_configuration_file_is_tried_until_it_succeeds,
+		after_the_hand_over_nothing_is_accepted_or_begun, NULL});
+}
