@@ -426,7 +426,7 @@ START_TEST(random_events_never_lose_what_was_kept)
 	uint64_t seed = 56;
 
 	testing_log_release(&t);
-	for (int i = testing_steps(300); i > 0; i--)
+	for (int i = testing_steps(80); i > 0; i--)
 		walk(&seed, 100);
 	testing_log_init(&t);
 }

@@ -381,7 +381,7 @@ START_TEST(random_events_never_break_what_must_hold)
 {
 	uint64_t seed = 12;
 
-	for (int i = testing_steps(4000); i > 0; i--)
+	for (int i = testing_steps(600); i > 0; i--)
 		walk(&seed, 200);
 }
 END_TEST
@@ -391,7 +391,7 @@ START_TEST(a_rewrite_of_a_log_that_was_switched_off_never_makes_it_on)
 {
 	uint64_t seed = 34;
 
-	for (int i = testing_steps(20000); i > 0; i--) {
+	for (int i = testing_steps(2000); i > 0; i--) {
 		struct machine m = {i % 2 ? PHASE_STARTING : PHASE_ON,
 		    (enum dump_phase)(testing_random(&seed) % DUMPS),
 		    (enum dump_kind)(testing_random(&seed) % KINDS)};

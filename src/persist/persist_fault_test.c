@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/testing.h"
 #include "persist/testing_life.h"
@@ -129,7 +130,9 @@ recover(void)
 		testing_life_switch_on(&l);
 	if (persist_figures(l.p).save == DUMP_FAILED)
 		ck_assert(persist_save_now(l.p));
+	/* What was changed while the log was off is kept with the next change. */
 	testing_life_turn(&l);
+	testing_life_change_in_turns(&l, 2);
 	testing_life_turn(&l);
 	figures = persist_figures(l.p);
 	ck_assert(figures.log_is_on);
@@ -264,6 +267,90 @@ START_TEST(the_end_completes_a_switch_that_is_under_way)
 }
 END_TEST
 
+/* One thing that a client, an admin, the disk or the time does. */
+static void
+happen(uint64_t random)
+{
+	static const uint32_t kinds[] = {TESTING_ALL, TESTING_ALL, TESTING_SYNC,
+	    TESTING_WRITE | TESTING_TRUNCATE, TESTING_RENAME | TESTING_OPEN, TESTING_FORK};
+	uint64_t attempt = 0;
+
+	switch (random % 12) {
+	case 0:
+		(void)persist_rewrite(l.p);
+		break;
+	case 1:
+		(void)persist_save(l.p, (random >> 8) % 2 == 0);
+		break;
+	case 2:
+		if ((random >> 8) % 4 == 0)
+			(void)!persist_save_now(l.p);
+		break;
+	case 3:
+		if ((random >> 8) % 2 == 0)
+			persist_switch_off(l.p);
+		break;
+	case 4:
+		buffer_clear(&l.error);
+		(void)!persist_switch_on(l.p, &attempt, &l.error);
+		break;
+	case 5:
+		testing_life_set_policy(&l, (enum aof_sync)((random >> 8) % 3));
+		break;
+	case 6:
+		testing_disk_fail(
+		    l.disk, kinds[(random >> 8) % 6], random >> 16 & 3, random >> 24 & 7, ENOSPC);
+		l.disk->fails_short = (random >> 32) % 2 == 0;
+		break;
+	case 7:
+		testing_pass_us(1000000);
+		break;
+	case 8:
+		testing_life_end_child(&l);
+		break;
+	case 9:
+		persist_run_writer(l.p);
+		break;
+	default:
+		testing_host_change(&l.server);
+		break;
+	}
+	if ((random >> 48) % 2 == 0)
+		testing_life_turn(&l);
+	testing_life_await_child(&l);
+}
+
+static void
+live_at_random(uint64_t *seed)
+{
+	uint64_t all = 0;
+
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	for (int steps = 0; steps < 60; steps++)
+		happen(testing_random(seed));
+	if (testing_random(seed) % 2 == 0) {
+		testing_disk_heal(l.disk);
+		testing_life_set_policy(&l, AOF_SYNC_ALWAYS);
+		recover();
+		all = l.server.count;
+	}
+	testing_life_kill(&l);
+	testing_life_load_each(&l, all);
+	testing_life_release(&l);
+}
+
+START_TEST(random_lives_keep_what_they_reported)
+{
+	const char *text = getenv("FANFARE_SEED");
+	uint64_t seed = text != NULL ? strtoull(text, NULL, 10) : 78;
+
+	for (uint32_t i = 0; i < 200; i += stride())
+		live_at_random(&seed);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -271,5 +358,6 @@ main(void)
 	    (const TTest *[]){one_call_fails_and_all_is_kept_soon,
 		the_disk_is_full_for_some_calls_and_all_is_kept_soon,
 		the_process_ends_at_any_call_and_what_was_kept_is_there,
-		the_end_completes_a_switch_that_is_under_way, NULL});
+		the_end_completes_a_switch_that_is_under_way, random_lives_keep_what_they_reported,
+		NULL});
 }
