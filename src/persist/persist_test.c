@@ -68,6 +68,37 @@ START_TEST(a_child_that_was_asked_to_end_is_cancelled_and_not_failed)
 }
 END_TEST
 
+/* The newer one is the outcome, and the only one. */
+START_TEST(a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome)
+{
+	struct persist_figures figures;
+
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	for (int is_placing = 0; is_placing < 2; is_placing++) {
+		(void)persist_save(l.p, true);
+		persist_turn_ends(l.p);
+		testing_host_change(&l.server);
+		if (is_placing)
+			testing_life_end_child(&l);
+		ck_assert(persist_save_now(l.p));
+		ck_assert(!persist_figures(l.p).is_saving);
+		testing_life_end_dumps(&l);
+		testing_life_turn(&l);
+		figures = persist_figures(l.p);
+		ck_assert_int_eq(figures.save, DUMP_DONE);
+		ck_assert_uint_eq(figures.saves, (uint64_t)is_placing + 1);
+		ck_assert_uint_eq(figures.good_saves, figures.saves);
+		ck_assert_uint_eq(l.server.saved, l.server.count);
+	}
+	testing_life_kill(&l);
+	testing_life_load_each(&l, 6);
+	testing_life_release(&l);
+}
+END_TEST
+
 START_TEST(a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds)
 {
 	testing_life_init(&l);
@@ -148,6 +179,7 @@ main(void)
 	return testing_main("persist/persist", setup, teardown,
 	    (const TTest *[]){what_was_changed_before_appendonly_no_is_in_the_file,
 		a_child_that_was_asked_to_end_is_cancelled_and_not_failed,
+		a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome,
 		a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds,
 		appendonly_of_a_configuration_file_is_tried_until_it_succeeds,
 		after_the_hand_over_nothing_is_accepted_or_begun, NULL});
