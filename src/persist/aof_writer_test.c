@@ -58,9 +58,13 @@ begin_at(enum aof_sync policy, uint64_t offset)
 	const struct aof_writer_settings settings = {
 	    .policy = policy, .unsynced_max_bytes = UINT64_MAX};
 
+	int fd;
+
 	w = aof_writer_new(&disk_system, &settings, true);
 	ck_assert_ptr_nonnull(w);
-	aof_writer_open(w, create("a.aof"), offset, 1);
+	fd = create("a.aof");
+	ck_assert_int_eq(ftruncate(fd, (off_t)offset), 0);
+	aof_writer_open(w, fd, offset, 1, true);
 }
 
 static void

@@ -200,7 +200,7 @@ START_TEST(under_always_a_sync_waits_a_moment_for_more)
 	slow.sync = slow_sync;
 	log_file_init(&t.file, &slow, testing_now_us);
 	t.file.policy = AOF_SYNC_ALWAYS;
-	log_file_open(&t.file, testing_log_create(&t, "a.aof"), 0, 1);
+	log_file_open(&t.file, testing_log_create(&t, "a.aof"), 0, 1, true);
 	for (int i = 0; i < 8; i++)
 		testing_log_append(&t);
 	log_file_work(&t.file);
@@ -221,6 +221,74 @@ START_TEST(under_always_a_sync_waits_a_moment_for_more)
 }
 END_TEST
 
+START_TEST(what_came_under_always_is_synced_under_no_as_well)
+{
+	testing_log_open(&t, "a.aof", 1);
+	testing_log_append(&t);
+	log_file_set_policy(&t.file, AOF_SYNC_NO);
+	log_file_work(&t.file);
+	ck_assert_uint_eq(t.file.synced.number, 1);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert_uint_eq(t.file.synced.number, 1);
+}
+END_TEST
+
+/* Nothing is acknowledged for a file with a hole, or without a name. */
+static void
+fault_until_rewritten(int error)
+{
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert_int_eq(t.file.fault.error, error);
+	ck_assert(t.file.fault.needs_rewrite);
+	testing_pass_us(1000000);
+	log_file_work(&t.file);
+	ck_assert_int_eq(t.file.state, LOG_FAILING);
+	ck_assert_uint_eq(t.file.synced.number, 1);
+	log_file_mark(&t.file);
+	testing_log_append(&t);
+	log_file_adopt(&t.file, testing_log_create_rewritten(&t, "b.tmp", 2), "b.tmp", "a.aof", 1);
+	log_file_work(&t.file);
+	ck_assert_int_eq(t.file.state, LOG_WRITING);
+	ck_assert_int_eq(t.file.fault.error, 0);
+	ck_assert_uint_eq(t.file.synced.number, 3);
+	testing_log_check(&t);
+}
+
+START_TEST(a_file_that_somebody_cut_needs_a_rewrite)
+{
+	testing_log_open(&t, "a.aof", 1);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert_int_eq(truncate("a.aof", 10), 0);
+	fault_until_rewritten(EIO);
+}
+END_TEST
+
+START_TEST(a_file_that_somebody_removed_needs_a_rewrite)
+{
+	testing_log_open(&t, "a.aof", 1);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert_int_eq(unlink("a.aof"), 0);
+	fault_until_rewritten(ENOENT);
+}
+END_TEST
+
+START_TEST(a_file_without_a_name_has_none_to_lose)
+{
+	int fd = testing_log_create(&t, "a.aof");
+
+	ck_assert_int_eq(unlink("a.aof"), 0);
+	log_file_open(&t.file, fd, 0, 1, false);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert_int_eq(t.file.state, LOG_WRITING);
+	ck_assert_uint_eq(t.file.synced.number, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,5 +301,9 @@ main(void)
 		a_rewrite_that_is_done_at_the_end_is_refused,
 		a_failure_of_the_old_file_is_over_with_the_new_one,
 		what_a_new_file_begins_with_is_kept_though_what_follows_cannot_be_written,
-		under_always_a_sync_waits_a_moment_for_more, NULL});
+		under_always_a_sync_waits_a_moment_for_more,
+		what_came_under_always_is_synced_under_no_as_well,
+		a_file_that_somebody_cut_needs_a_rewrite,
+		a_file_that_somebody_removed_needs_a_rewrite,
+		a_file_without_a_name_has_none_to_lose, NULL});
 }
