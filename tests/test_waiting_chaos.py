@@ -1,0 +1,65 @@
+"""Random clients and waits: nothing is lost, doubled, out of order or refused and yet done, and no wait outlives its reason.
+
+FANFARE_CHAOS_SEED=n runs one seed, FANFARE_CHAOS_SECONDS=s as long; FANFARE_CHAOS_SEED=random takes new seeds until the
+seconds are over, FANFARE_CHAOS_WITHOUT=hello,lagged leaves out what would find a known fault again (Chaos.does()).
+For an hour: FANFARE_CHAOS_SEED=random FANFARE_CHAOS_SECONDS=3600 FANFARE_TEST_TIMEOUT=4000 make check
+TESTS=tests/test_waiting_chaos.py, with FANFARE_TEST_IO_THREADS=4 for four loops.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from lib.wait import SLOW
+from lib.waiting_chaos import Chaos
+
+SEEDS = (1, 2, 3)
+SECONDS_A_SEED = 10.0
+SECONDS_A_ROUND = 2.5
+LIMITS = ("--stall-timeout", 600, "--outbox-block-timeout", 600000, "--auto-aof-rewrite-percentage", 0,
+          "--notify-keyspace-events", "")
+
+
+def run_seed(start_fanfared, seed, seconds):
+    source = random.Random(f"{seed}/daemon")
+    options = ["--appendonly", "yes", "--appendfsync", "always"] if source.random() < 0.5 else []
+    daemon = start_fanfared(*LIMITS, *options)
+    without = os.environ.get("FANFARE_CHAOS_WITHOUT", "").split(",")
+    chaos = Chaos(daemon, seed, bool(options), without)
+    end = time.monotonic() + seconds
+    try:
+        chaos.open()
+        while True:
+            chaos.round(SECONDS_A_ROUND * (2 if SLOW > 1 else 1))
+            if time.monotonic() > end:
+                break
+        chaos.close()
+    except BaseException as error:
+        print(f"\nFANFARE_CHAOS_SEED={seed} ({' '.join(map(str, options))}): {error!r}\n{chaos.told(str(error))}")
+        print("the last lines of the log:\n" + "\n".join(daemon.log().splitlines()[-40:]))
+        raise
+    finally:
+        chaos.release()
+    print(f"seed {seed}: {dict(chaos.model.checked)}, rounds {dict(chaos.rounds)}")
+    assert chaos.model.checked["received"] > 100 and chaos.model.checked["counts"] > 100
+    daemon.stop()
+
+
+def chosen_seeds():
+    text = os.environ.get("FANFARE_CHAOS_SEED", "")
+    return SEEDS if text in ("", "random") else (int(text),)
+
+
+@pytest.mark.skipif(os.environ.get("FANFARE_CHAOS_SEED") == "random", reason="random seeds are asked for")
+@pytest.mark.parametrize("seed", chosen_seeds())
+def test_no_wait_outlives_its_reason(start_fanfared, seed):
+    run_seed(start_fanfared, seed, float(os.environ.get("FANFARE_CHAOS_SECONDS", SECONDS_A_SEED)))
+
+
+@pytest.mark.skipif(os.environ.get("FANFARE_CHAOS_SEED") != "random", reason="for random seeds only")
+def test_random_seeds(start_fanfared):
+    end = time.monotonic() + float(os.environ.get("FANFARE_CHAOS_SECONDS", 60))
+    while time.monotonic() < end:
+        run_seed(start_fanfared, random.randrange(1 << 31), min(20.0, end - time.monotonic()))
