@@ -125,7 +125,9 @@ class Admin(Client):
         self.call("ACL", "SETUSER", user, "resetchannels", *["&" + name for name in names], take=take)
 
     def change_limits(self):
-        self.set(*self.random.choice(self.chaos.changes))
+        name, value = self.random.choice(self.chaos.changes)
+        if name != "max-channel-length" or self.chaos.does("names"):
+            self.set(name, value)
 
     def set(self, name, value):
         history = self.model.settings.setdefault(name, History(None))
@@ -161,7 +163,7 @@ AT_REST = {"max-channel-length": 4096, "outbox-limit-bytes": 33554432, "outbox-l
 
 
 class Chaos:
-    def __init__(self, daemon, seed, always, without=()):
+    def __init__(self, daemon, seed, without=()):
         self.without = frozenset(without)
         self.daemon = daemon
         self.address = daemon.address
@@ -173,7 +175,6 @@ class Chaos:
         self.model.settings = {name: History(value) for name, value in AT_REST.items()}
         self.events = collections.deque(maxlen=200000)
         self.begun = time.monotonic()
-        self.always = always
         self.numbers = itertools.count(1)
         self.values = itertools.count(1)
         self.popped = {}
@@ -373,7 +374,7 @@ class Chaos:
 
     def be_quiet(self):
         """Some publishers leave, then nobody does anything: the daemon is idle, though much is waiting."""
-        leaving = [c for c in self.clients if isinstance(c, Publisher) and not c.ended and c.pending
+        leaving = [c for c in self.clients if self.does("leave") and isinstance(c, Publisher) and not c.ended and c.pending
                    and self.random.random() < 0.4]
         for client in leaving:
             client.leave(self.random.random() < 0.3)
@@ -395,7 +396,7 @@ class Chaos:
         self.settled(self.observer)
         ids = self.observer.looks[-1][2]
         for client in leaving:
-            if client.id in ids and self.does("gone"):
+            if client.id in ids:
                 raise Violation(f"{client} left while it waited, {self.loop.now() - client.end_time:.2f} s ago, and "
                                 "CLIENT LIST still shows it")
             client.possible_end = self.observer.looks[-1][1]

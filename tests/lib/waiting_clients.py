@@ -380,7 +380,7 @@ class Publisher(Publishing, Client):
 
     def step(self, now):
         self.next_step = now + self.random.expovariate(1 / 0.02)
-        if self.pending and now - self.pending[0].sent > self.patience * SLOW:
+        if self.pending and now - self.pending[0].sent > self.patience * SLOW and self.chaos.does("leave"):
             return self.leave(self.random.random() < 0.3)
         if len(self.pending) > 30 or self.wire.unsent:
             return None
@@ -399,7 +399,7 @@ class Publisher(Publishing, Client):
 
 
 class Subscriber(Publishing, Client):
-    receive_buffer = 4096
+    receive_buffer = 1 << 16  # less has windows so small that reading megabytes takes seconds
 
     def __init__(self, chaos, number):
         self.unsettled = {}
@@ -580,6 +580,9 @@ class Subscriber(Publishing, Client):
         if choice < 0.5 and self.sent_proto == 3:
             self.set_outbox(self.random.choice(["drop-newest", "drop-oldest"]), sizes=False)
             return "changes its policy"
+        if not self.chaos.does("unsubscribe"):
+            self.set_mode("fast")
+            return "reads"
         if choice < 0.6:
             self.reset()
             return "resets"

@@ -1,0 +1,16 @@
+"""What a client's outbox holds, as an administrator sees it."""
+
+from lib.resp import Error, parse_client
+
+
+def outbox_of(admin, client_id):
+    """The client's messages, bytes, dropped (numbers) and policy: of OUTBOX LIST, or of CLIENT LIST where that has them."""
+    reply = admin.call("OUTBOX", "LIST", "ID", client_id)
+    if isinstance(reply, Error):
+        reply = admin.call("CLIENT", "LIST", "ID", client_id)
+    fields = parse_client(reply.decode().splitlines()[0])
+
+    def field(name):
+        return fields.get(f"outbox-{name}", fields.get(name))
+    return {"messages": int(field("messages")), "bytes": int(field("bytes")), "dropped": int(field("dropped")),
+            "policy": field("policy")}
