@@ -426,7 +426,7 @@ class Chaos:
 
     def is_waited_for(self, subscriber, message):
         """Whether it may be this one, that does not read, whom the message waits for."""
-        if subscriber.ended or subscriber.mode == "fast" or subscriber.gave_up:
+        if subscriber.ended or subscriber.gave_up or subscriber.mode == "fast" and subscriber.has_caught_up:
             return False
         if "block" not in subscriber.policy.possible(self.loop.now() - 3 * SLOW, FOREVER):
             return False
@@ -453,7 +453,11 @@ class Chaos:
         self.wait_for(lambda: not self.without_reason(),
                       lambda: f"the replies to these, whom nobody keeps waiting, after this: {event}\n" + "\n".join(
                           f"  {c}: {shown(c.pending[0].words)} (since {c.pending[0].sent - self.begun:.4f}) {m[:1]}"
-                          for c, m in self.without_reason()), 4)
+                          for c, m in self.without_reason()), 5)
+        # One that reads again has to take first what the kernel kept for it.
+        self.wait_for(lambda: all(c.ended or c.pending and c.pending[0].words[0] != "PING" or c.mode != "fast"
+                                  or c.has_caught_up for c in self.clients if isinstance(c, Subscriber)),
+                      lambda: f"the replies to PING, after this: {event}", 20)
 
     def give_up_one_by_one(self):
         """Each that does not read ends the wait for it in one of the ways that there are, and nothing else happens."""
@@ -522,7 +526,7 @@ class Chaos:
                 client.possible_end = seen[0] if seen else FOREVER
         self.model.check(asked)
         self.check_figures(self.ask_info(), subscriptions=None)
-        self.model.begin_round(self.loop.now())
+        self.model.begin_round(self.clients, self.loop.now())
         self.observer.looks = self.observer.looks[-1:]
         self.pauses.clear()
         self.unblocked.clear()

@@ -399,7 +399,8 @@ class Publisher(Publishing, Client):
 
 
 class Subscriber(Publishing, Client):
-    receive_buffer = 1 << 16  # less has windows so small that reading megabytes takes seconds
+    # Less has windows so small, and so many segments dropped, that reading megabytes takes seconds.
+    receive_buffer = 1 << 18
 
     def __init__(self, chaos, number):
         self.unsettled = {}
@@ -407,6 +408,7 @@ class Subscriber(Publishing, Client):
         self.sent_proto = 2
         self.mode = "fast"
         self.gave_up = False
+        self.has_caught_up = True
         self.assumed = 0  # at most so many subscriptions, counting what is on its way
         if self.random.random() < 0.4:
             self.user = self.random.choice(USERS)
@@ -525,9 +527,15 @@ class Subscriber(Publishing, Client):
     def set_mode(self, mode):
         if mode != self.mode:
             self.note(mode)
+            self.has_caught_up = False
+            if mode == "fast":
+                self.ping(self._caught_up)
         self.mode = mode
         self.gave_up = False
         self.wire.set_reading(mode == "fast")
+
+    def _caught_up(self):
+        self.has_caught_up = True
 
     def step(self, now):
         self.next_step = now + self.random.expovariate(1 / 0.05)

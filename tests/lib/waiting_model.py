@@ -302,7 +302,7 @@ class Model:
         raise Violation(f"{message}: its count must be {least} to {most}; subscribed "
                         f"{'were' if is_less else 'may have been'}\n" + "\n".join(lines))
 
-    def begin_round(self, now):
+    def begin_round(self, clients, now):
         """What was checked is forgotten."""
         self.messages.clear()
         self.by_channel.clear()
@@ -312,4 +312,5 @@ class Model:
             subscription.received.clear()
             subscription.floor = now
             subscription.floor_place = subscription.client.place
-            subscription.client.lagged = 0
+        for client in clients:
+            client.lagged = 0
