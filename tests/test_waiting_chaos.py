@@ -1,7 +1,8 @@
 """Random clients and waits: nothing is lost, doubled, out of order or refused and yet done, and no wait outlives its reason.
 
 FANFARE_CHAOS_SEED=n runs one seed, FANFARE_CHAOS_SECONDS=s as long; FANFARE_CHAOS_SEED=random takes new seeds until the
-seconds are over, FANFARE_CHAOS_WITHOUT=hello,lagged leaves out what would find a known fault again (Chaos.does()).
+seconds are over, FANFARE_CHAOS_WITHOUT=hello,lagged leaves out what would find a known fault again (Chaos.does()),
+FANFARE_CHAOS_FLAVOUR=memory makes all rounds of that kind.
 For an hour: FANFARE_CHAOS_SEED=random FANFARE_CHAOS_SECONDS=3600 FANFARE_TEST_TIMEOUT=4000 make check
 TESTS=tests/test_waiting_chaos.py, with FANFARE_TEST_IO_THREADS=4 for four loops only.
 """
@@ -45,7 +46,7 @@ def run_seed(start_fanfared, seed, seconds, loops):
     options += ["--appendonly", "yes", "--appendfsync", "always"] if source.random() < 0.5 else []
     daemon = start_fanfared(*LIMITS, *options)
     without = os.environ.get("FANFARE_CHAOS_WITHOUT", "").split(",")
-    chaos = Chaos(daemon, seed, without)
+    chaos = Chaos(daemon, seed, without, os.environ.get("FANFARE_CHAOS_FLAVOUR"))
     end = time.monotonic() + seconds
     try:
         chaos.open()
@@ -61,6 +62,8 @@ def run_seed(start_fanfared, seed, seconds, loops):
         raise
     finally:
         chaos.release()
+    if os.environ.get("FANFARE_CHAOS_EVENTS"):
+        print(chaos.told("", 1 << 30))
     print(f"seed {seed}: {dict(chaos.model.checked)}, rounds {dict(chaos.rounds)}")
     assert chaos.model.checked["received"] > 100 and chaos.model.checked["counts"] > 100
     daemon.stop()

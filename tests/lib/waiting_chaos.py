@@ -18,6 +18,7 @@ LONG_MS = 600000
 QUIET_SECONDS = 1.0
 # What the main loop may do in a quiet second: memory_guard polls 200 times, timers and the observer come on top.
 TURNS_A_QUIET_SECOND = 8000
+TURNS_A_BUSY_SECOND = 60000
 SPAN = 0.25 * SLOW  # within which a closed client is seen to be gone
 
 
@@ -28,6 +29,8 @@ class Observer(Client):
         super().__init__(chaos, number)
         self.looks = []  # (asked, answered, {ids})
         self.info = {}
+        self.turns = None
+        self.looked = 0
 
     def look(self):
         def take(value):
@@ -48,10 +51,26 @@ class Observer(Client):
         self.info = None
         self.call("INFO", take=take)
 
+    def watch_turns(self):
+        """Whether the main loop turns more often than anything that the clients do can explain."""
+        def take(value):
+            turns = int(value.partition(b"loop_turns:")[2].split()[0])
+            now = self.chaos.loop.now()
+            if self.turns and now - self.turns[1] > 0.2:
+                rate = (turns - self.turns[0]) / (now - self.turns[1])
+                if rate > TURNS_A_BUSY_SECOND:
+                    self.fail(f"the main loop spins: {rate:.0f} turns a second; quiet or not, nobody asks for so many")
+            self.turns = (turns, now)
+            return True
+        self.call("INFO", "stats", take=take)
+
     def step(self, now):
         self.next_step = now + 0.08
         if not self.pending:
             self.look()
+            self.looked += 1
+            if self.looked % 4 == 0:
+                self.watch_turns()
 
 
 class Admin(Client):
@@ -163,7 +182,8 @@ AT_REST = {"max-channel-length": 4096, "outbox-limit-bytes": 33554432, "outbox-l
 
 
 class Chaos:
-    def __init__(self, daemon, seed, without=()):
+    def __init__(self, daemon, seed, without=(), flavour=None):
+        self.flavours = flavour  # of all rounds
         self.without = frozenset(without)
         self.daemon = daemon
         self.address = daemon.address
@@ -278,12 +298,12 @@ class Chaos:
         gone_by = min([client.end_time, *absent])
         reasons = set(client.may_end)
         reasons |= self.reasons_of_settings(client, alive_at, gone_by)
-        if "disconnect" in client.policy.possible(alive_at - 1 * SLOW, gone_by):
+        if isinstance(client, Subscriber) and "disconnect" in client.policy.possible(alive_at - 1 * SLOW, gone_by):
             reasons.add("disconnect")
         self.note(f"end of {client}: alive at {alive_at - self.begun:.4f}, gone by {gone_by - self.begun:.4f}, {reasons}")
         if reasons:
             return
-        if "block" in client.policy.possible(alive_at, gone_by):
+        if isinstance(client, Subscriber) and "block" in client.policy.possible(alive_at, gone_by):
             self.check_blocked_end(client, alive_at, gone_by)
         else:
             raise Violation(f"{client} was closed and nothing explains it; policy {client.policy.entries}")
@@ -348,8 +368,10 @@ class Chaos:
         return self.observer.info
 
     def round(self, seconds):
-        flavour = self.random.choice(["block", "block", "large", "large", "memory", "output", "idle"])
-        flavour = flavour if self.does(flavour) else "block"
+        # Three seeds in a row with two rounds each have all of them.
+        order = ["block", "large", "memory", "idle", "output", "large"]
+        flavour = order[(2 * self.seed + sum(self.rounds.values())) % len(order)]
+        flavour = self.flavours or (flavour if self.does(flavour) else "block")
         self.flavour = flavour
         self.rounds[flavour] += 1
         self.changes = FLAVOURS[flavour]
@@ -365,7 +387,6 @@ class Chaos:
     def admin_lifts_limits(self, keep_pauses):
         """Nothing is to end by time from now on: what waits goes on when its reason ends, and only then."""
         self.settled(self.admin, 5)
-        self.admin.set("timeout", 0)
         self.admin.set("maxmemory-pubsub", 0)
         self.admin.set("outbox-block-timeout", LONG_MS)
         self.settled(self.admin, 5)
@@ -378,9 +399,9 @@ class Chaos:
                    and self.random.random() < 0.4]
         for client in leaving:
             client.leave(self.random.random() < 0.3)
-        self.run(self.loop.now() + 0.7 * SLOW, steps=False)
+        self.rest(0.7 * SLOW if self.flavour != "idle" else 2)
         before, used, since = self.ask_info(), processor_seconds(self.daemon.pid), self.loop.now()
-        self.run(self.loop.now() + QUIET_SECONDS, steps=False)
+        self.rest(QUIET_SECONDS)
         after, passed = self.ask_info(), self.loop.now() - since
         used = processor_seconds(self.daemon.pid) - used
         turns = (after["loop_turns"] - before["loop_turns"]) / passed
@@ -389,6 +410,14 @@ class Chaos:
             raise Violation(f"the main loop spins: {turns:.0f} turns and {used / passed:.2f} s of processor time in each "
                             f"second in which nothing happens; {after['blocked_clients']} clients wait")
         self.check_gone(leaving)
+
+    def rest(self, count):
+        """Only the admin and the observer say something, that `timeout` leaves them alone; no monitor hears of it."""
+        end = self.loop.now() + count
+        while self.loop.now() < end:
+            self.run(min(end, self.loop.now() + 0.3), steps=False)
+            self.admin.call("CONFIG", "GET", "timeout")
+            self.observer.call("CONFIG", "GET", "timeout")
 
     def check_gone(self, leaving):
         """A client that left while it waited is not kept until its wait is over."""

@@ -15,7 +15,7 @@ from lib.wait import SLOW
 DROPPING = {"drop-oldest", "drop-newest"}
 FOREVER = float("inf")
 # A reply that was made is read within this time: what is answered later was done later than this before.
-MARGIN = 1.0 * SLOW
+MARGIN = 0.4 * SLOW
 
 
 class Violation(AssertionError):
@@ -61,6 +61,9 @@ class Rules:
 
     def __init__(self, names):
         self.names = frozenset(names)
+
+    def __repr__(self):
+        return " ".join(sorted(name[:12] for name in self.names))
 
     def may_publish(self, channel):
         return any(fnmatch.fnmatchcase(channel, name) for name in self.names)
