@@ -171,7 +171,7 @@ FLAVOURS = {
     "memory": COMMON + [("maxmemory-pubsub", value) for value in (0, 4 << 20, 12 << 20, 30 << 20)] * 3,
     "output": COMMON + [("client-output-buffer-limit", value) for value in (
         "normal 0 0 0 pubsub 1mb 0 0", "normal 2mb 0 0 pubsub 8mb 0 0", "normal 0 0 0 pubsub 32mb 8mb 60")] * 2,
-    "idle": COMMON + [("timeout", 1)],
+    "idle": [("timeout", 1), ("max-channel-length", 100), ("max-channel-length", 4096)],
     "large": COMMON + [("outbox-block-timeout", value) for value in (900, 1500, 4000)],
 }
 AT_FIRST = {"block": ("outbox-block-timeout", 900), "large": ("outbox-block-timeout", 4000), "idle": ("timeout", 1),
@@ -316,6 +316,8 @@ class Chaos:
             reasons.add("maxmemory-pubsub")
         if any("normal 0 0 0" not in value for value in settings["client-output-buffer-limit"].possible(start, end)):
             reasons.add("client-output-buffer-limit")
+        if isinstance(client, Monitor) and min(settings["outbox-limit-bytes"].possible(start, end)) < 33554432:
+            reasons.add("outbox-limit-bytes, which is for a monitor's lines as well")
         idle_too = not isinstance(client, Monitor) and not client.active
         if idle_too and any(settings["timeout"].possible(start, end)):
             reasons.add("timeout")
@@ -421,11 +423,9 @@ class Chaos:
 
     def check_gone(self, leaving):
         """A client that left while it waited is not kept until its wait is over."""
-        self.observer.look()
-        self.settled(self.observer)
-        ids = self.observer.looks[-1][2]
+        ids = self.look()
         for client in leaving:
-            if client.id in ids:
+            if client.id in ids and self.does("gone"):
                 raise Violation(f"{client} left while it waited, {self.loop.now() - client.end_time:.2f} s ago, and "
                                 "CLIENT LIST still shows it")
             client.possible_end = self.observer.looks[-1][1]
@@ -437,6 +437,8 @@ class Chaos:
         for user in USERS:
             self.admin.set_rules(user, ["*"])
         self.settled(self.admin)
+        if self.random.random() < 0.4 and self.does("all leave"):
+            self.let_all_waiting_leave()
         self.wait_for_reasons("nobody does anything")
         self.give_up_one_by_one()
         waiting = [c for c in self.clients if isinstance(c, (Publisher, Subscriber)) and not c.ended]
@@ -477,6 +479,31 @@ class Chaos:
             if not any(self.is_waited_for(s, m) for s in subscribers for m in messages):
                 found.append((client, messages))
         return found
+
+    def let_all_waiting_leave(self):
+        """Nobody waits for a subscriber any more: none is closed for it, however soon its time would have been over."""
+        for client in self.clients:
+            if isinstance(client, Publishing) and client.unsettled and not client.ended:
+                client.leave(self.random.random() < 0.3)
+        self.run(self.loop.now() + 0.3 * SLOW, steps=False)
+        before = self.look()
+        self.admin.set("outbox-block-timeout", 200)
+        self.settled(self.admin)
+        self.run(self.loop.now() + 0.6 * SLOW, steps=False)
+        after = self.look()
+        self.admin.set("outbox-block-timeout", LONG_MS)
+        self.settled(self.admin)
+        for client in self.clients:
+            if isinstance(client, Subscriber) and not client.left and client.id in before - after:
+                raise Violation(f"{client} was closed, though all publishers that waited had left {0.3 * SLOW} s before "
+                                f"outbox-block-timeout became 0.2 s; policy {client.policy.entries[-2:]}")
+
+    def look(self):
+        """The ids of the clients that the daemon has."""
+        self.settled(self.observer)
+        self.observer.look()
+        self.settled(self.observer)
+        return self.observer.looks[-1][2]
 
     def wait_for_reasons(self, event):
         self.wait_for(lambda: not self.without_reason(),
@@ -545,9 +572,8 @@ class Chaos:
         self.settled(marker)
 
     def check_round(self):
-        self.observer.look()
-        self.settled(self.observer)
-        asked, answered, ids = self.observer.looks[-1]
+        self.look()
+        asked = self.observer.looks[-1][0]
         self.check_ends(all_of_them=True)
         for client in {s.client for s in self.model.subscriptions if s.client.ended}:
             if client.possible_end == FOREVER:
