@@ -4,7 +4,7 @@ from lib.resp import Error, parse_client
 
 
 def outbox_of(admin, client_id):
-    """The client's messages, bytes, dropped (numbers) and policy: of OUTBOX LIST, or of CLIENT LIST where that has them."""
+    """Its messages, bytes, dropped (numbers) and policy: from OUTBOX LIST, or CLIENT LIST where that has them."""
     reply = admin.call("OUTBOX", "LIST", "ID", client_id)
     if isinstance(reply, Error):
         reply = admin.call("CLIENT", "LIST", "ID", client_id)

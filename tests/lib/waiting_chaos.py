@@ -1,4 +1,4 @@
-"""The chaos of waits: rounds of random clients and an admin, each with a quiet second and an end at which all is checked."""
+"""The chaos of waits: rounds of random clients and an admin, each with a quiet second and an end that checks all."""
 
 import collections
 import itertools
@@ -301,7 +301,8 @@ class Chaos:
         reasons |= self.reasons_of_settings(client, alive_at, gone_by)
         if isinstance(client, Subscriber) and "disconnect" in client.policy.possible(alive_at - 1 * SLOW, gone_by):
             reasons.add("disconnect")
-        self.note(f"end of {client}: alive at {alive_at - self.begun:.4f}, gone by {gone_by - self.begun:.4f}, {reasons}")
+        self.note(f"end of {client}: alive at {alive_at - self.begun:.4f}, gone by {gone_by - self.begun:.4f}, "
+                  f"{reasons}")
         if reasons:
             return
         if isinstance(client, Subscriber) and "block" in client.policy.possible(alive_at, gone_by):
@@ -398,8 +399,8 @@ class Chaos:
 
     def be_quiet(self):
         """Some publishers leave, then nobody does anything: the daemon is idle, though much is waiting."""
-        leaving = [c for c in self.clients if self.does("leave") and isinstance(c, Publisher) and not c.ended and c.pending
-                   and self.random.random() < 0.4]
+        leaving = [c for c in self.clients if isinstance(c, Publisher) and not c.ended and c.pending
+                   and self.does("leave") and self.random.random() < 0.4]
         for client in leaving:
             client.leave(self.random.random() < 0.3)
         self.rest(0.7 * SLOW if self.flavour != "idle" else 2)
@@ -410,8 +411,8 @@ class Chaos:
         turns = (after["loop_turns"] - before["loop_turns"]) / passed
         self.note(f"quiet: {turns:.0f} turns/s, {used / passed:.0%} of a processor, blocked {after['blocked_clients']}")
         if turns > TURNS_A_QUIET_SECOND or used / passed > 0.5 * SLOW:
-            raise Violation(f"the main loop spins: {turns:.0f} turns and {used / passed:.2f} s of processor time in each "
-                            f"second in which nothing happens; {after['blocked_clients']} clients wait")
+            raise Violation(f"the main loop spins: {turns:.0f} turns and {used / passed:.2f} s of processor time in "
+                            f"each second in which nothing happens; {after['blocked_clients']} clients wait")
         self.check_gone(leaving)
 
     def rest(self, count):
@@ -496,8 +497,8 @@ class Chaos:
         self.settled(self.admin)
         for client in self.clients:
             if isinstance(client, Subscriber) and not client.left and client.id in before - after:
-                raise Violation(f"{client} was closed, though all publishers that waited had left {0.3 * SLOW} s before "
-                                f"outbox-block-timeout became 0.2 s; policy {client.policy.entries[-2:]}")
+                raise Violation(f"{client} was closed, though all publishers that waited had left {0.3 * SLOW} s "
+                                f"before outbox-block-timeout became 0.2 s; policy {client.policy.entries[-2:]}")
 
     def look(self):
         """The ids of the clients that the daemon has."""

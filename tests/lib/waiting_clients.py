@@ -8,7 +8,7 @@ import random
 
 from lib.resp import Error, Push, encode
 from lib.wait import SLOW
-from lib.waiting_model import DROPPING, FOREVER, History, Subscription, Violation
+from lib.waiting_model import FOREVER, History, Subscription, Violation
 from lib.waiting_wire import Wire
 
 CHANNELS = ["c0", "c1", "c2", "d0", "long" + "n" * 200]
@@ -293,7 +293,8 @@ class Publishing:
             return self.random.randrange(2000, 60000)
         if roll < 0.95:
             return self.random.randrange(100000, 1000000)
-        return self.random.choice([2 << 20, (2 << 20) + 5, 3 << 20, 5 << 20])
+        large = self.random.choice([2 << 20, (2 << 20) + 5, 3 << 20, 5 << 20])
+        return large if self.chaos.does("large") else 1 << 20
 
     def target(self):
         if self.random.random() < 0.12:
