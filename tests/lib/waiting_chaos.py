@@ -439,6 +439,10 @@ class Chaos:
         for user in USERS:
             self.admin.set_rules(user, ["*"])
         self.settled(self.admin)
+        for client in self.clients:
+            if isinstance(client, Monitor) and not client.ended:
+                client.reads_badly = False
+                client.wire.set_reading(True)
         if self.random.random() < 0.4 and self.does("all leave"):
             self.let_all_waiting_leave()
         self.wait_for_reasons("nobody does anything")
