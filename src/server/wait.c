@@ -83,12 +83,13 @@ join(struct client *c, enum wait_reason reason)
 		TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
 }
 
-/* Whoever waits for others is gone with its peer, and so is its request, as in Redis. */
+/* A message goes out only while its publisher is there. Anything else that waits is still done for
+ * a peer that only stopped sending. */
 static bool
-matters_no_more_when_left(enum wait_reason reason)
+goes_with_its_peer(const struct client *c, enum wait_reason reason)
 {
-	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
-	       reason == WAIT_KEY;
+	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_KEY ||
+	       (reason == WAIT_PAUSE && (c->last_command->flags & CMD_MAY_REPLICATE) != 0);
 }
 
 enum server_verdict
@@ -100,7 +101,7 @@ wait_begin(struct client *c, enum wait_reason reason)
 	/* Its message is not under way: whoever had to wait for it need not. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
 		hub_suspend_publication(c->server->hub, &c->publication);
-	return matters_no_more_when_left(reason) ? SERVER_BLOCKED : SERVER_LATER;
+	return goes_with_its_peer(c, reason) ? SERVER_BLOCKED : SERVER_LATER;
 }
 
 static void
