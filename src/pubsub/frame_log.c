@@ -184,7 +184,7 @@ static void
 draft_remove(struct frame_log *log, struct draft *draft)
 {
 	TAILQ_REMOVE(&log->drafts, draft, link);
-	log->draft_bytes -= draft->len;
+	log->draft_bytes -= draft->held;
 	xfree(draft);
 }
 
@@ -234,10 +234,11 @@ frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, str
 	draft = draft_find(log, id, len, at);
 	if (draft == NULL) {
 		draft = xmalloc(sizeof(*draft));
-		*draft = (struct draft){
-		    .segment = segment_new(log, (uint32_t)len), .id = id, .len = len, .at = at};
+		*draft =
+		    (struct draft){.segment = segment_new(log, (uint32_t)len), .id = id, .at = at};
+		draft->held = segment_memory(draft->segment);
 		TAILQ_INSERT_TAIL(&log->drafts, draft, link);
-		log->draft_bytes += len;
+		log->draft_bytes += draft->held;
 	}
 	step = payload.len - draft->copied;
 	if (step > PREPARED_STEP)

@@ -44,7 +44,7 @@ struct draft {
 	TAILQ_ENTRY(draft) link;
 	struct segment *segment;
 	uint64_t id;
-	size_t len; /* of the frame */
+	size_t held; /* of log->held_bytes */
 	size_t at;
 	size_t copied; /* of the payload */
 };

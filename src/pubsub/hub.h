@@ -217,7 +217,7 @@ uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice n
 /* Bytes held for what is owed to anyone, shared ones once. */
 size_t hub_memory(const struct hub *hub);
 
-/* The same, and what large messages under way need in addition: what limits.memory_bytes bounds. */
+/* The same, and what large messages under way need: what limits.memory_bytes bounds. */
 size_t hub_memory_claimed(const struct hub *hub);
 
 /* False where nothing would make room: nobody is owed anything and no large message is under way.

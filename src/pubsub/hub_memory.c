@@ -2,6 +2,19 @@
 
 #include "pubsub/hub_state.h"
 
+static size_t
+draft_bytes(const struct hub *hub)
+{
+	size_t bytes = 0;
+
+	if (hub->preparing == 0)
+		return 0;
+	for (size_t i = 0; i < hub->config.form_count; i++)
+		bytes += frame_log_draft_bytes(hub->logs[i]);
+	return bytes;
+}
+
+/* Drafts are owed to nobody yet. */
 size_t
 hub_memory(const struct hub *hub)
 {
@@ -10,20 +23,15 @@ hub_memory(const struct hub *hub)
 
 	for (size_t i = 0; i < hub->config.form_count; i++)
 		bytes += frame_log_held_bytes(hub->logs[i]) - frame_log_spare_bytes(hub->logs[i]);
-	return bytes;
+	return bytes - draft_bytes(hub);
 }
 
-/* A draft is held already: it counts once. */
 size_t
 hub_memory_claimed(const struct hub *hub)
 {
-	size_t drafts = 0;
+	size_t drafts = draft_bytes(hub);
 
-	if (hub->preparing == 0)
-		return hub_memory(hub);
-	for (size_t i = 0; i < hub->config.form_count; i++)
-		drafts += frame_log_draft_bytes(hub->logs[i]);
-	return hub_memory(hub) + (hub->prepared_bytes > drafts ? hub->prepared_bytes - drafts : 0);
+	return hub_memory(hub) + (hub->prepared_bytes > drafts ? hub->prepared_bytes : drafts);
 }
 
 bool

@@ -82,10 +82,46 @@ has_room(struct server *server, size_t limit)
 	size_t held = hub_memory_claimed(server->hub);
 
 	if (waiting_count(server) == 0)
-		return held <= limit;
+		return hub_memory(server->hub) <= limit;
 	work_out(guard, &server->waits, limit);
 	return (held <= LOW_MARK(limit) && held + guard->wanted <= limit) ||
 	       !hub_memory_can_shrink(server->hub);
+}
+
+static bool
+has_lasted(uint64_t since_us, uint64_t now_us)
+{
+	return now_us > since_us && now_us - since_us >= GRACE_US;
+}
+
+/* Whether the waiting messages had room if nobody were owed anything, beside the large messages
+ * that are under way. */
+static bool
+would_help(const struct server *server, size_t limit)
+{
+	size_t under_way = hub_memory_claimed(server->hub) - hub_memory(server->hub);
+
+	return under_way <= LOW_MARK(limit) && under_way + server->memory.wanted <= limit;
+}
+
+/* Whether debtors are to be cut: what was tried before it has not helped for too long. */
+static bool
+is_due(struct server *server, size_t limit, uint64_t now_us)
+{
+	struct memory_guard *guard = &server->memory;
+	size_t owed = hub_memory(server->hub);
+
+	if (owed <= limit)
+		guard->over_since_us = 0;
+	else if (guard->over_since_us == 0)
+		guard->over_since_us = now_us;
+	if (owed > HARD_MARK(limit))
+		return true;
+	if (guard->over_since_us != 0 && has_lasted(guard->over_since_us, now_us))
+		return true;
+	return waiting_count(server) > 0 && !has_room(server, limit) &&
+	       has_lasted(guard->oldest_us, now_us) && has_lasted(guard->relaxed_us, now_us) &&
+	       would_help(server, limit);
 }
 
 static void
@@ -136,7 +172,7 @@ cut_debtors(struct server *server, size_t limit, uint64_t now_us)
 	uint64_t start_us = clock_mono_us();
 	struct client *c;
 
-	for (unsigned n = 1; guard->pending == 0 && !has_room(server, limit); n++) {
+	for (unsigned n = 1; guard->pending == 0 && is_due(server, limit, now_us); n++) {
 		if (guard->at == NULL && !begin_pass(guard, server))
 			return false;
 		c = guard->at;
@@ -169,33 +205,6 @@ relax(struct server *server, uint64_t now_us)
 	guard->relaxed_us = now_us;
 }
 
-static bool
-has_lasted(uint64_t since_us, uint64_t now_us)
-{
-	return now_us > since_us && now_us - since_us >= GRACE_US;
-}
-
-/* Whether debtors are to be cut: what was tried before it has not helped for too long. */
-static bool
-is_due(struct server *server, size_t limit, uint64_t now_us)
-{
-	struct memory_guard *guard = &server->memory;
-	size_t held = hub_memory_claimed(server->hub);
-
-	if (held <= limit)
-		guard->over_since_us = 0;
-	else if (guard->over_since_us == 0)
-		guard->over_since_us = now_us;
-	if (held > HARD_MARK(limit))
-		return true;
-	if (guard->over_since_us != 0 && has_lasted(guard->over_since_us, now_us))
-		return true;
-	if (waiting_count(server) == 0)
-		return false;
-	work_out(guard, &server->waits, limit);
-	return has_lasted(guard->oldest_us, now_us) && has_lasted(guard->relaxed_us, now_us);
-}
-
 uint64_t
 memory_guard_turn(struct server *server, uint64_t now_us)
 {
@@ -203,7 +212,7 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 	size_t limit = server->config->hub.memory_bytes;
 
 	if (!guard->is_short && waiting_count(server) == 0 &&
-	    (limit == 0 || hub_memory_claimed(server->hub) <= limit))
+	    (limit == 0 || hub_memory(server->hub) <= limit))
 		return UINT64_MAX;
 	if (limit == 0 || has_room(server, limit)) {
 		relax(server, now_us);
@@ -214,7 +223,7 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 		if (rate_limit_take(&server->log_limit, now_us))
 			log_notice("maxmemory-pubsub reached: publishers wait");
 	}
-	return is_due(server, limit, now_us) && cut_debtors(server, limit, now_us) ? 0 : POLL_US;
+	return cut_debtors(server, limit, now_us) ? 0 : POLL_US;
 }
 
 void

@@ -255,18 +255,14 @@ START_TEST(a_waiting_publisher_obeys_rules_pauses_and_limits_at_once)
 }
 END_TEST
 
-static char *large_text;
-
 static bool
 send_large(struct test_conn *conn, const char *channel, size_t len)
 {
-	struct slice args[] = {SLICE("publish"), slice_of(channel), {NULL, len}};
-	bool done;
+	char *text = xcalloc(1, len);
+	struct slice args[] = {SLICE("publish"), slice_of(channel), {text, len}};
+	bool done = test_send_args(conn, args, 3);
 
-	large_text = xcalloc(1, len);
-	args[2].ptr = large_text;
-	done = test_send_args(conn, args, 3);
-	xfree(large_text);
+	xfree(text);
 	return done;
 }
 
@@ -510,6 +506,22 @@ START_TEST(nobody_is_closed_for_a_publisher_that_left_or_that_a_limit_refuses)
 }
 END_TEST
 
+START_TEST(a_copy_that_is_under_way_costs_nobody_the_connection)
+{
+	test_config.outbox.bytes = 0;
+	test_config.hub.memory_bytes = LARGE * 3;
+	reconfigure();
+	test_call(slow, "subscribe a");
+	assert_says(q, "publish a 1", ":1\r\n");
+	ck_assert(!send_large(p, "a", LARGE));
+	ck_assert_int_eq(reason_of(p), WAIT_TURN);
+	test_config.hub.memory_bytes = LARGE / 2; /* lowered meanwhile */
+	server_reconfigured(test_server);
+	assert_not_closed_later(slow);
+	ck_assert_int_eq(strncmp(test_finish(p), "-OOM", 4), 0);
+}
+END_TEST
+
 START_TEST(a_paused_publisher_is_no_reason_to_close_anybody)
 {
 	wait_for_memory(p);
@@ -580,6 +592,7 @@ main(void)
 		room_is_kept_for_a_publisher_for_a_moment_only,
 		the_largest_debtor_is_closed_for_a_publisher_that_waits,
 		nobody_is_closed_for_a_publisher_that_left_or_that_a_limit_refuses,
+		a_copy_that_is_under_way_costs_nobody_the_connection,
 		a_paused_publisher_is_no_reason_to_close_anybody,
 		a_subscribe_in_steps_waits_for_the_end_of_a_pause,
 		a_transaction_that_waits_gives_up_its_place_when_it_is_done, NULL});
