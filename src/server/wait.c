@@ -4,7 +4,9 @@
 
 #include <assert.h>
 
+#include "server/handlers.h"
 #include "server/state.h"
+#include "server/transaction.h"
 
 /* Resumed of one queue in one turn, so that a turn stays short however many wait. */
 #define RETRIES_A_TURN 128
@@ -83,13 +85,24 @@ join(struct client *c, enum wait_reason reason)
 		TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
 }
 
+/* PUBLISH, SPUBLISH, or EXEC with one of them. */
+static bool
+publishes(const struct client *c)
+{
+	uint32_t flags = c->last_command->flags;
+
+	if (c->last_command->handler == cmd_exec && c->transaction != NULL)
+		flags |= c->transaction->flags;
+	return (flags & CMD_MAY_REPLICATE) != 0;
+}
+
 /* A message goes out only while its publisher is there. Anything else that waits is still done for
  * a peer that only stopped sending. */
 static bool
 goes_with_its_peer(const struct client *c, enum wait_reason reason)
 {
 	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_KEY ||
-	       (reason == WAIT_PAUSE && (c->last_command->flags & CMD_MAY_REPLICATE) != 0);
+	       (reason == WAIT_PAUSE && publishes(c));
 }
 
 enum server_verdict
