@@ -117,13 +117,13 @@ bool
 held_take(struct client *c, struct slice reply)
 {
 	struct journal *journal = &c->server->journal;
-	struct held_reply mark = {
-	    .number = c->unkept, .len = reply.len, .is_change = c->has_changed};
+	struct held_reply mark = {.number = c->unkept,
+	    .len = reply.len,
+	    .is_change = c->has_changed,
+	    .has_barrier = c->has_pushed && c->subscriber.outbox.barrier == NULL};
 	struct buffer error = {0};
 
-	mark.has_barrier = c->has_pushed && c->subscriber.outbox.barrier == NULL;
-	c->has_pushed = false;
-	c->has_changed = false;
+	c->has_pushed = c->has_changed = false;
 	/* Behind what is held already it waits, even if nothing new is held any more. */
 	if (reply.len == 0 || (!journal->holds && c->held == NULL))
 		return false;
