@@ -251,7 +251,8 @@ START_TEST(a_queue_does_not_grow)
 			bytes = kv_list_bytes(list);
 	}
 	ck_assert(kv_list_is_packed(list));
-	ck_assert_uint_le(bytes, 17000);
+	/* Twice the room of a full chunk, as the allocator rounds it. */
+	ck_assert_uint_le(bytes, 21000);
 }
 END_TEST
 
