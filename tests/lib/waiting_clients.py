@@ -4,6 +4,7 @@ Each has a source of random numbers of its own, so that what it does depends on 
 """
 
 import collections
+import itertools
 import random
 
 from lib.resp import Error, Push, encode
@@ -22,6 +23,7 @@ POLICIES = ["disconnect", "drop-oldest", "drop-newest", "block"]
 CONFIRMATIONS = {b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 ENDING = {"UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "RESET", "QUIT", "EXEC"}  # subscriptions
 USERS = ["u1", "u2"]
+UNREAD = 30000  # bytes behind a command that waits, of which the socket buffers surely have room for the end
 
 
 class Pending:
@@ -158,6 +160,10 @@ class Client:
         self.chaos.was_closed(self, now)
 
     def leave(self, reset=False):
+        # The end of a connection is behind what is not read: with more than the socket buffers hold it does not arrive.
+        behind = sum(len(word) for pending in itertools.islice(self.pending, 1, None) for word in pending.words
+                     if isinstance(word, (str, bytes)))
+        reset = reset or behind > UNREAD
         self.note("leaves" + (" with a reset" if reset else ""))
         now = self.chaos.loop.now()
         self.left = True
