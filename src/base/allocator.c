@@ -17,7 +17,7 @@
 #include <stdio.h>
 
 /* jemalloc reads it before main(); MALLOC_CONF in the environment has the last word. */
-const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,max_background_threads:1";
+const char *malloc_conf = "dirty_decay_ms:2500,muzzy_decay_ms:0,max_background_threads:1";
 
 /* What it is asked for where all arenas are meant. */
 #define TEXT_OF(number) #number

@@ -10,7 +10,7 @@
 /*
  * The allocator behind malloc: what it holds of the system's memory, and how that goes back.
  *
- * With jemalloc a thread of its own gives back, within about two seconds, what is no longer used.
+ * With jemalloc a thread of its own gives back, within about three seconds, what is no longer used.
  * glibc does so only at the end of its heap; there allocator_turn() trims, a slice at a time. Which
  * of the two it is was decided by configure (HAVE_JEMALLOC). What the daemon itself holds is
  * counted elsewhere, see base/alloc.h.
