@@ -638,3 +638,15 @@ def test_redis_loads_our_file_and_we_load_its(start_fanfared, start_redis, folde
     assert client.call("GET", "by-us") == b"2"
     assert client.call("DEL", "by-us") == 1
     assert keys_of(client) == expected
+
+
+def test_a_child_that_is_not_wanted_any_more_is_ended_within_the_system_call_filter(start_fanfared):
+    daemon = start_fanfared("--seccomp", "kill", "--appendonly", "yes")
+    client = daemon.client()
+    for at in range(0, 300000, 10000):
+        client.ok("MSET", *(word for n in range(at, at + 10000) for word in (f"key:{n}", n)))
+    client.call("BGREWRITEAOF")
+    daemon.wait_for_log("rewriting the append-only file: process")
+    client.ok("CONFIG", "SET", "appendonly", "no")
+    daemon.wait_for_log("rewriting the append-only file: cancelled")
+    assert client.call("PING") == b"PONG"

@@ -104,6 +104,8 @@ allow_in_part(scmp_filter_ctx filter)
 	    /* abort() */
 	    {"kill", SCMP_A0(SCMP_CMP_EQ, self)},
 	    {"tgkill", SCMP_A0(SCMP_CMP_EQ, self)},
+	    /* of a child whose snapshot is not wanted any more */
+	    {"kill", SCMP_A1(SCMP_CMP_EQ, SIGKILL)},
 	    /* limits of its own */
 	    {"prlimit64", SCMP_A0(SCMP_CMP_EQ, 0)},
 	    {"prlimit64", SCMP_A0(SCMP_CMP_EQ, self)},

@@ -262,6 +262,8 @@ persist_derive_refusal(struct persist *p)
 void
 persist_configure(struct persist *p, const struct persist_config *config)
 {
+	/* What was changed until now is written as the settings were until now. */
+	persist_flush(p);
 	p->config = *config;
 	persist_configure_writer(p);
 	if (p->machine.log == PHASE_ON)

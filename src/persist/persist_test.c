@@ -68,6 +68,27 @@ START_TEST(a_child_that_was_asked_to_end_is_cancelled_and_not_failed)
 }
 END_TEST
 
+/* Its reply is held, so it is synced, though the policy is another one when the turn ends. */
+START_TEST(a_change_before_a_change_of_the_policy_is_kept)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	for (enum aof_sync policy = AOF_SYNC_EVERYSEC; policy <= AOF_SYNC_NO; policy++) {
+		testing_life_set_policy(&l, AOF_SYNC_ALWAYS);
+		testing_host_change(&l.server);
+		testing_life_set_policy(&l, policy);
+		persist_turn_ends(l.p);
+		persist_run_writer(l.p);
+		ck_assert_uint_eq(persist_figures(l.p).unsynced_bytes, 0);
+	}
+	persist_free(l.p);
+	l.p = NULL;
+	testing_life_release(&l);
+}
+END_TEST
+
 /* The newer one is the outcome, and the only one. */
 START_TEST(a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome)
 {
@@ -178,6 +199,7 @@ main(void)
 {
 	return testing_main("persist/persist", setup, teardown,
 	    (const TTest *[]){what_was_changed_before_appendonly_no_is_in_the_file,
+		a_change_before_a_change_of_the_policy_is_kept,
 		a_child_that_was_asked_to_end_is_cancelled_and_not_failed,
 		a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome,
 		a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds,
