@@ -26,6 +26,18 @@ def is_sanitized(daemon):
         return re.search("lib[a-z]san", maps.read()) is not None
 
 
+def gives_back(daemon, name):
+    """True where the allocator gives the system what this use has freed; else it is enough that it was freed."""
+    if is_sanitized(daemon):
+        return False
+    # libevent keeps a block for each descriptor; libc keeps the pages that these lie in.
+    return name != "connections" or daemon.connect().info("memory")["mem_allocator"] != "libc"
+
+
+def used_bytes(daemon):
+    return int(daemon.connect(timeout=60).info("memory")["used_memory"])
+
+
 def start(use, start_fanfared, start_tls_fanfared):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
@@ -39,11 +51,12 @@ def start(use, start_fanfared, start_tls_fanfared):
 @pytest.mark.parametrize("name", list(USES))
 def test_memory_goes_back_within_seconds(start_fanfared, start_tls_fanfared, name):
     daemon, target = start(USES[name], start_fanfared, start_tls_fanfared)
-    if is_sanitized(daemon):
-        pytest.skip("a sanitizer keeps what was freed")
-    if name == "connections" and daemon.connect().info("memory")["mem_allocator"] == "libc":
-        pytest.skip("libevent keeps a block for each descriptor; libc keeps the pages that these lie in")
     USES[name].act(target, max(COUNTS[name] // 100, 1))
+    if not gives_back(daemon, name):
+        used = used_bytes(daemon)
+        USES[name].act(target, max(COUNTS[name] // 10, 1))
+        wait_until(lambda: used_bytes(daemon) <= used + NOISE, f"{name}: all that was used is freed", 20)
+        return
     before = target.resident_bytes()
     USES[name].act(target, COUNTS[name])
     growth = target.peak_bytes() - before
@@ -57,9 +70,6 @@ def test_memory_goes_back_within_seconds(start_fanfared, start_tls_fanfared, nam
 def test_a_purge_gives_back_at_once_what_is_free(start_fanfared):
     daemon = start_fanfared()
     admin = daemon.connect(timeout=60)
-    if is_sanitized(daemon):
-        admin.ok("MEMORY", "PURGE")
-        pytest.skip("a sanitizer keeps what was freed")
     target = Target(daemon.pid, daemon.address)
     before = target.resident_bytes()
     keys(target, 200000)
@@ -67,7 +77,8 @@ def test_a_purge_gives_back_at_once_what_is_free(start_fanfared):
     growth = target.peak_bytes() - before
     assert growth > 8 * MIB
     admin.ok("MEMORY", "PURGE")
-    assert target.resident_bytes() < before + LEFT * growth + NOISE
+    if not is_sanitized(daemon):
+        assert target.resident_bytes() < before + LEFT * growth + NOISE
 
 
 def test_the_allocator_is_shown_as_redis_shows_it(start_fanfared, start_redis):

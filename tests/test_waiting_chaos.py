@@ -22,8 +22,8 @@ SECONDS_A_SEED = 8.0
 # Both, unless the run of the tests says how many.
 LOOPS = (os.environ["FANFARE_TEST_IO_THREADS"],) if "FANFARE_TEST_IO_THREADS" in os.environ else ("1", "4")
 SECONDS_A_ROUND = 2.5
-LIMITS = ("--stall-timeout", 600, "--outbox-block-timeout", 600000, "--auto-aof-rewrite-percentage", 0,
-          "--notify-keyspace-events", "")
+LIMITS = ("--stall-timeout", 600, "--tcp-user-timeout", 0, "--outbox-block-timeout", 600000,
+          "--auto-aof-rewrite-percentage", 0, "--notify-keyspace-events", "")
 
 
 def seen_from_outside(daemon):
