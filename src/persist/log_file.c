@@ -163,8 +163,11 @@ written_position(const struct log_file *log)
 	return position;
 }
 
-/* After a sync that failed the system may have forgotten what it could not write, and say next time
- * that all is well: everything that is not synced is written again. */
+/*
+ * After a sync that failed the system may have forgotten what it could not write, and say next time
+ * that all is well, to another process as well: everything that is not synced is written again, at
+ * once.
+ */
 static void
 write_again(struct log_file *log)
 {
@@ -176,6 +179,7 @@ write_again(struct log_file *log)
 		batch->state = BATCH_QUEUED;
 	}
 	log->next_write = TAILQ_FIRST(&log->batches);
+	(void)write_queued(log);
 }
 
 /*

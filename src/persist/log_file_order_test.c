@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/testing.h"
@@ -91,9 +92,9 @@ START_TEST(a_batch_is_not_kept_when_its_sync_and_then_its_write_failed)
 {
 	testing_log_open(&t, "a.aof", 1);
 	testing_log_append(&t);
-	testing_log_work_failing(&t, TESTING_SYNC, 1);
-	testing_pass_us(1000000);
-	testing_log_work_failing(&t, TESTING_WRITE, 1);
+	/* The sync, and the write that follows it at once. */
+	testing_disk_fail(t.disk, TESTING_SYNC | TESTING_WRITE, 1, 2, EIO);
+	log_file_work(&t.file);
 	ck_assert_str_eq(testing_log_state(&t), "F");
 	ck_assert_uint_eq(t.file.synced.number, 0);
 	testing_log_append(&t);
@@ -105,6 +106,23 @@ START_TEST(a_batch_is_not_kept_when_its_sync_and_then_its_write_failed)
 	log_file_work(&t.file);
 	ck_assert_uint_eq(t.file.synced.number, 2);
 	ck_assert_uint_eq(testing_log_last_after(&t, TESTING_OLD_NAMES, "a.aof", false), 2);
+}
+END_TEST
+
+/* Another process finds it written anew, and its sync is not for nothing. */
+START_TEST(what_could_not_be_synced_is_written_again_before_the_file_is_closed)
+{
+	int fd;
+
+	testing_log_open(&t, "a.aof", 1);
+	testing_log_append(&t);
+	testing_disk_fail(t.disk, TESTING_SYNC, 0, 1, EIO);
+	log_file_stop(&t.file);
+	ck_assert_int_eq(t.file.stop_error, EIO);
+	fd = t.disk->disk.open(t.disk->disk.arg, "a.aof", O_RDWR);
+	ck_assert_int_eq(t.disk->disk.sync(t.disk->disk.arg, fd), 0);
+	close(fd);
+	ck_assert_uint_eq(testing_log_last_after(&t, TESTING_OLD_NAMES, "a.aof", false), 1);
 }
 END_TEST
 
@@ -168,11 +186,11 @@ START_TEST(what_a_new_file_begins_with_is_kept_though_what_follows_cannot_be_wri
 	log_file_work(&t.file);
 	log_file_adopt(&t.file, testing_log_create_rewritten(&t, "b.tmp", 2), "b.tmp", "a.aof", 1);
 	/* The new file and its name are synced; then nothing is. */
-	testing_disk_fail(t.disk, TESTING_SYNC, 2, UINT32_MAX, EIO);
+	testing_disk_fail(t.disk, TESTING_SYNC | TESTING_WRITE, 3, UINT32_MAX, EIO);
 	log_file_work(&t.file);
 	ck_assert_uint_eq(t.file.placed, 1);
 	ck_assert_int_eq(t.file.place_error, 0);
-	ck_assert_str_eq(testing_log_state(&t), "Y");
+	ck_assert_str_eq(testing_log_state(&t), "F");
 	testing_pass_us(1000000);
 	testing_log_work_failing(&t, TESTING_WRITE, UINT32_MAX);
 	ck_assert_str_eq(testing_log_state(&t), "F");
@@ -297,6 +315,7 @@ main(void)
 		batches_up_to_half_of_the_limit_may_be_unsynced_whatever_the_policy,
 		what_everysec_wrote_outlives_a_sync_that_fails_under_always,
 		a_batch_is_not_kept_when_its_sync_and_then_its_write_failed,
+		what_could_not_be_synced_is_written_again_before_the_file_is_closed,
 		the_end_syncs_whatever_the_policy_and_retries_soon,
 		a_rewrite_that_is_done_at_the_end_is_refused,
 		a_failure_of_the_old_file_is_over_with_the_new_one,

@@ -113,16 +113,20 @@ static const struct row rows[] = {
     {SYNC_FAILS, "Yr", "aen", "=", NOT_PLACED},
 
     {WRITE_FAILS, "S", "aen", "=", NOT_PLACED},
-    {WRITE_FAILS, "W F Y", "aen", "F", NOT_PLACED},
+    {WRITE_FAILS, "W F", "aen", "F", NOT_PLACED},
     {WRITE_FAILS, "Wc Fc Yc", "aen", "F", EIO},
+    /* What could not be synced was written again at once. */
+    {WRITE_FAILS, "Y", "aen", "W", NOT_PLACED},
     {WRITE_FAILS, "Yr", "aen", "W", 0},
 
     /* The copy is another file: there is room again, or it is none of the old one's troubles. */
     {WRITE_FAILS_SHORT, "S", "aen", "=", NOT_PLACED},
-    {WRITE_FAILS_SHORT, "W F Y", "aen", "F", NOT_PLACED},
+    {WRITE_FAILS_SHORT, "W F", "aen", "F", NOT_PLACED},
+    {WRITE_FAILS_SHORT, "Y", "aen", "W", NOT_PLACED},
     {WRITE_FAILS_SHORT, "Wc Fc Yc Yr", "aen", "W", 0},
     {TRUNCATE_FAILS, "S", "aen", "=", NOT_PLACED},
-    {TRUNCATE_FAILS, "W F Y", "aen", "F", NOT_PLACED},
+    {TRUNCATE_FAILS, "W F", "aen", "F", NOT_PLACED},
+    {TRUNCATE_FAILS, "Y", "aen", "W", NOT_PLACED},
     {TRUNCATE_FAILS, "Wc Fc Yc Yr", "aen", "W", 0},
 
     {RENAME_FAILS, "S", "aen", "=", NOT_PLACED},
