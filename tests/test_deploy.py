@@ -345,7 +345,7 @@ def test_what_the_filter_forbids_is_not_tried(filtered, folder):
         connection.ok("SHUTDOWN", "GRACE", "60")
         answer = connection.call("SHUTDOWN", "ABORT")
         assert "seccomp keeps this process from listening again" in str(answer)
-    assert filtered.is_running()
+        assert filtered.is_running()
 
 
 def test_tls_is_spoken_and_renewed_under_the_filter(start_tls_fanfared):
