@@ -179,6 +179,12 @@ on_save(void *arg, bool may_wait)
 	return answer_of(persist_save(((struct persistence *)arg)->persist, may_wait));
 }
 
+static void
+on_save_behind(void *arg)
+{
+	persist_save_behind(((struct persistence *)arg)->persist);
+}
+
 static bool
 on_save_now(void *arg)
 {
@@ -301,6 +307,7 @@ persistence_new(const struct settings *settings, struct server *server, struct n
 	const struct persist_host host = host_of(p);
 	const struct server_disk disk = {.rewrite = on_rewrite,
 	    .save = on_save,
+	    .save_behind = on_save_behind,
 	    .save_now = on_save_now,
 	    .has_save_rules = on_has_save_rules,
 	    .set_last_save = on_set_last_save,

@@ -112,10 +112,18 @@ aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer
 {
 	struct slice rest = {file->bytes.ptr + keep, file->bytes.len - keep};
 	struct buffer beside = {0};
-	bool ok = save(path, keep, rest, &beside) && ftruncate(file->fd, (off_t)keep) == 0 &&
-		  fsync(file->fd) == 0;
+	bool is_saved = save(path, keep, rest, &beside);
+	/* A full disk is what tears tails; it must not keep the daemon from starting as well. */
+	bool is_full = !is_saved && (errno == ENOSPC || errno == EDQUOT);
+	bool ok =
+	    (is_saved || is_full) && ftruncate(file->fd, (off_t)keep) == 0 && fsync(file->fd) == 0;
 
-	if (ok)
+	if (ok && is_full)
+		buffer_appendf(text,
+		    "cut to %zu bytes; the other %zu are lost, as the disk has no room to keep "
+		    "them",
+		    keep, rest.len);
+	else if (ok)
 		buffer_appendf(text, "cut to %zu bytes; the other %zu are kept in %s", keep,
 		    rest.len, beside.ptr);
 	else

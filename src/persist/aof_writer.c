@@ -27,6 +27,7 @@ enum order_kind {
 	ORDER_ADOPT,
 	ORDER_RENAME,
 	ORDER_STOP,
+	ORDER_LOOK,
 	ORDER_CLOSE,
 	ORDER_CONFIGURE,
 	ORDER_END,
@@ -38,9 +39,8 @@ struct order {
 	int fd;              /* OPEN, ADOPT, CLOSE */
 	uint64_t number;     /* BATCH; OPEN: the file's offset; END: the moment to give up, in us */
 	uint64_t generation; /* OPEN, ADOPT, RENAME */
-	bool has_name;       /* OPEN */
 	struct buffer batch;
-	char *temp_path, *path; /* ADOPT, RENAME */
+	char *temp_path, *path; /* ADOPT, RENAME; OPEN: path or NULL */
 	struct aof_writer_settings settings;
 };
 
@@ -174,7 +174,7 @@ carry_out(struct aof_writer *w, struct order *order)
 		log_file_append(log, order->number, &order->batch);
 		break;
 	case ORDER_OPEN:
-		log_file_open(log, order->fd, order->number, order->generation, order->has_name);
+		log_file_open(log, order->fd, order->number, order->generation, order->path);
 		break;
 	case ORDER_MARK:
 		log_file_mark(log);
@@ -188,6 +188,9 @@ carry_out(struct aof_writer *w, struct order *order)
 	case ORDER_STOP:
 		log_file_stop(log);
 		w->stops++;
+		break;
+	case ORDER_LOOK:
+		log_file_look(log);
 		break;
 	case ORDER_CLOSE:
 		close(order->fd);
@@ -237,7 +240,8 @@ wait_for_orders(struct aof_writer *w)
 static bool
 is_over(const struct aof_writer *w)
 {
-	return w->end_us != 0 && (log_file_is_settled(&w->log) || clock_mono_us() >= w->end_us);
+	return w->end_us != 0 && (log_file_is_settled(&w->log) || w->log.fault.needs_rewrite ||
+				     clock_mono_us() >= w->end_us);
 }
 
 static void *
@@ -346,11 +350,12 @@ await_end(struct aof_writer *w, uint64_t until_us)
 }
 
 bool
-aof_writer_free(struct aof_writer *w, uint64_t limit_us)
+aof_writer_free(struct aof_writer *w, uint64_t limit_us, bool *needs_rewrite)
 {
 	struct order *order;
 	bool ok;
 
+	*needs_rewrite = false;
 	if (w == NULL)
 		return true;
 	order = order_new(ORDER_END);
@@ -365,20 +370,22 @@ aof_writer_free(struct aof_writer *w, uint64_t limit_us)
 	} else {
 		aof_writer_turn(w);
 	}
-	ok = log_file_is_settled(&w->log);
+	*needs_rewrite = w->log.fault.needs_rewrite;
+	ok = log_file_is_settled(&w->log) && !*needs_rewrite;
 	release(w);
 	return ok;
 }
 
 void
-aof_writer_open(struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, bool has_name)
+aof_writer_open(
+    struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, const char *path)
 {
 	struct order *order = order_new(ORDER_OPEN);
 
 	order->fd = fd;
 	order->number = offset;
 	order->generation = generation;
-	order->has_name = has_name;
+	order->path = path != NULL ? xstrdup(path) : NULL;
 	give(w, order);
 }
 
@@ -440,6 +447,12 @@ aof_writer_refuse_renames(struct aof_writer *w, uint64_t older_than)
 	pthread_mutex_lock(&w->rename_lock);
 	w->oldest_rename = older_than;
 	pthread_mutex_unlock(&w->rename_lock);
+}
+
+void
+aof_writer_look(struct aof_writer *w)
+{
+	give(w, order_new(ORDER_LOOK));
 }
 
 void

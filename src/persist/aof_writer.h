@@ -50,15 +50,16 @@ struct aof_writer *aof_writer_new(
 /*
  * Carries out all orders, syncs, and ends the thread; a rewritten file that is being adopted is
  * given up. Takes limit_us at most, and then leaves the thread to the end of the process. False:
- * something could not be written. NULL is allowed.
+ * something could not be written; *needs_rewrite says whether because the file was cut or removed.
+ * NULL is allowed.
  */
-bool aof_writer_free(struct aof_writer *w, uint64_t limit_us);
+bool aof_writer_free(struct aof_writer *w, uint64_t limit_us, bool *needs_rewrite);
 
 void aof_writer_configure(struct aof_writer *w, const struct aof_writer_settings *settings);
 
 /* See log_file.h. Takes fd. generation is not 0. */
 void aof_writer_open(
-    struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, bool has_name);
+    struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, const char *path);
 
 /* Takes what is in batch. Numbers grow. */
 void aof_writer_append(struct aof_writer *w, uint64_t number, struct buffer *batch);
@@ -68,6 +69,7 @@ void aof_writer_mark(struct aof_writer *w);
 void aof_writer_adopt(
     struct aof_writer *w, int fd, const char *temp_path, const char *path, uint64_t generation);
 void aof_writer_stop(struct aof_writer *w);
+void aof_writer_look(struct aof_writer *w);
 
 /* Renames, and syncs the folder, whatever is in the way of batches. Copies both. */
 void aof_writer_rename(

@@ -155,7 +155,8 @@ take_place(struct log_file *log)
 	log->base_number = copy->from.number;
 	log->file_end = log->end = offset;
 	log->has_rest = false;
-	log->has_name = true;
+	xfree(log->path);
+	log->path = xstrdup(copy->path);
 	copy->state = COPY_RENAMED;
 }
 

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +52,8 @@ close_file(struct log_file *log)
 	if (log->fd != -1)
 		close(log->fd);
 	log->fd = -1;
+	xfree(log->path);
+	log->path = NULL;
 	forget_batches(log, NULL);
 	log->next_write = NULL;
 	log->has_rest = false;
@@ -99,22 +102,54 @@ note_written(struct log_file *log, const struct batch *until)
 	log->next_write = batch;
 }
 
-/* False if somebody else has cut the file, or removed it: what is acknowledged would be in no file.
+static bool
+has_its_name(const struct log_file *log, const struct stat *file)
+{
+	struct stat named;
+
+	return log->path == NULL || (stat(log->path, &named) == 0 && named.st_dev == file->st_dev &&
+					named.st_ino == file->st_ino);
+}
+
+/* What was cut off and grew again is a hole. */
+static bool
+ends_as_synced(const struct log_file *log)
+{
+	char end[2];
+
+	return log->synced.offset < sizeof(end) ||
+	       (pread(log->fd, end, sizeof(end), (off_t)(log->synced.offset - sizeof(end))) ==
+		       (ssize_t)sizeof(end) &&
+		   memcmp(end, "\r\n", sizeof(end)) == 0);
+}
+
+/*
+ * False if somebody else has cut the file, removed it or put another one in its place: what is
+ * acknowledged would be in no file. size: it has so many bytes at least.
  */
 static bool
-is_intact(struct log_file *log)
+is_intact(struct log_file *log, uint64_t size)
 {
 	struct stat st;
+	bool is_named;
 
 	if (fstat(log->fd, &st) != 0) {
 		fail(log, errno, false);
 		return false;
 	}
-	if ((uint64_t)st.st_size >= log->file_end && (st.st_nlink > 0 || !log->has_name))
+	is_named = has_its_name(log, &st);
+	if (is_named && (uint64_t)st.st_size >= size && ends_as_synced(log))
 		return true;
-	fail(log, st.st_nlink > 0 ? EIO : ENOENT, false);
+	fail(log, is_named ? EIO : ENOENT, false);
 	log->fault.needs_rewrite = true;
 	return false;
+}
+
+void
+log_file_look(struct log_file *log)
+{
+	if (log->state == LOG_WRITING)
+		(void)is_intact(log, log->file_end);
 }
 
 /* All batches that are to be written. False: it failed, and is noted. */
@@ -126,7 +161,7 @@ write_queued(struct log_file *log)
 	while (log->next_write != NULL) {
 		uint64_t offset = log->next_write->offset;
 
-		if (!is_intact(log))
+		if (!is_intact(log, log->file_end))
 			return false;
 		if (!cut_rest(log)) {
 			fail(log, errno, false);
@@ -214,6 +249,8 @@ sync_data(struct log_file *log, const struct log_position *until)
 		write_again(log);
 		return false;
 	}
+	if (!is_intact(log, until->offset))
+		return false;
 	log->synced_us = log->clock_us();
 	took_us = log->synced_us - begun_us;
 	log->syncs++;
@@ -266,8 +303,13 @@ is_sync_due(const struct log_file *log)
 static void
 write_and_sync(struct log_file *log)
 {
-	bool ok = write_queued(log);
+	bool ok;
 
+	if (log->fault.needs_rewrite && !is_intact(log, log->file_end))
+		return;
+	ok = write_queued(log);
+	if (log->fault.needs_rewrite)
+		return;
 	if (is_sync_due(log) && !sync_all(log))
 		return;
 	if (ok) {
@@ -326,11 +368,11 @@ log_file_set_policy(struct log_file *log, enum aof_sync policy)
 }
 
 void
-log_file_open(struct log_file *log, int fd, uint64_t offset, uint64_t generation, bool has_name)
+log_file_open(struct log_file *log, int fd, uint64_t offset, uint64_t generation, const char *path)
 {
 	log_file_stop(log);
 	log->fd = fd;
-	log->has_name = has_name;
+	log->path = path != NULL ? xstrdup(path) : NULL;
 	log->generation = generation;
 	log->synced = (struct log_position){offset, log->last_number};
 	log->base_number = log->last_number;
@@ -408,6 +450,7 @@ void
 log_file_end(struct log_file *log)
 {
 	log->is_ending = true;
+	log_file_look(log);
 	log->retry_us = 0;
 	if (log->copy.state == COPY_RUNNING)
 		log_copy_end(log, ECANCELED);

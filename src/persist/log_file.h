@@ -67,7 +67,7 @@ struct log_file {
 	bool is_ending;              /* sync whatever the policy, retry soon */
 	uint64_t unsynced_max_bytes; /* from half of it on batches are synced whatever the policy */
 	int fd;
-	bool has_name;       /* else it is gone when it is closed */
+	char *path;          /* owned; NULL: it has no name, and is gone when it is closed */
 	uint64_t generation; /* of the file: a copy for another one is refused */
 	struct batches batches;
 	struct batch *next_write; /* the first QUEUED one; NULL: none */
@@ -98,10 +98,10 @@ struct log_file {
 void log_file_init(struct log_file *log, const struct disk *disk, uint64_t (*clock_us)(void));
 void log_file_release(struct log_file *log); /* closes; writes nothing */
 
-/* Batches go to this file from now on, whose end is offset. Takes fd. A file that was open is
- * stopped first. */
+/* Batches go to this file from now on, whose end is offset. Takes fd, copies path (NULL: no name).
+ * A file that was open is stopped first. */
 void log_file_open(
-    struct log_file *log, int fd, uint64_t offset, uint64_t generation, bool has_name);
+    struct log_file *log, int fd, uint64_t offset, uint64_t generation, const char *path);
 
 /* From now on; what came under always is synced all the same. */
 void log_file_set_policy(struct log_file *log, enum aof_sync policy);
@@ -122,6 +122,9 @@ void log_file_adopt(
 
 /* Tries once to write and sync what is in memory, then closes the file: all batches are settled. */
 void log_file_stop(struct log_file *log);
+
+/* Now and then: looks whether the file is what was written, also when nothing is to be written. */
+void log_file_look(struct log_file *log);
 
 /* The end of the daemon: gives up a copy, and syncs from now on whatever the policy says. */
 void log_file_end(struct log_file *log);

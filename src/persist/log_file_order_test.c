@@ -218,7 +218,7 @@ START_TEST(under_always_a_sync_waits_a_moment_for_more)
 	slow.sync = slow_sync;
 	log_file_init(&t.file, &slow, testing_now_us);
 	t.file.policy = AOF_SYNC_ALWAYS;
-	log_file_open(&t.file, testing_log_create(&t, "a.aof"), 0, 1, true);
+	log_file_open(&t.file, testing_log_create(&t, "a.aof"), 0, 1, "a.aof");
 	for (int i = 0; i < 8; i++)
 		testing_log_append(&t);
 	log_file_work(&t.file);
@@ -299,7 +299,7 @@ START_TEST(a_file_without_a_name_has_none_to_lose)
 	int fd = testing_log_create(&t, "a.aof");
 
 	ck_assert_int_eq(unlink("a.aof"), 0);
-	log_file_open(&t.file, fd, 0, 1, false);
+	log_file_open(&t.file, fd, 0, 1, NULL);
 	testing_log_append(&t);
 	log_file_work(&t.file);
 	ck_assert_int_eq(t.file.state, LOG_WRITING);

@@ -20,6 +20,9 @@
 /* How often persist_look() looks whether something is due. */
 #define LOOK_US 100000
 
+/* ... and whether the file is still what was written. */
+#define FILE_LOOK_US 1000000
+
 /* An attempt to switch the log on for a configuration file is repeated after so long. */
 #define START_RETRY_US 5000000
 
@@ -286,7 +289,7 @@ open_unnamed(struct persist *p, struct buffer *error)
 		return false;
 	}
 	persist_configure_writer(p);
-	aof_writer_open(p->writer, fd, 0, ++p->generation, false);
+	aof_writer_open(p->writer, fd, 0, ++p->generation, NULL);
 	p->base_bytes = 0;
 	return true;
 }
@@ -368,6 +371,10 @@ persist_turn(struct persist *p, uint64_t now_us)
 			try_start(p);
 		persist_look(p);
 	}
+	if (p->machine.log == PHASE_ON && now_us >= p->next_file_look_us) {
+		p->next_file_look_us = now_us + FILE_LOOK_US;
+		aof_writer_look(p->writer);
+	}
 	return p->next_look_us - now_us;
 }
 
@@ -403,7 +410,7 @@ bool
 persist_free(struct persist *p)
 {
 	uint64_t limit_us;
-	bool was_starting, ok;
+	bool was_starting, needs_rewrite, ok;
 
 	if (p == NULL)
 		return true;
@@ -416,12 +423,13 @@ persist_free(struct persist *p)
 	p->host.unwatch(p->host.arg, p->child_watch);
 	if (dump_child_end(&p->child, limit_us))
 		persist_remove_temp(p);
-	ok = aof_writer_free(p->writer, limit_us);
-	if (!ok)
+	ok = aof_writer_free(p->writer, limit_us, &needs_rewrite);
+	/* Memory has all that the file is to hold. */
+	if (needs_rewrite || (was_starting && ok))
+		ok = persist_write_log_at_end(p);
+	else if (!ok)
 		log_error(
 		    "append-only file %s: not all changes could be written", p->config.log_name);
-	if (was_starting && ok)
-		persist_write_log_at_end(p);
 	/* A thread that is stuck may write yet: the lock goes with the process. */
 	if (p->lock_fd != -1 && ok)
 		close(p->lock_fd);

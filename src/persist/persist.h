@@ -121,6 +121,9 @@ enum persist_answer persist_rewrite(struct persist *p);
 /* may_wait: it can be scheduled behind a rewrite. */
 enum persist_answer persist_save(struct persist *p, bool may_wait);
 
+/* A snapshot of now or later: behind the one that is under way, if there is one. */
+void persist_save_behind(struct persist *p);
+
 /* Writes a snapshot in this process, at once. False: it failed, which is logged. */
 bool persist_save_now(struct persist *p) __attribute__((warn_unused_result));
 

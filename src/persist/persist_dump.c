@@ -302,27 +302,37 @@ persist_save(struct persist *p, bool may_wait)
 }
 
 void
+persist_save_behind(struct persist *p)
+{
+	if (persist_save(p, true) == PERSIST_SAVING && p->machine.dump != DUMP_WANTED)
+		p->scheduled |= 1U << DUMP_SNAPSHOT;
+}
+
+bool
 persist_write_log_at_end(struct persist *p)
 {
-	if (dump_file_write(p->disk, p->host.keyspace, LAST_TEMP) &&
-	    disk_replace(p->disk, LAST_TEMP, p->config.log_name))
+	bool ok = dump_file_write(p->disk, p->host.keyspace, LAST_TEMP) &&
+		  disk_replace(p->disk, LAST_TEMP, p->config.log_name);
+
+	if (ok)
 		log_notice("append-only file %s written, as no rewrite had done it yet",
 		    p->config.log_name);
 	else
 		log_error(
 		    "cannot write append-only file %s: %s", p->config.log_name, strerror(errno));
+	return ok;
 }
 
 bool
 persist_save_now(struct persist *p)
 {
 	uint64_t changes = p->host.changes(p->host.arg);
-	bool ok;
+	bool is_whole, ok;
 
 	if (!can_dump(p, DUMP_SNAPSHOT))
 		return false;
-	ok = dump_file_write(p->disk, p->host.keyspace, LAST_TEMP);
-	if (ok) {
+	ok = is_whole = dump_file_write(p->disk, p->host.keyspace, LAST_TEMP);
+	if (is_whole) {
 		/* One that is older gives way now, that this one is whole. */
 		(void)persist_event(p, EVENT_SAVE_NOW);
 		persist_configure_writer(p);
@@ -334,7 +344,11 @@ persist_save_now(struct persist *p)
 	} else {
 		log_error("cannot write snapshot %s: %s", p->config.snapshot_name, strerror(errno));
 	}
-	note_outcome(p, DUMP_SNAPSHOT, ok ? DUMP_DONE : DUMP_FAILED);
+	if (is_whole)
+		note_outcome(p, DUMP_SNAPSHOT, ok ? DUMP_DONE : DUMP_FAILED);
+	/* Else a snapshot under way goes on, and has an outcome of its own. */
+	p->records[DUMP_SNAPSHOT].is_failing = !ok;
+	persist_derive_refusal(p);
 	return ok;
 }
 

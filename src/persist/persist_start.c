@@ -68,7 +68,7 @@ open_log(struct persist *p, uint64_t size, struct buffer *error)
 		return false;
 	}
 	p->report.size = p->base_bytes = size;
-	aof_writer_open(p->writer, fd, size, ++p->generation, true);
+	aof_writer_open(p->writer, fd, size, ++p->generation, name);
 	(void)persist_event(p, EVENT_LOG_LOADED);
 	persist_configure_writer(p);
 	return true;

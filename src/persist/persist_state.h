@@ -57,7 +57,7 @@ struct persist {
 	enum refusal refusal; /* that the server knows of */
 	int refusal_error;
 	bool handed_over;
-	uint64_t next_look_us;
+	uint64_t next_look_us, next_file_look_us;
 };
 
 bool persist_lock(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
@@ -78,6 +78,6 @@ void persist_look(struct persist *p); /* begins what is scheduled or due */
 /* The file of the dump under way, if it can only be of this process. */
 void persist_remove_temp(struct persist *p);
 void persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before);
-void persist_write_log_at_end(struct persist *p);
+bool persist_write_log_at_end(struct persist *p) __attribute__((warn_unused_result));
 
 #endif

@@ -126,8 +126,7 @@ expect_refusal(struct testing_life *l)
 	struct persist_figures figures = persist_figures(l->p);
 
 	ck_assert_int_eq(l->server.is_failed, figures.fault.error != 0);
-	ck_assert_int_eq(
-	    l->server.is_refused, figures.fault.error != 0 || figures.save == DUMP_FAILED);
+	ck_assert_int_eq(l->server.is_refused, figures.fault.error != 0 || figures.save_is_failing);
 }
 
 void

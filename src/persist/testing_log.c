@@ -76,7 +76,7 @@ testing_log_open(struct testing_log *t, const char *name, uint64_t generation)
 	int fd = testing_log_create(t, name);
 
 	ck_assert(disk_sync_folder_of(&t->disk->disk, name));
-	log_file_open(&t->file, fd, 0, generation, true);
+	log_file_open(&t->file, fd, 0, generation, name);
 }
 
 /* A batch that says which it is. */

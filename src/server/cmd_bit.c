@@ -15,8 +15,7 @@ arg_to_bit_offset(struct request *rq, struct slice arg, size_t *offset)
 {
 	int64_t v;
 
-	if (slice_to_i64(arg, &v) && v >= 0 &&
-	    (uint64_t)v >> 3 < rq->server->config->proto_max_bulk_bytes) {
+	if (slice_to_i64(arg, &v) && v >= 0 && (uint64_t)v >> 3 < request_max_string(rq)) {
 		*offset = (size_t)v;
 		return true;
 	}

@@ -109,8 +109,8 @@ save_nothing(struct server *server)
 {
 	const struct server_disk *disk = &server->disk;
 
-	if (disk->save != NULL && server->replay == NULL && disk->has_save_rules(disk->arg))
-		(void)disk->save(disk->arg, true);
+	if (disk->save_behind != NULL && server->replay == NULL && disk->has_save_rules(disk->arg))
+		disk->save_behind(disk->arg);
 }
 
 enum command_result

@@ -149,10 +149,11 @@ save_before(struct request *rq, const struct shutdown *s)
 		request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
 		return false;
 	}
+	/* One that has just been written need not be written again. */
 	disk->set_last_save(disk->arg,
-	    s->save     ? DISK_SAVE_ALWAYS
-	    : s->nosave ? DISK_SAVE_NEVER
-			: DISK_SAVE_BY_RULES,
+	    s->save && !is_due ? DISK_SAVE_ALWAYS
+	    : s->nosave        ? DISK_SAVE_NEVER
+			       : DISK_SAVE_BY_RULES,
 	    s->force);
 	return true;
 }

@@ -14,7 +14,7 @@
 static bool
 fits(struct request *rq, size_t a, size_t b)
 {
-	size_t most = rq->server->config->proto_max_bulk_bytes;
+	size_t most = request_max_string(rq);
 
 	if (a <= most && b <= most - a)
 		return true;

@@ -32,6 +32,7 @@ struct server_disk_figures {
 struct server_disk {
 	enum disk_answer (*rewrite)(void *arg);
 	enum disk_answer (*save)(void *arg, bool may_wait); /* may_wait: be scheduled */
+	void (*save_behind)(void *arg); /* behind the one under way, if there is one */
 	/* In this process, at once: SHUTDOWN SAVE. False: it failed, and was logged. */
 	bool (*save_now)(void *arg);
 	bool (*has_save_rules)(void *arg);

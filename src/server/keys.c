@@ -26,6 +26,15 @@ request_db(const struct request *rq)
 	return kv_database(rq->server->kv, rq->client->db);
 }
 
+/* As settings.def bounds proto-max-bulk-len. */
+#define STRING_MAX ((size_t)1 << 30)
+
+size_t
+request_max_string(const struct request *rq)
+{
+	return rq->server->replay != NULL ? STRING_MAX : rq->server->config->proto_max_bulk_bytes;
+}
+
 int64_t
 request_now_ms(struct request *rq)
 {

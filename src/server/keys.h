@@ -39,6 +39,10 @@ enum key_class {
 /* The database that the client has selected. */
 struct kv_db *request_db(const struct request *rq);
 
+/* Bytes of the longest string that the request may make: proto-max-bulk-len, or, for a command from
+ * disk, all that it may ever have been. */
+size_t request_max_string(const struct request *rq);
+
 /* A key that ends then has ended. Not while commands are read from disk, where it may yet be given
  * another time: it is removed when they have been. */
 bool key_is_over(struct request *rq, int64_t at_ms);

@@ -125,7 +125,9 @@ server_replay(
 	} while (result == COMMAND_AGAIN);
 	replay->client->progress = 0;
 	if (rq.failed && rq.command->handler == cmd_select)
-		snprintf(error, error_len, "SELECT of an unknown database: see databases");
+		snprintf(error, error_len,
+		    "SELECT of an unknown database: start with more databases, and rewrite the "
+		    "file before they become fewer");
 	else if (rq.failed)
 		describe_reply(replay, &rq, error, error_len);
 	buffer_clear(&replay->reply);
