@@ -298,12 +298,15 @@ class ConfigWriter(TransactionWriter):
     def write_one(self, client, setting):
         """The answer to CONFIG SET, or the error that EXEC got."""
         self.connection, self.setting = client, setting
-        self.look()
-        number = self.next
-        self.sent = max(self.sent, number)
-        client.send(self.changes(number))
-        reply = self.read_reply()
-        self.connection = None
+        try:
+            self.look()
+            number = self.next
+            self.sent = max(self.sent, number)
+            client.send(self.changes(number))
+            reply = self.read_reply()
+        finally:
+            # It waits for nothing any more, also if the daemon has gone.
+            self.connection = self.waiting_since = None
         if isinstance(reply, Error):
             if not reply.text.startswith(REFUSALS):
                 raise Strange(f"EXEC of {number}: {reply!r}")
