@@ -181,8 +181,10 @@ request_slice_is_over(struct request *rq)
 }
 
 /*
- * While replies are held: what is not told by a reply alone waits until they are out, that nothing
- * overtakes them. Who writes waits too, while the disk does not keep up.
+ * While replies are held, a command that does more than reply (SUBSCRIBE, HELLO, PUBLISH) waits
+ * until they are sent, so that nothing overtakes them. It also waits for a change of its client
+ * that CLIENT REPLY left without a reply. A command that writes waits while the disk does not keep
+ * up.
  */
 static bool
 waits_for_disk(const struct request *rq)
@@ -192,7 +194,7 @@ waits_for_disk(const struct request *rq)
 
 	if (rq->server->journal.is_crowded && (flags & CMD_WRITE) != 0)
 		return true;
-	if (held_is_empty(c))
+	if (held_is_empty(c) && !held_is_unkept(c))
 		return false;
 	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }

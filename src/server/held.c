@@ -46,6 +46,16 @@ held_is_empty(const struct client *c)
 }
 
 bool
+held_is_unkept(const struct client *c)
+{
+	const struct journal *journal = &c->server->journal;
+
+	/* A number that belongs to no batch was given up when the journal was switched off. */
+	return journal->holds && !journal->has_failed && c->unkept > journal->kept &&
+	       c->unkept <= journal->taken + (journal->batch.len > 0);
+}
+
+bool
 held_is_full(const struct client *c)
 {
 	return c->held != NULL && (c->held->bytes.len - c->held->bytes_at >= FULL_BYTES ||

@@ -28,6 +28,9 @@ void held_note_pushes(struct client *c);
 
 bool held_is_empty(const struct client *c);
 
+/* True while a change of c waits for the disk, whether or not it has a reply. */
+bool held_is_unkept(const struct client *c);
+
 /* True if c is held so much that its requests have to wait. */
 bool held_is_full(const struct client *c);
 

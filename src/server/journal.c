@@ -50,6 +50,9 @@ server_journal_set(struct server *server, bool is_on, bool holds)
 
 	if (is_on && !journal->is_on)
 		journal->has_db = false;
+	/* Requests that wait for a change without a reply go on. */
+	if (journal->holds && !(is_on && holds))
+		wait_event(server, WAIT_EVENT_DISK);
 	journal->is_on = is_on;
 	journal->holds = is_on && holds;
 	if (!is_on)

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/testing.h"
 #include "resp/parser.h"
+#include "server/held.h"
 #include "server/state.h"
 #include "server/testing_server.h"
 
@@ -172,6 +173,51 @@ START_TEST(messages_pass_what_is_held_and_subscribing_waits_for_it)
 	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 	ck_assert_str_eq(test_finish(c), "+OK\r\n>3\r\n$9\r\nsubscribe\r\n$4\r\nmore\r\n:2\r\n");
+}
+END_TEST
+
+/* c changes a key without a reply and then subscribes, which waits. */
+static void
+subscribe_behind_a_muted_change(void)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "HELLO 3");
+	assert_says(c, "CLIENT REPLY SKIP", "");
+	assert_says(c, "SET a 1", "");
+	ck_assert(held_is_empty(c->client));
+	ck_assert(!test_send(c, "SUBSCRIBE news"));
+	test_turns(3);
+	ck_assert(c->later);
+	ck_assert_uint_eq(client_subscriptions(c->client), 0);
+}
+
+#define SUBSCRIBED ">3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
+
+START_TEST(subscribing_waits_for_a_change_without_a_reply_until_it_is_kept)
+{
+	subscribe_behind_a_muted_change();
+	assert_says(other, "PUBLISH news x", ":0\r\n");
+	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	test_turns(3);
+	ck_assert(c->later);
+	server_journal_kept(test_server, 1);
+	ck_assert_str_eq(test_finish(c), SUBSCRIBED);
+}
+END_TEST
+
+START_TEST(subscribing_waits_for_a_change_without_a_reply_only_while_the_journal_holds)
+{
+	subscribe_behind_a_muted_change();
+	server_journal_set(test_server, true, false);
+	ck_assert_str_eq(test_finish(c), SUBSCRIBED);
+}
+END_TEST
+
+START_TEST(subscribing_waits_for_a_change_without_a_reply_until_the_journal_fails)
+{
+	subscribe_behind_a_muted_change();
+	server_journal_failed(test_server, "MISCONF no");
+	ck_assert_str_eq(test_finish(c), SUBSCRIBED);
 }
 END_TEST
 
@@ -439,6 +485,9 @@ main(void)
 		the_database_is_selected_when_it_changes, a_transaction_is_collected_as_one,
 		replies_of_changes_are_held_until_they_are_kept_and_what_follows_too,
 		messages_pass_what_is_held_and_subscribing_waits_for_it,
+		subscribing_waits_for_a_change_without_a_reply_until_it_is_kept,
+		subscribing_waits_for_a_change_without_a_reply_only_while_the_journal_holds,
+		subscribing_waits_for_a_change_without_a_reply_until_the_journal_fails,
 		a_refusal_alone_leaves_held_replies_as_they_are,
 		a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it,
 		messages_of_what_exec_subscribed_to_come_behind_its_reply,
