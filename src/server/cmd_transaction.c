@@ -159,7 +159,8 @@ execute_all(struct request *rq)
 	/* What was to be dropped is dropped. */
 	rq->push_len = rq->reply->len;
 	keys_commit(rq->server, rq->client);
-	if ((t->flags & CMD_PUBSUB) != 0 && client_subscriptions(c) > 0)
+	/* Even where it has no subscription any more, or speaks another protocol now. */
+	if ((t->flags & (CMD_PUBSUB | CMD_NO_AUTH)) != 0)
 		held_note_pushes(c);
 }
 

@@ -287,6 +287,46 @@ START_TEST(what_exec_publishes_to_its_own_client_comes_behind_its_reply)
 }
 END_TEST
 
+START_TEST(what_exec_publishes_to_a_subscription_that_it_ends_comes_behind_its_reply)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "HELLO 3");
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "SUBSCRIBE a");
+	test_call(c, "PUBLISH a m");
+	test_call(c, "UNSUBSCRIBE a");
+	assert_says(c, "EXEC", "");
+	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	server_journal_kept(test_server, 1);
+	ck_assert_str_eq(test_read(c),
+	    "*4\r\n+OK\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n:1\r\n"
+	    ">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n"
+	    ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n");
+}
+END_TEST
+
+START_TEST(messages_in_the_protocol_that_exec_chose_come_behind_its_reply)
+{
+	const char *reply;
+
+	server_journal_set(test_server, true, true);
+	test_call(c, "HELLO 3");
+	test_call(c, "SUBSCRIBE news");
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "HELLO 2");
+	assert_says(c, "EXEC", "");
+	assert_says(other, "PUBLISH news x", ":1\r\n");
+	ck_assert_str_eq(test_read(c), "");
+	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	server_journal_kept(test_server, 1);
+	reply = test_read(c);
+	ck_assert_int_eq(strncmp(reply, "*2\r\n+OK\r\n", 9), 0);
+	ck_assert_ptr_nonnull(strstr(reply, "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n"));
+}
+END_TEST
+
 START_TEST(who_leaves_behind_a_barrier_is_forgotten)
 {
 	server_journal_set(test_server, true, true);
@@ -492,6 +532,8 @@ main(void)
 		a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it,
 		messages_of_what_exec_subscribed_to_come_behind_its_reply,
 		what_exec_publishes_to_its_own_client_comes_behind_its_reply,
+		what_exec_publishes_to_a_subscription_that_it_ends_comes_behind_its_reply,
+		messages_in_the_protocol_that_exec_chose_come_behind_its_reply,
 		who_leaves_behind_a_barrier_is_forgotten,
 		changes_that_could_not_be_kept_become_errors_and_others_do_not,
 		who_leaves_while_something_is_held_is_forgotten,
