@@ -89,8 +89,9 @@ struct client {
 	bool counted_subscriber; /* in server->subscriber_count */
 	bool told_subscriber;    /* to io */
 	bool is_monitor;
-	bool has_changed; /* its command has, and its reply is to be held */
-	bool has_pushed;  /* ... before messages that the command brought or asked for */
+	bool has_changed;   /* its command has, and its reply is to be held */
+	bool has_pushed;    /* ... before messages that the command brought or asked for */
+	bool has_new_state; /* it changed its subscriptions, protocol or user */
 	bool no_evict;
 	bool no_touch;
 	bool wants_going_away; /* OUTBOX SET GOING-AWAY */

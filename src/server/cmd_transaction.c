@@ -127,6 +127,15 @@ take_reply(struct request *rq, struct buffer *part, size_t push_len)
 	buffer_clear(part);
 }
 
+/* SUBSCRIBE and its like, HELLO, AUTH. */
+static bool
+changes_state(const struct command *command)
+{
+	return (command->flags & CMD_NO_AUTH) != 0 ||
+	       ((command->flags & CMD_PUBSUB) != 0 &&
+		   (command->flags & CMD_IN_SUBSCRIBE_MODE) != 0);
+}
+
 static void
 execute_all(struct request *rq)
 {
@@ -154,6 +163,8 @@ execute_all(struct request *rq)
 		    access_still_allows(&queued))
 			request_execute_queued(&queued);
 		take_reply(rq, &part, queued.push_len);
+		if (changes_state(q->command))
+			held_note_state(c);
 	}
 	buffer_release(&part);
 	/* What was to be dropped is dropped. */

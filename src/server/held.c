@@ -17,6 +17,7 @@ struct held_reply {
 	size_t len;
 	bool is_change;
 	bool has_barrier; /* in the outbox, which it opens */
+	bool has_state;   /* see held_note_state */
 };
 
 /* What one client is held. */
@@ -66,6 +67,12 @@ void
 held_note_pushes(struct client *c)
 {
 	c->has_pushed = true;
+}
+
+void
+held_note_state(struct client *c)
+{
+	c->has_new_state = true;
 }
 
 void
@@ -130,10 +137,11 @@ held_take(struct client *c, struct slice reply)
 	struct held_reply mark = {.number = c->unkept,
 	    .len = reply.len,
 	    .is_change = c->has_changed,
-	    .has_barrier = c->has_pushed && c->subscriber.outbox.barrier == NULL};
+	    .has_barrier = c->has_pushed && c->subscriber.outbox.barrier == NULL,
+	    .has_state = c->has_new_state};
 	struct buffer error = {0};
 
-	c->has_pushed = c->has_changed = false;
+	c->has_pushed = c->has_changed = c->has_new_state = false;
 	/* Behind what is held already it waits, even if nothing new is held any more. */
 	if (reply.len == 0 || (!journal->holds && c->held == NULL))
 		return false;
@@ -141,6 +149,11 @@ held_take(struct client *c, struct slice reply)
 	if (becomes_error(c, mark.is_change, &error)) {
 		outbox_push_reply(&c->subscriber.outbox, buffer_slice(&error));
 		buffer_release(&error);
+		if (mark.has_state) {
+			if (c->subscriber.outbox.barrier == NULL)
+				outbox_bar(&c->subscriber.outbox);
+			client_finish(c);
+		}
 		return true;
 	}
 	/* While it fails nobody waits: what was not kept got its error. */
@@ -170,6 +183,15 @@ compact(struct held *held)
 	held->bytes_at = held->next = 0;
 }
 
+/* Neither the messages behind the barrier nor later replies are sent: the client could not tell
+ * what they are. */
+static void
+end_after_error(struct client *c)
+{
+	c->held->next = reply_count(c->held);
+	client_finish(c);
+}
+
 /* Lets out the replies of one client that wait for nothing later. */
 static void
 release(struct client *c, uint64_t number)
@@ -183,11 +205,16 @@ release(struct client *c, uint64_t number)
 		if (reply->number > number)
 			break;
 		if (reply->number > c->server->journal.kept &&
-		    becomes_error(c, reply->is_change, &error))
+		    becomes_error(c, reply->is_change, &error)) {
 			client_send_reply(c, buffer_slice(&error));
-		else
+			if (reply->has_state) {
+				end_after_error(c);
+				break;
+			}
+		} else {
 			client_send_reply(
 			    c, (struct slice){held->bytes.ptr + held->bytes_at, reply->len});
+		}
 		held->bytes_at += reply->len;
 		if (reply->has_barrier)
 			outbox_unbar(&c->subscriber.outbox);

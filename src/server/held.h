@@ -26,6 +26,10 @@ void held_note_no_change(struct client *c);
  * it is held. */
 void held_note_pushes(struct client *c);
 
+/* c's command changed c's subscriptions, protocol or user: if its reply becomes an error, the
+ * connection ends after the error, because c cannot know which of them it has. */
+void held_note_state(struct client *c);
+
 bool held_is_empty(const struct client *c);
 
 /* True while a change of c waits for the disk, whether or not it has a reply. */

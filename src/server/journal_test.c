@@ -327,6 +327,55 @@ START_TEST(messages_in_the_protocol_that_exec_chose_come_behind_its_reply)
 }
 END_TEST
 
+/* c's EXEC sets a key and subscribes; its reply is held, and a message stands behind it. */
+static void
+subscribe_in_exec(void)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "SUBSCRIBE news");
+	assert_says(c, "EXEC", "");
+	assert_says(other, "PUBLISH news x", ":1\r\n");
+}
+
+START_TEST(exec_that_subscribed_and_is_not_kept_ends_the_connection_after_its_error)
+{
+	subscribe_in_exec();
+	assert_says(c, "PING", "");
+	server_journal_failed(test_server, "MISCONF no");
+	ck_assert_str_eq(test_read(c), "-MISCONF no\r\n");
+	ck_assert(outbox_is_empty(server_outbox(c->client)));
+	ck_assert(c->finished);
+	ck_assert(held_is_empty(c->client));
+}
+END_TEST
+
+START_TEST(exec_that_subscribed_is_answered_and_stays_where_it_is_kept)
+{
+	subscribe_in_exec();
+	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	server_journal_kept(test_server, 1);
+	server_journal_failed(test_server, "MISCONF no");
+	ck_assert_str_eq(test_read(c), "*2\r\n+OK\r\n*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
+				       "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n");
+	ck_assert(!c->finished);
+}
+END_TEST
+
+START_TEST(exec_that_subscribes_after_the_journal_failed_ends_the_connection_after_its_error)
+{
+	server_journal_set(test_server, true, true);
+	test_call(c, "MULTI");
+	test_call(c, "SET a 1");
+	test_call(c, "SUBSCRIBE news");
+	test_call(c, "PUBLISH news own");
+	server_journal_failed(test_server, "MISCONF no");
+	assert_says(c, "EXEC", "-MISCONF no\r\n");
+	ck_assert(c->finished);
+}
+END_TEST
+
 START_TEST(who_leaves_behind_a_barrier_is_forgotten)
 {
 	server_journal_set(test_server, true, true);
@@ -534,6 +583,9 @@ main(void)
 		what_exec_publishes_to_its_own_client_comes_behind_its_reply,
 		what_exec_publishes_to_a_subscription_that_it_ends_comes_behind_its_reply,
 		messages_in_the_protocol_that_exec_chose_come_behind_its_reply,
+		exec_that_subscribed_and_is_not_kept_ends_the_connection_after_its_error,
+		exec_that_subscribed_is_answered_and_stays_where_it_is_kept,
+		exec_that_subscribes_after_the_journal_failed_ends_the_connection_after_its_error,
 		who_leaves_behind_a_barrier_is_forgotten,
 		changes_that_could_not_be_kept_become_errors_and_others_do_not,
 		who_leaves_while_something_is_held_is_forgotten,
