@@ -104,6 +104,22 @@ would_help(const struct server *server, size_t limit)
 	return under_way <= LOW_MARK(limit) && under_way + server->memory.wanted <= limit;
 }
 
+/*
+ * What a message needs may have become less since it was tried: a subscriber unsubscribed, or the
+ * EXEC that waits can only fail. So all that wait are tried again before anybody is cut for them.
+ */
+static bool
+is_confirmed(struct server *server, bool is_due)
+{
+	struct memory_guard *guard = &server->memory;
+	bool was_asked = guard->is_asked;
+
+	guard->is_asked = is_due;
+	if (is_due && !was_asked)
+		wait_event(server, WAIT_EVENT_MEMORY);
+	return is_due && was_asked;
+}
+
 /* Whether debtors are to be cut: what was tried before it has not helped for too long. */
 static bool
 is_due(struct server *server, size_t limit, uint64_t now_us)
@@ -119,9 +135,10 @@ is_due(struct server *server, size_t limit, uint64_t now_us)
 		return true;
 	if (guard->over_since_us != 0 && has_lasted(guard->over_since_us, now_us))
 		return true;
-	return waiting_count(server) > 0 && !has_room(server, limit) &&
-	       has_lasted(guard->oldest_us, now_us) && has_lasted(guard->relaxed_us, now_us) &&
-	       would_help(server, limit);
+	return is_confirmed(server, waiting_count(server) > 0 && !has_room(server, limit) &&
+					has_lasted(guard->oldest_us, now_us) &&
+					has_lasted(guard->relaxed_us, now_us) &&
+					would_help(server, limit));
 }
 
 static void
@@ -198,6 +215,7 @@ relax(struct server *server, uint64_t now_us)
 	if (waiting_count(server) > 0)
 		wait_event(server, WAIT_EVENT_MEMORY);
 	guard->is_short = false;
+	guard->is_asked = false;
 	guard->passing = false;
 	guard->at = NULL;
 	guard->cut_count = 0;
@@ -214,6 +232,10 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 	if (!guard->is_short && waiting_count(server) == 0 &&
 	    (limit == 0 || hub_memory(server->hub) <= limit))
 		return UINT64_MAX;
+	/* While they are tried their queue says nothing. */
+	if (guard->is_asked && waits_try_memory(&server->waits) &&
+	    hub_memory(server->hub) <= HARD_MARK(limit))
+		return POLL_US;
 	if (limit == 0 || has_room(server, limit)) {
 		relax(server, now_us);
 		return UINT64_MAX;

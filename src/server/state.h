@@ -77,6 +77,7 @@ struct memory_guard {
 	uint64_t oldest_us;     /* the longest of them waits since then */
 	bool is_stale;          /* ... this is to be worked out anew */
 	bool is_short;          /* too little is free: */
+	bool is_asked;          /* before anybody is cut, the waiting requests are tried again */
 	uint64_t over_since_us; /* the limit is passed since then; 0: it is not */
 	uint64_t relaxed_us;    /* there was room at that time */
 	bool passing;           /* debtors are being looked for: */

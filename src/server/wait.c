@@ -57,6 +57,14 @@ waits_blocked(const struct waits *waits)
 	       waits->queues[WAIT_PAUSE].count + waits->queues[WAIT_KEY].count;
 }
 
+bool
+waits_try_memory(const struct waits *waits)
+{
+	const struct wait_queue *queue = &waits->queues[WAIT_MEMORY];
+
+	return (queue->again && queue->count > 0) || queue->left > 0 || waits->memory_pending > 0;
+}
+
 /* Those who come later are mostly due later. */
 static void
 insert_login(struct waiting_clients *logins, struct client *c)
@@ -134,6 +142,10 @@ wait_end(struct client *c)
 		c->wait.in_round = false;
 		waits->round_pending--;
 	}
+	if (c->wait.in_pass) {
+		c->wait.in_pass = false;
+		waits->memory_pending--;
+	}
 	if (c->wait.reason == WAIT_NOT)
 		return;
 	if (c->wait.reason == WAIT_MEMORY)
@@ -153,11 +165,14 @@ resume(struct client *c)
 	bool in_round =
 	    waits->in_round && (c->wait.reason == WAIT_ROOM ||
 				   (c->wait.reason == WAIT_TURN && waits->round_turns > 0));
+	bool in_pass = c->wait.reason == WAIT_MEMORY;
 
 	if (in_round && c->wait.reason == WAIT_TURN)
 		waits->round_turns--;
 	wait_end(c);
 	join(c, WAIT_RESUMED);
+	c->wait.in_pass = in_pass;
+	waits->memory_pending += in_pass;
 	c->wait.in_round = in_round;
 	waits->round_pending += in_round;
 	c->server->io.resume(c->conn);

@@ -60,6 +60,7 @@ struct wait {
 	TAILQ_ENTRY(client) queue; /* of its reason */
 	uint8_t reason;            /* enum wait_reason */
 	bool in_round;             /* resumed in the hub's round, and not tried yet */
+	bool in_pass;              /* resumed from WAIT_MEMORY, and not tried yet */
 	uint64_t memory_since_us;  /* the request waits for memory since then; 0: it never did */
 };
 
@@ -78,8 +79,9 @@ struct waits {
 	struct wait_queue queues[WAIT_REASONS];
 	/* The hub's round (hub_begin_round): who is to be tried in it. */
 	bool in_round;
-	size_t round_turns;   /* of WAIT_TURN, to be resumed */
-	size_t round_pending; /* resumed, and not tried yet */
+	size_t round_turns;    /* of WAIT_TURN, to be resumed */
+	size_t round_pending;  /* resumed, and not tried yet */
+	size_t memory_pending; /* resumed from WAIT_MEMORY, and not tried yet */
 };
 
 /* The table. */
@@ -101,6 +103,9 @@ void wait_event_of(struct client *c, enum wait_event event);
 
 /* Once a turn, after the flush. */
 void wait_resume(struct server *server);
+
+/* True until every request that waited for memory at the last WAIT_EVENT_MEMORY was tried again. */
+bool waits_try_memory(const struct waits *waits);
 
 /* Clients whose request waits for others: for room, memory, the disk, a pause or a key. */
 size_t waits_blocked(const struct waits *waits);

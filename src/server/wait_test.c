@@ -481,7 +481,8 @@ START_TEST(the_largest_debtor_is_closed_for_a_publisher_that_waits)
 	ck_assert_uint_eq(test_server->counters.memory_waits, 1);
 	test_turn(now_us + 500000);
 	ck_assert_ptr_null(slow->killed);
-	test_turn(now_us + 3000000);
+	test_turn(now_us + 3000000); /* p is tried once more */
+	test_turn(now_us + 3000001);
 	ck_assert_ptr_nonnull(slow->killed);
 	ck_assert_str_eq(test_finish(p), ":0\r\n");
 }
