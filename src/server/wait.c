@@ -119,6 +119,8 @@ wait_begin(struct client *c, enum wait_reason reason)
 	join(c, reason);
 	if (reason == WAIT_MEMORY)
 		memory_guard_joined(c);
+	else if (reason != WAIT_ROOM && reason != WAIT_TURN)
+		c->wait.memory_since_us = 0; /* its grace begins anew */
 	/* Its message is not under way: whoever had to wait for it need not. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
 		hub_suspend_publication(c->server->hub, &c->publication);

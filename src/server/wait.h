@@ -61,7 +61,8 @@ struct wait {
 	uint8_t reason;            /* enum wait_reason */
 	bool in_round;             /* resumed in the hub's round, and not tried yet */
 	bool in_pass;              /* resumed from WAIT_MEMORY, and not tried yet */
-	uint64_t memory_since_us;  /* the request waits for memory since then; 0: it never did */
+	uint64_t memory_since_us;  /* the request waits for memory, room or its turn since then; 0:
+				      for  something else, or it never waited for memory */
 };
 
 TAILQ_HEAD(waiting_clients, client);

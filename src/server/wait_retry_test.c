@@ -78,6 +78,25 @@ START_TEST(nobody_is_closed_for_a_message_that_nobody_hears_any_more)
 }
 END_TEST
 
+START_TEST(the_time_in_which_a_publisher_was_paused_is_not_held_against_debtors)
+{
+	uint64_t since_us;
+
+	fill_memory();
+	ck_assert(!send_large(p, "x", MESSAGE * 5 / 2));
+	since_us = p->client->wait.memory_since_us;
+	assert_says(admin, "client pause 60000 write", "+OK\r\n");
+	test_turns(3);
+	ck_assert_int_eq(reason_of(p), WAIT_PAUSE);
+	assert_says(admin, "client unpause", "+OK\r\n");
+	while (clock_mono_us() == since_us)
+		continue;
+	test_turns(3);
+	ck_assert_int_eq(reason_of(p), WAIT_MEMORY);
+	ck_assert_uint_gt(p->client->wait.memory_since_us, since_us);
+}
+END_TEST
+
 START_TEST(nobody_is_closed_for_a_transaction_that_can_only_fail)
 {
 	static char text[MESSAGE * 5 / 2];
@@ -126,6 +145,7 @@ main(void)
 {
 	return testing_main("server/wait_retry", setup, test_teardown,
 	    (const TTest *[]){nobody_is_closed_for_a_message_that_nobody_hears_any_more,
+		the_time_in_which_a_publisher_was_paused_is_not_held_against_debtors,
 		nobody_is_closed_for_a_transaction_that_can_only_fail,
 		a_debtor_is_closed_for_many_publishers_when_each_was_tried_again, NULL});
 }
