@@ -70,9 +70,11 @@ struct subscriber {
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
-	bool blocking;                    /* counted among the subscribed with OUTBOX_BLOCK */
-	uint8_t awaited;                  /* enum hub_awaited; the rest is for those that are: */
-	uint32_t round;                   /* in which the first publisher was seen to wait last */
+	bool blocking;                 /* counted among the subscribed with OUTBOX_BLOCK */
+	uint8_t awaited;               /* enum hub_awaited; the rest is for those that are: */
+	uint32_t round;                /* in which the first publisher was seen to wait last */
+	uint32_t seen, doubted, asked; /* likewise; these and due: see hub_state.h */
+	uint8_t due;
 	uint64_t ticket;                  /* of this publisher ... */
 	uint64_t publisher_since_us;      /* ... which waits since then */
 	uint64_t awaited_since_us;        /* in this state since then */
@@ -196,8 +198,8 @@ enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slic
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
 
-/* Subscribers for whom publishers have waited longer than limit_us: overflow() is called for each.
- * To be called often. */
+/* For a subscriber for which publishers have waited longer than limit_us, room() is called; if the
+ * round after that sees them wait on, overflow(). To be called often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Once a turn, after the flush. */

@@ -11,6 +11,17 @@
 
 TAILQ_HEAD(subscribers, subscriber);
 
+/*
+ * An awaited subscriber is closed when its time is up and all publishers were tried again since.
+ * Of the rounds that it remembers: seen: a publisher waited for it; doubted: it became doubtful
+ * that the first one still does; asked: its time was found to be up.
+ */
+enum hub_due {
+	HUB_NOT_DUE,
+	HUB_ASKED,     /* its time is up, and publishers are to be tried again */
+	HUB_CONFIRMED, /* they were, and wait for it all the same */
+};
+
 struct hub {
 	struct hub_config config;
 	struct channel_tree *channels; /* channels and patterns */

@@ -34,6 +34,7 @@ set_state(struct subscriber *s, enum hub_awaited state, uint64_t now_us)
 		TAILQ_REMOVE(list_of(s->hub, s->awaited), s, awaiting);
 	s->awaited = state;
 	s->awaited_since_us = now_us;
+	s->due = HUB_NOT_DUE;
 	if (state != HUB_AWAITED)
 		outbox_await_room(&s->outbox, 0);
 	if (state != HUB_NOT_AWAITED)
@@ -44,7 +45,7 @@ set_state(struct subscriber *s, enum hub_awaited state, uint64_t now_us)
 static void
 set_first(struct subscriber *s, const struct hub_publication *p)
 {
-	s->round = s->hub->round;
+	s->round = s->seen = s->hub->round;
 	s->ticket = p->ticket;
 	s->publisher_since_us = p->since_us;
 }
@@ -64,6 +65,7 @@ static void
 doubt(struct subscriber *s)
 {
 	s->round = s->hub->round - 1;
+	s->doubted = s->hub->round;
 	s->hub->config.room(s->hub->config.arg);
 }
 
@@ -90,6 +92,7 @@ hub_hears_less(struct subscriber *s)
 static void
 await_room(struct subscriber *s, const struct hub_publication *p, size_t len, uint64_t now_us)
 {
+	s->seen = s->hub->round;
 	if (s->awaited != HUB_NOT_AWAITED && s->round == s->hub->round && s->ticket < p->ticket)
 		return;
 	if (s->awaited != HUB_AWAITED)
@@ -183,8 +186,10 @@ doubt_all(struct subscribers *list, uint64_t ticket)
 	struct subscriber *s;
 
 	TAILQ_FOREACH (s, list, awaiting)
-		if (s->ticket == ticket)
+		if (s->ticket == ticket) {
+			s->due = HUB_NOT_DUE;
 			doubt(s);
+		}
 }
 
 void
@@ -220,6 +225,7 @@ put_later(struct subscriber *s)
 	if (s->publisher_since_us <= s->awaited_since_us)
 		return;
 	s->awaited_since_us = s->publisher_since_us;
+	s->due = HUB_NOT_DUE;
 	TAILQ_REMOVE(list, s, awaiting);
 	before = TAILQ_LAST(list, subscribers);
 	while (before != NULL && before->awaited_since_us > s->awaited_since_us)
@@ -230,6 +236,14 @@ put_later(struct subscriber *s)
 		TAILQ_INSERT_HEAD(list, s, awaiting);
 }
 
+/* Whether nobody was seen to wait for it. What became doubtful within the round, the next decides:
+ * else a subscriber that unsubscribes again and again would begin its time anew with each. */
+static bool
+is_unwanted(const struct subscriber *s)
+{
+	return s->round != s->hub->round && s->doubted != s->hub->round;
+}
+
 void
 hub_end_round(struct hub *hub)
 {
@@ -237,20 +251,28 @@ hub_end_round(struct hub *hub)
 
 	for (s = TAILQ_FIRST(&hub->reserved); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, awaiting);
-		if (s->round != hub->round)
+		if (is_unwanted(s))
 			hub_let_go(s);
 	}
 	for (s = TAILQ_FIRST(&hub->awaited); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, awaiting);
-		if (s->round != hub->round)
+		if (is_unwanted(s)) {
 			hub_let_go(s);
-		else
-			put_later(s);
+			continue;
+		}
+		if (s->due == HUB_ASKED && s->seen == hub->round && s->asked != hub->round)
+			s->due = HUB_CONFIRMED;
+		put_later(s);
 	}
 }
 
+/*
+ * The first subscriber whose time is up and for which publishers still waited when all of them were
+ * tried after that: what they wait for can have changed unseen, as an EXEC's WATCH. *asks is set
+ * where they are to be tried.
+ */
 static struct subscriber *
-first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
+first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us, bool *asks)
 {
 	struct subscriber *s;
 
@@ -258,8 +280,13 @@ first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 	TAILQ_FOREACH (s, &hub->awaited, awaiting) {
 		if (now_us <= s->awaited_since_us || now_us - s->awaited_since_us < limit_us)
 			return NULL;
-		if (s->round == hub->round)
+		if (s->due == HUB_CONFIRMED)
 			return s;
+		if (s->due == HUB_NOT_DUE) {
+			s->due = HUB_ASKED;
+			s->asked = hub->round;
+			*asks = true;
+		}
 	}
 	return NULL;
 }
@@ -268,13 +295,16 @@ void
 hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
+	bool asks = false;
 
 	if (now_us > hub->now_us)
 		hub->now_us = now_us;
-	while ((s = first_due(hub, now_us, limit_us)) != NULL) {
+	while ((s = first_due(hub, now_us, limit_us, &asks)) != NULL) {
 		outbox_close(&s->outbox);
 		hub->config.overflow(s);
 	}
+	if (asks)
+		hub->config.room(hub->config.arg);
 	while ((s = TAILQ_FIRST(&hub->reserved)) != NULL && now_us > s->awaited_since_us &&
 	       now_us - s->awaited_since_us >= RESERVED_US)
 		hub_let_go(s);

@@ -112,6 +112,16 @@ wait_both(void)
 	ck_assert_int_eq(rooms, 0);
 }
 
+/* A round in which both are tried, and wait on. */
+static void
+try_both(void)
+{
+	hub_begin_round(hub);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_BLOCKED);
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED);
+	hub_end_round(hub);
+}
+
 static void
 read_all(int i)
 {
@@ -142,6 +152,10 @@ START_TEST(a_subscriber_is_closed_when_it_was_waited_for_too_long_and_publishers
 	hub_expire(hub, 1000 + SECOND_US - 1, SECOND_US);
 	ck_assert_int_eq(overflows, 0);
 	hub_expire(hub, 1000 + SECOND_US, SECOND_US);
+	ck_assert_int_eq(overflows, 0); /* publishers are tried once more */
+	ck_assert_int_gt(rooms, 0);
+	try_both();
+	hub_expire(hub, 1000 + SECOND_US, SECOND_US);
 	ck_assert_int_eq(overflows, 2);
 	ck_assert_int_gt(rooms, 0);
 	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
@@ -170,6 +184,42 @@ START_TEST(a_round_ends_the_waiting_that_nobody_wants_any_more)
 	ck_assert_int_eq(subs[0].awaited, HUB_NOT_AWAITED);
 	hub_expire(hub, 10 * SECOND_US, SECOND_US);
 	ck_assert_int_eq(overflows, 0);
+}
+END_TEST
+
+START_TEST(nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_once_more)
+{
+	wait_both();
+	hub_end_publication(hub, &second);
+	hub_begin_round(hub);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_BLOCKED);
+	hub_end_round(hub);
+	hub_expire(hub, 10 * SECOND_US, SECOND_US);
+	hub_begin_round(hub);
+	hub_end_round(hub); /* the first has nothing to publish any more */
+	hub_expire(hub, 10 * SECOND_US, SECOND_US);
+	ck_assert_int_eq(overflows, 0);
+	ck_assert_int_eq(subs[0].awaited, HUB_NOT_AWAITED);
+}
+END_TEST
+
+START_TEST(who_unsubscribes_again_and_again_is_closed_all_the_same)
+{
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
+	wait_both();
+	for (uint64_t now_us = 3000; now_us < 2 * SECOND_US; now_us += SECOND_US / 4) {
+		hub_expire(hub, now_us, SECOND_US);
+		if (subs[0].outbox.closed)
+			break;
+		hub_begin_round(hub);
+		ck_assert_int_eq(publish(&first, "3", now_us), HUB_BLOCKED);
+		ck_assert_int_eq(publish(&second, "4", now_us), HUB_BLOCKED);
+		ck_assert_int_eq(hub_unsubscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
+		ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
+		hub_end_round(hub);
+	}
+	hub_expire(hub, 2 * SECOND_US, SECOND_US);
+	ck_assert(subs[0].outbox.closed);
 }
 END_TEST
 
@@ -224,6 +274,8 @@ main(void)
 	    (const TTest *[]){a_message_goes_to_all_or_to_nobody_yet,
 		a_subscriber_is_closed_when_it_was_waited_for_too_long_and_publishers_go_on,
 		a_round_ends_the_waiting_that_nobody_wants_any_more,
+		nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_once_more,
+		who_unsubscribes_again_and_again_is_closed_all_the_same,
 		the_first_publisher_is_served_first_whoever_is_tried_first,
 		room_is_kept_for_a_second_at_most,
 		another_policy_or_no_subscription_ends_the_waiting_at_once, NULL});

@@ -62,6 +62,23 @@ fill_memory(void)
 	ck_assert_str_eq(test_finish(admin), ":1\r\n");
 }
 
+START_TEST(the_largest_debtor_is_closed_for_a_publisher_that_waits)
+{
+	uint64_t now_us = clock_mono_us();
+
+	fill_memory();
+	ck_assert(!send_large(p, "a", MESSAGE * 5 / 2));
+	ck_assert_int_eq(reason_of(p), WAIT_MEMORY);
+	ck_assert_uint_eq(test_server->counters.memory_waits, 1);
+	test_turn(now_us + 500000);
+	ck_assert_ptr_null(slow->killed);
+	test_turn(now_us + 3000000); /* p is tried once more */
+	test_turn(now_us + 3000001);
+	ck_assert_ptr_nonnull(slow->killed);
+	ck_assert_str_eq(test_finish(p), ":0\r\n");
+}
+END_TEST
+
 START_TEST(nobody_is_closed_for_a_message_that_nobody_hears_any_more)
 {
 	uint64_t now_us = clock_mono_us();
@@ -120,6 +137,27 @@ START_TEST(nobody_is_closed_for_a_transaction_that_can_only_fail)
 }
 END_TEST
 
+START_TEST(nobody_is_closed_for_a_transaction_that_waits_for_room_and_can_only_fail)
+{
+	uint64_t now_us = clock_mono_us();
+
+	test_call(slow, "outbox set policy block messages 1");
+	test_call(slow, "subscribe a");
+	assert_says(admin, "publish a 1", ":1\r\n");
+	test_call(p, "watch k");
+	test_call(p, "multi");
+	test_call(p, "publish a 2");
+	ck_assert(!test_send(p, "exec"));
+	ck_assert_int_eq(reason_of(p), WAIT_ROOM);
+	assert_says(admin, "set k 1", "+OK\r\n");
+	for (int i = 1; i < 10; i++)
+		test_turn(now_us + (uint64_t)i * 1000000);
+	ck_assert_ptr_null(slow->killed);
+	ck_assert(!p->later);
+	ck_assert_str_eq(test_read(p), "*-1\r\n");
+}
+END_TEST
+
 START_TEST(a_debtor_is_closed_for_many_publishers_when_each_was_tried_again)
 {
 	struct test_conn *many[300];
@@ -144,8 +182,10 @@ int
 main(void)
 {
 	return testing_main("server/wait_retry", setup, test_teardown,
-	    (const TTest *[]){nobody_is_closed_for_a_message_that_nobody_hears_any_more,
+	    (const TTest *[]){the_largest_debtor_is_closed_for_a_publisher_that_waits,
+		nobody_is_closed_for_a_message_that_nobody_hears_any_more,
 		the_time_in_which_a_publisher_was_paused_is_not_held_against_debtors,
 		nobody_is_closed_for_a_transaction_that_can_only_fail,
+		nobody_is_closed_for_a_transaction_that_waits_for_room_and_can_only_fail,
 		a_debtor_is_closed_for_many_publishers_when_each_was_tried_again, NULL});
 }
