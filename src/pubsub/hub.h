@@ -197,6 +197,7 @@ enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slic
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form);
+void hub_unbar(struct subscriber *s); /* outbox_unbar(); hub_expire()'s time begins anew */
 
 /* For a subscriber for which publishers have waited longer than limit_us, room() is called; if the
  * round after that sees them wait on, overflow(). To be called often. */

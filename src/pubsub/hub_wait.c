@@ -280,6 +280,9 @@ first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us, bool *asks)
 	TAILQ_FOREACH (s, &hub->awaited, awaiting) {
 		if (now_us <= s->awaited_since_us || now_us - s->awaited_since_us < limit_us)
 			return NULL;
+		/* Behind a held reply it cannot read on: see hub_unbar(). */
+		if (s->outbox.barrier != NULL)
+			continue;
 		if (s->due == HUB_CONFIRMED)
 			return s;
 		if (s->due == HUB_NOT_DUE) {
@@ -289,6 +292,16 @@ first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us, bool *asks)
 		}
 	}
 	return NULL;
+}
+
+void
+hub_unbar(struct subscriber *s)
+{
+	bool was_barred = s->outbox.barrier != NULL;
+
+	outbox_unbar(&s->outbox);
+	if (was_barred && s->awaited == HUB_AWAITED)
+		set_state(s, HUB_AWAITED, s->hub->now_us);
 }
 
 void

@@ -223,6 +223,27 @@ START_TEST(who_unsubscribes_again_and_again_is_closed_all_the_same)
 }
 END_TEST
 
+START_TEST(a_subscriber_that_a_held_reply_keeps_from_reading_has_time)
+{
+	outbox_bar(&subs[0].outbox);
+	wait_both();
+	hub_expire(hub, 9 * SECOND_US, SECOND_US);
+	try_both();
+	hub_expire(hub, 10 * SECOND_US, SECOND_US);
+	ck_assert(!subs[0].outbox.closed);
+	ck_assert(subs[1].outbox.closed);
+	hub_unbar(&subs[0]);
+	hub_expire(hub, 11 * SECOND_US - 1, SECOND_US);
+	try_both();
+	hub_expire(hub, 11 * SECOND_US - 1, SECOND_US);
+	ck_assert(!subs[0].outbox.closed);
+	hub_expire(hub, 11 * SECOND_US, SECOND_US);
+	try_both();
+	hub_expire(hub, 11 * SECOND_US, SECOND_US);
+	ck_assert(subs[0].outbox.closed);
+}
+END_TEST
+
 START_TEST(the_first_publisher_is_served_first_whoever_is_tried_first)
 {
 	wait_both();
@@ -276,6 +297,7 @@ main(void)
 		a_round_ends_the_waiting_that_nobody_wants_any_more,
 		nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_once_more,
 		who_unsubscribes_again_and_again_is_closed_all_the_same,
+		a_subscriber_that_a_held_reply_keeps_from_reading_has_time,
 		the_first_publisher_is_served_first_whoever_is_tried_first,
 		room_is_kept_for_a_second_at_most,
 		another_policy_or_no_subscription_ends_the_waiting_at_once, NULL});

@@ -217,7 +217,7 @@ release(struct client *c, uint64_t number)
 		}
 		held->bytes_at += reply->len;
 		if (reply->has_barrier)
-			outbox_unbar(&c->subscriber.outbox);
+			hub_unbar(&c->subscriber);
 	}
 	buffer_release(&error);
 	if (held->next == reply_count(held))
