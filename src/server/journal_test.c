@@ -535,7 +535,9 @@ START_TEST(what_is_no_command_is_not_replayed)
 	REFUSED("unknown command 'NOSUCH'", "NOSUCH", "a");
 	REFUSED("unknown command '\\x1b'", "\x1b", "a");
 	REFUSED("wrong number of arguments for 'SET'", "SET", "a");
-	REFUSED("SELECT of an unknown database: see databases", "SELECT", "100000");
+	REFUSED("SELECT of an unknown database: start with more databases, and rewrite the file "
+		"before they become fewer",
+	    "SELECT", "100000");
 	server_replay_end(test_server);
 }
 END_TEST
