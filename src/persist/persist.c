@@ -60,6 +60,14 @@ note_report(struct persist *p, const struct aof_report *before)
 	}
 }
 
+/* Writers that wait go on as soon as half of what may be unsynced is free. */
+static void
+end_crowd(struct persist *p)
+{
+	if (p->writer != NULL && aof_writer_unsynced(p->writer) <= p->config.unsynced_max_bytes / 2)
+		p->host.journal_crowded(p->host.arg, false);
+}
+
 static void
 on_report(void *arg)
 {
@@ -70,8 +78,7 @@ on_report(void *arg)
 	aof_writer_report(p->writer, &p->report);
 	say_fault(p, &fault_before);
 	p->host.journal_kept(p->host.arg, p->report.kept);
-	if (aof_writer_unsynced(p->writer) <= p->config.unsynced_max_bytes / 2)
-		p->host.journal_crowded(p->host.arg, false);
+	end_crowd(p);
 	note_report(p, &before);
 }
 
@@ -269,6 +276,7 @@ persist_configure(struct persist *p, const struct persist_config *config)
 	persist_flush(p);
 	p->config = *config;
 	persist_configure_writer(p);
+	end_crowd(p); /* aof-unsynced-max-bytes may have grown */
 	if (p->machine.log == PHASE_ON)
 		set_journal(p, true);
 	persist_derive_refusal(p);

@@ -89,6 +89,29 @@ START_TEST(a_change_before_a_change_of_the_policy_is_kept)
 }
 END_TEST
 
+START_TEST(writers_go_on_when_more_may_be_unsynced)
+{
+	testing_life_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_life_start(&l, true));
+	testing_life_change_in_turns(&l, 1);
+	l.config.unsynced_max_bytes = 1;
+	persist_configure(l.p, &l.config);
+	testing_host_change(&l.server);
+	persist_turn_ends(l.p);
+	ck_assert(l.server.is_crowded);
+	persist_configure(l.p, &l.config);
+	ck_assert(l.server.is_crowded);
+	l.config.unsynced_max_bytes = 1 << 20;
+	persist_configure(l.p, &l.config);
+	ck_assert(!l.server.is_crowded);
+	persist_run_writer(l.p);
+	persist_free(l.p);
+	l.p = NULL;
+	testing_life_release(&l);
+}
+END_TEST
+
 /* The newer one is the outcome, and the only one. */
 START_TEST(a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome)
 {
@@ -200,6 +223,7 @@ main(void)
 	return testing_main("persist/persist", setup, teardown,
 	    (const TTest *[]){what_was_changed_before_appendonly_no_is_in_the_file,
 		a_change_before_a_change_of_the_policy_is_kept,
+		writers_go_on_when_more_may_be_unsynced,
 		a_child_that_was_asked_to_end_is_cancelled_and_not_failed,
 		a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome,
 		a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds,
