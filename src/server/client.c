@@ -216,7 +216,7 @@ client_over_limit(struct client *c, uint64_t now_us)
 	bool is_pubsub = client_subscriptions(c) > 0 && outbox->limits.policy == OUTBOX_DISCONNECT;
 	const struct server_buffer_limit *limit =
 	    &c->server->config->buffer_limit[is_pubsub ? SERVER_CLASS_PUBSUB : SERVER_CLASS_NORMAL];
-	size_t owed = is_pubsub ? outbox->bytes : outbox_reply_bytes(outbox);
+	size_t owed = held_bytes(c) + (is_pubsub ? outbox->bytes : outbox_reply_bytes(outbox));
 
 	if (limit->hard_bytes > 0 && owed > limit->hard_bytes)
 		return "past the hard limit of client-output-buffer-limit";

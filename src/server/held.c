@@ -56,10 +56,16 @@ held_is_unkept(const struct client *c)
 	       c->unkept <= journal->taken + (journal->batch.len > 0);
 }
 
+size_t
+held_bytes(const struct client *c)
+{
+	return c->held == NULL ? 0 : c->held->bytes.len - c->held->bytes_at;
+}
+
 bool
 held_is_full(const struct client *c)
 {
-	return c->held != NULL && (c->held->bytes.len - c->held->bytes_at >= FULL_BYTES ||
+	return c->held != NULL && (held_bytes(c) >= FULL_BYTES ||
 				      reply_count(c->held) - c->held->next >= FULL_REPLIES);
 }
 

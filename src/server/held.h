@@ -2,6 +2,7 @@
 #define SERVER_HELD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -34,6 +35,9 @@ bool held_is_empty(const struct client *c);
 
 /* True while a change of c waits for the disk, whether or not it has a reply. */
 bool held_is_unkept(const struct client *c);
+
+/* The replies that c is held, in bytes. Like those in its outbox they count against its limits. */
+size_t held_bytes(const struct client *c);
 
 /* True if c is held so much that its requests have to wait. */
 bool held_is_full(const struct client *c);

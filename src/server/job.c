@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/held.h"
 #include "server/state.h"
 
 /* How long one step may take before the next job has its turn. */
@@ -107,8 +108,9 @@ job_run(struct server *server, struct job *job, uint64_t deadline_us)
 static bool
 must_wait(const struct job *job)
 {
-	return job->client != NULL &&
-	       outbox_reply_bytes(&job->client->subscriber.outbox) > OWED_MAX;
+	const struct client *c = job->client;
+
+	return c != NULL && outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > OWED_MAX;
 }
 
 /*

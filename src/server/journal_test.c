@@ -221,6 +221,24 @@ START_TEST(subscribing_waits_for_a_change_without_a_reply_until_the_journal_fail
 }
 END_TEST
 
+START_TEST(a_monitor_that_is_held_more_than_its_limit_is_closed)
+{
+	char line[1000];
+
+	snprintf(line, sizeof(line), "ECHO %0900d", 1);
+	server_journal_set(test_server, true, true);
+	test_call(c, "MONITOR");
+	(void)test_call(c, "SET a 1");
+	for (int i = 0; i < 1000; i++)
+		(void)test_call(other, line);
+	ck_assert_ptr_null(c->killed);
+	ck_assert_uint_gt(held_bytes(c->client), 900000);
+	for (int i = 0; i < 200; i++)
+		(void)test_call(other, line);
+	ck_assert_ptr_nonnull(c->killed);
+}
+END_TEST
+
 START_TEST(a_refusal_alone_leaves_held_replies_as_they_are)
 {
 	server_journal_set(test_server, true, true);
@@ -576,6 +594,7 @@ main(void)
 		the_database_is_selected_when_it_changes, a_transaction_is_collected_as_one,
 		replies_of_changes_are_held_until_they_are_kept_and_what_follows_too,
 		messages_pass_what_is_held_and_subscribing_waits_for_it,
+		a_monitor_that_is_held_more_than_its_limit_is_closed,
 		subscribing_waits_for_a_change_without_a_reply_until_it_is_kept,
 		subscribing_waits_for_a_change_without_a_reply_only_while_the_journal_holds,
 		subscribing_waits_for_a_change_without_a_reply_until_the_journal_fails,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/handlers.h"
+#include "server/held.h"
 #include "server/state.h"
 
 /*
@@ -86,7 +87,8 @@ monitor_feed(struct server *server, const struct request *rq)
 		if (c->finishing)
 			continue;
 		client_push_reply(c, buffer_slice(&line));
-		if (limit > 0 && outbox_reply_bytes(&c->subscriber.outbox) > limit) {
+		if (limit > 0 &&
+		    outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > limit) {
 			server->counters.evicted_clients++;
 			client_kill(c, "monitor does not read");
 		}
