@@ -24,9 +24,13 @@ list_fds(bool fds[1024])
 
 	ck_assert_ptr_nonnull(dir);
 	memset(fds, 0, 1024 * sizeof(*fds));
-	while ((entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
-			fds[atoi(entry->d_name)] = true;
+	while ((entry = readdir(dir)) != NULL) {
+		int fd = atoi(entry->d_name);
+
+		/* Those above are valgrind's own. */
+		if (entry->d_name[0] != '.' && fd != dirfd(dir) && fd < 1024)
+			fds[fd] = true;
+	}
 	closedir(dir);
 }
 
