@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/testing.h"
+#include "server/held.h"
+#include "server/journal.h"
 #include "server/slowlog.h"
 #include "server/state.h"
 #include "server/testing_server.h"
@@ -231,6 +233,25 @@ START_TEST(a_monitor_that_does_not_read_is_closed)
 }
 END_TEST
 
+START_TEST(a_monitor_that_is_held_more_than_its_limit_is_closed)
+{
+	struct test_conn *m = test_open();
+	char line[1000];
+
+	snprintf(line, sizeof(line), "ECHO %0900d", 1);
+	server_journal_set(test_server, true, true);
+	test_call(m, "MONITOR");
+	(void)test_call(m, "SET a 1");
+	for (int i = 0; i < 1000; i++)
+		(void)test_call(c, line);
+	ck_assert_ptr_null(m->killed);
+	ck_assert_uint_gt(held_bytes(m->client), 900000);
+	for (int i = 0; i < 200; i++)
+		(void)test_call(c, line);
+	ck_assert_ptr_nonnull(m->killed);
+}
+END_TEST
+
 START_TEST(slow_commands_are_logged_without_passwords)
 {
 	const struct slowlog_entry *entry;
@@ -289,7 +310,9 @@ main(void)
 		a_pause_holds_commands_until_it_ends, a_pause_of_writes_holds_publishers_only,
 		monitors_are_told_to_io_as_subscribers_are,
 		monitors_see_commands_but_no_passwords_and_nothing_administrative,
-		a_monitor_that_does_not_read_is_closed, slow_commands_are_logged_without_passwords,
+		a_monitor_that_does_not_read_is_closed,
+		a_monitor_that_is_held_more_than_its_limit_is_closed,
+		slow_commands_are_logged_without_passwords,
 		replies_past_the_hard_limit_close_the_client,
 		replies_past_the_soft_limit_close_the_client_after_its_time, NULL});
 }
