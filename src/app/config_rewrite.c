@@ -2,6 +2,7 @@
 
 #include "app/config_rewrite.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -152,6 +153,7 @@ write_setting(struct rewrite *r, const struct setting *row, struct buffer *out)
 static bool
 holds_without_line(const struct rewrite *r, const struct setting *row)
 {
+	assert(row != NULL);
 	if (row->type == SETTING_USERS)
 		return r->users.count == 0 || r->resets_users;
 	return settings_equal(&r->said, r->settings, row);

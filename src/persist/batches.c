@@ -37,12 +37,12 @@ batches_gather(struct batch *from, uint64_t offset, uint64_t synced, struct gath
 
 	gathered->piece_count = 0;
 	gathered->bytes = 0;
-	for (batch = from; batch != NULL; batch = TAILQ_NEXT(batch, next), count++) {
+	for (batch = from; batch != NULL && count < GATHERED_MAX;
+	     batch = TAILQ_NEXT(batch, next), count++) {
 		struct iovec *pieces = &gathered->pieces[2 * count];
 		char *header = gathered->headers[count];
 
-		if (count == GATHERED_MAX ||
-		    (count > 0 && gathered->bytes + batch->commands.len > GATHERED_BYTES))
+		if (count > 0 && gathered->bytes + batch->commands.len > GATHERED_BYTES)
 			break;
 		aof_header_write_unsynced(header, offset + gathered->bytes,
 		    synced == GATHER_SYNCED ? offset + gathered->bytes : synced,

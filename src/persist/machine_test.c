@@ -144,8 +144,10 @@ actions_of(const char *text)
 
 		while (i < sizeof(words) / sizeof(*words) && strcmp(words[i].word, word) != 0)
 			i++;
-		ck_assert_msg(i < sizeof(words) / sizeof(*words), "unknown action: %s", word);
-		actions |= words[i].action;
+		if (i == sizeof(words) / sizeof(*words))
+			ck_abort_msg("unknown action: %s", word);
+		else
+			actions |= words[i].action;
 	}
 	return actions;
 }

@@ -129,7 +129,7 @@ list_names(struct testing_names *names)
 			continue;
 		require(names->count < TESTING_FILES);
 		require(strlen(entry->d_name) < sizeof(name->name));
-		strcpy(name->name, entry->d_name);
+		snprintf(name->name, sizeof(name->name), "%s", entry->d_name);
 		name->inode = (uint64_t)entry->d_ino;
 		names->count++;
 	}
@@ -314,7 +314,8 @@ testing_disk_image(struct testing_disk *d, enum testing_loss loss)
 	image = xcalloc(1, sizeof(*image) + names.count * sizeof(image->files[0]));
 	image->count = names.count;
 	for (size_t i = 0; i < names.count; i++) {
-		strcpy(image->files[i].name, names.names[i].name);
+		snprintf(
+		    image->files[i].name, sizeof(image->files[i].name), "%s", names.names[i].name);
 		image->files[i].len = take_bytes(d, &names.names[i], loss, image->files[i].bytes);
 	}
 	return image;

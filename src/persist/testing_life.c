@@ -25,7 +25,7 @@ list_fds(bool fds[1024])
 	ck_assert_ptr_nonnull(dir);
 	memset(fds, 0, 1024 * sizeof(*fds));
 	while ((entry = readdir(dir)) != NULL) {
-		int fd = atoi(entry->d_name);
+		int fd = (int)strtol(entry->d_name, NULL, 10);
 
 		/* Those above are valgrind's own. */
 		if (entry->d_name[0] != '.' && fd != dirfd(dir) && fd < 1024)

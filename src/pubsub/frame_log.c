@@ -478,6 +478,7 @@ range_move(struct frame_log *log, struct frame_range *range)
 
 	i = range->first;
 	range->first = to->frames;
+	assert(from->marks != NULL);
 	for (uint32_t n = 0; n < range->frames; n++, i++)
 		segment_mark(to, offset + from->marks[i].end - range->offset, from->marks[i].tag);
 
