@@ -307,6 +307,7 @@ write_and_sync(struct log_file *log)
 
 	if (log->fault.needs_rewrite && !is_intact(log, log->file_end))
 		return;
+	log->fault.needs_rewrite = false; /* somebody has put the file back */
 	ok = write_queued(log);
 	if (log->fault.needs_rewrite)
 		return;

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/testing.h"
@@ -294,6 +295,23 @@ START_TEST(a_file_that_somebody_removed_needs_a_rewrite)
 }
 END_TEST
 
+START_TEST(a_file_that_is_put_back_is_written_on)
+{
+	testing_log_open(&t, "a.aof", 1);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert_int_eq(rename("a.aof", "b.tmp"), 0);
+	testing_log_append(&t);
+	log_file_work(&t.file);
+	ck_assert(t.file.fault.needs_rewrite);
+	ck_assert_int_eq(rename("b.tmp", "a.aof"), 0);
+	testing_pass_us(1000000);
+	log_file_work(&t.file);
+	ck_assert_int_eq(t.file.state, LOG_WRITING);
+	ck_assert_uint_eq(t.file.synced.number, 2);
+}
+END_TEST
+
 START_TEST(a_file_without_a_name_has_none_to_lose)
 {
 	int fd = testing_log_create(&t, "a.aof");
@@ -323,6 +341,6 @@ main(void)
 		under_always_a_sync_waits_a_moment_for_more,
 		what_came_under_always_is_synced_under_no_as_well,
 		a_file_that_somebody_cut_needs_a_rewrite,
-		a_file_that_somebody_removed_needs_a_rewrite,
+		a_file_that_somebody_removed_needs_a_rewrite, a_file_that_is_put_back_is_written_on,
 		a_file_without_a_name_has_none_to_lose, NULL});
 }

@@ -4,7 +4,7 @@
 
 /*
  * Publishers that wait for room under OUTBOX_BLOCK. A subscriber knows the first of them alone: the
- * one with the lowest ticket, whose message gets the next room. Who came later keeps off until
+ * one with the lowest ticket, whose message gets the next room. Later publishers keep off until
  * then, so that a large message does not starve behind small ones; and since the oldest publisher
  * keeps off nowhere, two never wait for each other.
  */

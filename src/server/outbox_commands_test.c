@@ -234,7 +234,7 @@ START_TEST(who_blocks_publishers_too_long_is_closed_and_they_go_on)
 	ck_assert_ptr_null(slow->killed);
 	test_turn(now_us + 4000000);
 	ck_assert_ptr_null(slow->killed);
-	/* All who wait are tried once more before it is closed. */
+	/* All waiting publishers are tried once more before it is closed. */
 	for (int turn = 0; turn < 3; turn++)
 		test_turn(now_us + 6000000);
 	ck_assert_ptr_nonnull(slow->killed);

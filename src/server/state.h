@@ -72,7 +72,7 @@ struct server_peaks {
 
 /* memory_guard.c: what is owed in all stays under maxmemory-pubsub. */
 struct memory_guard {
-	/* Of those who wait in WAIT_MEMORY now, as far as they can ever get it: */
+	/* Of the clients in WAIT_MEMORY now, as far as they can ever get it: */
 	size_t wanted;          /* the most that one of their messages needs */
 	uint64_t oldest_us;     /* the longest of them waits since then */
 	bool is_stale;          /* ... this is to be worked out anew */

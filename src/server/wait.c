@@ -65,7 +65,7 @@ waits_try_memory(const struct waits *waits)
 	return (queue->again && queue->count > 0) || queue->left > 0 || waits->memory_pending > 0;
 }
 
-/* Those who come later are mostly due later. */
+/* Newcomers are mostly due later. */
 static void
 insert_login(struct waiting_clients *logins, struct client *c)
 {
