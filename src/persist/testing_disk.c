@@ -119,6 +119,7 @@ list_names(struct testing_names *names)
 {
 	DIR *folder = opendir(".");
 	struct dirent *entry;
+	size_t len;
 
 	require(folder != NULL);
 	names->count = 0;
@@ -128,8 +129,9 @@ list_names(struct testing_names *names)
 		if (entry->d_type != DT_REG)
 			continue;
 		require(names->count < TESTING_FILES);
-		require(strlen(entry->d_name) < sizeof(name->name));
-		snprintf(name->name, sizeof(name->name), "%s", entry->d_name);
+		len = strlen(entry->d_name);
+		require(len < sizeof(name->name));
+		memcpy(name->name, entry->d_name, len + 1);
 		name->inode = (uint64_t)entry->d_ino;
 		names->count++;
 	}
