@@ -5,10 +5,11 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "acl/acl.h"
 #include "app/config_file.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
-#include "server/acl.h"
+#include "cmd/table.h"
 
 void
 setting_users_release(struct setting_list *users)
@@ -70,7 +71,7 @@ is_good(const struct slice *words, size_t count, struct buffer *error)
 	}
 	buffer_append_str(&line, "user ");
 	join(words, count, &line);
-	ok = acl_check_line(buffer_slice(&line), error);
+	ok = acl_check_line(cmd_table()->acl, buffer_slice(&line), error);
 	buffer_release(&line);
 	return ok;
 }
@@ -183,7 +184,7 @@ canonical(const struct setting_list *users, bool all_channels)
 		buffer_clear(&given);
 		buffer_clear(&line);
 		buffer_appendf(&given, "user %s", users->items[i]);
-		if (acl_canonical_line(buffer_slice(&given), all_channels, &line))
+		if (acl_canonical_line(cmd_table()->acl, buffer_slice(&given), all_channels, &line))
 			append(&lines, buffer_slice(&line));
 		else
 			append(&lines, buffer_slice(&given));

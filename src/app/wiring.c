@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/allocator.h"
 #include "base/log.h"
+#include "cmd/table.h"
 
 static void *
 net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
@@ -282,7 +283,7 @@ wiring_init(
 	w->net = net_new(&settings->net, &handler, w);
 	if (w->net == NULL)
 		return false;
-	w->server = server_new(&settings->server, &io, interface);
+	w->server = server_new(&settings->server, cmd_table(), &io, interface);
 	w->persistence = persistence_new(settings, w->server, w->net, log_accepted, w);
 	return true;
 }

@@ -5,12 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "acl/acl.h"
+#include "acl/check.h"
+#include "acl/login_delay.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/acl.h"
-#include "server/acl_check.h"
-#include "server/login_delay.h"
 #include "server/state.h"
 
 /* Logins that are resumed in one turn. */
@@ -36,7 +36,7 @@ requirepass(const struct server *server)
 void
 access_init(struct server *server)
 {
-	server->acl = acl_new();
+	server->acl = acl_new(server->commands->acl);
 	server->default_user = acl_default(server->acl);
 	server->login_delays = login_delays_new();
 	acl_log_init(&server->acl_log);
@@ -245,7 +245,8 @@ look_at(struct request *rq, struct acl_look *out)
 	look.version = rq->server->limits_version;
 	if (c->look != NULL && c->look->version == look.version)
 		look = *c->look;
-	if (acl_check_part(c->user, rq->command, rq->argv, rq->argc, LOOK_WORK, &look)) {
+	if (acl_check_part(c->user, command_acl(rq->server, rq->command), rq->argv, rq->argc,
+		LOOK_WORK, &look)) {
 		*out = look;
 		return true;
 	}
@@ -324,7 +325,7 @@ access_still_allows(struct request *rq)
 
 	if (user->unrestricted)
 		return true;
-	verdict = acl_check(user, rq->command, rq->argv, rq->argc, &at);
+	verdict = acl_check(user, command_acl(rq->server, rq->command), rq->argv, rq->argc, &at);
 	if (verdict == ACL_ALLOWED)
 		return true;
 	note_denial(rq, verdict, at);

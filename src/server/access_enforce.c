@@ -1,10 +1,10 @@
 #include "config.h"
 
+#include "acl/check.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/access.h"
-#include "server/acl_check.h"
 #include "server/client_walk.h"
 #include "server/state.h"
 

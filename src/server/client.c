@@ -12,6 +12,7 @@
 #include "server/access.h"
 #include "server/held.h"
 #include "server/state.h"
+#include "server/transaction.h"
 
 /* A reply goes into the log as one frame, whose length has 31 bits. */
 #define FRAME_MAX ((size_t)1 << 30)
@@ -264,4 +265,12 @@ client_label(const struct client *c, char *out, size_t out_len)
 	user[i] = '\0';
 	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=%s", c->id, c->address, user);
 	return out;
+}
+
+void
+client_discard_transaction(struct client *c)
+{
+	transaction_free(c->transaction);
+	c->transaction = NULL;
+	watch_clear(c);
 }

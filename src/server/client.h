@@ -141,7 +141,7 @@ bool client_is_pushed_to(const struct client *c);
 /* Back to what a new connection is, but for its id; its subscriptions are its caller's. */
 void client_reset(struct client *c);
 
-/* MULTI and WATCH as if they had not been. In cmd_transaction.c. */
+/* MULTI and WATCH as if they had not been. */
 void client_discard_transaction(struct client *c);
 
 /* What it is owed is past a hard limit, or has been past a soft one for too long: why; else NULL.
@@ -161,7 +161,7 @@ void client_describe(const struct client *c, uint64_t now_us, struct buffer *out
 /*
  * Sets name, lib_name or lib_version; an empty value takes it away. False, and nothing changed,
  * where value has other bytes than '!' to '~' or is longer than CLIENT_ATTRIBUTE_MAX. In
- * cmd_client.c.
+ * cmd/client.c.
  */
 #define CLIENT_ATTRIBUTE_MAX 1024
 bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));

@@ -8,26 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "acl/command.h"
 #include "base/alloc.h"
 #include "base/hash_map.h"
 #include "resp/writer.h"
-#include "server/handlers.h"
 #include "server/state.h"
 
 /* Codes told apart in errorstats, as many as Redis tells apart. */
 #define ERROR_CODES_MAX 128
 #define ERROR_TEXT_MAX 1024
-
-/* `since` of what Redis does not have: the first release that had it. */
-#define COMMAND_SINCE_OURS "0.1.0"
-
-const struct command command_table[] = {
-#define COMMAND(container, name, handler, ...) {container, name, handler, __VA_ARGS__},
-#include "server/commands.def"
-#undef COMMAND
-};
-
-const size_t command_count = sizeof(command_table) / sizeof(command_table[0]);
 
 const char *
 command_full_name(const struct command *command, char out[COMMAND_NAME_MAX])
@@ -42,25 +31,64 @@ command_full_name(const struct command *command, char out[COMMAND_NAME_MAX])
 	return out;
 }
 
-/* The map borrows the rows, which are const: its values are only ever read. */
-struct hash_map *
-command_map_new(void)
+static enum acl_channels
+channels_of(const struct command *row)
 {
-	struct hash_map *map = hash_map_new();
+	if ((row->flags & CMD_CHANNEL) != 0)
+		return ACL_CHANNELS_FIRST;
+	if ((row->flags & CMD_CHANNELS) != 0)
+		return ACL_CHANNELS_ALL;
+	return (row->flags & CMD_PATTERNS) != 0 ? ACL_CHANNELS_PATTERNS : ACL_CHANNELS_NONE;
+}
+
+static void
+describe_to_acl(struct acl_command *out, const void *arg)
+{
+	const struct command_table *table = arg;
+	const struct command *row = &table->rows[out->index];
+
+	out->container = row->container;
+	out->name = row->name;
+	out->categories = row->categories;
+	out->keys = row->keys;
+	out->channels = channels_of(row);
+	out->is_container = (row->flags & CMD_CONTAINER) != 0;
+	out->always_allowed = (row->flags & CMD_NO_AUTH) != 0;
+}
+
+/* The map borrows the rows, which are const: its values are only ever read. */
+struct command_table *
+command_table_new(const struct command *rows, size_t count)
+{
+	struct command_table *table = xcalloc(1, sizeof(*table));
 	char name[COMMAND_NAME_MAX];
 	size_t i;
 
-	for (i = 0; i < command_count; i++) {
+	table->rows = rows;
+	table->count = count;
+	table->names = hash_map_new();
+	for (i = 0; i < count; i++) {
 		union {
 			const struct command *row;
 			void *value;
-		} entry = {.row = &command_table[i]};
+		} entry = {.row = &rows[i]};
 
 		command_full_name(entry.row, name);
-		if (hash_map_set(map, slice_of(name), entry.value) != NULL)
+		if (hash_map_set(table->names, slice_of(name), entry.value) != NULL)
 			assert(!"two rows of the same name");
 	}
-	return map;
+	table->acl = acl_commands_new(count, describe_to_acl, table);
+	return table;
+}
+
+void
+command_table_free(struct command_table *table)
+{
+	if (table == NULL)
+		return;
+	acl_commands_free(table->acl);
+	hash_map_free(table->names);
+	xfree(table);
 }
 
 /* Appends name in lower case at out[at]; 0 if it is too long for any row. */
@@ -82,7 +110,7 @@ command_find_full(const struct server *server, struct slice name)
 	char key[COMMAND_NAME_MAX];
 	size_t len = append_lower(key, 0, name);
 
-	return len == 0 ? NULL : hash_map_get(server->commands, (struct slice){key, len});
+	return len == 0 ? NULL : hash_map_get(server->commands->names, (struct slice){key, len});
 }
 
 const struct command *
@@ -98,14 +126,22 @@ command_find(const struct server *server, const struct command *container, struc
 		key[len++] = '|';
 	}
 	len = append_lower(key, len, name);
-	return len == 0 ? NULL : hash_map_get(server->commands, (struct slice){key, len});
+	return len == 0 ? NULL : hash_map_get(server->commands->names, (struct slice){key, len});
 }
 
 size_t
-command_index(const struct command *command)
+command_index(const struct server *server, const struct command *command)
 {
-	assert(command >= command_table && command < command_table + command_count);
-	return (size_t)(command - command_table);
+	const struct command_table *table = server->commands;
+
+	assert(command >= table->rows && command < table->rows + table->count);
+	return (size_t)(command - table->rows);
+}
+
+const struct acl_command *
+command_acl(const struct server *server, const struct command *command)
+{
+	return acl_commands_at(server->commands->acl, command_index(server, command));
 }
 
 bool
@@ -206,12 +242,4 @@ request_help(struct request *rq, const char *const lines[])
 		resp_put_simple(rq->reply, lines[i]);
 	resp_put_simple(rq->reply, "HELP");
 	resp_put_simple(rq->reply, "    Prints this help.");
-}
-
-/* A container alone never fits its arity, and with a subcommand the subcommand's row is called. */
-enum command_result
-cmd_container(struct request *rq)
-{
-	request_subcommand_syntax_error(rq);
-	return COMMAND_DONE;
 }

@@ -14,6 +14,8 @@
  * subscribed", COMMAND and HELP, counters, and the manual's list; no handler repeats what its row
  * says.
  */
+struct acl_command;
+struct acl_commands;
 struct client;
 struct server;
 struct request;
@@ -41,6 +43,15 @@ enum command_flag {
 	CMD_MOVABLE_KEYS = 1 << 19,
 	CMD_NO_ASYNC_LOADING = 1 << 20, /* reported only, as the next */
 	CMD_NO_MANDATORY_KEYS = 1 << 21,
+	/* For dispatch and access control: */
+	CMD_CHANNEL = 1 << 22,    /* its first argument is a channel, the second a message for it */
+	CMD_CHANNELS = 1 << 23,   /* its arguments are channels */
+	CMD_PATTERNS = 1 << 24,   /* its arguments are patterns of channels */
+	CMD_SHARD = 1 << 25,      /* its channels are shard channels */
+	CMD_NOT_QUEUED = 1 << 26, /* is executed at once after MULTI too */
+	CMD_EXEC = 1 << 27,       /* executes the transaction */
+	CMD_SELECT = 1 << 28,     /* selects the database of the commands that follow */
+	CMD_TOUCH = 1 << 29,      /* notes an access to keys whatever CLIENT NO-TOUCH says */
 };
 
 enum command_result {
@@ -76,7 +87,7 @@ struct command {
 	/*
 	 * Where its keys are and what it does to them, as Redis's key specifications: "RW access
 	 * update @1 range 0 1 0; RO access @2 keynum 0 1 1 -- why": flags (enum key_spec_flag in
-	 * command_keys.h), the argument where they begin (?: nobody knows), how to find them from
+	 * acl/key_spec.h), the argument where they begin (?: nobody knows), how to find them from
 	 * there (range: last key, step, limit; keynum: where their number is, the first, step;
 	 * unknown), a note. NULL: no keys.
 	 */
@@ -114,11 +125,17 @@ struct request {
 	bool logged;         /* it said what goes to the append-only file: request_log */
 };
 
-extern const struct command command_table[];
-extern const size_t command_count;
+/* All commands: the rows, by name, and what access control knows of them. */
+struct command_table {
+	const struct command *rows; /* borrowed */
+	size_t count;
+	struct hash_map *names;   /* lower-case name, "client|list" for a subcommand -> row */
+	struct acl_commands *acl; /* the same rows, with the same indices */
+};
 
-/* Fills the map of names, "client|list" for a subcommand. Returns owned (hash_map_free). */
-struct hash_map *command_map_new(void);
+/* No two rows have one name. Borrows rows. Returns owned (command_table_free). */
+struct command_table *command_table_new(const struct command *rows, size_t count);
+void command_table_free(struct command_table *table); /* NULL is allowed */
 
 /*
  * Finds a row by name (any case); container NULL for a top-level command. NULL if there is none.
@@ -127,7 +144,10 @@ struct hash_map *command_map_new(void);
 const struct command *command_find(
     const struct server *server, const struct command *container, struct slice name);
 const struct command *command_find_full(const struct server *server, struct slice name);
-size_t command_index(const struct command *command);
+size_t command_index(const struct server *server, const struct command *command);
+
+/* What access control knows of it. */
+const struct acl_command *command_acl(const struct server *server, const struct command *command);
 
 #define COMMAND_NAME_MAX 48 /* room for command_full_name */
 

@@ -10,7 +10,6 @@
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/evict.h"
-#include "server/handlers.h"
 #include "server/held.h"
 #include "server/slowlog.h"
 #include "server/state.h"
@@ -99,7 +98,7 @@ flags_of(const struct request *rq)
 {
 	const struct transaction *t = rq->client->transaction;
 
-	if (t == NULL || rq->command->handler != cmd_exec)
+	if (t == NULL || (rq->command->flags & CMD_EXEC) == 0)
 		return rq->command->flags;
 	return rq->command->flags | t->flags;
 }
@@ -140,21 +139,12 @@ is_allowed(struct request *rq, bool *later)
 	return true;
 }
 
-/* Those that say what becomes of the transaction, or of the connection. */
-static bool
-is_never_queued(const struct command *command)
-{
-	command_handler *handler = command->handler;
-
-	return handler == cmd_exec || handler == cmd_discard || handler == cmd_multi ||
-	       handler == cmd_watch || handler == cmd_quit || handler == cmd_reset;
-}
-
 /* What is queued takes memory, too. Answers where there is none. */
 static bool
 has_memory(struct request *rq)
 {
-	bool is_queued = rq->client->transaction != NULL && !is_never_queued(rq->command);
+	bool is_queued =
+	    rq->client->transaction != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0;
 
 	if (rq->server->config->maxmemory_bytes == 0 ||
 	    ((flags_of(rq) & CMD_DENYOOM) == 0 && !is_queued) || evict_make_room(rq->server))
@@ -259,7 +249,7 @@ static void
 count_call(struct request *rq, uint64_t duration_us)
 {
 	struct server *server = rq->server;
-	struct command_stats *stats = &server->stats[command_index(rq->command)];
+	struct command_stats *stats = &server->stats[command_index(rq->server, rq->command)];
 
 	stats->calls++;
 	stats->usec += duration_us;
@@ -468,7 +458,7 @@ reject(struct request *rq)
 	char label[160];
 
 	if (rq->command != NULL)
-		rq->server->stats[command_index(rq->command)].rejected++;
+		rq->server->stats[command_index(rq->server, rq->command)].rejected++;
 	if (rq->command == NULL && is_http(rq)) {
 		if (rate_limit_take(&rq->server->log_limit, rq->now_us))
 			log_notice("closing client %s: it speaks HTTP",
@@ -480,7 +470,7 @@ reject(struct request *rq)
 	}
 	if (rq->client->transaction != NULL)
 		transaction_spoil(rq->client->transaction);
-	if (rq->command != NULL && rq->command->handler == cmd_exec)
+	if (rq->command != NULL && (rq->command->flags & CMD_EXEC) != 0)
 		abort_exec(rq);
 	return answer(rq);
 }
@@ -521,7 +511,7 @@ begin(struct request *rq)
 		return reject(rq);
 	if (is_paused(rq))
 		return wait_begin(rq->client, WAIT_PAUSE);
-	if (rq->client->transaction != NULL && !is_never_queued(rq->command))
+	if (rq->client->transaction != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0)
 		return queue(rq);
 	if (waits_for_disk(rq))
 		return wait_begin(rq->client, WAIT_DISK);

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "resp/writer.h"
 #include "server/evict.h"
-#include "server/handlers.h"
 #include "server/held.h"
 #include "server/notify.h"
 #include "server/state.h"
@@ -135,7 +134,7 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 static void
 note_use(struct request *rq, struct kv_key *key)
 {
-	if (!rq->client->no_touch || rq->command->handler == cmd_touch)
+	if (!rq->client->no_touch || (rq->command->flags & CMD_TOUCH) != 0)
 		evict_note_use(rq->server, key);
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "resp/writer.h"
-#include "server/handlers.h"
 #include "server/held.h"
 #include "server/state.h"
 
@@ -94,16 +93,4 @@ monitor_feed(struct server *server, const struct request *rq)
 		}
 	}
 	buffer_release(&line);
-}
-
-enum command_result
-cmd_monitor(struct request *rq)
-{
-	if (rq->in_transaction) {
-		request_error(rq, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-		return COMMAND_DONE;
-	}
-	monitor_start(rq->client);
-	request_ok(rq);
-	return COMMAND_DONE;
 }

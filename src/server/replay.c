@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kv/keyspace.h"
-#include "server/handlers.h"
 #include "server/journal.h"
 #include "server/state.h"
 
@@ -56,7 +55,7 @@ fault_of(const struct command *command, size_t argc)
 		return "unknown command";
 	if (!command_arity_fits(command, argc))
 		return "wrong number of arguments for";
-	if (command->handler == cmd_select)
+	if ((command->flags & CMD_SELECT) != 0)
 		return NULL;
 	/* A handler that waits, or does what not is a change of keys, needs a client. */
 	return (command->flags & CMD_WRITE) == 0 || (command->flags & CMD_BLOCKING) != 0
@@ -124,7 +123,7 @@ server_replay(
 		result = rq.command->handler(&rq);
 	} while (result == COMMAND_AGAIN);
 	replay->client->progress = 0;
-	if (rq.failed && rq.command->handler == cmd_select)
+	if (rq.failed && (rq.command->flags & CMD_SELECT) != 0)
 		snprintf(error, error_len,
 		    "SELECT of an unknown database: start with more databases, and rewrite the "
 		    "file before they become fewer");

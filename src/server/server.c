@@ -107,8 +107,8 @@ make_hub(struct server *server)
 }
 
 struct server *
-server_new(const struct server_config *config, const struct server_io *io,
-    const struct server_settings *settings)
+server_new(const struct server_config *config, const struct command_table *commands,
+    const struct server_io *io, const struct server_settings *settings)
 {
 	struct server *server = xcalloc(1, sizeof(*server));
 
@@ -129,8 +129,8 @@ server_new(const struct server_config *config, const struct server_io *io,
 	TAILQ_INIT(&server->jobs);
 	server->clients_by_id = hash_map_new();
 	server->watched = hash_map_new();
-	server->commands = command_map_new();
-	server->stats = xcalloc(command_count, sizeof(*server->stats));
+	server->commands = commands;
+	server->stats = xcalloc(commands->count, sizeof(*server->stats));
 	server->errors = hash_map_new();
 	server->slowlog = slowlog_new();
 	access_init(server);
@@ -186,7 +186,6 @@ server_free(struct server *server)
 	buffer_release(&server->notify_channel);
 	hash_map_free(server->clients_by_id);
 	hash_map_free(server->watched);
-	hash_map_free(server->commands);
 	hash_map_each(server->errors, free_error_count, NULL);
 	hash_map_free(server->errors);
 	slowlog_free(server->slowlog);

@@ -21,6 +21,7 @@
 struct buffer;
 struct server;
 struct client;
+struct command_table;
 
 /* What the server may ask of the one who carries its clients. `conn` is what server_open was given.
  */
@@ -146,10 +147,10 @@ enum server_verdict {
 			 */
 };
 
-/* Borrows all three; config's values may change at any time, then server_reconfigured. now_us is
+/* Borrows all four; config's values may change at any time, then server_reconfigured. now_us is
  * monotonic throughout. */
-struct server *server_new(const struct server_config *config, const struct server_io *io,
-    const struct server_settings *settings);
+struct server *server_new(const struct server_config *config, const struct command_table *commands,
+    const struct server_io *io, const struct server_settings *settings);
 void server_free(struct server *server); /* no client is left */
 void server_reconfigured(struct server *server);
 

@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "acl/acl_log.h"
+#include "acl/user.h"
 #include "base/buffer.h"
 #include "base/hash_map.h"
 #include "base/random.h"
 #include "base/rate_limit.h"
-#include "server/acl_log.h"
-#include "server/acl_user.h"
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
@@ -137,7 +137,7 @@ struct server {
 	uint64_t next_id;
 	struct jobs jobs;
 	size_t job_count;
-	struct hash_map *commands;   /* lower-case name, "client|list" for a subcommand -> row */
+	const struct command_table *commands;
 	struct command_stats *stats; /* one per row */
 	struct hash_map *errors;     /* code ("ERR") -> uint64_t *, for errorstats; at most 128 */
 	struct slowlog *slowlog;
@@ -216,13 +216,10 @@ uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
 void memory_guard_forget(struct client *c);
 void memory_guard_released(struct client *c);
 
-/* cmd_command_keys.c: the key specifications of a row, as COMMAND INFO shows them. */
-void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
-
 /* dispatch.c: the client's request has ended, in whatever way: what it had claimed is given up. */
 void request_over(struct client *c);
 
-/* dispatch.c: what the commands of EXEC have in common with others, see cmd_transaction.c. */
+/* dispatch.c: what the commands of EXEC have in common with others, see cmd/transaction.c. */
 void request_execute_queued(struct request *rq);
 
 /* The same for a client that waited for a key, see blocked.c. False: it goes on waiting. */

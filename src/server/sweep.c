@@ -1,7 +1,7 @@
 #include "config.h"
 
+#include "acl/login_delay.h"
 #include "base/log.h"
-#include "server/login_delay.h"
 #include "server/state.h"
 
 /* Each client is looked at about once a second, as in Redis. */

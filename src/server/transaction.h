@@ -13,7 +13,7 @@
  *
  * Invariant: what is queued was allowed when it came, is copied, and is within the limits; a
  * spoiled transaction (a command was refused) holds nothing more. It knows no client and runs
- * nothing: cmd_transaction.c does.
+ * nothing: cmd/transaction.c does.
  */
 struct command;
 

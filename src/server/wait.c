@@ -4,7 +4,6 @@
 
 #include <assert.h>
 
-#include "server/handlers.h"
 #include "server/state.h"
 #include "server/transaction.h"
 
@@ -99,7 +98,7 @@ publishes(const struct client *c)
 {
 	uint32_t flags = c->last_command->flags;
 
-	if (c->last_command->handler == cmd_exec && c->transaction != NULL)
+	if ((c->last_command->flags & CMD_EXEC) != 0 && c->transaction != NULL)
 		flags |= c->transaction->flags;
 	return (flags & CMD_MAY_REPLICATE) != 0;
 }

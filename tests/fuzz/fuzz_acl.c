@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include "server/acl.h"
-#include "server/acl_check.h"
+#include "acl/acl.h"
+#include "acl/check.h"
+#include "cmd/table.h"
 
 /*
  * The ACL language: the input is a file of users. What is taken is shown, and what is shown is
@@ -19,8 +20,8 @@ try_requests(const struct acl_user *user)
 	enum acl_verdict verdict;
 	size_t at;
 
-	for (size_t i = 0; i < command_count; i++) {
-		verdict = acl_check(user, &command_table[i], argv, 3, &at);
+	for (size_t i = 0; i < cmd_table()->count; i++) {
+		verdict = acl_check(user, acl_commands_at(cmd_table()->acl, i), argv, 3, &at);
 		assert(at < 3);
 		assert(!user->unrestricted || verdict == ACL_ALLOWED);
 	}
@@ -38,7 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len > 8192)
 		return 0;
-	acl = acl_new();
+	acl = acl_new(cmd_table()->acl);
 	if (acl_load(acl, text, "fuzz.acl", SLICE("password"), &error)) {
 		for (size_t i = 0; i < acl_count(acl); i++)
 			try_requests(acl_at(acl, i));

@@ -1,0 +1,52 @@
+#ifndef ACL_ACL_LOG_H
+#define ACL_ACL_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/bytes.h"
+
+/*
+ * ACL LOG: what was denied of late, the latest first. The same denial of the same user again within
+ * a minute makes an entry's count grow, and no new one, if it is among the latest ten. Bounded in
+ * entries and in what each holds. It reads no clock.
+ */
+enum acl_log_reason { ACL_LOG_COMMAND, ACL_LOG_KEY, ACL_LOG_CHANNEL, ACL_LOG_AUTH };
+enum acl_log_context { ACL_LOG_TOPLEVEL, ACL_LOG_MULTI };
+
+#define ACL_LOG_BYTES_MAX 256 /* kept of an object and of a user's name */
+
+struct acl_log_entry {
+	TAILQ_ENTRY(acl_log_entry) all;
+	uint64_t id;
+	uint64_t count;
+	uint64_t created_ms, updated_ms; /* wall clock */
+	enum acl_log_reason reason;
+	enum acl_log_context context;
+	char object[ACL_LOG_BYTES_MAX];
+	char user[ACL_LOG_BYTES_MAX];
+	size_t object_len, user_len;
+	char *client; /* owned; the line of CLIENT LIST */
+};
+
+TAILQ_HEAD(acl_log_entries, acl_log_entry);
+
+struct acl_log {
+	struct acl_log_entries entries;
+	size_t len;
+	uint64_t next_id;
+};
+
+void acl_log_init(struct acl_log *log);
+void acl_log_reset(struct acl_log *log); /* all entries go */
+
+/* Copies all. max_len 0: nothing is kept. */
+void acl_log_add(struct acl_log *log, size_t max_len, uint64_t now_ms, enum acl_log_reason reason,
+    enum acl_log_context context, struct slice object, struct slice user, struct slice client);
+
+/* "command", "auth" and so on. */
+const char *acl_log_reason_name(enum acl_log_reason reason);
+const char *acl_log_context_name(enum acl_log_context context);
+
+#endif

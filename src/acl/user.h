@@ -1,0 +1,78 @@
+#ifndef ACL_USER_H
+#define ACL_USER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "acl/limits.h"
+#include "acl/rules.h"
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+/*
+ * A user: a name, passwords, and selectors of which any one may allow a request. The first selector
+ * is the root, to which plain rules go; the others stand in parentheses.
+ *
+ * Passwords are kept as SHA-256 in hexadecimal, as Redis does, and nothing here shows or logs one
+ * as it was given.
+ */
+#define ACL_HASH_LEN 64 /* hexadecimal digits */
+
+/* Shown as it was given; it means nothing where there is no RESTORE. */
+enum acl_sanitizing { ACL_SANITIZING_UNSAID, ACL_SANITIZES, ACL_SANITIZES_NOT };
+
+struct acl_user {
+	char *name; /* owned; no blanks, no NUL */
+	size_t name_len;
+	bool enabled;
+	bool nopass;
+	uint8_t sanitizing; /* of payloads, an enum acl_sanitizing */
+	bool unrestricted;  /* some selector allows everything: the one question of a busy path */
+	bool deleted;       /* no longer known: its clients are being closed */
+	size_t clients;     /* connected as this user */
+	struct acl_limits limits;
+	struct acl_rate rate;
+	size_t refs; /* of its clients, and of the table of users while it is in it */
+	char (*hashes)[ACL_HASH_LEN]; /* owned */
+	size_t hash_count;
+	struct acl_selector *selectors; /* owned; at least one */
+	size_t selector_count;
+};
+
+/* As Redis makes a new user: off, nothing allowed. Returns owned, with one reference. */
+struct acl_user *acl_user_new(struct slice name, bool all_channels);
+struct acl_user *acl_user_ref(struct acl_user *user);
+void acl_user_unref(struct acl_user *user);
+
+/* Everything but the name, the references, the clients and what is owed for publishing. */
+void acl_user_copy_rules(struct acl_user *to, const struct acl_user *from);
+
+/* The same, of a user whom nobody else holds: takes him. What is owed for publishing is forgiven
+ * where the rate is another one. */
+void acl_user_take_rules(struct acl_user *to, struct acl_user *from);
+
+/*
+ * Rules one after another, as the arguments of ACL SETUSER: a selector may go over several. Not
+ * ACL_OK: the rule (or its beginning) is appended to offender, and user is half changed, so the
+ * caller works on a copy. all_channels is what acl-pubsub-default says.
+ */
+enum acl_fault acl_user_apply(struct acl_user *user, const struct acl_commands *commands,
+    bool all_channels, const struct slice *rules, size_t count, struct buffer *offender)
+    __attribute__((warn_unused_result));
+
+/* Appends "user NAME on ...", the line of ACL LIST and of a file. */
+void acl_user_describe(const struct acl_user *user, struct buffer *out);
+/* "on", "nopass" and so on. */
+size_t acl_user_flags(const struct acl_user *user, const char *flags[4]); /* returns the count */
+
+/*
+ * True if the user is on and the password one of its own. NULL for a user that there is not: that
+ * takes as long.
+ */
+bool acl_user_accepts(const struct acl_user *user, struct slice password)
+    __attribute__((warn_unused_result));
+
+/* SHA-256 of password, in hexadecimal. */
+void acl_hash(struct slice password, char out[ACL_HASH_LEN]);
+
+#endif

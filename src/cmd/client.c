@@ -1,0 +1,252 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cmd/handlers.h"
+#include "cmd/help.h"
+#include "resp/writer.h"
+#include "server/client_walk.h"
+#include "server/state.h"
+
+/* CLIENT: what a client asks and says about itself. What it does to others is in cmd_client_*.c. */
+
+/* As much of a peer's argument as an error text repeats. */
+#define ARGUMENT_SHOWN_MAX 128
+
+static int
+shown_len(struct slice argument)
+{
+	return (int)(argument.len < ARGUMENT_SHOWN_MAX ? argument.len : ARGUMENT_SHOWN_MAX);
+}
+
+bool
+client_attribute_set(char **attribute, struct slice value)
+{
+	char *copy;
+	size_t i;
+
+	if (value.len > CLIENT_ATTRIBUTE_MAX)
+		return false;
+	for (i = 0; i < value.len; i++) {
+		if (value.ptr[i] < '!' || value.ptr[i] > '~')
+			return false;
+	}
+	copy = value.len > 0 ? xasprintf("%.*s", (int)value.len, value.ptr) : NULL;
+	xfree(*attribute);
+	*attribute = copy;
+	return true;
+}
+
+enum command_result
+cmd_client_id(struct request *rq)
+{
+	resp_put_int(rq->reply, (int64_t)rq->client->id);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_getname(struct request *rq)
+{
+	if (rq->client->name != NULL)
+		resp_put_bulk_str(rq->reply, rq->client->name);
+	else
+		resp_put_null(rq->reply, rq->proto);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_setname(struct request *rq)
+{
+	if (rq->argv[2].len > CLIENT_ATTRIBUTE_MAX)
+		request_error(
+		    rq, "ERR Client names cannot be longer than %d bytes.", CLIENT_ATTRIBUTE_MAX);
+	else if (!client_attribute_set(&rq->client->name, rq->argv[2]))
+		request_error(
+		    rq, "ERR Client names cannot contain spaces, newlines or special characters.");
+	else
+		request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_setinfo(struct request *rq)
+{
+	struct slice option = rq->argv[2], value = rq->argv[3];
+	char **attribute;
+
+	if (slice_is_nocase(option, "lib-name")) {
+		attribute = &rq->client->lib_name;
+	} else if (slice_is_nocase(option, "lib-ver")) {
+		attribute = &rq->client->lib_version;
+	} else {
+		request_error(rq, "ERR Unrecognized option '%.*s'", shown_len(option), option.ptr);
+		return COMMAND_DONE;
+	}
+	if (value.len > CLIENT_ATTRIBUTE_MAX)
+		request_error(rq, "ERR %.*s cannot be longer than %d bytes.", shown_len(option),
+		    option.ptr, CLIENT_ATTRIBUTE_MAX);
+	else if (!client_attribute_set(attribute, value))
+		request_error(rq, "ERR %.*s cannot contain spaces, newlines or special characters.",
+		    shown_len(option), option.ptr);
+	else
+		request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_info(struct request *rq)
+{
+	struct buffer line = {0};
+
+	client_describe(rq->client, rq->now_us, &line);
+	buffer_append_str(&line, "\n");
+	resp_put_verbatim(rq->reply, rq->proto, "txt", buffer_slice(&line));
+	buffer_release(&line);
+	return COMMAND_DONE;
+}
+
+/* ON or OFF as the third argument; else answers with a syntax error. */
+static bool
+parse_on_off(struct request *rq, bool *on)
+{
+	*on = slice_is_nocase(rq->argv[2], "on");
+	if (*on || slice_is_nocase(rq->argv[2], "off"))
+		return true;
+	request_syntax_error(rq);
+	return false;
+}
+
+enum command_result
+cmd_client_no_evict(struct request *rq)
+{
+	bool on;
+
+	if (parse_on_off(rq, &on)) {
+		rq->client->no_evict = on;
+		request_ok(rq);
+	}
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_no_touch(struct request *rq)
+{
+	bool on;
+
+	if (parse_on_off(rq, &on)) {
+		rq->client->no_touch = on;
+		request_ok(rq);
+	}
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_reply(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	if (slice_is_nocase(rq->argv[2], "on")) {
+		c->reply_mode = CLIENT_REPLY_ON;
+		request_ok(rq);
+	} else if (slice_is_nocase(rq->argv[2], "off")) {
+		c->reply_mode = CLIENT_REPLY_OFF;
+	} else if (slice_is_nocase(rq->argv[2], "skip")) {
+		if (c->reply_mode != CLIENT_REPLY_OFF)
+			c->reply_mode = CLIENT_REPLY_SKIP_NEXT;
+	} else {
+		request_syntax_error(rq);
+	}
+	return COMMAND_DONE;
+}
+
+/* The options of CLIENT TRACKING, which are checked and say nothing; else answers with the error.
+ */
+static bool
+check_tracking_options(struct request *rq)
+{
+	static const char *const flags[] = {"bcast", "optin", "optout", "noloop"};
+	size_t i, f;
+	int64_t id;
+
+	for (i = 3; i < rq->argc; i++) {
+		if (i + 1 < rq->argc && slice_is_nocase(rq->argv[i], "prefix")) {
+			i++;
+			continue;
+		}
+		if (i + 1 < rq->argc && slice_is_nocase(rq->argv[i], "redirect")) {
+			if (!slice_to_i64(rq->argv[++i], &id)) {
+				request_error(rq, "ERR value is not an integer or out of range");
+				return false;
+			}
+			if (id <= 0 || client_by_id(rq->server, (uint64_t)id) == NULL) {
+				request_error(
+				    rq, "ERR The client ID you want redirect to does not exist");
+				return false;
+			}
+			continue;
+		}
+		for (f = 0; f < 4 && !slice_is_nocase(rq->argv[i], flags[f]); f++)
+			;
+		if (f == 4) {
+			request_syntax_error(rq);
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Tracking would tell clients which keys changed. It is not there yet, and can't be switched on;
+ * the rest answers as Redis does to a client that did not switch it on.
+ */
+enum command_result
+cmd_client_tracking(struct request *rq)
+{
+	bool on;
+
+	if (!check_tracking_options(rq) || !parse_on_off(rq, &on))
+		return COMMAND_DONE;
+	if (on)
+		request_error(rq, "ERR Client tracking is not supported");
+	else
+		request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_caching(struct request *rq)
+{
+	request_error(rq,
+	    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN "
+	    "or OPTOUT mode enabled");
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_getredir(struct request *rq)
+{
+	resp_put_int(rq->reply, -1);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_trackinginfo(struct request *rq)
+{
+	resp_put_map(rq->reply, rq->proto, 3);
+	resp_put_bulk_str(rq->reply, "flags");
+	resp_put_set(rq->reply, rq->proto, 1);
+	resp_put_bulk_str(rq->reply, "off");
+	resp_put_bulk_str(rq->reply, "redirect");
+	resp_put_int(rq->reply, -1);
+	resp_put_bulk_str(rq->reply, "prefixes");
+	resp_put_array(rq->reply, 0);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_client_help(struct request *rq)
+{
+	return request_help_from_table(rq);
+}

@@ -1,0 +1,126 @@
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/args.h"
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/evict.h"
+#include "server/keys.h"
+#include "server/state.h"
+
+/* DEBUG: what test tools of Redis need of it. Off by default: it can hold up everybody. */
+
+static bool
+is_allowed(const struct request *rq)
+{
+	uint32_t who = rq->server->config->debug_command;
+
+	return who == SERVER_DEBUG_YES ||
+	       (who == SERVER_DEBUG_LOCAL && (rq->client->is_unix || rq->client->is_loopback));
+}
+
+/* What is no number sleeps no time, as in Redis. */
+static void
+debug_sleep(struct request *rq)
+{
+	char text[32];
+	size_t len = rq->argv[2].len < sizeof(text) - 1 ? rq->argv[2].len : sizeof(text) - 1;
+	struct timespec left;
+	double seconds;
+
+	memcpy(text, rq->argv[2].ptr, len);
+	text[len] = '\0';
+	seconds = strtod(text, NULL);
+	if (seconds > 0 && seconds < 1e9) {
+		left.tv_sec = (time_t)seconds;
+		left.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
+		nanosleep(&left, NULL);
+	}
+	request_ok(rq);
+}
+
+/* In Redis's form; but no address is told to anybody. */
+static void
+debug_object(struct request *rq)
+{
+	const struct kv_key *key = key_peek(rq, request_db(rq), rq->argv[2]);
+	struct buffer text = {0};
+
+	if (key == NULL) {
+		request_error(rq, "ERR no such key");
+		return;
+	}
+	buffer_appendf(&text,
+	    "Value at:0x0 refcount:1 encoding:%s serializedlength:%zu lru:%lu "
+	    "lru_seconds_idle:%lld",
+	    kv_form(key), kv_type_of(key) == KV_STRING ? kv_string(key).len : kv_key_bytes(key),
+	    (unsigned long)kv_access(key), (long long)evict_idle_s(rq->server, key));
+	buffer_append(&text, "", 1);
+	resp_put_simple(rq->reply, text.ptr);
+	buffer_release(&text);
+}
+
+static void
+debug_active_expire(struct request *rq)
+{
+	int64_t on;
+
+	if (!args_i64(rq, rq->argv[2], &on))
+		return;
+	rq->server->expires_on_access_only = on == 0;
+	request_ok(rq);
+}
+
+static void
+help(struct request *rq)
+{
+	static const char *const lines[] = {
+	    "OBJECT <key>",
+	    "    Show how a key is kept.",
+	    "SET-ACTIVE-EXPIRE <0|1>",
+	    "    Whether keys are removed at their end, or only when they are looked for.",
+	    "SLEEP <seconds>",
+	    "    Stop the server for <seconds>. Decimals allowed.",
+	    NULL,
+	};
+
+	request_help(rq, lines);
+}
+
+enum command_result
+cmd_debug(struct request *rq)
+{
+	static const struct {
+		const char *name;
+		void (*run)(struct request *rq);
+	} subcommands[] = {
+	    {"sleep", debug_sleep},
+	    {"object", debug_object},
+	    {"set-active-expire", debug_active_expire},
+	};
+	size_t i;
+
+	if (!is_allowed(rq)) {
+		request_error(rq,
+		    "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+		    "\"local\", you can run it from a local connection, otherwise you need to set "
+		    "this option in the configuration file, and then restart the server.");
+		return COMMAND_DONE;
+	}
+	if (rq->argc == 2 && slice_is_nocase(rq->argv[1], "help")) {
+		help(rq);
+		return COMMAND_DONE;
+	}
+	for (i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
+		if (rq->argc == 3 && slice_is_nocase(rq->argv[1], subcommands[i].name)) {
+			subcommands[i].run(rq);
+			return COMMAND_DONE;
+		}
+	}
+	request_subcommand_syntax_error(rq);
+	return COMMAND_DONE;
+}

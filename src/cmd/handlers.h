@@ -1,0 +1,18 @@
+#ifndef CMD_HANDLERS_H
+#define CMD_HANDLERS_H
+
+#include "server/command.h"
+
+/*
+ * Prototypes of all handlers, from the table. A handler stands in the file of its family
+ * (pubsub.c, client.c, ...), is called with a request whose arity fits its row, by a client
+ * that may call it, and knows nothing about how it came to be called.
+ */
+#define COMMAND(container, name, handler, ...) command_handler handler;
+#include "cmd/commands.def"
+#undef COMMAND
+
+/* command_key_specs.c: the key specifications of a row, as COMMAND INFO shows them. */
+void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
+
+#endif

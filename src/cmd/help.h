@@ -1,0 +1,12 @@
+#ifndef CMD_HELP_H
+#define CMD_HELP_H
+
+#include "server/command.h"
+
+/*
+ * The answer of X HELP from the command table: for each subcommand of rq's container its name and
+ * syntax, and its summary below.
+ */
+enum command_result request_help_from_table(struct request *rq);
+
+#endif

@@ -1,0 +1,241 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <sys/queue.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/glob.h"
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* PUBSUB: who subscribed to what. */
+
+/* A list of channels is made at once if it takes no longer than this, else as a job. */
+#define AT_ONCE_US 500
+#define CHANNELS_A_LOOK 64
+
+/* Names are gathered in pieces of this size, and given to the client piece by piece. */
+#define PIECE_BYTES 262144
+
+struct piece {
+	STAILQ_ENTRY(piece) next;
+	struct buffer names; /* as they go into the reply */
+};
+
+/*
+ * The names are gathered first, because their number comes first in the reply; then they are given
+ * to the client in parts, or all at once where a message might come in between.
+ */
+struct list {
+	enum hub_kind kind;
+	bool has_pattern;
+	bool any_seen;
+	bool gathered;
+	struct buffer pattern;
+	struct buffer last; /* name of the channel seen last */
+	STAILQ_HEAD(pieces, piece) pieces;
+	size_t count;
+};
+
+static void
+drop_first_piece(struct list *list)
+{
+	struct piece *piece = STAILQ_FIRST(&list->pieces);
+
+	STAILQ_REMOVE_HEAD(&list->pieces, next);
+	buffer_release(&piece->names);
+	xfree(piece);
+}
+
+static void
+list_free(void *state)
+{
+	struct list *list = state;
+
+	while (!STAILQ_EMPTY(&list->pieces))
+		drop_first_piece(list);
+	buffer_release(&list->pattern);
+	buffer_release(&list->last);
+	xfree(list);
+}
+
+static void
+add_name(struct list *list, struct piece **last, struct slice name)
+{
+	if (*last == NULL || (*last)->names.len >= PIECE_BYTES) {
+		*last = xcalloc(1, sizeof(**last));
+		STAILQ_INSERT_TAIL(&list->pieces, *last, next);
+	}
+	resp_put_bulk(&(*last)->names, name);
+	list->count++;
+}
+
+/* False when the time is up before the end. */
+static bool
+gather(struct list *list, struct hub *hub, uint64_t deadline_us)
+{
+	struct slice name = list->any_seen ? buffer_slice(&list->last) : (struct slice){NULL, 0};
+	struct piece *last = NULL; /* a step begins a piece of its own */
+	struct topic *topic;
+	size_t looked = 0;
+
+	while ((topic = hub_next_channel(hub, list->kind, name)) != NULL) {
+		name = topic_name(topic);
+		if (!list->has_pattern || glob_match(buffer_slice(&list->pattern), name, false))
+			add_name(list, &last, name);
+		if (++looked % CHANNELS_A_LOOK == 0 && clock_mono_us() >= deadline_us) {
+			list->any_seen = true;
+			buffer_clear(&list->last);
+			buffer_append_slice(&list->last, name);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The header and all names; each piece is copied but once. */
+static void
+give_whole(struct list *list, struct job_step *step)
+{
+	if (step->muted)
+		return;
+	client_push_reply(step->client, buffer_slice(step->reply));
+	buffer_clear(step->reply);
+	for (; !STAILQ_EMPTY(&list->pieces); drop_first_piece(list))
+		client_push_reply(step->client, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
+}
+
+/* One piece goes into the reply; false if there is none. */
+static bool
+give_piece(struct list *list, struct buffer *reply)
+{
+	if (STAILQ_EMPTY(&list->pieces))
+		return false;
+	buffer_append_slice(reply, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
+	drop_first_piece(list);
+	return true;
+}
+
+static enum job_state
+list_step(void *state, struct job_step *step)
+{
+	struct list *list = state;
+
+	if (!list->gathered) {
+		if (!gather(list, step->server->hub, step->deadline_us))
+			return JOB_MORE;
+		list->gathered = true;
+		resp_put_array(step->reply, list->count);
+		if (client_is_pushed_to(step->client) && !step->at_once) {
+			give_whole(list, step);
+			return JOB_DONE;
+		}
+	}
+	return give_piece(list, step->reply) ? JOB_MORE : JOB_DONE;
+}
+
+static enum command_result
+channels(struct request *rq, enum hub_kind kind)
+{
+	static const struct job_kind job = {"pubsub channels", list_step, list_free};
+	uint32_t max = rq->server->config->hub.name_bytes;
+	struct list *list;
+
+	if (rq->argc > 3) {
+		request_subcommand_syntax_error(rq);
+		return COMMAND_DONE;
+	}
+	if (rq->argc == 3 && rq->argv[2].len > max) {
+		request_error(
+		    rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
+		return COMMAND_DONE;
+	}
+	list = xcalloc(1, sizeof(*list));
+	STAILQ_INIT(&list->pieces);
+	list->kind = kind;
+	list->has_pattern = rq->argc == 3;
+	if (list->has_pattern)
+		buffer_append_slice(&list->pattern, rq->argv[2]);
+	if (!gather(list, rq->server->hub, clock_mono_us() + AT_ONCE_US)) {
+		job_start(rq->server, rq->client, &job, list);
+		return COMMAND_DONE;
+	}
+	resp_put_array(rq->reply, list->count);
+	while (give_piece(list, rq->reply))
+		continue;
+	list_free(list);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_pubsub_channels(struct request *rq)
+{
+	return channels(rq, HUB_CHANNEL);
+}
+
+enum command_result
+cmd_pubsub_shardchannels(struct request *rq)
+{
+	return channels(rq, HUB_SHARD);
+}
+
+static enum command_result
+numsub(struct request *rq, enum hub_kind kind)
+{
+	size_t *progress = &rq->client->progress;
+
+	if (*progress == 0)
+		resp_put_array(rq->reply, (rq->argc - 2) * 2);
+	while (*progress + 2 < rq->argc) {
+		struct slice name = rq->argv[*progress + 2];
+
+		resp_put_bulk(rq->reply, name);
+		resp_put_int(rq->reply, (int64_t)hub_numsub(rq->server->hub, kind, name));
+		if (++*progress + 2 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_pubsub_numsub(struct request *rq)
+{
+	return numsub(rq, HUB_CHANNEL);
+}
+
+enum command_result
+cmd_pubsub_shardnumsub(struct request *rq)
+{
+	return numsub(rq, HUB_SHARD);
+}
+
+enum command_result
+cmd_pubsub_numpat(struct request *rq)
+{
+	resp_put_int(rq->reply, (int64_t)hub_numpat(rq->server->hub));
+	return COMMAND_DONE;
+}
+
+static const char *const help_lines[] = {
+    "CHANNELS [<pattern>]",
+    "    Return the currently active channels matching a <pattern> (default: '*').",
+    "NUMPAT",
+    "    Return number of subscriptions to patterns.",
+    "NUMSUB [<channel> ...]",
+    "    Return the number of subscribers for the specified channels, excluding",
+    "    pattern subscriptions(default: no channels).",
+    "SHARDCHANNELS [<pattern>]",
+    "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    "SHARDNUMSUB [<shardchannel> ...]",
+    "    Return the number of subscribers for the specified shard level channel(s)",
+    NULL,
+};
+
+enum command_result
+cmd_pubsub_help(struct request *rq)
+{
+	request_help(rq, help_lines);
+	return COMMAND_DONE;
+}

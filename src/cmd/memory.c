@@ -1,0 +1,305 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <sched.h>
+
+#include "cmd/handlers.h"
+#include "cmd/help.h"
+#include "kv/memory.h"
+#include "resp/writer.h"
+#include "server/info.h"
+#include "server/job.h"
+#include "server/keys.h"
+#include "server/state.h"
+
+/* MEMORY: of keys, of subscriptions and of what is owed. */
+
+/* Below this the doctor sees nothing worth a word. */
+#define DOCTOR_MIN_BYTES ((size_t)5 << 20)
+#define DOCTOR_MIN_RSS_BYTES ((size_t)64 << 20)
+
+/* What a channel of that kind takes with its subscriptions; 0 if it has none. */
+static size_t
+channel_bytes(struct hub *hub, enum hub_kind kind, struct slice channel)
+{
+	size_t count = hub_numsub(hub, kind, channel);
+
+	if (count == 0)
+		return 0;
+	return sizeof(struct topic) + channel.len +
+	       count * (sizeof(struct topic_member) + sizeof(struct subscription));
+}
+
+/* Of a key; else, where there is none, of the channels of that name. SAMPLES is checked and says
+ * nothing. */
+enum command_result
+cmd_memory_usage(struct request *rq)
+{
+	struct hub *hub = rq->server->hub;
+	struct slice name = rq->argv[2];
+	const struct kv_key *key;
+	int64_t samples;
+	size_t bytes, i;
+
+	for (i = 3; i < rq->argc; i += 2) {
+		if (!slice_is_nocase(rq->argv[i], "samples") || i + 1 == rq->argc) {
+			request_syntax_error(rq);
+			return COMMAND_DONE;
+		}
+		if (!slice_to_i64(rq->argv[i + 1], &samples)) {
+			request_error(rq, "ERR value is not an integer or out of range");
+			return COMMAND_DONE;
+		}
+		if (samples < 0) {
+			request_syntax_error(rq);
+			return COMMAND_DONE;
+		}
+	}
+	key = key_peek(rq, request_db(rq), name);
+	bytes = key != NULL
+		    ? kv_key_bytes(key)
+		    : channel_bytes(hub, HUB_CHANNEL, name) + channel_bytes(hub, HUB_SHARD, name);
+	if (bytes > 0)
+		resp_put_int(rq->reply, (int64_t)bytes);
+	else
+		resp_put_null(rq->reply, rq->proto);
+	return COMMAND_DONE;
+}
+
+static double
+share(size_t part, size_t whole)
+{
+	return whole > 0 ? (double)part * 100 / (double)whole : 0;
+}
+
+struct stat_row {
+	const char *name;
+	enum { STAT_NUMBER, STAT_SHARE } kind;
+	int64_t number;
+	double share;
+};
+
+#define NUMBER(row, value)                                                                         \
+	{                                                                                          \
+		row, STAT_NUMBER, (int64_t)(value), 0                                              \
+	}
+#define SHARE(row, value)                                                                          \
+	{                                                                                          \
+		row, STAT_SHARE, 0, (value)                                                        \
+	}
+
+/* Of two figures that contain each other, as Redis has it. */
+#define RATIO(row, part, whole) SHARE(row ".ratio", share(part, whole) / 100)
+#define OVER(row, part, whole) NUMBER(row ".bytes", (int64_t)(part) - (int64_t)(whole))
+
+static void
+put_stats(struct request *rq, const struct stat_row *rows, size_t count)
+{
+	resp_put_map(rq->reply, rq->proto, count);
+	for (size_t i = 0; i < count; i++) {
+		resp_put_bulk_str(rq->reply, rows[i].name);
+		if (rows[i].kind == STAT_NUMBER)
+			resp_put_int(rq->reply, rows[i].number);
+		else
+			resp_put_double(rq->reply, rq->proto, rows[i].share);
+	}
+}
+
+static size_t
+count_keys(const struct server *server)
+{
+	size_t keys = 0;
+
+	for (uint32_t i = 0; i < kv_databases(server->kv); i++)
+		keys += kv_db_count(kv_database(server->kv, i));
+	return keys;
+}
+
+/* Redis's names where they have a meaning, in its order, then ours. */
+enum command_result
+cmd_memory_stats(struct request *rq)
+{
+	const struct server *server = rq->server;
+	struct info_source x;
+	size_t clients, overhead, dataset, keys = count_keys(server);
+
+	info_source_init(&x, server, rq->now_us);
+	clients = server->client_count * sizeof(struct client) + x.hub.log_bytes;
+	overhead = server->startup_bytes + clients;
+	dataset = x.used_bytes > overhead ? x.used_bytes - overhead : 0;
+
+	const struct allocator_figures *a = &x.allocator;
+	const struct stat_row rows[] = {
+	    NUMBER("peak.allocated", x.peak_bytes),
+	    NUMBER("total.allocated", x.used_bytes),
+	    NUMBER("startup.allocated", server->startup_bytes),
+	    NUMBER("replication.backlog", 0),
+	    NUMBER("clients.slaves", 0),
+	    NUMBER("clients.normal", clients),
+	    NUMBER("cluster.links", 0),
+	    NUMBER("aof.buffer", 0),
+	    NUMBER("lua.caches", 0),
+	    NUMBER("functions.caches", 0),
+	    NUMBER("overhead.total", overhead),
+	    NUMBER("keys.count", keys),
+	    NUMBER("keys.bytes-per-key", keys > 0 ? kv_used_bytes() / keys : 0),
+	    NUMBER("dataset.bytes", dataset),
+	    SHARE("dataset.percentage", share(dataset, x.used_bytes - server->startup_bytes)),
+	    SHARE("peak.percentage", share(x.used_bytes, x.peak_bytes)),
+	    NUMBER("allocator.allocated", a->allocated),
+	    NUMBER("allocator.active", a->active),
+	    NUMBER("allocator.resident", a->resident),
+	    RATIO("allocator-fragmentation", a->active, a->allocated),
+	    OVER("allocator-fragmentation", a->active, a->allocated),
+	    RATIO("allocator-rss", a->resident, a->active),
+	    OVER("allocator-rss", a->resident, a->active),
+	    RATIO("rss-overhead", x.rss_bytes, a->resident),
+	    OVER("rss-overhead", x.rss_bytes, a->resident),
+	    SHARE("fragmentation", share(x.rss_bytes, x.used_bytes) / 100),
+	    OVER("fragmentation", x.rss_bytes, x.used_bytes),
+	    NUMBER("subscriptions.count", x.hub.subscriptions),
+	    NUMBER("subscriptions.tree-bytes", x.hub.tree_bytes),
+	    NUMBER("outboxes.bytes", x.hub.queued_bytes),
+	    NUMBER("outboxes.messages", x.hub.queued_messages),
+	    NUMBER("outboxes.frame-log-bytes", x.hub.log_bytes),
+	};
+
+	put_stats(rq, rows, sizeof(rows) / sizeof(rows[0]));
+	info_source_release(&x);
+	return COMMAND_DONE;
+}
+
+/* More than half again as much, and enough to be worth a word. */
+static bool
+is_far_above(size_t bytes, size_t others)
+{
+	return bytes > others + others / 2 && bytes - others > DOCTOR_MIN_BYTES;
+}
+
+static void
+diagnose_allocator(const struct info_source *x, struct buffer *out)
+{
+	const struct allocator_figures *a = &x->allocator;
+
+	if (is_far_above(a->active, a->allocated))
+		buffer_appendf(out,
+		    "* The pages in use are %zu bytes for %zu bytes that are allocated: memory is "
+		    "fragmented (allocator_frag_ratio). Holes are used again by what is allocated "
+		    "next; a restart closes them.\n",
+		    a->active, a->allocated);
+	if (is_far_above(a->resident, a->active))
+		buffer_appendf(out,
+		    "* %zu bytes are free and not yet given back to the system "
+		    "(allocator_rss_bytes). That happens within seconds; MEMORY PURGE does it at "
+		    "once.\n",
+		    a->resident - a->active);
+	if (is_far_above(x->rss_bytes, a->resident))
+		buffer_appendf(out,
+		    "* The process has %zu bytes in memory, the allocator %zu of them: the rest "
+		    "are "
+		    "programs and libraries, and the stacks of threads (rss_overhead_bytes).\n",
+		    x->rss_bytes, a->resident);
+}
+
+static void
+diagnose(const struct info_source *x, struct buffer *out)
+{
+	const size_t begun = out->len;
+
+	if (x->used_bytes < DOCTOR_MIN_BYTES && x->rss_bytes < DOCTOR_MIN_RSS_BYTES) {
+		buffer_append_str(
+		    out, "So little memory is in use that there is nothing to look at.\n");
+		return;
+	}
+	if (x->hub.log_bytes > x->used_bytes / 2)
+		buffer_appendf(out,
+		    "* More than half of the memory holds what clients are owed (%zu bytes). "
+		    "CLIENT LIST "
+		    "shows who does not read (outbox-bytes); outbox-limit-bytes and outbox-policy "
+		    "bound "
+		    "it.\n",
+		    x->hub.log_bytes);
+	if (is_far_above(x->peak_bytes, x->used_bytes))
+		buffer_appendf(out,
+		    "* At its peak the daemon held %zu bytes, now %zu. That is a note, not a "
+		    "fault.\n",
+		    x->peak_bytes, x->used_bytes);
+	diagnose_allocator(x, out);
+	if (x->hub.dropped > 0)
+		buffer_appendf(out,
+		    "* %" PRIu64 " messages were dropped because subscribers were too slow.\n",
+		    x->hub.dropped);
+	if (out->len == begun)
+		buffer_append_str(out, "Nothing to complain of.\n");
+}
+
+static enum command_result
+reply_about_memory(struct request *rq, void (*tell)(const struct info_source *, struct buffer *))
+{
+	struct info_source source;
+	struct buffer text = {0};
+
+	info_source_init(&source, rq->server, rq->now_us);
+	tell(&source, &text);
+	info_source_release(&source);
+	resp_put_verbatim(rq->reply, rq->proto, "txt", buffer_slice(&text));
+	buffer_release(&text);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_memory_doctor(struct request *rq)
+{
+	return reply_about_memory(rq, diagnose);
+}
+
+static void
+tell_allocator(const struct info_source *x, struct buffer *out)
+{
+	allocator_describe(out);
+	if (out->len == 0)
+		buffer_appendf(out, "allocator: %s\nallocated: %zu\npeak: %zu\nresident: %zu\n",
+		    allocator_name(), x->used_bytes, x->peak_bytes, x->rss_bytes);
+}
+
+enum command_result
+cmd_memory_malloc_stats(struct request *rq)
+{
+	return reply_about_memory(rq, tell_allocator);
+}
+
+/* It goes on in a thread, and takes some tens of ms at the most: the loop has its turns meanwhile,
+ * but does not rest. A transaction waits for it. */
+static enum job_state
+await_purge(void *state, struct job_step *step)
+{
+	struct allocator_purge *purge = state;
+
+	if (!allocator_purge_is_over(purge)) {
+		sched_yield();
+		return JOB_MORE;
+	}
+	resp_put_simple(step->reply, "OK");
+	return JOB_DONE;
+}
+
+static void
+release_purge(void *state)
+{
+	allocator_purge_free(state);
+}
+
+static const struct job_kind purge_job = {"memory purge", await_purge, release_purge};
+
+enum command_result
+cmd_memory_purge(struct request *rq)
+{
+	job_start(rq->server, rq->client, &purge_job, allocator_purge_start());
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_memory_help(struct request *rq)
+{
+	return request_help_from_table(rq);
+}

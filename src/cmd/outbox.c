@@ -1,0 +1,194 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* OUTBOX: what a client is owed, and what becomes of messages that do not fit. */
+
+static void
+put_number(struct request *rq, const char *name, uint64_t value)
+{
+	resp_put_bulk_str(rq->reply, name);
+	resp_put_int(rq->reply, (int64_t)value);
+}
+
+/* The limits shown are those in force, after what the configuration allows. */
+enum command_result
+cmd_outbox_get(struct request *rq)
+{
+	const struct outbox *outbox = &rq->client->subscriber.outbox;
+
+	resp_put_map(rq->reply, rq->proto, 8);
+	resp_put_bulk_str(rq->reply, "policy");
+	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
+	put_number(rq, "bytes", outbox->limits.bytes);
+	put_number(rq, "messages", outbox->limits.messages);
+	resp_put_bulk_str(rq->reply, "notify");
+	resp_put_bulk_str(rq->reply, outbox->limits.notify ? "yes" : "no");
+	put_number(rq, "queued-bytes", outbox->message_bytes);
+	put_number(rq, "queued-messages", outbox->messages);
+	put_number(rq, "dropped", outbox->dropped);
+	resp_put_bulk_str(rq->reply, "going-away");
+	resp_put_bulk_str(rq->reply, rq->client->wants_going_away ? "yes" : "no");
+	return COMMAND_DONE;
+}
+
+/* What OUTBOX SET chooses. */
+struct choice {
+	struct outbox_limits limits;
+	uint8_t chosen; /* enum client_choice */
+	bool going_away;
+};
+
+/* A limit of 1 to max, where a max of 0 is none, or 0: as much as may be. Else answers with the
+ * error. */
+static bool
+parse_limit(struct request *rq, struct slice text, uint64_t max, uint64_t *limit)
+{
+	uint64_t highest = max > 0 ? max : INT64_MAX;
+
+	if (!slice_to_u64(text, limit) || *limit > highest) {
+		request_error(rq, "ERR outbox limit must be between 1 and %" PRIu64, highest);
+		return false;
+	}
+	return true;
+}
+
+static bool
+parse_yes_no(struct request *rq, const char *name, struct slice text, bool *yes)
+{
+	*yes = slice_is_nocase(text, "yes");
+	if (*yes || slice_is_nocase(text, "no"))
+		return true;
+	request_error(rq, "ERR %s must be 'yes' or 'no'", name);
+	return false;
+}
+
+/* What is not chosen is as the configuration has it at any time. */
+static void
+choose(struct choice *choice, enum client_choice what, bool chosen)
+{
+	choice->chosen = (uint8_t)(chosen ? choice->chosen | what : choice->chosen & ~what);
+}
+
+static bool
+parse_option(struct request *rq, struct slice option, struct slice value, struct choice *choice)
+{
+	struct outbox_limits *limits = &choice->limits;
+	const struct outbox_limits *most = &rq->server->config->outbox;
+	uint64_t limit;
+
+	if (slice_is_nocase(option, "policy")) {
+		if (outbox_policy_parse(value, &limits->policy)) {
+			const struct acl_limits *user = &rq->client->user->limits;
+
+			choice->chosen |= CLIENT_CHOSE_POLICY;
+			if (user->policies == 0 || (user->policies >> limits->policy & 1) != 0)
+				return true;
+			request_error(rq, "ERR this user may not choose this outbox policy");
+			return false;
+		}
+		request_error(
+		    rq, "ERR outbox policy must be disconnect, drop-oldest, drop-newest or block");
+		return false;
+	}
+	if (slice_is_nocase(option, "bytes")) {
+		if (!parse_limit(rq, value, most->bytes, &limit))
+			return false;
+		limits->bytes = (size_t)limit;
+		choose(choice, CLIENT_CHOSE_BYTES, limit > 0);
+		return true;
+	}
+	if (slice_is_nocase(option, "messages")) {
+		/* The figure has 32 bits, so "none" is the most of those. */
+		if (!parse_limit(
+			rq, value, most->messages > 0 ? most->messages : UINT32_MAX, &limit))
+			return false;
+		limits->messages = (uint32_t)limit;
+		choose(choice, CLIENT_CHOSE_MESSAGES, limit > 0);
+		return true;
+	}
+	if (slice_is_nocase(option, "notify")) {
+		choice->chosen |= CLIENT_CHOSE_NOTIFY;
+		return parse_yes_no(rq, "NOTIFY", value, &limits->notify);
+	}
+	if (slice_is_nocase(option, "going-away"))
+		return parse_yes_no(rq, "GOING-AWAY", value, &choice->going_away);
+	request_syntax_error(rq);
+	return false;
+}
+
+enum command_result
+cmd_outbox_set(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct choice choice = {
+	    .limits = c->limits,
+	    .chosen = c->chosen,
+	    .going_away = c->wants_going_away,
+	};
+	size_t i;
+
+	if (rq->argc % 2 != 0) {
+		request_syntax_error(rq);
+		return COMMAND_DONE;
+	}
+	for (i = 2; i < rq->argc; i += 2) {
+		if (!parse_option(rq, rq->argv[i], rq->argv[i + 1], &choice))
+			return COMMAND_DONE;
+	}
+	c->wants_going_away = choice.going_away;
+	c->limits = choice.limits;
+	c->chosen = choice.chosen;
+	client_apply_limits(c);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_outbox_dropped(struct request *rq)
+{
+	size_t *progress = &rq->client->progress;
+	struct hub *hub = rq->server->hub;
+
+	if (*progress == 0)
+		resp_put_array(rq->reply, (rq->argc - 2) * 2);
+	while (*progress + 2 < rq->argc) {
+		struct slice name = rq->argv[*progress + 2];
+
+		resp_put_bulk(rq->reply, name);
+		resp_put_int(rq->reply, (int64_t)hub_channel_dropped(hub, HUB_CHANNEL, name));
+		if (++*progress + 2 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_outbox_help(struct request *rq)
+{
+	static const char *const lines[] = {
+	    "DROPPED <channel> [<channel> ...]",
+	    "    Return how many messages of each channel were dropped because a subscriber was",
+	    "    too slow, since the channel has had subscribers.",
+	    "GET",
+	    "    Return the policy and limits of this client's outbox, and what is queued in it.",
+	    "LIST [ID <client-id> [<client-id> ...]]",
+	    "    Return a line for each client: policy and limits of its outbox, what is queued in",
+	    "    it, how many messages were dropped, which thread serves it, and how many keys it",
+	    "    watches.",
+	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
+	    "  [GOING-AWAY (yes|no)]",
+	    "    Choose what becomes of messages that this client does not read in time:",
+	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued for it",
+	    "    (0: as much as the configuration allows); whether it is told how many it missed;",
+	    "    whether it is told, with RESP3, when the server is going away.",
+	    NULL,
+	};
+
+	request_help(rq, lines);
+	return COMMAND_DONE;
+}

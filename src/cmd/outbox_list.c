@@ -1,0 +1,34 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "base/buffer.h"
+#include "cmd/client_lines.h"
+#include "cmd/handlers.h"
+#include "server/state.h"
+
+/* OUTBOX LIST: what CLIENT LIST cannot show, because clients of Redis refuse fields that Redis does
+ * not have. */
+static void
+describe(const struct client *c, uint64_t now_us, struct buffer *out)
+{
+	const struct outbox *outbox = &c->subscriber.outbox;
+	struct server_conn_figures figures = {.fd = -1};
+
+	(void)now_us;
+	if (!c->gone)
+		c->server->io.conn_figures(c->conn, &figures);
+	buffer_appendf(out, "id=%" PRIu64 " name=%s", c->id, c->name != NULL ? c->name : "");
+	buffer_appendf(out, " policy=%s limit-bytes=%zu limit-messages=%" PRIu32 " notify=%s",
+	    outbox_policy_name(outbox->limits.policy), outbox->limits.bytes,
+	    outbox->limits.messages, outbox->limits.notify ? "yes" : "no");
+	buffer_appendf(out, " outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64,
+	    outbox->message_bytes, outbox->messages, outbox->dropped);
+	buffer_appendf(out, " io-thread=%u watch=%" PRIu32, figures.loop, c->watch.count);
+}
+
+enum command_result
+cmd_outbox_list(struct request *rq)
+{
+	return client_lines(rq, describe, false);
+}

@@ -1,0 +1,294 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "acl/check.h"
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* SUBSCRIBE and its family, PUBLISH. The questions (PUBSUB) are in cmd/introspection.c. */
+
+/* What Redis counts together in a confirmation: channels with patterns, shard channels alone. */
+static uint32_t
+confirmed_count(const struct client *c, enum hub_kind kind)
+{
+	const uint32_t *count = c->subscriber.count;
+
+	return kind == HUB_SHARD ? count[HUB_SHARD] : count[HUB_CHANNEL] + count[HUB_PATTERN];
+}
+
+static void
+put_confirmation_name(struct request *rq, const char *verb, struct slice name)
+{
+	resp_put_push(rq->reply, rq->proto, 3);
+	resp_put_bulk_str(rq->reply, verb);
+	resp_put_bulk(rq->reply, name);
+}
+
+/* Confirmations are pushes: CLIENT REPLY OFF does not drop them. */
+static void
+put_confirmation_count(struct request *rq, enum hub_kind kind)
+{
+	resp_put_int(rq->reply, confirmed_count(rq->client, kind));
+	rq->push_len = rq->reply->len;
+}
+
+static void
+refuse_name(struct request *rq)
+{
+	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")",
+	    rq->server->config->hub.name_bytes);
+}
+
+/* Answers if one of the names is longer than may be; then nothing of the command is done. */
+static bool
+check_names(struct request *rq)
+{
+	uint32_t max = rq->server->config->hub.name_bytes;
+	size_t i;
+
+	for (i = 1; i < rq->argc; i++) {
+		if (rq->argv[i].len > max) {
+			refuse_name(rq);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
+{
+	const struct hub_limits *limits = &rq->server->config->hub;
+
+	if (result == HUB_NAME_TOO_LONG) /* the limit was lowered meanwhile */
+		refuse_name(rq);
+	else if (result == HUB_TOO_MANY_SUBSCRIPTIONS)
+		request_error(rq,
+		    "ERR max number of subscriptions per client reached "
+		    "(max-subscriptions-per-client %" PRIu32 ")",
+		    limits->subscriptions);
+	else
+		request_error(rq,
+		    "ERR max number of subscribers of this %s reached "
+		    "(max-subscribers-per-channel %" PRIu32 ")",
+		    kind == HUB_PATTERN ? "pattern" : "channel", limits->subscribers);
+}
+
+/* One more than the user may have is taken back: that there was room is known only now, for the
+ * client may have been subscribed already. Answers. */
+static bool
+is_past_user_limit(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	uint32_t limit = rq->client->user->limits.subscriptions;
+
+	if (limit == 0 || client_subscriptions(rq->client) <= limit)
+		return false;
+	if (hub_unsubscribe(&rq->client->subscriber, kind, name) != HUB_OK)
+		return false;
+	request_error(rq,
+	    "ERR max number of subscriptions per client of this user reached "
+	    "(limit:subscriptions %" PRIu32 ")",
+	    limit);
+	return true;
+}
+
+/* What goes on in a later turn is asked for anew where rules may have changed; nobody would look at
+ * what comes behind the subscriptions that there were when they did. */
+static bool
+may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
+{
+	const struct client *c = rq->client;
+
+	return c->rules_version == rq->server->limits_version || c->user->unrestricted ||
+	       acl_may_hear(c->user, name, kind == HUB_PATTERN);
+}
+
+static enum command_result
+subscribe(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	struct client *c = rq->client;
+	enum command_result result = COMMAND_DONE;
+	enum hub_result subscribed;
+
+	if (c->progress == 0 && !check_names(rq))
+		return COMMAND_DONE;
+	if (c->progress == 0)
+		c->rules_version = rq->server->limits_version;
+	while (c->progress + 1 < rq->argc) {
+		struct slice name = rq->argv[c->progress + 1];
+
+		if (!may_still_hear(rq, kind, name)) {
+			client_kill(c, "its user may no longer hear what it subscribes to");
+			break;
+		}
+		subscribed = hub_subscribe(&c->subscriber, kind, name);
+		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
+			refuse(rq, subscribed, kind);
+			break;
+		}
+		if (subscribed == HUB_OK && c->user->limits.any &&
+		    is_past_user_limit(rq, kind, name))
+			break;
+		put_confirmation_name(rq, verb, name);
+		put_confirmation_count(rq, kind);
+		if (++c->progress + 1 < rq->argc && request_slice_is_over(rq)) {
+			result = COMMAND_AGAIN;
+			break;
+		}
+	}
+	client_subscriptions_changed(c);
+	return result;
+}
+
+/* The name may be the topic's own, which goes with its last subscription: it is written first. */
+static void
+unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct slice name)
+{
+	put_confirmation_name(rq, verb, name);
+	/* That there was no such subscription makes no difference to the answer. */
+	if (hub_unsubscribe(&rq->client->subscriber, kind, name) == HUB_OK)
+		client_subscriptions_changed(rq->client);
+	put_confirmation_count(rq, kind);
+}
+
+static enum command_result
+unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	struct client *c = rq->client;
+	struct subscription *subscription;
+
+	while ((subscription = hub_first_subscription(&c->subscriber, kind)) != NULL) {
+		unsubscribe_one(rq, kind, verb, topic_name(subscription->topic));
+		c->progress++;
+		if (request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	if (c->progress == 0) {
+		resp_put_push(rq->reply, rq->proto, 3);
+		resp_put_bulk_str(rq->reply, verb);
+		resp_put_null(rq->reply, rq->proto);
+		put_confirmation_count(rq, kind);
+	}
+	return COMMAND_DONE;
+}
+
+static enum command_result
+unsubscribe(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	struct client *c = rq->client;
+
+	if (rq->argc == 1)
+		return unsubscribe_all(rq, kind, verb);
+	while (c->progress + 1 < rq->argc) {
+		unsubscribe_one(rq, kind, verb, rq->argv[++c->progress]);
+		if (c->progress + 1 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_subscribe(struct request *rq)
+{
+	return subscribe(rq, HUB_CHANNEL, "subscribe");
+}
+
+enum command_result
+cmd_unsubscribe(struct request *rq)
+{
+	return unsubscribe(rq, HUB_CHANNEL, "unsubscribe");
+}
+
+enum command_result
+cmd_psubscribe(struct request *rq)
+{
+	return subscribe(rq, HUB_PATTERN, "psubscribe");
+}
+
+enum command_result
+cmd_punsubscribe(struct request *rq)
+{
+	return unsubscribe(rq, HUB_PATTERN, "punsubscribe");
+}
+
+enum command_result
+cmd_ssubscribe(struct request *rq)
+{
+	/* As in Redis, where only the older two are excused. */
+	if (rq->in_transaction) {
+		request_error(rq, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+		return COMMAND_DONE;
+	}
+	return subscribe(rq, HUB_SHARD, "ssubscribe");
+}
+
+enum command_result
+cmd_sunsubscribe(struct request *rq)
+{
+	return unsubscribe(rq, HUB_SHARD, "sunsubscribe");
+}
+
+/* In a transaction EXEC has asked before whether publishers have to wait. */
+static enum hub_result
+hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
+{
+	struct hub *hub = rq->server->hub;
+
+	if (rq->in_transaction)
+		return hub_publish_now(
+		    hub, kind, rq->argv[1], rq->argv[2], HUB_REGARDLESS, receivers);
+	return hub_publish(
+	    hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &rq->client->publication, receivers);
+}
+
+/* A longer name than may be subscribed to is refused: patterns would have to be tried over all of
+ * it. */
+static enum command_result
+publish(struct request *rq, enum hub_kind kind)
+{
+	struct acl_user *user = rq->client->user;
+	size_t receivers;
+
+	if (user->limits.any && !acl_rate_allows(&user->rate, &user->limits, rq->now_us)) {
+		request_error(rq, "ERR max publish rate of this user reached");
+		return COMMAND_DONE;
+	}
+	if (rq->argv[1].len > rq->server->config->hub.name_bytes) {
+		refuse_name(rq);
+		return COMMAND_DONE;
+	}
+	switch (hand_to_hub(rq, kind, &receivers)) {
+	case HUB_BLOCKED:
+		rq->waits_for = WAIT_ROOM;
+		return COMMAND_LATER;
+	case HUB_FULL:
+		rq->waits_for = WAIT_MEMORY;
+		return COMMAND_LATER;
+	case HUB_TOO_LARGE:
+		request_error(rq, "OOM command not allowed when used memory > 'maxmemory-pubsub'.");
+		return COMMAND_DONE;
+	case HUB_PREPARING:
+		rq->waits_for = WAIT_TURN;
+		return COMMAND_LATER;
+	default:
+		break;
+	}
+	if (user->limits.any)
+		acl_rate_count(&user->rate, &user->limits, rq->argv[2].len, rq->now_us);
+	resp_put_int(rq->reply, (int64_t)receivers);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_publish(struct request *rq)
+{
+	return publish(rq, HUB_CHANNEL);
+}
+
+enum command_result
+cmd_spublish(struct request *rq)
+{
+	return publish(rq, HUB_SHARD);
+}

@@ -1,0 +1,185 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "cmd/args.h"
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/state.h"
+
+/* TIME, LOLWUT, WAIT, SHUTDOWN. */
+
+enum command_result
+cmd_time(struct request *rq)
+{
+	uint64_t now_us = clock_wall_us();
+
+	resp_put_array(rq->reply, 2);
+	resp_put_bulk_int(rq->reply, (int64_t)(now_us / 1000000));
+	resp_put_bulk_int(rq->reply, (int64_t)(now_us % 1000000));
+	return COMMAND_DONE;
+}
+
+/* No replica is ever waited for. */
+enum command_result
+cmd_wait(struct request *rq)
+{
+	int64_t replicas, timeout_ms;
+
+	if (!args_i64(rq, rq->argv[1], &replicas))
+		return COMMAND_DONE;
+	if (!slice_to_i64(rq->argv[2], &timeout_ms))
+		request_error(rq, "ERR timeout is not an integer or out of range");
+	else if (timeout_ms < 0)
+		request_error(rq, "ERR timeout is negative");
+	else
+		resp_put_int(rq->reply, 0);
+	return COMMAND_DONE;
+}
+
+static const char trumpet[] = "          _   _   _\n"
+			      "         |_| |_| |_|                   __.-'|\n"
+			      "  =|______|___|___|______________ __.-'     |\n"
+			      "  =|_____________________________           |\n"
+			      "         /| || || |\\             ''--.__    |\n"
+			      "         \\|_||_||_|/                    ''--|\n"
+			      "          '-------'\n";
+
+/* Arguments are for other versions of the picture; there is one. */
+enum command_result
+cmd_lolwut(struct request *rq)
+{
+	struct buffer text = {0};
+	int64_t version;
+
+	if (rq->argc > 2 && slice_is_nocase(rq->argv[1], "version") &&
+	    !slice_to_i64(rq->argv[2], &version)) {
+		request_error(rq, "ERR value is not an integer or out of range");
+		return COMMAND_DONE;
+	}
+	buffer_append_str(&text, trumpet);
+	buffer_append_str(&text, "\nFanfare ver. " PACKAGE_VERSION "\n");
+	resp_put_verbatim(rq->reply, rq->proto, "txt", buffer_slice(&text));
+	buffer_release(&text);
+	return COMMAND_DONE;
+}
+
+/* The words of SHUTDOWN. */
+struct shutdown {
+	bool save, nosave, now, force, abort_it, graceful;
+	uint32_t grace_s;
+};
+
+static bool
+parse_grace(struct request *rq, struct slice text, struct shutdown *s)
+{
+	int64_t seconds;
+
+	if (!slice_to_i64(text, &seconds)) {
+		request_error(rq, "ERR value is not an integer or out of range");
+		return false;
+	}
+	if (seconds < 0 || seconds > INT32_MAX) {
+		request_error(rq, "ERR value is out of range, must be positive");
+		return false;
+	}
+	s->graceful = true;
+	s->grace_s = (uint32_t)seconds;
+	return true;
+}
+
+/* False: it is answered. */
+static bool
+parse_shutdown(struct request *rq, struct shutdown *s)
+{
+	size_t i;
+
+	for (i = 1; i < rq->argc; i++) {
+		bool *option = slice_is_nocase(rq->argv[i], "save")     ? &s->save
+			       : slice_is_nocase(rq->argv[i], "nosave") ? &s->nosave
+			       : slice_is_nocase(rq->argv[i], "now")    ? &s->now
+			       : slice_is_nocase(rq->argv[i], "force")  ? &s->force
+			       : slice_is_nocase(rq->argv[i], "abort")  ? &s->abort_it
+									: NULL;
+
+		if (option != NULL) {
+			*option = true;
+		} else if (slice_is_nocase(rq->argv[i], "grace") && i + 1 < rq->argc) {
+			if (!parse_grace(rq, rq->argv[++i], s))
+				return false;
+		} else {
+			request_syntax_error(rq);
+			return false;
+		}
+	}
+	if ((s->save && s->nosave) || (s->abort_it && rq->argc > 2) || (s->graceful && s->now)) {
+		request_syntax_error(rq);
+		return false;
+	}
+	return true;
+}
+
+static void
+abort_shutdown(struct request *rq)
+{
+	struct server *server = rq->server;
+	char error[256];
+
+	if (server->lame_duck.state == LAME_DUCK_NOT)
+		request_error(rq, "ERR No shutdown in progress.");
+	else if (!server->io.lame_duck_abort(server->io.arg, error, sizeof(error)))
+		request_error(rq, "ERR %s", error);
+	else
+		request_ok(rq);
+}
+
+/* A snapshot before the end, as SAVE, NOSAVE or the save rules say; with GRACE at its end. False:
+ * there was to be one and is none; answered, and what an earlier SHUTDOWN said still holds. */
+static bool
+save_before(struct request *rq, const struct shutdown *s)
+{
+	const struct server_disk *disk = &rq->server->disk;
+	bool is_due = s->grace_s == 0 && !s->nosave;
+
+	if (disk->save_now == NULL)
+		return true;
+	if (is_due && (s->save || disk->has_save_rules(disk->arg)) && !disk->save_now(disk->arg) &&
+	    !s->force) {
+		request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
+		return false;
+	}
+	/* One that has just been written need not be written again. */
+	disk->set_last_save(disk->arg,
+	    s->save && !is_due ? DISK_SAVE_ALWAYS
+	    : s->nosave        ? DISK_SAVE_NEVER
+			       : DISK_SAVE_BY_RULES,
+	    s->force);
+	return true;
+}
+
+/*
+ * NOW leaves undone what is owed.
+ * Without GRACE no reply is sent: the end of the connection is the answer. Once that has begun no
+ * more requests are read; what there may be to ABORT is a lame duck.
+ */
+enum command_result
+cmd_shutdown(struct request *rq)
+{
+	struct server *server = rq->server;
+	struct shutdown s = {0};
+
+	if (!parse_shutdown(rq, &s))
+		return COMMAND_DONE;
+	if (s.abort_it) {
+		abort_shutdown(rq);
+	} else if (!save_before(rq, &s)) {
+		return COMMAND_DONE;
+	} else if (s.grace_s > 0) {
+		server->io.lame_duck(server->io.arg, s.grace_s);
+		request_ok(rq);
+	} else {
+		server->io.shutdown(server->io.arg, s.now);
+	}
+	return COMMAND_DONE;
+}

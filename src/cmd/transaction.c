@@ -1,0 +1,196 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/access.h"
+#include "server/held.h"
+#include "server/keys.h"
+#include "server/state.h"
+#include "server/transaction.h"
+
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What is queued and what is not is dispatch.c's to say. */
+
+/* Replies of one transaction are all in memory before the first is sent. */
+#define REPLY_MAX ((size_t)1 << 30)
+
+enum command_result
+cmd_multi(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	if (c->transaction != NULL) {
+		request_error(rq, "ERR MULTI calls can not be nested");
+		return COMMAND_DONE;
+	}
+	c->transaction = transaction_new(rq->server->limits_version);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_discard(struct request *rq)
+{
+	if (rq->client->transaction == NULL) {
+		request_error(rq, "ERR DISCARD without MULTI");
+		return COMMAND_DONE;
+	}
+	client_discard_transaction(rq->client);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_watch(struct request *rq)
+{
+	size_t i;
+
+	if (rq->client->transaction != NULL) {
+		request_error(rq, "ERR WATCH inside MULTI is not allowed");
+		return COMMAND_DONE;
+	}
+	for (i = 1; i < rq->argc; i++) {
+		bool exists = key_peek(rq, request_db(rq), rq->argv[i]) != NULL;
+
+		if (!watch_add(rq->client, rq->client->db, rq->argv[i], exists)) {
+			request_error(rq,
+			    "ERR max number of watched keys per client reached "
+			    "(max-watched-keys-per-client %" PRIu32 ")",
+			    rq->server->config->watched_keys);
+			return COMMAND_DONE;
+		}
+	}
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_unwatch(struct request *rq)
+{
+	watch_clear(rq->client);
+	request_ok(rq);
+	return COMMAND_DONE;
+}
+
+/*
+ * What is published here can't wait once the first command was executed. So all of it is asked for
+ * before; what a subscriber has no room for after the transaction's earlier messages it is owed
+ * past its limits, which is at most what the transaction holds.
+ */
+static enum hub_result
+ask_for_room(struct request *rq)
+{
+	struct hub *hub = rq->server->hub;
+	const struct queued_command *q;
+	enum hub_result result = HUB_OK, room;
+	size_t bytes = 0;
+
+	TAILQ_FOREACH (q, &rq->client->transaction->commands, all) {
+		bool is_shard = (q->command->flags & CMD_SHARD) != 0;
+
+		if ((q->command->flags & CMD_CHANNEL) == 0 ||
+		    q->argv[1].len > rq->server->config->hub.name_bytes)
+			continue;
+		room = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
+		    q->argv[2], rq->now_us, &rq->client->publication, &bytes);
+		if (room == HUB_TOO_LARGE)
+			return room;
+		if (room == HUB_FULL || result == HUB_OK)
+			result = room;
+	}
+	rq->waits_for = result == HUB_FULL ? WAIT_MEMORY : WAIT_ROOM;
+	return result;
+}
+
+/* A command's reply joins the others; of what CLIENT REPLY drops only what is no reply stays. */
+static void
+take_reply(struct request *rq, struct buffer *part, size_t push_len)
+{
+	struct client *c = rq->client;
+	struct slice reply = buffer_slice(part);
+
+	if (client_is_muted(c))
+		reply.len = push_len;
+	if (reply.len > REPLY_MAX - rq->reply->len)
+		client_kill(c, "the replies of its transaction are past 1 GiB");
+	else
+		buffer_append_slice(rq->reply, reply);
+	buffer_clear(part);
+}
+
+/* SUBSCRIBE and its like, HELLO, AUTH. */
+static bool
+changes_state(const struct command *command)
+{
+	return (command->flags & CMD_NO_AUTH) != 0 ||
+	       ((command->flags & CMD_PUBSUB) != 0 &&
+		   (command->flags & CMD_IN_SUBSCRIBE_MODE) != 0);
+}
+
+static void
+execute_all(struct request *rq)
+{
+	struct client *c = rq->client;
+	const struct transaction *t = c->transaction;
+	const struct acl_user *user = c->user;
+	const struct queued_command *q;
+	struct buffer part = {0};
+
+	if (!client_is_muted(c))
+		resp_put_array(rq->reply, t->count);
+	TAILQ_FOREACH (q, &t->commands, all) {
+		struct request queued = {.server = rq->server,
+		    .client = c,
+		    .command = q->command,
+		    .argv = q->argv,
+		    .argc = q->argc,
+		    .reply = &part,
+		    .proto = c->proto,
+		    .now_us = rq->now_us,
+		    .now_ms = request_now_ms(rq),
+		    .in_transaction = true};
+
+		if ((user == c->user && t->rules_version == rq->server->limits_version) ||
+		    access_still_allows(&queued))
+			request_execute_queued(&queued);
+		take_reply(rq, &part, queued.push_len);
+		if (changes_state(q->command))
+			held_note_state(c);
+	}
+	buffer_release(&part);
+	/* What was to be dropped is dropped. */
+	rq->push_len = rq->reply->len;
+	keys_commit(rq->server, rq->client);
+	/* Even where it has no subscription any more, or speaks another protocol now. */
+	if ((t->flags & (CMD_PUBSUB | CMD_NO_AUTH)) != 0)
+		held_note_pushes(c);
+}
+
+enum command_result
+cmd_exec(struct request *rq)
+{
+	struct client *c = rq->client;
+	enum hub_result room;
+
+	if (c->transaction == NULL) {
+		request_error(rq, "ERR EXEC without MULTI");
+		return COMMAND_DONE;
+	}
+	if (c->transaction->spoiled) {
+		request_error(rq, "EXECABORT Transaction discarded because of previous errors.");
+	} else if (watch_is_broken(c, request_now_ms(rq))) {
+		resp_put_null_array(rq->reply, rq->proto);
+	} else if ((room = ask_for_room(rq)) == HUB_TOO_LARGE) {
+		request_error(rq,
+		    "EXECABORT Transaction discarded because of: OOM its messages are "
+		    "more than 'maxmemory-pubsub' allows.");
+	} else if (room != HUB_OK) {
+		return COMMAND_LATER;
+	} else {
+		watch_clear(c);
+		execute_all(rq);
+	}
+	client_discard_transaction(c);
+	return COMMAND_DONE;
+}
