@@ -71,7 +71,7 @@ list_pop_range(
 	}
 	/* All of them go with the key, so that many are freed in slices. */
 	if (count < kv_list_count(list)) {
-		kv_bury(rq->server->kv, KV_LIST, kv_list_cut(list, end, (size_t)count));
+		kv_free_value(rq->server->kv, KV_LIST, kv_list_cut(list, end, (size_t)count));
 		was_popped(rq, key, name, end);
 	} else {
 		key_changed(rq, name, KEY_LIST, popped_event(end));

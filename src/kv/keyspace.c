@@ -5,8 +5,8 @@
 #include <assert.h>
 
 #include "kv/expiry.h"
-#include "kv/graveyard.h"
 #include "kv/key.h"
+#include "kv/lazy_free.h"
 #include "kv/memory.h"
 #include "kv/table.h"
 
@@ -19,7 +19,7 @@ struct kv_db {
 };
 
 struct kv {
-	struct kv_graveyard yard;
+	struct kv_lazy_list lazy;
 	uint32_t count; /* of databases */
 	struct kv_db databases[];
 };
@@ -64,7 +64,7 @@ kv_free(struct kv *kv)
 
 	for (i = 0; i < kv->count; i++)
 		kv_flush(&kv->databases[i]);
-	if (kv_tidy(kv, SIZE_MAX))
+	if (kv_lazy_free_some(kv, SIZE_MAX))
 		assert(!"all is freed");
 	kv_release(kv);
 }
@@ -190,7 +190,7 @@ static struct kv_key *
 drop_value(struct kv_db *db, struct kv_key *key, size_t len)
 {
 	if ((key->item.meta & KEY_EMBEDDED) == 0)
-		kv_bury_value(&db->kv->yard, kv_type_of(key), key_pointer(key));
+		kv_lazy_list_add_value(&db->kv->lazy, kv_type_of(key), key_pointer(key));
 	return resize_key(db, key, len);
 }
 
@@ -357,10 +357,10 @@ take_out(struct kv_db *db, struct kv_key *key)
 }
 
 void
-kv_bury(struct kv *kv, enum kv_type type, void *value)
+kv_free_value(struct kv *kv, enum kv_type type, void *value)
 {
 	if (value != NULL)
-		kv_bury_value(&kv->yard, type, value);
+		kv_lazy_list_add_value(&kv->lazy, type, value);
 }
 
 void
@@ -368,7 +368,7 @@ kv_remove(struct kv_db *db, struct kv_key *key)
 {
 	take_out(db, key);
 	if ((key->item.meta & KEY_EMBEDDED) == 0)
-		kv_bury_value(&db->kv->yard, kv_type_of(key), key_pointer(key));
+		kv_lazy_list_add_value(&db->kv->lazy, kv_type_of(key), key_pointer(key));
 	kv_release(key);
 }
 
@@ -491,7 +491,7 @@ kv_flush(struct kv_db *db)
 {
 	if (kv_table_count(&db->keys) == 0)
 		return;
-	kv_bury_keys(&db->kv->yard, &db->keys);
+	kv_lazy_list_add_keys(&db->kv->lazy, &db->keys);
 	kv_expiry_release(&db->expiry);
 	db->replacements++;
 }
@@ -517,15 +517,15 @@ kv_db_replacements(const struct kv_db *db)
 }
 
 bool
-kv_tidy(struct kv *kv, size_t budget)
+kv_lazy_free_some(struct kv *kv, size_t budget)
 {
-	return kv_graveyard_tidy(&kv->yard, budget);
+	return kv_lazy_list_free_some(&kv->lazy, budget);
 }
 
 size_t
-kv_removed_count(const struct kv *kv)
+kv_lazy_free_pending(const struct kv *kv)
 {
-	return kv->yard.waiting;
+	return kv->lazy.pending;
 }
 
 struct kv_key *

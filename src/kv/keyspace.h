@@ -90,10 +90,10 @@ struct kv_key *kv_add(struct kv_db *db, struct slice name, enum kv_type type, vo
 struct kv_key *kv_put_value(
     struct kv_db *db, struct kv_key *old, struct slice name, enum kv_type type, void *value);
 
-/* Takes a value that is no key's, as kv_remove frees them. Nothing, if it is NULL. */
-void kv_bury(struct kv *kv, enum kv_type type, void *value);
+/* Takes a value that belongs to no key, and frees it as kv_remove does. value may be NULL. */
+void kv_free_value(struct kv *kv, enum kv_type type, void *value);
 
-/* Removes the key. Small values are freed at once, what is larger by kv_tidy. */
+/* Removes the key. A small value is freed at once, a larger one by kv_lazy_free_some. */
 void kv_remove(struct kv_db *db, struct kv_key *key);
 
 /* Removes the key, and gives its value with its time to a key `name` of db `to`, in which there is
@@ -112,18 +112,18 @@ struct kv_key *kv_set_expiry(struct kv_db *db, struct kv_key *key, int64_t at_ms
 struct kv_key *kv_first_due(struct kv *kv, int64_t now_ms, struct kv_db **db);
 int64_t kv_next_expiry(const struct kv *kv); /* of any key, or KV_NEVER */
 
-/* Empties the database; the memory is given back by kv_tidy. */
+/* Empties the database. kv_lazy_free_some frees the memory. */
 void kv_flush(struct kv_db *db);
 void kv_swap(struct kv *kv, uint32_t a, uint32_t b);
 
 /* How often the database lost all of its keys at once, or got those of another one. */
 uint64_t kv_db_replacements(const struct kv_db *db);
 
-/* Frees what was removed, about so many elements; true if there is more. */
-bool kv_tidy(struct kv *kv, size_t budget);
+/* Frees about `budget` elements of what was removed. True if more is left to free. */
+bool kv_lazy_free_some(struct kv *kv, size_t budget);
 
-/* Keys and large values that were removed and wait for kv_tidy. */
-size_t kv_removed_count(const struct kv *kv);
+/* Number of removed keys and large values that kv_lazy_free_some has not freed yet. */
+size_t kv_lazy_free_pending(const struct kv *kv);
 
 struct kv_key *kv_random(const struct kv_db *db, uint64_t random);          /* NULL: empty */
 struct kv_key *kv_random_expiring(const struct kv_db *db, uint64_t random); /* with a time */

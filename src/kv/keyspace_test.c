@@ -175,12 +175,12 @@ START_TEST(a_flushed_database_is_empty_at_once_and_freed_in_steps)
 	ck_assert_uint_eq(kv_db_expiring(db), 0);
 	ck_assert_ptr_null(kv_find(db, name_of(1)));
 	ck_assert_uint_gt(kv_used_bytes(), was / 2);
-	ck_assert_uint_eq(kv_removed_count(kv), 5000);
+	ck_assert_uint_eq(kv_lazy_free_pending(kv), 5000);
 	put("new", "value");
-	while (kv_tidy(kv, 100))
+	while (kv_lazy_free_some(kv, 100))
 		steps++;
 	ck_assert_uint_ge(steps, 49);
-	ck_assert_uint_eq(kv_removed_count(kv), 0);
+	ck_assert_uint_eq(kv_lazy_free_pending(kv), 0);
 	ck_assert_string(kv_find(db, SLICE("new")), "value");
 }
 END_TEST
@@ -339,7 +339,7 @@ START_TEST(the_keyspace_does_what_a_plain_model_does)
 			memset(model[d], 0, sizeof(model[d]));
 		}
 		if (step % 1000 == 0)
-			kv_tidy(kv, 10);
+			kv_lazy_free_some(kv, 10);
 	}
 	for (d = 0; d < DATABASES; d++) {
 		for (n = count = 0; n < NAMES; n++) {

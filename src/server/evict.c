@@ -43,7 +43,7 @@ free_more(struct server *server)
 	struct kv_db *db;
 
 	/* What is gone already goes first. */
-	if (kv_tidy(server->kv, FREED_A_LOOK) || kv_used_bytes() < before)
+	if (kv_lazy_free_some(server->kv, FREED_A_LOOK) || kv_used_bytes() < before)
 		return true;
 	key = kv_evictor_pick(server->evictor, rules, now_s(server), &server->random, &db);
 	if (key == NULL)

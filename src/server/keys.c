@@ -367,7 +367,7 @@ keys_turn(struct server *server, uint64_t deadline_us)
 	bool expires = !server->expires_on_access_only && !server_is_paused(server, server->now_us);
 	bool more = expires && expire_due(server, now_ms, deadline_us);
 
-	while (kv_tidy(server->kv, FREED_A_LOOK)) {
+	while (kv_lazy_free_some(server->kv, FREED_A_LOOK)) {
 		if (clock_mono_us() >= deadline_us) {
 			more = true;
 			break;

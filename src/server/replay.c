@@ -132,7 +132,7 @@ server_replay(
 	buffer_clear(&replay->reply);
 	buffer_clear(&server->log);
 	server->log_count = 0;
-	while (kv_tidy(server->kv, SIZE_MAX))
+	while (kv_lazy_free_some(server->kv, SIZE_MAX))
 		;
 	return !rq.failed;
 }
