@@ -57,7 +57,7 @@ debug_object(struct request *rq)
 	buffer_appendf(&text,
 	    "Value at:0x0 refcount:1 encoding:%s serializedlength:%zu lru:%lu "
 	    "lru_seconds_idle:%lld",
-	    kv_form(key), kv_type_of(key) == KV_STRING ? kv_string(key).len : kv_key_bytes(key),
+	    kv_encoding(key), kv_type_of(key) == KV_STRING ? kv_string(key).len : kv_key_bytes(key),
 	    (unsigned long)kv_access(key), (long long)evict_idle_s(rq->server, key));
 	buffer_append(&text, "", 1);
 	resp_put_simple(rq->reply, text.ptr);

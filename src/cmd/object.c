@@ -34,7 +34,7 @@ cmd_object_encoding(struct request *rq)
 	const struct kv_key *key = object_key(rq);
 
 	if (key != NULL)
-		resp_put_bulk_str(rq->reply, kv_form(key));
+		resp_put_bulk_str(rq->reply, kv_encoding(key));
 	return COMMAND_DONE;
 }
 

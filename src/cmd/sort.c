@@ -170,7 +170,7 @@ load_member(struct slice member, void *arg)
 static void
 load_set(struct sort *s, const struct kv_set *set)
 {
-	if (kv_set_form(set) == KV_SET_INTEGERS)
+	if (kv_set_encoding(set) == KV_SET_INTEGERS)
 		s->integers = xmalloc(kv_set_count(set) * BYTES_I64_MAX);
 	kv_set_each(set, load_member, s);
 }

@@ -357,7 +357,7 @@ reply_whole(struct request *rq, const struct kv_zset *z, bool with_scores)
 	}
 }
 
-/* What is small gets its packed form at the end. */
+/* What is small gets its packed encoding at the end. */
 static struct kv_zset *
 packed_if_small(struct kv_zset *z, const struct kv_limits *limits)
 {

@@ -34,7 +34,8 @@ visit_large(const struct kv_zset_entry *entry, void *arg)
 	put_entry(arg, entry, false);
 }
 
-/* Redis's packed form has whole numbers of up to 62 bits as such, so that they have no exponent. */
+/* Redis's packed encoding has whole numbers of up to 62 bits as such, so that they have no
+ * exponent. */
 static void
 visit_packed(const struct kv_zset_entry *entry, void *arg)
 {

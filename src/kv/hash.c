@@ -11,7 +11,7 @@
 #include "kv/sample.h"
 #include "kv/table.h"
 
-/* One of the two is NULL. In the packed form fields have even numbers, their values follow. */
+/* One of the two is NULL. In the packed encoding fields have even numbers, their values follow. */
 struct kv_hash {
 	struct kv_packed *packed;
 	struct kv_table *table;

@@ -33,10 +33,11 @@ struct kv_type_ops {
 	/* Frees elements until *budget units (an element each) are used up; true when the value
 	 * itself is freed. Nothing else is done with the value once this began. */
 	bool (*free_some)(void *value, size_t *budget);
-	size_t (*count)(const void *value);     /* of elements */
-	void *(*copy)(const void *value);       /* returns owned */
-	const char *(*form)(const void *value); /* how it is kept, in Redis's words: "listpack" */
-	size_t (*bytes)(const void *value);     /* of all its blocks, perhaps an estimate */
+	size_t (*count)(const void *value); /* of elements */
+	void *(*copy)(const void *value);   /* returns owned */
+	const char *(*encoding)(
+	    const void *value);             /* in the words of OBJECT ENCODING: "listpack" */
+	size_t (*bytes)(const void *value); /* of all its blocks, perhaps an estimate */
 };
 
 extern const struct kv_type_ops kv_types[KV_TYPES];
@@ -76,8 +77,8 @@ bool kv_string_was_grown(const struct kv_key *key);
 /* True for a string that Redis would keep as an integer. */
 bool kv_is_integer(const struct kv_key *key, int64_t *v);
 
-/* How the value is kept, in Redis's words (OBJECT ENCODING). */
-const char *kv_form(const struct kv_key *key);
+/* The name of the value's encoding, as OBJECT ENCODING says it. */
+const char *kv_encoding(const struct kv_key *key);
 
 /* Bytes of the key and of its value, perhaps an estimate. */
 size_t kv_key_bytes(const struct kv_key *key);

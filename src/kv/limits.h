@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /*
- * Limits: up to where a collection stays in its packed form, which is small and searched from its
- * start. They may change at any time: a value keeps its form until it grows past them.
+ * Limits: up to where a collection stays in its packed encoding, which is small and searched from
+ * its start. They may change at any time: a value keeps its encoding until it grows past them.
  */
 struct kv_limits {
 	uint32_t zset_entries, zset_value_bytes;

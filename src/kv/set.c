@@ -12,7 +12,7 @@
 #include "kv/table.h"
 
 struct kv_set {
-	enum kv_set_form form;
+	enum kv_set_encoding encoding;
 	union {
 		struct kv_intset *integers;
 		struct kv_packed *packed;
@@ -25,7 +25,7 @@ kv_set_new(void)
 {
 	struct kv_set *set = kv_malloc(sizeof(*set));
 
-	set->form = KV_SET_INTEGERS;
+	set->encoding = KV_SET_INTEGERS;
 	set->integers = kv_intset_new();
 	return set;
 }
@@ -35,7 +35,7 @@ kv_set_free_some(void *value, size_t *budget)
 {
 	struct kv_set *set = value;
 
-	if (set->form == KV_SET_TABLE && !kv_table_drain(set->table, NULL, NULL, budget))
+	if (set->encoding == KV_SET_TABLE && !kv_table_drain(set->table, NULL, NULL, budget))
 		return false;
 	kv_release(set->integers); /* whichever it is */
 	kv_release(set);
@@ -56,7 +56,7 @@ kv_set_count(const void *value)
 {
 	const struct kv_set *set = value;
 
-	switch (set->form) {
+	switch (set->encoding) {
 	case KV_SET_INTEGERS:
 		return set->integers->count;
 	case KV_SET_PACKED:
@@ -70,13 +70,13 @@ size_t
 kv_set_bytes(const struct kv_set *set)
 {
 	return kv_block_bytes(set) + kv_block_bytes(set->integers) + /* whichever it is */
-	       (set->form == KV_SET_TABLE ? kv_table_held_bytes(set->table) : 0);
+	       (set->encoding == KV_SET_TABLE ? kv_table_held_bytes(set->table) : 0);
 }
 
-enum kv_set_form
-kv_set_form(const struct kv_set *set)
+enum kv_set_encoding
+kv_set_encoding(const struct kv_set *set)
 {
-	return set->form;
+	return set->encoding;
 }
 
 static bool
@@ -101,8 +101,8 @@ kv_set_copy(const void *value)
 	const struct kv_set *set = value;
 	struct kv_set *copy = kv_malloc(sizeof(*copy));
 
-	copy->form = set->form;
-	switch (set->form) {
+	copy->encoding = set->encoding;
+	switch (set->encoding) {
 	case KV_SET_INTEGERS:
 		copy->integers = kv_intset_copy(set->integers);
 		break;
@@ -122,7 +122,7 @@ kv_set_has(const struct kv_set *set, struct slice member)
 {
 	int64_t v;
 
-	switch (set->form) {
+	switch (set->encoding) {
 	case KV_SET_INTEGERS:
 		return slice_to_i64(member, &v) && kv_intset_find(set->integers, v, NULL);
 	case KV_SET_PACKED:
@@ -161,7 +161,7 @@ become_packed(struct kv_set *set)
 
 	kv_set_each(set, append_member, &packed);
 	kv_release(set->integers);
-	set->form = KV_SET_PACKED;
+	set->encoding = KV_SET_PACKED;
 	set->packed = packed;
 }
 
@@ -172,7 +172,7 @@ become_table(struct kv_set *set)
 
 	kv_set_each(set, add_member, table);
 	kv_release(set->integers); /* or packed */
-	set->form = KV_SET_TABLE;
+	set->encoding = KV_SET_TABLE;
 	set->table = table;
 }
 
@@ -222,7 +222,7 @@ kv_set_add(struct kv_set *set, struct slice member, const struct kv_limits *limi
 {
 	int64_t v;
 
-	if (set->form == KV_SET_INTEGERS) {
+	if (set->encoding == KV_SET_INTEGERS) {
 		if (slice_to_i64(member, &v))
 			return add_integer(set, v, limits);
 		if (may_be_packed(set->integers, member, limits))
@@ -230,7 +230,7 @@ kv_set_add(struct kv_set *set, struct slice member, const struct kv_limits *limi
 		else
 			become_table(set);
 	}
-	if (set->form == KV_SET_PACKED)
+	if (set->encoding == KV_SET_PACKED)
 		return add_packed(set, member, limits);
 	return kv_table_find(set->table, member) == NULL && add_member(member, set->table);
 }
@@ -242,7 +242,7 @@ kv_set_remove(struct kv_set *set, struct slice member)
 	size_t at;
 	int64_t v;
 
-	switch (set->form) {
+	switch (set->encoding) {
 	case KV_SET_INTEGERS:
 		if (!slice_to_i64(member, &v) || !kv_intset_find(set->integers, v, &at))
 			return false;
@@ -282,7 +282,7 @@ each_short(const struct kv_set *set, kv_set_visit *visit, void *arg)
 	struct slice member;
 	size_t i, at = 0;
 
-	if (set->form == KV_SET_INTEGERS) {
+	if (set->encoding == KV_SET_INTEGERS) {
 		for (i = 0; i < set->integers->count; i++)
 			if (!visit(integer_text(set->integers, i, room), arg))
 				return false;
@@ -301,7 +301,7 @@ kv_set_each(const struct kv_set *set, kv_set_visit *visit, void *arg)
 {
 	struct visiting visiting = {visit, arg, false};
 
-	if (set->form != KV_SET_TABLE)
+	if (set->encoding != KV_SET_TABLE)
 		return each_short(set, visit, arg);
 	kv_table_each(set->table, visit_item, &visiting);
 	return !visiting.ended;
@@ -312,7 +312,7 @@ kv_set_scan(const struct kv_set *set, uint64_t cursor, kv_set_visit *visit, void
 {
 	struct visiting visiting = {visit, arg, false};
 
-	if (set->form == KV_SET_TABLE)
+	if (set->encoding == KV_SET_TABLE)
 		return kv_table_scan(set->table, cursor, visit_item, &visiting);
 	each_short(set, visit, arg);
 	return 0;
@@ -326,7 +326,7 @@ kv_set_pop(struct kv_set *set, struct random *random, kv_set_visit *visit, void 
 	struct slice member;
 	size_t at;
 
-	switch (set->form) {
+	switch (set->encoding) {
 	case KV_SET_INTEGERS:
 		at = random_below(random, set->integers->count);
 		visit(integer_text(set->integers, at, room), arg);
@@ -368,7 +368,7 @@ kv_set_sample(
 	struct selecting selecting = {{count, kv_set_count(set), random}, visit, arg};
 	struct visiting visiting = {visit, arg, false};
 
-	if (set->form != KV_SET_TABLE)
+	if (set->encoding != KV_SET_TABLE)
 		each_short(set, select_member, &selecting);
 	else
 		kv_table_sample(set->table, count, random, visit_item, &visiting);
@@ -399,12 +399,12 @@ kv_set_draw(
 	bool more = true;
 	size_t i;
 
-	if (set->form == KV_SET_PACKED) {
+	if (set->encoding == KV_SET_PACKED) {
 		draw_packed(set->packed, count, random, visit, arg);
 		return;
 	}
 	for (; count > 0 && more; count--) {
-		if (set->form == KV_SET_INTEGERS) {
+		if (set->encoding == KV_SET_INTEGERS) {
 			i = random_below(random, set->integers->count);
 			more = visit(integer_text(set->integers, i, room), arg);
 		} else {

@@ -18,7 +18,7 @@
  */
 struct kv_set;
 
-enum kv_set_form { KV_SET_INTEGERS, KV_SET_PACKED, KV_SET_TABLE };
+enum kv_set_encoding { KV_SET_INTEGERS, KV_SET_PACKED, KV_SET_TABLE };
 
 struct kv_set *kv_set_new(void); /* returns owned (kv_set_free) */
 void kv_set_free(struct kv_set *set);
@@ -28,7 +28,7 @@ bool kv_set_free_some(void *set, size_t *budget);
 size_t kv_set_count(const void *set);
 void *kv_set_copy(const void *set);
 
-enum kv_set_form kv_set_form(const struct kv_set *set);
+enum kv_set_encoding kv_set_encoding(const struct kv_set *set);
 
 /* Of all its blocks; a table's is an estimate. */
 size_t kv_set_bytes(const struct kv_set *set);

@@ -73,7 +73,7 @@ START_TEST(integers_are_kept_in_order_whatever_their_width)
 	for (i = 0; i < 5; i++)
 		ck_assert(add(members[i]));
 	ck_assert(!add("70000"));
-	ck_assert_int_eq(kv_set_form(set), KV_SET_INTEGERS);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_INTEGERS);
 	kv_set_each(set, append, text);
 	ck_assert_str_eq(text, "-9223372036854775808 -1 5 70000 9223372036854775807 ");
 	ck_assert(kv_set_remove(set, SLICE("5")));
@@ -87,7 +87,7 @@ START_TEST(what_only_looks_like_an_integer_is_a_text)
 	add("1");
 	ck_assert(!has("01") && !has("+1") && !has("1 ") && !has(""));
 	ck_assert(add("01"));
-	ck_assert_int_eq(kv_set_form(set), KV_SET_PACKED);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_PACKED);
 	ck_assert(has("1") && has("01"));
 	ck_assert(!add("1"));
 	ck_assert(add("9223372036854775808") && has("9223372036854775808"));
@@ -97,9 +97,9 @@ END_TEST
 START_TEST(too_many_integers_become_a_table)
 {
 	fill(6);
-	ck_assert_int_eq(kv_set_form(set), KV_SET_INTEGERS);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_INTEGERS);
 	fill(7);
-	ck_assert_int_eq(kv_set_form(set), KV_SET_TABLE);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_TABLE);
 	ck_assert_uint_eq(kv_set_count(set), 7);
 	ck_assert(has("0") && has("6"));
 }
@@ -109,9 +109,9 @@ START_TEST(integers_with_a_text_are_packed_if_that_is_allowed)
 {
 	fill(3);
 	add("a");
-	ck_assert_int_eq(kv_set_form(set), KV_SET_PACKED);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_PACKED);
 	add("b");
-	ck_assert_int_eq(kv_set_form(set), KV_SET_TABLE);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_TABLE);
 	ck_assert(has("0") && has("2") && has("a") && has("b"));
 }
 END_TEST
@@ -120,7 +120,7 @@ START_TEST(long_integers_with_a_text_are_a_table)
 {
 	add("-1234567890");
 	add("a");
-	ck_assert_int_eq(kv_set_form(set), KV_SET_TABLE);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_TABLE);
 	ck_assert(has("-1234567890") && has("a"));
 }
 END_TEST
@@ -129,9 +129,9 @@ START_TEST(a_long_text_makes_a_table)
 {
 	add("12345678");
 	add("abcdefgh");
-	ck_assert_int_eq(kv_set_form(set), KV_SET_PACKED);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_PACKED);
 	add("abcdefghi");
-	ck_assert_int_eq(kv_set_form(set), KV_SET_TABLE);
+	ck_assert_int_eq(kv_set_encoding(set), KV_SET_TABLE);
 	ck_assert_uint_eq(kv_set_count(set), 3);
 }
 END_TEST
@@ -183,7 +183,7 @@ check_choices(size_t of, bool with_text, size_t count)
 	ck_assert_uint_eq(kv_set_count(set), of + with_text - count);
 }
 
-START_TEST(choices_are_fair_in_each_form)
+START_TEST(choices_are_fair_in_each_encoding)
 {
 	check_choices(6, false, 3);
 	check_choices(3, true, 4);
@@ -391,7 +391,7 @@ main(void)
 		what_only_looks_like_an_integer_is_a_text, too_many_integers_become_a_table,
 		integers_with_a_text_are_packed_if_that_is_allowed,
 		long_integers_with_a_text_are_a_table, a_long_text_makes_a_table,
-		choices_are_fair_in_each_form, each_member_is_popped_once,
+		choices_are_fair_in_each_encoding, each_member_is_popped_once,
 		a_visit_can_end_a_walk_a_sample_and_a_draw, it_is_freed_in_slices,
 		it_does_what_a_plain_array_does_in_260000_random_steps, NULL});
 }

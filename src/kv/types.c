@@ -10,15 +10,15 @@
 #include "kv/zset.h"
 
 static const char *
-list_form(const void *list)
+list_encoding(const void *list)
 {
 	return kv_list_is_packed(list) ? "listpack" : "quicklist";
 }
 
 static const char *
-set_form(const void *set)
+set_encoding(const void *set)
 {
-	switch (kv_set_form(set)) {
+	switch (kv_set_encoding(set)) {
 	case KV_SET_INTEGERS:
 		return "intset";
 	case KV_SET_PACKED:
@@ -29,13 +29,13 @@ set_form(const void *set)
 }
 
 static const char *
-zset_form(const void *zset)
+zset_encoding(const void *zset)
 {
 	return kv_zset_is_packed(zset) ? "listpack" : "skiplist";
 }
 
 static const char *
-hash_form(const void *hash)
+hash_encoding(const void *hash)
 {
 	return kv_hash_is_packed(hash) ? "listpack" : "hashtable";
 }
@@ -67,10 +67,10 @@ hash_bytes(const void *hash)
 /* The types of values, one row each; of strings nothing but the name is asked. */
 const struct kv_type_ops kv_types[KV_TYPES] = {
     [KV_STRING] = {.name = "string"},
-    [KV_LIST] = {"list", kv_list_free_some, kv_list_count, kv_list_copy, list_form, list_bytes},
-    [KV_SET] = {"set", kv_set_free_some, kv_set_count, kv_set_copy, set_form, set_bytes},
-    [KV_ZSET] = {"zset", kv_zset_free_some, kv_zset_count, kv_zset_copy, zset_form, zset_bytes},
-    [KV_HASH] = {"hash", kv_hash_free_some, kv_hash_count, kv_hash_copy, hash_form, hash_bytes},
+    [KV_LIST] = {"list", kv_list_free_some, kv_list_count, kv_list_copy, list_encoding, list_bytes},
+    [KV_SET] = {"set", kv_set_free_some, kv_set_count, kv_set_copy, set_encoding, set_bytes},
+    [KV_ZSET] = {"zset", kv_zset_free_some, kv_zset_count, kv_zset_copy, zset_encoding, zset_bytes},
+    [KV_HASH] = {"hash", kv_hash_free_some, kv_hash_count, kv_hash_copy, hash_encoding, hash_bytes},
 };
 
 size_t
@@ -96,12 +96,12 @@ kv_is_integer(const struct kv_key *key, int64_t *v)
 }
 
 const char *
-kv_form(const struct kv_key *key)
+kv_encoding(const struct kv_key *key)
 {
 	int64_t v;
 
 	if (kv_type_of(key) != KV_STRING)
-		return kv_types[kv_type_of(key)].form(key_pointer(key));
+		return kv_types[kv_type_of(key)].encoding(key_pointer(key));
 	if (kv_is_integer(key, &v))
 		return "int";
 	return kv_string(key).len <= EMBSTR_MAX && !kv_string_was_grown(key) ? "embstr" : "raw";

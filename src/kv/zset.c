@@ -10,7 +10,7 @@
 #include "kv/table.h"
 #include "kv/zset_packed.h"
 
-/* What has outgrown its packed form: items with the score as payload, and their order. */
+/* What has outgrown its packed encoding: items with the score as payload, and their order. */
 struct zset_large {
 	struct kv_table members;
 	struct rank_tree order;

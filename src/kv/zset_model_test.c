@@ -319,7 +319,7 @@ START_TEST(packed_sets_do_what_the_model_does)
 }
 END_TEST
 
-START_TEST(sets_that_outgrow_their_packed_form_do_what_the_model_does)
+START_TEST(sets_that_outgrow_their_packed_encoding_do_what_the_model_does)
 {
 	run(300, false, 60000);
 	ck_assert(!kv_zset_is_packed(m.z));
@@ -343,7 +343,7 @@ main(void)
 {
 	return testing_main("kv/zset_model", setup, teardown,
 	    (const TTest *[]){packed_sets_do_what_the_model_does,
-		sets_that_outgrow_their_packed_form_do_what_the_model_does,
+		sets_that_outgrow_their_packed_encoding_do_what_the_model_does,
 		large_sets_do_what_the_model_does,
 		sets_ordered_by_bytes_alone_do_what_the_model_does, NULL});
 }

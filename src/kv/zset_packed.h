@@ -9,8 +9,8 @@
 #include "kv/rank_tree.h"
 
 /*
- * The packed form of a sorted set: entries one behind another in one block, in the order of (score,
- * member). All but stepping walks over the whole block, so its owner keeps it small.
+ * The packed encoding of a sorted set: entries one behind another in one block, in the order of
+ * (score, member). All but stepping walks over the whole block, so its owner keeps it small.
  *
  * An entry: the member's length in a byte, the member, the score in 8 bytes, the length again, so
  * that one can step backwards.
