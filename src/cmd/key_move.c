@@ -28,7 +28,7 @@ rename_key(struct request *rq, bool only_new)
 		/* Removing one may have moved the other. */
 		if (old != NULL)
 			kv_remove(db, old);
-		key_came(rq, db, kv_move(db, kv_find(db, from), db, to));
+		key_announce_new(rq, db, kv_move(db, kv_find(db, from), db, to));
 		key_changed(rq, from, KEY_GENERIC, "rename_from");
 		key_changed(rq, to, KEY_GENERIC, "rename_to");
 	}
@@ -104,7 +104,7 @@ cmd_move(struct request *rq)
 		resp_put_int(rq->reply, 0);
 		return COMMAND_DONE;
 	}
-	key_came(rq, to, kv_move(from, kv_find(from, name), to, name));
+	key_announce_new(rq, to, kv_move(from, kv_find(from, name), to, name));
 	key_changed(rq, name, KEY_GENERIC, "move_from");
 	key_changed_in(rq, to, name, KEY_GENERIC, "move_to");
 	resp_put_int(rq->reply, 1);
@@ -154,7 +154,7 @@ cmd_copy(struct request *rq)
 	}
 	if (old != NULL)
 		kv_remove(to, old);
-	key_came(rq, to, kv_copy(from, kv_find(from, name), to, other));
+	key_announce_new(rq, to, kv_copy(from, kv_find(from, name), to, other));
 	key_changed_in(rq, to, other, KEY_GENERIC, "copy_to");
 	resp_put_int(rq->reply, 1);
 	return COMMAND_DONE;

@@ -228,7 +228,7 @@ key_add(struct request *rq, struct slice name, enum kv_type type, void *value)
 }
 
 void
-key_came(struct request *rq, struct kv_db *db, struct kv_key *key)
+key_announce_new(struct request *rq, struct kv_db *db, struct kv_key *key)
 {
 	watch_touched(rq->server, db, kv_name(key));
 	blocked_key_ready(rq->server, db, kv_name(key), kv_type_of(key));

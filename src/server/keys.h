@@ -78,9 +78,9 @@ bool key_write_value(struct request *rq, struct slice name, enum kv_type type, s
  * something. */
 struct kv_key *key_add(struct request *rq, struct slice name, enum kv_type type, void *value);
 
-/* A key has come to be in db by another way than these (RENAME, COPY, MOVE): what belongs to a new
- * key. */
-void key_came(struct request *rq, struct kv_db *db, struct kv_key *key);
+/* RENAME, COPY or MOVE has put this key into db: touches watchers, wakes clients blocked on it and
+ * notifies of "new". */
+void key_announce_new(struct request *rq, struct kv_db *db, struct kv_key *key);
 
 /* The string value. Leaves the time alone. old as in kv_put_string. */
 struct kv_key *key_put_string(
