@@ -3,7 +3,7 @@
 #include "server/evict.h"
 
 #include "base/clock.h"
-#include "kv/evict.h"
+#include "kv/eviction_policy.h"
 #include "kv/memory.h"
 #include "server/keys.h"
 #include "server/state.h"
@@ -37,7 +37,7 @@ now_s(const struct server *server)
 static bool
 free_more(struct server *server)
 {
-	const struct kv_evict_rules *rules = &server->config->evict;
+	const struct kv_eviction_rules *rules = &server->config->evict;
 	size_t before = kv_used_bytes();
 	struct kv_key *key;
 	struct kv_db *db;
@@ -45,7 +45,8 @@ free_more(struct server *server)
 	/* What is gone already goes first. */
 	if (kv_lazy_free_some(server->kv, FREED_A_LOOK) || kv_used_bytes() < before)
 		return true;
-	key = kv_evictor_pick(server->evictor, rules, now_s(server), &server->random, &db);
+	key = kv_eviction_pool_pick(
+	    server->eviction_pool, rules, now_s(server), &server->random, &db);
 	if (key == NULL)
 		return false;
 	keys_evict(server, db, key);

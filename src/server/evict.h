@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 /*
- * Eviction: the keyspace stays under maxmemory, as maxmemory-policy says. kv/evict.h chooses, this
- * removes, in steps of a bounded time, and says so to whoever has to know. What is removed and not
- * freed yet counts as room to come. Nothing is removed while writes are paused (CLIENT PAUSE): then
- * there is room for all.
+ * Eviction: keeps the keyspace below maxmemory, as maxmemory-policy says. kv/eviction_policy.h
+ * chooses a key, this module removes it (keys_evict), in steps of bounded time. A command may run
+ * while removed memory is still being freed. While writes are paused (CLIENT PAUSE) nothing is
+ * evicted, and no command is refused for lack of memory.
  */
 struct kv_key;
 struct server;

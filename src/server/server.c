@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "kv/evict.h"
+#include "kv/eviction_policy.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/access.h"
@@ -119,7 +119,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	blocked_init(&server->blocked);
 	server->kv = kv_new(config->databases);
 	TAILQ_INIT(&server->journal.holding);
-	server->evictor = kv_evictor_new(server->kv);
+	server->eviction_pool = kv_eviction_pool_new(server->kv);
 	random_init(&server->random);
 	TAILQ_INIT(&server->clients);
 	TAILQ_INIT(&server->monitors);
@@ -178,7 +178,7 @@ server_free(struct server *server)
 		xfree(job);
 	}
 	hub_free(server->hub);
-	kv_evictor_free(server->evictor);
+	kv_eviction_pool_free(server->eviction_pool);
 	blocked_release(&server->blocked);
 	kv_free(server->kv);
 	buffer_release(&server->log);

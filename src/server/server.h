@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "kv/evict.h"
+#include "kv/eviction_policy.h"
 #include "kv/limits.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
@@ -129,7 +129,7 @@ struct server_config {
 	uint32_t transaction_commands;
 	uint32_t watched_keys;  /* per client */
 	size_t maxmemory_bytes; /* of the keyspace; 0: no limit */
-	struct kv_evict_rules evict;
+	struct kv_eviction_rules evict;
 	uint32_t debug_command; /* enum server_debug: who may call DEBUG */
 	uint32_t notify_events; /* see notify.h */
 	uint32_t shutdown_timeout_s;

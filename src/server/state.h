@@ -27,7 +27,7 @@
 TAILQ_HEAD(clients, client);
 
 struct kv;
-struct kv_evictor;
+struct kv_eviction_pool;
 struct replay;
 
 struct job {
@@ -116,7 +116,7 @@ struct server {
 	struct kv *kv;
 	struct journal journal;
 	struct replay *replay; /* commands are read from disk; else NULL */
-	struct kv_evictor *evictor;
+	struct kv_eviction_pool *eviction_pool;
 	struct random random;        /* for choices among keys and members */
 	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
 	struct buffer log;           /* of the running command: what request_log put together */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "kv/evict.h"
+#include "kv/eviction_policy.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -14,25 +14,25 @@
 
 static struct kv *kv;
 static struct kv_db *db;
-static struct kv_evictor *evictor;
+static struct kv_eviction_pool *pool;
 static struct random random_source;
-static struct kv_evict_rules rules;
+static struct kv_eviction_rules rules;
 
 static void
 setup(void)
 {
 	kv = kv_new(DATABASES);
 	db = kv_database(kv, 0);
-	evictor = kv_evictor_new(kv);
+	pool = kv_eviction_pool_new(kv);
 	random_seed(&random_source, 1);
-	rules = (struct kv_evict_rules){
+	rules = (struct kv_eviction_rules){
 	    .policy = KV_ALLKEYS_LRU, .samples = 5, .log_factor = 10, .decay_min = 1};
 }
 
 static void
 teardown(void)
 {
-	kv_evictor_free(evictor);
+	kv_eviction_pool_free(pool);
 	kv_free(kv);
 	ck_assert_uint_eq(kv_used_bytes(), 0);
 }
@@ -71,7 +71,7 @@ static unsigned
 evict(uint64_t now_s)
 {
 	struct kv_db *from;
-	struct kv_key *key = kv_evictor_pick(evictor, &rules, now_s, &random_source, &from);
+	struct kv_key *key = kv_eviction_pool_pick(pool, &rules, now_s, &random_source, &from);
 	unsigned n;
 
 	ck_assert_ptr_nonnull(key);
@@ -85,7 +85,7 @@ has_any(uint64_t now_s)
 {
 	struct kv_db *from;
 
-	return kv_evictor_pick(evictor, &rules, now_s, &random_source, &from) != NULL;
+	return kv_eviction_pool_pick(pool, &rules, now_s, &random_source, &from) != NULL;
 }
 
 /* Of the first half of the keys, in how they were used, how many go before half of all has gone. */
@@ -219,7 +219,8 @@ START_TEST(all_keys_go_in_the_end_whatever_their_names)
 	}
 	kv_put_string(db, NULL, SLICE(""), SLICE("v"));
 	for (i = 0; i < 101; i++) {
-		struct kv_key *key = kv_evictor_pick(evictor, &rules, 100, &random_source, &from);
+		struct kv_key *key =
+		    kv_eviction_pool_pick(pool, &rules, 100, &random_source, &from);
 
 		ck_assert_ptr_nonnull(key);
 		kv_remove(from, key);
@@ -301,7 +302,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("kv/evict", setup, teardown,
+	return testing_main("kv/eviction_policy", setup, teardown,
 	    (const TTest *[]){under_lru_those_go_that_were_not_used_for_long,
 		more_samples_choose_better, under_lfu_those_go_that_are_used_the_least,
 		volatile_policies_take_only_keys_that_end,

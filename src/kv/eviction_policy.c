@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "kv/evict.h"
+#include "kv/eviction_policy.h"
 
 #include <assert.h>
 #include <string.h>
@@ -12,27 +12,27 @@
 #define COUNT_BITS 8
 #define COUNT_MAX 255u
 
-/* What a new key begins with, so that it is not the first to go. */
+/* The count of a new key. It is not 0, so that a new key is not the first to be evicted. */
 #define COUNT_FIRST 5
 
 #define CANDIDATES 16
 
-/* Longer names are not worth the memory that is short just now: such a key is taken at once or
- * forgotten. */
+/* A key with a longer name is either chosen at once or not kept in the pool: memory is short when
+ * keys are evicted. */
 #define NAME_MAX_LEN 255
 
 struct candidate {
-	uint64_t score; /* the higher, the sooner it goes */
+	uint64_t score; /* the candidate with the highest score is evicted first */
 	struct kv_db *db;
-	struct kv_key *key; /* while it is being chosen among; then its name counts */
+	struct kv_key *key; /* valid within one choice; between choices only name is */
 	uint16_t name_len;
 	char name[NAME_MAX_LEN];
 };
 
-struct kv_evictor {
+struct kv_eviction_pool {
 	struct kv *kv;
-	uint32_t next_db; /* whose turn it is under a random policy */
-	uint32_t policy;  /* by which the scores are */
+	uint32_t next_db; /* the next database to take a key from, under a random policy */
+	uint32_t policy;  /* the policy that the scores belong to */
 	size_t count;
 	struct candidate candidates[CANDIDATES]; /* the highest score last */
 };
@@ -62,7 +62,7 @@ minute(uint64_t now_s)
 }
 
 uint32_t
-kv_use_first(const struct kv_evict_rules *rules, uint64_t now_s)
+kv_use_first(const struct kv_eviction_rules *rules, uint64_t now_s)
 {
 	if (kv_policy_counts_uses(rules->policy))
 		return minute(now_s) << COUNT_BITS | COUNT_FIRST;
@@ -76,7 +76,7 @@ kv_use_idle_s(uint32_t access, uint64_t now_s)
 }
 
 uint32_t
-kv_use_count(const struct kv_evict_rules *rules, uint32_t access, uint64_t now_s)
+kv_use_count(const struct kv_eviction_rules *rules, uint32_t access, uint64_t now_s)
 {
 	uint32_t count = access & COUNT_MAX, lost;
 
@@ -86,10 +86,10 @@ kv_use_count(const struct kv_evict_rules *rules, uint32_t access, uint64_t now_s
 	return lost < count ? count - lost : 0;
 }
 
-/* One more, with a likelihood of 1 / (n * log_factor + 1), where n is how far it is above the
- * first. */
+/* Adds one with a probability of 1 / (n * log_factor + 1), where n is the count above COUNT_FIRST.
+ */
 static uint32_t
-count_use(const struct kv_evict_rules *rules, uint32_t count, struct random *random)
+count_use(const struct kv_eviction_rules *rules, uint32_t count, struct random *random)
 {
 	double above = count > COUNT_FIRST ? count - COUNT_FIRST : 0;
 	double drawn = (double)(random_next(random) >> 11) * 0x1p-53;
@@ -101,7 +101,7 @@ count_use(const struct kv_evict_rules *rules, uint32_t count, struct random *ran
 
 uint32_t
 kv_use_again(
-    const struct kv_evict_rules *rules, uint32_t access, uint64_t now_s, struct random *random)
+    const struct kv_eviction_rules *rules, uint32_t access, uint64_t now_s, struct random *random)
 {
 	uint32_t count;
 
@@ -111,34 +111,34 @@ kv_use_again(
 	return minute(now_s) << COUNT_BITS | count;
 }
 
-struct kv_evictor *
-kv_evictor_new(struct kv *kv)
+struct kv_eviction_pool *
+kv_eviction_pool_new(struct kv *kv)
 {
-	struct kv_evictor *e = kv_calloc(1, sizeof(*e));
+	struct kv_eviction_pool *pool = kv_calloc(1, sizeof(*pool));
 
-	e->kv = kv;
-	return e;
+	pool->kv = kv;
+	return pool;
 }
 
 void
-kv_evictor_free(struct kv_evictor *e)
+kv_eviction_pool_free(struct kv_eviction_pool *pool)
 {
-	kv_release(e);
+	kv_release(pool);
 }
 
-/* A place for such a score among the candidates: the lowest goes where all are taken. NULL: it is
- * too low. */
+/* A place for this score among the candidates. If all places are taken, the candidate with the
+ * lowest score loses its place. NULL: the score is too low. */
 static struct candidate *
-make_place(struct kv_evictor *e, uint64_t score)
+make_place(struct kv_eviction_pool *pool, uint64_t score)
 {
-	struct candidate *all = e->candidates;
+	struct candidate *all = pool->candidates;
 	size_t at = 0;
 
-	while (at < e->count && all[at].score < score)
+	while (at < pool->count && all[at].score < score)
 		at++;
-	if (e->count < CANDIDATES) {
-		memmove(&all[at + 1], &all[at], (e->count - at) * sizeof(*all));
-		e->count++;
+	if (pool->count < CANDIDATES) {
+		memmove(&all[at + 1], &all[at], (pool->count - at) * sizeof(*all));
+		pool->count++;
 		return &all[at];
 	}
 	if (at == 0)
@@ -148,9 +148,9 @@ make_place(struct kv_evictor *e, uint64_t score)
 }
 
 static void
-consider(struct kv_evictor *e, struct kv_db *db, struct kv_key *key, uint64_t score)
+consider(struct kv_eviction_pool *pool, struct kv_db *db, struct kv_key *key, uint64_t score)
 {
-	struct candidate *c = make_place(e, score);
+	struct candidate *c = make_place(pool, score);
 	struct slice name = kv_name(key);
 
 	if (c == NULL)
@@ -173,16 +173,16 @@ any_key(const struct kv_db *db, uint32_t policy, struct random *random)
 				 : kv_random_expiring(db, random_next(random));
 }
 
-/* Samples of each database. False: there are no keys to choose from. */
+/* Adds samples of each database to the pool. False: no database has a key to choose from. */
 static bool
-sample(
-    struct kv_evictor *e, const struct kv_evict_rules *rules, uint64_t now_s, struct random *random)
+sample(struct kv_eviction_pool *pool, const struct kv_eviction_rules *rules, uint64_t now_s,
+    struct random *random)
 {
 	bool any = false;
 	uint32_t i, n;
 
-	for (i = 0; i < kv_databases(e->kv); i++) {
-		struct kv_db *db = kv_database(e->kv, i);
+	for (i = 0; i < kv_databases(pool->kv); i++) {
+		struct kv_db *db = kv_database(pool->kv, i);
 		size_t there = takes_all(rules->policy) ? kv_db_count(db) : kv_db_expiring(db);
 
 		for (n = 0; n < rules->samples && n < there; n++) {
@@ -190,7 +190,7 @@ sample(
 			uint32_t access = kv_access(key);
 
 			any = true;
-			consider(e, db, key,
+			consider(pool, db, key,
 			    kv_policy_counts_uses(rules->policy)
 				? COUNT_MAX - kv_use_count(rules, access, now_s)
 				: kv_use_idle_s(access, now_s));
@@ -199,71 +199,73 @@ sample(
 	return any;
 }
 
-/* The keys of the candidates stand no longer than until the first one is removed. */
+/* Clears the key pointers, which are void after the chosen key is removed. A candidate whose name
+ * was too long to be kept is dropped. */
 static void
-forget_keys(struct kv_evictor *e)
+forget_keys(struct kv_eviction_pool *pool)
 {
 	size_t i, kept = 0;
 
-	for (i = 0; i < e->count; i++) {
-		if (kv_name(e->candidates[i].key).len != e->candidates[i].name_len)
+	for (i = 0; i < pool->count; i++) {
+		if (kv_name(pool->candidates[i].key).len != pool->candidates[i].name_len)
 			continue;
-		e->candidates[i].key = NULL;
+		pool->candidates[i].key = NULL;
 		if (kept != i)
-			e->candidates[kept] = e->candidates[i];
+			pool->candidates[kept] = pool->candidates[i];
 		kept++;
 	}
-	e->count = kept;
+	pool->count = kept;
 }
 
-/* Finds again what was remembered; what is gone, or does not end any more, is forgotten. */
+/* Looks the remembered names up again. Drops a candidate whose key no longer exists, or that has no
+ * expiry time any more where the policy wants one. */
 static void
-find_keys(struct kv_evictor *e, uint32_t policy)
+find_keys(struct kv_eviction_pool *pool, uint32_t policy)
 {
 	size_t i, kept = 0;
 
-	for (i = 0; i < e->count; i++) {
-		struct candidate *c = &e->candidates[i];
+	for (i = 0; i < pool->count; i++) {
+		struct candidate *c = &pool->candidates[i];
 
 		c->key = kv_find(c->db, (struct slice){c->name, c->name_len});
 		if (c->key == NULL || (!takes_all(policy) && kv_expiry(c->db, c->key) == KV_NEVER))
 			continue;
 		if (kept != i)
-			e->candidates[kept] = *c;
+			pool->candidates[kept] = *c;
 		kept++;
 	}
-	e->count = kept;
+	pool->count = kept;
 }
 
 static struct kv_key *
-pick_by_use(struct kv_evictor *e, const struct kv_evict_rules *rules, uint64_t now_s,
+pick_by_use(struct kv_eviction_pool *pool, const struct kv_eviction_rules *rules, uint64_t now_s,
     struct random *random, struct kv_db **db)
 {
 	struct candidate *best;
 	struct kv_key *key;
 
-	if (e->policy != rules->policy)
-		e->count = 0;
-	e->policy = rules->policy;
-	find_keys(e, rules->policy);
-	if (!sample(e, rules, now_s, random))
+	if (pool->policy != rules->policy)
+		pool->count = 0;
+	pool->policy = rules->policy;
+	find_keys(pool, rules->policy);
+	if (!sample(pool, rules, now_s, random))
 		return NULL;
-	best = &e->candidates[--e->count];
+	best = &pool->candidates[--pool->count];
 	key = best->key;
 	*db = best->db;
-	forget_keys(e);
+	forget_keys(pool);
 	return key;
 }
 
 static struct kv_key *
-pick_any(struct kv_evictor *e, uint32_t policy, struct random *random, struct kv_db **db)
+pick_any(struct kv_eviction_pool *pool, uint32_t policy, struct random *random, struct kv_db **db)
 {
-	uint32_t count = kv_databases(e->kv), i;
+	uint32_t count = kv_databases(pool->kv), i;
 
 	for (i = 0; i < count; i++) {
 		struct kv_key *key;
 
-		*db = kv_database(e->kv, e->next_db++ % count);
+		*db = kv_database(pool->kv, pool->next_db++ % count);
 		key = any_key(*db, policy, random);
 		if (key != NULL)
 			return key;
@@ -272,18 +274,18 @@ pick_any(struct kv_evictor *e, uint32_t policy, struct random *random, struct kv
 }
 
 struct kv_key *
-kv_evictor_pick(struct kv_evictor *e, const struct kv_evict_rules *rules, uint64_t now_s,
-    struct random *random, struct kv_db **db)
+kv_eviction_pool_pick(struct kv_eviction_pool *pool, const struct kv_eviction_rules *rules,
+    uint64_t now_s, struct random *random, struct kv_db **db)
 {
 	switch (rules->policy) {
 	case KV_NOEVICTION:
 		return NULL;
 	case KV_VOLATILE_TTL:
-		return kv_first_due(e->kv, INT64_MAX, db);
+		return kv_first_due(pool->kv, INT64_MAX, db);
 	case KV_ALLKEYS_RANDOM:
 	case KV_VOLATILE_RANDOM:
-		return pick_any(e, rules->policy, random, db);
+		return pick_any(pool, rules->policy, random, db);
 	default:
-		return pick_by_use(e, rules, now_s, random, db);
+		return pick_by_use(pool, rules, now_s, random, db);
 	}
 }
