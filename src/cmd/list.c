@@ -232,9 +232,9 @@ cmd_ltrim(struct request *rq)
 	count = (int64_t)kv_list_count(list);
 	if (clamp_range(&range, count)) {
 		kv_free_value(rq->server->kv, KV_LIST,
-		    kv_list_cut(list, KV_LIST_TAIL, (size_t)(count - 1 - range.stop)));
+		    kv_list_trim(list, KV_LIST_TAIL, (size_t)(count - 1 - range.stop)));
 		kv_free_value(
-		    rq->server->kv, KV_LIST, kv_list_cut(list, KV_LIST_HEAD, (size_t)range.start));
+		    rq->server->kv, KV_LIST, kv_list_trim(list, KV_LIST_HEAD, (size_t)range.start));
 	} else {
 		/* What is large is freed in slices: the key goes with all of it. */
 		range = (struct range){count, count};

@@ -26,7 +26,7 @@ cmd_linsert(struct request *rq)
 		resp_put_int(rq->reply, 0);
 		return COMMAND_DONE;
 	}
-	more = kv_list_end_of(list, KV_LIST_HEAD, &place);
+	more = kv_list_at_end(list, KV_LIST_HEAD, &place);
 	while (more && !slice_eq(place.value, rq->argv[3]))
 		more = kv_list_step(&place, KV_LIST_HEAD);
 	if (!more) {
@@ -45,7 +45,7 @@ remove_values(struct kv_list *list, enum kv_list_end from, uint64_t most, struct
 {
 	struct kv_list_place place;
 	uint64_t removed = 0;
-	bool more = kv_list_end_of(list, from, &place);
+	bool more = kv_list_at_end(list, from, &place);
 
 	while (more && removed < most) {
 		if (slice_eq(place.value, value)) {
@@ -149,7 +149,7 @@ find_positions(
 {
 	uint64_t count = kv_list_count(list), matches = 0, found = 0, i;
 	struct kv_list_place place;
-	bool more = kv_list_end_of(list, lpos->from, &place);
+	bool more = kv_list_at_end(list, lpos->from, &place);
 
 	for (i = 0; more && i < lpos->looks && found < lpos->most; i++) {
 		if (slice_eq(place.value, value) && ++matches >= lpos->rank) {

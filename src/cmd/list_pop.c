@@ -46,7 +46,7 @@ list_pop(struct request *rq, struct kv_key *key, struct slice name, enum kv_list
 	struct kv_list *list = kv_value(key);
 	struct kv_list_place place;
 
-	if (kv_list_end_of(list, end, &place))
+	if (kv_list_at_end(list, end, &place))
 		resp_put_bulk(rq->reply, place.value);
 	kv_list_pop(list, end);
 	was_popped(rq, key, name, end);
@@ -64,14 +64,14 @@ list_pop_range(
 	if (count > kv_list_count(list))
 		count = kv_list_count(list);
 	resp_put_array(rq->reply, (size_t)count);
-	more = kv_list_end_of(list, end, &place);
+	more = kv_list_at_end(list, end, &place);
 	for (left = (size_t)count; more && left > 0; left--) {
 		resp_put_bulk(rq->reply, place.value);
 		more = kv_list_step(&place, end);
 	}
 	/* All of them go with the key, so that many are freed in slices. */
 	if (count < kv_list_count(list)) {
-		kv_free_value(rq->server->kv, KV_LIST, kv_list_cut(list, end, (size_t)count));
+		kv_free_value(rq->server->kv, KV_LIST, kv_list_trim(list, end, (size_t)count));
 		was_popped(rq, key, name, end);
 	} else {
 		key_changed(rq, name, KEY_LIST, popped_event(end));
@@ -118,7 +118,7 @@ list_move(struct request *rq, struct kv_key *source, struct slice from_name, str
 	struct kv_list_place place;
 	struct buffer copy = {0};
 
-	if (!key_is_of(rq, target, KV_LIST) || !kv_list_end_of(kv_value(source), from_end, &place))
+	if (!key_is_of(rq, target, KV_LIST) || !kv_list_at_end(kv_value(source), from_end, &place))
 		return false;
 	buffer_append_slice(&copy, place.value);
 	kv_list_pop(kv_value(source), from_end);

@@ -136,7 +136,7 @@ load_list(struct sort *s, const struct kv_list *list)
 	struct kv_list_place place;
 	bool more;
 
-	for (more = kv_list_end_of(list, end, &place); more; more = kv_list_step(&place, end))
+	for (more = kv_list_at_end(list, end, &place); more; more = kv_list_step(&place, end))
 		add_element(s, place.value);
 }
 

@@ -128,7 +128,7 @@ rank_of(const struct kv_zset *z, const struct zset_limit *limit)
 	case ZSET_LIMIT_BOUND:
 		break;
 	}
-	return kv_zset_before(z, &limit->bound);
+	return kv_zset_count_before(z, &limit->bound);
 }
 
 void

@@ -302,7 +302,7 @@ cmd_zquery(struct request *rq)
 		resp_put_array(rq->reply, 0);
 		return COMMAND_DONE;
 	}
-	from = kv_zset_before(z, &bound);
+	from = kv_zset_count_before(z, &bound);
 	to = kv_zset_count(z);
 	clip(&q, &from, &to);
 	reply_ranks(rq, z, from, to, false, true);

@@ -251,7 +251,7 @@ kv_list_pop(struct kv_list *list, enum kv_list_end end)
 		chunk->count--;
 		shrink(list, chunk, NULL);
 	} else {
-		chunk->end = list_chunk_before(chunk, chunk->end);
+		chunk->end = list_chunk_prev_at(chunk, chunk->end);
 		chunk->count--;
 		shrink(list, chunk, NULL);
 	}
@@ -273,7 +273,7 @@ stand_at(struct kv_list_place *place, struct list_chunk *chunk, size_t begin)
 static bool
 stand_before(struct kv_list_place *place, struct list_chunk *chunk, size_t end)
 {
-	return stand_at(place, chunk, chunk != NULL ? list_chunk_before(chunk, end) : 0);
+	return stand_at(place, chunk, chunk != NULL ? list_chunk_prev_at(chunk, end) : 0);
 }
 
 static bool
@@ -289,7 +289,7 @@ stand_at_tail(struct kv_list_place *place, struct list_chunk *chunk)
 }
 
 bool
-kv_list_end_of(const struct kv_list *list, enum kv_list_end end, struct kv_list_place *place)
+kv_list_at_end(const struct kv_list *list, enum kv_list_end end, struct kv_list_place *place)
 {
 	return end == KV_LIST_HEAD ? stand_at_head(place, list->first)
 				   : stand_at_tail(place, list->last);
@@ -320,7 +320,7 @@ offset_of(const struct list_chunk *chunk, size_t index)
 	}
 	at = chunk->end;
 	for (index = chunk->count - index; index > 0; index--)
-		at = list_chunk_before(chunk, at);
+		at = list_chunk_prev_at(chunk, at);
 	return at;
 }
 
@@ -442,7 +442,7 @@ kv_list_set(struct kv_list *list, const struct kv_list_place *place, struct slic
 	if (chunk->count == 1) {
 		replace_chunk(list, chunk, value);
 	} else {
-		size_t at = list_chunk_cut(chunk, place->begin, place->end, 1);
+		size_t at = list_chunk_remove(chunk, place->begin, place->end, 1);
 
 		list->count--;
 		insert_at(list, chunk, at, value);
@@ -462,7 +462,7 @@ kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_e
 		drop_chunk(list, chunk);
 		chunk = NULL;
 	} else {
-		at = list_chunk_cut(chunk, place->begin, place->end, 1);
+		at = list_chunk_remove(chunk, place->begin, place->end, 1);
 		chunk = shrink(list, chunk, &at);
 	}
 	note_loss(list);
@@ -496,7 +496,7 @@ detach(struct kv_list *list, bool at_head, struct list_chunk *stays, size_t coun
 }
 
 struct kv_list *
-kv_list_cut(struct kv_list *list, enum kv_list_end end, size_t count)
+kv_list_trim(struct kv_list *list, enum kv_list_end end, size_t count)
 {
 	bool at_head = end == KV_LIST_HEAD;
 	struct list_chunk *chunk = at_head ? list->first : list->last;

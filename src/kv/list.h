@@ -55,7 +55,7 @@ struct kv_list_place {
 
 /* The value with this index, counted from 0; false if there is none. */
 bool kv_list_at(const struct kv_list *list, size_t index, struct kv_list_place *place);
-bool kv_list_end_of(const struct kv_list *list, enum kv_list_end end, struct kv_list_place *place);
+bool kv_list_at_end(const struct kv_list *list, enum kv_list_end end, struct kv_list_place *place);
 
 /* The value after it, or before it (as from KV_LIST_HEAD, or from KV_LIST_TAIL); false past the
  * end. */
@@ -72,7 +72,7 @@ bool kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_l
 
 /* Removes so many values at one end, at most as many as there are. Returns owned, to be freed in
  * slices, what is too much to be freed at once; or NULL. */
-struct kv_list *kv_list_cut(struct kv_list *list, enum kv_list_end end, size_t count)
+struct kv_list *kv_list_trim(struct kv_list *list, enum kv_list_end end, size_t count)
     __attribute__((warn_unused_result));
 
 #endif

@@ -72,7 +72,7 @@ list_chunk_value(const struct list_chunk *chunk, size_t at, size_t *end)
 }
 
 size_t
-list_chunk_before(const struct list_chunk *chunk, size_t end)
+list_chunk_prev_at(const struct list_chunk *chunk, size_t end)
 {
 	const unsigned char *from = chunk->data + end, *at = from - 1;
 	uint64_t len = *at & 127;
@@ -166,7 +166,7 @@ list_chunk_insert(struct list_chunk *chunk, size_t *at, struct slice value, size
 }
 
 size_t
-list_chunk_cut(struct list_chunk *chunk, size_t from, size_t to, size_t count)
+list_chunk_remove(struct list_chunk *chunk, size_t from, size_t to, size_t count)
 {
 	size_t before = from - chunk->begin, behind = chunk->end - to;
 

@@ -43,7 +43,7 @@ size_t list_entry_bytes(size_t value_len);
 struct slice list_chunk_value(const struct list_chunk *chunk, size_t at, size_t *end);
 
 /* Where the entry begins that ends at `end`, which is not begin. */
-size_t list_chunk_before(const struct list_chunk *chunk, size_t end);
+size_t list_chunk_prev_at(const struct list_chunk *chunk, size_t end);
 
 /*
  * A new first or last entry, or one at an offset: entries behind it may move, and those before it;
@@ -57,7 +57,7 @@ struct list_chunk *list_chunk_insert(
 
 /* Removes `count` entries from offset `from` to offset `to`; returns where the entry behind them is
  * now. */
-size_t list_chunk_cut(struct list_chunk *chunk, size_t from, size_t to, size_t count);
+size_t list_chunk_remove(struct list_chunk *chunk, size_t from, size_t to, size_t count);
 
 /* Moves the entries from an offset on, `count` of them, to a new chunk. Returns owned. */
 struct list_chunk *list_chunk_split(struct list_chunk *chunk, size_t at, size_t count);

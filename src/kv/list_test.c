@@ -46,7 +46,7 @@ shown(void)
 	size_t len = 0;
 	bool more;
 
-	for (more = kv_list_end_of(list, KV_LIST_HEAD, &place); more;
+	for (more = kv_list_at_end(list, KV_LIST_HEAD, &place); more;
 	     more = kv_list_step(&place, KV_LIST_HEAD)) {
 		if (len > 0)
 			text[len++] = ' ';
@@ -94,7 +94,7 @@ START_TEST(a_value_of_any_length_reads_from_both_ends)
 
 	for (size_t i = 0; i < 9; i++)
 		kv_list_push(list, KV_LIST_TAIL, filled(room, lens[i]));
-	ck_assert(kv_list_end_of(list, KV_LIST_TAIL, &place));
+	ck_assert(kv_list_at_end(list, KV_LIST_TAIL, &place));
 	for (size_t i = 9; i-- > 0;) {
 		ck_assert_uint_eq(place.value.len, lens[i]);
 		ck_assert(kv_list_step(&place, KV_LIST_TAIL) == (i > 0));
@@ -112,7 +112,7 @@ START_TEST(it_is_packed_up_to_its_limit_and_again_at_half_of_it)
 	ck_assert(kv_list_is_packed(list));
 	kv_list_push(list, KV_LIST_HEAD, filled(room, 998));
 	ck_assert(!kv_list_is_packed(list));
-	ck_assert_ptr_null(kv_list_cut(list, KV_LIST_HEAD, 4));
+	ck_assert_ptr_null(kv_list_trim(list, KV_LIST_HEAD, 4));
 	ck_assert(!kv_list_is_packed(list));
 	kv_list_pop(list, KV_LIST_HEAD);
 	ck_assert(kv_list_is_packed(list));
@@ -221,18 +221,18 @@ START_TEST(what_is_cut_off_and_large_is_the_callers_to_free)
 
 	for (int i = 0; i < 100000; i++)
 		push(KV_LIST_TAIL, i < 60000 ? "first" : "second");
-	rest = kv_list_cut(list, KV_LIST_HEAD, 60000);
+	rest = kv_list_trim(list, KV_LIST_HEAD, 60000);
 	ck_assert_ptr_nonnull(rest);
 	ck_assert_uint_ge(kv_list_count(rest), 58000);
 	kv_list_free(rest);
 	ck_assert_uint_eq(kv_list_count(list), 40000);
 	ck_assert(kv_list_at(list, 0, &place));
 	ck_assert(slice_is(place.value, "second"));
-	rest = kv_list_cut(list, KV_LIST_TAIL, 39999);
+	rest = kv_list_trim(list, KV_LIST_TAIL, 39999);
 	ck_assert_ptr_nonnull(rest);
 	kv_list_free(rest);
 	ck_assert_str_eq(shown(), "second");
-	ck_assert_ptr_null(kv_list_cut(list, KV_LIST_TAIL, 1));
+	ck_assert_ptr_null(kv_list_trim(list, KV_LIST_TAIL, 1));
 	ck_assert_str_eq(shown(), "");
 }
 END_TEST
@@ -262,7 +262,7 @@ START_TEST(memory_is_given_back_when_most_values_are_gone)
 
 	for (int i = 0; i < 100000; i++)
 		push(KV_LIST_TAIL, i % 100 == 0 ? "keep" : "some value of a list");
-	for (bool more = kv_list_end_of(list, KV_LIST_HEAD, &place); more;)
+	for (bool more = kv_list_at_end(list, KV_LIST_HEAD, &place); more;)
 		more = slice_is(place.value, "keep") ? kv_list_step(&place, KV_LIST_HEAD)
 						     : kv_list_remove(list, &place, KV_LIST_HEAD);
 	ck_assert_uint_eq(kv_list_count(list), 1000);
@@ -324,7 +324,7 @@ static void
 check_all(enum kv_list_end from)
 {
 	struct kv_list_place place;
-	bool more = kv_list_end_of(list, from, &place);
+	bool more = kv_list_at_end(list, from, &place);
 
 	ck_assert_uint_eq(kv_list_count(list), model_count);
 	for (size_t i = 0; i < model_count; i++) {
@@ -350,7 +350,7 @@ change_an_end(uint64_t what, enum kv_list_end end)
 		model_remove(end == KV_LIST_HEAD ? 0 : model_count - 1, 1);
 	} else if (what == 3 && below(200) == 0) {
 		many = (size_t)below(model_count + 2);
-		kv_list_free(kv_list_cut(list, end, many));
+		kv_list_free(kv_list_trim(list, end, many));
 		many = many < model_count ? many : model_count;
 		model_remove(end == KV_LIST_HEAD ? 0 : model_count - many, many);
 	}

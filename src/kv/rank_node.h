@@ -40,7 +40,7 @@ rank_entry_is_before(const struct rank_entry *entry, const struct rank_bound *bo
 
 /* How many entries of the leaf, or children of the inner node with their first entries, are before.
  */
-size_t rank_leaf_before(const struct rank_leaf *leaf, const struct rank_bound *bound);
-size_t rank_inner_before(const struct rank_inner *inner, const struct rank_bound *bound);
+size_t rank_leaf_count_before(const struct rank_leaf *leaf, const struct rank_bound *bound);
+size_t rank_inner_count_before(const struct rank_inner *inner, const struct rank_bound *bound);
 
 #endif

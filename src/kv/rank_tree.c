@@ -16,7 +16,7 @@ rank_tree_init(struct rank_tree *t)
 }
 
 size_t
-rank_leaf_before(const struct rank_leaf *leaf, const struct rank_bound *bound)
+rank_leaf_count_before(const struct rank_leaf *leaf, const struct rank_bound *bound)
 {
 	size_t low = 0, high = leaf->count;
 
@@ -32,7 +32,7 @@ rank_leaf_before(const struct rank_leaf *leaf, const struct rank_bound *bound)
 }
 
 size_t
-rank_inner_before(const struct rank_inner *inner, const struct rank_bound *bound)
+rank_inner_count_before(const struct rank_inner *inner, const struct rank_bound *bound)
 {
 	size_t low = 0, high = inner->count;
 
@@ -48,7 +48,7 @@ rank_inner_before(const struct rank_inner *inner, const struct rank_bound *bound
 }
 
 size_t
-rank_tree_before(const struct rank_tree *t, const struct rank_bound *bound)
+rank_tree_count_before(const struct rank_tree *t, const struct rank_bound *bound)
 {
 	const void *node = t->root;
 	size_t before = 0, i, slots;
@@ -59,14 +59,14 @@ rank_tree_before(const struct rank_tree *t, const struct rank_bound *bound)
 	for (level = t->height; level > 0; level--) {
 		const struct rank_inner *inner = node;
 
-		slots = rank_inner_before(inner, bound);
+		slots = rank_inner_count_before(inner, bound);
 		if (slots == 0)
 			return before;
 		for (i = 0; i + 1 < slots; i++)
 			before += inner->slots[i].weight;
 		node = inner->slots[slots - 1].child;
 	}
-	return before + rank_leaf_before(node, bound);
+	return before + rank_leaf_count_before(node, bound);
 }
 
 void

@@ -59,7 +59,7 @@ void rank_tree_remove(struct rank_tree *t, double score, struct kv_item *item);
 void rank_tree_rescore(struct rank_tree *t, double score, struct kv_item *item, double new_score);
 
 /* How many entries come before the bound. */
-size_t rank_tree_before(const struct rank_tree *t, const struct rank_bound *bound);
+size_t rank_tree_count_before(const struct rank_tree *t, const struct rank_bound *bound);
 
 /* To the place with `rank` entries before it, at most count. */
 void rank_tree_seek(const struct rank_tree *t, size_t rank, struct rank_cursor *c);

@@ -33,7 +33,7 @@ slot_of(const struct rank_inner *inner, struct rank_bound bound)
 	size_t before;
 
 	bound.after = true;
-	before = rank_inner_before(inner, &bound);
+	before = rank_inner_count_before(inner, &bound);
 	return before > 0 ? before - 1 : 0;
 }
 
@@ -89,7 +89,7 @@ kept_of(const struct addition *a, size_t max)
 static struct rank_leaf *
 add_to_leaf(struct rank_leaf *leaf, struct addition *a)
 {
-	size_t at = rank_leaf_before(leaf, &a->bound);
+	size_t at = rank_leaf_count_before(leaf, &a->bound);
 	struct rank_leaf *right;
 	size_t kept;
 
@@ -281,7 +281,7 @@ remove_below(void *node, unsigned level, const struct rank_bound *bound)
 	if (level == 0) {
 		struct rank_leaf *leaf = node;
 
-		at = rank_leaf_before(leaf, bound);
+		at = rank_leaf_count_before(leaf, bound);
 		assert(at < leaf->count);
 		leaf->count--;
 		memmove(&leaf->entries[at], &leaf->entries[at + 1],
@@ -333,7 +333,7 @@ rescore_in_place(struct rank_tree *t, double score, struct kv_item *item, double
 		node = inner->slots[slot_of(inner, bound)].child;
 	}
 	leaf = node;
-	at = rank_leaf_before(leaf, &bound);
+	at = rank_leaf_count_before(leaf, &bound);
 	if (at == 0 || at + 1 >= leaf->count ||
 	    !rank_entry_is_before(&leaf->entries[at - 1], &new_bound) ||
 	    rank_entry_is_before(&leaf->entries[at + 1], &new_bound))

@@ -162,7 +162,7 @@ kv_zset_rank(const struct kv_zset *z, struct slice member, size_t *rank, double 
 	if (!kv_zset_score(z, member, score))
 		return false;
 	bound.score = *score;
-	*rank = kv_zset_before(z, &bound);
+	*rank = kv_zset_count_before(z, &bound);
 	return true;
 }
 
@@ -258,10 +258,10 @@ kv_zset_remove_ranks(struct kv_zset *z, size_t from, size_t to)
 }
 
 size_t
-kv_zset_before(const struct kv_zset *z, const struct rank_bound *bound)
+kv_zset_count_before(const struct kv_zset *z, const struct rank_bound *bound)
 {
-	return z->large != NULL ? rank_tree_before(&z->large->order, bound)
-				: zset_packed_before(&z->packed, bound);
+	return z->large != NULL ? rank_tree_count_before(&z->large->order, bound)
+				: zset_packed_count_before(&z->packed, bound);
 }
 
 void

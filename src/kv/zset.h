@@ -60,7 +60,7 @@ bool kv_zset_remove(struct kv_zset *z, struct slice member);
 void kv_zset_remove_ranks(struct kv_zset *z, size_t from, size_t to);
 
 /* How many entries come before the bound. */
-size_t kv_zset_before(const struct kv_zset *z, const struct rank_bound *bound);
+size_t kv_zset_count_before(const struct kv_zset *z, const struct rank_bound *bound);
 
 /* To the place with `rank` entries before it, at most the count. next steps forwards over an entry
  * and prev backwards: false at the end. */

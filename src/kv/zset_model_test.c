@@ -182,7 +182,7 @@ compare_bound(void)
 		bound.by = RANK_BY_KEY;
 	for (i = 0; i < m.count && model_is_before(&m.entries[i], &bound); i++)
 		continue;
-	MUST(kv_zset_before(m.z, &bound) == i);
+	MUST(kv_zset_count_before(m.z, &bound) == i);
 }
 
 /* Some steps forwards and some more back, from a random place. */

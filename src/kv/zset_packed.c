@@ -69,7 +69,7 @@ place_of(const struct zset_packed *p, const struct rank_bound *bound, size_t *ra
 }
 
 size_t
-zset_packed_before(const struct zset_packed *p, const struct rank_bound *bound)
+zset_packed_count_before(const struct zset_packed *p, const struct rank_bound *bound)
 {
 	size_t rank;
 

@@ -33,7 +33,7 @@ const unsigned char *zset_packed_find(const struct zset_packed *p, struct slice 
 const unsigned char *zset_packed_at(const struct zset_packed *p, size_t rank);
 
 /* How many entries come before the bound. */
-size_t zset_packed_before(const struct zset_packed *p, const struct rank_bound *bound);
+size_t zset_packed_count_before(const struct zset_packed *p, const struct rank_bound *bound);
 
 /* The member is new, and has at most ZSET_PACKED_VALUE_MAX bytes. Copies. */
 void zset_packed_add(struct zset_packed *p, struct slice member, double score);

@@ -135,7 +135,7 @@ START_TEST(an_empty_set_can_be_asked_anything)
 
 	ck_assert_uint_eq(kv_zset_count(copy), 0);
 	kv_zset_free(copy);
-	ck_assert_uint_eq(kv_zset_before(z, &bound), 0);
+	ck_assert_uint_eq(kv_zset_count_before(z, &bound), 0);
 	kv_zset_seek(z, 0, &c);
 	ck_assert(!kv_zset_next(&c, &entry) && !kv_zset_prev(&c, &entry));
 	ck_assert(!kv_zset_remove(z, SLICE("a")));

@@ -63,7 +63,7 @@ static void
 put_list(struct dump *dump, const struct kv_list *list)
 {
 	struct kv_list_place place;
-	bool more = kv_list_end_of(list, KV_LIST_HEAD, &place);
+	bool more = kv_list_at_end(list, KV_LIST_HEAD, &place);
 
 	for (; more && dump->ok; more = kv_list_step(&place, KV_LIST_HEAD)) {
 		begin_element(dump, 1);
