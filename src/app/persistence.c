@@ -182,7 +182,7 @@ on_save(void *arg, bool may_wait)
 static void
 on_save_behind(void *arg)
 {
-	persist_save_behind(((struct persistence *)arg)->persist);
+	persist_save_after_current(((struct persistence *)arg)->persist);
 }
 
 static bool
@@ -351,7 +351,7 @@ persistence_want_log(struct persistence *p, bool is_wanted)
 	if (!is_wanted)
 		persist_switch_off(p->persist);
 	else if (!p->settings->disk.appendonly)
-		persist_keep_switching_on(p->persist);
+		persist_switch_on_retrying(p->persist);
 }
 
 uint64_t

@@ -85,7 +85,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 			verdict = hand_over(conn, args, count);
 			if (verdict != NET_NEXT) {
 				conn_hold(conn, verdict);
-				resp_parser_keep(conn->parser);
+				resp_parser_copy_args(conn->parser);
 			}
 		}
 		if (conn->state != CONN_OPEN || conn->held)

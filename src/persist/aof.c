@@ -351,7 +351,7 @@ cut(struct aof_scan *scan, size_t keep, const char *reason)
 	scan->keep = keep;
 	scan->damaged_at = keep;
 	scan->reason = reason;
-	return AOF_CUT;
+	return AOF_TRUNCATED;
 }
 
 /* A batch that is not as it was written; is_untorn: what is there was not left by a torn write. */

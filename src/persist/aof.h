@@ -37,7 +37,8 @@
  * the disk changed later. The verdict there is still "damaged" for what a torn write does not
  * leave: a header, or a batch of up to 16 KiB, that a change of one bit makes good; batches of
  * another offset; commands without headers up to the end. Larger changes look like a torn tail.
- * Therefore the caller keeps a tail that it cuts off in another file, and logs it (aof_file_cut).
+ * Therefore the caller keeps a tail that it cuts off in another file, and logs it
+ * (aof_file_truncate).
  *
  * Of a batch that is not whole no command is used: the checksum cannot say whether the commands
  * that are there are intact.
@@ -58,11 +59,11 @@ bool aof_header_read(const char header[AOF_HEADER_LEN], uint64_t offset, uint64_
 uint64_t aof_checksum(struct slice batch, uint64_t offset);
 
 enum aof_verdict {
-	AOF_COMMANDS, /* more commands */
-	AOF_END,      /* the file ends where a batch ends */
-	AOF_CUT,      /* the file ends early, or its tail is torn; *commands are those without a
-			 header that are whole, and close what transactions they open */
-	AOF_DAMAGED,  /* something else was written here: see offset and reason */
+	AOF_COMMANDS,  /* more commands */
+	AOF_END,       /* the file ends where a batch ends */
+	AOF_TRUNCATED, /* the file ends early, or its tail is torn; *commands are those without a
+		    header that are whole, and close what transactions they open */
+	AOF_DAMAGED,   /* something else was written here: see offset and reason */
 };
 
 /* Zero but for `file`: at the beginning. */
@@ -71,9 +72,9 @@ struct aof_scan {
 	size_t at;         /* what is before this has been passed */
 	size_t batch_at; /* the header of the batch passed last, or the beginning of its commands */
 	bool has_header; /* ... there is one */
-	uint64_t batches;   /* with a header */
-	size_t keep;        /* AOF_CUT: as much of the file is to be kept; AOF_DAMAGED: is good */
-	size_t damaged_at;  /* AOF_CUT, AOF_DAMAGED */
+	uint64_t batches; /* with a header */
+	size_t keep; /* AOF_TRUNCATED: as much of the file is to be kept; AOF_DAMAGED: is good */
+	size_t damaged_at;  /* AOF_TRUNCATED, AOF_DAMAGED */
 	const char *reason; /* ...; a literal */
 };
 

@@ -108,7 +108,7 @@ save(const char *path, size_t keep, struct slice bytes, struct buffer *name)
 }
 
 bool
-aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
+aof_file_truncate(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
 {
 	struct slice rest = {file->bytes.ptr + keep, file->bytes.len - keep};
 	struct buffer beside = {0};

@@ -28,7 +28,7 @@ void aof_file_close(struct aof_file *file);
  * what is kept. Appends to text what was done; false: why not, and the file is as it was, or is
  * cut. The mapped bytes behind `keep` are gone.
  */
-bool aof_file_cut(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
+bool aof_file_truncate(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
     __attribute__((warn_unused_result));
 
 #endif

@@ -103,7 +103,7 @@ ends_early(struct load *load)
 {
 	struct aof_finding *finding = load->finding;
 
-	finding->kind = AOF_FILE_CUT;
+	finding->kind = AOF_FILE_TRUNCATED;
 	finding->keep = load->scan.keep;
 	buffer_appendf(&finding->text,
 	    "ends early: the last %zu bytes, at offset %zu, are not whole: %s",
@@ -119,17 +119,18 @@ read_batches(struct load *load, bool is_snapshot)
 
 	do {
 		verdict = aof_scan_next(&load->scan, &commands);
-		if ((verdict == AOF_COMMANDS || verdict == AOF_CUT) && !replay(load, commands))
+		if ((verdict == AOF_COMMANDS || verdict == AOF_TRUNCATED) &&
+		    !replay(load, commands))
 			return;
 	} while (verdict == AOF_COMMANDS);
 	finding->batches = load->scan.batches;
 	finding->keep = load->file.len;
 	if (verdict == AOF_DAMAGED) {
 		(void)!bad(load, load->scan.keep, load->scan.damaged_at, load->scan.reason);
-	} else if (verdict == AOF_CUT) {
+	} else if (verdict == AOF_TRUNCATED) {
 		ends_early(load);
 	} else if (is_snapshot && !load->has_end_mark) {
-		finding->kind = AOF_FILE_CUT;
+		finding->kind = AOF_FILE_TRUNCATED;
 		buffer_append_str(
 		    &finding->text, "ends early: it is no whole snapshot, without its end mark");
 	} else {
@@ -153,7 +154,7 @@ aof_read(const struct persist_keyspace *keyspace, const struct aof_file *file, c
 	*finding = (struct aof_finding){.kind = AOF_FILE_GOOD};
 	keyspace->replay_begin(keyspace->arg);
 	read_batches(&load, is_snapshot);
-	if (is_snapshot && finding->kind == AOF_FILE_CUT)
+	if (is_snapshot && finding->kind == AOF_FILE_TRUNCATED)
 		finding->kind = AOF_FILE_BAD;
 	keyspace->replay_end(keyspace->arg);
 	aof_commands_release(&load.taken);
@@ -167,22 +168,22 @@ aof_finding_release(struct aof_finding *finding)
 
 /* False: error says why the file cannot be used. */
 static bool
-settle(struct aof_file *file, const char *path, const struct aof_finding *finding, bool may_be_cut,
-    struct buffer *error)
+settle(struct aof_file *file, const char *path, const struct aof_finding *finding,
+    bool may_truncate, struct buffer *error)
 {
 	struct buffer done = {0};
 	bool ok;
 
 	if (finding->kind == AOF_FILE_GOOD)
 		return true;
-	if (finding->kind == AOF_FILE_BAD || !may_be_cut) {
+	if (finding->kind == AOF_FILE_BAD || !may_truncate) {
 		buffer_appendf(error, "%s: %.*s; see %s'fanfare aof check' in fanfare(1)", path,
 		    (int)finding->text.len, finding->text.ptr,
-		    finding->kind == AOF_FILE_CUT ? "aof-load-truncated, and " : "");
+		    finding->kind == AOF_FILE_TRUNCATED ? "aof-load-truncated, and " : "");
 		return false;
 	}
 	log_warn("%s: %.*s", path, (int)finding->text.len, finding->text.ptr);
-	ok = aof_file_cut(file, path, finding->keep, &done);
+	ok = aof_file_truncate(file, path, finding->keep, &done);
 	if (ok)
 		log_warn("%s: %.*s", path, (int)done.len, done.ptr);
 	else
@@ -193,21 +194,21 @@ settle(struct aof_file *file, const char *path, const struct aof_finding *findin
 
 enum aof_load_result
 aof_load(const struct persist_keyspace *keyspace, const char *path, bool is_snapshot,
-    bool may_be_cut, uint64_t *size, struct buffer *error)
+    bool may_truncate, uint64_t *size, struct buffer *error)
 {
 	uint64_t begun_us = clock_mono_us();
 	struct aof_finding finding;
 	struct aof_file file;
 	bool ok;
 
-	if (!aof_file_open(&file, path, may_be_cut)) {
+	if (!aof_file_open(&file, path, may_truncate)) {
 		if (errno == ENOENT)
 			return AOF_LOAD_NONE;
 		buffer_appendf(error, "%s: %s", path, strerror(errno));
 		return AOF_LOAD_FAILED;
 	}
 	aof_read(keyspace, &file, path, is_snapshot, &finding);
-	ok = settle(&file, path, &finding, may_be_cut, error);
+	ok = settle(&file, path, &finding, may_truncate, error);
 	*size = finding.keep;
 	if (ok && !is_snapshot && fsync(file.fd) != 0) {
 		buffer_appendf(error, "%s: cannot be synced: %s", path, strerror(errno));

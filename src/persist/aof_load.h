@@ -19,7 +19,7 @@ struct persist_keyspace;
 
 enum aof_finding_kind {
 	AOF_FILE_GOOD,
-	AOF_FILE_CUT, /* it ends early: what is before `keep` is good, and was carried out */
+	AOF_FILE_TRUNCATED, /* it ends early: what is before `keep` is good, and was carried out */
 	AOF_FILE_BAD, /* damaged, much may be behind `keep`; or a snapshot that is not whole */
 };
 
@@ -45,12 +45,12 @@ enum aof_load_result {
 };
 
 /*
- * may_be_cut: a tail that is missing or torn is cut off, with a warning, else it is an error. A
+ * may_truncate: a tail that is missing or torn is cut off, with a warning, else it is an error. A
  * snapshot must not be cut. *size is what the file has then; unless it is a snapshot, all of it is
  * synced, as headers that are appended will say.
  */
 enum aof_load_result aof_load(const struct persist_keyspace *keyspace, const char *path,
-    bool is_snapshot, bool may_be_cut, uint64_t *size, struct buffer *error);
+    bool is_snapshot, bool may_truncate, uint64_t *size, struct buffer *error);
 
 /* What ends a snapshot: an annotation with the time, as Redis knows it. */
 #define AOF_END_MARK "#TS:"

@@ -82,7 +82,7 @@ read_all(struct slice bytes)
 	buffer_clear(&heard);
 	while ((verdict = aof_scan_next(&scan, &last)) == AOF_COMMANDS)
 		hear(last);
-	if (verdict == AOF_CUT)
+	if (verdict == AOF_TRUNCATED)
 		hear(last);
 	return verdict;
 }
@@ -144,7 +144,7 @@ START_TEST(wherever_the_file_is_cut_whole_batches_are_kept_and_it_is_no_damage)
 		if (len == 0 || len == first) {
 			ck_assert_int_eq(verdict, AOF_END);
 		} else {
-			ck_assert_int_eq(verdict, AOF_CUT);
+			ck_assert_int_eq(verdict, AOF_TRUNCATED);
 			ck_assert_uint_eq(scan.keep, len < first ? 0 : first);
 			ck_assert_ptr_nonnull(scan.reason);
 		}
@@ -162,7 +162,7 @@ START_TEST(of_commands_without_headers_those_before_the_cut_are_kept)
 	for (size_t len = 1; len < strlen(commands); len++) {
 		enum aof_verdict verdict = read_all((struct slice){commands, len});
 
-		ck_assert_int_eq(verdict, len == single || len == both ? AOF_END : AOF_CUT);
+		ck_assert_int_eq(verdict, len == single || len == both ? AOF_END : AOF_TRUNCATED);
 		check_heard(len < single ? ""
 			    : len < both ? "SET a "
 					 : "SET a MULTI SET a SET b EXEC ");
@@ -205,8 +205,8 @@ START_TEST(a_cut_file_is_good_and_what_was_cut_off_is_kept_beside_it)
 
 		write_bytes(path, (struct slice){file.ptr, len});
 		ck_assert(aof_file_open(&on_disk, path, true));
-		if (read_all(on_disk.bytes) == AOF_CUT) {
-			ck_assert(aof_file_cut(&on_disk, path, scan.keep, &text));
+		if (read_all(on_disk.bytes) == AOF_TRUNCATED) {
+			ck_assert(aof_file_truncate(&on_disk, path, scan.keep, &text));
 			snprintf(beside, sizeof(beside), "%s.cut-%zu", path, scan.keep);
 			ck_assert_ptr_nonnull(memmem(text.ptr, text.len, beside, strlen(beside)));
 			check_bytes(beside, (struct slice){file.ptr + scan.keep, len - scan.keep});
@@ -232,12 +232,12 @@ START_TEST(what_is_kept_of_an_earlier_cut_stays_and_what_cannot_be_kept_is_not_c
 	two_batches();
 	write_bytes(path, buffer_slice(&file));
 	ck_assert(aof_file_open(&on_disk, path, true));
-	ck_assert(!aof_file_cut(&on_disk, "/tmp/fanfare-no-such-folder/file", 100, &heard));
+	ck_assert(!aof_file_truncate(&on_disk, "/tmp/fanfare-no-such-folder/file", 100, &heard));
 	check_bytes(path, buffer_slice(&file));
 	snprintf(beside, sizeof(beside), "%s.cut-100", path);
 	snprintf(second, sizeof(second), "%s.1", beside);
 	write_bytes(beside, SLICE("earlier"));
-	ck_assert(aof_file_cut(&on_disk, path, 100, &heard));
+	ck_assert(aof_file_truncate(&on_disk, path, 100, &heard));
 	aof_file_close(&on_disk);
 	check_bytes(beside, SLICE("earlier"));
 	check_bytes(second, (struct slice){file.ptr + 100, file.len - 100});
@@ -362,7 +362,7 @@ check_torn(size_t at, size_t end, const char *expected)
 
 			tear(start, len, (enum tear)(i % TEARS));
 			ck_assert_msg(!differs(file.ptr, whole, file.len) ||
-					  read_all(buffer_slice(&file)) == AOF_CUT,
+					  read_all(buffer_slice(&file)) == AOF_TRUNCATED,
 			    "%zu bytes at %zu, %zu", len, start, i % TEARS);
 			if (differs(file.ptr, whole, file.len)) {
 				ck_assert_uint_eq(scan.keep, at);
@@ -431,12 +431,12 @@ START_TEST(a_first_batch_that_is_torn_is_the_tail_where_the_file_is_known_as_our
 	add_unsynced(SET_A, 0);
 	second = file.len;
 	tear(0, second, TEAR_ZEROS);
-	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_CUT);
+	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_TRUNCATED);
 	ck_assert_uint_eq(scan.keep, 0);
 	tear(0, second, TEAR_NOISE);
 	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_DAMAGED);
 	add_unsynced(SET_B, 0);
-	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_CUT);
+	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_TRUNCATED);
 	ck_assert_uint_eq(scan.keep, 0);
 	check_heard("");
 	/* Behind commands of Redis it is the same. */
@@ -446,12 +446,12 @@ START_TEST(a_first_batch_that_is_torn_is_the_tail_where_the_file_is_known_as_our
 	add_unsynced(SET_B, plain);
 	second = file.len;
 	tear(plain, second - plain, TEAR_ZEROS);
-	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_CUT);
+	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_TRUNCATED);
 	ck_assert_uint_eq(scan.keep, plain);
 	check_heard("SET a ");
 	add_unsynced(SET_B, plain);
 	tear(plain, second - plain, TEAR_NOISE);
-	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_CUT);
+	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_TRUNCATED);
 	ck_assert_uint_eq(scan.keep, plain);
 	add_batch(SET_B);
 	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_DAMAGED);
@@ -526,7 +526,7 @@ START_TEST(after_a_loss_of_power_all_that_was_synced_is_read_and_nothing_is_dama
 		/* Where nothing was synced the very beginning may be taken for anyone's file. */
 		if (synced == 0 && first == 0)
 			continue;
-		ck_assert_msg(verdict == AOF_END || verdict == AOF_CUT, "round %d", round);
+		ck_assert_msg(verdict == AOF_END || verdict == AOF_TRUNCATED, "round %d", round);
 		ck_assert_uint_ge(verdict == AOF_END ? file.len : scan.keep, synced);
 		ck_assert_uint_le(verdict == AOF_END ? file.len : scan.keep, first);
 	}

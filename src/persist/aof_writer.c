@@ -190,7 +190,7 @@ carry_out(struct aof_writer *w, struct order *order)
 		w->stops++;
 		break;
 	case ORDER_LOOK:
-		log_file_look(log);
+		log_file_check(log);
 		break;
 	case ORDER_CLOSE:
 		close(order->fd);
@@ -450,7 +450,7 @@ aof_writer_refuse_renames(struct aof_writer *w, uint64_t older_than)
 }
 
 void
-aof_writer_look(struct aof_writer *w)
+aof_writer_check_file(struct aof_writer *w)
 {
 	give(w, order_new(ORDER_LOOK));
 }

@@ -69,7 +69,7 @@ void aof_writer_mark(struct aof_writer *w);
 void aof_writer_adopt(
     struct aof_writer *w, int fd, const char *temp_path, const char *path, uint64_t generation);
 void aof_writer_stop(struct aof_writer *w);
-void aof_writer_look(struct aof_writer *w);
+void aof_writer_check_file(struct aof_writer *w);
 
 /* Renames, and syncs the folder, whatever is in the way of batches. Copies both. */
 void aof_writer_rename(

@@ -89,7 +89,7 @@ data_folder_lock(int *fd, bool may_wait, struct buffer *error)
 		log_warn("%s: %s", lock_file, strerror(errno));
 	remove_left_over(REWRITE_TEMP);
 	remove_left_over(SNAPSHOT_TEMP);
-	remove_left_over(LAST_TEMP);
-	remove_left_over(SINCE_TEMP);
+	remove_left_over(FOREGROUND_TEMP);
+	remove_left_over(STARTING_LOG_TEMP);
 	return true;
 }

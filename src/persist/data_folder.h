@@ -12,8 +12,8 @@
 #define DATA_FOLDER_LOCK "fanfared.lock"
 #define REWRITE_TEMP "fanfared-rewrite.tmp"
 #define SNAPSHOT_TEMP "fanfared-snapshot.tmp"
-#define LAST_TEMP "fanfared-last.tmp"
-#define SINCE_TEMP "fanfared-since.tmp"
+#define FOREGROUND_TEMP "fanfared-last.tmp"
+#define STARTING_LOG_TEMP "fanfared-since.tmp"
 
 /* *fd holds the lock; files that a daemon before left half-written are removed. False: error says
  * why. may_wait: for a second, where another has it. */

@@ -154,7 +154,7 @@ take_place(struct log_file *log)
 	log->synced.offset = copy->to;
 	log->base_number = copy->from.number;
 	log->file_end = log->end = offset;
-	log->has_rest = false;
+	log->has_partial = false;
 	xfree(log->path);
 	log->path = xstrdup(copy->path);
 	copy->state = COPY_RENAMED;

@@ -56,7 +56,7 @@ close_file(struct log_file *log)
 	log->path = NULL;
 	forget_batches(log, NULL);
 	log->next_write = NULL;
-	log->has_rest = false;
+	log->has_partial = false;
 	log->fault = (struct log_fault){0};
 	log->state = LOG_STOPPED;
 }
@@ -80,11 +80,11 @@ fail(struct log_file *log, int error, bool is_sync)
 static bool
 cut_rest(struct log_file *log)
 {
-	if (!log->has_rest)
+	if (!log->has_partial)
 		return true;
 	if (log->disk->truncate(log->disk->arg, log->fd, log->file_end) != 0)
 		return false;
-	log->has_rest = false;
+	log->has_partial = false;
 	return true;
 }
 
@@ -146,7 +146,7 @@ is_intact(struct log_file *log, uint64_t size)
 }
 
 void
-log_file_look(struct log_file *log)
+log_file_check(struct log_file *log)
 {
 	if (log->state == LOG_WRITING)
 		(void)is_intact(log, log->file_end);
@@ -168,14 +168,14 @@ write_queued(struct log_file *log)
 			return false;
 		}
 		batches_gather(log->next_write, offset, log->synced.offset, &gathered);
-		log->has_rest = offset + gathered.bytes > log->file_end;
+		log->has_partial = offset + gathered.bytes > log->file_end;
 		if (!disk_write_all(
 			log->disk, log->fd, gathered.pieces, gathered.piece_count, offset)) {
 			fail(log, errno, false);
 			(void)cut_rest(log);
 			return false;
 		}
-		log->has_rest = false;
+		log->has_partial = false;
 		note_written(log, gathered.behind);
 	}
 	return true;
@@ -292,7 +292,7 @@ is_sync_due(const struct log_file *log)
 	if (until.offset == log->synced.offset)
 		return until.number != log->synced.number;
 	if (log->policy == AOF_SYNC_ALWAYS || log->is_ending || log->fault.is_sync ||
-	    log->synced.number < log->owed_number ||
+	    log->synced.number < log->must_sync_number ||
 	    log->unsynced_bytes >= log->unsynced_max_bytes / 2)
 		return true;
 	return log->policy == AOF_SYNC_EVERYSEC && !log->spares_disk &&
@@ -364,7 +364,7 @@ void
 log_file_set_policy(struct log_file *log, enum aof_sync policy)
 {
 	if (log->policy == AOF_SYNC_ALWAYS && policy != AOF_SYNC_ALWAYS)
-		log->owed_number = log->last_number;
+		log->must_sync_number = log->last_number;
 	log->policy = policy;
 }
 
@@ -451,7 +451,7 @@ void
 log_file_end(struct log_file *log)
 {
 	log->is_ending = true;
-	log_file_look(log);
+	log_file_check(log);
 	log->retry_us = 0;
 	if (log->copy.state == COPY_RUNNING)
 		log_copy_end(log, ECANCELED);

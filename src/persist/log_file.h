@@ -72,13 +72,13 @@ struct log_file {
 	struct batches batches;
 	struct batch *next_write; /* the first QUEUED one; NULL: none */
 	struct log_position synced;
-	uint64_t base_number; /* batches up to this one are in the file's beginning */
-	uint64_t file_end;    /* of the last batch that was written whole */
-	bool has_rest;        /* behind file_end a part of a batch may stand */
-	uint64_t end;         /* of the last batch in memory, when it will be written */
-	uint64_t last_number; /* of the last batch that came */
-	uint64_t owed_number; /* batches up to this one are synced whatever the policy: they came
-				 under another one, and replies wait for them */
+	uint64_t base_number;      /* batches up to this one are in the file's beginning */
+	uint64_t file_end;         /* of the last batch that was written whole */
+	bool has_partial;          /* behind file_end a part of a batch may stand */
+	uint64_t end;              /* of the last batch in memory, when it will be written */
+	uint64_t last_number;      /* of the last batch that came */
+	uint64_t must_sync_number; /* batches up to this one are synced whatever the policy: they
+				 came under another one, and replies wait for them */
 	uint64_t unwritten_bytes, unsynced_bytes;
 	struct log_position mark;
 	struct log_copy copy;
@@ -124,7 +124,7 @@ void log_file_adopt(
 void log_file_stop(struct log_file *log);
 
 /* Now and then: looks whether the file is what was written, also when nothing is to be written. */
-void log_file_look(struct log_file *log);
+void log_file_check(struct log_file *log);
 
 /* The end of the daemon: gives up a copy, and syncs from now on whatever the policy says. */
 void log_file_end(struct log_file *log);

@@ -17,7 +17,7 @@
 #include "persist/keyspace.h"
 #include "persist/persist_state.h"
 
-/* How often persist_look() looks whether something is due. */
+/* How often persist_start_due_dumps() looks whether something is due. */
 #define LOOK_US 100000
 
 /* ... and whether the file is still what was written. */
@@ -194,7 +194,7 @@ log_actions(struct persist *p, uint32_t actions)
 }
 
 uint32_t
-persist_event(struct persist *p, enum machine_event event)
+persist_event(struct persist *p, enum state_machine_event event)
 {
 	enum dump_phase before = p->machine.dump;
 	uint32_t actions;
@@ -202,7 +202,7 @@ persist_event(struct persist *p, enum machine_event event)
 	/* What was changed until now belongs to the log that is on until now. */
 	if (event == EVENT_LOG_OFF)
 		persist_flush(p);
-	actions = machine_step(&p->machine, event);
+	actions = state_machine_step(&p->machine, event);
 	persist_dump_actions(p, actions, before);
 	log_actions(p, actions);
 	return actions;
@@ -289,9 +289,9 @@ open_unnamed(struct persist *p, struct buffer *error)
 
 	if (!persist_lock(p, error) || !persist_open_writer(p, error))
 		return false;
-	fd = p->disk->open(p->disk->arg, SINCE_TEMP, O_RDWR | O_CREAT | O_TRUNC);
-	if (fd == -1 || p->disk->unlink(p->disk->arg, SINCE_TEMP) != 0) {
-		buffer_appendf(error, "cannot create %s: %s", SINCE_TEMP, strerror(errno));
+	fd = p->disk->open(p->disk->arg, STARTING_LOG_TEMP, O_RDWR | O_CREAT | O_TRUNC);
+	if (fd == -1 || p->disk->unlink(p->disk->arg, STARTING_LOG_TEMP) != 0) {
+		buffer_appendf(error, "cannot create %s: %s", STARTING_LOG_TEMP, strerror(errno));
 		if (fd != -1)
 			close(fd);
 		return false;
@@ -345,7 +345,7 @@ try_start(struct persist *p)
 }
 
 void
-persist_keep_switching_on(struct persist *p)
+persist_switch_on_retrying(struct persist *p)
 {
 	p->keeps_starting = p->machine.log != PHASE_ON;
 	try_start(p);
@@ -373,17 +373,17 @@ persist_is_on(const struct persist *p)
 uint64_t
 persist_turn(struct persist *p, uint64_t now_us)
 {
-	if (now_us >= p->next_look_us) {
-		p->next_look_us = now_us + LOOK_US;
+	if (now_us >= p->next_due_check_us) {
+		p->next_due_check_us = now_us + LOOK_US;
 		if (p->keeps_starting && p->disk->clock_us() >= p->start_retry_us)
 			try_start(p);
-		persist_look(p);
+		persist_start_due_dumps(p);
 	}
-	if (p->machine.log == PHASE_ON && now_us >= p->next_file_look_us) {
-		p->next_file_look_us = now_us + FILE_LOOK_US;
-		aof_writer_look(p->writer);
+	if (p->machine.log == PHASE_ON && now_us >= p->next_file_check_us) {
+		p->next_file_check_us = now_us + FILE_LOOK_US;
+		aof_writer_check_file(p->writer);
 	}
-	return p->next_look_us - now_us;
+	return p->next_due_check_us - now_us;
 }
 
 void
@@ -393,7 +393,7 @@ persist_turn_ends(struct persist *p)
 	/* A child that is done may take a moment yet to end. */
 	if (dump_child_reap(&p->child)) {
 		if (p->scheduled != 0)
-			persist_look(p);
+			persist_start_due_dumps(p);
 		if (p->machine.dump == DUMP_WANTED)
 			(void)persist_event(p, EVENT_TURN_ENDS);
 	}
@@ -434,7 +434,7 @@ persist_free(struct persist *p)
 	ok = aof_writer_free(p->writer, limit_us, &needs_rewrite);
 	/* Memory has all that the file is to hold. */
 	if (needs_rewrite || (was_starting && ok))
-		ok = persist_write_log_at_end(p);
+		ok = persist_write_log_at_exit(p);
 	else if (!ok)
 		log_error(
 		    "append-only file %s: not all changes could be written", p->config.log_name);

@@ -12,10 +12,10 @@
  * Persistence: what of the keyspace is on disk, from the start to the end.
  *
  * It loads what is there, hands each turn's changes to the writer of the append-only file, says
- * what is kept, and has snapshots and rewrites written, by a child, one at a time. machine.h has
- * its states; this is the one place that acts on them. The files are in the working folder, which
- * is locked against a second daemon as long as this one keeps something there. Nothing is opened,
- * and no thread started, before something is to be kept.
+ * what is kept, and has snapshots and rewrites written, by a child, one at a time. state_machine.h
+ * has its states; this is the one place that acts on them. The files are in the working folder,
+ * which is locked against a second daemon as long as this one keeps something there. Nothing is
+ * opened, and no thread started, before something is to be kept.
  *
  * All functions are for one thread, the main loop's.
  */
@@ -102,7 +102,7 @@ enum persist_switch persist_switch_on(struct persist *p, uint64_t *attempt, stru
 
 /* The same for a configuration file that was read again: a failure is logged, and it is tried again
  * until it succeeds or persist_switch_off() is called. */
-void persist_keep_switching_on(struct persist *p);
+void persist_switch_on_retrying(struct persist *p);
 
 void persist_switch_off(struct persist *p);
 
@@ -122,7 +122,7 @@ enum persist_answer persist_rewrite(struct persist *p);
 enum persist_answer persist_save(struct persist *p, bool may_wait);
 
 /* A snapshot of now or later: behind the one that is under way, if there is one. */
-void persist_save_behind(struct persist *p);
+void persist_save_after_current(struct persist *p);
 
 /* Writes a snapshot in this process, at once. False: it failed, which is logged. */
 bool persist_save_now(struct persist *p) __attribute__((warn_unused_result));

@@ -302,17 +302,17 @@ persist_save(struct persist *p, bool may_wait)
 }
 
 void
-persist_save_behind(struct persist *p)
+persist_save_after_current(struct persist *p)
 {
 	if (persist_save(p, true) == PERSIST_SAVING && p->machine.dump != DUMP_WANTED)
 		p->scheduled |= 1U << DUMP_SNAPSHOT;
 }
 
 bool
-persist_write_log_at_end(struct persist *p)
+persist_write_log_at_exit(struct persist *p)
 {
-	bool ok = dump_file_write(p->disk, p->host.keyspace, LAST_TEMP) &&
-		  disk_replace(p->disk, LAST_TEMP, p->config.log_name);
+	bool ok = dump_file_write(p->disk, p->host.keyspace, FOREGROUND_TEMP) &&
+		  disk_replace(p->disk, FOREGROUND_TEMP, p->config.log_name);
 
 	if (ok)
 		log_notice("append-only file %s written, as no rewrite had done it yet",
@@ -331,12 +331,12 @@ persist_save_now(struct persist *p)
 
 	if (!can_dump(p, DUMP_SNAPSHOT))
 		return false;
-	ok = is_whole = dump_file_write(p->disk, p->host.keyspace, LAST_TEMP);
+	ok = is_whole = dump_file_write(p->disk, p->host.keyspace, FOREGROUND_TEMP);
 	if (is_whole) {
 		/* One that is older gives way now, that this one is whole. */
 		(void)persist_event(p, EVENT_SAVE_NOW);
 		persist_configure_writer(p);
-		ok = disk_replace(p->disk, LAST_TEMP, p->config.snapshot_name);
+		ok = disk_replace(p->disk, FOREGROUND_TEMP, p->config.snapshot_name);
 	}
 	if (ok) {
 		log_notice("snapshot written to %s", p->config.snapshot_name);
@@ -388,7 +388,7 @@ is_scheduled(const struct persist *p, enum dump_kind kind)
 }
 
 void
-persist_look(struct persist *p)
+persist_start_due_dumps(struct persist *p)
 {
 	if (p->machine.dump != DUMP_IDLE || p->handed_over)
 		return;
@@ -403,7 +403,7 @@ persist_look(struct persist *p)
 struct persist_figures
 persist_figures(const struct persist *p)
 {
-	const struct machine *m = &p->machine;
+	const struct state_machine *m = &p->machine;
 	bool is_active = m->dump != DUMP_IDLE && m->dump != DUMP_CANCELLED;
 	bool rewrites = is_active && m->kind == DUMP_REWRITE;
 	bool saves = is_active && m->kind == DUMP_SNAPSHOT;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/testing.h"
-#include "persist/testing_life.h"
+#include "persist/testing_daemon.h"
 #include "persist/testing_log.h"
 
 /* Whole lives of the persistence layer, over a disk on which one call after the other fails. */
@@ -20,18 +20,18 @@
 #define STRIDE 1
 #endif
 
-static struct testing_life l;
+static struct testing_daemon l;
 
 static void
 setup(void)
 {
-	testing_life_enter(&l);
+	testing_daemon_enter(&l);
 }
 
 static void
 teardown(void)
 {
-	testing_life_leave(&l);
+	testing_daemon_leave(&l);
 }
 
 /* Scenarios: false if the disk is dead. */
@@ -39,78 +39,78 @@ teardown(void)
 static bool
 rewrite_save_and_switch(void)
 {
-	if (!testing_life_start(&l, true))
+	if (!testing_daemon_start(&l, true))
 		return false;
-	testing_life_change_in_turns(&l, 3);
+	testing_daemon_change_in_turns(&l, 3);
 	(void)persist_rewrite(l.p);
-	testing_life_turn(&l);
-	testing_life_await_child(&l);
-	testing_life_change_in_turns(&l, 2);
-	testing_life_end_child(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
+	testing_daemon_change_in_turns(&l, 2);
+	testing_daemon_end_child(&l);
 	testing_host_change(&l.server);
-	testing_life_end_dumps(&l);
-	testing_life_change_in_turns(&l, 2);
+	testing_daemon_end_dumps(&l);
+	testing_daemon_change_in_turns(&l, 2);
 	(void)persist_save(l.p, true);
 	testing_host_change(&l.server);
-	testing_life_turn(&l);
-	testing_life_await_child(&l);
-	testing_life_change_in_turns(&l, 1);
-	testing_life_end_child(&l);
-	testing_life_end_dumps(&l);
-	testing_life_set_policy(&l, AOF_SYNC_EVERYSEC);
-	testing_life_change_in_turns(&l, 3);
-	testing_life_set_policy(&l, AOF_SYNC_ALWAYS);
-	testing_life_change_in_turns(&l, 1);
+	testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
+	testing_daemon_change_in_turns(&l, 1);
+	testing_daemon_end_child(&l);
+	testing_daemon_end_dumps(&l);
+	testing_daemon_set_policy(&l, AOF_SYNC_EVERYSEC);
+	testing_daemon_change_in_turns(&l, 3);
+	testing_daemon_set_policy(&l, AOF_SYNC_ALWAYS);
+	testing_daemon_change_in_turns(&l, 1);
 	persist_switch_off(l.p);
-	testing_life_change_in_turns(&l, 2);
-	testing_life_switch_on(&l);
-	testing_life_change_in_turns(&l, 2);
+	testing_daemon_change_in_turns(&l, 2);
+	testing_daemon_switch_on(&l);
+	testing_daemon_change_in_turns(&l, 2);
 	(void)!persist_save_now(l.p);
-	testing_life_change_in_turns(&l, 1);
+	testing_daemon_change_in_turns(&l, 1);
 	return true;
 }
 
 static bool
 start_from_snapshot_and_cancel(void)
 {
-	if (!testing_life_start(&l, false))
+	if (!testing_daemon_start(&l, false))
 		return false;
-	testing_life_change_in_turns(&l, 3);
+	testing_daemon_change_in_turns(&l, 3);
 	for (int tries = 0; tries < 20 && !persist_save_now(l.p); tries++)
-		testing_life_turn(&l);
+		testing_daemon_turn(&l);
 	persist_free(l.p);
 	l.p = NULL;
-	if (!testing_life_start(&l, true))
+	if (!testing_daemon_start(&l, true))
 		return false;
-	testing_life_change_in_turns(&l, 2);
+	testing_daemon_change_in_turns(&l, 2);
 	/* A rewrite gives way to appendonly no, and its successor waits for its end. */
 	(void)persist_rewrite(l.p);
-	testing_life_turn(&l);
-	testing_life_await_child(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
 	testing_host_change(&l.server);
 	persist_switch_off(l.p);
 	testing_host_change(&l.server);
-	testing_life_switch_on(&l);
-	testing_life_change_in_turns(&l, 2);
+	testing_daemon_switch_on(&l);
+	testing_daemon_change_in_turns(&l, 2);
 	/* A snapshot gives way to a newer one, while its child writes and while it is renamed. */
 	(void)persist_save(l.p, true);
-	testing_life_turn(&l);
-	testing_life_await_child(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
 	testing_host_change(&l.server);
 	(void)!persist_save_now(l.p);
-	testing_life_end_dumps(&l);
+	testing_daemon_end_dumps(&l);
 	(void)persist_save(l.p, true);
-	testing_life_turn(&l);
-	testing_life_await_child(&l);
-	testing_life_change_in_turns(&l, 1);
-	testing_life_end_child(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
+	testing_daemon_change_in_turns(&l, 1);
+	testing_daemon_end_child(&l);
 	(void)!persist_save_now(l.p);
-	testing_life_end_dumps(&l);
+	testing_daemon_end_dumps(&l);
 	/* The end comes while a child writes. */
-	testing_life_change_in_turns(&l, 1);
+	testing_daemon_change_in_turns(&l, 1);
 	(void)persist_rewrite(l.p);
-	testing_life_turn(&l);
-	testing_life_await_child(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
 	testing_host_change(&l.server);
 	return true;
 }
@@ -123,19 +123,19 @@ recover(void)
 
 	for (int tries = 0; tries < 8; tries++) {
 		testing_pass_us(1000000);
-		testing_life_turn(&l);
+		testing_daemon_turn(&l);
 	}
-	testing_life_end_dumps(&l);
+	testing_daemon_end_dumps(&l);
 	if (!persist_figures(l.p).log_is_on)
-		testing_life_switch_on(&l);
+		testing_daemon_switch_on(&l);
 	/* The calls that are still to fail may be those of this very snapshot. */
 	for (int tries = 0; tries < 8 && persist_figures(l.p).save_is_failing; tries++)
 		(void)!persist_save_now(l.p);
 	ck_assert(!persist_figures(l.p).save_is_failing);
 	/* What was changed while the log was off is kept with the next change. */
-	testing_life_turn(&l);
-	testing_life_change_in_turns(&l, 2);
-	testing_life_turn(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_change_in_turns(&l, 2);
+	testing_daemon_turn(&l);
 	figures = persist_figures(l.p);
 	ck_assert(figures.log_is_on);
 	ck_assert_int_eq(figures.fault.error, 0);
@@ -151,15 +151,15 @@ end_while_switching_on(void)
 {
 	uint64_t attempt = 0;
 
-	if (!testing_life_start(&l, true))
+	if (!testing_daemon_start(&l, true))
 		return false;
-	testing_life_change_in_turns(&l, 2);
+	testing_daemon_change_in_turns(&l, 2);
 	persist_switch_off(l.p);
-	testing_life_change_in_turns(&l, 2);
+	testing_daemon_change_in_turns(&l, 2);
 	if (persist_switch_on(l.p, &attempt, &l.error) == PERSIST_PENDING) {
-		testing_life_turn(&l);
-		testing_life_await_child(&l);
-		testing_life_change_in_turns(&l, 1);
+		testing_daemon_turn(&l);
+		testing_daemon_await_child(&l);
+		testing_daemon_change_in_turns(&l, 1);
 	}
 	persist_free(l.p);
 	l.p = NULL;
@@ -174,7 +174,7 @@ fail_and_recover(
 	uint64_t all;
 	uint32_t calls;
 
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_fail(l.disk, TESTING_ALL, from, count, error_number);
 	l.disk->fails_short = is_short;
 	ck_assert(scenario());
@@ -185,10 +185,10 @@ fail_and_recover(
 		persist_free(l.p);
 		l.p = NULL;
 	} else {
-		testing_life_kill(&l);
+		testing_daemon_kill(&l);
 	}
-	testing_life_load_each(&l, all);
-	testing_life_release(&l);
+	testing_daemon_load_each(&l, all);
+	testing_daemon_release(&l);
 	return calls;
 }
 
@@ -198,13 +198,13 @@ end_at_call(bool (*scenario)(void), uint32_t from)
 {
 	uint32_t calls;
 
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_fail(l.disk, TESTING_ALL, from, UINT32_MAX, EIO);
 	(void)scenario();
 	calls = l.disk->calls;
-	testing_life_kill(&l);
-	testing_life_load_each(&l, 0);
-	testing_life_release(&l);
+	testing_daemon_kill(&l);
+	testing_daemon_load_each(&l, 0);
+	testing_daemon_release(&l);
 	return calls > from;
 }
 
@@ -259,12 +259,12 @@ START_TEST(the_end_completes_a_switch_that_is_under_way)
 {
 	uint64_t all;
 
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
 	ck_assert(end_while_switching_on());
 	all = l.server.count;
-	testing_life_load_each(&l, all);
-	testing_life_release(&l);
+	testing_daemon_load_each(&l, all);
+	testing_daemon_release(&l);
 	end_at_each_call(end_while_switching_on);
 }
 END_TEST
@@ -297,7 +297,7 @@ happen(uint64_t random)
 		(void)!persist_switch_on(l.p, &attempt, &l.error);
 		break;
 	case 5:
-		testing_life_set_policy(&l, (enum aof_sync)((random >> 8) % 3));
+		testing_daemon_set_policy(&l, (enum aof_sync)((random >> 8) % 3));
 		break;
 	case 6:
 		testing_disk_fail(
@@ -308,7 +308,7 @@ happen(uint64_t random)
 		testing_pass_us(1000000);
 		break;
 	case 8:
-		testing_life_end_child(&l);
+		testing_daemon_end_child(&l);
 		break;
 	case 9:
 		persist_run_writer(l.p);
@@ -318,8 +318,8 @@ happen(uint64_t random)
 		break;
 	}
 	if ((random >> 48) % 2 == 0)
-		testing_life_turn(&l);
-	testing_life_await_child(&l);
+		testing_daemon_turn(&l);
+	testing_daemon_await_child(&l);
 }
 
 static void
@@ -327,20 +327,20 @@ live_at_random(uint64_t *seed)
 {
 	uint64_t all = 0;
 
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
+	ck_assert(testing_daemon_start(&l, true));
 	for (int steps = 0; steps < 60; steps++)
 		happen(testing_random(seed));
 	if (testing_random(seed) % 2 == 0) {
 		testing_disk_heal(l.disk);
-		testing_life_set_policy(&l, AOF_SYNC_ALWAYS);
+		testing_daemon_set_policy(&l, AOF_SYNC_ALWAYS);
 		recover();
 		all = l.server.count;
 	}
-	testing_life_kill(&l);
-	testing_life_load_each(&l, all);
-	testing_life_release(&l);
+	testing_daemon_kill(&l);
+	testing_daemon_load_each(&l, all);
+	testing_daemon_release(&l);
 }
 
 START_TEST(random_lives_keep_what_they_reported)

@@ -20,7 +20,7 @@ static bool
 name_is_good(const char *directive, const char *name, struct buffer *error)
 {
 	static const char *const ours[] = {
-	    REWRITE_TEMP, SNAPSHOT_TEMP, LAST_TEMP, SINCE_TEMP, DATA_FOLDER_LOCK};
+	    REWRITE_TEMP, SNAPSHOT_TEMP, FOREGROUND_TEMP, STARTING_LOG_TEMP, DATA_FOLDER_LOCK};
 
 	if (strchr(name, '/') != NULL) {
 		buffer_appendf(error, "%s %s: can't be a path, just a filename: it is in dir",

@@ -6,8 +6,8 @@
 
 #include "persist/aof_writer.h"
 #include "persist/dump_file.h"
-#include "persist/machine.h"
 #include "persist/persist.h"
+#include "persist/state_machine.h"
 
 /* What the files persist*.c share: the body of struct persist. For them only. */
 
@@ -35,7 +35,7 @@ struct persist {
 	struct persist_config config;
 	struct persist_host host;
 	const struct disk *disk;
-	struct machine machine;
+	struct state_machine machine;
 	uint32_t scheduled;        /* dumps, as 1 << enum dump_kind */
 	struct aof_writer *writer; /* NULL: nothing was ever to be written */
 	void *watch;
@@ -57,7 +57,7 @@ struct persist {
 	enum refusal refusal; /* that the server knows of */
 	int refusal_error;
 	bool handed_over;
-	uint64_t next_look_us, next_file_look_us;
+	uint64_t next_due_check_us, next_file_check_us;
 };
 
 bool persist_lock(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
@@ -71,13 +71,13 @@ struct log_fault persist_fault(const struct persist *p);
 void persist_derive_refusal(struct persist *p); /* tells the server, if it changed */
 
 /* Steps the machine and carries its actions out. Returns them. */
-uint32_t persist_event(struct persist *p, enum machine_event event);
+uint32_t persist_event(struct persist *p, enum state_machine_event event);
 
 /* persist_dump.c: rewrites and snapshots. */
-void persist_look(struct persist *p); /* begins what is scheduled or due */
+void persist_start_due_dumps(struct persist *p); /* begins what is scheduled or due */
 /* The file of the dump under way, if it can only be of this process. */
 void persist_remove_temp(struct persist *p);
 void persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before);
-bool persist_write_log_at_end(struct persist *p) __attribute__((warn_unused_result));
+bool persist_write_log_at_exit(struct persist *p) __attribute__((warn_unused_result));
 
 #endif

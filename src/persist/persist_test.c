@@ -7,94 +7,94 @@
 #include <signal.h>
 
 #include "base/testing.h"
-#include "persist/testing_life.h"
+#include "persist/testing_daemon.h"
 #include "persist/testing_log.h"
 
-static struct testing_life l;
+static struct testing_daemon l;
 
 static void
 setup(void)
 {
-	testing_life_enter(&l);
+	testing_daemon_enter(&l);
 }
 
 static void
 teardown(void)
 {
-	testing_life_leave(&l);
+	testing_daemon_leave(&l);
 }
 
 START_TEST(what_was_changed_before_appendonly_no_is_in_the_file)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	testing_host_change(&l.server);
 	persist_switch_off(l.p);
 	ck_assert(!l.server.journal_is_on);
-	testing_life_turn(&l);
-	testing_life_kill(&l);
-	testing_life_load_each(&l, 4);
-	testing_life_release(&l);
+	testing_daemon_turn(&l);
+	testing_daemon_kill(&l);
+	testing_daemon_load_each(&l, 4);
+	testing_daemon_release(&l);
 }
 END_TEST
 
 START_TEST(a_child_that_was_asked_to_end_is_cancelled_and_not_failed)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	l.disk->child_signal = SIGTERM;
 	(void)persist_save(l.p, true);
-	testing_life_end_dumps(&l);
+	testing_daemon_end_dumps(&l);
 	ck_assert_int_eq(persist_figures(l.p).save, DUMP_WAS_CANCELLED);
-	testing_life_turn(&l);
+	testing_daemon_turn(&l);
 	ck_assert(!l.server.is_refused);
 	l.disk->child_signal = SIGKILL;
 	(void)persist_save(l.p, true);
-	testing_life_end_dumps(&l);
+	testing_daemon_end_dumps(&l);
 	ck_assert_int_eq(persist_figures(l.p).save, DUMP_FAILED);
-	testing_life_turn(&l);
+	testing_daemon_turn(&l);
 	ck_assert(l.server.is_refused && !l.server.is_failed);
 	ck_assert(persist_save_now(l.p));
-	testing_life_turn(&l);
+	testing_daemon_turn(&l);
 	ck_assert(!l.server.is_refused);
 	persist_free(l.p);
 	l.p = NULL;
-	testing_life_load_each(&l, 2);
-	testing_life_release(&l);
+	testing_daemon_load_each(&l, 2);
+	testing_daemon_release(&l);
 }
 END_TEST
 
 /* Its reply is held, so it is synced, though the policy is another one when the turn ends. */
 START_TEST(a_change_before_a_change_of_the_policy_is_kept)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	for (enum aof_sync policy = AOF_SYNC_EVERYSEC; policy <= AOF_SYNC_NO; policy++) {
-		testing_life_set_policy(&l, AOF_SYNC_ALWAYS);
+		testing_daemon_set_policy(&l, AOF_SYNC_ALWAYS);
 		testing_host_change(&l.server);
-		testing_life_set_policy(&l, policy);
+		testing_daemon_set_policy(&l, policy);
 		persist_turn_ends(l.p);
 		persist_run_writer(l.p);
 		ck_assert_uint_eq(persist_figures(l.p).unsynced_bytes, 0);
 	}
 	persist_free(l.p);
 	l.p = NULL;
-	testing_life_release(&l);
+	testing_daemon_release(&l);
 }
 END_TEST
 
 START_TEST(writers_go_on_when_more_may_be_unsynced)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	l.config.unsynced_max_bytes = 1;
 	persist_configure(l.p, &l.config);
 	testing_host_change(&l.server);
@@ -108,7 +108,7 @@ START_TEST(writers_go_on_when_more_may_be_unsynced)
 	persist_run_writer(l.p);
 	persist_free(l.p);
 	l.p = NULL;
-	testing_life_release(&l);
+	testing_daemon_release(&l);
 }
 END_TEST
 
@@ -117,91 +117,91 @@ START_TEST(a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome)
 {
 	struct persist_figures figures;
 
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	for (int is_placing = 0; is_placing < 2; is_placing++) {
 		(void)persist_save(l.p, true);
 		persist_turn_ends(l.p);
 		testing_host_change(&l.server);
 		if (is_placing)
-			testing_life_end_child(&l);
+			testing_daemon_end_child(&l);
 		ck_assert(persist_save_now(l.p));
 		ck_assert(!persist_figures(l.p).is_saving);
-		testing_life_end_dumps(&l);
-		testing_life_turn(&l);
+		testing_daemon_end_dumps(&l);
+		testing_daemon_turn(&l);
 		figures = persist_figures(l.p);
 		ck_assert_int_eq(figures.save, DUMP_DONE);
 		ck_assert_uint_eq(figures.saves, (uint64_t)is_placing + 1);
 		ck_assert_uint_eq(figures.good_saves, figures.saves);
 		ck_assert_uint_eq(l.server.saved, l.server.count);
 	}
-	testing_life_kill(&l);
-	testing_life_load_each(&l, 6);
-	testing_life_release(&l);
+	testing_daemon_kill(&l);
+	testing_daemon_load_each(&l, 6);
+	testing_daemon_release(&l);
 }
 END_TEST
 
 START_TEST(a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	l.config.rewrite_percentage = 100;
 	persist_configure(l.p, &l.config);
 	testing_disk_fail(l.disk, TESTING_FORK, 0, UINT32_MAX, EAGAIN);
 	for (int turns = 0; turns < 60; turns++)
-		testing_life_turn(&l);
+		testing_daemon_turn(&l);
 	ck_assert_uint_eq(l.disk->calls, 3);
 	/* Its retry time is not the other kind's. */
 	ck_assert_int_eq(persist_save(l.p, true), PERSIST_STARTED);
-	testing_life_turn(&l);
+	testing_daemon_turn(&l);
 	ck_assert_uint_eq(l.disk->calls, 4);
 	testing_disk_heal(l.disk);
 	for (int turns = 0; turns < 30; turns++)
-		testing_life_turn(&l);
-	testing_life_end_dumps(&l);
+		testing_daemon_turn(&l);
+	testing_daemon_end_dumps(&l);
 	ck_assert_uint_eq(persist_figures(l.p).good_rewrites, 1);
 	persist_free(l.p);
 	l.p = NULL;
-	testing_life_load_each(&l, 2);
-	testing_life_release(&l);
+	testing_daemon_load_each(&l, 2);
+	testing_daemon_release(&l);
 }
 END_TEST
 
 START_TEST(appendonly_of_a_configuration_file_is_tried_until_it_succeeds)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, false));
-	testing_life_change_in_turns(&l, 2);
+	ck_assert(testing_daemon_start(&l, false));
+	testing_daemon_change_in_turns(&l, 2);
 	testing_disk_fail(l.disk, TESTING_OPEN, 0, UINT32_MAX, EACCES);
-	persist_keep_switching_on(l.p);
+	persist_switch_on_retrying(l.p);
 	for (int turns = 0; turns < 30; turns++)
-		testing_life_turn(&l);
+		testing_daemon_turn(&l);
 	ck_assert_uint_eq(l.disk->calls, 2);
 	ck_assert(!persist_is_on(l.p));
 	testing_disk_heal(l.disk);
 	for (int turns = 0; turns < 30; turns++) {
-		testing_life_turn(&l);
-		testing_life_end_child(&l);
+		testing_daemon_turn(&l);
+		testing_daemon_end_child(&l);
 	}
 	ck_assert(persist_figures(l.p).log_is_on);
 	ck_assert_uint_eq(l.server.accepted, 1);
-	testing_life_kill(&l);
-	testing_life_load_each(&l, 4);
-	testing_life_release(&l);
+	testing_daemon_kill(&l);
+	testing_daemon_load_each(&l, 4);
+	testing_daemon_release(&l);
 }
 END_TEST
 
 START_TEST(after_the_hand_over_nothing_is_accepted_or_begun)
 {
-	testing_life_init(&l);
+	testing_daemon_init(&l);
 	testing_disk_heal(l.disk);
-	ck_assert(testing_life_start(&l, true));
-	testing_life_change_in_turns(&l, 1);
+	ck_assert(testing_daemon_start(&l, true));
+	testing_daemon_change_in_turns(&l, 1);
 	persist_hand_over(l.p);
 	ck_assert(l.server.is_refused && !l.server.is_failed);
 	testing_disk_fail(l.disk, TESTING_FORK, 0, 0, 0);
@@ -212,8 +212,8 @@ START_TEST(after_the_hand_over_nothing_is_accepted_or_begun)
 	testing_disk_heal(l.disk);
 	persist_free(l.p);
 	l.p = NULL;
-	testing_life_load_each(&l, 2);
-	testing_life_release(&l);
+	testing_daemon_load_each(&l, 2);
+	testing_daemon_release(&l);
 }
 END_TEST
 

@@ -109,7 +109,7 @@ testing_log_create_rewritten(struct testing_log *t, const char *name, uint64_t b
 
 /* The t->number of the last batch in a file that has all before it, each once; only whole ones. */
 static uint64_t
-last_in(struct slice bytes, bool may_be_cut)
+last_in(struct slice bytes, bool may_truncate)
 {
 	struct aof_scan scan = {.file = bytes};
 	struct aof_commands taken = {0};
@@ -131,8 +131,8 @@ last_in(struct slice bytes, bool may_be_cut)
 				ck_assert_uint_eq(last, 0);
 			last = value;
 		}
-	ck_assert_msg(verdict == AOF_END || (may_be_cut && verdict == AOF_CUT), "damaged at %zu",
-	    scan.damaged_at);
+	ck_assert_msg(verdict == AOF_END || (may_truncate && verdict == AOF_TRUNCATED),
+	    "damaged at %zu", scan.damaged_at);
 	aof_commands_release(&taken);
 	return last;
 }
@@ -140,14 +140,14 @@ last_in(struct slice bytes, bool may_be_cut)
 /* After this loss: the t->number of the last batch in it. */
 uint64_t
 testing_log_last_after(
-    struct testing_log *t, enum testing_loss loss, const char *name, bool may_be_cut)
+    struct testing_log *t, enum testing_loss loss, const char *name, bool may_truncate)
 {
 	struct testing_image *image = testing_disk_image(t->disk, loss);
 	struct slice bytes = testing_image_file(image, name);
 	uint64_t last;
 
 	ck_assert_ptr_nonnull(bytes.ptr);
-	last = last_in(bytes, may_be_cut);
+	last = last_in(bytes, may_truncate);
 	testing_image_free(image);
 	return last;
 }
@@ -179,7 +179,7 @@ testing_log_check(struct testing_log *t)
 	}
 	if (t->file.generation != 1)
 		return;
-	ck_assert_uint_ge(testing_log_last_after(t, TESTING_KILLED, "a.aof", t->file.has_rest),
+	ck_assert_uint_ge(testing_log_last_after(t, TESTING_KILLED, "a.aof", t->file.has_partial),
 	    t->file.synced.number);
 	ck_assert_uint_ge(
 	    testing_log_last_after(t, TESTING_OLD_NAMES, "a.aof", true), t->file.synced.number);

@@ -42,7 +42,7 @@ void testing_log_work_failing(struct testing_log *t, uint32_t kinds, uint32_t co
 
 /* Which batch is the last in the file after this loss. All before it are there, each once. */
 uint64_t testing_log_last_after(
-    struct testing_log *t, enum testing_loss loss, const char *name, bool may_be_cut);
+    struct testing_log *t, enum testing_loss loss, const char *name, bool may_truncate);
 
 /* Asserts what holds in every state. */
 void testing_log_check(struct testing_log *t);

@@ -483,7 +483,7 @@ resp_parser_args(const struct resp_parser *p, size_t *count)
 }
 
 void
-resp_parser_keep(struct resp_parser *p)
+resp_parser_copy_args(struct resp_parser *p)
 {
 	assert(p->is_complete);
 	keep_args(p);

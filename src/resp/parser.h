@@ -53,7 +53,7 @@ const struct slice *resp_parser_args(const struct resp_parser *parser, size_t *c
 
 /* The arguments of the request, as resp_parser_args gives them from now on, no longer need the
  * bytes that were fed. */
-void resp_parser_keep(struct resp_parser *parser);
+void resp_parser_copy_args(struct resp_parser *parser);
 
 /* The arguments stand for longer than said above, until *arena is released, as far as they do not
  * lie in the bytes that were fed; their memory is added to it. */

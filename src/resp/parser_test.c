@@ -464,7 +464,7 @@ feed_and_spoil(struct resp_parser *p, const char *text, bool keep)
 	memcpy(bytes, text, len);
 	status = resp_parser_feed(p, bytes, len, &taken);
 	if (status == RESP_REQUEST && keep)
-		resp_parser_keep(p);
+		resp_parser_copy_args(p);
 	memset(bytes, '#', sizeof(bytes));
 	return status;
 }

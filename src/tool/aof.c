@@ -82,7 +82,7 @@ static enum cli_status
 fix(struct cli *cli, struct aof_file *file, const char *path, size_t keep)
 {
 	struct buffer done = {0};
-	bool ok = aof_file_cut(file, path, keep, &done);
+	bool ok = aof_file_truncate(file, path, keep, &done);
 
 	if (ok)
 		buffer_appendf(&cli->out, "%s: %.*s\n", path, (int)done.len, done.ptr);

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "persist/machine.h"
+#include "persist/state_machine.h"
 
 #include <stddef.h>
 
@@ -36,7 +36,7 @@ enum {
 #define FAIL_START (STOP | ACTION_FAIL_START)
 
 struct transition {
-	enum machine_event event;
+	enum state_machine_event event;
 	uint32_t log, dump, kind; /* the states that it is for */
 	int next_log, next_dump, next_kind;
 	uint32_t actions;
@@ -145,14 +145,14 @@ static const struct transition transitions[] = {
 };
 
 static bool
-fits(const struct transition *t, const struct machine *m, enum machine_event event)
+fits(const struct transition *t, const struct state_machine *m, enum state_machine_event event)
 {
 	return t->event == event && (t->log & 1U << m->log) != 0 &&
 	       (t->dump & 1U << m->dump) != 0 && (t->kind & 1U << m->kind) != 0;
 }
 
 uint32_t
-machine_step(struct machine *m, enum machine_event event)
+state_machine_step(struct state_machine *m, enum state_machine_event event)
 {
 	const struct transition *t;
 	size_t i;

@@ -1,5 +1,5 @@
-#ifndef PERSIST_MACHINE_H
-#define PERSIST_MACHINE_H
+#ifndef PERSIST_STATE_MACHINE_H
+#define PERSIST_STATE_MACHINE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,13 +18,13 @@ enum log_phase { PHASE_OFF, PHASE_STARTING, PHASE_ON, PHASE_CLOSED };
 enum dump_phase { DUMP_IDLE, DUMP_WANTED, DUMP_CHILD, DUMP_PLACING, DUMP_CANCELLED };
 enum dump_kind { DUMP_REWRITE, DUMP_SNAPSHOT };
 
-struct machine {
+struct state_machine {
 	enum log_phase log;
 	enum dump_phase dump;
 	enum dump_kind kind; /* meaningless while dump is DUMP_IDLE */
 };
 
-enum machine_event {
+enum state_machine_event {
 	EVENT_LOG_ON,        /* the log is to be switched on, and its unnamed file is open */
 	EVENT_LOG_LOADED,    /* the start found or made the file, and goes on with it */
 	EVENT_LOG_OFF,       /* appendonly no */
@@ -39,11 +39,11 @@ enum machine_event {
 	EVENT_PLACE_FAILED,
 	EVENT_SAVE_NOW, /* this process is about to write a snapshot itself */
 	EVENT_END,
-	MACHINE_EVENTS,
+	STATE_MACHINE_EVENTS,
 };
 
 /* In the order in which they are carried out. */
-enum machine_action {
+enum state_machine_action {
 	ACTION_SCHEDULE = 1 << 0, /* this kind begins when the dump under way is over */
 	ACTION_REFUSE = 1 << 1,   /* the same kind is under way already */
 	ACTION_UNSCHEDULE_REWRITE = 1 << 2,
@@ -65,7 +65,7 @@ enum machine_action {
 	ACTION_FAIL_START = 1 << 18,  /* ... stays "no": waiting clients are told why */
 };
 
-/* The actions (enum machine_action), and *m is the next state. */
-uint32_t machine_step(struct machine *m, enum machine_event event);
+/* The actions (enum state_machine_action), and *m is the next state. */
+uint32_t state_machine_step(struct state_machine *m, enum state_machine_event event);
 
 #endif

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "persist/machine.h"
+#include "persist/state_machine.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
  * One that stands in none changes nothing and asks for nothing.
  */
 struct row {
-	enum machine_event event;
+	enum state_machine_event event;
 	const char *logs, *dumps;
 	const char *next_log, *next_dump;
 	const char *actions;
@@ -154,7 +154,7 @@ actions_of(const char *text)
 
 /* The name of a dump as in the rows. */
 static void
-name_dump(const struct machine *m, char name[3])
+name_dump(const struct state_machine *m, char name[3])
 {
 	name[0] = "-wcpx"[m->dump];
 	name[1] = m->dump == DUMP_IDLE ? '-' : "rs"[m->kind];
@@ -162,14 +162,14 @@ name_dump(const struct machine *m, char name[3])
 }
 
 static void
-name_log(const struct machine *m, char name[2])
+name_log(const struct state_machine *m, char name[2])
 {
 	name[0] = "OSNC"[m->log];
 	name[1] = '\0';
 }
 
 static const struct row *
-row_of(const struct machine *m, enum machine_event event)
+row_of(const struct state_machine *m, enum state_machine_event event)
 {
 	const struct row *found = NULL;
 	char log[2], dump[3];
@@ -190,11 +190,11 @@ row_of(const struct machine *m, enum machine_event event)
 }
 
 static void
-expect_step(const struct machine *before, enum machine_event event)
+expect_step(const struct state_machine *before, enum state_machine_event event)
 {
 	const struct row *row = row_of(before, event);
-	struct machine after = *before;
-	uint32_t actions = machine_step(&after, event);
+	struct state_machine after = *before;
+	uint32_t actions = state_machine_step(&after, event);
 	char log[2], dump[3], next_log[2], next_dump[3];
 
 	name_log(before, log);
@@ -223,19 +223,20 @@ START_TEST(every_event_in_every_state_does_what_the_rows_say)
 	for (int log = 0; log < LOGS; log++)
 		for (int dump = 0; dump < DUMPS; dump++)
 			for (int kind = 0; kind < KINDS; kind++)
-				for (int event = 0; event < MACHINE_EVENTS; event++, steps++) {
-					struct machine m = {(enum log_phase)log,
+				for (int event = 0; event < STATE_MACHINE_EVENTS;
+				     event++, steps++) {
+					struct state_machine m = {(enum log_phase)log,
 					    (enum dump_phase)dump, (enum dump_kind)kind};
 
-					expect_step(&m, (enum machine_event)event);
+					expect_step(&m, (enum state_machine_event)event);
 				}
-	ck_assert_int_eq(steps, LOGS * DUMPS * KINDS * MACHINE_EVENTS);
+	ck_assert_int_eq(steps, LOGS * DUMPS * KINDS * STATE_MACHINE_EVENTS);
 }
 END_TEST
 
 /* The world around the machine, as its actions make it. */
 struct world {
-	struct machine m;
+	struct state_machine m;
 	bool journal_is_on;
 	bool is_scheduled[KINDS];
 	bool child_lives;
@@ -245,7 +246,7 @@ struct world {
 
 /* Random events, but only those that the world can bring about. */
 static bool
-can_happen(const struct world *world, enum machine_event event)
+can_happen(const struct world *world, enum state_machine_event event)
 {
 	switch (event) {
 	case EVENT_LOG_ON:
@@ -264,10 +265,10 @@ can_happen(const struct world *world, enum machine_event event)
 }
 
 static void
-expect_conditions(
-    const struct world *world, const struct machine *before, uint32_t actions, enum machine_event e)
+expect_conditions(const struct world *world, const struct state_machine *before, uint32_t actions,
+    enum state_machine_event e)
 {
-	const struct machine *m = &world->m;
+	const struct state_machine *m = &world->m;
 
 	if ((actions & ACTION_FORK) != 0) {
 		ck_assert_int_eq(before->dump, DUMP_WANTED);
@@ -297,7 +298,7 @@ expect_conditions(
 }
 
 static void
-carry_out(struct world *world, const struct machine *before, uint32_t actions)
+carry_out(struct world *world, const struct state_machine *before, uint32_t actions)
 {
 	if ((actions & ACTION_SCHEDULE_REWRITE) != 0)
 		world->is_scheduled[DUMP_REWRITE] = true;
@@ -322,7 +323,7 @@ carry_out(struct world *world, const struct machine *before, uint32_t actions)
 static void
 expect_invariants(const struct world *world)
 {
-	const struct machine *m = &world->m;
+	const struct state_machine *m = &world->m;
 
 	if (m->log != PHASE_CLOSED)
 		ck_assert_int_eq(
@@ -352,9 +353,9 @@ walk(uint64_t *seed, int steps)
 	struct world world = {.m = {PHASE_OFF, DUMP_IDLE, DUMP_REWRITE}};
 
 	while (steps-- > 0) {
-		enum machine_event event =
-		    (enum machine_event)(testing_random(seed) % MACHINE_EVENTS);
-		struct machine before = world.m;
+		enum state_machine_event event =
+		    (enum state_machine_event)(testing_random(seed) % STATE_MACHINE_EVENTS);
+		struct state_machine before = world.m;
 		uint32_t actions;
 
 		/* persist.c begins what is scheduled. */
@@ -368,7 +369,7 @@ walk(uint64_t *seed, int steps)
 			world.child_lives = false;
 		if (event == EVENT_PLACED || event == EVENT_PLACE_FAILED)
 			world.writer_places = false;
-		actions = machine_step(&world.m, event);
+		actions = state_machine_step(&world.m, event);
 		expect_conditions(&world, &before, actions, event);
 		carry_out(&world, &before, actions);
 		if ((actions & ACTION_SCHEDULE) != 0)
@@ -394,19 +395,19 @@ START_TEST(a_rewrite_of_a_log_that_was_switched_off_never_makes_it_on)
 	uint64_t seed = 34;
 
 	for (int i = testing_steps(2000); i > 0; i--) {
-		struct machine m = {i % 2 ? PHASE_STARTING : PHASE_ON,
+		struct state_machine m = {i % 2 ? PHASE_STARTING : PHASE_ON,
 		    (enum dump_phase)(testing_random(&seed) % DUMPS),
 		    (enum dump_kind)(testing_random(&seed) % KINDS)};
 
-		(void)machine_step(&m, EVENT_LOG_OFF);
+		(void)state_machine_step(&m, EVENT_LOG_OFF);
 		for (int steps = 0; steps < 20; steps++) {
-			enum machine_event event =
-			    (enum machine_event)(testing_random(&seed) % MACHINE_EVENTS);
+			enum state_machine_event event = (enum state_machine_event)(
+			    testing_random(&seed) % STATE_MACHINE_EVENTS);
 
 			if (event == EVENT_LOG_ON || event == EVENT_LOG_LOADED)
 				continue;
 			ck_assert_uint_eq(
-			    machine_step(&m, event) & (ACTION_ACCEPT_LOG | ACTION_ADOPT), 0);
+			    state_machine_step(&m, event) & (ACTION_ACCEPT_LOG | ACTION_ADOPT), 0);
 			ck_assert(m.log == PHASE_OFF || m.log == PHASE_CLOSED);
 		}
 	}
@@ -418,10 +419,10 @@ START_TEST(a_rewrite_begun_while_the_log_was_off_does_not_end_its_start)
 {
 	for (int dump = DUMP_CHILD; dump < DUMPS; dump++)
 		for (int event = EVENT_CHILD_DONE; event <= EVENT_PLACE_FAILED; event++) {
-			struct machine m = {PHASE_OFF, (enum dump_phase)dump, DUMP_REWRITE};
+			struct state_machine m = {PHASE_OFF, (enum dump_phase)dump, DUMP_REWRITE};
 
-			(void)machine_step(&m, EVENT_LOG_ON);
-			(void)machine_step(&m, (enum machine_event)event);
+			(void)state_machine_step(&m, EVENT_LOG_ON);
+			(void)state_machine_step(&m, (enum state_machine_event)event);
 			ck_assert_int_eq(m.log, PHASE_STARTING);
 		}
 }
@@ -430,7 +431,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("persist/machine", NULL, NULL,
+	return testing_main("persist/state_machine", NULL, NULL,
 	    (const TTest *[]){every_event_in_every_state_does_what_the_rows_say,
 		random_events_never_break_what_must_hold,
 		a_rewrite_of_a_log_that_was_switched_off_never_makes_it_on,

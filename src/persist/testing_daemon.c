@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "persist/testing_life.h"
+#include "persist/testing_daemon.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -35,7 +35,7 @@ list_fds(bool fds[1024])
 }
 
 void
-testing_life_enter(struct testing_life *l)
+testing_daemon_enter(struct testing_daemon *l)
 {
 	log_set_level(LOG_LEVEL_NONE);
 	/* Thousands of small files: best in memory. */
@@ -46,7 +46,7 @@ testing_life_enter(struct testing_life *l)
 }
 
 void
-testing_life_leave(struct testing_life *l)
+testing_daemon_leave(struct testing_daemon *l)
 {
 	testing_disk_empty_folder();
 	ck_assert_int_eq(chdir("/"), 0);
@@ -56,7 +56,7 @@ testing_life_leave(struct testing_life *l)
 
 /* Another process: the keyspace is empty, and what was promised is remembered. */
 static void
-be_new_process(struct testing_life *l)
+be_new_process(struct testing_daemon *l)
 {
 	uint64_t kept = l->server.kept, in_snapshot = l->server.saved;
 
@@ -70,7 +70,7 @@ be_new_process(struct testing_life *l)
 }
 
 bool
-testing_life_try_start(struct testing_life *l, bool appendonly)
+testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
 {
 	bool ok;
 
@@ -98,17 +98,17 @@ testing_life_try_start(struct testing_life *l, bool appendonly)
 
 /* Tries again, as a person would. False: the disk is dead. */
 bool
-testing_life_start(struct testing_life *l, bool appendonly)
+testing_daemon_start(struct testing_daemon *l, bool appendonly)
 {
 	for (int tries = 0; tries < 20; tries++)
-		if (testing_life_try_start(l, appendonly))
+		if (testing_daemon_try_start(l, appendonly))
 			return true;
 	return false;
 }
 
 /* Nothing more is written, the files are closed. */
 void
-testing_life_kill(struct testing_life *l)
+testing_daemon_kill(struct testing_daemon *l)
 {
 	bool fds[1024];
 
@@ -125,7 +125,7 @@ testing_life_kill(struct testing_life *l)
 
 /* What writers are told is what is wrong. */
 static void
-expect_refusal(struct testing_life *l)
+expect_refusal(struct testing_daemon *l)
 {
 	struct persist_figures figures = persist_figures(l->p);
 
@@ -134,7 +134,7 @@ expect_refusal(struct testing_life *l)
 }
 
 void
-testing_life_turn(struct testing_life *l)
+testing_daemon_turn(struct testing_daemon *l)
 {
 	testing_pass_us(200000);
 	(void)persist_turn(l->p, testing_now_us());
@@ -144,7 +144,7 @@ testing_life_turn(struct testing_life *l)
 }
 
 void
-testing_life_await_child(struct testing_life *l)
+testing_daemon_await_child(struct testing_daemon *l)
 {
 	struct pollfd child = {.fd = l->server.child_fd, .events = POLLIN};
 
@@ -154,20 +154,20 @@ testing_life_await_child(struct testing_life *l)
 
 /* The child has ended, but is waited for by persist.c. */
 void
-testing_life_end_child(struct testing_life *l)
+testing_daemon_end_child(struct testing_daemon *l)
 {
 	siginfo_t info;
 
 	if (l->server.child_fd == -1)
 		return;
-	testing_life_await_child(l);
+	testing_daemon_await_child(l);
 	l->server.child_ready(l->server.child_arg);
 	(void)waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
 }
 
 /* Until no dump is under way; on a dead disk that may never be. */
 void
-testing_life_end_dumps(struct testing_life *l)
+testing_daemon_end_dumps(struct testing_daemon *l)
 {
 	struct persist_figures figures;
 
@@ -176,8 +176,8 @@ testing_life_end_dumps(struct testing_life *l)
 		if (l->server.child_fd == -1 && !figures.is_rewriting && !figures.is_saving &&
 		    !figures.rewrite_is_scheduled)
 			return;
-		testing_life_turn(l);
-		testing_life_end_child(l);
+		testing_daemon_turn(l);
+		testing_daemon_end_child(l);
 		if (turns > 5)
 			testing_pass_us(1000000);
 	}
@@ -185,16 +185,16 @@ testing_life_end_dumps(struct testing_life *l)
 }
 
 void
-testing_life_change_in_turns(struct testing_life *l, int turns)
+testing_daemon_change_in_turns(struct testing_daemon *l, int turns)
 {
 	while (turns-- > 0) {
 		testing_host_change(&l->server);
-		testing_life_turn(l);
+		testing_daemon_turn(l);
 	}
 }
 
 void
-testing_life_set_policy(struct testing_life *l, enum aof_sync policy)
+testing_daemon_set_policy(struct testing_daemon *l, enum aof_sync policy)
 {
 	l->config.policy = policy;
 	persist_configure(l->p, &l->config);
@@ -202,7 +202,7 @@ testing_life_set_policy(struct testing_life *l, enum aof_sync policy)
 
 /* CONFIG SET appendonly yes, until it succeeds. */
 void
-testing_life_switch_on(struct testing_life *l)
+testing_daemon_switch_on(struct testing_daemon *l)
 {
 	for (int tries = 0; tries < 10; tries++) {
 		enum persist_switch result;
@@ -213,7 +213,7 @@ testing_life_switch_on(struct testing_life *l)
 			unsigned ended_before = l->server.ended;
 
 			testing_host_change(&l->server);
-			testing_life_end_dumps(l);
+			testing_daemon_end_dumps(l);
 			ck_assert_msg(
 			    l->server.ended != ended_before, "the command is never asked again");
 		}
@@ -228,16 +228,16 @@ testing_life_switch_on(struct testing_life *l)
 
 /* The next start has what was promised. */
 uint64_t
-testing_life_load(struct testing_life *l)
+testing_daemon_load(struct testing_daemon *l)
 {
 	uint64_t count;
 
 	testing_disk_fail(l->disk, 0, 0, 0, 0);
-	ck_assert_msg(testing_life_try_start(l, false), "%.*s", (int)l->error.len, l->error.ptr);
+	ck_assert_msg(testing_daemon_try_start(l, false), "%.*s", (int)l->error.len, l->error.ptr);
 	ck_assert(
 	    !l->server.is_wrong && l->server.count % 2 == 0 && l->server.count >= l->server.saved);
 	persist_free(l->p);
-	ck_assert_msg(testing_life_try_start(l, true), "%.*s", (int)l->error.len, l->error.ptr);
+	ck_assert_msg(testing_daemon_try_start(l, true), "%.*s", (int)l->error.len, l->error.ptr);
 	count = l->server.count;
 	ck_assert_msg(!l->server.is_wrong, "batches are missing or doubled");
 	ck_assert_msg(count % 2 == 0, "half a transaction was loaded");
@@ -251,7 +251,7 @@ testing_life_load(struct testing_life *l)
 }
 
 void
-testing_life_init(struct testing_life *l)
+testing_daemon_init(struct testing_daemon *l)
 {
 	testing_disk_empty_folder();
 	list_fds(l->fds_before);
@@ -261,7 +261,7 @@ testing_life_init(struct testing_life *l)
 }
 
 void
-testing_life_release(struct testing_life *l)
+testing_daemon_release(struct testing_daemon *l)
 {
 	bool fds[1024];
 
@@ -275,7 +275,7 @@ testing_life_release(struct testing_life *l)
 
 /* Of whatever kind the end was. */
 void
-testing_life_load_each(struct testing_life *l, uint64_t least)
+testing_daemon_load_each(struct testing_daemon *l, uint64_t least)
 {
 	struct testing_image *images[TESTING_LOSSES];
 
@@ -283,7 +283,7 @@ testing_life_load_each(struct testing_life *l, uint64_t least)
 		images[i] = testing_disk_image(l->disk, (enum testing_loss)i);
 	for (int i = 0; i < TESTING_LOSSES; i++) {
 		testing_image_put(images[i]);
-		ck_assert_uint_ge(testing_life_load(l), least);
+		ck_assert_uint_ge(testing_daemon_load(l), least);
 		testing_image_free(images[i]);
 	}
 }
