@@ -9,8 +9,11 @@
 
 /*
  * Hash map from bytes to a pointer, keyed (SipHash-1-3 with a random key of the process), because
- * peers choose the names. It grows by incremental rehash: no insert moves more than a few buckets,
- * so that none waits for the size of the map.
+ * peers choose the names. It grows and shrinks by incremental rehash (base/buckets.h): an insert
+ * takes the same time whatever the size of the map.
+ *
+ * It keeps each key's hash, 8 bytes. Values of the keyspace, which have none to spare and need SCAN
+ * and random choice, use kv/table.h.
  */
 struct hash_map;
 

@@ -195,15 +195,19 @@ fit_value(struct kv_item *item, size_t value_len)
 static bool
 set_in_table(struct kv_table *table, struct slice field, struct slice value)
 {
-	struct kv_item **link = kv_table_link(table, field);
+	struct bucket_node **link = kv_table_link(table, field);
+	struct kv_item *item;
 
 	if (link == NULL) {
 		kv_table_add(table, new_item(field, value));
 		return true;
 	}
-	if (item_value(*link).len != value.len)
-		*link = fit_value(*link, value.len);
-	write_value(*link, value);
+	item = kv_item_of(*link);
+	if (item_value(item).len != value.len) {
+		item = fit_value(item, value.len);
+		*link = &item->node;
+	}
+	write_value(item, value);
 	return false;
 }
 

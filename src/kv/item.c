@@ -25,7 +25,7 @@ kv_item_new(struct slice key, size_t payload_len)
 	struct kv_item *item = kv_malloc(block_len(key.len, payload_len));
 	unsigned char *at;
 
-	item->next = NULL;
+	item->node.next = NULL;
 	item->meta = 0;
 	at = kv_varint_put(item->data, key.len);
 	if (key.len > 0)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/buckets.h"
 #include "base/bytes.h"
 
 /*
@@ -15,8 +16,8 @@
  * In the block: next, meta, the length of the key as a varint (LEB128), the key, the payload.
  */
 struct kv_item {
-	struct kv_item *next; /* in its chain: kv_table's */
-	uint32_t meta;        /* the owner's; 0 at first */
+	struct bucket_node node; /* the table's */
+	uint32_t meta;           /* the owner's; 0 at first */
 	unsigned char data[];
 };
 
@@ -66,6 +67,13 @@ struct kv_item *kv_item_resize(struct kv_item *item, size_t payload_len)
 
 /* Bytes of payload that its block has room for. */
 size_t kv_item_room(const struct kv_item *item);
+
+/* The item that this node is part of. */
+static inline struct kv_item *
+kv_item_of(struct bucket_node *node)
+{
+	return (struct kv_item *)node;
+}
 
 /* Borrows. */
 static inline struct slice

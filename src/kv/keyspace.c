@@ -170,15 +170,15 @@ resize_key(struct kv_db *db, struct kv_key *key, size_t len)
 {
 	size_t place_len = (key->item.meta & KEY_EXPIRES) != 0 ? KEY_PLACE_LEN : 0;
 	size_t room = kv_item_room(&key->item);
-	struct kv_item **link;
+	struct bucket_node **link;
 
 	len += place_len;
 	/* Nothing is gained by giving back a few bytes. */
 	if (len <= room && len * 2 + 64 > room)
 		return key;
 	link = kv_table_link(&db->keys, kv_name(key));
-	*link = kv_item_resize(*link, len);
-	key = (struct kv_key *)*link;
+	key = (struct kv_key *)kv_item_resize(&key->item, len);
+	*link = &key->item.node;
 	if (place_len > 0)
 		kv_expiry_at(&db->expiry, place_of(key))->thing = key;
 	return key;

@@ -11,17 +11,6 @@
 /* Items that an estimate of the memory looks at. */
 #define SAMPLED_ITEMS 16
 
-/*
- * Two sets of buckets. While a table is resized, `from` empties into `to`: each change moves at
- * most STEP buckets. An item is in `from` exactly as long as its bucket there is not moved, also
- * one that is added meanwhile: put into `to` at once, a batch of new items would need segments from
- * all over it, and make hundreds of them in one command. It is resized when it is full (to twice
- * the size) or seven eighths empty (to a quarter), so that a move is over before the next one can
- * be wanted. The hash of an item is not kept: it would be an eighth of a small item's memory, and
- * is only wanted once in a move.
- */
-enum { STEP = 4, MIN_BUCKETS = 4, SEGMENT = 4096 };
-
 /* Random picks that may hit an empty bucket before they go on to the next ones in order. */
 #define RANDOM_TRIES 64
 
@@ -37,46 +26,16 @@ hash_of(struct slice key)
 	return siphash(secret, key.ptr, key.len);
 }
 
-static size_t
-segment_len(const struct kv_buckets *b)
+static uint64_t
+hash_of_node(const struct bucket_node *node)
 {
-	return b->count < SEGMENT ? b->count : SEGMENT;
+	return hash_of(kv_item_key((const struct kv_item *)node));
 }
 
-static size_t
-segment_count(const struct kv_buckets *b)
-{
-	return (b->count + SEGMENT - 1) / SEGMENT;
-}
-
-static struct kv_buckets
-new_buckets(size_t count)
-{
-	struct kv_buckets b = {.count = count};
-
-	b.segments = kv_calloc(segment_count(&b), sizeof(*b.segments));
-	return b;
-}
-
-static void
-release_buckets(struct kv_buckets *b)
-{
-	size_t i;
-
-	for (i = 0; i < segment_count(b); i++)
-		kv_release(b->segments[i]);
-	kv_release(b->segments);
-	*b = (struct kv_buckets){0};
-}
-
-/* The head of chain i, or NULL where its segment does not exist. */
-static struct kv_item **
-bucket_at(const struct kv_buckets *b, size_t i)
-{
-	struct kv_item **segment = b->segments[i / SEGMENT];
-
-	return segment != NULL ? &segment[i % SEGMENT] : NULL;
-}
+/* The hash of an item is not kept: it would be an eighth of a small item's memory, and is needed
+ * once in a move only. */
+static const struct buckets_ops ops = {
+    .hash = hash_of_node, .calloc = kv_calloc, .free = kv_release};
 
 void
 kv_table_init(struct kv_table *t)
@@ -85,36 +44,16 @@ kv_table_init(struct kv_table *t)
 	*t = (struct kv_table){0};
 }
 
-static void
-release_all_buckets(struct kv_table *t)
-{
-	assert(t->count == 0);
-	release_buckets(&t->from);
-	release_buckets(&t->to);
-	t->moved = 0;
-}
-
-/* The buckets that an item with this hash belongs to. */
-static const struct kv_buckets *
-home_of(const struct kv_table *t, uint64_t hash)
-{
-	return t->from.count > 0 && (hash & (t->from.count - 1)) >= t->moved ? &t->from : &t->to;
-}
-
-static struct kv_item **
+static struct bucket_node **
 find_link(const struct kv_table *t, struct slice key)
 {
-	const struct kv_buckets *home;
-	struct kv_item **link;
-	uint64_t hash;
+	struct bucket_node **link;
 
-	if (t->count == 0)
+	if (t->buckets.count == 0)
 		return NULL;
-	hash = hash_of(key);
-	home = home_of(t, hash);
-	link = bucket_at(home, hash & (home->count - 1));
+	link = buckets_chain(&t->buckets, hash_of(key));
 	for (; link != NULL && *link != NULL; link = &(*link)->next)
-		if (slice_eq(kv_item_key(*link), key))
+		if (slice_eq(kv_item_key(kv_item_of(*link)), key))
 			return link;
 	return NULL;
 }
@@ -122,174 +61,102 @@ find_link(const struct kv_table *t, struct slice key)
 struct kv_item *
 kv_table_find(const struct kv_table *t, struct slice key)
 {
-	struct kv_item **link = find_link(t, key);
+	struct bucket_node **link = find_link(t, key);
 
-	return link != NULL ? *link : NULL;
+	return link != NULL ? kv_item_of(*link) : NULL;
 }
 
-struct kv_item **
+struct bucket_node **
 kv_table_link(const struct kv_table *t, struct slice key)
 {
 	return find_link(t, key);
 }
 
-static void
-put(const struct kv_buckets *b, struct kv_item *item, uint64_t hash)
-{
-	size_t i = hash & (b->count - 1);
-	struct kv_item ***segment = &b->segments[i / SEGMENT];
-
-	if (*segment == NULL)
-		*segment = kv_calloc(segment_len(b), sizeof(**segment));
-	item->next = (*segment)[i % SEGMENT];
-	(*segment)[i % SEGMENT] = item;
-}
-
-static void
-move_bucket(struct kv_table *t, size_t i)
-{
-	struct kv_item ***segment = &t->from.segments[i / SEGMENT];
-	struct kv_item *item, *next;
-
-	if (*segment == NULL)
-		return;
-	for (item = (*segment)[i % SEGMENT]; item != NULL; item = next) {
-		next = item->next;
-		put(&t->to, item, hash_of(kv_item_key(item)));
-	}
-	(*segment)[i % SEGMENT] = NULL;
-	if ((i + 1) % segment_len(&t->from) == 0) {
-		kv_release(*segment);
-		*segment = NULL;
-	}
-}
-
-static void
-begin_resize(struct kv_table *t, size_t buckets)
-{
-	t->from = t->to;
-	t->moved = 0;
-	t->to = new_buckets(buckets);
-}
-
-/* Called by every change. */
-static void
-keep_size(struct kv_table *t)
-{
-	size_t i;
-
-	if (t->from.count > 0) {
-		for (i = 0; i < STEP && t->moved < t->from.count; i++)
-			move_bucket(t, t->moved++);
-		if (t->moved == t->from.count) {
-			release_buckets(&t->from);
-			t->moved = 0;
-		}
-	} else if (t->count >= t->to.count) {
-		begin_resize(t, t->to.count > 0 ? t->to.count * 2 : MIN_BUCKETS);
-	} else if (t->to.count > MIN_BUCKETS && t->count < t->to.count / 8) {
-		begin_resize(t, t->to.count / 4 > MIN_BUCKETS ? t->to.count / 4 : MIN_BUCKETS);
-	}
-}
-
 void
 kv_table_add(struct kv_table *t, struct kv_item *item)
 {
-	uint64_t hash = hash_of(kv_item_key(item));
-
-	keep_size(t);
-	put(home_of(t, hash), item, hash);
-	t->count++;
+	buckets_add(&t->buckets, &item->node, hash_of(kv_item_key(item)), &ops);
 }
 
 struct kv_item *
 kv_table_take(struct kv_table *t, struct slice key)
 {
-	struct kv_item **link = find_link(t, key), *item;
+	struct bucket_node **link = find_link(t, key);
+	struct kv_item *item;
 
 	if (link == NULL)
 		return NULL;
-	item = *link;
-	*link = item->next;
-	if (--t->count > 0)
-		keep_size(t);
+	item = kv_item_of(buckets_unlink(&t->buckets, link));
+	if (t->buckets.count > 0)
+		buckets_keep_size(&t->buckets, &ops);
 	else
-		release_all_buckets(t);
+		buckets_release(&t->buckets, &ops);
 	return item;
 }
 
-/* Bucket i of both sets, counted on from what is moved already. */
-static struct kv_item *
-chain(const struct kv_table *t, size_t i)
-{
-	size_t left = t->from.count - t->moved;
-	struct kv_item **bucket =
-	    i < left ? bucket_at(&t->from, t->moved + i) : bucket_at(&t->to, i - left);
-
-	return bucket != NULL ? *bucket : NULL;
-}
-
 static uint64_t
-chain_len(const struct kv_item *item)
+chain_len(const struct bucket_node *node)
 {
 	uint64_t len = 0;
 
-	for (; item != NULL; item = item->next)
+	for (; node != NULL; node = node->next)
 		len++;
 	return len;
 }
 
-/* The item that stands behind `at` others; there are as many. */
+/* The item with `at` nodes before it in its chain, which is longer than that. */
 static struct kv_item *
-of_chain(struct kv_item *item, uint64_t at)
+of_chain(struct bucket_node *node, uint64_t at)
 {
-	for (; at > 0 && item != NULL; at--)
-		item = item->next;
-	return item;
+	for (; at > 0 && node != NULL; at--)
+		node = node->next;
+	return kv_item_of(node);
 }
 
 struct kv_item *
 kv_table_random(const struct kv_table *t, uint64_t random)
 {
-	size_t buckets = t->from.count - t->moved + t->to.count, i, tries;
-	struct kv_item *item;
+	size_t buckets = buckets_count(&t->buckets), i, tries;
+	struct bucket_node *node;
 	uint64_t seed[2] = {random, 0};
 
-	if (t->count == 0)
+	if (t->buckets.count == 0)
 		return NULL;
 	i = random % buckets;
-	for (tries = 1; (item = chain(t, i)) == NULL; tries++) {
+	for (tries = 1; (node = buckets_nth_chain(&t->buckets, i)) == NULL; tries++) {
 		seed[1] = tries;
 		i = tries < RANDOM_TRIES ? siphash(seed, "", 0) % buckets : (i + 1) % buckets;
 	}
-	return of_chain(item, siphash(seed, "chain", 5) % chain_len(item));
+	return of_chain(node, siphash(seed, "chain", 5) % chain_len(node));
 }
 
-/* Without this who shares a bucket would be drawn half as often as who has one alone. */
+/* A bucket is taken with a probability in proportion to its items: otherwise an item that shares a
+ * bucket would be drawn half as often as one that is alone in its bucket. */
 struct kv_item *
 kv_table_draw(const struct kv_table *t, struct random *random)
 {
-	size_t buckets = t->from.count - t->moved + t->to.count;
+	size_t buckets = buckets_count(&t->buckets);
 	unsigned tries;
 
-	for (tries = 0; t->count > 0 && tries < DRAW_TRIES; tries++) {
-		struct kv_item *item = chain(t, random_below(random, buckets));
-		uint64_t len = chain_len(item);
+	for (tries = 0; t->buckets.count > 0 && tries < DRAW_TRIES; tries++) {
+		struct bucket_node *node =
+		    buckets_nth_chain(&t->buckets, random_below(random, buckets));
+		uint64_t len = chain_len(node);
 
 		if (random_below(random, DRAW_CHAIN) < len)
-			return of_chain(item, random_below(random, len));
+			return of_chain(node, random_below(random, len));
 	}
 	return kv_table_random(t, random_next(random));
 }
 
 static bool
-each_of_chain(struct kv_item *item, kv_visit *visit, void *arg)
+each_of_chain(struct bucket_node *node, kv_visit *visit, void *arg)
 {
-	struct kv_item *next;
+	struct bucket_node *next;
 
-	for (; item != NULL; item = next) {
-		next = item->next;
-		if (!visit(item, arg))
+	for (; node != NULL; node = next) {
+		next = node->next;
+		if (!visit(kv_item_of(node), arg))
 			return false;
 	}
 	return true;
@@ -298,19 +165,17 @@ each_of_chain(struct kv_item *item, kv_visit *visit, void *arg)
 void
 kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg)
 {
-	size_t buckets = t->from.count - t->moved + t->to.count, i;
+	size_t buckets = buckets_count(&t->buckets), i;
 
-	if (t->count == 0)
-		return;
-	for (i = 0; i < buckets; i++)
-		if (!each_of_chain(chain(t, i), visit, arg))
+	for (i = 0; t->buckets.count > 0 && i < buckets; i++)
+		if (!each_of_chain(buckets_nth_chain(&t->buckets, i), visit, arg))
 			return;
 }
 
 static void
-scan_bucket(const struct kv_buckets *b, uint64_t i, kv_visit *visit, void *arg)
+scan_bucket(const struct bucket_array *a, uint64_t i, kv_visit *visit, void *arg)
 {
-	struct kv_item **bucket = bucket_at(b, (size_t)i);
+	struct bucket_node **bucket = bucket_at(a, (size_t)i);
 
 	if (bucket != NULL)
 		each_of_chain(*bucket, visit, arg);
@@ -345,10 +210,10 @@ advance(uint64_t cursor, uint64_t mask)
 uint64_t
 kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg)
 {
-	const struct kv_buckets *small = &t->to, *large = &t->from;
+	const struct bucket_array *small = &t->buckets.to, *large = &t->buckets.from;
 	uint64_t small_mask, large_mask;
 
-	if (t->count == 0)
+	if (t->buckets.count == 0)
 		return 0;
 	if (large->count == 0) {
 		small_mask = small->count - 1;
@@ -356,8 +221,8 @@ kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *
 		return advance(cursor, small_mask);
 	}
 	if (small->count > large->count) {
-		small = &t->from;
-		large = &t->to;
+		small = &t->buckets.from;
+		large = &t->buckets.to;
 	}
 	small_mask = small->count - 1;
 	large_mask = large->count - 1;
@@ -369,59 +234,43 @@ kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *
 	return cursor;
 }
 
-/* Empties buckets from `from` on; what is left of from is tracked in moved, of to by its own. */
-static bool
-drain_buckets(struct kv_buckets *b, size_t *at, struct kv_table *t,
-    size_t (*release)(struct kv_item *item, void *arg), void *arg, size_t *budget)
+struct release {
+	size_t (*release)(struct kv_item *item, void *arg);
+	void *arg;
+};
+
+static size_t
+release_node(struct bucket_node *node, void *arg)
 {
-	struct kv_item **bucket, *item;
+	const struct release *r = arg;
 
-	while (*at < b->count) {
-		bucket = bucket_at(b, *at);
-		while (bucket != NULL && (item = *bucket) != NULL) {
-			size_t cost = 1;
-
-			if (*budget == 0)
-				return false;
-			*bucket = item->next;
-			t->count--;
-			if (release != NULL)
-				cost = release(item, arg);
-			else
-				kv_release(item);
-			*budget -= cost < *budget ? cost : *budget;
-		}
-		if (++*at % segment_len(b) == 0) {
-			kv_release(b->segments[(*at - 1) / SEGMENT]);
-			b->segments[(*at - 1) / SEGMENT] = NULL;
-		}
-	}
-	release_buckets(b);
-	*at = 0;
-	return true;
+	if (r->release != NULL)
+		return r->release(kv_item_of(node), r->arg);
+	kv_release(kv_item_of(node));
+	return 1;
 }
 
 bool
 kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg), void *arg,
     size_t *budget)
 {
-	if (t->from.count > 0 && !drain_buckets(&t->from, &t->moved, t, release, arg, budget))
-		return false;
-	return drain_buckets(&t->to, &t->moved, t, release, arg, budget);
+	struct release r = {release, arg};
+
+	return buckets_drain(&t->buckets, &ops, release_node, &r, budget);
 }
 
 /* Buckets that have memory: `to` gets its segments as `from` moves there, in order. */
 static size_t
-made_buckets(const struct kv_table *t)
+allocated_buckets(const struct buckets *b)
 {
-	size_t moved_to = t->moved;
+	size_t moved_to = b->moved;
 
-	if (t->from.count == 0)
-		return t->to.count;
-	if (t->to.count > t->from.count)
-		moved_to *= t->to.count / t->from.count;
-	moved_to = (moved_to + SEGMENT - 1) / SEGMENT * SEGMENT;
-	return t->from.count - t->moved + (moved_to < t->to.count ? moved_to : t->to.count);
+	if (b->from.count == 0)
+		return b->to.count;
+	if (b->to.count > b->from.count)
+		moved_to *= b->to.count / b->from.count;
+	moved_to = (moved_to + BUCKETS_SEGMENT - 1) / BUCKETS_SEGMENT * BUCKETS_SEGMENT;
+	return b->from.count - b->moved + (moved_to < b->to.count ? moved_to : b->to.count);
 }
 
 size_t
@@ -431,8 +280,8 @@ kv_table_held_bytes(const struct kv_table *t)
 	uint64_t i;
 
 	/* Any numbers do that are far apart. */
-	for (i = 0; i < SAMPLED_ITEMS && t->count > 0; i++)
+	for (i = 0; i < SAMPLED_ITEMS && t->buckets.count > 0; i++)
 		bytes += kv_block_bytes(kv_table_random(t, i * 0x9e3779b97f4a7c15u));
-	return made_buckets(t) * sizeof(struct kv_item *) +
-	       (size_t)((double)bytes / SAMPLED_ITEMS * (double)t->count);
+	return allocated_buckets(&t->buckets) * sizeof(struct bucket_node *) +
+	       (size_t)((double)bytes / SAMPLED_ITEMS * (double)t->buckets.count);
 }

@@ -5,26 +5,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buckets.h"
 #include "base/bytes.h"
 #include "kv/item.h"
 
 /*
- * Table: items by key. Hashing is keyed (SipHash-1-3, one secret a process), because peers choose
- * the keys. It grows and shrinks by incremental rehash, a few buckets with each change; buckets lie
- * in segments, so that no change allocates, zeroes or frees much at once. The items are the
- * caller's: the table only links them.
+ * Table: items by key, with SCAN, random choice and an estimate of its memory. Hashing is keyed
+ * (SipHash-1-3, one secret per process), because peers choose the keys. It grows and shrinks by
+ * incremental rehash (base/buckets.h). The items are the caller's: the table only links them.
+ *
+ * For values of the keyspace: its memory counts towards maxmemory, and an item takes one block.
+ * Elsewhere, a hash_map (base/hash_map.h) maps bytes to a pointer, and keeps the hash of each key.
  */
 struct random;
 
-struct kv_buckets {
-	struct kv_item ***segments;
-	size_t count; /* a power of two, or 0 */
-};
-
 struct kv_table {
-	struct kv_buckets to, from; /* from: what is still to be moved, no buckets if nothing is */
-	size_t moved; /* buckets of from below this are empty; 0 where there is no from */
-	size_t count;
+	struct buckets buckets;
 };
 
 /* It holds no memory until something is added, nor when nothing is left in it. */
@@ -33,15 +29,15 @@ void kv_table_init(struct kv_table *t);
 static inline size_t
 kv_table_count(const struct kv_table *t)
 {
-	return t->count;
+	return t->buckets.count;
 }
 
 /* The item, or NULL. Borrows. */
 struct kv_item *kv_table_find(const struct kv_table *t, struct slice key);
 
-/* What points at the item, to be changed when the item has moved in memory; NULL if there is none.
- * Stands until the table changes. */
-struct kv_item **kv_table_link(const struct kv_table *t, struct slice key);
+/* The link that points to the item's node, to be changed if the item moves in memory; NULL if there
+ * is no item. Valid until the table changes. */
+struct bucket_node **kv_table_link(const struct kv_table *t, struct slice key);
 
 /* Takes item, whose key is not in the table. */
 void kv_table_add(struct kv_table *t, struct kv_item *item);

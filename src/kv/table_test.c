@@ -97,14 +97,14 @@ END_TEST
 
 START_TEST(an_item_that_moved_is_found_where_it_is)
 {
-	struct kv_item **link;
+	struct bucket_node **link;
 	unsigned i;
 
 	for (i = 0; i < 100; i++)
 		add(i);
 	for (i = 0; i < 100; i++) {
 		link = kv_table_link(&table, name(i));
-		*link = kv_item_resize(*link, 1000);
+		*link = &kv_item_resize(kv_item_of(*link), 1000)->node;
 	}
 	for (i = 0; i < 100; i++) {
 		ck_assert_uint_eq(number(kv_table_find(&table, name(i))), i);
@@ -139,15 +139,15 @@ START_TEST(a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments)
 	for (i = 0; i < full; i++)
 		add(i);
 	item_bytes = kv_block_bytes(kv_table_find(&table, name(full - 1)));
-	ck_assert_uint_eq(table.from.count, 0);
+	ck_assert_uint_eq(table.buckets.from.count, 0);
 	add(i++);
-	ck_assert_uint_eq(table.from.count, full);
+	ck_assert_uint_eq(table.buckets.from.count, full);
 	before = kv_used_bytes();
 	for (; i <= full + batch; i++)
 		add(i);
 	/* A segment of the old table and two of the new one; there are 64 and 128. */
 	ck_assert_uint_lt(kv_used_bytes() - before, batch * (item_bytes + 16) + 8 * 32768);
-	ck_assert_uint_gt(table.from.count, table.moved);
+	ck_assert_uint_gt(table.buckets.from.count, table.buckets.moved);
 	ck_assert_double_lt(
 	    fabs(1 - (double)kv_table_held_bytes(&table) / (double)kv_used_bytes()), 0.02);
 	for (i = 0; i <= full + batch; i++)
@@ -173,7 +173,7 @@ START_TEST(each_visits_every_item_once_also_in_the_middle_of_a_resize)
 
 	for (i = 0; i < 1100; i++)
 		add(i);
-	ck_assert_uint_gt(table.from.count, 0);
+	ck_assert_uint_gt(table.buckets.from.count, 0);
 	memset(seen, 0, sizeof(seen));
 	kv_table_each(&table, see, &count);
 	ck_assert_uint_eq(count, 1100);
