@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hex.h"
 
 /* As much of a rule as an error repeats. */
 #define SHOWN_MAX 256
@@ -96,14 +97,10 @@ acl_user_take_rules(struct acl_user *to, struct acl_user *from)
 void
 acl_hash(struct slice password, char out[ACL_HASH_LEN])
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 
 	SHA256((const unsigned char *)password.ptr, password.len, digest);
-	for (size_t i = 0; i < sizeof(digest); i++) {
-		out[2 * i] = digits[digest[i] >> 4];
-		out[2 * i + 1] = digits[digest[i] & 15];
-	}
+	hex_write(out, digest, sizeof(digest));
 }
 
 bool
@@ -131,7 +128,7 @@ is_hash(struct slice s)
 	if (s.len != ACL_HASH_LEN)
 		return false;
 	for (size_t i = 0; i < s.len; i++)
-		if ((s.ptr[i] < '0' || s.ptr[i] > '9') && (s.ptr[i] < 'a' || s.ptr[i] > 'f'))
+		if (!hex_is_lower_digit(s.ptr[i]))
 			return false;
 	return true;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/hex.h"
 
 enum {
 	MAX_FILE_BYTES = 16 << 20,
@@ -30,15 +31,6 @@ is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What a backslash in double quotes stands for; at is behind the backslash. Returns the place
  * behind it. */
 static size_t
@@ -47,9 +39,9 @@ unescape(struct slice line, size_t at, char *out)
 	static const char letters[] = "nrtba", bytes[] = "\n\r\t\b\a";
 	const char *letter;
 
-	if (line.ptr[at] == 'x' && at + 2 < line.len && hex_value(line.ptr[at + 1]) >= 0 &&
-	    hex_value(line.ptr[at + 2]) >= 0) {
-		*out = (char)(hex_value(line.ptr[at + 1]) * 16 + hex_value(line.ptr[at + 2]));
+	if (line.ptr[at] == 'x' && at + 2 < line.len && hex_digit(line.ptr[at + 1]) >= 0 &&
+	    hex_digit(line.ptr[at + 2]) >= 0) {
+		*out = (char)(hex_digit(line.ptr[at + 1]) * 16 + hex_digit(line.ptr[at + 2]));
 		return at + 3;
 	}
 	letter = memchr(letters, line.ptr[at], sizeof(letters) - 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hex.h"
 
 enum { FIRST_CAP = 64 };
 
@@ -123,7 +124,6 @@ short_escape(char c)
 void
 buffer_append_escaped(struct buffer *b, struct slice s)
 {
-	static const char hex[] = "0123456789abcdef";
 	size_t i;
 
 	for (i = 0; i < s.len; i++) {
@@ -141,8 +141,7 @@ buffer_append_escaped(struct buffer *b, struct slice s)
 		} else {
 			out[0] = '\\';
 			out[1] = 'x';
-			out[2] = hex[c >> 4];
-			out[3] = hex[c & 15];
+			hex_write(out + 2, &c, 1);
 			b->len += 4;
 		}
 	}

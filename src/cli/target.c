@@ -7,18 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "base/hex.h"
 
 /* Returns owned, or NULL with *error. A NUL could not be told from the end of the string. */
 static char *

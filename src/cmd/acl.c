@@ -7,6 +7,7 @@
 #include "acl/acl.h"
 #include "acl/check.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "cmd/handlers.h"
 #include "cmd/help.h"
@@ -222,7 +223,7 @@ enum command_result
 cmd_acl_genpass(struct request *rq)
 {
 	unsigned char bytes[GENPASS_BITS_MAX / 8];
-	char text[2 * sizeof(bytes) + 1];
+	char text[2 * sizeof(bytes)];
 	int64_t bits = GENPASS_BITS;
 	size_t digits;
 
@@ -249,8 +250,7 @@ cmd_acl_genpass(struct request *rq)
 			return COMMAND_DONE;
 		}
 	}
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	hex_write(text, bytes, sizeof(bytes));
 	digits = ((size_t)bits + 3) / 4;
 	resp_put_bulk(rq->reply, (struct slice){text, digits});
 	return COMMAND_DONE;

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/hex.h"
 
 static const char magic[] = "#FANFARE1 ";
 
@@ -47,10 +48,11 @@ aof_checksum(struct slice batch, uint64_t offset)
 static void
 put_hex(char *out, uint64_t v)
 {
-	static const char digits[] = "0123456789abcdef";
+	unsigned char bytes[8];
 
-	for (int i = 15; i >= 0; i--, v >>= 4)
-		out[i] = digits[v & 15];
+	for (int i = 7; i >= 0; i--, v >>= 8)
+		bytes[i] = (unsigned char)v;
+	hex_write(out, bytes, sizeof(bytes));
 }
 
 static bool
@@ -58,14 +60,9 @@ get_hex(const char *at, uint64_t *v)
 {
 	*v = 0;
 	for (int i = 0; i < 16; i++) {
-		char c = at[i];
-
-		if (c >= '0' && c <= '9')
-			*v = *v << 4 | (uint64_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			*v = *v << 4 | (uint64_t)(c - 'a' + 10);
-		else
+		if (!hex_is_lower_digit(at[i]))
 			return false;
+		*v = *v << 4 | (uint64_t)hex_digit(at[i]);
 	}
 	return true;
 }

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "kv/eviction_policy.h"
 #include "kv/keyspace.h"
@@ -81,12 +82,11 @@ static void
 make_run_id(char out[41])
 {
 	unsigned char bytes[20] = {0};
-	size_t i;
 
 	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
 		log_warn("no random bytes for the run id");
-	for (i = 0; i < sizeof(bytes); i++)
-		snprintf(out + i * 2, 3, "%02x", bytes[i]);
+	hex_write(out, bytes, sizeof(bytes));
+	out[2 * sizeof(bytes)] = '\0';
 }
 
 static struct hub *
