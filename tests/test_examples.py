@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,36 @@ def test_the_annotated_configuration_is_valid(fanfared):
     done = subprocess.run([os.environ["FANFARED"], "-c", str(path), "--check-config"], capture_output=True, text=True,
                           timeout=seconds(10), check=False)
     assert done.returncode == 0, done.stderr
+
+
+# README.md
+
+def readme_programs(language, port):
+    """The README's programs in a language, with the port of a test's daemon in place of 6379."""
+    text = (EXAMPLES.parent / "README.md").read_text()
+    return [block.replace("6379", str(port)) for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+
+
+def run_python(program):
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=seconds(20))
+
+
+def test_the_subscriber_in_the_readme_prints_what_the_publisher_sends(fanfared, environment, node_modules):
+    publisher, _ = readme_programs("python", fanfared.port)
+    (subscriber,) = readme_programs("js", fanfared.port)
+    with Program("node", "-e", subscriber, env=environment(fanfared)) as program:
+        wait_until_subscribed(fanfared, program)
+        run_python(publisher)
+        assert program.line() == b"orders.17.status paid"
+
+
+def test_the_state_program_in_the_readme_keeps_what_it_says(fanfared):
+    _, state = readme_programs("python", fanfared.port)
+    run_python(state)
+    client = fanfared.connect()
+    assert client.call("GET", "order:17") == b"paid"
+    assert 0 < client.call("TTL", "online:ann") <= 30
+    assert client.call("ZSCORE", "scores", "ann") == b"5"
 
 
 # examples/tls
