@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Sourced by the other scripts, from the folder that it lies beside. srcdir is the top of the sources;
-# automake's harness sets it as well, relative to the folder of the build.
+# Sourced by the other scripts. srcdir is the top folder of the sources; automake's test harness also sets it, relative to
+# the build folder.
 : "${srcdir:=$(dirname "$0")/..}"
 
 have() {
@@ -16,7 +16,7 @@ fail() {
 	exit 1
 }
 
-# A test that cannot run here is a skipped one (77, says automake), unless all are required, as in CI.
+# Skips a test that cannot run here (automake's status 77). With FANFARE_REQUIRE_ALL=1, as in CI, it fails instead.
 skip() {
 	if [ "${FANFARE_REQUIRE_ALL:-0}" = 1 ]; then
 		fail "$1, and FANFARE_REQUIRE_ALL=1"
@@ -29,7 +29,7 @@ jobs() {
 	nproc 2>/dev/null || echo 2
 }
 
-# logged LOG COMMAND...: keeps the output in LOG and shows the end of it if the command fails.
+# logged LOG COMMAND...: writes the output to LOG, and prints the end of LOG if the command fails.
 logged() {
 	logged_log=$1
 	shift
@@ -41,7 +41,7 @@ logged() {
 	}
 }
 
-# configure_in FOLDER CONFIGURE-ARGUMENT...: configures there, if that was not yet done in this way.
+# configure_in FOLDER CONFIGURE-ARGUMENT...: runs configure in FOLDER, unless it was last run there with these arguments.
 configure_in() {
 	build_dir=$1
 	shift
@@ -58,7 +58,7 @@ configure_in() {
 	fi
 }
 
-# build_in FOLDER CONFIGURE-ARGUMENT...: configures there and makes all.
+# build_in FOLDER CONFIGURE-ARGUMENT...: configures in FOLDER if needed and runs make.
 build_in() {
 	configure_in "$@" || return
 	logged "$build_dir/make.out" make -C "$build_dir" -j"$(jobs)"
