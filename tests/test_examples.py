@@ -144,6 +144,13 @@ def test_the_annotated_configuration_is_valid(fanfared):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_annotated_configuration_shows_every_directive_with_its_default(fanfared):
+    shown = [line[1:] for line in (EXAMPLES / "fanfared.conf").read_text().splitlines() if re.match("#[a-z]", line)]
+    defaults = subprocess.run([os.environ["FANFARED"], "--show-config"], capture_output=True, text=True,
+                              timeout=seconds(10), check=True).stdout.splitlines()
+    assert shown == [line or 'user ""' for line in defaults]  # no line shows that there are no users
+
+
 # README.md
 
 def readme_programs(language, port):
