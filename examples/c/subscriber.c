@@ -1,12 +1,11 @@
 /*
- * Reacts when the status of an order changes, and finds its way back when the server restarts.
+ * Receives an event when the status of an order changes, and reconnects when the server restarts.
  *
- * Needs hiredis (Debian: libhiredis-dev). FANFARE_HOST and FANFARE_PORT say where fanfared is;
- * with COUNT it ends after so many events. In a Makefile:
+ * Needs hiredis (Debian: libhiredis-dev). FANFARE_HOST and FANFARE_PORT name the server;
+ * with COUNT it exits after that many events. In a Makefile:
  *
  *	subscriber: subscriber.c
- *		$(CC) -std=c11 -D_GNU_SOURCE -Wall -o $@ subscriber.c $$(pkg-config --cflags --libs
- *hiredis)
+ *		$(CC) -std=c11 -D_GNU_SOURCE -o $@ $^ $$(pkg-config --cflags --libs hiredis)
  */
 #include <hiredis.h>
 #include <stdbool.h>
@@ -25,7 +24,7 @@ number_of(const char *name, long otherwise)
 	return text == NULL || *text == '\0' ? otherwise : strtol(text, NULL, 10);
 }
 
-/* A connection that is subscribed, or NULL with a line on stderr. */
+/* Returns a subscribed connection, or NULL after printing the error. */
 static redisContext *
 subscribe(void)
 {
@@ -39,8 +38,7 @@ subscribe(void)
 		redisFree(context);
 		return NULL;
 	}
-	/* A receiver is silent most of the time: have the kernel see whether the server still
-	 * lives. */
+	/* A receiver sends nothing most of the time. TCP keepalive detects a vanished server. */
 	redisEnableKeepAlive(context);
 	reply = redisCommand(context, "PSUBSCRIBE %s", PATTERN);
 	if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
@@ -72,7 +70,7 @@ handle(const redisReply *channel, const redisReply *payload)
 	fflush(stdout);
 }
 
-/* Returns how many events came, at most max (0: no limit), before the connection was lost. */
+/* Returns after max events (0: no limit) or when the connection is lost: the number of events. */
 static long
 receive(redisContext *context, long max)
 {
@@ -93,7 +91,7 @@ receive(redisContext *context, long max)
 	return received;
 }
 
-/* Twice as long each time, up to 10 s, less a random part: clients shall not come back at once. */
+/* The delay doubles up to 10 s; a random part spreads the reconnections of many clients. */
 static void
 wait_before(unsigned attempt)
 {

@@ -1,23 +1,23 @@
 #!/usr/bin/env node
-// An order service that tells whoever listens when the status of an order changes.
+// An order service that publishes an event when the status of an order changes.
 //
-//     npm install && node notifier.js          an event a second, for ever
+//     npm install && node notifier.js          one event per second, until interrupted
 //     COUNT=3 INTERVAL=0.1 node notifier.js
 //
-// FANFARE_HOST and FANFARE_PORT say where fanfared is.
+// FANFARE_HOST and FANFARE_PORT name the server.
 'use strict';
 
 const Redis = require('ioredis');
 
 const STATUSES = ['placed', 'paid', 'packed', 'shipped'];
 
-// What the rest of the service calls; it knows nothing of channels.
+// The interface for the rest of the service, which does not know about channels.
 class Orders {
   constructor(client) {
     this.client = client;
   }
 
-  // Saves the status (left out here), then tells. Resolves to how many subscriptions heard it.
+  // Saves the status (left out here), then publishes it. Resolves to the number of subscriptions that received it.
   async setStatus(order, status) {
     const event = { order, status, at: Date.now() / 1000 };
     return this.client.publish(`orders.${order}.status`, JSON.stringify(event));
@@ -32,7 +32,7 @@ async function main() {
     port: Number(process.env.FANFARE_PORT || 6379),
     retryStrategy: (attempt) => (0.5 + Math.random() / 2) * Math.min(200 * 2 ** attempt, 10000),
   });
-  // Without a listener ioredis would print each failure whole; it connects again either way.
+  // Without a listener ioredis prints each failure with its stack. It reconnects in both cases.
   client.on('error', (error) => console.error(error.message));
 
   const orders = new Orders(client);

@@ -1,15 +1,15 @@
 #!/usr/bin/env node
-// Reacts when the status of an order changes, and finds its way back when the server restarts.
+// Receives an event when the status of an order changes, and reconnects when the server restarts.
 //
-//     npm install && node receiver.js          for ever
-//     COUNT=3 node receiver.js                 ends after three events
+//     npm install && node receiver.js          until interrupted
+//     COUNT=3 node receiver.js                 exits after three events
 //
-// FANFARE_HOST and FANFARE_PORT say where fanfared is.
+// FANFARE_HOST and FANFARE_PORT name the server.
 'use strict';
 
 const Redis = require('ioredis');
 
-// False for what is no event: another program's mistake must not stop this one.
+// Returns false if the message is not an event: a mistake of another program must not stop this one.
 function handle(channel, data) {
   try {
     const { order, status } = JSON.parse(data);
@@ -28,9 +28,9 @@ let handled = 0;
 const client = new Redis({
   host: process.env.FANFARE_HOST || '127.0.0.1',
   port: Number(process.env.FANFARE_PORT || 6379),
-  // A receiver is silent most of the time: have the kernel see whether the server still lives.
+  // A receiver sends nothing most of the time. TCP keepalive detects a server that has vanished.
   keepAlive: 30000,
-  // We subscribe at each 'ready' ourselves, and so can say when it is done.
+  // This program subscribes at each 'ready' itself, so that it can report when that is done.
   autoResubscribe: false,
   retryStrategy: (attempt) => (0.5 + Math.random() / 2) * Math.min(200 * 2 ** attempt, 10000),
 });

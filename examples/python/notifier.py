@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""An order service that tells whoever listens when the status of an order changes.
+"""An order service that publishes an event when the status of an order changes.
 
-    python3 notifier.py                 an event a second, for ever
+    python3 notifier.py                 one event per second, until interrupted
     COUNT=3 INTERVAL=0.1 python3 notifier.py
 
-Needs redis-py (Debian: python3-redis). FANFARE_HOST and FANFARE_PORT say where fanfared is.
+Needs redis-py (Debian: python3-redis). FANFARE_HOST and FANFARE_PORT name the server.
 """
 
 import itertools
@@ -20,13 +20,13 @@ STATUSES = ("placed", "paid", "packed", "shipped")
 
 
 class Orders:
-    """What the rest of the service calls; it knows nothing of channels."""
+    """The interface for the rest of the service, which does not know about channels."""
 
     def __init__(self, client):
         self._client = client
 
     def set_status(self, order, status):
-        """Saves the status (left out here), then tells. Returns how many subscriptions heard it."""
+        """Saves the status (left out here), then publishes it. Returns the number of subscriptions that received it."""
         event = {"order": order, "status": status, "at": round(time.time(), 3)}
         return self._client.publish(f"orders.{order}.status", json.dumps(event))
 
@@ -35,8 +35,8 @@ def main():
     client = redis.Redis(
         host=os.environ.get("FANFARE_HOST", "127.0.0.1"),
         port=int(os.environ.get("FANFARE_PORT", "6379")),
-        # Tried again, an event may come twice, as when an answer is lost on its way. Receivers of a
-        # status do not mind; do without where they would.
+        # With retries an event may be published twice, for instance if the reply is lost. Receivers
+        # of a status can accept that; leave the retries out if yours cannot.
         retry=Retry(ExponentialBackoff(cap=5, base=0.1), 8),
         retry_on_error=[redis.ConnectionError],
     )

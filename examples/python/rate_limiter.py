@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Lets each user do a thing at most so many times in any span of time, however many servers ask.
+"""A rate limiter: each user may do something at most LIMIT times in SPAN seconds, across all servers.
 
-    python3 rate_limiter.py ada ada bob ada     one line a try: "ada: yes, 4 left" or "ada: no, again in 0.8 s"
+    python3 rate_limiter.py ada ada bob ada     one line per attempt: "ada: yes, 4 left" or "ada: no, again in 0.8 s"
     LIMIT=2 SPAN=0.5 python3 rate_limiter.py ada ada ada
 
-The times of the last tries are a sorted set, one for each user; MULTI makes of the steps one, and no script is needed.
-Needs redis-py (Debian: python3-redis). FANFARE_HOST and FANFARE_PORT say where fanfared is.
+A sorted set for each user stores the times of the last attempts. MULTI executes all steps as one; no script is needed.
+Needs redis-py (Debian: python3-redis). FANFARE_HOST and FANFARE_PORT name the server.
 """
 
 import os
@@ -17,14 +17,14 @@ import redis
 
 class RateLimiter:
     def __init__(self, client, name, limit, span):
-        """At most `limit` in any `span` seconds. `name` keeps apart what is limited apart."""
+        """At most `limit` attempts in any `span` seconds. Limiters with different names are independent."""
         self._client = client
         self._name = name
         self._limit = limit
         self._span = span
 
     def attempt(self, user):
-        """(whether it may be done now, how many more then, or in how many seconds again)."""
+        """Returns (True, attempts left) or (False, seconds to wait)."""
         key = f"rate:{self._name}:{user}"
         now = self._now()
         mark = f"{now:.6f}:{uuid.uuid4().hex}"
@@ -33,17 +33,17 @@ class RateLimiter:
             steps.zcard(key)
             steps.zadd(key, {mark: now})
             steps.zrange(key, 0, 0, withscores=True)
-            # Whoever does not come back leaves nothing behind.
+            # The key of a user who does not return expires.
             steps.pexpire(key, int(self._span * 1000) + 1)
             _, before, _, oldest, _ = steps.execute()
         if before < self._limit:
             return True, self._limit - before - 1
-        # What was refused does not count, or who keeps trying would never get in again.
+        # A refused attempt does not count; otherwise a user who keeps trying would be refused for ever.
         self._client.zrem(key, mark)
         return False, oldest[0][1] + self._span - now
 
     def _now(self):
-        """The daemon's clock, for servers may differ in theirs."""
+        """The daemon's clock, because the clocks of the servers may differ."""
         whole, micros = self._client.time()
         return whole + micros / 1e6
 

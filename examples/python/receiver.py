@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Reacts when the status of an order changes, and finds its way back when the server restarts.
+"""Receives an event when the status of an order changes, and reconnects when the server restarts.
 
-    python3 receiver.py                 for ever
-    COUNT=3 python3 receiver.py         ends after three events
+    python3 receiver.py                 until interrupted
+    COUNT=3 python3 receiver.py         exits after three events
 
-Needs redis-py (Debian: python3-redis). FANFARE_HOST and FANFARE_PORT say where fanfared is.
+Needs redis-py (Debian: python3-redis). FANFARE_HOST and FANFARE_PORT name the server.
 """
 
 import json
@@ -30,7 +30,7 @@ def events(client, pattern):
                 elif message["type"] == "pmessage":
                     yield message["channel"].decode(), message["data"]
         except redis.ConnectionError as error:
-            # Not all at once: the server that comes back meets its clients spread over a while.
+            # A random delay, so that not all clients reconnect to a restarted server at once.
             delay = random.uniform(0.5, 1) * min(0.2 * 2**attempt, 10)
             attempt += 1
             print(f"{error}; trying again in {delay:.1f} s", file=sys.stderr, flush=True)
@@ -40,7 +40,7 @@ def events(client, pattern):
 
 
 def handle(channel, data):
-    """False for what is no event: another program's mistake must not stop this one."""
+    """Returns False if the message is not an event: a mistake of another program must not stop this one."""
     try:
         event = json.loads(data)
         print(f"order {event['order']}: {event['status']}", flush=True)
@@ -54,7 +54,7 @@ def main():
     client = redis.Redis(
         host=os.environ.get("FANFARE_HOST", "127.0.0.1"),
         port=int(os.environ.get("FANFARE_PORT", "6379")),
-        # A receiver is silent most of the time: have the kernel see whether the server still lives.
+        # A receiver sends nothing most of the time. TCP keepalive detects a server that has vanished.
         socket_keepalive=True,
     )
     count = int(os.environ.get("COUNT", "0"))

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Tells whoever listens that the status of an order has changed, from a script or a cron job.
+# Publishes that the status of an order has changed, from a script or a cron job.
 #
 #     sh notify.sh ORDER STATUS...        for example: sh notify.sh 17 paid packed
 #
-# Needs redis-cli (Debian: redis-tools). FANFARE_HOST and FANFARE_PORT say where fanfared is.
-# Exit status: 0 when each was published, 1 when one was not, 2 for a mistake in the arguments.
+# Needs redis-cli (Debian: redis-tools). FANFARE_HOST and FANFARE_PORT name the server.
+# Exit status: 0 if all were published, 1 if one was not, 2 for a mistake in the arguments.
 set -eu
 
 if [ $# -lt 2 ]; then
@@ -14,10 +14,10 @@ fi
 order=$1
 shift
 
-# What stands in JSON without being escaped; anything else is a mistake here.
-case $order in *[!0-9]* | '') echo "no number of an order: $order" >&2; exit 2 ;; esac
+# Only characters that need no escaping in JSON are accepted.
+case $order in *[!0-9]* | '') echo "not an order number: $order" >&2; exit 2 ;; esac
 for status; do
-	case $status in *[!a-z-]* | '') echo "no status: $status" >&2; exit 2 ;; esac
+	case $status in *[!a-z-]* | '') echo "not a status: $status" >&2; exit 2 ;; esac
 done
 
 for status; do
