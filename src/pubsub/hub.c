@@ -29,7 +29,7 @@ on_ready(struct outbox *outbox)
 {
 	struct subscriber *s = subscriber_of(outbox);
 
-	s->hub->config.ready(s);
+	s->ops->ready(s);
 }
 
 static void
@@ -94,11 +94,12 @@ hub_free(struct hub *hub)
 }
 
 void
-hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limits *limits, uint8_t form,
-    void *io)
+hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_ops *ops,
+    const struct outbox_limits *limits, uint8_t form, void *io)
 {
 	memset(s, 0, sizeof(*s));
 	s->hub = hub;
+	s->ops = ops;
 	for (int kind = 0; kind < HUB_KINDS; kind++)
 		TAILQ_INIT(&s->subscriptions[kind]);
 	outbox_init(&s->outbox, &hub->pool, limits, io);
@@ -317,7 +318,7 @@ deliver(struct hub *hub, struct topic *topic, const struct hub_message *message,
 			break;
 		case OUTBOX_OVERFLOW:
 			outbox_close(&s->outbox);
-			hub->config.overflow(s);
+			s->ops->overflow(s);
 			break;
 		case OUTBOX_DROPPED:
 		case OUTBOX_CLOSED:

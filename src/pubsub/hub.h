@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "pubsub/channel_tree.h"
 #include "pubsub/outbox.h"
+#include "pubsub/wire_form.h"
 
 /*
  * Hub: who subscribed to what, and the delivery of a message to all of them.
@@ -16,8 +17,8 @@
  * A message is encoded once for each wire form and matching topic, into that form's frame log, and
  * queued in each subscriber's outbox as a range. hub_publish() returning HUB_PUBLISHED with n
  * means: the message is in n outboxes, or was dropped by policy and counted. The hub knows neither
- * RESP (wire forms are an interface) nor clients (a subscriber is embedded in whatever the server
- * has).
+ * RESP (wire forms are an interface) nor clients (a subscriber is embedded in whatever receives
+ * messages, and has a table of operations).
  *
  * Publishers wait for subscribers under OUTBOX_BLOCK that have no room, and for memory. A publisher
  * that waits is tried again by its owner; it keeps its place among the others (struct
@@ -25,25 +26,6 @@
  * out anew in rounds, in which each publisher that waits is tried once (hub_begin_round): a
  * subscriber that none of them waits for any more is waited for no longer.
  */
-enum hub_kind { HUB_CHANNEL, HUB_PATTERN, HUB_SHARD };
-#define HUB_KINDS 3
-
-struct hub_message {
-	enum hub_kind kind;
-	struct slice pattern; /* HUB_PATTERN only */
-	struct slice channel;
-	struct slice payload;
-};
-
-/* How a message looks on the wire: a head, its payload, a tail. One frame log each. */
-struct wire_form {
-	const char *name;
-	size_t (*head_len)(const struct hub_message *message);
-	void (*head_write)(const struct hub_message *message, char *out); /* exactly head_len */
-	struct slice tail;
-	size_t (*lagged)(uint64_t missed, char *out); /* at most OUTBOX_NOTICE_MAX */
-};
-
 struct hub;
 
 struct subscription {
@@ -64,9 +46,25 @@ enum hub_awaited {
 	HUB_RESERVED, /* it has, and for a moment the others keep off */
 };
 
-/* Embedded by value in a client. outbox.form is the index of its wire form. */
+/*
+ * What the hub calls of a subscriber; one table for each kind of subscriber. Any of them may be
+ * called in the middle of hub_publish(): they must not publish, subscribe, unsubscribe or detach.
+ */
+struct subscriber_ops {
+	/* The outbox has something to flush, and had not since the last outbox_flushed(). */
+	void (*ready)(struct subscriber *s);
+	/* The outbox went past its limits under OUTBOX_DISCONNECT, or publishers waited for it too
+	 * long under OUTBOX_BLOCK. It is closed; the subscriber is to be detached. */
+	void (*overflow)(struct subscriber *s);
+	/* The publishers that got HUB_BLOCKED are to be tried again, in a round: the subscriber has
+	 * room for them, or whether they still wait for it is to be found out. */
+	void (*room)(struct subscriber *s);
+};
+
+/* Embedded by value in whatever receives messages. outbox.form is the index of its wire form. */
 struct subscriber {
 	struct hub *hub;
+	const struct subscriber_ops *ops; /* borrowed */
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
@@ -100,16 +98,10 @@ struct hub_limits {
 };
 
 struct hub_config {
-	const struct hub_limits *limits;     /* borrowed, may change */
-	const struct wire_form *forms;       /* borrowed */
-	size_t form_count;                   /* 1 to 8 */
-	size_t segment_bytes;                /* of the frame logs */
-	void (*ready)(struct subscriber *s); /* its outbox has something to flush */
-	void (*overflow)(struct subscriber
-		*s); /* its outbox is past its limits under OUTBOX_DISCONNECT: to be closed */
-	/* Publishers that got HUB_BLOCKED are to be tried again, in a round. */
-	void (*room)(void *arg);
-	void *arg;
+	const struct hub_limits *limits; /* borrowed, may change */
+	const struct wire_form *forms;   /* borrowed */
+	size_t form_count;               /* 1 to 8 */
+	size_t segment_bytes;            /* of the frame logs */
 };
 
 enum hub_result {
@@ -130,8 +122,9 @@ enum hub_result {
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
 void hub_free(struct hub *hub);                       /* no subscriber is left */
 
-void hub_attach(struct hub *hub, struct subscriber *s, const struct outbox_limits *limits,
-    uint8_t form, void *io);
+/* Borrows hub, ops and io, which is the outbox's (struct outbox); copies limits. */
+void hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_ops *ops,
+    const struct outbox_limits *limits, uint8_t form, void *io);
 
 /*
  * Closes the outbox at once, and lets at most `budget` queued ranges and subscriptions go; true
@@ -199,8 +192,8 @@ void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /
 void hub_set_form(struct subscriber *s, uint8_t form);
 void hub_unbar(struct subscriber *s); /* outbox_unbar(); hub_expire()'s time begins anew */
 
-/* For a subscriber for which publishers have waited longer than limit_us, room() is called; if the
- * round after that sees them wait on, overflow(). To be called often. */
+/* For a subscriber for which publishers have waited longer than limit_us, its room() is called; if
+ * the round after that sees them wait on, its overflow(). To be called often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Once a turn, after the flush. */

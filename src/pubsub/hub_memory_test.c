@@ -49,22 +49,13 @@ on_ready(struct subscriber *s)
 	(void)s;
 }
 
-static void
-on_room(void *arg)
-{
-	(void)arg;
-}
+static const struct subscriber_ops ops = {on_ready, on_ready, on_ready};
 
 static void
 setup(void)
 {
-	struct hub_config config = {.limits = &limits,
-	    .forms = forms,
-	    .form_count = 2,
-	    .segment_bytes = SEGMENT,
-	    .ready = on_ready,
-	    .overflow = on_ready,
-	    .room = on_room};
+	struct hub_config config = {
+	    .limits = &limits, .forms = forms, .form_count = 2, .segment_bytes = SEGMENT};
 	struct outbox_limits no_limits = {.bytes = 0};
 
 	limits = (struct hub_limits){
@@ -72,7 +63,7 @@ setup(void)
 	hub = hub_new(&config);
 	memset(filler, 'x', sizeof(filler));
 	for (int i = 0; i < CLIENTS; i++)
-		hub_attach(hub, &subs[i], &no_limits, (uint8_t)(i % 2), NULL);
+		hub_attach(hub, &subs[i], &ops, &no_limits, (uint8_t)(i % 2), NULL);
 }
 
 static void

@@ -99,11 +99,13 @@ on_overflow(struct subscriber *s)
 }
 
 static void
-on_room(void *arg)
+on_room(struct subscriber *s)
 {
-	(void)arg;
+	(void)s;
 	rooms++;
 }
+
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
 
 static struct slice
 channel_name(int channel)
@@ -116,13 +118,8 @@ channel_name(int channel)
 static void
 setup(void)
 {
-	struct hub_config config = {.limits = &limits,
-	    .forms = forms,
-	    .form_count = 1,
-	    .segment_bytes = 4096,
-	    .ready = on_ready,
-	    .overflow = on_overflow,
-	    .room = on_room};
+	struct hub_config config = {
+	    .limits = &limits, .forms = forms, .form_count = 1, .segment_bytes = 4096};
 
 	limits = (struct hub_limits){
 	    .subscriptions = 10, .subscribers = 100, .name_bytes = 10, .memory_bytes = 0};
@@ -146,7 +143,7 @@ attach(int i)
 	struct outbox_limits outbox = {.messages = (uint32_t)(testing_random(&seed) % 4 + 1),
 	    .policy = testing_random(&seed) % 3 > 0 ? OUTBOX_BLOCK : OUTBOX_DROP_NEWEST};
 
-	hub_attach(hub, &subs[i], &outbox, 0, NULL);
+	hub_attach(hub, &subs[i], &ops, &outbox, 0, NULL);
 	memset(&model[i], 0, sizeof(model[i]));
 	model[i].blocks = outbox.policy == OUTBOX_BLOCK;
 	model[i].messages_max = outbox.messages;

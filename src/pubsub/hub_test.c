@@ -73,22 +73,18 @@ on_overflow(struct subscriber *s)
 }
 
 static void
-on_room(void *arg)
+on_room(struct subscriber *s)
 {
-	ck_assert_ptr_eq(arg, &limits);
+	ck_assert(attached[s - subs]);
 }
+
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
 
 static void
 setup(void)
 {
-	struct hub_config config = {.limits = &limits,
-	    .forms = forms,
-	    .form_count = 2,
-	    .segment_bytes = 4096,
-	    .ready = on_ready,
-	    .overflow = on_overflow,
-	    .room = on_room,
-	    .arg = &limits};
+	struct hub_config config = {
+	    .limits = &limits, .forms = forms, .form_count = 2, .segment_bytes = 4096};
 	struct outbox_limits outbox = {.messages = 1000};
 
 	limits = (struct hub_limits){.subscriptions = 100, .subscribers = 30, .name_bytes = 20};
@@ -96,7 +92,7 @@ setup(void)
 	overflows = 0;
 	for (int i = 0; i < CLIENTS; i++) {
 		attached[i] = true;
-		hub_attach(hub, &subs[i], &outbox, i % 2 == 1, NULL);
+		hub_attach(hub, &subs[i], &ops, &outbox, i % 2 == 1, NULL);
 	}
 }
 

@@ -56,7 +56,7 @@ hub_let_go(struct subscriber *s)
 	if (s->awaited == HUB_NOT_AWAITED)
 		return;
 	set_state(s, HUB_NOT_AWAITED, 0);
-	s->hub->config.room(s->hub->config.arg);
+	s->ops->room(s);
 }
 
 /* The publisher is tried again, and finds out. Until the round is over nobody holds the waiting
@@ -66,7 +66,7 @@ doubt(struct subscriber *s)
 {
 	s->round = s->hub->round - 1;
 	s->doubted = s->hub->round;
-	s->hub->config.room(s->hub->config.arg);
+	s->ops->room(s);
 }
 
 void
@@ -79,7 +79,7 @@ hub_has_room(struct subscriber *s)
 		return;
 	}
 	set_state(s, HUB_RESERVED, s->hub->now_us);
-	s->hub->config.room(s->hub->config.arg);
+	s->ops->room(s);
 }
 
 void
@@ -268,11 +268,10 @@ hub_end_round(struct hub *hub)
 
 /*
  * The first subscriber whose time is up and for which publishers still waited when all of them were
- * tried after that: what they wait for can have changed unseen, as an EXEC's WATCH. *asks is set
- * where they are to be tried.
+ * tried after that: what they wait for can have changed unseen, as an EXEC's WATCH.
  */
 static struct subscriber *
-first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us, bool *asks)
+first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
 
@@ -288,7 +287,7 @@ first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us, bool *asks)
 		if (s->due == HUB_NOT_DUE) {
 			s->due = HUB_ASKED;
 			s->asked = hub->round;
-			*asks = true;
+			s->ops->room(s);
 		}
 	}
 	return NULL;
@@ -308,16 +307,13 @@ void
 hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
-	bool asks = false;
 
 	if (now_us > hub->now_us)
 		hub->now_us = now_us;
-	while ((s = first_due(hub, now_us, limit_us, &asks)) != NULL) {
+	while ((s = first_due(hub, now_us, limit_us)) != NULL) {
 		outbox_close(&s->outbox);
-		hub->config.overflow(s);
+		s->ops->overflow(s);
 	}
-	if (asks)
-		hub->config.room(hub->config.arg);
 	while ((s = TAILQ_FIRST(&hub->reserved)) != NULL && now_us > s->awaited_since_us &&
 	       now_us - s->awaited_since_us >= RESERVED_US)
 		hub_let_go(s);

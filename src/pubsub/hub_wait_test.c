@@ -56,23 +56,20 @@ on_overflow(struct subscriber *s)
 }
 
 static void
-on_room(void *arg)
+on_room(struct subscriber *s)
 {
-	(void)arg;
+	(void)s;
 	rooms++;
 }
+
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
 
 /* subs[0] and subs[1] hear x and have room for two messages, subs[2] has no limit. */
 static void
 setup(void)
 {
-	struct hub_config config = {.limits = &limits,
-	    .forms = forms,
-	    .form_count = 1,
-	    .segment_bytes = 4096,
-	    .ready = on_ready,
-	    .overflow = on_overflow,
-	    .room = on_room};
+	struct hub_config config = {
+	    .limits = &limits, .forms = forms, .form_count = 1, .segment_bytes = 4096};
 	struct outbox_limits two = {.messages = 2, .policy = OUTBOX_BLOCK}, none = {.bytes = 0};
 
 	limits = (struct hub_limits){.subscriptions = 10, .subscribers = 10, .name_bytes = 10};
@@ -80,7 +77,7 @@ setup(void)
 	first = second = (struct hub_publication){0};
 	overflows = rooms = 0;
 	for (int i = 0; i < CLIENTS; i++) {
-		hub_attach(hub, &subs[i], i < 2 ? &two : &none, 0, NULL);
+		hub_attach(hub, &subs[i], &ops, i < 2 ? &two : &none, 0, NULL);
 		ck_assert_int_eq(hub_subscribe(&subs[i], HUB_CHANNEL, SLICE("x")), HUB_OK);
 	}
 }

@@ -35,7 +35,8 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 	c->is_loopback = peer->is_loopback;
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;
-	hub_attach(server->hub, &c->subscriber, &server->config->outbox, 0, conn);
+	hub_attach(
+	    server->hub, &c->subscriber, &client_subscriber_ops, &server->config->outbox, 0, conn);
 	access_attach(c);
 	client_apply_limits(c);
 	return c;

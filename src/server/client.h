@@ -40,7 +40,7 @@ enum client_choice {
 };
 
 struct client {
-	struct subscriber subscriber; /* first: a subscriber is its client */
+	struct subscriber subscriber;
 	struct server *server;
 	void *conn;
 	TAILQ_ENTRY(client) all; /* in the order of ids; of the gone ones when it is gone */
@@ -104,6 +104,9 @@ struct client {
 	bool memory_pending; /* cut, and what it was owed is not all let go of */
 	bool gone;           /* closed; its subscriptions are being taken back in slices */
 };
+
+/* What the hub calls of a client's subscriber. In client_subscriber.c. */
+extern const struct subscriber_ops client_subscriber_ops;
 
 /* Makes a client without making it known to the server. Returns owned (client_free). */
 struct client *client_new(struct server *server, void *conn, const struct server_peer *peer);

@@ -46,39 +46,6 @@ static const char protected_mode[] =
     "'--protected-mode no'.";
 
 static void
-on_ready(struct subscriber *s)
-{
-	struct client *c = (struct client *)s;
-
-	if (!c->gone)
-		c->server->io.ready(c->conn);
-}
-
-/* May come in the middle of a publish: nothing is freed or unsubscribed here. */
-static void
-on_overflow(struct subscriber *s)
-{
-	struct client *c = (struct client *)s;
-	char label[160];
-
-	if (c->killed || c->gone)
-		return;
-	c->server->counters.evicted_clients++;
-	if (rate_limit_take(&c->server->log_limit, clock_mono_us()))
-		log_notice("closing client %s: outbox past its limits, %llu messages dropped",
-		    client_label(c, label, sizeof(label)), (unsigned long long)s->outbox.dropped);
-	client_kill(c, "outbox past its limits");
-}
-
-static void
-on_room(void *arg)
-{
-	struct server *server = arg;
-
-	wait_event(server, WAIT_EVENT_ROOM);
-}
-
-static void
 make_run_id(char out[41])
 {
 	unsigned char bytes[20] = {0};
@@ -97,10 +64,6 @@ make_hub(struct server *server)
 	    .forms = server_wire_forms,
 	    .form_count = SERVER_WIRE_FORMS,
 	    .segment_bytes = server->config->segment_bytes,
-	    .ready = on_ready,
-	    .overflow = on_overflow,
-	    .room = on_room,
-	    .arg = server,
 	};
 
 	return hub_new(&config);

@@ -1,0 +1,52 @@
+#include "config.h"
+
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/client.h"
+#include "server/state.h"
+
+/* A client as a subscriber of the hub. */
+
+static struct client *
+client_of(struct subscriber *s)
+{
+	return (struct client *)(void *)((char *)s - offsetof(struct client, subscriber));
+}
+
+static void
+on_ready(struct subscriber *s)
+{
+	struct client *c = client_of(s);
+
+	if (!c->gone)
+		c->server->io.ready(c->conn);
+}
+
+static void
+on_overflow(struct subscriber *s)
+{
+	struct client *c = client_of(s);
+	char label[160];
+
+	if (c->killed || c->gone)
+		return;
+	c->server->counters.evicted_clients++;
+	if (rate_limit_take(&c->server->log_limit, clock_mono_us()))
+		log_notice("closing client %s: outbox past its limits, %llu messages dropped",
+		    client_label(c, label, sizeof(label)), (unsigned long long)s->outbox.dropped);
+	client_kill(c, "outbox past its limits");
+}
+
+static void
+on_room(struct subscriber *s)
+{
+	wait_event(client_of(s)->server, WAIT_EVENT_ROOM);
+}
+
+const struct subscriber_ops client_subscriber_ops = {
+    .ready = on_ready,
+    .overflow = on_overflow,
+    .room = on_room,
+};
