@@ -222,15 +222,14 @@ draft_find(struct frame_log *log, uint64_t id, size_t len, size_t at)
 	return NULL;
 }
 
-bool
-frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload)
+char *
+frame_log_draft(struct frame_log *log, uint64_t id, size_t len, size_t at, size_t **done)
 {
 	struct draft *draft;
-	size_t step;
 
-	assert(len <= INT32_MAX && at <= len && payload.len <= len - at);
+	assert(len <= INT32_MAX && at <= len);
 	if (len <= log->segment_bytes / 4)
-		return true;
+		return NULL;
 	draft = draft_find(log, id, len, at);
 	if (draft == NULL) {
 		draft = xmalloc(sizeof(*draft));
@@ -240,12 +239,25 @@ frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, str
 		TAILQ_INSERT_TAIL(&log->drafts, draft, link);
 		log->draft_bytes += draft->held;
 	}
-	step = payload.len - draft->copied;
+	*done = &draft->done;
+	return draft->segment->data + at;
+}
+
+bool
+frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at, struct slice payload)
+{
+	size_t *copied, step;
+	char *out = frame_log_draft(log, id, len, at, &copied);
+
+	assert(payload.len <= len - at);
+	if (out == NULL)
+		return true;
+	step = payload.len - *copied;
 	if (step > PREPARED_STEP)
 		step = PREPARED_STEP;
-	memcpy(draft->segment->data + at + draft->copied, payload.ptr + draft->copied, step);
-	draft->copied += step;
-	return draft->copied == payload.len;
+	memcpy(out + *copied, payload.ptr + *copied, step);
+	*copied += step;
+	return *copied == payload.len;
 }
 
 void

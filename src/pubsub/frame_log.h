@@ -66,6 +66,13 @@ struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 bool frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at,
     struct slice payload) __attribute__((warn_unused_result));
 
+/*
+ * The same for whoever writes the payload by himself: where it stands, and in *done what the caller
+ * has noted of its progress, 0 at first. NULL where the frame is too small to be worth it. Both
+ * pointers stand until the next call on this log.
+ */
+char *frame_log_draft(struct frame_log *log, uint64_t id, size_t len, size_t at, size_t **done);
+
 /* Lets go of what was prepared under the count ids from this one on, and not written. */
 void frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count);
 

@@ -46,7 +46,7 @@ struct draft {
 	uint64_t id;
 	size_t held; /* of log->held_bytes */
 	size_t at;
-	size_t copied; /* of the payload */
+	size_t done; /* of the payload */
 };
 
 TAILQ_HEAD(drafts, draft);

@@ -8,10 +8,6 @@
 #include "base/alloc.h"
 #include "pubsub/hub_state.h"
 
-/* From here on a message is copied in steps, for so many of the topics that it matches. */
-#define LARGE_BYTES ((size_t)2 << 20)
-#define TOPICS_PREPARED 1024
-
 static struct subscriber *
 subscriber_of(struct outbox *outbox)
 {
@@ -49,7 +45,7 @@ on_dropped(void *arg, uint32_t tag)
 static size_t
 write_notice(struct outbox *outbox, uint8_t form, uint64_t missed, char *out)
 {
-	return subscriber_of(outbox)->hub->config.forms[form].lagged(missed, out);
+	return subscriber_of(outbox)->hub->forms[form]->notice(missed, out);
 }
 
 struct hub *
@@ -57,14 +53,14 @@ hub_new(const struct hub_config *config)
 {
 	struct hub *hub = xcalloc(1, sizeof(*hub));
 
-	assert(config->form_count >= 1 && config->form_count <= FORMS_MAX);
-	hub->config = *config;
+	hub->limits = config->limits;
+	hub->segment_bytes = config->segment_bytes;
 	hub->channels = channel_tree_new();
 	hub->shards = channel_tree_new();
 	hub->table = subscription_table_new();
 	hub->tags = topic_tags_new();
 	for (size_t i = 0; i < config->form_count; i++)
-		hub->logs[i] = frame_log_new(config->segment_bytes);
+		(void)hub_add_form(hub, &config->forms[i]);
 	hub->replies = frame_log_new(config->segment_bytes);
 	hub->pool = (struct outbox_pool){
 	    .replies = hub->replies,
@@ -79,10 +75,22 @@ hub_new(const struct hub_config *config)
 	return hub;
 }
 
+uint8_t
+hub_add_form(struct hub *hub, const struct wire_form *form)
+{
+	assert(hub->form_count < HUB_FORMS_MAX);
+	assert((form->measure == NULL) == (form->transform == NULL));
+	hub->forms[hub->form_count] = form;
+	hub->logs[hub->form_count] = frame_log_new(hub->segment_bytes);
+	if (form->transform != NULL)
+		hub->transforms = true;
+	return hub->form_count++;
+}
+
 void
 hub_free(struct hub *hub)
 {
-	for (size_t i = 0; i < hub->config.form_count; i++)
+	for (size_t i = 0; i < hub->form_count; i++)
 		frame_log_free(hub->logs[i]);
 	frame_log_free(hub->replies);
 	outbox_pool_release(&hub->pool);
@@ -176,7 +184,7 @@ find_subscription(struct subscriber *s, enum hub_kind kind, struct slice name, s
 enum hub_result
 hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 {
-	const struct hub_limits *limits = s->hub->config.limits;
+	const struct hub_limits *limits = s->hub->limits;
 	struct subscription *subscription;
 	struct topic *topic;
 
@@ -232,256 +240,6 @@ hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind)
 	TAILQ_INSERT_TAIL(&s->subscriptions[kind], first, of_subscriber);
 }
 
-/* What a matching topic's subscribers get. */
-struct hub_message
-hub_message_for(
-    enum hub_kind kind, const struct topic *topic, struct slice channel, struct slice payload)
-{
-	struct hub_message message = {.kind = kind, .channel = channel, .payload = payload};
-
-	if (topic->is_pattern) {
-		message.kind = HUB_PATTERN;
-		message.pattern = topic_name(topic);
-	}
-	return message;
-}
-
-size_t
-hub_frame_len(const struct wire_form *form, const struct hub_message *message)
-{
-	return form->head_len(message) + message->payload.len + form->tail.len;
-}
-
-static struct frame
-encode(struct hub *hub, uint8_t form, const struct hub_message *message, uint32_t tag, uint64_t id)
-{
-	const struct wire_form *f = &hub->config.forms[form];
-	struct slice payload = message->payload;
-	size_t head_len = f->head_len(message), len = hub_frame_len(f, message);
-	struct frame frame;
-
-	if (id == 0 || !frame_log_write_prepared(hub->logs[form], id, len, head_len, tag, &frame)) {
-		frame = frame_log_write(hub->logs[form], len, tag);
-		if (payload.len > 0)
-			memcpy(frame.ptr + head_len, payload.ptr, payload.len);
-	}
-	f->head_write(message, frame.ptr);
-	memcpy(frame.ptr + head_len + payload.len, f->tail.ptr, f->tail.len);
-	return frame;
-}
-
-/* A step of the copying of a large message, for one topic. False if there is more of it. */
-static bool
-prepare(struct hub *hub, const struct topic *topic, const struct hub_message *message, uint64_t id)
-{
-	bool done[FORMS_MAX] = {false};
-
-	for (uint32_t i = 0; i < topic->count; i++) {
-		const struct subscriber *s = topic->members[i].subscriber;
-		const struct wire_form *f = &hub->config.forms[s->outbox.form];
-
-		if (done[s->outbox.form] || s->outbox.sealed)
-			continue;
-		if (!frame_log_prepare(hub->logs[s->outbox.form], id, hub_frame_len(f, message),
-			f->head_len(message), message->payload))
-			return false;
-		done[s->outbox.form] = true;
-	}
-	return true;
-}
-
-typedef enum outbox_result push_message(struct outbox *outbox, const struct frame *frame);
-
-/* One encoding per wire form in use, then a few words per member. */
-static size_t
-deliver(struct hub *hub, struct topic *topic, const struct hub_message *message, uint64_t id,
-    push_message *push)
-{
-	struct frame frames[FORMS_MAX];
-	bool written[FORMS_MAX] = {false};
-	uint32_t tag = topic_tags_of(hub->tags, topic);
-	size_t receivers = 0;
-
-	for (uint32_t i = 0; i < topic->count; i++) {
-		struct subscriber *s = topic->members[i].subscriber;
-
-		if (s->outbox.sealed)
-			continue;
-		if (!written[s->outbox.form]) {
-			frames[s->outbox.form] = encode(hub, s->outbox.form, message, tag, id);
-			written[s->outbox.form] = true;
-		}
-		receivers++;
-		switch (push(&s->outbox, &frames[s->outbox.form])) {
-		case OUTBOX_QUEUED:
-			hub->delivered++;
-			break;
-		case OUTBOX_OVERFLOW:
-			outbox_close(&s->outbox);
-			s->ops->overflow(s);
-			break;
-		case OUTBOX_DROPPED:
-		case OUTBOX_CLOSED:
-			break;
-		}
-	}
-	return receivers;
-}
-
-void
-hub_drop_drafts(struct hub *hub, struct hub_publication *p)
-{
-	if (p->drafts == 0)
-		return;
-	for (size_t i = 0; i < hub->config.form_count; i++)
-		frame_log_forget(hub->logs[i], p->drafts * TOPICS_PREPARED, TOPICS_PREPARED);
-	p->drafts = 0;
-	hub->preparing--;
-	hub->prepared_bytes -= p->bytes;
-}
-
-static void
-begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
-{
-	p->drafts = ++hub->last_drafts;
-	p->bytes = bytes;
-	hub->preparing++;
-	hub->prepared_bytes += bytes;
-}
-
-/* What a message goes to. *shard is room for one. */
-static struct topic **
-find_topics(
-    struct hub *hub, enum hub_kind kind, struct slice channel, struct topic **shard, size_t *count)
-{
-	assert(kind != HUB_PATTERN);
-	if (kind != HUB_SHARD)
-		return channel_tree_match(hub->channels, channel, count);
-	*shard = channel_tree_find(hub->shards, false, channel);
-	*count = *shard != NULL;
-	return shard;
-}
-
-enum hub_result
-hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, struct hub_publication *p, size_t *bytes)
-{
-	struct topic *shard, **topics;
-	size_t count;
-
-	if (hub->config.limits->memory_bytes == 0 && hub->blocking == 0)
-		return HUB_OK;
-	topics = find_topics(hub, kind, channel, &shard, &count);
-	if (hub->config.limits->memory_bytes > 0) {
-		enum hub_result room =
-		    hub_check_memory(hub, topics, count, kind, channel, payload, bytes, &p->bytes);
-
-		if (room != HUB_OK)
-			return room;
-	}
-	return hub->blocking > 0 &&
-		       hub_must_wait(hub, topics, count, kind, channel, payload, now_us, p)
-		   ? HUB_BLOCKED
-		   : HUB_OK;
-}
-
-enum hub_result
-hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    enum hub_urgency urgency, size_t *receivers)
-{
-	struct topic *shard, **topics;
-	size_t count, wanted;
-
-	*receivers = 0;
-	topics = find_topics(hub, kind, channel, &shard, &count);
-	if (hub->config.limits->memory_bytes > 0) {
-		enum hub_result room =
-		    hub_check_memory(hub, topics, count, kind, channel, payload, NULL, &wanted);
-
-		if (room == HUB_TOO_LARGE || (room == HUB_FULL && urgency == HUB_IF_ROOM))
-			return room;
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
-
-		*receivers += deliver(hub, topics[i], &message, 0,
-		    urgency == HUB_IF_ROOM ? outbox_push_unasked : outbox_push_message);
-	}
-	hub->published++;
-	return HUB_OK;
-}
-
-/* Copies a part of a large message. False if there is more of it. */
-static bool
-prepare_all(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload, uint64_t now_us, struct hub_publication *p)
-{
-	if (p->drafts == 0) {
-		begin_large(hub, p, hub_memory_needed(hub, topics, count, kind, channel, payload));
-		if (hub->blocking > 0)
-			hub_reserve(hub, topics, count, now_us, p);
-	}
-	for (size_t i = 0; i < count && i < TOPICS_PREPARED; i++) {
-		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
-
-		if (!prepare(hub, topics[i], &message, p->drafts * TOPICS_PREPARED + i))
-			return false;
-	}
-	return true;
-}
-
-/* May it be written, as far as memory goes? */
-static enum hub_result
-ask_for_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload, struct hub_publication *p)
-{
-	size_t limit = hub->config.limits->memory_bytes;
-
-	if (p->drafts != 0) /* it was asked for */
-		return p->bytes <= limit ? HUB_OK : HUB_TOO_LARGE;
-	return hub_check_memory(hub, topics, count, kind, channel, payload, NULL, &p->bytes);
-}
-
-enum hub_result
-hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, struct hub_publication *p, size_t *receivers)
-{
-	struct topic *shard, **topics;
-	uint64_t id = 0;
-	size_t count;
-
-	*receivers = 0;
-	topics = find_topics(hub, kind, channel, &shard, &count);
-	if (hub->config.limits->memory_bytes > 0) {
-		enum hub_result room =
-		    ask_for_memory(hub, topics, count, kind, channel, payload, p);
-
-		if (room != HUB_OK)
-			return room;
-	}
-	if (hub->blocking > 0 &&
-	    hub_must_wait(hub, topics, count, kind, channel, payload, now_us, p)) {
-		hub_drop_drafts(hub, p);
-		return HUB_BLOCKED;
-	}
-	if (payload.len >= LARGE_BYTES && count > 0) {
-		if (!prepare_all(hub, topics, count, kind, channel, payload, now_us, p))
-			return HUB_PREPARING;
-		id = p->drafts * TOPICS_PREPARED;
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
-
-		*receivers += deliver(hub, topics[i], &message,
-		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, outbox_push_message);
-	}
-	hub_drop_drafts(hub, p); /* a topic may have lost its last member */
-	if (p->ticket != 0)
-		hub_delivered(hub, topics, count, p);
-	hub->published++;
-	return HUB_OK;
-}
-
 void
 hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
 {
@@ -492,14 +250,14 @@ hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
 void
 hub_set_form(struct subscriber *s, uint8_t form)
 {
-	assert(form < s->hub->config.form_count);
+	assert(form < s->hub->form_count);
 	s->outbox.form = form;
 }
 
 void
 hub_tidy(struct hub *hub)
 {
-	for (size_t i = 0; i < hub->config.form_count; i++)
+	for (size_t i = 0; i < hub->form_count; i++)
 		frame_log_tidy(hub->logs[i]);
 	frame_log_tidy(hub->replies);
 }
@@ -554,7 +312,7 @@ hub_figures(struct hub *hub)
 	    .blocking = hub->blocking,
 	};
 
-	for (size_t i = 0; i < hub->config.form_count; i++)
+	for (size_t i = 0; i < hub->form_count; i++)
 		figures.log_bytes += frame_log_held_bytes(hub->logs[i]);
 	return figures;
 }

@@ -15,10 +15,10 @@
  * Hub: who subscribed to what, and the delivery of a message to all of them.
  *
  * A message is encoded once for each wire form and matching topic, into that form's frame log, and
- * queued in each subscriber's outbox as a range. hub_publish() returning HUB_PUBLISHED with n
- * means: the message is in n outboxes, or was dropped by policy and counted. The hub knows neither
- * RESP (wire forms are an interface) nor clients (a subscriber is embedded in whatever receives
- * messages, and has a table of operations).
+ * queued in each subscriber's outbox as a range. hub_publish() returning HUB_OK with n receivers
+ * means: the message is in n outboxes, or was dropped and counted: by policy, or because a wire
+ * form cannot carry it. The hub knows neither RESP (wire forms are an interface) nor clients (a
+ * subscriber is embedded in whatever receives messages, and has a table of operations).
  *
  * Publishers wait for subscribers under OUTBOX_BLOCK that have no room, and for memory. A publisher
  * that waits is tried again by its owner; it keeps its place among the others (struct
@@ -61,7 +61,8 @@ struct subscriber_ops {
 	void (*room)(struct subscriber *s);
 };
 
-/* Embedded by value in whatever receives messages. outbox.form is the index of its wire form. */
+/* Embedded by value in whatever receives messages. outbox.form is the index of its wire form: see
+ * hub_add_form and hub_set_form. */
 struct subscriber {
 	struct hub *hub;
 	const struct subscriber_ops *ops; /* borrowed */
@@ -99,9 +100,9 @@ struct hub_limits {
 
 struct hub_config {
 	const struct hub_limits *limits; /* borrowed, may change */
-	const struct wire_form *forms;   /* borrowed */
-	size_t form_count;               /* 1 to 8 */
-	size_t segment_bytes;            /* of the frame logs */
+	const struct wire_form *forms;   /* borrowed: the first ones, see hub_add_form */
+	size_t form_count;
+	size_t segment_bytes; /* of the frame logs */
 };
 
 enum hub_result {
@@ -121,6 +122,11 @@ enum hub_result {
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
 void hub_free(struct hub *hub);                       /* no subscriber is left */
+
+/* One more wire form, up to HUB_FORMS_MAX in all; returns its index. Borrows. A form that no
+ * subscriber has costs a few words. */
+#define HUB_FORMS_MAX 16
+uint8_t hub_add_form(struct hub *hub, const struct wire_form *form);
 
 /* Borrows hub, ops and io, which is the outbox's (struct outbox); copies limits. */
 void hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_ops *ops,
@@ -189,7 +195,7 @@ enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slic
     __attribute__((warn_unused_result));
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
-void hub_set_form(struct subscriber *s, uint8_t form);
+void hub_set_form(struct subscriber *s, uint8_t form); /* of the messages from now on */
 void hub_unbar(struct subscriber *s); /* outbox_unbar(); hub_expire()'s time begins anew */
 
 /* For a subscriber for which publishers have waited longer than limit_us, its room() is called; if

@@ -9,7 +9,7 @@ draft_bytes(const struct hub *hub)
 
 	if (hub->preparing == 0)
 		return 0;
-	for (size_t i = 0; i < hub->config.form_count; i++)
+	for (size_t i = 0; i < hub->form_count; i++)
 		bytes += frame_log_draft_bytes(hub->logs[i]);
 	return bytes;
 }
@@ -21,7 +21,7 @@ hub_memory(const struct hub *hub)
 	size_t bytes = hub->pool.item_bytes + frame_log_held_bytes(hub->replies) -
 		       frame_log_spare_bytes(hub->replies);
 
-	for (size_t i = 0; i < hub->config.form_count; i++)
+	for (size_t i = 0; i < hub->form_count; i++)
 		bytes += frame_log_held_bytes(hub->logs[i]) - frame_log_spare_bytes(hub->logs[i]);
 	return bytes - draft_bytes(hub);
 }
@@ -42,51 +42,48 @@ hub_memory_can_shrink(const struct hub *hub)
 
 /* One frame for each topic and form of its members. */
 size_t
-hub_memory_needed(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload)
+hub_memory_needed(struct hub *hub, struct hub_delivery *d)
 {
 	size_t bytes = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
-		bool used[FORMS_MAX] = {false};
-		size_t forms = 0;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct topic *topic = hub_address(d, i);
+		uint32_t used = 0;
+		unsigned forms = 0;
 
-		for (uint32_t m = 0; m < topics[i]->count && forms < hub->config.form_count; m++) {
-			uint8_t form = topics[i]->members[m].subscriber->outbox.form;
+		for (uint32_t m = 0; m < topic->count && forms < hub->form_count; m++) {
+			uint8_t form = topic->members[m].subscriber->outbox.form;
 
-			if (used[form])
+			if ((used >> form & 1) != 0)
 				continue;
-			used[form] = true;
+			used |= 1U << form;
 			forms++;
-			bytes += hub_frame_len(&hub->config.forms[form], &message);
+			bytes += hub_frame_len(hub, d, form);
 		}
 	}
 	return bytes;
 }
 
 enum hub_result
-hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload, size_t *before, size_t *wanted)
+hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before, size_t *wanted)
 {
-	size_t limit = hub->config.limits->memory_bytes, asked = before != NULL ? *before : 0,
-	       needed;
+	size_t limit = hub->limits->memory_bytes, asked = before != NULL ? *before : 0, needed;
 	size_t held = hub_memory_claimed(hub) + asked;
 	bool can_shrink = hub_memory_can_shrink(hub);
 
 	/* The usual answer costs no look at the members; what is too large must not wait in vain.
 	 */
-	if (held > limit && can_shrink && payload.len <= limit / 64 && count > 0 &&
+	if (held > limit && can_shrink && d->message.payload.len <= limit / 64 && d->count > 0 &&
 	    before == NULL) {
-		*wanted = payload.len;
+		*wanted = d->message.payload.len;
 		return HUB_FULL;
 	}
-	needed = hub_memory_needed(hub, topics, count, kind, channel, payload);
+	needed = hub_memory_needed(hub, d);
 	if (needed > limit || asked > limit - needed)
 		return HUB_TOO_LARGE;
 	if (before != NULL)
 		*before += needed;
-	if (held + needed <= limit || !can_shrink || count == 0)
+	if (held + needed <= limit || !can_shrink || d->count == 0)
 		return HUB_OK;
 	*wanted = asked + needed;
 	return HUB_FULL;
@@ -95,7 +92,7 @@ hub_check_memory(struct hub *hub, struct topic **topics, size_t count, enum hub_
 void
 hub_shrink(struct hub *hub)
 {
-	for (size_t i = 0; i < hub->config.form_count; i++)
+	for (size_t i = 0; i < hub->form_count; i++)
 		frame_log_shrink(hub->logs[i]);
 	frame_log_shrink(hub->replies);
 	outbox_pool_shrink(&hub->pool);

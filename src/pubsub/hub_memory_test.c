@@ -20,20 +20,23 @@ static char filler[LIMIT * 2];
 static size_t receivers;
 static struct hub_publication last; /* of publish() */
 
-static size_t
-head_len(const struct hub_message *m)
+static struct wire_ends
+ends(const struct hub_message *m, const struct wire_body *body)
 {
-	return m->channel.len;
+	(void)body;
+	return (struct wire_ends){m->channel.len, 1};
 }
 
 static void
-write_head(const struct hub_message *m, char *out)
+write_ends(
+    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
 {
 	memcpy(out, m->channel.ptr, m->channel.len);
+	out[its.head + body->len] = '.';
 }
 
 static size_t
-lagged(uint64_t missed, char *out)
+notice(uint64_t missed, char *out)
 {
 	(void)missed;
 	(void)out;
@@ -41,7 +44,8 @@ lagged(uint64_t missed, char *out)
 }
 
 static const struct wire_form forms[] = {
-    {"a", head_len, write_head, {".", 1}, lagged}, {"b", head_len, write_head, {".", 1}, lagged}};
+    {.name = "a", .ends = ends, .write_ends = write_ends, .notice = notice},
+    {.name = "b", .ends = ends, .write_ends = write_ends, .notice = notice}};
 
 static void
 on_ready(struct subscriber *s)

@@ -29,28 +29,32 @@ static struct hub_limits limits;
 static struct counter counter;
 static struct reader reader;
 
-static size_t
-head_len(const struct hub_message *m)
+static struct wire_ends
+ends(const struct hub_message *m, const struct wire_body *body)
 {
-	return m->channel.len + 1;
+	(void)body;
+	return (struct wire_ends){m->channel.len + 1, 1};
 }
 
 static void
-write_head(const struct hub_message *m, char *out)
+write_ends(
+    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
 {
 	memcpy(out, m->channel.ptr, m->channel.len);
 	out[m->channel.len] = '=';
+	out[its.head + body->len] = '.';
 }
 
 static size_t
-lagged(uint64_t missed, char *out)
+notice(uint64_t missed, char *out)
 {
 	(void)missed;
 	(void)out;
 	return 0;
 }
 
-static const struct wire_form forms[] = {{"text", head_len, write_head, {".", 1}, lagged}};
+static const struct wire_form forms[] = {
+    {.name = "text", .ends = ends, .write_ends = write_ends, .notice = notice}};
 
 static void
 count_ready(struct subscriber *s)

@@ -25,8 +25,15 @@ head_len(const struct hub_message *m)
 	return strlen("a(=") + (m->pattern.len > 0 ? m->pattern.len + 1 : 0) + m->channel.len;
 }
 
+static struct wire_ends
+ends(const struct hub_message *m, const struct wire_body *body)
+{
+	(void)body;
+	return (struct wire_ends){head_len(m), 1};
+}
+
 static void
-write_head(char form, const struct hub_message *m, char *out)
+write_both(char form, const struct hub_message *m, const struct wire_body *body, char *out)
 {
 	struct buffer text = {0};
 
@@ -35,29 +42,33 @@ write_head(char form, const struct hub_message *m, char *out)
 	    (int)m->channel.len, m->channel.ptr);
 	ck_assert_uint_eq(text.len, head_len(m));
 	memcpy(out, text.ptr, text.len);
+	out[text.len + body->len] = ')';
 	buffer_release(&text);
 }
 
 static void
-write_a(const struct hub_message *m, char *out)
+write_a(const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
 {
-	write_head('a', m, out);
+	(void)its;
+	write_both('a', m, body, out);
 }
 
 static void
-write_b(const struct hub_message *m, char *out)
+write_b(const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
 {
-	write_head('b', m, out);
+	(void)its;
+	write_both('b', m, body, out);
 }
 
 static size_t
-lagged(uint64_t missed, char *out)
+notice(uint64_t missed, char *out)
 {
 	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu>", (unsigned long long)missed);
 }
 
 static const struct wire_form forms[] = {
-    {"a", head_len, write_a, {")", 1}, lagged}, {"b", head_len, write_b, {")", 1}, lagged}};
+    {.name = "a", .ends = ends, .write_ends = write_a, .notice = notice},
+    {.name = "b", .ends = ends, .write_ends = write_b, .notice = notice}};
 
 static void
 on_ready(struct subscriber *s)

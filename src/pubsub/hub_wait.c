@@ -125,22 +125,27 @@ waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publicat
  * delivered to all or not yet delivered at all.
  */
 bool
-hub_must_wait(struct hub *hub, struct topic **topics, size_t count, enum hub_kind kind,
-    struct slice channel, struct slice payload, uint64_t now_us, struct hub_publication *p)
+hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
 {
 	bool waits = false;
 
 	if (now_us > hub->now_us)
 		hub->now_us = now_us;
-	for (size_t i = 0; i < count; i++) {
-		struct hub_message message = hub_message_for(kind, topics[i], channel, payload);
+	for (size_t i = 0; i < d->count; i++) {
+		const struct topic *topic = hub_address(d, i);
+		size_t len = 0;
+		int len_form = -1; /* len is that of this form */
 
-		for (uint32_t m = 0; m < topics[i]->count; m++) {
-			struct subscriber *s = topics[i]->members[m].subscriber;
-			const struct wire_form *form = &hub->config.forms[s->outbox.form];
+		for (uint32_t m = 0; m < topic->count; m++) {
+			struct subscriber *s = topic->members[m].subscriber;
 
-			if (s->blocking && !s->outbox.sealed &&
-			    waits_for(s, hub_frame_len(form, &message), hub->now_us, p))
+			if (!s->blocking || s->outbox.sealed)
+				continue;
+			if (len_form != s->outbox.form) {
+				len_form = s->outbox.form;
+				len = hub_frame_len(hub, d, s->outbox.form);
+			}
+			if (len > 0 && waits_for(s, len, hub->now_us, p))
 				waits = true;
 		}
 	}
@@ -148,12 +153,12 @@ hub_must_wait(struct hub *hub, struct topic **topics, size_t count, enum hub_kin
 }
 
 void
-hub_reserve(struct hub *hub, struct topic **topics, size_t count, uint64_t now_us,
-    struct hub_publication *p)
+hub_reserve(
+    struct hub *hub, const struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
 {
-	for (size_t i = 0; i < count; i++)
-		for (uint32_t m = 0; m < topics[i]->count; m++) {
-			struct subscriber *s = topics[i]->members[m].subscriber;
+	for (size_t i = 0; i < d->count; i++)
+		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
+			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
 			if (!s->blocking || s->outbox.sealed || s->awaited != HUB_NOT_AWAITED)
 				continue;
@@ -164,16 +169,16 @@ hub_reserve(struct hub *hub, struct topic **topics, size_t count, uint64_t now_u
 }
 
 void
-hub_delivered(struct hub *hub, struct topic **topics, size_t count, struct hub_publication *p)
+hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publication *p)
 {
 	uint64_t ticket = p->ticket;
 
 	p->ticket = 0;
 	if (TAILQ_EMPTY(&hub->awaited) && TAILQ_EMPTY(&hub->reserved))
 		return;
-	for (size_t i = 0; i < count; i++)
-		for (uint32_t m = 0; m < topics[i]->count; m++) {
-			struct subscriber *s = topics[i]->members[m].subscriber;
+	for (size_t i = 0; i < d->count; i++)
+		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
+			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
 			if (s->awaited != HUB_NOT_AWAITED && s->ticket == ticket)
 				hub_let_go(s);

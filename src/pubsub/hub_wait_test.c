@@ -18,29 +18,33 @@ static struct subscriber subs[CLIENTS];
 static struct hub_publication first, second;
 static int overflows, rooms;
 
-static size_t
-head_len(const struct hub_message *m)
+static struct wire_ends
+ends(const struct hub_message *m, const struct wire_body *body)
 {
 	(void)m;
-	return 0;
+	(void)body;
+	return (struct wire_ends){0, 1};
 }
 
 static void
-write_head(const struct hub_message *m, char *out)
+write_ends(
+    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
 {
 	(void)m;
-	(void)out;
+	(void)its;
+	out[body->len] = '.';
 }
 
 static size_t
-lagged(uint64_t missed, char *out)
+notice(uint64_t missed, char *out)
 {
 	(void)missed;
 	(void)out;
 	return 0;
 }
 
-static const struct wire_form forms[] = {{"a", head_len, write_head, {".", 1}, lagged}};
+static const struct wire_form forms[] = {
+    {.name = "a", .ends = ends, .write_ends = write_ends, .notice = notice}};
 
 static void
 on_ready(struct subscriber *s)

@@ -338,11 +338,17 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 	schedule(outbox);
 }
 
-static enum outbox_result
-refuse_message(struct outbox *outbox, const struct frame *frame, enum outbox_result result)
+void
+outbox_refuse(struct outbox *outbox, uint32_t tag)
 {
 	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form);
-	count_drop(outbox, frame->tag);
+	count_drop(outbox, tag);
+}
+
+static enum outbox_result
+refuse_frame(struct outbox *outbox, const struct frame *frame, enum outbox_result result)
+{
+	outbox_refuse(outbox, frame->tag);
 	return result;
 }
 
@@ -354,16 +360,16 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 	if (!fits(outbox, frame->len)) {
 		switch (outbox->limits.policy) {
 		case OUTBOX_DISCONNECT:
-			return refuse_message(outbox, frame, OUTBOX_OVERFLOW);
+			return refuse_frame(outbox, frame, OUTBOX_OVERFLOW);
 		case OUTBOX_DROP_NEWEST:
-			return refuse_message(outbox, frame, OUTBOX_DROPPED);
+			return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 		case OUTBOX_DROP_OLDEST:
 			/* What can never fit must not push the others out. */
 			if (outbox->limits.bytes > 0 && frame->len > outbox->limits.bytes)
-				return refuse_message(outbox, frame, OUTBOX_DROPPED);
+				return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 			while (!fits(outbox, frame->len))
 				if (!drop_oldest(outbox))
-					return refuse_message(outbox, frame, OUTBOX_DROPPED);
+					return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 			break;
 		case OUTBOX_BLOCK:
 			break; /* publishers asked before */
@@ -371,13 +377,6 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 	}
 	queue_message(outbox, frame);
 	return OUTBOX_QUEUED;
-}
-
-enum outbox_result
-outbox_push_unasked(struct outbox *outbox, const struct frame *frame)
-{
-	return is_full_for(outbox, frame->len) ? refuse_message(outbox, frame, OUTBOX_OVERFLOW)
-					       : outbox_push_message(outbox, frame);
 }
 
 bool

@@ -118,9 +118,8 @@ bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_u
 enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame)
     __attribute__((warn_unused_result));
 
-/* The same of a message for whose room nobody asked: OUTBOX_BLOCK is as OUTBOX_DISCONNECT. */
-enum outbox_result outbox_push_unasked(struct outbox *outbox, const struct frame *frame)
-    __attribute__((warn_unused_result));
+/* Drops a message with this tag that cannot be queued, and counts it. */
+void outbox_refuse(struct outbox *outbox, uint32_t tag);
 
 /* True if, under OUTBOX_BLOCK, a message of len bytes has no room now. An empty outbox has room for
  * any. */

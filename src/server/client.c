@@ -35,8 +35,8 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 	c->is_loopback = peer->is_loopback;
 	c->created_us = c->active_us = clock_mono_us();
 	c->proto = 2;
-	hub_attach(
-	    server->hub, &c->subscriber, &client_subscriber_ops, &server->config->outbox, 0, conn);
+	hub_attach(server->hub, &c->subscriber, &client_subscriber_ops, &server->config->outbox,
+	    SERVER_FORM_RESP2, conn);
 	access_attach(c);
 	client_apply_limits(c);
 	return c;
@@ -151,7 +151,7 @@ void
 client_set_proto(struct client *c, int proto)
 {
 	c->proto = (uint8_t)proto;
-	hub_set_form(&c->subscriber, proto == 3 ? 1 : 0);
+	hub_set_form(&c->subscriber, proto == 3 ? SERVER_FORM_RESP3 : SERVER_FORM_RESP2);
 }
 
 /* The lesser of two limits of which 0 means none. */

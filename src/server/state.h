@@ -186,9 +186,9 @@ server_is_paused(const struct server *server, uint64_t now_us)
 /* access.c: the user default has a password. */
 bool server_has_password(const struct server *server);
 
-/* wire.c: the forms in which messages go out. Index 0 is RESP2's, 1 is RESP3's. */
-extern const struct wire_form server_wire_forms[];
-#define SERVER_WIRE_FORMS 2
+/* wire.c: the wire forms of clients. */
+enum server_form { SERVER_FORM_RESP2, SERVER_FORM_RESP3, SERVER_WIRE_FORMS };
+extern const struct wire_form server_wire_forms[SERVER_WIRE_FORMS];
 
 /* sweep.c: limits that time has a part in. Returns in how many us it wants to be called again. */
 uint64_t server_sweep(struct server *server, uint64_t now_us);

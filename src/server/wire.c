@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <string.h>
+
 #include "resp/message.h"
 #include "server/state.h"
 
@@ -24,68 +26,80 @@ message_parts(const struct hub_message *message, struct slice parts[2])
 	return count;
 }
 
-static size_t
-head_len(int proto, const struct hub_message *message)
+static struct wire_ends
+message_ends(int proto, const struct hub_message *message)
 {
 	struct slice parts[2];
 	size_t count = message_parts(message, parts);
 
-	return resp_message_head_len(
-	    proto, kinds[message->kind], parts, count, message->payload.len);
+	return (struct wire_ends){
+	    .head = resp_message_head_len(
+		proto, kinds[message->kind], parts, count, message->payload.len),
+	    .tail = sizeof(RESP_MESSAGE_TAIL) - 1,
+	};
 }
 
 static void
-head_write(int proto, const struct hub_message *message, char *out)
+write_message_ends(int proto, const struct hub_message *message, struct wire_ends ends, char *out)
 {
 	struct slice parts[2];
 	size_t count = message_parts(message, parts);
 
 	resp_message_head_write(
 	    proto, kinds[message->kind], parts, count, message->payload.len, out);
+	memcpy(out + ends.head + message->payload.len, RESP_MESSAGE_TAIL,
+	    sizeof(RESP_MESSAGE_TAIL) - 1);
 }
 
-static size_t
-resp2_head_len(const struct hub_message *message)
+static struct wire_ends
+resp2_ends(const struct hub_message *message, const struct wire_body *body)
 {
-	return head_len(2, message);
+	(void)body;
+	return message_ends(2, message);
 }
 
 static void
-resp2_head_write(const struct hub_message *message, char *out)
+resp2_write_ends(const struct hub_message *message, const struct wire_body *body,
+    struct wire_ends ends, char *out)
 {
-	head_write(2, message, out);
+	(void)body;
+	write_message_ends(2, message, ends, out);
 }
 
 static size_t
-resp2_lagged(uint64_t missed, char *out)
+resp2_notice(uint64_t missed, char *out)
 {
 	return resp_lagged_write(2, missed, out);
 }
 
-static size_t
-resp3_head_len(const struct hub_message *message)
+static struct wire_ends
+resp3_ends(const struct hub_message *message, const struct wire_body *body)
 {
-	return head_len(3, message);
+	(void)body;
+	return message_ends(3, message);
 }
 
 static void
-resp3_head_write(const struct hub_message *message, char *out)
+resp3_write_ends(const struct hub_message *message, const struct wire_body *body,
+    struct wire_ends ends, char *out)
 {
-	head_write(3, message, out);
+	(void)body;
+	write_message_ends(3, message, ends, out);
 }
 
 static size_t
-resp3_lagged(uint64_t missed, char *out)
+resp3_notice(uint64_t missed, char *out)
 {
 	return resp_lagged_write(3, missed, out);
 }
 
-#define TAIL                                                                                       \
-	{                                                                                          \
-		RESP_MESSAGE_TAIL, sizeof(RESP_MESSAGE_TAIL) - 1                                   \
-	}
-
 const struct wire_form server_wire_forms[SERVER_WIRE_FORMS] = {
-    {"resp2", resp2_head_len, resp2_head_write, TAIL, resp2_lagged},
-    {"resp3", resp3_head_len, resp3_head_write, TAIL, resp3_lagged},
+    [SERVER_FORM_RESP2] = {.name = "resp2",
+	.ends = resp2_ends,
+	.write_ends = resp2_write_ends,
+	.notice = resp2_notice},
+    [SERVER_FORM_RESP3] = {.name = "resp3",
+	.ends = resp3_ends,
+	.write_ends = resp3_write_ends,
+	.notice = resp3_notice},
 };

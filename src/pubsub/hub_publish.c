@@ -1,0 +1,354 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pubsub/hub_state.h"
+
+/* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
+
+/* From here on a message is copied or transformed in steps, for so many of its topics. */
+#define LARGE_BYTES ((size_t)2 << 20)
+#define LARGE_TRANSFORMED_BYTES ((size_t)64 << 10)
+#define TOPICS_PREPARED 1024
+
+struct topic *
+hub_address(struct hub_delivery *d, size_t i)
+{
+	struct topic *topic = d->topics[i];
+
+	if (topic->is_pattern) {
+		d->message.kind = HUB_PATTERN;
+		d->message.pattern = topic_name(topic);
+	} else {
+		d->message.kind = d->is_shard ? HUB_SHARD : HUB_CHANNEL;
+		d->message.pattern.len = 0;
+	}
+	return topic;
+}
+
+static void
+measure(const struct wire_form *f, struct hub_delivery *d, uint8_t form)
+{
+	size_t len = d->message.payload.len;
+
+	d->measured |= 1U << form;
+	if (f->measure == NULL)
+		d->bodies[form].len = len;
+	else if (len > WIRE_TRANSFORMED_MAX || !f->measure(&d->message, &d->bodies[form]))
+		d->unfit |= 1U << form;
+}
+
+/* The message as it is addressed, in one form. */
+struct plan {
+	const struct wire_body *body;
+	struct wire_ends ends;
+	size_t len;
+};
+
+/* False if the form cannot carry it. */
+static bool
+make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct plan *plan)
+{
+	const struct wire_form *f = hub->forms[form];
+
+	if ((d->measured >> form & 1) == 0)
+		measure(f, d, form);
+	if ((d->unfit >> form & 1) != 0)
+		return false;
+	plan->body = &d->bodies[form];
+	plan->ends = f->ends(&d->message, plan->body);
+	plan->len = plan->ends.head + plan->body->len + plan->ends.tail;
+	return true;
+}
+
+size_t
+hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form)
+{
+	struct plan plan;
+
+	return make_plan(hub, d, form, &plan) ? plan.len : 0;
+}
+
+static void
+write_body(
+    const struct wire_form *f, const struct hub_message *m, const struct wire_body *body, char *out)
+{
+	if (f->transform != NULL)
+		f->transform(m, body, out);
+	else if (m->payload.len > 0)
+		memcpy(out, m->payload.ptr, m->payload.len);
+}
+
+/* id: what it was prepared under; 0: it was not. False if the form cannot carry the message. */
+static bool
+encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint64_t id,
+    struct frame *frame)
+{
+	const struct wire_form *f = hub->forms[form];
+	struct frame_log *log = hub->logs[form];
+	struct plan plan;
+
+	if (!make_plan(hub, d, form, &plan))
+		return false;
+	if (id == 0 || !frame_log_write_prepared(log, id, plan.len, plan.ends.head, tag, frame)) {
+		*frame = frame_log_write(log, plan.len, tag);
+		write_body(f, &d->message, plan.body, frame->ptr + plan.ends.head);
+	}
+	f->write_ends(&d->message, plan.body, plan.ends, frame->ptr);
+	return true;
+}
+
+/* A step of the preparing of one frame. False if there is more of it. */
+static bool
+prepare_frame(struct hub *hub, struct hub_delivery *d, uint8_t form, uint64_t id)
+{
+	const struct wire_form *f = hub->forms[form];
+	struct plan plan;
+	size_t *done;
+	char *out;
+
+	if (!make_plan(hub, d, form, &plan))
+		return true;
+	if (f->transform == NULL)
+		return frame_log_prepare(
+		    hub->logs[form], id, plan.len, plan.ends.head, d->message.payload);
+	out = frame_log_draft(hub->logs[form], id, plan.len, plan.ends.head, &done);
+	if (out == NULL || *done == plan.body->len)
+		return true;
+	f->transform(&d->message, plan.body, out);
+	*done = plan.body->len;
+	return false;
+}
+
+/* A step for one topic, to which the message is addressed. */
+static bool
+prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint64_t id)
+{
+	uint32_t done = 0;
+
+	for (uint32_t i = 0; i < topic->count; i++) {
+		const struct outbox *outbox = &topic->members[i].subscriber->outbox;
+
+		if (outbox->sealed || (done >> outbox->form & 1) != 0)
+			continue;
+		if (!prepare_frame(hub, d, outbox->form, id))
+			return false;
+		done |= 1U << outbox->form;
+	}
+	return true;
+}
+
+/* How a frame is put into an outbox. */
+enum push {
+	PUSH_ASKED,         /* publishers waited for its room under OUTBOX_BLOCK, or need none */
+	PUSH_WITHIN_LIMITS, /* under OUTBOX_BLOCK, too, its limits hold */
+};
+
+static enum outbox_result
+push_frame(struct outbox *outbox, const struct frame *frame, enum push how)
+{
+	if (how == PUSH_WITHIN_LIMITS && outbox_would_block(outbox, frame->len)) {
+		outbox_refuse(outbox, frame->tag);
+		return OUTBOX_OVERFLOW;
+	}
+	return outbox_push_message(outbox, frame);
+}
+
+/* One encoding for each wire form in use, then a few words for each member. */
+static size_t
+deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id, enum push how)
+{
+	struct frame frames[HUB_FORMS_MAX];
+	uint32_t encoded = 0, unfit = 0, tag = topic_tags_of(hub->tags, topic);
+	size_t receivers = 0;
+
+	for (uint32_t i = 0; i < topic->count; i++) {
+		struct subscriber *s = topic->members[i].subscriber;
+		uint8_t form = s->outbox.form;
+
+		if (s->outbox.sealed)
+			continue;
+		if ((encoded >> form & 1) == 0) {
+			encoded |= 1U << form;
+			if (!encode(hub, d, form, tag, id, &frames[form]))
+				unfit |= 1U << form;
+		}
+		receivers++;
+		if ((unfit >> form & 1) != 0) {
+			outbox_refuse(&s->outbox, tag);
+			continue;
+		}
+		switch (push_frame(&s->outbox, &frames[form], how)) {
+		case OUTBOX_QUEUED:
+			hub->delivered++;
+			break;
+		case OUTBOX_OVERFLOW:
+			outbox_close(&s->outbox);
+			s->ops->overflow(s);
+			break;
+		case OUTBOX_DROPPED:
+		case OUTBOX_CLOSED:
+			break;
+		}
+	}
+	return receivers;
+}
+
+void
+hub_drop_drafts(struct hub *hub, struct hub_publication *p)
+{
+	if (p->drafts == 0)
+		return;
+	for (size_t i = 0; i < hub->form_count; i++)
+		frame_log_forget(hub->logs[i], p->drafts * TOPICS_PREPARED, TOPICS_PREPARED);
+	p->drafts = 0;
+	hub->preparing--;
+	hub->prepared_bytes -= p->bytes;
+}
+
+static void
+begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
+{
+	p->drafts = ++hub->last_drafts;
+	p->bytes = bytes;
+	hub->preparing++;
+	hub->prepared_bytes += bytes;
+}
+
+/* Finds what the message goes to. Borrows channel and payload. */
+static void
+match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    struct hub_delivery *d)
+{
+	assert(kind != HUB_PATTERN);
+	d->message.kind = kind;
+	d->message.pattern = (struct slice){NULL, 0};
+	d->message.channel = channel;
+	d->message.payload = payload;
+	d->measured = d->unfit = 0;
+	d->is_shard = kind == HUB_SHARD;
+	if (d->is_shard) {
+		d->shard = channel_tree_find(hub->shards, false, channel);
+		d->topics = &d->shard;
+		d->count = d->shard != NULL;
+	} else {
+		d->topics = channel_tree_match(hub->channels, channel, &d->count);
+	}
+}
+
+enum hub_result
+hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    uint64_t now_us, struct hub_publication *p, size_t *bytes)
+{
+	struct hub_delivery d;
+
+	if (hub->limits->memory_bytes == 0 && hub->blocking == 0)
+		return HUB_OK;
+	match(hub, kind, channel, payload, &d);
+	if (hub->limits->memory_bytes > 0) {
+		enum hub_result room = hub_check_memory(hub, &d, bytes, &p->bytes);
+
+		if (room != HUB_OK)
+			return room;
+	}
+	return hub->blocking > 0 && hub_must_wait(hub, &d, now_us, p) ? HUB_BLOCKED : HUB_OK;
+}
+
+enum hub_result
+hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum hub_urgency urgency, size_t *receivers)
+{
+	struct hub_delivery d;
+	size_t wanted;
+
+	*receivers = 0;
+	match(hub, kind, channel, payload, &d);
+	if (hub->limits->memory_bytes > 0) {
+		enum hub_result room = hub_check_memory(hub, &d, NULL, &wanted);
+
+		if (room == HUB_TOO_LARGE || (room == HUB_FULL && urgency == HUB_IF_ROOM))
+			return room;
+	}
+	for (size_t i = 0; i < d.count; i++)
+		*receivers += deliver(hub, &d, hub_address(&d, i), 0,
+		    urgency == HUB_IF_ROOM ? PUSH_WITHIN_LIMITS : PUSH_ASKED);
+	hub->published++;
+	return HUB_OK;
+}
+
+/* Whether somebody gets so much of it that one turn has no time for it. */
+static bool
+is_large(const struct hub *hub, const struct hub_delivery *d)
+{
+	if (d->message.payload.len >= LARGE_BYTES)
+		return d->count > 0;
+	if (d->message.payload.len < LARGE_TRANSFORMED_BYTES || !hub->transforms)
+		return false;
+	for (size_t i = 0; i < d->count; i++)
+		for (uint32_t m = 0; m < d->topics[i]->count; m++)
+			if (hub->forms[d->topics[i]->members[m].subscriber->outbox.form]
+				->transform != NULL)
+				return true;
+	return false;
+}
+
+/* Prepares a part of a large message. False if there is more of it. */
+static bool
+prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
+{
+	if (p->drafts == 0) {
+		begin_large(hub, p, hub_memory_needed(hub, d));
+		if (hub->blocking > 0)
+			hub_reserve(hub, d, now_us, p);
+	}
+	for (size_t i = 0; i < d->count && i < TOPICS_PREPARED; i++)
+		if (!prepare(hub, d, hub_address(d, i), p->drafts * TOPICS_PREPARED + i))
+			return false;
+	return true;
+}
+
+/* May it be written, as far as memory goes? */
+static enum hub_result
+ask_for_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
+{
+	if (p->drafts != 0) /* it was asked for */
+		return p->bytes <= hub->limits->memory_bytes ? HUB_OK : HUB_TOO_LARGE;
+	return hub_check_memory(hub, d, NULL, &p->bytes);
+}
+
+enum hub_result
+hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    uint64_t now_us, struct hub_publication *p, size_t *receivers)
+{
+	struct hub_delivery d;
+	uint64_t id = 0;
+
+	*receivers = 0;
+	match(hub, kind, channel, payload, &d);
+	if (hub->limits->memory_bytes > 0) {
+		enum hub_result room = ask_for_memory(hub, &d, p);
+
+		if (room != HUB_OK)
+			return room;
+	}
+	if (hub->blocking > 0 && hub_must_wait(hub, &d, now_us, p)) {
+		hub_drop_drafts(hub, p);
+		return HUB_BLOCKED;
+	}
+	if (is_large(hub, &d)) {
+		if (!prepare_all(hub, &d, now_us, p))
+			return HUB_PREPARING;
+		id = p->drafts * TOPICS_PREPARED;
+	}
+	for (size_t i = 0; i < d.count; i++)
+		*receivers += deliver(hub, &d, hub_address(&d, i),
+		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, PUSH_ASKED);
+	hub_drop_drafts(hub, p); /* a topic may have lost its last member */
+	if (p->ticket != 0)
+		hub_delivered(hub, &d, p);
+	hub->published++;
+	return HUB_OK;
+}
