@@ -27,7 +27,7 @@ open_address(struct net *net, const char *host, int port, bool tls, struct buffe
 	if (optional)
 		host++;
 	errno = 0;
-	if (net_listen_tcp(net, host, port, tls, text, sizeof(text))) {
+	if (net_listen_tcp(net, SERVICE_RESP, host, port, tls, text, sizeof(text))) {
 		buffer_appendf(opened, "%s%s port %d%s", opened->len > 0 ? ", " : "", host, port,
 		    tls ? " (TLS)" : "");
 		return true;
@@ -87,7 +87,8 @@ open_unix(struct net *net, const struct settings *s, struct buffer *opened, stru
 
 	if (s->unixsocket[0] == '\0')
 		return true;
-	if (!net_listen_unix(net, s->unixsocket, (mode_t)s->unixsocketperm, text, sizeof(text))) {
+	if (!net_listen_unix(
+		net, SERVICE_RESP, s->unixsocket, (mode_t)s->unixsocketperm, text, sizeof(text))) {
 		buffer_append_str(error, text);
 		return false;
 	}

@@ -512,8 +512,8 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 void
 settings_derive(struct settings *s)
 {
-	s->net.resp.bulk_bytes = s->server.proto_max_bulk_bytes;
-	s->net.resp.request_bytes = s->server.query_buffer_bytes;
+	s->net.limits[SERVICE_RESP].arg_bytes = s->server.proto_max_bulk_bytes;
+	s->net.limits[SERVICE_RESP].request_bytes = s->server.query_buffer_bytes;
 	s->net.idle_timeout_s = s->server.timeout_s;
 	s->net_tls.sni = s->tls_sni.items;
 	s->net_tls.sni_count = s->tls_sni.count;

@@ -61,6 +61,9 @@ struct setting_list {
 	size_t count;
 };
 
+/* The services of the daemon: how net numbers them. */
+enum { SERVICE_RESP, SERVICES };
+
 /* What is kept on disk. */
 struct disk_settings {
 	bool appendonly;

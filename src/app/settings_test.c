@@ -363,8 +363,8 @@ START_TEST(members_that_follow_from_others_are_derived)
 	ck_assert_int_eq(set("client-query-buffer-limit", "5mb"), SETTING_OK);
 	ck_assert_int_eq(set("timeout", "7"), SETTING_OK);
 	settings_derive(&s);
-	ck_assert_uint_eq(s.net.resp.bulk_bytes, 3 << 20);
-	ck_assert_uint_eq(s.net.resp.request_bytes, 5 << 20);
+	ck_assert_uint_eq(s.net.limits[SERVICE_RESP].arg_bytes, 3 << 20);
+	ck_assert_uint_eq(s.net.limits[SERVICE_RESP].request_bytes, 5 << 20);
 	ck_assert_uint_eq(s.net.idle_timeout_s, 7);
 }
 END_TEST

@@ -7,6 +7,7 @@
 #include "base/allocator.h"
 #include "base/log.h"
 #include "cmd/table.h"
+#include "resp/protocol.h"
 
 static void *
 net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
@@ -246,12 +247,19 @@ log_accepted(void *arg)
 	w->log_accepted(w->arg);
 }
 
+static const struct net_service services[SERVICES] = {
+    [SERVICE_RESP] =
+	{
+	    .protocol = &resp_protocol,
+	    .open = net_open,
+	    .request = net_request,
+	    .broken = net_broken,
+	    .identified = net_identified,
+	    .closed = net_closed,
+	},
+};
+
 static const struct net_handler handler = {
-    .open = net_open,
-    .request = net_request,
-    .broken = net_broken,
-    .identified = net_identified,
-    .closed = net_closed,
     .turn = net_turn,
     .flushed = net_flushed,
     .signalled = net_signalled,
@@ -280,7 +288,7 @@ wiring_init(
 	    .arg = w,
 	};
 
-	w->net = net_new(&settings->net, &handler, w);
+	w->net = net_new(&settings->net, services, SERVICES, &handler, w);
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, cmd_table(), &io, interface);

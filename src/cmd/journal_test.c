@@ -37,10 +37,8 @@ teardown(void)
 static bool
 note_commands(void *arg, struct slice commands)
 {
-	static const struct resp_limits limits = {.bulk_bytes = 1 << 20,
-	    .multibulk_count = 1024,
-	    .inline_bytes = 1024,
-	    .request_bytes = 1 << 20};
+	static const struct protocol_limits limits = {
+	    .arg_bytes = 1 << 20, .arg_count = 1024, .line_bytes = 1024, .request_bytes = 1 << 20};
 	struct resp_parser *parser = resp_parser_new(&limits);
 	size_t used, count;
 

@@ -2,7 +2,6 @@
 
 #include "net/admission.h"
 
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,28 +10,21 @@
 #include "net/conn.h"
 #include "net/greeting.h"
 
-enum refusal { REFUSED_ADDRESS_COUNT, REFUSED_ADDRESS_RATE, REFUSED_UNPROVEN };
-
-static const struct {
-	const char *error;
-	const char *directive;
-} refusals[] = {
-    [REFUSED_ADDRESS_COUNT] = {"-ERR max number of connections from this address reached\r\n",
-	"max-connections-per-address"},
-    [REFUSED_ADDRESS_RATE] =
-	{"-ERR too many new connections from this address, try again later\r\n", "max-accept-rate"},
-    [REFUSED_UNPROVEN] = {"-ERR max number of unauthenticated clients reached\r\n",
-	"max-unauthenticated"},
+static const char *const directives[] = {
+    [PROTOCOL_ADDRESS_COUNT] = "max-connections-per-address",
+    [PROTOCOL_ADDRESS_RATE] = "max-accept-rate",
+    [PROTOCOL_UNAUTHENTICATED_COUNT] = "max-unauthenticated",
 };
 
+/* Returns the limit that was reached. */
 static uint32_t
-count_refusal(struct net *net, enum refusal why)
+count_refusal(struct net *net, enum protocol_notice why)
 {
 	switch (why) {
-	case REFUSED_ADDRESS_COUNT:
+	case PROTOCOL_ADDRESS_COUNT:
 		net->figures.refused_address_count++;
 		return net->config->addresses.connections;
-	case REFUSED_ADDRESS_RATE:
+	case PROTOCOL_ADDRESS_RATE:
 		net->figures.refused_address_rate++;
 		return net->config->addresses.rate;
 	default:
@@ -42,21 +34,21 @@ count_refusal(struct net *net, enum refusal why)
 }
 
 /*
- * The peer is told why while there are few to tell; in a storm closing has to be enough. The line
- * fits into the buffer of any new socket, or is lost.
+ * The peer is told why while few are refused; in a storm it is only closed. The notice fits into
+ * the buffer of any new socket, or is lost.
  */
 static void
-refuse(struct net *net, int fd, const struct net_peer *peer, enum refusal why)
+refuse(struct net *net, int fd, const struct net_peer *peer, enum protocol_notice why)
 {
-	const char *error = refusals[why].error;
+	struct slice notice = net->protocols[peer->service]->notices[why];
 	uint64_t now_us = clock_mono_us();
 	uint32_t limit = count_refusal(net, why);
 
-	if (!peer->is_tls && rate_limit_take(&net->refusal_lines, now_us))
-		(void)!send(fd, error, strlen(error), MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!peer->is_tls && notice.len > 0 && rate_limit_take(&net->refusal_lines, now_us))
+		(void)!send(fd, notice.ptr, notice.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (rate_limit_take(&net->refusal_logs, now_us))
-		log_notice("refusing client addr=%s: %s %u reached", peer->address,
-		    refusals[why].directive, (unsigned)limit);
+		log_notice("refusing client addr=%s: %s %u reached", peer->address, directives[why],
+		    (unsigned)limit);
 	close(fd);
 }
 
@@ -66,7 +58,7 @@ admission_admit(struct net *net, int fd, const struct net_peer *peer)
 	const struct net_config *config = net->config;
 
 	if (config->unproven_max > 0 && net->figures.unproven >= config->unproven_max) {
-		refuse(net, fd, peer, REFUSED_UNPROVEN);
+		refuse(net, fd, peer, PROTOCOL_UNAUTHENTICATED_COUNT);
 		return;
 	}
 	switch (
@@ -75,10 +67,10 @@ admission_admit(struct net *net, int fd, const struct net_peer *peer)
 		conn_open(net, fd, peer);
 		break;
 	case ADDRESS_TOO_MANY:
-		refuse(net, fd, peer, REFUSED_ADDRESS_COUNT);
+		refuse(net, fd, peer, PROTOCOL_ADDRESS_COUNT);
 		break;
 	case ADDRESS_TOO_FAST:
-		refuse(net, fd, peer, REFUSED_ADDRESS_RATE);
+		refuse(net, fd, peer, PROTOCOL_ADDRESS_RATE);
 		break;
 	}
 }

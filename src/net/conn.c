@@ -2,6 +2,7 @@
 
 #include "net/conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -33,6 +34,12 @@ conn_dequeue(struct conn *conn)
 		return;
 	TAILQ_REMOVE(conn->work_queue, conn, work);
 	conn->work_queue = NULL;
+}
+
+const struct net_service *
+conn_service(const struct conn *conn)
+{
+	return &conn->net->services[conn->service];
 }
 
 struct net_loop *
@@ -76,7 +83,7 @@ open_link(struct conn *conn, struct tls_stream *tls)
 		if (net->loops[i].figures.connections < net->loops[conn->loop].figures.connections)
 			conn->loop = (uint8_t)i;
 	net->loops[conn->loop].figures.connections++;
-	conn->link = io_link_open(net->loops[conn->loop].io, conn->fd, tls, conn);
+	conn->link = io_link_open(net->loops[conn->loop].io, conn->fd, tls, conn->service, conn);
 }
 
 static void
@@ -109,7 +116,7 @@ conn_secured(struct conn *conn, char *user, bool is_resumed)
 		net->figures.tls_resumed += is_resumed;
 		conn->active_us = net->now_us;
 		if (user != NULL && conn->client != NULL)
-			net->handler.identified(conn->client, user);
+			conn_service(conn)->identified(conn->client, user);
 	}
 	xfree(user);
 }
@@ -208,6 +215,7 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->net = net;
 	conn->fd = fd;
 	conn->is_unix = peer->is_unix;
+	conn->service = conn->parser_service = (uint8_t)peer->service;
 	conn->opened_us = conn->active_us = net->now_us;
 	conn->key = peer->key;
 	if (peer->is_proxied)
@@ -215,15 +223,13 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	if (tls != NULL)
 		begin_handshake(conn);
 	doubt(conn);
-	if (net->loop_count > 0) {
+	if (net->loop_count > 0)
 		open_link(conn, tls);
-	} else {
+	else
 		stream_open(&conn->stream, net->base, fd, tls, &conn_stream_handler, conn);
-		conn->parser = resp_parser_new(&net->config->resp);
-	}
 	TAILQ_INSERT_TAIL(&net->all, conn, all);
 	net->figures.connections++;
-	conn->client = net->handler.open(net->arg, conn, peer, &conn->outbox);
+	conn->client = conn_service(conn)->open(net->arg, conn, peer, &conn->outbox);
 	if (conn->state != CONN_OPEN)
 		return;
 	if (conn->link != NULL)
@@ -238,7 +244,7 @@ part_from_client(struct conn *conn, const char *reason)
 {
 	if (conn->client == NULL)
 		return;
-	conn->net->handler.closed(conn->client, reason);
+	conn_service(conn)->closed(conn->client, reason);
 	conn->client = NULL;
 	if (!conn->flying)
 		conn->outbox = NULL;
@@ -265,7 +271,7 @@ conn_free(struct conn *conn)
 		stream_close(&conn->stream);
 	}
 	conn_drop_input(conn);
-	resp_parser_free(conn->parser);
+	conn_release_parser(conn);
 	xfree(conn->proxied_address);
 	xfree(conn);
 }
@@ -332,16 +338,22 @@ conn_peer_ended(void *arg)
 	part_from_client(conn, conn->reason);
 }
 
+static const char *
+end_reason(const struct conn *conn)
+{
+	return conn->reason != NULL ? conn->reason : "finished";
+}
+
 void
 conn_end(struct conn *conn)
 {
 	conn_drop_input(conn);
 	if (conn->eof ||
 	    (conn->link == NULL && !conn->discarded && !stream_has_unread(&conn->stream))) {
-		conn_kill(conn, conn->eof ? "closed by peer" : "finished");
+		conn_kill(conn, conn->eof ? "closed by peer" : end_reason(conn));
 		return;
 	}
-	part_from_client(conn, "finished");
+	part_from_client(conn, end_reason(conn));
 	conn->state = CONN_LINGERING;
 	conn->stuck_us = conn->net->now_us;
 	if (conn->link != NULL) {
@@ -396,6 +408,13 @@ conn_resume(struct conn *conn)
 }
 
 void
+conn_switch(struct conn *conn, unsigned service)
+{
+	assert(service < conn->net->service_count && conn->may_switch);
+	conn->service = (uint8_t)service;
+}
+
+void
 conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 {
 	conn->unauthenticated = unauthenticated;
@@ -403,8 +422,6 @@ conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 		doubt(conn);
 	else if (conn->asked)
 		trust(conn);
-	if (conn->link == NULL) /* a link learns it with the next requests */
-		resp_parser_set_unauthenticated(conn->parser, unauthenticated);
 }
 
 void
@@ -433,6 +450,21 @@ conn_set_subscriber(struct conn *conn, bool subscriber)
 	tune_user_timeout(conn);
 }
 
+/* What the protocol says to it, if anything and if it may be in the way of nothing else. */
+static void
+close_with_notice(struct conn *conn, enum protocol_notice why, const char *reason)
+{
+	struct slice notice = conn->net->protocols[conn->service]->notices[why];
+
+	if (notice.len == 0 || conn->securing || conn->state != CONN_OPEN) {
+		conn_kill(conn, reason);
+		return;
+	}
+	outbox_push_reply(conn->outbox, notice);
+	conn->reason = reason;
+	conn_finish(conn);
+}
+
 void
 conn_check_proof(struct conn *conn, uint64_t now_us)
 {
@@ -442,7 +474,10 @@ conn_check_proof(struct conn *conn, uint64_t now_us)
 	    now_us - conn->unproven_us < limit_us)
 		return;
 	conn->net->figures.closed_unproven++;
-	conn_kill(conn, conn->asked ? "did not authenticate in time" : "sent no request in time");
+	if (conn->asked)
+		close_with_notice(conn, PROTOCOL_LOGIN_TIMEOUT, "did not authenticate in time");
+	else
+		close_with_notice(conn, PROTOCOL_REQUEST_TIMEOUT, "sent no request in time");
 }
 
 void
@@ -468,7 +503,7 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 	if (conn->state != CONN_DEAD && config->idle_timeout_s > 0 && !conn->subscriber &&
 	    !conn->held && now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
 		conn->net->figures.closed_idle++;
-		conn_kill(conn, "idle");
+		close_with_notice(conn, PROTOCOL_IDLE_TIMEOUT, "idle");
 	}
 }
 

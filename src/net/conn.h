@@ -11,6 +11,7 @@
 #include "net/end_watch.h"
 #include "net/io_loop.h"
 #include "net/net.h"
+#include "net/parser_pool.h"
 #include "net/stream.h"
 
 /*
@@ -38,7 +39,11 @@ struct net_loop {
 };
 
 struct net {
-	const struct net_config *config; /* borrowed */
+	const struct net_config *config;    /* borrowed */
+	const struct net_service *services; /* borrowed */
+	unsigned service_count;
+	const struct protocol *protocols[NET_SERVICES_MAX]; /* of each service */
+	struct parser_pool parsers;
 	struct net_handler handler;
 	void *arg;
 	struct event_base *base;
@@ -102,7 +107,7 @@ struct conn {
 	int fd;
 	struct io_link *link; /* another loop's, which has the socket; NULL: stream has it */
 	struct stream stream;
-	struct resp_parser *parser;
+	void *parser;          /* of parser_service; NULL: between requests, or the link has it */
 	struct outbox *outbox; /* the client's */
 	void *client;
 	TAILQ_ENTRY(conn) all;
@@ -113,13 +118,16 @@ struct conn {
 	struct conns *work_queue;    /* ready, later or closing of its net; NULL: nothing to do */
 	uint8_t state;               /* enum conn_state */
 	uint8_t loop;                /* which of the net's loops has its link */
-	bool held;                   /* the next request got NET_LATER or NET_BLOCKED */
-	bool gives_up;               /* ... NET_BLOCKED */
-	bool end_is_watched;         /* by the net's end_watch, which has not told yet */
-	bool end_was_watched;        /* it knows the socket */
-	bool resumed;                /* ... and may be tried again */
-	bool choked;                 /* requests wait: it does not read its replies */
-	bool eof;                    /* the peer will send no more */
+	uint8_t service;
+	uint8_t parser_service; /* another than service while a request switches */
+	bool may_switch;        /* in a request with ends_batch */
+	bool held;              /* the next request got NET_LATER or NET_BLOCKED */
+	bool gives_up;          /* ... NET_BLOCKED */
+	bool end_is_watched;    /* by the net's end_watch, which has not told yet */
+	bool end_was_watched;   /* it knows the socket */
+	bool resumed;           /* ... and may be tried again */
+	bool choked;            /* requests wait: it does not read its replies */
+	bool eof;               /* the peer will send no more */
 	bool waits_writable;
 	bool flying;  /* its link writes from the outbox, which stands until it has reported */
 	bool stopped; /* its link has given its last report */
@@ -161,6 +169,7 @@ struct net_loop *conn_loop(const struct conn *conn);     /* NULL: the main loop 
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
 void conn_refuse(struct conn *conn, const char *reason); /* as conn_kill, and logs it */
 void conn_end(struct conn *conn);                        /* nothing is owed any more */
+const struct net_service *conn_service(const struct conn *conn);
 void conn_check_handshakes(struct net *net); /* kills those that take too long, or are too many */
 
 /* The TLS handshake is done. Takes user, the name in the client's certificate, or NULL. */
@@ -172,6 +181,7 @@ void conn_has_asked(struct conn *conn);                      /* a request of it 
 /* conn_input.c */
 void conn_process(struct conn *conn);    /* requests of its input, one share of them */
 void conn_drop_input(struct conn *conn); /* no request of it is to be answered any more */
+void conn_release_parser(struct conn *conn);
 size_t conn_input_bytes(const struct conn *conn);
 size_t conn_input_room_bytes(const struct conn *conn);
 void conn_was_read(struct conn *conn, const struct io_report *report); /* by its link */

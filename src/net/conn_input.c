@@ -7,29 +7,64 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "net/wrong_protocol.h"
 
 /* From here on it takes a millisecond or more to give memory back. */
 #define LARGE_BYTES ((size_t)4 << 20)
 
+static const struct protocol *
+parser_protocol(const struct conn *conn)
+{
+	return conn->net->protocols[conn->parser_service];
+}
+
+static void
+take_parser(struct conn *conn)
+{
+	if (conn->parser != NULL)
+		return;
+	conn->parser_service = conn->service;
+	conn->parser = parser_pool_take(&conn->net->parsers, conn->service);
+}
+
+void
+conn_release_parser(struct conn *conn)
+{
+	parser_pool_drop(&conn->net->parsers, conn->parser_service, conn->parser);
+	conn->parser = NULL;
+}
+
+/* The requests that were handed over are done. A large one's memory must not stay until the next
+ * one comes. */
+static void
+settle_parser(struct conn *conn)
+{
+	if (conn->parser != NULL)
+		conn->parser =
+		    parser_pool_settle(&conn->net->parsers, conn->parser_service, conn->parser);
+}
+
 /* The next request, which was handed over and has to wait. */
-static const struct slice *
-held_request(const struct conn *conn, size_t *count)
+static struct protocol_request
+held_request(const struct conn *conn)
 {
 	const struct io_requests *requests = conn->requests;
 
 	if (conn->link == NULL)
-		return resp_parser_args(conn->parser, count);
-	*count = requests->argc[requests->next];
-	return requests->args;
+		return parser_protocol(conn)->keep(conn->parser);
+	return (struct protocol_request){.args = requests->args,
+	    .count = requests->argc[requests->next],
+	    .ends_batch = requests->ends_batch && requests->next + 1 == requests->count};
 }
 
-/* A request to the handler. Other than NET_NEXT only where the connection goes on. */
+/* A request to the service. Other than NET_NEXT only where the connection goes on. */
 static enum net_verdict
-hand_over(struct conn *conn, const struct slice *args, size_t count)
+hand_over(struct conn *conn, const struct protocol_request *request)
 {
-	enum net_verdict verdict = conn->net->handler.request(conn->client, args, count);
+	enum net_verdict verdict;
 
+	conn->may_switch = request->ends_batch;
+	verdict = conn_service(conn)->request(conn->client, request->args, request->count);
+	conn->may_switch = false;
 	if (conn->unproven_us != 0)
 		conn_has_asked(conn);
 	return conn->state == CONN_OPEN ? verdict : NET_NEXT;
@@ -40,14 +75,18 @@ request_done(struct conn *conn)
 {
 	struct io_requests *requests = conn->requests;
 
-	if (conn->link != NULL)
+	if (conn->link != NULL) {
 		requests->args += requests->argc[requests->next++];
+	} else if (conn->parser_service != conn->service) {
+		conn_release_parser(conn);
+		take_parser(conn);
+	}
 }
 
 static void
 give_up_on_input(struct conn *conn, const char *error)
 {
-	conn->net->handler.broken(conn->client, error);
+	conn_service(conn)->broken(conn->client, error);
 	conn->discarded = true;
 	conn_finish(conn);
 }
@@ -68,24 +107,27 @@ check_choked(struct conn *conn)
 static size_t
 process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_us)
 {
-	size_t at = 0, taken, count;
-	const struct slice *args;
+	size_t at = 0, taken;
+	struct protocol_request request;
 	enum net_verdict verdict;
 
+	take_parser(conn);
 	while (at < len) {
-		switch (resp_parser_feed(conn->parser, ptr + at, len - at, &taken)) {
-		case RESP_MORE:
+		switch (parser_protocol(conn)->feed(
+		    conn->parser, ptr + at, len - at, conn->unauthenticated, &taken, &request)) {
+		case PROTOCOL_MORE:
 			return len;
-		case RESP_ERROR:
-			give_up_on_input(conn, resp_parser_error(conn->parser));
+		case PROTOCOL_ERROR:
+			give_up_on_input(conn, parser_protocol(conn)->error(conn->parser));
 			return len;
-		case RESP_REQUEST:
+		case PROTOCOL_REQUEST:
 			at += taken;
-			args = resp_parser_args(conn->parser, &count);
-			verdict = hand_over(conn, args, count);
-			if (verdict != NET_NEXT) {
+			verdict = hand_over(conn, &request);
+			if (verdict == NET_NEXT) {
+				request_done(conn);
+			} else {
 				conn_hold(conn, verdict);
-				resp_parser_copy_args(conn->parser);
+				(void)parser_protocol(conn)->keep(conn->parser);
 			}
 		}
 		if (conn->state != CONN_OPEN || conn->held)
@@ -103,9 +145,8 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 	struct io_requests *requests = conn->requests;
 
 	while (requests->next < requests->count) {
-		size_t count;
-		const struct slice *args = held_request(conn, &count);
-		enum net_verdict verdict = hand_over(conn, args, count);
+		struct protocol_request request = held_request(conn);
+		enum net_verdict verdict = hand_over(conn, &request);
 
 		if (verdict != NET_NEXT) {
 			conn_hold(conn, verdict);
@@ -121,7 +162,7 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 		return false;
 	}
 	conn->requests = NULL;
-	io_link_resume(conn->link, requests, conn->unauthenticated);
+	io_link_resume(conn->link, requests, conn->service, conn->unauthenticated);
 	return true;
 }
 
@@ -129,22 +170,22 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 static void
 retry_held(struct conn *conn)
 {
-	const struct slice *args;
+	struct protocol_request request;
 	enum net_verdict verdict;
-	size_t count;
 
 	if (!conn->resumed)
 		return;
 	conn->resumed = false;
-	args = held_request(conn, &count);
-	verdict = hand_over(conn, args, count);
+	request = held_request(conn);
+	verdict = hand_over(conn, &request);
 	if (verdict != NET_NEXT) {
 		conn_hold(conn, verdict);
 		return;
 	}
 	conn->held = false;
 	request_done(conn);
-	/* The sweep spares whose request waits, and behind this one there may be others like it. */
+	/* A connection whose request is held is spared by the sweep, and there may be more such
+	 * requests behind this one. */
 	conn_check_proof(conn, conn->net->now_us);
 	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
 	if (conn->state == CONN_OPEN)
@@ -196,9 +237,10 @@ check_read(struct conn *conn, ssize_t n)
 
 /* False if these first bytes are of another protocol. */
 static bool
-greet(struct conn *conn, const char *ptr, size_t len)
+check_first_bytes(struct conn *conn, const char *ptr, size_t len)
 {
-	const char *fault = wrong_protocol(ptr, len);
+	const struct protocol *protocol = conn->net->protocols[conn->service];
+	const char *fault = protocol->foreign != NULL ? protocol->foreign(ptr, len) : NULL;
 
 	if (fault == NULL)
 		return true;
@@ -219,7 +261,8 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 
 		if (!check_read(conn, n) || conn->state != CONN_OPEN)
 			return false; /* its user may not be wanted */
-		if (conn->read_bytes == (size_t)n && !greet(conn, net->scratch, (size_t)n))
+		if (conn->read_bytes == (size_t)n &&
+		    !check_first_bytes(conn, net->scratch, (size_t)n))
 			return false;
 		taken = process_chunk(conn, net->scratch, (size_t)n, deadline_us);
 		if (taken < (size_t)n) {
@@ -267,7 +310,7 @@ conn_process(struct conn *conn)
 		/* It took its time, and so does letting go of what it held: in the next turn, when
 		 * others have been answered. */
 		if (conn->state == CONN_OPEN && conn->link == NULL &&
-		    resp_parser_room_bytes(conn->parser) >= LARGE_BYTES) {
+		    parser_protocol(conn)->room_bytes(conn->parser) >= LARGE_BYTES) {
 			conn_enqueue(conn, &conn->net->later);
 			return;
 		}
@@ -282,9 +325,8 @@ conn_process(struct conn *conn)
 	else
 		more = !process_input(conn, deadline_us) ||
 		       (!conn->eof && process_socket(conn, deadline_us));
-	/* A large request's memory must not stay until the next one comes. */
-	if (conn->link == NULL && !conn->held)
-		resp_parser_reset(conn->parser);
+	if (!conn->held)
+		settle_parser(conn);
 	if (conn->state != CONN_OPEN) {
 		conn_drop_input(conn);
 		return;
@@ -316,7 +358,8 @@ conn_input_bytes(const struct conn *conn)
 {
 	if (conn->link != NULL)
 		return conn->held_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
-	return resp_parser_held_bytes(conn->parser) + conn->input.len - conn->input_at;
+	return (conn->parser != NULL ? parser_protocol(conn)->held_bytes(conn->parser) : 0) +
+	       conn->input.len - conn->input_at;
 }
 
 size_t
@@ -324,7 +367,8 @@ conn_input_room_bytes(const struct conn *conn)
 {
 	if (conn->link != NULL)
 		return conn->room_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
-	return resp_parser_room_bytes(conn->parser) + conn->input.cap;
+	return (conn->parser != NULL ? parser_protocol(conn)->room_bytes(conn->parser) : 0) +
+	       conn->input.cap;
 }
 
 /*

@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "net/wrong_protocol.h"
 
 /* All of it runs in the loop's thread. */
 
@@ -26,7 +25,7 @@ io_requests_free(struct io_requests *requests)
 {
 	if (requests == NULL)
 		return;
-	resp_arena_release(&requests->arena);
+	arena_release(&requests->arena);
 	xfree(requests->error);
 	xfree(requests);
 }
@@ -53,7 +52,7 @@ watch(struct io_link *link, bool on)
 /* Requests found in the len bytes at ptr, in memory of their own; the arguments are in loop->args.
  */
 static struct io_requests *
-pack(struct io_loop *loop, const char *ptr, size_t len, struct resp_arena *arena, char *error)
+pack(struct io_loop *loop, const char *ptr, size_t len, struct arena *arena, char *error)
 {
 	size_t count = loop->argc.len / sizeof(size_t);
 	size_t args = loop->args.len / sizeof(struct slice);
@@ -82,54 +81,81 @@ pack(struct io_loop *loop, const char *ptr, size_t len, struct resp_arena *arena
 	return requests;
 }
 
+/* Takes requests from the bytes into loop->argc, loop->args and arena; how many bytes were taken,
+ * and in *end where the last request ends. */
+static size_t
+collect(struct io_link *link, const char *ptr, size_t len, struct arena *arena,
+    struct protocol_request *request, size_t *end, enum protocol_status *status)
+{
+	struct io_loop *loop = link->loop;
+	const struct protocol *protocol = loop->parsers.protocols[link->service];
+	size_t at = 0, taken;
+
+	while (at < len) {
+		*status = protocol->feed(
+		    link->parser, ptr + at, len - at, link->unauthenticated, &taken, request);
+		if (*status != PROTOCOL_REQUEST)
+			return len;
+		at += taken;
+		*end = at;
+		buffer_append(&loop->argc, &request->count, sizeof(request->count));
+		buffer_append(&loop->args, request->args, request->count * sizeof(*request->args));
+		protocol->give_arena(link->parser, arena);
+		/* The next may be a login, after which more is allowed. And what requests cost
+		 * beside their bytes is bounded: the others come in the next batch. */
+		if (request->ends_batch || link->unauthenticated || arena->room > BATCH_ROOM ||
+		    loop->args.len > BATCH_ROOM)
+			break;
+	}
+	return at;
+}
+
+/* The parser goes back if no request is incomplete. */
+static void
+settle_parser(struct io_link *link, struct io_report *report)
+{
+	struct io_loop *loop = link->loop;
+	const struct protocol *protocol = loop->parsers.protocols[link->service];
+
+	link->parser = parser_pool_settle(&loop->parsers, link->service, link->parser);
+	if (link->parser == NULL)
+		return;
+	report->held_bytes += protocol->held_bytes(link->parser);
+	report->room_bytes = protocol->room_bytes(link->parser);
+}
+
 /* How many of the bytes were taken. Requests among them are reported, with `read` bytes. */
 static size_t
 parse(struct io_link *link, const char *ptr, size_t len, size_t read)
 {
 	struct io_loop *loop = link->loop;
-	enum resp_status status = RESP_MORE;
-	struct resp_arena arena = {0};
+	enum protocol_status status = PROTOCOL_MORE;
+	struct protocol_request request = {.ends_batch = false};
+	struct arena arena = {0};
 	struct io_report *report;
-	size_t at = 0, taken, end = 0;
+	size_t at, end = 0;
 	char *error = NULL;
 
-	while (at < len) {
-		const struct slice *args;
-		size_t count;
-
-		status = resp_parser_feed(link->parser, ptr + at, len - at, &taken);
-		if (status != RESP_REQUEST) {
-			at = len;
-			break;
-		}
-		at += taken;
-		end = at;
-		args = resp_parser_args(link->parser, &count);
-		buffer_append(&loop->argc, &count, sizeof(count));
-		buffer_append(&loop->args, args, count * sizeof(*args));
-		resp_parser_give_arena(link->parser, &arena);
-		/* The next may be a login, after which more is allowed. And what requests cost
-		 * beside their bytes is bounded: the others come in the next batch. */
-		if (link->unauthenticated || arena.room > BATCH_ROOM || loop->args.len > BATCH_ROOM)
-			break;
-	}
-	if (status == RESP_ERROR) {
-		error = xstrdup(resp_parser_error(link->parser));
+	if (link->parser == NULL)
+		link->parser = parser_pool_take(&loop->parsers, link->service);
+	at = collect(link, ptr, len, &arena, &request, &end, &status);
+	if (status == PROTOCOL_ERROR) {
+		error = xstrdup(loop->parsers.protocols[link->service]->error(link->parser));
 		link->deaf = true;
 	}
 	report = io_report(link, IO_READ);
 	report->len = read;
 	if (loop->argc.len > 0 || error != NULL) {
 		report->requests = pack(loop, ptr, end, &arena, error);
+		report->requests->ends_batch = status == PROTOCOL_REQUEST && request.ends_batch;
 		link->reported = true;
 	}
 	buffer_clear(&loop->argc);
 	buffer_clear(&loop->args);
 	buffer_shrink(&loop->argc, BATCH_ROOM);
 	buffer_shrink(&loop->args, BATCH_ROOM);
-	resp_parser_reset(link->parser);
-	report->held_bytes = resp_parser_held_bytes(link->parser) + len - at;
-	report->room_bytes = resp_parser_room_bytes(link->parser);
+	report->held_bytes = len - at;
+	settle_parser(link, report);
 	return at;
 }
 
@@ -150,15 +176,16 @@ check_secured(struct io_link *link)
 
 /* False if these first bytes are of another protocol. */
 static bool
-greet(struct io_link *link, const char *ptr, size_t len)
+check_first_bytes(struct io_link *link, const char *ptr, size_t len)
 {
+	const struct protocol *protocol = link->loop->parsers.protocols[link->service];
 	struct io_report *report;
 	const char *fault;
 
-	if (link->greeted)
+	if (link->greeted || protocol->foreign == NULL)
 		return true;
 	link->greeted = true;
-	fault = wrong_protocol(ptr, len);
+	fault = protocol->foreign(ptr, len);
 	if (fault == NULL)
 		return true;
 	report = io_report(link, IO_FAILED);
@@ -197,7 +224,7 @@ read_some(struct io_link *link)
 		errno = error;
 	}
 	if (n > 0) {
-		if (!greet(link, loop->scratch, (size_t)n))
+		if (!check_first_bytes(link, loop->scratch, (size_t)n))
 			return;
 		taken = parse(link, loop->scratch, (size_t)n, (size_t)n);
 		if (taken < (size_t)n)
@@ -251,12 +278,22 @@ on_writable(void *arg)
 const struct stream_handler io_link_handler = {.readable = on_readable, .writable = on_writable};
 
 static void
+switch_service(struct io_link *link, uint8_t service)
+{
+	if (service == link->service)
+		return;
+	parser_pool_drop(&link->loop->parsers, link->service, link->parser);
+	link->parser = NULL;
+	link->service = service;
+}
+
+static void
 resume(struct io_link *link, const struct io_order *order)
 {
 	io_requests_free((struct io_requests *)(uintptr_t)order->ptr);
 	link->reported = false;
 	link->unauthenticated = order->flag;
-	resp_parser_set_unauthenticated(link->parser, order->flag);
+	switch_service(link, order->service);
 	if (link->deaf)
 		return;
 	if (link->input_at < link->input.len) {
@@ -302,7 +339,7 @@ write_pieces(struct io_link *link)
 static void
 shut(struct io_link *link, bool discarded)
 {
-	discarded |= link->input_at < link->input.len || !resp_parser_is_idle(link->parser);
+	discarded |= link->input_at < link->input.len || link->parser != NULL;
 	if (link->deaf && !discarded) {
 		io_report(link, IO_END);
 		return;
@@ -322,7 +359,7 @@ static void
 link_free(struct io_link *link)
 {
 	stream_close(&link->stream);
-	resp_parser_free(link->parser);
+	parser_pool_drop(&link->loop->parsers, link->service, link->parser);
 	buffer_release(&link->input);
 	xfree(link);
 }
@@ -335,7 +372,6 @@ io_link_do(struct io_link *link, const struct io_order *order)
 	switch (order->what) {
 	case IO_ORDER_START:
 		link->unauthenticated = order->flag;
-		resp_parser_set_unauthenticated(link->parser, order->flag);
 		watch(link, true);
 		break;
 	case IO_ORDER_RESUME:

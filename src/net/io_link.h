@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "net/io_loop.h"
+#include "net/parser_pool.h"
 #include "net/stream.h"
 
 /*
@@ -28,7 +29,8 @@ struct io_order {
 	const void *ptr; /* the piece, or requests or limits, both taken */
 	uint32_t len;
 	uint8_t what; /* enum io_order_what */
-	bool flag;    /* unauthenticated, or discarded */
+	uint8_t service;
+	bool flag; /* unauthenticated, or discarded */
 };
 
 #define IO_ORDERS_MAX 256
@@ -63,6 +65,7 @@ struct io_loop {
 	size_t todo_at; /* in the first of them */
 	struct io_reports *reports;
 	struct io_limits limits;
+	struct parser_pool parsers;
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t piece_count;
 	struct buffer argc, args; /* of the requests that are being read */
@@ -75,9 +78,10 @@ struct io_link {
 	struct io_loop *loop;
 	void *owner;
 	struct stream stream;
-	struct resp_parser *parser;
+	void *parser;        /* NULL: between requests */
 	struct buffer input; /* read, and from input_at not parsed: where a batch ended before */
 	size_t input_at;
+	uint8_t service;
 	bool unauthenticated;
 	bool securing;  /* in the TLS handshake */
 	bool greeted;   /* the first bytes were looked at */

@@ -198,17 +198,21 @@ release(struct io_loop *loop)
 		close(loop->wake_fd);
 	buffer_release(&loop->argc);
 	buffer_release(&loop->args);
+	parser_pool_release(&loop->parsers);
 	xfree(loop);
 }
 
 struct io_loop *
-io_loop_new(struct io_inbox *inbox, const struct io_limits *limits)
+io_loop_new(
+    struct io_inbox *inbox, const struct protocol *const *protocols, const struct io_limits *limits)
 {
 	struct io_loop *loop = xcalloc(1, sizeof(*loop));
 	struct event_config *options = event_config_new();
 
 	loop->inbox = inbox;
 	loop->limits = *limits;
+	loop->parsers =
+	    (struct parser_pool){.protocols = protocols, .limits = loop->limits.services};
 	loop->todo_end = &loop->todo;
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (options != NULL) {
@@ -260,13 +264,13 @@ io_loop_cpu_us(const struct io_loop *loop)
 }
 
 struct io_link *
-io_link_open(struct io_loop *loop, int fd, struct tls_stream *tls, void *owner)
+io_link_open(struct io_loop *loop, int fd, struct tls_stream *tls, unsigned service, void *owner)
 {
 	struct io_link *link = xcalloc(1, sizeof(*link));
 
 	link->loop = loop;
 	link->owner = owner;
-	link->parser = resp_parser_new(&loop->limits.resp);
+	link->service = (uint8_t)service;
 	stream_open(&link->stream, loop->base, fd, tls, &io_link_handler, link);
 	link->securing = tls != NULL;
 	return link;
@@ -279,11 +283,13 @@ io_link_start(struct io_link *link, bool unauthenticated)
 }
 
 void
-io_link_resume(struct io_link *link, struct io_requests *requests, bool unauthenticated)
+io_link_resume(
+    struct io_link *link, struct io_requests *requests, unsigned service, bool unauthenticated)
 {
 	struct io_order *order = add_link_order(link, IO_ORDER_RESUME);
 
 	order->ptr = requests;
+	order->service = (uint8_t)service;
 	order->flag = unauthenticated;
 }
 

@@ -7,11 +7,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/mailbox.h"
+#include "base/protocol.h"
+#include "net/net.h"
 #include "net/tls_stream.h"
-#include "resp/arena.h"
-#include "resp/parser.h"
 
 /*
  * Loops of other threads, which read, parse and write for the main one.
@@ -36,12 +37,13 @@ struct io_link;
 /* Requests read from one link, in order. */
 struct io_requests {
 	size_t count;
-	size_t next;             /* the main loop's: how many of them are done */
-	size_t bytes;            /* memory of all of it */
-	char *error;             /* after them came what is no RESP; NULL: nothing of the kind */
-	size_t *argc;            /* of each */
-	struct slice *args;      /* of all; those of the next one begin here */
-	struct resp_arena arena; /* where some of the arguments lie */
+	size_t next;        /* the main loop's: how many of them are done */
+	size_t bytes;       /* memory of all of it */
+	bool ends_batch;    /* the last of them has it: nothing behind it was parsed */
+	char *error;        /* after them came bytes that cannot be followed; or NULL */
+	size_t *argc;       /* of each */
+	struct slice *args; /* of all; those of the next one begin here */
+	struct arena arena; /* where some of the arguments lie */
 };
 
 enum io_what {
@@ -88,7 +90,7 @@ struct io_reports {
 
 /* What the loops may be told at any time: each has its own copy. */
 struct io_limits {
-	struct resp_limits resp;
+	struct protocol_limits services[NET_SERVICES_MAX];
 	size_t read_share_bytes;
 };
 
@@ -98,9 +100,10 @@ struct io_inbox {
 	int wake_fd; /* an eventfd: readable when reports have come */
 };
 
-/* Borrows inbox. Starts a thread, in which all signals are blocked. Returns owned (io_loop_free),
- * or NULL with errno. */
-struct io_loop *io_loop_new(struct io_inbox *inbox, const struct io_limits *limits);
+/* Borrows inbox and protocols, one of each service. Starts a thread, in which all signals are
+ * blocked. Returns owned (io_loop_free), or NULL with errno. */
+struct io_loop *io_loop_new(struct io_inbox *inbox, const struct protocol *const *protocols,
+    const struct io_limits *limits);
 void io_loop_free(struct io_loop *loop); /* all links are closed; ends the thread */
 void io_loop_set_limits(struct io_loop *loop, const struct io_limits *limits); /* copies */
 
@@ -110,11 +113,13 @@ uint64_t io_loop_cpu_us(const struct io_loop *loop); /* of its thread */
 
 /* Takes fd and tls (NULL: plain). Reads at once; before authentication one request at a time is
  * reported. */
-struct io_link *io_link_open(struct io_loop *loop, int fd, struct tls_stream *tls, void *owner);
+struct io_link *io_link_open(
+    struct io_loop *loop, int fd, struct tls_stream *tls, unsigned service, void *owner);
 void io_link_start(struct io_link *link, bool unauthenticated);
 
-/* Takes requests back, and lets the next be read. */
-void io_link_resume(struct io_link *link, struct io_requests *requests, bool unauthenticated);
+/* Takes requests back, and lets the next be read, for this service. */
+void io_link_resume(
+    struct io_link *link, struct io_requests *requests, unsigned service, bool unauthenticated);
 void io_requests_free(struct io_requests *requests); /* where no more are wanted */
 
 /* Borrows the bytes until IO_WRITTEN or IO_FAILED. count is 1 to IO_PIECES_MAX. */

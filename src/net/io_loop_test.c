@@ -18,13 +18,15 @@
 #include "base/alloc.h"
 #include "base/testing.h"
 #include "net/testing_certificates.h"
+#include "resp/protocol.h"
 
 #define REPORTS_MAX 4096
 
-static const struct io_limits limits = {.resp = {.bulk_bytes = 64 << 20,
-					    .multibulk_count = 1024,
-					    .inline_bytes = 65536,
-					    .request_bytes = 128 << 20},
+static const struct protocol *const protocols[NET_SERVICES_MAX] = {&resp_protocol};
+static const struct io_limits limits = {.services = {{.arg_bytes = 64 << 20,
+					    .arg_count = 1024,
+					    .line_bytes = 65536,
+					    .request_bytes = 128 << 20}},
     .read_share_bytes = 65536};
 
 static struct io_inbox inbox;
@@ -42,11 +44,11 @@ setup(void)
 	memset(&inbox, 0, sizeof(inbox));
 	taken = next = 0;
 	inbox.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	loop = io_loop_new(&inbox, &limits);
+	loop = io_loop_new(&inbox, protocols, &limits);
 	ck_assert_ptr_nonnull(loop);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	peer = fds[1];
-	link_ = io_link_open(loop, fds[0], NULL, &owner);
+	link_ = io_link_open(loop, fds[0], NULL, 0, &owner);
 }
 
 /* The next report, which is waited for. */
@@ -120,7 +122,7 @@ requests_of(struct io_report r, bool unauthenticated)
 	if (r.requests->error != NULL)
 		snprintf(
 		    text + strlen(text), sizeof(text) - strlen(text), "(%s)", r.requests->error);
-	io_link_resume(link_, r.requests, unauthenticated);
+	io_link_resume(link_, r.requests, 0, unauthenticated);
 	io_loop_send(loop);
 	return text;
 }
@@ -157,7 +159,7 @@ START_TEST(before_a_login_requests_come_one_at_a_time)
 }
 END_TEST
 
-START_TEST(what_is_no_resp_is_told_behind_the_requests_before_it)
+START_TEST(invalid_resp_is_reported_behind_the_requests_before_it)
 {
 	start(false);
 	say("PING\r\n*1\r\n!oops\r\nPING\r\n");
@@ -194,7 +196,7 @@ START_TEST(a_large_argument_is_handed_over_whole)
 	ck_assert_mem_eq(r.requests->args[1].ptr, big, len);
 	ck_assert_uint_ge(r.requests->bytes, len);
 	ck_assert_uint_eq(r.held_bytes, 0);
-	io_link_resume(link_, r.requests, false);
+	io_link_resume(link_, r.requests, 0, false);
 	xfree(big);
 }
 END_TEST
@@ -219,7 +221,7 @@ START_TEST(what_a_batch_holds_is_bounded_by_what_was_read)
 			ck_assert(slice_is(r.requests->args[i], "a"));
 		count += r.requests->count;
 		batches++;
-		io_link_resume(link_, r.requests, false);
+		io_link_resume(link_, r.requests, 0, false);
 		io_loop_send(loop);
 	}
 	ck_assert_uint_eq(count, REQUESTS);
@@ -317,7 +319,7 @@ START_TEST(new_limits_hold_for_the_next_request)
 {
 	struct io_limits less = limits;
 
-	less.resp.multibulk_count = 2;
+	less.services[0].arg_count = 2;
 	io_loop_set_limits(loop, &less);
 	start(false);
 	say("*3\r\n");
@@ -393,7 +395,7 @@ open_newcomer(struct tls *tls, int *client_fd)
 	int fds[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	newcomer = io_link_open(loop, fds[0], tls_stream_new(tls, fds[0]), &owner);
+	newcomer = io_link_open(loop, fds[0], tls_stream_new(tls, fds[0]), 0, &owner);
 	SSL_set_wfd(client, fds[1]);
 	SSL_set0_rbio(client, BIO_new(BIO_s_mem())); /* it hears nothing */
 	ck_assert_int_eq(SSL_do_handshake(client), -1);
@@ -441,7 +443,7 @@ main(void)
 	return testing_main("net/io_loop", setup, teardown,
 	    (const TTest *[]){requests_come_in_batches_and_the_next_when_they_are_given_back,
 		before_a_login_requests_come_one_at_a_time,
-		what_is_no_resp_is_told_behind_the_requests_before_it,
+		invalid_resp_is_reported_behind_the_requests_before_it,
 		a_large_argument_is_handed_over_whole,
 		what_a_batch_holds_is_bounded_by_what_was_read,
 		pieces_are_written_in_order_and_the_rest_is_told,

@@ -28,6 +28,9 @@
 #define ACCEPT_FEW 4
 
 #define RETRY_US 100000
+
+#define NAME_BYTES 32
+#define PASSED "-passed"
 #define WARN_EVERY_US 1000000
 
 struct listener {
@@ -36,10 +39,12 @@ struct listener {
 	struct event *event;
 	int fd;
 	int port; /* 0: not TCP */
+	unsigned service;
 	bool is_unix;
 	bool is_tls;
 	bool is_passed;    /* made by whoever started this process */
 	char *unlink_path; /* a socket file that we made, or NULL */
+	char name[NAME_BYTES];
 };
 
 static void
@@ -53,6 +58,7 @@ describe_peer(
 	peer->fd = fd;
 	peer->is_unix = listener->is_unix;
 	peer->is_tls = listener->is_tls;
+	peer->service = listener->service;
 	if (listener->is_unix) {
 		struct sockaddr_un path = {.sun_family = AF_UNIX};
 		socklen_t path_len = sizeof(path);
@@ -202,8 +208,25 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 	}
 }
 
+/* What is spoken on a listener, and who made it. */
+struct kind {
+	unsigned service;
+	bool is_tls;
+	bool is_passed;
+};
+
+static void
+name_listener(const struct net *net, struct listener *listener)
+{
+	const struct protocol *protocol = net->protocols[listener->service];
+
+	snprintf(listener->name, sizeof(listener->name), "%s%s",
+	    listener->is_tls ? protocol->tls_name : protocol->name,
+	    listener->is_passed ? PASSED : "");
+}
+
 static bool
-add_listener(struct net *net, int fd, bool tls, bool is_passed, char *unlink_path)
+add_listener(struct net *net, int fd, const struct kind *kind, char *unlink_path)
 {
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 	struct sockaddr_storage address;
@@ -211,9 +234,11 @@ add_listener(struct net *net, int fd, bool tls, bool is_passed, char *unlink_pat
 
 	listener->net = net;
 	listener->fd = fd;
-	listener->is_tls = tls;
-	listener->is_passed = is_passed;
+	listener->service = kind->service;
+	listener->is_tls = kind->is_tls;
+	listener->is_passed = kind->is_passed;
 	listener->unlink_path = unlink_path;
+	name_listener(net, listener);
 	memset(&address, 0, sizeof(address));
 	(void)getsockname(fd, (struct sockaddr *)&address, &len);
 	listener->is_unix = address.ss_family == AF_UNIX;
@@ -247,8 +272,8 @@ fail(char *error, size_t error_len, int fd, const char *what, const char *where,
 }
 
 static bool
-listen_address(struct net *net, const struct addrinfo *address, const char *host, int port,
-    bool tls, char *error, size_t error_len)
+listen_address(struct net *net, const struct kind *kind, const struct addrinfo *address,
+    const char *host, int port, char *error, size_t error_len)
 {
 	int on = 1, fd;
 
@@ -262,17 +287,19 @@ listen_address(struct net *net, const struct addrinfo *address, const char *host
 		return fail(error, error_len, fd, "bind", host, port);
 	if (listen(fd, net->config->tcp_backlog) != 0)
 		return fail(error, error_len, fd, "listen", host, port);
-	if (!add_listener(net, fd, tls, false, NULL))
+	if (!add_listener(net, fd, kind, NULL))
 		return fail(error, error_len, fd, "watch", host, port);
 	return true;
 }
 
 bool
-net_listen_tcp(struct net *net, const char *host, int port, bool tls, char *error, size_t error_len)
+net_listen_tcp(struct net *net, unsigned service, const char *host, int port, bool tls, char *error,
+    size_t error_len)
 {
+	struct kind kind = {.service = service, .is_tls = tls};
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
 	const char *name = host;
-	char service[8];
+	char port_text[8];
 	int result;
 	bool ok = true;
 
@@ -283,14 +310,14 @@ net_listen_tcp(struct net *net, const char *host, int port, bool tls, char *erro
 		name = NULL;
 		hints.ai_family = AF_INET6;
 	}
-	snprintf(service, sizeof(service), "%d", port);
-	result = getaddrinfo(name, service, &hints, &list);
+	snprintf(port_text, sizeof(port_text), "%d", port);
+	result = getaddrinfo(name, port_text, &hints, &list);
 	if (result != 0) {
 		snprintf(error, error_len, "bind %s:%d: %s", host, port, gai_strerror(result));
 		return false;
 	}
 	for (struct addrinfo *a = list; a != NULL && ok; a = a->ai_next)
-		ok = listen_address(net, a, host, port, tls, error, error_len);
+		ok = listen_address(net, &kind, a, host, port, error, error_len);
 	freeaddrinfo(list);
 	return ok;
 }
@@ -317,8 +344,10 @@ remove_stale(const struct sockaddr_un *address)
 }
 
 bool
-net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len)
+net_listen_unix(
+    struct net *net, unsigned service, const char *path, mode_t mode, char *error, size_t error_len)
 {
+	struct kind kind = {.service = service};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char *made;
 	int fd;
@@ -338,7 +367,7 @@ net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, siz
 		return fail(error, error_len, fd, "bind", path, -1);
 	made = xstrdup(path);
 	if ((mode != 0 && chmod(path, mode) != 0) || listen(fd, net->config->tcp_backlog) != 0 ||
-	    !add_listener(net, fd, false, false, made)) {
+	    !add_listener(net, fd, &kind, made)) {
 		(void)fail(error, error_len, fd, "listen", path, -1);
 		unlink(path);
 		xfree(made);
@@ -360,9 +389,9 @@ unix_path(int fd)
 	return xstrdup(address.sun_path);
 }
 
-/* Takes fd. is_passed: whoever made it keeps it, and the file of a Unix socket. */
+/* Takes fd. A passed one and the file of its Unix socket are kept by the process that made it. */
 static bool
-take_listener(struct net *net, int fd, bool tls, bool is_passed, char *error, size_t error_len)
+take_listener(struct net *net, int fd, const struct kind *kind, char *error, size_t error_len)
 {
 	char *unlink_path;
 	int listening = 0;
@@ -375,8 +404,8 @@ take_listener(struct net *net, int fd, bool tls, bool is_passed, char *error, si
 	}
 	evutil_make_socket_nonblocking(fd);
 	evutil_make_socket_closeonexec(fd);
-	unlink_path = is_passed ? NULL : unix_path(fd);
-	if (!add_listener(net, fd, tls, is_passed, unlink_path)) {
+	unlink_path = kind->is_passed ? NULL : unix_path(fd);
+	if (!add_listener(net, fd, kind, unlink_path)) {
 		snprintf(error, error_len, "descriptor %d: cannot be watched", fd);
 		xfree(unlink_path);
 		close(fd);
@@ -385,46 +414,44 @@ take_listener(struct net *net, int fd, bool tls, bool is_passed, char *error, si
 	return true;
 }
 
-static const struct {
-	const char *name;
-	bool tls, is_passed;
-} kinds[] = {
-    {"resp", false, false},
-    {"resp-passed", false, true},
-    {"tls", true, false},
-    {"tls-passed", true, true},
-};
+/* False if no listener has this name here. */
+static bool
+find_kind(const struct net *net, struct slice name, struct kind *kind)
+{
+	struct slice passed = SLICE(PASSED);
 
-enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
+	*kind = (struct kind){.service = 0};
+	if (name.len > passed.len &&
+	    memcmp(name.ptr + name.len - passed.len, passed.ptr, passed.len) == 0) {
+		kind->is_passed = true;
+		name.len -= passed.len;
+	}
+	for (; kind->service < net->service_count; kind->service++) {
+		kind->is_tls = slice_is(name, net->protocols[kind->service]->tls_name);
+		if (kind->is_tls || slice_is(name, net->protocols[kind->service]->name))
+			return true;
+	}
+	return false;
+}
 
 bool
 net_listen_named(struct net *net, int fd, struct slice name, char *error, size_t error_len)
 {
-	for (int i = 0; i < KINDS; i++) {
-		if (!slice_is(name, kinds[i].name))
-			continue;
-		if (kinds[i].tls && net->tls == NULL) {
-			snprintf(error, error_len,
-			    "descriptor %d: it is for TLS, and there is no tls-port", fd);
-			close(fd);
-			return false;
-		}
-		return take_listener(net, fd, kinds[i].tls, kinds[i].is_passed, error, error_len);
+	struct kind kind;
+
+	if (!find_kind(net, name, &kind)) {
+		snprintf(error, error_len, "descriptor %d: no listener is called '%.*s' here", fd,
+		    (int)name.len, name.ptr);
+		close(fd);
+		return false;
 	}
-	snprintf(error, error_len, "descriptor %d: no listener is called '%.*s' here", fd,
-	    (int)name.len, name.ptr);
-	close(fd);
-	return false;
-}
-
-static const char *
-kind_of(const struct listener *listener)
-{
-	int i = 0;
-
-	while (kinds[i].tls != listener->is_tls || kinds[i].is_passed != listener->is_passed)
-		i++;
-	return kinds[i].name;
+	if (kind.is_tls && net->tls == NULL) {
+		snprintf(
+		    error, error_len, "descriptor %d: it is for TLS, and there is no tls-port", fd);
+		close(fd);
+		return false;
+	}
+	return take_listener(net, fd, &kind, error, error_len);
 }
 
 size_t
@@ -437,7 +464,7 @@ net_listeners(const struct net *net, struct net_listener *out, size_t max)
 		if (count < max)
 			out[count] = (struct net_listener){
 			    .fd = listener->fd,
-			    .name = kind_of(listener),
+			    .name = listener->name,
 			    .is_passed = listener->is_passed,
 			};
 		count++;

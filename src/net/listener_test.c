@@ -78,15 +78,15 @@ START_TEST(a_port_in_use_is_refused_with_its_name)
 
 	snprintf(expected, sizeof(expected), "bind 127.0.0.1:%d: Address already in use",
 	    net_port(rig.net));
-	ck_assert(
-	    !net_listen_tcp(rig.net, "127.0.0.1", net_port(rig.net), false, error, sizeof(error)));
+	ck_assert(!net_listen_tcp(
+	    rig.net, RIG_RESP, "127.0.0.1", net_port(rig.net), false, error, sizeof(error)));
 	ck_assert_str_eq(error, expected);
 }
 END_TEST
 
 START_TEST(a_name_that_is_no_address_is_refused_with_its_name)
 {
-	ck_assert(!net_listen_tcp(rig.net, "256.0.0.1", 1, false, error, sizeof(error)));
+	ck_assert(!net_listen_tcp(rig.net, RIG_RESP, "256.0.0.1", 1, false, error, sizeof(error)));
 	ck_assert_int_eq(strncmp(error, "bind 256.0.0.1:1: ", 18), 0);
 }
 END_TEST
@@ -114,7 +114,8 @@ START_TEST(ipv6_and_ipv4_share_a_port)
 	struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	struct rig_peer four, six = {.fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0)};
 
-	if (!net_listen_tcp(rig.net, "::1", net_port(rig.net), false, error, sizeof(error))) {
+	if (!net_listen_tcp(
+		rig.net, RIG_RESP, "::1", net_port(rig.net), false, error, sizeof(error))) {
 		/* A machine without IPv6: that is said, and nothing else happens. */
 		ck_assert_ptr_nonnull(strstr(error, "::1:"));
 	} else {
@@ -139,7 +140,8 @@ START_TEST(a_unix_socket_is_served_and_its_file_goes_with_the_listener)
 	struct stat st;
 	char expected[80];
 
-	ck_assert_msg(net_listen_unix(rig.net, path, 0640, error, sizeof(error)), "%s", error);
+	ck_assert_msg(
+	    net_listen_unix(rig.net, RIG_RESP, path, 0640, error, sizeof(error)), "%s", error);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, 0640);
 	peer = dial_unix();
@@ -161,7 +163,8 @@ START_TEST(a_socket_file_left_behind_is_replaced)
 	struct rig_peer peer;
 
 	close(make_socket_file());
-	ck_assert_msg(net_listen_unix(rig.net, path, 0, error, sizeof(error)), "%s", error);
+	ck_assert_msg(
+	    net_listen_unix(rig.net, RIG_RESP, path, 0, error, sizeof(error)), "%s", error);
 	peer = dial_unix();
 	rig_close(&peer);
 }
@@ -170,7 +173,7 @@ END_TEST
 static void
 assert_in_use(void)
 {
-	ck_assert(!net_listen_unix(rig.net, path, 0, error, sizeof(error)));
+	ck_assert(!net_listen_unix(rig.net, RIG_RESP, path, 0, error, sizeof(error)));
 	ck_assert(has_suffix(error, "/socket: Address already in use"));
 	ck_assert_int_eq(access(path, F_OK), 0);
 }
@@ -215,7 +218,7 @@ START_TEST(a_path_too_long_for_a_socket_is_refused)
 
 	memset(longer, 'a', sizeof(longer));
 	longer[sizeof(longer) - 1] = '\0';
-	ck_assert(!net_listen_unix(rig.net, longer, 0, error, sizeof(error)));
+	ck_assert(!net_listen_unix(rig.net, RIG_RESP, longer, 0, error, sizeof(error)));
 	ck_assert(has_suffix(error, ": the path is longer than 107 bytes"));
 }
 END_TEST
@@ -266,7 +269,7 @@ START_TEST(a_socket_file_goes_with_the_last_who_has_the_listener)
 	struct rig_peer peer;
 	int fd;
 
-	ck_assert(net_listen_unix(rig.net, path, 0, error, sizeof(error)));
+	ck_assert(net_listen_unix(rig.net, RIG_RESP, path, 0, error, sizeof(error)));
 	ck_assert_uint_eq(net_listeners(rig.net, listeners, 4), 2);
 	fd = dup(listeners[1].fd);
 	net_leave_listeners(rig.net);
@@ -309,7 +312,8 @@ START_TEST(a_storm_on_one_listener_does_not_shut_out_those_who_come_to_another)
 {
 	struct rig_peer storm[48], other;
 
-	ck_assert_msg(net_listen_unix(rig.net, path, 0, error, sizeof(error)), "%s", error);
+	ck_assert_msg(
+	    net_listen_unix(rig.net, RIG_RESP, path, 0, error, sizeof(error)), "%s", error);
 	for (int i = 0; i < 48; i++) {
 		storm[i] = rig_socket(0);
 		rig_connect(&storm[i]);

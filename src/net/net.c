@@ -93,12 +93,19 @@ on_signal(evutil_socket_t signal, short what, void *arg)
 }
 
 struct net *
-net_new(const struct net_config *config, const struct net_handler *handler, void *arg)
+net_new(const struct net_config *config, const struct net_service *services, unsigned service_count,
+    const struct net_handler *handler, void *arg)
 {
 	struct net *net = xcalloc(1, sizeof(*net));
 	struct event_config *options = event_config_new();
 
 	net->config = config;
+	assert(service_count >= 1 && service_count <= NET_SERVICES_MAX);
+	net->services = services;
+	net->service_count = service_count;
+	for (unsigned i = 0; i < service_count; i++)
+		net->protocols[i] = services[i].protocol;
+	net->parsers = (struct parser_pool){.protocols = net->protocols, .limits = config->limits};
 	net->handler = *handler;
 	net->arg = arg;
 	if (options != NULL) {
@@ -178,6 +185,7 @@ net_free(struct net *net)
 	event_free(net->tick);
 	event_base_free(net->base);
 	address_limits_free(net->addresses);
+	parser_pool_release(&net->parsers);
 	xfree(net);
 }
 
@@ -194,43 +202,6 @@ net_watch_signal(struct net *net, int signal)
 		return;
 	}
 	net->signals[net->signal_count++] = event;
-}
-
-void
-net_forget(struct net *net)
-{
-	if (net->awaited != NULL)
-		event_free(net->awaited);
-	net->awaited = NULL;
-}
-
-static void
-on_awaited(evutil_socket_t fd, short what, void *arg)
-{
-	struct net *net = arg;
-
-	(void)fd;
-	net_wake(net);
-	net_forget(net);
-	net->await_done(net->await_arg, (what & EV_READ) != 0);
-}
-
-void
-net_await(
-    struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *arg, bool readable), void *arg)
-{
-	struct timeval timeout = {
-	    (time_t)(timeout_ms / 1000), (suseconds_t)(timeout_ms % 1000) * 1000};
-
-	assert(net->awaited == NULL);
-	net->await_done = done;
-	net->await_arg = arg;
-	net->awaited = event_new(net->base, fd, EV_READ, on_awaited, net);
-	if (net->awaited == NULL || event_add(net->awaited, &timeout) != 0) {
-		log_error("descriptor %d cannot be watched", fd);
-		net_forget(net);
-		done(arg, false);
-	}
 }
 
 /* Connections that wait to be read or have requests left, each once. */
@@ -488,47 +459,6 @@ turn(struct net *net)
 		delay_us = OVERTAKEN_US;
 	set_tick(net, delay_us);
 	return false;
-}
-
-struct net_watch {
-	struct net *net;
-	struct event *event;
-	void (*readable)(void *arg);
-	void *arg;
-};
-
-static void
-on_watched(evutil_socket_t fd, short what, void *arg)
-{
-	struct net_watch *watch = arg;
-
-	(void)fd;
-	(void)what;
-	net_wake(watch->net);
-	watch->readable(watch->arg);
-}
-
-struct net_watch *
-net_watch(struct net *net, int fd, void (*readable)(void *arg), void *arg)
-{
-	struct net_watch *watch = xcalloc(1, sizeof(*watch));
-
-	*watch = (struct net_watch){.net = net, .readable = readable, .arg = arg};
-	watch->event = event_new(net->base, fd, EV_READ | EV_PERSIST, on_watched, watch);
-	if (watch->event != NULL && event_add(watch->event, NULL) == 0)
-		return watch;
-	net_unwatch(watch);
-	return NULL;
-}
-
-void
-net_unwatch(struct net_watch *watch)
-{
-	if (watch == NULL)
-		return;
-	if (watch->event != NULL)
-		event_free(watch->event);
-	xfree(watch);
 }
 
 void

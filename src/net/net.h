@@ -7,18 +7,18 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "base/protocol.h"
 #include "net/address_limits.h"
 #include "net/tls.h"
 #include "pubsub/outbox.h"
-#include "resp/parser.h"
 
 /*
  * Net: the event loop, listeners and connections.
  *
  * A turn of the loop reads what is readable, a bounded share from each connection, hands the
  * requests to the handler, and then flushes the outboxes that changed, each once and as many as its
- * time allows. A connection ends in one function, with a reason. Net knows no command: it sees
- * requests go by and an outbox fill up.
+ * time allows. A connection ends in one function, with a reason. Net knows no command and no
+ * protocol: it passes bytes to a table of operations (base/protocol.h), and requests to a service.
  */
 struct net;
 struct conn;
@@ -39,23 +39,33 @@ struct net_peer {
 	bool is_tls;
 	bool is_proxied; /* the addresses are what a balancer said */
 	int fd;
+	unsigned service;       /* of the listener */
 	struct address_key key; /* what the limits of addresses count it by */
 };
 
-struct net_handler {
+/* A service: the protocol that is spoken on a listener, and who answers there. */
+struct net_service {
+	const struct protocol *protocol;
 	/* A connection was accepted. Returns the client that the other calls get and sets *outbox
 	 * (both borrowed until closed()). */
 	void *(*open)(
 	    void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox);
 	enum net_verdict (*request)(void *client, const struct slice *args, size_t count);
-	void (*broken)(void *client,
-	    const char
-		*error); /* the input is no RESP; the connection then ends as by conn_finish */
+	/* The input cannot be followed any more. Says so to the peer, in its protocol; the
+	 * connection then ends as by conn_finish. */
+	void (*broken)(void *client, const char *error);
 	/* A verified client certificate names this user; before the first request. */
 	void (*identified)(void *client, const char *user);
 	void (*closed)(void *client, const char *reason); /* last call for this client */
+};
+
+/* Connections name their service by its index. */
+#define NET_SERVICES_MAX 4
+
+/* What net calls whatever the service. */
+struct net_handler {
 	/* Once a turn, before the flush: work in slices and timers, at most budget_us of it.
-	 * Returns in how many us it wants to be called again at the latest; 0: at once, there is
+	 * Returns after how many us at the latest it is to be called again; 0: at once, there is
 	 * more to do. */
 	uint64_t (*turn)(void *arg, uint64_t now_us, uint64_t budget_us);
 	void (*flushed)(void *arg); /* once a turn, after the flush */
@@ -65,7 +75,7 @@ struct net_handler {
 #define NET_PROXY_FROM_MAX 64
 
 struct net_config {
-	struct resp_limits resp;
+	struct protocol_limits limits[NET_SERVICES_MAX]; /* of each service */
 	size_t read_share_bytes;    /* handed to the parser from one connection in a turn, about */
 	uint32_t reply_pause_bytes; /* replies owed at which a connection's requests wait */
 	uint32_t stall_timeout_s; /* a peer that takes nothing of what holds up its requests, or its
@@ -122,17 +132,18 @@ struct net_loop_figures {
 	uint64_t cpu_us; /* of its thread */
 };
 
-/* Borrows config, whose values may change at any time. Returns owned (net_free). Logs and returns
- * NULL where libevent fails. */
-struct net *net_new(const struct net_config *config, const struct net_handler *handler, void *arg);
+/* Borrows config, whose values may change at any time, and services, of which there are 1 to
+ * NET_SERVICES_MAX. Returns owned (net_free). Logs and returns NULL where libevent fails. */
+struct net *net_new(const struct net_config *config, const struct net_service *services,
+    unsigned service_count, const struct net_handler *handler, void *arg);
 void net_free(struct net *net);
 
 /* False with a message in error ("bind 127.0.0.1:6379: Address already in use"). host may be "*" or
  * "::*"-like wildcards as in redis.conf. */
-bool net_listen_tcp(struct net *net, const char *host, int port, bool tls, char *error,
+bool net_listen_tcp(struct net *net, unsigned service, const char *host, int port, bool tls,
+    char *error, size_t error_len) __attribute__((warn_unused_result));
+bool net_listen_unix(struct net *net, unsigned service, const char *path, mode_t mode, char *error,
     size_t error_len) __attribute__((warn_unused_result));
-bool net_listen_unix(struct net *net, const char *path, mode_t mode, char *error, size_t error_len)
-    __attribute__((warn_unused_result));
 /* Certificates and rules for the connections to come on TLS listeners. False with a message in
  * error, and those of before hold. To be called before listening with tls. */
 bool net_set_tls(struct net *net, const struct tls_settings *settings, char *error,
@@ -140,11 +151,11 @@ bool net_set_tls(struct net *net, const struct tls_settings *settings, char *err
 void net_take_tls(struct net *net, struct tls *tls); /* the same, made already; takes tls */
 /*
  * A listener as it is handed on to another process. Its name says what it is in a word without a
- * colon: what is spoken there, and "-passed" behind that if it was passed to this process, and not
- * made here or by the one who handed it on.
+ * colon: the protocol's name or tls_name, and "-passed" behind that if it was passed to this
+ * process, and not made here or by the process that handed it on.
  */
 struct net_listener {
-	const char *name; /* a literal */
+	const char *name; /* borrowed from the listener */
 	int fd;           /* borrowed */
 	bool is_passed;
 };
@@ -191,6 +202,12 @@ void conn_resume(struct conn *conn); /* after NET_LATER and NET_BLOCKED */
 void conn_finish(struct conn *conn); /* no more requests; flush what is owed, then close */
 void conn_kill(struct conn *conn, const char *reason); /* closes at once; reason is a literal */
 void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
+/*
+ * The bytes behind the request that is being handled are for another service, which gets the same
+ * client. To be called in request() only, for a request with ends_batch, which then returns
+ * NET_NEXT.
+ */
+void conn_switch(struct conn *conn, unsigned service);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
 /* More will come into its outbox, whatever it asks for: until that is over it is not finished. */
 void conn_set_owing(struct conn *conn, bool owing);

@@ -97,8 +97,10 @@ on_inbox(evutil_socket_t fd, short what, void *arg)
 static struct io_limits
 limits_now(const struct net *net)
 {
-	return (struct io_limits){
-	    .resp = net->config->resp, .read_share_bytes = net->config->read_share_bytes};
+	struct io_limits limits = {.read_share_bytes = net->config->read_share_bytes};
+
+	memcpy(limits.services, net->config->limits, sizeof(limits.services));
+	return limits;
 }
 
 /* False, with nothing left behind, where the system refuses. */
@@ -134,7 +136,7 @@ net_loops_open(struct net *net)
 		return;
 	}
 	for (unsigned i = 0; i < wanted; i++) {
-		struct io_loop *loop = io_loop_new(&net->inbox, &net->loop_limits);
+		struct io_loop *loop = io_loop_new(&net->inbox, net->protocols, &net->loop_limits);
 
 		if (loop == NULL) {
 			log_error(

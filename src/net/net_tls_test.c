@@ -344,8 +344,9 @@ START_TEST(other_protocols_are_refused_by_name)
 		rig_send(
 		    &peer, (struct slice){texts[i], i == 0 ? sizeof(hello) - 1 : strlen(texts[i])});
 		rig_until_closed(rig.clients[i]);
-		ck_assert_str_eq(rig.clients[i]->reason,
-		    i == 0 ? "it speaks TLS, for which there is the tls-port" : "it speaks HTTP");
+		ck_assert_str_eq(
+		    rig.clients[i]->reason, i == 0 ? "TLS handshake on a plain port; use tls-port"
+						   : "HTTP request on a RESP port");
 		rig_read(&peer);
 		ck_assert_uint_eq(peer.in.len, 0);
 		rig_close(&peer);
@@ -353,7 +354,7 @@ START_TEST(other_protocols_are_refused_by_name)
 	browser = dial();
 	say(&browser, texts[1]);
 	rig_until_closed(rig.clients[2]);
-	ck_assert_str_eq(rig.clients[2]->reason, "it speaks HTTP");
+	ck_assert_str_eq(rig.clients[2]->reason, "HTTP request on a RESP port");
 	hang_up(&browser);
 	peer = dial_raw(0);
 	rig_send(&peer, SLICE("PING\r\n"));

@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "base/testing.h"
 #include "net/conn.h"
+#include "net/testing_line.h"
+#include "resp/protocol.h"
 
 #define GIVE_UP_US 20000000
 #define LOOK_US 500
@@ -144,6 +146,36 @@ on_broken(void *arg, const char *error)
 	reply(arg, SLICE("\n"));
 }
 
+/* Echoes the line; "RESP" and "LATER RESP" go on in RESP, the second after waiting once. */
+static enum net_verdict
+on_line(void *arg, const struct slice *args, size_t count)
+{
+	struct rig_client *client = arg;
+	bool waits = slice_is(args[0], "LATER RESP");
+
+	ck_assert_uint_eq(count, 1);
+	client->handed++;
+	if (waits && !client->tried) {
+		client->tried = true;
+		return NET_LATER;
+	}
+	client->tried = false;
+	if (waits || slice_is(args[0], "RESP"))
+		conn_switch(client->conn, RIG_RESP);
+	if (slice_is(args[0], "LOGIN"))
+		conn_set_unauthenticated(client->conn, true);
+	reply(client, args[0]);
+	reply(client, SLICE("\n"));
+	return NET_NEXT;
+}
+
+static void
+on_broken_line(void *arg, const char *error)
+{
+	reply(arg, slice_of(error));
+	reply(arg, SLICE("\n"));
+}
+
 static void
 on_identified(void *arg, const char *user)
 {
@@ -237,12 +269,21 @@ rig_loops(void)
 void
 rig_setup(void)
 {
+	static const struct net_service services[RIG_SERVICES] = {
+	    [RIG_RESP] = {.protocol = &resp_protocol,
+		.open = on_open,
+		.request = on_request,
+		.broken = on_broken,
+		.identified = on_identified,
+		.closed = on_closed},
+	    [RIG_LINE] = {.protocol = &testing_line_protocol,
+		.open = on_open,
+		.request = on_line,
+		.broken = on_broken_line,
+		.identified = on_identified,
+		.closed = on_closed},
+	};
 	static const struct net_handler handler = {
-	    .open = on_open,
-	    .request = on_request,
-	    .broken = on_broken,
-	    .identified = on_identified,
-	    .closed = on_closed,
 	    .turn = on_turn,
 	    .flushed = on_flushed,
 	    .signalled = on_signalled,
@@ -253,10 +294,11 @@ rig_setup(void)
 	pool = (struct outbox_pool){.replies = replies, .ready = ready, .room = room};
 	rig = (struct rig){.wait_us = LOOK_US};
 	rig.config = (struct net_config){
-	    .resp = {.bulk_bytes = 64 << 20,
-		.multibulk_count = 1024,
-		.inline_bytes = 65536,
-		.request_bytes = 128 << 20},
+	    .limits = {[RIG_RESP] = {.arg_bytes = 64 << 20,
+			   .arg_count = 1024,
+			   .line_bytes = 65536,
+			   .request_bytes = 128 << 20},
+		[RIG_LINE] = {.line_bytes = 1000}},
 	    .read_share_bytes = 16384,
 	    .reply_pause_bytes = 65536,
 	    .stall_timeout_s = 60,
@@ -265,10 +307,11 @@ rig_setup(void)
 	    .tls_max_handshakes = 1000,
 	    .io_threads = rig_loops(),
 	};
-	rig.net = net_new(&rig.config, &handler, NULL);
+	rig.net = net_new(&rig.config, services, RIG_SERVICES, &handler, NULL);
 	ck_assert_ptr_nonnull(rig.net);
 	ck_assert_msg(
-	    net_listen_tcp(rig.net, "127.0.0.1", 0, false, error, sizeof(error)), "%s", error);
+	    net_listen_tcp(rig.net, RIG_RESP, "127.0.0.1", 0, false, error, sizeof(error)), "%s",
+	    error);
 }
 
 /* Whoever may take it meanwhile. */
@@ -303,7 +346,23 @@ rig_listen_tls(const struct tls_settings *settings)
 	for (int i = 0; i < 20; i++) {
 		int port = free_port();
 
-		if (net_listen_tcp(rig.net, "127.0.0.1", port, true, error, sizeof(error)))
+		if (net_listen_tcp(
+			rig.net, RIG_RESP, "127.0.0.1", port, true, error, sizeof(error)))
+			return port;
+	}
+	ck_abort_msg("%s", error);
+}
+
+int
+rig_listen_line(void)
+{
+	char error[256] = "";
+
+	for (int i = 0; i < 20; i++) {
+		int port = free_port();
+
+		if (net_listen_tcp(
+			rig.net, RIG_LINE, "127.0.0.1", port, false, error, sizeof(error)))
 			return port;
 	}
 	ck_abort_msg("%s", error);

@@ -41,6 +41,9 @@ struct rig_peer {
 
 #define RIG_CLIENTS_MAX 64
 
+/* The services: RESP on the listener that is there, and lines that are echoed (testing_line.h). */
+enum { RIG_RESP, RIG_LINE, RIG_SERVICES };
+
 struct rig {
 	struct net *net;
 	struct net_config config;                    /* the net's; may be changed at any time */
@@ -67,6 +70,7 @@ void rig_teardown(void);
 
 /* Another listener, for TLS; its port. */
 int rig_listen_tls(const struct tls_settings *settings);
+int rig_listen_line(void); /* another one, for lines; its port */
 void rig_set_tls(const struct tls_settings *settings);
 
 void rig_until(bool (*is_so)(void *arg), void *arg);

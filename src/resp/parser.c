@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "resp/arena.h"
+#include "base/arena.h"
 #include "resp/inline.h"
 
 enum {
@@ -32,7 +32,7 @@ enum state {
 };
 
 struct resp_parser {
-	const struct resp_limits *limits;
+	const struct protocol_limits *limits;
 	char *error; /* owned; set in STATE_ERROR */
 
 	struct slice *args;
@@ -40,7 +40,7 @@ struct resp_parser {
 	unsigned int args_cap;
 	unsigned int args_wanted;
 	unsigned int args_kept; /* of the incomplete request: those below are in the arena */
-	struct resp_arena arena;
+	struct arena arena;
 
 	size_t held; /* by the request so far: values that arrived, and their slices */
 	size_t value_len;
@@ -63,7 +63,7 @@ struct cursor {
 enum { CONTINUE = -1 };
 
 struct resp_parser *
-resp_parser_new(const struct resp_limits *limits)
+resp_parser_new(const struct protocol_limits *limits)
 {
 	struct resp_parser *p = xcalloc(1, sizeof(*p));
 
@@ -84,7 +84,7 @@ static void
 end_request(struct resp_parser *p)
 {
 	if (p->arena.top != NULL)
-		resp_arena_release(&p->arena);
+		arena_release(&p->arena);
 	if (p->args_cap > ARGS_KEPT)
 		release_args(p);
 	p->args_count = 0;
@@ -165,7 +165,7 @@ static void
 keep_args(struct resp_parser *p)
 {
 	for (; p->args_kept < p->args_count; p->args_kept++)
-		p->args[p->args_kept] = resp_arena_copy(&p->arena, p->args[p->args_kept]);
+		p->args[p->args_kept] = arena_copy(&p->arena, p->args[p->args_kept]);
 }
 
 /*
@@ -225,7 +225,7 @@ read_line(struct resp_parser *p, struct cursor *c, struct slice *line)
 		}
 		if (p->line_len < LINE_BYTES)
 			p->line[p->line_len] = byte;
-		if (++p->line_len > p->limits->inline_bytes)
+		if (++p->line_len > p->limits->line_bytes)
 			return LINE_TOO_LONG;
 	}
 	return LINE_MORE;
@@ -234,7 +234,7 @@ read_line(struct resp_parser *p, struct cursor *c, struct slice *line)
 static int
 begin_array(struct resp_parser *p, int64_t count)
 {
-	if (count > INT_MAX || (count > 0 && (uint64_t)count > p->limits->multibulk_count))
+	if (count > INT_MAX || (count > 0 && (uint64_t)count > p->limits->arg_count))
 		return fail(p, "Protocol error: invalid multibulk length");
 	if (p->is_unauthenticated && count > UNAUTHENTICATED_ARGS)
 		return fail(p, "Protocol error: unauthenticated multibulk length");
@@ -272,7 +272,7 @@ read_count(struct resp_parser *p, struct cursor *c)
 static int
 begin_value(struct resp_parser *p, int64_t len)
 {
-	if (len < 0 || (uint64_t)len > p->limits->bulk_bytes)
+	if (len < 0 || (uint64_t)len > p->limits->arg_bytes)
 		return fail(p, "Protocol error: invalid bulk length");
 	if (p->is_unauthenticated && len > UNAUTHENTICATED_BYTES)
 		return fail(p, "Protocol error: unauthenticated bulk length");
@@ -303,7 +303,7 @@ take_whole_arg(struct resp_parser *p, struct cursor *c)
 	unsigned int len;
 
 	if (!read_plain_number(&ahead, '$', &len) || (size_t)(ahead.end - ahead.at) < len + 2 ||
-	    len > p->limits->bulk_bytes || (p->is_unauthenticated && len > UNAUTHENTICATED_BYTES) ||
+	    len > p->limits->arg_bytes || (p->is_unauthenticated && len > UNAUTHENTICATED_BYTES) ||
 	    !hold(p, sizeof(struct slice) + len))
 		return false;
 	push_arg(p, (struct slice){ahead.at, len});
@@ -350,12 +350,12 @@ read_value(struct resp_parser *p, struct cursor *c)
 		push_arg(p, (struct slice){c->at, len});
 	} else {
 		keep_args(p);
-		resp_arena_append(&p->arena, c->at, len, p->value_len);
+		arena_append(&p->arena, c->at, len, p->value_len);
 		if (len < missing) {
 			c->at += len;
 			return RESP_MORE;
 		}
-		push_arg(p, resp_arena_close(&p->arena));
+		push_arg(p, arena_close(&p->arena));
 		p->args_kept = p->args_count;
 	}
 	c->at += len;
@@ -391,7 +391,7 @@ split_line(struct resp_parser *p, struct slice line)
 
 	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
 		rest.len--;
-	out = resp_arena_room(&p->arena, rest.len);
+	out = arena_room(&p->arena, rest.len);
 	for (;;) {
 		switch (resp_inline_next(&rest, out, &len)) {
 		case RESP_INLINE_UNBALANCED:
@@ -416,19 +416,19 @@ read_inline(struct resp_parser *p, struct cursor *c)
 	size_t there = (size_t)(c->end - c->at);
 	const char *newline = there > 0 ? memchr(c->at, '\n', there) : NULL;
 	size_t len = newline != NULL ? (size_t)(newline - c->at) : there;
-	size_t most_len = p->limits->inline_bytes;
+	size_t most_len = p->limits->line_bytes;
 	struct slice line = {c->at, len};
 
 	if (p->arena.open_len > most_len || len > most_len - p->arena.open_len)
 		return fail(p, "Protocol error: too big inline request");
 	if (newline == NULL || p->arena.open_len > 0)
-		resp_arena_append(&p->arena, c->at, len, most_len);
+		arena_append(&p->arena, c->at, len, most_len);
 	c->at += len;
 	if (newline == NULL)
 		return RESP_MORE;
 	c->at++;
 	if (p->arena.open_len > 0)
-		line = resp_arena_close(&p->arena);
+		line = arena_close(&p->arena);
 	return split_line(p, line);
 }
 
@@ -490,11 +490,11 @@ resp_parser_copy_args(struct resp_parser *p)
 }
 
 void
-resp_parser_give_arena(struct resp_parser *p, struct resp_arena *arena)
+resp_parser_give_arena(struct resp_parser *p, struct arena *arena)
 {
 	assert(p->is_complete);
 	if (p->arena.top != NULL)
-		resp_arena_join(arena, &p->arena);
+		arena_join(arena, &p->arena);
 }
 
 const char *

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
+#include "base/protocol.h"
 
 /*
  * Parser of requests: RESP arrays of bulk strings, and inline commands.
@@ -16,17 +16,11 @@
  * linear time, and no byte is searched twice for the structure. The errors and what is let pass
  * (any two bytes for a value's CR LF, any byte after a header's CR) are Redis's; see
  * processMultibulkBuffer in its networking.c. The parser knows no command and no connection.
+ *
+ * Its limits: arg_bytes is proto-max-bulk-len, request_bytes client-query-buffer-limit, and
+ * line_bytes is 64 KiB in Redis.
  */
 struct resp_parser;
-
-struct resp_limits {
-	size_t bulk_bytes;      /* proto-max-bulk-len: the largest argument */
-	size_t multibulk_count; /* the most arguments of a request, 1 to 2^31-1 */
-	size_t inline_bytes;    /* the longest inline command and header line; 64 KiB in Redis, at
-				   least 32 */
-	size_t request_bytes; /* client-query-buffer-limit: the most that one request may hold, its
-				 arguments with sizeof(struct slice) for each */
-};
 
 enum resp_status {
 	RESP_MORE,    /* everything given was taken, no request is complete */
@@ -35,7 +29,7 @@ enum resp_status {
 };
 
 /* Borrows limits, which may change between calls. Returns owned (resp_parser_free). */
-struct resp_parser *resp_parser_new(const struct resp_limits *limits);
+struct resp_parser *resp_parser_new(const struct protocol_limits *limits);
 void resp_parser_free(struct resp_parser *parser);
 
 /*
@@ -57,8 +51,8 @@ void resp_parser_copy_args(struct resp_parser *parser);
 
 /* The arguments stand for longer than said above, until *arena is released, as far as they do not
  * lie in the bytes that were fed; their memory is added to it. */
-struct resp_arena;
-void resp_parser_give_arena(struct resp_parser *parser, struct resp_arena *arena);
+struct arena;
+void resp_parser_give_arena(struct resp_parser *parser, struct arena *arena);
 
 /*
  * The request was handled: its memory goes now, not with the next call of feed, which an idle

@@ -6,21 +6,21 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/testing.h"
-#include "resp/arena.h"
 
-static struct resp_limits limits;
+static struct protocol_limits limits;
 static struct resp_parser *parser;
 static struct buffer heard; /* what the parser said, as text: "[SET|k|v] [PING] ..." */
 
 static void
 setup(void)
 {
-	limits = (struct resp_limits){
-	    .bulk_bytes = (size_t)512 << 20,
-	    .multibulk_count = 0x7fffffff,
-	    .inline_bytes = 65536,
+	limits = (struct protocol_limits){
+	    .arg_bytes = (size_t)512 << 20,
+	    .arg_count = 0x7fffffff,
+	    .line_bytes = 65536,
 	    .request_bytes = (size_t)1 << 30,
 	};
 	parser = resp_parser_new(&limits);
@@ -204,7 +204,7 @@ START_TEST(a_wrong_count_is_an_invalid_multibulk_length)
 
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		check_every_split(slice_of(lines[i]), "Protocol error: invalid multibulk length");
-	limits.multibulk_count = 2;
+	limits.arg_count = 2;
 	GIVES("*2\r\n$1\r\na\r\n$1\r\nb\r\n", "[a|b] ");
 	GIVES("*3\r\n", "Protocol error: invalid multibulk length");
 }
@@ -234,7 +234,7 @@ START_TEST(a_wrong_length_is_an_invalid_bulk_length)
 		check_every_split(buffer_slice(&b), "Protocol error: invalid bulk length");
 	}
 	buffer_release(&b);
-	limits.bulk_bytes = 3;
+	limits.arg_bytes = 3;
 	GIVES("*1\r\n$3\r\nabc\r\n", "[abc] ");
 	GIVES("*1\r\n$4\r\nabcd\r\n", "Protocol error: invalid bulk length");
 }
@@ -242,7 +242,7 @@ END_TEST
 
 START_TEST(lines_without_an_end_are_too_big)
 {
-	limits.inline_bytes = 32;
+	limits.line_bytes = 32;
 	GIVES("12345678901234567890123456789012\n", "[12345678901234567890123456789012] ");
 	GIVES("123456789012345678901234567890123", "Protocol error: too big inline request");
 	GIVES("123456789012345678901234567890123\n", "Protocol error: too big inline request");
@@ -302,12 +302,12 @@ END_TEST
 START_TEST(limits_may_shrink_in_the_middle_of_a_request)
 {
 	feed_in_pieces(SLICE("a long inline command that is not complete"), 100, 100);
-	limits.inline_bytes = 32;
+	limits.line_bytes = 32;
 	ck_assert_int_eq(feed_piece("x", 1), RESP_ERROR);
 	ck_assert_str_eq(resp_parser_error(parser), "Protocol error: too big inline request");
 	restart();
 	feed_in_pieces(SLICE("*2\r\n$10\r\n01234"), 100, 100);
-	limits.bulk_bytes = 3;
+	limits.arg_bytes = 3;
 	limits.request_bytes = 4;
 	ck_assert_int_eq(feed_piece("5", 1), RESP_ERROR);
 }
@@ -489,7 +489,7 @@ END_TEST
 START_TEST(arguments_given_away_outlast_the_parser)
 {
 	struct resp_parser *own = resp_parser_new(&limits);
-	struct resp_arena arena = {0};
+	struct arena arena = {0};
 	struct slice cut, quoted;
 	size_t count;
 
@@ -504,7 +504,7 @@ START_TEST(arguments_given_away_outlast_the_parser)
 	resp_parser_free(own);
 	ck_assert(slice_is(cut, "cut"));
 	ck_assert(slice_is(quoted, "quoted"));
-	resp_arena_release(&arena);
+	arena_release(&arena);
 }
 END_TEST
 

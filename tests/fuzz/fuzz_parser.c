@@ -61,10 +61,10 @@ feed_piece(struct resp_parser *parser, const char *ptr, size_t len, struct buffe
 static void
 feed(const uint8_t *head, struct slice s, size_t most, struct buffer *heard)
 {
-	struct resp_limits limits = {
-	    .bulk_bytes = head[0] & 1 ? 20 : 1 << 20,
-	    .multibulk_count = head[0] & 2 ? 3 : 1 << 20,
-	    .inline_bytes = head[0] & 4 ? 32 : 65536,
+	struct protocol_limits limits = {
+	    .arg_bytes = head[0] & 1 ? 20 : 1 << 20,
+	    .arg_count = head[0] & 2 ? 3 : 1 << 20,
+	    .line_bytes = head[0] & 4 ? 32 : 65536,
 	    .request_bytes = head[0] & 8 ? 100 : 1 << 20,
 	};
 	struct resp_parser *parser = resp_parser_new(&limits);

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "resp/arena.h"
+#include "base/arena.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
-struct resp_chunk {
-	struct resp_chunk *below;
+struct arena_chunk {
+	struct arena_chunk *below;
 	size_t len; /* bytes in closed pieces */
 	size_t cap;
 	char bytes[];
@@ -17,21 +17,21 @@ struct resp_chunk {
 enum { CHUNK_MIN = 112, CHUNK_USUAL_MAX = 256 * 1024 };
 
 void
-resp_arena_release(struct resp_arena *arena)
+arena_release(struct arena *arena)
 {
-	struct resp_chunk *chunk, *below;
+	struct arena_chunk *chunk, *below;
 
 	for (chunk = arena->top; chunk != NULL; chunk = below) {
 		below = chunk->below;
 		xgrow_free(chunk, sizeof(*chunk) + chunk->cap);
 	}
-	*arena = (struct resp_arena){0};
+	*arena = (struct arena){0};
 }
 
 void
-resp_arena_join(struct resp_arena *into, struct resp_arena *from)
+arena_join(struct arena *into, struct arena *from)
 {
-	struct resp_chunk *last = from->top;
+	struct arena_chunk *last = from->top;
 
 	assert(into->open_len == 0 && from->open_len == 0);
 	if (last == NULL)
@@ -42,22 +42,22 @@ resp_arena_join(struct resp_arena *into, struct resp_arena *from)
 	into->top = from->top;
 	into->held += from->held;
 	into->room += from->room;
-	*from = (struct resp_arena){0};
+	*from = (struct arena){0};
 }
 
 static void
-add_chunk(struct resp_arena *arena, size_t cap)
+add_chunk(struct arena *arena, size_t cap)
 {
-	struct resp_chunk *chunk = xgrow(NULL, 0, sizeof(*chunk) + cap);
+	struct arena_chunk *chunk = xgrow(NULL, 0, sizeof(*chunk) + cap);
 
-	*chunk = (struct resp_chunk){.below = arena->top, .cap = cap};
+	*chunk = (struct arena_chunk){.below = arena->top, .cap = cap};
 	arena->top = chunk;
 	arena->room += sizeof(*chunk) + cap;
 }
 
 /* Room for one more chunk of pieces that are known: in proportion to what there is already. */
 static size_t
-usual_cap(const struct resp_arena *arena, size_t len)
+usual_cap(const struct arena *arena, size_t len)
 {
 	size_t cap = arena->room / 2;
 
@@ -69,9 +69,9 @@ usual_cap(const struct resp_arena *arena, size_t len)
 }
 
 char *
-resp_arena_room(struct resp_arena *arena, size_t len)
+arena_room(struct arena *arena, size_t len)
 {
-	struct resp_chunk *top = arena->top;
+	struct arena_chunk *top = arena->top;
 	char *at;
 
 	assert(arena->open_len == 0);
@@ -86,18 +86,18 @@ resp_arena_room(struct resp_arena *arena, size_t len)
 }
 
 struct slice
-resp_arena_copy(struct resp_arena *arena, struct slice s)
+arena_copy(struct arena *arena, struct slice s)
 {
 	if (s.len == 0)
 		return SLICE("");
-	return (struct slice){memcpy(resp_arena_room(arena, s.len), s.ptr, s.len), s.len};
+	return (struct slice){memcpy(arena_room(arena, s.len), s.ptr, s.len), s.len};
 }
 
 /* Makes the open piece's room cap bytes: in place where it is alone in its chunk. */
 static void
-widen(struct resp_arena *arena, size_t cap)
+widen(struct arena *arena, size_t cap)
 {
-	struct resp_chunk *old = arena->top;
+	struct arena_chunk *old = arena->top;
 
 	if (old != NULL && old->len == 0) {
 		arena->room += cap - old->cap;
@@ -111,9 +111,9 @@ widen(struct resp_arena *arena, size_t cap)
 }
 
 void
-resp_arena_append(struct resp_arena *arena, const char *ptr, size_t len, size_t most_len)
+arena_append(struct arena *arena, const char *ptr, size_t len, size_t most_len)
 {
-	struct resp_chunk *top = arena->top;
+	struct arena_chunk *top = arena->top;
 	size_t wanted = arena->open_len + len;
 
 	assert(wanted <= most_len);
@@ -131,9 +131,9 @@ resp_arena_append(struct resp_arena *arena, const char *ptr, size_t len, size_t 
 }
 
 struct slice
-resp_arena_close(struct resp_arena *arena)
+arena_close(struct arena *arena)
 {
-	struct resp_chunk *top = arena->top;
+	struct arena_chunk *top = arena->top;
 	struct slice piece;
 
 	if (arena->open_len == 0)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "net/wrong_protocol.h"
+#include "resp/first_bytes.h"
 
 #include <check.h>
 #include <string.h>
@@ -10,17 +10,17 @@
 static const char *
 fault_of(const char *text)
 {
-	return wrong_protocol(text, strlen(text));
+	return resp_foreign_protocol(text, strlen(text));
 }
 
 START_TEST(a_tls_hello_is_told_from_a_command)
 {
 	static const char hello[] = {22, 3, 1, 2, 0, 1, 0};
 
-	ck_assert_str_eq(
-	    wrong_protocol(hello, sizeof(hello)), "it speaks TLS, for which there is the tls-port");
+	ck_assert_str_eq(resp_foreign_protocol(hello, sizeof(hello)),
+	    "TLS handshake on a plain port; use tls-port");
 	for (size_t len = 0; len < 3; len++)
-		ck_assert_ptr_null(wrong_protocol(hello, len));
+		ck_assert_ptr_null(resp_foreign_protocol(hello, len));
 	ck_assert_ptr_null(fault_of("\x16\x04\x01"));
 }
 END_TEST
@@ -34,7 +34,7 @@ START_TEST(an_http_request_is_told_from_a_command)
 	    "*1\r\n$4\r\nPING\r\n", " HTTP/1.1\r\n", "publish a b HTTP/1.1\r\n", "H\nHTTP/1.1\n"};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++)
-		ck_assert_str_eq(fault_of(requests[i]), "it speaks HTTP");
+		ck_assert_str_eq(fault_of(requests[i]), "HTTP request on a RESP port");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		ck_assert_msg(fault_of(commands[i]) == NULL, "%s", commands[i]);
 }
@@ -43,7 +43,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("net/wrong_protocol", NULL, NULL,
+	return testing_main("resp/first_bytes", NULL, NULL,
 	    (const TTest *[]){
 		a_tls_hello_is_told_from_a_command, an_http_request_is_told_from_a_command, NULL});
 }

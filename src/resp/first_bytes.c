@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "net/wrong_protocol.h"
+#include "resp/first_bytes.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -37,11 +37,11 @@ is_http(const char *ptr, size_t len)
 }
 
 const char *
-wrong_protocol(const char *ptr, size_t len)
+resp_foreign_protocol(const char *ptr, size_t len)
 {
 	if (is_tls(ptr, len))
-		return "it speaks TLS, for which there is the tls-port";
+		return "TLS handshake on a plain port; use tls-port";
 	if (is_http(ptr, len))
-		return "it speaks HTTP";
+		return "HTTP request on a RESP port";
 	return NULL;
 }

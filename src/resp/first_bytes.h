@@ -1,5 +1,5 @@
-#ifndef NET_WRONG_PROTOCOL_H
-#define NET_WRONG_PROTOCOL_H
+#ifndef RESP_FIRST_BYTES_H
+#define RESP_FIRST_BYTES_H
 
 #include <stddef.h>
 
@@ -8,6 +8,6 @@
  * literal for the log. Nothing is answered, as nothing would be understood. NULL: nothing is wrong
  * with them, or not yet.
  */
-const char *wrong_protocol(const char *ptr, size_t len);
+const char *resp_foreign_protocol(const char *ptr, size_t len);
 
 #endif
