@@ -12,7 +12,7 @@
 
 #define ERRORS_MAX 16
 
-/* In the order of names, which is that of ACL LIST; found by bisection. */
+/* Sorted by name, which is the order of ACL LIST; searched by bisection. */
 struct users {
 	struct acl_user **items;
 	size_t count;
@@ -36,14 +36,14 @@ order_of(const struct acl_user *user, struct slice name)
 	return slice_compare(name_of(user), name);
 }
 
-/* Where the name stands or would stand. */
+/* The index of the user of that name, or where one would be inserted. */
 static size_t
 place_of(const struct users *users, struct slice name, bool *found)
 {
 	size_t low = 0, high = users->count;
 
 	*found = false;
-	/* The next one of a file that ACL SAVE wrote. */
+	/* A file that ACL SAVE wrote is sorted: most users are appended. */
 	if (high > 0 && order_of(users->items[high - 1], name) < 0)
 		return high;
 	while (low < high) {
@@ -97,7 +97,7 @@ release(struct users *users)
 	*users = (struct users){NULL, 0};
 }
 
-/* As default is before anyone says otherwise. */
+/* The user default as it is without a configuration. */
 static void
 make_default(const struct acl *acl, struct acl_user *user, struct slice password)
 {
@@ -201,7 +201,7 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 
 	*narrowed = false;
 	if (name.len == 0) {
-		/* Redis takes it; but no file of users could say so. */
+		/* Redis accepts an empty name, but a file of users cannot contain one. */
 		buffer_append_str(error, "Usernames can't be empty");
 		return false;
 	}
@@ -260,7 +260,7 @@ acl_delete(struct acl *acl, struct slice name)
 	return true;
 }
 
-/* The next of the words that blanks part; false at the end. */
+/* The next of the words separated by blanks; false at the end. */
 static bool
 next_word(struct slice *rest, struct slice *word)
 {
@@ -274,7 +274,7 @@ next_word(struct slice *rest, struct slice *word)
 	return word->len > 0;
 }
 
-/* One line into users; else what is wrong, which never holds a password. */
+/* Adds the user of one line to users. False: error says why and never contains a password. */
 static bool
 load_line(const struct acl *acl, struct users *users, struct slice line, struct buffer *error)
 {
@@ -317,7 +317,7 @@ load_line(const struct acl *acl, struct users *users, struct slice line, struct 
 	return fault == ACL_OK;
 }
 
-/* Takes over what was loaded: what is named in both stays the object that it is. */
+/* Replaces the table by what was loaded. A user that is in both keeps its object. */
 static void
 adopt(struct acl *acl, struct users *loaded)
 {

@@ -8,9 +8,9 @@
 #include "base/bytes.h"
 
 /*
- * ACL LOG: what was denied of late, the latest first. The same denial of the same user again within
- * a minute makes an entry's count grow, and no new one, if it is among the latest ten. Bounded in
- * entries and in what each holds. It reads no clock.
+ * ACL LOG: recent denials, the latest first. If the same denial of the same user is repeated within
+ * a minute and is among the latest ten, its count grows and no entry is added. The number of
+ * entries and the size of each are bounded. It reads no clock.
  */
 enum acl_log_reason { ACL_LOG_COMMAND, ACL_LOG_KEY, ACL_LOG_CHANNEL, ACL_LOG_AUTH };
 enum acl_log_context { ACL_LOG_TOPLEVEL, ACL_LOG_MULTI };
@@ -39,7 +39,7 @@ struct acl_log {
 };
 
 void acl_log_init(struct acl_log *log);
-void acl_log_reset(struct acl_log *log); /* all entries go */
+void acl_log_reset(struct acl_log *log); /* removes all entries */
 
 /* Copies all. max_len 0: nothing is kept. */
 void acl_log_add(struct acl_log *log, size_t max_len, uint64_t now_ms, enum acl_log_reason reason,

@@ -39,8 +39,8 @@ may_access(const struct acl_selector *s, struct slice key, uint32_t access)
 	return false;
 }
 
-/* What a key is looked up for only, to say whether it is there, say, needs no more than to be
- * named. */
+/* A command that only tells whether a key exists needs neither right: the key's name must match a
+ * pattern, that is all. */
 static uint32_t
 access_to(uint32_t key_flags)
 {
@@ -70,8 +70,8 @@ acl_denied_key(const struct acl_selector *s, const struct acl_command *row,
 	return 0;
 }
 
-/* No channel has a longer name, whatever max-channel-length is: that of a request may be as long as
- * a message, and is not to be searched for a pattern. */
+/* The longest name that max-channel-length can allow. A request's argument may be as long as a
+ * message; a longer one is not matched against patterns, which would take long. */
 #define NAME_BYTES_MAX 65535
 
 static bool
@@ -90,7 +90,7 @@ selector_may_hear(const struct acl_selector *s, struct slice name, bool is_patte
 	return false;
 }
 
-/* Where the channels among the arguments end; they begin at 1. */
+/* The index behind the last channel; the first one is argument 1. */
 static size_t
 end_of_channels(const struct acl_command *row, size_t argc)
 {
@@ -104,7 +104,7 @@ end_of_channels(const struct acl_command *row, size_t argc)
 	}
 }
 
-/* Goes on at *at, to the end or as far as *work lasts. False: the channel there is not allowed. */
+/* Continues at *at, up to end or until *work is used up. False: channel *at is not allowed. */
 static bool
 look_at_channels(const struct acl_selector *s, const struct acl_command *row,
     const struct slice *argv, size_t end, size_t *at, size_t *work)
@@ -123,8 +123,8 @@ look_at_channels(const struct acl_selector *s, const struct acl_command *row,
 	return true;
 }
 
-/* The verdict of one selector; *at is the argument that it denied, or, with ACL_ALLOWED, how far it
- * has looked. */
+/* The verdict of one selector. *at is the denied argument or, with ACL_ALLOWED, the first one that
+ * is not checked yet. */
 static enum acl_verdict
 check_selector(const struct acl_selector *s, const struct acl_command *row,
     const struct slice *argv, size_t argc, size_t *at, size_t *work)

@@ -9,21 +9,21 @@
 #include "base/bytes.h"
 
 /*
- * May a user do this? The verdict is Redis's: the first selector that allows all of the request
- * decides; where none does, the denial that went furthest is told.
+ * The verdict on a request of a user, as in Redis: the request is allowed if one selector allows
+ * all of it; if none does, the denial that got furthest is reported.
  */
 enum acl_verdict { ACL_ALLOWED, ACL_DENIED_COMMAND, ACL_DENIED_KEY, ACL_DENIED_CHANNEL };
 
-/* *at is the argument that was denied. Callers on a busy path ask user->unrestricted first. */
+/* *at is the denied argument. Callers on the path of a message check user->unrestricted first. */
 enum acl_verdict acl_check(const struct acl_user *user, const struct acl_command *row,
     const struct slice *argv, size_t argc, size_t *at) __attribute__((warn_unused_result));
 
-/* Where a check is that takes more than one turn. */
+/* The progress of a check that takes more than one turn. */
 struct acl_look {
 	size_t selector, at;
-	enum acl_verdict verdict; /* when it is done */
+	enum acl_verdict verdict; /* once the check is finished */
 	size_t denied_at;
-	uint32_t version; /* the caller's: of the rules that it began with */
+	uint32_t version; /* for the caller: the version of the rules at the start */
 };
 
 #define ACL_LOOK_BEGINS                                                                            \
@@ -31,14 +31,14 @@ struct acl_look {
 		.verdict = ACL_DENIED_COMMAND                                                      \
 	}
 
-/* As acl_check, but no more than about so much work, in bytes compared; false: there is more to do,
- * with the same arguments and rules. */
+/* As acl_check, but stops after about `work` bytes were compared. False: to be called again with
+ * the same arguments and rules. */
 bool acl_check_part(const struct acl_user *user, const struct acl_command *row,
     const struct slice *argv, size_t argc, size_t work, struct acl_look *look)
     __attribute__((warn_unused_result));
 
-/* 0, or the first argument that is a key, as the row says, and that the selector does not allow
- * what is done to it. */
+/* The first argument that is a key to which the selector does not allow the command's access; 0 if
+ * there is none. */
 size_t acl_denied_key(const struct acl_selector *s, const struct acl_command *row,
     const struct slice *argv, size_t argc);
 
@@ -47,13 +47,13 @@ bool acl_reads_all_keys(const struct acl_user *user, const struct acl_command *r
     const struct slice *argv, size_t argc);
 
 /*
- * True if some selector allows a subscription to this channel, or to this very pattern: a pattern
- * must be granted literally, so that it never shows more than the rule.
+ * True if some selector allows a subscription to this channel or pattern. A pattern must be equal
+ * to a granted one, so that it never matches more channels than the rule.
  */
 bool acl_may_hear(const struct acl_user *user, struct slice name, bool is_pattern);
 
-/* True if whoever could hear something under `before` can under `after`, as far as a look at the
- * rules alone tells. */
+/* True if everything that `before` allows to receive is allowed by `after` as well. It compares the
+ * rules only, so it may be false although the channels in use are still allowed. */
 bool acl_hears_as_much(const struct acl_user *before, const struct acl_user *after);
 
 #endif

@@ -9,7 +9,7 @@
 
 /*
  * What access control knows of the commands: names, categories, which arguments are keys and which
- * are channels. It is made once, from the table of commands, which stands in a higher layer.
+ * are channels. It is made once from the table of commands, which is in a higher layer.
  */
 #define ACL_COMMAND_WORDS 8 /* bits for 512 commands */
 #define ACL_COMMANDS_MAX ((size_t)64 * ACL_COMMAND_WORDS)
@@ -30,7 +30,7 @@ struct acl_command {
 	const char *keys;       /* key specifications, see key_spec.h; NULL: no keys */
 	enum acl_channels channels;
 	bool is_container;
-	bool always_allowed; /* AUTH, HELLO and their like: to every user */
+	bool always_allowed; /* AUTH, HELLO and their like: allowed to every user */
 };
 
 /* A set of commands: bit acl_command.index. */
@@ -40,8 +40,9 @@ struct acl_command_set {
 
 struct acl_commands;
 
-/* describe fills in row `index` of count; its strings are borrowed, and index is set already. count
- * is at most ACL_COMMANDS_MAX, and no two commands have one name. Returns owned
+/*
+ * Calls describe for each of count rows, with index set; describe fills in the rest and lends its
+ * strings. count is at most ACL_COMMANDS_MAX; no two commands have the same name. Returns owned
  * (acl_commands_free).
  */
 struct acl_commands *acl_commands_new(

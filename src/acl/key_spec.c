@@ -18,7 +18,7 @@ key_spec_flag_name(unsigned i)
 	return flag_names[i];
 }
 
-/* The next word before `end`; false where there is none. */
+/* The next word before `end`; false if there is none. */
 static bool
 next_word(const char **at, const char *end, struct slice *word)
 {
@@ -54,7 +54,8 @@ flag_of(struct slice word)
 	return 0;
 }
 
-/* "RW access @1 range 0 1 0 -- why", without the ';' behind it. Rows are ours: a test reads all. */
+/* "RW access @1 range 0 1 0 -- why", without the ';' behind it. The rows are constants, and a test
+ * parses all of them: hence the assertions. */
 static struct key_spec
 parse_spec(const char *at, const char *end)
 {
@@ -100,7 +101,7 @@ key_specs_parse(const char *keys, struct key_spec specs[KEY_SPECS_MAX])
 	return count;
 }
 
-/* False: there are no such arguments. */
+/* False: the request does not have these arguments. */
 static bool
 find_range(
     const struct key_spec *spec, const struct slice *argv, int64_t argc, struct key_range *out)
@@ -138,7 +139,7 @@ has_word(const struct slice *argv, size_t argc, size_t from, const char *word)
 	return false;
 }
 
-/* SET sees what was there if it is to answer with it. */
+/* SET reads the old value only with the option GET. */
 static size_t
 set_keys(const struct slice *argv, size_t argc, struct key_range ranges[KEY_SPECS_MAX])
 {
@@ -149,8 +150,8 @@ set_keys(const struct slice *argv, size_t argc, struct key_range ranges[KEY_SPEC
 }
 
 /*
- * The key of the last STORE that is an option. What BY and GET name is made of what is sorted: SORT
- * itself has to see to that.
+ * SORT writes to the key of its last option STORE. The keys that BY and GET read depend on the
+ * sorted elements: SORT checks the right to them itself.
  */
 static size_t
 sort_keys(const struct slice *argv, size_t argc, struct key_range ranges[KEY_SPECS_MAX])
@@ -179,7 +180,7 @@ sort_ro_keys(const struct slice *argv, size_t argc, struct key_range ranges[KEY_
 	return 1;
 }
 
-/* What a specification can't say. */
+/* Commands whose keys no specification can describe. */
 static const struct {
 	const char *name;
 	size_t (*find)(

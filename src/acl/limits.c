@@ -68,7 +68,7 @@ note_any(struct acl_limits *limits)
 		limits->any = limits->any || load(limits, i) != 0;
 }
 
-/* Names with commas between them; none for all. */
+/* Names separated by commas; no name means all. */
 static bool
 parse_policies(struct slice value, uint32_t *policies)
 {
@@ -142,7 +142,7 @@ acl_limits_same_rate(const struct acl_limits *a, const struct acl_limits *b)
 	return a->publish_messages == b->publish_messages && a->publish_bytes == b->publish_bytes;
 }
 
-/* With one more, no further than a second ahead; what is larger than that is paid for after. */
+/* Adds the cost of one message. A message that costs more than a second delays those after it. */
 static bool
 is_open(uint64_t until_us, uint64_t per_second, uint64_t now_us)
 {

@@ -9,38 +9,38 @@
 #include "base/bytes.h"
 
 /*
- * What a user may use up, beyond what Redis's language says: rules "limit:NAME=VALUE", which no
- * rule of Redis can be mistaken for. 0 is no limit, and a limit that is not set is not shown.
+ * Limits of a user, which Redis's rules do not have: "limit:NAME=VALUE", which is not the beginning
+ * of any rule of Redis. 0 is no limit; a limit that is not set is not shown.
  */
 struct acl_limits {
-	bool any; /* some limit is set: the one question of a busy path */
+	bool any; /* at least one limit is set: all that is checked on the path of a message */
 	uint32_t connections;
 	uint32_t subscriptions;    /* of each connection */
-	uint32_t publish_messages; /* a second, of all his connections */
+	uint32_t publish_messages; /* a second, all connections of the user together */
 	uint64_t publish_bytes;    /* a second; of payloads */
 	uint64_t outbox_bytes;
 	uint32_t policies; /* bits: 1 << enum outbox_policy; 0: all */
 };
 
-/* "limit:..."; else it is no rule of this kind. */
+/* True for a rule that begins with "limit:". */
 bool acl_is_limit(struct slice rule);
 
-/* False: it names no limit, or has no such value; nothing changed. */
+/* False: unknown limit or invalid value; nothing changed. */
 bool acl_limits_apply(struct acl_limits *limits, struct slice rule)
     __attribute__((warn_unused_result));
 
 /* Appends " limit:connections=5 ..." for those that are set. */
 void acl_limits_describe(const struct acl_limits *limits, struct buffer *out);
 
-/* False: what was published under one of them counts for nothing under the other. */
+/* True if both have the same rates, so that the use of one counts for the other. */
 bool acl_limits_same_rate(const struct acl_limits *a, const struct acl_limits *b);
 
-/* What was published of late. A second's worth may come at once. */
+/* Recent use of the rates: a burst of one second's worth is allowed. */
 struct acl_rate {
 	uint64_t messages_until_us, bytes_until_us;
 };
 
-/* True if a message may be published now; then it is to be counted. now_us is monotonic. */
+/* True if a message may be published now; the caller then counts it. now_us is monotonic. */
 bool acl_rate_allows(const struct acl_rate *rate, const struct acl_limits *limits, uint64_t now_us);
 void acl_rate_count(
     struct acl_rate *rate, const struct acl_limits *limits, size_t len, uint64_t now_us);

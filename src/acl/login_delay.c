@@ -13,12 +13,12 @@
 #define EXPIRED_A_CALL 256
 
 struct address {
-	TAILQ_ENTRY(address) all; /* who failed last is last */
+	TAILQ_ENTRY(address) all; /* ordered by the time of the last failure */
 	char name[ADDRESS_MAX];
 	size_t name_len;
 	uint32_t failures;
 	uint64_t failed_us;
-	uint64_t open_us; /* the next attempt is looked at then */
+	uint64_t open_us; /* the next attempt is checked at this time */
 };
 
 struct login_delays {

@@ -7,12 +7,12 @@
 #include "base/bytes.h"
 
 /*
- * Login delay: what guessing passwords costs an address.
+ * Login delay: slows down password guessing, by address.
  *
- * The first wrong passwords of an address are free; each one after them doubles the time for which
- * the next attempt from there, right or wrong, has to wait before it is looked at. An address is
- * forgotten when it has guessed nothing for a while. Bounded: a time has a maximum, and of more
- * addresses than fit those that failed longest ago are forgotten. It reads no clock.
+ * The first wrong passwords of an address have no effect; each further one doubles the time that
+ * the next attempt from there, right or wrong, waits before it is checked. An address is forgotten
+ * some time after its last failure. The delay has a maximum, and so has the number of addresses:
+ * those that failed longest ago are forgotten first. It reads no clock.
  */
 struct login_delays;
 
@@ -24,17 +24,17 @@ struct login_delays;
 struct login_delays *login_delays_new(void); /* returns owned (login_delays_free) */
 void login_delays_free(struct login_delays *delays);
 
-/* In how many us an attempt from address may be looked at, at most max_us; 0: now. */
+/* The time in us until an attempt from address may be checked, at most max_us; 0: now. */
 uint64_t login_delay(
     const struct login_delays *delays, struct slice address, uint64_t now_us, uint64_t max_us);
 
-/* A wrong password came from there. */
+/* To be called for each wrong password from address. */
 void login_failed(
     struct login_delays *delays, struct slice address, uint64_t now_us, uint64_t max_us);
 
-/* Now and then: forgets some of those that have guessed nothing for a while. */
+/* To be called regularly: forgets some of the addresses whose last failure is long ago. */
 void login_delays_expire(struct login_delays *delays, uint64_t now_us);
 
-size_t login_delays_count(const struct login_delays *delays); /* addresses that are remembered */
+size_t login_delays_count(const struct login_delays *delays); /* number of known addresses */
 
 #endif

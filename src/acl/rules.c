@@ -117,7 +117,7 @@ has_blank(struct slice s)
 	return false;
 }
 
-/* A pattern given twice stands once, with the access of both. */
+/* A pattern that is given twice is kept once, with the access of both. */
 static enum acl_fault
 add_pattern(struct acl_patterns *patterns, struct slice pattern, uint32_t access)
 {
@@ -183,7 +183,7 @@ has_word(const char *words, struct slice word)
 	return false;
 }
 
-/* What Redis has and Fanfare has not. */
+/* Commands that Redis has and Fanfare does not. */
 static bool
 is_foreign(struct slice name, bool *is_container)
 {
@@ -230,7 +230,7 @@ set_rows(struct acl_selector *s, const struct acl_command_set *rows, bool allowe
 	s->first_arg_count = kept;
 }
 
-/* Takes the rules out that name the same command or category, or a subcommand of it. */
+/* Removes the rules that name the same command or category, or a subcommand of it. */
 static void
 forget_rules(struct buffer *rules, struct slice name)
 {
@@ -254,7 +254,7 @@ forget_rules(struct buffer *rules, struct slice name)
 	rules->len = to;
 }
 
-/* The rule is the last word on what it names. */
+/* Keeps the rule, in place of earlier ones that it makes void. */
 static void
 note_rule(struct acl_selector *s, struct slice rule)
 {
@@ -301,7 +301,7 @@ allow_first_arg(struct acl_selector *s, const struct acl_command *row, struct sl
 	return ACL_OK;
 }
 
-/* +command|word, where the whole names no command: word is a first argument. */
+/* +command|word which is not the name of a subcommand: word is a first argument. */
 static enum acl_fault
 apply_first_arg(struct acl_selector *s, const struct acl_commands *commands, struct slice rule)
 {

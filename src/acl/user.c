@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/hex.h"
 
-/* As much of a rule as an error repeats. */
+/* The most bytes of a rule that an error text repeats. */
 #define SHOWN_MAX 256
 
 struct acl_user *
@@ -112,7 +112,8 @@ acl_user_accepts(const struct acl_user *user, struct slice password)
 	size_t count = user != NULL ? user->hash_count : 0;
 
 	acl_hash(password, given);
-	/* All of them, or one that nothing equals: whether there is a user makes no difference. */
+	/* Compares with all hashes, or with one that nothing equals for an unknown user, so that
+	 * the time does not tell whether a user exists. */
 	for (size_t i = 0; i < count || i == 0; i++) {
 		const char *hash = i < count ? user->hashes[i] : none;
 
@@ -185,7 +186,7 @@ apply_selector(struct acl_user *user, const struct acl_commands *commands, bool 
 		const char *end = memchr(rest.ptr, ' ', rest.len);
 		size_t len = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
 
-		/* Where it is read back, a word that ends in ) is the selector's last. */
+		/* A word that ends in ) would end the selector when the description is parsed. */
 		if (len > 0 && rest.ptr[len - 1] == ')')
 			fault = ACL_BAD_SYNTAX;
 		else if (len > 0)
@@ -223,7 +224,7 @@ reset(struct acl_user *user, bool all_channels)
 	user->hash_count = 0;
 }
 
-/* One rule, of the user or of its root. */
+/* One rule, of the user or of its root selector. */
 static enum acl_fault
 apply_one(struct acl_user *user, const struct acl_commands *commands, bool all_channels,
     struct slice rule)

@@ -10,15 +10,14 @@
 #include "base/bytes.h"
 
 /*
- * A user: a name, passwords, and selectors of which any one may allow a request. The first selector
- * is the root, to which plain rules go; the others stand in parentheses.
+ * A user: a name, passwords, and selectors. A request is allowed if one selector allows it. The
+ * first selector is the root, which plain rules change; the others are written in parentheses.
  *
- * Passwords are kept as SHA-256 in hexadecimal, as Redis does, and nothing here shows or logs one
- * as it was given.
+ * Passwords are kept as SHA-256 in hexadecimal, as in Redis; none is shown or logged in clear.
  */
 #define ACL_HASH_LEN 64 /* hexadecimal digits */
 
-/* Shown as it was given; it means nothing where there is no RESTORE. */
+/* sanitize-payload: shown as given, without effect, because there is no RESTORE. */
 enum acl_sanitizing { ACL_SANITIZING_UNSAID, ACL_SANITIZES, ACL_SANITIZES_NOT };
 
 struct acl_user {
@@ -27,12 +26,13 @@ struct acl_user {
 	bool enabled;
 	bool nopass;
 	uint8_t sanitizing; /* of payloads, an enum acl_sanitizing */
-	bool unrestricted;  /* some selector allows everything: the one question of a busy path */
-	bool deleted;       /* no longer known: its clients are being closed */
+	bool unrestricted;  /* some selector allows everything: all that is checked on the path of a
+			       message */
+	bool deleted;       /* removed from the table: its clients are being closed */
 	size_t clients;     /* connected as this user */
 	struct acl_limits limits;
 	struct acl_rate rate;
-	size_t refs; /* of its clients, and of the table of users while it is in it */
+	size_t refs;                  /* one for each client, and one of the table of users */
 	char (*hashes)[ACL_HASH_LEN]; /* owned */
 	size_t hash_count;
 	struct acl_selector *selectors; /* owned; at least one */
@@ -44,17 +44,17 @@ struct acl_user *acl_user_new(struct slice name, bool all_channels);
 struct acl_user *acl_user_ref(struct acl_user *user);
 void acl_user_unref(struct acl_user *user);
 
-/* Everything but the name, the references, the clients and what is owed for publishing. */
+/* Copies everything but the name, the references, the clients and the use of the rates. */
 void acl_user_copy_rules(struct acl_user *to, const struct acl_user *from);
 
-/* The same, of a user whom nobody else holds: takes him. What is owed for publishing is forgiven
- * where the rate is another one. */
+/* The same, but takes `from`, to which there is no other reference. The use of the rates is reset
+ * if the rates differ. */
 void acl_user_take_rules(struct acl_user *to, struct acl_user *from);
 
 /*
- * Rules one after another, as the arguments of ACL SETUSER: a selector may go over several. Not
- * ACL_OK: the rule (or its beginning) is appended to offender, and user is half changed, so the
- * caller works on a copy. all_channels is what acl-pubsub-default says.
+ * Applies rules in order, as the arguments of ACL SETUSER: a selector may extend over several. On a
+ * fault the rule (or its beginning) is appended to offender, and user may be changed in part, so
+ * the caller works on a copy. all_channels: acl-pubsub-default.
  */
 enum acl_fault acl_user_apply(struct acl_user *user, const struct acl_commands *commands,
     bool all_channels, const struct slice *rules, size_t count, struct buffer *offender)
@@ -66,8 +66,8 @@ void acl_user_describe(const struct acl_user *user, struct buffer *out);
 size_t acl_user_flags(const struct acl_user *user, const char *flags[4]); /* returns the count */
 
 /*
- * True if the user is on and the password one of its own. NULL for a user that there is not: that
- * takes as long.
+ * True if the user is on and the password is one of its passwords. user is NULL for an unknown
+ * user, which takes the same time.
  */
 bool acl_user_accepts(const struct acl_user *user, struct slice password)
     __attribute__((warn_unused_result));
