@@ -153,9 +153,9 @@ def test_what_the_user_may_not_write_stops_the_start(run, user, folder):
 
 
 @pytest.mark.parametrize("options, words", [
-    (("--run-as-user", "no-such-user"), "run-as-user no-such-user: there is no such user"),
-    (("--run-as-user", "root"), "run-as-user root: this user has every privilege"),
-    (("--run-as-user", USER, "--run-as-group", "no-such-group"), "run-as-group no-such-group: there is no such group"),
+    (("--run-as-user", "no-such-user"), "run-as-user no-such-user: unknown user"),
+    (("--run-as-user", "root"), "run-as-user root: this user has all privileges"),
+    (("--run-as-user", USER, "--run-as-group", "no-such-group"), "run-as-group no-such-group: unknown group"),
     (("--run-as-user", USER, "--run-as-group", "root"), "the group of root would be kept"),
     (("--run-as-group", OTHER_GROUP), "run-as-group needs run-as-user"),
     (("--chroot", "/tmp"), "chroot needs run-as-user: it does not hold root"),
@@ -340,7 +340,7 @@ def test_what_the_filter_forbids_is_not_tried(filtered, folder):
     """No other process is started, and who stopped listening does not listen again."""
     os.kill(filtered.pid, signal.SIGUSR2)
     log = folder / "d.log"
-    wait_until(lambda: "no upgrade, seccomp keeps" in log.read_text(), "the line")
+    wait_until(lambda: "no upgrade, seccomp does not allow" in log.read_text(), "the line")
     with filtered.connect() as connection:
         connection.ok("SHUTDOWN", "GRACE", "60")
         answer = connection.call("SHUTDOWN", "ABORT")

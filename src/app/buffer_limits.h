@@ -14,11 +14,11 @@
  * are arrays of SERVER_CLASSES.
  */
 
-/* Sets the classes that are named, the others stay. Not SETTING_OK: nothing was changed. */
+/* Sets the named classes and leaves the others. Not SETTING_OK: nothing was changed. */
 enum setting_fault buffer_limits_parse(struct server_buffer_limit *limits,
     const struct slice *values, size_t count) __attribute__((warn_unused_result));
 
-/* As CONFIG GET shows them: plain numbers, and the old name "slave", which clients look for. */
+/* As CONFIG GET shows them: plain numbers and the old name "slave", which clients expect. */
 void buffer_limits_show(const struct server_buffer_limit *limits, struct buffer *out);
 
 /* As in a file. */

@@ -31,8 +31,8 @@ is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* What a backslash in double quotes stands for; at is behind the backslash. Returns the place
- * behind it. */
+/* Decodes an escape sequence in double quotes; at is behind the backslash. Returns the index behind
+ * the sequence. */
 static size_t
 unescape(struct slice line, size_t at, char *out)
 {
@@ -49,8 +49,8 @@ unescape(struct slice line, size_t at, char *out)
 	return at + 1;
 }
 
-/* at is behind the opening quote. Returns the place behind the closing one, 0 where the quoting is
- * wrong. */
+/* at is behind the opening quote. Returns the index behind the closing one, 0 if the quoting is
+ * invalid. */
 static size_t
 split_quoted(struct slice line, size_t at, char quote, struct buffer *out)
 {
@@ -100,7 +100,8 @@ config_split(struct slice line, struct config_words *words)
 
 	words->count = 0;
 	buffer_clear(&words->bytes);
-	/* No word is longer than what it was written as: the slices of bytes stand. */
+	/* A decoded word is never longer than its source, so bytes is not moved and slices of it
+	 * stay valid. */
 	buffer_reserve(&words->bytes, line.len + 1);
 	for (;;) {
 		size_t from = words->bytes.len;

@@ -9,10 +9,10 @@
 #include "base/bytes.h"
 
 /*
- * CONFIG REWRITE: brings a configuration file in line with the settings, and changes no more of it
- * than that.
+ * CONFIG REWRITE: changes a configuration file so that it gives the current settings, and changes
+ * nothing else in it.
  *
- * Comments, order and lines that say what holds stay byte for byte; a line that says otherwise is
+ * Comments, order and lines with the current value stay byte for byte; a line with another value is
  * replaced in its place; what the file and its includes do not say comes at the end. Invariant:
  * reading the result gives the settings.
  */
@@ -23,13 +23,13 @@ bool config_rewrite_text(struct slice old, const char *path, enum config_include
     const struct settings *s, struct buffer *out, struct buffer *error)
     __attribute__((warn_unused_result));
 
-/* The same for a file: written beside it, flushed to the disk, renamed. False: error says why, and
- * the file is as it was. */
+/* The same for a file: writes a temporary file beside it, syncs it and renames it. False: error
+ * says why, and the file is unchanged. */
 bool config_rewrite(const char *path, const struct settings *s, struct buffer *error)
     __attribute__((warn_unused_result));
 
-/* path gets this text: written beside it, flushed to the disk, renamed. False with errno, and the
- * file is as it was. */
+/* Replaces the text of the file at path: writes a temporary file beside it, syncs it and renames
+ * it. False with errno; the file is unchanged. */
 bool config_replace_file(const char *path, struct slice text) __attribute__((warn_unused_result));
 
 #endif

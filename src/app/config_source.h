@@ -9,11 +9,11 @@
 #include "base/bytes.h"
 
 /*
- * Config source: the command line of fanfared, and the settings that it and the configuration file
- * amount to.
+ * Config source: the command line of fanfared, and the settings that result from it and from the
+ * configuration file.
  *
- * A directive on the command line takes the words up to the next option, and stands above the file,
- * at the start and whenever the file is read again.
+ * The values of a directive on the command line are the words up to the next option. It overrides
+ * the file, at the start and whenever the file is read again.
  */
 enum config_mode {
 	CONFIG_MODE_RUN,
@@ -36,9 +36,8 @@ struct config_source {
 	size_t override_count;
 };
 
-/* Borrows argv, for as long as the source stands. False: error says why, one line, which also names
- * a directive that does not exist; their values are looked at by config_source_load. Release in
- * both cases. */
+/* Borrows argv until the source is released. False: error says why in one line, also for an unknown
+ * directive; values are checked by config_source_load. Release in both cases. */
 bool config_source_parse(struct config_source *source, int argc, char **argv, struct buffer *error)
     __attribute__((warn_unused_result));
 void config_source_release(struct config_source *source);

@@ -12,10 +12,10 @@
 
 #include "base/bytes.h"
 
-static int null_fd = -1; /* of a daemon in the background; opened while there surely is a /dev */
+static int null_fd =
+    -1; /* of a daemon in the background; opened before a chroot, which may have no /dev */
 
-/* The caller's side: a byte comes when the child is ready, the end of the pipe when it has ended.
- */
+/* The parent's side: reads a byte when the child is ready, end of file when it has ended. */
 static void
 wait_for_child(int fd, pid_t child)
 {
@@ -56,7 +56,7 @@ daemon_detach(void)
 	}
 	close(fds[0]);
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	(void)setsid(); /* cannot fail: a new child leads no process group */
+	(void)setsid(); /* cannot fail: a new child is not a process group leader */
 	return fds[1];
 }
 
@@ -75,7 +75,7 @@ daemon_ready(int ready_fd)
 	close(ready_fd);
 }
 
-/* Over what a predecessor wrote, so that whoever looks finds the one process or the other. */
+/* Overwrites the number of a predecessor in place, so that a reader always finds one of the two. */
 bool
 pidfile_write(const char *path)
 {

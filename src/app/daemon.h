@@ -8,20 +8,20 @@
  */
 
 /*
- * Forks. The caller's process waits until the child is ready or has ended, and exits with 0 or with
- * the child's exit status; so whoever starts a daemon sees on stderr, and by the status, what went
- * wrong. Returns, in the child, a leader of a session of its own, what daemon_ready() takes; -1
- * with errno where that fails.
+ * Forks. The parent waits until the child is ready or has ended, and exits with 0 or with the
+ * child's exit status, so that errors at the start are seen on stderr and in the status. Returns in
+ * the child, which leads a new session, the descriptor for daemon_ready(); -1 with errno if fork or
+ * pipe fails.
  */
 int daemon_detach(void);
 
-/* Lets the caller go; stdin, stdout and stderr lead nowhere from then on. Takes ready_fd. */
+/* Lets the parent exit and redirects stdin, stdout and stderr to /dev/null. Takes ready_fd. */
 void daemon_ready(int ready_fd);
 
 /* False with errno. */
 bool pidfile_write(const char *path) __attribute__((warn_unused_result));
 
-/* Removes it if it still is this process's. */
+/* Removes the file if it still contains this process's id. */
 void pidfile_remove(const char *path);
 
 #endif

@@ -4,14 +4,15 @@
 
 #include <sys/resource.h>
 
-/* Up to the hard limit anyone may go; past it the privileged, up to what the kernel allows. */
+/* Any process may raise its limit up to the hard limit; a privileged one up to the kernel's limit.
+ */
 static rlim_t
 raise_to(rlim_t wanted)
 {
 	struct rlimit limit, raised;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return wanted; /* it cannot be known: accept() will tell */
+		return wanted; /* the limit is unknown: accept() will fail if it is too low */
 	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted)
 		return wanted;
 	raised = limit;

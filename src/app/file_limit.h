@@ -8,8 +8,8 @@
 uint32_t file_limit_reserve(unsigned io_threads);
 
 /*
- * Raises this process's limit of open files, if need be, to what so many clients take. Never lowers
- * it. Returns for how many clients it is good now: at most maxclients; 0 if not even for one.
+ * Raises this process's limit of open files to what maxclients clients need; never lowers it.
+ * Returns the number of clients that the limit allows now, at most maxclients; 0 if not even one.
  */
 uint32_t file_limit_raise(uint32_t maxclients, unsigned io_threads);
 

@@ -14,15 +14,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* The successor has so long to read its configuration and take the sockets. */
+/* Time for the successor to read its configuration and to take over the sockets. */
 #define SUCCESSOR_MS 30000
 
-/* What the end may take beside the times that the configuration gives it. */
+/* Time that the shutdown may take in addition to the configured limits. */
 #define SLACK_S 5
 
 #define LISTENERS_MAX 64
 
-/* A snapshot before the end that failed is tried again after so long. */
+/* The delay before a failed last snapshot is tried again. */
 #define SAVE_AGAIN_US 5000000
 
 static const char keys_are_here[] =
@@ -43,13 +43,13 @@ lifecycle_release(struct lifecycle *l)
 	upgrade_release(&l->upgrade);
 }
 
-/* Who goes will not be succeeded. */
+/* A daemon that shuts down starts no successor. */
 static void
 cancel_upgrade(struct lifecycle *l)
 {
 	if (l->upgrade.fd == -1)
 		return;
-	log_warn("upgrade given up: this process is to end");
+	log_warn("upgrade given up: this process is shutting down");
 	net_forget(l->wiring->net);
 	upgrade_give_up(&l->upgrade);
 }
@@ -72,8 +72,8 @@ drain(struct lifecycle *l)
 	if (l->state == LIFECYCLE_DRAINS)
 		return;
 	cancel_upgrade(l);
-	log_notice(
-	    "stopping: clients have %u s to take what they are owed", (unsigned int)timeout_s);
+	log_notice("stopping: writing the queued output of clients for at most %u s",
+	    (unsigned int)timeout_s);
 	l->state = LIFECYCLE_DRAINS;
 	notify_stopping(l, 0);
 	net_drain(l->wiring->net, timeout_s < UINT32_MAX / 1000 ? timeout_s * 1000 : UINT32_MAX);
@@ -115,7 +115,7 @@ lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s)
 	server_lame_duck(l->wiring->server, window_s);
 }
 
-/* The last snapshot failed: the daemon serves again, or, where it cannot, goes on trying. */
+/* The last snapshot failed: the daemon serves again or, if it cannot, keeps trying. */
 static void
 cancel_shutdown(struct lifecycle *l)
 {
@@ -125,9 +125,8 @@ cancel_shutdown(struct lifecycle *l)
 		log_error("shutdown cancelled: the last snapshot failed");
 		return;
 	}
-	log_error(
-	    "shutdown waits: the last snapshot failed and is tried again every %u s; a signal "
-	    "ends the daemon all the same (it cannot serve again: %s)",
+	log_error("shutdown waits: the last snapshot failed and is tried again every %u s; another "
+		  "signal ends the daemon without it (it cannot serve again: %s)",
 	    (unsigned int)(SAVE_AGAIN_US / 1000000), error);
 	l->was_signalled = true;
 	l->save_again_us = clock_mono_us() + SAVE_AGAIN_US;
@@ -138,7 +137,7 @@ lifecycle_parted(struct lifecycle *l)
 {
 	if (l->state != LIFECYCLE_LAME_DUCK)
 		return;
-	log_notice("lame duck: over, %zu connections are left", client_count(l));
+	log_notice("lame duck: finished, %zu connections left", client_count(l));
 	if (persistence_save_last(l->wiring->persistence))
 		drain(l);
 	else
@@ -148,7 +147,7 @@ lifecycle_parted(struct lifecycle *l)
 void
 lifecycle_turn(struct lifecycle *l, uint64_t now_us)
 {
-	/* A signal to end that was refused, long ago, is not the first of two any more. */
+	/* A signal that was refused earlier no longer counts as the first of two. */
 	if (l->state == LIFECYCLE_SERVES && l->was_signalled &&
 	    !persistence_fails_to_save(l->wiring->persistence))
 		l->was_signalled = false;
@@ -163,7 +162,7 @@ lifecycle_turn(struct lifecycle *l, uint64_t now_us)
 		l->save_again_us = now_us + SAVE_AGAIN_US;
 }
 
-/* Why what was begun cannot be taken back; NULL: it can. */
+/* Why the shutdown cannot be aborted; NULL: it can. */
 static const char *
 why_no_way_back(const struct lifecycle *l)
 {
@@ -231,7 +230,7 @@ on_end_signal(struct lifecycle *l)
 	if (!again && l->state != LIFECYCLE_DRAINS &&
 	    !persistence_save_last(l->wiring->persistence)) {
 		log_error("shutdown cancelled: the last snapshot failed; another signal ends the "
-			  "daemon all the same");
+			  "daemon without it");
 		return;
 	}
 	if (again || l->state == LIFECYCLE_DRAINS)
@@ -242,7 +241,7 @@ on_end_signal(struct lifecycle *l)
 		lifecycle_lame_duck(l, grace_s);
 }
 
-/* The successor accepts from the sockets that it shares: nobody who waits there is lost. */
+/* The successor accepts from the shared sockets, so no waiting connection is lost. */
 static void
 hand_over(struct lifecycle *l, pid_t successor)
 {
@@ -254,7 +253,7 @@ hand_over(struct lifecycle *l, pid_t successor)
 	l->has_handed_over = true;
 	persistence_hand_over(l->wiring->persistence);
 	net_leave_listeners(l->wiring->net);
-	systemd_close(); /* what this process does is not what the service does any more */
+	systemd_close(); /* the state of this process is no longer that of the service */
 	if (window_s > 0)
 		lifecycle_lame_duck(l, window_s);
 	else
@@ -272,9 +271,9 @@ on_successor(void *arg, bool readable)
 		buffer_appendf(
 		    &error, "the new process does not serve after %u s", SUCCESSOR_MS / 1000);
 	else if (!upgrade_read(&l->upgrade, &successor, &error)) {
-		/* It has said why. */
+		/* The reason was logged. */
 	} else if (persistence_holds_data(l->wiring->persistence)) {
-		/* Keys came since the upgrade began. */
+		/* Keys were created since the upgrade began. */
 		buffer_append_str(&error, keys_are_here);
 	} else {
 		systemd_notify("MAINPID=%ld", (long)successor);
@@ -303,7 +302,8 @@ begin_upgrade(struct lifecycle *l)
 		return;
 	}
 	if (l->settings->seccomp != SECCOMP_NO) {
-		log_error("SIGUSR2: no upgrade, seccomp keeps this process from starting another");
+		log_error(
+		    "SIGUSR2: no upgrade, seccomp does not allow this process to start another");
 		return;
 	}
 	if (l->settings->chroot[0] != '\0') {

@@ -11,9 +11,9 @@
 /*
  * Lifecycle: how the daemon ends, and how it hands over to its successor.
  *
- * It serves; then, where there is to be one, it is a lame duck, that accepts nothing and lets its
- * clients go one after the other; then it drains: reads nothing any more and writes what is owed,
- * for shutdown-timeout at most. Only from a lame duck is there a way back.
+ * It serves; then it may be a lame duck, which accepts no connection and closes its clients one
+ * after the other; then it drains: it reads nothing and writes the queued output, for
+ * shutdown-timeout at most. Only a lame duck can return to serving.
  */
 struct wiring;
 
@@ -24,11 +24,11 @@ struct lifecycle {
 	const struct settings *settings; /* borrowed */
 	struct upgrade upgrade;
 	enum lifecycle_state state;
-	bool was_signalled;   /* SIGTERM or SIGINT came; the next one ends it at once */
-	bool has_passed;      /* it listened on sockets that were passed to it */
-	bool has_handed_over; /* a successor serves */
-	uint64_t
-	    save_again_us; /* the last snapshot failed and is tried again then; 0: it did not */
+	bool was_signalled; /* SIGTERM or SIGINT was received; the next one ends the daemon at once
+			     */
+	bool has_passed;    /* its sockets were passed to it */
+	bool has_handed_over;   /* a successor serves */
+	uint64_t save_again_us; /* when the failed last snapshot is tried again; 0: none failed */
 };
 
 /* Borrows argv, as upgrade_init(). */
@@ -45,6 +45,6 @@ bool lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
     __attribute__((warn_unused_result));
 void lifecycle_parted(struct lifecycle *l);
 
-void lifecycle_turn(struct lifecycle *l, uint64_t now_us); /* now and then: timers */
+void lifecycle_turn(struct lifecycle *l, uint64_t now_us); /* to be called regularly, for timers */
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "net/tls.h"
 
-/* What makes an address with a - before it be passed over: this machine does not have it. */
+/* Errors for which an address with a leading - is skipped: this machine does not have it. */
 static bool
 is_unavailable(int error)
 {
@@ -96,7 +96,7 @@ open_unix(struct net *net, const struct settings *s, struct buffer *opened, stru
 	return true;
 }
 
-/* The name of the next socket. A supervisor's own names say nothing to us, but "tls". */
+/* The name of the next socket. Of a supervisor's names only "tls" has a meaning here. */
 static struct slice
 next_name(const struct systemd_sockets *passed, const char **names)
 {

@@ -11,15 +11,16 @@
 struct systemd_sockets;
 
 /*
- * Opens what the settings say to listen on; or takes the sockets that were passed, if there are
- * any, instead: from socket activation, or with names from an upgrade. Appends to opened where it
- * listens now, to be logged. False: error says why, one line; what was opened stays for net_free.
+ * Opens the listeners of the settings or, if sockets were passed to the process by socket
+ * activation or by an upgrade (with names), uses these instead. Appends the addresses to opened,
+ * for the log. False: error says why in one line; listeners that were opened stay open until
+ * net_free.
  */
 bool listening_open(struct net *net, const struct settings *s, const struct systemd_sockets *passed,
     struct buffer *opened, struct buffer *error) __attribute__((warn_unused_result));
 
-/* Whether listening_open would find certificates and keys good: opens no socket. False: error says
- * what is wrong, one line. */
+/* Checks certificates and keys as listening_open does, without opening a socket. False: error says
+ * what is wrong, in one line. */
 bool listening_check(const struct settings *s, struct buffer *error)
     __attribute__((warn_unused_result));
 

@@ -29,7 +29,7 @@ each_setting(
 	size_t i;
 
 	for (i = 0; i < settings_count(); i++) {
-		/* Users are ACL's affair, as in Redis. */
+		/* Users are changed by ACL commands only, as in Redis. */
 		if (settings_row(i)->type == SETTING_USERS)
 			continue;
 		buffer_clear(&value);
@@ -42,8 +42,8 @@ each_setting(
 
 /*
  * Takes over the settings that may change at run time. appendonly becomes "yes" only when its file
- * is there: see live_config_log_accepted(). says_appendonly: what next says of it is wanted, and
- * not just what holds.
+ * exists: see live_config_log_accepted(). says_appendonly: the value in next was requested;
+ * otherwise it is only a copy of the current one.
  */
 static void
 adopt(struct live_config *live, const struct settings *next, bool says_appendonly)
@@ -96,7 +96,7 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		if (row == NULL || row->type == SETTING_USERS) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
-			/* As far as Redis shows it: up to a NUL. */
+			/* Redis shows the name up to a NUL. */
 			buffer_append(
 			    text, pairs[2 * i].ptr, strnlen(pairs[2 * i].ptr, pairs[2 * i].len));
 			buffer_append_str(text, "'");
@@ -151,7 +151,7 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	return false;
 }
 
-/* Where changes are to be kept from now on, the append-only file is made first. */
+/* If changes are to be kept from now on, the append-only file is created first. */
 static enum server_setting
 prepare_log(const struct live_config *live, const struct settings *next, uint64_t *attempt,
     struct buffer *text)
@@ -177,7 +177,7 @@ prepare_log(const struct live_config *live, const struct settings *next, uint64_
 					   : SERVER_SETTING_REFUSED;
 }
 
-/* Where TLS is spoken, all of its files are read anew: *tls is owned. NULL: it is not spoken. */
+/* Reads all TLS files again if there is a TLS listener: *tls is owned. NULL: there is none. */
 static bool
 make_tls(const struct live_config *live, const struct settings *next, struct tls **tls, char *error,
     size_t error_len)
@@ -189,7 +189,7 @@ make_tls(const struct live_config *live, const struct settings *next, struct tls
 	return *tls != NULL;
 }
 
-/* CONFIG SET names something of TLS: *tls is owned. NULL: nothing changes. */
+/* The same for a CONFIG SET that names TLS settings: *tls is owned. NULL: it names none. */
 static bool
 tls_suffices(const struct live_config *live, const struct settings *next, const struct slice *pairs,
     size_t pair_count, struct tls **tls, struct buffer *text)
@@ -221,7 +221,7 @@ is_named(const char *name, const struct slice *pairs, size_t pair_count)
 	return false;
 }
 
-/* Nothing is changed unless all can be. */
+/* Changes all or nothing. */
 static enum server_setting
 set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
     char *error, size_t error_len)
@@ -253,8 +253,8 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 	return result;
 }
 
-/* What ACL SETUSER changed is what the file is to say; default is left out where requirepass says
- * all of him. */
+/* The file gets the users as ACL SETUSER left them, without default if requirepass describes it
+ * completely. */
 static bool
 take_users(struct live_config *live, struct buffer *error)
 {
@@ -407,13 +407,13 @@ log_difference(const struct settings *now, const struct settings *next, const st
 	else if (row->change == SETTING_LIVE)
 		log_notice("reload: %.*s, was %.*s", (int)to.len, to.ptr, (int)from.len, from.ptr);
 	else
-		log_warn("reload: %.*s needs a restart, until then %.*s holds", (int)to.len, to.ptr,
+		log_warn("reload: %.*s needs a restart; %.*s stays in effect", (int)to.len, to.ptr,
 		    (int)from.len, from.ptr);
 	buffer_release(&from);
 	buffer_release(&to);
 }
 
-/* Users that neither a file nor the configuration speaks of, now or before, stay as they are. */
+/* Users are left alone if neither a file nor the configuration names any, now or before. */
 static bool
 reload_users(struct live_config *live, const struct settings *next, struct buffer *error)
 {

@@ -12,12 +12,12 @@ struct persistence;
 /*
  * The configuration of a running daemon: CONFIG GET, SET and REWRITE, and reading the file again.
  *
- * Whatever changes, changes whole: a set or a file with one mistake in it changes nothing.
+ * A change is all or nothing: a CONFIG SET or a file with one mistake changes nothing.
  */
 struct live_config {
-	struct settings *settings;          /* borrowed; what holds */
+	struct settings *settings;          /* borrowed; the current ones */
 	const struct config_source *source; /* borrowed */
-	struct server *server;              /* borrowed; told of changes; NULL: nobody is */
+	struct server *server;              /* borrowed; is told of changes; or NULL */
 	struct net *net;                    /* the same, for TLS */
 	struct persistence *persistence;    /* the same */
 };
@@ -26,16 +26,16 @@ struct live_config {
 struct server_settings live_config_interface(struct live_config *live);
 
 /*
- * Makes maxclients what the limit of open files allows, and says so where that is less. False: not
- * even one client is possible.
+ * Lowers maxclients to what the limit of open files allows, and logs it. False: not even one client
+ * is possible.
  */
 bool live_config_fit_maxclients(struct settings *s) __attribute__((warn_unused_result));
 
-/* Reads the file again and takes over what may change. Logs what changed, what needs a restart,
- * what is wrong. */
+/* Reads the file again and takes over the settings that may change at run time. Logs what changed,
+ * what needs a restart and what is invalid. */
 void live_config_reload(struct live_config *live);
 
-/* The append-only file that was asked for is there: appendonly is "yes" from now on. */
+/* The requested append-only file exists: appendonly becomes "yes". */
 void live_config_log_accepted(struct live_config *live);
 
 /* The users of the configuration or of the aclfile, for the start. False: error says what is wrong

@@ -26,7 +26,7 @@
 #include "base/log.h"
 #include "net/tls.h"
 
-/* The daemon as a whole; there is one. */
+/* The whole daemon; there is one. */
 struct fanfared {
 	struct config_source source;
 	struct settings settings;
@@ -35,7 +35,7 @@ struct fanfared {
 	struct privileges privileges;
 	struct lifecycle lifecycle;
 	struct systemd_sockets passed; /* to listen on */
-	int announce_fd;               /* this is the successor in an upgrade; -1: it is not */
+	int announce_fd;               /* the socket to the predecessor in an upgrade; -1: none */
 };
 
 static const char usage[] = "usage: fanfared [-c FILE | FILE] [--directive value ...] [option]\n";
@@ -58,7 +58,7 @@ print_error(const struct buffer *error)
 	fprintf(stderr, "%.*s\n", (int)error->len, error->ptr);
 }
 
-/* The command line is wrong: how it should be. */
+/* Printed if the command line is invalid. */
 static void
 print_usage_error(const struct buffer *error)
 {
@@ -87,8 +87,8 @@ reload(struct fanfared *f)
 	systemd_notify("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reloading",
 	    (unsigned long long)clock_mono_us());
 	if (!log_reopen())
-		log_error("%s: %s: logging to the file as it was opened before",
-		    f->settings.logfile, strerror(errno));
+		log_error("%s: %s: logging goes on to the file that is open", f->settings.logfile,
+		    strerror(errno));
 	live_config_reload(&f->live);
 	systemd_notify("READY=1\nSTATUS=Ready");
 }
@@ -152,13 +152,13 @@ is_supervised(const struct settings *s)
 static void
 open_supervisor(const struct settings *s)
 {
-	/* Without it systemd waits for READY=1 until it gives up; until then there is service, and
-	 * this line. */
+	/* systemd will not get READY=1 and will give up after its timeout; the daemon serves until
+	 * then, and this line says why. */
 	if (is_supervised(s) && !systemd_open())
 		log_warn("supervised systemd: NOTIFY_SOCKET: %s", strerror(errno));
 }
 
-/* What stops the start goes to the log, and to whoever started the daemon. */
+/* An error at the start goes to the log and to stderr. */
 static void __attribute__((format(printf, 2, 3)))
 refuse(const struct settings *s, const char *format, ...)
 {
@@ -173,7 +173,7 @@ refuse(const struct settings *s, const char *format, ...)
 		fprintf(stderr, "%s\n", line);
 }
 
-/* Who it will be, from here on for files. */
+/* Takes on the user for access to files. */
 static bool
 prepare_privileges(struct fanfared *f)
 {
@@ -202,7 +202,7 @@ enter_folder(struct fanfared *f)
 	return true;
 }
 
-/* Working directory, user, log: what everything else stands on. */
+/* Working directory, user and log, which everything else needs. */
 static bool
 prepare(struct fanfared *f)
 {
@@ -229,7 +229,7 @@ open_listeners(struct fanfared *f, struct buffer *opened)
 	return ok;
 }
 
-/* Says nothing but what goes wrong: a start that fails is one line. */
+/* Logs errors only, so that a failed start is one line. */
 static bool
 write_pidfile(struct fanfared *f)
 {
@@ -241,7 +241,7 @@ write_pidfile(struct fanfared *f)
 	return false;
 }
 
-/* The configuration has another path within a chroot, and is read by another user from now on. */
+/* From now on the configuration has another path, within a chroot, and is read by another user. */
 static void
 find_configuration_again(struct fanfared *f)
 {
@@ -263,7 +263,7 @@ find_configuration_again(struct fanfared *f)
 		    f->privileges.user);
 }
 
-/* What an absolute path led to at the start may be out of reach within a chroot. */
+/* An absolute path of the start may not exist within a chroot. */
 static void
 look_for_paths_again(const struct fanfared *f)
 {
@@ -283,7 +283,7 @@ look_for_paths_again(const struct fanfared *f)
 	buffer_release(&path);
 }
 
-/* Everything is open that takes root to open, and no other thread runs yet. */
+/* Called when everything that only root can open is open, and before other threads are started. */
 static bool
 give_up_privileges(struct fanfared *f)
 {
@@ -300,12 +300,13 @@ give_up_privileges(struct fanfared *f)
 	}
 	buffer_release(&error);
 	if (ok && !allocator_start())
-		log_warn("%s: %s: memory that is not used goes back to the system late",
-		    allocator_name(), strerror(errno));
+		log_warn("%s: %s: unused memory is returned to the system late", allocator_name(),
+		    strerror(errno));
 	return ok;
 }
 
-/* Nobody is served before; who connects meanwhile waits. The pid file of a predecessor is left. */
+/* Loads the data and begins to serve; connections made meanwhile wait in the kernel. Leaves the pid
+ * file of a predecessor alone. */
 static bool
 load_keys(struct fanfared *f)
 {
@@ -322,7 +323,7 @@ load_keys(struct fanfared *f)
 	return ok;
 }
 
-/* From here on there is no way back: the predecessor goes. False: it does not, and goes on. */
+/* The point of no return: the predecessor ends. False: it refuses and goes on serving. */
 static bool
 take_over(struct fanfared *f)
 {
@@ -339,7 +340,7 @@ take_over(struct fanfared *f)
 	return true;
 }
 
-/* A successor does all that can fail before it takes over. */
+/* A successor does everything that can fail before it takes over. */
 static bool
 listen_and_settle(struct fanfared *f, struct buffer *opened)
 {
@@ -355,8 +356,9 @@ listen_and_settle(struct fanfared *f, struct buffer *opened)
 }
 
 /*
- * libevent gives a signal back what it meant before, when it is no longer watched: nothing, so that
- * a second one that comes at the very end changes no exit status. Blocked meanwhile, none is lost.
+ * When libevent stops watching a signal it restores the earlier handler. That is set to ignore
+ * here, so that a second signal at the very end does not change the exit status. Signals are
+ * blocked meanwhile, so none is lost.
  */
 static void
 watch_signals(struct net *net)
@@ -387,7 +389,7 @@ load_users(struct fanfared *f)
 	return ok;
 }
 
-/* Everything that can fail; from the first listener on, signals are obeyed. */
+/* Everything that can fail. Signals are handled from the first listener on. */
 static bool
 open_doors(struct fanfared *f)
 {
@@ -426,8 +428,7 @@ open_doors(struct fanfared *f)
 	return ok;
 }
 
-/* Says what a start would say of the files that it reads. Nothing is written, and no socket opened.
- */
+/* Reports what a start would report of the files that it reads. Writes nothing, opens no socket. */
 static bool
 check(struct fanfared *f)
 {
@@ -435,7 +436,7 @@ check(struct fanfared *f)
 	struct buffer error = {0};
 	bool ok;
 
-	/* Who is not root may well check what root will start. */
+	/* A user other than root may check a configuration that root will start. */
 	if (!enter_folder(f) || (geteuid() == 0 && !prepare_privileges(f)) ||
 	    !wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
@@ -473,7 +474,7 @@ serve(struct fanfared *f, int ready_fd)
 		daemon_ready(ready_fd);
 	systemd_notify("READY=1\nSTATUS=Ready\nMAINPID=%ld", (long)getpid());
 	net_run(f->wiring.net);
-	/* A successor writes its own into the same file, perhaps just now. */
+	/* A successor may be writing its own id to the same file just now. */
 	if (f->settings.pidfile[0] != '\0' && !f->lifecycle.has_handed_over)
 		pidfile_remove(f->settings.pidfile);
 	ok = wiring_release(&f->wiring);
@@ -486,7 +487,7 @@ run(struct fanfared *f)
 {
 	int ready_fd = -1;
 
-	/* They are for this process, not for a child. */
+	/* Taken out of the environment, because they are not meant for child processes. */
 	f->passed = systemd_take_sockets();
 	if (!upgrade_take(&f->announce_fd)) {
 		fprintf(stderr, "FANFARED_UPGRADE: no such descriptor: not started by fanfared\n");
@@ -497,8 +498,8 @@ run(struct fanfared *f)
 		return EXIT_FAILURE;
 	if (f->settings.daemonize && !is_supervised(&f->settings)) {
 		if (!f->settings.syslog_enabled && f->settings.logfile[0] == '\0')
-			log_warn(
-			    "in the background without a logfile or syslog, nothing is logged");
+			log_warn("running in the background without logfile or syslog: nothing is "
+				 "logged");
 		ready_fd = daemon_detach();
 		if (ready_fd < 0) {
 			refuse(&f->settings, "daemonize: %s", strerror(errno));
@@ -506,7 +507,8 @@ run(struct fanfared *f)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file that is too large is an error like others */
+	signal(SIGXFSZ,
+	    SIG_IGN); /* exceeding the file size limit is an error of write(), like others */
 	open_supervisor(&f->settings);
 	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f))
 		return EXIT_FAILURE;

@@ -21,11 +21,11 @@ struct persistence {
 	struct persist_keyspace keyspace;
 	void (*accepted)(void *arg);
 	void *arg;
-	/* What SHUTDOWN said of the last snapshot. */
+	/* What SHUTDOWN asked for: the last snapshot. */
 	enum disk_last_save last_save;
 	bool is_forced;
 	bool has_handed_over;
-	uint64_t saves_before; /* good ones when it said so */
+	uint64_t saves_before; /* successful snapshots at that time */
 };
 
 static bool

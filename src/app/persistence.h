@@ -10,19 +10,19 @@
 #include "persist/persist.h"
 
 /*
- * Persistence of this daemon: joins persist/persist.h to the settings, the server and the loop, and
- * knows whether a snapshot is to be written before the end. Its functions are those of persist.h
- * unless said otherwise.
+ * Persistence of this daemon: connects persist/persist.h to the settings, the server and the loop,
+ * and decides whether a snapshot is written at shutdown. Functions without a comment are those of
+ * persist.h.
  */
 struct net;
 struct persistence;
 struct server;
 
-/* The keys of this server, which is borrowed; for the tool as well. */
+/* Access to the keys of server, which is borrowed; the tool uses it as well. */
 struct persist_keyspace persistence_keyspace(struct server *server);
 
-/* Borrows all; to be made when the server is. accepted(arg) is called when the append-only file
- * that was asked for at run time has its name. Returns owned. */
+/* Borrows all; to be called right after server_new. accepted(arg) is called when an append-only
+ * file that was requested at run time has its name. Returns owned. */
 struct persistence *persistence_new(const struct settings *settings, struct server *server,
     struct net *net, void (*accepted)(void *arg), void *arg);
 
@@ -35,8 +35,8 @@ enum persist_switch persistence_switch_on(struct persistence *p, uint64_t *attem
 /* Settings have changed, other than appendonly. */
 void persistence_reconfigured(struct persistence *p);
 
-/* What appendonly is to be. Switching on takes some time and is tried until it succeeds; the
- * setting follows then. Switching off is done at once. */
+/* Switches the append-only file on or off. Switching on takes some time and is tried until it
+ * succeeds; then the setting changes. Switching off is done at once. */
 void persistence_want_log(struct persistence *p, bool is_wanted);
 
 uint64_t persistence_turn(struct persistence *p, uint64_t now_us);
@@ -45,17 +45,17 @@ void persistence_turn_ends(struct persistence *p);
 bool persistence_holds_data(const struct persistence *p);
 void persistence_hand_over(struct persistence *p);
 
-/* The snapshot before the end, if the save rules or SHUTDOWN want one and something has changed.
- * False: it failed, which is logged, and SHUTDOWN did not say FORCE. */
+/* Writes the last snapshot if the save rules or SHUTDOWN require one and something has changed.
+ * False: it failed, which is logged, and SHUTDOWN was not given FORCE. */
 bool persistence_save_last(struct persistence *p) __attribute__((warn_unused_result));
 
-/* No shutdown is under way any more: what SHUTDOWN said of the last snapshot is over. */
+/* The shutdown was cancelled: forgets what SHUTDOWN asked for. */
 void persistence_forget_shutdown(struct persistence *p);
 
 /* True if the last snapshot that was not cancelled failed. */
 bool persistence_fails_to_save(const struct persistence *p);
 
-/* The last snapshot, and the end of what is to be written. False: something is lost, which is
+/* Writes the last snapshot and everything that is pending. False: changes are lost, which is
  * logged. NULL is allowed. */
 bool persistence_free(struct persistence *p);
 

@@ -25,11 +25,11 @@ find_user(struct privileges *p, const char *user, struct buffer *error)
 	entry = getpwnam(user);
 	if (entry == NULL) {
 		buffer_appendf(error, "run-as-user %s: %s", user,
-		    errno != 0 ? strerror(errno) : "there is no such user");
+		    errno != 0 ? strerror(errno) : "unknown user");
 		return false;
 	}
 	if (entry->pw_uid == 0) {
-		buffer_appendf(error, "run-as-user %s: this user has every privilege", user);
+		buffer_appendf(error, "run-as-user %s: this user has all privileges", user);
 		return false;
 	}
 	p->user = user;
@@ -48,7 +48,7 @@ find_group(struct privileges *p, const char *group, struct buffer *error)
 		entry = getgrnam(group);
 		if (entry == NULL) {
 			buffer_appendf(error, "run-as-group %s: %s", group,
-			    errno != 0 ? strerror(errno) : "there is no such group");
+			    errno != 0 ? strerror(errno) : "unknown group");
 			return false;
 		}
 		p->gid = entry->gr_gid;
@@ -60,7 +60,7 @@ find_group(struct privileges *p, const char *group, struct buffer *error)
 	return true;
 }
 
-/* The working directory has to be in there: relative paths then mean the same before and after. */
+/* The working directory must be below root, so that relative paths stay valid after chroot(). */
 static bool
 find_root(struct privileges *p, const char *root, struct buffer *error)
 {
@@ -84,7 +84,7 @@ find_root(struct privileges *p, const char *root, struct buffer *error)
 	return true;
 }
 
-/* An upgrade, or a supervisor that knows the user as well, starts a process that is there. */
+/* True for a process that an upgrade or a supervisor has started as this user already. */
 static bool
 has_ids(const struct privileges *p)
 {
@@ -99,7 +99,7 @@ has_ids(const struct privileges *p)
 	return true;
 }
 
-/* The ids that count in the file system, and only there, are those of the user from now on. */
+/* From now on files are accessed with the ids of the user, and nothing else is. */
 static bool
 lower_for_files(const struct privileges *p, struct buffer *error)
 {
@@ -109,9 +109,10 @@ lower_for_files(const struct privileges *p, struct buffer *error)
 	}
 	(void)setfsgid(p->gid);
 	(void)setfsuid(p->uid);
-	/* They return what was there before, and change nothing for an id that is none. */
+	/* These calls return the former id; an invalid id changes nothing and so tells the current
+	 * one. */
 	if ((gid_t)setfsgid((gid_t)-1) != p->gid || (uid_t)setfsuid((uid_t)-1) != p->uid) {
-		buffer_appendf(error, "run-as-user %s: the system does not allow it", p->user);
+		buffer_appendf(error, "run-as-user %s: not permitted by the system", p->user);
 		return false;
 	}
 	return true;
@@ -185,7 +186,7 @@ has_capabilities(void)
 	return (data[0].permitted | data[1].permitted | data[0].effective | data[1].effective) != 0;
 }
 
-/* Asked of the kernel, not inferred: what could be had back is no privilege dropped. */
+/* Tries to regain root: privileges that can be regained were not dropped. */
 static bool
 can_return(const struct privileges *p)
 {
@@ -205,13 +206,14 @@ privileges_drop(const struct privileges *p, struct buffer *error)
 		buffer_appendf(error, "run-as-user %s: %s", p->user, strerror(errno));
 		return false;
 	}
-	/* A process that a supervisor started as this user may have been given capabilities. */
+	/* A supervisor may have given capabilities to a process that it started as this user. */
 	if (!p->is_dropped && can_return(p)) {
 		buffer_appendf(
 		    error, "run-as-user %s: privileges are left after all were given up", p->user);
 		return false;
 	}
-	/* Memory holds what root could read: no core dump, and no debugger of the same user. */
+	/* Memory contains data that only root could read: forbids core dumps, and debuggers of the
+	 * same user. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
 		buffer_appendf(error, "run-as-user %s: prctl: %s", p->user, strerror(errno));

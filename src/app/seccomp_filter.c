@@ -16,9 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* By name, as not every architecture and every libseccomp has them all. */
+/* Names, because not every architecture and every libseccomp knows all of them. */
 static const char *const allowed[] = {
-    /* sockets that are there; new ones below */
+    /* existing sockets; new ones are below */
     "accept", "accept4", "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmmsg",
     "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
     /* the loops */
@@ -27,12 +27,12 @@ static const char *const allowed[] = {
     /* descriptors */
     "close", "close_range", "dup", "dup2", "dup3", "fcntl", "fcntl64", "lseek", "_llseek",
     "pread64", "preadv", "pwrite64", "pwritev", "pwritev2", "read", "readv", "write", "writev",
-    /* files: log, configuration, certificates, users, read and written anew */
+    /* files: log, configuration, certificates, users, read and written again */
     "access", "faccessat", "faccessat2", "fchmod", "fchown", "fchown32", "fdatasync", "fstat",
     "fstat64", "fstatat64", "fsync", "ftruncate", "getcwd", "getdents64", "lstat", "lstat64",
     "newfstatat", "open", "openat", "readlink", "readlinkat", "rename", "renameat", "renameat2",
     "stat", "stat64", "statx", "umask", "unlink", "unlinkat",
-    /* memory; what could become code, below */
+    /* memory; executable memory is below */
     "brk", "madvise", "mremap", "munmap",
     /* threads and signals */
     "exit", "exit_group", "futex", "futex_time64", "get_robust_list", "membarrier",
@@ -44,7 +44,7 @@ static const char *const allowed[] = {
     /* time */
     "clock_getres", "clock_gettime", "clock_gettime64", "clock_nanosleep", "gettimeofday",
     "nanosleep", "time", "times",
-    /* what it asks about itself and the machine */
+    /* queries about the process and the machine */
     "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpid", "getppid", "getrandom",
     "getresgid", "getresuid", "getrlimit", "getrusage", "gettid", "getuid", "sysinfo", "ugetrlimit",
     "uname"};
@@ -76,7 +76,7 @@ allow_plainly(scmp_filter_ctx filter)
 	return true;
 }
 
-/* What is let through in some uses only. */
+/* System calls that are allowed with certain arguments only. */
 static bool
 allow_in_part(scmp_filter_ctx filter)
 {
@@ -87,11 +87,11 @@ allow_in_part(scmp_filter_ctx filter)
 	    {"clone", SCMP_A0(SCMP_CMP_MASKED_EQ,
 			  ~(scmp_datum_t)(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID), SIGCHLD)},
 	    {"prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)},
-	    /* memory that is never code */
+	    /* memory that is not executable */
 	    {"mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
 	    {"mmap2", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
 	    {"mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
-	    /* syslog, when its daemon was started anew */
+	    /* connecting to syslog again after its daemon was restarted */
 	    {"socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX)},
 	    {"connect", SCMP_A2(SCMP_CMP_GT, sizeof(sa_family_t))},
 	    {"ioctl", SCMP_A1(SCMP_CMP_EQ, FIONBIO)},
@@ -104,9 +104,9 @@ allow_in_part(scmp_filter_ctx filter)
 	    /* abort() */
 	    {"kill", SCMP_A0(SCMP_CMP_EQ, self)},
 	    {"tgkill", SCMP_A0(SCMP_CMP_EQ, self)},
-	    /* of a child whose snapshot is not wanted any more */
+	    /* ends a child whose snapshot was cancelled */
 	    {"kill", SCMP_A1(SCMP_CMP_EQ, SIGKILL)},
-	    /* limits of its own */
+	    /* its own limits */
 	    {"prlimit64", SCMP_A0(SCMP_CMP_EQ, 0)},
 	    {"prlimit64", SCMP_A0(SCMP_CMP_EQ, self)},
 	};
@@ -117,7 +117,7 @@ allow_in_part(scmp_filter_ctx filter)
 	return true;
 }
 
-/* glibc takes clone where there is no clone3, whose flags lie out of a filter's sight. */
+/* clone3 fails with ENOSYS, because a filter cannot see its flags; glibc then uses clone. */
 static bool
 refuse_otherwise(scmp_filter_ctx filter, enum seccomp_mode mode)
 {
@@ -141,7 +141,7 @@ seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
 	    seccomp_init(mode == SECCOMP_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
 	int result = filter != NULL ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
 
-	/* The line in the kernel's log is an offer that old kernels do not make. */
+	/* Old kernels cannot log a refused call. */
 	if (result == 0)
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	if (result == 0 &&

@@ -6,20 +6,20 @@
 #include "base/buffer.h"
 
 /*
- * Seccomp filter: the system calls that a daemon that has started makes, and no others.
+ * Seccomp filter: allows only the system calls that a running daemon makes.
  *
- * Invariant: nothing is executed, no process is made, no memory becomes code, and no socket is
- * opened but one to syslog. A call outside the list fails with EPERM and leaves a line in the
- * kernel's log: an update of the C library that makes a new one costs a feature, not the service.
- * SECCOMP_KILL is for those who prefer it the other way round, and for tests, which it lets see
- * what is missing in the list. execve always kills the process, for nothing here ever makes it.
+ * Invariant: no program is executed, no other process is created but copies by fork, no memory
+ * becomes executable, and no socket is opened but one to syslog. A call outside the list fails with
+ * EPERM and leaves a line in the kernel's log, so that an update of the C library that uses a new
+ * call costs a feature and not the service. SECCOMP_KILL ends the process instead; tests use it to
+ * find calls that the list lacks. execve always kills the process, because nothing here calls it.
  */
 enum seccomp_mode { SECCOMP_NO, SECCOMP_YES, SECCOMP_KILL };
 
 bool seccomp_filter_is_built_in(void);
 
-/* For all threads of the process and those that they make; it cannot be taken back. mode is not
- * SECCOMP_NO. False: error says why, nothing is installed. */
+/* For all present and future threads of the process; it cannot be removed. mode is not SECCOMP_NO.
+ * False: error says why; nothing was installed. */
 bool seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
     __attribute__((warn_unused_result));
 

@@ -7,7 +7,7 @@
 #include "app/settings.h"
 #include "server/notify.h"
 
-/* How an error names the range: in the notation that the value has in a file. */
+/* Writes a limit of the range in the notation of a file. */
 static void
 write_bound(const struct setting *row, int64_t bound, struct buffer *out)
 {
@@ -106,7 +106,7 @@ unit_of(const struct setting *row)
 	}
 }
 
-/* "0 to 65535", "yes or no": what the value may be. */
+/* The allowed values: "0 to 65535", "yes or no". */
 static void
 write_allowed(const struct setting *row, struct buffer *out)
 {
@@ -148,7 +148,7 @@ write_allowed(const struct setting *row, struct buffer *out)
 	}
 }
 
-/* The values as they were given, cut where they are long; nothing of a password. */
+/* The values as they were given, shortened; a password is not shown. */
 static void
 write_given(const struct setting *row, const struct slice *values, size_t count, struct buffer *out)
 {

@@ -41,7 +41,7 @@ join(const struct slice *words, size_t count, struct buffer *out)
 	}
 }
 
-/* The line is split at blanks when it is read: no word holds any. */
+/* The line is split at blanks when it is read again, so no word may contain one. */
 static bool
 are_words(const struct slice *words, size_t count)
 {
@@ -55,7 +55,7 @@ are_words(const struct slice *words, size_t count)
 	return count > 0;
 }
 
-/* Whether words are a name and good rules; else what is wrong. */
+/* True if the words are a name and valid rules; else error says what is wrong. */
 static bool
 is_good(const struct slice *words, size_t count, struct buffer *error)
 {
@@ -76,7 +76,7 @@ is_good(const struct slice *words, size_t count, struct buffer *error)
 	return ok;
 }
 
-/* Where the line of this user is; users->count: nowhere. */
+/* The index of the line of this user; users->count if there is none. */
 static size_t
 place_of(const struct setting_list *users, struct slice name)
 {
@@ -140,7 +140,7 @@ setting_users_explain(
 		buffer_append_str(out, "a line is 'user NAME rule ...'");
 }
 
-/* A hash is left bare: # begins a comment only where a line begins. */
+/* A hash needs no quotes: # begins a comment at the beginning of a line only. */
 static void
 write_word(struct slice word, bool quoted, struct buffer *out)
 {
@@ -173,7 +173,7 @@ setting_users_write(const struct setting_list *users, bool quoted, struct buffer
 	}
 }
 
-/* Lines with the same meaning are the same text. */
+/* The lines in canonical form: lines with the same meaning become equal. */
 static struct setting_list
 canonical(const struct setting_list *users, bool all_channels)
 {

@@ -22,13 +22,14 @@ void value_write_bytes(
 
 bool value_parse_octal(struct slice text, int64_t *out) __attribute__((warn_unused_result));
 
-/* choices are names with a blank between them; the place of the one that is text, in any case. */
+/* choices are names separated by blanks; finds the index of the one that equals text in any case.
+ */
 bool value_parse_choice(const char *choices, struct slice text, uint32_t *out)
     __attribute__((warn_unused_result));
 struct slice value_choice(const char *choices, uint32_t index);    /* borrows; empty past the end */
 void value_write_choices(const char *choices, struct buffer *out); /* "a, b, c" */
 
-/* One word, in quotes if it would not be read back as one without. */
+/* Writes one word, in quotes if the reader would not read it as one word without. */
 void value_write_word(struct slice word, struct buffer *out);
 
 #endif

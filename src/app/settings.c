@@ -78,7 +78,7 @@ const_member_of(const struct settings *s, const struct setting *row)
 	return (const char *)s + row->offset;
 }
 
-/* The members that hold numbers have 1, 4 or 8 bytes; a row's range is what its member can hold. */
+/* Members for numbers have 1, 4 or 8 bytes; a row's range fits its member. */
 static void
 store_number(struct settings *s, const struct setting *row, int64_t number)
 {
@@ -119,8 +119,8 @@ load_number(const struct settings *s, const struct setting *row)
 	}
 }
 
-/* By memcpy, for some members are pointers to const: what they point at is the settings' all the
- * same. */
+/* By memcpy, because some members are pointers to const although the settings own what they point
+ * to. */
 static char *
 load_string(const struct settings *s, const struct setting *row)
 {
@@ -173,7 +173,7 @@ string_of(struct slice s)
 	return str;
 }
 
-/* Pairs, of at least a second and no fewer than 0 changes. */
+/* Pairs of at least 1 second and at least 0 changes. */
 static bool
 are_save_rules(const struct slice *values, size_t count)
 {
@@ -269,8 +269,7 @@ set_words(struct settings *s, const struct setting *row, const struct slice *val
 	return buffer_limits_parse(member_of(s, row), values, count);
 }
 
-/* Several values may come as one, with blanks between them: so does CONFIG SET give them, and so
- * may a file. */
+/* Several values may be given as one, separated by blanks: CONFIG SET does so, and a file may. */
 static enum setting_fault
 set_joined(struct settings *s, const struct setting *row, struct slice value)
 {
@@ -404,7 +403,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	}
 }
 
-/* None is "", which is no word without quotes. */
+/* No value is written as "", because an empty word needs quotes. */
 static void
 write_events(uint32_t events, struct buffer *out)
 {

@@ -15,8 +15,8 @@
 /*
  * Settings: every directive's value, and the table that says what each may be.
  *
- * All that reads, writes or shows a setting goes through its row of settings.def. Invariant: each
- * member holds a value that its row allows. Nothing here opens a file or talks to the system.
+ * Everything that reads, writes or shows a setting uses its row of settings.def. Invariant: each
+ * member has a value that its row allows. Nothing here opens a file or makes a system call.
  */
 enum setting_type {
 	SETTING_BOOL,
@@ -34,7 +34,7 @@ enum setting_type {
 	SETTING_BUFFER_LIMITS,
 	SETTING_SAVE_RULES, /* a list of seconds and changes */
 	SETTING_EVENTS,     /* notify-keyspace-events: letters, see server/notify.h */
-	SETTING_USERS,      /* a directive that may stand more than once; see setting_users.h */
+	SETTING_USERS,      /* a directive that may be repeated; see setting_users.h */
 };
 
 enum setting_change {
@@ -45,11 +45,10 @@ enum setting_change {
 struct setting {
 	const char *name;
 	const char *initial; /* the default, as in a file */
-	const char
-	    *choices;  /* SETTING_ENUM: names, a blank between them; a name's place is its value */
-	size_t offset; /* of its member in struct settings */
-	size_t size;   /* of that member */
-	int64_t min, max; /* see settings.def */
+	const char *choices; /* SETTING_ENUM: names separated by blanks; the value is the index */
+	size_t offset;       /* of its member in struct settings */
+	size_t size;         /* of that member */
+	int64_t min, max;    /* see settings.def */
 	enum setting_type type;
 	enum setting_change change;
 };
@@ -82,13 +81,13 @@ struct disk_settings {
 };
 
 struct settings {
-	struct server_config server; /* requirepass is owned, by the settings */
+	struct server_config server; /* the settings own requirepass */
 	struct net_config net;
 	struct setting_list bind;
 	struct tls_settings net_tls;
-	struct setting_list tls_sni; /* net_tls.sni is of it */
+	struct setting_list tls_sni; /* net_tls.sni is derived from it */
 	int tls_port;
-	struct setting_list proxy_from; /* of these net.proxy_from follows */
+	struct setting_list proxy_from; /* net.proxy_from is derived from it */
 	char *unixsocket;
 	uint32_t unixsocketperm;
 	bool daemonize;
@@ -106,10 +105,10 @@ struct settings {
 	char *logfile;
 	bool syslog_enabled;
 	char *syslog_ident;
-	uint32_t syslog_facility; /* place in the row's choices */
+	uint32_t syslog_facility; /* index in the row's choices */
 };
 
-/* What may be wrong with a value. */
+/* What can be wrong with a value. */
 enum setting_fault {
 	SETTING_OK,
 	SETTING_BAD_COUNT, /* too many values, or too few */
@@ -121,13 +120,13 @@ enum setting_fault {
 	SETTING_BAD_RANGE,
 	SETTING_BAD_LENGTH,
 	SETTING_BAD_TEXT,        /* a NUL inside */
-	SETTING_BAD_NETWORK,     /* no ADDRESS[/BITS] */
-	SETTING_BAD_LIMIT_COUNT, /* buffer limits: no groups of four */
-	SETTING_BAD_LIMIT_CLASS, /* ... a class that is none */
-	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is no number */
-	SETTING_BAD_SAVE_RULES,  /* no pairs of numbers */
+	SETTING_BAD_NETWORK,     /* not ADDRESS[/BITS] */
+	SETTING_BAD_LIMIT_COUNT, /* buffer limits: not groups of four */
+	SETTING_BAD_LIMIT_CLASS, /* ... an unknown class */
+	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is not a number */
+	SETTING_BAD_SAVE_RULES,  /* not pairs of numbers */
 	SETTING_BAD_EVENTS,
-	SETTING_BAD_USER, /* users: no name, or a rule that is none */
+	SETTING_BAD_USER, /* users: no name, or an invalid rule */
 	SETTING_DUPLICATE_USER,
 	SETTING_TOO_MANY_USERS,
 };
@@ -140,14 +139,13 @@ void settings_release(struct settings *s);
 
 size_t settings_count(void);
 const struct setting *settings_row(size_t index);
-const struct setting *settings_find(struct slice name); /* in any case; NULL: there is none */
+const struct setting *settings_find(struct slice name); /* in any case; NULL: unknown */
 
 /* One setting from the values given for it. Not SETTING_OK: nothing was changed. */
 enum setting_fault settings_set(struct settings *s, const struct setting *row,
     const struct slice *values, size_t count) __attribute__((warn_unused_result));
 
-/* What is wrong, in Redis's words for CONFIG SET, and for a person who wrote a file: what is
- * allowed. Appends. */
+/* Append what is wrong: in Redis's words for CONFIG SET; for a file, with what is allowed. */
 void setting_describe_fault(
     const struct setting *row, enum setting_fault fault, struct buffer *out);
 void setting_explain_fault(const struct setting *row, enum setting_fault fault,
@@ -156,15 +154,15 @@ void setting_explain_fault(const struct setting *row, enum setting_fault fault,
 /* Appends the value as CONFIG GET shows it. */
 void settings_show(const struct settings *s, const struct setting *row, struct buffer *out);
 
-/* Appends "name value", as a line of a configuration file, without the newline; a reader gets the
- * same value from it. */
+/* Appends "name value", as a line of a configuration file, without the newline; reading it gives
+ * the same value. */
 void settings_write(const struct settings *s, const struct setting *row, struct buffer *out);
 
 bool settings_equal(const struct settings *a, const struct settings *b, const struct setting *row);
 void settings_assign(
     struct settings *to, const struct settings *from, const struct setting *row); /* copies */
 
-/* Sets the members that follow from others; after the last settings_set or settings_assign. */
+/* Sets the derived members; to be called after the last settings_set or settings_assign. */
 void settings_derive(struct settings *s);
 
 /* For log_open; borrows. */

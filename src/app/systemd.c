@@ -18,7 +18,7 @@
 static int notify_fd = -1;
 static char *notify_path; /* owned */
 
-/* A number of the environment; 0 where there is none. */
+/* A number in the environment; 0 if there is none. */
 static uint64_t
 environment_number(const char *name)
 {
@@ -67,7 +67,7 @@ systemd_open(void)
 	size_t len;
 	int saved_errno;
 
-	/* A path, or a name in the abstract namespace that is written with an @ for its NUL. */
+	/* A path, or a name in the abstract namespace, written with @ in place of its NUL. */
 	if (path == NULL || (path[0] != '/' && path[0] != '@')) {
 		errno = path == NULL ? ENOENT : EINVAL;
 		return false;
@@ -125,8 +125,7 @@ systemd_notify(const char *format, ...)
 	va_start(args, format);
 	len = vsnprintf(state, sizeof(state), format, args);
 	va_end(args);
-	/* A supervisor that does not listen must not stop the daemon: what cannot be sent is not.
-	 */
+	/* Does not wait: a supervisor that does not read must not stop the daemon. */
 	if (len > 0 && (size_t)len < sizeof(state))
 		(void)send(notify_fd, state, (size_t)len, MSG_NOSIGNAL);
 }

@@ -19,7 +19,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 
-/* How long the successor waits for the answer. */
+/* The time that the successor waits for the answer. */
 #define ANSWER_MS 10000
 
 #define SELF "/proc/self/exe"
@@ -30,10 +30,10 @@ struct announcement {
 	int64_t error;
 };
 
-/* What the child needs between fork and exec, made before: there it may allocate nothing. */
+/* What the child needs between fork and exec, where it may not allocate. */
 struct launch {
 	const struct upgrade *upgrade;
-	int *fds; /* owned: the listeners', and behind them our socket's */
+	int *fds; /* owned: those of the listeners, then that of our socket */
 	size_t fd_count;
 	char **environment; /* owned */
 	char *own_pid;      /* the digits behind "LISTEN_PID=" in it */
@@ -63,8 +63,8 @@ is_this_program(const char *path)
 }
 
 /*
- * argv[0], where it is the path of this very program: it may go through links, which lead to the
- * next version tomorrow. What PATH was looked through for is not looked for again.
+ * argv[0] if it is a path of the running program: it may contain links, which may lead to a new
+ * version later. A program that was found by PATH is not searched again.
  */
 void
 upgrade_init(struct upgrade *u, char **argv)
@@ -105,11 +105,11 @@ is_ours(const char *variable)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strncmp(variable, names[i], strlen(names[i])) == 0)
 			return true;
-	/* Ours was taken out; what is there now was not meant for us. */
+	/* Our own variables were removed at the start; these are for another process. */
 	return systemd_path() != NULL && strncmp(variable, "NOTIFY_SOCKET=", 14) == 0;
 }
 
-/* Ends the text of one variable. Places are noted and not addresses, for the text may move. */
+/* Ends the text of one variable. Stores offsets, because the text may move. */
 static void
 end_variable(struct launch *launch, size_t *places, size_t *count)
 {
@@ -117,7 +117,7 @@ end_variable(struct launch *launch, size_t *places, size_t *count)
 	places[++*count] = launch->text.len;
 }
 
-/* The environment with what the successor is told in it. */
+/* The environment of the successor. */
 static void
 make_environment(struct launch *launch, const struct net_listener *listeners, size_t listener_count)
 {
@@ -156,8 +156,8 @@ make_environment(struct launch *launch, const struct net_listener *listeners, si
 	xfree(places);
 }
 
-/* Moves the descriptors to SYSTEMD_FIRST_FD and on, by way of numbers behind these: one may be
- * where another one is to be. False with errno. */
+/* Moves the descriptors to SYSTEMD_FIRST_FD and up. It first moves them above that range, because
+ * one may be in the place of another. False with errno. */
 static bool
 place_descriptors(struct launch *launch)
 {
@@ -176,7 +176,7 @@ place_descriptors(struct launch *launch)
 	return true;
 }
 
-/* The child. Only what is safe after the fork of a process with threads. */
+/* The child. Uses only functions that are safe after the fork of a process with threads. */
 static void __attribute__((noreturn)) become_successor(struct launch *launch)
 {
 	static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD, SIGPIPE};
@@ -194,7 +194,7 @@ static void __attribute__((noreturn)) become_successor(struct launch *launch)
 	_exit(EXIT_FAILURE);
 }
 
-/* Handlers must not run in the child, where they would speak for the parent. */
+/* Signal handlers must not run in the child, where they would act on the parent's state. */
 static pid_t
 fork_successor(struct launch *launch)
 {
@@ -221,7 +221,7 @@ upgrade_start(
 		buffer_append_str(error, "it cannot be known what this process was started from");
 		return false;
 	}
-	/* One that failed, and has not ended since. */
+	/* An earlier successor that failed and has not ended yet. */
 	if (u->child > 0 && kill(u->child, SIGKILL) == 0)
 		(void)waitpid(u->child, NULL, 0);
 	u->child = 0;
@@ -266,7 +266,7 @@ upgrade_read(struct upgrade *u, pid_t *successor, struct buffer *error)
 		*successor = (pid_t)said.pid;
 	if (error->len == 0)
 		return true;
-	/* It ends by itself: it may have something to say first. */
+	/* It ends by itself, so that it can log the reason. */
 	close(u->fd);
 	u->fd = -1;
 	return false;
@@ -330,7 +330,7 @@ upgrade_announce(int fd)
 	if (send(fd, &announcement, sizeof(announcement), MSG_NOSIGNAL) ==
 	    (ssize_t)sizeof(announcement))
 		(void)poll(&answer, 1, ANSWER_MS);
-	/* From here on no answer can be sent; one that was sent before counts. */
+	/* From now on no answer can be sent; one that was sent before is still read. */
 	(void)shutdown(fd, SHUT_RD);
 	ok = recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
 	close(fd);

@@ -10,8 +10,8 @@
 #include "server/server.h"
 
 /*
- * Wiring: joins net to server. What the one offers as a callback, the other's function answers;
- * neither knows the other. No decision is taken here.
+ * Wiring: connects net and server, which do not know each other: each callback of one calls a
+ * function of the other. No decision is made here.
  */
 struct wiring {
 	struct net *net;                 /* owned */
@@ -19,16 +19,16 @@ struct wiring {
 	struct persistence *persistence; /* owned */
 	const struct settings *settings;
 	void (*signalled)(void *arg, int signal);
-	void (*stopping)(void *arg, bool now);           /* a client asked for SHUTDOWN */
+	void (*stopping)(void *arg, bool now);           /* a client sent SHUTDOWN */
 	void (*lame_duck)(void *arg, uint32_t window_s); /* ... GRACE */
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len); /* ... ABORT */
-	void (*parted)(void *arg);                /* the lame duck is over */
-	void (*turn)(void *arg, uint64_t now_us); /* now and then, every 100 ms at least */
-	void (*log_accepted)(void *arg); /* the append-only file that was asked for is there */
+	void (*parted)(void *arg);                /* the lame duck has finished */
+	void (*turn)(void *arg, uint64_t now_us); /* called at least every 100 ms */
+	void (*log_accepted)(void *arg);          /* the requested append-only file exists */
 	void *arg;
 };
 
-/* Borrows settings, whose values may change; w stays where it is. False: net has logged why. */
+/* Borrows settings, whose values may change; w must not move. False: net has logged why. */
 bool wiring_init(struct wiring *w, const struct settings *settings,
     const struct server_settings *interface) __attribute__((warn_unused_result));
 /* Closes every connection. False: changes are lost, which is logged. */
