@@ -281,7 +281,7 @@ START_TEST(timeouts_are_read_as_redis_reads_them)
 	assert_says(c, "blpop k -0.01", negative);
 	wait_with("blpop k -0.0001");
 	wait_with("blpop k 9223370000000000");
-	ck_assert_ptr_null(deadlines_first(&test_server->blocked.deadlines));
+	ck_assert_ptr_null(time_queue_first(&test_server->blocked.deadlines));
 }
 END_TEST
 

@@ -53,7 +53,7 @@ wait_for(enum wait_reason reason)
 
 	ck_assert(test_send(conn, "ping"));
 	(void)test_read(conn);
-	conn->client->login_at_us = reason == WAIT_LOGIN ? UINT64_MAX : 0;
+	conn->client->login_at_us = reason == WAIT_LOGIN ? INT64_MAX : 0;
 	if (reason == WAIT_KEY) {
 		ck_assert(!test_send(conn, "blpop key 0"));
 		return conn;

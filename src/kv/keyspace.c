@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#include "kv/expiry.h"
+#include "base/time_queue.h"
 #include "kv/key.h"
 #include "kv/lazy_free.h"
 #include "kv/memory.h"
@@ -15,7 +15,7 @@ struct kv_db {
 	uint32_t index;
 	uint64_t replacements; /* of all keys at once */
 	struct kv_table keys;
-	struct kv_expiry expiry; /* of keys */
+	struct time_queue expiry; /* of keys; ms of Unix time */
 };
 
 struct kv {
@@ -31,6 +31,9 @@ note_place(void *thing, uint32_t place)
 
 	memcpy(kv_item_payload(&key->item), &place, sizeof(place));
 }
+
+static const struct time_queue_ops expiry_ops = {
+    .moved = note_place, .realloc = kv_realloc, .free = kv_release};
 
 static uint32_t
 place_of(const struct kv_key *key)
@@ -52,7 +55,7 @@ kv_new(uint32_t databases)
 		kv->databases[i].kv = kv;
 		kv->databases[i].index = i;
 		kv_table_init(&kv->databases[i].keys);
-		kv_expiry_init(&kv->databases[i].expiry, note_place);
+		time_queue_init(&kv->databases[i].expiry, &expiry_ops);
 	}
 	return kv;
 }
@@ -180,7 +183,7 @@ resize_key(struct kv_db *db, struct kv_key *key, size_t len)
 	key = (struct kv_key *)kv_item_resize(&key->item, len);
 	*link = &key->item.node;
 	if (place_len > 0)
-		kv_expiry_at(&db->expiry, place_of(key))->thing = key;
+		time_queue_at(&db->expiry, place_of(key))->thing = key;
 	return key;
 }
 
@@ -351,7 +354,7 @@ static void
 take_out(struct kv_db *db, struct kv_key *key)
 {
 	if ((key->item.meta & KEY_EXPIRES) != 0)
-		kv_expiry_remove(&db->expiry, place_of(key));
+		time_queue_remove(&db->expiry, place_of(key));
 	if (kv_table_take(&db->keys, kv_name(key)) != &key->item)
 		assert(!"a key is in its database");
 }
@@ -416,7 +419,7 @@ kv_expiry(const struct kv_db *db, const struct kv_key *key)
 {
 	if ((key->item.meta & KEY_EXPIRES) == 0)
 		return KV_NEVER;
-	return kv_expiry_at(&db->expiry, place_of(key))->at_ms;
+	return time_queue_at(&db->expiry, place_of(key))->at;
 }
 
 /* The value moves aside for its place in the heap. */
@@ -430,7 +433,7 @@ begin_expiring(struct kv_db *db, struct kv_key *key, int64_t at_ms)
 	at = key_value_at(key);
 	memmove(at + KEY_PLACE_LEN, at, len);
 	key->item.meta |= KEY_EXPIRES;
-	kv_expiry_add(&db->expiry, key, at_ms);
+	time_queue_add(&db->expiry, key, at_ms);
 	return key;
 }
 
@@ -442,10 +445,10 @@ kv_set_expiry(struct kv_db *db, struct kv_key *key, int64_t at_ms)
 	if ((key->item.meta & KEY_EXPIRES) == 0)
 		return at_ms == KV_NEVER ? key : begin_expiring(db, key, at_ms);
 	if (at_ms != KV_NEVER) {
-		kv_expiry_change(&db->expiry, place_of(key), at_ms);
+		time_queue_change(&db->expiry, place_of(key), at_ms);
 		return key;
 	}
-	kv_expiry_remove(&db->expiry, place_of(key));
+	time_queue_remove(&db->expiry, place_of(key));
 	at = key_value_at(key);
 	memmove(at - KEY_PLACE_LEN, at, value_len(key));
 	key->item.meta &= ~KEY_EXPIRES;
@@ -455,16 +458,16 @@ kv_set_expiry(struct kv_db *db, struct kv_key *key, int64_t at_ms)
 struct kv_key *
 kv_first_due(struct kv *kv, int64_t now_ms, struct kv_db **db)
 {
-	struct kv_expiry_entry *first = NULL;
+	struct time_queue_entry *first = NULL;
 	uint32_t i;
 
 	for (i = 0; i < kv->count; i++) {
-		struct kv_expiry *expiry = &kv->databases[i].expiry;
+		struct time_queue *expiry = &kv->databases[i].expiry;
 
-		if (expiry->count == 0 || kv_expiry_at(expiry, 0)->at_ms > now_ms ||
-		    (first != NULL && kv_expiry_at(expiry, 0)->at_ms >= first->at_ms))
+		if (expiry->count == 0 || time_queue_at(expiry, 0)->at > now_ms ||
+		    (first != NULL && time_queue_at(expiry, 0)->at >= first->at))
 			continue;
-		first = kv_expiry_at(expiry, 0);
+		first = time_queue_at(expiry, 0);
 		*db = &kv->databases[i];
 	}
 	return first != NULL ? first->thing : NULL;
@@ -477,11 +480,11 @@ kv_next_expiry(const struct kv *kv)
 	uint32_t i;
 
 	for (i = 0; i < kv->count; i++) {
-		const struct kv_expiry *expiry = &kv->databases[i].expiry;
+		const struct time_queue *expiry = &kv->databases[i].expiry;
 
 		if (expiry->count > 0 &&
-		    (next_ms == KV_NEVER || kv_expiry_at(expiry, 0)->at_ms < next_ms))
-			next_ms = kv_expiry_at(expiry, 0)->at_ms;
+		    (next_ms == KV_NEVER || time_queue_at(expiry, 0)->at < next_ms))
+			next_ms = time_queue_at(expiry, 0)->at;
 	}
 	return next_ms;
 }
@@ -492,7 +495,7 @@ kv_flush(struct kv_db *db)
 	if (kv_table_count(&db->keys) == 0)
 		return;
 	kv_lazy_list_add_keys(&db->kv->lazy, &db->keys);
-	kv_expiry_release(&db->expiry);
+	time_queue_release(&db->expiry);
 	db->replacements++;
 }
 
@@ -539,7 +542,7 @@ kv_random_expiring(const struct kv_db *db, uint64_t random)
 {
 	if (db->expiry.count == 0)
 		return NULL;
-	return kv_expiry_at(&db->expiry, (uint32_t)(random % db->expiry.count))->thing;
+	return time_queue_at(&db->expiry, (uint32_t)(random % db->expiry.count))->thing;
 }
 
 /* A key is its item: so one visitor is the other. */

@@ -346,15 +346,14 @@ access_rules_changed(struct server *server)
 uint64_t
 access_resume(struct server *server, uint64_t now_us)
 {
-	struct client *c;
+	const struct time_queue_entry *first;
 
-	for (size_t n = 0; (c = TAILQ_FIRST(&server->waits.queues[WAIT_LOGIN].clients)) != NULL;
-	     n++) {
-		if (c->login_at_us > now_us)
-			return c->login_at_us - now_us;
+	for (size_t n = 0; (first = time_queue_first(&server->waits.logins)) != NULL; n++) {
+		if ((uint64_t)first->at > now_us)
+			return (uint64_t)first->at - now_us;
 		if (n == RESUMED_A_TURN)
 			return 0;
-		wait_event_of(c, WAIT_EVENT_DUE);
+		wait_event_of(first->thing, WAIT_EVENT_DUE);
 	}
 	return UINT64_MAX;
 }

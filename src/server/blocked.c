@@ -41,16 +41,25 @@ struct waited_key {
 
 /* One client's waiting. */
 struct block {
-	struct deadline deadline; /* first */
-	struct client *client;    /* NULL: it waits no more */
+	struct client *client; /* NULL: it waits no more */
 	const struct command *command;
 	enum kv_type type;
 	bool has_deadline;
+	uint32_t deadline_place; /* in the time queue */
 	struct waiter *waiters;
 	size_t waiter_count;
 	size_t argc;
 	struct slice argv[]; /* the bytes stand behind it */
 };
+
+static void
+note_deadline_place(void *block, uint32_t place)
+{
+	((struct block *)block)->deadline_place = place;
+}
+
+static const struct time_queue_ops deadline_ops = {
+    .moved = note_deadline_place, .realloc = xrealloc, .free = xfree};
 
 void
 blocked_init(struct blocked *b)
@@ -58,6 +67,7 @@ blocked_init(struct blocked *b)
 	*b = (struct blocked){.keys = hash_map_new()};
 	TAILQ_INIT(&b->ready);
 	TAILQ_INIT(&b->all);
+	time_queue_init(&b->deadlines, &deadline_ops);
 }
 
 void
@@ -65,7 +75,7 @@ blocked_release(struct blocked *b)
 {
 	assert(hash_map_count(b->keys) == 0);
 	hash_map_free(b->keys);
-	deadlines_release(&b->deadlines);
+	time_queue_release(&b->deadlines);
 	buffer_release(&b->reply);
 }
 
@@ -94,7 +104,7 @@ block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
 		return true;
 	us = (uint64_t)ms;
 	us += (long double)us < ms;
-	if (!__builtin_mul_overflow(us, 1000, &us) && us < UINT64_MAX - rq->now_us)
+	if (!__builtin_mul_overflow(us, 1000, &us) && us < INT64_MAX - rq->now_us)
 		*until_us = rq->now_us + us;
 	return true;
 }
@@ -191,7 +201,7 @@ request_block(struct request *rq, const struct block_terms *terms)
 		wait_for(b, block, i, terms->names[i]);
 	block->has_deadline = terms->until_us != UINT64_MAX;
 	if (block->has_deadline)
-		deadlines_add(&b->deadlines, &block->deadline, terms->until_us);
+		time_queue_add(&b->deadlines, block, (int64_t)terms->until_us);
 	rq->client->block = block;
 	b->count++;
 	(void)wait_begin(rq->client, WAIT_KEY);
@@ -229,7 +239,7 @@ unlink_block(struct blocked *b, struct block *block)
 		release_key(b, waiter->key);
 	}
 	if (block->has_deadline)
-		deadlines_remove(&b->deadlines, &block->deadline);
+		time_queue_remove(&b->deadlines, block->deadline_place);
 	block->client->block = NULL;
 	block->client = NULL;
 	b->count--;
@@ -415,20 +425,19 @@ answer_unserved(struct block *block, bool with_error)
 uint64_t
 blocked_turn(struct server *server, uint64_t now_us)
 {
-	const struct deadlines *deadlines = &server->blocked.deadlines;
-	struct deadline *first;
+	const struct time_queue_entry *first;
 	size_t n;
 
 	if (server->blocked.look_left > 0) {
 		look_at_some(server);
 		blocked_serve(server);
 	}
-	for (n = 0; (first = deadlines_first(deadlines)) != NULL; n++) {
-		if (first->at_us > now_us)
-			return server->blocked.look_left > 0 ? 0 : first->at_us - now_us;
+	for (n = 0; (first = time_queue_first(&server->blocked.deadlines)) != NULL; n++) {
+		if ((uint64_t)first->at > now_us)
+			return server->blocked.look_left > 0 ? 0 : (uint64_t)first->at - now_us;
 		if (n == ENDED_A_TURN)
 			return 0;
-		answer_unserved((struct block *)first, false);
+		answer_unserved(first->thing, false);
 	}
 	return server->blocked.look_left > 0 ? 0 : UINT64_MAX;
 }

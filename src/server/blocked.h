@@ -8,9 +8,9 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/time_queue.h"
 #include "kv/keyspace.h"
 #include "server/command.h"
-#include "server/deadlines.h"
 
 /*
  * Blocked: clients whose request waits for a key to come to be (BLPOP and its like).
@@ -35,10 +35,10 @@ struct blocked {
 	struct waited_keys all;
 	struct waited_key *look_next; /* in all, from the front again behind the last */
 	size_t look_left;             /* how many may have come with a database */
-	struct deadlines deadlines;
-	struct waiter *next;   /* the next to be served of the key that is being served */
-	struct block *running; /* whose handler runs */
-	struct buffer reply;   /* ... and its reply; another command may be running as well */
+	struct time_queue deadlines;  /* of blocks; us */
+	struct waiter *next;          /* the next to be served of the key that is being served */
+	struct block *running;        /* whose handler runs */
+	struct buffer reply; /* ... and its reply; another command may be running as well */
 	bool serving;
 	size_t count; /* of clients */
 };

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "base/alloc.h"
 #include "server/state.h"
 #include "server/transaction.h"
 
@@ -41,11 +42,21 @@ wait_answer(enum wait_reason reason, enum wait_event event)
 	return (enum wait_answer)answers[reason][event];
 }
 
+static void
+note_login_place(void *client, uint32_t place)
+{
+	((struct client *)client)->wait.login_place = place;
+}
+
+static const struct time_queue_ops login_ops = {
+    .moved = note_login_place, .realloc = xrealloc, .free = xfree};
+
 void
 waits_init(struct waits *waits)
 {
 	for (size_t i = 0; i < WAIT_REASONS; i++)
 		TAILQ_INIT(&waits->queues[i].clients);
+	time_queue_init(&waits->logins, &login_ops);
 }
 
 size_t
@@ -64,20 +75,6 @@ waits_try_memory(const struct waits *waits)
 	return (queue->again && queue->count > 0) || queue->left > 0 || waits->memory_pending > 0;
 }
 
-/* Newcomers are mostly due later. */
-static void
-insert_login(struct waiting_clients *logins, struct client *c)
-{
-	struct client *before = TAILQ_LAST(logins, waiting_clients);
-
-	while (before != NULL && before->login_at_us > c->login_at_us)
-		before = TAILQ_PREV(before, waiting_clients, wait.queue);
-	if (before != NULL)
-		TAILQ_INSERT_AFTER(logins, before, c, wait.queue);
-	else
-		TAILQ_INSERT_HEAD(logins, c, wait.queue);
-}
-
 static void
 join(struct client *c, enum wait_reason reason)
 {
@@ -86,10 +83,9 @@ join(struct client *c, enum wait_reason reason)
 	assert(c->wait.reason == WAIT_NOT);
 	c->wait.reason = (uint8_t)reason;
 	queue->count++;
+	TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
 	if (reason == WAIT_LOGIN)
-		insert_login(&queue->clients, c);
-	else
-		TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
+		time_queue_add(&c->server->waits.logins, c, (int64_t)c->login_at_us);
 }
 
 /* PUBLISH, SPUBLISH, or EXEC with one of them. */
@@ -151,6 +147,8 @@ wait_end(struct client *c)
 		return;
 	if (c->wait.reason == WAIT_MEMORY)
 		memory_guard_left(c);
+	if (c->wait.reason == WAIT_LOGIN)
+		time_queue_remove(&waits->logins, c->wait.login_place);
 	TAILQ_REMOVE(&queue->clients, c, wait.queue);
 	queue->count--;
 	limit_to(&queue->left, queue->count);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/time_queue.h"
 #include "server/server.h"
 
 /*
@@ -61,13 +62,14 @@ struct wait {
 	uint8_t reason;            /* enum wait_reason */
 	bool in_round;             /* resumed in the hub's round, and not tried yet */
 	bool in_pass;              /* resumed from WAIT_MEMORY, and not tried yet */
+	uint32_t login_place;      /* of WAIT_LOGIN: in the queue by time */
 	uint64_t memory_since_us;  /* the request waits for memory, room or its turn since then; 0:
 				      for  something else, or it never waited for memory */
 };
 
 TAILQ_HEAD(waiting_clients, client);
 
-/* The clients that wait for one reason, the longest first; of WAIT_LOGIN, the next to be due. */
+/* The clients that wait for one reason, the longest first. */
 struct wait_queue {
 	struct waiting_clients clients;
 	size_t count;
@@ -78,6 +80,7 @@ struct wait_queue {
 /* A server's. */
 struct waits {
 	struct wait_queue queues[WAIT_REASONS];
+	struct time_queue logins; /* the clients of WAIT_LOGIN, by login_at_us */
 	/* The hub's round (hub_begin_round): who is to be tried in it. */
 	bool in_round;
 	size_t round_turns;    /* of WAIT_TURN, to be resumed */
