@@ -1,11 +1,11 @@
 #include "config.h"
 
+#include "cmd/blocking.h"
 #include "cmd/handlers.h"
 #include "cmd/list_pop.h"
 #include "resp/writer.h"
-#include "server/blocked.h"
 
-/* Lists: the commands that wait until there is something. What is logged does not wait. */
+/* Lists: the blocking commands. They are logged as commands that do not block. */
 
 /* BLPOP, BRPOP: [name, value]. */
 static void
@@ -25,31 +25,25 @@ pop_or_block(
     struct request *rq, const struct block_terms *terms, enum kv_list_end end, uint64_t count)
 {
 	struct kv_key *key;
-	void *list;
-	size_t i;
+	struct slice name;
 
-	for (i = 0; i < terms->count; i++) {
-		if (!block_concerns(rq, terms->names[i]))
-			continue;
-		if (!key_write_value(rq, terms->names[i], KV_LIST, &key, &list))
-			return COMMAND_DONE;
-		if (list == NULL)
-			continue;
-		if (count == 0)
-			pop_named(rq, key, terms->names[i], end);
-		else
-			list_pop_named(rq, key, terms->names[i], end, count);
+	if (!blocking_find(rq, terms, &key, &name))
 		return COMMAND_DONE;
-	}
-	return request_block(rq, terms);
+	if (key == NULL)
+		return request_block(rq, terms);
+	if (count == 0)
+		pop_named(rq, key, name, end);
+	else
+		list_pop_named(rq, key, name, end, count);
+	return COMMAND_DONE;
 }
 
 static enum command_result
 blocking_pop(struct request *rq, enum kv_list_end end)
 {
-	struct block_terms terms = {&rq->argv[1], rq->argc - 2, KV_LIST, 0, false};
+	struct block_terms terms;
 
-	if (!block_timeout_parse(rq, rq->argv[rq->argc - 1], &terms.until_us))
+	if (!blocking_parse(rq, KV_LIST, &terms))
 		return COMMAND_DONE;
 	return pop_or_block(rq, &terms, end, 0);
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "cmd/args.h"
+#include "cmd/difference.h"
 #include "cmd/handlers.h"
 #include "kv/set.h"
 #include "resp/writer.h"
@@ -113,17 +114,15 @@ withdraw(struct slice member, void *arg)
 	return a->count > 0;
 }
 
-/* Whether to look each member of the first set up in all others is less work than to go through all
- * of them with a copy of the first; it may end early, so it counts half. */
 static bool
-is_looking_up_cheaper(const struct algebra *a)
+is_by_look_up(const struct algebra *a)
 {
 	size_t all = 0, i;
 
 	assert(a->set_count > 0);
 	for (i = 0; i < a->set_count; i++)
 		all += a->sets[i] != NULL ? kv_set_count(a->sets[i]) : 0;
-	return kv_set_count(a->sets[0]) / 2 <= all / a->set_count;
+	return difference_is_by_look_up(kv_set_count(a->sets[0]), all, a->set_count);
 }
 
 static void
@@ -133,7 +132,7 @@ subtract(struct algebra *a)
 
 	if (a->sets[0] == NULL)
 		return;
-	if (is_looking_up_cheaper(a)) {
+	if (is_by_look_up(a)) {
 		kv_set_each(a->sets[0], emit_if_in_no_other, a);
 		return;
 	}

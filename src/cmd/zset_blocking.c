@@ -1,38 +1,32 @@
 #include "config.h"
 
+#include "cmd/blocking.h"
 #include "cmd/handlers.h"
 #include "cmd/zset_pop.h"
-#include "server/blocked.h"
-#include "server/keys.h"
 
-/* Sorted sets: the commands that wait until there is something. What is logged does not wait. */
+/* Sorted sets: the blocking commands. They are logged as commands that do not block. */
 
 static enum command_result
 pop_or_block(struct request *rq, const struct block_terms *terms, enum zset_end end, size_t count,
     enum zset_pop_form form)
 {
 	struct kv_key *key;
-	size_t i;
+	struct slice name;
 
-	for (i = 0; i < terms->count; i++) {
-		if (!block_concerns(rq, terms->names[i]))
-			continue;
-		if (!zset_pop_find(rq, &terms->names[i], 1, &key))
-			return COMMAND_DONE;
-		if (key == NULL)
-			continue;
-		zset_pop(rq, key, end, count, form);
+	if (!blocking_find(rq, terms, &key, &name))
 		return COMMAND_DONE;
-	}
-	return request_block(rq, terms);
+	if (key == NULL)
+		return request_block(rq, terms);
+	zset_pop(rq, key, end, count, form);
+	return COMMAND_DONE;
 }
 
 static enum command_result
 blocking_pop(struct request *rq, enum zset_end end)
 {
-	struct block_terms terms = {&rq->argv[1], rq->argc - 2, KV_ZSET, 0, false};
+	struct block_terms terms;
 
-	if (!block_timeout_parse(rq, rq->argv[rq->argc - 1], &terms.until_us))
+	if (!blocking_parse(rq, KV_ZSET, &terms))
 		return COMMAND_DONE;
 	return pop_or_block(rq, &terms, end, 1, ZSET_POP_KEY_FLAT);
 }

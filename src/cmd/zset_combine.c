@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "cmd/args.h"
+#include "cmd/difference.h"
 #include "cmd/handlers.h"
 #include "cmd/zset_args.h"
 #include "kv/set.h"
@@ -288,8 +289,6 @@ ungather(struct slice member, double score, void *arg)
 	return kv_zset_count(g->result) > 0;
 }
 
-/* Looks each of the first up in the others, or takes each of the others out of the first: what is
- * less to do. */
 static void
 gather_diff(struct gathering *g)
 {
@@ -299,7 +298,7 @@ gather_diff(struct gathering *g)
 	assert(c->count > 0);
 	for (i = 0; i < c->count; i++)
 		all += operand_count(&c->operands[i]);
-	if (operand_count(&c->operands[0]) <= all / c->count * 2) {
+	if (difference_is_by_look_up(operand_count(&c->operands[0]), all, c->count)) {
 		operand_each(&c->operands[0], gather_if_in_no_other, g);
 		return;
 	}
