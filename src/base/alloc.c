@@ -12,18 +12,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* A huge page, as the common processors have them; a wrong guess costs nothing. */
+/* The size of a huge page on common processors. A wrong guess costs nothing. */
 #define HUGE_BYTES ((uintptr_t)2 << 20)
 
-/* Blocks that are never grown ask for huge pages from this size on. jemalloc keeps such ones apart
- * from others, so that small blocks never come to lie in memory of huge pages. */
+/* Blocks that are never grown ask for huge pages from this size on. jemalloc keeps blocks of this
+ * size apart from others, so that small blocks never get memory of huge pages. */
 #define LARGE_BYTES (4 * HUGE_BYTES)
 
 /* Blocks from this size on are mappings of their own. */
 #define MAPPED_BYTES (1 << 20)
 #define MAPPED_ROUND ((size_t)64 << 10) /* a multiple of all sizes of pages */
 
-/* Relaxed: they are figures, and order nothing. */
+/* Relaxed, because they are figures: no other memory access is ordered by them. */
 static atomic_size_t used_bytes;
 static atomic_size_t peak_bytes;
 
@@ -38,7 +38,7 @@ alloc_init(void)
 #endif
 }
 
-/* Writes with no allocation and no stdio buffer, because neither can be relied on here. */
+/* Uses no allocation and no stdio buffer: neither works reliably when memory has run out. */
 static _Noreturn void
 die_of_memory(size_t len)
 {
@@ -126,7 +126,7 @@ xrealloc(void *ptr, size_t len)
 
 #if HAVE_JEMALLOC
 
-/* jemalloc would copy what grows. */
+/* jemalloc would copy a block that grows, so large ones are mappings of their own. */
 static size_t
 mapping_len(size_t len)
 {
@@ -193,7 +193,8 @@ xgrow_free(void *ptr, size_t len)
 
 #else
 
-/* The allocators of libc and of sanitizers do that, or need not. */
+/* glibc's realloc moves large blocks without copying them; with sanitizers speed does not matter.
+ */
 void *
 xgrow(void *ptr, size_t old_len, size_t len)
 {

@@ -6,31 +6,31 @@
 /*
  * Allocation that does not fail, and its accounting.
  *
- * Out of memory aborts the process with a line on stderr; so whoever lets a peer choose a size
- * checks it against a limit before it comes here. Every block is counted by what the allocator
- * really reserved for it (malloc_usable_size), so that alloc_used_bytes() is what the daemon holds.
+ * Out of memory aborts the process with a line on stderr. So a size that a peer chooses is checked
+ * against a limit before it is allocated. Every block counts as what the allocator reserved for it
+ * (malloc_usable_size), so that alloc_used_bytes() is what the daemon holds.
  */
 
 /*
- * Once, at the start of a daemon. Turns off glibc's fastbins, which pile up freed blocks and merge
- * them all at once: after a million small frees that held the process for 7 ms. Keeps large blocks
- * mappings of their own, which grow without being copied; glibc else stops that after the first one
- * is freed.
+ * Once, at the start of a daemon. Turns off glibc's fastbins, which collect freed blocks and merge
+ * all of them at once: after a million small frees that took 7 ms. Makes each large block a mapping
+ * of its own, which grows without being copied; by default glibc stops doing so after the first
+ * such block is freed.
  */
 void alloc_init(void);
 
 /* Returns owned (xfree). len 0 is allowed and gives a block that may be freed. */
 void *xmalloc(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
-/* The same, for a block that is never grown: a large one is handed out by the system in huge pages,
- * which would keep it from being grown without being copied. */
+/* The same, for a block that is never grown: a large one is backed by huge pages. A block in huge
+ * pages could not grow without being copied. */
 void *xmalloc_fixed(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *xcalloc(size_t count, size_t len)
     __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *xrealloc(void *ptr, size_t len) __attribute__((returns_nonnull, warn_unused_result));
 /*
- * For a block that grows to many MiB, a step at a time, and whose owner knows its size: a large one
- * is a mapping of its own, and the system moves it without copying it. old_len is what it has had
- * so far, 0 where ptr is NULL; len is at least 1. Returns owned (xgrow_free, not xfree).
+ * For a block that grows to many MiB step by step, and whose owner knows its size: a large block is
+ * a mapping of its own, which the system moves without copying it. old_len is the length so far, 0
+ * if ptr is NULL; len is at least 1. Returns owned (xgrow_free, not xfree).
  */
 void *xgrow(void *ptr, size_t old_len, size_t len)
     __attribute__((returns_nonnull, warn_unused_result));

@@ -16,10 +16,10 @@
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
 
-/* jemalloc reads it before main(); MALLOC_CONF in the environment has the last word. */
+/* jemalloc reads it before main(). MALLOC_CONF in the environment overrides it. */
 const char *malloc_conf = "dirty_decay_ms:2500,muzzy_decay_ms:0,max_background_threads:1";
 
-/* What it is asked for where all arenas are meant. */
+/* The name of the operation that purges all arenas. */
 #define TEXT_OF(number) #number
 #define NAME_OF(number) TEXT_OF(number)
 #define PURGE_ALL "arena." NAME_OF(MALLCTL_ARENAS_ALL) ".purge"
@@ -53,7 +53,7 @@ allocator_figures(struct allocator_figures *figures)
 {
 	uint64_t epoch = 1;
 
-	/* What it says is as of the last change of the epoch. */
+	/* The statistics are refreshed when the epoch is set. */
 	return mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) == 0 &&
 	       read_size("stats.allocated", &figures->allocated) &&
 	       read_size("stats.active", &figures->active) &&
@@ -91,7 +91,8 @@ purge_all(void)
 #include <malloc.h>
 #include <stdlib.h>
 
-#define SORTING_BYTES 3000 /* more than what is at hand without a look at that list */
+#define SORTING_BYTES 3000 /* larger than the blocks that glibc serves without sorting that list   \
+			    */
 #define SORT_AFTER_BYTES 65536
 
 const char *
@@ -126,8 +127,9 @@ purge_all(void)
 }
 
 /*
- * What is freed waits in a list of libc for an allocation that sorts it, at most 10 000 blocks at a
- * time. A trim that found a hundred thousand there held the loop for 67 ms.
+ * glibc keeps freed blocks in an unsorted list. An allocation that searches the list sorts it, at
+ * most 10 000 blocks at a time. A trim that found a hundred thousand blocks there blocked the loop
+ * for 67 ms. So this allocation makes glibc sort some of them.
  */
 static void
 sort_freed(void)
@@ -140,7 +142,7 @@ sort_freed(void)
 uint64_t
 allocator_turn(size_t used_bytes, uint64_t now_us)
 {
-	static struct trim trim; /* the heap is the process's, too */
+	static struct trim trim; /* static, because there is one heap */
 	static size_t used_before;
 
 	if (used_bytes + SORT_AFTER_BYTES < used_before)
@@ -155,7 +157,7 @@ allocator_turn(size_t used_bytes, uint64_t now_us)
 
 #endif
 
-/* Belongs to the thread and to whoever started it; the last one to leave frees it. */
+/* Owned by the thread and by its caller; the last of the two to release it frees it. */
 struct allocator_purge {
 	atomic_uint owners;
 	atomic_bool is_over;

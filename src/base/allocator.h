@@ -8,46 +8,50 @@
 #include "base/buffer.h"
 
 /*
- * The allocator behind malloc: what it holds of the system's memory, and how that goes back.
+ * The allocator behind malloc: how much memory it holds, and how unused memory returns to the
+ * system.
  *
- * With jemalloc a thread of its own gives back, within about three seconds, what is no longer used.
- * glibc does so only at the end of its heap; there allocator_turn() trims, a slice at a time. Which
- * of the two it is was decided by configure (HAVE_JEMALLOC). What the daemon itself holds is
- * counted elsewhere, see base/alloc.h.
+ * With jemalloc, a background thread returns unused memory within about three seconds. glibc
+ * returns memory only from the end of its heap; there allocator_turn() trims the heap step by step.
+ * configure decides which of the two is used (HAVE_JEMALLOC). What the daemon itself holds is
+ * counted in base/alloc.h.
  */
 
 /* As INFO shows it: "jemalloc-5.3.0", or "libc". */
 const char *allocator_name(void);
 
 /*
- * Once, after the last fork that goes on as the daemon, and after privileges were dropped: starts
- * the thread, where there is one. False with errno: then memory goes back more slowly, as others
- * are freed.
+ * Called once, after the last fork of the daemon and after privileges are dropped: starts
+ * jemalloc's background thread. False with errno: memory then returns to the system more slowly,
+ * only when other blocks are freed.
  */
 bool allocator_start(void) __attribute__((warn_unused_result));
 
 /* In bytes. */
 struct allocator_figures {
-	size_t allocated; /* by all, libraries included */
-	size_t active;    /* in pages that hold something of it */
-	size_t resident;  /* in memory: these, the allocator's own, and free pages not given back */
+	size_t allocated; /* by the whole process, libraries included */
+	size_t active;    /* in pages that hold at least one allocated block */
+	size_t resident;  /* physical memory: active pages, the allocator's own data, and free pages
+			     not returned yet */
 };
 
-/* False where the allocator cannot say that without a long walk: libc. */
+/* False if the allocator cannot tell without walking its heap (glibc). */
 bool allocator_figures(struct allocator_figures *figures) __attribute__((warn_unused_result));
 
-/* Appends what the allocator says of itself; libc says nothing. */
+/* Appends jemalloc's statistics as text; with glibc, nothing. */
 void allocator_describe(struct buffer *out);
 
 /*
- * Gives memory back, if there is some that is due, for a few milliseconds at the most. used_bytes
- * is what the daemon holds, now_us monotonic. Returns in how many us it wants to be called again.
+ * Returns memory to the system if a trim is due (base/trim.h); takes a few milliseconds at most.
+ * used_bytes is what the daemon holds, now_us is monotonic. Returns after how many us it is to be
+ * called again.
  */
 uint64_t allocator_turn(size_t used_bytes, uint64_t now_us);
 
 /*
- * Gives back all that can be, in a thread of its own: it may take a millisecond for some MiB.
- * Returns owned (allocator_purge_free, which may be called before it is over, and does not wait).
+ * Returns all unused memory to the system, in a thread of its own, because that takes about a
+ * millisecond for some MiB. Returns owned (allocator_purge_free, which does not wait for the thread
+ * and may be called while it runs).
  */
 struct allocator_purge;
 struct allocator_purge *allocator_purge_start(void);

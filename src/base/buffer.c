@@ -91,14 +91,14 @@ buffer_appendf(struct buffer *b, const char *format, ...)
 	len = vsnprintf(NULL, 0, format, args);
 	if (len < 0)
 		abort();
-	/* vsnprintf wants a place for its NUL, which is not part of what is appended. */
+	/* vsnprintf writes a NUL, which is not part of what is appended. */
 	vsnprintf(buffer_reserve(b, (size_t)len + 1), (size_t)len + 1, format, again);
 	b->len += (size_t)len;
 	va_end(again);
 	va_end(args);
 }
 
-/* The letter that follows the backslash, or 0 where there is no short form. */
+/* The letter that follows the backslash, or 0 if there is no short form. */
 static char
 short_escape(char c)
 {

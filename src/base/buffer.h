@@ -6,8 +6,8 @@
 #include "base/bytes.h"
 
 /*
- * A growable run of bytes. Appending is linear in all (it doubles). What may be appended is
- * bounded by the caller. A zeroed struct is an empty buffer that owns nothing.
+ * A growable run of bytes. It grows by doubling, so that appending n bytes takes time linear in n.
+ * The caller limits what it appends. A zeroed struct is an empty buffer that owns nothing.
  */
 struct buffer {
 	char *ptr;
@@ -18,9 +18,10 @@ struct buffer {
 void buffer_release(struct buffer *b); /* frees the bytes; the buffer is empty again */
 void buffer_clear(struct buffer *b);   /* len = 0, keeps the room */
 void buffer_shrink(
-    struct buffer *b, size_t keep); /* when empty, gives back room above keep bytes */
+    struct buffer *b, size_t keep); /* frees the room above keep bytes if the buffer is empty */
 
-/* Room for len more bytes; returns where they go. The caller then adds to b->len what it wrote. */
+/* Makes room for len more bytes and returns where they go. The caller writes there and then adds to
+ * b->len. */
 char *buffer_reserve(struct buffer *b, size_t len);
 
 void buffer_append(struct buffer *b, const void *ptr, size_t len); /* copies */

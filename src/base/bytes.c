@@ -42,7 +42,7 @@ slice_is_nocase(struct slice a, const char *str)
 bool
 slice_eq_secret(struct slice secret, struct slice given)
 {
-	/* volatile, lest the compiler see that the rest of the bytes can't change the answer */
+	/* volatile, so that the compiler does not leave the loop at the first difference */
 	volatile unsigned char difference = secret.len != given.len;
 	size_t i;
 

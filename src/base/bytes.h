@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * Byte slices: a borrowed pointer and a length. The bytes may be anything, NUL included; nothing
- * here looks past `len`.
+ * Byte slices: a borrowed pointer and a length. The bytes may have any value, NUL included; no
+ * function reads past `len`.
  */
 struct slice {
 	const char *ptr;
@@ -25,7 +25,7 @@ bool slice_is_nocase(struct slice a, const char *str); /* ASCII case only */
 /* As slice_eq, in a time that depends on the length of `given` only: for passwords. */
 bool slice_eq_secret(struct slice secret, struct slice given);
 
-int slice_compare(struct slice a, struct slice b); /* as memcmp, the shorter first */
+int slice_compare(struct slice a, struct slice b); /* as memcmp; a prefix sorts first */
 
 /*
  * The whole slice as a decimal integer, as strictly as Redis's string2ll: an optional '-', no

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Redis reads no longer ones. */
+/* Redis accepts no longer text. */
 #define PARSE_MAX 5119
 
 bool

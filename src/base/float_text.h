@@ -14,11 +14,12 @@
 /* Room for float_text_put: the digits of the largest long double, and 17 more. */
 #define FLOAT_TEXT_MAX 5120
 
-/* The whole slice, infinities included, no NaN, no blank in front. False leaves *out alone. */
+/* Reads the whole slice. Infinities are accepted; NaN and leading blanks are not. False leaves *out
+ * alone. */
 bool float_text_parse(struct slice s, long double *out) __attribute__((warn_unused_result));
 
-/* Up to 17 digits after the point, no zeros at the end, no exponent. Without a NUL; returns the
- * length. v is no NaN. */
+/* Writes up to 17 digits after the point, without trailing zeros and without an exponent. Writes no
+ * NUL; returns the length. v is not NaN. */
 size_t float_text_put(char out[FLOAT_TEXT_MAX], long double v);
 
 #endif

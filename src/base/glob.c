@@ -5,13 +5,13 @@
 #include <string.h>
 
 /*
- * One member of a class, as a range of signed chars: that is how Redis compares them on the
- * machines it runs on, and so bytes from 0x80 on lie below all others.
+ * One member of a class, as a range of signed chars. Redis compares them as signed on the machines
+ * it runs on, so bytes from 0x80 on sort before all others.
  */
 struct member {
 	int first;
 	int last;
-	bool escaped; /* compared as it stands, even where case is folded */
+	bool escaped; /* compared exactly, even if case is folded */
 };
 
 static int
@@ -40,7 +40,7 @@ open_class(struct slice pattern, bool *negated)
 	return *negated ? 2 : 1;
 }
 
-/* Length of the member that rest starts with; 0 where the class ends, by "]" or with the pattern.
+/* Length of the member that rest starts with; 0 if the class ends here, by "]" or with the pattern.
  */
 static size_t
 next_member(struct slice rest, struct member *member)
@@ -144,9 +144,9 @@ glob_is_wild(struct slice pattern)
 }
 
 /*
- * Whether c is in the class that pattern starts with. It looks at the text of the class, not at a
- * set, because folding case is not a property of the set: Redis folds the ends of a range after it
- * has put them in order ("[Z-a]" is then empty), and never an escaped member.
+ * Whether c is in the class that pattern starts with. Reads the text of the class instead of a set,
+ * because folding case is not a property of the set: Redis folds the ends of a range after it has
+ * put them in order ("[Z-a]" is then empty), and never folds an escaped member.
  */
 static bool
 class_has(struct slice pattern, int c, bool nocase, size_t *class_len)
@@ -183,14 +183,14 @@ byte_matches(struct slice pattern, int c, bool nocase, size_t *len)
 }
 
 /*
- * Going back to the last star alone is enough: what an earlier star could take more of, the last
- * one can take as well.
+ * On a mismatch it is enough to go back to the last star: whatever an earlier star could match in
+ * addition, the last one can match as well.
  */
 bool
 glob_match(struct slice pattern, struct slice text, bool nocase)
 {
 	size_t p = 0, t = 0, len;
-	size_t after_star = 0, star_end = 0; /* after_star is 0 until a star was met */
+	size_t after_star = 0, star_end = 0; /* after_star is 0 before the first star */
 
 	if (text.len == 0)
 		return pattern.len == 0;

@@ -9,13 +9,13 @@
 
 /*
  * Globs with exactly the meaning of Redis 7.2's stringmatchlen: `*`, `?`, `[abc]`, `[^a-z]`, `\x`.
- * The one place that knows their syntax; the channel tree builds on glob_next().
+ * No other module knows their syntax; the channel tree builds on glob_next().
  */
 enum glob_kind {
 	GLOB_LITERAL, /* the byte `literal` */
 	GLOB_ANY,     /* one byte, any */
 	GLOB_CLASS,   /* one byte of `set` */
-	GLOB_STAR,    /* any bytes, none included */
+	GLOB_STAR,    /* any number of bytes, also none */
 };
 
 struct glob_token {

@@ -20,18 +20,19 @@ struct hash_map;
 struct hash_map *hash_map_new(void);      /* returns owned (hash_map_free) */
 void hash_map_free(struct hash_map *map); /* not the values */
 
-/* The value, or NULL where there is none. */
+/* The value, or NULL if the key is not in the map. */
 void *hash_map_get(const struct hash_map *map, struct slice key);
 
-/* Copies key; value is not NULL and borrowed. Returns the value that was there, or NULL. */
+/* Copies key; value is not NULL and borrowed. Returns the previous value, or NULL. */
 void *hash_map_set(struct hash_map *map, struct slice key, void *value);
 
-/* Returns the value that was there, or NULL. */
+/* Returns the removed value, or NULL. */
 void *hash_map_remove(struct hash_map *map, struct slice key);
 
 size_t hash_map_count(const struct hash_map *map);
 
-/* Every entry once, in no order; visit may remove the entry that it is given, nothing else. */
+/* Visits every entry once, in no order. visit may remove the entry that it is given, but no other.
+ */
 void hash_map_each(
     struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg), void *arg);
 

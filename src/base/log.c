@@ -21,7 +21,7 @@ static const int level_priorities[] = {LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARN
 
 static enum log_level log_level = LOG_LEVEL_NOTICE;
 static enum log_sink log_sink = LOG_TO_STDERR;
-static int log_fd = STDERR_FILENO; /* where lines go unless to syslog */
+static int log_fd = STDERR_FILENO; /* the target unless it is syslog */
 static char *log_file;             /* owned */
 static char *log_ident;            /* owned; openlog keeps the pointer */
 
@@ -59,14 +59,14 @@ log_open(const struct log_config *config)
 	} else if (config->sink == LOG_TO_SYSLOG) {
 		ident = xstrdup(config->syslog_ident);
 	}
-	/* Copied before the old names go: config may point at them. */
+	/* Copied before the old names are freed, because config may point to them. */
 	close_sink();
 	log_level = config->level;
 	log_sink = config->sink;
 	log_fd = fd;
 	log_file = file;
 	log_ident = ident;
-	/* Connected at once: within a chroot there may be no /dev/log. */
+	/* Connected at once, because /dev/log may be missing in a chroot. */
 	if (log_sink == LOG_TO_SYSLOG)
 		openlog(log_ident, LOG_PID | LOG_NDELAY, config->syslog_facility);
 	return true;
@@ -108,7 +108,8 @@ put_prefix(char *line, enum log_level level)
 			 level_names[level]);
 }
 
-/* The text into line, cut with "..." where it does not fit, free of control bytes; its length. */
+/* Writes the text into line, truncated with "..." if it does not fit, and without control bytes.
+ * Returns its length. */
 static __attribute__((format(printf, 3, 0))) size_t
 put_text(char *line, size_t room, const char *format, va_list args)
 {
@@ -120,7 +121,8 @@ put_text(char *line, size_t room, const char *format, va_list args)
 		len = room - 1;
 		memcpy(line + len - 3, "...", 3);
 	}
-	/* The caller escapes a peer's bytes. Should one forget: an event still is one line. */
+	/* The caller escapes bytes that a peer chose. If it does not, an event must still be one
+	 * line. */
 	for (i = 0; i < len; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
@@ -141,16 +143,16 @@ log_line(enum log_level level, const char *format, va_list args)
 	if (log_sink == LOG_TO_SYSLOG) {
 		syslog(level_priorities[level], "%s", line);
 	} else {
-		line[len++] =
-		    '\n'; /* over the NUL: one write makes one line, whoever else appends */
+		line[len++] = '\n'; /* in place of the NUL: one write per line, so that lines of
+				       several writers do not mix */
 		while (write(log_fd, line, len) < 0 && errno == EINTR)
 			continue;
 	}
 	errno = saved_errno;
 }
 
-/* One body for the five levels; the level is tested first, so that a silent line costs a compare.
- */
+/* One body for the five levels. The level is tested first, so that a line below the level costs one
+ * comparison. */
 #define LOG_AT(level)                                                                              \
 	do {                                                                                       \
 		va_list args;                                                                      \

@@ -4,10 +4,10 @@
 #include <stdbool.h>
 
 /*
- * Logging. One line an event, error first, no full stop; a peer's bytes are escaped by the caller
- * (buffer_append_escaped) and payloads and passwords never logged. Form on stderr and in a file:
- * "2026-11-21T10:00:00.123Z [pid] warn: text", UTC, one write(2) each, cut after 4 KiB. errno is
- * kept. Not for several threads at once: opening and writing share plain state.
+ * Logging. One line per event, error first, no full stop. The caller escapes bytes that a peer
+ * chose (buffer_append_escaped); payloads and passwords are never logged. Format on stderr and in a
+ * file: "2026-11-21T10:00:00.123Z [pid] warn: text", UTC, one write(2) per line, truncated after 4
+ * KiB. errno is preserved. Not thread-safe: opening and writing use global state without a lock.
  */
 enum log_level {
 	LOG_LEVEL_DEBUG,
@@ -28,10 +28,10 @@ struct log_config {
 	int syslog_facility;      /* LOG_TO_SYSLOG: LOG_LOCAL0 and so on of <syslog.h> */
 };
 
-/* False with errno where the file cannot be opened; then the old sink stays. */
+/* False with errno if the file cannot be opened; the old sink then stays. */
 bool log_open(const struct log_config *config) __attribute__((warn_unused_result));
 bool log_reopen(void)
-    __attribute__((warn_unused_result)); /* the file again, after it was rotated away */
+    __attribute__((warn_unused_result)); /* opens the file anew, after log rotation */
 void log_set_level(enum log_level level);
 
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -6,10 +6,12 @@
 #include <stddef.h>
 
 /*
- * Mailbox: what threads hand to one thread, in the order in which each of them handed it.
+ * Mailbox: passes items from several threads to one thread, in the order in which each thread sent
+ * them.
  *
- * Any thread may put, one thread takes, all there is at once. No lock, no allocation: a mail is
- * embedded in what is sent. It wakes nobody; who finds it empty when putting has to.
+ * Any thread may put an item; one thread takes all items at once. No lock, no allocation: a struct
+ * mail is embedded in each item. It wakes no thread: a sender that finds the mailbox empty wakes
+ * the receiver.
  */
 struct mail {
 	struct mail *next;
@@ -20,26 +22,27 @@ struct mailbox {
 	_Atomic(struct mail *) newest;
 };
 
-/* Takes the mail. True if the box was empty: its owner may be asleep. */
+/* Takes the mail. True if the mailbox was empty: the receiver may be asleep. */
 static inline bool
 mailbox_put(struct mailbox *box, struct mail *mail)
 {
 	struct mail *newest = atomic_load_explicit(&box->newest, memory_order_relaxed);
 
 	do
-		mail->next = newest; /* not to be touched once it is in the box */
+		mail->next = newest; /* the receiver owns it once it is in the mailbox */
 	while (!atomic_compare_exchange_weak_explicit(
 	    &box->newest, &newest, mail, memory_order_release, memory_order_relaxed));
 	return newest == NULL;
 }
 
-/* All there is, the oldest first; NULL if nothing. Returns owned. */
+/* All items, the oldest first; NULL if there are none. Returns owned. */
 static inline struct mail *
 mailbox_take(struct mailbox *box)
 {
 	struct mail *mail = NULL, *oldest = NULL;
 
-	/* Nobody writes to the box while nothing is sent: what it costs to look is a read. */
+	/* While nothing is sent, the mailbox is not written to, so that the check costs one read.
+	 */
 	if (atomic_load_explicit(&box->newest, memory_order_relaxed) != NULL)
 		mail = atomic_exchange_explicit(&box->newest, NULL, memory_order_acquire);
 	while (mail != NULL) {

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 
-/* SplitMix64, as xoshiro's authors advise for filling its state: it must not be all 0. */
+/* SplitMix64, as xoshiro's authors advise for the initial state, which must not be all 0. */
 void
 random_seed(struct random *r, uint64_t seed)
 {
@@ -27,8 +27,8 @@ random_init(struct random *r)
 {
 	uint64_t seed = clock_wall_us();
 
-	/* Without it (a kernel that is still starting) the time does: nothing secret hangs on it.
-	 */
+	/* If the kernel has no randomness yet (early at boot), the time is used: nothing secret
+	 * depends on it. */
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed ^= clock_mono_us() << 32;
 	random_seed(r, seed);
@@ -56,7 +56,8 @@ random_next(struct random *r)
 	return result;
 }
 
-/* What lies past the last whole multiple of limit is drawn again. */
+/* Numbers beyond the last whole multiple of limit are drawn again, so that each result is equally
+ * likely. */
 uint64_t
 random_below(struct random *r, uint64_t limit)
 {

@@ -11,7 +11,7 @@ struct random {
 	uint64_t state[4];
 };
 
-void random_init(struct random *r);                /* from the system's randomness */
+void random_init(struct random *r);                /* seeded by the system */
 void random_seed(struct random *r, uint64_t seed); /* the same seed gives the same numbers */
 
 uint64_t random_next(struct random *r);                  /* uniform over 64 bits */

@@ -7,12 +7,12 @@
 /*
  * Rate limit: a token bucket.
  *
- * Whoever can be made to do work by a peer (accept, log, answer a wrong password) asks here first.
- * Up to `burst` events pass at once; after that `per_second` of them. It reads no clock: time is an
- * argument, so that what it answers depends on nothing else.
+ * It limits work that a peer can cause (accepting a connection, logging, answering a wrong
+ * password). Up to `burst` events pass at once; after that `per_second` of them. It reads no clock:
+ * time is an argument, so that the result depends on nothing else.
  */
 struct rate_limit {
-	uint64_t full_at_us; /* when the bucket would be full again if nothing else came */
+	uint64_t full_at_us; /* when the bucket is full again, if no event comes before */
 	uint32_t per_second;
 	uint32_t burst;
 };

@@ -60,7 +60,7 @@ siphash(const uint64_t key[2], const void *ptr, size_t len)
 		memcpy(&word, at, 8);
 		absorb(&s, le64toh(word));
 	}
-	/* The last word: what is left of the bytes, and the length's low byte on top. */
+	/* The last word: the remaining bytes, and the low byte of the length on top. */
 	word = (uint64_t)len << 56;
 	while (rest > 0) {
 		rest--;
@@ -85,7 +85,7 @@ make_process_key(void)
 	do
 		got = getrandom(process_key, sizeof(process_key), 0);
 	while (got < 0 && errno == EINTR);
-	/* Without a secret key peers could choose names that all fall into one bucket. */
+	/* Without a secret key, peers could choose names that all go into one bucket. */
 	if (got != (ssize_t)sizeof(process_key))
 		abort();
 }

@@ -7,8 +7,8 @@
 /* SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012). */
 uint64_t siphash(const uint64_t key[2], const void *ptr, size_t len);
 
-/* The key of tables whose keys peers choose: random, one a process, made by the first call. Any
- * thread may ask. */
+/* The key for tables whose keys peers choose: random, one per process, made by the first call.
+ * Thread-safe. */
 const uint64_t *siphash_process_key(void);
 
 #endif

@@ -11,8 +11,8 @@
 int testing_main(
     const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const tests[]);
 
-/* How many steps a model test takes: n, or a twentieth where FANFARE_FEW_STEPS is set (valgrind).
- */
+/* The number of steps of a model test: n, or a twentieth of n if FANFARE_FEW_STEPS is set
+ * (valgrind). */
 int testing_steps(int n);
 
 /* A seeded generator for model tests (SplitMix64); the same seed gives the same numbers. */

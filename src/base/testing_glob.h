@@ -8,8 +8,8 @@
 #include "base/bytes.h"
 
 /*
- * Redis's stringmatchlen, written once more from its rules and as plainly as possible, for tests to
- * compare with. It is recursive and takes exponential time: for short strings only.
+ * Redis's stringmatchlen, written a second time as plainly as possible, for tests to compare with.
+ * It is recursive and takes exponential time: for short strings only.
  */
 static inline int
 testing_fold(int c, bool nocase)
@@ -17,7 +17,7 @@ testing_fold(int c, bool nocase)
 	return nocase && c >= 0 ? tolower(c) : c;
 }
 
-/* p is behind the "[". Whether the class has c; *end is where the pattern goes on. */
+/* p points behind the "[". Returns whether c is in the class; *end is set behind the class. */
 static inline bool
 testing_class(const char *p, const char *p_end, char c, bool nocase, const char **end)
 {

@@ -8,7 +8,7 @@
 #define LITTLE_BYTES ((size_t)256 << 10)
 #define LITTLE_US 1000000
 
-/* Of the time, one part in so many is for trims. */
+/* Trims take at most one part in SHARE of the time. */
 #define SHARE 20
 
 static size_t

@@ -6,28 +6,29 @@
 #include <stdint.h>
 
 /*
- * When to trim a heap: to have the allocator give what is free back to the system.
+ * Decides when to trim a heap, that is, to have the allocator return free memory to the system.
  *
- * A trim takes time in proportion to what was freed since the last one, and nobody is served
- * meanwhile. So it is due after each slice that was freed, and after a second if it was less. The
- * next one is put off by twenty times what a trim took, unless so much is freed meanwhile that it
- * would take too long. It reads no clock and no heap: both are arguments. Zeroed, it is at its
- * beginning.
+ * A trim takes time in proportion to the memory freed since the last one, and blocks the loop. So
+ * it is due each time 4 MiB were freed, and after a second if it was less. The next trim is delayed
+ * by twenty times the duration of the last one, unless 16 MiB are freed meanwhile: a later trim
+ * would then take too long. It reads no clock and no heap: both are arguments. A zeroed struct is
+ * the initial state.
  */
 struct trim {
-	size_t most_bytes; /* in use at once since the last trim */
+	size_t most_bytes; /* the most memory in use since the last trim */
 	uint64_t not_before_us;
-	uint64_t freed_since_us; /* when it became worth a trim; 0: it is not */
+	uint64_t freed_since_us; /* when enough was freed for a trim; 0: not enough yet */
 };
 
-/* True if the heap is to be trimmed now. used_bytes is what is in use, now_us monotonic. */
+/* True if the heap is to be trimmed now. used_bytes is the memory in use, now_us is monotonic. */
 bool trim_is_due(struct trim *trim, size_t used_bytes, uint64_t now_us)
     __attribute__((warn_unused_result));
 
-/* It was, and that took so long. */
+/* The heap was trimmed, which took took_us. */
 void trim_is_done(struct trim *trim, size_t used_bytes, uint64_t now_us, uint64_t took_us);
 
-/* In how many us to ask again, if nothing more is freed meanwhile; UINT64_MAX: no need. */
+/* After how many us to call trim_is_due again, if nothing more is freed meanwhile; UINT64_MAX: no
+ * need. */
 uint64_t trim_wait_us(const struct trim *trim, size_t used_bytes, uint64_t now_us);
 
 #endif

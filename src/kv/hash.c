@@ -11,7 +11,8 @@
 #include "kv/sample.h"
 #include "kv/table.h"
 
-/* One of the two is NULL. In the packed encoding fields have even numbers, their values follow. */
+/* One of the two is NULL. In the packed encoding, fields have even indexes, and each value follows
+ * its field. */
 struct kv_hash {
 	struct kv_packed *packed;
 	struct kv_table *table;
@@ -180,7 +181,7 @@ set_packed(struct kv_hash *hash, struct slice field, struct slice value)
 	return at == KV_PACKED_NONE;
 }
 
-/* The block is kept where the value fits, unless more than half of it would be left unused. */
+/* The block is kept if the value fits, unless more than half of it would be unused. */
 static struct kv_item *
 fit_value(struct kv_item *item, size_t value_len)
 {
@@ -340,7 +341,8 @@ kv_hash_sample(const struct kv_hash *hash, size_t count, struct random *random,
 		kv_table_sample(hash->table, count, random, visit_item, &visiting);
 }
 
-/* A packed block is searched from its start, so its places are gathered before many are drawn. */
+/* A packed block is searched from its start. So the places of all fields are collected before many
+ * are drawn. */
 static void
 draw_packed(
     const struct kv_packed *p, size_t count, struct random *random, kv_hash_visit *visit, void *arg)

@@ -10,12 +10,12 @@
 #include "kv/limits.h"
 
 /*
- * Hash: values by field. A small one is one packed block, fields and values in turn, in the order
- * in which they came; a larger one is a table of items, whose payload is the value. It never goes
- * back.
+ * Hash: values by field. A small hash is one packed block, fields and values in turn, in the order
+ * of insertion; a larger one is a table of items, whose payload is the value. A table never becomes
+ * packed again.
  *
- * It knows no numbers: HINCRBY is its caller's affair. Slices that it gives are borrowed until the
- * hash changes; those that it is given must not lie in it.
+ * It knows no numbers: HINCRBY is implemented by its caller. Slices that it returns are borrowed
+ * until the hash changes; slices that it is given must not point into it.
  */
 struct kv_hash;
 
@@ -29,7 +29,7 @@ void *kv_hash_copy(const void *hash);
 
 bool kv_hash_is_packed(const struct kv_hash *hash);
 
-/* Of all its blocks; a table's is an estimate. */
+/* Bytes of all its blocks; for a table, an estimate. */
 size_t kv_hash_bytes(const struct kv_hash *hash);
 
 /* False if there is no such field. */
@@ -42,23 +42,24 @@ bool kv_hash_set(
 /* False if there was no such field. */
 bool kv_hash_remove(struct kv_hash *hash, struct slice field);
 
-/* False ends it. */
+/* False ends the walk. */
 typedef bool kv_hash_visit(struct slice field, struct slice value, void *arg);
 
 void kv_hash_each(const struct kv_hash *hash, kv_hash_visit *visit, void *arg);
 
-/* One step, as kv_table_scan; a packed one is visited whole, and the next cursor is 0. */
+/* One step, as kv_table_scan. A packed hash is visited as a whole, and the next cursor is 0. */
 uint64_t kv_hash_scan(const struct kv_hash *hash, uint64_t cursor, kv_hash_visit *visit, void *arg);
 
-/* Any field of one that is not empty. */
+/* A random field. The hash is not empty. */
 void kv_hash_random(
     const struct kv_hash *hash, struct random *random, struct slice *field, struct slice *value);
 
-/* `count` fields, at most as many as there are, none of them twice. */
+/* `count` distinct fields, at most as many as the hash has. */
 void kv_hash_sample(const struct kv_hash *hash, size_t count, struct random *random,
     kv_hash_visit *visit, void *arg);
 
-/* `count` fields, each any of all: one may come again. Not of an empty hash. */
+/* `count` fields, each drawn from all fields, so that one may be drawn several times. The hash is
+ * not empty. */
 void kv_hash_draw(const struct kv_hash *hash, size_t count, struct random *random,
     kv_hash_visit *visit, void *arg);
 

@@ -66,7 +66,7 @@ get(const struct kv_intset *set, size_t index, uint32_t width)
 	}
 }
 
-/* v fits into the set's width. */
+/* Writes v, which fits into the set's width. */
 static void
 put(struct kv_intset *set, size_t index, int64_t v)
 {
@@ -111,7 +111,8 @@ kv_intset_find(const struct kv_intset *set, int64_t v, size_t *index)
 	return low < set->count && kv_intset_get(set, low) == v;
 }
 
-/* The block has room for one more already. From the end, so that nothing is overwritten unread. */
+/* Widens all integers; the block has room for one more already. Goes backwards, so that nothing is
+ * overwritten before it is read. */
 static void
 widen(struct kv_intset *set, uint32_t width)
 {
@@ -146,7 +147,7 @@ kv_intset_remove(struct kv_intset *set, size_t index)
 	memmove(place(set, index, set->width), place(set, index + 1, set->width),
 	    (set->count - index - 1) * (size_t)set->width);
 	set->count--;
-	/* Half of it unused: given back. */
+	/* More than half of the block is unused: shrink it. */
 	if (kv_block_bytes(set) > 2 * used_bytes(set) + 64)
 		set = kv_realloc(set, used_bytes(set));
 	return set;

@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * Integer set: a sorted array of distinct integers in one block, each as wide as the widest of them
- * asks for: 2, 4 or 8 bytes. Adding and removing move what follows, so its owner keeps it short.
+ * Integer set: a sorted array of distinct integers in one block. All have the width that the widest
+ * of them needs: 2, 4 or 8 bytes. Adding and removing move all that follow, so its owner keeps it
+ * short.
  */
 struct kv_intset {
 	uint32_t count;
@@ -18,13 +19,15 @@ struct kv_intset {
 struct kv_intset *kv_intset_new(void); /* returns owned (kv_release) */
 struct kv_intset *kv_intset_copy(const struct kv_intset *set);
 
-/* Number `index`, from the smallest on; index is below count. */
+/* The integer with this index, counted from the smallest; index is below count. */
 int64_t kv_intset_get(const struct kv_intset *set, size_t index);
 
-/* Where v is; if it isn't there, where it would be: false. index may be NULL. */
+/* True with the index of v, or false with the index where it would be inserted. index may be NULL.
+ */
 bool kv_intset_find(const struct kv_intset *set, int64_t v, size_t *index);
 
-/* v is not there; index is what kv_intset_find said. Returns where the block is now. */
+/* insert: v is not in the set. index is what kv_intset_find returned. Both may move the block and
+ * return where it is now. */
 struct kv_intset *kv_intset_insert(struct kv_intset *set, size_t index, int64_t v);
 struct kv_intset *kv_intset_remove(struct kv_intset *set, size_t index);
 

@@ -9,21 +9,21 @@
 #include "base/bytes.h"
 
 /*
- * Item: a key with a payload, in one block: what stands in a kv_table. A key of the keyspace, a
- * field of a hash, a member of a set or of a sorted set are items; what the payload and meta mean
- * is their owner's affair. The payload has no alignment: memcpy.
+ * Item: a key with a payload in one block, for a kv_table. The keys of the keyspace, the fields of
+ * a hash and the members of a set or sorted set are items; their owner defines the payload and
+ * meta. The payload is not aligned: use memcpy.
  *
  * In the block: next, meta, the length of the key as a varint (LEB128), the key, the payload.
  */
 struct kv_item {
 	struct bucket_node node; /* the table's */
-	uint32_t meta;           /* the owner's; 0 at first */
+	uint32_t meta;           /* the owner's; initially 0 */
 	unsigned char data[];
 };
 
 #define KV_VARINT_MAX 10
 
-/* How many bytes v takes. */
+/* The number of bytes that v takes. */
 static inline size_t
 kv_varint_len(uint64_t v)
 {
@@ -60,12 +60,12 @@ kv_varint_get(const unsigned char *at, uint64_t *v)
 struct kv_item *kv_item_new(struct slice key, size_t payload_len)
     __attribute__((returns_nonnull, warn_unused_result));
 
-/* The same item with room for payload_len bytes, those that were there kept; it may have moved:
- * whoever points at it, as the table does, has to be told (kv_table_link). */
+/* Resizes the payload to payload_len bytes; the bytes that fit are preserved. The item may move:
+ * its owner updates all pointers to it, also the table's (kv_table_link). */
 struct kv_item *kv_item_resize(struct kv_item *item, size_t payload_len)
     __attribute__((returns_nonnull, warn_unused_result));
 
-/* Bytes of payload that its block has room for. */
+/* The largest payload that fits into its block. */
 size_t kv_item_room(const struct kv_item *item);
 
 /* The item that this node is part of. */

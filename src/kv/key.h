@@ -8,11 +8,11 @@
 #include "kv/keyspace.h"
 
 /*
- * How a key lies in its item. For the keyspace's own files only.
+ * The layout of a key in its item. For the keyspace's own files only.
  *
  *     meta      access (24 bits), type, flags
- *     payload   where it ends some time, its place in the heap of times (4 bytes); then the value:
- * a string that stands here (varint length, bytes), or a pointer (8 bytes)
+ *     payload   if the key has an expiry time, its place in the time queue (4 bytes); then the
+ *               value: a short string (varint length, bytes), or a pointer (8 bytes)
  */
 struct kv_key {
 	struct kv_item item;
@@ -27,10 +27,10 @@ struct kv_key {
 
 #define KEY_PLACE_LEN sizeof(uint32_t)
 
-/* Strings up to this long stand in the item. */
+/* Strings up to this length are stored in the item. */
 #define KEY_EMBED_MAX 192
 
-/* A string that does not. */
+/* A longer string, in a block of its own. */
 struct kv_text {
 	size_t len, cap;
 	char bytes[];

@@ -13,7 +13,7 @@
 struct kv_db {
 	struct kv *kv;
 	uint32_t index;
-	uint64_t replacements; /* of all keys at once */
+	uint64_t replacements; /* see kv_db_replacements */
 	struct kv_table keys;
 	struct time_queue expiry; /* of keys; ms of Unix time */
 };
@@ -128,7 +128,7 @@ kv_value(const struct kv_key *key)
 	return key_pointer(key);
 }
 
-/* Takes value; what was there is the caller's affair. */
+/* Takes value. The caller has freed the old one. */
 static void
 set_value(struct kv_key *key, void *value)
 {
@@ -155,7 +155,7 @@ set_type(struct kv_key *key, enum kv_type type)
 			 (uint32_t)type << KEY_TYPE_SHIFT;
 }
 
-/* What the value takes in the item. */
+/* The bytes that the value takes in the item. */
 static size_t
 value_len(const struct kv_key *key)
 {
@@ -167,7 +167,7 @@ value_len(const struct kv_key *key)
 	return (size_t)(kv_varint_get(at, &len) - at) + (size_t)len;
 }
 
-/* Room for a value of len bytes behind the place; the key may move. */
+/* Makes room for a value of len bytes behind the place in the time queue; the key may move. */
 static struct kv_key *
 resize_key(struct kv_db *db, struct kv_key *key, size_t len)
 {
@@ -176,7 +176,7 @@ resize_key(struct kv_db *db, struct kv_key *key, size_t len)
 	struct bucket_node **link;
 
 	len += place_len;
-	/* Nothing is gained by giving back a few bytes. */
+	/* Shrinking by a few bytes gains nothing. */
 	if (len <= room && len * 2 + 64 > room)
 		return key;
 	link = kv_table_link(&db->keys, kv_name(key));
@@ -187,7 +187,7 @@ resize_key(struct kv_db *db, struct kv_key *key, size_t len)
 	return key;
 }
 
-/* Frees the value unless it stands in the item, and leaves room for another one of len bytes there.
+/* Frees the value unless it is stored in the item, and makes room for another of len bytes there.
  */
 static struct kv_key *
 drop_value(struct kv_db *db, struct kv_key *key, size_t len)
@@ -267,7 +267,7 @@ kv_put_string(struct kv_db *db, struct kv_key *old, struct slice name, struct sl
 	return key;
 }
 
-/* Doubling, as long as that is not much at once. */
+/* Doubles the length, but adds 1 MiB at most. */
 static size_t
 room_for(size_t len)
 {
@@ -276,7 +276,7 @@ room_for(size_t len)
 	return len < most ? len * 2 : len + most;
 }
 
-/* The string leaves the item, or grows outside of it. */
+/* Moves the string from the item to a block of its own, or grows that block. */
 static char *
 grow_text(struct kv_db *db, struct kv_key **key, size_t len)
 {
@@ -316,7 +316,7 @@ kv_string_room(struct kv_db *db, struct kv_key **key, size_t len)
 	}
 	*key = resize_key(db, *key, kv_varint_len(len) + len);
 	at = key_value_at(*key);
-	/* Its length may take a byte more now. */
+	/* The varint of its length may be one byte longer now. */
 	memmove(at + kv_varint_len(len), at + kv_varint_len(was), was);
 	at = kv_varint_put(at, len);
 	memset(at + was, 0, len - was);
@@ -349,7 +349,7 @@ kv_put_value(
 	return key;
 }
 
-/* Takes the key out of table and heap; it keeps its value. */
+/* Takes the key out of the table and the time queue; it keeps its value. */
 static void
 take_out(struct kv_db *db, struct kv_key *key)
 {
@@ -375,7 +375,8 @@ kv_remove(struct kv_db *db, struct kv_key *key)
 	kv_release(key);
 }
 
-/* A key `name` of `to` with the meta and the value, as it lies in the item, of another one. */
+/* Makes a key `name` of `to` with the meta and the value, as it is stored in the item, of another
+ * one. */
 static struct kv_key *
 same_value(const struct kv_key *key, struct kv_db *to, struct slice name)
 {
@@ -422,7 +423,7 @@ kv_expiry(const struct kv_db *db, const struct kv_key *key)
 	return time_queue_at(&db->expiry, place_of(key))->at;
 }
 
-/* The value moves aside for its place in the heap. */
+/* Moves the value to make room for the key's place in the time queue. */
 static struct kv_key *
 begin_expiring(struct kv_db *db, struct kv_key *key, int64_t at_ms)
 {
@@ -545,7 +546,7 @@ kv_random_expiring(const struct kv_db *db, uint64_t random)
 	return time_queue_at(&db->expiry, (uint32_t)(random % db->expiry.count))->thing;
 }
 
-/* A key is its item: so one visitor is the other. */
+/* A key is its item, so that a visitor of keys can visit items. */
 struct visiting {
 	kv_visit_key *visit;
 	void *arg;

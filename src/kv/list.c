@@ -7,11 +7,12 @@
 #include "kv/list_chunk.h"
 #include "kv/memory.h"
 
-/* Where the number of values is the limit, and what a listpack has beside its entries. */
+/* The limit in bytes if list-max-listpack-size limits the number of values, and the bytes of a
+ * listpack's header. */
 #define SAFE_BYTES 8192
 #define HEADER_BYTES 7
 
-/* So many chunks are freed in no time. */
+/* Up to this many chunks are freed at once. */
 #define CUT_AT_ONCE 16
 
 #define SIZE_MIN (-5)
@@ -21,7 +22,7 @@ struct kv_list {
 	struct list_chunk *first, *last;
 	size_t count;
 	int16_t size;
-	bool is_quick; /* not packed */
+	bool is_quick; /* the encoding is quicklist */
 };
 
 struct kv_list *
@@ -38,8 +39,8 @@ kv_list_new(int32_t size)
 }
 
 /*
- * The chunk that was probably allocated last comes first: malloc gives memory back to the system
- * from its end on, so that goes in slices too, and not all at once with the last chunk.
+ * Takes the chunk that was probably allocated last first: malloc returns memory to the system from
+ * the end of the heap, so that this happens in steps too, and not all at once with the last chunk.
  */
 static struct list_chunk *
 take_chunk(struct kv_list *list)
@@ -126,7 +127,7 @@ is_full(const struct kv_list *list, const struct list_chunk *chunk, struct slice
 	       list_chunk_used(chunk) + list_entry_bytes(value.len) > max_bytes(list);
 }
 
-/* To be called when it has grown. */
+/* Called after the list has grown. */
 static void
 note_growth(struct kv_list *list)
 {
@@ -143,7 +144,7 @@ note_loss(struct kv_list *list)
 		list->is_quick = false;
 }
 
-/* The chunk stands between its neighbours, perhaps at another address than before. */
+/* Links the chunk with its neighbours; its address may have changed. */
 static void
 link_chunk(struct kv_list *list, struct list_chunk *chunk)
 {
@@ -171,7 +172,8 @@ drop_chunk(struct kv_list *list, struct list_chunk *chunk)
 	kv_release(chunk);
 }
 
-/* What a chunk at an end has free in a longer list will soon be used, or goes with it. */
+/* Shrinks the chunk if much of it is unused. A chunk at an end of a longer list is left alone: its
+ * room will soon be used, or it will be freed. */
 static struct list_chunk *
 shrink(struct kv_list *list, struct list_chunk *chunk, size_t *at)
 {
@@ -203,7 +205,7 @@ kv_list_copy(const void *value)
 	return list;
 }
 
-/* An empty chunk, for this value, between two that are neighbours; either may be NULL. */
+/* A new empty chunk, for this value, between two neighbours; either may be NULL. */
 static struct list_chunk *
 add_chunk(
     struct kv_list *list, struct list_chunk *prev, struct list_chunk *next, struct slice value)
@@ -324,7 +326,7 @@ offset_of(const struct list_chunk *chunk, size_t index)
 	return at;
 }
 
-/* The chunk with the value of this index, which is then counted within it. */
+/* The chunk that contains the value with this index. *index is then counted within the chunk. */
 static struct list_chunk *
 chunk_of(const struct kv_list *list, size_t *index)
 {
@@ -354,7 +356,7 @@ kv_list_at(const struct kv_list *list, size_t index, struct kv_list_place *place
 	return stand_at(place, chunk, offset_of(chunk, index));
 }
 
-/* How many entries of the chunk begin at an offset or behind it. */
+/* The number of entries of the chunk that begin at an offset or behind it. */
 static size_t
 count_from(const struct list_chunk *chunk, size_t at)
 {
@@ -367,8 +369,8 @@ count_from(const struct list_chunk *chunk, size_t at)
 	return count;
 }
 
-/* The chunk is full: what is from an offset on, if that is something but not all, becomes one of
- * its own. */
+/* The chunk is full: the entries from an offset on, if they are some but not all, become a chunk of
+ * their own. */
 static void
 insert_apart(struct kv_list *list, struct list_chunk *chunk, size_t at, struct slice value)
 {
@@ -420,7 +422,7 @@ kv_list_insert(
 	insert_at(list, place->chunk, after ? place->end : place->begin, value);
 }
 
-/* In place of the only value of a chunk. */
+/* Replaces the only value of a chunk. */
 static void
 replace_chunk(struct kv_list *list, struct list_chunk *was, struct slice value)
 {
@@ -473,7 +475,8 @@ kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_e
 	return from == KV_LIST_HEAD ? stand_at_head(place, beside) : stand_at_tail(place, beside);
 }
 
-/* All chunks before one at the head, or behind one at the tail; all there are, if it is NULL. */
+/* Detaches all chunks before `stays` (at the head) or behind it (at the tail), or all chunks if it
+ * is NULL. */
 static struct kv_list *
 detach(struct kv_list *list, bool at_head, struct list_chunk *stays, size_t count)
 {

@@ -9,11 +9,11 @@
 
 /*
  * List: values in order, packed in chunks of some KB, which are linked in both directions. Pushing
- * and popping at either end takes constant time; what is in the middle is found by walking over the
- * chunks, from the nearer end.
+ * and popping at either end takes constant time; a value in the middle is found by walking over the
+ * chunks from the nearer end.
  *
- * Invariant: no chunk is empty. Slices that it gives are borrowed until the list changes; those
- * that it is given must not lie in it.
+ * Invariant: no chunk is empty. Slices that it returns are borrowed until the list changes; slices
+ * that it is given must not point into it.
  */
 struct kv_list;
 struct list_chunk;
@@ -21,10 +21,10 @@ struct list_chunk;
 enum kv_list_end { KV_LIST_HEAD, KV_LIST_TAIL };
 
 /*
- * size is list-max-listpack-size, which the list keeps: at most so many values in a chunk, and no
- * more than 8 KiB; or -1 to -5: as many as fit into 4, 8, 16, 32, 64 KiB. Anything else counts as
- * the next that is allowed. A value that is larger has a chunk of its own. Returns owned
- * (kv_list_free).
+ * size is list-max-listpack-size, and does not change later: a positive number limits the values in
+ * a chunk, and a chunk to 8 KiB; -1 to -5 limit a chunk to 4, 8, 16, 32 or 64 KiB. Any other number
+ * counts as the nearest allowed one. A value that is larger than a chunk has a chunk of its own.
+ * Returns owned (kv_list_free).
  */
 struct kv_list *kv_list_new(int32_t size);
 void kv_list_free(struct kv_list *list); /* all at once */
@@ -34,44 +34,45 @@ bool kv_list_free_some(void *list, size_t *budget);
 size_t kv_list_count(const void *list);
 void *kv_list_copy(const void *list);
 
-/* OBJECT ENCODING: listpack, else quicklist. A list that grew past one chunk is packed again when
- * it has shrunk to half a chunk. */
+/* True if OBJECT ENCODING says listpack, false if quicklist. A list that grew beyond one chunk is
+ * packed again when it has shrunk to half a chunk. */
 bool kv_list_is_packed(const struct kv_list *list);
 
 size_t kv_list_bytes(const struct kv_list *list); /* of all its blocks */
 
 void kv_list_push(struct kv_list *list, enum kv_list_end end, struct slice value); /* copies */
-void kv_list_pop(struct kv_list *list, enum kv_list_end end); /* it is not empty */
+void kv_list_pop(struct kv_list *list, enum kv_list_end end); /* the list is not empty */
 
 /*
- * A place: where a value stands. It stands until the list changes, but for the functions that take
- * a pointer to it, which say where it is then. begin and end of the value are offsets.
+ * The place of a value. It is valid until the list changes, except for the functions that take a
+ * pointer to it and update it. begin and end of the value's entry are offsets in the chunk.
  */
 struct kv_list_place {
-	struct list_chunk *chunk; /* NULL: past an end */
+	struct list_chunk *chunk; /* NULL: beyond an end */
 	size_t begin, end;
 	struct slice value; /* borrowed, from the list */
 };
 
-/* The value with this index, counted from 0; false if there is none. */
+/* The place of the value with this index, counted from 0, or of the value at an end; false if there
+ * is none. */
 bool kv_list_at(const struct kv_list *list, size_t index, struct kv_list_place *place);
 bool kv_list_at_end(const struct kv_list *list, enum kv_list_end end, struct kv_list_place *place);
 
-/* The value after it, or before it (as from KV_LIST_HEAD, or from KV_LIST_TAIL); false past the
- * end. */
+/* Moves to the next value (from KV_LIST_HEAD) or to the previous one (from KV_LIST_TAIL); false
+ * beyond the end. */
 bool kv_list_step(struct kv_list_place *place, enum kv_list_end from);
 
-/* Copies. The place is void. */
+/* Copies. The place is not valid afterwards. */
 void kv_list_insert(
     struct kv_list *list, const struct kv_list_place *place, bool after, struct slice value);
 void kv_list_set(struct kv_list *list, const struct kv_list_place *place, struct slice value);
 
-/* Removes the value there; the place is then what kv_list_step would have made it, which it
- * returns likewise. */
+/* Removes the value at the place. Then moves the place as kv_list_step does, and returns the same.
+ */
 bool kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_end from);
 
-/* Removes so many values at one end, at most as many as there are. Returns owned, to be freed in
- * slices, what is too much to be freed at once; or NULL. */
+/* Removes `count` values at one end, at most as many as there are. Values that are too many to be
+ * freed at once are returned owned, to be freed in steps (kv_free_value); else NULL. */
 struct kv_list *kv_list_trim(struct kv_list *list, enum kv_list_end end, size_t count)
     __attribute__((warn_unused_result));
 

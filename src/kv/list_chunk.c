@@ -7,7 +7,7 @@
 #include "kv/item.h"
 #include "kv/memory.h"
 
-/* Less is not reserved for more than one entry, and not given back. */
+/* A block for several entries is not made or shrunk to less than this. */
 #define SMALL_BYTES 64
 
 static struct list_chunk *
@@ -82,7 +82,7 @@ list_chunk_prev_at(const struct list_chunk *chunk, size_t end)
 	return end - (size_t)len - 2 * (size_t)(from - at);
 }
 
-/* The same chunk with another room, its entries at `begin`. */
+/* Resizes the chunk to `room` bytes, with its entries at `begin`. */
 static struct list_chunk *
 reroom(struct list_chunk *chunk, size_t room, size_t begin)
 {
@@ -100,9 +100,9 @@ reroom(struct list_chunk *chunk, size_t room, size_t begin)
 }
 
 /*
- * Room for `need` bytes at one end. Entries are moved to the other only where that makes as much
- * room as was moved: so a queue, which is pushed to here and popped there, costs a constant for
- * each byte, however full it is.
+ * Makes room for `need` bytes at one end. Entries are moved to the other end only if that makes at
+ * least as much room as the bytes moved. So a queue, with pushes at one end and pops at the other,
+ * costs a constant for each byte, however full the chunk is.
  */
 static struct list_chunk *
 make_room(struct list_chunk *chunk, bool at_head, size_t need, size_t max_room)
@@ -111,7 +111,7 @@ make_room(struct list_chunk *chunk, bool at_head, size_t need, size_t max_room)
 
 	if (room - used < need || room < 2 * used) {
 		if (room >= max_room && room - used >= need)
-			room = 2 * room; /* what is free is at the wrong end */
+			room = 2 * room; /* the free room is at the other end */
 		else
 			room = 2 * (used + need) < max_room ? 2 * (used + need) : max_room;
 		if (room < used + need)
@@ -147,7 +147,7 @@ struct list_chunk *
 list_chunk_insert(struct list_chunk *chunk, size_t *at, struct slice value, size_t max_room)
 {
 	size_t need = list_entry_bytes(value.len), before = *at - chunk->begin;
-	bool at_head = before < chunk->end - *at; /* fewer bytes move there */
+	bool at_head = before < chunk->end - *at; /* fewer bytes are moved */
 
 	if ((at_head ? chunk->begin : chunk->room - chunk->end) < need)
 		chunk = make_room(chunk, at_head, need, max_room);
@@ -196,7 +196,8 @@ list_chunk_split(struct list_chunk *chunk, size_t at, size_t count)
 	return to;
 }
 
-/* Half of what is left is free then, at both ends: a push or a pop does not undo it. */
+/* Afterwards half of the block is free, at both ends: a following push or pop does not resize it
+ * again. */
 struct list_chunk *
 list_chunk_shrink(struct list_chunk *chunk, size_t *at)
 {

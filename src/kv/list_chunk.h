@@ -8,25 +8,26 @@
 #include "base/bytes.h"
 
 /*
- * Chunk of a list: entries in a row, in one block, with room at both ends of them. For the files of
- * the list only.
+ * Chunk of a list: consecutive entries in one block, with room at both ends. For the files of the
+ * list only.
  *
- * An entry is its length as a varint, its bytes, and its length again with the bytes of that varint
- * in reverse, so that it can be read from either end.
+ * An entry is its length as a varint, its bytes, and its length again with the bytes of the varint
+ * reversed, so that it can be read from either end.
  *
- * A change that makes or removes entries may move the chunk in memory: those functions return it
- * anew, and whoever points at it has to be told. Offsets count from data, not from begin; those of
- * entries that stay are shifted as each function says.
+ * A function that adds or removes entries may move the chunk in memory and then returns its new
+ * address: the caller updates all pointers to it. Offsets count from data, not from begin; the
+ * offsets of remaining entries change as each function says.
  */
 struct list_chunk {
 	struct list_chunk *prev, *next; /* the list's */
 	size_t count;
-	size_t begin, end; /* of the entries in data */
-	size_t room;       /* of data */
+	size_t begin, end; /* the entries' range in data */
+	size_t room;       /* size of data */
 	unsigned char data[];
 };
 
-/* Empty, not linked, with room for an entry of this value. Returns owned (kv_release). */
+/* An empty chunk that is not linked, with room for an entry of this value. Returns owned
+ * (kv_release). */
 struct list_chunk *list_chunk_new(struct slice value);
 struct list_chunk *list_chunk_copy(const struct list_chunk *chunk);
 
@@ -36,33 +37,33 @@ list_chunk_used(const struct list_chunk *chunk)
 	return chunk->end - chunk->begin;
 }
 
-/* What the entry of a value takes. */
+/* The bytes that the entry of a value takes. */
 size_t list_entry_bytes(size_t value_len);
 
-/* The value of the entry at an offset, whose end is then in *end. Borrows. */
+/* The value of the entry at an offset; *end is set to the end of the entry. Borrows. */
 struct slice list_chunk_value(const struct list_chunk *chunk, size_t at, size_t *end);
 
-/* Where the entry begins that ends at `end`, which is not begin. */
+/* The offset of the entry that ends at `end`, which is not begin. */
 size_t list_chunk_prev_at(const struct list_chunk *chunk, size_t end);
 
 /*
- * A new first or last entry, or one at an offset: entries behind it may move, and those before it;
- * its offset is then in *at. max_room: no more is reserved for what may come, but it may be twice
- * as much.
+ * Adds a first or last entry (push), or an entry at an offset (insert). Entries before or behind it
+ * may move; *at is then the offset of the new entry. max_room: at most this much is reserved for
+ * further entries, but the block may be twice as large.
  */
 struct list_chunk *list_chunk_push(
     struct list_chunk *chunk, bool at_head, struct slice value, size_t max_room);
 struct list_chunk *list_chunk_insert(
     struct list_chunk *chunk, size_t *at, struct slice value, size_t max_room);
 
-/* Removes `count` entries from offset `from` to offset `to`; returns where the entry behind them is
- * now. */
+/* Removes `count` entries from offset `from` to offset `to`; returns the new offset of the entry
+ * behind them. */
 size_t list_chunk_remove(struct list_chunk *chunk, size_t from, size_t to, size_t count);
 
-/* Moves the entries from an offset on, `count` of them, to a new chunk. Returns owned. */
+/* Moves the last `count` entries, from an offset on, to a new chunk. Returns owned. */
 struct list_chunk *list_chunk_split(struct list_chunk *chunk, size_t at, size_t count);
 
-/* Gives back room where most is not used. *at is an offset that is wanted then, too; or NULL. */
+/* Shrinks the block if most of it is unused. *at is an offset to be updated, or at is NULL. */
 struct list_chunk *list_chunk_shrink(struct list_chunk *chunk, size_t *at);
 
 #endif

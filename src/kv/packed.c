@@ -8,10 +8,10 @@
 #include "kv/item.h"
 #include "kv/memory.h"
 
-/* Whatever the limits allow: to search and to move more would hold up everybody. */
+/* A bound that no setting exceeds: searching or moving more would block the loop. */
 #define LEN_MAX ((size_t)16 << 20)
 
-/* Of the lengths of two entries, which is what its owners add at once. */
+/* The bytes of two entries' lengths: an owner adds up to two entries at once. */
 #define LENGTHS_MAX ((size_t)2 * KV_VARINT_MAX)
 
 struct kv_packed *
@@ -61,7 +61,7 @@ kv_packed_place(const struct kv_packed *p, size_t index)
 	return at;
 }
 
-/* Reads the length, nearly always of one byte; returns where the text is. */
+/* Reads the length, which is nearly always one byte; returns where the text begins. */
 static inline const unsigned char *
 read_len(const unsigned char *at, size_t *len)
 {
@@ -75,7 +75,7 @@ read_len(const unsigned char *at, size_t *len)
 	return at;
 }
 
-/* Entries of one block are often alike but for their ends, so the last byte is looked at first. */
+/* Entries of one block often differ only near the end, so the last byte is compared first. */
 size_t
 kv_packed_find(const struct kv_packed *p, struct slice wanted, size_t stride)
 {
@@ -97,7 +97,7 @@ kv_packed_find(const struct kv_packed *p, struct slice wanted, size_t stride)
 	return KV_PACKED_NONE;
 }
 
-/* Makes the `old_len` bytes at a place `new_len` bytes long; what follows them keeps its bytes. */
+/* Replaces the `old_len` bytes at a place by `new_len` bytes; the bytes behind them are moved. */
 static struct kv_packed *
 make_room(struct kv_packed *p, size_t at, size_t old_len, size_t new_len)
 {
@@ -108,7 +108,7 @@ make_room(struct kv_packed *p, size_t at, size_t old_len, size_t new_len)
 		p = kv_realloc(p, len);
 	memmove(p->data + at + new_len, p->data + at + old_len, tail);
 	p->len = (uint32_t)(p->len - old_len + new_len);
-	/* Half of it unused: given back. */
+	/* More than half of the block is unused: shrink it. */
 	if (new_len < old_len && kv_block_bytes(p) > 2 * len + 64)
 		p = kv_realloc(p, len);
 	return p;

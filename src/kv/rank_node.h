@@ -4,8 +4,8 @@
 #include "kv/rank_tree.h"
 
 /*
- * Nodes of the rank tree, for its own files only. Counts are such that a node fills a block of
- * glibc's malloc (a multiple of 16, and 8 bytes) to the last byte.
+ * Nodes of the rank tree, for its own files only. The maximums are such that a node fills a block
+ * of glibc's malloc (a multiple of 16, and 8 bytes) to the last byte.
  */
 #define RANK_LEAF_MAX 64
 #define RANK_INNER_MAX 32
@@ -30,7 +30,7 @@ struct rank_inner {
 static inline bool
 rank_entry_is_before(const struct rank_entry *entry, const struct rank_bound *bound)
 {
-	/* The key is not looked at where it does not matter: it lies elsewhere in memory. */
+	/* The key is read only if it matters, because it is elsewhere in memory. */
 	struct slice key = {NULL, 0};
 
 	if (bound->by == RANK_BY_KEY || (bound->by == RANK_BY_BOTH && entry->score == bound->score))
@@ -38,8 +38,8 @@ rank_entry_is_before(const struct rank_entry *entry, const struct rank_bound *bo
 	return rank_bound_follows(bound, entry->score, key);
 }
 
-/* How many entries of the leaf, or children of the inner node with their first entries, are before.
- */
+/* The number of the leaf's entries, or of the inner node's children by their first entries, that
+ * are before the bound. */
 size_t rank_leaf_count_before(const struct rank_leaf *leaf, const struct rank_bound *bound);
 size_t rank_inner_count_before(const struct rank_inner *inner, const struct rank_bound *bound);
 

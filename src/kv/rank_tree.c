@@ -7,7 +7,8 @@
 #include "kv/memory.h"
 #include "kv/rank_node.h"
 
-/* Looking, and what does not change the order. What adds and removes is in rank_tree_edit.c. */
+/* Look-ups, and functions that do not change the order. rank_tree_edit.c adds and removes entries.
+ */
 
 void
 rank_tree_init(struct rank_tree *t)
@@ -144,7 +145,7 @@ rank_tree_bytes(const struct rank_tree *t)
 	return leaves * sizeof(struct rank_leaf) + inner * sizeof(struct rank_inner);
 }
 
-/* Takes the last leaf, and the inner nodes that had nothing but it. */
+/* Frees the last leaf, and the inner nodes that had no other leaf below them. */
 static void
 drop_last_leaf(struct rank_tree *t, size_t *budget)
 {
@@ -178,7 +179,7 @@ rank_tree_drain(struct rank_tree *t, size_t *budget)
 	return t->root == NULL;
 }
 
-/* What a walk over the whole tree in its order has seen. */
+/* What a walk over the whole tree in order has seen so far. */
 struct inspection {
 	const struct rank_entry *last;
 	const struct rank_leaf *leaf;
@@ -207,7 +208,7 @@ leaf_is_sound(const struct rank_leaf *leaf, struct inspection *seen)
 	return true;
 }
 
-/* Down to the leaves by recursion: as deep as the tree is high. */
+/* Recurses down to the leaves, as deep as the tree is high. */
 static bool
 node_is_sound(const void *node, unsigned level, struct inspection *seen)
 {

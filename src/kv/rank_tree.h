@@ -10,11 +10,11 @@
 
 /*
  * Rank tree: items in the order of (score, key), with ranks. A B+-tree whose inner nodes know how
- * many entries are below each child: so what is at a rank, and how many come before a bound, is
- * found in as many steps as the tree is high. It knows no member table: it points at items and
- * frees none.
+ * many entries are below each child. So the entry at a rank, and the number of entries before a
+ * bound, are found in as many steps as the tree is high. It knows no member table: it points to
+ * items and frees none.
  *
- * Filled in order, from either end, it has full leaves.
+ * If it is filled in order, from either end, its leaves are full.
  *
  * Keys are compared as bytes; -0 and 0 are the same score. No score is NaN.
  */
@@ -31,12 +31,11 @@ struct rank_tree {
 
 struct rank_leaf;
 
-/* A place between two entries. Stands until the tree changes. */
+/* A place between two entries. Valid until the tree changes. */
 struct rank_cursor {
 	const struct rank_leaf *leaf;
-	size_t at;    /* entries of leaf that are before it */
-	size_t nodes; /* how many nodes it has come by since rank_tree_seek, for tests of what it
-			 costs */
+	size_t at;    /* number of the leaf's entries before it */
+	size_t nodes; /* nodes passed since rank_tree_seek, for tests of the cost */
 };
 
 enum rank_order { RANK_BY_SCORE, RANK_BY_KEY, RANK_BY_BOTH };
@@ -44,7 +43,7 @@ enum rank_order { RANK_BY_SCORE, RANK_BY_KEY, RANK_BY_BOTH };
 /* A place in the order. RANK_BY_KEY takes all scores to be equal. */
 struct rank_bound {
 	enum rank_order by;
-	bool after; /* behind what is equal to it, else before that */
+	bool after; /* true: the bound is behind equal entries; false: before them */
 	double score;
 	struct slice key; /* borrowed */
 };
@@ -54,31 +53,31 @@ void rank_tree_init(struct rank_tree *t);
 /* Borrows item, whose key and score are not in the tree. */
 void rank_tree_add(struct rank_tree *t, double score, struct kv_item *item);
 
-/* Of an item that is in the tree. */
+/* item is in the tree, with this score. */
 void rank_tree_remove(struct rank_tree *t, double score, struct kv_item *item);
 void rank_tree_rescore(struct rank_tree *t, double score, struct kv_item *item, double new_score);
 
-/* How many entries come before the bound. */
+/* The number of entries before the bound. */
 size_t rank_tree_count_before(const struct rank_tree *t, const struct rank_bound *bound);
 
-/* To the place with `rank` entries before it, at most count. */
+/* Sets the cursor to the place with `rank` entries before it; rank is at most count. */
 void rank_tree_seek(const struct rank_tree *t, size_t rank, struct rank_cursor *c);
 
 /* The entry that the cursor steps over; NULL at the end. Borrows. */
 const struct rank_entry *rank_cursor_next(struct rank_cursor *c);
 const struct rank_entry *rank_cursor_prev(struct rank_cursor *c);
 
-/* Of all nodes, an estimate from some leaves. */
+/* Bytes of all nodes, estimated from some leaves. */
 size_t rank_tree_bytes(const struct rank_tree *t);
 
-/* Gives back memory of nodes until *budget, a node each, is used up or nothing is left: then true.
- * Nothing else may be done with the tree once this began. */
+/* Frees nodes until *budget, one for each node, is used up, or nothing is left: then true. Nothing
+ * else may be done with the tree once this has begun. */
 bool rank_tree_drain(struct rank_tree *t, size_t *budget);
 
-/* For tests: everything that must hold of the tree does. */
+/* For tests: true if all invariants of the tree hold. */
 bool rank_tree_is_sound(const struct rank_tree *t);
 
-/* -1, 0 or 1: an entry is before, at or behind the bound's score and key. */
+/* -1, 0 or 1: an entry with this score and key is before, at or behind those of the bound. */
 static inline int
 rank_bound_compare(const struct rank_bound *bound, double score, struct slice key)
 {
@@ -89,7 +88,7 @@ rank_bound_compare(const struct rank_bound *bound, double score, struct slice ke
 	return order;
 }
 
-/* The entry comes before the bound. */
+/* True if an entry with this score and key comes before the bound. */
 static inline bool
 rank_bound_follows(const struct rank_bound *bound, double score, struct slice key)
 {

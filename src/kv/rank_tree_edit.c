@@ -7,13 +7,13 @@
 #include "kv/rank_node.h"
 #include "kv/rank_tree.h"
 
-/* Adding and removing. By recursion, as deep as the tree is high: each level doubles at least what
- * has to have been added. */
+/* Adding and removing, by recursion as deep as the tree is high. Each level at least doubles the
+ * number of entries that were added, so the depth is small. */
 
-/* A node with less than this is joined with one beside it, where both fit into one. */
+/* A node with fewer entries than this is joined with a neighbour if both fit into one node. */
 #define FEW(max) ((max) / 3)
 
-/* An entry on its way down, and the place where it goes. */
+/* An entry that is being added, and its place in the order. */
 struct addition {
 	struct rank_entry entry;
 	struct rank_bound bound;
@@ -26,7 +26,7 @@ bound_of(double score, const struct kv_item *item)
 	return (struct rank_bound){.by = RANK_BY_BOTH, .score = score, .key = kv_item_key(item)};
 }
 
-/* The child in whose range the bound falls. */
+/* The child whose range contains the bound. */
 static size_t
 slot_of(const struct rank_inner *inner, struct rank_bound bound)
 {
@@ -76,7 +76,8 @@ inner_insert(struct rank_inner *inner, size_t at, struct rank_slot slot)
 	inner->count++;
 }
 
-/* What a full node of max keeps when it is split. What is filled from one end stays full. */
+/* The entries that a full node of max entries keeps when it is split. A tree that is filled from
+ * one end keeps full nodes. */
 static size_t
 kept_of(const struct addition *a, size_t max)
 {
@@ -85,7 +86,7 @@ kept_of(const struct addition *a, size_t max)
 	return a->side == AT_THE_FRONT ? 1 : max / 2;
 }
 
-/* Returns the new leaf behind this one, where it had to be split, else NULL. */
+/* Returns the new leaf behind this one if it had to be split, else NULL. */
 static struct rank_leaf *
 add_to_leaf(struct rank_leaf *leaf, struct addition *a)
 {
@@ -129,7 +130,8 @@ add_to_inner(struct rank_inner *inner, size_t at, struct rank_slot slot, const s
 		inner_insert(inner, at, slot);
 		return NULL;
 	}
-	/* On the way up from an end all places are at that end. */
+	/* If the entry was added at an end of the tree, the new slot is at that end of its node,
+	 * too. */
 	kept = kept_of(a, RANK_INNER_MAX);
 	right = kv_malloc(sizeof(*right));
 	right->count = inner->count - kept;
@@ -161,7 +163,7 @@ add_below(void *node, unsigned level, struct addition *a)
 		return add_to_inner(inner, at + 1, slot_for(right, level - 1), a);
 	}
 	slot->weight++;
-	/* Only what is before all else can change what the child begins with. */
+	/* Only an entry before all others changes the first entry below the child. */
 	if (at == 0 && rank_entry_is_before(&a->entry, &(struct rank_bound){.by = RANK_BY_BOTH,
 							   .score = slot->first.score,
 							   .key = kv_item_key(slot->first.item)}))
@@ -240,7 +242,8 @@ join(struct rank_inner *inner, size_t at, unsigned level)
 	return true;
 }
 
-/* After something was taken from the child: it goes if it is empty, or is joined if it has few. */
+/* After an entry was removed below the child: an empty child is freed, one with few entries is
+ * joined with a neighbour. */
 static void
 tidy_child(struct rank_inner *inner, size_t at, unsigned level)
 {
@@ -303,7 +306,7 @@ rank_tree_remove(struct rank_tree *t, double score, struct kv_item *item)
 	remove_below(t->root, t->height, &bound);
 	t->count--;
 	if (t->count == 0) {
-		/* A root of inner nodes has lost them all on the way up. */
+		/* The root is an inner node, and has lost all its children. */
 		kv_release(t->root);
 		rank_tree_init(t);
 		return;
@@ -317,7 +320,8 @@ rank_tree_remove(struct rank_tree *t, double score, struct kv_item *item)
 	}
 }
 
-/* In its place where that stays the right one and it is not what the leaf begins with. */
+/* Changes the score in place if the entry's place in the order stays the same and it is not the
+ * first entry of its leaf. Else false. */
 static bool
 rescore_in_place(struct rank_tree *t, double score, struct kv_item *item, double new_score)
 {

@@ -7,7 +7,8 @@
 
 #include "kv/memory.h"
 
-/* Where more than one in so many is wanted, all are gone through: most guesses would be repeats. */
+/* If more than one in this many is wanted, a walk over all items selects them: most random picks
+ * would be repeats. */
 #define SELECT_ONE_IN 3
 
 struct selecting {
@@ -26,8 +27,8 @@ select_item(struct kv_item *item, void *arg)
 	return s->visit(item, s->arg) && s->selection.wanted > 0;
 }
 
-/* Adds to an open hash of pointers; false if it was there. mask: its size, a power of two, less
- * one. */
+/* Adds to an open-addressing hash of pointers; false if it was there already. mask is the size, a
+ * power of two, minus one. */
 static bool
 note(struct kv_item **seen, size_t mask, struct kv_item *item)
 {

@@ -8,14 +8,14 @@
 #include "kv/table.h"
 
 /*
- * Samples: some of many, none of them twice, each choice as likely as any other.
+ * Samples: some of many, all distinct, each choice equally likely.
  *
- * Selection goes through all of them and asks of each whether it is taken (Knuth's algorithm S): it
- * needs no memory, and is for short runs, or where much of them is wanted.
+ * A selection walks over all of them and decides for each whether it is taken (Knuth's algorithm
+ * S). It needs no memory, and is for short runs, or if many of them are wanted.
  */
 struct kv_selection {
-	size_t wanted; /* still, at most left */
-	size_t left;   /* not asked about yet */
+	size_t wanted; /* still to be taken, at most left */
+	size_t left;   /* not decided yet */
 	struct random *random;
 };
 
@@ -28,8 +28,8 @@ kv_selection_takes(struct kv_selection *s)
 	return true;
 }
 
-/* `count` items, at most as many as there are, none of them twice; the work grows with count, not
- * with the table. visit may end it. */
+/* `count` distinct items, at most as many as there are. The work grows with count, not with the
+ * size of the table. visit may end it. */
 void kv_table_sample(
     const struct kv_table *t, size_t count, struct random *random, kv_visit *visit, void *arg);
 

@@ -176,7 +176,7 @@ become_table(struct kv_set *set)
 	set->table = table;
 }
 
-/* Integers and this member, which is none, may stand in a packed block. */
+/* Whether these integers and this member, which is not an integer, may be in a packed block. */
 static bool
 may_be_packed(const struct kv_intset *integers, struct slice member, const struct kv_limits *limits)
 {
@@ -374,7 +374,8 @@ kv_set_sample(
 		kv_table_sample(set->table, count, random, visit_item, &visiting);
 }
 
-/* A packed block is searched from its start, so its places are gathered before many are drawn. */
+/* A packed block is searched from its start. So the places of all members are collected before many
+ * are drawn. */
 static void
 draw_packed(
     const struct kv_packed *p, size_t count, struct random *random, kv_set_visit *visit, void *arg)

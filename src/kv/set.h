@@ -10,11 +10,12 @@
 #include "kv/limits.h"
 
 /*
- * Set of members. A small one of integers is a sorted array of them, another small one is a packed
- * block in the order in which they came, a larger one is a table of items. It never goes back.
+ * Set of members. A small set of integers is a sorted array of them, another small set is a packed
+ * block in the order of insertion, a larger one is a table of items. A set never returns to a
+ * smaller encoding.
  *
- * Slices that it gives stand until the set changes, those of an integer during the visit only;
- * those that it is given must not lie in it.
+ * Slices that it returns are valid until the set changes, those of an integer during the visit
+ * only. Slices that it is given must not point into it.
  */
 struct kv_set;
 
@@ -30,34 +31,36 @@ void *kv_set_copy(const void *set);
 
 enum kv_set_encoding kv_set_encoding(const struct kv_set *set);
 
-/* Of all its blocks; a table's is an estimate. */
+/* Bytes of all its blocks; for a table, an estimate. */
 size_t kv_set_bytes(const struct kv_set *set);
 
 bool kv_set_has(const struct kv_set *set, struct slice member);
 
-/* Copies. True if it is new. */
+/* Copies. True if the member is new. */
 bool kv_set_add(struct kv_set *set, struct slice member, const struct kv_limits *limits);
 
 /* False if there was no such member. */
 bool kv_set_remove(struct kv_set *set, struct slice member);
 
-/* False ends it. */
+/* False ends the walk. */
 typedef bool kv_set_visit(struct slice member, void *arg);
 
-/* True if no visit ended it. */
+/* False if a visit ended the walk. */
 bool kv_set_each(const struct kv_set *set, kv_set_visit *visit, void *arg);
 
-/* One step, as kv_table_scan; any but a table is visited whole, and the next cursor is 0. */
+/* One step, as kv_table_scan. Unless it is a table, the set is visited as a whole, and the next
+ * cursor is 0. */
 uint64_t kv_set_scan(const struct kv_set *set, uint64_t cursor, kv_set_visit *visit, void *arg);
 
-/* Takes any one member out, after it was visited. Not of an empty set. */
+/* Visits a random member and removes it. The set is not empty. */
 void kv_set_pop(struct kv_set *set, struct random *random, kv_set_visit *visit, void *arg);
 
-/* `count` members, at most as many as there are, none of them twice. */
+/* `count` distinct members, at most as many as the set has. */
 void kv_set_sample(
     const struct kv_set *set, size_t count, struct random *random, kv_set_visit *visit, void *arg);
 
-/* `count` members, each any of all: one may come again. Not of an empty set. */
+/* `count` members, each drawn from all members, so that one may be drawn several times. The set is
+ * not empty. */
 void kv_set_draw(
     const struct kv_set *set, size_t count, struct random *random, kv_set_visit *visit, void *arg);
 

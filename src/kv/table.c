@@ -8,13 +8,14 @@
 #include "base/siphash.h"
 #include "kv/memory.h"
 
-/* Items that an estimate of the memory looks at. */
+/* The number of items that the memory estimate samples. */
 #define SAMPLED_ITEMS 16
 
-/* Random picks that may hit an empty bucket before they go on to the next ones in order. */
+/* Random picks of an empty bucket, after which the next buckets in order are tried. */
 #define RANDOM_TRIES 64
 
-/* A draw takes a bucket as often as it has items, up to so many; after so many tries just any. */
+/* A draw takes a bucket with a probability in proportion to its items, up to DRAW_CHAIN; after
+ * DRAW_TRIES tries it takes any. */
 #define DRAW_CHAIN 4
 #define DRAW_TRIES 200
 
@@ -194,7 +195,7 @@ reverse_bits(uint64_t v)
 	return v;
 }
 
-/* The next cursor: one more, counted from the highest bit of mask down. */
+/* The next cursor: adds one, counted from the highest bit of mask down. */
 static uint64_t
 advance(uint64_t cursor, uint64_t mask)
 {
@@ -202,10 +203,10 @@ advance(uint64_t cursor, uint64_t mask)
 }
 
 /*
- * The cursor is a bucket's place with its bits reversed, as in Redis's dictScan (Pieter Noordhuis):
- * the buckets into which one is split, or with which it is joined, when the table is resized are
- * then visited one after another, so that none is passed over. With two sets of buckets, one of the
- * smaller and all that belong to it of the larger are one step.
+ * The cursor is a bucket's index with its bits reversed, as in Redis's dictScan (Pieter Noordhuis).
+ * So the buckets that one bucket is split into, or joined with, when the table is resized are
+ * visited one after another, and none is missed. While two arrays exist, a bucket of the smaller
+ * and all that belong to it of the larger are one step.
  */
 uint64_t
 kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg)
@@ -259,7 +260,7 @@ kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void 
 	return buckets_drain(&t->buckets, &ops, release_node, &r, budget);
 }
 
-/* Buckets that have memory: `to` gets its segments as `from` moves there, in order. */
+/* The number of buckets with memory: `to` gets its segments in order, as `from` is moved there. */
 static size_t
 allocated_buckets(const struct buckets *b)
 {
@@ -279,7 +280,7 @@ kv_table_held_bytes(const struct kv_table *t)
 	size_t bytes = 0;
 	uint64_t i;
 
-	/* Any numbers do that are far apart. */
+	/* Any numbers will do that are far apart. */
 	for (i = 0; i < SAMPLED_ITEMS && t->buckets.count > 0; i++)
 		bytes += kv_block_bytes(kv_table_random(t, i * 0x9e3779b97f4a7c15u));
 	return allocated_buckets(&t->buckets) * sizeof(struct bucket_node *) +

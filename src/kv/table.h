@@ -23,7 +23,7 @@ struct kv_table {
 	struct buckets buckets;
 };
 
-/* It holds no memory until something is added, nor when nothing is left in it. */
+/* An empty table holds no memory. */
 void kv_table_init(struct kv_table *t);
 
 static inline size_t
@@ -32,50 +32,50 @@ kv_table_count(const struct kv_table *t)
 	return t->buckets.count;
 }
 
-/* The item, or NULL. Borrows. */
+/* The item with this key, or NULL. Borrows. */
 struct kv_item *kv_table_find(const struct kv_table *t, struct slice key);
 
 /* The link that points to the item's node, to be changed if the item moves in memory; NULL if there
  * is no item. Valid until the table changes. */
 struct bucket_node **kv_table_link(const struct kv_table *t, struct slice key);
 
-/* Takes item, whose key is not in the table. */
+/* Takes item, whose key must not be in the table. */
 void kv_table_add(struct kv_table *t, struct kv_item *item);
 
-/* Removes; returns owned, or NULL if there is none. */
+/* Removes the item and returns it owned; NULL if there is none. */
 struct kv_item *kv_table_take(struct kv_table *t, struct slice key);
 
-/* Some item, at the least cost: who shares a bucket is less likely. random is uniform. NULL if
- * there is none. */
+/* A random item, at the lowest cost: an item that shares its bucket is less likely. random is
+ * uniform. NULL if the table is empty. */
 struct kv_item *kv_table_random(const struct kv_table *t, uint64_t random);
 
-/* Some item, each as likely as any other. NULL if there is none. */
+/* A random item, each equally likely. NULL if the table is empty. */
 struct kv_item *kv_table_draw(const struct kv_table *t, struct random *random);
 
-/* visit may change what is in items, but not the table. False ends it. */
+/* visit may change the payload of items, but not the table. False ends the walk. */
 typedef bool kv_visit(struct kv_item *item, void *arg);
 
-/* Every item once, in no order. */
+/* Visits every item once, in no order. */
 void kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg);
 
 /*
  * One step of SCAN, as Redis's dictScan (cursor counted with its bits reversed): visits a few items
- * from cursor on and returns the next cursor, 0 at the end. Between a 0 and the next one every item
- * that was there all the time is visited at least once, whatever is added, removed or resized in
- * between.
+ * from cursor on and returns the next cursor, 0 at the end. Between two returns of 0, every item
+ * that is in the table all the time is visited at least once, whatever is added, removed or resized
+ * meanwhile.
  */
 uint64_t kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg);
 
 /*
- * Takes items out, hands each to release, which frees it and may return more than 1 for the work it
- * was, until *budget units are used up or the table is empty and holds no memory: then true. With
- * no release they are freed as they are (kv_release).
- * Nothing else may be done with the table once this began.
+ * Takes items out and hands each to release, which frees it and returns the work that this was,
+ * usually 1. Goes on until *budget is used up, or the table is empty and holds no memory: then
+ * true. If release is NULL, items are freed by kv_release. Nothing else may be done with the table
+ * once this has begun.
  */
 bool kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg),
     void *arg, size_t *budget);
 
-/* Bytes of the buckets and the items, by an estimate from some of them. */
+/* Bytes of the buckets and the items, estimated from some of the items. */
 size_t kv_table_held_bytes(const struct kv_table *t);
 
 #endif

@@ -64,7 +64,7 @@ hash_bytes(const void *hash)
 	return kv_hash_bytes(hash);
 }
 
-/* The types of values, one row each; of strings nothing but the name is asked. */
+/* The types of values, one row each. Of strings, only the name is used. */
 const struct kv_type_ops kv_types[KV_TYPES] = {
     [KV_STRING] = {.name = "string"},
     [KV_LIST] = {"list", kv_list_free_some, kv_list_count, kv_list_copy, list_encoding, list_bytes},
@@ -85,7 +85,7 @@ kv_key_bytes(const struct kv_key *key)
 					  : kv_types[type].bytes(key_pointer(key)));
 }
 
-/* Longer ones Redis keeps apart from what it knows of them. */
+/* Redis stores a longer string in a block of its own ("raw"). */
 #define EMBSTR_MAX 44
 
 bool

@@ -10,14 +10,14 @@
 #include "kv/table.h"
 #include "kv/zset_packed.h"
 
-/* What has outgrown its packed encoding: items with the score as payload, and their order. */
+/* The encoding of a larger set: items with the score as payload, and their order. */
 struct zset_large {
 	struct kv_table members;
 	struct rank_tree order;
 };
 
 struct kv_zset {
-	struct zset_packed packed; /* empty where large is not NULL */
+	struct zset_packed packed; /* empty if large is not NULL */
 	struct zset_large *large;
 };
 
@@ -43,7 +43,7 @@ kv_zset_free_some(void *value, size_t *budget)
 	struct kv_zset *z = value;
 
 	if (z->large != NULL) {
-		/* The order first: it looks at no item on its way. */
+		/* The tree is freed first: freeing it reads no item. */
 		if (!rank_tree_drain(&z->large->order, budget) ||
 		    !kv_table_drain(&z->large->members, NULL, NULL, budget))
 			return false;

@@ -85,7 +85,8 @@ zset_packed_add(struct zset_packed *p, struct slice member, double score)
 	unsigned char *at;
 
 	assert(member.len <= ZSET_PACKED_VALUE_MAX);
-	score += 0.0; /* -0 becomes 0: Redis's packed encoding has whole numbers as integers */
+	score += 0.0; /* -0 becomes 0, because Redis's packed encoding stores whole numbers as
+			 integers */
 	place = (size_t)(place_of(p, &bound, &rank) - p->bytes);
 	p->bytes = kv_realloc(p->bytes, p->len + len);
 	at = p->bytes + place;

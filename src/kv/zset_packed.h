@@ -9,11 +9,11 @@
 #include "kv/rank_tree.h"
 
 /*
- * The packed encoding of a sorted set: entries one behind another in one block, in the order of
- * (score, member). All but stepping walks over the whole block, so its owner keeps it small.
+ * The packed encoding of a sorted set: the entries in one block, in the order of (score, member).
+ * All functions but those that step walk over the whole block, so its owner keeps it small.
  *
- * An entry: the member's length in a byte, the member, the score in 8 bytes, the length again, so
- * that one can step backwards.
+ * An entry: the length of the member in one byte, the member, the score in 8 bytes, and the length
+ * again, so that one can step backwards.
  */
 #define ZSET_PACKED_VALUE_MAX 255
 #define ZSET_PACKED_ENTRIES_MAX 1024
@@ -26,19 +26,20 @@ struct zset_packed {
 
 void zset_packed_release(struct zset_packed *p);
 
-/* Where the entry begins; NULL if there is none. */
+/* Where the entry of the member begins; NULL if there is no such member. */
 const unsigned char *zset_packed_find(const struct zset_packed *p, struct slice member);
 
-/* The same by rank, which is at most count. */
+/* Where the entry with this rank begins; rank is at most count. */
 const unsigned char *zset_packed_at(const struct zset_packed *p, size_t rank);
 
-/* How many entries come before the bound. */
+/* The number of entries before the bound. */
 size_t zset_packed_count_before(const struct zset_packed *p, const struct rank_bound *bound);
 
 /* The member is new, and has at most ZSET_PACKED_VALUE_MAX bytes. Copies. */
 void zset_packed_add(struct zset_packed *p, struct slice member, double score);
 
-/* Removes the entries from `from` to `to`, which are places where entries begin, or the end. */
+/* Removes the `count` entries from `from` to `to`. Both point to the beginning of an entry, or to
+ * the end. */
 void zset_packed_remove(
     struct zset_packed *p, const unsigned char *from, const unsigned char *to, size_t count);
 
@@ -50,7 +51,7 @@ zset_packed_member(const unsigned char *at)
 
 double zset_packed_score(const unsigned char *at);
 
-/* The next entry; and the one before the place, which is not the first. */
+/* The next entry, and the previous one; the latter not for the first entry. */
 static inline const unsigned char *
 zset_packed_next(const unsigned char *at)
 {
