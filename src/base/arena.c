@@ -55,7 +55,7 @@ add_chunk(struct arena *arena, size_t cap)
 	arena->room += sizeof(*chunk) + cap;
 }
 
-/* Room for one more chunk of pieces that are known: in proportion to what there is already. */
+/* The size of a new chunk for pieces of known length: in proportion to the memory so far. */
 static size_t
 usual_cap(const struct arena *arena, size_t len)
 {
@@ -93,7 +93,7 @@ arena_copy(struct arena *arena, struct slice s)
 	return (struct slice){memcpy(arena_room(arena, s.len), s.ptr, s.len), s.len};
 }
 
-/* Makes the open piece's room cap bytes: in place where it is alone in its chunk. */
+/* Enlarges the open piece's room to cap bytes: in place if the piece is alone in its chunk. */
 static void
 widen(struct arena *arena, size_t cap)
 {

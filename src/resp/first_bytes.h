@@ -4,9 +4,9 @@
 #include <stddef.h>
 
 /*
- * What the first bytes of a connection say if they speak another protocol: why it is closed, a
- * literal for the log. Nothing is answered, as nothing would be understood. NULL: nothing is wrong
- * with them, or not yet.
+ * If the first bytes of a connection belong to another protocol: the reason for closing it, a
+ * literal for the log. The peer gets no answer, because it would not understand one. NULL: nothing
+ * is wrong, or too few bytes have arrived to tell.
  */
 const char *resp_foreign_protocol(const char *ptr, size_t len);
 

@@ -4,7 +4,7 @@
 
 #include "base/hex.h"
 
-/* The blanks of the C locale, whatever the process's is. */
+/* The blanks of the C locale, independent of the process's locale. */
 static bool
 is_blank(char c)
 {
@@ -30,7 +30,8 @@ escaped_byte(char letter)
 	}
 }
 
-/* Reads one byte of a double-quoted part, escaped or not; returns how much of the line it took. */
+/* Reads one byte of a double-quoted part, escaped or not; returns how many bytes of the line it
+ * took. */
 static size_t
 read_quoted(const char *at, size_t left, char *out)
 {
@@ -46,8 +47,8 @@ read_quoted(const char *at, size_t left, char *out)
 	return 2;
 }
 
-/* Reads the quoted part whose opening quote is at `at`; NULL where it is not closed as it must be.
- */
+/* Reads the quoted part whose opening quote is at `at`. NULL if it is not closed, or no blank
+ * follows. */
 static const char *
 read_part(const char *at, const char *end, char **out)
 {
@@ -78,8 +79,7 @@ resp_inline_next(struct slice *rest, char *out, size_t *len)
 		at++;
 	if (at == end)
 		return RESP_INLINE_END;
-	/* A vertical tab or form feed separates arguments but does not end one: so it is in Redis.
-	 */
+	/* A vertical tab or form feed separates arguments but does not end one, as in Redis. */
 	while (at < end && *at != ' ' && *at != '\t' && *at != '\n' && *at != '\r') {
 		if (*at != '"' && *at != '\'') {
 			*out++ = *at++;

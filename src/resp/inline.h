@@ -6,20 +6,20 @@
 #include "base/bytes.h"
 
 /*
- * Splitting a line into arguments as Redis does (sdssplitargs): words between blanks; in double
- * quotes \xHH, \n, \r, \t, \b, \a and \<any> are escapes, in single quotes only \'. Redis reads
- * inline commands and its configuration file this way.
+ * Splits a line into arguments as Redis does (sdssplitargs): words between blanks; in double quotes
+ * \xHH, \n, \r, \t, \b, \a and \<any> are escapes, in single quotes only \'. Redis reads inline
+ * commands and its configuration file in this way.
  */
 enum resp_inline {
 	RESP_INLINE_END, /* no argument is left */
 	RESP_INLINE_ARG,
-	RESP_INLINE_UNBALANCED, /* a quote is not closed, or what closes it is not followed by a
+	RESP_INLINE_UNBALANCED, /* a quote is not closed, or the closing quote is not followed by a
 				   blank */
 };
 
 /*
- * Takes the next argument from the front of *rest and writes it at out, which has rest->len bytes
- * of room; *len says how long it is.
+ * Takes the next argument from the front of *rest and writes it at out, which has room for
+ * rest->len bytes; *len is its length.
  */
 enum resp_inline resp_inline_next(struct slice *rest, char *out, size_t *len)
     __attribute__((warn_unused_result));

@@ -18,7 +18,7 @@ resp_message_head_len(
 	size_t items = count + 2;
 	size_t i;
 
-	(void)proto; /* one byte tells the two apart */
+	(void)proto; /* the two differ only in the first byte */
 	for (; items >= 10; items /= 10)
 		len++;
 	len += sizeof("*1\r\n") - 1;
@@ -43,7 +43,7 @@ resp_message_head_write(int proto, struct slice kind, const struct slice *parts,
 size_t
 resp_lagged_write(int proto, uint64_t missed, char *out)
 {
-	/* A client reads a signed number; what is beyond it is told as the largest. */
+	/* A client reads a signed number, so a larger count is shown as the largest. */
 	size_t shown = missed < INT64_MAX ? missed : INT64_MAX;
 	char *end = resp_write_header(out, type_of(proto), 2);
 

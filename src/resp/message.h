@@ -7,22 +7,22 @@
 #include "base/bytes.h"
 
 /*
- * The forms in which a published message goes to RESP subscribers: an array (RESP2) or a push
- * (RESP3) of a kind ("message", "pmessage", "smessage"), its parts (pattern, channel) and the
- * payload: the head, then the payload as it is, then RESP_MESSAGE_TAIL.
+ * The form of a published message for RESP subscribers: an array (RESP2) or a push (RESP3) of its
+ * kind ("message", "pmessage", "smessage"), its parts (pattern, channel) and the payload. It is
+ * written as a head, the payload as it is, and RESP_MESSAGE_TAIL.
  *
- * This is on the path of every message, so it is in two steps: the exact length first, then one
- * pass of writing into memory of that length. The payload is left to the caller, who may have
- * copied it before. It knows neither the hub nor its log.
+ * Every message takes this path, so it has two steps: first the exact length, then one pass that
+ * writes into memory of that length. The payload is left to the caller, who may have copied it
+ * before. It knows neither the hub nor its log.
  */
 #define RESP_MESSAGE_TAIL "\r\n"
 
-/* Bytes that resp_message_head_write will write. proto is 2 or 3; parts do not include the payload.
- */
+/* The number of bytes that resp_message_head_write writes. proto is 2 or 3; parts do not include
+ * the payload. */
 size_t resp_message_head_len(
     int proto, struct slice kind, const struct slice *parts, size_t count, size_t payload_len);
 
-/* Writes the head at out, which has resp_message_head_len bytes; returns the end. */
+/* Writes the head at out, which has room for resp_message_head_len bytes; returns the end. */
 char *resp_message_head_write(int proto, struct slice kind, const struct slice *parts, size_t count,
     size_t payload_len, char *out);
 

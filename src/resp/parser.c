@@ -15,10 +15,10 @@ enum {
 	UNAUTHENTICATED_ARGS = 10,
 	UNAUTHENTICATED_BYTES = 16384,
 	ARGS_FIRST = 4,
-	ARGS_KEPT = 64,   /* a larger array goes back when its request is done */
-	LINE_BYTES = 24,  /* type byte and a number; of a longer line only this much matters */
-	FAST_DIGITS = 9,  /* as many as fit whatever they are */
-	ERROR_BYTES = 80, /* the longest text, with room to spare */
+	ARGS_KEPT = 64,   /* a larger array is freed when its request is done */
+	LINE_BYTES = 24,  /* type byte and a number; more of a line is not needed */
+	FAST_DIGITS = 9,  /* any number of this many digits fits */
+	ERROR_BYTES = 80, /* more than the longest text */
 };
 
 enum state {
@@ -26,8 +26,8 @@ enum state {
 	STATE_COUNT,  /* in "*<count>\r\n" */
 	STATE_LEN,    /* in "$<len>\r\n" */
 	STATE_VALUE,  /* in the bytes of an argument */
-	STATE_CRLF,   /* in the two bytes after them, which nobody looks at: so it is in Redis */
-	STATE_INLINE, /* in a line that is no array */
+	STATE_CRLF,   /* in the two bytes after them, which are not checked, as in Redis */
+	STATE_INLINE, /* in an inline command */
 	STATE_ERROR,
 };
 
@@ -39,27 +39,28 @@ struct resp_parser {
 	unsigned int args_count;
 	unsigned int args_cap;
 	unsigned int args_wanted;
-	unsigned int args_kept; /* of the incomplete request: those below are in the arena */
+	unsigned int args_kept; /* of the incomplete request: the arguments below this index are in
+				   the arena */
 	struct arena arena;
 
-	size_t held; /* by the request so far: values that arrived, and their slices */
+	size_t held; /* bytes of the request so far: values that arrived, and their slices */
 	size_t value_len;
-	unsigned int line_len; /* of the header line, in what came before */
+	unsigned int line_len; /* of the header line, in earlier feeds */
 	unsigned char state;
 	unsigned char crlf_left;
 	bool line_has_cr;
-	bool is_complete; /* args are the caller's until the next call */
+	bool is_complete; /* args are valid for the caller until the next call */
 	bool is_unauthenticated;
 	char line[LINE_BYTES];
 };
 
-/* The bytes of one feed that are not taken yet. */
+/* The bytes of one feed, as far as they are not taken yet. */
 struct cursor {
 	const char *at;
 	const char *end;
 };
 
-/* What a step came to: CONTINUE, or a status of the feed. */
+/* The result of a step: CONTINUE, or a status of the feed. */
 enum { CONTINUE = -1 };
 
 struct resp_parser *
@@ -79,7 +80,7 @@ release_args(struct resp_parser *p)
 	p->args_cap = 0;
 }
 
-/* Forgets the request, complete or empty. */
+/* Drops the request, complete or empty. */
 static void
 end_request(struct resp_parser *p)
 {
@@ -112,7 +113,7 @@ resp_parser_reset(struct resp_parser *p)
 	end_request(p);
 }
 
-/* What is held goes at once: the client may stay for a while, to read its error. */
+/* Frees all memory at once: the client may stay connected for a while, to read its error. */
 static int
 fail(struct resp_parser *p, const char *text)
 {
@@ -131,7 +132,7 @@ complete(struct resp_parser *p)
 	return RESP_REQUEST;
 }
 
-/* False where the request would hold more than it may. */
+/* Counts len bytes. False if the request would hold more than its limit. */
 static bool
 hold(struct resp_parser *p, size_t len)
 {
@@ -159,8 +160,8 @@ push_arg(struct resp_parser *p, struct slice arg)
 	p->args[p->args_count++] = arg;
 }
 
-/* The arguments that are slices of this feed's bytes move into the arena: the bytes will be gone.
- */
+/* Copies the arguments that are slices of this feed's bytes into the arena, because the bytes will
+ * be gone. */
 static void
 keep_args(struct resp_parser *p)
 {
@@ -169,8 +170,8 @@ keep_args(struct resp_parser *p)
 }
 
 /*
- * A header line of a plain number that lies whole in the feed, which is nearly every one: one pass
- * over its bytes. False leaves the cursor alone, and read_line says what is the matter.
+ * Reads a header line that is a plain number and is whole in the feed, which is nearly always the
+ * case, in one pass over its bytes. False leaves the cursor alone; read_line then finds the error.
  */
 static inline bool
 read_plain_number(struct cursor *c, char type, unsigned int *number)
@@ -203,8 +204,8 @@ read_plain_number(struct cursor *c, char type, unsigned int *number)
 enum line { LINE_MORE, LINE_WHOLE, LINE_TOO_LONG };
 
 /*
- * The header line at the cursor, over any split. It ends with a CR and one byte more. What is in
- * *line is enough to judge it: its first LINE_BYTES bytes.
+ * Reads the header line at the cursor, which may arrive in pieces. It ends with a CR and one more
+ * byte. *line has its first LINE_BYTES bytes, which is enough to check it.
  */
 static enum line
 read_line(struct resp_parser *p, struct cursor *c, struct slice *line)
@@ -293,8 +294,8 @@ fail_no_dollar(struct resp_parser *p, char got)
 }
 
 /*
- * An argument with which nothing is the matter and that lies whole in the feed, which is nearly
- * every one, in one go. False changes nothing: the states go through it then.
+ * Takes a valid argument that is whole in the feed, which is nearly always the case, in one step.
+ * False changes nothing; the states then read it.
  */
 static inline bool
 take_whole_arg(struct resp_parser *p, struct cursor *c)
@@ -381,7 +382,7 @@ read_crlf(struct resp_parser *p, struct cursor *c)
 	return CONTINUE;
 }
 
-/* The arguments of a whole line; together they are never longer than it is. */
+/* Splits a whole line into arguments; together they are never longer than the line. */
 static int
 split_line(struct resp_parser *p, struct slice line)
 {

@@ -81,7 +81,7 @@ room_bytes(const void *state)
 		text, sizeof(text) - 1                                                             \
 	}
 
-/* Redis says nothing when a time limit ends a connection. */
+/* Redis sends nothing when a time limit ends a connection. */
 const struct protocol resp_protocol = {
     .name = "resp",
     .tls_name = "tls",

@@ -12,12 +12,12 @@
 
 enum { DOUBLE_BYTES = 400, INPUT_KEPT = 64 * 1024 };
 
-/* An aggregate whose items are still coming. */
+/* An aggregate that is not complete yet. */
 struct open_value {
 	struct resp_value *value; /* does not move: its parent grows only when it is complete */
 	size_t wanted;            /* items */
 	size_t cap;               /* of value->items */
-	bool is_attribute;        /* then value is owned here, and thrown away */
+	bool is_attribute;        /* then value is owned here, and dropped */
 };
 
 struct resp_reader {
@@ -29,7 +29,7 @@ struct resp_reader {
 	struct resp_value *root;
 	struct open_value *open;
 	size_t depth;
-	size_t charged;  /* by the value so far: its text, and a struct for each item */
+	size_t charged;  /* bytes of the value so far: its text, and a struct for each item */
 	size_t bulk_len; /* of the bulk whose header was read */
 	char bulk_type;  /* 0: none */
 	bool is_broken;
@@ -58,7 +58,7 @@ free_content(struct resp_value *value)
 	for (i = 0; i < value->count; i++)
 		free_content(&value->items[i]);
 	xfree(value->items);
-	xfree((void *)(uintptr_t)value->text.ptr); /* owned, though const for everybody else */
+	xfree((void *)(uintptr_t)value->text.ptr); /* owned here; const for all others */
 }
 
 void
@@ -93,7 +93,8 @@ resp_reader_free(struct resp_reader *r)
 	xfree(r);
 }
 
-/* Moves what is left to the front only when that is the smaller part: linear in all. */
+/* Moves the unread bytes to the front only if they are the smaller part, so that the total work is
+ * linear. */
 void
 resp_reader_feed(struct resp_reader *r, const char *ptr, size_t len)
 {
@@ -134,7 +135,7 @@ copy_text(struct slice s)
 static bool
 parse_int(struct slice s, int64_t *number)
 {
-	/* The specification allows a plus. */
+	/* The specification allows a leading plus. */
 	if (s.len > 1 && s.ptr[0] == '+' && s.ptr[1] != '-')
 		s = (struct slice){s.ptr + 1, s.len - 1};
 	return slice_to_i64(s, number);
@@ -151,7 +152,7 @@ parse_double(struct slice s, double *real)
 		return false;
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
-	/* strtod reads more than RESP3 has: blanks, hexadecimal, "infinity", "nan(...)". */
+	/* strtod accepts more than RESP3 allows: blanks, hexadecimal, "infinity", "nan(...)". */
 	if (!slice_is_nocase(s, "inf") && !slice_is_nocase(s, "-inf") &&
 	    !slice_is_nocase(s, "nan") && !slice_is_nocase(s, "-nan")) {
 		for (i = 0; i < s.len; i++)
@@ -175,7 +176,7 @@ is_bignum(struct slice s)
 	return true;
 }
 
-/* A value that is a line. */
+/* Reads a value that is one line. */
 static enum token
 read_scalar(struct resp_reader *r, char type, struct slice line, struct resp_value *value)
 {
@@ -219,7 +220,7 @@ read_scalar(struct resp_reader *r, char type, struct slice line, struct resp_val
 	return TOKEN_VALUE;
 }
 
-/* The header of something with items; *wanted is how many. */
+/* Reads the header of an aggregate; *wanted is the number of its items. */
 static enum token
 read_aggregate(
     struct resp_reader *r, char type, int64_t announced, struct resp_value *value, size_t *wanted)
@@ -249,7 +250,7 @@ read_aggregate(
 	return type == '|' ? TOKEN_ATTRIBUTE : TOKEN_OPEN;
 }
 
-/* The bytes of a bulk whose header was read. */
+/* Reads the bytes of a bulk whose header was read. */
 static enum token
 read_bulk(struct resp_reader *r, struct resp_value *value)
 {
@@ -273,7 +274,7 @@ read_bulk(struct resp_reader *r, struct resp_value *value)
 	return TOKEN_VALUE;
 }
 
-/* The line at r->at, without its type byte and CR LF. */
+/* Reads the line at r->at, without its type byte and CR LF. */
 static enum token
 read_line(struct resp_reader *r, char *type, struct slice *line)
 {
@@ -329,7 +330,7 @@ read_token(struct resp_reader *r, struct resp_value *value, size_t *wanted)
 	return read_bulk(r, value);
 }
 
-/* Puts the value where the next one belongs: into the innermost open one, or at the root. */
+/* Adds the value to the innermost open aggregate, or makes it the root. */
 static struct resp_value *
 place(struct resp_reader *r, const struct resp_value *value)
 {
@@ -356,7 +357,7 @@ open_value(struct resp_reader *r, struct resp_value *value, size_t wanted, bool 
 	    (struct open_value){.value = value, .wanted = wanted, .is_attribute = is_attribute};
 }
 
-/* Closes what is complete. True when that is the whole value. */
+/* Closes complete aggregates. True if the whole value is complete. */
 static bool
 close_values(struct resp_reader *r)
 {
@@ -367,7 +368,7 @@ close_values(struct resp_reader *r)
 			return false;
 		r->depth--;
 		if (top->is_attribute) {
-			/* It stands before a value and is none: its place is still free. */
+			/* An attribute precedes a value, which is still to come. */
 			resp_value_free(top->value);
 			return false;
 		}

@@ -8,10 +8,10 @@
 #include "base/bytes.h"
 
 /*
- * Reader of replies, RESP2 and RESP3, for programs that speak to a server (the fanfare tool,
- * tests). Takes bytes in any split and builds one value at a time. What a value costs is bounded by
- * what of it has arrived, never by what was announced. Source: the RESP3 specification
- * (antirez/RESP3). Streamed values ("$?"), which Redis does not send, are refused.
+ * Reader of replies, RESP2 and RESP3, for clients (the fanfare tool, tests). It takes bytes in any
+ * pieces and builds one value at a time. The memory of a value is limited by the bytes that have
+ * arrived, never by what was announced. Source: the RESP3 specification (antirez/RESP3). Streamed
+ * values ("$?"), which Redis does not send, are refused.
  */
 enum resp_type {
 	RESP_TYPE_SIMPLE,
@@ -42,19 +42,20 @@ struct resp_value {
 struct resp_reader;
 
 /*
- * max_bytes bounds one value: its text, and sizeof(struct resp_value) for each item; max_depth, 1
- * to 1024, how deep aggregates may lie in one another. Returns owned (resp_reader_free).
+ * max_bytes limits one value: its text, and sizeof(struct resp_value) for each item. max_depth, 1
+ * to 1024, limits how deeply aggregates may be nested. Returns owned (resp_reader_free).
  */
 struct resp_reader *resp_reader_new(size_t max_bytes, size_t max_depth);
 void resp_reader_free(struct resp_reader *reader);
 
-/* Copies the bytes. Call resp_reader_next until it gives 0 before the next feed: only it checks. */
+/* Copies the bytes. Call resp_reader_next until it returns 0 before the next feed: only
+ * resp_reader_next checks the limits. */
 void resp_reader_feed(struct resp_reader *reader, const char *ptr, size_t len);
 
 /*
- * The next whole value: 1 and *value (returns owned: resp_value_free), 0 if more bytes are needed,
- * -1 where the bytes are no RESP or pass a limit. Attributes (|) are read and thrown away.
- * After -1 it stays -1.
+ * The next whole value: 1 and *value (returns owned: resp_value_free); 0 if more bytes are needed;
+ * -1 if the bytes are not valid RESP or exceed a limit, and then for every further call. Attributes
+ * (|) are read and dropped.
  */
 int resp_reader_next(struct resp_reader *reader, struct resp_value **value)
     __attribute__((warn_unused_result));

@@ -64,7 +64,7 @@ put_number(struct buffer *out, char type, int64_t v)
 	out->len += (size_t)(end - start);
 }
 
-/* count is what the protocol's text can hold; a size_t beyond it would be a bug far above. */
+/* count fits into the protocol's text; a larger size_t would be a bug of the caller. */
 static void
 put_header(struct buffer *out, char type, size_t count)
 {
@@ -86,8 +86,8 @@ resp_put_error(struct buffer *out, struct slice text)
 	size_t i;
 
 	*at++ = '-';
-	/* A line end in the text (it may quote what a peer sent) would let the peer forge replies.
-	 */
+	/* With a line end in the text, which may quote bytes of a peer, the peer could forge
+	 * replies. */
 	for (i = 0; i < text.len; i++)
 		*at++ = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : text.ptr[i];
 	*at++ = '\r';
@@ -176,7 +176,7 @@ resp_put_double(struct buffer *out, int proto, double v)
 {
 	char text[40];
 
-	/* By hand where printf may differ: it prints the sign of a NaN. */
+	/* Written by hand, because printf prints the sign of a NaN. */
 	if (isnan(v))
 		snprintf(text, sizeof(text), "nan");
 	else if (isinf(v))

@@ -9,9 +9,9 @@
 #include "base/bytes.h"
 
 /*
- * Writer of replies, RESP2 and RESP3, into a buffer. `proto` is 2 or 3; where RESP2 has no such
- * type the form is Redis's own fallback (a map is a flat array, a double a bulk string, ...).
- * Source: the RESP3 specification (antirez/RESP3) and Redis's networking.c for the fallbacks.
+ * Writer of replies, RESP2 and RESP3, into a buffer. `proto` is 2 or 3. If RESP2 has no such type,
+ * Redis's own fallback is written (a map is a flat array, a double a bulk string, ...). Source: the
+ * RESP3 specification (antirez/RESP3) and Redis's networking.c for the fallbacks.
  */
 void resp_put_simple(struct buffer *out, const char *text); /* +text */
 void resp_put_error(struct buffer *out, struct slice text); /* -text; CR and LF become spaces */
@@ -31,7 +31,7 @@ void resp_put_verbatim(
     struct buffer *out, int proto, const char *kind, struct slice s); /* kind: "txt" */
 
 /* For messages whose length must be known before they are written: the length of "$len\r\n" + s +
- * "\r\n", and the same written at out; returns the end. */
+ * "\r\n"; the same written at out, which returns the end. */
 size_t resp_bulk_len(size_t len);
 char *resp_write_bulk(char *out, struct slice s);
 char *resp_write_header(char *out, char type, size_t count); /* "*3\r\n": 1 + digits + 2 bytes */
