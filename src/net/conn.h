@@ -8,20 +8,24 @@
 
 #include "base/buffer.h"
 #include "base/rate_limit.h"
+#include "net/conn_state.h"
 #include "net/end_watch.h"
 #include "net/io_loop.h"
 #include "net/net.h"
 #include "net/parser_pool.h"
 #include "net/stream.h"
+#include "net/unparsed.h"
 
 /*
  * What the files of the net layer share: the bodies of struct net and struct conn. For this layer
  * only.
  */
+struct conn_extra;
 struct greeting;
 struct listener;
 
 TAILQ_HEAD(conns, conn);
+TAILQ_HEAD(conn_extras, conn_extra);
 TAILQ_HEAD(greetings, greeting);
 TAILQ_HEAD(listeners, listener);
 
@@ -33,9 +37,9 @@ TAILQ_HEAD(listeners, listener);
 struct net_loop {
 	struct io_loop *io;
 	struct net_loop_figures figures;
-	struct conns dirty;  /* its subscribers whose outboxes are to flush, as in struct net */
-	struct conns flying; /* ... for whom it writes, since the longest for the first */
-	unsigned flying_count;
+	struct conns messages;  /* its subscribers whose outboxes are to flush, as in struct net */
+	struct conns in_flight; /* ... for which it writes, the oldest write first */
+	unsigned in_flight_count;
 };
 
 struct net {
@@ -48,31 +52,31 @@ struct net {
 	void *arg;
 	struct event_base *base;
 	struct conns all;
-	struct conns answers;     /* outboxes to flush: of those who only get replies */
-	struct conns dirty;       /* ... and of subscribers, the longest queued first */
-	struct conns ready;       /* to be read, or requests wait in the input buffer */
-	struct conns later;       /* the same, of newcomers and leavers: see conn_input.c */
-	struct conns closing;     /* dead, freed at the end of the turn */
-	struct conns handshaking; /* in the TLS handshake, the oldest first */
+	struct conns replies;  /* outboxes to flush: of connections that only get replies */
+	struct conns messages; /* ... and of subscribers, the longest queued first */
+	struct conns ready;    /* to be read, or their requests wait */
+	struct conns later;    /* the same, of new and closing connections: see conn_input.c */
+	struct conns closing;  /* dead, freed at the end of the turn */
+	struct conn_extras handshaking; /* in the TLS handshake, the oldest first */
 	size_t handshaking_count;
 	bool handshakes_full; /* TLS listeners wait for one of them to end */
-	struct tls *tls;      /* for who comes on a TLS listener; NULL: none was set */
+	struct tls *tls;      /* for new connections on TLS listeners; NULL: none was set */
 	uint64_t expiry_check_us;
-	struct conns replying; /* other loops write for them, and they are no subscribers */
+	struct conns replies_in_flight; /* other loops write for them, which are no subscribers */
 	struct net_loop loops[NET_LOOPS_MAX];
 	unsigned loop_count; /* 0: this loop reads and writes itself */
 	struct io_inbox inbox;
 	struct event *inbox_event;
-	struct end_watch *ends;       /* of those whose requests are held so that an end matters */
+	struct end_watch *ends;       /* of connections in CONN_BLOCKED */
 	struct io_limits loop_limits; /* that the loops were told */
 	struct listeners listeners;
 	struct address_limits *addresses; /* of each conn, until conn_free */
 	struct greetings greetings;
 	size_t greeting_count;
 	size_t tls_greeting_count;       /* of these: they count as handshakes */
-	struct rate_limit refusal_lines; /* errors to those who are not admitted */
-	struct rate_limit refusal_logs; /* lines about those, and about who speaks something else */
-	struct event *tick;             /* wakes the loop for the handler's timers */
+	struct rate_limit refusal_lines; /* notices to connections that are refused */
+	struct rate_limit refusal_logs;  /* log lines about them, and about foreign protocols */
+	struct event *tick;              /* wakes the loop for the handler's timers */
 	uint64_t tick_at_us;
 	struct event *relisten; /* after running out of descriptors */
 	bool accept_paused;
@@ -94,89 +98,124 @@ struct net {
 	char scratch[STREAM_ROOM_BYTES];
 };
 
-enum conn_state {
-	CONN_OPEN,
-	CONN_FINISHING, /* no more requests; closes when nothing is owed any more */
-	CONN_LINGERING, /* our side is shut; what the peer still sends is thrown away, so that a
-			 * reset does not destroy the last reply on its way */
-	CONN_DEAD,
+/* What only some connections need; it goes when nothing of it is needed any more. */
+struct conn_extra {
+	struct conn *conn;
+	TAILQ_ENTRY(conn_extra) handshake; /* in CONN_SECURING */
+	uint64_t opened_us;
+	uint64_t unauthenticated_us; /* no request came whole, or no login, since then; 0: both did
+				      */
+	char *proxied_address;       /* what a balancer said; NULL: the socket knows it */
+};
+
+/* A connection whose socket this loop has. */
+struct conn_here {
+	struct stream stream;
+	void *parser; /* of parser_service; NULL: between requests */
+	struct unparsed *unparsed;
+};
+
+/* One whose socket another loop has. */
+struct conn_there {
+	struct io_link *link;
+	struct io_requests *requests; /* of the link, taken; NULL: none */
+	size_t held_bytes; /* by the link, as it last said: of a request that is not complete */
+	size_t room_bytes;
+	int fd;
 };
 
 struct conn {
 	struct net *net;
-	int fd;
-	struct io_link *link; /* another loop's, which has the socket; NULL: stream has it */
-	struct stream stream;
-	void *parser;          /* of parser_service; NULL: between requests, or the link has it */
+	union {
+		struct conn_here here;
+		struct conn_there there; /* has_link */
+	};
 	struct outbox *outbox; /* the client's */
 	void *client;
+	struct conn_extra *extra; /* NULL: nothing of it is needed */
 	TAILQ_ENTRY(conn) all;
-	TAILQ_ENTRY(conn) flush;     /* in queue */
-	struct conns *queue;         /* answers, dirty, replying, flying; NULL: nothing to flush */
-	TAILQ_ENTRY(conn) work;      /* in work_queue */
-	TAILQ_ENTRY(conn) handshake; /* while securing */
-	struct conns *work_queue;    /* ready, later or closing of its net; NULL: nothing to do */
-	uint8_t state;               /* enum conn_state */
-	uint8_t loop;                /* which of the net's loops has its link */
-	uint8_t service;
-	uint8_t parser_service; /* another than service while a request switches */
-	bool may_switch;        /* in a request with ends_batch */
-	bool held;              /* the next request got NET_LATER or NET_BLOCKED */
-	bool gives_up;          /* ... NET_BLOCKED */
-	bool end_is_watched;    /* by the net's end_watch, which has not told yet */
-	bool end_was_watched;   /* it knows the socket */
-	bool resumed;           /* ... and may be tried again */
-	bool choked;            /* requests wait: it does not read its replies */
-	bool eof;               /* the peer will send no more */
-	bool waits_writable;
-	bool flying;  /* its link writes from the outbox, which stands until it has reported */
-	bool stopped; /* its link has given its last report */
-	bool subscriber;
-	bool owing; /* its client is owed what the outbox does not show yet */
-	bool unauthenticated;
-	bool asked; /* a request came whole */
-	bool is_unix;
-	bool securing; /* in the TLS handshake */
-	struct address_key key;
-	char *proxied_address; /* NULL: the socket knows it */
-	bool discarded;        /* input was thrown away: linger */
-	struct buffer input;   /* read, and from input_at not yet parsed */
-	size_t input_at;
-	struct io_requests *requests; /* of its link, taken; NULL: none */
-	size_t held_bytes; /* by the link, as it last said: of a request that is not complete */
-	size_t room_bytes;
+	TAILQ_ENTRY(conn) flush; /* in flush_queue */
+	TAILQ_ENTRY(conn) work;  /* in work_queue */
 	uint64_t read_bytes;
 	uint64_t written_bytes;
-	uint64_t opened_us;
-	uint64_t active_us;
-	uint64_t unproven_us; /* no request came whole, or no login, since then; 0: both did */
-	uint64_t queued_us;   /* what is to be flushed has waited since then; 0: nothing has */
-	uint64_t stuck_us;    /* something waits for the peer to take bytes since then; 0: no */
-	const char *reason;   /* why it is dead */
+	uint64_t active_us; /* the last byte was read or written */
+	const char *reason; /* why it is closed; NULL: it is not, or has just finished */
+	uint32_t stuck_ms;  /* something waits for the peer to take bytes since then; 0: no */
+	uint32_t queued_us; /* what is to be flushed has waited since then; 0: nothing has */
+	struct address_key key;
+	uint8_t state;          /* enum conn_state; changed by conn_become() only */
+	uint8_t output;         /* enum conn_output */
+	uint8_t end_watch;      /* enum conn_end_watch */
+	uint8_t work_queue;     /* enum conn_work */
+	uint8_t flush_queue;    /* enum conn_flush */
+	uint8_t loop;           /* which of the net's loops has its link */
+	uint8_t service;        /* index in the net's services */
+	uint8_t parser_service; /* another than service while a request switches */
+	bool has_link : 1;
+	bool may_switch : 1; /* in a request with ends_batch */
+	bool eof : 1;        /* the peer will send no more */
+	bool subscriber : 1;
+	bool expects_output : 1; /* its client will get more than the outbox shows */
+	bool unauthenticated : 1;
+	bool asked : 1; /* a request came whole */
+	bool is_unix : 1;
+	bool discarded : 1; /* input was thrown away: linger */
 };
+
+/* A broker is measured by what an idle connection takes. */
+_Static_assert(sizeof(struct conn) <= 320, "struct conn has outgrown its size class");
 
 /* conn.c */
 
 /* Takes fd, and the place that peer->key was given by the limits of addresses. */
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
-void conn_bury(struct conn *conn); /* dead: tells the handler; frees it if its link is done */
-void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
-void conn_check_proof(struct conn *conn, uint64_t now_us); /* the one of who has not logged in */
-void conn_enqueue(struct conn *conn, struct conns *queue); /* of work, unless it is in one */
-void conn_dequeue(struct conn *conn);
-void conn_queue(struct conn *conn, struct conns *queue); /* of flush; out of where it is */
-struct net_loop *conn_loop(const struct conn *conn);     /* NULL: the main loop */
-void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
-void conn_refuse(struct conn *conn, const char *reason); /* as conn_kill, and logs it */
-void conn_end(struct conn *conn);                        /* nothing is owed any more */
+void conn_bury(struct conn *conn); /* dead: tells the service; frees it if its link is done */
+void conn_become(struct conn *conn, enum conn_state state); /* which may follow its state */
 const struct net_service *conn_service(const struct conn *conn);
-void conn_check_handshakes(struct net *net); /* kills those that take too long, or are too many */
-
-/* The TLS handshake is done. Takes user, the name in the client's certificate, or NULL. */
-void conn_secured(struct conn *conn, char *user, bool is_resumed);
+struct io_link *conn_link(const struct conn *conn);  /* NULL: this loop has the socket */
+struct net_loop *conn_loop(const struct conn *conn); /* NULL: the main loop */
+int conn_fd(const struct conn *conn);
+void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
+void conn_refuse(struct conn *conn, const char *reason);     /* as conn_kill, and logs it */
+void conn_end(struct conn *conn);                            /* nothing is owed any more */
 void conn_hold(struct conn *conn, enum net_verdict verdict); /* which is not NET_NEXT */
 void conn_peer_ended(void *conn);                            /* as the end_watch says */
-void conn_has_asked(struct conn *conn);                      /* a request of it was handed over */
+
+static inline uint32_t
+conn_ms(uint64_t now_us)
+{
+	return (uint32_t)(now_us / 1000);
+}
+
+static inline bool
+conn_is_open(const struct conn *conn)
+{
+	return conn_state_is_open((enum conn_state)conn->state);
+}
+
+static inline bool
+conn_is_held(const struct conn *conn)
+{
+	return conn_state_is_held((enum conn_state)conn->state);
+}
+
+/* conn_limits.c */
+void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
+void conn_check_login(struct conn *conn, uint64_t now_us); /* the one before authentication */
+void conn_begin_limits(struct conn *conn, const struct net_peer *peer);
+void conn_end_limits(struct conn *conn);
+void conn_has_asked(struct conn *conn);      /* a request of it was handed over */
+void conn_check_handshakes(struct net *net); /* kills those that take too long, or are too many */
+/* The TLS handshake is over: counts it, and lets others begin theirs. */
+void conn_handshake_over(struct conn *conn);
+/* It is done. Takes user, the name in the client's certificate, or NULL. */
+void conn_secured(struct conn *conn, char *user, bool is_resumed);
+bool conn_is_unauthenticated(const struct conn *conn); /* no request came whole, or no login */
+
+/* conn_queues.c */
+void conn_work_add(struct conn *conn, enum conn_work queue); /* unless it is in one */
+void conn_work_remove(struct conn *conn);
+void conn_flush_move(struct conn *conn, enum conn_flush queue); /* out of where it is */
 
 /* conn_input.c */
 void conn_process(struct conn *conn);    /* requests of its input, one share of them */

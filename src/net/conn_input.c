@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -20,17 +21,19 @@ parser_protocol(const struct conn *conn)
 static void
 take_parser(struct conn *conn)
 {
-	if (conn->parser != NULL)
+	if (conn->here.parser != NULL)
 		return;
 	conn->parser_service = conn->service;
-	conn->parser = parser_pool_take(&conn->net->parsers, conn->service);
+	conn->here.parser = parser_pool_take(&conn->net->parsers, conn->service);
 }
 
 void
 conn_release_parser(struct conn *conn)
 {
-	parser_pool_drop(&conn->net->parsers, conn->parser_service, conn->parser);
-	conn->parser = NULL;
+	if (conn->has_link)
+		return;
+	parser_pool_drop(&conn->net->parsers, conn->parser_service, conn->here.parser);
+	conn->here.parser = NULL;
 }
 
 /* The requests that were handed over are done. A large one's memory must not stay until the next
@@ -38,19 +41,20 @@ conn_release_parser(struct conn *conn)
 static void
 settle_parser(struct conn *conn)
 {
-	if (conn->parser != NULL)
-		conn->parser =
-		    parser_pool_settle(&conn->net->parsers, conn->parser_service, conn->parser);
+	if (!conn->has_link && conn->here.parser != NULL)
+		conn->here.parser = parser_pool_settle(
+		    &conn->net->parsers, conn->parser_service, conn->here.parser);
 }
 
 /* The next request, which was handed over and has to wait. */
 static struct protocol_request
 held_request(const struct conn *conn)
 {
-	const struct io_requests *requests = conn->requests;
+	const struct io_requests *requests;
 
-	if (conn->link == NULL)
-		return parser_protocol(conn)->keep(conn->parser);
+	if (!conn->has_link)
+		return parser_protocol(conn)->keep(conn->here.parser);
+	requests = conn->there.requests;
 	return (struct protocol_request){.args = requests->args,
 	    .count = requests->argc[requests->next],
 	    .ends_batch = requests->ends_batch && requests->next + 1 == requests->count};
@@ -65,17 +69,17 @@ hand_over(struct conn *conn, const struct protocol_request *request)
 	conn->may_switch = request->ends_batch;
 	verdict = conn_service(conn)->request(conn->client, request->args, request->count);
 	conn->may_switch = false;
-	if (conn->unproven_us != 0)
+	if (conn->extra != NULL)
 		conn_has_asked(conn);
-	return conn->state == CONN_OPEN ? verdict : NET_NEXT;
+	return conn_is_open(conn) ? verdict : NET_NEXT;
 }
 
 static void
 request_done(struct conn *conn)
 {
-	struct io_requests *requests = conn->requests;
+	if (conn->has_link) {
+		struct io_requests *requests = conn->there.requests;
 
-	if (conn->link != NULL) {
 		requests->args += requests->argc[requests->next++];
 	} else if (conn->parser_service != conn->service) {
 		conn_release_parser(conn);
@@ -91,15 +95,16 @@ give_up_on_input(struct conn *conn, const char *error)
 	conn_finish(conn);
 }
 
-/* Too much is owed in replies: its requests wait until it reads them. */
+/* Of a connection that goes on reading: true if too many bytes of replies are queued. Its requests
+ * then wait until it has read them. */
 static bool
-check_choked(struct conn *conn)
+check_replies(struct conn *conn)
 {
 	size_t limit = conn->net->config->reply_pause_bytes;
 
 	if (outbox_reply_bytes(conn->outbox) < limit)
 		return false;
-	conn->choked = true;
+	conn_become(conn, CONN_PAUSED);
 	return true;
 }
 
@@ -113,12 +118,12 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 
 	take_parser(conn);
 	while (at < len) {
-		switch (parser_protocol(conn)->feed(
-		    conn->parser, ptr + at, len - at, conn->unauthenticated, &taken, &request)) {
+		switch (parser_protocol(conn)->feed(conn->here.parser, ptr + at, len - at,
+		    conn->unauthenticated, &taken, &request)) {
 		case PROTOCOL_MORE:
 			return len;
 		case PROTOCOL_ERROR:
-			give_up_on_input(conn, parser_protocol(conn)->error(conn->parser));
+			give_up_on_input(conn, parser_protocol(conn)->error(conn->here.parser));
 			return len;
 		case PROTOCOL_REQUEST:
 			at += taken;
@@ -127,12 +132,12 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 				request_done(conn);
 			} else {
 				conn_hold(conn, verdict);
-				(void)parser_protocol(conn)->keep(conn->parser);
+				(void)parser_protocol(conn)->keep(conn->here.parser);
 			}
 		}
-		if (conn->state != CONN_OPEN || conn->held)
+		if (conn->state != CONN_READING)
 			return at;
-		if (check_choked(conn) || clock_mono_us() >= deadline_us)
+		if (check_replies(conn) || clock_mono_us() >= deadline_us)
 			return at;
 	}
 	return at;
@@ -142,7 +147,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 static bool
 process_requests(struct conn *conn, uint64_t deadline_us)
 {
-	struct io_requests *requests = conn->requests;
+	struct io_requests *requests = conn->there.requests;
 
 	while (requests->next < requests->count) {
 		struct protocol_request request = held_request(conn);
@@ -153,7 +158,7 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 			return false;
 		}
 		request_done(conn);
-		if (conn->state != CONN_OPEN || check_choked(conn) ||
+		if (conn->state != CONN_READING || check_replies(conn) ||
 		    clock_mono_us() >= deadline_us)
 			return false;
 	}
@@ -161,8 +166,8 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 		give_up_on_input(conn, requests->error);
 		return false;
 	}
-	conn->requests = NULL;
-	io_link_resume(conn->link, requests, conn->service, conn->unauthenticated);
+	conn->there.requests = NULL;
+	io_link_resume(conn->there.link, requests, conn->service, conn->unauthenticated);
 	return true;
 }
 
@@ -173,53 +178,48 @@ retry_held(struct conn *conn)
 	struct protocol_request request;
 	enum net_verdict verdict;
 
-	if (!conn->resumed)
+	if (conn->state != CONN_RESUMED)
 		return;
-	conn->resumed = false;
+	conn_become(conn, CONN_HELD);
 	request = held_request(conn);
 	verdict = hand_over(conn, &request);
 	if (verdict != NET_NEXT) {
 		conn_hold(conn, verdict);
 		return;
 	}
-	conn->held = false;
+	if (conn_is_open(conn))
+		conn_become(conn, CONN_READING);
 	request_done(conn);
 	/* A connection whose request is held is spared by the sweep, and there may be more such
 	 * requests behind this one. */
-	conn_check_proof(conn, conn->net->now_us);
-	/* Where each request of a pipeline has to wait first, it is asked nowhere else. */
-	if (conn->state == CONN_OPEN)
-		(void)check_choked(conn);
+	conn_check_login(conn, conn->net->now_us);
+	/* Where each request of a pipeline has to wait first, this is the only place to look. */
+	if (conn->state == CONN_READING)
+		(void)check_replies(conn);
 }
 
 /* Hands over what was read before. False if not all of it now. */
 static bool
 process_input(struct conn *conn, uint64_t deadline_us)
 {
-	struct buffer *input = &conn->input;
-	size_t taken;
+	struct slice input = unparsed_bytes(conn->here.unparsed);
 
-	if (input->len == 0)
+	if (input.len == 0)
 		return true;
-	taken = process_chunk(
-	    conn, input->ptr + conn->input_at, input->len - conn->input_at, deadline_us);
-	conn->input_at += taken;
-	if (conn->state != CONN_OPEN || conn->input_at < input->len)
-		return false;
-	buffer_release(input);
-	conn->input_at = 0;
-	return true;
+	unparsed_consume(
+	    &conn->here.unparsed, process_chunk(conn, input.ptr, input.len, deadline_us));
+	return conn_is_open(conn) && conn->here.unparsed == NULL;
 }
 
 /* What stream_read gave: true if these are bytes, and the connection goes on. */
 static bool
 check_read(struct conn *conn, ssize_t n)
 {
+	const struct tls_stream *tls = conn->here.stream.tls;
 	int error = errno;
 
-	if (conn->securing && conn->stream.tls->secured)
-		conn_secured(conn, tls_user_of(conn->stream.tls->tls, conn->stream.tls->ssl),
-		    tls_stream_is_resumed(conn->stream.tls));
+	if (conn->state == CONN_SECURING && tls->secured)
+		conn_secured(conn, tls_user_of(tls->tls, tls->ssl), tls_stream_is_resumed(tls));
 	if (n > 0) {
 		conn->read_bytes += (size_t)n;
 		conn->net->figures.read_bytes += (size_t)n;
@@ -228,8 +228,8 @@ check_read(struct conn *conn, ssize_t n)
 	}
 	if (n == 0)
 		conn->eof = true;
-	else if (error == EPROTO && stream_reason(&conn->stream) != NULL)
-		conn_refuse(conn, stream_reason(&conn->stream));
+	else if (error == EPROTO && stream_reason(&conn->here.stream) != NULL)
+		conn_refuse(conn, stream_reason(&conn->here.stream));
 	else if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR)
 		conn_kill(conn, error == ECONNRESET ? "reset by peer" : "read error");
 	return false;
@@ -255,18 +255,19 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 	struct net *net = conn->net;
 	size_t share = net->config->read_share_bytes;
 
-	while (conn->state == CONN_OPEN && !conn->held && !conn->choked && share > 0) {
+	while (conn->state <= CONN_READING && share > 0) {
 		size_t len = share < sizeof(net->scratch) ? share : sizeof(net->scratch), taken;
-		ssize_t n = stream_read(&conn->stream, net->scratch, len);
+		ssize_t n = stream_read(&conn->here.stream, net->scratch, len);
 
-		if (!check_read(conn, n) || conn->state != CONN_OPEN)
-			return false; /* its user may not be wanted */
+		if (!check_read(conn, n) || !conn_is_open(conn))
+			return false; /* the user of its certificate may have been refused */
 		if (conn->read_bytes == (size_t)n &&
 		    !check_first_bytes(conn, net->scratch, (size_t)n))
 			return false;
 		taken = process_chunk(conn, net->scratch, (size_t)n, deadline_us);
 		if (taken < (size_t)n) {
-			buffer_append(&conn->input, net->scratch + taken, (size_t)n - taken);
+			unparsed_append(
+			    &conn->here.unparsed, net->scratch + taken, (size_t)n - taken);
 			return true;
 		}
 		if ((size_t)n < len)
@@ -280,12 +281,41 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 static void
 process_lingering(struct conn *conn)
 {
-	ssize_t n = stream_read(&conn->stream, conn->net->scratch, sizeof(conn->net->scratch));
+	ssize_t n = stream_read(&conn->here.stream, conn->net->scratch, sizeof(conn->net->scratch));
 
 	if (!check_read(conn, n) && conn->eof)
 		conn_kill(conn, "finished");
 	if (conn->state == CONN_LINGERING)
 		conn_watch(conn, true);
+}
+
+/* What a request that waited leaves to do once it was handed over again. False if that is all for
+ * this turn. */
+static bool
+process_held(struct conn *conn)
+{
+	retry_held(conn);
+	if (conn_is_held(conn))
+		return false;
+	/* It took its time, and so does freeing a large request's memory: in the next turn, when
+	 * others have been answered. */
+	if (!conn_is_open(conn) || conn->has_link ||
+	    parser_protocol(conn)->room_bytes(conn->here.parser) < LARGE_BYTES)
+		return true;
+	conn_work_add(conn, WORK_LATER);
+	return false;
+}
+
+/* True if there may be more to do at once. */
+static bool
+process_requests_or_input(struct conn *conn, uint64_t deadline_us)
+{
+	if (!conn_is_open(conn) || conn->state == CONN_PAUSED)
+		return true;
+	if (conn->has_link)
+		return conn->there.requests != NULL && !process_requests(conn, deadline_us);
+	return !process_input(conn, deadline_us) ||
+	       (!conn->eof && process_socket(conn, deadline_us));
 }
 
 /*
@@ -298,103 +328,108 @@ conn_process(struct conn *conn)
 	uint64_t deadline_us = clock_mono_us() + conn->net->share_us;
 	bool more;
 
-	conn_dequeue(conn);
-	if (conn->state == CONN_LINGERING && conn->link == NULL)
+	conn_work_remove(conn);
+	if (conn->state == CONN_LINGERING && !conn->has_link)
 		process_lingering(conn);
-	if (conn->state != CONN_OPEN)
+	if (!conn_is_open(conn) || (conn_is_held(conn) && !process_held(conn)))
 		return;
-	if (conn->held) {
-		retry_held(conn);
-		if (conn->held)
-			return;
-		/* It took its time, and so does letting go of what it held: in the next turn, when
-		 * others have been answered. */
-		if (conn->state == CONN_OPEN && conn->link == NULL &&
-		    parser_protocol(conn)->room_bytes(conn->parser) >= LARGE_BYTES) {
-			conn_enqueue(conn, &conn->net->later);
-			return;
-		}
-	}
-	if (conn->choked &&
+	if (conn->state == CONN_PAUSED &&
 	    outbox_reply_bytes(conn->outbox) < conn->net->config->reply_pause_bytes / 2 + 1)
-		conn->choked = false;
-	if (conn->state != CONN_OPEN || conn->choked)
-		more = true;
-	else if (conn->link != NULL)
-		more = conn->requests != NULL && !process_requests(conn, deadline_us);
-	else
-		more = !process_input(conn, deadline_us) ||
-		       (!conn->eof && process_socket(conn, deadline_us));
-	if (!conn->held)
+		conn_become(conn, CONN_READING);
+	more = process_requests_or_input(conn, deadline_us);
+	if (!conn_is_held(conn))
 		settle_parser(conn);
-	if (conn->state != CONN_OPEN) {
+	if (!conn_is_open(conn)) {
 		conn_drop_input(conn);
 		return;
 	}
-	conn_watch(conn, !conn->held && !conn->choked && !conn->eof);
-	if (conn->state != CONN_OPEN || conn->held || conn->choked)
+	conn_watch(conn, conn->state <= CONN_READING && !conn->eof);
+	if (conn->state > CONN_READING)
 		return;
 	if (more)
-		conn_enqueue(conn, &conn->net->ready);
+		conn_work_add(conn, WORK_READY);
 	else if (conn->eof)
 		conn_finish(conn);
+}
+
+static void
+drop_requests(struct conn *conn)
+{
+	struct io_requests *requests = conn->there.requests;
+
+	if (requests != NULL && requests->next < requests->count)
+		conn->discarded = true;
+	io_requests_free(requests);
+	conn->there.requests = NULL;
 }
 
 void
 conn_drop_input(struct conn *conn)
 {
-	if (conn->input_at < conn->input.len)
+	if (conn->has_link) {
+		drop_requests(conn);
+		return;
+	}
+	if (conn->here.unparsed != NULL)
 		conn->discarded = true;
-	buffer_release(&conn->input);
-	conn->input_at = 0;
-	if (conn->requests != NULL && conn->requests->next < conn->requests->count)
-		conn->discarded = true;
-	io_requests_free(conn->requests);
-	conn->requests = NULL;
+	unparsed_drop(&conn->here.unparsed);
+}
+
+static size_t
+requests_bytes(const struct conn *conn)
+{
+	return conn->there.requests != NULL ? conn->there.requests->bytes : 0;
 }
 
 size_t
 conn_input_bytes(const struct conn *conn)
 {
-	if (conn->link != NULL)
-		return conn->held_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
-	return (conn->parser != NULL ? parser_protocol(conn)->held_bytes(conn->parser) : 0) +
-	       conn->input.len - conn->input_at;
+	if (conn->has_link)
+		return conn->there.held_bytes + requests_bytes(conn);
+	return (conn->here.parser != NULL ? parser_protocol(conn)->held_bytes(conn->here.parser)
+					  : 0) +
+	       unparsed_bytes(conn->here.unparsed).len;
 }
 
 size_t
 conn_input_room_bytes(const struct conn *conn)
 {
-	if (conn->link != NULL)
-		return conn->room_bytes + (conn->requests != NULL ? conn->requests->bytes : 0);
-	return (conn->parser != NULL ? parser_protocol(conn)->room_bytes(conn->parser) : 0) +
-	       conn->input.cap;
+	if (conn->has_link)
+		return conn->there.room_bytes + requests_bytes(conn);
+	return (conn->here.parser != NULL ? parser_protocol(conn)->room_bytes(conn->here.parser)
+					  : 0) +
+	       unparsed_room_bytes(conn->here.unparsed);
+}
+
+static struct conn *
+conn_of(struct stream *s)
+{
+	return (struct conn *)(void *)((char *)s - offsetof(struct conn, here.stream));
 }
 
 /*
- * Newcomers and leavers wait for those who are there and ask for something: thousands of them may
- * come at once, and each costs as much as many requests. Being told of each again in every turn
- * would hold up the others as well.
+ * New and closing connections wait for established ones that have something to ask: thousands of
+ * them may come at once, and each costs as much as many requests. Being told of each again in every
+ * turn would hold up the others as well.
  */
 static void
-on_readable(void *arg, bool ending)
+on_readable(struct stream *s, bool ending)
 {
-	struct conn *conn = arg;
-	struct net *net = conn->net;
+	struct conn *conn = conn_of(s);
 
-	net_wake(net);
+	net_wake(conn->net);
 	if (ending || conn->read_bytes == 0) {
-		conn_enqueue(conn, &net->later);
+		conn_work_add(conn, WORK_LATER);
 		conn_watch(conn, false);
 	} else {
-		conn_enqueue(conn, &net->ready);
+		conn_work_add(conn, WORK_READY);
 	}
 }
 
 static void
-on_writable(void *arg)
+on_writable(struct stream *s)
 {
-	struct conn *conn = arg;
+	struct conn *conn = conn_of(s);
 
 	net_wake(conn->net);
 	conn_is_writable(conn);
@@ -407,20 +442,20 @@ void
 conn_was_read(struct conn *conn, const struct io_report *report)
 {
 	struct net *net = conn->net;
-	bool is_newcomer = conn->read_bytes == 0;
+	bool is_new = conn->read_bytes == 0;
 
 	conn->read_bytes += report->len;
 	net->figures.read_bytes += report->len;
 	conn_loop(conn)->figures.read_bytes += report->len;
 	conn->active_us = net->now_us;
-	conn->held_bytes = report->held_bytes;
-	conn->room_bytes = report->room_bytes;
+	conn->there.held_bytes = report->held_bytes;
+	conn->there.room_bytes = report->room_bytes;
 	if (report->requests == NULL)
 		return;
-	assert(conn->requests == NULL);
-	conn->requests = report->requests;
-	if (conn->state == CONN_OPEN)
-		conn_enqueue(conn, is_newcomer ? &net->later : &net->ready);
+	assert(conn->there.requests == NULL);
+	conn->there.requests = report->requests;
+	if (conn_is_open(conn))
+		conn_work_add(conn, is_new ? WORK_LATER : WORK_READY);
 	else
 		conn_drop_input(conn);
 }

@@ -8,9 +8,9 @@
 void
 conn_is_writable(struct conn *conn)
 {
-	if (!conn->waits_writable)
+	if (conn->output != OUTPUT_FULL)
 		return;
-	conn->waits_writable = false;
+	conn->output = OUTPUT_FREE;
 	conn_ready(conn);
 }
 
@@ -47,16 +47,16 @@ count_written(struct conn *conn, size_t len)
 	conn->active_us = net->now_us;
 	conn->written_bytes += len;
 	net->figures.written_bytes += len;
-	conn->stuck_us = 0;
+	conn->stuck_ms = 0;
 }
 
 /* It is the peer that is late, from now on. */
 static void
 await_writable(struct conn *conn)
 {
-	conn->waits_writable = true;
-	if (conn->stuck_us == 0)
-		conn->stuck_us = conn->net->now_us;
+	conn->output = OUTPUT_FULL;
+	if (conn->stuck_ms == 0)
+		conn->stuck_ms = conn_ms(conn->net->now_us) | 1;
 	conn->queued_us = 0;
 }
 
@@ -69,8 +69,8 @@ write_some(struct conn *conn)
 	ssize_t sent;
 
 	if (offered == 0)
-		return !stream_is_full(&conn->stream);
-	sent = stream_write(&conn->stream, pieces, count, conn->net->scratch);
+		return !stream_is_full(&conn->here.stream);
+	sent = stream_write(&conn->here.stream, pieces, count, conn->net->scratch);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			kill_for_write(conn, errno);
@@ -78,7 +78,7 @@ write_some(struct conn *conn)
 	}
 	outbox_consume(conn->outbox, (size_t)sent);
 	count_written(conn, (size_t)sent);
-	return (size_t)sent == offered && !stream_is_full(&conn->stream);
+	return (size_t)sent == offered && !stream_is_full(&conn->here.stream);
 }
 
 /* As far as its socket and its share of the turn go. False if it is dead. */
@@ -87,13 +87,13 @@ write_here(struct conn *conn)
 {
 	size_t before = conn->written_bytes;
 
-	conn->waits_writable = false;
-	while (!outbox_is_empty(conn->outbox) || stream_is_full(&conn->stream)) {
+	conn->output = OUTPUT_FREE;
+	while (!outbox_is_empty(conn->outbox) || stream_is_full(&conn->here.stream)) {
 		if (!write_some(conn)) {
-			if (conn->state == CONN_DEAD)
+			if (conn->state >= CONN_DEAD)
 				return false;
 			await_writable(conn);
-			if (!stream_await_writable(&conn->stream)) {
+			if (!stream_await_writable(&conn->here.stream)) {
 				conn_kill(conn, "cannot be watched");
 				return false;
 			}
@@ -116,43 +116,44 @@ write_there(struct conn *conn)
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t offered, count;
 
-	/* What is lifted is no bound's any more: nothing is, where the socket is known to be full.
-	 */
-	if (outbox_is_empty(conn->outbox) || conn->waits_writable)
+	/* Bounds do not count what is in flight: nothing is given to a socket that is known to be
+	 * full. */
+	if (outbox_is_empty(conn->outbox) || conn->output == OUTPUT_FULL)
 		return;
 	count = peek(conn, pieces, &offered);
 	if (count == 0)
 		return;
 	outbox_lift(conn->outbox, pieces, count);
-	io_link_write(conn->link, pieces, count);
-	conn->flying = true;
-	conn_queue(conn, conn->subscriber ? &conn_loop(conn)->flying : &conn->net->replying);
+	io_link_write(conn->there.link, pieces, count);
+	conn->output = OUTPUT_IN_FLIGHT;
+	conn_flush_move(
+	    conn, conn->subscriber ? FLUSH_MESSAGES_IN_FLIGHT : FLUSH_REPLIES_IN_FLIGHT);
 }
 
 /* What follows a write, when nothing more is owed, or not. */
 static void
 settle(struct conn *conn)
 {
-	if (outbox_is_empty(conn->outbox) && !conn->waits_writable) {
-		conn->stuck_us = 0;
+	if (outbox_is_empty(conn->outbox) && conn->output != OUTPUT_FULL) {
+		conn->stuck_ms = 0;
 		conn->queued_us = 0;
 		outbox_flushed(conn->outbox);
-		if (conn->state == CONN_FINISHING && !conn->owing)
+		if (conn->state == CONN_FINISHING && !conn->expects_output)
 			conn_end(conn);
 	}
-	if (conn->choked && conn->state == CONN_OPEN)
-		conn_enqueue(conn, &conn->net->ready);
+	if (conn->state == CONN_PAUSED)
+		conn_work_add(conn, WORK_READY);
 }
 
 void
 conn_flush(struct conn *conn)
 {
-	conn_queue(conn, NULL);
+	conn_flush_move(conn, FLUSH_NONE);
 	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
 	 */
-	if (conn->state == CONN_FINISHING && !conn->owing)
+	if (conn->state == CONN_FINISHING && !conn->expects_output)
 		outbox_seal(conn->outbox);
-	if (conn->link != NULL)
+	if (conn->has_link)
 		write_there(conn);
 	else if (!write_here(conn))
 		return;
@@ -165,24 +166,24 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 	size_t len = report->what == IO_WRITTEN ? report->len : 0;
 
 	outbox_land(conn->outbox, len);
-	conn->flying = false;
+	conn->output = OUTPUT_FREE;
 	if (conn->client == NULL)
 		conn->outbox = NULL; /* that was what it was kept for */
 	count_written(conn, len);
 	conn_loop(conn)->figures.written_bytes += len;
-	if (conn->state == CONN_DEAD)
+	if (conn->state >= CONN_DEAD)
 		return;
-	assert(conn->queue == &conn->net->replying || conn->queue == &conn_loop(conn)->flying);
-	conn_queue(conn, NULL);
+	assert(conn->flush_queue == FLUSH_REPLIES_IN_FLIGHT ||
+	       conn->flush_queue == FLUSH_MESSAGES_IN_FLIGHT);
+	conn_flush_move(conn, FLUSH_NONE);
 	if (report->what == IO_FAILED) {
 		kill_for_write(conn, report->error);
 		return;
 	}
-	conn->waits_writable = false;
 	if (report->is_full)
 		await_writable(conn);
 	else if (!outbox_is_empty(conn->outbox) || conn->state == CONN_FINISHING)
 		conn_ready(conn); /* clients end in the flush, which looks at the time */
-	if (conn->queue == NULL)
+	if (conn->flush_queue == FLUSH_NONE)
 		settle(conn);
 }

@@ -3,6 +3,7 @@
 #include "net/io_link.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -228,7 +229,7 @@ read_some(struct io_link *link)
 			return;
 		taken = parse(link, loop->scratch, (size_t)n, (size_t)n);
 		if (taken < (size_t)n)
-			buffer_append(&link->input, loop->scratch + taken, (size_t)n - taken);
+			unparsed_append(&link->unparsed, loop->scratch + taken, (size_t)n - taken);
 	} else if (n == 0) {
 		watch(link, false);
 		link->deaf = true;
@@ -251,10 +252,16 @@ shake(struct io_link *link)
 	loop->shaking_us += clock_mono_us() - start_us;
 }
 
-static void
-on_readable(void *arg, bool ending)
+static struct io_link *
+link_of(struct stream *s)
 {
-	struct io_link *link = arg;
+	return (struct io_link *)(void *)((char *)s - offsetof(struct io_link, stream));
+}
+
+static void
+on_readable(struct stream *s, bool ending)
+{
+	struct io_link *link = link_of(s);
 
 	(void)ending;
 	if (link->lingers) {
@@ -270,9 +277,9 @@ on_readable(void *arg, bool ending)
 }
 
 static void
-on_writable(void *arg)
+on_writable(struct stream *s)
 {
-	io_report(arg, IO_WRITABLE);
+	io_report(link_of(s), IO_WRITABLE);
 }
 
 const struct stream_handler io_link_handler = {.readable = on_readable, .writable = on_writable};
@@ -290,20 +297,19 @@ switch_service(struct io_link *link, uint8_t service)
 static void
 resume(struct io_link *link, const struct io_order *order)
 {
+	struct slice left;
+
 	io_requests_free((struct io_requests *)(uintptr_t)order->ptr);
 	link->reported = false;
 	link->unauthenticated = order->flag;
 	switch_service(link, order->service);
 	if (link->deaf)
 		return;
-	if (link->input_at < link->input.len) {
-		link->input_at += parse(
-		    link, link->input.ptr + link->input_at, link->input.len - link->input_at, 0);
-		if (link->input_at < link->input.len)
-			return;
-		buffer_release(&link->input);
-		link->input_at = 0;
-	}
+	left = unparsed_bytes(link->unparsed);
+	if (left.len > 0)
+		unparsed_consume(&link->unparsed, parse(link, left.ptr, left.len, 0));
+	if (link->unparsed != NULL)
+		return;
 	if (link->unwatched && !link->reported) {
 		link->unwatched = false;
 		watch(link, true);
@@ -339,7 +345,7 @@ write_pieces(struct io_link *link)
 static void
 shut(struct io_link *link, bool discarded)
 {
-	discarded |= link->input_at < link->input.len || link->parser != NULL;
+	discarded |= link->unparsed != NULL || link->parser != NULL;
 	if (link->deaf && !discarded) {
 		io_report(link, IO_END);
 		return;
@@ -360,7 +366,7 @@ link_free(struct io_link *link)
 {
 	stream_close(&link->stream);
 	parser_pool_drop(&link->loop->parsers, link->service, link->parser);
-	buffer_release(&link->input);
+	unparsed_drop(&link->unparsed);
 	xfree(link);
 }
 

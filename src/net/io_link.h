@@ -7,6 +7,7 @@
 #include "net/io_loop.h"
 #include "net/parser_pool.h"
 #include "net/stream.h"
+#include "net/unparsed.h"
 
 /*
  * What io_loop.c and io_link.c share: the bodies of struct io_loop and struct io_link, and what the
@@ -78,9 +79,8 @@ struct io_link {
 	struct io_loop *loop;
 	void *owner;
 	struct stream stream;
-	void *parser;        /* NULL: between requests */
-	struct buffer input; /* read, and from input_at not parsed: where a batch ended before */
-	size_t input_at;
+	void *parser;              /* NULL: between requests */
+	struct unparsed *unparsed; /* where a batch ended before */
 	uint8_t service;
 	bool unauthenticated;
 	bool securing;  /* in the TLS handshake */

@@ -271,7 +271,7 @@ io_link_open(struct io_loop *loop, int fd, struct tls_stream *tls, unsigned serv
 	link->loop = loop;
 	link->owner = owner;
 	link->service = (uint8_t)service;
-	stream_open(&link->stream, loop->base, fd, tls, &io_link_handler, link);
+	stream_open(&link->stream, loop->base, fd, tls, &io_link_handler);
 	link->securing = tls != NULL;
 	return link;
 }

@@ -127,12 +127,12 @@ net_new(const struct net_config *config, const struct net_service *services, uns
 		return NULL;
 	}
 	TAILQ_INIT(&net->all);
-	TAILQ_INIT(&net->answers);
-	TAILQ_INIT(&net->dirty);
+	TAILQ_INIT(&net->replies);
+	TAILQ_INIT(&net->messages);
 	TAILQ_INIT(&net->ready);
 	TAILQ_INIT(&net->later);
 	TAILQ_INIT(&net->closing);
-	TAILQ_INIT(&net->replying);
+	TAILQ_INIT(&net->replies_in_flight);
 	TAILQ_INIT(&net->handshaking);
 	TAILQ_INIT(&net->listeners);
 	TAILQ_INIT(&net->greetings);
@@ -258,7 +258,7 @@ flush_queue(struct net *net, struct conns *queue)
 		conn = TAILQ_FIRST(queue);
 		if (now_us - start_us >= part_us ||
 		    (now_us - start_us >= FLUSH_US && conn != NULL &&
-			now_us - conn->queued_us < PART_US))
+			(uint32_t)now_us - conn->queued_us < PART_US))
 			break;
 	}
 }
@@ -274,8 +274,8 @@ flush_loops(struct net *net)
 		struct net_loop *loop = &net->loops[i];
 		struct conn *conn;
 
-		while (loop->flying_count < IO_WRITES_MAX &&
-		       (conn = TAILQ_FIRST(&loop->dirty)) != NULL) {
+		while (loop->in_flight_count < IO_WRITES_MAX &&
+		       (conn = TAILQ_FIRST(&loop->messages)) != NULL) {
 			conn_flush(conn);
 			if (++n % 8 == 0 && clock_mono_us() - start_us >= PART_US)
 				break;
@@ -305,10 +305,10 @@ set_share(struct net *net)
 {
 	uint64_t owed = 0;
 
-	look_at_owed(&net->dirty, &owed);
+	look_at_owed(&net->messages, &owed);
 	for (unsigned i = 0; i < net->loop_count; i++) {
-		look_at_owed(&net->loops[i].dirty, &owed);
-		look_at_owed(&net->loops[i].flying, &owed);
+		look_at_owed(&net->loops[i].messages, &owed);
+		look_at_owed(&net->loops[i].in_flight, &owed);
 	}
 	net->share_us = SHARE_US;
 	if (owed <= OWED_BYTES)
@@ -399,7 +399,7 @@ static bool
 loops_write(const struct net *net)
 {
 	for (unsigned i = 0; i < net->loop_count; i++)
-		if (!TAILQ_EMPTY(&net->loops[i].flying))
+		if (!TAILQ_EMPTY(&net->loops[i].in_flight))
 			return true;
 	return false;
 }
@@ -410,8 +410,8 @@ static bool
 loops_want(const struct net *net)
 {
 	for (unsigned i = 0; i < net->loop_count; i++)
-		if (!TAILQ_EMPTY(&net->loops[i].dirty) &&
-		    net->loops[i].flying_count < IO_WRITES_MAX)
+		if (!TAILQ_EMPTY(&net->loops[i].messages) &&
+		    net->loops[i].in_flight_count < IO_WRITES_MAX)
 			return true;
 	return false;
 }
@@ -425,8 +425,8 @@ turn(struct net *net)
 
 	process_queue(&net->ready, PART_US);
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
-	flush_queue(net, &net->answers);
-	flush_queue(net, &net->dirty);
+	flush_queue(net, &net->replies);
+	flush_queue(net, &net->messages);
 	process_later(net);
 	flush_loops(net); /* what newcomers subscribed to as well: no turn follows for it */
 	set_share(net);
@@ -447,7 +447,7 @@ turn(struct net *net)
 	 * their reports goes on. */
 	waits = net->share_us == SHARE_MIN_US && loops_write(net);
 	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || !TAILQ_EMPTY(&net->later) ||
-	    !TAILQ_EMPTY(&net->answers) || !TAILQ_EMPTY(&net->dirty) ||
+	    !TAILQ_EMPTY(&net->replies) || !TAILQ_EMPTY(&net->messages) ||
 	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL || loops_want(net))
 		return true;
 	/* Time limits of connections are looked at once a second, when there are connections. */

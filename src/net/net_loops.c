@@ -32,8 +32,8 @@ on_end(struct conn *conn)
 	conn->eof = true;
 	if (conn->state == CONN_LINGERING)
 		conn_kill(conn, "finished");
-	else if (conn->state == CONN_OPEN)
-		conn_enqueue(conn, &conn->net->later);
+	else if (conn_is_open(conn))
+		conn_work_add(conn, WORK_LATER);
 }
 
 static void
@@ -61,8 +61,8 @@ take_report(const struct io_report *report)
 		conn_secured(conn, report->text, report->is_resumed);
 		break;
 	case IO_STOPPED:
-		conn->stopped = true;
-		conn_enqueue(conn, &conn->net->closing);
+		conn_become(conn, CONN_STOPPED);
+		conn_work_add(conn, WORK_CLOSING);
 		break;
 	}
 }
@@ -144,8 +144,8 @@ net_loops_open(struct net *net)
 			break;
 		}
 		net->loops[net->loop_count].io = loop;
-		TAILQ_INIT(&net->loops[net->loop_count].dirty);
-		TAILQ_INIT(&net->loops[net->loop_count].flying);
+		TAILQ_INIT(&net->loops[net->loop_count].messages);
+		TAILQ_INIT(&net->loops[net->loop_count].in_flight);
 		net->loop_count++;
 	}
 }

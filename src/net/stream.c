@@ -15,7 +15,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	struct stream *s = arg;
 
 	(void)fd;
-	s->handler->readable(s->arg, (what & EV_CLOSED) != 0);
+	s->handler->readable(s, (what & EV_CLOSED) != 0);
 }
 
 static void
@@ -31,16 +31,16 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	if (!s->awaits_writable)
 		return;
 	s->awaits_writable = false;
-	s->handler->writable(s->arg);
+	s->handler->writable(s);
 }
 
 void
 stream_open(struct stream *s, struct event_base *base, int fd, struct tls_stream *tls,
-    const struct stream_handler *handler, void *arg)
+    const struct stream_handler *handler)
 {
 	int early = event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE;
 
-	*s = (struct stream){.handler = handler, .arg = arg, .tls = tls, .fd = fd};
+	*s = (struct stream){.handler = handler, .tls = tls, .fd = fd};
 	event_assign(&s->event, base, fd,
 	    (short)(EV_READ | EV_PERSIST | (early != 0 ? EV_CLOSED : 0)), on_event, s);
 }

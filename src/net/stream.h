@@ -19,19 +19,20 @@
  * the caller's business. Bytes go between the socket and the caller's memory, through no buffer of
  * the stream's own. It knows nothing of requests and outboxes. For this layer only.
  */
+struct stream;
+
 struct stream_handler {
 	/* Told again each time round until it is read, or reading is switched off. ending: the peer
 	 * has sent its last byte, if the system says so early; reading tells in any case. */
-	void (*readable)(void *arg, bool ending);
-	void (*writable)(void *arg); /* once after each stream_await_writable */
+	void (*readable)(struct stream *s, bool ending);
+	void (*writable)(struct stream *s); /* once after each stream_await_writable */
 };
 
 struct stream {
 	struct event event;                   /* there is something to read */
 	struct event *writable;               /* NULL until it has to be waited for */
 	const struct stream_handler *handler; /* borrowed */
-	void *arg;
-	struct tls_stream *tls; /* NULL: plain */
+	struct tls_stream *tls;               /* NULL: plain */
 	int fd;
 	bool reading;
 	bool awaits_writable;
@@ -39,7 +40,7 @@ struct stream {
 
 /* Borrows base and handler, takes fd and tls; not reading yet. */
 void stream_open(struct stream *s, struct event_base *base, int fd, struct tls_stream *tls,
-    const struct stream_handler *handler, void *arg);
+    const struct stream_handler *handler);
 void stream_close(struct stream *s); /* closes fd */
 
 /* False where the system cannot watch one more; the stream is then of no use any more. */

@@ -19,17 +19,17 @@ static char scratch[STREAM_ROOM_BYTES];
 static int peer, readables, endings, writables;
 
 static void
-on_readable(void *arg, bool ending)
+on_readable(struct stream *s, bool ending)
 {
-	ck_assert_ptr_eq(arg, &peer);
+	ck_assert_ptr_eq(s, &stream);
 	readables++;
 	endings += ending;
 }
 
 static void
-on_writable(void *arg)
+on_writable(struct stream *s)
 {
-	ck_assert_ptr_eq(arg, &peer);
+	ck_assert_ptr_eq(s, &stream);
 	writables++;
 }
 
@@ -44,7 +44,7 @@ setup(void)
 	peer = fds[1];
 	readables = endings = writables = 0;
 	base = event_base_new();
-	stream_open(&stream, base, fds[0], NULL, &handler, &peer);
+	stream_open(&stream, base, fds[0], NULL, &handler);
 }
 
 static void

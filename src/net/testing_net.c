@@ -225,8 +225,8 @@ on_flushed(void *arg)
 		rig.most_closings = rig.closings - rig.closings_before;
 	rig.closings_before = rig.closings;
 	for (unsigned i = 0; i < net_loop_count(rig.net); i++)
-		if (rig.net->loops[i].flying_count > rig.most_writes)
-			rig.most_writes = rig.net->loops[i].flying_count;
+		if (rig.net->loops[i].in_flight_count > rig.most_writes)
+			rig.most_writes = rig.net->loops[i].in_flight_count;
 	for (size_t i = 0; i < rig.client_count; i++) {
 		struct rig_client *client = rig.clients[i];
 

@@ -511,18 +511,16 @@ END_TEST
 static unsigned writables;
 
 static void
-on_readable(void *arg, bool ending)
+on_readable(struct stream *stream, bool ending)
 {
-	struct stream *stream = arg;
-
 	(void)ending;
 	ck_assert_int_eq(stream_read(stream, scratch, sizeof(scratch)), -1);
 }
 
 static void
-on_writable(void *arg)
+on_writable(struct stream *stream)
 {
-	(void)arg;
+	(void)stream;
 	writables++;
 }
 
@@ -539,7 +537,7 @@ START_TEST(half_a_key_update_lets_writes_wait_for_reads)
 	handshake();
 	testing_tls_half_an_update(record);
 	ck_assert_int_eq(send(peer, record, sizeof(record), 0), sizeof(record));
-	stream_open(&stream, base, ts->fd, ts, &handler, &stream);
+	stream_open(&stream, base, ts->fd, ts, &handler);
 	ck_assert(stream_watch(&stream, true));
 	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	ck_assert_int_eq(stream_write(&stream, &piece, 1, scratch), -1);
