@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "cli/ask.h"
-#include "cli/backoff.h"
 #include "cli/connection.h"
 #include "cli/json.h"
 #include "cli/loop.h"

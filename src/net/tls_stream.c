@@ -135,18 +135,17 @@ on_message(int writing, int version, int type, const void *ptr, size_t len, SSL 
 		ts->reason = "too many key updates";
 }
 
-struct tls_stream *
-tls_stream_new(struct tls *tls, int fd)
+/* Takes ssl, or NULL, for which it returns NULL. */
+static struct tls_stream *
+attach(SSL *ssl, struct tls *tls, int fd)
 {
 	struct tls_stream *ts;
-	SSL *ssl;
 	BIO *bio;
 
 	pthread_once(&method_once, make_method);
-	bio = method != NULL ? BIO_new(method) : NULL;
-	ssl = bio != NULL ? tls_accept(tls) : NULL;
-	if (ssl == NULL) {
-		BIO_free(bio);
+	bio = method != NULL && ssl != NULL ? BIO_new(method) : NULL;
+	if (bio == NULL) {
+		SSL_free(ssl);
 		return NULL;
 	}
 	ts = xmalloc(sizeof(*ts));
@@ -157,6 +156,23 @@ tls_stream_new(struct tls *tls, int fd)
 	SSL_set_msg_callback(ssl, on_message);
 	SSL_set_msg_callback_arg(ssl, ts);
 	return ts;
+}
+
+struct tls_stream *
+tls_stream_new(struct tls *tls, int fd)
+{
+	SSL *ssl = tls_accept(tls);
+	struct tls_stream *ts = attach(ssl, tls, fd);
+
+	if (ts == NULL && ssl != NULL)
+		tls_unref(tls);
+	return ts;
+}
+
+struct tls_stream *
+tls_stream_new_client(SSL *ssl, int fd)
+{
+	return attach(ssl, NULL, fd);
 }
 
 void
@@ -173,6 +189,8 @@ reason_of(const struct tls_stream *ts, unsigned long code)
 {
 	const char *text;
 
+	if (ts->plain && !SSL_is_server(ts->ssl))
+		return "the server does not speak TLS";
 	if (ts->plain)
 		return "no TLS: something else was sent to the TLS port";
 	if (ERR_GET_LIB(code) != ERR_LIB_SSL)

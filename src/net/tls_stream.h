@@ -18,7 +18,7 @@
  */
 struct tls_stream {
 	SSL *ssl;
-	struct tls *tls;
+	struct tls *tls; /* NULL: the client's side */
 	int fd;
 	char *rest; /* encrypted, not taken by the socket yet; NULL: nothing */
 	size_t rest_at, rest_len;
@@ -35,6 +35,8 @@ struct tls_stream {
 
 /* Borrows fd. Returns owned (tls_stream_free); NULL: no memory. */
 struct tls_stream *tls_stream_new(struct tls *tls, int fd);
+/* The client's side. Takes ssl, or NULL, for which it returns NULL. */
+struct tls_stream *tls_stream_new_client(SSL *ssl, int fd);
 void tls_stream_free(struct tls_stream *ts);
 
 /*

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli/backoff.h"
+#include "base/backoff.h"
 
 uint64_t
 backoff_delay_us(unsigned attempt, uint64_t random)

@@ -1,5 +1,5 @@
-#ifndef CLI_BACKOFF_H
-#define CLI_BACKOFF_H
+#ifndef BASE_BACKOFF_H
+#define BASE_BACKOFF_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli/backoff.h"
+#include "base/backoff.h"
 
 #include "base/testing.h"
 
@@ -50,7 +50,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("cli/backoff", NULL, NULL,
+	return testing_main("base/backoff", NULL, NULL,
 	    (const TTest *[]){delay_is_between_half_a_span_and_a_span,
 		span_doubles_with_each_attempt, span_never_passes_the_cap,
 		delays_of_many_clients_spread_over_the_span, NULL});
