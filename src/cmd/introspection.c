@@ -83,7 +83,8 @@ gather(struct list *list, struct hub *hub, uint64_t deadline_us)
 
 	while ((topic = hub_next_channel(hub, list->kind, name)) != NULL) {
 		name = topic_name(topic);
-		if (!list->has_pattern || glob_match(buffer_slice(&list->pattern), name, false))
+		if (topic->count > 0 &&
+		    (!list->has_pattern || glob_match(buffer_slice(&list->pattern), name, false)))
 			add_name(list, &last, name);
 		if (++looked % CHANNELS_A_LOOK == 0 && clock_mono_us() >= deadline_us) {
 			list->any_seen = true;

@@ -29,41 +29,25 @@ channel_tree_free(struct channel_tree *tree)
 	xfree(tree);
 }
 
-static struct topic *
-find_channel(struct channel_tree *tree, struct slice name)
+/*
+ * The node at the end of run, from node on, or NULL. Where the way ends at a channel that is a
+ * child itself, *leaf is that channel, which may have another name; else NULL.
+ */
+static inline struct tree_node *
+find_run(struct tree_node *node, struct slice run, struct topic **leaf)
 {
-	struct tree_node *node = &tree->root;
 	size_t at = 0;
 
-	while (at < name.len) {
-		struct tree_edge *edge = tree_child(node->children, (unsigned char)name.ptr[at]);
+	*leaf = NULL;
+	while (at < run.len) {
+		struct tree_edge *edge = tree_child(node->children, (unsigned char)run.ptr[at]);
 
 		if (edge == NULL)
 			return NULL;
 		if (tree_edge_is_topic(*edge)) {
-			struct topic *topic = tree_edge_topic(*edge);
-
-			return slice_eq(topic_name(topic), name) ? topic : NULL;
+			*leaf = tree_edge_topic(*edge);
+			return NULL;
 		}
-		node = tree_edge_node(*edge);
-		at++;
-		if (!tree_pass_prefix(node, name, &at))
-			return NULL;
-	}
-	return node->channel;
-}
-
-/* The node at the end of run, from node on, or NULL. */
-static struct tree_node *
-find_run(struct tree_node *node, struct slice run)
-{
-	size_t at = 0;
-
-	while (at < run.len) {
-		struct tree_edge *edge = tree_child(node->children, (unsigned char)run.ptr[at]);
-
-		if (edge == NULL || tree_edge_is_topic(*edge))
-			return NULL;
 		node = tree_edge_node(*edge);
 		at++;
 		if (!tree_pass_prefix(node, run, &at))
@@ -73,15 +57,27 @@ find_run(struct tree_node *node, struct slice run)
 }
 
 static struct topic *
+find_channel(struct channel_tree *tree, struct slice name)
+{
+	struct topic *leaf;
+	struct tree_node *node = find_run(&tree->root, name, &leaf);
+
+	if (node != NULL)
+		return node->channel;
+	return leaf != NULL && slice_eq(topic_name(leaf), name) ? leaf : NULL;
+}
+
+static struct topic *
 find_pattern(struct channel_tree *tree, struct slice name)
 {
 	struct tree_node *node = &tree->root;
 	struct tree_path path;
 	struct tree_step step;
+	struct topic *leaf;
 
 	tree_path_init(&path, name);
 	while (node != NULL && tree_path_next(&path, &step))
-		node = step.kind == TREE_LITERAL ? find_run(node, step.run)
+		node = step.kind == TREE_LITERAL ? find_run(node, step.run, &leaf)
 						 : tree_find_wild_child(node, step.kind, step.set);
 	tree_path_release(&path);
 	return node != NULL ? tree_spelling_find(tree, node, name) : NULL;

@@ -39,7 +39,8 @@ struct topic {
 	uint32_t tag;   /* the hub's, 0 at first */
 	uint32_t place; /* of a pattern, among those that mean the same */
 	uint16_t name_len;
-	bool is_pattern;
+	bool is_pattern : 1;
+	uint8_t holds : 7; /* the hub's: see hub_hold_channel */
 	char name[];
 };
 

@@ -70,6 +70,7 @@ hub_new(const struct hub_config *config)
 	    .notice = write_notice,
 	    .arg = hub,
 	};
+	LIST_INIT(&hub->interests);
 	TAILQ_INIT(&hub->awaited);
 	TAILQ_INIT(&hub->reserved);
 	return hub;
@@ -136,22 +137,56 @@ count_blocking(struct subscriber *s)
 }
 
 static void
+tell_interest(struct hub *hub, enum hub_kind kind, const struct topic *topic, bool is_wanted)
+{
+	struct hub_interest *interest;
+
+	LIST_FOREACH (interest, &hub->interests, link)
+		interest->changed(interest, kind, topic_name(topic), is_wanted);
+}
+
+/* It has no members and is not held. */
+static void
+drop_topic(struct hub *hub, enum hub_kind kind, struct topic *topic)
+{
+	topic_tags_release(hub->tags, topic);
+	channel_tree_remove(tree_of(hub, kind), topic);
+}
+
+static void
+got_first_member(struct hub *hub, enum hub_kind kind, const struct topic *topic)
+{
+	if (topic->holds > 0)
+		hub->unheard[kind == HUB_SHARD]--;
+	tell_interest(hub, kind, topic, true);
+}
+
+static void
+lost_last_member(struct hub *hub, enum hub_kind kind, struct topic *topic)
+{
+	tell_interest(hub, kind, topic, false);
+	if (topic->holds > 0)
+		hub->unheard[kind == HUB_SHARD]++;
+	else
+		drop_topic(hub, kind, topic);
+}
+
+static void
 remove_subscription(struct hub *hub, struct subscription *subscription)
 {
 	struct subscriber *s = subscription->subscriber;
 	struct topic *topic = subscription->topic;
+	enum hub_kind kind = (enum hub_kind)subscription->kind;
 	struct subscription *moved = topic_remove(topic, subscription->index);
 
 	if (moved != NULL)
 		moved->index = subscription->index;
 	subscription_table_remove(hub->table, subscription);
-	TAILQ_REMOVE(&s->subscriptions[subscription->kind], subscription, of_subscriber);
-	s->count[subscription->kind]--;
-	if (topic->count == 0) {
-		topic_tags_release(hub->tags, topic);
-		channel_tree_remove(tree_of(hub, subscription->kind), topic);
-	}
+	TAILQ_REMOVE(&s->subscriptions[kind], subscription, of_subscriber);
+	s->count[kind]--;
 	xfree(subscription);
+	if (topic->count == 0)
+		lost_last_member(hub, kind, topic);
 	count_blocking(s);
 	if (s->awaited != HUB_NOT_AWAITED)
 		hub_hears_less(s);
@@ -208,6 +243,8 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 	TAILQ_INSERT_TAIL(&s->subscriptions[kind], subscription, of_subscriber);
 	s->count[kind]++;
 	count_blocking(s);
+	if (topic->count == 1)
+		got_first_member(s->hub, kind, topic);
 	return HUB_OK;
 }
 
@@ -221,6 +258,39 @@ hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 		return HUB_NOT_SUBSCRIBED;
 	remove_subscription(s->hub, subscription);
 	return HUB_OK;
+}
+
+struct topic *
+hub_hold_channel(struct hub *hub, enum hub_kind kind, struct slice name)
+{
+	struct topic *topic = channel_tree_add(tree_of(hub, kind), false, name);
+
+	assert(kind != HUB_PATTERN && topic->holds < HUB_HOLDS_MAX);
+	if (topic->holds++ == 0 && topic->count == 0)
+		hub->unheard[kind == HUB_SHARD]++;
+	return topic;
+}
+
+void
+hub_release_channel(struct hub *hub, enum hub_kind kind, struct topic *topic)
+{
+	assert(topic->holds > 0);
+	if (--topic->holds > 0 || topic->count > 0)
+		return;
+	hub->unheard[kind == HUB_SHARD]--;
+	drop_topic(hub, kind, topic);
+}
+
+void
+hub_add_interest(struct hub *hub, struct hub_interest *interest)
+{
+	LIST_INSERT_HEAD(&hub->interests, interest, link);
+}
+
+void
+hub_remove_interest(struct hub_interest *interest)
+{
+	LIST_REMOVE(interest, link);
 }
 
 struct subscription *
@@ -279,7 +349,7 @@ hub_numpat(struct hub *hub)
 size_t
 hub_channels(struct hub *hub, enum hub_kind kind)
 {
-	return channel_tree_channels(tree_of(hub, kind));
+	return channel_tree_channels(tree_of(hub, kind)) - hub->unheard[kind == HUB_SHARD];
 }
 
 struct topic *

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "pubsub/channel_tree.h"
-#include "pubsub/outbox.h"
+#include "pubsub/subscriber.h"
 #include "pubsub/wire_form.h"
 
 /*
@@ -27,58 +27,6 @@
  * subscriber that none of them waits for any more is waited for no longer.
  */
 struct hub;
-
-struct subscription {
-	struct subscriber *subscriber;
-	struct topic *topic;
-	TAILQ_ENTRY(subscription) of_subscriber;
-	struct subscription *next; /* in its bucket of the subscription table */
-	uint32_t index;            /* among the topic's members */
-	uint32_t kind;             /* enum hub_kind */
-};
-
-TAILQ_HEAD(subscriptions, subscription);
-
-/* What publishers want of a subscriber under OUTBOX_BLOCK. */
-enum hub_awaited {
-	HUB_NOT_AWAITED,
-	HUB_AWAITED,  /* it has no room for the first of them */
-	HUB_RESERVED, /* it has, and for a moment the others keep off */
-};
-
-/*
- * What the hub calls of a subscriber; one table for each kind of subscriber. Any of them may be
- * called in the middle of hub_publish(): they must not publish, subscribe, unsubscribe or detach.
- */
-struct subscriber_ops {
-	/* The outbox has something to flush, and had not since the last outbox_flushed(). */
-	void (*ready)(struct subscriber *s);
-	/* The outbox went past its limits under OUTBOX_DISCONNECT, or publishers waited for it too
-	 * long under OUTBOX_BLOCK. It is closed; the subscriber is to be detached. */
-	void (*overflow)(struct subscriber *s);
-	/* The publishers that got HUB_BLOCKED are to be tried again, in a round: the subscriber has
-	 * room for them, or whether they still wait for it is to be found out. */
-	void (*room)(struct subscriber *s);
-};
-
-/* Embedded by value in whatever receives messages. outbox.form is the index of its wire form: see
- * hub_add_form and hub_set_form. */
-struct subscriber {
-	struct hub *hub;
-	const struct subscriber_ops *ops; /* borrowed */
-	struct outbox outbox;
-	struct subscriptions subscriptions[HUB_KINDS];
-	uint32_t count[HUB_KINDS];
-	bool blocking;                 /* counted among the subscribed with OUTBOX_BLOCK */
-	uint8_t awaited;               /* enum hub_awaited; the rest is for those that are: */
-	uint32_t round;                /* in which the first publisher was seen to wait last */
-	uint32_t seen, doubted, asked; /* likewise; these and due: see hub_state.h */
-	uint8_t due;
-	uint64_t ticket;                  /* of this publisher ... */
-	uint64_t publisher_since_us;      /* ... which waits since then */
-	uint64_t awaited_since_us;        /* in this state since then */
-	TAILQ_ENTRY(subscriber) awaiting; /* in the hub's list of its state */
-};
 
 /*
  * What a publisher claims while its message is not delivered; embedded by value in whoever
@@ -208,11 +156,35 @@ void hub_tidy(struct hub *hub);
 /* About once a second: frees what is kept for reuse and was not used for as long. */
 void hub_shrink(struct hub *hub);
 
+/*
+ * Keeps a channel (HUB_CHANNEL or HUB_SHARD) in the tree, also without subscribers, for as long as
+ * something belongs to it. There may be HUB_HOLDS_MAX holds on a channel; each is released once.
+ * name.len is at most 65535.
+ */
+#define HUB_HOLDS_MAX 127
+struct topic *hub_hold_channel(struct hub *hub, enum hub_kind kind, struct slice name);
+void hub_release_channel(struct hub *hub, enum hub_kind kind, struct topic *topic);
+
+/*
+ * Interest: changed() is called when a channel or pattern gets its first subscription (is_wanted)
+ * and when it loses its last one, once for each change, right after it. It must not subscribe,
+ * unsubscribe, detach, hold or release; name stands until it returns. A subscriber that is detached
+ * in slices has its subscriptions until their slice.
+ */
+struct hub_interest {
+	void (*changed)(
+	    struct hub_interest *interest, enum hub_kind kind, struct slice name, bool is_wanted);
+	LIST_ENTRY(hub_interest) link;
+};
+void hub_add_interest(struct hub *hub, struct hub_interest *interest); /* borrows */
+void hub_remove_interest(struct hub_interest *interest);
+
 /* Questions. kind HUB_CHANNEL or HUB_SHARD. */
 size_t hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel);
-size_t hub_numpat(struct hub *hub); /* distinct patterns */
-size_t hub_channels(struct hub *hub, enum hub_kind kind);
-/* Walks channel names in order: see channel_tree_next. */
+size_t hub_numpat(struct hub *hub);                       /* distinct patterns */
+size_t hub_channels(struct hub *hub, enum hub_kind kind); /* with subscribers */
+/* Walks channels in the order of names, those without subscribers (topic->count is 0), too: see
+ * channel_tree_next. */
 struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after);
 uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name);
 

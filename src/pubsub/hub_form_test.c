@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -240,10 +241,8 @@ expect_json(int i, struct slice payload)
 		unsigned char c = (unsigned char)all.ptr[at++];
 
 		if (c == '\\' && all.ptr[at] == 'u') {
-			unsigned code;
-
-			ck_assert_int_eq(sscanf(all.ptr + at, "u%4x", &code), 1);
-			c = (unsigned char)code;
+			c = (unsigned char)strtoul(
+			    (char[]){all.ptr[at + 3], all.ptr[at + 4], '\0'}, NULL, 16);
 			at += 5;
 		} else if (c == '\\') {
 			c = (unsigned char)all.ptr[at++];

@@ -141,59 +141,79 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 	return true;
 }
 
-/* How a frame is put into an outbox. */
+/* How frames are put into outboxes. */
 enum push {
 	PUSH_ASKED,         /* publishers waited for its room under OUTBOX_BLOCK, or need none */
 	PUSH_WITHIN_LIMITS, /* under OUTBOX_BLOCK, too, its limits hold */
 };
 
-static enum outbox_result
-push_frame(struct outbox *outbox, const struct frame *frame, enum push how)
+/* The message for one topic, in each form that was asked for. */
+struct encodings {
+	struct frame frames[HUB_FORMS_MAX];
+	uint32_t made;  /* bits, by form: frames[form] is set, or ... */
+	uint32_t unfit; /* ... the form cannot carry the message */
+	uint32_t tag;
+	uint64_t id; /* see encode() */
+};
+
+/* NULL if the form cannot carry the message. */
+static const struct frame *
+frame_of(struct hub *hub, struct hub_delivery *d, uint8_t form, struct encodings *e)
 {
-	if (how == PUSH_WITHIN_LIMITS && outbox_would_block(outbox, frame->len)) {
-		outbox_refuse(outbox, frame->tag);
-		return OUTBOX_OVERFLOW;
+	if ((e->made >> form & 1) == 0) {
+		e->made |= 1U << form;
+		if (!encode(hub, d, form, e->tag, e->id, &e->frames[form]))
+			e->unfit |= 1U << form;
 	}
-	return outbox_push_message(outbox, frame);
+	return (e->unfit >> form & 1) == 0 ? &e->frames[form] : NULL;
+}
+
+static void
+overflow(struct subscriber *s)
+{
+	outbox_close(&s->outbox);
+	s->ops->overflow(s);
 }
 
 /* One encoding for each wire form in use, then a few words for each member. */
 static size_t
 deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id, enum push how)
 {
-	struct frame frames[HUB_FORMS_MAX];
-	uint32_t encoded = 0, unfit = 0, tag = topic_tags_of(hub->tags, topic);
-	size_t receivers = 0;
+	struct encodings e;
+	const struct frame *frame = NULL;
+	size_t receivers = 0, queued = 0;
+	int form = -1; /* of frame */
 
+	e.made = e.unfit = 0;
+	e.tag = topic_tags_of(hub->tags, topic);
+	e.id = id;
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
-		uint8_t form = s->outbox.form;
+		enum outbox_result result;
 
 		if (s->outbox.sealed)
 			continue;
-		if ((encoded >> form & 1) == 0) {
-			encoded |= 1U << form;
-			if (!encode(hub, d, form, tag, id, &frames[form]))
-				unfit |= 1U << form;
-		}
 		receivers++;
-		if ((unfit >> form & 1) != 0) {
-			outbox_refuse(&s->outbox, tag);
+		if (s->outbox.form != form) {
+			form = s->outbox.form;
+			frame = frame_of(hub, d, s->outbox.form, &e);
+		}
+		if (frame == NULL) {
+			outbox_refuse(&s->outbox, e.tag);
 			continue;
 		}
-		switch (push_frame(&s->outbox, &frames[form], how)) {
-		case OUTBOX_QUEUED:
-			hub->delivered++;
-			break;
-		case OUTBOX_OVERFLOW:
-			outbox_close(&s->outbox);
-			s->ops->overflow(s);
-			break;
-		case OUTBOX_DROPPED:
-		case OUTBOX_CLOSED:
-			break;
+		if (how == PUSH_WITHIN_LIMITS && outbox_would_block(&s->outbox, frame->len)) {
+			outbox_refuse(&s->outbox, e.tag);
+			overflow(s);
+			continue;
 		}
+		result = outbox_push_message(&s->outbox, frame);
+		if (result == OUTBOX_QUEUED)
+			queued++;
+		else if (result == OUTBOX_OVERFLOW)
+			overflow(s);
 	}
+	hub->delivered += queued;
 	return receivers;
 }
 
@@ -236,6 +256,11 @@ match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice pa
 		d->count = d->shard != NULL;
 	} else {
 		d->topics = channel_tree_match(hub->channels, channel, &d->count);
+	}
+	/* A channel, which comes first, may be held without subscribers. */
+	if (d->count > 0 && d->topics[0]->count == 0) {
+		d->topics++;
+		d->count--;
 	}
 }
 

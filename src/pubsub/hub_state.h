@@ -29,6 +29,8 @@ struct hub {
 	size_t segment_bytes;
 	struct channel_tree *channels; /* channels and patterns */
 	struct channel_tree *shards;
+	size_t unheard[2]; /* channels that are held and have no subscriber; shard channels */
+	LIST_HEAD(, hub_interest) interests;
 	struct subscription_table *table;
 	struct topic_tags *tags;
 	struct frame_log *replies;
