@@ -64,7 +64,7 @@ def test_a_rediss_url_is_tls(tls_server, certificates, tool):
     url = f"rediss://localhost:{tls_server.tls_port}"
     assert tool("-u", url, "--cacert", certificates.ca, "ping").returncode == OK
     assert tool("--cacert", certificates.ca, "ping", env={"FANFARE_URL": url}).returncode == OK
-    check_refused(tool("-u", url, "ping"), "from no authority that is trusted")
+    check_refused(tool("-u", url, "ping"), "not signed by a trusted authority")
 
 
 def test_a_subscriber_gets_messages_in_order(tls_server, certificates, start_tool, tool):
@@ -145,12 +145,12 @@ def test_a_client_certificate_that_the_server_refuses_is_said(start_tls_server, 
     check_refused(done, "the server refused our certificate: ")
 
 
-# Server certificates that are no good
+# Server certificates that are not valid
 
 FAULTS = {"expired": ("expired", [], "certificate has expired"),
           "wrong name": ("elsewhere", ["-h", "localhost"], "hostname mismatch"),
           "wrong address": ("elsewhere", [], "IP address mismatch"),
-          "unknown authority": ("other/server", [], "from no authority that is trusted")}
+          "unknown authority": ("other/server", [], "not signed by a trusted authority")}
 
 
 @pytest.mark.parametrize("command", [["ping"], ["bench", "--seconds", "0.1", "-c", "1"]], ids=lambda command: command[0])
@@ -167,7 +167,7 @@ def test_a_server_certificate_that_is_no_good_is_refused_and_why(tls_server, sta
 def test_authorities_come_from_a_folder_too(tls_server, certificates, tool, folder):
     (folder / "ca.pem").write_bytes(certificates.ca.read_bytes())
     own = ["-p", tls_server.tls_port, "--tls", "--cacertdir", folder]
-    check_refused(tool(*own, "ping"), "from no authority that is trusted")
+    check_refused(tool(*own, "ping"), "not signed by a trusted authority")
     subprocess.run(["openssl", "rehash", str(folder)], check=True, capture_output=True)
     assert tool(*own, "ping").returncode == OK
 
@@ -220,7 +220,7 @@ def test_ciphers_can_be_chosen(certificates, tool):
                          ids=lambda command: command[0])
 def test_plain_text_to_a_tls_port_is_guessed(tls_server, tool, command):
     done = tool("-p", tls_server.tls_port, *command)
-    check_refused(done, "may speak TLS on this port (--tls")
+    check_refused(done, "the port may use TLS (--tls")
 
 
 def test_an_alert_in_answer_to_plain_text_is_known(tool):
@@ -228,7 +228,7 @@ def test_an_alert_in_answer_to_plain_text_is_known(tool):
         connection.recv(65536)
         connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
     with Listener(serve) as server:
-        check_refused(tool("-p", server.port, "ping"), "may speak TLS on this port (--tls")
+        check_refused(tool("-p", server.port, "ping"), "the port may use TLS (--tls")
 
 
 @pytest.mark.parametrize("command", [["ping"], ["bench"]], ids=lambda command: command[0])
@@ -248,9 +248,9 @@ def test_an_end_or_silence_in_the_handshake_is_guessed(certificates, tool, comma
         connection.close()
     own = [*certificates.client_options(), "--connect-timeout", "0.5"]
     with Listener(close) as server:
-        check_refused(tool("-p", server.port, *own, *command), "during the TLS handshake", "may not speak TLS")
+        check_refused(tool("-p", server.port, *own, *command), "during the TLS handshake", "may not use TLS")
     with Listener(lambda connection: time.sleep(seconds(3))) as server:
-        check_refused(tool("-p", server.port, *own, *command), "may not speak TLS on this port")
+        check_refused(tool("-p", server.port, *own, *command), "the port may not use TLS")
 
 
 def test_a_connection_that_is_cut_is_an_end(certificates, tool):

@@ -43,12 +43,12 @@ static const char usage[] = "usage: fanfared [-c FILE | FILE] [--directive value
 static const char help[] =
     "\n"
     "  -c FILE           configuration file\n"
-    "  --directive ...   a directive of the file and its values, in place of what the file says:\n"
+    "  --directive ...   a directive and its values, which override the file:\n"
     "                    --port 7000 --bind 127.0.0.1 ::1\n"
-    "  --check-config    say whether the configuration is valid, and exit\n"
-    "  --show-config     print the configuration that holds, and exit\n"
+    "  --check-config    check the configuration, and exit\n"
+    "  --show-config     print the resulting configuration, and exit\n"
     "  -v, --version     print the version, and exit\n"
-    "  -h, --help        print this, and exit\n"
+    "  -h, --help        print this help, and exit\n"
     "\n"
     "See fanfared(8), fanfared.conf(5) and fanfare-commands(7).\n";
 

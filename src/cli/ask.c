@@ -32,8 +32,8 @@ on_ready(void *arg)
 	connection_send(a->connection, a->args, a->count);
 }
 
-/* (P|S)SUBSCRIBE and (P|S)UNSUBSCRIBE are answered by pushes in RESP3; others may come before a
- * reply. */
+/* In RESP3 the replies to (P|S)SUBSCRIBE and (P|S)UNSUBSCRIBE are pushes; others may precede one.
+ */
 static bool
 is_answered_by_push(struct slice name)
 {
@@ -65,7 +65,7 @@ on_closed(enum connection_end end, const char *text, void *arg)
 {
 	struct asking *a = arg;
 
-	/* SHUTDOWN that succeeds has no other answer. */
+	/* A successful SHUTDOWN has no reply. */
 	if (end == CONNECTION_LOST && slice_is_nocase(a->args[0], "shutdown")) {
 		loop_stop(a->cli->loop, CLI_OK);
 		return;

@@ -9,15 +9,15 @@
 struct resp_value;
 
 /*
- * One command, one reply: what `call` and `info` have in common.
+ * One command and its reply, for `call` and `info`.
  *
- * Connects, sends the command and gives its reply to `print`, which appends to cli->out. An error
- * reply goes to stderr instead (CLI_ERROR_REPLY). Returns the status of the run.
+ * Connects, sends the command and passes its reply to `print`, which appends to cli->out. An error
+ * reply is printed to stderr instead (CLI_ERROR_REPLY). Returns the exit status.
  */
 enum cli_status ask(struct cli *cli, int proto, const struct slice *args, size_t count,
     void (*print)(struct cli *cli, const struct resp_value *value));
 
-/* "fanfare: <error>" on stderr, with the server's bytes escaped. */
+/* Prints "fanfare: <error>" to stderr, with the server's bytes escaped. */
 void ask_warn_error(struct slice error);
 
 #endif

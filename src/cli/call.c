@@ -52,9 +52,9 @@ run(struct cli *cli)
 
 static const struct option_row rows[] = {
     {"resp3", '3', OPTION_FLAG, AT(resp3), .text = "speak RESP3"},
-    {"json", 0, OPTION_FLAG, AT(json), .text = "print the reply as a line of JSON"},
-    {"raw", 0, OPTION_FLAG, AT(raw), .text = "print bytes alone, as into a pipe"},
-    {"pretty", 0, OPTION_FLAG, AT(pretty), .text = "name types and quote, as on a terminal"},
+    {"json", 0, OPTION_FLAG, AT(json), .text = "print the reply as one line of JSON"},
+    {"raw", 0, OPTION_FLAG, AT(raw), .text = "print plain bytes, as into a pipe"},
+    {"pretty", 0, OPTION_FLAG, AT(pretty), .text = "print types and quotes, as on a terminal"},
     {0},
 };
 

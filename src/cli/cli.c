@@ -26,8 +26,8 @@ cli_warn(const char *format, ...)
 }
 
 /*
- * Returns 0, or the errno that ended it. A signal is an end (EINTR), for the loop stops for it; it
- * may also cut a write short, and the next one would block again.
+ * Returns 0 or an errno. After a signal it returns EINTR, because the loop will stop. It must not
+ * write again after a short write that a signal may have caused: that write could block.
  */
 static int
 write_all(int fd, struct slice s)
@@ -66,7 +66,7 @@ cli_flush(struct cli *cli)
 		loop_stop(cli->loop, CLI_OK);
 		return false;
 	default:
-		cli_warn("cannot write the output: %s", strerror(error));
+		cli_warn("cannot write output: %s", strerror(error));
 		loop_stop(cli->loop, CLI_FAILED);
 		return false;
 	}

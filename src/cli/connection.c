@@ -28,12 +28,12 @@
 #include "resp/reply.h"
 #include "resp/writer.h"
 
-/* Two of the largest values that Redis allows, so that no reply of a sane server is refused. */
+/* Twice Redis's largest value, so that no reply of a correct server is refused. */
 #define REPLY_MAX_BYTES ((size_t)1 << 30)
 #define REPLY_MAX_DEPTH 128
 #define READ_BYTES ((size_t)64 * 1024)
 #define DRAINED_BYTES ((size_t)256 * 1024)
-/* What a TLS server answers first to who speaks plain; RESP has no such type. */
+/* The first byte of a TLS alert, which a TLS server sends to a plain client. Not a RESP type. */
 #define TLS_ALERT 0x15
 
 enum state { CLOSED, CONNECTING, SECURING, GREETING, READY };
@@ -47,13 +47,13 @@ struct connection {
 	int proto;
 	uint64_t connect_timeout_us;
 	enum state state;
-	uint64_t opened; /* how often: tells a callback that its connection is another one now */
+	uint64_t opened; /* number of opens, by which callbacks detect a reopen */
 	struct addrinfo *addresses;
 	struct addrinfo *untried;
 	struct bufferevent *bev;
-	struct event *deadline; /* of each address, greeting included */
+	struct event *deadline; /* for each address, including the greeting */
 	struct resp_reader *reader;
-	bool heard; /* the server has said anything yet, on this stream */
+	bool heard; /* the server has sent data on this stream */
 	struct buffer request;
 	unsigned replies_to_greeting;
 	int last_errno;
@@ -108,7 +108,7 @@ connection_close(struct connection *c)
 static void
 end(struct connection *c, enum connection_end why, const char *text)
 {
-	/* text may lie in the reader. */
+	/* text may point into the reader. */
 	char *copy = xstrdup(text);
 
 	connection_close(c);
@@ -140,7 +140,7 @@ end_denied(struct connection *c, struct slice error)
 	buffer_release(&text);
 }
 
-/* A server that ends it before its first word may have waited for TLS. */
+/* A server that closes the connection before it sends anything may have expected TLS. */
 static void
 end_lost(struct connection *c, const char *reason)
 {
@@ -171,7 +171,7 @@ take_greeting_reply(struct connection *c, const struct resp_value *value)
 		become_ready(c);
 }
 
-/* A callback may close the connection, or close and open it; either ends this stream. */
+/* A callback may close or reopen the connection; both end this stream. */
 static void
 take_values(struct connection *c)
 {
@@ -184,7 +184,8 @@ take_values(struct connection *c)
 		if (got == 0)
 			return;
 		if (got < 0) {
-			end(c, CONNECTION_GARBLED, "the server's answer is no RESP, or too large");
+			end(c, CONNECTION_GARBLED,
+			    "invalid RESP from the server, or a reply that is too large");
 			return;
 		}
 		if (c->state == GREETING)
@@ -226,7 +227,7 @@ on_write(struct bufferevent *bev, void *arg)
 		c->events->drained(c->arg);
 }
 
-/* The greeting is sent whole at once; each part of it brings one reply. */
+/* The greeting is sent at once; each of its commands has one reply. */
 static void
 greet(struct connection *c)
 {
@@ -270,7 +271,7 @@ watch(struct connection *c)
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
-/* The socket goes on to a bufferevent that starts with the handshake. */
+/* The socket moves to a bufferevent that starts with the TLS handshake. */
 static void
 start_tls(struct connection *c)
 {
@@ -285,7 +286,7 @@ start_tls(struct connection *c)
 	watch(c);
 }
 
-/* A server may judge our certificate after the handshake, in place of its first answer. */
+/* With TLS 1.3 a server may refuse the client's certificate after the handshake. */
 static void
 end_tls(struct connection *c, int error)
 {
@@ -293,7 +294,7 @@ end_tls(struct connection *c, int error)
 	unsigned long code = 0;
 	unsigned long next;
 
-	/* The last one handed over is the first that came. Some are libevent's own. */
+	/* libevent returns the errors in reverse order. Some are libevent's own. */
 	while ((next = bufferevent_get_openssl_error(c->bev)) != 0)
 		if (ERR_GET_LIB(next) != 0)
 			code = next;
@@ -341,12 +342,12 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	if (c->state == CONNECTING)
 		try_next(c);
 	else if (c->state == SECURING)
-		end_failed(c, "no answer to the TLS handshake: it may not speak TLS on this port");
+		end_failed(c, "no reply to the TLS handshake: the port may not use TLS");
 	else
-		end_failed(c, "no answer to the greeting");
+		end_failed(c, "no reply to the greeting");
 }
 
-/* Starts the stream on a socket that is connecting. False with errno. */
+/* Starts the stream on a connecting socket. False with errno. */
 static bool
 start_stream(struct connection *c, int family, const struct sockaddr *addr, socklen_t len)
 {

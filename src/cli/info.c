@@ -9,7 +9,7 @@
 #include "cli/options.h"
 #include "resp/reply.h"
 
-/* The server ends its lines with CR LF; a pipe wants LF. */
+/* Replaces the CR LF of the server with LF. */
 static void
 print_info(struct cli *cli, const struct resp_value *value)
 {
@@ -47,7 +47,7 @@ static const struct option_row rows[] = {{0}};
 const struct cli_command info_command = {
     .name = "info",
     .operands = "[SECTION...]",
-    .summary = "print what the server says about itself",
+    .summary = "print the server's INFO",
     .options = rows,
     .max_operands = SIZE_MAX,
     .run = run,

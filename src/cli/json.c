@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-/* The length of the well-formed sequence at s.ptr, 0 where there is none. Table 3-7 of Unicode. */
+/* Length of the well-formed UTF-8 sequence at s.ptr, or 0. Table 3-7 of Unicode. */
 static size_t
 sequence_len(struct slice s)
 {

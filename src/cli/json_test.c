@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(every_sequence_cut_short_is_refused_without_reading_on)
 {
-	/* The next byte would make it whole: a reader past the end would be content. */
+	/* The next byte would complete it, so a read past the end would succeed. */
 	ck_assert(!json_is_utf8((struct slice){"\xC2\x80", 1}));
 	ck_assert(!json_is_utf8((struct slice){"\xE1\x80\x80", 2}));
 	ck_assert(!json_is_utf8((struct slice){"\xF1\x80\x80\x80", 3}));

@@ -19,8 +19,8 @@ lines_release(struct lines *l)
 }
 
 /*
- * The rest moves to the front only when what was given away before it is at least as much, so
- * that moving costs no more than reading did.
+ * Moves the remaining bytes to the front only if at least as many were consumed before them, so
+ * that moving never costs more than reading.
  */
 static void
 forget_given(struct lines *l)

@@ -8,12 +8,12 @@
 #include "base/bytes.h"
 
 /*
- * Splits a stream of bytes into lines. Only '\n' ends a line; every other byte, NUL and '\r'
- * included, belongs to it. No byte is looked at twice, however the stream comes in pieces.
+ * Splits a stream of bytes into lines. Only '\n' ends a line; all other bytes, including NUL and
+ * '\r', belong to it. Each byte is scanned once, however the stream is divided into reads.
  */
 struct lines {
 	struct buffer bytes;
-	size_t start;   /* of the line that is next */
+	size_t start;   /* of the next line */
 	size_t scanned; /* no '\n' between start and here */
 	size_t max_bytes;
 	bool ended;
@@ -21,22 +21,22 @@ struct lines {
 
 enum lines_status {
 	LINES_LINE,
-	LINES_MORE, /* give more bytes */
-	LINES_END,  /* the stream has ended and every line was given */
+	LINES_MORE, /* more bytes are needed */
+	LINES_END,  /* end of the stream, after the last line */
 	LINES_LONG, /* the next line is longer than max_bytes */
 };
 
 void lines_init(struct lines *l, size_t max_bytes);
 void lines_release(struct lines *l);
 
-/* Room for len bytes to read into; then lines_fed() says how many came. */
+/* Returns space for len bytes; then call lines_fed() with the number read. */
 char *lines_room(struct lines *l, size_t len);
 void lines_fed(struct lines *l, size_t len);
 
-/* No more bytes come; what stands after the last '\n', if anything, is a line too. */
+/* End of the stream; bytes after the last '\n', if any, are the last line. */
 void lines_end(struct lines *l);
 
-/* *line borrows until the next lines_room(). It is set for LINES_LINE only. */
+/* Sets *line for LINES_LINE only; it is valid until the next lines_room(). */
 enum lines_status lines_next(struct lines *l, struct slice *line);
 
 #endif

@@ -83,7 +83,7 @@ START_TEST(an_empty_stream_has_no_line)
 }
 END_TEST
 
-/* Random lines, fed in random pieces, come out as they were, and the room stays small. */
+/* Random lines, fed in random pieces, come out unchanged, and the buffer stays small. */
 START_TEST(any_split_of_the_stream_gives_the_same_lines)
 {
 	uint64_t state = 7;

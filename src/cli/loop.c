@@ -24,8 +24,8 @@ struct loop {
 };
 
 /*
- * The handler's own: libevent's signal events would restart a write() that blocks on a full pipe,
- * and a second signal could not end the process while it waits for a name server.
+ * Signals have a handler of their own: libevent's would restart a write() that blocks on a full
+ * pipe, and a second signal could not end the process while it waits for a name server.
  */
 static volatile sig_atomic_t first_signal;
 static volatile sig_atomic_t wake_fd = -1;
@@ -38,7 +38,7 @@ handle_signal(int signo)
 	if (first_signal != 0)
 		_exit(CLI_SIGNALLED + signo);
 	first_signal = signo;
-	/* A pipe that is full already wakes the loop. */
+	/* If the pipe is full, the loop will wake up anyway. */
 	if (write(wake_fd, "", 1) < 0)
 		errno = saved;
 	errno = saved;
@@ -70,7 +70,7 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 	end_from_outside(arg, CLI_SIGNALLED + first_signal);
 }
 
-/* A signal that the parent had ignored (nohup) stays ignored. */
+/* A signal ignored by the parent (nohup) stays ignored. */
 static void
 catch_signal(int signo)
 {
@@ -88,7 +88,7 @@ must(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	cli_warn("cannot make %s: %s", what, strerror(errno));
+	cli_warn("cannot create %s: %s", what, strerror(errno));
 	exit(CLI_FAILED);
 }
 
@@ -98,7 +98,7 @@ loop_new(void)
 	struct loop *loop = xcalloc(1, sizeof(*loop));
 	struct event_config *config = event_config_new();
 
-	/* stdin may be a file, which epoll refuses and poll takes. */
+	/* stdin may be a file, which epoll refuses and poll accepts. */
 	must(config != NULL && event_config_avoid_method(config, "epoll") == 0, "an event loop");
 	loop->base = event_base_new_with_config(config);
 	event_config_free(config);
@@ -126,7 +126,7 @@ loop_free(struct loop *loop)
 	event_free(loop->signalled);
 	close(loop->pipe[0]);
 	close(loop->pipe[1]);
-	/* A callback that a bufferevent had put off still holds it, and its TLS. */
+	/* A deferred callback still references its bufferevent and the TLS of that. */
 	(void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
 	event_base_free(loop->base);
 	xfree(loop);

@@ -11,9 +11,9 @@
 
 #include "base/bytes.h"
 
-#define LONG_BASE 256 /* above every short letter */
+#define LONG_BASE 256 /* above all short letters */
 
-/* The rows of all sets, in the form that getopt_long wants. */
+/* The rows of all sets, in the form that getopt_long needs. */
 struct parsing {
 	const struct option_row *rows[OPTIONS_MAX_ROWS];
 	char *values[OPTIONS_MAX_ROWS];
@@ -47,7 +47,7 @@ gather_rows(struct parsing *p, const struct option_set sets[], size_t set_count,
 	}
 }
 
-/* From what getopt_long returned, or count where it is none of ours. */
+/* The row for a result of getopt_long, or count if there is none. */
 static size_t
 row_index(const struct parsing *p, int found)
 {
@@ -91,14 +91,14 @@ read_value(const struct option_row *row, char *value, char *text, struct buffer 
 			memcpy(value, &number, sizeof(number));
 			return true;
 		}
-		buffer_appendf(error, "--%s: '%s' is no number from %" PRIu64 " to %" PRIu64,
+		buffer_appendf(error, "--%s: '%s' is not a number from %" PRIu64 " to %" PRIu64,
 		    row->name, text, row->min, row->max);
 		return false;
 	case OPTION_REAL:
 	case OPTION_SECONDS:
 		if (!read_real(text, (double)row->max, &real))
 			break;
-		/* Less than a microsecond is one: 0 would mean that it was not said. */
+		/* Round up to one microsecond: 0 would mean that the option was not given. */
 		number = real < 1e-6 ? 1 : (uint64_t)(real * 1e6);
 		if (row->kind == OPTION_REAL)
 			memcpy(value, &real, sizeof(real));
@@ -106,8 +106,8 @@ read_value(const struct option_row *row, char *value, char *text, struct buffer 
 			memcpy(value, &number, sizeof(number));
 		return true;
 	}
-	buffer_appendf(
-	    error, "--%s: '%s' is no number above 0 and up to %" PRIu64, row->name, text, row->max);
+	buffer_appendf(error, "--%s: '%s' is not a number above 0 and up to %" PRIu64, row->name,
+	    text, row->max);
 	return false;
 }
 
@@ -132,7 +132,7 @@ options_parse(int argc, char **argv, const struct option_set sets[], size_t set_
 	int found;
 
 	gather_rows(&p, sets, set_count, stop_at_operand ? "+:" : ":");
-	optind = 0; /* GNU and musl: start anew, with the order that the prefix asks for */
+	optind = 0; /* GNU and musl: restart, in the order that the prefix selects */
 	opterr = 0;
 	while ((found = getopt_long(argc, argv, p.letters, p.longs, NULL)) != -1) {
 		size_t i;
@@ -145,7 +145,7 @@ options_parse(int argc, char **argv, const struct option_set sets[], size_t set_
 		if (found == '?') {
 			name_culprit(&p, argv, error);
 			buffer_append_str(
-			    error, optopt >= LONG_BASE ? " takes no value" : ": no such option");
+			    error, optopt >= LONG_BASE ? " takes no value" : ": unknown option");
 			return -1;
 		}
 		i = row_index(&p, found);

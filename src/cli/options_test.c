@@ -48,7 +48,7 @@ teardown(void)
 	buffer_release(&error);
 }
 
-/* Writable copies: getopt sorts argv, and takes char *. */
+/* Writable copies: getopt reorders argv and needs char *. */
 static int
 parse(bool stop_at_operand, const char *words)
 {
@@ -117,12 +117,12 @@ END_TEST
 START_TEST(values_out_of_range_are_refused_by_name)
 {
 	ck_assert_int_eq(parse(false, "-n 1"), -1);
-	ck_assert(error_is("--number: '1' is no number from 2 to 9"));
+	ck_assert(error_is("--number: '1' is not a number from 2 to 9"));
 	ck_assert_int_eq(parse(false, "-n 10"), -1);
 	ck_assert_int_eq(parse(false, "-n 5x"), -1);
 	ck_assert_int_eq(parse(false, "-n -5"), -1);
 	ck_assert_int_eq(parse(false, "-s 0"), -1);
-	ck_assert(error_is("--span: '0' is no number above 0 and up to 10"));
+	ck_assert(error_is("--span: '0' is not a number above 0 and up to 10"));
 	ck_assert_int_eq(parse(false, "-s 10.1"), -1);
 	ck_assert_int_eq(parse(false, "-s nan"), -1);
 	ck_assert_int_eq(parse(false, "-s inf"), -1);
@@ -142,9 +142,9 @@ END_TEST
 START_TEST(what_is_wrong_is_said)
 {
 	ck_assert_int_eq(parse(false, "--nonsense"), -1);
-	ck_assert(error_is("--nonsense: no such option"));
+	ck_assert(error_is("--nonsense: unknown option"));
 	ck_assert_int_eq(parse(false, "-x"), -1);
-	ck_assert(error_is("-x: no such option"));
+	ck_assert(error_is("-x: unknown option"));
 	ck_assert_int_eq(parse(false, "--number"), -1);
 	ck_assert(error_is("--number needs a value"));
 	ck_assert_int_eq(parse(false, "-n"), -1);

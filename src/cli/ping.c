@@ -49,7 +49,7 @@ finish(struct pinging *p, int status)
 static void
 on_cut(void *arg)
 {
-	finish(arg, CLI_OK); /* the loop has its status already */
+	finish(arg, CLI_OK); /* the loop already has its status */
 }
 
 static void
@@ -103,7 +103,7 @@ on_reply(const struct resp_value *value, void *arg)
 		finish(p, CLI_OK);
 		return;
 	}
-	/* From sending to sending, but never two at once. */
+	/* The interval is from PING to PING, but only one is outstanding. */
 	wait =
 	    loop_timeval(took_us < p->options->interval_us ? p->options->interval_us - took_us : 0);
 	evtimer_add(p->next, &wait);
@@ -143,9 +143,9 @@ run(struct cli *cli)
 
 static const struct option_row rows[] = {
     {"count", 'n', OPTION_NUMBER, "N", AT(count), .max = UINT32_MAX,
-	.text = "how many; 0: until interrupted (1)"},
+	.text = "number of pings; 0: until interrupted (1)"},
     {"interval", 'i', OPTION_SECONDS, "S", AT(interval_us), .max = 86400,
-	.text = "seconds from one to the next (1)"},
+	.text = "seconds between two pings (1)"},
     {0},
 };
 
@@ -154,7 +154,7 @@ static const struct ping_options defaults = {.count = 1, .interval_us = 1000000}
 const struct cli_command ping_command = {
     .name = "ping",
     .operands = "",
-    .summary = "measure the time until an answer comes",
+    .summary = "measure the time until the reply",
     .options = rows,
     .defaults = &defaults,
     .options_bytes = sizeof(struct ping_options),

@@ -17,7 +17,7 @@
 #include "cli/options.h"
 #include "resp/reply.h"
 
-/* Enough in flight to hide the way there and back; little enough that an error stops it soon. */
+/* Enough messages in flight to hide the round trip; few enough to stop soon after an error. */
 #define WINDOW_MESSAGES 1024
 #define WINDOW_BYTES ((size_t)1024 * 1024)
 #define LINE_MAX_BYTES ((size_t)512 * 1024 * 1024) /* Redis's largest value */
@@ -26,8 +26,8 @@
 struct pub_options {
 	bool shard;
 	bool quiet;
-	uint64_t repeat; /* 0: not said */
-	double rate;     /* messages a second; 0: as fast as it goes */
+	uint64_t repeat; /* 0: not given */
+	double rate;     /* messages per second; 0: as fast as possible */
 };
 
 struct publisher {
@@ -100,7 +100,7 @@ give_up(struct publisher *p, int status)
 		p->status = status;
 }
 
-/* LINES_MORE: the next line is not whole yet. */
+/* LINES_MORE: the next line is incomplete. */
 static enum lines_status
 next_message(struct publisher *p, struct slice *message)
 {
@@ -117,8 +117,8 @@ next_message(struct publisher *p, struct slice *message)
 }
 
 /*
- * Open loop: each message has its moment by the rate alone, so what was held up is caught up.
- * Returns how long the next one still has to wait.
+ * Open loop: the rate alone determines when each message is due, so delayed messages are sent at
+ * once. Returns the time until the next message is due.
  */
 static uint64_t
 wait_us(const struct publisher *p)
@@ -134,8 +134,8 @@ wait_us(const struct publisher *p)
 }
 
 /*
- * The window opens with the answers: a server that refuses the first message gets no more, and has
- * no reason to drop the connection, its reason with it.
+ * The window grows with the replies: a server that refuses the first message gets no others, so it
+ * does not close the connection before the error reply arrives.
  */
 static bool
 has_window(const struct publisher *p)
@@ -146,7 +146,7 @@ has_window(const struct publisher *p)
 	       connection_unsent_bytes(p->connection) < WINDOW_BYTES;
 }
 
-/* Sends what may be sent now, and sees to it that whatever it waits for calls it again. */
+/* Sends the messages that are due, and schedules the next call. */
 static void
 pump(struct publisher *p)
 {
@@ -202,11 +202,11 @@ on_reply(const struct resp_value *value, void *arg)
 	if (p->failed++ == 0 && value->type == RESP_TYPE_ERROR)
 		ask_warn_error(value->text);
 	else if (p->failed == 1)
-		cli_warn("the server's reply is no number of receivers");
+		cli_warn("the server's reply is not a number of receivers");
 	give_up(p, CLI_ERROR_REPLY);
 }
 
-/* An answer that nobody asked for (a full server's) stands for the first message. */
+/* An unsolicited reply (of a server at maxclients) counts for the first message. */
 static void
 on_pause(void *arg)
 {
@@ -298,11 +298,11 @@ run(struct cli *cli)
 
 	p.from_stdin = cli->operand_count == 1 || strcmp(cli->operands[1], "-") == 0;
 	if (cli->operand_count == 1 && isatty(STDIN_FILENO)) {
-		cli_warn("a MESSAGE is missing, or - to publish what you type, line by line");
+		cli_warn("MESSAGE is missing (- publishes each line that you type)");
 		return CLI_USAGE;
 	}
 	if (p.from_stdin && p.options->repeat != 0) {
-		cli_warn("--repeat needs a MESSAGE of the command line");
+		cli_warn("--repeat needs a MESSAGE on the command line");
 		return CLI_USAGE;
 	}
 	return publish(&p);
@@ -314,7 +314,7 @@ static const struct option_row rows[] = {
     {"repeat", 'r', OPTION_NUMBER, "N", AT(repeat), .min = 1, .max = INT64_MAX,
 	.text = "publish MESSAGE N times"},
     {"rate", 0, OPTION_REAL, "R", AT(rate), .max = 10000000,
-	.text = "R messages a second, steadily"},
+	.text = "R messages per second, at even intervals"},
     {"shard", 0, OPTION_FLAG, AT(shard), .text = "to a shard channel (SPUBLISH)"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .text = "print neither receivers nor summary"},
     {0},

@@ -34,7 +34,7 @@ empty_name(enum resp_type type)
 	}
 }
 
-/* The first line of an item stands behind its number, the others below it. */
+/* The first line of an item follows its number; the others are indented below it. */
 static void
 put_pretty_items(struct buffer *out, const struct resp_value *value, int indent)
 {
@@ -54,8 +54,7 @@ put_pretty_items(struct buffer *out, const struct resp_value *value, int indent)
 			continue;
 		}
 		put_pretty(out, &value->items[2 * i], indent + width + 2);
-		out->len--; /* the value follows on its key's line, unless it has lines of its own
-			     */
+		out->len--; /* the value follows on the same line, unless it is an aggregate */
 		buffer_append_str(out, " => ");
 		if (value->items[2 * i + 1].count > 0)
 			buffer_appendf(out, "\n%*s", indent + width + 2, "");
@@ -150,7 +149,7 @@ put_json_text(struct buffer *out, struct slice text)
 	buffer_append_str(out, "}");
 }
 
-/* A key must be a JSON string: what is none is written out and quoted. */
+/* A key must be a JSON string: other types are converted to text. */
 static void
 put_json_key(struct buffer *out, const struct resp_value *key)
 {
@@ -192,7 +191,7 @@ put_json(struct buffer *out, const struct resp_value *value)
 	case RESP_TYPE_SIMPLE:
 	case RESP_TYPE_BULK:
 	case RESP_TYPE_VERBATIM:
-	case RESP_TYPE_BIGNUM: /* most readers of JSON would round such a number */
+	case RESP_TYPE_BIGNUM: /* most JSON parsers would round such a number */
 		put_json_text(out, value->text);
 		break;
 	case RESP_TYPE_ERROR:

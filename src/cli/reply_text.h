@@ -6,19 +6,19 @@
 struct resp_value;
 
 /*
- * Replies as text, in the three forms that `fanfare call` prints. Each appends whole lines.
+ * Replies as text, in the three formats of `fanfare call`. Each appends complete lines.
  */
 
-/* For a person, as redis-cli shows it on a terminal: types named, strings quoted and escaped. */
+/* As redis-cli prints on a terminal: with types, and strings quoted and escaped. */
 void reply_text_pretty(struct buffer *out, const struct resp_value *value);
 
-/* For a pipe: the bytes alone, one line an item, nesting left out. */
+/* For a pipe: plain bytes, one line per item, without nesting. */
 void reply_text_raw(struct buffer *out, const struct resp_value *value);
 
 /*
- * One line of JSON. Strings that are no UTF-8 become {"base64":"..."}, errors {"error":"..."},
- * doubles that JSON lacks strings ("inf"). A map is an object, whose keys are turned into text
- * where they are none.
+ * One line of JSON. Strings that are not valid UTF-8 become {"base64":"..."}, errors
+ * {"error":"..."}, doubles that JSON cannot express strings ("inf"). A map becomes an object; its
+ * keys are converted to text.
  */
 void reply_text_json(struct buffer *out, const struct resp_value *value);
 

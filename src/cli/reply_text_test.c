@@ -17,7 +17,7 @@ teardown(void)
 
 typedef void print_fn(struct buffer *out, const struct resp_value *value);
 
-/* The text of the value that wire holds. */
+/* The text of the value encoded in wire. */
 static bool
 prints(print_fn *print, const char *wire, const char *text)
 {

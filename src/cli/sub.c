@@ -17,7 +17,7 @@
 #include "cli/options.h"
 #include "resp/reply.h"
 
-/* A server silent for this long is asked; one that then says nothing for as long is given up. */
+/* After this much silence a PING is sent; after as much again the connection counts as lost. */
 #define SILENCE_US 15000000
 
 struct sub_options {
@@ -25,7 +25,7 @@ struct sub_options {
 	bool shard;
 	bool json;
 	bool verbose;
-	uint64_t count; /* 0: no end */
+	uint64_t count; /* 0: unlimited */
 };
 
 struct subscriber {
@@ -35,14 +35,14 @@ struct subscriber {
 	struct event *retry;
 	struct event *silence;
 	struct slice *request;    /* the command and its channels */
-	struct buffer last_words; /* the error that came before a close */
+	struct buffer last_words; /* the last error reply before a close */
 	uint64_t received;
-	uint64_t lost_us; /* when the subscription was lost; 0 while it stands */
+	uint64_t lost_us; /* when the subscription was lost; 0: it is active */
 	size_t confirmed; /* channels, on this connection */
 	unsigned attempt;
 	bool was_subscribed; /* on some connection */
 	bool notify_answered;
-	bool heard; /* something, since the last look */
+	bool heard; /* data arrived since the last check */
 	bool asked;
 };
 
@@ -73,7 +73,7 @@ retry_later(struct subscriber *s, const char *text)
 	evtimer_add(s->retry, &delay);
 }
 
-/* Waiting heals no wrong password; "LOADING" or "max number of clients reached" it does. */
+/* A retry is useful after "LOADING" or "max number of clients reached", not a wrong password. */
 static bool
 is_final(const char *error)
 {
@@ -96,7 +96,7 @@ take_denial(struct subscriber *s, const char *error)
 static void
 on_ready(void *arg)
 {
-	/* An older server, or Redis, does not know it; then nobody says what was missed. */
+	/* Redis and older servers refuse this command; then missed messages are not reported. */
 	static const struct slice notify[] = {{"OUTBOX", 6}, {"SET", 3}, {"NOTIFY", 6}, {"yes", 3}};
 	struct subscriber *s = arg;
 	struct timeval silence = loop_timeval(SILENCE_US);
@@ -170,13 +170,14 @@ take_message(
 static void
 take_lagged(struct subscriber *s, int64_t count)
 {
-	cli_warn("%" PRId64 " messages were missed: the server dropped them, as we were too slow",
+	cli_warn("%" PRId64
+		 " messages were missed: the server dropped them because this client was too slow",
 	    count);
 	if (s->options->json)
 		buffer_appendf(&s->cli->out, "{\"lagged\":%" PRId64 "}\n", count);
 }
 
-/* What is none of these (a pong, a confirmation of another kind) says that the server lives. */
+/* Any other value (a pong, another confirmation) only shows that the server is alive. */
 static void
 take_push(struct subscriber *s, const struct resp_value *items, size_t count)
 {
@@ -234,7 +235,7 @@ on_closed(enum connection_end end, const char *text, void *arg)
 		return;
 	}
 	buffer_append_str(&reason, text);
-	/* A server that is full says so to whom it turns away. */
+	/* A server at maxclients sends an error before it closes. */
 	if (end == CONNECTION_LOST && s->confirmed == 0 && s->last_words.len > 0 &&
 	    strncmp(s->last_words.ptr, "ERR unknown command", 19) != 0)
 		buffer_appendf(&reason, ": %s", s->last_words.ptr);
@@ -259,7 +260,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 	connection_open(s->connection);
 }
 
-/* TCP alone would not notice for hours that the other machine has gone. */
+/* TCP alone would not detect for hours that the peer has vanished. */
 static void
 on_silence(evutil_socket_t fd, short what, void *arg)
 {
@@ -270,7 +271,7 @@ on_silence(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!s->heard && s->asked) {
 		connection_close(s->connection);
-		on_closed(CONNECTION_LOST, "the server does not answer", s);
+		on_closed(CONNECTION_LOST, "the server does not respond", s);
 		return;
 	}
 	if (!s->heard) {
@@ -333,20 +334,20 @@ run(struct cli *cli)
 #define AT(field) .offset = offsetof(struct sub_options, field)
 
 static const struct option_row rows[] = {
-    {"pattern", 0, OPTION_FLAG, AT(pattern), .text = "the channels are globs (PSUBSCRIBE)"},
+    {"pattern", 0, OPTION_FLAG, AT(pattern), .text = "the channels are patterns (PSUBSCRIBE)"},
     {"shard", 0, OPTION_FLAG, AT(shard), .text = "the channels are shard channels (SSUBSCRIBE)"},
-    {"json", 0, OPTION_FLAG, AT(json), .text = "print each message as a line of JSON"},
+    {"json", 0, OPTION_FLAG, AT(json), .text = "print each message as one line of JSON"},
     {"count", 'n', OPTION_NUMBER, "N", AT(count), .min = 1, .max = INT64_MAX,
 	.text = "exit after N messages"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose),
-	.text = "say on stderr when the subscription stands"},
+	.text = "report on stderr when the subscription is confirmed"},
     {0},
 };
 
 const struct cli_command sub_command = {
     .name = "sub",
     .operands = "CHANNEL...",
-    .summary = "print the messages of channels as they come",
+    .summary = "print the messages of channels as they arrive",
     .options = rows,
     .options_bytes = sizeof(struct sub_options),
     .min_operands = 1,

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/hex.h"
 
-/* Returns owned, or NULL with *error. A NUL could not be told from the end of the string. */
+/* Returns owned, or NULL with *error. %00 is refused because it would end the string. */
 static char *
 percent_decode(struct slice s, const char **error)
 {
@@ -38,7 +38,7 @@ percent_decode(struct slice s, const char **error)
 	return text;
 }
 
-/* Cuts the text up to c off the front of *rest, c itself too. False where there is no c. */
+/* Removes the text up to and including c from the front of *rest. False if there is no c. */
 static bool
 cut_at(struct slice *rest, char c, struct slice *front)
 {
@@ -52,7 +52,7 @@ cut_at(struct slice *rest, char c, struct slice *front)
 	return true;
 }
 
-/* The last '@' counts: a password may hold one that was not encoded. */
+/* The last '@' counts: a password may contain one that is not encoded. */
 static bool
 parse_user(struct target *t, struct slice *rest, const char **error)
 {
@@ -77,13 +77,13 @@ parse_user(struct target *t, struct slice *rest, const char **error)
 	return true;
 }
 
-/* Said aloud, for other programs' URLs carry settings there (?db=1) that would be lost silently. */
+/* Refused, because other programs have settings there (?db=1) that must not be ignored. */
 static bool
 has_no_query(struct slice s, const char **error)
 {
 	if (s.len == 0 || (memchr(s.ptr, '?', s.len) == NULL && memchr(s.ptr, '#', s.len) == NULL))
 		return true;
-	*error = "a URL has no part after ? or # (as part of a name they are written %3F and %23)";
+	*error = "a URL must not contain ? or # (in a name write %3F and %23)";
 	return false;
 }
 
@@ -131,7 +131,7 @@ parse_database(struct target *t, struct slice s, const char **error)
 	if (s.len == 0)
 		return true;
 	if (!slice_to_u64(s, &number) || number > INT32_MAX) {
-		*error = "what follows the host of a URL is /database, a number";
+		*error = "only /database, a number, may follow the host of a URL";
 		return false;
 	}
 	t->database = (uint32_t)number;
@@ -163,7 +163,7 @@ parse_unix(struct target *t, struct slice rest, const char **error)
 	if (!parse_user(t, &authority, error) || !has_no_query(path, error))
 		return false;
 	if (authority.len > 0) {
-		*error = "the URL of a Unix socket names no host: unix:///path";
+		*error = "the URL of a Unix socket has no host: unix:///path";
 		return false;
 	}
 	t->socket_path = percent_decode((struct slice){path.ptr - 1, path.len + 1}, error);
@@ -203,7 +203,7 @@ replace(char **field, const char *text)
 	*field = xstrdup(text);
 }
 
-/* A Unix socket by option displaces a URL whole, its TLS too. */
+/* The option --socket replaces a whole URL, including its TLS. */
 static const char *
 choose_tls(struct target *t, const struct target_choice *choice)
 {

@@ -8,20 +8,20 @@
 #include "cli/tls.h"
 
 /*
- * Where the server is and who we are to it, as said by options, URL and environment. Pure: the
+ * Address and credentials for the server, from options, URL and environment. No side effects: the
  * environment is an argument, and names are not looked up here.
  */
 struct target {
-	char *host; /* never NULL where socket_path is */
+	char *host; /* not NULL if socket_path is NULL */
 	uint16_t port;
-	char *socket_path; /* or NULL: a Unix socket goes before host and port */
+	char *socket_path; /* or NULL; a Unix socket has precedence over host and port */
 	char *user;        /* or NULL: the default user */
 	char *password;    /* or NULL: no authentication */
 	uint32_t database;
 	struct tls_options tls;
 };
 
-/* What the user said; NULL or 0 where he did not. */
+/* Options given by the user; NULL or 0 if not given. */
 struct target_choice {
 	const char *host;
 	uint64_t port; /* at most 65535 */
@@ -40,15 +40,15 @@ struct target_choice {
 /*
  * Reads redis://[user[:password]@]host[:port][/database], rediss:// with the same (TLS), or
  * unix://[user[:password]@]/path, with %XX in user, password, host and path, and an IPv6 address in
- * brackets. What the URL does not say has its default. On success *target is owned
- * (target_release). False leaves it alone, with *error a constant text.
+ * brackets. Missing parts have their defaults. On success *target is owned (target_release). False
+ * leaves it unchanged and sets *error to a constant text.
  */
 bool target_parse_url(struct target *target, const char *url, const char **error)
     __attribute__((warn_unused_result));
 
 /*
- * An option goes before the URL of the option, that before the URL of the environment, and the
- * environment's password comes last. Result and error as above.
+ * Precedence: options, then the URL option, then the URL of the environment, then the password of
+ * the environment. Result and error as above.
  */
 bool target_choose(struct target *target, const struct target_choice *choice, const char **error)
     __attribute__((warn_unused_result));

@@ -138,7 +138,7 @@ START_TEST(a_rediss_url_asks_for_tls)
 	ck_assert_str_eq(t.tls.ca_path, "ca.pem");
 	choose((struct target_choice){.url = "redis://h", .tls.enabled = true});
 	ck_assert(t.tls.enabled);
-	/* The host is replaced, how to speak to it is not. */
+	/* The host is replaced, the protocol is not. */
 	choose((struct target_choice){.url = "rediss://h", .host = "other"});
 	ck_assert(t.tls.enabled);
 	choose((struct target_choice){.url = "rediss://h", .socket_path = "a.sock"});

@@ -15,7 +15,7 @@
 
 struct tls_client {
 	SSL_CTX *context;
-	char *name; /* that the server is asked for and must prove */
+	char *name; /* requested by SNI and required in the certificate */
 };
 
 const char *
@@ -44,7 +44,7 @@ reason_of(unsigned long code)
 	return text != NULL ? text : "unknown error";
 }
 
-/* The first of OpenSSL's errors is the cause, the others follow from it. */
+/* The first of OpenSSL's errors is the cause of the others. */
 static bool
 refuse(struct buffer *error, const char *what)
 {
@@ -53,7 +53,7 @@ refuse(struct buffer *error, const char *what)
 	return false;
 }
 
-/* OpenSSL itself takes any path, and then finds nothing there. */
+/* OpenSSL accepts any path and later finds nothing there. */
 static bool
 check_folder(const char *path, struct buffer *error)
 {
@@ -107,7 +107,7 @@ set_ciphers(SSL_CTX *context, const struct tls_options *o, struct buffer *error)
 	return true;
 }
 
-/* As it stands in certificates: without the zone of an address, or the dot that ends a name. */
+/* The form in certificates: without the zone of an address or the final dot of a name. */
 static char *
 name_of(const char *host)
 {
@@ -130,7 +130,7 @@ tls_client_new(const struct tls_options *o, const char *host, struct buffer *err
 	client->name = name_of(o->sni != NULL ? o->sni : host);
 	client->context = SSL_CTX_new(TLS_client_method());
 	assert(client->context != NULL);
-	/* To OpenSSL an empty name means that any will do. */
+	/* For OpenSSL an empty name matches any certificate. */
 	if (client->name[0] == '\0' || strlen(client->name) > TLSEXT_MAXLEN_host_name) {
 		buffer_appendf(error, "a server's name has 1 to %d bytes: '%s'",
 		    TLSEXT_MAXLEN_host_name, client->name);
@@ -141,7 +141,7 @@ tls_client_new(const struct tls_options *o, const char *host, struct buffer *err
 	SSL_CTX_set_mode(client->context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					      SSL_MODE_RELEASE_BUFFERS);
-	/* A server that just closes its socket is what most do; it is an end like any other. */
+	/* Most servers close the socket without a close_notify; treat it as a normal end. */
 	SSL_CTX_set_options(client->context, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	if (!set_authorities(client->context, o, error) ||
 	    !set_certificate(client->context, o, error) ||
@@ -170,11 +170,11 @@ tls_client_start(struct tls_client *client)
 
 	assert(ok);
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	/* An address is looked for among the addresses, and is no name to ask for. */
+	/* An address is compared with the addresses of the certificate, and is not sent as SNI. */
 	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), client->name) != 1)
 		ok = SSL_set1_host(ssl, client->name) == 1 &&
 		     SSL_set_tlsext_host_name(ssl, client->name) == 1;
-	/* Were the name not set, any would do. */
+	/* If the name could not be set, any certificate would match. */
 	assert(ok);
 	ERR_clear_error();
 	SSL_set_connect_state(ssl);
@@ -198,7 +198,7 @@ explain_certificate(long verdict, struct buffer *out)
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		buffer_appendf(out,
-		    "the server's certificate is for another name than it was called by: %s", text);
+		    "the server's certificate is for another name than the given one: %s", text);
 		break;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
@@ -206,16 +206,16 @@ explain_certificate(long verdict, struct buffer *out)
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 		buffer_appendf(out,
-		    "the server's certificate is from no authority that is trusted "
+		    "the server's certificate is not signed by a trusted authority "
 		    "(--cacert names one): %s",
 		    text);
 		break;
 	default:
-		buffer_appendf(out, "the server's certificate is no good: %s", text);
+		buffer_appendf(out, "the server's certificate is invalid: %s", text);
 	}
 }
 
-/* An alert: the server's own word on why it ended the handshake, RFC 8446 6.2. */
+/* An alert: the reason that the server gave for the end, RFC 8446 6.2. */
 static void
 explain_alert(SSL *ssl, int alert, struct buffer *out)
 {
@@ -272,7 +272,7 @@ tls_explain(SSL *ssl, unsigned long code, int system_error, struct buffer *out)
 	char byte;
 
 	if (code == 0 && system_error != 0) {
-		/* A write that failed; the reason that the server gave may still lie unread. */
+		/* A write failed; the server's alert may still be unread. */
 		ERR_clear_error();
 		if (SSL_peek(ssl, &byte, 1) <= 0)
 			code = ERR_get_error();
@@ -296,6 +296,6 @@ tls_explain(SSL *ssl, unsigned long code, int system_error, struct buffer *out)
 const char *
 tls_suspicion(bool tls)
 {
-	return tls ? "it may not speak TLS on this port"
-		   : "it may speak TLS on this port (--tls, or rediss:// in a URL)";
+	return tls ? "the port may not use TLS"
+		   : "the port may use TLS (--tls, or rediss:// in a URL)";
 }

@@ -23,7 +23,7 @@ teardown(void)
 	buffer_release(&error);
 }
 
-/* Which name a connection to that host asks for, and which name or address it wants proved. */
+/* The name sent by SNI for a host, and the name or address required in the certificate. */
 static void
 check_name(const char *host, const char *sni, const char *asked, const char *name, const char *ip)
 {

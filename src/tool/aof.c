@@ -16,9 +16,8 @@
 #include "server/server.h"
 
 /*
- * fanfare aof check FILE: whether an append-only file or a snapshot is good. It does what the start
- * of the daemon does, into a server of its own that nobody can reach, so that the two cannot
- * differ.
+ * fanfare aof check FILE: reports whether an append-only file or a snapshot is valid. It runs the
+ * daemon's own loading code with a private server instance, so both always report the same.
  */
 
 struct aof_options {
@@ -28,7 +27,7 @@ struct aof_options {
 	uint64_t databases; /* 0: as the configuration says */
 };
 
-/* What the daemon would be started with. False: it is said why. */
+/* Reads the settings that the daemon would use. False after printing the error. */
 static bool
 load_settings(const struct aof_options *options, struct settings *settings)
 {
@@ -69,7 +68,7 @@ find(const struct settings *settings, const struct aof_file *file, const char *p
 	server_free(server);
 }
 
-/* By its name, if nothing else is said. */
+/* Unless --snapshot is given, the name decides. */
 static bool
 is_snapshot(const struct settings *settings, const char *path)
 {
@@ -102,7 +101,7 @@ check(struct cli *cli, const struct settings *settings, const char *path)
 	struct aof_file file;
 
 	if (snapshot && options->fix) {
-		cli_warn("%s: a snapshot cannot be cut: it would not be whole", path);
+		cli_warn("%s: a snapshot cannot be cut: it would be incomplete", path);
 		return CLI_USAGE;
 	}
 	if (!aof_file_open(&file, path, options->fix)) {
@@ -125,7 +124,8 @@ run(struct cli *cli)
 	enum cli_status status;
 
 	if (strcmp(cli->operands[0], "check") != 0) {
-		cli_warn("aof %s: there is only aof check", cli->operands[0]);
+		cli_warn(
+		    "aof %s: unknown subcommand; the only one is: aof check", cli->operands[0]);
 		return CLI_USAGE;
 	}
 	if (!load_settings(cli->options, &settings))
@@ -137,13 +137,13 @@ run(struct cli *cli)
 
 static const struct option_row rows[] = {
     {"config", 0, OPTION_TEXT, "FILE", .offset = offsetof(struct aof_options, config),
-	.text = "what fanfared is started with, for databases, dbfilename and limits"},
+	.text = "configuration of fanfared, for databases, dbfilename and limits"},
     {"databases", 0, OPTION_NUMBER, "N", .offset = offsetof(struct aof_options, databases),
-	.min = 1, .max = INT32_MAX, .text = "how many there are, whatever the configuration says"},
+	.min = 1, .max = INT32_MAX, .text = "number of databases; overrides the configuration"},
     {"snapshot", 0, OPTION_FLAG, .offset = offsetof(struct aof_options, snapshot),
-	.text = "it is a snapshot, though it is not named as one"},
+	.text = "the file is a snapshot, whatever its name"},
     {"fix", 0, OPTION_FLAG, .offset = offsetof(struct aof_options, fix),
-	.text = "move what is not whole, or damaged, and all behind it to another file"},
+	.text = "move the incomplete or damaged part and the rest to another file"},
     {0},
 };
 
@@ -152,7 +152,7 @@ static const struct aof_options defaults;
 const struct cli_command aof_command = {
     .name = "aof",
     .operands = "check FILE",
-    .summary = "look whether an append-only file or a snapshot is good",
+    .summary = "check an append-only file or a snapshot",
     .options = rows,
     .defaults = &defaults,
     .options_bytes = sizeof(struct aof_options),

@@ -14,7 +14,7 @@
 #include "cli/target.h"
 #include "cli/tls.h"
 
-/* The order is that of --help. A new command is a file, a line here and one in cli.h. */
+/* In the order of --help. A new command needs a file, a line here and one in cli.h. */
 static const struct cli_command *const commands[] = {
     &sub_command,
     &pub_command,
@@ -40,30 +40,31 @@ struct common_options {
 static const struct option_row common_rows[] = {
     {"host", 'h', OPTION_TEXT, "HOST", AT(choice.host), .text = "server (127.0.0.1)"},
     {"port", 'p', OPTION_NUMBER, "PORT", AT(choice.port), .min = 1, .max = 65535,
-	.text = "its port (6379)"},
+	.text = "port of the server (6379)"},
     {"socket", 's', OPTION_TEXT, "PATH", AT(choice.socket_path),
 	.text = "connect to a Unix socket instead"},
     {"user", 0, OPTION_TEXT, "USER", AT(choice.user), .text = "authenticate as USER"},
     {"password", 0, OPTION_TEXT, "PASSWORD", AT(choice.password),
-	.text = "authenticate (or FANFARE_PASSWORD)"},
+	.text = "password (or FANFARE_PASSWORD)"},
     {"url", 'u', OPTION_TEXT, "URL", AT(choice.url),
 	.text = "redis[s]://[user[:password]@]host[:port] or unix:///path (or FANFARE_URL)"},
     {"tls", 0, OPTION_FLAG, AT(choice.tls.enabled), .text = "connect with TLS"},
     {"cacert", 0, OPTION_TEXT, "FILE", AT(choice.tls.ca_path),
-	.text = "authorities to trust (the system's)"},
+	.text = "trusted authorities (the system's)"},
     {"cacertdir", 0, OPTION_TEXT, "DIR", AT(choice.tls.ca_dir),
-	.text = "a folder of them, as openssl rehash makes it"},
-    {"cert", 0, OPTION_TEXT, "FILE", AT(choice.tls.cert_path), .text = "certificate to show"},
-    {"key", 0, OPTION_TEXT, "FILE", AT(choice.tls.key_path), .text = "its key (in the same file)"},
+	.text = "directory of them, made by openssl rehash"},
+    {"cert", 0, OPTION_TEXT, "FILE", AT(choice.tls.cert_path), .text = "certificate to present"},
+    {"key", 0, OPTION_TEXT, "FILE", AT(choice.tls.key_path),
+	.text = "its key (in the certificate file)"},
     {"sni", 0, OPTION_TEXT, "NAME", AT(choice.tls.sni), .text = "the server's name (the host)"},
-    {"tls-ciphers", 0, OPTION_TEXT, "LIST", AT(choice.tls.ciphers), .text = "those of TLS 1.2"},
+    {"tls-ciphers", 0, OPTION_TEXT, "LIST", AT(choice.tls.ciphers), .text = "ciphers for TLS 1.2"},
     {"tls-ciphersuites", 0, OPTION_TEXT, "LIST", AT(choice.tls.ciphersuites),
-	.text = "those of TLS 1.3"},
-    {"insecure", 0, OPTION_FLAG, AT(choice.tls.insecure), .text = "take any certificate"},
+	.text = "ciphers for TLS 1.3"},
+    {"insecure", 0, OPTION_FLAG, AT(choice.tls.insecure), .text = "accept any certificate"},
     {"connect-timeout", 0, OPTION_SECONDS, "S", AT(connect_timeout_us), .max = 86400,
-	.text = "seconds to wait for each address (5)"},
+	.text = "time limit for each address, in seconds (5)"},
     {"timeout", 0, OPTION_SECONDS, "S", AT(timeout_us), .max = 1000000000,
-	.text = "seconds after which to give up, with status 3"},
+	.text = "exit with status 3 after S seconds"},
     {"help", 0, OPTION_FLAG, AT(help), .text = "print this and exit"},
     {"version", 0, OPTION_FLAG, AT(version), .text = "print the version and exit"},
     {0},
@@ -84,7 +85,7 @@ put_help(struct buffer *out, const struct cli_command *command)
 {
 	put_usage(out, command);
 	if (command == NULL) {
-		buffer_append_str(out, "\nCommands (fanfare COMMAND --help says more):\n");
+		buffer_append_str(out, "\nCommands (for details: fanfare COMMAND --help):\n");
 		for (size_t i = 0; i < COMMAND_COUNT; i++)
 			buffer_appendf(out, "  %-6s %s\n", commands[i]->name, commands[i]->summary);
 	} else {
@@ -93,7 +94,7 @@ put_help(struct buffer *out, const struct cli_command *command)
 			buffer_append_str(out, "\nOptions:\n");
 		options_describe(command->options, out);
 	}
-	buffer_append_str(out, "\nOptions of every command:\n");
+	buffer_append_str(out, "\nOptions of every command (defaults in parentheses):\n");
 	options_describe(common_rows, out);
 }
 
@@ -115,7 +116,7 @@ print_version(void)
 	return puts("fanfare " PACKAGE_VERSION) >= 0 && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 
-/* Behind the error. */
+/* Printed after the error. */
 static void
 print_usage(const struct cli_command *command)
 {
@@ -152,7 +153,7 @@ parse(int argc, char **argv, const struct cli_command *command, struct common_op
 	return first;
 }
 
-/* False, after saying why, where the files that TLS needs are no good. */
+/* False, after printing the error, if a file for TLS is invalid. */
 static bool
 set_up_tls(struct cli *cli)
 {
@@ -198,7 +199,7 @@ run(const struct cli_command *command, struct cli *cli, struct common_options *c
 	return status;
 }
 
-/* argv[0] is the command's name. */
+/* argv[0] is the name of the command. */
 static enum cli_status
 dispatch(const struct cli_command *command, int argc, char **argv, struct common_options *common)
 {
@@ -228,7 +229,7 @@ dispatch(const struct cli_command *command, int argc, char **argv, struct common
 	return status;
 }
 
-/* Or a socket would become what we take for stdout. */
+/* Otherwise a socket could get the descriptor of stdout. */
 static void
 keep_standard_fds_taken(void)
 {
@@ -261,6 +262,6 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (strcmp(commands[i]->name, argv[first]) == 0)
 			return dispatch(commands[i], argc - first, argv + first, &common);
-	cli_warn("no such command: %s", argv[first]);
-	return refuse(NULL, "the commands are listed by fanfare --help");
+	cli_warn("unknown command: %s", argv[first]);
+	return refuse(NULL, "fanfare --help lists the commands");
 }
