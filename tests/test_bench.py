@@ -232,7 +232,7 @@ def test_a_server_that_speaks_something_else_is_found_out(bench, protocol, answe
     finally:
         server.close()
     assert done.returncode == NO_CONNECTION, done
-    assert "not this protocol" in done.stderr or "did not send" in done.stderr or "reset" in done.stderr
+    assert "does not speak this protocol" in done.stderr or "did not send" in done.stderr or "reset" in done.stderr
 
 
 def test_nats_and_mqtt_logins_that_are_refused_end_it(bench):

@@ -25,7 +25,7 @@ run(struct cli *cli)
 	status = bench_load_run(&load, cli, &options);
 	if (load.error.len > 0)
 		cli_warn("%.*s", (int)load.error.len, load.error.ptr);
-	/* What was measured before it ended early is still worth seeing. */
+	/* Figures measured before an early end are printed too. */
 	if (load.to.at_ns > load.from.at_ns && load.from.at_ns != 0) {
 		if (options.json)
 			bench_report_json(&load, &cli->out);
@@ -34,12 +34,12 @@ run(struct cli *cli)
 	}
 	bench_load_release(&load);
 	if (loop_is_interrupted()) {
-		/* It has ended already; this only says by which signal. */
+		/* The loop has stopped already; this returns the status of the signal. */
 		status = loop_run(cli->loop, 0);
 		fwrite(cli->out.ptr, 1, cli->out.len, stdout);
 		fflush(stdout);
 	} else if (!cli_flush(cli)) {
-		/* The loop knows whether that is a failure. */
+		/* The loop decides whether that is a failure. */
 		status = loop_run(cli->loop, 0);
 	}
 	return (enum cli_status)status;
@@ -48,7 +48,7 @@ run(struct cli *cli)
 const struct cli_command bench_command = {
     .name = "bench",
     .operands = "",
-    .summary = "put load on a server and measure",
+    .summary = "measure a server under load",
     .options = bench_option_rows,
     .defaults = &bench_option_defaults,
     .options_bytes = sizeof(struct bench_options),

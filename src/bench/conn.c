@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "bench/wire.h"
 
-#define READS_A_TURN 4 /* so that one busy connection does not keep the others waiting */
+#define READS_A_TURN 4 /* so that a busy connection does not delay the others */
 
 uint64_t
 bench_now_ns(void)
@@ -69,8 +69,8 @@ fail_by_reply(struct bench_conn *c, struct bench_reader *r, struct slice text)
 }
 
 /*
- * A message whose head and stamp are there; returns how many bytes of it are. A large one is
- * reported when its last byte has come, for that is when a subscriber has it.
+ * Handles a message whose head and stamp have arrived; returns the number of its bytes that have.
+ * A message that is not complete yet is reported when its last byte arrives.
  */
 static size_t
 take_message(struct bench_conn *c, struct bench_reader *r, const char *ptr, size_t len)
@@ -93,7 +93,7 @@ learn_head(struct bench_conn *c, const char *ptr, const struct wire_event *event
 		memcpy(c->head, ptr, event->head_len);
 }
 
-/* Returns the bytes taken, 0 where more must come first. */
+/* Returns the number of bytes consumed, 0 if more are needed. */
 static size_t
 take_event(struct bench_conn *c, struct bench_reader *r, const char *ptr, size_t len)
 {
@@ -103,13 +103,14 @@ take_event(struct bench_conn *c, struct bench_reader *r, const char *ptr, size_t
 	if (status == WIRE_MORE)
 		return 0;
 	if (status == WIRE_GARBLED || event.head_len > 2 * WIRE_MAX_HEAD - BENCH_STAMP_BYTES) {
-		fail(c, r, false, "what the server sent is not this protocol");
+		fail(c, r, false, "the server does not speak this protocol");
 		return 0;
 	}
 	switch (event.kind) {
 	case WIRE_MESSAGE:
 		if (event.payload_len < BENCH_STAMP_BYTES) {
-			fail(c, r, false, "a message came that the load generator did not send");
+			fail(
+			    c, r, false, "received a message that the load generator did not send");
 			return 0;
 		}
 		if (len < event.head_len + BENCH_STAMP_BYTES)
@@ -139,7 +140,7 @@ has_known_head(const struct bench_conn *c, const char *ptr, size_t len)
 	       len >= c->head_len + BENCH_STAMP_BYTES && memcmp(ptr, c->head, c->head_len) == 0;
 }
 
-/* Returns how many bytes from the front were taken. */
+/* Returns the number of bytes consumed from the front. */
 static size_t
 take_events(struct bench_conn *c, struct bench_reader *r, const char *ptr, size_t len)
 {
@@ -165,7 +166,7 @@ take_events(struct bench_conn *c, struct bench_reader *r, const char *ptr, size_
 	return at;
 }
 
-/* room starts with what was left over, and then the new bytes: len in all. */
+/* room contains the bytes left over and then the new bytes: len in total. */
 static void
 take_room(struct bench_conn *c, struct bench_reader *r, size_t len)
 {
@@ -173,7 +174,7 @@ take_room(struct bench_conn *c, struct bench_reader *r, size_t len)
 
 	buffer_clear(&c->partial);
 	if (taken < len && !c->failed) {
-		/* The scanners wait for a head and a stamp only, so this is little. */
+		/* Small, because the scanners need only a head and a stamp. */
 		assert(len - taken <= 2 * WIRE_MAX_HEAD);
 		buffer_append(&c->partial, r->room + taken, len - taken);
 	} else {
@@ -211,7 +212,7 @@ bench_conn_read(struct bench_conn *c, struct bench_reader *r)
 		r->bytes += (uint64_t)n;
 		r->now_ns = bench_now_ns();
 		take_room(c, r, left + (size_t)n);
-		/* A short read has emptied the socket; TLS hands over a record at a time. */
+		/* After a short read the socket is empty; but TLS returns one record at a time. */
 		if (c->socket.tls == NULL && (size_t)n < BENCH_READ_BYTES)
 			return;
 	}

@@ -73,7 +73,7 @@ teardown(void)
 	buffer_release(&stream);
 }
 
-/* As servers send it; MQTT's form is the same in both directions. */
+/* As servers send it; in MQTT both directions have the same format. */
 static void
 put_delivery(const struct wire *wire, const char *channel, uint32_t sequence, size_t payload_len)
 {
@@ -98,7 +98,7 @@ static const struct wire *const wires[] = {&wire_resp2, &wire_resp3, &wire_nats,
 
 #define WIRE_COUNT (sizeof(wires) / sizeof(wires[0]))
 
-/* Messages of several lengths and channels, and confirmations between them. */
+/* Messages of several lengths and channels, with confirmations in between. */
 static uint32_t
 make_stream(size_t which)
 {
@@ -228,7 +228,7 @@ count_message(struct bench_conn *c, const struct bench_stamp *stamp, void *arg)
 	seen.messages++;
 }
 
-/* A few bytes changed, in random pieces: what is kept stays small, and nothing follows a failure.
+/* With some bytes changed, in random pieces: memory stays small, and a failure is the last event.
  */
 START_TEST(damaged_streams_do_no_harm)
 {

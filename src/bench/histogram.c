@@ -13,8 +13,8 @@ bench_histogram_clear(struct bench_histogram *h)
 }
 
 /*
- * A value below 128 is its own bucket. Above, the eight leading bits choose among 128 buckets and
- * the number of bits cut off says which 128: the numbering goes on without a gap.
+ * A value below 128 has its own bucket. For larger values the number of dropped low bits selects a
+ * group of 128 buckets, and the eight leading bits a bucket in it. The numbering has no gaps.
  */
 static unsigned
 bucket_of(uint64_t value)
@@ -52,7 +52,7 @@ bench_histogram_record(struct bench_histogram *h, uint64_t value)
 uint64_t
 bench_histogram_quantile(const struct bench_histogram *h, unsigned permille)
 {
-	/* Without total * permille, which could overflow. */
+	/* Avoids total * permille, which could overflow. */
 	uint64_t rank = h->total / 1000 * permille + (h->total % 1000 * permille + 999) / 1000;
 	uint64_t seen = 0;
 

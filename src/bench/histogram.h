@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /*
- * A histogram of latencies in buckets that widen with the value: 128 to each power of two, so a
- * quantile is at most 0.8 % above the value that stands there, from a nanosecond to the end of
- * uint64_t, in a fixed 58 KiB. Recording costs a few instructions. It knows no unit and no clock.
+ * A histogram of latencies with 128 buckets for each power of two: a quantile is at most 0.8 %
+ * above the exact value, over the whole range of uint64_t, in a fixed 58 KiB. Recording costs a few
+ * instructions. It knows neither unit nor clock.
  */
 #define BENCH_HISTOGRAM_STEPS 128
 #define BENCH_HISTOGRAM_BUCKETS (BENCH_HISTOGRAM_STEPS * 58)
@@ -21,9 +21,9 @@ void bench_histogram_clear(struct bench_histogram *h);
 void bench_histogram_record(struct bench_histogram *h, uint64_t value);
 
 /*
- * The least recorded value that a share of `permille` of all is not above, rounded up to the end
- * of its bucket but never above the largest recorded. 0 where nothing was recorded. permille is 1
- * to 1000.
+ * The smallest recorded value such that `permille` of all values are not above it, rounded up to
+ * the end of its bucket, but never above the largest recorded value. 0 if nothing was recorded.
+ * permille is 1 to 1000.
  */
 uint64_t bench_histogram_quantile(const struct bench_histogram *h, unsigned permille);
 

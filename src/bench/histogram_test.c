@@ -61,7 +61,7 @@ START_TEST(the_ends_of_the_range_are_kept)
 }
 END_TEST
 
-/* Each value alone: its quantile is it, and just below a larger one its bucket's end is near it. */
+/* A single value is its own quantile; below a larger value, the quantile is close to it. */
 START_TEST(a_bucket_is_never_wider_than_a_share_of_its_value)
 {
 	uint64_t seed = 1;

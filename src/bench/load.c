@@ -23,9 +23,9 @@
 
 #define EVENTS_A_TURN 512
 #define EVENTS_BETWEEN_PUBLISHERS 4
-#define TICK_NS UINT64_C(100000000)     /* memory is looked at */
-#define PROBE_NS UINT64_C(200000000)    /* a reset comes back */
-#define SILENCE_NS UINT64_C(5000000000) /* then what is owed counts as lost */
+#define TICK_NS UINT64_C(100000000)     /* interval of memory readings */
+#define PROBE_NS UINT64_C(200000000)    /* time for a reset to arrive */
+#define SILENCE_NS UINT64_C(5000000000) /* then pending deliveries count as lost */
 
 void
 bench_load_stop(struct bench_load *load, int status, const char *format, ...)
@@ -63,7 +63,7 @@ bench_load_watch(struct bench_load *load, struct bench_conn *c)
 	c->asked_write = c->wants_write;
 }
 
-/* On the path of each delivery. */
+/* Called for each delivery. */
 static void
 on_message(struct bench_conn *c, const struct bench_stamp *stamp, void *arg)
 {
@@ -87,7 +87,7 @@ on_message(struct bench_conn *c, const struct bench_stamp *stamp, void *arg)
 	}
 	*expected = stamp->sequence + 1;
 	load->delivered++;
-	load->publishers[stamp->publisher].owed--;
+	load->publishers[stamp->publisher].pending--;
 	if (stamp->meant_ns >= load->measure_from_ns && stamp->meant_ns < load->measure_to_ns)
 		bench_histogram_record(load->latency, load->reader.now_ns - stamp->meant_ns);
 }
@@ -130,7 +130,8 @@ static const struct bench_conn_events conn_events = {
 static void
 handle(struct bench_load *load, struct bench_conn *c, uint32_t what)
 {
-	/* A stuck one is read only at its end, when an error of the socket is what it reads. */
+	/* A stuck subscriber is read only after its connection ended, to get the error of the
+	 * socket. */
 	if (c->role == BENCH_STUCK && load->started_ns != 0) {
 		if (!c->failed && (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
 			c->failed = true;
@@ -140,15 +141,15 @@ handle(struct bench_load *load, struct bench_conn *c, uint32_t what)
 	}
 	if ((what & ~(uint32_t)EPOLLOUT) != 0)
 		bench_conn_read(c, &load->reader);
-	/* TLS shakes hands in both directions: what was read may let something be written. */
+	/* TLS may need a read before a write can continue. */
 	if (!c->failed && bench_conn_unsent(c) > 0)
 		bench_conn_flush(c, &load->reader);
 	bench_load_watch(load, c);
 }
 
 /*
- * Publishers come before subscribers, and again and again between them: their pace is to be the
- * server's, not that of the reading of a thousand subscribers by this one thread.
+ * Publishers are served before subscribers, and repeatedly between them, so that their rate depends
+ * on the server and not on how fast this thread can read from a thousand subscribers.
  */
 static void
 serve_publishers(struct bench_load *load)
@@ -204,12 +205,12 @@ take_cost(struct bench_load *load, struct bench_cost *cost)
 	    .sent = load->sent,
 	    .bytes = load->reader.bytes};
 	if (load->options->pid != 0 && !bench_server_read(load->options->pid, &cost->server))
-		bench_load_stop(load, CLI_NO_CONNECTION, "the server has ended");
+		bench_load_stop(load, CLI_NO_CONNECTION, "the server has exited");
 	if (cost->server.resident_bytes > load->memory.at_peak)
 		load->memory.at_peak = cost->server.resident_bytes;
 }
 
-/* What goes on each tenth of a second: silence is noticed, memory read, progress shown. */
+/* Every tenth of a second: detects silence, reads the memory, shows progress. */
 struct watch {
 	uint64_t tick_ns;
 	uint64_t delivered;
@@ -217,7 +218,7 @@ struct watch {
 	struct bench_progress progress;
 };
 
-/* True where nothing was delivered for long though something is owed. */
+/* True if deliveries are pending and none arrived for SILENCE_NS. */
 static bool
 watch_tick(struct watch *w, struct bench_load *load, uint64_t now_ns)
 {
@@ -243,7 +244,7 @@ all_arrived(const struct bench_load *load)
 	return load->delivered >= load->due;
 }
 
-/* Publishes until the time is over or all is sent, then waits for what is owed. */
+/* Publishes until the time is over or all is sent, then waits for pending deliveries. */
 static void
 publish(struct bench_load *load)
 {
@@ -287,8 +288,8 @@ publish(struct bench_load *load)
 }
 
 /*
- * The end of a connection stands behind what its reader has not taken, and so is not seen. But who
- * writes to a socket that the other side has closed is told so at once.
+ * A stuck subscriber cannot see the end of its connection, because unread data precedes it. A write
+ * to a socket that the peer has closed fails at once.
  */
 static void
 probe_stuck(struct bench_load *load)
@@ -316,7 +317,7 @@ open_all(struct bench_load *load, struct cli *cli)
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
 	load->publisher_epoll = epoll_create1(EPOLL_CLOEXEC);
 	load->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	/* Otherwise the kernel may add 50 us to each wait, which would stand in the latencies. */
+	/* Otherwise the kernel may add 50 us to each wait, and so to the latencies. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (load->epoll < 0 || load->timer < 0 || load->publisher_epoll < 0 ||
 	    epoll_ctl(load->epoll, EPOLL_CTL_ADD, load->timer, &event) != 0 ||

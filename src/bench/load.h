@@ -13,16 +13,16 @@
 #include "bench/server.h"
 
 /*
- * One run of the load generator: its connections, what they are owed, and what was measured. The
- * struct is open because its parts work on it together: bench_setup (connect, subscribe),
- * bench_publish (when to send what), bench_load (the loop and the counting), bench_report.
+ * One run of the load generator: its connections, pending deliveries and measurements. The struct
+ * is open because several files work on it: setup.c (connect, subscribe), publish.c (when to send
+ * what), load.c (the loop and the counting), report.c.
  *
- * Loss is judged by numbers: each payload carries its flow and its number in it, and each
- * subscriber keeps the next number that it expects of each flow.
+ * Losses are detected by numbers: each payload contains its flow and its number in that flow, and
+ * each subscriber stores the next number expected in each flow.
  */
 enum bench_role {
 	BENCH_SUBSCRIBER,
-	BENCH_STUCK,  /* subscribed to the first channel, never read again */
+	BENCH_STUCK,  /* subscribed to the first channel, never reads */
 	BENCH_HOLDER, /* has many idle subscriptions */
 	BENCH_IDLE,   /* has one idle subscription */
 	BENCH_PUBLISHER,
@@ -31,7 +31,7 @@ enum bench_role {
 struct bench_publisher {
 	struct bench_conn *conn;
 	uint64_t sent;
-	int64_t owed; /* deliveries that have not come; less than 0 after it was given up once */
+	int64_t pending; /* deliveries not arrived yet; below 0 if they arrive after a reset to 0 */
 };
 
 struct bench_cost {
@@ -57,83 +57,83 @@ struct bench_load {
 	struct bench_plan plan;
 	struct bench_dialer *dialer;
 	struct wire_login *login;
-	struct buffer error;  /* why the run ended early, if it did */
+	struct buffer error;  /* why the run ended early */
 	int status;           /* enum cli_status */
 	uint64_t deadline_ns; /* of the whole run */
-	uint64_t login_ns;    /* how long the first answer may take */
-	bool answered;        /* it has come */
+	uint64_t login_ns;    /* time limit for the first reply */
+	bool answered;        /* the first reply has arrived */
 	bool stopped;
-	bool closing; /* the generator's own doing: ends of connections are no event */
+	bool closing; /* the generator closes all connections: ends are expected */
 
 	int epoll;
-	int publisher_epoll; /* of the publishers, and in the other */
+	int publisher_epoll; /* for publishers; itself watched by epoll */
 	bool publishing;
-	int timer; /* of the next message in an open loop */
+	int timer; /* for the next message in an open loop */
 	struct bench_reader reader;
 	struct bench_conn *conns;
 	size_t conn_count;
-	uint32_t unconfirmed; /* due confirmations of all but publishers */
+	uint32_t unconfirmed; /* outstanding confirmations, without publishers */
 
 	struct bench_publisher *publishers;
-	struct buffer heads; /* of a publish to each channel, each head_len long */
+	struct buffer heads; /* heads of a publish, one for each channel, each head_len long */
 	size_t head_len;
-	struct buffer rest; /* what follows the stamp */
+	struct buffer rest; /* everything after the stamp */
 	uint64_t started_ns;
 	uint64_t sent; /* messages */
 	uint64_t due;  /* deliveries */
 
-	uint32_t *expected; /* numbers, by subscriber and flow */
-	uint32_t flows;     /* of a subscriber */
+	uint32_t *expected; /* next numbers, by subscriber and flow */
+	uint32_t flows;     /* for each subscriber */
 	uint64_t delivered;
 	uint64_t duplicated;
-	uint64_t strays; /* messages that nobody here had sent */
+	uint64_t strays; /* messages not sent by this generator */
 	uint64_t stuck_closed;
 	uint64_t given_up;
 
-	uint64_t measure_from_ns; /* meant times that count: from here */
-	uint64_t measure_to_ns;   /* to before here */
+	uint64_t measure_from_ns; /* messages due from here ... */
+	uint64_t measure_to_ns;   /* ... to before here are measured */
 	struct bench_histogram *latency;
 	struct bench_cost from;
 	struct bench_cost to;
 	struct bench_memory memory;
 };
 
-/* Runs it all and leaves the results in *load. Returns an enum cli_status. */
+/* Runs the load and leaves the results in *load. Returns an enum cli_status. */
 struct cli;
 int bench_load_run(struct bench_load *load, struct cli *cli, const struct bench_options *options);
 void bench_load_release(struct bench_load *load);
 
-/* Deliveries that should have come and did not. */
+/* Deliveries that did not arrive. */
 uint64_t bench_load_lost(const struct bench_load *load);
 
-/* ---- between the parts ---- */
+/* ---- used by the files of the load generator ---- */
 
-/* Waits for events, at most so long, and handles them. */
+/* Waits for events for at most timeout_ms, and handles them. */
 void bench_load_turn(struct bench_load *load, int timeout_ms);
 
-/* The epoll instance that watches it. */
+/* The epoll instance that watches the connection. */
 int bench_load_epoll(const struct bench_load *load, const struct bench_conn *c);
 
-/* Tells the kernel whether the connection waits to write. */
+/* Updates whether epoll waits until the connection is writable. */
 void bench_load_watch(struct bench_load *load, struct bench_conn *c);
 
-/* Ends the run with a status and a text. The first counts. */
+/* Ends the run with a status and a text. The first call counts. */
 void bench_load_stop(struct bench_load *load, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Connects and subscribes everybody. False: the run has ended. */
+/* Connects and subscribes all connections. False: the run has ended. */
 bool bench_setup(struct bench_load *load) __attribute__((warn_unused_result));
 
-/* Makes what every publish is composed of. */
+/* Prepares the parts of all publish requests. */
 void bench_publish_prepare(struct bench_load *load);
 
-/* Sends what is due now. */
+/* Sends the messages that are due. */
 void bench_publish_turn(struct bench_load *load, uint64_t now_ns);
 
-/* In a closed loop: the publisher's next pipeline, if it may send it. */
+/* In a closed loop: sends the publisher's next pipeline if it may. */
 void bench_publish_next(struct bench_load *load, uint32_t number, uint64_t now_ns);
 
-/* Nothing comes any more: what is owed is forgotten, so that a closed loop goes on. */
+/* After a silence: forgets pending deliveries, so that a closed loop continues. */
 void bench_publish_give_up(struct bench_load *load);
 
 #endif

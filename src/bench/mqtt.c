@@ -7,7 +7,8 @@
 #include "bench/wire.h"
 
 /*
- * MQTT 3.1.1, QoS 0: a type, the length of the rest in one to four bytes of seven bits, the rest.
+ * MQTT 3.1.1, QoS 0. A packet is a type, the length of the rest in one to four bytes of seven bits
+ * each, and the rest.
  * http://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
  */
 enum packet {
@@ -88,7 +89,7 @@ judge(unsigned type, struct slice body, struct wire_event *event)
 	}
 }
 
-/* The topic stands before the payload. QoS 0 has no packet identifier. */
+/* The topic precedes the payload. QoS 0 has no packet identifier. */
 static enum wire_status
 scan_publish(const char *body, size_t there, size_t remaining, struct wire_event *event)
 {
@@ -123,8 +124,7 @@ scan(const char *ptr, size_t len, struct wire_event *event)
 		remaining |= (size_t)(ptr[at] & 127) << (7 * (at - 1));
 	} while ((ptr[at++] & 128) != 0);
 	event->head_len = at;
-	/* Whether it is retained does not matter here; other qualities of service were not asked
-	 * for. */
+	/* The retain flag does not matter here; only QoS 0 was requested. */
 	if ((type & ~1u) == PACKET_PUBLISH)
 		return scan_publish(ptr + at, len - at, remaining, event);
 	if ((type != PACKET_CONNACK && type != PACKET_SUBACK && type != PACKET_PINGRESP) ||
@@ -143,7 +143,7 @@ put_ping(struct buffer *out)
 	return 1;
 }
 
-/* A clean session without keep-alive. A password alone is not allowed: the user is then empty. */
+/* A clean session without keep-alive. A password needs a user, which may be empty. */
 static size_t
 put_login(struct buffer *out, const struct wire_login *login)
 {

@@ -7,11 +7,11 @@
 #include "cli/json.h"
 
 /*
- * The NATS client protocol: lines, and after the line of a MSG its payload and CR LF.
+ * The NATS client protocol: lines; the line of a MSG is followed by its payload and CR LF.
  * https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 
-/* The last word of "MSG subject sid [reply-to] #bytes". */
+/* The length is the last word of "MSG subject sid [reply-to] #bytes". */
 static bool
 payload_len_of(struct slice line, size_t *len)
 {
@@ -81,7 +81,7 @@ put_member(struct buffer *out, const char *name, const char *text)
 	json_put_member(out, name, slice_of(text));
 }
 
-/* A password alone is a token, in NATS's words. */
+/* A password without a user is a token in NATS. */
 static size_t
 put_login(struct buffer *out, const struct wire_login *login)
 {
@@ -93,7 +93,7 @@ put_login(struct buffer *out, const struct wire_login *login)
 	return put_ping(out);
 }
 
-/* Nothing confirms a SUB but the PONG to a PING sent after it. */
+/* A SUB has no reply; the PONG to a PING sent after it confirms it. */
 static size_t
 put_subscribe(
     struct buffer *out, const struct slice *names, size_t count, bool patterns, uint32_t *id)

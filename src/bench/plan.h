@@ -9,13 +9,13 @@
 #include "base/bytes.h"
 
 /*
- * Who listens where, who publishes what, and how many deliveries are due for it.
+ * Which subscriber has which channels, where each message goes, and how many deliveries are due.
  *
- * Channels and subscribers are dealt out to each other like cards: with more subscribers than
- * channels, each has one channel; with more channels, each channel has one subscriber. With
- * `pattern` every subscriber has all channels by one pattern. Message n of publisher p goes to
- * channel (p + n) mod channels, so the messages of one publisher to one channel (a flow) are
- * numbered without a gap. Pure arithmetic: it knows no connection and no protocol.
+ * Channels and subscribers are assigned in turn: with more subscribers than channels, each
+ * subscriber has one channel; with more channels, each channel has one subscriber. With `pattern`
+ * each subscriber has all channels by one pattern. Message n of publisher p goes to channel (p + n)
+ * mod channels, so the messages of one publisher to one channel (a flow) are numbered without gaps.
+ * Arithmetic only: it knows neither connections nor protocols.
  */
 struct bench_plan {
 	uint32_t subscribers;
@@ -24,29 +24,30 @@ struct bench_plan {
 	bool pattern;
 };
 
-#define BENCH_PLAN_MAX 65536 /* channels, publishers: their numbers have 16 bits in a stamp */
+#define BENCH_PLAN_MAX                                                                             \
+	65536 /* of channels and of publishers: their numbers have 16 bits in a stamp */
 
-/* How many subscriptions a subscriber holds, and the channel of the i-th (not with `pattern`). */
+/* Number of subscriptions of a subscriber, and the channel of the i-th (not with `pattern`). */
 uint32_t bench_plan_subscriptions(const struct bench_plan *plan, uint32_t subscriber);
 uint32_t bench_plan_channel(const struct bench_plan *plan, uint32_t subscriber, uint32_t i);
 
-/* How many receive a message to the channel. */
+/* Number of subscribers that receive a message to the channel. */
 uint32_t bench_plan_fanout(const struct bench_plan *plan, uint32_t channel);
 
 /*
- * Every channel that a subscriber can receive has a slot of its own, below the number of slots;
- * UINT32_MAX where this channel is none of the subscriber's.
+ * Each channel that a subscriber receives has its own slot, below the number of slots. UINT32_MAX
+ * if the subscriber does not receive the channel.
  */
 uint32_t bench_plan_slots(const struct bench_plan *plan);
 uint32_t bench_plan_slot(const struct bench_plan *plan, uint32_t subscriber, uint32_t channel);
 
-/* Of message n of a publisher: where it goes, and its number in its flow. */
+/* Channel of message n of a publisher, and its number in its flow. */
 uint32_t bench_plan_target(const struct bench_plan *plan, uint32_t publisher, uint64_t n);
 uint32_t bench_plan_sequence(const struct bench_plan *plan, uint64_t n);
 
 /*
- * The first bytes of each payload: when it was meant to be sent, its number, whose it is. In the
- * order of the machine's own bytes, for the generator alone reads what it wrote.
+ * The first bytes of each payload: when it was due, its number, its publisher and channel. In
+ * native byte order, because only the generator reads it.
  */
 struct bench_stamp {
 	uint64_t meant_ns;
@@ -59,7 +60,7 @@ struct bench_stamp {
 
 _Static_assert(BENCH_STAMP_BYTES == 16, "a stamp has no padding");
 
-/* Names of fixed length, so that all frames of a run are equally long. */
+/* Names of fixed length, so that all frames of a run have the same length. */
 void bench_plan_put_channel(struct buffer *out, const char *prefix, char separator, uint32_t i);
 
 /* An idle channel has 20 bytes: "idle" and a number. */

@@ -6,7 +6,7 @@
 
 #include "base/testing.h"
 
-/* Counts by hand who has the channel, and that slots are in range and no two are the same. */
+/* Counts the subscribers of the channel, and checks that slots are in range and distinct. */
 static void
 check_plan(const struct bench_plan *plan)
 {

@@ -7,10 +7,10 @@
 #include "bench/load.h"
 #include "bench/wire.h"
 
-/* In an open loop: what may wait in a publisher's own buffer before the server takes it. */
+/* In an open loop: the most bytes in a publisher's own buffer. */
 #define MAX_UNSENT ((size_t)4 * 1024 * 1024)
 
-/* Messages of an open loop that are made before what came back is read again. */
+/* Messages created in an open loop before the next read. */
 #define MAX_A_TURN 1024
 
 static const struct wire *
@@ -57,7 +57,7 @@ put_message(struct bench_load *load, uint32_t number, uint64_t meant_ns)
 	buffer_append(out, load->rest.ptr, load->rest.len);
 	p->conn->due += p->conn->wire->replies;
 	p->sent++;
-	p->owed += fanout;
+	p->pending += fanout;
 	load->sent++;
 	load->due += fanout;
 }
@@ -76,9 +76,9 @@ messages_left(const struct bench_load *load)
 }
 
 /*
- * A publisher may send its next pipeline when the server has answered the last, as any client does,
- * and when no more than the rest of its window is still to be delivered: that counts deliveries,
- * which is exact for a window of one pipeline.
+ * A publisher may send its next pipeline when the server has replied to the last one and the
+ * pending deliveries fit into the rest of its window. Deliveries are counted in total, which is
+ * exact for a window of one pipeline.
  */
 static bool
 may_send(const struct bench_load *load, const struct bench_publisher *p)
@@ -86,7 +86,7 @@ may_send(const struct bench_load *load, const struct bench_publisher *p)
 	uint64_t spare = load->options->window - load->options->pipeline;
 	uint32_t fanout = bench_plan_fanout(&load->plan, 0);
 
-	return p->conn->due == 0 && p->owed <= (int64_t)(spare * fanout) &&
+	return p->conn->due == 0 && p->pending <= (int64_t)(spare * fanout) &&
 	       bench_conn_unsent(p->conn) == 0;
 }
 
@@ -97,7 +97,7 @@ send_pipeline(struct bench_load *load, uint32_t number, uint64_t now_ns)
 
 	for (uint64_t i = 0; i < load->options->pipeline && messages_left(load) > 0; i++)
 		put_message(load, number, now_ns);
-	/* Where a publish is not answered, this tells that the server has got so far. */
+	/* If a publish has no reply, this confirms that the server has processed it. */
 	if (!p->conn->wire->replies)
 		p->conn->due += (uint32_t)p->conn->wire->put_ping(&p->conn->out);
 	send_out(load, p->conn);
@@ -138,7 +138,7 @@ send_due(struct bench_load *load, uint64_t now_ns)
 	for (uint32_t i = 0; i < publishers && made > 0; i++)
 		if (bench_conn_unsent(load->publishers[i].conn) > 0)
 			send_out(load, load->publishers[i].conn);
-	/* Else the kernel will say when it takes more. */
+	/* Otherwise continue when the socket is writable. */
 	if (messages_left(load) > 0 && !full)
 		arm_timer(load, meant_at(load, load->sent));
 }
@@ -166,6 +166,6 @@ void
 bench_publish_give_up(struct bench_load *load)
 {
 	for (uint32_t i = 0; i < load->plan.publishers; i++)
-		load->publishers[i].owed = 0;
+		load->publishers[i].pending = 0;
 	load->given_up++;
 }

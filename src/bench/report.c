@@ -10,16 +10,16 @@
 #include "cli/json.h"
 
 #define PROGRESS_NS UINT64_C(500000000)
-#define BUSY 0.9 /* of a core: then the generator is likely to be what limits */
+#define BUSY 0.9 /* of a core: above this the generator is probably the bottleneck */
 
-/* The figures that both forms show, derived from the counts. */
+/* The figures of both formats, derived from the counts. */
 struct figures {
 	double wall_s;
 	double deliveries_per_s;
 	double messages_per_s;
 	double bytes_per_s;
 	double own_load; /* cores */
-	double own_us;   /* a delivery */
+	double own_us;   /* for each delivery */
 	double server_load;
 	double server_us;
 	double server_message_us;
@@ -34,7 +34,7 @@ ratio(double a, double b)
 	return b > 0 ? a / b : 0;
 }
 
-/* Growth from one reading to the next; memory that was given back meanwhile counts as none. */
+/* Growth between two readings; 0 if memory was returned meanwhile. */
 static double
 growth(uint64_t from, uint64_t to, uint64_t count)
 {
@@ -202,7 +202,8 @@ bench_progress_show(struct bench_progress *p, const struct bench_load *load, uin
 	    isatty(STDERR_FILENO) != 1)
 		return;
 	if (p->shown_ns != 0) {
-		fprintf(stderr, "\r%.0f s  %.0f deliveries/s  p99 %.3f ms  owed %" PRIu64 "\033[K",
+		fprintf(stderr,
+		    "\r%.0f s  %.0f deliveries/s  p99 %.3f ms  pending %" PRIu64 "\033[K",
 		    (double)(now_ns - load->started_ns) / 1e9,
 		    (double)(load->delivered - p->delivered) / seconds,
 		    quantile_us(load, 990) / 1e3, bench_load_lost(load));

@@ -7,15 +7,15 @@
 
 struct bench_load;
 
-/* What a run has measured, for a person or for a program, and the line that shows it going on. */
+/* Prints the results of a run, as text or JSON, and the progress line. */
 void bench_report_text(const struct bench_load *load, struct buffer *out);
 void bench_report_json(const struct bench_load *load, struct buffer *out);
 
-/* A zeroed struct is its start. Nothing is shown where stderr is no terminal, or --quiet. */
+/* Initialized with zeros. Nothing is shown with --quiet or if stderr is not a terminal. */
 struct bench_progress {
 	uint64_t shown_ns;
 	uint64_t delivered;
-	int shown; /* 1: a line stands on the terminal */
+	int shown; /* 1: the terminal shows a progress line */
 };
 
 void bench_progress_show(struct bench_progress *p, const struct bench_load *load, uint64_t now_ns);

@@ -4,16 +4,16 @@
 
 #include "bench/wire.h"
 
-#define MAX_ITEMS 10000 /* of an array that is skipped */
+#define MAX_ITEMS 10000 /* in an array that is skipped */
 
-/* A place in what is scanned. False from the functions below: it ends before what they look for. */
+/* A position in the input. The functions below return false if the input ends too early. */
 struct cursor {
 	const char *at;
 	const char *end;
 	bool garbled;
 };
 
-/* A line without its end; it must start with `type` unless that is 0. */
+/* A line without its CR LF; it must start with `type` unless that is 0. */
 static bool
 take_line(struct cursor *c, char type, struct slice *line)
 {
@@ -32,7 +32,7 @@ take_line(struct cursor *c, char type, struct slice *line)
 	return true;
 }
 
-/* The number after the type; -1, a null, counts as `null`. */
+/* The number after the type; -1 (null) is returned as `null`. */
 static bool
 line_number(struct cursor *c, struct slice line, uint64_t null, uint64_t *n)
 {
@@ -79,7 +79,7 @@ take_bulk(struct cursor *c, struct slice *bulk)
 	return true;
 }
 
-/* Any value, whatever is nested in it. */
+/* Skips any value, with the values nested in it. */
 static bool
 take_value(struct cursor *c)
 {
@@ -119,7 +119,7 @@ take_value(struct cursor *c)
 	return true;
 }
 
-/* After the kind of a message come the pattern, if it has one, the channel and the payload. */
+/* After the kind of a message: the pattern, if any, the channel and the payload. */
 static bool
 take_message(struct cursor *c, unsigned names, struct wire_event *event)
 {
@@ -224,7 +224,7 @@ put_auth(struct buffer *out, const struct wire_login *login)
 	return 1;
 }
 
-/* The PING shows that the connection was taken and not refused for being one too many. */
+/* The PONG shows that the connection was not refused because of maxclients. */
 static size_t
 put_login2(struct buffer *out, const struct wire_login *login)
 {

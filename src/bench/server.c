@@ -24,7 +24,7 @@ read_line(const char *path, char *line, size_t size)
 	return ok;
 }
 
-/* The number in the field with that index, the first being 0; fields are parted by one space. */
+/* The number in the field with this index, from 0; fields are separated by one space. */
 static bool
 read_field(const char *line, unsigned index, uint64_t *value)
 {
@@ -41,7 +41,7 @@ read_field(const char *line, unsigned index, uint64_t *value)
 	return errno == 0 && end != line;
 }
 
-/* The scheduler's own count in nanoseconds, of the threads that there are. */
+/* The scheduler's count in nanoseconds, over all existing threads. */
 static uint64_t
 threads_cpu_ns(uint64_t pid)
 {
@@ -80,7 +80,7 @@ process_cpu_ns(uint64_t pid, uint64_t *ns)
 	uint64_t system;
 
 	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/stat", pid);
-	/* The name may hold anything, brackets and spaces too. */
+	/* The name may contain any bytes, including brackets and spaces. */
 	if (!read_line(path, line, sizeof(line)) || (after_name = strrchr(line, ')')) == NULL ||
 	    !read_field(after_name, UTIME_FIELD, &user) ||
 	    !read_field(after_name, UTIME_FIELD + 1, &system))

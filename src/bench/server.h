@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * What the server under test costs, as Linux says in /proc/PID: the CPU time of all its threads
- * and its resident memory. It must run on this machine.
+ * The cost of the server under test from /proc/PID: the CPU time of all its threads and its
+ * resident memory. It must run on this machine.
  */
 struct bench_server_cost {
 	uint64_t cpu_ns;
@@ -14,13 +14,13 @@ struct bench_server_cost {
 };
 
 /*
- * In nanoseconds where the kernel counts them by thread (schedstat), which leaves out threads that
- * have ended; else in clock ticks. False where there is no such process.
+ * CPU time has a resolution of nanoseconds if the kernel counts them for each thread (schedstat),
+ * without threads that have exited; otherwise of clock ticks. False if there is no such process.
  */
 bool bench_server_read(uint64_t pid, struct bench_server_cost *cost)
     __attribute__((warn_unused_result));
 
-/* The CPU time that this process itself has used. */
+/* The CPU time of this process. */
 uint64_t bench_own_cpu_ns(void);
 
 #endif

@@ -14,13 +14,13 @@
 #include "cli/cli.h"
 #include "cli/tls.h"
 
-#define CONNECTS_AT_ONCE 64 /* below every server's queue of connections to accept */
-#define NAMES_AT_ONCE 500   /* in one request to subscribe */
+#define CONNECTS_AT_ONCE 64 /* below the backlog of every server */
+#define NAMES_AT_ONCE 500   /* names in one subscribe request */
 #define SETTLE_MS 200       /* before memory is read */
-#define SILENCE_MS 30000    /* of a server that owes confirmations */
-#define STUCK_RECEIVES 4096 /* bytes that the kernel holds for one who never reads */
+#define SILENCE_MS 30000    /* of a server, while confirmations are outstanding */
+#define STUCK_RECEIVES 4096 /* receive buffer of a stuck subscriber, in bytes */
 
-/* Makes the names of a run of subscriptions, in one buffer. */
+/* Creates the names of consecutive subscriptions in one buffer. */
 struct names {
 	struct buffer text;
 	struct slice slices[NAMES_AT_ONCE];
@@ -34,7 +34,7 @@ names_end_one(struct names *n)
 	n->ends[n->count++] = n->text.len;
 }
 
-/* Appends the request, and counts what will confirm it. */
+/* Appends the request and counts its confirmations. */
 static void
 subscribe(
     struct bench_load *load, struct bench_conn *c, struct names *n, bool patterns, uint32_t *id)
@@ -60,7 +60,7 @@ flush(struct bench_load *load, struct bench_conn *c)
 	bench_load_watch(load, c);
 }
 
-/* Until everything asked for is confirmed. */
+/* Waits until all requests are confirmed. */
 static bool
 await_confirmations(struct bench_load *load)
 {
@@ -68,7 +68,7 @@ await_confirmations(struct bench_load *load)
 	uint64_t since_ns = bench_now_ns();
 
 	while (load->unconfirmed > 0 && !load->stopped) {
-		/* A server that has shown that it can may take its time over many subscriptions. */
+		/* After the first reply a server gets more time, for many subscriptions. */
 		uint64_t patience_ns =
 		    load->answered ? (uint64_t)SILENCE_MS * 1000000 : load->login_ns;
 
@@ -80,7 +80,7 @@ await_confirmations(struct bench_load *load)
 			bool silent = load->options->tls && !load->answered;
 
 			bench_load_stop(load, CLI_NO_CONNECTION,
-			    "the server did not answer within %g s%s%s", (double)patience_ns / 1e9,
+			    "no reply from the server within %g s%s%s", (double)patience_ns / 1e9,
 			    silent ? ": " : "", silent ? tls_suspicion(true) : "");
 		}
 	}
@@ -117,7 +117,7 @@ connect_one(struct bench_load *load, enum bench_role role, uint32_t number)
 	return c;
 }
 
-/* The subscriptions of a subscriber, or of a stuck one. */
+/* Subscribes a subscriber, stuck or not. */
 static void
 subscribe_plan(struct bench_load *load, struct bench_conn *c, struct names *n)
 {
@@ -188,7 +188,7 @@ put_idle_name(
 	names_end_one(n);
 }
 
-/* Idle subscriptions, idle_share to a connection. */
+/* Idle subscriptions, idle_share on each connection. */
 static bool
 hold_many(struct bench_load *load, bool patterns, uint64_t count, struct names *n)
 {
@@ -225,12 +225,11 @@ read_memory(struct bench_load *load, uint64_t *bytes)
 	if (bench_server_read(load->options->pid, &cost))
 		*bytes = cost.resident_bytes;
 	else
-		bench_load_stop(load, CLI_FAILED,
-		    "--pid: no process %" PRIu64 " can be seen on this machine",
+		bench_load_stop(load, CLI_FAILED, "--pid: no process %" PRIu64 " on this machine",
 		    load->options->pid);
 }
 
-/* One who never reads is still told apart from one who was closed. */
+/* A stuck subscriber is still told when its connection is closed. */
 static void
 stop_reading(struct bench_load *load)
 {
@@ -252,10 +251,10 @@ raise_file_limit(uint64_t connections)
 		return;
 	limit.rlim_cur = connections + 32;
 	if (limit.rlim_max < limit.rlim_cur)
-		limit.rlim_max = limit.rlim_cur; /* root may */
+		limit.rlim_max = limit.rlim_cur; /* allowed for root */
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		return;
-	/* As far as we may; connecting then says what is missing. */
+	/* As high as allowed; if that is too low, connecting fails with the reason. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);

@@ -24,10 +24,10 @@
 #include "cli/tls.h"
 
 struct bench_dialer {
-	struct addrinfo *found;      /* what a name stands for; NULL for a Unix socket */
-	struct addrinfo unix_socket; /* in the same form */
+	struct addrinfo *found;      /* addresses of the name; NULL for a Unix socket */
+	struct addrinfo unix_socket; /* as a single address */
 	struct sockaddr_un path;
-	const struct addrinfo *address; /* the first that took a connection, or the first */
+	const struct addrinfo *address; /* the first that accepted a connection, or the first */
 	uint64_t connect_timeout_us;
 	struct tls_client *tls; /* or NULL */
 };
@@ -85,7 +85,7 @@ bench_dialer_free(struct bench_dialer *d)
 	xfree(d);
 }
 
-/* Waits for a connect() under way; 0 or an errno. */
+/* Waits for a connect() in progress; returns 0 or an errno. */
 static int
 await_connect(int fd, uint64_t timeout_us)
 {
@@ -109,7 +109,7 @@ dial(const struct bench_dialer *d, const struct addrinfo *to, int receive_bytes,
 	*fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*fd < 0)
 		return errno;
-	/* Before connect(): the window that is offered depends on it. */
+	/* Before connect(), because the TCP window depends on it. */
 	if (receive_bytes > 0)
 		setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
 	if (to->ai_family != AF_UNIX)
@@ -117,7 +117,7 @@ dial(const struct bench_dialer *d, const struct addrinfo *to, int receive_bytes,
 	if (connect(*fd, to->ai_addr, to->ai_addrlen) == 0)
 		return 0;
 	error = errno;
-	/* A Unix socket whose queue is full says EAGAIN, and that it cannot be waited for. */
+	/* A Unix socket with a full backlog gives EAGAIN and cannot be polled. */
 	for (int i = 0; error == EAGAIN && i < 1000; i++) {
 		poll(NULL, 0, 1);
 		error = connect(*fd, to->ai_addr, to->ai_addrlen) == 0 ? 0 : errno;

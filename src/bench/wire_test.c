@@ -24,8 +24,8 @@ scan(const struct wire *wire, struct slice bytes)
 }
 
 /*
- * The whole of it is one event of this kind, and none of its beginnings is: more is asked for, or
- * (a message whose head is there) the same is found.
+ * All of the bytes are one event of this kind. With a part of them the scanner needs more, or, if
+ * the head of a message is complete, finds the same event.
  */
 static void
 check_event(const struct wire *wire, struct slice bytes, enum wire_kind kind)
@@ -153,7 +153,7 @@ START_TEST(what_is_no_mqtt_is_garbled)
 }
 END_TEST
 
-/* Else what a hostile server sends would have to be kept. */
+/* Otherwise input of a hostile server would have to be stored. */
 START_TEST(a_head_that_does_not_end_is_garbled)
 {
 	static char bytes[WIRE_MAX_HEAD + 1];
@@ -220,7 +220,7 @@ START_TEST(a_login_names_user_and_password_where_there_are_some)
 }
 END_TEST
 
-/* What the generator sends comes back in the same form, so it must scan as it was meant. */
+/* A message comes back in the format in which it was sent, so it must scan as sent. */
 START_TEST(an_mqtt_publish_scans_as_the_message_that_it_was)
 {
 	static const size_t lens[] = {0, 100, 121, 122, 16000, 16378, 16379, 2097140, 2097150};
@@ -235,7 +235,7 @@ START_TEST(an_mqtt_publish_scans_as_the_message_that_it_was)
 }
 END_TEST
 
-/* Under the sanitizers: whatever comes, nothing past its end is read. */
+/* Under the sanitizers: no read past the end, whatever the input. */
 START_TEST(random_bytes_never_lead_a_scanner_astray)
 {
 	static const struct wire *const wires[] = {&wire_resp2, &wire_nats, &wire_mqtt};
@@ -244,7 +244,8 @@ START_TEST(random_bytes_never_lead_a_scanner_astray)
 
 	for (int i = 0; i < 60000; i++) {
 		size_t len = 1 + testing_random(&seed) % 40;
-		char *bytes = xmalloc(len); /* no byte more, so that reading past it is seen */
+		char *bytes =
+		    xmalloc(len); /* exact size, so that a read past the end is detected */
 
 		for (size_t j = 0; j < len; j++)
 			bytes[j] = alphabet[testing_random(&seed) % (sizeof(alphabet) - 1)];
