@@ -1,4 +1,4 @@
-"""Access control end to end: users in files, on connections that stay, and what a wrong password costs.
+"""Access control end to end: users in files, changes that affect open connections, and the delay after wrong passwords.
 
 The replies of ACL itself are compared with redis-server in differential/acl.txt, its verdicts in
 test_acl_verdicts.py.

@@ -1,4 +1,4 @@
-"""The verdicts of access control beside redis-server's: rules and commands of differential/acl.rules."""
+"""Decisions of access control, compared with redis-server's: rules and commands of differential/acl.rules."""
 
 import pathlib
 

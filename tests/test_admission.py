@@ -1,4 +1,4 @@
-"""Who is let in: limits of an address, how fast it may come, and the PROXY protocol of balancers."""
+"""Admission of connections: limits of an address, its accept rate, and the PROXY protocol of balancers."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""fanfare bench, against redis-server and fanfared alike, and against a server that does not keep to the rules."""
+"""fanfare bench, against redis-server and fanfared alike, and against a server with protocol faults."""
 
 import contextlib
 import json

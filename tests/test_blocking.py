@@ -1,4 +1,4 @@
-"""Commands that wait for a key: who is served, in which order, and what ends the waiting."""
+"""Commands that wait for a key: which client is served, in which order, and what ends a wait."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""Nobody makes the daemon hold more than its bounds, and each bound says so in clear words."""
+"""No client can make the daemon store more than its limits, and each limit has a clear error text."""
 
 import os
 import resource

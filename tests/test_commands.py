@@ -1,4 +1,4 @@
-"""Commands that look at the daemon: CLIENT, MONITOR, SLOWLOG, INFO, COMMAND, MEMORY, TIME, LOLWUT."""
+"""Introspection commands: CLIENT, MONITOR, SLOWLOG, INFO, COMMAND, MEMORY, TIME, LOLWUT."""
 
 import threading
 import time

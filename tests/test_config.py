@@ -1,4 +1,4 @@
-"""CONFIG GET, SET, REWRITE and RESETSTAT; include; the language of the file."""
+"""CONFIG GET, SET, REWRITE and RESETSTAT; include; the syntax of the file."""
 
 import pytest
 

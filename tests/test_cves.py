@@ -1,4 +1,4 @@
-"""Inputs that have brought Redis down before, each under the name of its CVE.
+"""Inputs that have crashed Redis, each under its CVE.
 
 Others need what Fanfare does not have: Lua (CVE-2018-11218, CVE-2022-0543, CVE-2022-24735, CVE-2022-24834,
 CVE-2024-31449, CVE-2024-46981, CVE-2025-46817 to 46819, CVE-2025-49844), data types of the keyspace (CVE-2019-10192,

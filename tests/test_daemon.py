@@ -1,4 +1,4 @@
-"""The daemon as a process: command line, start and its errors, sockets, supervision, signals, end."""
+"""The daemon as a process: command line, start and its errors, sockets, supervision, signals, shutdown."""
 
 import os
 import pathlib

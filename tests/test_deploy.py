@@ -1,4 +1,4 @@
-"""Least privilege: another user, a root folder, the system call filter; each against what must still work then."""
+"""Least privilege: another user, a root directory, the system call filter, and that all functions still work with them."""
 
 import grp
 import os

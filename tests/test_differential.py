@@ -1,4 +1,4 @@
-"""The same commands to redis-server and fanfared: the same bytes back, in RESP2 and RESP3."""
+"""The same commands to redis-server and fanfared give identical replies, in RESP2 and RESP3."""
 
 import pathlib
 import random

@@ -1,4 +1,4 @@
-"""The programs in examples/ do what they say: each notifier with each receiver, and across a restart."""
+"""The programs in examples/ and README.md: each notifier with each receiver, also across a restart."""
 
 import json
 import os

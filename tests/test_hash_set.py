@@ -1,4 +1,4 @@
-"""Hashes and sets: what the tables of tests/differential cannot say: choices at random, scans beside changes, bounds."""
+"""Hashes and sets, beyond the tables of tests/differential: random choices, scans during changes, limits."""
 
 import pytest
 

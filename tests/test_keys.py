@@ -1,4 +1,4 @@
-"""The keyspace as a whole: KEYS and SCAN over very many keys, keys that go elsewhere, DEBUG, LCS, SORT and who may."""
+"""The keyspace as a whole: KEYS and SCAN over very many keys, moved keys, DEBUG, LCS, SORT and their access rules."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Hostile commands over few keys, from clients that come and go: no crash, no hang, and what is on disk is what was there."""
+"""Hostile commands on few keys, from short-lived clients: no crash, no hang, and the file has the same keys as memory."""
 
 import os
 import random

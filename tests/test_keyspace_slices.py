@@ -1,5 +1,5 @@
-"""However much there is to be freed, to expire or to be moved: others are answered meanwhile. The bounds are loose, for
-the machine may be busy; what the daemon does is measured by bench/keyspace."""
+"""Freeing, expiring and moving any number of keys does not delay other clients. The limits are loose, because the machine
+may be busy; bench/keyspace measures the exact delays."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""How a daemon ends in the service of its clients: lame duck, and the upgrade by SIGUSR2."""
+"""Shutdown without loss for clients: lame duck, and the upgrade by SIGUSR2."""
 
 import os
 import pathlib

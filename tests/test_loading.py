@@ -1,4 +1,4 @@
-"""What is on disk at the start: what is loaded, cut or refused, and that "fanfare aof check" says the same."""
+"""Files at the start: which are loaded, cut or refused, and that "fanfare aof check" reports the same."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Several loops (io-threads): what was promised for one holds for many, and each does its share."""
+"""Several loops (io-threads): the guarantees of one loop also hold for many, and each does its share of the work."""
 
 import asyncio
 import random

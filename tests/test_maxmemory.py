@@ -1,4 +1,4 @@
-"""maxmemory: keys go as maxmemory-policy says, or commands are refused; those who watch the keyspace hear of it."""
+"""maxmemory: keys are evicted by maxmemory-policy, or commands are refused; evictions are announced."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""maxmemory-pubsub: what is owed in all is bounded; publishers wait, then the largest debtors are cut."""
+"""maxmemory-pubsub: total queued output is limited; publishers wait, then the longest queues are closed."""
 
 import re
 import socket

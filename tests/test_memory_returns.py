@@ -1,4 +1,4 @@
-"""What is no longer used goes back to the system within seconds: the uses of bench/memory, with less of each."""
+"""Unused memory is returned to the system within seconds: the cases of bench/memory, with smaller numbers."""
 
 import re
 import resource

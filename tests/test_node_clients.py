@@ -1,4 +1,4 @@
-"""ioredis and node-redis: publish, subscribe, and find back after a restart."""
+"""ioredis and node-redis: publish, subscribe, and reconnect after a restart."""
 
 import os
 import pathlib

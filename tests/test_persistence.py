@@ -1,4 +1,4 @@
-"""What is kept on disk: nothing acknowledged is lost, nothing damaged is loaded, nobody waits for a disk but who has to."""
+"""Persistence: acknowledged changes survive, damaged files are not loaded, and only clients that must wait for the disk do."""
 
 import os
 import random

@@ -1,6 +1,6 @@
-"""Seeded chaos on a failing disk. FANFARE_CHAOS_SEED and FANFARE_CHAOS_SECONDS repeat one seed or go on for longer.
+"""Seeded chaos on a failing disk. FANFARE_CHAOS_SEED and FANFARE_CHAOS_SECONDS repeat one seed or run longer.
 
-FANFARE_CHAOS_EVENTS=1 prints every step also where all went well, FANFARE_CHAOS_KEEP=1 leaves the folder."""
+FANFARE_CHAOS_EVENTS=1 prints every step even on success, FANFARE_CHAOS_KEEP=1 keeps the folder."""
 
 import os
 

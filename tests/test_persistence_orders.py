@@ -1,4 +1,4 @@
-"""Orders of events on a failing disk that once lost acknowledged changes, ended the daemon or told something false."""
+"""Orders of events on a failing disk that once lost acknowledged changes, ended the daemon or gave false replies."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What happens to a subscriber that does not read: policies, limits, notices, figures."""
+"""Subscribers that do not read: policies, limits, notices, statistics."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""What subscribers see, and in which order."""
+"""Messages and replies that subscribers get, and their order."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Seeded random commands, kill -9 and a new start: under always all keys are as they were, to the last bit and millisecond."""
+"""Seeded random commands, kill -9 and a restart: under always all keys have exactly the same values and expiry times."""
 
 import random
 import time

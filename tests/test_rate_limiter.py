@@ -1,4 +1,4 @@
-"""examples/python/rate_limiter.py: what it allows, alone and with many at once."""
+"""examples/python/rate_limiter.py: what it allows, with one client and with many at once."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Long work is done in slices: nobody waits for another's, and what leaves in the middle leaves nothing."""
+"""Long work is done in slices: it does not delay other clients, and a client that leaves in the middle leaves no state."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""A normal subscriber while connections storm in, a tenth of what bench/storms does."""
+"""A normal subscriber during connection storms, a tenth of the size of bench/storms."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""TLS of the daemon: what it speaks, who gets in, reloads, and peers that do not play by the rules.
+"""TLS of the daemon: versions, client certificates, reloads, and peers with protocol faults.
 
-What should hold for Redis too runs against redis-server as well (tls_server).
+Tests of behaviour that Redis shares also run against redis-server (tls_server).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""MULTI, EXEC, WATCH: in one go for everybody who looks, and nothing left behind."""
+"""MULTI, EXEC, WATCH: other clients see all of a transaction or nothing, and no state is left behind."""
 
 import threading
 

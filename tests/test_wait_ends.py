@@ -1,4 +1,4 @@
-"""A wait ends when its reason does: a subscriber without room, a publisher that waited, limits, rights, pauses."""
+"""A wait ends when its reason ends: a full outbox, a waiting publisher, limits, access rules, pauses."""
 
 import select
 import socket

@@ -1,4 +1,5 @@
-"""Random clients and waits: nothing is lost, doubled, out of order or done though refused; no wait outlives its reason.
+"""Random clients and waits: no message is lost, duplicated or reordered, no refused command is executed, and no wait
+outlives its reason.
 
 FANFARE_CHAOS_SEED=n runs one seed, FANFARE_CHAOS_SECONDS=s as long; FANFARE_CHAOS_SEED=random takes new seeds until the
 seconds are over, FANFARE_CHAOS_WITHOUT=hello,lagged leaves out what would find a known fault again (Chaos.does()),

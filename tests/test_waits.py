@@ -1,4 +1,4 @@
-"""Publishers that wait, and what ends their waiting: with one loop and with several."""
+"""Blocked publishers, and what ends their wait, with one loop and with several."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""Bytes in, the same bytes out: splits, malformed input, half-close, large values, pipelines."""
+"""The byte stream: splits, malformed input, half-close, large values, pipelines."""
 
 import socket
 import threading

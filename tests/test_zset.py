@@ -1,4 +1,4 @@
-"""Sorted sets: what the tables of tests/differential cannot say: ZQUERY, choices at random, scans beside changes, bounds."""
+"""Sorted sets, beyond the tables of tests/differential: ZQUERY, random choices, scans during changes, limits."""
 
 import random
 
