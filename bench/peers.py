@@ -1,6 +1,6 @@
 """The brokers that bench/compare and bench/stalls start, each alone on a free loopback port.
 
-All get generous limits on what a subscriber may be owed, so that nobody is closed in the middle of a run.
+All get generous limits for queued output, so that no subscriber is closed in the middle of a run.
 """
 
 import os

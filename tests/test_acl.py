@@ -259,7 +259,7 @@ def test_wrong_passwords_cost_time_and_others_do_not_wait(start_fanfared):
         took.append(time.monotonic() - begun)
     assert max(took[:4]) < 0.3
     assert all(0.35 < t < 3 for t in took[-2:]), took
-    # The right one waits too, or the delay would tell which is right; those who are in do not.
+    # The right password is delayed too, or the delay would reveal it; logged-in clients are not delayed.
     begun = time.monotonic()
     thread = threading.Thread(target=login, args=(server, "alice", "secret"))
     thread.start()

@@ -270,7 +270,7 @@ def test_a_reader_that_pauses_gets_all_its_replies(start_fanfared):
         encode("ECHO", b"%d:" % n + b"x" * 10000) for n in range(count)),))
     sender.start()
     watcher = daemon.connect()
-    wait_until(lambda: any(int(c["obl"]) > 0 for c in watcher.client_list()), "replies are owed")
+    wait_until(lambda: any(int(c["obl"]) > 0 for c in watcher.client_list()), "replies are queued")
     for n in range(count):
         assert client.read_value() == b"%d:" % n + b"x" * 10000
     sender.join()

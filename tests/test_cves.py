@@ -256,7 +256,7 @@ def test_cve_2026_23479_who_is_evicted_as_its_request_is_tried_again_is_let_go_o
         client.subscribe("c")
         client.send(encode("PUBLISH", "c", "x" * 60000))
     wait_until(lambda: admin.info("clients")["blocked_clients"] == "21", "all wait")
-    # Each hears itself, which is more than it may be owed.
+    # Each receives its own message, which exceeds the limit of its outbox.
     while len(admin.client_list()) > 3:
         reader.socket.recv(1 << 20)
     assert admin.call("PING") == b"PONG"

@@ -198,7 +198,7 @@ def test_who_is_that_user_already_has_nothing_to_drop(user, folder):
 
 
 def test_a_successor_that_cannot_give_up_its_privileges_leaves_the_old_one_in_place(start_fanfared, user, folder):
-    """With no_setuid_fixup the kernel takes no capability away from who becomes somebody else."""
+    """With no_setuid_fixup a process keeps its capabilities when it changes its user."""
     if not shutil.which("setpriv"):
         missing("setpriv")
     path = folder / "d.conf"

@@ -236,7 +236,7 @@ def words_of(batch):
 
 
 def free_waiting(admin, source):
-    """Most of those who wait, or soon all would."""
+    """Unblocks most of the blocked clients, because otherwise all would soon be blocked."""
     for line in admin.call("CLIENT", "LIST").split(b"\n"):
         fields = dict(field.partition(b"=")[::2] for field in line.split(b" "))
         if b"b" in fields.get(b"flags", b"") and source.random() < 0.8:

@@ -563,7 +563,7 @@ def test_one_upgrade_at_a_time_and_none_of_who_ends(copied):
     client = daemon.connect()
     client.ok("SHUTDOWN", "GRACE", 600)
     daemon.wait_for_log("upgrade given up")
-    wait_until(lambda: not is_alive(child), "the end of who was to succeed")
+    wait_until(lambda: not is_alive(child), "the end of the successor")
     os.kill(daemon.pid, signal.SIGUSR2)
     daemon.wait_for_log("no upgrade, this process is stopping")
     client.close()

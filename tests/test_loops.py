@@ -273,7 +273,7 @@ def test_clients_killed_while_much_is_owed_to_them_leave_nothing(start_fanfared)
         assert watcher.call("CLIENT", "KILL", "TYPE", "pubsub") == 20
         for client in stuck:
             client.close()
-    wait_until(lambda: watcher.info("pubsub")["queued_bytes"] == "0", "nothing is owed any more")
+    wait_until(lambda: watcher.info("pubsub")["queued_bytes"] == "0", "no output is queued any more")
     wait_until(lambda: int(watcher.info("pubsub")["frame_log_bytes"]) < 2 << 20, "the messages' memory is given back")
 
 

@@ -46,7 +46,7 @@ class Publisher(threading.Thread):
 
 
 def watch(admin, publishers, limit):
-    """Until all publishers are done; the most that was held for what is owed."""
+    """Waits until all publishers are done; returns the largest memory of queued output."""
     most = 0
     while any(publisher.is_alive() for publisher in publishers):
         figures = admin.info("pubsub")

@@ -240,7 +240,7 @@ class Switching(threading.Thread):
 
 
 def stuck_client(daemon):
-    """One that is owed more than it takes, so that an end waits for it."""
+    """A client with more queued output than it reads, so that a shutdown waits for it."""
     client = daemon.connect(receive_buffer=4096)
     client.ok("SET", "large", "x" * 1000000)
     client.send(encode("GET", "large") * 30)

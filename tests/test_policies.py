@@ -38,7 +38,7 @@ def outbox_of(watcher, name):
 
 
 def end_number(daemon, account, published):
-    """Drain what is owed, then one more message, which has room under any policy."""
+    """Reads all queued output, then one more message, which has room under any policy."""
     watcher = daemon.connect(timeout=60)
     reader_done = threading.Event()
     failures = []
@@ -298,7 +298,7 @@ def test_a_waiting_publisher_that_leaves_is_forgotten(start_fanfared):
     reader = threading.Thread(target=take_until_closed, args=(account,))
     reader.start()
     wait_until(lambda: len(watcher.client_list()) == 2, "the publisher is gone")
-    wait_until(lambda: account.received > 255, "what was owed is read")
+    wait_until(lambda: account.received > 255, "the queued output is read")
     stuck.socket.shutdown(socket.SHUT_RDWR)
     reader.join()
     assert account.lagged == 0
@@ -448,7 +448,7 @@ def test_figures_show_what_is_queued_dropped_and_which_policy(start_fanfared):
     assert info["dropped"] == fields["dropped"]
     assert int(publisher.call("OUTBOX", "DROPPED", "c")[1]) == int(fields["dropped"])
     stuck.close()
-    wait_until(lambda: publisher.info()["queued_messages"] == "0", "nothing is owed any more")
+    wait_until(lambda: publisher.info()["queued_messages"] == "0", "no message is queued any more")
     assert publisher.info()["dropped"] == fields["dropped"]
 
 

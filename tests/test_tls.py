@@ -781,7 +781,7 @@ def test_handshakes_in_progress_are_bounded(start_tls_fanfared, certificates):
     silent = [Connection(server.tls_address) for _ in range(30)]
     for connection in silent:
         connection.send(hello)
-    # They go after a second each, and who comes behind them gets in.
+    # Each is closed after a second, and then the next connection is accepted.
     for _ in range(3):
         assert server.tls().call("PING") == b"PONG"
     assert all(connection.is_closed() for connection in silent[:20])

@@ -225,11 +225,11 @@ def test_notify_does_not_pin_the_policy_and_limits_of_that_moment(daemon):
     assert client.call("OUTBOX", "GET")[b"messages"] == 77
 
 
-# maxmemory-pubsub: who waits now
+# maxmemory-pubsub: which publishers wait
 
 
 def waiting_for_memory(daemon, admin, size=55000000):
-    """A subscriber that is owed 20 MB of 64, and a publisher that waits for more than there is."""
+    """A subscriber with 20 MB of 64 queued, and a publisher that waits for more than is free."""
     stuck = Stuck(daemon, "a", outbox=())
     filler = daemon.connect(timeout=30)
     for _ in range(20):
@@ -263,7 +263,7 @@ def test_a_lowered_limit_refuses_the_message_that_is_too_large_for_it_and_closes
     daemon = start_fanfared(*MEMORY)
     admin = daemon.client()
     stuck, publisher, _ = waiting_for_memory(daemon, admin)
-    admin.ok("CONFIG", "SET", "maxmemory-pubsub", "40mb")  # room for what is owed, but not for that message
+    admin.ok("CONFIG", "SET", "maxmemory-pubsub", "40mb")  # room for the queued output, but not for that message
     reply = publisher.read_value()
     assert isinstance(reply, Error) and reply.text.startswith(b"OOM")
     time.sleep(1.5)
@@ -307,7 +307,7 @@ def test_what_is_owed_falls_to_nothing_when_nobody_is_owed_anything(daemon):
             assert admin.call("PUBLISH", "a", b"x" * size) == 2
             for subscriber in subscribers:
                 assert len(subscriber.read_value()[2]) == size
-    # INFO's own reply is the last thing that was owed to anybody.
+    # INFO's own reply is the last queued output.
     wait_until(lambda: number(admin, "owed_memory_bytes") < 150000, "owed_memory_bytes falls", 5)
 
 
@@ -352,7 +352,7 @@ def large_publish_that_waits(daemon, delay, channel="a"):
     publisher.ok("AUTH", "u", "x")
     while outbox_of(admin, stuck.id)["messages"] < 3:
         filler.call("PUBLISH", "z", b"s" * 60000)
-    # What is in the sockets' buffers is owed no more; what is left stays.
+    # Data in the socket buffers is no longer queued; the rest stays.
     owed = [-1]
 
     def stands_still():

@@ -173,7 +173,7 @@ def test_a_large_message_is_refused_where_rules_changed_while_it_was_copied(star
             assert time.monotonic() - answered < seconds(5)
     assert int(watcher.info("pubsub")["owed_memory_bytes"]) < (5 - refused) * 12 * 8100000 + 1000000
     ear.close()
-    wait_until(lambda: int(watcher.info("pubsub")["owed_memory_bytes"]) == 0, "nothing is owed", 30)
+    wait_until(lambda: int(watcher.info("pubsub")["owed_memory_bytes"]) == 0, "no output is queued", 30)
 
 
 @LOOPS

@@ -152,7 +152,7 @@ class Writer(threading.Thread):
             self.turn.notify_all()
 
     def rest(self):
-        """Sends nothing more; who waits for a reply goes on waiting."""
+        """Sends nothing more; a client that waits for a reply continues to wait."""
         with self.turn:
             self.is_allowed = False
 

@@ -95,7 +95,7 @@ def keys(target, count):
 
 
 def stuck(target, count):
-    """Subscribers that read nothing: each is owed messages of a channel of its own, and those of one that all have.
+    """Subscribers that read nothing: each has queued messages of its own channel and of a shared one.
 
     The outboxes must be unbounded, and the sockets be those of a file system, which hold little.
     """

@@ -94,7 +94,7 @@ def _forget(selector, at, connection):
 
 
 def garbage(address, count):
-    """Each sends what is no RESP and is closed for it; again and again."""
+    """Connections that send invalid RESP and are closed for it, again and again."""
     number = 0
     while True:
         crowd = _crowd(address, count, number)

@@ -593,7 +593,7 @@ class Chaos:
         self.unblocked.clear()
 
     def check_figures(self, info, subscriptions):
-        """What INFO says while nobody waits and nothing is owed."""
+        """INFO while no client waits and no output is queued."""
         wrong = {}
         for name in ("blocked_clients", "queued_messages"):
             if info[name] != 0:
@@ -607,7 +607,7 @@ class Chaos:
         if info["owed_memory_bytes"] > self.first_info["owed_memory_bytes"] + (2 << 20):
             wrong["owed_memory_bytes"] = info["owed_memory_bytes"]
         if wrong:
-            raise Violation(f"nobody waits and nothing is owed, and INFO says {wrong}")
+            raise Violation(f"no client waits and no output is queued, but INFO shows {wrong}")
 
     def close(self):
         """All leave: what they had goes back."""
