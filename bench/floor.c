@@ -1,13 +1,12 @@
 /*
- * What the kernel alone asks for a fan-out: one thread writes prepared blocks to N sockets of the
- * loopback, a second process reads them. No broker can spend less with these system calls; the
- * distance to it is what is left to win.
+ * The cost of a fan-out in the kernel alone: one thread writes prepared blocks to N loopback
+ * sockets, a second process reads them. No broker can cost less with the same system calls.
  *
  *   floor SUBSCRIBERS BLOCK_BYTES DELIVERIES_IN_A_BLOCK SECONDS
  *
  * As in a closed loop, the next round is written when the last one has been read. Prints the CPU
- * time of the writing thread for each delivery, in us; what the kernel does on the loopback to
- * deliver is in it, as it is in a server's.
+ * time of the writing thread for each delivery, in us. This includes the kernel's delivery over the
+ * loopback, as in a server.
  */
 #include "config.h"
 
@@ -107,7 +106,7 @@ open_pairs(struct bed *b)
 	close(listener);
 }
 
-/* The second process: ends when the first has closed its sockets. */
+/* The second process: exits when the first has closed its sockets. */
 static void
 read_rounds(const struct bed *b)
 {
@@ -135,7 +134,7 @@ read_rounds(const struct bed *b)
 				return;
 			got += n > 0 ? (uint64_t)n : 0;
 		}
-		/* The writer waits for each round, so no more than one is ever read. */
+		/* The writer waits for each round, so at most one is read here. */
 		if (got >= round_bytes) {
 			got = 0;
 			if (eventfd_write(b->read_all, 1) != 0)
@@ -161,7 +160,7 @@ write_block(int fd, const char *block, uint64_t len)
 	}
 }
 
-/* Returns how many rounds were written. */
+/* Returns the number of rounds written. */
 static uint64_t
 write_rounds(const struct bed *b, const char *block, uint64_t seconds)
 {

@@ -24,7 +24,7 @@ class Unavailable(Exception):
 
 
 def raise_file_limit():
-    """For us and, as they inherit it, for the brokers. Returns what there is."""
+    """For this process and for the brokers, which inherit it. Returns the resulting limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CLIENTS + 1000
     for limits in ((wanted, max(hard, wanted)), (min(wanted, hard), hard)):
@@ -39,7 +39,7 @@ def raise_file_limit():
 
 
 def end_on_signals():
-    """As an exception, so that every broker is stopped and its folder removed."""
+    """Raises an exception, so that every broker is stopped and its folder removed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
@@ -66,7 +66,7 @@ class Peer:
 
     def __init__(self, build, tls=False):
         self.build = build
-        self.tls = tls  # on its port it speaks nothing else
+        self.tls = tls  # the port speaks TLS only
         self.port = free_port()
         self.process = None
         self.folder = None
@@ -78,7 +78,7 @@ class Peer:
         return path
 
     def clients(self):
-        """What its limit of clients is set to: the limit of files leaves no more."""
+        """The limit of clients, as high as the limit of open files allows."""
         return min(CLIENTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
 
     def arguments(self):
@@ -89,7 +89,7 @@ class Peer:
         return next((word for word in words if any(c.isdigit() for c in word)), "?").removeprefix("v=").removeprefix("v")
 
     def port_arguments(self):
-        """As redis-server has them."""
+        """The arguments of redis-server."""
         if not self.tls:
             return ["--port", str(self.port)]
         return ["--port", "0", *self.tls_arguments(self.port)]
@@ -101,7 +101,7 @@ class Peer:
                   for word in (f"--tls-{name}-file", os.path.join(self.folder, file)))]
 
     def client_arguments(self):
-        """What `fanfare bench` needs to come in."""
+        """The arguments that `fanfare bench` needs to connect."""
         return ["--tls", "--cacert", os.path.join(self.folder, "ca.pem")] if self.tls else []
 
     def write(self, name, text):
@@ -166,7 +166,7 @@ class TwoLoops(Fanfared):
 
 
 class Before(Fanfared):
-    """Another build, to compare with."""
+    """Another build, for comparison."""
 
     name = "before"
     folder_of_build = None
@@ -206,7 +206,7 @@ class Mosquitto(Peer):
         return text.split()[2]
 
     def arguments(self):
-        # As root it would become another user, who may not read the folder.
+        # As root it would change to another user, which may not read the folder.
         return ["-c", self.write("mosquitto.conf", f"""
 listener {self.port} 127.0.0.1
 allow_anonymous true

@@ -1,4 +1,4 @@
-"""What could hold a broker's loop, done to it while another client's PING is sampled every millisecond."""
+"""Operations that could block a broker's loop, with a PING of another client every millisecond."""
 
 import contextlib
 import os
@@ -11,8 +11,8 @@ import tempfile
 import time
 
 BATCH = 10000
-NOTICED_S = 0.3  # by then a broker has seen what was done to it
-AFTERWARDS_S = 1.0  # the sampling goes on so long after it has answered again
+NOTICED_S = 0.3  # until the broker has noticed the operation
+AFTERWARDS_S = 1.0  # sampling continues for this time after the broker replies again
 
 
 def command(*words):
@@ -27,7 +27,7 @@ def connect(peer):
 
 
 def read_lines(connection, count):
-    """Reads until so many lines have come, and nothing may follow them."""
+    """Reads this many lines; more data is an error."""
     while count > 0:
         data = connection.recv(1 << 20)
         if not data:
@@ -44,7 +44,7 @@ def subscribe_many(connection, word, form, count):
 
 
 def await_answer(peer):
-    """Until a stall, however long, is over: what is cut off in the middle would not be counted."""
+    """Waits until a stall is over, because an interrupted one would not be counted."""
     time.sleep(NOTICED_S)
     with connect(peer) as connection:
         connection.sendall(command("PING"))
@@ -59,7 +59,7 @@ class Pinger:
         self.process = subprocess.Popen(
             [os.path.join(peer.build, "fanfare"), "-p", str(peer.port), "ping", "-n", "0", "-i", "0.001"],
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.DEVNULL,
-            # It ends by SIGINT, which a shell lets what runs in the background ignore.
+            # It ends on SIGINT, which a shell makes background processes ignore.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         time.sleep(0.2)
 
@@ -95,7 +95,7 @@ def leave_patterns(peer, count):
 
 @contextlib.contextmanager
 def pipeline(peer, count):
-    """PUBLISHes to nobody, written as fast as they are taken, replies read meanwhile."""
+    """PUBLISHes without subscribers, written as fast as possible, with replies read meanwhile."""
     connection = connect(peer)
     batch = command("PUBLISH", "nobody", "x" * 64) * BATCH
 
@@ -125,7 +125,7 @@ def pipeline(peer, count):
 
 @contextlib.contextmanager
 def crowd(peer, count):
-    """Connects all at once, has a PING answered by each, and leaves all at once."""
+    """Connects all at once, waits for a PONG on each, and closes all at once."""
     def come_and_go():
         connections = []
         with selectors.DefaultSelector() as selector:
@@ -171,7 +171,7 @@ def list_channels(peer, count):
 
 @contextlib.contextmanager
 def large_message(peer, count):
-    """One message of `count` bytes to 100 subscribers, who read as fast as this process can."""
+    """One message of `count` bytes to 100 subscribers, which read as fast as this process can."""
     subscribers = [connect(peer) for _ in range(100)]
     publisher = connect(peer)
     for connection in subscribers:
@@ -207,10 +207,10 @@ class Case:
     def __init__(self, name, title, prepare, count, memory=0, redis_count=None):
         self.name = name
         self.title = title
-        self.prepare = prepare  # a context manager that gives what to do while PINGs are sampled
+        self.prepare = prepare  # a context manager that returns the operation to run while PINGs are sampled
         self.count = count
-        self.redis_count = redis_count  # what Redis can bear at most; None: as much as we
-        self.memory = memory  # free bytes that a broker may need which copies for each subscriber
+        self.redis_count = redis_count  # the largest count for Redis; None: the same as for fanfared
+        self.memory = memory  # free bytes needed by a broker that copies for each subscriber
 
 
 CASES = {case.name: case for case in [
@@ -232,7 +232,7 @@ def count_for(peer_name, case, count):
 
 
 def run_case(peer, case, count, bystander=None):
-    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError where the broker did not bear it.
+    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError if the broker failed.
 
     The PINGs go to the bystander, if there is one: a broker with nothing to do, on the same machine.
     """
