@@ -1,7 +1,7 @@
 """Fixtures. FANFARED names the daemon under test, FANFARE the tool; redis-server is found in PATH.
 
-`server` runs a test against both redis-server and fanfared: a test that passes on the one it was
-not written for is known to be right. `fanfared` is for what only fanfared has.
+`server` runs a test against both redis-server and fanfared: a test that also
+passes with redis-server is known to be right. `fanfared` is for features that only fanfared has.
 """
 
 import functools
@@ -25,7 +25,7 @@ from lib.tls import Certificates, TlsFanfared, TlsRedis, knows_tls  # noqa: E402
 
 
 def missing(what):
-    """Skip for lack of something, or fail where all must be there (FANFARE_REQUIRE_ALL=1, as in CI)."""
+    """Skips a test because something is missing; fails it if FANFARE_REQUIRE_ALL=1, as in CI."""
     if os.environ.get("FANFARE_REQUIRE_ALL") == "1":
         pytest.fail(f"{what} is missing", pytrace=False)
     pytest.skip(f"{what} is missing")
@@ -40,7 +40,7 @@ def require_kind(kind):
 
 @pytest.fixture
 def folder():
-    """A fresh folder with a short path, for unix sockets have room for 107 bytes."""
+    """A fresh folder with a short path, because the path of a Unix socket has at most 107 bytes."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="fft-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -105,7 +105,7 @@ def server(start_server):
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """What examples/tls/make-certificates makes, and more that nobody should accept."""
+    """Certificates of examples/tls/make-certificates, and invalid ones that must be refused."""
     if not shutil.which("openssl"):
         missing("openssl")
     return Certificates(tmp_path_factory.mktemp("tls"))
@@ -159,7 +159,7 @@ def node_modules():
 
 @pytest.fixture(scope="session")
 def hiredis_client(tmp_path_factory):
-    """tests/hiredis_client.c, compiled; or what HIREDIS_CLIENT names, compiled already."""
+    """The program tests/hiredis_client.c: compiled here, or named by HIREDIS_CLIENT."""
     path = os.environ.get("HIREDIS_CLIENT")
     if path:
         return path

@@ -1,1 +1,1 @@
-"""What the end-to-end tests share: daemons, connections, deadlines."""
+"""Shared by the end-to-end tests: daemons, connections, deadlines."""

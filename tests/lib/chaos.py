@@ -1,7 +1,7 @@
-"""Seeded chaos on a failing disk: numbered writers, an admin who does what an operator should not, and what must hold.
+"""Seeded chaos on a failing disk: numbered writers, an admin with reckless commands, and checks of what must hold.
 
-Every step is drawn from the seed. Threads and processes run as the system lets them, so a seed gives the same steps
-again and mostly, not always, the same result."""
+The seed determines every step. Threads and processes are scheduled by the system, so a seed repeats the same steps, and
+usually, but not always, the same result."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ COUNTERS = ("rdb_saves", "aof_rewrites", "aof_fsyncs")
 
 
 class Caller(threading.Thread):
-    """Sends the admin's commands one after the other, so that the admin waits for none of them."""
+    """Sends the admin's commands in order, so that the admin does not have to wait for them."""
 
     def __init__(self, address):
         super().__init__(daemon=True)
@@ -39,7 +39,7 @@ class Caller(threading.Thread):
         self.start()
 
     def call(self, deed):
-        """deed(connection), carried out after those before it."""
+        """Runs deed(connection) after the earlier ones."""
         with self.lock:
             self.todo.append(deed)
             self.lock.notify_all()
@@ -109,7 +109,7 @@ class Chaos:
     # Running
 
     def run(self, duration):
-        """Rounds until the time is over; an AssertionError tells all about a fault."""
+        """Runs rounds until the time is over; an AssertionError describes a fault."""
         end = time.monotonic() + duration
         power_lost = False
         try:
@@ -185,7 +185,7 @@ class Chaos:
         self.check_loaded(appendonly, there, promised)
 
     def check_file(self):
-        """What the tool says of the file: its exit status and its words."""
+        """The exit status and output of `fanfare aof check` for the file."""
         tool = os.environ.get("FANFARE")
         if not tool:
             return None
@@ -195,7 +195,7 @@ class Chaos:
         return done.returncode, done.stdout + done.stderr
 
     def check_found(self, found):
-        """The start says the same: only a file whose end is missing is loaded and yet not good."""
+        """The start must agree: a file that is loaded but not valid can only be one whose end is missing."""
         status, words = found
         is_cut = "ends early" in self.daemon.log()
         if (status != 0) != is_cut or ("ends early" in words) != is_cut:
@@ -218,7 +218,7 @@ class Chaos:
     def live(self):
         rng = self.rng
         with Connection(self.daemon.address, timeout=60) as client:
-            self.config_writer.write_one(client, ("maxclients", "5000"))  # there is a key, so no upgrade
+            self.config_writer.write_one(client, ("maxclients", "5000"))  # a key, which prevents an upgrade
         for writer in self.writers:
             writer.go(self.daemon.address)
         self.pause(0.05)
@@ -291,7 +291,7 @@ class Chaos:
         self.call("dump", "SAVE", then=self.saves())
 
     def saves(self):
-        """For a reply of OK to what is sent now: all that is in memory is in the snapshot."""
+        """For a reply of OK to a command sent now: the snapshot contains everything in memory."""
         memory = {writer: writer.copy_memory() for writer in self.everyone}
 
         def then(reply):
@@ -314,7 +314,7 @@ class Chaos:
         self.call("config", "CONFIG", "SET", name, value, then=lambda reply: self.was_set(name, value, reply))
 
     def will_set(self, name):
-        """Until the reply to the last CONFIG SET of this name nothing is known."""
+        """The value is unknown until the reply to the last CONFIG SET of this name."""
         with self.lock:
             self.settings_sent[name] = self.settings_sent.get(name, 0) + 1
         if name in ("appendonly", "appendfsync", "save"):
@@ -362,7 +362,7 @@ class Chaos:
         self.callers["config"].call(deed)
 
     def step_hangup(self):
-        """There is no file of settings: those of the start are there again."""
+        """There is no configuration file, so the settings of the start apply again."""
         if not self.callers["config"].is_idle():
             return
         before = self.mode.get("appendonly")
@@ -379,17 +379,17 @@ class Chaos:
             self.pause(0.002)
         for name in ("appendfsync", "save"):
             self.mode.set(name, self.at_start[name])
-        # Nothing says when the file counts that a reload switches on.
+        # After a reload there is no notice when the append-only file is complete.
         if self.at_start["appendonly"] in ("no", before):
             self.mode.set("appendonly", self.at_start["appendonly"])
 
     def step_upgrade(self):
-        """Refused, for there are keys."""
+        """Refused, because there are keys."""
         self.daemon.process.send_signal(signal.SIGUSR2)
         self.say("SIGUSR2")
 
     def step_abort(self):
-        """An end that is taken back, or a snapshot that is cut short by it."""
+        """A shutdown that is cancelled, or a snapshot that it interrupts."""
         replies = []
         self.call("end", "SHUTDOWN", "GRACE", "30")
         self.pause(self.rng.choice((0, 0.01, 0.1)))
@@ -400,7 +400,7 @@ class Chaos:
                 raise Strange("SHUTDOWN GRACE and ABORT get no reply")
             self.pause(0.005)
             if replies and isinstance(replies[-1], Error) and b"Cannot listen" in replies[-1].text:
-                # Another process has this port for a moment.
+                # Another process uses this port for a moment.
                 replies.clear()
                 self.call("end", "SHUTDOWN", "ABORT", then=replies.append)
 
@@ -408,7 +408,7 @@ class Chaos:
         self.call("info", "DEBUG", "SLEEP", self.rng.choice(("0.01", "0.1", "0.3")))
 
     def step_observe(self):
-        """What a daemon says it has written and synced, it must keep, whatever appendfsync says."""
+        """The daemon must keep what it reports as written and synced, whatever appendfsync is."""
         before = self.mode.stamp()
         memory = {writer: writer.copy_memory() for writer in self.everyone}
 
@@ -457,7 +457,7 @@ class Chaos:
             time.sleep(0.01)
 
     def settle(self):
-        """After the faults everybody gets a reply and everything works."""
+        """After the faults every client gets a reply and everything works."""
         self.disk.heal()
         self.say("faults lifted; all has to go on")
         asked = time.monotonic()
@@ -498,7 +498,7 @@ class Chaos:
             self.save(client)
 
     def save(self, client):
-        """One that a rule has begun meanwhile may be in the way."""
+        """A snapshot begun by a rule may prevent it for a while."""
         def saved():
             then = self.saves()
             reply = client.call("SAVE")
@@ -516,7 +516,7 @@ class Chaos:
         self.wait(done, "the end of snapshots and rewrites")
 
     def check_quiet(self, client):
-        """With nobody writing INFO has to be true to the byte."""
+        """While no client writes, INFO must be exact to the byte."""
         for writer in self.writers:
             writer.rest()
         self.wait(lambda: all(writer.is_resting for writer in self.writers), "the last replies of the writers")
@@ -566,7 +566,7 @@ class Chaos:
         self.daemon.process.wait()
 
     def end_shutdown_killed(self):
-        """kill -9 in the middle of an orderly end."""
+        """kill -9 during a normal shutdown."""
         self.ends_itself = True
         if self.rng.random() < 0.5:
             self.say("SIGTERM")
@@ -605,7 +605,7 @@ class Chaos:
             self.settle()
 
     def orderly(self, saves):
-        """What an end with status 0 keeps if it begins now."""
+        """What a shutdown with status 0 keeps if it begins now."""
         if not self.is_healthy:
             return None
         appendonly = self.mode.get("appendonly")
@@ -621,7 +621,7 @@ class Chaos:
         return keep
 
     def await_end(self, promise):
-        """The process ends; faults are lifted after a while, and then at the latest."""
+        """Ends the process; faults are removed after a while at the latest."""
         if not self.is_healthy:
             self.pause(self.rng.choice((0, 0.1, 0.5)))
             self.disk.heal()
@@ -638,14 +638,14 @@ class Chaos:
         if process.poll() is None:
             raise Strange(f"the daemon does not end within {seconds(PATIENCE)} s")
         self.say(f"exit status {process.returncode}")
-        # On a failing disk an end may say that it could not keep all.
+        # On a failing disk a shutdown may report that changes were lost.
         if process.returncode < 0 or (process.returncode != 0 and self.is_healthy):
             raise Strange(f"the daemon ended with {process.returncode}")
         if promise is not None:
             promise()
 
     def goes_on(self):
-        """Its last snapshot failed, so it serves again."""
+        """The last snapshot failed, so the daemon serves again."""
         try:
             with Connection(self.daemon.address, timeout=1) as client:
                 return client.info("server")["lame_duck"] == "0"
@@ -654,7 +654,7 @@ class Chaos:
 
 
 def shown(reply):
-    """A reply for the list of events: of INFO what tells something."""
+    """A reply for the list of events; of INFO only the useful fields."""
     if not isinstance(reply, bytes) or not reply.startswith(b"#"):
         return repr(reply)
     names = ("rdb_bgsave_in_progress", "rdb_last_bgsave_status", "rdb_saves", "aof_enabled", "aof_rewrite_in_progress",

@@ -5,16 +5,16 @@ import time
 
 from lib.resp import Closed, Connection, Error, encode
 
-# Answers that a change may get on a failing disk.
+# Replies that a change may get on a failing disk.
 REFUSALS = (b"MISCONF", b"EXECABORT")
 
 
 class Strange(Exception):
-    """Something that no order of events explains."""
+    """A result that no order of events explains."""
 
 
 class Mode:
-    """appendonly and appendfsync as CONFIG SET last confirmed them; None while that is not known."""
+    """appendonly and appendfsync as CONFIG SET last confirmed them; None while they are unknown."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -42,8 +42,8 @@ class Mode:
 class Writer(threading.Thread):
     """Writes 1, 2, 3, ... under keys of its own, one after the other.
 
-    memory: numbers that the running daemon has acknowledged or loaded. log: those that kill -9 must leave in the
-    append-only file; log_synced: those that a loss of power must; snapshot: those that the snapshot must hold."""
+    memory: numbers that the running daemon has acknowledged or loaded. log: numbers that must be in the append-only
+    file after kill -9; log_synced: after a loss of power; snapshot: numbers that the snapshot must contain."""
 
     def __init__(self, name, mode):
         super().__init__(daemon=True)
@@ -61,7 +61,7 @@ class Writer(threading.Thread):
         self.turn = threading.Condition()
         self.is_resting = True
 
-    # What each kind says: changes(), accept(reply), present(client)
+    # Each kind defines changes(), accept(reply), present(client)
 
     # The thread
 
@@ -97,7 +97,7 @@ class Writer(threading.Thread):
             self.connection = None
 
     def look(self):
-        """An error leaves open whether the change was made; look where we are."""
+        """After an error it is unknown whether the change was made; reads the current state."""
         self.waiting_since = time.monotonic()
         present = self.present(self.connection)
         self.waiting_since = None
@@ -157,7 +157,7 @@ class Writer(threading.Thread):
             self.is_allowed = False
 
     def has_ended(self):
-        """The daemon is gone."""
+        """The daemon has ended."""
         self.rest()
         connection = self.connection
         if connection is not None:
@@ -187,7 +187,7 @@ class Writer(threading.Thread):
 
 
 def numbered(values, name):
-    """1 to the count of values, or something is wrong."""
+    """The values must be 1 to their count."""
     found = [int(value) for value in values]
     if found != list(range(1, len(found) + 1)):
         at = next(i for i, value in enumerate(found) if value != i + 1)
@@ -196,7 +196,7 @@ def numbered(values, name):
 
 
 class ListWriter(Writer):
-    """RPUSH of one number after the other: a hole or a double is seen."""
+    """RPUSH of one number after the other: a gap or a duplicate is detected."""
 
     def changes(self, number):
         return encode("RPUSH", f"list:{self.name}", number)
@@ -227,7 +227,7 @@ class SetWriter(Writer):
     def look(self):
         super().look()
         present = self.found
-        # The first one that is not there, so that holes are filled.
+        # The first missing one, so that gaps are filled.
         self.next = next(number for number in range(1, len(present) + 2) if number not in present)
 
     def present(self, client):
@@ -291,12 +291,12 @@ class ConfigWriter(TransactionWriter):
         return [*commands[:3], ("CONFIG", "SET", *self.setting), *commands[3:]]
 
     def accept(self, number, reply):
-        """The answer to CONFIG SET may be an error, the others are as ever."""
+        """The reply to CONFIG SET may be an error; the other replies must be normal."""
         changes = [*reply[:3], *reply[4:]]
         return super().accept(number, changes)
 
     def write_one(self, client, setting):
-        """The answer to CONFIG SET, or the error that EXEC got."""
+        """The reply to CONFIG SET, or the error of EXEC."""
         self.connection, self.setting = client, setting
         try:
             self.look()
@@ -305,7 +305,7 @@ class ConfigWriter(TransactionWriter):
             client.send(self.changes(number))
             reply = self.read_reply()
         finally:
-            # It waits for nothing any more, also if the daemon has gone.
+            # It no longer waits for anything, even if the daemon has ended.
             self.connection = self.waiting_since = None
         if isinstance(reply, Error):
             if not reply.text.startswith(REFUSALS):

@@ -1,4 +1,4 @@
-"""Daemons under test: each on a port of its own, in a fresh folder, stopped and looked over at the end."""
+"""Daemons under test: each on a port of its own, in a fresh folder, stopped and checked at the end."""
 
 import os
 import random
@@ -16,7 +16,7 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSa
 
 
 def free_port():
-    """A port that nobody has now. Below the ephemeral range, where clients' own ports would clash."""
+    """An unused port, below the ephemeral range, from which clients get their ports."""
     for _ in range(1000):
         port = random.randrange(10240, 32000)
         with socket.socket() as probe:
@@ -29,7 +29,7 @@ def free_port():
 
 
 class Server:
-    """What is common to both kinds: start, addresses, connections, stop with a check."""
+    """Common to both kinds: start, addresses, connections, stop with a check."""
 
     name = None
 
@@ -44,7 +44,7 @@ class Server:
         self.log_path = folder / f"{self.name}-{random.randrange(1 << 30)}.log"
         self.connections = []
 
-    # To be said by each kind.
+    # Defined by each kind.
 
     def arguments(self, port):
         raise NotImplementedError
@@ -73,7 +73,7 @@ class Server:
         end = time.monotonic() + seconds(10)
         while self.process.poll() is None:
             try:
-                # QUIT, for then the daemon has counted this client out before the test begins.
+                # QUIT, so that the daemon no longer counts this client when the test begins.
                 with Connection(self.address, timeout=5) as probe:
                     probe.send(b"QUIT\r\n")
                     if probe.read_to_end():
@@ -106,7 +106,7 @@ class Server:
         return connection
 
     def client(self, version=2):
-        """A connection that speaks RESP `version`."""
+        """A connection that uses RESP `version`."""
         connection = self.connect()
         if version != 2:
             connection.hello(version)
@@ -130,17 +130,17 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def kill(self):
-        """As by a power cut. Not an error of the daemon."""
+        """Kills the daemon as a power cut would; this is not an error of the daemon."""
         self.process.kill()
         self.process.wait()
         self.process = None
 
     def wait(self, within=10):
-        """Its exit status, once it has ended by itself."""
+        """The exit status, after the daemon has exited by itself."""
         return self.process.wait(timeout=seconds(within))
 
     def stop(self):
-        """SIGTERM, then its exit status and log are looked over."""
+        """Sends SIGTERM, then checks exit status and log."""
         for connection in self.connections:
             connection.abandon()
         if self.process is None:

@@ -1,4 +1,4 @@
-"""The same input to two daemons, the replies beside each other. What a table of commands looks like: lib/table.py."""
+"""Sends the same input to two daemons and compares the replies. lib/table.py describes the tables of commands."""
 
 import re
 import time
@@ -6,7 +6,7 @@ import time
 from lib.resp import Closed, encode
 from lib.wait import seconds, wait_until
 
-# In place of an answer. Even if both do it, the table is not as it was meant.
+# Instead of a reply. Even if both daemons do it, the table is wrong.
 NO_ANSWER = b"(no answer)"
 NOT_BLOCKED = b"(does not block)"
 
@@ -18,7 +18,7 @@ class Dialogue:
         self.server = server
         self.version = version
         self.connections = {}
-        self.queuing = set()  # of which connections commands are queued by MULTI
+        self.queuing = set()  # connections with commands queued by MULTI
         self.markers = 0
         self._control = None
 
@@ -36,7 +36,7 @@ class Dialogue:
         return self.connections[which]
 
     def run(self, row):
-        """The bytes that this row's connection answers, and whether it was closed."""
+        """The bytes of the reply on this row's connection, and whether it was closed."""
         if row.which is None:
             self.begin_block()
             return b"", False
@@ -60,7 +60,7 @@ class Dialogue:
         return self.exchange(row.which, encode(*row.words) if row.words else b"")
 
     def queue(self, row):
-        """While commands are queued each is answered by one value; only the last one's answer may be several."""
+        """Each queued command has a reply of one value; only the reply of the last one may have several."""
         answer, closed = self.exchange(row.which, encode(*row.words), marked=False)
         ends = row.words[0].upper() in (b"EXEC", b"DISCARD", b"RESET", b"QUIT")
         if closed or (ends and b"wrong number of arguments" not in answer):
@@ -71,9 +71,9 @@ class Dialogue:
         return answer + rest, closed
 
     def exchange(self, which, request, marked=True):
-        """What comes for a request: one value, or if it is marked all values."""
+        """The reply to a request: one value, or all values if it is marked so."""
         connection = self.connection(which)
-        # What follows shows where the answer ends, in subscribe mode too.
+        # The reply to a PING marks the end of the reply, also in subscribe mode.
         self.markers += 1
         marker = b"marker-%d" % self.markers
         answer = b""
@@ -87,7 +87,7 @@ class Dialogue:
                 if not marked:
                     return answer, False
         except TimeoutError:
-            # A difference like any other, and the rest of the table is still worth its time.
+            # A difference like any other; the rest of the table is still compared.
             self.connections.pop(which).close()
             return answer + NO_ANSWER, True
         except (Closed, BrokenPipeError, ConnectionResetError):
@@ -141,10 +141,10 @@ class Dialogue:
             connection.close()
 
 
-# What two daemons may say differently: ids, addresses, times, and what Redis 7.2 words anew.
+# Allowed differences: ids, addresses, times, and texts that Redis 7.2 changed.
 _NORMAL = [
     (re.compile(rb"Prints this help"), b"Print this help"),
-    # Bounds of ours are lower where Redis has none to speak of.
+    # Limits of fanfared that are lower than those of Redis.
     (re.compile(rb"(argument must be between \d+ and) \d{7,}( inclusive)"), rb"\1 _\2"),
     (re.compile(rb"(?<![a-z-])(id|addr|laddr|fd|age|idle|qbuf|qbuf-free|argv-mem|multi-mem|rbs|rbp|obl|oll|omem"
                 rb"|tot-mem)=[^ \r\n]*"), rb"\1=_"),
@@ -188,7 +188,7 @@ def by_order(value, in_pairs):
 
 
 def shape(value, allowed):
-    """Without what is in it; a string that is not allowed stays."""
+    """Removes the contents, except strings that are not allowed."""
     kind, items = value
     if isinstance(items, list):
         return kind, [shape(item, allowed) for item in items]
@@ -227,7 +227,7 @@ def are_alike(ours, theirs, marks):
 
 
 def compare_row(row, ours, theirs, version):
-    """What is wrong with the two answers, or None. Each is (bytes, whether it was closed)."""
+    """The difference of the two replies, or None. Each is (bytes, whether it was closed)."""
     if ours[0].endswith((NO_ANSWER, NOT_BLOCKED)) or theirs[0].endswith((NO_ANSWER, NOT_BLOCKED)):
         return "is not answered"
     if ours[1] != theirs[1]:
@@ -237,12 +237,12 @@ def compare_row(row, ours, theirs, version):
         return None if are_alike(ours[0], theirs[0], row.marks) else "differs"
     if not are_alike(ours[0], expected, row.marks):
         return f"is not {expected!r}"
-    # A mark that no longer says anything would hide the next difference.
+    # A mark that is no longer needed would hide the next difference.
     return "the mark @7.2 is not needed" if are_alike(ours[0], theirs[0], row.marks) else None
 
 
 def compare(rows, first, second, version):
-    """Lines that say where two daemons differ."""
+    """Lines that describe the differences of two daemons."""
     different = []
     a, b = Dialogue(first, version), Dialogue(second, version)
     for row in rows:

@@ -1,4 +1,4 @@
-"""A disk that fails, waits and loses its power on demand: the other half of shim_disk.c."""
+"""A disk that fails, delays and loses its power on demand; the counterpart of shim_disk.c."""
 
 import errno
 import mmap
@@ -26,7 +26,7 @@ FIELDS = ("on", "call", "who", "error", "delay_us", "chance", "shorten", "hold",
 
 
 def compiled_shim(folder):
-    """The path of the library, compiled into `folder` unless it lies there already."""
+    """The path of the library, compiled into `folder` unless it exists already."""
     path = pathlib.Path(folder) / "shim_disk.so"
     if not path.exists():
         subprocess.run([*os.environ.get("SHIM_CC", "cc").split(), "-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-shared",
@@ -35,13 +35,13 @@ def compiled_shim(folder):
 
 
 def preload(shim, daemon):
-    """LD_PRELOAD for this daemon: a sanitizer's own library has to come before."""
+    """LD_PRELOAD for this daemon; a sanitizer's library must precede."""
     linked = subprocess.run(["ldd", daemon], capture_output=True, text=True, check=True).stdout
     return " ".join([*re.findall(r"=> (/\S*/lib[atu]b?san\S*)", linked), str(shim)])
 
 
 class Rule:
-    """What certain calls do until it is lifted."""
+    """A fault of certain calls, until it is removed."""
 
     def __init__(self, disk, slot):
         self._disk, self._at = disk, HEAD.size + slot * RULE.size
@@ -54,12 +54,12 @@ class Rule:
 
     @property
     def acted(self):
-        """How many calls it has failed or delayed."""
+        """The number of calls that failed or were delayed."""
         return self._get("acted")
 
     @property
     def held(self):
-        """How many calls wait now."""
+        """The number of calls that are waiting."""
         return self._get("held")
 
     def lift(self):
@@ -74,9 +74,9 @@ class Rule:
 
 
 class Disk:
-    """The data folder of a daemon, and what its calls do there.
+    """The data folder of a daemon, with faults of system calls on it.
 
-    disk.folder is where the daemon keeps its data, disk.env what it is started with."""
+    disk.folder is the data folder, disk.env the environment of the daemon."""
 
     def __init__(self, root, shim, seed=1):
         self.folder = root / "data"
@@ -90,7 +90,7 @@ class Disk:
             self.map = mmap.mmap(file.fileno(), 0)
         HEAD.pack_into(self.map, 0, seed, -1, 0, 0)
         self.unsynced = Unsynced(self.folder, self.kept)
-        self.sync_delay = 0  # that of a disk that works
+        self.sync_delay = 0  # the environment with a working disk
         self._next = 0
         self.env = {"FANFARE_DISK": str(path), "FANFARE_DISK_FOLDER": str(self.folder.resolve()),
                     "FANFARE_DISK_KEPT": str(self.kept.resolve()),
@@ -112,11 +112,11 @@ class Disk:
         return self.rule(call, error=error, **more)
 
     def hold(self, call, **more):
-        """Calls wait until the rule is lifted."""
+        """Calls wait until the rule is removed."""
         return self.rule(call, hold=True, **more)
 
     def set_room(self, room):
-        """So many bytes can still be written; -1: no end."""
+        """The number of bytes that can still be written; -1: no limit."""
         struct.pack_into("<q", self.map, 8, room)
 
     def heal(self):
@@ -129,7 +129,7 @@ class Disk:
     # Loss of power
 
     def take_records(self):
-        """Look through what the daemon, which has ended, did to the folder."""
+        """Reads the record of what the daemon, which has ended, did to the folder."""
         _, _, used, _ = HEAD.unpack_from(self.map, 0)
         assert used < RECORDS, "more records than there is room for"
         base = HEAD.size + RULES * RULE.size
@@ -143,7 +143,7 @@ class Disk:
         self.unsynced.end_of_process()
 
     def lose_power(self, rng):
-        """Only what was synced is there, and of the rest as much as rng says. Returns what was done, in words."""
+        """Keeps all synced data and a random part (rng) of the rest. Returns a description."""
         self.take_records()
         done = self.unsynced.lose(rng)
         shutil.rmtree(self.kept)

@@ -1,4 +1,4 @@
-"""Numbered messages in great number, and the account of what became of each."""
+"""Many numbered messages, and a record of what happened to each."""
 
 from lib.resp import Push, encode
 
@@ -10,7 +10,7 @@ def payload(number):
 
 
 def flood(publisher, channel, numbers, batch=64):
-    """Publish these numbers; returns the replies."""
+    """Publishes these numbers and returns the replies."""
     replies = []
     numbers = list(numbers)
     for at in range(0, len(numbers), batch):
@@ -21,7 +21,7 @@ def flood(publisher, channel, numbers, batch=64):
 
 
 class Account:
-    """What one subscriber got: with notices each message is received, or counted as missed in its place."""
+    """The messages of one subscriber; with notices, each message is received or counted as missed at its place."""
 
     def __init__(self, connection, notify, version=2):
         self.connection = connection
@@ -34,7 +34,7 @@ class Account:
         self.next_number = 0
 
     def take(self):
-        """Reads one value and books it."""
+        """Reads and records one value."""
         value = self.connection.read_value()
         assert isinstance(value, Push) == (self.version == 3), value
         if value[0] == b"lagged":
@@ -55,6 +55,6 @@ class Account:
         self.since_notice += 1
 
     def take_until(self, number):
-        """Up to and with this message, or the notice that counts it as missed."""
+        """Reads up to and including this message, or the notice that counts it as missed."""
         while self.next_number <= number:
             self.take()

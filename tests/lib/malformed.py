@@ -1,11 +1,11 @@
-"""Malformed input: what no client sends, and what the daemon must survive all the same."""
+"""Malformed input, which the daemon must survive."""
 
 import itertools
 import random
 
 
 def _numbers():
-    """Lengths that are none, are too large, or only nearly a number."""
+    """Lengths that are missing, too large, or almost numbers."""
     return [b"", b"-", b"+1", b"-2", b"-10", b" 1", b"1 ", b"01", b"1x", b"x1", b"0x1", b"1.0", b"1e1",
             b"2147483648", b"-2147483649", b"4294967296", b"9223372036854775807",
             b"9223372036854775808", b"18446744073709551616", b"-9223372036854775809", b"9" * 40,
@@ -97,7 +97,7 @@ def _large():
 
 
 def _noise():
-    """Seeded, so that a failure comes back."""
+    """Seeded, so that a failure can be repeated."""
     source = random.Random(20240229)
     alphabet = [b"*", b"$", b"\r\n", b"\n", b"\r", b"1", b"4", b"PING", b"-", b"\0", b" ", b'"', b"ECHO"]
     for _ in range(60):

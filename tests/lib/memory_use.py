@@ -1,7 +1,7 @@
-"""What makes a broker hold a lot of memory, and then lets go of it: each use is one function.
+"""Loads that make a broker allocate much memory and then free it; each load is one function.
 
-A use is a function of a Target and of a count. It does all that it does and returns when nothing is left of it at
-the broker but memory that the broker may give back. To add one, add it to USES.
+The function gets a Target and a count. It returns when nothing of the load is left in the broker except memory that
+the broker can return. To add one, add it to USES.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import ssl
 import threading
 
 BATCH = 10000
-SOURCES = ["127.0.0.%d" % n for n in range(2, 12)]  # one address alone has 28 000 ports
+SOURCES = ["127.0.0.%d" % n for n in range(2, 12)]  # a single address has 28 000 ports
 STUCK_MESSAGE = b"x" * 1000
 STUCK_MESSAGES = 800
 
@@ -22,7 +22,7 @@ def command(*words):
 
 
 class Target:
-    """The broker: its address or the path of its unix socket, and where it speaks TLS its certificate authority."""
+    """The broker: its address or the path of its Unix socket, and with TLS its certificate authority."""
 
     def __init__(self, pid, address, ca=None):
         self.pid = pid
@@ -44,7 +44,7 @@ class Target:
         return connection
 
     def status(self, field):
-        """A figure of /proc/<pid>/status, in bytes."""
+        """A value of /proc/<pid>/status, in bytes."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
 
@@ -56,7 +56,7 @@ class Target:
 
 
 def read_lines(connection, count):
-    """Reads until so many lines have come, and nothing may follow them."""
+    """Reads this many lines; more data is an error."""
     while count > 0:
         data = connection.recv(1 << 20)
         if not data:
@@ -97,14 +97,14 @@ def keys(target, count):
 def stuck(target, count):
     """Subscribers that read nothing: each has queued messages of its own channel and of a shared one.
 
-    The outboxes must be unbounded, and the sockets be those of a file system, which hold little.
+    The outboxes must be unlimited, and the sockets Unix sockets, which buffer little.
     """
     with contextlib.ExitStack() as stack:
         for i in range(count):
             connection = stack.enter_context(target.connect())
             ask(connection, ["SUBSCRIBE", "all", f"own:{i}"], 12)
         with target.connect() as publisher:
-            # All in turn, so that the messages of one lie between those of the others.
+            # In turn, so that the messages of different clients are interleaved in memory.
             for _ in range(STUCK_MESSAGES):
                 publisher.sendall(command("PUBLISH", "all", STUCK_MESSAGE) +
                                   b"".join(command("PUBLISH", f"own:{i}", STUCK_MESSAGE) for i in range(count)))
@@ -112,7 +112,7 @@ def stuck(target, count):
 
 
 def connections(target, count):
-    """Each asks something, and subscribes to a channel. They leave at once."""
+    """Each sends a command and subscribes to a channel. All disconnect at once."""
     with contextlib.ExitStack() as stack:
         for i in range(count):
             connection = stack.enter_context(target.connect(source=SOURCES[i % len(SOURCES)]))
@@ -120,7 +120,7 @@ def connections(target, count):
 
 
 def large_message(target, count):
-    """One message of `count` bytes to 100 subscribers, who read as fast as this process can."""
+    """One message of `count` bytes to 100 subscribers, which read as fast as this process can."""
     room = bytearray(1 << 20)
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         for _ in range(100):
@@ -142,7 +142,7 @@ def large_message(target, count):
 
 
 def pipeline(target, count):
-    """Commands without a pause, of which no reply is read until all that fit are sent; then all are."""
+    """A pipeline of commands; replies are read only when no more commands fit, and then all of them."""
     batch = command("SET", "key", "x" * 1000) * 10 + command("GET", "key") * 90
     rounds = count // 100
     with target.connect() as connection:
@@ -160,7 +160,7 @@ class Use:
         self.act = act
         self.count = count
         self.tls = tls
-        self.unix = unix  # over the socket in the file system
+        self.unix = unix  # over the Unix socket
 
     def name_of(self, count):
         return self.title.format(f"{count:,}".replace(",", " "))

@@ -1,10 +1,10 @@
-"""What a client's outbox holds, as an administrator sees it."""
+"""The state of a client's outbox, as an administrator sees it."""
 
 from lib.resp import Error, parse_client
 
 
 def outbox_of(admin, client_id):
-    """Its messages, bytes, dropped (numbers) and policy: from OUTBOX LIST, or CLIENT LIST where that has them."""
+    """Its messages, bytes, dropped (numbers) and policy: from OUTBOX LIST, or CLIENT LIST if it has them."""
     reply = admin.call("OUTBOX", "LIST", "ID", client_id)
     if isinstance(reply, Error):
         reply = admin.call("CLIENT", "LIST", "ID", client_id)

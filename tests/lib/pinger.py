@@ -1,4 +1,4 @@
-"""How long a PING waits while something else goes on."""
+"""The delay of a PING during other work."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from .wait import wait_until
 
 
 class Pinger(threading.Thread):
-    """PINGs without pause; `worst` is the longest wait for an answer."""
+    """PINGs without pause; `worst` is the longest wait for a reply."""
 
     def __init__(self, daemon):
         super().__init__()

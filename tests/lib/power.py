@@ -1,4 +1,4 @@
-"""What a loss of power leaves: bytes and names that were synced, and any part of the others, the last batch torn."""
+"""What a loss of power leaves: synced bytes and names, any part of the others, and the last batch torn."""
 
 import os
 import random
@@ -8,13 +8,13 @@ BATCH = b"#FANFARE1"
 
 
 class Range:
-    """Bytes that were written and not synced. Lost: a sync of them failed, and the system took them for clean."""
+    """Bytes that were written and not synced. Lost: a sync failed, and the kernel marked the pages clean."""
 
     def __init__(self, begin, end, serial):
         self.begin, self.end, self.serial, self.is_lost = begin, end, serial, False
 
     def without(self, begin, end):
-        """What is left of it when these bytes are written anew."""
+        """What remains of it when these bytes are written again."""
         for left, right in ((self.begin, min(self.end, begin)), (max(self.begin, end), self.end)):
             if left < right:
                 part = Range(left, right, self.serial)
@@ -53,10 +53,10 @@ class Contents:
         else:
             self.ranges = [one for one in self.ranges if one.is_lost or one.serial >= serial]
             if self.end is not None:
-                self.end = max(self.end, size)  # also what was written by calls that are not recorded
+                self.end = max(self.end, size)  # including writes by calls that are not recorded
 
     def lose(self, path, rng):
-        """Leave what the disk may have. Returns words, or None if all of it stays."""
+        """Leaves a possible state of the disk. Returns a description, or None if nothing is lost."""
         data = path.read_bytes()
         size = len(data)
         if self.end is not None and size > self.end:
@@ -72,7 +72,7 @@ class Contents:
         tail.reverse()
         damaged = bytearray(data)
         done = []
-        for one in ranges:  # behind it stand bytes that were synced
+        for one in ranges:  # synced bytes follow it
             if one.is_lost and rng.random() < 0.5:
                 damaged[one.begin:one.end] = bytes(one.end - one.begin)
                 done.append(f"lost {one.begin} to {one.end}")
@@ -87,7 +87,7 @@ class Contents:
 
 
 def tear(data, tail, rng):
-    """Keep some of the writes of the tail and a part of the next; behind it nothing, zeros or garbage."""
+    """Keeps some of the writes of the tail and a part of the next, followed by nothing, zeros or garbage."""
     size = len(data)
     torn = rng.choice(tail)
     at = rng.randint(torn.begin, torn.end) if torn.end <= size else torn.begin
@@ -104,7 +104,7 @@ def tear(data, tail, rng):
 
 
 class Unsynced:
-    """What of a folder is not on disk yet."""
+    """The part of a folder that is not on disk yet."""
 
     def __init__(self, folder, kept):
         self.folder, self.kept = folder, kept
@@ -138,7 +138,7 @@ class Unsynced:
             self.names.append((number, event, inode, name, other, offset))
 
     def end_of_process(self):
-        """A call may have been cut short between its record and its deed; numbers begin anew."""
+        """A call may have been interrupted between its record and its execution; numbers restart."""
         if self.names:
             _, event, inode, name, other, kept = self.names[-1]
             if event in (RENAME, UNLINK) and inode_of(self.folder / name) == inode:
@@ -181,7 +181,7 @@ class Unsynced:
 
 
 class Worst(random.Random):
-    """In place of a seeded one: nothing is left but what has to be."""
+    """Instead of a seeded generator: only what must remain does."""
 
     def random(self):
         return 0.0

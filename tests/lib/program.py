@@ -1,4 +1,4 @@
-"""A program run beside the daemon: its lines as they come, its end with a check."""
+"""A program that runs beside the daemon: its output lines, and its exit status."""
 
 import json
 import queue
@@ -45,7 +45,7 @@ class Program:
             self.errors += line
 
     def line(self, within=10):
-        """The next line of stdout; None at its end."""
+        """The next line of stdout, or None at the end."""
         try:
             return self.lines.get(timeout=seconds(within))
         except queue.Empty:
@@ -57,7 +57,7 @@ class Program:
         return json.loads(line)
 
     def rest(self):
-        """All further lines, to the end of the program."""
+        """All remaining lines, to the end of the program."""
         lines = []
         while (line := self.line()) is not None:
             lines.append(line)

@@ -1,10 +1,10 @@
-"""The sandbox of a systemd unit, applied by hand where no systemd runs.
+"""The sandbox of a systemd unit, applied without systemd.
 
     sandbox.py UNIT USER PROGRAM ARGUMENT...
 
-reads the [Service] section and executes PROGRAM with what it asks for: user, capabilities, limits and umask by
-their system calls, the file system's lines by mounts in a namespace of its own, the filters by libseccomp. A line that
-it neither applies nor knows as left out is an error, so that nobody believes it was tried.
+reads the [Service] section and executes PROGRAM with its restrictions: user, capabilities, limits and umask by
+system calls, the restrictions of the file system by mounts in a namespace, the filters by libseccomp. A directive that is
+neither applied nor listed as not tested is an error.
 """
 
 import ctypes
@@ -18,12 +18,12 @@ import subprocess
 import sys
 
 LEFT_OUT = {
-    # What systemd does around the process.
+    # Directives for systemd itself, not for the process.
     "Type", "ExecStart", "ExecReload", "Restart", "TimeoutStartSec", "TimeoutStopSec", "OOMPolicy", "User", "Group",
     "DynamicUser",
-    # Not tried here.
+    # Not tested here.
     "KeyringMode", "PrivateUsers", "ProcSubset", "RestrictSUIDSGID", "RemoveIPC", "SystemCallErrorNumber",
-    # Follow from others: no capability and no system call is left for them.
+    # Implied by others, which leave neither capabilities nor system calls for them.
     "ProtectClock", "ProtectKernelLogs", "ProtectKernelModules", "PrivateMounts", "AmbientCapabilities",
     "SystemCallArchitectures",  # libseccomp's default
 }
@@ -43,7 +43,7 @@ def check(result, what):
 
 
 def read_unit(path):
-    """name -> the values of its lines, in order."""
+    """{name: the values of its lines, in order}."""
     lines, section = {}, None
     for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
@@ -70,7 +70,7 @@ def cover(folder):
 
 
 def make_devices():
-    """/dev with the harmless ones alone: each is bound from the old one."""
+    """A /dev with only the harmless devices, bound from the real one."""
     names = ("null", "zero", "full", "random", "urandom", "tty")
     opened = {name: os.open(f"/dev/{name}", os.O_PATH) for name in names if os.path.exists(f"/dev/{name}")}
     cover("/dev")
@@ -94,7 +94,7 @@ def set_up_files(unit, user):
     writable = []
     for name, base in (("RuntimeDirectory", "/run"), ("StateDirectory", "/var/lib"), ("LogsDirectory", "/var/log")):
         for folder in unit.pop(name, []):
-            cover(base)  # nothing is left behind on this machine
+            cover(base)  # leaves nothing on this machine
             path = pathlib.Path(base, folder)
             path.mkdir(mode=0o755)
             os.chown(path, user.pw_uid, user.pw_gid)
@@ -132,7 +132,7 @@ def drop_capabilities(kept):
 
 
 def expand(group):
-    """The system calls of a group of systemd's, and of the groups in it."""
+    """The system calls of a systemd group, including the groups in it."""
     if not group.startswith("@"):
         return {group}
     done = subprocess.run(["systemd-analyze", "syscall-filter", group], capture_output=True, text=True, check=True)
@@ -167,7 +167,7 @@ class Filter:
 
 
 def allowed_calls(lines):
-    """As systemd.exec(5) has it: the first line says which kind of list it is, here always what is allowed."""
+    """As in systemd.exec(5): the first line determines the kind of list, here always an allow list."""
     names = set()
     for line in lines:
         assert names or not line.startswith("~"), lines
@@ -195,7 +195,7 @@ def make_filters(unit):
     for policy in (1, 2, 6):  # SCHED_FIFO, SCHED_RR, SCHED_DEADLINE
         refuse.add(refuse.refusal, "sched_setscheduler", Comparison(1, SCMP_CMP_EQ, policy, 0))
     refuse.add(refuse.refusal, "personality", Comparison(0, SCMP_CMP_NE, 0, 0))
-    # As systemd does it where the kernel has no prctl for it.
+    # As systemd does without a prctl of the kernel for it.
     assert unit.pop("MemoryDenyWriteExecute") == ["yes"]
     both = PROT_WRITE | PROT_EXEC
     refuse.add(refuse.refusal, "mmap", Comparison(2, SCMP_CMP_MASKED_EQ, both, both))
@@ -208,7 +208,7 @@ def main():
     path, name, program, *arguments = sys.argv[1:]
     unit = {key: value for key, value in read_unit(path).items() if key not in LEFT_OUT}
     user = pwd.getpwnam(name)
-    program_fd = os.open(program, os.O_RDONLY)  # which may lie where it cannot be seen any more
+    program_fd = os.open(program, os.O_RDONLY)  # its path may no longer be visible
     filters = make_filters(unit)
     folder = unit.pop("WorkingDirectory")[0].replace("%S", "/var/lib")
     set_up_files(unit, user)
@@ -224,7 +224,7 @@ def main():
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     assert unit.pop("NoNewPrivileges") == ["yes"]
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
-    unit.pop("ProtectProc")  # hidepid takes a mount of proc in a namespace of process ids
+    unit.pop("ProtectProc")  # hidepid needs a mount of proc in a PID namespace
     assert not unit, f"neither applied nor left out: {unit}"
     for one in reversed(filters):
         one.load()

@@ -1,7 +1,7 @@
-"""Storms of connections, and what a normal subscriber feels of them.
+"""Connection storms, and their effect on a normal subscriber.
 
-A storm runs in a process of its own, so that it does not share an interpreter with the one who measures. Each is a
-function of the address and of how many, and goes on until it is ended; to add one, add it to STORMS.
+A storm runs in a process of its own, so that it does not share an interpreter with the measurement. Each is a function
+of the address and the number of connections, and runs until it is killed; to add one, add it to STORMS.
 """
 
 import errno
@@ -20,7 +20,7 @@ SOURCES = ["127.0.%d.%d" % (n // 200, n % 200 + 2) for n in range(400)]
 
 
 def _begin(address, number):
-    """A connection under way, or None where the system has no more to give."""
+    """A connection in progress, or None if the system has no resources left."""
     connection = socket.socket()
     connection.setblocking(False)
     try:
@@ -36,13 +36,13 @@ def _begin(address, number):
 
 
 def _crowd(address, count, number):
-    """As many connections under way as the system gives, from the sources behind this number on."""
+    """As many connections in progress as the system allows, from the source addresses after this number."""
     crowd = (_begin(address, number + n) for n in range(1, count + 1))
     return [connection for connection in crowd if connection is not None]
 
 
 def connects(address, count):
-    """All connect at once, ask nothing, and leave at once; again and again."""
+    """All connect at once, send nothing, and disconnect at once, again and again."""
     number = 0
     while True:
         crowd = _crowd(address, count, number)
@@ -53,7 +53,7 @@ def connects(address, count):
 
 
 def loris(address, count):
-    """Each sends a request a byte at a time, ten a second, and comes again when it is closed."""
+    """Each sends a request byte by byte, ten per second, and reconnects when it is closed."""
     selector = selectors.DefaultSelector()
     request = b"*2\r\n$4\r\nPING\r\n$1000000\r\n" + b"x" * 1000000
     at = {}
@@ -111,7 +111,7 @@ def garbage(address, count):
 
 
 def handshakes(address, count):
-    """Each makes the server answer a TLS hello, says nothing more, and comes again when it is closed."""
+    """Each sends a TLS client hello and then nothing, and reconnects when it is closed."""
     hello = _hello()
     said = {}  # by connection: whether the hello was sent
     number = 0
@@ -164,7 +164,7 @@ STORMS = {"connects": connects, "loris": loris, "garbage": garbage, "handshakes"
 
 
 class Storm:
-    """To be used in a `with`: the storm goes on meanwhile."""
+    """A context manager; the storm runs within it."""
 
     def __init__(self, name, address, count):
         self.process = multiprocessing.get_context("fork").Process(
@@ -185,7 +185,7 @@ class Storm:
 
 
 class Subscriber:
-    """A normal subscriber and its publisher: how long each message takes from the one to the other."""
+    """A normal subscriber and its publisher, with the delay of each message between them."""
 
     def __init__(self, address):
         self.publisher, self.reader = Connection(address, timeout=60), Connection(address, timeout=60)

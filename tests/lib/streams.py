@@ -1,4 +1,4 @@
-"""Byte streams of requests that both daemons must answer with the same bytes, however they are cut."""
+"""Byte streams of requests with identical replies from both daemons, however the streams are split."""
 
 from lib.resp import encode
 
@@ -9,7 +9,7 @@ def _requests(*commands):
     return b"".join(encode(*command) for command in commands)
 
 
-# name: (protocol version, bytes). Each ends with QUIT, so that the answer is all bytes until the end.
+# name: (protocol version, bytes). Each ends with QUIT, so that the reply is all bytes up to the end.
 STREAMS = {
     "arrays": (2, _requests(
         ("PING",), ("ping", "hello"), ("ECHO", ""), ("ECHO", BINARY), ("PUBLISH", "a", "b"),

@@ -7,31 +7,31 @@ One command a line in redis-cli's notation (quotes and \\x escapes), all on one 
     --- keys        the same, then the keys of STANDARD_KEYS are made, one or two of each type
     >N COMMAND      on connection N instead (made at need)
     =N              connection N is closed
-    < WORDS         what fanfared has to answer to the command above, see @7.2
+    < WORDS         the reply required from fanfared to the command above, see @7.2
     @forms          (a line of its own, at the top) the table is run twice, with values packed and with large ones
 
 A word may stand for several: `x{1..300}` for x1 to x300, `{1..300:m}` for 1 m1 2 m2 to 300 m300; or for a long one:
 `{a*1000}` for a thousand a, `{bytes}` for all 256 bytes in order.
 
-Before the command there may be marks. They say how the two answers are compared where not byte by byte:
+Before the command there may be marks. They define how the two replies are compared if not byte by byte:
 
-    ~               lines of the answer in any order: for what comes as several values
+    ~               lines of the reply in any order: for replies of several values
     @sorted         elements in any order (SMEMBERS, KEYS, SUNION; a RESP3 map by pairs)
     @pairs          the same, two elements of a flat array belonging together (HGETALL, CONFIG GET)
     @shape          types and lengths of arrays only, not what is in them (RANDOMKEY, OBJECT IDLETIME)
     @of=a,b,c       as @shape, and every string in it is one of these (SRANDMEMBER)
     @near=N         numbers may differ by up to N (TTL, PTTL, EXPIRETIME)
-    @7.2(reason)    Redis 7.2 answers otherwise than 7.0, which is what Debian has. The lines of fanfared's answer
+    @7.2(reason)    Redis 7.2 replies differently from 7.0, the version of Debian. The lines of fanfared's reply
                     are on the next line of the table, as words after `< `; or `<2 ` and `<3 `, for one protocol
 
-and how the command is run:
+and how the command is executed:
 
     @each=k,l,m     once for each of these words (they may be quoted), put in place of the word `$`: as many cases
-    @scan           again with the cursor of the reply until that is 0; what all replies hold is compared, each once, in
-                    any order (SCAN, HSCAN, SSCAN, ZSCAN)
-    @until=REPLY    again until the reply's first line is REPLY, for at most some seconds (EXISTS of what expires)
-    @blocks         not waited for, but until the daemon says that the client is blocked; @answer, a line with no
-                    command, waits for the answer on the same connection
+    @scan           again with the cursor of the reply until that is 0; the elements of all replies are compared, each
+                    once, in any order (SCAN, HSCAN, SSCAN, ZSCAN)
+    @until=REPLY    again until the reply's first line is REPLY, for at most some seconds (EXISTS of a key that expires)
+    @blocks         waits until the daemon reports the client as blocked, not for the reply; @answer, a line without a
+                    command, waits for the reply on the same connection
 """
 
 import re

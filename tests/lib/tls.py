@@ -16,7 +16,7 @@ SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "examples" / "tls" / "mak
 
 
 def knows_tls():
-    """Whether the daemon under test has a TLS port at all."""
+    """True if the daemon under test supports TLS."""
     path = os.environ.get("FANFARED")
     if not path:
         return False
@@ -25,18 +25,18 @@ def knows_tls():
 
 
 class Certificates:
-    """A folder of them, as NAME.pem and NAME.key, made once a session.
+    """A folder of certificates, NAME.pem and NAME.key, created once per session.
 
     server      for localhost, 127.0.0.1, ::1 and fan.example.org
-    renewed     for the same names, to take its place
-    sni         for sni.example.org alone
-    elsewhere   for elsewhere.example.org alone: the wrong name for everybody
-    expired     a server's, of the day before yesterday
-    soon        a server's that expires in five days
-    alice, bob  clients, with these common names
-    mallory     a client's, revoked by crl.pem
-    late        a client's, of the day before yesterday
-    other/...   server and alice by another authority
+    renewed     for the same names, to replace it
+    sni         only for sni.example.org
+    elsewhere   only for elsewhere.example.org: a wrong name for all tests
+    expired     of a server, expired long ago
+    soon        of a server, expires in five days
+    alice, bob  of clients, with these common names
+    mallory     of a client, revoked by crl.pem
+    late        of a client, expired long ago
+    other/...   server and alice, signed by another authority
     """
 
     SERVER = "DNS:localhost,IP:127.0.0.1,IP:::1,DNS:fan.example.org"
@@ -63,7 +63,7 @@ class Certificates:
         subprocess.run(["sh", str(SCRIPT), "-f", str(folder), *words], check=True, capture_output=True)
 
     def issue(self, name, common_name, usage, names, *dates):
-        """NAME.pem and NAME.key, signed by the authority that the script made, with these dates."""
+        """NAME.pem and NAME.key, signed by the authority of the script, with these dates."""
         (self.folder / "names.cnf").write_text(
             f"basicConstraints=critical,CA:FALSE\nextendedKeyUsage={usage}\nauthorityKeyIdentifier=keyid\n"
             f"subjectAltName={names}\n")
@@ -88,15 +88,15 @@ class Certificates:
         return self.folder / f"{name}.key"
 
     def serial(self, name):
-        """As ssl and openssl write it."""
+        """In the notation of ssl and openssl."""
         return ssl._ssl._test_decode_cert(str(self.cert(name)))["serialNumber"]
 
     def server_options(self, name="server"):
-        """The daemon's own words for one of these."""
+        """The directives of the daemon for a certificate."""
         return ["--tls-cert-file", self.cert(name), "--tls-key-file", self.key(name), "--tls-ca-cert-file", self.ca]
 
     def client_options(self, name=None):
-        """Those of the tool, and of redis-cli."""
+        """The options of fanfare and redis-cli for a certificate."""
         own = ["--cert", self.cert(name), "--key", self.key(name)] if name else []
         return ["--tls", "--cacert", self.ca, *own]
 
@@ -115,7 +115,7 @@ class Certificates:
         return context
 
     def copy_pair(self, name, folder, as_name="live"):
-        """NAME under another name, for what is going to be replaced. Each file is put in its place whole."""
+        """NAME under another name, for what is going to be replaced. Each file is renamed into place."""
         for suffix in ("key", "pem"):
             new = folder / f"{as_name}.{suffix}.new"
             shutil.copy(self.folder / f"{name}.{suffix}", new)
@@ -124,7 +124,7 @@ class Certificates:
 
 
 class TlsConnection(Connection):
-    """RESP over TLS. The server must prove `name`, unless the context takes any."""
+    """RESP over TLS. The server's certificate must be for `name`, unless the context accepts any."""
 
     def __init__(self, address, context, name="localhost", session=None, **options):
         super().__init__(address, **options)
@@ -159,7 +159,7 @@ class TlsServer:
         return (self.host, self.tls_port)
 
     def tls(self, name=None, verify=True, context=None, server_name="localhost", **options):
-        """A connection over TLS, showing the certificate `name`."""
+        """A connection over TLS that presents the certificate `name`."""
         context = context or self.certificates.client_context(name, verify)
         connection = TlsConnection(self.tls_address, context, server_name, **options)
         self.connections.append(connection)
@@ -175,7 +175,7 @@ class TlsFanfared(TlsServer, Fanfared):
 
 
 class Listener:
-    """A server in a thread: each connection goes to `serve`, which has the bare socket and may end as it likes."""
+    """A server in a thread: each connection goes to `serve`, which gets the plain socket and may end in any way."""
 
     def __init__(self, serve):
         self.serve = serve
@@ -210,11 +210,11 @@ class Listener:
         try:
             self.serve(connection)
         except OSError:
-            pass  # the client's part is what is tested
+            pass  # only the client is tested
 
 
 def pong_over_tls(context, seen=None):
-    """For a Listener: answers each read with a PONG, and notes the names that were asked for."""
+    """For a Listener: replies to each read with a PONG, and records the names requested by SNI."""
     if seen is not None:
         context.sni_callback = lambda _socket, name, _context: seen.append(name)
 

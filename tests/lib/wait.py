@@ -1,14 +1,14 @@
-"""Deadlines: a test waits for a condition, never for luck."""
+"""Deadlines: a test waits for a condition, never for a fixed time."""
 
 import os
 import time
 
-# Sanitizer builds and loaded machines: every deadline is stretched by the same factor.
+# For sanitizer builds and loaded machines every deadline is multiplied by the same factor.
 SLOW = 5 if os.environ.get("FANFARE_SLOW") == "1" else 1
 
 
 def seconds(count):
-    """A deadline of count seconds, stretched where the build is slow."""
+    """A deadline of count seconds, multiplied for slow builds."""
     return count * SLOW
 
 

@@ -16,16 +16,16 @@ PIECE = 1 << 18
 
 
 class Simple(bytes):
-    """A simple string, which is told from a bulk string."""
+    """A simple string, as opposed to a bulk string."""
 
 
 class Parser:
-    """RESP values out of a stream that comes in pieces of any size."""
+    """Parses RESP values from a stream split into pieces of any size."""
 
     def __init__(self):
         self._held = bytearray()
         self._at = 0
-        self._needed = 0  # bytes that must be held before the next value can be whole
+        self._needed = 0  # bytes needed before the next value can be complete
 
     def feed(self, data):
         self._held += data
@@ -35,7 +35,7 @@ class Parser:
         return len(self._held)
 
     def values(self):
-        """Each whole value; pieces of the next one stay."""
+        """Returns each complete value; a part of the next one is kept."""
         while len(self._held) >= self._needed and self._held:
             self._at = 0
             try:
@@ -136,7 +136,7 @@ class Wire:
             except BlockingIOError:
                 break
             except OSError:
-                self._out.clear()  # its end is read in its turn, behind what came before it
+                self._out.clear()  # the end is read after all earlier data
                 break
             if sent == len(self._out[0]):
                 self._out.popleft()
@@ -149,7 +149,7 @@ class Wire:
         return len(self._out) > 0
 
     def read(self, limit=PIECE):
-        """Up to so many bytes; their values go to the owner."""
+        """Reads up to this many bytes; their values go to the owner."""
         try:
             data = self.socket.recv(limit)
         except BlockingIOError:
@@ -176,7 +176,7 @@ class Wire:
         self.owner.on_end()
 
     def close(self, reset=False):
-        """Leave. The owner is not told."""
+        """Closes the connection. The owner is not notified."""
         if not self.is_open:
             return
         self.is_open = False
@@ -187,14 +187,14 @@ class Wire:
 
 
 class Loop:
-    """Serves connections until it is told to stop."""
+    """Serves connections until it is stopped."""
 
     def __init__(self):
         self.selector = selectors.DefaultSelector()
         self._last = 0.0
 
     def now(self):
-        """Seconds; each call gives a later one, so that it also numbers what happens."""
+        """The time in seconds; each call returns a later one, so that it also numbers the events."""
         self._last = max(time.monotonic(), self._last + 1e-7)
         return self._last
 
