@@ -196,7 +196,7 @@ START_TEST(reading_the_result_gives_the_settings_whatever_they_are)
 	uint64_t seed = 2;
 	struct buffer file = {0};
 
-	for (int round = 0; round < 500; round++) {
+	for (int round = 0; round < testing_steps(500); round++) {
 		for (size_t i = 0; i < settings_count(); i++)
 			if (testing_random(&seed) % 3 == 0)
 				set_random(settings_row(i), &seed);
@@ -256,7 +256,7 @@ START_TEST(the_result_gives_the_settings_whatever_included_files_say)
 
 	ck_assert_int_ge(fd, 0);
 	close(fd);
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < testing_steps(200); round++) {
 		random_file(&inner_text, NULL, &seed);
 		write_file(path, text_of(&inner_text));
 		random_file(&text, path, &seed);
@@ -414,7 +414,7 @@ START_TEST(all_settings_as_they_are_shown_read_back_the_same)
 {
 	uint64_t seed = 7;
 
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < testing_steps(200); round++) {
 		buffer_clear(&out);
 		for (size_t i = 0; i < settings_count(); i++) {
 			set_random(settings_row(i), &seed);

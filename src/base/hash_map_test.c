@@ -88,21 +88,21 @@ START_TEST(keys_are_copied_and_told_apart_by_every_byte)
 }
 END_TEST
 
-enum { MODEL_KEYS = 3000, MODEL_OPS = 200000 };
+enum { MODEL_KEYS = 3000 };
 
 /* The bias of the operations turns from growing to shrinking and back, through several sizes. */
 START_TEST(random_operations_agree_with_an_array)
 {
 	static char *model[MODEL_KEYS];
-	size_t count = 0;
+	size_t count = 0, ops = (size_t)testing_steps(200000);
 	uint64_t seed = 20261121;
 	size_t i;
 
 	memset(model, 0, sizeof(model));
-	for (i = 0; i < MODEL_OPS; i++) {
+	for (i = 0; i < ops; i++) {
 		uint64_t random = testing_random(&seed);
 		size_t n = (random >> 8) % MODEL_KEYS;
-		bool is_growing = i / 20000 % 2 == 0;
+		bool is_growing = i / (ops / 10) % 2 == 0;
 		unsigned int dice = random % 8;
 		char *value = &values[(random >> 32) % sizeof(values)];
 

@@ -369,7 +369,7 @@ START_TEST(random_waits_have_a_reason_and_end_with_it)
 	seed = 4242;
 	for (int i = 0; i < SUBS; i++)
 		attach(i);
-	for (int n = 0; n < 200000; n++) {
+	for (int n = 0; n < testing_steps(200000); n++) {
 		step(testing_random(&seed));
 		if (n % 3 == 0) {
 			settle();
@@ -387,11 +387,11 @@ START_TEST(random_waits_have_a_reason_and_end_with_it)
 	}
 	for (int p = 0; p < PUBLISHERS; p++)
 		ck_assert(!pubs[p].waits);
-	ck_assert_uint_gt(delivered, 10000);
-	ck_assert_uint_gt(waited, 10000);
-	ck_assert_uint_gt(filled, 100);
-	ck_assert_uint_gt(expired, 10);
-	ck_assert_uint_gt(starved, 10);
+	ck_assert_uint_gt(delivered, (unsigned)testing_steps(10000));
+	ck_assert_uint_gt(waited, (unsigned)testing_steps(10000));
+	ck_assert_uint_gt(filled, (unsigned)testing_steps(100));
+	ck_assert_uint_gt(expired, (unsigned)testing_steps(10));
+	ck_assert_uint_gt(starved, (unsigned)testing_steps(10));
 	for (int i = 0; i < SUBS; i++)
 		ck_assert(hub_detach(&subs[i], SIZE_MAX));
 	hub_tidy(hub);

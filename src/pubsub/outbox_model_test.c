@@ -241,7 +241,7 @@ START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 
 	first = count = model_bytes = model_messages = 0;
 	model_lifted_bytes = model_lifted_messages = 0;
-	for (int step = 0; step < 200000; step++) {
+	for (int step = 0; step < testing_steps(200000); step++) {
 		uint64_t r = testing_random(&seed);
 		enum outbox_policy policy =
 		    step / 1000 % 2 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;

@@ -85,11 +85,12 @@ START_TEST(four_hundred_thousand_random_steps_agree_with_a_plain_table)
 {
 	uint64_t seed = 1;
 	size_t count = 0;
+	int steps = testing_steps(400000);
 
-	for (int step = 0; step < 400000; step++) {
+	for (int step = 0; step < steps; step++) {
 		uint64_t r = testing_random(&seed);
 		int s = (int)(r % SUBSCRIBERS), t = (int)((r >> 32) % TOPICS);
-		bool filling = step / 50000 % 2 == 0;
+		bool filling = step / (steps / 8) % 2 == 0;
 
 		ck_assert_ptr_eq(subscription_table_find(table, &subscribers[s], topic_at(t)),
 		    in[s][t] ? &records[s][t] : NULL);
