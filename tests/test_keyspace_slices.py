@@ -1,72 +1,37 @@
 """Freeing, expiring and moving any number of keys does not delay other clients. The limits are loose, because the machine
 may be busy; bench/keyspace measures the exact delays."""
 
-import threading
+import itertools
 import time
 
 import pytest
 
+from lib.pinger import Pinger
 from lib.resp import encode
-from lib.wait import SLOW, seconds, wait_until
+from lib.wait import SANITIZED, wait_until
 
 # A sanitizer build has a tenth of the state, and the same bound stretched.
-COUNT = 1_000_000 // (10 if SLOW > 1 else 1)
-BOUND_S = seconds(0.2)
+COUNT = 600_000 // (10 if SANITIZED else 1)
+BOUND_CPU_S = 0.06
 BATCH = 1000
 
 
 def fill(server, commands):
-    """Sends them while it reads what comes; each is answered by one line."""
+    """Sends them while it reads what comes, and returns how many there were; each is answered by one line."""
     connection = server.connect(timeout=60)
-    part, count = b"", 0
-    for words in commands:
-        part += encode(*words)
-        count += 1
-        if len(part) > 1 << 18:
-            connection.send(part)
-            for _ in range(count):
-                assert connection.read_line()[:1] in b":+"
-            part, count = b"", 0
-    connection.send(part)
-    for _ in range(count):
-        assert connection.read_line()[:1] in b":+"
+    sent = 0
+    while part := [encode(*words) for words in itertools.islice(commands, 200)]:
+        connection.send(b"".join(part))
+        for _ in part:
+            assert connection.read_line()[:1] in b":+"
+        sent += len(part)
     connection.close()
+    return sent
 
 
 def in_batches(word, count, each):
     for start in range(0, count, BATCH):
         yield [*word, *(part for i in range(start, min(start + BATCH, count)) for part in each(i))]
-
-
-class Pinger:
-    """PINGs one after another; the longest that one took."""
-
-    def __init__(self, server):
-        self.connection = server.connect(timeout=60)
-        self.longest = 0.0
-        self.count = 0
-        self.ends = threading.Event()
-        self.thread = threading.Thread(target=self._ping)
-
-    def _ping(self):
-        while not self.ends.is_set():
-            began = time.perf_counter()
-            assert self.connection.call("PING") == b"PONG"
-            self.longest = max(self.longest, time.perf_counter() - began)
-            self.count += 1
-            time.sleep(0.0005)
-
-    def __enter__(self):
-        self.thread.start()
-        wait_until(lambda: self.count > 10, "PINGs are answered")
-        return self
-
-    def __exit__(self, *_):
-        # What was begun goes on after its reply.
-        seen = self.count
-        wait_until(lambda: self.count > seen + 300, "PINGs are answered", 30)
-        self.ends.set()
-        self.thread.join()
 
 
 LARGE = {
@@ -86,7 +51,7 @@ def test_a_large_set_is_freed_in_slices(fanfared, command):
     control.ok("SET", "other", "x")
     with Pinger(fanfared) as pinger:
         assert control.call(*command) in (b"OK", 1)
-    assert pinger.longest < BOUND_S
+    pinger.assert_no_stall(BOUND_CPU_S)
 
 
 @pytest.mark.parametrize("kind", ["hash", "list", "zset"])
@@ -96,7 +61,7 @@ def test_large_values_of_the_other_types_are_freed_in_slices(fanfared, kind):
     control = fanfared.connect(timeout=60)
     with Pinger(fanfared) as pinger:
         assert control.call("DEL", "large") == 1
-    assert pinger.longest < BOUND_S
+    pinger.assert_no_stall(BOUND_CPU_S)
 
 
 @pytest.mark.parametrize("command", [["FLUSHALL"], ["FLUSHDB"], ["FLUSHALL", "SYNC"], ["FLUSHALL", "ASYNC"]], ids=" ".join)
@@ -107,32 +72,32 @@ def test_all_keys_are_freed_in_slices(fanfared, command):
     with Pinger(fanfared) as pinger:
         control.ok(*command)
         assert control.call("DBSIZE") == 0
-    assert pinger.longest < BOUND_S
+    pinger.assert_no_stall(BOUND_CPU_S)
 
 
 def test_keys_that_expire_within_a_second_hold_up_nobody_and_are_gone_soon(fanfared):
     control = fanfared.connect(timeout=60)
-    # Far enough away to have them all set by then, near enough to be waited for.
-    due_ms = int(time.time() * 1000) + int(seconds(8) * 1000)
-    count = COUNT // 2
-    fill(fanfared, (["SET", b"key:%d" % i, "value", "PXAT", due_ms + i % 1000] for i in range(count)))
-    assert time.time() * 1000 < due_ms, "filling took longer than the keys live"
+    due_s = time.time() + 8
+    # All keys are set before the first expires; a machine that is busy sets fewer of them until then.
+    count = fill(fanfared, (["SET", b"key:%d" % i, "value", "PXAT", int(due_s * 1000) + i % 1000]
+                            for i in itertools.takewhile(lambda _: time.time() < due_s - 2, range(COUNT // 2))))
+    assert time.time() < due_s, "filling took longer than the keys live"
     assert control.call("DBSIZE") == count
     with Pinger(fanfared) as pinger:
-        wait_until(lambda: time.time() * 1000 > due_ms + 1000, "they are due", 30)
+        wait_until(lambda: time.time() > due_s + 1, "they are due", 30)
         wait_until(lambda: control.call("DBSIZE") == 0, "they are gone", 10)
-    assert pinger.longest < BOUND_S
+    pinger.assert_no_stall(BOUND_CPU_S)
     assert int(control.info("stats")["expired_keys"]) == count
 
 
 def test_a_table_that_grows_holds_up_nobody(fanfared):
     with Pinger(fanfared) as pinger:
         fill(fanfared, in_batches(["MSET"], 2 * COUNT, lambda i: (b"key:%d" % i, b"v")))
-    assert pinger.longest < BOUND_S
+    pinger.assert_no_stall(BOUND_CPU_S)
 
 
 def test_a_value_that_grows_holds_up_nobody(fanfared):
     with Pinger(fanfared) as pinger:
         for kind, (word, each) in LARGE.items():
             fill(fanfared, in_batches([word[0], kind], COUNT // 2, each))
-    assert pinger.longest < BOUND_S
+    pinger.assert_no_stall(BOUND_CPU_S)

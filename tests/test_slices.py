@@ -7,11 +7,9 @@ import pytest
 from lib.flood import Account, flood, payload
 from lib.pinger import Pinger
 from lib.resp import Push, encode
-from lib.wait import SLOW, wait_until
+from lib.wait import wait_until
 
 MANY = 100000
-# Loose, for the machine is shared; done in one piece, the work below takes a multiple.
-PATIENCE = 0.15 * SLOW
 
 
 def names(start, end):
@@ -36,7 +34,7 @@ def test_listing_very_many_channels_stalls_nobody(fanfared, heavy):
             asking.command("PUBSUB", "CHANNELS", pattern)
             raw = asking.read_raw()
             assert raw.startswith(b"*%d\r\n" % count)
-    assert pinger.worst < PATIENCE, f"{pinger.count} pings"
+    pinger.assert_no_stall()
 
 
 def test_unsubscribing_from_very_many_channels_stalls_nobody(fanfared, heavy):
@@ -46,7 +44,7 @@ def test_unsubscribing_from_very_many_channels_stalls_nobody(fanfared, heavy):
             reply = heavy.read_value()
             assert reply[0] == b"unsubscribe" and reply[2] == left
         assert heavy.read_value() == b"done"
-    assert pinger.worst < PATIENCE, f"{pinger.count} pings"
+    pinger.assert_no_stall()
     assert fanfared.connect().call("PUBSUB", "CHANNELS") == []
 
 
@@ -54,7 +52,7 @@ def test_resetting_very_many_subscriptions_stalls_nobody(fanfared, heavy):
     with Pinger(fanfared) as pinger:
         assert heavy.call("RESET") == b"RESET"
         assert heavy.call("CLIENT", "GETNAME") is None
-    assert pinger.worst < PATIENCE, f"{pinger.count} pings"
+    pinger.assert_no_stall()
     assert fanfared.connect().call("PUBSUB", "CHANNELS") == []
 
 
@@ -78,7 +76,7 @@ def test_a_large_message_arrives_whole_in_either_protocol_and_stalls_nobody(star
             for _ in publishers:
                 assert list(subscriber.read_value()) == [b"message", b"large", message]
                 assert list(subscriber.read_value()) == [b"pmessage", b"l*", b"large", message]
-    assert pinger.worst < PATIENCE, f"{pinger.count} pings"
+    pinger.assert_no_stall()
 
 
 def test_a_publisher_of_a_large_message_that_leaves_holds_up_no_other(start_fanfared):
@@ -147,7 +145,7 @@ def test_many_clients_are_listed_and_killed_without_a_stall(fanfared):
     assert len(admin.client_list("TYPE", "pubsub")) == 500
     with Pinger(fanfared) as pinger:
         assert admin.call("CLIENT", "KILL", "TYPE", "pubsub") == 500
-    assert pinger.worst < PATIENCE
+    pinger.assert_no_stall()
     assert admin.call("PUBLISH", "c", "x") == 0
     for client in clients:
         assert client.is_closed()
