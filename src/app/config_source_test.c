@@ -186,8 +186,7 @@ check_default(struct slice line, bool *named)
 
 START_TEST(the_annotated_example_has_each_directive_with_its_default)
 {
-	const char *folder = getenv("srcdir");
-	char *path = xasprintf("%s/examples/fanfared.conf", folder != NULL ? folder : ".");
+	static const char path[] = TOP_SRCDIR "/examples/fanfared.conf";
 	bool *named = xcalloc(settings_count(), sizeof(*named));
 	struct buffer text = {0};
 	struct slice rest, line;
@@ -204,7 +203,6 @@ START_TEST(the_annotated_example_has_each_directive_with_its_default)
 	settings_release(&s);
 	buffer_release(&text);
 	xfree(named);
-	xfree(path);
 }
 END_TEST
 
