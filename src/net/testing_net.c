@@ -18,7 +18,7 @@
 #include "net/testing_line.h"
 #include "resp/protocol.h"
 
-#define GIVE_UP_US 20000000
+#define GIVE_UP_US 100000000
 #define LOOK_US 500
 
 struct rig rig;
@@ -371,6 +371,7 @@ rig_listen_line(void)
 void
 rig_teardown(void)
 {
+	awaited = NULL; /* a wait that failed has left it set */
 	net_free(rig.net);
 	for (size_t i = 0; i < rig.client_count; i++) {
 		ck_assert_ptr_null(rig.clients[i]->conn);
