@@ -337,35 +337,31 @@ rig_set_tls(const struct tls_settings *settings)
 	ck_assert_msg(net_set_tls(rig.net, settings, error, sizeof(error)), "%s", error);
 }
 
-int
-rig_listen_tls(const struct tls_settings *settings)
+static int
+listen_at_free_port(unsigned service, bool tls)
 {
 	char error[256] = "";
 
-	rig_set_tls(settings);
 	for (int i = 0; i < 20; i++) {
 		int port = free_port();
 
-		if (net_listen_tcp(
-			rig.net, RIG_RESP, "127.0.0.1", port, true, error, sizeof(error)))
+		if (net_listen_tcp(rig.net, service, "127.0.0.1", port, tls, error, sizeof(error)))
 			return port;
 	}
 	ck_abort_msg("%s", error);
 }
 
 int
+rig_listen_tls(const struct tls_settings *settings)
+{
+	rig_set_tls(settings);
+	return listen_at_free_port(RIG_RESP, true);
+}
+
+int
 rig_listen_line(void)
 {
-	char error[256] = "";
-
-	for (int i = 0; i < 20; i++) {
-		int port = free_port();
-
-		if (net_listen_tcp(
-			rig.net, RIG_LINE, "127.0.0.1", port, false, error, sizeof(error)))
-			return port;
-	}
-	ck_abort_msg("%s", error);
+	return listen_at_free_port(RIG_LINE, false);
 }
 
 void
