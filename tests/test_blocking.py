@@ -1,5 +1,6 @@
 """Commands that wait for a key: which client is served, in which order, and what ends a wait."""
 
+import concurrent.futures
 import socket
 import struct
 import threading
@@ -227,21 +228,25 @@ def test_time_ends_the_waiting(server, words, version):
 
 def test_times_end_in_their_order_and_exactly(start_fanfared):
     server = start_fanfared()
-    late = []
+    times_ms = [300, 20, 250, 1, 130, 130, 400, 55, 201]
+    clients = [server.client() for _ in times_ms]
+    # How long the process waits for a processor is in each measurement, so each time has several; a time that ends late
+    # by design is late in all of them.
+    least_late = dict.fromkeys(times_ms, 60.0)
 
-    def wait(ms):
-        client = server.client()
+    def wait(client, ms):
         begun = time.monotonic()
         assert client.call("BLPOP", "k", str(ms / 1000)) is None
-        late.append(time.monotonic() - begun - ms / 1000)
+        late = time.monotonic() - begun - ms / 1000
+        assert late >= 0
+        least_late[ms] = min(least_late[ms], late)
 
-    threads = [threading.Thread(target=wait, args=(ms,)) for ms in [300, 20, 250, 1, 130, 130, 400, 55, 201]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(late) == len(threads)
-    assert 0 <= min(late) and sorted(late)[len(late) // 2] < seconds(0.02)
+    for _ in range(20):
+        with concurrent.futures.ThreadPoolExecutor(len(times_ms)) as pool:
+            list(pool.map(wait, clients, times_ms))
+        if max(least_late.values()) < 0.02:
+            break
+    assert max(least_late.values()) < 0.02, least_late
 
 
 def test_unblock_answers_as_if_time_were_up_or_with_an_error(server, control):

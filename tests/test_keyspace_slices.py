@@ -1,5 +1,5 @@
-"""Freeing, expiring and moving any number of keys does not delay other clients. The limits are loose, because the machine
-may be busy; bench/keyspace measures the exact delays."""
+"""Freeing, expiring and moving any number of keys does not delay other clients. The limits are loose; bench/keyspace
+measures the exact delays."""
 
 import itertools
 import time
