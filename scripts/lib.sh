@@ -29,16 +29,36 @@ jobs() {
 	nproc 2>/dev/null || echo 2
 }
 
-# logged LOG COMMAND...: writes the output to LOG, and prints the end of LOG if the command fails.
+# show_errors LOG: prints the first errors in the output of a build or of tests, and its end.
+show_errors() {
+	if [ "$(wc -l <"$1")" -gt 100 ]; then
+		grep -a -n -A 8 -m 5 -E '(^|[ :])(fatal )?error: |undefined reference| \*\*\* |^E  |^FAIL: |ERROR: |WARNING: Thread' "$1" &&
+			echo '[...]'
+		tail -n 50 "$1"
+	else
+		cat "$1"
+	fi
+}
+
+# logged LOG COMMAND...: writes the output to LOG, and shows the errors in LOG if the command fails.
 logged() {
 	logged_log=$1
 	shift
 	"$@" >"$logged_log" 2>&1 </dev/null || {
 		logged_status=$?
-		tail -n 40 "$logged_log"
+		show_errors "$logged_log"
 		say "failed with status $logged_status: $*; all of it: $logged_log" >&2
 		return "$logged_status"
 	}
+}
+
+# make_configure: generates the script configure, unless it is newer than its sources.
+make_configure() {
+	top=$(cd "$srcdir" && pwd)
+	if [ ! -e "$top/configure" ] || [ -n "$(find "$top/configure.ac" "$top/m4" -newer "$top/configure")" ]; then
+		mkdir -p "$top/build"
+		logged "$top/build/autoreconf.out" autoreconf -fi "$top"
+	fi
 }
 
 # configure_in FOLDER CONFIGURE-ARGUMENT...: runs configure in FOLDER, unless it was last run there with these arguments.
@@ -46,10 +66,7 @@ configure_in() {
 	build_dir=$1
 	shift
 	mkdir -p "$build_dir"
-	top=$(cd "$srcdir" && pwd)
-	if [ ! -e "$top/configure" ] || [ -n "$(find "$top/configure.ac" "$top/m4" -newer "$top/configure")" ]; then
-		logged "$build_dir/autoreconf.out" autoreconf -fi "$top" || return
-	fi
+	make_configure || return
 	if [ ! -e "$build_dir/Makefile" ] || [ "$(cat "$build_dir/configured-with" 2>/dev/null)" != "$*" ]; then
 		rm -f "$build_dir/Makefile"
 		(cd "$build_dir" && logged configure.out "$top/configure" "$@") || return
