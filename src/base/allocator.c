@@ -91,8 +91,9 @@ purge_all(void)
 #include <malloc.h>
 #include <stdlib.h>
 
-#define SORTING_BYTES 3000 /* larger than the blocks that glibc serves without sorting that list   \
-			    */
+#define SORTING_BYTES                                                                              \
+	3000 /* larger than the blocks that glibc serves without sorting that list                 \
+	      */
 #define SORT_AFTER_BYTES 65536
 
 const char *
