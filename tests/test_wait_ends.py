@@ -8,7 +8,7 @@ import pytest
 
 from lib.outbox import outbox_of
 from lib.resp import Closed, Error, Push, encode, parse_client
-from lib.wait import SLOW, seconds, wait_until
+from lib.wait import seconds, wait_until
 
 LONG = ("--outbox-block-timeout", 600000)
 NO_LIMITS = ("--outbox-limit-bytes", 0, "--client-output-buffer-limit", "pubsub 0 0 0")
@@ -164,18 +164,27 @@ def test_a_subscriber_is_not_closed_when_the_only_publisher_that_waited_has_left
 
 
 def test_the_time_of_a_later_publisher_is_its_own(start_fanfared):
-    daemon = start_fanfared("--outbox-block-timeout", 3000 * SLOW)
+    daemon = start_fanfared("--outbox-block-timeout", 3000)
     admin = daemon.client()
-    stuck = Stuck(daemon, "a")
-    first = Publisher(daemon, admin)
-    time.sleep(1.5 * SLOW)
-    admin.call("CLIENT", "KILL", "ID", first.id)
-    wait_until(lambda: waiting_for_room(admin) == 0, "the first one is gone")
-    second = Publisher(daemon, admin)
-    time.sleep(2 * SLOW)  # longer than what was left of the first one's time
-    assert is_connected(admin, stuck.id)
-    assert second.goes_on(within=5) in (0, 1)
-    assert not is_connected(admin, stuck.id)
+    for _ in range(10):
+        stuck = Stuck(daemon, "a")
+        first = Publisher(daemon, admin)
+        first_ends = time.monotonic() + 3
+        time.sleep(1.5)
+        admin.call("CLIENT", "KILL", "ID", first.id)
+        wait_until(lambda: waiting_for_room(admin) == 0, "the first one is gone")
+        second_from = time.monotonic()
+        second = Publisher(daemon, admin)
+        time.sleep(max(0, first_ends + 0.2 - time.monotonic()))
+        was_connected = is_connected(admin, stuck.id)
+        # On a busy machine the second one's time may be over as well; then another round tells.
+        in_time = time.monotonic() < second_from + 2.9
+        assert second.goes_on(within=5) in (0, 1)
+        assert not is_connected(admin, stuck.id)
+        if in_time:
+            assert was_connected
+            return
+    pytest.fail("no round was in time")
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
