@@ -130,7 +130,7 @@ io_set_subscriber(void *conn, bool subscriber)
 static void
 io_set_owing(void *conn, bool owing)
 {
-	conn_set_owing(conn, owing);
+	conn_set_expects_output(conn, owing);
 }
 
 static void
@@ -173,11 +173,11 @@ io_figures(void *arg, struct server_io_figures *figures)
 	    .refused_address_count = of_net.refused_address_count,
 	    .refused_address_rate = of_net.refused_address_rate,
 	    .refused_proxy = of_net.refused_proxy,
-	    .closed_unproven = of_net.closed_unproven,
-	    .refused_unproven = of_net.refused_unproven,
-	    .unproven = of_net.unproven,
+	    .closed_unproven = of_net.closed_unauthenticated,
+	    .refused_unproven = of_net.refused_unauthenticated,
+	    .unproven = of_net.unauthenticated,
 	    .addresses = of_net.addresses,
-	    .greetings = of_net.greetings,
+	    .greetings = of_net.proxy_pending,
 	};
 }
 

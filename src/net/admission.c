@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
-#include "net/greeting.h"
+#include "net/proxy_pending.h"
 
 static const char *const directives[] = {
     [PROTOCOL_ADDRESS_COUNT] = "max-connections-per-address",
@@ -28,8 +28,8 @@ count_refusal(struct net *net, enum protocol_notice why)
 		net->figures.refused_address_rate++;
 		return net->config->addresses.rate;
 	default:
-		net->figures.refused_unproven++;
-		return net->config->unproven_max;
+		net->figures.refused_unauthenticated++;
+		return net->config->unauthenticated_max;
 	}
 }
 
@@ -57,7 +57,8 @@ admission_admit(struct net *net, int fd, const struct net_peer *peer)
 {
 	const struct net_config *config = net->config;
 
-	if (config->unproven_max > 0 && net->figures.unproven >= config->unproven_max) {
+	if (config->unauthenticated_max > 0 &&
+	    net->figures.unauthenticated >= config->unauthenticated_max) {
 		refuse(net, fd, peer, PROTOCOL_UNAUTHENTICATED_COUNT);
 		return;
 	}
@@ -91,7 +92,7 @@ admission_accepted(
     struct net *net, int fd, const struct net_peer *peer, const struct sockaddr *from)
 {
 	if (is_balancer(net->config, from))
-		greeting_open(net, fd, peer);
+		proxy_pending_open(net, fd, peer);
 	else
 		admission_admit(net, fd, peer);
 }

@@ -290,10 +290,10 @@ conn_switch(struct conn *conn, unsigned service)
 }
 
 void
-conn_set_owing(struct conn *conn, bool owing)
+conn_set_expects_output(struct conn *conn, bool expects_output)
 {
-	conn->expects_output = owing;
-	if (!owing && conn->state == CONN_FINISHING)
+	conn->expects_output = expects_output;
+	if (!expects_output && conn->state == CONN_FINISHING)
 		conn_ready(conn); /* it ends with the next flush */
 }
 

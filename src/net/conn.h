@@ -21,12 +21,12 @@
  * only.
  */
 struct conn_extra;
-struct greeting;
+struct proxy_pending;
 struct listener;
 
 TAILQ_HEAD(conns, conn);
 TAILQ_HEAD(conn_extras, conn_extra);
-TAILQ_HEAD(greetings, greeting);
+TAILQ_HEAD(proxy_pendings, proxy_pending);
 TAILQ_HEAD(listeners, listener);
 
 /* Written to one connection before the others have their turn; a socket may take megabytes at once.
@@ -71,9 +71,9 @@ struct net {
 	struct io_limits loop_limits; /* that the loops were told */
 	struct listeners listeners;
 	struct address_limits *addresses; /* of each conn, until conn_free */
-	struct greetings greetings;
-	size_t greeting_count;
-	size_t tls_greeting_count;       /* of these: they count as handshakes */
+	struct proxy_pendings proxy_pending;
+	size_t proxy_pending_count;
+	size_t proxy_pending_tls_count;  /* of these: they count as handshakes */
 	struct rate_limit refusal_lines; /* notices to connections that are refused */
 	struct rate_limit refusal_logs;  /* log lines about them, and about foreign protocols */
 	struct event *tick;              /* wakes the loop for the handler's timers */

@@ -49,7 +49,7 @@ count_unauthenticated(struct conn *conn)
 	if (conn_is_unauthenticated(conn))
 		return;
 	extra_of(conn)->unauthenticated_us = net->now_us > 0 ? net->now_us : 1;
-	net->figures.unproven++;
+	net->figures.unauthenticated++;
 }
 
 static void
@@ -58,7 +58,7 @@ count_authenticated(struct conn *conn)
 	if (!conn_is_unauthenticated(conn))
 		return;
 	conn->extra->unauthenticated_us = 0;
-	conn->net->figures.unproven--;
+	conn->net->figures.unauthenticated--;
 	release_extra(conn);
 }
 
@@ -178,7 +178,7 @@ conn_check_login(struct conn *conn, uint64_t now_us)
 	if (limit_us == 0 || !conn_is_unauthenticated(conn) || conn_is_held(conn) ||
 	    !conn_is_open(conn) || now_us - conn->extra->unauthenticated_us < limit_us)
 		return;
-	conn->net->figures.closed_unproven++;
+	conn->net->figures.closed_unauthenticated++;
 	if (conn->asked)
 		close_with_notice(conn, PROTOCOL_LOGIN_TIMEOUT, "did not authenticate in time");
 	else

@@ -183,9 +183,9 @@ check_first_bytes(struct io_link *link, const char *ptr, size_t len)
 	struct io_report *report;
 	const char *fault;
 
-	if (link->greeted || protocol->foreign == NULL)
+	if (link->first_bytes_seen || protocol->foreign == NULL)
 		return true;
-	link->greeted = true;
+	link->first_bytes_seen = true;
 	fault = protocol->foreign(ptr, len);
 	if (fault == NULL)
 		return true;

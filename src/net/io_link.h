@@ -83,8 +83,8 @@ struct io_link {
 	struct unparsed *unparsed; /* where a batch ended before */
 	uint8_t service;
 	bool unauthenticated;
-	bool securing;  /* in the TLS handshake */
-	bool greeted;   /* the first bytes were looked at */
+	bool securing; /* in the TLS handshake */
+	bool first_bytes_seen;
 	bool reported;  /* the main loop has requests */
 	bool unwatched; /* ... and the socket has more, or has ended */
 	bool lingers;

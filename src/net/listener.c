@@ -143,7 +143,8 @@ net_accept_resume(struct net *net)
 static bool
 are_handshakes_full(const struct net *net)
 {
-	return net->handshaking_count + net->tls_greeting_count >= net->config->tls_max_handshakes;
+	return net->handshaking_count + net->proxy_pending_tls_count >=
+	       net->config->tls_max_handshakes;
 }
 
 void

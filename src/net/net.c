@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
-#include "net/greeting.h"
 #include "net/listener.h"
+#include "net/proxy_pending.h"
 
 /* The parts of a turn stop after about this long and go on in the next. */
 #define PART_US 2000
@@ -135,7 +135,7 @@ net_new(const struct net_config *config, const struct net_service *services, uns
 	TAILQ_INIT(&net->replies_in_flight);
 	TAILQ_INIT(&net->handshaking);
 	TAILQ_INIT(&net->listeners);
-	TAILQ_INIT(&net->greetings);
+	TAILQ_INIT(&net->proxy_pending);
 	net->addresses = address_limits_new();
 	rate_limit_init(&net->refusal_lines, REFUSED_A_SECOND, REFUSED_AT_ONCE);
 	rate_limit_init(&net->refusal_logs, LOGS_A_SECOND, LOGS_AT_ONCE);
@@ -166,7 +166,7 @@ net_free(struct net *net)
 	struct conn *conn;
 
 	net_close_listeners(net);
-	greetings_close(net);
+	proxy_pending_close(net);
 	TAILQ_FOREACH (conn, &net->all, all)
 		conn_kill(conn, "shutdown");
 	bury(net, true);
@@ -493,7 +493,7 @@ net_drain(struct net *net, uint32_t timeout_ms)
 		return;
 	net->drain_until_us = clock_mono_us() + (uint64_t)timeout_ms * 1000 + 1;
 	net_close_listeners(net);
-	greetings_close(net);
+	proxy_pending_close(net);
 	TAILQ_FOREACH (conn, &net->all, all)
 		conn_finish(conn);
 	event_base_loopbreak(net->base);
@@ -506,7 +506,7 @@ net_figures(const struct net *net)
 	const char *what;
 
 	figures.addresses = address_limits_count(net->addresses);
-	figures.greetings = net->greeting_count;
+	figures.proxy_pending = net->proxy_pending_count;
 	figures.tls_handshaking = net->handshaking_count;
 	if (net->tls != NULL)
 		figures.tls_expires = (int64_t)tls_expires(net->tls, &what);
@@ -516,11 +516,12 @@ net_figures(const struct net *net)
 void
 net_reset_figures(struct net *net)
 {
-	size_t connections = net->figures.connections, unproven = net->figures.unproven;
+	size_t connections = net->figures.connections,
+	       unauthenticated = net->figures.unauthenticated;
 
 	memset(&net->figures, 0, sizeof(net->figures));
 	net->figures.connections = connections;
-	net->figures.unproven = unproven;
+	net->figures.unauthenticated = unauthenticated;
 	for (unsigned i = 0; i < net->loop_count; i++)
 		net->loops[i].figures.read_bytes = net->loops[i].figures.written_bytes = 0;
 }

@@ -84,8 +84,8 @@ struct net_config {
 	uint32_t tls_handshake_timeout_s; /* 1 at least */
 	uint32_t tls_max_handshakes;      /* at the same time; the next connections wait */
 	uint32_t
-	    auth_timeout_s;    /* 0: none; for whoever has completed no request, or not logged in */
-	uint32_t unproven_max; /* so many of these at the same time; 0: no limit */
+	    auth_timeout_s; /* 0: none; for whoever has completed no request, or not logged in */
+	uint32_t unauthenticated_max; /* so many of these at the same time; 0: no limit */
 	uint32_t tcp_keepalive_s;     /* 0: off */
 	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
 	int tcp_backlog;
@@ -111,14 +111,14 @@ struct net_figures {
 	uint64_t tls_failed;
 	size_t tls_handshaking;
 	int64_t tls_expires; /* Unix time, of the first to expire of all TLS files; 0: no TLS */
-	uint64_t closed_unproven; /* auth_timeout_s */
-	uint64_t refused_unproven;
-	size_t unproven; /* connections that have completed no request, or not logged in */
+	uint64_t closed_unauthenticated; /* auth_timeout_s */
+	uint64_t refused_unauthenticated;
+	size_t unauthenticated; /* connections that have completed no request, or not logged in */
 	uint64_t refused_address_count; /* address_limits_config.connections */
 	uint64_t refused_address_rate;  /* ... .rate */
 	uint64_t refused_proxy;         /* no good PROXY header, or not in time */
 	size_t addresses;               /* known to the limits */
-	size_t greetings;               /* whose PROXY header has not come whole */
+	size_t proxy_pending;           /* whose PROXY header has not come whole */
 	size_t connections;
 };
 
@@ -210,7 +210,7 @@ void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
 void conn_switch(struct conn *conn, unsigned service);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
 /* More will come into its outbox, whatever it asks for: until that is over it is not finished. */
-void conn_set_owing(struct conn *conn, bool owing);
+void conn_set_expects_output(struct conn *conn, bool expects_output);
 
 struct conn_figures {
 	size_t input_bytes; /* unparsed or of an unfinished request */

@@ -116,7 +116,7 @@ START_TEST(a_peer_that_sends_a_request_byte_by_byte_is_closed_with_a_notice)
 	assert_said(&peer, "no line in time\n");
 	rig_until_closed(rig.clients[0]);
 	ck_assert_str_eq(rig.clients[0]->reason, "sent no request in time");
-	ck_assert_uint_eq(net_figures(rig.net).closed_unproven, 2);
+	ck_assert_uint_eq(net_figures(rig.net).closed_unauthenticated, 2);
 	assert_ends_with(&resp, ""); /* RESP says nothing */
 	rig_close(&peer);
 }
@@ -153,10 +153,10 @@ START_TEST(refusals_are_in_the_language_of_the_listener)
 	int port = rig_listen_line();
 	struct rig_peer peer = rig_dial();
 
-	rig.config.unproven_max = 1;
+	rig.config.unauthenticated_max = 1;
 	assert_refused(port, "too many strangers\n");
 	assert_refused(net_port(rig.net), "-ERR max number of unauthenticated clients reached\r\n");
-	rig.config.unproven_max = 0;
+	rig.config.unauthenticated_max = 0;
 	rig.config.addresses.connections = 1;
 	assert_refused(port, "too many from there\n");
 	assert_refused(
