@@ -238,7 +238,7 @@ hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
 
 	if (rq->in_transaction)
 		return hub_publish_now(
-		    hub, kind, rq->argv[1], rq->argv[2], HUB_REGARDLESS, receivers);
+		    hub, kind, rq->argv[1], rq->argv[2], HUB_IGNORE_LIMITS, receivers);
 	return hub_publish(
 	    hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &rq->client->publication, receivers);
 }

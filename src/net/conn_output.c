@@ -14,7 +14,7 @@ conn_is_writable(struct conn *conn)
 	conn_ready(conn);
 }
 
-/* The first bytes owed, NET_FLUSH_BYTES of them at most; how many pieces. */
+/* The first bytes queued, NET_FLUSH_BYTES of them at most; returns the number of pieces. */
 static size_t
 peek(struct conn *conn, struct iovec *pieces, size_t *offered)
 {
@@ -116,21 +116,21 @@ write_there(struct conn *conn)
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t offered, count;
 
-	/* Bounds do not count what is in flight: nothing is given to a socket that is known to be
-	 * full. */
+	/* Bytes in flight do not count towards the outbox's limits: none are while the socket is
+	 * known to be full. */
 	if (outbox_is_empty(conn->outbox) || conn->output == OUTPUT_FULL)
 		return;
 	count = peek(conn, pieces, &offered);
 	if (count == 0)
 		return;
-	outbox_lift(conn->outbox, pieces, count);
+	outbox_begin_write(conn->outbox, pieces, count);
 	io_link_write(conn->there.link, pieces, count);
 	conn->output = OUTPUT_IN_FLIGHT;
 	conn_flush_move(
 	    conn, conn->subscriber ? FLUSH_MESSAGES_IN_FLIGHT : FLUSH_REPLIES_IN_FLIGHT);
 }
 
-/* What follows a write, when nothing more is owed, or not. */
+/* What follows a write, whether the outbox is empty now or not. */
 static void
 settle(struct conn *conn)
 {
@@ -165,7 +165,7 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 {
 	size_t len = report->what == IO_WRITTEN ? report->len : 0;
 
-	outbox_land(conn->outbox, len);
+	outbox_end_write(conn->outbox, len);
 	conn->output = OUTPUT_FREE;
 	if (conn->client == NULL)
 		conn->outbox = NULL; /* that was what it was kept for */

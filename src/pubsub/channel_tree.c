@@ -30,8 +30,8 @@ channel_tree_free(struct channel_tree *tree)
 }
 
 /*
- * The node at the end of run, from node on, or NULL. Where the way ends at a channel that is a
- * child itself, *leaf is that channel, which may have another name; else NULL.
+ * The node at the end of run, from node on, or NULL. If the way ends at a channel without a node of
+ * its own, *leaf is that channel, whose name may differ from run; else NULL.
  */
 static inline struct tree_node *
 find_run(struct tree_node *node, struct slice run, struct topic **leaf)
@@ -225,7 +225,7 @@ next_from(struct tree_node *node, int from)
 					 : first_channel(tree_edge_node(*edge));
 }
 
-/* How the node's prefix compares to the part of name from at: as memcmp; what is longer is greater.
+/* Compares the node's prefix with the part of name from `at` on, as memcmp; the longer is greater.
  */
 static int
 compare_prefix(const struct tree_node *node, struct slice name, size_t at)

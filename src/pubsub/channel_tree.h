@@ -10,11 +10,11 @@
 /*
  * Channel tree: one tree over the bytes of names, for exact channels and for globs.
  *
- * A glob is a path whose edges may be wild. A channel's name is matched by walking the tree with
- * the set of states that still match; each (state, position) is entered at most once, so the cost
- * grows with the name and with what matches, never with the number of names in the tree. Adding and
- * removing cost O(length). What hangs on it is a topic: a channel or a pattern, with its members.
- * The tree knows neither subscribers nor messages.
+ * A glob is a path whose edges may be wildcards. A channel's name is matched by walking the tree
+ * with the set of states that still match; each (state, position) is entered at most once, so the
+ * cost grows with the name and with what matches, never with the number of names in the tree.
+ * Adding and removing cost O(length). A path ends at a topic: a channel or a pattern, with its
+ * members. The tree knows neither subscribers nor messages.
  */
 struct channel_tree;
 struct tree_node;
@@ -28,23 +28,23 @@ struct topic_member {
 
 /*
  * A channel or a pattern. Fields are for reading; the tree and topic_add/topic_remove write them.
- * It is packed for the sake of a million channels: a name of 20 bytes makes it 72 bytes.
+ * It is kept small, since there may be a million channels: with a name of 20 bytes it has 71 bytes.
  */
 struct topic {
-	struct tree_node *node;       /* where it hangs */
+	struct tree_node *node;       /* the node that it belongs to */
 	struct topic_member *members; /* count of them, in no order */
-	struct topic_member one;      /* members, while cap is 1 */
+	struct topic_member one;      /* what members points to while cap is 1 */
 	uint32_t count;
 	uint32_t cap;
 	uint32_t tag;   /* the hub's, 0 at first */
-	uint32_t place; /* of a pattern, among those that mean the same */
+	uint32_t place; /* a pattern's index among those that mean the same */
 	uint16_t name_len;
 	bool is_pattern : 1;
 	uint8_t holds : 7; /* the hub's: see hub_hold_channel */
 	char name[];
 };
 
-struct slice topic_name(const struct topic *topic); /* borrows, while the topic stands */
+struct slice topic_name(const struct topic *topic); /* valid as long as the topic */
 
 /* Adds a member; returns its index, which the subscription keeps. */
 uint32_t topic_add(
@@ -60,7 +60,7 @@ struct subscription *topic_remove(struct topic *topic, uint32_t index)
 struct channel_tree *channel_tree_new(void);       /* returns owned (channel_tree_free) */
 void channel_tree_free(struct channel_tree *tree); /* with all topics */
 
-/* NULL where there is none. A channel and a pattern of the same name are two topics. */
+/* NULL if there is none. A channel and a pattern of the same name are two topics. */
 struct topic *channel_tree_find(struct channel_tree *tree, bool is_pattern, struct slice name);
 
 /* Finds or makes it, without members at first. name.len is at most 65535 (checked by the caller).
@@ -71,8 +71,9 @@ struct topic *channel_tree_add(struct channel_tree *tree, bool is_pattern, struc
 void channel_tree_remove(struct channel_tree *tree, struct topic *topic);
 
 /*
- * All topics that the channel matches: the channel itself first if it is there, then patterns, each
- * once. The array is the tree's and stands until the next call of match, add or remove.
+ * All topics that the channel matches: the channel itself first if it is in the tree, then
+ * patterns, each once. The array is the tree's and valid until the next call of match, add or
+ * remove.
  */
 struct topic **channel_tree_match(struct channel_tree *tree, struct slice channel, size_t *count);
 

@@ -8,11 +8,11 @@
 #include "base/alloc.h"
 #include "pubsub/frame_log_segment.h"
 
-/* Segments kept for reuse: enough for the bursts of a turn, little beside what is owed. */
+/* Segments kept for reuse: enough for the bursts of a turn, little beside the live ones. */
 #define SPARE_MAX 8
 
-/* Copied by one call of frame_log_prepare, most of all to memory that the system has yet to hand
- * out: a millisecond on a slow day. */
+/* The most that one call of frame_log_prepare copies. The memory is new to the process, so the
+ * kernel has to provide its pages: about a millisecond on a slow machine. */
 #define PREPARED_STEP ((size_t)1 << 20)
 
 static struct segment *
@@ -71,13 +71,13 @@ segment_rewind(struct segment *segment)
 	segment->frames = 0;
 }
 
-/* Nobody holds any of it, and it is in no list. */
+/* No range holds any of it, and it is in no list. */
 static void
 segment_retire(struct segment *segment)
 {
 	struct frame_log *log = segment->log;
 
-	assert(LIST_EMPTY(&segment->ranges) && segment->owed == 0);
+	assert(LIST_EMPTY(&segment->ranges) && segment->live == 0);
 	if (segment->cap != log->segment_bytes || log->spare_count == SPARE_MAX) {
 		segment_free(segment);
 		return;
@@ -92,10 +92,10 @@ segment_retire(struct segment *segment)
 static bool
 segment_is_thin(const struct segment *segment)
 {
-	return segment->owed < segment->cap / 4;
+	return segment->live < segment->cap / 4;
 }
 
-/* A sealed segment lost something: it may be free now, or worth moving. */
+/* A sealed segment has less live bytes: frees it, or puts it on the list of those to be moved. */
 static void
 segment_shrunk(struct segment *segment)
 {
@@ -133,8 +133,8 @@ log_settle_large(struct frame_log *log)
 		segment_shrunk(segment);
 }
 
-/* The open segment in *slot with room for len bytes. One that nobody holds starts over, so that a
- * log whose readers keep up writes to the same few cache-warm pages for ever. */
+/* The open segment in *slot, with room for len bytes. A segment that no range holds is rewound, so
+ * that a log whose readers keep up always writes to the same few pages, which stay in the cache. */
 static struct segment *
 log_room(struct frame_log *log, struct segment **slot, uint32_t len)
 {
@@ -157,7 +157,7 @@ segment_mark(struct segment *segment, uint32_t end, uint32_t tag)
 	if (segment->frames == segment->frames_cap) {
 		uint32_t cap = segment->frames_cap;
 
-		/* Most segments of their own size hold one frame. */
+		/* A segment larger than usual mostly holds a single frame. */
 		segment->frames_cap = cap > 0 ? cap * 2 : segment->cap > 65536 ? 2 : 64;
 		segment->marks =
 		    xrealloc(segment->marks, segment->frames_cap * sizeof(*segment->marks));
@@ -207,7 +207,7 @@ frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count)
 	}
 }
 
-/* The draft with this id; one of other measures is of no use any more. */
+/* The draft with this id, or NULL; one of another length or place of payload is dropped. */
 static struct draft *
 draft_find(struct frame_log *log, uint64_t id, size_t len, size_t at)
 {
@@ -343,7 +343,7 @@ static void
 range_attach(struct frame_range *range, struct segment *segment)
 {
 	range->segment = segment;
-	segment->owed += range->len;
+	segment->live += range->len;
 	LIST_INSERT_HEAD(&segment->ranges, range, of_segment);
 }
 
@@ -362,7 +362,7 @@ frame_range_extend(struct frame_range *range, const struct frame *frame)
 		return false;
 	range->len += frame->len;
 	range->frames++;
-	frame->segment->owed += frame->len;
+	frame->segment->live += frame->len;
 	return true;
 }
 
@@ -380,7 +380,7 @@ frame_range_release(struct frame_range *range)
 	if (range->len == 0)
 		return;
 	LIST_REMOVE(range, of_segment);
-	segment->owed -= range->len;
+	segment->live -= range->len;
 	range->len = 0;
 	range->frames = 0;
 	segment_shrunk(segment);
@@ -423,7 +423,7 @@ frame_range_consume(struct frame_range *range, uint32_t n)
 	}
 	range->offset += n;
 	range->len -= n;
-	segment->owed -= n;
+	segment->live -= n;
 	while (segment->marks[range->first].end <= range->offset) {
 		range->first++;
 		range->frames--;
@@ -469,7 +469,7 @@ frame_range_split(struct frame_range *range, struct frame_range *rest)
 	LIST_INSERT_HEAD(&segment->ranges, rest, of_segment);
 }
 
-/* Moves a range to where survivors live. What it held there is contiguous as before. */
+/* Moves a range to the segment of survivors, or to one of its own. It stays contiguous. */
 static void
 range_move(struct frame_log *log, struct frame_range *range)
 {
@@ -495,14 +495,14 @@ range_move(struct frame_log *log, struct frame_range *range)
 		segment_mark(to, offset + from->marks[i].end - range->offset, from->marks[i].tag);
 
 	LIST_REMOVE(range, of_segment);
-	from->owed -= range->len;
+	from->live -= range->len;
 	range->offset = offset;
 	range_attach(range, to);
 }
 
 /*
- * What moves is under a quarter of the segment, so each byte written costs at most a quarter of a
- * copy here, whatever the number of ranges. A full segment of survivors may turn thin in its turn.
+ * Less than a quarter of a segment is moved, so each byte written costs at most a quarter of a copy
+ * here, whatever the number of ranges. A full segment of survivors may become thin, too.
  */
 void
 frame_log_tidy(struct frame_log *log)

@@ -9,21 +9,22 @@
 #include "base/bytes.h"
 
 /*
- * Frame log: encoded frames, written once, read by everyone who is owed them.
+ * Frame log: encoded frames, written once and shared by all outboxes that have them queued.
  *
- * Frames written one after another lie side by side in a segment. Whoever is owed frames holds a
- * range of them: a few words, whatever the number of frames. A segment lives as long as a range
- * holds part of it. When what is still owed of a full segment falls under a quarter of its size,
- * the next tidying moves those bytes together elsewhere and the segment is used again; so the log
- * never holds more than four times what it owes, plus the segments that it writes to and that are
- * pinned, and the same bytes owed to many are held once.
+ * Frames written one after another lie side by side in a segment. An outbox holds a range of them:
+ * a few words, whatever the number of frames. A segment lives as long as a range holds part of it.
+ * The live bytes of a segment are those that ranges hold. When the live bytes of a full segment
+ * fall under a quarter of its size, the next tidying moves them together elsewhere and the segment
+ * is used again. So the log never takes more than four times its live bytes, plus the segments that
+ * it writes to and those that are pinned.
  *
  * It knows nothing of what a frame says, of subscribers or of sockets. Not thread-safe.
  */
 struct frame_log;
 struct segment;
 
-/* A frame just written: where it lies. Good until the next frame_log_write or frame_log_tidy. */
+/* Where a frame that was just written lies. Valid until the next frame_log_write or frame_log_tidy.
+ */
 struct frame {
 	struct segment *segment;
 	char *ptr; /* len bytes to fill before anything else is done with the log */
@@ -33,7 +34,7 @@ struct frame {
 	uint32_t tag;
 };
 
-/* A hold on frames that lie side by side. The first may be held in part (the rest was consumed). */
+/* A hold on frames that lie side by side; of the first, a part may have been consumed. */
 struct frame_range {
 	LIST_ENTRY(frame_range) of_segment;
 	struct segment *segment;
@@ -41,7 +42,7 @@ struct frame_range {
 	uint32_t len;    /* bytes held */
 	uint32_t first;  /* index of the first frame held */
 	uint32_t frames; /* frames held, a partial one counted */
-	bool started;    /* the first frame is held in part only */
+	bool started;    /* a part of the first frame was consumed */
 };
 
 /* segment_bytes is 4096 to 16 MiB. Returns owned (frame_log_free, when no range holds it any more).
@@ -57,48 +58,47 @@ void frame_log_free(struct frame_log *log);
 struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 
 /*
- * A frame of len bytes will be written, in which the payload stands from `at` on: copies it there,
- * a step of it at each call, for a large one takes longer than a turn has. True once all of it is
- * there. To be called again until then, and then comes frame_log_write_prepared, or
- * frame_log_forget. id is the caller's, and no other frame's that is under way. What is too small
- * to be worth it is prepared at once.
+ * Prepares a frame of len bytes in which the payload begins at `at`: copies a part of the payload
+ * at each call, since copying a large one takes longer than a turn has. True once all of it is
+ * copied; then frame_log_write_prepared() follows, or frame_log_forget(). The caller chooses the
+ * id, which no other frame being prepared has. A small frame needs no preparing: true at once.
  */
 bool frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at,
     struct slice payload) __attribute__((warn_unused_result));
 
 /*
- * The same for whoever writes the payload by himself: where it stands, and in *done what the caller
- * has noted of its progress, 0 at first. NULL where the frame is too small to be worth it. Both
- * pointers stand until the next call on this log.
+ * The same if the caller writes the payload itself. Returns where the payload begins; *done is the
+ * caller's record of its progress, 0 at first. NULL if the frame is too small to need preparing.
+ * Both pointers are valid until the next call on this log.
  */
 char *frame_log_draft(struct frame_log *log, uint64_t id, size_t len, size_t at, size_t **done);
 
-/* Lets go of what was prepared under the count ids from this one on, and not written. */
+/* Frees what was prepared under `count` ids from this one on, and not written. */
 void frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count);
 
-/* The frame prepared under this id, complete but for what is not its payload. False if there is
- * none, or it was not of len bytes with its payload from `at` on: frame_log_write is for these. */
+/* Writes the frame prepared under this id; what is not payload is left to the caller. False if
+ * there is none of len bytes with its payload from `at` on: then frame_log_write() serves. */
 bool frame_log_write_prepared(struct frame_log *log, uint64_t id, size_t len, size_t at,
     uint32_t tag, struct frame *frame) __attribute__((warn_unused_result));
 
 /* Starts a hold on one frame. */
 void frame_range_init(struct frame_range *range, const struct frame *frame);
 
-/* Takes the frame in if it lies right behind the range; else false and nothing changed. */
+/* Adds the frame to the range if it lies right behind it; else false and nothing changed. */
 bool frame_range_extend(struct frame_range *range, const struct frame *frame)
     __attribute__((warn_unused_result));
 
 const char *frame_range_ptr(const struct frame_range *range);
 
-/* From pin to unpin, which are counted, the bytes of the range stay where they are: tidying leaves
- * its segment alone. All of the range is held meanwhile; it may be extended. */
+/* Between the two calls, which nest, tidying does not move the bytes of the range. No part of the
+ * range may be released meanwhile; it may be extended. */
 void frame_range_pin(const struct frame_range *range);
 void frame_range_unpin(const struct frame_range *range);
 
-/* Lets the first n bytes go, n <= len; returns how many frames ended with them. */
+/* Releases the first n bytes, n <= len; returns how many frames ended with them. */
 uint32_t frame_range_consume(struct frame_range *range, uint32_t n);
 
-/* Lets the whole first frame go, which is not started; returns its length and *tag. */
+/* Releases the whole first frame, which is not started; returns its length and *tag. */
 uint32_t frame_range_drop_first(struct frame_range *range, uint32_t *tag);
 
 /*
@@ -107,22 +107,24 @@ uint32_t frame_range_drop_first(struct frame_range *range, uint32_t *tag);
  */
 void frame_range_split(struct frame_range *range, struct frame_range *rest);
 
-/* Lets everything go. A range of len 0 holds nothing and needs no release. */
+/* Releases all of it. A range of len 0 holds nothing and needs no release. */
 void frame_range_release(struct frame_range *range);
 
-/* Once a turn, after the flush: moves what is left in thin segments together and reuses them. */
+/* Once a turn, after the flush: moves the live bytes of thin segments together and reuses these. */
 void frame_log_tidy(struct frame_log *log);
 
-/* Now and then: frees what was kept for reuse and was not used since the last call. */
+/* Now and then: frees segments that are kept for reuse and were not used since the last call. */
 void frame_log_shrink(struct frame_log *log);
 
-/* Bytes of all segments, those kept for reuse or written to included; the part of those that nobody
- * is owed anything of; the part that is owed to somebody. */
+/*
+ * Sizes in bytes. held: all segments, including those kept for reuse. spare: of these, segments
+ * without live bytes. live: what ranges hold, counted for each range. draft: prepared and not yet
+ * written. moved: by tidying, since the start.
+ */
 size_t frame_log_held_bytes(const struct frame_log *log);
 size_t frame_log_spare_bytes(const struct frame_log *log);
-size_t frame_log_owed_bytes(
-    const struct frame_log *log); /* the same bytes owed to many: counted for each */
-size_t frame_log_draft_bytes(const struct frame_log *log);   /* prepared, and not written */
-uint64_t frame_log_moved_bytes(const struct frame_log *log); /* by tidying, since the start */
+size_t frame_log_live_bytes(const struct frame_log *log);
+size_t frame_log_draft_bytes(const struct frame_log *log);
+uint64_t frame_log_moved_bytes(const struct frame_log *log);
 
 #endif

@@ -13,7 +13,7 @@ frame_log_held_bytes(const struct frame_log *log)
 static size_t
 idle_bytes(const struct segment *segment)
 {
-	return segment != NULL && segment->owed == 0 ? segment_memory(segment) : 0;
+	return segment != NULL && segment->live == 0 ? segment_memory(segment) : 0;
 }
 
 size_t
@@ -29,20 +29,20 @@ frame_log_draft_bytes(const struct frame_log *log)
 }
 
 size_t
-frame_log_owed_bytes(const struct frame_log *log)
+frame_log_live_bytes(const struct frame_log *log)
 {
 	const struct segment *segment;
-	size_t owed = 0;
+	size_t live = 0;
 
 	if (log->current != NULL)
-		owed += log->current->owed;
+		live += log->current->live;
 	if (log->survivors != NULL)
-		owed += log->survivors->owed;
+		live += log->survivors->live;
 	TAILQ_FOREACH (segment, &log->sealed, link)
-		owed += segment->owed;
+		live += segment->live;
 	TAILQ_FOREACH (segment, &log->thin, link)
-		owed += segment->owed;
-	return owed;
+		live += segment->live;
+	return live;
 }
 
 uint64_t

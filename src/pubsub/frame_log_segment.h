@@ -9,44 +9,44 @@
 
 /* The body of struct frame_log, for the files frame_log*.c only. */
 
-/* Where a frame ends, and what its writer wants to know of it later. */
+/* Where a frame ends, and the writer's tag. */
 struct frame_mark {
 	uint32_t end;
 	uint32_t tag;
 };
 
 enum segment_state {
-	SEGMENT_OPEN,   /* frames are still added: the current one, or the one of survivors */
-	SEGMENT_SEALED, /* lives while a range holds part of it */
-	SEGMENT_THIN,   /* sealed, and on the list of those to be moved together */
-	SEGMENT_SPARE,
+	SEGMENT_OPEN,   /* frames are added: the current segment and that of survivors */
+	SEGMENT_SEALED, /* full; stays while a range holds part of it */
+	SEGMENT_THIN,   /* sealed with few live bytes: on the list of those to be moved together */
+	SEGMENT_SPARE,  /* empty, kept for reuse */
 };
 
 struct segment {
 	struct frame_log *log;
 	TAILQ_ENTRY(segment) link; /* in the list of its state; open ones are in none */
 	LIST_HEAD(, frame_range) ranges;
-	uint64_t owed; /* sum of the ranges' lengths */
+	uint64_t live; /* sum of the ranges' lengths */
 	uint32_t cap;
 	uint32_t len;
 	struct frame_mark *marks;
 	uint32_t frames;
 	uint32_t frames_cap;
-	uint32_t pins; /* of its ranges: it stays where it is */
+	uint32_t pins; /* of its ranges: while there are any its bytes are not moved */
 	enum segment_state state;
 	char data[];
 };
 
 TAILQ_HEAD(segments, segment);
 
-/* A frame in the making, in a segment of just its size. */
+/* A frame being prepared, in a segment of just its size. */
 struct draft {
 	TAILQ_ENTRY(draft) link;
 	struct segment *segment;
 	uint64_t id;
 	size_t held; /* of log->held_bytes */
 	size_t at;
-	size_t done; /* of the payload */
+	size_t done; /* bytes of the payload that are in place */
 };
 
 TAILQ_HEAD(drafts, draft);
@@ -54,14 +54,14 @@ TAILQ_HEAD(drafts, draft);
 struct frame_log {
 	uint32_t segment_bytes;
 	struct segment *current;
-	struct segment *survivors; /* where tidying moves what is left of thin segments */
+	struct segment *survivors; /* where tidying moves the live bytes of thin segments */
 	struct segment
 	    *large; /* the last frame that got its own segment, while it may have no range yet */
 	struct drafts drafts;
 	struct segments sealed;
 	struct segments thin;
 	struct segments spare;
-	uint32_t spare_count, spare_least; /* the least since the last shrinking */
+	uint32_t spare_count, spare_least; /* the least count since the last shrinking */
 	bool was_written;
 	size_t spare_bytes;
 	size_t held_bytes;

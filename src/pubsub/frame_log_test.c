@@ -138,7 +138,7 @@ START_TEST(a_large_frame_gets_a_segment_that_goes_with_it)
 }
 END_TEST
 
-/* A range of a segment that is then full, and of which nothing else is owed; where it lies. */
+/* A range of a segment that is full and has no other live bytes; returns where it lies. */
 static const char *
 hold_thin_segment(bool pinned)
 {
@@ -258,10 +258,10 @@ START_TEST(a_log_whose_readers_keep_up_does_not_grow)
 END_TEST
 
 /* One of twenty frames is held by somebody who never reads, in each segment. */
-START_TEST(stragglers_pin_at_most_four_times_what_they_are_owed)
+START_TEST(stragglers_hold_at_most_four_times_their_live_bytes)
 {
 	static struct frame_range stuck[2000];
-	size_t owed = 0, fixed;
+	size_t live = 0, fixed;
 
 	for (int i = 0; i < 2000; i++) {
 		for (int k = 0; k < 20; k++) {
@@ -269,14 +269,14 @@ START_TEST(stragglers_pin_at_most_four_times_what_they_are_owed)
 
 			if (k == 7) {
 				frame_range_init(&stuck[i], &frame);
-				owed += frame.len;
+				live += frame.len;
 			}
 		}
 		frame_log_tidy(log_);
 		fixed = 12 * (SEGMENT + 2048); /* open segments, and those kept for reuse */
-		ck_assert_uint_le(frame_log_held_bytes(log_), 4 * owed + fixed);
+		ck_assert_uint_le(frame_log_held_bytes(log_), 4 * live + fixed);
 	}
-	ck_assert_uint_eq(frame_log_owed_bytes(log_), owed);
+	ck_assert_uint_eq(frame_log_live_bytes(log_), live);
 	ck_assert_uint_gt(frame_log_moved_bytes(log_), 0);
 	for (int i = 0; i < 2000; i++) {
 		uint32_t tag;
@@ -286,7 +286,7 @@ START_TEST(stragglers_pin_at_most_four_times_what_they_are_owed)
 		ck_assert_uint_eq(frame_range_drop_first(&stuck[i], &tag), 200);
 		ck_assert_uint_eq(tag, (uint32_t)i);
 	}
-	ck_assert_uint_eq(frame_log_owed_bytes(log_), 0);
+	ck_assert_uint_eq(frame_log_live_bytes(log_), 0);
 }
 END_TEST
 
@@ -443,7 +443,7 @@ START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_model)
 		model_check(&models[i]);
 		frame_range_release(&models[i].range);
 	}
-	ck_assert_uint_eq(frame_log_owed_bytes(log_), 0);
+	ck_assert_uint_eq(frame_log_live_bytes(log_), 0);
 }
 END_TEST
 
@@ -473,7 +473,7 @@ START_TEST(what_was_kept_for_reuse_goes_when_it_is_not_used)
 }
 END_TEST
 
-START_TEST(shrinking_leaves_what_is_owed_and_what_is_in_use)
+START_TEST(shrinking_keeps_live_bytes_and_segments_in_use)
 {
 	struct frame frame = write_frame(SEGMENT / 4, 'a', 0);
 
@@ -499,10 +499,10 @@ main(void)
 		a_segment_that_gets_thin_while_it_is_pinned_is_moved_afterwards,
 		a_prepared_frame_has_its_payload_in_its_place,
 		what_is_prepared_and_then_forgotten_goes, a_log_whose_readers_keep_up_does_not_grow,
-		stragglers_pin_at_most_four_times_what_they_are_owed,
+		stragglers_hold_at_most_four_times_their_live_bytes,
 		five_hundred_stuck_on_the_same_bytes_share_one_copy,
 		a_started_frame_stays_started_when_it_is_moved,
 		what_was_kept_for_reuse_goes_when_it_is_not_used,
-		shrinking_leaves_what_is_owed_and_what_is_in_use,
+		shrinking_keeps_live_bytes_and_segments_in_use,
 		a_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
 }

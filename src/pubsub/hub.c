@@ -121,7 +121,7 @@ is_subscribed(const struct subscriber *s)
 	return s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] > 0;
 }
 
-/* To be called where its policy or its subscriptions changed. */
+/* Called after the subscriber's policy or subscriptions changed. */
 static void
 count_blocking(struct subscriber *s)
 {
@@ -133,7 +133,7 @@ count_blocking(struct subscriber *s)
 	s->blocking = blocking;
 	s->hub->blocking += blocking ? 1 : (size_t)-1;
 	if (!blocking)
-		hub_let_go(s);
+		hub_stop_awaiting(s);
 }
 
 static void
@@ -189,7 +189,7 @@ remove_subscription(struct hub *hub, struct subscription *subscription)
 		lost_last_member(hub, kind, topic);
 	count_blocking(s);
 	if (s->awaited != HUB_NOT_AWAITED)
-		hub_hears_less(s);
+		hub_lost_subscription(s);
 }
 
 bool

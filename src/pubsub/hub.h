@@ -20,30 +20,30 @@
  * form cannot carry it. The hub knows neither RESP (wire forms are an interface) nor clients (a
  * subscriber is embedded in whatever receives messages, and has a table of operations).
  *
- * Publishers wait for subscribers under OUTBOX_BLOCK that have no room, and for memory. A publisher
- * that waits is tried again by its owner; it keeps its place among the others (struct
- * hub_publication) and nothing else: no copy of its message. For whom a publisher waits is worked
- * out anew in rounds, in which each publisher that waits is tried once (hub_begin_round): a
- * subscriber that none of them waits for any more is waited for no longer.
+ * A publisher is blocked by subscribers under OUTBOX_BLOCK that have no room, and by
+ * limits.memory_bytes. Its owner publishes the message again later; meanwhile the hub keeps the
+ * publisher's place among the others (struct hub_publication) and no copy of its message. Which
+ * subscribers block which publishers is determined anew in rounds, in which every blocked publisher
+ * is tried once (hub_begin_round).
  */
 struct hub;
 
 /*
- * What a publisher claims while its message is not delivered; embedded by value in whoever
- * publishes, zero at first. Given up by hub_end_publication, however the message ended.
+ * What the hub keeps for a publisher whose message is not delivered yet. Embedded by value in the
+ * publisher, zero at first. Ended by hub_end_publication(), whatever became of the message.
  */
 struct hub_publication {
-	uint64_t ticket;   /* its place among publishers that wait for room; 0: it never did */
-	uint64_t since_us; /* ... since then */
-	size_t drafts;     /* which are its own, of a large message; 0: none */
-	size_t bytes;      /* what the message adds to hub_memory(), where it was asked for */
+	uint64_t ticket;   /* its place among publishers that wait for room; 0: it has not waited */
+	uint64_t since_us; /* when it got the ticket */
+	size_t drafts;     /* identifies its drafts of a large message; 0: none */
+	size_t bytes;      /* what the message adds to hub_memory(), if that was checked */
 };
 
 struct hub_limits {
 	uint32_t subscriptions; /* per subscriber, of all kinds; at least 1 */
 	uint32_t subscribers;   /* per channel or pattern; at least 1 */
 	uint32_t name_bytes;    /* of a channel or pattern, 1 to 65535 */
-	size_t memory_bytes;    /* hub_memory() at which messages wait; 0: no limit */
+	size_t memory_bytes;    /* hub_memory() at which publishers wait; 0: no limit */
 };
 
 struct hub_config {
@@ -60,19 +60,19 @@ enum hub_result {
 	HUB_NAME_TOO_LONG,
 	HUB_TOO_MANY_SUBSCRIPTIONS, /* of this subscriber */
 	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
-	HUB_BLOCKED,   /* a subscriber under OUTBOX_BLOCK has no room: nothing was done, try again
-			  later */
-	HUB_FULL,      /* limits.memory_bytes would be passed: nothing was done, try again later */
-	HUB_TOO_LARGE, /* ... by this message alone */
-	HUB_PREPARING, /* a large message is being copied: nobody has it yet, try again in the next
-			  turn, with the same payload unless it is given up */
+	HUB_BLOCKED, /* a subscriber under OUTBOX_BLOCK has no room: nothing was done; publish again
+			later */
+	HUB_FULL, /* limits.memory_bytes would be exceeded: nothing was done; publish again later */
+	HUB_TOO_LARGE, /* ... by this message alone: waiting does not help */
+	HUB_PREPARING, /* a large message is being copied, no subscriber has it yet: publish it
+			  again in the next turn, or give it up */
 };
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
-void hub_free(struct hub *hub);                       /* no subscriber is left */
+void hub_free(struct hub *hub);                       /* all subscribers are detached */
 
-/* One more wire form, up to HUB_FORMS_MAX in all; returns its index. Borrows. A form that no
- * subscriber has costs a few words. */
+/* Adds a wire form, of which there are up to HUB_FORMS_MAX; returns its index. Borrows. A form that
+ * no subscriber has costs a few words. */
 #define HUB_FORMS_MAX 16
 uint8_t hub_add_form(struct hub *hub, const struct wire_form *form);
 
@@ -81,9 +81,9 @@ void hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_o
     const struct outbox_limits *limits, uint8_t form, void *io);
 
 /*
- * Closes the outbox at once, and lets at most `budget` queued ranges and subscriptions go; true
- * when none is left and the subscriber's memory may go. Until then it takes no message and counts
- * for nothing in what hub_publish returns.
+ * Closes the outbox at once and frees at most `budget` subscriptions and queued ranges. True when
+ * none is left and the subscriber's memory may be freed. Until then it gets no message and
+ * hub_publish() does not count it.
  */
 bool hub_detach(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 
@@ -92,12 +92,12 @@ enum hub_result hub_subscribe(struct subscriber *s, enum hub_kind kind, struct s
 enum hub_result hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
     __attribute__((warn_unused_result));
 
-/* One subscription of that kind, any, or NULL; for unsubscribing from all in steps.
+/* The oldest subscription of that kind, or NULL; for unsubscribing from all in steps. Its name is
  * topic_name(result->topic). */
 struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind kind);
 
-/* The first of them becomes the last: for looking at all in steps between which some come and go.
- */
+/* Moves the first subscription to the end: for visiting all of them in steps between which they may
+ * change. */
 void hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind);
 
 /* kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached. */
@@ -106,54 +106,56 @@ enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice ch
     __attribute__((warn_unused_result));
 
 /*
- * Several messages that are to go out together: before the first, each is asked for here.
- * HUB_BLOCKED and HUB_FULL as from hub_publish; HUB_TOO_LARGE: they would pass limits.memory_bytes
- * by themselves; HUB_OK: it may be published with HUB_REGARDLESS. *bytes is 0 at first, and grows
- * by what was asked for.
+ * For several messages that are published together, as by EXEC: each is checked here before the
+ * first is published. HUB_BLOCKED and HUB_FULL as from hub_publish(); HUB_TOO_LARGE: together they
+ * exceed limits.memory_bytes; HUB_OK: the message may be published with HUB_IGNORE_LIMITS. *bytes
+ * is 0 before the first and sums up the messages that were checked.
  */
 enum hub_result hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
     struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *bytes)
     __attribute__((warn_unused_result));
 
-/* The publisher waits for something else: its drafts go, nobody is waited for on its behalf; its
- * place among the others stays. */
+/* The publisher waits for something else than a subscriber: frees its drafts, and no subscriber is
+ * waited for on its behalf. It keeps its place among the others. */
 void hub_suspend_publication(struct hub *hub, struct hub_publication *p);
 
-/* The message was delivered, refused or given up: nothing is claimed for it any more. */
+/* The message was delivered, refused or given up: releases what the hub keeps for it. */
 void hub_end_publication(struct hub *hub, struct hub_publication *p);
 
 /*
- * A round: after _begin each publisher that got HUB_BLOCKED or HUB_PREPARING, and has not ended, is
- * tried again; _end ends the waiting for whom none of them waits. To be done after room().
+ * A round: between the two calls each publisher that got HUB_BLOCKED or HUB_PREPARING, and has not
+ * ended, is tried again; hub_end_round() releases the subscribers that none of them waits for. Due
+ * after room() of any subscriber.
  */
 void hub_begin_round(struct hub *hub);
 void hub_end_round(struct hub *hub);
 
-/* A message that can't wait, whoever has no room for it. */
-enum hub_urgency {
-	HUB_REGARDLESS, /* who has OUTBOX_BLOCK gets it past its limits; limits.memory_bytes may be
-			   passed, but not by this message alone: HUB_TOO_LARGE */
-	HUB_IF_ROOM,    /* who has OUTBOX_BLOCK is closed as under OUTBOX_DISCONNECT; past
-			   limits.memory_bytes nobody gets it: HUB_FULL, HUB_TOO_LARGE */
+/* What becomes of a message that cannot wait. */
+enum hub_limiting {
+	HUB_IGNORE_LIMITS, /* subscribers with OUTBOX_BLOCK get it beyond their limits; it may
+			      exceed limits.memory_bytes, but not by itself: HUB_TOO_LARGE */
+	HUB_WITHIN_LIMITS, /* a subscriber with OUTBOX_BLOCK that has no room overflows, as under
+			      OUTBOX_DISCONNECT; beyond limits.memory_bytes it is not delivered:
+			      HUB_FULL, HUB_TOO_LARGE */
 };
 
-/* As hub_publish, at once: HUB_OK, or HUB_FULL and HUB_TOO_LARGE, which did nothing. */
+/* As hub_publish(), without waiting: HUB_OK, or HUB_FULL or HUB_TOO_LARGE and nothing was done. */
 enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel,
-    struct slice payload, enum hub_urgency urgency, size_t *receivers)
+    struct slice payload, enum hub_limiting limiting, size_t *receivers)
     __attribute__((warn_unused_result));
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form); /* of the messages from now on */
-void hub_unbar(struct subscriber *s); /* outbox_unbar(); hub_expire()'s time begins anew */
+void hub_unbar(struct subscriber *s); /* outbox_unbar(); restarts the time of hub_expire() */
 
-/* For a subscriber for which publishers have waited longer than limit_us, its room() is called; if
- * the round after that sees them wait on, its overflow(). To be called often. */
+/* Calls room() of each subscriber for which publishers have waited longer than limit_us and, if
+ * they still wait for it in the next round, overflow(). To be called often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
-/* Once a turn, after the flush. */
+/* Once a turn, after the flush: moves frames together, see frame_log_tidy(). */
 void hub_tidy(struct hub *hub);
 
-/* About once a second: frees what is kept for reuse and was not used for as long. */
+/* About once a second: frees what is kept for reuse and was not used since the last call. */
 void hub_shrink(struct hub *hub);
 
 /*
@@ -179,7 +181,7 @@ struct hub_interest {
 void hub_add_interest(struct hub *hub, struct hub_interest *interest); /* borrows */
 void hub_remove_interest(struct hub_interest *interest);
 
-/* Questions. kind HUB_CHANNEL or HUB_SHARD. */
+/* kind is HUB_CHANNEL or HUB_SHARD. */
 size_t hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel);
 size_t hub_numpat(struct hub *hub);                       /* distinct patterns */
 size_t hub_channels(struct hub *hub, enum hub_kind kind); /* with subscribers */
@@ -188,29 +190,29 @@ size_t hub_channels(struct hub *hub, enum hub_kind kind); /* with subscribers */
 struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after);
 uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name);
 
-/* Bytes held for what is owed to anyone, shared ones once. */
+/* Memory of all that is queued in outboxes, in bytes; what several share counts once. */
 size_t hub_memory(const struct hub *hub);
 
-/* The same, and what large messages under way need: what limits.memory_bytes bounds. */
+/* The same and what large messages being prepared need: limits.memory_bytes bounds this. */
 size_t hub_memory_claimed(const struct hub *hub);
 
-/* False where nothing would make room: nobody is owed anything and no large message is under way.
- * Then every message has room. */
+/* False if waiting would not make room: nothing is queued and no large message is being prepared.
+ * Then every message is allowed. */
 bool hub_memory_can_shrink(const struct hub *hub);
 
 /*
- * What s is owed is given up, and the memory let go at once, as far as `budget` ranges of it. True
- * if all of it was: not where another thread is writing some. s is to be detached next.
+ * Closes the outbox and frees at most `budget` ranges queued in it. True if none is left; false
+ * also while a write is in flight. s is to be detached next.
  */
-bool hub_drop_owed(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
+bool hub_drop_queue(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 
-/* Totals for statistics. */
+/* Totals. */
 struct hub_figures {
 	uint64_t published;   /* calls of hub_publish that returned HUB_OK */
 	uint64_t delivered;   /* messages put into outboxes */
-	uint64_t dropped;     /* messages dropped by policy */
+	uint64_t dropped;     /* messages dropped, by policy or since a form cannot carry them */
 	size_t subscriptions; /* of all kinds and clients */
-	size_t queued_bytes;  /* owed to all clients, replies included */
+	size_t queued_bytes;  /* in all outboxes, replies included */
 	size_t queued_messages;
 	size_t log_bytes;  /* held by frame logs */
 	size_t tree_bytes; /* held by channel trees and the subscription table, about */

@@ -14,7 +14,7 @@ draft_bytes(const struct hub *hub)
 	return bytes;
 }
 
-/* Drafts are owed to nobody yet. */
+/* Drafts are left out: they are in no outbox yet. */
 size_t
 hub_memory(const struct hub *hub)
 {
@@ -71,8 +71,8 @@ hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before, size_t
 	size_t held = hub_memory_claimed(hub) + asked;
 	bool can_shrink = hub_memory_can_shrink(hub);
 
-	/* The usual answer costs no look at the members; what is too large must not wait in vain.
-	 */
+	/* The usual answer needs no walk over the members. A message that may be too large for the
+	 * limit is measured: it must not wait in vain. */
 	if (held > limit && can_shrink && d->message.payload.len <= limit / 64 && d->count > 0 &&
 	    before == NULL) {
 		*wanted = d->message.payload.len;
@@ -99,8 +99,8 @@ hub_shrink(struct hub *hub)
 }
 
 bool
-hub_drop_owed(struct subscriber *s, size_t budget)
+hub_drop_queue(struct subscriber *s, size_t budget)
 {
 	outbox_close(&s->outbox);
-	return s->outbox.lifted == 0 && outbox_discard(&s->outbox, &budget);
+	return s->outbox.in_flight == 0 && outbox_discard(&s->outbox, &budget);
 }

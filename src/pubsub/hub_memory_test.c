@@ -7,7 +7,7 @@
 
 #include "base/testing.h"
 
-/* What hub_limits.memory_bytes says to publishers, and who lets memory go. */
+/* hub_limits.memory_bytes: what publishers are told, and when memory is freed. */
 
 #define CLIENTS 4
 #define SEGMENT 4096
@@ -113,7 +113,7 @@ read_all(int i)
 
 START_TEST(messages_wait_at_the_limit_and_nobody_has_them)
 {
-	size_t owed;
+	size_t queued;
 	int taken;
 
 	subscribe(0, "c");
@@ -121,10 +121,10 @@ START_TEST(messages_wait_at_the_limit_and_nobody_has_them)
 	ck_assert_int_gt(taken, 40);
 	ck_assert_int_lt(taken, 70);
 	ck_assert_uint_le(hub_memory(hub), LIMIT + SEGMENT);
-	owed = subs[0].outbox.bytes;
+	queued = subs[0].outbox.bytes;
 	ck_assert_int_eq(publish("c", 1000), HUB_FULL);
 	ck_assert_uint_ge(last.bytes, 1000);
-	ck_assert_uint_eq(subs[0].outbox.bytes, owed);
+	ck_assert_uint_eq(subs[0].outbox.bytes, queued);
 	ck_assert_int_eq(publish("nobody", 1000), HUB_OK);
 	read_all(0);
 	ck_assert_int_eq(publish("c", 1000), HUB_OK);
@@ -132,7 +132,7 @@ START_TEST(messages_wait_at_the_limit_and_nobody_has_them)
 }
 END_TEST
 
-START_TEST(what_several_are_owed_counts_once_for_each_form)
+START_TEST(what_several_have_queued_counts_once_for_each_form)
 {
 	int alone, shared, both;
 
@@ -150,7 +150,7 @@ START_TEST(what_several_are_owed_counts_once_for_each_form)
 }
 END_TEST
 
-START_TEST(memory_goes_with_the_last_of_those_who_share_it)
+START_TEST(memory_is_freed_with_the_last_subscriber_that_shares_it)
 {
 	size_t full;
 
@@ -158,20 +158,20 @@ START_TEST(memory_goes_with_the_last_of_those_who_share_it)
 	subscribe(2, "c");
 	fill("c");
 	full = hub_memory(hub);
-	ck_assert(hub_drop_owed(&subs[0], SIZE_MAX));
+	ck_assert(hub_drop_queue(&subs[0], SIZE_MAX));
 	ck_assert_uint_gt(hub_memory(hub), full - full / 4);
-	ck_assert(hub_drop_owed(&subs[2], SIZE_MAX));
+	ck_assert(hub_drop_queue(&subs[2], SIZE_MAX));
 	ck_assert_uint_lt(hub_memory(hub), LIMIT / 4);
 	ck_assert_uint_eq(subs[2].outbox.bytes, 0);
 }
 END_TEST
 
-START_TEST(what_is_owed_is_dropped_in_steps)
+START_TEST(a_queue_is_dropped_in_steps)
 {
 	subscribe(0, "c");
 	fill("c");
-	ck_assert(!hub_drop_owed(&subs[0], 1));
-	ck_assert(hub_drop_owed(&subs[0], SIZE_MAX));
+	ck_assert(!hub_drop_queue(&subs[0], 1));
+	ck_assert(hub_drop_queue(&subs[0], SIZE_MAX));
 }
 END_TEST
 
@@ -187,7 +187,7 @@ START_TEST(a_message_that_can_never_fit_is_said_so)
 }
 END_TEST
 
-START_TEST(where_nobody_is_owed_anything_a_message_has_room)
+START_TEST(while_nothing_is_queued_a_message_has_room)
 {
 	limits.memory_bytes = 100;
 	subscribe(0, "c");
@@ -200,21 +200,21 @@ START_TEST(where_nobody_is_owed_anything_a_message_has_room)
 END_TEST
 
 static enum hub_result
-publish_now(const char *channel, size_t len, enum hub_urgency urgency)
+publish_now(const char *channel, size_t len, enum hub_limiting limiting)
 {
 	return hub_publish_now(
-	    hub, HUB_CHANNEL, slice_of(channel), (struct slice){filler, len}, urgency, &receivers);
+	    hub, HUB_CHANNEL, slice_of(channel), (struct slice){filler, len}, limiting, &receivers);
 }
 
 START_TEST(what_cannot_wait_passes_the_limit_or_is_refused)
 {
 	subscribe(0, "a");
 	fill("a");
-	ck_assert_int_eq(publish_now("a", 1000, HUB_IF_ROOM), HUB_FULL);
-	ck_assert_int_eq(publish_now("a", 1000, HUB_REGARDLESS), HUB_OK);
+	ck_assert_int_eq(publish_now("a", 1000, HUB_WITHIN_LIMITS), HUB_FULL);
+	ck_assert_int_eq(publish_now("a", 1000, HUB_IGNORE_LIMITS), HUB_OK);
 	ck_assert_uint_eq(receivers, 1);
-	ck_assert_int_eq(publish_now("a", LIMIT, HUB_REGARDLESS), HUB_TOO_LARGE);
-	ck_assert_int_eq(publish_now("b", 1000, HUB_IF_ROOM), HUB_OK);
+	ck_assert_int_eq(publish_now("a", LIMIT, HUB_IGNORE_LIMITS), HUB_TOO_LARGE);
+	ck_assert_int_eq(publish_now("b", 1000, HUB_WITHIN_LIMITS), HUB_OK);
 }
 END_TEST
 
@@ -244,27 +244,27 @@ START_TEST(a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed)
 
 	subscribe(0, "a");
 	hub_set_limits(&subs[0], &limits_of_one);
-	ck_assert_int_eq(publish_now("a", 10, HUB_IF_ROOM), HUB_OK);
+	ck_assert_int_eq(publish_now("a", 10, HUB_WITHIN_LIMITS), HUB_OK);
 	ck_assert_int_eq(
 	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), SLICE("x"), 1, &last, &bytes),
 	    HUB_BLOCKED);
-	ck_assert_int_eq(publish_now("a", 10, HUB_REGARDLESS), HUB_OK);
+	ck_assert_int_eq(publish_now("a", 10, HUB_IGNORE_LIMITS), HUB_OK);
 	ck_assert_uint_eq(subs[0].outbox.messages, 2);
 	ck_assert(!subs[0].outbox.closed);
-	ck_assert_int_eq(publish_now("a", 10, HUB_IF_ROOM), HUB_OK);
+	ck_assert_int_eq(publish_now("a", 10, HUB_WITHIN_LIMITS), HUB_OK);
 	ck_assert_uint_eq(receivers, 1);
 	ck_assert(subs[0].outbox.closed);
 	ck_assert_uint_eq(hub_figures(hub).dropped, 1);
 }
 END_TEST
 
-START_TEST(memory_that_nobody_is_owed_goes_after_a_while)
+START_TEST(unused_memory_is_freed_after_a_while)
 {
 	size_t budget = SIZE_MAX;
 
 	subscribe(0, "c");
 	(void)fill("c");
-	ck_assert(hub_drop_owed(&subs[0], budget));
+	ck_assert(hub_drop_queue(&subs[0], budget));
 	hub_tidy(hub);
 	hub_shrink(hub);
 	hub_shrink(hub);
@@ -278,12 +278,12 @@ main(void)
 {
 	return testing_main("pubsub/hub_memory", setup, teardown,
 	    (const TTest *[]){messages_wait_at_the_limit_and_nobody_has_them,
-		what_several_are_owed_counts_once_for_each_form,
-		memory_goes_with_the_last_of_those_who_share_it, what_is_owed_is_dropped_in_steps,
-		a_message_that_can_never_fit_is_said_so,
-		where_nobody_is_owed_anything_a_message_has_room,
+		what_several_have_queued_counts_once_for_each_form,
+		memory_is_freed_with_the_last_subscriber_that_shares_it,
+		a_queue_is_dropped_in_steps, a_message_that_can_never_fit_is_said_so,
+		while_nothing_is_queued_a_message_has_room,
 		what_cannot_wait_passes_the_limit_or_is_refused,
 		several_messages_are_asked_for_together,
 		a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed,
-		memory_that_nobody_is_owed_goes_after_a_while, NULL});
+		unused_memory_is_freed_after_a_while, NULL});
 }

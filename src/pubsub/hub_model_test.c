@@ -10,13 +10,13 @@
 
 /*
  * The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
- * model: what each subscriber is owed, as a list of messages, and which publishers wait.
+ * model: what each subscriber has queued, as a list of messages, and which publishers wait.
  */
 
 #define SUBS 8
 #define PUBLISHERS 6
 #define CHANNELS 3
-#define OWED_MAX 64
+#define QUEUED_MAX 64
 #define BYTES_MAX ((size_t)8192)
 #define LIMIT_US 1000
 
@@ -36,7 +36,7 @@ static struct {
 	struct {
 		int id;
 		size_t len;
-	} owed[OWED_MAX];
+	} queued[QUEUED_MAX];
 	size_t count;
 } model[SUBS];
 
@@ -86,7 +86,7 @@ on_ready(struct subscriber *s)
 	(void)s;
 }
 
-/* Only who was full, and waited for, for so long is closed. */
+/* Only a subscriber that was full, and waited for, long enough is closed. */
 static void
 on_overflow(struct subscriber *s)
 {
@@ -163,8 +163,8 @@ deliver(int p)
 			ck_assert(!model[i].blocks); /* it was to wait */
 			continue;
 		}
-		model[i].owed[model[i].count].id = pubs[p].id;
-		model[i].owed[model[i].count++].len = pubs[p].len;
+		model[i].queued[model[i].count].id = pubs[p].id;
+		model[i].queued[model[i].count++].len = pubs[p].len;
 	}
 	delivered++;
 }
@@ -210,7 +210,8 @@ hear_the_same(int p, int q)
 	return false;
 }
 
-/* Each that waits for room has a reason: somebody is full, or somebody older waits for the same. */
+/* Each publisher that waits for room has a reason: a subscriber is full, or an older publisher
+ * waits for the same one. */
 static void
 check_reasons(void)
 {
@@ -267,13 +268,13 @@ take_one(int i)
 		return;
 	ck_assert_uint_eq(subs[i].outbox.messages, model[i].count);
 	ck_assert_uint_eq(outbox_peek(&subs[i].outbox, &piece, 1), 1);
-	ck_assert_uint_ge(piece.iov_len, model[i].owed[0].len + 1);
+	ck_assert_uint_ge(piece.iov_len, model[i].queued[0].len + 1);
 	memcpy(&id, piece.iov_base, sizeof(id));
-	ck_assert_int_eq(id, model[i].owed[0].id);
+	ck_assert_int_eq(id, model[i].queued[0].id);
 	/* The model first: the outbox calls back. */
-	piece.iov_len = model[i].owed[0].len + 1;
-	memmove(
-	    &model[i].owed[0], &model[i].owed[1], (--model[i].count) * sizeof(model[i].owed[0]));
+	piece.iov_len = model[i].queued[0].len + 1;
+	memmove(&model[i].queued[0], &model[i].queued[1],
+	    (--model[i].count) * sizeof(model[i].queued[0]));
 	outbox_consume(&subs[i].outbox, piece.iov_len);
 	outbox_flushed(&subs[i].outbox);
 }

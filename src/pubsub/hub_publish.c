@@ -9,7 +9,7 @@
 
 /* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
 
-/* From here on a message is copied or transformed in steps, for so many of its topics. */
+/* Payloads from these lengths on are copied or transformed in steps; for this many topics. */
 #define LARGE_BYTES ((size_t)2 << 20)
 #define LARGE_TRANSFORMED_BYTES ((size_t)64 << 10)
 #define TOPICS_PREPARED 1024
@@ -82,7 +82,8 @@ write_body(
 		memcpy(out, m->payload.ptr, m->payload.len);
 }
 
-/* id: what it was prepared under; 0: it was not. False if the form cannot carry the message. */
+/* id is that under which the frame was prepared, 0 if it was not. False if the form cannot carry
+ * the message. */
 static bool
 encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint64_t id,
     struct frame *frame)
@@ -101,7 +102,7 @@ encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint
 	return true;
 }
 
-/* A step of the preparing of one frame. False if there is more of it. */
+/* One step of preparing a frame. False if more steps follow. */
 static bool
 prepare_frame(struct hub *hub, struct hub_delivery *d, uint8_t form, uint64_t id)
 {
@@ -123,7 +124,7 @@ prepare_frame(struct hub *hub, struct hub_delivery *d, uint8_t form, uint64_t id
 	return false;
 }
 
-/* A step for one topic, to which the message is addressed. */
+/* One step for the topic to which the message is addressed. */
 static bool
 prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint64_t id)
 {
@@ -140,12 +141,6 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 	}
 	return true;
 }
-
-/* How frames are put into outboxes. */
-enum push {
-	PUSH_ASKED,         /* publishers waited for its room under OUTBOX_BLOCK, or need none */
-	PUSH_WITHIN_LIMITS, /* under OUTBOX_BLOCK, too, its limits hold */
-};
 
 /* The message for one topic, in each form that was asked for. */
 struct encodings {
@@ -177,7 +172,8 @@ overflow(struct subscriber *s)
 
 /* One encoding for each wire form in use, then a few words for each member. */
 static size_t
-deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id, enum push how)
+deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
+    enum hub_limiting limiting)
 {
 	struct encodings e;
 	const struct frame *frame = NULL;
@@ -202,7 +198,7 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 			outbox_refuse(&s->outbox, e.tag);
 			continue;
 		}
-		if (how == PUSH_WITHIN_LIMITS && outbox_would_block(&s->outbox, frame->len)) {
+		if (limiting == HUB_WITHIN_LIMITS && outbox_would_block(&s->outbox, frame->len)) {
 			outbox_refuse(&s->outbox, e.tag);
 			overflow(s);
 			continue;
@@ -238,7 +234,7 @@ begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
 	hub->prepared_bytes += bytes;
 }
 
-/* Finds what the message goes to. Borrows channel and payload. */
+/* Starts a delivery: finds the topics that the channel matches. Borrows channel and payload. */
 static void
 match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
     struct hub_delivery *d)
@@ -284,7 +280,7 @@ hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 
 enum hub_result
 hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    enum hub_urgency urgency, size_t *receivers)
+    enum hub_limiting limiting, size_t *receivers)
 {
 	struct hub_delivery d;
 	size_t wanted;
@@ -294,17 +290,16 @@ hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 	if (hub->limits->memory_bytes > 0) {
 		enum hub_result room = hub_check_memory(hub, &d, NULL, &wanted);
 
-		if (room == HUB_TOO_LARGE || (room == HUB_FULL && urgency == HUB_IF_ROOM))
+		if (room == HUB_TOO_LARGE || (room == HUB_FULL && limiting == HUB_WITHIN_LIMITS))
 			return room;
 	}
 	for (size_t i = 0; i < d.count; i++)
-		*receivers += deliver(hub, &d, hub_address(&d, i), 0,
-		    urgency == HUB_IF_ROOM ? PUSH_WITHIN_LIMITS : PUSH_ASKED);
+		*receivers += deliver(hub, &d, hub_address(&d, i), 0, limiting);
 	hub->published++;
 	return HUB_OK;
 }
 
-/* Whether somebody gets so much of it that one turn has no time for it. */
+/* Whether one turn has no time to copy or transform the payload for all topics. */
 static bool
 is_large(const struct hub *hub, const struct hub_delivery *d)
 {
@@ -320,7 +315,7 @@ is_large(const struct hub *hub, const struct hub_delivery *d)
 	return false;
 }
 
-/* Prepares a part of a large message. False if there is more of it. */
+/* One step of preparing a large message. False if more steps follow. */
 static bool
 prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
 {
@@ -335,11 +330,11 @@ prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub
 	return true;
 }
 
-/* May it be written, as far as memory goes? */
+/* Whether limits.memory_bytes allows the message to be written. */
 static enum hub_result
 ask_for_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
 {
-	if (p->drafts != 0) /* it was asked for */
+	if (p->drafts != 0) /* checked before it was prepared */
 		return p->bytes <= hub->limits->memory_bytes ? HUB_OK : HUB_TOO_LARGE;
 	return hub_check_memory(hub, d, NULL, &p->bytes);
 }
@@ -370,8 +365,8 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	}
 	for (size_t i = 0; i < d.count; i++)
 		*receivers += deliver(hub, &d, hub_address(&d, i),
-		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, PUSH_ASKED);
-	hub_drop_drafts(hub, p); /* a topic may have lost its last member */
+		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, HUB_IGNORE_LIMITS);
+	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
 	hub->published++;

@@ -9,15 +9,12 @@
 
 TAILQ_HEAD(subscribers, subscriber);
 
-/*
- * An awaited subscriber is closed when its time is up and all publishers were tried again since.
- * Of the rounds that it remembers: seen: a publisher waited for it; doubted: it became doubtful
- * that the first one still does; asked: its time was found to be up.
- */
+/* A subscriber for which publishers have waited too long is closed, but only after all of them were
+ * tried once more: what they wait for may have changed. */
 enum hub_due {
 	HUB_NOT_DUE,
-	HUB_ASKED,     /* its time is up, and publishers are to be tried again */
-	HUB_CONFIRMED, /* they were, and wait for it all the same */
+	HUB_RETRYING, /* the time is up; publishers are being tried again */
+	HUB_OVERDUE,  /* they were, and still wait for it: it is closed next */
 };
 
 struct hub {
@@ -25,32 +22,32 @@ struct hub {
 	const struct wire_form *forms[HUB_FORMS_MAX];
 	struct frame_log *logs[HUB_FORMS_MAX]; /* one for each form */
 	uint8_t form_count;
-	bool transforms; /* one of the forms does */
+	bool transforms; /* one of the forms transforms payloads */
 	size_t segment_bytes;
 	struct channel_tree *channels; /* channels and patterns */
 	struct channel_tree *shards;
-	size_t unheard[2]; /* channels that are held and have no subscriber; shard channels */
+	size_t unheard[2]; /* channels, and shard channels, that are held and have no subscriber */
 	LIST_HEAD(, hub_interest) interests;
 	struct subscription_table *table;
 	struct topic_tags *tags;
 	struct frame_log *replies;
 	struct outbox_pool pool;
-	struct subscribers awaited;  /* HUB_AWAITED, the longest first */
-	struct subscribers reserved; /* HUB_RESERVED, likewise */
+	struct subscribers awaited;  /* HUB_AWAITED, the longest waited for first */
+	struct subscribers reserved; /* HUB_RESERVED, the longest reserved first */
 	uint64_t last_ticket;
 	uint32_t round;
-	uint64_t now_us; /* as last heard of */
+	uint64_t now_us; /* the latest time that a caller gave */
 	uint64_t published;
 	uint64_t delivered;
 	size_t blocking;
-	size_t preparing;      /* large messages under way */
-	size_t prepared_bytes; /* that they need, their drafts included */
-	size_t last_drafts;    /* given out to a publisher of a large message */
+	size_t preparing;      /* number of large messages being prepared */
+	size_t prepared_bytes; /* what they need in all, their drafts included */
+	size_t last_drafts;    /* the last value of hub_publication.drafts */
 };
 
 /*
- * A message on its way: the topics that it matches, and its payload in each form, as far as that
- * was asked for. On the stack of whoever publishes.
+ * A message being published: the topics that it matches, and the measures of its payload in each
+ * form that was needed so far.
  */
 struct hub_delivery {
 	struct hub_message message; /* kind and pattern as hub_address() set them */
@@ -72,14 +69,14 @@ struct topic *hub_address(struct hub_delivery *d, size_t i);
  */
 size_t hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form);
 
-/* hub_publish.c: the copies of a large message that is not written yet. */
+/* hub_publish.c: frees what is prepared of a large message. */
 void hub_drop_drafts(struct hub *hub, struct hub_publication *p);
 
 /*
- * hub_memory.c: is there room for a message under limits.memory_bytes? HUB_OK, HUB_FULL or
- * HUB_TOO_LARGE. Where nobody is owed anything there always is: nothing would make any. before:
- * what was asked for already and is not held yet, to which this is added; NULL: nothing. *wanted is
- * set to all of this, where it is HUB_FULL.
+ * hub_memory.c: whether limits.memory_bytes leaves room for a message: HUB_OK, HUB_FULL or
+ * HUB_TOO_LARGE. If nothing is queued anywhere the answer is never HUB_FULL, since waiting would
+ * not make room. *before is what earlier calls allowed and is not written yet; the message's bytes
+ * are added to it; NULL: none. At HUB_FULL *wanted is set to the bytes needed in all.
  */
 enum hub_result hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before,
     size_t *wanted) __attribute__((warn_unused_result));
@@ -88,9 +85,10 @@ enum hub_result hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t
 size_t hub_memory_needed(struct hub *hub, struct hub_delivery *d);
 
 /*
- * hub_wait.c. _must_wait: whether the publisher waits for a subscriber of these topics, which is
- * noted; only to be asked while somebody has OUTBOX_BLOCK. _reserve: room that there is stays for
- * it. _delivered: it has used what was reserved for it.
+ * hub_wait.c. hub_must_wait: whether the publisher has to wait for a subscriber of these topics; it
+ * is then registered with that subscriber. Called only while hub->blocking > 0. hub_reserve: keeps
+ * the room that these subscribers have for the publisher. hub_delivered: the publisher has used
+ * what was reserved for it.
  */
 bool hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us,
     struct hub_publication *p) __attribute__((warn_unused_result));
@@ -98,9 +96,10 @@ void hub_reserve(
     struct hub *hub, const struct hub_delivery *d, uint64_t now_us, struct hub_publication *p);
 void hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publication *p);
 
-/* The subscriber has room now; it has one subscription less; it is to be waited for no more. */
+/* hub_wait.c: the outbox has room; the subscriber lost a subscription; publishers no longer wait
+ * for it. */
 void hub_has_room(struct subscriber *s);
-void hub_hears_less(struct subscriber *s);
-void hub_let_go(struct subscriber *s);
+void hub_lost_subscription(struct subscriber *s);
+void hub_stop_awaiting(struct subscriber *s);
 
 #endif

@@ -450,16 +450,16 @@ START_TEST(detaching_goes_in_slices_and_counts_for_nothing_meanwhile)
 }
 END_TEST
 
-START_TEST(who_is_detached_while_lifted_counts_for_nothing_and_stays_until_landed)
+START_TEST(a_subscriber_detached_during_a_write_is_not_counted_and_stays_until_the_write_ends)
 {
 	struct iovec piece;
 
 	subscribe(0, HUB_CHANNEL, "c");
 	ck_assert_uint_eq(publish("c", "x"), outbox_peek(&subs[0].outbox, &piece, 1));
-	outbox_lift(&subs[0].outbox, &piece, 1);
+	outbox_begin_write(&subs[0].outbox, &piece, 1);
 	ck_assert(!hub_detach(&subs[0], 49));
 	ck_assert_uint_eq(hub_figures(hub).subscriptions, 0);
-	outbox_land(&subs[0].outbox, 1);
+	outbox_end_write(&subs[0].outbox, 1);
 	ck_assert(!(attached[0] = !hub_detach(&subs[0], 49)));
 }
 END_TEST
@@ -557,7 +557,7 @@ main(void)
 		subscribers_may_come_and_go_while_a_message_is_copied,
 		a_large_message_to_nobody_needs_no_room,
 		detaching_goes_in_slices_and_counts_for_nothing_meanwhile,
-		who_is_detached_while_lifted_counts_for_nothing_and_stays_until_landed,
+		a_subscriber_detached_during_a_write_is_not_counted_and_stays_until_the_write_ends,
 		channels_are_walked_in_order,
 		a_hundred_thousand_random_steps_agree_with_a_plain_table, NULL});
 }

@@ -3,17 +3,17 @@
 #include "pubsub/hub_state.h"
 
 /*
- * Publishers that wait for room under OUTBOX_BLOCK. A subscriber knows the first of them alone: the
- * one with the lowest ticket, whose message gets the next room. Later publishers keep off until
- * then, so that a large message does not starve behind small ones; and since the oldest publisher
- * keeps off nowhere, two never wait for each other.
+ * Publishers that wait for room under OUTBOX_BLOCK. A subscriber records only the first of them,
+ * the one with the lowest ticket: its message gets the next room. Publishers with a later ticket
+ * wait until then, so that small messages cannot starve a large one. The publisher with the lowest
+ * ticket of all is never held back by another, so two publishers cannot wait for each other.
  */
 
-/* A subscriber with room is kept free so long for a publisher that waits for others, too. */
+/* How long the room of one subscriber is reserved for a publisher that also waits for others. */
 #define RESERVED_US 1000000
 
 static void
-take_place(struct hub *hub, struct hub_publication *p, uint64_t now_us)
+take_ticket(struct hub *hub, struct hub_publication *p, uint64_t now_us)
 {
 	if (p->ticket != 0)
 		return;
@@ -41,17 +41,17 @@ set_state(struct subscriber *s, enum hub_awaited state, uint64_t now_us)
 		TAILQ_INSERT_TAIL(list_of(s->hub, state), s, awaiting);
 }
 
-/* From now on this is its first publisher. */
+/* Makes p the subscriber's first publisher. */
 static void
-set_first(struct subscriber *s, const struct hub_publication *p)
+set_first_publisher(struct subscriber *s, const struct hub_publication *p)
 {
-	s->round = s->seen = s->hub->round;
+	s->first_round = s->seen_round = s->hub->round;
 	s->ticket = p->ticket;
 	s->publisher_since_us = p->since_us;
 }
 
 void
-hub_let_go(struct subscriber *s)
+hub_stop_awaiting(struct subscriber *s)
 {
 	if (s->awaited == HUB_NOT_AWAITED)
 		return;
@@ -59,13 +59,13 @@ hub_let_go(struct subscriber *s)
 	s->ops->room(s);
 }
 
-/* The publisher is tried again, and finds out. Until the round is over nobody holds the waiting
- * against the subscriber. */
+/* Has publishers tried again, since the first one may no longer wait for s. Until that round is
+ * over the waiting does not count against the subscriber. */
 static void
-doubt(struct subscriber *s)
+recheck(struct subscriber *s)
 {
-	s->round = s->hub->round - 1;
-	s->doubted = s->hub->round;
+	s->first_round = s->hub->round - 1;
+	s->recheck_round = s->hub->round;
 	s->ops->room(s);
 }
 
@@ -75,7 +75,7 @@ hub_has_room(struct subscriber *s)
 	if (s->awaited != HUB_AWAITED)
 		return;
 	if (s->outbox.sealed) {
-		hub_let_go(s);
+		hub_stop_awaiting(s);
 		return;
 	}
 	set_state(s, HUB_RESERVED, s->hub->now_us);
@@ -83,47 +83,46 @@ hub_has_room(struct subscriber *s)
 }
 
 void
-hub_hears_less(struct subscriber *s)
+hub_lost_subscription(struct subscriber *s)
 {
 	if (s->awaited != HUB_NOT_AWAITED)
-		doubt(s);
+		recheck(s);
 }
 
 static void
 await_room(struct subscriber *s, const struct hub_publication *p, size_t len, uint64_t now_us)
 {
-	s->seen = s->hub->round;
-	if (s->awaited != HUB_NOT_AWAITED && s->round == s->hub->round && s->ticket < p->ticket)
+	s->seen_round = s->hub->round;
+	if (s->awaited != HUB_NOT_AWAITED && s->first_round == s->hub->round &&
+	    s->ticket < p->ticket)
 		return;
 	if (s->awaited != HUB_AWAITED)
 		set_state(s, HUB_AWAITED, now_us);
-	set_first(s, p);
+	set_first_publisher(s, p);
 	outbox_await_room(&s->outbox, len);
 }
 
-/* Whether the publisher waits for s, which is noted. */
+/* Whether the publisher has to wait for s; registers it there if so. */
 static bool
 waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publication *p)
 {
 	if (outbox_would_block(&s->outbox, len)) {
-		take_place(s->hub, p, now_us);
+		take_ticket(s->hub, p, now_us);
 		await_room(s, p, len, now_us);
 		return true;
 	}
 	if (s->awaited == HUB_NOT_AWAITED)
 		return false;
 	if (s->ticket == p->ticket)
-		s->round = s->hub->round;
+		s->first_round = s->hub->round;
 	if (p->ticket != 0 && p->ticket <= s->ticket)
 		return false;
-	take_place(s->hub, p, now_us);
+	take_ticket(s->hub, p, now_us);
 	return true;
 }
 
-/*
- * Under OUTBOX_BLOCK the question comes before anything is written, so that a message is either
- * delivered to all or not yet delivered at all.
- */
+/* Called before anything is written, so that under OUTBOX_BLOCK a message is delivered either to
+ * all subscribers or, for now, to none. */
 bool
 hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
 {
@@ -162,9 +161,9 @@ hub_reserve(
 
 			if (!s->blocking || s->outbox.sealed || s->awaited != HUB_NOT_AWAITED)
 				continue;
-			take_place(hub, p, now_us);
+			take_ticket(hub, p, now_us);
 			set_state(s, HUB_RESERVED, now_us);
-			set_first(s, p);
+			set_first_publisher(s, p);
 		}
 }
 
@@ -181,19 +180,19 @@ hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publicat
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
 			if (s->awaited != HUB_NOT_AWAITED && s->ticket == ticket)
-				hub_let_go(s);
+				hub_stop_awaiting(s);
 		}
 }
 
 static void
-doubt_all(struct subscribers *list, uint64_t ticket)
+recheck_all(struct subscribers *list, uint64_t ticket)
 {
 	struct subscriber *s;
 
 	TAILQ_FOREACH (s, list, awaiting)
 		if (s->ticket == ticket) {
 			s->due = HUB_NOT_DUE;
-			doubt(s);
+			recheck(s);
 		}
 }
 
@@ -203,8 +202,8 @@ hub_suspend_publication(struct hub *hub, struct hub_publication *p)
 	hub_drop_drafts(hub, p);
 	if (p->ticket == 0)
 		return;
-	doubt_all(&hub->awaited, p->ticket);
-	doubt_all(&hub->reserved, p->ticket);
+	recheck_all(&hub->awaited, p->ticket);
+	recheck_all(&hub->reserved, p->ticket);
 }
 
 void
@@ -220,9 +219,10 @@ hub_begin_round(struct hub *hub)
 	hub->round++;
 }
 
-/* Publishers have waited for it only since the first of them, of those who still do, came. */
+/* The waiting counts from the time when the first publisher that still waits began to wait: moves
+ * the subscriber to that time's place in the list. */
 static void
-put_later(struct subscriber *s)
+restart_time(struct subscriber *s)
 {
 	struct subscribers *list = &s->hub->awaited;
 	struct subscriber *before;
@@ -241,12 +241,15 @@ put_later(struct subscriber *s)
 		TAILQ_INSERT_HEAD(list, s, awaiting);
 }
 
-/* Whether nobody was seen to wait for it. What became doubtful within the round, the next decides:
- * else a subscriber that unsubscribes again and again would begin its time anew with each. */
+/*
+ * Whether no publisher waited for the subscriber in this round. If a recheck was requested within
+ * the round the next round decides: otherwise a subscriber that unsubscribes again and again would
+ * restart its time with each.
+ */
 static bool
-is_unwanted(const struct subscriber *s)
+is_no_longer_awaited(const struct subscriber *s)
 {
-	return s->round != s->hub->round && s->doubted != s->hub->round;
+	return s->first_round != s->hub->round && s->recheck_round != s->hub->round;
 }
 
 void
@@ -256,42 +259,44 @@ hub_end_round(struct hub *hub)
 
 	for (s = TAILQ_FIRST(&hub->reserved); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, awaiting);
-		if (is_unwanted(s))
-			hub_let_go(s);
+		if (is_no_longer_awaited(s))
+			hub_stop_awaiting(s);
 	}
 	for (s = TAILQ_FIRST(&hub->awaited); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, awaiting);
-		if (is_unwanted(s)) {
-			hub_let_go(s);
+		if (is_no_longer_awaited(s)) {
+			hub_stop_awaiting(s);
 			continue;
 		}
-		if (s->due == HUB_ASKED && s->seen == hub->round && s->asked != hub->round)
-			s->due = HUB_CONFIRMED;
-		put_later(s);
+		if (s->due == HUB_RETRYING && s->seen_round == hub->round &&
+		    s->retry_round != hub->round)
+			s->due = HUB_OVERDUE;
+		restart_time(s);
 	}
 }
 
 /*
- * The first subscriber whose time is up and for which publishers still waited when all of them were
- * tried after that: what they wait for can have changed unseen, as an EXEC's WATCH.
+ * The first subscriber whose time is up and for which publishers still waited when they were tried
+ * again after that; that retry finds changes that the hub is not told of, such as a WATCH of an
+ * EXEC. Requests the retry for those whose time is up and that had none yet.
  */
 static struct subscriber *
 first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
 
-	/* A subscriber may be awaited since after the caller looked at the clock. */
+	/* The waiting may have begun after the caller read the clock. */
 	TAILQ_FOREACH (s, &hub->awaited, awaiting) {
 		if (now_us <= s->awaited_since_us || now_us - s->awaited_since_us < limit_us)
 			return NULL;
-		/* Behind a held reply it cannot read on: see hub_unbar(). */
+		/* A held reply keeps it from reading: see hub_unbar(). */
 		if (s->outbox.barrier != NULL)
 			continue;
-		if (s->due == HUB_CONFIRMED)
+		if (s->due == HUB_OVERDUE)
 			return s;
 		if (s->due == HUB_NOT_DUE) {
-			s->due = HUB_ASKED;
-			s->asked = hub->round;
+			s->due = HUB_RETRYING;
+			s->retry_round = hub->round;
 			s->ops->room(s);
 		}
 	}
@@ -321,5 +326,5 @@ hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 	}
 	while ((s = TAILQ_FIRST(&hub->reserved)) != NULL && now_us > s->awaited_since_us &&
 	       now_us - s->awaited_since_us >= RESERVED_US)
-		hub_let_go(s);
+		hub_stop_awaiting(s);
 }

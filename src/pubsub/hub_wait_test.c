@@ -167,7 +167,7 @@ START_TEST(a_subscriber_is_closed_when_it_was_waited_for_too_long_and_publishers
 }
 END_TEST
 
-START_TEST(a_round_ends_the_waiting_that_nobody_wants_any_more)
+START_TEST(a_round_releases_subscribers_that_no_publisher_waits_for)
 {
 	wait_both();
 	hub_end_publication(hub, &first);
@@ -204,7 +204,7 @@ START_TEST(nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_
 }
 END_TEST
 
-START_TEST(who_unsubscribes_again_and_again_is_closed_all_the_same)
+START_TEST(a_subscriber_that_unsubscribes_again_and_again_is_still_closed)
 {
 	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
 	wait_both();
@@ -295,9 +295,9 @@ main(void)
 	return testing_main("pubsub/hub_wait", setup, teardown,
 	    (const TTest *[]){a_message_goes_to_all_or_to_nobody_yet,
 		a_subscriber_is_closed_when_it_was_waited_for_too_long_and_publishers_go_on,
-		a_round_ends_the_waiting_that_nobody_wants_any_more,
+		a_round_releases_subscribers_that_no_publisher_waits_for,
 		nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_once_more,
-		who_unsubscribes_again_and_again_is_closed_all_the_same,
+		a_subscriber_that_unsubscribes_again_and_again_is_still_closed,
 		a_subscriber_that_a_held_reply_keeps_from_reading_has_time,
 		the_first_publisher_is_served_first_whoever_is_tried_first,
 		room_is_kept_for_a_second_at_most,

@@ -11,11 +11,12 @@
 #define SPARE_MAX 4096
 
 enum item_kind {
-	ITEM_MESSAGES, /* whole messages, droppable; the first may be started, see item_unstart */
-	ITEM_STARTED,  /* one message of which a part is on the wire: it must be finished */
+	ITEM_MESSAGES, /* messages that may be dropped; the first may be partly sent, see
+			  item_unstart */
+	ITEM_STARTED,  /* one message that is partly sent and has to be completed */
 	ITEM_REPLIES,
-	ITEM_GAP,     /* here messages are missing; becomes a notice when its turn comes */
-	ITEM_BARRIER, /* what is behind it is not shown */
+	ITEM_GAP,     /* messages are missing here; turned into a notice when it is at the front */
+	ITEM_BARRIER, /* see outbox_bar() */
 };
 
 struct outbox_item {
@@ -23,8 +24,8 @@ struct outbox_item {
 	struct frame_range range;
 	uint64_t missed; /* ITEM_GAP */
 	enum item_kind kind;
-	uint8_t form; /* of its messages, or of those that are missing */
-	bool lifted;  /* its range is pinned, and not extended by messages; it is before `oldest` */
+	uint8_t form;   /* of its messages, or of those that are missing */
+	bool in_flight; /* being written: its range is pinned, not extended, and before `oldest` */
 };
 
 static const char *const policy_names[] = {
@@ -51,7 +52,7 @@ outbox_policy_parse(struct slice name, enum outbox_policy *policy)
 	return false;
 }
 
-/* The new item, after `after` (NULL: at the front). */
+/* Adds an item behind `after` (NULL: at the front). */
 static struct outbox_item *
 item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 {
@@ -68,7 +69,7 @@ item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
 	item->kind = kind;
 	item->missed = 0;
 	item->form = outbox->form;
-	item->lifted = false;
+	item->in_flight = false;
 	item->range.len = 0;
 	if (after != NULL)
 		TAILQ_INSERT_AFTER(&outbox->items, after, item, link);
@@ -86,7 +87,7 @@ item_next_droppable(struct outbox_item *item)
 	return item;
 }
 
-/* The item's range is empty or about to be let go. */
+/* Removes an item with its range, which may be empty. */
 static void
 item_remove(struct outbox *outbox, struct outbox_item *item)
 {
@@ -111,8 +112,8 @@ item_remove(struct outbox *outbox, struct outbox_item *item)
 }
 
 /*
- * Makes the oldest droppable item begin with a whole message: the one that is partly on the wire
- * becomes an item of its own. Each message is started once, so this costs nothing in sum.
+ * Makes the oldest droppable item begin with a whole message: the one that is partly sent becomes
+ * an item of its own. This happens at most once for each message.
  */
 static void
 item_unstart(struct outbox *outbox)
@@ -160,21 +161,22 @@ fits(const struct outbox *outbox, size_t len)
 {
 	const struct outbox_limits *limits = &outbox->limits;
 
-	if (limits->messages > 0 && outbox->messages - outbox->lifted_messages >= limits->messages)
+	if (limits->messages > 0 &&
+	    outbox->messages - outbox->in_flight_messages >= limits->messages)
 		return false;
 	return limits->bytes == 0 ||
-	       outbox->message_bytes - outbox->lifted_bytes + len <= limits->bytes;
+	       outbox->message_bytes - outbox->in_flight_bytes + len <= limits->bytes;
 }
 
 static bool
 is_full_for(const struct outbox *outbox, size_t len)
 {
 	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->sealed &&
-	       outbox->messages > outbox->lifted_messages && !fits(outbox, len);
+	       outbox->messages > outbox->in_flight_messages && !fits(outbox, len);
 }
 
-/* Only real room counts: who waits is not woken, nor its waiting time begun anew, by a reader that
- * takes a few bytes now and then. */
+/* Calls room() only when the awaited length fits: a reader that takes a few bytes now and then
+ * neither wakes publishers nor restarts their waiting time. */
 static void
 offer_room(struct outbox *outbox)
 {
@@ -216,7 +218,7 @@ outbox_discard(struct outbox *outbox, size_t *budget)
 	struct outbox_item *item;
 
 	assert(outbox->closed);
-	if (outbox->lifted > 0)
+	if (outbox->in_flight > 0)
 		return false;
 	while ((item = TAILQ_FIRST(&outbox->items)) != NULL) {
 		if (*budget == 0)
@@ -273,7 +275,7 @@ schedule(struct outbox *outbox)
 	outbox->pool->ready(outbox);
 }
 
-/* A message of this form is missing behind `after` (NULL: at the front). */
+/* Records that a message of this form is missing behind `after` (NULL: at the front). */
 static void
 note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form)
 {
@@ -296,7 +298,7 @@ count_drop(struct outbox *outbox, uint32_t tag)
 	outbox->pool->dropped(outbox->pool->arg, tag);
 }
 
-/* False if there is none that may go. */
+/* False if no message may be dropped. */
 static bool
 drop_oldest(struct outbox *outbox)
 {
@@ -323,8 +325,8 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 {
 	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
 
-	/* What is of another form is in another log, and extends nothing here. */
-	if (last == NULL || last->kind != ITEM_MESSAGES || last->lifted ||
+	/* A message of another form is in another log, so it never extends the range. */
+	if (last == NULL || last->kind != ITEM_MESSAGES || last->in_flight ||
 	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
 		last = item_add(outbox, last, ITEM_MESSAGES);
 		frame_range_init(&last->range, frame);
@@ -364,7 +366,7 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 		case OUTBOX_DROP_NEWEST:
 			return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 		case OUTBOX_DROP_OLDEST:
-			/* What can never fit must not push the others out. */
+			/* A message that can never fit must not push others out. */
 			if (outbox->limits.bytes > 0 && frame->len > outbox->limits.bytes)
 				return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 			while (!fits(outbox, frame->len))
@@ -372,7 +374,7 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 					return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 			break;
 		case OUTBOX_BLOCK:
-			break; /* publishers asked before */
+			break; /* publishers checked before */
 		}
 	}
 	queue_message(outbox, frame);
@@ -451,8 +453,7 @@ outbox_unbar(struct outbox *outbox)
 		schedule(outbox);
 }
 
-/* The gap at the front becomes the notice that is sent; what is missed from now on is another gap.
- */
+/* Turns the gap at the front into the notice that is sent; later drops make another gap. */
 static void
 settle_front_gap(struct outbox *outbox)
 {
@@ -513,38 +514,38 @@ outbox_consume(struct outbox *outbox, size_t len)
 }
 
 void
-outbox_lift(struct outbox *outbox, const struct iovec *pieces, size_t count)
+outbox_begin_write(struct outbox *outbox, const struct iovec *pieces, size_t count)
 {
 	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
 
-	assert(outbox->lifted == 0);
-	for (; outbox->lifted < count; item = TAILQ_NEXT(item, link)) {
-		size_t len = pieces[outbox->lifted++].iov_len;
+	assert(outbox->in_flight == 0);
+	for (; outbox->in_flight < count; item = TAILQ_NEXT(item, link)) {
+		size_t len = pieces[outbox->in_flight++].iov_len;
 
 		assert(len <= item->range.len);
 		frame_range_pin(&item->range);
-		item->lifted = true;
+		item->in_flight = true;
 		if (item->kind == ITEM_REPLIES)
 			continue;
-		outbox->lifted_bytes += len;
-		/* Of one that is cut, who can tell how many. */
+		outbox->in_flight_bytes += len;
+		/* The number of messages in a shortened piece is not known. */
 		if (len == item->range.len)
-			outbox->lifted_messages += item->range.frames;
+			outbox->in_flight_messages += item->range.frames;
 	}
 	outbox->oldest = item_next_droppable(item);
 }
 
 void
-outbox_land(struct outbox *outbox, size_t len)
+outbox_end_write(struct outbox *outbox, size_t len)
 {
 	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
 
-	for (; outbox->lifted > 0; outbox->lifted--, item = TAILQ_NEXT(item, link)) {
-		item->lifted = false;
+	for (; outbox->in_flight > 0; outbox->in_flight--, item = TAILQ_NEXT(item, link)) {
+		item->in_flight = false;
 		frame_range_unpin(&item->range);
 	}
-	outbox->lifted_messages = 0;
-	outbox->lifted_bytes = 0;
+	outbox->in_flight_messages = 0;
+	outbox->in_flight_bytes = 0;
 	outbox->oldest = item_next_droppable(TAILQ_FIRST(&outbox->items));
 	outbox_consume(outbox, len);
 }

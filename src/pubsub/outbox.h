@@ -11,25 +11,25 @@
 #include "pubsub/frame_log.h"
 
 /*
- * Outbox: what one client is owed, in order: ranges of frame logs.
+ * Outbox: the queue of what is still to be sent to one subscriber, as ranges of frame logs.
  *
- * Replies are never dropped. Pushed messages are bounded, in bytes and in number; what does not fit
- * falls to the policy. Invariant: bytes and messages counted are those of the ranges queued, and
- * messages leave in the order they came. It knows no socket (who flushes peeks and consumes) and no
- * channel.
+ * Replies are never dropped. Messages are bounded, in bytes and in number; the policy says what
+ * becomes of one that does not fit. Invariant: the counters of bytes and messages are those of the
+ * ranges queued, and messages leave in the order in which they came. It knows no socket (its owner
+ * peeks and consumes) and no channel.
  */
 enum outbox_policy {
-	OUTBOX_DISCONNECT,  /* the client is to be closed */
-	OUTBOX_DROP_OLDEST, /* the oldest messages go */
-	OUTBOX_DROP_NEWEST, /* this message goes */
-	OUTBOX_BLOCK,       /* publishers wait: they ask outbox_would_block() before */
+	OUTBOX_DISCONNECT,  /* the subscriber is to be closed */
+	OUTBOX_DROP_OLDEST, /* the oldest messages are dropped */
+	OUTBOX_DROP_NEWEST, /* this message is dropped */
+	OUTBOX_BLOCK,       /* publishers wait: they check outbox_would_block() first */
 };
 
 struct outbox_limits {
 	size_t bytes;      /* of messages queued; 0: no limit */
 	uint32_t messages; /* 0: no limit */
 	enum outbox_policy policy;
-	bool notify; /* tell, in its place in the stream, how many messages are missing */
+	bool notify; /* where messages were dropped, queue a notice of how many */
 };
 
 enum outbox_result {
@@ -49,7 +49,7 @@ struct outbox_pool {
 	struct frame_log *replies; /* borrowed */
 	void (*ready)(struct outbox
 		*outbox); /* it has something to flush, and had not since the last flush */
-	void (*room)(struct outbox *outbox); /* what outbox_await_room() was told of has room now */
+	void (*room)(struct outbox *outbox); /* there is room as outbox_await_room() asked for */
 	void (*dropped)(void *arg, uint32_t tag); /* one message with this tag was dropped */
 	/* Writes the notice that `missed` messages of this form are missing, at most
 	 * OUTBOX_NOTICE_MAX bytes; its length. */
@@ -57,7 +57,7 @@ struct outbox_pool {
 	void *arg;
 	struct outbox_item *spare; /* items for reuse */
 	size_t spare_count;
-	size_t spare_least; /* since the last shrinking */
+	size_t spare_least; /* the least spare_count since the last outbox_pool_shrink() */
 	size_t bytes;       /* queued in all outboxes, messages and replies */
 	size_t messages;
 	uint64_t dropped_total;
@@ -70,25 +70,25 @@ TAILQ_HEAD(outbox_items, outbox_item);
 
 struct outbox {
 	struct outbox_pool *pool;
-	void *io; /* of whoever flushes it */
+	void *io; /* the owner's, for the callbacks */
 	struct outbox_items items;
 	struct outbox_item *oldest;  /* the first item with messages that may still be dropped */
-	struct outbox_item *mark;    /* replies of the running command go behind this item ... */
-	struct outbox_item *barrier; /* see outbox_bar; NULL: there is none */
+	struct outbox_item *mark;    /* if marked: replies go behind it; NULL: to the front */
+	struct outbox_item *barrier; /* see outbox_bar(); NULL: none */
 	size_t bytes;                /* queued, messages and replies */
 	size_t message_bytes;
 	uint32_t messages;
-	uint32_t lifted;          /* items, from the front */
-	uint32_t lifted_messages; /* in them, not bounded by the limits */
-	size_t lifted_bytes;      /* of these messages */
+	uint32_t in_flight;          /* items of the write in flight, from the front */
+	uint32_t in_flight_messages; /* in them; they do not count towards the limits */
+	size_t in_flight_bytes;      /* of these messages */
 	struct outbox_limits limits;
 	uint64_t dropped;   /* messages, since the start */
-	size_t awaited_len; /* publishers wait for room for so much; 0: none does */
-	uint8_t form;       /* of the messages that come, which their notices have, too */
-	bool marked;        /* ... if this is set (NULL: at the front) */
+	size_t awaited_len; /* see outbox_await_room(); 0: no publisher waits */
+	uint8_t form;       /* of new messages, and of the notices of missing ones */
+	bool marked;        /* between outbox_mark() and outbox_unmark() */
 	bool scheduled;     /* ready() was called and outbox_flushed() not yet */
-	bool sealed;        /* takes nothing more */
-	bool closed;        /* ... and shows nothing more */
+	bool sealed;        /* accepts nothing more */
+	bool closed;        /* sealed, and outbox_peek() gives nothing more */
 };
 
 /* Borrows pool and io. */
@@ -98,19 +98,20 @@ void outbox_release(struct outbox *outbox);
 void outbox_pool_release(struct outbox_pool *pool); /* the spare items */
 
 /* Now and then: frees the spare items that were not used since the last call. A few thousand of
- * them, left over when many were in use, would keep as many pages. */
+ * them, scattered among used memory, would keep as many pages. */
 void outbox_pool_shrink(struct outbox_pool *pool);
 
-/* Nothing is queued any more from now on; what is queued is still to be flushed. */
+/* From now on nothing more is queued; what is queued is still to be flushed. */
 void outbox_seal(struct outbox *outbox);
 
-/* Nothing is queued nor shown any more from now on. What is queued goes with outbox_discard. */
+/* From now on nothing is queued, and outbox_peek() gives nothing. outbox_discard() frees the queue.
+ */
 void outbox_close(struct outbox *outbox);
 
 /*
- * Lets what a closed outbox holds go, at most *budget ranges of it (a stuck client may have a
- * million), and takes them off *budget; true when nothing is left. What is lifted stays, and all
- * else with it, until it has landed.
+ * Frees what a closed outbox holds, at most *budget ranges (a stuck client may have a million), and
+ * takes their number off *budget. True when nothing is left. While a write is in flight nothing is
+ * freed.
  */
 bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_unused_result));
 
@@ -121,52 +122,52 @@ enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame
 /* Drops a message with this tag that cannot be queued, and counts it. */
 void outbox_refuse(struct outbox *outbox, uint32_t tag);
 
-/* True if, under OUTBOX_BLOCK, a message of len bytes has no room now. An empty outbox has room for
- * any. */
+/* True if, under OUTBOX_BLOCK, there is no room for a message of len bytes. An empty outbox has
+ * room for any message. */
 bool outbox_would_block(const struct outbox *outbox, size_t len)
     __attribute__((warn_unused_result));
 
-/* Where that is so: room() is called once as soon as it has room for len bytes, in place of what it
- * was asked before. 0: no more. */
+/* Has room() called once, as soon as there is room for len bytes; replaces an earlier request. 0
+ * cancels it. */
 void outbox_await_room(struct outbox *outbox, size_t len);
 
-/* A reply: copies. It goes behind everything queued, or to the mark if one is set, or, first of
- * all, before a barrier. */
+/* Queues a reply; copies. Its place is in front of the barrier if there is one, else at the mark if
+ * one is set, else at the end. */
 void outbox_push_reply(struct outbox *outbox, struct slice reply);
 
 /*
- * Between mark and unmark the messages that a command pushes to its own client stand behind the
- * command's reply (as in Redis 7.2), though they were queued before it.
+ * Between the two calls a command's reply is queued in front of the messages that the command sent
+ * to its own client, as in Redis 7.2, though it is queued after them.
  */
 void outbox_mark(struct outbox *outbox);
 void outbox_unmark(struct outbox *outbox);
 
 /*
- * A barrier at the mark, or behind everything queued: what stands behind it is not shown before
- * outbox_unbar. There is at most one.
+ * Sets a barrier at the mark, or at the end: outbox_peek() gives nothing from behind it before
+ * outbox_unbar(). There is at most one.
  */
 void outbox_bar(struct outbox *outbox);
 void outbox_unbar(struct outbox *outbox);
 
-/* The first bytes owed, as at most count pieces; how many pieces. They stand until the outbox
- * changes. */
+/* Gives the first bytes queued, as at most count pieces; returns how many. They are valid until the
+ * outbox changes. */
 size_t outbox_peek(struct outbox *outbox, struct iovec *pieces, size_t count);
 void outbox_consume(struct outbox *outbox, size_t len); /* len <= bytes */
 void outbox_flushed(struct outbox *outbox);             /* ready() may be called again */
 
 /*
- * Another thread writes the first count pieces that outbox_peek() gave, the last of which may have
- * been cut: until outbox_land() they stand, whatever else happens to the outbox, though it be
- * closed. For the bounds and policies they are gone. outbox_land() consumes the len bytes that were
- * written; the others are owed as before.
+ * A write in flight: another thread writes the first count pieces that outbox_peek() gave, of which
+ * the last may have been shortened. Until outbox_end_write() their bytes stay where they are, even
+ * if the outbox is closed, and they do not count towards the limits. outbox_end_write() consumes
+ * the len bytes that were written; the others are queued as before.
  */
-void outbox_lift(struct outbox *outbox, const struct iovec *pieces, size_t count);
-void outbox_land(struct outbox *outbox, size_t len);
+void outbox_begin_write(struct outbox *outbox, const struct iovec *pieces, size_t count);
+void outbox_end_write(struct outbox *outbox, size_t len);
 
-bool outbox_is_empty(const struct outbox *outbox); /* outbox_peek() shows nothing */
+bool outbox_is_empty(const struct outbox *outbox); /* outbox_peek() gives nothing */
 size_t outbox_reply_bytes(const struct outbox *outbox);
 
-/* New limits hold for what comes from now on. */
+/* The new limits apply to what is queued from now on. */
 void outbox_set_limits(struct outbox *outbox, const struct outbox_limits *limits);
 
 const char *outbox_policy_name(enum outbox_policy policy);

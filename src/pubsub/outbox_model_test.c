@@ -10,56 +10,56 @@
 #include "base/testing.h"
 #include "pubsub/testing_outbox.h"
 
-/* What another thread writes: the pieces, and what was in them when they were lifted. */
-static struct iovec lifted[4];
-static size_t lifted_count, lifted_len;
-static char lifted_text[1 << 16];
+/* What another thread writes: the pieces, and their bytes when the write began. */
+static struct iovec written[4];
+static size_t written_count, written_len;
+static char written_text[1 << 16];
 
 static void
-lift(size_t most)
+begin_write(size_t most)
 {
-	lifted_count = outbox_peek(&ob.outbox, lifted, most);
-	lifted_len = 0;
-	if (lifted_count == 0)
+	written_count = outbox_peek(&ob.outbox, written, most);
+	written_len = 0;
+	if (written_count == 0)
 		return;
-	outbox_lift(&ob.outbox, lifted, lifted_count);
-	for (size_t i = 0; i < lifted_count; i++) {
-		memcpy(lifted_text + lifted_len, lifted[i].iov_base, lifted[i].iov_len);
-		lifted_len += lifted[i].iov_len;
+	outbox_begin_write(&ob.outbox, written, written_count);
+	for (size_t i = 0; i < written_count; i++) {
+		memcpy(written_text + written_len, written[i].iov_base, written[i].iov_len);
+		written_len += written[i].iov_len;
 	}
 }
 
-/* They still are what they were. Returns the first len bytes. */
+/* Checks that the pieces are unchanged. Returns the first len bytes. */
 static const char *
-land(size_t len)
+end_write(size_t len)
 {
-	const char *at = lifted_text;
+	const char *at = written_text;
 
-	for (size_t i = 0; i < lifted_count; i++) {
-		ck_assert_mem_eq(lifted[i].iov_base, at, lifted[i].iov_len);
-		at += lifted[i].iov_len;
+	for (size_t i = 0; i < written_count; i++) {
+		ck_assert_mem_eq(written[i].iov_base, at, written[i].iov_len);
+		at += written[i].iov_len;
 	}
-	outbox_land(&ob.outbox, len);
-	lifted_count = 0;
-	lifted_text[len] = '\0';
-	return lifted_text;
+	outbox_end_write(&ob.outbox, len);
+	written_count = 0;
+	written_text[len] = '\0';
+	return written_text;
 }
 
-START_TEST(what_is_lifted_is_not_dropped_and_not_bounded)
+START_TEST(messages_in_flight_are_not_dropped_and_do_not_count_for_the_limits)
 {
 	ob_set_policy(OUTBOX_DROP_OLDEST, false);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(ob_push_tagged("old,", 1), OUTBOX_QUEUED);
-	lift(4);
-	ck_assert_uint_eq(ob.outbox.lifted, 1);
+	begin_write(4);
+	ck_assert_uint_eq(ob.outbox.in_flight, 1);
 	for (int i = 0; i < 6; i++)
 		ck_assert_int_eq(ob_push_tagged("new,", 2), OUTBOX_QUEUED);
 	ck_assert_uint_eq(ob.drops[1], 0);
 	ck_assert_uint_eq(ob.drops[2], 1);
 	ck_assert_uint_eq(ob.outbox.messages, 10);
-	ck_assert_str_eq(land(10), "old,old,ol");
-	ck_assert_uint_eq(ob.outbox.lifted, 0);
-	/* What was not written counts again; the one that is on the wire stays. */
+	ck_assert_str_eq(end_write(10), "old,old,ol");
+	ck_assert_uint_eq(ob.outbox.in_flight, 0);
+	/* What was not written counts again; the message that is partly sent stays. */
 	ck_assert_uint_eq(ob.outbox.messages, 8);
 	ck_assert_int_eq(ob_push_tagged("last", 3), OUTBOX_QUEUED);
 	ck_assert_uint_eq(ob.drops[1], 2);
@@ -68,35 +68,35 @@ START_TEST(what_is_lifted_is_not_dropped_and_not_bounded)
 }
 END_TEST
 
-START_TEST(what_is_lifted_stands_when_the_log_is_tidied_and_the_outbox_closed)
+START_TEST(bytes_in_flight_stay_when_the_log_is_tidied_and_the_outbox_closed)
 {
 	size_t all = SIZE_MAX;
 
 	(void)ob_push("message");
 	ob_reply("reply");
-	lift(4);
-	ck_assert_uint_eq(lifted_count, 2);
+	begin_write(4);
+	ck_assert_uint_eq(written_count, 2);
 	for (int i = 0; i < 1000; i++)
 		(void)frame_log_write(ob.messages, 100, 0);
 	outbox_close(&ob.outbox);
 	frame_log_tidy(ob.messages);
 	frame_log_tidy(ob.pool.replies);
-	ck_assert_str_eq(land(12), "messagereply");
+	ck_assert_str_eq(end_write(12), "messagereply");
 	ck_assert(outbox_discard(&ob.outbox, &all));
 	ck_assert_uint_eq(ob.pool.bytes, 0);
 }
 END_TEST
 
-START_TEST(what_is_lifted_leaves_room_to_who_waits)
+START_TEST(messages_in_flight_leave_room_for_blocked_publishers)
 {
 	ob_set_policy(OUTBOX_BLOCK, false);
 	for (int i = 0; i < 5; i++)
 		(void)ob_push("x");
 	ck_assert(outbox_would_block(&ob.outbox, 1));
 	outbox_await_room(&ob.outbox, 1);
-	lift(4);
+	begin_write(4);
 	ck_assert(!outbox_would_block(&ob.outbox, 1));
-	(void)land(0);
+	(void)end_write(0);
 	ck_assert_int_eq(ob.rooms, 0);
 	ck_assert(outbox_would_block(&ob.outbox, 1));
 	outbox_await_room(&ob.outbox, 1);
@@ -105,25 +105,25 @@ START_TEST(what_is_lifted_leaves_room_to_who_waits)
 }
 END_TEST
 
-/* The model: a list of what is owed, each piece with its text and what it is. */
+/* The model: a list of what is queued, each piece with its text and kind. */
 struct piece {
 	char text[24];
 	size_t at; /* taken so far */
 	bool message;
-	bool lifted;
+	bool in_flight;
 	uint64_t gap;
 };
 
 static struct piece model[200000];
 static size_t first, count;
 static size_t model_bytes, model_messages;
-static size_t model_lifted_bytes, model_lifted_messages;
+static size_t model_in_flight_bytes, model_in_flight_messages;
 
 static bool
 model_fits(size_t len)
 {
-	return model_messages - model_lifted_messages < 5 &&
-	       model_bytes - model_lifted_bytes + len <= 100;
+	return model_messages - model_in_flight_messages < 5 &&
+	       model_bytes - model_in_flight_bytes + len <= 100;
 }
 
 static void
@@ -155,7 +155,7 @@ model_push(const char *text, enum outbox_policy policy, bool notify)
 	while (!model_fits(len)) {
 		size_t i = first;
 
-		while (i < count && (!model[i].message || model[i].at > 0 || model[i].lifted))
+		while (i < count && (!model[i].message || model[i].at > 0 || model[i].in_flight))
 			i++;
 		if (policy == OUTBOX_DROP_NEWEST || i == count) {
 			if (notify)
@@ -183,9 +183,9 @@ model_settle_gap(struct piece *p)
 	p->gap = 0;
 }
 
-/* The first len bytes, which are whole pieces but for what was taken of the first. */
+/* The first len bytes: whole pieces, of the first what is left of it. */
 static void
-model_lift(size_t len)
+model_begin_write(size_t len)
 {
 	if (first < count)
 		model_settle_gap(&model[first]);
@@ -194,20 +194,20 @@ model_lift(size_t len)
 
 		ck_assert_uint_le(n, len);
 		len -= n;
-		model[i].lifted = true;
+		model[i].in_flight = true;
 		if (!model[i].message)
 			continue;
-		model_lifted_bytes += n;
-		model_lifted_messages++;
+		model_in_flight_bytes += n;
+		model_in_flight_messages++;
 	}
 }
 
 static void
-model_land(void)
+model_end_write(void)
 {
 	for (size_t i = first; i < count; i++)
-		model[i].lifted = false;
-	model_lifted_bytes = model_lifted_messages = 0;
+		model[i].in_flight = false;
+	model_in_flight_bytes = model_in_flight_messages = 0;
 }
 
 static void
@@ -240,19 +240,20 @@ START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 	char text[24], expected[4096];
 
 	first = count = model_bytes = model_messages = 0;
-	model_lifted_bytes = model_lifted_messages = 0;
+	model_in_flight_bytes = model_in_flight_messages = 0;
 	for (int step = 0; step < testing_steps(200000); step++) {
 		uint64_t r = testing_random(&seed);
 		enum outbox_policy policy =
 		    step / 1000 % 2 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;
 		bool notify = step / 2000 % 2;
 
-		if (lifted_count > 0 && (step % 1000 == 0 || r % 9 == 8)) {
-			size_t len = (r >> 32) % 4 > 0 ? lifted_len : (r >> 40) % (lifted_len + 1);
+		if (written_count > 0 && (step % 1000 == 0 || r % 9 == 8)) {
+			size_t len =
+			    (r >> 32) % 4 > 0 ? written_len : (r >> 40) % (written_len + 1);
 
-			model_land();
+			model_end_write();
 			model_take(len, expected);
-			ck_assert_str_eq(land(len), expected);
+			ck_assert_str_eq(end_write(len), expected);
 		}
 		if (step % 1000 == 0) {
 			model_take(sizeof(expected) - 1, expected);
@@ -268,16 +269,16 @@ START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 			model_add(text, false);
 			break;
 		case 1:
-			if (lifted_count > 0)
-				break; /* only who has lifted it takes from it */
+			if (written_count > 0)
+				break; /* only the write in flight consumes */
 			model_take(r >> 40 & 63, expected);
 			ck_assert_str_eq(ob_take(r >> 40 & 63), expected);
 			break;
 		case 7:
-			if (lifted_count > 0)
+			if (written_count > 0)
 				break;
-			lift(1 + (r >> 20) % 4);
-			model_lift(lifted_len);
+			begin_write(1 + (r >> 20) % 4);
+			model_begin_write(written_len);
 			break;
 		case 2:
 			frame_log_tidy(ob.messages);
@@ -290,8 +291,8 @@ START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 		ck_assert_uint_eq(ob.outbox.messages, model_messages);
 		ck_assert_uint_eq(ob.outbox.message_bytes, model_bytes);
 	}
-	if (lifted_count > 0)
-		(void)land(0);
+	if (written_count > 0)
+		(void)end_write(0);
 }
 END_TEST
 
@@ -299,8 +300,8 @@ int
 main(void)
 {
 	return testing_main("pubsub/outbox_model", ob_setup, ob_teardown,
-	    (const TTest *[]){what_is_lifted_is_not_dropped_and_not_bounded,
-		what_is_lifted_stands_when_the_log_is_tidied_and_the_outbox_closed,
-		what_is_lifted_leaves_room_to_who_waits,
+	    (const TTest *[]){messages_in_flight_are_not_dropped_and_do_not_count_for_the_limits,
+		bytes_in_flight_stay_when_the_log_is_tidied_and_the_outbox_closed,
+		messages_in_flight_leave_room_for_blocked_publishers,
 		two_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
 }

@@ -256,7 +256,7 @@ START_TEST(closing_wakes_who_waits_and_lets_everything_go)
 	ck_assert_uint_eq(one, 0);
 	ck_assert_uint_eq(ob.pool.bytes, 0);
 	ck_assert_uint_eq(ob.pool.messages, 0);
-	ck_assert_uint_eq(frame_log_owed_bytes(ob.messages), 0);
+	ck_assert_uint_eq(frame_log_live_bytes(ob.messages), 0);
 	ck_assert_int_eq(ob_push("x"), OUTBOX_CLOSED);
 }
 END_TEST

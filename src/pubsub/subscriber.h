@@ -28,11 +28,12 @@ struct subscription {
 
 TAILQ_HEAD(subscriptions, subscription);
 
-/* What publishers want of a subscriber under OUTBOX_BLOCK. */
+/* Whether blocked publishers wait for a subscriber under OUTBOX_BLOCK. The first of them is the one
+ * with the lowest ticket (struct hub_publication). */
 enum hub_awaited {
 	HUB_NOT_AWAITED,
-	HUB_AWAITED,  /* it has no room for the first of them */
-	HUB_RESERVED, /* it has, and for a moment the others keep off */
+	HUB_AWAITED,  /* the outbox has no room for the first publisher's message */
+	HUB_RESERVED, /* the outbox has room, which is kept for the first publisher for a moment */
 };
 
 /*
@@ -45,27 +46,28 @@ struct subscriber_ops {
 	/* The outbox went past its limits under OUTBOX_DISCONNECT, or publishers waited for it too
 	 * long under OUTBOX_BLOCK. It is closed; the subscriber is to be detached. */
 	void (*overflow)(struct subscriber *s);
-	/* The publishers that got HUB_BLOCKED are to be tried again, in a round: the subscriber has
-	 * room for them, or whether they still wait for it is to be found out. */
+	/* The publishers that got HUB_BLOCKED are to be tried again, in a round (hub_begin_round):
+	 * the outbox has room, or the hub must know whether they still wait for this subscriber. */
 	void (*room)(struct subscriber *s);
 };
 
-/* outbox.form is the index of its wire form: see
- * hub_add_form and hub_set_form. */
+/* outbox.form is the index of its wire form: see hub_add_form() and hub_set_form(). */
 struct subscriber {
 	struct hub *hub;
 	const struct subscriber_ops *ops; /* borrowed */
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
-	bool blocking;                 /* counted among the subscribed with OUTBOX_BLOCK */
-	uint8_t awaited;               /* enum hub_awaited; the rest is for those that are: */
-	uint32_t round;                /* in which the first publisher was seen to wait last */
-	uint32_t seen, doubted, asked; /* likewise; these and due: see hub_state.h */
-	uint8_t due;
-	uint64_t ticket;                  /* of this publisher ... */
-	uint64_t publisher_since_us;      /* ... which waits since then */
-	uint64_t awaited_since_us;        /* in this state since then */
+	bool blocking;          /* is subscribed, and has OUTBOX_BLOCK: counted in hub->blocking */
+	uint8_t awaited;        /* enum hub_awaited; unless HUB_NOT_AWAITED: */
+	uint8_t due;            /* enum hub_due */
+	uint32_t first_round;   /* the last round in which the first publisher waited for it */
+	uint32_t seen_round;    /* ... in which any publisher did */
+	uint32_t recheck_round; /* ... in which the hub began to doubt that the first one does */
+	uint32_t retry_round;   /* ... in which its time was up and publishers were to be retried */
+	uint64_t ticket;        /* of the first publisher */
+	uint64_t publisher_since_us;      /* when the first publisher began to wait */
+	uint64_t awaited_since_us;        /* when this state began */
 	TAILQ_ENTRY(subscriber) awaiting; /* in the hub's list of its state */
 };
 

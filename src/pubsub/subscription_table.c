@@ -17,7 +17,7 @@ struct subscription_table {
 	size_t chunk_count;
 	size_t chunk_cap;
 	size_t level; /* buckets at the start of this round, a power of two */
-	size_t split; /* buckets of this round that are split already */
+	size_t split; /* buckets that are split already in this round */
 	size_t count;
 };
 
@@ -160,8 +160,8 @@ subscription_table_remove(struct subscription_table *table, struct subscription 
 	}
 	*at = subscription->next;
 	table->count--;
-	/* Shrinking waits for half empty, so that a steady count does not split and merge in turn;
-	 * two at a time, so that an empty table is a small one. */
+	/* Buckets are merged only below half full, so that a count that varies little does not
+	 * split and merge in turn; two at a time, so that an emptied table becomes small. */
 	for (int i = 0; i < 2 && table->count < (table->level + table->split) / 2 &&
 			table->level + table->split > CHUNK_BUCKETS;
 	     i++)

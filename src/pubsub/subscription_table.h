@@ -4,11 +4,12 @@
 #include <stddef.h>
 
 /*
- * Subscription table: is this subscriber subscribed to this topic, in O(1) at any number of either.
+ * Subscription table: whether a subscriber is subscribed to a topic, in O(1) at any number of
+ * either.
  *
  * Linear hashing (W. Litwin, "Linear hashing: a new tool for file and table addressing", 1980): the
- * table grows and shrinks by one bucket at a time, so that no insert waits for its size. Keys are
- * pointers, which a peer does not choose. The records are linked in by their own `next`.
+ * table grows and shrinks by one bucket at a time, so an insert never copies the whole table. Keys
+ * are pointers, which a peer does not choose. The records are linked by their own `next`.
  */
 struct subscriber;
 struct subscription;
@@ -18,7 +19,7 @@ struct topic;
 struct subscription_table *subscription_table_new(void); /* returns owned */
 void subscription_table_free(struct subscription_table *table);
 
-/* NULL where there is none. */
+/* NULL if there is none. */
 struct subscription *subscription_table_find(
     const struct subscription_table *table, const struct subscriber *s, const struct topic *topic);
 

@@ -4,8 +4,8 @@
 #include "pubsub/outbox.h"
 
 /*
- * For tests of the outbox: one of at most 5 messages and 100 bytes of them, with logs of its own;
- * what it calls back is counted.
+ * For tests: an outbox that is limited to 5 messages and 100 bytes, with logs of its own. Its
+ * callbacks are counted.
  */
 struct outbox_rig {
 	struct frame_log *messages;
@@ -22,7 +22,7 @@ void ob_set_policy(enum outbox_policy policy, bool notify);
 enum outbox_result ob_push(const char *text); /* with tag 1 */
 enum outbox_result ob_push_tagged(const char *text, uint32_t tag);
 void ob_reply(const char *text);
-const char *ob_take(size_t max); /* takes at most max bytes off, as a socket would */
+const char *ob_take(size_t max); /* takes at most max bytes, as a socket would */
 const char *ob_take_all(void);
 
 #endif

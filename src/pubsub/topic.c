@@ -14,7 +14,7 @@ topic_bytes(size_t name_len)
 	return offsetof(struct topic, name) + name_len;
 }
 
-/* The tree that the topic hangs in: its root is the first thing in it. */
+/* The memory of the topic's tree, whose first member is the root node. */
 static struct tree_memory *
 memory_of(const struct topic *topic)
 {
@@ -55,7 +55,7 @@ topic_name(const struct topic *topic)
 	return (struct slice){topic->name, topic->name_len};
 }
 
-/* Doubling and halving pay for the way up to the root that the accounting takes. */
+/* The accounting follows the path up to the root; doubling and halving make that rare. */
 static void
 set_cap(struct topic *topic, uint32_t cap)
 {

@@ -10,7 +10,7 @@
 #define SLOT_BITS 24
 #define SLOT_MASK ((UINT32_C(1) << SLOT_BITS) - 1)
 
-/* Slots come in chunks, of which some that are free are kept. */
+/* Slots are allocated in chunks; a few chunks without a used slot are kept. */
 #define CHUNK_BITS 12
 #define CHUNK_SLOTS (UINT32_C(1) << CHUNK_BITS)
 #define CHUNKS_MAX (UINT32_C(1) << (SLOT_BITS - CHUNK_BITS))
@@ -23,13 +23,13 @@ struct slot {
 };
 
 /*
- * Free slots of a chunk are reused first in, first out, so that a generation takes long to come
- * round. A chunk without slots remembers the generation that they begin with when they are made
- * again, which none of its tags has had lately.
+ * Free slots of a chunk are reused first in, first out, so that it takes long until a generation
+ * recurs. A chunk whose slots were freed keeps the generation with which they begin when they are
+ * allocated again: one that none of its recent tags has.
  */
 struct chunk {
 	TAILQ_ENTRY(chunk) link; /* in open or in bare */
-	struct slot *slots;      /* NULL: it is bare */
+	struct slot *slots;      /* NULL: the chunk is bare */
 	uint32_t base;           /* the number of its first slot */
 	uint32_t taken;
 	uint32_t free_first; /* 0: none, and it is in no list */
@@ -79,7 +79,7 @@ slot_at(const struct chunk *chunk, uint32_t i)
 	return &chunk->slots[i - chunk->base];
 }
 
-/* The slot of a tag that still stands, or NULL. */
+/* The slot of a tag that is still valid, or NULL. */
 static struct slot *
 slot_of(const struct topic_tags *tags, uint32_t tag)
 {
@@ -108,7 +108,7 @@ add_free(struct topic_tags *tags, struct chunk *chunk, uint32_t i)
 	chunk->free_last = i;
 }
 
-/* A bare one, or one more; NULL: there are no more. */
+/* A bare chunk, or a new one; NULL if all CHUNKS_MAX are in use. */
 static struct chunk *
 find_bare(struct topic_tags *tags)
 {
@@ -124,7 +124,7 @@ find_bare(struct topic_tags *tags)
 	return chunk;
 }
 
-/* Makes a chunk's slots, all of them free. NULL: there are no more. */
+/* Allocates the slots of a chunk, all of them free. NULL if all CHUNKS_MAX are in use. */
 static struct chunk *
 open_chunk(struct topic_tags *tags)
 {
@@ -142,7 +142,7 @@ open_chunk(struct topic_tags *tags)
 	return chunk;
 }
 
-/* All of its slots are free. */
+/* Frees the slots of a chunk, none of which is used. */
 static void
 close_chunk(struct topic_tags *tags, struct chunk *chunk)
 {

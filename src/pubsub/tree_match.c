@@ -10,13 +10,13 @@
  * The walk of one name through the tree.
  *
  * A state is (node, at): the edges from the root to the node matched the bytes before `at`. States
- * that wait stand on a stack. A star node S that is entered at `at` waits there, too: (S, q) tries
- * the children of S behind bytes q, q + 1, ... of the name, by which the star has taken those
- * before.
+ * still to be followed are on a stack. A star node S that is entered at `at` is put there, too: (S,
+ * q) tries the children of S behind bytes q, q + 1, ... of the name, after the star has matched the
+ * bytes before.
  *
- * Each star node is entered once a walk, at the lowest position at which it can be. That is enough,
- * since (S, q) goes through all positions from q on; and it makes each state be entered once, since
- * between a node and the last star above it lies a fixed number of bytes.
+ * Each star node is entered once in a walk, at the lowest position that is possible. That is
+ * enough, since (S, q) tries all positions from q on. It also means that each state is entered
+ * once, since the number of bytes between a node and the last star above it is fixed.
  *
  * The first time is the lowest: by induction over the number of stars above S. With none, there is
  * one way to S only. Else let T be the last star above it; S is entered d bytes behind each
@@ -34,16 +34,17 @@ struct tree_state {
 struct walk {
 	struct channel_tree *tree;
 	struct slice name;
-	struct topic *channel; /* the channel of that name, if it was met */
+	struct topic *channel; /* the channel of that name, if it was found */
 	size_t matched;        /* patterns, in tree->matched[1] and so on */
 	size_t depth;          /* of the stack */
-	uint64_t stamp;        /* of the star nodes that this walk has entered */
+	uint64_t stamp;        /* set in the star nodes that this walk has entered */
 	uint64_t steps;
 };
 
 /*
- * Stamps: twice the number of the walk that entered the star node last, plus CLOSED if all that it
- * leads to is a star node that was entered in that walk as well. Numbers of 63 bits do not run out.
+ * A stamp is twice the number of the walk that entered the star node last, plus CLOSED if the
+ * node's only child leads to a star node that was entered in that walk as well. 63 bits do not
+ * overflow.
  */
 enum { CLOSED = 1 };
 
@@ -92,9 +93,9 @@ collect(struct walk *w, const struct tree_node *node)
 }
 
 /*
- * Star node `star` has just been entered. If the star above it leads nowhere else, it need not go
- * on: it could only enter this one again. So `*a*a*a*b` costs what its last star costs, not four
- * times that.
+ * Star node `star` has just been entered. If the star above it leads to nothing else, that one need
+ * not try further positions: it could only enter `star` again. So `*a*a*a*b` costs as much as its
+ * last star alone, not four times that.
  */
 static void
 close_star_above(struct tree_node *star)
@@ -146,7 +147,7 @@ push_classes(struct walk *w, struct tree_classes *classes, unsigned char c, size
 	}
 }
 
-/* The node behind byte at - 1 by a literal edge; a channel there is noted. */
+/* The node behind byte at - 1 over a literal edge; if it is a channel that matches, records it. */
 static struct tree_node *
 follow(struct walk *w, struct tree_edge *edge, size_t at)
 {
@@ -162,7 +163,7 @@ follow(struct walk *w, struct tree_edge *edge, size_t at)
 	return NULL;
 }
 
-/* Takes the ways on from a node that is not a star: one is returned, the others are put on the
+/* Follows the edges of a node that is not a star: one child is returned, the others are put on the
  * stack. */
 static struct tree_node *
 leave(struct walk *w, const struct tree_node *node, size_t at)
@@ -180,8 +181,8 @@ leave(struct walk *w, const struct tree_node *node, size_t at)
 	return follow(w, tree_child(node->children, c), at + 1);
 }
 
-/* Lets the star take bytes until a child is there, from *at on, and then goes on as leave() does.
- */
+/* Lets the star match bytes, from *at on, until it has a child over the next one, and then does as
+ * leave(). */
 static struct tree_node *
 leave_star(struct walk *w, struct tree_node *star, size_t *at)
 {

@@ -4,12 +4,12 @@
 #include "pubsub/tree_node.h"
 
 /*
- * What channel_tree_match() keeps from walk to walk: the result and a stack. Inside of the channel
- * tree: for its own files only.
+ * The memory that channel_tree_match() keeps between walks: the result and a stack. For the channel
+ * tree's own files only.
  */
 void tree_match_release(struct channel_tree *tree);
 
-/* Gives back what the tree, which has become smaller, can hardly need any more. */
+/* Frees this memory if it is far larger than the tree, which has become smaller, needs. */
 void tree_match_shrink(struct channel_tree *tree);
 
 #endif

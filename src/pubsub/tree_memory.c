@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 
-/* A block of malloc: a word of its own, a multiple of 16, at least 32. */
+/* The size of a block of malloc: with a word of overhead, a multiple of 16, at least 32. */
 static size_t
 block_bytes(size_t len)
 {

@@ -7,20 +7,20 @@
 #include "base/hash_map.h"
 
 /*
- * Memory of one channel tree, counted as it is asked for and given back. Inside of the channel
- * tree: for its own files only. It knows nothing of what is kept there.
+ * Memory of one channel tree, counted as it is allocated and freed. For the channel tree's own
+ * files only. It does not know what is stored there.
  */
 struct tree_memory {
-	size_t bytes; /* in use, with what the allocator is thought to add */
+	size_t bytes; /* in use, with an estimate of the allocator's overhead */
 };
 
 void *tree_alloc(struct tree_memory *memory, size_t len); /* zeroed; returns owned (tree_release) */
 void tree_release(struct tree_memory *memory, void *ptr, size_t len); /* NULL is allowed */
 
-/* Takes ptr; returns owned. What is new is not zeroed. */
+/* Takes ptr; returns owned. Added bytes are not zeroed. */
 void *tree_resize(struct tree_memory *memory, void *ptr, size_t old_len, size_t len);
 
-/* A hash map, counted about. */
+/* A hash map, whose memory is estimated. */
 struct hash_map *tree_map_new(struct tree_memory *memory);
 void tree_map_free(struct tree_memory *memory, struct hash_map *map); /* it is empty */
 void tree_map_add(struct tree_memory *memory, struct hash_map *map, struct slice key, void *value);

@@ -132,7 +132,8 @@ tree_add_literal(struct channel_tree *tree, struct tree_node *node, struct slice
 	return child;
 }
 
-/* Cuts the node's prefix in front of byte `at`; returns the new node with what was before. */
+/* Splits the node's prefix in front of byte `at`; returns the new node, which has the first part.
+ */
 static struct tree_node *
 split(struct channel_tree *tree, struct tree_node *node, size_t at)
 {
@@ -160,8 +161,9 @@ common_len(struct slice a, struct slice b)
 }
 
 /*
- * Gives a topic that was a child itself, behind byte `at` of its name, a node as long as it has in
- * common with run. (Where a topic is a child all edges above are bytes: run starts at the root.)
+ * Gives a topic that was a child itself, behind byte `at` of its name, a node whose prefix is what
+ * its name has in common with run. (Above such a topic all edges are bytes, so run starts at the
+ * root.)
  */
 static struct tree_node *
 give_node(struct channel_tree *tree, struct topic *topic, size_t at, struct slice run)
@@ -206,7 +208,8 @@ tree_descend(struct channel_tree *tree, struct tree_node *node, struct slice run
 	return node;
 }
 
-/* Nothing is left at the node, a literal one, but a channel, here or behind a byte. */
+/* The literal node has a single channel left, at the node or behind one byte: the channel's topic
+ * takes its place. */
 static void
 give_way_to_topic(struct channel_tree *tree, struct tree_node *node, struct topic *topic)
 {
@@ -216,7 +219,7 @@ give_way_to_topic(struct channel_tree *tree, struct tree_node *node, struct topi
 	node_free(tree, node);
 }
 
-/* The node, a literal one, has no topic and one way on, to a literal one that takes its place. */
+/* The literal node has no topic and a single child, a literal node, which takes its place. */
 static void
 give_way_to_child(struct channel_tree *tree, struct tree_node *node, struct tree_node *child)
 {
@@ -233,7 +236,7 @@ give_way_to_child(struct channel_tree *tree, struct tree_node *node, struct tree
 	node_free(tree, node);
 }
 
-/* Does without a literal node where that is possible. */
+/* Removes a literal node that is no longer needed. */
 static void
 merge(struct channel_tree *tree, struct tree_node *node)
 {
@@ -267,7 +270,7 @@ tree_tidy(struct channel_tree *tree, struct tree_node *node)
 		merge(tree, node);
 }
 
-/* Frees the topics of a node, and those that are its children; returns a child that is left, or
+/* Frees the topics of a node and those that are its children; returns a child node that is left, or
  * NULL. */
 static struct tree_node *
 clear_node(struct channel_tree *tree, struct tree_node *node)

@@ -13,18 +13,19 @@
 #include "pubsub/tree_memory.h"
 
 /*
- * Nodes of the channel tree. Inside of the channel tree: for its own files only.
+ * Nodes of the channel tree. For the channel tree's own files only.
  *
- * A node is reached over one edge: a byte, any byte, a class or a star. One that is reached by a
- * byte has a prefix: a run of literal bytes that follow. Invariants:
- * - a node other than the root has a topic or a way on; and one that is reached by a byte, has no
- *   topic and a single way on, by a byte, is merged with what stands there;
- * - a star node has no child by `?` or star: `*?` is kept as `?*`, `**` as `*`. A class of all
- * bytes is kept as `?`, one of a single byte as that byte;
- * - channels stand only where all edges from the root are bytes. A channel that has no company yet
- *   costs no node: its topic is the child itself, and its name says the rest of the way;
- * - a node never moves, so that its children and topics may point to it.
- * Whatever follows a chain of nodes does so in a loop: peers choose how long it is.
+ * A node is reached over one edge: a byte, any byte, a class or a star. A node that is reached over
+ * a byte has a prefix: the literal bytes that follow it. Invariants:
+ * - a node other than the root has a topic or a child. A node that is reached over a byte, and has
+ * no topic and a single child, over a byte, is merged with that child;
+ * - a star node has no child over `?` or star: `*?` is kept as `?*`, `**` as `*`. A class of all
+ *   bytes is kept as `?`, a class of a single byte as that byte;
+ * - channels are only where all edges from the root are bytes. A channel that shares no further
+ * byte with another needs no node: its topic is the child itself, and its name has the remaining
+ * bytes;
+ * - a node never moves, so its children and topics may point to it.
+ * A chain of nodes is followed in a loop, never by recursion: peers choose its length.
  */
 enum tree_kind { TREE_ROOT, TREE_LITERAL, TREE_ANY, TREE_CLASS, TREE_STAR };
 
@@ -41,8 +42,8 @@ struct tree_node {
 	struct tree_node *parent;       /* NULL for the root */
 	struct tree_children *children; /* NULL if none */
 	struct tree_wild *wild;         /* NULL if none */
-	struct topic *channel;          /* whose name ends here, or NULL */
-	uintptr_t patterns;             /* that end here: see tree_patterns() */
+	struct topic *channel;          /* the channel whose name ends here, or NULL */
+	uintptr_t patterns;             /* the patterns that end here: see tree_patterns() */
 	union {
 		char near[TREE_NEAR_BYTES]; /* TREE_LITERAL: the prefix, while it fits */
 		char *far;
@@ -50,7 +51,7 @@ struct tree_node {
 	} prefix;
 	union {
 		uint32_t slot;     /* TREE_CLASS: among the classes of the parent */
-		uint32_t channels; /* TREE_ROOT, TREE_LITERAL: how many, from here on */
+		uint32_t channels; /* TREE_ROOT, TREE_LITERAL: how many at the node and below */
 	};
 	uint16_t prefix_len;
 	uint8_t kind; /* enum tree_kind */
@@ -82,7 +83,7 @@ tree_prefix(const struct tree_node *node)
 	return (struct slice){ptr, node->prefix_len};
 }
 
-/* How many ways lead on. */
+/* The number of children. */
 static inline size_t
 tree_ways(const struct tree_node *node)
 {
@@ -101,16 +102,17 @@ tree_has_topic(const struct tree_node *node)
 	return node->channel != NULL || node->patterns != 0;
 }
 
-/* The child over that edge, made if it is not there. set is read for TREE_CLASS. */
+/* The child over that edge, made if there is none. set is read for TREE_CLASS. */
 struct tree_node *tree_wild_child(
     struct channel_tree *tree, struct tree_node *node, enum tree_kind kind, const uint64_t set[4]);
-/* NULL where there is none. */
+/* NULL if there is none. */
 struct tree_node *tree_find_wild_child(
     const struct tree_node *node, enum tree_kind kind, const uint64_t set[4]);
 
 /*
- * Goes from node, at byte *at of run, as far as the tree goes, and makes that place a node of its
- * own. Then *at is run.len or node has no child by run.ptr[*at].
+ * Follows run from byte *at on, beginning at node, as far as the tree has its bytes, and makes that
+ * place a node of its own if it is none. Afterwards *at is run.len, or the node returned has no
+ * child over run.ptr[*at].
  */
 struct tree_node *tree_descend(
     struct channel_tree *tree, struct tree_node *node, struct slice run, size_t *at);

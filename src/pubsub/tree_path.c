@@ -16,7 +16,7 @@ tree_path_release(struct tree_path *path)
 	xfree(path->run);
 }
 
-/* How many bytes a set holds, and one of them. */
+/* The number of bytes in a set; *one is set to one of them. */
 static int
 set_count(const uint64_t set[4], unsigned char *one)
 {

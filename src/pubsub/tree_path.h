@@ -10,21 +10,21 @@
 #include "pubsub/tree_node.h"
 
 /*
- * The path of a pattern through the channel tree, step by step. Inside of the channel tree: for its
- * own files only. Patterns that differ only in spelling have one path: a run of `*` and `?` is as
- * many
- * `?` and then one `*`, a class of all bytes is `?`, a class of one byte is that byte.
+ * The path of a pattern through the channel tree, step by step. For the channel tree's own files
+ * only. Patterns that differ only in spelling have the same path: a run of `*` and `?` becomes as
+ * many `?` and then one `*`, a class of all bytes becomes `?`, a class of one byte becomes that
+ * byte.
  */
 struct tree_path {
 	struct slice rest;
-	size_t any; /* steps by `?` that are still to be given, and then ... */
-	bool star;  /* ... whether one by `*` */
+	size_t any; /* `?` steps that are still to be returned */
+	bool star;  /* whether a `*` step follows them */
 	char *run;  /* owned: room for the longest run */
 };
 
 struct tree_step {
 	enum tree_kind kind; /* TREE_LITERAL: the whole run; else one edge */
-	struct slice run;    /* borrows, until the next step */
+	struct slice run;    /* valid until the next step */
 	uint64_t set[4];     /* TREE_CLASS */
 };
 

@@ -3,8 +3,8 @@
 #include "pubsub/tree_spellings.h"
 
 /*
- * The first SCAN_MAX places are compared one by one. A topic that has a later place is in
- * tree->crowded, by name: names of patterns are unique in the tree, so one map serves all nodes.
+ * The first SCAN_MAX places are compared one by one. A topic at a later place is in tree->crowded,
+ * by name: names of patterns are unique in the tree, so one map serves all nodes.
  */
 enum { SCAN_MAX = 8, FIRST_ROOM = 4 };
 

@@ -9,10 +9,10 @@
 
 /*
  * The patterns that end at one node of the channel tree: they mean the same and are spelled
- * differently, as `a`, `\a` and `[a]`. Inside of the channel tree: for its own files only. One
- * alone is tree_node.patterns itself; more are a struct tree_spellings, told by bit 0. Finding,
- * adding and removing one costs the same however many there are: a peer can spell one thing in a
- * million ways.
+ * differently, as `a`, `\a` and `[a]`. For the channel tree's own files only. A single pattern is
+ * tree_node.patterns itself; for more it points to a struct tree_spellings, and bit 0 is set.
+ * Finding, adding and removing a pattern costs the same however many there are: a peer can spell
+ * one pattern in a million ways.
  */
 struct tree_spellings {
 	uint32_t count;
@@ -33,14 +33,14 @@ tree_patterns(const struct tree_node *node, size_t *count)
 	return (struct topic *const *)&node->patterns;
 }
 
-/* NULL where there is none of that name. */
+/* NULL if there is none of that name. */
 struct topic *tree_spelling_find(
     const struct channel_tree *tree, const struct tree_node *node, struct slice name);
 
 /* There is none of that name. Sets topic->node and topic->place. */
 void tree_spelling_add(struct channel_tree *tree, struct tree_node *node, struct topic *topic);
 
-/* The topic itself stays. */
+/* Does not free the topic. */
 void tree_spelling_remove(struct channel_tree *tree, struct topic *topic);
 
 #endif

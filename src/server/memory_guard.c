@@ -153,7 +153,7 @@ cut(struct client *c, uint64_t now_us)
 		log_notice("closing client %s: past maxmemory-pubsub, and it is owed %zu bytes",
 		    client_label(c, label, sizeof(label)), c->subscriber.outbox.bytes);
 	client_kill(c, "owed the most past maxmemory-pubsub");
-	if (!hub_drop_owed(&c->subscriber, RANGES_A_CUT)) {
+	if (!hub_drop_queue(&c->subscriber, RANGES_A_CUT)) {
 		c->memory_pending = true;
 		server->memory.pending++;
 	}

@@ -91,8 +91,8 @@ publish(struct server *server, const char *kind, const struct kv_db *db, struct 
 		return;
 	}
 	buffer_append_slice(channel, what);
-	if (hub_publish_now(server->hub, HUB_CHANNEL, buffer_slice(channel), message, HUB_IF_ROOM,
-		&receivers) != HUB_OK)
+	if (hub_publish_now(server->hub, HUB_CHANNEL, buffer_slice(channel), message,
+		HUB_WITHIN_LIMITS, &receivers) != HUB_OK)
 		server->counters.skipped_notifications++;
 }
 

@@ -307,7 +307,7 @@ release_gone(struct server *server, uint64_t deadline_us)
 		bool is_free;
 
 		while (!(is_free = hub_detach(&c->subscriber, DETACH_A_LOOK)) &&
-		       c->subscriber.outbox.lifted == 0)
+		       c->subscriber.outbox.in_flight == 0)
 			if (clock_mono_us() >= deadline_us)
 				return true;
 		next = TAILQ_NEXT(c, all);
