@@ -107,12 +107,12 @@ def test_start_and_check_say_the_same_of_commands(folder, fanfare_tool):
         "zeros": (bytes(1000), "ends early: the last 1000 bytes, at offset 0,"),
         "zeros behind": (a + bytes(1000), f"ends early: the last 1000 bytes, at offset {len(a)},"),
         "text": (b"# what is this?\n", "damaged at offset 0: neither a batch nor an annotation of Redis"),
-        "inline": (b"SET a 1\r\n", "damaged at offset 0: no command begins here"),
+        "inline": (b"SET a 1\r\n", "damaged at offset 0: expected a command"),
         "Redis's snapshot": (b"REDIS0011\xfa\tredis-ver\x057.2.0", "damaged at offset 0: this is Redis's binary form"),
         "... and commands": (b"REDIS0011\xff12345678" + a, "damaged at offset 0: this is Redis's binary form"),
-        "no length": (b"*3\r\n$3\r\nSET\r\n$-1\r\n", "damaged at offset 0: not a length"),
-        "wrong length": (b"*2\r\n$3\r\nDEL\r\n$1\r\nab\r\n", "damaged at offset 0: an argument without an end"),
-        "a header alone": (b"#FANFARE1 ", "ends early: the last 10 bytes, at offset 0, are not whole"),
+        "no length": (b"*3\r\n$3\r\nSET\r\n$-1\r\n", "damaged at offset 0: invalid length"),
+        "wrong length": (b"*2\r\n$3\r\nDEL\r\n$1\r\nab\r\n", "damaged at offset 0: argument without CR LF at its end"),
+        "a header alone": (b"#FANFARE1 ", "ends early: the last 10 bytes, at offset 0, are incomplete"),
     }
     for what, (content, expected) in files.items():
         (folder / AOF).write_bytes(content)
@@ -148,7 +148,7 @@ def test_start_and_check_say_the_same_of_batches_cut_flipped_and_torn(start_fanf
             "short": bytes(20)}.items():
         (folder / AOF).write_bytes(whole[:last] + torn)
         _, said = check_agrees(folder, fanfare_tool, what)
-        assert said.startswith(f"ends early: the last {len(torn)} bytes, at offset {last}, are not whole"), what
+        assert said.startswith(f"ends early: the last {len(torn)} bytes, at offset {last}, are incomplete"), what
 
 
 def test_start_and_check_say_the_same_of_databases_and_what_is_no_file(folder, fanfare_tool):
@@ -200,7 +200,7 @@ def test_after_a_torn_tail_the_file_goes_on(start_fanfared, folder):
     client = daemon.client()
     assert client.call("DBSIZE") == 2
     assert (folder / f"{AOF}.cut-{last}").read_bytes() == bytes(512)
-    assert f"the other 512 are kept in {AOF}.cut-{last}" in daemon.log()
+    assert f"the other 512 are saved in {AOF}.cut-{last}" in daemon.log()
     client.ok("SET", "d", "4")
     daemon.kill()
     daemon = start_fanfared(*ALWAYS)
@@ -228,10 +228,10 @@ def test_a_folder_with_files_of_redis_and_none_of_ours_is_refused(start_fanfared
     assert (folder / "dump.rdb").exists() and (folder / "appendonlydir").is_dir()
     for options in ((), ("--appendonly", "yes"), ("--save", "1 1"), ("--appendfilename", "other.aof")):
         up, log = start_says(folder, *options)
-        assert not up and "dump.rdb is of Redis" in log and "ignore-redis-files" in log, log
+        assert not up and "dump.rdb was written by Redis" in log and "ignore-redis-files" in log, log
     (folder / "dump.rdb").rename(folder / "elsewhere")
     up, log = start_says(folder, "--appendonly", "yes")
-    assert not up and "appendonlydir is of Redis" in log
+    assert not up and "appendonlydir was written by Redis" in log
     daemon = start_fanfared(*ALWAYS, "--ignore-redis-files", "yes")
     daemon.client().ok("SET", "ours", "1")
     daemon.stop()
@@ -245,4 +245,4 @@ def test_a_folder_with_files_of_redis_and_none_of_ours_is_refused(start_fanfared
     up, log = start_says(folder, *ALWAYS, "--ignore-redis-files", "yes")
     assert not up and "this is Redis's binary form" in log
     up, log = start_says(folder)
-    assert not up and f"{AOF} is of Redis" in log
+    assert not up and f"{AOF} was written by Redis" in log

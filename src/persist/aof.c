@@ -19,24 +19,25 @@ static const char magic[] = "#FANFARE1 ";
 
 _Static_assert(HEADER_CHECKSUM_AT + 18 == AOF_HEADER_LEN, "the parts make up the header");
 
-/* The number at LEN_AT: the batch's length, and above it how much was not synced. */
+/* The number at LEN_AT: the length of the batch in the lower bits, the unsynced bytes above. */
 #define LEN_BITS 40
 #define UNSYNCED_UNIT 512
-#define UNSYNCED_MAX ((UINT64_C(1) << (64 - LEN_BITS)) - 1) /* so much or more */
+#define UNSYNCED_MAX ((UINT64_C(1) << (64 - LEN_BITS)) - 1) /* this many or more */
 
-/* Up to this length each bit of a batch is tried whether it alone was changed: 0.1 s at most. */
+/* In a batch of up to this length, each single bit is tried whether its change explains the
+ * checksum: 0.1 s at most. */
 #define BIT_TRIED_MAX 16384
 
 struct header {
 	uint64_t len, checksum;
-	uint64_t synced; /* up to there the file was synced when the batch was written */
+	uint64_t synced; /* the file was synced up to here when the batch was written */
 };
 
-/* The longest argument that the settings allow, and more arguments than any command has. */
+/* The longest argument that the settings allow; more arguments than any command has. */
 #define ARG_MAX_LEN (UINT64_C(1) << 30)
 #define ARGS_MAX ((uint64_t)INT32_MAX)
 
-/* Of what Redis writes between commands. */
+/* The longest annotation that Redis writes between commands. */
 #define ANNOTATION_MAX 128
 
 uint64_t
@@ -67,7 +68,7 @@ get_hex(const char *at, uint64_t *v)
 	return true;
 }
 
-/* unsynced: in units. */
+/* unsynced is in units of UNSYNCED_UNIT. */
 static void
 write_header(
     char out[AOF_HEADER_LEN], uint64_t offset, uint64_t unsynced, uint64_t len, uint64_t checksum)
@@ -135,7 +136,7 @@ aof_header_read(
 	return true;
 }
 
-/* True for what becomes a good header when one bit is changed. */
+/* True if these bytes become a valid header by changing one bit. */
 static bool
 is_header_but_for_a_bit(struct slice bytes, uint64_t offset)
 {
@@ -154,7 +155,7 @@ is_header_but_for_a_bit(struct slice bytes, uint64_t offset)
 	return false;
 }
 
-/* The same of a batch, unless it is too long to try. */
+/* The same for a batch, unless it is too long to try. */
 static bool
 is_batch_but_for_a_bit(struct slice batch, uint64_t offset, uint64_t checksum)
 {
@@ -187,7 +188,7 @@ bad(struct aof_commands *commands, const char *reason)
 	return AOF_COMMAND_BAD;
 }
 
-/* "<type><number>\r\n", 0 to max, written as Redis writes it. */
+/* Takes "<type><number>\r\n", 0 to max, written as Redis writes it. */
 static enum aof_command_result
 take_header(
     struct aof_commands *commands, struct slice *rest, char type, uint64_t max, uint64_t *number)
@@ -197,18 +198,18 @@ take_header(
 	if (rest->len == 0)
 		return AOF_COMMAND_PARTIAL;
 	if (rest->ptr[0] != type)
-		return bad(commands, type == '*' ? "no command begins here"
-						 : "no argument of a command begins here");
+		return bad(commands,
+		    type == '*' ? "expected a command" : "expected an argument of a command");
 	*number = 0;
 	for (i = 1; i < rest->len && rest->ptr[i] >= '0' && rest->ptr[i] <= '9'; i++) {
 		*number = *number * 10 + (uint64_t)(rest->ptr[i] - '0');
 		if (*number > max || (i == 2 && rest->ptr[1] == '0'))
-			return bad(commands, "not a length that a command can have");
+			return bad(commands, "length out of range");
 	}
 	if (i < rest->len && (i == 1 || rest->ptr[i] != '\r'))
-		return bad(commands, "not a length");
+		return bad(commands, "invalid length");
 	if (i + 1 < rest->len && rest->ptr[i + 1] != '\n')
-		return bad(commands, "a line without an end");
+		return bad(commands, "length without CR LF");
 	if (i + 2 > rest->len)
 		return AOF_COMMAND_PARTIAL;
 	*rest = (struct slice){rest->ptr + i + 2, rest->len - i - 2};
@@ -235,7 +236,7 @@ take_arg(struct aof_commands *commands, struct slice *rest)
 		return result;
 	if ((rest->len > len && rest->ptr[len] != '\r') ||
 	    (rest->len > len + 1 && rest->ptr[len + 1] != '\n'))
-		return bad(commands, "an argument without an end");
+		return bad(commands, "argument without CR LF at its end");
 	if (rest->len < len + 2)
 		return AOF_COMMAND_PARTIAL;
 	add_arg(commands, (struct slice){rest->ptr, (size_t)len});
@@ -243,7 +244,7 @@ take_arg(struct aof_commands *commands, struct slice *rest)
 	return AOF_COMMAND;
 }
 
-/* Redis's "#TS:1700000000\r\n". */
+/* Takes Redis's "#TS:1700000000\r\n". */
 static enum aof_command_result
 take_annotation(struct aof_commands *commands, struct slice *rest)
 {
@@ -257,7 +258,7 @@ take_annotation(struct aof_commands *commands, struct slice *rest)
 	if (end == NULL && rest->len < ANNOTATION_MAX)
 		return AOF_COMMAND_PARTIAL;
 	if (end == NULL)
-		return bad(commands, "an annotation without an end");
+		return bad(commands, "annotation without a line end");
 	*rest = (struct slice){end + 1, rest->len - (size_t)(end + 1 - rest->ptr)};
 	return AOF_COMMAND;
 }
@@ -280,7 +281,7 @@ aof_command_next(struct aof_commands *commands, struct slice *rest)
 	}
 	result = take_header(commands, &at, '*', ARGS_MAX, &count);
 	if (result == AOF_COMMAND && count == 0)
-		return bad(commands, "a command of no arguments");
+		return bad(commands, "command without arguments");
 	for (; result == AOF_COMMAND && count > 0; count--)
 		result = take_arg(commands, &at);
 	if (result == AOF_COMMAND)
@@ -297,19 +298,20 @@ from(struct slice file, size_t at)
 static bool
 begins_batch(struct slice at)
 {
-	/* Not a letter more than needed to be told from Redis's annotations: what is changed behind
-	 * it is damage. */
+	/* Only as many bytes as distinguish it from Redis's annotations: a change of the bytes
+	 * behind them is damage. */
 	return at.len >= 2 && memcmp(at.ptr, magic, 2) == 0;
 }
 
-/* What good headers behind a place say of it. */
+/* What valid headers behind a place say about it. */
 enum later {
 	LATER_NONE, /* there are none */
 	LATER_UNSYNCED,
-	LATER_SYNCED, /* one was written after the place was synced */
+	LATER_SYNCED, /* a header was written after the place was synced */
 };
 
-/* The checksum of a header is one of its place: what a value holds is never taken for one. */
+/* The checksum of a header depends on its offset, so a value that contains a header is never taken
+ * for one. */
 static enum later
 look_behind(struct slice file, size_t at)
 {
@@ -351,7 +353,8 @@ cut(struct aof_scan *scan, size_t keep, const char *reason)
 	return AOF_TRUNCATED;
 }
 
-/* A batch that is not as it was written; is_untorn: what is there was not left by a torn write. */
+/* The verdict on a batch that is not as it was written. is_untorn: a torn write cannot have left
+ * these bytes. */
 static enum aof_verdict
 torn_or_damaged(struct aof_scan *scan, bool is_untorn, const char *reason)
 {
@@ -361,7 +364,7 @@ torn_or_damaged(struct aof_scan *scan, bool is_untorn, const char *reason)
 }
 
 /*
- * Follows commands up to where they end, or where a batch with a header begins: *end. *safe is the
+ * Reads commands up to their end, or to the beginning of a batch with a header: *end. *safe is the
  * end of the last command that is in no unfinished transaction.
  */
 static enum aof_command_result
@@ -386,14 +389,13 @@ follow(struct aof_commands *commands, struct slice run, size_t *end, size_t *saf
 	*end = run.len - rest.len;
 	if (result == AOF_COMMAND)
 		result = AOF_COMMAND_NONE;
-	/* A lone '#' may be the beginning of either. */
+	/* A single '#' may begin a header or an annotation. */
 	return result == AOF_COMMAND_NONE && in_transaction ? AOF_COMMAND_PARTIAL : result;
 }
 
 /*
- * True if the bytes at this place, where no command of Redis begins, are the first batch, which is
- * torn: zeros, which no file of anyone begins with or goes on with, or something that good batches
- * follow.
+ * True if the bytes at this place, where no command of Redis begins, are a torn first batch: zeros,
+ * which no valid file contains here, or bytes that valid batches follow.
  */
 static bool
 is_torn_batch(const struct aof_scan *scan, size_t at)
@@ -407,7 +409,7 @@ is_torn_batch(const struct aof_scan *scan, size_t at)
 	return later == LATER_UNSYNCED || (later == LATER_NONE && rest.ptr[0] == '\0');
 }
 
-/* Commands without a header, which only stand at the beginning. */
+/* Scans commands without a header, which occur only at the beginning. */
 static enum aof_verdict
 scan_plain(struct aof_scan *scan, struct slice *commands)
 {
@@ -424,22 +426,21 @@ scan_plain(struct aof_scan *scan, struct slice *commands)
 	if (result == AOF_COMMAND_BAD && (safe < end || !is_torn_batch(scan, scan->at + end)))
 		return damaged(scan, scan->at + safe, scan->at + end, reason);
 	if (result == AOF_COMMAND_PARTIAL && end < run.len && begins_batch(from(run, end)))
-		return damaged(
-		    scan, scan->at + safe, scan->at + end, "a transaction without an end");
+		return damaged(scan, scan->at + safe, scan->at + end, "incomplete transaction");
 	if (result == AOF_COMMAND_PARTIAL &&
 	    look_behind(scan->file, scan->at + safe) == LATER_SYNCED)
 		return damaged(scan, scan->at + safe, scan->at + end,
-		    "a command without an end, and batches behind it");
+		    "incomplete command, followed by batches");
 	if (result != AOF_COMMAND_NONE)
 		return cut(scan, scan->at + safe,
-		    result == AOF_COMMAND_BAD ? reason
-					      : "a command or a transaction without an end");
+		    result == AOF_COMMAND_BAD ? reason : "incomplete command or transaction");
 	commands->len = end;
 	scan->at += end;
 	return AOF_COMMANDS;
 }
 
-/* True for commands without headers up to the end of the file: that is no way to tear a batch. */
+/* True if commands without headers follow up to the end of the file: a torn write does not leave
+ * them. */
 static bool
 are_commands(struct slice rest)
 {
@@ -451,7 +452,7 @@ are_commands(struct slice rest)
 	return result == AOF_COMMAND_NONE && end == rest.len;
 }
 
-/* True for what looks like a header, of any place: *len is what it announces. */
+/* True if the bytes look like a header of any offset: *len is the length it announces. */
 static bool
 has_form_of_header(struct slice bytes, uint64_t *len)
 {
@@ -469,8 +470,8 @@ has_form_of_header(struct slice bytes, uint64_t *len)
 	return memcmp(form, bytes.ptr, AOF_HEADER_LEN) == 0;
 }
 
-/* True for a batch that another one follows, both of another place: something before is missing, or
- * stands twice. A single one may be what stood there before. */
+/* True for a batch followed by another, both of other offsets: bytes before them are missing or
+ * duplicated. A single one may be old data of this place. */
 static bool
 are_moved_batches(struct slice rest, uint64_t offset)
 {
@@ -495,24 +496,23 @@ scan_batch(struct aof_scan *scan, struct slice *commands)
 	scan->batch_at = scan->at;
 	scan->has_header = true;
 	if (are_commands(rest))
-		return damaged(
-		    scan, scan->at, scan->at, "a command without a header, behind batches");
+		return damaged(scan, scan->at, scan->at, "command without a header behind batches");
 	if (rest.len < AOF_HEADER_LEN)
-		return cut(scan, scan->at, "the header is not whole");
+		return cut(scan, scan->at, "incomplete header");
 	if (!read_header(rest.ptr, scan->at, &header))
 		return torn_or_damaged(scan,
 		    is_header_but_for_a_bit(rest, scan->at) || are_moved_batches(rest, scan->at),
-		    "the header's checksum does not fit the header");
+		    "header checksum mismatch");
 	if (header.len == 0)
-		return damaged(scan, scan->at, scan->at, "a batch of no commands");
+		return damaged(scan, scan->at, scan->at, "batch without commands");
 	rest = from(rest, AOF_HEADER_LEN);
 	if (rest.len < header.len)
-		return cut(scan, scan->at, "the batch is not whole");
+		return cut(scan, scan->at, "incomplete batch");
 	rest.len = (size_t)header.len;
 	if (aof_checksum(rest, scan->at) != header.checksum)
 		return torn_or_damaged(scan,
 		    is_batch_but_for_a_bit(rest, scan->at, header.checksum),
-		    "the batch's checksum does not fit the batch");
+		    "batch checksum mismatch");
 	*commands = rest;
 	scan->batches++;
 	scan->at += AOF_HEADER_LEN + rest.len;
@@ -531,8 +531,8 @@ aof_scan_next(struct aof_scan *scan, struct slice *commands)
 	if (scan->at == 0 && rest.len >= sizeof(preamble) - 1 &&
 	    memcmp(rest.ptr, preamble, sizeof(preamble) - 1) == 0)
 		return damaged(scan, 0, 0,
-		    "this is Redis's binary form: have Redis rewrite it with aof-use-rdb-preamble "
-		    "no");
+		    "this is Redis's binary format: let Redis rewrite the file with "
+		    "aof-use-rdb-preamble no");
 	if (scan->at == 0 && !begins_batch(rest))
 		return scan_plain(scan, commands);
 	return scan_batch(scan, commands);

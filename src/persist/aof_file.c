@@ -12,7 +12,7 @@
 
 #include "persist/disk.h"
 
-/* So many files that were cut off at the same place may be kept. */
+/* The most files of bytes that were cut off at the same offset. */
 #define CUTS_MAX 99
 
 static bool
@@ -68,8 +68,8 @@ write_all(int fd, struct slice bytes)
 	return disk_write_all(&disk_system, fd, &piece, 1, 0);
 }
 
-/* Creates "PATH.cut-KEEP", or the first of "PATH.cut-KEEP.1" and so on that is not there yet: name.
- * -1 with errno. */
+/* Creates "PATH.cut-KEEP", or the first of "PATH.cut-KEEP.1" and so on that does not exist; name is
+ * its name. -1 with errno. */
 static int
 create_beside(const char *path, size_t keep, struct buffer *name)
 {
@@ -86,7 +86,8 @@ create_beside(const char *path, size_t keep, struct buffer *name)
 	return fd;
 }
 
-/* False with errno; nothing is left of it then. */
+/* Writes and syncs the bytes to a new file beside path. False with errno; the new file is then
+ * removed. */
 static bool
 save(const char *path, size_t keep, struct slice bytes, struct buffer *name)
 {
@@ -113,21 +114,22 @@ aof_file_truncate(struct aof_file *file, const char *path, size_t keep, struct b
 	struct slice rest = {file->bytes.ptr + keep, file->bytes.len - keep};
 	struct buffer beside = {0};
 	bool is_saved = save(path, keep, rest, &beside);
-	/* A full disk is what tears tails; it must not keep the daemon from starting as well. */
+	/* A full disk is the usual cause of a torn tail. It must not prevent the daemon from
+	 * starting, too. */
 	bool is_full = !is_saved && (errno == ENOSPC || errno == EDQUOT);
 	bool ok =
 	    (is_saved || is_full) && ftruncate(file->fd, (off_t)keep) == 0 && fsync(file->fd) == 0;
 
 	if (ok && is_full)
 		buffer_appendf(text,
-		    "cut to %zu bytes; the other %zu are lost, as the disk has no room to keep "
-		    "them",
+		    "truncated to %zu bytes; the other %zu are lost, because the disk has no room "
+		    "to save them",
 		    keep, rest.len);
 	else if (ok)
-		buffer_appendf(text, "cut to %zu bytes; the other %zu are kept in %s", keep,
+		buffer_appendf(text, "truncated to %zu bytes; the other %zu are saved in %s", keep,
 		    rest.len, beside.ptr);
 	else
-		buffer_appendf(text, "%zu bytes could not be cut off and kept in %s: %s", rest.len,
+		buffer_appendf(text, "cannot truncate %zu bytes and save them in %s: %s", rest.len,
 		    beside.ptr, strerror(errno));
 	buffer_release(&beside);
 	return ok;

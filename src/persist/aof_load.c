@@ -45,7 +45,7 @@ bad(struct load *load, size_t keep, size_t at, const char *reason)
 	return false;
 }
 
-/* The reason if MULTI and EXEC are not in turn, else NULL. */
+/* The reason why MULTI and EXEC do not match, else NULL. */
 static const char *
 follow_transaction(const struct aof_commands *taken, bool *in_transaction)
 {
@@ -60,8 +60,8 @@ follow_transaction(const struct aof_commands *taken, bool *in_transaction)
 }
 
 /*
- * A run of commands that the scan gave. False: it was found to be bad. A batch is kept as a whole,
- * of commands without a header those before the bad one.
+ * Carries out a run of commands from the scan. False: one is bad. A bad command makes its whole
+ * batch bad; of commands without a header, those before it are valid.
  */
 static bool
 replay(struct load *load, struct slice commands)
@@ -82,11 +82,10 @@ replay(struct load *load, struct slice commands)
 		if (result == AOF_COMMAND_NONE && !in_transaction)
 			return true;
 		if (result == AOF_COMMAND_NONE)
-			return bad(load, keep, at, "a transaction without an end");
+			return bad(load, keep, at, "incomplete transaction");
 		if (result != AOF_COMMAND)
 			return bad(load, keep, at,
-			    result == AOF_COMMAND_BAD ? load->taken.reason
-						      : "a command without an end");
+			    result == AOF_COMMAND_BAD ? load->taken.reason : "incomplete command");
 		reason = follow_transaction(&load->taken, &in_transaction);
 		if (reason == NULL && !load->keyspace->replay(load->keyspace->arg, load->taken.args,
 					  load->taken.count, why, sizeof(why)))
@@ -106,7 +105,7 @@ ends_early(struct load *load)
 	finding->kind = AOF_FILE_TRUNCATED;
 	finding->keep = load->scan.keep;
 	buffer_appendf(&finding->text,
-	    "ends early: the last %zu bytes, at offset %zu, are not whole: %s",
+	    "ends early: the last %zu bytes, at offset %zu, are incomplete: %s",
 	    load->file.len - finding->keep, finding->keep, load->scan.reason);
 }
 
@@ -131,8 +130,7 @@ read_batches(struct load *load, bool is_snapshot)
 		ends_early(load);
 	} else if (is_snapshot && !load->has_end_mark) {
 		finding->kind = AOF_FILE_TRUNCATED;
-		buffer_append_str(
-		    &finding->text, "ends early: it is no whole snapshot, without its end mark");
+		buffer_append_str(&finding->text, "ends early: the snapshot has no end mark");
 	} else {
 		buffer_appendf(&finding->text, "good: %zu bytes, %llu commands in %llu batches",
 		    finding->keep, (unsigned long long)finding->commands,
@@ -166,7 +164,7 @@ aof_finding_release(struct aof_finding *finding)
 	buffer_release(&finding->text);
 }
 
-/* False: error says why the file cannot be used. */
+/* Truncates the file if that is allowed. False: error says why the file cannot be used. */
 static bool
 settle(struct aof_file *file, const char *path, const struct aof_finding *finding,
     bool may_truncate, struct buffer *error)

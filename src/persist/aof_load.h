@@ -7,32 +7,31 @@
 #include "base/buffer.h"
 
 /*
- * Loading what is on disk, an append-only file or a snapshot, into an empty keyspace.
+ * Loads an append-only file or a snapshot into an empty keyspace.
  *
- * aof_read() is what the start of the daemon and `fanfare aof check` have in common: it carries out
- * the commands of a file, and finds what is to be said of it. A file is bad as well if a command in
- * it is unknown, no change of keys, not well-formed, or cannot be carried out: then the keys would
- * not be those that were acknowledged.
+ * aof_read() is common to the start of the daemon and `fanfare aof check`: it carries out the
+ * commands of a file and reports its state. A file is also bad if a command in it is unknown,
+ * changes no keys, is malformed, or fails: the keys would then not be those that were acknowledged.
  */
 struct aof_file;
 struct persist_keyspace;
 
 enum aof_finding_kind {
 	AOF_FILE_GOOD,
-	AOF_FILE_TRUNCATED, /* it ends early: what is before `keep` is good, and was carried out */
-	AOF_FILE_BAD, /* damaged, much may be behind `keep`; or a snapshot that is not whole */
+	AOF_FILE_TRUNCATED, /* it ends early: the bytes before `keep` are valid, and were carried
+			       out */
+	AOF_FILE_BAD, /* damaged, and much may follow behind `keep`; or an incomplete snapshot */
 };
 
 struct aof_finding {
 	enum aof_finding_kind kind;
-	size_t keep; /* as many bytes are good */
+	size_t keep; /* number of valid bytes */
 	uint64_t commands, batches;
-	struct buffer text; /* what is wrong, or how much is good; aof_finding_release */
+	struct buffer text; /* what is wrong, or how much is valid (aof_finding_release) */
 };
 
 /*
- * path is for the log, which says how it goes on where it takes long. A snapshot says itself where
- * it ends.
+ * path is for the log, which shows the progress of a long load. A snapshot ends with a mark.
  */
 void aof_read(const struct persist_keyspace *keyspace, const struct aof_file *file,
     const char *path, bool is_snapshot, struct aof_finding *finding);
@@ -45,14 +44,14 @@ enum aof_load_result {
 };
 
 /*
- * may_truncate: a tail that is missing or torn is cut off, with a warning, else it is an error. A
- * snapshot must not be cut. *size is what the file has then; unless it is a snapshot, all of it is
- * synced, as headers that are appended will say.
+ * may_truncate: a missing or torn tail is truncated, with a warning; otherwise it is an error. A
+ * snapshot must not be truncated. *size is the resulting size of the file; unless it is a snapshot,
+ * all of it is synced, as the headers of further batches will say.
  */
 enum aof_load_result aof_load(const struct persist_keyspace *keyspace, const char *path,
     bool is_snapshot, bool may_truncate, uint64_t *size, struct buffer *error);
 
-/* What ends a snapshot: an annotation with the time, as Redis knows it. */
+/* The end mark of a snapshot: an annotation with the time, as Redis writes it. */
 #define AOF_END_MARK "#TS:"
 
 #endif

@@ -17,7 +17,7 @@
 #include "base/mailbox.h"
 #include "persist/disk.h"
 
-/* Beyond its time limit the end waits so long for a call to the system that does not return. */
+/* After its time limit, aof_writer_free waits this long for a system call that does not return. */
 #define STUCK_US 500000
 
 enum order_kind {
@@ -37,7 +37,7 @@ struct order {
 	struct mail mail; /* first */
 	enum order_kind kind;
 	int fd;              /* OPEN, ADOPT, CLOSE */
-	uint64_t number;     /* BATCH; OPEN: the file's offset; END: the moment to give up, in us */
+	uint64_t number;     /* BATCH; OPEN: the file's offset; END: the time to give up, in us */
 	uint64_t generation; /* OPEN, ADOPT, RENAME */
 	struct buffer batch;
 	char *temp_path, *path; /* ADOPT, RENAME; OPEN: path or NULL */
@@ -51,23 +51,23 @@ struct aof_writer {
 	struct mailbox orders;
 	int order_fd; /* wakes the thread */
 	int wake_fd;  /* wakes the loop */
-	/* The loop's. */
+	/* Used by the loop. */
 	uint64_t appended_bytes;
-	struct aof_report last; /* as reported */
-	uint64_t last_taken;    /* ... with so many bytes of batches */
-	/* Of both, under the lock. */
+	struct aof_report last; /* the last report */
+	uint64_t last_taken;    /* bytes of batches that it covers */
+	/* Shared, under the lock. */
 	pthread_mutex_t lock;
 	struct aof_report report;
 	uint64_t report_taken;
-	/* A rename and what refuses older ones exclude each other. */
+	/* Held for a rename, and to refuse older renames. */
 	pthread_mutex_t rename_lock;
 	uint64_t oldest_rename;
-	/* The thread's. */
+	/* Used by the thread. */
 	struct log_file log;
-	struct aof_report next; /* to be published, if it differs from what was */
+	struct aof_report next; /* to be published if it differs from the last */
 	uint64_t taken_bytes;
 	uint64_t stops;
-	uint64_t end_us; /* gives up then; 0: no end was ordered */
+	uint64_t end_us; /* time to give up; 0: no end was ordered */
 };
 
 static struct order *
@@ -111,7 +111,8 @@ report_of(const struct aof_writer *w, bool has_ended)
 	};
 }
 
-/* What is not written or not synced yet shrinks only with one of these. */
+/* The bytes not written or not synced need no comparison: they shrink only together with one of
+ * these. */
 static bool
 reports_differ(const struct aof_report *a, const struct aof_report *b)
 {
@@ -137,7 +138,7 @@ publish(struct aof_writer *w, bool has_ended)
 	(void)!eventfd_write(w->wake_fd, 1);
 }
 
-/* Has nothing to do with batches that wait, which may stand for want of room. */
+/* Independent of queued batches, which may be waiting for room on the disk. */
 static void
 rename_file(struct aof_writer *w, const struct order *order)
 {
@@ -219,7 +220,7 @@ take_orders(struct aof_writer *w)
 	}
 }
 
-/* Until there is something to do. */
+/* Waits until there is work. */
 static void
 wait_for_orders(struct aof_writer *w)
 {
@@ -276,7 +277,7 @@ give(struct aof_writer *w, struct order *order)
 		(void)!eventfd_write(w->order_fd, 1);
 }
 
-/* The thread handles no signal. */
+/* Starts the thread with all signals blocked. */
 static int
 start(struct aof_writer *w)
 {
@@ -330,7 +331,7 @@ aof_writer_new(const struct disk *disk, const struct aof_writer_settings *settin
 	return NULL;
 }
 
-/* False: the thread is stuck in a call to the system. */
+/* False: the thread is stuck in a system call. */
 static bool
 await_end(struct aof_writer *w, uint64_t until_us)
 {

@@ -10,48 +10,50 @@
 
 /*
  * Writer of the append-only file: a thread that does all writing and syncing (log_file.h), so that
- * the loop never waits for a disk.
+ * the loop never blocks on a disk.
  *
- * The loop hands it orders, among them batches, one a turn. They are carried out in the order
- * given; several batches that have come meanwhile are written and synced together: the group
- * commit. What it has done it reports, and makes wake_fd readable.
+ * The loop sends it orders, among them one batch per turn. They are carried out in the order given;
+ * batches that have arrived meanwhile are written and synced together (group commit). The thread
+ * reports what it has done, and makes wake_fd readable.
  */
 struct aof_writer;
 struct disk;
 
 struct aof_writer_settings {
 	enum aof_sync policy;
-	bool spares_disk; /* while it holds, everysec does not sync: no-appendfsync-on-rewrite */
+	bool spares_disk; /* as long as it is set, everysec does not sync: no-appendfsync-on-rewrite
+			   */
 	uint64_t unsynced_max_bytes; /* aof-unsynced-max-bytes */
 };
 
 struct aof_report {
-	uint64_t kept;       /* number of the last batch that is synced, or that a stop settled */
-	uint64_t generation; /* of the file that all this is about; 0: there is none */
-	struct log_fault fault;                   /* as long as it holds */
-	uint64_t size;                            /* of the file */
-	uint64_t unwritten_bytes, unsynced_bytes; /* handed over and not yet written, synced */
+	uint64_t kept;       /* number of the last batch that is synced, or was settled by a stop */
+	uint64_t generation; /* of the file that the report is about; 0: there is none */
+	struct log_fault fault; /* the current fault, if any */
+	uint64_t size;          /* of the file */
+	uint64_t unwritten_bytes,
+	    unsynced_bytes; /* bytes of batches not yet written, not yet synced */
 	uint64_t syncs;
 	uint64_t slowest_sync_us;
-	uint64_t placed; /* aof_writer_adopt and aof_writer_rename: so many have ended */
-	int place_error; /* of the last: 0, errno, ECANCELED */
+	uint64_t placed; /* number of finished aof_writer_adopt and aof_writer_rename */
+	int place_error; /* of the last one: 0, errno, or ECANCELED */
 	uint64_t stops;
-	int stop_error; /* of the last stop: 0, or why not all was written */
-	bool has_ended; /* the thread is about to end */
+	int stop_error; /* of the last stop: 0, or the errno if not all was written */
+	bool has_ended; /* the thread is about to exit */
 };
 
 /*
- * Borrows disk. Returns owned (aof_writer_free); NULL with errno. Without a thread of its own
- * (tests) orders are carried out by aof_writer_turn().
+ * Borrows disk. Returns owned (aof_writer_free); NULL with errno. Without a thread (tests),
+ * aof_writer_turn() carries out the orders.
  */
 struct aof_writer *aof_writer_new(
     const struct disk *disk, const struct aof_writer_settings *settings, bool has_thread);
 
 /*
  * Carries out all orders, syncs, and ends the thread; a rewritten file that is being adopted is
- * given up. Takes limit_us at most, and then leaves the thread to the end of the process. False:
- * something could not be written; *needs_rewrite says whether because the file was cut or removed.
- * NULL is allowed.
+ * dropped. Takes limit_us at most, and then leaves the thread running until the process exits.
+ * False: something could not be written; *needs_rewrite is true if that is because the file was
+ * truncated or removed. NULL is allowed.
  */
 bool aof_writer_free(struct aof_writer *w, uint64_t limit_us, bool *needs_rewrite);
 
@@ -61,7 +63,7 @@ void aof_writer_configure(struct aof_writer *w, const struct aof_writer_settings
 void aof_writer_open(
     struct aof_writer *w, int fd, uint64_t offset, uint64_t generation, const char *path);
 
-/* Takes what is in batch. Numbers grow. */
+/* Takes the contents of batch. Each number is higher than the last. */
 void aof_writer_append(struct aof_writer *w, uint64_t number, struct buffer *batch);
 
 /* See log_file.h. */
@@ -71,24 +73,26 @@ void aof_writer_adopt(
 void aof_writer_stop(struct aof_writer *w);
 void aof_writer_check_file(struct aof_writer *w);
 
-/* Renames, and syncs the folder, whatever is in the way of batches. Copies both. */
+/* Renames the file and syncs the folder, also while batches cannot be written. Copies both paths.
+ */
 void aof_writer_rename(
     struct aof_writer *w, const char *temp_path, const char *path, uint64_t generation);
 
-/* When this returns, no rename of an older generation has yet to be carried out. */
+/* When this returns, no rename of an older generation will be carried out any more. */
 void aof_writer_refuse_renames(struct aof_writer *w, uint64_t older_than);
 
-/* Closes fd, of a file without a name, which may take a while where the file is large. */
+/* Closes fd, of a file without a name. That takes a while for a large file. */
 void aof_writer_close(struct aof_writer *w, int fd);
 
-uint64_t aof_writer_unwritten(const struct aof_writer *w); /* bytes, with what is on its way */
+uint64_t aof_writer_unwritten(
+    const struct aof_writer *w); /* bytes, including orders that the thread has not taken yet */
 uint64_t aof_writer_unsynced(const struct aof_writer *w);
 int aof_writer_wake_fd(const struct aof_writer *w);
 
-/* What there is to know now; wake_fd is not readable until something changes. */
+/* The current report. wake_fd is then not readable until something changes. */
 void aof_writer_report(struct aof_writer *w, struct aof_report *report);
 
-/* Without a thread: carries out the orders so far, and what is due. */
+/* Without a thread: carries out the orders so far, and the work that is due. */
 void aof_writer_turn(struct aof_writer *w);
 
 #endif

@@ -11,46 +11,46 @@
 
 /*
  * The batches of the append-only file that are not synced yet, in the order of their numbers. They
- * stay in memory until a sync succeeded behind them, because the system may forget what it could
- * not sync.
+ * stay in memory until a later sync succeeds, because the system may drop data that it could not
+ * sync.
  */
 enum batch_state {
-	BATCH_QUEUED,  /* to be written, or to be written again */
-	BATCH_WRITTEN, /* handed to the system since the last sync that failed */
+	BATCH_QUEUED,  /* to be written, also again */
+	BATCH_WRITTEN, /* written since the last failed sync */
 };
 
 struct batch {
 	TAILQ_ENTRY(batch) next;
 	uint64_t number;
-	uint64_t offset; /* of its header in the file */
+	uint64_t offset; /* offset of its header in the file */
 	enum batch_state state;
 	struct buffer commands;
 };
 
 TAILQ_HEAD(batches, batch);
 
-/* Takes what is in commands. Returns owned (batch_free). */
+/* Takes the contents of commands. Returns owned (batch_free). */
 struct batch *batch_new(uint64_t number, uint64_t offset, struct buffer *commands);
 void batch_free(struct batch *batch);
-uint64_t batch_end(const struct batch *batch); /* the offset behind it */
+uint64_t batch_end(const struct batch *batch); /* the offset of its end */
 
 #define GATHERED_MAX 256
 #define GATHERED_BYTES ((size_t)8 << 20) /* unless one batch alone is larger */
 
-/* Batches with their headers, as pieces to be written at once. */
+/* Batches with their headers, as pieces for one write. */
 struct gathered {
 	char headers[GATHERED_MAX][AOF_HEADER_LEN];
 	struct iovec pieces[2 * GATHERED_MAX];
 	size_t piece_count;
 	uint64_t bytes;
-	struct batch *behind; /* the first that is not in it; NULL: none is left */
+	struct batch *behind; /* the first batch not included; NULL: none is left */
 };
 
-/* Each header says that the file is synced up to it. */
+/* Each header says that the file is synced up to that header. */
 #define GATHER_SYNCED UINT64_MAX
 
-/* As many batches from this one on as go at once, for this place in a file that is synced so far
- * (see aof.h). Borrows them. */
+/* Gathers as many batches from this one on as one write takes, for this offset in a file that is
+ * synced up to `synced` (see aof.h). Borrows them. */
 void batches_gather(
     struct batch *from, uint64_t offset, uint64_t synced, struct gathered *gathered);
 

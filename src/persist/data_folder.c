@@ -12,12 +12,12 @@
 
 #include "base/log.h"
 
-/* In a second. */
+/* Within a second. */
 #define LOCK_TRIES 50
 
 static const char lock_file[] = DATA_FOLDER_LOCK;
 
-/* Who has it, for the message: what the file says. */
+/* The process that holds the lock, for the message: the lock file names it. */
 static long
 owner_of(int fd)
 {
@@ -33,8 +33,8 @@ describe(int fd, int error_number, struct buffer *error)
 	const char *where = getcwd(folder, sizeof(folder)) != NULL ? folder : ".";
 
 	if (error_number == EAGAIN || error_number == EACCES)
-		buffer_appendf(error, "dir %s: another fanfared (process %ld) keeps its data there",
-		    where, owner_of(fd));
+		buffer_appendf(
+		    error, "dir %s: in use by another fanfared (process %ld)", where, owner_of(fd));
 	else
 		buffer_appendf(error, "dir %s: %s: %s", where, lock_file, strerror(error_number));
 }
@@ -43,12 +43,13 @@ static void
 remove_left_over(const char *name)
 {
 	if (unlink(name) == 0)
-		log_notice("%s, which was not finished, removed", name);
+		log_notice("incomplete file %s removed", name);
 }
 
 /*
- * Of the open file, not of the process: a library that opens the file must not undo it. The child
- * of a daemon that was killed as it began a rewrite or a snapshot may have it for a moment yet.
+ * A lock of the open file, not of the process: a library that opens and closes the file must not
+ * release it. The child of a daemon that was killed while it began a rewrite or a snapshot may
+ * still hold the lock for a moment.
  */
 static bool
 take_lock(int fd, bool may_wait)
@@ -84,7 +85,7 @@ data_folder_lock(int *fd, bool may_wait, struct buffer *error)
 		*fd = -1;
 		return false;
 	}
-	/* What it says is for people only. */
+	/* The contents are for people only. */
 	if (ftruncate(*fd, 0) != 0 || pwrite(*fd, text, (size_t)len, 0) != len)
 		log_warn("%s: %s", lock_file, strerror(errno));
 	remove_left_over(REWRITE_TEMP);

@@ -6,8 +6,8 @@
 #include "base/buffer.h"
 
 /*
- * The working folder as the place of one daemon's data: it is locked by a file in it, for as long
- * as the process lives.
+ * The working folder holds the data of one daemon: a lock file in it is locked as long as the
+ * process lives.
  */
 #define DATA_FOLDER_LOCK "fanfared.lock"
 #define REWRITE_TEMP "fanfared-rewrite.tmp"
@@ -15,8 +15,8 @@
 #define FOREGROUND_TEMP "fanfared-last.tmp"
 #define STARTING_LOG_TEMP "fanfared-since.tmp"
 
-/* *fd holds the lock; files that a daemon before left half-written are removed. False: error says
- * why. may_wait: for a second, where another has it. */
+/* *fd holds the lock. Removes incomplete files of an earlier daemon. False: error says why.
+ * may_wait: waits up to a second for another daemon to release the lock. */
 bool data_folder_lock(int *fd, bool may_wait, struct buffer *error)
     __attribute__((warn_unused_result));
 

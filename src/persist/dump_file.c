@@ -74,8 +74,8 @@ dump_file_write(const struct disk *disk, const struct persist_keyspace *keyspace
 	return false;
 }
 
-/* All but the one, and what is logged to: else connections that the daemon closes would go on here.
- */
+/* Closes all files except `kept` and the standard ones. Otherwise connections that the daemon
+ * closes would stay open in the child. */
 static void
 close_others(int kept)
 {
@@ -102,7 +102,7 @@ static void __attribute__((noreturn)) be_child(const struct disk *disk,
 		signal(deadly[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Nobody is left to rename what it writes. */
+	/* If the parent dies, the child's file is of no use. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
@@ -140,7 +140,7 @@ dump_child_start(struct dump_child *child, const struct disk *disk,
 	return true;
 }
 
-/* Why a child that has closed its end of the pipe gave no result. */
+/* The errno for a child that closed its end of the pipe without a result. */
 static int
 why_ended(struct dump_child *child)
 {

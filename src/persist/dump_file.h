@@ -6,41 +6,41 @@
 #include <sys/types.h>
 
 /*
- * The keyspace as it is, written to a file in the form of persist/aof.h, in this process or in a
- * child that has it as it was at the fork. The file is synced, and nobody's until its caller
- * renames it.
+ * Writes the keyspace to a file in the format of persist/aof.h, in this process, or in a child
+ * process with the state at the fork. The file is synced; the caller renames it.
  */
 struct disk;
 struct persist_keyspace;
 
-/* Replaces path. False with errno; then there is no such file. */
+/* Replaces path. False with errno; the file is then removed. */
 bool dump_file_write(const struct disk *disk, const struct persist_keyspace *keyspace,
     const char *path) __attribute__((warn_unused_result));
 
 struct dump_child {
-	pid_t pid;        /* 0: there is none */
-	int result_fd;    /* readable when it is done, or has ended; -1: it was read */
+	pid_t pid;        /* 0: no child */
+	int result_fd;    /* readable when the child is done or has ended; -1: already read */
 	uint64_t fork_us; /* how long the fork took */
 };
 
-/* False with errno. To be called between turns: the child has the state of now. */
+/* False with errno. Called between turns, because the child gets the current state. */
 bool dump_child_start(struct dump_child *child, const struct disk *disk,
     const struct persist_keyspace *keyspace, const char *path) __attribute__((warn_unused_result));
 
 /*
- * result_fd is readable: 0, or the errno of what went wrong. EINTR: a signal that asks a process to
- * end (SIGTERM and its like) ended the child; ECHILD: it ended otherwise, without a result.
+ * Called when result_fd is readable: 0, or the errno of the failure. EINTR: a signal that asks a
+ * process to end (SIGTERM and the like) ended the child; ECHILD: it ended in another way, without a
+ * result.
  */
 int dump_child_result(struct dump_child *child);
 
-/* Its result is not wanted any more; it is still to be asked for. */
+/* Kills a child whose result is no longer needed. dump_child_result() must still be called. */
 void dump_child_kill(const struct dump_child *child);
 
-/* Ends a child, if there is one, and waits for that, limit_us at most: one that the system does not
- * let end is left. True: there was one without a result. */
+/* Kills the child, if there is one, and waits for its end, limit_us at most: a child that the
+ * system does not end is left. True: there was a child without a result. */
 bool dump_child_end(struct dump_child *child, uint64_t limit_us);
 
-/* True if there is no child any more: another may be started. */
+/* True if the child has ended, so that another may be started. */
 bool dump_child_reap(struct dump_child *child);
 
 #endif

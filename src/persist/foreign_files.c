@@ -8,14 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What Redis names its files if nothing else is configured. */
+/* Redis's default file names. */
 static const char rdb_name[] = "dump.rdb";
 static const char aof_name[] = "appendonly.aof";
 static const char aof_folder[] = "appendonlydir";
 
 enum owner {
-	OWNER_NONE,     /* no such file, or nothing in it */
-	OWNER_FANFARED, /* or no one can tell: the load says what it is */
+	OWNER_NONE,     /* no such file, or an empty one */
+	OWNER_FANFARED, /* or unclear: the loader tells */
 	OWNER_REDIS,    /* commands only */
 	OWNER_REDIS_RDB,
 };

@@ -7,17 +7,17 @@
 #include "base/bytes.h"
 
 /*
- * What the persistence layer asks of the keyspace: to be written as commands, and to carry out
+ * What the persistence layer needs of the keyspace: to write it as commands, and to carry out
  * commands that were read. app fills it in; a test may have a keyspace of its own.
  */
 struct persist_keyspace {
-	/* Hands the commands that make the keyspace as it is to sink, in pieces, which it borrows.
-	 * False: sink said so. */
+	/* Passes the commands that recreate the keyspace to sink, in pieces that sink borrows.
+	 * False: sink returned false. */
 	bool (*dump)(
 	    void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg);
-	/* Between begin and end: carries out a command; MULTI and EXEC, which the caller sees to,
-	 * are ignored. False, with the reason in error, if it is unknown, changes no keys, is not
-	 * well-formed or fails. */
+	/* Between begin and end: carries out a command. MULTI and EXEC are ignored: the caller
+	 * checks them. False, with the reason in error, if the command is unknown, changes no keys,
+	 * is malformed or fails. */
 	void (*replay_begin)(void *arg);
 	bool (*replay)(
 	    void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len);

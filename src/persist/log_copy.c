@@ -10,12 +10,12 @@
 #include "persist/disk.h"
 #include "persist/log_file.h"
 
-/* Copied behind a new file at once, and twice what the old one has gained since the last time, so
- * that the copy comes to an end; batches are written in between. */
+/* Copied to the new file in one step; at least twice what the old file has gained since the last
+ * step, so that the copy comes to an end. Batches are written between the steps. */
 #define PIECE_BYTES ((uint64_t)4 << 20)
-/* Synced little by little, so that the last sync is a short one. */
+/* Synced after this many bytes, so that the last sync is short. */
 #define SYNC_BYTES ((uint64_t)32 << 20)
-/* ... and, at the end, with nothing in between. */
+/* The rest that is copied in one step at the end. */
 #define LAST_BYTES ((uint64_t)512 << 10)
 
 void
@@ -54,7 +54,7 @@ log_copy_end(struct log_file *log, int error)
 	log->place_error = error;
 }
 
-/* A batch that is not what was written is not passed on with a new checksum. */
+/* A batch whose checksum is wrong is not copied, because it would get a correct checksum. */
 static bool
 copy_batch(struct log_file *log)
 {
@@ -98,7 +98,7 @@ copy_until(struct log_file *log, uint64_t offset)
 	return true;
 }
 
-/* The first batch in memory that the beginning of the new file does not hold. */
+/* The first batch in memory that is not part of the new file's beginning. */
 static struct batch *
 first_of_memory(const struct log_file *log)
 {
@@ -117,7 +117,7 @@ write_memory(struct log_file *log, uint64_t *end)
 
 	*end = log->copy.to;
 	while (batch != NULL) {
-		/* The file is synced as a whole before it gets its name. */
+		/* The whole file is synced before it gets its name. */
 		batches_gather(batch, *end, GATHER_SYNCED, &gathered);
 		if (!disk_write_all(
 			log->disk, log->copy.fd, gathered.pieces, gathered.piece_count, *end))
@@ -128,7 +128,7 @@ write_memory(struct log_file *log, uint64_t *end)
 	return true;
 }
 
-/* The new file is the file: batches in memory have their places there, and are written. */
+/* Switches to the new file: the batches in memory get their offsets in it, and count as written. */
 static void
 take_place(struct log_file *log)
 {

@@ -16,7 +16,8 @@
 #define RETRY_US 1000000
 #define ENDING_RETRY_US 100000
 
-/* Under always a sync waits for more to sync: twice as long as the last one took, at most so. */
+/* Under `always`, a sync waits for more batches: twice as long as the last sync took, and at most
+ * this long. */
 #define GATHER_MAX_US 1000
 
 void
@@ -31,7 +32,7 @@ log_file_init(struct log_file *log, const struct disk *disk, uint64_t (*clock_us
 	TAILQ_INIT(&log->batches);
 }
 
-/* Takes the batches before this one out of memory; NULL: all. */
+/* Frees the batches before this one; NULL: all batches. */
 static void
 forget_batches(struct log_file *log, const struct batch *until)
 {
@@ -76,7 +77,7 @@ fail(struct log_file *log, int error, bool is_sync)
 	log->retry_us = log->clock_us() + (log->is_ending ? ENDING_RETRY_US : RETRY_US);
 }
 
-/* A part of a batch behind the last whole one goes. */
+/* Truncates the part of a batch behind the last whole one. */
 static bool
 cut_rest(struct log_file *log)
 {
@@ -111,7 +112,7 @@ has_its_name(const struct log_file *log, const struct stat *file)
 					named.st_ino == file->st_ino);
 }
 
-/* What was cut off and grew again is a hole. */
+/* A file that was truncated and has grown again has a hole there. */
 static bool
 ends_as_synced(const struct log_file *log)
 {
@@ -124,8 +125,8 @@ ends_as_synced(const struct log_file *log)
 }
 
 /*
- * False if somebody else has cut the file, removed it or put another one in its place: what is
- * acknowledged would be in no file. size: it has so many bytes at least.
+ * False if another process has truncated the file, removed it or replaced it: acknowledged changes
+ * would be in no file. size: the minimum size of the file.
  */
 static bool
 is_intact(struct log_file *log, uint64_t size)
@@ -152,7 +153,7 @@ log_file_check(struct log_file *log)
 		(void)is_intact(log, log->file_end);
 }
 
-/* All batches that are to be written. False: it failed, and is noted. */
+/* Writes all queued batches. False: a write failed, which is noted. */
 static bool
 write_queued(struct log_file *log)
 {
@@ -181,7 +182,7 @@ write_queued(struct log_file *log)
 	return true;
 }
 
-/* How far a sync makes the file last. */
+/* The position up to which a sync makes the file durable. */
 static struct log_position
 written_position(const struct log_file *log)
 {
@@ -199,9 +200,9 @@ written_position(const struct log_file *log)
 }
 
 /*
- * After a sync that failed the system may have forgotten what it could not write, and say next time
- * that all is well, to another process as well: everything that is not synced is written again, at
- * once.
+ * After a failed sync, the system may have dropped the data that it could not write, and report
+ * success for the next sync, even to another process. So everything that is not synced is written
+ * again, at once.
  */
 static void
 write_again(struct log_file *log)
@@ -218,9 +219,9 @@ write_again(struct log_file *log)
 }
 
 /*
- * A client that was just answered sends its next change in a moment. If the waiting changes were
- * synced without it, there would be two groups for good, each of half the clients, that wait for
- * each other's syncs.
+ * A client that got its reply will send its next change in a moment. If the waiting changes were
+ * synced without it, the clients would permanently form two groups, each waiting for the other's
+ * syncs.
  */
 static void
 gather_next(struct log_file *log, uint64_t took_us, uint64_t answered_bytes)
@@ -230,7 +231,7 @@ gather_next(struct log_file *log, uint64_t took_us, uint64_t answered_bytes)
 	    log->synced_us + (took_us * 2 < GATHER_MAX_US ? took_us * 2 : GATHER_MAX_US);
 }
 
-/* True if it is better to wait a little for more batches. */
+/* True if it is better to wait for more batches. */
 static bool
 is_gathering(const struct log_file *log)
 {
@@ -263,7 +264,8 @@ sync_data(struct log_file *log, const struct log_position *until)
 	return true;
 }
 
-/* The name first: what a file without a name holds is not kept. False: it failed, and is noted. */
+/* Syncs the name first: the contents of a file without a name are not durable. False: it failed,
+ * which is noted. */
 static bool
 sync_all(struct log_file *log)
 {
@@ -299,7 +301,7 @@ is_sync_due(const struct log_file *log)
 	       log->clock_us() - log->synced_us >= SYNC_EVERY_US;
 }
 
-/* Also where writing failed: what was written before can be acknowledged. */
+/* Syncs also if writing failed: batches written before can then be acknowledged. */
 static void
 write_and_sync(struct log_file *log)
 {
@@ -307,7 +309,7 @@ write_and_sync(struct log_file *log)
 
 	if (log->fault.needs_rewrite && !is_intact(log, log->file_end))
 		return;
-	log->fault.needs_rewrite = false; /* somebody has put the file back */
+	log->fault.needs_rewrite = false; /* cleared, because the file may have been put back */
 	ok = write_queued(log);
 	if (log->fault.needs_rewrite)
 		return;
@@ -328,8 +330,7 @@ log_file_work(struct log_file *log)
 		write_and_sync(log);
 	if (log->copy.state != COPY_RUNNING || !log_copy_step(log))
 		return;
-	/* The new file is another one: what was wrong with the old one is over, unless this fails.
-	 */
+	/* The new file is independent of the old one, whose fault is over unless this fails. */
 	if (sync_all(log)) {
 		log->state = LOG_WRITING;
 		log->fault = (struct log_fault){0};

@@ -17,13 +17,13 @@
 #include "persist/keyspace.h"
 #include "persist/persist_state.h"
 
-/* How often persist_start_due_dumps() looks whether something is due. */
+/* How often persist_start_due_dumps() checks for due dumps. */
 #define LOOK_US 100000
 
-/* ... and whether the file is still what was written. */
+/* How often the file is checked. */
 #define FILE_LOOK_US 1000000
 
-/* An attempt to switch the log on for a configuration file is repeated after so long. */
+/* The time after which switching the log on for a configuration file is retried. */
 #define START_RETRY_US 5000000
 
 static void
@@ -35,7 +35,7 @@ say_fault(const struct persist *p, const struct log_fault *before)
 		log_error("cannot %s append-only file %s: %s: changes are refused",
 		    now.is_sync ? "sync" : "write", p->config.log_name, strerror(now.error));
 	else if (now.error == 0 && before->error != 0 && p->machine.log == PHASE_ON)
-		log_notice("append-only file %s is written again", p->config.log_name);
+		log_notice("append-only file %s: writes succeed again", p->config.log_name);
 }
 
 static void
@@ -50,8 +50,8 @@ note_report(struct persist *p, const struct aof_report *before)
 	if (p->machine.log == PHASE_STARTING && now->generation == p->generation &&
 	    now->fault.error != 0) {
 		snprintf(p->start_error, sizeof(p->start_error),
-		    "the append-only file cannot be %s: %s",
-		    now->fault.is_sync ? "synced" : "written", strerror(now->fault.error));
+		    "cannot %s the append-only file: %s", now->fault.is_sync ? "sync" : "write",
+		    strerror(now->fault.error));
 		(void)persist_event(p, EVENT_LOG_FAULT);
 	}
 	if (now->placed != before->placed) {
@@ -60,7 +60,7 @@ note_report(struct persist *p, const struct aof_report *before)
 	}
 }
 
-/* Writers that wait go on as soon as half of what may be unsynced is free. */
+/* Blocked writers continue when half of aof-unsynced-max-bytes is free. */
 static void
 end_crowd(struct persist *p)
 {
@@ -102,7 +102,7 @@ writer_settings(const struct persist *p)
 {
 	bool is_named = p->machine.log == PHASE_ON;
 
-	/* A file without a name is gone after a crash: it needs no sync. */
+	/* A file without a name does not survive a crash, so it needs no sync. */
 	return (struct aof_writer_settings){
 	    .policy = is_named ? p->config.policy : AOF_SYNC_NO,
 	    .spares_disk = p->config.no_sync_on_rewrite && p->machine.dump != DUMP_IDLE,
@@ -127,15 +127,14 @@ persist_open_writer(struct persist *p, struct buffer *error)
 	if (p->writer == NULL)
 		p->writer = aof_writer_new(p->disk, &settings, p->host.has_thread);
 	if (p->writer == NULL) {
-		buffer_appendf(
-		    error, "cannot start the thread that writes the disk: %s", strerror(errno));
+		buffer_appendf(error, "cannot start the disk writer thread: %s", strerror(errno));
 		return false;
 	}
 	if (p->watch == NULL)
 		p->watch = p->host.watch(p->host.arg, aof_writer_wake_fd(p->writer), on_report, p);
 	if (p->watch != NULL)
 		return true;
-	buffer_append_str(error, "the event loop cannot watch the thread that writes the disk");
+	buffer_append_str(error, "the event loop cannot watch the disk writer thread");
 	return false;
 }
 
@@ -182,7 +181,7 @@ log_actions(struct persist *p, uint32_t actions)
 	if ((actions & ACTION_ACCEPT_LOG) != 0) {
 		p->keeps_starting = false;
 		persist_configure_writer(p);
-		log_notice("appendonly yes: every change is kept from now on");
+		log_notice("appendonly yes: every change is logged from now on");
 		p->host.accepted(p->host.arg);
 		p->host.ended(p->host.arg);
 	}
@@ -199,7 +198,7 @@ persist_event(struct persist *p, enum state_machine_event event)
 	enum dump_phase before = p->machine.dump;
 	uint32_t actions;
 
-	/* What was changed until now belongs to the log that is on until now. */
+	/* The changes so far belong to the log that is still on. */
 	if (event == EVENT_LOG_OFF)
 		persist_flush(p);
 	actions = state_machine_step(&p->machine, event);
@@ -238,8 +237,9 @@ current_refusal(const struct persist *p)
 	return REFUSAL_NONE;
 }
 
-/* What writers are told follows from what is wrong now. Held replies wait for the log alone. At the
- * end of a turn, and after a change of settings, which the next request of a pipeline relies on. */
+/* The refusal of writes follows from the current faults. Held replies depend on the log alone.
+ * Called at the end of a turn, and after a change of settings, which the next request of a pipeline
+ * may rely on. */
 void
 persist_derive_refusal(struct persist *p)
 {
@@ -272,7 +272,7 @@ persist_derive_refusal(struct persist *p)
 void
 persist_configure(struct persist *p, const struct persist_config *config)
 {
-	/* What was changed until now is written as the settings were until now. */
+	/* The changes so far are written under the old settings. */
 	persist_flush(p);
 	p->config = *config;
 	persist_configure_writer(p);
@@ -302,7 +302,7 @@ open_unnamed(struct persist *p, struct buffer *error)
 	return true;
 }
 
-/* Changes go to a file without a name from now on; a rewrite makes one that has a name. */
+/* From now on changes go to a file without a name; a rewrite makes one with a name. */
 static bool
 begin_start(struct persist *p, struct buffer *error)
 {
@@ -313,7 +313,7 @@ begin_start(struct persist *p, struct buffer *error)
 	if (!open_unnamed(p, error))
 		return false;
 	p->starts++;
-	log_notice("appendonly yes: all keys are written to %s first", p->config.log_name);
+	log_notice("appendonly yes: writing all keys to %s first", p->config.log_name);
 	(void)persist_event(p, EVENT_LOG_ON);
 	return true;
 }
@@ -357,10 +357,10 @@ persist_switch_off(struct persist *p)
 	bool was_on = p->machine.log == PHASE_ON;
 
 	p->keeps_starting = false;
-	snprintf(p->start_error, sizeof(p->start_error), "it was set to no meanwhile");
+	snprintf(p->start_error, sizeof(p->start_error), "appendonly was set to no meanwhile");
 	(void)persist_event(p, EVENT_LOG_OFF);
 	if (was_on)
-		log_notice("appendonly no: changes are not kept any more");
+		log_notice("appendonly no: changes are no longer logged");
 	persist_derive_refusal(p);
 }
 
@@ -390,7 +390,7 @@ void
 persist_turn_ends(struct persist *p)
 {
 	persist_flush(p);
-	/* A child that is done may take a moment yet to end. */
+	/* A child that is done may take a moment to exit. */
 	if (dump_child_reap(&p->child)) {
 		if (p->scheduled != 0)
 			persist_start_due_dumps(p);
@@ -425,20 +425,20 @@ persist_free(struct persist *p)
 	limit_us = (uint64_t)p->config.end_timeout_s * 1000000;
 	persist_flush(p);
 	was_starting = p->machine.log == PHASE_STARTING;
-	snprintf(p->start_error, sizeof(p->start_error), "the daemon ends");
+	snprintf(p->start_error, sizeof(p->start_error), "the daemon is shutting down");
 	(void)persist_event(p, EVENT_END);
 	p->host.unwatch(p->host.arg, p->watch);
 	p->host.unwatch(p->host.arg, p->child_watch);
 	if (dump_child_end(&p->child, limit_us))
 		persist_remove_temp(p);
 	ok = aof_writer_free(p->writer, limit_us, &needs_rewrite);
-	/* Memory has all that the file is to hold. */
+	/* Memory holds all data for the file. */
 	if (needs_rewrite || (was_starting && ok))
 		ok = persist_write_log_at_exit(p);
 	else if (!ok)
 		log_error(
 		    "append-only file %s: not all changes could be written", p->config.log_name);
-	/* A thread that is stuck may write yet: the lock goes with the process. */
+	/* A stuck thread may still write, so the lock is kept until the process exits. */
 	if (p->lock_fd != -1 && ok)
 		close(p->lock_fd);
 	xfree(p);

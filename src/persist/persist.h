@@ -9,15 +9,15 @@
 #include "persist/log_file.h"
 
 /*
- * Persistence: what of the keyspace is on disk, from the start to the end.
+ * Persistence: keeps the keyspace on disk, from the start of the daemon to its end.
  *
- * It loads what is there, hands each turn's changes to the writer of the append-only file, says
- * what is kept, and has snapshots and rewrites written, by a child, one at a time. state_machine.h
- * has its states; this is the one place that acts on them. The files are in the working folder,
- * which is locked against a second daemon as long as this one keeps something there. Nothing is
- * opened, and no thread started, before something is to be kept.
+ * It loads the file on disk, passes each turn's changes to the writer of the append-only file,
+ * tells the server which changes are durable, and has snapshots and rewrites written, by a child,
+ * one at a time. state_machine.h has its states; only this module acts on them. The files are in
+ * the working folder, which is locked against a second daemon as long as this one keeps data there.
+ * No file is opened, and no thread started, before there is something to keep.
  *
- * All functions are for one thread, the main loop's.
+ * All functions are for the main loop's thread only.
  */
 struct disk;
 struct persist;
@@ -29,10 +29,10 @@ struct persist_save_rule {
 
 #define PERSIST_SAVE_RULES_MAX 16
 
-/* The settings; names are plain file names, in the working folder. */
+/* The settings. Names are plain file names in the working folder. */
 struct persist_config {
 	bool appendonly; /* for persist_start() only: see persist_switch_on() */
-	const char *log_name, *snapshot_name; /* borrowed; they never change */
+	const char *log_name, *snapshot_name; /* borrowed; constant */
 	enum aof_sync policy;
 	bool no_sync_on_rewrite;
 	uint32_t rewrite_percentage;
@@ -41,12 +41,12 @@ struct persist_config {
 	struct persist_save_rule rules[PERSIST_SAVE_RULES_MAX];
 	size_t rule_count;
 	bool stop_on_save_error;
-	bool ignore_redis_files; /* persist_start() goes on without them */
+	bool ignore_redis_files; /* persist_start() ignores them */
 	uint64_t unsynced_max_bytes;
 	uint32_t end_timeout_s;
 };
 
-/* What persistence asks of the server and the loop. */
+/* What persistence needs of the server and the loop. */
 struct persist_host {
 	const struct persist_keyspace *keyspace;
 	/* See server/journal.h. */
@@ -59,14 +59,15 @@ struct persist_host {
 	void (*refuse_writes)(void *arg, const char *error);
 	uint64_t (*changes)(void *arg);
 	void (*saved)(void *arg, uint64_t changes);
-	/* A dump or a switch of the log has ended: commands that wait for it are tried again. */
+	/* A dump or a switch of the log has ended: the commands that wait for it are retried. */
 	void (*ended)(void *arg);
-	/* The log has its name: appendonly is "yes" from now on. */
+	/* The log has got its name: appendonly is "yes" from now on. */
 	void (*accepted)(void *arg);
-	/* Calls ready(ready_arg) when fd is readable. NULL: it cannot. */
+	/* Calls ready(ready_arg) when fd is readable. NULL: it failed. */
 	void *(*watch)(void *arg, int fd, void (*ready)(void *ready_arg), void *ready_arg);
 	void (*unwatch)(void *arg, void *watch); /* NULL is allowed */
-	bool has_thread; /* the writer has a thread; false: persist_run_writer() is it (tests) */
+	bool has_thread; /* the writer has a thread; false: persist_run_writer() does its work
+			    (tests) */
 	void *arg;
 };
 
@@ -74,34 +75,34 @@ struct persist_host {
 struct persist *persist_new(
     const struct persist_config *config, const struct persist_host *host, const struct disk *disk);
 
-/* Locks the folder, loads what is there and opens the append-only file, as the settings say. False:
- * error says why. */
+/* Locks the folder, loads the file there and opens the append-only file, as the settings say.
+ * False: error says why. */
 bool persist_start(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
 
 /* Settings have changed, other than appendonly. */
 void persist_configure(struct persist *p, const struct persist_config *config);
 
-/* Once a turn: timers. Returns in how many us it is to be called again. */
+/* Once a turn: timers. Returns after how many us it is to be called again. */
 uint64_t persist_turn(struct persist *p, uint64_t now_us);
 
-/* At the end of a turn: what it changed goes to the writer, and dumps that are wanted begin. */
+/* At the end of a turn: passes its changes to the writer, and begins wanted dumps. */
 void persist_turn_ends(struct persist *p);
 
 enum persist_switch {
 	PERSIST_SWITCHED, /* the log is on */
-	PERSIST_PENDING,  /* host->ended() will be called; then ask again */
+	PERSIST_PENDING,  /* call again after host->ended() was called */
 	PERSIST_REFUSED,  /* error says why; the log is off */
 };
 
 /*
- * Switches the log on, for a command that can wait. *attempt is 0 at first and kept by the caller
- * from then on.
+ * Switches the log on, for a command that can wait. *attempt is 0 at first; the caller keeps it for
+ * the next calls.
  */
 enum persist_switch persist_switch_on(struct persist *p, uint64_t *attempt, struct buffer *error)
     __attribute__((warn_unused_result));
 
-/* The same for a configuration file that was read again: a failure is logged, and it is tried again
- * until it succeeds or persist_switch_off() is called. */
+/* The same for a configuration file that was read again: a failure is logged and retried until it
+ * succeeds or persist_switch_off() is called. */
 void persist_switch_on_retrying(struct persist *p);
 
 void persist_switch_off(struct persist *p);
@@ -111,30 +112,30 @@ bool persist_is_on(const struct persist *p);
 
 enum persist_answer {
 	PERSIST_STARTED,
-	PERSIST_SCHEDULED, /* begins when the dump under way is over */
+	PERSIST_SCHEDULED, /* begins after the dump under way */
 	PERSIST_SAVING,    /* refused: a snapshot is under way */
 	PERSIST_REWRITING, /* refused: a rewrite is under way */
-	PERSIST_UNABLE,    /* refused: another process has the folder, which is logged */
+	PERSIST_UNABLE,    /* refused and logged: another process holds the folder */
 };
 
 enum persist_answer persist_rewrite(struct persist *p);
-/* may_wait: it can be scheduled behind a rewrite. */
+/* may_wait: may be scheduled after a rewrite. */
 enum persist_answer persist_save(struct persist *p, bool may_wait);
 
-/* A snapshot of now or later: behind the one that is under way, if there is one. */
+/* A snapshot of the current state or a later one: after the snapshot under way, if there is one. */
 void persist_save_after_current(struct persist *p);
 
-/* Writes a snapshot in this process, at once. False: it failed, which is logged. */
+/* Writes a snapshot in this process, at once. False: it failed, and was logged. */
 bool persist_save_now(struct persist *p) __attribute__((warn_unused_result));
 
-/* Another process has taken over: from now on no change is accepted. */
+/* Another process has taken over: from now on every change is refused. */
 void persist_hand_over(struct persist *p);
 
-/* True if something would be lost, were another process to take over. */
+/* True if data would be lost if another process took over now. */
 bool persist_holds_data(const struct persist *p);
 
-/* The end. What is in memory is written, for as long as end_timeout_s allows. False: not all of it
- * was, which is logged. NULL is allowed. */
+/* The end: writes the changes in memory, for end_timeout_s at most. False: not all was written,
+ * which is logged. NULL is allowed. */
 bool persist_free(struct persist *p);
 
 enum dump_outcome { DUMP_NONE_YET, DUMP_DONE, DUMP_FAILED, DUMP_WAS_CANCELLED };
@@ -143,17 +144,17 @@ struct persist_figures {
 	bool log_is_on, is_rewriting, rewrite_is_scheduled, is_saving;
 	struct log_fault fault;
 	enum dump_outcome rewrite, save;           /* the last */
-	bool rewrite_is_failing, save_is_failing;  /* the last that was not cancelled failed */
-	uint64_t saves, good_saves, good_rewrites; /* ended; well */
+	bool rewrite_is_failing, save_is_failing;  /* the last one that was not cancelled failed */
+	uint64_t saves, good_saves, good_rewrites; /* number ended; number successful */
 	int64_t save_time;                         /* Unix time of the last good snapshot */
-	int64_t save_s, rewrite_s;                 /* how long the last took; -1: none */
-	int64_t current_save_s, current_rewrite_s; /* so far; -1: there is none */
+	int64_t save_s, rewrite_s;                 /* duration of the last; -1: none */
+	int64_t current_save_s, current_rewrite_s; /* duration so far; -1: none */
 	uint64_t fork_us, size, base_size, unwritten_bytes, unsynced_bytes, syncs, slowest_sync_us;
 };
 
 struct persist_figures persist_figures(const struct persist *p);
 
-/* Without a thread: what it would do. */
+/* Without a thread: does the thread's work. */
 void persist_run_writer(struct persist *p);
 
 #endif

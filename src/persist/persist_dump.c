@@ -11,10 +11,10 @@
 #include "persist/disk.h"
 #include "persist/persist_state.h"
 
-/* Rewrites and snapshots: one at a time, begun at the end of a turn, when all changes so far are
- * the writer's. */
+/* Rewrites and snapshots: one at a time, begun at the end of a turn, when the writer has all
+ * changes so far. */
 
-/* After one that failed the next of its kind does not begin by itself before this. */
+/* After a failure, the next dump of the same kind does not begin automatically before this time. */
 #define RETRY_US 5000000
 
 static const char *
@@ -81,8 +81,8 @@ static void
 note_failed(struct persist *p)
 {
 	enum dump_kind kind = p->machine.kind;
-	const char *why =
-	    p->job.error == ECHILD ? "the process that did it ended" : strerror(p->job.error);
+	const char *why = p->job.error == ECHILD ? "the child process ended without a result"
+						 : strerror(p->job.error);
 
 	p->records[kind].seconds = seconds_since(p->job.begun_us);
 	log_error("%s failed: %s", name_of(kind), why);
@@ -92,7 +92,7 @@ note_failed(struct persist *p)
 	note_outcome(p, kind, DUMP_FAILED);
 }
 
-/* One that gave way to a newer one has had its outcome already. */
+/* A dump that was cancelled for a newer one has recorded its outcome already. */
 static void
 note_cancelled(struct persist *p, enum dump_phase before)
 {
@@ -115,7 +115,7 @@ on_child(void *arg)
 						: EVENT_CHILD_FAILED);
 }
 
-/* The child begins; false: error says why not. */
+/* Starts the child. False: error says why. */
 static bool
 begin(struct persist *p, struct buffer *error)
 {
@@ -143,7 +143,7 @@ begin(struct persist *p, struct buffer *error)
 	if (p->child_watch != NULL)
 		return true;
 	(void)dump_child_end(&p->child, 0);
-	buffer_append_str(error, "the event loop cannot watch the process");
+	buffer_append_str(error, "the event loop cannot watch the child process");
 	return false;
 }
 
@@ -199,7 +199,7 @@ place(struct persist *p)
 	buffer_release(&error);
 }
 
-/* To give back the room of a large file takes a while: that is for the thread. */
+/* Freeing the blocks of a large file takes a while, so the writer thread closes it. */
 void
 persist_remove_temp(struct persist *p)
 {
@@ -243,7 +243,7 @@ persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before
 		note_cancelled(p, before);
 	if ((actions & (ACTION_NOTE_DONE | ACTION_NOTE_FAILED | ACTION_NOTE_CANCELLED)) != 0)
 		persist_configure_writer(p);
-	/* These may be events themselves, and come last. */
+	/* These come last, because they may cause further events. */
 	if ((actions & ACTION_FORK) != 0)
 		start_child(p);
 	if ((actions & ACTION_ADOPT) != 0)
@@ -252,7 +252,7 @@ persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before
 		place(p);
 }
 
-/* False, and says so in the log, if a dump could not begin. */
+/* False if no dump may begin, which is logged. */
 static bool
 can_dump(struct persist *p, enum dump_kind kind)
 {
@@ -315,7 +315,7 @@ persist_write_log_at_exit(struct persist *p)
 		  disk_replace(p->disk, FOREGROUND_TEMP, p->config.log_name);
 
 	if (ok)
-		log_notice("append-only file %s written, as no rewrite had done it yet",
+		log_notice("append-only file %s written at shutdown: no rewrite had completed",
 		    p->config.log_name);
 	else
 		log_error(
@@ -333,7 +333,7 @@ persist_save_now(struct persist *p)
 		return false;
 	ok = is_whole = dump_file_write(p->disk, p->host.keyspace, FOREGROUND_TEMP);
 	if (is_whole) {
-		/* One that is older gives way now, that this one is whole. */
+		/* An older snapshot under way is cancelled now that this one is complete. */
 		(void)persist_event(p, EVENT_SAVE_NOW);
 		persist_configure_writer(p);
 		ok = disk_replace(p->disk, FOREGROUND_TEMP, p->config.snapshot_name);
@@ -346,7 +346,7 @@ persist_save_now(struct persist *p)
 	}
 	if (is_whole)
 		note_outcome(p, DUMP_SNAPSHOT, ok ? DUMP_DONE : DUMP_FAILED);
-	/* Else a snapshot under way goes on, and has an outcome of its own. */
+	/* If it failed, a snapshot under way continues and has its own outcome. */
 	p->records[DUMP_SNAPSHOT].is_failing = !ok;
 	persist_derive_refusal(p);
 	return ok;

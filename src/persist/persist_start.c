@@ -14,7 +14,7 @@
 #include "persist/foreign_files.h"
 #include "persist/persist_state.h"
 
-/* The start: what is on disk is loaded, and the append-only file opened. */
+/* The start: loads the file on disk and opens the append-only file. */
 
 static bool
 name_is_good(const char *directive, const char *name, struct buffer *error)
@@ -54,7 +54,7 @@ names_are_good(const struct persist_config *config, struct buffer *error)
 	return false;
 }
 
-/* The file is there, with so many bytes: it goes on. */
+/* Continues an existing file of `size` bytes. */
 static bool
 open_log(struct persist *p, uint64_t size, struct buffer *error)
 {
@@ -74,8 +74,8 @@ open_log(struct persist *p, uint64_t size, struct buffer *error)
 	return true;
 }
 
-/* There is to be an append-only file from now on: it begins as what was loaded, if only with the
- * mark of its end, so that a loss of power never tears its very beginning. */
+/* Makes the append-only file, with the loaded state as its beginning, or only with an end mark, so
+ * that a loss of power never tears its first bytes. */
 static bool
 make_log(struct persist *p, uint64_t *size, struct buffer *error)
 {
@@ -116,11 +116,11 @@ load(struct persist *p, uint64_t *size, struct buffer *error)
 	if (!make_log(p, size, error))
 		return false;
 	if (result == AOF_LOADED)
-		log_notice("%s: made of %s", config->log_name, config->snapshot_name);
+		log_notice("%s: created from %s", config->log_name, config->snapshot_name);
 	return true;
 }
 
-/* False: there is data in the folder, which is not to be mistaken for none. */
+/* False: the folder has data of Redis, which must not be overlooked. */
 static bool
 has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 {
@@ -133,8 +133,8 @@ has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 	    foreign_files_find(config->log_name, config->snapshot_name, config->appendonly, &name);
 	if (found)
 		buffer_appendf(error,
-		    "dir: %.*s is of Redis and cannot be loaded, and there is no file of fanfared: "
-		    "see PERSISTENCE in fanfared(8) for how to take its keys over; "
+		    "dir: %.*s was written by Redis and cannot be loaded, and there is no file of "
+		    "fanfared: see PERSISTENCE in fanfared(8) for how to take its keys over; "
 		    "'ignore-redis-files yes' starts without them",
 		    (int)name.len, name.ptr);
 	buffer_release(&name);

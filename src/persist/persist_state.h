@@ -9,21 +9,21 @@
 #include "persist/persist.h"
 #include "persist/state_machine.h"
 
-/* What the files persist*.c share: the body of struct persist. For them only. */
+/* The body of struct persist, for the files persist*.c only. */
 
 /* How the last dump of a kind ended. */
 struct dump_record {
 	enum dump_outcome outcome;
-	bool is_failing;   /* the last that was not cancelled failed */
-	uint64_t retry_us; /* it does not begin by itself before */
-	int64_t seconds;   /* it took; -1: there was none */
+	bool is_failing;   /* the last one that was not cancelled failed */
+	uint64_t retry_us; /* it does not begin automatically before */
+	int64_t seconds;   /* duration; -1: none */
 	uint64_t ended, good;
 };
 
 /* The dump under way. */
 struct dump_job {
 	uint64_t begun_us;
-	uint64_t generation; /* of the log that a rewrite is for; of a rename */
+	uint64_t generation; /* of the log that a rewrite is for, or of a rename */
 	uint64_t changes;    /* in the snapshot */
 	int error;           /* why it failed */
 };
@@ -37,13 +37,13 @@ struct persist {
 	const struct disk *disk;
 	struct state_machine machine;
 	uint32_t scheduled;        /* dumps, as 1 << enum dump_kind */
-	struct aof_writer *writer; /* NULL: nothing was ever to be written */
+	struct aof_writer *writer; /* NULL until there is something to write */
 	void *watch;
 	struct aof_report report; /* the last */
-	int lock_fd;              /* -1: nothing is kept in the folder */
-	uint64_t generation;      /* of the log file that was opened last */
+	int lock_fd;              /* -1: no data is kept in the folder */
+	uint64_t generation;      /* of the log file opened last */
 	uint64_t rename_generation;
-	uint64_t base_bytes; /* of the file, after the last rewrite or at the start */
+	uint64_t base_bytes; /* size of the file after the last rewrite or at the start */
 	struct dump_child child;
 	void *child_watch;
 	struct dump_job job;
@@ -51,10 +51,10 @@ struct persist {
 	uint64_t fork_us;
 	int64_t save_time;
 	uint64_t starts;       /* attempts to switch the log on */
-	char start_error[256]; /* of the last one that failed */
-	bool keeps_starting;   /* after a failure it is tried again ... */
+	char start_error[256]; /* of the last failed attempt */
+	bool keeps_starting;   /* a failure is retried at start_retry_us */
 	uint64_t start_retry_us;
-	enum refusal refusal; /* that the server knows of */
+	enum refusal refusal; /* as last told to the server */
 	int refusal_error;
 	bool handed_over;
 	uint64_t next_due_check_us, next_file_check_us;
@@ -64,18 +64,18 @@ bool persist_lock(struct persist *p, struct buffer *error) __attribute__((warn_u
 bool persist_open_writer(struct persist *p, struct buffer *error)
     __attribute__((warn_unused_result));
 void persist_configure_writer(struct persist *p);
-void persist_flush(struct persist *p); /* what was changed goes to the writer */
-/* What is wrong with the log, if it is on. */
+void persist_flush(struct persist *p); /* passes the changes to the writer */
+/* The fault of the log, if it is on. */
 struct log_fault persist_fault(const struct persist *p);
 
-void persist_derive_refusal(struct persist *p); /* tells the server, if it changed */
+void persist_derive_refusal(struct persist *p); /* tells the server if it has changed */
 
-/* Steps the machine and carries its actions out. Returns them. */
+/* Steps the state machine and carries out its actions. Returns them. */
 uint32_t persist_event(struct persist *p, enum state_machine_event event);
 
 /* persist_dump.c: rewrites and snapshots. */
-void persist_start_due_dumps(struct persist *p); /* begins what is scheduled or due */
-/* The file of the dump under way, if it can only be of this process. */
+void persist_start_due_dumps(struct persist *p); /* begins scheduled and due dumps */
+/* Removes the file of the dump under way, if it can only be this process's. */
 void persist_remove_temp(struct persist *p);
 void persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before);
 bool persist_write_log_at_exit(struct persist *p) __attribute__((warn_unused_result));

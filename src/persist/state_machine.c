@@ -26,7 +26,7 @@ enum {
 	K_ANY = K_REWRITE | K_SNAPSHOT,
 };
 
-/* The next state is the same. */
+/* The state does not change. */
 #define SAME_LOG (-1)
 #define SAME_DUMP (-1)
 #define SAME_KIND (-1)
@@ -37,15 +37,15 @@ enum {
 
 struct transition {
 	enum state_machine_event event;
-	uint32_t log, dump, kind; /* the states that it is for */
+	uint32_t log, dump, kind; /* the states it applies to */
 	int next_log, next_dump, next_kind;
 	uint32_t actions;
 };
 
-/* The first row that fits counts; where none does nothing happens. */
+/* The first matching row applies; without one, nothing happens. */
 static const struct transition transitions[] = {
-    /* Switching on: a rewrite from now on gives the file its name. One that was begun before does
-       not know what changes from now on. */
+    /* Switching on: a rewrite that begins now gives the file its name. An earlier rewrite does not
+     * contain the changes from now on. */
     {EVENT_LOG_ON, L_OFF, D_IDLE, K_ANY, PHASE_STARTING, DUMP_WANTED, DUMP_REWRITE, START},
     {EVENT_LOG_ON, L_OFF, D_WANTED, K_REWRITE, PHASE_STARTING, SAME_DUMP, SAME_KIND, START},
     {EVENT_LOG_ON, L_OFF, D_CHILD, K_REWRITE, PHASE_STARTING, DUMP_CANCELLED, SAME_KIND,
@@ -57,7 +57,7 @@ static const struct transition transitions[] = {
 
     {EVENT_LOG_LOADED, L_OFF, D_IDLE, K_ANY, PHASE_ON, SAME_DUMP, SAME_KIND, START},
 
-    /* Switching off: a rewrite is for nothing. */
+    /* Switching off: a rewrite is useless. */
     {EVENT_LOG_OFF, L_STARTING, D_WANTED, K_REWRITE, PHASE_OFF, DUMP_IDLE, SAME_KIND, FAIL_START},
     {EVENT_LOG_OFF, L_STARTING, D_CHILD, K_REWRITE, PHASE_OFF, DUMP_CANCELLED, SAME_KIND,
 	FAIL_START | ACTION_KILL_CHILD},
@@ -70,7 +70,7 @@ static const struct transition transitions[] = {
     {EVENT_LOG_OFF, L_ON, D_PLACING, K_REWRITE, PHASE_OFF, DUMP_CANCELLED, SAME_KIND, STOP},
     {EVENT_LOG_OFF, L_ON, D_ANY, K_ANY, PHASE_OFF, SAME_DUMP, SAME_KIND, STOP},
 
-    /* A log that cannot be written from the first is not switched on. */
+    /* If the log cannot be written at first, it is not switched on. */
     {EVENT_LOG_FAULT, L_STARTING, D_WANTED, K_REWRITE, PHASE_OFF, DUMP_IDLE, SAME_KIND, FAIL_START},
     {EVENT_LOG_FAULT, L_STARTING, D_CHILD, K_REWRITE, PHASE_OFF, DUMP_CANCELLED, SAME_KIND,
 	FAIL_START | ACTION_KILL_CHILD},
@@ -125,7 +125,7 @@ static const struct transition transitions[] = {
     {EVENT_PLACE_FAILED, L_ANY, D_CANCELLED, K_ANY, SAME_LOG, DUMP_IDLE, SAME_KIND,
 	ACTION_REMOVE_TEMP | ACTION_NOTE_CANCELLED},
 
-    /* An older snapshot must not take the place of the one that is about to be written. */
+    /* An older snapshot must not replace the one that is about to be written. */
     {EVENT_SAVE_NOW, L_OPEN, D_WANTED, K_SNAPSHOT, SAME_LOG, DUMP_IDLE, SAME_KIND,
 	ACTION_UNSCHEDULE_SNAPSHOT},
     {EVENT_SAVE_NOW, L_OPEN, D_CHILD, K_SNAPSHOT, SAME_LOG, DUMP_CANCELLED, SAME_KIND,
@@ -135,7 +135,7 @@ static const struct transition transitions[] = {
     {EVENT_SAVE_NOW, L_OPEN, D_ANY, K_ANY, SAME_LOG, SAME_DUMP, SAME_KIND,
 	ACTION_UNSCHEDULE_SNAPSHOT},
 
-    /* What is being placed the writer settles at its own end. */
+    /* The writer completes or cancels a placing when it ends. */
     {EVENT_END, L_STARTING, D_CHILD, K_ANY, PHASE_CLOSED, DUMP_CANCELLED, SAME_KIND,
 	ACTION_KILL_CHILD | ACTION_FAIL_START},
     {EVENT_END, L_STARTING, D_ANY, K_ANY, PHASE_CLOSED, SAME_DUMP, SAME_KIND, ACTION_FAIL_START},
