@@ -74,7 +74,7 @@ START_TEST(copies_and_formats_are_whole)
 }
 END_TEST
 
-/* Small, large, and both ways between: the limit is a MiB. */
+/* Small blocks, large ones, and growth and shrinking across the limit of 1 MiB. */
 START_TEST(a_block_that_grows_keeps_its_bytes_and_is_counted)
 {
 	static const size_t lens[] = {

@@ -129,7 +129,7 @@ START_TEST(a_written_integer_is_what_printf_writes_and_reads_back)
 	int i;
 
 	for (i = 0; i < 20000; i++) {
-		/* Shifted, so that all lengths come up. */
+		/* Shifted, so that all lengths occur. */
 		uint64_t bits = testing_random(&seed) >> (i % 64);
 		int64_t v = i % 2 ? (int64_t)bits : (int64_t)-bits;
 		char ours[BYTES_I64_MAX + 1], theirs[32];

@@ -200,7 +200,7 @@ START_TEST(many_stars_cost_no_more_than_pattern_times_text)
 		memcpy(pattern + i, "*a", 2);
 	pattern[sizeof(pattern) - 1] = 'b';
 	memset(text, 'a', sizeof(text));
-	/* By trying all ways this would not end before the sun does. */
+	/* Trying all combinations would practically never end. */
 	ck_assert(!glob_match(
 	    (struct slice){pattern, sizeof(pattern)}, (struct slice){text, sizeof(text)}, false));
 	text[sizeof(text) - 1] = 'b';
@@ -237,7 +237,7 @@ START_TEST(random_pairs_match_as_in_a_plain_recursive_matcher)
 			ck_abort_msg("pair %d: %s expected", i, expected ? "a match" : "no match");
 		matched += expected;
 	}
-	/* Enough of both to mean something. */
+	/* Enough matches and enough mismatches. */
 	ck_assert_uint_gt(matched, 50000);
 	ck_assert_uint_lt(matched, 1950000);
 }

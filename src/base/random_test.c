@@ -59,7 +59,7 @@ START_TEST(limits_may_be_anything_but_0)
 }
 END_TEST
 
-/* The caller's fault is reported by the assertion, not by a division that the processor refuses. */
+/* The assertion reports the caller's error, not the processor a division by zero. */
 START_TEST(a_limit_of_0_is_an_assertion)
 {
 	struct random r;

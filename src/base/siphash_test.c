@@ -19,7 +19,7 @@ setup(void)
 		input[i] = (unsigned char)i;
 }
 
-/* Key 00 01 .. 0f, input of 0 to 63 bytes: the vectors that Rust's standard library tests with. */
+/* Key 00 01 .. 0f, input of 0 to 63 bytes: the test vectors of Rust's standard library. */
 START_TEST(every_length_up_to_eight_words_has_its_known_value)
 {
 	static const uint64_t key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};

@@ -66,7 +66,7 @@ number_of(const struct kv_key *key)
 	return n;
 }
 
-/* Removes the key that should go, and returns its number. */
+/* Removes the key that the policy chooses, and returns its number. */
 static unsigned
 evict(uint64_t now_s)
 {
@@ -88,7 +88,7 @@ has_any(uint64_t now_s)
 	return kv_eviction_pool_pick(pool, &rules, now_s, &random_source, &from) != NULL;
 }
 
-/* Of the first half of the keys, in how they were used, how many go before half of all has gone. */
+/* How many of the least used half of the keys are evicted before half of all keys is. */
 static unsigned
 good_choices(uint64_t now_s)
 {
@@ -260,8 +260,8 @@ START_TEST(a_count_of_uses_begins_at_5_and_one_use_more_makes_6)
 }
 END_TEST
 
-/* Redis's own table for lfu-log-factor 10: 100 uses make 10, 1000 make 18, 100 000 make 142, a
- * million make 255. */
+/* Redis's table for lfu-log-factor 10: 100 uses give 10, 1000 give 18, 100 000 give 142, a million
+ * give 255. */
 START_TEST(a_count_of_uses_grows_ever_more_slowly_up_to_255)
 {
 	uint32_t access;
@@ -292,7 +292,7 @@ START_TEST(a_count_of_uses_falls_with_each_lfu_decay_time)
 	ck_assert_uint_eq(kv_use_count(&rules, access, 600 + 1200), 0);
 	rules.decay_min = 0;
 	ck_assert_uint_eq(kv_use_count(&rules, access, 600 + 1200), 5);
-	/* The minute, too, wraps around. */
+	/* The minute wraps around, too. */
 	rules.decay_min = 1;
 	access = kv_use_first(&rules, 65535 * 60);
 	ck_assert_uint_eq(kv_use_count(&rules, access, 65537 * 60), 3);

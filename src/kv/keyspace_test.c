@@ -197,7 +197,7 @@ START_TEST(swapped_databases_have_each_others_keys)
 }
 END_TEST
 
-/* A plain model: what each name of a database has. */
+/* A simple model: the value of each name of a database. */
 struct model {
 	bool is_there;
 	unsigned len; /* of the value, whose bytes are all `byte` */

@@ -237,7 +237,7 @@ START_TEST(what_is_cut_off_and_large_is_the_callers_to_free)
 }
 END_TEST
 
-/* A queue in one chunk: it is nearly full, and stays so. */
+/* A queue in one chunk, which is nearly full and stays so. */
 START_TEST(a_queue_does_not_grow)
 {
 	size_t bytes = 0;
@@ -390,7 +390,7 @@ run_model(int32_t size, int operations)
 	model_count = 0;
 	seed = (uint64_t)(uint32_t)size;
 	for (int i = 0; i < testing_steps(operations); i++) {
-		/* In one phase it grows, in the next it shrinks. */
+		/* The list alternately grows and shrinks. */
 		uint64_t what = below(i / 5000 % 2 == 0 ? 7 : 8);
 		enum kv_list_end end = below(2) == 0 ? KV_LIST_HEAD : KV_LIST_TAIL;
 

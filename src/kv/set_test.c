@@ -247,7 +247,7 @@ START_TEST(it_is_freed_in_slices)
 }
 END_TEST
 
-/* The model: 64 members, there or not. */
+/* The model: which of 64 members are in the set. */
 #define MODEL_MEMBERS 64
 
 struct model {

@@ -113,7 +113,7 @@ START_TEST(an_item_that_moved_is_found_where_it_is)
 }
 END_TEST
 
-/* Twice as many buckets are never made, nor given back, in one go. */
+/* A doubled array of buckets is never allocated or freed at once. */
 START_TEST(no_change_costs_much_memory_at_once)
 {
 	size_t was = kv_used_bytes(), most = 0;
@@ -129,7 +129,7 @@ START_TEST(no_change_costs_much_memory_at_once)
 }
 END_TEST
 
-/* An MSET that crosses a doubling: its keys go to buckets all over the table. */
+/* An MSET during a doubling: its keys go to buckets all over the table. */
 START_TEST(a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments)
 {
 	const unsigned full = 1 << 18, batch = 1000;
@@ -195,7 +195,7 @@ START_TEST(a_scan_sees_all_that_was_there_all_the_time_while_the_table_grows_and
 		next = 10000;
 		do {
 			cursor = kv_table_scan(&table, cursor, see, &count);
-			/* In odd rounds it shrinks, in even ones it grows. */
+			/* The table shrinks in odd rounds and grows in even ones. */
 			if (round % 2 == 0 && next < 19000)
 				for (i = 0; i < 40; i++)
 					add(next++);
@@ -286,7 +286,7 @@ START_TEST(a_table_is_drained_in_steps)
 }
 END_TEST
 
-/* Against an array of what is in. */
+/* The model is an array that says which numbers are in the table. */
 START_TEST(a_table_does_what_a_set_of_numbers_does)
 {
 	static bool in[4000];

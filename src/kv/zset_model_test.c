@@ -10,10 +10,10 @@
 #include "base/testing.h"
 #include "kv/memory.h"
 
-/* A sorted set beside an array that is kept in order, through seeded random operations. */
+/* A sorted set compared with a sorted array, through seeded random operations. */
 #define NAMES_MAX 3000
 
-/* Check notes each assertion in a file, which costs more than all that is tested here. */
+/* Check writes each assertion to a file, which takes longer than everything tested here. */
 #define MUST(condition)                                                                            \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -44,7 +44,7 @@ below(uint64_t n)
 	return testing_random(&m.seed) % n;
 }
 
-/* Names that begin alike, the empty one, and bytes of all kinds. */
+/* Names with a common beginning, the empty name, and bytes of all kinds. */
 static void
 make_names(size_t count)
 {
@@ -247,7 +247,7 @@ count_entry(const struct kv_zset_entry *entry, void *arg)
 	++*count;
 }
 
-/* The copy takes the place of what was copied, so that it is also changed later on. */
+/* The copy replaces the original, so that later operations change it. */
 static void
 copy_and_scan(void)
 {

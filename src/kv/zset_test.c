@@ -11,7 +11,7 @@
 #include "base/testing.h"
 #include "kv/memory.h"
 
-/* What a sorted set is like at its limits, and what it costs in nodes and bytes. Its order is in
+/* Sorted sets at their limits, and their cost in nodes and bytes. Their order is tested in
  * zset_model_test.c. */
 static const struct kv_limits limits = {.zset_entries = 128, .zset_value_bytes = 64};
 static struct kv_zset *z;
@@ -186,7 +186,7 @@ START_TEST(an_offset_of_a_million_costs_as_many_steps_as_none)
 	size_t rank;
 
 	for (i = 0; i < count; i++) {
-		number = (number + count / 10 * 7 + 1) % count; /* every one once, in no order */
+		number = (number + count / 10 * 7 + 1) % count; /* each once, in no order */
 		put_number(number, number);
 	}
 	ck_assert(kv_zset_is_sound(z));
@@ -197,8 +197,7 @@ START_TEST(an_offset_of_a_million_costs_as_many_steps_as_none)
 }
 END_TEST
 
-/* Bytes a member, beside its item in its block of malloc, and its place in the table of about 12.
- */
+/* Bytes per member, without its block (the item) and its bucket (about 12 bytes). */
 static double
 bytes_each(int step, unsigned count)
 {
@@ -214,7 +213,8 @@ bytes_each(int step, unsigned count)
 
 START_TEST(sets_filled_in_order_from_either_end_have_full_leaves)
 {
-	/* The item: 8 + 4 + 1 + 19 + 8 bytes; a table's place: 8 to 16; an entry of a leaf: 16. */
+	/* The item: 8 + 4 + 1 + 19 + 8 bytes; a bucket per item: 8 to 16; an entry of a leaf: 16.
+	 */
 	ck_assert_double_le(bytes_each(1, 100000), 40 + 8 + 16 + 17.5);
 	kv_zset_free(z);
 	z = kv_zset_new();

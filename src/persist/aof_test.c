@@ -21,7 +21,7 @@
 static struct buffer file;
 static struct buffer heard; /* the commands' first arguments and keys: "SET a;" */
 static struct aof_scan scan;
-static struct slice last; /* commands of the last verdict */
+static struct slice last; /* the commands of the last verdict */
 
 static void
 setup(void)
@@ -36,7 +36,7 @@ teardown(void)
 	buffer_release(&heard);
 }
 
-/* The file is synced up to there as this one is written. */
+/* Adds a batch that was written when the file was synced up to `synced`. */
 static void
 add_unsynced(const char *commands, size_t synced)
 {
@@ -72,7 +72,7 @@ hear(struct slice commands)
 	aof_commands_release(&taken);
 }
 
-/* Reads all of it; what the last verdict was. */
+/* Scans all of the bytes; returns the last verdict. */
 static enum aof_verdict
 read_all(struct slice bytes)
 {
@@ -137,7 +137,8 @@ START_TEST(wherever_the_file_is_cut_whole_batches_are_kept_and_it_is_no_damage)
 	add_batch("x");
 	first = AOF_HEADER_LEN + strlen(SET_A MULTI SET_A SET_B EXEC);
 	for (size_t len = 0; len < whole; len++) {
-		/* Exactly as long, so that a read past its end is noticed. */
+		/* Allocated with exactly this length, so that a sanitizer notices a read beyond its
+		 * end. */
 		char *copy = xmemdup(file.ptr, len + 1);
 		enum aof_verdict verdict = read_all((struct slice){copy, len});
 
@@ -180,7 +181,7 @@ write_bytes(const char *path, struct slice bytes)
 	ck_assert_int_eq(fclose(out), 0);
 }
 
-/* What stands in the file at path is these bytes. */
+/* Asserts that the file at path has these bytes. */
 static void
 check_bytes(const char *path, struct slice expected)
 {
@@ -323,7 +324,7 @@ START_TEST(what_no_command_is_is_damage_with_its_place)
 }
 END_TEST
 
-/* In these ways a part of a batch may be lost. */
+/* The ways in which a part of a batch may be lost. */
 enum tear { TEAR_ZEROS, TEAR_STALE, TEAR_NOISE, TEARS };
 
 static void
@@ -337,7 +338,7 @@ tear(size_t at, size_t len, enum tear how)
 						  : (char)(i * 151 + 7);
 }
 
-/* A torn write that differs in a bit only is not told from damage. */
+/* A torn write that differs in one bit only cannot be told from damage. */
 static bool
 differs(const char *a, const char *b, size_t len)
 {
@@ -348,7 +349,7 @@ differs(const char *a, const char *b, size_t len)
 	return bits > 1;
 }
 
-/* Tears each part of the bytes from `at` to `end`: it is to be the tail. */
+/* Tears each part of the bytes from `at` to `end`, and expects it to be the torn tail. */
 static void
 check_torn(size_t at, size_t end, const char *expected)
 {
@@ -408,7 +409,7 @@ START_TEST(what_a_later_batch_says_was_synced_is_damaged_and_not_torn)
 	add_unsynced(SET_B SET_A, first);
 	second = file.len;
 	add_unsynced(SET_A, first);
-	/* Known are units of 512 bytes. */
+	/* The synced length is known in units of 512 bytes. */
 	for (int i = 0; i < 20; i++)
 		add_unsynced(SET_A, second);
 	ck_assert_uint_gt(file.len - second, 1024);
@@ -439,7 +440,7 @@ START_TEST(a_first_batch_that_is_torn_is_the_tail_where_the_file_is_known_as_our
 	ck_assert_int_eq(read_all(buffer_slice(&file)), AOF_TRUNCATED);
 	ck_assert_uint_eq(scan.keep, 0);
 	check_heard("");
-	/* Behind commands of Redis it is the same. */
+	/* The same behind commands of Redis. */
 	buffer_clear(&file);
 	buffer_append_str(&file, SET_A);
 	plain = file.len;
@@ -490,7 +491,7 @@ add_groups(uint64_t *seed, size_t *synced)
 	buffer_release(&commands);
 }
 
-/* Any sector that was not synced is there, or not, or holds something else. */
+/* Each unsynced sector is written, missing, or has other contents. */
 static void
 lose_power(uint64_t *seed, size_t synced)
 {
@@ -523,7 +524,7 @@ START_TEST(after_a_loss_of_power_all_that_was_synced_is_read_and_nothing_is_dama
 			;
 		verdict = read_all(buffer_slice(&file));
 		buffer_release(&whole);
-		/* Where nothing was synced the very beginning may be taken for anyone's file. */
+		/* If nothing was synced, the beginning may look like any file. */
 		if (synced == 0 && first == 0)
 			continue;
 		ck_assert_msg(verdict == AOF_END || verdict == AOF_TRUNCATED, "round %d", round);
@@ -543,7 +544,7 @@ START_TEST(a_header_fits_the_place_that_it_was_made_for_only)
 	ck_assert_uint_eq(len, 3);
 	ck_assert_uint_eq(checksum, aof_checksum(SLICE("abc"), 100));
 	ck_assert(!aof_header_read(header, 101, &len, &checksum));
-	/* However much is not synced. */
+	/* For any number of unsynced bytes. */
 	for (int bits = 0; bits < 64; bits++) {
 		uint64_t offset = UINT64_MAX >> bits;
 

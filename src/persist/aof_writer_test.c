@@ -16,7 +16,7 @@
 #include "persist/aof_file.h"
 #include "persist/disk.h"
 
-/* More than the end takes, on a slow machine as well. */
+/* Longer than the shutdown takes, even on a slow machine. */
 #define END_US 20000000
 
 static char folder[] = "/tmp/fanfare-writer-XXXXXX";
@@ -73,7 +73,7 @@ begin_at(enum aof_sync policy, uint64_t offset)
 	ck_assert_ptr_nonnull(w);
 	fd = create("a.aof");
 	ck_assert_int_eq(ftruncate(fd, (off_t)offset), 0);
-	if (offset >= 2) /* as a batch ends */
+	if (offset >= 2) /* the end of a batch */
 		ck_assert_int_eq(pwrite(fd, "\r\n", 2, (off_t)offset - 2), 2);
 	aof_writer_open(w, fd, offset, 1, "a.aof");
 }
@@ -91,8 +91,8 @@ set(int value)
 
 	buffer_appendf(&batch, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\n%05d\r\n", value);
 	aof_writer_append(w, ++number, &batch);
-	/* Check writes down where each assertion that held was, into a file that has a limit as
-	 * well. */
+	/* Check writes the position of each passed assertion to a file, which is subject to the
+	 * limit, too. */
 	if (batch.ptr != NULL)
 		ck_abort_msg("the batch was not taken");
 }
@@ -106,8 +106,8 @@ set(int value)
 		aof_writer_report(w, &report);                                                     \
 	} while (!(condition))
 
-/* The values in the file, which is good, in order: the first, and how many follow it each one more.
- */
+/* Asserts that the file is valid and that its values are consecutive from `first` on; returns how
+ * many follow it. */
 static int
 count_in(const char *name, int first)
 {
@@ -149,7 +149,7 @@ START_TEST(batches_are_in_the_file_in_order_when_they_are_reported_kept)
 }
 END_TEST
 
-/* What it waits for, to write more at once, ends while it makes up its mind to rest. */
+/* The time to gather more batches ends just when the thread goes to sleep. */
 START_TEST(a_batch_that_nothing_follows_is_kept_all_the_same)
 {
 	begin(AOF_SYNC_ALWAYS);
@@ -183,7 +183,7 @@ START_TEST(everysec_syncs_what_it_wrote_before_long)
 }
 END_TEST
 
-/* Check's own file has to find room, too. */
+/* Check's own file needs room, too. */
 #define LIMIT ((rlim_t)1 << 20)
 
 static void
@@ -207,7 +207,7 @@ START_TEST(what_does_not_fit_is_cut_off_again_and_written_when_there_is_room)
 	ck_assert_int_eq(report.fault.error, EFBIG);
 	ck_assert_uint_lt(report.kept, 20000);
 	ck_assert_uint_gt(report.unwritten_bytes, 0);
-	/* Whole batches only, and those that were said to be kept. */
+	/* Only whole batches, and exactly those reported as kept. */
 	ck_assert_int_eq(count_in("a.aof", 0), (int)report.kept);
 	limit_files(RLIM_INFINITY);
 	await(report.kept == 20000 && report.fault.error == 0);
@@ -295,7 +295,7 @@ START_TEST(once_stopped_nothing_is_written_and_failure_is_over)
 	ck_assert_uint_eq(report.kept, 1);
 	ck_assert_uint_eq(aof_writer_unsynced(w), 0);
 	ck_assert_uint_eq(aof_writer_unwritten(w), 0);
-	/* What comes afterwards counts as kept as well: nobody waits for it. */
+	/* Later batches count as kept, too: no reply is held for them. */
 	set(1);
 	await(report.kept == 2);
 	limit_files(RLIM_INFINITY);

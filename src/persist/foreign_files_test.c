@@ -47,7 +47,7 @@ put(const char *path, const char *text)
 	ck_assert_int_eq(fclose(out), 0);
 }
 
-/* What is found with the names that are the default, "" for nothing. */
+/* The name found with the default settings; "" for none. */
 static const char *
 found(bool aof_is_loaded)
 {

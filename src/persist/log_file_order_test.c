@@ -81,7 +81,7 @@ START_TEST(what_everysec_wrote_outlives_a_sync_that_fails_under_always)
 	testing_log_work_failing(&t, TESTING_SYNC, 1);
 	ck_assert_str_eq(testing_log_state(&t), "Y");
 	ck_assert_uint_eq(testing_log_last_after(&t, TESTING_KILLED, "a.aof", false), 3);
-	/* The system has forgotten what it could not sync: it is written again. */
+	/* The system has dropped the data that it could not sync: it is written again. */
 	testing_pass_us(1000000);
 	log_file_work(&t.file);
 	ck_assert_uint_eq(t.file.synced.number, 3);
@@ -93,7 +93,7 @@ START_TEST(a_batch_is_not_kept_when_its_sync_and_then_its_write_failed)
 {
 	testing_log_open(&t, "a.aof", 1);
 	testing_log_append(&t);
-	/* The sync, and the write that follows it at once. */
+	/* Both the sync and the write that follows it fail. */
 	testing_disk_fail(t.disk, TESTING_SYNC | TESTING_WRITE, 1, 2, EIO);
 	log_file_work(&t.file);
 	ck_assert_str_eq(testing_log_state(&t), "F");
@@ -110,7 +110,7 @@ START_TEST(a_batch_is_not_kept_when_its_sync_and_then_its_write_failed)
 }
 END_TEST
 
-/* Another process finds it written anew, and its sync is not for nothing. */
+/* The data is written anew, so that a sync by another process makes it durable. */
 START_TEST(what_could_not_be_synced_is_written_again_before_the_file_is_closed)
 {
 	int fd;
@@ -186,7 +186,7 @@ START_TEST(what_a_new_file_begins_with_is_kept_though_what_follows_cannot_be_wri
 	testing_log_append(&t);
 	log_file_work(&t.file);
 	log_file_adopt(&t.file, testing_log_create_rewritten(&t, "b.tmp", 2), "b.tmp", "a.aof", 1);
-	/* The new file and its name are synced; then nothing is. */
+	/* The syncs of the new file and its name succeed; later ones fail. */
 	testing_disk_fail(t.disk, TESTING_SYNC | TESTING_WRITE, 3, UINT32_MAX, EIO);
 	log_file_work(&t.file);
 	ck_assert_uint_eq(t.file.placed, 1);
@@ -204,7 +204,7 @@ START_TEST(what_a_new_file_begins_with_is_kept_though_what_follows_cannot_be_wri
 }
 END_TEST
 
-/* A disk whose syncs take a while. */
+/* A disk with slow syncs. */
 static int
 slow_sync(void *arg, int fd)
 {

@@ -26,9 +26,8 @@ teardown(void)
 
 /*
  * Each state of the file and its copy, each policy, each event. S: stopped. W: writing. F: a write
- * failed. Y: a sync failed. Behind it c: a copy runs, r: the copy has the name, which is not
- * synced. Three batches were handed over, the last of which is not kept; where there is a copy,
- * four.
+ * failed. Y: a sync failed. Followed by c: a copy runs; r: the copy has the name, which is not
+ * synced. Three batches were appended, the last of which is not synced; with a copy, four.
  */
 enum event {
 	APPEND,
@@ -115,11 +114,11 @@ static const struct row rows[] = {
     {WRITE_FAILS, "S", "aen", "=", NOT_PLACED},
     {WRITE_FAILS, "W F", "aen", "F", NOT_PLACED},
     {WRITE_FAILS, "Wc Fc Yc", "aen", "F", EIO},
-    /* What could not be synced was written again at once. */
+    /* Data that could not be synced was written again at once. */
     {WRITE_FAILS, "Y", "aen", "W", NOT_PLACED},
     {WRITE_FAILS, "Yr", "aen", "W", 0},
 
-    /* The copy is another file: there is room again, or it is none of the old one's troubles. */
+    /* The copy is another file, which has room and none of the old file's faults. */
     {WRITE_FAILS_SHORT, "S", "aen", "=", NOT_PLACED},
     {WRITE_FAILS_SHORT, "W F", "aen", "F", NOT_PLACED},
     {WRITE_FAILS_SHORT, "Y", "aen", "W", NOT_PLACED},
@@ -139,7 +138,7 @@ static const struct row rows[] = {
     {OPEN_FAILS, "Wc Fc Yc", "aen", "Yr", NOT_PLACED},
     {OPEN_FAILS, "Yr", "aen", "=", NOT_PLACED},
 
-    /* What is not synced comes from memory. */
+    /* Batches that are not synced come from memory. */
     {READ_FAILS, "S", "aen", "=", NOT_PLACED},
     {READ_FAILS, "W F Y", "aen", "W", NOT_PLACED},
     {READ_FAILS, "Wc Fc", "ae", "W", EIO},
@@ -312,7 +311,7 @@ happen(enum event event)
 	}
 }
 
-/* The disk works, and the policy asks for it: everything is kept. */
+/* The disk works and the policy syncs: everything becomes durable. */
 static void
 expect_all_is_kept_soon(void)
 {
@@ -383,7 +382,7 @@ START_TEST(every_event_in_every_state_does_what_the_rows_say)
 }
 END_TEST
 
-/* Whatever happens in whatever order, also while the disk fails. */
+/* Random events in any order, also while the disk fails. */
 static void
 walk(uint64_t *seed, int steps)
 {
@@ -400,7 +399,7 @@ walk(uint64_t *seed, int steps)
 		if (event == APPEND || event >= WORK || event == MARK || event == ADOPT_OTHER ||
 		    (event >= POLICY_ALWAYS && event <= SPARE_DISK))
 			happen(event);
-		/* A rewrite begins at a mark that nothing has moved since. */
+		/* A rewrite begins at the current mark. */
 		if (event == ADOPT && t.file.mark.offset != 0 && t.file.copy.state == COPY_NONE) {
 			uint64_t base = t.number;
 

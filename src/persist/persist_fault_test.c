@@ -10,10 +10,9 @@
 #include "persist/testing_daemon.h"
 #include "persist/testing_log.h"
 
-/* Whole lives of the persistence layer, over a disk on which one call after the other fails. */
+/* Runs of the whole persistence layer on a disk where each call fails in turn. */
 
-/* A fork is slow with a sanitizer or under valgrind: then not each call fails, but one of so many.
- */
+/* A fork is slow with a sanitizer or under valgrind: then only one in STRIDE calls fails. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STRIDE 7
 #else
@@ -83,7 +82,7 @@ start_from_snapshot_and_cancel(void)
 	if (!testing_daemon_start(&l, true))
 		return false;
 	testing_daemon_change_in_turns(&l, 2);
-	/* A rewrite gives way to appendonly no, and its successor waits for its end. */
+	/* appendonly no cancels a rewrite; the next one waits for its end. */
 	(void)persist_rewrite(l.p);
 	testing_daemon_turn(&l);
 	testing_daemon_await_child(&l);
@@ -92,7 +91,7 @@ start_from_snapshot_and_cancel(void)
 	testing_host_change(&l.server);
 	testing_daemon_switch_on(&l);
 	testing_daemon_change_in_turns(&l, 2);
-	/* A snapshot gives way to a newer one, while its child writes and while it is renamed. */
+	/* A newer snapshot cancels one, while its child writes and while it is renamed. */
 	(void)persist_save(l.p, true);
 	testing_daemon_turn(&l);
 	testing_daemon_await_child(&l);
@@ -106,7 +105,7 @@ start_from_snapshot_and_cancel(void)
 	testing_daemon_end_child(&l);
 	(void)!persist_save_now(l.p);
 	testing_daemon_end_dumps(&l);
-	/* The end comes while a child writes. */
+	/* The daemon ends while a child writes. */
 	testing_daemon_change_in_turns(&l, 1);
 	(void)persist_rewrite(l.p);
 	testing_daemon_turn(&l);
@@ -115,7 +114,7 @@ start_from_snapshot_and_cancel(void)
 	return true;
 }
 
-/* The disk works: after a while all is well. */
+/* The disk works: after a while no fault is left. */
 static void
 recover(void)
 {
@@ -128,11 +127,11 @@ recover(void)
 	testing_daemon_end_dumps(&l);
 	if (!persist_figures(l.p).log_is_on)
 		testing_daemon_switch_on(&l);
-	/* The calls that are still to fail may be those of this very snapshot. */
+	/* The calls that still fail may belong to this snapshot. */
 	for (int tries = 0; tries < 8 && persist_figures(l.p).save_is_failing; tries++)
 		(void)!persist_save_now(l.p);
 	ck_assert(!persist_figures(l.p).save_is_failing);
-	/* What was changed while the log was off is kept with the next change. */
+	/* Changes made while the log was off become durable with the next change. */
 	testing_daemon_turn(&l);
 	testing_daemon_change_in_turns(&l, 2);
 	testing_daemon_turn(&l);
@@ -145,7 +144,7 @@ recover(void)
 	ck_assert_uint_eq(l.server.kept, l.server.count);
 }
 
-/* A start that a rewrite has not ended yet ends with the process. */
+/* The daemon ends while the log is being switched on. */
 static bool
 end_while_switching_on(void)
 {
@@ -166,7 +165,7 @@ end_while_switching_on(void)
 	return true;
 }
 
-/* count calls fail, and all is kept at last. How many calls there were. */
+/* count calls fail, and everything is durable in the end. Returns the number of calls. */
 static uint32_t
 fail_and_recover(
     bool (*scenario)(void), uint32_t from, uint32_t count, int error_number, bool is_short)
@@ -192,7 +191,7 @@ fail_and_recover(
 	return calls;
 }
 
-/* The process is killed, or the power lost, at this call. False: there are not so many. */
+/* The process is killed, or power is lost, at this call. False: there are fewer calls. */
 static bool
 end_at_call(bool (*scenario)(void), uint32_t from)
 {
@@ -269,7 +268,7 @@ START_TEST(the_end_completes_a_switch_that_is_under_way)
 }
 END_TEST
 
-/* One thing that a client, an admin, the disk or the time does. */
+/* A random action of a client, an admin, the disk or time. */
 static void
 happen(uint64_t random)
 {

@@ -68,7 +68,7 @@ START_TEST(a_child_that_was_asked_to_end_is_cancelled_and_not_failed)
 }
 END_TEST
 
-/* Its reply is held, so it is synced, though the policy is another one when the turn ends. */
+/* Its reply is held, so the change is synced although another policy is set when the turn ends. */
 START_TEST(a_change_before_a_change_of_the_policy_is_kept)
 {
 	testing_daemon_init(&l);
@@ -112,7 +112,7 @@ START_TEST(writers_go_on_when_more_may_be_unsynced)
 }
 END_TEST
 
-/* The newer one is the outcome, and the only one. */
+/* The newer one has the only outcome. */
 START_TEST(a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome)
 {
 	struct persist_figures figures;
@@ -155,7 +155,7 @@ START_TEST(a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds)
 	for (int turns = 0; turns < 60; turns++)
 		testing_daemon_turn(&l);
 	ck_assert_uint_eq(l.disk->calls, 3);
-	/* Its retry time is not the other kind's. */
+	/* The retry time applies to one kind only. */
 	ck_assert_int_eq(persist_save(l.p, true), PERSIST_STARTED);
 	testing_daemon_turn(&l);
 	ck_assert_uint_eq(l.disk->calls, 4);

@@ -13,12 +13,12 @@
 #define KINDS 2
 
 /*
- * The whole machine, said once more. A phase of the log is O (off), S (starting), N (on), C
- * (closed). A dump is -- (idle), or a phase, w (wanted), c (child), p (placing), x (cancelled), and
- * a kind, r (rewrite), s (snapshot). "=": stays as it is.
+ * The whole state machine, written a second time. A phase of the log is O (off), S (starting), N
+ * (on), C (closed). A dump is -- (idle), or a phase, w (wanted), c (child), p (placing), x
+ * (cancelled), and a kind, r (rewrite), s (snapshot). "=": unchanged.
  *
- * Each combination of a state and an event stands in one row at most: their order means nothing.
- * One that stands in none changes nothing and asks for nothing.
+ * Each combination of a state and an event is in one row at most, so the order of rows means
+ * nothing. A combination in no row changes nothing and has no action.
  */
 struct row {
 	enum state_machine_event event;
@@ -234,17 +234,17 @@ START_TEST(every_event_in_every_state_does_what_the_rows_say)
 }
 END_TEST
 
-/* The world around the machine, as its actions make it. */
+/* The environment of the state machine, as its actions change it. */
 struct world {
 	struct state_machine m;
 	bool journal_is_on;
 	bool is_scheduled[KINDS];
 	bool child_lives;
-	bool writer_places; /* an adoption or a rename was ordered, and has not ended */
-	bool is_fresh;      /* the dump under way was begun after the log was last switched off */
+	bool writer_places; /* an adoption or a rename is under way */
+	bool is_fresh;      /* the dump under way began after the log was last switched off */
 };
 
-/* Random events, but only those that the world can bring about. */
+/* Whether this event can happen in this environment. */
 static bool
 can_happen(const struct world *world, enum state_machine_event event)
 {
@@ -340,7 +340,7 @@ expect_invariants(const struct world *world)
 		ck_assert(world->writer_places);
 	if (m->dump == DUMP_CANCELLED)
 		ck_assert(world->child_lives || world->writer_places);
-	/* The log is never starting without a rewrite that will end that. */
+	/* The log is never STARTING without a rewrite that will end this state. */
 	if (m->log == PHASE_STARTING)
 		ck_assert(
 		    world->is_scheduled[DUMP_REWRITE] ||
@@ -389,7 +389,7 @@ START_TEST(random_events_never_break_what_must_hold)
 }
 END_TEST
 
-/* Whatever happens afterwards, but for being switched on or loaded again. */
+/* After any events other than switching on or loading. */
 START_TEST(a_rewrite_of_a_log_that_was_switched_off_never_makes_it_on)
 {
 	uint64_t seed = 34;
@@ -414,7 +414,7 @@ START_TEST(a_rewrite_of_a_log_that_was_switched_off_never_makes_it_on)
 }
 END_TEST
 
-/* The outcome of a rewrite that was begun before the log was switched on says nothing about it. */
+/* The outcome of a rewrite that began before the log was switched on does not affect the start. */
 START_TEST(a_rewrite_begun_while_the_log_was_off_does_not_end_its_start)
 {
 	for (int dump = DUMP_CHILD; dump < DUMPS; dump++)

@@ -27,7 +27,7 @@ list_fds(bool fds[1024])
 	while ((entry = readdir(dir)) != NULL) {
 		int fd = (int)strtol(entry->d_name, NULL, 10);
 
-		/* Those above are valgrind's own. */
+		/* Higher descriptors are valgrind's own. */
 		if (entry->d_name[0] != '.' && fd != dirfd(dir) && fd < 1024)
 			fds[fd] = true;
 	}
@@ -38,7 +38,7 @@ void
 testing_daemon_enter(struct testing_daemon *l)
 {
 	log_set_level(LOG_LEVEL_NONE);
-	/* Thousands of small files: best in memory. */
+	/* In memory if possible, because of thousands of small files. */
 	snprintf(l->folder, sizeof(l->folder), "%s/fanfare-persist-XXXXXX",
 	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(l->folder));
@@ -54,7 +54,7 @@ testing_daemon_leave(struct testing_daemon *l)
 	log_set_level(LOG_LEVEL_NOTICE);
 }
 
-/* Another process: the keyspace is empty, and what was promised is remembered. */
+/* Becomes a new process: the keyspace is empty; the acknowledged count is remembered. */
 static void
 be_new_process(struct testing_daemon *l)
 {
@@ -64,7 +64,7 @@ be_new_process(struct testing_daemon *l)
 	testing_host_init(&l->server);
 	l->server.kept = kept;
 	l->server.saved = in_snapshot;
-	/* A child that had told its result may have been left. */
+	/* Reaps a child that was left after its result was read. */
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 }
@@ -96,7 +96,7 @@ testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
 	return false;
 }
 
-/* Tries again, as a person would. False: the disk is dead. */
+/* Retries, as an admin would. False: the disk is dead. */
 bool
 testing_daemon_start(struct testing_daemon *l, bool appendonly)
 {
@@ -106,7 +106,7 @@ testing_daemon_start(struct testing_daemon *l, bool appendonly)
 	return false;
 }
 
-/* Nothing more is written, the files are closed. */
+/* Ends without writing; closes the files. */
 void
 testing_daemon_kill(struct testing_daemon *l)
 {
@@ -123,7 +123,7 @@ testing_daemon_kill(struct testing_daemon *l)
 
 /* The loop. */
 
-/* What writers are told is what is wrong. */
+/* Asserts that the reason for refusing writes is right. */
 static void
 expect_refusal(struct testing_daemon *l)
 {
@@ -165,7 +165,7 @@ testing_daemon_end_child(struct testing_daemon *l)
 	(void)waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
 }
 
-/* Until no dump is under way; on a dead disk that may never be. */
+/* Runs turns until no dump is under way, or for a while if the disk is dead. */
 void
 testing_daemon_end_dumps(struct testing_daemon *l)
 {
@@ -226,7 +226,7 @@ testing_daemon_switch_on(struct testing_daemon *l)
 	}
 }
 
-/* The next start has what was promised. */
+/* Asserts that the next start loads every acknowledged change. */
 uint64_t
 testing_daemon_load(struct testing_daemon *l)
 {
@@ -268,12 +268,12 @@ testing_daemon_release(struct testing_daemon *l)
 	testing_disk_free(l->disk);
 	testing_host_release(&l->server);
 	buffer_release(&l->error);
-	/* No file is left open. */
+	/* Asserts that no file is left open. */
 	list_fds(fds);
 	ck_assert_int_eq(memcmp(fds, l->fds_before, sizeof(fds)), 0);
 }
 
-/* Of whatever kind the end was. */
+/* The same for each kind of loss. */
 void
 testing_daemon_load_each(struct testing_daemon *l, uint64_t least)
 {

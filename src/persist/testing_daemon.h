@@ -9,7 +9,7 @@
 #include "persist/testing_disk.h"
 #include "persist/testing_host.h"
 
-/* For tests: a daemon of nothing but the persistence layer: its starts, its turns, its ends. */
+/* For tests: a daemon that consists of the persistence layer only: its starts, turns and ends. */
 struct testing_daemon {
 	char folder[64];
 	struct testing_disk *disk;
@@ -20,7 +20,7 @@ struct testing_daemon {
 	bool fds_before[1024];
 };
 
-/* A folder of its own becomes the working folder. */
+/* Makes a new folder and makes it the working folder. */
 void testing_daemon_enter(struct testing_daemon *l);
 void testing_daemon_leave(struct testing_daemon *l);
 
@@ -28,32 +28,32 @@ void testing_daemon_leave(struct testing_daemon *l);
 void testing_daemon_init(struct testing_daemon *l);
 void testing_daemon_release(struct testing_daemon *l);
 
-/* False: error says why not. */
+/* False: error says why. */
 bool testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
     __attribute__((warn_unused_result));
-/* Tries again, as a person would. False: the disk is dead. */
+/* Retries, as an admin would. False: the disk is dead. */
 bool testing_daemon_start(struct testing_daemon *l, bool appendonly)
     __attribute__((warn_unused_result));
-/* Nothing more is written, the files are closed. */
+/* Ends without writing; closes the files. */
 void testing_daemon_kill(struct testing_daemon *l);
 
-/* One of the loop, 200 ms later. Asserts that writers are told what is wrong. */
+/* A turn of the loop, 200 ms later. Asserts that the reason for refusing writes is right. */
 void testing_daemon_turn(struct testing_daemon *l);
 void testing_daemon_change_in_turns(struct testing_daemon *l, int turns);
 
-/* The child, if there is one, has written; end: and what it did is looked at. */
+/* Waits until the child, if there is one, has written; end: also processes its result. */
 void testing_daemon_await_child(struct testing_daemon *l);
 void testing_daemon_end_child(struct testing_daemon *l);
-/* Until no dump is under way; on a dead disk that may never be. */
+/* Runs turns until no dump is under way, or for a while if the disk is dead. */
 void testing_daemon_end_dumps(struct testing_daemon *l);
 
 void testing_daemon_set_policy(struct testing_daemon *l, enum aof_sync policy);
 /* CONFIG SET appendonly yes, until it succeeds, or ten times. */
 void testing_daemon_switch_on(struct testing_daemon *l);
 
-/* Asserts that the next start finds what was promised. How much it finds. */
+/* Asserts that the next start loads every acknowledged change. Returns the count. */
 uint64_t testing_daemon_load(struct testing_daemon *l);
-/* ... whatever is lost, and at least so much. */
+/* The same for each kind of loss, with a count of at least `least`. */
 void testing_daemon_load_each(struct testing_daemon *l, uint64_t least);
 
 #endif

@@ -16,8 +16,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-/* Not an assertion of Check: it notes each in a file of its own, whose descriptor is another file's
- * in a child. */
+/* Not an assertion of Check: Check writes each to a file of its own, whose descriptor belongs to
+ * another file in a child. */
 #define require(condition)                                                                         \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -74,7 +74,7 @@ disk_open(void *arg, const char *path, int flags)
 	if (fails(d, TESTING_OPEN))
 		return -1;
 	fd = disk_system.open(NULL, path, flags);
-	/* The number may have been another file's. */
+	/* The descriptor may have belonged to another file. */
 	if (fd != -1 && !was_there) {
 		file = file_of(d, fd, &st);
 		memset(file, 0, sizeof(*file));
@@ -206,7 +206,7 @@ disk_fork(void *arg)
 	if (fails(arg, TESTING_FORK))
 		return -1;
 	pid = disk_system.fork(NULL);
-	/* It is blocked until the child goes on by itself. */
+	/* The signal is blocked until the child unblocks it. */
 	if (pid == 0 && d->child_signal != 0)
 		raise(d->child_signal);
 	return pid;
@@ -284,7 +284,7 @@ struct testing_image {
 	} files[];
 };
 
-/* What of this file is there. */
+/* Which bytes of this file are there. */
 static size_t
 take_bytes(
     struct testing_disk *d, const struct testing_name *name, enum testing_loss loss, char *bytes)

@@ -8,12 +8,12 @@
 #include "persist/disk.h"
 
 /*
- * For tests: the working folder as a disk that fails when it is told to, and that knows what a loss
- * of power would leave of its files. Its state is shared with children, so that the calls that a
- * child makes are counted and remembered as well.
+ * For tests: the working folder as a disk that can be told to fail, and that knows what a loss of
+ * power would leave of its files. Its state is shared with child processes, so that their calls are
+ * counted and remembered as well.
  *
- * What is written lasts once a sync of the file succeeded, a name once a sync of the folder did.
- * What a sync fails to write is lost: another sync does not try it again, as in Linux.
+ * Written data is durable after a successful sync of the file, a name after one of the folder. Data
+ * that a sync fails to write is lost: another sync does not retry it, as in Linux.
  */
 enum testing_call {
 	TESTING_OPEN = 1 << 0,
@@ -32,10 +32,10 @@ enum testing_call {
 #define TESTING_NAME_MAX 64
 
 struct testing_file {
-	uint64_t inode; /* 0: the place is free */
-	size_t len;     /* that lasts */
+	uint64_t inode; /* 0: unused */
+	size_t len;     /* of the durable bytes */
 	char bytes[TESTING_FILE_MAX];
-	bool is_dirty[TESTING_FILE_MAX]; /* written, and not synced */
+	bool is_dirty[TESTING_FILE_MAX]; /* written and not synced */
 };
 
 struct testing_names {
@@ -47,23 +47,24 @@ struct testing_names {
 };
 
 struct testing_disk {
-	struct disk disk;   /* to be handed to what is tested */
-	uint32_t calls;     /* of the kinds that may fail, so far */
+	struct disk disk;   /* to be passed to the code under test */
+	uint32_t calls;     /* calls so far, of the kinds that may fail */
 	uint32_t kinds;     /* enum testing_call */
 	uint32_t fail_from; /* this call fails, counted from 1; 0: none */
 	uint32_t fail_count;
 	int error;
-	bool fails_short; /* if the first that fails is a write, half of it is done */
-	int child_signal; /* ends each child before it writes; 0: none */
+	bool fails_short; /* if the first failing call is a write, half of it is written */
+	int child_signal; /* signal that ends each child before it writes; 0: none */
 	struct testing_file files[TESTING_FILES];
-	struct testing_names names; /* that last */
+	struct testing_names names; /* the durable names */
 };
 
 /* Nothing fails. Returns owned (testing_disk_free). */
 struct testing_disk *testing_disk_new(void);
 void testing_disk_free(struct testing_disk *d);
 
-/* From now on, of the calls of these kinds, skip succeed, count fail, and all others succeed. */
+/* From now on, of the calls of these kinds, `skip` succeed, then `count` fail, and all others
+ * succeed. */
 void testing_disk_fail(
     struct testing_disk *d, uint32_t kinds, uint32_t skip, uint32_t count, int error);
 
@@ -73,12 +74,12 @@ void testing_disk_heal(struct testing_disk *d);
 /* Everything fails from now on, and changes nothing. */
 void testing_disk_die(struct testing_disk *d);
 
-/* What the next process finds. */
+/* What the next process finds on the disk. */
 enum testing_loss {
-	TESTING_KILLED,    /* all that was written: only the process has ended */
-	TESTING_OLD_NAMES, /* the power was lost: nothing is there that was not synced */
-	TESTING_NEW_NAMES, /* ... but all names are as they were last */
-	TESTING_TORN,      /* ... and half of what a file got */
+	TESTING_KILLED,    /* everything written: only the process has ended */
+	TESTING_OLD_NAMES, /* power was lost: only synced data and names */
+	TESTING_NEW_NAMES, /* power was lost: only synced data, but all names */
+	TESTING_TORN,      /* the same with half of the unsynced data */
 	TESTING_LOSSES,
 };
 
@@ -86,7 +87,7 @@ struct testing_image;
 
 /* Returns owned (testing_image_free). */
 struct testing_image *testing_disk_image(struct testing_disk *d, enum testing_loss loss);
-/* Makes the folder so. */
+/* Puts the files into the folder. */
 void testing_image_put(const struct testing_image *image);
 /* Borrows; ptr is NULL if there is no such file. */
 struct slice testing_image_file(const struct testing_image *image, const char *name);

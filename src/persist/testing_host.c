@@ -76,7 +76,7 @@ key_count(void *arg)
 	return (size_t)host->count;
 }
 
-/* The journal, and what else the host does. */
+/* The journal and the other callbacks. */
 
 static void
 journal_set(void *arg, bool is_on, bool holds)
@@ -129,7 +129,7 @@ static void
 journal_forget_database(void *arg)
 {
 	struct testing_host *host = arg;
-	/* All that is the writer's before the mark is not to be in the journal. */
+	/* At the mark, the writer must have all changes from the journal. */
 	ck_assert_uint_eq(host->pending.len, 0);
 }
 
@@ -176,7 +176,7 @@ watch(void *arg, int fd, void (*ready)(void *ready_arg), void *ready_arg)
 
 	struct testing_host *host = arg;
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	/* The writer has no thread: persist_run_writer() asks for its reports. */
+	/* The writer has no thread: persist_run_writer() fetches its reports. */
 	if (!S_ISFIFO(st.st_mode))
 		return host;
 	ck_assert_int_eq(host->child_fd, -1);

@@ -79,7 +79,7 @@ testing_log_open(struct testing_log *t, const char *name, uint64_t generation)
 	log_file_open(&t->file, fd, 0, generation, name);
 }
 
-/* A batch that says which it is. */
+/* Appends a batch with its number. */
 void
 testing_log_append(struct testing_log *t)
 {
@@ -91,7 +91,7 @@ testing_log_append(struct testing_log *t)
 	ck_assert_ptr_null(commands.ptr);
 }
 
-/* A rewritten file: it has all batches up to this one. */
+/* A rewritten file, which stands for all batches up to `base`. */
 int
 testing_log_create_rewritten(struct testing_log *t, const char *name, uint64_t base)
 {
@@ -107,7 +107,8 @@ testing_log_create_rewritten(struct testing_log *t, const char *name, uint64_t b
 	return fd;
 }
 
-/* The t->number of the last batch in a file that has all before it, each once; only whole ones. */
+/* The number of the last batch in a file that has all earlier ones, each once, and only whole ones.
+ */
 static uint64_t
 last_in(struct slice bytes, bool may_truncate)
 {
@@ -137,7 +138,7 @@ last_in(struct slice bytes, bool may_truncate)
 	return last;
 }
 
-/* After this loss: the t->number of the last batch in it. */
+/* The number of the last batch after this loss. */
 uint64_t
 testing_log_last_after(
     struct testing_log *t, enum testing_loss loss, const char *name, bool may_truncate)
@@ -152,7 +153,7 @@ testing_log_last_after(
 	return last;
 }
 
-/* What holds in every state. */
+/* Asserts the invariants that hold in every state. */
 void
 testing_log_check(struct testing_log *t)
 {

@@ -8,9 +8,9 @@
 #include "persist/testing_disk.h"
 
 /*
- * For tests: an append-only file on a disk that fails when it is told to. Batch n is the command
- * ADD n; a rewritten file begins with BASE n, which stands for all batches up to n: so a batch that
- * is missing or doubled is found in the file.
+ * For tests: an append-only file on a disk that can be told to fail. Batch n is the command ADD n;
+ * a rewritten file begins with BASE n, which stands for all batches up to n: so a missing or
+ * duplicated batch is found in the file.
  */
 struct testing_log {
 	char folder[64];
@@ -19,36 +19,37 @@ struct testing_log {
 	uint64_t number; /* of the last batch */
 };
 
-/* The clock of all of them. */
+/* The clock of the tests. */
 uint64_t testing_now_us(void);
 void testing_pass_us(uint64_t us);
 
-/* init and release, in a folder of its own, which becomes the working folder. */
+/* init and release, in a new folder, which becomes the working folder. */
 void testing_log_enter(struct testing_log *t);
 void testing_log_leave(struct testing_log *t);
 
-/* A new disk that works, no file open, policy always. release empties the folder. */
+/* A new disk without faults, no file open, policy always. release empties the folder. */
 void testing_log_init(struct testing_log *t);
 void testing_log_release(struct testing_log *t);
 
 int testing_log_create(struct testing_log *t, const char *name);
-/* One that is synced and has all batches up to base. */
+/* Creates a rewritten file that is synced and stands for all batches up to base. */
 int testing_log_create_rewritten(struct testing_log *t, const char *name, uint64_t base);
 void testing_log_open(struct testing_log *t, const char *name, uint64_t generation);
 void testing_log_append(struct testing_log *t);
 
-/* log_file_work() while so many calls of these kinds fail. */
+/* Calls log_file_work() while `count` calls of these kinds fail. */
 void testing_log_work_failing(struct testing_log *t, uint32_t kinds, uint32_t count);
 
-/* Which batch is the last in the file after this loss. All before it are there, each once. */
+/* The number of the last batch in the file after this loss. Asserts that all earlier ones are
+ * there, each once. */
 uint64_t testing_log_last_after(
     struct testing_log *t, enum testing_loss loss, const char *name, bool may_truncate);
 
-/* Asserts what holds in every state. */
+/* Asserts the invariants that hold in every state. */
 void testing_log_check(struct testing_log *t);
 
 /*
- * S: stopped. W: writing. F: a write failed. Y: a sync failed. Behind it c: a copy runs, r: the
+ * S: stopped. W: writing. F: a write failed. Y: a sync failed. Followed by c: a copy runs; r: the
  * copy has the name, which is not synced. Borrows, until the next call.
  */
 const char *testing_log_state(const struct testing_log *t);

@@ -16,7 +16,8 @@ teardown(void)
 	buffer_release(&heard);
 }
 
-/* Each argument goes to memory as long as the rest, so that a sanitizer sees a byte too many. */
+/* Each argument goes to a block of the length of the rest, so that a sanitizer notices a byte too
+ * many. */
 static const char *
 split(struct slice line)
 {

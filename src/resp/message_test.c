@@ -9,8 +9,8 @@
 
 static char out[400];
 
-/* Writes the message between marks and checks that its head is as long as announced. The last part
- * is the payload. */
+/* Writes the message between guard bytes and checks that its head has the announced length. The
+ * last part is the payload. */
 static struct slice
 written(int proto, struct slice kind, const struct slice *parts, size_t count)
 {

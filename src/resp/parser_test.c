@@ -12,7 +12,7 @@
 
 static struct protocol_limits limits;
 static struct resp_parser *parser;
-static struct buffer heard; /* what the parser said, as text: "[SET|k|v] [PING] ..." */
+static struct buffer heard; /* what the parser returned, as text: "[SET|k|v] [PING] ..." */
 
 static void
 setup(void)
@@ -55,7 +55,7 @@ note_request(void)
 	buffer_append_str(&heard, "] ");
 }
 
-/* Feeds one piece from memory of its own that is gone afterwards, as a socket's buffer is. */
+/* Feeds one piece from a block that is freed afterwards, like a socket's buffer. */
 static enum resp_status
 feed_piece(const char *ptr, size_t len)
 {
@@ -77,7 +77,7 @@ feed_piece(const char *ptr, size_t len)
 	return status;
 }
 
-/* Feeds s in pieces of `each` bytes, the first of `first`. */
+/* Feeds s in pieces of `each` bytes; the first has `first` bytes. */
 static void
 feed_in_pieces(struct slice s, size_t first, size_t each)
 {
@@ -103,7 +103,7 @@ check_heard(const char *expected)
 	buffer_clear(&heard);
 }
 
-/* The whole, every split in two, and byte by byte must all come to the same. */
+/* Fed as a whole, in every split in two, and byte by byte, s must give the same result. */
 static void
 check_every_split(struct slice s, const char *expected)
 {
@@ -313,7 +313,7 @@ START_TEST(limits_may_shrink_in_the_middle_of_a_request)
 }
 END_TEST
 
-/* Random requests, random pieces; what is heard must be what was sent. */
+/* Random requests in random pieces must be returned as they were sent. */
 START_TEST(random_requests_survive_random_pieces)
 {
 	struct buffer sent = {0}, expected = {0};
@@ -353,8 +353,8 @@ END_TEST
 enum { LARGE_BYTES = 64 << 20 };
 
 /*
- * The work is counted, not timed: whenever the room grows, what was held may have moved, so the
- * sum of what was held at those moments is the most that was moved.
+ * The work is counted, not timed: whenever the room grows, the held bytes may have moved; so the
+ * sum of the held bytes at these moments is the most that was moved.
  */
 START_TEST(a_large_value_in_small_pieces_is_moved_less_than_twice_its_length)
 {

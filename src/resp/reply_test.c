@@ -262,7 +262,7 @@ START_TEST(a_value_costs_no_more_than_its_limit)
 	GIVES("+abc\r\n", "+abc; ");
 	max_bytes = 3;
 	restart();
-	feed_in_pieces(SLICE("+abcdef"), 1, 1); /* the end of the line is not waited for */
+	feed_in_pieces(SLICE("+abcdef"), 1, 1); /* refused before the line ends */
 	ck_assert_str_eq(heard.ptr, "broken");
 }
 END_TEST

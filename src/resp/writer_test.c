@@ -17,7 +17,7 @@ teardown(void)
 	buffer_release(&out);
 }
 
-/* What was written since the last time. */
+/* Checks the bytes written since the last call. */
 static void
 check_written(struct slice expected)
 {
