@@ -1,6 +1,6 @@
 # FANFARE_TRY_FLAGS(VARIABLE, FLAGS)
-# Appends FLAGS to VARIABLE if the compiler takes them without a warning, together with the user's own.
-# The probe calls a function that glibc fortifies, because fortifying warns where nothing is optimized.
+# Appends FLAGS to VARIABLE if the compiler accepts them without a warning, together with the user's flags.
+# The probe calls a function that glibc fortifies, because fortification warns without optimization.
 AC_DEFUN([FANFARE_TRY_FLAGS], [
 	fanfare_saved_CFLAGS="$CFLAGS"
 	CFLAGS="$CFLAGS -Werror $2"
@@ -10,7 +10,7 @@ AC_DEFUN([FANFARE_TRY_FLAGS], [
 	CFLAGS="$fanfare_saved_CFLAGS"
 ])
 
-# FANFARE_TRY_LINK_FLAGS(VARIABLE, FLAGS): the same for linking, with what FANFARE_CFLAGS has by now.
+# FANFARE_TRY_LINK_FLAGS(VARIABLE, FLAGS): the same for linking, with the current FANFARE_CFLAGS.
 AC_DEFUN([FANFARE_TRY_LINK_FLAGS], [
 	fanfare_saved_CFLAGS="$CFLAGS"
 	fanfare_saved_LDFLAGS="$LDFLAGS"
