@@ -361,7 +361,7 @@ def test_config_rewrite_writes_no_more_users_than_it_reads(start_fanfared, folde
 
 
 def test_sighup_gives_default_the_password_that_a_start_would(start_fanfared, folder):
-    """The file of users has the last word on those whom it names, requirepass on default where it does not."""
+    """The file of users overrides other sources for its users; requirepass applies to default if it is not in the file."""
     path, users = folder / "fanfared.conf", folder / "users.acl"
     users.write_text("user default on >file ~* &* +@all\n")
     path.write_text(f"aclfile {users}\nrequirepass first\n")

@@ -14,7 +14,7 @@ V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 class From(Connection):
-    """A connection from this address of ours."""
+    """A connection from this local address."""
 
     def __init__(self, address, source):
         plain = socket.create_connection
@@ -232,7 +232,7 @@ def test_handshakes_behind_a_balancer_are_bounded_as_others(start_tls_fanfared, 
             assert int(unix.info("tls")["tls_handshakes_in_progress"]) <= 3
         for connection in crowd:
             connection.close()
-        # Silent ones go when their time is up, and those that waited come in.
+        # Silent connections are closed at their timeout, and the waiting ones are accepted.
         silent = [socket.create_connection(daemon.tls_address) for _ in range(3)]
         wait_until(lambda: unix.info("clients")["awaited_proxy_headers"] == "3", "they are waited for")
         late = socket.create_connection(daemon.tls_address)

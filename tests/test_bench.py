@@ -100,7 +100,7 @@ def test_a_stall_of_the_server_stands_in_the_latency_of_an_open_loop(server, ben
     go_on.join()
     check_nothing_lost(report["total"], 2)
     assert report["latency_us"]["max"] > 200000
-    # Those that were meant to go out meanwhile have waited too, though none was sent then.
+    # Messages that were due meanwhile were delayed too, although none was sent.
     assert report["latency_us"]["p99"] > 100000
 
 
@@ -188,7 +188,7 @@ def test_the_deadline_of_the_run_holds(server, bench):
 def test_an_interrupted_run_still_shows_what_it_measured(server, fanfare_tool):
     process = subprocess.Popen([fanfare_tool, "-p", str(server.port), "bench", "--seconds", "30", "--warmup", "0.1",
                                 "--json", "-c", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(1)  # what is measured is time itself
+    time.sleep(1)  # time itself is measured
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=seconds(20))
     assert process.returncode == 130, err

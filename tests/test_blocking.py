@@ -521,7 +521,7 @@ def test_a_queue_between_redis_py_clients_loses_and_doubles_nothing(server):
     for thread in producers:
         thread.join()
     with redis.Redis(port=server.port) as client:
-        # A "stop" would overtake what is left in the second list.
+        # A "stop" would overtake the rest of the second list.
         wait_until(lambda: not client.exists("jobs", "more jobs"), "all jobs are taken", 30)
         for _ in consumers:
             client.rpush("jobs", "stop")

@@ -124,7 +124,7 @@ def test_an_argument_longer_than_proto_max_bulk_len_is_refused(start_server):
 
 
 def test_a_request_longer_than_client_query_buffer_limit_closes_the_client(start_fanfared):
-    """All its arguments together; Redis counts only what is not cut into arguments yet."""
+    """All arguments together; Redis counts only bytes that are not parsed into arguments yet."""
     daemon = start_fanfared("--client-query-buffer-limit", "1mb")
     watcher = daemon.connect()
     client = daemon.connect()
@@ -366,7 +366,7 @@ def test_a_disconnecting_client_with_many_subscriptions_stalls_nobody(fanfared):
         assert other.call("PING") == b"PONG"
         worst = max(worst, time.monotonic() - start)
         assert time.monotonic() < end
-    # Loose, for the machine is shared; the benchmark holds 20 ms.
+    # Loose, because the machine is shared; the target of the benchmark is 20 ms.
     assert worst < 0.2 * SLOW
 
 

@@ -20,7 +20,7 @@ OK, ERROR_REPLY, USAGE, TIMEOUT, NO_CONNECTION, FAILED = range(6)
 
 @pytest.fixture
 def environment():
-    """Without what the person who runs the tests may have set."""
+    """The environment without variables of the user who runs the tests."""
     return {name: value for name, value in os.environ.items() if not name.startswith("FANFARE")}
 
 
@@ -363,7 +363,7 @@ def test_call_prints_an_error_to_stderr(server, tool):
     assert done.stderr.startswith(b"fanfare: ERR unknown command 'NOSUCH'")
 
 
-# Where the server is, and who we are
+# Address and credentials
 
 def test_password_by_option_url_and_environment(start_server, tool):
     server = start_server("--requirepass", "s:cret@1")

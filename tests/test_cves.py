@@ -246,7 +246,7 @@ def test_cve_2026_23479_who_is_evicted_as_its_request_is_tried_again_is_let_go_o
     admin.ok("CONFIG", "SET", "outbox-block-timeout", "600000")
     reader.ok("OUTBOX", "SET", "POLICY", "block", "BYTES", "100000")
     reader.subscribe("c")
-    # Nobody is let in any more only when the system's buffers are full as well.
+    # Connections are refused only when the system's buffers are full as well.
     while not all(admin.info("clients")["blocked_clients"] == "1" for _ in range(100)):
         filler.send(encode("PUBLISH", "c", "x" * 90000))
     waiting = [fanfared.connect() for _ in range(20)]

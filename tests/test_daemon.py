@@ -395,7 +395,7 @@ def test_sockets_of_socket_activation_are_served(folder):
 
 
 def test_protected_mode_serves_this_machine_only_without_a_password(start_fanfared):
-    """Loopback is this machine; other addresses of ours are seen as the network."""
+    """Loopback counts as this machine; its other addresses count as the network."""
     address = own_address()
     if not address:
         pytest.skip("no address but loopback")

@@ -337,7 +337,7 @@ def test_reload_rotation_rewrite_and_the_end_work_under_the_filter(filtered, fol
 
 
 def test_what_the_filter_forbids_is_not_tried(filtered, folder):
-    """No other process is started, and who stopped listening does not listen again."""
+    """No other process is started, and closed listening sockets are not opened again."""
     os.kill(filtered.pid, signal.SIGUSR2)
     log = folder / "d.log"
     wait_until(lambda: "no upgrade, seccomp does not allow" in log.read_text(), "the line")
@@ -407,7 +407,7 @@ def analyze(*arguments):
 
 def test_systemd_has_nothing_to_say_about_the_units(unit):
     done = analyze("verify", "--man=no", unit, unit.with_suffix(".socket"))
-    # What is said about other units of this machine is none of ours.
+    # Ignore messages about other units of this machine.
     assert done.returncode == 0 and "fanfared" not in done.stderr, done.stderr
 
 
@@ -444,7 +444,7 @@ def upgrade_once(daemon, pidfile):
 
 
 def keep_keys(client):
-    """In every file that there is of them, also those that another process writes."""
+    """In all their files, including those written by another process."""
     client.ok("CONFIG", "SET", "appendfsync", "always")
     client.ok("CONFIG", "SET", "appendonly", "yes")
     client.ok("SET", "key", "value")

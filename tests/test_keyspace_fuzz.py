@@ -40,7 +40,7 @@ OPTIONS = [b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR", b"LIMIT", b"WITHSCORES", 
            b"MAXLEN", b"IDX", b"LEN", b"MINMATCHLEN", b"WITHMATCHLEN", b"WITHVALUES", b"BIT", b"BYTE", b"ASYNC", b"ENCODING",
            b"USAGE", b"SAMPLES", b"HELP", b"FREQ"]
 
-# As in lib.random_commands; what is left out there because there is more than one right answer.
+# As in lib.random_commands, plus the commands with more than one correct reply.
 MORE = """
     BLPOP key key 0|BLPOP key key time|BRPOP key time|BLMOVE key key LEFT RIGHT time|BLMPOP time 2 key key LEFT COUNT number
     BRPOPLPUSH key key time|BZPOPMIN key key time|BZPOPMAX key time|BZMPOP time 2 key key MAX COUNT number
@@ -158,7 +158,7 @@ class Hostile:
 
 
 class Client:
-    """One that reads what comes, whatever it is, and may be gone at any time."""
+    """A client that reads any reply, and may be closed at any time."""
 
     def __init__(self, address):
         self.address = address
@@ -274,7 +274,7 @@ def without_minus_zero(kind, value, time_of_expiry):
 
 
 def settled_contents(client):
-    """Of all databases the clients know, without what is about to expire."""
+    """Of all databases that the clients use, without keys that are about to expire."""
     kept = {}
     for database in range(3):
         client.ok("SELECT", database)

@@ -307,7 +307,7 @@ def test_no_connection_attempt_is_lost_through_upgrades(start_lineage, folder, o
         wait_until(lambda: callers.calls > 50, "calls")
         second = lineage.upgrade()
         wait_until(lambda: int(pidfile.read_text()) == second, "the successor's pidfile")
-        # The old one serves whom it has, until their turn comes.
+        # The old process serves its clients until it closes them.
         assert held.call("PING") == [b"pong", b""]
         seen = callers.calls
         wait_until(lambda: callers.calls > seen + 50, "calls")
@@ -327,7 +327,7 @@ def test_no_connection_attempt_is_lost_through_upgrades(start_lineage, folder, o
 
 
 def test_what_waits_to_be_accepted_is_served_by_the_successor(start_lineage):
-    """While the old one is stopped nobody accepts; who connected then is in the queue of the socket."""
+    """While the old process is stopped, no connection is accepted; new ones wait in the queue of the socket."""
     lineage = start_lineage("--shutdown-grace", 1)
     daemon = lineage.daemon
     second = lineage.upgrade()
@@ -451,7 +451,7 @@ def test_a_mistake_in_the_configuration_leaves_the_old_one_in_place(start_lineag
     assert held.call("PING") == b"PONG"
     assert int(daemon.connect().info("server")["process_id"]) == daemon.pid
     assert held.info("server")["lame_duck"] == "0"
-    # And then it is mended. Nobody was left unburied.
+    # Then the configuration is corrected. No zombie process is left.
     path.write_text("timeout 77\n")
     os.kill(daemon.pid, signal.SIGUSR2)
     wait_until(lambda: lineage.pids(), "a successor")
@@ -512,7 +512,7 @@ def test_a_broken_program_leaves_the_old_one_in_place(copied):
     path.unlink()
     os.kill(daemon.pid, signal.SIGUSR2)
     daemon.wait_for_log("No such file or directory")
-    # What lies at the path then is what is started, though the folder is another one by now.
+    # The program at the path at that time is started, even if the folder was replaced.
     shutil.copy(os.environ["FANFARED"], path)
     os.kill(daemon.pid, signal.SIGUSR2)
     second = wait_until(lineage.pids, "a successor")[0]

@@ -184,7 +184,7 @@ def test_a_snapshot_is_checked_as_one(start_fanfared, folder, fanfare_tool):
         assert status == 1 and not up and f"{SNAPSHOT}: {said}" in log
         assert check_says(fanfare_tool, path, "--fix")[0] == 2
         assert path.read_bytes() == bad
-    # Under another name it may be anything, unless it is said what it is.
+    # With another name it is a snapshot only if --snapshot is given.
     (folder / "other").write_bytes(whole[:mark])
     assert check_says(fanfare_tool, folder / "other")[0] == 0
     assert check_says(fanfare_tool, folder / "other", "--snapshot")[0] == 1
@@ -235,7 +235,7 @@ def test_a_folder_with_files_of_redis_and_none_of_ours_is_refused(start_fanfared
     daemon = start_fanfared(*ALWAYS, "--ignore-redis-files", "yes")
     daemon.client().ok("SET", "ours", "1")
     daemon.stop()
-    # Now there is a file of ours, and nothing to ask.
+    # Now there is a file of fanfared, and the start succeeds.
     (folder / "elsewhere").rename(folder / "dump.rdb")
     daemon = start_fanfared(*ALWAYS)
     assert daemon.client().call("DBSIZE") == 1

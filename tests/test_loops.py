@@ -66,7 +66,7 @@ class Publisher:
 
 
 class Subscription:
-    """What must come: from each publisher the numbers one after another, from those sent after the confirmation on."""
+    """The required messages: consecutive numbers from each publisher, starting after the confirmation."""
 
     def __init__(self, publishers, channel):
         self.publishers, self.channel = publishers, channel

@@ -11,7 +11,7 @@ KEYSPACE, KEYEVENT = b"__keyspace@0__:", b"__keyevent@0__:"
 
 
 def listening(server, letters, pattern="__key*"):
-    """A client that changes keys, and one that hears of it."""
+    """A client that changes keys, and one that receives the notifications."""
     client, listener = server.connect(), server.connect()
     client.ok("CONFIG", "SET", "notify-keyspace-events", letters)
     listener.subscribe(pattern, kind="PSUBSCRIBE")
@@ -73,7 +73,7 @@ def test_each_event_goes_to_the_keys_channel_and_to_its_own(server):
         (KEYSPACE + b"a", b"set"), (KEYEVENT + b"set", b"a"), (KEYSPACE + b"a", b"del"), (KEYEVENT + b"del", b"a")]
 
 
-# Commands, and what they do to keys. Not all of them are there in every daemon of ours.
+# Commands and their effects on keys. Some commands do not exist in every daemon.
 SCRIPTS = {
     "strings": ["SET a 1", "SET a 2 EX 100", "SET a 2 NX", "SETEX a 10 v", "PSETEX a 10000 v", "SETNX a 1", "SETNX n 1",
                 "GETSET a 2", "INCR i", "DECR i", "INCRBY i 4", "DECRBY i 2", "INCRBYFLOAT i 1", "APPEND a x", "SETRANGE a 0 yy",

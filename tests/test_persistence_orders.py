@@ -224,7 +224,7 @@ def test_a_failed_sync_then_a_failed_write_then_both_work_again(start, disk):
 
 
 class Switching(threading.Thread):
-    """CONFIG SET appendonly yes on a connection of its own, for the answer may take a while."""
+    """CONFIG SET appendonly yes on a connection of its own, because the reply may take long."""
 
     def __init__(self, daemon):
         super().__init__(daemon=True)

@@ -486,7 +486,7 @@ def test_outbox_list_has_a_line_for_each_client_or_for_those_named(start_fanfare
     assert [line["limit-bytes"] for line in lines] == [str(MIB), "5000", str(MIB)]
     assert [line["notify"] for line in lines] == ["no", "yes", "no"]
     assert [line["watch"] for line in lines] == ["0", "2", "0"]
-    # As CLIENT LIST ID: in the order named, as often as named, nothing for those who are not there.
+    # As CLIENT LIST ID: in the given order, repeated as given, nothing for unknown ids.
     assert [int(line["id"]) for line in third.outbox_list("ID", ids[1], 999999, ids[0], ids[1])] == [
         ids[1], ids[0], ids[1]]
     assert third.outbox_list("id", 999999, -1) == []

@@ -15,7 +15,7 @@ COMMANDS_A_ROUND = 1500
 BATCH = 100
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0")
 
-# What is logged as something else than it says, and what ends while other commands go on.
+# Commands that are logged in another form, and keys that expire during other commands.
 MORE = """
     SPOP k|SPOP k offset|HINCRBYFLOAT k field float|INCRBYFLOAT k float|ZADD k -0 member|ZINCRBY k -0 member|SET k value PX 2
     SET k number PX 1|PEXPIRE any 1|PEXPIRE any 3|GETEX k PX 2|APPEND k value|INCR k|SADD k member* small*|LPUSH k value*

@@ -7,7 +7,7 @@ from lib.wait import SLOW, wait_until
 
 COUNTS = {"connects": 1000, "loris": 100, "garbage": 200, "handshakes": 200, "one-address": 500}
 
-# Very loose: the machine is shared with who makes the storm. bench/storms has the figure that is promised.
+# Very loose, because the storm runs on the same machine. bench/storms measures the promised figure.
 BOUND_MS = 500 * SLOW
 
 

@@ -141,7 +141,7 @@ def test_sessions_are_resumed_where_that_is_wanted(start_tls_server, certificate
 
 
 def test_a_resumed_session_counts_only_while_its_certificate_does(start_tls_fanfared, certificates, folder):
-    """A revocation is no use where whoever is revoked may go on with an old session."""
+    """A revoked certificate must not resume an old session."""
     crl = folder / "crl.pem"
     server = start_tls_fanfared("--tls-auth-clients", "yes")
     context = certificates.client_context("mallory")
@@ -233,7 +233,7 @@ def test_the_configuration_of_the_readme_is_mutual(as_in_the_readme, folder):
 
 
 def test_the_configuration_of_the_readme_serves_other_machines(certificates, folder):
-    """Another address of ours is seen as the network."""
+    """Another local address counts as the network."""
     address = own_address()
     if not address:
         pytest.skip("no address but loopback")
@@ -289,7 +289,7 @@ def test_the_tools_of_the_readme_connect(as_in_the_readme, certificates, fanfare
     assert done.stdout.startswith(b"PONG"), done
 
 
-# Who gets in
+# Client certificates
 
 def is_refused(connect):
     """True where the handshake fails, or the connection ends before any answer, as with TLS 1.3."""

@@ -74,7 +74,7 @@ def test_messages_of_a_transaction_come_together(server):
 
 
 def test_a_counter_by_watch_loses_nothing(server):
-    """The textbook loop: many add to one value, each again until nobody came between."""
+    """The usual loop: many clients add to one value, and each retries after a conflict."""
     clients = [server.connect() for _ in range(4)]
     clients[0].ok("SET", "n", "0")
 

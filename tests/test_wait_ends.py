@@ -83,7 +83,7 @@ def daemon(start_fanfared):
     return start_fanfared(*LONG)
 
 
-# Under `block`: who has room, who is gone
+# Under `block`: free room, closed clients
 
 
 GIVING_UP = {
@@ -290,7 +290,7 @@ def test_a_raised_limit_and_none_let_publishers_go_on(start_fanfared):
 
 
 def test_a_pause_that_others_wait_for_closes_no_subscriber(start_fanfared):
-    """The memory is nearly used up and nobody waits for it: the writers wait for the end of the pause."""
+    """The memory is nearly used up, but the writers wait for the end of the pause, not for memory."""
     daemon = start_fanfared("--maxmemory-pubsub", "24mb", *NO_LIMITS)
     admin = daemon.client()
     stuck = Stuck(daemon, "a", outbox=())

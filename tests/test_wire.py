@@ -246,7 +246,7 @@ def test_a_pipeline_of_a_million_commands_does_not_starve_another_client(server)
     drainer.join()
     assert received == [expected]
     assert pings > 5
-    # A loose bound, for the machine is shared: a starved client would wait for the whole pipeline.
+    # A loose limit, because the machine is shared: a starved client would wait for the whole pipeline.
     assert worst < 0.5 * SLOW, f"{pings} pings, the slowest {worst:.3f} s"
 
 
