@@ -13,6 +13,7 @@
 #include "app/wiring.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/lame_duck.h"
 
 /* Time for the successor to read its configuration and to take over the sockets. */
 #define SUCCESSOR_MS 30000

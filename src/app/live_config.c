@@ -13,6 +13,7 @@
 #include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "server/access.h"
 
 static void
 set_error(char *error, size_t error_len, const struct buffer *text)

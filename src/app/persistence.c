@@ -11,7 +11,10 @@
 #include "persist/disk.h"
 #include "persist/keyspace.h"
 #include "server/disk.h"
+#include "server/dump.h"
+#include "server/held.h"
 #include "server/journal.h"
+#include "server/replay.h"
 
 struct persistence {
 	const struct settings *settings;

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "cmd/table.h"
 #include "resp/protocol.h"
+#include "server/access.h"
+#include "server/dispatch.h"
 
 static void *
 net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)

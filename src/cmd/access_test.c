@@ -1,15 +1,19 @@
 #include "config.h"
 
-#include "server/access.h"
-
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <check.h>
+
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/io.h"
+#include "server/server.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 static struct test_conn *c; /* of the user default */
 
@@ -170,13 +174,13 @@ START_TEST(a_login_waits_after_wrong_passwords_and_holds_up_nobody)
 	begun_us = clock_mono_us();
 	ck_assert(!test_send(guesser, "auth u right"));
 	ck_assert(!test_send(same, "hello 3 auth u right"));
-	ck_assert_uint_eq(test_server->waits.queues[WAIT_LOGIN].count, 2);
+	ck_assert_uint_eq(test_server->waits->queues[WAIT_LOGIN].count, 2);
 	assert_says(c, "auth u right", "+OK\r\n");
 	ck_assert_str_eq(test_finish(guesser), "+OK\r\n");
 	ck_assert_uint_ge(clock_mono_us() - begun_us, 50000 - 1000);
 	ck_assert_int_eq(strncmp(test_finish(same), "%8\r\n", 4), 0);
-	ck_assert_uint_eq(test_server->waits.queues[WAIT_LOGIN].count, 0);
-	ck_assert_uint_eq(test_server->counters.delayed_logins, 2);
+	ck_assert_uint_eq(test_server->waits->queues[WAIT_LOGIN].count, 0);
+	ck_assert_uint_eq(test_server->statistics->counters.delayed_logins, 2);
 }
 END_TEST
 
@@ -187,7 +191,7 @@ START_TEST(who_goes_while_his_login_waits_is_forgotten)
 		test_call(c, "auth u wrong");
 	ck_assert(!test_send(c, "auth u wrong"));
 	test_close(c);
-	ck_assert_uint_eq(test_server->waits.queues[WAIT_LOGIN].count, 0);
+	ck_assert_uint_eq(test_server->waits->queues[WAIT_LOGIN].count, 0);
 }
 END_TEST
 

@@ -6,6 +6,8 @@
 
 #include "acl/acl.h"
 #include "acl/check.h"
+#include "acl/user.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
@@ -13,7 +15,10 @@
 #include "cmd/help.h"
 #include "resp/writer.h"
 #include "server/access.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server_config.h"
+#include "server/settings.h"
 
 /* ACL, but ACL LOG, which is in cmd/acl_log.c. */
 
@@ -39,7 +44,7 @@ cmd_acl_whoami(struct request *rq)
 enum command_result
 cmd_acl_users(struct request *rq)
 {
-	const struct acl *acl = rq->server->acl;
+	const struct acl *acl = rq->server->access->acl;
 	const struct acl_user *user;
 
 	resp_put_array(rq->reply, acl_count(acl));
@@ -51,7 +56,7 @@ cmd_acl_users(struct request *rq)
 enum command_result
 cmd_acl_list(struct request *rq)
 {
-	const struct acl *acl = rq->server->acl;
+	const struct acl *acl = rq->server->access->acl;
 	const struct acl_user *user;
 	struct buffer line = {0};
 
@@ -88,7 +93,7 @@ put_selector(struct request *rq, const struct acl_selector *s)
 enum command_result
 cmd_acl_getuser(struct request *rq)
 {
-	const struct acl_user *user = acl_find(rq->server->acl, rq->argv[2]);
+	const struct acl_user *user = acl_find(rq->server->access->acl, rq->argv[2]);
 	const char *flags[4];
 	size_t count;
 
@@ -137,14 +142,15 @@ cmd_acl_setuser(struct request *rq)
 
 	/* Rules hold passwords. */
 	request_hide(rq, 2, rq->argc);
-	if (!acl_set_user(
-		rq->server->acl, rq->argv[2], rq->argv + 3, rq->argc - 3, &narrowed, &error)) {
+	if (!acl_set_user(rq->server->access->acl, rq->argv[2], rq->argv + 3, rq->argc - 3,
+		&narrowed, &error)) {
 		request_error(rq, "ERR %.*s", (int)error.len, error.ptr);
 	} else {
 		log_change(rq, "set", rq->argv[2]);
 		access_rules_changed(rq->server);
 		if (narrowed)
-			access_enforce(rq->server, rq, acl_find(rq->server->acl, rq->argv[2]), -1);
+			access_enforce(
+			    rq->server, rq, acl_find(rq->server->access->acl, rq->argv[2]), -1);
 		else
 			request_ok(rq);
 	}
@@ -165,7 +171,7 @@ cmd_acl_deluser(struct request *rq)
 		}
 	}
 	for (size_t i = 2; i < rq->argc; i++) {
-		if (!acl_delete(rq->server->acl, rq->argv[i]))
+		if (!acl_delete(rq->server->access->acl, rq->argv[i]))
 			continue;
 		deleted++;
 		log_change(rq, "deleted", rq->argv[i]);
@@ -185,11 +191,11 @@ put_category(struct request *rq, struct slice category)
 
 	for (size_t i = 0; i < rq->server->commands->count; i++)
 		count += acl_category_holds(
-		    category, command_acl(rq->server, &rq->server->commands->rows[i]));
+		    category, command_acl(rq->server->commands, &rq->server->commands->rows[i]));
 	resp_put_array(rq->reply, count);
 	for (size_t i = 0; i < rq->server->commands->count; i++)
-		if (acl_category_holds(
-			category, command_acl(rq->server, &rq->server->commands->rows[i])))
+		if (acl_category_holds(category,
+			command_acl(rq->server->commands, &rq->server->commands->rows[i])))
 			resp_put_bulk_str(
 			    rq->reply, command_full_name(&rq->server->commands->rows[i], name));
 }
@@ -260,17 +266,17 @@ cmd_acl_genpass(struct request *rq)
 static const struct command *
 row_of(const struct request *rq, const struct slice *argv, size_t argc)
 {
-	const struct command *row = command_find(rq->server, NULL, argv[0]);
+	const struct command *row = command_find(rq->server->commands, NULL, argv[0]);
 
 	if (row != NULL && (row->flags & CMD_CONTAINER) != 0 && argc > 1)
-		row = command_find(rq->server, row, argv[1]);
+		row = command_find(rq->server->commands, row, argv[1]);
 	return row;
 }
 
 enum command_result
 cmd_acl_dryrun(struct request *rq)
 {
-	const struct acl_user *user = acl_find(rq->server->acl, rq->argv[2]);
+	const struct acl_user *user = acl_find(rq->server->access->acl, rq->argv[2]);
 	const struct slice *argv = rq->argv + 3;
 	size_t argc = rq->argc - 3, at = 0;
 	char name[COMMAND_NAME_MAX], text[SHOWN_MAX + 128];
@@ -291,7 +297,7 @@ cmd_acl_dryrun(struct request *rq)
 		request_error(rq, "ERR wrong number of arguments for '%s' command", name);
 		return COMMAND_DONE;
 	}
-	switch (acl_check(user, command_acl(rq->server, row), argv, argc, &at)) {
+	switch (acl_check(user, command_acl(rq->server->commands, row), argv, argc, &at)) {
 	case ACL_ALLOWED:
 		request_ok(rq);
 		return COMMAND_DONE;
@@ -318,7 +324,7 @@ cmd_acl_dryrun(struct request *rq)
 static bool
 has_file(struct request *rq)
 {
-	const struct server_settings *settings = &rq->server->settings;
+	const struct server_settings *settings = rq->server->settings;
 
 	if (settings->acl_file(settings->arg)[0] != '\0')
 		return true;
@@ -332,14 +338,14 @@ has_file(struct request *rq)
 enum command_result
 cmd_acl_load(struct request *rq)
 {
-	const struct server_settings *settings = &rq->server->settings;
+	const struct server_settings *settings = rq->server->settings;
 	struct buffer text = {0}, error = {0};
 
 	if (!has_file(rq))
 		return COMMAND_DONE;
 	if (!settings->acl_read(settings->arg, &text, &error)) {
 		request_error(rq, "ERR %.*s", (int)error.len, error.ptr);
-	} else if (!acl_load(rq->server->acl, buffer_slice(&text),
+	} else if (!acl_load(rq->server->access->acl, buffer_slice(&text),
 		       settings->acl_file(settings->arg),
 		       slice_of(rq->server->config->requirepass != NULL
 				    ? rq->server->config->requirepass
@@ -363,12 +369,12 @@ cmd_acl_load(struct request *rq)
 enum command_result
 cmd_acl_save(struct request *rq)
 {
-	const struct server_settings *settings = &rq->server->settings;
+	const struct server_settings *settings = rq->server->settings;
 	struct buffer text = {0}, error = {0};
 
 	if (!has_file(rq))
 		return COMMAND_DONE;
-	acl_describe(rq->server->acl, false, SLICE(""), &text);
+	acl_describe(rq->server->access->acl, false, SLICE(""), &text);
 	if (settings->acl_write(settings->arg, buffer_slice(&text), &error)) {
 		request_ok(rq);
 	} else {

@@ -2,14 +2,18 @@
 
 #include "acl/limits.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <check.h>
+
+#include "acl/user.h"
+#include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/outbox.h"
-#include "server/state.h"
+#include "server/access.h"
+#include "server/server.h"
 
 static struct acl_limits limits;
 static struct buffer text;

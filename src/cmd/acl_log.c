@@ -1,9 +1,10 @@
 #include "config.h"
 
+#include "acl/acl_log.h"
 #include "base/clock.h"
 #include "cmd/handlers.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/access.h"
 
 /* ACL LOG. Its length is bounded so that all of it may be shown at once. */
 
@@ -40,7 +41,7 @@ put_entry(struct request *rq, const struct acl_log_entry *entry, uint64_t now_ms
 enum command_result
 cmd_acl_log(struct request *rq)
 {
-	struct acl_log *log = &rq->server->acl_log;
+	struct acl_log *log = &rq->server->access->log;
 	uint64_t now_ms = clock_wall_us() / 1000;
 	const struct acl_log_entry *entry;
 	int64_t count = COUNT_BY_DEFAULT;

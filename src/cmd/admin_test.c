@@ -1,15 +1,18 @@
 #include "config.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "server/core.h"
 #include "server/info.h"
 #include "server/rates.h"
-#include "server/state.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
 
 /* COMMAND, CONFIG, INFO, MEMORY, SLOWLOG, LOLWUT, SHUTDOWN. */
 
@@ -206,18 +209,18 @@ START_TEST(rates_are_means_over_the_last_samples)
 	uint64_t now_us = 1000000;
 	int i;
 
-	rates_reset(test_server);
-	test_server->counters.commands = 0;
+	rates_reset(test_server->rates);
+	test_server->statistics->counters.commands = 0;
 	for (i = 0; i < 17; i++) {
 		rates_sample(test_server, now_us);
 		rates_sample(test_server, now_us + RATES_INTERVAL_US - 1); /* too soon */
-		test_server->counters.commands += 50;
+		test_server->statistics->counters.commands += 50;
 		now_us += RATES_INTERVAL_US;
 	}
-	ck_assert_uint_eq(rate_per_second(&test_server->ops_rate), 500);
-	test_server->counters.commands = 0;
+	ck_assert_uint_eq(rate_per_second(&test_server->rates->ops), 500);
+	test_server->statistics->counters.commands = 0;
 	rates_sample(test_server, now_us);
-	ck_assert_uint_eq(rate_per_second(&test_server->ops_rate), 500 * 15 / 16);
+	ck_assert_uint_eq(rate_per_second(&test_server->rates->ops), 500 * 15 / 16);
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "server/command.h"
+#include "server/request.h"
 
 /* Arguments of commands that are numbers. False: it is none, and answered in Redis's words. */
 bool args_i64(struct request *rq, struct slice arg, int64_t *out)

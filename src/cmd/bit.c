@@ -4,9 +4,9 @@
 
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
 
 /* Bits of strings; bit 0 is the highest of the first byte: SETBIT GETBIT BITCOUNT BITPOS. */
 

@@ -2,16 +2,20 @@
 
 #include "server/blocked.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/server.h"
+#include "server/server_config.h"
 
 static struct test_conn *
 wait_with(const char *line)
@@ -57,7 +61,7 @@ START_TEST(who_waited_longest_is_served_first)
 	assert_served(second, "*2\r\n$1\r\nk\r\n$1\r\n2\r\n");
 	assert_waits(third);
 	assert_says(c, "exists k", ":0\r\n");
-	ck_assert_uint_eq(test_server->blocked.count, 1);
+	ck_assert_uint_eq(test_server->blocked->count, 1);
 }
 END_TEST
 
@@ -134,7 +138,7 @@ START_TEST(a_database_that_comes_in_place_of_another_serves)
 	assert_says(c, "rpush k v", ":1\r\n");
 	assert_says(c, "swapdb 0 1", "+OK\r\n");
 	assert_served(waiter, "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
-	ck_assert_uint_eq(test_server->blocked.look_left, 0);
+	ck_assert_uint_eq(test_server->blocked->look_left, 0);
 }
 END_TEST
 
@@ -155,14 +159,14 @@ START_TEST(a_swap_looks_at_a_bounded_number_of_keys_at_once)
 	}
 	waiter = wait_with("blpop k 0");
 	assert_says(c, "swapdb 0 1", "+OK\r\n"); /* nothing is in either */
-	ck_assert_uint_eq(test_server->blocked.look_left, 0);
+	ck_assert_uint_eq(test_server->blocked->look_left, 0);
 	test_call(c, "select 1");
 	assert_says(c, "rpush k v", ":1\r\n");
 	assert_says(c, "swapdb 0 1", "+OK\r\n");
-	ck_assert_uint_eq(test_server->blocked.look_left, 4001);
+	ck_assert_uint_eq(test_server->blocked->look_left, 4001);
 	ck_assert_str_eq(test_read(waiter), "");
 	test_turns(5);
-	ck_assert_uint_eq(test_server->blocked.look_left, 0);
+	ck_assert_uint_eq(test_server->blocked->look_left, 0);
 	ck_assert(!waiter->later);
 	ck_assert_str_eq(test_read(waiter), "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
 }
@@ -227,7 +231,7 @@ START_TEST(nothing_is_given_to_who_is_gone_or_going)
 	test_close(gone);
 	client_kill(killed->client, "test");
 	client_finish(finished->client);
-	ck_assert_uint_eq(test_server->blocked.count, 1);
+	ck_assert_uint_eq(test_server->blocked->count, 1);
 	assert_says(c, "rpush k v", ":1\r\n");
 	assert_served(left, "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
 	ck_assert_str_eq(test_read(killed), "");
@@ -245,7 +249,7 @@ START_TEST(who_is_killed_by_what_serving_another_causes_gets_nothing)
 	ck_assert_str_eq(first->killed, "past the hard limit of client-output-buffer-limit");
 	ck_assert_ptr_nonnull(second->killed);
 	ck_assert_ptr_nonnull(third->killed);
-	ck_assert_uint_eq(test_server->blocked.count, 0);
+	ck_assert_uint_eq(test_server->blocked->count, 0);
 }
 END_TEST
 
@@ -281,7 +285,7 @@ START_TEST(timeouts_are_read_as_redis_reads_them)
 	assert_says(c, "blpop k -0.01", negative);
 	wait_with("blpop k -0.0001");
 	wait_with("blpop k 9223370000000000");
-	ck_assert_ptr_null(time_queue_first(&test_server->blocked.deadlines));
+	ck_assert_ptr_null(time_queue_first(&test_server->blocked->deadlines));
 }
 END_TEST
 

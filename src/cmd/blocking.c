@@ -2,7 +2,7 @@
 
 #include "cmd/blocking.h"
 
-#include "server/keys.h"
+#include "server/request_keys.h"
 
 bool
 blocking_parse(struct request *rq, enum kv_type type, struct block_terms *terms)

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "cmd/handlers.h"
 #include "cmd/help.h"
 #include "resp/writer.h"
+#include "server/client.h"
 #include "server/client_walk.h"
-#include "server/state.h"
+#include "server/request.h"
 
 /* CLIENT: what a client asks and says about itself. What it does to others is in cmd_client_*.c. */
 

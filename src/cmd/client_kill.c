@@ -1,12 +1,18 @@
 #include "config.h"
 
 #include "acl/acl.h"
+#include "acl/user.h"
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "cmd/handlers.h"
 #include "resp/writer.h"
+#include "server/access.h"
+#include "server/client.h"
+#include "server/client_end.h"
 #include "server/client_walk.h"
-#include "server/state.h"
+#include "server/job.h"
+#include "server/statistics.h"
 
 /*
  * CLIENT KILL, in slices: a connection is only marked here, which is cheap, but there may be very
@@ -80,7 +86,7 @@ kill_reply(struct kill *kill, struct client *self, struct buffer *reply)
 		resp_put_simple(reply, "OK");
 	} else {
 		resp_put_error(reply, SLICE("ERR No such client"));
-		server_count_error(self->server, SLICE("ERR No such client"));
+		statistics_count_error(self->server->statistics, SLICE("ERR No such client"));
 	}
 	if (kill->kills_self)
 		client_finish(self);
@@ -148,7 +154,7 @@ parse_filter(struct request *rq, struct kill *kill, struct slice filter, struct 
 	} else if (slice_is_nocase(filter, "laddr")) {
 		set_bytes(&kill->local_address, &kill->has_local_address, value);
 	} else if (slice_is_nocase(filter, "user")) {
-		struct acl_user *user = acl_find(rq->server->acl, value);
+		struct acl_user *user = acl_find(rq->server->access->acl, value);
 
 		if (user == NULL) {
 			unknown(rq, "No such user", value);

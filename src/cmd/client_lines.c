@@ -5,10 +5,13 @@
 #include <inttypes.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "base/hash_map.h"
 #include "cmd/long_reply.h"
 #include "server/client_walk.h"
-#include "server/state.h"
+#include "server/job.h"
+#include "server/request.h"
 
 /* As many ids are listed as often as they are named, in the order they are; more, each once. */
 #define REPEATED_IDS_MAX 1024

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * Client lines: the reply of CLIENT LIST and OUTBOX LIST, one line for each client, in the order of

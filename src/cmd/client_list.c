@@ -2,7 +2,7 @@
 
 #include "cmd/client_lines.h"
 #include "cmd/handlers.h"
-#include "server/state.h"
+#include "server/client.h"
 
 enum command_result
 cmd_client_list(struct request *rq)

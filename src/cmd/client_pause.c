@@ -3,8 +3,10 @@
 #include "base/clock.h"
 #include "cmd/handlers.h"
 #include "resp/writer.h"
+#include "server/blocked.h"
 #include "server/client_walk.h"
-#include "server/state.h"
+#include "server/pause.h"
+#include "server/wait.h"
 
 /* CLIENT PAUSE, UNPAUSE and UNBLOCK. */
 
@@ -53,13 +55,13 @@ cmd_client_pause(struct request *rq)
 		return COMMAND_DONE;
 	if (ms < (UINT64_MAX - rq->now_us) / 1000)
 		until_us = rq->now_us + ms * 1000;
-	if (server->pause_until_us > rq->now_us) {
-		all = all || server->pause_all;
-		if (until_us < server->pause_until_us)
-			until_us = server->pause_until_us;
+	if (server->pause->until_us > rq->now_us) {
+		all = all || server->pause->all;
+		if (until_us < server->pause->until_us)
+			until_us = server->pause->until_us;
 	}
-	server->pause_until_us = until_us;
-	server->pause_all = all;
+	server->pause->until_us = until_us;
+	server->pause->all = all;
 	wait_event(server, WAIT_EVENT_PAUSED);
 	request_ok(rq);
 	return COMMAND_DONE;
@@ -68,7 +70,7 @@ cmd_client_pause(struct request *rq)
 enum command_result
 cmd_client_unpause(struct request *rq)
 {
-	rq->server->pause_until_us = 0;
+	rq->server->pause->until_us = 0;
 	wait_event(rq->server, WAIT_EVENT_UNPAUSED);
 	request_ok(rq);
 	return COMMAND_DONE;

@@ -1,14 +1,17 @@
 #include "config.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "server/client.h"
 #include "server/client_walk.h"
-#include "server/state.h"
+#include "server/io.h"
+#include "server/pause.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -297,12 +300,12 @@ START_TEST(a_pause_is_never_shortened_by_another)
 	uint64_t until_us;
 
 	assert_says(c, "client pause 60000 write", "+OK\r\n");
-	until_us = test_server->pause_until_us;
+	until_us = test_server->pause->until_us;
 	assert_says(c, "client pause 1 write", "+OK\r\n");
-	ck_assert_uint_eq(test_server->pause_until_us, until_us);
-	ck_assert(!test_server->pause_all);
+	ck_assert_uint_eq(test_server->pause->until_us, until_us);
+	ck_assert(!test_server->pause->all);
 	assert_says(c, "client unpause", "+OK\r\n");
-	ck_assert_uint_eq(test_server->pause_until_us, 0);
+	ck_assert_uint_eq(test_server->pause->until_us, 0);
 }
 END_TEST
 
@@ -312,7 +315,7 @@ START_TEST(a_bad_pause_pauses_nobody)
 	assert_says(c, "client pause -1", "-ERR timeout is negative\r\n");
 	assert_says(c, "client pause 9223372036854775807", "-ERR timeout is out of range\r\n");
 	assert_says(c, "client pause 1 x", "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n");
-	ck_assert_uint_eq(test_server->pause_until_us, 0);
+	ck_assert_uint_eq(test_server->pause->until_us, 0);
 }
 END_TEST
 

@@ -3,11 +3,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/glob.h"
 #include "cmd/handlers.h"
 #include "cmd/help.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/job.h"
+#include "server/request.h"
 
 /* COMMAND: what a client may ask about the table of commands. COMMAND DOCS is in
  * cmd/command_docs.c, its keys in cmd/command_key_specs.c. */
@@ -241,7 +245,7 @@ cmd_command_info(struct request *rq)
 	infos->rows = xcalloc(infos->count, sizeof(*infos->rows));
 	infos->proto = rq->proto;
 	for (i = 0; i < infos->count; i++)
-		infos->rows[i] = command_find_full(rq->server, rq->argv[i + 2]);
+		infos->rows[i] = command_find_full(rq->server->commands, rq->argv[i + 2]);
 	resp_put_array(rq->reply, infos->count);
 	if (infos_step(infos, &step) == JOB_DONE)
 		infos_free(infos);

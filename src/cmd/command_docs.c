@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "cmd/handlers.h"
 #include "cmd/syntax.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/command.h"
+#include "server/request.h"
 
 /*
  * COMMAND DOCS, in the form of Redis 7.2: what redis-cli shows as hints and help. The arguments are
@@ -198,11 +200,11 @@ cmd_command_docs(struct request *rq)
 		}
 	}
 	for (i = 2; i < rq->argc; i++) {
-		const struct command *row = command_find_full(rq->server, rq->argv[i]);
+		const struct command *row = command_find_full(rq->server->commands, rq->argv[i]);
 
-		if (row != NULL && !done[command_index(rq->server, row)]) {
+		if (row != NULL && !done[command_index(rq->server->commands, row)]) {
 			put_docs(rq, row);
-			done[command_index(rq->server, row)] = true;
+			done[command_index(rq->server->commands, row)] = true;
 			count++;
 		}
 	}

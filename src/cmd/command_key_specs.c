@@ -3,7 +3,8 @@
 #include "acl/key_spec.h"
 #include "cmd/handlers.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/command.h"
+#include "server/request.h"
 
 /* What COMMAND says of keys: specifications, and those of a request (GETKEYS, GETKEYSANDFLAGS). */
 
@@ -80,10 +81,10 @@ command_put_key_specs(struct buffer *out, int proto, const struct command *row)
 static const struct command *
 find_row(struct request *rq)
 {
-	const struct command *row = command_find(rq->server, NULL, rq->argv[2]);
+	const struct command *row = command_find(rq->server->commands, NULL, rq->argv[2]);
 
 	if (row != NULL && (row->flags & CMD_CONTAINER) != 0 && rq->argc > 3)
-		row = command_find(rq->server, row, rq->argv[3]);
+		row = command_find(rq->server->commands, row, rq->argv[3]);
 	if (row == NULL) {
 		request_error(rq, "ERR Invalid command specified");
 	} else if (!key_specs_have_keys(row->keys)) {
@@ -115,7 +116,8 @@ put_keys(struct request *rq, bool with_flags)
 
 	if (row == NULL)
 		return COMMAND_DONE;
-	count = key_spec_ranges(command_acl(rq->server, row), rq->argv + 2, rq->argc - 2, ranges);
+	count = key_spec_ranges(
+	    command_acl(rq->server->commands, row), rq->argv + 2, rq->argc - 2, ranges);
 	if (count == 0 && (row->flags & CMD_NO_MANDATORY_KEYS) == 0) {
 		request_error(rq, "ERR Invalid arguments specified for command");
 		return COMMAND_DONE;

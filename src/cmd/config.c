@@ -3,12 +3,20 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/glob.h"
+#include "base/hash_map.h"
 #include "cmd/handlers.h"
 #include "cmd/help.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/io.h"
 #include "server/rates.h"
-#include "server/state.h"
+#include "server/request.h"
+#include "server/settings.h"
+#include "server/statistics.h"
 
 /* CONFIG. What directives there are and what they allow is the settings' affair. */
 
@@ -62,7 +70,7 @@ take_if_wanted(void *arg, const char *name, const char *value)
 enum command_result
 cmd_config_get(struct request *rq)
 {
-	const struct server_settings *settings = &rq->server->settings;
+	const struct server_settings *settings = rq->server->settings;
 	struct get get = {rq->argv + 2, rq->argc - 2, {0}, 0};
 	size_t len = 0, i;
 
@@ -82,7 +90,7 @@ cmd_config_get(struct request *rq)
 enum command_result
 cmd_config_set(struct request *rq)
 {
-	const struct server_settings *settings = &rq->server->settings;
+	const struct server_settings *settings = rq->server->settings;
 	char error[ERROR_MAX] = "";
 
 	for (size_t i = 2; i + 1 < rq->argc; i += 2)
@@ -111,7 +119,7 @@ cmd_config_set(struct request *rq)
 enum command_result
 cmd_config_rewrite(struct request *rq)
 {
-	const struct server_settings *settings = &rq->server->settings;
+	const struct server_settings *settings = rq->server->settings;
 	char error[ERROR_MAX] = "";
 
 	if (settings->rewrite(settings->arg, error, sizeof(error)))
@@ -126,7 +134,7 @@ forget_error(struct slice code, void *count, void *arg)
 {
 	struct server *server = arg;
 
-	hash_map_remove(server->errors, code);
+	hash_map_remove(server->statistics->errors, code);
 	xfree(count);
 }
 
@@ -135,12 +143,13 @@ cmd_config_resetstat(struct request *rq)
 {
 	struct server *server = rq->server;
 
-	memset(&server->counters, 0, sizeof(server->counters));
-	memset(server->stats, 0, server->commands->count * sizeof(*server->stats));
-	hash_map_each(server->errors, forget_error, server);
-	server->hub_base = hub_figures(server->hub);
-	server->io.reset_figures(server->io.arg);
-	rates_reset(server);
+	memset(&server->statistics->counters, 0, sizeof(server->statistics->counters));
+	memset(server->statistics->commands, 0,
+	    server->commands->count * sizeof(*server->statistics->commands));
+	hash_map_each(server->statistics->errors, forget_error, server);
+	server->statistics->hub_base = hub_figures(server->hub);
+	server->io->reset_figures(server->io->arg);
+	rates_reset(server->rates);
 	request_ok(rq);
 	return COMMAND_DONE;
 }

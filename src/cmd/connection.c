@@ -3,9 +3,13 @@
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/access.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/client_life.h"
+#include "server/server_config.h"
 
 /* PING, ECHO, SELECT, QUIT, RESET; AUTH and HELLO. */
 
@@ -223,7 +227,7 @@ cmd_hello(struct request *rq)
 		login = access_log_in(rq, hello.user, hello.password);
 	if (login != ACCESS_GRANTED)
 		return login == ACCESS_LATER ? COMMAND_LATER : COMMAND_DONE;
-	if (client_needs_auth(c)) {
+	if (access_needs_login(c)) {
 		request_error(rq, "NOAUTH HELLO must be called with the client already "
 				  "authenticated, otherwise the "
 				  "HELLO <proto> AUTH <user> <pass> option can be used to "

@@ -1,13 +1,16 @@
 #include "config.h"
 
-#include <check.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/server.h"
+#include "server/statistics.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -102,7 +105,7 @@ START_TEST(the_right_password_and_no_other_opens)
 	assert_says(n, "auth secretsecret", WRONGPASS);
 	assert_says(n, "auth nobody secret", WRONGPASS);
 	assert_says(n, "ping", NOAUTH);
-	ck_assert_uint_eq(test_server->counters.auth_failures, 5);
+	ck_assert_uint_eq(test_server->statistics->counters.auth_failures, 5);
 	assert_says(n, "auth secret", "+OK\r\n");
 	ck_assert(!n->unauthenticated);
 	assert_says(n, "ping", "+PONG\r\n");

@@ -5,12 +5,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/buffer.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
+#include "server/client.h"
 #include "server/evict.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* DEBUG: what test tools of Redis need of it. Off by default: it can hold up everybody. */
 

@@ -1,16 +1,24 @@
 #include "config.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <check.h>
+
 #include "base/clock.h"
+#include "base/hash_map.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/command.h"
 #include "server/held.h"
 #include "server/journal.h"
+#include "server/pause.h"
+#include "server/server_config.h"
 #include "server/slowlog.h"
-#include "server/state.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -60,29 +68,37 @@ END_TEST
 
 START_TEST(a_wrong_number_of_arguments_is_refused_and_counted)
 {
-	const struct command *echo = command_find(test_server, NULL, SLICE("ECHO"));
+	const struct command *echo = command_find(test_server->commands, NULL, SLICE("ECHO"));
 
 	assert_says(c, "echo", "-ERR wrong number of arguments for 'echo' command\r\n");
 	assert_says(c, "client", "-ERR wrong number of arguments for 'client' command\r\n");
 	assert_says(c, "client id x", "-ERR wrong number of arguments for 'client|id' command\r\n");
-	ck_assert_uint_eq(test_server->stats[command_index(test_server, echo)].rejected, 1);
-	ck_assert_uint_eq(test_server->stats[command_index(test_server, echo)].calls, 0);
-	ck_assert_uint_eq(test_server->counters.errors, 3);
+	ck_assert_uint_eq(
+	    test_server->statistics->commands[command_index(test_server->commands, echo)].rejected,
+	    1);
+	ck_assert_uint_eq(
+	    test_server->statistics->commands[command_index(test_server->commands, echo)].calls, 0);
+	ck_assert_uint_eq(test_server->statistics->counters.errors, 3);
 }
 END_TEST
 
 START_TEST(calls_and_failures_are_counted_by_command)
 {
-	const struct command *select = command_find(test_server, NULL, SLICE("select"));
+	const struct command *select = command_find(test_server->commands, NULL, SLICE("select"));
 
 	assert_says(c, "select 3", "+OK\r\n");
 	assert_says(c, "select 16", "-ERR DB index is out of range\r\n");
 	assert_says(c, "select -1", "-ERR DB index is out of range\r\n");
 	assert_says(c, "select x", "-ERR value is not an integer or out of range\r\n");
-	ck_assert_uint_eq(test_server->stats[command_index(test_server, select)].calls, 4);
-	ck_assert_uint_eq(test_server->stats[command_index(test_server, select)].failed, 3);
-	ck_assert_uint_eq(test_server->counters.commands, 4);
-	ck_assert_uint_eq(*(uint64_t *)hash_map_get(test_server->errors, SLICE("ERR")), 3);
+	ck_assert_uint_eq(
+	    test_server->statistics->commands[command_index(test_server->commands, select)].calls,
+	    4);
+	ck_assert_uint_eq(
+	    test_server->statistics->commands[command_index(test_server->commands, select)].failed,
+	    3);
+	ck_assert_uint_eq(test_server->statistics->counters.commands, 4);
+	ck_assert_uint_eq(
+	    *(uint64_t *)hash_map_get(test_server->statistics->errors, SLICE("ERR")), 3);
 }
 END_TEST
 
@@ -161,12 +177,12 @@ START_TEST(a_pause_holds_commands_until_it_ends)
 {
 	uint64_t now_us = clock_mono_us();
 
-	test_server->pause_until_us = now_us + 60000000;
-	test_server->pause_all = true;
+	test_server->pause->until_us = now_us + 60000000;
+	test_server->pause->all = true;
 	ck_assert(!test_send(c, "ping"));
 	test_turns(3);
 	ck_assert(c->later);
-	test_server->pause_until_us = now_us + 1;
+	test_server->pause->until_us = now_us + 1;
 	test_turn(now_us + 2);
 	ck_assert(!c->later);
 	ck_assert_str_eq(test_read(c), "+PONG\r\n");
@@ -175,10 +191,10 @@ END_TEST
 
 START_TEST(a_pause_of_writes_holds_publishers_only)
 {
-	test_server->pause_until_us = clock_mono_us() + 60000000;
+	test_server->pause->until_us = clock_mono_us() + 60000000;
 	assert_says(c, "ping", "+PONG\r\n");
 	ck_assert(!test_send(c, "publish a b"));
-	test_server->pause_until_us = 0;
+	test_server->pause->until_us = 0;
 	wait_event(test_server, WAIT_EVENT_UNPAUSED);
 	ck_assert_str_eq(test_finish(c), ":0\r\n");
 }
@@ -188,7 +204,7 @@ START_TEST(monitors_are_told_to_io_as_subscribers_are)
 {
 	test_call(c, "monitor");
 	ck_assert(c->subscriber);
-	ck_assert_uint_eq(test_server->subscriber_count, 0);
+	ck_assert_uint_eq(test_server->clients->subscriber_count, 0);
 	test_call(c, "subscribe a");
 	test_call(c, "unsubscribe a");
 	ck_assert(c->subscriber);
@@ -276,7 +292,7 @@ START_TEST(replies_past_the_hard_limit_close_the_client)
 	ck_assert(test_send(c, "ping"));
 	ck_assert(test_send(c, "ping"));
 	ck_assert_ptr_nonnull(c->killed);
-	ck_assert_uint_eq(test_server->counters.evicted_clients, 1);
+	ck_assert_uint_eq(test_server->statistics->counters.evicted_clients, 1);
 }
 END_TEST
 

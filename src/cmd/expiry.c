@@ -2,8 +2,10 @@
 
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 /* When keys end. */
 struct expire_options {
@@ -62,7 +64,7 @@ log_expiry(struct request *rq, int64_t at_ms)
 	const struct slice argv[] = {
 	    SLICE("PEXPIREAT"), rq->argv[1], {time, bytes_from_i64(time, at_ms)}};
 
-	request_log(rq, argv, 3);
+	request_propagate(rq, argv, 3);
 }
 
 static void
@@ -70,7 +72,7 @@ log_del(struct request *rq)
 {
 	const struct slice argv[] = {SLICE("DEL"), rq->argv[1]};
 
-	request_log(rq, argv, 2);
+	request_propagate(rq, argv, 2);
 }
 
 static enum command_result

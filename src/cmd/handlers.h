@@ -1,6 +1,9 @@
 #ifndef CMD_HANDLERS_H
 #define CMD_HANDLERS_H
 
+#include <stdbool.h>
+
+#include "base/bytes.h"
 #include "server/command.h"
 
 /*
@@ -12,7 +15,17 @@
 #include "cmd/commands.def"
 #undef COMMAND
 
+struct buffer;
+
 /* command_key_specs.c: the key specifications of a row, as COMMAND INFO shows them. */
 void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
+
+/*
+ * client.c: sets a client's name, lib_name or lib_version; an empty value takes it away. False, and
+ * nothing changed, where value has other bytes than '!' to '~' or is longer than
+ * CLIENT_ATTRIBUTE_MAX.
+ */
+#define CLIENT_ATTRIBUTE_MAX 1024
+bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));
 
 #endif

@@ -3,9 +3,11 @@
 #include "cmd/handlers.h"
 #include "cmd/scan.h"
 #include "kv/hash.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/command.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Hashes: setting, getting and removing fields. */
 

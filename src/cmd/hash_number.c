@@ -6,9 +6,11 @@
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "kv/hash.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Hashes: fields that are numbers. */
 
@@ -91,7 +93,8 @@ cmd_hincrbyfloat(struct request *rq)
 	}
 	text = (struct slice){digits, float_text_put(digits, v)};
 	set_field(rq, hash, text, "hincrbyfloat");
-	request_log(rq, (const struct slice[]){SLICE("HSET"), rq->argv[1], rq->argv[2], text}, 4);
+	request_propagate(
+	    rq, (const struct slice[]){SLICE("HSET"), rq->argv[1], rq->argv[2], text}, 4);
 	resp_put_bulk(rq->reply, text);
 	return COMMAND_DONE;
 }

@@ -3,9 +3,9 @@
 #include "cmd/handlers.h"
 #include "cmd/random_pick.h"
 #include "kv/hash.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
 
 /* HRANDFIELD */
 struct picking {
@@ -47,7 +47,7 @@ draw(struct request *rq, const struct kv_hash *hash, uint64_t count, bool with_v
 
 	if (draw_fits(count)) {
 		resp_put_array(rq->reply, with_values && rq->proto < 3 ? 2 * count : count);
-		kv_hash_draw(hash, count, &rq->server->random, put_drawn, &picking);
+		kv_hash_draw(hash, count, rq->server->random, put_drawn, &picking);
 	}
 	if (picking.left > 0)
 		draw_refuse(rq, from_len);
@@ -65,7 +65,7 @@ pick(struct request *rq, const struct kv_hash *hash, uint64_t count, bool with_v
 	if (count == all)
 		kv_hash_each(hash, put_picked, &picking);
 	else
-		kv_hash_sample(hash, count, &rq->server->random, put_picked, &picking);
+		kv_hash_sample(hash, count, rq->server->random, put_picked, &picking);
 }
 
 static void
@@ -77,7 +77,7 @@ put_one(struct request *rq, const struct kv_hash *hash)
 		resp_put_null(rq->reply, rq->proto);
 		return;
 	}
-	kv_hash_random(hash, &rq->server->random, &field, &value);
+	kv_hash_random(hash, rq->server->random, &field, &value);
 	resp_put_bulk(rq->reply, field);
 }
 

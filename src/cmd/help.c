@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "server/state.h"
+#include "server/command.h"
+#include "server/request.h"
 
 static char *
 usage_line(const struct command *row)

@@ -1,7 +1,7 @@
 #ifndef CMD_HELP_H
 #define CMD_HELP_H
 
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * The answer of X HELP from the command table: for each subcommand of rq's container its name and

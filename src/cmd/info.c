@@ -3,11 +3,17 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/hash_map.h"
+#include "base/random.h"
 #include "cmd/handlers.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
+#include "server/command.h"
 #include "server/info.h"
-#include "server/state.h"
+#include "server/io.h"
+#include "server/request.h"
+#include "server/statistics.h"
 
 /* INFO: the statistics of the sections asked for, as Redis prints them. */
 static const struct {
@@ -75,7 +81,7 @@ put_command_stats(const struct server *server, struct buffer *out)
 	size_t i;
 
 	for (i = 0; i < server->commands->count; i++) {
-		const struct command_stats *stats = &server->stats[i];
+		const struct command_stats *stats = &server->statistics->commands[i];
 
 		if (stats->calls == 0 && stats->rejected == 0 && stats->failed == 0)
 			continue;
@@ -104,7 +110,7 @@ put_loops(const struct server *server, struct buffer *out)
 {
 	struct server_loop_figures figures;
 
-	for (unsigned i = 0; server->io.loop_figures(server->io.arg, i, &figures); i++)
+	for (unsigned i = 0; server->io->loop_figures(server->io->arg, i, &figures); i++)
 		buffer_appendf(out,
 		    "io_thread_%u:clients=%zu,read_bytes=%" PRIu64 ",written_bytes=%" PRIu64
 		    ",cpu_usec=%" PRIu64 "\r\n",
@@ -130,7 +136,7 @@ average_left_ms(const struct kv_db *db, struct random *random, int64_t now_ms)
 static void
 put_databases(const struct info_source *x, struct buffer *out)
 {
-	struct random random = x->server->random;
+	struct random random = *x->server->random;
 	uint32_t i;
 
 	for (i = 0; i < kv_databases(x->server->kv); i++) {
@@ -160,7 +166,7 @@ put_section(const struct info_source *source, enum info_section section, struct 
 	if (section == INFO_COMMANDSTATS)
 		put_command_stats(source->server, out);
 	else if (section == INFO_ERRORSTATS)
-		hash_map_each(source->server->errors, put_error_stats, out);
+		hash_map_each(source->server->statistics->errors, put_error_stats, out);
 	else if (section == INFO_THREADS)
 		put_loops(source->server, out);
 	else if (section == INFO_KEYSPACE)

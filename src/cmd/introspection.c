@@ -4,11 +4,17 @@
 #include <sys/queue.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "cmd/handlers.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/held.h"
+#include "server/job.h"
+#include "server/request.h"
+#include "server/server_config.h"
 
 /* PUBSUB: who subscribed to what. */
 
@@ -102,10 +108,10 @@ give_whole(struct list *list, struct job_step *step)
 {
 	if (step->muted)
 		return;
-	client_push_reply(step->client, buffer_slice(step->reply));
+	held_push_reply(step->client, buffer_slice(step->reply));
 	buffer_clear(step->reply);
 	for (; !STAILQ_EMPTY(&list->pieces); drop_first_piece(list))
-		client_push_reply(step->client, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
+		held_push_reply(step->client, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
 }
 
 /* One piece goes into the reply; false if there is none. */

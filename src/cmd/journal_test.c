@@ -2,16 +2,21 @@
 
 #include "server/journal.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "pubsub/outbox.h"
 #include "resp/parser.h"
+#include "server/client.h"
+#include "server/dump.h"
 #include "server/held.h"
-#include "server/state.h"
+#include "server/replay.h"
+#include "server/server.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 

@@ -1,9 +1,13 @@
 #include "config.h"
 
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/disk.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Keys of any type: whether they are there, and their end. Times are in cmd/expiry.c. */
 enum command_result
@@ -98,7 +102,7 @@ cmd_flushdb(struct request *rq)
 		return COMMAND_DONE;
 	flush(rq, rq->client->db);
 	/* Kept on disk even where there was nothing: as Redis. */
-	request_log(rq, rq->argv, rq->argc);
+	request_propagate(rq, rq->argv, rq->argc);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -107,7 +111,7 @@ cmd_flushdb(struct request *rq)
 static void
 save_nothing(struct server *server)
 {
-	const struct server_disk *disk = &server->disk;
+	const struct server_disk *disk = server->disk;
 
 	if (disk->save_behind != NULL && server->replay == NULL && disk->has_save_rules(disk->arg))
 		disk->save_behind(disk->arg);
@@ -122,7 +126,7 @@ cmd_flushall(struct request *rq)
 		return COMMAND_DONE;
 	for (i = 0; i < rq->server->config->databases; i++)
 		flush(rq, i);
-	request_log(rq, rq->argv, rq->argc);
+	request_propagate(rq, rq->argv, rq->argc);
 	save_nothing(rq->server);
 	request_ok(rq);
 	return COMMAND_DONE;

@@ -2,9 +2,11 @@
 
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Keys that go elsewhere: RENAME RENAMENX COPY MOVE SWAPDB. */
 

@@ -3,12 +3,16 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/glob.h"
+#include "base/random.h"
 #include "cmd/handlers.h"
 #include "cmd/long_reply.h"
 #include "cmd/scan.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/job.h"
+#include "server/pause.h"
+#include "server/request_keys.h"
 
 /* Which keys there are: KEYS SCAN RANDOMKEY. */
 
@@ -162,7 +166,7 @@ cmd_randomkey(struct request *rq)
 	/* One that is due is removed on the way, so this ends; or, in a pause, after so many tries
 	 * with one that is due, as in Redis. */
 	do {
-		key = kv_random(db, random_next(&rq->server->random));
+		key = kv_random(db, random_next(rq->server->random));
 	} while (key != NULL && key_peek(rq, db, kv_name(key)) == NULL &&
 		 (!server_is_paused(rq->server, rq->now_us) || ++tries < RANDOM_TRIES));
 	if (key == NULL)

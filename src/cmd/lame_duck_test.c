@@ -1,13 +1,14 @@
 #include "config.h"
 
-#include <check.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "server/client.h"
 #include "server/lame_duck.h"
-#include "server/state.h"
 
 #define SECOND_US UINT64_C(1000000)
 #define CLIENTS 40
@@ -36,7 +37,7 @@ finished(void)
 static uint64_t
 begun_us(void)
 {
-	return test_server->lame_duck.begun_us;
+	return test_server->lame_duck->begun_us;
 }
 
 START_TEST(fewer_may_stay_the_longer_it_lasts_and_none_at_the_end)
@@ -147,7 +148,7 @@ START_TEST(begun_anew_it_has_the_whole_time_for_those_who_are_left)
 	ck_assert_uint_eq(finished(), CLIENTS * 3 / 4);
 	for (size_t i = 0; i < CLIENTS; i++)
 		test_close(conns[i]);
-	ck_assert_uint_eq(test_server->lame_duck.parting, 0);
+	ck_assert_uint_eq(test_server->lame_duck->parting, 0);
 	test_turn(begun + 50 * SECOND_US + 2000);
 	ck_assert_int_eq(test_parted, 1);
 }

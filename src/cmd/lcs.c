@@ -3,11 +3,14 @@
 #include <inttypes.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* LCS: the longest common subsequence of two strings, by a table of the lengths of those of all
  * pairs of their beginnings, as Redis finds it: of several that are as long, the same one. */

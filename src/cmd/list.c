@@ -3,8 +3,11 @@
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "cmd/list_pop.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/command.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Lists: their ends and their places by number. What looks for values is in cmd/list_find.c. */
 

@@ -3,7 +3,11 @@
 #include "cmd/blocking.h"
 #include "cmd/handlers.h"
 #include "cmd/list_pop.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
+#include "server/blocked.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 /* Lists: the blocking commands. They are logged as commands that do not block. */
 
@@ -16,7 +20,7 @@ pop_named(struct request *rq, struct kv_key *key, struct slice name, enum kv_lis
 	resp_put_array(rq->reply, 2);
 	resp_put_bulk(rq->reply, name);
 	list_pop(rq, key, name, end);
-	request_log(rq, argv, 2);
+	request_propagate(rq, argv, 2);
 }
 
 /* count 0: one value, as BLPOP answers. */
@@ -91,7 +95,7 @@ move_or_block(struct request *rq, struct slice timeout, enum kv_list_end from, e
 		    from == KV_LIST_HEAD ? SLICE("LEFT") : SLICE("RIGHT"),
 		    to == KV_LIST_HEAD ? SLICE("LEFT") : SLICE("RIGHT")};
 
-		request_log(rq, argv, 5);
+		request_propagate(rq, argv, 5);
 	}
 	return COMMAND_DONE;
 }

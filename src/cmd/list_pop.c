@@ -4,8 +4,11 @@
 
 #include "base/buffer.h"
 #include "cmd/args.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 bool
 list_end_parse(struct request *rq, struct slice word, enum kv_list_end *end)
@@ -91,7 +94,7 @@ list_pop_named(
 	resp_put_array(rq->reply, 2);
 	resp_put_bulk(rq->reply, name);
 	list_pop_range(rq, key, name, end, count);
-	request_log(rq, argv, 3);
+	request_propagate(rq, argv, 3);
 }
 
 static void

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "kv/list.h"
-#include "server/keys.h"
+#include "server/request_keys.h"
 
 /*
  * Lists, as several commands change them: those that answer at once and those that wait. All log

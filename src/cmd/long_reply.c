@@ -2,7 +2,9 @@
 
 #include "cmd/long_reply.h"
 
-#include "server/state.h"
+#include "base/buffer.h"
+#include "server/client.h"
+#include "server/job.h"
 
 #define PIECE_BYTES ((size_t)256 << 10)
 

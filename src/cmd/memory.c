@@ -3,14 +3,19 @@
 #include <inttypes.h>
 #include <sched.h>
 
+#include "base/buffer.h"
 #include "cmd/handlers.h"
 #include "cmd/help.h"
+#include "kv/keyspace.h"
 #include "kv/memory.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
+#include "server/client.h"
+#include "server/clients.h"
 #include "server/info.h"
 #include "server/job.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
+#include "server/statistics.h"
 
 /* MEMORY: of keys, of subscriptions and of what is owed. */
 
@@ -124,15 +129,15 @@ cmd_memory_stats(struct request *rq)
 	size_t clients, overhead, dataset, keys = count_keys(server);
 
 	info_source_init(&x, server, rq->now_us);
-	clients = server->client_count * sizeof(struct client) + x.hub.log_bytes;
-	overhead = server->startup_bytes + clients;
+	clients = server->clients->count * sizeof(struct client) + x.hub.log_bytes;
+	overhead = server->statistics->startup_bytes + clients;
 	dataset = x.used_bytes > overhead ? x.used_bytes - overhead : 0;
 
 	const struct allocator_figures *a = &x.allocator;
 	const struct stat_row rows[] = {
 	    NUMBER("peak.allocated", x.peak_bytes),
 	    NUMBER("total.allocated", x.used_bytes),
-	    NUMBER("startup.allocated", server->startup_bytes),
+	    NUMBER("startup.allocated", server->statistics->startup_bytes),
 	    NUMBER("replication.backlog", 0),
 	    NUMBER("clients.slaves", 0),
 	    NUMBER("clients.normal", clients),
@@ -144,7 +149,8 @@ cmd_memory_stats(struct request *rq)
 	    NUMBER("keys.count", keys),
 	    NUMBER("keys.bytes-per-key", keys > 0 ? kv_used_bytes() / keys : 0),
 	    NUMBER("dataset.bytes", dataset),
-	    SHARE("dataset.percentage", share(dataset, x.used_bytes - server->startup_bytes)),
+	    SHARE("dataset.percentage",
+		share(dataset, x.used_bytes - server->statistics->startup_bytes)),
 	    SHARE("peak.percentage", share(x.used_bytes, x.peak_bytes)),
 	    NUMBER("allocator.allocated", a->allocated),
 	    NUMBER("allocator.active", a->active),

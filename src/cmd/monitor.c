@@ -1,7 +1,8 @@
 #include "config.h"
 
 #include "cmd/handlers.h"
-#include "server/state.h"
+#include "server/monitor.h"
+#include "server/request.h"
 
 enum command_result
 cmd_monitor(struct request *rq)

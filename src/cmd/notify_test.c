@@ -2,13 +2,19 @@
 
 #include "server/notify.h"
 
-#include <check.h>
 #include <string.h>
 
+#include <check.h>
+
+#include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "kv/keyspace.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/client_limits.h"
+#include "server/core.h"
+#include "server/statistics.h"
 
 static struct test_conn *c, *listener;
 
@@ -138,7 +144,7 @@ START_TEST(a_name_too_long_for_a_channel_is_skipped_and_counted)
 	ck_assert_str_eq(heard(), "abc=set set=abc ");
 	test_call(c, "set abcd 1");
 	ck_assert_str_eq(heard(), "set=abcd ");
-	ck_assert_uint_eq(test_server->counters.skipped_notifications, 1);
+	ck_assert_uint_eq(test_server->statistics->counters.skipped_notifications, 1);
 }
 END_TEST
 
@@ -163,7 +169,7 @@ START_TEST(nothing_is_published_past_the_memory_for_all)
 	test_call(c, "set a 1");
 	test_config.hub.memory_bytes = hub_memory(test_server->hub);
 	ck_assert_str_eq(test_call(c, "set b 1"), "+OK\r\n");
-	ck_assert_uint_eq(test_server->counters.skipped_notifications, 1);
+	ck_assert_uint_eq(test_server->statistics->counters.skipped_notifications, 1);
 	ck_assert_str_eq(heard(), "a=set ");
 }
 END_TEST

@@ -3,10 +3,10 @@
 #include <limits.h>
 
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/evict.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
 
 /* OBJECT: how a key is kept, and how it was used. */
 

@@ -2,9 +2,15 @@
 
 #include <inttypes.h>
 
+#include "acl/user.h"
 #include "cmd/handlers.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/client_limits.h"
+#include "server/request.h"
+#include "server/server_config.h"
 
 /* OUTBOX: what a client is owed, and what becomes of messages that do not fit. */
 

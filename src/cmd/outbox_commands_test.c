@@ -1,12 +1,19 @@
 #include "config.h"
 
-#include <check.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/core.h"
+#include "server/server.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -134,7 +141,7 @@ START_TEST(under_disconnect_a_full_outbox_closes_the_client_and_publishing_goes_
 	ck_assert_ptr_null(slow->killed);
 	test_call(publisher, "publish a 3");
 	ck_assert_str_eq(slow->killed, "outbox past its limits");
-	ck_assert_uint_eq(test_server->counters.evicted_clients, 1);
+	ck_assert_uint_eq(test_server->statistics->counters.evicted_clients, 1);
 	assert_says(publisher, "publish a 4", ":1\r\n");
 	assert_says(slow, "ping", "");
 	test_close(slow);
@@ -204,7 +211,7 @@ START_TEST(under_block_publishers_wait_in_order_until_there_is_room)
 	ck_assert(second->later);
 	ck_assert_ptr_nonnull(strstr(test_read(slow), "$1\r\n2\r\n"));
 	ck_assert_str_eq(test_finish(second), ":1\r\n");
-	ck_assert_uint_eq(waits_blocked(&test_server->waits), 0);
+	ck_assert_uint_eq(waits_blocked(test_server->waits), 0);
 }
 END_TEST
 
@@ -215,7 +222,7 @@ START_TEST(a_waiting_publisher_may_leave)
 	test_call(publisher, "publish a 1");
 	ck_assert(!test_send(publisher, "publish a 2"));
 	test_close(publisher);
-	ck_assert_uint_eq(waits_blocked(&test_server->waits), 0);
+	ck_assert_uint_eq(waits_blocked(test_server->waits), 0);
 	test_read(slow);
 	test_turns(2);
 	ck_assert_str_eq(test_read(slow), "");

@@ -5,7 +5,9 @@
 #include "base/buffer.h"
 #include "cmd/client_lines.h"
 #include "cmd/handlers.h"
-#include "server/state.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
+#include "server/io.h"
 
 /* OUTBOX LIST: what CLIENT LIST cannot show, because clients of Redis refuse fields that Redis does
  * not have. */
@@ -17,7 +19,7 @@ describe(const struct client *c, uint64_t now_us, struct buffer *out)
 
 	(void)now_us;
 	if (!c->gone)
-		c->server->io.conn_figures(c->conn, &figures);
+		c->server->io->conn_figures(c->conn, &figures);
 	buffer_appendf(out, "id=%" PRIu64 " name=%s", c->id, c->name != NULL ? c->name : "");
 	buffer_appendf(out, " policy=%s limit-bytes=%zu limit-messages=%" PRIu32 " notify=%s",
 	    outbox_policy_name(outbox->limits.policy), outbox->limits.bytes,

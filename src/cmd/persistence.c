@@ -2,28 +2,17 @@
 
 #include "cmd/handlers.h"
 #include "resp/writer.h"
+#include "server/client.h"
 #include "server/disk.h"
-#include "server/state.h"
+#include "server/request.h"
 
 /* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: words to whoever keeps the keyspace on disk. */
-
-void
-server_set_disk(struct server *server, const struct server_disk *disk)
-{
-	server->disk = *disk;
-}
-
-void
-server_disk_ended(struct server *server)
-{
-	wait_event(server, WAIT_EVENT_SAVED);
-}
 
 /* Answers where nobody keeps anything, as in a test. */
 static bool
 has_disk(struct request *rq)
 {
-	if (rq->server->disk.save != NULL)
+	if (rq->server->disk->save != NULL)
 		return true;
 	request_error(rq, "ERR");
 	return false;
@@ -34,7 +23,7 @@ figures_of(const struct server *server)
 {
 	struct server_disk_figures figures;
 
-	server->disk.figures(server->disk.arg, &figures);
+	server->disk->figures(server->disk->arg, &figures);
 	return figures;
 }
 
@@ -54,7 +43,7 @@ cmd_save(struct request *rq)
 			request_error(rq, "ERR Background save already in progress");
 			return COMMAND_DONE;
 		}
-		if (server->disk.save(server->disk.arg, true) == DISK_UNABLE) {
+		if (server->disk->save(server->disk->arg, true) == DISK_UNABLE) {
 			request_error(rq, "ERR");
 			return COMMAND_DONE;
 		}
@@ -82,7 +71,7 @@ cmd_bgsave(struct request *rq)
 	}
 	if (!has_disk(rq))
 		return COMMAND_DONE;
-	switch (rq->server->disk.save(rq->server->disk.arg, may_wait)) {
+	switch (rq->server->disk->save(rq->server->disk->arg, may_wait)) {
 	case DISK_STARTED:
 		resp_put_simple(rq->reply, "Background saving started");
 		break;
@@ -117,7 +106,7 @@ cmd_bgrewriteaof(struct request *rq)
 {
 	if (!has_disk(rq))
 		return COMMAND_DONE;
-	switch (rq->server->disk.rewrite(rq->server->disk.arg)) {
+	switch (rq->server->disk->rewrite(rq->server->disk->arg)) {
 	case DISK_STARTED:
 		resp_put_simple(rq->reply, "Background append only file rewriting started");
 		break;

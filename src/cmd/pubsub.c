@@ -3,9 +3,14 @@
 #include <inttypes.h>
 
 #include "acl/check.h"
+#include "acl/user.h"
 #include "cmd/handlers.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/request.h"
+#include "server/server_config.h"
 
 /* SUBSCRIBE and its family, PUBLISH. The questions (PUBSUB) are in cmd/introspection.c. */
 

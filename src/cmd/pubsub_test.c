@@ -1,15 +1,24 @@
 #include "config.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/command.h"
+#include "server/io.h"
+#include "server/job.h"
+#include "server/server.h"
+#include "server/statistics.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -75,7 +84,7 @@ START_TEST(subscribing_is_confirmed_name_by_name_with_the_count)
 	assert_says(c, "psubscribe *", "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:3\r\n");
 	assert_says(c, "ssubscribe a", "*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n");
 	ck_assert(c->subscriber);
-	ck_assert_uint_eq(test_server->subscriber_count, 1);
+	ck_assert_uint_eq(test_server->clients->subscriber_count, 1);
 }
 END_TEST
 
@@ -89,7 +98,7 @@ START_TEST(unsubscribing_is_confirmed_whether_subscribed_or_not)
 	assert_says(c, "unsubscribe", "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
 	assert_says(c, "punsubscribe", "*3\r\n$12\r\npunsubscribe\r\n$-1\r\n:0\r\n");
 	ck_assert(!c->subscriber);
-	ck_assert_uint_eq(test_server->subscriber_count, 0);
+	ck_assert_uint_eq(test_server->clients->subscriber_count, 0);
 }
 END_TEST
 
@@ -176,9 +185,9 @@ START_TEST(a_command_of_many_names_goes_on_over_several_turns)
 	ck_assert_ptr_nonnull(strstr(said, "$12\r\nchannel:3999\r\n:4000\r\n"));
 	xfree(line);
 	ck_assert_uint_eq(client_subscriptions(c->client), 4000);
-	ck_assert_uint_eq(test_server
-			      ->stats[command_index(
-				  test_server, command_find(test_server, NULL, SLICE("subscribe")))]
+	ck_assert_uint_eq(test_server->statistics
+			      ->commands[command_index(test_server->commands,
+				  command_find(test_server->commands, NULL, SLICE("subscribe")))]
 			      .calls,
 	    1);
 }
@@ -239,9 +248,9 @@ START_TEST(a_list_given_up_in_the_middle_leaves_nothing_behind)
 {
 	subscribe_many(c, 25, 0);
 	ck_assert(!test_send(other, "pubsub channels"));
-	ck_assert_uint_eq(test_server->job_count, 1);
+	ck_assert_uint_eq(test_server->jobs->count, 1);
 	test_close(other);
-	ck_assert_uint_eq(test_server->job_count, 0);
+	ck_assert_uint_eq(test_server->jobs->count, 0);
 }
 END_TEST
 
@@ -271,7 +280,7 @@ START_TEST(a_closed_client_is_taken_back_in_slices_and_counts_for_nothing_at_onc
 	test_call(c, "subscribe last");
 	test_close(c);
 	assert_says(other, "publish last x", ":0\r\n");
-	while (test_server->gone_count > 0) {
+	while (test_server->clients->gone_count > 0) {
 		uint64_t begun_us = clock_mono_us();
 
 		server_turn(test_server, begun_us, 2000);
@@ -308,7 +317,7 @@ START_TEST(too_many_clients_are_told_so)
 	third = test_open();
 	ck_assert(third->finished);
 	ck_assert_str_eq(test_read(third), "-ERR max number of clients reached\r\n");
-	ck_assert_uint_eq(test_server->counters.rejected_connections, 1);
+	ck_assert_uint_eq(test_server->statistics->counters.rejected_connections, 1);
 	test_close(third);
 	test_close(other);
 	ck_assert(!test_open()->finished);

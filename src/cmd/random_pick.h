@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * Draws: what HRANDFIELD, SRANDMEMBER and ZRANDMEMBER have in common. A negative count asks for so

@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * Scan: what SCAN, HSCAN, SSCAN and ZSCAN have in common: the cursor, the options and the reply.

@@ -2,11 +2,15 @@
 
 #include <inttypes.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/disk.h"
+#include "server/io.h"
+#include "server/lame_duck.h"
+#include "server/request.h"
 
 /* TIME, LOLWUT, WAIT, SHUTDOWN. */
 
@@ -126,9 +130,9 @@ abort_shutdown(struct request *rq)
 	struct server *server = rq->server;
 	char error[256];
 
-	if (server->lame_duck.state == LAME_DUCK_NOT)
+	if (server->lame_duck->state == LAME_DUCK_NOT)
 		request_error(rq, "ERR No shutdown in progress.");
-	else if (!server->io.lame_duck_abort(server->io.arg, error, sizeof(error)))
+	else if (!server->io->lame_duck_abort(server->io->arg, error, sizeof(error)))
 		request_error(rq, "ERR %s", error);
 	else
 		request_ok(rq);
@@ -139,7 +143,7 @@ abort_shutdown(struct request *rq)
 static bool
 save_before(struct request *rq, const struct shutdown *s)
 {
-	const struct server_disk *disk = &rq->server->disk;
+	const struct server_disk *disk = rq->server->disk;
 	bool is_due = s->grace_s == 0 && !s->nosave;
 
 	if (disk->save_now == NULL)
@@ -176,10 +180,10 @@ cmd_shutdown(struct request *rq)
 	} else if (!save_before(rq, &s)) {
 		return COMMAND_DONE;
 	} else if (s.grace_s > 0) {
-		server->io.lame_duck(server->io.arg, s.grace_s);
+		server->io->lame_duck(server->io->arg, s.grace_s);
 		request_ok(rq);
 	} else {
-		server->io.shutdown(server->io.arg, s.now);
+		server->io->shutdown(server->io->arg, s.now);
 	}
 	return COMMAND_DONE;
 }

@@ -2,10 +2,11 @@
 
 #include "cmd/handlers.h"
 #include "cmd/scan.h"
+#include "kv/keyspace.h"
 #include "kv/set.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Sets: adding, asking for and removing members. */
 

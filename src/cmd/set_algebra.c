@@ -1,17 +1,18 @@
 #include "config.h"
 
 #include <assert.h>
-
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "cmd/args.h"
 #include "cmd/difference.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "kv/set.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /*
  * SINTER, SUNION, SDIFF, what stores them, and SINTERCARD. A result is gathered as a set where it

@@ -2,10 +2,11 @@
 
 #include "cmd/handlers.h"
 #include "cmd/random_pick.h"
+#include "kv/keyspace.h"
 #include "kv/set.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 /* SPOP and SRANDMEMBER */
 
@@ -45,7 +46,7 @@ log_popped(struct popping *p)
 	argv[1] = p->rq->argv[1];
 	for (i = 0; i < p->count; i++)
 		argv[i + 2] = (struct slice){p->rq->reply->ptr + p->popped[i].at, p->popped[i].len};
-	request_log(p->rq, argv, p->count + 2);
+	request_propagate(p->rq, argv, p->count + 2);
 	p->count = 0;
 }
 
@@ -57,7 +58,7 @@ pop(struct request *rq, struct kv_set *set, uint64_t count)
 	popping.rq = rq;
 	popping.count = 0;
 	while (count-- > 0) {
-		kv_set_pop(set, &rq->server->random, put_popped, &popping);
+		kv_set_pop(set, rq->server->random, put_popped, &popping);
 		if (popping.count == LOGGED_AT_ONCE || count == 0)
 			log_popped(&popping);
 	}
@@ -79,7 +80,7 @@ pop_all(struct request *rq, struct kv_key *key, const struct kv_set *set)
 	kv_set_each(set, put_member, rq);
 	key_changed(rq, rq->argv[1], KEY_SET, "spop");
 	key_remove(rq, key, "del");
-	request_log(rq, (const struct slice[]){SLICE("DEL"), rq->argv[1]}, 2);
+	request_propagate(rq, (const struct slice[]){SLICE("DEL"), rq->argv[1]}, 2);
 }
 
 static void
@@ -160,7 +161,7 @@ draw(struct request *rq, const struct kv_set *set, uint64_t count)
 
 	if (draw_fits(count)) {
 		resp_put_array(rq->reply, count);
-		kv_set_draw(set, count, &rq->server->random, put_drawn, &drawing);
+		kv_set_draw(set, count, rq->server->random, put_drawn, &drawing);
 	}
 	if (drawing.left > 0)
 		draw_refuse(rq, from_len);
@@ -177,7 +178,7 @@ pick(struct request *rq, const struct kv_set *set, uint64_t count)
 	if (count == all)
 		kv_set_each(set, put_member, rq);
 	else
-		kv_set_sample(set, count, &rq->server->random, put_member, rq);
+		kv_set_sample(set, count, rq->server->random, put_member, rq);
 }
 
 enum command_result
@@ -203,6 +204,6 @@ cmd_srandmember(struct request *rq)
 	else if (rq->argc == 3)
 		pick(rq, set, (uint64_t)count);
 	else
-		kv_set_draw(set, 1, &rq->server->random, put_member, rq);
+		kv_set_draw(set, 1, rq->server->random, put_member, rq);
 	return COMMAND_DONE;
 }

@@ -6,7 +6,9 @@
 #include "cmd/help.h"
 #include "cmd/long_reply.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/job.h"
+#include "server/request.h"
+#include "server/slowlog.h"
 
 /*
  * SLOWLOG. The log may be long and its entries hold some KiB each, so they are read in slices. New

@@ -6,16 +6,21 @@
 #include <string.h>
 
 #include "acl/check.h"
+#include "acl/user.h"
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "cmd/sort_lookup.h"
+#include "kv/keyspace.h"
 #include "kv/list.h"
 #include "kv/set.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* SORT and SORT_RO: the elements of a list, a set or a sorted set in another order. */
 
@@ -52,8 +57,8 @@ static bool
 may_look_up(struct request *rq, const char *option)
 {
 	if (rq->client->user->unrestricted || rq->server->replay != NULL ||
-	    acl_reads_all_keys(
-		rq->client->user, command_acl(rq->server, rq->command), rq->argv, rq->argc))
+	    acl_reads_all_keys(rq->client->user, command_acl(rq->server->commands, rq->command),
+		rq->argv, rq->argc))
 		return true;
 	request_error(
 	    rq, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "kv/hash.h"
-#include "server/keys.h"
+#include "kv/keyspace.h"
+#include "server/request_keys.h"
 
 /* Where "->" with something behind it is, or the end. */
 static size_t

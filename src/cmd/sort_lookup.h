@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * What BY and GET of SORT name: "weight_*" is the string whose name has the element in place of the

@@ -2,8 +2,10 @@
 
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 /* GET and SET. */
 struct set_options {
@@ -78,7 +80,7 @@ log_set(struct request *rq, const struct set_options *options, int64_t at_ms)
 	} else if (options->keep_ttl) {
 		argv[argc++] = SLICE("KEEPTTL");
 	}
-	request_log(rq, argv, argc);
+	request_propagate(rq, argv, argc);
 }
 
 static void

@@ -5,8 +5,10 @@
 #include "base/float_text.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 /* Strings that are numbers: INCR DECR INCRBY DECRBY INCRBYFLOAT. */
 
@@ -101,7 +103,7 @@ cmd_incrbyfloat(struct request *rq)
 	sum = (struct slice){digits, float_text_put(digits, v)};
 	key_put_string(rq, key, name, sum);
 	key_changed(rq, name, KEY_STRING, "incrbyfloat");
-	request_log(rq, (const struct slice[]){SLICE("SET"), name, sum, SLICE("KEEPTTL")}, 4);
+	request_propagate(rq, (const struct slice[]){SLICE("SET"), name, sum, SLICE("KEEPTTL")}, 4);
 	resp_put_bulk(rq->reply, sum);
 	return COMMAND_DONE;
 }

@@ -4,9 +4,9 @@
 
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
 
 /* Parts of strings: APPEND STRLEN SETRANGE GETRANGE SUBSTR. */
 

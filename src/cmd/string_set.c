@@ -2,8 +2,11 @@
 
 #include "cmd/args.h"
 #include "cmd/handlers.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/command.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 /* Strings set and read as a whole, but for GET and SET: SETNX SETEX GETSET GETDEL GETEX MGET MSET
  * and their kin. */
@@ -57,7 +60,7 @@ set_with_end(struct request *rq, int64_t unit_ms)
 	key_changed(rq, rq->argv[1], KEY_STRING, "set");
 	key_changed(rq, rq->argv[1], KEY_GENERIC, "expire");
 	log[4].len = bytes_from_i64(digits, end_ms);
-	request_log(rq, log, sizeof(log) / sizeof(log[0]));
+	request_propagate(rq, log, sizeof(log) / sizeof(log[0]));
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -84,7 +87,7 @@ cmd_getset(struct request *rq)
 		return COMMAND_DONE;
 	put_string(rq, old);
 	set_plainly(rq, old, rq->argv[1], rq->argv[2]);
-	request_log(rq, log, sizeof(log) / sizeof(log[0]));
+	request_propagate(rq, log, sizeof(log) / sizeof(log[0]));
 	return COMMAND_DONE;
 }
 
@@ -94,7 +97,7 @@ remove_logged(struct request *rq, struct kv_key *key)
 	struct slice log[] = {SLICE("DEL"), rq->argv[1]};
 
 	key_remove(rq, key, "del");
-	request_log(rq, log, sizeof(log) / sizeof(log[0]));
+	request_propagate(rq, log, sizeof(log) / sizeof(log[0]));
 }
 
 enum command_result
@@ -153,7 +156,7 @@ set_end(struct request *rq, struct kv_key *key, int64_t end_ms)
 	kv_set_expiry(request_db(rq), key, end_ms);
 	key_changed(rq, rq->argv[1], KEY_GENERIC, "expire");
 	log[2].len = bytes_from_i64(digits, end_ms);
-	request_log(rq, log, sizeof(log) / sizeof(log[0]));
+	request_propagate(rq, log, sizeof(log) / sizeof(log[0]));
 }
 
 enum command_result
@@ -181,7 +184,7 @@ cmd_getex(struct request *rq)
 	} else if (words.persist && kv_expiry(request_db(rq), key) != KV_NEVER) {
 		kv_set_expiry(request_db(rq), key, KV_NEVER);
 		key_changed(rq, rq->argv[1], KEY_GENERIC, "persist");
-		request_log(rq, log, sizeof(log) / sizeof(log[0]));
+		request_propagate(rq, log, sizeof(log) / sizeof(log[0]));
 	}
 	return COMMAND_DONE;
 }

@@ -2,17 +2,24 @@
 
 #include "cmd/testing_server.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
+
+#include <check.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "cmd/table.h"
+#include "pubsub/outbox.h"
+#include "server/dispatch.h"
+#include "server/io.h"
 #include "server/journal.h"
-#include "server/state.h"
+#include "server/lame_duck.h"
+#include "server/server.h"
+#include "server/server_config.h"
+#include "server/settings.h"
 
 #define BUDGET_US 2000
 

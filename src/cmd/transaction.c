@@ -2,13 +2,21 @@
 
 #include <inttypes.h>
 
+#include "base/buffer.h"
 #include "cmd/handlers.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/command.h"
+#include "server/dispatch.h"
 #include "server/held.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 #include "server/transaction.h"
+#include "server/watch.h"
 
 /* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What is queued and what is not is dispatch.c's to say. */
 
@@ -53,7 +61,8 @@ cmd_watch(struct request *rq)
 	for (i = 1; i < rq->argc; i++) {
 		bool exists = key_peek(rq, request_db(rq), rq->argv[i]) != NULL;
 
-		if (!watch_add(rq->client, rq->client->db, rq->argv[i], exists)) {
+		if (!watch_add(
+			rq->server, &rq->client->watch, rq->client->db, rq->argv[i], exists)) {
 			request_error(rq,
 			    "ERR max number of watched keys per client reached "
 			    "(max-watched-keys-per-client %" PRIu32 ")",
@@ -68,7 +77,7 @@ cmd_watch(struct request *rq)
 enum command_result
 cmd_unwatch(struct request *rq)
 {
-	watch_clear(rq->client);
+	watch_clear(rq->server, &rq->client->watch);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -161,7 +170,7 @@ execute_all(struct request *rq)
 	buffer_release(&part);
 	/* What was to be dropped is dropped. */
 	rq->push_len = rq->reply->len;
-	keys_commit(rq->server, rq->client);
+	propagation_commit(rq->server, rq->client);
 	/* Even where it has no subscription any more, or speaks another protocol now. */
 	if ((t->flags & (CMD_PUBSUB | CMD_NO_AUTH)) != 0)
 		held_note_pushes(c);
@@ -179,7 +188,7 @@ cmd_exec(struct request *rq)
 	}
 	if (c->transaction->spoiled) {
 		request_error(rq, "EXECABORT Transaction discarded because of previous errors.");
-	} else if (watch_is_broken(c, request_now_ms(rq))) {
+	} else if (watch_is_broken(rq->server, &c->watch, request_now_ms(rq))) {
 		resp_put_null_array(rq->reply, rq->proto);
 	} else if ((room = ask_for_room(rq)) == HUB_TOO_LARGE) {
 		request_error(rq,
@@ -188,7 +197,7 @@ cmd_exec(struct request *rq)
 	} else if (room != HUB_OK) {
 		return COMMAND_LATER;
 	} else {
-		watch_clear(c);
+		watch_clear(rq->server, &c->watch);
 		execute_all(rq);
 	}
 	client_discard_transaction(c);

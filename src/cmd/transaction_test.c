@@ -1,16 +1,22 @@
 #include "config.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <check.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/hash_map.h"
 #include "base/testing.h"
 #include "cmd/table.h"
 #include "cmd/testing_server.h"
 #include "kv/keyspace.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
+#include "server/client_limits.h"
+#include "server/job.h"
 #include "server/transaction.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
@@ -421,7 +427,7 @@ START_TEST(a_job_is_done_within_the_transaction)
 	test_call(c, "pubsub channels");
 	test_call(c, "ping");
 	ck_assert_ptr_nonnull(strstr(test_call(c, "exec"), "+PONG\r\n"));
-	ck_assert_uint_eq(test_server->job_count, 0);
+	ck_assert_uint_eq(test_server->jobs->count, 0);
 }
 END_TEST
 

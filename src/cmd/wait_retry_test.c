@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "server/wait.h"
-
 #include <check.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/server.h"
+#include "server/statistics.h"
 
 /* Publishers whose reason to wait is gone before anybody is closed for them. */
 
@@ -69,7 +69,7 @@ START_TEST(the_largest_debtor_is_closed_for_a_publisher_that_waits)
 	fill_memory();
 	ck_assert(!send_large(p, "a", MESSAGE * 5 / 2));
 	ck_assert_int_eq(reason_of(p), WAIT_MEMORY);
-	ck_assert_uint_eq(test_server->counters.memory_waits, 1);
+	ck_assert_uint_eq(test_server->statistics->counters.memory_waits, 1);
 	test_turn(now_us + 500000);
 	ck_assert_ptr_null(slow->killed);
 	test_turn(now_us + 3000000); /* p is tried once more */

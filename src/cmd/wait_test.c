@@ -2,16 +2,23 @@
 
 #include "server/wait.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/blocked.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/pause.h"
+#include "server/server.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -124,9 +131,9 @@ START_TEST(each_event_does_to_each_waiting_client_what_the_table_says)
 			    "reason %d, event %d: %s, not %s", reason, event, became, should);
 			test_close(conn);
 			for (int i = 0; i < WAIT_REASONS; i++)
-				ck_assert_uint_eq(test_server->waits.queues[i].count, 0);
-			ck_assert_uint_eq(test_server->waits.round_pending, 0);
-			ck_assert_uint_eq(test_server->blocked.count, 0);
+				ck_assert_uint_eq(test_server->waits->queues[i].count, 0);
+			ck_assert_uint_eq(test_server->waits->round_pending, 0);
+			ck_assert_uint_eq(test_server->blocked->count, 0);
 		}
 }
 END_TEST
@@ -252,7 +259,7 @@ START_TEST(a_waiting_publisher_obeys_rules_pauses_and_limits_at_once)
 	reconfigure();
 	ck_assert_str_eq(test_finish(p), "-ERR channel name too long (max-channel-length 0)\r\n");
 	assert_not_closed_later(slow);
-	ck_assert_uint_eq(waits_blocked(&test_server->waits), 0);
+	ck_assert_uint_eq(waits_blocked(test_server->waits), 0);
 }
 END_TEST
 
@@ -536,7 +543,7 @@ START_TEST(a_subscribe_in_steps_waits_for_the_end_of_a_pause)
 	wait_event(test_server, WAIT_EVENT_UNPAUSED);
 	test_turns(2);
 	ck_assert_int_eq(reason_of(p), WAIT_PAUSE);
-	test_server->pause_until_us = 1; /* it is over */
+	test_server->pause->until_us = 1; /* it is over */
 	(void)test_finish(p);
 	ck_assert_uint_eq(client_subscriptions(p->client), 4000);
 }

@@ -5,10 +5,12 @@
 #include "base/alloc.h"
 #include "cmd/handlers.h"
 #include "cmd/zset_args.h"
+#include "kv/keyspace.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/command.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /* Sorted sets: single members, and counts. Ranges are in cmd/zset_range.c. */
 

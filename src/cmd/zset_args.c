@@ -10,8 +10,9 @@
 
 #include "base/alloc.h"
 #include "cmd/args.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/request_keys.h"
 
 /*
  * strtod on a copy, as a slice has no NUL at its end. *used: how many bytes it read; blank or

@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "kv/zset.h"
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * Arguments of commands for sorted sets: scores, and ranges of them in the three ways that there

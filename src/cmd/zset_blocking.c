@@ -3,6 +3,8 @@
 #include "cmd/blocking.h"
 #include "cmd/handlers.h"
 #include "cmd/zset_pop.h"
+#include "kv/keyspace.h"
+#include "server/blocked.h"
 
 /* Sorted sets: the blocking commands. They are logged as commands that do not block. */
 

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <assert.h>
-
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,11 +9,14 @@
 #include "cmd/difference.h"
 #include "cmd/handlers.h"
 #include "cmd/zset_args.h"
+#include "kv/keyspace.h"
 #include "kv/set.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /*
  * ZUNION, ZINTER, ZDIFF, their STOREs, and ZINTERCARD. Sets take part as sorted sets whose scores

@@ -1,8 +1,10 @@
 #include "config.h"
 
-#include <check.h>
 #include <string.h>
 
+#include <check.h>
+
+#include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "resp/writer.h"

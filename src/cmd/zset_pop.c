@@ -2,8 +2,10 @@
 
 #include "cmd/zset_pop.h"
 
+#include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/propagation.h"
+#include "server/request_keys.h"
 
 static void
 put_header(struct request *rq, struct slice name, size_t count, enum zset_pop_form form)
@@ -37,7 +39,7 @@ log_pop(struct request *rq, struct slice name, enum zset_end end, size_t count)
 	    {digits, bytes_from_i64(digits, (int64_t)count)},
 	};
 
-	request_log(rq, argv, 3);
+	request_propagate(rq, argv, 3);
 }
 
 void

@@ -6,7 +6,7 @@
 
 #include "kv/keyspace.h"
 #include "kv/zset.h"
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * Popping of sorted sets, as ZPOPMIN, ZMPOP and the commands that block do it: takes the members

@@ -3,7 +3,7 @@
 #include "cmd/handlers.h"
 #include "cmd/zset_pop.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/request.h"
 
 /* ZPOPMIN, ZPOPMAX, ZMPOP; those that wait are in cmd/zset_blocking.c. */
 

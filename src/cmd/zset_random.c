@@ -4,10 +4,10 @@
 #include "base/random.h"
 #include "cmd/handlers.h"
 #include "cmd/random_pick.h"
+#include "kv/keyspace.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
 
 /* ZRANDMEMBER. */
 struct choice {
@@ -42,7 +42,7 @@ sample(struct request *rq, const struct choice *choice, uint64_t wanted, uint64_
 	uint64_t i, rank;
 
 	for (i = all - wanted; i < all; i++) {
-		rank = random_below(&rq->server->random, i + 1);
+		rank = random_below(rq->server->random, i + 1);
 		if ((taken[rank / 8] >> rank % 8 & 1) != 0)
 			rank = i;
 		taken[rank / 8] |= (unsigned char)(1 << rank % 8);
@@ -67,7 +67,7 @@ reply_choices(struct request *rq, const struct choice *choice, int64_t count)
 		return;
 	}
 	for (i = 0; draw_fits(wanted) && i < wanted && draw_may_go_on(rq); i++)
-		put_rank(rq, choice, random_below(&rq->server->random, all));
+		put_rank(rq, choice, random_below(rq->server->random, all));
 	if (i < wanted)
 		draw_refuse(rq, from_len);
 }
@@ -102,6 +102,6 @@ cmd_zrandmember(struct request *rq)
 	else if (rq->argc > 2)
 		reply_choices(rq, &choice, count);
 	else
-		put_rank(rq, &choice, random_below(&rq->server->random, kv_zset_count(z)));
+		put_rank(rq, &choice, random_below(rq->server->random, kv_zset_count(z)));
 	return COMMAND_DONE;
 }

@@ -3,10 +3,11 @@
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "cmd/zset_args.h"
+#include "kv/keyspace.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request_keys.h"
+#include "server/server_config.h"
 
 /*
  * Ranges of sorted sets: ZRANGE with all its older forms, ZRANGESTORE, ZREMRANGEBY*, and ZQUERY.

@@ -5,9 +5,10 @@
 
 #include "cmd/handlers.h"
 #include "cmd/scan.h"
+#include "kv/keyspace.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/keys.h"
+#include "server/request_keys.h"
 
 /* ZSCAN. */
 

@@ -6,12 +6,25 @@
 #include <string.h>
 
 #include "acl/acl.h"
+#include "acl/acl_log.h"
 #include "acl/check.h"
 #include "acl/login_delay.h"
+#include "acl/user.h"
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/state.h"
+#include "base/rate_limit.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/client_limits.h"
+#include "server/command.h"
+#include "server/io.h"
+#include "server/rates.h"
+#include "server/request.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 /* Logins that are resumed in one turn. */
 #define RESUMED_A_TURN 256
@@ -36,21 +49,21 @@ requirepass(const struct server *server)
 void
 access_init(struct server *server)
 {
-	server->acl = acl_new(server->commands->acl);
-	server->default_user = acl_default(server->acl);
-	server->login_delays = login_delays_new();
-	acl_log_init(&server->acl_log);
-	acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
-	acl_set_default_password(server->acl, requirepass(server));
-	acl_hash(requirepass(server), server->requirepass_hash);
+	server->access->acl = acl_new(server->commands->acl);
+	server->access->default_user = acl_default(server->access->acl);
+	server->access->login_delays = login_delays_new();
+	acl_log_init(&server->access->log);
+	acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
+	acl_set_default_password(server->access->acl, requirepass(server));
+	acl_hash(requirepass(server), server->access->requirepass_hash);
 }
 
 void
 access_release(struct server *server)
 {
-	acl_free(server->acl);
-	login_delays_free(server->login_delays);
-	acl_log_reset(&server->acl_log);
+	acl_free(server->access->acl);
+	login_delays_free(server->access->login_delays);
+	acl_log_reset(&server->access->log);
 }
 
 /* requirepass is the password of the user default; ACL SETUSER may have given him others since. */
@@ -59,30 +72,36 @@ access_reconfigured(struct server *server)
 {
 	char hash[ACL_HASH_LEN];
 
-	acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
+	acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
 	acl_hash(requirepass(server), hash);
-	if (memcmp(hash, server->requirepass_hash, sizeof(hash)) == 0)
+	if (memcmp(hash, server->access->requirepass_hash, sizeof(hash)) == 0)
 		return;
-	memcpy(server->requirepass_hash, hash, sizeof(hash));
-	acl_set_default_password(server->acl, requirepass(server));
+	memcpy(server->access->requirepass_hash, hash, sizeof(hash));
+	acl_set_default_password(server->access->acl, requirepass(server));
 }
 
 bool
 access_needs_auth(const struct server *server)
 {
-	return !server->default_user->nopass || !server->default_user->enabled;
+	return !server->access->default_user->nopass || !server->access->default_user->enabled;
+}
+
+bool
+access_needs_login(const struct client *c)
+{
+	return !c->authenticated && access_needs_auth(c->server);
 }
 
 bool
 server_has_password(const struct server *server)
 {
-	return !server->default_user->nopass;
+	return !server->access->default_user->nopass;
 }
 
 void
 access_attach(struct client *c)
 {
-	c->user = acl_user_ref(c->server->default_user);
+	c->user = acl_user_ref(c->server->access->default_user);
 	c->authenticated = !access_needs_auth(c->server);
 }
 
@@ -102,7 +121,7 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 	if (server->config->acllog_max_len == 0)
 		return;
 	client_describe(rq->client, rq->now_us, &line);
-	acl_log_add(&server->acl_log, server->config->acllog_max_len, clock_wall_us() / 1000,
+	acl_log_add(&server->access->log, server->config->acllog_max_len, clock_wall_us() / 1000,
 	    reason, rq->client->transaction != NULL ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL, object,
 	    user, buffer_slice(&line));
 	buffer_release(&line);
@@ -111,7 +130,7 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 void
 access_count(struct client *c, bool counts)
 {
-	if (counts == c->counted_user || (counts && client_needs_auth(c)))
+	if (counts == c->counted_user || (counts && access_needs_login(c)))
 		return;
 	c->counted_user = counts;
 	c->user->clients += counts ? 1 : (size_t)-1;
@@ -133,13 +152,13 @@ void
 access_follow(struct client *c)
 {
 	access_count(c, true);
-	c->server->io.set_unauthenticated(c->conn, client_needs_auth(c));
+	c->server->io->set_unauthenticated(c->conn, access_needs_login(c));
 }
 
 void
 access_reset(struct client *c)
 {
-	become(c, c->server->default_user, !access_needs_auth(c->server));
+	become(c, c->server->access->default_user, !access_needs_auth(c->server));
 }
 
 bool
@@ -175,7 +194,7 @@ enter(struct request *rq, struct acl_user *user)
 bool
 server_log_in(struct client *c, struct slice name)
 {
-	struct acl_user *user = acl_find(c->server->acl, name);
+	struct acl_user *user = acl_find(c->server->access->acl, name);
 
 	if (c->finishing || c->gone || user == NULL || !user->enabled || !has_room(c, user))
 		return false;
@@ -195,12 +214,12 @@ must_wait(struct request *rq, struct slice from)
 		c->login_at_us = 0;
 		return false;
 	}
-	delay_us = login_delay(rq->server->login_delays, from, rq->now_us, max_us);
+	delay_us = login_delay(rq->server->access->login_delays, from, rq->now_us, max_us);
 	if (delay_us == 0)
 		return false;
 	c->login_at_us = rq->now_us + delay_us;
 	rq->waits_for = WAIT_LOGIN;
-	rq->server->counters.delayed_logins++;
+	rq->server->statistics->counters.delayed_logins++;
 	return true;
 }
 
@@ -208,7 +227,7 @@ enum access_login
 access_log_in(struct request *rq, struct slice name, struct slice password)
 {
 	struct server *server = rq->server;
-	struct acl_user *user = acl_find(server->acl, name);
+	struct acl_user *user = acl_find(server->access->acl, name);
 	char label[160];
 	struct slice from = {rq->client->origin, rq->client->origin_len};
 
@@ -224,11 +243,11 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	}
 	if (acl_user_accepts(user, password))
 		return enter(rq, user) ? ACCESS_GRANTED : ACCESS_DENIED;
-	server->counters.auth_failures++;
-	login_failed(server->login_delays, from, rq->now_us,
+	server->statistics->counters.auth_failures++;
+	login_failed(server->access->login_delays, from, rq->now_us,
 	    (uint64_t)server->config->auth_delay_max_ms * 1000);
 	note(rq, ACL_LOG_AUTH, rq->argv[0], name);
-	if (rate_limit_take(&server->log_limit, rq->now_us))
+	if (rate_limit_take(server->log_limit, rq->now_us))
 		log_notice("wrong password from client %s",
 		    client_label(rq->client, label, sizeof(label)));
 	request_error(rq, "WRONGPASS invalid username-password pair or user is disabled.");
@@ -245,8 +264,8 @@ look_at(struct request *rq, struct acl_look *out)
 	look.version = rq->server->limits_version;
 	if (c->look != NULL && c->look->version == look.version)
 		look = *c->look;
-	if (acl_check_part(c->user, command_acl(rq->server, rq->command), rq->argv, rq->argc,
-		LOOK_WORK, &look)) {
+	if (acl_check_part(c->user, command_acl(rq->server->commands, rq->command), rq->argv,
+		rq->argc, LOOK_WORK, &look)) {
 		*out = look;
 		return true;
 	}
@@ -257,7 +276,7 @@ look_at(struct request *rq, struct acl_look *out)
 }
 
 void
-access_asked(struct client *c)
+access_check_over(struct client *c)
 {
 	xfree(c->look);
 	c->look = NULL;
@@ -267,7 +286,7 @@ static void
 note_denial(struct request *rq, enum acl_verdict verdict, size_t at)
 {
 	const struct acl_user *user = rq->client->user;
-	struct server_counters *counters = &rq->server->counters;
+	struct counters *counters = &rq->server->statistics->counters;
 	struct slice name = {user->name, user->name_len};
 	char command[COMMAND_NAME_MAX];
 
@@ -325,7 +344,8 @@ access_still_allows(struct request *rq)
 
 	if (user->unrestricted)
 		return true;
-	verdict = acl_check(user, command_acl(rq->server, rq->command), rq->argv, rq->argc, &at);
+	verdict = acl_check(
+	    user, command_acl(rq->server->commands, rq->command), rq->argv, rq->argc, &at);
 	if (verdict == ACL_ALLOWED)
 		return true;
 	note_denial(rq, verdict, at);
@@ -348,7 +368,7 @@ access_resume(struct server *server, uint64_t now_us)
 {
 	const struct time_queue_entry *first;
 
-	for (size_t n = 0; (first = time_queue_first(&server->waits.logins)) != NULL; n++) {
+	for (size_t n = 0; (first = time_queue_first(&server->waits->logins)) != NULL; n++) {
 		if ((uint64_t)first->at > now_us)
 			return (uint64_t)first->at - now_us;
 		if (n == RESUMED_A_TURN)
@@ -358,24 +378,24 @@ access_resume(struct server *server, uint64_t now_us)
 	return UINT64_MAX;
 }
 
+void
+server_describe_users(const struct server *server, bool without_default, struct buffer *out)
+{
+	acl_describe(server->access->acl, without_default, requirepass(server), out);
+}
+
 bool
 server_load_users(struct server *server, struct slice text, const char *path,
     const struct server_config *config, struct buffer *error)
 {
-	acl_set_all_channels(server->acl, config->acl_pubsub_default);
-	if (!acl_load(server->acl, text, path, requirepass_of(config), error)) {
-		acl_set_all_channels(server->acl, server->config->acl_pubsub_default);
+	acl_set_all_channels(server->access->acl, config->acl_pubsub_default);
+	if (!acl_load(server->access->acl, text, path, requirepass_of(config), error)) {
+		acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
 		return false;
 	}
 	/* It has been heeded: where a user default is among the lines, they have the last word. */
-	acl_hash(requirepass_of(config), server->requirepass_hash);
+	acl_hash(requirepass_of(config), server->access->requirepass_hash);
 	access_rules_changed(server);
 	access_enforce(server, NULL, NULL, -1);
 	return true;
-}
-
-void
-server_describe_users(const struct server *server, bool without_default, struct buffer *out)
-{
-	acl_describe(server->acl, without_default, requirepass(server), out);
 }

@@ -1,12 +1,18 @@
 #include "config.h"
 
 #include "acl/check.h"
+#include "acl/user.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/client.h"
+#include "server/client_end.h"
 #include "server/client_walk.h"
-#include "server/state.h"
+#include "server/clients.h"
+#include "server/job.h"
+#include "server/request.h"
 
 /*
  * What changed rules mean for those who are connected, in slices, for there may be a million
@@ -44,7 +50,7 @@ enforce_free(void *state)
 	struct enforce *e = state;
 	struct server *server = e->walk.server;
 
-	if (!e->done && !TAILQ_EMPTY(&server->clients))
+	if (!e->done && !TAILQ_EMPTY(&server->clients->open))
 		job_start(server, NULL, &enforce_kind, e);
 	else
 		release(e);

@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/float_text.h"
 #include "base/hash_map.h"
+#include "kv/keyspace.h"
 #include "resp/writer.h"
+#include "server/client.h"
 #include "server/key_id.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/request.h"
+#include "server/wait.h"
 
 /* Whose time is up is answered in a turn, at most so many. */
 #define ENDED_A_TURN 1000
@@ -60,15 +63,6 @@ note_deadline_place(void *block, uint32_t place)
 
 static const struct time_queue_ops deadline_ops = {
     .moved = note_deadline_place, .realloc = xrealloc, .free = xfree};
-
-void
-blocked_init(struct blocked *b)
-{
-	*b = (struct blocked){.keys = hash_map_new()};
-	TAILQ_INIT(&b->ready);
-	TAILQ_INIT(&b->all);
-	time_queue_init(&b->deadlines, &deadline_ops);
-}
 
 void
 blocked_release(struct blocked *b)
@@ -182,7 +176,7 @@ wait_for(struct blocked *b, struct block *block, size_t i, struct slice name)
 enum command_result
 request_block(struct request *rq, const struct block_terms *terms)
 {
-	struct blocked *b = &rq->server->blocked;
+	struct blocked *b = rq->server->blocked;
 	struct block *block;
 	size_t i;
 
@@ -245,10 +239,11 @@ unlink_block(struct blocked *b, struct block *block)
 	b->count--;
 }
 
-void
-blocked_forget(struct client *c)
+/* The client waits no more, and is not answered. */
+static void
+forget(struct client *c)
 {
-	struct blocked *b = &c->server->blocked;
+	struct blocked *b = c->server->blocked;
 	struct block *block = c->block;
 
 	if (block == NULL)
@@ -256,6 +251,18 @@ blocked_forget(struct client *c)
 	unlink_block(b, block);
 	if (block != b->running)
 		block_free(block);
+}
+
+void
+blocked_init(struct server *server)
+{
+	struct blocked *b = server->blocked;
+
+	*b = (struct blocked){.keys = hash_map_new()};
+	time_queue_init(&b->deadlines, &deadline_ops);
+	TAILQ_INIT(&b->ready);
+	TAILQ_INIT(&b->all);
+	waits_set_hooks(server->waits, WAIT_KEY, (struct wait_hooks){.left = forget});
 }
 
 /* It was answered. Its request counts as executed when io hands it over again. */
@@ -279,7 +286,7 @@ void
 blocked_key_ready(
     struct server *server, const struct kv_db *db, struct slice name, enum kv_type type)
 {
-	struct blocked *b = &server->blocked;
+	struct blocked *b = server->blocked;
 	struct waited_key *key;
 	struct key_id id;
 
@@ -301,7 +308,7 @@ request_of(const struct block *block, const struct slice *ready)
 	    .command = block->command,
 	    .argv = block->argv,
 	    .argc = block->argc,
-	    .reply = &c->server->blocked.reply,
+	    .reply = &c->server->blocked->reply,
 	    .proto = c->proto,
 	    .now_us = clock_mono_us(),
 	    .ready = ready};
@@ -315,7 +322,7 @@ serve_client(struct blocked *b, struct block *block, struct slice name)
 	bool is_done;
 
 	b->running = block;
-	is_done = request_execute_blocked(&rq);
+	is_done = b->execute(&rq);
 	b->running = NULL;
 	if (block->client == NULL)
 		block_free(block);
@@ -339,7 +346,7 @@ is_there(struct server *server, const struct waited_key *key, enum kv_type *type
 static void
 serve_key(struct server *server, struct waited_key *key)
 {
-	struct blocked *b = &server->blocked;
+	struct blocked *b = server->blocked;
 	struct slice name = key_id_name((struct slice){key->id, key->id_len});
 	struct waiter *waiter;
 	enum kv_type type;
@@ -359,7 +366,7 @@ serve_key(struct server *server, struct waited_key *key)
 void
 blocked_serve(struct server *server)
 {
-	struct blocked *b = &server->blocked;
+	struct blocked *b = server->blocked;
 	struct waited_key *key;
 
 	if (b->serving)
@@ -377,7 +384,7 @@ blocked_serve(struct server *server)
 static void
 look_at_some(struct server *server)
 {
-	struct blocked *b = &server->blocked;
+	struct blocked *b = server->blocked;
 	struct waited_key *key;
 	enum kv_type type;
 	size_t n;
@@ -397,7 +404,7 @@ look_at_some(struct server *server)
 void
 blocked_look_again(struct server *server)
 {
-	struct blocked *b = &server->blocked;
+	struct blocked *b = server->blocked;
 
 	b->look_left = hash_map_count(b->keys);
 	look_at_some(server);
@@ -413,9 +420,9 @@ answer_unserved(struct block *block, bool with_error)
 		request_error(&rq, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
 	else
 		resp_put_null_array(rq.reply, rq.proto);
-	c->server->blocked.running = block;
-	request_end_blocked(&rq);
-	c->server->blocked.running = NULL;
+	c->server->blocked->running = block;
+	c->server->blocked->end(&rq);
+	c->server->blocked->running = NULL;
 	if (block->client == NULL)
 		block_free(block);
 	else
@@ -428,18 +435,18 @@ blocked_turn(struct server *server, uint64_t now_us)
 	const struct time_queue_entry *first;
 	size_t n;
 
-	if (server->blocked.look_left > 0) {
+	if (server->blocked->look_left > 0) {
 		look_at_some(server);
 		blocked_serve(server);
 	}
-	for (n = 0; (first = time_queue_first(&server->blocked.deadlines)) != NULL; n++) {
+	for (n = 0; (first = time_queue_first(&server->blocked->deadlines)) != NULL; n++) {
 		if ((uint64_t)first->at > now_us)
-			return server->blocked.look_left > 0 ? 0 : (uint64_t)first->at - now_us;
+			return server->blocked->look_left > 0 ? 0 : (uint64_t)first->at - now_us;
 		if (n == ENDED_A_TURN)
 			return 0;
 		answer_unserved(first->thing, false);
 	}
-	return server->blocked.look_left > 0 ? 0 : UINT64_MAX;
+	return server->blocked->look_left > 0 ? 0 : UINT64_MAX;
 }
 
 bool

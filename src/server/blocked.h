@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/time_queue.h"
 #include "kv/keyspace.h"
-#include "server/command.h"
+#include "server/request.h"
 
 /*
  * Blocked: clients whose request waits for a key to come to be (BLPOP and its like).
@@ -38,12 +38,15 @@ struct blocked {
 	struct time_queue deadlines;  /* of blocks; us */
 	struct waiter *next;          /* the next to be served of the key that is being served */
 	struct block *running;        /* whose handler runs */
+	/* dispatch.c: executes the request, false: it goes on waiting; ends it, with a reply: */
+	bool (*execute)(struct request *rq);
+	void (*end)(struct request *rq);
 	struct buffer reply; /* ... and its reply; another command may be running as well */
 	bool serving;
 	size_t count; /* of clients */
 };
 
-void blocked_init(struct blocked *b);
+void blocked_init(struct server *server);
 void blocked_release(struct blocked *b); /* nobody waits any more */
 
 /* A timeout in seconds, as Redis reads it; *until_us is monotonic, UINT64_MAX: for ever. False: it
@@ -84,8 +87,5 @@ uint64_t blocked_turn(struct server *server, uint64_t now_us);
 
 /* CLIENT UNBLOCK: answers as if its time were up, or with an error. False: it does not wait. */
 bool blocked_end(struct client *c, bool with_error);
-
-/* It waits no more, and is not answered. */
-void blocked_forget(struct client *c);
 
 #endif

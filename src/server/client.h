@@ -8,8 +8,9 @@
 
 #include "base/buffer.h"
 #include "pubsub/hub.h"
-#include "server/server.h"
-#include "server/wait.h"
+#include "server/core.h"
+#include "server/io.h"
+#include "server/wait_state.h"
 #include "server/watch.h"
 
 /*
@@ -86,7 +87,7 @@ struct client {
 	bool authenticated;
 	bool job_ended;          /* the request that started it need not be executed again */
 	bool counted_user;       /* in user->clients */
-	bool counted_subscriber; /* in server->subscriber_count */
+	bool counted_subscriber; /* in clients->subscriber_count */
 	bool told_subscriber;    /* to io */
 	bool is_monitor;
 	bool has_changed;   /* its command has, and its reply is to be held */
@@ -105,26 +106,12 @@ struct client {
 	bool gone;           /* closed; its subscriptions are being taken back in slices */
 };
 
-/* What the hub calls of a client's subscriber. In client_subscriber.c. */
-extern const struct subscriber_ops client_subscriber_ops;
-
-/* Makes a client without making it known to the server. Returns owned (client_free). */
-struct client *client_new(struct server *server, void *conn, const struct server_peer *peer);
-
-/* Its subscriptions must have been taken back (hub_detach). */
-void client_free(struct client *c);
-
-/* Ends the connection at once; what is owed is lost. The client stays until server_closed. */
-void client_kill(struct client *c, const char *reason);
-
-/* Ends the connection when what is owed has been sent; no more requests are taken. */
-void client_finish(struct client *c);
-
-/* Copies. Any size; behind what is owed, see outbox_push_reply, and held (held.h). */
-void client_push_reply(struct client *c, struct slice reply);
-
-/* The same, whatever is held. */
+/* Copies. Any size; behind what is queued, see outbox_push_reply. Only held.h calls this: what
+ * others send may have to be held. */
 void client_send_reply(struct client *c, struct slice reply);
+
+/* The client's request has ended, in whatever way: what it had claimed is given up. */
+void client_request_over(struct client *c);
 
 /* To be called after subscribing and unsubscribing, and where MONITOR begins or ends: tells io,
  * counts subscribers. */
@@ -132,27 +119,14 @@ void client_subscriptions_changed(struct client *c);
 
 void client_set_proto(struct client *c, int proto);
 
-/* Puts c->limits (or the defaults) to use, as far as the configuration allows. */
-void client_apply_limits(struct client *c);
-
 /* True where CLIENT REPLY says that replies are dropped; pushes never are. */
 bool client_is_muted(const struct client *c);
 
 /* True if something may be pushed to it between its replies: then a reply must be pushed whole. */
 bool client_is_pushed_to(const struct client *c);
 
-/* Back to what a new connection is, but for its id; its subscriptions are its caller's. */
-void client_reset(struct client *c);
-
 /* MULTI and WATCH as if they had not been. */
 void client_discard_transaction(struct client *c);
-
-/* What it is owed is past a hard limit, or has been past a soft one for too long: why; else NULL.
- */
-const char *client_over_limit(struct client *c, uint64_t now_us);
-
-/* True if it must authenticate before anything else. */
-bool client_needs_auth(const struct client *c);
 
 /* True while RESP2's subscribe mode restricts its commands. */
 bool client_is_subscribed(const struct client *c);
@@ -160,14 +134,6 @@ uint32_t client_subscriptions(const struct client *c);
 
 /* The line of CLIENT LIST, without a newline. */
 void client_describe(const struct client *c, uint64_t now_us, struct buffer *out);
-
-/*
- * Sets name, lib_name or lib_version; an empty value takes it away. False, and nothing changed,
- * where value has other bytes than '!' to '~' or is longer than CLIENT_ATTRIBUTE_MAX. In
- * cmd/client.c.
- */
-#define CLIENT_ATTRIBUTE_MAX 1024
-bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));
 
 /* "id=7 addr=127.0.0.1:5000 user=default", for log lines. */
 const char *client_label(const struct client *c, char *out, size_t out_len);

@@ -2,8 +2,15 @@
 
 #include <inttypes.h>
 
-#include "server/state.h"
+#include "acl/user.h"
+#include "base/buffer.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/io.h"
 #include "server/transaction.h"
+#include "server/watch.h"
 
 /* The line of CLIENT LIST: the fields of Redis 7.2 in their order, and no others, for clients
  * refuse what they do not know. Ours are in OUTBOX LIST. */
@@ -24,7 +31,7 @@ write_flags(const struct client *c, char *out)
 	    c->wait.reason == WAIT_PAUSE || c->wait.reason == WAIT_LOGIN ||
 	    c->wait.reason == WAIT_KEY)
 		*p++ = 'b';
-	if (watch_was_touched(c))
+	if (watch_was_touched(c->server, &c->watch))
 		*p++ = 'd';
 	if (c->finishing)
 		*p++ = c->killed ? 'A' : 'c';
@@ -63,7 +70,7 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	size_t reply_bytes = outbox_reply_bytes(outbox), memory;
 
 	if (!c->gone)
-		c->server->io.conn_figures(c->conn, &figures);
+		c->server->io->conn_figures(c->conn, &figures);
 	write_flags(c, flags);
 	if (c->last_command != NULL)
 		command_full_name(c->last_command, command);

@@ -1,11 +1,18 @@
 #include "config.h"
 
+#include "server/client_subscriber.h"
+
 #include <stddef.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rate_limit.h"
 #include "server/client.h"
-#include "server/state.h"
+#include "server/client_end.h"
+#include "server/io.h"
+#include "server/rates.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 /* A client as a subscriber of the hub. */
 
@@ -21,7 +28,7 @@ on_ready(struct subscriber *s)
 	struct client *c = client_of(s);
 
 	if (!c->gone)
-		c->server->io.ready(c->conn);
+		c->server->io->ready(c->conn);
 }
 
 static void
@@ -32,8 +39,8 @@ on_overflow(struct subscriber *s)
 
 	if (c->killed || c->gone)
 		return;
-	c->server->counters.evicted_clients++;
-	if (rate_limit_take(&c->server->log_limit, clock_mono_us()))
+	c->server->statistics->counters.evicted_clients++;
+	if (rate_limit_take(c->server->log_limit, clock_mono_us()))
 		log_notice("closing client %s: outbox past its limits, %llu messages dropped",
 		    client_label(c, label, sizeof(label)), (unsigned long long)s->outbox.dropped);
 	client_kill(c, "outbox past its limits");

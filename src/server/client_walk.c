@@ -2,12 +2,14 @@
 
 #include "server/client_walk.h"
 
-#include "server/state.h"
+#include "base/hash_map.h"
+#include "server/client.h"
+#include "server/clients.h"
 
 void
 client_walk_init(struct client_walk *walk, struct server *server)
 {
-	const struct client *newest = TAILQ_LAST(&server->clients, clients);
+	const struct client *newest = TAILQ_LAST(&server->clients->open, client_list);
 
 	*walk =
 	    (struct client_walk){.server = server, .end_id = newest != NULL ? newest->id + 1 : 0};
@@ -24,13 +26,13 @@ after_last(const struct client_walk *walk)
 	struct client *c = NULL;
 
 	if (walk->last_id != 0)
-		c = hash_map_get(walk->server->clients_by_id, key);
+		c = hash_map_get(walk->server->clients->by_id, key);
 	if (c == NULL && walk->last_id != 0) {
-		for (c = TAILQ_LAST(&walk->server->clients, clients);
+		for (c = TAILQ_LAST(&walk->server->clients->open, client_list);
 		     c != NULL && c->id > walk->last_id;)
-			c = TAILQ_PREV(c, clients, all);
+			c = TAILQ_PREV(c, client_list, all);
 	}
-	return c != NULL ? TAILQ_NEXT(c, all) : TAILQ_FIRST(&walk->server->clients);
+	return c != NULL ? TAILQ_NEXT(c, all) : TAILQ_FIRST(&walk->server->clients->open);
 }
 
 struct client *
@@ -50,7 +52,7 @@ struct client *
 client_by_id(const struct server *server, uint64_t id)
 {
 	struct client *c =
-	    hash_map_get(server->clients_by_id, (struct slice){(const char *)&id, sizeof(id)});
+	    hash_map_get(server->clients->by_id, (struct slice){(const char *)&id, sizeof(id)});
 
 	return c != NULL && (c->gone || c->killed) ? NULL : c;
 }

@@ -5,13 +5,13 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "server/server.h"
 
 /*
  * Client walk: all clients that there were when it began, in the order of ids, in any number of
  * steps between which clients may come and go. And how CLIENT's filters name clients.
  */
 struct client;
+struct server;
 
 struct client_walk {
 	struct server *server;

@@ -4,19 +4,12 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "acl/command.h"
 #include "base/alloc.h"
 #include "base/hash_map.h"
-#include "resp/writer.h"
-#include "server/state.h"
-
-/* Codes told apart in errorstats, as many as Redis tells apart. */
-#define ERROR_CODES_MAX 128
-#define ERROR_TEXT_MAX 1024
 
 const char *
 command_full_name(const struct command *command, char out[COMMAND_NAME_MAX])
@@ -105,16 +98,16 @@ append_lower(char out[COMMAND_NAME_MAX], size_t at, struct slice name)
 }
 
 const struct command *
-command_find_full(const struct server *server, struct slice name)
+command_find_full(const struct command_table *table, struct slice name)
 {
 	char key[COMMAND_NAME_MAX];
 	size_t len = append_lower(key, 0, name);
 
-	return len == 0 ? NULL : hash_map_get(server->commands->names, (struct slice){key, len});
+	return len == 0 ? NULL : hash_map_get(table->names, (struct slice){key, len});
 }
 
 const struct command *
-command_find(const struct server *server, const struct command *container, struct slice name)
+command_find(const struct command_table *table, const struct command *container, struct slice name)
 {
 	char key[COMMAND_NAME_MAX];
 	size_t len = 0;
@@ -126,22 +119,20 @@ command_find(const struct server *server, const struct command *container, struc
 		key[len++] = '|';
 	}
 	len = append_lower(key, len, name);
-	return len == 0 ? NULL : hash_map_get(server->commands->names, (struct slice){key, len});
+	return len == 0 ? NULL : hash_map_get(table->names, (struct slice){key, len});
 }
 
 size_t
-command_index(const struct server *server, const struct command *command)
+command_index(const struct command_table *table, const struct command *command)
 {
-	const struct command_table *table = server->commands;
-
 	assert(command >= table->rows && command < table->rows + table->count);
 	return (size_t)(command - table->rows);
 }
 
 const struct acl_command *
-command_acl(const struct server *server, const struct command *command)
+command_acl(const struct command_table *table, const struct command *command)
 {
-	return acl_commands_at(server->commands->acl, command_index(server, command));
+	return acl_commands_at(table->acl, command_index(table, command));
 }
 
 bool
@@ -150,96 +141,4 @@ command_arity_fits(const struct command *command, size_t argc)
 	if (command->arity >= 0)
 		return argc == (size_t)command->arity;
 	return argc >= (size_t)-command->arity;
-}
-
-void
-server_count_error(struct server *server, struct slice text)
-{
-	const char *space = memchr(text.ptr, ' ', text.len);
-	struct slice code = {text.ptr, space != NULL ? (size_t)(space - text.ptr) : text.len};
-	uint64_t *count = hash_map_get(server->errors, code);
-
-	server->counters.errors++;
-	if (count == NULL) {
-		if (hash_map_count(server->errors) >= ERROR_CODES_MAX)
-			return;
-		count = xcalloc(1, sizeof(*count));
-		hash_map_set(server->errors, code, count);
-	}
-	++*count;
-}
-
-void
-request_error(struct request *rq, const char *format, ...)
-{
-	char text[ERROR_TEXT_MAX];
-	struct slice s = {text, 0};
-	va_list args;
-	int len;
-
-	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	assert(len > 0);
-	s.len = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
-	resp_put_error(rq->reply, s);
-	rq->failed = true;
-	server_count_error(rq->server, s);
-}
-
-void
-request_ok(struct request *rq)
-{
-	resp_put_simple(rq->reply, "OK");
-}
-
-void
-request_syntax_error(struct request *rq)
-{
-	request_error(rq, "ERR syntax error");
-}
-
-/* name in capitals, cut to what any row's name fits in. */
-static const char *
-upper(const char *name, char out[COMMAND_NAME_MAX])
-{
-	size_t i;
-
-	for (i = 0; i < COMMAND_NAME_MAX - 1 && name[i] != '\0'; i++)
-		out[i] = (char)toupper((unsigned char)name[i]);
-	out[i] = '\0';
-	return out;
-}
-
-void
-request_subcommand_syntax_error(struct request *rq)
-{
-	char container[COMMAND_NAME_MAX];
-	const struct slice *name = &rq->argv[rq->argc > 1];
-
-	upper(
-	    rq->command->container != NULL ? rq->command->container : rq->command->name, container);
-	request_error(rq,
-	    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-	    (int)(name->len < 128 ? name->len : 128), name->ptr, container);
-}
-
-void
-request_help(struct request *rq, const char *const lines[])
-{
-	char container[COMMAND_NAME_MAX], header[COMMAND_NAME_MAX + 80];
-	size_t count = 0, i;
-
-	while (lines[count] != NULL)
-		count++;
-	upper(
-	    rq->command->container != NULL ? rq->command->container : rq->command->name, container);
-	snprintf(header, sizeof(header),
-	    "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
-	resp_put_array(rq->reply, count + 3);
-	resp_put_simple(rq->reply, header);
-	for (i = 0; i < count; i++)
-		resp_put_simple(rq->reply, lines[i]);
-	resp_put_simple(rq->reply, "HELP");
-	resp_put_simple(rq->reply, "    Prints this help.");
 }

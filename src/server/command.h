@@ -5,9 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
 #include "base/bytes.h"
-#include "server/wait.h"
 
 /*
  * Commands: one row each in commands.def. From it come dispatch, arity checks, "allowed while
@@ -16,8 +14,6 @@
  */
 struct acl_command;
 struct acl_commands;
-struct client;
-struct server;
 struct request;
 
 enum command_flag {
@@ -94,37 +90,6 @@ struct command {
 	const char *keys;
 };
 
-/* Counters of a command, beside its row (same index). */
-struct command_stats {
-	uint64_t calls;
-	uint64_t usec;
-	uint64_t rejected;
-	uint64_t failed;
-};
-
-struct request {
-	struct server *server;
-	struct client *client;
-	const struct command *command;
-	const struct slice *argv; /* argv[0] is the name */
-	size_t argc;
-	struct buffer *reply; /* empty at first; pushed to the outbox when the handler is done */
-	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
-	int proto;       /* as it was before the command */
-	uint64_t now_us;
-	size_t units;               /* of request_slice_is_over */
-	size_t secret_from;         /* arguments that no log and no monitor may show ... */
-	size_t secret_to;           /* ... up to and without this one */
-	bool failed;                /* an error was put into reply */
-	enum wait_reason waits_for; /* COMMAND_LATER */
-	const struct slice
-	    *ready;          /* block_concerns: the key that it waited for; NULL: it did not */
-	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */
-	int64_t now_ms;      /* Unix time: request_now_ms; 0: nobody has asked yet */
-	size_t changes;      /* to keys: key_changed */
-	bool logged;         /* it said what goes to the append-only file: request_log */
-};
-
 /* All commands: the rows, by name, and what access control knows of them. */
 struct command_table {
 	const struct command *rows; /* borrowed */
@@ -142,12 +107,13 @@ void command_table_free(struct command_table *table); /* NULL is allowed */
  * command_find_full takes "client|list" as well.
  */
 const struct command *command_find(
-    const struct server *server, const struct command *container, struct slice name);
-const struct command *command_find_full(const struct server *server, struct slice name);
-size_t command_index(const struct server *server, const struct command *command);
+    const struct command_table *table, const struct command *container, struct slice name);
+const struct command *command_find_full(const struct command_table *table, struct slice name);
+size_t command_index(const struct command_table *table, const struct command *command);
 
 /* What access control knows of it. */
-const struct acl_command *command_acl(const struct server *server, const struct command *command);
+const struct acl_command *command_acl(
+    const struct command_table *table, const struct command *command);
 
 #define COMMAND_NAME_MAX 48 /* room for command_full_name */
 
@@ -156,38 +122,5 @@ const char *command_full_name(const struct command *command, char out[COMMAND_NA
 
 /* True for a request of argc arguments, the names counted. */
 bool command_arity_fits(const struct command *command, size_t argc);
-
-/*
- * Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". What follows from a
- * peer may hold any bytes: line ends become spaces, and 1 KiB is kept. Counted by code.
- */
-void request_error(struct request *rq, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-void request_ok(struct request *rq);
-void request_syntax_error(struct request *rq); /* "ERR syntax error" */
-
-/* "ERR unknown subcommand or wrong number of arguments for 'x'. Try PUBSUB HELP." */
-void request_subcommand_syntax_error(struct request *rq);
-
-/*
- * For handlers whose work grows with their arguments or with the client: to be asked after each
- * unit of work (a few us at most). True when the slice of this turn is used up: the handler notes
- * in client->progress where it is (not 0) and returns COMMAND_AGAIN. What it put into reply is
- * pushed if all of it is pushes (push_len), else kept until the command is done, so that nothing
- * else comes in between.
- */
-bool request_slice_is_over(struct request *rq);
-
-/* Arguments from..to-1 are secret. Called again it grows to cover both. */
-void request_hide(struct request *rq, size_t from, size_t to);
-
-/* What a log or a monitor may show of an argument: itself or "(redacted)". */
-struct slice request_shown_arg(const struct request *rq, size_t i);
-
-/* The reply of X HELP; NULL-terminated lines, the header and the HELP lines are added. */
-void request_help(struct request *rq, const char *const lines[]);
-
-/* Counts an error reply by its code, the first word of text, for INFO's errorstats. */
-void server_count_error(struct server *server, struct slice text);
 
 #endif

@@ -1,26 +1,43 @@
 #include "config.h"
 
+#include "server/dispatch.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "acl/user.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rate_limit.h"
+#include "pubsub/outbox.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/blocked.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/client_limits.h"
+#include "server/clients.h"
+#include "server/command.h"
 #include "server/evict.h"
 #include "server/held.h"
+#include "server/io.h"
+#include "server/journal.h"
+#include "server/monitor.h"
+#include "server/pause.h"
+#include "server/propagation.h"
+#include "server/rates.h"
+#include "server/request.h"
+#include "server/server_config.h"
 #include "server/slowlog.h"
-#include "server/state.h"
+#include "server/statistics.h"
 #include "server/transaction.h"
+#include "server/wait.h"
 
 /* From a request to its handler, in the order in which Redis's processCommand asks its questions.
  */
-
-/* How long COMMAND_AGAIN's handlers may work in a turn, and after how many units they look. */
-#define SLICE_US 500
-#define UNITS_A_LOOK 32
 
 /* As much of a peer's words as an error repeats, in all: as Redis. */
 #define SHOWN_MAX 128
@@ -74,14 +91,14 @@ unknown_subcommand(struct request *rq, const struct command *container)
 static bool
 find_command(struct request *rq)
 {
-	const struct command *command = command_find(rq->server, NULL, rq->argv[0]), *sub;
+	const struct command *command = command_find(rq->server->commands, NULL, rq->argv[0]), *sub;
 
 	if (command == NULL) {
 		unknown_command(rq);
 		return false;
 	}
 	if ((command->flags & CMD_CONTAINER) != 0 && rq->argc > 1) {
-		sub = command_find(rq->server, command, rq->argv[1]);
+		sub = command_find(rq->server->commands, command, rq->argv[1]);
 		if (sub == NULL) {
 			unknown_subcommand(rq, command);
 			return false;
@@ -114,7 +131,7 @@ is_allowed(struct request *rq, bool *later)
 		    command_full_name(rq->command, name));
 		return false;
 	}
-	if (client_needs_auth(rq->client) && (rq->command->flags & CMD_NO_AUTH) == 0) {
+	if (access_needs_login(rq->client) && (rq->command->flags & CMD_NO_AUTH) == 0) {
 		request_error(rq, "NOAUTH Authentication required.");
 		return false;
 	}
@@ -124,8 +141,8 @@ is_allowed(struct request *rq, bool *later)
 	}
 	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
-	if ((flags_of(rq) & CMD_WRITE) != 0 && rq->server->journal.refuses) {
-		request_error(rq, "%s", rq->server->journal.refusal);
+	if ((flags_of(rq) & CMD_WRITE) != 0 && rq->server->journal->refuses) {
+		request_error(rq, "%s", rq->server->journal->refusal);
 		return false;
 	}
 	if (client_is_subscribed(rq->client) && (rq->command->flags & CMD_IN_SUBSCRIBE_MODE) == 0) {
@@ -160,14 +177,7 @@ is_paused(const struct request *rq)
 
 	if (!server_is_paused(server, rq->now_us))
 		return false;
-	return server->pause_all || (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
-}
-
-bool
-request_slice_is_over(struct request *rq)
-{
-	return !rq->in_transaction && ++rq->units % UNITS_A_LOOK == 0 &&
-	       clock_mono_us() - rq->now_us >= SLICE_US;
+	return server->pause->all || (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }
 
 /*
@@ -182,26 +192,11 @@ waits_for_disk(const struct request *rq)
 	const struct client *c = rq->client;
 	uint32_t flags = flags_of(rq);
 
-	if (rq->server->journal.is_crowded && (flags & CMD_WRITE) != 0)
+	if (rq->server->journal->is_crowded && (flags & CMD_WRITE) != 0)
 		return true;
 	if (held_is_empty(c) && !held_is_unkept(c))
 		return false;
 	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
-}
-
-void
-request_hide(struct request *rq, size_t from, size_t to)
-{
-	if (rq->secret_to == 0 || from < rq->secret_from)
-		rq->secret_from = from;
-	if (to > rq->secret_to)
-		rq->secret_to = to;
-}
-
-struct slice
-request_shown_arg(const struct request *rq, size_t i)
-{
-	return i >= rq->secret_from && i < rq->secret_to ? SLICE("(redacted)") : rq->argv[i];
 }
 
 static void
@@ -211,7 +206,7 @@ push_reply(struct request *rq)
 
 	if (client_is_muted(rq->client))
 		reply.len = rq->push_len;
-	client_push_reply(rq->client, reply);
+	held_push_reply(rq->client, reply);
 	buffer_clear(rq->reply);
 	buffer_shrink(rq->reply, REPLY_KEEP_BYTES);
 	rq->push_len = 0;
@@ -249,35 +244,22 @@ static void
 count_call(struct request *rq, uint64_t duration_us)
 {
 	struct server *server = rq->server;
-	struct command_stats *stats = &server->stats[command_index(rq->server, rq->command)];
+	struct command_stats *stats =
+	    &server->statistics->commands[command_index(rq->server->commands, rq->command)];
 
 	stats->calls++;
 	stats->usec += duration_us;
 	stats->failed += rq->failed;
-	server->counters.commands++;
-	if (duration_us > server->counters.slowest_command_us)
-		server->counters.slowest_command_us = duration_us;
-}
-
-static void
-check_limits(struct client *c, uint64_t now_us)
-{
-	const char *reason = c->finishing ? NULL : client_over_limit(c, now_us);
-	char label[160];
-
-	if (reason == NULL)
-		return;
-	c->server->counters.evicted_clients++;
-	if (rate_limit_take(&c->server->log_limit, now_us))
-		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), reason);
-	client_kill(c, reason);
+	server->statistics->counters.commands++;
+	if (duration_us > server->statistics->counters.slowest_command_us)
+		server->statistics->counters.slowest_command_us = duration_us;
 }
 
 static void
 note_changes(struct request *rq)
 {
 	if (rq->changes > 0 || rq->logged)
-		keys_finish(rq);
+		propagation_finish(rq);
 	else if ((rq->command->flags & CMD_WRITE) != 0)
 		held_note_no_change(rq->client);
 }
@@ -294,10 +276,10 @@ finish_command(struct request *rq, uint64_t duration_us)
 	outbox_unmark(&c->subscriber.outbox);
 	advance_reply_mode(c);
 	note_slow(rq, duration_us);
-	if (!TAILQ_EMPTY(&rq->server->monitors))
+	if (!TAILQ_EMPTY(rq->server->monitors))
 		monitor_feed(rq->server, rq);
-	check_limits(c, rq->now_us);
-	request_over(c);
+	client_check_limits(c, rq->now_us);
+	client_request_over(c);
 	return c->job == NULL ? SERVER_NEXT : wait_begin(c, WAIT_JOB);
 }
 
@@ -346,7 +328,7 @@ execute(struct request *rq)
 	}
 	if (result == COMMAND_BLOCKED) {
 		outbox_unmark(&c->subscriber.outbox);
-		if (!TAILQ_EMPTY(&rq->server->monitors))
+		if (!TAILQ_EMPTY(rq->server->monitors))
 			monitor_feed(rq->server, rq);
 		return SERVER_BLOCKED;
 	}
@@ -374,12 +356,13 @@ request_execute_queued(struct request *rq)
 	duration_us = clock_mono_us() - begun_us;
 	count_call(rq, duration_us);
 	note_slow(rq, duration_us);
-	if (!TAILQ_EMPTY(&rq->server->monitors))
+	if (!TAILQ_EMPTY(rq->server->monitors))
 		monitor_feed(rq->server, rq);
 }
 
-void
-request_end_blocked(struct request *rq)
+/* The reply is made already. */
+static void
+end_blocked(struct request *rq)
 {
 	uint64_t duration_us = clock_mono_us() - rq->now_us;
 
@@ -389,12 +372,12 @@ request_end_blocked(struct request *rq)
 	outbox_unmark(&rq->client->subscriber.outbox);
 	advance_reply_mode(rq->client);
 	note_slow(rq, duration_us);
-	check_limits(rq->client, rq->now_us);
+	client_check_limits(rq->client, rq->now_us);
 }
 
-/* What its user may do can have changed meanwhile. */
-bool
-request_execute_blocked(struct request *rq)
+/* What its user may do can have changed meanwhile. False: the client goes on waiting. */
+static bool
+execute_blocked(struct request *rq)
 {
 	struct client *c = rq->client;
 	enum command_result result = COMMAND_DONE;
@@ -404,7 +387,7 @@ request_execute_blocked(struct request *rq)
 		later = false;
 		allowed = c->user->unrestricted || access_allows(rq, &later);
 	} while (later);
-	access_asked(c);
+	access_check_over(c);
 	if (client_subscriptions(c) > 0)
 		outbox_mark(&c->subscriber.outbox);
 	if (allowed)
@@ -414,7 +397,7 @@ request_execute_blocked(struct request *rq)
 		return false;
 	}
 	assert(result == COMMAND_DONE);
-	request_end_blocked(rq);
+	end_blocked(rq);
 	return true;
 }
 
@@ -431,8 +414,8 @@ answer(struct request *rq)
 {
 	push_reply(rq);
 	advance_reply_mode(rq->client);
-	check_limits(rq->client, rq->now_us);
-	request_over(rq->client);
+	client_check_limits(rq->client, rq->now_us);
+	client_request_over(rq->client);
 	return SERVER_NEXT;
 }
 
@@ -458,14 +441,15 @@ reject(struct request *rq)
 	char label[160];
 
 	if (rq->command != NULL)
-		rq->server->stats[command_index(rq->server, rq->command)].rejected++;
+		rq->server->statistics->commands[command_index(rq->server->commands, rq->command)]
+		    .rejected++;
 	if (rq->command == NULL && is_http(rq)) {
-		if (rate_limit_take(&rq->server->log_limit, rq->now_us))
+		if (rate_limit_take(rq->server->log_limit, rq->now_us))
 			log_notice("closing client %s: it speaks HTTP",
 			    client_label(rq->client, label, sizeof(label)));
 		buffer_clear(rq->reply);
 		client_kill(rq->client, "speaks HTTP");
-		request_over(rq->client);
+		client_request_over(rq->client);
 		return SERVER_NEXT;
 	}
 	if (rq->client->transaction != NULL)
@@ -506,7 +490,7 @@ begin(struct request *rq)
 	allowed = is_allowed(rq, &later);
 	if (later)
 		return wait_begin(rq->client, WAIT_TURN);
-	access_asked(rq->client);
+	access_check_over(rq->client);
 	if (!allowed || !has_memory(rq))
 		return reject(rq);
 	if (is_paused(rq))
@@ -523,22 +507,6 @@ static enum server_verdict
 go_on(struct request *rq)
 {
 	return is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
-}
-
-void
-request_over(struct client *c)
-{
-	const struct hub_publication *p = &c->publication;
-
-	if (p->ticket != 0 || p->drafts != 0 || p->bytes != 0)
-		hub_end_publication(c->server->hub, &c->publication);
-	buffer_release(&c->partial);
-	c->running = NULL;
-	c->progress = 0;
-	c->running_us = 0;
-	c->login_at_us = 0;
-	c->awaited_disk = 0;
-	c->wait.memory_since_us = 0;
 }
 
 enum server_verdict
@@ -558,14 +526,19 @@ server_request(struct client *c, const struct slice *args, size_t count)
 		c->job_ended = false;
 		return SERVER_NEXT;
 	}
-	rq.reply = &server->reply;
+	rq.reply = server->reply;
 	rq.proto = c->proto;
 	rq.now_us = clock_mono_us();
 	rq.command = c->running;
 	c->active_us = rq.now_us;
-	server->current = c;
 	verdict = rq.command != NULL ? go_on(&rq) : begin(&rq);
-	server->current = NULL;
 	blocked_serve(server);
 	return verdict;
+}
+
+void
+dispatch_init(struct server *server)
+{
+	server->blocked->execute = execute_blocked;
+	server->blocked->end = end_blocked;
 }

@@ -1,13 +1,16 @@
 #include "config.h"
 
+#include "server/dump.h"
+
+#include "base/buffer.h"
 #include "kv/hash.h"
 #include "kv/keyspace.h"
 #include "kv/list.h"
 #include "kv/set.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/journal.h"
-#include "server/state.h"
+#include "server/core.h"
+#include "server/server_config.h"
 
 /* Handed to the sink when there is so much. */
 #define PIECE_BYTES 262144

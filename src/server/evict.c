@@ -4,9 +4,12 @@
 
 #include "base/clock.h"
 #include "kv/eviction_policy.h"
+#include "kv/keyspace.h"
 #include "kv/memory.h"
-#include "server/keys.h"
-#include "server/state.h"
+#include "server/core.h"
+#include "server/key_removal.h"
+#include "server/pause.h"
+#include "server/server_config.h"
 
 /* What one command, or one turn, may spend on it. */
 #define STEP_US 500
@@ -45,11 +48,11 @@ free_more(struct server *server)
 	/* What is gone already goes first. */
 	if (kv_lazy_free_some(server->kv, FREED_A_LOOK) || kv_used_bytes() < before)
 		return true;
-	key = kv_eviction_pool_pick(
-	    server->eviction_pool, rules, now_s(server), &server->random, &db);
+	key =
+	    kv_eviction_pool_pick(server->eviction_pool, rules, now_s(server), server->random, &db);
 	if (key == NULL)
 		return false;
-	keys_evict(server, db, key);
+	key_evict(server, db, key);
 	return true;
 }
 
@@ -93,7 +96,7 @@ void
 evict_note_use(struct server *server, struct kv_key *key)
 {
 	kv_set_access(key,
-	    kv_use_again(&server->config->evict, kv_access(key), now_s(server), &server->random));
+	    kv_use_again(&server->config->evict, kv_access(key), now_s(server), server->random));
 }
 
 void

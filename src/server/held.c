@@ -2,11 +2,20 @@
 
 #include "server/held.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/io.h"
+#include "server/journal.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 /* More is not read from a client that is held so much. */
 #define FULL_BYTES ((size_t)1 << 20)
@@ -49,7 +58,7 @@ held_is_empty(const struct client *c)
 bool
 held_is_unkept(const struct client *c)
 {
-	const struct journal *journal = &c->server->journal;
+	const struct journal *journal = c->server->journal;
 
 	/* A number that belongs to no batch was given up when the journal was switched off. */
 	return journal->holds && !journal->has_failed && c->unkept > journal->kept &&
@@ -84,16 +93,16 @@ held_note_state(struct client *c)
 void
 held_note_change(struct client *c)
 {
-	if (!c->server->journal.holds)
+	if (!c->server->journal->holds)
 		return;
-	c->unkept = c->server->journal.taken + 1;
+	c->unkept = c->server->journal->taken + 1;
 	c->has_changed = true;
 }
 
 void
 held_note_no_change(struct client *c)
 {
-	const struct journal *journal = &c->server->journal;
+	const struct journal *journal = c->server->journal;
 	uint64_t last = journal->taken + (journal->batch.len > 0);
 
 	if (journal->holds && last > c->unkept)
@@ -104,9 +113,9 @@ static void
 hold(struct client *c)
 {
 	c->held = xcalloc(1, sizeof(*c->held));
-	TAILQ_INSERT_TAIL(&c->server->journal.holding, c, holding);
+	TAILQ_INSERT_TAIL(&c->server->journal->holding, c, holding);
 	if (!c->gone)
-		c->server->io.set_owing(c->conn, true);
+		c->server->io->set_owing(c->conn, true);
 }
 
 static void
@@ -114,32 +123,33 @@ let_go(struct client *c)
 {
 	struct held *held = c->held;
 
-	TAILQ_REMOVE(&c->server->journal.holding, c, holding);
+	TAILQ_REMOVE(&c->server->journal->holding, c, holding);
 	buffer_release(&held->bytes);
 	buffer_release(&held->replies);
 	xfree(held);
 	c->held = NULL;
 	if (!c->gone)
-		c->server->io.set_owing(c->conn, false);
+		c->server->io->set_owing(c->conn, false);
 }
 
 static bool
 becomes_error(struct client *c, bool is_change, struct buffer *error)
 {
-	const struct journal *journal = &c->server->journal;
+	const struct journal *journal = c->server->journal;
 
 	if (!is_change || !journal->has_failed)
 		return false;
 	buffer_clear(error);
 	resp_put_error(error, slice_of(journal->failure));
-	server_count_error(c->server, slice_of(journal->failure));
+	statistics_count_error(c->server->statistics, slice_of(journal->failure));
 	return true;
 }
 
-bool
-held_take(struct client *c, struct slice reply)
+/* True where a reply must be held: then it was (copied). */
+static bool
+take(struct client *c, struct slice reply)
 {
-	struct journal *journal = &c->server->journal;
+	struct journal *journal = c->server->journal;
 	struct held_reply mark = {.number = c->unkept,
 	    .len = reply.len,
 	    .is_change = c->has_changed,
@@ -172,6 +182,13 @@ held_take(struct client *c, struct slice reply)
 	buffer_append_slice(&c->held->bytes, reply);
 	buffer_append(&c->held->replies, &mark, sizeof(mark));
 	return true;
+}
+
+void
+held_push_reply(struct client *c, struct slice reply)
+{
+	if (!take(c, reply))
+		client_send_reply(c, reply);
 }
 
 /* Whoever always has something held still gives back what went out. */
@@ -210,7 +227,7 @@ release(struct client *c, uint64_t number)
 
 		if (reply->number > number)
 			break;
-		if (reply->number > c->server->journal.kept &&
+		if (reply->number > c->server->journal->kept &&
 		    becomes_error(c, reply->is_change, &error)) {
 			client_send_reply(c, buffer_slice(&error));
 			if (reply->has_state) {
@@ -232,12 +249,12 @@ release(struct client *c, uint64_t number)
 		compact(held);
 }
 
-void
-held_release(struct server *server, uint64_t number)
+static void
+release_all(struct server *server, uint64_t number)
 {
 	struct client *c, *next;
 
-	for (c = TAILQ_FIRST(&server->journal.holding); c != NULL; c = next) {
+	for (c = TAILQ_FIRST(&server->journal->holding); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, holding);
 		release(c, number);
 	}
@@ -246,14 +263,29 @@ held_release(struct server *server, uint64_t number)
 }
 
 void
-held_fail(struct server *server)
-{
-	held_release(server, UINT64_MAX);
-}
-
-void
 held_forget(struct client *c)
 {
 	if (c->held != NULL)
 		let_go(c);
+}
+
+void
+server_journal_kept(struct server *server, uint64_t number)
+{
+	if (number <= server->journal->kept)
+		return;
+	server->journal->kept = number;
+	release_all(server, number);
+}
+
+void
+server_journal_failed(struct server *server, const char *error)
+{
+	struct journal *journal = server->journal;
+
+	journal->has_failed = error != NULL;
+	if (error == NULL)
+		return;
+	snprintf(journal->failure, sizeof(journal->failure), "%s", error);
+	release_all(server, UINT64_MAX);
 }

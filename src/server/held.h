@@ -14,8 +14,8 @@
 struct client;
 struct server;
 
-/* True where a reply must be held: then it was (copied). is_change: it acknowledges a change. */
-bool held_take(struct client *c, struct slice reply) __attribute__((warn_unused_result));
+/* Sends a reply, of any size, behind what is queued; or holds it. Copies. */
+void held_push_reply(struct client *c, struct slice reply);
 
 /* What c's command just changed is in the batch that is being filled. */
 void held_note_change(struct client *c);
@@ -42,12 +42,13 @@ size_t held_bytes(const struct client *c);
 /* True if c is held so much that its requests have to wait. */
 bool held_is_full(const struct client *c);
 
-/* Lets out what waits for batches up to this one. */
-void held_release(struct server *server, uint64_t number);
-
-/* What acknowledges a change becomes the journal's error; all goes out. */
-void held_fail(struct server *server);
-
 void held_forget(struct client *c); /* the client goes */
+
+/* All batches up to this one are as safe on disk as was asked for. */
+void server_journal_kept(struct server *server, uint64_t number);
+
+/* Batches cannot be kept: the changes whose replies are held get this error, and so do later ones
+ * that were let through. NULL: that is over. Copies. */
+void server_journal_failed(struct server *server, const char *error);
 
 #endif

@@ -10,11 +10,25 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "kv/keyspace.h"
 #include "kv/memory.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/disk.h"
 #include "server/evict.h"
+#include "server/io.h"
+#include "server/journal.h"
+#include "server/lame_duck.h"
 #include "server/rates.h"
-#include "server/state.h"
+#include "server/server_config.h"
+#include "server/settings.h"
+#include "server/slowlog.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 static void
 put_human(struct buffer *out, double bytes)
@@ -146,13 +160,13 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->server = server;
 	source->config = server->config;
 	source->hub = hub_figures(server->hub);
-	source->hub.published -= server->hub_base.published;
-	source->hub.delivered -= server->hub_base.delivered;
-	source->hub.dropped -= server->hub_base.dropped;
-	server->io.figures(server->io.arg, &source->io);
-	if (server->disk.figures != NULL)
-		server->disk.figures(server->disk.arg, &source->disk);
-	while (server->io.loop_figures(server->io.arg, source->loops, &of_loop))
+	source->hub.published -= server->statistics->hub_base.published;
+	source->hub.delivered -= server->statistics->hub_base.delivered;
+	source->hub.dropped -= server->statistics->hub_base.dropped;
+	server->io->figures(server->io->arg, &source->io);
+	if (server->disk->figures != NULL)
+		server->disk->figures(server->disk->arg, &source->disk);
+	while (server->io->loop_figures(server->io->arg, source->loops, &of_loop))
 		source->loops++;
 	getrusage(RUSAGE_SELF, &source->self);
 	getrusage(RUSAGE_CHILDREN, &source->children);
@@ -166,7 +180,7 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 		source->allocator = (struct allocator_figures){
 		    source->used_bytes, source->rss_bytes, source->rss_bytes};
 	source->system_bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-	server->settings.each(server->settings.arg, take_limit, source);
+	server->settings->each(server->settings->arg, take_limit, source);
 }
 
 void

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "pubsub/hub.h"
 #include "server/disk.h"
-#include "server/server.h"
+#include "server/io.h"
 
 /*
  * Statistics: one row each in info.def, from which come INFO and whatever else shows them. What the

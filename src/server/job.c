@@ -5,15 +5,46 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
 #include "server/held.h"
-#include "server/state.h"
+#include "server/wait.h"
+
+struct job {
+	TAILQ_ENTRY(job) all;
+	const struct job_kind *kind;
+	void *state;
+	struct client *client; /* or NULL */
+	bool muted;            /* CLIENT REPLY said so when it began */
+	bool running;          /* its step is being called */
+	bool cancelled;        /* meanwhile: to be freed when the step returns */
+};
 
 /* How long one step may take before the next job has its turn. */
 #define STEP_US 1000
 
 /* Replies owed to a job's client at which the job waits: what it makes is not piled up. */
 #define OWED_MAX (1 << 20)
+
+void
+jobs_init(struct jobs *jobs)
+{
+	TAILQ_INIT(&jobs->list);
+}
+
+void
+jobs_release(struct jobs *jobs)
+{
+	struct job *job;
+
+	while ((job = TAILQ_FIRST(&jobs->list)) != NULL) {
+		TAILQ_REMOVE(&jobs->list, job, all);
+		job->kind->release(job->state);
+		xfree(job);
+	}
+}
 
 /* What is in a transaction is not parted from the rest of it. */
 static void
@@ -45,15 +76,15 @@ job_start(struct server *server, struct client *client, const struct job_kind *k
 		job->muted = client_is_muted(client);
 		client->job = job;
 	}
-	TAILQ_INSERT_TAIL(&server->jobs, job, all);
-	server->job_count++;
+	TAILQ_INSERT_TAIL(&server->jobs->list, job, all);
+	server->jobs->count++;
 }
 
 static void
 job_free(struct server *server, struct job *job)
 {
-	TAILQ_REMOVE(&server->jobs, job, all);
-	server->job_count--;
+	TAILQ_REMOVE(&server->jobs->list, job, all);
+	server->jobs->count--;
 	job->kind->release(job->state);
 	xfree(job);
 }
@@ -97,7 +128,7 @@ job_run(struct server *server, struct job *job, uint64_t deadline_us)
 	state = job->kind->step(job->state, &step);
 	job->running = false;
 	if (job->client != NULL && !job->muted)
-		client_push_reply(job->client, buffer_slice(&reply));
+		held_push_reply(job->client, buffer_slice(&reply));
 	buffer_release(&reply);
 	if (job->cancelled)
 		job_free(server, job);
@@ -125,12 +156,12 @@ run_round(struct server *server, uint64_t deadline_us)
 	struct job *job;
 	size_t n;
 
-	for (n = server->job_count; n > 0; n--) {
-		job = TAILQ_FIRST(&server->jobs);
+	for (n = server->jobs->count; n > 0; n--) {
+		job = TAILQ_FIRST(&server->jobs->list);
 		if (job == NULL || (any && now_us >= deadline_us))
 			break;
-		TAILQ_REMOVE(&server->jobs, job, all);
-		TAILQ_INSERT_TAIL(&server->jobs, job, all);
+		TAILQ_REMOVE(&server->jobs->list, job, all);
+		TAILQ_INSERT_TAIL(&server->jobs->list, job, all);
 		if (must_wait(job))
 			continue;
 		any = true;
@@ -148,5 +179,5 @@ jobs_run(struct server *server, uint64_t deadline_us)
 	do {
 		any = run_round(server, deadline_us);
 	} while (any && clock_mono_us() < deadline_us);
-	return any && server->job_count > 0;
+	return any && server->jobs->count > 0;
 }

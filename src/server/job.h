@@ -2,7 +2,9 @@
 #define SERVER_JOB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/buffer.h"
 
@@ -18,6 +20,15 @@
  */
 struct client;
 struct server;
+
+struct job;
+
+TAILQ_HEAD(job_list, job);
+
+struct jobs {
+	struct job_list list;
+	size_t count;
+};
 
 enum job_state { JOB_MORE, JOB_DONE };
 
@@ -36,6 +47,11 @@ struct job_kind {
 	enum job_state (*step)(void *state, struct job_step *step);
 	void (*release)(void *state); /* frees state */
 };
+
+void jobs_init(struct jobs *jobs);
+
+/* Gives up all jobs. */
+void jobs_release(struct jobs *jobs);
 
 /* Runs each job for a while, until deadline_us. True if there is more that can be done at once. */
 bool jobs_run(struct server *server, uint64_t deadline_us);

@@ -5,9 +5,10 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/buffer.h"
 #include "resp/writer.h"
-#include "server/held.h"
-#include "server/state.h"
+#include "server/core.h"
+#include "server/wait.h"
 
 static void
 put_word(struct buffer *out, const char *word)
@@ -29,10 +30,8 @@ select_database(struct journal *journal, uint32_t db)
 }
 
 void
-journal_append(struct server *server, uint32_t db, struct slice commands, size_t count)
+journal_append(struct journal *journal, uint32_t db, struct slice commands, size_t count)
 {
-	struct journal *journal = &server->journal;
-
 	assert(journal->is_on);
 	/* Redis's order: it knows which database a transaction begins in. */
 	select_database(journal, db);
@@ -46,7 +45,7 @@ journal_append(struct server *server, uint32_t db, struct slice commands, size_t
 void
 server_journal_set(struct server *server, bool is_on, bool holds)
 {
-	struct journal *journal = &server->journal;
+	struct journal *journal = server->journal;
 
 	if (is_on && !journal->is_on)
 		journal->has_db = false;
@@ -62,7 +61,7 @@ server_journal_set(struct server *server, bool is_on, bool holds)
 bool
 server_journal_take(struct server *server, struct buffer *batch, uint64_t *number)
 {
-	struct journal *journal = &server->journal;
+	struct journal *journal = server->journal;
 
 	if (journal->batch.len == 0)
 		return false;
@@ -75,28 +74,19 @@ server_journal_take(struct server *server, struct buffer *batch, uint64_t *numbe
 uint64_t
 server_journal_taken(const struct server *server)
 {
-	return server->journal.taken;
+	return server->journal->taken;
 }
 
 void
 server_journal_forget_database(struct server *server)
 {
-	server->journal.has_db = false;
-}
-
-void
-server_journal_kept(struct server *server, uint64_t number)
-{
-	if (number <= server->journal.kept)
-		return;
-	server->journal.kept = number;
-	held_release(server, number);
+	server->journal->has_db = false;
 }
 
 void
 server_refuse_writes(struct server *server, const char *error)
 {
-	struct journal *journal = &server->journal;
+	struct journal *journal = server->journal;
 
 	journal->refuses = error != NULL;
 	if (error == NULL)
@@ -107,34 +97,22 @@ server_refuse_writes(struct server *server, const char *error)
 }
 
 void
-server_journal_failed(struct server *server, const char *error)
-{
-	struct journal *journal = &server->journal;
-
-	journal->has_failed = error != NULL;
-	if (error == NULL)
-		return;
-	snprintf(journal->failure, sizeof(journal->failure), "%s", error);
-	held_fail(server);
-}
-
-void
 server_journal_crowded(struct server *server, bool crowded)
 {
-	if (server->journal.is_crowded && !crowded)
+	if (server->journal->is_crowded && !crowded)
 		wait_event(server, WAIT_EVENT_DISK);
-	server->journal.is_crowded = crowded;
+	server->journal->is_crowded = crowded;
 }
 
 uint64_t
 server_changes(const struct server *server)
 {
-	return server->journal.changes;
+	return server->journal->changes;
 }
 
 void
 server_saved(struct server *server, uint64_t changes)
 {
-	server->journal.changes -=
-	    changes < server->journal.changes ? changes : server->journal.changes;
+	server->journal->changes -=
+	    changes < server->journal->changes ? changes : server->journal->changes;
 }

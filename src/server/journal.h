@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
+#include "server/clients.h"
 
 /*
  * Journal: what commands change, collected as commands, a batch a turn, for whoever keeps it on
@@ -15,8 +17,27 @@
  * something, and what its client is told after it, stays back until its batch is kept
  * (server_journal_kept); messages to the client, and everybody else, do not wait. It opens no file.
  */
-struct buffer;
 struct server;
+
+struct journal {
+	bool is_on;   /* changes are collected */
+	bool holds;   /* replies wait until they are kept */
+	bool refuses; /* what would change something gets this error: */
+	char refusal[320];
+	bool has_failed; /* batches cannot be kept: what would be held gets this error: */
+	char failure[320];
+	bool is_crowded;     /* ... waits: too much is to be written already */
+	struct buffer batch; /* of this turn */
+	uint64_t taken;      /* batches: the number of the one that is being filled is one more */
+	uint64_t kept;       /* number of the last that is on disk */
+	uint32_t db;         /* that commands in the batch are for, from here on */
+	bool has_db;         /* ... it says so */
+	struct client_list holding; /* who is held something */
+	uint64_t changes;           /* since the last snapshot */
+};
+
+/* Commands, in RESP, that changed database db; after a crash all are there or none. */
+void journal_append(struct journal *journal, uint32_t db, struct slice commands, size_t count);
 
 /* is_on: changes are collected; holds: replies wait. What is held already waits for its batch all
  * the same, which has to be handed on before the journal is switched off. */
@@ -33,36 +54,12 @@ uint64_t server_journal_taken(const struct server *server);
 /* The next command that is collected says which database it is for. */
 void server_journal_forget_database(struct server *server);
 
-/* All batches up to this one are as safe on disk as was asked for. */
-void server_journal_kept(struct server *server, uint64_t number);
-
 /* Commands that change something get this error from now on ("MISCONF ..."). NULL: no more. Copies.
  */
 void server_refuse_writes(struct server *server, const char *error);
 
-/* Batches cannot be kept: the changes whose replies are held get this error, and so do later ones
- * that were let through. NULL: that is over. Copies. */
-void server_journal_failed(struct server *server, const char *error);
-
 /* What changes something waits while more is to be written than there should be. */
 void server_journal_crowded(struct server *server, bool crowded);
-
-/*
- * A command read from disk: is done at once, by nobody, unseen by any client. False, and why in
- * error, if the command is unknown, not one that changes keys, not well-formed, or gets an error.
- * MULTI and EXEC are passed over. Between begin and end; while that lasts no key ends by its time.
- */
-void server_replay_begin(struct server *server);
-bool server_replay(struct server *server, const struct slice *argv, size_t argc, char *error,
-    size_t error_len) __attribute__((warn_unused_result));
-void server_replay_end(struct server *server);
-
-/* The commands that make the keyspace as it is, in pieces of some size to sink, which borrows them.
- * False: sink said so. */
-bool server_dump(const struct server *server, bool (*sink)(void *arg, struct slice commands),
-    void *arg) __attribute__((warn_unused_result));
-
-size_t server_key_count(const struct server *server);
 
 /* Changes since server_saved said last that all before were in a snapshot. */
 uint64_t server_changes(const struct server *server);

@@ -4,9 +4,15 @@
 
 #include <assert.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "resp/writer.h"
-#include "server/state.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/clients.h"
+#include "server/held.h"
+#include "server/io.h"
+#include "server/wait.h"
 
 /* Told, or finished, in a turn for about so long. */
 #define SHARE_US 500
@@ -52,18 +58,18 @@ lame_duck_next_us(size_t total, size_t open, uint64_t window_us)
 void
 server_lame_duck(struct server *server, uint32_t window_s)
 {
-	struct lame_duck *duck = &server->lame_duck;
+	struct lame_duck *duck = server->lame_duck;
 
 	duck->state = LAME_DUCK_TELLS;
 	duck->window_s = window_s;
 	duck->begun_us = clock_mono_us();
-	duck->next = TAILQ_FIRST(&server->clients);
+	duck->next = TAILQ_FIRST(&server->clients->open);
 }
 
 bool
 server_lame_duck_cancel(struct server *server)
 {
-	struct lame_duck *duck = &server->lame_duck;
+	struct lame_duck *duck = server->lame_duck;
 
 	if (duck->state == LAME_DUCK_NOT)
 		return false;
@@ -75,7 +81,7 @@ server_lame_duck_cancel(struct server *server)
 uint64_t
 lame_duck_left_us(const struct server *server, uint64_t now_us)
 {
-	const struct lame_duck *duck = &server->lame_duck;
+	const struct lame_duck *duck = server->lame_duck;
 	uint64_t end_us = duck->begun_us + window_us(duck);
 
 	return duck->state != LAME_DUCK_NOT && end_us > now_us ? end_us - now_us : 0;
@@ -84,7 +90,7 @@ lame_duck_left_us(const struct server *server, uint64_t now_us)
 void
 lame_duck_part(struct client *c)
 {
-	struct lame_duck *duck = &c->server->lame_duck;
+	struct lame_duck *duck = c->server->lame_duck;
 
 	if (duck->next == c)
 		duck->next = TAILQ_NEXT(c, all);
@@ -103,7 +109,7 @@ tell(struct client *c, uint32_t seconds)
 	resp_put_push(&push, c->proto, 2);
 	resp_put_bulk_str(&push, "going-away");
 	resp_put_int(&push, seconds);
-	client_push_reply(c, buffer_slice(&push));
+	held_push_reply(c, buffer_slice(&push));
 	buffer_release(&push);
 }
 
@@ -134,7 +140,7 @@ take_next(struct lame_duck *duck)
 static bool
 tell_clients(struct server *server)
 {
-	struct lame_duck *duck = &server->lame_duck;
+	struct lame_duck *duck = server->lame_duck;
 	uint64_t start_us = clock_mono_us();
 	struct client *c;
 	size_t n = 0;
@@ -150,7 +156,7 @@ tell_clients(struct server *server)
 static size_t
 open_count(const struct server *server)
 {
-	return server->client_count - server->lame_duck.parting;
+	return server->clients->count - server->lame_duck->parting;
 }
 
 /* Finishes clients until no more than may_stay are open, the end of the list is reached, or the
@@ -158,7 +164,7 @@ open_count(const struct server *server)
 static bool
 close_clients(struct server *server, size_t may_stay)
 {
-	struct lame_duck *duck = &server->lame_duck;
+	struct lame_duck *duck = server->lame_duck;
 	uint64_t start_us = clock_mono_us();
 	struct client *c;
 	size_t n = 0;
@@ -181,14 +187,14 @@ awaits_clients(const struct server *server)
 {
 	struct server_io_figures figures;
 
-	server->io.figures(server->io.arg, &figures);
+	server->io->figures(server->io->arg, &figures);
 	return figures.greetings > 0;
 }
 
 static uint64_t
 close_due(struct server *server, uint64_t now_us)
 {
-	struct lame_duck *duck = &server->lame_duck;
+	struct lame_duck *duck = server->lame_duck;
 	uint64_t elapsed_us = now_us > duck->begun_us ? now_us - duck->begun_us : 0;
 	size_t open = open_count(server);
 
@@ -197,18 +203,18 @@ close_due(struct server *server, uint64_t now_us)
 	if (!close_clients(server, lame_duck_may_stay(duck->total, elapsed_us, window_us(duck))))
 		return 0;
 	if (elapsed_us >= window_us(duck) ||
-	    (server->client_count == 0 && !awaits_clients(server))) {
+	    (server->clients->count == 0 && !awaits_clients(server))) {
 		duck->state = LAME_DUCK_OVER;
-		server->io.parted(server->io.arg);
+		server->io->parted(server->io->arg);
 		return UINT64_MAX;
 	}
 	open = open_count(server);
-	if (server->client_count == 0)
+	if (server->clients->count == 0)
 		return AGAIN_US;
 	if (open == 0)
 		return window_us(duck) - elapsed_us;
 	if (duck->next == NULL) {
-		duck->next = TAILQ_FIRST(&server->clients);
+		duck->next = TAILQ_FIRST(&server->clients->open);
 		return AGAIN_US;
 	}
 	return lame_duck_next_us(duck->total, open, window_us(duck)) - elapsed_us;
@@ -217,7 +223,7 @@ close_due(struct server *server, uint64_t now_us)
 uint64_t
 lame_duck_run(struct server *server, uint64_t now_us)
 {
-	struct lame_duck *duck = &server->lame_duck;
+	struct lame_duck *duck = server->lame_duck;
 
 	if (duck->state == LAME_DUCK_NOT || duck->state == LAME_DUCK_OVER)
 		return UINT64_MAX;
@@ -226,7 +232,7 @@ lame_duck_run(struct server *server, uint64_t now_us)
 			return 0;
 		duck->state = LAME_DUCK_CLOSES;
 		duck->total = open_count(server);
-		duck->next = TAILQ_FIRST(&server->clients);
+		duck->next = TAILQ_FIRST(&server->clients->open);
 	}
 	return close_due(server, now_us);
 }

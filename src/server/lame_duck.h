@@ -11,8 +11,7 @@
  *
  * Who asked for it is told first. Then clients are finished, the oldest first: what is owed to one
  * is sent, and its connection closed; until then it is served as ever. Invariant: at any time of
- * the window no more clients are open than lame_duck_may_stay() says. It is begun by server.h's
- * server_lame_duck(). Inside the server layer only.
+ * the window no more clients are open than lame_duck_may_stay() says. server_lame_duck() begins it.
  */
 struct client;
 struct server;
@@ -47,5 +46,15 @@ void lame_duck_part(struct client *c);
 
 /* How long until the window ends; 0 where there is none. */
 uint64_t lame_duck_left_us(const struct server *server, uint64_t now_us);
+
+/*
+ * From now on clients are closed, spread evenly over window_s, which is not 0; who asked for it is
+ * told before. Then, or as soon as there are none, io.parted is called. Where it goes on already,
+ * it begins anew with the clients that are left.
+ */
+void server_lame_duck(struct server *server, uint32_t window_s);
+
+/* The clients that are left stay. False if there is none to cancel. */
+bool server_lame_duck_cancel(struct server *server);
 
 #endif

@@ -1,8 +1,18 @@
 #include "config.h"
 
+#include "server/memory_guard.h"
+
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/state.h"
+#include "base/rate_limit.h"
+#include "pubsub/hub.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/clients.h"
+#include "server/rates.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "server/wait.h"
 
 /* Publishers have waited so long, and it did not help: the largest debtors are cut. */
 #define GRACE_US 1000000
@@ -17,6 +27,10 @@
 #define POLL_US 5000
 #define CUT_FOR_US 1000
 #define CLIENTS_A_LOOK 64
+
+/* Closed clients are named in the log so often at most. */
+#define CUTS_LOGGED_A_SECOND 50
+#define CUTS_LOGGED_AT_ONCE 1000
 
 /* Let go of for one client in one go; more of it goes with its subscriptions. */
 #define RANGES_A_CUT 4096
@@ -43,13 +57,13 @@ work_out(struct memory_guard *guard, const struct waits *waits, size_t limit)
 	}
 }
 
-void
-memory_guard_joined(struct client *c)
+static void
+joined(struct client *c)
 {
-	struct memory_guard *guard = &c->server->memory;
+	struct memory_guard *guard = c->server->memory_guard;
 
 	if (c->wait.memory_since_us == 0) {
-		c->server->counters.memory_waits++;
+		c->server->statistics->counters.memory_waits++;
 		c->wait.memory_since_us = c->active_us;
 	}
 	if (c->publication.bytes > guard->wanted &&
@@ -59,31 +73,46 @@ memory_guard_joined(struct client *c)
 		guard->oldest_us = c->wait.memory_since_us;
 }
 
-void
-memory_guard_left(struct client *c)
+static void
+left(struct client *c)
 {
-	struct memory_guard *guard = &c->server->memory;
+	struct memory_guard *guard = c->server->memory_guard;
 
 	if (c->publication.bytes >= guard->wanted || c->wait.memory_since_us <= guard->oldest_us)
 		guard->is_stale = true;
 }
 
+void
+memory_guard_init(struct server *server)
+{
+	server->memory_guard->is_stale = true;
+	rate_limit_init(
+	    &server->memory_guard->log_limit, CUTS_LOGGED_A_SECOND, CUTS_LOGGED_AT_ONCE);
+	waits_set_hooks(server->waits, WAIT_MEMORY, (struct wait_hooks){joined, left});
+}
+
+void
+memory_guard_reconfigured(struct memory_guard *guard)
+{
+	guard->is_stale = true;
+}
+
 static size_t
 waiting_count(const struct server *server)
 {
-	return server->waits.queues[WAIT_MEMORY].count;
+	return server->waits->queues[WAIT_MEMORY].count;
 }
 
 /* By the same figures as hub_publish(): a client that is told of room finds some. */
 static bool
 has_room(struct server *server, size_t limit)
 {
-	struct memory_guard *guard = &server->memory;
+	struct memory_guard *guard = server->memory_guard;
 	size_t held = hub_memory_claimed(server->hub);
 
 	if (waiting_count(server) == 0)
 		return hub_memory(server->hub) <= limit;
-	work_out(guard, &server->waits, limit);
+	work_out(guard, server->waits, limit);
 	return (held <= LOW_MARK(limit) && held + guard->wanted <= limit) ||
 	       !hub_memory_can_shrink(server->hub);
 }
@@ -101,7 +130,7 @@ would_help(const struct server *server, size_t limit)
 {
 	size_t under_way = hub_memory_claimed(server->hub) - hub_memory(server->hub);
 
-	return under_way <= LOW_MARK(limit) && under_way + server->memory.wanted <= limit;
+	return under_way <= LOW_MARK(limit) && under_way + server->memory_guard->wanted <= limit;
 }
 
 /*
@@ -111,7 +140,7 @@ would_help(const struct server *server, size_t limit)
 static bool
 is_confirmed(struct server *server, bool is_due)
 {
-	struct memory_guard *guard = &server->memory;
+	struct memory_guard *guard = server->memory_guard;
 	bool was_asked = guard->is_asked;
 
 	guard->is_asked = is_due;
@@ -124,7 +153,7 @@ is_confirmed(struct server *server, bool is_due)
 static bool
 is_due(struct server *server, size_t limit, uint64_t now_us)
 {
-	struct memory_guard *guard = &server->memory;
+	struct memory_guard *guard = server->memory_guard;
 	size_t owed = hub_memory(server->hub);
 
 	if (owed <= limit)
@@ -147,15 +176,15 @@ cut(struct client *c, uint64_t now_us)
 	struct server *server = c->server;
 	char label[160];
 
-	server->counters.memory_cut_clients++;
-	server->memory.cut_count++;
-	if (rate_limit_take(&server->memory.log_limit, now_us))
+	server->statistics->counters.memory_cut_clients++;
+	server->memory_guard->cut_count++;
+	if (rate_limit_take(&server->memory_guard->log_limit, now_us))
 		log_notice("closing client %s: past maxmemory-pubsub, and it is owed %zu bytes",
 		    client_label(c, label, sizeof(label)), c->subscriber.outbox.bytes);
 	client_kill(c, "owed the most past maxmemory-pubsub");
 	if (!hub_drop_queue(&c->subscriber, RANGES_A_CUT)) {
 		c->memory_pending = true;
-		server->memory.pending++;
+		server->memory_guard->pending++;
 	}
 }
 
@@ -171,7 +200,7 @@ begin_pass(struct memory_guard *guard, struct server *server)
 	guard->threshold = guard->passing ? guard->most / 2 + 1 : SIZE_MAX;
 	guard->passing = true;
 	guard->most = 0;
-	guard->at = TAILQ_FIRST(&server->clients);
+	guard->at = TAILQ_FIRST(&server->clients->open);
 	return guard->at != NULL;
 }
 
@@ -185,7 +214,7 @@ begin_pass(struct memory_guard *guard, struct server *server)
 static bool
 cut_debtors(struct server *server, size_t limit, uint64_t now_us)
 {
-	struct memory_guard *guard = &server->memory;
+	struct memory_guard *guard = server->memory_guard;
 	uint64_t start_us = clock_mono_us();
 	struct client *c;
 
@@ -207,7 +236,7 @@ cut_debtors(struct server *server, size_t limit, uint64_t now_us)
 static void
 relax(struct server *server, uint64_t now_us)
 {
-	struct memory_guard *guard = &server->memory;
+	struct memory_guard *guard = server->memory_guard;
 
 	if (guard->cut_count > 0)
 		log_warn("maxmemory-pubsub: %zu clients that were owed the most were closed",
@@ -226,14 +255,14 @@ relax(struct server *server, uint64_t now_us)
 uint64_t
 memory_guard_turn(struct server *server, uint64_t now_us)
 {
-	struct memory_guard *guard = &server->memory;
+	struct memory_guard *guard = server->memory_guard;
 	size_t limit = server->config->hub.memory_bytes;
 
 	if (!guard->is_short && waiting_count(server) == 0 &&
 	    (limit == 0 || hub_memory(server->hub) <= limit))
 		return UINT64_MAX;
 	/* While they are tried their queue says nothing. */
-	if (guard->is_asked && waits_try_memory(&server->waits) &&
+	if (guard->is_asked && waits_try_memory(server->waits) &&
 	    hub_memory(server->hub) <= HARD_MARK(limit))
 		return POLL_US;
 	if (limit == 0 || has_room(server, limit)) {
@@ -242,7 +271,7 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 	}
 	if (!guard->is_short) {
 		guard->is_short = true;
-		if (rate_limit_take(&server->log_limit, now_us))
+		if (rate_limit_take(server->log_limit, now_us))
 			log_notice("maxmemory-pubsub reached: publishers wait");
 	}
 	return cut_debtors(server, limit, now_us) ? 0 : POLL_US;
@@ -251,7 +280,7 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 void
 memory_guard_forget(struct client *c)
 {
-	struct memory_guard *guard = &c->server->memory;
+	struct memory_guard *guard = c->server->memory_guard;
 
 	if (guard->at == c)
 		guard->at = TAILQ_NEXT(c, all);
@@ -261,6 +290,6 @@ void
 memory_guard_released(struct client *c)
 {
 	if (c->memory_pending)
-		c->server->memory.pending--;
+		c->server->memory_guard->pending--;
 	c->memory_pending = false;
 }

@@ -1,12 +1,22 @@
 #include "config.h"
 
+#include "server/monitor.h"
+
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "pubsub/outbox.h"
 #include "resp/writer.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/clients.h"
+#include "server/command.h"
 #include "server/held.h"
-#include "server/state.h"
+#include "server/request.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
 
 /*
  * MONITOR: every command that was executed, as a line to each monitor. A line is made once and cut
@@ -23,7 +33,7 @@ monitor_start(struct client *c)
 	if (c->is_monitor)
 		return;
 	c->is_monitor = true;
-	TAILQ_INSERT_TAIL(&c->server->monitors, c, monitors);
+	TAILQ_INSERT_TAIL(c->server->monitors, c, monitors);
 	client_subscriptions_changed(c); /* `timeout` is not for monitors */
 }
 
@@ -33,7 +43,7 @@ monitor_stop(struct client *c)
 	if (!c->is_monitor)
 		return;
 	c->is_monitor = false;
-	TAILQ_REMOVE(&c->server->monitors, c, monitors);
+	TAILQ_REMOVE(c->server->monitors, c, monitors);
 	client_subscriptions_changed(c);
 }
 
@@ -81,14 +91,14 @@ monitor_feed(struct server *server, const struct request *rq)
 	if ((rq->command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) != 0)
 		return;
 	append_line(&line, rq);
-	for (c = TAILQ_FIRST(&server->monitors); c != NULL; c = next) {
+	for (c = TAILQ_FIRST(server->monitors); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, monitors);
 		if (c->finishing)
 			continue;
-		client_push_reply(c, buffer_slice(&line));
+		held_push_reply(c, buffer_slice(&line));
 		if (limit > 0 &&
 		    outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > limit) {
-			server->counters.evicted_clients++;
+			server->statistics->counters.evicted_clients++;
 			client_kill(c, "monitor does not read");
 		}
 	}

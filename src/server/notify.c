@@ -4,8 +4,13 @@
 
 #include <inttypes.h>
 
+#include "base/buffer.h"
 #include "kv/keyspace.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "server/clients.h"
+#include "server/core.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
 
 /* In the order in which they are shown. */
 static const struct {
@@ -81,19 +86,19 @@ static void
 publish(struct server *server, const char *kind, const struct kv_db *db, struct slice what,
     struct slice message)
 {
-	struct buffer *channel = &server->notify_channel;
+	struct buffer *channel = server->notify_channel;
 	size_t receivers;
 
 	buffer_clear(channel);
 	buffer_appendf(channel, "__%s@%" PRIu32 "__:", kind, kv_db_index(db));
 	if (what.len + channel->len > server->config->hub.name_bytes) {
-		server->counters.skipped_notifications++;
+		server->statistics->counters.skipped_notifications++;
 		return;
 	}
 	buffer_append_slice(channel, what);
 	if (hub_publish_now(server->hub, HUB_CHANNEL, buffer_slice(channel), message,
 		HUB_WITHIN_LIMITS, &receivers) != HUB_OK)
-		server->counters.skipped_notifications++;
+		server->statistics->counters.skipped_notifications++;
 }
 
 void
@@ -102,7 +107,7 @@ notify(struct server *server, enum key_class class, const char *event, const str
 {
 	uint32_t events = server->config->notify_events;
 
-	if ((events & class) == 0 || server->subscriber_count == 0)
+	if ((events & class) == 0 || server->clients->subscriber_count == 0)
 		return;
 	if ((events & NOTIFY_KEYSPACE) != 0)
 		publish(server, "keyspace", db, name, slice_of(event));

@@ -6,7 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "server/keys.h"
+#include "server/key_event.h"
 
 /*
  * Keyspace notifications: what happens to keys, as messages: of channel __keyspace@DB__:KEY the
@@ -17,6 +17,7 @@
  * `block` that has no room is closed, and what would pass maxmemory-pubsub, or has a name longer
  * than max-channel-length, is skipped and counted.
  */
+struct kv_db;
 struct server;
 
 #define NOTIFY_KEYSPACE (1u << 30) /* K */

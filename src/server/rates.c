@@ -4,12 +4,14 @@
 
 #include <string.h>
 
-#include "server/state.h"
+#include "server/core.h"
+#include "server/io.h"
+#include "server/statistics.h"
 
-#define SAMPLES (sizeof(((struct server_rate *)NULL)->samples) / sizeof(uint64_t))
+#define SAMPLES (sizeof(((struct rate *)NULL)->samples) / sizeof(uint64_t))
 
 static void
-sample(struct server_rate *rate, uint64_t now_us, uint64_t count)
+sample(struct rate *rate, uint64_t now_us, uint64_t count)
 {
 	uint64_t passed_us = now_us - rate->last_us;
 	/* A count that went back was set to zero meanwhile. */
@@ -28,16 +30,17 @@ rates_sample(struct server *server, uint64_t now_us)
 {
 	struct server_io_figures io = {0};
 
-	if (server->ops_rate.last_us != 0 && now_us - server->ops_rate.last_us < RATES_INTERVAL_US)
+	if (server->rates->ops.last_us != 0 &&
+	    now_us - server->rates->ops.last_us < RATES_INTERVAL_US)
 		return;
-	server->io.figures(server->io.arg, &io);
-	sample(&server->ops_rate, now_us, server->counters.commands);
-	sample(&server->input_rate, now_us, io.read_bytes);
-	sample(&server->output_rate, now_us, io.written_bytes);
+	server->io->figures(server->io->arg, &io);
+	sample(&server->rates->ops, now_us, server->statistics->counters.commands);
+	sample(&server->rates->input, now_us, io.read_bytes);
+	sample(&server->rates->output, now_us, io.written_bytes);
 }
 
 uint64_t
-rate_per_second(const struct server_rate *rate)
+rate_per_second(const struct rate *rate)
 {
 	uint64_t sum = 0;
 	size_t i;
@@ -48,9 +51,7 @@ rate_per_second(const struct server_rate *rate)
 }
 
 void
-rates_reset(struct server *server)
+rates_reset(struct rates *rates)
 {
-	memset(&server->ops_rate, 0, sizeof(server->ops_rate));
-	memset(&server->input_rate, 0, sizeof(server->input_rate));
-	memset(&server->output_rate, 0, sizeof(server->output_rate));
+	*rates = (struct rates){0};
 }

@@ -8,7 +8,16 @@
  * Redis shows them. Reads no clock.
  */
 struct server;
-struct server_rate;
+
+struct rate {
+	uint64_t last_us, last_count;
+	uint64_t samples[16];
+	uint32_t at;
+};
+
+struct rates {
+	struct rate ops, input, output;
+};
 
 #define RATES_INTERVAL_US 100000
 
@@ -16,9 +25,9 @@ struct server_rate;
 void rates_sample(struct server *server, uint64_t now_us);
 
 /* Counts a second. */
-uint64_t rate_per_second(const struct server_rate *rate);
+uint64_t rate_per_second(const struct rate *rate);
 
 /* The counts start from zero again (CONFIG RESETSTAT). */
-void rates_reset(struct server *server);
+void rates_reset(struct rates *rates);
 
 #endif

@@ -1,14 +1,23 @@
 #include "config.h"
 
+#include "server/replay.h"
+
 #include <assert.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "kv/keyspace.h"
+#include "pubsub/hub.h"
+#include "server/client.h"
+#include "server/client_life.h"
+#include "server/command.h"
+#include "server/io.h"
 #include "server/journal.h"
-#include "server/state.h"
+#include "server/propagation.h"
+#include "server/request.h"
 
 struct replay {
 	struct client *client;
@@ -20,7 +29,7 @@ server_replay_begin(struct server *server)
 {
 	static const struct server_peer peer = {.address = "disk", .local_address = ""};
 
-	assert(server->replay == NULL && !server->journal.is_on);
+	assert(server->replay == NULL && !server->journal->is_on);
 	server->replay = xcalloc(1, sizeof(*server->replay));
 	server->replay->client = client_new(server, NULL, &peer);
 }
@@ -40,10 +49,10 @@ server_replay_end(struct server *server)
 static const struct command *
 find(const struct server *server, const struct slice *argv, size_t argc)
 {
-	const struct command *command = command_find(server, NULL, argv[0]);
+	const struct command *command = command_find(server->commands, NULL, argv[0]);
 
 	if (command != NULL && (command->flags & CMD_CONTAINER) != 0 && argc > 1)
-		command = command_find(server, command, argv[1]);
+		command = command_find(server->commands, command, argv[1]);
 	return command;
 }
 
@@ -130,8 +139,7 @@ server_replay(
 	else if (rq.failed)
 		describe_reply(replay, &rq, error, error_len);
 	buffer_clear(&replay->reply);
-	buffer_clear(&server->log);
-	server->log_count = 0;
+	propagation_discard(server->propagation);
 	while (kv_lazy_free_some(server->kv, SIZE_MAX))
 		;
 	return !rq.failed;

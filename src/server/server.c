@@ -8,24 +8,49 @@
 #include <sys/random.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "base/hash_map.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "base/random.h"
+#include "base/rate_limit.h"
 #include "kv/eviction_policy.h"
 #include "kv/keyspace.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/blocked.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/client_life.h"
+#include "server/clients.h"
+#include "server/command.h"
+#include "server/disk.h"
+#include "server/dispatch.h"
 #include "server/evict.h"
+#include "server/held.h"
+#include "server/io.h"
+#include "server/job.h"
+#include "server/journal.h"
+#include "server/key_removal.h"
+#include "server/lame_duck.h"
+#include "server/memory_guard.h"
+#include "server/monitor.h"
+#include "server/pause.h"
+#include "server/propagation.h"
 #include "server/rates.h"
-#include "server/state.h"
+#include "server/server_config.h"
+#include "server/settings.h"
+#include "server/slowlog.h"
+#include "server/statistics.h"
+#include "server/sweep.h"
+#include "server/wait.h"
+#include "server/wire.h"
 
 /* What peers cause is logged so often a second at most, after a first burst. */
 #define LOGS_A_SECOND 10
 #define LOGS_AT_ONCE 50
-
-/* Whom maxmemory-pubsub costs the connection is named. */
-#define CUTS_LOGGED_A_SECOND 50
-#define CUTS_LOGGED_AT_ONCE 1000
 
 /* While jobs wait for their client to read: how often they are looked at. */
 #define JOB_POLL_US 2000
@@ -45,17 +70,6 @@ static const char protected_mode[] =
     "keep it), with 'protected-mode no' in the configuration file, or with the option "
     "'--protected-mode no'.";
 
-static void
-make_run_id(char out[41])
-{
-	unsigned char bytes[20] = {0};
-
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		log_warn("no random bytes for the run id");
-	hex_write(out, bytes, sizeof(bytes));
-	out[2 * sizeof(bytes)] = '\0';
-}
-
 static struct hub *
 make_hub(struct server *server)
 {
@@ -69,92 +83,129 @@ make_hub(struct server *server)
 	return hub_new(&config);
 }
 
+/* The server and its modules, in one piece of memory. */
+struct whole {
+	struct server server; /* first */
+	struct server_io io;
+	struct server_settings settings;
+	struct server_disk disk;
+	struct clients clients;
+	struct access access;
+	struct waits waits;
+	struct jobs jobs;
+	struct pause pause;
+	struct blocked blocked;
+	struct client_list monitors;
+	struct sweep sweep;
+	struct lame_duck lame_duck;
+	struct memory_guard memory_guard;
+	struct propagation propagation;
+	struct journal journal;
+	struct statistics statistics;
+	struct rates rates;
+	struct random random;
+	struct rate_limit log_limit;
+	struct buffer reply;
+	struct buffer notify_channel;
+};
+
+static void
+assemble(struct whole *whole)
+{
+	whole->server = (struct server){
+	    .io = &whole->io,
+	    .settings = &whole->settings,
+	    .disk = &whole->disk,
+	    .clients = &whole->clients,
+	    .access = &whole->access,
+	    .waits = &whole->waits,
+	    .jobs = &whole->jobs,
+	    .pause = &whole->pause,
+	    .blocked = &whole->blocked,
+	    .monitors = &whole->monitors,
+	    .sweep = &whole->sweep,
+	    .lame_duck = &whole->lame_duck,
+	    .memory_guard = &whole->memory_guard,
+	    .propagation = &whole->propagation,
+	    .journal = &whole->journal,
+	    .statistics = &whole->statistics,
+	    .rates = &whole->rates,
+	    .random = &whole->random,
+	    .log_limit = &whole->log_limit,
+	    .reply = &whole->reply,
+	    .notify_channel = &whole->notify_channel,
+	};
+}
+
 struct server *
 server_new(const struct server_config *config, const struct command_table *commands,
     const struct server_io *io, const struct server_settings *settings)
 {
-	struct server *server = xcalloc(1, sizeof(*server));
+	struct whole *whole = xcalloc(1, sizeof(*whole));
+	struct server *server = &whole->server;
 
+	assemble(whole);
 	server->config = config;
-	server->io = *io;
-	server->settings = *settings;
-	server->hub = make_hub(server);
-	blocked_init(&server->blocked);
-	server->kv = kv_new(config->databases);
-	TAILQ_INIT(&server->journal.holding);
-	server->eviction_pool = kv_eviction_pool_new(server->kv);
-	random_init(&server->random);
-	TAILQ_INIT(&server->clients);
-	TAILQ_INIT(&server->monitors);
-	waits_init(&server->waits);
-	server->memory.is_stale = true;
-	TAILQ_INIT(&server->gone);
-	TAILQ_INIT(&server->jobs);
-	server->clients_by_id = hash_map_new();
-	server->watched = hash_map_new();
 	server->commands = commands;
-	server->stats = xcalloc(commands->count, sizeof(*server->stats));
-	server->errors = hash_map_new();
+	whole->io = *io;
+	whole->settings = *settings;
+	TAILQ_INIT(&whole->clients.open);
+	TAILQ_INIT(&whole->clients.gone);
+	whole->clients.by_id = hash_map_new();
+	TAILQ_INIT(&whole->monitors);
+	server->hub = make_hub(server);
+	waits_init(&whole->waits);
+	jobs_init(&whole->jobs);
+	blocked_init(server);
+	memory_guard_init(server);
+	dispatch_init(server);
+	server->kv = kv_new(config->databases);
+	server->eviction_pool = kv_eviction_pool_new(server->kv);
+	server->watched = hash_map_new();
+	TAILQ_INIT(&whole->journal.holding);
+	random_init(&whole->random);
+	statistics_init(&whole->statistics, commands->count);
 	server->slowlog = slowlog_new();
 	access_init(server);
-	server->started_us = clock_mono_us();
-	server->started_wall_us = clock_wall_us();
-	server->now_us = server->started_us;
-	make_run_id(server->run_id);
-	rate_limit_init(&server->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
-	rate_limit_init(&server->memory.log_limit, CUTS_LOGGED_A_SECOND, CUTS_LOGGED_AT_ONCE);
-	server->startup_bytes = alloc_used_bytes();
+	server->now_us = whole->statistics.started_us;
+	rate_limit_init(&whole->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
+	whole->statistics.startup_bytes = alloc_used_bytes();
 	return server;
 }
 
 static void
 free_gone(struct server *server, struct client *c)
 {
-	TAILQ_REMOVE(&server->gone, c, all);
-	server->gone_count--;
+	TAILQ_REMOVE(&server->clients->gone, c, all);
+	server->clients->gone_count--;
 	memory_guard_released(c);
 	client_free(c);
-}
-
-static void
-free_error_count(struct slice code, void *count, void *arg)
-{
-	(void)code;
-	(void)arg;
-	xfree(count);
 }
 
 void
 server_free(struct server *server)
 {
 	struct client *c;
-	struct job *job;
 
-	assert(TAILQ_EMPTY(&server->clients));
-	while ((c = TAILQ_FIRST(&server->gone)) != NULL) {
+	assert(TAILQ_EMPTY(&server->clients->open));
+	while ((c = TAILQ_FIRST(&server->clients->gone)) != NULL) {
 		if (hub_detach(&c->subscriber, SIZE_MAX))
 			free_gone(server, c);
 	}
-	while ((job = TAILQ_FIRST(&server->jobs)) != NULL) {
-		TAILQ_REMOVE(&server->jobs, job, all);
-		job->kind->release(job->state);
-		xfree(job);
-	}
+	jobs_release(server->jobs);
 	hub_free(server->hub);
 	kv_eviction_pool_free(server->eviction_pool);
-	blocked_release(&server->blocked);
+	blocked_release(server->blocked);
 	kv_free(server->kv);
-	buffer_release(&server->log);
-	buffer_release(&server->journal.batch);
-	buffer_release(&server->notify_channel);
-	hash_map_free(server->clients_by_id);
+	buffer_release(&server->propagation->commands);
+	buffer_release(&server->journal->batch);
+	buffer_release(server->notify_channel);
+	buffer_release(server->reply);
+	hash_map_free(server->clients->by_id);
 	hash_map_free(server->watched);
-	hash_map_each(server->errors, free_error_count, NULL);
-	hash_map_free(server->errors);
+	statistics_release(server->statistics);
 	slowlog_free(server->slowlog);
 	access_release(server);
-	buffer_release(&server->reply);
-	xfree(server->stats);
 	xfree(server);
 }
 
@@ -165,26 +216,25 @@ server_reconfigured(struct server *server)
 	access_reconfigured(server);
 	access_rules_changed(server);
 	wait_event(server, WAIT_EVENT_LIMITS);
-	server->memory.is_stale = true;
-	server->sweep_at = NULL;
-	server->next_sweep_us = 0;
+	memory_guard_reconfigured(server->memory_guard);
+	sweep_restart(server->sweep);
 }
 
 /* Why the peer may not come in, as an error reply; else NULL. */
 static const char *
 refusal(struct server *server, const struct server_peer *peer)
 {
-	if (server->client_count >= server->config->maxclients) {
-		server->counters.rejected_connections++;
+	if (server->clients->count >= server->config->maxclients) {
+		server->statistics->counters.rejected_connections++;
 		return too_many_clients;
 	}
-	if (access_is_full(server->default_user) && !access_needs_auth(server)) {
-		server->counters.rejected_connections++;
+	if (access_is_full(server->access->default_user) && !access_needs_auth(server)) {
+		server->statistics->counters.rejected_connections++;
 		return too_many_clients;
 	}
 	if (server->config->protected_mode && !server_has_password(server) && !peer->is_loopback &&
 	    !peer->is_unix) {
-		server->counters.denied_connections++;
+		server->statistics->counters.denied_connections++;
 		return protected_mode;
 	}
 	return NULL;
@@ -196,8 +246,8 @@ push_error(struct client *c, const char *text)
 	struct buffer reply = {0};
 
 	resp_put_error(&reply, slice_of(text));
-	server_count_error(c->server, slice_of(text));
-	client_push_reply(c, buffer_slice(&reply));
+	statistics_count_error(c->server->statistics, slice_of(text));
+	held_push_reply(c, buffer_slice(&reply));
 	buffer_release(&reply);
 }
 
@@ -210,19 +260,20 @@ server_open(struct server *server, void *conn, const struct server_peer *peer)
 
 	if (error != NULL) {
 		c->refused = true;
-		if (rate_limit_take(&server->log_limit, clock_mono_us()))
+		if (rate_limit_take(server->log_limit, clock_mono_us()))
 			log_notice("refusing client %s: %s", client_label(c, label, sizeof(label)),
 			    error == protected_mode ? "protected mode" : "maxclients");
 		push_error(c, error);
 		client_finish(c);
 		return c;
 	}
-	TAILQ_INSERT_TAIL(&server->clients, c, all);
-	hash_map_set(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)}, c);
-	server->client_count++;
+	TAILQ_INSERT_TAIL(&server->clients->open, c, all);
+	hash_map_set(
+	    server->clients->by_id, (struct slice){(const char *)&c->id, sizeof(c->id)}, c);
+	server->clients->count++;
 	access_count(c, true);
-	if (client_needs_auth(c))
-		server->io.set_unauthenticated(conn, true);
+	if (access_needs_login(c))
+		server->io->set_unauthenticated(conn, true);
 	return c;
 }
 
@@ -239,8 +290,8 @@ server_broken(struct client *c, const char *error)
 
 	if (c->finishing || c->gone)
 		return;
-	c->server->counters.broken_clients++;
-	if (rate_limit_take(&c->server->log_limit, clock_mono_us()))
+	c->server->statistics->counters.broken_clients++;
+	if (rate_limit_take(c->server->log_limit, clock_mono_us()))
 		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), error);
 	snprintf(text, sizeof(text), "ERR %s", error);
 	job_cancel(c);
@@ -257,15 +308,15 @@ unlink_client(struct client *c)
 	if (c->refused)
 		return;
 	lame_duck_part(c);
-	if (server->sweep_at == c)
-		server->sweep_at = TAILQ_NEXT(c, all);
+	sweep_forget(c);
 	memory_guard_forget(c);
-	TAILQ_REMOVE(&server->clients, c, all);
-	hash_map_remove(server->clients_by_id, (struct slice){(const char *)&c->id, sizeof(c->id)});
-	server->client_count--;
+	TAILQ_REMOVE(&server->clients->open, c, all);
+	hash_map_remove(
+	    server->clients->by_id, (struct slice){(const char *)&c->id, sizeof(c->id)});
+	server->clients->count--;
 	access_count(c, false);
 	if (c->counted_subscriber)
-		server->subscriber_count--;
+		server->clients->subscriber_count--;
 }
 
 /*
@@ -282,15 +333,15 @@ server_closed(struct client *c, const char *reason)
 	assert(!c->gone);
 	log_debug("client %s closed: %s", client_label(c, label, sizeof(label)), reason);
 	wait_event_of(c, WAIT_EVENT_LEFT);
-	request_over(c);
+	client_request_over(c);
 	job_cancel(c);
 	client_discard_transaction(c);
 	monitor_stop(c);
 	unlink_client(c);
 	c->gone = true;
 	c->conn = NULL;
-	TAILQ_INSERT_TAIL(&server->gone, c, all);
-	server->gone_count++;
+	TAILQ_INSERT_TAIL(&server->clients->gone, c, all);
+	server->clients->gone_count++;
 	/* At once for most: who sees the connection closed sees its subscriptions gone. */
 	if (hub_detach(&c->subscriber, DETACH_A_LOOK))
 		free_gone(server, c);
@@ -303,7 +354,7 @@ release_gone(struct server *server, uint64_t deadline_us)
 {
 	struct client *c, *next;
 
-	for (c = TAILQ_FIRST(&server->gone); c != NULL; c = next) {
+	for (c = TAILQ_FIRST(&server->clients->gone); c != NULL; c = next) {
 		bool is_free;
 
 		while (!(is_free = hub_detach(&c->subscriber, DETACH_A_LOOK)) &&
@@ -329,10 +380,10 @@ earlier(uint64_t a, uint64_t b)
 static uint64_t
 check_pause(struct server *server, uint64_t now_us)
 {
-	if (server->pause_until_us > now_us)
-		return server->pause_until_us - now_us;
-	if (server->pause_until_us != 0) {
-		server->pause_until_us = 0;
+	if (server->pause->until_us > now_us)
+		return server->pause->until_us - now_us;
+	if (server->pause->until_us != 0) {
+		server->pause->until_us = 0;
 		wait_event(server, WAIT_EVENT_UNPAUSED);
 	}
 	return UINT64_MAX;
@@ -351,19 +402,19 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	server->now_us = now_us;
 	wait_us = earlier(check_pause(server, now_us), access_resume(server, now_us));
 	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
-	wait_us = earlier(wait_us, server_sweep(server, now_us));
+	wait_us = earlier(wait_us, sweep_turn(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
 	wait_us = earlier(wait_us, blocked_turn(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
-	wait_us = earlier(wait_us, keys_turn(server, begun_us + budget_us / 2));
+	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)
 		return 0;
-	return server->job_count > 0 ? earlier(wait_us, JOB_POLL_US) : wait_us;
+	return server->jobs->count > 0 ? earlier(wait_us, JOB_POLL_US) : wait_us;
 }
 
 void

@@ -2,8 +2,9 @@
 
 #include "server/slowlog.h"
 
-#include <check.h>
 #include <string.h>
+
+#include <check.h>
 
 #include "base/testing.h"
 

@@ -1,8 +1,17 @@
 #include "config.h"
 
+#include "server/sweep.h"
+
 #include "acl/login_delay.h"
 #include "base/log.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/access.h"
+#include "server/client.h"
+#include "server/client_limits.h"
+#include "server/clients.h"
+#include "server/io.h"
+#include "server/statistics.h"
 
 /* Each client is looked at about once a second, as in Redis. */
 #define SWEEP_INTERVAL_US 1000000
@@ -12,12 +21,12 @@
 #define RAISE(peak, value) ((peak) = (value) > (peak) ? (value) : (peak))
 
 static void
-note_peaks(struct server_peaks *peaks, const struct client *c)
+note_peaks(struct client_peaks *peaks, const struct client *c)
 {
 	const struct outbox *outbox = &c->subscriber.outbox;
 	struct server_conn_figures figures = {0};
 
-	c->server->io.conn_figures(c->conn, &figures);
+	c->server->io->conn_figures(c->conn, &figures);
 	RAISE(peaks->input_bytes, figures.input_bytes);
 	RAISE(peaks->outbox_bytes, outbox->bytes);
 	RAISE(peaks->message_bytes, outbox->message_bytes);
@@ -29,43 +38,49 @@ note_peaks(struct server_peaks *peaks, const struct client *c)
 static void
 sweep_client(struct client *c, uint64_t now_us)
 {
-	const char *reason;
-	char label[160];
-
-	note_peaks(&c->server->peaks_next, c);
+	note_peaks(&c->server->sweep->peaks, c);
 	if (c->finishing)
 		return;
 	if (c->limits_version != c->server->limits_version)
 		client_apply_limits(c);
-	reason = client_over_limit(c, now_us);
-	if (reason == NULL)
-		return;
-	c->server->counters.evicted_clients++;
-	if (rate_limit_take(&c->server->log_limit, now_us))
-		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), reason);
-	client_kill(c, reason);
+	client_check_limits(c, now_us);
 }
 
 uint64_t
-server_sweep(struct server *server, uint64_t now_us)
+sweep_turn(struct server *server, uint64_t now_us)
 {
+	struct sweep *sweep = server->sweep;
 	struct client *c;
 	size_t n;
 
-	if (server->sweep_at == NULL) {
-		if (now_us < server->next_sweep_us)
-			return server->next_sweep_us - now_us;
-		server->next_sweep_us = now_us + SWEEP_INTERVAL_US;
+	if (sweep->at == NULL) {
+		if (now_us < sweep->next_us)
+			return sweep->next_us - now_us;
+		sweep->next_us = now_us + SWEEP_INTERVAL_US;
 		hub_shrink(server->hub);
-		login_delays_expire(server->login_delays, now_us);
-		server->sweep_at = TAILQ_FIRST(&server->clients);
-		server->peaks_next = (struct server_peaks){0};
+		login_delays_expire(server->access->login_delays, now_us);
+		sweep->at = TAILQ_FIRST(&server->clients->open);
+		sweep->peaks = (struct client_peaks){0};
 	}
-	for (n = 0; n < CLIENTS_A_TURN && (c = server->sweep_at) != NULL; n++) {
-		server->sweep_at = TAILQ_NEXT(c, all);
+	for (n = 0; n < CLIENTS_A_TURN && (c = sweep->at) != NULL; n++) {
+		sweep->at = TAILQ_NEXT(c, all);
 		sweep_client(c, now_us);
 	}
-	if (server->sweep_at == NULL)
-		server->peaks = server->peaks_next;
-	return server->sweep_at != NULL ? PAUSE_US : SWEEP_INTERVAL_US;
+	if (sweep->at == NULL)
+		server->statistics->peaks = sweep->peaks;
+	return sweep->at != NULL ? PAUSE_US : SWEEP_INTERVAL_US;
+}
+
+void
+sweep_restart(struct sweep *sweep)
+{
+	sweep->at = NULL;
+	sweep->next_us = 0;
+}
+
+void
+sweep_forget(struct client *c)
+{
+	if (c->server->sweep->at == c)
+		c->server->sweep->at = TAILQ_NEXT(c, all);
 }

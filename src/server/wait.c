@@ -5,7 +5,10 @@
 #include <assert.h>
 
 #include "base/alloc.h"
-#include "server/state.h"
+#include "pubsub/hub.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/io.h"
 #include "server/transaction.h"
 
 /* Resumed of one queue in one turn, so that a turn stays short however many wait. */
@@ -59,6 +62,12 @@ waits_init(struct waits *waits)
 	time_queue_init(&waits->logins, &login_ops);
 }
 
+void
+waits_set_hooks(struct waits *waits, enum wait_reason reason, struct wait_hooks hooks)
+{
+	waits->hooks[reason] = hooks;
+}
+
 size_t
 waits_blocked(const struct waits *waits)
 {
@@ -78,14 +87,14 @@ waits_try_memory(const struct waits *waits)
 static void
 join(struct client *c, enum wait_reason reason)
 {
-	struct wait_queue *queue = &c->server->waits.queues[reason];
+	struct wait_queue *queue = &c->server->waits->queues[reason];
 
 	assert(c->wait.reason == WAIT_NOT);
 	c->wait.reason = (uint8_t)reason;
 	queue->count++;
 	TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
 	if (reason == WAIT_LOGIN)
-		time_queue_add(&c->server->waits.logins, c, (int64_t)c->login_at_us);
+		time_queue_add(&c->server->waits->logins, c, (int64_t)c->login_at_us);
 }
 
 /* PUBLISH, SPUBLISH, or EXEC with one of them. */
@@ -112,9 +121,9 @@ enum server_verdict
 wait_begin(struct client *c, enum wait_reason reason)
 {
 	join(c, reason);
-	if (reason == WAIT_MEMORY)
-		memory_guard_joined(c);
-	else if (reason != WAIT_ROOM && reason != WAIT_TURN)
+	if (c->server->waits->hooks[reason].joined != NULL)
+		c->server->waits->hooks[reason].joined(c);
+	if (reason != WAIT_MEMORY && reason != WAIT_ROOM && reason != WAIT_TURN)
 		c->wait.memory_since_us = 0; /* its grace begins anew */
 	/* Its message is not under way: whoever had to wait for it need not. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
@@ -132,7 +141,7 @@ limit_to(size_t *value, size_t max)
 void
 wait_end(struct client *c)
 {
-	struct waits *waits = &c->server->waits;
+	struct waits *waits = c->server->waits;
 	struct wait_queue *queue = &waits->queues[c->wait.reason];
 
 	if (c->wait.in_round) {
@@ -145,8 +154,8 @@ wait_end(struct client *c)
 	}
 	if (c->wait.reason == WAIT_NOT)
 		return;
-	if (c->wait.reason == WAIT_MEMORY)
-		memory_guard_left(c);
+	if (waits->hooks[c->wait.reason].left != NULL)
+		waits->hooks[c->wait.reason].left(c);
 	if (c->wait.reason == WAIT_LOGIN)
 		time_queue_remove(&waits->logins, c->wait.login_place);
 	TAILQ_REMOVE(&queue->clients, c, wait.queue);
@@ -160,7 +169,7 @@ wait_end(struct client *c)
 static void
 resume(struct client *c)
 {
-	struct waits *waits = &c->server->waits;
+	struct waits *waits = c->server->waits;
 	bool in_round =
 	    waits->in_round && (c->wait.reason == WAIT_ROOM ||
 				   (c->wait.reason == WAIT_TURN && waits->round_turns > 0));
@@ -174,7 +183,7 @@ resume(struct client *c)
 	waits->memory_pending += in_pass;
 	c->wait.in_round = in_round;
 	waits->round_pending += in_round;
-	c->server->io.resume(c->conn);
+	c->server->io->resume(c->conn);
 }
 
 void
@@ -182,7 +191,7 @@ wait_event(struct server *server, enum wait_event event)
 {
 	for (size_t i = 0; i < WAIT_REASONS; i++)
 		if (answers[i][event] == WAIT_RETRIES)
-			server->waits.queues[i].again = true;
+			server->waits->queues[i].again = true;
 }
 
 void
@@ -192,15 +201,11 @@ wait_event_of(struct client *c, enum wait_event event)
 	case WAIT_STAYS:
 		break;
 	case WAIT_RETRIES:
-		if (c->wait.reason == WAIT_KEY)
-			blocked_forget(c);
 		resume(c);
 		break;
 	case WAIT_ENDS:
-		if (c->wait.reason == WAIT_KEY)
-			blocked_forget(c);
 		wait_end(c);
-		request_over(c);
+		client_request_over(c);
 		break;
 	}
 }
@@ -209,7 +214,7 @@ wait_event_of(struct client *c, enum wait_event event)
 static void
 end_round(struct server *server)
 {
-	struct waits *waits = &server->waits;
+	struct waits *waits = server->waits;
 
 	if (!waits->in_round || waits->queues[WAIT_ROOM].left > 0 || waits->round_turns > 0 ||
 	    waits->round_pending > 0)
@@ -221,7 +226,7 @@ end_round(struct server *server)
 static void
 begin_round(struct server *server)
 {
-	struct waits *waits = &server->waits;
+	struct waits *waits = server->waits;
 
 	waits->in_round = true;
 	waits->round_turns = waits->queues[WAIT_TURN].count;
@@ -233,9 +238,9 @@ begin_round(struct server *server)
 static void
 begin_pass(struct server *server, enum wait_reason reason)
 {
-	struct wait_queue *queue = &server->waits.queues[reason];
+	struct wait_queue *queue = &server->waits->queues[reason];
 
-	if (!queue->again || queue->left > 0 || (reason == WAIT_ROOM && server->waits.in_round))
+	if (!queue->again || queue->left > 0 || (reason == WAIT_ROOM && server->waits->in_round))
 		return;
 	queue->again = false;
 	queue->left = queue->count;
@@ -259,7 +264,7 @@ void
 wait_resume(struct server *server)
 {
 	static const enum wait_reason retried[] = {WAIT_MEMORY, WAIT_DISK, WAIT_SAVE, WAIT_PAUSE};
-	struct wait_queue *queues = server->waits.queues;
+	struct wait_queue *queues = server->waits->queues;
 
 	for (size_t i = 0; i < sizeof(retried) / sizeof(*retried); i++) {
 		begin_pass(server, retried[i]);

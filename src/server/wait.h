@@ -7,7 +7,8 @@
 #include <sys/queue.h>
 
 #include "base/time_queue.h"
-#include "server/server.h"
+#include "server/io.h"
+#include "server/wait_state.h"
 
 /*
  * Waiting: why a client's request is not done yet, and what ends that.
@@ -21,21 +22,6 @@
  */
 struct client;
 struct server;
-
-enum wait_reason {
-	WAIT_NOT,
-	WAIT_RESUMED, /* io was told to hand the request over again */
-	WAIT_JOB,     /* its own job is not done */
-	WAIT_TURN,    /* its command goes on in a later turn */
-	WAIT_ROOM,    /* a subscriber under OUTBOX_BLOCK is full */
-	WAIT_MEMORY,  /* maxmemory-pubsub */
-	WAIT_DISK,    /* replies are held, or too much is to be written */
-	WAIT_SAVE,    /* SAVE: a snapshot is to end */
-	WAIT_PAUSE,   /* CLIENT PAUSE */
-	WAIT_KEY,     /* see blocked.h */
-	WAIT_LOGIN,   /* wrong passwords came from its address: see login_delay.h */
-};
-#define WAIT_REASONS (WAIT_LOGIN + 1)
 
 enum wait_event {
 	WAIT_EVENT_ROOM,     /* a full outbox has room, or is waited for by others now */
@@ -56,18 +42,14 @@ enum wait_event {
 
 enum wait_answer { WAIT_STAYS, WAIT_RETRIES, WAIT_ENDS };
 
-/* One client's. */
-struct wait {
-	TAILQ_ENTRY(client) queue; /* of its reason */
-	uint8_t reason;            /* enum wait_reason */
-	bool in_round;             /* resumed in the hub's round, and not tried yet */
-	bool in_pass;              /* resumed from WAIT_MEMORY, and not tried yet */
-	uint32_t login_place;      /* of WAIT_LOGIN: in the queue by time */
-	uint64_t memory_since_us;  /* the request waits for memory, room or its turn since then; 0:
-				      for  something else, or it never waited for memory */
-};
-
 TAILQ_HEAD(waiting_clients, client);
+
+/* What a module does when a client begins to wait for its reason and when the client no more does;
+ * it is called while the client is in the queue. NULL: nothing. */
+struct wait_hooks {
+	void (*joined)(struct client *c);
+	void (*left)(struct client *c);
+};
 
 /* The clients that wait for one reason, the longest first. */
 struct wait_queue {
@@ -81,6 +63,7 @@ struct wait_queue {
 struct waits {
 	struct wait_queue queues[WAIT_REASONS];
 	struct time_queue logins; /* the clients of WAIT_LOGIN, by login_at_us */
+	struct wait_hooks hooks[WAIT_REASONS];
 	/* The hub's round (hub_begin_round): who is to be tried in it. */
 	bool in_round;
 	size_t round_turns;    /* of WAIT_TURN, to be resumed */
@@ -92,6 +75,9 @@ struct waits {
 enum wait_answer wait_answer(enum wait_reason reason, enum wait_event event);
 
 void waits_init(struct waits *waits);
+
+/* One module for each reason at most. */
+void waits_set_hooks(struct waits *waits, enum wait_reason reason, struct wait_hooks hooks);
 
 /* The client's request, which was handed over, waits. What io is to do with it. */
 enum server_verdict wait_begin(struct client *c, enum wait_reason reason);

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash_map.h"
 #include "kv/keyspace.h"
+#include "server/core.h"
 #include "server/key_id.h"
-#include "server/state.h"
+#include "server/server_config.h"
 
 struct watch {
 	struct watched_key *key;
@@ -51,10 +53,9 @@ get_or_add(struct server *server, struct slice id)
 
 /* A key that is watched already keeps the first look at it. */
 bool
-watch_add(struct client *c, uint32_t db, struct slice name, bool exists)
+watch_add(
+    struct server *server, struct client_watch *own, uint32_t db, struct slice name, bool exists)
 {
-	struct server *server = c->server;
-	struct client_watch *own = &c->watch;
 	struct watched_key *key;
 	struct watch *watch;
 	struct key_id id;
@@ -98,13 +99,13 @@ drop(struct slice pointer, void *value, void *arg)
 }
 
 void
-watch_clear(struct client *c)
+watch_clear(struct server *server, struct client_watch *own)
 {
-	if (c->watch.keys == NULL)
+	if (own->keys == NULL)
 		return;
-	hash_map_each(c->watch.keys, drop, c->server);
-	hash_map_free(c->watch.keys);
-	c->watch = (struct client_watch){0};
+	hash_map_each(own->keys, drop, server);
+	hash_map_free(own->keys);
+	*own = (struct client_watch){0};
 }
 
 void
@@ -150,12 +151,12 @@ look_for_touch(struct slice pointer, void *value, void *arg)
 }
 
 bool
-watch_was_touched(const struct client *c)
+watch_was_touched(const struct server *server, const struct client_watch *own)
 {
-	struct look look = {.kv = c->server->kv};
+	struct look look = {.kv = server->kv};
 
-	if (c->watch.keys != NULL)
-		hash_map_each(c->watch.keys, look_for_touch, &look);
+	if (own->keys != NULL)
+		hash_map_each(own->keys, look_for_touch, &look);
 	return look.found;
 }
 
@@ -186,11 +187,11 @@ look_for_difference(struct slice pointer, void *value, void *arg)
 }
 
 bool
-watch_is_broken(const struct client *c, int64_t now_ms)
+watch_is_broken(const struct server *server, const struct client_watch *own, int64_t now_ms)
 {
-	struct look look = {.kv = c->server->kv, .now_ms = now_ms};
+	struct look look = {.kv = server->kv, .now_ms = now_ms};
 
-	if (c->watch.keys != NULL)
-		hash_map_each(c->watch.keys, look_for_difference, &look);
+	if (own->keys != NULL)
+		hash_map_each(own->keys, look_for_difference, &look);
 	return look.found;
 }

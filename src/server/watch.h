@@ -19,7 +19,6 @@
  *
  * Invariant: a key is in server->watched as long as somebody watches it.
  */
-struct client;
 struct hash_map;
 struct kv_db;
 struct server;
@@ -38,9 +37,9 @@ struct client_watch {
 
 /* Copies name; exists: the key is there, and not due. False: the client watches as many keys as it
  * may. */
-bool watch_add(struct client *c, uint32_t db, struct slice name, bool exists)
-    __attribute__((warn_unused_result));
-void watch_clear(struct client *c);
+bool watch_add(struct server *server, struct client_watch *own, uint32_t db, struct slice name,
+    bool exists) __attribute__((warn_unused_result));
+void watch_clear(struct server *server, struct client_watch *own);
 
 /* The key was changed, came to be, or went for another reason than its time. */
 void watch_touched(struct server *server, const struct kv_db *db, struct slice name);
@@ -50,7 +49,7 @@ void watch_touched(struct server *server, const struct kv_db *db, struct slice n
  * _was_touched looks at no key, and does not know what a time that was up or a swap did to a key
  * that was not there. Both cost a look at every key that the client watches.
  */
-bool watch_is_broken(const struct client *c, int64_t now_ms);
-bool watch_was_touched(const struct client *c);
+bool watch_is_broken(const struct server *server, const struct client_watch *own, int64_t now_ms);
+bool watch_was_touched(const struct server *server, const struct client_watch *own);
 
 #endif

@@ -1,9 +1,12 @@
 #include "config.h"
 
+#include "server/wire.h"
+
 #include <string.h>
 
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
 #include "resp/message.h"
-#include "server/state.h"
 
 /* The hub's wire forms, in terms of the messages of RESP. On the path of every message. */
 _Static_assert(RESP_LAGGED_MAX <= OUTBOX_NOTICE_MAX, "a notice must fit the outbox's room for it");

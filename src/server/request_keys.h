@@ -1,5 +1,5 @@
-#ifndef SERVER_KEYS_H
-#define SERVER_KEYS_H
+#ifndef SERVER_REQUEST_KEYS_H
+#define SERVER_REQUEST_KEYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -7,37 +7,19 @@
 
 #include "base/bytes.h"
 #include "kv/keyspace.h"
-#include "server/command.h"
+#include "server/key_event.h"
+#include "server/request.h"
 
 /*
- * Keys, as commands see them: what every handler of the keyspace goes through, so that none forgets
- * what belongs to a change: the time limit, the type, who watches the key, who waits for it, who is
- * notified, what is written to disk.
+ * Keys of a request: how handlers read and change keys. Every handler goes through this module, so
+ * that none forgets what belongs to a change: the time limit, the type, clients that watch the key
+ * or wait for it, notifications, the append-only file.
  *
  * The rule for a handler that changes a key: change it through the functions here and those of the
  * value's module, then call key_changed (or key_removed, which does both) once for each change
  * that Redis notifies of, in Redis's order. That is all: the command then counts as a write, and
- * goes to the append-only file as it came, unless it says otherwise (request_log).
+ * goes to the append-only file as it came, unless it says otherwise (request_propagate).
  */
-
-/* Classes of keyspace events; the letters of notify-keyspace-events. */
-enum key_class {
-	KEY_GENERIC = 1 << 0, /* g */
-	KEY_STRING = 1 << 1,  /* $ */
-	KEY_LIST = 1 << 2,    /* l */
-	KEY_SET = 1 << 3,     /* s */
-	KEY_HASH = 1 << 4,    /* h */
-	KEY_ZSET = 1 << 5,    /* z */
-	KEY_EXPIRED = 1 << 6, /* x */
-	KEY_EVICTED = 1 << 7, /* e */
-	KEY_MISS = 1 << 8,    /* m */
-	KEY_NEW = 1 << 9,     /* n */
-	KEY_STREAM = 1 << 10, /* t: never happens, as the next */
-	KEY_MODULE = 1 << 11, /* d */
-};
-
-/* The database that the client has selected. */
-struct kv_db *request_db(const struct request *rq);
 
 /* Bytes of the longest string that the request may make: proto-max-bulk-len, or, for a command from
  * disk, all that it may ever have been. */
@@ -46,9 +28,6 @@ size_t request_max_string(const struct request *rq);
 /* A key that ends then has ended. Not while commands are read from disk, where it may yet be given
  * another time: it is removed when they have been. */
 bool key_is_over(struct request *rq, int64_t at_ms);
-
-/* Unix time in ms, the same throughout the command (and throughout a transaction). */
-int64_t request_now_ms(struct request *rq);
 
 /*
  * Looks a key up; one that is due is removed here, with all that belongs to it, unless writes are
@@ -101,14 +80,5 @@ void key_remove(struct request *rq, struct kv_key *key, const char *event);
 
 /* The keys of databases a and b change places. */
 void keys_swap(struct request *rq, uint32_t a, uint32_t b);
-
-/* Removes the key to make room. */
-void keys_evict(struct server *server, struct kv_db *db, struct kv_key *key);
-
-/*
- * What goes to the append-only file in place of the command as it came; may be called several
- * times, for several commands. Copies. With no call and no key_changed nothing goes there.
- */
-void request_log(struct request *rq, const struct slice *argv, size_t argc);
 
 #endif

@@ -1,0 +1,13 @@
+#ifndef SERVER_CLIENT_END_H
+#define SERVER_CLIENT_END_H
+
+/* The end of a client's connection, as the server decides it. */
+struct client;
+
+/* Ends the connection at once; queued output is lost. The client stays until server_closed. */
+void client_kill(struct client *c, const char *reason);
+
+/* Ends the connection when queued output has been sent; no more requests are taken. */
+void client_finish(struct client *c);
+
+#endif

@@ -1,0 +1,108 @@
+#include "config.h"
+
+#include "server/client_limits.h"
+
+#include "acl/user.h"
+#include "base/log.h"
+#include "base/rate_limit.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/held.h"
+#include "server/rates.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+
+/* The lesser of two limits of which 0 means none. */
+static size_t
+lesser_limit(size_t a, size_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/* A policy that the user may not have becomes the first that he may. */
+static void
+limit_by_user(const struct acl_limits *user, struct outbox_limits *limits)
+{
+	uint32_t policy = limits->policy;
+
+	limits->bytes = lesser_limit(limits->bytes, user->outbox_bytes);
+	if (user->policies != 0 && (user->policies >> policy & 1) == 0) {
+		for (policy = 0; (user->policies >> policy & 1) == 0;)
+			policy++;
+		limits->policy = (enum outbox_policy)policy;
+	}
+}
+
+/*
+ * What a client chose holds within what the configuration allows now. Under OUTBOX_DISCONNECT,
+ * which is what Redis does, the hard limit of client-output-buffer-limit's class pubsub counts as
+ * well.
+ */
+void
+client_apply_limits(struct client *c)
+{
+	const struct server_config *config = c->server->config;
+	struct outbox_limits limits = config->outbox;
+
+	if ((c->chosen & CLIENT_CHOSE_POLICY) != 0)
+		limits.policy = c->limits.policy;
+	if ((c->chosen & CLIENT_CHOSE_BYTES) != 0)
+		limits.bytes = lesser_limit(c->limits.bytes, limits.bytes);
+	if ((c->chosen & CLIENT_CHOSE_MESSAGES) != 0)
+		limits.messages = (uint32_t)lesser_limit(c->limits.messages, limits.messages);
+	if ((c->chosen & CLIENT_CHOSE_NOTIFY) != 0)
+		limits.notify = c->limits.notify;
+	if (c->user->limits.any)
+		limit_by_user(&c->user->limits, &limits);
+	if (limits.policy == OUTBOX_DISCONNECT)
+		limits.bytes = lesser_limit(
+		    limits.bytes, config->buffer_limit[SERVER_CLASS_PUBSUB].hard_bytes);
+	c->limits_version = c->server->limits_version;
+	hub_set_limits(&c->subscriber, &limits);
+}
+
+/*
+ * client-output-buffer-limit. What a client is owed falls under `pubsub` if it subscribed and has
+ * the policy OUTBOX_DISCONNECT; then messages and replies count together. Under the other policies
+ * messages are bounded by the outbox's own limits and never close the client, so only replies
+ * count, as they do for a client without subscriptions: class `normal`.
+ */
+static const char *
+over_limit(struct client *c, uint64_t now_us)
+{
+	const struct outbox *outbox = &c->subscriber.outbox;
+	bool is_pubsub = client_subscriptions(c) > 0 && outbox->limits.policy == OUTBOX_DISCONNECT;
+	const struct server_buffer_limit *limit =
+	    &c->server->config->buffer_limit[is_pubsub ? SERVER_CLASS_PUBSUB : SERVER_CLASS_NORMAL];
+	size_t owed = held_bytes(c) + (is_pubsub ? outbox->bytes : outbox_reply_bytes(outbox));
+
+	if (limit->hard_bytes > 0 && owed > limit->hard_bytes)
+		return "past the hard limit of client-output-buffer-limit";
+	if (limit->soft_bytes == 0 || owed <= limit->soft_bytes) {
+		c->soft_since_us = 0;
+		return NULL;
+	}
+	if (c->soft_since_us == 0 || c->soft_since_us > now_us)
+		c->soft_since_us = now_us;
+	if (now_us - c->soft_since_us > (uint64_t)limit->soft_s * 1000000)
+		return "past the soft limit of client-output-buffer-limit for too long";
+	return NULL;
+}
+
+void
+client_check_limits(struct client *c, uint64_t now_us)
+{
+	const char *reason = c->finishing ? NULL : over_limit(c, now_us);
+	char label[160];
+
+	if (reason == NULL)
+		return;
+	c->server->statistics->counters.evicted_clients++;
+	if (rate_limit_take(c->server->log_limit, now_us))
+		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), reason);
+	client_kill(c, reason);
+}

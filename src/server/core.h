@@ -1,0 +1,81 @@
+#ifndef SERVER_CORE_H
+#define SERVER_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Core: struct server, a list of the modules' structs, none of which it knows from within. A file
+ * that uses one of them includes the header of that module. It comes with client.h and request.h.
+ */
+struct access;
+struct blocked;
+struct buffer;
+struct client_list;
+struct clients;
+struct command_table;
+struct hash_map;
+struct hub;
+struct jobs;
+struct journal;
+struct kv;
+struct kv_eviction_pool;
+struct lame_duck;
+struct memory_guard;
+struct pause;
+struct propagation;
+struct random;
+struct rate_limit;
+struct rates;
+struct replay;
+struct server_config;
+struct server_disk;
+struct server_io;
+struct server_settings;
+struct slowlog;
+struct statistics;
+struct sweep;
+struct waits;
+
+struct server {
+	/* What app hands in: */
+	const struct server_config *config;
+	const struct server_io *io;
+	const struct server_settings *settings;
+	const struct command_table *commands;
+	struct server_disk *disk; /* all NULL: nobody keeps anything */
+
+	struct hub *hub;
+	struct clients *clients;
+	struct access *access;
+	struct waits *waits;
+	struct jobs *jobs;
+	struct pause *pause;
+	struct blocked *blocked;
+	struct client_list *monitors;
+	struct sweep *sweep;
+	struct lame_duck *lame_duck;
+	struct memory_guard *memory_guard;
+
+	struct kv *kv;
+	struct kv_eviction_pool *eviction_pool;
+	struct hash_map *watched; /* watch.c: database and name -> struct watched_key */
+	struct propagation *propagation;
+	struct journal *journal;
+	struct replay *replay;       /* commands are read from disk; else NULL */
+	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+
+	struct statistics *statistics;
+	struct rates *rates;
+	struct slowlog *slowlog;
+
+	struct random *random;        /* for choices among keys and members */
+	struct rate_limit *log_limit; /* for log lines that peers cause */
+	struct buffer *reply;         /* of the running command */
+	struct buffer *notify_channel;
+	uint64_t now_us;         /* of this turn */
+	uint32_t limits_version; /* grows when rules or limits of clients may have changed */
+};
+
+#endif

@@ -1,0 +1,15 @@
+#ifndef SERVER_MONITOR_H
+#define SERVER_MONITOR_H
+
+/* Monitor: clients that see every command that was executed (MONITOR). */
+struct client;
+struct request;
+struct server;
+
+void monitor_start(struct client *c);
+void monitor_stop(struct client *c);
+
+/* Sends rq's line to the monitors. To be called only where there are some. */
+void monitor_feed(struct server *server, const struct request *rq);
+
+#endif

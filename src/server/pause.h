@@ -1,0 +1,22 @@
+#ifndef SERVER_PAUSE_H
+#define SERVER_PAUSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/core.h"
+
+/* Pause: CLIENT PAUSE. A paused command waits (WAIT_PAUSE); no key expires or is evicted. */
+struct pause {
+	uint64_t until_us; /* monotonic; 0: not paused */
+	bool all;          /* else only commands that publish or change keys */
+};
+
+/* now_us is monotonic. */
+static inline bool
+server_is_paused(const struct server *server, uint64_t now_us)
+{
+	return server->pause->until_us > now_us;
+}
+
+#endif

@@ -1,0 +1,80 @@
+#ifndef SERVER_REQUEST_H
+#define SERVER_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "server/command.h"
+#include "server/core.h"
+#include "server/wait_state.h"
+
+/*
+ * Request: a command under way, and what every handler needs: its arguments, its client, its reply.
+ * What else a handler uses it finds through `server` (core.h) and the header of that module.
+ */
+struct client;
+struct kv_db;
+
+struct request {
+	struct server *server;
+	struct client *client;
+	const struct command *command;
+	const struct slice *argv; /* argv[0] is the name */
+	size_t argc;
+	struct buffer *reply; /* empty at first; pushed to the outbox when the handler is done */
+	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
+	int proto;       /* as it was before the command */
+	uint64_t now_us;
+	size_t units;               /* of request_slice_is_over */
+	size_t secret_from;         /* arguments that no log and no monitor may show ... */
+	size_t secret_to;           /* ... up to and without this one */
+	bool failed;                /* an error was put into reply */
+	enum wait_reason waits_for; /* COMMAND_LATER */
+	const struct slice
+	    *ready;          /* block_concerns: the key that it waited for; NULL: it did not */
+	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */
+	int64_t now_ms;      /* Unix time: request_now_ms; 0: nobody has asked yet */
+	size_t changes;      /* to keys: key_changed */
+	bool logged;         /* it said what goes to the append-only file: request_propagate */
+};
+
+/*
+ * Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". What follows from a
+ * peer may hold any bytes: line ends become spaces, and 1 KiB is kept. Counted by code.
+ */
+void request_error(struct request *rq, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void request_ok(struct request *rq);
+void request_syntax_error(struct request *rq); /* "ERR syntax error" */
+
+/* "ERR unknown subcommand or wrong number of arguments for 'x'. Try PUBSUB HELP." */
+void request_subcommand_syntax_error(struct request *rq);
+
+/*
+ * For handlers whose work grows with their arguments or with the client: to be asked after each
+ * unit of work (a few us at most). True when the slice of this turn is used up: the handler notes
+ * in client->progress where it is (not 0) and returns COMMAND_AGAIN. What it put into reply is
+ * pushed if all of it is pushes (push_len), else kept until the command is done, so that nothing
+ * else comes in between.
+ */
+bool request_slice_is_over(struct request *rq);
+
+/* Arguments from..to-1 are secret. Called again it grows to cover both. */
+void request_hide(struct request *rq, size_t from, size_t to);
+
+/* What a log or a monitor may show of an argument: itself or "(redacted)". */
+struct slice request_shown_arg(const struct request *rq, size_t i);
+
+/* The reply of X HELP; NULL-terminated lines, the header and the HELP lines are added. */
+void request_help(struct request *rq, const char *const lines[]);
+
+/* The database that the client has selected. */
+struct kv_db *request_db(const struct request *rq);
+
+/* Unix time in ms, the same throughout the command (and throughout a transaction). */
+int64_t request_now_ms(struct request *rq);
+
+#endif

@@ -1,0 +1,60 @@
+#ifndef SERVER_SERVER_CONFIG_H
+#define SERVER_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kv/eviction_policy.h"
+#include "kv/limits.h"
+#include "pubsub/hub.h"
+#include "pubsub/outbox.h"
+
+/* The settings that the server reads; app fills them in, and says when they change. */
+/* What HELLO and INFO tell clients that look for features by version. */
+#define SERVER_REDIS_VERSION "7.2.0"
+
+/* client-output-buffer-limit of one class. */
+struct server_buffer_limit {
+	size_t hard_bytes; /* 0: none */
+	size_t soft_bytes; /* 0: none */
+	uint32_t soft_s;
+};
+
+enum server_class { SERVER_CLASS_NORMAL, SERVER_CLASS_REPLICA, SERVER_CLASS_PUBSUB };
+#define SERVER_CLASSES 3
+
+struct server_config {
+	uint32_t maxclients;
+	const char *requirepass;     /* of the user default; "" or NULL: none */
+	uint32_t acl_pubsub_default; /* 1: new users may hear all channels */
+	uint32_t acllog_max_len;
+	uint32_t auth_delay_max_ms; /* 0: wrong passwords cost no time */
+	bool protected_mode;
+	uint32_t databases;  /* SELECT 0 .. databases-1 */
+	struct kv_limits kv; /* up to where collections are packed */
+	struct hub_limits hub;
+	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
+	uint32_t outbox_block_timeout_ms;
+	size_t segment_bytes;
+	struct server_buffer_limit buffer_limit[SERVER_CLASSES];
+	int64_t slowlog_slower_than_us; /* -1: off, 0: every command */
+	uint32_t slowlog_max_len;
+	size_t proto_max_bulk_bytes; /* also the most that one message may hold */
+	uint32_t timeout_s;          /* for INFO */
+	size_t query_buffer_bytes;   /* for INFO; also the most that one transaction may hold */
+	uint32_t transaction_commands;
+	uint32_t watched_keys;  /* per client */
+	size_t maxmemory_bytes; /* of the keyspace; 0: no limit */
+	struct kv_eviction_rules evict;
+	uint32_t debug_command; /* enum server_debug: who may call DEBUG */
+	uint32_t notify_events; /* see notify.h */
+	uint32_t shutdown_timeout_s;
+	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
+	int port;                  /* for INFO */
+};
+
+/* In the order of enable-debug-command's choices. */
+enum server_debug { SERVER_DEBUG_NO, SERVER_DEBUG_YES, SERVER_DEBUG_LOCAL };
+
+#endif

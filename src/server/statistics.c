@@ -1,0 +1,71 @@
+#include "config.h"
+
+#include "server/statistics.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash_map.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "server/core.h"
+
+/* Codes told apart in errorstats, as many as Redis tells apart. */
+#define ERROR_CODES_MAX 128
+
+static void
+make_run_id(char out[41])
+{
+	unsigned char bytes[20] = {0};
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		log_warn("no random bytes for the run id");
+	hex_write(out, bytes, sizeof(bytes));
+	out[2 * sizeof(bytes)] = '\0';
+}
+
+void
+statistics_init(struct statistics *s, size_t command_count)
+{
+	s->commands = xcalloc(command_count, sizeof(*s->commands));
+	s->errors = hash_map_new();
+	s->started_us = clock_mono_us();
+	s->started_wall_us = clock_wall_us();
+	make_run_id(s->run_id);
+}
+
+static void
+free_error_count(struct slice code, void *count, void *arg)
+{
+	(void)code;
+	(void)arg;
+	xfree(count);
+}
+
+void
+statistics_release(struct statistics *s)
+{
+	hash_map_each(s->errors, free_error_count, NULL);
+	hash_map_free(s->errors);
+	xfree(s->commands);
+}
+
+void
+statistics_count_error(struct statistics *s, struct slice text)
+{
+	const char *space = memchr(text.ptr, ' ', text.len);
+	struct slice code = {text.ptr, space != NULL ? (size_t)(space - text.ptr) : text.len};
+	uint64_t *count = hash_map_get(s->errors, code);
+
+	s->counters.errors++;
+	if (count == NULL) {
+		if (hash_map_count(s->errors) >= ERROR_CODES_MAX)
+			return;
+		count = xcalloc(1, sizeof(*count));
+		hash_map_set(s->errors, code, count);
+	}
+	++*count;
+}

@@ -1,0 +1,70 @@
+#ifndef SERVER_STATISTICS_H
+#define SERVER_STATISTICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "pubsub/hub.h"
+
+/*
+ * Statistics: what the modules count, for INFO. The modules add to the counters themselves; error
+ * replies are counted here, by their code.
+ */
+struct hash_map;
+
+/* Counters for INFO; CONFIG RESETSTAT sets them to zero. */
+struct counters {
+	uint64_t commands;
+	uint64_t rejected_connections; /* over maxclients */
+	uint64_t denied_connections;   /* protected mode */
+	uint64_t evicted_clients;      /* closed: outbox past its limits */
+	uint64_t memory_waits;         /* publishes that waited for maxmemory-pubsub */
+	uint64_t memory_cut_clients;   /* closed: owed the most past maxmemory-pubsub */
+	uint64_t broken_clients;       /* closed: no RESP */
+	uint64_t errors;               /* error replies */
+	uint64_t auth_failures;
+	uint64_t delayed_logins;
+	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
+	uint64_t slowest_command_us;
+	uint64_t skipped_notifications;
+	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
+};
+
+/* The most that any one client held, for INFO. */
+struct client_peaks {
+	size_t input_bytes;
+	size_t outbox_bytes;
+	size_t message_bytes; /* of outbox_bytes */
+	size_t reply_bytes;   /* of outbox_bytes */
+	uint32_t messages;
+	uint32_t subscriptions;
+};
+
+/* Counters of a command, beside its row (same index). */
+struct command_stats {
+	uint64_t calls;
+	uint64_t usec;
+	uint64_t rejected;
+	uint64_t failed;
+};
+
+struct statistics {
+	struct counters counters;
+	struct client_peaks peaks;      /* as of the last whole sweep over the clients */
+	struct command_stats *commands; /* one per row of the command table */
+	struct hash_map *errors;        /* code ("ERR") -> uint64_t *, at most 128 */
+	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
+	size_t startup_bytes;           /* allocated when the server was made */
+	uint64_t started_us;
+	uint64_t started_wall_us;
+	char run_id[41];
+};
+
+void statistics_init(struct statistics *s, size_t command_count);
+void statistics_release(struct statistics *s);
+
+/* Counts an error reply by its code, the first word of text, for INFO's errorstats. */
+void statistics_count_error(struct statistics *s, struct slice text);
+
+#endif
