@@ -19,12 +19,12 @@
  */
 struct address_key {
 	unsigned char bytes[8];
-	uint8_t len; /* 4 or 8; 0: no address of the network, counted nowhere */
+	uint8_t len; /* 4 or 8; 0: not an IP address, counted nowhere */
 };
 
 struct address_key address_key(const struct sockaddr *address);
 
-/* "1.2.3.4:5", "[::1]:5"; "?:0" for what is no TCP address. */
+/* "1.2.3.4:5", "[::1]:5"; "?:0" for an address that is not IP. */
 void address_format(const struct sockaddr *address, char *out, size_t out_len);
 
 bool address_is_loopback(const struct sockaddr *address);

@@ -2,8 +2,9 @@
 #define NET_ADMISSION_H
 
 /*
- * Admission: what stands between accept() and a connection. The limits of addresses are held here,
- * and where a balancer says for whom it connects, that is read first. Private to this layer.
+ * Admission: what is done between accept() and the opening of a connection. It applies the limits
+ * of addresses; a connection of a balancer waits for its PROXY header before. Private to this
+ * layer.
  */
 struct net;
 struct net_peer;

@@ -166,7 +166,7 @@ conn_free(struct conn *conn)
 }
 
 void
-conn_bury(struct conn *conn)
+conn_reap(struct conn *conn)
 {
 	conn_work_remove(conn);
 	if (!conn->has_link || conn->state == CONN_STOPPED)
@@ -190,7 +190,7 @@ conn_kill(struct conn *conn, const char *reason)
 		net->figures.tls_failed++;
 		log_refused(conn, "TLS handshake failed: ", reason);
 	}
-	/* It takes no message from now on, though its burial may wait for another turn. */
+	/* It takes no message from now on, though it may be freed in a later turn. */
 	if (conn->outbox != NULL)
 		outbox_seal(conn->outbox);
 	conn_flush_move(conn, FLUSH_NONE);

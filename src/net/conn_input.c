@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-/* From here on it takes a millisecond or more to give memory back. */
+/* Freeing this much takes a millisecond or more. */
 #define LARGE_BYTES ((size_t)4 << 20)
 
 static const struct protocol *

@@ -50,7 +50,7 @@ count_written(struct conn *conn, size_t len)
 	conn->stuck_ms = 0;
 }
 
-/* It is the peer that is late, from now on. */
+/* From now on the peer is late, not this loop. */
 static void
 await_writable(struct conn *conn)
 {
@@ -81,7 +81,8 @@ write_some(struct conn *conn)
 	return (size_t)sent == offered && !stream_is_full(&conn->here.stream);
 }
 
-/* As far as its socket and its share of the turn go. False if it is dead. */
+/* Writes as much as the socket takes and its share of the turn allows. False if the connection is
+ * dead. */
 static bool
 write_here(struct conn *conn)
 {

@@ -17,8 +17,8 @@
  * take more than this. */
 #define BATCH_ROOM 65536
 
-/* Thousands may come at once, and each handshake costs as much as many requests of those who are
- * there: after this long they wait for the next round. */
+/* Thousands may come at once, and each handshake costs as much as many requests of established
+ * connections: after this long in a round, handshakes wait for the next. */
 #define SHAKING_US 500
 
 void

@@ -25,9 +25,9 @@
  *
  * Orders for a link are carried out in the order in which they were given, and the reports on it
  * come in that order. After requests were reported nothing more is read until they are given back
- * by io_link_resume(): so whoever holds up a connection's requests holds up its peer. A batch holds
- * what one read of at most STREAM_ROOM_BYTES gave, and about as much beside it; only an argument
- * that came in several reads may be larger.
+ * by io_link_resume(): a request that waits on the main loop also stops the reading of its peer. A
+ * batch holds what one read of at most STREAM_ROOM_BYTES gave, and about as much beside it; only an
+ * argument that came in several reads may be larger.
  *
  * All functions are for the main thread. For the net layer only.
  */
@@ -72,13 +72,13 @@ struct io_report {
 	bool is_writing; /* IO_FAILED: it was a write */
 };
 
-/* Few, for what they report makes room for more orders. */
+/* Few, because a report makes room for more orders. */
 #define IO_REPORTS_MAX 8
 
 /*
- * Subscribers that one loop writes for at a time. What others of its subscribers are owed gathers
- * meanwhile, and many messages together cost the kernel hardly more than one. It is given the next
- * when it has reported the first half, so that it need not wait.
+ * Subscribers that one loop writes for at a time. The output of its other subscribers grows
+ * meanwhile, and many messages in one write cost the kernel hardly more than one. The loop is given
+ * more writes when it has reported the first half, so that it never runs out of them.
  */
 #define IO_WRITES_MAX (2 * IO_REPORTS_MAX)
 

@@ -22,8 +22,8 @@
 #include "net/conn.h"
 
 /* Accepted in one turn from one listener, so that a storm of connections does not hold the loop.
- * The few are taken from each, however long the turn has been: a storm on one must not shut out
- * those who come to another. */
+ * ACCEPT_FEW are taken from each listener, however long the turn has been: a storm on one must not
+ * shut out the clients of another. */
 #define ACCEPT_SHARE 32
 #define ACCEPT_FEW 4
 
@@ -42,7 +42,7 @@ struct listener {
 	unsigned service;
 	bool is_unix;
 	bool is_tls;
-	bool is_passed;    /* made by whoever started this process */
+	bool is_passed;    /* made by the process that started this one */
 	char *unlink_path; /* a socket file that we made, or NULL */
 	char name[NAME_BYTES];
 };
@@ -160,8 +160,8 @@ net_accept_tls_resume(struct net *net)
 			event_add(listener->event, NULL);
 }
 
-/* In a crowd the others stay in the kernel's queue: to begin all handshakes at once would end none
- * of them sooner, and takes memory for each. */
+/* Above the limit connections stay in the kernel's queue: to begin all handshakes at once would end
+ * none of them sooner, and takes memory for each. */
 static bool
 has_to_wait(struct listener *listener)
 {

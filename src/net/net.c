@@ -17,43 +17,43 @@
 /* The parts of a turn stop after about this long and go on in the next. */
 #define PART_US 2000
 
-/* ... and those in which clients come and go: accepting, their first bytes and last, their burial.
- */
+/* ... and those that open and close connections: accepting, first and last bytes, freeing. */
 #define CROWD_US 500
 
 /*
- * How long a turn flushes before it looks whether there is more to read. What comes in meanwhile
- * joins what the others in the queue are owed: a busy server then writes many messages at once,
- * which costs the kernel hardly more than one. But where somebody has waited for PART_US it goes on
- * for as long as the turn's requests took, so that these cannot outrun it.
+ * How long a turn flushes before it looks whether there is more to read. Messages that are
+ * published meanwhile join the output of the subscribers left in the queue: a busy server then
+ * writes many messages at once, which costs the kernel hardly more than one. If a subscriber has
+ * waited for PART_US, the flush goes on for as long as the turn's requests took, so that publishers
+ * cannot outrun it.
  */
 #define FLUSH_US 100
 
-/* From here on a turn does only the least of what is left of it. */
+/* A turn that has taken this long does only the least of the rest. */
 #define LONG_TURN_US 5000
 
 /* See set_share. */
 #define SHARE_US 500
 #define SHARE_MIN_US 20
-#define OWED_BYTES 65536
+#define QUEUED_BYTES 65536
 
-/* Certificates that will expire. */
+/* How often certificates are checked, and how long before their end a warning is logged. */
 #define EXPIRY_CHECK_US (UINT64_C(86400) * 1000000)
 #define EXPIRY_WARN_S (INT64_C(14) * 86400)
 
 #define SWEEP_US 1000000
 #define SWEPT_A_TURN 1024
 
-/* Who is not admitted is told why so often, and logged so often; the others are only counted. */
+/* Refused connections: how many get a notice, and a log line; the others are only counted. */
 #define REFUSED_A_SECOND 100
 #define REFUSED_AT_ONCE 100
 #define LOGS_A_SECOND 5
 #define LOGS_AT_ONCE 20
 
-/* The loop wakes at least so often; a handler may ask for never. */
+/* The loop wakes at least this often, whatever the handler asks for. */
 #define TICK_MAX_US (UINT64_C(3600) * 1000000)
 
-/* ... and so often where requests wait for other loops to have written. */
+/* ... and this often while requests wait for the writes of other loops. */
 #define OVERTAKEN_US 1000
 
 void
@@ -146,14 +146,14 @@ net_new(const struct net_config *config, const struct net_service *services, uns
 
 /* Frees the dead; at most for about CROWD_US unless all is set. */
 static void
-bury(struct net *net, bool all)
+reap(struct net *net, bool all)
 {
 	uint64_t start_us = clock_mono_us();
 	struct conn *conn;
 	unsigned n = 0;
 
 	while ((conn = TAILQ_FIRST(&net->closing)) != NULL) {
-		conn_bury(conn);
+		conn_reap(conn);
 		net_accept_resume(net);
 		if (!all && ++n % 16 == 0 && clock_mono_us() - start_us >= CROWD_US)
 			break;
@@ -169,10 +169,10 @@ net_free(struct net *net)
 	proxy_pending_close(net);
 	TAILQ_FOREACH (conn, &net->all, all)
 		conn_kill(conn, "shutdown");
-	bury(net, true);
+	reap(net, true);
 	while (!TAILQ_EMPTY(&net->all)) {
 		net_loops_settle(net);
-		bury(net, true);
+		reap(net, true);
 	}
 	net_loops_close(net);
 	for (unsigned i = 0; i < net->signal_count; i++)
@@ -218,7 +218,7 @@ process_queue(struct conns *queue, unsigned part_us)
 	}
 }
 
-/* A turn that was long already leaves them to the next one, but not twice. */
+/* A turn that is long already leaves them to the next one, but no two turns in a row do. */
 static void
 process_later(struct net *net)
 {
@@ -235,7 +235,7 @@ flush_for_us(uint64_t worked_us)
 	return worked_us < PART_US ? worked_us : PART_US;
 }
 
-/* Flushes the queue for about FLUSH_US, or longer if somebody in it has waited long. */
+/* Flushes the queue for about FLUSH_US, or longer if a connection in it has waited long. */
 static void
 flush_queue(struct net *net, struct conns *queue)
 {
@@ -283,40 +283,40 @@ flush_loops(struct net *net)
 	}
 }
 
-/* The first in the queue has been in it, or in one before, the longest. */
+/* Raises *most to what is queued for the first connection, which has waited the longest. */
 static void
-look_at_owed(const struct conns *queue, uint64_t *owed)
+look_at_queued(const struct conns *queue, uint64_t *most)
 {
 	const struct conn *conn = TAILQ_FIRST(queue);
 
-	if (conn != NULL && conn->outbox->bytes > *owed)
-		*owed = conn->outbox->bytes;
+	if (conn != NULL && conn->outbox->bytes > *most)
+		*most = conn->outbox->bytes;
 }
 
 /*
- * Publishers must not outrun what is written. Up to some length, the longer what a subscriber is
- * owed, the cheaper a byte of it is to write; from there on the share of each connection's requests
- * shrinks, by the square, so that the two balance soon, but not to nothing: requests that have
- * nothing to do with it go on. A subscriber whose socket is full is not in the queue: it is late
+ * Publishers must not outrun the writing. Up to QUEUED_BYTES, the more is queued for a subscriber,
+ * the cheaper each byte of it is to write; above that the share of each connection's requests
+ * shrinks by the square, so that reading and writing balance soon, but not to nothing: requests
+ * that publish nothing go on. A subscriber whose socket is full is not in the queue: it is late
  * itself, and slows nobody.
  */
 static void
 set_share(struct net *net)
 {
-	uint64_t owed = 0;
+	uint64_t queued = 0;
 
-	look_at_owed(&net->messages, &owed);
+	look_at_queued(&net->messages, &queued);
 	for (unsigned i = 0; i < net->loop_count; i++) {
-		look_at_owed(&net->loops[i].messages, &owed);
-		look_at_owed(&net->loops[i].in_flight, &owed);
+		look_at_queued(&net->loops[i].messages, &queued);
+		look_at_queued(&net->loops[i].in_flight, &queued);
 	}
 	net->share_us = SHARE_US;
-	if (owed <= OWED_BYTES)
+	if (queued <= QUEUED_BYTES)
 		return;
-	owed /= OWED_BYTES / 64; /* no overflow below, whatever is owed */
-	net->share_us = owed > UINT64_C(64) * 8
+	queued /= QUEUED_BYTES / 64; /* no overflow below, however much it is */
+	net->share_us = queued > UINT64_C(64) * 8
 			    ? SHARE_MIN_US
-			    : (unsigned)(UINT64_C(64) * 64 * SHARE_US / (owed * owed));
+			    : (unsigned)(UINT64_C(64) * 64 * SHARE_US / (queued * queued));
 	if (net->share_us < SHARE_MIN_US)
 		net->share_us = SHARE_MIN_US;
 }
@@ -394,7 +394,7 @@ set_tick(struct net *net, uint64_t delay_us)
 	evtimer_add(net->tick, &delay);
 }
 
-/* True if a report will come. */
+/* True if another loop is writing, so that its report will come. */
 static bool
 loops_write(const struct net *net)
 {
@@ -404,8 +404,7 @@ loops_write(const struct net *net)
 	return false;
 }
 
-/* True if a loop could be given more to write: newcomers are answered when they were given theirs.
- */
+/* True if a loop could be given more to write. */
 static bool
 loops_want(const struct net *net)
 {
@@ -428,10 +427,10 @@ turn(struct net *net)
 	flush_queue(net, &net->replies);
 	flush_queue(net, &net->messages);
 	process_later(net);
-	flush_loops(net); /* what newcomers subscribed to as well: no turn follows for it */
+	flush_loops(net); /* after process_later, whose new subscribers may have output by now */
 	set_share(net);
 	sweep(net);
-	bury(net, false);
+	reap(net, false);
 	net->handler.flushed(net->arg);
 	net_loops_send(net);
 
@@ -443,8 +442,8 @@ turn(struct net *net)
 	if (net->drain_until_us > 0 &&
 	    (TAILQ_EMPTY(&net->all) || net->now_us >= net->drain_until_us))
 		net->stopped = true;
-	/* What other loops have yet to write is not written sooner by going round here; the next of
-	 * their reports goes on. */
+	/* Another turn does not make other loops write sooner; their next report wakes this loop.
+	 */
 	waits = net->share_us == SHARE_MIN_US && loops_write(net);
 	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || !TAILQ_EMPTY(&net->later) ||
 	    !TAILQ_EMPTY(&net->replies) || !TAILQ_EMPTY(&net->messages) ||
@@ -473,7 +472,7 @@ net_run(struct net *net)
 		net_wake(net);
 		more = turn(net);
 	}
-	bury(net, true);
+	reap(net, true);
 	net->stopped = false;
 }
 

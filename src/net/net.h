@@ -26,9 +26,9 @@ struct conn;
 enum net_verdict {
 	NET_NEXT,    /* done, go on */
 	NET_LATER,   /* not done: the same request is handed over again after conn_resume() */
-	NET_BLOCKED, /* the same, but it is of no use to anybody once the peer has ended: then the
-			connection is closed. A request that is held otherwise is still carried out
-		      */
+	NET_BLOCKED, /* the same, but the request is void once the peer has closed the connection,
+			which is then closed here too. A request with NET_LATER is still carried
+			out */
 };
 
 struct net_peer {
@@ -43,7 +43,7 @@ struct net_peer {
 	struct address_key key; /* what the limits of addresses count it by */
 };
 
-/* A service: the protocol that is spoken on a listener, and who answers there. */
+/* A service: the protocol of a listener, and the functions that answer its requests. */
 struct net_service {
 	const struct protocol *protocol;
 	/* A connection was accepted. Returns the client that the other calls get and sets *outbox
@@ -76,15 +76,15 @@ struct net_handler {
 
 struct net_config {
 	struct protocol_limits limits[NET_SERVICES_MAX]; /* of each service */
-	size_t read_share_bytes;    /* handed to the parser from one connection in a turn, about */
-	uint32_t reply_pause_bytes; /* replies owed at which a connection's requests wait */
+	size_t read_share_bytes; /* handed to the parser from one connection in a turn, about */
+	uint32_t
+	    reply_pause_bytes; /* bytes of queued replies at which a connection's requests wait */
 	uint32_t stall_timeout_s; /* a peer that takes nothing of what holds up its requests, or its
 				     closing, this long is closed */
 	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
 	uint32_t tls_handshake_timeout_s; /* 1 at least */
 	uint32_t tls_max_handshakes;      /* at the same time; the next connections wait */
-	uint32_t
-	    auth_timeout_s; /* 0: none; for whoever has completed no request, or not logged in */
+	uint32_t auth_timeout_s;      /* 0: none; to complete the first request, and to log in */
 	uint32_t unauthenticated_max; /* so many of these at the same time; 0: no limit */
 	uint32_t tcp_keepalive_s;     /* 0: off */
 	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
@@ -187,7 +187,7 @@ void net_unwatch(struct net_watch *watch); /* NULL is allowed */
 void net_run(struct net *net); /* until net_stop; it may be called again then */
 void net_stop(struct net *net);
 
-/* Stops accepting and reading, flushes what is owed for at most timeout_ms, then net_run returns.
+/* Stops accepting and reading, writes queued output for at most timeout_ms, then net_run returns.
  */
 void net_drain(struct net *net, uint32_t timeout_ms);
 
@@ -196,10 +196,10 @@ void net_reset_figures(struct net *net);
 unsigned net_loop_count(const struct net *net); /* 0: the main loop does all itself */
 struct net_loop_figures net_loop_figures(const struct net *net, unsigned loop);
 
-/* For the one who answers requests. None of them frees the conn before the turn's end. */
+/* For services. None of them frees the conn before the turn's end. */
 void conn_ready(struct conn *conn);  /* its outbox has something to flush */
 void conn_resume(struct conn *conn); /* after NET_LATER and NET_BLOCKED */
-void conn_finish(struct conn *conn); /* no more requests; flush what is owed, then close */
+void conn_finish(struct conn *conn); /* no more requests; writes the queued output, then closes */
 void conn_kill(struct conn *conn, const char *reason); /* closes at once; reason is a literal */
 void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
 /*
@@ -209,7 +209,7 @@ void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
  */
 void conn_switch(struct conn *conn, unsigned service);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
-/* More will come into its outbox, whatever it asks for: until that is over it is not finished. */
+/* More output will come, in slices of later turns: until this is unset it does not finish. */
 void conn_set_expects_output(struct conn *conn, bool expects_output);
 
 struct conn_figures {

@@ -207,7 +207,7 @@ dial_roomy(void)
 
 #define MUCH_BYTES 1000000
 
-/* One who asks and a subscriber that reads all it gets, looked at in each turn. */
+/* A client with requests and a subscriber that reads all it gets, looked at in each turn. */
 struct race {
 	const struct rig_client *asker;
 	const struct rig_client *subscriber;
@@ -215,7 +215,7 @@ struct race {
 	size_t wanted;      /* requests of the asker */
 	size_t handed;      /* ... so far */
 	size_t written;     /* to the subscriber */
-	size_t behind;      /* turns at whose beginning it was owed much and stood in the queue */
+	size_t behind;      /* turns that began with much queued for the subscriber */
 	size_t most_behind; /* requests in one of these, at most */
 	size_t least_behind;
 	size_t most_else; /* ... and in one of the others */
@@ -266,7 +266,7 @@ run_race(struct race *race, struct rig_peer *asker)
 	buffer_release(&expected);
 }
 
-START_TEST(while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_nothing)
+START_TEST(while_much_is_queued_for_a_subscriber_others_get_less_of_a_turn_but_never_nothing)
 {
 	struct rig_peer asker = rig_dial(), reader = dial_roomy();
 	struct race race = {
@@ -290,7 +290,7 @@ START_TEST(while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_n
 	rig_until_read(&reader, 60000000);
 	ck_assert_uint_eq(reader.in.len, 60000000);
 
-	/* Nobody is owed anything any more, and the full share holds several. */
+	/* Nothing is queued any more, and the full share holds several. */
 	race.most_else = 0;
 	run_race(&race, &asker);
 	ck_assert_uint_ge(race.most_else, 2);
@@ -472,7 +472,7 @@ main(void)
 		a_peer_that_takes_nothing_of_what_holds_up_its_requests_is_closed,
 		the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait,
 		time_limits_hold_though_the_handler_never_wants_to_be_called,
-		while_a_subscriber_is_owed_much_others_get_less_of_a_turn_but_never_nothing,
+		while_much_is_queued_for_a_subscriber_others_get_less_of_a_turn_but_never_nothing,
 		subscribers_alone_have_a_tcp_user_timeout,
 		the_ends_of_many_subscribers_are_spread_over_turns,
 		draining_flushes_what_is_owed_and_returns,

@@ -25,7 +25,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* A failure shows itself to who writes next. */
+	/* A failure shows in the next write. */
 	if (s->tls != NULL && tls_stream_flush(s->tls) == 0 && event_add(s->writable, NULL) == 0)
 		return;
 	if (!s->awaits_writable)
@@ -58,7 +58,7 @@ stream_close(struct stream *s)
 	close(s->fd);
 }
 
-/* What OpenSSL has read already is no event of the socket's any more. */
+/* Bytes that OpenSSL has read already cause no event of the socket. */
 static void
 tell_more(struct stream *s)
 {
@@ -104,8 +104,8 @@ stream_stop(struct stream *s)
 		event_del(s->writable);
 }
 
-/* What was answered to the peer may wait for the socket, and who waits for the handshake's end to
- * write may do so now. */
+/* OpenSSL's own answers may wait for the socket; and a writer that waited for the end of the
+ * handshake may go on now. */
 static ssize_t
 read_tls(struct stream *s, void *room, size_t len)
 {

@@ -15,8 +15,8 @@
 /*
  * Stream: the bytes of one connection, plain or over TLS, and the events of its socket.
  *
- * An event only says that there is something to read; who is asked to read first, and how much, is
- * the caller's business. Bytes go between the socket and the caller's memory, through no buffer of
+ * An event only says that there is something to read; when to read, and how much, is the caller's
+ * decision. Bytes go between the socket and the caller's memory, through no buffer of
  * the stream's own. It knows nothing of requests and outboxes. For this layer only.
  */
 struct stream;
@@ -43,7 +43,7 @@ void stream_open(struct stream *s, struct event_base *base, int fd, struct tls_s
     const struct stream_handler *handler);
 void stream_close(struct stream *s); /* closes fd */
 
-/* False where the system cannot watch one more; the stream is then of no use any more. */
+/* False where the system cannot watch one more; the stream is then unusable. */
 bool stream_watch(struct stream *s, bool on) __attribute__((warn_unused_result));
 bool stream_await_writable(struct stream *s) __attribute__((warn_unused_result));
 void stream_stop(struct stream *s); /* nothing is told any more */

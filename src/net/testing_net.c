@@ -316,7 +316,7 @@ rig_setup(void)
 	    error);
 }
 
-/* Whoever may take it meanwhile. */
+/* Another process may take it meanwhile. */
 static int
 free_port(void)
 {

@@ -47,15 +47,15 @@ enum { RIG_RESP, RIG_LINE, RIG_SERVICES };
 struct rig {
 	struct net *net;
 	struct net_config config;                    /* the net's; may be changed at any time */
-	struct rig_client *clients[RIG_CLIENTS_MAX]; /* in the order of their coming */
+	struct rig_client *clients[RIG_CLIENTS_MAX]; /* in the order of their opening */
 	size_t client_count;
 	size_t requests;
 	size_t closings;
-	bool kill_named;        /* whose certificate names a user is killed */
-	bool refuse;            /* who comes gets an error and is finished at once */
+	bool kill_named;        /* a client whose certificate names a user is killed */
+	bool refuse;            /* a new client gets an error and is finished at once */
 	int send_buffer;        /* of connections to come, in bytes; 0: as it is */
-	unsigned open_us;       /* the handler takes so long for who comes ... */
-	unsigned close_us;      /* ... and for who goes */
+	unsigned open_us;       /* how long the service takes to open a client ... */
+	unsigned close_us;      /* ... and to close one */
 	uint64_t wait_us;       /* what the handler's turn() asks for: how often is looked */
 	unsigned interrupted;   /* SIGALRMs */
 	size_t most_closings;   /* in one turn */
