@@ -63,6 +63,7 @@ class Peer:
     name = None
     protocol = "resp"
     program = None
+    start_s = 10  # after that it is taken as failed
 
     def __init__(self, build, tls=False):
         self.build = build
@@ -116,7 +117,7 @@ class Peer:
         with open(os.path.join(self.folder, "log"), "wb") as log:
             self.process = subprocess.Popen([path, *self.arguments()], cwd=self.folder, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + self.start_s
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -24,21 +24,22 @@ hub_address(struct hub_delivery *d, size_t i)
 		d->message.pattern = topic_name(topic);
 	} else {
 		d->message.kind = d->is_shard ? HUB_SHARD : HUB_CHANNEL;
-		d->message.pattern.len = 0;
+		d->message.pattern = (struct slice){NULL, 0};
 	}
 	return topic;
 }
 
-static void
-measure(const struct wire_form *f, struct hub_delivery *d, uint8_t form)
+/* The payload in a form that transforms it; NULL if the form cannot carry it. */
+static const struct wire_body *
+transformed_body(const struct wire_form *f, struct hub_delivery *d, uint8_t form)
 {
-	size_t len = d->message.payload.len;
-
-	d->measured |= 1U << form;
-	if (f->measure == NULL)
-		d->bodies[form].len = len;
-	else if (len > WIRE_TRANSFORMED_MAX || !f->measure(&d->message, &d->bodies[form]))
-		d->unfit |= 1U << form;
+	if ((d->measured >> form & 1) == 0) {
+		d->measured |= 1U << form;
+		if (d->message.payload.len > WIRE_TRANSFORMED_MAX ||
+		    !f->measure(&d->message, &d->bodies[form]))
+			d->unfit |= 1U << form;
+	}
+	return (d->unfit >> form & 1) == 0 ? &d->bodies[form] : NULL;
 }
 
 /* The message as it is addressed, in one form. */
@@ -49,16 +50,14 @@ struct plan {
 };
 
 /* False if the form cannot carry it. */
-static bool
+static inline bool
 make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct plan *plan)
 {
 	const struct wire_form *f = hub->forms[form];
 
-	if ((d->measured >> form & 1) == 0)
-		measure(f, d, form);
-	if ((d->unfit >> form & 1) != 0)
+	plan->body = f->measure == NULL ? &d->verbatim : transformed_body(f, d, form);
+	if (plan->body == NULL)
 		return false;
-	plan->body = &d->bodies[form];
 	plan->ends = f->ends(&d->message, plan->body);
 	plan->len = plan->ends.head + plan->body->len + plan->ends.tail;
 	return true;
@@ -142,27 +141,6 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 	return true;
 }
 
-/* The message for one topic, in each form that was asked for. */
-struct encodings {
-	struct frame frames[HUB_FORMS_MAX];
-	uint32_t made;  /* bits, by form: frames[form] is set, or ... */
-	uint32_t unfit; /* ... the form cannot carry the message */
-	uint32_t tag;
-	uint64_t id; /* see encode() */
-};
-
-/* NULL if the form cannot carry the message. */
-static const struct frame *
-frame_of(struct hub *hub, struct hub_delivery *d, uint8_t form, struct encodings *e)
-{
-	if ((e->made >> form & 1) == 0) {
-		e->made |= 1U << form;
-		if (!encode(hub, d, form, e->tag, e->id, &e->frames[form]))
-			e->unfit |= 1U << form;
-	}
-	return (e->unfit >> form & 1) == 0 ? &e->frames[form] : NULL;
-}
-
 static void
 overflow(struct subscriber *s)
 {
@@ -175,14 +153,12 @@ static size_t
 deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
     enum hub_limiting limiting)
 {
-	struct encodings e;
+	struct frame frames[HUB_FORMS_MAX];
 	const struct frame *frame = NULL;
+	uint32_t encoded = 0, tag = topic_tags_of(hub->tags, topic);
 	size_t receivers = 0, queued = 0;
-	int form = -1; /* of frame */
+	int form = -1; /* of frame, which is NULL if the form cannot carry the message */
 
-	e.made = e.unfit = 0;
-	e.tag = topic_tags_of(hub->tags, topic);
-	e.id = id;
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
 		enum outbox_result result;
@@ -192,14 +168,20 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 		receivers++;
 		if (s->outbox.form != form) {
 			form = s->outbox.form;
-			frame = frame_of(hub, d, s->outbox.form, &e);
+			frame = &frames[form];
+			if ((encoded >> form & 1) == 0 &&
+			    !encode(hub, d, s->outbox.form, tag, id, &frames[form]))
+				frames[form].ptr = NULL;
+			encoded |= 1U << form;
+			if (frame->ptr == NULL)
+				frame = NULL;
 		}
 		if (frame == NULL) {
-			outbox_refuse(&s->outbox, e.tag);
+			outbox_refuse(&s->outbox, tag);
 			continue;
 		}
 		if (limiting == HUB_WITHIN_LIMITS && outbox_would_block(&s->outbox, frame->len)) {
-			outbox_refuse(&s->outbox, e.tag);
+			outbox_refuse(&s->outbox, tag);
 			overflow(s);
 			continue;
 		}
@@ -240,10 +222,9 @@ match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice pa
     struct hub_delivery *d)
 {
 	assert(kind != HUB_PATTERN);
-	d->message.kind = kind;
-	d->message.pattern = (struct slice){NULL, 0};
 	d->message.channel = channel;
 	d->message.payload = payload;
+	d->verbatim.len = payload.len;
 	d->measured = d->unfit = 0;
 	d->is_shard = kind == HUB_SHARD;
 	if (d->is_shard) {

@@ -55,7 +55,8 @@ struct hub_delivery {
 	size_t count;
 	struct topic *shard; /* what topics points to, for a shard channel */
 	bool is_shard;
-	uint32_t measured; /* bits, by form: bodies[form] is set, or ... */
+	struct wire_body verbatim; /* the payload in forms that do not transform it */
+	uint32_t measured; /* bits, by form that transforms it: bodies[form] is set, or ... */
 	uint32_t unfit;    /* ... the form cannot carry the payload */
 	struct wire_body bodies[HUB_FORMS_MAX];
 };
