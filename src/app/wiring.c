@@ -136,68 +136,27 @@ io_set_owing(void *conn, bool owing)
 }
 
 static void
-io_conn_figures(void *conn, struct server_conn_figures *figures)
+io_conn_figures(void *conn, struct conn_figures *figures)
 {
-	struct conn_figures of_conn = conn_figures(conn);
-
-	*figures = (struct server_conn_figures){
-	    .input_bytes = of_conn.input_bytes,
-	    .input_room_bytes = of_conn.input_room_bytes,
-	    .read_bytes = of_conn.read_bytes,
-	    .written_bytes = of_conn.written_bytes,
-	    .readable = of_conn.readable,
-	    .writable = of_conn.writable,
-	    .fd = of_conn.fd,
-	    .loop = of_conn.loop,
-	};
+	*figures = conn_figures(conn);
 }
 
 static void
-io_figures(void *arg, struct server_io_figures *figures)
+io_figures(void *arg, struct net_figures *figures)
 {
 	const struct wiring *w = arg;
-	struct net_figures of_net = net_figures(w->net);
 
-	*figures = (struct server_io_figures){
-	    .accepted = of_net.accepted,
-	    .refused_fds = of_net.refused_fds,
-	    .read_bytes = of_net.read_bytes,
-	    .written_bytes = of_net.written_bytes,
-	    .turns = of_net.turns,
-	    .longest_turn_us = of_net.longest_turn_us,
-	    .closed_stalled = of_net.closed_stalled,
-	    .closed_idle = of_net.closed_idle,
-	    .tls_handshakes = of_net.tls_handshakes,
-	    .tls_resumed = of_net.tls_resumed,
-	    .tls_failed = of_net.tls_failed,
-	    .tls_handshaking = of_net.tls_handshaking,
-	    .tls_expires = of_net.tls_expires,
-	    .refused_address_count = of_net.refused_address_count,
-	    .refused_address_rate = of_net.refused_address_rate,
-	    .refused_proxy = of_net.refused_proxy,
-	    .closed_unproven = of_net.closed_unauthenticated,
-	    .refused_unproven = of_net.refused_unauthenticated,
-	    .unproven = of_net.unauthenticated,
-	    .addresses = of_net.addresses,
-	    .greetings = of_net.proxy_pending,
-	};
+	*figures = net_figures(w->net);
 }
 
 static bool
-io_loop_figures(void *arg, unsigned loop, struct server_loop_figures *figures)
+io_loop_figures(void *arg, unsigned loop, struct net_loop_figures *figures)
 {
 	const struct wiring *w = arg;
-	struct net_loop_figures of_loop;
 
 	if (loop >= net_loop_count(w->net))
 		return false;
-	of_loop = net_loop_figures(w->net, loop);
-	*figures = (struct server_loop_figures){
-	    .clients = of_loop.connections,
-	    .read_bytes = of_loop.read_bytes,
-	    .written_bytes = of_loop.written_bytes,
-	    .cpu_us = of_loop.cpu_us,
-	};
+	*figures = net_loop_figures(w->net, loop);
 	return true;
 }
 

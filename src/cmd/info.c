@@ -108,13 +108,14 @@ put_error_stats(struct slice code, void *value, void *arg)
 static void
 put_loops(const struct server *server, struct buffer *out)
 {
-	struct server_loop_figures figures;
+	struct net_loop_figures figures;
 
 	for (unsigned i = 0; server->io->loop_figures(server->io->arg, i, &figures); i++)
 		buffer_appendf(out,
 		    "io_thread_%u:clients=%zu,read_bytes=%" PRIu64 ",written_bytes=%" PRIu64
 		    ",cpu_usec=%" PRIu64 "\r\n",
-		    i, figures.clients, figures.read_bytes, figures.written_bytes, figures.cpu_us);
+		    i, figures.connections, figures.read_bytes, figures.written_bytes,
+		    figures.cpu_us);
 }
 
 /* How long keys with an end have left, on average: of a few, as Redis estimates it, too. */

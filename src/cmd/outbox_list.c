@@ -15,7 +15,7 @@ static void
 describe(const struct client *c, uint64_t now_us, struct buffer *out)
 {
 	const struct outbox *outbox = &c->subscriber.outbox;
-	struct server_conn_figures figures = {.fd = -1};
+	struct conn_figures figures = {.fd = -1};
 
 	(void)now_us;
 	if (!c->gone)

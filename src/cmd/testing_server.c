@@ -82,27 +82,27 @@ io_set_subscriber(void *conn, bool subscriber)
 }
 
 static void
-io_conn_figures(void *conn, struct server_conn_figures *figures)
+io_conn_figures(void *conn, struct conn_figures *figures)
 {
 	(void)conn;
-	*figures = (struct server_conn_figures){
+	*figures = (struct conn_figures){
 	    .fd = 7, .readable = true, .input_bytes = 10, .input_room_bytes = 30};
 }
 
 /* Two of them. */
 static bool
-io_loop_figures(void *arg, unsigned loop, struct server_loop_figures *figures)
+io_loop_figures(void *arg, unsigned loop, struct net_loop_figures *figures)
 {
 	(void)arg;
-	*figures = (struct server_loop_figures){.clients = loop + 1, .cpu_us = 7};
+	*figures = (struct net_loop_figures){.connections = loop + 1, .cpu_us = 7};
 	return loop < 2;
 }
 
 static void
-io_figures(void *arg, struct server_io_figures *figures)
+io_figures(void *arg, struct net_figures *figures)
 {
 	(void)arg;
-	*figures = (struct server_io_figures){.accepted = 1};
+	*figures = (struct net_figures){.accepted = 1};
 }
 
 static void

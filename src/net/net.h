@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "base/net_figures.h"
 #include "base/protocol.h"
 #include "net/address_limits.h"
 #include "net/tls.h"
@@ -97,40 +98,7 @@ struct net_config {
 				does. Read when net_run begins */
 };
 
-struct net_figures {
-	uint64_t accepted;
-	uint64_t refused_fds; /* accepts that failed for want of descriptors or memory */
-	uint64_t read_bytes;
-	uint64_t written_bytes;
-	uint64_t turns;
-	uint64_t longest_turn_us; /* work only, not waiting */
-	uint64_t closed_stalled;
-	uint64_t closed_idle;
-	uint64_t tls_handshakes; /* that were completed */
-	uint64_t tls_resumed;    /* ... with a session from before */
-	uint64_t tls_failed;
-	size_t tls_handshaking;
-	int64_t tls_expires; /* Unix time, of the first to expire of all TLS files; 0: no TLS */
-	uint64_t closed_unauthenticated; /* auth_timeout_s */
-	uint64_t refused_unauthenticated;
-	size_t unauthenticated; /* connections that have completed no request, or not logged in */
-	uint64_t refused_address_count; /* address_limits_config.connections */
-	uint64_t refused_address_rate;  /* ... .rate */
-	uint64_t refused_proxy;         /* no good PROXY header, or not in time */
-	size_t addresses;               /* known to the limits */
-	size_t proxy_pending;           /* whose PROXY header has not come whole */
-	size_t connections;
-};
-
 #define NET_LOOPS_MAX 64
-
-/* The share of one of several loops. */
-struct net_loop_figures {
-	size_t connections;
-	uint64_t read_bytes;
-	uint64_t written_bytes;
-	uint64_t cpu_us; /* of its thread */
-};
 
 /* Borrows config, whose values may change at any time, and services, of which there are 1 to
  * NET_SERVICES_MAX. Returns owned (net_free). Logs and returns NULL where libevent fails. */
@@ -212,15 +180,6 @@ void conn_set_subscriber(struct conn *conn, bool subscriber);
 /* More output will come, in slices of later turns: until this is unset it does not finish. */
 void conn_set_expects_output(struct conn *conn, bool expects_output);
 
-struct conn_figures {
-	size_t input_bytes; /* unparsed or of an unfinished request */
-	size_t input_room_bytes;
-	uint64_t read_bytes;
-	uint64_t written_bytes;
-	bool readable, writable; /* events it waits for, for CLIENT LIST */
-	int fd;
-	unsigned loop; /* where there are several */
-};
 struct conn_figures conn_figures(const struct conn *conn);
 
 #endif

@@ -63,7 +63,7 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 {
 	const struct outbox *outbox = &c->subscriber.outbox;
 	const uint32_t *count = c->subscriber.count;
-	struct server_conn_figures figures = {.fd = -1};
+	struct conn_figures figures = {.fd = -1};
 	char flags[16], command[COMMAND_NAME_MAX] = "NULL";
 	const struct transaction *t = c->transaction;
 	size_t multi_bytes = t != NULL ? sizeof(*t) + t->bytes : 0;

@@ -154,7 +154,7 @@ rss_bytes(const struct rusage *self)
 void
 info_source_init(struct info_source *source, const struct server *server, uint64_t now_us)
 {
-	struct server_loop_figures of_loop;
+	struct net_loop_figures of_loop;
 
 	memset(source, 0, sizeof(*source));
 	source->server = server;

@@ -47,7 +47,7 @@ struct info_source {
 	const struct server *server;
 	const struct server_config *config;
 	struct hub_figures hub;
-	struct server_io_figures io;
+	struct net_figures io;
 	struct server_disk_figures disk;
 	unsigned loops; /* beside the main one */
 	struct rusage self, children;

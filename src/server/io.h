@@ -6,32 +6,12 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/net_figures.h"
 
 /*
  * What the server asks of the layer that has its clients' connections, and the two exchange: filled
  * in by app, or by a test. `conn` is what server_open was given.
  */
-struct server_io_figures {
-	uint64_t accepted, refused_fds, read_bytes, written_bytes, turns, longest_turn_us,
-	    closed_stalled, closed_idle, refused_address_count, refused_address_rate, refused_proxy,
-	    closed_unproven, refused_unproven, tls_handshakes, tls_resumed, tls_failed;
-	size_t addresses, greetings, unproven, tls_handshaking;
-	int64_t tls_expires; /* Unix time; 0: no TLS */
-};
-
-struct server_conn_figures {
-	size_t input_bytes, input_room_bytes;
-	uint64_t read_bytes, written_bytes;
-	bool readable, writable;
-	int fd;
-	unsigned loop; /* of several, the one that reads and writes for it */
-};
-
-struct server_loop_figures {
-	size_t clients;
-	uint64_t read_bytes, written_bytes, cpu_us;
-};
-
 struct server_io {
 	void (*ready)(void *conn);
 	void (*resume)(void *conn);
@@ -41,10 +21,10 @@ struct server_io {
 	void (*set_subscriber)(void *conn, bool subscriber);
 	void (*set_owing)(
 	    void *conn, bool owing); /* more will come to its outbox, though it ends */
-	void (*conn_figures)(void *conn, struct server_conn_figures *figures);
-	void (*figures)(void *arg, struct server_io_figures *figures);
+	void (*conn_figures)(void *conn, struct conn_figures *figures);
+	void (*figures)(void *arg, struct net_figures *figures);
 	/* False if there is no such loop; there is none where the main loop does all. */
-	bool (*loop_figures)(void *arg, unsigned loop, struct server_loop_figures *figures);
+	bool (*loop_figures)(void *arg, unsigned loop, struct net_loop_figures *figures);
 	void (*reset_figures)(void *arg);
 	void (*shutdown)(void *arg, bool now); /* now: without flushing what is owed */
 	/* SHUTDOWN GRACE and SHUTDOWN ABORT: whoever carries the clients stops accepting and calls

@@ -185,10 +185,10 @@ close_clients(struct server *server, size_t may_stay)
 static bool
 awaits_clients(const struct server *server)
 {
-	struct server_io_figures figures;
+	struct net_figures figures;
 
 	server->io->figures(server->io->arg, &figures);
-	return figures.greetings > 0;
+	return figures.proxy_pending > 0;
 }
 
 static uint64_t

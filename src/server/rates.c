@@ -28,7 +28,7 @@ sample(struct rate *rate, uint64_t now_us, uint64_t count)
 void
 rates_sample(struct server *server, uint64_t now_us)
 {
-	struct server_io_figures io = {0};
+	struct net_figures io = {0};
 
 	if (server->rates->ops.last_us != 0 &&
 	    now_us - server->rates->ops.last_us < RATES_INTERVAL_US)

@@ -24,7 +24,7 @@ static void
 note_peaks(struct client_peaks *peaks, const struct client *c)
 {
 	const struct outbox *outbox = &c->subscriber.outbox;
-	struct server_conn_figures figures = {0};
+	struct conn_figures figures = {0};
 
 	c->server->io->conn_figures(c->conn, &figures);
 	RAISE(peaks->input_bytes, figures.input_bytes);
