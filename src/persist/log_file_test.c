@@ -177,7 +177,7 @@ row_of(enum event event, const char *start, char policy)
 		found = &rows[i];
 	}
 	ck_assert_msg(
-	    found != NULL, "event %d, %s, %c stands in no row", (int)event, start, policy);
+	    found != NULL, "event %d, %s, %c is in no row", (int)event, start, policy);
 	return found;
 }
 
