@@ -176,8 +176,7 @@ row_of(enum event event, const char *start, char policy)
 		ck_assert_msg(found == NULL, "event %d, %s stands in two rows", (int)event, start);
 		found = &rows[i];
 	}
-	ck_assert_msg(
-	    found != NULL, "event %d, %s, %c is in no row", (int)event, start, policy);
+	ck_assert_msg(found != NULL, "event %d, %s, %c is in no row", (int)event, start, policy);
 	return found;
 }
 
