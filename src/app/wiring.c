@@ -28,17 +28,10 @@ net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbo
 	return client;
 }
 
-static enum net_verdict
+static enum request_verdict
 net_request(void *client, const struct slice *args, size_t count)
 {
-	switch (server_request(client, args, count)) {
-	case SERVER_LATER:
-		return NET_LATER;
-	case SERVER_BLOCKED:
-		return NET_BLOCKED;
-	default:
-		return NET_NEXT;
-	}
+	return server_request(client, args, count);
 }
 
 static void

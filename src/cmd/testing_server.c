@@ -313,7 +313,7 @@ static bool
 hand_over(struct test_conn *conn)
 {
 	conn->resumed = 0;
-	conn->later = server_request(conn->client, conn->args, conn->argc) != SERVER_NEXT;
+	conn->later = server_request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
 	return !conn->later;
 }
 

@@ -203,11 +203,11 @@ conn_kill(struct conn *conn, const char *reason)
 }
 
 void
-conn_hold(struct conn *conn, enum net_verdict verdict)
+conn_hold(struct conn *conn, enum request_verdict verdict)
 {
 	if (conn->state == CONN_RESUMED)
 		return; /* by its own handler */
-	conn_become(conn, verdict == NET_BLOCKED ? CONN_BLOCKED : CONN_HELD);
+	conn_become(conn, verdict == REQUEST_BLOCKED ? CONN_BLOCKED : CONN_HELD);
 	if (conn->state != CONN_BLOCKED || conn->end_watch == END_WATCHED)
 		return;
 	/* Where it can't be watched its end is seen when it is resumed. */

@@ -176,10 +176,10 @@ struct io_link *conn_link(const struct conn *conn);  /* NULL: this loop has the 
 struct net_loop *conn_loop(const struct conn *conn); /* NULL: the main loop */
 int conn_fd(const struct conn *conn);
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
-void conn_refuse(struct conn *conn, const char *reason);     /* as conn_kill, and logs it */
-void conn_end(struct conn *conn);                            /* its output has been written */
-void conn_hold(struct conn *conn, enum net_verdict verdict); /* which is not NET_NEXT */
-void conn_peer_ended(void *conn);                            /* as the end_watch says */
+void conn_refuse(struct conn *conn, const char *reason);         /* as conn_kill, and logs it */
+void conn_end(struct conn *conn);                                /* its output has been written */
+void conn_hold(struct conn *conn, enum request_verdict verdict); /* which is not REQUEST_NEXT */
+void conn_peer_ended(void *conn);                                /* as the end_watch says */
 
 static inline uint32_t
 conn_ms(uint64_t now_us)

@@ -60,18 +60,18 @@ held_request(const struct conn *conn)
 	    .ends_batch = requests->ends_batch && requests->next + 1 == requests->count};
 }
 
-/* A request to the service. Other than NET_NEXT only where the connection goes on. */
-static enum net_verdict
+/* A request to the service. Other than REQUEST_NEXT only where the connection goes on. */
+static enum request_verdict
 hand_over(struct conn *conn, const struct protocol_request *request)
 {
-	enum net_verdict verdict;
+	enum request_verdict verdict;
 
 	conn->may_switch = request->ends_batch;
 	verdict = conn_service(conn)->request(conn->client, request->args, request->count);
 	conn->may_switch = false;
 	if (conn->extra != NULL)
 		conn_has_asked(conn);
-	return conn_is_open(conn) ? verdict : NET_NEXT;
+	return conn_is_open(conn) ? verdict : REQUEST_NEXT;
 }
 
 static void
@@ -114,7 +114,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 {
 	size_t at = 0, taken;
 	struct protocol_request request;
-	enum net_verdict verdict;
+	enum request_verdict verdict;
 
 	take_parser(conn);
 	while (at < len) {
@@ -128,7 +128,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 		case PROTOCOL_REQUEST:
 			at += taken;
 			verdict = hand_over(conn, &request);
-			if (verdict == NET_NEXT) {
+			if (verdict == REQUEST_NEXT) {
 				request_done(conn);
 			} else {
 				conn_hold(conn, verdict);
@@ -151,9 +151,9 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 
 	while (requests->next < requests->count) {
 		struct protocol_request request = held_request(conn);
-		enum net_verdict verdict = hand_over(conn, &request);
+		enum request_verdict verdict = hand_over(conn, &request);
 
-		if (verdict != NET_NEXT) {
+		if (verdict != REQUEST_NEXT) {
 			conn_hold(conn, verdict);
 			return false;
 		}
@@ -176,14 +176,14 @@ static void
 retry_held(struct conn *conn)
 {
 	struct protocol_request request;
-	enum net_verdict verdict;
+	enum request_verdict verdict;
 
 	if (conn->state != CONN_RESUMED)
 		return;
 	conn_become(conn, CONN_HELD);
 	request = held_request(conn);
 	verdict = hand_over(conn, &request);
-	if (verdict != NET_NEXT) {
+	if (verdict != REQUEST_NEXT) {
 		conn_hold(conn, verdict);
 		return;
 	}

@@ -10,10 +10,10 @@
 enum conn_state {
 	CONN_SECURING, /* in the TLS handshake */
 	CONN_READING,  /* requests are read and handed over as they come */
-	CONN_HELD,     /* the next request got NET_LATER: it waits, and nothing is read */
-	CONN_BLOCKED,  /* the same with NET_BLOCKED: the connection is closed if the peer ends it */
-	CONN_RESUMED,  /* the request that waits is handed over again in the next turn */
-	CONN_PAUSED,   /* requests wait until the peer has read its replies */
+	CONN_HELD,     /* the next request got REQUEST_LATER: it waits, and nothing is read */
+	CONN_BLOCKED, /* REQUEST_BLOCKED: the same, but the connection closes if the peer ends it */
+	CONN_RESUMED, /* the request that waits is handed over again in the next turn */
+	CONN_PAUSED,  /* requests wait until the peer has read its replies */
 	CONN_FINISHING, /* no more requests; closes when its output has been written */
 	CONN_LINGERING, /* our side is shut; what the peer still sends is thrown away, so that a
 			 * reset does not destroy the last reply on its way */

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/net_figures.h"
 #include "base/protocol.h"
+#include "base/request_verdict.h"
 #include "net/address_limits.h"
 #include "net/tls.h"
 #include "pubsub/outbox.h"
@@ -23,14 +24,6 @@
  */
 struct net;
 struct conn;
-
-enum net_verdict {
-	NET_NEXT,    /* done, go on */
-	NET_LATER,   /* not done: the same request is handed over again after conn_resume() */
-	NET_BLOCKED, /* the same, but the request is void once the peer has closed the connection,
-			which is then closed here too. A request with NET_LATER is still carried
-			out */
-};
 
 struct net_peer {
 	char address[64];       /* "127.0.0.1:50412", "[::1]:50412", "/path/of/socket:0" */
@@ -51,7 +44,7 @@ struct net_service {
 	 * (both borrowed until closed()). */
 	void *(*open)(
 	    void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox);
-	enum net_verdict (*request)(void *client, const struct slice *args, size_t count);
+	enum request_verdict (*request)(void *client, const struct slice *args, size_t count);
 	/* The input cannot be followed any more. Says so to the peer, in its protocol; the
 	 * connection then ends as by conn_finish. */
 	void (*broken)(void *client, const char *error);
@@ -166,14 +159,14 @@ struct net_loop_figures net_loop_figures(const struct net *net, unsigned loop);
 
 /* For services. None of them frees the conn before the turn's end. */
 void conn_ready(struct conn *conn);  /* its outbox has something to flush */
-void conn_resume(struct conn *conn); /* after NET_LATER and NET_BLOCKED */
+void conn_resume(struct conn *conn); /* after REQUEST_LATER and REQUEST_BLOCKED */
 void conn_finish(struct conn *conn); /* no more requests; writes the queued output, then closes */
 void conn_kill(struct conn *conn, const char *reason); /* closes at once; reason is a literal */
 void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
 /*
  * The bytes behind the request that is being handled are for another service, which gets the same
  * client. To be called in request() only, for a request with ends_batch, which then returns
- * NET_NEXT.
+ * REQUEST_NEXT.
  */
 void conn_switch(struct conn *conn, unsigned service);
 void conn_set_subscriber(struct conn *conn, bool subscriber);

@@ -101,7 +101,7 @@ on_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox
 	return client;
 }
 
-static enum net_verdict
+static enum request_verdict
 on_request(void *arg, const struct slice *args, size_t count)
 {
 	struct rig_client *client = arg;
@@ -115,7 +115,7 @@ on_request(void *arg, const struct slice *args, size_t count)
 	if (waits && !client->tried) {
 		client->tried = true;
 		client->works = works;
-		return NET_LATER;
+		return REQUEST_LATER;
 	}
 	client->tried = false;
 	if (slice_is(args[0], "BIG") || slice_is(args[0], "WORKBIG")) {
@@ -136,7 +136,7 @@ on_request(void *arg, const struct slice *args, size_t count)
 	} else {
 		ck_abort_msg("what is %.*s?", (int)args[0].len, args[0].ptr);
 	}
-	return NET_NEXT;
+	return REQUEST_NEXT;
 }
 
 static void
@@ -148,7 +148,7 @@ on_broken(void *arg, const char *error)
 }
 
 /* Echoes the line; "RESP" and "LATER RESP" go on in RESP, the second after waiting once. */
-static enum net_verdict
+static enum request_verdict
 on_line(void *arg, const struct slice *args, size_t count)
 {
 	struct rig_client *client = arg;
@@ -158,7 +158,7 @@ on_line(void *arg, const struct slice *args, size_t count)
 	client->handed++;
 	if (waits && !client->tried) {
 		client->tried = true;
-		return NET_LATER;
+		return REQUEST_LATER;
 	}
 	client->tried = false;
 	if (waits || slice_is(args[0], "RESP"))
@@ -167,7 +167,7 @@ on_line(void *arg, const struct slice *args, size_t count)
 		conn_set_unauthenticated(client->conn, true);
 	reply(client, args[0]);
 	reply(client, SLICE("\n"));
-	return NET_NEXT;
+	return REQUEST_NEXT;
 }
 
 static void

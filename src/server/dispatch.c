@@ -265,7 +265,7 @@ note_changes(struct request *rq)
 }
 
 /* The command is done, or goes on as a job of which this request's end is part. */
-static enum server_verdict
+static enum request_verdict
 finish_command(struct request *rq, uint64_t duration_us)
 {
 	struct client *c = rq->client;
@@ -280,7 +280,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 		monitor_feed(rq->server, rq);
 	client_check_limits(c, rq->now_us);
 	client_request_over(c);
-	return c->job == NULL ? SERVER_NEXT : wait_begin(c, WAIT_JOB);
+	return c->job == NULL ? REQUEST_NEXT : wait_begin(c, WAIT_JOB);
 }
 
 static void
@@ -293,7 +293,7 @@ swap_buffers(struct buffer *a, struct buffer *b)
 }
 
 /* The handler did a part. What is in reply goes out if it is whole, else it waits for the rest. */
-static enum server_verdict
+static enum request_verdict
 interrupt_command(struct request *rq)
 {
 	struct client *c = rq->client;
@@ -308,7 +308,7 @@ interrupt_command(struct request *rq)
 	return wait_begin(c, WAIT_TURN);
 }
 
-static enum server_verdict
+static enum request_verdict
 execute(struct request *rq)
 {
 	struct client *c = rq->client;
@@ -330,7 +330,7 @@ execute(struct request *rq)
 		outbox_unmark(&c->subscriber.outbox);
 		if (!TAILQ_EMPTY(rq->server->monitors))
 			monitor_feed(rq->server, rq);
-		return SERVER_BLOCKED;
+		return REQUEST_BLOCKED;
 	}
 	c->running_us += clock_mono_us() - rq->now_us;
 	return result == COMMAND_AGAIN ? interrupt_command(rq) : finish_command(rq, c->running_us);
@@ -409,14 +409,14 @@ is_http(const struct request *rq)
 }
 
 /* A reply that no handler made. */
-static enum server_verdict
+static enum request_verdict
 answer(struct request *rq)
 {
 	push_reply(rq);
 	advance_reply_mode(rq->client);
 	client_check_limits(rq->client, rq->now_us);
 	client_request_over(rq->client);
-	return SERVER_NEXT;
+	return REQUEST_NEXT;
 }
 
 /* EXEC was refused; its error says so. */
@@ -435,7 +435,7 @@ abort_exec(struct request *rq)
 	request_error(rq, "EXECABORT Transaction discarded because of: %s", why);
 }
 
-static enum server_verdict
+static enum request_verdict
 reject(struct request *rq)
 {
 	char label[160];
@@ -450,7 +450,7 @@ reject(struct request *rq)
 		buffer_clear(rq->reply);
 		client_kill(rq->client, "speaks HTTP");
 		client_request_over(rq->client);
-		return SERVER_NEXT;
+		return REQUEST_NEXT;
 	}
 	if (rq->client->transaction != NULL)
 		transaction_spoil(rq->client->transaction);
@@ -459,7 +459,7 @@ reject(struct request *rq)
 	return answer(rq);
 }
 
-static enum server_verdict
+static enum request_verdict
 queue(struct request *rq)
 {
 	const struct server_config *config = rq->server->config;
@@ -477,7 +477,7 @@ queue(struct request *rq)
 	return answer(rq);
 }
 
-static enum server_verdict
+static enum request_verdict
 begin(struct request *rq)
 {
 	bool later = false, allowed;
@@ -503,28 +503,28 @@ begin(struct request *rq)
 }
 
 /* A command that was answered in part: it can't be refused any more. */
-static enum server_verdict
+static enum request_verdict
 go_on(struct request *rq)
 {
 	return is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
 }
 
-enum server_verdict
+enum request_verdict
 server_request(struct client *c, const struct slice *args, size_t count)
 {
 	struct server *server = c->server;
-	enum server_verdict verdict;
+	enum request_verdict verdict;
 	struct request rq = {.server = server, .client = c, .argv = args, .argc = count};
 
 	assert(count > 0);
 	if (c->finishing || c->gone)
-		return SERVER_NEXT;
+		return REQUEST_NEXT;
 	wait_end(c);
 	if (c->job != NULL)
 		return wait_begin(c, WAIT_JOB);
 	if (c->job_ended) {
 		c->job_ended = false;
-		return SERVER_NEXT;
+		return REQUEST_NEXT;
 	}
 	rq.reply = server->reply;
 	rq.proto = c->proto;

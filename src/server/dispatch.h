@@ -16,7 +16,7 @@ struct server;
 void dispatch_init(struct server *server);
 
 /* args is borrowed for the call. */
-enum server_verdict server_request(struct client *client, const struct slice *args, size_t count)
+enum request_verdict server_request(struct client *client, const struct slice *args, size_t count)
     __attribute__((warn_unused_result));
 
 /* One command of a transaction, for EXEC; its reply stays in rq->reply. */

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/net_figures.h"
+#include "base/request_verdict.h"
 
 /*
  * What the server asks of the layer that has its clients' connections, and the two exchange: filled
@@ -34,13 +35,6 @@ struct server_io {
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
 	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
 	void *arg;
-};
-
-enum server_verdict {
-	SERVER_NEXT,
-	SERVER_LATER,   /* not executed; hand it over again after io.resume(conn) */
-	SERVER_BLOCKED, /* the same; but if the peer closes meanwhile it does not want it any more
-			 */
 };
 
 #define SERVER_ORIGIN_MAX 16

@@ -117,7 +117,7 @@ goes_with_its_peer(const struct client *c, enum wait_reason reason)
 	       (reason == WAIT_PAUSE && publishes(c));
 }
 
-enum server_verdict
+enum request_verdict
 wait_begin(struct client *c, enum wait_reason reason)
 {
 	join(c, reason);
@@ -128,7 +128,7 @@ wait_begin(struct client *c, enum wait_reason reason)
 	/* Its message is not under way: whoever had to wait for it need not. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
 		hub_suspend_publication(c->server->hub, &c->publication);
-	return goes_with_its_peer(c, reason) ? SERVER_BLOCKED : SERVER_LATER;
+	return goes_with_its_peer(c, reason) ? REQUEST_BLOCKED : REQUEST_LATER;
 }
 
 static void

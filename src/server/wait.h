@@ -14,7 +14,7 @@
  * Waiting: why a client's request is not done yet, and what ends that.
  *
  * A client waits for one reason at a time; its record (struct wait) is in the queue of that reason,
- * and its request is with io (SERVER_LATER, SERVER_BLOCKED), which reads nothing more of it. What
+ * and its request is with io (REQUEST_LATER, REQUEST_BLOCKED), which reads nothing more of it. What
  * an event means for each reason is said by one table (wait_answer): the client goes on waiting, or
  * its request is handed over again and looked at anew, from the start, as if it had just come; or
  * the client ends, and gives up what its request had claimed. So nothing is stored about what the
@@ -80,7 +80,7 @@ void waits_init(struct waits *waits);
 void waits_set_hooks(struct waits *waits, enum wait_reason reason, struct wait_hooks hooks);
 
 /* The client's request, which was handed over, waits. What io is to do with it. */
-enum server_verdict wait_begin(struct client *c, enum wait_reason reason);
+enum request_verdict wait_begin(struct client *c, enum wait_reason reason);
 
 /* Its request is handed over again. */
 void wait_end(struct client *c);
