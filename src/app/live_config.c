@@ -153,7 +153,7 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 }
 
 /* If changes are to be kept from now on, the append-only file is created first. */
-static enum server_setting
+static enum config_set_result
 prepare_log(const struct live_config *live, const struct settings *next, uint64_t *attempt,
     struct buffer *text)
 {
@@ -161,7 +161,7 @@ prepare_log(const struct live_config *live, const struct settings *next, uint64_
 	enum persist_switch result = PERSIST_REFUSED;
 
 	if (live->persistence == NULL || !next->disk.appendonly || live->settings->disk.appendonly)
-		return SERVER_SETTING_DONE;
+		return CONFIG_SET_DONE;
 	if (attempt == NULL)
 		buffer_append_str(&error,
 		    "the append-only file is written first, and a transaction cannot wait for "
@@ -173,9 +173,9 @@ prepare_log(const struct live_config *live, const struct settings *next, uint64_
 		buffer_append_slice(text, buffer_slice(&error));
 	}
 	buffer_release(&error);
-	return result == PERSIST_SWITCHED  ? SERVER_SETTING_DONE
-	       : result == PERSIST_PENDING ? SERVER_SETTING_LATER
-					   : SERVER_SETTING_REFUSED;
+	return result == PERSIST_SWITCHED  ? CONFIG_SET_DONE
+	       : result == PERSIST_PENDING ? CONFIG_SET_LATER
+					   : CONFIG_SET_REFUSED;
 }
 
 /* Reads all TLS files again if there is a TLS listener: *tls is owned. NULL: there is none. */
@@ -223,12 +223,12 @@ is_named(const char *name, const struct slice *pairs, size_t pair_count)
 }
 
 /* Changes all or nothing. */
-static enum server_setting
+static enum config_set_result
 set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
     char *error, size_t error_len)
 {
 	struct live_config *live = arg;
-	enum server_setting result = SERVER_SETTING_REFUSED;
+	enum config_set_result result = CONFIG_SET_REFUSED;
 	struct buffer text = {0};
 	struct settings next;
 	struct tls *tls = NULL;
@@ -241,7 +241,7 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 	settings_derive(&next);
 	if (ok && tls_suffices(live, &next, pairs, pair_count, &tls, &text))
 		result = prepare_log(live, &next, attempt, &text);
-	if (result == SERVER_SETTING_DONE) {
+	if (result == CONFIG_SET_DONE) {
 		if (tls != NULL)
 			net_take_tls(live->net, tls);
 		adopt(live, &next, is_named("appendonly", pairs, pair_count));

@@ -51,7 +51,7 @@ set(size_t pair_count, const char *const *words)
 	for (size_t i = 0; i < pair_count * 2; i++)
 		pairs[i] = slice_of(words[i]);
 	return interface.set(interface.arg, pairs, pair_count, NULL, error, sizeof(error)) ==
-		       SERVER_SETTING_DONE
+		       CONFIG_SET_DONE
 		   ? "OK"
 		   : error;
 }

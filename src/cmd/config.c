@@ -103,13 +103,13 @@ cmd_config_set(struct request *rq)
 	}
 	switch (settings->set(settings->arg, rq->argv + 2, (rq->argc - 2) / 2,
 	    rq->in_transaction ? NULL : &rq->client->awaited_disk, error, sizeof(error))) {
-	case SERVER_SETTING_LATER:
+	case CONFIG_SET_LATER:
 		rq->waits_for = WAIT_SAVE;
 		return COMMAND_LATER;
-	case SERVER_SETTING_DONE:
+	case CONFIG_SET_DONE:
 		request_ok(rq);
 		break;
-	case SERVER_SETTING_REFUSED:
+	case CONFIG_SET_REFUSED:
 		request_error(rq, "ERR %s", error);
 		break;
 	}

@@ -150,7 +150,7 @@ settings_each(
 }
 
 /* A directive called "bad" takes no value; "journal" switches the journal on and off. */
-static enum server_setting
+static enum config_set_result
 settings_set(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
     char *error, size_t error_len)
 {
@@ -161,12 +161,12 @@ settings_set(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 	for (i = 0; i < pair_count; i++) {
 		if (slice_is(pairs[i * 2], "bad")) {
 			snprintf(error, error_len, "CONFIG SET failed");
-			return SERVER_SETTING_REFUSED;
+			return CONFIG_SET_REFUSED;
 		}
 		if (slice_is(pairs[i * 2], "journal"))
 			server_journal_set(test_server, slice_is(pairs[i * 2 + 1], "on"), false);
 	}
-	return SERVER_SETTING_DONE;
+	return CONFIG_SET_DONE;
 }
 
 static bool

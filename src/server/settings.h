@@ -10,10 +10,10 @@
 /* What commands (CONFIG, ACL) ask of the configuration; filled in by app, or by a test. */
 struct buffer;
 
-enum server_setting {
-	SERVER_SETTING_DONE,
-	SERVER_SETTING_REFUSED,
-	SERVER_SETTING_LATER, /* the same again when server_disk_ended() is called */
+enum config_set_result {
+	CONFIG_SET_DONE,
+	CONFIG_SET_REFUSED,
+	CONFIG_SET_LATER, /* the same again when server_disk_ended() is called */
 };
 
 struct server_settings {
@@ -26,7 +26,7 @@ struct server_settings {
 	 * "CONFIG SET failed (possibly related to argument 'x') - argument must be ..."), without
 	 * "ERR ". *attempt is 0 at first and kept by the caller until it is not LATER; NULL: the
 	 * caller cannot wait. */
-	enum server_setting (*set)(void *arg, const struct slice *pairs, size_t pair_count,
+	enum config_set_result (*set)(void *arg, const struct slice *pairs, size_t pair_count,
 	    uint64_t *attempt, char *error, size_t error_len);
 	bool (*rewrite)(void *arg, char *error, size_t error_len);
 	const char *(*file)(void *arg);     /* path of the configuration file, "" if none */
