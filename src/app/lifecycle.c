@@ -134,7 +134,7 @@ cancel_shutdown(struct lifecycle *l)
 }
 
 void
-lifecycle_parted(struct lifecycle *l)
+lifecycle_lame_duck_over(struct lifecycle *l)
 {
 	if (l->state != LIFECYCLE_LAME_DUCK)
 		return;

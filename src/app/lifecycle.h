@@ -43,7 +43,7 @@ void lifecycle_shutdown(struct lifecycle *l, bool now);
 void lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s);
 bool lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
     __attribute__((warn_unused_result));
-void lifecycle_parted(struct lifecycle *l);
+void lifecycle_lame_duck_over(struct lifecycle *l);
 
 void lifecycle_turn(struct lifecycle *l, uint64_t now_us); /* to be called regularly, for timers */
 

@@ -125,9 +125,9 @@ on_abort(void *arg, char *error, size_t error_len)
 }
 
 static void
-on_parted(void *arg)
+on_lame_duck_over(void *arg)
 {
-	lifecycle_parted(&((struct fanfared *)arg)->lifecycle);
+	lifecycle_lame_duck_over(&((struct fanfared *)arg)->lifecycle);
 }
 
 static void
@@ -401,7 +401,7 @@ open_doors(struct fanfared *f)
 	f->wiring.stopping = on_shutdown;
 	f->wiring.lame_duck = on_lame_duck;
 	f->wiring.lame_duck_abort = on_abort;
-	f->wiring.parted = on_parted;
+	f->wiring.lame_duck_over = on_lame_duck_over;
 	f->wiring.turn = on_turn;
 	f->wiring.log_accepted = on_log_accepted;
 	f->wiring.arg = f;

@@ -186,11 +186,11 @@ io_lame_duck_abort(void *arg, char *error, size_t error_len)
 }
 
 static void
-io_parted(void *arg)
+io_lame_duck_over(void *arg)
 {
 	struct wiring *w = arg;
 
-	w->parted(w->arg);
+	w->lame_duck_over(w->arg);
 }
 
 static void
@@ -238,7 +238,7 @@ wiring_init(
 	    .shutdown = io_shutdown,
 	    .lame_duck = io_lame_duck,
 	    .lame_duck_abort = io_lame_duck_abort,
-	    .parted = io_parted,
+	    .lame_duck_over = io_lame_duck_over,
 	    .arg = w,
 	};
 

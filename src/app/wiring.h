@@ -22,7 +22,7 @@ struct wiring {
 	void (*stopping)(void *arg, bool now);           /* a client sent SHUTDOWN */
 	void (*lame_duck)(void *arg, uint32_t window_s); /* ... GRACE */
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len); /* ... ABORT */
-	void (*parted)(void *arg);                /* the lame duck has finished */
+	void (*lame_duck_over)(void *arg);        /* the lame duck has finished */
 	void (*turn)(void *arg, uint64_t now_us); /* called at least every 100 ms */
 	void (*log_accepted)(void *arg);          /* the requested append-only file exists */
 	void *arg;

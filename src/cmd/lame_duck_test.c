@@ -82,12 +82,12 @@ START_TEST(clients_are_finished_evenly_the_oldest_first)
 		ck_assert(conns[i * CLIENTS / 10 - 1]->finished);
 		ck_assert_str_eq(test_call(conns[CLIENTS - 1], "ping"), "+PONG\r\n");
 	}
-	ck_assert_int_eq(test_parted, 0);
+	ck_assert_int_eq(test_lame_duck_over, 0);
 	test_turn(begun + 10 * SECOND_US);
 	ck_assert_uint_eq(finished(), CLIENTS);
-	ck_assert_int_eq(test_parted, 1);
+	ck_assert_int_eq(test_lame_duck_over, 1);
 	test_turn(begun + 11 * SECOND_US);
-	ck_assert_int_eq(test_parted, 1);
+	ck_assert_int_eq(test_lame_duck_over, 1);
 }
 END_TEST
 
@@ -97,11 +97,11 @@ START_TEST(it_is_over_when_the_last_has_gone)
 	test_call(conns[0], "shutdown grace 1000");
 	test_turn(begun_us());
 	for (size_t i = 0; i < CLIENTS; i++) {
-		ck_assert_int_eq(test_parted, 0);
+		ck_assert_int_eq(test_lame_duck_over, 0);
 		test_close(conns[i]);
 		test_turn(begun_us());
 	}
-	ck_assert_int_eq(test_parted, 1);
+	ck_assert_int_eq(test_lame_duck_over, 1);
 }
 END_TEST
 
@@ -150,7 +150,7 @@ START_TEST(begun_anew_it_has_the_whole_time_for_those_who_are_left)
 		test_close(conns[i]);
 	ck_assert_uint_eq(test_server->lame_duck->parting, 0);
 	test_turn(begun + 50 * SECOND_US + 2000);
-	ck_assert_int_eq(test_parted, 1);
+	ck_assert_int_eq(test_lame_duck_over, 1);
 }
 END_TEST
 
@@ -198,7 +198,7 @@ START_TEST(abort_keeps_who_is_left)
 	assert_says(conns[CLIENTS - 1], "shutdown abort", "-ERR No shutdown in progress.\r\n");
 	test_turn(begun + 100 * SECOND_US);
 	ck_assert_uint_eq(finished(), CLIENTS / 2);
-	ck_assert_int_eq(test_parted, 0);
+	ck_assert_int_eq(test_lame_duck_over, 0);
 	ck_assert_ptr_nonnull(
 	    strstr(test_call(conns[CLIENTS - 1], "info server"), "lame_duck:0\r\n"));
 }
@@ -225,7 +225,7 @@ START_TEST(a_command_in_progress_is_not_cut_off_before_the_end)
 	/* At the end it is left to io, as whoever else does not go. */
 	(void)lame_duck_run(test_server, begun + 10 * SECOND_US);
 	ck_assert_uint_eq(finished(), CLIENTS);
-	ck_assert_int_eq(test_parted, 1);
+	ck_assert_int_eq(test_lame_duck_over, 1);
 }
 END_TEST
 

@@ -26,7 +26,7 @@
 struct server *test_server;
 struct server_config test_config;
 int test_shutdowns;
-int test_parted;
+int test_lame_duck_over;
 bool test_abort_fails;
 const char *test_acl_file;
 char test_acl_text[4096];
@@ -134,10 +134,10 @@ io_lame_duck_abort(void *arg, char *error, size_t error_len)
 }
 
 static void
-io_parted(void *arg)
+io_lame_duck_over(void *arg)
 {
 	(void)arg;
-	test_parted++;
+	test_lame_duck_over++;
 }
 
 static void
@@ -227,7 +227,7 @@ test_setup(void)
 	    .shutdown = io_shutdown,
 	    .lame_duck = io_lame_duck,
 	    .lame_duck_abort = io_lame_duck_abort,
-	    .parted = io_parted,
+	    .lame_duck_over = io_lame_duck_over,
 	};
 	static const struct server_settings settings = {
 	    .each = settings_each,
@@ -262,7 +262,7 @@ test_setup(void)
 	    .watched_keys = 100,
 	};
 	test_shutdowns = 0;
-	test_parted = 0;
+	test_lame_duck_over = 0;
 	test_abort_fails = false;
 	test_acl_file = "";
 	test_acl_text[0] = '\0';

@@ -30,7 +30,7 @@ struct test_conn {
 extern struct server *test_server;
 extern struct server_config test_config; /* set anew by test_setup */
 extern int test_shutdowns;               /* calls of io.shutdown; 100 for each `now` */
-extern int test_parted;                  /* calls of io.parted */
+extern int test_lame_duck_over;          /* calls of io.lame_duck_over */
 extern bool test_abort_fails;            /* io.lame_duck_abort: "cannot listen" */
 extern const char *test_acl_file;        /* aclfile: "" as test_setup leaves it */
 extern char test_acl_text[4096];         /* what is read from it, or was written to it */

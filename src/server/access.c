@@ -20,7 +20,6 @@
 #include "server/client_limits.h"
 #include "server/command.h"
 #include "server/io.h"
-#include "server/rates.h"
 #include "server/request.h"
 #include "server/server_config.h"
 #include "server/statistics.h"

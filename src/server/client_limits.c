@@ -10,7 +10,6 @@
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/held.h"
-#include "server/rates.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 

@@ -10,7 +10,6 @@
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/io.h"
-#include "server/rates.h"
 #include "server/statistics.h"
 #include "server/wait.h"
 

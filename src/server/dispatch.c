@@ -28,7 +28,6 @@
 #include "server/monitor.h"
 #include "server/pause.h"
 #include "server/propagation.h"
-#include "server/rates.h"
 #include "server/request.h"
 #include "server/server_config.h"
 #include "server/slowlog.h"

@@ -33,7 +33,7 @@ struct server_io {
 	 * error, without "ERR "; nothing changed. */
 	void (*lame_duck)(void *arg, uint32_t window_s);
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
-	void (*parted)(void *arg); /* the lame duck is over: what is left is to be closed */
+	void (*lame_duck_over)(void *arg); /* its window has ended: closes the remaining clients */
 	void *arg;
 };
 

@@ -205,7 +205,7 @@ close_due(struct server *server, uint64_t now_us)
 	if (elapsed_us >= window_us(duck) ||
 	    (server->clients->count == 0 && !awaits_clients(server))) {
 		duck->state = LAME_DUCK_OVER;
-		server->io->parted(server->io->arg);
+		server->io->lame_duck_over(server->io->arg);
 		return UINT64_MAX;
 	}
 	open = open_count(server);

@@ -49,8 +49,8 @@ uint64_t lame_duck_left_us(const struct server *server, uint64_t now_us);
 
 /*
  * From now on clients are closed, spread evenly over window_s, which is not 0; who asked for it is
- * told before. Then, or as soon as there are none, io.parted is called. Where it goes on already,
- * it begins anew with the clients that are left.
+ * told before. Then, or as soon as there are none, io.lame_duck_over is called. Where it goes on
+ * already, it begins anew with the clients that are left.
  */
 void server_lame_duck(struct server *server, uint32_t window_s);
 

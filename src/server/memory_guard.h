@@ -16,20 +16,24 @@ struct client;
 struct server;
 
 struct memory_guard {
-	/* Of the clients in WAIT_MEMORY now, as far as they can ever get it: */
-	size_t wanted;          /* the most that one of their messages needs */
-	uint64_t oldest_us;     /* the longest of them waits since then */
-	bool is_stale;          /* ... this is to be worked out anew */
-	bool is_short;          /* too little is free: */
-	bool is_asked;          /* before anybody is cut, the waiting requests are tried again */
-	uint64_t over_since_us; /* the limit is passed since then; 0: it is not */
-	uint64_t relaxed_us;    /* there was room at that time */
-	bool passing;           /* debtors are being looked for: */
-	struct client *at;      /* where; NULL: a pass has ended */
-	size_t threshold;       /* who is owed as much is cut in this pass */
-	size_t most;            /* that anyone else is owed, as seen in this pass */
-	size_t pending;         /* cut clients whose memory is not let go of yet: no more are cut */
-	size_t cut_count;       /* while it is short */
+	/* Of the clients in WAIT_MEMORY whose message can ever fit: */
+	size_t wanted;      /* memory that the largest of their messages needs */
+	uint64_t oldest_us; /* the start of the longest wait */
+	bool is_stale;      /* both are to be computed again */
+
+	bool is_short;    /* there is no room: */
+	bool has_retried; /* all waiting requests were tried again, before a client is closed */
+	uint64_t over_since_us; /* the limit is exceeded since then; 0: it is not */
+	uint64_t had_room_us;   /* the last time at which there was room */
+	size_t closed_count;    /* clients closed since is_short */
+	size_t pending; /* closed clients whose queue is not freed yet: no more are closed */
+
+	/* A pass over the clients looks for long queues: */
+	bool in_pass;
+	struct client *at; /* the next client; NULL: the pass has ended */
+	size_t threshold;  /* clients with so many queued bytes are closed in this pass */
+	size_t most;       /* queued bytes of any other client, as seen in this pass */
+
 	struct rate_limit log_limit;
 };
 
