@@ -8,7 +8,6 @@
 #include "cmd/handlers.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
-#include "server/client.h"
 #include "server/request_keys.h"
 #include "server/server_config.h"
 

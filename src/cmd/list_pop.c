@@ -7,7 +7,6 @@
 #include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/propagation.h"
-#include "server/request_keys.h"
 #include "server/server_config.h"
 
 bool

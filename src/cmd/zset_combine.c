@@ -13,7 +13,6 @@
 #include "kv/set.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
-#include "server/client.h"
 #include "server/command.h"
 #include "server/request_keys.h"
 #include "server/server_config.h"

@@ -12,7 +12,6 @@
 #include "server/clients.h"
 #include "server/held.h"
 #include "server/io.h"
-#include "server/wait.h"
 
 /* Told, or finished, in a turn for about so long. */
 #define SHARE_US 500
