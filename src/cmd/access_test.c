@@ -290,7 +290,7 @@ START_TEST(a_subscribe_that_goes_on_is_held_to_rules_that_changed_meanwhile)
 	buffer_append(&line, " x", 3);
 	ck_assert(!test_send(s, line.ptr));
 	buffer_release(&line);
-	while (s->later && s->client->progress == 0)
+	while (s->later && s->client->pending->progress == 0)
 		test_turns(1);
 	ck_assert(s->later);
 	assert_says(c, "acl setuser u resetchannels &n*", "+OK\r\n");
@@ -377,7 +377,7 @@ START_TEST(a_login_that_turns_out_to_be_none_leaves_nothing_behind)
 	test_config.requirepass = "";
 	server_reconfigured(test_server);
 	ck_assert_int_eq(strncmp(test_finish(n), "-ERR AUTH <password> called without", 35), 0);
-	ck_assert_uint_eq(n->client->login_at_us, 0);
+	ck_assert_ptr_null(n->client->pending);
 }
 END_TEST
 

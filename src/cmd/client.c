@@ -51,8 +51,10 @@ cmd_client_id(struct request *rq)
 enum command_result
 cmd_client_getname(struct request *rq)
 {
-	if (rq->client->name != NULL)
-		resp_put_bulk_str(rq->reply, rq->client->name);
+	const char *name = client_name(rq->client);
+
+	if (*name != '\0')
+		resp_put_bulk_str(rq->reply, name);
 	else
 		resp_put_null(rq->reply, rq->proto);
 	return COMMAND_DONE;
@@ -64,11 +66,12 @@ cmd_client_setname(struct request *rq)
 	if (rq->argv[2].len > CLIENT_ATTRIBUTE_MAX)
 		request_error(
 		    rq, "ERR Client names cannot be longer than %d bytes.", CLIENT_ATTRIBUTE_MAX);
-	else if (!client_attribute_set(&rq->client->name, rq->argv[2]))
+	else if (!client_attribute_set(&session_of(rq->client)->name, rq->argv[2]))
 		request_error(
 		    rq, "ERR Client names cannot contain spaces, newlines or special characters.");
 	else
 		request_ok(rq);
+	session_trim(rq->client);
 	return COMMAND_DONE;
 }
 
@@ -79,9 +82,9 @@ cmd_client_setinfo(struct request *rq)
 	char **attribute;
 
 	if (slice_is_nocase(option, "lib-name")) {
-		attribute = &rq->client->lib_name;
+		attribute = &session_of(rq->client)->lib_name;
 	} else if (slice_is_nocase(option, "lib-ver")) {
-		attribute = &rq->client->lib_version;
+		attribute = &session_of(rq->client)->lib_version;
 	} else {
 		request_error(rq, "ERR Unrecognized option '%.*s'", shown_len(option), option.ptr);
 		return COMMAND_DONE;
@@ -94,6 +97,7 @@ cmd_client_setinfo(struct request *rq)
 		    shown_len(option), option.ptr);
 	else
 		request_ok(rq);
+	session_trim(rq->client);
 	return COMMAND_DONE;
 }
 

@@ -10,6 +10,7 @@
 #include "server/access.h"
 #include "server/client.h"
 #include "server/client_end.h"
+#include "server/client_peer.h"
 #include "server/client_walk.h"
 #include "server/job.h"
 #include "server/statistics.h"
@@ -58,10 +59,11 @@ matches(const struct kill *kill, const struct client *c)
 		return false;
 	if (kill->user != NULL && c->user != kill->user)
 		return false;
-	if (kill->has_address && !slice_is(buffer_slice(&kill->address), c->address))
+	if (kill->has_address &&
+	    !slice_is(buffer_slice(&kill->address), client_peer_address(c->peer)))
 		return false;
 	if (kill->has_local_address &&
-	    !slice_is(buffer_slice(&kill->local_address), c->local_address))
+	    !slice_is(buffer_slice(&kill->local_address), client_peer_local_address(c->peer)))
 		return false;
 	return !kill->has_type || client_type_of(c) == kill->type;
 }

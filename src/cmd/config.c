@@ -102,7 +102,7 @@ cmd_config_set(struct request *rq)
 		return COMMAND_DONE;
 	}
 	switch (settings->set(settings->arg, rq->argv + 2, (rq->argc - 2) / 2,
-	    rq->in_transaction ? NULL : &rq->client->awaited_disk, error, sizeof(error))) {
+	    rq->in_transaction ? NULL : &rq->client->pending->awaited_disk, error, sizeof(error))) {
 	case CONFIG_SET_LATER:
 		rq->waits_for = WAIT_SAVE;
 		return COMMAND_LATER;

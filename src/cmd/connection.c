@@ -79,7 +79,7 @@ unsubscribe_from_all(struct request *rq)
 			if (hub_unsubscribe(&c->subscriber, (enum hub_kind)kind,
 				topic_name(s->topic)) != HUB_OK)
 				return true;
-			c->progress++;
+			c->pending->progress++;
 			if (request_slice_is_over(rq))
 				return false;
 		}
@@ -235,8 +235,9 @@ cmd_hello(struct request *rq)
 				  "and select the RESP protocol version at the same time");
 		return COMMAND_DONE;
 	}
-	if (hello.has_name && !client_attribute_set(&c->name, hello.name))
+	if (hello.has_name && !client_attribute_set(&session_of(c)->name, hello.name))
 		return COMMAND_DONE;
+	session_trim(c);
 	if (hello.proto != 0)
 		client_set_proto(c, (int)hello.proto);
 	put_hello_reply(rq);

@@ -9,6 +9,7 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "server/client.h"
+#include "server/client_peer.h"
 #include "server/server.h"
 #include "server/statistics.h"
 
@@ -137,7 +138,7 @@ START_TEST(a_client_is_described_in_the_fields_of_redis_and_no_others)
 	test_call(c, "subscribe a b");
 	test_call(c, "ssubscribe s");
 	test_call(c, "client id");
-	client_describe(c->client, c->client->created_us + 2500000, &line);
+	client_describe(c->client, c->client->peer->created_us + 2500000, &line);
 	buffer_append(&line, "", 1);
 	ck_assert_ptr_nonnull(strstr(line.ptr,
 	    "id=1 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=7 name=me age=2 idle=2 flags=P db=0 "

@@ -11,6 +11,7 @@
 #include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/client.h"
+#include "server/client_peer.h"
 #include "server/evict.h"
 #include "server/request_keys.h"
 #include "server/server_config.h"
@@ -23,7 +24,8 @@ is_allowed(const struct request *rq)
 	uint32_t who = rq->server->config->debug_command;
 
 	return who == SERVER_DEBUG_YES ||
-	       (who == SERVER_DEBUG_LOCAL && (rq->client->is_unix || rq->client->is_loopback));
+	       (who == SERVER_DEBUG_LOCAL &&
+		   (rq->client->peer->is_unix || rq->client->peer->is_loopback));
 }
 
 /* What is no number sleeps no time, as in Redis. */

@@ -191,7 +191,7 @@ cmd_pubsub_shardchannels(struct request *rq)
 static enum command_result
 numsub(struct request *rq, enum hub_kind kind)
 {
-	size_t *progress = &rq->client->progress;
+	size_t *progress = &rq->client->pending->progress;
 
 	if (*progress == 0)
 		resp_put_array(rq->reply, (rq->argc - 2) * 2);

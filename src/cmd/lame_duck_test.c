@@ -8,6 +8,7 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "server/client.h"
+#include "server/clients.h"
 #include "server/lame_duck.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -148,7 +149,7 @@ START_TEST(begun_anew_it_has_the_whole_time_for_those_who_are_left)
 	ck_assert_uint_eq(finished(), CLIENTS * 3 / 4);
 	for (size_t i = 0; i < CLIENTS; i++)
 		test_close(conns[i]);
-	ck_assert_uint_eq(test_server->lame_duck->parting, 0);
+	ck_assert_uint_eq(test_server->clients->parting, 0);
 	test_turn(begun + 50 * SECOND_US + 2000);
 	ck_assert_int_eq(test_lame_duck_over, 1);
 }
@@ -216,7 +217,7 @@ START_TEST(a_command_in_progress_is_not_cut_off_before_the_end)
 	ck_assert(!test_send_args(busy, args, 302)); /* a job */
 	test_call(conns[0], "shutdown grace 10");
 	begun = begun_us();
-	ck_assert_ptr_nonnull(busy->client->job);
+	ck_assert_ptr_nonnull(busy->client->pending->job);
 	(void)lame_duck_run(test_server, begun);
 	(void)lame_duck_run(test_server, begun + 9 * SECOND_US);
 	ck_assert(!busy->finished);

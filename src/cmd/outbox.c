@@ -132,8 +132,6 @@ cmd_outbox_set(struct request *rq)
 {
 	struct client *c = rq->client;
 	struct choice choice = {
-	    .limits = c->limits,
-	    .chosen = c->chosen,
 	    .going_away = c->wants_going_away,
 	};
 	size_t i;
@@ -142,13 +140,18 @@ cmd_outbox_set(struct request *rq)
 		request_syntax_error(rq);
 		return COMMAND_DONE;
 	}
+	if (c->session != NULL) {
+		choice.limits = c->session->limits;
+		choice.chosen = c->session->chosen;
+	}
 	for (i = 2; i < rq->argc; i += 2) {
 		if (!parse_option(rq, rq->argv[i], rq->argv[i + 1], &choice))
 			return COMMAND_DONE;
 	}
 	c->wants_going_away = choice.going_away;
-	c->limits = choice.limits;
-	c->chosen = choice.chosen;
+	session_of(c)->limits = choice.limits;
+	c->session->chosen = choice.chosen;
+	session_trim(c);
 	client_apply_limits(c);
 	request_ok(rq);
 	return COMMAND_DONE;
@@ -157,7 +160,7 @@ cmd_outbox_set(struct request *rq)
 enum command_result
 cmd_outbox_dropped(struct request *rq)
 {
-	size_t *progress = &rq->client->progress;
+	size_t *progress = &rq->client->pending->progress;
 	struct hub *hub = rq->server->hub;
 
 	if (*progress == 0)

@@ -18,15 +18,15 @@ describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	struct conn_figures figures = {.fd = -1};
 
 	(void)now_us;
-	if (!c->gone)
-		c->server->io->conn_figures(c->conn, &figures);
-	buffer_appendf(out, "id=%" PRIu64 " name=%s", c->id, c->name != NULL ? c->name : "");
+	if (!client_is_gone(c))
+		c->server->io->conn_figures(client_conn(c), &figures);
+	buffer_appendf(out, "id=%" PRIu64 " name=%s", c->id, client_name(c));
 	buffer_appendf(out, " policy=%s limit-bytes=%zu limit-messages=%" PRIu32 " notify=%s",
 	    outbox_policy_name(outbox->limits.policy), outbox->limits.bytes,
 	    outbox->limits.messages, outbox->limits.notify ? "yes" : "no");
 	buffer_appendf(out, " outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64,
 	    outbox->message_bytes, outbox->messages, outbox->dropped);
-	buffer_appendf(out, " io-thread=%u watch=%" PRIu32, figures.loop, c->watch.count);
+	buffer_appendf(out, " io-thread=%u watch=%" PRIu32, figures.loop, client_watch_count(c));
 }
 
 enum command_result

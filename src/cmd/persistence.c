@@ -38,7 +38,7 @@ cmd_save(struct request *rq)
 	if (!has_disk(rq))
 		return COMMAND_DONE;
 	figures = figures_of(server);
-	if (c->awaited_disk == 0) {
+	if (c->pending->awaited_disk == 0) {
 		if (figures.saving) {
 			request_error(rq, "ERR Background save already in progress");
 			return COMMAND_DONE;
@@ -47,9 +47,9 @@ cmd_save(struct request *rq)
 			request_error(rq, "ERR");
 			return COMMAND_DONE;
 		}
-		c->awaited_disk = figures.saves + 1;
+		c->pending->awaited_disk = figures.saves + 1;
 	}
-	if (figures.saves < c->awaited_disk) {
+	if (figures.saves < c->pending->awaited_disk) {
 		rq->waits_for = WAIT_SAVE;
 		return COMMAND_LATER;
 	}

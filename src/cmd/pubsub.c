@@ -106,7 +106,7 @@ may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
 {
 	const struct client *c = rq->client;
 
-	return c->rules_version == rq->server->limits_version || c->user->unrestricted ||
+	return c->pending->rules_version == rq->server->limits_version || c->user->unrestricted ||
 	       acl_may_hear(c->user, name, kind == HUB_PATTERN);
 }
 
@@ -117,12 +117,12 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 	enum command_result result = COMMAND_DONE;
 	enum hub_result subscribed;
 
-	if (c->progress == 0 && !check_names(rq))
+	if (c->pending->progress == 0 && !check_names(rq))
 		return COMMAND_DONE;
-	if (c->progress == 0)
-		c->rules_version = rq->server->limits_version;
-	while (c->progress + 1 < rq->argc) {
-		struct slice name = rq->argv[c->progress + 1];
+	if (c->pending->progress == 0)
+		c->pending->rules_version = rq->server->limits_version;
+	while (c->pending->progress + 1 < rq->argc) {
+		struct slice name = rq->argv[c->pending->progress + 1];
 
 		if (!may_still_hear(rq, kind, name)) {
 			client_kill(c, "its user may no longer hear what it subscribes to");
@@ -138,7 +138,7 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 			break;
 		put_confirmation_name(rq, verb, name);
 		put_confirmation_count(rq, kind);
-		if (++c->progress + 1 < rq->argc && request_slice_is_over(rq)) {
+		if (++c->pending->progress + 1 < rq->argc && request_slice_is_over(rq)) {
 			result = COMMAND_AGAIN;
 			break;
 		}
@@ -166,11 +166,11 @@ unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
 
 	while ((subscription = hub_first_subscription(&c->subscriber, kind)) != NULL) {
 		unsubscribe_one(rq, kind, verb, topic_name(subscription->topic));
-		c->progress++;
+		c->pending->progress++;
 		if (request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}
-	if (c->progress == 0) {
+	if (c->pending->progress == 0) {
 		resp_put_push(rq->reply, rq->proto, 3);
 		resp_put_bulk_str(rq->reply, verb);
 		resp_put_null(rq->reply, rq->proto);
@@ -186,9 +186,9 @@ unsubscribe(struct request *rq, enum hub_kind kind, const char *verb)
 
 	if (rq->argc == 1)
 		return unsubscribe_all(rq, kind, verb);
-	while (c->progress + 1 < rq->argc) {
-		unsubscribe_one(rq, kind, verb, rq->argv[++c->progress]);
-		if (c->progress + 1 < rq->argc && request_slice_is_over(rq))
+	while (c->pending->progress + 1 < rq->argc) {
+		unsubscribe_one(rq, kind, verb, rq->argv[++c->pending->progress]);
+		if (c->pending->progress + 1 < rq->argc && request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}
 	return COMMAND_DONE;
@@ -244,8 +244,8 @@ hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
 	if (rq->in_transaction)
 		return hub_publish_now(
 		    hub, kind, rq->argv[1], rq->argv[2], HUB_IGNORE_LIMITS, receivers);
-	return hub_publish(
-	    hub, kind, rq->argv[1], rq->argv[2], rq->now_us, &rq->client->publication, receivers);
+	return hub_publish(hub, kind, rq->argv[1], rq->argv[2], rq->now_us,
+	    &rq->client->pending->publication, receivers);
 }
 
 /* A longer name than may be subscribed to is refused: patterns would have to be tried over all of

@@ -28,11 +28,11 @@ cmd_multi(struct request *rq)
 {
 	struct client *c = rq->client;
 
-	if (c->transaction != NULL) {
+	if (client_transaction(c) != NULL) {
 		request_error(rq, "ERR MULTI calls can not be nested");
 		return COMMAND_DONE;
 	}
-	c->transaction = transaction_new(rq->server->limits_version);
+	session_of(c)->transaction = transaction_new(rq->server->limits_version);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -40,7 +40,7 @@ cmd_multi(struct request *rq)
 enum command_result
 cmd_discard(struct request *rq)
 {
-	if (rq->client->transaction == NULL) {
+	if (client_transaction(rq->client) == NULL) {
 		request_error(rq, "ERR DISCARD without MULTI");
 		return COMMAND_DONE;
 	}
@@ -54,15 +54,15 @@ cmd_watch(struct request *rq)
 {
 	size_t i;
 
-	if (rq->client->transaction != NULL) {
+	if (client_transaction(rq->client) != NULL) {
 		request_error(rq, "ERR WATCH inside MULTI is not allowed");
 		return COMMAND_DONE;
 	}
 	for (i = 1; i < rq->argc; i++) {
 		bool exists = key_peek(rq, request_db(rq), rq->argv[i]) != NULL;
 
-		if (!watch_add(
-			rq->server, &rq->client->watch, rq->client->db, rq->argv[i], exists)) {
+		if (!watch_add(rq->server, &session_of(rq->client)->watch, rq->client->db,
+			rq->argv[i], exists)) {
 			request_error(rq,
 			    "ERR max number of watched keys per client reached "
 			    "(max-watched-keys-per-client %" PRIu32 ")",
@@ -77,7 +77,9 @@ cmd_watch(struct request *rq)
 enum command_result
 cmd_unwatch(struct request *rq)
 {
-	watch_clear(rq->server, &rq->client->watch);
+	if (rq->client->session != NULL)
+		watch_clear(rq->server, &rq->client->session->watch);
+	session_trim(rq->client);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -88,21 +90,21 @@ cmd_unwatch(struct request *rq)
  * past its limits, which is at most what the transaction holds.
  */
 static enum hub_result
-ask_for_room(struct request *rq)
+ask_for_room(struct request *rq, const struct transaction *t)
 {
 	struct hub *hub = rq->server->hub;
 	const struct queued_command *q;
 	enum hub_result result = HUB_OK, room;
 	size_t bytes = 0;
 
-	TAILQ_FOREACH (q, &rq->client->transaction->commands, all) {
+	TAILQ_FOREACH (q, &t->commands, all) {
 		bool is_shard = (q->command->flags & CMD_SHARD) != 0;
 
 		if ((q->command->flags & CMD_CHANNEL) == 0 ||
 		    q->argv[1].len > rq->server->config->hub.name_bytes)
 			continue;
 		room = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
-		    q->argv[2], rq->now_us, &rq->client->publication, &bytes);
+		    q->argv[2], rq->now_us, &rq->client->pending->publication, &bytes);
 		if (room == HUB_TOO_LARGE)
 			return room;
 		if (room == HUB_FULL || result == HUB_OK)
@@ -138,10 +140,9 @@ changes_state(const struct command *command)
 }
 
 static void
-execute_all(struct request *rq)
+execute_all(struct request *rq, const struct transaction *t)
 {
 	struct client *c = rq->client;
-	const struct transaction *t = c->transaction;
 	const struct acl_user *user = c->user;
 	const struct queued_command *q;
 	struct buffer part = {0};
@@ -180,25 +181,26 @@ enum command_result
 cmd_exec(struct request *rq)
 {
 	struct client *c = rq->client;
+	const struct transaction *t = client_transaction(c);
 	enum hub_result room;
 
-	if (c->transaction == NULL) {
+	if (t == NULL) {
 		request_error(rq, "ERR EXEC without MULTI");
 		return COMMAND_DONE;
 	}
-	if (c->transaction->spoiled) {
+	if (t->spoiled) {
 		request_error(rq, "EXECABORT Transaction discarded because of previous errors.");
-	} else if (watch_is_broken(rq->server, &c->watch, request_now_ms(rq))) {
+	} else if (watch_is_broken(rq->server, &c->session->watch, request_now_ms(rq))) {
 		resp_put_null_array(rq->reply, rq->proto);
-	} else if ((room = ask_for_room(rq)) == HUB_TOO_LARGE) {
+	} else if ((room = ask_for_room(rq, t)) == HUB_TOO_LARGE) {
 		request_error(rq,
 		    "EXECABORT Transaction discarded because of: OOM its messages are "
 		    "more than 'maxmemory-pubsub' allows.");
 	} else if (room != HUB_OK) {
 		return COMMAND_LATER;
 	} else {
-		watch_clear(rq->server, &c->watch);
-		execute_all(rq);
+		watch_clear(rq->server, &c->session->watch);
+		execute_all(rq, t);
 	}
 	client_discard_transaction(c);
 	return COMMAND_DONE;

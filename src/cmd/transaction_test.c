@@ -285,7 +285,7 @@ START_TEST(watched_keys_are_bounded_and_each_counts_once)
 {
 	test_config.watched_keys = 2;
 	assert_says(c, "watch a a b a b", "+OK\r\n");
-	ck_assert_uint_eq(c->client->watch.count, 2);
+	ck_assert_uint_eq(client_watch_count(c->client), 2);
 	assert_says(c, "watch c",
 	    "-ERR max number of watched keys per client reached (max-watched-keys-per-client "
 	    "2)\r\n");

@@ -34,7 +34,7 @@ setup(void)
 static enum wait_reason
 reason_of(const struct test_conn *conn)
 {
-	return (enum wait_reason)conn->client->wait.reason;
+	return client_waits_for(conn->client);
 }
 
 static bool
@@ -101,7 +101,7 @@ START_TEST(the_time_in_which_a_publisher_was_paused_is_not_held_against_debtors)
 
 	fill_memory();
 	ck_assert(!send_large(p, "x", MESSAGE * 5 / 2));
-	since_us = p->client->wait.memory_since_us;
+	since_us = p->client->pending->wait.memory_since_us;
 	assert_says(admin, "client pause 60000 write", "+OK\r\n");
 	test_turns(3);
 	ck_assert_int_eq(reason_of(p), WAIT_PAUSE);
@@ -110,7 +110,7 @@ START_TEST(the_time_in_which_a_publisher_was_paused_is_not_held_against_debtors)
 		continue;
 	test_turns(3);
 	ck_assert_int_eq(reason_of(p), WAIT_MEMORY);
-	ck_assert_uint_gt(p->client->wait.memory_since_us, since_us);
+	ck_assert_uint_gt(p->client->pending->wait.memory_since_us, since_us);
 }
 END_TEST
 

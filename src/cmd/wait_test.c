@@ -49,7 +49,7 @@ reconfigure(void)
 static enum wait_reason
 reason_of(const struct test_conn *conn)
 {
-	return (enum wait_reason)conn->client->wait.reason;
+	return client_waits_for(conn->client);
 }
 
 /* A client that waits for this reason, as if its command did. */
@@ -60,7 +60,8 @@ wait_for(enum wait_reason reason)
 
 	ck_assert(test_send(conn, "ping"));
 	(void)test_read(conn);
-	conn->client->login_at_us = reason == WAIT_LOGIN ? INT64_MAX : 0;
+	pending_begin(conn->client);
+	conn->client->pending->login_at_us = reason == WAIT_LOGIN ? INT64_MAX : 0;
 	if (reason == WAIT_KEY) {
 		ck_assert(!test_send(conn, "blpop key 0"));
 		return conn;
@@ -224,7 +225,7 @@ START_TEST(the_time_is_that_of_the_publishers_that_still_wait)
 
 	wait_for_slow(p);
 	ck_assert(!test_send(q, "publish a 3"));
-	q->client->publication.since_us += 3000000; /* as if it had come then */
+	q->client->pending->publication.since_us += 3000000; /* as if it had come then */
 	test_turn(now_us + 4000000);
 	test_close(p);
 	test_turn(now_us + 4100000);

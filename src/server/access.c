@@ -18,6 +18,7 @@
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_limits.h"
+#include "server/client_peer.h"
 #include "server/command.h"
 #include "server/io.h"
 #include "server/request.h"
@@ -121,8 +122,8 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 		return;
 	client_describe(rq->client, rq->now_us, &line);
 	acl_log_add(&server->access->log, server->config->acllog_max_len, clock_wall_us() / 1000,
-	    reason, rq->client->transaction != NULL ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL, object,
-	    user, buffer_slice(&line));
+	    reason, client_transaction(rq->client) != NULL ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL,
+	    object, user, buffer_slice(&line));
 	buffer_release(&line);
 }
 
@@ -151,7 +152,7 @@ void
 access_follow(struct client *c)
 {
 	access_count(c, true);
-	c->server->io->set_unauthenticated(c->conn, access_needs_login(c));
+	c->server->io->set_unauthenticated(client_conn(c), access_needs_login(c));
 }
 
 void
@@ -195,7 +196,7 @@ server_log_in(struct client *c, struct slice name)
 {
 	struct acl_user *user = acl_find(c->server->access->acl, name);
 
-	if (c->finishing || c->gone || user == NULL || !user->enabled || !has_room(c, user))
+	if (!client_is_open(c) || user == NULL || !user->enabled || !has_room(c, user))
 		return false;
 	become(c, user, true);
 	return true;
@@ -209,14 +210,14 @@ must_wait(struct request *rq, struct slice from)
 	struct client *c = rq->client;
 	uint64_t max_us = (uint64_t)rq->server->config->auth_delay_max_ms * 1000, delay_us;
 
-	if (c->login_at_us != 0) {
-		c->login_at_us = 0;
+	if (c->pending->login_at_us != 0) {
+		c->pending->login_at_us = 0;
 		return false;
 	}
 	delay_us = login_delay(rq->server->access->login_delays, from, rq->now_us, max_us);
 	if (delay_us == 0)
 		return false;
-	c->login_at_us = rq->now_us + delay_us;
+	c->pending->login_at_us = rq->now_us + delay_us;
 	rq->waits_for = WAIT_LOGIN;
 	rq->server->statistics->counters.delayed_logins++;
 	return true;
@@ -228,13 +229,13 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	struct server *server = rq->server;
 	struct acl_user *user = acl_find(server->access->acl, name);
 	char label[160];
-	struct slice from = {rq->client->origin, rq->client->origin_len};
+	struct slice from = client_peer_origin(rq->client->peer);
 
 	if (must_wait(rq, from)) {
 		if (!rq->in_transaction)
 			return ACCESS_LATER;
 		/* Not looked at: else a transaction full of guesses would not wait. */
-		rq->client->login_at_us = 0;
+		rq->client->pending->login_at_us = 0;
 		request_error(rq,
 		    "ERR too many wrong passwords: a login now has to wait, and can't "
 		    "inside a transaction");
@@ -261,24 +262,26 @@ look_at(struct request *rq, struct acl_look *out)
 	struct acl_look look = ACL_LOOK_BEGINS;
 
 	look.version = rq->server->limits_version;
-	if (c->look != NULL && c->look->version == look.version)
-		look = *c->look;
+	if (c->pending->look != NULL && c->pending->look->version == look.version)
+		look = *c->pending->look;
 	if (acl_check_part(c->user, command_acl(rq->server->commands, rq->command), rq->argv,
 		rq->argc, LOOK_WORK, &look)) {
 		*out = look;
 		return true;
 	}
-	if (c->look == NULL)
-		c->look = xmalloc(sizeof(*c->look));
-	*c->look = look;
+	if (c->pending->look == NULL)
+		c->pending->look = xmalloc(sizeof(*c->pending->look));
+	*c->pending->look = look;
 	return false;
 }
 
 void
 access_check_over(struct client *c)
 {
-	xfree(c->look);
-	c->look = NULL;
+	if (c->pending == NULL)
+		return;
+	xfree(c->pending->look);
+	c->pending->look = NULL;
 }
 
 static void

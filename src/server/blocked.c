@@ -196,7 +196,7 @@ request_block(struct request *rq, const struct block_terms *terms)
 	block->has_deadline = terms->until_us != UINT64_MAX;
 	if (block->has_deadline)
 		time_queue_add(&b->deadlines, block, (int64_t)terms->until_us);
-	rq->client->block = block;
+	rq->client->pending->block = block;
 	b->count++;
 	(void)wait_begin(rq->client, WAIT_KEY);
 	return COMMAND_BLOCKED;
@@ -234,7 +234,7 @@ unlink_block(struct blocked *b, struct block *block)
 	}
 	if (block->has_deadline)
 		time_queue_remove(&b->deadlines, block->deadline_place);
-	block->client->block = NULL;
+	block->client->pending->block = NULL;
 	block->client = NULL;
 	b->count--;
 }
@@ -244,7 +244,7 @@ static void
 forget(struct client *c)
 {
 	struct blocked *b = c->server->blocked;
-	struct block *block = c->block;
+	struct block *block = c->pending->block;
 
 	if (block == NULL)
 		return;
@@ -269,7 +269,7 @@ blocked_init(struct server *server)
 static void
 finish(struct client *c)
 {
-	c->job_ended = true;
+	c->pending->job_ended = true;
 	wait_event_of(c, WAIT_EVENT_KEY);
 }
 
@@ -452,8 +452,8 @@ blocked_turn(struct server *server, uint64_t now_us)
 bool
 blocked_end(struct client *c, bool with_error)
 {
-	if (c->block == NULL)
+	if (client_waits_for(c) != WAIT_KEY)
 		return false;
-	answer_unserved(c->block, with_error);
+	answer_unserved(c->pending->block, with_error);
 	return true;
 }

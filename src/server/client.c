@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
+#include "server/client_peer.h"
 #include "server/clients.h"
+#include "server/command.h"
 #include "server/io.h"
 #include "server/transaction.h"
 #include "server/watch.h"
@@ -31,6 +33,12 @@ client_send_reply(struct client *c, struct slice reply)
 		outbox_push_reply(&c->subscriber.outbox, part);
 		reply = (struct slice){reply.ptr + part.len, reply.len - part.len};
 	}
+}
+
+const struct command *
+client_last_command(const struct client *c)
+{
+	return c->last_command > 0 ? &c->server->commands->rows[c->last_command - 1] : NULL;
 }
 
 uint32_t
@@ -70,10 +78,10 @@ client_subscriptions_changed(struct client *c)
 		c->server->clients->subscriber_count += is_subscriber ? 1 : (size_t)-1;
 	}
 	is_subscriber = is_subscriber || c->is_monitor;
-	if (is_subscriber == c->told_subscriber || c->gone)
+	if (is_subscriber == c->told_subscriber || client_is_gone(c))
 		return;
 	c->told_subscriber = is_subscriber;
-	c->server->io->set_subscriber(c->conn, is_subscriber);
+	c->server->io->set_subscriber(client_conn(c), is_subscriber);
 }
 
 void
@@ -96,30 +104,38 @@ client_label(const struct client *c, char *out, size_t out_len)
 		user[i] = (char)(byte > ' ' && byte < 0x7f ? byte : '?');
 	}
 	user[i] = '\0';
-	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=%s", c->id, c->address, user);
+	snprintf(out, out_len, "id=%" PRIu64 " addr=%s user=%s", c->id,
+	    client_peer_address(c->peer), user);
 	return out;
 }
 
 void
 client_discard_transaction(struct client *c)
 {
-	transaction_free(c->transaction);
-	c->transaction = NULL;
-	watch_clear(c->server, &c->watch);
+	struct session *s = c->session;
+
+	if (s == NULL)
+		return;
+	transaction_free(s->transaction);
+	s->transaction = NULL;
+	watch_clear(c->server, &s->watch);
+	session_trim(c);
 }
 
 void
 client_request_over(struct client *c)
 {
-	const struct hub_publication *p = &c->publication;
+	struct pending *p = c->pending;
 
-	if (p->ticket != 0 || p->drafts != 0 || p->bytes != 0)
-		hub_end_publication(c->server->hub, &c->publication);
-	buffer_release(&c->partial);
-	c->running = NULL;
-	c->progress = 0;
-	c->running_us = 0;
-	c->login_at_us = 0;
-	c->awaited_disk = 0;
-	c->wait.memory_since_us = 0;
+	if (p == NULL)
+		return;
+	if (p->publication.ticket != 0 || p->publication.drafts != 0 || p->publication.bytes != 0)
+		hub_end_publication(c->server->hub, &p->publication);
+	buffer_release(&p->partial);
+	p->running = NULL;
+	p->progress = 0;
+	p->running_us = 0;
+	p->login_at_us = 0;
+	p->awaited_disk = 0;
+	p->wait.memory_since_us = 0;
 }

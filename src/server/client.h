@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "pubsub/hub.h"
+#include "server/client_state.h"
 #include "server/core.h"
 #include "server/io.h"
 #include "server/wait_state.h"
@@ -15,13 +16,13 @@
 
 /*
  * A client: one connection as the server sees it. Inside the server layer only. Its subscriber
- * holds the outbox; `conn` is opaque and only ever handed to struct server_io.
+ * holds the outbox; client_conn() is opaque and only ever handed to struct server_io.
+ * What not every client needs all the time has a part of its own (pending, session, held).
  */
 struct acl_user;
-struct block;
+struct client_peer;
 struct command;
 struct held;
-struct job;
 struct server;
 struct transaction;
 
@@ -40,71 +41,118 @@ enum client_choice {
 	CLIENT_CHOSE_NOTIFY = 1 << 3,
 };
 
-struct client {
-	struct subscriber subscriber;
-	struct server *server;
-	void *conn;
-	TAILQ_ENTRY(client) all; /* in the order of ids; of the gone ones when it is gone */
-	TAILQ_ENTRY(client) monitors;
-	TAILQ_ENTRY(client) holding; /* while held is not NULL */
-	struct acl_user *user;       /* a reference */
-	struct acl_look *look; /* owned; where a check of its request is that takes many turns */
-	uint64_t login_at_us;  /* when its login is looked at; 0: it did not wait */
-	uint64_t id;
-	char origin[SERVER_ORIGIN_MAX]; /* of its address: see struct server_peer */
-	uint8_t origin_len;
-	char *address; /* owned */
-	char *local_address;
+/*
+ * What the commands of a client have set up beyond what each connection has: names, MULTI and
+ * WATCH, OUTBOX SET, MONITOR.
+ *
+ * Invariant: client->session is not NULL only while some of it is in use. Whoever takes something
+ * away calls session_trim.
+ */
+struct session {
+	struct transaction *transaction; /* owned, since MULTI; else NULL */
+	struct client_watch watch;
 	char *name; /* owned, or NULL */
 	char *lib_name;
 	char *lib_version;
-	uint64_t created_us;
-	uint64_t active_us;
-	uint64_t soft_since_us; /* above the soft output limit since then; 0: not */
-	const struct command *last_command;
-	struct wait wait;
-	struct hub_publication publication; /* of the message that its request publishes */
-	struct block *block;                /* while it waits for a key; blocked.c's */
-	struct job *job;                    /* a sliced command in progress */
-	const struct command *running;      /* COMMAND_AGAIN: the command in progress, else NULL */
-	size_t progress;                    /* the handler's own, 0 when a command begins */
-	uint64_t running_us;                /* spent on it so far */
-	struct buffer partial;              /* its reply so far */
-	struct transaction *transaction;    /* owned, since MULTI; else NULL */
-	struct buffer *exec_reply; /* of that command of a transaction which runs now; else NULL */
-	struct client_watch watch;
-	struct outbox_limits limits; /* where OUTBOX SET chose: */
-	uint8_t chosen;              /* enum client_choice */
-	uint32_t limits_version;     /* of server->limits_version when they were last applied */
-	uint32_t rules_version;      /* likewise, when what it is subscribing to was allowed */
-	struct held *held;           /* owned: replies that wait for the disk; NULL: none */
-	uint64_t awaited_disk;       /* SAVE: until so many snapshots have ended; CONFIG SET: an
-					attempt to switch the log on; 0: neither */
-	uint64_t unkept;             /* the batch that its last change is in */
-	uint32_t db;
-	uint8_t proto;      /* 2 or 3 */
-	uint8_t reply_mode; /* enum client_reply_mode */
-	bool authenticated;
-	bool job_ended;          /* the request that started it need not be executed again */
-	bool counted_user;       /* in user->clients */
-	bool counted_subscriber; /* in clients->subscriber_count */
-	bool told_subscriber;    /* to io */
-	bool is_monitor;
-	bool has_changed;   /* its command has, and its reply is to be held */
-	bool has_pushed;    /* ... before messages that the command brought or asked for */
-	bool has_new_state; /* it changed its subscriptions, protocol or user */
-	bool no_evict;
-	bool no_touch;
-	bool wants_going_away; /* OUTBOX SET GOING-AWAY */
-	bool is_unix;
-	bool is_loopback;
-	bool refused;        /* over maxclients or against protected mode */
-	bool finishing;      /* io.finish or io.kill was asked for: no more requests */
-	bool killed;         /* by io.kill: as good as gone, CLIENT LIST does not show it */
-	bool parting;        /* finished by the lame duck */
-	bool memory_pending; /* cut, and what it was owed is not all let go of */
-	bool gone;           /* closed; its subscriptions are being taken back in slices */
+	struct outbox_limits limits;  /* where OUTBOX SET chose: */
+	uint8_t chosen;               /* enum client_choice */
+	uint64_t soft_since_us;       /* above the soft output limit since then; 0: not */
+	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
 };
+
+struct client {
+	struct subscriber subscriber; /* its outbox.io is the connection, see client_conn */
+	struct server *server;
+	TAILQ_ENTRY(client) all; /* in the order of ids; of the gone ones when it is gone */
+	struct acl_user *user;   /* a reference */
+	uint64_t id;
+	struct client_peer *peer; /* owned */
+	struct pending *pending;  /* owned: of the request in progress; NULL: none is */
+	struct session *session;  /* owned: what its commands have set up; NULL: nothing */
+	struct held *held;        /* owned: of replies that wait for the disk; NULL: none do */
+	uint64_t active_us;
+	uint32_t limits_version; /* of server->limits_version when they were last applied */
+	uint32_t db;
+	uint16_t last_command; /* index of its row + 1; 0: none, see client_last_command */
+	uint8_t proto;         /* 2 or 3 */
+	uint8_t reply_mode;    /* enum client_reply_mode */
+	uint8_t state;         /* enum client_state */
+	bool authenticated : 1;
+	bool counted_user : 1;       /* in user->clients */
+	bool counted_subscriber : 1; /* in clients->subscriber_count */
+	bool told_subscriber : 1;    /* to io */
+	bool is_monitor : 1;
+	bool no_evict : 1;
+	bool no_touch : 1;
+	bool wants_going_away : 1; /* OUTBOX SET GOING-AWAY */
+};
+
+/* A size class of jemalloc. */
+_Static_assert(sizeof(struct client) <= 384, "an idle client takes more memory");
+
+/* What io calls the connection; not after it has closed. */
+static inline void *
+client_conn(const struct client *c)
+{
+	return c->subscriber.outbox.io;
+}
+
+/* The command that it called last; NULL: none. */
+const struct command *client_last_command(const struct client *c);
+
+/* It takes requests. */
+static inline bool
+client_is_open(const struct client *c)
+{
+	return c->state == CLIENT_OPEN;
+}
+
+/* Killed or closed: it is in no list that is shown. */
+static inline bool
+client_is_dead(const struct client *c)
+{
+	return c->state >= CLIENT_KILLED;
+}
+
+/* Closed: io must not be called for it. */
+static inline bool
+client_is_gone(const struct client *c)
+{
+	return c->state >= CLIENT_GONE;
+}
+
+/* client_session.c. _of makes it if there is none. */
+struct session *session_of(struct client *c);
+
+/* Frees it if nothing of it is in use. */
+void session_trim(struct client *c);
+
+/* The client is freed; its transaction and its watches are gone. */
+void session_drop(struct client *c);
+
+/* NULL outside of MULTI. */
+static inline struct transaction *
+client_transaction(const struct client *c)
+{
+	return c->session != NULL ? c->session->transaction : NULL;
+}
+
+/* "" if it has none. */
+const char *client_name(const struct client *c);
+
+/* Why its request waits. */
+static inline enum wait_reason
+client_waits_for(const struct client *c)
+{
+	return c->pending != NULL ? (enum wait_reason)c->pending->wait.reason : WAIT_NOT;
+}
+
+/* How many keys it watches. */
+static inline uint32_t
+client_watch_count(const struct client *c)
+{
+	return c->session != NULL ? c->session->watch.count : 0;
+}
 
 /* Copies. Any size; behind what is queued, see outbox_push_reply. Only held.h calls this: what
  * others send may have to be held. */

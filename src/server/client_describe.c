@@ -7,6 +7,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
 #include "server/client.h"
+#include "server/client_peer.h"
 #include "server/command.h"
 #include "server/io.h"
 #include "server/transaction.h"
@@ -19,23 +20,23 @@
 static void
 write_flags(const struct client *c, char *out)
 {
+	enum wait_reason reason = client_waits_for(c);
 	char *p = out;
 
 	if (c->is_monitor)
 		*p++ = 'O';
 	if (client_subscriptions(c) > 0)
 		*p++ = 'P';
-	if (c->transaction != NULL)
+	if (client_transaction(c) != NULL)
 		*p++ = 'x';
-	if (c->wait.reason == WAIT_ROOM || c->wait.reason == WAIT_MEMORY ||
-	    c->wait.reason == WAIT_PAUSE || c->wait.reason == WAIT_LOGIN ||
-	    c->wait.reason == WAIT_KEY)
+	if (reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
+	    reason == WAIT_LOGIN || reason == WAIT_KEY)
 		*p++ = 'b';
-	if (watch_was_touched(c->server, &c->watch))
+	if (c->session != NULL && watch_was_touched(c->server, &c->session->watch))
 		*p++ = 'd';
-	if (c->finishing)
-		*p++ = c->killed ? 'A' : 'c';
-	if (c->is_unix)
+	if (!client_is_open(c))
+		*p++ = client_is_dead(c) ? 'A' : 'c';
+	if (c->peer->is_unix)
 		*p++ = 'U';
 	if (c->no_evict)
 		*p++ = 'e';
@@ -65,22 +66,25 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	const uint32_t *count = c->subscriber.count;
 	struct conn_figures figures = {.fd = -1};
 	char flags[16], command[COMMAND_NAME_MAX] = "NULL";
-	const struct transaction *t = c->transaction;
+	const struct command *last = client_last_command(c);
+	const struct session *s = c->session;
+	const struct transaction *t = client_transaction(c);
 	size_t multi_bytes = t != NULL ? sizeof(*t) + t->bytes : 0;
 	size_t reply_bytes = outbox_reply_bytes(outbox), memory;
 
-	if (!c->gone)
-		c->server->io->conn_figures(c->conn, &figures);
+	if (!client_is_gone(c))
+		c->server->io->conn_figures(client_conn(c), &figures);
 	write_flags(c, flags);
-	if (c->last_command != NULL)
-		command_full_name(c->last_command, command);
+	if (last != NULL)
+		command_full_name(last, command);
 	memory = sizeof(*c) + figures.input_room_bytes + outbox->bytes + multi_bytes +
-		 c->watch.count * sizeof(struct watched_key) +
+		 client_watch_count(c) * sizeof(struct watched_key) +
 		 client_subscriptions(c) * sizeof(struct subscription);
-	buffer_appendf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", c->id, c->address,
-	    c->local_address, figures.fd, or_empty(c->name));
+	buffer_appendf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", c->id,
+	    client_peer_address(c->peer), client_peer_local_address(c->peer), figures.fd,
+	    client_name(c));
 	buffer_appendf(out, " age=%" PRIu64 " idle=%" PRIu64 " flags=%s db=%" PRIu32,
-	    seconds_since(c->created_us, now_us), seconds_since(c->active_us, now_us), flags,
+	    seconds_since(c->peer->created_us, now_us), seconds_since(c->active_us, now_us), flags,
 	    c->db);
 	buffer_appendf(out, " sub=%" PRIu32 " psub=%" PRIu32 " ssub=%" PRIu32 " multi=%" PRId64,
 	    count[HUB_CHANNEL], count[HUB_PATTERN], count[HUB_SHARD],
@@ -96,6 +100,6 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	buffer_appendf(out, " events=%s%s cmd=%s user=%s redir=-1 resp=%d",
 	    figures.readable ? "r" : "", figures.writable ? "w" : "", command, c->user->name,
 	    c->proto);
-	buffer_appendf(
-	    out, " lib-name=%s lib-ver=%s", or_empty(c->lib_name), or_empty(c->lib_version));
+	buffer_appendf(out, " lib-name=%s lib-ver=%s", or_empty(s != NULL ? s->lib_name : NULL),
+	    or_empty(s != NULL ? s->lib_version : NULL));
 }

@@ -3,26 +3,47 @@
 #include "server/client_end.h"
 
 #include "server/client.h"
+#include "server/clients.h"
 #include "server/io.h"
 #include "server/wait.h"
 
 void
 client_kill(struct client *c, const char *reason)
 {
-	if (c->killed || c->gone)
+	bool was_parting = c->state == CLIENT_PARTING;
+
+	if (!client_state_move(&c->state, CLIENT_EVENT_KILL))
 		return;
-	c->killed = true;
-	c->finishing = true;
+	if (was_parting)
+		c->server->clients->parting--;
 	wait_event_of(c, WAIT_EVENT_LEFT);
-	c->server->io->kill(c->conn, reason);
+	c->server->io->kill(client_conn(c), reason);
+}
+
+static bool
+finish(struct client *c, enum client_event event)
+{
+	if (!client_state_move(&c->state, event))
+		return false;
+	wait_event_of(c, WAIT_EVENT_LEFT);
+	c->server->io->finish(client_conn(c));
+	return true;
 }
 
 void
 client_finish(struct client *c)
 {
-	if (c->finishing || c->gone)
-		return;
-	c->finishing = true;
-	wait_event_of(c, WAIT_EVENT_LEFT);
-	c->server->io->finish(c->conn);
+	(void)finish(c, CLIENT_EVENT_FINISH);
+}
+
+bool
+client_part(struct client *c)
+{
+	return finish(c, CLIENT_EVENT_PART);
+}
+
+void
+client_refuse(struct client *c)
+{
+	(void)finish(c, CLIENT_EVENT_REFUSE);
 }

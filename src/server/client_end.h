@@ -1,6 +1,8 @@
 #ifndef SERVER_CLIENT_END_H
 #define SERVER_CLIENT_END_H
 
+#include <stdbool.h>
+
 /* The end of a client's connection, as the server decides it. */
 struct client;
 
@@ -9,5 +11,11 @@ void client_kill(struct client *c, const char *reason);
 
 /* Ends the connection when queued output has been sent; no more requests are taken. */
 void client_finish(struct client *c);
+
+/* The same, because of the lame duck. False if the connection was ending already. */
+bool client_part(struct client *c) __attribute__((warn_unused_result));
+
+/* The same, of a client that was not admitted. */
+void client_refuse(struct client *c);
 
 #endif

@@ -12,12 +12,14 @@
 #include "server/access.h"
 #include "server/client.h"
 #include "server/client_limits.h"
+#include "server/client_peer.h"
 #include "server/client_subscriber.h"
 #include "server/clients.h"
 #include "server/held.h"
 #include "server/io.h"
 #include "server/monitor.h"
 #include "server/server_config.h"
+#include "server/wait.h"
 #include "server/wire.h"
 
 struct client *
@@ -26,17 +28,11 @@ client_new(struct server *server, void *conn, const struct server_peer *peer)
 	struct client *c = xcalloc(1, sizeof(*c));
 
 	c->server = server;
-	c->conn = conn;
 	c->id = ++server->clients->last_id;
-	c->address = xstrdup(peer->address);
-	c->local_address = xstrdup(peer->local_address);
-	assert(peer->origin.len <= sizeof(c->origin));
-	if (peer->origin.len > 0)
-		memcpy(c->origin, peer->origin.ptr, peer->origin.len);
-	c->origin_len = (uint8_t)peer->origin.len;
-	c->is_unix = peer->is_unix;
-	c->is_loopback = peer->is_loopback;
-	c->created_us = c->active_us = clock_mono_us();
+	c->active_us = clock_mono_us();
+	c->peer = client_peer_new(peer->address, peer->local_address, peer->origin, c->active_us);
+	c->peer->is_unix = peer->is_unix;
+	c->peer->is_loopback = peer->is_loopback;
 	c->proto = 2;
 	hub_attach(server->hub, &c->subscriber, &client_subscriber_ops, &server->config->outbox,
 	    SERVER_FORM_RESP2, conn);
@@ -50,14 +46,10 @@ client_free(struct client *c)
 {
 	held_forget(c);
 	client_discard_transaction(c);
-	access_check_over(c);
+	pending_drop(c);
 	access_detach(c);
-	buffer_release(&c->partial);
-	xfree(c->address);
-	xfree(c->local_address);
-	xfree(c->name);
-	xfree(c->lib_name);
-	xfree(c->lib_version);
+	session_drop(c);
+	xfree(c->peer);
 	xfree(c);
 }
 
@@ -67,14 +59,17 @@ client_reset(struct client *c)
 	client_discard_transaction(c);
 	monitor_stop(c);
 	client_set_proto(c, 2);
-	xfree(c->name);
-	c->name = NULL;
 	c->db = 0;
 	c->reply_mode = CLIENT_REPLY_ON;
 	c->no_evict = false;
 	c->no_touch = false;
 	c->wants_going_away = false;
-	c->chosen = 0;
+	if (c->session != NULL) {
+		xfree(c->session->name);
+		c->session->name = NULL;
+		c->session->chosen = 0;
+		session_trim(c);
+	}
 	client_apply_limits(c);
 	access_reset(c);
 }

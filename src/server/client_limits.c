@@ -46,15 +46,17 @@ client_apply_limits(struct client *c)
 {
 	const struct server_config *config = c->server->config;
 	struct outbox_limits limits = config->outbox;
+	uint8_t chosen = c->session != NULL ? c->session->chosen : 0;
 
-	if ((c->chosen & CLIENT_CHOSE_POLICY) != 0)
-		limits.policy = c->limits.policy;
-	if ((c->chosen & CLIENT_CHOSE_BYTES) != 0)
-		limits.bytes = lesser_limit(c->limits.bytes, limits.bytes);
-	if ((c->chosen & CLIENT_CHOSE_MESSAGES) != 0)
-		limits.messages = (uint32_t)lesser_limit(c->limits.messages, limits.messages);
-	if ((c->chosen & CLIENT_CHOSE_NOTIFY) != 0)
-		limits.notify = c->limits.notify;
+	if ((chosen & CLIENT_CHOSE_POLICY) != 0)
+		limits.policy = c->session->limits.policy;
+	if ((chosen & CLIENT_CHOSE_BYTES) != 0)
+		limits.bytes = lesser_limit(c->session->limits.bytes, limits.bytes);
+	if ((chosen & CLIENT_CHOSE_MESSAGES) != 0)
+		limits.messages =
+		    (uint32_t)lesser_limit(c->session->limits.messages, limits.messages);
+	if ((chosen & CLIENT_CHOSE_NOTIFY) != 0)
+		limits.notify = c->session->limits.notify;
 	if (c->user->limits.any)
 		limit_by_user(&c->user->limits, &limits);
 	if (limits.policy == OUTBOX_DISCONNECT)
@@ -62,6 +64,15 @@ client_apply_limits(struct client *c)
 		    limits.bytes, config->buffer_limit[SERVER_CLASS_PUBSUB].hard_bytes);
 	c->limits_version = c->server->limits_version;
 	hub_set_limits(&c->subscriber, &limits);
+}
+
+static void
+clear_soft(struct client *c)
+{
+	if (c->session == NULL || c->session->soft_since_us == 0)
+		return;
+	c->session->soft_since_us = 0;
+	session_trim(c);
 }
 
 /*
@@ -78,16 +89,18 @@ over_limit(struct client *c, uint64_t now_us)
 	const struct server_buffer_limit *limit =
 	    &c->server->config->buffer_limit[is_pubsub ? SERVER_CLASS_PUBSUB : SERVER_CLASS_NORMAL];
 	size_t owed = held_bytes(c) + (is_pubsub ? outbox->bytes : outbox_reply_bytes(outbox));
+	struct session *s;
 
 	if (limit->hard_bytes > 0 && owed > limit->hard_bytes)
 		return "past the hard limit of client-output-buffer-limit";
 	if (limit->soft_bytes == 0 || owed <= limit->soft_bytes) {
-		c->soft_since_us = 0;
+		clear_soft(c);
 		return NULL;
 	}
-	if (c->soft_since_us == 0 || c->soft_since_us > now_us)
-		c->soft_since_us = now_us;
-	if (now_us - c->soft_since_us > (uint64_t)limit->soft_s * 1000000)
+	s = session_of(c);
+	if (s->soft_since_us == 0 || s->soft_since_us > now_us)
+		s->soft_since_us = now_us;
+	if (now_us - s->soft_since_us > (uint64_t)limit->soft_s * 1000000)
 		return "past the soft limit of client-output-buffer-limit for too long";
 	return NULL;
 }
@@ -95,7 +108,7 @@ over_limit(struct client *c, uint64_t now_us)
 void
 client_check_limits(struct client *c, uint64_t now_us)
 {
-	const char *reason = c->finishing ? NULL : over_limit(c, now_us);
+	const char *reason = client_is_open(c) ? over_limit(c, now_us) : NULL;
 	char label[160];
 
 	if (reason == NULL)

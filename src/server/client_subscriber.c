@@ -26,8 +26,8 @@ on_ready(struct subscriber *s)
 {
 	struct client *c = client_of(s);
 
-	if (!c->gone)
-		c->server->io->ready(c->conn);
+	if (!client_is_gone(c))
+		c->server->io->ready(client_conn(c));
 }
 
 static void
@@ -36,7 +36,7 @@ on_overflow(struct subscriber *s)
 	struct client *c = client_of(s);
 	char label[160];
 
-	if (c->killed || c->gone)
+	if (client_is_dead(c))
 		return;
 	c->server->statistics->counters.evicted_clients++;
 	if (rate_limit_take(c->server->log_limit, clock_mono_us()))

@@ -40,7 +40,7 @@ client_walk_next(struct client_walk *walk)
 {
 	struct client *c = after_last(walk);
 
-	while (c != NULL && c->id < walk->end_id && (c->gone || c->killed))
+	while (c != NULL && c->id < walk->end_id && client_is_dead(c))
 		c = TAILQ_NEXT(c, all);
 	if (c == NULL || c->id >= walk->end_id)
 		return NULL;
@@ -54,7 +54,7 @@ client_by_id(const struct server *server, uint64_t id)
 	struct client *c =
 	    hash_map_get(server->clients->by_id, (struct slice){(const char *)&id, sizeof(id)});
 
-	return c != NULL && (c->gone || c->killed) ? NULL : c;
+	return c != NULL && client_is_dead(c) ? NULL : c;
 }
 
 enum client_type

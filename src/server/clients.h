@@ -20,6 +20,7 @@ struct clients {
 	struct client_list gone; /* closed: their subscriptions are being taken back */
 	size_t count;            /* of open */
 	size_t gone_count;
+	size_t parting;          /* of open: ended by the lame duck */
 	size_t subscriber_count; /* clients with at least one subscription */
 	uint64_t last_id;
 };

@@ -19,6 +19,7 @@
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_limits.h"
+#include "server/client_peer.h"
 #include "server/clients.h"
 #include "server/command.h"
 #include "server/evict.h"
@@ -112,7 +113,7 @@ find_command(struct request *rq)
 static uint32_t
 flags_of(const struct request *rq)
 {
-	const struct transaction *t = rq->client->transaction;
+	const struct transaction *t = client_transaction(rq->client);
 
 	if (t == NULL || (rq->command->flags & CMD_EXEC) == 0)
 		return rq->command->flags;
@@ -134,7 +135,7 @@ is_allowed(struct request *rq, bool *later)
 		request_error(rq, "NOAUTH Authentication required.");
 		return false;
 	}
-	if (rq->client->transaction != NULL && (rq->command->flags & CMD_NO_MULTI) != 0) {
+	if (client_transaction(rq->client) != NULL && (rq->command->flags & CMD_NO_MULTI) != 0) {
 		request_error(rq, "ERR Command not allowed inside a transaction");
 		return false;
 	}
@@ -160,7 +161,7 @@ static bool
 has_memory(struct request *rq)
 {
 	bool is_queued =
-	    rq->client->transaction != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0;
+	    client_transaction(rq->client) != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0;
 
 	if (rq->server->config->maxmemory_bytes == 0 ||
 	    ((flags_of(rq) & CMD_DENYOOM) == 0 && !is_queued) || evict_make_room(rq->server))
@@ -235,8 +236,8 @@ note_slow(struct request *rq, uint64_t duration_us)
 	for (i = 0; i < rq->argc && i < SLOWLOG_ARGS_MAX; i++)
 		shown[i] = request_shown_arg(rq, i);
 	slowlog_add(rq->server->slowlog, config->slowlog_max_len, clock_wall_us() / 1000000,
-	    duration_us, shown, rq->argc, rq->client->address,
-	    rq->client->name != NULL ? rq->client->name : "");
+	    duration_us, shown, rq->argc, client_peer_address(rq->client->peer),
+	    client_name(rq->client));
 }
 
 static void
@@ -279,7 +280,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 		monitor_feed(rq->server, rq);
 	client_check_limits(c, rq->now_us);
 	client_request_over(c);
-	return c->job == NULL ? REQUEST_NEXT : wait_begin(c, WAIT_JOB);
+	return c->pending->job == NULL ? REQUEST_NEXT : wait_begin(c, WAIT_JOB);
 }
 
 static void
@@ -297,12 +298,12 @@ interrupt_command(struct request *rq)
 {
 	struct client *c = rq->client;
 
-	assert(c->progress > 0);
-	c->running = rq->command;
+	assert(c->pending->progress > 0);
+	c->pending->running = rq->command;
 	if (rq->push_len == rq->reply->len)
 		push_reply(rq);
 	else
-		swap_buffers(rq->reply, &c->partial);
+		swap_buffers(rq->reply, &c->pending->partial);
 	outbox_unmark(&c->subscriber.outbox);
 	return wait_begin(c, WAIT_TURN);
 }
@@ -313,16 +314,16 @@ execute(struct request *rq)
 	struct client *c = rq->client;
 	enum command_result result;
 
-	if (client_subscriptions(c) > 0 || c->transaction != NULL)
+	if (client_subscriptions(c) > 0 || client_transaction(c) != NULL)
 		outbox_mark(&c->subscriber.outbox);
-	if (c->partial.len > 0)
-		swap_buffers(rq->reply, &c->partial);
+	if (c->pending->partial.len > 0)
+		swap_buffers(rq->reply, &c->pending->partial);
 	result = rq->command->handler(rq);
 	if (result == COMMAND_LATER) {
 		assert(rq->reply->len == 0 && rq->waits_for != WAIT_NOT);
 		outbox_unmark(&c->subscriber.outbox);
 		if (rq->waits_for == WAIT_TURN)
-			c->running_us += clock_mono_us() - rq->now_us;
+			c->pending->running_us += clock_mono_us() - rq->now_us;
 		return wait_begin(c, rq->waits_for);
 	}
 	if (result == COMMAND_BLOCKED) {
@@ -331,8 +332,9 @@ execute(struct request *rq)
 			monitor_feed(rq->server, rq);
 		return REQUEST_BLOCKED;
 	}
-	c->running_us += clock_mono_us() - rq->now_us;
-	return result == COMMAND_AGAIN ? interrupt_command(rq) : finish_command(rq, c->running_us);
+	c->pending->running_us += clock_mono_us() - rq->now_us;
+	return result == COMMAND_AGAIN ? interrupt_command(rq)
+				       : finish_command(rq, c->pending->running_us);
 }
 
 /* One command of a transaction; its reply stays in rq->reply. */
@@ -343,14 +345,14 @@ request_execute_queued(struct request *rq)
 	uint64_t begun_us = clock_mono_us(), duration_us;
 	enum command_result result;
 
-	c->exec_reply = rq->reply;
-	c->progress = 0;
+	c->pending->exec_reply = rq->reply;
+	c->pending->progress = 0;
 	do {
 		result = rq->command->handler(rq);
 		assert(result != COMMAND_LATER);
 	} while (result == COMMAND_AGAIN);
-	c->progress = 0;
-	c->exec_reply = NULL;
+	c->pending->progress = 0;
+	c->pending->exec_reply = NULL;
 	note_changes(rq);
 	duration_us = clock_mono_us() - begun_us;
 	count_call(rq, duration_us);
@@ -451,8 +453,8 @@ reject(struct request *rq)
 		client_request_over(rq->client);
 		return REQUEST_NEXT;
 	}
-	if (rq->client->transaction != NULL)
-		transaction_spoil(rq->client->transaction);
+	if (client_transaction(rq->client) != NULL)
+		transaction_spoil(client_transaction(rq->client));
 	if (rq->command != NULL && (rq->command->flags & CMD_EXEC) != 0)
 		abort_exec(rq);
 	return answer(rq);
@@ -462,7 +464,7 @@ static enum request_verdict
 queue(struct request *rq)
 {
 	const struct server_config *config = rq->server->config;
-	struct transaction *t = rq->client->transaction;
+	struct transaction *t = client_transaction(rq->client);
 
 	if (!t->spoiled && !transaction_add(t, rq->command, rq->argv, rq->argc,
 			       config->transaction_commands, config->query_buffer_bytes)) {
@@ -483,7 +485,7 @@ begin(struct request *rq)
 
 	if (!find_command(rq))
 		return reject(rq);
-	rq->client->last_command = rq->command;
+	rq->client->last_command = (uint16_t)(command_index(rq->server->commands, rq->command) + 1);
 	if (!rq->client->authenticated)
 		access_follow(rq->client);
 	allowed = is_allowed(rq, &later);
@@ -494,7 +496,7 @@ begin(struct request *rq)
 		return reject(rq);
 	if (is_paused(rq))
 		return wait_begin(rq->client, WAIT_PAUSE);
-	if (rq->client->transaction != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0)
+	if (client_transaction(rq->client) != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0)
 		return queue(rq);
 	if (waits_for_disk(rq))
 		return wait_begin(rq->client, WAIT_DISK);
@@ -508,6 +510,26 @@ go_on(struct request *rq)
 	return is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
 }
 
+static enum request_verdict
+take_request(struct client *c, struct request *rq)
+{
+	struct pending *p = c->pending;
+
+	wait_end(c);
+	if (p->job != NULL)
+		return wait_begin(c, WAIT_JOB);
+	if (p->job_ended) {
+		p->job_ended = false;
+		return REQUEST_NEXT;
+	}
+	rq->reply = rq->server->reply;
+	rq->proto = c->proto;
+	rq->now_us = clock_mono_us();
+	rq->command = p->running;
+	c->active_us = rq->now_us;
+	return rq->command != NULL ? go_on(rq) : begin(rq);
+}
+
 enum request_verdict
 server_request(struct client *c, const struct slice *args, size_t count)
 {
@@ -516,21 +538,14 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	struct request rq = {.server = server, .client = c, .argv = args, .argc = count};
 
 	assert(count > 0);
-	if (c->finishing || c->gone)
+	if (!client_is_open(c))
 		return REQUEST_NEXT;
-	wait_end(c);
-	if (c->job != NULL)
-		return wait_begin(c, WAIT_JOB);
-	if (c->job_ended) {
-		c->job_ended = false;
-		return REQUEST_NEXT;
-	}
-	rq.reply = server->reply;
-	rq.proto = c->proto;
-	rq.now_us = clock_mono_us();
-	rq.command = c->running;
-	c->active_us = rq.now_us;
-	verdict = rq.command != NULL ? go_on(&rq) : begin(&rq);
+	pending_begin(c);
+	c->pending->is_executed = true;
+	verdict = take_request(c, &rq);
+	c->pending->is_executed = false;
+	if (verdict == REQUEST_NEXT)
+		pending_end(c);
 	blocked_serve(server);
 	return verdict;
 }

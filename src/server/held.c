@@ -29,10 +29,16 @@ struct held_reply {
 	bool has_state;   /* see held_note_state */
 };
 
-/* What one client is held. */
+/*
+ * Of one client: what its replies wait for, and those that wait. It exists from a change until the
+ * change is on disk and the replies are sent.
+ */
 struct held {
-	struct buffer bytes;   /* of the replies, from bytes_at on */
-	struct buffer replies; /* struct held_reply each, from next on */
+	TAILQ_ENTRY(client) holding; /* while is_holding */
+	uint64_t unkept;             /* the batch that the client's last change is in */
+	bool is_holding;             /* there are replies */
+	struct buffer bytes;         /* of the replies, from bytes_at on */
+	struct buffer replies;       /* struct held_reply each, from next on */
 	size_t bytes_at;
 	size_t next;
 };
@@ -52,7 +58,22 @@ reply_count(const struct held *held)
 bool
 held_is_empty(const struct client *c)
 {
-	return c->held == NULL;
+	return c->held == NULL || !c->held->is_holding;
+}
+
+static struct held *
+held_of(struct client *c)
+{
+	if (c->held == NULL)
+		c->held = xcalloc(1, sizeof(*c->held));
+	return c->held;
+}
+
+/* The batch that the client's last change is in; one that is on disk where nobody knows. */
+static uint64_t
+unkept(const struct client *c)
+{
+	return c->held != NULL ? c->held->unkept : 0;
 }
 
 bool
@@ -61,8 +82,8 @@ held_is_unkept(const struct client *c)
 	const struct journal *journal = c->server->journal;
 
 	/* A number that belongs to no batch was given up when the journal was switched off. */
-	return journal->holds && !journal->has_failed && c->unkept > journal->kept &&
-	       c->unkept <= journal->taken + (journal->batch.len > 0);
+	return journal->holds && !journal->has_failed && unkept(c) > journal->kept &&
+	       unkept(c) <= journal->taken + (journal->batch.len > 0);
 }
 
 size_t
@@ -81,13 +102,15 @@ held_is_full(const struct client *c)
 void
 held_note_pushes(struct client *c)
 {
-	c->has_pushed = true;
+	if (c->pending != NULL)
+		c->pending->has_pushed = true;
 }
 
 void
 held_note_state(struct client *c)
 {
-	c->has_new_state = true;
+	if (c->pending != NULL)
+		c->pending->has_new_state = true;
 }
 
 void
@@ -95,8 +118,9 @@ held_note_change(struct client *c)
 {
 	if (!c->server->journal->holds)
 		return;
-	c->unkept = c->server->journal->taken + 1;
-	c->has_changed = true;
+	held_of(c)->unkept = c->server->journal->taken + 1;
+	if (c->pending != NULL)
+		c->pending->has_changed = true;
 }
 
 void
@@ -105,17 +129,29 @@ held_note_no_change(struct client *c)
 	const struct journal *journal = c->server->journal;
 	uint64_t last = journal->taken + (journal->batch.len > 0);
 
-	if (journal->holds && last > c->unkept)
-		c->unkept = last;
+	if (journal->holds && last > journal->kept && last > unkept(c))
+		held_of(c)->unkept = last;
+}
+
+void
+held_trim(struct client *c)
+{
+	const struct journal *journal = c->server->journal;
+
+	if (c->held == NULL || c->held->is_holding ||
+	    (journal->holds && c->held->unkept > journal->kept))
+		return;
+	xfree(c->held);
+	c->held = NULL;
 }
 
 static void
 hold(struct client *c)
 {
-	c->held = xcalloc(1, sizeof(*c->held));
-	TAILQ_INSERT_TAIL(&c->server->journal->holding, c, holding);
-	if (!c->gone)
-		c->server->io->set_owing(c->conn, true);
+	held_of(c)->is_holding = true;
+	TAILQ_INSERT_TAIL(&c->server->journal->holding, c, held->holding);
+	if (!client_is_gone(c))
+		c->server->io->set_owing(client_conn(c), true);
 }
 
 static void
@@ -123,13 +159,14 @@ let_go(struct client *c)
 {
 	struct held *held = c->held;
 
-	TAILQ_REMOVE(&c->server->journal->holding, c, holding);
+	TAILQ_REMOVE(&c->server->journal->holding, c, held->holding);
 	buffer_release(&held->bytes);
 	buffer_release(&held->replies);
-	xfree(held);
-	c->held = NULL;
-	if (!c->gone)
-		c->server->io->set_owing(c->conn, false);
+	held->bytes_at = held->next = 0;
+	held->is_holding = false;
+	held_trim(c);
+	if (!client_is_gone(c))
+		c->server->io->set_owing(client_conn(c), false);
 }
 
 static bool
@@ -145,21 +182,32 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 	return true;
 }
 
+/* What the running command noted is for this reply alone. */
+static struct held_reply
+take_notes(struct client *c, size_t len)
+{
+	struct held_reply mark = {.number = unkept(c), .len = len};
+	struct pending *p = c->pending;
+
+	if (p == NULL)
+		return mark;
+	mark.is_change = p->has_changed;
+	mark.has_barrier = p->has_pushed && c->subscriber.outbox.barrier == NULL;
+	mark.has_state = p->has_new_state;
+	p->has_pushed = p->has_changed = p->has_new_state = false;
+	return mark;
+}
+
 /* True where a reply must be held: then it was (copied). */
 static bool
 take(struct client *c, struct slice reply)
 {
 	struct journal *journal = c->server->journal;
-	struct held_reply mark = {.number = c->unkept,
-	    .len = reply.len,
-	    .is_change = c->has_changed,
-	    .has_barrier = c->has_pushed && c->subscriber.outbox.barrier == NULL,
-	    .has_state = c->has_new_state};
+	struct held_reply mark = take_notes(c, reply.len);
 	struct buffer error = {0};
 
-	c->has_pushed = c->has_changed = c->has_new_state = false;
 	/* Behind what is held already it waits, even if nothing new is held any more. */
-	if (reply.len == 0 || (!journal->holds && c->held == NULL))
+	if (reply.len == 0 || (!journal->holds && held_is_empty(c)))
 		return false;
 	/* It has failed since the command was let through: the batch before this one did. */
 	if (becomes_error(c, mark.is_change, &error)) {
@@ -173,9 +221,9 @@ take(struct client *c, struct slice reply)
 		return true;
 	}
 	/* While it fails nobody waits: what was not kept got its error. */
-	if (c->held == NULL && (c->unkept <= journal->kept || journal->has_failed))
+	if (held_is_empty(c) && (unkept(c) <= journal->kept || journal->has_failed))
 		return false;
-	if (c->held == NULL)
+	if (held_is_empty(c))
 		hold(c);
 	if (mark.has_barrier)
 		outbox_bar(&c->subscriber.outbox);
@@ -255,7 +303,7 @@ release_all(struct server *server, uint64_t number)
 	struct client *c, *next;
 
 	for (c = TAILQ_FIRST(&server->journal->holding); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, holding);
+		next = TAILQ_NEXT(c, held->holding);
 		release(c, number);
 	}
 	/* Requests that wait for it are tried again. */
@@ -265,8 +313,10 @@ release_all(struct server *server, uint64_t number)
 void
 held_forget(struct client *c)
 {
-	if (c->held != NULL)
+	if (!held_is_empty(c))
 		let_go(c);
+	xfree(c->held);
+	c->held = NULL;
 }
 
 void

@@ -42,6 +42,10 @@ size_t held_bytes(const struct client *c);
 /* True if c is held so much that its requests have to wait. */
 bool held_is_full(const struct client *c);
 
+/* Frees what is kept of c if nothing of it waits any more: a change without a reply is not told
+ * when it is on disk. To be called now and then. */
+void held_trim(struct client *c);
+
 void held_forget(struct client *c); /* the client goes */
 
 /* All batches up to this one are as safe on disk as was asked for. */

@@ -50,7 +50,7 @@ jobs_release(struct jobs *jobs)
 static void
 run_at_once(struct server *server, struct client *client, const struct job_kind *kind, void *state)
 {
-	struct job_step step = {server, client, client->exec_reply, UINT64_MAX,
+	struct job_step step = {server, client, client->pending->exec_reply, UINT64_MAX,
 	    client_is_muted(client), .at_once = true};
 
 	while (kind->step(state, &step) == JOB_MORE)
@@ -63,18 +63,18 @@ job_start(struct server *server, struct client *client, const struct job_kind *k
 {
 	struct job *job;
 
-	if (client != NULL && client->exec_reply != NULL) {
+	if (client != NULL && client->pending->exec_reply != NULL) {
 		run_at_once(server, client, kind, state);
 		return;
 	}
 	job = xcalloc(1, sizeof(*job));
-	assert(client == NULL || client->job == NULL);
+	assert(client == NULL || client->pending->job == NULL);
 	job->kind = kind;
 	job->state = state;
 	job->client = client;
 	if (client != NULL) {
 		job->muted = client_is_muted(client);
-		client->job = job;
+		client->pending->job = job;
 	}
 	TAILQ_INSERT_TAIL(&server->jobs->list, job, all);
 	server->jobs->count++;
@@ -92,11 +92,11 @@ job_free(struct server *server, struct job *job)
 void
 job_cancel(struct client *client)
 {
-	struct job *job = client->job;
+	struct job *job = client->pending != NULL ? client->pending->job : NULL;
 
 	if (job == NULL)
 		return;
-	client->job = NULL;
+	client->pending->job = NULL;
 	job->client = NULL;
 	if (job->running)
 		job->cancelled = true;
@@ -112,9 +112,10 @@ job_end(struct server *server, struct job *job)
 	job_free(server, job);
 	if (client == NULL)
 		return;
-	client->job = NULL;
-	client->job_ended = true;
+	client->pending->job = NULL;
+	client->pending->job_ended = true;
 	wait_event_of(client, WAIT_EVENT_DONE);
+	pending_end(client);
 }
 
 static void

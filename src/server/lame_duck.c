@@ -93,8 +93,8 @@ lame_duck_part(struct client *c)
 
 	if (duck->next == c)
 		duck->next = TAILQ_NEXT(c, all);
-	if (c->parting)
-		duck->parting--;
+	if (c->state == CLIENT_PARTING)
+		c->server->clients->parting--;
 }
 
 /* [going-away, seconds], as a push: only RESP3 has a place for it among replies. */
@@ -103,7 +103,7 @@ tell(struct client *c, uint32_t seconds)
 {
 	struct buffer push = {0};
 
-	if (!c->wants_going_away || c->proto != 3 || c->finishing)
+	if (!c->wants_going_away || c->proto != 3 || !client_is_open(c))
 		return;
 	resp_put_push(&push, c->proto, 2);
 	resp_put_bulk_str(&push, "going-away");
@@ -116,7 +116,10 @@ tell(struct client *c, uint32_t seconds)
 static bool
 can_go(const struct client *c)
 {
-	return !c->finishing && c->job == NULL && c->running == NULL && c->publication.drafts == 0;
+	const struct pending *p = c->pending;
+
+	return client_is_open(c) &&
+	       (p == NULL || (p->job == NULL && p->running == NULL && p->publication.drafts == 0));
 }
 
 static bool
@@ -155,7 +158,7 @@ tell_clients(struct server *server)
 static size_t
 open_count(const struct server *server)
 {
-	return server->clients->count - server->lame_duck->parting;
+	return server->clients->count - server->clients->parting;
 }
 
 /* Finishes clients until no more than may_stay are open, the end of the list is reached, or the
@@ -169,11 +172,8 @@ close_clients(struct server *server, size_t may_stay)
 	size_t n = 0;
 
 	while (open_count(server) > may_stay && (c = take_next(duck)) != NULL) {
-		if (can_go(c)) {
-			c->parting = true;
-			duck->parting++;
-			client_finish(c);
-		}
+		if (can_go(c) && client_part(c))
+			server->clients->parting++;
 		if (share_is_over(++n, start_us))
 			return false;
 	}

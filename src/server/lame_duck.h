@@ -28,7 +28,6 @@ struct lame_duck {
 	uint32_t window_s;
 	uint64_t begun_us;
 	size_t total;        /* clients that were open when it began to close */
-	size_t parting;      /* of the clients that there are: finished by it */
 	struct client *next; /* to be told or closed; NULL: at the end */
 };
 

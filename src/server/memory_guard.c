@@ -48,11 +48,12 @@ compute_wanted(struct memory_guard *guard, const struct waits *waits, size_t lim
 	guard->is_stale = false;
 	guard->wanted = 0;
 	guard->oldest_us = UINT64_MAX;
-	TAILQ_FOREACH (c, &waits->queues[WAIT_MEMORY].clients, wait.queue) {
-		if (c->publication.bytes <= limit && c->publication.bytes > guard->wanted)
-			guard->wanted = c->publication.bytes;
-		if (c->wait.memory_since_us < guard->oldest_us)
-			guard->oldest_us = c->wait.memory_since_us;
+	TAILQ_FOREACH (c, &waits->queues[WAIT_MEMORY].clients, pending->wait.queue) {
+		if (c->pending->publication.bytes <= limit &&
+		    c->pending->publication.bytes > guard->wanted)
+			guard->wanted = c->pending->publication.bytes;
+		if (c->pending->wait.memory_since_us < guard->oldest_us)
+			guard->oldest_us = c->pending->wait.memory_since_us;
 	}
 }
 
@@ -61,15 +62,15 @@ joined(struct client *c)
 {
 	struct memory_guard *guard = c->server->memory_guard;
 
-	if (c->wait.memory_since_us == 0) {
+	if (c->pending->wait.memory_since_us == 0) {
 		c->server->statistics->counters.memory_waits++;
-		c->wait.memory_since_us = c->active_us;
+		c->pending->wait.memory_since_us = c->active_us;
 	}
-	if (c->publication.bytes > guard->wanted &&
-	    c->publication.bytes <= c->server->config->hub.memory_bytes)
-		guard->wanted = c->publication.bytes;
-	if (c->wait.memory_since_us < guard->oldest_us)
-		guard->oldest_us = c->wait.memory_since_us;
+	if (c->pending->publication.bytes > guard->wanted &&
+	    c->pending->publication.bytes <= c->server->config->hub.memory_bytes)
+		guard->wanted = c->pending->publication.bytes;
+	if (c->pending->wait.memory_since_us < guard->oldest_us)
+		guard->oldest_us = c->pending->wait.memory_since_us;
 }
 
 static void
@@ -77,7 +78,8 @@ left(struct client *c)
 {
 	struct memory_guard *guard = c->server->memory_guard;
 
-	if (c->publication.bytes >= guard->wanted || c->wait.memory_since_us <= guard->oldest_us)
+	if (c->pending->publication.bytes >= guard->wanted ||
+	    c->pending->wait.memory_since_us <= guard->oldest_us)
 		guard->is_stale = true;
 }
 
@@ -182,10 +184,9 @@ close_client(struct client *c, uint64_t now_us)
 		log_notice("closing client %s: past maxmemory-pubsub, and it is owed %zu bytes",
 		    client_label(c, label, sizeof(label)), c->subscriber.outbox.bytes);
 	client_kill(c, "owed the most past maxmemory-pubsub");
-	if (!hub_drop_queue(&c->subscriber, RANGES_A_CLOSE)) {
-		c->memory_pending = true;
+	if (!hub_drop_queue(&c->subscriber, RANGES_A_CLOSE) &&
+	    client_state_move(&c->state, CLIENT_EVENT_CUT))
 		server->memory_guard->pending++;
-	}
 }
 
 /* The next pass closes clients whose queue is longer than half of the longest that the last pass
@@ -223,9 +224,9 @@ close_longest_queues(struct server *server, size_t limit, uint64_t now_us)
 			return false;
 		c = guard->at;
 		guard->at = TAILQ_NEXT(c, all);
-		if (!c->killed && c->subscriber.outbox.bytes >= guard->threshold)
+		if (!client_is_dead(c) && c->subscriber.outbox.bytes >= guard->threshold)
 			close_client(c, now_us);
-		else if (!c->killed && c->subscriber.outbox.bytes > guard->most)
+		else if (!client_is_dead(c) && c->subscriber.outbox.bytes > guard->most)
 			guard->most = c->subscriber.outbox.bytes;
 		if (n % CLIENTS_A_LOOK == 0 && clock_mono_us() - start_us >= CLOSE_FOR_US)
 			return true;
@@ -289,7 +290,6 @@ memory_guard_forget(struct client *c)
 void
 memory_guard_released(struct client *c)
 {
-	if (c->memory_pending)
+	if (c->state == CLIENT_GONE_CUT)
 		c->server->memory_guard->pending--;
-	c->memory_pending = false;
 }

@@ -11,6 +11,7 @@
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/client_end.h"
+#include "server/client_peer.h"
 #include "server/clients.h"
 #include "server/command.h"
 #include "server/held.h"
@@ -33,7 +34,8 @@ monitor_start(struct client *c)
 	if (c->is_monitor)
 		return;
 	c->is_monitor = true;
-	TAILQ_INSERT_TAIL(c->server->monitors, c, monitors);
+	(void)session_of(c);
+	TAILQ_INSERT_TAIL(c->server->monitors, c, session->monitors);
 	client_subscriptions_changed(c); /* `timeout` is not for monitors */
 }
 
@@ -43,7 +45,8 @@ monitor_stop(struct client *c)
 	if (!c->is_monitor)
 		return;
 	c->is_monitor = false;
-	TAILQ_REMOVE(c->server->monitors, c, monitors);
+	TAILQ_REMOVE(c->server->monitors, c, session->monitors);
+	session_trim(c);
 	client_subscriptions_changed(c);
 }
 
@@ -64,15 +67,15 @@ append_line(struct buffer *line, const struct request *rq)
 {
 	const struct client *c = rq->client;
 	uint64_t now_us = clock_wall_us();
-	size_t address_len = strlen(c->address), i;
+	size_t address_len = strlen(client_peer_address(c->peer)), i;
 
 	buffer_appendf(line, "+%" PRIu64 ".%06" PRIu64, now_us / 1000000, now_us % 1000000);
 	/* The address of a Unix socket ends with ":0"; here Redis shows the path alone. */
-	if (c->is_unix && address_len > 2)
-		buffer_appendf(
-		    line, " [%" PRIu32 " unix:%.*s]", c->db, (int)address_len - 2, c->address);
+	if (c->peer->is_unix && address_len > 2)
+		buffer_appendf(line, " [%" PRIu32 " unix:%.*s]", c->db, (int)address_len - 2,
+		    client_peer_address(c->peer));
 	else
-		buffer_appendf(line, " [%" PRIu32 " %s]", c->db, c->address);
+		buffer_appendf(line, " [%" PRIu32 " %s]", c->db, client_peer_address(c->peer));
 	for (i = 0; i < rq->argc && line->len < MONITOR_LINE_MAX; i++)
 		append_arg(line, request_shown_arg(rq, i));
 	if (i < rq->argc)
@@ -92,8 +95,8 @@ monitor_feed(struct server *server, const struct request *rq)
 		return;
 	append_line(&line, rq);
 	for (c = TAILQ_FIRST(server->monitors); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, monitors);
-		if (c->finishing)
+		next = TAILQ_NEXT(c, session->monitors);
+		if (!client_is_open(c))
 			continue;
 		held_push_reply(c, buffer_slice(&line));
 		if (limit > 0 &&

@@ -18,6 +18,7 @@
 #include "server/journal.h"
 #include "server/propagation.h"
 #include "server/request.h"
+#include "server/wait.h"
 
 struct replay {
 	struct client *client;
@@ -32,6 +33,7 @@ server_replay_begin(struct server *server)
 	assert(server->replay == NULL && !server->journal->is_on);
 	server->replay = xcalloc(1, sizeof(*server->replay));
 	server->replay->client = client_new(server, NULL, &peer);
+	pending_begin(server->replay->client);
 }
 
 void
@@ -131,7 +133,7 @@ server_replay(
 		rq.now_us = clock_mono_us();
 		result = rq.command->handler(&rq);
 	} while (result == COMMAND_AGAIN);
-	replay->client->progress = 0;
+	replay->client->pending->progress = 0;
 	if (rq.failed && (rq.command->flags & CMD_SELECT) != 0)
 		snprintf(error, error_len,
 		    "SELECT of an unknown database: start with more databases, and rewrite the "

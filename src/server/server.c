@@ -196,6 +196,7 @@ server_free(struct server *server)
 	hub_free(server->hub);
 	kv_eviction_pool_free(server->eviction_pool);
 	blocked_release(server->blocked);
+	waits_release(server->waits);
 	kv_free(server->kv);
 	buffer_release(&server->propagation->commands);
 	buffer_release(&server->journal->batch);
@@ -259,12 +260,11 @@ server_open(struct server *server, void *conn, const struct server_peer *peer)
 	char label[160];
 
 	if (error != NULL) {
-		c->refused = true;
 		if (rate_limit_take(server->log_limit, clock_mono_us()))
 			log_notice("refusing client %s: %s", client_label(c, label, sizeof(label)),
 			    error == protected_mode ? "protected mode" : "maxclients");
 		push_error(c, error);
-		client_finish(c);
+		client_refuse(c);
 		return c;
 	}
 	TAILQ_INSERT_TAIL(&server->clients->open, c, all);
@@ -288,7 +288,7 @@ server_broken(struct client *c, const char *error)
 {
 	char text[256], label[160];
 
-	if (c->finishing || c->gone)
+	if (!client_is_open(c))
 		return;
 	c->server->statistics->counters.broken_clients++;
 	if (rate_limit_take(c->server->log_limit, clock_mono_us()))
@@ -297,7 +297,7 @@ server_broken(struct client *c, const char *error)
 	job_cancel(c);
 	push_error(c, text);
 	wait_event_of(c, WAIT_EVENT_LEFT);
-	c->finishing = true;
+	(void)client_state_move(&c->state, CLIENT_EVENT_FINISH); /* net finishes it */
 }
 
 static void
@@ -305,7 +305,7 @@ unlink_client(struct client *c)
 {
 	struct server *server = c->server;
 
-	if (c->refused)
+	if (c->state == CLIENT_REFUSED)
 		return;
 	lame_duck_part(c);
 	sweep_forget(c);
@@ -330,16 +330,16 @@ server_closed(struct client *c, const char *reason)
 	struct server *server = c->server;
 	char label[160];
 
-	assert(!c->gone);
+	assert(!client_is_gone(c));
 	log_debug("client %s closed: %s", client_label(c, label, sizeof(label)), reason);
 	wait_event_of(c, WAIT_EVENT_LEFT);
 	client_request_over(c);
 	job_cancel(c);
+	pending_end(c);
 	client_discard_transaction(c);
 	monitor_stop(c);
 	unlink_client(c);
-	c->gone = true;
-	c->conn = NULL;
+	(void)client_state_move(&c->state, CLIENT_EVENT_CLOSE);
 	TAILQ_INSERT_TAIL(&server->clients->gone, c, all);
 	server->clients->gone_count++;
 	/* At once for most: who sees the connection closed sees its subscriptions gone. */

@@ -10,6 +10,7 @@
 #include "server/client.h"
 #include "server/client_limits.h"
 #include "server/clients.h"
+#include "server/held.h"
 #include "server/io.h"
 #include "server/statistics.h"
 
@@ -26,7 +27,7 @@ note_peaks(struct client_peaks *peaks, const struct client *c)
 	const struct outbox *outbox = &c->subscriber.outbox;
 	struct conn_figures figures = {0};
 
-	c->server->io->conn_figures(c->conn, &figures);
+	c->server->io->conn_figures(client_conn(c), &figures);
 	RAISE(peaks->input_bytes, figures.input_bytes);
 	RAISE(peaks->outbox_bytes, outbox->bytes);
 	RAISE(peaks->message_bytes, outbox->message_bytes);
@@ -39,7 +40,8 @@ static void
 sweep_client(struct client *c, uint64_t now_us)
 {
 	note_peaks(&c->server->sweep->peaks, c);
-	if (c->finishing)
+	held_trim(c);
+	if (!client_is_open(c))
 		return;
 	if (c->limits_version != c->server->limits_version)
 		client_apply_limits(c);

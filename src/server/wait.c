@@ -48,7 +48,7 @@ wait_answer(enum wait_reason reason, enum wait_event event)
 static void
 note_login_place(void *client, uint32_t place)
 {
-	((struct client *)client)->wait.login_place = place;
+	((struct client *)client)->pending->wait.login_place = place;
 }
 
 static const struct time_queue_ops login_ops = {
@@ -66,6 +66,13 @@ void
 waits_set_hooks(struct waits *waits, enum wait_reason reason, struct wait_hooks hooks)
 {
 	waits->hooks[reason] = hooks;
+}
+
+void
+waits_release(struct waits *waits)
+{
+	time_queue_release(&waits->logins);
+	xfree(waits->spare);
 }
 
 size_t
@@ -89,22 +96,23 @@ join(struct client *c, enum wait_reason reason)
 {
 	struct wait_queue *queue = &c->server->waits->queues[reason];
 
-	assert(c->wait.reason == WAIT_NOT);
-	c->wait.reason = (uint8_t)reason;
+	assert(client_waits_for(c) == WAIT_NOT);
+	c->pending->wait.reason = (uint8_t)reason;
 	queue->count++;
-	TAILQ_INSERT_TAIL(&queue->clients, c, wait.queue);
+	TAILQ_INSERT_TAIL(&queue->clients, c, pending->wait.queue);
 	if (reason == WAIT_LOGIN)
-		time_queue_add(&c->server->waits->logins, c, (int64_t)c->login_at_us);
+		time_queue_add(&c->server->waits->logins, c, (int64_t)c->pending->login_at_us);
 }
 
 /* PUBLISH, SPUBLISH, or EXEC with one of them. */
 static bool
 publishes(const struct client *c)
 {
-	uint32_t flags = c->last_command->flags;
+	const struct command *command = client_last_command(c);
+	uint32_t flags = command->flags;
 
-	if ((c->last_command->flags & CMD_EXEC) != 0 && c->transaction != NULL)
-		flags |= c->transaction->flags;
+	if ((command->flags & CMD_EXEC) != 0 && client_transaction(c) != NULL)
+		flags |= client_transaction(c)->flags;
 	return (flags & CMD_MAY_REPLICATE) != 0;
 }
 
@@ -124,10 +132,10 @@ wait_begin(struct client *c, enum wait_reason reason)
 	if (c->server->waits->hooks[reason].joined != NULL)
 		c->server->waits->hooks[reason].joined(c);
 	if (reason != WAIT_MEMORY && reason != WAIT_ROOM && reason != WAIT_TURN)
-		c->wait.memory_since_us = 0; /* its grace begins anew */
+		c->pending->wait.memory_since_us = 0; /* its grace begins anew */
 	/* Its message is not under way: whoever had to wait for it need not. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
-		hub_suspend_publication(c->server->hub, &c->publication);
+		hub_suspend_publication(c->server->hub, &c->pending->publication);
 	return goes_with_its_peer(c, reason) ? REQUEST_BLOCKED : REQUEST_LATER;
 }
 
@@ -142,48 +150,48 @@ void
 wait_end(struct client *c)
 {
 	struct waits *waits = c->server->waits;
-	struct wait_queue *queue = &waits->queues[c->wait.reason];
+	struct wait_queue *queue = &waits->queues[c->pending->wait.reason];
 
-	if (c->wait.in_round) {
-		c->wait.in_round = false;
+	if (c->pending->wait.in_round) {
+		c->pending->wait.in_round = false;
 		waits->round_pending--;
 	}
-	if (c->wait.in_pass) {
-		c->wait.in_pass = false;
+	if (c->pending->wait.in_pass) {
+		c->pending->wait.in_pass = false;
 		waits->memory_pending--;
 	}
-	if (c->wait.reason == WAIT_NOT)
+	if (c->pending->wait.reason == WAIT_NOT)
 		return;
-	if (waits->hooks[c->wait.reason].left != NULL)
-		waits->hooks[c->wait.reason].left(c);
-	if (c->wait.reason == WAIT_LOGIN)
-		time_queue_remove(&waits->logins, c->wait.login_place);
-	TAILQ_REMOVE(&queue->clients, c, wait.queue);
+	if (waits->hooks[c->pending->wait.reason].left != NULL)
+		waits->hooks[c->pending->wait.reason].left(c);
+	if (c->pending->wait.reason == WAIT_LOGIN)
+		time_queue_remove(&waits->logins, c->pending->wait.login_place);
+	TAILQ_REMOVE(&queue->clients, c, pending->wait.queue);
 	queue->count--;
 	limit_to(&queue->left, queue->count);
-	if (c->wait.reason == WAIT_TURN)
+	if (c->pending->wait.reason == WAIT_TURN)
 		limit_to(&waits->round_turns, queue->count);
-	c->wait.reason = WAIT_NOT;
+	c->pending->wait.reason = WAIT_NOT;
 }
 
 static void
 resume(struct client *c)
 {
 	struct waits *waits = c->server->waits;
-	bool in_round =
-	    waits->in_round && (c->wait.reason == WAIT_ROOM ||
-				   (c->wait.reason == WAIT_TURN && waits->round_turns > 0));
-	bool in_pass = c->wait.reason == WAIT_MEMORY;
+	bool in_round = waits->in_round &&
+			(c->pending->wait.reason == WAIT_ROOM ||
+			    (c->pending->wait.reason == WAIT_TURN && waits->round_turns > 0));
+	bool in_pass = c->pending->wait.reason == WAIT_MEMORY;
 
-	if (in_round && c->wait.reason == WAIT_TURN)
+	if (in_round && c->pending->wait.reason == WAIT_TURN)
 		waits->round_turns--;
 	wait_end(c);
 	join(c, WAIT_RESUMED);
-	c->wait.in_pass = in_pass;
+	c->pending->wait.in_pass = in_pass;
 	waits->memory_pending += in_pass;
-	c->wait.in_round = in_round;
+	c->pending->wait.in_round = in_round;
 	waits->round_pending += in_round;
-	c->server->io->resume(c->conn);
+	c->server->io->resume(client_conn(c));
 }
 
 void
@@ -197,7 +205,7 @@ wait_event(struct server *server, enum wait_event event)
 void
 wait_event_of(struct client *c, enum wait_event event)
 {
-	switch (wait_answer((enum wait_reason)c->wait.reason, event)) {
+	switch (wait_answer(client_waits_for(c), event)) {
 	case WAIT_STAYS:
 		break;
 	case WAIT_RETRIES:
@@ -206,6 +214,7 @@ wait_event_of(struct client *c, enum wait_event event)
 	case WAIT_ENDS:
 		wait_end(c);
 		client_request_over(c);
+		pending_end(c);
 		break;
 	}
 }

@@ -69,12 +69,14 @@ struct waits {
 	size_t round_turns;    /* of WAIT_TURN, to be resumed */
 	size_t round_pending;  /* resumed, and not tried yet */
 	size_t memory_pending; /* resumed from WAIT_MEMORY, and not tried yet */
+	struct pending *spare; /* owned, all zero; NULL: it is in use */
 };
 
 /* The table. */
 enum wait_answer wait_answer(enum wait_reason reason, enum wait_event event);
 
 void waits_init(struct waits *waits);
+void waits_release(struct waits *waits);
 
 /* One module for each reason at most. */
 void waits_set_hooks(struct waits *waits, enum wait_reason reason, struct wait_hooks hooks);
@@ -99,5 +101,15 @@ bool waits_try_memory(const struct waits *waits);
 
 /* Clients whose request waits for others: for room, memory, the disk, a pause or a key. */
 size_t waits_blocked(const struct waits *waits);
+
+/* A request of c begins, or goes on: c->pending is not NULL afterwards. */
+void pending_begin(struct client *c);
+
+/* To be called when the request may be done: c->pending is NULL afterwards, unless it is still
+ * needed. */
+void pending_end(struct client *c);
+
+/* The client is freed. */
+void pending_drop(struct client *c);
 
 #endif

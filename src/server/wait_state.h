@@ -2,11 +2,19 @@
 #define SERVER_WAIT_STATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/buffer.h"
+#include "pubsub/hub.h"
+
 /* Why a client's request waits; a part of struct client, see wait.h. */
+struct acl_look;
+struct block;
 struct client;
+struct command;
+struct job;
 
 enum wait_reason {
 	WAIT_NOT,
@@ -32,6 +40,37 @@ struct wait {
 	uint32_t login_place;      /* of WAIT_LOGIN: in the queue by time */
 	uint64_t memory_since_us;  /* the request waits for memory, room or its turn since then; 0:
 				      for  something else, or it never waited for memory */
+};
+
+/*
+ * What a client's request keeps from its arrival until it is done: why it waits, how far it has
+ * come, what it has claimed.
+ *
+ * Invariant: client->pending is not NULL while a request of the client is executed or waits, and as
+ * long as a job of it runs. An idle client has none. Requests that do not wait use the same one,
+ * one after the other (waits.spare), so they allocate nothing.
+ */
+struct pending {
+	struct wait wait;
+	struct hub_publication publication; /* of the message that it publishes */
+	struct block *block;                /* while it waits for a key; blocked.c's */
+	struct job *job;                    /* a command that goes on between turns */
+	const struct command *running;      /* COMMAND_AGAIN: the command in progress, else NULL */
+	size_t progress;                    /* the handler's own, 0 when a command begins */
+	uint64_t running_us;                /* spent on it so far */
+	struct buffer partial;              /* its reply so far */
+	struct buffer *exec_reply; /* of that command of a transaction which runs now; else NULL */
+	struct acl_look *look;     /* owned; of a check of its rights that takes several turns */
+	uint64_t login_at_us;      /* when its login is tried; 0: it did not wait */
+	uint64_t awaited_disk;     /* SAVE: until so many snapshots have ended; CONFIG SET: an
+				      attempt to switch the log on; 0: neither */
+	uint32_t rules_version;    /* limits_version when what it subscribes to was allowed */
+	bool is_executed;          /* server_request is in it */
+	bool job_ended;            /* the request need not be executed again */
+	/* Of its reply, if that is held (held.h): */
+	bool has_changed;   /* the command has changed something */
+	bool has_pushed;    /* ... has brought messages, or asked for them */
+	bool has_new_state; /* ... has changed subscriptions, protocol or user */
 };
 
 #endif

@@ -1,0 +1,51 @@
+#include "config.h"
+
+#include "base/alloc.h"
+#include "server/client.h"
+
+struct session *
+session_of(struct client *c)
+{
+	if (c->session == NULL)
+		c->session = xcalloc(1, sizeof(*c->session));
+	return c->session;
+}
+
+static bool
+is_used(const struct client *c)
+{
+	const struct session *s = c->session;
+
+	return s->transaction != NULL || s->watch.keys != NULL || s->name != NULL ||
+	       s->lib_name != NULL || s->lib_version != NULL || s->chosen != 0 ||
+	       s->soft_since_us != 0 || c->is_monitor;
+}
+
+void
+session_trim(struct client *c)
+{
+	if (c->session == NULL || is_used(c))
+		return;
+	xfree(c->session);
+	c->session = NULL;
+}
+
+void
+session_drop(struct client *c)
+{
+	struct session *s = c->session;
+
+	if (s == NULL)
+		return;
+	xfree(s->name);
+	xfree(s->lib_name);
+	xfree(s->lib_version);
+	xfree(s);
+	c->session = NULL;
+}
+
+const char *
+client_name(const struct client *c)
+{
+	return c->session != NULL && c->session->name != NULL ? c->session->name : "";
+}
