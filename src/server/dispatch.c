@@ -87,11 +87,22 @@ unknown_subcommand(struct request *rq, const struct command *container)
 	    shown_len(rq->argv[1], SHOWN_MAX), rq->argv[1].ptr, name);
 }
 
+/* Most clients repeat a command: it is compared before the table is searched. */
+static const struct command *
+top_level_command(const struct request *rq)
+{
+	const struct command *last = client_last_command(rq->client);
+
+	if (last != NULL && command_is_named(last, rq->argv[0]))
+		return last;
+	return command_find(rq->server->commands, NULL, rq->argv[0]);
+}
+
 /* Sets rq->command; false where there is none, and answers. */
 static bool
 find_command(struct request *rq)
 {
-	const struct command *command = command_find(rq->server->commands, NULL, rq->argv[0]), *sub;
+	const struct command *command = top_level_command(rq), *sub;
 
 	if (command == NULL) {
 		unknown_command(rq);
@@ -546,7 +557,8 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	c->pending->is_executed = false;
 	if (verdict == REQUEST_NEXT)
 		pending_end(c);
-	blocked_serve(server);
+	if (!TAILQ_EMPTY(&server->blocked->ready))
+		blocked_serve(server);
 	return verdict;
 }
 
