@@ -45,17 +45,16 @@ note_commands(void *arg, struct slice commands)
 	static const struct protocol_limits limits = {
 	    .arg_bytes = 1 << 20, .arg_count = 1024, .line_bytes = 1024, .request_bytes = 1 << 20};
 	struct resp_parser *parser = resp_parser_new(&limits);
-	size_t used, count;
+	struct protocol_request request;
+	size_t used;
 
 	(void)arg;
-	while (commands.len > 0 &&
-	       resp_parser_feed(parser, commands.ptr, commands.len, &used) == RESP_REQUEST) {
-		const struct slice *args = resp_parser_args(parser, &count);
-
-		for (size_t i = 0; i < count; i++) {
+	while (commands.len > 0 && resp_parser_feed(parser, commands.ptr, commands.len, false,
+				       &used, &request) == PROTOCOL_REQUEST) {
+		for (size_t i = 0; i < request.count; i++) {
 			if (i > 0)
 				buffer_append_str(&text, " ");
-			buffer_append_slice(&text, args[i]);
+			buffer_append_slice(&text, request.args[i]);
 		}
 		buffer_append_str(&text, ";");
 		commands = (struct slice){commands.ptr + used, commands.len - used};

@@ -121,7 +121,7 @@ fail(struct resp_parser *p, const char *text)
 	release_args(p);
 	p->error = xstrdup(text);
 	p->state = STATE_ERROR;
-	return RESP_ERROR;
+	return PROTOCOL_ERROR;
 }
 
 static int
@@ -129,7 +129,7 @@ complete(struct resp_parser *p)
 {
 	p->state = STATE_START;
 	p->is_complete = true;
-	return RESP_REQUEST;
+	return PROTOCOL_REQUEST;
 }
 
 /* Counts len bytes. False if the request would hold more than its limit. */
@@ -149,14 +149,19 @@ fail_too_large(struct resp_parser *p)
 }
 
 static void
+grow_args(struct resp_parser *p)
+{
+	unsigned int cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
+
+	p->args = xgrow(p->args, p->args_cap * sizeof(*p->args), cap * sizeof(*p->args));
+	p->args_cap = cap;
+}
+
+static inline void
 push_arg(struct resp_parser *p, struct slice arg)
 {
-	if (p->args_count == p->args_cap) {
-		unsigned int cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
-
-		p->args = xgrow(p->args, p->args_cap * sizeof(*p->args), cap * sizeof(*p->args));
-		p->args_cap = cap;
-	}
+	if (p->args_count == p->args_cap)
+		grow_args(p);
 	p->args[p->args_count++] = arg;
 }
 
@@ -259,7 +264,7 @@ read_count(struct resp_parser *p, struct cursor *c)
 		return begin_array(p, plain);
 	switch (read_line(p, c, &line)) {
 	case LINE_MORE:
-		return RESP_MORE;
+		return PROTOCOL_MORE;
 	case LINE_TOO_LONG:
 		return fail(p, "Protocol error: too big mbulk count string");
 	case LINE_WHOLE:
@@ -325,7 +330,7 @@ read_len(struct resp_parser *p, struct cursor *c)
 	}
 	switch (read_line(p, c, &line)) {
 	case LINE_MORE:
-		return RESP_MORE;
+		return PROTOCOL_MORE;
 	case LINE_TOO_LONG:
 		return fail(p, "Protocol error: too big bulk count string");
 	case LINE_WHOLE:
@@ -354,7 +359,7 @@ read_value(struct resp_parser *p, struct cursor *c)
 		arena_append(&p->arena, c->at, len, p->value_len);
 		if (len < missing) {
 			c->at += len;
-			return RESP_MORE;
+			return PROTOCOL_MORE;
 		}
 		push_arg(p, arena_close(&p->arena));
 		p->args_kept = p->args_count;
@@ -373,7 +378,7 @@ read_crlf(struct resp_parser *p, struct cursor *c)
 	if (there < p->crlf_left) {
 		p->crlf_left -= (unsigned char)there;
 		c->at += there;
-		return RESP_MORE;
+		return PROTOCOL_MORE;
 	}
 	c->at += p->crlf_left;
 	if (p->args_count == p->args_wanted)
@@ -426,7 +431,7 @@ read_inline(struct resp_parser *p, struct cursor *c)
 		arena_append(&p->arena, c->at, len, most_len);
 	c->at += len;
 	if (newline == NULL)
-		return RESP_MORE;
+		return PROTOCOL_MORE;
 	c->at++;
 	if (p->arena.open_len > 0)
 		line = arena_close(&p->arena);
@@ -439,7 +444,7 @@ step(struct resp_parser *p, struct cursor *c)
 	switch ((enum state)p->state) {
 	case STATE_START:
 		if (c->at == c->end)
-			return RESP_MORE;
+			return PROTOCOL_MORE;
 		p->state = *c->at == '*' ? STATE_COUNT : STATE_INLINE;
 		return CONTINUE;
 	case STATE_COUNT:
@@ -455,24 +460,28 @@ step(struct resp_parser *p, struct cursor *c)
 	case STATE_ERROR:
 		break;
 	}
-	return RESP_ERROR;
+	return PROTOCOL_ERROR;
 }
 
-enum resp_status
-resp_parser_feed(struct resp_parser *p, const char *ptr, size_t len, size_t *taken)
+enum protocol_status
+resp_parser_feed(struct resp_parser *p, const char *ptr, size_t len, bool unauthenticated,
+    size_t *taken, struct protocol_request *request)
 {
 	struct cursor c = {ptr, len > 0 ? ptr + len : ptr};
 	int status;
 
+	p->is_unauthenticated = unauthenticated;
 	if (p->is_complete)
 		end_request(p);
 	do
 		status = step(p, &c);
 	while (status == CONTINUE);
-	if (status == RESP_MORE)
+	if (status == PROTOCOL_MORE)
 		keep_args(p);
+	else if (status == PROTOCOL_REQUEST)
+		*request = (struct protocol_request){.args = p->args, .count = p->args_count};
 	*taken = (size_t)(c.at - ptr);
-	return (enum resp_status)status;
+	return (enum protocol_status)status;
 }
 
 const struct slice *
@@ -521,10 +530,4 @@ bool
 resp_parser_is_idle(const struct resp_parser *p)
 {
 	return p->state == STATE_START;
-}
-
-void
-resp_parser_set_unauthenticated(struct resp_parser *p, bool unauthenticated)
-{
-	p->is_unauthenticated = unauthenticated;
 }

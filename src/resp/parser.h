@@ -22,24 +22,23 @@
  */
 struct resp_parser;
 
-enum resp_status {
-	RESP_MORE,    /* all bytes were taken, no request is complete */
-	RESP_REQUEST, /* a request is complete */
-	RESP_ERROR,   /* the bytes are invalid; resp_parser_error() says why */
-};
-
 /* Borrows limits, which may change between calls. Returns owned (resp_parser_free). */
 struct resp_parser *resp_parser_new(const struct protocol_limits *limits);
 void resp_parser_free(struct resp_parser *parser);
 
 /*
  * Takes bytes until a request is complete or none are left; *taken is the number taken. After
- * RESP_REQUEST the arguments are valid until the next call of resp_parser_feed or
+ * PROTOCOL_REQUEST the arguments in *request are valid until the next call of resp_parser_feed or
  * resp_parser_reset, and as long as the bytes at ptr are. An empty request (a blank line, "*0",
- * "*-1") is skipped silently, as in Redis. After RESP_ERROR every further call returns RESP_ERROR.
+ * "*-1") is skipped silently, as in Redis. After PROTOCOL_ERROR, of which resp_parser_error() says
+ * why, every further call returns PROTOCOL_ERROR.
+ *
+ * unauthenticated lowers the limits: Redis then allows 10 arguments of 16384 bytes ("Protocol
+ * error: unauthenticated multibulk length", "... unauthenticated bulk length").
  */
-enum resp_status resp_parser_feed(struct resp_parser *parser, const char *ptr, size_t len,
-    size_t *taken) __attribute__((warn_unused_result));
+enum protocol_status resp_parser_feed(struct resp_parser *parser, const char *ptr, size_t len,
+    bool unauthenticated, size_t *taken, struct protocol_request *request)
+    __attribute__((warn_unused_result));
 
 /* The arguments of the request, at least one. Borrowed, see resp_parser_feed. */
 const struct slice *resp_parser_args(const struct resp_parser *parser, size_t *count);
@@ -73,11 +72,5 @@ size_t resp_parser_room_bytes(const struct resp_parser *parser);
 
 /* True between requests. */
 bool resp_parser_is_idle(const struct resp_parser *parser);
-
-/*
- * Before authentication the limits are lower: Redis allows 10 arguments of 16384 bytes ("Protocol
- * error: unauthenticated multibulk length", "... unauthenticated bulk length").
- */
-void resp_parser_set_unauthenticated(struct resp_parser *parser, bool unauthenticated);
 
 #endif

@@ -12,6 +12,7 @@
 
 static struct protocol_limits limits;
 static struct resp_parser *parser;
+static bool unauthenticated;
 static struct buffer heard; /* what the parser returned, as text: "[SET|k|v] [PING] ..." */
 
 static void
@@ -24,6 +25,7 @@ setup(void)
 	    .request_bytes = (size_t)1 << 30,
 	};
 	parser = resp_parser_new(&limits);
+	unauthenticated = false;
 }
 
 static void
@@ -38,7 +40,25 @@ restart(void)
 {
 	resp_parser_free(parser);
 	parser = resp_parser_new(&limits);
+	unauthenticated = false;
 	buffer_clear(&heard);
+}
+
+/* What it gives is also what resp_parser_args() gives afterwards. */
+static enum protocol_status
+feed(struct resp_parser *p, const char *ptr, size_t len, size_t *taken)
+{
+	struct protocol_request request = {.ends_batch = true};
+	enum protocol_status status =
+	    resp_parser_feed(p, ptr, len, unauthenticated, taken, &request);
+	size_t count;
+
+	if (status == PROTOCOL_REQUEST) {
+		ck_assert_ptr_eq(request.args, resp_parser_args(p, &count));
+		ck_assert_uint_eq(request.count, count);
+		ck_assert(!request.ends_batch);
+	}
+	return status;
 }
 
 static void
@@ -56,22 +76,22 @@ note_request(void)
 }
 
 /* Feeds one piece from a block that is freed afterwards, like a socket's buffer. */
-static enum resp_status
+static enum protocol_status
 feed_piece(const char *ptr, size_t len)
 {
 	char *piece = xmemdup(ptr, len);
 	size_t done = 0, taken;
-	enum resp_status status;
+	enum protocol_status status;
 
 	for (;;) {
-		status = resp_parser_feed(parser, piece + done, len - done, &taken);
+		status = feed(parser, piece + done, len - done, &taken);
 		ck_assert_uint_le(taken, len - done);
 		done += taken;
-		if (status != RESP_REQUEST)
+		if (status != PROTOCOL_REQUEST)
 			break;
 		note_request();
 	}
-	if (status == RESP_MORE)
+	if (status == PROTOCOL_MORE)
 		ck_assert_uint_eq(done, len);
 	xfree(piece);
 	return status;
@@ -86,7 +106,7 @@ feed_in_pieces(struct slice s, size_t first, size_t each)
 	while (at < s.len) {
 		if (len > s.len - at)
 			len = s.len - at;
-		if (feed_piece(s.ptr + at, len) == RESP_ERROR) {
+		if (feed_piece(s.ptr + at, len) == PROTOCOL_ERROR) {
 			buffer_append_str(&heard, resp_parser_error(parser));
 			return;
 		}
@@ -259,19 +279,19 @@ START_TEST(before_authentication_little_is_allowed)
 	static char value[16385];
 
 	memset(value, 'v', sizeof(value));
-	resp_parser_set_unauthenticated(parser, true);
+	unauthenticated = true;
 	feed_in_pieces(SLICE("*10\r\n$16384\r\n"), 100, 100);
 	feed_piece(value, 16384);
-	ck_assert_int_eq(feed_piece("\r\n$16385\r\n", 10), RESP_ERROR);
+	ck_assert_int_eq(feed_piece("\r\n$16385\r\n", 10), PROTOCOL_ERROR);
 	ck_assert_str_eq(resp_parser_error(parser), "Protocol error: unauthenticated bulk length");
 	restart();
-	resp_parser_set_unauthenticated(parser, true);
+	unauthenticated = true;
 	feed_in_pieces(SLICE("*11\r\n"), 100, 100);
 	check_heard("Protocol error: unauthenticated multibulk length");
 	restart();
-	resp_parser_set_unauthenticated(parser, true);
+	unauthenticated = true;
 	feed_in_pieces(SLICE("*1\r\n$4\r\nAUTH\r\n"), 100, 100);
-	resp_parser_set_unauthenticated(parser, false);
+	unauthenticated = false;
 	feed_in_pieces(SLICE("*11\r\n$16385\r\n"), 100, 100);
 	check_heard("[AUTH] ");
 }
@@ -293,7 +313,7 @@ START_TEST(after_an_error_there_is_nothing_but_the_error)
 	size_t taken = 99;
 
 	feed_in_pieces(SLICE("*x\r\n"), 100, 100);
-	ck_assert_int_eq(resp_parser_feed(parser, "PING\r\n", 6, &taken), RESP_ERROR);
+	ck_assert_int_eq(feed(parser, "PING\r\n", 6, &taken), PROTOCOL_ERROR);
 	ck_assert_uint_eq(taken, 0);
 	ck_assert_str_eq(resp_parser_error(parser), "Protocol error: invalid multibulk length");
 }
@@ -303,13 +323,13 @@ START_TEST(limits_may_shrink_in_the_middle_of_a_request)
 {
 	feed_in_pieces(SLICE("a long inline command that is not complete"), 100, 100);
 	limits.line_bytes = 32;
-	ck_assert_int_eq(feed_piece("x", 1), RESP_ERROR);
+	ck_assert_int_eq(feed_piece("x", 1), PROTOCOL_ERROR);
 	ck_assert_str_eq(resp_parser_error(parser), "Protocol error: too big inline request");
 	restart();
 	feed_in_pieces(SLICE("*2\r\n$10\r\n01234"), 100, 100);
 	limits.arg_bytes = 3;
 	limits.request_bytes = 4;
-	ck_assert_int_eq(feed_piece("5", 1), RESP_ERROR);
+	ck_assert_int_eq(feed_piece("5", 1), PROTOCOL_ERROR);
 }
 END_TEST
 
@@ -367,7 +387,7 @@ START_TEST(a_large_value_in_small_pieces_is_moved_less_than_twice_its_length)
 	for (sent = 0; sent < LARGE_BYTES; sent += sizeof(piece)) {
 		size_t held = resp_parser_held_bytes(parser);
 
-		ck_assert_int_eq(resp_parser_feed(parser, piece, sizeof(piece), &taken), RESP_MORE);
+		ck_assert_int_eq(feed(parser, piece, sizeof(piece), &taken), PROTOCOL_MORE);
 		if (resp_parser_room_bytes(parser) != room)
 			moved += held;
 		room = resp_parser_room_bytes(parser);
@@ -375,7 +395,7 @@ START_TEST(a_large_value_in_small_pieces_is_moved_less_than_twice_its_length)
 	}
 	ck_assert_uint_lt(moved, 2 * (size_t)LARGE_BYTES);
 	ck_assert_uint_lt(room, LARGE_BYTES + 4096); /* the last step takes no more than needed */
-	ck_assert_int_eq(resp_parser_feed(parser, "\r\n", 2, &taken), RESP_REQUEST);
+	ck_assert_int_eq(feed(parser, "\r\n", 2, &taken), PROTOCOL_REQUEST);
 	args = resp_parser_args(parser, &count);
 	ck_assert_uint_eq(count, 3);
 	ck_assert_uint_eq(args[2].len, LARGE_BYTES);
@@ -405,7 +425,7 @@ START_TEST(many_tiny_arguments_byte_by_byte_hold_a_few_times_what_was_sent)
 	for (sent = 0; sent < 19999; sent++)
 		feed_in_pieces(SLICE("$1\r\nx\r\n"), 1, 1);
 	ck_assert_uint_lt(alloc_used_bytes() - before, 19999 * 7 * 6);
-	ck_assert_int_eq(resp_parser_feed(parser, "$1\r\ny\r\n", 7, &taken), RESP_REQUEST);
+	ck_assert_int_eq(feed(parser, "$1\r\ny\r\n", 7, &taken), PROTOCOL_REQUEST);
 	resp_parser_reset(parser);
 	ck_assert_uint_eq(resp_parser_room_bytes(parser), 0);
 }
@@ -419,9 +439,9 @@ START_TEST(an_idle_parser_is_small)
 
 	ck_assert_uint_le(alloc_used_bytes() - before, 176);
 	ck_assert(resp_parser_is_idle(idle));
-	ck_assert_int_eq(resp_parser_feed(idle, "*1\r\n$4\r\nPI", 10, &taken), RESP_MORE);
+	ck_assert_int_eq(feed(idle, "*1\r\n$4\r\nPI", 10, &taken), PROTOCOL_MORE);
 	ck_assert(!resp_parser_is_idle(idle));
-	ck_assert_int_eq(resp_parser_feed(idle, "NG\r\n", 4, &taken), RESP_REQUEST);
+	ck_assert_int_eq(feed(idle, "NG\r\n", 4, &taken), PROTOCOL_REQUEST);
 	resp_parser_reset(idle);
 	ck_assert(resp_parser_is_idle(idle));
 	ck_assert_uint_le(alloc_used_bytes() - before, 256);
@@ -445,7 +465,7 @@ START_TEST(whole_arguments_are_not_copied)
 	size_t taken, count;
 	const struct slice *args;
 
-	ck_assert_int_eq(resp_parser_feed(parser, bytes, sizeof(bytes) - 1, &taken), RESP_REQUEST);
+	ck_assert_int_eq(feed(parser, bytes, sizeof(bytes) - 1, &taken), PROTOCOL_REQUEST);
 	args = resp_parser_args(parser, &count);
 	ck_assert_ptr_eq(args[0].ptr, bytes + 8);
 	ck_assert_ptr_eq(args[1].ptr, bytes + 18);
@@ -454,16 +474,16 @@ START_TEST(whole_arguments_are_not_copied)
 END_TEST
 
 /* The bytes fed are overwritten at once. */
-static enum resp_status
+static enum protocol_status
 feed_and_spoil(struct resp_parser *p, const char *text, bool keep)
 {
 	static char bytes[256];
 	size_t taken, len = strlen(text);
-	enum resp_status status;
+	enum protocol_status status;
 
 	memcpy(bytes, text, len);
-	status = resp_parser_feed(p, bytes, len, &taken);
-	if (status == RESP_REQUEST && keep)
+	status = feed(p, bytes, len, &taken);
+	if (status == PROTOCOL_REQUEST && keep)
 		resp_parser_copy_args(p);
 	memset(bytes, '#', sizeof(bytes));
 	return status;
@@ -475,8 +495,8 @@ START_TEST(kept_arguments_outlast_the_bytes)
 	const struct slice *args;
 	size_t count;
 
-	ck_assert_int_eq(feed_and_spoil(own, "*3\r\n$3\r\none\r\n$3\r\ntw", false), RESP_MORE);
-	ck_assert_int_eq(feed_and_spoil(own, "o\r\n$5\r\nthree\r\n", true), RESP_REQUEST);
+	ck_assert_int_eq(feed_and_spoil(own, "*3\r\n$3\r\none\r\n$3\r\ntw", false), PROTOCOL_MORE);
+	ck_assert_int_eq(feed_and_spoil(own, "o\r\n$5\r\nthree\r\n", true), PROTOCOL_REQUEST);
 	args = resp_parser_args(own, &count);
 	ck_assert_uint_eq(count, 3);
 	ck_assert(slice_is(args[0], "one"));
@@ -493,11 +513,11 @@ START_TEST(arguments_given_away_outlast_the_parser)
 	struct slice cut, quoted;
 	size_t count;
 
-	ck_assert_int_eq(feed_and_spoil(own, "*1\r\n$3\r\nc", false), RESP_MORE);
-	ck_assert_int_eq(feed_and_spoil(own, "ut\r\n", false), RESP_REQUEST);
+	ck_assert_int_eq(feed_and_spoil(own, "*1\r\n$3\r\nc", false), PROTOCOL_MORE);
+	ck_assert_int_eq(feed_and_spoil(own, "ut\r\n", false), PROTOCOL_REQUEST);
 	cut = resp_parser_args(own, &count)[0];
 	resp_parser_give_arena(own, &arena);
-	ck_assert_int_eq(feed_and_spoil(own, "\"quo\\x74ed\"\r\n", false), RESP_REQUEST);
+	ck_assert_int_eq(feed_and_spoil(own, "\"quo\\x74ed\"\r\n", false), PROTOCOL_REQUEST);
 	quoted = resp_parser_args(own, &count)[0];
 	resp_parser_give_arena(own, &arena);
 	resp_parser_reset(own);

@@ -21,18 +21,7 @@ static enum protocol_status
 feed(void *state, const char *ptr, size_t len, bool unauthenticated, size_t *taken,
     struct protocol_request *request)
 {
-	resp_parser_set_unauthenticated(state, unauthenticated);
-	switch (resp_parser_feed(state, ptr, len, taken)) {
-	case RESP_MORE:
-		return PROTOCOL_MORE;
-	case RESP_ERROR:
-		break;
-	case RESP_REQUEST:
-		request->args = resp_parser_args(state, &request->count);
-		request->ends_batch = false;
-		return PROTOCOL_REQUEST;
-	}
-	return PROTOCOL_ERROR;
+	return resp_parser_feed(state, ptr, len, unauthenticated, taken, request);
 }
 
 static struct protocol_request

@@ -24,37 +24,39 @@ next_piece(uint32_t *state, size_t most)
 }
 
 static void
-note_request(const struct resp_parser *parser, struct buffer *heard)
+note_request(const struct protocol_request *request, struct buffer *heard)
 {
-	size_t count, i;
-	const struct slice *args = resp_parser_args(parser, &count);
+	size_t i;
 
-	assert(count > 0);
-	buffer_appendf(heard, "*%zu\n", count);
-	for (i = 0; i < count; i++) {
-		buffer_appendf(heard, "$%zu\n", args[i].len);
-		buffer_append_slice(heard, args[i]);
+	assert(request->count > 0);
+	buffer_appendf(heard, "*%zu\n", request->count);
+	for (i = 0; i < request->count; i++) {
+		buffer_appendf(heard, "$%zu\n", request->args[i].len);
+		buffer_append_slice(heard, request->args[i]);
 	}
 }
 
 /* Feeds one piece out of memory that is freed afterwards; false at an error. */
 static bool
-feed_piece(struct resp_parser *parser, const char *ptr, size_t len, struct buffer *heard)
+feed_piece(struct resp_parser *parser, const char *ptr, size_t len, bool unauthenticated,
+    struct buffer *heard)
 {
 	char *piece = xmemdup(ptr, len);
 	size_t done = 0, taken;
-	enum resp_status status;
+	struct protocol_request request;
+	enum protocol_status status;
 
 	do {
-		status = resp_parser_feed(parser, piece + done, len - done, &taken);
+		status = resp_parser_feed(
+		    parser, piece + done, len - done, unauthenticated, &taken, &request);
 		assert(taken <= len - done);
 		done += taken;
-		if (status == RESP_REQUEST)
-			note_request(parser, heard);
-	} while (status == RESP_REQUEST);
-	assert(status == RESP_ERROR || done == len);
+		if (status == PROTOCOL_REQUEST)
+			note_request(&request, heard);
+	} while (status == PROTOCOL_REQUEST);
+	assert(status == PROTOCOL_ERROR || done == len);
 	xfree(piece);
-	return status == RESP_MORE;
+	return status == PROTOCOL_MORE;
 }
 
 /* In pieces of at most `most` bytes; 0: in one. */
@@ -72,13 +74,12 @@ feed(const uint8_t *head, struct slice s, size_t most, struct buffer *heard)
 	size_t at = 0;
 	bool is_good = true;
 
-	resp_parser_set_unauthenticated(parser, head[0] & 16);
 	while (at < s.len && is_good) {
 		size_t len = most > 0 ? next_piece(&state, most) : s.len;
 
 		if (len > s.len - at)
 			len = s.len - at;
-		is_good = feed_piece(parser, s.ptr + at, len, heard);
+		is_good = feed_piece(parser, s.ptr + at, len, head[0] & 16, heard);
 		at += len;
 		/* Twice what arrived, a slice for each argument, and a first chunk. */
 		assert(resp_parser_room_bytes(parser) <= 40 * at + 1024);
