@@ -10,12 +10,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-const struct net_service *
-conn_service(const struct conn *conn)
-{
-	return &conn->net->services[conn->service];
-}
-
 struct io_link *
 conn_link(const struct conn *conn)
 {

@@ -171,15 +171,20 @@ _Static_assert(sizeof(struct conn) <= 320, "struct conn has outgrown its size cl
 void conn_open(struct net *net, int fd, const struct net_peer *peer);
 void conn_reap(struct conn *conn); /* dead: tells the service; frees it if its link is done */
 void conn_become(struct conn *conn, enum conn_state state); /* which may follow its state */
-const struct net_service *conn_service(const struct conn *conn);
-struct io_link *conn_link(const struct conn *conn);  /* NULL: this loop has the socket */
-struct net_loop *conn_loop(const struct conn *conn); /* NULL: the main loop */
+struct io_link *conn_link(const struct conn *conn);         /* NULL: this loop has the socket */
+struct net_loop *conn_loop(const struct conn *conn);        /* NULL: the main loop */
 int conn_fd(const struct conn *conn);
 void conn_watch(struct conn *conn, bool on); /* its socket; nothing to do where a link has it */
 void conn_refuse(struct conn *conn, const char *reason);         /* as conn_kill, and logs it */
 void conn_end(struct conn *conn);                                /* its output has been written */
 void conn_hold(struct conn *conn, enum request_verdict verdict); /* which is not REQUEST_NEXT */
 void conn_peer_ended(void *conn);                                /* as the end_watch says */
+
+static inline const struct net_service *
+conn_service(const struct conn *conn)
+{
+	return &conn->net->services[conn->service];
+}
 
 static inline uint32_t
 conn_ms(uint64_t now_us)

@@ -61,7 +61,7 @@ held_request(const struct conn *conn)
 }
 
 /* A request to the service. Other than REQUEST_NEXT only where the connection goes on. */
-static enum request_verdict
+static inline enum request_verdict
 hand_over(struct conn *conn, const struct protocol_request *request)
 {
 	enum request_verdict verdict;
@@ -74,6 +74,16 @@ hand_over(struct conn *conn, const struct protocol_request *request)
 	return conn_is_open(conn) ? verdict : REQUEST_NEXT;
 }
 
+/* The request may have switched the connection to another service. */
+static inline void
+follow_service(struct conn *conn)
+{
+	if (conn->parser_service == conn->service)
+		return;
+	conn_release_parser(conn);
+	take_parser(conn);
+}
+
 static void
 request_done(struct conn *conn)
 {
@@ -81,9 +91,8 @@ request_done(struct conn *conn)
 		struct io_requests *requests = conn->there.requests;
 
 		requests->args += requests->argc[requests->next++];
-	} else if (conn->parser_service != conn->service) {
-		conn_release_parser(conn);
-		take_parser(conn);
+	} else {
+		follow_service(conn);
 	}
 }
 
@@ -129,7 +138,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 			at += taken;
 			verdict = hand_over(conn, &request);
 			if (verdict == REQUEST_NEXT) {
-				request_done(conn);
+				follow_service(conn);
 			} else {
 				conn_hold(conn, verdict);
 				(void)parser_protocol(conn)->keep(conn->here.parser);
