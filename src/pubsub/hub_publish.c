@@ -217,7 +217,7 @@ begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
 }
 
 /* Starts a delivery: finds the topics that the channel matches. Borrows channel and payload. */
-static void
+static inline void
 match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
     struct hub_delivery *d)
 {

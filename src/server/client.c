@@ -131,7 +131,8 @@ client_request_over(struct client *c)
 		return;
 	if (p->publication.ticket != 0 || p->publication.drafts != 0 || p->publication.bytes != 0)
 		hub_end_publication(c->server->hub, &p->publication);
-	buffer_release(&p->partial);
+	if (p->partial.cap > 0)
+		buffer_release(&p->partial);
 	p->running = NULL;
 	p->progress = 0;
 	p->running_us = 0;

@@ -198,6 +198,14 @@ take_notes(struct client *c, size_t len)
 	return mark;
 }
 
+static void
+clear_notes(struct client *c)
+{
+	if (c->pending != NULL)
+		c->pending->has_pushed = c->pending->has_changed = c->pending->has_new_state =
+		    false;
+}
+
 /* True where a reply must be held: then it was (copied). */
 static bool
 take(struct client *c, struct slice reply)
@@ -206,9 +214,6 @@ take(struct client *c, struct slice reply)
 	struct held_reply mark = take_notes(c, reply.len);
 	struct buffer error = {0};
 
-	/* Behind what is held already it waits, even if nothing new is held any more. */
-	if (reply.len == 0 || (!journal->holds && held_is_empty(c)))
-		return false;
 	/* It has failed since the command was let through: the batch before this one did. */
 	if (becomes_error(c, mark.is_change, &error)) {
 		outbox_push_reply(&c->subscriber.outbox, buffer_slice(&error));
@@ -235,7 +240,12 @@ take(struct client *c, struct slice reply)
 void
 held_push_reply(struct client *c, struct slice reply)
 {
-	if (!take(c, reply))
+	/* It waits behind replies that are held already, even if nothing new is held any more. */
+	bool may_wait = reply.len > 0 && (c->server->journal->holds || !held_is_empty(c));
+
+	if (!may_wait)
+		clear_notes(c);
+	if (!may_wait || !take(c, reply))
 		client_send_reply(c, reply);
 }
 
