@@ -7,25 +7,31 @@
 #include "base/bytes.h"
 #include "server/request.h"
 
-/* Arguments of commands that are numbers. False: it is none, and answered in Redis's words. */
+/*
+ * Numeric arguments. Each function returns false after replying with Redis's error if the argument
+ * is not a number in its range.
+ */
 bool args_i64(struct request *rq, struct slice arg, int64_t *out)
     __attribute__((warn_unused_result));
 
 bool args_i32(struct request *rq, struct slice arg, int64_t *out)
-    __attribute__((warn_unused_result)); /* what an int32_t holds */
+    __attribute__((warn_unused_result)); /* the range of int32_t */
 
-/* The same, and min at least; any other is answered with this error, without its "ERR ". */
+/*
+ * As args_i64, and the number must be at least min. For a smaller one the reply is this error,
+ * which is given without its "ERR ".
+ */
 bool args_at_least(struct request *rq, struct slice arg, int64_t min, const char *error,
     int64_t *out) __attribute__((warn_unused_result));
 
 /*
- * A range among len bytes or bits, both ends included and counted from the end where they are
- * negative, brought to where those are; false: it is empty.
+ * Converts a range of len bytes or bits to indexes from the start, clamped to what exists. Both
+ * ends are included; a negative one counts from the end. False: the range is empty.
  */
 bool args_range_clamp(int64_t len, int64_t *start, int64_t *end)
     __attribute__((warn_unused_result));
 
-/* EX, PX, EXAT, PXAT: what their argument is. NULL: the word is none of them. */
+/* EX, PX, EXAT, PXAT: how their argument is read. NULL: the word is another. */
 struct args_unit {
 	const char *word;
 	int64_t ms;
@@ -35,8 +41,9 @@ struct args_unit {
 const struct args_unit *args_unit(struct slice word);
 
 /*
- * A time to live or a time, in seconds or ms (unit_ms is 1000 or 1), counted from base_ms: the Unix
- * time in ms. positive: 0 and less are refused. "ERR invalid expire time in 'x' command".
+ * An expiry: a time to live, or a Unix time, in seconds or ms (unit_ms is 1000 or 1). It counts
+ * from base_ms, a Unix time in ms. positive: a value of 0 or less is refused. Returns false after
+ * replying "ERR invalid expire time in 'x' command".
  */
 bool args_expiry(struct request *rq, struct slice arg, int64_t unit_ms, int64_t base_ms,
     bool positive, int64_t *at_ms) __attribute__((warn_unused_result));

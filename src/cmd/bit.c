@@ -8,7 +8,7 @@
 #include "resp/writer.h"
 #include "server/request_keys.h"
 
-/* Bits of strings; bit 0 is the highest of the first byte: SETBIT GETBIT BITCOUNT BITPOS. */
+/* Bits of strings: SETBIT GETBIT BITCOUNT BITPOS. Bit 0 is the highest bit of the first byte. */
 
 static bool
 arg_to_bit_offset(struct request *rq, struct slice arg, size_t *offset)
@@ -79,13 +79,13 @@ cmd_getbit(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* A range as it was asked for. */
+/* A range as the client gave it. */
 struct bit_range {
 	int64_t start, end; /* both included; negative: from the end */
 	bool in_bits;
 };
 
-/* Start and end among the bits of s, both included; false: there are none. */
+/* The range as bit numbers in s, both ends included. False: it contains no bits. */
 static bool
 range_in(struct slice s, const struct bit_range *range, int64_t *first, int64_t *last)
 {
@@ -99,7 +99,7 @@ range_in(struct slice s, const struct bit_range *range, int64_t *first, int64_t 
 	return true;
 }
 
-/* BYTE or BIT. */
+/* Reads BYTE or BIT; replies with an error if the word is another. */
 static bool
 parse_unit(struct request *rq, struct slice word, struct bit_range *range)
 {
@@ -119,8 +119,10 @@ word_at(const char *at)
 	return word;
 }
 
-/* Four at a time: without a popcount instruction, which not every machine has, a word takes about
- * 12 steps, and 512 MiB must not hold the loop longer than they have to. */
+/*
+ * Counts four words in each step: without a popcount instruction, which not every machine has, a
+ * word takes about 12 steps, and counting 512 MiB must not block the loop longer than necessary.
+ */
 static int64_t
 ones_in(const char *at, size_t len)
 {
@@ -135,7 +137,7 @@ ones_in(const char *at, size_t len)
 	return count;
 }
 
-/* Set bits from first to last. */
+/* The number of set bits from first to last. */
 static int64_t
 count_between(struct slice s, int64_t first, int64_t last)
 {
@@ -165,7 +167,7 @@ cmd_bitcount(struct request *rq)
 	key = key_read(rq, rq->argv[1]);
 	if (!key_is_of(rq, key, KV_STRING))
 		return COMMAND_DONE;
-	/* Redis asks this before it looks how long the string is. */
+	/* Redis checks this before it reads the length of the string. */
 	if (range.start < 0 && range.end < 0 && range.start > range.end)
 		key = NULL;
 	if (key != NULL && range_in(kv_string(key), &range, &first, &last))
@@ -174,7 +176,7 @@ cmd_bitcount(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The place of the first such bit from first to last, or -1. */
+/* The number of the first such bit from first to last, or -1. */
 static int64_t
 find_between(struct slice s, bool bit, int64_t first, int64_t last)
 {
@@ -184,7 +186,9 @@ find_between(struct slice s, bool bit, int64_t first, int64_t last)
 		size_t byte = (size_t)(first >> 3);
 
 		if ((first & 7) == 0) {
-			/* What is not whole, or holds it, is looked at bit by bit. */
+			/*
+			 * Skip words that cannot contain the bit; the rest is searched bit by bit.
+			 */
 			while (first + 63 <= last && word_at(s.ptr + byte) == none) {
 				first += 64;
 				byte += 8;
@@ -229,14 +233,14 @@ cmd_bitpos(struct request *rq)
 	if (!key_is_of(rq, key, KV_STRING))
 		return COMMAND_DONE;
 	if (key == NULL) {
-		/* As if zeros went on for ever. */
+		/* A missing key counts as an endless run of zeros. */
 		resp_put_int(rq->reply, bit == 1 ? -1 : 0);
 		return COMMAND_DONE;
 	}
 	s = kv_string(key);
 	if (range_in(s, &range, &first, &last)) {
 		at = find_between(s, bit == 1, first, last);
-		/* Without an end, zeros follow the string. */
+		/* If no end was given, the string counts as followed by zeros. */
 		if (at < 0 && bit == 0 && rq->argc < 5)
 			at = last + 1;
 	}

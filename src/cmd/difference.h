@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /*
- * How SDIFF and ZDIFF get their result: by looking each member of the first set up in the others,
- * or by removing the members of the others from a copy of the first. True if the look-ups are less
- * work. A look-up may end early, at the first set that has the member, so it counts half.
+ * Chooses between the two ways to compute SDIFF and ZDIFF: look up each member of the first set in
+ * the others, or remove the members of the others from a copy of the first. True if the look-ups
+ * are less work. A look-up may stop early, at the first set that has the member, so it counts half.
  *
  * first_count: members of the first set; all_count: members of all `sets` sets, the first included.
  */

@@ -7,7 +7,7 @@
 #include "server/propagation.h"
 #include "server/request_keys.h"
 
-/* When keys end. */
+/* Expiry times of keys. */
 struct expire_options {
 	bool nx, xx, gt, lt;
 };
@@ -44,7 +44,7 @@ parse_options(struct request *rq, struct expire_options *options)
 	return true;
 }
 
-/* For GT and LT a key without a time ends later than any. */
+/* For GT and LT a key without an expiry counts as expiring later than any other. */
 static bool
 applies(const struct expire_options *options, int64_t was_ms, int64_t at_ms)
 {
@@ -140,15 +140,17 @@ cmd_persist(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* ms may be as large as any number: nothing is added to it. */
+/* ms may be any int64_t: adding to it could overflow. */
 static int64_t
 rounded(int64_t ms, int64_t unit_ms)
 {
 	return ms / unit_ms + (ms % unit_ms * 2 >= unit_ms);
 }
 
-/* -2: there is no such key, -1: it has no time; else its end, counted from base_ms, in units,
- * rounded. */
+/*
+ * Replies with the expiry, counted from base_ms, in units, rounded; -2: no such key, -1: the key
+ * has no expiry.
+ */
 static enum command_result
 show_expiry(struct request *rq, int64_t base_ms, int64_t unit_ms)
 {

@@ -11,7 +11,10 @@
 
 /* Hashes: setting, getting and removing fields. */
 
-/* The hash, made if there is none. NULL: the key is of another type, and answered. */
+/*
+ * The hash, which is created if the key does not exist. NULL: the key is of another type, and the
+ * reply says so.
+ */
 static struct kv_hash *
 hash_to_write(struct request *rq)
 {
@@ -27,7 +30,7 @@ hash_to_write(struct request *rq)
 	return hash;
 }
 
-/* HSET and HMSET. False: answered with an error. */
+/* HSET and HMSET. Returns false after replying with an error. */
 static bool
 set_fields(struct request *rq, int64_t *added)
 {

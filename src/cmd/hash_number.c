@@ -12,10 +12,12 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* Hashes: fields that are numbers. */
+/* Hashes: numeric fields. */
 
-/* The hash and what the field holds; *has: it is there. False: the key is of another type, and
- * answered. */
+/*
+ * Finds the hash and the value of the field; *has: the field exists. Returns false after replying
+ * with an error if the key is of another type.
+ */
 static bool
 find_field(struct request *rq, void **hash, struct slice *text, bool *has)
 {
@@ -62,7 +64,7 @@ cmd_hincrby(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Goes to the file as HSET: another machine's long double may add otherwise. */
+/* Logged as HSET with the sum, because another machine's long double may add differently. */
 enum command_result
 cmd_hincrbyfloat(struct request *rq)
 {

@@ -7,11 +7,11 @@
 #include "resp/writer.h"
 #include "server/request_keys.h"
 
-/* HRANDFIELD */
+/* HRANDFIELD. */
 struct picking {
 	struct request *rq;
 	bool with_values;
-	uint64_t left; /* to be drawn */
+	uint64_t left; /* fields still to be drawn */
 };
 
 static bool

@@ -9,7 +9,7 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* Keys of any type: whether they are there, and their end. Times are in cmd/expiry.c. */
+/* Keys of any type: existence, type, removal. Expiry times are in cmd/expiry.c. */
 enum command_result
 cmd_del(struct request *rq)
 {
@@ -28,7 +28,7 @@ cmd_del(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* What is large is never freed at once. */
+/* UNLINK is DEL: it never frees a large value at once. */
 enum command_result
 cmd_unlink(struct request *rq)
 {
@@ -75,7 +75,10 @@ cmd_dbsize(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* ASYNC and SYNC are the same here: the keys are gone at once, their memory goes in slices. */
+/*
+ * ASYNC and SYNC mean the same here: the keys are removed at once and their memory is freed in
+ * slices.
+ */
 static bool
 parse_flush(struct request *rq)
 {
@@ -101,13 +104,16 @@ cmd_flushdb(struct request *rq)
 	if (!parse_flush(rq))
 		return COMMAND_DONE;
 	flush(rq, rq->client->db);
-	/* Kept on disk even where there was nothing: as Redis. */
+	/* Logged even if the database was empty, as in Redis. */
 	request_propagate(rq, rq->argv, rq->argc);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
 
-/* Else a snapshot of what was would come back with the next start. Rules say so, as in Redis. */
+/*
+ * Without a new snapshot, the keys of the last one would come back at the next start. As in Redis,
+ * this is done only if there are save rules.
+ */
 static void
 save_nothing(struct server *server)
 {

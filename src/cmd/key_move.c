@@ -8,7 +8,7 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* Keys that go elsewhere: RENAME RENAMENX COPY MOVE SWAPDB. */
+/* Keys that change their name or database: RENAME RENAMENX COPY MOVE SWAPDB. */
 
 static enum command_result
 rename_key(struct request *rq, bool only_new)
@@ -27,7 +27,7 @@ rename_key(struct request *rq, bool only_new)
 		return COMMAND_DONE;
 	}
 	if (old != key) {
-		/* Removing one may have moved the other. */
+		/* Removing a key may move other keys in memory: `key` is looked up again. */
 		if (old != NULL)
 			kv_remove(db, old);
 		key_announce_new(rq, db, kv_move(db, kv_find(db, from), db, to));
@@ -53,7 +53,10 @@ cmd_renamenx(struct request *rq)
 	return rename_key(rq, true);
 }
 
-/* Two steps, as SWAPDB reads both numbers before it looks for either database. False: answered. */
+/*
+ * Reads a number, and does not check yet that the database exists: SWAPDB reads both numbers before
+ * it checks either. Returns false after replying with the error.
+ */
 static bool
 arg_to_number(struct request *rq, struct slice arg, const char *error, int64_t *number)
 {

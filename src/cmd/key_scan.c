@@ -14,18 +14,20 @@
 #include "server/pause.h"
 #include "server/request_keys.h"
 
-/* Which keys there are: KEYS SCAN RANDOMKEY. */
+/* Enumeration of keys: KEYS SCAN RANDOMKEY. */
 
-/* What KEYS may take before others have their turn, and the work between two looks at the clock: 1
- * is a step, or so many bytes of a name times bytes of the pattern. */
+/*
+ * How long KEYS may run before other clients are served, and the work between two checks of the
+ * clock. One unit of work is a scan step, or MATCHED_A_WORK bytes of name times bytes of pattern.
+ */
 #define AT_ONCE_US 1000
 #define WORK_A_LOOK 64
 #define MATCHED_A_WORK 1024
 
-/* Keys that RANDOMKEY draws where those that are due cannot be removed. */
+/* The number of keys that RANDOMKEY draws while expired keys cannot be removed. */
 #define RANDOM_TRIES 100
 
-/* KEYS: as SCAN from beginning to end, so a key that is there all the time is named. */
+/* KEYS runs as SCAN from beginning to end, so a key that exists all the time is listed. */
 struct keys {
 	char *pattern; /* owned */
 	size_t pattern_len;
@@ -33,9 +35,9 @@ struct keys {
 	uint32_t db;
 	uint64_t cursor;
 	int64_t now_ms;
-	const struct kv_db *in; /* during a step */
+	const struct kv_db *in; /* valid during a step */
 	size_t count;
-	size_t work; /* since the last look at the clock */
+	size_t work; /* since the last check of the clock */
 	bool is_gathered, is_begun;
 	struct long_reply names;
 };
@@ -65,7 +67,7 @@ take_name(struct kv_key *key, void *arg)
 	return true;
 }
 
-/* False if there are more keys than there is time. */
+/* Returns false if the time is up before all keys have been visited. */
 static bool
 gather(struct keys *keys, struct kv *kv, uint64_t deadline_us)
 {
@@ -163,8 +165,10 @@ cmd_randomkey(struct request *rq)
 	struct kv_key *key;
 	unsigned tries = 0;
 
-	/* One that is due is removed on the way, so this ends; or, in a pause, after so many tries
-	 * with one that is due, as in Redis. */
+	/*
+	 * key_peek removes an expired key, so this loop ends. In a pause it does not: then the loop
+	 * ends after so many expired keys, as in Redis.
+	 */
 	do {
 		key = kv_random(db, random_next(rq->server->random));
 	} while (key != NULL && key_peek(rq, db, kv_name(key)) == NULL &&

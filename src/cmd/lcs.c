@@ -11,26 +11,29 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* LCS: the longest common subsequence of two strings, by a table of the lengths of those of all
- * pairs of their beginnings, as Redis finds it: of several that are as long, the same one. */
+/*
+ * LCS: the longest common subsequence of two strings. A table holds the lengths for all pairs of
+ * prefixes. Of several subsequences of that length the result is the one that Redis finds.
+ */
 
-/* The table takes time as well as memory, and nobody is served meanwhile: this much is filled in
- * some 50 ms. Redis's own bound is proto-max-bulk-len. */
+/*
+ * The table takes time as well as memory, and no client is served meanwhile: a table of this size
+ * is filled in some 50 ms. Redis bounds it by proto-max-bulk-len.
+ */
 #define TABLE_MAX_BYTES ((size_t)64 << 20)
 
 struct lcs {
 	struct slice a, b;
-	uint32_t
-	    *lengths; /* owned; of the first i bytes of a and j of b at [i * (b.len + 1) + j] */
+	uint32_t *lengths; /* owned; for i bytes of a and j bytes of b, at [i * (b.len + 1) + j] */
 	bool wants_len, wants_ranges, with_len;
 	uint64_t min_len;
-	struct buffer ranges; /* replies */
+	struct buffer ranges; /* their replies */
 	size_t range_count;
 };
 
-/* Where a and b are the same, ends included. */
+/* A run of bytes that is common to a and b. */
 struct common {
-	size_t a_start, b_start, len; /* len 0: there is none */
+	size_t a_start, b_start, len; /* len 0: no run */
 };
 
 static uint32_t
@@ -75,7 +78,10 @@ put_range(struct lcs *x, const struct common *c)
 		resp_put_int(&x->ranges, (int64_t)c->len);
 }
 
-/* From the end back: writes the subsequence to text, if it is not NULL, and the ranges. */
+/*
+ * Walks from the end to the start. Writes the subsequence to text, unless it is NULL, and the
+ * ranges.
+ */
 static void
 walk(struct lcs *x, char *text)
 {
@@ -152,7 +158,7 @@ parse_lcs(struct request *rq, struct lcs *x)
 	return false;
 }
 
-/* False: the table would be too large, and it is answered. */
+/* Returns false after replying with an error if the table would be too large. */
 static bool
 make_table(struct request *rq, struct lcs *x)
 {
@@ -175,7 +181,7 @@ cmd_lcs(struct request *rq)
 	const struct kv_key *b = key_read(rq, rq->argv[2]);
 	struct lcs x = {.a = SLICE(""), .b = SLICE("")};
 
-	/* The second look-up may have moved what the first one found. */
+	/* The second look-up may have moved the first key in memory. */
 	if (a != NULL)
 		a = kv_find(request_db(rq), rq->argv[1]);
 	if ((a != NULL && kv_type_of(a) != KV_STRING) ||

@@ -9,7 +9,9 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* Lists: their ends and their places by number. What looks for values is in cmd/list_find.c. */
+/*
+ * Lists: access to the ends and by index. Commands that search for values are in cmd/list_find.c.
+ */
 
 static enum command_result
 push(struct request *rq, enum kv_list_end end, bool must_exist)
@@ -114,7 +116,7 @@ cmd_llen(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The place with this index, which counts from the end where it is negative. */
+/* The place at this index; a negative index counts from the end. */
 static bool
 find_place(const struct kv_list *list, int64_t index, struct kv_list_place *place)
 {
@@ -183,14 +185,14 @@ parse_range(struct request *rq, struct range *range)
 	return args_i64(rq, rq->argv[2], &range->start) && args_i64(rq, rq->argv[3], &range->stop);
 }
 
-/* As indexes of a list with count values; false if none of them is in it. */
+/* Clamps the range to the indexes of a list of count values; false if it is empty. */
 static bool
 clamp_range(struct range *range, int64_t count)
 {
 	if (range->start < 0)
 		range->start = range->start < -count ? 0 : range->start + count;
 	if (range->stop < 0)
-		range->stop += count; /* stays negative at worst */
+		range->stop += count; /* may stay negative */
 	if (range->stop >= count)
 		range->stop = count - 1;
 	return range->start <= range->stop && range->start < count;
@@ -239,7 +241,7 @@ cmd_ltrim(struct request *rq)
 		kv_free_value(
 		    rq->server->kv, KV_LIST, kv_list_trim(list, KV_LIST_HEAD, (size_t)range.start));
 	} else {
-		/* What is large is freed in slices: the key goes with all of it. */
+		/* Nothing is trimmed: removing the key frees a large list in slices. */
 		range = (struct range){count, count};
 	}
 	key_changed(rq, rq->argv[1], KEY_LIST, "ltrim");

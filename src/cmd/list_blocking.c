@@ -9,9 +9,11 @@
 #include "server/propagation.h"
 #include "server/request_keys.h"
 
-/* Lists: the blocking commands. They are logged as commands that do not block. */
+/*
+ * Lists: the blocking commands. Each is logged as the command that does the same without blocking.
+ */
 
-/* BLPOP, BRPOP: [name, value]. */
+/* The reply of BLPOP and BRPOP: [name, value]. */
 static void
 pop_named(struct request *rq, struct kv_key *key, struct slice name, enum kv_list_end end)
 {
@@ -23,7 +25,7 @@ pop_named(struct request *rq, struct kv_key *key, struct slice name, enum kv_lis
 	request_propagate(rq, argv, 2);
 }
 
-/* count 0: one value, as BLPOP answers. */
+/* count 0: pop one value and reply as BLPOP does. */
 static enum command_result
 pop_or_block(
     struct request *rq, const struct block_terms *terms, enum kv_list_end end, uint64_t count)

@@ -5,7 +5,7 @@
 #include "cmd/list_pop.h"
 #include "resp/writer.h"
 
-/* Lists: commands that look for a value. */
+/* Lists: commands that search for a value. */
 
 enum command_result
 cmd_linsert(struct request *rq)
@@ -39,7 +39,7 @@ cmd_linsert(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Removes up to `most` values; how many it were. */
+/* Removes up to `most` values and returns how many were removed. */
 static uint64_t
 remove_values(struct kv_list *list, enum kv_list_end from, uint64_t most, struct slice value)
 {
@@ -83,7 +83,7 @@ cmd_lrem(struct request *rq)
 
 struct lpos {
 	enum kv_list_end from;
-	uint64_t rank;  /* 1 at least */
+	uint64_t rank;  /* at least 1 */
 	uint64_t most;  /* UINT64_MAX: all */
 	uint64_t looks; /* UINT64_MAX: all */
 	bool has_count;
@@ -142,7 +142,7 @@ parse_lpos(struct request *rq, struct lpos *lpos)
 	return true;
 }
 
-/* The positions are written to out; how many. */
+/* Writes the positions to out and returns their number. */
 static uint64_t
 find_positions(
     const struct lpos *lpos, const struct kv_list *list, struct slice value, struct buffer *out)

@@ -4,7 +4,7 @@
 #include "cmd/list_pop.h"
 #include "resp/writer.h"
 
-/* LMOVE, RPOPLPUSH, LMPOP. Those that wait are in cmd/list_blocking.c. */
+/* LMOVE, RPOPLPUSH, LMPOP. Their blocking forms are in cmd/list_blocking.c. */
 
 static enum command_result
 move(struct request *rq, enum kv_list_end from, enum kv_list_end to)

@@ -34,7 +34,7 @@ popped_event(enum kv_list_end end)
 	return end == KV_LIST_HEAD ? "lpop" : "rpop";
 }
 
-/* Values were popped at this end: says so, and removes the key if there are none left. */
+/* Notifies that values were popped at this end, and removes the key if its list is empty. */
 static void
 was_popped(struct request *rq, struct kv_key *key, struct slice name, enum kv_list_end end)
 {
@@ -71,7 +71,7 @@ list_pop_range(
 		resp_put_bulk(rq->reply, place.value);
 		more = kv_list_step(&place, end);
 	}
-	/* All of them go with the key, so that many are freed in slices. */
+	/* To pop all values, the key is removed: many values are then freed in slices. */
 	if (count < kv_list_count(list)) {
 		kv_free_value(rq->server->kv, KV_LIST, kv_list_trim(list, end, (size_t)count));
 		was_popped(rq, key, name, end);
@@ -127,7 +127,7 @@ list_move(struct request *rq, struct kv_key *source, struct slice from_name, str
 	push_moved(rq, target, to, to_end, buffer_slice(&copy));
 	resp_put_bulk(rq->reply, buffer_slice(&copy));
 	buffer_release(&copy);
-	/* A new key may have moved the others. */
+	/* Adding a key may have moved the source key in memory. */
 	was_popped(rq, key_write(rq, from_name), from_name, from_end);
 	return true;
 }
@@ -153,7 +153,7 @@ list_mpop_parse(struct request *rq, size_t at, struct list_mpop *mpop)
 	if (i + 3 == rq->argc && slice_is_nocase(rq->argv[i + 1], "count"))
 		return args_at_least(
 		    rq, rq->argv[i + 2], 1, "count should be greater than 0", &mpop->count);
-	/* As Redis: the first count is looked at before what follows it. */
+	/* As in Redis, an invalid first count is reported before a syntax error after it. */
 	if (i + 3 < rq->argc && slice_is_nocase(rq->argv[i + 1], "count") &&
 	    !args_at_least(rq, rq->argv[i + 2], 1, "count should be greater than 0", &mpop->count))
 		return false;

@@ -8,8 +8,8 @@
 #include "server/job.h"
 
 /*
- * Long reply: bytes that a job gathered, sent piece by piece, because to copy and write some
- * MiB in one turn holds the loop.
+ * Long reply: bytes that a job collected, sent piece by piece, because copying and writing some MiB
+ * in one turn would block the loop.
  */
 struct long_reply {
 	struct buffer bytes;
@@ -19,8 +19,9 @@ struct long_reply {
 void long_reply_release(struct long_reply *reply);
 
 /*
- * Adds the next piece to step->reply, or all that is left if something may be pushed to the client
- * between two pieces. JOB_DONE when all was added; else to be called again in the next step.
+ * Appends the next piece to step->reply, or all remaining bytes if a message could be pushed to the
+ * client between two pieces. Returns JOB_DONE when all bytes are appended; otherwise the caller
+ * calls it again in the next step.
  */
 enum job_state long_reply_send(struct long_reply *reply, struct job_step *step);
 

@@ -8,16 +8,19 @@
 #include "server/evict.h"
 #include "server/request_keys.h"
 
-/* OBJECT: how a key is kept, and how it was used. */
+/* OBJECT: the encoding of a key, and how it was used. */
 
-/* Redis has one object each for the integers below this, which it never counts references to. */
+/* Redis shares one object for each integer below this, and does not count references to it. */
 #define SHARED_INTEGERS 10000
 
 static const char switched_note[] =
     "Please note that when switching between policies at runtime LRU and LFU data will take some "
     "time to adjust.";
 
-/* The key asked for; NULL: there is none, and it is answered. Looking is no access. */
+/*
+ * The key that the third argument names. NULL: there is none, and the reply says so. The look-up
+ * does not count as an access.
+ */
 static struct kv_key *
 object_key(struct request *rq)
 {

@@ -8,25 +8,34 @@
 #include "server/request.h"
 
 /*
- * Draws: what HRANDFIELD, SRANDMEMBER and ZRANDMEMBER have in common. A negative count asks for so
- * many choices, each of all, so that a short request could ask for a reply without end: one that
- * would grow past DRAW_REPLY_MAX is refused.
+ * Draws: what HRANDFIELD, SRANDMEMBER and ZRANDMEMBER share. A negative count asks for that many
+ * elements, with repetitions, so a short request could cause an endless reply. A reply that would
+ * grow beyond DRAW_REPLY_MAX is refused.
  */
 #define DRAW_REPLY_MAX ((size_t)64 << 20)
 
-/* Reads the count; in_pairs: two elements each. False: it is none, or out of range, and answered.
+/*
+ * Reads the count; in_pairs: each draw puts two elements. Returns false after replying with an
+ * error if it is not an integer, or out of range.
  */
 bool draw_count(struct request *rq, struct slice arg, bool in_pairs, int64_t *count)
     __attribute__((warn_unused_result));
 
-/* False: whatever they are, so many elements would be too long; draw_refuse is due. */
+/*
+ * False if so many elements exceed the limit even if all are empty; the caller then calls
+ * draw_refuse.
+ */
 bool draw_fits(uint64_t count) __attribute__((warn_unused_result));
 
-/* To be asked before each element; the first one may be of any length. False: draw_refuse is due.
+/*
+ * Called before each element; the first one may be of any length. False: the caller then calls
+ * draw_refuse.
  */
 bool draw_may_go_on(const struct request *rq);
 
-/* An error in place of what was written to the reply since it was from_len long. */
+/*
+ * Cuts the reply to from_len bytes, its length before the draw, and replies with an error instead.
+ */
 void draw_refuse(struct request *rq, size_t from_len);
 
 #endif

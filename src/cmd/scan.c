@@ -7,14 +7,14 @@
 #include "base/glob.h"
 #include "resp/writer.h"
 
-/* As Redis: buckets may be empty, so steps are limited too. */
+/* As in Redis: buckets may be empty, so the number of steps is limited too. */
 #define STEPS_PER_ELEMENT 10
 
 #define COUNT_DEFAULT 10
 
 /*
- * A cursor as strtoul reads it, because Redis does: nothing at all is 0, there may be a sign, and
- * what follows a NUL is not looked at. But no blank in front.
+ * Reads a cursor as strtoul does, because Redis uses it: empty text is 0, a sign is allowed, and
+ * text after a NUL is ignored. Unlike with strtoul, leading blanks are an error.
  */
 static bool
 read_cursor(struct slice s, uint64_t *cursor)

@@ -10,16 +10,17 @@
 #include "server/request.h"
 
 /*
- * Scan: what SCAN, HSCAN, SSCAN and ZSCAN have in common: the cursor, the options and the reply.
+ * Scan: what SCAN, HSCAN, SSCAN and ZSCAN share: the cursor, the options and the reply.
  *
  *	if (!scan_cursor(rq, 2, &scan))
  *		return COMMAND_DONE;
- *	... look the key up; where there is none: scan_reply_empty(rq)
+ *	... look up the key; if it does not exist: scan_reply_empty(rq)
  *	if (scan_options(rq, 3, false, &scan))
  *		scan_run(rq, &scan, step, value);
  *
- * where step calls kv_set_scan or its like with a visit that calls scan_see, and scan_put for what
- * is wanted. (Redis looks at the cursor, then at the key, then at the options.)
+ * Here, step calls kv_set_scan or a similar function with a visitor that calls scan_see for each
+ * element, and scan_put for each one to be returned. (Redis checks the cursor, then the key, then
+ * the options.)
  */
 struct scan {
 	uint64_t cursor;
@@ -28,32 +29,39 @@ struct scan {
 	struct slice type;    /* TYPE, if is_typed */
 	bool is_filtered;
 	bool is_typed;
-	uint64_t seen;       /* elements so far, wanted or not */
-	struct buffer found; /* the wanted ones, as bulk strings */
+	uint64_t seen;       /* elements seen so far, matching or not */
+	struct buffer found; /* the matching ones, as bulk strings */
 	size_t found_count;
 };
 
-/* Reads the cursor from argument `at`. False: it is none, and answered. */
+/* Reads the cursor from argument `at`. Returns false after replying with an error. */
 bool scan_cursor(struct request *rq, size_t at, struct scan *scan)
     __attribute__((warn_unused_result));
 
-/* Reads the options from argument `first` on; TYPE is one only with_type. False: answered. */
+/*
+ * Reads the options from argument `first` on; TYPE is accepted only if with_type. Returns false
+ * after replying with an error.
+ */
 bool scan_options(struct request *rq, size_t first, bool with_type, struct scan *scan)
     __attribute__((warn_unused_result));
 
-/* The longest pattern with a star in it: the time that one takes grows with its length times that
- * of each name, so that a long one would hold the daemon for seconds. */
+/*
+ * The longest pattern that contains a star: matching takes time in proportion to the product of the
+ * lengths of pattern and name, so a long pattern would block the daemon for seconds.
+ */
 #define SCAN_PATTERN_MAX 1024
 
-/* False: the pattern is too long, and it is answered. */
+/* Returns false after replying with an error if the pattern is too long. */
 bool scan_pattern_fits(struct request *rq, struct slice pattern)
     __attribute__((warn_unused_result));
 
-/* The reply where there is nothing to scan. */
+/* The reply if there is nothing to scan. */
 void scan_reply_empty(struct request *rq);
 
-/* For the visit: an element is there (a field with its value is two to COUNT). True if its name is
- * wanted. */
+/*
+ * For the visitor: counts an element (a field with its value counts as two for COUNT). True if its
+ * name matches.
+ */
 bool scan_see(struct scan *scan, struct slice name, size_t elements);
 void scan_put(struct scan *scan, struct slice element);
 

@@ -8,9 +8,9 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* Sets: adding, asking for and removing members. */
+/* Sets: adding, testing and removing members. */
 
-/* The set of this name, made if there is none; it is of no other type. */
+/* The set of this name, which is created if `set` is NULL. The caller has checked the type. */
 static struct kv_set *
 set_to_add_to(struct request *rq, struct slice name, void *set)
 {
@@ -40,7 +40,7 @@ cmd_sadd(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Members were taken out of the set, whose key this is. */
+/* Notifies that members were removed from the set, and removes its key if it is empty. */
 static void
 was_removed_from(struct request *rq, struct kv_key *key, const struct kv_set *set)
 {

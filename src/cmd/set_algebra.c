@@ -15,18 +15,18 @@
 #include "server/server_config.h"
 
 /*
- * SINTER, SUNION, SDIFF, what stores them, and SINTERCARD. A result is gathered as a set where it
- * is stored or needs one to have no member twice, else as bulk strings, else it is only counted.
+ * SINTER, SUNION, SDIFF, their STORE forms, and SINTERCARD. A result is collected as a set if it is
+ * stored or if duplicates must be found; otherwise as bulk strings, or it is only counted.
  */
 struct algebra {
 	struct request *rq;
-	struct kv_set **sets; /* values of the keys; NULL for a key that isn't there */
+	struct kv_set **sets; /* values of the keys; NULL for a missing key */
 	size_t set_count;
-	struct kv_set *set;  /* NULL: */
+	struct kv_set *set;  /* the result; NULL: it goes to bulks */
 	struct buffer bulks; /* unless is_counted */
 	bool is_counted;
-	uint64_t limit; /* ends it at so many; 0: none */
-	size_t count;   /* of the result */
+	uint64_t limit; /* stop after this many members; 0: no limit */
+	size_t count;   /* members of the result */
 };
 
 typedef void operation(struct algebra *a);
@@ -66,7 +66,7 @@ by_count(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* From the smallest on. */
+/* Starts with the smallest set. */
 static void
 intersect(struct algebra *a)
 {
@@ -145,9 +145,11 @@ subtract(struct algebra *a)
 			kv_set_each(a->sets[i], withdraw, a);
 }
 
-/* The sets of count keys from argument `first` on. False: one is of another type, and answered.
- * They stand although looking up the next one may remove another that is due: the time is the same
- * for all. */
+/*
+ * Looks up the sets of `count` keys from argument `first` on. Returns false after replying with an
+ * error if one is of another type. A later look-up does not invalidate an earlier set: it can
+ * remove only expired keys, and the time is the same for all look-ups.
+ */
 static bool
 begin(struct request *rq, size_t first, size_t count, struct algebra *a)
 {
@@ -259,7 +261,7 @@ cmd_sdiffstore(struct request *rq)
 	return store(rq, subtract, "sdiffstore");
 }
 
-/* How many keys argument 1 says there are. False: answered. */
+/* Reads the number of keys from argument 1. Returns false after replying with an error. */
 static bool
 read_key_count(struct request *rq, size_t *count)
 {

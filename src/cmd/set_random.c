@@ -8,13 +8,18 @@
 #include "server/propagation.h"
 #include "server/request_keys.h"
 
-/* SPOP and SRANDMEMBER */
+/* SPOP and SRANDMEMBER. */
 
-/* Members in one SREM of the append-only file, so that it holds no command of any length. */
+/*
+ * The most members in one SREM of the append-only file, so that the length of its commands is
+ * bounded.
+ */
 #define LOGGED_AT_ONCE 1024
 
-/* Where in the reply the members are that were popped and not logged yet: the reply moves as it
- * grows. */
+/*
+ * Positions in the reply of the members that were popped and not logged yet. They are offsets
+ * because the reply moves as it grows.
+ */
 struct popping {
 	struct request *rq;
 	struct {

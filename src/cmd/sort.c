@@ -24,20 +24,20 @@
 
 /* SORT and SORT_RO: the elements of a list, a set or a sorted set in another order. */
 
-/* The reply has at most so many elements: several GETs may ask for each element many times. */
+/* The most elements in a reply: several GETs may return each element many times. */
 #define REPLY_MAX ((size_t)1 << 26)
 
 struct element {
 	struct slice value; /* borrowed */
-	struct slice by;    /* what is compared, under ALPHA */
-	double score;       /* else */
+	struct slice by;    /* the sort key, with ALPHA */
+	double score;       /* the sort key, without ALPHA */
 	bool has_by;
-	size_t place; /* before it is sorted */
+	size_t place; /* its index before sorting */
 };
 
 struct sort {
 	bool descending, alpha, unsorted;
-	bool has_by; /* and not unsorted */
+	bool has_by; /* BY was given; applies unless `unsorted` */
 	struct sort_pattern by;
 	struct sort_pattern *gets; /* owned */
 	size_t get_count;
@@ -45,14 +45,16 @@ struct sort {
 	const struct slice *store; /* the name, or NULL */
 	struct element *elements;  /* owned */
 	size_t count;
-	char *integers; /* owned: elements of a set that are nowhere else as text */
+	char *integers; /* owned: text of the members of a set of integers */
 	size_t integers_len;
-	struct buffer scratch; /* for names, and for numbers */
-	bool no_number;        /* one is none */
+	struct buffer scratch; /* for names of keys and text of numbers */
+	bool no_number;        /* an element is not a number */
 };
 
-/* Which keys are looked up nobody can tell before: so whoever may not read all may look up none.
- * What is on disk was allowed. */
+/*
+ * The keys that BY and GET look up are not known before, so a user may use them only if it may read
+ * all keys. In a replay of the append-only file no rules apply.
+ */
 static bool
 may_look_up(struct request *rq, const char *option)
 {
@@ -84,7 +86,7 @@ parse_get(struct request *rq, struct slice pattern, struct sort *s)
 	return true;
 }
 
-/* One option at *at with its arguments. False: answered. */
+/* Reads the option at *at with its arguments. Returns false after replying with an error. */
 static bool
 parse_option(struct request *rq, size_t *at, bool may_store, struct sort *s)
 {
@@ -162,7 +164,7 @@ load_member(struct slice member, void *arg)
 {
 	struct sort *s = arg;
 
-	/* Slices of integers stand during the visit only. */
+	/* The text of an integer is valid only during the visit. */
 	if (s->integers != NULL) {
 		memcpy(s->integers + s->integers_len, member.ptr, member.len);
 		member.ptr = s->integers + s->integers_len;
@@ -180,7 +182,7 @@ load_set(struct sort *s, const struct kv_set *set)
 	kv_set_each(set, load_member, s);
 }
 
-/* False: it is of no type that can be sorted, and answered. */
+/* Returns false after replying with an error if its type cannot be sorted. */
 static bool
 load(struct request *rq, const struct kv_key *key, struct sort *s)
 {
@@ -192,7 +194,7 @@ load(struct request *rq, const struct kv_key *key, struct sort *s)
 		return key_is_of(rq, key, KV_LIST);
 	value = kv_value(key);
 	s->elements = xmalloc(kv_types[kv_type_of(key)].count(value) * sizeof(*s->elements));
-	/* What is stored must not depend on the order of a hash table. */
+	/* A stored result must not depend on the order of a hash table. */
 	if (kv_type_of(key) == KV_SET && s->unsorted && s->store != NULL) {
 		s->unsorted = s->has_by = false;
 		s->alpha = true;
@@ -206,7 +208,7 @@ load(struct request *rq, const struct kv_key *key, struct sort *s)
 	return true;
 }
 
-/* As strtod reads it: nothing at all is 0. */
+/* Reads a number by strtod: empty text is 0. */
 static double
 number_of(struct sort *s, struct slice text)
 {
@@ -225,7 +227,7 @@ number_of(struct sort *s, struct slice text)
 	return v;
 }
 
-/* What each element is compared by. */
+/* Finds the sort key of each element. */
 static void
 weigh(struct request *rq, struct sort *s)
 {
@@ -240,7 +242,7 @@ weigh(struct request *rq, struct sort *s)
 			e->has_by = sort_lookup(rq, &s->by, e->value, &s->scratch, &e->by);
 		if (e->has_by && !s->alpha)
 			e->score = number_of(s, e->by);
-		/* Redis compares by strcoll, but not what it stores. */
+		/* Redis compares by strcoll, which stops at a NUL, except to store the result. */
 		else if (e->has_by && s->store == NULL && e->by.len > 0)
 			e->by.len = strnlen(e->by.ptr, e->by.len);
 	}
@@ -255,7 +257,7 @@ compare(const void *x, const void *y, void *arg)
 
 	if (!s->alpha) {
 		order = (a->score > b->score) - (a->score < b->score);
-		/* So that the result is always the same. */
+		/* Equal scores are ordered by value, so that the result is deterministic. */
 		if (order == 0)
 			order = slice_compare(a->value, b->value);
 	} else if (!a->has_by || !b->has_by) {
@@ -268,7 +270,7 @@ compare(const void *x, const void *y, void *arg)
 	return s->descending ? -order : order;
 }
 
-/* Which of the elements LIMIT leaves. */
+/* The part of the elements that LIMIT selects. */
 static void
 cut(const struct sort *s, size_t *from, size_t *count)
 {

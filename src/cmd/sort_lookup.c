@@ -9,7 +9,7 @@
 #include "kv/keyspace.h"
 #include "server/request_keys.h"
 
-/* Where "->" with something behind it is, or the end. */
+/* The position of a "->" that is followed by text, or the end. */
 static size_t
 find_arrow(struct slice s)
 {

@@ -8,20 +8,22 @@
 #include "server/request.h"
 
 /*
- * What BY and GET of SORT name: "weight_*" is the string whose name has the element in place of the
- * first `*`; "object_*->price" the field of that hash; "#" the element itself.
+ * Patterns of BY and GET of SORT. The element replaces the first `*`: "weight_*" is the string of
+ * that name; "object_*->price" is the field price of that hash. "#" is the element itself.
  */
 struct sort_pattern {
 	struct slice before, after; /* of the key's name */
 	struct slice field;         /* empty: the key is a string */
 	bool is_element;            /* # */
-	bool is_constant;           /* no *: nothing is looked up */
+	bool is_constant;           /* no *: there is no look-up */
 };
 
 struct sort_pattern sort_pattern_of(struct slice text); /* borrows */
 
-/* False if there is no such string or field. The value is borrowed, until its key changes. name is
- * room for the key's name. */
+/*
+ * False if there is no such string or field. Borrows the value, until its key changes. name is a
+ * buffer for the key's name.
+ */
 bool sort_lookup(struct request *rq, const struct sort_pattern *pattern, struct slice element,
     struct buffer *name, struct slice *value);
 

@@ -10,7 +10,7 @@
 /* GET and SET. */
 struct set_options {
 	bool nx, xx, get, keep_ttl;
-	const struct slice *expiry; /* its argument, or NULL */
+	const struct slice *expiry; /* the argument of `unit`, or NULL */
 	const struct args_unit *unit;
 };
 
@@ -28,7 +28,10 @@ cmd_get(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* One of EX, PX, EXAT and PXAT, and an argument. The same one may come again, as in Redis. */
+/*
+ * Reads one of EX, PX, EXAT and PXAT, and its argument. The same option may be repeated, as in
+ * Redis.
+ */
 static bool
 parse_expiry(struct request *rq, size_t *at, struct set_options *options)
 {
@@ -64,7 +67,7 @@ parse_set(struct request *rq, struct set_options *options)
 	return true;
 }
 
-/* What a restart has to do again: the time as it is, not as it was asked for. */
+/* Logs the SET that a restart repeats, with the expiry as a moment, not as a time to live. */
 static void
 log_set(struct request *rq, const struct set_options *options, int64_t at_ms)
 {

@@ -10,7 +10,7 @@
 #include "server/propagation.h"
 #include "server/request_keys.h"
 
-/* Strings that are numbers: INCR DECR INCRBY DECRBY INCRBYFLOAT. */
+/* Numeric strings: INCR DECR INCRBY DECRBY INCRBYFLOAT. */
 
 static void
 add(struct request *rq, int64_t by)
@@ -80,7 +80,7 @@ arg_to_float(struct request *rq, struct slice arg, long double *out)
 	return false;
 }
 
-/* What is logged is the sum: another machine may round otherwise. */
+/* The sum is logged, because another machine may round differently. */
 enum command_result
 cmd_incrbyfloat(struct request *rq)
 {

@@ -10,7 +10,7 @@
 
 /* Parts of strings: APPEND STRLEN SETRANGE GETRANGE SUBSTR. */
 
-/* False: a string of a + b bytes would be too long, and it is answered. */
+/* Returns false after replying with an error if a string of a + b bytes would be too long. */
 static bool
 fits(struct request *rq, size_t a, size_t b)
 {
@@ -92,7 +92,7 @@ cmd_setrange(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The part from start to end, both included and counted from the end where they are negative. */
+/* The part from start to end. Both are included, and count from the end if they are negative. */
 static struct slice
 part_of(struct slice s, int64_t start, int64_t end)
 {

@@ -8,10 +8,12 @@
 #include "server/propagation.h"
 #include "server/request_keys.h"
 
-/* Strings set and read as a whole, but for GET and SET: SETNX SETEX GETSET GETDEL GETEX MGET MSET
- * and their kin. */
+/*
+ * Commands that set and read whole strings, except GET and SET: SETNX SETEX GETSET GETDEL GETEX
+ * MGET MSET and similar ones.
+ */
 
-/* As SET without options: whatever there was, and its time, is gone. */
+/* Sets as SET without options does: an old value of any type, and its expiry, are removed. */
 static struct kv_key *
 set_plainly(struct request *rq, struct kv_key *old, struct slice name, struct slice value)
 {
@@ -44,7 +46,7 @@ cmd_setnx(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The end as a moment: what is loaded later than it was written must not last longer. */
+/* Logs the expiry as a moment, so that a key that is loaded later does not live longer. */
 static enum command_result
 set_with_end(struct request *rq, int64_t unit_ms)
 {
@@ -113,14 +115,14 @@ cmd_getdel(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The words of GETEX. */
+/* The options of GETEX. */
 struct getex {
 	bool persist;
-	const struct args_unit *unit; /* of end; NULL: there is none */
+	const struct args_unit *unit; /* unit of end; NULL: no expiry option */
 	struct slice end;
 };
 
-/* The same word may come again, as in Redis; another one may not. */
+/* The same option may be repeated, as in Redis; options cannot be combined. */
 static bool
 parse_getex(struct request *rq, struct getex *words)
 {
@@ -203,7 +205,7 @@ cmd_mget(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* False: a value is missing, and answered. */
+/* Returns false after replying with an error if a value is missing. */
 static bool
 are_pairs(struct request *rq)
 {

@@ -16,9 +16,9 @@
 
 struct zadd {
 	bool nx, xx, gt, lt, ch, incr;
-	size_t first; /* argument: the first score */
+	size_t first; /* index of the argument with the first score */
 	size_t added, updated;
-	bool done; /* of INCR: the member has the score */
+	bool done; /* INCR: the score was set */
 	double score;
 };
 
@@ -65,7 +65,7 @@ parse_flags(struct request *rq, struct zadd *add)
 	return false;
 }
 
-/* False: the sum is not a number. */
+/* Returns false if the sum is not a number. */
 static bool
 add_one(struct request *rq, struct kv_zset *z, struct zadd *add, struct slice member, double score)
 {
@@ -131,7 +131,7 @@ add_all(struct request *rq, struct zadd *add, const double *scores)
 		resp_put_null(rq->reply, rq->proto);
 }
 
-/* All scores are looked at before anything is changed. */
+/* All scores are parsed before anything changes. */
 static enum command_result
 zadd(struct request *rq, bool incr)
 {

@@ -15,8 +15,8 @@
 #include "server/request_keys.h"
 
 /*
- * strtod on a copy, as a slice has no NUL at its end. *used: how many bytes it read; blank or
- * nothing gives 0, as Redis relies on in ranges.
+ * strtod on a copy, because a slice has no NUL at its end. *used: how many bytes it read. Blank or
+ * empty text gives 0, which ranges of Redis rely on.
  */
 static double
 number_of(struct slice arg, size_t *used, bool *out_of_range)
@@ -52,7 +52,7 @@ zset_parse_score(struct request *rq, struct slice arg, const char *error, double
 	return true;
 }
 
-/* "(1.5", "-inf"; what is after a NUL does not count, and nothing is 0: as Redis. */
+/* Reads "(1.5" or "-inf". As in Redis, text after a NUL is ignored and empty text is 0. */
 static bool
 parse_score_limit(struct slice arg, bool is_max, struct zset_limit *limit)
 {
@@ -68,7 +68,7 @@ parse_score_limit(struct slice arg, bool is_max, struct zset_limit *limit)
 	return (used == arg.len || arg.ptr[used] == '\0') && !isnan(limit->bound.score);
 }
 
-/* "[a", "(a", "-" or "+". */
+/* Reads "[a", "(a", "-" or "+". */
 static bool
 parse_lex_limit(struct slice arg, bool is_max, struct zset_limit *limit)
 {

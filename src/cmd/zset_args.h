@@ -10,9 +10,9 @@
 #include "server/request.h"
 
 /*
- * Arguments of commands for sorted sets: scores, and ranges of them in the three ways that there
- * are, each of which comes down to a range of ranks. False: it is none, and answered in Redis's
- * words.
+ * Arguments of sorted-set commands: scores, and ranges by rank, score or name, each of which is
+ * converted to a range of ranks. Functions that return bool return false after replying with
+ * Redis's error if the argument is invalid.
  */
 enum zset_range_kind { ZSET_BY_RANK, ZSET_BY_SCORE, ZSET_BY_LEX };
 
@@ -28,21 +28,28 @@ struct zset_range {
 	struct zset_limit min, max;
 };
 
-/* A number with a fraction; no NaN. error: what is answered, NULL for Redis's usual words. */
+/*
+ * Reads a score, which is any number except NaN. error: the reply if it is not one; NULL: Redis's
+ * usual text.
+ */
 bool zset_parse_score(struct request *rq, struct slice arg, const char *error, double *score)
     __attribute__((warn_unused_result));
 
-/* Borrows both. */
+/* Borrows min and max. */
 bool zset_parse_range(struct request *rq, enum zset_range_kind kind, struct slice min,
     struct slice max, struct zset_range *range) __attribute__((warn_unused_result));
 
-/* The ranks from *from to *to-1 are in the range; *to is not below *from, and at most the count.
- * reverse: ranks of the range count from the other end. */
+/*
+ * Finds the ranks in the range: *from to *to-1. *to is at least *from, and at most the count.
+ * reverse: ranks in the range count from the end.
+ */
 void zset_range_ranks(const struct kv_zset *z, const struct zset_range *range, bool reverse,
     size_t *from, size_t *to);
 
-/* What STORE commands end with: the result becomes the value of name, or name is removed where it
- * is empty; replies with how many there are. Takes result. */
+/*
+ * The end of each STORE command: the result becomes the value of name, or name is removed if the
+ * result is empty. Replies with the number of members. Takes result.
+ */
 void zset_store(struct request *rq, struct slice name, struct kv_zset *result, const char *event);
 
 #endif

@@ -6,7 +6,10 @@
 #include "kv/keyspace.h"
 #include "server/blocked.h"
 
-/* Sorted sets: the blocking commands. They are logged as commands that do not block. */
+/*
+ * Sorted sets: the blocking commands. Each is logged as the command that does the same without
+ * blocking.
+ */
 
 static enum command_result
 pop_or_block(struct request *rq, const struct block_terms *terms, enum zset_end end, size_t count,

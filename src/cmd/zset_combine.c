@@ -18,17 +18,17 @@
 #include "server/server_config.h"
 
 /*
- * ZUNION, ZINTER, ZDIFF, their STOREs, and ZINTERCARD. Sets take part as sorted sets whose scores
- * are all 1.
+ * ZUNION, ZINTER, ZDIFF, their STORE forms, and ZINTERCARD. A set counts as a sorted set whose
+ * scores are all 1.
  */
 enum operation { UNION, INTER, DIFF };
 enum aggregate { SUM, MIN, MAX };
 
 struct operand {
-	const struct kv_zset *z;  /* or */
-	const struct kv_set *set; /* or neither: there is no such key */
+	const struct kv_zset *z;  /* the value, if it is a sorted set */
+	const struct kv_set *set; /* the value, if it is a set; both NULL: no such key */
 	double weight;
-	size_t place; /* among the arguments, for a sort that is stable */
+	size_t place; /* index in the arguments, which makes the sort stable */
 };
 
 struct combination {
@@ -36,7 +36,7 @@ struct combination {
 	enum aggregate aggregate;
 	bool stores, only_count;
 	bool with_scores;
-	int64_t limit; /* of ZINTERCARD; 0: none */
+	int64_t limit; /* ZINTERCARD: 0: no limit */
 	struct operand *operands;
 	size_t count;
 };
@@ -58,7 +58,7 @@ operand_score(const struct operand *o, struct slice member, double *score)
 	return o->set != NULL && kv_set_has(o->set, member);
 }
 
-/* False ends it. */
+/* False ends the visit. */
 typedef bool operand_visit(struct slice member, double score, void *arg);
 
 struct set_walk {
@@ -126,7 +126,7 @@ parse_aggregate(struct request *rq, struct slice word, enum aggregate *aggregate
 	return true;
 }
 
-/* An option at argument *at, which is moved behind it. */
+/* Reads the option at argument *at, and moves *at behind it. */
 static bool
 parse_option(struct request *rq, size_t *at, struct combination *c)
 {
@@ -161,7 +161,7 @@ parse_option(struct request *rq, size_t *at, struct combination *c)
 	return true;
 }
 
-/* numkeys is at argument `at`. Operands are allocated also where it returns false. */
+/* numkeys is at argument `at`. The operands are allocated even if it returns false. */
 static bool
 parse(struct request *rq, size_t at, struct combination *c)
 {
@@ -209,14 +209,14 @@ aggregated(double a, double b, enum aggregate aggregate)
 	case SUM:
 		break;
 	}
-	return isnan(a + b) ? 0 : a + b; /* the infinities' sum */
+	return isnan(a + b) ? 0 : a + b; /* inf + -inf */
 }
 
-/* The result grows while operands[at] is walked over. */
+/* The state of a combination; operands[at] is the one being visited. */
 struct gathering {
 	const struct combination *c;
 	size_t at;
-	struct kv_zset *result; /* NULL: counted only */
+	struct kv_zset *result; /* NULL: only counted */
 	size_t count;
 	const struct kv_limits *limits;
 };
@@ -247,7 +247,7 @@ gather_inter(struct slice member, double score, void *arg)
 
 		if (!operand_score(o, member, &other))
 			return true;
-		/* No weighted() here: Redis has it so, and NaN passes MIN and MAX by. */
+		/* Redis does not replace NaN by 0 here either; MIN and MAX ignore NaN. */
 		score = aggregated(score, other * o->weight, g->c->aggregate);
 	}
 	g->count++;
@@ -319,7 +319,10 @@ compare_operands(const void *a, const void *b)
 	return x->place < y->place ? -1 : x->place > y->place;
 }
 
-/* Smaller ones first: to intersect is then less work, and sums come in Redis's order. */
+/*
+ * Smaller operands come first: an intersection is then less work, and sums are added in the order
+ * of Redis.
+ */
 static void
 gather_all(struct gathering *g, struct combination *c)
 {
@@ -357,7 +360,7 @@ reply_whole(struct request *rq, const struct kv_zset *z, bool with_scores)
 	}
 }
 
-/* What is small gets its packed encoding at the end. */
+/* Converts a small result to the packed encoding. */
 static struct kv_zset *
 packed_if_small(struct kv_zset *z, const struct kv_limits *limits)
 {
@@ -379,13 +382,16 @@ packed_if_small(struct kv_zset *z, const struct kv_limits *limits)
 	return packed;
 }
 
-/* event: of a STORE, whose result goes to the first argument; NULL: the reply has it. */
+/*
+ * event: the event of a STORE form, whose result goes to the first argument; NULL: the result is
+ * the reply.
+ */
 static enum command_result
 combine(struct request *rq, enum operation operation, bool only_count, const char *event)
 {
 	struct combination c = {
 	    .operation = operation, .only_count = only_count, .stores = event != NULL};
-	/* Not packed, as in Redis, for -0 to stay what it is. */
+	/* Not packed, as in Redis, because the packed encoding turns -0 into 0. */
 	static const struct kv_limits none = {.zset_entries = 0};
 	struct gathering g = {.c = &c, .limits = &none};
 

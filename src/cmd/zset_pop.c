@@ -70,7 +70,7 @@ zset_pop(struct request *rq, struct kv_key *key, enum zset_end end, size_t count
 		kv_zset_remove_ranks(
 		    z, end == ZSET_MIN ? 0 : all - count, end == ZSET_MIN ? count : all);
 	key_changed(rq, name, KEY_ZSET, end == ZSET_MIN ? "zpopmin" : "zpopmax");
-	/* With the key, so that many members are freed in slices. */
+	/* To pop all members, the key is removed: many members are then freed in slices. */
 	if (count == all)
 		key_remove(rq, key, "del");
 }
@@ -82,7 +82,7 @@ parse_end(struct slice word, enum zset_end *end)
 	return *end == ZSET_MAX || slice_is_nocase(word, "min");
 }
 
-/* 1 or more. */
+/* Reads an integer of at least 1. */
 static bool
 parse_positive(struct request *rq, struct slice arg, const char *what, int64_t *value)
 {
@@ -100,7 +100,7 @@ zset_mpop_parse(struct request *rq, size_t at, struct zset_mpop *mpop)
 
 	if (!parse_positive(rq, rq->argv[at], "numkeys", &keys))
 		return false;
-	/* There are arguments up to `at` at least. */
+	/* The arguments up to `at` exist. */
 	if ((uint64_t)keys >= rq->argc - at - 1) {
 		request_syntax_error(rq);
 		return false;

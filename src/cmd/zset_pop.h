@@ -9,9 +9,9 @@
 #include "server/request.h"
 
 /*
- * Popping of sorted sets, as ZPOPMIN, ZMPOP and the commands that block do it: takes the members
- * out, replies, notifies ("zpopmin", and "del" with the last member) and logs it as ZPOPMIN or
- * ZPOPMAX with a count, so that those that wait are replayed without waiting.
+ * Pops of sorted sets, for ZPOPMIN, ZMPOP and the blocking commands: remove the members, reply,
+ * notify ("zpopmin", and "del" with the last member) and log ZPOPMIN or ZPOPMAX with a count, so
+ * that a blocking command is replayed without blocking.
  */
 enum zset_end { ZSET_MIN, ZSET_MAX };
 
@@ -22,25 +22,32 @@ enum zset_pop_form {
 	ZSET_POP_KEY_PAIRS, /* key, [[member, score], ...]: ZMPOP, BZMPOP */
 };
 
-/* At most count members, which is not 0, of key, whose value is a sorted set. key is not to be used
- * afterwards: it may be gone. */
+/*
+ * Pops at most count members of key, whose value is a sorted set; count is not 0. The caller must
+ * not use key afterwards: it may have been removed.
+ */
 void zset_pop(struct request *rq, struct kv_key *key, enum zset_end end, size_t count,
     enum zset_pop_form form);
 
-/* What ZMPOP and BZMPOP are asked for. */
+/* The arguments of ZMPOP and BZMPOP. */
 struct zset_mpop {
-	size_t first_key; /* argument */
+	size_t first_key; /* index of the first name */
 	size_t key_count;
 	enum zset_end end;
 	size_t count;
 };
 
-/* Reads numkeys from argument `at` and what follows. False: answered in Redis's words. */
+/*
+ * Reads numkeys from argument `at` and the arguments after it. Returns false after replying with
+ * Redis's error.
+ */
 bool zset_mpop_parse(struct request *rq, size_t at, struct zset_mpop *mpop)
     __attribute__((warn_unused_result));
 
-/* Of several keys the first that is there; *key is NULL where none is. False: that one is of
- * another type, and answered. */
+/*
+ * Finds the first of several keys that exists; *key is NULL if there is none. Returns false after
+ * replying with an error if it is of another type.
+ */
 bool zset_pop_find(struct request *rq, const struct slice *names, size_t count, struct kv_key **key)
     __attribute__((warn_unused_result));
 

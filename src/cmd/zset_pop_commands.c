@@ -5,7 +5,7 @@
 #include "resp/writer.h"
 #include "server/request.h"
 
-/* ZPOPMIN, ZPOPMAX, ZMPOP; those that wait are in cmd/zset_blocking.c. */
+/* ZPOPMIN, ZPOPMAX, ZMPOP. Their blocking forms are in cmd/zset_blocking.c. */
 
 static enum command_result
 pop(struct request *rq, enum zset_end end)

@@ -32,8 +32,8 @@ put_rank(struct request *rq, const struct choice *choice, uint64_t rank)
 }
 
 /*
- * wanted of all ranks, none twice: Floyd's way (Bentley, Floyd: "A sample of brilliance", 1987),
- * with a bit for each rank.
+ * Draws `wanted` distinct ranks of `all` by Floyd's algorithm (Bentley, Floyd: "A sample of
+ * brilliance", 1987), with one bit for each rank.
  */
 static void
 sample(struct request *rq, const struct choice *choice, uint64_t wanted, uint64_t all)
@@ -80,8 +80,10 @@ cmd_zrandmember(struct request *rq)
 	void *z;
 
 	if (rq->argc > 2) {
-		/* The number comes before the syntax, as in Redis, and before its range with
-		 * scores. */
+		/*
+		 * As in Redis, the count is parsed before the syntax is checked, and its range with
+		 * scores is checked last.
+		 */
 		if (!draw_count(rq, rq->argv[2], false, &count))
 			return COMMAND_DONE;
 		if (rq->argc > 4 ||

@@ -11,17 +11,18 @@
 
 /*
  * Ranges of sorted sets: ZRANGE with all its older forms, ZRANGESTORE, ZREMRANGEBY*, and ZQUERY.
- * Each comes down to a range of ranks first, so that an offset costs nothing.
+ * Each is first converted to a range of ranks, so a query with an offset costs the same as one
+ * without.
  */
 struct query {
 	enum zset_range_kind kind;
-	bool kind_is_open, direction_is_open; /* options may say */
+	bool kind_is_open, direction_is_open; /* BYSCORE, BYLEX and REV are accepted */
 	bool reverse, with_scores;
-	int64_t offset, limit; /* limit below 0: none */
+	int64_t offset, limit; /* limit < 0: no limit */
 	struct zset_range range;
 };
 
-/* An option at argument *at, which is moved to its last word. */
+/* Reads the option at argument *at, and moves *at to its last word. */
 static bool
 parse_option(struct request *rq, size_t *at, bool store, struct query *q)
 {
@@ -48,7 +49,7 @@ parse_option(struct request *rq, size_t *at, bool store, struct query *q)
 	return true;
 }
 
-/* The source's name is at argument `at`, then the range and the options. */
+/* Reads the source's name at argument `at`, the range and the options. */
 static bool
 parse_query(struct request *rq, size_t at, bool store, struct query *q)
 {
@@ -75,7 +76,7 @@ parse_query(struct request *rq, size_t at, bool store, struct query *q)
 	return zset_parse_range(rq, q->kind, rq->argv[min], rq->argv[max], &q->range);
 }
 
-/* Offset and limit, as far as there is something: a negative offset leaves nothing, as Redis. */
+/* Applies offset and limit to the ranks. As in Redis, a negative offset leaves nothing. */
 static void
 clip(const struct query *q, size_t *from, size_t *to)
 {
@@ -97,7 +98,7 @@ clip(const struct query *q, size_t *from, size_t *to)
 	}
 }
 
-/* Entries of ranks, from the last to the first if reverse. */
+/* Visits the entries of a range of ranks, from the last to the first if reverse. */
 struct walk {
 	struct kv_zset_cursor cursor;
 	size_t left;
@@ -121,7 +122,7 @@ walk_on(struct walk *w, struct kv_zset_entry *entry)
 	return w->reverse ? kv_zset_prev(&w->cursor, entry) : kv_zset_next(&w->cursor, entry);
 }
 
-/* RESP3 has pairs where RESP2 has members and scores in turn. */
+/* In RESP3 the reply has pairs; in RESP2 members and scores alternate. */
 static void
 reply_ranks(struct request *rq, const struct kv_zset *z, size_t from, size_t to, bool reverse,
     bool with_scores)
@@ -197,7 +198,9 @@ cmd_zrevrangebylex(struct request *rq)
 	return range(rq, (struct query){.kind = ZSET_BY_LEX, .reverse = true});
 }
 
-/* As Redis: known to become large it is so from the start, and -0 stays what it is. */
+/*
+ * As in Redis: a copy that is known to become large is not packed from the start, and -0 is kept.
+ */
 static struct kv_zset *
 copy_ranks(const struct kv_zset *z, const struct query *q, size_t from, size_t to,
     const struct kv_limits *limits)
@@ -256,7 +259,7 @@ remove_range(struct request *rq, enum zset_range_kind kind, const char *event)
 		kv_zset_remove_ranks(z, from, to);
 		key_changed(rq, rq->argv[1], KEY_ZSET, event);
 	} else {
-		/* With the key, so that its members are freed in slices. */
+		/* Removing the key frees the members in slices. */
 		key_changed(rq, rq->argv[1], KEY_ZSET, event);
 		key_remove(rq, key, "del");
 	}
@@ -281,7 +284,7 @@ cmd_zremrangebylex(struct request *rq)
 	return remove_range(rq, ZSET_BY_LEX, "zremrangebylex");
 }
 
-/* ZQUERY key score name offset limit: pages of what comes from (score, name) on. */
+/* ZQUERY key score name offset limit: a page of the members from (score, name) on. */
 enum command_result
 cmd_zquery(struct request *rq)
 {

@@ -12,7 +12,7 @@
 
 /* ZSCAN. */
 
-/* In RESP3 too scores are text here. */
+/* Scores are bulk strings, also in RESP3. */
 static void
 put_entry(struct scan *scan, const struct kv_zset_entry *entry, bool digits)
 {
@@ -35,8 +35,10 @@ visit_large(const struct kv_zset_entry *entry, void *arg)
 	put_entry(arg, entry, false);
 }
 
-/* Redis's packed encoding has whole numbers of up to 62 bits as such, so that they have no
- * exponent. */
+/*
+ * Redis's packed encoding stores whole numbers of up to 62 bits as integers, so they are shown
+ * without an exponent.
+ */
 static void
 visit_packed(const struct kv_zset_entry *entry, void *arg)
 {
