@@ -20,7 +20,7 @@
 #include "server/server_config.h"
 #include "server/settings.h"
 
-/* ACL, but ACL LOG, which is in cmd/acl_log.c. */
+/* ACL and its subcommands. ACL LOG is in cmd/acl_log.c. */
 
 #define GENPASS_BITS 256
 #define GENPASS_BITS_MAX 4096
@@ -140,7 +140,7 @@ cmd_acl_setuser(struct request *rq)
 	struct buffer error = {0};
 	bool narrowed = false;
 
-	/* Rules hold passwords. */
+	/* Rules contain passwords. */
 	request_hide(rq, 2, rq->argc);
 	if (!acl_set_user(rq->server->access->acl, rq->argv[2], rq->argv + 3, rq->argc - 3,
 		&narrowed, &error)) {
@@ -249,10 +249,10 @@ cmd_acl_genpass(struct request *rq)
 		    GENPASS_BITS_MAX);
 		return COMMAND_DONE;
 	}
-	/* Up to 256 bytes come whole, once the system has gathered randomness. */
+	/* getrandom returns up to 256 bytes in full once the system has gathered entropy. */
 	for (size_t at = 0; at < sizeof(bytes); at += 256) {
 		if (getrandom(bytes + at, 256, 0) != 256) {
-			request_error(rq, "ERR no random bytes");
+			request_error(rq, "ERR cannot get random bytes");
 			return COMMAND_DONE;
 		}
 	}
@@ -262,7 +262,7 @@ cmd_acl_genpass(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The row that a request of these words would call; NULL: there is none. */
+/* The row of the command that these arguments name. NULL: there is no such command. */
 static const struct command *
 row_of(const struct request *rq, const struct slice *argv, size_t argc)
 {
@@ -320,7 +320,7 @@ cmd_acl_dryrun(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* False, and answered, where there is no file of users. */
+/* Returns false after replying with an error if no ACL file is configured. */
 static bool
 has_file(struct request *rq)
 {

@@ -6,7 +6,7 @@
 #include "resp/writer.h"
 #include "server/access.h"
 
-/* ACL LOG. Its length is bounded so that all of it may be shown at once. */
+/* ACL LOG. The log is short (its length is bounded), so one reply can show all of it. */
 
 #define COUNT_BY_DEFAULT 10
 

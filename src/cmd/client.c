@@ -12,9 +12,12 @@
 #include "server/client_walk.h"
 #include "server/request.h"
 
-/* CLIENT: what a client asks and says about itself. What it does to others is in cmd_client_*.c. */
+/*
+ * CLIENT: the subcommands by which a client describes and configures itself. Those that act on
+ * other clients are in cmd/client_kill.c, cmd/client_list.c and cmd/client_pause.c.
+ */
 
-/* As much of a peer's argument as an error text repeats. */
+/* An error text repeats at most this many bytes of a client's argument. */
 #define ARGUMENT_SHOWN_MAX 128
 
 static int
@@ -113,7 +116,7 @@ cmd_client_info(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* ON or OFF as the third argument; else answers with a syntax error. */
+/* Reads ON or OFF from the third argument. Returns false after replying with a syntax error. */
 static bool
 parse_on_off(struct request *rq, bool *on)
 {
@@ -167,7 +170,9 @@ cmd_client_reply(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The options of CLIENT TRACKING, which are checked and say nothing; else answers with the error.
+/*
+ * Checks the options of CLIENT TRACKING, which have no effect. Returns false after replying with
+ * the error.
  */
 static bool
 check_tracking_options(struct request *rq)
@@ -204,8 +209,8 @@ check_tracking_options(struct request *rq)
 }
 
 /*
- * Tracking would tell clients which keys changed. It is not there yet, and can't be switched on;
- * the rest answers as Redis does to a client that did not switch it on.
+ * Client-side caching is not implemented, so CLIENT TRACKING ON is refused. Everything else is
+ * answered as for a Redis client that did not switch tracking on.
  */
 enum command_result
 cmd_client_tracking(struct request *rq)

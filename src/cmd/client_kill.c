@@ -16,8 +16,8 @@
 #include "server/statistics.h"
 
 /*
- * CLIENT KILL, in slices: a connection is only marked here, which is cheap, but there may be very
- * many. A client that kills itself gets its reply before its connection ends.
+ * CLIENT KILL runs in slices: marking one connection is cheap, but there may be very many. A client
+ * that kills itself gets its reply before its connection ends.
  */
 #define AT_ONCE_US 1000
 #define CLIENTS_A_LOOK 256
@@ -28,12 +28,12 @@ struct kill {
 	struct buffer address;
 	struct buffer local_address;
 	uint64_t id;   /* 0: any */
-	uint64_t self; /* of who kills */
+	uint64_t self; /* id of the client that runs CLIENT KILL */
 	uint64_t count;
 	enum client_type type;
 	struct acl_user *user;                         /* a reference; NULL: any */
-	bool has_address, has_local_address, has_type; /* else any */
-	bool old_form; /* an address alone: the answer is OK or an error */
+	bool has_address, has_local_address, has_type; /* without it, any */
+	bool old_form; /* CLIENT KILL address: the reply is OK or an error */
 	bool skip_me;
 	bool kills_self;
 };
@@ -133,7 +133,7 @@ unknown(struct request *rq, const char *what, struct slice name)
 	request_error(rq, "ERR %s '%.*s'", what, len, name.ptr);
 }
 
-/* One filter and its value; else answers with the error. */
+/* Reads one filter and its value. Returns false after replying with the error. */
 static bool
 parse_filter(struct request *rq, struct kill *kill, struct slice filter, struct slice value)
 {

@@ -13,10 +13,13 @@
 #include "server/job.h"
 #include "server/request.h"
 
-/* As many ids are listed as often as they are named, in the order they are; more, each once. */
+/*
+ * Up to this many ids: each is listed as often as it is named, in the order of the arguments. More
+ * ids: each is listed once.
+ */
 #define REPEATED_IDS_MAX 1024
 
-/* Work done at once before a job is made of it. */
+/* The work done within the request, before it becomes a job. */
 #define AT_ONCE_US 1000
 #define CLIENTS_A_LOOK 64
 
@@ -27,9 +30,9 @@ struct list {
 	bool is_gathered;
 	bool of_type;
 	enum client_type type;
-	uint64_t *ids; /* LIST ID, else NULL */
+	uint64_t *ids; /* ids given by LIST ID, or NULL */
 	size_t id_count, id_at;
-	struct hash_map *seen; /* ids, where there are too many */
+	struct hash_map *seen; /* ids already listed; NULL for up to REPEATED_IDS_MAX ids */
 	int proto;
 };
 
@@ -45,7 +48,7 @@ list_free(void *state)
 	xfree(list);
 }
 
-/* True if the id was named before and is not to be listed again. */
+/* True if the id was listed before and must not be listed again. */
 static bool
 was_seen(struct list *list, uint64_t *id)
 {
@@ -54,7 +57,7 @@ was_seen(struct list *list, uint64_t *id)
 	return list->seen != NULL && hash_map_set(list->seen, key, list) != NULL;
 }
 
-/* The next to look at; false at the end. *c is NULL where an id is nobody's. */
+/* Steps to the next client. Returns false at the end. *c is NULL if no client has the next id. */
 static bool
 next_client(struct list *list, struct client **c)
 {
@@ -71,7 +74,7 @@ next_client(struct list *list, struct client **c)
 	return true;
 }
 
-/* False if there are more clients than there is time. */
+/* Returns false if the time is up before all clients have been listed. */
 static bool
 gather(struct list *list, uint64_t deadline_us)
 {
@@ -121,14 +124,14 @@ parse_ids(struct request *rq, struct list *list)
 			request_error(rq, "ERR Invalid client ID");
 			return false;
 		}
-		list->ids[i - 3] = id > 0 ? (uint64_t)id : 0; /* nobody's */
+		list->ids[i - 3] = id > 0 ? (uint64_t)id : 0; /* no client has id 0 */
 	}
 	if (list->id_count > REPEATED_IDS_MAX)
 		list->seen = hash_map_new();
 	return true;
 }
 
-/* What the arguments behind the subcommand's name ask for; else answers with the error. */
+/* Reads the arguments after the subcommand's name. Returns false after replying with the error. */
 static bool
 parse(struct request *rq, struct list *list, bool with_type)
 {

@@ -10,7 +10,7 @@
 
 /* CLIENT PAUSE, UNPAUSE and UNBLOCK. */
 
-/* A time in milliseconds; else answers with the error in Redis's words. */
+/* Reads a time in ms. Returns false after replying with Redis's error. */
 static bool
 parse_timeout(struct request *rq, struct slice text, uint64_t *ms)
 {
@@ -32,7 +32,7 @@ parse_timeout(struct request *rq, struct slice text, uint64_t *ms)
 	return true;
 }
 
-/* A pause that goes on is never made weaker or shorter by another: that takes CLIENT UNPAUSE. */
+/* Another CLIENT PAUSE never weakens or shortens a pause in effect; only CLIENT UNPAUSE ends it. */
 enum command_result
 cmd_client_pause(struct request *rq)
 {
@@ -76,7 +76,9 @@ cmd_client_unpause(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Who waits for a key; what else a request may wait for goes on by itself. */
+/*
+ * Unblocks a client that waits for a key. Requests that wait for something else are not affected.
+ */
 enum command_result
 cmd_client_unblock(struct request *rq)
 {

@@ -13,8 +13,10 @@
 #include "server/job.h"
 #include "server/request.h"
 
-/* COMMAND: what a client may ask about the table of commands. COMMAND DOCS is in
- * cmd/command_docs.c, its keys in cmd/command_key_specs.c. */
+/*
+ * COMMAND: the command table, as clients can query it. COMMAND DOCS is in cmd/command_docs.c; what
+ * is said about keys is in cmd/command_key_specs.c.
+ */
 
 /* In the order in which Redis lists them. */
 static const struct {
@@ -57,7 +59,7 @@ put_flags(struct buffer *out, int proto, uint32_t flags)
 	}
 }
 
-/* The next of the words that spaces part; false at the end. */
+/* The next word of a text whose words are separated by spaces; false at the end. */
 static bool
 next_word(const char **text, struct slice *word)
 {
@@ -133,7 +135,7 @@ put_info_alone(
 	put_words(out, proto, row->categories, false);
 	put_words(out, proto, row->tips, true);
 	command_put_key_specs(out, proto, row);
-	if (subcommands > 0) /* as Redis does: an array, but none is an empty set */
+	if (subcommands > 0) /* as Redis: an array, but an empty set if there are none */
 		resp_put_array(out, subcommands);
 	else
 		resp_put_set(out, proto, 0);
@@ -180,17 +182,19 @@ cmd_command_count(struct request *rq)
 }
 
 /*
- * COMMAND INFO of many names is a job: each may be named again and again, and its answer is some
- * hundred times longer.
+ * COMMAND INFO of many names runs as a job: the same name may be repeated, and its description is
+ * some hundred times longer.
  */
 #define INFOS_AT_ONCE 64
 
-/* The most names answered to a client to which something may be pushed: its reply goes out whole.
+/*
+ * The most names accepted from a client to which messages may be pushed: its reply must be sent in
+ * one piece.
  */
 #define INFOS_WHOLE_MAX 256
 
 struct infos {
-	const struct command **rows; /* NULL: no such command */
+	const struct command **rows; /* NULL: unknown command */
 	size_t count;
 	size_t at;
 	int proto;
@@ -205,7 +209,7 @@ infos_free(void *state)
 	xfree(infos);
 }
 
-/* A step is short, so that the reply is sent before it grows. */
+/* A step is short, so that each part of the reply is sent before the next is built. */
 static enum job_state
 infos_step(void *state, struct job_step *step)
 {
@@ -236,7 +240,7 @@ cmd_command_info(struct request *rq)
 		return put_all_infos(rq);
 	if (rq->argc - 2 > INFOS_WHOLE_MAX && client_is_pushed_to(rq->client)) {
 		request_error(rq,
-		    "ERR at most %d names while something may be pushed between replies",
+		    "ERR at most %d names are allowed while messages may be pushed to this client",
 		    INFOS_WHOLE_MAX);
 		return COMMAND_DONE;
 	}
@@ -254,7 +258,7 @@ cmd_command_info(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* A longer filter would take long to try on every name. */
+/* Matching a longer pattern against every name would take too long. */
 #define PATTERN_MAX 1024
 
 enum list_filter { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN };
@@ -283,7 +287,7 @@ list_matches(
     enum list_filter filter, struct slice value, const struct command *row, const char *name)
 {
 	switch (filter) {
-	case LIST_MODULE: /* none comes from a module */
+	case LIST_MODULE: /* there are no modules */
 		return false;
 	case LIST_CATEGORY:
 		return has_category(row, value);
@@ -340,7 +344,10 @@ cmd_command_help(struct request *rq)
 	return request_help_from_table(rq);
 }
 
-/* A container alone never fits its arity, and with a subcommand the subcommand's row is called. */
+/*
+ * Called for an unknown subcommand only: without a subcommand the arity does not fit, and a known
+ * subcommand has its own row.
+ */
 enum command_result
 cmd_container(struct request *rq)
 {

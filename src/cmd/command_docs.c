@@ -12,11 +12,11 @@
 #include "server/request.h"
 
 /*
- * COMMAND DOCS, in the form of Redis 7.2: what redis-cli shows as hints and help. The arguments are
- * read from the syntax of the row.
+ * COMMAND DOCS in the format of Redis 7.2, from which redis-cli makes its hints and help. The
+ * arguments are parsed from the syntax in the command's row.
  */
 
-/* Names of arguments that are numbers; all others are strings, and "pattern" is a pattern. */
+/* Names of arguments that are integers. All others are strings, and "pattern" is a pattern. */
 static const char *const integers[] = {
     "bytes", "client-id", "count", "index", "messages", "protover", "timeout", "version"};
 
@@ -54,8 +54,10 @@ append_lower(struct buffer *out, struct slice s)
 	}
 }
 
-/* What Redis calls it: the word, the token in small letters, or for a group its parts with '-'
- * between. */
+/*
+ * Appends the name that Redis gives the argument: the word, the token in lower case, or for a group
+ * the names of its parts joined by "-".
+ */
 static void
 append_name(struct buffer *out, const struct syntax *s)
 {
@@ -143,7 +145,7 @@ is_under(const struct command *row, const struct command *container)
 
 static void put_docs(struct request *rq, const struct command *row);
 
-/* At most one level: no subcommand has any. */
+/* There is one level at most: subcommands have no subcommands. */
 static void
 put_subcommand_docs(struct request *rq, const struct command *container, size_t count)
 {
@@ -157,7 +159,7 @@ put_subcommand_docs(struct request *rq, const struct command *container, size_t 
 	}
 }
 
-/* The full name and what is to be said. */
+/* Puts the full name and the description. */
 static void
 put_docs(struct request *rq, const struct command *row)
 {
@@ -184,7 +186,7 @@ put_docs(struct request *rq, const struct command *row)
 	syntax_free(arguments);
 }
 
-/* Names that are no commands are passed over, and the answer is a map: each is described once. */
+/* Unknown names are skipped. The reply is a map, so each command is described once. */
 enum command_result
 cmd_command_docs(struct request *rq)
 {

@@ -6,7 +6,10 @@
 #include "server/command.h"
 #include "server/request.h"
 
-/* What COMMAND says of keys: specifications, and those of a request (GETKEYS, GETKEYSANDFLAGS). */
+/*
+ * Keys in replies of COMMAND: the specifications in a row, and the keys of a given request
+ * (GETKEYS, GETKEYSANDFLAGS).
+ */
 
 static void
 put_flags(struct buffer *out, int proto, uint32_t flags)
@@ -77,7 +80,10 @@ command_put_key_specs(struct buffer *out, int proto, const struct command *row)
 		put_spec(out, proto, &specs[i]);
 }
 
-/* The request asked about begins at the third argument; else answers. */
+/*
+ * Finds the row of the request that begins at the third argument. Replies with the error if there
+ * is none.
+ */
 static const struct command *
 find_row(struct request *rq)
 {

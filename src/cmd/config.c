@@ -18,9 +18,11 @@
 #include "server/settings.h"
 #include "server/statistics.h"
 
-/* CONFIG. What directives there are and what they allow is the settings' affair. */
+/*
+ * CONFIG. The directives and their ranges are known to the settings only (struct server_settings).
+ */
 
-/* Each pattern is tried on each directive: all of them together are this long at most. */
+/* The length of all patterns together, because each is matched against each directive. */
 #define PATTERN_BYTES_MAX 65536
 #define ERROR_MAX 512
 
@@ -32,8 +34,8 @@ struct get {
 };
 
 /*
- * As in Redis a parameter without *, ? and [ is a name and not a pattern, and comes back as it was
- * written.
+ * As in Redis, a parameter without *, ? and [ is a name, not a pattern, and the reply repeats it as
+ * the client wrote it.
  */
 static bool
 is_wanted(struct slice parameter, const char *name, struct slice *shown)

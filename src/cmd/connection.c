@@ -21,7 +21,7 @@ cmd_ping(struct request *rq)
 		return COMMAND_DONE;
 	}
 	if (client_is_subscribed(rq->client)) {
-		/* The only form that a RESP2 subscriber can tell from a message. */
+		/* A RESP2 subscriber cannot tell any other form from a message. */
 		resp_put_array(rq->reply, 2);
 		resp_put_bulk_str(rq->reply, "pong");
 		resp_put_bulk(rq->reply, rq->argc == 2 ? rq->argv[1] : SLICE(""));
@@ -40,7 +40,7 @@ cmd_echo(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* There is no keyspace; the number is kept, because MONITOR and CLIENT LIST show it. */
+/* The number is kept with the connection; MONITOR and CLIENT LIST show it. */
 enum command_result
 cmd_select(struct request *rq)
 {
@@ -65,8 +65,7 @@ cmd_quit(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Silently takes back what the client subscribed to; false when the slice is used up before the
- * end. */
+/* Removes all subscriptions without confirmations. False: the slice is used up before the end. */
 static bool
 unsubscribe_from_all(struct request *rq)
 {
@@ -126,12 +125,12 @@ cmd_auth(struct request *rq)
 }
 
 struct hello {
-	int64_t proto; /* 0: as it is */
+	int64_t proto; /* 0: unchanged */
 	bool has_auth, has_name;
 	struct slice user, password, name;
 };
 
-/* Options after the protocol's version; else answers with the error. */
+/* Reads the options after the protocol version. Returns false after replying with the error. */
 static bool
 parse_hello_options(struct request *rq, struct hello *hello)
 {
@@ -151,7 +150,10 @@ parse_hello_options(struct request *rq, struct hello *hello)
 			hello->name = rq->argv[i + 1];
 			i += 2;
 		} else {
-			/* What looks like a password without its user is not to be repeated. */
+			/*
+			 * An AUTH with too few arguments may be followed by a password: it must not
+			 * be shown.
+			 */
 			request_hide(rq, i + 1, rq->argc);
 			request_error(rq, "ERR Syntax error in HELLO option '%.*s'",
 			    (int)(rq->argv[i].len < 128 ? rq->argv[i].len : 128), rq->argv[i].ptr);
@@ -166,7 +168,7 @@ parse_hello(struct request *rq, struct hello *hello)
 {
 	char *name = NULL;
 
-	/* Behind a mistake nobody knows which word is a password: none is shown. */
+	/* After an invalid version any word may be a password: none is shown. */
 	if (rq->argc > 1 && !slice_to_i64(rq->argv[1], &hello->proto)) {
 		request_hide(rq, 2, rq->argc);
 		request_error(rq, "ERR Protocol version is not an integer or out of range");
@@ -179,7 +181,7 @@ parse_hello(struct request *rq, struct hello *hello)
 	}
 	if (!parse_hello_options(rq, hello))
 		return false;
-	/* Checked before anything is done; it takes effect only with the rest. */
+	/* Checked before anything changes; the name is set with the rest. */
 	if (hello->has_name && !client_attribute_set(&name, hello->name)) {
 		request_error(
 		    rq, "ERR Client names cannot contain spaces, newlines or special characters.");
@@ -213,7 +215,7 @@ put_hello_reply(struct request *rq)
 	resp_put_bulk_str(rq->reply, PACKAGE_VERSION);
 }
 
-/* All or nothing: what is wrong is found before anything changes. */
+/* All or nothing: every error is found before anything changes. */
 enum command_result
 cmd_hello(struct request *rq)
 {

@@ -16,7 +16,10 @@
 #include "server/request_keys.h"
 #include "server/server_config.h"
 
-/* DEBUG: what test tools of Redis need of it. Off by default: it can hold up everybody. */
+/*
+ * DEBUG: the subcommands that Redis's test tools need. It is off by default because it can block
+ * all clients.
+ */
 
 static bool
 is_allowed(const struct request *rq)
@@ -28,7 +31,7 @@ is_allowed(const struct request *rq)
 		   (rq->client->peer->is_unix || rq->client->peer->is_loopback));
 }
 
-/* What is no number sleeps no time, as in Redis. */
+/* As in Redis, a text that is not a number sleeps for 0 seconds. */
 static void
 debug_sleep(struct request *rq)
 {
@@ -48,7 +51,7 @@ debug_sleep(struct request *rq)
 	request_ok(rq);
 }
 
-/* In Redis's form; but no address is told to anybody. */
+/* In Redis's format, but memory addresses are not disclosed. */
 static void
 debug_object(struct request *rq)
 {
@@ -85,9 +88,9 @@ help(struct request *rq)
 {
 	static const char *const lines[] = {
 	    "OBJECT <key>",
-	    "    Show how a key is kept.",
+	    "    Show the encoding, size and idle time of a key.",
 	    "SET-ACTIVE-EXPIRE <0|1>",
-	    "    Whether keys are removed at their end, or only when they are looked for.",
+	    "    Whether expired keys are removed in the background, or only on access.",
 	    "SLEEP <seconds>",
 	    "    Stop the server for <seconds>. Decimals allowed.",
 	    NULL,

@@ -7,9 +7,9 @@
 #include "server/command.h"
 
 /*
- * Prototypes of all handlers, from the table. A handler stands in the file of its family
- * (pubsub.c, client.c, ...), is called with a request whose arity fits its row, by a client
- * that may call it, and knows nothing about how it came to be called.
+ * Prototypes of all handlers, from the table. A handler is defined in the file of its family
+ * (pubsub.c, client.c, ...). It is called only with a request whose arity fits its row, for a
+ * client that may run the command.
  */
 #define COMMAND(container, name, handler, ...) command_handler handler;
 #include "cmd/commands.def"

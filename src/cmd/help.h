@@ -4,8 +4,8 @@
 #include "server/request.h"
 
 /*
- * The answer of X HELP from the command table: for each subcommand of rq's container its name and
- * syntax, and its summary below.
+ * The reply to X HELP, made from the command table: for each subcommand of rq's container, its name
+ * and syntax, and its summary on the next line.
  */
 enum command_result request_help_from_table(struct request *rq);
 

@@ -15,7 +15,7 @@
 #include "server/request.h"
 #include "server/statistics.h"
 
-/* INFO: the statistics of the sections asked for, as Redis prints them. */
+/* INFO: the statistics of the requested sections, in the format of Redis. */
 static const struct {
 	const char *name;
 	enum info_section section;
@@ -40,7 +40,7 @@ static const struct {
 
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
-/* Keys whose time is looked at for avg_ttl. */
+/* The number of keys whose expiry is sampled for avg_ttl. */
 #define AVERAGE_OF 16
 
 static uint32_t
@@ -118,7 +118,7 @@ put_loops(const struct server *server, struct buffer *out)
 		    figures.cpu_us);
 }
 
-/* How long keys with an end have left, on average: of a few, as Redis estimates it, too. */
+/* The average time to live of keys with an expiry, estimated from a sample, as in Redis. */
 static int64_t
 average_left_ms(const struct kv_db *db, struct random *random, int64_t now_ms)
 {

@@ -16,23 +16,26 @@
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* PUBSUB: who subscribed to what. */
+/* PUBSUB: introspection of channels and subscriptions. */
 
-/* A list of channels is made at once if it takes no longer than this, else as a job. */
+/*
+ * A list of channels is built within the request if that takes no longer than this, otherwise by a
+ * job.
+ */
 #define AT_ONCE_US 500
 #define CHANNELS_A_LOOK 64
 
-/* Names are gathered in pieces of this size, and given to the client piece by piece. */
+/* Names are collected in pieces of this size, and the reply is sent piece by piece. */
 #define PIECE_BYTES 262144
 
 struct piece {
 	STAILQ_ENTRY(piece) next;
-	struct buffer names; /* as they go into the reply */
+	struct buffer names; /* encoded as in the reply */
 };
 
 /*
- * The names are gathered first, because their number comes first in the reply; then they are given
- * to the client in parts, or all at once where a message might come in between.
+ * The names are collected first, because the reply begins with their number. Then they are sent in
+ * pieces, or all at once if a message could be pushed between two pieces.
  */
 struct list {
 	enum hub_kind kind;
@@ -78,12 +81,12 @@ add_name(struct list *list, struct piece **last, struct slice name)
 	list->count++;
 }
 
-/* False when the time is up before the end. */
+/* Returns false if the time is up before the end. */
 static bool
 gather(struct list *list, struct hub *hub, uint64_t deadline_us)
 {
 	struct slice name = list->any_seen ? buffer_slice(&list->last) : (struct slice){NULL, 0};
-	struct piece *last = NULL; /* a step begins a piece of its own */
+	struct piece *last = NULL; /* each step begins a new piece */
 	struct topic *topic;
 	size_t looked = 0;
 
@@ -102,7 +105,7 @@ gather(struct list *list, struct hub *hub, uint64_t deadline_us)
 	return true;
 }
 
-/* The header and all names; each piece is copied but once. */
+/* Sends the header and all names; each piece is copied only once. */
 static void
 give_whole(struct list *list, struct job_step *step)
 {
@@ -114,7 +117,7 @@ give_whole(struct list *list, struct job_step *step)
 		held_push_reply(step->client, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
 }
 
-/* One piece goes into the reply; false if there is none. */
+/* Appends one piece to the reply; false if there is none left. */
 static bool
 give_piece(struct list *list, struct buffer *reply)
 {

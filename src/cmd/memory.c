@@ -17,13 +17,13 @@
 #include "server/request_keys.h"
 #include "server/statistics.h"
 
-/* MEMORY: of keys, of subscriptions and of what is owed. */
+/* MEMORY: the memory of keys, subscriptions and queued messages. */
 
-/* Below this the doctor sees nothing worth a word. */
+/* MEMORY DOCTOR reports nothing below these sizes. */
 #define DOCTOR_MIN_BYTES ((size_t)5 << 20)
 #define DOCTOR_MIN_RSS_BYTES ((size_t)64 << 20)
 
-/* What a channel of that kind takes with its subscriptions; 0 if it has none. */
+/* The bytes that a channel of this kind takes with its subscriptions; 0 if it has none. */
 static size_t
 channel_bytes(struct hub *hub, enum hub_kind kind, struct slice channel)
 {
@@ -35,8 +35,10 @@ channel_bytes(struct hub *hub, enum hub_kind kind, struct slice channel)
 	       count * (sizeof(struct topic_member) + sizeof(struct subscription));
 }
 
-/* Of a key; else, where there is none, of the channels of that name. SAMPLES is checked and says
- * nothing. */
+/*
+ * The memory of a key, or, if there is no such key, of the channels of that name. SAMPLES is
+ * checked and has no effect.
+ */
 enum command_result
 cmd_memory_usage(struct request *rq)
 {
@@ -93,7 +95,10 @@ struct stat_row {
 		row, STAT_SHARE, 0, (value)                                                        \
 	}
 
-/* Of two figures that contain each other, as Redis has it. */
+/*
+ * The ratio and the difference of two figures of which one includes the other, as Redis defines
+ * them.
+ */
 #define RATIO(row, part, whole) SHARE(row ".ratio", share(part, whole) / 100)
 #define OVER(row, part, whole) NUMBER(row ".bytes", (int64_t)(part) - (int64_t)(whole))
 
@@ -120,7 +125,7 @@ count_keys(const struct server *server)
 	return keys;
 }
 
-/* Redis's names where they have a meaning, in its order, then ours. */
+/* First the figures that Redis has too, under its names and in its order, then our own. */
 enum command_result
 cmd_memory_stats(struct request *rq)
 {
@@ -175,7 +180,7 @@ cmd_memory_stats(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* More than half again as much, and enough to be worth a word. */
+/* True if bytes exceed others by more than half and by at least DOCTOR_MIN_BYTES. */
 static bool
 is_far_above(size_t bytes, size_t others)
 {
@@ -189,13 +194,13 @@ diagnose_allocator(const struct info_source *x, struct buffer *out)
 
 	if (is_far_above(a->active, a->allocated))
 		buffer_appendf(out,
-		    "* The pages in use are %zu bytes for %zu bytes that are allocated: memory is "
-		    "fragmented (allocator_frag_ratio). Holes are used again by what is allocated "
-		    "next; a restart closes them.\n",
+		    "* The pages in use take %zu bytes for %zu allocated bytes: memory is "
+		    "fragmented (allocator_frag_ratio). New allocations use the free space within "
+		    "pages again; a restart removes it.\n",
 		    a->active, a->allocated);
 	if (is_far_above(a->resident, a->active))
 		buffer_appendf(out,
-		    "* %zu bytes are free and not yet given back to the system "
+		    "* %zu bytes are free and not yet returned to the system "
 		    "(allocator_rss_bytes). That happens within seconds; MEMORY PURGE does it at "
 		    "once.\n",
 		    a->resident - a->active);
@@ -213,22 +218,19 @@ diagnose(const struct info_source *x, struct buffer *out)
 	const size_t begun = out->len;
 
 	if (x->used_bytes < DOCTOR_MIN_BYTES && x->rss_bytes < DOCTOR_MIN_RSS_BYTES) {
-		buffer_append_str(
-		    out, "So little memory is in use that there is nothing to look at.\n");
+		buffer_append_str(out, "Too little memory is in use for a diagnosis.\n");
 		return;
 	}
 	if (x->hub.log_bytes > x->used_bytes / 2)
 		buffer_appendf(out,
-		    "* More than half of the memory holds what clients are owed (%zu bytes). "
-		    "CLIENT LIST "
-		    "shows who does not read (outbox-bytes); outbox-limit-bytes and outbox-policy "
-		    "bound "
-		    "it.\n",
+		    "* More than half of the memory holds messages queued for clients (%zu bytes). "
+		    "CLIENT LIST shows which clients do not read them (outbox-bytes); "
+		    "outbox-limit-bytes and outbox-policy bound them.\n",
 		    x->hub.log_bytes);
 	if (is_far_above(x->peak_bytes, x->used_bytes))
 		buffer_appendf(out,
-		    "* At its peak the daemon held %zu bytes, now %zu. That is a note, not a "
-		    "fault.\n",
+		    "* At its peak the daemon used %zu bytes, now it uses %zu. This is not a "
+		    "problem.\n",
 		    x->peak_bytes, x->used_bytes);
 	diagnose_allocator(x, out);
 	if (x->hub.dropped > 0)
@@ -236,7 +238,7 @@ diagnose(const struct info_source *x, struct buffer *out)
 		    "* %" PRIu64 " messages were dropped because subscribers were too slow.\n",
 		    x->hub.dropped);
 	if (out->len == begun)
-		buffer_append_str(out, "Nothing to complain of.\n");
+		buffer_append_str(out, "No problems found.\n");
 }
 
 static enum command_result
@@ -274,8 +276,10 @@ cmd_memory_malloc_stats(struct request *rq)
 	return reply_about_memory(rq, tell_allocator);
 }
 
-/* It goes on in a thread, and takes some tens of ms at the most: the loop has its turns meanwhile,
- * but does not rest. A transaction waits for it. */
+/*
+ * The purge runs in a thread for some tens of ms at most. The job polls it: meanwhile the loop
+ * serves other clients but does not sleep. A transaction waits for the end.
+ */
 static enum job_state
 await_purge(void *state, struct job_step *step)
 {

@@ -12,7 +12,7 @@
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* OUTBOX: what a client is owed, and what becomes of messages that do not fit. */
+/* OUTBOX: the messages queued for a client, and what happens to those that do not fit. */
 
 static void
 put_number(struct request *rq, const char *name, uint64_t value)
@@ -21,7 +21,7 @@ put_number(struct request *rq, const char *name, uint64_t value)
 	resp_put_int(rq->reply, (int64_t)value);
 }
 
-/* The limits shown are those in force, after what the configuration allows. */
+/* Shows the limits in force: the client's choice, bounded by the configuration. */
 enum command_result
 cmd_outbox_get(struct request *rq)
 {
@@ -42,22 +42,24 @@ cmd_outbox_get(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* What OUTBOX SET chooses. */
+/* The choices that OUTBOX SET makes. */
 struct choice {
 	struct outbox_limits limits;
 	uint8_t chosen; /* enum client_choice */
 	bool going_away;
 };
 
-/* A limit of 1 to max, where a max of 0 is none, or 0: as much as may be. Else answers with the
- * error. */
+/*
+ * Reads a limit from 1 to max (max 0: no maximum), or 0, which means no choice. Returns false after
+ * replying with the error.
+ */
 static bool
 parse_limit(struct request *rq, struct slice text, uint64_t max, uint64_t *limit)
 {
 	uint64_t highest = max > 0 ? max : INT64_MAX;
 
 	if (!slice_to_u64(text, limit) || *limit > highest) {
-		request_error(rq, "ERR outbox limit must be between 1 and %" PRIu64, highest);
+		request_error(rq, "ERR outbox limit must be between 0 and %" PRIu64, highest);
 		return false;
 	}
 	return true;
@@ -73,7 +75,7 @@ parse_yes_no(struct request *rq, const char *name, struct slice text, bool *yes)
 	return false;
 }
 
-/* What is not chosen is as the configuration has it at any time. */
+/* A setting that is not chosen follows the configuration, also when that changes. */
 static void
 choose(struct choice *choice, enum client_choice what, bool chosen)
 {
@@ -109,7 +111,9 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 		return true;
 	}
 	if (slice_is_nocase(option, "messages")) {
-		/* The figure has 32 bits, so "none" is the most of those. */
+		/*
+		 * The limit is a uint32_t, so without a maximum its largest value is the maximum.
+		 */
 		if (!parse_limit(
 			rq, value, most->messages > 0 ? most->messages : UINT32_MAX, &limit))
 			return false;
@@ -182,19 +186,19 @@ cmd_outbox_help(struct request *rq)
 	static const char *const lines[] = {
 	    "DROPPED <channel> [<channel> ...]",
 	    "    Return how many messages of each channel were dropped because a subscriber was",
-	    "    too slow, since the channel has had subscribers.",
+	    "    too slow, counted since the channel got its first subscriber.",
 	    "GET",
-	    "    Return the policy and limits of this client's outbox, and what is queued in it.",
+	    "    Return the policy and limits of this client's outbox, and how much is queued.",
 	    "LIST [ID <client-id> [<client-id> ...]]",
-	    "    Return a line for each client: policy and limits of its outbox, what is queued in",
-	    "    it, how many messages were dropped, which thread serves it, and how many keys it",
-	    "    watches.",
+	    "    Return a line for each client: policy and limits of its outbox, how much is",
+	    "    queued, how many messages were dropped, the thread that serves the client, and",
+	    "    the number of keys that it watches.",
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
 	    "  [GOING-AWAY (yes|no)]",
-	    "    Choose what becomes of messages that this client does not read in time:",
-	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued for it",
-	    "    (0: as much as the configuration allows); whether it is told how many it missed;",
-	    "    whether it is told, with RESP3, when the server is going away.",
+	    "    Choose the policy for messages that this client does not read in time:",
+	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued (0: as much",
+	    "    as the configuration allows); whether the client is told how many messages it",
+	    "    missed; whether it is told, with RESP3, that the server is going away.",
 	    NULL,
 	};
 

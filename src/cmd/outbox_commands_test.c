@@ -57,9 +57,9 @@ END_TEST
 START_TEST(set_does_all_or_nothing)
 {
 	assert_says(slow, "outbox set policy block bytes 1048577",
-	    "-ERR outbox limit must be between 1 and 1048576\r\n");
+	    "-ERR outbox limit must be between 0 and 1048576\r\n");
 	assert_says(slow, "outbox set policy block messages -1",
-	    "-ERR outbox limit must be between 1 and 1000\r\n");
+	    "-ERR outbox limit must be between 0 and 1000\r\n");
 	assert_says(
 	    slow, "outbox set policy block notify maybe", "-ERR NOTIFY must be 'yes' or 'no'\r\n");
 	assert_says(slow, "outbox set policy block foo bar", "-ERR syntax error\r\n");
@@ -100,7 +100,7 @@ START_TEST(set_chooses_what_it_names_and_nothing_else)
 	ck_assert_uint_eq(server_outbox(slow->client)->limits.messages, 20);
 	ck_assert_int_eq(server_outbox(slow->client)->limits.policy, OUTBOX_DROP_OLDEST);
 	ck_assert(server_outbox(slow->client)->limits.notify);
-	/* 0 takes a choice back. */
+	/* 0 removes a choice. */
 	test_call(slow, "outbox set bytes 1000 messages 10");
 	test_call(slow, "outbox set bytes 0 messages 0");
 	test_config.outbox.bytes = 3000;
@@ -241,7 +241,7 @@ START_TEST(who_blocks_publishers_too_long_is_closed_and_they_go_on)
 	ck_assert_ptr_null(slow->killed);
 	test_turn(now_us + 4000000);
 	ck_assert_ptr_null(slow->killed);
-	/* All waiting publishers are tried once more before it is closed. */
+	/* Each blocked publisher is retried once before slow is closed. */
 	for (int turn = 0; turn < 3; turn++)
 		test_turn(now_us + 6000000);
 	ck_assert_ptr_nonnull(slow->killed);
@@ -275,7 +275,7 @@ START_TEST(list_shows_a_line_for_each_client)
 }
 END_TEST
 
-/* So many that one slice is not enough; some come and go while the job is under way. */
+/* One slice is too short for so many clients; some connect and some leave while the job runs. */
 START_TEST(a_long_list_is_whole_though_clients_come_and_go)
 {
 	enum { OTHERS = 1500 };

@@ -9,8 +9,10 @@
 #include "server/client.h"
 #include "server/io.h"
 
-/* OUTBOX LIST: what CLIENT LIST cannot show, because clients of Redis refuse fields that Redis does
- * not have. */
+/*
+ * OUTBOX LIST: the fields that CLIENT LIST cannot show, because some Redis clients reject fields
+ * that Redis does not have.
+ */
 static void
 describe(const struct client *c, uint64_t now_us, struct buffer *out)
 {

@@ -6,9 +6,9 @@
 #include "server/disk.h"
 #include "server/request.h"
 
-/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: words to whoever keeps the keyspace on disk. */
+/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. They call struct server_disk, which app fills in. */
 
-/* Answers where nobody keeps anything, as in a test. */
+/* Returns false after replying with an error if there is no persistence, as in a unit test. */
 static bool
 has_disk(struct request *rq)
 {
@@ -27,7 +27,7 @@ figures_of(const struct server *server)
 	return figures;
 }
 
-/* Waits for a snapshot as of now at the earliest, and lets everybody else go on meanwhile. */
+/* Waits for a snapshot that began after the request. Other clients are served meanwhile. */
 enum command_result
 cmd_save(struct request *rq)
 {

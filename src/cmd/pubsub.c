@@ -12,9 +12,12 @@
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* SUBSCRIBE and its family, PUBLISH. The questions (PUBSUB) are in cmd/introspection.c. */
+/* SUBSCRIBE and its variants, PUBLISH. PUBSUB is in cmd/introspection.c. */
 
-/* What Redis counts together in a confirmation: channels with patterns, shard channels alone. */
+/*
+ * The count in a confirmation. As in Redis, it includes channels and patterns, or shard channels
+ * alone.
+ */
 static uint32_t
 confirmed_count(const struct client *c, enum hub_kind kind)
 {
@@ -46,7 +49,9 @@ refuse_name(struct request *rq)
 	    rq->server->config->hub.name_bytes);
 }
 
-/* Answers if one of the names is longer than may be; then nothing of the command is done. */
+/*
+ * Returns false after replying with an error if a name is too long; no name is subscribed to then.
+ */
 static bool
 check_names(struct request *rq)
 {
@@ -67,7 +72,7 @@ refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
 {
 	const struct hub_limits *limits = &rq->server->config->hub;
 
-	if (result == HUB_NAME_TOO_LONG) /* the limit was lowered meanwhile */
+	if (result == HUB_NAME_TOO_LONG) /* the limit was lowered since check_names */
 		refuse_name(rq);
 	else if (result == HUB_TOO_MANY_SUBSCRIPTIONS)
 		request_error(rq,
@@ -81,8 +86,10 @@ refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
 		    kind == HUB_PATTERN ? "pattern" : "channel", limits->subscribers);
 }
 
-/* One more than the user may have is taken back: that there was room is known only now, for the
- * client may have been subscribed already. Answers. */
+/*
+ * Removes the subscription just made if it is one more than the user may have, and replies with an
+ * error. This cannot be checked before: the client may have been subscribed already.
+ */
 static bool
 is_past_user_limit(struct request *rq, enum hub_kind kind, struct slice name)
 {
@@ -99,8 +106,10 @@ is_past_user_limit(struct request *rq, enum hub_kind kind, struct slice name)
 	return true;
 }
 
-/* What goes on in a later turn is asked for anew where rules may have changed; nobody would look at
- * what comes behind the subscriptions that there were when they did. */
+/*
+ * A command that continues in a later turn checks each name again if rules may have changed: the
+ * check after the change saw only the subscriptions made until then.
+ */
 static bool
 may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
 {
@@ -125,7 +134,8 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 		struct slice name = rq->argv[c->pending->progress + 1];
 
 		if (!may_still_hear(rq, kind, name)) {
-			client_kill(c, "its user may no longer hear what it subscribes to");
+			client_kill(
+			    c, "its user lost the permission for a channel that it subscribes to");
 			break;
 		}
 		subscribed = hub_subscribe(&c->subscriber, kind, name);
@@ -147,12 +157,15 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 	return result;
 }
 
-/* The name may be the topic's own, which goes with its last subscription: it is written first. */
+/*
+ * The name may be owned by the topic, which is freed with its last subscription: the name is
+ * written first.
+ */
 static void
 unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct slice name)
 {
 	put_confirmation_name(rq, verb, name);
-	/* That there was no such subscription makes no difference to the answer. */
+	/* If there was no such subscription the reply is the same. */
 	if (hub_unsubscribe(&rq->client->subscriber, kind, name) == HUB_OK)
 		client_subscriptions_changed(rq->client);
 	put_confirmation_count(rq, kind);
@@ -221,7 +234,7 @@ cmd_punsubscribe(struct request *rq)
 enum command_result
 cmd_ssubscribe(struct request *rq)
 {
-	/* As in Redis, where only the older two are excused. */
+	/* As in Redis: in a transaction SUBSCRIBE and PSUBSCRIBE are allowed, SSUBSCRIBE is not. */
 	if (rq->in_transaction) {
 		request_error(rq, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
 		return COMMAND_DONE;
@@ -235,7 +248,7 @@ cmd_sunsubscribe(struct request *rq)
 	return unsubscribe(rq, HUB_SHARD, "sunsubscribe");
 }
 
-/* In a transaction EXEC has asked before whether publishers have to wait. */
+/* In a transaction EXEC has checked before whether the publisher has to wait. */
 static enum hub_result
 hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
 {
@@ -248,8 +261,10 @@ hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
 	    &rq->client->pending->publication, receivers);
 }
 
-/* A longer name than may be subscribed to is refused: patterns would have to be tried over all of
- * it. */
+/*
+ * A name that is too long to be subscribed to is refused, because matching patterns against all of
+ * it would take long.
+ */
 static enum command_result
 publish(struct request *rq, enum hub_kind kind)
 {

@@ -25,7 +25,7 @@ cmd_time(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* No replica is ever waited for. */
+/* There are no replicas: the reply is 0 at once. */
 enum command_result
 cmd_wait(struct request *rq)
 {
@@ -50,7 +50,7 @@ static const char trumpet[] = "          _   _   _\n"
 			      "         \\|_||_||_|/                    ''--|\n"
 			      "          '-------'\n";
 
-/* Arguments are for other versions of the picture; there is one. */
+/* The arguments select other pictures in Redis; there is one here. */
 enum command_result
 cmd_lolwut(struct request *rq)
 {
@@ -69,7 +69,7 @@ cmd_lolwut(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The words of SHUTDOWN. */
+/* The options of SHUTDOWN. */
 struct shutdown {
 	bool save, nosave, now, force, abort_it, graceful;
 	uint32_t grace_s;
@@ -93,7 +93,7 @@ parse_grace(struct request *rq, struct slice text, struct shutdown *s)
 	return true;
 }
 
-/* False: it is answered. */
+/* Returns false after replying with an error. */
 static bool
 parse_shutdown(struct request *rq, struct shutdown *s)
 {
@@ -138,8 +138,11 @@ abort_shutdown(struct request *rq)
 		request_ok(rq);
 }
 
-/* A snapshot before the end, as SAVE, NOSAVE or the save rules say; with GRACE at its end. False:
- * there was to be one and is none; answered, and what an earlier SHUTDOWN said still holds. */
+/*
+ * Takes a snapshot before the end if SAVE, NOSAVE or the save rules say so; with GRACE it is taken
+ * at the end of the grace period. Returns false after replying with an error if the snapshot
+ * failed; the choice of an earlier SHUTDOWN then remains.
+ */
 static bool
 save_before(struct request *rq, const struct shutdown *s)
 {
@@ -153,7 +156,7 @@ save_before(struct request *rq, const struct shutdown *s)
 		request_error(rq, "ERR Errors trying to SHUTDOWN. Check logs.");
 		return false;
 	}
-	/* One that has just been written need not be written again. */
+	/* A snapshot that has just been written is not written again. */
 	disk->set_last_save(disk->arg,
 	    s->save && !is_due ? DISK_SAVE_ALWAYS
 	    : s->nosave        ? DISK_SAVE_NEVER
@@ -163,9 +166,8 @@ save_before(struct request *rq, const struct shutdown *s)
 }
 
 /*
- * NOW leaves undone what is owed.
- * Without GRACE no reply is sent: the end of the connection is the answer. Once that has begun no
- * more requests are read; what there may be to ABORT is a lame duck.
+ * SHUTDOWN NOW drops queued output. Without GRACE there is no reply: the connection is closed
+ * instead. No request is read after that, so only a lame-duck period can be aborted.
  */
 enum command_result
 cmd_shutdown(struct request *rq)

@@ -11,15 +11,15 @@
 #include "server/slowlog.h"
 
 /*
- * SLOWLOG. The log may be long and its entries hold some KiB each, so they are read in slices. New
- * entries may come and old ones go meanwhile, which is why they are gathered before any is sent.
+ * SLOWLOG. The log may be long and each entry may have some KiB, so it is read in slices. Entries
+ * may be added and removed meanwhile; therefore all are collected before the first is sent.
  */
 #define COUNT_BY_DEFAULT 10
 #define AT_ONCE_US 1000
 #define ENTRIES_A_LOOK 32
 
 struct get {
-	uint64_t next_id; /* of the newest entry not yet read */
+	uint64_t next_id; /* of the newest entry that has not been read */
 	uint64_t left;
 	size_t count;
 	struct long_reply entries;
@@ -51,7 +51,7 @@ put_entry(struct buffer *out, const struct slowlog_entry *entry)
 	resp_put_bulk_str(out, entry->name);
 }
 
-/* Ids grow by one, so how far an entry is from the newest follows from them. */
+/* Ids are consecutive, so the position of an entry is the distance of its id from the newest. */
 static const struct slowlog_entry *
 entry_by_id(const struct slowlog *log, uint64_t id)
 {
@@ -60,7 +60,7 @@ entry_by_id(const struct slowlog *log, uint64_t id)
 	return newest != NULL && newest->id >= id ? slowlog_get(log, newest->id - id) : NULL;
 }
 
-/* False if there are more entries than there is time. */
+/* Returns false if the time is up before all entries are collected. */
 static bool
 gather(struct get *get, const struct slowlog *log, uint64_t deadline_us)
 {

@@ -12,10 +12,10 @@ struct reader {
 	const char *at;
 };
 
-/* What stands between brackets, or in all. */
+/* The contents of a bracket, or of the whole text. */
 struct part {
 	struct syntax *list;
-	bool repeated; /* ended in ... */
+	bool repeated; /* it ends in ... */
 };
 
 static struct part read_part(struct reader *r, char end);
@@ -70,7 +70,7 @@ slices_same(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || slice_eq(a, b));
 }
 
-/* What a bracket repeats may leave out the token: "ID id [id ...]". */
+/* The repetition in a bracket may leave out the token: "ID id [id ...]". */
 static bool
 is_repetition(const struct syntax *of, const struct syntax *s)
 {
@@ -89,7 +89,7 @@ list_len(const struct syntax *list)
 	return len;
 }
 
-/* One thing of several; a thing alone stays what it is. */
+/* Makes one node of a list; a single node stays as it is. */
 static struct syntax *
 gathered(enum syntax_kind kind, struct syntax *list)
 {
@@ -97,8 +97,8 @@ gathered(enum syntax_kind kind, struct syntax *list)
 }
 
 /*
- * "a b [a b ...]": if the list ends in what the bracket repeats, that becomes one thing that may
- * come several times, and the bracket goes.
+ * Handles "a b [a b ...]": if the list ends in what the bracket repeats, that end becomes one node
+ * that may be repeated, and the bracket is dropped.
  */
 static bool
 fold_repeated(struct syntax **list, struct syntax *bracket)
@@ -165,7 +165,7 @@ read_word_or_token(struct reader *r, struct syntax **before)
 	return s;
 }
 
-/* Up to the end of an alternative. */
+/* Reads up to the end of an alternative. */
 static struct part
 read_sequence(struct reader *r, char end)
 {

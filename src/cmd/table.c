@@ -4,7 +4,7 @@
 
 #include "cmd/handlers.h"
 
-/* `since` of what Redis does not have: the first release that had it. */
+/* `since` of commands that Redis does not have: the first Fanfare release that had them. */
 #define COMMAND_SINCE_OURS "0.1.0"
 
 static const struct command rows[] = {

@@ -3,11 +3,12 @@
 
 #include "server/command.h"
 
-/*
- * The table of all commands, from commands.def: what a server of this program is made with.
- */
+/* The table of all commands, made from commands.def. A server is created with it. */
 
-/* Made by the first call, which the main thread makes, and kept until the process ends. */
+/*
+ * The first call creates the table; it must come from the main thread. The table lives until the
+ * process ends.
+ */
 const struct command_table *cmd_table(void);
 
 #endif

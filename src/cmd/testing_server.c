@@ -89,7 +89,7 @@ io_conn_figures(void *conn, struct conn_figures *figures)
 	    .fd = 7, .readable = true, .input_bytes = 10, .input_room_bytes = 30};
 }
 
-/* Two of them. */
+/* Two loops. */
 static bool
 io_loop_figures(void *arg, unsigned loop, struct net_loop_figures *figures)
 {
@@ -149,7 +149,7 @@ settings_each(
 	visit(visit_arg, "max-channel-length", "4096");
 }
 
-/* A directive called "bad" takes no value; "journal" switches the journal on and off. */
+/* The directive "bad" rejects every value; "journal" switches the journal on and off. */
 static enum config_set_result
 settings_set(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *attempt,
     char *error, size_t error_len)
@@ -394,7 +394,7 @@ test_call(struct test_conn *conn, const char *line)
 	return test_read(conn);
 }
 
-/* Who was resumed first, up to the last one of this turn. */
+/* The connection that was resumed first, of those up to the last one of this turn. */
 static struct test_conn *
 first_resumed(int last)
 {

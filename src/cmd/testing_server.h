@@ -8,8 +8,8 @@
 #include "server/server.h"
 
 /*
- * For tests of the server layer: a server whose connections are these structs. They remember what
- * the server asked of them, and hand a request over again when they are resumed, as net does.
+ * For tests of server and cmd: a server whose connections are these structs. They record what the
+ * server asked of them, and hand over a request again when they are resumed, as net does.
  */
 #define TEST_ARGS_MAX 4096
 
@@ -19,7 +19,7 @@ struct test_conn {
 	size_t argc;
 	char *line;  /* owned; args point into it */
 	bool later;  /* the request in args waits */
-	int resumed; /* as which in all it was resumed; 0: not */
+	int resumed; /* its number in the order of all resumptions; 0: not resumed */
 	bool finished;
 	bool unauthenticated;
 	bool subscriber;
@@ -28,12 +28,12 @@ struct test_conn {
 };
 
 extern struct server *test_server;
-extern struct server_config test_config; /* set anew by test_setup */
+extern struct server_config test_config; /* reset by test_setup */
 extern int test_shutdowns;               /* calls of io.shutdown; 100 for each `now` */
 extern int test_lame_duck_over;          /* calls of io.lame_duck_over */
 extern bool test_abort_fails;            /* io.lame_duck_abort: "cannot listen" */
-extern const char *test_acl_file;        /* aclfile: "" as test_setup leaves it */
-extern char test_acl_text[4096];         /* what is read from it, or was written to it */
+extern const char *test_acl_file;        /* aclfile; test_setup sets "" */
+extern char test_acl_text[4096];         /* its contents, read and written */
 
 void test_setup(void);
 void test_teardown(void); /* closes all connections and checks that nothing is left */
@@ -42,21 +42,21 @@ struct test_conn *test_open(void);
 struct test_conn *test_open_from(const struct server_peer *peer);
 void test_close(struct test_conn *conn);
 
-/* Words separated by spaces; "" is an empty argument. False if the request has to wait. */
+/* Sends words separated by spaces; "" is an empty argument. False if the request has to wait. */
 bool test_send(struct test_conn *conn, const char *line);
 bool test_send_args(struct test_conn *conn, const struct slice *args, size_t count); /* copies */
 
-/* Reads what the client is owed: all, as a string that stands until the next call. */
+/* Reads all queued output of the client. Borrowed until the next call. */
 const char *test_read(struct test_conn *conn);
 
-/* test_send, which must not have to wait, and test_read. */
+/* test_send, which must not wait, then test_read. */
 const char *test_call(struct test_conn *conn, const char *line);
 
-/* A turn of the loop with nothing to read, and the requests of those that were resumed. */
+/* Runs a turn of the loop with nothing to read, and the requests of resumed clients. */
 void test_turn(uint64_t now_us);
-void test_turns(int count); /* now */
+void test_turns(int count); /* at the present time */
 
-/* Turns until the request is done; the text of all replies. */
+/* Runs turns until the request is done, and returns all replies. */
 const char *test_finish(struct test_conn *conn);
 
 #endif

@@ -18,9 +18,9 @@
 #include "server/transaction.h"
 #include "server/watch.h"
 
-/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What is queued and what is not is dispatch.c's to say. */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. server/dispatch.c decides which commands are queued. */
 
-/* Replies of one transaction are all in memory before the first is sent. */
+/* All replies of a transaction are in memory before the first is sent; this bounds them. */
 #define REPLY_MAX ((size_t)1 << 30)
 
 enum command_result
@@ -85,9 +85,9 @@ cmd_unwatch(struct request *rq)
 }
 
 /*
- * What is published here can't wait once the first command was executed. So all of it is asked for
- * before; what a subscriber has no room for after the transaction's earlier messages it is owed
- * past its limits, which is at most what the transaction holds.
+ * A publish cannot wait once the first command has been executed, so EXEC checks the room for all
+ * messages before. If the earlier messages of the transaction fill an outbox, later ones are queued
+ * beyond its limits, by the size of the transaction at most.
  */
 static enum hub_result
 ask_for_room(struct request *rq, const struct transaction *t)
@@ -114,7 +114,10 @@ ask_for_room(struct request *rq, const struct transaction *t)
 	return result;
 }
 
-/* A command's reply joins the others; of what CLIENT REPLY drops only what is no reply stays. */
+/*
+ * Appends a command's reply to the others. If CLIENT REPLY drops replies, only the pushes in it are
+ * kept.
+ */
 static void
 take_reply(struct request *rq, struct buffer *part, size_t push_len)
 {
@@ -124,13 +127,13 @@ take_reply(struct request *rq, struct buffer *part, size_t push_len)
 	if (client_is_muted(c))
 		reply.len = push_len;
 	if (reply.len > REPLY_MAX - rq->reply->len)
-		client_kill(c, "the replies of its transaction are past 1 GiB");
+		client_kill(c, "the replies of its transaction exceed 1 GiB");
 	else
 		buffer_append_slice(rq->reply, reply);
 	buffer_clear(part);
 }
 
-/* SUBSCRIBE and its like, HELLO, AUTH. */
+/* SUBSCRIBE and its variants, HELLO, AUTH. */
 static bool
 changes_state(const struct command *command)
 {
@@ -169,10 +172,10 @@ execute_all(struct request *rq, const struct transaction *t)
 			held_note_state(c);
 	}
 	buffer_release(&part);
-	/* What was to be dropped is dropped. */
+	/* CLIENT REPLY has already been applied to each reply. */
 	rq->push_len = rq->reply->len;
 	propagation_commit(rq->server, rq->client);
-	/* Even where it has no subscription any more, or speaks another protocol now. */
+	/* Also if the client has no subscription any more, or has changed the protocol. */
 	if ((t->flags & (CMD_PUBSUB | CMD_NO_AUTH)) != 0)
 		held_note_pushes(c);
 }
@@ -194,8 +197,8 @@ cmd_exec(struct request *rq)
 		resp_put_null_array(rq->reply, rq->proto);
 	} else if ((room = ask_for_room(rq, t)) == HUB_TOO_LARGE) {
 		request_error(rq,
-		    "EXECABORT Transaction discarded because of: OOM its messages are "
-		    "more than 'maxmemory-pubsub' allows.");
+		    "EXECABORT Transaction discarded because of: OOM its messages exceed "
+		    "'maxmemory-pubsub'.");
 	} else if (room != HUB_OK) {
 		return COMMAND_LATER;
 	} else {

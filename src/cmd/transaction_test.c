@@ -45,7 +45,7 @@ publish(struct test_conn *conn, const char *channel, size_t len)
 	xfree(payload);
 }
 
-/* A subscriber to `a` with room for one message of 100 bytes, which it owes already. */
+/* A subscriber to `a` whose outbox has room for one message of 100 bytes and holds one. */
 static struct test_conn *
 full_subscriber(enum outbox_policy policy)
 {
@@ -201,7 +201,7 @@ START_TEST(emptying_a_database_touches_the_keys_that_were_there)
 }
 END_TEST
 
-/* Makes `name` in database db, whose time is up where it is due. */
+/* Creates `name` in database db; if `due`, its expiry has passed. */
 static void
 put_key(uint32_t db, const char *name, bool due)
 {
@@ -214,7 +214,10 @@ put_key(uint32_t db, const char *name, bool due)
 
 enum place { NOWHERE, STALE, THERE };
 
-/* In database 0, where it is watched, and in database 1, which comes in its place. */
+/*
+ * Watches a key in database 0 and swaps that with database 1: the key is here in database 0, and
+ * in_1 in database 1.
+ */
 static const char *
 exec_after_swap(enum place here, enum place in_1)
 {
@@ -225,7 +228,7 @@ exec_after_swap(enum place here, enum place in_1)
 		put_key(1, "a", in_1 == STALE);
 	test_call(c, "watch a");
 	test_call(other, "swapdb 0 1");
-	test_turns(2); /* what is due goes */
+	test_turns(2); /* removes expired keys */
 	test_call(c, "multi");
 	return test_call(c, "exec");
 }
@@ -365,8 +368,8 @@ START_TEST(messages_that_can_never_have_room_together_abort)
 		publish(c, "a", test_config.hub.memory_bytes / 2 - 100);
 	test_read(c);
 	assert_says(c, "exec",
-	    "-EXECABORT Transaction discarded because of: OOM its messages are more than "
-	    "'maxmemory-pubsub' allows.\r\n");
+	    "-EXECABORT Transaction discarded because of: OOM its messages exceed "
+	    "'maxmemory-pubsub'.\r\n");
 	assert_says(c, "get k", "$-1\r\n");
 	assert_says(c, "exec", "-ERR EXEC without MULTI\r\n");
 }
