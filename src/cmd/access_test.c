@@ -15,7 +15,7 @@
 #include "server/statistics.h"
 #include "server/wait.h"
 
-static struct test_conn *c; /* of the user default */
+static struct test_conn *c; /* a client of the user default */
 
 static void
 setup(void)
@@ -59,7 +59,7 @@ START_TEST(a_rule_that_takes_channels_away_closes_who_hears_them)
 }
 END_TEST
 
-/* Takes &x away, by rules of which each channel has to be tried against many. */
+/* Revokes &x from u. The new rules have many patterns, against which each channel is matched. */
 static bool
 take_x_away(void)
 {
@@ -72,7 +72,7 @@ take_x_away(void)
 	return test_send(c, line);
 }
 
-/* A client of u, that hears very many channels, x the last of them. */
+/* A client of u with very many subscriptions; the last is to x. */
 static struct test_conn *
 open_with_many(void)
 {
@@ -120,7 +120,7 @@ START_TEST(what_changes_for_one_user_closes_nobody_else)
 	a = open_as("a");
 	test_call(a, "hello 3");
 	test_call(a, "subscribe a");
-	/* As in Redis: who becomes another keeps what he hears. */
+	/* As in Redis, a client that logs in as another user keeps its subscriptions. */
 	assert_says(a, "auth b x", "+OK\r\n");
 	b = open_as("b");
 	test_call(b, "subscribe b");
@@ -301,7 +301,10 @@ START_TEST(a_subscribe_that_goes_on_is_held_to_rules_that_changed_meanwhile)
 }
 END_TEST
 
-/* Of a user for whom each channel is tried against many patterns: "n..." in full, then the last. */
+/*
+ * Subscribes to many channels "n...", then to last, as a user for whom each channel is matched
+ * against many patterns.
+ */
 static bool
 subscribe_to_many(struct test_conn *s, const char *last)
 {
@@ -332,7 +335,7 @@ START_TEST(a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole
 	ck_assert_str_eq(test_finish(s), refused);
 	ck_assert_uint_eq(client_subscriptions(s->client), 0);
 
-	/* What was looked at already may have been taken away when the end is reached. */
+	/* A permission that was checked already may be revoked before the last check. */
 	ck_assert(!subscribe_to_many(s, "n"));
 	test_turns(1);
 	assert_says(c, "acl setuser u resetchannels &n", "+OK\r\n");
@@ -343,7 +346,7 @@ START_TEST(a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole
 	test_finish(s);
 	ck_assert_uint_eq(client_subscriptions(s->client), 2001);
 
-	/* Who leaves meanwhile leaves nothing behind. */
+	/* A client that leaves meanwhile leaves nothing behind. */
 	ck_assert(!subscribe_to_many(s, "n"));
 	test_close(s);
 }

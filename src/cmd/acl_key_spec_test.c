@@ -10,7 +10,7 @@
 #include "base/testing.h"
 #include "cmd/table.h"
 
-/* "1-3/2 5-5/1": the ranges of keys of a request of these words. */
+/* The ranges of keys in the request of these words, as "1-3/2 5-5/1". */
 static const char *
 keys_of(const char *name, const char *keys, const char *line)
 {
@@ -130,7 +130,7 @@ START_TEST(notes_stand_behind_two_dashes)
 }
 END_TEST
 
-/* Where a key can't be found by its place, something else has to find it. */
+/* If the specifications cannot locate a key by its position, the row must name another way. */
 START_TEST(the_keys_of_every_command_can_be_read)
 {
 	const struct command_table *table = cmd_table();

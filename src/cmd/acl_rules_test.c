@@ -50,7 +50,7 @@ shown(void)
 	return text.ptr + strlen("user u ");
 }
 
-/* Rules, and what redis-server 7.0.15 shows for them in ACL LIST. */
+/* Rules, and how redis-server 7.0.15 shows them in ACL LIST. */
 static const struct {
 	const char *rules, *shown;
 } table[] = {
@@ -197,7 +197,7 @@ START_TEST(a_password_is_accepted_of_a_user_that_is_on)
 }
 END_TEST
 
-/* The key that is denied of "ping a1 2 b1 v", if these are the row's keys; 0: none. */
+/* The argument of "ping a1 2 b1 v" that is denied as a key if the row has these keys; 0: none. */
 static size_t
 denied_key(const char *keys)
 {
@@ -237,7 +237,7 @@ START_TEST(what_is_done_to_a_key_is_what_must_be_allowed)
 	ck_assert_uint_eq(denied_key("RM delete @1 range 0 1 0"), 0);
 	ck_assert_uint_eq(denied_key("RW access update @1 range 0 1 0"), 1);
 	ck_assert_uint_eq(denied_key("RO @1 range 0 1 0"), 0);
-	/* Read by one rule and write by another are not both. */
+	/* A rule that allows reading and another that allows writing do not allow both together. */
 	ck_assert_int_eq(apply("%R~a?"), ACL_OK);
 	ck_assert_uint_eq(denied_key("RW access update @1 range 0 1 0"), 1);
 	ck_assert_int_eq(apply("%RW~a*"), ACL_OK);

@@ -25,7 +25,7 @@ teardown(void)
 	buffer_release(&text);
 }
 
-/* Why not, or "". */
+/* Loads these lines and returns the error, or "". */
 static const char *
 load(const char *lines)
 {

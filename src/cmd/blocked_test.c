@@ -32,7 +32,7 @@ assert_says(struct test_conn *conn, const char *line, const char *reply)
 	ck_assert_str_eq(test_call(conn, line), reply);
 }
 
-/* It was answered, and io hands its request over once more. */
+/* The request was answered, and io hands it over once more. */
 static void
 assert_served(struct test_conn *conn, const char *reply)
 {
@@ -142,7 +142,7 @@ START_TEST(a_database_that_comes_in_place_of_another_serves)
 }
 END_TEST
 
-/* Keys that many wait for are looked at in slices: the command itself does a thousand. */
+/* Keys that clients wait for are checked in slices; the command itself checks a thousand. */
 START_TEST(a_swap_looks_at_a_bounded_number_of_keys_at_once)
 {
 	struct test_conn *waiter, *c = test_open();
@@ -158,7 +158,7 @@ START_TEST(a_swap_looks_at_a_bounded_number_of_keys_at_once)
 		ck_assert(!test_send_args(test_open(), args, 1002));
 	}
 	waiter = wait_with("blpop k 0");
-	assert_says(c, "swapdb 0 1", "+OK\r\n"); /* nothing is in either */
+	assert_says(c, "swapdb 0 1", "+OK\r\n"); /* both databases are empty */
 	ck_assert_uint_eq(test_server->blocked->look_left, 0);
 	test_call(c, "select 1");
 	assert_says(c, "rpush k v", ":1\r\n");
@@ -238,7 +238,7 @@ START_TEST(nothing_is_given_to_who_is_gone_or_going)
 }
 END_TEST
 
-/* The next of those that wait for a key goes while the one before it is served. */
+/* The limit closes the next waiting client while the one before it is served. */
 START_TEST(who_is_killed_by_what_serving_another_causes_gets_nothing)
 {
 	struct test_conn *first = wait_with("blpop k 0"), *second = wait_with("blpop k 0"),
@@ -290,8 +290,8 @@ START_TEST(timeouts_are_read_as_redis_reads_them)
 END_TEST
 
 /*
- * Many clients wait for a few keys in random ways; whatever comes and goes, each value is given to
- * exactly one, and nobody waits for a list that is there.
+ * Many clients wait for a few keys, and leave, at random: each value is given to exactly one
+ * client, and no client waits for a list that exists.
  */
 #define CROWD 40
 

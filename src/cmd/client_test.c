@@ -145,7 +145,7 @@ START_TEST(list_shows_all_in_the_order_of_ids)
 	snprintf(first, sizeof(first), "id=%d ", (int)c->client->id);
 	snprintf(second, sizeof(second), "\nid=%d ", (int)other->client->id);
 	reply = test_call(c, "client list");
-	ck_assert_int_eq(count_of(reply, "\n"), 4); /* the header's, two lines', the last */
+	ck_assert_int_eq(count_of(reply, "\n"), 4); /* header, two lines, end */
 	ck_assert_ptr_nonnull(strstr(reply, first));
 	ck_assert_ptr_nonnull(strstr(reply, second));
 	ck_assert(strstr(reply, first) < strstr(reply, second));
@@ -189,12 +189,12 @@ START_TEST(a_list_of_very_many_ids_shows_each_once)
 	for (i = 3; i < 1103; i++)
 		args[i] = slice_of(id);
 	(void)test_send_args(
-	    c, args, 1103); /* at once or in slices, as the machine's speed has it */
+	    c, args, 1103); /* at once or in slices, depending on the speed of the machine */
 	ck_assert_int_eq(count_of(test_finish(c), "laddr="), 1);
 }
 END_TEST
 
-/* So many that one slice is not enough; some come and go while the job is under way. */
+/* One slice is too short for so many clients; some connect and some leave while the job runs. */
 START_TEST(a_long_list_is_whole_though_clients_come_and_go)
 {
 	enum { OTHERS = 1500 };
@@ -329,7 +329,7 @@ START_TEST(nobody_is_ever_blocked_to_be_unblocked)
 }
 END_TEST
 
-/* In a turn a minute later. */
+/* Runs the command a minute later. */
 static const char *
 idle_after(const char *line)
 {
@@ -346,7 +346,7 @@ START_TEST(a_client_that_does_not_touch_leaves_idle_times_alone)
 	ck_assert_str_eq(idle_after("get k"), ":60\r\n");
 	ck_assert_str_eq(idle_after("append k v"), ":120\r\n");
 	ck_assert_str_eq(idle_after("touch k"), ":0\r\n");
-	/* Another value is new. */
+	/* A new value starts with idle time 0. */
 	ck_assert_str_eq(idle_after("set k v"), ":0\r\n");
 	ck_assert_str_eq(idle_after("sinterstore k none"), "$-1\r\n");
 	test_call(c, "sadd s a");

@@ -129,7 +129,7 @@ START_TEST(who_came_before_the_password_was_set_stays_in)
 }
 END_TEST
 
-/* Clients refuse fields that they do not know. */
+/* Some Redis clients reject fields that they do not know. */
 START_TEST(a_client_is_described_in_the_fields_of_redis_and_no_others)
 {
 	struct buffer line = {0};

@@ -21,7 +21,7 @@
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
 static struct test_conn *c, *other;
-static struct buffer text; /* of commands: "SELECT 0;SET a 1;" */
+static struct buffer text; /* collected commands: "SELECT 0;SET a 1;" */
 
 static void
 setup(void)
@@ -71,7 +71,7 @@ as_string(void)
 	return text.ptr;
 }
 
-/* What was collected since the last call. */
+/* The commands collected since the last call. */
 static const char *
 collected(void)
 {
@@ -328,7 +328,7 @@ START_TEST(messages_in_the_protocol_that_exec_chose_come_behind_its_reply)
 }
 END_TEST
 
-/* c's EXEC sets a key and subscribes; its reply is held, and a message stands behind it. */
+/* c's EXEC sets a key and subscribes; its reply is held, and a message is queued behind it. */
 static void
 subscribe_in_exec(void)
 {
@@ -513,7 +513,7 @@ START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_b
 }
 END_TEST
 
-/* The words of a command that is not carried out, and why not. */
+/* Checks that the command of these words is not replayed, and the reason. */
 static void
 check_refused(const char *const words[], const char *expected)
 {

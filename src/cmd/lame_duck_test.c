@@ -122,7 +122,7 @@ START_TEST(who_leaves_by_itself_is_one_less_to_close)
 	ck_assert_uint_eq(finished(), 0);
 	test_turn(begun + 6 * SECOND_US + 1000);
 	ck_assert_uint_eq(finished(), CLIENTS / 10);
-	/* ... and closed ones that are gone are not counted twice. */
+	/* ... and closed clients are not counted twice. */
 	for (size_t i = CLIENTS / 2; conns[i]->finished; i++) {
 		test_close(conns[i]);
 		conns[i] = NULL;
@@ -173,7 +173,7 @@ START_TEST(resp3_clients_that_asked_are_told)
 	ck_assert_str_eq(test_read(asked), ">2\r\n$10\r\ngoing-away\r\n:30\r\n");
 	ck_assert_str_eq(test_read(silent), "");
 	ck_assert_str_eq(test_read(old), "");
-	/* Begun anew, it is told anew. */
+	/* A new SHUTDOWN GRACE notifies the client again. */
 	test_call(old, "shutdown grace 5");
 	test_turn(begun_us());
 	ck_assert_str_eq(test_read(asked), ">2\r\n$10\r\ngoing-away\r\n:5\r\n");
@@ -214,7 +214,7 @@ START_TEST(a_command_in_progress_is_not_cut_off_before_the_end)
 	open_clients();
 	for (size_t i = 2; i < 302; i++)
 		args[i] = SLICE("nope");
-	ck_assert(!test_send_args(busy, args, 302)); /* a job */
+	ck_assert(!test_send_args(busy, args, 302)); /* runs as a job */
 	test_call(conns[0], "shutdown grace 10");
 	begun = begun_us();
 	ck_assert_ptr_nonnull(busy->client->pending->job);
@@ -223,7 +223,7 @@ START_TEST(a_command_in_progress_is_not_cut_off_before_the_end)
 	ck_assert(!busy->finished);
 	test_finish(busy);
 	ck_assert_uint_ge(finished(), CLIENTS / 2);
-	/* At the end it is left to io, as whoever else does not go. */
+	/* At the end io closes it, as any client that is still connected. */
 	(void)lame_duck_run(test_server, begun + 10 * SECOND_US);
 	ck_assert_uint_eq(finished(), CLIENTS);
 	ck_assert_int_eq(test_lame_duck_over, 1);

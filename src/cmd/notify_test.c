@@ -26,7 +26,7 @@ setup(void)
 	listener = test_open();
 }
 
-/* As CONFIG GET shows it again, or "-". */
+/* The letters as CONFIG GET shows them, or "-" if they are invalid. */
 static const char *
 shown(const char *letters)
 {
@@ -50,8 +50,7 @@ listen_to(const char *letters, const char *pattern)
 	test_call(listener, strcat(line, pattern));
 }
 
-/* The letters of what was published of `pattern` since the last call: the last bulk of each
- * message. */
+/* The notifications received since the last call, as "event-or-key=payload " for each. */
 static const char *
 heard(void)
 {

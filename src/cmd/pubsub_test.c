@@ -32,7 +32,10 @@ setup(void)
 	other = test_open();
 }
 
-/* By memmem: the sanitizers make each strstr cost the length of all that follows. */
+/*
+ * Uses memmem, because under a sanitizer each strstr takes time in proportion to the rest of the
+ * text.
+ */
 static size_t
 occurrences(const char *text, const char *what)
 {

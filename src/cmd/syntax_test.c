@@ -8,8 +8,10 @@
 #include "base/testing.h"
 #include "cmd/table.h"
 
-/* The tree written out: T(token) for a token, ?, + and * for optional, multiple and each with its
- * token. */
+/*
+ * Writes the tree as text: T(token) is a token; ?, + and * mark what is optional, may be repeated,
+ * and is repeated with its token.
+ */
 static void
 write_out(const struct syntax *list, struct buffer *out)
 {

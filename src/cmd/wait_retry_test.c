@@ -10,7 +10,7 @@
 #include "server/server.h"
 #include "server/statistics.h"
 
-/* Publishers whose reason to wait is gone before anybody is closed for them. */
+/* Publishers that no longer have to wait before a subscriber is closed for them. */
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
@@ -48,7 +48,7 @@ send_large(struct test_conn *conn, const char *channel, size_t len)
 	return done;
 }
 
-/* slow is owed a third of maxmemory-pubsub, so that a message that p publishes to x has no room. */
+/* Queues a third of maxmemory-pubsub for slow, so that a message of p to x has no room. */
 static void
 fill_memory(void)
 {
@@ -72,7 +72,7 @@ START_TEST(the_largest_debtor_is_closed_for_a_publisher_that_waits)
 	ck_assert_uint_eq(test_server->statistics->counters.memory_waits, 1);
 	test_turn(now_us + 500000);
 	ck_assert_ptr_null(slow->killed);
-	test_turn(now_us + 3000000); /* p is tried once more */
+	test_turn(now_us + 3000000); /* p is retried once */
 	test_turn(now_us + 3000001);
 	ck_assert_ptr_nonnull(slow->killed);
 	ck_assert_str_eq(test_finish(p), ":0\r\n");

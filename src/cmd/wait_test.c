@@ -38,7 +38,7 @@ setup(void)
 	test_call(slow, "hello 3");
 }
 
-/* The sweep tells the clients. */
+/* The sweep applies the new limits to the clients. */
 static void
 reconfigure(void)
 {
@@ -52,7 +52,7 @@ reason_of(const struct test_conn *conn)
 	return client_waits_for(conn->client);
 }
 
-/* A client that waits for this reason, as if its command did. */
+/* A client that waits for this reason, as if its command had to. */
 static struct test_conn *
 wait_for(enum wait_reason reason)
 {
@@ -80,13 +80,13 @@ wait_for(enum wait_reason reason)
 	return conn;
 }
 
-/* What became of it: "stays", "retries" or "ends". */
+/* The effect of the event: "stays", "retries" or "ends". */
 static const char *
 fire(struct test_conn *conn, enum wait_reason reason, enum wait_event event)
 {
 	if (event < WAIT_EVENT_NEXT) {
 		wait_event(test_server, event);
-		if (reason != WAIT_TURN) /* whose turn comes anyway */
+		if (reason != WAIT_TURN) /* it is resumed in any case */
 			wait_resume(test_server);
 	} else {
 		wait_event_of(conn->client, event);
@@ -101,7 +101,10 @@ fire(struct test_conn *conn, enum wait_reason reason, enum wait_event event)
 	return "ends";
 }
 
-/* By events: room memory disk saved paused unpaused rules limits next due key done left. */
+/*
+ * One letter for each event: room memory disk saved paused unpaused rules limits next due key done
+ * left.
+ */
 static const char *const expected[WAIT_REASONS] = {
     [WAIT_NOT] = ".............",
     [WAIT_RESUMED] = "............E",
@@ -225,14 +228,14 @@ START_TEST(the_time_is_that_of_the_publishers_that_still_wait)
 
 	wait_for_slow(p);
 	ck_assert(!test_send(q, "publish a 3"));
-	q->client->pending->publication.since_us += 3000000; /* as if it had come then */
+	q->client->pending->publication.since_us += 3000000; /* as if q had begun to wait then */
 	test_turn(now_us + 4000000);
 	test_close(p);
 	test_turn(now_us + 4100000);
 	test_turn(now_us + 4200000);
 	test_turn(now_us + 7000000);
 	ck_assert_ptr_null(slow->killed);
-	for (uint64_t i = 0; i < 3; i++) /* q is tried once more */
+	for (uint64_t i = 0; i < 3; i++) /* q is retried once */
 		test_turn(now_us + 9000000 + i);
 	ck_assert_ptr_nonnull(slow->killed);
 	ck_assert_str_eq(test_finish(q), ":0\r\n");
@@ -275,7 +278,7 @@ send_large(struct test_conn *conn, const char *channel, size_t len)
 	return done;
 }
 
-/* Nothing of it is left. */
+/* Checks that no memory is claimed for drafts. */
 static void
 assert_no_drafts(void)
 {
@@ -316,7 +319,7 @@ START_TEST(a_large_message_under_way_obeys_rules_pauses_and_limits)
 }
 END_TEST
 
-/* Both would need more than there is; the loop must not try them each turn. */
+/* The two messages together do not fit into memory; the loop must not retry them each turn. */
 START_TEST(two_large_publishers_under_block_do_not_keep_the_loop_busy)
 {
 	test_config.outbox.bytes = 0;
@@ -361,7 +364,7 @@ START_TEST(room_that_a_copy_begins_with_stays_for_it)
 }
 END_TEST
 
-/* A notification asks nobody for room. */
+/* A notification does not wait for room in an outbox. */
 START_TEST(a_copy_that_must_wait_holds_no_memory)
 {
 	test_config.outbox.bytes = 0;
@@ -406,7 +409,7 @@ START_TEST(a_large_publisher_is_not_starved_by_small_ones)
 	for (; p->later && turns < 50; turns++) {
 		struct iovec piece;
 
-		/* slow takes one message of 300 bytes and a bit a turn. */
+		/* slow reads 340 bytes a turn: a message of 300 bytes and its head. */
 		if (outbox_peek(server_outbox(slow->client), &piece, 1) > 0)
 			outbox_consume(
 			    server_outbox(slow->client), piece.iov_len < 340 ? piece.iov_len : 340);
@@ -432,8 +435,8 @@ START_TEST(who_waits_for_two_subscribers_comes_to_its_end_and_so_do_those_behind
 	ck_assert(!test_send(q, "publish a 2"));
 	(void)test_read(slow);
 	test_turns(3);
-	ck_assert(p->later); /* the other is full */
-	ck_assert(q->later); /* and p came first */
+	ck_assert(p->later); /* the outbox of `other` is full */
+	ck_assert(q->later); /* p has waited longer than q */
 	(void)test_read(other);
 	ck_assert_str_eq(test_finish(p), ":2\r\n");
 	ck_assert(q->later);
@@ -466,7 +469,7 @@ START_TEST(room_is_kept_for_a_publisher_for_a_moment_only)
 }
 END_TEST
 
-/* slow is owed so much that p's message has no room under maxmemory-pubsub. */
+/* Queues so much for slow that a message of conn has no room under maxmemory-pubsub. */
 static void
 wait_for_memory(struct test_conn *conn)
 {
@@ -486,7 +489,7 @@ START_TEST(nobody_is_closed_for_a_publisher_that_left_or_that_a_limit_refuses)
 {
 	wait_for_memory(p);
 	assert_says(admin, "client pause 60000 write", "+OK\r\n");
-	ck_assert(!test_send(q, "set k v")); /* waits, though not for memory */
+	ck_assert(!test_send(q, "set k v")); /* waits, but not for memory */
 	test_close(p);
 	assert_not_closed_later(slow);
 	ck_assert_int_eq(reason_of(q), WAIT_PAUSE);
@@ -494,7 +497,7 @@ START_TEST(nobody_is_closed_for_a_publisher_that_left_or_that_a_limit_refuses)
 	ck_assert_str_eq(test_finish(q), "+OK\r\n");
 	p = test_open();
 	ck_assert(!send_large(p, "a", LARGE * 3 / 2));
-	test_config.hub.memory_bytes = LARGE * 5 / 4; /* what is owed fits, the message never */
+	test_config.hub.memory_bytes = LARGE * 5 / 4; /* fits the queue, not the message */
 	reconfigure();
 	ck_assert_int_eq(strncmp(test_finish(p), "-OOM", 4), 0);
 	assert_not_closed_later(slow);
@@ -510,7 +513,7 @@ START_TEST(a_copy_that_is_under_way_costs_nobody_the_connection)
 	assert_says(q, "publish a 1", ":1\r\n");
 	ck_assert(!send_large(p, "a", LARGE));
 	ck_assert_int_eq(reason_of(p), WAIT_TURN);
-	test_config.hub.memory_bytes = LARGE / 2; /* lowered meanwhile */
+	test_config.hub.memory_bytes = LARGE / 2; /* lowered during the copy */
 	server_reconfigured(test_server);
 	assert_not_closed_later(slow);
 	ck_assert_int_eq(strncmp(test_finish(p), "-OOM", 4), 0);
@@ -544,7 +547,7 @@ START_TEST(a_subscribe_in_steps_waits_for_the_end_of_a_pause)
 	wait_event(test_server, WAIT_EVENT_UNPAUSED);
 	test_turns(2);
 	ck_assert_int_eq(reason_of(p), WAIT_PAUSE);
-	test_server->pause->until_us = 1; /* it is over */
+	test_server->pause->until_us = 1; /* the pause is over */
 	(void)test_finish(p);
 	ck_assert_uint_eq(client_subscriptions(p->client), 4000);
 }

@@ -10,8 +10,10 @@
 #include "resp/writer.h"
 #include "server/journal.h"
 
-/* What commands for sorted sets leave in the append-only file. Their replies are in
- * tests/differential. */
+/*
+ * What sorted-set commands write to the append-only file. Their replies are tested in
+ * tests/differential.
+ */
 
 static void
 take_journal(struct buffer *batch)
@@ -23,7 +25,7 @@ take_journal(struct buffer *batch)
 		ck_assert_uint_eq(batch->len, 0);
 }
 
-/* The first batch begins with a SELECT: it is not looked at. */
+/* The first batch begins with a SELECT; it is discarded. */
 static void
 setup(void)
 {
@@ -36,7 +38,7 @@ setup(void)
 	buffer_release(&batch);
 }
 
-/* The command, and what it leaves there: "" for nothing. */
+/* Checks that the command writes these words; "": nothing. */
 static void
 assert_leaves(struct test_conn *c, const char *command, const char *words)
 {
