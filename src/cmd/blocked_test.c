@@ -246,7 +246,7 @@ START_TEST(who_is_killed_by_what_serving_another_causes_gets_nothing)
 
 	test_config.buffer_limit[SERVER_CLASS_NORMAL].hard_bytes = 10;
 	assert_says(c, "rpush k 12345678901234567890 2 3", ":3\r\n");
-	ck_assert_str_eq(first->killed, "past the hard limit of client-output-buffer-limit");
+	ck_assert_str_eq(first->killed, "exceeded the hard limit of client-output-buffer-limit");
 	ck_assert_ptr_nonnull(second->killed);
 	ck_assert_ptr_nonnull(third->killed);
 	ck_assert_uint_eq(test_server->blocked->count, 0);

@@ -21,8 +21,8 @@ struct buffer;
 void command_put_key_specs(struct buffer *out, int proto, const struct command *row);
 
 /*
- * client.c: sets a client's name, lib_name or lib_version; an empty value takes it away. False, and
- * nothing changed, where value has other bytes than '!' to '~' or is longer than
+ * client.c: sets a client's name, lib_name or lib_version; an empty value removes it. False, and
+ * nothing changes, if value contains other bytes than '!' to '~' or is longer than
  * CLIENT_ATTRIBUTE_MAX.
  */
 #define CLIENT_ATTRIBUTE_MAX 1024

@@ -559,10 +559,10 @@ START_TEST(a_command_that_fails_is_refused_with_its_error)
 {
 	server_replay_begin(test_server);
 	replay("SET a x");
-	REFUSED("rpush gets an error: -WRONGTYPE Operation against a key holding the wrong kind of "
+	REFUSED("rpush failed: -WRONGTYPE Operation against a key holding the wrong kind of "
 		"value",
 	    "RPUSH", "a", "b");
-	REFUSED("incr gets an error: -ERR value is not an integer or out of range", "INCR", "a");
+	REFUSED("incr failed: -ERR value is not an integer or out of range", "INCR", "a");
 	replay("SET b 1");
 	server_replay_end(test_server);
 }

@@ -140,7 +140,7 @@ START_TEST(under_disconnect_a_full_outbox_closes_the_client_and_publishing_goes_
 	assert_says(publisher, "publish a 2", ":2\r\n");
 	ck_assert_ptr_null(slow->killed);
 	test_call(publisher, "publish a 3");
-	ck_assert_str_eq(slow->killed, "outbox past its limits");
+	ck_assert_str_eq(slow->killed, "outbox exceeded its limits");
 	ck_assert_uint_eq(test_server->statistics->counters.evicted_clients, 1);
 	assert_says(publisher, "publish a 4", ":1\r\n");
 	assert_says(slow, "ping", "");

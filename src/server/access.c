@@ -26,10 +26,10 @@
 #include "server/statistics.h"
 #include "server/wait.h"
 
-/* Logins that are resumed in one turn. */
+/* The most logins resumed in one turn. */
 #define RESUMED_A_TURN 256
 
-/* Bytes of channels' names that are compared with patterns in one turn. */
+/* The most bytes of channel names compared with patterns in one turn. */
 #define LOOK_WORK ((size_t)256 << 10)
 
 static struct slice
@@ -66,7 +66,7 @@ access_release(struct server *server)
 	acl_log_reset(&server->access->log);
 }
 
-/* requirepass is the password of the user default; ACL SETUSER may have given him others since. */
+/* requirepass sets the password of the user default; ACL SETUSER may have added others since. */
 void
 access_reconfigured(struct server *server)
 {
@@ -167,14 +167,14 @@ access_is_full(const struct acl_user *user)
 	return user->limits.connections != 0 && user->clients >= user->limits.connections;
 }
 
-/* Whoever is the user default but has not said so yet is one more of his. */
+/* A client that is the user default without having authenticated is not counted yet. */
 static bool
 has_room(const struct client *c, const struct acl_user *user)
 {
 	return (c->user == user && c->counted_user) || !access_is_full(user);
 }
 
-/* False, and answered, where the user has no room for this connection. */
+/* Returns false after replying with an error if the user has no room for this connection. */
 static bool
 enter(struct request *rq, struct acl_user *user)
 {
@@ -202,8 +202,10 @@ server_log_in(struct client *c, struct slice name)
 	return true;
 }
 
-/* A login that waited is looked at: it does not wait twice, so nobody waits for longer than
- * auth-delay-max. */
+/*
+ * A login that has waited is processed: it does not wait twice, so no login waits longer than
+ * auth-delay-max.
+ */
 static bool
 must_wait(struct request *rq, struct slice from)
 {
@@ -234,7 +236,10 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	if (must_wait(rq, from)) {
 		if (!rq->in_transaction)
 			return ACCESS_LATER;
-		/* Not looked at: else a transaction full of guesses would not wait. */
+		/*
+		 * The password is not checked: otherwise a transaction full of guesses would not
+		 * wait.
+		 */
 		rq->client->pending->login_at_us = 0;
 		request_error(rq,
 		    "ERR too many wrong passwords: a login now has to wait, and can't "
@@ -254,7 +259,7 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	return ACCESS_DENIED;
 }
 
-/* Begins, or goes on, to look at the request; false: there is more to do. */
+/* Begins or continues the check of the request; false: there is more to do. */
 static bool
 look_at(struct request *rq, struct acl_look *out)
 {
@@ -395,7 +400,7 @@ server_load_users(struct server *server, struct slice text, const char *path,
 		acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
 		return false;
 	}
-	/* It has been heeded: where a user default is among the lines, they have the last word. */
+	/* requirepass has been applied: a user default among the lines takes precedence. */
 	acl_hash(requirepass_of(config), server->access->requirepass_hash);
 	access_rules_changed(server);
 	access_enforce(server, NULL, NULL, -1);

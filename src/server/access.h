@@ -11,8 +11,8 @@
 #include "server/request.h"
 
 /*
- * Access: who a client is, and what that lets it do. The language of rules is acl_rules.h's, the
- * users are acl.h's; here they meet clients.
+ * Access: the user of each client, and what that user may do. It connects clients with users
+ * (acl/acl.h) and their rules (acl/rules.h).
  */
 struct buffer;
 struct client;
@@ -20,7 +20,7 @@ struct server_config;
 
 struct access {
 	struct acl *acl;
-	struct acl_user *default_user; /* of acl: the user of clients that did not authenticate */
+	struct acl_user *default_user; /* of acl; of clients that did not authenticate */
 	struct acl_log log;
 	struct login_delays *login_delays;
 	char requirepass_hash[ACL_HASH_LEN];
@@ -32,81 +32,94 @@ void access_release(struct server *server);
 /* The configuration may have changed: requirepass, acl-pubsub-default. */
 void access_reconfigured(struct server *server);
 
-/* A new client: it is the user default. */
+/* A new client: its user is default. */
 void access_attach(struct client *c);
 void access_detach(struct client *c);
 
-/* The client counts for its user from now on, or no more; never while it has to authenticate. */
+/*
+ * The client counts for its user from now on (counts), or no longer; never while it has to
+ * authenticate.
+ */
 void access_count(struct client *c, bool counts);
 
-/* To be called with each request of a client that did not authenticate: it may have to by now, or
- * no more, for the user default has changed. */
+/*
+ * Called with each request of a client that did not authenticate: whether it has to can change with
+ * the user default.
+ */
 void access_follow(struct client *c);
 
-/* Back to the user default, as after RESET. */
+/* The user becomes default again, as after RESET. */
 void access_reset(struct client *c);
 
-/* True if the user's limit of connections leaves no room for one more. */
+/* True if the user has as many connections as its limit allows. */
 bool access_is_full(const struct acl_user *user);
 
-/* True where new clients have to authenticate: the user default has a password or is off. */
+/* True if new clients have to authenticate: the user default has a password or is off. */
 bool access_needs_auth(const struct server *server);
 
-/* The user default has a password. */
+/* True if the user default has a password. */
 bool server_has_password(const struct server *server);
 
 /* True if the client must authenticate before anything else. */
 bool access_needs_login(const struct client *c);
 
-/* False, and answered and noted, where the client's user may not do that; or *later is set, and it
- * is to be asked again in another turn, for there are many channels to look at. */
+/*
+ * Returns false after replying with an error and logging it in the ACL log if the client's user may
+ * not run the request; or false with *later set: there are many channels to check, and the caller
+ * calls it again in another turn.
+ */
 bool access_allows(struct request *rq, bool *later);
 
-/* The same for a command that was allowed when it was queued, of a transaction, all at once. */
+/* The same, in one go, for a command of a transaction that was allowed when it was queued. */
 bool access_still_allows(struct request *rq);
 
-/* The check of the request is over: what it kept between turns is freed. */
+/* The check of the request is over: frees what it kept between turns. */
 void access_check_over(struct client *c);
 
 enum access_login {
 	ACCESS_GRANTED,
-	ACCESS_DENIED, /* answered */
-	ACCESS_LATER,  /* too many wrong passwords came from there: the request waits */
+	ACCESS_DENIED, /* the reply is an error */
+	ACCESS_LATER,  /* too many wrong passwords came from its address: the request waits */
 };
 
-/* The one place where passwords are looked at. */
+/* The only function that checks passwords. */
 enum access_login access_log_in(struct request *rq, struct slice user, struct slice password);
 
 /* Rules or limits of users changed: what was allowed before is checked again. */
 void access_rules_changed(struct server *server);
 
-/* Requests that waited long enough are resumed. Returns in how many us the next one is due. */
+/* Resumes requests that waited long enough. Returns the time until the next one is due, in us. */
 uint64_t access_resume(struct server *server, uint64_t now_us);
 
 /*
- * Closes, in slices, clients whose user was deleted, and those who hear what their user no longer
- * may: of this user, or of all for NULL. rq is then answered, with OK or, if deleted >= 0, with
- * that number (then only deleted users matter). rq NULL: nobody asked.
+ * Closes, in slices, the clients whose user was deleted, and those with a subscription that their
+ * user may not have any more: the clients of this user, or of all users for NULL. Then rq is
+ * answered, with OK or, if deleted >= 0, with that number (then only deleted users matter). rq
+ * NULL: no request waits for it.
  */
 void access_enforce(
     struct server *server, struct request *rq, struct acl_user *user, int64_t deleted);
 
 /*
- * The client is this user from now on, whom someone else has vouched for (a certificate). False:
- * there is no such user, he is off, or has as many connections as he may; nothing is changed.
+ * Logs the client in as this user, without a password, because a certificate proved its identity.
+ * False: the user does not exist, is off, or has as many connections as its limit allows; nothing
+ * changed.
  */
 bool server_log_in(struct client *client, struct slice user) __attribute__((warn_unused_result));
 
 /*
- * All users anew, from lines "user NAME rules ..."; path is for errors, config is what is in force
- * or will be next. Clients whose user is gone, or that hear what he no longer may, are closed.
- * False: error says what is wrong and where, and nothing is changed.
+ * Replaces all users by those in lines "user NAME rules ...". path is for error messages; config is
+ * the configuration in force, or the next one. Closes clients whose user is gone, or that have a
+ * subscription that it may not have any more. False: error has the reason and the place, and
+ * nothing changed.
  */
 bool server_load_users(struct server *server, struct slice text, const char *path,
     const struct server_config *config, struct buffer *error) __attribute__((warn_unused_result));
 
-/* Appends what that reads; without_default: without the line of the user default, where he is as
- * requirepass alone makes him. */
+/*
+ * Appends the lines that server_load_users reads. without_default: leaves out the user default if
+ * it is as requirepass alone makes it.
+ */
 void server_describe_users(const struct server *server, bool without_default, struct buffer *out);
 
 #endif

@@ -15,20 +15,20 @@
 #include "server/request.h"
 
 /*
- * What changed rules mean for those who are connected, in slices, for there may be a million
- * subscriptions to look at. Whoever asked is answered when all is done; if he goes before, it is
- * done all the same.
+ * Applies changed rules to connected clients, in slices, because there may be a million
+ * subscriptions to check. The request that caused it is answered when all is done; if its client
+ * leaves before, the check is completed all the same.
  */
 #define AT_ONCE_US 1000
 #define A_LOOK 64
 
 struct enforce {
 	struct client_walk walk;
-	struct acl_user *user; /* a reference: only his clients; NULL: all */
-	uint64_t at_id;        /* the client whose subscriptions are being looked at; 0: none */
-	uint32_t left;         /* of its subscriptions of this kind */
+	struct acl_user *user; /* a reference: only its clients; NULL: all */
+	uint64_t at_id;        /* the client whose subscriptions are being checked; 0: none */
+	uint32_t left;         /* its subscriptions of this kind still to be checked */
 	int kind;              /* enum hub_kind */
-	int64_t deleted;       /* the answer; -1: OK */
+	int64_t deleted;       /* the reply; -1: OK */
 	size_t units;
 	bool ends_self;
 	bool done;
@@ -69,8 +69,9 @@ end_client(struct enforce *e, struct client *c, const struct client *self)
 	if (c == self)
 		e->ends_self = true;
 	else
-		client_kill(c, c->user->deleted ? "its user was deleted"
-						: "its user may no longer hear what it hears");
+		client_kill(c, c->user->deleted
+				   ? "its user was deleted"
+				   : "its user lost the permission for a subscription");
 }
 
 static void
@@ -81,8 +82,8 @@ begin_kind(struct enforce *e, const struct client *c, int kind)
 }
 
 /*
- * Looks at the first subscription and puts it last, as often as there were some: those that come
- * meanwhile are allowed by the new rules. False: there is more to do than time.
+ * Checks the first subscription and moves it to the end, as often as there were subscriptions:
+ * later ones are allowed by the new rules. False: the time is up before the end.
  */
 static bool
 check_subscriptions(
@@ -109,7 +110,7 @@ check_subscriptions(
 	return true;
 }
 
-/* Whether what it hears is to be looked at. */
+/* True if the subscriptions of the client must be checked. */
 static bool
 is_concerned(const struct enforce *e, const struct client *c)
 {

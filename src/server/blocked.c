@@ -17,18 +17,18 @@
 #include "server/request.h"
 #include "server/wait.h"
 
-/* Whose time is up is answered in a turn, at most so many. */
+/* The most timeouts answered in a turn. */
 #define ENDED_A_TURN 1000
 
-/* After a SWAPDB: keys that are looked at in a turn. */
+/* After a SWAPDB: the keys checked in a turn. */
 #define LOOKED_AT_A_TURN 1000
 
 TAILQ_HEAD(waiters, waiter);
 
-/* One client's waiting for one key. */
+/* One client that waits for one key. */
 struct waiter {
-	TAILQ_ENTRY(waiter) all; /* of the key, the longest first */
-	struct waited_key *key;  /* NULL: the key was named before */
+	TAILQ_ENTRY(waiter) all; /* of the key, the longest waiting first */
+	struct waited_key *key;  /* NULL: the key was named twice */
 	struct block *block;
 };
 
@@ -37,14 +37,14 @@ struct waited_key {
 	TAILQ_ENTRY(waited_key) all;
 	struct waiters waiters;
 	bool is_ready;
-	bool is_served; /* now: it stays, even if nobody waits for it any more */
+	bool is_served; /* being served: it is kept even if no client waits for it any more */
 	size_t id_len;
 	char id[];
 };
 
-/* One client's waiting. */
+/* One blocked client. */
 struct block {
-	struct client *client; /* NULL: it waits no more */
+	struct client *client; /* NULL: it is not blocked any more */
 	const struct command *command;
 	enum kv_type type;
 	bool has_deadline;
@@ -52,7 +52,7 @@ struct block {
 	struct waiter *waiters;
 	size_t waiter_count;
 	size_t argc;
-	struct slice argv[]; /* the bytes stand behind it */
+	struct slice argv[]; /* the bytes follow it */
 };
 
 static void
@@ -83,7 +83,7 @@ block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
 		request_error(rq, "ERR timeout is not a float or out of range");
 		return false;
 	}
-	/* As Redis: ms, rounded up. What is no multiple is still no less than what was asked. */
+	/* As in Redis: in ms, rounded up, so that the timeout is never shorter than requested. */
 	ms = seconds * 1000;
 	if (ms > (long double)(INT64_MAX - request_now_ms(rq))) {
 		request_error(rq, "ERR timeout is out of range");
@@ -159,7 +159,7 @@ get_or_add(struct blocked *b, uint32_t db, struct slice name)
 	return key;
 }
 
-/* Unless it was named before: then this client is the last that waits for it. */
+/* Waits for the key, unless it was named before: then this client is the last that waits for it. */
 static void
 wait_for(struct blocked *b, struct block *block, size_t i, struct slice name)
 {
@@ -216,7 +216,7 @@ release_key(struct blocked *b, struct waited_key *key)
 	xfree(key);
 }
 
-/* Nobody finds it any more. */
+/* Removes the block from all queues. */
 static void
 unlink_block(struct blocked *b, struct block *block)
 {
@@ -239,7 +239,7 @@ unlink_block(struct blocked *b, struct block *block)
 	b->count--;
 }
 
-/* The client waits no more, and is not answered. */
+/* Ends the wait without a reply. */
 static void
 forget(struct client *c)
 {
@@ -265,7 +265,7 @@ blocked_init(struct server *server)
 	waits_set_hooks(server->waits, WAIT_KEY, (struct wait_hooks){.left = forget});
 }
 
-/* It was answered. Its request counts as executed when io hands it over again. */
+/* The client was answered. Its request counts as executed when io hands it over again. */
 static void
 finish(struct client *c)
 {
@@ -314,7 +314,9 @@ request_of(const struct block *block, const struct slice *ready)
 	    .ready = ready};
 }
 
-/* On behalf of a client. It may come to its end meanwhile, as anybody else who waits. */
+/*
+ * Runs the handler for a client. Meanwhile the client may be closed, like any other blocked client.
+ */
 static void
 serve_client(struct blocked *b, struct block *block, struct slice name)
 {
@@ -342,7 +344,7 @@ is_there(struct server *server, const struct waited_key *key, enum kv_type *type
 	return found != NULL;
 }
 
-/* All who wait for it now, as long as there is something. */
+/* Serves all clients that wait for the key now, while there is a value. */
 static void
 serve_key(struct server *server, struct waited_key *key)
 {
@@ -380,7 +382,7 @@ blocked_serve(struct server *server)
 	b->serving = false;
 }
 
-/* The next of those that may have come. A key that was there already is made ready for nothing. */
+/* Checks the next keys after a SWAPDB. A key that existed before is made ready needlessly. */
 static void
 look_at_some(struct server *server)
 {

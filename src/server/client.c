@@ -20,7 +20,7 @@
 #include "server/watch.h"
 #include "server/wire.h"
 
-/* A reply goes into the log as one frame, whose length has 31 bits. */
+/* A reply is one frame of the log; frame lengths have 31 bits. */
 #define FRAME_MAX ((size_t)1 << 30)
 
 void
@@ -97,7 +97,7 @@ client_label(const struct client *c, char *out, size_t out_len)
 	char user[33];
 	size_t i;
 
-	/* Names may hold any bytes but blanks and NUL. */
+	/* Names may contain any bytes except blanks and NUL. */
 	for (i = 0; i < sizeof(user) - 1 && c->user->name[i] != '\0'; i++) {
 		char byte = c->user->name[i];
 

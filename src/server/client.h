@@ -42,36 +42,36 @@ enum client_choice {
 };
 
 /*
- * What the commands of a client have set up beyond what each connection has: names, MULTI and
+ * What the commands of a client have set up, beyond what each connection has: names, MULTI and
  * WATCH, OUTBOX SET, MONITOR.
  *
- * Invariant: client->session is not NULL only while some of it is in use. Whoever takes something
- * away calls session_trim.
+ * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
+ * session_trim.
  */
 struct session {
-	struct transaction *transaction; /* owned, since MULTI; else NULL */
+	struct transaction *transaction; /* owned, from MULTI on; otherwise NULL */
 	struct client_watch watch;
 	char *name; /* owned, or NULL */
 	char *lib_name;
 	char *lib_version;
-	struct outbox_limits limits;  /* where OUTBOX SET chose: */
-	uint8_t chosen;               /* enum client_choice */
-	uint64_t soft_since_us;       /* above the soft output limit since then; 0: not */
+	struct outbox_limits limits; /* the limits chosen by OUTBOX SET */
+	uint8_t chosen;              /* enum client_choice */
+	uint64_t soft_since_us; /* time since it exceeds the soft output limit; 0: it does not */
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
 };
 
 struct client {
 	struct subscriber subscriber; /* its outbox.io is the connection, see client_conn */
 	struct server *server;
-	TAILQ_ENTRY(client) all; /* in the order of ids; of the gone ones when it is gone */
+	TAILQ_ENTRY(client) all; /* in clients->open in the order of ids, or in clients->gone */
 	struct acl_user *user;   /* a reference */
 	uint64_t id;
 	struct client_peer *peer; /* owned */
-	struct pending *pending;  /* owned: of the request in progress; NULL: none is */
+	struct pending *pending;  /* owned: the request in progress; NULL: none */
 	struct session *session;  /* owned: what its commands have set up; NULL: nothing */
-	struct held *held;        /* owned: of replies that wait for the disk; NULL: none do */
+	struct held *held;        /* owned: replies that wait for the disk; NULL: none */
 	uint64_t active_us;
-	uint32_t limits_version; /* of server->limits_version when they were last applied */
+	uint32_t limits_version; /* server->limits_version when the limits were last applied */
 	uint32_t db;
 	uint16_t last_command; /* index of its row + 1; 0: none, see client_last_command */
 	uint8_t proto;         /* 2 or 3 */
@@ -80,7 +80,7 @@ struct client {
 	bool authenticated : 1;
 	bool counted_user : 1;       /* in user->clients */
 	bool counted_subscriber : 1; /* in clients->subscriber_count */
-	bool told_subscriber : 1;    /* to io */
+	bool told_subscriber : 1;    /* io knows that it is a subscriber */
 	bool is_monitor : 1;
 	bool no_evict : 1;
 	bool no_touch : 1;
@@ -90,7 +90,7 @@ struct client {
 /* A size class of jemalloc. */
 _Static_assert(sizeof(struct client) <= 384, "an idle client takes more memory");
 
-/* What io calls the connection; not after it has closed. */
+/* The connection, as io knows it; not valid after it has closed. */
 static inline void *
 client_conn(const struct client *c)
 {
@@ -100,31 +100,31 @@ client_conn(const struct client *c)
 /* The command that it called last; NULL: none. */
 const struct command *client_last_command(const struct client *c);
 
-/* It takes requests. */
+/* True if it accepts requests. */
 static inline bool
 client_is_open(const struct client *c)
 {
 	return c->state == CLIENT_OPEN;
 }
 
-/* Killed or closed: it is in no list that is shown. */
+/* True if it was killed or closed: it is in no list that is shown. */
 static inline bool
 client_is_dead(const struct client *c)
 {
 	return c->state >= CLIENT_KILLED;
 }
 
-/* Closed: io must not be called for it. */
+/* True if it is closed: io must not be called for it. */
 static inline bool
 client_is_gone(const struct client *c)
 {
 	return c->state >= CLIENT_GONE;
 }
 
-/* client_session.c. _of makes it if there is none. */
+/* In client_session.c. session_of creates it if there is none. */
 struct session *session_of(struct client *c);
 
-/* Frees it if nothing of it is in use. */
+/* Frees the session if no part of it is in use. */
 void session_trim(struct client *c);
 
 /* The client is freed; its transaction and its watches are gone. */
@@ -147,33 +147,40 @@ client_waits_for(const struct client *c)
 	return c->pending != NULL ? (enum wait_reason)c->pending->wait.reason : WAIT_NOT;
 }
 
-/* How many keys it watches. */
+/* The number of keys that it watches. */
 static inline uint32_t
 client_watch_count(const struct client *c)
 {
 	return c->session != NULL ? c->session->watch.count : 0;
 }
 
-/* Copies. Any size; behind what is queued, see outbox_push_reply. Only held.h calls this: what
- * others send may have to be held. */
+/*
+ * Queues a reply of any size behind the output already queued, see outbox_push_reply. Copies. Only
+ * held.c calls it: replies of other callers may have to be held.
+ */
 void client_send_reply(struct client *c, struct slice reply);
 
-/* The client's request has ended, in whatever way: what it had claimed is given up. */
+/* The client's request has ended, for any reason: releases what it had claimed. */
 void client_request_over(struct client *c);
 
-/* To be called after subscribing and unsubscribing, and where MONITOR begins or ends: tells io,
- * counts subscribers. */
+/*
+ * Called after subscriptions changed, and when MONITOR begins or ends: tells io and counts
+ * subscribers.
+ */
 void client_subscriptions_changed(struct client *c);
 
 void client_set_proto(struct client *c, int proto);
 
-/* True where CLIENT REPLY says that replies are dropped; pushes never are. */
+/* True if CLIENT REPLY drops replies; pushes are never dropped. */
 bool client_is_muted(const struct client *c);
 
-/* True if something may be pushed to it between its replies: then a reply must be pushed whole. */
+/*
+ * True if messages may be pushed to it between its replies: each reply must then be sent in one
+ * piece.
+ */
 bool client_is_pushed_to(const struct client *c);
 
-/* MULTI and WATCH as if they had not been. */
+/* Discards the transaction and all watches. */
 void client_discard_transaction(struct client *c);
 
 /* True while RESP2's subscribe mode restricts its commands. */

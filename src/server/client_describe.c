@@ -13,10 +13,12 @@
 #include "server/transaction.h"
 #include "server/watch.h"
 
-/* The line of CLIENT LIST: the fields of Redis 7.2 in their order, and no others, for clients
- * refuse what they do not know. Ours are in OUTBOX LIST. */
+/*
+ * The line of CLIENT LIST: the fields of Redis 7.2 in their order, and no others, because some
+ * clients reject unknown fields. Our own are in OUTBOX LIST.
+ */
 
-/* Redis's letters; those whose state does not exist here never appear. out has room for all. */
+/* Redis's letters. Letters of states that do not exist here never appear. out has room for all. */
 static void
 write_flags(const struct client *c, char *out)
 {

@@ -6,7 +6,7 @@
 /* The end of a client's connection, as the server decides it. */
 struct client;
 
-/* Ends the connection at once; queued output is lost. The client stays until server_closed. */
+/* Ends the connection at once; queued output is lost. The client exists until server_closed. */
 void client_kill(struct client *c, const char *reason);
 
 /* Ends the connection when queued output has been sent; no more requests are taken. */

@@ -13,7 +13,7 @@
 #include "server/server_config.h"
 #include "server/statistics.h"
 
-/* The lesser of two limits of which 0 means none. */
+/* The smaller of two limits of which 0 means none. */
 static size_t
 lesser_limit(size_t a, size_t b)
 {
@@ -22,7 +22,7 @@ lesser_limit(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* A policy that the user may not have becomes the first that he may. */
+/* Replaces a policy that the user may not choose by the first that it may. */
 static void
 limit_by_user(const struct acl_limits *user, struct outbox_limits *limits)
 {
@@ -37,9 +37,8 @@ limit_by_user(const struct acl_limits *user, struct outbox_limits *limits)
 }
 
 /*
- * What a client chose holds within what the configuration allows now. Under OUTBOX_DISCONNECT,
- * which is what Redis does, the hard limit of client-output-buffer-limit's class pubsub counts as
- * well.
+ * The choice of a client is bounded by the current configuration. Under OUTBOX_DISCONNECT, which is
+ * what Redis does, the hard limit of class pubsub of client-output-buffer-limit applies as well.
  */
 void
 client_apply_limits(struct client *c)
@@ -76,10 +75,10 @@ clear_soft(struct client *c)
 }
 
 /*
- * client-output-buffer-limit. What a client is owed falls under `pubsub` if it subscribed and has
- * the policy OUTBOX_DISCONNECT; then messages and replies count together. Under the other policies
- * messages are bounded by the outbox's own limits and never close the client, so only replies
- * count, as they do for a client without subscriptions: class `normal`.
+ * client-output-buffer-limit. Class `pubsub` applies to a client with subscriptions and the policy
+ * OUTBOX_DISCONNECT; messages and replies count together. Under the other policies messages are
+ * bounded by the outbox's own limits and never close the client, so only replies count, as for a
+ * client without subscriptions: class `normal`.
  */
 static const char *
 over_limit(struct client *c, uint64_t now_us)
@@ -92,7 +91,7 @@ over_limit(struct client *c, uint64_t now_us)
 	struct session *s;
 
 	if (limit->hard_bytes > 0 && owed > limit->hard_bytes)
-		return "past the hard limit of client-output-buffer-limit";
+		return "exceeded the hard limit of client-output-buffer-limit";
 	if (limit->soft_bytes == 0 || owed <= limit->soft_bytes) {
 		clear_soft(c);
 		return NULL;
@@ -101,7 +100,7 @@ over_limit(struct client *c, uint64_t now_us)
 	if (s->soft_since_us == 0 || s->soft_since_us > now_us)
 		s->soft_since_us = now_us;
 	if (now_us - s->soft_since_us > (uint64_t)limit->soft_s * 1000000)
-		return "past the soft limit of client-output-buffer-limit for too long";
+		return "exceeded the soft limit of client-output-buffer-limit for too long";
 	return NULL;
 }
 

@@ -6,11 +6,13 @@
 /* Limits of one client: of its outbox, and client-output-buffer-limit. */
 struct client;
 
-/* Puts c->limits (or the defaults) to use, as far as the configuration allows. */
+/* Applies c->limits (or the defaults), within the limits of the configuration. */
 void client_apply_limits(struct client *c);
 
-/* Closes the client if its queued output is past a hard limit, or has been past a soft one for too
- * long. */
+/*
+ * Closes the client if its queued output exceeds a hard limit, or has exceeded a soft one for too
+ * long.
+ */
 void client_check_limits(struct client *c, uint64_t now_us);
 
 #endif

@@ -16,7 +16,7 @@ enum client_state {
 	CLIENT_PARTING,   /* the same, because of the lame duck, which counts it */
 	CLIENT_KILLED,    /* io.kill was called: CLIENT LIST does not show it any more */
 	CLIENT_CUT,       /* the same, and memory_guard.c counts it: its outbox still has memory */
-	CLIENT_GONE,      /* closed; its subscriptions are removed in slices */
+	CLIENT_GONE,      /* closed; its subscriptions are being removed in slices */
 	CLIENT_GONE_CUT,  /* the same, still counted by memory_guard.c */
 };
 #define CLIENT_STATES (CLIENT_GONE_CUT + 1)

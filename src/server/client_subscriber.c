@@ -40,9 +40,9 @@ on_overflow(struct subscriber *s)
 		return;
 	c->server->statistics->counters.evicted_clients++;
 	if (rate_limit_take(c->server->log_limit, clock_mono_us()))
-		log_notice("closing client %s: outbox past its limits, %llu messages dropped",
+		log_notice("closing client %s: outbox exceeded its limits, %llu messages dropped",
 		    client_label(c, label, sizeof(label)), (unsigned long long)s->outbox.dropped);
-	client_kill(c, "outbox past its limits");
+	client_kill(c, "outbox exceeded its limits");
 }
 
 static void

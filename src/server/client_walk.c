@@ -16,8 +16,8 @@ client_walk_init(struct client_walk *walk, struct server *server)
 }
 
 /*
- * The first client after the last one seen, closed or not. Where that one has gone meanwhile its
- * place is looked for from the newest client on: clients that go are mostly young.
+ * The first client after the last one seen, closed or not. If that one is gone its place is
+ * searched from the newest client on, because clients that leave are mostly young.
  */
 static struct client *
 after_last(const struct client_walk *walk)

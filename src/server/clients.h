@@ -17,10 +17,10 @@ TAILQ_HEAD(client_list, client);
 struct clients {
 	struct client_list open; /* in the order of ids */
 	struct hash_map *by_id;  /* key: the 8 bytes of the id */
-	struct client_list gone; /* closed: their subscriptions are being taken back */
-	size_t count;            /* of open */
+	struct client_list gone; /* closed; their subscriptions are being removed */
+	size_t count;            /* in open */
 	size_t gone_count;
-	size_t parting;          /* of open: ended by the lame duck */
+	size_t parting;          /* in open */
 	size_t subscriber_count; /* clients with at least one subscription */
 	uint64_t last_id;
 };

@@ -49,7 +49,7 @@ describe_to_acl(struct acl_command *out, const void *arg)
 	out->always_allowed = (row->flags & CMD_NO_AUTH) != 0;
 }
 
-/* The map borrows the rows, which are const: its values are only ever read. */
+/* The map borrows the rows, which are const: its values are only read. */
 struct command_table *
 command_table_new(const struct command *rows, size_t count)
 {

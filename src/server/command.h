@@ -8,9 +8,9 @@
 #include "base/bytes.h"
 
 /*
- * Commands: one row each in commands.def. From it come dispatch, arity checks, "allowed while
- * subscribed", COMMAND and HELP, counters, and the manual's list; no handler repeats what its row
- * says.
+ * Commands: one row each in cmd/commands.def, from which come dispatch, arity checks, the commands
+ * allowed to a subscriber, COMMAND and HELP, counters, and the list in the manual. No handler
+ * repeats what its row says.
  */
 struct acl_command;
 struct acl_commands;
@@ -25,16 +25,16 @@ enum command_flag {
 	CMD_LOADING = 1 << 5,
 	CMD_STALE = 1 << 6,
 	CMD_FAST = 1 << 7,
-	CMD_NO_AUTH = 1 << 8, /* before AUTH too */
+	CMD_NO_AUTH = 1 << 8, /* allowed before AUTH */
 	CMD_ALLOW_BUSY = 1 << 9,
 	CMD_SKIP_MONITOR = 1 << 10,
 	CMD_SKIP_SLOWLOG = 1 << 11,
-	CMD_MAY_REPLICATE = 1 << 12,     /* reported; CLIENT PAUSE WRITE holds these up too */
+	CMD_MAY_REPLICATE = 1 << 12,     /* reported; also paused by CLIENT PAUSE WRITE */
 	CMD_SENTINEL = 1 << 13,          /* reported only */
 	CMD_IN_SUBSCRIBE_MODE = 1 << 14, /* allowed to a subscribed RESP2 client */
 	CMD_CONTAINER = 1 << 15, /* has subcommands; its handler, if any, is for the bare name */
 	CMD_NO_MULTI = 1 << 16,
-	CMD_DENYOOM = 1 << 17,  /* refused where maxmemory is reached */
+	CMD_DENYOOM = 1 << 17,  /* refused if maxmemory is reached */
 	CMD_BLOCKING = 1 << 18, /* may wait for a key */
 	CMD_MOVABLE_KEYS = 1 << 19,
 	CMD_NO_ASYNC_LOADING = 1 << 20, /* reported only, as the next */
@@ -44,25 +44,25 @@ enum command_flag {
 	CMD_CHANNELS = 1 << 23,   /* its arguments are channels */
 	CMD_PATTERNS = 1 << 24,   /* its arguments are patterns of channels */
 	CMD_SHARD = 1 << 25,      /* its channels are shard channels */
-	CMD_NOT_QUEUED = 1 << 26, /* is executed at once after MULTI too */
+	CMD_NOT_QUEUED = 1 << 26, /* executed at once, even after MULTI */
 	CMD_EXEC = 1 << 27,       /* executes the transaction */
 	CMD_SELECT = 1 << 28,     /* selects the database of the commands that follow */
-	CMD_TOUCH = 1 << 29,      /* notes an access to keys whatever CLIENT NO-TOUCH says */
+	CMD_TOUCH = 1 << 29,      /* counts as an access to keys even with CLIENT NO-TOUCH */
 };
 
 enum command_result {
-	COMMAND_DONE,    /* the reply is in request->reply, or a job goes on (job_start) */
-	COMMAND_LATER,   /* nothing was done that anyone sees: to be tried again, and checked anew,
-			    when rq->waits_for has ended */
+	COMMAND_DONE,    /* the reply is in request->reply, or a job runs (job_start) */
+	COMMAND_LATER,   /* no visible effect yet: the request is checked and executed again when
+			    rq->waits_for has ended */
 	COMMAND_BLOCKED, /* request_block: it waits for a key */
-	COMMAND_AGAIN, /* done in part, see request_slice_is_over: to be called again with the same
-			  arguments */
+	COMMAND_AGAIN,   /* done in part, see request_slice_is_over: called again with the same
+			    arguments */
 };
 
 /*
  * In a transaction (request->in_transaction) nothing can wait: a handler never returns
- * COMMAND_LATER or COMMAND_BLOCKED there, and request_slice_is_over is never true; where one
- * returns COMMAND_AGAIN all the same it is called again at once.
+ * COMMAND_LATER or COMMAND_BLOCKED, and request_slice_is_over is never true. If a handler returns
+ * COMMAND_AGAIN it is called again at once.
  */
 typedef enum command_result command_handler(struct request *rq);
 
@@ -70,7 +70,7 @@ struct command {
 	const char *container; /* "client" for "client|list", else NULL */
 	const char *name;      /* lower case; "list" for "client|list" */
 	command_handler *handler;
-	int arity; /* as Redis: with the name(s); negative: at least */
+	int arity; /* as in Redis: includes the name(s); negative: at least */
 	uint32_t flags;
 	const char *categories; /* "@pubsub @slow" */
 	int first_key, last_key, key_step;
@@ -81,16 +81,16 @@ struct command {
 	const char *complexity;
 	const char *tips; /* of COMMAND INFO: "nondeterministic_output"; "" for none */
 	/*
-	 * Where its keys are and what it does to them, as Redis's key specifications: "RW access
-	 * update @1 range 0 1 0; RO access @2 keynum 0 1 1 -- why": flags (enum key_spec_flag in
-	 * acl/key_spec.h), the argument where they begin (?: nobody knows), how to find them from
-	 * there (range: last key, step, limit; keynum: where their number is, the first, step;
-	 * unknown), a note. NULL: no keys.
+	 * Its keys and how it uses them, as Redis's key specifications: "RW access update @1 range
+	 * 0 1 0; RO access @2 keynum 0 1 1 -- why": flags (enum key_spec_flag in acl/key_spec.h),
+	 * the argument at which they begin (?: unknown), how to find them from there (range: last
+	 * key, step, limit; keynum: position of their number, of the first key, step; unknown), a
+	 * note. NULL: no keys.
 	 */
 	const char *keys;
 };
 
-/* All commands: the rows, by name, and what access control knows of them. */
+/* All commands: their rows, an index by name, and their descriptions for access control. */
 struct command_table {
 	const struct command *rows; /* borrowed */
 	size_t count;
@@ -115,7 +115,7 @@ bool command_is_named(const struct command *command, struct slice name);
 
 size_t command_index(const struct command_table *table, const struct command *command);
 
-/* What access control knows of it. */
+/* The description of the command for access control. */
 const struct acl_command *command_acl(
     const struct command_table *table, const struct command *command);
 
@@ -124,7 +124,7 @@ const struct acl_command *command_acl(
 /* "client|list", or "ping"; returns out. */
 const char *command_full_name(const struct command *command, char out[COMMAND_NAME_MAX]);
 
-/* True for a request of argc arguments, the names counted. */
+/* True if the arity allows argc arguments, names included. */
 bool command_arity_fits(const struct command *command, size_t argc);
 
 #endif

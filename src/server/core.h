@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * Core: struct server, a list of the modules' structs, none of which it knows from within. A file
- * that uses one of them includes the header of that module. It comes with client.h and request.h.
+ * Core: struct server, a list of pointers to the modules' structs, whose contents it does not know.
+ * A file that uses one of them includes the header of that module. client.h and request.h include
+ * this header.
  */
 struct access;
 struct blocked;
@@ -39,12 +40,12 @@ struct sweep;
 struct waits;
 
 struct server {
-	/* What app hands in: */
+	/* Given by app: */
 	const struct server_config *config;
 	const struct server_io *io;
 	const struct server_settings *settings;
 	const struct command_table *commands;
-	struct server_disk *disk; /* all NULL: nobody keeps anything */
+	struct server_disk *disk; /* all NULL: no persistence */
 
 	struct hub *hub;
 	struct clients *clients;
@@ -63,19 +64,19 @@ struct server {
 	struct hash_map *watched; /* watch.c: database and name -> struct watched_key */
 	struct propagation *propagation;
 	struct journal *journal;
-	struct replay *replay;       /* commands are read from disk; else NULL */
+	struct replay *replay;       /* while commands are replayed from disk; otherwise NULL */
 	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
 
 	struct statistics *statistics;
 	struct rates *rates;
 	struct slowlog *slowlog;
 
-	struct random *random;        /* for choices among keys and members */
+	struct random *random;        /* for random keys and members */
 	struct rate_limit *log_limit; /* for log lines that peers cause */
 	struct buffer *reply;         /* of the running command */
 	struct buffer *notify_channel;
-	uint64_t now_us;         /* of this turn */
-	uint32_t limits_version; /* grows when rules or limits of clients may have changed */
+	uint64_t now_us;         /* time of this turn */
+	uint32_t limits_version; /* incremented when rules or limits of clients may have changed */
 };
 
 #endif

@@ -36,16 +36,15 @@
 #include "server/transaction.h"
 #include "server/wait.h"
 
-/* From a request to its handler, in the order in which Redis's processCommand asks its questions.
- */
+/* Checks a request and calls its handler. The checks are in the order of Redis's processCommand. */
 
-/* As much of a peer's words as an error repeats, in all: as Redis. */
+/* An error text repeats at most this many bytes of a request, as in Redis. */
 #define SHOWN_MAX 128
 
-/* Room kept for the next reply. */
+/* Memory kept for the next reply. */
 #define REPLY_KEEP_BYTES 65536
 
-/* The length of s up to a NUL, at most max: what "%s" would show. */
+/* The length of s up to a NUL, at most max: the part that "%s" would show. */
 static int
 shown_len(struct slice s, size_t max)
 {
@@ -98,7 +97,7 @@ top_level_command(const struct request *rq)
 	return command_find(rq->server->commands, NULL, rq->argv[0]);
 }
 
-/* Sets rq->command; false where there is none, and answers. */
+/* Sets rq->command. Returns false after replying with an error if the command is unknown. */
 static bool
 find_command(struct request *rq)
 {
@@ -120,7 +119,7 @@ find_command(struct request *rq)
 	return true;
 }
 
-/* EXEC does what its commands do. */
+/* EXEC has the flags of its commands too. */
 static uint32_t
 flags_of(const struct request *rq)
 {
@@ -131,7 +130,9 @@ flags_of(const struct request *rq)
 	return rq->command->flags | t->flags;
 }
 
-/* Answers where the client may not call the command, or not so; or sets *later. */
+/*
+ * Returns false after replying with an error if the client may not run the request; or sets *later.
+ */
 static bool
 is_allowed(struct request *rq, bool *later)
 {
@@ -167,7 +168,7 @@ is_allowed(struct request *rq, bool *later)
 	return true;
 }
 
-/* What is queued takes memory, too. Answers where there is none. */
+/* Queued commands take memory, too. Returns false after replying with an error if there is none. */
 static bool
 has_memory(struct request *rq)
 {
@@ -193,9 +194,8 @@ is_paused(const struct request *rq)
 
 /*
  * While replies are held, a command that does more than reply (SUBSCRIBE, HELLO, PUBLISH) waits
- * until they are sent, so that nothing overtakes them. It also waits for a change of its client
- * that CLIENT REPLY left without a reply. A command that writes waits while the disk does not keep
- * up.
+ * until they are sent, so that its effects do not precede them. It also waits for a change of its
+ * client whose reply CLIENT REPLY dropped. A write waits while the disk does not keep up.
  */
 static bool
 waits_for_disk(const struct request *rq)
@@ -223,7 +223,7 @@ push_reply(struct request *rq)
 	rq->push_len = 0;
 }
 
-/* CLIENT REPLY SKIP: not this command's reply nor the next one's. */
+/* CLIENT REPLY SKIP drops its own reply and the next one. */
 static void
 advance_reply_mode(struct client *c)
 {
@@ -275,7 +275,7 @@ note_changes(struct request *rq)
 		held_note_no_change(rq->client);
 }
 
-/* The command is done, or goes on as a job of which this request's end is part. */
+/* The command is done, or continues as a job that will end the request. */
 static enum request_verdict
 finish_command(struct request *rq, uint64_t duration_us)
 {
@@ -303,7 +303,10 @@ swap_buffers(struct buffer *a, struct buffer *b)
 	*b = was;
 }
 
-/* The handler did a part. What is in reply goes out if it is whole, else it waits for the rest. */
+/*
+ * The handler did a part of its work. The bytes in reply are sent if they are whole, otherwise they
+ * wait for the rest.
+ */
 static enum request_verdict
 interrupt_command(struct request *rq)
 {
@@ -348,7 +351,7 @@ execute(struct request *rq)
 				       : finish_command(rq, c->pending->running_us);
 }
 
-/* One command of a transaction; its reply stays in rq->reply. */
+/* Runs one command of a transaction; its reply stays in rq->reply. */
 void
 request_execute_queued(struct request *rq)
 {
@@ -372,7 +375,7 @@ request_execute_queued(struct request *rq)
 		monitor_feed(rq->server, rq);
 }
 
-/* The reply is made already. */
+/* Ends a blocked request whose reply exists already. */
 static void
 end_blocked(struct request *rq)
 {
@@ -387,7 +390,10 @@ end_blocked(struct request *rq)
 	client_check_limits(rq->client, rq->now_us);
 }
 
-/* What its user may do can have changed meanwhile. False: the client goes on waiting. */
+/*
+ * Checks the rules again, which may have changed while it waited. False: the client goes on
+ * waiting.
+ */
 static bool
 execute_blocked(struct request *rq)
 {
@@ -413,14 +419,14 @@ execute_blocked(struct request *rq)
 	return true;
 }
 
-/* Browsers made to speak to a port that is not theirs send these lines first: nobody else does. */
+/* True for the lines that only a web browser sends, if a page makes it connect to this port. */
 static bool
 is_http(const struct request *rq)
 {
 	return slice_is_nocase(rq->argv[0], "post") || slice_is_nocase(rq->argv[0], "host:");
 }
 
-/* A reply that no handler made. */
+/* Sends a reply that no handler wrote. */
 static enum request_verdict
 answer(struct request *rq)
 {
@@ -431,7 +437,7 @@ answer(struct request *rq)
 	return REQUEST_NEXT;
 }
 
-/* EXEC was refused; its error says so. */
+/* EXEC was refused: discards the transaction and extends the error. */
 static void
 abort_exec(struct request *rq)
 {
@@ -439,7 +445,7 @@ abort_exec(struct request *rq)
 	char why[256];
 	size_t skip = error.len > 5 && memcmp(error.ptr, "-ERR ", 5) == 0 ? 5 : 1;
 
-	if (error.len < skip + 2) /* it is closed, and told nothing */
+	if (error.len < skip + 2) /* it is closed, without a reply */
 		return;
 	snprintf(why, sizeof(why), "%.*s", (int)(error.len - skip - 2), error.ptr + skip);
 	buffer_clear(rq->reply);
@@ -457,10 +463,10 @@ reject(struct request *rq)
 		    .rejected++;
 	if (rq->command == NULL && is_http(rq)) {
 		if (rate_limit_take(rq->server->log_limit, rq->now_us))
-			log_notice("closing client %s: it speaks HTTP",
+			log_notice("closing client %s: it sent HTTP",
 			    client_label(rq->client, label, sizeof(label)));
 		buffer_clear(rq->reply);
-		client_kill(rq->client, "speaks HTTP");
+		client_kill(rq->client, "sent HTTP");
 		client_request_over(rq->client);
 		return REQUEST_NEXT;
 	}
@@ -514,7 +520,7 @@ begin(struct request *rq)
 	return execute(rq);
 }
 
-/* A command that was answered in part: it can't be refused any more. */
+/* Continues a command that was answered in part: it cannot be refused any more. */
 static enum request_verdict
 go_on(struct request *rq)
 {

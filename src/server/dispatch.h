@@ -7,15 +7,15 @@
 #include "base/bytes.h"
 #include "server/io.h"
 
-/* Dispatch: from a request to its handler, with all checks in between. */
+/* Dispatch: checks a request and calls its handler. */
 struct client;
 struct request;
 struct server;
 
-/* Commands that other modules execute again go through dispatch: blocked ones (blocked.h). */
+/* Gives blocked.h the functions that execute and end a blocked command. */
 void dispatch_init(struct server *server);
 
-/* args is borrowed for the call. */
+/* Borrows args for the call. */
 enum request_verdict server_request(struct client *client, const struct slice *args, size_t count)
     __attribute__((warn_unused_result));
 

@@ -12,10 +12,10 @@
 #include "server/core.h"
 #include "server/server_config.h"
 
-/* Handed to the sink when there is so much. */
+/* Pieces of this size are handed to the sink. */
 #define PIECE_BYTES 262144
 
-/* Elements that one command adds, as in Redis: reading them again must not hold up anybody long. */
+/* Elements that one command adds, as in Redis: replaying it must not block for long. */
 #define ELEMENTS_A_COMMAND 64
 
 struct dump {
@@ -24,11 +24,11 @@ struct dump {
 	void *arg;
 	struct kv_db *db;
 	bool ok;
-	/* Of the collection that is being written: */
+	/* The collection being written: */
 	const char *command;
 	struct slice key;
-	size_t left;       /* elements to come */
-	size_t in_command; /* ... of the command that was begun */
+	size_t left;       /* elements left */
+	size_t in_command; /* ... in the current command */
 };
 
 static void
@@ -47,7 +47,7 @@ begin(struct dump *dump, size_t argc, const char *name)
 	resp_put_bulk_str(&dump->commands, name);
 }
 
-/* Before each element, which has so many arguments. */
+/* Called before each element, which has this many arguments. */
 static void
 begin_element(struct dump *dump, size_t args)
 {

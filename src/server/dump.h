@@ -9,8 +9,10 @@
 /* Dump: the keyspace as commands, for a new append-only file. */
 struct server;
 
-/* The commands that make the keyspace as it is, in pieces of some size to sink, which borrows them.
- * False: sink said so. */
+/*
+ * Writes the commands that create the keyspace to sink, in pieces that it borrows. False: sink
+ * returned false.
+ */
 bool server_dump(const struct server *server, bool (*sink)(void *arg, struct slice commands),
     void *arg) __attribute__((warn_unused_result));
 

@@ -11,13 +11,13 @@
 #include "server/pause.h"
 #include "server/server_config.h"
 
-/* What one command, or one turn, may spend on it. */
+/* The time that one command, or one turn, may spend on eviction. */
 #define STEP_US 500
 
-/* Elements that are freed, between two looks at what is used. */
+/* Elements freed between two checks of the used memory. */
 #define FREED_A_LOOK 64
 
-/* Keys that go, between two looks at the clock. */
+/* Keys evicted between two checks of the clock. */
 #define KEYS_A_LOOK 8
 
 enum evicting { EVICT_ENOUGH, EVICT_NOTHING, EVICT_MORE };
@@ -36,7 +36,7 @@ now_s(const struct server *server)
 	return server->now_us / 1000000;
 }
 
-/* True if it freed anything, or some of it. */
+/* True if it freed something. */
 static bool
 free_more(struct server *server)
 {
@@ -45,7 +45,7 @@ free_more(struct server *server)
 	struct kv_key *key;
 	struct kv_db *db;
 
-	/* What is gone already goes first. */
+	/* Values that are removed already are freed first. */
 	if (kv_lazy_free_some(server->kv, FREED_A_LOOK) || kv_used_bytes() < before)
 		return true;
 	key =

@@ -17,27 +17,27 @@
 #include "server/statistics.h"
 #include "server/wait.h"
 
-/* More is not read from a client that is held so much. */
+/* No more requests are read from a client with this many held replies. */
 #define FULL_BYTES ((size_t)1 << 20)
 #define FULL_REPLIES 16384
 
 struct held_reply {
-	uint64_t number; /* of the batch that it waits for */
+	uint64_t number; /* the batch that it waits for */
 	size_t len;
 	bool is_change;
-	bool has_barrier; /* in the outbox, which it opens */
+	bool has_barrier; /* a barrier in the outbox, which sending the reply opens */
 	bool has_state;   /* see held_note_state */
 };
 
 /*
- * Of one client: what its replies wait for, and those that wait. It exists from a change until the
- * change is on disk and the replies are sent.
+ * The held replies of one client, and what they wait for. It exists from a change until the change
+ * is on disk and the replies are sent.
  */
 struct held {
 	TAILQ_ENTRY(client) holding; /* while is_holding */
 	uint64_t unkept;             /* the batch that the client's last change is in */
 	bool is_holding;             /* there are replies */
-	struct buffer bytes;         /* of the replies, from bytes_at on */
+	struct buffer bytes;         /* the replies, from bytes_at on */
 	struct buffer replies;       /* struct held_reply each, from next on */
 	size_t bytes_at;
 	size_t next;
@@ -81,7 +81,7 @@ held_is_unkept(const struct client *c)
 {
 	const struct journal *journal = c->server->journal;
 
-	/* A number that belongs to no batch was given up when the journal was switched off. */
+	/* A number of no batch was given up when the journal was switched off. */
 	return journal->holds && !journal->has_failed && unkept(c) > journal->kept &&
 	       unkept(c) <= journal->taken + (journal->batch.len > 0);
 }
@@ -182,7 +182,7 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 	return true;
 }
 
-/* What the running command noted is for this reply alone. */
+/* Takes what the running command noted for its reply; it does not apply to later replies. */
 static struct held_reply
 take_notes(struct client *c, size_t len)
 {
@@ -206,7 +206,7 @@ clear_notes(struct client *c)
 		    false;
 }
 
-/* True where a reply must be held: then it was (copied). */
+/* True if the reply must be held; then it has been copied. */
 static bool
 take(struct client *c, struct slice reply)
 {
@@ -214,7 +214,10 @@ take(struct client *c, struct slice reply)
 	struct held_reply mark = take_notes(c, reply.len);
 	struct buffer error = {0};
 
-	/* It has failed since the command was let through: the batch before this one did. */
+	/*
+	 * The journal has failed since the command was accepted: an earlier batch could not be
+	 * written.
+	 */
 	if (becomes_error(c, mark.is_change, &error)) {
 		outbox_push_reply(&c->subscriber.outbox, buffer_slice(&error));
 		buffer_release(&error);
@@ -225,7 +228,7 @@ take(struct client *c, struct slice reply)
 		}
 		return true;
 	}
-	/* While it fails nobody waits: what was not kept got its error. */
+	/* While the journal fails nothing waits: changes that are not kept got its error. */
 	if (held_is_empty(c) && (unkept(c) <= journal->kept || journal->has_failed))
 		return false;
 	if (held_is_empty(c))
@@ -249,7 +252,7 @@ held_push_reply(struct client *c, struct slice reply)
 		client_send_reply(c, reply);
 }
 
-/* Whoever always has something held still gives back what went out. */
+/* Also a client that always has held replies frees the memory of those sent. */
 static void
 compact(struct held *held)
 {
@@ -264,8 +267,10 @@ compact(struct held *held)
 	held->bytes_at = held->next = 0;
 }
 
-/* Neither the messages behind the barrier nor later replies are sent: the client could not tell
- * what they are. */
+/*
+ * Neither the messages behind the barrier nor later replies are sent, because the client could not
+ * interpret them.
+ */
 static void
 end_after_error(struct client *c)
 {
@@ -273,7 +278,7 @@ end_after_error(struct client *c)
 	client_finish(c);
 }
 
-/* Lets out the replies of one client that wait for nothing later. */
+/* Sends the held replies of one client up to this batch. */
 static void
 release(struct client *c, uint64_t number)
 {
@@ -316,7 +321,7 @@ release_all(struct server *server, uint64_t number)
 		next = TAILQ_NEXT(c, held->holding);
 		release(c, number);
 	}
-	/* Requests that wait for it are tried again. */
+	/* Resumes the requests that wait for the disk. */
 	wait_event(server, WAIT_EVENT_DISK);
 }
 

@@ -8,27 +8,34 @@
 #include "base/bytes.h"
 
 /*
- * Replies that are held back until what they acknowledge is on disk, and those behind them: per
- * client, in order. Inside the server layer only; see journal.h.
+ * Held replies: replies that are held back until the changes that they acknowledge are on disk, and
+ * the replies after them, in order for each client. Used inside the server layer only; see
+ * journal.h.
  */
 struct client;
 struct server;
 
-/* Sends a reply, of any size, behind what is queued; or holds it. Copies. */
+/* Sends a reply of any size behind the output already queued, or holds it. Copies. */
 void held_push_reply(struct client *c, struct slice reply);
 
-/* What c's command just changed is in the batch that is being filled. */
+/* c's command changed something, which is in the batch being filled. */
 void held_note_change(struct client *c);
 
-/* c's command writes and changed nothing: its reply rests on changes before it, and waits for them.
+/*
+ * c's command is a write that changed nothing: its reply depends on earlier changes and waits for
+ * them.
  */
 void held_note_no_change(struct client *c);
-/* c's command brought messages to c itself or subscribed it: its reply comes before them, even if
- * it is held. */
+/*
+ * c's command caused messages to c itself, or subscribed it: its reply precedes them, even if it is
+ * held.
+ */
 void held_note_pushes(struct client *c);
 
-/* c's command changed c's subscriptions, protocol or user: if its reply becomes an error, the
- * connection ends after the error, because c cannot know which of them it has. */
+/*
+ * c's command changed c's subscriptions, protocol or user: if its reply becomes an error, the
+ * connection is closed after it, because c cannot know its state.
+ */
 void held_note_state(struct client *c);
 
 bool held_is_empty(const struct client *c);
@@ -36,10 +43,13 @@ bool held_is_empty(const struct client *c);
 /* True while a change of c waits for the disk, whether or not it has a reply. */
 bool held_is_unkept(const struct client *c);
 
-/* The replies that c is held, in bytes. Like those in its outbox they count against its limits. */
+/*
+ * The size of the held replies of c, in bytes. They count against its limits like those in its
+ * outbox.
+ */
 size_t held_bytes(const struct client *c);
 
-/* True if c is held so much that its requests have to wait. */
+/* True if so many replies of c are held that its requests have to wait. */
 bool held_is_full(const struct client *c);
 
 /* Frees what is kept of c if nothing of it waits any more: a change without a reply is not told
@@ -48,11 +58,13 @@ void held_trim(struct client *c);
 
 void held_forget(struct client *c); /* the client goes */
 
-/* All batches up to this one are as safe on disk as was asked for. */
+/* All batches up to this one are as safe on disk as configured. */
 void server_journal_kept(struct server *server, uint64_t number);
 
-/* Batches cannot be kept: the changes whose replies are held get this error, and so do later ones
- * that were let through. NULL: that is over. Copies. */
+/*
+ * Batches cannot be written: held replies of changes are replaced by this error, and so are later
+ * ones whose command was still accepted. NULL: batches can be written again. Copies.
+ */
 void server_journal_failed(struct server *server, const char *error);
 
 #endif

@@ -131,7 +131,9 @@ take_limit(void *arg, const char *name, const char *value)
 	}
 }
 
-/* Pages in memory are the second number of /proc/self/statm; elsewhere the most there ever were. */
+/*
+ * The second number of /proc/self/statm is the pages in memory; on other systems the peak is used.
+ */
 static size_t
 rss_bytes(const struct rusage *self)
 {

@@ -12,8 +12,8 @@
 #include "server/io.h"
 
 /*
- * Statistics: one row each in info.def, from which come INFO and whatever else shows them. What the
- * rows are computed from is gathered once for all (struct info_source).
+ * Statistics: one row each in info.def, for INFO and other outputs. The data from which the rows
+ * are computed is gathered once for all rows (struct info_source).
  */
 enum info_section {
 	INFO_SERVER,
@@ -24,7 +24,7 @@ enum info_section {
 	INFO_REPLICATION,
 	INFO_CPU,
 	INFO_TLS,
-	INFO_THREADS, /* besides, one row for each loop */
+	INFO_THREADS, /* also one row for each loop */
 	INFO_PUBSUB,
 	INFO_LIMITS,
 	INFO_COMMANDSTATS, /* one row for each command that was called */
@@ -49,14 +49,14 @@ struct info_source {
 	struct hub_figures hub;
 	struct net_figures io;
 	struct server_disk_figures disk;
-	unsigned loops; /* beside the main one */
+	unsigned loops; /* without the main loop */
 	struct rusage self, children;
 	const char *policy; /* maxmemory-policy */
 	uint64_t now_us;    /* monotonic */
 	uint64_t wall_us;
 	size_t used_bytes, peak_bytes, rss_bytes, system_bytes;
-	struct allocator_figures allocator; /* of libc these are the process's own */
-	char *limits[INFO_LIMIT_COUNT]; /* values of the directives; NULL: there is no such one */
+	struct allocator_figures allocator; /* with libc: those of the process */
+	char *limits[INFO_LIMIT_COUNT];     /* values of the directives; NULL: unknown directive */
 };
 
 /* release frees what init gathered. */

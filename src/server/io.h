@@ -10,8 +10,8 @@
 #include "base/request_verdict.h"
 
 /*
- * What the server asks of the layer that has its clients' connections, and the two exchange: filled
- * in by app, or by a test. `conn` is what server_open was given.
+ * The interface of the layer that has the clients' connections; filled in by app, or by a test.
+ * `conn` is the pointer that server_open got.
  */
 struct server_io {
 	void (*ready)(void *conn);
@@ -21,16 +21,18 @@ struct server_io {
 	void (*set_unauthenticated)(void *conn, bool unauthenticated);
 	void (*set_subscriber)(void *conn, bool subscriber);
 	void (*set_owing)(
-	    void *conn, bool owing); /* more will come to its outbox, though it ends */
+	    void *conn, bool owing); /* owing: more output will be queued, although it ends */
 	void (*conn_figures)(void *conn, struct conn_figures *figures);
 	void (*figures)(void *arg, struct net_figures *figures);
-	/* False if there is no such loop; there is none where the main loop does all. */
+	/* False if there is no such loop; without I/O threads there is none. */
 	bool (*loop_figures)(void *arg, unsigned loop, struct net_loop_figures *figures);
 	void (*reset_figures)(void *arg);
-	void (*shutdown)(void *arg, bool now); /* now: without flushing what is owed */
-	/* SHUTDOWN GRACE and SHUTDOWN ABORT: whoever carries the clients stops accepting and calls
-	 * server_lame_duck, or accepts again and calls server_lame_duck_cancel. False: why in
-	 * error, without "ERR "; nothing changed. */
+	void (*shutdown)(void *arg, bool now); /* now: queued output is dropped */
+	/*
+	 * SHUTDOWN GRACE and SHUTDOWN ABORT: io stops accepting and calls server_lame_duck, or
+	 * accepts again and calls server_lame_duck_cancel. False: error has the reason, without
+	 * "ERR "; nothing changed.
+	 */
 	void (*lame_duck)(void *arg, uint32_t window_s);
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len);
 	void (*lame_duck_over)(void *arg); /* its window has ended: closes the remaining clients */
@@ -42,7 +44,7 @@ struct server_io {
 struct server_peer {
 	const char *address;       /* copied */
 	const char *local_address; /* copied */
-	struct slice origin;       /* equal for those who count as one; copied, SERVER_ORIGIN_MAX */
+	struct slice origin; /* equal for peers that count as one; copied, SERVER_ORIGIN_MAX */
 	bool is_loopback;
 	bool is_unix;
 };

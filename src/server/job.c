@@ -17,15 +17,18 @@ struct job {
 	const struct job_kind *kind;
 	void *state;
 	struct client *client; /* or NULL */
-	bool muted;            /* CLIENT REPLY said so when it began */
+	bool muted;            /* CLIENT REPLY dropped replies when it began */
 	bool running;          /* its step is being called */
-	bool cancelled;        /* meanwhile: to be freed when the step returns */
+	bool cancelled;        /* cancelled meanwhile: freed when the step returns */
 };
 
-/* How long one step may take before the next job has its turn. */
+/* The time of one step before the next job runs. */
 #define STEP_US 1000
 
-/* Replies owed to a job's client at which the job waits: what it makes is not piled up. */
+/*
+ * A job waits while this many bytes of replies are queued for its client, so that its output does
+ * not pile up.
+ */
 #define OWED_MAX (1 << 20)
 
 void
@@ -46,7 +49,7 @@ jobs_release(struct jobs *jobs)
 	}
 }
 
-/* What is in a transaction is not parted from the rest of it. */
+/* Runs a job of a transaction to its end, so that the reply of EXEC stays in one piece. */
 static void
 run_at_once(struct server *server, struct client *client, const struct job_kind *kind, void *state)
 {
@@ -146,8 +149,9 @@ must_wait(const struct job *job)
 }
 
 /*
- * One step for each job that need not wait, as far as time allows but at least one; false if there
- * was none. Each job run goes to the end; a step may end others, so nothing of them is remembered.
+ * Runs one step of each job that need not wait, while there is time but at least one; false if
+ * there was none. Each job that runs moves to the end; a step may end other jobs, so no pointer to
+ * them is kept.
  */
 static bool
 run_round(struct server *server, uint64_t deadline_us)

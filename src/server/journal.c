@@ -33,7 +33,7 @@ void
 journal_append(struct journal *journal, uint32_t db, struct slice commands, size_t count)
 {
 	assert(journal->is_on);
-	/* Redis's order: it knows which database a transaction begins in. */
+	/* As in Redis, the SELECT comes before MULTI. */
 	select_database(journal, db);
 	if (count > 1)
 		put_word(&journal->batch, "MULTI");
@@ -49,7 +49,7 @@ server_journal_set(struct server *server, bool is_on, bool holds)
 
 	if (is_on && !journal->is_on)
 		journal->has_db = false;
-	/* Requests that wait for a change without a reply go on. */
+	/* Resumes requests that wait for a change without a reply. */
 	if (journal->holds && !(is_on && holds))
 		wait_event(server, WAIT_EVENT_DISK);
 	journal->is_on = is_on;
@@ -92,7 +92,7 @@ server_refuse_writes(struct server *server, const char *error)
 	if (error == NULL)
 		return;
 	snprintf(journal->refusal, sizeof(journal->refusal), "%s", error);
-	/* Writers that wait for the disk are told at once. */
+	/* Resumes writers that wait for the disk: they get the error at once. */
 	wait_event(server, WAIT_EVENT_DISK);
 }
 

@@ -13,7 +13,7 @@ enum key_class {
 	KEY_EVICTED = 1 << 7, /* e */
 	KEY_MISS = 1 << 8,    /* m */
 	KEY_NEW = 1 << 9,     /* n */
-	KEY_STREAM = 1 << 10, /* t: never happens, as the next */
+	KEY_STREAM = 1 << 10, /* t: never happens, like the next */
 	KEY_MODULE = 1 << 11, /* d */
 };
 

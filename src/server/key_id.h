@@ -8,11 +8,11 @@
 #include "base/bytes.h"
 
 /*
- * Id of a key: the number of its database, 4 bytes, and its name, in one string, by which a hash
- * map finds what somebody wants to know of the key.
+ * Id of a key: the number of its database, 4 bytes, then its name: one string as the key of hash
+ * maps.
  */
 #define KEY_ID_DB_BYTES sizeof(uint32_t)
-#define KEY_ID_ON_STACK 256 /* longer ones are looked up as well, with memory of their own */
+#define KEY_ID_ON_STACK 256 /* longer ones are allocated */
 
 struct key_id {
 	char *ptr;

@@ -11,11 +11,11 @@
 #include "server/statistics.h"
 #include "server/watch.h"
 
-/* Keys that are due, and elements that are freed, between two looks at the clock. */
+/* Expired keys removed, and elements freed, between two checks of the clock. */
 #define DUE_A_LOOK 32
 #define FREED_A_LOOK 512
 
-/* The wall clock may be set meanwhile: what is due later than that is looked for again by then. */
+/* The wall clock may be set meanwhile, so expiries are checked at least this often. */
 #define LOOK_AGAIN_US 1000000
 
 static void
@@ -42,7 +42,7 @@ key_evict(struct server *server, struct kv_db *db, struct kv_key *key)
 	remove_by_itself(server, db, key);
 }
 
-/* True if more are due. */
+/* True if more keys have expired. */
 static bool
 expire_due(struct server *server, int64_t now_ms, uint64_t deadline_us)
 {

@@ -4,21 +4,23 @@
 #include <stdint.h>
 
 /*
- * Key removal: keys that the server removes by itself, because their time is up or to make room.
- * Subscribers of keyspace events, clients that watch the key, and the append-only file learn of it.
+ * Key removal: keys that the server removes by itself, because they expired or to free memory. It
+ * informs subscribers of keyspace events, clients that watch the key, and the append-only file.
  */
 struct kv_db;
 struct kv_key;
 struct server;
 
-/* Removes a key whose time is up. */
+/* Removes an expired key. */
 void key_expire(struct server *server, struct kv_db *db, struct kv_key *key);
 
-/* Removes the key to make room. */
+/* Removes the key to free memory. */
 void key_evict(struct server *server, struct kv_db *db, struct kv_key *key);
 
-/* Once a turn: removes keys whose time is up and frees removed values, until deadline_us. Returns
- * in how many us it wants to be called again; 0: at once. */
+/*
+ * Called once a turn: removes expired keys and frees removed values, until deadline_us. Returns the
+ * time until the next call, in us; 0: call again at once.
+ */
 uint64_t key_removal_turn(struct server *server, uint64_t deadline_us);
 
 #endif

@@ -13,12 +13,11 @@
 #include "server/held.h"
 #include "server/io.h"
 
-/* Told, or finished, in a turn for about so long. */
+/* Notifying or finishing clients may take about this long in a turn. */
 #define SHARE_US 500
 #define CLIENTS_A_LOOK 16
 
-/* Those who were in the middle of a long command, or of coming in, are looked at again after this.
- */
+/* Clients in the middle of a long command, or being accepted, are checked again after this time. */
 #define AGAIN_US 50000
 
 static uint64_t
@@ -97,7 +96,7 @@ lame_duck_part(struct client *c)
 		c->server->clients->parting--;
 }
 
-/* [going-away, seconds], as a push: only RESP3 has a place for it among replies. */
+/* Sends [going-away, seconds] as a push: only RESP3 allows it among replies. */
 static void
 tell(struct client *c, uint32_t seconds)
 {
@@ -112,7 +111,7 @@ tell(struct client *c, uint32_t seconds)
 	buffer_release(&push);
 }
 
-/* A command that is being carried out in slices is not cut off while there is time. */
+/* A command that runs in slices is not interrupted while there is time. */
 static bool
 can_go(const struct client *c)
 {
@@ -138,7 +137,7 @@ take_next(struct lame_duck *duck)
 	return c;
 }
 
-/* False if there are more to tell. */
+/* False if there are more clients to notify. */
 static bool
 tell_clients(struct server *server)
 {
@@ -161,8 +160,10 @@ open_count(const struct server *server)
 	return server->clients->count - server->clients->parting;
 }
 
-/* Finishes clients until no more than may_stay are open, the end of the list is reached, or the
- * share is over; false then. */
+/*
+ * Finishes clients until at most may_stay are open or the end of the list is reached; false if the
+ * time is up before.
+ */
 static bool
 close_clients(struct server *server, size_t may_stay)
 {
@@ -180,7 +181,7 @@ close_clients(struct server *server, size_t may_stay)
 	return true;
 }
 
-/* Accepted, and about to become a client. */
+/* True if accepted connections are about to become clients. */
 static bool
 awaits_clients(const struct server *server)
 {

@@ -6,21 +6,22 @@
 #include <stdint.h>
 
 /*
- * Lame duck: the end of a server that lets its clients go one after the other, spread evenly over a
- * window of time, so that they do not all come back elsewhere in the same second.
+ * Lame duck: closes all clients one after the other, spread evenly over a window of time, so that
+ * they do not all reconnect elsewhere in the same second.
  *
- * Who asked for it is told first. Then clients are finished, the oldest first: what is owed to one
- * is sent, and its connection closed; until then it is served as ever. Invariant: at any time of
- * the window no more clients are open than lame_duck_may_stay() says. server_lame_duck() begins it.
+ * First the clients that asked for it (OUTBOX SET GOING-AWAY) are notified. Then clients are
+ * finished, the oldest first: queued output is sent and the connection is closed; until then a
+ * client is served normally. Invariant: at any time of the window at most lame_duck_may_stay()
+ * clients are open. server_lame_duck() begins it.
  */
 struct client;
 struct server;
 
 enum lame_duck_state {
 	LAME_DUCK_NOT,
-	LAME_DUCK_TELLS,  /* who asked is told */
-	LAME_DUCK_CLOSES, /* ... and clients are closed as they are due */
-	LAME_DUCK_OVER,   /* io was told: it closes what is left */
+	LAME_DUCK_TELLS,  /* notifies the clients that asked for it */
+	LAME_DUCK_CLOSES, /* closes clients as they are due */
+	LAME_DUCK_OVER,   /* io closes the remaining clients */
 };
 
 struct lame_duck {
@@ -28,32 +29,32 @@ struct lame_duck {
 	uint32_t window_s;
 	uint64_t begun_us;
 	size_t total;        /* clients that were open when it began to close */
-	struct client *next; /* to be told or closed; NULL: at the end */
+	struct client *next; /* next to be notified or closed; NULL: at the end */
 };
 
 /* How many of total clients may be open elapsed_us after the beginning. */
 size_t lame_duck_may_stay(size_t total, uint64_t elapsed_us, uint64_t window_us);
 
-/* When that is fewer than open, which is 1 to total: us after the beginning. */
+/* The time, in us after the beginning, when fewer than open may be open; open is 1 to total. */
 uint64_t lame_duck_next_us(size_t total, size_t open, uint64_t window_us);
 
-/* Once a turn. Returns in how many us it wants to be called again; 0: at once. */
+/* Called once a turn. Returns the time until the next call, in us; 0: call again at once. */
 uint64_t lame_duck_run(struct server *server, uint64_t now_us);
 
-/* The client goes; before it is taken off the list. */
+/* The client leaves; called before it is removed from the list. */
 void lame_duck_part(struct client *c);
 
-/* How long until the window ends; 0 where there is none. */
+/* The time until the window ends; 0 if there is none. */
 uint64_t lame_duck_left_us(const struct server *server, uint64_t now_us);
 
 /*
- * From now on clients are closed, spread evenly over window_s, which is not 0; who asked for it is
- * told before. Then, or as soon as there are none, io.lame_duck_over is called. Where it goes on
- * already, it begins anew with the clients that are left.
+ * Closes all clients, spread evenly over window_s, which is not 0; clients that asked for it are
+ * notified first. Then, or as soon as no client is left, io.parted is called. If a window is open
+ * already, a new one begins with the remaining clients.
  */
 void server_lame_duck(struct server *server, uint32_t window_s);
 
-/* The clients that are left stay. False if there is none to cancel. */
+/* Keeps the remaining clients. False if there is nothing to cancel. */
 bool server_lame_duck_cancel(struct server *server);
 
 #endif

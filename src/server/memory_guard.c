@@ -16,7 +16,7 @@
 /* When publishers have waited so long for room, the clients with the longest queues are closed. */
 #define GRACE_US 1000000
 
-/* Waiting publishers go on once an eighth is free, so that all of them get a part of it. */
+/* Waiting publishers are resumed once an eighth is free, so that each gets a part of it. */
 #define LOW_MARK(limit) ((limit) - (limit) / 8)
 
 /* Above this clients are closed at once: queued replies count as well, and they grow while
@@ -27,7 +27,7 @@
 #define CLOSE_FOR_US 1000
 #define CLIENTS_A_LOOK 64
 
-/* Closed clients are named in the log so often at most. */
+/* The rate limit of log lines about closed clients. */
 #define CLOSES_LOGGED_A_SECOND 50
 #define CLOSES_LOGGED_AT_ONCE 1000
 
@@ -104,7 +104,7 @@ waiting_count(const struct server *server)
 	return server->waits->queues[WAIT_MEMORY].count;
 }
 
-/* By the same figures as hub_publish(), so that a request that is tried again finds the room. */
+/* Uses the same figures as hub_publish(): a client that is resumed finds room. */
 static bool
 has_room(struct server *server, size_t limit)
 {
@@ -135,9 +135,9 @@ would_help(const struct server *server, size_t limit)
 }
 
 /*
- * What a message needs may have become less since it was tried: a subscriber unsubscribed, or the
- * EXEC that waits can only fail. So all waiting requests are tried again before a client is closed
- * for them.
+ * The need of a message may have shrunk since it was tried: a subscriber unsubscribed, or the
+ * waiting EXEC can only fail. So all waiting requests are retried before a client is closed for
+ * them.
  */
 static bool
 is_confirmed(struct server *server, bool is_due)
@@ -181,9 +181,9 @@ close_client(struct client *c, uint64_t now_us)
 	server->statistics->counters.memory_cut_clients++;
 	server->memory_guard->closed_count++;
 	if (rate_limit_take(&server->memory_guard->log_limit, now_us))
-		log_notice("closing client %s: past maxmemory-pubsub, and it is owed %zu bytes",
+		log_notice("closing client %s: maxmemory-pubsub exceeded, %zu bytes queued for it",
 		    client_label(c, label, sizeof(label)), c->subscriber.outbox.bytes);
-	client_kill(c, "owed the most past maxmemory-pubsub");
+	client_kill(c, "most queued bytes while maxmemory-pubsub was exceeded");
 	if (!hub_drop_queue(&c->subscriber, RANGES_A_CLOSE) &&
 	    client_state_move(&c->state, CLIENT_EVENT_CUT))
 		server->memory_guard->pending++;
@@ -240,7 +240,7 @@ end_shortage(struct server *server, uint64_t now_us)
 	struct memory_guard *guard = server->memory_guard;
 
 	if (guard->closed_count > 0)
-		log_warn("maxmemory-pubsub: %zu clients that were owed the most were closed",
+		log_warn("maxmemory-pubsub: %zu clients with the most queued bytes were closed",
 		    guard->closed_count);
 	if (waiting_count(server) > 0)
 		wait_event(server, WAIT_EVENT_MEMORY);

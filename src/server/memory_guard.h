@@ -16,7 +16,7 @@ struct client;
 struct server;
 
 struct memory_guard {
-	/* Of the clients in WAIT_MEMORY whose message can ever fit: */
+	/* The clients in WAIT_MEMORY whose message can ever get memory: */
 	size_t wanted;      /* memory that the largest of their messages needs */
 	uint64_t oldest_us; /* the start of the longest wait */
 	bool is_stale;      /* both are to be computed again */
@@ -39,13 +39,13 @@ struct memory_guard {
 
 void memory_guard_init(struct server *server);
 
-/* Once a turn. Returns in how many us it wants to be called again. */
+/* Called once a turn. Returns the time until the next call, in us. */
 uint64_t memory_guard_turn(struct server *server, uint64_t now_us);
 
 /* The limit may have changed. */
 void memory_guard_reconfigured(struct memory_guard *guard);
 
-void memory_guard_forget(struct client *c);   /* it leaves the list of clients */
+void memory_guard_forget(struct client *c);   /* it is removed from the list of clients */
 void memory_guard_released(struct client *c); /* it is freed */
 
 #endif

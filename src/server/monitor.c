@@ -20,10 +20,10 @@
 #include "server/statistics.h"
 
 /*
- * MONITOR: every command that was executed, as a line to each monitor. A line is made once and cut
- * where Redis does not cut, because commands may be as large as messages are: a value after
- * ARG_SHOWN_MAX bytes, the arguments after MONITOR_LINE_MAX. A monitor that does not read is closed
- * when it is owed more than an outbox may hold.
+ * MONITOR: sends every executed command as a line to each monitor. A line is built once. Unlike in
+ * Redis it is cut, because commands may be as large as messages: a value after ARG_SHOWN_MAX bytes,
+ * the arguments after MONITOR_LINE_MAX. A monitor that does not read is closed when its queued
+ * output exceeds the limit of an outbox.
  */
 #define ARG_SHOWN_MAX 16384
 #define MONITOR_LINE_MAX 65536
@@ -36,7 +36,7 @@ monitor_start(struct client *c)
 	c->is_monitor = true;
 	(void)session_of(c);
 	TAILQ_INSERT_TAIL(c->server->monitors, c, session->monitors);
-	client_subscriptions_changed(c); /* `timeout` is not for monitors */
+	client_subscriptions_changed(c); /* `timeout` does not apply to monitors */
 }
 
 void
@@ -70,7 +70,7 @@ append_line(struct buffer *line, const struct request *rq)
 	size_t address_len = strlen(client_peer_address(c->peer)), i;
 
 	buffer_appendf(line, "+%" PRIu64 ".%06" PRIu64, now_us / 1000000, now_us % 1000000);
-	/* The address of a Unix socket ends with ":0"; here Redis shows the path alone. */
+	/* In Redis the address of a Unix socket ends with ":0"; here the path is shown alone. */
 	if (c->peer->is_unix && address_len > 2)
 		buffer_appendf(line, " [%" PRIu32 " unix:%.*s]", c->db, (int)address_len - 2,
 		    client_peer_address(c->peer));
@@ -83,7 +83,7 @@ append_line(struct buffer *line, const struct request *rq)
 	buffer_append_str(line, "\r\n");
 }
 
-/* Administrative commands are not shown, as in Redis: they may hold secrets. */
+/* As in Redis, administrative commands are not shown: they may contain secrets. */
 void
 monitor_feed(struct server *server, const struct request *rq)
 {

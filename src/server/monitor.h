@@ -9,7 +9,7 @@ struct server;
 void monitor_start(struct client *c);
 void monitor_stop(struct client *c);
 
-/* Sends rq's line to the monitors. To be called only where there are some. */
+/* Sends rq's line to the monitors. Called only if there are some. */
 void monitor_feed(struct server *server, const struct request *rq);
 
 #endif

@@ -9,7 +9,7 @@
 /* Pause: CLIENT PAUSE. A paused command waits (WAIT_PAUSE); no key expires or is evicted. */
 struct pause {
 	uint64_t until_us; /* monotonic; 0: not paused */
-	bool all;          /* else only commands that publish or change keys */
+	bool all;          /* all commands, otherwise only those that publish or change keys */
 };
 
 /* now_us is monotonic. */

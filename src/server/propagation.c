@@ -9,7 +9,7 @@
 #include "server/journal.h"
 #include "server/request.h"
 
-/* Room that is kept for the next command. */
+/* Memory kept for the next command. */
 #define KEEP_BYTES 65536
 
 static void
@@ -22,7 +22,7 @@ put_command(struct buffer *out, const struct slice *argv, size_t argc)
 		resp_put_bulk(out, argv[i]);
 }
 
-/* A transaction may go through several databases. */
+/* A transaction may change several databases. */
 static void
 log_select(struct server *server, uint32_t db)
 {
@@ -45,7 +45,7 @@ log_command(struct server *server, uint32_t db, const struct slice *argv, size_t
 	server->propagation->count++;
 }
 
-/* Nobody asked for it. In a transaction it comes behind what was done to the key before. */
+/* The removal is not part of a command. In a transaction it follows earlier changes of the key. */
 void
 propagation_removed(struct server *server, uint32_t db, struct slice name)
 {
@@ -94,7 +94,10 @@ propagation_finish(struct request *rq)
 		propagation_commit(server, rq->client);
 }
 
-/* The journal finds the database at their end as it was at their beginning. */
+/*
+ * At its end the transaction selects the database of its beginning again, which the journal
+ * expects.
+ */
 void
 propagation_commit(struct server *server, struct client *c)
 {

@@ -14,7 +14,7 @@ static void
 sample(struct rate *rate, uint64_t now_us, uint64_t count)
 {
 	uint64_t passed_us = now_us - rate->last_us;
-	/* A count that went back was set to zero meanwhile. */
+	/* A count that decreased was reset meanwhile. */
 	uint64_t more = count >= rate->last_count ? count - rate->last_count : 0;
 
 	if (rate->last_us != 0 && passed_us > 0) {

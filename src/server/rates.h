@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /*
- * Rates for INFO: commands, bytes in and bytes out a second, as means over the last 16 samples, as
- * Redis shows them. Reads no clock.
+ * Rates for INFO: commands, bytes read and bytes written a second, as means over the last 16
+ * samples, as in Redis. It reads no clock.
  */
 struct server;
 
@@ -21,7 +21,9 @@ struct rates {
 
 #define RATES_INTERVAL_US 100000
 
-/* Once a turn: takes a sample of each if RATES_INTERVAL_US have passed since the last one. */
+/*
+ * Called once a turn: takes a sample of each if RATES_INTERVAL_US have passed since the last one.
+ */
 void rates_sample(struct server *server, uint64_t now_us);
 
 /* Counts a second. */

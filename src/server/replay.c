@@ -58,7 +58,7 @@ find(const struct server *server, const struct slice *argv, size_t argc)
 	return command;
 }
 
-/* Of a command that is not in the file of any daemon that ran well; else NULL. */
+/* The fault of a command that no working daemon writes to the file; NULL: none. */
 static const char *
 fault_of(const struct command *command, size_t argc)
 {
@@ -68,13 +68,13 @@ fault_of(const struct command *command, size_t argc)
 		return "wrong number of arguments for";
 	if ((command->flags & CMD_SELECT) != 0)
 		return NULL;
-	/* A handler that waits, or does what not is a change of keys, needs a client. */
+	/* A handler that blocks, or does not change keys, needs a client. */
 	return (command->flags & CMD_WRITE) == 0 || (command->flags & CMD_BLOCKING) != 0
 		   ? "not a command that is kept on disk:"
 		   : NULL;
 }
 
-/* The name as it stands in the file, of any bytes, made fit for the log. */
+/* Describes the command by its name in the file, which may have any bytes, for the log. */
 static void
 describe(const char *fault, const struct slice *argv, char *error, size_t error_len)
 {
@@ -86,7 +86,7 @@ describe(const char *fault, const struct slice *argv, char *error, size_t error_
 	buffer_release(&name);
 }
 
-/* Of a command that got an error. */
+/* Describes the error of a command. */
 static void
 describe_reply(const struct replay *replay, const struct request *rq, char *error, size_t error_len)
 {
@@ -95,12 +95,12 @@ describe_reply(const struct replay *replay, const struct request *rq, char *erro
 
 	buffer_append_escaped(&text, (struct slice){replay->reply.ptr,
 					 replay->reply.len < 160 ? replay->reply.len - 2 : 160});
-	snprintf(error, error_len, "%s gets an error: %.*s", command_full_name(rq->command, name),
+	snprintf(error, error_len, "%s failed: %.*s", command_full_name(rq->command, name),
 	    (int)text.len, text.ptr);
 	buffer_release(&text);
 }
 
-/* True for what begins or ends a transaction: who reads a file sees to it that it is whole. */
+/* True for MULTI and EXEC: the reader of the file makes sure that a transaction is complete. */
 static bool
 is_bracket(struct slice name)
 {

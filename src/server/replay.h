@@ -6,13 +6,13 @@
 
 #include "base/bytes.h"
 
-/* Replay: carries out the commands of the append-only file when the daemon starts. */
+/* Replay: executes the commands of the append-only file when the daemon starts. */
 struct server;
 
 /*
- * A command read from disk: is done at once, by nobody, unseen by any client. False, and why in
- * error, if the command is unknown, not one that changes keys, not well-formed, or gets an error.
- * MULTI and EXEC are passed over. Between begin and end; while that lasts no key ends by its time.
+ * Executes a command read from disk at once, without a client, unseen by clients. False, with the
+ * reason in error, if the command is unknown, does not change keys, is malformed, or fails. MULTI
+ * and EXEC are skipped. Called between begin and end, during which no key expires.
  */
 void server_replay_begin(struct server *server);
 bool server_replay(struct server *server, const struct slice *argv, size_t argc, char *error,

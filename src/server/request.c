@@ -14,7 +14,10 @@
 #include "server/command.h"
 #include "server/statistics.h"
 
-/* How long COMMAND_AGAIN's handlers may work in a turn, and after how many units they look. */
+/*
+ * The time that handlers with COMMAND_AGAIN may run in a turn, and the units between two checks of
+ * the clock.
+ */
 #define SLICE_US 500
 #define UNITS_A_LOOK 32
 
@@ -50,7 +53,7 @@ request_syntax_error(struct request *rq)
 	request_error(rq, "ERR syntax error");
 }
 
-/* name in capitals, cut to what any row's name fits in. */
+/* name in upper case, cut to the length of the longest name in the table. */
 static const char *
 upper(const char *name, char out[COMMAND_NAME_MAX])
 {

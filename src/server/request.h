@@ -12,8 +12,8 @@
 #include "server/wait_state.h"
 
 /*
- * Request: a command under way, and what every handler needs: its arguments, its client, its reply.
- * What else a handler uses it finds through `server` (core.h) and the header of that module.
+ * Request: a running command, and what every handler needs: its arguments, its client, its reply. A
+ * handler reaches all else through `server` (core.h) and the header of the module.
  */
 struct client;
 struct kv_db;
@@ -25,25 +25,25 @@ struct request {
 	const struct slice *argv; /* argv[0] is the name */
 	size_t argc;
 	struct buffer *reply; /* empty at first; pushed to the outbox when the handler is done */
-	size_t push_len; /* of reply: leading bytes that CLIENT REPLY OFF and SKIP do not drop */
+	size_t push_len; /* leading bytes of reply that CLIENT REPLY OFF and SKIP do not drop */
 	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	size_t units;               /* of request_slice_is_over */
+	size_t units;               /* for request_slice_is_over */
 	size_t secret_from;         /* arguments that no log and no monitor may show ... */
-	size_t secret_to;           /* ... up to and without this one */
+	size_t secret_to;           /* ... up to, not including, this one */
 	bool failed;                /* an error was put into reply */
 	enum wait_reason waits_for; /* COMMAND_LATER */
 	const struct slice
-	    *ready;          /* block_concerns: the key that it waited for; NULL: it did not */
+	    *ready; /* the key that it waited for, see block_concerns; NULL: it did not wait */
 	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */
-	int64_t now_ms;      /* Unix time: request_now_ms; 0: nobody has asked yet */
-	size_t changes;      /* to keys: key_changed */
-	bool logged;         /* it said what goes to the append-only file: request_propagate */
+	int64_t now_ms;      /* Unix time, see request_now_ms; 0: not read yet */
+	size_t changes;      /* changes to keys, see key_changed */
+	bool logged;         /* request_propagate was called */
 };
 
 /*
- * Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". What follows from a
- * peer may hold any bytes: line ends become spaces, and 1 KiB is kept. Counted by code.
+ * Replies with "-<text>"; printf-checked. text begins with its code: "ERR ...". Text from a peer
+ * may hold any bytes: line ends become spaces, and the reply is cut to 1 KiB. Counted by code.
  */
 void request_error(struct request *rq, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -54,18 +54,18 @@ void request_syntax_error(struct request *rq); /* "ERR syntax error" */
 void request_subcommand_syntax_error(struct request *rq);
 
 /*
- * For handlers whose work grows with their arguments or with the client: to be asked after each
- * unit of work (a few us at most). True when the slice of this turn is used up: the handler notes
- * in client->progress where it is (not 0) and returns COMMAND_AGAIN. What it put into reply is
- * pushed if all of it is pushes (push_len), else kept until the command is done, so that nothing
- * else comes in between.
+ * For handlers whose work grows with their arguments or with the client: called after each unit of
+ * work (a few us at most). True if the slice of this turn is used up: the handler stores its
+ * position in client->progress (not 0) and returns COMMAND_AGAIN. The bytes in reply are sent if
+ * all of them are pushes (push_len); otherwise they are kept until the command is done, so that
+ * nothing comes in between.
  */
 bool request_slice_is_over(struct request *rq);
 
-/* Arguments from..to-1 are secret. Called again it grows to cover both. */
+/* Arguments from..to-1 are secret. A second call extends the range to cover both. */
 void request_hide(struct request *rq, size_t from, size_t to);
 
-/* What a log or a monitor may show of an argument: itself or "(redacted)". */
+/* The argument as logs and monitors may show it: itself or "(redacted)". */
 struct slice request_shown_arg(const struct request *rq, size_t i);
 
 /* The reply of X HELP; NULL-terminated lines, the header and the HELP lines are added. */

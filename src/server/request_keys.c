@@ -15,7 +15,7 @@
 #include "server/statistics.h"
 #include "server/watch.h"
 
-/* As settings.def bounds proto-max-bulk-len. */
+/* The maximum of proto-max-bulk-len in settings.def. */
 #define STRING_MAX ((size_t)1 << 30)
 
 size_t
@@ -30,7 +30,7 @@ key_is_over(struct request *rq, int64_t at_ms)
 	return rq->server->replay == NULL && at_ms <= request_now_ms(rq);
 }
 
-/* While writes are paused a key that is due stays, and is not found. */
+/* While writes are paused an expired key is kept, but not found. */
 struct kv_key *
 key_peek(struct request *rq, struct kv_db *db, struct slice name)
 {
@@ -43,7 +43,7 @@ key_peek(struct request *rq, struct kv_db *db, struct slice name)
 	return NULL;
 }
 
-/* Of a client that asked for CLIENT NO-TOUCH only TOUCH is a use. */
+/* For a client with CLIENT NO-TOUCH, only TOUCH counts as a use. */
 static void
 note_use(struct request *rq, struct kv_key *key)
 {
@@ -198,7 +198,7 @@ keys_swap(struct request *rq, uint32_t a, uint32_t b)
 	rq->changes++;
 }
 
-/* The name goes with the key, unless it is an argument: it is said first. */
+/* The name may be freed with the key, so the event is published first. */
 void
 key_remove(struct request *rq, struct kv_key *key, const char *event)
 {

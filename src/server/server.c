@@ -48,14 +48,14 @@
 #include "server/wait.h"
 #include "server/wire.h"
 
-/* What peers cause is logged so often a second at most, after a first burst. */
+/* The rate limit of log lines that peers cause: lines a second, and a first burst. */
 #define LOGS_A_SECOND 10
 #define LOGS_AT_ONCE 50
 
-/* While jobs wait for their client to read: how often they are looked at. */
+/* How often jobs that wait for their client to read are checked. */
 #define JOB_POLL_US 2000
 
-/* Subscriptions of a closed client that are taken back between two looks at the clock. */
+/* Subscriptions of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
 
 static const char too_many_clients[] = "ERR max number of clients reached";
@@ -83,7 +83,7 @@ make_hub(struct server *server)
 	return hub_new(&config);
 }
 
-/* The server and its modules, in one piece of memory. */
+/* The server and its modules, in one allocation. */
 struct whole {
 	struct server server; /* first */
 	struct server_io io;
@@ -210,7 +210,7 @@ server_free(struct server *server)
 	xfree(server);
 }
 
-/* Limits of clients are put to use by the sweep, which begins at once. */
+/* The sweep, which begins at once, applies the limits of clients. */
 void
 server_reconfigured(struct server *server)
 {
@@ -221,7 +221,7 @@ server_reconfigured(struct server *server)
 	sweep_restart(server->sweep);
 }
 
-/* Why the peer may not come in, as an error reply; else NULL. */
+/* The reason to refuse the peer, as an error reply; NULL: none. */
 static const char *
 refusal(struct server *server, const struct server_peer *peer)
 {
@@ -320,9 +320,8 @@ unlink_client(struct client *c)
 }
 
 /*
- * May come in the middle of a publish or of this client's own command (if io.kill calls it at
- * once), and the client may have a million subscriptions: they are taken back, and it is freed, in
- * server_turn.
+ * May be called during a publish or this client's own command (if io.kill calls it at once), and
+ * the client may have a million subscriptions: server_turn removes them and frees the client.
  */
 void
 server_closed(struct client *c, const char *reason)
@@ -342,13 +341,18 @@ server_closed(struct client *c, const char *reason)
 	(void)client_state_move(&c->state, CLIENT_EVENT_CLOSE);
 	TAILQ_INSERT_TAIL(&server->clients->gone, c, all);
 	server->clients->gone_count++;
-	/* At once for most: who sees the connection closed sees its subscriptions gone. */
+	/*
+	 * Done at once for most clients: then the subscriptions are gone when others see the
+	 * connection closed.
+	 */
 	if (hub_detach(&c->subscriber, DETACH_A_LOOK))
 		free_gone(server, c);
 }
 
-/* At least one step, else as long as there is time. True if there is more that can be done at once:
- * who is still being written to by another loop has to wait for that. */
+/*
+ * Runs at least one step, and more while there is time. True if more can be done at once: a client
+ * to which another loop is still writing has to wait for that.
+ */
 static bool
 release_gone(struct server *server, uint64_t deadline_us)
 {
@@ -376,7 +380,7 @@ earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The pause ends by itself; returns in how many us. */
+/* Ends a pause that is over. Returns the time until then, in us. */
 static uint64_t
 check_pause(struct server *server, uint64_t now_us)
 {
@@ -395,8 +399,10 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	uint64_t begun_us = clock_mono_us(), wait_us;
 	bool more;
 
-	/* The turn may have begun before the requests that it ran: time must not go back between
-	 * them. */
+	/*
+	 * The turn may have begun before the requests that it ran: time must not go back between
+	 * them.
+	 */
 	if (now_us < begun_us)
 		now_us = begun_us;
 	server->now_us = now_us;

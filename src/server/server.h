@@ -13,34 +13,38 @@
 /*
  * Server: clients, commands, statistics.
  *
- * Requests come in as slices, replies go to the client's outbox. It knows no socket: what it wants
- * of a connection it asks for through struct server_io, what it wants of the configuration through
- * struct server_settings; both are filled in by app, or by a test.
+ * Requests come in as slices, replies go to the client's outbox. The server has no access to
+ * sockets or configuration files: it uses struct server_io and struct server_settings, which app,
+ * or a test, fills in.
  */
 struct outbox;
 struct server;
 struct client;
 struct command_table;
 
-/* Borrows all four; config's values may change at any time, then server_reconfigured. now_us is
- * monotonic throughout. */
+/*
+ * Borrows all four. config's values may change at any time; the caller then calls
+ * server_reconfigured. now_us is monotonic throughout.
+ */
 struct server *server_new(const struct server_config *config, const struct command_table *commands,
     const struct server_io *io, const struct server_settings *settings);
-void server_free(struct server *server); /* no client is left */
+void server_free(struct server *server); /* all clients must have been closed */
 void server_reconfigured(struct server *server);
 
 /*
- * A client came. Past maxclients, or against protected mode, it gets Redis's error and io.finish;
- * it is a client all the same until server_closed.
+ * A client has connected. Beyond maxclients, or against protected mode, it gets Redis's error and
+ * io.finish; it is a client all the same until server_closed.
  */
 struct client *server_open(struct server *server, void *conn, const struct server_peer *peer);
-struct outbox *server_outbox(struct client *client); /* where it is owed what */
+struct outbox *server_outbox(struct client *client); /* its queued output */
 void server_broken(
     struct client *client, const char *error); /* protocol error: the reply is queued */
 void server_closed(struct client *client, const char *reason);
 
-/* Once a turn: timers and work in slices for at most budget_us. Returns in how many us it wants the
- * next call; 0: at once. */
+/*
+ * Called once a turn: runs timers and sliced work for at most budget_us. Returns the time until the
+ * next call, in us; 0: call again at once.
+ */
 uint64_t server_turn(struct server *server, uint64_t now_us, uint64_t budget_us);
 void server_flushed(struct server *server); /* once a turn, after the flush */
 

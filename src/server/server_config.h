@@ -10,8 +10,11 @@
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
 
-/* The settings that the server reads; app fills them in, and says when they change. */
-/* What HELLO and INFO tell clients that look for features by version. */
+/*
+ * The settings that the server reads. app fills them in, and calls server_reconfigured when they
+ * change.
+ */
+/* The version that HELLO and INFO show to clients that choose features by version. */
 #define SERVER_REDIS_VERSION "7.2.0"
 
 /* client-output-buffer-limit of one class. */
@@ -27,30 +30,30 @@ enum server_class { SERVER_CLASS_NORMAL, SERVER_CLASS_REPLICA, SERVER_CLASS_PUBS
 struct server_config {
 	uint32_t maxclients;
 	const char *requirepass;     /* of the user default; "" or NULL: none */
-	uint32_t acl_pubsub_default; /* 1: new users may hear all channels */
+	uint32_t acl_pubsub_default; /* 1: new users may subscribe to all channels */
 	uint32_t acllog_max_len;
-	uint32_t auth_delay_max_ms; /* 0: wrong passwords cost no time */
+	uint32_t auth_delay_max_ms; /* 0: no delay after wrong passwords */
 	bool protected_mode;
 	uint32_t databases;  /* SELECT 0 .. databases-1 */
-	struct kv_limits kv; /* up to where collections are packed */
+	struct kv_limits kv; /* limits up to which collections are packed */
 	struct hub_limits hub;
-	struct outbox_limits outbox; /* the defaults, and the most a client may choose */
+	struct outbox_limits outbox; /* the defaults, and the maximum that a client may choose */
 	uint32_t outbox_block_timeout_ms;
 	size_t segment_bytes;
 	struct server_buffer_limit buffer_limit[SERVER_CLASSES];
 	int64_t slowlog_slower_than_us; /* -1: off, 0: every command */
 	uint32_t slowlog_max_len;
-	size_t proto_max_bulk_bytes; /* also the most that one message may hold */
+	size_t proto_max_bulk_bytes; /* also the maximum of a message */
 	uint32_t timeout_s;          /* for INFO */
-	size_t query_buffer_bytes;   /* for INFO; also the most that one transaction may hold */
+	size_t query_buffer_bytes;   /* for INFO; also the maximum of a transaction */
 	uint32_t transaction_commands;
 	uint32_t watched_keys;  /* per client */
 	size_t maxmemory_bytes; /* of the keyspace; 0: no limit */
 	struct kv_eviction_rules evict;
-	uint32_t debug_command; /* enum server_debug: who may call DEBUG */
+	uint32_t debug_command; /* enum server_debug: which clients may call DEBUG */
 	uint32_t notify_events; /* see notify.h */
 	uint32_t shutdown_timeout_s;
-	uint32_t shutdown_grace_s; /* of a lame duck by signal; 0: none */
+	uint32_t shutdown_grace_s; /* of a lame-duck period after a signal; 0: none */
 	int port;                  /* for INFO */
 };
 

@@ -9,11 +9,12 @@
 
 #include "base/alloc.h"
 
-/* Entries that one slowlog_add takes away at most. */
+/* The most entries that one slowlog_add removes. */
 #define DROPS_MAX 64
 
 /*
- * A ring that grows to the length asked for: adding, and finding the nth, are O(1) at any length.
+ * A ring that grows to the configured length: adding an entry and finding the nth are O(1) at any
+ * length.
  */
 struct slowlog {
 	struct slowlog_entry *ring;
@@ -97,7 +98,7 @@ set_arg(struct slowlog_entry *entry, size_t i, struct slice arg)
 	memcpy(entry->argv[i] + kept, note, note_len);
 }
 
-/* Past the most arguments kept, the last one kept says how many there were. */
+/* If there are more arguments than are kept, the last one kept states how many. */
 static void
 set_args(struct slowlog_entry *entry, const struct slice *argv, size_t argc)
 {
@@ -138,7 +139,10 @@ slowlog_add(struct slowlog *log, size_t max_len, uint64_t time_s, uint64_t durat
 	struct slowlog_entry *entry;
 	size_t dropped;
 
-	/* After a cut of max_len the surplus goes in parts, lest one command pay for all of it. */
+	/*
+	 * After a reduction of max_len the surplus is removed in parts, so that no command pays for
+	 * all of it.
+	 */
 	for (dropped = 0; log->len > 0 && log->len >= max_len && dropped < DROPS_MAX; dropped++)
 		drop_oldest(log);
 	if (max_len == 0)

@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 /*
- * Slow log: the last commands that took longer than the limit. Arguments are cut as Redis cuts
- * them (32 arguments, 128 bytes each), so an entry is bounded whatever a peer sent.
+ * Slow log: the last commands that took longer than the limit. Arguments are cut as in Redis (32
+ * arguments, 128 bytes each), so the size of an entry is bounded.
  */
 struct slowlog;
 
@@ -29,8 +29,10 @@ struct slowlog_entry {
 struct slowlog *slowlog_new(void);
 void slowlog_free(struct slowlog *log);
 
-/* Copies. Keeps at most max_len entries (a smaller max_len than last time is reached over several
- * calls). Of argv only the first SLOWLOG_ARGS_MAX are read. */
+/*
+ * Copies. Keeps at most max_len entries (a max_len smaller than before is reached over several
+ * calls). Only the first SLOWLOG_ARGS_MAX of argv are read.
+ */
 void slowlog_add(struct slowlog *log, size_t max_len, uint64_t time_s, uint64_t duration_us,
     const struct slice *argv, size_t argc, const char *address, const char *name);
 void slowlog_reset(struct slowlog *log);

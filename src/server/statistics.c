@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "server/core.h"
 
-/* Codes told apart in errorstats, as many as Redis tells apart. */
+/* The maximum of different codes in errorstats, as in Redis. */
 #define ERROR_CODES_MAX 128
 
 static void
@@ -22,7 +22,7 @@ make_run_id(char out[41])
 	unsigned char bytes[20] = {0};
 
 	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		log_warn("no random bytes for the run id");
+		log_warn("cannot get random bytes for the run id");
 	hex_write(out, bytes, sizeof(bytes));
 	out[2 * sizeof(bytes)] = '\0';
 }

@@ -8,8 +8,8 @@
 #include "pubsub/hub.h"
 
 /*
- * Statistics: what the modules count, for INFO. The modules add to the counters themselves; error
- * replies are counted here, by their code.
+ * Statistics: counters for INFO. The modules increment them directly; error replies are counted
+ * here, by their code.
  */
 struct hash_map;
 
@@ -18,11 +18,12 @@ struct counters {
 	uint64_t commands;
 	uint64_t rejected_connections; /* over maxclients */
 	uint64_t denied_connections;   /* protected mode */
-	uint64_t evicted_clients;      /* closed: outbox past its limits */
+	uint64_t evicted_clients;      /* closed: outbox exceeded its limits */
 	uint64_t memory_waits;         /* publishes that waited for maxmemory-pubsub */
-	uint64_t memory_cut_clients;   /* closed: owed the most past maxmemory-pubsub */
-	uint64_t broken_clients;       /* closed: no RESP */
-	uint64_t errors;               /* error replies */
+	uint64_t
+	    memory_cut_clients;  /* closed: most queued bytes while maxmemory-pubsub was exceeded */
+	uint64_t broken_clients; /* closed: invalid RESP */
+	uint64_t errors;         /* error replies */
 	uint64_t auth_failures;
 	uint64_t delayed_logins;
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
@@ -31,7 +32,7 @@ struct counters {
 	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
-/* The most that any one client held, for INFO. */
+/* The largest use by any client, for INFO. */
 struct client_peaks {
 	size_t input_bytes;
 	size_t outbox_bytes;
@@ -41,7 +42,7 @@ struct client_peaks {
 	uint32_t subscriptions;
 };
 
-/* Counters of a command, beside its row (same index). */
+/* Counters of a command; same index as its row. */
 struct command_stats {
 	uint64_t calls;
 	uint64_t usec;
@@ -51,11 +52,11 @@ struct command_stats {
 
 struct statistics {
 	struct counters counters;
-	struct client_peaks peaks;      /* as of the last whole sweep over the clients */
+	struct client_peaks peaks;      /* from the last complete sweep over the clients */
 	struct command_stats *commands; /* one per row of the command table */
 	struct hash_map *errors;        /* code ("ERR") -> uint64_t *, at most 128 */
 	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
-	size_t startup_bytes;           /* allocated when the server was made */
+	size_t startup_bytes;           /* allocated bytes when the server was created */
 	uint64_t started_us;
 	uint64_t started_wall_us;
 	char run_id[41];

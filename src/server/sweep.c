@@ -14,7 +14,7 @@
 #include "server/io.h"
 #include "server/statistics.h"
 
-/* Each client is looked at about once a second, as in Redis. */
+/* Each client is checked about once a second, as in Redis. */
 #define SWEEP_INTERVAL_US 1000000
 #define CLIENTS_A_TURN 1024
 #define PAUSE_US 5000 /* between the parts of a sweep */

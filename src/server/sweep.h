@@ -5,22 +5,22 @@
 
 #include "server/statistics.h"
 
-/* Sweep: looks at each client about once a second, for limits that depend on time. */
+/* Sweep: checks each client about once a second for limits that depend on time. */
 struct client;
 struct server;
 
 struct sweep {
 	uint64_t next_us;
-	struct client *at;         /* where it is; NULL: at rest */
-	struct client_peaks peaks; /* of the sweep under way */
+	struct client *at;         /* next client; NULL: between two sweeps */
+	struct client_peaks peaks; /* of the current sweep */
 };
 
-/* Once a turn. Returns in how many us it wants to be called again. */
+/* Called once a turn. Returns the time until the next call, in us. */
 uint64_t sweep_turn(struct server *server, uint64_t now_us);
 
-/* A new sweep begins at once: limits may have changed. */
+/* Begins a new sweep at once: limits may have changed. */
 void sweep_restart(struct sweep *sweep);
 
-void sweep_forget(struct client *c); /* it leaves the list of clients */
+void sweep_forget(struct client *c); /* it is removed from the list of clients */
 
 #endif

@@ -40,7 +40,7 @@ transaction_free(struct transaction *t)
 	xfree(t);
 }
 
-/* A request is in memory with all its arguments: their lengths do not overflow. */
+/* The sum cannot overflow, because the request is in memory with all its arguments. */
 static size_t
 bytes_of(const struct slice *argv, size_t argc)
 {

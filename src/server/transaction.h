@@ -9,11 +9,11 @@
 #include "base/bytes.h"
 
 /*
- * Transaction: the commands that a client has sent since MULTI, for EXEC to run in one go.
+ * Transaction: the commands that a client has sent since MULTI, which EXEC runs together.
  *
- * Invariant: what is queued was allowed when it came, is copied, and is within the limits; a
- * spoiled transaction (a command was refused) holds nothing more. It knows no client and runs
- * nothing: cmd/transaction.c does.
+ * Invariant: queued commands were allowed when they came, are copied, and are within the limits; a
+ * spoiled transaction (a command was refused) holds no commands. The module knows no clients and
+ * runs nothing: cmd/transaction.c does.
  */
 struct command;
 
@@ -21,7 +21,7 @@ struct queued_command {
 	TAILQ_ENTRY(queued_command) all;
 	const struct command *command;
 	size_t argc;
-	struct slice argv[]; /* the bytes stand behind it */
+	struct slice argv[]; /* the bytes follow it */
 };
 
 TAILQ_HEAD(queued_commands, queued_command);
@@ -29,10 +29,10 @@ TAILQ_HEAD(queued_commands, queued_command);
 struct transaction {
 	struct queued_commands commands; /* in the order of EXEC */
 	size_t count;
-	size_t bytes;           /* held for them */
-	uint32_t flags;         /* of all commands: any enum command_flag that one of them has */
-	uint32_t rules_version; /* server->limits_version when it began: as long as it is the same,
-				   what is queued is still allowed */
+	size_t bytes;           /* memory of the commands */
+	uint32_t flags;         /* enum command_flag of all commands together */
+	uint32_t rules_version; /* server->limits_version when it began; while it is the same,
+				   queued commands are still allowed */
 	bool spoiled;
 };
 
@@ -40,12 +40,14 @@ struct transaction {
 struct transaction *transaction_new(uint32_t rules_version);
 void transaction_free(struct transaction *t); /* NULL is allowed */
 
-/* Copies the arguments. False, and nothing changed: it would hold more than so many commands or
- * bytes. */
+/*
+ * Copies the arguments. False, and nothing changed: it would exceed the maximum of commands or
+ * bytes.
+ */
 bool transaction_add(struct transaction *t, const struct command *command, const struct slice *argv,
     size_t argc, size_t commands_max, size_t bytes_max) __attribute__((warn_unused_result));
 
-/* It can only be discarded from now on. */
+/* Frees the commands; it can only be discarded from now on. */
 void transaction_spoil(struct transaction *t);
 
 #endif

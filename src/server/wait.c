@@ -11,11 +11,14 @@
 #include "server/io.h"
 #include "server/transaction.h"
 
-/* Resumed of one queue in one turn, so that a turn stays short however many wait. */
+/* Clients of one queue resumed in one turn, so that a turn stays short however many wait. */
 #define RETRIES_A_TURN 128
 #define CONTINUED_A_TURN 4
 
-/* Letting go of a subscriber at the end of a round calls for another, mostly a short one. */
+/*
+ * At the end of a round, a subscriber that is no longer waited for causes another one, mostly
+ * short.
+ */
 #define ROUNDS_A_TURN 3
 
 #define S WAIT_STAYS
@@ -116,8 +119,10 @@ publishes(const struct client *c)
 	return (flags & CMD_MAY_REPLICATE) != 0;
 }
 
-/* A message goes out only while its publisher is there. Anything else that waits is still done for
- * a peer that only stopped sending. */
+/*
+ * A message is sent only while its publisher is connected. Other waiting requests are executed even
+ * if the peer has stopped sending.
+ */
 static bool
 goes_with_its_peer(const struct client *c, enum wait_reason reason)
 {
@@ -132,8 +137,8 @@ wait_begin(struct client *c, enum wait_reason reason)
 	if (c->server->waits->hooks[reason].joined != NULL)
 		c->server->waits->hooks[reason].joined(c);
 	if (reason != WAIT_MEMORY && reason != WAIT_ROOM && reason != WAIT_TURN)
-		c->pending->wait.memory_since_us = 0; /* its grace begins anew */
-	/* Its message is not under way: whoever had to wait for it need not. */
+		c->pending->wait.memory_since_us = 0; /* its grace period begins again */
+	/* Its message is not being copied: other publishers need not wait for it. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
 		hub_suspend_publication(c->server->hub, &c->pending->publication);
 	return goes_with_its_peer(c, reason) ? REQUEST_BLOCKED : REQUEST_LATER;
@@ -219,7 +224,10 @@ wait_event_of(struct client *c, enum wait_event event)
 	}
 }
 
-/* A round ends when all that could have waited for a subscriber when it began were tried. */
+/*
+ * A round ends when all requests that could have waited for a subscriber at its beginning were
+ * retried.
+ */
 static void
 end_round(struct server *server)
 {
@@ -242,8 +250,10 @@ begin_round(struct server *server)
 	hub_begin_round(server->hub);
 }
 
-/* A pass over a queue: who has to wait again goes to its end, so that a request that could go on is
- * never kept behind those that can't. */
+/*
+ * Begins a pass over a queue: a client that has to wait again moves to its end, so that a request
+ * that can continue is never kept behind those that cannot.
+ */
 static void
 begin_pass(struct server *server, enum wait_reason reason)
 {

@@ -14,9 +14,9 @@
 
 struct watch {
 	struct watched_key *key;
-	uint64_t changes;      /* of the key, when it was watched */
-	uint64_t replacements; /* of its database, then */
-	bool existed;          /* then */
+	uint64_t changes;      /* changes of the key when it was watched */
+	uint64_t replacements; /* replacements of its database at that time */
+	bool existed;          /* whether it existed at that time */
 };
 
 static struct slice
@@ -51,7 +51,7 @@ get_or_add(struct server *server, struct slice id)
 	return key;
 }
 
-/* A key that is watched already keeps the first look at it. */
+/* A key that is watched already keeps its first record. */
 bool
 watch_add(
     struct server *server, struct client_watch *own, uint32_t db, struct slice name, bool exists)
@@ -134,7 +134,7 @@ was_replaced(struct kv *kv, const struct watch *watch)
 	return kv_db_replacements(kv_database(kv, db_of(watch->key))) != watch->replacements;
 }
 
-/* A database that was emptied or swapped took away what was in it. */
+/* Emptying or swapping the database removed the key. */
 static bool
 was_touched(struct kv *kv, const struct watch *watch)
 {
@@ -169,7 +169,7 @@ exists(const struct look *look, const struct watched_key *watched)
 	return key != NULL && !kv_is_due(db, key, look->now_ms);
 }
 
-/* A key that came to be by itself came with a database. */
+/* A key that appeared without a change came with a swapped database. */
 static void
 look_for_difference(struct slice pointer, void *value, void *arg)
 {

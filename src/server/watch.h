@@ -8,16 +8,16 @@
 #include "base/bytes.h"
 
 /*
- * Watch: which keys clients watch (WATCH), and whether one of them was changed since.
+ * Watch: the keys that clients watch (WATCH), and whether one of them was changed since.
  *
- * A watched key has a count of changes; a watch remembers what it was. So a change costs one
- * look-up, however many clients watch the key, and none where nobody watches anything. A database
- * that is emptied or swapped counts as one change of its own: what that means for a key is found by
- * EXEC, so that FLUSHALL and SWAPDB cost nothing, however many keys are watched. A key whose time
- * is up does not exist for a watch, whether it was removed already or not. Where two swaps bring a
- * key and take it away again, EXEC goes on, unlike in Redis: the key is what it was.
+ * A watched key counts its changes; a watch remembers the count. So a change costs one look-up,
+ * however many clients watch the key, and nothing if no key is watched. Emptying or swapping a
+ * database counts as one change of the database: EXEC finds out what that means for a key, so the
+ * cost of FLUSHALL and SWAPDB does not grow with the number of watched keys. For a watch an expired
+ * key does not exist, whether it was removed already or not. If one swap brings a key and another
+ * takes it away again, EXEC succeeds, unlike in Redis, because the key is what it was before.
  *
- * Invariant: a key is in server->watched as long as somebody watches it.
+ * Invariant: a key is in server->watched while a client watches it.
  */
 struct hash_map;
 struct kv_db;
@@ -35,19 +35,21 @@ struct client_watch {
 	uint32_t count;
 };
 
-/* Copies name; exists: the key is there, and not due. False: the client watches as many keys as it
- * may. */
+/*
+ * Copies name; exists: the key exists and is not expired. False: the client watches the maximum of
+ * keys.
+ */
 bool watch_add(struct server *server, struct client_watch *own, uint32_t db, struct slice name,
     bool exists) __attribute__((warn_unused_result));
 void watch_clear(struct server *server, struct client_watch *own);
 
-/* The key was changed, came to be, or went for another reason than its time. */
+/* The key was changed, created, or removed for another reason than its expiry. */
 void watch_touched(struct server *server, const struct kv_db *db, struct slice name);
 
 /*
- * Whether EXEC must fail: a watched key was changed, or is there now and was not, or the reverse.
- * _was_touched looks at no key, and does not know what a time that was up or a swap did to a key
- * that was not there. Both cost a look at every key that the client watches.
+ * True if EXEC must fail: a watched key was changed, created or removed. _was_touched looks up no
+ * key, and does not see the effect of an expiry or of a swap on a key that did not exist. Both take
+ * time in proportion to the keys that the client watches.
  */
 bool watch_is_broken(const struct server *server, const struct client_watch *own, int64_t now_ms);
 bool watch_was_touched(const struct server *server, const struct client_watch *own);

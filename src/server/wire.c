@@ -8,7 +8,7 @@
 #include "pubsub/outbox.h"
 #include "resp/message.h"
 
-/* The hub's wire forms, in terms of the messages of RESP. On the path of every message. */
+/* The hub's wire forms as messages of RESP. This code is on the path of every message. */
 _Static_assert(RESP_LAGGED_MAX <= OUTBOX_NOTICE_MAX, "a notice must fit the outbox's room for it");
 
 static const struct slice kinds[HUB_KINDS] = {
@@ -17,7 +17,7 @@ static const struct slice kinds[HUB_KINDS] = {
     [HUB_SHARD] = {"smessage", 8},
 };
 
-/* Fills parts; how many there are. */
+/* Fills parts and returns their number. */
 static size_t
 message_parts(const struct hub_message *message, struct slice parts[2])
 {
