@@ -536,7 +536,7 @@ take_request(struct client *c, struct request *rq)
 	if (p->job != NULL)
 		return wait_begin(c, WAIT_JOB);
 	if (p->job_ended) {
-		p->job_ended = false;
+		client_request_over(c);
 		return REQUEST_NEXT;
 	}
 	rq->reply = rq->server->reply;

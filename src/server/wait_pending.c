@@ -30,9 +30,11 @@ pending_end(struct client *c)
 		pending_drop(c);
 		return;
 	}
-	xfree(p->look);
-	buffer_release(&p->partial);
-	*p = (struct pending){0};
+	/* client_request_over() has cleared the rest. */
+	if (p->look != NULL)
+		xfree(p->look);
+	p->look = NULL;
+	p->job_ended = p->has_changed = p->has_pushed = p->has_new_state = false;
 	waits->spare = p;
 	c->pending = NULL;
 }
