@@ -242,9 +242,8 @@ void net_loops_send(struct net *net);   /* what they are to do; at the end of a 
 void net_loops_settle(struct net *net); /* the same, and waits for a report */
 void net_loops_close(struct net *net);  /* no connection is left */
 
-/* The first call of each callback of the loop: a turn's clock starts when the loop wakes up. */
+/* The first call in each callback: a turn's clock starts when the loop wakes up. */
 void net_wake(struct net *net);
-
 /* True once a turn has accepted long enough. */
 bool net_accepts_long(const struct net *net);
 
