@@ -15,9 +15,9 @@
 #include "server/watch.h"
 
 /*
- * A client: one connection as the server sees it. Inside the server layer only. Its subscriber
- * holds the outbox; client_conn() is opaque and only ever handed to struct server_io.
- * What not every client needs all the time has a part of its own (pending, session, held).
+ * A client: one connection as the server sees it. Used inside the server layer only. Its subscriber
+ * holds the outbox; client_conn() is opaque and only passed to struct server_io. What not every
+ * client needs all the time is in a part of its own (pending, session, held).
  */
 struct acl_user;
 struct client_peer;
@@ -54,9 +54,9 @@ struct session {
 	char *name; /* owned, or NULL */
 	char *lib_name;
 	char *lib_version;
-	struct outbox_limits limits; /* the limits chosen by OUTBOX SET */
-	uint8_t chosen;              /* enum client_choice */
-	uint64_t soft_since_us; /* time since it exceeds the soft output limit; 0: it does not */
+	struct outbox_limits limits;  /* the limits chosen by OUTBOX SET */
+	uint8_t chosen;               /* enum client_choice */
+	uint64_t soft_since_us;       /* when it began to exceed the soft limit; 0: it does not */
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
 };
 

@@ -7,11 +7,11 @@
 #include "base/bytes.h"
 
 /*
- * What a client knows of its peer and never changes, in one allocation: beside a short IPv4 address
- * and its port it has 48 bytes.
+ * The unchanging facts about the peer of a client, in one allocation: 48 bytes if the address is a
+ * short IPv4 address with its port.
  */
 struct client_peer {
-	uint64_t created_us; /* when the client came; monotonic */
+	uint64_t created_us; /* when the client connected; monotonic */
 	uint8_t local_at;    /* where the local address begins in text */
 	uint8_t origin_len : 6;
 	bool is_unix : 1;
@@ -24,7 +24,7 @@ struct client_peer {
 struct client_peer *client_peer_new(
     const char *address, const char *local_address, struct slice origin, uint64_t now_us);
 
-/* "127.0.0.1:5000", of a Unix socket "PATH:0". */
+/* ""127.0.0.1:5000", or "PATH:0" for a Unix socket. a Unix socket "PATH:0". */
 const char *client_peer_address(const struct client_peer *peer);
 const char *client_peer_local_address(const struct client_peer *peer);
 

@@ -2,7 +2,7 @@
 
 #include "server/client_state.h"
 
-#define NO UINT8_MAX /* the event means nothing in this state */
+#define NO UINT8_MAX /* the event has no effect in this state */
 #define REFUSED CLIENT_REFUSED
 #define FINISHING CLIENT_FINISHING
 #define PARTING CLIENT_PARTING

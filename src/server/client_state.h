@@ -12,10 +12,10 @@
 enum client_state {
 	CLIENT_OPEN,
 	CLIENT_REFUSED,   /* over maxclients or against protected mode: finishing, and in no list */
-	CLIENT_FINISHING, /* takes no more requests; ends when its outbox is flushed */
-	CLIENT_PARTING,   /* the same, because of the lame duck, which counts it */
+	CLIENT_FINISHING, /* accepts no more requests; ends when its outbox is flushed */
+	CLIENT_PARTING,   /* the same, because of a lame-duck period, which counts it */
 	CLIENT_KILLED,    /* io.kill was called: CLIENT LIST does not show it any more */
-	CLIENT_CUT,       /* the same, and memory_guard.c counts it: its outbox still has memory */
+	CLIENT_CUT,       /* the same, counted by memory_guard.c: its outbox still uses memory */
 	CLIENT_GONE,      /* closed; its subscriptions are being removed in slices */
 	CLIENT_GONE_CUT,  /* the same, still counted by memory_guard.c */
 };
@@ -31,10 +31,10 @@ enum client_event {
 };
 #define CLIENT_EVENTS (CLIENT_EVENT_CLOSE + 1)
 
-/* The table: the same state if the event means nothing in it. */
+/* The next state by the table; the same state if the event has no effect in it. */
 enum client_state client_state_after(enum client_state state, enum client_event event);
 
-/* Moves an enum client_state. False, and nothing changed, if the event means nothing in it. */
+/* Moves an enum client_state. False, and nothing changed, if the event has no effect in it. */
 bool client_state_move(uint8_t *state, enum client_event event);
 
 #endif

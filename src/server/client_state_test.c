@@ -6,7 +6,7 @@
 
 #include "base/testing.h"
 
-/* Written out once more, so that a change of the table is a decision. */
+/* The table is repeated here, so that it is not changed by accident. */
 START_TEST(each_event_in_each_state_leads_to_the_state_that_the_table_says)
 {
 	static const char *const states[CLIENT_STATES] = {

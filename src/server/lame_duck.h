@@ -49,8 +49,8 @@ uint64_t lame_duck_left_us(const struct server *server, uint64_t now_us);
 
 /*
  * Closes all clients, spread evenly over window_s, which is not 0; clients that asked for it are
- * notified first. Then, or as soon as no client is left, io.parted is called. If a window is open
- * already, a new one begins with the remaining clients.
+ * notified first. Then, or as soon as no client is left, io.lame_duck_over is called. If a window
+ * is open already, a new one begins with the remaining clients.
  */
 void server_lame_duck(struct server *server, uint32_t window_s);
 

@@ -42,33 +42,33 @@ struct wait {
 };
 
 /*
- * What a client's request keeps from its arrival until it is done: why it waits, how far it has
- * come, what it has claimed.
+ * The state of a client's request from its arrival until it is done: why it waits, its progress,
+ * and what it has claimed.
  *
- * Invariant: client->pending is not NULL while a request of the client is executed or waits, and as
- * long as a job of it runs. An idle client has none. Requests that do not wait use the same one,
- * one after the other (waits.spare), so they allocate nothing.
+ * Invariant: client->pending is not NULL while a request of the client is executed or waits, and
+ * while its job runs. An idle client has none. Requests that do not wait share one struct, one
+ * after the other (waits.spare), so they allocate nothing.
  */
 struct pending {
 	struct wait wait;
-	struct hub_publication publication; /* of the message that it publishes */
-	struct block *block;                /* while it waits for a key; blocked.c's */
-	struct job *job;                    /* a command that goes on between turns */
-	const struct command *running;      /* COMMAND_AGAIN: the command in progress, else NULL */
-	size_t progress;                    /* the handler's own, 0 when a command begins */
+	struct hub_publication publication; /* the message that it publishes */
+	struct block *block;                /* while it is blocked; owned by blocked.c */
+	struct job *job;                    /* a sliced command in progress */
+	const struct command *running;      /* COMMAND_AGAIN: the command in progress, or NULL */
+	size_t progress;                    /* used by the handler; 0 when a command begins */
 	uint64_t running_us;                /* spent on it so far */
 	struct buffer partial;              /* its reply so far */
-	struct buffer *exec_reply; /* of that command of a transaction which runs now; else NULL */
-	struct acl_look *look;     /* owned; of a check of its rights that takes several turns */
-	uint64_t login_at_us;      /* when its login is tried; 0: it did not wait */
-	uint64_t awaited_disk;     /* SAVE: until so many snapshots have ended; CONFIG SET: an
-				      attempt to switch the log on; 0: neither */
-	uint32_t rules_version;    /* limits_version when what it subscribes to was allowed */
-	bool is_executed;          /* server_request is in it */
-	bool job_ended;            /* the request need not be executed again */
-	/* Of its reply, if that is held (held.h): */
+	struct buffer *exec_reply;          /* reply to the running command of a transaction */
+	struct acl_look *look;              /* owned; state of an access check of several turns */
+	uint64_t login_at_us;               /* when its waiting login is processed; 0: none */
+	uint64_t awaited_disk;  /* SAVE: until so many snapshots have ended; CONFIG SET: an
+				   attempt to switch the log on; 0: neither */
+	uint32_t rules_version; /* limits_version when its SUBSCRIBE was allowed */
+	bool is_executed;       /* server_request is executing it */
+	bool job_ended;         /* the request need not be executed again */
+	/* For its reply, if that is held (held.h): */
 	bool has_changed;   /* the command has changed something */
-	bool has_pushed;    /* ... has brought messages, or asked for them */
+	bool has_pushed;    /* ... has caused messages to itself */
 	bool has_new_state; /* ... has changed subscriptions, protocol or user */
 };
 
