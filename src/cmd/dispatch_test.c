@@ -102,6 +102,23 @@ START_TEST(calls_and_failures_are_counted_by_command)
 }
 END_TEST
 
+START_TEST(a_repeated_command_is_told_from_one_that_only_begins_alike)
+{
+	const struct slice with_nul = {"ping\0", 5};
+
+	assert_says(c, "ping", "+PONG\r\n");
+	assert_says(c, "PiNg", "+PONG\r\n");
+	assert_says(c, "pin", "-ERR unknown command 'pin', with args beginning with: \r\n");
+	assert_says(c, "pings", "-ERR unknown command 'pings', with args beginning with: \r\n");
+	ck_assert(test_send_args(c, &with_nul, 1));
+	ck_assert_str_eq(
+	    test_read(c), "-ERR unknown command 'ping', with args beginning with: \r\n");
+	assert_says(c, "client getname", "$-1\r\n");
+	assert_says(c, "getname", "-ERR unknown command 'getname', with args beginning with: \r\n");
+	assert_says(c, "client getname", "$-1\r\n");
+}
+END_TEST
+
 START_TEST(ping_and_echo_answer)
 {
 	assert_says(c, "PING", "+PONG\r\n");
@@ -318,7 +335,8 @@ main(void)
 		a_shown_argument_is_cut_after_128_bytes_in_all,
 		line_ends_of_a_peer_do_not_reach_the_reply,
 		a_wrong_number_of_arguments_is_refused_and_counted,
-		calls_and_failures_are_counted_by_command, ping_and_echo_answer,
+		calls_and_failures_are_counted_by_command,
+		a_repeated_command_is_told_from_one_that_only_begins_alike, ping_and_echo_answer,
 		a_subscribed_resp2_client_may_only_do_what_redis_allows_it,
 		a_subscribed_resp3_client_may_do_everything,
 		reply_off_drops_replies_and_keeps_pushes, reply_skip_drops_exactly_the_next_reply,

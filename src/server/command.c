@@ -122,20 +122,6 @@ command_find(const struct command_table *table, const struct command *container,
 	return len == 0 ? NULL : hash_map_get(table->names, (struct slice){key, len});
 }
 
-bool
-command_is_named(const struct command *command, struct slice name)
-{
-	size_t i;
-
-	for (i = 0; i < name.len && command->name[i] != '\0'; i++) {
-		char c = name.ptr[i];
-
-		if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != command->name[i])
-			return false;
-	}
-	return i == name.len && command->name[i] == '\0' && command->container == NULL;
-}
-
 size_t
 command_index(const struct command_table *table, const struct command *command)
 {

@@ -109,10 +109,6 @@ void command_table_free(struct command_table *table); /* NULL is allowed */
 const struct command *command_find(
     const struct command_table *table, const struct command *container, struct slice name);
 const struct command *command_find_full(const struct command_table *table, struct slice name);
-
-/* True if command_find without a container finds this row. Cheaper than a lookup. */
-bool command_is_named(const struct command *command, struct slice name);
-
 size_t command_index(const struct command_table *table, const struct command *command);
 
 /* The description of the command for access control. */

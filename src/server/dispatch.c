@@ -92,7 +92,7 @@ top_level_command(const struct request *rq)
 {
 	const struct command *last = client_last_command(rq->client);
 
-	if (last != NULL && command_is_named(last, rq->argv[0]))
+	if (last != NULL && last->container == NULL && slice_is_nocase(rq->argv[0], last->name))
 		return last;
 	return command_find(rq->server->commands, NULL, rq->argv[0]);
 }
