@@ -35,7 +35,7 @@ read_all(struct aof_scan *scan, struct slice *last, size_t *count)
 		       last->ptr + last->len <= scan->file.ptr + scan->file.len);
 		*count += count_commands(*last);
 	}
-	if (verdict == AOF_CUT)
+	if (verdict == AOF_TRUNCATED)
 		*count += count_commands(*last);
 	return verdict;
 }
@@ -71,7 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		scan.file = (struct slice){file, len};
 	}
 	switch (read_all(&scan, &last, &count)) {
-	case AOF_CUT:
+	case AOF_TRUNCATED:
 		assert(scan.reason != NULL && scan.keep < scan.file.len);
 		check_kept(file, &scan, count);
 		break;
