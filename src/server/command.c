@@ -122,13 +122,6 @@ command_find(const struct command_table *table, const struct command *container,
 	return len == 0 ? NULL : hash_map_get(table->names, (struct slice){key, len});
 }
 
-size_t
-command_index(const struct command_table *table, const struct command *command)
-{
-	assert(command >= table->rows && command < table->rows + table->count);
-	return (size_t)(command - table->rows);
-}
-
 const struct acl_command *
 command_acl(const struct command_table *table, const struct command *command)
 {

@@ -1,6 +1,7 @@
 #ifndef SERVER_COMMAND_H
 #define SERVER_COMMAND_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,7 +110,14 @@ void command_table_free(struct command_table *table); /* NULL is allowed */
 const struct command *command_find(
     const struct command_table *table, const struct command *container, struct slice name);
 const struct command *command_find_full(const struct command_table *table, struct slice name);
-size_t command_index(const struct command_table *table, const struct command *command);
+
+/* The index of a row of the table. */
+static inline size_t
+command_index(const struct command_table *table, const struct command *command)
+{
+	assert(command >= table->rows && command < table->rows + table->count);
+	return (size_t)(command - table->rows);
+}
 
 /* The description of the command for access control. */
 const struct acl_command *command_acl(
