@@ -157,7 +157,7 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 	const struct frame *frame = NULL;
 	uint32_t encoded = 0, tag = topic_tags_of(hub->tags, topic);
 	size_t receivers = 0, queued = 0;
-	int form = -1; /* of frame, which is NULL if the form cannot carry the message */
+	int form = -1; /* of frame; -1: no form, or one that cannot carry the message */
 
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
@@ -173,12 +173,11 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 			    !encode(hub, d, s->outbox.form, tag, id, &frames[form]))
 				frames[form].ptr = NULL;
 			encoded |= 1U << form;
-			if (frame->ptr == NULL)
-				frame = NULL;
-		}
-		if (frame == NULL) {
-			outbox_refuse(&s->outbox, tag);
-			continue;
+			if (frame->ptr == NULL) {
+				form = -1;
+				outbox_refuse(&s->outbox, tag);
+				continue;
+			}
 		}
 		if (limiting == HUB_WITHIN_LIMITS && outbox_would_block(&s->outbox, frame->len)) {
 			outbox_refuse(&s->outbox, tag);
