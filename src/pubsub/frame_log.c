@@ -437,18 +437,17 @@ frame_range_consume(struct frame_range *range, uint32_t n)
 	return ended;
 }
 
-uint32_t
-frame_range_drop_first(struct frame_range *range, uint32_t *tag)
+struct dropped_frame
+frame_range_drop_first(struct frame_range *range)
 {
 	const struct frame_mark *mark;
-	uint32_t len;
+	struct dropped_frame dropped;
 
 	assert(range->frames > 0 && !range->started);
 	mark = &range->segment->marks[range->first];
-	len = mark->end - range->offset;
-	*tag = mark->tag;
-	frame_range_consume(range, len);
-	return len;
+	dropped = (struct dropped_frame){.len = mark->end - range->offset, .tag = mark->tag};
+	frame_range_consume(range, dropped.len);
+	return dropped;
 }
 
 void

@@ -98,8 +98,13 @@ void frame_range_unpin(const struct frame_range *range);
 /* Releases the first n bytes, n <= len; returns how many frames ended with them. */
 uint32_t frame_range_consume(struct frame_range *range, uint32_t n);
 
-/* Releases the whole first frame, which is not started; returns its length and *tag. */
-uint32_t frame_range_drop_first(struct frame_range *range, uint32_t *tag);
+struct dropped_frame {
+	uint32_t len;
+	uint32_t tag;
+};
+
+/* Releases the whole first frame, which is not started. */
+struct dropped_frame frame_range_drop_first(struct frame_range *range);
 
 /*
  * Splits off everything behind the first frame into *rest (uninitialised); the range holds at

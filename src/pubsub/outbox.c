@@ -302,21 +302,21 @@ count_drop(struct outbox *outbox, uint32_t tag)
 static bool
 drop_oldest(struct outbox *outbox)
 {
+	struct dropped_frame dropped;
 	struct outbox_item *item;
-	uint32_t len, tag;
 
 	if (outbox->oldest != NULL && outbox->oldest->range.started)
 		item_unstart(outbox);
 	item = outbox->oldest;
 	if (item == NULL)
 		return false;
-	len = frame_range_drop_first(&item->range, &tag);
-	uncount_bytes(outbox, len);
-	uncount_messages(outbox, len, 1);
+	dropped = frame_range_drop_first(&item->range);
+	uncount_bytes(outbox, dropped.len);
+	uncount_messages(outbox, dropped.len, 1);
 	note_gap(outbox, TAILQ_PREV(item, outbox_items, link), item->form);
 	if (item->range.len == 0)
 		item_remove(outbox, item);
-	count_drop(outbox, tag);
+	count_drop(outbox, dropped.tag);
 	return true;
 }
 
