@@ -49,9 +49,9 @@ bool acl_delete(struct acl *acl, struct slice name);
 /*
  * Replaces all users by those of the lines "user NAME rules ...". Empty lines and lines that begin
  * with # are skipped, but counted in line numbers. A user that exists before and after keeps its
- * object, others are deleted; if no line names default, it becomes what it is without a file, with
- * default_password. False: error has "path:line: what is wrong" for each invalid line, up to 16,
- * and nothing is changed.
+ * object, others are deleted. If no line names default, it gets the rules that it has without a
+ * file, and default_password. False: error has "path:line: what is wrong" for each invalid line, up
+ * to 16, and nothing is changed.
  */
 bool acl_load(struct acl *acl, struct slice text, const char *path, struct slice default_password,
     struct buffer *error) __attribute__((warn_unused_result));

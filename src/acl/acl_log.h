@@ -41,7 +41,7 @@ struct acl_log {
 void acl_log_init(struct acl_log *log);
 void acl_log_reset(struct acl_log *log); /* removes all entries */
 
-/* Copies all. max_len 0: nothing is kept. */
+/* Copies its arguments. Keeps at most max_len entries; 0: none. */
 void acl_log_add(struct acl_log *log, size_t max_len, uint64_t now_ms, enum acl_log_reason reason,
     enum acl_log_context context, struct slice object, struct slice user, struct slice client);
 

@@ -39,8 +39,8 @@ may_access(const struct acl_selector *s, struct slice key, uint32_t access)
 	return false;
 }
 
-/* A command that only tells whether a key exists needs neither right: the key's name must match a
- * pattern, that is all. */
+/* 0 for a command that neither reads nor writes data of the user, such as EXISTS: then any pattern
+ * that matches the key's name allows it. */
 static uint32_t
 access_to(uint32_t key_flags)
 {
@@ -71,7 +71,7 @@ acl_denied_key(const struct acl_selector *s, const struct acl_command *row,
 }
 
 /* The longest name that max-channel-length can allow. A request's argument may be as long as a
- * message; a longer one is not matched against patterns, which would take long. */
+ * message; a longer one is not matched against patterns, because that would take long. */
 #define NAME_BYTES_MAX 65535
 
 static bool

@@ -36,8 +36,9 @@ struct key_spec {
 	uint32_t flags; /* enum key_spec_flag */
 	int begin;      /* the first argument that it covers; 0: unknown */
 	enum { KEYS_UNKNOWN, KEYS_RANGE, KEYS_KEYNUM } find;
-	/* RANGE: the last key, from the beginning, or if negative from the arguments' end; step;
-	 * limit. KEYNUM: where their number is, and the first, from the beginning; step. */
+	/* RANGE: the last key, counted from `begin` or, if negative, from the end of the arguments;
+	 * the step; the limit. KEYNUM: the positions of the number of keys and of the first key,
+	 * counted from `begin`; the step. */
 	int numbers[3];
 	struct slice note; /* borrows; empty: none */
 };

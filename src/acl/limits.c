@@ -142,13 +142,14 @@ acl_limits_same_rate(const struct acl_limits *a, const struct acl_limits *b)
 	return a->publish_messages == b->publish_messages && a->publish_bytes == b->publish_bytes;
 }
 
-/* Adds the cost of one message. A message that costs more than a second delays those after it. */
+/* True if one more unit, a message or a byte, fits within the amount of one second. */
 static bool
 is_open(uint64_t until_us, uint64_t per_second, uint64_t now_us)
 {
 	return per_second == 0 || until_us + SECOND_US / per_second <= now_us + SECOND_US;
 }
 
+/* Adds the cost of one message. A message that costs more than a second delays the next ones. */
 static void
 push(uint64_t *until_us, uint64_t per_second, uint64_t count, uint64_t now_us)
 {

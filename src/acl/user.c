@@ -112,8 +112,8 @@ acl_user_accepts(const struct acl_user *user, struct slice password)
 	size_t count = user != NULL ? user->hash_count : 0;
 
 	acl_hash(password, given);
-	/* Compares with all hashes, or with one that nothing equals for an unknown user, so that
-	 * the time does not tell whether a user exists. */
+	/* Compares with all hashes. For a user that does not exist or has no hash, compares with a
+	 * string that is not a hash, so that the time does not tell whether a user exists. */
 	for (size_t i = 0; i < count || i == 0; i++) {
 		const char *hash = i < count ? user->hashes[i] : none;
 

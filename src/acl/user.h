@@ -17,7 +17,7 @@
  */
 #define ACL_HASH_LEN 64 /* hexadecimal digits */
 
-/* sanitize-payload: shown as given, without effect, because there is no RESTORE. */
+/* sanitize-payload: shown as given. It has no effect, because there is no command RESTORE. */
 enum acl_sanitizing { ACL_SANITIZING_UNSAID, ACL_SANITIZES, ACL_SANITIZES_NOT };
 
 struct acl_user {
