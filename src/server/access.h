@@ -37,14 +37,14 @@ void access_attach(struct client *c);
 void access_detach(struct client *c);
 
 /*
- * The client counts for its user from now on (counts), or no longer; never while it has to
- * authenticate.
+ * Begins (counts) or ends counting the client as a connection of its user, for limit:connections. A
+ * client that still has to authenticate is not counted.
  */
 void access_count(struct client *c, bool counts);
 
 /*
- * Called with each request of a client that did not authenticate: whether it has to can change with
- * the user default.
+ * Called with each request of a client that has not authenticated: a change of the user default may
+ * have changed whether the client has to. Tells io, and counts the client if it does not have to.
  */
 void access_follow(struct client *c);
 
@@ -64,16 +64,16 @@ bool server_has_password(const struct server *server);
 bool access_needs_login(const struct client *c);
 
 /*
- * Returns false after replying with an error and logging it in the ACL log if the client's user may
- * not run the request; or false with *later set: there are many channels to check, and the caller
- * calls it again in another turn.
+ * Returns false after replying with an error and adding an entry to the ACL log if the client's
+ * user may not run the request. Also returns false, with *later set, if there are so many channels
+ * to check that the check continues in a later turn: the caller then calls it again.
  */
 bool access_allows(struct request *rq, bool *later);
 
-/* The same, in one go, for a command of a transaction that was allowed when it was queued. */
+/* The same without *later, for a command of a transaction that was allowed when it was queued. */
 bool access_still_allows(struct request *rq);
 
-/* The check of the request is over: frees what it kept between turns. */
+/* The check of the request has ended: frees the state that it kept between turns. */
 void access_check_over(struct client *c);
 
 enum access_login {
@@ -85,7 +85,7 @@ enum access_login {
 /* The only function that checks passwords. */
 enum access_login access_log_in(struct request *rq, struct slice user, struct slice password);
 
-/* Rules or limits of users changed: what was allowed before is checked again. */
+/* Rules or limits of users changed: waiting requests and queued commands are checked again. */
 void access_rules_changed(struct server *server);
 
 /* Resumes requests that waited long enough. Returns the time until the next one is due, in us. */
@@ -93,9 +93,9 @@ uint64_t access_resume(struct server *server, uint64_t now_us);
 
 /*
  * Closes, in slices, the clients whose user was deleted, and those with a subscription that their
- * user may not have any more: the clients of this user, or of all users for NULL. Then rq is
- * answered, with OK or, if deleted >= 0, with that number (then only deleted users matter). rq
- * NULL: no request waits for it.
+ * user may not have any more: the clients of this user, or of all users for NULL. Then rq
+ * gets its reply: OK or, if deleted >= 0, that number; in the second case subscriptions are not
+ * checked. rq NULL: no request waits for it.
  */
 void access_enforce(
     struct server *server, struct request *rq, struct acl_user *user, int64_t deleted);

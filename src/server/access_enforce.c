@@ -16,8 +16,8 @@
 
 /*
  * Applies changed rules to connected clients, in slices, because there may be a million
- * subscriptions to check. The request that caused it is answered when all is done; if its client
- * leaves before, the check is completed all the same.
+ * subscriptions to check. The request that changed the rules gets its reply at the end. If its
+ * client leaves earlier, the check is completed nevertheless.
  */
 #define AT_ONCE_US 1000
 #define A_LOOK 64
@@ -82,8 +82,9 @@ begin_kind(struct enforce *e, const struct client *c, int kind)
 }
 
 /*
- * Checks the first subscription and moves it to the end, as often as there were subscriptions:
- * later ones are allowed by the new rules. False: the time is up before the end.
+ * Checks the first subscription and moves it to the end of the list, once for each subscription
+ * that existed at the beginning. Later subscriptions need no check: the new rules already applied
+ * to them. False: the time is up before the end.
  */
 static bool
 check_subscriptions(

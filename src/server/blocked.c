@@ -382,7 +382,10 @@ blocked_serve(struct server *server)
 	b->serving = false;
 }
 
-/* Checks the next keys after a SWAPDB. A key that existed before is made ready needlessly. */
+/*
+ * Checks the next keys after a SWAPDB, and makes ready those that exist; serve_key() checks whether
+ * they have the type that the clients wait for.
+ */
 static void
 look_at_some(struct server *server)
 {

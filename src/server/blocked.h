@@ -33,15 +33,15 @@ TAILQ_HEAD(waited_keys, waited_key);
 struct blocked {
 	struct hash_map *keys;    /* key_id -> struct waited_key */
 	struct waited_keys ready; /* keys to be served, in the order in which they were created */
-	struct waited_keys all;
+	struct waited_keys all;   /* all keys that clients wait for */
 	struct waited_key *look_next; /* position in `all`; wraps at the end */
 	size_t look_left;             /* keys still to be checked after a SWAPDB */
 	struct time_queue deadlines;  /* of blocks; monotonic, us */
 	struct waiter *next;          /* next client of the key that is being served */
 	struct block *running;        /* the block whose handler runs */
 	/*
-	 * from dispatch.c: execute runs the request, false: it goes on waiting. end ends it, with a
-	 * reply.
+	 * Set by dispatch.c. execute calls the handler of a blocked request; false: the client goes
+	 * on waiting. end sends `reply` and ends the request.
 	 */
 	bool (*execute)(struct request *rq);
 	void (*end)(struct request *rq);

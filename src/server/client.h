@@ -16,8 +16,9 @@
 
 /*
  * A client: one connection as the server sees it. Used inside the server layer only. Its subscriber
- * holds the outbox; client_conn() is opaque and only passed to struct server_io. What not every
- * client needs all the time is in a part of its own (pending, session, held).
+ * holds the outbox; client_conn() is opaque and only passed to struct server_io. Members
+ * that few clients need at a time are in separate structs, which are allocated on demand (pending,
+ * session, held).
  */
 struct acl_user;
 struct client_peer;
@@ -33,7 +34,7 @@ enum client_reply_mode {
 	CLIENT_REPLY_SKIP
 };
 
-/* What OUTBOX SET chose: bits of struct client's chosen. */
+/* The settings that OUTBOX SET chose: bits of `chosen` in struct session. */
 enum client_choice {
 	CLIENT_CHOSE_POLICY = 1 << 0,
 	CLIENT_CHOSE_BYTES = 1 << 1,
@@ -42,8 +43,8 @@ enum client_choice {
 };
 
 /*
- * What the commands of a client have set up, beyond what each connection has: names, MULTI and
- * WATCH, OUTBOX SET, MONITOR.
+ * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
+ * MONITOR.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -68,7 +69,7 @@ struct client {
 	uint64_t id;
 	struct client_peer *peer; /* owned */
 	struct pending *pending;  /* owned: the request in progress; NULL: none */
-	struct session *session;  /* owned: what its commands have set up; NULL: nothing */
+	struct session *session;  /* owned: state that commands have created; NULL: none */
 	struct held *held;        /* owned: replies that wait for the disk; NULL: none */
 	uint64_t active_us;
 	uint32_t limits_version; /* server->limits_version when the limits were last applied */
@@ -127,7 +128,7 @@ struct session *session_of(struct client *c);
 /* Frees the session if no part of it is in use. */
 void session_trim(struct client *c);
 
-/* The client is freed; its transaction and its watches are gone. */
+/* Called when the client is freed; its transaction and its watches were removed before. */
 void session_drop(struct client *c);
 
 /* NULL outside of MULTI. */
@@ -160,7 +161,8 @@ client_watch_count(const struct client *c)
  */
 void client_send_reply(struct client *c, struct slice reply);
 
-/* The client's request has ended, for any reason: releases what it had claimed. */
+/* The client's request has ended, for any reason: ends its publication, which frees its drafts and
+ * its place in the order of publishers, and clears its progress. */
 void client_request_over(struct client *c);
 
 /*

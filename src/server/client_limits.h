@@ -6,7 +6,8 @@
 /* Limits of one client: of its outbox, and client-output-buffer-limit. */
 struct client;
 
-/* Applies c->limits (or the defaults), within the limits of the configuration. */
+/* Applies the limits chosen by OUTBOX SET, or the defaults, within the limits of the configuration
+ * and of the user. */
 void client_apply_limits(struct client *c);
 
 /*

@@ -24,7 +24,7 @@ struct client_peer {
 struct client_peer *client_peer_new(
     const char *address, const char *local_address, struct slice origin, uint64_t now_us);
 
-/* ""127.0.0.1:5000", or "PATH:0" for a Unix socket. a Unix socket "PATH:0". */
+/* "127.0.0.1:5000", or "PATH:0" for a Unix socket. */
 const char *client_peer_address(const struct client_peer *peer);
 const char *client_peer_local_address(const struct client_peer *peer);
 

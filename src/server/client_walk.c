@@ -16,8 +16,8 @@ client_walk_init(struct client_walk *walk, struct server *server)
 }
 
 /*
- * The first client after the last one seen, closed or not. If that one is gone its place is
- * searched from the newest client on, because clients that leave are mostly young.
+ * The first client after the one returned last, closed or not. If that one was freed, its place is
+ * searched from the newest client on, because most clients that leave are new ones.
  */
 static struct client *
 after_last(const struct client_walk *walk)

@@ -304,8 +304,8 @@ swap_buffers(struct buffer *a, struct buffer *b)
 }
 
 /*
- * The handler did a part of its work. The bytes in reply are sent if they are whole, otherwise they
- * wait for the rest.
+ * The handler did a part of its work. If the reply so far consists of pushes only, it is sent;
+ * otherwise it is kept until the command is done.
  */
 static enum request_verdict
 interrupt_command(struct request *rq)

@@ -23,8 +23,8 @@ bool evict_make_room(struct server *server) __attribute__((warn_unused_result));
 bool evict_turn(struct server *server);
 
 /*
- * note_new: the key was created or got a new value, which counts as new under LRU. note_use: the
- * key was used.
+ * note_new: the key was created. note_use: it was used. note_value: it got a new value and counts
+ * as new, unless the policy counts uses.
  */
 void evict_note_new(struct server *server, struct kv_key *key);
 void evict_note_use(struct server *server, struct kv_key *key);

@@ -69,7 +69,8 @@ held_of(struct client *c)
 	return c->held;
 }
 
-/* The batch that the client's last change is in; one that is on disk where nobody knows. */
+/* The number of the batch with the client's last change. 0 if no batch is recorded: then the change
+ * is on disk. */
 static uint64_t
 unkept(const struct client *c)
 {
@@ -81,7 +82,8 @@ held_is_unkept(const struct client *c)
 {
 	const struct journal *journal = c->server->journal;
 
-	/* A number of no batch was given up when the journal was switched off. */
+	/* A number above that of the current batch is of a batch that was discarded when the
+	 * journal was switched off. */
 	return journal->holds && !journal->has_failed && unkept(c) > journal->kept &&
 	       unkept(c) <= journal->taken + (journal->batch.len > 0);
 }
@@ -228,7 +230,8 @@ take(struct client *c, struct slice reply)
 		}
 		return true;
 	}
-	/* While the journal fails nothing waits: changes that are not kept got its error. */
+	/* While the journal fails no new reply is held: replies to changes that are not on disk
+	 * were replaced by its error. */
 	if (held_is_empty(c) && (unkept(c) <= journal->kept || journal->has_failed))
 		return false;
 	if (held_is_empty(c))
@@ -252,7 +255,8 @@ held_push_reply(struct client *c, struct slice reply)
 		client_send_reply(c, reply);
 }
 
-/* Also a client that always has held replies frees the memory of those sent. */
+/* Removes the replies that were sent, so that the buffers of a client that always has held replies
+ * do not grow without end. */
 static void
 compact(struct held *held)
 {

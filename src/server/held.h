@@ -52,11 +52,11 @@ size_t held_bytes(const struct client *c);
 /* True if so many replies of c are held that its requests have to wait. */
 bool held_is_full(const struct client *c);
 
-/* Frees what is kept of c if nothing of it waits any more: a change without a reply is not told
- * when it is on disk. To be called now and then. */
+/* Frees c->held if no reply is held and the last change of c is on disk. To be called regularly:
+ * when a change without a reply reaches the disk, nothing is called for c. */
 void held_trim(struct client *c);
 
-void held_forget(struct client *c); /* the client goes */
+void held_forget(struct client *c); /* the client is being freed */
 
 /* All batches up to this one are as safe on disk as configured. */
 void server_journal_kept(struct server *server, uint64_t number);

@@ -96,7 +96,7 @@ lame_duck_part(struct client *c)
 		c->server->clients->parting--;
 }
 
-/* Sends [going-away, seconds] as a push: only RESP3 allows it among replies. */
+/* Sends [going-away, seconds] as a push: only RESP3 allows pushes between replies. */
 static void
 tell(struct client *c, uint32_t seconds)
 {

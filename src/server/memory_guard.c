@@ -262,7 +262,7 @@ memory_guard_turn(struct server *server, uint64_t now_us)
 	if (!guard->is_short && waiting_count(server) == 0 &&
 	    (limit == 0 || hub_memory(server->hub) <= limit))
 		return UINT64_MAX;
-	/* While requests are tried again the count of waiting ones means nothing. */
+	/* Until all waiting requests have been retried it is unknown which of them still wait. */
 	if (guard->has_retried && waits_try_memory(server->waits) &&
 	    hub_memory(server->hub) <= HARD_MARK(limit))
 		return POLL_US;

@@ -16,12 +16,12 @@ struct client;
 struct server;
 
 struct memory_guard {
-	/* The clients in WAIT_MEMORY whose message can ever get memory: */
+	/* Figures of the clients in WAIT_MEMORY whose message is within the limit: */
 	size_t wanted;      /* memory that the largest of their messages needs */
 	uint64_t oldest_us; /* the start of the longest wait */
 	bool is_stale;      /* both are to be computed again */
 
-	bool is_short;    /* there is no room: */
+	bool is_short;    /* there is no room for a waiting message */
 	bool has_retried; /* all waiting requests were tried again, before a client is closed */
 	uint64_t over_since_us; /* the limit is exceeded since then; 0: it is not */
 	uint64_t had_room_us;   /* the last time at which there was room */

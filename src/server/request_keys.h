@@ -58,8 +58,8 @@ bool key_write_value(struct request *rq, struct slice name, enum kv_type type, s
 
 /*
  * Adds a key with a collection (takes value), notifies of "new", and wakes clients that wait for
- * such a key. Existing lists and sorted sets wake no clients, because no client waits for a key
- * that exists.
+ * such a key. A change of an existing list or sorted set wakes no client, because clients wait only
+ * while there is no key of their type.
  */
 struct kv_key *key_add(struct request *rq, struct slice name, enum kv_type type, void *value);
 

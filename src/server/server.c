@@ -400,8 +400,8 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	bool more;
 
 	/*
-	 * The turn may have begun before the requests that it ran: time must not go back between
-	 * them.
+	 * now_us is the start of the turn. The requests of this turn may have used a later time,
+	 * and time must not go backwards.
 	 */
 	if (now_us < begun_us)
 		now_us = begun_us;

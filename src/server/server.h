@@ -23,7 +23,7 @@ struct client;
 struct command_table;
 
 /*
- * Borrows all four. config's values may change at any time; the caller then calls
+ * Borrows its arguments. config's values may change at any time; the caller then calls
  * server_reconfigured. now_us is monotonic throughout.
  */
 struct server *server_new(const struct server_config *config, const struct command_table *commands,

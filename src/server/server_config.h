@@ -14,6 +14,7 @@
  * The settings that the server reads. app fills them in, and calls server_reconfigured when they
  * change.
  */
+
 /* The version that HELLO and INFO show to clients that choose features by version. */
 #define SERVER_REDIS_VERSION "7.2.0"
 

@@ -16,8 +16,8 @@
 #define CONTINUED_A_TURN 4
 
 /*
- * At the end of a round, a subscriber that is no longer waited for causes another one, mostly
- * short.
+ * The most rounds begun in one turn. If at the end of a round a subscriber is found for which no
+ * publisher waits any more, another round begins; most of these are short.
  */
 #define ROUNDS_A_TURN 3
 
@@ -120,8 +120,9 @@ publishes(const struct client *c)
 }
 
 /*
- * A message is sent only while its publisher is connected. Other waiting requests are executed even
- * if the peer has stopped sending.
+ * True if the request is dropped when its peer closes the connection or its sending side: a message
+ * is published, and a value is popped by a blocked command, only while the client is connected.
+ * Other waiting requests are executed even then.
  */
 static bool
 goes_with_its_peer(const struct client *c, enum wait_reason reason)

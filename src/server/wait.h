@@ -46,7 +46,7 @@ TAILQ_HEAD(waiting_clients, client);
 
 /*
  * Functions of a module that are called when a client begins to wait for its reason, and when it
- * stops; in both, the client is in the queue. NULL: none.
+ * stops waiting. During both calls the client is in the queue. NULL: none.
  */
 struct wait_hooks {
 	void (*joined)(struct client *c);

@@ -134,7 +134,7 @@ was_replaced(struct kv *kv, const struct watch *watch)
 	return kv_db_replacements(kv_database(kv, db_of(watch->key))) != watch->replacements;
 }
 
-/* Emptying or swapping the database removed the key. */
+/* True if the key was changed, or if it existed and its database was emptied or swapped since. */
 static bool
 was_touched(struct kv *kv, const struct watch *watch)
 {
@@ -169,7 +169,7 @@ exists(const struct look *look, const struct watched_key *watched)
 	return key != NULL && !kv_is_due(db, key, look->now_ms);
 }
 
-/* A key that appeared without a change came with a swapped database. */
+/* A key that did not exist, exists now and has no counted change came with a swapped database. */
 static void
 look_for_difference(struct slice pointer, void *value, void *arg)
 {

@@ -12,10 +12,11 @@
  *
  * A watched key counts its changes; a watch remembers the count. So a change costs one look-up,
  * however many clients watch the key, and nothing if no key is watched. Emptying or swapping a
- * database counts as one change of the database: EXEC finds out what that means for a key, so the
- * cost of FLUSHALL and SWAPDB does not grow with the number of watched keys. For a watch an expired
- * key does not exist, whether it was removed already or not. If one swap brings a key and another
- * takes it away again, EXEC succeeds, unlike in Redis, because the key is what it was before.
+ * database counts as one change of the database: EXEC then checks whether its keys are concerned,
+ * so the cost of FLUSHALL and SWAPDB does not grow with the number of watched keys. For a watch an
+ * expired key does not exist, whether it was removed already or not. If one swap brings a key and
+ * another takes it away again, EXEC succeeds, unlike in Redis, because the key is what it was
+ * before.
  *
  * Invariant: a key is in server->watched while a client watches it.
  */
