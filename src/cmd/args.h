@@ -31,13 +31,14 @@ bool args_at_least(struct request *rq, struct slice arg, int64_t min, const char
 bool args_range_clamp(int64_t len, int64_t *start, int64_t *end)
     __attribute__((warn_unused_result));
 
-/* EX, PX, EXAT, PXAT: how their argument is read. NULL: the word is another. */
+/* The unit of the argument of EX, PX, EXAT or PXAT. */
 struct args_unit {
 	const char *word;
 	int64_t ms;
 	bool is_relative;
 };
 
+/* NULL: word is none of the four. */
 const struct args_unit *args_unit(struct slice word);
 
 /*

@@ -21,7 +21,7 @@ cmd_ping(struct request *rq)
 		return COMMAND_DONE;
 	}
 	if (client_is_subscribed(rq->client)) {
-		/* A RESP2 subscriber cannot tell any other form from a message. */
+		/* A subscribed RESP2 client expects arrays only, like those of messages. */
 		resp_put_array(rq->reply, 2);
 		resp_put_bulk_str(rq->reply, "pong");
 		resp_put_bulk(rq->reply, rq->argc == 2 ? rq->argv[1] : SLICE(""));
@@ -40,7 +40,7 @@ cmd_echo(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* The number is kept with the connection; MONITOR and CLIENT LIST show it. */
+/* The number is stored in the client; MONITOR and CLIENT LIST show it. */
 enum command_result
 cmd_select(struct request *rq)
 {

@@ -67,7 +67,7 @@ parse_set(struct request *rq, struct set_options *options)
 	return true;
 }
 
-/* Logs the SET that a restart repeats, with the expiry as a moment, not as a time to live. */
+/* Logs the SET that a restart repeats, with the expiry as an absolute time. */
 static void
 log_set(struct request *rq, const struct set_options *options, int64_t at_ms)
 {

@@ -46,7 +46,7 @@ cmd_setnx(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Logs the expiry as a moment, so that a key that is loaded later does not live longer. */
+/* Logs the expiry as an absolute time, so that a key that is loaded later does not live longer. */
 static enum command_result
 set_with_end(struct request *rq, int64_t unit_ms)
 {

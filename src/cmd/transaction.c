@@ -175,7 +175,8 @@ execute_all(struct request *rq, const struct transaction *t)
 	/* CLIENT REPLY has already been applied to each reply. */
 	rq->push_len = rq->reply->len;
 	propagation_commit(rq->server, rq->client);
-	/* Also if the client has no subscription any more, or has changed the protocol. */
+	/* The reply must precede messages that the transaction caused to its own client, even if it
+	 * also ended the subscription or changed the protocol. */
 	if ((t->flags & (CMD_PUBSUB | CMD_NO_AUTH)) != 0)
 		held_note_pushes(c);
 }
