@@ -178,7 +178,7 @@ config_slurp(const char *path, struct buffer *out)
 	return true;
 }
 
-/* What is common to a file and all that it includes. */
+/* The state that a file shares with all files that it includes. */
 struct reading {
 	config_visit visit;
 	void *arg;
@@ -190,7 +190,7 @@ struct reading {
 
 static bool read_bytes(struct reading *r, struct slice bytes, const char *path);
 
-/* Relative to the folder of the file that the include stands in. */
+/* A relative name is relative to the folder of `from`, the including file. */
 static char *
 included_path(struct slice name, const char *from)
 {
@@ -202,7 +202,8 @@ included_path(struct slice name, const char *from)
 	return xasprintf("%.*s%.*s", folder_len, from, (int)name.len, name.ptr);
 }
 
-/* False with what is wrong in text, or, for what is wrong inside the included file, in r->error. */
+/* False: text says what is wrong with the include, or is empty if the error is inside the included
+ * file; r->error then has it. */
 static bool
 read_included(struct reading *r, const struct slice *values, size_t count, const char *from,
     struct buffer *text)
@@ -272,7 +273,7 @@ read_bytes(struct reading *r, struct slice bytes, const char *path)
 		if (line.len > 0)
 			ok = read_line(r, line, &words, path, &text);
 	}
-	/* Without a text it went wrong in an included file, which has said where. */
+	/* If text is empty, the error is in an included file, and r->error has it already. */
 	if (text.len > 0) {
 		buffer_appendf(r->error, "%s:%u: ", path, number);
 		buffer_append_slice(r->error, buffer_slice(&text));

@@ -43,7 +43,7 @@ text_of(struct buffer *b)
 	return b->ptr;
 }
 
-/* The words of a line, each in brackets; "unbalanced" for quotes that are. */
+/* The words of a line, each in brackets, or "unbalanced" if its quotes are. */
 static const char *
 split(const char *line)
 {
@@ -60,7 +60,7 @@ split(const char *line)
 	return text_of(&seen);
 }
 
-/* Writes each directive down; refuses "bad". */
+/* Appends each directive to the buffer arg; refuses "bad". */
 static bool
 note(void *arg, struct slice name, const struct slice *values, size_t count, struct buffer *text)
 {

@@ -13,7 +13,8 @@
  * nothing else in it.
  *
  * Comments, order and lines with the current value stay byte for byte; a line with another value is
- * replaced in its place; what the file and its includes do not say comes at the end. Invariant:
+ * replaced in its place; other values that the file and its includes do not give are appended.
+ * Invariant:
  * reading the result gives the settings.
  */
 

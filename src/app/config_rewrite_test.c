@@ -99,7 +99,7 @@ START_TEST(of_several_lines_those_that_disagree_go)
 	set("timeout", "9");
 	ck_assert_str_eq(rewritten("timeout 5\ntimeout 9\n"), "timeout 9\n");
 	ck_assert_str_eq(rewritten("timeout 5\nport 6379\ntimeout 6\n"), "timeout 9\nport 6379\n");
-	/* A line that says what holds stands last and wins, whatever was before. */
+	/* The kept line is the last one for this setting, so it counts. */
 	ck_assert_str_eq(rewritten("timeout 9\ntimeout 5\n"), "timeout 9\n");
 }
 END_TEST
@@ -213,7 +213,7 @@ START_TEST(reading_the_result_gives_the_settings_whatever_they_are)
 }
 END_TEST
 
-/* A file of random directives, with an include somewhere, or none where inner is NULL. */
+/* A file of random directives. It includes the file `inner` somewhere, unless that is NULL. */
 static void
 random_file(struct buffer *text, const char *inner, uint64_t *seed)
 {
@@ -281,7 +281,7 @@ START_TEST(the_result_gives_the_settings_whatever_included_files_say)
 }
 END_TEST
 
-/* Of a main file, which includes users.conf; the folder is fresh in each test. */
+/* The folder of main.conf, which includes users.conf. Each test has a new one. */
 static char folder[] = "/tmp/fanfare-test-XXXXXX";
 static char *main_path, *users_path;
 
@@ -377,7 +377,7 @@ START_TEST(users_that_included_files_no_more_agree_with_are_taken_back)
 	ck_assert_str_eq(rewritten_with_users(INCLUDE_USERS), now);
 	check_users(now, "alice off|carol off");
 	ck_assert_str_eq(rewritten_with_users("user carol off\n" INCLUDE_USERS), now);
-	/* Once more. */
+	/* A second rewrite changes nothing. */
 	once = xstrdup(now);
 	ck_assert_str_eq(rewritten_with_users(once), now);
 	xfree(once);

@@ -10,7 +10,7 @@
 #include "app/setting_users.h"
 #include "base/alloc.h"
 
-#define DIRECTIVE_SHOWN_MAX 64 /* bytes of an unknown one that its error repeats */
+#define DIRECTIVE_SHOWN_MAX 64 /* bytes of an unknown directive that the error repeats */
 
 static const struct {
 	const char *name;
@@ -163,8 +163,8 @@ config_source_apply(void *settings, struct slice name, const struct slice *value
 	return fault == SETTING_OK;
 }
 
-/* A user of the command line stands above one of the file that has the same name: CONFIG REWRITE
- * writes it there, too. */
+/* A user of the command line replaces the user of the file with the same name. Both can be there,
+ * because CONFIG REWRITE writes users of the command line to the file. */
 static void
 overrule_users(const struct config_source *source, struct settings *s)
 {

@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 
 static int null_fd =
-    -1; /* of a daemon in the background; opened before a chroot, which may have no /dev */
+    -1; /* /dev/null, for daemon_ready(); opened before a chroot, which may have no /dev */
 
 /* The parent's side: reads a byte when the child is ready, end of file when it has ended. */
 static void

@@ -26,7 +26,7 @@ struct lifecycle {
 	enum lifecycle_state state;
 	bool was_signalled; /* SIGTERM or SIGINT was received; the next one ends the daemon at once
 			     */
-	bool has_passed;    /* its sockets were passed to it */
+	bool has_passed;    /* listening sockets were passed to this process */
 	bool has_handed_over;   /* a successor serves */
 	uint64_t save_again_us; /* when the failed last snapshot is tried again; 0: none failed */
 };

@@ -152,7 +152,7 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	return false;
 }
 
-/* If changes are to be kept from now on, the append-only file is created first. */
+/* If `next` switches appendonly on, the append-only file is written first. */
 static enum config_set_result
 prepare_log(const struct live_config *live, const struct settings *next, uint64_t *attempt,
     struct buffer *text)

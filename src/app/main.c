@@ -173,7 +173,7 @@ refuse(const struct settings *s, const char *format, ...)
 		fprintf(stderr, "%s\n", line);
 }
 
-/* Takes on the user for access to files. */
+/* From now on files are accessed as run-as-user. */
 static bool
 prepare_privileges(struct fanfared *f)
 {
@@ -323,7 +323,9 @@ load_keys(struct fanfared *f)
 	return ok;
 }
 
-/* The point of no return: the predecessor ends. False: it refuses and goes on serving. */
+/* Tells the predecessor that this process is ready, and waits until it may serve. After that the
+ * predecessor stops serving, so nothing may fail any more. False: the predecessor has given up the
+ * upgrade and continues to serve. */
 static bool
 take_over(struct fanfared *f)
 {
@@ -389,7 +391,7 @@ load_users(struct fanfared *f)
 	return ok;
 }
 
-/* Everything that can fail. Signals are handled from the first listener on. */
+/* Does everything that can fail. Signals are handled before the first listener is opened. */
 static bool
 open_doors(struct fanfared *f)
 {

@@ -22,7 +22,7 @@ struct server;
 struct persist_keyspace persistence_keyspace(struct server *server);
 
 /* Borrows all; to be called right after server_new. accepted(arg) is called when an append-only
- * file that was requested at run time has its name. Returns owned. */
+ * file that was requested at run time has got its final name. Returns owned. */
 struct persistence *persistence_new(const struct settings *settings, struct server *server,
     struct net *net, void (*accepted)(void *arg), void *arg);
 

@@ -99,7 +99,7 @@ has_ids(const struct privileges *p)
 	return true;
 }
 
-/* From now on files are accessed with the ids of the user, and nothing else is. */
+/* Sets the ids that the kernel uses for file access to those of the user; all other ids stay. */
 static bool
 lower_for_files(const struct privileges *p, struct buffer *error)
 {

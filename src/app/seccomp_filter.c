@@ -123,7 +123,7 @@ refuse_otherwise(scmp_filter_ctx filter, enum seccomp_mode mode)
 {
 	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0)
 		return false;
-	return mode == SECCOMP_KILL || /* which all the rest does */
+	return mode == SECCOMP_KILL || /* the default action kills already */
 	       (seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0) == 0 &&
 		   seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execveat), 0) == 0);
 }

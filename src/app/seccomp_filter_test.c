@@ -19,8 +19,8 @@
 
 #include "base/testing.h"
 
-/* What one system call comes to within the filter, in a process of its own: its errno, 0, or minus
- * the signal that ended the process. */
+/* Makes one system call under the filter, in a child process. Returns its errno, or 0, or minus the
+ * signal that ended the child. */
 static int
 outcome_in(enum seccomp_mode mode, int (*attempt)(void))
 {
@@ -56,14 +56,14 @@ open_unix(void)
 	return socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 ? 0 : -1;
 }
 
-/* A process that is more than a copy of this one. */
+/* A new process that is not a plain fork. */
 static int
 start_process(void)
 {
 	return (int)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* As a snapshot is written. */
+/* Forks as for a snapshot. */
 static int
 copy_itself(void)
 {

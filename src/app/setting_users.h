@@ -6,8 +6,8 @@
 #include "app/settings.h"
 
 /*
- * The directive `user`: a name and the rules of access control, one line a user. The value is the
- * list of all lines, each "NAME rule ..." with valid rules.
+ * The directive `user`: a name and the rules of access control, one line for each user. The value
+ * is the list of all lines, each "NAME rule ..." with valid rules.
  */
 
 /* A bound, because each line is checked by itself and CONFIG SET copies all. More users are

@@ -21,7 +21,7 @@ static const struct {
 	const char *name;
 	int64_t bytes;
 } units[] = {
-    /* The largest first of those that are written. */
+    /* Values are written with one of the first three: the largest that divides the value. */
     {"gb", INT64_C(1) << 30},
     {"mb", INT64_C(1) << 20},
     {"kb", INT64_C(1) << 10},
@@ -129,7 +129,7 @@ value_write_choices(const char *choices, struct buffer *out)
 	}
 }
 
-/* True for what needs no quotes wherever it stands in a line, the start included. */
+/* True if a word with this byte needs no quotes anywhere in a line, not even at its start. */
 static bool
 is_plain(unsigned char byte)
 {

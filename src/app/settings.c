@@ -403,7 +403,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	}
 }
 
-/* No value is written as "", because an empty word needs quotes. */
+/* If no event is selected, writes "", because an empty word needs quotes. */
 static void
 write_events(uint32_t events, struct buffer *out)
 {

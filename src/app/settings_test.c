@@ -105,8 +105,8 @@ is_number(const struct setting *row)
 	}
 }
 
-/* settings_init asserts that each default is allowed by its row; here, that it is what the row
- * says. */
+/* settings_init() asserts that each default is within the limits of its row; this test checks that
+ * it is the value that the row gives. */
 START_TEST(each_default_is_what_its_row_says)
 {
 	size_t i;

@@ -24,9 +24,9 @@
 
 #define SELF "/proc/self/exe"
 
-/* From the successor: its process id, or why it could not be executed. */
+/* Sent by the successor: its process id, or the errno of a failed execve(). */
 struct announcement {
-	int64_t pid; /* 0: error says why */
+	int64_t pid; /* 0: it failed, see error */
 	int64_t error;
 };
 

@@ -15,7 +15,8 @@
  * The sockets go as in socket activation, see systemd.h: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
  * FANFARED_UPGRADE is the descriptor of a socket between the two. The successor reports on it that
  * it is ready and waits; the daemon answers that it may serve, and accepts nothing from then on.
- * Each notices if the other ends or sends nothing in time, so that never both serve, nor none.
+ * Each notices if the other ends or sends nothing in time, so that exactly one of them accepts
+ * connections.
  */
 struct upgrade {
 	char *path;  /* owned: the program, absolute; NULL: unknown */
