@@ -98,8 +98,9 @@ struct bench_load {
 	struct bench_memory memory;
 };
 
-/* Runs the load and leaves the results in *load. Returns an enum cli_status. */
 struct cli;
+
+/* Runs the load and leaves the results in *load. Returns an enum cli_status. */
 int bench_load_run(struct bench_load *load, struct cli *cli, const struct bench_options *options);
 void bench_load_release(struct bench_load *load);
 

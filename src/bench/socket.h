@@ -29,8 +29,8 @@ struct bench_socket {
 };
 
 /*
- * Connects and waits for that; the other functions do not wait. receive_bytes is the size of the
- * kernel's receive buffer, 0: its default. False with a line appended to error.
+ * Connects, and waits until that is done; the other functions do not wait. receive_bytes is the
+ * size of the kernel's receive buffer, 0: its default. False with a line appended to error.
  */
 bool bench_socket_open(struct bench_socket *s, struct bench_dialer *d, int receive_bytes,
     struct buffer *error) __attribute__((warn_unused_result));

@@ -15,9 +15,9 @@ struct tls_client;
 /*
  * The interface of a subcommand of fanfare.
  *
- * A subcommand is one file with one const table entry, which main.c lists. The entry defines its
- * options, its --help and the number of its operands. It works in callbacks of the event loop and
- * stops the loop with an enum cli_status.
+ * A subcommand is one file with one const table entry, which tool/main.c lists. The entry defines
+ * its options, its --help and the number of its operands. It works in callbacks of the event loop
+ * and stops the loop with an enum cli_status.
  */
 enum cli_status {
 	CLI_OK = 0,
