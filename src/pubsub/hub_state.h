@@ -7,8 +7,6 @@
 
 /* The body of struct hub, for the files hub*.c only. */
 
-TAILQ_HEAD(subscribers, subscriber);
-
 /* A subscriber for which publishers have waited too long is closed, but only after all of them were
  * tried once more: what they wait for may have changed. */
 enum hub_due {
@@ -16,6 +14,23 @@ enum hub_due {
 	HUB_RETRYING, /* the time is up; publishers are being tried again */
 	HUB_OVERDUE,  /* they were, and still wait for it: it is closed next */
 };
+
+/* The publishers that wait for one subscriber. It is allocated only while they do, so that other
+ * subscribers stay small. */
+struct hub_wait {
+	struct subscriber *subscriber;
+	TAILQ_ENTRY(hub_wait) link;  /* in the hub's list of the subscriber's state */
+	uint64_t state_since_us;     /* when this state began */
+	uint64_t publisher_since_us; /* when the first publisher began to wait */
+	uint64_t ticket;             /* of the first publisher */
+	uint32_t first_round;        /* the last round in which the first publisher waited for it */
+	uint32_t seen_round;         /* ... in which any publisher did */
+	uint32_t recheck_round; /* ... in which the hub began to doubt that the first one does */
+	uint32_t retry_round;   /* ... in which its time was up and publishers were to be retried */
+	uint8_t due;            /* enum hub_due */
+};
+
+TAILQ_HEAD(hub_waits, hub_wait);
 
 struct hub {
 	const struct hub_limits *limits;
@@ -32,8 +47,8 @@ struct hub {
 	struct topic_tags *tags;
 	struct frame_log *replies;
 	struct outbox_pool pool;
-	struct subscribers awaited;  /* HUB_AWAITED, the longest waited for first */
-	struct subscribers reserved; /* HUB_RESERVED, the longest reserved first */
+	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */
+	struct hub_waits reserved; /* HUB_RESERVED, the longest reserved first */
 	uint64_t last_ticket;
 	uint32_t round;
 	uint64_t now_us; /* the latest time that a caller gave */

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "base/alloc.h"
 #include "pubsub/hub_state.h"
 
 /*
@@ -21,33 +22,51 @@ take_ticket(struct hub *hub, struct hub_publication *p, uint64_t now_us)
 	p->since_us = now_us;
 }
 
-static struct subscribers *
+static struct hub_waits *
 list_of(struct hub *hub, uint8_t state)
 {
 	return state == HUB_AWAITED ? &hub->awaited : &hub->reserved;
 }
 
+/* state is not HUB_NOT_AWAITED, which end_wait() sets. */
 static void
 set_state(struct subscriber *s, enum hub_awaited state, uint64_t now_us)
 {
-	if (s->awaited != HUB_NOT_AWAITED)
-		TAILQ_REMOVE(list_of(s->hub, s->awaited), s, awaiting);
+	struct hub_wait *w = s->wait;
+
+	if (w == NULL) {
+		w = s->wait = xcalloc(1, sizeof(*w));
+		w->subscriber = s;
+	} else {
+		TAILQ_REMOVE(list_of(s->hub, s->awaited), w, link);
+	}
 	s->awaited = state;
-	s->awaited_since_us = now_us;
-	s->due = HUB_NOT_DUE;
+	w->state_since_us = now_us;
+	w->due = HUB_NOT_DUE;
 	if (state != HUB_AWAITED)
 		outbox_await_room(&s->outbox, 0);
-	if (state != HUB_NOT_AWAITED)
-		TAILQ_INSERT_TAIL(list_of(s->hub, state), s, awaiting);
+	TAILQ_INSERT_TAIL(list_of(s->hub, state), w, link);
+}
+
+static void
+end_wait(struct subscriber *s)
+{
+	TAILQ_REMOVE(list_of(s->hub, s->awaited), s->wait, link);
+	s->awaited = HUB_NOT_AWAITED;
+	outbox_await_room(&s->outbox, 0);
+	xfree(s->wait);
+	s->wait = NULL;
 }
 
 /* Makes p the subscriber's first publisher. */
 static void
 set_first_publisher(struct subscriber *s, const struct hub_publication *p)
 {
-	s->first_round = s->seen_round = s->hub->round;
-	s->ticket = p->ticket;
-	s->publisher_since_us = p->since_us;
+	struct hub_wait *w = s->wait;
+
+	w->first_round = w->seen_round = s->hub->round;
+	w->ticket = p->ticket;
+	w->publisher_since_us = p->since_us;
 }
 
 void
@@ -55,7 +74,7 @@ hub_stop_awaiting(struct subscriber *s)
 {
 	if (s->awaited == HUB_NOT_AWAITED)
 		return;
-	set_state(s, HUB_NOT_AWAITED, 0);
+	end_wait(s);
 	s->ops->room(s);
 }
 
@@ -64,8 +83,8 @@ hub_stop_awaiting(struct subscriber *s)
 static void
 recheck(struct subscriber *s)
 {
-	s->first_round = s->hub->round - 1;
-	s->recheck_round = s->hub->round;
+	s->wait->first_round = s->hub->round - 1;
+	s->wait->recheck_round = s->hub->round;
 	s->ops->room(s);
 }
 
@@ -92,10 +111,13 @@ hub_lost_subscription(struct subscriber *s)
 static void
 await_room(struct subscriber *s, const struct hub_publication *p, size_t len, uint64_t now_us)
 {
-	s->seen_round = s->hub->round;
-	if (s->awaited != HUB_NOT_AWAITED && s->first_round == s->hub->round &&
-	    s->ticket < p->ticket)
-		return;
+	struct hub_wait *w = s->wait;
+
+	if (w != NULL) {
+		w->seen_round = s->hub->round;
+		if (w->first_round == s->hub->round && w->ticket < p->ticket)
+			return;
+	}
 	if (s->awaited != HUB_AWAITED)
 		set_state(s, HUB_AWAITED, now_us);
 	set_first_publisher(s, p);
@@ -113,9 +135,9 @@ waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publicat
 	}
 	if (s->awaited == HUB_NOT_AWAITED)
 		return false;
-	if (s->ticket == p->ticket)
-		s->first_round = s->hub->round;
-	if (p->ticket != 0 && p->ticket <= s->ticket)
+	if (s->wait->ticket == p->ticket)
+		s->wait->first_round = s->hub->round;
+	if (p->ticket != 0 && p->ticket <= s->wait->ticket)
 		return false;
 	take_ticket(s->hub, p, now_us);
 	return true;
@@ -179,20 +201,20 @@ hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publicat
 		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
-			if (s->awaited != HUB_NOT_AWAITED && s->ticket == ticket)
+			if (s->wait != NULL && s->wait->ticket == ticket)
 				hub_stop_awaiting(s);
 		}
 }
 
 static void
-recheck_all(struct subscribers *list, uint64_t ticket)
+recheck_all(struct hub_waits *list, uint64_t ticket)
 {
-	struct subscriber *s;
+	struct hub_wait *w;
 
-	TAILQ_FOREACH (s, list, awaiting)
-		if (s->ticket == ticket) {
-			s->due = HUB_NOT_DUE;
-			recheck(s);
+	TAILQ_FOREACH (w, list, link)
+		if (w->ticket == ticket) {
+			w->due = HUB_NOT_DUE;
+			recheck(w->subscriber);
 		}
 }
 
@@ -222,23 +244,23 @@ hub_begin_round(struct hub *hub)
 /* The waiting counts from the time when the first publisher that still waits began to wait: moves
  * the subscriber to that time's place in the list. */
 static void
-restart_time(struct subscriber *s)
+restart_time(struct hub_wait *w)
 {
-	struct subscribers *list = &s->hub->awaited;
-	struct subscriber *before;
+	struct hub_waits *list = &w->subscriber->hub->awaited;
+	struct hub_wait *before;
 
-	if (s->publisher_since_us <= s->awaited_since_us)
+	if (w->publisher_since_us <= w->state_since_us)
 		return;
-	s->awaited_since_us = s->publisher_since_us;
-	s->due = HUB_NOT_DUE;
-	TAILQ_REMOVE(list, s, awaiting);
-	before = TAILQ_LAST(list, subscribers);
-	while (before != NULL && before->awaited_since_us > s->awaited_since_us)
-		before = TAILQ_PREV(before, subscribers, awaiting);
+	w->state_since_us = w->publisher_since_us;
+	w->due = HUB_NOT_DUE;
+	TAILQ_REMOVE(list, w, link);
+	before = TAILQ_LAST(list, hub_waits);
+	while (before != NULL && before->state_since_us > w->state_since_us)
+		before = TAILQ_PREV(before, hub_waits, link);
 	if (before != NULL)
-		TAILQ_INSERT_AFTER(list, before, s, awaiting);
+		TAILQ_INSERT_AFTER(list, before, w, link);
 	else
-		TAILQ_INSERT_HEAD(list, s, awaiting);
+		TAILQ_INSERT_HEAD(list, w, link);
 }
 
 /*
@@ -247,31 +269,31 @@ restart_time(struct subscriber *s)
  * restart its time with each.
  */
 static bool
-is_no_longer_awaited(const struct subscriber *s)
+is_over(const struct hub_wait *w, uint32_t round)
 {
-	return s->first_round != s->hub->round && s->recheck_round != s->hub->round;
+	return w->first_round != round && w->recheck_round != round;
 }
 
 void
 hub_end_round(struct hub *hub)
 {
-	struct subscriber *s, *next;
+	struct hub_wait *w, *next;
 
-	for (s = TAILQ_FIRST(&hub->reserved); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, awaiting);
-		if (is_no_longer_awaited(s))
-			hub_stop_awaiting(s);
+	for (w = TAILQ_FIRST(&hub->reserved); w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (is_over(w, hub->round))
+			hub_stop_awaiting(w->subscriber);
 	}
-	for (s = TAILQ_FIRST(&hub->awaited); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, awaiting);
-		if (is_no_longer_awaited(s)) {
-			hub_stop_awaiting(s);
+	for (w = TAILQ_FIRST(&hub->awaited); w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (is_over(w, hub->round)) {
+			hub_stop_awaiting(w->subscriber);
 			continue;
 		}
-		if (s->due == HUB_RETRYING && s->seen_round == hub->round &&
-		    s->retry_round != hub->round)
-			s->due = HUB_OVERDUE;
-		restart_time(s);
+		if (w->due == HUB_RETRYING && w->seen_round == hub->round &&
+		    w->retry_round != hub->round)
+			w->due = HUB_OVERDUE;
+		restart_time(w);
 	}
 }
 
@@ -283,20 +305,22 @@ hub_end_round(struct hub *hub)
 static struct subscriber *
 first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
-	struct subscriber *s;
+	struct hub_wait *w;
 
 	/* The waiting may have begun after the caller read the clock. */
-	TAILQ_FOREACH (s, &hub->awaited, awaiting) {
-		if (now_us <= s->awaited_since_us || now_us - s->awaited_since_us < limit_us)
+	TAILQ_FOREACH (w, &hub->awaited, link) {
+		struct subscriber *s = w->subscriber;
+
+		if (now_us <= w->state_since_us || now_us - w->state_since_us < limit_us)
 			return NULL;
 		/* A held reply keeps it from reading: see hub_unbar(). */
 		if (s->outbox.barrier != NULL)
 			continue;
-		if (s->due == HUB_OVERDUE)
+		if (w->due == HUB_OVERDUE)
 			return s;
-		if (s->due == HUB_NOT_DUE) {
-			s->due = HUB_RETRYING;
-			s->retry_round = hub->round;
+		if (w->due == HUB_NOT_DUE) {
+			w->due = HUB_RETRYING;
+			w->retry_round = hub->round;
 			s->ops->room(s);
 		}
 	}
@@ -317,6 +341,7 @@ void
 hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct subscriber *s;
+	struct hub_wait *w;
 
 	if (now_us > hub->now_us)
 		hub->now_us = now_us;
@@ -324,7 +349,7 @@ hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 		outbox_close(&s->outbox);
 		s->ops->overflow(s);
 	}
-	while ((s = TAILQ_FIRST(&hub->reserved)) != NULL && now_us > s->awaited_since_us &&
-	       now_us - s->awaited_since_us >= RESERVED_US)
-		hub_stop_awaiting(s);
+	while ((w = TAILQ_FIRST(&hub->reserved)) != NULL && now_us > w->state_since_us &&
+	       now_us - w->state_since_us >= RESERVED_US)
+		hub_stop_awaiting(w->subscriber);
 }

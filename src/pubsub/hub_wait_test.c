@@ -289,6 +289,31 @@ START_TEST(another_policy_or_no_subscription_ends_the_waiting_at_once)
 }
 END_TEST
 
+START_TEST(a_subscriber_takes_memory_for_waiting_publishers_only_while_there_are_any)
+{
+	struct outbox_limits drop = {.messages = 2, .policy = OUTBOX_DROP_NEWEST};
+
+	ck_assert_int_eq(publish(&first, "1", 1), HUB_OK);
+	ck_assert_ptr_null(subs[0].wait);
+	ck_assert_int_eq(publish(&first, "2", 1), HUB_OK);
+	ck_assert_int_eq(publish(&first, "3", 1000), HUB_BLOCKED);
+	ck_assert_ptr_nonnull(subs[0].wait);
+	ck_assert_ptr_nonnull(subs[1].wait);
+	ck_assert_ptr_null(subs[2].wait);
+	read_all(0); /* its room is reserved */
+	ck_assert_ptr_nonnull(subs[0].wait);
+	hub_set_limits(&subs[1], &drop);
+	ck_assert_ptr_null(subs[1].wait);
+	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
+	ck_assert_ptr_null(subs[0].wait);
+	ck_assert_int_eq(publish(&first, "4", 3000), HUB_OK);
+	ck_assert_int_eq(publish(&first, "5", 3000), HUB_BLOCKED);
+	ck_assert_ptr_nonnull(subs[0].wait);
+	(void)!hub_detach(&subs[0], 0);
+	ck_assert_ptr_null(subs[0].wait);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -301,5 +326,6 @@ main(void)
 		a_subscriber_that_a_held_reply_keeps_from_reading_has_time,
 		the_first_publisher_is_served_first_whoever_is_tried_first,
 		room_is_kept_for_a_second_at_most,
-		another_policy_or_no_subscription_ends_the_waiting_at_once, NULL});
+		another_policy_or_no_subscription_ends_the_waiting_at_once,
+		a_subscriber_takes_memory_for_waiting_publishers_only_while_there_are_any, NULL});
 }

@@ -390,7 +390,8 @@ outbox_would_block(const struct outbox *outbox, size_t len)
 void
 outbox_await_room(struct outbox *outbox, size_t len)
 {
-	outbox->awaited_len = len;
+	assert(len <= INT32_MAX);
+	outbox->awaited_len = (uint32_t)len;
 }
 
 void

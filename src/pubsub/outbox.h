@@ -80,15 +80,15 @@ struct outbox {
 	uint32_t messages;
 	uint32_t in_flight;          /* items of the write in flight, from the front */
 	uint32_t in_flight_messages; /* in them; they do not count towards the limits */
-	size_t in_flight_bytes;      /* of these messages */
+	uint32_t awaited_len;        /* see outbox_await_room(); 0: no publisher waits */
+	size_t in_flight_bytes;      /* of the messages in flight */
 	struct outbox_limits limits;
-	uint64_t dropped;   /* messages, since the start */
-	size_t awaited_len; /* see outbox_await_room(); 0: no publisher waits */
-	uint8_t form;       /* of new messages, and of the notices of missing ones */
-	bool marked;        /* between outbox_mark() and outbox_unmark() */
-	bool scheduled;     /* ready() was called and outbox_flushed() not yet */
-	bool sealed;        /* accepts nothing more */
-	bool closed;        /* sealed, and outbox_peek() gives nothing more */
+	uint64_t dropped; /* messages, since the start */
+	uint8_t form;     /* of new messages, and of the notices of missing ones */
+	bool marked;      /* between outbox_mark() and outbox_unmark() */
+	bool scheduled;   /* ready() was called and outbox_flushed() not yet */
+	bool sealed;      /* accepts nothing more */
+	bool closed;      /* sealed, and outbox_peek() gives nothing more */
 };
 
 /* Borrows pool and io. */
@@ -127,8 +127,8 @@ void outbox_refuse(struct outbox *outbox, uint32_t tag);
 bool outbox_would_block(const struct outbox *outbox, size_t len)
     __attribute__((warn_unused_result));
 
-/* Has room() called once, as soon as there is room for len bytes; replaces an earlier request. 0
- * cancels it. */
+/* Has room() called once, as soon as there is room for len bytes, at most 2^31-1; replaces an
+ * earlier request. 0 cancels it. */
 void outbox_await_room(struct outbox *outbox, size_t len);
 
 /* Queues a reply; copies. Its place is in front of the barrier if there is one, else at the mark if

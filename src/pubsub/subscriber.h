@@ -14,6 +14,7 @@
  * hub_attach() makes one and hub_detach() ends it; the hub writes all of its fields.
  */
 struct hub;
+struct hub_wait;
 struct subscriber;
 struct topic;
 
@@ -58,17 +59,9 @@ struct subscriber {
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
-	bool blocking;          /* is subscribed, and has OUTBOX_BLOCK: counted in hub->blocking */
-	uint8_t awaited;        /* enum hub_awaited; unless HUB_NOT_AWAITED: */
-	uint8_t due;            /* enum hub_due */
-	uint32_t first_round;   /* the last round in which the first publisher waited for it */
-	uint32_t seen_round;    /* ... in which any publisher did */
-	uint32_t recheck_round; /* ... in which the hub began to doubt that the first one does */
-	uint32_t retry_round;   /* ... in which its time was up and publishers were to be retried */
-	uint64_t ticket;        /* of the first publisher */
-	uint64_t publisher_since_us;      /* when the first publisher began to wait */
-	uint64_t awaited_since_us;        /* when this state began */
-	TAILQ_ENTRY(subscriber) awaiting; /* in the hub's list of its state */
+	bool blocking;         /* is subscribed, and has OUTBOX_BLOCK: counted in hub->blocking */
+	uint8_t awaited;       /* enum hub_awaited */
+	struct hub_wait *wait; /* owned; NULL exactly while HUB_NOT_AWAITED */
 };
 
 #endif

@@ -89,7 +89,7 @@ struct client {
 };
 
 /* A size class of jemalloc. */
-_Static_assert(sizeof(struct client) <= 384, "an idle client takes more memory");
+_Static_assert(sizeof(struct client) <= 320, "an idle client takes more memory");
 
 /* The connection, as io knows it; not valid after it has closed. */
 static inline void *
