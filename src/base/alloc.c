@@ -15,7 +15,7 @@
 /* The size of a huge page on common processors. A wrong guess costs nothing. */
 #define HUGE_BYTES ((uintptr_t)2 << 20)
 
-/* Blocks that are never grown ask for huge pages from this size on. jemalloc keeps blocks of this
+/* Blocks of at least this size that are never grown use huge pages. jemalloc keeps blocks of this
  * size apart from others, so that small blocks never get memory of huge pages. */
 #define LARGE_BYTES (4 * HUGE_BYTES)
 
@@ -38,7 +38,7 @@ alloc_init(void)
 #endif
 }
 
-/* Uses no allocation and no stdio buffer: neither works reliably when memory has run out. */
+/* Neither allocates nor uses a stdio buffer: neither works reliably when memory has run out. */
 static _Noreturn void
 die_of_memory(size_t len)
 {

@@ -12,10 +12,10 @@
  */
 
 /*
- * Once, at the start of a daemon. Turns off glibc's fastbins, which collect freed blocks and merge
- * all of them at once: after a million small frees that took 7 ms. Makes each large block a mapping
- * of its own, which grows without being copied; by default glibc stops doing so after the first
- * such block is freed.
+ * Call it once, when a daemon starts. It turns off glibc's fastbins, which collect freed blocks and
+ * merge all of them at once: after a million small frees that took 7 ms. It also makes each large
+ * block a mapping of its own, which grows without being copied; by default glibc stops doing so
+ * after the first such block is freed.
  */
 void alloc_init(void);
 

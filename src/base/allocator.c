@@ -16,7 +16,7 @@
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
 
-/* jemalloc reads it before main(). MALLOC_CONF in the environment overrides it. */
+/* jemalloc reads this variable before main(). MALLOC_CONF in the environment overrides it. */
 const char *malloc_conf = "dirty_decay_ms:2500,muzzy_decay_ms:0,max_background_threads:1";
 
 /* The name of the operation that purges all arenas. */

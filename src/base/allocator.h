@@ -43,15 +43,15 @@ void allocator_describe(struct buffer *out);
 
 /*
  * Returns memory to the system if a trim is due (base/trim.h); takes a few milliseconds at most.
- * used_bytes is what the daemon holds, now_us is monotonic. Returns after how many us it is to be
- * called again.
+ * used_bytes is what the daemon holds, now_us is monotonic. Returns the time in us after which to
+ * call it again.
  */
 uint64_t allocator_turn(size_t used_bytes, uint64_t now_us);
 
 /*
  * Returns all unused memory to the system, in a thread of its own, because that takes about a
- * millisecond for some MiB. Returns owned (allocator_purge_free, which does not wait for the thread
- * and may be called while it runs).
+ * millisecond for each few MiB. Returns owned (allocator_purge_free, which does not wait for the
+ * thread and may be called while it runs).
  */
 struct allocator_purge;
 struct allocator_purge *allocator_purge_start(void);

@@ -6,16 +6,16 @@
 #include "base/bytes.h"
 
 /*
- * The memory of one request that does not arrive in one piece. It hands out pieces that never move
- * and are all freed at once. The last piece may be open: it still grows, by doubling the length
- * that has arrived, so that each byte is moved less than twice on average, and never beyond the
- * announced maximum. A zeroed struct is an empty arena.
+ * The memory of one request whose bytes do not all arrive at once. It allocates pieces that never
+ * move and are all freed together. The last piece may be open: it still grows, by doubling the
+ * length that has arrived, so that each byte is moved less than twice on average, and never beyond
+ * the announced maximum. A zeroed struct is an empty arena.
  */
 struct arena {
 	struct arena_chunk *top; /* the chunk being filled, which links to the others */
 	size_t open_len;         /* of the open piece, at the end of the top chunk */
 	size_t held;             /* bytes in pieces, the open one included */
-	size_t room;             /* bytes of all chunks */
+	size_t room;             /* bytes allocated for all chunks */
 };
 
 void arena_release(struct arena *arena); /* frees the pieces; the arena is empty afterwards */

@@ -7,21 +7,21 @@
 
 /*
  * Buckets: the core of the hash tables (base/hash_map.h, kv/table.h): chains of nodes by hash,
- * resized by incremental rehash. It knows no keys: its user compares them, and says what the hash
- * of a node is.
+ * resized by incremental rehash. It does not know the keys: its user compares them and supplies the
+ * hash of a node.
  *
  * While a table is resized, the array `from` empties into `to`: each change moves at most
  * BUCKETS_STEP buckets. A table is resized when it is full (to twice the size) or seven eighths
- * empty (to a quarter), so that the move of n buckets, which takes n/BUCKETS_STEP changes, is over
- * before the next one can be wanted. A node is in `from` exactly as long as its bucket there is not
- * moved, a node that is added meanwhile too: put into `to` at once, a batch of new nodes would need
- * segments from all over it in one command.
+ * empty (to a quarter), so that the move of n buckets, which takes n/BUCKETS_STEP changes, ends
+ * before the next resize is due. A node is in `from` until its bucket there is moved. A node added
+ * during the move follows the same rule: if a batch of new nodes went into `to` at once, one
+ * command would allocate segments all over `to`.
  *
- * An array lies in segments, allocated when first written and freed when moved: zeroing or freeing
- * an array of millions of buckets at once would block the loop as long as moving all of it.
+ * An array consists of segments, each allocated when first written and freed when moved: zeroing or
+ * freeing an array of millions of buckets at once would block the loop as long as moving all of it.
  *
  * The functions are inline, and each user passes a constant struct buckets_ops, so that the
- * compiler makes direct calls of it.
+ * compiler turns its operations into direct calls.
  */
 enum { BUCKETS_STEP = 4, BUCKETS_MIN = 4, BUCKETS_SEGMENT = 4096 };
 
@@ -31,7 +31,7 @@ struct bucket_node {
 };
 
 struct bucket_array {
-	struct bucket_node ***segments; /* NULL where nothing was put yet */
+	struct bucket_node ***segments; /* NULL if nothing was written to it yet */
 	size_t count;                   /* of buckets: a power of two, or 0 */
 };
 
@@ -145,7 +145,8 @@ buckets_begin_resize(struct buckets *b, size_t count, const struct buckets_ops *
 	b->to.segments = ops->calloc(bucket_segment_count(&b->to), sizeof(*b->to.segments));
 }
 
-/* Called before a node is added, and after one is removed. Moves some buckets, or begins to. */
+/* Called before a node is added, and after one is removed. Moves some buckets, or starts
+ * a resize. */
 static inline void
 buckets_keep_size(struct buckets *b, const struct buckets_ops *ops)
 {
@@ -185,7 +186,8 @@ buckets_unlink(struct buckets *b, struct bucket_node **link)
 	return node;
 }
 
-/* Both arrays as one, from the first bucket that is not moved: for walks over all of them. */
+/* The buckets of both arrays, counted from the first bucket that is not moved: for walks over all
+ * of them. */
 static inline size_t
 buckets_count(const struct buckets *b)
 {
@@ -202,7 +204,7 @@ buckets_nth_chain(const struct buckets *b, size_t i)
 	return bucket != NULL ? *bucket : NULL;
 }
 
-/* For buckets_drain. Empties an array from bucket *at on. */
+/* For buckets_drain: empties an array, starting at bucket *at. */
 static inline bool
 bucket_array_drain(struct bucket_array *a, size_t *at, struct buckets *b,
     const struct buckets_ops *ops, size_t (*release)(struct bucket_node *node, void *arg),
@@ -231,9 +233,9 @@ bucket_array_drain(struct bucket_array *a, size_t *at, struct buckets *b,
 }
 
 /*
- * Takes nodes out and hands each to release, which returns the work that it was (usually 1), until
- * *budget is used up, or the table is empty and holds no memory: then true. Nothing else may be
- * done with the table once this has begun.
+ * Removes nodes and passes each to release, which returns its cost (usually 1), until *budget is
+ * used up (false) or the table is empty and holds no memory (true). After the first call the table
+ * must not be used otherwise.
  */
 static inline bool
 buckets_drain(struct buckets *b, const struct buckets_ops *ops,

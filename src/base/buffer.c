@@ -91,7 +91,7 @@ buffer_appendf(struct buffer *b, const char *format, ...)
 	len = vsnprintf(NULL, 0, format, args);
 	if (len < 0)
 		abort();
-	/* vsnprintf writes a NUL, which is not part of what is appended. */
+	/* vsnprintf writes a NUL, which is not appended. */
 	vsnprintf(buffer_reserve(b, (size_t)len + 1), (size_t)len + 1, format, again);
 	b->len += (size_t)len;
 	va_end(again);

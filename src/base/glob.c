@@ -69,7 +69,7 @@ close_class(struct slice pattern, size_t at)
 	return at < pattern.len ? at + 1 : at;
 }
 
-/* Sets bits first to last of a 256-bit set. */
+/* Sets the bits from first to last in a 256-bit set. */
 static void
 set_fill(uint64_t set[4], int first, int last)
 {

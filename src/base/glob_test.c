@@ -237,7 +237,7 @@ START_TEST(random_pairs_match_as_in_a_plain_recursive_matcher)
 			ck_abort_msg("pair %d: %s expected", i, expected ? "a match" : "no match");
 		matched += expected;
 	}
-	/* Enough matches and enough mismatches. */
+	/* The random input gives many matches and many mismatches. */
 	ck_assert_uint_gt(matched, 50000);
 	ck_assert_uint_lt(matched, 1950000);
 }

@@ -19,7 +19,7 @@ struct entry {
 
 struct hash_map {
 	struct buckets buckets;
-	unsigned int visits; /* hash_map_each under way: nothing is moved meanwhile */
+	unsigned int visits; /* calls of hash_map_each in progress; meanwhile no bucket is moved */
 };
 
 static const uint64_t *hash_key; /* of the process */

@@ -12,8 +12,8 @@
  * peers choose the names. It grows and shrinks by incremental rehash (base/buckets.h): an insert
  * takes the same time whatever the size of the map.
  *
- * It keeps each key's hash, 8 bytes. Values of the keyspace, which have none to spare and need SCAN
- * and random choice, use kv/table.h.
+ * It keeps each key's hash, 8 bytes. The keyspace uses kv/table.h instead, which saves these bytes
+ * and supports SCAN and random choice.
  */
 struct hash_map;
 
@@ -23,7 +23,7 @@ void hash_map_free(struct hash_map *map); /* not the values */
 /* The value, or NULL if the key is not in the map. */
 void *hash_map_get(const struct hash_map *map, struct slice key);
 
-/* Copies key; value is not NULL and borrowed. Returns the previous value, or NULL. */
+/* Copies key; borrows value, which is not NULL. Returns the previous value, or NULL. */
 void *hash_map_set(struct hash_map *map, struct slice key, void *value);
 
 /* Returns the removed value, or NULL. */

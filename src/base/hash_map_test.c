@@ -127,9 +127,9 @@ START_TEST(random_operations_agree_with_an_array)
 END_TEST
 
 /*
- * The old table is freed segment by segment, each when its last bucket has moved. So the inserts
- * between two such moments show how many buckets an insert moves, and the change of the used memory
- * shows that no insert allocates or frees a whole table.
+ * The old table is freed segment by segment, each when its last bucket has moved. So the number of
+ * inserts between two such frees shows how many buckets an insert moves, and the change of the used
+ * memory shows that no insert allocates or frees a whole table.
  */
 START_TEST(a_full_table_moves_over_thousands_of_inserts)
 {
@@ -173,7 +173,7 @@ START_TEST(a_batch_of_inserts_in_the_middle_of_a_move_makes_few_segments)
 	before = alloc_used_bytes();
 	for (; i <= full + batch; i++)
 		ck_assert_ptr_null(set(i, &values[i]));
-	/* A segment of the old table and two of the new one; there are 16 and 32. */
+	/* One segment of the old table's 16 and two of the new table's 32. */
 	ck_assert_uint_lt(alloc_used_bytes() - before, batch * 96 + 5 * 32768);
 	for (i = 0; i <= full + batch; i++)
 		ck_assert_ptr_eq(get(i), &values[i]);

@@ -31,7 +31,7 @@ struct log_config {
 /* False with errno if the file cannot be opened; the old sink then stays. */
 bool log_open(const struct log_config *config) __attribute__((warn_unused_result));
 bool log_reopen(void)
-    __attribute__((warn_unused_result)); /* opens the file anew, after log rotation */
+    __attribute__((warn_unused_result)); /* opens the file again, after log rotation */
 void log_set_level(enum log_level level);
 
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -9,13 +9,13 @@
 #include "base/bytes.h"
 
 /*
- * Protocol: what the network layer must know of a protocol, as a table of operations.
+ * Protocol: the table of operations through which the network layer uses a protocol.
  *
- * A protocol turns bytes into requests, in a state for each connection that is in the middle of
- * one. It takes bytes as arguments, opens nothing and reads no clock, so the same table serves the
- * main loop and the loops of other threads; a state is used by one thread at a time. What a request
- * means is not its affair: net hands it to the service that the connection belongs to
- * (net/net.h), which may switch the connection to another protocol where a request ends.
+ * A protocol turns bytes into requests. A connection with an incomplete request has a parser state.
+ * It takes bytes as arguments, opens nothing and reads no clock, so the same table serves the main
+ * loop and the loops of other threads; a state is used by one thread at a time. The protocol does
+ * not interpret requests: net passes them to the connection's service (net/net.h), which may switch
+ * the connection to another protocol after a request.
  */
 
 /* What one connection may send. The figures may change between calls. */
@@ -30,20 +30,18 @@ struct protocol_limits {
 enum protocol_status {
 	PROTOCOL_MORE,    /* everything given was taken, no request is complete */
 	PROTOCOL_REQUEST, /* a request is complete */
-	PROTOCOL_ERROR,   /* the bytes cannot be followed any more: error() says why */
+	PROTOCOL_ERROR,   /* invalid input: error() gives the reason */
 };
 
 struct protocol_request {
 	const struct slice *args;
 	size_t count; /* at least 1 */
-	/*
-	 * How the bytes behind it are to be read depends on the answer to this request: no byte of
-	 * them is fed before it was handled, which may have switched the protocol.
-	 */
+	/* This request may switch the protocol of the bytes that follow it. Those bytes are fed
+	 * only after it was handled. */
 	bool ends_batch;
 };
 
-/* Why a connection is closed, where something may be said to the peer in its own language. */
+/* Reasons for closing a connection that are reported to the peer in its protocol. */
 enum protocol_notice {
 	PROTOCOL_ADDRESS_COUNT,         /* refused: the peer's address has too many connections */
 	PROTOCOL_ADDRESS_RATE,          /* refused: its address opens connections too fast */
@@ -55,8 +53,8 @@ enum protocol_notice {
 };
 
 struct protocol {
-	/* Listeners are known by these names when they are handed to another process. Words without
-	 * colon, blank and '-'. */
+	/* The names of its listeners when they are passed to another process: words without colon,
+	 * blank and '-'. */
 	const char *name;
 	const char *tls_name;
 
@@ -65,38 +63,41 @@ struct protocol {
 	void (*close)(void *state);
 
 	/*
-	 * Takes bytes until a request is complete or none are left; *taken says how many.
-	 * request->args stand until the next call of feed() or settle(), and as long as the bytes
-	 * at ptr. Before authentication a protocol may set lower limits. Every call after
-	 * PROTOCOL_ERROR gives PROTOCOL_ERROR.
+	 * Takes bytes until a request is complete or none are left; *taken is the number of bytes
+	 * taken. request->args are valid until the next call of feed() or settle(), and only while
+	 * the bytes at ptr are. Before authentication a protocol may set lower limits. Every call
+	 * after PROTOCOL_ERROR gives PROTOCOL_ERROR.
 	 */
 	enum protocol_status (*feed)(void *state, const char *ptr, size_t len, bool unauthenticated,
 	    size_t *taken, struct protocol_request *request);
 
-	/* The request that feed() gave last, again; it no longer needs the bytes that were fed. */
+	/* Returns the last request of feed() once more, as a copy that does not need the bytes that
+	 * were fed. */
 	struct protocol_request (*keep)(void *state);
 
-	/* What its arguments need beside the bytes that were fed is added to *arena, and stands
-	 * until that is released. */
+	/* Moves the memory of the request's arguments, except the bytes that were fed, to *arena.
+	 * It is valid until *arena is released. */
 	void (*give_arena)(void *state, struct arena *arena);
 
 	/*
-	 * The requests so far were handled: frees their memory, if no request is incomplete. True
-	 * if nothing of the connection is left in the state, which may then go on with another
-	 * connection.
+	 * Call it when all complete requests were handled. Frees their memory, unless a request is
+	 * incomplete. True if the state holds no data of the connection, so that another connection
+	 * may use it.
 	 */
 	bool (*settle)(void *state);
 
 	const char *(*error)(const void *state); /* after PROTOCOL_ERROR; borrowed from the state */
 	size_t (*held_bytes)(const void *state); /* of an incomplete request */
-	size_t (*room_bytes)(const void *state); /* memory reserved for requests */
+	size_t (*room_bytes)(const void *state); /* memory allocated for requests */
 
-	/* NULL, or: why a connection that begins with these bytes speaks another protocol, as a
-	 * literal for the log. It is closed without an answer. NULL: nothing is wrong, or not yet.
+	/*
+	 * Optional (may be NULL). If a connection that begins with these bytes uses another
+	 * protocol, returns a string literal for the log that names it; the connection is then
+	 * closed without a reply. Returns NULL if the bytes may be valid.
 	 */
 	const char *(*foreign)(const char *ptr, size_t len);
 
-	/* Sent before the connection is closed; empty: nothing. Literals of less than 1 KiB. */
+	/* Sent before the connection is closed, unless empty. Literals of less than 1 KiB. */
 	struct slice notices[PROTOCOL_NOTICES];
 };
 

@@ -56,7 +56,7 @@ random_next(struct random *r)
 	return result;
 }
 
-/* Numbers beyond the last whole multiple of limit are drawn again, so that each result is equally
+/* Numbers above the largest multiple of limit are drawn again, so that each result is equally
  * likely. */
 uint64_t
 random_below(struct random *r, uint64_t limit)

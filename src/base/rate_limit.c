@@ -12,9 +12,9 @@ rate_limit_init(struct rate_limit *rl, uint32_t per_second, uint32_t burst)
 }
 
 /*
- * One number stands for the level: each event moves the time at which the bucket is full again
- * further into the future, and an event may pass while that time is near enough. Nothing has to be
- * refilled, and an idle limiter needs no timer.
+ * One number represents the level of the bucket: each event moves the time at which the bucket is
+ * full again further into the future, and an event may pass while that time is near enough. Nothing
+ * has to be refilled, and an idle limiter needs no timer.
  */
 bool
 rate_limit_take(struct rate_limit *rl, uint64_t now_us)

@@ -17,7 +17,8 @@ testing_fold(int c, bool nocase)
 	return nocase && c >= 0 ? tolower(c) : c;
 }
 
-/* p points behind the "[". Returns whether c is in the class; *end is set behind the class. */
+/* p points to the byte after the "[". Returns whether c is in the class; *end is set to the byte
+ * after the class. */
 static inline bool
 testing_class(const char *p, const char *p_end, char c, bool nocase, const char **end)
 {

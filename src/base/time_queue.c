@@ -149,8 +149,8 @@ time_queue_remove(struct time_queue *q, uint32_t place)
 		else
 			sink(q, place, last);
 	}
-	/* One unused segment is kept, so that a queue around a limit does not allocate each time.
-	 */
+	/* One unused segment is kept, so that a queue whose size varies around a segment's end does
+	 * not allocate each time. */
 	if (q->count == 0) {
 		time_queue_release(q);
 	} else if (q->room > 2 * SEGMENT && q->count + UNUSED + SEGMENT < q->room - SEGMENT) {

@@ -5,11 +5,12 @@
 #include <stdint.h>
 
 /*
- * Time queue: of many things, which is due first. A 4-ary heap of (time, thing) in segments, so
- * that it grows and shrinks without copying more than one segment. Each thing is told its place in
- * the heap and keeps it (4 bytes), so that its time is changed or removed in O(log n).
+ * Time queue: tells which of many things is due first. A 4-ary heap of (time, thing) in segments,
+ * so that it grows and shrinks without copying more than one segment. Each thing stores its place
+ * in the heap (4 bytes; ops->moved sets it), so that its time is changed or removed in O(log n).
  *
- * It reads no clock; the unit of time is its user's. Things with the same time are in no order.
+ * It reads no clock; the user chooses the unit of time. The order of things with the same time is
+ * not defined.
  */
 struct time_queue_entry {
 	int64_t at;
@@ -31,10 +32,10 @@ struct time_queue {
 
 /* ops is borrowed. An empty queue holds no memory. */
 void time_queue_init(struct time_queue *q, const struct time_queue_ops *ops);
-void time_queue_release(struct time_queue *q); /* it is empty afterwards */
+void time_queue_release(struct time_queue *q); /* frees its memory; the queue is empty afterwards */
 
-/* At most UINT32_MAX things. moved is called for each thing whose place changes, for the new one
- * too. */
+/* At most UINT32_MAX things. ops->moved is called for each thing whose place changes, including the
+ * new one. */
 void time_queue_add(struct time_queue *q, void *thing, int64_t at);
 void time_queue_remove(struct time_queue *q, uint32_t place);
 void time_queue_change(struct time_queue *q, uint32_t place, int64_t at);
