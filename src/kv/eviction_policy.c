@@ -217,8 +217,8 @@ forget_keys(struct kv_eviction_pool *pool)
 	pool->count = kept;
 }
 
-/* Looks the remembered names up again. Drops a candidate whose key no longer exists, or that has no
- * expiry time any more where the policy wants one. */
+/* Looks the remembered names up again. Drops a candidate whose key no longer exists, or that has
+ * lost the expiry time that the policy requires. */
 static void
 find_keys(struct kv_eviction_pool *pool, uint32_t policy)
 {

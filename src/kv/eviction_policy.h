@@ -9,7 +9,7 @@
 
 /*
  * Eviction policy: records how a key was used, in the key's 24 access bits (kv_access), and chooses
- * the key to evict when memory is short. It removes nothing: server/evict.h evicts.
+ * the key to evict when memory is short. It removes no key: server/evict.h does.
  *
  * The access bits are Redis's. LRU: the time of the last use in seconds. LFU: a count of uses that
  * grows logarithmically, 8 bits, and the minute of the last decay, 16 bits.
@@ -31,7 +31,7 @@ enum kv_policy {
 struct kv_eviction_rules {
 	uint32_t policy;     /* enum kv_policy; volatile: only keys with an expiry time */
 	uint32_t samples;    /* keys sampled per eviction, at least 1 */
-	uint32_t log_factor; /* lfu-log-factor: larger, and the count grows more slowly */
+	uint32_t log_factor; /* lfu-log-factor: a larger one makes the count grow more slowly */
 	uint32_t decay_min;  /* idle minutes that lower the count by one; 0: never */
 };
 

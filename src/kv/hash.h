@@ -14,15 +14,15 @@
  * of insertion; a larger one is a table of items, whose payload is the value. A table never becomes
  * packed again.
  *
- * It knows no numbers: HINCRBY is implemented by its caller. Slices that it returns are borrowed
- * until the hash changes; slices that it is given must not point into it.
+ * It does not interpret values as numbers: HINCRBY is implemented by its caller. Slices that it
+ * returns are borrowed until the hash changes; slices that it is given must not point into it.
  */
 struct kv_hash;
 
 struct kv_hash *kv_hash_new(void); /* returns owned (kv_hash_free) */
 void kv_hash_free(struct kv_hash *hash);
 
-/* As struct kv_type_ops says. */
+/* See struct kv_type_ops. */
 bool kv_hash_free_some(void *hash, size_t *budget);
 size_t kv_hash_count(const void *hash);
 void *kv_hash_copy(const void *hash);

@@ -246,7 +246,7 @@ START_TEST(it_is_freed_in_slices)
 }
 END_TEST
 
-/* The model: 64 fields with a value or none. */
+/* The model: 64 fields, each with a value or missing. */
 #define MODEL_FIELDS 64
 
 struct model {

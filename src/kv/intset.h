@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Integer set: a sorted array of distinct integers in one block. All have the width that the widest
- * of them needs: 2, 4 or 8 bytes. Adding and removing move all that follow, so its owner keeps it
- * short.
+ * Integer set: a sorted array of distinct integers in one block. All have the width that the
+ * largest of them needs: 2, 4 or 8 bytes. Adding and removing one moves all integers behind it, so
+ * the owner keeps the set short.
  */
 struct kv_intset {
 	uint32_t count;

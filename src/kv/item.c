@@ -10,7 +10,7 @@ head_len(size_t key_len)
 	return offsetof(struct kv_item, data) + kv_varint_len(key_len) + key_len;
 }
 
-/* Never less than the struct, which the compiler takes a whole item to be. */
+/* At least sizeof(struct kv_item), because the compiler assumes that a whole struct is there. */
 static size_t
 block_len(size_t key_len, size_t payload_len)
 {

@@ -12,8 +12,8 @@
  *
  * Invariant: a collection is never empty; the caller removes the key with the last element. Time is
  * an argument (ms of Unix time). A key stays after its expiry time until the caller removes it
- * (kv_first_due): so a caller that looks a key up checks kv_is_due. The keyspace knows no command,
- * no RESP and no client.
+ * (kv_first_due): so a caller that looks a key up also checks kv_is_due. The keyspace does not know
+ * commands, RESP or clients.
  *
  * A struct kv_key pointer is valid until its database changes in any way; a function that may move
  * the key returns its new address.
@@ -30,9 +30,9 @@ enum kv_type { KV_STRING, KV_LIST, KV_SET, KV_ZSET, KV_HASH };
 
 /* The operations of a type other than KV_STRING. The rows are in types.c. */
 struct kv_type_ops {
-	const char *name; /* "list", as TYPE says it */
+	const char *name; /* "list", as TYPE replies */
 	/* Frees elements until *budget units (one for each element) are used up; true when the
-	 * value itself is freed. Nothing else may be done with the value once this has begun. */
+	 * value itself is freed. After the first call the value must not be used otherwise. */
 	bool (*free_some)(void *value, size_t *budget);
 	size_t (*count)(const void *value);         /* number of elements */
 	void *(*copy)(const void *value);           /* returns owned */
@@ -92,7 +92,7 @@ struct kv_key *kv_add(struct kv_db *db, struct slice name, enum kv_type type, vo
 struct kv_key *kv_put_value(
     struct kv_db *db, struct kv_key *old, struct slice name, enum kv_type type, void *value);
 
-/* Takes a value that belongs to no key, and frees it as kv_remove does. value may be NULL. */
+/* Takes a value that no key has, and frees it as kv_remove does. value may be NULL. */
 void kv_free_value(struct kv *kv, enum kv_type type, void *value);
 
 /* Removes the key. A small value is freed at once, a larger one by kv_lazy_free_some. */
@@ -122,7 +122,7 @@ void kv_swap(struct kv *kv, uint32_t a, uint32_t b);
 /* How often the database lost all its keys at once, or was swapped with another. */
 uint64_t kv_db_replacements(const struct kv_db *db);
 
-/* Frees about `budget` elements of what was removed. True if more is left to free. */
+/* Frees about `budget` elements of removed keys and values. True if more is left to free. */
 bool kv_lazy_free_some(struct kv *kv, size_t budget);
 
 /* Number of removed keys and large values that kv_lazy_free_some has not freed yet. */
@@ -130,7 +130,7 @@ size_t kv_lazy_free_pending(const struct kv *kv);
 
 struct kv_key *kv_random(const struct kv_db *db, uint64_t random); /* NULL if empty */
 struct kv_key *kv_random_expiring(
-    const struct kv_db *db, uint64_t random); /* of those with an expiry time */
+    const struct kv_db *db, uint64_t random); /* a key with an expiry time, or NULL */
 
 typedef bool kv_visit_key(struct kv_key *key, void *arg); /* false ends the walk */
 void kv_each(const struct kv_db *db, kv_visit_key *visit, void *arg);

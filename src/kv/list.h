@@ -22,20 +22,20 @@ enum kv_list_end { KV_LIST_HEAD, KV_LIST_TAIL };
 
 /*
  * size is list-max-listpack-size, and does not change later: a positive number limits the values in
- * a chunk, and a chunk to 8 KiB; -1 to -5 limit a chunk to 4, 8, 16, 32 or 64 KiB. Any other number
- * counts as the nearest allowed one. A value that is larger than a chunk has a chunk of its own.
- * Returns owned (kv_list_free).
+ * a chunk, and a chunk to 8 KiB; -1 to -5 limit a chunk to 4, 8, 16, 32 or 64 KiB. 0 counts as 1, a
+ * number below -5 as -5, and one above 32767 as 32767. A value that is larger than a chunk has a
+ * chunk of its own. Returns owned (kv_list_free).
  */
 struct kv_list *kv_list_new(int32_t size);
 void kv_list_free(struct kv_list *list); /* all at once */
 
-/* As struct kv_type_ops says; a unit is a value. */
+/* See struct kv_type_ops; a unit is a value. */
 bool kv_list_free_some(void *list, size_t *budget);
 size_t kv_list_count(const void *list);
 void *kv_list_copy(const void *list);
 
-/* True if OBJECT ENCODING says listpack, false if quicklist. A list that grew beyond one chunk is
- * packed again when it has shrunk to half a chunk. */
+/* True if OBJECT ENCODING says listpack, false if quicklist. A quicklist becomes a listpack again
+ * when it has shrunk to half a chunk. */
 bool kv_list_is_packed(const struct kv_list *list);
 
 size_t kv_list_bytes(const struct kv_list *list); /* of all its blocks */
@@ -71,8 +71,11 @@ void kv_list_set(struct kv_list *list, const struct kv_list_place *place, struct
  */
 bool kv_list_remove(struct kv_list *list, struct kv_list_place *place, enum kv_list_end from);
 
-/* Removes `count` values at one end, at most as many as there are. Values that are too many to be
- * freed at once are returned owned, to be freed in steps (kv_free_value); else NULL. */
+/*
+ * Removes `count` values at one end, at most as many as there are. If too many values are removed
+ * to free them at once, they are returned as a list, owned, which the caller frees in steps
+ * (kv_free_value); else NULL.
+ */
 struct kv_list *kv_list_trim(struct kv_list *list, enum kv_list_end end, size_t count)
     __attribute__((warn_unused_result));
 

@@ -48,8 +48,8 @@ size_t list_chunk_prev_at(const struct list_chunk *chunk, size_t end);
 
 /*
  * Adds a first or last entry (push), or an entry at an offset (insert). Entries before or behind it
- * may move; *at is then the offset of the new entry. max_room: at most this much is reserved for
- * further entries, but the block may be twice as large.
+ * may move; *at is then the offset of the new entry. The chunk's room grows to max_room, further
+ * only if the entries need more, or once to twice that if all free room is at the other end.
  */
 struct list_chunk *list_chunk_push(
     struct list_chunk *chunk, bool at_head, struct slice value, size_t max_room);

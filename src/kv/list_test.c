@@ -270,9 +270,7 @@ START_TEST(memory_is_given_back_when_most_values_are_gone)
 }
 END_TEST
 
-/*
- * The model: an array of numbers, each of which stands for a value that is made from it.
- */
+/* The model: an array of numbers; each value is made from its number. */
 #define MODEL_MAX 4000
 
 static uint64_t model[MODEL_MAX + 1];

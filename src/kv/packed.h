@@ -10,7 +10,7 @@
 /*
  * Packed: a short run of byte strings in one block, each preceded by its length as a varint. It is
  * searched from its start, and a change moves the bytes behind it. So its owner keeps it short
- * (struct kv_limits), and always asks kv_packed_has_room before it adds.
+ * (struct kv_limits), and always calls kv_packed_has_room before it adds an entry.
  *
  * A place is the offset of an entry. It is valid until the block changes before it. Bytes that are
  * added must not be in the block itself.

@@ -9,10 +9,10 @@
 #include "kv/item.h"
 
 /*
- * Rank tree: items in the order of (score, key), with ranks. A B+-tree whose inner nodes know how
- * many entries are below each child. So the entry at a rank, and the number of entries before a
- * bound, are found in as many steps as the tree is high. It knows no member table: it points to
- * items and frees none.
+ * Rank tree: items in the order of (score, key), with ranks. A B+-tree whose inner nodes store the
+ * number of entries below each child. So the entry at a rank, and the number of entries before a
+ * bound, are found in one step for each level. It borrows the items and knows nothing of the table
+ * that they are in.
  *
  * If it is filled in order, from either end, its leaves are full.
  *
@@ -70,8 +70,8 @@ const struct rank_entry *rank_cursor_prev(struct rank_cursor *c);
 /* Bytes of all nodes, estimated from some leaves. */
 size_t rank_tree_bytes(const struct rank_tree *t);
 
-/* Frees nodes until *budget, one for each node, is used up, or nothing is left: then true. Nothing
- * else may be done with the tree once this has begun. */
+/* Frees nodes, each for one unit of *budget, until it is used up (false) or no node is left (true).
+ * After the first call the tree must not be used otherwise. */
 bool rank_tree_drain(struct rank_tree *t, size_t *budget);
 
 /* For tests: true if all invariants of the tree hold. */

@@ -11,7 +11,7 @@
  * Samples: some of many, all distinct, each choice equally likely.
  *
  * A selection walks over all of them and decides for each whether it is taken (Knuth's algorithm
- * S). It needs no memory, and is for short runs, or if many of them are wanted.
+ * S). It needs no memory. Use it for a small number of items, or if many of them are wanted.
  */
 struct kv_selection {
 	size_t wanted; /* still to be taken, at most left */

@@ -171,7 +171,7 @@ become_table(struct kv_set *set)
 	struct kv_table *table = new_table();
 
 	kv_set_each(set, add_member, table);
-	kv_release(set->integers); /* or packed */
+	kv_release(set->integers); /* or packed, in the same union */
 	set->encoding = KV_SET_TABLE;
 	set->table = table;
 }

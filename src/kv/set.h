@@ -24,7 +24,7 @@ enum kv_set_encoding { KV_SET_INTEGERS, KV_SET_PACKED, KV_SET_TABLE };
 struct kv_set *kv_set_new(void); /* returns owned (kv_set_free) */
 void kv_set_free(struct kv_set *set);
 
-/* As struct kv_type_ops says. */
+/* See struct kv_type_ops. */
 bool kv_set_free_some(void *set, size_t *budget);
 size_t kv_set_count(const void *set);
 void *kv_set_copy(const void *set);

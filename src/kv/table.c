@@ -33,8 +33,8 @@ hash_of_node(const struct bucket_node *node)
 	return hash_of(kv_item_key((const struct kv_item *)node));
 }
 
-/* The hash of an item is not kept: it would be an eighth of a small item's memory, and is needed
- * once in a move only. */
+/* The hash of an item is not kept: it would be an eighth of a small item's memory, and a move needs
+ * it only once. */
 static const struct buckets_ops ops = {
     .hash = hash_of_node, .calloc = kv_calloc, .free = kv_release};
 
@@ -280,7 +280,7 @@ kv_table_held_bytes(const struct kv_table *t)
 	size_t bytes = 0;
 	uint64_t i;
 
-	/* Any numbers will do that are far apart. */
+	/* Any numbers that are far apart will do. */
 	for (i = 0; i < SAMPLED_ITEMS && t->buckets.count > 0; i++)
 		bytes += kv_block_bytes(kv_table_random(t, i * 0x9e3779b97f4a7c15u));
 	return allocated_buckets(&t->buckets) * sizeof(struct bucket_node *) +

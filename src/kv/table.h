@@ -14,8 +14,9 @@
  * (SipHash-1-3, one secret per process), because peers choose the keys. It grows and shrinks by
  * incremental rehash (base/buckets.h). The items are the caller's: the table only links them.
  *
- * For values of the keyspace: its memory counts towards maxmemory, and an item takes one block.
- * Elsewhere, a hash_map (base/hash_map.h) maps bytes to a pointer, and keeps the hash of each key.
+ * It is for values of the keyspace: its memory counts towards maxmemory, and an item takes one
+ * block. Other modules use a hash_map (base/hash_map.h), which maps bytes to a pointer and keeps
+ * the hash of each key.
  */
 struct random;
 
@@ -67,10 +68,9 @@ void kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg);
 uint64_t kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg);
 
 /*
- * Takes items out and hands each to release, which frees it and returns the work that this was,
- * usually 1. Goes on until *budget is used up, or the table is empty and holds no memory: then
- * true. If release is NULL, items are freed by kv_release. Nothing else may be done with the table
- * once this has begun.
+ * Removes items and passes each to release, which frees it and returns the cost, usually 1, until
+ * *budget is used up (false) or the table is empty and holds no memory (true). If release is NULL,
+ * items are freed by kv_release. After the first call the table must not be used otherwise.
  */
 bool kv_table_drain(struct kv_table *t, size_t (*release)(struct kv_item *item, void *arg),
     void *arg, size_t *budget);

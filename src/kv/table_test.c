@@ -145,7 +145,7 @@ START_TEST(a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments)
 	before = kv_used_bytes();
 	for (; i <= full + batch; i++)
 		add(i);
-	/* A segment of the old table and two of the new one; there are 64 and 128. */
+	/* A segment of the old table's 64 and two of the new table's 128. */
 	ck_assert_uint_lt(kv_used_bytes() - before, batch * (item_bytes + 16) + 8 * 32768);
 	ck_assert_uint_gt(table.buckets.from.count, table.buckets.moved);
 	ck_assert_double_lt(
@@ -228,7 +228,7 @@ START_TEST(random_picks_reach_every_item)
 }
 END_TEST
 
-/* Chi-square of ten items: 40 is passed by one fair table in 100 000. */
+/* Chi-square of ten items: a fair table exceeds 40 once in 100 000 runs. */
 START_TEST(a_draw_is_fair_to_items_that_share_a_bucket)
 {
 	unsigned i, round;

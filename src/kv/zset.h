@@ -27,14 +27,14 @@ struct kv_zset_entry {
 struct kv_zset_cursor {
 	struct rank_cursor tree;        /* used if the set is not packed */
 	const unsigned char *from, *to; /* begin and end of the packed block */
-	const unsigned char *at;        /* the place in the packed block; NULL: not packed */
+	const unsigned char *at; /* the place in the packed block; NULL if the set is not packed */
 };
 
-/* Returns owned (kv_zset_free, or kv_zset_free_some until it says true). */
+/* Returns owned (kv_zset_free, or kv_zset_free_some until it returns true). */
 struct kv_zset *kv_zset_new(void) __attribute__((returns_nonnull, warn_unused_result));
 void kv_zset_free(struct kv_zset *z);
 
-/* As struct kv_type_ops says. */
+/* See struct kv_type_ops. */
 bool kv_zset_free_some(void *value, size_t *budget);
 size_t kv_zset_count(const void *value);
 void *kv_zset_copy(const void *value);

@@ -10,10 +10,11 @@
 
 /*
  * The packed encoding of a sorted set: the entries in one block, in the order of (score, member).
- * All functions but those that step walk over the whole block, so its owner keeps it small.
+ * All functions except zset_packed_next and zset_packed_prev walk over the whole block, so its
+ * owner keeps it small.
  *
  * An entry: the length of the member in one byte, the member, the score in 8 bytes, and the length
- * again, so that one can step backwards.
+ * again, so that the block can be read backwards.
  */
 #define ZSET_PACKED_VALUE_MAX 255
 #define ZSET_PACKED_ENTRIES_MAX 1024
@@ -51,7 +52,7 @@ zset_packed_member(const unsigned char *at)
 
 double zset_packed_score(const unsigned char *at);
 
-/* The next entry, and the previous one; the latter not for the first entry. */
+/* The next entry, and the previous one, which the first entry does not have. */
 static inline const unsigned char *
 zset_packed_next(const unsigned char *at)
 {
