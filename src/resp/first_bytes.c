@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* A record of a handshake (RFC 8446 5.1): 22, the version 3.x, its length. */
+/* The record of a TLS handshake (RFC 8446 5.1): type 22, version 3.x, length. */
 static bool
 is_tls(const char *ptr, size_t len)
 {

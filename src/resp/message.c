@@ -18,7 +18,7 @@ resp_message_head_len(
 	size_t items = count + 2;
 	size_t i;
 
-	(void)proto; /* the two differ only in the first byte */
+	(void)proto; /* RESP2 and RESP3 differ only in the first byte */
 	for (; items >= 10; items /= 10)
 		len++;
 	len += sizeof("*1\r\n") - 1;

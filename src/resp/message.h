@@ -12,8 +12,8 @@
  * written as a head, the payload as it is, and RESP_MESSAGE_TAIL.
  *
  * Every message takes this path, so it has two steps: first the exact length, then one pass that
- * writes into memory of that length. The payload is left to the caller, who may have copied it
- * before. It knows neither the hub nor its log.
+ * writes into memory of that length. The caller writes the payload, because it may have copied it
+ * already. It knows neither the hub nor its log.
  */
 #define RESP_MESSAGE_TAIL "\r\n"
 

@@ -26,7 +26,7 @@ enum state {
 	STATE_COUNT,  /* in "*<count>\r\n" */
 	STATE_LEN,    /* in "$<len>\r\n" */
 	STATE_VALUE,  /* in the bytes of an argument */
-	STATE_CRLF,   /* in the two bytes after them, which are not checked, as in Redis */
+	STATE_CRLF,   /* in the two bytes after an argument, which are not checked, as in Redis */
 	STATE_INLINE, /* in an inline command */
 	STATE_ERROR,
 };
@@ -54,7 +54,7 @@ struct resp_parser {
 	char line[LINE_BYTES];
 };
 
-/* The bytes of one feed, as far as they are not taken yet. */
+/* The bytes of one feed that are not taken yet. */
 struct cursor {
 	const char *at;
 	const char *end;
@@ -165,8 +165,8 @@ push_arg(struct resp_parser *p, struct slice arg)
 	p->args[p->args_count++] = arg;
 }
 
-/* Copies the arguments that are slices of this feed's bytes into the arena, because the bytes will
- * be gone. */
+/* Copies the arguments that are slices of this feed's bytes into the arena, because the caller may
+ * reuse the bytes. */
 static void
 keep_args(struct resp_parser *p)
 {
@@ -176,7 +176,8 @@ keep_args(struct resp_parser *p)
 
 /*
  * Reads a header line that is a plain number and is whole in the feed, which is nearly always the
- * case, in one pass over its bytes. False leaves the cursor alone; read_line then finds the error.
+ * case, in one pass over its bytes. On false the cursor is unchanged, and read_line reads the line
+ * or finds the error.
  */
 static inline bool
 read_plain_number(struct cursor *c, char type, unsigned int *number)

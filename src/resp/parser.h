@@ -10,12 +10,12 @@
 /*
  * Parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * It takes the bytes in any pieces. An argument that is whole in the given bytes is a slice of
- * them. Others are copied once into memory of the parser, which doubles with what has arrived and
- * is never sized by what was only announced. So a large value in small pieces costs linear time,
- * and no byte is searched for structure twice. The errors, and what is tolerated (any two bytes for
- * a value's CR LF, any byte after a header's CR), are Redis's; see processMultibulkBuffer in its
- * networking.c. The parser knows no command and no connection.
+ * It takes the bytes in any pieces. An argument that is complete in the given bytes is a slice of
+ * them. Others are copied once into the parser's memory, which grows by doubling as bytes arrive;
+ * the announced length never decides its size. So a large value in small pieces takes linear time,
+ * and no byte is parsed twice. The error texts and the tolerated deviations (any two bytes for a
+ * value's CR LF, any byte after a header's CR) are Redis's; see processMultibulkBuffer in its
+ * networking.c. The parser does not know commands or connections.
  *
  * Its limits: arg_bytes is proto-max-bulk-len, request_bytes client-query-buffer-limit, and
  * line_bytes is 64 KiB in Redis.
@@ -30,8 +30,8 @@ void resp_parser_free(struct resp_parser *parser);
  * Takes bytes until a request is complete or none are left; *taken is the number taken. After
  * PROTOCOL_REQUEST the arguments in *request are valid until the next call of resp_parser_feed or
  * resp_parser_reset, and as long as the bytes at ptr are. An empty request (a blank line, "*0",
- * "*-1") is skipped silently, as in Redis. After PROTOCOL_ERROR, of which resp_parser_error() says
- * why, every further call returns PROTOCOL_ERROR.
+ * "*-1") is skipped silently, as in Redis. After PROTOCOL_ERROR, every further call returns
+ * PROTOCOL_ERROR, and resp_parser_error() gives the reason.
  *
  * unauthenticated lowers the limits: Redis then allows 10 arguments of 16384 bytes ("Protocol
  * error: unauthenticated multibulk length", "... unauthenticated bulk length").
@@ -66,7 +66,7 @@ void resp_parser_reset(struct resp_parser *parser);
  */
 const char *resp_parser_error(const struct resp_parser *parser);
 
-/* Bytes held for an incomplete request, and the memory reserved for it. */
+/* Bytes held for an incomplete request, and the memory allocated for it. */
 size_t resp_parser_held_bytes(const struct resp_parser *parser);
 size_t resp_parser_room_bytes(const struct resp_parser *parser);
 

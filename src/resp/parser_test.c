@@ -44,7 +44,7 @@ restart(void)
 	buffer_clear(&heard);
 }
 
-/* What it gives is also what resp_parser_args() gives afterwards. */
+/* Checks also that resp_parser_args() returns the same arguments afterwards. */
 static enum protocol_status
 feed(struct resp_parser *p, const char *ptr, size_t len, size_t *taken)
 {

@@ -368,7 +368,7 @@ close_values(struct resp_reader *r)
 			return false;
 		r->depth--;
 		if (top->is_attribute) {
-			/* An attribute precedes a value, which is still to come. */
+			/* An attribute precedes a value, which follows. */
 			resp_value_free(top->value);
 			return false;
 		}

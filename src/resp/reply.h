@@ -9,8 +9,8 @@
 
 /*
  * Reader of replies, RESP2 and RESP3, for clients (the fanfare tool, tests). It takes bytes in any
- * pieces and builds one value at a time. The memory of a value is limited by the bytes that have
- * arrived, never by what was announced. Source: the RESP3 specification (antirez/RESP3). Streamed
+ * pieces and builds one value at a time. The memory of a value depends on the bytes that have
+ * arrived, never on an announced length. Source: the RESP3 specification (antirez/RESP3). Streamed
  * values ("$?"), which Redis does not send, are refused.
  */
 enum resp_type {

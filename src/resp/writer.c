@@ -64,7 +64,7 @@ put_number(struct buffer *out, char type, int64_t v)
 	out->len += (size_t)(end - start);
 }
 
-/* count fits into the protocol's text; a larger size_t would be a bug of the caller. */
+/* A count above INT64_MAX is a bug of the caller. */
 static void
 put_header(struct buffer *out, char type, size_t count)
 {
@@ -86,8 +86,7 @@ resp_put_error(struct buffer *out, struct slice text)
 	size_t i;
 
 	*at++ = '-';
-	/* With a line end in the text, which may quote bytes of a peer, the peer could forge
-	 * replies. */
+	/* The text may quote bytes of a peer, which could forge replies with a line end. */
 	for (i = 0; i < text.len; i++)
 		*at++ = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : text.ptr[i];
 	*at++ = '\r';

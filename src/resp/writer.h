@@ -9,9 +9,9 @@
 #include "base/bytes.h"
 
 /*
- * Writer of replies, RESP2 and RESP3, into a buffer. `proto` is 2 or 3. If RESP2 has no such type,
- * Redis's own fallback is written (a map is a flat array, a double a bulk string, ...). Source: the
- * RESP3 specification (antirez/RESP3) and Redis's networking.c for the fallbacks.
+ * Writer of replies, RESP2 and RESP3, into a buffer. `proto` is 2 or 3. For a type that RESP2
+ * lacks, Redis's own fallback is written (a map is a flat array, a double a bulk string, ...).
+ * Source: the RESP3 specification (antirez/RESP3) and Redis's networking.c for the fallbacks.
  */
 void resp_put_simple(struct buffer *out, const char *text); /* +text */
 void resp_put_error(struct buffer *out, struct slice text); /* -text; CR and LF become spaces */
