@@ -19,13 +19,14 @@ static const char magic[] = "#FANFARE1 ";
 
 _Static_assert(HEADER_CHECKSUM_AT + 18 == AOF_HEADER_LEN, "the parts make up the header");
 
-/* The number at LEN_AT: the length of the batch in the lower bits, the unsynced bytes above. */
+/* The number at LEN_AT: the length of the batch in the lower LEN_BITS bits, the unsynced bytes in
+ * the upper ones. */
 #define LEN_BITS 40
 #define UNSYNCED_UNIT 512
 #define UNSYNCED_MAX ((UINT64_C(1) << (64 - LEN_BITS)) - 1) /* this many or more */
 
-/* In a batch of up to this length, each single bit is tried whether its change explains the
- * checksum: 0.1 s at most. */
+/* A batch of up to this length is checked for a single changed bit that explains the checksum,
+ * which takes at most 0.1 s. */
 #define BIT_TRIED_MAX 16384
 
 struct header {
@@ -136,7 +137,7 @@ aof_header_read(
 	return true;
 }
 
-/* True if these bytes become a valid header by changing one bit. */
+/* True if changing one bit makes these bytes a valid header. */
 static bool
 is_header_but_for_a_bit(struct slice bytes, uint64_t offset)
 {
@@ -303,15 +304,15 @@ begins_batch(struct slice at)
 	return at.len >= 2 && memcmp(at.ptr, magic, 2) == 0;
 }
 
-/* What valid headers behind a place say about it. */
+/* What the valid headers behind a place say about it. */
 enum later {
 	LATER_NONE, /* there are none */
 	LATER_UNSYNCED,
 	LATER_SYNCED, /* a header was written after the place was synced */
 };
 
-/* The checksum of a header depends on its offset, so a value that contains a header is never taken
- * for one. */
+/* The checksum of a header depends on its offset, so a header that is part of a value is never
+ * taken for one of this file. */
 static enum later
 look_behind(struct slice file, size_t at)
 {

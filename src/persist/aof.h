@@ -15,8 +15,8 @@
  *
  * L: length of the batch that follows, B: its checksum, H: checksum of the header up to there, in
  * lower case hex. Both checksums are XXH3 (64 bits) seeded with the header's offset in the file, so
- * that a lost, moved or duplicated batch is detected as well as a changed bit. To Redis 7 a header
- * is an annotation, which its loader skips.
+ * that a lost, moved or duplicated batch is detected as well as a changed bit. Redis 7 takes a
+ * header for an annotation, which its loader skips.
  *
  * A file may begin with commands without headers, as Redis writes it; batches may follow.
  *
@@ -34,20 +34,23 @@
  * If no header says so, the batch is the beginning of the *torn tail*, and the file ends there.
  *
  * One case remains: the batches of the last sync, if nothing was appended after it and the disk
- * changed them later. The verdict is then still "damaged" for what a torn write does not leave: a
- * header, or a batch of up to 16 KiB, that becomes valid by changing one bit; batches of another
+ * changed them later. The verdict is then still "damaged" for bytes that a torn write cannot leave:
+ * a header, or a batch of up to 16 KiB, that becomes valid by changing one bit; batches of another
  * offset; commands without headers up to the end. Larger changes look like a torn tail. Therefore
  * the caller saves a tail that it truncates in another file, and logs it (aof_file_truncate).
  *
  * No command of an incomplete batch is used: the checksum cannot tell whether the commands that are
  * there are intact.
  *
- * It takes bytes and returns verdicts: it knows no file and no meaning of a command.
+ * It takes bytes and returns verdicts: it opens no file and does not interpret commands.
  */
 #define AOF_HEADER_LEN 62
 
-/* Writes the header of a batch that goes to this offset in the file. `synced`: the file is synced
- * up to there, or will be before it gets its name. aof_header_write: synced is offset. */
+/*
+ * Writes the header of a batch that will be at this offset in the file. `synced`: the file is
+ * synced up to this offset, or will be before it is renamed to its final name. aof_header_write
+ * sets it to offset.
+ */
 void aof_header_write(char out[AOF_HEADER_LEN], uint64_t offset, struct slice batch);
 void aof_header_write_unsynced(
     char out[AOF_HEADER_LEN], uint64_t offset, uint64_t synced, struct slice batch);
@@ -60,8 +63,8 @@ uint64_t aof_checksum(struct slice batch, uint64_t offset);
 enum aof_verdict {
 	AOF_COMMANDS,  /* more commands */
 	AOF_END,       /* the file ends at the end of a batch */
-	AOF_TRUNCATED, /* the file ends early, or its tail is torn; *commands are the whole ones
-			  without a header; they close the transactions that they open */
+	AOF_TRUNCATED, /* the file ends early, or its tail is torn; *commands are the complete
+			  commands without a header, up to the last one outside a transaction */
 	AOF_DAMAGED,   /* the bytes here were changed; see offset and reason */
 };
 
@@ -71,10 +74,10 @@ struct aof_scan {
 	size_t at;          /* bytes before this have been scanned */
 	size_t batch_at;    /* the header of the last batch, or the beginning of its commands */
 	bool has_header;    /* whether that batch has a header */
-	uint64_t batches;   /* number of those with a header */
+	uint64_t batches;   /* number of batches with a header */
 	size_t keep;        /* AOF_TRUNCATED: bytes to keep; AOF_DAMAGED: valid bytes */
 	size_t damaged_at;  /* AOF_TRUNCATED, AOF_DAMAGED */
-	const char *reason; /* for these two, a literal */
+	const char *reason; /* AOF_TRUNCATED, AOF_DAMAGED: a string literal */
 };
 
 /* The next run of commands, with their checksum verified. */

@@ -25,8 +25,9 @@ void aof_file_close(struct aof_file *file);
 /*
  * Truncates the file to `keep` bytes, which must be fewer than it has, and saves the bytes behind
  * them in "PATH.cut-KEEP", or in "PATH.cut-KEEP.1" and so on if that exists. Both files are synced,
- * the saved bytes first. Appends to text what was done; false: text is the cause, and the file is
- * unchanged, or is truncated. The mapped bytes behind `keep` are gone.
+ * the saved bytes first. Appends a description of what was done to text. On false, text is the
+ * cause, and the file is unchanged or already truncated. The mapped bytes behind `keep` must not be
+ * read any more.
  */
 bool aof_file_truncate(struct aof_file *file, const char *path, size_t keep, struct buffer *text)
     __attribute__((warn_unused_result));

@@ -59,10 +59,8 @@ follow_transaction(const struct aof_commands *taken, bool *in_transaction)
 	return NULL;
 }
 
-/*
- * Carries out a run of commands from the scan. False: one is bad. A bad command makes its whole
- * batch bad; of commands without a header, those before it are valid.
- */
+/* Carries out a run of commands from the scan. False: one is bad. A bad command makes its whole
+ * batch bad. Among commands without a header, those before the bad one are valid. */
 static bool
 replay(struct load *load, struct slice commands)
 {

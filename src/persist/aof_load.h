@@ -11,7 +11,8 @@
  *
  * aof_read() is common to the start of the daemon and `fanfare aof check`: it carries out the
  * commands of a file and reports its state. A file is also bad if a command in it is unknown,
- * changes no keys, is malformed, or fails: the keys would then not be those that were acknowledged.
+ * changes no keys, is malformed, or fails: the loaded keys would then differ from the acknowledged
+ * ones.
  */
 struct aof_file;
 struct persist_keyspace;

@@ -338,7 +338,8 @@ tear(size_t at, size_t len, enum tear how)
 						  : (char)(i * 151 + 7);
 }
 
-/* A torn write that differs in one bit only cannot be told from damage. */
+/* True if they differ in more than one bit: a torn write that differs in only one bit looks like
+ * damage. */
 static bool
 differs(const char *a, const char *b, size_t len)
 {

@@ -54,7 +54,7 @@ struct aof_writer {
 	/* Used by the loop. */
 	uint64_t appended_bytes;
 	struct aof_report last; /* the last report */
-	uint64_t last_taken;    /* bytes of batches that it covers */
+	uint64_t last_taken;    /* value of appended_bytes when that report was made */
 	/* Shared, under the lock. */
 	pthread_mutex_t lock;
 	struct aof_report report;
@@ -111,8 +111,8 @@ report_of(const struct aof_writer *w, bool has_ended)
 	};
 }
 
-/* The bytes not written or not synced need no comparison: they shrink only together with one of
- * these. */
+/* unwritten_bytes and unsynced_bytes need no comparison: they shrink only when one of the compared
+ * members changes. */
 static bool
 reports_differ(const struct aof_report *a, const struct aof_report *b)
 {
@@ -138,7 +138,7 @@ publish(struct aof_writer *w, bool has_ended)
 	(void)!eventfd_write(w->wake_fd, 1);
 }
 
-/* Independent of queued batches, which may be waiting for room on the disk. */
+/* Renames even if batches are queued, because they may be waiting for room on the disk. */
 static void
 rename_file(struct aof_writer *w, const struct order *order)
 {

@@ -21,21 +21,22 @@ struct disk;
 
 struct aof_writer_settings {
 	enum aof_sync policy;
-	bool spares_disk; /* as long as it is set, everysec does not sync: no-appendfsync-on-rewrite
+	bool spares_disk; /* while set, the policy everysec does not sync: no-appendfsync-on-rewrite
 			   */
 	uint64_t unsynced_max_bytes; /* aof-unsynced-max-bytes */
 };
 
 struct aof_report {
-	uint64_t kept;       /* number of the last batch that is synced, or was settled by a stop */
-	uint64_t generation; /* of the file that the report is about; 0: there is none */
+	uint64_t kept; /* number of the last batch that is synced, or needs no sync because the log
+			  was stopped */
+	uint64_t generation;    /* of the file that the report is about; 0: there is none */
 	struct log_fault fault; /* the current fault, if any */
 	uint64_t size;          /* of the file */
 	uint64_t unwritten_bytes,
 	    unsynced_bytes; /* bytes of batches not yet written, not yet synced */
 	uint64_t syncs;
 	uint64_t slowest_sync_us;
-	uint64_t placed; /* number of finished aof_writer_adopt and aof_writer_rename */
+	uint64_t placed; /* number of finished aof_writer_adopt and aof_writer_rename orders */
 	int place_error; /* of the last one: 0, errno, or ECANCELED */
 	uint64_t stops;
 	int stop_error; /* of the last stop: 0, or the errno if not all was written */

@@ -15,7 +15,7 @@
  * sync.
  */
 enum batch_state {
-	BATCH_QUEUED,  /* to be written, also again */
+	BATCH_QUEUED,  /* to be written, for the first time or again */
 	BATCH_WRITTEN, /* written since the last failed sync */
 };
 
@@ -35,7 +35,7 @@ void batch_free(struct batch *batch);
 uint64_t batch_end(const struct batch *batch); /* the offset of its end */
 
 #define GATHERED_MAX 256
-#define GATHERED_BYTES ((size_t)8 << 20) /* unless one batch alone is larger */
+#define GATHERED_BYTES ((size_t)8 << 20) /* of one write, unless a single batch is larger */
 
 /* Batches with their headers, as pieces for one write. */
 struct gathered {
@@ -49,8 +49,8 @@ struct gathered {
 /* Each header says that the file is synced up to that header. */
 #define GATHER_SYNCED UINT64_MAX
 
-/* Gathers as many batches from this one on as one write takes, for this offset in a file that is
- * synced up to `synced` (see aof.h). Borrows them. */
+/* Gathers batches for one write, starting with `from`, as many as fit. The write goes to this
+ * offset in a file that is synced up to `synced` (see aof.h). Borrows them. */
 void batches_gather(
     struct batch *from, uint64_t offset, uint64_t synced, struct gathered *gathered);
 

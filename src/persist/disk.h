@@ -13,7 +13,7 @@
  * call of its name: -1 with errno on failure.
  */
 struct disk {
-	int (*open)(void *arg, const char *path, int flags); /* created with mode 0600 */
+	int (*open)(void *arg, const char *path, int flags); /* a new file gets mode 0600 */
 	ssize_t (*write)(void *arg, int fd, const struct iovec *pieces, int count,
 	    uint64_t offset);                                                       /* pwritev */
 	ssize_t (*read)(void *arg, int fd, void *out, size_t len, uint64_t offset); /* pread */

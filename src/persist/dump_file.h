@@ -17,8 +17,8 @@ bool dump_file_write(const struct disk *disk, const struct persist_keyspace *key
     const char *path) __attribute__((warn_unused_result));
 
 struct dump_child {
-	pid_t pid;        /* 0: no child */
-	int result_fd;    /* readable when the child is done or has ended; -1: already read */
+	pid_t pid;     /* 0: no child */
+	int result_fd; /* readable when the child has finished or died; -1: the result was read */
 	uint64_t fork_us; /* how long the fork took */
 };
 
@@ -27,8 +27,8 @@ bool dump_child_start(struct dump_child *child, const struct disk *disk,
     const struct persist_keyspace *keyspace, const char *path) __attribute__((warn_unused_result));
 
 /*
- * Called when result_fd is readable: 0, or the errno of the failure. EINTR: a signal that asks a
- * process to end (SIGTERM and the like) ended the child; ECHILD: it ended in another way, without a
+ * Called when result_fd is readable: 0, or the errno of the failure. EINTR: a signal that requests
+ * termination (SIGTERM and the like) ended the child; ECHILD: it ended in another way, without a
  * result.
  */
 int dump_child_result(struct dump_child *child);
@@ -36,8 +36,8 @@ int dump_child_result(struct dump_child *child);
 /* Kills a child whose result is no longer needed. dump_child_result() must still be called. */
 void dump_child_kill(const struct dump_child *child);
 
-/* Kills the child, if there is one, and waits for its end, limit_us at most: a child that the
- * system does not end is left. True: there was a child without a result. */
+/* Kills the child, if there is one, and waits for its end, limit_us at most: a child that does not
+ * end in time is left. True: there was a child without a result. */
 bool dump_child_end(struct dump_child *child, uint64_t limit_us);
 
 /* True if the child has ended, so that another may be started. */

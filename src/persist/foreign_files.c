@@ -15,7 +15,7 @@ static const char aof_folder[] = "appendonlydir";
 
 enum owner {
 	OWNER_NONE,     /* no such file, or an empty one */
-	OWNER_FANFARED, /* or unclear: the loader tells */
+	OWNER_FANFARED, /* or unclear: the loader decides */
 	OWNER_REDIS,    /* commands only */
 	OWNER_REDIS_RDB,
 };

@@ -13,8 +13,8 @@
 /*
  * True if there is such a file and none that fanfared loads or has written: no snapshot named
  * dbfilename and no append-only file named appendfilename, unless the latter is Redis's and not to
- * be loaded (aof_is_loaded). If a file that is to be loaded turns out to be Redis's, the loader
- * refuses it. Appends the name of the file found.
+ * be loaded (aof_is_loaded is false). If a file that is to be loaded turns out to be Redis's, the
+ * loader refuses it. Appends the name of the file found.
  */
 bool foreign_files_find(
     const char *appendfilename, const char *dbfilename, bool aof_is_loaded, struct buffer *name);

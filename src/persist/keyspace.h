@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 /*
- * What the persistence layer needs of the keyspace: to write it as commands, and to carry out
- * commands that were read. app fills it in; a test may have a keyspace of its own.
+ * The operations of the keyspace that the persistence layer needs: write the keys as commands, and
+ * carry out the commands of a file. app fills the table in; a test may have a keyspace of its own.
  */
 struct persist_keyspace {
 	/* Passes the commands that recreate the keyspace to sink, in pieces that sink borrows.

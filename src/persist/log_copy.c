@@ -10,10 +10,10 @@
 #include "persist/disk.h"
 #include "persist/log_file.h"
 
-/* Copied to the new file in one step; at least twice what the old file has gained since the last
- * step, so that the copy comes to an end. Batches are written between the steps. */
+/* Copied to the new file in one step; at least twice the bytes that the old file has gained since
+ * the last step, so that the copy catches up. Batches are written between the steps. */
 #define PIECE_BYTES ((uint64_t)4 << 20)
-/* Synced after this many bytes, so that the last sync is short. */
+/* The new file is synced after this many bytes, so that the last sync is short. */
 #define SYNC_BYTES ((uint64_t)32 << 20)
 /* The rest that is copied in one step at the end. */
 #define LAST_BYTES ((uint64_t)512 << 10)

@@ -112,7 +112,8 @@ has_its_name(const struct log_file *log, const struct stat *file)
 					named.st_ino == file->st_ino);
 }
 
-/* A file that was truncated and has grown again has a hole there. */
+/* False if there is a hole at the end of the synced part: the file was truncated and has grown
+ * again. */
 static bool
 ends_as_synced(const struct log_file *log)
 {

@@ -15,17 +15,17 @@
  *
  * Invariants:
  *
- * - `synced` is the only position that counts for acknowledgement. A batch is durable if its number
+ * - `synced` alone decides which changes are acknowledged. A batch is durable if its number
  *   is at most synced.number; every later batch is in memory, under every policy.
  * - The file is never truncated below the end of the last whole batch written. After a failed sync
  *   all batches behind `synced` are written again, in place: their offsets do not change.
  * - A rewritten file replaces this one only when it holds every batch that this one holds. No batch
  *   counts as durable through it before its name is synced.
  *
- * States: STOPPED (no file; every batch so far is settled), WRITING, FAILING (the last write,
- * truncation or sync failed; it is retried at retry_us). A copy is NONE, RUNNING (reads the old
- * file, writes the new one) or RENAMED (the new file has the name and is written to; the folder is
- * not synced yet). In STOPPED there is no copy.
+ * States: STOPPED (no file, and no batch in memory), WRITING, FAILING (the last write, truncation
+ * or sync failed; it is retried at retry_us). A copy is NONE, RUNNING (reads the old file, writes
+ * the new one) or RENAMED (the new file has the name and is written to; the folder is not synced
+ * yet). In STOPPED there is no copy.
  */
 struct disk;
 
@@ -68,7 +68,8 @@ struct log_file {
 	bool is_ending;              /* sync under every policy, retry soon */
 	uint64_t unsynced_max_bytes; /* from half of it on, batches are synced under every policy */
 	int fd;
-	char *path;          /* owned; NULL: the file has no name, and is gone when it is closed */
+	char *path; /* owned; NULL: the file has no name, and the system removes it when it is
+		       closed */
 	uint64_t generation; /* of the file: a copy for another generation is refused */
 	struct batches batches;
 	struct batch *next_write; /* the first QUEUED batch, or NULL */
@@ -121,12 +122,12 @@ void log_file_mark(struct log_file *log);
 void log_file_adopt(
     struct log_file *log, int fd, const char *temp_path, const char *path, uint64_t generation);
 
-/* Tries once to write and sync the batches in memory, then closes the file: all batches are
- * settled. */
+/* Tries once to write and sync the batches in memory, then closes the file and frees the batches.
+ * They count as durable, because no reply may wait for them any longer. */
 void log_file_stop(struct log_file *log);
 
-/* Called periodically: checks that the file is still what was written, even if there is nothing to
- * write. */
+/* Called periodically: checks that no other process has truncated, removed or replaced the file,
+ * even if there is nothing to write. */
 void log_file_check(struct log_file *log);
 
 /* At the end of the daemon: drops a copy, and from now on syncs under every policy. */

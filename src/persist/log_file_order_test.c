@@ -110,7 +110,7 @@ START_TEST(a_batch_is_not_kept_when_its_sync_and_then_its_write_failed)
 }
 END_TEST
 
-/* The data is written anew, so that a sync by another process makes it durable. */
+/* The data is written again, so that a sync by another process makes it durable. */
 START_TEST(what_could_not_be_synced_is_written_again_before_the_file_is_closed)
 {
 	int fd;

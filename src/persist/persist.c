@@ -17,10 +17,10 @@
 #include "persist/keyspace.h"
 #include "persist/persist_state.h"
 
-/* How often persist_start_due_dumps() checks for due dumps. */
+/* The interval at which persist_start_due_dumps() checks for due dumps. */
 #define LOOK_US 100000
 
-/* How often the file is checked. */
+/* The interval at which the file is checked. */
 #define FILE_LOOK_US 1000000
 
 /* The time after which switching the log on for a configuration file is retried. */
@@ -198,7 +198,7 @@ persist_event(struct persist *p, enum state_machine_event event)
 	enum dump_phase before = p->machine.dump;
 	uint32_t actions;
 
-	/* The changes so far belong to the log that is still on. */
+	/* The changes so far go to the log before it is switched off. */
 	if (event == EVENT_LOG_OFF)
 		persist_flush(p);
 	actions = state_machine_step(&p->machine, event);

@@ -12,10 +12,11 @@
  * Persistence: keeps the keyspace on disk, from the start of the daemon to its end.
  *
  * It loads the file on disk, passes each turn's changes to the writer of the append-only file,
- * tells the server which changes are durable, and has snapshots and rewrites written, by a child,
- * one at a time. state_machine.h has its states; only this module acts on them. The files are in
- * the working folder, which is locked against a second daemon as long as this one keeps data there.
- * No file is opened, and no thread started, before there is something to keep.
+ * tells the server which changes are durable, and starts a child process for each snapshot or
+ * rewrite, one at a time. state_machine.h defines the states; this module carries out their
+ * actions. The files are in the working folder, which is locked against a second daemon as long as
+ * this one keeps data there. No file is opened, and no thread started, before there is something to
+ * keep.
  *
  * All functions are for the main loop's thread only.
  */
@@ -46,7 +47,7 @@ struct persist_config {
 	uint32_t end_timeout_s;
 };
 
-/* What persistence needs of the server and the loop. */
+/* The callbacks into the server and the loop that persistence needs. */
 struct persist_host {
 	const struct persist_keyspace *keyspace;
 	/* See server/journal.h. */
@@ -61,7 +62,7 @@ struct persist_host {
 	void (*saved)(void *arg, uint64_t changes);
 	/* A dump or a switch of the log has ended: the commands that wait for it are retried. */
 	void (*ended)(void *arg);
-	/* The log has got its name: appendonly is "yes" from now on. */
+	/* The log was renamed to its final name: appendonly is "yes" from now on. */
 	void (*accepted)(void *arg);
 	/* Calls ready(ready_arg) when fd is readable. NULL: it failed. */
 	void *(*watch)(void *arg, int fd, void (*ready)(void *ready_arg), void *ready_arg);
@@ -79,13 +80,14 @@ struct persist *persist_new(
  * False: error says why. */
 bool persist_start(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
 
-/* Settings have changed, other than appendonly. */
+/* Call it when settings other than appendonly have changed. */
 void persist_configure(struct persist *p, const struct persist_config *config);
 
-/* Once a turn: timers. Returns after how many us it is to be called again. */
+/* Call it once a turn: runs timers. Returns the time in us after which to call it again. */
 uint64_t persist_turn(struct persist *p, uint64_t now_us);
 
-/* At the end of a turn: passes its changes to the writer, and begins wanted dumps. */
+/* Call it at the end of a turn: passes the turn's changes to the writer, and begins the dumps that
+ * are due. */
 void persist_turn_ends(struct persist *p);
 
 enum persist_switch {
@@ -134,8 +136,8 @@ void persist_hand_over(struct persist *p);
 /* True if data would be lost if another process took over now. */
 bool persist_holds_data(const struct persist *p);
 
-/* The end: writes the changes in memory, for end_timeout_s at most. False: not all was written,
- * which is logged. NULL is allowed. */
+/* Ends persistence: writes the changes in memory, for end_timeout_s at most. False: not all was
+ * written, which is logged. NULL is allowed. */
 bool persist_free(struct persist *p);
 
 enum dump_outcome { DUMP_NONE_YET, DUMP_DONE, DUMP_FAILED, DUMP_WAS_CANCELLED };
@@ -154,7 +156,7 @@ struct persist_figures {
 
 struct persist_figures persist_figures(const struct persist *p);
 
-/* Without a thread: does the thread's work. */
+/* Without a thread (tests): does the writer thread's work. */
 void persist_run_writer(struct persist *p);
 
 #endif

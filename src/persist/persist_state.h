@@ -15,7 +15,7 @@
 struct dump_record {
 	enum dump_outcome outcome;
 	bool is_failing;   /* the last one that was not cancelled failed */
-	uint64_t retry_us; /* it does not begin automatically before */
+	uint64_t retry_us; /* the next one does not begin automatically before this time */
 	int64_t seconds;   /* duration; -1: none */
 	uint64_t ended, good;
 };
@@ -23,8 +23,8 @@ struct dump_record {
 /* The dump under way. */
 struct dump_job {
 	uint64_t begun_us;
-	uint64_t generation; /* of the log that a rewrite is for, or of a rename */
-	uint64_t changes;    /* in the snapshot */
+	uint64_t generation; /* generation of the log that a rewrite is for, or of a rename */
+	uint64_t changes;    /* number of changes that the snapshot contains */
 	int error;           /* why it failed */
 };
 
@@ -54,7 +54,7 @@ struct persist {
 	char start_error[256]; /* of the last failed attempt */
 	bool keeps_starting;   /* a failure is retried at start_retry_us */
 	uint64_t start_retry_us;
-	enum refusal refusal; /* as last told to the server */
+	enum refusal refusal; /* as last reported to the server */
 	int refusal_error;
 	bool handed_over;
 	uint64_t next_due_check_us, next_file_check_us;
@@ -75,7 +75,7 @@ uint32_t persist_event(struct persist *p, enum state_machine_event event);
 
 /* persist_dump.c: rewrites and snapshots. */
 void persist_start_due_dumps(struct persist *p); /* begins scheduled and due dumps */
-/* Removes the file of the dump under way, if it can only be this process's. */
+/* Removes the file of the dump under way, unless another process may own it. */
 void persist_remove_temp(struct persist *p);
 void persist_dump_actions(struct persist *p, uint32_t actions, enum dump_phase before);
 bool persist_write_log_at_exit(struct persist *p) __attribute__((warn_unused_result));

@@ -12,7 +12,7 @@
  * rewrite has made one with a name; appendonly is still "no"), ON, or CLOSED (the daemon is
  * ending). At most one dump (rewrite or snapshot) is under way: WANTED (begins at the end of the
  * turn), CHILD (a child writes it), PLACING (the writer thread renames it), or CANCELLED (its child
- * or its renaming has yet to end, and its outcome does not count). Further dumps are scheduled.
+ * or its rename has not ended yet; the outcome is ignored). Further dumps are scheduled.
  */
 enum log_phase { PHASE_OFF, PHASE_STARTING, PHASE_ON, PHASE_CLOSED };
 enum dump_phase { DUMP_IDLE, DUMP_WANTED, DUMP_CHILD, DUMP_PLACING, DUMP_CANCELLED };
@@ -50,7 +50,7 @@ enum state_machine_action {
 	ACTION_UNSCHEDULE_SNAPSHOT = 1 << 3,
 	ACTION_SCHEDULE_REWRITE = 1 << 4,
 	ACTION_KILL_CHILD = 1 << 5,
-	ACTION_REFUSE_RENAMES = 1 << 6, /* those ordered before */
+	ACTION_REFUSE_RENAMES = 1 << 6, /* renames that were ordered before */
 	ACTION_FORK = 1 << 7,
 	ACTION_ADOPT = 1 << 8,  /* the rewritten file replaces the log */
 	ACTION_RENAME = 1 << 9, /* the dump gets its name */
@@ -59,10 +59,10 @@ enum state_machine_action {
 	ACTION_NOTE_FAILED = 1 << 12,
 	ACTION_NOTE_CANCELLED = 1 << 13,
 	ACTION_JOURNAL_ON = 1 << 14,  /* changes are collected */
-	ACTION_JOURNAL_OFF = 1 << 15, /* no longer; held replies are sent */
+	ACTION_JOURNAL_OFF = 1 << 15, /* changes are no longer collected; held replies are sent */
 	ACTION_STOP_LOG = 1 << 16,    /* the writer closes the file; all batches are settled */
 	ACTION_ACCEPT_LOG = 1 << 17,  /* appendonly is "yes" from now on */
-	ACTION_FAIL_START = 1 << 18,  /* it stays "no": waiting clients get the reason */
+	ACTION_FAIL_START = 1 << 18,  /* appendonly stays "no": waiting clients get the reason */
 };
 
 /* Returns the actions (enum state_machine_action), and sets *m to the next state. */

@@ -358,7 +358,7 @@ walk(uint64_t *seed, int steps)
 		struct state_machine before = world.m;
 		uint32_t actions;
 
-		/* persist.c begins what is scheduled. */
+		/* persist.c begins scheduled dumps. */
 		if (world.m.dump == DUMP_IDLE && world.is_scheduled[DUMP_REWRITE])
 			event = EVENT_WANT_REWRITE;
 		if (!can_happen(&world, event) ||

@@ -9,7 +9,8 @@
 #include "persist/testing_disk.h"
 #include "persist/testing_host.h"
 
-/* For tests: a daemon that consists of the persistence layer only: its starts, turns and ends. */
+/* For tests: a daemon that consists of the persistence layer only, which a test starts, runs for
+ * some turns, and ends. */
 struct testing_daemon {
 	char folder[64];
 	struct testing_disk *disk;
@@ -41,7 +42,8 @@ void testing_daemon_kill(struct testing_daemon *l);
 void testing_daemon_turn(struct testing_daemon *l);
 void testing_daemon_change_in_turns(struct testing_daemon *l, int turns);
 
-/* Waits until the child, if there is one, has written; end: also processes its result. */
+/* Waits until the child, if there is one, has written its file; testing_daemon_end_child also
+ * processes its result. */
 void testing_daemon_await_child(struct testing_daemon *l);
 void testing_daemon_end_child(struct testing_daemon *l);
 /* Runs turns until no dump is under way, or for a while if the disk is dead. */

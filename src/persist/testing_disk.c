@@ -284,7 +284,7 @@ struct testing_image {
 	} files[];
 };
 
-/* Which bytes of this file are there. */
+/* Copies the bytes of this file that survive the loss. */
 static size_t
 take_bytes(
     struct testing_disk *d, const struct testing_name *name, enum testing_loss loss, char *bytes)

@@ -8,9 +8,9 @@
 #include "persist/disk.h"
 
 /*
- * For tests: the working folder as a disk that can be told to fail, and that knows what a loss of
- * power would leave of its files. Its state is shared with child processes, so that their calls are
- * counted and remembered as well.
+ * For tests: the working folder as a disk that can be made to fail, and that tracks the bytes and
+ * names that would survive a loss of power. Its state is shared with child processes, so that their
+ * calls are counted and remembered as well.
  *
  * Written data is durable after a successful sync of the file, a name after one of the folder. Data
  * that a sync fails to write is lost: another sync does not retry it, as in Linux.

@@ -8,8 +8,8 @@
 #include "persist/testing_disk.h"
 
 /*
- * For tests: an append-only file on a disk that can be told to fail. Batch n is the command ADD n;
- * a rewritten file begins with BASE n, which stands for all batches up to n: so a missing or
+ * For tests: an append-only file on a disk that can be made to fail. Batch n is the command ADD n;
+ * a rewritten file begins with BASE n, which represents all batches up to n: so a missing or
  * duplicated batch is found in the file.
  */
 struct testing_log {
