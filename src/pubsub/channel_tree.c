@@ -29,10 +29,8 @@ channel_tree_free(struct channel_tree *tree)
 	xfree(tree);
 }
 
-/*
- * The node at the end of run, from node on, or NULL. If the way ends at a channel without a node of
- * its own, *leaf is that channel, whose name may differ from run; else NULL.
- */
+/* The node at the end of run, from node on, or NULL. If the path ends at a channel without a node
+ * of its own, *leaf is that channel, whose name may differ from run; else NULL. */
 static inline struct tree_node *
 find_run(struct tree_node *node, struct slice run, struct topic **leaf)
 {
@@ -180,7 +178,8 @@ channel_tree_remove(struct channel_tree *tree, struct topic *topic)
 	tree_match_shrink(tree);
 }
 
-/* The first child behind a byte of at least `from` that is or leads to a channel, or NULL. */
+/* The first child over a byte of at least `from` that is a channel or has channels below it, or
+ * NULL. */
 static struct tree_edge *
 next_with_channels(struct tree_node *node, int from)
 {
@@ -209,7 +208,8 @@ first_channel(struct tree_node *node)
 	return node->channel;
 }
 
-/* The first channel below node behind a byte of at least `from`, or else the first behind node. */
+/* The first channel below node whose edge is at least byte `from`, or else the first channel behind
+ * node in the order of names. */
 static struct topic *
 next_from(struct tree_node *node, int from)
 {

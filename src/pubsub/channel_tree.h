@@ -11,10 +11,10 @@
  * Channel tree: one tree over the bytes of names, for exact channels and for globs.
  *
  * A glob is a path whose edges may be wildcards. A channel's name is matched by walking the tree
- * with the set of states that still match; each (state, position) is entered at most once, so the
- * cost grows with the name and with what matches, never with the number of names in the tree.
- * Adding and removing cost O(length). A path ends at a topic: a channel or a pattern, with its
- * members. The tree knows neither subscribers nor messages.
+ * with the set of states that still match. Each (state, position) is entered at most once, so the
+ * cost grows with the length of the name and the number of matching paths, never with the number of
+ * names in the tree. Adding and removing take O(length). A path ends at a topic: a channel or a
+ * pattern, with its members. The tree does not know messages, and does not look into subscribers.
  */
 struct channel_tree;
 struct tree_node;
@@ -28,19 +28,20 @@ struct topic_member {
 
 /*
  * A channel or a pattern. Fields are for reading; the tree and topic_add/topic_remove write them.
- * It is kept small, since there may be a million channels: with a name of 20 bytes it has 71 bytes.
+ * It is kept small, because there may be a million channels: with a name of 20 bytes it takes 71
+ * bytes.
  */
 struct topic {
 	struct tree_node *node;       /* the node that it belongs to */
 	struct topic_member *members; /* count of them, in no order */
-	struct topic_member one;      /* what members points to while cap is 1 */
+	struct topic_member one;      /* members points to it while cap is 1 */
 	uint32_t count;
 	uint32_t cap;
-	uint32_t tag;   /* the hub's, 0 at first */
-	uint32_t place; /* a pattern's index among those that mean the same */
+	uint32_t tag;   /* used by the hub; 0 at first */
+	uint32_t place; /* a pattern's index among the patterns of its node, which mean the same */
 	uint16_t name_len;
 	bool is_pattern : 1;
-	uint8_t holds : 7; /* the hub's: see hub_hold_channel */
+	uint8_t holds : 7; /* used by the hub: see hub_hold_channel */
 	char name[];
 };
 
@@ -63,8 +64,8 @@ void channel_tree_free(struct channel_tree *tree); /* with all topics */
 /* NULL if there is none. A channel and a pattern of the same name are two topics. */
 struct topic *channel_tree_find(struct channel_tree *tree, bool is_pattern, struct slice name);
 
-/* Finds or makes it, without members at first. name.len is at most 65535 (checked by the caller).
- */
+/* Finds the topic, or makes one without members. name.len is at most 65535 (checked by
+ * the caller). */
 struct topic *channel_tree_add(struct channel_tree *tree, bool is_pattern, struct slice name);
 
 /* Takes the topic, which has no members, out of the tree and frees it. */
@@ -80,15 +81,15 @@ struct topic **channel_tree_match(struct channel_tree *tree, struct slice channe
 size_t channel_tree_channels(const struct channel_tree *tree);
 size_t channel_tree_patterns(const struct channel_tree *tree);
 size_t channel_tree_bytes(
-    const struct channel_tree *tree); /* memory held, members included, about */
+    const struct channel_tree *tree); /* estimate of the memory held, members included */
 
 /* The work that channel_tree_match has done since the start: states entered, positions tried. */
 uint64_t channel_tree_steps(const struct channel_tree *tree);
 
 /*
- * The first channel (not pattern) whose name comes after `after` in the order of slice_compare;
- * with after.ptr NULL the very first. NULL at the end. O(length): a walk survives any change
- * between its steps.
+ * The first channel (not pattern) whose name comes after `after` in the order of slice_compare, or
+ * the first of all if after.ptr is NULL. NULL at the end. O(length). The tree may change between
+ * two calls.
  */
 struct topic *channel_tree_next(struct channel_tree *tree, struct slice after);
 

@@ -8,7 +8,8 @@
 #include "base/testing.h"
 #include "pubsub/channel_tree.h"
 
-/* What the channel tree costs, in steps and bytes, with the worst that peers can put into it. */
+/* The cost of the channel tree, in steps and bytes, for the worst names and patterns that peers can
+ * choose. */
 static struct channel_tree *tree;
 static size_t empty_bytes;
 
@@ -31,7 +32,7 @@ add(bool is_pattern, const char *name)
 	return channel_tree_add(tree, is_pattern, slice_of(name));
 }
 
-/* Steps of one match; *matched is how many topics matched. */
+/* Steps of one match; *matched is the number of topics that matched. */
 static uint64_t
 steps_of(struct slice name, size_t *matched)
 {
@@ -41,7 +42,7 @@ steps_of(struct slice name, size_t *matched)
 	return channel_tree_steps(tree) - before;
 }
 
-/* unit, over and over, and then end. */
+/* unit, repeated count times, and then end. */
 static struct slice
 repeated(const char *unit, size_t count, const char *end)
 {
@@ -67,7 +68,7 @@ START_TEST(a_pattern_of_many_stars_costs_no_more_than_its_length_and_the_name_s)
 		struct topic *fails = channel_tree_add(tree, true, repeated(units[i], 1000, "*x"));
 		struct topic *ends = channel_tree_add(tree, true, repeated(units[i], 1000, "x"));
 
-		/* A few steps for each byte, where trying all ways would take a thousand. */
+		/* A few steps for each byte; trying all paths would take a thousand. */
 		ck_assert_uint_le(steps_of(name, &matched), 6 * (name.len + 1000));
 		ck_assert_uint_eq(matched, 0);
 		channel_tree_remove(tree, fails);
@@ -134,7 +135,7 @@ START_TEST(a_million_patterns_elsewhere_cost_no_step)
 	}
 	ck_assert_uint_le(steps_of(SLICE("news"), &matched), few + 1);
 	ck_assert_uint_eq(matched, 1);
-	/* Where they lie: a step for each node on the way, which branches by digits. */
+	/* One step for each node on the path, which branches at each digit. */
 	ck_assert_uint_le(steps_of(SLICE("user:1000000:login"), &matched), 14);
 	ck_assert_uint_eq(matched, 2);
 }
@@ -142,7 +143,8 @@ END_TEST
 
 enum { CLASSES = 100000 };
 
-/* "[...]x": the letters from a on that stand for the bits of n, and one that is in all. */
+/* "[...]x": a letter for each bit that is set in n, from a on, and one letter that is in all
+ * classes. */
 static struct slice
 class_pattern(unsigned int n, char text[32])
 {
@@ -175,7 +177,7 @@ START_TEST(a_hundred_thousand_classes_at_one_node_cost_a_step_for_512)
 	for (unsigned int i = 0; i < count; i += 1000)
 		ck_assert_ptr_eq(
 		    channel_tree_find(tree, true, class_pattern(i + 1, text)), topics[i]);
-	/* In an order that makes holes, until none is left. */
+	/* Removes them in an order that makes holes, until none is left. */
 	for (unsigned int i = 0; i < count; i++) {
 		unsigned int k = (unsigned int)((uint64_t)i * 70001 % count);
 

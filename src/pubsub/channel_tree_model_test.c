@@ -21,7 +21,7 @@ static size_t empty_bytes;
 static struct entry list[LIST_MAX];
 static size_t list_count;
 static size_t list_channels;
-static uint32_t questions; /* asked so far: marks the topics of the last answer */
+static uint32_t questions; /* number of matches so far: marks the topics of the last match */
 static uint64_t seed;
 
 static const struct slice alphabets[] = {SLICE("ab"), SLICE("ab*?"), SLICE("a*"),
@@ -118,8 +118,8 @@ entry_matches(const struct entry *entry, struct slice name)
 }
 
 /*
- * The same topics, each once, the channel first. Returns how many. One assertion stands for all,
- * because Check writes each down.
+ * Asserts that the tree finds the same topics as the list, each once, the channel first. Returns
+ * their number. A single assertion for all, because Check writes each passed assertion to a file.
  */
 static size_t
 check_match(struct slice name)
@@ -198,7 +198,7 @@ START_TEST(random_operations_leave_the_tree_and_a_list_alike)
 
 	seed = 4711;
 	for (size_t i = 0; i < steps; i++) {
-		/* The tree grows and shrinks in turn; the alphabet changes 15 times. */
+		/* The tree alternately grows and shrinks; the alphabet changes 15 times. */
 		size_t alphabet = (i / (steps / 15)) % ALPHABETS, choice = below(10);
 		size_t adds = (i / (steps / 100)) % 2 == 0 ? 5 : 2;
 

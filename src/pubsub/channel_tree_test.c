@@ -39,7 +39,7 @@ pattern(const char *name)
 	return channel_tree_add(tree, true, slice_of(name));
 }
 
-/* Names of what the channel matches, in the order given, the patterns' in brackets. */
+/* The names of the topics that the channel matches, in the returned order, patterns in brackets. */
 static const char *
 matches(const char *name)
 {
@@ -249,7 +249,7 @@ START_TEST(the_walk_survives_the_removal_of_where_it_stands)
 }
 END_TEST
 
-/* A name of the greatest length, of one byte. */
+/* A name of the greatest length, which repeats one byte. */
 static struct slice
 long_name(char byte)
 {
@@ -291,7 +291,8 @@ START_TEST(names_may_have_65535_bytes)
 	for (const char *b = bytes; *b != '\0'; b++)
 		for (int is_pattern = 0; is_pattern < 2; is_pattern++)
 			channel_tree_add(tree, is_pattern, long_name(*b));
-	/* Itself twice, as many question marks, and any run of stars. */
+	/* The name itself as channel and as pattern, as many question marks, and the run
+	 * of stars. */
 	(void)channel_tree_match(tree, long_name('a'), &count);
 	ck_assert_uint_eq(count, 4);
 	ck_assert_ptr_null(channel_tree_next(tree, long_name('a')));
@@ -344,7 +345,7 @@ START_TEST(children_of_all_bytes_come_and_go)
 }
 END_TEST
 
-/* Members are told apart by pointers that nobody follows. */
+/* Members are distinguished by pointers that are never dereferenced. */
 static char somebody[64];
 
 static struct subscription *

@@ -8,7 +8,8 @@
 #include "base/alloc.h"
 #include "pubsub/frame_log_segment.h"
 
-/* Segments kept for reuse: enough for the bursts of a turn, little beside the live ones. */
+/* The most segments kept for reuse: enough for the bursts of a turn, and few compared with the live
+ * ones. */
 #define SPARE_MAX 8
 
 /* The most that one call of frame_log_prepare copies. The memory is new to the process, so the
@@ -71,7 +72,7 @@ segment_rewind(struct segment *segment)
 	segment->frames = 0;
 }
 
-/* No range holds any of it, and it is in no list. */
+/* No range holds part of the segment, and it is in no list. */
 static void
 segment_retire(struct segment *segment)
 {
@@ -207,7 +208,8 @@ frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count)
 	}
 }
 
-/* The draft with this id, or NULL; one of another length or place of payload is dropped. */
+/* The draft with this id, or NULL. A draft with this id but another length or another place of the
+ * payload is dropped. */
 static struct draft *
 draft_find(struct frame_log *log, uint64_t id, size_t len, size_t at)
 {
@@ -286,7 +288,7 @@ frame_log_shrink(struct frame_log *log)
 	log->was_written = false;
 }
 
-/* The next frame of the segment, which has room for it. */
+/* Adds a frame to the segment, which has room for it. */
 static struct frame
 segment_write(struct segment *segment, uint32_t len, uint32_t tag)
 {
@@ -304,7 +306,7 @@ segment_write(struct segment *segment, uint32_t len, uint32_t tag)
 	return frame;
 }
 
-/* A segment of its own for one frame. */
+/* Writes a frame into a segment of its own. */
 static struct frame
 log_write_large(struct frame_log *log, struct segment *segment, uint32_t tag)
 {
@@ -500,8 +502,8 @@ range_move(struct frame_log *log, struct frame_range *range)
 }
 
 /*
- * Less than a quarter of a segment is moved, so each byte written costs at most a quarter of a copy
- * here, whatever the number of ranges. A full segment of survivors may become thin, too.
+ * Less than a quarter of a segment is moved, so for each byte written at most a quarter of a byte
+ * is copied here, whatever the number of ranges. A full segment of survivors may become thin, too.
  */
 void
 frame_log_tidy(struct frame_log *log)

@@ -11,30 +11,30 @@
 /*
  * Frame log: encoded frames, written once and shared by all outboxes that have them queued.
  *
- * Frames written one after another lie side by side in a segment. An outbox holds a range of them:
- * a few words, whatever the number of frames. A segment lives as long as a range holds part of it.
- * The live bytes of a segment are those that ranges hold. When the live bytes of a full segment
- * fall under a quarter of its size, the next tidying moves them together elsewhere and the segment
- * is used again. So the log never takes more than four times its live bytes, plus the segments that
- * it writes to and those that are pinned.
+ * Frames written one after another are adjacent in a segment. An outbox holds a range of them,
+ * which takes a few words, whatever the number of frames. A segment is kept as long as a range
+ * holds part of it. The bytes that ranges hold are its live bytes. When the live bytes of a full
+ * segment fall under a quarter of its size, the next frame_log_tidy() moves them to another
+ * segment, and the segment is reused. So the log never takes more than four times its live bytes,
+ * plus the open and the pinned segments.
  *
- * It knows nothing of what a frame says, of subscribers or of sockets. Not thread-safe.
+ * It does not know the contents of frames, subscribers or sockets. Not thread-safe.
  */
 struct frame_log;
 struct segment;
 
-/* Where a frame that was just written lies. Valid until the next frame_log_write or frame_log_tidy.
- */
+/* The place of a frame that was just written. Valid until the next frame_log_write or
+ * frame_log_tidy. */
 struct frame {
 	struct segment *segment;
 	char *ptr; /* len bytes to fill before anything else is done with the log */
 	uint32_t offset;
 	uint32_t len;
-	uint32_t index; /* which frame of its segment */
+	uint32_t index; /* index of the frame in its segment */
 	uint32_t tag;
 };
 
-/* A hold on frames that lie side by side; of the first, a part may have been consumed. */
+/* A hold on adjacent frames; a part of the first one may have been consumed. */
 struct frame_range {
 	LIST_ENTRY(frame_range) of_segment;
 	struct segment *segment;
@@ -52,16 +52,17 @@ void frame_log_free(struct frame_log *log);
 
 /*
  * Room for one frame of len bytes (1 to 2^31-1, checked by the caller against its own limits).
- * `tag` stays with the frame (frame_range_drop_first gives it back). A frame larger than a quarter
- * segment gets one of its own size.
+ * `tag` is stored with the frame (frame_range_drop_first returns it). A frame larger than a quarter
+ * of a segment gets a segment of its own size.
  */
 struct frame frame_log_write(struct frame_log *log, size_t len, uint32_t tag);
 
 /*
- * Prepares a frame of len bytes in which the payload begins at `at`: copies a part of the payload
- * at each call, since copying a large one takes longer than a turn has. True once all of it is
- * copied; then frame_log_write_prepared() follows, or frame_log_forget(). The caller chooses the
- * id, which no other frame being prepared has. A small frame needs no preparing: true at once.
+ * Prepares a frame of len bytes in which the payload begins at `at`: each call copies a part of the
+ * payload, because copying a large one at once would make a turn too long. True once all of it is
+ * copied; then call frame_log_write_prepared() or frame_log_forget(). The caller chooses the id,
+ * which no other frame being prepared may have. For a small frame it returns true at once and
+ * prepares nothing.
  */
 bool frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at,
     struct slice payload) __attribute__((warn_unused_result));
@@ -73,29 +74,30 @@ bool frame_log_prepare(struct frame_log *log, uint64_t id, size_t len, size_t at
  */
 char *frame_log_draft(struct frame_log *log, uint64_t id, size_t len, size_t at, size_t **done);
 
-/* Frees what was prepared under `count` ids from this one on, and not written. */
+/* Frees the frames that were prepared under `count` ids from this one on and not written. */
 void frame_log_forget(struct frame_log *log, uint64_t id, uint64_t count);
 
-/* Writes the frame prepared under this id; what is not payload is left to the caller. False if
- * there is none of len bytes with its payload from `at` on: then frame_log_write() serves. */
+/* Writes the frame prepared under this id; the caller fills in the bytes around the payload. False
+ * if no frame of len bytes with its payload at `at` was prepared: then use frame_log_write(). */
 bool frame_log_write_prepared(struct frame_log *log, uint64_t id, size_t len, size_t at,
     uint32_t tag, struct frame *frame) __attribute__((warn_unused_result));
 
 /* Starts a hold on one frame. */
 void frame_range_init(struct frame_range *range, const struct frame *frame);
 
-/* Adds the frame to the range if it lies right behind it; else false and nothing changed. */
+/* Adds the frame to the range if it is directly behind it; else returns false and changes
+ * nothing. */
 bool frame_range_extend(struct frame_range *range, const struct frame *frame)
     __attribute__((warn_unused_result));
 
 const char *frame_range_ptr(const struct frame_range *range);
 
-/* Between the two calls, which nest, tidying does not move the bytes of the range. No part of the
- * range may be released meanwhile; it may be extended. */
+/* Between the two calls, which nest, frame_log_tidy() does not move the bytes of the range. No part
+ * of the range may be released meanwhile; it may be extended. */
 void frame_range_pin(const struct frame_range *range);
 void frame_range_unpin(const struct frame_range *range);
 
-/* Releases the first n bytes, n <= len; returns how many frames ended with them. */
+/* Releases the first n bytes, n <= len; returns the number of frames that ended with them. */
 uint32_t frame_range_consume(struct frame_range *range, uint32_t n);
 
 struct dropped_frame {
@@ -115,16 +117,18 @@ void frame_range_split(struct frame_range *range, struct frame_range *rest);
 /* Releases all of it. A range of len 0 holds nothing and needs no release. */
 void frame_range_release(struct frame_range *range);
 
-/* Once a turn, after the flush: moves the live bytes of thin segments together and reuses these. */
+/* Call it once a turn, after the flush: moves the live bytes of thin segments together, and reuses
+ * the segments. */
 void frame_log_tidy(struct frame_log *log);
 
-/* Now and then: frees segments that are kept for reuse and were not used since the last call. */
+/* Call it about once a second: frees segments that are kept for reuse and were not used since the
+ * last call. */
 void frame_log_shrink(struct frame_log *log);
 
 /*
  * Sizes in bytes. held: all segments, including those kept for reuse. spare: of these, segments
- * without live bytes. live: what ranges hold, counted for each range. draft: prepared and not yet
- * written. moved: by tidying, since the start.
+ * without live bytes. live: bytes that ranges hold, counted for each range. draft: prepared and not
+ * yet written. moved: bytes that frame_log_tidy() has moved since the start.
  */
 size_t frame_log_held_bytes(const struct frame_log *log);
 size_t frame_log_spare_bytes(const struct frame_log *log);

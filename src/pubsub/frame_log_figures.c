@@ -2,7 +2,7 @@
 
 #include "pubsub/frame_log_segment.h"
 
-/* What a frame log holds, in bytes. */
+/* Sizes of a frame log, in bytes. */
 
 size_t
 frame_log_held_bytes(const struct frame_log *log)

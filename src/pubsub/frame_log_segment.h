@@ -16,9 +16,10 @@ struct frame_mark {
 };
 
 enum segment_state {
-	SEGMENT_OPEN,   /* frames are added: the current segment and that of survivors */
+	SEGMENT_OPEN,   /* frames are added: the current segment and log->survivors */
 	SEGMENT_SEALED, /* full; stays while a range holds part of it */
-	SEGMENT_THIN,   /* sealed with few live bytes: on the list of those to be moved together */
+	SEGMENT_THIN,   /* sealed with few live bytes: in the list of segments that frame_log_tidy()
+			   empties */
 	SEGMENT_SPARE,  /* empty, kept for reuse */
 };
 
@@ -32,7 +33,7 @@ struct segment {
 	struct frame_mark *marks;
 	uint32_t frames;
 	uint32_t frames_cap;
-	uint32_t pins; /* of its ranges: while there are any its bytes are not moved */
+	uint32_t pins; /* pins of its ranges: its bytes are not moved unless this is 0 */
 	enum segment_state state;
 	char data[];
 };
@@ -44,7 +45,7 @@ struct draft {
 	TAILQ_ENTRY(draft) link;
 	struct segment *segment;
 	uint64_t id;
-	size_t held; /* of log->held_bytes */
+	size_t held; /* its part of log->held_bytes */
 	size_t at;
 	size_t done; /* bytes of the payload that are in place */
 };
@@ -54,9 +55,9 @@ TAILQ_HEAD(drafts, draft);
 struct frame_log {
 	uint32_t segment_bytes;
 	struct segment *current;
-	struct segment *survivors; /* where tidying moves the live bytes of thin segments */
-	struct segment
-	    *large; /* the last frame that got its own segment, while it may have no range yet */
+	struct segment *survivors; /* the segment to which live bytes of thin segments are moved */
+	struct segment *large; /* the last segment that was made for a single frame, unless a range
+				  holds that frame */
 	struct drafts drafts;
 	struct segments sealed;
 	struct segments thin;
@@ -65,7 +66,7 @@ struct frame_log {
 	bool was_written;
 	size_t spare_bytes;
 	size_t held_bytes;
-	size_t draft_bytes; /* of these, in drafts */
+	size_t draft_bytes; /* part of held_bytes that drafts take */
 	uint64_t moved_bytes;
 };
 

@@ -161,7 +161,7 @@ hold_thin_segment(bool pinned)
 	return frame_range_ptr(&range);
 }
 
-/* It was about to be moved when it was pinned. */
+/* The range is pinned when it is about to be moved. */
 START_TEST(a_pinned_range_stays_where_it_is_until_it_is_unpinned)
 {
 	const char *ptr = hold_thin_segment(false);
@@ -241,12 +241,12 @@ START_TEST(what_is_prepared_and_then_forgotten_goes)
 	ck_assert_uint_eq(frame_log_held_bytes(log_), held);
 	frame_log_forget(log_, 0, 2);
 	ck_assert_uint_lt(frame_log_held_bytes(log_), held - (5 << 20));
-	/* One of other measures is begun anew. */
+	/* A draft with another length is started again. */
 	ck_assert(!prepare(2, 6 << 20));
 	ck_assert(!frame_log_write_prepared(log_, 2, 4 + (5 << 20) + 2, 4, 0, &frame));
 	frame_log_forget(log_, 2, 1);
 	ck_assert_uint_eq(frame_log_held_bytes(log_), before);
-	ck_assert(!prepare(3, 5 << 20)); /* goes with the log */
+	ck_assert(!prepare(3, 5 << 20)); /* freed with the log */
 }
 END_TEST
 
@@ -266,7 +266,7 @@ START_TEST(a_log_whose_readers_keep_up_does_not_grow)
 }
 END_TEST
 
-/* One of twenty frames is held by somebody who never reads, in each segment. */
+/* In each segment, a subscriber that never reads holds one of twenty frames. */
 START_TEST(stragglers_hold_at_most_four_times_their_live_bytes)
 {
 	static struct frame_range stuck[2000];
@@ -456,7 +456,7 @@ START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_model)
 }
 END_TEST
 
-/* Until the second shrinking: between the first and it nothing was used. */
+/* They are freed by the second frame_log_shrink(), because nothing was used after the first. */
 START_TEST(what_was_kept_for_reuse_goes_when_it_is_not_used)
 {
 	struct frame_range ranges[40];

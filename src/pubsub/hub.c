@@ -145,7 +145,7 @@ tell_interest(struct hub *hub, enum hub_kind kind, const struct topic *topic, bo
 		interest->changed(interest, kind, topic_name(topic), is_wanted);
 }
 
-/* It has no members and is not held. */
+/* Removes a topic that has no members and is not held. */
 static void
 drop_topic(struct hub *hub, enum hub_kind kind, struct topic *topic)
 {

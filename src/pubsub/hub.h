@@ -12,35 +12,36 @@
 #include "pubsub/wire_form.h"
 
 /*
- * Hub: who subscribed to what, and the delivery of a message to all of them.
+ * Hub: the subscriptions of all subscribers, and the delivery of messages to them.
  *
  * A message is encoded once for each wire form and matching topic, into that form's frame log, and
- * queued in each subscriber's outbox as a range. hub_publish() returning HUB_OK with n receivers
- * means: the message is in n outboxes, or was dropped and counted: by policy, or because a wire
- * form cannot carry it. The hub knows neither RESP (wire forms are an interface) nor clients (a
- * subscriber is embedded in whatever receives messages, and has a table of operations).
+ * queued in each subscriber's outbox as a range. If hub_publish() returns HUB_OK with n receivers,
+ * each of n outboxes has the message, or dropped and counted it: by policy, or because the wire
+ * form cannot carry it. The hub does not know RESP (wire forms are an interface) or clients (a
+ * subscriber is embedded in an object that receives messages, and has a table of operations).
  *
  * A publisher is blocked by subscribers under OUTBOX_BLOCK that have no room, and by
- * limits.memory_bytes. Its owner publishes the message again later; meanwhile the hub keeps the
- * publisher's place among the others (struct hub_publication) and no copy of its message. Which
- * subscribers block which publishers is determined anew in rounds, in which every blocked publisher
- * is tried once (hub_begin_round).
+ * limits.memory_bytes. Its owner publishes the message again later. Meanwhile the hub keeps the
+ * publisher's place in the order of blocked publishers (struct hub_publication), but no copy of its
+ * message. Which subscribers block which publishers is determined anew in rounds, in which every
+ * blocked publisher is tried once (hub_begin_round).
  */
 struct hub;
 
 /*
- * What the hub keeps for a publisher whose message is not delivered yet. Embedded by value in the
- * publisher, zero at first. Ended by hub_end_publication(), whatever became of the message.
+ * The hub's record of a publisher whose message is not delivered yet. Embedded by value in the
+ * publisher, zero at first. hub_end_publication() ends it, also if the message was not delivered.
  */
 struct hub_publication {
-	uint64_t ticket;   /* its place among publishers that wait for room; 0: it has not waited */
+	uint64_t ticket;   /* its place in the order of blocked publishers; 0: it has not waited */
 	uint64_t since_us; /* when it got the ticket */
 	size_t drafts;     /* identifies its drafts of a large message; 0: none */
-	size_t bytes;      /* what the message adds to hub_memory(), if that was checked */
+	size_t bytes; /* bytes that the message adds to hub_memory(), if limits.memory_bytes was
+			 checked */
 };
 
 struct hub_limits {
-	uint32_t subscriptions; /* per subscriber, of all kinds; at least 1 */
+	uint32_t subscriptions; /* per subscriber, all kinds together; at least 1 */
 	uint32_t subscribers;   /* per channel or pattern; at least 1 */
 	uint32_t name_bytes;    /* of a channel or pattern, 1 to 65535 */
 	size_t memory_bytes;    /* hub_memory() at which publishers wait; 0: no limit */
@@ -63,27 +64,27 @@ enum hub_result {
 	HUB_BLOCKED, /* a subscriber under OUTBOX_BLOCK has no room: nothing was done; publish again
 			later */
 	HUB_FULL, /* limits.memory_bytes would be exceeded: nothing was done; publish again later */
-	HUB_TOO_LARGE, /* ... by this message alone: waiting does not help */
+	HUB_TOO_LARGE, /* this message alone exceeds limits.memory_bytes: waiting does not help */
 	HUB_PREPARING, /* a large message is being copied, no subscriber has it yet: publish it
-			  again in the next turn, or give it up */
+			  again in the next turn, or end the publication */
 };
 
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
 void hub_free(struct hub *hub);                       /* all subscribers are detached */
 
-/* Adds a wire form, of which there are up to HUB_FORMS_MAX; returns its index. Borrows. A form that
- * no subscriber has costs a few words. */
+/* Adds a wire form and returns its index; there may be up to HUB_FORMS_MAX. Borrows form. A form
+ * that no subscriber uses takes a few words. */
 #define HUB_FORMS_MAX 16
 uint8_t hub_add_form(struct hub *hub, const struct wire_form *form);
 
-/* Borrows hub, ops and io, which is the outbox's (struct outbox); copies limits. */
+/* Borrows hub, ops and io (struct outbox); copies limits. */
 void hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_ops *ops,
     const struct outbox_limits *limits, uint8_t form, void *io);
 
 /*
  * Closes the outbox at once and frees at most `budget` subscriptions and queued ranges. True when
- * none is left and the subscriber's memory may be freed. Until then it gets no message and
- * hub_publish() does not count it.
+ * none is left: then the subscriber's memory may be freed. From the first call on it gets no
+ * message and hub_publish() does not count it.
  */
 bool hub_detach(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 
@@ -100,7 +101,8 @@ struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind 
  * change. */
 void hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind);
 
-/* kind is HUB_CHANNEL or HUB_SHARD. *receivers is how many subscriptions the message reached. */
+/* kind is HUB_CHANNEL or HUB_SHARD. *receivers is the number of subscriptions that the message
+ * reached. */
 enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
     struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *receivers)
     __attribute__((warn_unused_result));
@@ -115,28 +117,32 @@ enum hub_result hub_may_publish(struct hub *hub, enum hub_kind kind, struct slic
     struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *bytes)
     __attribute__((warn_unused_result));
 
-/* The publisher waits for something else than a subscriber: frees its drafts, and no subscriber is
- * waited for on its behalf. It keeps its place among the others. */
+/*
+ * Call it if the publisher has to wait for something other than a subscriber: frees its drafts, and
+ * no subscriber counts as blocking it any more. It keeps its place in the order of blocked
+ * publishers.
+ */
 void hub_suspend_publication(struct hub *hub, struct hub_publication *p);
 
-/* The message was delivered, refused or given up: releases what the hub keeps for it. */
+/* Call it when the message was delivered, refused or abandoned: releases the hub's record of it. */
 void hub_end_publication(struct hub *hub, struct hub_publication *p);
 
 /*
- * A round: between the two calls each publisher that got HUB_BLOCKED or HUB_PREPARING, and has not
- * ended, is tried again; hub_end_round() releases the subscribers that none of them waits for. Due
- * after room() of any subscriber.
+ * A round: between the two calls the owner publishes again for each publisher that got HUB_BLOCKED
+ * or HUB_PREPARING and whose publication has not ended. hub_end_round() then finds the subscribers
+ * that no publisher waits for any more. A round is due after a subscriber's room() was called.
  */
 void hub_begin_round(struct hub *hub);
 void hub_end_round(struct hub *hub);
 
-/* What becomes of a message that cannot wait. */
+/* How limits apply to a message that cannot wait. */
 enum hub_limiting {
-	HUB_IGNORE_LIMITS, /* subscribers with OUTBOX_BLOCK get it beyond their limits; it may
-			      exceed limits.memory_bytes, but not by itself: HUB_TOO_LARGE */
+	HUB_IGNORE_LIMITS, /* subscribers with OUTBOX_BLOCK get it even beyond their limits;
+			      limits.memory_bytes may be exceeded, unless the message alone exceeds
+			      it: HUB_TOO_LARGE */
 	HUB_WITHIN_LIMITS, /* a subscriber with OUTBOX_BLOCK that has no room overflows, as under
-			      OUTBOX_DISCONNECT; beyond limits.memory_bytes it is not delivered:
-			      HUB_FULL, HUB_TOO_LARGE */
+			      OUTBOX_DISCONNECT; if it would exceed limits.memory_bytes it is not
+			      delivered: HUB_FULL, HUB_TOO_LARGE */
 };
 
 /* As hub_publish(), without waiting: HUB_OK, or HUB_FULL or HUB_TOO_LARGE and nothing was done. */
@@ -145,23 +151,24 @@ enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slic
     __attribute__((warn_unused_result));
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
-void hub_set_form(struct subscriber *s, uint8_t form); /* of the messages from now on */
+void hub_set_form(struct subscriber *s, uint8_t form); /* applies to later messages */
 void hub_unbar(struct subscriber *s); /* outbox_unbar(); restarts the time of hub_expire() */
 
-/* Calls room() of each subscriber for which publishers have waited longer than limit_us and, if
- * they still wait for it in the next round, overflow(). To be called often. */
+/* Calls room() of each subscriber for which publishers have waited longer than limit_us, and
+ * overflow() if they still wait for it in the next round. Call it often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
-/* Once a turn, after the flush: moves frames together, see frame_log_tidy(). */
+/* Call it once a turn, after the flush: see frame_log_tidy(). */
 void hub_tidy(struct hub *hub);
 
-/* About once a second: frees what is kept for reuse and was not used since the last call. */
+/* Call it about once a second: frees memory that is kept for reuse and was not used since the last
+ * call. */
 void hub_shrink(struct hub *hub);
 
 /*
- * Keeps a channel (HUB_CHANNEL or HUB_SHARD) in the tree, also without subscribers, for as long as
- * something belongs to it. There may be HUB_HOLDS_MAX holds on a channel; each is released once.
- * name.len is at most 65535.
+ * A hold keeps a channel (HUB_CHANNEL or HUB_SHARD) in the tree even without subscribers, for
+ * modules that attach data to it. There may be HUB_HOLDS_MAX holds on a channel; each is released
+ * once. name.len is at most 65535.
  */
 #define HUB_HOLDS_MAX 127
 struct topic *hub_hold_channel(struct hub *hub, enum hub_kind kind, struct slice name);
@@ -170,8 +177,8 @@ void hub_release_channel(struct hub *hub, enum hub_kind kind, struct topic *topi
 /*
  * Interest: changed() is called when a channel or pattern gets its first subscription (is_wanted)
  * and when it loses its last one, once for each change, right after it. It must not subscribe,
- * unsubscribe, detach, hold or release; name stands until it returns. A subscriber that is detached
- * in slices has its subscriptions until their slice.
+ * unsubscribe, detach, hold or release; name is valid until it returns. A subscriber that is
+ * detached in slices loses its subscriptions slice by slice.
  */
 struct hub_interest {
 	void (*changed)(
@@ -185,37 +192,37 @@ void hub_remove_interest(struct hub_interest *interest);
 size_t hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel);
 size_t hub_numpat(struct hub *hub);                       /* distinct patterns */
 size_t hub_channels(struct hub *hub, enum hub_kind kind); /* with subscribers */
-/* Walks channels in the order of names, those without subscribers (topic->count is 0), too: see
- * channel_tree_next. */
+/* Walks the channels in the order of names, including channels without subscribers (topic->count is
+ * 0): see channel_tree_next. */
 struct topic *hub_next_channel(struct hub *hub, enum hub_kind kind, struct slice after);
 uint64_t hub_channel_dropped(struct hub *hub, enum hub_kind kind, struct slice name);
 
-/* Memory of all that is queued in outboxes, in bytes; what several share counts once. */
+/* Memory of all frames that are queued in outboxes, in bytes; a frame in several outboxes counts
+ * once. */
 size_t hub_memory(const struct hub *hub);
 
-/* The same and what large messages being prepared need: limits.memory_bytes bounds this. */
+/* hub_memory() plus the memory that large messages being prepared need: limits.memory_bytes limits
+ * this sum. */
 size_t hub_memory_claimed(const struct hub *hub);
 
-/* False if waiting would not make room: nothing is queued and no large message is being prepared.
- * Then every message is allowed. */
+/* False if waiting would not make room, because nothing is queued and no large message is being
+ * prepared. Then every message is allowed. */
 bool hub_memory_can_shrink(const struct hub *hub);
 
-/*
- * Closes the outbox and frees at most `budget` ranges queued in it. True if none is left; false
- * also while a write is in flight. s is to be detached next.
- */
+/* Closes the outbox and frees at most `budget` ranges queued in it. True if none is left; false
+ * also while a write is in flight. Call hub_detach() next. */
 bool hub_drop_queue(struct subscriber *s, size_t budget) __attribute__((warn_unused_result));
 
 /* Totals. */
 struct hub_figures {
 	uint64_t published;   /* calls of hub_publish that returned HUB_OK */
 	uint64_t delivered;   /* messages put into outboxes */
-	uint64_t dropped;     /* messages dropped, by policy or since a form cannot carry them */
+	uint64_t dropped;     /* messages dropped, by policy or because a form cannot carry them */
 	size_t subscriptions; /* of all kinds and clients */
 	size_t queued_bytes;  /* in all outboxes, replies included */
 	size_t queued_messages;
 	size_t log_bytes;  /* held by frame logs */
-	size_t tree_bytes; /* held by channel trees and the subscription table, about */
+	size_t tree_bytes; /* estimate: held by channel trees and the subscription table */
 	size_t blocking;   /* clients with subscriptions and OUTBOX_BLOCK */
 };
 struct hub_figures hub_figures(struct hub *hub);

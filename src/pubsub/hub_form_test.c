@@ -203,7 +203,7 @@ publish(struct slice payload)
 	return hub_publish(hub, HUB_CHANNEL, SLICE("x"), payload, 1, &publication, &receivers);
 }
 
-/* All that the outbox holds. */
+/* Takes all bytes of the outbox. */
 static struct slice
 take(int i)
 {
@@ -302,7 +302,8 @@ START_TEST(a_form_added_later_serves_the_subscribers_that_are_given_it)
 }
 END_TEST
 
-/* Tells of each step; nobody has any of the message before the last one. */
+/* Publishes step by step and counts the steps; no subscriber has any of the message before the last
+ * one. */
 static int
 publish_in_steps(struct slice payload)
 {

@@ -7,7 +7,7 @@
 
 #include "base/testing.h"
 
-/* Channels that are held without subscribers, and the hooks that tell of interest. */
+/* Channels that are held without subscribers, and the callbacks of struct hub_interest. */
 
 #define SUBS 12
 #define NAMES 6
@@ -17,7 +17,7 @@ static struct hub_limits limits;
 static struct subscriber subs[SUBS];
 static const char *const names[NAMES] = {"a", "b", "ab", "a*", "?b", "abc"};
 
-/* What the hooks have told. */
+/* A record of the calls of changed(). */
 struct watcher {
 	struct hub_interest interest;
 	bool wanted[HUB_KINDS][NAMES];
@@ -223,11 +223,12 @@ START_TEST(a_message_to_a_held_channel_without_subscribers_waits_for_no_memory)
 }
 END_TEST
 
-/* The model: the subscriptions of each subscriber, by kind, in the order in which they came. */
+/* The model: the subscriptions of each subscriber, by kind, in the order in which they
+ * were made. */
 static struct {
 	int names[HUB_KINDS][NAMES];
 	int count[HUB_KINDS];
-	bool leaves; /* killed: to be detached, in slices */
+	bool leaves; /* being detached in slices */
 } model[SUBS];
 static int members[HUB_KINDS][NAMES], changes;
 static struct topic *held[HUB_KINDS][NAMES][2];
@@ -271,7 +272,8 @@ toggle(int i, int kind, int n)
 		changes++;
 }
 
-/* As UNSUBSCRIBE without arguments does, which may be interrupted at any time. */
+/* Unsubscribes in steps, as UNSUBSCRIBE without arguments does; it may be interrupted at
+ * any time. */
 static void
 unsubscribe_some(int i, int kind, int budget)
 {
@@ -312,7 +314,7 @@ toggle_hold(enum hub_kind kind, int n, int which)
 	*hold = *hold != NULL ? NULL : hub_hold_channel(hub, kind, slice_of(names[n]));
 }
 
-/* Overflows whoever has a message already. */
+/* Subscribers that have a message already overflow. */
 static void
 publish_model(enum hub_kind kind, int n)
 {

@@ -14,7 +14,7 @@ draft_bytes(const struct hub *hub)
 	return bytes;
 }
 
-/* Drafts are left out: they are in no outbox yet. */
+/* Drafts do not count: they are in no outbox yet. */
 size_t
 hub_memory(const struct hub *hub)
 {
@@ -71,8 +71,8 @@ hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before, size_t
 	size_t held = hub_memory_claimed(hub) + asked;
 	bool can_shrink = hub_memory_can_shrink(hub);
 
-	/* The usual answer needs no walk over the members. A message that may be too large for the
-	 * limit is measured: it must not wait in vain. */
+	/* The usual answer needs no walk over the members. A message that may be larger than the
+	 * limit is always measured, because it would wait forever. */
 	if (held > limit && can_shrink && d->message.payload.len <= limit / 64 && d->count > 0 &&
 	    before == NULL) {
 		*wanted = d->message.payload.len;

@@ -7,7 +7,7 @@
 
 #include "base/testing.h"
 
-/* hub_limits.memory_bytes: what publishers are told, and when memory is freed. */
+/* hub_limits.memory_bytes: the results that publishers get, and when memory is freed. */
 
 #define CLIENTS 4
 #define SEGMENT 4096
@@ -92,7 +92,7 @@ publish(const char *channel, size_t len)
 	    hub, HUB_CHANNEL, slice_of(channel), (struct slice){filler, len}, 1, &last, &receivers);
 }
 
-/* How many were taken before one was told to wait. */
+/* Publishes until a message is not accepted; returns the number of accepted messages. */
 static int
 fill(const char *channel)
 {

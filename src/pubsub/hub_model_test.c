@@ -8,10 +8,8 @@
 
 #include "base/testing.h"
 
-/*
- * The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
- * model: what each subscriber has queued, as a list of messages, and which publishers wait.
- */
+/* The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
+ * model: a list of queued messages for each subscriber, and the publishers that wait. */
 
 #define SUBS 8
 #define PUBLISHERS 6
@@ -86,7 +84,8 @@ on_ready(struct subscriber *s)
 	(void)s;
 }
 
-/* Only a subscriber that was full, and waited for, long enough is closed. */
+/* Asserts that the closed subscriber was full and that a publisher has waited for it long
+ * enough. */
 static void
 on_overflow(struct subscriber *s)
 {
@@ -160,7 +159,7 @@ deliver(int p)
 		if (!model[i].hears[pubs[p].channel] || model[i].closed)
 			continue;
 		if (model[i].count >= model[i].messages_max) {
-			ck_assert(!model[i].blocks); /* it was to wait */
+			ck_assert(!model[i].blocks); /* else the publisher had to wait */
 			continue;
 		}
 		model[i].queued[model[i].count].id = pubs[p].id;
@@ -210,8 +209,8 @@ hear_the_same(int p, int q)
 	return false;
 }
 
-/* Each publisher that waits for room has a reason: a subscriber is full, or an older publisher
- * waits for the same one. */
+/* Asserts that each publisher that waits has a reason: a subscriber is full, or an older publisher
+ * waits for the same subscriber. */
 static void
 check_reasons(void)
 {
@@ -271,7 +270,7 @@ take_one(int i)
 	ck_assert_uint_ge(piece.iov_len, model[i].queued[0].len + 1);
 	memcpy(&id, piece.iov_base, sizeof(id));
 	ck_assert_int_eq(id, model[i].queued[0].id);
-	/* The model first: the outbox calls back. */
+	/* The model is changed first, because the outbox calls back. */
 	piece.iov_len = model[i].queued[0].len + 1;
 	memmove(&model[i].queued[0], &model[i].queued[1],
 	    (--model[i].count) * sizeof(model[i].queued[0]));
@@ -378,7 +377,7 @@ START_TEST(random_waits_have_a_reason_and_end_with_it)
 			hub_tidy(hub);
 		}
 	}
-	/* Everybody reads: everybody comes to an end. */
+	/* All subscribers read, so all publications end. */
 	for (int n = 0; n < 100; n++) {
 		for (int i = 0; i < SUBS; i++)
 			take_one(i);

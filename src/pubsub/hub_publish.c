@@ -9,7 +9,8 @@
 
 /* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
 
-/* Payloads from these lengths on are copied or transformed in steps; for this many topics. */
+/* Payloads of at least these lengths are copied or transformed in steps, for at most
+ * TOPICS_PREPARED topics. */
 #define LARGE_BYTES ((size_t)2 << 20)
 #define LARGE_TRANSFORMED_BYTES ((size_t)64 << 10)
 #define TOPICS_PREPARED 1024
@@ -81,8 +82,8 @@ write_body(
 		memcpy(out, m->payload.ptr, m->payload.len);
 }
 
-/* id is that under which the frame was prepared, 0 if it was not. False if the form cannot carry
- * the message. */
+/* id is the id under which the frame was prepared, or 0. False if the form cannot carry the
+ * message. */
 static bool
 encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint64_t id,
     struct frame *frame)
@@ -157,7 +158,7 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 	const struct frame *frame = NULL;
 	uint32_t encoded = 0, tag = topic_tags_of(hub->tags, topic);
 	size_t receivers = 0, queued = 0;
-	int form = -1; /* of frame; -1: no form, or one that cannot carry the message */
+	int form = -1; /* the form of `frame`; -1: none, or one that cannot carry the message */
 
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
@@ -279,7 +280,7 @@ hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 	return HUB_OK;
 }
 
-/* Whether one turn has no time to copy or transform the payload for all topics. */
+/* True if copying or transforming the payload for all topics takes too long for one turn. */
 static bool
 is_large(const struct hub *hub, const struct hub_delivery *d)
 {
@@ -314,7 +315,7 @@ prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub
 static enum hub_result
 ask_for_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
 {
-	if (p->drafts != 0) /* checked before it was prepared */
+	if (p->drafts != 0) /* hub_check_memory() was called before it was prepared */
 		return p->bytes <= hub->limits->memory_bytes ? HUB_OK : HUB_TOO_LARGE;
 	return hub_check_memory(hub, d, NULL, &p->bytes);
 }

@@ -7,12 +7,12 @@
 
 /* The body of struct hub, for the files hub*.c only. */
 
-/* A subscriber for which publishers have waited too long is closed, but only after all of them were
- * tried once more: what they wait for may have changed. */
+/* A subscriber for which publishers have waited too long is closed, but only after all publishers
+ * were tried once more, because the subscribers that they wait for may have changed. */
 enum hub_due {
 	HUB_NOT_DUE,
 	HUB_RETRYING, /* the time is up; publishers are being tried again */
-	HUB_OVERDUE,  /* they were, and still wait for it: it is closed next */
+	HUB_OVERDUE,  /* publishers were tried again and still wait for it: it is closed next */
 };
 
 /* The publishers that wait for one subscriber. It is allocated only while they do, so that other
@@ -24,9 +24,11 @@ struct hub_wait {
 	uint64_t publisher_since_us; /* when the first publisher began to wait */
 	uint64_t ticket;             /* of the first publisher */
 	uint32_t first_round;        /* the last round in which the first publisher waited for it */
-	uint32_t seen_round;         /* ... in which any publisher did */
-	uint32_t recheck_round; /* ... in which the hub began to doubt that the first one does */
-	uint32_t retry_round;   /* ... in which its time was up and publishers were to be retried */
+	uint32_t seen_round;         /* the last round in which any publisher did */
+	uint32_t recheck_round; /* the round in which the hub began to check whether the first one
+				   still does */
+	uint32_t retry_round;   /* the round in which its time was up and a retry of the publishers
+				   was requested */
 	uint8_t due;            /* enum hub_due */
 };
 
@@ -41,7 +43,8 @@ struct hub {
 	size_t segment_bytes;
 	struct channel_tree *channels; /* channels and patterns */
 	struct channel_tree *shards;
-	size_t unheard[2]; /* channels, and shard channels, that are held and have no subscriber */
+	size_t unheard[2]; /* number of channels, and of shard channels, that are held and have no
+			      subscriber */
 	LIST_HEAD(, hub_interest) interests;
 	struct subscription_table *table;
 	struct topic_tags *tags;
@@ -56,22 +59,21 @@ struct hub {
 	uint64_t delivered;
 	size_t blocking;
 	size_t preparing;      /* number of large messages being prepared */
-	size_t prepared_bytes; /* what they need in all, their drafts included */
+	size_t prepared_bytes; /* memory that they need in all, drafts included */
 	size_t last_drafts;    /* the last value of hub_publication.drafts */
 };
 
-/*
- * A message being published: the topics that it matches, and the measures of its payload in each
- * form that was needed so far.
- */
+/* A message being published: the topics that it matches, and its measured payload in each form that
+ * was needed so far. */
 struct hub_delivery {
 	struct hub_message message; /* kind and pattern as hub_address() set them */
 	struct topic **topics;
 	size_t count;
-	struct topic *shard; /* what topics points to, for a shard channel */
+	struct topic *shard; /* for a shard channel, topics points to it */
 	bool is_shard;
 	struct wire_body verbatim; /* the payload in forms that do not transform it */
-	uint32_t measured; /* bits, by form that transforms it: bodies[form] is set, or ... */
+	uint32_t measured; /* one bit for each form that transforms payloads: bodies[form] is set,
+			      or ... */
 	uint32_t unfit;    /* ... the form cannot carry the payload */
 	struct wire_body bodies[HUB_FORMS_MAX];
 };
@@ -85,26 +87,27 @@ struct topic *hub_address(struct hub_delivery *d, size_t i);
  */
 size_t hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form);
 
-/* hub_publish.c: frees what is prepared of a large message. */
+/* hub_publish.c: frees the prepared frames of a large message. */
 void hub_drop_drafts(struct hub *hub, struct hub_publication *p);
 
 /*
  * hub_memory.c: whether limits.memory_bytes leaves room for a message: HUB_OK, HUB_FULL or
- * HUB_TOO_LARGE. If nothing is queued anywhere the answer is never HUB_FULL, since waiting would
- * not make room. *before is what earlier calls allowed and is not written yet; the message's bytes
- * are added to it; NULL: none. At HUB_FULL *wanted is set to the bytes needed in all.
+ * HUB_TOO_LARGE. If nothing is queued anywhere it never returns HUB_FULL, because waiting would not
+ * make room. *before is the number of bytes that earlier calls allowed and that are not written
+ * yet; the message's bytes are added to it. NULL: there were no earlier calls. At HUB_FULL *wanted
+ * is set to the bytes needed in all.
  */
 enum hub_result hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before,
     size_t *wanted) __attribute__((warn_unused_result));
 
-/* What the message adds to the frame logs. */
+/* The bytes that the message adds to the frame logs. */
 size_t hub_memory_needed(struct hub *hub, struct hub_delivery *d);
 
 /*
  * hub_wait.c. hub_must_wait: whether the publisher has to wait for a subscriber of these topics; it
- * is then registered with that subscriber. Called only while hub->blocking > 0. hub_reserve: keeps
- * the room that these subscribers have for the publisher. hub_delivered: the publisher has used
- * what was reserved for it.
+ * is then registered with that subscriber. Called only while hub->blocking > 0. hub_reserve:
+ * reserves the room of these subscribers for the publisher. hub_delivered: the publisher has used
+ * its reserved room.
  */
 bool hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us,
     struct hub_publication *p) __attribute__((warn_unused_result));

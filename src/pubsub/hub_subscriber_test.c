@@ -11,13 +11,13 @@
 /* Subscribers of two kinds in one hub, neither of which is a client: each kind has operations of
  * its own. */
 
-/* Only counts what it is called for. */
+/* Only counts the calls of its operations. */
 struct counter {
 	struct subscriber subscriber;
 	int readies, overflows, rooms;
 };
 
-/* Takes what it gets at once, as text; and its subscriber does not come first. */
+/* Takes each message at once, as text. Its subscriber is not the first member of the struct. */
 struct reader {
 	char text[256];
 	int overflows, rooms;

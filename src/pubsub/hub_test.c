@@ -364,7 +364,8 @@ START_TEST(large_messages_of_the_same_length_are_not_mixed_up)
 	ck_assert_int_eq(publish_large(&two, '2', 5 << 20, &receivers), HUB_PREPARING);
 	hub_tidy(hub);
 	ck_assert_uint_ne(one.drafts, two.drafts);
-	/* The first one is given up; the second one comes whole, and so does a third. */
+	/* The first publication is abandoned; the second one is delivered completely, and so is a
+	 * third. */
 	while (publish_large(&two, '2', 5 << 20, &receivers) == HUB_PREPARING)
 		hub_tidy(hub);
 	take_large(0, "a(x=", '2', 5 << 20);
@@ -374,7 +375,7 @@ START_TEST(large_messages_of_the_same_length_are_not_mixed_up)
 }
 END_TEST
 
-/* On a slow machine a turn has time for one step of one of them. */
+/* On a slow machine a turn has time for only one step of one publisher. */
 START_TEST(publishers_of_large_messages_take_turns_and_both_come_to_an_end)
 {
 	struct hub_publication one = {0}, two = {0};
@@ -400,7 +401,7 @@ START_TEST(publishers_of_large_messages_take_turns_and_both_come_to_an_end)
 }
 END_TEST
 
-/* Whoever comes gets it too, and moves the others' frames. */
+/* A subscriber that is added meanwhile gets the message too, and moves the others' frames. */
 START_TEST(subscribers_may_come_and_go_while_a_message_is_copied)
 {
 	size_t receivers;
@@ -483,7 +484,7 @@ START_TEST(channels_are_walked_in_order)
 }
 END_TEST
 
-/* Who is subscribed to what, as a plain table. */
+/* The model: the subscriptions as a plain table. */
 START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_table)
 {
 	static const char *const names[] = {"a", "b", "ab", "a*", "*", "?b", "[ab]", "ba", "*b"};

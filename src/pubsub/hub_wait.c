@@ -78,8 +78,8 @@ hub_stop_awaiting(struct subscriber *s)
 	s->ops->room(s);
 }
 
-/* Has publishers tried again, since the first one may no longer wait for s. Until that round is
- * over the waiting does not count against the subscriber. */
+/* Requests a round, because the first publisher may no longer wait for s. The subscriber is not
+ * closed for late reading before that round is over. */
 static void
 recheck(struct subscriber *s)
 {
@@ -124,7 +124,7 @@ await_room(struct subscriber *s, const struct hub_publication *p, size_t len, ui
 	outbox_await_room(&s->outbox, len);
 }
 
-/* Whether the publisher has to wait for s; registers it there if so. */
+/* True if the publisher has to wait for s, which then records it. */
 static bool
 waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publication *p)
 {
@@ -143,8 +143,8 @@ waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publicat
 	return true;
 }
 
-/* Called before anything is written, so that under OUTBOX_BLOCK a message is delivered either to
- * all subscribers or, for now, to none. */
+/* Called before anything is written, so that under OUTBOX_BLOCK a message is delivered to all
+ * subscribers or to none yet. */
 bool
 hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
 {
@@ -155,7 +155,7 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 	for (size_t i = 0; i < d->count; i++) {
 		const struct topic *topic = hub_address(d, i);
 		size_t len = 0;
-		int len_form = -1; /* len is that of this form */
+		int len_form = -1; /* the form that len was computed for */
 
 		for (uint32_t m = 0; m < topic->count; m++) {
 			struct subscriber *s = topic->members[m].subscriber;
@@ -241,8 +241,8 @@ hub_begin_round(struct hub *hub)
 	hub->round++;
 }
 
-/* The waiting counts from the time when the first publisher that still waits began to wait: moves
- * the subscriber to that time's place in the list. */
+/* Sets the start of the waiting time to the time when the first publisher that still waits began to
+ * wait, and moves the subscriber to its new place in the list. */
 static void
 restart_time(struct hub_wait *w)
 {
@@ -264,9 +264,9 @@ restart_time(struct hub_wait *w)
 }
 
 /*
- * Whether no publisher waited for the subscriber in this round. If a recheck was requested within
- * the round the next round decides: otherwise a subscriber that unsubscribes again and again would
- * restart its time with each.
+ * True if no publisher waited for the subscriber in this round. If a recheck was requested within
+ * the round, the next round decides: otherwise a subscriber that keeps unsubscribing would restart
+ * its waiting time each time.
  */
 static bool
 is_over(const struct hub_wait *w, uint32_t round)
@@ -298,9 +298,10 @@ hub_end_round(struct hub *hub)
 }
 
 /*
- * The first subscriber whose time is up and for which publishers still waited when they were tried
- * again after that; that retry finds changes that the hub is not told of, such as a WATCH of an
- * EXEC. Requests the retry for those whose time is up and that had none yet.
+ * The first subscriber that is overdue: its time is up, and publishers still waited for it when
+ * they were tried again after that. The hub needs this retry because it is not told of some
+ * changes, for example that a WATCH has failed the EXEC that waits. Requests the retry for
+ * subscribers whose time is up and that had none yet.
  */
 static struct subscriber *
 first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
@@ -313,7 +314,7 @@ first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 
 		if (now_us <= w->state_since_us || now_us - w->state_since_us < limit_us)
 			return NULL;
-		/* A held reply keeps it from reading: see hub_unbar(). */
+		/* It cannot read while a reply is held: see hub_unbar(). */
 		if (s->outbox.barrier != NULL)
 			continue;
 		if (w->due == HUB_OVERDUE)

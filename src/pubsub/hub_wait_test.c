@@ -68,7 +68,7 @@ on_room(struct subscriber *s)
 
 static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
 
-/* subs[0] and subs[1] hear x and have room for two messages, subs[2] has no limit. */
+/* subs[0] and subs[1] are subscribed to x and have room for two messages, subs[2] has no limit. */
 static void
 setup(void)
 {
@@ -102,7 +102,7 @@ publish(struct hub_publication *p, const char *payload, uint64_t now_us)
 	return hub_publish(hub, HUB_CHANNEL, SLICE("x"), slice_of(payload), now_us, p, &receivers);
 }
 
-/* Both are full, and both publishers wait, since the times 1000 and 2000. */
+/* Fills both subscribers. Both publishers then wait, since the times 1000 and 2000. */
 static void
 wait_both(void)
 {
@@ -138,7 +138,7 @@ START_TEST(a_message_goes_to_all_or_to_nobody_yet)
 	ck_assert_int_eq(publish(&first, "3", 3000), HUB_BLOCKED);
 	ck_assert_uint_eq(subs[0].outbox.messages, 0);
 	read_all(1);
-	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED); /* it came later */
+	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED); /* it began to wait later */
 	ck_assert_int_eq(publish(&first, "3", 3000), HUB_OK);
 	ck_assert_int_eq(publish(&second, "4", 3000), HUB_OK);
 	ck_assert_uint_eq(subs[0].outbox.messages, 2);
@@ -171,7 +171,7 @@ START_TEST(a_round_releases_subscribers_that_no_publisher_waits_for)
 {
 	wait_both();
 	hub_end_publication(hub, &first);
-	hub_expire(hub, 10 * SECOND_US, SECOND_US); /* until the second is tried, nobody knows */
+	hub_expire(hub, 10 * SECOND_US, SECOND_US); /* the second was not tried yet */
 	ck_assert_int_eq(overflows, 0);
 	hub_begin_round(hub);
 	ck_assert_int_eq(publish(&second, "4", 3000), HUB_BLOCKED);
@@ -197,7 +197,7 @@ START_TEST(nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_
 	hub_end_round(hub);
 	hub_expire(hub, 10 * SECOND_US, SECOND_US);
 	hub_begin_round(hub);
-	hub_end_round(hub); /* the first has nothing to publish any more */
+	hub_end_round(hub); /* the first publisher's publication has ended */
 	hub_expire(hub, 10 * SECOND_US, SECOND_US);
 	ck_assert_int_eq(overflows, 0);
 	ck_assert_int_eq(subs[0].awaited, HUB_NOT_AWAITED);

@@ -13,7 +13,7 @@
 enum item_kind {
 	ITEM_MESSAGES, /* messages that may be dropped; the first may be partly sent, see
 			  item_unstart */
-	ITEM_STARTED,  /* one message that is partly sent and has to be completed */
+	ITEM_STARTED,  /* one message that is partly sent: the rest must be sent */
 	ITEM_REPLIES,
 	ITEM_GAP,     /* messages are missing here; turned into a notice when it is at the front */
 	ITEM_BARRIER, /* see outbox_bar() */

@@ -10,7 +10,7 @@
 #include "base/testing.h"
 #include "pubsub/testing_outbox.h"
 
-/* What another thread writes: the pieces, and their bytes when the write began. */
+/* The write in flight: its pieces, and a copy of their bytes from when it began. */
 static struct iovec written[4];
 static size_t written_count, written_len;
 static char written_text[1 << 16];
@@ -59,7 +59,7 @@ START_TEST(messages_in_flight_are_not_dropped_and_do_not_count_for_the_limits)
 	ck_assert_uint_eq(ob.outbox.messages, 10);
 	ck_assert_str_eq(end_write(10), "old,old,ol");
 	ck_assert_uint_eq(ob.outbox.in_flight, 0);
-	/* What was not written counts again; the message that is partly sent stays. */
+	/* Unwritten messages count towards the limits again; the partly sent one is not dropped. */
 	ck_assert_uint_eq(ob.outbox.messages, 8);
 	ck_assert_int_eq(ob_push_tagged("last", 3), OUTBOX_QUEUED);
 	ck_assert_uint_eq(ob.drops[1], 2);
@@ -105,7 +105,7 @@ START_TEST(messages_in_flight_leave_room_for_blocked_publishers)
 }
 END_TEST
 
-/* The model: a list of what is queued, each piece with its text and kind. */
+/* The model: a list of the queued pieces, each with its text and kind. */
 struct piece {
 	char text[24];
 	size_t at; /* taken so far */
@@ -183,7 +183,7 @@ model_settle_gap(struct piece *p)
 	p->gap = 0;
 }
 
-/* The first len bytes: whole pieces, of the first what is left of it. */
+/* Begins a write of the first len bytes: whole pieces, or the rest of the first one. */
 static void
 model_begin_write(size_t len)
 {

@@ -170,7 +170,7 @@ START_TEST(a_notice_has_the_form_of_the_messages_that_are_missing)
 	(void)ob_push("m");
 	ob_reply("+OK");
 	ck_assert_str_eq(ob_take_all(), "nnnnn<2><b1>+OK");
-	/* The oldest that are dropped were of the first form. */
+	/* The oldest messages, which are dropped, have the first form. */
 	ob_set_policy(OUTBOX_DROP_OLDEST, true);
 	ob.outbox.form = 0;
 	for (int i = 0; i < 5; i++)
@@ -232,7 +232,7 @@ START_TEST(blocking_waits_for_room_and_an_empty_outbox_has_room_for_any)
 	ck_assert(outbox_would_block(&ob.outbox, 2));
 	outbox_await_room(&ob.outbox, 2);
 	(void)ob_take(1);
-	ck_assert_int_eq(ob.rooms, 0); /* no whole message has left */
+	ck_assert_int_eq(ob.rooms, 0); /* no complete message has been consumed */
 	(void)ob_take(1);
 	ck_assert_int_eq(ob.rooms, 1);
 	ck_assert(!outbox_would_block(&ob.outbox, 2));

@@ -10,8 +10,8 @@
 
 /*
  * Subscriber: a member of the hub, with its outbox, its subscriptions and its operations. It is
- * embedded by value in whatever receives messages: a client, a stream, a link to another node.
- * hub_attach() makes one and hub_detach() ends it; the hub writes all of its fields.
+ * embedded by value in an object that receives messages: a client, a stream, a link to another
+ * node. hub_attach() initialises it and hub_detach() ends it; only the hub writes its fields.
  */
 struct hub;
 struct hub_wait;
@@ -23,7 +23,7 @@ struct subscription {
 	struct topic *topic;
 	TAILQ_ENTRY(subscription) of_subscriber;
 	struct subscription *next; /* in its bucket of the subscription table */
-	uint32_t index;            /* among the topic's members */
+	uint32_t index;            /* index among the topic's members */
 	uint32_t kind;             /* enum hub_kind */
 };
 
@@ -38,17 +38,21 @@ enum hub_awaited {
 };
 
 /*
- * What the hub calls of a subscriber; one table for each kind of subscriber. Any of them may be
- * called in the middle of hub_publish(): they must not publish, subscribe, unsubscribe or detach.
+ * The functions of a subscriber that the hub calls; one table for each kind of subscriber. Any of
+ * them may be called in the middle of hub_publish(): they must not publish, subscribe, unsubscribe
+ * or detach.
  */
 struct subscriber_ops {
-	/* The outbox has something to flush, and had not since the last outbox_flushed(). */
+	/* The outbox has output to flush, for the first time since outbox_flushed(). */
 	void (*ready)(struct subscriber *s);
-	/* The outbox went past its limits under OUTBOX_DISCONNECT, or publishers waited for it too
-	 * long under OUTBOX_BLOCK. It is closed; the subscriber is to be detached. */
+	/* The outbox exceeded its limits under OUTBOX_DISCONNECT, or publishers waited for it too
+	 * long under OUTBOX_BLOCK. It is closed; the owner must detach the subscriber. */
 	void (*overflow)(struct subscriber *s);
-	/* The publishers that got HUB_BLOCKED are to be tried again, in a round (hub_begin_round):
-	 * the outbox has room, or the hub must know whether they still wait for this subscriber. */
+	/*
+	 * Asks for a round (hub_begin_round), in which publishers that got HUB_BLOCKED are tried
+	 * again: the outbox has room, or the hub must know whether they still wait for this
+	 * subscriber.
+	 */
 	void (*room)(struct subscriber *s);
 };
 

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 /*
- * Subscription table: whether a subscriber is subscribed to a topic, in O(1) at any number of
- * either.
+ * Subscription table: finds the subscription of a subscriber to a topic in O(1), whatever the
+ * number of subscribers and topics.
  *
  * Linear hashing (W. Litwin, "Linear hashing: a new tool for file and table addressing", 1980): the
  * table grows and shrinks by one bucket at a time, so an insert never copies the whole table. Keys
@@ -23,10 +23,10 @@ void subscription_table_free(struct subscription_table *table);
 struct subscription *subscription_table_find(
     const struct subscription_table *table, const struct subscriber *s, const struct topic *topic);
 
-/* Borrows; it is not in the table yet. */
+/* Borrows subscription, which must not be in the table yet. */
 void subscription_table_add(struct subscription_table *table, struct subscription *subscription);
 
-/* It is in the table. */
+/* subscription must be in the table. */
 void subscription_table_remove(struct subscription_table *table, struct subscription *subscription);
 
 size_t subscription_table_count(const struct subscription_table *table);

@@ -55,7 +55,7 @@ topic_name(const struct topic *topic)
 	return (struct slice){topic->name, topic->name_len};
 }
 
-/* The accounting follows the path up to the root; doubling and halving make that rare. */
+/* memory_of() walks up to the root for the accounting; doubling and halving make that rare. */
 static void
 set_cap(struct topic *topic, uint32_t cap)
 {

@@ -18,17 +18,17 @@
 
 struct slot {
 	uint64_t drops;
-	uint32_t next_free; /* 0: none; slot 0 is never given */
+	uint32_t next_free; /* 0: none; slot 0 is never assigned */
 	uint8_t generation;
 };
 
 /*
  * Free slots of a chunk are reused first in, first out, so that it takes long until a generation
- * recurs. A chunk whose slots were freed keeps the generation with which they begin when they are
- * allocated again: one that none of its recent tags has.
+ * recurs. A chunk without slots keeps the first generation of the slots that will be allocated
+ * next; no recent tag of the chunk has it.
  */
 struct chunk {
-	TAILQ_ENTRY(chunk) link; /* in open or in bare */
+	TAILQ_ENTRY(chunk) link; /* in the list open or bare */
 	struct slot *slots;      /* NULL: the chunk is bare */
 	uint32_t base;           /* the number of its first slot */
 	uint32_t taken;
@@ -42,8 +42,8 @@ TAILQ_HEAD(chunks, chunk);
 struct topic_tags {
 	struct chunk *chunks[CHUNKS_MAX];
 	uint32_t chunk_count;
-	uint32_t idle_count; /* chunks with slots of which none is taken */
-	struct chunks open;  /* those with free slots */
+	uint32_t idle_count; /* number of chunks whose slots are all free */
+	struct chunks open;  /* chunks with free slots */
 	struct chunks bare;
 };
 

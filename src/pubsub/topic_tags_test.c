@@ -88,7 +88,7 @@ START_TEST(memory_goes_with_the_topics)
 }
 END_TEST
 
-/* Slots are made anew, and what was said of their earlier topics still counts for nobody. */
+/* Slots are allocated again, and drops with tags of their earlier topics are still ignored. */
 START_TEST(tags_of_slots_that_were_given_back_count_for_nobody)
 {
 	uint32_t *gone = xcalloc(MANY, sizeof(*gone));

@@ -7,22 +7,20 @@
 
 #include "pubsub/tree_memory.h"
 
-/*
- * Children of a tree node by byte. Inside of the channel tree: for its own files only. A child is a
- * node, or the topic of a channel; nothing here looks into them.
- */
+/* Children of a tree node by byte. For the channel tree's own files only. A child is a node, or the
+ * topic of a channel; this module does not look into them. */
 struct tree_node;
 struct topic;
 
-/* Bit 0 says that it is a topic. */
+/* A pointer; if bit 0 is set, to a topic. */
 struct tree_edge {
 	uintptr_t bits;
 };
 
 /*
- * Edges in no order and without gaps. Behind them lie as many keys and then, where there is room
- * for more than TREE_SCAN_MAX, an index of 256 bytes from key to place, in which a place is right
- * if the key that stands there is.
+ * Edges in no order and without gaps, followed by an array of their keys. If there is room for more
+ * than TREE_SCAN_MAX, an index of 256 bytes follows, from key to place in these arrays. An entry of
+ * the index is valid only if the key at its place is the key looked up.
  */
 struct tree_children {
 	uint16_t count;
@@ -68,7 +66,7 @@ tree_child_keys(struct tree_children *children)
 	return (unsigned char *)(children->edges + children->room);
 }
 
-/* NULL where there is none. children may be NULL: so are no children written. */
+/* The child with this key, or NULL. children may be NULL: no children. */
 static inline struct tree_edge *
 tree_child(struct tree_children *children, unsigned char key)
 {
@@ -88,19 +86,21 @@ tree_child(struct tree_children *children, unsigned char key)
 	return NULL;
 }
 
-/* There is one. */
+/* The child with this key, which must exist. */
 struct tree_edge *tree_child_there(struct tree_children *children, unsigned char key)
     __attribute__((returns_nonnull));
 
-/* There is none of that key yet. *children may move. */
+/* There must be no child with this key yet. *children may move. */
 void tree_child_add(struct tree_memory *memory, struct tree_children **children, unsigned char key,
     struct tree_edge edge);
 
-/* There is one of that key. *children may move, and is freed and NULL when it was the last. */
+/* There must be a child with this key. *children may move; after the last child it is freed and set
+ * to NULL. */
 void tree_child_remove(
     struct tree_memory *memory, struct tree_children **children, unsigned char key);
 
-/* The child of the smallest key that is at least *key (0 to 256), which becomes that; or NULL. */
+/* The child with the smallest key that is at least *key (0 to 256), and sets *key to that key; NULL
+ * if there is none. */
 struct tree_edge *tree_child_next(struct tree_children *children, int *key);
 
 #endif

@@ -9,7 +9,8 @@
 
 enum { BYTES = 256, WORD = 64 };
 
-/* The first block grows through these; up to SCAN_MAX each class is asked, so there are no rows. */
+/* The sizes through which the first block grows. Up to SCAN_MAX classes are tested one by one,
+ * without rows. */
 static const uint32_t rooms[] = {1, 2, 4, 8, 64, 128, 256, TREE_BLOCK_ROOM};
 #define SCAN_MAX 8
 
@@ -106,7 +107,7 @@ drop_index(struct tree_memory *memory, struct tree_classes *classes)
 	classes->by_set = NULL;
 }
 
-/* Gives the first block, which is the only one, another room. */
+/* Resizes the first block, which is the only one. */
 static void
 resize_first(struct tree_memory *memory, struct tree_classes *classes, uint32_t room)
 {
@@ -171,8 +172,8 @@ tree_class_add(struct tree_memory *memory, struct tree_classes **classes, const 
 		tree_map_add(memory, c->by_set, set_key(set), node);
 }
 
-/* Gives back what count classes do not need, with some slack so that it isn't taken again at once.
- */
+/* Frees the memory that count classes do not need, except some slack, so that it is not allocated
+ * again at once. */
 static void
 shrink(struct tree_memory *memory, struct tree_classes **classes)
 {

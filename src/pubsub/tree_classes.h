@@ -7,9 +7,9 @@
 #include "pubsub/tree_memory.h"
 
 /*
- * Children of a tree node by class. Inside of the channel tree: for its own files only. Adding,
- * finding and removing one costs the same however many there are, and a byte finds its classes
- * without asking each.
+ * Children of a tree node by class. For the channel tree's own files only. Adding, finding and
+ * removing a child take constant time, and the classes that contain a byte are found without a look
+ * at each class.
  */
 struct tree_node;
 
@@ -21,9 +21,9 @@ struct tree_class {
 #define TREE_BLOCK_ROOM 512
 
 /*
- * Some of the classes of a node. When they are more than a handful, the room / 64 words from
- * rows[c * room / 64] have a bit for each class that holds byte c: at full size that is one cache
- * line to read for 512 classes.
+ * Some of the classes of a node. If rows is not NULL, the room / 64 words from rows[c * room / 64]
+ * on have one bit for each class, set if it contains byte c: at full size, one cache line is read
+ * for 512 classes.
  */
 struct tree_block {
 	uint32_t room;
@@ -52,14 +52,15 @@ tree_set_has(const uint64_t set[4], unsigned char c)
 	return set[c / 64] >> (c % 64) & 1;
 }
 
-/* NULL where there is none. classes may be NULL: so are no classes written. */
+/* The node of this class, or NULL. classes may be NULL: no classes. */
 struct tree_node *tree_class_find(struct tree_classes *classes, const uint64_t set[4]);
 
-/* There is none of that set yet. Sets node->slot. */
+/* There must be no class with this set yet. Sets node->slot. */
 void tree_class_add(struct tree_memory *memory, struct tree_classes **classes,
     const uint64_t set[4], struct tree_node *node);
 
-/* The last class takes the slot. *classes is freed and NULL when it was the last. */
+/* Removes the class in this slot; the last class takes its slot. After the only class, *classes is
+ * freed and set to NULL. */
 void tree_class_remove(struct tree_memory *memory, struct tree_classes **classes, uint32_t slot);
 
 #endif

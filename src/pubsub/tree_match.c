@@ -14,15 +14,15 @@
  * q) tries the children of S behind bytes q, q + 1, ... of the name, after the star has matched the
  * bytes before.
  *
- * Each star node is entered once in a walk, at the lowest position that is possible. That is
- * enough, since (S, q) tries all positions from q on. It also means that each state is entered
- * once, since the number of bytes between a node and the last star above it is fixed.
+ * Each star node is entered once in a walk, at the lowest possible position. That is enough,
+ * because (S, q) tries all positions from q on. It also means that each state is entered once,
+ * because the number of bytes between a node and the last star above it is fixed.
  *
  * The first time is the lowest: by induction over the number of stars above S. With none, there is
- * one way to S only. Else let T be the last star above it; S is entered d bytes behind each
+ * only one way to S. Else let T be the last star above it; S is entered d bytes behind each
  * position q that T tries and from where the way matches. T itself was entered once and tries its
  * positions in ascending order, because (T, q + 1) is put on the stack before the children at q:
- * what these lead to, S included, is done before (T, q + 1) is taken up again.
+ * the nodes that these lead to, S included, are handled before (T, q + 1) is taken from the stack.
  *
  * So no node is on the stack twice, and the stack is never larger than the tree.
  */
@@ -93,9 +93,9 @@ collect(struct walk *w, const struct tree_node *node)
 }
 
 /*
- * Star node `star` has just been entered. If the star above it leads to nothing else, that one need
- * not try further positions: it could only enter `star` again. So `*a*a*a*b` costs as much as its
- * last star alone, not four times that.
+ * Called when star node `star` was entered. If the star above it leads to no other node, that one
+ * need not try further positions: it could only enter `star` again. So matching `*a*a*a*b` costs as
+ * much as matching its last star alone, not four times as much.
  */
 static void
 close_star_above(struct tree_node *star)

@@ -9,7 +9,7 @@
  */
 void tree_match_release(struct channel_tree *tree);
 
-/* Frees this memory if it is far larger than the tree, which has become smaller, needs. */
+/* Frees this memory if the tree has shrunk and needs far less. */
 void tree_match_shrink(struct channel_tree *tree);
 
 #endif

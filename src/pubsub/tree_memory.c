@@ -41,7 +41,7 @@ tree_resize(struct tree_memory *memory, void *ptr, size_t old_len, size_t len)
 
 enum {
 	MAP_BYTES = 192,  /* a hash map with a few buckets */
-	ENTRY_BYTES = 40, /* an entry beside its key, and its share of the buckets */
+	ENTRY_BYTES = 40, /* an entry without its key, and its share of the buckets */
 };
 
 struct hash_map *

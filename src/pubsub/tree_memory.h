@@ -6,10 +6,8 @@
 #include "base/bytes.h"
 #include "base/hash_map.h"
 
-/*
- * Memory of one channel tree, counted as it is allocated and freed. For the channel tree's own
- * files only. It does not know what is stored there.
- */
+/* Memory of one channel tree, counted as it is allocated and freed. For the channel tree's own
+ * files only. It does not know the contents. */
 struct tree_memory {
 	size_t bytes; /* in use, with an estimate of the allocator's overhead */
 };
@@ -22,7 +20,7 @@ void *tree_resize(struct tree_memory *memory, void *ptr, size_t old_len, size_t 
 
 /* A hash map, whose memory is estimated. */
 struct hash_map *tree_map_new(struct tree_memory *memory);
-void tree_map_free(struct tree_memory *memory, struct hash_map *map); /* it is empty */
+void tree_map_free(struct tree_memory *memory, struct hash_map *map); /* the map is empty */
 void tree_map_add(struct tree_memory *memory, struct hash_map *map, struct slice key, void *value);
 void tree_map_remove(struct tree_memory *memory, struct hash_map *map, struct slice key);
 

@@ -7,7 +7,7 @@
 
 #include "pubsub/tree_spellings.h"
 
-/* Copies prefix, which may lie in the node's own one. */
+/* Copies prefix, which may be part of the node's own prefix. */
 static void
 set_prefix(struct channel_tree *tree, struct tree_node *node, struct slice prefix)
 {
@@ -36,7 +36,7 @@ node_new(struct channel_tree *tree, enum tree_kind kind, struct tree_node *paren
 	return node;
 }
 
-/* Nothing hangs on it any more. */
+/* Frees a node that has no children and no topics and is unlinked. */
 static void
 node_free(struct channel_tree *tree, struct tree_node *node)
 {
@@ -57,7 +57,7 @@ drop_wild_if_empty(struct channel_tree *tree, struct tree_node *node)
 	node->wild = NULL;
 }
 
-/* Takes node off its parent. */
+/* Unlinks node from its parent. */
 static void
 detach(struct channel_tree *tree, struct tree_node *node)
 {
@@ -132,8 +132,8 @@ tree_add_literal(struct channel_tree *tree, struct tree_node *node, struct slice
 	return child;
 }
 
-/* Splits the node's prefix in front of byte `at`; returns the new node, which has the first part.
- */
+/* Splits the node's prefix in front of byte `at`; returns the new node, which gets the
+ * first part. */
 static struct tree_node *
 split(struct channel_tree *tree, struct tree_node *node, size_t at)
 {

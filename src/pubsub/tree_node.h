@@ -15,15 +15,15 @@
 /*
  * Nodes of the channel tree. For the channel tree's own files only.
  *
- * A node is reached over one edge: a byte, any byte, a class or a star. A node that is reached over
- * a byte has a prefix: the literal bytes that follow it. Invariants:
+ * The edge to a node is a byte, any byte, a class or a star. A node that is reached over a byte has
+ * a prefix: the literal bytes that follow it. Invariants:
  * - a node other than the root has a topic or a child. A node that is reached over a byte, and has
- * no topic and a single child, over a byte, is merged with that child;
+ *   no topic and a single child, over a byte, is merged with that child;
  * - a star node has no child over `?` or star: `*?` is kept as `?*`, `**` as `*`. A class of all
  *   bytes is kept as `?`, a class of a single byte as that byte;
  * - channels are only where all edges from the root are bytes. A channel that shares no further
- * byte with another needs no node: its topic is the child itself, and its name has the remaining
- * bytes;
+ *   byte with another needs no node: its topic is the child itself, and its name has the remaining
+ *   bytes;
  * - a node never moves, so its children and topics may point to it.
  * A chain of nodes is followed in a loop, never by recursion: peers choose its length.
  */
@@ -37,7 +37,7 @@ struct tree_wild {
 
 #define TREE_NEAR_BYTES 8
 
-/* 56 bytes: one block of malloc with nothing to spare. */
+/* 56 bytes: fills a block of malloc completely. */
 struct tree_node {
 	struct tree_node *parent;       /* NULL for the root */
 	struct tree_children *children; /* NULL if none */
@@ -47,11 +47,12 @@ struct tree_node {
 	union {
 		char near[TREE_NEAR_BYTES]; /* TREE_LITERAL: the prefix, while it fits */
 		char *far;
-		uint64_t stamp; /* TREE_STAR: when it was entered, see tree_match.c */
+		uint64_t stamp; /* TREE_STAR: the walk that entered it last, see tree_match.c */
 	} prefix;
 	union {
-		uint32_t slot;     /* TREE_CLASS: among the classes of the parent */
-		uint32_t channels; /* TREE_ROOT, TREE_LITERAL: how many at the node and below */
+		uint32_t slot;     /* TREE_CLASS: slot among the classes of the parent */
+		uint32_t channels; /* TREE_ROOT, TREE_LITERAL: number of channels at the node and
+				      below */
 	};
 	uint16_t prefix_len;
 	uint8_t kind; /* enum tree_kind */
@@ -61,7 +62,7 @@ struct tree_node {
 struct tree_state;
 
 struct channel_tree {
-	struct tree_node root; /* first: the root stands for the tree */
+	struct tree_node root; /* must be first: a pointer to the root is a pointer to the tree */
 	struct tree_memory memory;
 	size_t patterns;
 	size_t nodes;
@@ -110,18 +111,19 @@ struct tree_node *tree_find_wild_child(
     const struct tree_node *node, enum tree_kind kind, const uint64_t set[4]);
 
 /*
- * Follows run from byte *at on, beginning at node, as far as the tree has its bytes, and makes that
- * place a node of its own if it is none. Afterwards *at is run.len, or the node returned has no
- * child over run.ptr[*at].
+ * Follows run from byte *at on, beginning at node, as far as the tree contains its bytes, and
+ * returns the node there, which is made if that place is inside of a prefix. Afterwards *at is
+ * run.len, or the returned node has no child over run.ptr[*at].
  */
 struct tree_node *tree_descend(
     struct channel_tree *tree, struct tree_node *node, struct slice run, size_t *at);
 
-/* A new child by the first byte of run, with the others as its prefix. There is none yet. */
+/* Adds a child over the first byte of run, with the other bytes as its prefix. There must be no
+ * child over that byte yet. */
 struct tree_node *tree_add_literal(
     struct channel_tree *tree, struct tree_node *node, struct slice run);
 
-/* Whether text, from *at on, goes on with the node's prefix; if so *at is behind it. */
+/* True if text, from *at on, continues with the node's prefix; *at is then moved behind it. */
 static inline bool
 tree_pass_prefix(const struct tree_node *node, struct slice text, size_t *at)
 {

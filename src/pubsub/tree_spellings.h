@@ -9,10 +9,10 @@
 
 /*
  * The patterns that end at one node of the channel tree: they mean the same and are spelled
- * differently, as `a`, `\a` and `[a]`. For the channel tree's own files only. A single pattern is
- * tree_node.patterns itself; for more it points to a struct tree_spellings, and bit 0 is set.
- * Finding, adding and removing a pattern costs the same however many there are: a peer can spell
- * one pattern in a million ways.
+ * differently, for example `a`, `\a` and `[a]`. For the channel tree's own files only.
+ * tree_node.patterns points to the single pattern, or to a struct tree_spellings if bit 0 is set.
+ * Finding, adding and removing a pattern take constant time, because a peer can spell one pattern
+ * in a million ways.
  */
 struct tree_spellings {
 	uint32_t count;
@@ -33,11 +33,11 @@ tree_patterns(const struct tree_node *node, size_t *count)
 	return (struct topic *const *)&node->patterns;
 }
 
-/* NULL if there is none of that name. */
+/* The pattern with this name, or NULL. */
 struct topic *tree_spelling_find(
     const struct channel_tree *tree, const struct tree_node *node, struct slice name);
 
-/* There is none of that name. Sets topic->node and topic->place. */
+/* There must be no pattern with that name. Sets topic->node and topic->place. */
 void tree_spelling_add(struct channel_tree *tree, struct tree_node *node, struct topic *topic);
 
 /* Does not free the topic. */

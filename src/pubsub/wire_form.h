@@ -8,13 +8,13 @@
 #include "base/bytes.h"
 
 /*
- * Wire form: how a message looks to the subscribers that have this form.
+ * Wire form: the encoding of a message for the subscribers that have this form.
  *
  * A frame is a head, a body and a tail. The body is the payload, as it is or transformed (escaped,
  * split into lines, compressed); it depends on the payload alone, so it is measured once for all
- * channels and patterns that a message goes to. Head and tail depend on these, too. The hub asks
- * for lengths first and then has the frame written into memory of that length, once for all
- * subscribers that have the form. A form knows neither the hub nor its subscribers.
+ * channels and patterns that a message goes to. Head and tail depend on these, too. The hub first
+ * gets the lengths and then lets the form write the frame into memory of that length, once for all
+ * subscribers that have the form. A form does not know the hub or its subscribers.
  */
 enum hub_kind { HUB_CHANNEL, HUB_PATTERN, HUB_SHARD };
 #define HUB_KINDS 3
@@ -29,19 +29,20 @@ struct hub_message {
 /* The payload in a form. */
 struct wire_body {
 	size_t len;
-	uint64_t note; /* the form's own: what measure() found out for the other functions */
+	uint64_t note; /* for the form's use: a result of measure() that its other functions need */
 };
 
-/* What stands around it, in bytes. */
+/* The lengths of head and tail, in bytes. */
 struct wire_ends {
 	size_t head;
 	size_t tail;
 };
 
-/* A longer payload is not transformed: subscribers whose form does that miss the message. */
+/* A longer payload is not transformed: it is dropped for subscribers whose form transforms
+ * payloads. */
 #define WIRE_TRANSFORMED_MAX ((size_t)1 << 20)
 
-/* On the path of every message. `out` has room for exactly what was measured. */
+/* Called for every message. `out` has room for exactly the measured length. */
 struct wire_form {
 	const char *name;
 
@@ -51,8 +52,8 @@ struct wire_form {
 	 */
 	bool (*measure)(const struct hub_message *message, struct wire_body *body);
 
-	/* Writes the body. Both are NULL where the payload goes as it is, at any length: then the
-	 * hub copies it, a large one in steps. */
+	/* Writes the body. measure and transform are both NULL if the form carries the payload
+	 * unchanged, at any length: then the hub copies it, a large one in steps. */
 	void (*transform)(
 	    const struct hub_message *message, const struct wire_body *body, char *out);
 
