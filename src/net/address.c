@@ -9,7 +9,7 @@
 
 static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-/* All of an address as 16 bytes of IPv6. False for other families. */
+/* The address as 16 bytes of IPv6, IPv4 as IPv4-mapped. False for other families. */
 static bool
 wide_bytes(const struct sockaddr *address, unsigned char out[16])
 {

@@ -8,18 +8,17 @@
 
 #include "base/bytes.h"
 
-/*
- * Addresses of peers: as text, as what limits are counted by, and as members of a network. Pure: no
- * name is looked up, no socket opened.
- */
+/* Addresses of peers: their text, the key under which limits count them, and whether they belong to
+ * a network. It looks up no name and opens no socket. */
 
 /*
- * What one peer can have many of counts as one: an IPv6 address counts by its /64, which is what a
- * single customer is given. IPv4, also as IPv4-mapped IPv6, counts whole.
+ * The key under which limits count an address. Of an IPv6 address only the first 64 bits count,
+ * because a provider gives a whole /64 to a single customer. An IPv4 address counts in full, also
+ * an IPv4-mapped one.
  */
 struct address_key {
 	unsigned char bytes[8];
-	uint8_t len; /* 4 or 8; 0: not an IP address, counted nowhere */
+	uint8_t len; /* 4 or 8; 0: not an IP address, not limited */
 };
 
 struct address_key address_key(const struct sockaddr *address);
@@ -29,7 +28,7 @@ void address_format(const struct sockaddr *address, char *out, size_t out_len);
 
 bool address_is_loopback(const struct sockaddr *address);
 
-/* Addresses that begin with the same bits. */
+/* A network: all addresses that begin with the same bits. */
 struct address_network {
 	unsigned char bytes[16]; /* IPv4 as IPv4-mapped IPv6 */
 	uint8_t bits;            /* 0 to 128 */

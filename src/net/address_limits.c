@@ -9,15 +9,16 @@
 #include "base/hash_map.h"
 #include "base/rate_limit.h"
 
-/* Forgotten at each call where there are any: so they cannot pile up. */
+/* The most expired entries that a call of address_limits_admit() or _leave() frees, and a call of
+ * address_limits_expire(). */
 #define FORGOTTEN_A_CALL 2
 #define EXPIRED_A_CALL 1024
 
 struct entry {
-	TAILQ_ENTRY(entry) idle; /* while it has no connection, the longest so first */
+	TAILQ_ENTRY(entry) idle; /* while it has no connection; the longest idle first */
 	struct address_key key;
 	uint32_t connections;
-	struct rate_limit rate; /* full_at_us 0: never asked */
+	struct rate_limit rate; /* full_at_us 0: not used yet */
 };
 
 TAILQ_HEAD(entries, entry);
@@ -75,7 +76,7 @@ forget(struct address_limits *limits, struct entry *entry)
 	xfree(entry);
 }
 
-/* It has no connections: known only while its rate has to be remembered. */
+/* The last connection was closed: keeps the entry only until its rate limit is full again. */
 static void
 rest(struct address_limits *limits, struct entry *entry, uint64_t now_us)
 {

@@ -130,7 +130,7 @@ START_TEST(coming_and_going_does_not_make_an_address_forgotten_before_its_rate)
 	ck_assert_int_eq(admit("10.0.0.2", 1000000), ADDRESS_ADMITTED);
 	leave("10.0.0.2", 1000000);
 	ck_assert_uint_eq(address_limits_count(limits), 2);
-	/* 2 s later both could open a whole burst: they count for nothing. */
+	/* 2 s later both could open a whole burst, so their entries are freed. */
 	ck_assert_int_eq(admit("10.0.0.3", 3000000), ADDRESS_ADMITTED);
 	ck_assert_uint_eq(address_limits_count(limits), 1);
 }

@@ -16,7 +16,7 @@ static const char *const directives[] = {
     [PROTOCOL_UNAUTHENTICATED_COUNT] = "max-unauthenticated",
 };
 
-/* Returns the limit that was reached. */
+/* Returns the value of the limit that was reached. */
 static uint32_t
 count_refusal(struct net *net, enum protocol_notice why)
 {
@@ -33,10 +33,8 @@ count_refusal(struct net *net, enum protocol_notice why)
 	}
 }
 
-/*
- * The peer is told why while few are refused; in a storm it is only closed. The notice fits into
- * the buffer of any new socket, or is lost.
- */
+/* The peer gets a notice unless too many connections are refused at once; then it is only closed.
+ * The notice fits into the buffer of any new socket, or is lost. */
 static void
 refuse(struct net *net, int fd, const struct net_peer *peer, enum protocol_notice why)
 {

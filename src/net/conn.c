@@ -42,7 +42,7 @@ conn_watch(struct conn *conn, bool on)
 		conn_kill(conn, "cannot be watched");
 }
 
-/* The loop with the fewest connections gets one more, which stays there. */
+/* Gives the connection to the loop with the fewest connections, where it stays. */
 static void
 open_link(struct conn *conn, int fd, struct tls_stream *tls)
 {
@@ -57,7 +57,7 @@ open_link(struct conn *conn, int fd, struct tls_stream *tls)
 	conn->there.link = io_link_open(net->loops[conn->loop].io, fd, tls, conn->service, conn);
 }
 
-/* The peer has no other way to know. */
+/* Logs the reason, because the peer gets no notice of it. */
 static void
 log_refused(const struct conn *conn, const char *what, const char *reason)
 {
@@ -122,7 +122,8 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 		conn_watch(conn, true);
 }
 
-/* The client is gone before the peer can see its connection end. */
+/* Releases the client before the socket is closed, so that the client is gone when the peer sees
+ * the end. */
 static void
 part_from_client(struct conn *conn, const char *reason)
 {
@@ -184,7 +185,7 @@ conn_kill(struct conn *conn, const char *reason)
 		net->figures.tls_failed++;
 		log_refused(conn, "TLS handshake failed: ", reason);
 	}
-	/* It takes no message from now on, though it may be freed in a later turn. */
+	/* It gets no more messages, although it may be freed only in a later turn. */
 	if (conn->outbox != NULL)
 		outbox_seal(conn->outbox);
 	conn_flush_move(conn, FLUSH_NONE);
@@ -200,17 +201,17 @@ void
 conn_hold(struct conn *conn, enum request_verdict verdict)
 {
 	if (conn->state == CONN_RESUMED)
-		return; /* by its own handler */
+		return; /* its own handler has resumed it */
 	conn_become(conn, verdict == REQUEST_BLOCKED ? CONN_BLOCKED : CONN_HELD);
 	if (conn->state != CONN_BLOCKED || conn->end_watch == END_WATCHED)
 		return;
-	/* Where it can't be watched its end is seen when it is resumed. */
+	/* If the socket cannot be watched, its end is noticed when the request is resumed. */
 	if (end_watch_add(conn->net->ends, conn_fd(conn), conn))
 		conn->end_watch = END_WATCHED;
 }
 
-/* Its client goes at once: a message that waiting clients share is not given to one that has left.
- */
+/* The client is released at once, so that an element that several blocked clients wait for is not
+ * given to one that has left. */
 void
 conn_peer_ended(void *arg)
 {
@@ -256,7 +257,7 @@ conn_finish(struct conn *conn)
 	if (!conn_is_open(conn))
 		return;
 	if (conn->state == CONN_SECURING) {
-		/* Nothing can be said to it. */
+		/* No notice can be sent before the handshake is done. */
 		conn_kill(conn, conn->eof ? "closed by peer" : "refused");
 		return;
 	}

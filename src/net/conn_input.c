@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-/* Freeing this much takes a millisecond or more. */
+/* Freeing a request of this size takes a millisecond or more. */
 #define LARGE_BYTES ((size_t)4 << 20)
 
 static const struct protocol *
@@ -36,8 +36,8 @@ conn_release_parser(struct conn *conn)
 	conn->here.parser = NULL;
 }
 
-/* The requests that were handed over are done. A large one's memory must not stay until the next
- * one comes. */
+/* All requests of the parser are done: frees the memory of a large one now, not only when the next
+ * request arrives. */
 static void
 settle_parser(struct conn *conn)
 {
@@ -46,7 +46,7 @@ settle_parser(struct conn *conn)
 		    &conn->net->parsers, conn->parser_service, conn->here.parser);
 }
 
-/* The next request, which was handed over and has to wait. */
+/* The request that was passed to the service and has to wait. */
 static struct protocol_request
 held_request(const struct conn *conn)
 {
@@ -60,7 +60,7 @@ held_request(const struct conn *conn)
 	    .ends_batch = requests->ends_batch && requests->next + 1 == requests->count};
 }
 
-/* A request to the service. Other than REQUEST_NEXT only where the connection goes on. */
+/* Passes a request to the service. Returns REQUEST_NEXT if the request has ended the connection. */
 static inline enum request_verdict
 hand_over(struct conn *conn, const struct protocol_request *request)
 {
@@ -104,8 +104,8 @@ give_up_on_input(struct conn *conn, const char *error)
 	conn_finish(conn);
 }
 
-/* Of a connection that goes on reading: true if too many bytes of replies are queued. Its requests
- * then wait until it has read them. */
+/* True if too many bytes of replies are queued: then the connection's requests wait until its peer
+ * has read them. The state must be CONN_READING. */
 static bool
 check_replies(struct conn *conn)
 {
@@ -117,7 +117,8 @@ check_replies(struct conn *conn)
 	return true;
 }
 
-/* Hands over requests from the bytes at ptr; how many of them are done with. */
+/* Passes requests from the bytes at ptr to the service; returns the number of bytes that
+ * are done. */
 static size_t
 process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_us)
 {
@@ -152,7 +153,7 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 	return at;
 }
 
-/* Hands over requests that the link has read. False if not all of them now. */
+/* Passes requests that the link has read to the service. False if some are left. */
 static bool
 process_requests(struct conn *conn, uint64_t deadline_us)
 {
@@ -180,7 +181,7 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 	return true;
 }
 
-/* The request that waited is tried again, if it was resumed. */
+/* Passes the waiting request to the service again, if it was resumed. */
 static void
 retry_held(struct conn *conn)
 {
@@ -199,15 +200,16 @@ retry_held(struct conn *conn)
 	if (conn_is_open(conn))
 		conn_become(conn, CONN_READING);
 	request_done(conn);
-	/* A connection whose request is held is spared by the sweep, and there may be more such
-	 * requests behind this one. */
+	/* The sweep does not check a connection whose request is held, and the next requests may be
+	 * held too. */
 	conn_check_login(conn, conn->net->now_us);
-	/* Where each request of a pipeline has to wait first, this is the only place to look. */
+	/* If each request of a pipeline is held first, this is the only place where the limit is
+	 * checked. */
 	if (conn->state == CONN_READING)
 		(void)check_replies(conn);
 }
 
-/* Hands over what was read before. False if not all of it now. */
+/* Handles input that was read before. False if some is left. */
 static bool
 process_input(struct conn *conn, uint64_t deadline_us)
 {
@@ -220,7 +222,7 @@ process_input(struct conn *conn, uint64_t deadline_us)
 	return conn_is_open(conn) && conn->here.unparsed == NULL;
 }
 
-/* What stream_read gave: true if these are bytes, and the connection goes on. */
+/* Handles the result of stream_read. True if bytes were read. */
 static bool
 check_read(struct conn *conn, ssize_t n)
 {
@@ -244,7 +246,7 @@ check_read(struct conn *conn, ssize_t n)
 	return false;
 }
 
-/* False if these first bytes are of another protocol. */
+/* False if these first bytes belong to another protocol. */
 static bool
 check_first_bytes(struct conn *conn, const char *ptr, size_t len)
 {
@@ -257,7 +259,7 @@ check_first_bytes(struct conn *conn, const char *ptr, size_t len)
 	return false;
 }
 
-/* Reads the socket, a share of it at most. False if it has been emptied. */
+/* Reads at most a share from the socket. False if the socket is empty. */
 static bool
 process_socket(struct conn *conn, uint64_t deadline_us)
 {
@@ -269,7 +271,8 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 		ssize_t n = stream_read(&conn->here.stream, net->scratch, len);
 
 		if (!check_read(conn, n) || !conn_is_open(conn))
-			return false; /* the user of its certificate may have been refused */
+			return false; /* identified() may have refused the user of its certificate
+				       */
 		if (conn->read_bytes == (size_t)n &&
 		    !check_first_bytes(conn, net->scratch, (size_t)n))
 			return false;
@@ -286,7 +289,7 @@ process_socket(struct conn *conn, uint64_t deadline_us)
 	return true;
 }
 
-/* What still comes while it lingers is thrown away. */
+/* Discards input while the connection lingers. */
 static void
 process_lingering(struct conn *conn)
 {
@@ -298,7 +301,7 @@ process_lingering(struct conn *conn)
 		conn_watch(conn, true);
 }
 
-/* What a request that waited leaves to do once it was handed over again. False if that is all for
+/* Retries the waiting request. False if nothing else of the connection is to be done in
  * this turn. */
 static bool
 process_held(struct conn *conn)
@@ -306,8 +309,8 @@ process_held(struct conn *conn)
 	retry_held(conn);
 	if (conn_is_held(conn))
 		return false;
-	/* It took its time, and so does freeing a large request's memory: in the next turn, when
-	 * others have been answered. */
+	/* A large request took long, and freeing its memory does, too: that is done in the next
+	 * turn, after other connections were served. */
 	if (!conn_is_open(conn) || conn->has_link ||
 	    parser_protocol(conn)->room_bytes(conn->here.parser) < LARGE_BYTES)
 		return true;
@@ -328,8 +331,9 @@ process_requests_or_input(struct conn *conn, uint64_t deadline_us)
 }
 
 /*
- * A share of the connection's requests. What is left waits for the next turn; while a request is
- * held or replies are not read, the socket is not read either, so that the peer feels it.
+ * Handles a share of the connection's requests; the rest waits for the next turn. While a request
+ * is held, or the peer does not read its replies, the socket is not read, so that the peer cannot
+ * send more.
  */
 void
 conn_process(struct conn *conn)
@@ -417,9 +421,9 @@ conn_of(struct stream *s)
 }
 
 /*
- * New and closing connections wait for established ones that have something to ask: thousands of
- * them may come at once, and each costs as much as many requests. Being told of each again in every
- * turn would hold up the others as well.
+ * New and closing connections are served after established ones: thousands may be opened or closed
+ * at once, and each costs as much as many requests. Meanwhile their sockets are not watched,
+ * because reporting all of them in every turn would delay the others as well.
  */
 static void
 on_readable(struct stream *s, bool ending)

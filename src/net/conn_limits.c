@@ -5,11 +5,12 @@
 #include "base/alloc.h"
 #include "net/listener.h"
 
-/* How long a connection may take: to shake hands, to authenticate, to read, to say something. */
+/* Time limits: for the TLS handshake, for authentication, for reading replies, and for idle
+ * connections. */
 
 #define LINGER_US 2000000
 
-/* Where others wait to begin theirs, an honest client's handshake is not given longer. */
+/* The time limit of a handshake if others wait to begin theirs; an honest client needs less. */
 #define SLOW_HANDSHAKE_US 1000000
 
 static struct conn_extra *
@@ -40,7 +41,7 @@ conn_is_unauthenticated(const struct conn *conn)
 	return conn->extra != NULL && conn->extra->unauthenticated_us != 0;
 }
 
-/* From now on it has so long to authenticate. */
+/* Starts the time limit for its first request or its login. */
 static void
 count_unauthenticated(struct conn *conn)
 {
@@ -99,7 +100,7 @@ conn_has_asked(struct conn *conn)
 void
 conn_set_unauthenticated(struct conn *conn, bool unauthenticated)
 {
-	conn->unauthenticated = unauthenticated; /* a link learns it with the next requests */
+	conn->unauthenticated = unauthenticated; /* a link gets it by the next io_link_resume() */
 	if (unauthenticated)
 		count_unauthenticated(conn);
 	else if (conn->asked)
@@ -155,7 +156,7 @@ conn_check_handshakes(struct net *net)
 	}
 }
 
-/* The protocol may have something to say before. */
+/* Closes the connection after the notice that its protocol has for this reason, if any. */
 static void
 close_with_notice(struct conn *conn, enum protocol_notice why, const char *reason)
 {
@@ -185,7 +186,7 @@ conn_check_login(struct conn *conn, uint64_t now_us)
 		close_with_notice(conn, PROTOCOL_REQUEST_TIMEOUT, "sent no request in time");
 }
 
-/* Not true of one that does not wait for its peer. */
+/* True if it has waited for its peer for at least limit_us. */
 static bool
 is_stuck_for(const struct conn *conn, uint64_t now_us, uint64_t limit_us)
 {

@@ -50,7 +50,7 @@ count_written(struct conn *conn, size_t len)
 	conn->stuck_ms = 0;
 }
 
-/* From now on the peer is late, not this loop. */
+/* The socket is full: from now on the peer causes the delay, not this loop. */
 static void
 await_writable(struct conn *conn)
 {
@@ -100,7 +100,7 @@ write_here(struct conn *conn)
 			}
 			break;
 		}
-		/* Others wait for their share of the turn. */
+		/* The other connections also get their share of the turn. */
 		if (conn->written_bytes - before >= NET_FLUSH_BYTES) {
 			if (!outbox_is_empty(conn->outbox))
 				conn_ready(conn);
@@ -110,15 +110,15 @@ write_here(struct conn *conn)
 	return true;
 }
 
-/* Lets the link write. */
+/* Orders the link to write. */
 static void
 write_there(struct conn *conn)
 {
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t offered, count;
 
-	/* Bytes in flight do not count towards the outbox's limits: none are while the socket is
-	 * known to be full. */
+	/* Bytes in flight do not count towards the outbox's limits, so nothing is given to the link
+	 * while its socket is full. */
 	if (outbox_is_empty(conn->outbox) || conn->output == OUTPUT_FULL)
 		return;
 	count = peek(conn, pieces, &offered);
@@ -131,7 +131,7 @@ write_there(struct conn *conn)
 	    conn, conn->subscriber ? FLUSH_MESSAGES_IN_FLIGHT : FLUSH_REPLIES_IN_FLIGHT);
 }
 
-/* What follows a write, whether the outbox is empty now or not. */
+/* Called after each write. */
 static void
 settle(struct conn *conn)
 {
@@ -150,8 +150,8 @@ void
 conn_flush(struct conn *conn)
 {
 	conn_flush_move(conn, FLUSH_NONE);
-	/* From here on nothing comes behind the last reply; a busy channel would never let it end.
-	 */
+	/* Nothing may be queued behind the last reply: otherwise messages of a busy channel would
+	 * keep the connection open forever. */
 	if (conn->state == CONN_FINISHING && !conn->expects_output)
 		outbox_seal(conn->outbox);
 	if (conn->has_link)
@@ -169,7 +169,7 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 	outbox_end_write(conn->outbox, len);
 	conn->output = OUTPUT_FREE;
 	if (conn->client == NULL)
-		conn->outbox = NULL; /* that was what it was kept for */
+		conn->outbox = NULL; /* it was kept only for this write */
 	count_written(conn, len);
 	conn_loop(conn)->figures.written_bytes += len;
 	if (conn->state >= CONN_DEAD)
@@ -184,7 +184,7 @@ conn_was_written(struct conn *conn, const struct io_report *report)
 	if (report->is_full)
 		await_writable(conn);
 	else if (!outbox_is_empty(conn->outbox) || conn->state == CONN_FINISHING)
-		conn_ready(conn); /* clients end in the flush, which looks at the time */
+		conn_ready(conn); /* clients end in the flush, which limits its time */
 	if (conn->flush_queue == FLUSH_NONE)
 		settle(conn);
 }

@@ -43,7 +43,7 @@ conn_work_remove(struct conn *conn)
 	conn->work_queue = WORK_NONE;
 }
 
-/* Not for FLUSH_NONE. */
+/* The list of its flush_queue, which is not FLUSH_NONE. */
 static struct conns *
 flush_queue(const struct conn *conn)
 {

@@ -6,7 +6,7 @@
 
 static const struct {
 	const char *name;
-	unsigned next; /* a bit for each state that may follow */
+	unsigned next; /* one bit for each state that may follow */
 } states[CONN_STATES] = {
     [CONN_SECURING] = {"securing", TO(READING) | TO(DEAD)},
     [CONN_READING] = {"reading", TO(HELD) | TO(BLOCKED) | TO(PAUSED) | TO(FINISHING) | TO(DEAD)},

@@ -8,7 +8,7 @@
 
 #include "base/testing.h"
 
-/* The names of all that may follow, in order. */
+/* The names of all states that may follow, in order. */
 static const char *
 next_of(enum conn_state from)
 {

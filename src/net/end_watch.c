@@ -16,7 +16,7 @@ struct end_watch {
 	void (*ended)(void *arg);
 };
 
-/* What is left makes the loop come back. */
+/* If more events are pending, the loop calls this again. */
 static void
 on_ready(evutil_socket_t fd, short what, void *arg)
 {

@@ -23,7 +23,7 @@ on_ended(void *arg)
 	told++;
 }
 
-/* Over TCP: a Unix socket knows no reset. */
+/* Over TCP, because a Unix socket has no reset. */
 static void
 make_connection(void)
 {
@@ -64,7 +64,7 @@ teardown(void)
 	event_base_free(base);
 }
 
-/* Whether it is told within a second. */
+/* True if the end is reported within a second. */
 static bool
 is_told(void)
 {

@@ -11,14 +11,14 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-/* All of it runs in the loop's thread. */
+/* All functions run in the loop's thread. */
 
-/* A batch ends behind the request with which its arguments, or what lies beside the bytes read,
- * take more than this. */
+/* A batch ends with the request whose addition makes the argument slices, or the memory beside the
+ * bytes read, exceed this size. */
 #define BATCH_ROOM 65536
 
-/* Thousands may come at once, and each handshake costs as much as many requests of established
- * connections: after this long in a round, handshakes wait for the next. */
+/* The time for handshakes in one round of the loop. Thousands may begin at once, and each costs as
+ * much as many requests of established connections. */
 #define SHAKING_US 500
 
 void
@@ -50,8 +50,8 @@ watch(struct io_link *link, bool on)
 		fail(link, ENOMEM, false);
 }
 
-/* Requests found in the len bytes at ptr, in memory of their own; the arguments are in loop->args.
- */
+/* Copies the requests that were found in the len bytes at ptr into memory of their own; their
+ * arguments are in loop->args. */
 static struct io_requests *
 pack(struct io_loop *loop, const char *ptr, size_t len, struct arena *arena, char *error)
 {
@@ -72,7 +72,7 @@ pack(struct io_loop *loop, const char *ptr, size_t len, struct arena *arena, cha
 		memcpy(requests->argc, loop->argc.ptr, loop->argc.len);
 		memcpy(copy, ptr, len);
 	}
-	/* What does not lie in these bytes lies in the arena, or is empty. */
+	/* An argument outside of these bytes is in the arena, or empty. */
 	for (size_t i = 0; i < args; i++) {
 		uintptr_t at = (uintptr_t)requests->args[i].ptr - (uintptr_t)ptr;
 
@@ -82,8 +82,8 @@ pack(struct io_loop *loop, const char *ptr, size_t len, struct arena *arena, cha
 	return requests;
 }
 
-/* Takes requests from the bytes into loop->argc, loop->args and arena; how many bytes were taken,
- * and in *end where the last request ends. */
+/* Takes requests from the bytes into loop->argc, loop->args and arena. Returns the number of bytes
+ * taken; *end is set to the end of the last request. */
 static size_t
 collect(struct io_link *link, const char *ptr, size_t len, struct arena *arena,
     struct protocol_request *request, size_t *end, enum protocol_status *status)
@@ -102,8 +102,11 @@ collect(struct io_link *link, const char *ptr, size_t len, struct arena *arena,
 		buffer_append(&loop->argc, &request->count, sizeof(request->count));
 		buffer_append(&loop->args, request->args, request->count * sizeof(*request->args));
 		protocol->give_arena(link->parser, arena);
-		/* The next may be a login, after which more is allowed. And what requests cost
-		 * beside their bytes is bounded: the others come in the next batch. */
+		/*
+		 * Before authentication one request at a time is taken, because it may be a login,
+		 * which raises the limits. The memory of a batch beside its bytes is limited: the
+		 * other requests go into the next batch.
+		 */
 		if (request->ends_batch || link->unauthenticated || arena->room > BATCH_ROOM ||
 		    loop->args.len > BATCH_ROOM)
 			break;
@@ -111,7 +114,7 @@ collect(struct io_link *link, const char *ptr, size_t len, struct arena *arena,
 	return at;
 }
 
-/* The parser goes back if no request is incomplete. */
+/* Returns the parser to the pool if no request is incomplete. */
 static void
 settle_parser(struct io_link *link, struct io_report *report)
 {
@@ -125,7 +128,8 @@ settle_parser(struct io_link *link, struct io_report *report)
 	report->room_bytes = protocol->room_bytes(link->parser);
 }
 
-/* How many of the bytes were taken. Requests among them are reported, with `read` bytes. */
+/* Parses the bytes and reports the requests, with `read` as the number of bytes read. Returns the
+ * number of bytes taken. */
 static size_t
 parse(struct io_link *link, const char *ptr, size_t len, size_t read)
 {
@@ -160,7 +164,7 @@ parse(struct io_link *link, const char *ptr, size_t len, size_t read)
 	return at;
 }
 
-/* After each read. */
+/* Called after each read: reports the end of the handshake. */
 static void
 check_secured(struct io_link *link)
 {
@@ -175,7 +179,7 @@ check_secured(struct io_link *link)
 	report->is_resumed = tls_stream_is_resumed(tls);
 }
 
-/* False if these first bytes are of another protocol. */
+/* False if these first bytes belong to another protocol. */
 static bool
 check_first_bytes(struct io_link *link, const char *ptr, size_t len)
 {
@@ -197,7 +201,7 @@ check_first_bytes(struct io_link *link, const char *ptr, size_t len)
 	return false;
 }
 
-/* Throws away what comes. */
+/* Discards further input. */
 static void
 linger(struct io_link *link)
 {
@@ -246,7 +250,7 @@ shake(struct io_link *link)
 	uint64_t start_us;
 
 	if (loop->shaking_us >= SHAKING_US)
-		return; /* it is told again */
+		return; /* the event is reported again */
 	start_us = clock_mono_us();
 	read_some(link);
 	loop->shaking_us += clock_mono_us() - start_us;

@@ -9,10 +9,8 @@
 #include "net/stream.h"
 #include "net/unparsed.h"
 
-/*
- * What io_loop.c and io_link.c share: the bodies of struct io_loop and struct io_link, and what the
- * loop's thread does with an order. For these two files only.
- */
+/* Shared by io_loop.c and io_link.c only: the bodies of struct io_loop and struct io_link, and the
+ * execution of orders by the loop's thread. */
 enum io_order_what {
 	IO_ORDER_START,
 	IO_ORDER_RESUME,
@@ -27,7 +25,7 @@ enum io_order_what {
 
 struct io_order {
 	struct io_link *link;
-	const void *ptr; /* the piece, or requests or limits, both taken */
+	const void *ptr; /* the piece (borrowed), or requests or limits (taken) */
 	uint32_t len;
 	uint8_t what; /* enum io_order_what */
 	uint8_t service;
@@ -43,33 +41,33 @@ struct io_orders {
 };
 
 struct io_loop {
-	/* The main thread's */
+	/* Used by the main thread */
 	struct io_orders *given; /* not sent yet; NULL: none */
-	bool must_wake;          /* some were sent to an empty mailbox */
+	bool must_wake;          /* orders were sent to an empty mailbox */
 	pthread_t thread;
 	clockid_t cpu_clock;
 
 	char apart[64]; /* so that neither thread writes to a cache line that the other reads */
 
-	/* Both threads' */
+	/* Used by both threads */
 	struct mailbox orders;
 	int wake_fd;
 	struct io_inbox *inbox;
 
 	char apart_too[64];
 
-	/* The loop's own */
+	/* Used by the loop's thread */
 	struct event_base *base;
 	struct event *wake;
 	struct mail *todo; /* orders taken, the oldest first */
 	struct mail **todo_end;
-	size_t todo_at; /* in the first of them */
+	size_t todo_at; /* index of the next order in the first of them */
 	struct io_reports *reports;
 	struct io_limits limits;
 	struct parser_pool parsers;
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t piece_count;
-	struct buffer argc, args; /* of the requests that are being read */
+	struct buffer argc, args; /* of the requests that are being parsed */
 	uint64_t shaking_us;      /* spent on handshakes in this round */
 	bool quits;
 	char scratch[STREAM_ROOM_BYTES];
@@ -80,18 +78,19 @@ struct io_link {
 	void *owner;
 	struct stream stream;
 	void *parser;              /* NULL: between requests */
-	struct unparsed *unparsed; /* where a batch ended before */
+	struct unparsed *unparsed; /* the bytes behind the last batch */
 	uint8_t service;
 	bool unauthenticated;
 	bool securing; /* in the TLS handshake */
 	bool first_bytes_seen;
-	bool reported;  /* the main loop has requests */
-	bool unwatched; /* ... and the socket has more, or has ended */
+	bool reported;  /* the main loop has requests of this link */
+	bool unwatched; /* meanwhile the socket is not watched, because it has more bytes or has
+			   ended */
 	bool lingers;
-	bool deaf; /* nothing is read any more */
+	bool deaf; /* nothing is read from it any more */
 };
 
-/* A new report to the main loop, zeroed but for what and owner. */
+/* A new report to the main loop, zeroed except for what and owner. */
 struct io_report *io_report(struct io_link *link, enum io_what what);
 
 void io_link_do(struct io_link *link, const struct io_order *order);

@@ -13,13 +13,13 @@
 #include "base/clock.h"
 #include "net/io_link.h"
 
-/* Orders are carried out for so long before sockets are looked at again. */
+/* The time for orders before sockets are served again. */
 #define PART_US 1000
 
 static void
 wake(int fd)
 {
-	/* It can only fail where the counter is full: then it is readable anyway. */
+	/* It fails only if the counter is full, and then fd is readable anyway. */
 	(void)!eventfd_write(fd, 1);
 }
 
@@ -52,7 +52,7 @@ io_report(struct io_link *link, enum io_what what)
 	return report;
 }
 
-/* The loop's thread */
+/* The loop's thread. */
 
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
@@ -129,7 +129,7 @@ run(void *arg)
 	return NULL;
 }
 
-/* The main thread */
+/* The main thread. */
 
 static struct io_order *
 add_order(struct io_loop *loop, enum io_order_what what)
@@ -239,7 +239,7 @@ io_loop_free(struct io_loop *loop)
 	add_order(loop, IO_ORDER_QUIT);
 	io_loop_send(loop);
 	pthread_join(loop->thread, NULL);
-	xfree(loop->todo); /* the one with this order in it */
+	xfree(loop->todo); /* the batch that contains the order to quit */
 	xfree(loop->reports);
 	release(loop);
 }

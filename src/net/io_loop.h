@@ -15,19 +15,20 @@
 #include "net/tls_stream.h"
 
 /*
- * Loops of other threads, which read, parse and write for the main one.
+ * I/O loops: event loops in other threads, which read, parse and write for the main loop.
  *
  * A loop has the sockets of its connections, each as a link, and nothing else: no client, no
- * outbox, no hub. The main loop gives orders, a loop answers with reports; both travel in batches,
- * one wake-up for each batch at most. What an order points to (bytes to write) belongs to the main
- * loop and stands until the report; what a report hands over (requests) belongs to the main loop
- * until it is given back. So no memory is ever used by two threads at once, and nothing is locked.
+ * outbox, no hub. The main loop sends orders, an I/O loop answers with reports; both are sent in
+ * batches, with at most one wake-up for each batch. Bytes that an order points to (to be written)
+ * belong to the main loop, which must not change them before the report. Requests in a report
+ * belong to the main loop until it gives them back. So no memory is used by two threads at once,
+ * and nothing is locked.
  *
  * Orders for a link are carried out in the order in which they were given, and the reports on it
- * come in that order. After requests were reported nothing more is read until they are given back
- * by io_link_resume(): a request that waits on the main loop also stops the reading of its peer. A
- * batch holds what one read of at most STREAM_ROOM_BYTES gave, and about as much beside it; only an
- * argument that came in several reads may be larger.
+ * come in that order. After requests were reported nothing more is read until io_link_resume()
+ * gives them back: so while a request waits in the main loop, nothing is read from its peer. A
+ * batch holds the bytes of one read of at most STREAM_ROOM_BYTES, and about as much memory beside
+ * them; only an argument that came in several reads may be larger.
  *
  * All functions are for the main thread. For the net layer only.
  */
@@ -37,48 +38,48 @@ struct io_link;
 /* Requests read from one link, in order. */
 struct io_requests {
 	size_t count;
-	size_t next;        /* the main loop's: how many of them are done */
-	size_t bytes;       /* memory of all of it */
-	bool ends_batch;    /* the last of them has it: nothing behind it was parsed */
-	char *error;        /* after them came bytes that cannot be followed; or NULL */
-	size_t *argc;       /* of each */
-	struct slice *args; /* of all; those of the next one begin here */
-	struct arena arena; /* where some of the arguments lie */
+	size_t next;        /* used by the main loop: number of requests that are done */
+	size_t bytes;       /* memory of the whole struct */
+	bool ends_batch;    /* the last request ends the batch: nothing behind it was parsed */
+	char *error;        /* the protocol error behind them, or NULL */
+	size_t *argc;       /* number of arguments of each request */
+	struct slice *args; /* arguments of all; the next request's begin here */
+	struct arena arena; /* memory of some of the arguments */
 };
 
 enum io_what {
 	IO_READ,     /* bytes were read; requests (taken) or NULL */
 	IO_END,      /* the peer has sent its last byte */
-	IO_WRITTEN,  /* len bytes of the pieces given; is_full: the socket took less than offered,
-			and  IO_WRITABLE will follow */
-	IO_WRITABLE, /* the socket takes bytes again */
-	IO_FAILED,   /* error is an errno; nothing more will be read, or be written */
+	IO_WRITTEN,  /* len bytes of the pieces were written; is_full: the socket took fewer than
+			offered, and IO_WRITABLE will follow */
+	IO_WRITABLE, /* the socket is writable again */
+	IO_FAILED,   /* error is an errno; nothing more is read or written */
 	IO_SECURED,  /* the TLS handshake is done; text (taken): the client's user, or NULL */
 	IO_STOPPED,  /* the last report on this link */
 };
 
 struct io_report {
-	void *owner; /* of the link, as given to io_link_open() */
+	void *owner; /* the link's owner, as given to io_link_open() */
 	struct io_requests *requests;
 	size_t len;        /* bytes read or written */
-	size_t held_bytes; /* IO_READ: of a request that is not complete */
-	size_t room_bytes; /* ... and the room reserved for it */
+	size_t held_bytes; /* IO_READ: bytes of an incomplete request */
+	size_t room_bytes; /* IO_READ: memory allocated for it */
 	enum io_what what;
-	const char *reason; /* IO_FAILED: what is wrong with what came, a literal, or NULL */
+	const char *reason; /* IO_FAILED: why the input is invalid, a literal; or NULL */
 	char *text;
 	int error;
-	bool is_resumed; /* IO_SECURED: with a session from before */
+	bool is_resumed; /* IO_SECURED: an earlier session was resumed */
 	bool is_full;
-	bool is_writing; /* IO_FAILED: it was a write */
+	bool is_writing; /* IO_FAILED: a write failed, not a read */
 };
 
 /* Few, because a report makes room for more orders. */
 #define IO_REPORTS_MAX 8
 
 /*
- * Subscribers that one loop writes for at a time. The output of its other subscribers grows
- * meanwhile, and many messages in one write cost the kernel hardly more than one. The loop is given
- * more writes when it has reported the first half, so that it never runs out of them.
+ * The most subscribers for which one loop writes at a time. The output of its other subscribers
+ * grows meanwhile, and many messages in one write cost the kernel hardly more than one. The loop is
+ * given more writes when it has reported the first half, so that it never runs out of them.
  */
 #define IO_WRITES_MAX (2 * IO_REPORTS_MAX)
 
@@ -88,48 +89,46 @@ struct io_reports {
 	struct io_report items[IO_REPORTS_MAX];
 };
 
-/* What the loops may be told at any time: each has its own copy. */
+/* Limits that may change at any time: each loop has its own copy. */
 struct io_limits {
 	struct protocol_limits services[NET_SERVICES_MAX];
 	size_t read_share_bytes;
 };
 
-/* The main loop's end: where reports come in. */
+/* The main loop's inbox for reports. */
 struct io_inbox {
 	struct mailbox box;
-	int wake_fd; /* an eventfd: readable when reports have come */
+	int wake_fd; /* an eventfd, readable when reports have arrived */
 };
 
-/* Borrows inbox and protocols, one of each service. Starts a thread, in which all signals are
+/* Borrows inbox and protocols, one for each service. Starts a thread, in which all signals are
  * blocked. Returns owned (io_loop_free), or NULL with errno. */
 struct io_loop *io_loop_new(struct io_inbox *inbox, const struct protocol *const *protocols,
     const struct io_limits *limits);
 void io_loop_free(struct io_loop *loop); /* all links are closed; ends the thread */
 void io_loop_set_limits(struct io_loop *loop, const struct io_limits *limits); /* copies */
 
-/* Sends the orders given since the last time. To be called at the end of each turn. */
+/* Sends the orders given since the last time. Call it at the end of each turn. */
 void io_loop_send(struct io_loop *loop);
-uint64_t io_loop_cpu_us(const struct io_loop *loop); /* of its thread */
+uint64_t io_loop_cpu_us(const struct io_loop *loop); /* CPU time of its thread */
 
-/* Takes fd and tls (NULL: plain). Reads at once; before authentication one request at a time is
- * reported. */
+/* Takes fd and tls (NULL: plain). Nothing is read before io_link_start(). Before authentication one
+ * request at a time is reported. */
 struct io_link *io_link_open(
     struct io_loop *loop, int fd, struct tls_stream *tls, unsigned service, void *owner);
 void io_link_start(struct io_link *link, bool unauthenticated);
 
-/* Takes requests back, and lets the next be read, for this service. */
+/* Takes the requests back, and goes on reading, for this service. */
 void io_link_resume(
     struct io_link *link, struct io_requests *requests, unsigned service, bool unauthenticated);
-void io_requests_free(struct io_requests *requests); /* where no more are wanted */
+void io_requests_free(struct io_requests *requests); /* if the link must not be resumed */
 
 /* Borrows the bytes until IO_WRITTEN or IO_FAILED. count is 1 to IO_PIECES_MAX. */
 #define IO_PIECES_MAX 64
 void io_link_write(struct io_link *link, const struct iovec *pieces, size_t count);
 
-/*
- * Our side is shut; what still comes is thrown away until IO_END. If there is nothing to come and
- * nothing was thrown away (discarded), IO_END comes at once.
- */
+/* Shuts our side of the connection, and discards further input until IO_END. If there is no unread
+ * input and none was discarded before (discarded is false), IO_END is reported at once. */
 void io_link_linger(struct io_link *link, bool discarded);
 
 void io_link_stop(struct io_link *link);  /* IO_STOPPED will be the last report */

@@ -33,7 +33,7 @@ static struct io_inbox inbox;
 static struct io_loop *loop;
 static struct io_link *link_;
 static int peer, owner;
-static struct io_report reports[REPORTS_MAX]; /* taken, and not looked at yet, from next on */
+static struct io_report reports[REPORTS_MAX]; /* taken; from `next` on, not checked yet */
 static size_t taken, next;
 
 static void
@@ -51,7 +51,7 @@ setup(void)
 	link_ = io_link_open(loop, fds[0], NULL, 0, &owner);
 }
 
-/* The next report, which is waited for. */
+/* Waits for the next report, which must be of this kind. */
 static struct io_report
 report(enum io_what what)
 {
@@ -104,7 +104,7 @@ say(const char *text)
 	ck_assert_int_eq(write(peer, text, strlen(text)), strlen(text));
 }
 
-/* "PING|ECHO a|", and gives them back. */
+/* The requests of a report as text, "PING|ECHO a|"; gives them back. */
 static const char *
 requests_of(struct io_report r, bool unauthenticated)
 {
@@ -298,7 +298,7 @@ START_TEST(lingering_throws_away_what_comes_until_the_end)
 	(void)requests_of(report(IO_READ), false);
 	io_link_linger(link_, true);
 	io_loop_send(loop);
-	ck_assert_int_eq(read(peer, &byte, 1), 0); /* it lingers now */
+	ck_assert_int_eq(read(peer, &byte, 1), 0); /* the link lingers now */
 	say("never\r\n");
 	close(peer);
 	peer = -1;
@@ -386,7 +386,7 @@ is_readable(int fd, int timeout_ms)
 	return poll(&poll_fd, 1, timeout_ms);
 }
 
-/* A link on which the first bytes of a handshake have come. */
+/* A link that has received the first bytes of a handshake. */
 static struct io_link *
 open_newcomer(struct tls *tls, int *client_fd)
 {
@@ -397,7 +397,7 @@ open_newcomer(struct tls *tls, int *client_fd)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	newcomer = io_link_open(loop, fds[0], tls_stream_new(tls, fds[0]), 0, &owner);
 	SSL_set_wfd(client, fds[1]);
-	SSL_set0_rbio(client, BIO_new(BIO_s_mem())); /* it hears nothing */
+	SSL_set0_rbio(client, BIO_new(BIO_s_mem())); /* it receives nothing */
 	ck_assert_int_eq(SSL_do_handshake(client), -1);
 	SSL_free(client);
 	*client_fd = fds[1];

@@ -21,9 +21,11 @@
 #include "net/admission.h"
 #include "net/conn.h"
 
-/* Accepted in one turn from one listener, so that a storm of connections does not hold the loop.
- * ACCEPT_FEW are taken from each listener, however long the turn has been: a storm on one must not
- * shut out the clients of another. */
+/*
+ * The most connections accepted in one turn from one listener, so that many new connections at once
+ * do not block the loop. ACCEPT_FEW are accepted from each listener, however long the turn has
+ * been, so that many connections to one do not lock out the clients of another.
+ */
 #define ACCEPT_SHARE 32
 #define ACCEPT_FEW 4
 
@@ -43,7 +45,7 @@ struct listener {
 	bool is_unix;
 	bool is_tls;
 	bool is_passed;    /* made by the process that started this one */
-	char *unlink_path; /* a socket file that we made, or NULL */
+	char *unlink_path; /* the socket file, if this process made it, or NULL */
 	char name[NAME_BYTES];
 };
 
@@ -103,10 +105,8 @@ on_relisten(evutil_socket_t fd, short what, void *arg)
 	net_accept_resume(arg);
 }
 
-/*
- * Out of descriptors or memory: the connection stays in the kernel's queue, and looking at it
- * again before something was given back would be a busy loop.
- */
+/* Descriptors or memory have run out: the connection stays in the kernel's queue. Trying again
+ * before a descriptor is closed would be a busy loop. */
 static void
 pause_accepting(struct net *net, int error)
 {
@@ -160,8 +160,8 @@ net_accept_tls_resume(struct net *net)
 			event_add(listener->event, NULL);
 }
 
-/* Above the limit connections stay in the kernel's queue: to begin all handshakes at once would end
- * none of them sooner, and takes memory for each. */
+/* Above the limit connections stay in the kernel's queue: beginning all handshakes at once would
+ * finish none of them sooner, and would take memory for each. */
 static bool
 has_to_wait(struct listener *listener)
 {
@@ -209,7 +209,7 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 	}
 }
 
-/* What is spoken on a listener, and who made it. */
+/* The protocol of a listener, and which process made it. */
 struct kind {
 	unsigned service;
 	bool is_tls;
@@ -323,7 +323,7 @@ net_listen_tcp(struct net *net, unsigned service, const char *host, int port, bo
 	return ok;
 }
 
-/* A socket file that nobody listens on any more is taken away, one in use is not. */
+/* Removes a socket file that no process listens on any more, but not one in use. */
 static bool
 remove_stale(const struct sockaddr_un *address)
 {
@@ -333,7 +333,8 @@ remove_stale(const struct sockaddr_un *address)
 
 	if (lstat(address->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return true;
-	/* A listener whose queue is full would make the caller wait; it is in use. */
+	/* Non-blocking, because connecting to a listener whose queue is full would block. Such a
+	 * file is in use. */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	stale = fd != -1 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
 		errno == ECONNREFUSED;
@@ -382,7 +383,7 @@ static char *
 unix_path(int fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNSPEC};
-	socklen_t len = sizeof(address) - 1; /* so that a NUL is left behind the longest path */
+	socklen_t len = sizeof(address) - 1; /* so that a NUL follows the longest path */
 
 	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
 	    address.sun_family != AF_UNIX || address.sun_path[0] == '\0')
@@ -390,7 +391,8 @@ unix_path(int fd)
 	return xstrdup(address.sun_path);
 }
 
-/* Takes fd. A passed one and the file of its Unix socket are kept by the process that made it. */
+/* Takes fd. The file of a passed Unix socket belongs to the process that made it, and is not
+ * removed here. */
 static bool
 take_listener(struct net *net, int fd, const struct kind *kind, char *error, size_t error_len)
 {

@@ -1,14 +1,15 @@
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
-/* Listeners: where connections come from. The functions are in net/net.h; this is their private
- * part. */
+/* Listeners: the sockets that accept connections. The public functions are in net/net.h; these are
+ * for this layer only. */
 struct net;
 
-/* A descriptor was given back: try to accept again, if that was given up. */
+/* Called when a descriptor was closed: accepts again if that had stopped because descriptors ran
+ * out. */
 void net_accept_resume(struct net *net);
 
-/* Lets TLS connections in again that had to wait for handshakes to end, if there is room. */
+/* Accepts TLS connections again that had to wait for handshakes to end, if there is room. */
 void net_accept_tls_resume(struct net *net);
 
 #endif

@@ -51,7 +51,7 @@ dial_unix(void)
 	return peer;
 }
 
-/* A socket file with nobody behind it, or with this listener if it is not closed. */
+/* Makes a socket file and returns its listener; after the caller closes it, no process listens. */
 static int
 make_socket_file(void)
 {
@@ -116,7 +116,7 @@ START_TEST(ipv6_and_ipv4_share_a_port)
 
 	if (!net_listen_tcp(
 		rig.net, RIG_RESP, "::1", net_port(rig.net), false, error, sizeof(error))) {
-		/* A machine without IPv6: that is said, and nothing else happens. */
+		/* On a machine without IPv6 it fails with this text, and nothing is changed. */
 		ck_assert_ptr_nonnull(strstr(error, "::1:"));
 	} else {
 		to.sin6_port = htons((uint16_t)net_port(rig.net));
@@ -237,7 +237,7 @@ START_TEST(a_descriptor_that_listens_is_taken_over_and_no_other)
 	ck_assert(has_suffix(error, ": not a listening socket"));
 	close(pair[1]);
 	net_close_listeners(rig.net);
-	ck_assert_int_eq(access(path, F_OK), 0); /* it was not ours */
+	ck_assert_int_eq(access(path, F_OK), 0); /* this process had not made it */
 }
 END_TEST
 
@@ -307,7 +307,7 @@ first_of_unix(void)
 	return at;
 }
 
-/* An administrator may have nothing but the Unix socket then. */
+/* The Unix socket may then be the administrator's only access. */
 START_TEST(a_storm_on_one_listener_does_not_shut_out_those_who_come_to_another)
 {
 	struct rig_peer storm[48], other;

@@ -14,18 +14,18 @@
 #include "base/alloc.h"
 
 struct lookup {
-	struct event *event; /* the loop's */
+	struct event *event; /* used by the loop */
 	void (*done)(void *arg, struct addrinfo *list, const char *error);
 	void *arg;
-	int fd; /* an eventfd, readable when the answer is there */
+	int fd; /* an eventfd, readable when the lookup is done */
 
-	/* The thread's, and the loop's once answered is set. */
+	/* Used by the thread, and by the loop once answered is set. */
 	struct addrinfo *list;
 	int result;
 	char port[8];
 
 	atomic_bool answered;
-	atomic_uint refs; /* the loop's and the thread's */
+	atomic_uint refs; /* one for the loop, one for the thread */
 	char host[];
 };
 
@@ -85,7 +85,7 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 		tell(lookup);
 }
 
-/* False, without a thread, where the system refuses one. */
+/* False if the system cannot start a thread. */
 static bool
 start_thread(struct lookup *lookup)
 {

@@ -17,19 +17,20 @@
 /* The parts of a turn stop after about this long and go on in the next. */
 #define PART_US 2000
 
-/* ... and those that open and close connections: accepting, first and last bytes, freeing. */
+/* The same for the parts that open and close connections: accepting, first and last
+ * bytes, freeing. */
 #define CROWD_US 500
 
 /*
- * How long a turn flushes before it looks whether there is more to read. Messages that are
- * published meanwhile join the output of the subscribers left in the queue: a busy server then
- * writes many messages at once, which costs the kernel hardly more than one. If a subscriber has
- * waited for PART_US, the flush goes on for as long as the turn's requests took, so that publishers
- * cannot outrun it.
+ * The time that a turn flushes before it reads again. Messages that are published meanwhile are
+ * added to the output of the subscribers that are left in the queue: a busy server then writes many
+ * messages at once, which costs the kernel hardly more than one. If a subscriber has waited for
+ * PART_US, the flush goes on for as long as the turn's requests took, so that publishers cannot
+ * outrun it.
  */
 #define FLUSH_US 100
 
-/* A turn that has taken this long does only the least of the rest. */
+/* A turn that has taken this long skips or shortens its remaining parts. */
 #define LONG_TURN_US 5000
 
 /* See set_share. */
@@ -44,7 +45,8 @@
 #define SWEEP_US 1000000
 #define SWEPT_A_TURN 1024
 
-/* Refused connections: how many get a notice, and a log line; the others are only counted. */
+/* The rate at which refused connections get a notice and a log line; the others are only
+ * counted. */
 #define REFUSED_A_SECOND 100
 #define REFUSED_AT_ONCE 100
 #define LOGS_A_SECOND 5
@@ -53,7 +55,7 @@
 /* The loop wakes at least this often, whatever the handler asks for. */
 #define TICK_MAX_US (UINT64_C(3600) * 1000000)
 
-/* ... and this often while requests wait for the writes of other loops. */
+/* The same while requests wait for the writes of other loops. */
 #define OVERTAKEN_US 1000
 
 void
@@ -144,7 +146,7 @@ net_new(const struct net_config *config, const struct net_service *services, uns
 	return net;
 }
 
-/* Frees the dead; at most for about CROWD_US unless all is set. */
+/* Frees dead connections, for at most about CROWD_US unless all is set. */
 static void
 reap(struct net *net, bool all)
 {
@@ -204,7 +206,7 @@ net_watch_signal(struct net *net, int signal)
 	net->signals[net->signal_count++] = event;
 }
 
-/* Connections that wait to be read or have requests left, each once. */
+/* Handles each connection of the queue once, for about part_us. */
 static void
 process_queue(struct conns *queue, unsigned part_us)
 {
@@ -218,7 +220,7 @@ process_queue(struct conns *queue, unsigned part_us)
 	}
 }
 
-/* A turn that is long already leaves them to the next one, but no two turns in a row do. */
+/* A turn that is already long skips this, but not two turns in a row. */
 static void
 process_later(struct net *net)
 {
@@ -250,7 +252,8 @@ flush_queue(struct net *net, struct conns *queue)
 		conn_flush(conn);
 		if (conn == last)
 			break;
-		/* Small writes cost microseconds each, large ones what they copy. */
+		/* The clock is read after 8 small writes of some microseconds each, or after many
+		 * bytes. */
 		if (++n % 8 != 0 && net->figures.written_bytes - looked_at_bytes < NET_FLUSH_BYTES)
 			continue;
 		looked_at_bytes = net->figures.written_bytes;
@@ -263,7 +266,8 @@ flush_queue(struct net *net, struct conns *queue)
 	}
 }
 
-/* Lets the other loops write, for about PART_US: clients that finish end here. */
+/* Orders the other loops to write, for about PART_US, because clients that finish are
+ * ended here. */
 static void
 flush_loops(struct net *net)
 {
@@ -283,7 +287,7 @@ flush_loops(struct net *net)
 	}
 }
 
-/* Raises *most to what is queued for the first connection, which has waited the longest. */
+/* Raises *most to the queued bytes of the first connection, which has waited the longest. */
 static void
 look_at_queued(const struct conns *queue, uint64_t *most)
 {
@@ -294,11 +298,11 @@ look_at_queued(const struct conns *queue, uint64_t *most)
 }
 
 /*
- * Publishers must not outrun the writing. Up to QUEUED_BYTES, the more is queued for a subscriber,
- * the cheaper each byte of it is to write; above that the share of each connection's requests
- * shrinks by the square, so that reading and writing balance soon, but not to nothing: requests
- * that publish nothing go on. A subscriber whose socket is full is not in the queue: it is late
- * itself, and slows nobody.
+ * Publishers must not be faster than the writing to subscribers. Up to QUEUED_BYTES, larger writes
+ * cost less per byte. Above that, the time share of each connection's requests shrinks with the
+ * square of the queued bytes, so that reading and writing balance soon, but not below SHARE_MIN_US,
+ * because other requests must proceed. A subscriber whose socket is full is not in the queue: it is
+ * slow itself, and must not slow down the publishers.
  */
 static void
 set_share(struct net *net)
@@ -313,7 +317,7 @@ set_share(struct net *net)
 	net->share_us = SHARE_US;
 	if (queued <= QUEUED_BYTES)
 		return;
-	queued /= QUEUED_BYTES / 64; /* no overflow below, however much it is */
+	queued /= QUEUED_BYTES / 64; /* prevents an overflow below */
 	net->share_us = queued > UINT64_C(64) * 8
 			    ? SHARE_MIN_US
 			    : (unsigned)(UINT64_C(64) * 64 * SHARE_US / (queued * queued));
@@ -336,10 +340,10 @@ net_take_tls(struct net *net, struct tls *tls)
 {
 	tls_unref(net->tls);
 	net->tls = tls;
-	net->expiry_check_us = 0; /* soon */
+	net->expiry_check_us = 0; /* check soon */
 }
 
-/* Once a day. */
+/* Called once a day: warns of certificates that expire soon. */
 static void
 check_expiry(struct net *net)
 {
@@ -394,7 +398,7 @@ set_tick(struct net *net, uint64_t delay_us)
 	evtimer_add(net->tick, &delay);
 }
 
-/* True if another loop is writing, so that its report will come. */
+/* True if another loop is writing: its report will wake this loop. */
 static bool
 loops_write(const struct net *net)
 {
@@ -415,7 +419,7 @@ loops_want(const struct net *net)
 	return false;
 }
 
-/* All that follows the reading of a turn. True if there is more to do at once. */
+/* The parts of a turn after the events. True if there is more to do at once. */
 static bool
 turn(struct net *net)
 {
@@ -449,7 +453,7 @@ turn(struct net *net)
 	    !TAILQ_EMPTY(&net->replies) || !TAILQ_EMPTY(&net->messages) ||
 	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL || loops_want(net))
 		return true;
-	/* Time limits of connections are looked at once a second, when there are connections. */
+	/* If there are connections, their time limits are checked once a second. */
 	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)
 		delay_us = SWEEP_US;
 	if (net->drain_until_us > 0 && delay_us > 10000)

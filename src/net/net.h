@@ -17,24 +17,24 @@
 /*
  * Net: the event loop, listeners and connections.
  *
- * A turn of the loop reads what is readable, a bounded share from each connection, hands the
- * requests to the handler, and then flushes the outboxes that changed, each once and as many as its
- * time allows. A connection ends in one function, with a reason. Net knows no command and no
- * protocol: it passes bytes to a table of operations (base/protocol.h), and requests to a service.
+ * A turn of the loop reads from readable sockets, at most a share from each connection, passes the
+ * requests to their services, and then flushes the outboxes that have output, each once, as far as
+ * its time allows. A connection ends in one function, with a reason. Net does not know commands or
+ * protocols: it passes bytes to a table of operations (base/protocol.h), and requests to a service.
  */
 struct net;
 struct conn;
 
 struct net_peer {
 	char address[64];       /* "127.0.0.1:50412", "[::1]:50412", "/path/of/socket:0" */
-	char local_address[64]; /* "/path ..." cut to fit */
+	char local_address[64]; /* a long path is truncated */
 	bool is_loopback;       /* or a Unix socket */
 	bool is_unix;
 	bool is_tls;
-	bool is_proxied; /* the addresses are what a balancer said */
+	bool is_proxied; /* the addresses are from a PROXY header */
 	int fd;
-	unsigned service;       /* of the listener */
-	struct address_key key; /* what the limits of addresses count it by */
+	unsigned service;       /* the listener's */
+	struct address_key key; /* the key for the address limits */
 };
 
 /* A service: the protocol of a listener, and the functions that answer its requests. */
@@ -45,8 +45,8 @@ struct net_service {
 	void *(*open)(
 	    void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox);
 	enum request_verdict (*request)(void *client, const struct slice *args, size_t count);
-	/* The input cannot be followed any more. Says so to the peer, in its protocol; the
-	 * connection then ends as by conn_finish. */
+	/* The input is invalid. Sends the error to the peer, in its protocol; the connection then
+	 * ends as by conn_finish. */
 	void (*broken)(void *client, const char *error);
 	/* A verified client certificate names this user; before the first request. */
 	void (*identified)(void *client, const char *user);
@@ -56,11 +56,13 @@ struct net_service {
 /* Connections name their service by its index. */
 #define NET_SERVICES_MAX 4
 
-/* What net calls whatever the service. */
+/* Callbacks that do not depend on a service. */
 struct net_handler {
-	/* Once a turn, before the flush: work in slices and timers, at most budget_us of it.
-	 * Returns after how many us at the latest it is to be called again; 0: at once, there is
-	 * more to do. */
+	/*
+	 * Called once a turn, before the flush: timers, and work in slices, for at most budget_us.
+	 * Returns the time in us after which it must be called again at the latest; 0: at once,
+	 * because there is more to do.
+	 */
 	uint64_t (*turn)(void *arg, uint64_t now_us, uint64_t budget_us);
 	void (*flushed)(void *arg); /* once a turn, after the flush */
 	void (*signalled)(void *arg, int signal);
@@ -70,31 +72,31 @@ struct net_handler {
 
 struct net_config {
 	struct protocol_limits limits[NET_SERVICES_MAX]; /* of each service */
-	size_t read_share_bytes; /* handed to the parser from one connection in a turn, about */
+	size_t read_share_bytes; /* about so many bytes of one connection are parsed in a turn */
 	uint32_t
 	    reply_pause_bytes; /* bytes of queued replies at which a connection's requests wait */
-	uint32_t stall_timeout_s; /* a peer that takes nothing of what holds up its requests, or its
-				     closing, this long is closed */
+	uint32_t stall_timeout_s; /* a peer is closed if it reads nothing for this long while its
+				     requests, or the closing, wait for that */
 	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
-	uint32_t tls_handshake_timeout_s; /* 1 at least */
-	uint32_t tls_max_handshakes;      /* at the same time; the next connections wait */
-	uint32_t auth_timeout_s;      /* 0: none; to complete the first request, and to log in */
-	uint32_t unauthenticated_max; /* so many of these at the same time; 0: no limit */
-	uint32_t tcp_keepalive_s;     /* 0: off */
-	uint32_t tcp_user_timeout_ms; /* of subscribers; 0: the system's */
+	uint32_t tls_handshake_timeout_s; /* at least 1 */
+	uint32_t tls_max_handshakes;      /* at the same time; further connections wait */
+	uint32_t auth_timeout_s;          /* to send the first request and to log in; 0: no limit */
+	uint32_t unauthenticated_max;     /* at the same time; 0: no limit */
+	uint32_t tcp_keepalive_s;         /* 0: off */
+	uint32_t tcp_user_timeout_ms;     /* of subscribers; 0: the system's */
 	int tcp_backlog;
 	struct address_limits_config addresses;
 	bool proxy_protocol; /* connections from these networks begin with a PROXY header */
 	struct address_network proxy_from[NET_PROXY_FROM_MAX];
 	size_t proxy_from_count;
-	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: this one
-				does. Read when net_run begins */
+	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: the main
+				loop. Read when net_run begins */
 };
 
 #define NET_LOOPS_MAX 64
 
 /* Borrows config, whose values may change at any time, and services, of which there are 1 to
- * NET_SERVICES_MAX. Returns owned (net_free). Logs and returns NULL where libevent fails. */
+ * NET_SERVICES_MAX. Returns owned (net_free). Logs and returns NULL if libevent fails. */
 struct net *net_new(const struct net_config *config, const struct net_service *services,
     unsigned service_count, const struct net_handler *handler, void *arg);
 void net_free(struct net *net);
@@ -105,15 +107,15 @@ bool net_listen_tcp(struct net *net, unsigned service, const char *host, int por
     char *error, size_t error_len) __attribute__((warn_unused_result));
 bool net_listen_unix(struct net *net, unsigned service, const char *path, mode_t mode, char *error,
     size_t error_len) __attribute__((warn_unused_result));
-/* Certificates and rules for the connections to come on TLS listeners. False with a message in
- * error, and those of before hold. To be called before listening with tls. */
+/* Sets certificates and rules for new connections on TLS listeners. False with a message in error;
+ * then the earlier ones stay. Call it before listening with tls. */
 bool net_set_tls(struct net *net, const struct tls_settings *settings, char *error,
     size_t error_len) __attribute__((warn_unused_result));
-void net_take_tls(struct net *net, struct tls *tls); /* the same, made already; takes tls */
+void net_take_tls(struct net *net, struct tls *tls); /* the same with existing ones; takes tls */
 /*
- * A listener as it is handed on to another process. Its name says what it is in a word without a
- * colon: the protocol's name or tls_name, and "-passed" behind that if it was passed to this
- * process, and not made here or by the process that handed it on.
+ * A listener that is passed to another process. Its name is a word without a colon: the protocol's
+ * name or tls_name, followed by "-passed" if the socket was passed by the process that started the
+ * daemon, and not made by the daemon or its predecessor.
  */
 struct net_listener {
 	const char *name; /* borrowed from the listener */
@@ -121,26 +123,26 @@ struct net_listener {
 	bool is_passed;
 };
 
-size_t net_listeners(
-    const struct net *net, struct net_listener *out, size_t max); /* how many there are */
-/* A listening socket that was passed or handed on, under this name. Takes fd. */
+/* Returns the number of listeners. */
+size_t net_listeners(const struct net *net, struct net_listener *out, size_t max);
+/* Uses a listening socket that another process passed under this name. Takes fd. */
 bool net_listen_named(struct net *net, int fd, struct slice name, char *error, size_t error_len)
     __attribute__((warn_unused_result));
 
-void net_close_listeners(struct net *net); /* removes the files of Unix sockets that it made */
+void net_close_listeners(struct net *net); /* removes the socket files that it made */
 void net_leave_listeners(struct net *net); /* closes them; another process has them as well */
 int net_port(const struct net *net); /* of the first TCP listener, 0 if none: tests bind port 0 */
 
 void net_watch_signal(struct net *net, int signal);
 
-/* Calls done once: when fd is readable, or has ended, or timeout_ms have passed (false). One at a
- * time; fd is borrowed until then, or until net_forget(). */
+/* Calls done once: when fd is readable or at its end (true), or after timeout_ms (false). Only one
+ * at a time; borrows fd until then, or until net_forget(). */
 void net_await(struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *arg, bool readable),
     void *arg);
 void net_forget(struct net *net);
 
 /* Calls readable in each turn in which fd is readable, until net_unwatch. Borrows fd. Returns
- * owned; NULL where libevent fails. */
+ * owned; NULL if libevent fails. */
 struct net_watch;
 struct net_watch *net_watch(struct net *net, int fd, void (*readable)(void *arg), void *arg);
 void net_unwatch(struct net_watch *watch); /* NULL is allowed */
@@ -154,23 +156,24 @@ void net_drain(struct net *net, uint32_t timeout_ms);
 
 struct net_figures net_figures(const struct net *net);
 void net_reset_figures(struct net *net);
-unsigned net_loop_count(const struct net *net); /* 0: the main loop does all itself */
+unsigned net_loop_count(const struct net *net); /* 0: the main loop does all work itself */
 struct net_loop_figures net_loop_figures(const struct net *net, unsigned loop);
 
-/* For services. None of them frees the conn before the turn's end. */
+/* For services. None of them frees the conn before the end of the turn. */
 void conn_ready(struct conn *conn);  /* its outbox has something to flush */
 void conn_resume(struct conn *conn); /* after REQUEST_LATER and REQUEST_BLOCKED */
 void conn_finish(struct conn *conn); /* no more requests; writes the queued output, then closes */
 void conn_kill(struct conn *conn, const char *reason); /* closes at once; reason is a literal */
 void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
 /*
- * The bytes behind the request that is being handled are for another service, which gets the same
- * client. To be called in request() only, for a request with ends_batch, which then returns
- * REQUEST_NEXT.
+ * Switches the connection to another service, which gets the same client and the bytes behind the
+ * current request. Call it in request() only, for a request with ends_batch; request() must then
+ * return REQUEST_NEXT.
  */
 void conn_switch(struct conn *conn, unsigned service);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
-/* More output will come, in slices of later turns: until this is unset it does not finish. */
+/* True: more output will be queued in later turns, so the connection does not finish before this is
+ * set to false. */
 void conn_set_expects_output(struct conn *conn, bool expects_output);
 
 struct conn_figures conn_figures(const struct conn *conn);

@@ -16,7 +16,7 @@
 #include "base/testing.h"
 #include "net/testing_net.h"
 
-/* A peer that reads only when it is told to, behind small kernel buffers. */
+/* A peer that reads only when the test tells it to, with small kernel buffers. */
 static struct rig_peer
 dial_lazy(void)
 {
@@ -77,7 +77,7 @@ START_TEST(requests_wait_while_the_peer_does_not_read_its_replies)
 }
 END_TEST
 
-/* The same for requests of which each has to wait first. */
+/* The same for requests that each get REQUEST_LATER first. */
 START_TEST(requests_that_were_told_to_wait_also_wait_for_a_peer_that_does_not_read)
 {
 	assert_chokes_and_goes_on("WORKBIG 10000\n", 2);
@@ -121,7 +121,7 @@ START_TEST(a_peer_that_takes_nothing_of_what_holds_up_its_requests_is_closed)
 	ck_assert_ptr_nonnull(rig.clients[1]->conn);
 	ck_assert_ptr_nonnull(rig.clients[2]->conn);
 	ck_assert_uint_eq(net_figures(rig.net).closed_stalled, 1);
-	/* Nobody reads for it while the subscriber's end is awaited. */
+	/* `slow` is not read while the test waits for the subscriber's end. */
 	rig_close(&slow);
 	rig_until_closed(rig.clients[2]);
 	conn_finish(rig.clients[1]->conn);
@@ -167,7 +167,7 @@ START_TEST(time_limits_hold_though_the_handler_never_wants_to_be_called)
 	rig.wait_us = UINT64_MAX;
 	rig.config.idle_timeout_s = 1;
 	idle = rig_socket(0);
-	alarm(1); /* turns without connections come first */
+	alarm(1); /* there are turns without connections first */
 	rig_until(NULL, NULL);
 	ck_assert_uint_eq(rig.interrupted, 1);
 	rig_connect(&idle);
@@ -181,8 +181,8 @@ START_TEST(time_limits_hold_though_the_handler_never_wants_to_be_called)
 }
 END_TEST
 
-/* A peer on a Unix socket, which takes more in one go than is written to one connection in a turn,
- * if only it was read empty before. */
+/* A peer on a Unix socket. If its buffer is empty, it takes more in one write than is written to
+ * one connection in a turn. */
 static struct rig_peer
 dial_roomy(void)
 {
@@ -192,7 +192,7 @@ dial_roomy(void)
 	socklen_t len = sizeof(address);
 	char error[256];
 
-	/* The system finds a name for it that is in no folder. */
+	/* The system chooses an abstract name, which is in no folder. */
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)), 0);
 	ck_assert_int_eq(listen(fd, 1), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
@@ -207,18 +207,18 @@ dial_roomy(void)
 
 #define MUCH_BYTES 1000000
 
-/* A client with requests and a subscriber that reads all it gets, looked at in each turn. */
+/* A client with requests and a subscriber that reads everything, measured in each turn. */
 struct race {
 	const struct rig_client *asker;
 	const struct rig_client *subscriber;
 	struct rig_peer *reader;
-	size_t wanted;      /* requests of the asker */
-	size_t handed;      /* ... so far */
-	size_t written;     /* to the subscriber */
+	size_t wanted;      /* requests of the asker in all */
+	size_t handed;      /* requests of the asker that were handled */
+	size_t written;     /* bytes written to the subscriber */
 	size_t behind;      /* turns that began with much queued for the subscriber */
-	size_t most_behind; /* requests in one of these, at most */
+	size_t most_behind; /* the most requests in one of these turns */
 	size_t least_behind;
-	size_t most_else; /* ... and in one of the others */
+	size_t most_else; /* the most requests in one of the other turns */
 };
 
 static bool
@@ -227,7 +227,8 @@ is_run(void *arg)
 	struct race *race = arg;
 	size_t written = conn_figures(race->subscriber->conn).written_bytes;
 	size_t handed = race->asker->handed - race->handed;
-	/* The turn before wrote its share whole, and there is more: so it was queued again. */
+	/* The turn before wrote a full share, and there is more: so the subscriber was queued
+	 * again. */
 	bool behind =
 	    written - race->written >= 262144 && race->subscriber->outbox.bytes >= MUCH_BYTES;
 
@@ -245,7 +246,7 @@ is_run(void *arg)
 	return race->handed >= race->wanted;
 }
 
-/* Lines of "50 <number>" are answered; the requests for them take 50 us each, or more. */
+/* The asker's requests are answered by lines of "50 <number>", and take at least 50 us each. */
 static void
 run_race(struct race *race, struct rig_peer *asker)
 {
@@ -273,24 +274,23 @@ START_TEST(while_much_is_queued_for_a_subscriber_others_get_less_of_a_turn_but_n
 	    .asker = rig.clients[0], .subscriber = rig.clients[1], .reader = &reader};
 
 	if (rig_loops() > 1)
-		return; /* it is about the main loop's own sockets */
+		return; /* this test is about sockets of the main loop */
 
 	rig.config.reply_pause_bytes = 100 << 20;
-	rig_ask(&asker, "ECHO a\n", "a\n"); /* it is no newcomer then */
+	rig_ask(&asker, "ECHO a\n", "a\n"); /* then it is not a new connection any more */
 	race.handed = race.wanted = 1;
 	rig_ask(&reader, "SUBSCRIBE\n", "ok\n");
 	rig_send(&reader, SLICE("BIG 60000000\n"));
 	rig_until_handed(race.subscriber, 2);
 	run_race(&race, &asker);
-	/* Each request takes longer than the least share: so one is all that a turn has time for.
-	 */
+	/* Each request takes longer than the smallest share, so a turn has time for only one. */
 	ck_assert_uint_eq(race.most_behind, 1);
 	ck_assert_uint_eq(race.least_behind, 1);
 	ck_assert_uint_ge(race.behind, 90);
 	rig_until_read(&reader, 60000000);
 	ck_assert_uint_eq(reader.in.len, 60000000);
 
-	/* Nothing is queued any more, and the full share holds several. */
+	/* Nothing is queued any more, and the full share has time for several. */
 	race.most_else = 0;
 	run_race(&race, &asker);
 	ck_assert_uint_ge(race.most_else, 2);
@@ -324,7 +324,7 @@ START_TEST(subscribers_alone_have_a_tcp_user_timeout)
 }
 END_TEST
 
-/* Their clients end in the flush, wherever their sockets are. */
+/* Their clients end in the flush, whichever loop has their sockets. */
 START_TEST(the_ends_of_many_subscribers_are_spread_over_turns)
 {
 	struct rig_peer peers[40];
@@ -396,7 +396,7 @@ START_TEST(draining_waits_for_stuck_peers_only_so_long)
 }
 END_TEST
 
-/* The process's own soft limit, so that only so many more descriptors can be opened. */
+/* Sets the process's soft limit, so that only so many more descriptors can be opened. */
 static rlim_t
 limit_descriptors(unsigned more)
 {
@@ -444,7 +444,8 @@ START_TEST(out_of_descriptors_the_present_are_served_and_the_loop_sleeps)
 	rig.wait_us = 500;
 	rig_ask(&present, "ECHO a\n", "a\n");
 
-	/* One leaves, one comes in. (Under valgrind those that came before are lost.) */
+	/* One connection is closed, and the next one is accepted. (Under valgrind earlier ones are
+	 * lost.) */
 	conn_kill(rig.clients[1]->conn, "makes room");
 	rig_until_closed(rig.clients[1]);
 	rig_for_ms(5);

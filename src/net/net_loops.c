@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 
-/* The loops beside the main one: their beginning and end, and what they report. */
+/* The I/O loops: starts and ends them, and handles their reports. */
 
 static void
 on_failed(struct conn *conn, const struct io_report *report)
@@ -103,7 +103,7 @@ limits_now(const struct net *net)
 	return limits;
 }
 
-/* False, with nothing left behind, where the system refuses. */
+/* False if the system refuses; then nothing is left open. */
 static bool
 open_inbox(struct net *net)
 {
@@ -185,7 +185,7 @@ net_loops_close(struct net *net)
 	for (unsigned i = 0; i < net->loop_count; i++)
 		io_loop_free(net->loops[i].io);
 	net->loop_count = 0;
-	take_reports(net); /* of no conn: all are gone */
+	take_reports(net); /* frees reports; there are no connections any more */
 	event_free(net->inbox_event);
 	net->inbox_event = NULL;
 	close(net->inbox.wake_fd);

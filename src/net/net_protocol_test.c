@@ -10,7 +10,7 @@
 #include "base/testing.h"
 #include "net/testing_net.h"
 
-/* A second protocol (testing_line.h) beside RESP: what net does for one it does for each. */
+/* A second protocol (testing_line.h) beside RESP: net treats both alike. */
 
 static struct rig_peer
 dial_line(void)
@@ -33,7 +33,7 @@ assert_said(struct rig_peer *peer, const char *text)
 	peer->in.len = 0;
 }
 
-/* The connection has ended, and this was the last that it was told. */
+/* Asserts that the connection ends, after this last text. */
 static void
 assert_ends_with(struct rig_peer *peer, const char *text)
 {
@@ -48,7 +48,7 @@ has_read_bytes(void *total)
 	return net_figures(rig.net).read_bytes >= *(uint64_t *)total;
 }
 
-/* In two pieces, of which the second comes when the first was read. */
+/* Sends the text in two pieces, the second after the first was read. */
 static void
 send_split(struct rig_peer *peer, const char *text, size_t at)
 {
@@ -117,7 +117,7 @@ START_TEST(a_peer_that_sends_a_request_byte_by_byte_is_closed_with_a_notice)
 	rig_until_closed(rig.clients[0]);
 	ck_assert_str_eq(rig.clients[0]->reason, "sent no request in time");
 	ck_assert_uint_eq(net_figures(rig.net).closed_unauthenticated, 2);
-	assert_ends_with(&resp, ""); /* RESP says nothing */
+	assert_ends_with(&resp, ""); /* RESP has no notice */
 	rig_close(&peer);
 }
 END_TEST
@@ -138,7 +138,7 @@ START_TEST(a_peer_that_does_not_log_in_and_one_that_is_idle_get_a_notice)
 }
 END_TEST
 
-/* A connection that is refused is no client. */
+/* A refused connection gets no client. */
 static void
 assert_refused(int port, const char *text)
 {
@@ -185,7 +185,7 @@ START_TEST(requests_wait_while_the_peer_does_not_read_in_any_protocol)
 }
 END_TEST
 
-/* The switch stands at the end of a line, and bytes of both protocols may be in one read. */
+/* The line requests the switch; bytes of both protocols may be in one read. */
 static void
 assert_switches(const char *line)
 {

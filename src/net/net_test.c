@@ -13,7 +13,7 @@
 #include "net/io_loop.h"
 #include "net/testing_net.h"
 
-/* Numbers from 0 on, each between the two texts. */
+/* Appends the numbers from 0 on, each between the two texts. */
 static void
 append_many(struct buffer *out, unsigned count, const char *before, const char *after)
 {
@@ -136,7 +136,7 @@ START_TEST(arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile)
 	struct rig_client *client = rig.clients[0];
 	struct buffer noise = {0}, expected = {0};
 
-	/* All of it is there at once, and so in one read. */
+	/* All bytes are sent at once, and so are read at once. */
 	rig_send(&peer, SLICE("*3\r\n$5\r\nLATER\r\n$5\r\nfirst\r\n$2\r\nbc\r\n"
 			      "*2\r\n$4\r\nECHO\r\n$6\r\nsecond\r\n"
 			      "*2\r\n$5\r\nLATER\r\n$5\r\nthird\r\n"
@@ -164,7 +164,7 @@ START_TEST(arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile)
 }
 END_TEST
 
-/* What has come is there when the loop goes on. */
+/* Waits, without running the loop, until the server's socket has this event. */
 static void
 await_at_server(const struct rig_client *client, short event)
 {
@@ -179,7 +179,7 @@ START_TEST(newcomers_and_leavers_wait_for_those_who_are_talking)
 	struct rig_client **clients = rig.clients;
 
 	if (rig_loops() > 1)
-		return; /* it is about the main loop's own sockets */
+		return; /* this test is about sockets of the main loop */
 
 	rig_ask(&talker, "ECHO a\n", "a\n");
 	rig_ask(&leaver, "ECHO a\n", "a\n");
@@ -188,7 +188,7 @@ START_TEST(newcomers_and_leavers_wait_for_those_who_are_talking)
 	await_at_server(clients[2], POLLIN);
 	rig_send(&leaver, SLICE("ECHO b\n"));
 	shutdown(leaver.fd, SHUT_WR);
-	await_at_server(clients[1], POLLRDHUP); /* and what it said before */
+	await_at_server(clients[1], POLLRDHUP); /* and the bytes before it */
 	rig_send(&talker, SLICE("ECHO b\n"));
 	await_at_server(clients[0], POLLIN);
 
@@ -205,7 +205,7 @@ START_TEST(newcomers_and_leavers_wait_for_those_who_are_talking)
 }
 END_TEST
 
-/* Who cannot be written to any more is closed by the attempt, and so they are closed in the order
+/* A write to a peer that is gone closes the connection, so the connections are closed in the order
  * in which they are flushed. */
 START_TEST(answers_are_flushed_before_messages_though_these_came_first)
 {
@@ -213,7 +213,7 @@ START_TEST(answers_are_flushed_before_messages_though_these_came_first)
 	struct rig_client **clients = rig.clients;
 
 	if (rig_loops() > 1)
-		return; /* it is about the main loop's own sockets */
+		return; /* this test is about sockets of the main loop */
 
 	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
 	rig_ask(&other, "SUBSCRIBE\n", "ok\n");
@@ -236,7 +236,7 @@ START_TEST(answers_are_flushed_before_messages_though_these_came_first)
 }
 END_TEST
 
-/* What does not go at once gathers with what comes, which costs less to write. */
+/* Output that waits is written together with later output, which costs less. */
 START_TEST(another_loop_has_a_few_writes_before_it_at_a_time)
 {
 	struct rig_peer peers[60];
@@ -282,7 +282,7 @@ START_TEST(a_large_request_leaves_no_memory_behind)
 }
 END_TEST
 
-/* Nothing else has to come for it to be given back. */
+/* Its memory is freed without further input. */
 START_TEST(a_large_request_that_waited_leaves_no_memory_behind)
 {
 	struct rig_peer peer = rig_dial();
@@ -290,7 +290,7 @@ START_TEST(a_large_request_that_waited_leaves_no_memory_behind)
 	struct buffer text = {0};
 
 	if (rig_loops() > 1)
-		return; /* it is about the main loop's own sockets */
+		return; /* this test is about sockets of the main loop */
 
 	buffer_append_str(&text, "*3\r\n$7\r\nWORKBIG\r\n$1\r\n7\r\n$5000000\r\n");
 	memset(buffer_reserve(&text, 5000000), 'y', 5000000);
@@ -365,7 +365,7 @@ START_TEST(the_client_is_gone_when_its_peer_sees_the_end)
 	rig_until_eof(&peer);
 	ck_assert_ptr_null(rig.clients[0]->conn);
 	ck_assert_str_eq(rig.clients[0]->reason, "finished");
-	/* The connection stays for what the peer may still send. */
+	/* The connection lingers, because the peer may still send bytes. */
 	rig_send(&peer, SLICE("and more"));
 	rig_for_ms(20);
 	ck_assert_uint_eq(net_figures(rig.net).connections, 1);

@@ -14,7 +14,7 @@
 #include "net/testing_certificates.h"
 #include "net/testing_net.h"
 
-/* A client on a socket that does not block. */
+/* A client on a non-blocking socket. */
 struct tls_peer {
 	struct rig_peer raw;
 	SSL *ssl;
@@ -217,7 +217,8 @@ START_TEST(who_is_finished_gets_all_and_a_close_notify)
 }
 END_TEST
 
-/* It waits for the server's, and its socket stays open; the requests before it are answered. */
+/* The client waits for the server's close_notify, and keeps its socket open; earlier requests are
+ * answered. */
 START_TEST(a_close_notify_ends_the_connection)
 {
 	struct tls_peer peer = dial();
@@ -262,7 +263,7 @@ START_TEST(too_many_handshakes_wait_for_the_oldest_to_end)
 	    rig.clients[0]->reason, "it was the oldest, and tls-max-handshakes is reached");
 	ck_assert_uint_le(net_figures(rig.net).tls_handshaking, 2);
 	ask(&others[0], "ECHO in\r\n", "in\n");
-	/* Whoever ends one makes room, whatever the end. */
+	/* The end of a handshake makes room, also if it failed. */
 	for (int i = 0; i < 3; i++)
 		rig_close(&peers[i]);
 	others[1] = dial();
@@ -396,7 +397,7 @@ START_TEST(connections_may_be_killed_or_finished_in_the_middle_of_a_handshake)
 
 		peers[i] = dial_raw(0);
 		SSL_set_wfd(ssl, peers[i].fd);
-		SSL_set0_rbio(ssl, BIO_new(BIO_s_mem())); /* it hears nothing */
+		SSL_set0_rbio(ssl, BIO_new(BIO_s_mem())); /* it receives nothing */
 		(void)SSL_do_handshake(ssl);
 		rig_for_ms((unsigned)i % 3);
 		if (i % 2 == 0)

@@ -7,8 +7,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 
-/* Descriptors of others that the loop watches for them: once with a time limit, or until further
- * notice. */
+/* Watches descriptors for other modules: once with a time limit, or until net_unwatch(). */
 
 void
 net_forget(struct net *net)

@@ -26,14 +26,14 @@ struct outgoing {
 	const struct outgoing_handler *handler;
 	void *arg;
 	struct outgoing_tls *tls; /* NULL: plain */
-	struct event *timer;      /* the end of the attempt, or of the waiting */
+	struct event *timer;      /* the time limit of the attempt, or the next attempt */
 	struct random random;
 	struct lookup *lookup;   /* OUTGOING_RESOLVING */
 	struct addrinfo *list;   /* OUTGOING_CONNECTING */
-	struct addrinfo *next;   /* ... the next of them to try */
-	struct event *connected; /* ... */
+	struct addrinfo *next;   /* OUTGOING_CONNECTING: the next address to try */
+	struct event *connected; /* OUTGOING_CONNECTING */
 	struct stream stream;    /* OUTGOING_SECURING, OUTGOING_OPEN */
-	struct buffer out;       /* OUTGOING_OPEN: from out_at on not handed to the socket */
+	struct buffer out;       /* OUTGOING_OPEN: from out_at on not written to the socket yet */
 	size_t out_at;
 	uint64_t opened_us;
 	uint32_t connect_timeout_ms;
@@ -41,7 +41,7 @@ struct outgoing {
 	int port;
 	int fd; /* OUTGOING_CONNECTING; -1: none */
 	enum outgoing_state state;
-	unsigned in_handler; /* calls of it that have not returned */
+	unsigned in_handler; /* calls of the handler that have not returned */
 	char host[];
 };
 
@@ -53,7 +53,7 @@ set_timer(struct outgoing *o, uint64_t delay_us)
 	evtimer_add(o->timer, &delay);
 }
 
-/* Whatever its state holds is given back. */
+/* Frees everything that belongs to its state. */
 static void
 leave_state(struct outgoing *o)
 {
@@ -111,7 +111,7 @@ become_open(struct outgoing *o)
 	o->in_handler--;
 }
 
-/* What stream_read gave, other than bytes. */
+/* Handles a result of stream_read other than bytes. */
 static void
 check_read(struct outgoing *o, ssize_t n, int error)
 {
@@ -152,7 +152,7 @@ on_readable(struct stream *s, bool ending)
 	o->in_handler--;
 }
 
-/* Hands over what is queued as far as the socket takes it. False if the connection is lost. */
+/* Writes as much of the queue as the socket takes. False if the connection is lost. */
 static bool
 flush(struct outgoing *o)
 {
@@ -221,7 +221,7 @@ begin_stream(struct outgoing *o)
 	if (!stream_watch(&o->stream, true))
 		lose_for(o, "connection to", "cannot be watched");
 	else if (tls != NULL)
-		on_readable(&o->stream, false); /* says hello */
+		on_readable(&o->stream, false); /* sends the client hello */
 	else
 		become_open(o);
 }
@@ -261,7 +261,7 @@ try_address(struct outgoing *o, const struct addrinfo *address)
 	return false;
 }
 
-/* error is why the address before could not be connected to. */
+/* Tries the next address. error: the errno of the address before. */
 static void
 try_next(struct outgoing *o, int error)
 {
@@ -381,7 +381,7 @@ outgoing_state(const struct outgoing *o)
 	return o->state;
 }
 
-/* The write itself waits for the loop's next turn, so that a loss is never told from within. */
+/* The bytes are written in the next turn of the loop, so that lost() is never called from here. */
 bool
 outgoing_send(struct outgoing *o, struct slice bytes)
 {

@@ -9,13 +9,13 @@
 #include "net/outgoing_tls.h"
 
 /*
- * Outgoing: a connection to a server that is made again whenever it is lost.
+ * Outgoing: a connection to a server that is reconnected whenever it is lost.
  *
- * It looks the host up (net/lookup.h: in a thread of its own), tries its addresses in their order,
- * does the TLS handshake, and is then open until either end closes it. After every loss it waits,
- * longer each time (base/backoff.h), and begins anew with the lookup. A connection that was open
- * for BACKOFF_CAP_US makes it forget the losses before. Everything happens on the main loop. It
- * knows no protocol: bytes come in as they are read.
+ * It looks the host up (net/lookup.h: in a thread of its own), tries its addresses in order, does
+ * the TLS handshake, and is then open until either end closes it. After every loss it waits, longer
+ * each time (base/backoff.h), and starts again with the lookup. After a connection that was open
+ * for BACKOFF_CAP_US the delay starts from its smallest value again. All callbacks are called in
+ * the main loop. It does not know the protocol: received() gets the bytes as they are read.
  */
 struct net;
 struct outgoing;
@@ -25,7 +25,7 @@ enum outgoing_state {
 	OUTGOING_CONNECTING,
 	OUTGOING_SECURING, /* in the TLS handshake */
 	OUTGOING_OPEN,
-	OUTGOING_WAITING, /* until it tries again */
+	OUTGOING_WAITING, /* waiting for the next attempt */
 };
 
 struct outgoing_config {
@@ -35,33 +35,32 @@ struct outgoing_config {
 	uint32_t connect_timeout_ms;             /* lookup, connect and handshake together */
 };
 
-/* In all of them outgoing_send() and outgoing_drop() may be called, but not outgoing_free(). */
+/* All of them may call outgoing_send() and outgoing_drop(), but not outgoing_free(). */
 struct outgoing_handler {
 	void (*opened)(void *arg);
 	void (*received)(void *arg, struct slice bytes); /* borrowed until it returns */
-	/* What was queued by outgoing_send() has been handed to the system. */
+	/* All bytes of outgoing_send() were given to the system. */
 	void (*drained)(void *arg);
-	/* It was open, or could not be opened. why: one line, borrowed until it returns. Bytes that
-	 * were queued are lost. It tries again in retry_us. */
+	/* The connection was closed, or could not be opened. why: one line, borrowed until it
+	 * returns. Queued bytes are lost. The next attempt is in retry_us. */
 	void (*lost)(void *arg, const char *why, uint64_t retry_us);
 };
 
-/*
- * Begins to connect when the loop turns next. Borrows net and handler, copies the config. Returns
- * owned (outgoing_free), or NULL with one line in error where the files of TLS cannot be used.
- */
+/* Begins to connect in the next turn. Borrows net and handler, copies the config. Returns owned
+ * (outgoing_free), or NULL with one line in error if the TLS files cannot be used. */
 struct outgoing *outgoing_new(struct net *net, const struct outgoing_config *config,
     const struct outgoing_handler *handler, void *arg, char *error, size_t error_len);
-void outgoing_free(struct outgoing *o); /* in any state; before net_free(). Or NULL */
+void outgoing_free(struct outgoing *o); /* in any state; before net_free(). NULL is allowed */
 
 enum outgoing_state outgoing_state(const struct outgoing *o);
 
-/* Copies what the socket does not take now: the caller bounds outgoing_queued_bytes(). False, and
- * nothing is sent, unless it is open. */
+/* Copies the bytes that the socket does not take now: the caller must limit
+ * outgoing_queued_bytes(). False if the connection is not open; then nothing is sent. */
 bool outgoing_send(struct outgoing *o, struct slice bytes) __attribute__((warn_unused_result));
 size_t outgoing_queued_bytes(const struct outgoing *o);
 
-/* Closes the open connection, which is lost for this reason, a literal: it speaks nonsense. */
+/* Closes the open connection, for example after invalid input. lost() is called with this reason, a
+ * string literal. */
 void outgoing_drop(struct outgoing *o, const char *why);
 
 #endif

@@ -16,14 +16,14 @@
 #include "net/testing_certificates.h"
 #include "net/testing_net.h"
 
-/* Against the rig's own listener, or a bare socket that the test answers on. */
+/* Connects to the rig's listener, or to a bare socket on which the test answers. */
 
 static struct outgoing *out;
 static struct buffer received;
 static unsigned opened, drained, lost;
 static char why[256];
 static uint64_t retry_us;
-static const char *drop_for; /* what `received` does with what comes; NULL: keeps it */
+static const char *drop_for; /* reason for which `received` drops it; NULL: keeps the bytes */
 
 static void
 on_opened(void *arg)
@@ -141,7 +141,7 @@ ask(const char *text, const char *answer)
 	ck_assert_mem_eq(received.ptr, answer, len);
 }
 
-/* "127.0.0.1:<port>" in the place of the "@" of a text. */
+/* Checks the reason of the loss; "@" in expected stands for "127.0.0.1:<port>". */
 static void
 assert_why(const char *expected, int port)
 {
@@ -153,7 +153,7 @@ assert_why(const char *expected, int port)
 	ck_assert_str_eq(why, text);
 }
 
-/* A listening socket with room for so many in its queue. */
+/* A listening socket with this backlog. */
 static int
 bare_listener(int backlog, int *port)
 {
@@ -169,7 +169,7 @@ bare_listener(int backlog, int *port)
 	return fd;
 }
 
-/* The connection that it made, with a reset at its end if it is closed. */
+/* Accepts its connection; close() will send a reset. */
 static int
 accept_bare(int listener)
 {
@@ -192,7 +192,7 @@ START_TEST(a_numeric_address_is_connected_to_and_bytes_go_both_ways)
 }
 END_TEST
 
-/* It may have an address that nobody listens on, which is tried as well. */
+/* The name may also have an address without a listener, which is tried as well. */
 START_TEST(a_name_is_looked_up)
 {
 	start("localhost", net_port(rig.net), NULL, 5000);
@@ -260,7 +260,7 @@ START_TEST(a_server_that_does_not_answer_is_given_up)
 }
 END_TEST
 
-/* The queue of the listener is full, so that the system says nothing at all. */
+/* The queue of the listener is full, so the system does not answer at all. */
 START_TEST(a_connect_that_gets_no_answer_is_given_up)
 {
 	int port, fd = bare_listener(0, &port);
@@ -294,7 +294,7 @@ START_TEST(a_connection_that_is_reset_or_closed_is_made_again)
 	shutdown(accept_bare(listener), SHUT_WR);
 	until_lost(2);
 	assert_why("connection to @: closed by the server", port);
-	ck_assert_uint_ge(retry_us, BACKOFF_FIRST_US); /* it had not been open for long */
+	ck_assert_uint_ge(retry_us, BACKOFF_FIRST_US); /* the connection was not open for long */
 	until_opened(3);
 	close(listener);
 }
@@ -368,7 +368,7 @@ START_TEST(a_server_with_another_name_is_not_spoken_to)
 	start("127.0.0.1", port, &tls, 5000);
 	until_lost(1);
 	assert_why("TLS handshake with @: hostname mismatch", port);
-	tls.name = NULL; /* then the address has to be in it */
+	tls.name = NULL; /* then the certificate must contain the address */
 	start("127.0.0.1", port, &tls, 5000);
 	until_lost(2);
 	assert_why("TLS handshake with @: IP address mismatch", port);
@@ -444,7 +444,7 @@ START_TEST(it_may_be_freed_in_any_state)
 	ck_assert_int_eq(outgoing_state(out), OUTGOING_WAITING);
 	outgoing_free(out);
 	out = NULL;
-	rig_for_ms(50); /* nothing of them is left in the loop */
+	rig_for_ms(50); /* no event of them may be left in the loop */
 	for (int i = 0; i < 4; i++)
 		rig_close(&fill[i]);
 	close(full);

@@ -21,7 +21,7 @@ is_set(const char *text)
 	return text != NULL && text[0] != '\0';
 }
 
-/* The first of OpenSSL's errors is the cause, the others follow from it. */
+/* Reports the first of OpenSSL's errors, which is the cause of the others. */
 static bool
 fail(const char *what, const char *file, char *error, size_t error_len)
 {
@@ -104,7 +104,8 @@ outgoing_tls_free(struct outgoing_tls *tls)
 	xfree(tls);
 }
 
-/* An address is looked for among the certificate's addresses, and is no name to ask for. */
+/* A numeric address is compared with the addresses in the certificate, and is not sent as the
+ * server's name (SNI). */
 SSL *
 outgoing_tls_start(const struct outgoing_tls *tls)
 {
@@ -115,7 +116,7 @@ outgoing_tls_start(const struct outgoing_tls *tls)
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), tls->name) != 1 &&
 	    (SSL_set1_host(ssl, tls->name) != 1 || SSL_set_tlsext_host_name(ssl, tls->name) != 1)) {
-		SSL_free(ssl); /* without the name to check, any would do */
+		SSL_free(ssl); /* without the name, any certificate would be accepted */
 		ssl = NULL;
 	}
 	ERR_clear_error();

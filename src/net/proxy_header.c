@@ -28,7 +28,7 @@ bad(struct proxy_header *header, const char *error)
 	return PROXY_BAD;
 }
 
-/* Takes the word up to the next blank, or to the end, off *line. */
+/* Removes the word up to the next blank, or to the end, from *line. */
 static struct slice
 next_word(struct slice *line)
 {
@@ -81,7 +81,7 @@ parse_port(struct slice word, uint16_t *port_n)
 	return true;
 }
 
-/* The line without its CRLF. */
+/* Parses the line, without its CRLF. */
 static enum proxy_result
 parse_v1(struct proxy_header *header, struct slice line)
 {
@@ -110,7 +110,7 @@ parse_v1(struct proxy_header *header, struct slice line)
 	return PROXY_DONE;
 }
 
-/* One byte of a line. */
+/* Takes one byte of a line. */
 static enum proxy_result
 feed_v1(struct proxy_header *header, unsigned char byte)
 {
@@ -129,7 +129,7 @@ feed_v1(struct proxy_header *header, unsigned char byte)
 	return PROXY_MORE;
 }
 
-/* The fixed part is there. */
+/* Called when the fixed part of the header is complete. */
 static enum proxy_result
 begin_v2(struct proxy_header *header)
 {
@@ -141,7 +141,7 @@ begin_v2(struct proxy_header *header)
 	if (rest + V2_FIXED > PROXY_V2_MAX)
 		return bad(header, "PROXY header too long");
 	header->full_len = (uint32_t)rest + V2_FIXED;
-	if (version_command == 0x20) /* LOCAL: the family means nothing */
+	if (version_command == 0x20) /* LOCAL: the family is ignored */
 		return PROXY_MORE;
 	switch (family) {
 	case 0x00:

@@ -13,7 +13,7 @@
 
 static struct proxy_header header;
 
-/* Fed in two pieces. */
+/* Feeds the bytes in two pieces. */
 static enum proxy_result
 feed(struct slice bytes, size_t cut, size_t *used)
 {
@@ -57,7 +57,8 @@ assert_addresses(const char *source, const char *destination)
 	ck_assert_str_eq(text, destination);
 }
 
-/* In every split, and no byte behind it is taken; the first len bytes of bytes are the header. */
+/* Asserts the result for every split, and that no byte behind the header is taken. The first len
+ * bytes of bytes are the header. */
 static void
 assert_header(struct slice bytes, size_t len, const char *source, const char *destination)
 {
@@ -107,7 +108,7 @@ END_TEST
 START_TEST(version_1_unknown_keeps_the_addresses_of_the_connection)
 {
 	ASSERT_HEADER("PROXY UNKNOWN\r\n", NULL, NULL);
-	/* The longest line that there may be, of 107 bytes. */
+	/* The longest valid line, of 107 bytes. */
 	ASSERT_HEADER("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 		      "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
 	    NULL, NULL);
@@ -137,7 +138,7 @@ END_TEST
 START_TEST(version_2_without_addresses_keeps_those_of_the_connection)
 {
 	ASSERT_HEADER(V2_START "\x20\0\0\0", NULL, NULL);
-	/* LOCAL: the family and what stands there mean nothing. */
+	/* LOCAL: the family and the address bytes are ignored. */
 	ASSERT_HEADER(V2_START "\x20\xff\0\x03"
 			       "abc",
 	    NULL, NULL);

@@ -15,7 +15,7 @@
 #include "net/listener.h"
 #include "net/proxy_header.h"
 
-/* Looked at in one go; longer headers come in several. */
+/* Bytes peeked at a time; a longer header is read in several steps. */
 #define PEEK_BYTES 536
 
 struct proxy_pending {
@@ -76,7 +76,7 @@ finish(struct proxy_pending *pending)
 	admission_admit(net, peer.fd, &peer);
 }
 
-/* True when more of the header is to come; otherwise pending was freed. */
+/* True if the header is still incomplete; otherwise pending was freed. */
 static bool
 read_header(struct proxy_pending *pending)
 {
@@ -106,7 +106,7 @@ read_header(struct proxy_pending *pending)
 	return false;
 }
 
-/* False if it cannot be watched. */
+/* False if the socket cannot be watched. */
 static bool
 await(struct proxy_pending *pending, uint64_t now_us)
 {

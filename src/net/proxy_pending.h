@@ -2,9 +2,9 @@
 #define NET_PROXY_PENDING_H
 
 /*
- * Accepted connections of balancers whose PROXY header has not come whole, bounded in number and in
- * time. The header is read from the bare socket and not a byte more: what stands behind it, TLS or
- * a protocol's bytes, is left to the connection. Private to this layer.
+ * Accepted connections of load balancers whose PROXY header is incomplete, limited in number and in
+ * time. Exactly the header is read from the plain socket: the bytes behind it, of TLS or of a
+ * protocol, are left to the connection. For this layer only.
  */
 struct net;
 struct net_peer;

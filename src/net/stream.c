@@ -25,7 +25,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* A failure shows in the next write. */
+	/* A failure is reported by the next write. */
 	if (s->tls != NULL && tls_stream_flush(s->tls) == 0 && event_add(s->writable, NULL) == 0)
 		return;
 	if (!s->awaits_writable)
@@ -58,7 +58,7 @@ stream_close(struct stream *s)
 	close(s->fd);
 }
 
-/* Bytes that OpenSSL has read already cause no event of the socket. */
+/* The socket has no event for bytes that OpenSSL has already read, so the event is made here. */
 static void
 tell_more(struct stream *s)
 {
@@ -91,7 +91,7 @@ stream_await_writable(struct stream *s)
 {
 	s->awaits_writable = true;
 	if (s->tls != NULL && !s->tls->may_write)
-		return true; /* a read tells, which goes on with the handshake */
+		return true; /* read_tls() watches the socket when the handshake is done */
 	return watch_writable(s);
 }
 
@@ -104,8 +104,8 @@ stream_stop(struct stream *s)
 		event_del(s->writable);
 }
 
-/* OpenSSL's own answers may wait for the socket; and a writer that waited for the end of the
- * handshake may go on now. */
+/* Watches for writability if OpenSSL's own answers wait for the socket, or if a writer has waited
+ * for the end of the handshake. */
 static ssize_t
 read_tls(struct stream *s, void *room, size_t len)
 {
@@ -161,7 +161,7 @@ stream_shut(struct stream *s)
 	shutdown(s->fd, SHUT_WR);
 }
 
-/* How many pieces there are then. */
+/* Copies small pieces together; returns the number of pieces afterwards. */
 static size_t
 gather(struct iovec *pieces, size_t count, char *room)
 {
@@ -179,7 +179,7 @@ gather(struct iovec *pieces, size_t count, char *room)
 	return 1;
 }
 
-/* One piece, which is nearly always what there is, goes out cheaper without a message header. */
+/* There is nearly always one piece, and for one piece send(2) costs less than sendmsg(2). */
 ssize_t
 stream_write(struct stream *s, struct iovec *pieces, size_t count, char *room)
 {

@@ -9,28 +9,31 @@
 
 #include "net/tls_stream.h"
 
-/* One read of a busy connection, and the most that is gathered for one write. */
+/* The most bytes of one read, and the most that are gathered for one write. */
 #define STREAM_ROOM_BYTES 65536
 
 /*
  * Stream: the bytes of one connection, plain or over TLS, and the events of its socket.
  *
- * An event only says that there is something to read; when to read, and how much, is the caller's
- * decision. Bytes go between the socket and the caller's memory, through no buffer of
- * the stream's own. It knows nothing of requests and outboxes. For this layer only.
+ * An event only reports that the socket is readable; the caller decides when to read, and how much.
+ * Bytes are copied between the socket and the caller's memory; the stream has no buffer of its own.
+ * It does not know requests or outboxes. For this layer only.
  */
 struct stream;
 
 struct stream_handler {
-	/* Told again each time round until it is read, or reading is switched off. ending: the peer
-	 * has sent its last byte, if the system says so early; reading tells in any case. */
+	/*
+	 * Called in each iteration of the loop until the bytes are read or reading is switched off.
+	 * ending: the system has reported that the peer has sent its last byte; it may not do so
+	 * before stream_read() returns 0.
+	 */
 	void (*readable)(struct stream *s, bool ending);
 	void (*writable)(struct stream *s); /* once after each stream_await_writable */
 };
 
 struct stream {
-	struct event event;                   /* there is something to read */
-	struct event *writable;               /* NULL until it has to be waited for */
+	struct event event;                   /* readable */
+	struct event *writable;               /* NULL until it is needed */
 	const struct stream_handler *handler; /* borrowed */
 	struct tls_stream *tls;               /* NULL: plain */
 	int fd;
@@ -43,25 +46,25 @@ void stream_open(struct stream *s, struct event_base *base, int fd, struct tls_s
     const struct stream_handler *handler);
 void stream_close(struct stream *s); /* closes fd */
 
-/* False where the system cannot watch one more; the stream is then unusable. */
+/* False if the system cannot watch the socket; the stream is then unusable. */
 bool stream_watch(struct stream *s, bool on) __attribute__((warn_unused_result));
 bool stream_await_writable(struct stream *s) __attribute__((warn_unused_result));
-void stream_stop(struct stream *s); /* nothing is told any more */
+void stream_stop(struct stream *s); /* no callback is called any more */
 
-/* What the socket has now, at most len bytes; 0: the peer will send no more; -1 with errno (EAGAIN:
- * nothing now; EPROTO: see stream_reason). */
+/* Reads at most len bytes. 0: the peer has sent its last byte; -1 with errno (EAGAIN: nothing to
+ * read now; EPROTO: see stream_reason). */
 ssize_t stream_read(struct stream *s, void *room, size_t len);
 bool stream_has_unread(const struct stream *s);
-const char *stream_reason(const struct stream *s); /* why TLS failed; NULL: it has not */
+const char *stream_reason(const struct stream *s); /* why TLS failed; NULL: it has not failed */
 
-/* Our side sends no more. */
+/* Shuts our side of the connection. */
 void stream_shut(struct stream *s);
 
 /*
- * Writes what the socket takes now; how much, or -1 with errno (EAGAIN: nothing now). Many small
- * pieces cost more as an iovec than copied together, for which there is room (STREAM_ROOM_BYTES).
- * Changes pieces. All of it may have been taken, and the socket be full (stream_is_full): then some
- * of it waits here, and what comes next has to.
+ * Writes as much as the socket takes now; returns the number of bytes, or -1 with errno (EAGAIN:
+ * the socket is full). Many small pieces are copied together into room (STREAM_ROOM_BYTES), which
+ * costs less than a long iovec. Changes pieces. With TLS all bytes may be taken although the socket
+ * is full (stream_is_full): then encrypted bytes wait here, and further writes must wait.
  */
 ssize_t stream_write(struct stream *s, struct iovec *pieces, size_t count, char *room);
 bool stream_is_full(const struct stream *s);

@@ -73,7 +73,7 @@ add_alternative_names(X509 *x509, const struct testing_certificate *what)
 	GENERAL_NAMES_free(names);
 }
 
-/* Signed by the authority; the first is the authority itself. */
+/* Makes a certificate that the authority has signed; the first one is the authority itself. */
 static X509 *
 make(const struct testing_certificate *what, EVP_PKEY *key)
 {
@@ -227,7 +227,7 @@ testing_tls(const struct tls_settings *settings)
 	return tls;
 }
 
-/* RFC 8446 7.1, for what is no longer than a hash. */
+/* HKDF-Expand-Label (RFC 8446 7.1), for results no longer than a hash. */
 static void
 expand_label(const unsigned char *from, const char *label, unsigned char *room, size_t len)
 {
@@ -242,7 +242,7 @@ expand_label(const unsigned char *from, const char *label, unsigned char *room, 
 	memcpy(room, digest, len);
 }
 
-static unsigned char secret[32]; /* of what the client sends, with TLS_AES_128_GCM_SHA256 */
+static unsigned char secret[32]; /* the client's traffic secret, with TLS_AES_128_GCM_SHA256 */
 
 static void
 on_secret(const SSL *ssl, const char *line)

@@ -4,9 +4,9 @@
 #include "base/protocol.h"
 
 /*
- * For tests: a second protocol beside RESP, in which a request is a line of one argument. Limits:
- * line_bytes. A line that ends with "RESP" ends a batch, as the service may switch there. It keeps
- * its state between requests once it has seen the line "KEEP".
+ * For tests: a second protocol beside RESP, in which a request is a line of one argument. Its only
+ * limit is line_bytes. A line that ends with "RESP" ends a batch, because the service may switch
+ * the protocol there. It keeps its state between requests once it has seen the line "KEEP".
  */
 extern const struct protocol testing_line_protocol;
 

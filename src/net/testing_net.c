@@ -28,7 +28,7 @@ static struct outbox_pool pool;
 static bool (*awaited)(void *arg);
 static void *awaited_arg;
 static uint64_t give_up_us;
-static unsigned late_turns; /* turns since give_up_us: a starved process had few before */
+static unsigned late_turns; /* turns after give_up_us: a process without CPU time had few before */
 
 static void
 reply(struct rig_client *client, struct slice text)
@@ -58,7 +58,7 @@ reply_args(struct rig_client *client, const struct slice *args, size_t count)
 	}
 }
 
-/* However slow the machine is, it takes no less: what has a shorter share does one in a turn. */
+/* Takes at least len_us, so that a connection with a shorter share has one request in a turn. */
 static void
 spin_us(uint64_t len_us)
 {
@@ -201,7 +201,7 @@ on_closed(void *arg, const char *reason)
 	client->reason = reason;
 	client->closed_at = ++rig.closings;
 	outbox_close(&client->outbox);
-	/* The loop may have nothing to wake up for after this. */
+	/* Checked here, because the loop may not wake up again after this. */
 	if (awaited != NULL && awaited(awaited_arg))
 		net_stop(rig.net);
 }
@@ -316,7 +316,7 @@ rig_setup(void)
 	    error);
 }
 
-/* Another process may take it meanwhile. */
+/* Another process may take the port meanwhile. */
 static int
 free_port(void)
 {
@@ -369,7 +369,7 @@ rig_listen_line(void)
 void
 rig_teardown(void)
 {
-	awaited = NULL; /* a wait that failed has left it set */
+	awaited = NULL; /* it is still set if a wait has failed */
 	net_free(rig.net);
 	for (size_t i = 0; i < rig.client_count; i++) {
 		ck_assert_ptr_null(rig.clients[i]->conn);

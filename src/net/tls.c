@@ -16,26 +16,26 @@
 #include "base/bytes.h"
 #include "net/tls_tickets.h"
 
-/* What a client's certificate and its chain may take, in bytes; it is not known yet. */
+/* The largest certificate chain of a client, in bytes; the client is not authenticated yet. */
 #define CERTIFICATES_MAX 32768
 
 /* A certificate for one name that clients ask for, or (NULL) for all others. */
 struct certificate {
-	char *name; /* owned; "*.example.org" stands for one label */
+	char *name; /* owned; in "*.example.org", "*" matches one label */
 	SSL_CTX *ctx;
 };
 
 struct tls {
-	atomic_uint refs; /* the net's, and one for each connection */
+	atomic_uint refs; /* one for the net, one for each connection */
 	struct tls_tickets *tickets;
 	struct certificate *certificates; /* the first is the one for all others */
 	size_t count;
 	uint32_t user; /* enum tls_user */
 	time_t expires;
-	char *expiring; /* the file of what expires first */
+	char *expiring; /* the file whose certificate or CRL expires first */
 };
 
-/* What is being built, and why it failed. */
+/* A struct tls being built, and the error. */
 struct building {
 	const struct tls_settings *settings;
 	struct tls *tls;
@@ -116,13 +116,13 @@ give_password(char *room, int len, int writing, void *arg)
 	return (int)needed;
 }
 
-/* OpenSSL works out a certificate's extensions when they are first asked for. Here no other thread
- * does yet, and the first handshakes need not. */
+/* OpenSSL parses a certificate's extensions when they are first used. Done here, before other
+ * threads use it, so that the first handshakes take no time for it. */
 static void
 read_extensions(X509 *certificate)
 {
 	(void)X509_check_purpose(certificate, -1, 0);
-	ERR_clear_error(); /* what is wrong with it shows where it is used */
+	ERR_clear_error(); /* a defect is reported when the certificate is used */
 }
 
 static bool
@@ -170,7 +170,7 @@ look_at_authorities(struct building *b, SSL_CTX *ctx)
 	}
 }
 
-/* Whom clients' certificates are checked against. */
+/* Loads the authorities for clients' certificates, and the revocation list. */
 static bool
 load_authorities(struct building *b, SSL_CTX *ctx)
 {
@@ -198,7 +198,7 @@ load_authorities(struct building *b, SSL_CTX *ctx)
 		SSL_CTX_set_client_CA_list(ctx, names);
 	}
 	if (s->crl_file[0] != '\0') {
-		/* Lists only: a certificate in the file is not to be trusted for standing there. */
+		/* Loads only lists: a certificate in this file must not become trusted. */
 		lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
 		if (lookup == NULL ||
 		    X509_load_crl_file(lookup, s->crl_file, X509_FILETYPE_PEM) < 1)
@@ -265,8 +265,8 @@ set_ciphers(struct building *b, SSL_CTX *ctx)
 		return fail(b, "tls-ciphers", s->ciphers);
 	if (s->ciphersuites[0] != '\0' && SSL_CTX_set_ciphersuites(ctx, s->ciphersuites) != 1)
 		return fail(b, "tls-ciphersuites", s->ciphersuites);
-	/* No finite fields, and so no DHE: with the larger of them a client that has done nothing
-	 * yet, and spends nothing, has the loop compute for a tenth of a second. */
+	/* No finite-field groups, and so no DHE: with the larger ones an unauthenticated client
+	 * could make the loop compute for a tenth of a second at no cost to itself. */
 	if (SSL_CTX_set1_groups_list(ctx, "X25519:P-256:X448:P-384:P-521") != 1)
 		return fail(b, "OpenSSL", "");
 	return true;
@@ -278,7 +278,7 @@ set_sessions(struct building *b, SSL_CTX *ctx)
 	static const unsigned char id[] = "fanfare";
 	const struct tls_settings *s = b->settings;
 
-	/* Without it a session of a client with a certificate cannot be resumed. */
+	/* Without this id, the session of a client with a certificate cannot be resumed. */
 	SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1);
 	if (!s->session_caching) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -322,7 +322,7 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* One more certificate; name NULL: for all that are not named. */
+/* Adds a certificate; name NULL: for all other names. */
 static bool
 add_certificate(struct building *b, const char *name, const char *cert, const char *key)
 {
@@ -333,9 +333,10 @@ add_certificate(struct building *b, const char *name, const char *cert, const ch
 		return fail(b, "OpenSSL", "");
 	tls->certificates[tls->count++] =
 	    (struct certificate){.name = name != NULL ? xstrdup(name) : NULL, .ctx = ctx};
-	/* A record's memory is given back when it has been dealt with; most connections are idle.
-	 * A peer that just closes is at its end, as over TCP: no request of Redis's is one that
-	 * cutting it off makes another. */
+	/*
+	 * Record buffers are freed after use, because most connections are idle. A peer may close
+	 * without a close_notify, as over TCP: no truncated RESP request is a valid other request.
+	 */
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_options(
@@ -426,7 +427,7 @@ tls_accept(struct tls *tls)
 	return ssl;
 }
 
-/* Owned; NULL where it is empty, or holds what no name does. */
+/* Owned; NULL if it is empty or contains a NUL byte. */
 static char *
 text_of(const ASN1_STRING *string)
 {

@@ -13,16 +13,16 @@
 
 #include "base/alloc.h"
 
-/* What TLS puts into one record at most (RFC 8446 5.1). */
+/* The most data bytes in a TLS record (RFC 8446 5.1). */
 #define RECORD_BYTES 16384
 
-/* A peer may make OpenSSL answer (key updates) and take none of the answers. */
+/* The most kept bytes: a peer may make OpenSSL answer (key updates) without reading the answers. */
 #define REST_MAX ((size_t)64 << 10)
 
 #define HANDSHAKE_RECORD 22
 
-/* One after the other without data between them: each costs as much as some thousand bytes of it.
- */
+/* The most key updates in a row without data between them: each costs as much as some thousand
+ * bytes of data. */
 #define KEY_UPDATES_MAX 32
 
 static BIO_METHOD *method;
@@ -135,7 +135,7 @@ on_message(int writing, int version, int type, const void *ptr, size_t len, SSL 
 		ts->reason = "too many key updates";
 }
 
-/* Takes ssl, or NULL, for which it returns NULL. */
+/* Takes ssl. If ssl is NULL, returns NULL. */
 static struct tls_stream *
 attach(SSL *ssl, struct tls *tls, int fd)
 {
@@ -152,7 +152,7 @@ attach(SSL *ssl, struct tls *tls, int fd)
 	*ts = (struct tls_stream){.ssl = ssl, .tls = tls, .fd = fd};
 	BIO_set_data(bio, ts);
 	BIO_set_init(bio, 1);
-	SSL_set_bio(ssl, bio, bio); /* takes it */
+	SSL_set_bio(ssl, bio, bio); /* takes bio */
 	SSL_set_msg_callback(ssl, on_message);
 	SSL_set_msg_callback_arg(ssl, ts);
 	return ts;
@@ -206,7 +206,7 @@ reason_of(const struct tls_stream *ts, unsigned long code)
 	}
 }
 
-/* What follows a call of OpenSSL's that gave nothing: as recv(2) does. */
+/* Converts the failure of an OpenSSL call to a result of recv(2). */
 static ssize_t
 outcome(struct tls_stream *ts, int result)
 {
@@ -267,7 +267,7 @@ tls_stream_read(struct tls_stream *ts, void *room, size_t len)
 	ended = outcome(ts, result);
 	if (got == 0)
 		return ended;
-	/* An end or a failure is told by the next read, for which the socket has no event. */
+	/* The next read reports an end or a failure; the socket may have no event for it. */
 	ts->more = ended == 0 || errno != EAGAIN;
 	return (ssize_t)got;
 }
@@ -292,8 +292,8 @@ tls_stream_flush(struct tls_stream *ts)
 	return 1;
 }
 
-/* A record's worth from the front of the pieces, copied together unless the first piece is as much:
- * *len of it. */
+/* The next *len bytes of the pieces, for one record; copied together unless the first piece is
+ * large enough. */
 static const char *
 next_record(const struct iovec *pieces, size_t count, char *room, size_t *len)
 {

@@ -19,13 +19,13 @@
 #include "net/stream.h"
 #include "net/testing_certificates.h"
 
-/* Key updates, each in a record (RFC 8446 4.6.3) that asks for an answer, or not. */
+/* A key update in a record of its own (RFC 8446 4.6.3), which requests an answer or not. */
 #define UPDATE_BYTES 27
 #define PIECES 64
 
 static struct tls *tls;
 static struct tls_stream *ts;
-static SSL *client; /* between memory BIOs; the test carries what comes and goes */
+static SSL *client; /* uses memory BIOs; the test transfers the bytes */
 static int peer;
 static char scratch[STREAM_ROOM_BYTES];
 
@@ -72,7 +72,7 @@ teardown(void)
 	testing_certificates_teardown();
 }
 
-/* What the client has to say, at most max bytes of it; how many. */
+/* Transfers at most max bytes of the client's output to the server; returns their number. */
 static size_t
 forward(size_t max)
 {
@@ -91,7 +91,7 @@ forward(size_t max)
 	return (size_t)sent;
 }
 
-/* What the server said, at most max bytes of it; how many. */
+/* Transfers at most max bytes of the server's output to the client; returns their number. */
 static size_t
 fetch(size_t max)
 {
@@ -139,7 +139,7 @@ expect_read(size_t room, const char *text)
 	ck_assert_mem_eq(scratch, text, strlen(text));
 }
 
-/* What the client has got so far is put behind *in. */
+/* Appends the data that the client has received to *in. */
 static void
 hear(struct buffer *in)
 {
@@ -203,7 +203,7 @@ START_TEST(a_read_gives_what_there_is_room_for_and_says_that_there_is_more)
 	expect_read(4, "e tw");
 	ck_assert(ts->more);
 	expect_read(7, "o three");
-	ck_assert(ts->more); /* nobody knows yet */
+	ck_assert(ts->more); /* not known yet */
 	expect_nothing_to_read();
 }
 END_TEST
@@ -252,7 +252,7 @@ START_TEST(a_full_socket_keeps_a_record_and_what_follows_waits)
 }
 END_TEST
 
-/* Sends of the text, of which *sent has gone, some by the client. */
+/* Lets the client send some more of the text, of which *sent bytes were sent. */
 static void
 client_sends(uint64_t *seed, const char *text, size_t len, size_t *sent)
 {
@@ -373,7 +373,7 @@ START_TEST(the_end_of_the_peer_is_read_with_a_close_notify_or_without)
 }
 END_TEST
 
-/* The socket has no event any more for what was read with the bytes before it. */
+/* The socket has no event any more for an end that was read together with data. */
 START_TEST(an_end_that_comes_with_bytes_is_more_to_read)
 {
 	handshake();
@@ -451,7 +451,7 @@ START_TEST(key_updates_are_answered)
 }
 END_TEST
 
-/* Each costs some thousand times what a byte of data does, and nobody needs many. */
+/* Each key update costs some thousand times as much as a byte of data, and no client needs many. */
 static void
 flood(int answer)
 {
@@ -488,7 +488,7 @@ START_TEST(key_updates_without_end_are_refused)
 }
 END_TEST
 
-/* OpenSSL goes on as long as the socket gives it something, and the loop stands still. */
+/* Otherwise OpenSSL reads as long as the socket has bytes, and blocks the loop. */
 START_TEST(a_read_takes_no_more_of_the_socket_than_it_has_room_for)
 {
 	int large = 4 << 20, unread = 0, before;
@@ -524,7 +524,7 @@ on_writable(struct stream *stream)
 	writables++;
 }
 
-/* Who writes then has to wait for what the peer sends next, not for the socket, which is ready. */
+/* A write then has to wait for more bytes of the peer, not for the socket, which is writable. */
 START_TEST(half_a_key_update_lets_writes_wait_for_reads)
 {
 	static const struct stream_handler handler = {on_readable, on_writable};

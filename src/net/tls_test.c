@@ -42,7 +42,7 @@ expect_error_of_file(const char *what, const char *file, const char *why)
 	expect_error(wanted);
 }
 
-/* A text file in the folder; its path. */
+/* Writes a text file in the folder; returns its path. */
 static const char *
 write_file(const char *name, const char *text)
 {
@@ -55,7 +55,7 @@ write_file(const char *name, const char *text)
 	return path;
 }
 
-/* Both ends, which speak to each other through memory. */
+/* Client and server, connected through memory. */
 struct pair {
 	SSL *client, *server;
 	struct tls *tls;
@@ -114,7 +114,7 @@ START_TEST(files_that_do_not_fit_are_named)
 	    "certificate", testing_certificates_path("empty.pem"), "no start line");
 	settings.key_file = testing_certificates_path("client.key");
 	expect_error_of_file("key", testing_certificates_path("client.key"), "key values mismatch");
-	settings.key_file = ""; /* in the certificate's file, where it is not */
+	settings.key_file = ""; /* in the certificate's file, which has no key */
 	expect_error_of_file("key", testing_certificates_path("server.pem"), "unsupported");
 }
 END_TEST
@@ -195,7 +195,7 @@ START_TEST(only_the_protocols_named_are_spoken)
 }
 END_TEST
 
-/* A client that asks for it spends nothing, and the server a tenth of a second and more. */
+/* Such an exchange costs the client nothing, and the server a tenth of a second or more. */
 START_TEST(no_client_may_ask_for_an_exchange_of_keys_that_takes_long)
 {
 	static const char *const groups[] = {"X25519", "P-256", "P-384", "P-521", "X448",
@@ -370,7 +370,7 @@ START_TEST(a_certificate_names_its_user)
 }
 END_TEST
 
-/* Whether a client that has been with `before` is known to `after`. */
+/* True if a client's session with `before` can be resumed with `after`. */
 static bool
 resumes(struct tls *before, struct tls *after, int version, const char *certificate)
 {
@@ -380,7 +380,7 @@ resumes(struct tls *before, struct tls *after, int version, const char *certific
 	bool resumed;
 
 	ck_assert(pair.is_up);
-	SSL_shutdown(pair.client); /* a session that was broken off is no session */
+	SSL_shutdown(pair.client); /* a session without a close_notify is not resumed */
 	SSL_shutdown(pair.server);
 	part(&pair);
 	SSL_set_session(client, session);

@@ -22,7 +22,7 @@ struct ticket_key {
 };
 
 struct tls_tickets {
-	pthread_mutex_t mutex; /* of what follows; held for a copy, or to make a key */
+	pthread_mutex_t mutex; /* for the members below; held to copy or to make a key */
 	struct ticket_key now, before;
 	uint64_t lifetime_us;
 };
@@ -58,7 +58,7 @@ make_key(struct ticket_key *key, uint64_t now_us)
 	return true;
 }
 
-/* Replaces what has served its time. False: no random bytes. */
+/* Replaces keys whose lifetime is over. False: no random bytes. */
 static bool
 rotate(struct tls_tickets *tickets, uint64_t now_us)
 {
@@ -78,7 +78,8 @@ rotate(struct tls_tickets *tickets, uint64_t now_us)
 	return true;
 }
 
-/* The key for a new ticket (name NULL), or the one of this name; copied. 2: it is the old one. */
+/* Copies the key for a new ticket (name NULL), or the key of this name. 2: it is the
+ * previous key. */
 static int
 find_key(struct tls_tickets *tickets, const unsigned char *name, struct ticket_key *key)
 {

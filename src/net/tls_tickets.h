@@ -6,16 +6,16 @@
 #include <stdint.h>
 
 /*
- * Keys of session tickets (RFC 5077, RFC 8446 4.6.1): made here, never written anywhere, and
- * replaced after each lifetime of a ticket; the one before is still read. So what was resumable is
- * not for longer than twice that, whatever becomes of this machine later. Any thread may use them.
+ * Keys of session tickets (RFC 5077, RFC 8446 4.6.1): made here, never written to disk, and
+ * replaced after each lifetime of a ticket; the previous key still decrypts. So a ticket can be
+ * used for at most twice its lifetime. Any thread may use them.
  */
 struct tls_tickets;
 
 struct tls_tickets *tls_tickets_new(uint32_t lifetime_s); /* owned */
-void tls_tickets_free(struct tls_tickets *tickets);       /* or NULL */
+void tls_tickets_free(struct tls_tickets *tickets);       /* NULL is allowed */
 
-/* ctx encrypts its tickets with them, which stand as long as it does. False: no memory. */
+/* Makes ctx encrypt its tickets with these keys, which must outlive it. False: no memory. */
 bool tls_tickets_use(struct tls_tickets *tickets, SSL_CTX *ctx) __attribute__((warn_unused_result));
 
 #endif
