@@ -104,7 +104,9 @@ json_head(const struct hub_message *m, const struct wire_body *body, char *out, 
 static struct wire_ends
 json_ends(const struct hub_message *m, const struct wire_body *body)
 {
-	return (struct wire_ends){json_head(m, body, NULL, 0), 2};
+	char none[1];
+
+	return (struct wire_ends){json_head(m, body, none, 0), 2};
 }
 
 static void
