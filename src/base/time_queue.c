@@ -153,7 +153,8 @@ time_queue_remove(struct time_queue *q, uint32_t place)
 	 * not allocate each time. */
 	if (q->count == 0) {
 		time_queue_release(q);
-	} else if (q->room > 2 * SEGMENT && q->count + UNUSED + SEGMENT < q->room - SEGMENT) {
+	} else if (q->room > (size_t)2 * SEGMENT &&
+		   q->count + UNUSED + SEGMENT < q->room - SEGMENT) {
 		q->room -= SEGMENT;
 		q->ops->free(q->segments[segment_count(q)]);
 	}

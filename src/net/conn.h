@@ -40,9 +40,8 @@ struct net_loop {
 };
 
 struct net {
-	const struct net_config *config;    /* borrowed */
-	const struct net_service *services; /* borrowed */
-	unsigned service_count;
+	const struct net_config *config;                    /* borrowed */
+	const struct net_service *services;                 /* borrowed */
 	const struct protocol *protocols[NET_SERVICES_MAX]; /* of each service */
 	struct parser_pool parsers;
 	struct net_handler handler;
@@ -56,12 +55,12 @@ struct net {
 	struct conns closing;  /* dead, freed at the end of the turn */
 	struct conn_extras handshaking; /* in the TLS handshake, the oldest first */
 	size_t handshaking_count;
-	bool handshakes_full; /* TLS listeners wait until a handshake ends */
-	struct tls *tls;      /* for new connections on TLS listeners; NULL: not set */
+	struct tls *tls; /* for new connections on TLS listeners; NULL: not set */
 	uint64_t expiry_check_us;
 	struct conns replies_in_flight; /* other loops write for them; not subscribers */
 	struct net_loop loops[NET_LOOPS_MAX];
 	unsigned loop_count; /* 0: this loop reads and writes itself */
+	unsigned service_count;
 	struct io_inbox inbox;
 	struct event *inbox_event;
 	struct end_watch *ends;       /* of connections in CONN_BLOCKED */
@@ -76,21 +75,22 @@ struct net {
 	struct event *tick;              /* wakes the loop for the handler's timers */
 	uint64_t tick_at_us;
 	struct event *relisten; /* after running out of descriptors */
-	bool accept_paused;
 	uint64_t accept_warned_us;
 	struct event *signals[8];
 	unsigned signal_count;
+	bool stopped;
 	struct event *awaited; /* of net_await; NULL: none */
 	void (*await_done)(void *arg, bool readable);
 	void *await_arg;
-	uint64_t now_us;   /* when the turn began to work */
-	unsigned share_us; /* time for one connection's requests in a turn */
-	bool awake;        /* the turn has begun to work */
-	bool put_off;      /* the last turn skipped `later` */
+	uint64_t now_us;      /* when the turn began to work */
+	unsigned share_us;    /* time for one connection's requests in a turn */
+	bool awake;           /* the turn has begun to work */
+	bool put_off;         /* the last turn skipped `later` */
+	bool handshakes_full; /* TLS listeners wait until a handshake ends */
+	bool accept_paused;
 	uint64_t next_sweep_us;
 	struct conn *sweep_at;   /* the next to check; NULL: all were checked */
 	uint64_t drain_until_us; /* 0: not draining */
-	bool stopped;
 	struct net_figures figures;
 	char scratch[STREAM_ROOM_BYTES];
 };

@@ -112,9 +112,10 @@ struct lookup *
 lookup_start(struct event_base *base, const char *host, int port,
     void (*done)(void *arg, struct addrinfo *list, const char *error), void *arg)
 {
-	struct lookup *lookup = xcalloc(1, sizeof(*lookup) + strlen(host) + 1);
+	size_t host_len = strlen(host);
+	struct lookup *lookup = xcalloc(1, sizeof(*lookup) + host_len + 1);
 
-	strcpy(lookup->host, host);
+	memcpy(lookup->host, host, host_len + 1);
 	snprintf(lookup->port, sizeof(lookup->port), "%d", port);
 	lookup->done = done;
 	lookup->arg = arg;

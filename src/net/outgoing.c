@@ -334,7 +334,8 @@ struct outgoing *
 outgoing_new(struct net *net, const struct outgoing_config *config,
     const struct outgoing_handler *handler, void *arg, char *error, size_t error_len)
 {
-	struct outgoing *o = xcalloc(1, sizeof(*o) + strlen(config->host) + 1);
+	size_t host_len = strlen(config->host);
+	struct outgoing *o = xcalloc(1, sizeof(*o) + host_len + 1);
 
 	o->net = net;
 	o->handler = handler;
@@ -343,7 +344,7 @@ outgoing_new(struct net *net, const struct outgoing_config *config,
 	o->connect_timeout_ms = config->connect_timeout_ms;
 	o->fd = -1;
 	o->state = OUTGOING_WAITING;
-	strcpy(o->host, config->host);
+	memcpy(o->host, config->host, host_len + 1);
 	random_init(&o->random);
 	if (config->tls != NULL) {
 		o->tls = outgoing_tls_new(config->tls, config->host, error, error_len);

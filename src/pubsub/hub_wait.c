@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "pubsub/hub_state.h"
 
@@ -64,6 +66,7 @@ set_first_publisher(struct subscriber *s, const struct hub_publication *p)
 {
 	struct hub_wait *w = s->wait;
 
+	assert(w != NULL);
 	w->first_round = w->seen_round = s->hub->round;
 	w->ticket = p->ticket;
 	w->publisher_since_us = p->since_us;
