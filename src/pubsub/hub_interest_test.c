@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "pubsub/testing_form.h"
 
 /* Channels that are held without subscribers, and the callbacks of struct hub_interest. */
 
@@ -47,34 +48,6 @@ on_changed(struct hub_interest *interest, enum hub_kind kind, struct slice name,
 		ck_assert_uint_eq(hub_numsub(hub, kind, name), is_wanted);
 }
 
-static struct wire_ends
-ends(const struct hub_message *m, const struct wire_body *body)
-{
-	(void)m;
-	(void)body;
-	return (struct wire_ends){0, 1};
-}
-
-static void
-write_ends(
-    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
-{
-	(void)m;
-	(void)its;
-	out[body->len] = '.';
-}
-
-static size_t
-notice(uint64_t missed, char *out)
-{
-	(void)missed;
-	(void)out;
-	return 0;
-}
-
-static const struct wire_form forms[] = {
-    {.name = "a", .ends = ends, .write_ends = write_ends, .notice = notice}};
-
 static void
 ignore(struct subscriber *s)
 {
@@ -89,7 +62,7 @@ static void
 setup(void)
 {
 	struct hub_config config = {
-	    .limits = &limits, .forms = forms, .form_count = 1, .segment_bytes = 4096};
+	    .limits = &limits, .forms = &testing_form, .form_count = 1, .segment_bytes = 4096};
 
 	limits = (struct hub_limits){.subscriptions = 100, .subscribers = 100, .name_bytes = 10};
 	hub = hub_new(&config);

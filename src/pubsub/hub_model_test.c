@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "pubsub/testing_form.h"
 
 /* The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
  * model: a list of queued messages for each subscriber, and the publishers that wait. */
@@ -49,34 +50,6 @@ static struct {
 } pubs[PUBLISHERS];
 
 static int last_id;
-
-static struct wire_ends
-ends(const struct hub_message *m, const struct wire_body *body)
-{
-	(void)m;
-	(void)body;
-	return (struct wire_ends){0, 1};
-}
-
-static void
-write_ends(
-    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
-{
-	(void)m;
-	(void)its;
-	out[body->len] = '.';
-}
-
-static size_t
-notice(uint64_t missed, char *out)
-{
-	(void)missed;
-	(void)out;
-	return 0;
-}
-
-static const struct wire_form forms[] = {
-    {.name = "a", .ends = ends, .write_ends = write_ends, .notice = notice}};
 
 static void
 on_ready(struct subscriber *s)
@@ -122,7 +95,7 @@ static void
 setup(void)
 {
 	struct hub_config config = {
-	    .limits = &limits, .forms = forms, .form_count = 1, .segment_bytes = 4096};
+	    .limits = &limits, .forms = &testing_form, .form_count = 1, .segment_bytes = 4096};
 
 	limits = (struct hub_limits){
 	    .subscriptions = 10, .subscribers = 100, .name_bytes = 10, .memory_bytes = 0};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "pubsub/testing_form.h"
 
 /* Publishers that wait for room under OUTBOX_BLOCK, one event after the other. */
 
@@ -17,34 +18,6 @@ static struct hub_limits limits;
 static struct subscriber subs[CLIENTS];
 static struct hub_publication first, second;
 static int overflows, rooms;
-
-static struct wire_ends
-ends(const struct hub_message *m, const struct wire_body *body)
-{
-	(void)m;
-	(void)body;
-	return (struct wire_ends){0, 1};
-}
-
-static void
-write_ends(
-    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
-{
-	(void)m;
-	(void)its;
-	out[body->len] = '.';
-}
-
-static size_t
-notice(uint64_t missed, char *out)
-{
-	(void)missed;
-	(void)out;
-	return 0;
-}
-
-static const struct wire_form forms[] = {
-    {.name = "a", .ends = ends, .write_ends = write_ends, .notice = notice}};
 
 static void
 on_ready(struct subscriber *s)
@@ -73,7 +46,7 @@ static void
 setup(void)
 {
 	struct hub_config config = {
-	    .limits = &limits, .forms = forms, .form_count = 1, .segment_bytes = 4096};
+	    .limits = &limits, .forms = &testing_form, .form_count = 1, .segment_bytes = 4096};
 	struct outbox_limits two = {.messages = 2, .policy = OUTBOX_BLOCK}, none = {.bytes = 0};
 
 	limits = (struct hub_limits){.subscriptions = 10, .subscribers = 10, .name_bytes = 10};
