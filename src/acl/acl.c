@@ -226,7 +226,7 @@ acl_set_user(struct acl *acl, struct slice name, const struct slice *rules, size
 		    offender.ptr != NULL ? offender.ptr : "", acl_fault_text(fault));
 	buffer_release(&offender);
 	if (fault == ACL_OK && user != NULL) {
-		*narrowed = !acl_hears_as_much(user, next);
+		*narrowed = !acl_receives_as_much(user, next);
 		acl_user_take_rules(user, next);
 	} else if (fault == ACL_OK) {
 		add(&acl->users, next);

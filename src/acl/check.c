@@ -75,7 +75,7 @@ acl_denied_key(const struct acl_selector *s, const struct acl_command *row,
 #define NAME_BYTES_MAX 65535
 
 static bool
-selector_may_hear(const struct acl_selector *s, struct slice name, bool is_pattern)
+selector_may_receive(const struct acl_selector *s, struct slice name, bool is_pattern)
 {
 	if (s->all_channels)
 		return true;
@@ -116,7 +116,7 @@ look_at_channels(const struct acl_selector *s, const struct acl_command *row,
 	for (; *at<end && * work> 0; ++*at) {
 		size_t cost = (argv[*at].len + 32) * (s->channels.count + 1);
 
-		if (!selector_may_hear(s, argv[*at], are_patterns))
+		if (!selector_may_receive(s, argv[*at], are_patterns))
 			return false;
 		*work -= cost < *work ? cost : *work;
 	}
@@ -207,16 +207,16 @@ acl_reads_all_keys(const struct acl_user *user, const struct acl_command *row,
 }
 
 bool
-acl_may_hear(const struct acl_user *user, struct slice name, bool is_pattern)
+acl_may_receive(const struct acl_user *user, struct slice name, bool is_pattern)
 {
 	for (size_t i = 0; i < user->selector_count; i++)
-		if (selector_may_hear(&user->selectors[i], name, is_pattern))
+		if (selector_may_receive(&user->selectors[i], name, is_pattern))
 			return true;
 	return false;
 }
 
 static bool
-hears_all(const struct acl_user *user)
+receives_all(const struct acl_user *user)
 {
 	for (size_t i = 0; i < user->selector_count; i++)
 		if (user->selectors[i].all_channels)
@@ -225,17 +225,17 @@ hears_all(const struct acl_user *user)
 }
 
 bool
-acl_hears_as_much(const struct acl_user *before, const struct acl_user *after)
+acl_receives_as_much(const struct acl_user *before, const struct acl_user *after)
 {
-	if (hears_all(after))
+	if (receives_all(after))
 		return true;
-	if (hears_all(before))
+	if (receives_all(before))
 		return false;
 	for (size_t i = 0; i < before->selector_count; i++) {
 		const struct acl_patterns *granted = &before->selectors[i].channels;
 
 		for (size_t j = 0; j < granted->count; j++)
-			if (!acl_may_hear(after,
+			if (!acl_may_receive(after,
 				(struct slice){granted->items[j].ptr, granted->items[j].len}, true))
 				return false;
 	}

@@ -50,10 +50,10 @@ bool acl_reads_all_keys(const struct acl_user *user, const struct acl_command *r
  * True if some selector allows a subscription to this channel or pattern. A pattern must be equal
  * to a granted one, so that it never matches more channels than the rule.
  */
-bool acl_may_hear(const struct acl_user *user, struct slice name, bool is_pattern);
+bool acl_may_receive(const struct acl_user *user, struct slice name, bool is_pattern);
 
 /* True if everything that `before` allows to receive is allowed by `after` as well. It compares the
  * rules only, so it may be false although the channels in use are still allowed. */
-bool acl_hears_as_much(const struct acl_user *before, const struct acl_user *after);
+bool acl_receives_as_much(const struct acl_user *before, const struct acl_user *after);
 
 #endif

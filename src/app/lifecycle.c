@@ -26,7 +26,7 @@
 /* The delay before a failed last snapshot is tried again. */
 #define SAVE_AGAIN_US 5000000
 
-static const char keys_are_here[] =
+static const char upgrade_refusal[] =
     "the keys of this process would be lost, or both processes would "
     "write them; stop this one, then start the other";
 
@@ -165,7 +165,7 @@ lifecycle_turn(struct lifecycle *l, uint64_t now_us)
 
 /* Why the shutdown cannot be aborted; NULL: it can. */
 static const char *
-why_no_way_back(const struct lifecycle *l)
+abort_obstacle(const struct lifecycle *l)
 {
 	if (l->state != LIFECYCLE_LAME_DUCK)
 		return "No shutdown in progress.";
@@ -184,7 +184,7 @@ bool
 lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
 {
 	static const struct systemd_sockets none;
-	const char *why = why_no_way_back(l);
+	const char *why = abort_obstacle(l);
 	struct buffer opened = {0}, text = {0};
 	bool ok;
 
@@ -275,7 +275,7 @@ on_successor(void *arg, bool readable)
 		/* The reason was logged. */
 	} else if (persistence_holds_data(l->wiring->persistence)) {
 		/* Keys were created since the upgrade began. */
-		buffer_append_str(&error, keys_are_here);
+		buffer_append_str(&error, upgrade_refusal);
 	} else {
 		systemd_notify("MAINPID=%ld", (long)successor);
 		if (!upgrade_hand_over(&l->upgrade))
@@ -312,7 +312,7 @@ begin_upgrade(struct lifecycle *l)
 		return;
 	}
 	if (persistence_holds_data(l->wiring->persistence)) {
-		log_error("SIGUSR2: no upgrade, %s", keys_are_here);
+		log_error("SIGUSR2: no upgrade, %s", upgrade_refusal);
 		return;
 	}
 	if (l->upgrade.fd != -1) {

@@ -393,7 +393,7 @@ load_users(struct fanfared *f)
 
 /* Does everything that can fail. Signals are handled before the first listener is opened. */
 static bool
-open_doors(struct fanfared *f)
+start_serving(struct fanfared *f)
 {
 	struct server_settings interface = live_config_interface(&f->live);
 	struct buffer opened = {0};
@@ -512,7 +512,7 @@ run(struct fanfared *f)
 	signal(SIGXFSZ,
 	    SIG_IGN); /* exceeding the file size limit is an error of write(), like others */
 	open_supervisor(&f->settings);
-	if (!live_config_fit_maxclients(&f->settings) || !open_doors(f))
+	if (!live_config_fit_maxclients(&f->settings) || !start_serving(f))
 		return EXIT_FAILURE;
 	return serve(f, ready_fd) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -123,9 +123,9 @@ io_set_subscriber(void *conn, bool subscriber)
 }
 
 static void
-io_set_owing(void *conn, bool owing)
+io_set_expects_output(void *conn, bool expects_output)
 {
-	conn_set_expects_output(conn, owing);
+	conn_set_expects_output(conn, expects_output);
 }
 
 static void
@@ -230,7 +230,7 @@ wiring_init(
 	    .kill = io_kill,
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
-	    .set_owing = io_set_owing,
+	    .set_expects_output = io_set_expects_output,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,

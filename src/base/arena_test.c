@@ -69,7 +69,7 @@ START_TEST(an_open_piece_takes_no_more_room_than_it_can_need)
 }
 END_TEST
 
-START_TEST(the_room_follows_what_arrived_and_not_what_may_come)
+START_TEST(memory_grows_with_the_received_bytes_not_the_announced_length)
 {
 	arena_append(&arena, bytes, 1000, (size_t)1 << 40);
 	ck_assert_uint_lt(arena.room, 2200);
@@ -114,6 +114,6 @@ main(void)
 	    (const TTest *[]){pieces_stay_where_they_are_until_all_are_freed,
 		an_open_piece_grows_beside_closed_ones,
 		an_open_piece_takes_no_more_room_than_it_can_need,
-		the_room_follows_what_arrived_and_not_what_may_come, an_empty_piece_needs_no_memory,
-		joined_arenas_are_one, NULL});
+		memory_grows_with_the_received_bytes_not_the_announced_length,
+		an_empty_piece_needs_no_memory, joined_arenas_are_one, NULL});
 }

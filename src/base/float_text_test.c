@@ -70,7 +70,7 @@ START_TEST(numbers_are_read_in_any_of_their_forms)
 }
 END_TEST
 
-START_TEST(what_is_no_number_leaves_it_alone)
+START_TEST(an_invalid_number_changes_nothing)
 {
 	static const struct slice wrong[] = {SLICE(""), SLICE(" 1"), SLICE("1 "), SLICE("abc"),
 	    SLICE("1.5x"), SLICE("1\0"), SLICE("nan"), SLICE("1e5000"), SLICE("1e-5000")};
@@ -89,5 +89,5 @@ main(void)
 	return testing_main("base/float_text", NULL, NULL,
 	    (const TTest *[]){no_zeros_and_no_exponent_are_written,
 		the_largest_number_has_room_and_is_read_again, texts_of_5120_bytes_are_no_numbers,
-		numbers_are_read_in_any_of_their_forms, what_is_no_number_leaves_it_alone, NULL});
+		numbers_are_read_in_any_of_their_forms, an_invalid_number_changes_nothing, NULL});
 }

@@ -99,7 +99,7 @@ START_TEST(a_user_with_very_many_subscriptions_is_looked_at_in_slices)
 }
 END_TEST
 
-START_TEST(what_was_begun_is_done_though_its_asker_goes)
+START_TEST(a_check_is_completed_after_its_client_has_left)
 {
 	struct test_conn *s = open_with_many();
 
@@ -146,7 +146,7 @@ START_TEST(a_deleted_user_is_closed_and_runs_nothing_more)
 }
 END_TEST
 
-START_TEST(who_deletes_his_own_user_is_answered_first)
+START_TEST(a_client_that_deletes_its_own_user_gets_the_reply_first)
 {
 	struct test_conn *u;
 
@@ -384,7 +384,7 @@ START_TEST(a_login_that_turns_out_to_be_none_leaves_nothing_behind)
 }
 END_TEST
 
-START_TEST(who_need_not_authenticate_any_more_is_not_told_to_hurry)
+START_TEST(a_client_that_need_not_authenticate_has_no_auth_timeout)
 {
 	struct test_conn *n;
 
@@ -409,10 +409,10 @@ main(void)
 	return testing_main("cmd/access", setup, test_teardown,
 	    (const TTest *[]){a_rule_that_takes_channels_away_closes_who_hears_them,
 		a_user_with_very_many_subscriptions_is_looked_at_in_slices,
-		what_was_begun_is_done_though_its_asker_goes,
+		a_check_is_completed_after_its_client_has_left,
 		a_deleted_user_is_closed_and_runs_nothing_more,
 		what_changes_for_one_user_closes_nobody_else,
-		who_deletes_his_own_user_is_answered_first,
+		a_client_that_deletes_its_own_user_gets_the_reply_first,
 		a_login_waits_after_wrong_passwords_and_holds_up_nobody,
 		who_goes_while_his_login_waits_is_forgotten, who_counts_as_one_address_waits_as_one,
 		requirepass_and_the_user_default_stay_in_step,
@@ -421,5 +421,5 @@ main(void)
 		a_long_list_of_channels_is_looked_at_in_slices_and_refused_as_a_whole,
 		passwords_that_come_with_a_mistake_are_not_shown_either,
 		a_login_that_turns_out_to_be_none_leaves_nothing_behind,
-		who_need_not_authenticate_any_more_is_not_told_to_hurry, NULL});
+		a_client_that_need_not_authenticate_has_no_auth_timeout, NULL});
 }

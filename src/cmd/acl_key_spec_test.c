@@ -89,7 +89,7 @@ START_TEST(what_only_names_a_shard_is_no_key)
 }
 END_TEST
 
-START_TEST(set_reads_only_where_it_is_told_to_answer)
+START_TEST(set_reads_the_key_only_with_get)
 {
 	const char *keys = "RW access update variable_flags @1 range 0 1 0";
 	struct slice argv[] = {SLICE("set"), SLICE("get"), SLICE("get"), SLICE("GeT")};
@@ -165,7 +165,7 @@ main(void)
 	return testing_main("acl/key_spec", NULL, NULL,
 	    (const TTest *[]){a_range_reaches_from_its_beginning_to_the_last_key,
 		a_number_says_how_many_keys_there_are, arguments_that_make_no_sense_name_no_keys,
-		what_only_names_a_shard_is_no_key, set_reads_only_where_it_is_told_to_answer,
+		what_only_names_a_shard_is_no_key, set_reads_the_key_only_with_get,
 		sort_writes_to_the_last_store_that_is_an_option, notes_stand_behind_two_dashes,
 		the_keys_of_every_command_can_be_read, NULL});
 }

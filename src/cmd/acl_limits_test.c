@@ -79,7 +79,7 @@ START_TEST(only_limits_that_are_set_are_shown)
 }
 END_TEST
 
-START_TEST(what_is_no_limit_is_refused)
+START_TEST(an_unknown_limit_is_refused)
 {
 	ck_assert(!acl_is_limit(SLICE("limit")));
 	ck_assert(!apply("limit:"));
@@ -240,7 +240,7 @@ int
 main(void)
 {
 	return testing_main("cmd/acl_limits", setup, teardown,
-	    (const TTest *[]){only_limits_that_are_set_are_shown, what_is_no_limit_is_refused,
+	    (const TTest *[]){only_limits_that_are_set_are_shown, an_unknown_limit_is_refused,
 		a_second_of_messages_passes_at_once_and_then_the_rate,
 		a_message_larger_than_a_second_passes_and_is_paid_for_after,
 		connections_of_a_user_are_counted_as_they_come_and_go,

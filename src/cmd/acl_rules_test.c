@@ -248,14 +248,14 @@ END_TEST
 START_TEST(a_pattern_is_heard_only_where_it_is_granted_literally)
 {
 	ck_assert_int_eq(apply("&news.* (&a)"), ACL_OK);
-	ck_assert(acl_may_hear(user, SLICE("news.1"), false));
-	ck_assert(!acl_may_hear(user, SLICE("new"), false));
-	ck_assert(acl_may_hear(user, SLICE("a"), false));
-	ck_assert(acl_may_hear(user, SLICE("news.*"), true));
-	ck_assert(!acl_may_hear(user, SLICE("news.1*"), true));
-	ck_assert(!acl_may_hear(user, SLICE("*"), true));
+	ck_assert(acl_may_receive(user, SLICE("news.1"), false));
+	ck_assert(!acl_may_receive(user, SLICE("new"), false));
+	ck_assert(acl_may_receive(user, SLICE("a"), false));
+	ck_assert(acl_may_receive(user, SLICE("news.*"), true));
+	ck_assert(!acl_may_receive(user, SLICE("news.1*"), true));
+	ck_assert(!acl_may_receive(user, SLICE("*"), true));
 	ck_assert_int_eq(apply("allchannels"), ACL_OK);
-	ck_assert(acl_may_hear(user, SLICE("*"), true));
+	ck_assert(acl_may_receive(user, SLICE("*"), true));
 }
 END_TEST
 
@@ -304,8 +304,8 @@ START_TEST(a_name_too_long_for_any_channel_is_matched_with_nothing)
 
 	memset(name, 'a', 70000);
 	ck_assert_int_eq(apply("resetchannels &*a &b"), ACL_OK);
-	ck_assert(acl_may_hear(user, (struct slice){name, 65535}, false));
-	ck_assert(!acl_may_hear(user, (struct slice){name, 65536}, false));
+	ck_assert(acl_may_receive(user, (struct slice){name, 65535}, false));
+	ck_assert(!acl_may_receive(user, (struct slice){name, 65536}, false));
 	free(name);
 }
 END_TEST

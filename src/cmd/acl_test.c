@@ -87,7 +87,7 @@ START_TEST(a_file_with_a_mistake_changes_nothing_and_says_where)
 }
 END_TEST
 
-START_TEST(who_holds_a_user_sees_that_he_is_gone)
+START_TEST(a_reference_shows_that_its_user_was_deleted)
 {
 	struct acl_user *alice, *bob;
 
@@ -131,7 +131,7 @@ START_TEST(all_channels_is_what_new_users_and_selectors_begin_with)
 }
 END_TEST
 
-START_TEST(the_password_of_default_is_his_only_one)
+START_TEST(default_has_one_password_at_most)
 {
 	struct acl_user *user = acl_default(acl);
 	bool narrowed;
@@ -199,9 +199,10 @@ main(void)
 	return testing_main("cmd/acl", setup, teardown,
 	    (const TTest *[]){default_is_always_there_and_the_same_object,
 		a_file_with_a_mistake_changes_nothing_and_says_where,
-		who_holds_a_user_sees_that_he_is_gone, a_change_tells_whether_less_may_be_heard,
+		a_reference_shows_that_its_user_was_deleted,
+		a_change_tells_whether_less_may_be_heard,
 		all_channels_is_what_new_users_and_selectors_begin_with,
-		the_password_of_default_is_his_only_one, users_are_kept_in_the_order_of_their_names,
+		default_has_one_password_at_most, users_are_kept_in_the_order_of_their_names,
 		who_is_named_before_and_after_stays_whoever_else_comes_or_goes,
 		a_user_has_a_name_that_can_be_read_back, NULL});
 }

@@ -319,7 +319,7 @@ START_TEST(a_bad_pause_pauses_nobody)
 }
 END_TEST
 
-START_TEST(nobody_is_ever_blocked_to_be_unblocked)
+START_TEST(unblock_finds_no_blocked_client)
 {
 	assert_says(c, "client unblock 1", ":0\r\n");
 	assert_says(c, "client unblock 1 ERROR", ":0\r\n");
@@ -373,6 +373,6 @@ main(void)
 		a_client_is_killed_by_its_address, a_killed_client_is_not_listed_any_more,
 		who_kills_itself_gets_the_reply_first, filters_must_all_match_and_spare_the_caller,
 		bad_filters_kill_nobody, a_pause_is_never_shortened_by_another,
-		a_bad_pause_pauses_nobody, nobody_is_ever_blocked_to_be_unblocked,
+		a_bad_pause_pauses_nobody, unblock_finds_no_blocked_client,
 		a_client_that_does_not_touch_leaves_idle_times_alone, NULL});
 }

@@ -175,7 +175,7 @@ START_TEST(reply_skip_drops_exactly_the_next_reply)
 }
 END_TEST
 
-START_TEST(a_browser_is_shown_the_door)
+START_TEST(an_http_request_closes_the_connection)
 {
 	assert_says(c, "POST / HTTP/1.1", "");
 	ck_assert_ptr_nonnull(c->killed);
@@ -340,7 +340,7 @@ main(void)
 		a_subscribed_resp2_client_may_only_do_what_redis_allows_it,
 		a_subscribed_resp3_client_may_do_everything,
 		reply_off_drops_replies_and_keeps_pushes, reply_skip_drops_exactly_the_next_reply,
-		a_browser_is_shown_the_door, a_finished_client_is_answered_nothing_more,
+		an_http_request_closes_the_connection, a_finished_client_is_answered_nothing_more,
 		a_pause_holds_commands_until_it_ends, a_pause_of_writes_holds_publishers_only,
 		monitors_are_told_to_io_as_subscribers_are,
 		monitors_see_commands_but_no_passwords_and_nothing_administrative,

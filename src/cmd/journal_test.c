@@ -529,7 +529,7 @@ check_refused(const char *const words[], const char *expected)
 
 #define REFUSED(expected, ...) check_refused((const char *const[]){__VA_ARGS__, NULL}, expected)
 
-START_TEST(what_is_no_command_is_not_replayed)
+START_TEST(an_unknown_command_is_not_replayed)
 {
 	server_replay_begin(test_server);
 	REFUSED("unknown command 'NOSUCH'", "NOSUCH", "a");
@@ -594,6 +594,6 @@ main(void)
 		writers_wait_while_too_much_is_to_be_written, what_was_dumped_can_be_replayed,
 		collections_are_dumped_in_commands_of_64_elements,
 		a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept,
-		what_is_no_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,
+		an_unknown_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,
 		a_command_that_fails_is_refused_with_its_error, NULL});
 }

@@ -116,7 +116,7 @@ may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
 	const struct client *c = rq->client;
 
 	return c->pending->rules_version == rq->server->limits_version || c->user->unrestricted ||
-	       acl_may_hear(c->user, name, kind == HUB_PATTERN);
+	       acl_may_receive(c->user, name, kind == HUB_PATTERN);
 }
 
 static enum command_result

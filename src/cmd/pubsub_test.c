@@ -126,7 +126,7 @@ START_TEST(a_message_reaches_channel_and_pattern_subscriptions_in_each_form)
 }
 END_TEST
 
-START_TEST(shard_channels_are_a_world_of_their_own)
+START_TEST(shard_channels_are_separate_from_channels)
 {
 	test_call(c, "ssubscribe a");
 	assert_says(other, "publish a m", ":0\r\n");
@@ -363,7 +363,7 @@ main(void)
 		unsubscribing_is_confirmed_whether_subscribed_or_not,
 		resp3_confirmations_are_pushes,
 		a_message_reaches_channel_and_pattern_subscriptions_in_each_form,
-		shard_channels_are_a_world_of_their_own,
+		shard_channels_are_separate_from_channels,
 		limits_refuse_the_rest_of_the_command_and_keep_what_was_confirmed,
 		a_name_too_long_anywhere_refuses_the_whole_command,
 		pubsub_answers_who_subscribed_to_what,

@@ -229,7 +229,7 @@ number_of(struct sort *s, struct slice text)
 
 /* Finds the sort key of each element. */
 static void
-weigh(struct request *rq, struct sort *s)
+find_sort_keys(struct request *rq, struct sort *s)
 {
 	size_t i;
 
@@ -337,7 +337,7 @@ sort_and_answer(struct request *rq, struct sort *s)
 	size_t from, count;
 
 	if (!s->unsorted && s->count > 0) {
-		weigh(rq, s);
+		find_sort_keys(rq, s);
 		if (s->no_number) {
 			request_error(rq, "ERR One or more scores can't be converted into double");
 			return;

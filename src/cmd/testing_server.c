@@ -69,10 +69,10 @@ io_set_unauthenticated(void *conn, bool unauthenticated)
 }
 
 static void
-io_set_owing(void *conn, bool owing)
+io_set_expects_output(void *conn, bool expects_output)
 {
 	(void)conn;
-	(void)owing;
+	(void)expects_output;
 }
 
 static void
@@ -219,7 +219,7 @@ test_setup(void)
 	    .kill = io_kill,
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
-	    .set_owing = io_set_owing,
+	    .set_expects_output = io_set_expects_output,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,

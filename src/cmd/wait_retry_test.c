@@ -79,7 +79,7 @@ START_TEST(the_largest_debtor_is_closed_for_a_publisher_that_waits)
 }
 END_TEST
 
-START_TEST(nobody_is_closed_for_a_message_that_nobody_hears_any_more)
+START_TEST(a_message_without_subscribers_closes_no_client)
 {
 	uint64_t now_us = clock_mono_us();
 
@@ -183,7 +183,7 @@ main(void)
 {
 	return testing_main("cmd/wait_retry", setup, test_teardown,
 	    (const TTest *[]){the_largest_debtor_is_closed_for_a_publisher_that_waits,
-		nobody_is_closed_for_a_message_that_nobody_hears_any_more,
+		a_message_without_subscribers_closes_no_client,
 		the_time_in_which_a_publisher_was_paused_is_not_held_against_debtors,
 		nobody_is_closed_for_a_transaction_that_can_only_fail,
 		nobody_is_closed_for_a_transaction_that_waits_for_room_and_can_only_fail,

@@ -99,7 +99,7 @@ good_choices(uint64_t now_s)
 	return good;
 }
 
-START_TEST(under_lru_those_go_that_were_not_used_for_long)
+START_TEST(lru_evicts_the_longest_unused_keys)
 {
 	unsigned i;
 
@@ -303,8 +303,8 @@ int
 main(void)
 {
 	return testing_main("kv/eviction_policy", setup, teardown,
-	    (const TTest *[]){under_lru_those_go_that_were_not_used_for_long,
-		more_samples_choose_better, under_lfu_those_go_that_are_used_the_least,
+	    (const TTest *[]){lru_evicts_the_longest_unused_keys, more_samples_choose_better,
+		under_lfu_those_go_that_are_used_the_least,
 		volatile_policies_take_only_keys_that_end,
 		a_remembered_key_that_does_not_end_any_more_stays,
 		under_ttl_the_one_that_ends_first_goes_in_any_database,

@@ -214,7 +214,7 @@ START_TEST(freeing_in_slices_takes_about_as_many_values_as_it_may)
 }
 END_TEST
 
-START_TEST(what_is_cut_off_and_large_is_the_callers_to_free)
+START_TEST(a_large_trimmed_part_is_returned_to_the_caller)
 {
 	struct kv_list *rest;
 	struct kv_list_place place;
@@ -426,7 +426,7 @@ main(void)
 		a_positive_limit_counts_values, values_are_inserted_beside_a_place_and_replaced,
 		removing_goes_on_with_the_next_in_its_direction, a_copy_is_its_own,
 		freeing_in_slices_takes_about_as_many_values_as_it_may,
-		what_is_cut_off_and_large_is_the_callers_to_free, a_queue_does_not_grow,
+		a_large_trimmed_part_is_returned_to_the_caller, a_queue_does_not_grow,
 		memory_is_given_back_when_most_values_are_gone, it_does_what_a_plain_array_does,
 		NULL});
 }

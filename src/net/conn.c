@@ -218,7 +218,7 @@ conn_peer_ended(void *arg)
 	struct conn *conn = arg;
 
 	net_wake(conn->net);
-	conn->end_watch = END_TOLD;
+	conn->end_watch = END_REPORTED;
 	if (conn->state != CONN_BLOCKED)
 		return;
 	conn_kill(conn, "closed by peer");

@@ -205,7 +205,7 @@ void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
 void conn_check_login(struct conn *conn, uint64_t now_us); /* the time limit for the login */
 void conn_begin_limits(struct conn *conn, const struct net_peer *peer);
 void conn_end_limits(struct conn *conn);
-void conn_has_asked(struct conn *conn);      /* one of its requests was passed to the service */
+void conn_has_requested(struct conn *conn);  /* one of its requests was passed to the service */
 void conn_check_handshakes(struct net *net); /* kills handshakes that are too slow or too many */
 /* Its TLS handshake has ended: lets waiting connections begin theirs. */
 void conn_handshake_over(struct conn *conn);

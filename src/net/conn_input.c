@@ -70,7 +70,7 @@ hand_over(struct conn *conn, const struct protocol_request *request)
 	verdict = conn_service(conn)->request(conn->client, request->args, request->count);
 	conn->may_switch = false;
 	if (conn->extra != NULL)
-		conn_has_asked(conn);
+		conn_has_requested(conn);
 	return conn_is_open(conn) ? verdict : REQUEST_NEXT;
 }
 

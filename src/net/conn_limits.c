@@ -90,7 +90,7 @@ conn_end_limits(struct conn *conn)
 }
 
 void
-conn_has_asked(struct conn *conn)
+conn_has_requested(struct conn *conn)
 {
 	conn->asked = true;
 	if (!conn->unauthenticated)

@@ -30,9 +30,9 @@ enum conn_output {
 
 /* The state of the socket in net->ends (net/end_watch.h). */
 enum conn_end_watch {
-	END_UNKNOWN, /* not added */
-	END_WATCHED, /* watched */
-	END_TOLD,    /* the end was reported; watched again only if added again */
+	END_UNKNOWN,  /* not added */
+	END_WATCHED,  /* watched */
+	END_REPORTED, /* the end was reported; watched again only if added again */
 };
 
 /* The queue in which a connection waits for its input to be handled; see conn_queues.c. */

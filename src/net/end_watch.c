@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 
-#define TOLD_AT_ONCE 64
+#define REPORTED_AT_ONCE 64
 
 struct end_watch {
 	int fd;
@@ -21,8 +21,8 @@ static void
 on_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct end_watch *w = arg;
-	struct epoll_event events[TOLD_AT_ONCE];
-	int count = epoll_wait((int)fd, events, TOLD_AT_ONCE, 0);
+	struct epoll_event events[REPORTED_AT_ONCE];
+	int count = epoll_wait((int)fd, events, REPORTED_AT_ONCE, 0);
 
 	(void)what;
 	for (int i = 0; i < count; i++)

@@ -19,7 +19,7 @@
 
 /* The time for handshakes in one round of the loop. Thousands may begin at once, and each costs as
  * much as many requests of established connections. */
-#define SHAKING_US 500
+#define HANDSHAKE_US 500
 
 void
 io_requests_free(struct io_requests *requests)
@@ -39,7 +39,7 @@ fail(struct io_link *link, int error, bool is_writing)
 	report->error = error;
 	report->reason = stream_reason(&link->stream);
 	report->is_writing = is_writing;
-	link->deaf = true;
+	link->reading_ended = true;
 	stream_stop(&link->stream);
 }
 
@@ -146,7 +146,7 @@ parse(struct io_link *link, const char *ptr, size_t len, size_t read)
 	at = collect(link, ptr, len, &arena, &request, &end, &status);
 	if (status == PROTOCOL_ERROR) {
 		error = xstrdup(loop->parsers.protocols[link->service]->error(link->parser));
-		link->deaf = true;
+		link->reading_ended = true;
 	}
 	report = io_report(link, IO_READ);
 	report->len = read;
@@ -196,7 +196,7 @@ check_first_bytes(struct io_link *link, const char *ptr, size_t len)
 	report = io_report(link, IO_FAILED);
 	report->error = EPROTO;
 	report->reason = fault;
-	link->deaf = true;
+	link->reading_ended = true;
 	stream_stop(&link->stream);
 	return false;
 }
@@ -210,7 +210,7 @@ linger(struct io_link *link)
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	watch(link, false);
-	link->deaf = true;
+	link->reading_ended = true;
 	io_report(link, IO_END);
 }
 
@@ -236,7 +236,7 @@ read_some(struct io_link *link)
 			unparsed_append(&link->unparsed, loop->scratch + taken, (size_t)n - taken);
 	} else if (n == 0) {
 		watch(link, false);
-		link->deaf = true;
+		link->reading_ended = true;
 		io_report(link, IO_END);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		fail(link, errno, false);
@@ -244,16 +244,16 @@ read_some(struct io_link *link)
 }
 
 static void
-shake(struct io_link *link)
+take_handshake_turn(struct io_link *link)
 {
 	struct io_loop *loop = link->loop;
 	uint64_t start_us;
 
-	if (loop->shaking_us >= SHAKING_US)
+	if (loop->handshake_us >= HANDSHAKE_US)
 		return; /* the event is reported again */
 	start_us = clock_mono_us();
 	read_some(link);
-	loop->shaking_us += clock_mono_us() - start_us;
+	loop->handshake_us += clock_mono_us() - start_us;
 }
 
 static struct io_link *
@@ -270,11 +270,11 @@ on_readable(struct stream *s, bool ending)
 	(void)ending;
 	if (link->lingers) {
 		linger(link);
-	} else if (link->reported || link->deaf) {
+	} else if (link->reported || link->reading_ended) {
 		link->unwatched = true;
 		watch(link, false);
 	} else if (link->securing) {
-		shake(link);
+		take_handshake_turn(link);
 	} else {
 		read_some(link);
 	}
@@ -307,7 +307,7 @@ resume(struct io_link *link, const struct io_order *order)
 	link->reported = false;
 	link->unauthenticated = order->flag;
 	switch_service(link, order->service);
-	if (link->deaf)
+	if (link->reading_ended)
 		return;
 	left = unparsed_bytes(link->unparsed);
 	if (left.len > 0)
@@ -350,12 +350,12 @@ static void
 shut(struct io_link *link, bool discarded)
 {
 	discarded |= link->unparsed != NULL || link->parser != NULL;
-	if (link->deaf && !discarded) {
+	if (link->reading_ended && !discarded) {
 		io_report(link, IO_END);
 		return;
 	}
 	if (!discarded && !stream_has_unread(&link->stream)) {
-		link->deaf = true;
+		link->reading_ended = true;
 		watch(link, false);
 		io_report(link, IO_END);
 		return;
@@ -399,7 +399,7 @@ io_link_do(struct io_link *link, const struct io_order *order)
 		break;
 	case IO_ORDER_STOP:
 		stream_stop(&link->stream);
-		link->deaf = true;
+		link->reading_ended = true;
 		io_report(link, IO_STOPPED);
 		break;
 	case IO_ORDER_CLOSE:

@@ -47,14 +47,14 @@ struct io_loop {
 	pthread_t thread;
 	clockid_t cpu_clock;
 
-	char apart[64]; /* so that neither thread writes to a cache line that the other reads */
+	char padding[64]; /* so that neither thread writes to a cache line that the other reads */
 
 	/* Used by both threads */
 	struct mailbox orders;
 	int wake_fd;
 	struct io_inbox *inbox;
 
-	char apart_too[64];
+	char more_padding[64];
 
 	/* Used by the loop's thread */
 	struct event_base *base;
@@ -68,7 +68,7 @@ struct io_loop {
 	struct iovec pieces[IO_PIECES_MAX];
 	size_t piece_count;
 	struct buffer argc, args; /* of the requests that are being parsed */
-	uint64_t shaking_us;      /* spent on handshakes in this round */
+	uint64_t handshake_us;    /* spent on handshakes in this round */
 	bool quits;
 	char scratch[STREAM_ROOM_BYTES];
 };
@@ -87,7 +87,7 @@ struct io_link {
 	bool unwatched; /* meanwhile the socket is not watched, because it has more bytes or has
 			   ended */
 	bool lingers;
-	bool deaf; /* nothing is read from it any more */
+	bool reading_ended; /* nothing is read from it any more */
 };
 
 /* A new report to the main loop, zeroed except for what and owner. */

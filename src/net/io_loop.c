@@ -119,7 +119,7 @@ run(void *arg)
 	struct io_loop *loop = arg;
 
 	while (!loop->quits) {
-		loop->shaking_us = 0;
+		loop->handshake_us = 0;
 		event_base_loop(
 		    loop->base, EVLOOP_ONCE | (loop->todo != NULL ? EVLOOP_NONBLOCK : 0));
 		take_orders(loop);

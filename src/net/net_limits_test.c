@@ -346,7 +346,7 @@ START_TEST(the_ends_of_many_subscribers_are_spread_over_turns)
 }
 END_TEST
 
-START_TEST(draining_flushes_what_is_owed_and_returns)
+START_TEST(draining_flushes_the_queued_output_and_returns)
 {
 	struct rig_peer idle = rig_dial(), owed = rig_dial(), waiting = rig_dial();
 	uint64_t begun_us;
@@ -476,7 +476,7 @@ main(void)
 		while_much_is_queued_for_a_subscriber_others_get_less_of_a_turn_but_never_nothing,
 		subscribers_alone_have_a_tcp_user_timeout,
 		the_ends_of_many_subscribers_are_spread_over_turns,
-		draining_flushes_what_is_owed_and_returns,
+		draining_flushes_the_queued_output_and_returns,
 		draining_waits_for_stuck_peers_only_so_long,
 		out_of_descriptors_the_present_are_served_and_the_loop_sleeps, NULL});
 }

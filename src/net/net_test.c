@@ -173,7 +173,7 @@ await_at_server(const struct rig_client *client, short event)
 	ck_assert_int_eq(poll(&at, 1, 20000), 1);
 }
 
-START_TEST(newcomers_and_leavers_wait_for_those_who_are_talking)
+START_TEST(new_and_closing_connections_wait_for_established_ones)
 {
 	struct rig_peer talker = rig_dial(), leaver = rig_dial(), newcomer;
 	struct rig_client **clients = rig.clients;
@@ -545,7 +545,7 @@ main(void)
 		a_request_that_waits_is_handed_over_again_with_the_same_arguments,
 		a_request_of_many_reads_that_waits_keeps_its_arguments,
 		arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile,
-		newcomers_and_leavers_wait_for_those_who_are_talking,
+		new_and_closing_connections_wait_for_established_ones,
 		answers_are_flushed_before_messages_though_these_came_first,
 		another_loop_has_a_few_writes_before_it_at_a_time,
 		a_large_request_leaves_no_memory_behind,

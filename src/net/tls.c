@@ -151,7 +151,7 @@ load_certificate(struct building *b, SSL_CTX *ctx, const char *cert, const char 
 }
 
 static void
-look_at_authorities(struct building *b, SSL_CTX *ctx)
+check_authorities(struct building *b, SSL_CTX *ctx)
 {
 	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
 
@@ -205,7 +205,7 @@ load_authorities(struct building *b, SSL_CTX *ctx)
 			return fail(b, "certificate revocation list", s->crl_file);
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
-	look_at_authorities(b, ctx);
+	check_authorities(b, ctx);
 	SSL_CTX_set_verify(ctx,
 	    SSL_VERIFY_PEER |
 		(s->auth_clients == TLS_AUTH_YES ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),

@@ -313,7 +313,7 @@ prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub
 
 /* Whether limits.memory_bytes allows the message to be written. */
 static enum hub_result
-ask_for_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
+check_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
 {
 	if (p->drafts != 0) /* hub_check_memory() was called before it was prepared */
 		return p->bytes <= hub->limits->memory_bytes ? HUB_OK : HUB_TOO_LARGE;
@@ -330,7 +330,7 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 	*receivers = 0;
 	match(hub, kind, channel, payload, &d);
 	if (hub->limits->memory_bytes > 0) {
-		enum hub_result room = ask_for_memory(hub, &d, p);
+		enum hub_result room = check_memory(hub, &d, p);
 
 		if (room != HUB_OK)
 			return room;

@@ -133,7 +133,7 @@ START_TEST(what_can_never_fit_pushes_nothing_out)
 }
 END_TEST
 
-START_TEST(who_asked_is_told_in_place_how_many_are_missing)
+START_TEST(with_notify_a_notice_counts_the_dropped_messages)
 {
 	char text[4] = "m0";
 
@@ -152,7 +152,7 @@ START_TEST(who_asked_is_told_in_place_how_many_are_missing)
 }
 END_TEST
 
-START_TEST(who_did_not_ask_is_told_nothing)
+START_TEST(without_notify_there_is_no_notice)
 {
 	ob_set_policy(OUTBOX_DROP_NEWEST, false);
 	for (int i = 0; i < 7; i++)
@@ -239,7 +239,7 @@ START_TEST(blocking_waits_for_room_and_an_empty_outbox_has_room_for_any)
 }
 END_TEST
 
-START_TEST(closing_wakes_who_waits_and_lets_everything_go)
+START_TEST(closing_wakes_the_waiting_publisher_and_frees_the_queue)
 {
 	size_t one = 1;
 
@@ -339,12 +339,12 @@ main(void)
 		drop_oldest_keeps_the_last_and_every_reply,
 		drop_oldest_never_cuts_a_message_that_is_on_the_wire,
 		what_can_never_fit_pushes_nothing_out,
-		who_asked_is_told_in_place_how_many_are_missing, who_did_not_ask_is_told_nothing,
+		with_notify_a_notice_counts_the_dropped_messages, without_notify_there_is_no_notice,
 		a_notice_has_the_form_of_the_messages_that_are_missing,
 		what_is_behind_a_barrier_is_not_shown_and_replies_go_before_it,
 		messages_behind_a_barrier_are_dropped_as_others_are,
 		blocking_waits_for_room_and_an_empty_outbox_has_room_for_any,
-		closing_wakes_who_waits_and_lets_everything_go,
+		closing_wakes_the_waiting_publisher_and_frees_the_queue,
 		a_sealed_outbox_takes_nothing_and_shows_what_it_has,
 		a_closed_outbox_lets_go_in_slices, spare_items_go_when_they_are_not_used, NULL});
 }

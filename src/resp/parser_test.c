@@ -230,7 +230,7 @@ START_TEST(a_wrong_count_is_an_invalid_multibulk_length)
 }
 END_TEST
 
-START_TEST(what_is_no_dollar_is_named)
+START_TEST(the_byte_in_place_of_a_dollar_is_reported)
 {
 	GIVES("*1\r\nxyz\r\n", "Protocol error: expected '$', got 'x'");
 	GIVES("*1\r\n:1\r\n", "Protocol error: expected '$', got ':'");
@@ -537,9 +537,10 @@ main(void)
 		empty_requests_are_passed_over,
 		any_two_bytes_end_a_value_and_any_byte_follows_a_headers_cr,
 		inline_commands_are_split_as_redis_does, unbalanced_quotes_are_an_error,
-		a_wrong_count_is_an_invalid_multibulk_length, what_is_no_dollar_is_named,
-		a_wrong_length_is_an_invalid_bulk_length, lines_without_an_end_are_too_big,
-		before_authentication_little_is_allowed, a_request_holds_no_more_than_its_limit,
+		a_wrong_count_is_an_invalid_multibulk_length,
+		the_byte_in_place_of_a_dollar_is_reported, a_wrong_length_is_an_invalid_bulk_length,
+		lines_without_an_end_are_too_big, before_authentication_little_is_allowed,
+		a_request_holds_no_more_than_its_limit,
 		after_an_error_there_is_nothing_but_the_error,
 		limits_may_shrink_in_the_middle_of_a_request, random_requests_survive_random_pieces,
 		a_large_value_in_small_pieces_is_moved_less_than_twice_its_length,

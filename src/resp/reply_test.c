@@ -195,7 +195,7 @@ START_TEST(an_incomplete_value_is_not_given)
 }
 END_TEST
 
-START_TEST(what_is_no_resp_breaks_the_reader)
+START_TEST(invalid_resp_is_an_error)
 {
 	static const char *const wrong[] = {"HTTP/1.1 200 OK\r\n", "\r\n", "+O\rK\r\n", ":x\r\n",
 	    ":\r\n", ":+-1\r\n", "$x\r\n", "$\r\n", "$-2\r\n", "*-2\r\n", "%-1\r\n", "~-1\r\n",
@@ -319,7 +319,7 @@ main(void)
 	    (const TTest *[]){resp2_replies_are_read_whatever_the_split,
 		resp3_replies_are_read_whatever_the_split,
 		attributes_are_passed_over_wherever_they_stand, an_incomplete_value_is_not_given,
-		what_is_no_resp_breaks_the_reader, aggregates_lie_as_deep_as_allowed_and_no_deeper,
+		invalid_resp_is_an_error, aggregates_lie_as_deep_as_allowed_and_no_deeper,
 		hostile_lengths_are_refused_when_they_are_announced,
 		an_announced_size_costs_nothing_until_it_arrives,
 		a_value_costs_no_more_than_its_limit,

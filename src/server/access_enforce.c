@@ -98,7 +98,7 @@ check_subscriptions(
 			begin_kind(e, c, e->kind + 1);
 			continue;
 		}
-		if (!acl_may_hear(c->user, topic_name(s->topic), kind == HUB_PATTERN)) {
+		if (!acl_may_receive(c->user, topic_name(s->topic), kind == HUB_PATTERN)) {
 			end_client(e, c, self);
 			return true;
 		}

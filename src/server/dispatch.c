@@ -205,7 +205,7 @@ waits_for_disk(const struct request *rq)
 
 	if (rq->server->journal->is_crowded && (flags & CMD_WRITE) != 0)
 		return true;
-	if (held_is_empty(c) && !held_is_unkept(c))
+	if (held_is_empty(c) && !held_is_unsynced(c))
 		return false;
 	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }

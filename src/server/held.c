@@ -35,7 +35,7 @@ struct held_reply {
  */
 struct held {
 	TAILQ_ENTRY(client) holding; /* while is_holding */
-	uint64_t unkept;             /* the batch that the client's last change is in */
+	uint64_t unsynced;           /* the batch that the client's last change is in */
 	bool is_holding;             /* there are replies */
 	struct buffer bytes;         /* the replies, from bytes_at on */
 	struct buffer replies;       /* struct held_reply each, from next on */
@@ -72,20 +72,20 @@ held_of(struct client *c)
 /* The number of the batch with the client's last change. 0 if no batch is recorded: then the change
  * is on disk. */
 static uint64_t
-unkept(const struct client *c)
+unsynced(const struct client *c)
 {
-	return c->held != NULL ? c->held->unkept : 0;
+	return c->held != NULL ? c->held->unsynced : 0;
 }
 
 bool
-held_is_unkept(const struct client *c)
+held_is_unsynced(const struct client *c)
 {
 	const struct journal *journal = c->server->journal;
 
 	/* A number above that of the current batch is of a batch that was discarded when the
 	 * journal was switched off. */
-	return journal->holds && !journal->has_failed && unkept(c) > journal->kept &&
-	       unkept(c) <= journal->taken + (journal->batch.len > 0);
+	return journal->holds && !journal->has_failed && unsynced(c) > journal->kept &&
+	       unsynced(c) <= journal->taken + (journal->batch.len > 0);
 }
 
 size_t
@@ -120,7 +120,7 @@ held_note_change(struct client *c)
 {
 	if (!c->server->journal->holds)
 		return;
-	held_of(c)->unkept = c->server->journal->taken + 1;
+	held_of(c)->unsynced = c->server->journal->taken + 1;
 	if (c->pending != NULL)
 		c->pending->has_changed = true;
 }
@@ -131,8 +131,8 @@ held_note_no_change(struct client *c)
 	const struct journal *journal = c->server->journal;
 	uint64_t last = journal->taken + (journal->batch.len > 0);
 
-	if (journal->holds && last > journal->kept && last > unkept(c))
-		held_of(c)->unkept = last;
+	if (journal->holds && last > journal->kept && last > unsynced(c))
+		held_of(c)->unsynced = last;
 }
 
 void
@@ -141,7 +141,7 @@ held_trim(struct client *c)
 	const struct journal *journal = c->server->journal;
 
 	if (c->held == NULL || c->held->is_holding ||
-	    (journal->holds && c->held->unkept > journal->kept))
+	    (journal->holds && c->held->unsynced > journal->kept))
 		return;
 	xfree(c->held);
 	c->held = NULL;
@@ -153,7 +153,7 @@ hold(struct client *c)
 	held_of(c)->is_holding = true;
 	TAILQ_INSERT_TAIL(&c->server->journal->holding, c, held->holding);
 	if (!client_is_gone(c))
-		c->server->io->set_owing(client_conn(c), true);
+		c->server->io->set_expects_output(client_conn(c), true);
 }
 
 static void
@@ -168,7 +168,7 @@ let_go(struct client *c)
 	held->is_holding = false;
 	held_trim(c);
 	if (!client_is_gone(c))
-		c->server->io->set_owing(client_conn(c), false);
+		c->server->io->set_expects_output(client_conn(c), false);
 }
 
 static bool
@@ -188,7 +188,7 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 static struct held_reply
 take_notes(struct client *c, size_t len)
 {
-	struct held_reply mark = {.number = unkept(c), .len = len};
+	struct held_reply mark = {.number = unsynced(c), .len = len};
 	struct pending *p = c->pending;
 
 	if (p == NULL)
@@ -232,7 +232,7 @@ take(struct client *c, struct slice reply)
 	}
 	/* While the journal fails no new reply is held: replies to changes that are not on disk
 	 * were replaced by its error. */
-	if (held_is_empty(c) && (unkept(c) <= journal->kept || journal->has_failed))
+	if (held_is_empty(c) && (unsynced(c) <= journal->kept || journal->has_failed))
 		return false;
 	if (held_is_empty(c))
 		hold(c);

@@ -41,7 +41,7 @@ void held_note_state(struct client *c);
 bool held_is_empty(const struct client *c);
 
 /* True while a change of c waits for the disk, whether or not it has a reply. */
-bool held_is_unkept(const struct client *c);
+bool held_is_unsynced(const struct client *c);
 
 /*
  * The size of the held replies of c, in bytes. They count against its limits like those in its

@@ -20,8 +20,9 @@ struct server_io {
 	void (*kill)(void *conn, const char *reason);
 	void (*set_unauthenticated)(void *conn, bool unauthenticated);
 	void (*set_subscriber)(void *conn, bool subscriber);
-	void (*set_owing)(void *conn, bool owing); /* owing: more output will follow, and the
-						      connection must not end before it */
+	void (*set_expects_output)(
+	    void *conn, bool expects_output); /* expects_output: more output will follow, and the
+			       connection must not end before it */
 	void (*conn_figures)(void *conn, struct conn_figures *figures);
 	void (*figures)(void *arg, struct net_figures *figures);
 	/* False if there is no such loop; without I/O threads there is none. */

@@ -29,7 +29,7 @@ struct job {
  * A job waits while this many bytes of replies are queued for its client, so that its output does
  * not pile up.
  */
-#define OWED_MAX (1 << 20)
+#define QUEUED_MAX (1 << 20)
 
 void
 jobs_init(struct jobs *jobs)
@@ -145,7 +145,7 @@ must_wait(const struct job *job)
 {
 	const struct client *c = job->client;
 
-	return c != NULL && outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > OWED_MAX;
+	return c != NULL && outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > QUEUED_MAX;
 }
 
 /*

@@ -125,7 +125,7 @@ publishes(const struct client *c)
  * Other waiting requests are executed even then.
  */
 static bool
-goes_with_its_peer(const struct client *c, enum wait_reason reason)
+ends_with_its_peer(const struct client *c, enum wait_reason reason)
 {
 	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_KEY ||
 	       (reason == WAIT_PAUSE && publishes(c));
@@ -142,7 +142,7 @@ wait_begin(struct client *c, enum wait_reason reason)
 	/* Its message is not being copied: other publishers need not wait for it. */
 	if (reason != WAIT_ROOM && reason != WAIT_TURN)
 		hub_suspend_publication(c->server->hub, &c->pending->publication);
-	return goes_with_its_peer(c, reason) ? REQUEST_BLOCKED : REQUEST_LATER;
+	return ends_with_its_peer(c, reason) ? REQUEST_BLOCKED : REQUEST_LATER;
 }
 
 static void

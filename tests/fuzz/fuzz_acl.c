@@ -26,8 +26,8 @@ try_requests(const struct acl_user *user)
 		assert(!user->unrestricted || verdict == ACL_ALLOWED);
 	}
 	/* Who hears a pattern that names one channel alone hears that channel. */
-	assert(!acl_may_hear(user, argv[1], true) || acl_may_hear(user, argv[1], false));
-	assert(acl_hears_as_much(user, user));
+	assert(!acl_may_receive(user, argv[1], true) || acl_may_receive(user, argv[1], false));
+	assert(acl_receives_as_much(user, user));
 }
 
 int
