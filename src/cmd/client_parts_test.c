@@ -121,6 +121,20 @@ START_TEST(a_change_without_a_reply_is_remembered_until_it_is_on_disk)
 }
 END_TEST
 
+/* Else the next client's request would be taken for the one that was answered already. */
+START_TEST(the_end_of_a_blocked_request_does_not_count_for_another_client)
+{
+	struct test_conn *other = test_open(), *waiting = test_open();
+
+	ck_assert(!test_send(c, "blpop k 0"));
+	test_call(other, "rpush k v");
+	ck_assert(!test_send(waiting, "blpop z 0")); /* it has taken the spare */
+	test_finish(c);
+	ck_assert_ptr_nonnull(test_server->waits->spare);
+	ck_assert_str_eq(test_call(other, "ping"), "+PONG\r\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -131,5 +145,6 @@ main(void)
 		a_client_that_is_killed_while_it_waits_keeps_none,
 		what_commands_have_set_up_goes_when_they_take_it_away,
 		what_is_refused_sets_up_nothing,
-		a_change_without_a_reply_is_remembered_until_it_is_on_disk, NULL});
+		a_change_without_a_reply_is_remembered_until_it_is_on_disk,
+		the_end_of_a_blocked_request_does_not_count_for_another_client, NULL});
 }
