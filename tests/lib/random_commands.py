@@ -7,6 +7,9 @@ KEYS = {kind: [f"{kind}{n}".encode() for n in range(4)] for kind in ("string", "
 ALL_KEYS = [key for keys in KEYS.values() for key in keys]
 LEX_KEYS = [b"lex0", b"lex1"]  # all scores are 0, or what a range by names is would not be said
 FAR = [b"4000000000", b"4000000001", b"4100000000"]
+PAST = [b"0", b"-1", b"-20"]
+# Two servers get a relative time at different moments, so their times of expiry differ by at most so many seconds.
+APART = 300
 
 # In a template a word in capitals stands for itself, one that a method of Words has the name of for what that gives,
 # and `word*` for one to four of these.
@@ -59,7 +62,7 @@ ZSETS = """
 GENERIC = """
     DEL any|UNLINK any any|EXISTS any any any|TYPE any|TOUCH any any|RENAME any any|RENAMENX any any|COPY any any
     COPY any any REPLACE|EXPIRE any 1000|EXPIRE any 1000 NX|EXPIREAT any far|EXPIREAT any far GT|EXPIREAT any far LT
-    EXPIREAT any far XX|EXPIREAT any 1|PEXPIREAT any 1000|PEXPIRE any 1000000|EXPIRE any index|TTL any|EXPIRETIME any
+    EXPIREAT any far XX|EXPIREAT any 1|PEXPIREAT any 1000|PEXPIRE any 1000000|EXPIRE any past|TTL any|EXPIRETIME any
     PERSIST any|KEYS *|KEYS glob|DBSIZE|RANDOMKEY|SCAN 0 COUNT 100000|SCAN 0 MATCH glob COUNT 100000
     SCAN 0 TYPE set COUNT 100000|SORT any ALPHA|SORT any ALPHA STORE k|SORT any LIMIT offset offset DESC ALPHA|MOVE any 1
     COPY any any DB 1|COPY any any DB 1 REPLACE|WATCH any|UNWATCH|PING
@@ -146,6 +149,9 @@ class Words:
     def far(self):
         return self.source.choice(FAR)
 
+    def past(self):
+        return self.source.choice(PAST)
+
     def glob(self):
         return self.source.choice([b"*", b"m1*", b"[abc]", b"set?", b"*1", b"?", b"", b"z*[02]"])
 
@@ -192,4 +198,4 @@ MARKS = {
 
 def marks_of(words):
     mark = MARKS.get(words[0])
-    return {mark: "2"} if mark else {}
+    return {mark: str(APART)} if mark else {}
