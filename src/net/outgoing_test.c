@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,9 @@
 #include "base/testing.h"
 #include "net/testing_certificates.h"
 #include "net/testing_net.h"
+
+/* A time limit that no test reaches, however slow the machine is. */
+#define PATIENT_MS 60000
 
 /* Connects to the rig's listener, or to a bare socket on which the test answers. */
 
@@ -183,7 +187,7 @@ accept_bare(int listener)
 
 START_TEST(a_numeric_address_is_connected_to_and_bytes_go_both_ways)
 {
-	start("127.0.0.1", net_port(rig.net), NULL, 5000);
+	start("127.0.0.1", net_port(rig.net), NULL, PATIENT_MS);
 	ck_assert(!outgoing_send(out, SLICE("too early")));
 	until_opened(1);
 	ask("ECHO a\n", "a\n");
@@ -195,7 +199,7 @@ END_TEST
 /* The name may also have an address without a listener, which is tried as well. */
 START_TEST(a_name_is_looked_up)
 {
-	start("localhost", net_port(rig.net), NULL, 5000);
+	start("localhost", net_port(rig.net), NULL, PATIENT_MS);
 	until_opened(1);
 	ask("ECHO a\n", "a\n");
 	ck_assert_uint_eq(lost, 0);
@@ -212,7 +216,7 @@ START_TEST(what_the_socket_does_not_take_is_queued_and_sent_in_order)
 		buffer_appendf(&text, "ECHO %u and more\n", i);
 		buffer_appendf(&expected, "%u and more\n", i);
 	}
-	start("127.0.0.1", net_port(rig.net), NULL, 5000);
+	start("127.0.0.1", net_port(rig.net), NULL, PATIENT_MS);
 	until_opened(1);
 	for (size_t at = 0; at < text.len; at += len) {
 		len = text.len - at < 700000 ? text.len - at : 700000;
@@ -236,7 +240,7 @@ START_TEST(a_refused_connection_is_tried_again_after_longer_and_longer)
 	uint64_t begun_us = clock_mono_us();
 
 	close(fd);
-	start("127.0.0.1", port, NULL, 5000);
+	start("127.0.0.1", port, NULL, PATIENT_MS);
 	until_lost(1);
 	assert_why("connect to @: Connection refused", port);
 	ck_assert_uint_ge(retry_us, BACKOFF_FIRST_US / 2);
@@ -260,22 +264,40 @@ START_TEST(a_server_that_does_not_answer_is_given_up)
 }
 END_TEST
 
+static bool
+is_connected(void *fd)
+{
+	struct pollfd connected = {.fd = *(int *)fd, .events = POLLOUT};
+
+	return poll(&connected, 1, 0) == 1;
+}
+
+#define FILL 4
+
+/* The first connection fills the queue of a listener without backlog. */
+static void
+fill_queue(struct rig_peer fill[FILL], int port)
+{
+	for (int i = 0; i < FILL; i++) {
+		fill[i] = rig_socket(0);
+		rig_connect_port(&fill[i], port);
+		if (i == 0)
+			rig_until(is_connected, &fill[i].fd);
+	}
+}
+
 /* The queue of the listener is full, so the system does not answer at all. */
 START_TEST(a_connect_that_gets_no_answer_is_given_up)
 {
 	int port, fd = bare_listener(0, &port);
-	struct rig_peer fill[4];
+	struct rig_peer fill[FILL];
 
-	for (int i = 0; i < 4; i++) {
-		fill[i] = rig_socket(0);
-		rig_connect_port(&fill[i], port);
-	}
-	rig_for_ms(20);
+	fill_queue(fill, port);
 	start("127.0.0.1", port, NULL, 300);
 	until_lost(1);
 	assert_why("connect to @: not done within 300 ms", port);
 	ck_assert_uint_eq(opened, 0);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < FILL; i++)
 		rig_close(&fill[i]);
 	close(fd);
 }
@@ -285,7 +307,7 @@ START_TEST(a_connection_that_is_reset_or_closed_is_made_again)
 {
 	int port, listener = bare_listener(4, &port);
 
-	start("127.0.0.1", port, NULL, 5000);
+	start("127.0.0.1", port, NULL, PATIENT_MS);
 	until_opened(1);
 	close(accept_bare(listener));
 	until_lost(1);
@@ -304,7 +326,7 @@ START_TEST(it_comes_back_when_the_server_does)
 {
 	int port, fd = bare_listener(1, &port);
 	struct outgoing_config config = {
-	    .host = "127.0.0.1", .port = port, .connect_timeout_ms = 5000};
+	    .host = "127.0.0.1", .port = port, .connect_timeout_ms = PATIENT_MS};
 	char error[256];
 
 	close(fd);
@@ -320,7 +342,7 @@ END_TEST
 
 START_TEST(a_connection_may_be_dropped_for_what_it_received)
 {
-	start("127.0.0.1", net_port(rig.net), NULL, 5000);
+	start("127.0.0.1", net_port(rig.net), NULL, PATIENT_MS);
 	until_opened(1);
 	drop_for = "sent nonsense";
 	ck_assert(outgoing_send(out, SLICE("ECHO a\nECHO b\n")));
@@ -351,7 +373,7 @@ START_TEST(with_tls_the_server_proves_its_name_to_the_authority_that_is_trusted)
 	struct outgoing_tls_settings tls = {
 	    .ca_cert_file = testing_certificates_path("ca.pem"), .name = "server.test"};
 
-	start("127.0.0.1", port, &tls, 5000);
+	start("127.0.0.1", port, &tls, PATIENT_MS);
 	until_opened(1);
 	ask("ECHO a\n", "a\n");
 	ck_assert_uint_eq(lost, 0);
@@ -365,11 +387,11 @@ START_TEST(a_server_with_another_name_is_not_spoken_to)
 	struct outgoing_tls_settings tls = {
 	    .ca_cert_file = testing_certificates_path("ca.pem"), .name = "another.test"};
 
-	start("127.0.0.1", port, &tls, 5000);
+	start("127.0.0.1", port, &tls, PATIENT_MS);
 	until_lost(1);
 	assert_why("TLS handshake with @: hostname mismatch", port);
 	tls.name = NULL; /* then the certificate must contain the address */
-	start("127.0.0.1", port, &tls, 5000);
+	start("127.0.0.1", port, &tls, PATIENT_MS);
 	until_lost(2);
 	assert_why("TLS handshake with @: IP address mismatch", port);
 	ck_assert_uint_eq(opened, 0);
@@ -383,7 +405,7 @@ START_TEST(a_server_of_another_authority_is_not_spoken_to)
 	struct outgoing_tls_settings tls = {
 	    .ca_cert_file = testing_certificates_path("client.pem"), .name = "server.test"};
 
-	start("127.0.0.1", port, &tls, 5000);
+	start("127.0.0.1", port, &tls, PATIENT_MS);
 	until_lost(1);
 	assert_why("TLS handshake with @: unable to get local issuer certificate", port);
 	ck_assert_uint_eq(opened, 0);
@@ -395,12 +417,12 @@ START_TEST(a_server_without_tls_and_unusable_files_are_told)
 {
 	struct outgoing_tls_settings tls = {.name = "server.test"};
 	struct outgoing_config config = {
-	    .host = "127.0.0.1", .port = 1, .tls = &tls, .connect_timeout_ms = 5000};
+	    .host = "127.0.0.1", .port = 1, .tls = &tls, .connect_timeout_ms = PATIENT_MS};
 	int port, listener = bare_listener(4, &port), fd;
 	enum outgoing_state securing = OUTGOING_SECURING;
 	char error[256];
 
-	start("127.0.0.1", port, &tls, 5000);
+	start("127.0.0.1", port, &tls, PATIENT_MS);
 	rig_until(is_in_state, &securing);
 	fd = accept_bare(listener);
 	ck_assert_int_eq(send(fd, "-ERR what?\r\n", 12, 0), 12);
@@ -418,34 +440,30 @@ START_TEST(it_may_be_freed_in_any_state)
 {
 	struct outgoing_tls_settings tls = {.name = "server.test"};
 	int port, full_port, fd = bare_listener(8, &port), full = bare_listener(0, &full_port);
-	struct rig_peer fill[4];
+	struct rig_peer fill[FILL];
 	enum outgoing_state state = OUTGOING_RESOLVING;
 
-	for (int i = 0; i < 4; i++) {
-		fill[i] = rig_socket(0);
-		rig_connect_port(&fill[i], full_port);
-	}
-	rig_for_ms(20);
-	start("localhost", port, NULL, 5000); /* before its first turn */
-	start("localhost", port, NULL, 5000);
+	fill_queue(fill, full_port);
+	start("localhost", port, NULL, PATIENT_MS); /* before its first turn */
+	start("localhost", port, NULL, PATIENT_MS);
 	rig_until(is_in_state, &state);
-	start("127.0.0.1", full_port, NULL, 5000);
+	start("127.0.0.1", full_port, NULL, PATIENT_MS);
 	state = OUTGOING_CONNECTING;
 	rig_until(is_in_state, &state);
-	start("127.0.0.1", port, &tls, 5000);
+	start("127.0.0.1", port, &tls, PATIENT_MS);
 	state = OUTGOING_SECURING;
 	rig_until(is_in_state, &state);
-	start("127.0.0.1", port, NULL, 5000);
+	start("127.0.0.1", port, NULL, PATIENT_MS);
 	until_opened(1);
 	ck_assert(outgoing_send(out, SLICE("never sent")));
-	start("127.0.0.1", port, NULL, 5000);
+	start("127.0.0.1", port, NULL, PATIENT_MS);
 	until_opened(2);
 	outgoing_drop(out, "told to");
 	ck_assert_int_eq(outgoing_state(out), OUTGOING_WAITING);
 	outgoing_free(out);
 	out = NULL;
 	rig_for_ms(50); /* no event of them may be left in the loop */
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < FILL; i++)
 		rig_close(&fill[i]);
 	close(full);
 	close(fd);
