@@ -90,15 +90,22 @@ selector_may_receive(const struct acl_selector *s, struct slice name, bool is_pa
 	return false;
 }
 
-/* The index behind the last channel; the first one is argument 1. */
+/* The first argument behind the name of the command, or behind that of the subcommand. */
+static size_t
+first_channel(const struct acl_command *row)
+{
+	return row->container != NULL ? 2 : 1;
+}
+
+/* The index behind the last channel. */
 static size_t
 end_of_channels(const struct acl_command *row, size_t argc)
 {
 	switch (row->channels) {
 	case ACL_CHANNELS_NONE:
-		return 1;
+		return first_channel(row);
 	case ACL_CHANNELS_FIRST:
-		return 2;
+		return first_channel(row) + 1;
 	default:
 		return argc;
 	}
@@ -135,7 +142,7 @@ check_selector(const struct acl_selector *s, const struct acl_command *row,
 		*at = acl_denied_key(s, row, argv, argc);
 		if (*at != 0)
 			return ACL_DENIED_KEY;
-		*at = 1;
+		*at = first_channel(row);
 	}
 	return look_at_channels(s, row, argv, end_of_channels(row, argc), at, work)
 		   ? ACL_ALLOWED

@@ -14,7 +14,7 @@
 #define ACL_COMMAND_WORDS 8 /* bits for 512 commands */
 #define ACL_COMMANDS_MAX ((size_t)64 * ACL_COMMAND_WORDS)
 
-/* Which arguments are names of channels. */
+/* Which arguments are names of channels. Those of a subcommand are counted from behind its name. */
 enum acl_channels {
 	ACL_CHANNELS_NONE,
 	ACL_CHANNELS_FIRST,    /* the first one */
