@@ -173,66 +173,25 @@ kv_table_each(const struct kv_table *t, kv_visit *visit, void *arg)
 			return;
 }
 
+struct scan {
+	kv_visit *visit;
+	void *arg;
+};
+
 static void
-scan_bucket(const struct bucket_array *a, uint64_t i, kv_visit *visit, void *arg)
+scan_node(struct bucket_node *node, void *arg)
 {
-	struct bucket_node **bucket = bucket_at(a, (size_t)i);
+	const struct scan *scan = arg;
 
-	if (bucket != NULL)
-		each_of_chain(*bucket, visit, arg);
+	(void)scan->visit(kv_item_of(node), scan->arg);
 }
 
-static uint64_t
-reverse_bits(uint64_t v)
-{
-	unsigned shift;
-	uint64_t mask = ~(uint64_t)0;
-
-	for (shift = 32; shift > 0; shift >>= 1) {
-		mask ^= mask << shift;
-		v = ((v >> shift) & mask) | ((v << shift) & ~mask);
-	}
-	return v;
-}
-
-/* The next cursor: adds one, counted from the highest bit of mask down. */
-static uint64_t
-advance(uint64_t cursor, uint64_t mask)
-{
-	return reverse_bits(reverse_bits(cursor | ~mask) + 1);
-}
-
-/*
- * The cursor is a bucket's index with its bits reversed, as in Redis's dictScan (Pieter Noordhuis).
- * So the buckets that one bucket is split into, or joined with, when the table is resized are
- * visited one after another, and none is missed. While two arrays exist, a bucket of the smaller
- * and all that belong to it of the larger are one step.
- */
 uint64_t
 kv_table_scan(const struct kv_table *t, uint64_t cursor, kv_visit *visit, void *arg)
 {
-	const struct bucket_array *small = &t->buckets.to, *large = &t->buckets.from;
-	uint64_t small_mask, large_mask;
+	struct scan scan = {visit, arg};
 
-	if (t->buckets.count == 0)
-		return 0;
-	if (large->count == 0) {
-		small_mask = small->count - 1;
-		scan_bucket(small, cursor & small_mask, visit, arg);
-		return advance(cursor, small_mask);
-	}
-	if (small->count > large->count) {
-		small = &t->buckets.from;
-		large = &t->buckets.to;
-	}
-	small_mask = small->count - 1;
-	large_mask = large->count - 1;
-	scan_bucket(small, cursor & small_mask, visit, arg);
-	do {
-		scan_bucket(large, cursor & large_mask, visit, arg);
-		cursor = advance(cursor, large_mask);
-	} while ((cursor & (small_mask ^ large_mask)) != 0);
-	return cursor;
+	return buckets_scan(&t->buckets, cursor, scan_node, &scan);
 }
 
 struct release {
