@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bench/wire.h"
-#include "cli/json.h"
+#include "json/writer.h"
 
 /*
  * The NATS client protocol: lines; the line of a MSG is followed by its payload and CR LF.

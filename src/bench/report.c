@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "bench/load.h"
-#include "cli/json.h"
+#include "json/writer.h"
 
 #define PROGRESS_NS UINT64_C(500000000)
 #define BUSY 0.9 /* of a core: above this the generator is probably the bottleneck */

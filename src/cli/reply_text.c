@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "cli/json.h"
+#include "json/writer.h"
 #include "resp/reply.h"
 
 static void

@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "cli/ask.h"
 #include "cli/connection.h"
-#include "cli/json.h"
 #include "cli/loop.h"
 #include "cli/options.h"
+#include "json/writer.h"
 #include "resp/reply.h"
 
 /* After this much silence a PING is sent; after as much again the connection counts as lost. */

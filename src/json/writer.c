@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli/json.h"
+#include "json/writer.h"
 
 #include <assert.h>
 #include <stdint.h>

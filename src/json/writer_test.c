@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli/json.h"
+#include "json/writer.h"
 
 #include <string.h>
 
@@ -97,7 +97,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("cli/json", NULL, teardown,
+	return testing_main("json/writer", NULL, teardown,
 	    (const TTest *[]){plain_text_stands_as_it_is,
 		quotes_backslashes_and_controls_are_escaped, well_formed_utf8_is_known,
 		ill_formed_utf8_is_refused, every_sequence_cut_short_is_refused_without_reading_on,

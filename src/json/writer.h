@@ -1,5 +1,5 @@
-#ifndef CLI_JSON_H
-#define CLI_JSON_H
+#ifndef JSON_WRITER_H
+#define JSON_WRITER_H
 
 #include <stdbool.h>
 
