@@ -26,8 +26,8 @@ struct presence;
 struct presence_channel;
 struct presence_join;
 
-#define PRESENCE_MEMBER_MAX 255      /* bytes of a member's name, at least 1 */
-#define PRESENCE_INFO_MAX 4096       /* bytes of an info */
+#define PRESENCE_MEMBER_MAX 255       /* bytes of a member's name, at least 1 */
+#define PRESENCE_INFO_MAX 4096        /* bytes of an info */
 #define PRESENCE_LEASE_MAX_S 31536000 /* of a lease: a year */
 #define PRESENCE_EVENTS_A_SECOND 10000
 
@@ -37,15 +37,15 @@ enum presence_mode {
 	PRESENCE_MEMBERS,
 };
 
+/* Bits: which events a channel has. */
 enum presence_announces {
-	PRESENCE_ANNOUNCES_NOTHING,
-	PRESENCE_ANNOUNCES_OCCUPIED, /* the first member of a channel and the last one's leave */
-	PRESENCE_ANNOUNCES_JOINS, /* also each member; under PRESENCE_COUNT as OCCUPIED */
+	PRESENCE_ANNOUNCES_OCCUPIED = 1, /* its first member comes, its last one has left */
+	PRESENCE_ANNOUNCES_JOINS = 2,    /* each member; only under PRESENCE_MEMBERS */
 };
 
 struct presence_options {
 	enum presence_mode mode;
-	enum presence_announces announces;
+	uint8_t announces; /* enum presence_announces */
 	uint64_t leave_delay_us;
 	uint64_t vacate_delay_us; /* from the last member's leave to the event VACATED */
 };
@@ -64,7 +64,7 @@ struct presence_config {
 };
 
 struct presence *presence_new(const struct presence_config *config); /* copies; returns owned */
-void presence_free(struct presence *p); /* all owners are detached */
+void presence_free(struct presence *p);                              /* all owners are detached */
 
 /* Embedded by value in the record of a connection. */
 struct presence_owner {
@@ -127,10 +127,13 @@ struct presence_member {
 uint64_t presence_scan(const struct presence *p, struct slice channel, uint64_t cursor,
     void (*visit)(void *arg, const struct presence_member *member), void *arg);
 
-/* The channel with a member whose name comes after `after` in the order of slice_compare, or the
- * first of all if after.ptr is NULL; channels may come and go between two calls. False: none.
- * Borrows name until a join, leave or turn. */
-bool presence_next_channel(const struct presence *p, struct slice after, struct slice *name);
+/*
+ * The channel whose name comes after `after` in the order of slice_compare, or the first of all if
+ * after.ptr is NULL; channels may come and go between two calls. *count may be 0: then it has
+ * members no more. False: none. Borrows name until a join, leave or turn.
+ */
+bool presence_next_channel(
+    const struct presence *p, struct slice after, struct slice *name, size_t *count);
 
 /* The options of channels may have changed. Each channel is looked at in presence_turn, at the
  * latest; the members of those that have PRESENCE_NO now leave. */
