@@ -90,25 +90,15 @@ selector_may_receive(const struct acl_selector *s, struct slice name, bool is_pa
 	return false;
 }
 
-/* The first argument behind the name of the command, or behind that of the subcommand. */
-static size_t
-first_channel(const struct acl_command *row)
-{
-	return row->container != NULL ? 2 : 1;
-}
-
-/* The index behind the last channel. */
+/* An index behind the last channel, and not behind any other argument that could be one. */
 static size_t
 end_of_channels(const struct acl_command *row, size_t argc)
 {
-	switch (row->channels) {
-	case ACL_CHANNELS_NONE:
-		return first_channel(row);
-	case ACL_CHANNELS_FIRST:
-		return first_channel(row) + 1;
-	default:
-		return argc;
-	}
+	if (row->channels.first == 0)
+		return 0;
+	return row->channels.step == 0 && row->channels.first < argc
+		   ? row->channels.first + (size_t)1
+		   : argc;
 }
 
 /* Continues at *at, up to end or until *work is used up. False: channel *at is not allowed. */
@@ -116,14 +106,14 @@ static bool
 look_at_channels(const struct acl_selector *s, const struct acl_command *row,
     const struct slice *argv, size_t end, size_t *at, size_t *work)
 {
-	bool are_patterns = row->channels == ACL_CHANNELS_PATTERNS;
+	size_t step = row->channels.step > 0 ? row->channels.step : 1;
 
-	if (s->all_channels)
+	if (s->all_channels && *at < end)
 		*at = end;
-	for (; *at<end && * work> 0; ++*at) {
+	for (; *at<end && * work> 0; *at += step) {
 		size_t cost = (argv[*at].len + 32) * (s->channels.count + 1);
 
-		if (!selector_may_receive(s, argv[*at], are_patterns))
+		if (!selector_may_receive(s, argv[*at], row->channels.are_patterns))
 			return false;
 		*work -= cost < *work ? cost : *work;
 	}
@@ -142,7 +132,7 @@ check_selector(const struct acl_selector *s, const struct acl_command *row,
 		*at = acl_denied_key(s, row, argv, argc);
 		if (*at != 0)
 			return ACL_DENIED_KEY;
-		*at = first_channel(row);
+		*at = row->channels.first > 0 ? row->channels.first : 1;
 	}
 	return look_at_channels(s, row, argv, end_of_channels(row, argc), at, work)
 		   ? ACL_ALLOWED

@@ -14,12 +14,11 @@
 #define ACL_COMMAND_WORDS 8 /* bits for 512 commands */
 #define ACL_COMMANDS_MAX ((size_t)64 * ACL_COMMAND_WORDS)
 
-/* Which arguments are names of channels. Those of a subcommand are counted from behind its name. */
-enum acl_channels {
-	ACL_CHANNELS_NONE,
-	ACL_CHANNELS_FIRST,    /* the first one */
-	ACL_CHANNELS_ALL,      /* all */
-	ACL_CHANNELS_PATTERNS, /* all, and they are patterns */
+/* Which arguments are names of channels, or patterns of names. */
+struct acl_channels {
+	uint8_t first; /* index of the first one, counted with the command's names; 0: none is */
+	uint8_t step;  /* each step-th argument after it is one too; 0: only the first one is */
+	bool are_patterns;
 };
 
 struct acl_command {
@@ -28,7 +27,7 @@ struct acl_command {
 	const char *name;       /* lower case; "list" for "client|list" */
 	const char *categories; /* "@pubsub @slow" */
 	const char *keys;       /* key specifications, see key_spec.h; NULL: no keys */
-	enum acl_channels channels;
+	struct acl_channels channels;
 	bool is_container;
 	bool always_allowed; /* AUTH, HELLO and their like: allowed to every user */
 };

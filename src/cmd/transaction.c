@@ -100,7 +100,7 @@ ask_for_room(struct request *rq, const struct transaction *t)
 	TAILQ_FOREACH (q, &t->commands, all) {
 		bool is_shard = (q->command->flags & CMD_SHARD) != 0;
 
-		if ((q->command->flags & CMD_CHANNEL) == 0 ||
+		if ((q->command->flags & CMD_MAY_REPLICATE) == 0 ||
 		    q->argv[1].len > rq->server->config->hub.name_bytes)
 			continue;
 		room = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],

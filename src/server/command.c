@@ -24,14 +24,20 @@ command_full_name(const struct command *command, char out[COMMAND_NAME_MAX])
 	return out;
 }
 
-static enum acl_channels
+static struct acl_channels
 channels_of(const struct command *row)
 {
-	if ((row->flags & CMD_CHANNEL) != 0)
-		return ACL_CHANNELS_FIRST;
-	if ((row->flags & CMD_CHANNELS) != 0)
-		return ACL_CHANNELS_ALL;
-	return (row->flags & CMD_PATTERNS) != 0 ? ACL_CHANNELS_PATTERNS : ACL_CHANNELS_NONE;
+	struct acl_channels channels = {0};
+
+	if ((row->flags & (CMD_CHANNEL | CMD_CHANNELS | CMD_PATTERNS)) == 0)
+		return channels;
+	channels.first = row->container != NULL ? 2 : 1;
+	if ((row->flags & CMD_CHANNELS_LATER) != 0)
+		channels.first++;
+	if ((row->flags & CMD_CHANNEL) == 0)
+		channels.step = (row->flags & CMD_CHANNEL_PAIRS) != 0 ? 2 : 1;
+	channels.are_patterns = (row->flags & CMD_PATTERNS) != 0;
+	return channels;
 }
 
 static void

@@ -31,7 +31,7 @@ enum command_flag {
 	CMD_SKIP_MONITOR = 1 << 10,
 	CMD_SKIP_SLOWLOG = 1 << 11,
 	CMD_MAY_REPLICATE = 1 << 12,     /* reported; also paused by CLIENT PAUSE WRITE */
-	CMD_SENTINEL = 1 << 13,          /* reported only */
+	CMD_CHANNELS_LATER = 1 << 13,    /* see CMD_CHANNEL */
 	CMD_IN_SUBSCRIBE_MODE = 1 << 14, /* allowed to a subscribed RESP2 client */
 	CMD_CONTAINER = 1 << 15, /* has subcommands; its handler, if any, is for the bare name */
 	CMD_NO_MULTI = 1 << 16,
@@ -41,14 +41,20 @@ enum command_flag {
 	CMD_NO_ASYNC_LOADING = 1 << 20, /* reported only, as the next */
 	CMD_NO_MANDATORY_KEYS = 1 << 21,
 	/* For dispatch and access control: */
-	CMD_CHANNEL = 1 << 22,    /* its first argument is a channel, the second a message for it */
-	CMD_CHANNELS = 1 << 23,   /* its arguments are channels */
-	CMD_PATTERNS = 1 << 24,   /* its arguments are patterns of channels */
-	CMD_SHARD = 1 << 25,      /* its channels are shard channels */
-	CMD_NOT_QUEUED = 1 << 26, /* executed at once, even after MULTI */
-	CMD_EXEC = 1 << 27,       /* executes the transaction */
-	CMD_SELECT = 1 << 28,     /* selects the database of the commands that follow */
-	CMD_TOUCH = 1 << 29,      /* counts as an access to keys even with CLIENT NO-TOUCH */
+	/*
+	 * Channels among its arguments, counted after the names of command and subcommand. With
+	 * CMD_CHANNELS_LATER they begin at the second argument instead of the first.
+	 */
+	CMD_CHANNEL = 1 << 22,       /* the first argument is a channel */
+	CMD_CHANNELS = 1 << 23,      /* the arguments are channels */
+	CMD_PATTERNS = 1 << 24,      /* the arguments are patterns of channels */
+	CMD_SHARD = 1 << 25,         /* its channels are shard channels */
+	CMD_NOT_QUEUED = 1 << 26,    /* executed at once, even after MULTI */
+	CMD_EXEC = 1 << 27,          /* executes the transaction */
+	CMD_SELECT = 1 << 28,        /* selects the database of the commands that follow */
+	CMD_TOUCH = 1 << 29,         /* counts as an access to keys even with CLIENT NO-TOUCH */
+	CMD_CHANNEL_PAIRS = 1 << 30, /* with CMD_CHANNELS or CMD_PATTERNS: pairs of one and
+					something else */
 };
 
 enum command_result {
