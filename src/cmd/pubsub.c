@@ -5,6 +5,7 @@
 #include "acl/check.h"
 #include "acl/user.h"
 #include "cmd/handlers.h"
+#include "cmd/publish_check.h"
 #include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/client.h"
@@ -42,13 +43,6 @@ put_confirmation_count(struct request *rq, enum hub_kind kind)
 	rq->push_len = rq->reply->len;
 }
 
-static void
-refuse_name(struct request *rq)
-{
-	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")",
-	    rq->server->config->hub.name_bytes);
-}
-
 /*
  * Returns false after replying with an error if a name is too long; no name is subscribed to then.
  */
@@ -60,7 +54,7 @@ check_names(struct request *rq)
 
 	for (i = 1; i < rq->argc; i++) {
 		if (rq->argv[i].len > max) {
-			refuse_name(rq);
+			channel_name_error(rq);
 			return false;
 		}
 	}
@@ -73,7 +67,7 @@ refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
 	const struct hub_limits *limits = &rq->server->config->hub;
 
 	if (result == HUB_NAME_TOO_LONG) /* the limit was lowered since check_names */
-		refuse_name(rq);
+		channel_name_error(rq);
 	else if (result == HUB_TOO_MANY_SUBSCRIPTIONS)
 		request_error(rq,
 		    "ERR max number of subscriptions per client reached "
@@ -261,24 +255,13 @@ hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
 	    &rq->client->pending->publication, receivers);
 }
 
-/*
- * A name that is too long to be subscribed to is refused, because matching patterns against all of
- * it would take long.
- */
 static enum command_result
 publish(struct request *rq, enum hub_kind kind)
 {
-	struct acl_user *user = rq->client->user;
 	size_t receivers;
 
-	if (user->limits.any && !acl_rate_allows(&user->rate, &user->limits, rq->now_us)) {
-		request_error(rq, "ERR max publish rate of this user reached");
+	if (!publish_allows(rq, kind, rq->argv[1], rq->argv[2]))
 		return COMMAND_DONE;
-	}
-	if (rq->argv[1].len > rq->server->config->hub.name_bytes) {
-		refuse_name(rq);
-		return COMMAND_DONE;
-	}
 	switch (hand_to_hub(rq, kind, &receivers)) {
 	case HUB_BLOCKED:
 		rq->waits_for = WAIT_ROOM;
@@ -295,8 +278,7 @@ publish(struct request *rq, enum hub_kind kind)
 	default:
 		break;
 	}
-	if (user->limits.any)
-		acl_rate_count(&user->rate, &user->limits, rq->argv[2].len, rq->now_us);
+	publish_count(rq, kind, rq->argv[1], rq->argv[2].len);
 	resp_put_int(rq->reply, (int64_t)receivers);
 	return COMMAND_DONE;
 }

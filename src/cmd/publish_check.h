@@ -1,0 +1,31 @@
+#ifndef CMD_PUBLISH_CHECK_H
+#define CMD_PUBLISH_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "pubsub/subscriber.h"
+#include "server/request.h"
+
+/*
+ * Publish check: what may refuse a message before the hub matches it. Every command that publishes
+ * calls publish_allows() for each of its messages before it publishes the first one, and
+ * publish_count() for each message that the hub took. A command that publishes several messages
+ * may exceed a rate by them; the messages after it then wait longer, so the mean rate holds.
+ *
+ * kind is HUB_CHANNEL or HUB_SHARD.
+ */
+
+/* False after replying with an error: the name is too long, or a rate of the user is reached.
+ * Counts nothing, so that a request that waits may call it again. */
+bool publish_allows(struct request *rq, enum hub_kind kind, struct slice channel,
+    struct slice message) __attribute__((warn_unused_result));
+
+/* Counts a message of len bytes for the rates. */
+void publish_count(struct request *rq, enum hub_kind kind, struct slice channel, size_t len);
+
+/* Replies that a channel's name is longer than max-channel-length. */
+void channel_name_error(struct request *rq);
+
+#endif
