@@ -27,7 +27,7 @@ cmd_outbox_get(struct request *rq)
 {
 	const struct outbox *outbox = &rq->client->subscriber.outbox;
 
-	resp_put_map(rq->reply, rq->proto, 8);
+	resp_put_map(rq->reply, rq->proto, 9);
 	resp_put_bulk_str(rq->reply, "policy");
 	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
 	put_number(rq, "bytes", outbox->limits.bytes);
@@ -39,6 +39,8 @@ cmd_outbox_get(struct request *rq)
 	put_number(rq, "dropped", outbox->dropped);
 	resp_put_bulk_str(rq->reply, "going-away");
 	resp_put_bulk_str(rq->reply, rq->client->wants_going_away ? "yes" : "no");
+	resp_put_bulk_str(rq->reply, "echo");
+	resp_put_bulk_str(rq->reply, rq->client->no_echo ? "no" : "yes");
 	return COMMAND_DONE;
 }
 
@@ -47,6 +49,7 @@ struct choice {
 	struct outbox_limits limits;
 	uint8_t chosen; /* enum client_choice */
 	bool going_away;
+	bool echo;
 };
 
 /*
@@ -127,6 +130,8 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 	}
 	if (slice_is_nocase(option, "going-away"))
 		return parse_yes_no(rq, "GOING-AWAY", value, &choice->going_away);
+	if (slice_is_nocase(option, "echo"))
+		return parse_yes_no(rq, "ECHO", value, &choice->echo);
 	request_syntax_error(rq);
 	return false;
 }
@@ -137,6 +142,7 @@ cmd_outbox_set(struct request *rq)
 	struct client *c = rq->client;
 	struct choice choice = {
 	    .going_away = c->wants_going_away,
+	    .echo = !c->no_echo,
 	};
 	size_t i;
 
@@ -153,6 +159,7 @@ cmd_outbox_set(struct request *rq)
 			return COMMAND_DONE;
 	}
 	c->wants_going_away = choice.going_away;
+	c->no_echo = !choice.echo;
 	session_of(c)->limits = choice.limits;
 	c->session->chosen = choice.chosen;
 	session_trim(c);
@@ -194,11 +201,12 @@ cmd_outbox_help(struct request *rq)
 	    "    queued, how many messages were dropped, the thread that serves the client, and",
 	    "    the number of keys that it watches.",
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
-	    "  [GOING-AWAY (yes|no)]",
+	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)]",
 	    "    Choose the policy for messages that this client does not read in time:",
 	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued (0: as much",
 	    "    as the configuration allows); whether the client is told how many messages it",
-	    "    missed; whether it is told, with RESP3, that the server is going away.",
+	    "    missed; whether it is told, with RESP3, that the server is going away; whether it",
+	    "    gets the messages that it publishes itself.",
 	    NULL,
 	};
 

@@ -30,13 +30,14 @@ setup(void)
 START_TEST(get_shows_what_holds_and_what_is_queued)
 {
 	assert_says(slow, "outbox get",
-	    "*16\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
+	    "*18\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
 	    "8\r\nmessages\r\n:1000\r\n"
 	    "$6\r\nnotify\r\n$2\r\nno\r\n$12\r\nqueued-bytes\r\n:0\r\n$15\r\nqueued-messages\r\n:"
 	    "0\r\n"
-	    "$7\r\ndropped\r\n:0\r\n$10\r\ngoing-away\r\n$2\r\nno\r\n");
+	    "$7\r\ndropped\r\n:0\r\n$10\r\ngoing-away\r\n$2\r\nno\r\n"
+	    "$4\r\necho\r\n$3\r\nyes\r\n");
 	test_call(slow, "hello 3");
-	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%8\r\n", 4), 0);
+	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%9\r\n", 4), 0);
 }
 END_TEST
 

@@ -13,7 +13,7 @@
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* SUBSCRIBE and its variants, PUBLISH. PUBSUB is in cmd/introspection.c. */
+/* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c. */
 
 /*
  * The count in a confirmation. As in Redis, it includes channels and patterns, or shard channels
@@ -240,57 +240,4 @@ enum command_result
 cmd_sunsubscribe(struct request *rq)
 {
 	return unsubscribe(rq, HUB_SHARD, "sunsubscribe");
-}
-
-/* In a transaction EXEC has checked before whether the publisher has to wait. */
-static enum hub_result
-hand_to_hub(struct request *rq, enum hub_kind kind, size_t *receivers)
-{
-	struct hub *hub = rq->server->hub;
-
-	if (rq->in_transaction)
-		return hub_publish_now(
-		    hub, kind, rq->argv[1], rq->argv[2], HUB_IGNORE_LIMITS, receivers);
-	return hub_publish(hub, kind, rq->argv[1], rq->argv[2], rq->now_us,
-	    &rq->client->pending->publication, receivers);
-}
-
-static enum command_result
-publish(struct request *rq, enum hub_kind kind)
-{
-	size_t receivers;
-
-	if (!publish_allows(rq, kind, rq->argv[1], rq->argv[2]))
-		return COMMAND_DONE;
-	switch (hand_to_hub(rq, kind, &receivers)) {
-	case HUB_BLOCKED:
-		rq->waits_for = WAIT_ROOM;
-		return COMMAND_LATER;
-	case HUB_FULL:
-		rq->waits_for = WAIT_MEMORY;
-		return COMMAND_LATER;
-	case HUB_TOO_LARGE:
-		request_error(rq, "OOM command not allowed when used memory > 'maxmemory-pubsub'.");
-		return COMMAND_DONE;
-	case HUB_PREPARING:
-		rq->waits_for = WAIT_TURN;
-		return COMMAND_LATER;
-	default:
-		break;
-	}
-	publish_count(rq, kind, rq->argv[1], rq->argv[2].len);
-	resp_put_int(rq->reply, (int64_t)receivers);
-	return COMMAND_DONE;
-}
-
-enum command_result
-cmd_publish(struct request *rq)
-{
-	return publish(rq, HUB_CHANNEL);
-}
-
-enum command_result
-cmd_spublish(struct request *rq)
-{
-	return publish(rq, HUB_SHARD);
 }

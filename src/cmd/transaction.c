@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "cmd/handlers.h"
+#include "cmd/publish.h"
 #include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/access.h"
@@ -84,6 +85,17 @@ cmd_unwatch(struct request *rq)
 	return COMMAND_DONE;
 }
 
+static enum hub_result
+ask_for_room_of(struct request *rq, const struct queued_command *q, size_t i, size_t *bytes)
+{
+	struct hub_post post = publish_post(rq, q->command, q->argv, i);
+
+	if (post.channel.len > rq->server->config->hub.name_bytes) /* it will be refused */
+		return HUB_OK;
+	return hub_may_post(
+	    rq->server->hub, &post, rq->now_us, &rq->client->pending->publication, bytes);
+}
+
 /*
  * A publish cannot wait once the first command has been executed, so EXEC checks the room for all
  * messages before. If the earlier messages of the transaction fill an outbox, later ones are queued
@@ -92,23 +104,20 @@ cmd_unwatch(struct request *rq)
 static enum hub_result
 ask_for_room(struct request *rq, const struct transaction *t)
 {
-	struct hub *hub = rq->server->hub;
 	const struct queued_command *q;
 	enum hub_result result = HUB_OK, room;
 	size_t bytes = 0;
 
 	TAILQ_FOREACH (q, &t->commands, all) {
-		bool is_shard = (q->command->flags & CMD_SHARD) != 0;
-
-		if ((q->command->flags & CMD_MAY_REPLICATE) == 0 ||
-		    q->argv[1].len > rq->server->config->hub.name_bytes)
+		if ((q->command->flags & CMD_MAY_REPLICATE) == 0)
 			continue;
-		room = hub_may_publish(hub, is_shard ? HUB_SHARD : HUB_CHANNEL, q->argv[1],
-		    q->argv[2], rq->now_us, &rq->client->pending->publication, &bytes);
-		if (room == HUB_TOO_LARGE)
-			return room;
-		if (room == HUB_FULL || result == HUB_OK)
-			result = room;
+		for (size_t i = 0; i < publish_count_messages(q->command, q->argc); i++) {
+			room = ask_for_room_of(rq, q, i, &bytes);
+			if (room == HUB_TOO_LARGE)
+				return room;
+			if (room == HUB_FULL || result == HUB_OK)
+				result = room;
+		}
 	}
 	rq->waits_for = result == HUB_FULL ? WAIT_MEMORY : WAIT_ROOM;
 	return result;

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "pubsub/channel_tree.h"
+#include "pubsub/post.h"
 #include "pubsub/subscriber.h"
 #include "pubsub/wire_form.h"
 
@@ -101,21 +102,23 @@ struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind 
  * change. */
 void hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind);
 
-/* kind is HUB_CHANNEL or HUB_SHARD. *receivers is the number of subscriptions that the message
- * reached. */
+/* *out is set if the result is HUB_OK. */
+enum hub_result hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us,
+    struct hub_publication *p, struct hub_outcome *out) __attribute__((warn_unused_result));
+
+/* hub_post() without an exception. *receivers is 0 unless the result is HUB_OK. */
 enum hub_result hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
     struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *receivers)
     __attribute__((warn_unused_result));
 
 /*
  * For several messages that are published together, as by EXEC: each is checked here before the
- * first is published. HUB_BLOCKED and HUB_FULL as from hub_publish(); HUB_TOO_LARGE: together they
+ * first is published. HUB_BLOCKED and HUB_FULL as from hub_post(); HUB_TOO_LARGE: together they
  * exceed limits.memory_bytes; HUB_OK: the message may be published with HUB_IGNORE_LIMITS. *bytes
  * is 0 before the first and sums up the messages that were checked.
  */
-enum hub_result hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel,
-    struct slice payload, uint64_t now_us, struct hub_publication *p, size_t *bytes)
-    __attribute__((warn_unused_result));
+enum hub_result hub_may_post(struct hub *hub, const struct hub_post *post, uint64_t now_us,
+    struct hub_publication *p, size_t *bytes) __attribute__((warn_unused_result));
 
 /*
  * Call it if the publisher has to wait for something other than a subscriber: frees its drafts, and
@@ -145,7 +148,11 @@ enum hub_limiting {
 			      delivered: HUB_FULL, HUB_TOO_LARGE */
 };
 
-/* As hub_publish(), without waiting: HUB_OK, or HUB_FULL or HUB_TOO_LARGE and nothing was done. */
+/* As hub_post(), without waiting: HUB_OK, or HUB_FULL or HUB_TOO_LARGE and nothing was done. */
+enum hub_result hub_post_now(struct hub *hub, const struct hub_post *post,
+    enum hub_limiting limiting, struct hub_outcome *out) __attribute__((warn_unused_result));
+
+/* hub_post_now() without an exception. *receivers is 0 unless the result is HUB_OK. */
 enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel,
     struct slice payload, enum hub_limiting limiting, size_t *receivers)
     __attribute__((warn_unused_result));

@@ -218,6 +218,14 @@ START_TEST(what_cannot_wait_passes_the_limit_or_is_refused)
 }
 END_TEST
 
+static enum hub_result
+may_post(struct slice payload, struct hub_publication *p, size_t *bytes)
+{
+	struct hub_post post = {.kind = HUB_CHANNEL, .channel = SLICE("a"), .payload = payload};
+
+	return hub_may_post(hub, &post, 1, p, bytes);
+}
+
 START_TEST(several_messages_are_asked_for_together)
 {
 	struct slice part = {filler, LIMIT * 4 / 10}, most = {filler, LIMIT * 6 / 10};
@@ -225,15 +233,12 @@ START_TEST(several_messages_are_asked_for_together)
 
 	subscribe(0, "a");
 	ck_assert_int_eq(publish("a", LIMIT / 2), HUB_OK);
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), part, 1, &last, &bytes), HUB_OK);
+	ck_assert_int_eq(may_post(part, &last, &bytes), HUB_OK);
 	ck_assert_uint_gt(bytes, part.len);
 	more = bytes;
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), part, 1, &last, &more), HUB_FULL);
+	ck_assert_int_eq(may_post(part, &last, &more), HUB_FULL);
 	ck_assert_uint_gt(last.bytes, 2 * part.len);
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), most, 1, &last, &bytes), HUB_TOO_LARGE);
+	ck_assert_int_eq(may_post(most, &last, &bytes), HUB_TOO_LARGE);
 }
 END_TEST
 
@@ -245,9 +250,7 @@ START_TEST(a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed)
 	subscribe(0, "a");
 	hub_set_limits(&subs[0], &limits_of_one);
 	ck_assert_int_eq(publish_now("a", 10, HUB_WITHIN_LIMITS), HUB_OK);
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("a"), SLICE("x"), 1, &last, &bytes),
-	    HUB_BLOCKED);
+	ck_assert_int_eq(may_post(SLICE("x"), &last, &bytes), HUB_BLOCKED);
 	ck_assert_int_eq(publish_now("a", 10, HUB_IGNORE_LIMITS), HUB_OK);
 	ck_assert_uint_eq(subs[0].outbox.messages, 2);
 	ck_assert(!subs[0].outbox.closed);

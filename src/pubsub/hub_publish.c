@@ -150,9 +150,9 @@ overflow(struct subscriber *s)
 }
 
 /* One encoding for each wire form in use, then a few words for each member. */
-static size_t
+static void
 deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
-    enum hub_limiting limiting)
+    enum hub_limiting limiting, struct hub_outcome *out)
 {
 	struct frame frames[HUB_FORMS_MAX];
 	const struct frame *frame = NULL;
@@ -164,7 +164,7 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 		struct subscriber *s = topic->members[i].subscriber;
 		enum outbox_result result;
 
-		if (s->outbox.sealed)
+		if (s->outbox.sealed || s == d->except)
 			continue;
 		receivers++;
 		if (s->outbox.form != form) {
@@ -192,7 +192,8 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 			overflow(s);
 	}
 	hub->delivered += queued;
-	return receivers;
+	out->receivers += receivers;
+	out->queued += queued;
 }
 
 void
@@ -216,23 +217,23 @@ begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
 	hub->prepared_bytes += bytes;
 }
 
-/* Starts a delivery: finds the topics that the channel matches. Borrows channel and payload. */
+/* Starts a delivery: finds the topics that the channel matches. Borrows what post borrows. */
 static inline void
-match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    struct hub_delivery *d)
+match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 {
-	assert(kind != HUB_PATTERN);
-	d->message.channel = channel;
-	d->message.payload = payload;
-	d->verbatim.len = payload.len;
+	assert(post->kind != HUB_PATTERN);
+	d->message.channel = post->channel;
+	d->message.payload = post->payload;
+	d->verbatim.len = post->payload.len;
 	d->measured = d->unfit = 0;
-	d->is_shard = kind == HUB_SHARD;
+	d->is_shard = post->kind == HUB_SHARD;
+	d->except = post->except;
 	if (d->is_shard) {
-		d->shard = channel_tree_find(hub->shards, false, channel);
+		d->shard = channel_tree_find(hub->shards, false, post->channel);
 		d->topics = &d->shard;
 		d->count = d->shard != NULL;
 	} else {
-		d->topics = channel_tree_match(hub->channels, channel, &d->count);
+		d->topics = channel_tree_match(hub->channels, post->channel, &d->count);
 	}
 	/* A channel, which comes first, may be held without subscribers. */
 	if (d->count > 0 && d->topics[0]->count == 0) {
@@ -242,14 +243,14 @@ match(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice pa
 }
 
 enum hub_result
-hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, struct hub_publication *p, size_t *bytes)
+hub_may_post(struct hub *hub, const struct hub_post *post, uint64_t now_us,
+    struct hub_publication *p, size_t *bytes)
 {
 	struct hub_delivery d;
 
 	if (hub->limits->memory_bytes == 0 && hub->blocking == 0)
 		return HUB_OK;
-	match(hub, kind, channel, payload, &d);
+	match(hub, post, &d);
 	if (hub->limits->memory_bytes > 0) {
 		enum hub_result room = hub_check_memory(hub, &d, bytes, &p->bytes);
 
@@ -260,14 +261,14 @@ hub_may_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 }
 
 enum hub_result
-hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    enum hub_limiting limiting, size_t *receivers)
+hub_post_now(struct hub *hub, const struct hub_post *post, enum hub_limiting limiting,
+    struct hub_outcome *out)
 {
 	struct hub_delivery d;
 	size_t wanted;
 
-	*receivers = 0;
-	match(hub, kind, channel, payload, &d);
+	*out = (struct hub_outcome){0};
+	match(hub, post, &d);
 	if (hub->limits->memory_bytes > 0) {
 		enum hub_result room = hub_check_memory(hub, &d, NULL, &wanted);
 
@@ -275,7 +276,7 @@ hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struc
 			return room;
 	}
 	for (size_t i = 0; i < d.count; i++)
-		*receivers += deliver(hub, &d, hub_address(&d, i), 0, limiting);
+		deliver(hub, &d, hub_address(&d, i), 0, limiting, out);
 	hub->published++;
 	return HUB_OK;
 }
@@ -321,14 +322,14 @@ check_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
 }
 
 enum hub_result
-hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
-    uint64_t now_us, struct hub_publication *p, size_t *receivers)
+hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct hub_publication *p,
+    struct hub_outcome *out)
 {
 	struct hub_delivery d;
 	uint64_t id = 0;
 
-	*receivers = 0;
-	match(hub, kind, channel, payload, &d);
+	*out = (struct hub_outcome){0};
+	match(hub, post, &d);
 	if (hub->limits->memory_bytes > 0) {
 		enum hub_result room = check_memory(hub, &d, p);
 
@@ -345,11 +346,35 @@ hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct sl
 		id = p->drafts * TOPICS_PREPARED;
 	}
 	for (size_t i = 0; i < d.count; i++)
-		*receivers += deliver(hub, &d, hub_address(&d, i),
-		    i < TOPICS_PREPARED && id > 0 ? id + i : 0, HUB_IGNORE_LIMITS);
+		deliver(hub, &d, hub_address(&d, i), i < TOPICS_PREPARED && id > 0 ? id + i : 0,
+		    HUB_IGNORE_LIMITS, out);
 	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
 	hub->published++;
 	return HUB_OK;
+}
+
+enum hub_result
+hub_publish(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    uint64_t now_us, struct hub_publication *p, size_t *receivers)
+{
+	struct hub_post post = {.kind = kind, .channel = channel, .payload = payload};
+	struct hub_outcome outcome;
+	enum hub_result result = hub_post(hub, &post, now_us, p, &outcome);
+
+	*receivers = outcome.receivers;
+	return result;
+}
+
+enum hub_result
+hub_publish_now(struct hub *hub, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum hub_limiting limiting, size_t *receivers)
+{
+	struct hub_post post = {.kind = kind, .channel = channel, .payload = payload};
+	struct hub_outcome outcome;
+	enum hub_result result = hub_post_now(hub, &post, limiting, &outcome);
+
+	*receivers = outcome.receivers;
+	return result;
 }

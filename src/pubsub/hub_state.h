@@ -69,7 +69,8 @@ struct hub_delivery {
 	struct hub_message message; /* kind and pattern as hub_address() set them */
 	struct topic **topics;
 	size_t count;
-	struct topic *shard; /* for a shard channel, topics points to it */
+	struct topic *shard;             /* for a shard channel, topics points to it */
+	const struct subscriber *except; /* does not get it, or NULL */
 	bool is_shard;
 	struct wire_body verbatim; /* the payload in forms that do not transform it */
 	uint32_t measured; /* one bit for each form that transforms payloads: bodies[form] is set,

@@ -163,7 +163,7 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 		for (uint32_t m = 0; m < topic->count; m++) {
 			struct subscriber *s = topic->members[m].subscriber;
 
-			if (!s->blocking || s->outbox.sealed)
+			if (!s->blocking || s->outbox.sealed || s == d->except)
 				continue;
 			if (len_form != s->outbox.form) {
 				len_form = s->outbox.form;
@@ -184,7 +184,8 @@ hub_reserve(
 		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
-			if (!s->blocking || s->outbox.sealed || s->awaited != HUB_NOT_AWAITED)
+			if (!s->blocking || s->outbox.sealed || s == d->except ||
+			    s->awaited != HUB_NOT_AWAITED)
 				continue;
 			take_ticket(hub, p, now_us);
 			set_state(s, HUB_RESERVED, now_us);

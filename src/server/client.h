@@ -86,6 +86,7 @@ struct client {
 	bool no_evict : 1;
 	bool no_touch : 1;
 	bool wants_going_away : 1; /* OUTBOX SET GOING-AWAY */
+	bool no_echo : 1;          /* OUTBOX SET ECHO no: it does not get what it publishes */
 };
 
 /* A size class of jemalloc. */

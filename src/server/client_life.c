@@ -64,6 +64,7 @@ client_reset(struct client *c)
 	c->no_evict = false;
 	c->no_touch = false;
 	c->wants_going_away = false;
+	c->no_echo = false;
 	if (c->session != NULL) {
 		xfree(c->session->name);
 		c->session->name = NULL;

@@ -1,0 +1,178 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/testing.h"
+#include "pubsub/testing_form.h"
+
+/* What hub_post() leaves out, and what it tells about a message that it delivered. */
+
+#define SUBS 4
+
+static struct hub *hub;
+static struct hub_limits limits;
+static struct subscriber subs[SUBS];
+static int overflows;
+
+static void
+on_ready(struct subscriber *s)
+{
+	(void)s;
+}
+
+static void
+on_overflow(struct subscriber *s)
+{
+	(void)s;
+	overflows++;
+}
+
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_ready};
+
+static void
+setup(void)
+{
+	struct hub_config config = {
+	    .limits = &limits, .forms = &testing_form, .form_count = 1, .segment_bytes = 4096};
+	struct outbox_limits outbox = {.messages = 1000};
+
+	limits = (struct hub_limits){.subscriptions = 100, .subscribers = 30, .name_bytes = 20};
+	hub = hub_new(&config);
+	overflows = 0;
+	for (int i = 0; i < SUBS; i++)
+		hub_attach(hub, &subs[i], &ops, &outbox, 0, NULL);
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < SUBS; i++)
+		ck_assert(hub_detach(&subs[i], SIZE_MAX));
+	hub_free(hub);
+}
+
+static void
+subscribe(int i, enum hub_kind kind, const char *name)
+{
+	ck_assert_int_eq(hub_subscribe(&subs[i], kind, slice_of(name)), HUB_OK);
+}
+
+static void
+set_limits(int i, uint32_t messages, enum outbox_policy policy)
+{
+	struct outbox_limits outbox = {.messages = messages, .policy = policy};
+
+	hub_set_limits(&subs[i], &outbox);
+}
+
+/* except -1: none. */
+static struct hub_post
+post_of(const char *channel, int except)
+{
+	return (struct hub_post){.kind = HUB_CHANNEL,
+	    .channel = slice_of(channel),
+	    .payload = SLICE("m"),
+	    .except = except >= 0 ? &subs[except] : NULL};
+}
+
+static struct hub_outcome
+post(const char *channel, int except)
+{
+	struct hub_post what = post_of(channel, except);
+	struct hub_publication its = {0};
+	struct hub_outcome outcome;
+
+	ck_assert_int_eq(hub_post(hub, &what, 1, &its, &outcome), HUB_OK);
+	return outcome;
+}
+
+static uint32_t
+queued(int i)
+{
+	return subs[i].outbox.messages;
+}
+
+START_TEST(the_exception_gets_nothing_through_any_subscription_and_does_not_count)
+{
+	struct hub_outcome outcome;
+
+	subscribe(0, HUB_CHANNEL, "news");
+	subscribe(0, HUB_PATTERN, "n*");
+	subscribe(1, HUB_CHANNEL, "news");
+	outcome = post("news", 0);
+	ck_assert_uint_eq(outcome.receivers, 1);
+	ck_assert_uint_eq(outcome.queued, 1);
+	ck_assert_uint_eq(queued(0), 0);
+	ck_assert_uint_eq(queued(1), 1);
+	ck_assert_uint_eq(post("news", 2).receivers, 3); /* not subscribed */
+	ck_assert_uint_eq(post("news", -1).receivers, 3);
+	ck_assert_uint_eq(queued(0), 4);
+}
+END_TEST
+
+START_TEST(the_exception_holds_for_a_message_that_cannot_wait)
+{
+	struct hub_post what = post_of("news", 0);
+	struct hub_outcome outcome;
+
+	subscribe(0, HUB_CHANNEL, "news");
+	ck_assert_int_eq(hub_post_now(hub, &what, HUB_WITHIN_LIMITS, &outcome), HUB_OK);
+	ck_assert_uint_eq(outcome.receivers, 0);
+	ck_assert_uint_eq(queued(0), 0);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_the_exception)
+{
+	struct hub_post what = post_of("news", 0);
+	struct hub_publication its = {0};
+	struct hub_outcome outcome;
+	size_t bytes = 0;
+
+	subscribe(0, HUB_CHANNEL, "news");
+	subscribe(1, HUB_CHANNEL, "news");
+	set_limits(0, 1, OUTBOX_BLOCK);
+	ck_assert_uint_eq(post("news", -1).receivers, 2);
+	ck_assert_uint_eq(post("news", 0).receivers, 1);
+	ck_assert_int_eq(hub_may_post(hub, &what, 1, &its, &bytes), HUB_OK);
+	what.except = &subs[1];
+	ck_assert_int_eq(hub_may_post(hub, &what, 1, &its, &bytes), HUB_BLOCKED);
+	ck_assert_int_eq(hub_post(hub, &what, 1, &its, &outcome), HUB_BLOCKED);
+	hub_end_publication(hub, &its);
+}
+END_TEST
+
+START_TEST(the_outcome_tells_what_was_queued)
+{
+	struct hub_outcome outcome;
+
+	for (int i = 0; i < SUBS; i++)
+		subscribe(i, HUB_CHANNEL, "news");
+	set_limits(1, 1, OUTBOX_DROP_NEWEST);
+	set_limits(2, 1, OUTBOX_DROP_OLDEST);
+	set_limits(3, 1, OUTBOX_DISCONNECT);
+	outcome = post("news", -1);
+	ck_assert_uint_eq(outcome.receivers, 4);
+	ck_assert_uint_eq(outcome.queued, 4);
+	outcome = post("news", -1);
+	ck_assert_uint_eq(outcome.receivers, 4);
+	ck_assert_uint_eq(outcome.queued, 2);
+	ck_assert_int_eq(overflows, 1);
+	outcome = post("other", -1);
+	ck_assert_uint_eq(outcome.receivers, 0);
+	ck_assert_uint_eq(outcome.queued, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("pubsub/hub_post", setup, teardown,
+	    (const TTest *[]){
+		the_exception_gets_nothing_through_any_subscription_and_does_not_count,
+		the_exception_holds_for_a_message_that_cannot_wait, nobody_waits_for_the_exception,
+		the_outcome_tells_what_was_queued, NULL});
+}
