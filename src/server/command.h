@@ -63,7 +63,7 @@ enum command_result {
 			    rq->waits_for has ended */
 	COMMAND_BLOCKED, /* request_block: it waits for a key */
 	COMMAND_AGAIN,   /* done in part, see request_slice_is_over: called again with the same
-			    arguments */
+			    arguments, in a later turn, or when rq->waits_for has ended */
 };
 
 /*

@@ -319,7 +319,7 @@ interrupt_command(struct request *rq)
 	else
 		swap_buffers(rq->reply, &c->pending->partial);
 	outbox_unmark(&c->subscriber.outbox);
-	return wait_begin(c, WAIT_TURN);
+	return wait_begin(c, rq->waits_for != WAIT_NOT ? rq->waits_for : WAIT_TURN);
 }
 
 static enum request_verdict

@@ -101,7 +101,16 @@ request_help(struct request *rq, const char *const lines[])
 bool
 request_slice_is_over(struct request *rq)
 {
-	return !rq->in_transaction && ++rq->units % UNITS_A_LOOK == 0 &&
+	return request_units_are_over(rq, 1);
+}
+
+bool
+request_units_are_over(struct request *rq, size_t units)
+{
+	size_t before = rq->units;
+
+	rq->units += units;
+	return !rq->in_transaction && rq->units / UNITS_A_LOOK != before / UNITS_A_LOOK &&
 	       clock_mono_us() - rq->now_us >= SLICE_US;
 }
 

@@ -32,7 +32,7 @@ struct request {
 	size_t secret_from;         /* arguments that no log and no monitor may show ... */
 	size_t secret_to;           /* ... up to, not including, this one */
 	bool failed;                /* an error was put into reply */
-	enum wait_reason waits_for; /* COMMAND_LATER */
+	enum wait_reason waits_for; /* COMMAND_LATER, COMMAND_AGAIN */
 	const struct slice
 	    *ready; /* the key that it waited for, see block_concerns; NULL: it did not wait */
 	bool in_transaction; /* EXEC runs it: it must be done when the handler returns */
@@ -61,6 +61,9 @@ void request_subcommand_syntax_error(struct request *rq);
  * nothing comes in between.
  */
 bool request_slice_is_over(struct request *rq);
+
+/* The same after several units of work. */
+bool request_units_are_over(struct request *rq, size_t units);
 
 /* Arguments from..to-1 are secret. A second call extends the range to cover both. */
 void request_hide(struct request *rq, size_t from, size_t to);
