@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "app/setting_value.h"
+#include "base/amount.h"
 
 static const char *const class_names[SERVER_CLASSES] = {
     [SERVER_CLASS_NORMAL] = "normal",
@@ -33,7 +33,7 @@ parse_limit(const struct slice *values, struct server_buffer_limit *out)
 {
 	int64_t hard, soft, seconds;
 
-	if (!value_parse_bytes(values[0], &hard) || !value_parse_bytes(values[1], &soft) ||
+	if (!amount_parse_bytes(values[0], &hard) || !amount_parse_bytes(values[1], &soft) ||
 	    !slice_to_i64(values[2], &seconds) || seconds < 0 || seconds > UINT32_MAX)
 		return false;
 	*out = (struct server_buffer_limit){(size_t)hard, (size_t)soft, (uint32_t)seconds};
@@ -78,9 +78,9 @@ buffer_limits_write(const struct server_buffer_limit *limits, struct buffer *out
 
 	for (i = 0; i < SERVER_CLASSES; i++) {
 		buffer_appendf(out, "%s%s ", i > 0 ? " " : "", class_names[i]);
-		value_write_bytes((int64_t)limits[i].hard_bytes, out);
+		amount_write_bytes((int64_t)limits[i].hard_bytes, out);
 		buffer_append_str(out, " ");
-		value_write_bytes((int64_t)limits[i].soft_bytes, out);
+		amount_write_bytes((int64_t)limits[i].soft_bytes, out);
 		buffer_appendf(out, " %u", (unsigned int)limits[i].soft_s);
 	}
 }

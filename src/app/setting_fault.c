@@ -5,6 +5,7 @@
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "app/settings.h"
+#include "base/amount.h"
 #include "server/notify.h"
 
 /* Writes a limit of the range in the notation of a file. */
@@ -12,7 +13,7 @@ static void
 write_bound(const struct setting *row, int64_t bound, struct buffer *out)
 {
 	if (row->type == SETTING_BYTES)
-		value_write_bytes(bound, out);
+		amount_write_bytes(bound, out);
 	else if (row->type == SETTING_OCTAL)
 		buffer_appendf(out, "%llo", (unsigned long long)bound);
 	else

@@ -9,17 +9,9 @@
 #include "base/bytes.h"
 
 /*
- * The notations of values in a configuration: yes and no, amounts of memory, octal, choices, quoted
- * words. Text in, value out, and back. It knows no setting.
+ * The notations of values in a configuration: octal, choices, quoted words (yes and no, and amounts
+ * of memory: base/amount.h). Text in, value out, and back. It knows no setting.
  */
-bool value_parse_bool(struct slice text, bool *out) __attribute__((warn_unused_result));
-
-/* Bytes, alone or with b, k (1000), kb (1024), m, mb, g, gb, in any case. What exceeds 64 bits is
- * INT64_MAX. */
-bool value_parse_bytes(struct slice text, int64_t *out) __attribute__((warn_unused_result));
-void value_write_bytes(
-    int64_t bytes, struct buffer *out); /* with the largest unit that divides it */
-
 bool value_parse_octal(struct slice text, int64_t *out) __attribute__((warn_unused_result));
 
 /* choices are names separated by blanks; finds the index of the one that equals text in any case.

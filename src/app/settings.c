@@ -11,6 +11,7 @@
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
+#include "base/amount.h"
 #include "net/address.h"
 #include "server/notify.h"
 
@@ -232,7 +233,7 @@ parse_number(const struct setting *row, struct slice value, int64_t *number)
 
 	switch (row->type) {
 	case SETTING_BOOL:
-		if (!value_parse_bool(value, &truth))
+		if (!amount_parse_bool(value, &truth))
 			return SETTING_BAD_BOOL;
 		*number = truth;
 		return SETTING_OK;
@@ -242,7 +243,7 @@ parse_number(const struct setting *row, struct slice value, int64_t *number)
 		*number = choice;
 		return SETTING_OK;
 	case SETTING_BYTES:
-		if (!value_parse_bytes(value, number))
+		if (!amount_parse_bytes(value, number))
 			return SETTING_BAD_BYTES;
 		break;
 	case SETTING_OCTAL:
@@ -424,7 +425,7 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 	buffer_appendf(out, "%s ", row->name);
 	switch (row->type) {
 	case SETTING_BYTES:
-		value_write_bytes(load_number(s, row), out);
+		amount_write_bytes(load_number(s, row), out);
 		break;
 	case SETTING_STRING:
 	case SETTING_SECRET:
