@@ -373,6 +373,24 @@ channel_options_equal(const struct channel_options *a, const struct channel_opti
 	return true;
 }
 
+uint64_t
+channel_options_hash(const struct channel_options *options)
+{
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < CHANNEL_OPTIONS; i++) {
+		const struct channel_option *row = &table[i];
+		uint64_t value = row->type != CHANNEL_USERS ? number_in(options, row) : 0;
+		const char *text = row->type == CHANNEL_USERS ? text_in(options, row) : NULL;
+
+		for (; text != NULL && *text != '\0'; text++)
+			value = (value ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+		hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
 bool
 channel_options_allow_user(const struct channel_options *options, struct slice user)
 {

@@ -102,6 +102,7 @@ void channel_options_copy(
     struct channel_options *to, const struct channel_options *from); /* initializes `to` */
 void channel_options_release(struct channel_options *options);
 bool channel_options_equal(const struct channel_options *a, const struct channel_options *b);
+uint64_t channel_options_hash(const struct channel_options *options); /* equal if they are equal */
 
 /* Whether the channel keeps messages. */
 static inline bool
