@@ -1,0 +1,322 @@
+#include "config.h"
+
+#include "pubsub/ring.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "pubsub/ring_chunk.h"
+
+/* Appending, dropping, and the array of chunks. Reading is in ring_read.c. */
+
+#define HEADER offsetof(struct ring_chunk, data)
+#define CHUNK_LEAST ((size_t)256)
+#define CHUNK_MOST ((size_t)8192)
+
+void
+ring_pool_init(struct ring_pool *pool)
+{
+	*pool = (struct ring_pool){.bytes = 0};
+	TAILQ_INIT(&pool->by_age);
+}
+
+struct ring *
+ring_new(struct ring_pool *pool, void *owner)
+{
+	struct ring *ring = xcalloc(1, sizeof(*ring));
+
+	ring->pool = pool;
+	ring->owner = owner;
+	ring->chunk_room = 1;
+	pool->bytes += sizeof(*ring);
+	pool->rings++;
+	return ring;
+}
+
+static size_t
+array_bytes(const struct ring *ring)
+{
+	return ring->chunk_room > 1 ? ring->chunk_room * sizeof(struct ring_chunk *) : 0;
+}
+
+/* room is a power of two, and at least chunk_count. */
+static void
+set_room(struct ring *ring, uint32_t room)
+{
+	struct ring_chunk **many = room > 1 ? xmalloc(room * sizeof(*many)) : &ring->chunks.one;
+	struct ring_chunk **old = ring->chunk_room > 1 ? ring->chunks.many : NULL;
+	struct ring_chunk *one = ring->chunk_room > 1 ? NULL : ring->chunks.one;
+
+	for (uint32_t i = 0; i < ring->chunk_count; i++)
+		many[i] = old != NULL ? old[(ring->chunk_first + i) & (ring->chunk_room - 1)] : one;
+	ring->pool->bytes -= array_bytes(ring);
+	xfree(old);
+	if (room > 1)
+		ring->chunks.many = many;
+	ring->chunk_room = room;
+	ring->chunk_first = 0;
+	ring->pool->bytes += array_bytes(ring);
+}
+
+static struct ring_chunk *
+add_chunk(struct ring *ring, uint64_t seq, size_t bytes)
+{
+	struct ring_chunk *chunk = xmalloc(bytes);
+
+	*chunk =
+	    (struct ring_chunk){.ring = ring, .base_seq = seq, .room = (uint32_t)(bytes - HEADER)};
+	if (ring->chunk_count == ring->chunk_room)
+		set_room(ring, ring->chunk_room * 2);
+	*ring_chunk_slot(ring, ring->chunk_count++) = chunk;
+	TAILQ_INSERT_TAIL(&ring->pool->by_age, chunk, by_age);
+	ring->pool->bytes += bytes;
+	return chunk;
+}
+
+/* Frees the oldest chunk, whose messages were taken off the counters. */
+static void
+remove_chunk(struct ring *ring)
+{
+	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+
+	TAILQ_REMOVE(&ring->pool->by_age, chunk, by_age);
+	ring->pool->bytes -= HEADER + chunk->room;
+	xfree(chunk);
+	ring->chunk_count--;
+	ring->chunk_first = (ring->chunk_first + 1) & (ring->chunk_room - 1);
+	if (ring->chunk_room > 1 && ring->chunk_count <= ring->chunk_room / 4)
+		set_room(ring, ring->chunk_room / 2);
+}
+
+bool
+ring_free(struct ring *ring, size_t *budget)
+{
+	ring->owner = NULL;
+	ring->pool->messages -= ring->count;
+	ring->count = 0;
+	while (ring->chunk_count > 0) {
+		if (*budget == 0)
+			return false;
+		(*budget)--;
+		remove_chunk(ring);
+	}
+	if (ring->chunk_room > 1)
+		set_room(ring, 1);
+	ring->pool->bytes -= sizeof(*ring);
+	ring->pool->rings--;
+	xfree(ring);
+	return true;
+}
+
+/* The next size for which the allocator has blocks: jemalloc has four for each power of two. */
+static size_t
+next_size(size_t bytes)
+{
+	size_t power = CHUNK_LEAST;
+
+	while (power * 2 <= bytes)
+		power *= 2;
+	return bytes + power / 4;
+}
+
+/*
+ * The size of a new chunk whose first message needs `need` bytes. A ring of L bytes in chunks of S
+ * bytes wastes L / S headers, and about one chunk at its two ends: the least if S is the root of
+ * L * HEADER. Of the sizes around that root, the one that messages like this one fill best is
+ * taken.
+ */
+static size_t
+chunk_bytes(const struct ring *ring, size_t need, bool is_single)
+{
+	uint64_t live = ring->payload_bytes + (uint64_t)ring->count * RING_MESSAGE_OVERHEAD;
+	size_t best = 0, best_count = 1;
+
+	if (is_single || HEADER + need >= CHUNK_MOST)
+		return HEADER + need;
+	for (size_t bytes = CHUNK_LEAST; bytes <= CHUNK_MOST; bytes = next_size(bytes)) {
+		size_t count = (bytes - HEADER) / need;
+
+		if (count == 0 || (uint64_t)bytes * bytes * 4 < live * HEADER)
+			continue;
+		if (best > 0 && (uint64_t)bytes * bytes > live * HEADER * 4)
+			break;
+		if (best == 0 || bytes * best_count < best * count) {
+			best = bytes;
+			best_count = count;
+		}
+	}
+	return best > 0 ? best : CHUNK_MOST;
+}
+
+/* The chunk in which a message of `need` bytes is appended. */
+static struct ring_chunk *
+chunk_for(struct ring *ring, uint64_t seq, size_t need, bool is_single)
+{
+	struct ring_chunk *chunk =
+	    ring->chunk_count > 0 ? ring_chunk_at(ring, ring->chunk_count - 1) : NULL;
+
+	if (chunk == NULL)
+		return add_chunk(ring, seq, chunk_bytes(ring, need, is_single));
+	if (ring->count > 0) {
+		if (chunk->room - chunk->end >= need && chunk->room <= CHUNK_MOST &&
+		    seq - chunk->base_seq <= UINT32_MAX)
+			return chunk;
+		return add_chunk(ring, seq, chunk_bytes(ring, need, is_single));
+	}
+	/* An empty ring has one chunk or none, which is used again unless it is far too large. */
+	if (chunk->room < need || chunk->room / 4 > need + CHUNK_LEAST) {
+		remove_chunk(ring);
+		return add_chunk(ring, seq, chunk_bytes(ring, need, is_single));
+	}
+	TAILQ_REMOVE(&ring->pool->by_age, chunk, by_age);
+	TAILQ_INSERT_TAIL(&ring->pool->by_age, chunk, by_age);
+	chunk->base_seq = seq;
+	chunk->head = chunk->end = 0;
+	return chunk;
+}
+
+/* Keeps the last chunk of the ring, for the next message. */
+static void
+drop_oldest(struct ring *ring)
+{
+	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+	struct ring_entry entry = ring_entry_at(chunk, chunk->head);
+
+	assert(ring->count > 0);
+	chunk->head += (uint32_t)sizeof(entry) + entry.len;
+	chunk->count--;
+	ring->count--;
+	ring->pool->messages--;
+	ring->payload_bytes -= entry.len;
+	ring->trimmed_seq = chunk->base_seq + entry.seq_offset;
+	if (chunk->count == 0 && ring->chunk_count > 1)
+		remove_chunk(ring);
+}
+
+static uint64_t
+chunk_payload(const struct ring_chunk *chunk)
+{
+	return chunk->end - chunk->head - (uint64_t)chunk->count * RING_MESSAGE_OVERHEAD;
+}
+
+void
+ring_drop_oldest_chunk(struct ring *ring)
+{
+	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+
+	assert(ring->chunk_count > 0);
+	if (ring->owner != NULL) { /* else ring_free() has begun, and the counters are 0 */
+		ring->count -= chunk->count;
+		ring->pool->messages -= chunk->count;
+		ring->payload_bytes -= chunk_payload(chunk);
+		if (chunk->count > 0)
+			ring->trimmed_seq = ring_chunk_last_seq(chunk);
+	}
+	remove_chunk(ring);
+}
+
+/* Leaves an empty ring its last chunk, for the next message. */
+static void
+trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
+{
+	while (ring->count > most || ring->payload_bytes > most_bytes) {
+		const struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+
+		if (ring->chunk_count > 1 &&
+		    (ring->count - chunk->count >= most ||
+			ring->payload_bytes - chunk_payload(chunk) > most_bytes))
+			ring_drop_oldest_chunk(ring);
+		else
+			drop_oldest(ring);
+	}
+}
+
+void
+ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice payload, uint64_t most,
+    uint64_t most_bytes)
+{
+	size_t need = RING_MESSAGE_OVERHEAD + payload.len;
+	struct ring_entry entry = {.len = (uint32_t)payload.len, .appended_us = now_us};
+	struct ring_chunk *chunk;
+
+	assert(payload.len <= RING_PAYLOAD_MAX && payload.len <= most_bytes && most > 0);
+	assert(seq > ring->newest_seq);
+	trim(ring, most - 1, most_bytes - payload.len);
+	chunk = chunk_for(ring, seq, need, most == 1);
+	entry.seq_offset = (uint32_t)(seq - chunk->base_seq);
+	memcpy(chunk->data + chunk->end, &entry, sizeof(entry));
+	if (payload.len > 0)
+		memcpy(chunk->data + chunk->end + sizeof(entry), payload.ptr, payload.len);
+	chunk->last = chunk->end;
+	chunk->end += (uint32_t)need;
+	chunk->count++;
+	ring->count++;
+	ring->payload_bytes += payload.len;
+	ring->pool->messages++;
+	ring->newest_seq = seq;
+	ring->touched_us = now_us;
+}
+
+void
+ring_skip(struct ring *ring, uint64_t seq, uint64_t now_us)
+{
+	assert(ring->count == 0 && seq > ring->newest_seq);
+	ring->newest_seq = ring->trimmed_seq = seq;
+	ring->touched_us = now_us;
+	if (ring->chunk_count > 0)
+		remove_chunk(ring);
+}
+
+void
+ring_drop_oldest(struct ring *ring)
+{
+	drop_oldest(ring);
+	if (ring->count == 0)
+		remove_chunk(ring);
+}
+
+void
+ring_trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
+{
+	trim(ring, most, most_bytes);
+	if (ring->count == 0 && ring->chunk_count > 0)
+		remove_chunk(ring);
+}
+
+bool
+ring_expire(struct ring *ring, uint64_t cutoff_us, size_t *budget)
+{
+	while (ring->count > 0) {
+		const struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+
+		if (ring_entry_at(chunk, chunk->head).appended_us > cutoff_us)
+			break;
+		if (*budget == 0)
+			return false;
+		(*budget)--;
+		if (ring_entry_at(chunk, chunk->last).appended_us <= cutoff_us)
+			ring_drop_oldest_chunk(ring);
+		else
+			ring_drop_oldest(ring);
+	}
+	return true;
+}
+
+struct ring *
+ring_pool_oldest(const struct ring_pool *pool)
+{
+	const struct ring_chunk *chunk = TAILQ_FIRST(&pool->by_age);
+
+	return chunk != NULL ? chunk->ring : NULL;
+}
+
+size_t
+ring_bytes(const struct ring *ring)
+{
+	size_t bytes = sizeof(*ring) + array_bytes(ring);
+
+	for (uint32_t i = 0; i < ring->chunk_count; i++)
+		bytes += HEADER + ring_chunk_at(ring, i)->room;
+	return bytes;
+}

@@ -1,0 +1,66 @@
+#ifndef PUBSUB_RING_CHUNK_H
+#define PUBSUB_RING_CHUNK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "pubsub/ring.h"
+
+/* The memory of a ring, for the files ring*.c only. */
+
+struct ring_chunk {
+	TAILQ_ENTRY(ring_chunk) by_age; /* in the pool */
+	struct ring *ring;
+	uint64_t base_seq; /* of the first message that was put here; seqs are relative to it */
+	uint32_t room;     /* bytes of data */
+	uint32_t head;     /* offset of the oldest message */
+	uint32_t end;      /* offset behind the newest message */
+	uint32_t last;     /* offset of the newest message */
+	uint32_t count;    /* of messages */
+	char data[];
+};
+
+/* What precedes a payload in a chunk, at any address. */
+struct ring_entry {
+	uint32_t seq_offset;
+	uint32_t len;
+	uint64_t appended_us;
+};
+
+_Static_assert(sizeof(struct ring_entry) == RING_MESSAGE_OVERHEAD, "no padding");
+
+static inline struct ring_entry
+ring_entry_at(const struct ring_chunk *chunk, uint32_t offset)
+{
+	struct ring_entry entry;
+
+	memcpy(&entry, chunk->data + offset, sizeof(entry));
+	return entry;
+}
+
+static inline uint64_t
+ring_chunk_last_seq(const struct ring_chunk *chunk)
+{
+	return chunk->base_seq + ring_entry_at(chunk, chunk->last).seq_offset;
+}
+
+/* Number i of the ring's chunks, the oldest first. */
+static inline struct ring_chunk **
+ring_chunk_slot(struct ring *ring, uint32_t i)
+{
+	return ring->chunk_room == 1
+		   ? &ring->chunks.one
+		   : &ring->chunks.many[(ring->chunk_first + i) & (ring->chunk_room - 1)];
+}
+
+static inline struct ring_chunk *
+ring_chunk_at(const struct ring *ring, uint32_t i)
+{
+	return ring->chunk_room == 1
+		   ? ring->chunks.one
+		   : ring->chunks.many[(ring->chunk_first + i) & (ring->chunk_room - 1)];
+}
+
+#endif
