@@ -1,0 +1,473 @@
+#include "config.h"
+
+#include "pubsub/history.h"
+
+#include <assert.h>
+
+#include "base/alloc.h"
+#include "base/time_queue.h"
+
+#define SAMPLES 8           /* rings among which the least recently written is evicted */
+#define AT_ONCE 16          /* chunks of a ring, or messages, that are freed at once */
+#define ENFORCE_BUDGET 8192 /* chunks and rings, about a millisecond; more than a message needs */
+
+struct history {
+	struct history_config config;
+	struct ring_pool pool;
+	uint64_t seq;
+	uint64_t forgotten_seq;
+	uint64_t now_us; /* of the newest message */
+	/* The rings by number, from 1 on; unused slots are a list: see first_unused. */
+	struct ring **rings;
+	uint32_t room;  /* slots */
+	uint32_t begun; /* slots that were ever used, since the table was empty */
+	uint32_t first_unused;
+	/* Each ring, with a time not later than that at which its oldest message expires. */
+	struct time_queue queue;
+	size_t hand; /* where in the queue the next samples are taken */
+	/* Rings that are no channel's any more and are freed in slices. */
+	struct ring **dying;
+	size_t dying_count;
+	size_t dying_room;
+	uint64_t evicted;
+	uint64_t expired;
+};
+
+static void
+set_place(void *thing, uint32_t place)
+{
+	((struct ring *)thing)->place = place;
+}
+
+static const struct time_queue_ops queue_ops = {set_place, xrealloc, xfree};
+
+struct history *
+history_new(const struct history_config *config)
+{
+	struct history *history = xcalloc(1, sizeof(*history));
+
+	history->config = *config;
+	ring_pool_init(&history->pool);
+	time_queue_init(&history->queue, &queue_ops);
+	return history;
+}
+
+static size_t
+table_bytes(const struct history *history)
+{
+	return history->room * sizeof(*history->rings);
+}
+
+/* Frees one slice of the rings that are being freed. False: there are more. */
+static bool
+free_dying(struct history *history, size_t *budget)
+{
+	while (history->dying_count > 0) {
+		if (!ring_free(history->dying[history->dying_count - 1], budget))
+			return false;
+		history->dying_count--;
+	}
+	xfree(history->dying);
+	history->dying = NULL;
+	history->dying_room = 0;
+	return true;
+}
+
+static void
+discard(struct history *history, struct ring *ring)
+{
+	size_t budget = AT_ONCE;
+
+	if (ring_free(ring, &budget))
+		return;
+	if (history->dying_count == history->dying_room) {
+		history->dying_room = history->dying_room > 0 ? history->dying_room * 2 : 8;
+		history->dying =
+		    xrealloc(history->dying, history->dying_room * sizeof(*history->dying));
+	}
+	history->dying[history->dying_count++] = ring;
+}
+
+void
+history_free(struct history *history)
+{
+	size_t budget = SIZE_MAX;
+	struct time_queue_entry *entry;
+
+	while ((entry = time_queue_first(&history->queue)) != NULL) {
+		struct ring *ring = entry->thing;
+
+		time_queue_remove(&history->queue, ring->place);
+		while (!ring_free(ring, &budget))
+			;
+	}
+	(void)free_dying(history, &budget);
+	time_queue_release(&history->queue);
+	xgrow_free(history->rings, table_bytes(history));
+	xfree(history);
+}
+
+struct hub_position
+history_position(const struct history *history)
+{
+	return (struct hub_position){history->config.epoch, history->seq};
+}
+
+uint64_t
+history_forgotten_seq(const struct history *history)
+{
+	return history->forgotten_seq;
+}
+
+static void
+forget_upto(struct history *history, uint64_t seq)
+{
+	if (history->forgotten_seq < seq)
+		history->forgotten_seq = seq;
+}
+
+/* Unused slots have the number of the next one, times 2, plus 1. */
+static uint32_t
+take_slot(struct history *history, struct ring *ring)
+{
+	uint32_t slot = history->first_unused;
+
+	if (slot != 0) {
+		history->first_unused = (uint32_t)((uintptr_t)history->rings[slot] >> 1);
+	} else {
+		if (history->begun + 1 >= history->room) {
+			size_t room = history->room > 0 ? (size_t)history->room * 2 : 16;
+
+			assert(room <= UINT32_MAX);
+			history->rings = xgrow(
+			    history->rings, table_bytes(history), room * sizeof(*history->rings));
+			history->room = (uint32_t)room;
+		}
+		slot = ++history->begun;
+	}
+	history->rings[slot] = ring;
+	return slot;
+}
+
+static void
+release_slot(struct history *history, uint32_t slot)
+{
+	if (history->queue.count == 0) {
+		xgrow_free(history->rings, table_bytes(history));
+		history->rings = NULL;
+		history->room = history->begun = history->first_unused = 0;
+		return;
+	}
+	history->rings[slot] = (struct ring *)(((uintptr_t)history->first_unused << 1) | 1);
+	history->first_unused = slot;
+}
+
+static uint64_t
+ttl_us(const struct ring *ring)
+{
+	return (uint64_t)ring->ttl_s * 1000000;
+}
+
+/* When the oldest message expires; an empty ring goes a ttl after its last message. */
+static uint64_t
+end_us(const struct ring *ring)
+{
+	struct ring_message oldest;
+
+	return (ring_oldest(ring, &oldest) ? oldest.appended_us : ring->touched_us) + ttl_us(ring);
+}
+
+static struct ring *
+add_ring(struct history *history, void *owner, uint32_t ttl_s, uint64_t now_us)
+{
+	struct ring *ring = ring_new(&history->pool, owner);
+
+	ring->trimmed_seq = history->forgotten_seq;
+	ring->touched_us = now_us;
+	ring->ttl_s = ttl_s;
+	ring->index = take_slot(history, ring);
+	time_queue_add(&history->queue, ring, (int64_t)(now_us + ttl_us(ring)));
+	return ring;
+}
+
+static void
+free_ring(struct history *history, struct ring *ring)
+{
+	void *owner = ring->owner;
+
+	forget_upto(
+	    history, ring->newest_seq > ring->trimmed_seq ? ring->newest_seq : ring->trimmed_seq);
+	time_queue_remove(&history->queue, ring->place);
+	release_slot(history, ring->index);
+	discard(history, ring);
+	history->config.forgotten(history->config.arg, owner);
+}
+
+/* Takes all messages out of the ring; if there are many, another ring takes its place. */
+static struct ring *
+empty_ring(struct history *history, struct ring *ring)
+{
+	struct ring *fresh;
+
+	if (ring->count <= AT_ONCE) {
+		ring_trim(ring, 0, 0);
+		return ring;
+	}
+	fresh = ring_new(&history->pool, ring->owner);
+	fresh->newest_seq = fresh->trimmed_seq = ring->newest_seq;
+	fresh->touched_us = ring->touched_us;
+	fresh->ttl_s = ring->ttl_s;
+	fresh->index = ring->index;
+	fresh->place = ring->place;
+	history->rings[fresh->index] = fresh;
+	time_queue_at(&history->queue, fresh->place)->thing = fresh;
+	discard(history, ring);
+	return fresh;
+}
+
+static bool
+fits(const struct history_rules *rules, size_t len)
+{
+	return len <= rules->message_bytes && len <= rules->bytes && len <= RING_PAYLOAD_MAX;
+}
+
+uint64_t
+history_append(struct history *history, void *owner, uint32_t *number,
+    const struct history_rules *rules, struct slice payload, uint64_t now_us)
+{
+	struct ring *ring;
+
+	assert(rules->size > 0 && rules->ttl_s > 0);
+	if (now_us < history->now_us) /* messages of a ring expire in their order */
+		now_us = history->now_us;
+	history->now_us = now_us;
+	if (*number == 0) {
+		ring = add_ring(history, owner, rules->ttl_s, now_us);
+		*number = ring->index;
+	} else {
+		ring = history->rings[*number];
+	}
+	history->seq++;
+	if (!fits(rules, payload.len)) {
+		ring = empty_ring(history, ring);
+		ring_skip(ring, history->seq, now_us);
+		return history->seq;
+	}
+	ring_append(ring, history->seq, now_us, payload, rules->size, rules->bytes);
+	return history->seq;
+}
+
+void
+history_begin_keeping(struct history *history)
+{
+	forget_upto(history, ++history->seq);
+}
+
+void
+history_set_rules(
+    struct history *history, uint32_t number, const struct history_rules *rules, uint64_t now_us)
+{
+	struct ring *ring = history_ring(history, number, now_us);
+
+	if (ring == NULL)
+		return;
+	if (rules->size == 0) {
+		free_ring(history, ring);
+		return;
+	}
+	assert(rules->ttl_s > 0);
+	ring->ttl_s = rules->ttl_s;
+	ring_trim(ring, rules->size, rules->bytes);
+	time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
+}
+
+/* Removes what has expired. False: the budget is used up. The ring may be freed, also then. */
+static bool
+expire(struct history *history, struct ring *ring, uint64_t now_us, size_t *budget)
+{
+	uint64_t ttl = ttl_us(ring), before = ring->count;
+	bool is_done = true;
+
+	if (ring->touched_us + ttl <= now_us) {
+		history->expired += before;
+		free_ring(history, ring);
+		return true;
+	}
+	if (now_us >= ttl)
+		is_done = ring_expire(ring, now_us - ttl, budget);
+	history->expired += before - ring->count;
+	return is_done;
+}
+
+struct ring *
+history_ring(struct history *history, uint32_t number, uint64_t now_us)
+{
+	struct ring *ring = number != 0 ? history->rings[number] : NULL;
+	size_t budget = SIZE_MAX;
+
+	if (ring == NULL || end_us(ring) > now_us)
+		return ring;
+	if (ring->touched_us + ttl_us(ring) <= now_us)
+		ring = NULL; /* see expire() */
+	(void)expire(history, history->rings[number], now_us, &budget);
+	return ring;
+}
+
+uint64_t
+history_delete(struct history *history, uint32_t number, uint64_t now_us)
+{
+	struct ring *ring = history_ring(history, number, now_us);
+	uint64_t count = ring != NULL ? ring->count : 0;
+
+	if (count > 0)
+		(void)empty_ring(history, ring);
+	return count;
+}
+
+bool
+history_can_resume(
+    const struct history *history, const struct ring *ring, struct hub_position position)
+{
+	if (position.epoch != history->config.epoch || position.seq > history->seq)
+		return false;
+	return position.seq >= (ring != NULL ? ring->trimmed_seq : history->forgotten_seq);
+}
+
+size_t
+history_ring_bytes(const struct ring *ring)
+{
+	return ring_bytes(ring) + sizeof(struct time_queue_entry) + sizeof(struct ring *);
+}
+
+static size_t
+bytes_of(const struct history *history)
+{
+	return history->pool.bytes + history->queue.room * sizeof(struct time_queue_entry) +
+	       table_bytes(history) + history->dying_room * sizeof(*history->dying);
+}
+
+struct history_figures
+history_figures(const struct history *history)
+{
+	return (struct history_figures){
+	    .rings = history->queue.count,
+	    .messages = history->pool.messages,
+	    .bytes = bytes_of(history),
+	    .evicted = history->evicted,
+	    .expired = history->expired,
+	};
+}
+
+static struct ring *
+least_recently_written(struct history *history)
+{
+	struct ring *least = NULL;
+
+	for (int i = 0; i < SAMPLES; i++) {
+		struct ring *ring;
+
+		if (++history->hand >= history->queue.count)
+			history->hand = 0;
+		ring = time_queue_at(&history->queue, (uint32_t)history->hand)->thing;
+		if (least == NULL || ring->newest_seq < least->newest_seq)
+			least = ring;
+	}
+	return least;
+}
+
+static void
+evict_ring(struct history *history)
+{
+	struct ring *ring = least_recently_written(history);
+
+	history->evicted += ring->count;
+	free_ring(history, ring);
+}
+
+/* False: nothing is left to evict. */
+static bool
+evict_chunk(struct history *history)
+{
+	struct ring *ring = ring_pool_oldest(&history->pool);
+	uint64_t before;
+
+	if (ring == NULL) {
+		if (history->queue.count == 0)
+			return false;
+		evict_ring(history);
+		return true;
+	}
+	before = ring->count;
+	ring_drop_oldest_chunk(ring);
+	history->evicted += before - ring->count;
+	if (ring->owner != NULL && ring->count == 0)
+		free_ring(history, ring);
+	return true;
+}
+
+static bool
+is_over_limits(const struct history *history)
+{
+	const struct history_limits *limits = history->config.limits;
+
+	return history->queue.count > limits->channels ||
+	       (limits->memory_bytes > 0 && bytes_of(history) > limits->memory_bytes &&
+		   history->pool.rings > 0);
+}
+
+/* Brings the rings below the limits. False: the budget is used up. */
+static bool
+enforce(struct history *history, size_t *budget)
+{
+	while (is_over_limits(history)) {
+		if (*budget == 0)
+			return false;
+		(*budget)--;
+		if (history->queue.count > history->config.limits->channels)
+			evict_ring(history);
+		else if (!evict_chunk(history) && free_dying(history, budget))
+			break;
+	}
+	return true;
+}
+
+void
+history_enforce(struct history *history)
+{
+	size_t budget = ENFORCE_BUDGET;
+
+	(void)enforce(history, &budget);
+}
+
+bool
+history_work(struct history *history, uint64_t now_us, size_t budget)
+{
+	struct time_queue_entry *entry;
+
+	if (!free_dying(history, &budget) || !enforce(history, &budget))
+		return false;
+	while (
+	    (entry = time_queue_first(&history->queue)) != NULL && (uint64_t)entry->at <= now_us) {
+		struct ring *ring = entry->thing;
+		size_t rings = history->queue.count;
+
+		if (budget == 0)
+			return false;
+		budget--;
+		if (!expire(history, ring, now_us, &budget))
+			return false;
+		if (history->queue.count == rings)
+			time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
+	}
+	return history->dying_count == 0;
+}
+
+uint64_t
+history_due_us(const struct history *history)
+{
+	const struct time_queue_entry *first = time_queue_first(&history->queue);
+
+	if (history->dying_count > 0 || is_over_limits(history))
+		return 0;
+	return first != NULL ? (uint64_t)first->at : UINT64_MAX;
+}

@@ -1,0 +1,117 @@
+#ifndef PUBSUB_HISTORY_H
+#define PUBSUB_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "pubsub/position.h"
+#include "pubsub/ring.h"
+
+/*
+ * History: the rings of all channels, and which messages they keep: limits by channel, expiry,
+ * bounds for all rings together, and the verdict on a reader that comes back.
+ *
+ * Every message that is to be kept gets the next seq. What cannot be had any more is known by two
+ * numbers. trimmed_seq of a ring: all messages of this channel with a higher seq are in the ring.
+ * forgotten_seq: a channel without a ring had no message with a higher seq. A ring that becomes
+ * empty stays for its time to live after the last message, because freeing it raises forgotten_seq,
+ * which other channels' readers feel; eviction frees it earlier.
+ *
+ * Under the memory limit the oldest chunk of all rings goes first. At the limit of channels, of the
+ * next eight rings in turn the one that was written to least recently goes.
+ *
+ * A channel is an owner: a pointer that history never follows, and the number of its ring, which
+ * the owner stores. Times are monotonic microseconds, given as arguments. It
+ * knows no clients, no names and no option lines.
+ */
+struct history;
+
+struct history_limits {
+	size_t memory_bytes; /* of rings; 0: no limit */
+	size_t channels;     /* with a ring, at least 1 */
+};
+
+struct history_config {
+	const struct history_limits *limits; /* borrowed, may change: then call history_work() */
+	uint64_t epoch;
+	/* The owner's ring is freed: its number is 0 from now on. May be called by each function
+	 * that says so. It must not call history. */
+	void (*forgotten)(void *arg, void *owner);
+	void *arg;
+};
+
+/* What a channel keeps. keeps nothing if size is 0. */
+struct history_rules {
+	uint32_t size;          /* messages */
+	uint32_t ttl_s;         /* at least 1 if size is not 0 */
+	uint64_t bytes;         /* of payloads */
+	uint64_t message_bytes; /* a longer message is not kept, nor anything before it */
+};
+
+struct history *history_new(const struct history_config *config); /* returns owned */
+void history_free(struct history *history);                       /* does not call forgotten() */
+
+struct hub_position history_position(const struct history *history); /* of the newest message */
+uint64_t history_forgotten_seq(const struct history *history);
+
+/*
+ * Keeps a message of owner, whose ring has the number *ring or, if *ring is 0, gets one. Copies
+ * payload. Returns its seq. rules->size is not 0. It never calls forgotten(): call
+ * history_enforce() afterwards.
+ */
+uint64_t history_append(struct history *history, void *owner, uint32_t *ring,
+    const struct history_rules *rules, struct slice payload, uint64_t now_us);
+
+/* Frees what exceeds the limits, as far as messages that were appended since the last call can
+ * exceed them. May call forgotten(). */
+void history_enforce(struct history *history);
+
+/* From now on messages are kept that were not before, in a channel or in many: nobody whose
+ * position is older has all messages of a channel without ring. Takes a seq, which names no
+ * message. */
+void history_begin_keeping(struct history *history);
+
+/* The options of a channel with that ring changed; size 0 frees the ring. May call forgotten(). */
+void history_set_rules(
+    struct history *history, uint32_t ring, const struct history_rules *rules, uint64_t now_us);
+
+/* The ring of that number without what has expired by now. NULL for 0, and if nothing is left of
+ * it. Borrows, until history is called again. May call forgotten(). */
+struct ring *history_ring(struct history *history, uint32_t ring, uint64_t now_us);
+
+/* Removes all messages of a ring and returns their number. Readers of this channel that had not
+ * read them are lost. May call forgotten(). */
+uint64_t history_delete(struct history *history, uint32_t ring, uint64_t now_us);
+
+/* For a reader that has all messages up to the position; ring is what history_ring() returned. True
+ * if every message of the channel behind it is in the ring. */
+bool history_can_resume(const struct history *history, const struct ring *ring,
+    struct hub_position position) __attribute__((warn_unused_result));
+
+/*
+ * One slice of expiry, of eviction after limits were lowered, and of freeing: about `budget`
+ * messages, chunks or rings. False: more is due at now_us; call it again soon. May call
+ * forgotten().
+ */
+bool history_work(struct history *history, uint64_t now_us, size_t budget)
+    __attribute__((warn_unused_result));
+
+/* When history_work() has to do something again; UINT64_MAX: never, unless history changes. It may
+ * be earlier than necessary. */
+uint64_t history_due_us(const struct history *history);
+
+struct history_figures {
+	size_t rings;
+	size_t messages;
+	size_t bytes;     /* of memory, which limits.memory_bytes limits */
+	uint64_t evicted; /* messages that went because of limits.memory_bytes or limits.channels */
+	uint64_t expired; /* messages */
+};
+struct history_figures history_figures(const struct history *history);
+
+/* Of one ring, in bytes. */
+size_t history_ring_bytes(const struct ring *ring);
+
+#endif
