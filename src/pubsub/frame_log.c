@@ -368,6 +368,15 @@ frame_range_extend(struct frame_range *range, const struct frame *frame)
 	return true;
 }
 
+void
+frame_range_share(const struct frame_range *from, struct frame_range *range)
+{
+	assert(from->len > 0 && !from->started);
+	*range = (struct frame_range){
+	    .offset = from->offset, .len = from->len, .first = from->first, .frames = from->frames};
+	range_attach(range, from->segment);
+}
+
 const char *
 frame_range_ptr(const struct frame_range *range)
 {

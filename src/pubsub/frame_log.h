@@ -90,6 +90,9 @@ void frame_range_init(struct frame_range *range, const struct frame *frame);
 bool frame_range_extend(struct frame_range *range, const struct frame *frame)
     __attribute__((warn_unused_result));
 
+/* Starts another hold on the frames of a range of which no part was consumed. */
+void frame_range_share(const struct frame_range *from, struct frame_range *range);
+
 const char *frame_range_ptr(const struct frame_range *range);
 
 /* Between the two calls, which nest, frame_log_tidy() does not move the bytes of the range. No part

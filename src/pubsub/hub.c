@@ -35,11 +35,11 @@ on_room(struct outbox *outbox)
 }
 
 static void
-on_dropped(void *arg, uint32_t tag)
+on_dropped(void *arg, uint32_t tag, uint64_t count)
 {
 	struct hub *hub = arg;
 
-	topic_tags_dropped(hub->tags, tag);
+	topic_tags_dropped(hub->tags, tag, count);
 }
 
 static size_t

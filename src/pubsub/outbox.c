@@ -5,28 +5,11 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "pubsub/outbox_item.h"
 
-/* Items kept for reuse by all outboxes of a pool. */
-#define SPARE_MAX 4096
-
-enum item_kind {
-	ITEM_MESSAGES, /* messages that may be dropped; the first may be partly sent, see
-			  item_unstart */
-	ITEM_STARTED,  /* one message that is partly sent: the rest must be sent */
-	ITEM_REPLIES,
-	ITEM_GAP,     /* messages are missing here; turned into a notice when it is at the front */
-	ITEM_BARRIER, /* see outbox_bar() */
-};
-
-struct outbox_item {
-	TAILQ_ENTRY(outbox_item) link;
-	struct frame_range range;
-	uint64_t missed; /* ITEM_GAP */
-	enum item_kind kind;
-	uint8_t form;   /* of its messages, or of those that are missing */
-	bool in_flight; /* being written: its range is pinned, not extended, and before `oldest` */
-};
+/* What counts as the limits of an outbox without limits: see outbox_is_low(). */
+#define UNLIMITED_BYTES ((size_t)1 << 20)
+#define UNLIMITED_MESSAGES 65536
 
 static const char *const policy_names[] = {
     [OUTBOX_DISCONNECT] = "disconnect",
@@ -52,65 +35,6 @@ outbox_policy_parse(struct slice name, enum outbox_policy *policy)
 	return false;
 }
 
-/* Adds an item behind `after` (NULL: at the front). */
-static struct outbox_item *
-item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind kind)
-{
-	struct outbox_pool *pool = outbox->pool;
-	struct outbox_item *item = pool->spare;
-
-	if (item != NULL) {
-		pool->spare = TAILQ_NEXT(item, link);
-		if (--pool->spare_count < pool->spare_least)
-			pool->spare_least = pool->spare_count;
-	} else {
-		item = xmalloc(sizeof(*item));
-	}
-	item->kind = kind;
-	item->missed = 0;
-	item->form = outbox->form;
-	item->in_flight = false;
-	item->range.len = 0;
-	if (after != NULL)
-		TAILQ_INSERT_AFTER(&outbox->items, after, item, link);
-	else
-		TAILQ_INSERT_HEAD(&outbox->items, item, link);
-	pool->item_bytes += sizeof(*item);
-	return item;
-}
-
-static struct outbox_item *
-item_next_droppable(struct outbox_item *item)
-{
-	while (item != NULL && item->kind != ITEM_MESSAGES)
-		item = TAILQ_NEXT(item, link);
-	return item;
-}
-
-/* Removes an item with its range, which may be empty. */
-static void
-item_remove(struct outbox *outbox, struct outbox_item *item)
-{
-	struct outbox_pool *pool = outbox->pool;
-
-	if (outbox->oldest == item)
-		outbox->oldest = item_next_droppable(TAILQ_NEXT(item, link));
-	if (outbox->mark == item)
-		outbox->mark = TAILQ_PREV(item, outbox_items, link);
-	if (outbox->barrier == item)
-		outbox->barrier = NULL;
-	TAILQ_REMOVE(&outbox->items, item, link);
-	frame_range_release(&item->range);
-	pool->item_bytes -= sizeof(*item);
-	if (pool->spare_count == SPARE_MAX) {
-		xfree(item);
-		return;
-	}
-	item->link.tqe_next = pool->spare;
-	pool->spare = item;
-	pool->spare_count++;
-}
-
 /*
  * Makes the oldest droppable item begin with a whole message: the one that is partly sent becomes
  * an item of its own. This happens at most once for each message.
@@ -121,7 +45,7 @@ item_unstart(struct outbox *outbox)
 	struct outbox_item *item = outbox->oldest, *rest;
 
 	if (item->range.frames > 1) {
-		rest = item_add(outbox, item, ITEM_MESSAGES);
+		rest = outbox_item_add(outbox, item, ITEM_MESSAGES);
 		rest->form = item->form;
 		frame_range_split(&item->range, &rest->range);
 		item->kind = ITEM_STARTED;
@@ -130,7 +54,7 @@ item_unstart(struct outbox *outbox)
 			outbox->mark = rest;
 	} else {
 		item->kind = ITEM_STARTED;
-		outbox->oldest = item_next_droppable(item);
+		outbox->oldest = outbox_item_droppable(item);
 	}
 }
 
@@ -173,6 +97,31 @@ is_full_for(const struct outbox *outbox, size_t len)
 {
 	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->sealed &&
 	       outbox->messages > outbox->in_flight_messages && !fits(outbox, len);
+}
+
+bool
+outbox_is_low(const struct outbox *outbox)
+{
+	size_t bytes = outbox->limits.bytes > 0 ? outbox->limits.bytes : UNLIMITED_BYTES;
+	uint32_t messages =
+	    outbox->limits.messages > 0 ? outbox->limits.messages : UNLIMITED_MESSAGES;
+
+	return outbox->message_bytes <= bytes / 2 && outbox->messages <= messages / 2;
+}
+
+void
+outbox_await_low(struct outbox *outbox)
+{
+	outbox->awaits_low = true;
+}
+
+static void
+offer_low(struct outbox *outbox)
+{
+	if (!outbox->awaits_low || !outbox_is_low(outbox))
+		return;
+	outbox->awaits_low = false;
+	outbox->pool->low(outbox);
 }
 
 /* Calls room() only when the awaited length fits: a reader that takes a few bytes now and then
@@ -227,7 +176,7 @@ outbox_discard(struct outbox *outbox, size_t *budget)
 		uncount_bytes(outbox, item->range.len);
 		if (item->kind == ITEM_MESSAGES || item->kind == ITEM_STARTED)
 			uncount_messages(outbox, item->range.len, item->range.frames);
-		item_remove(outbox, item);
+		outbox_item_remove(outbox, item);
 	}
 	return true;
 }
@@ -242,31 +191,6 @@ outbox_release(struct outbox *outbox)
 }
 
 static void
-free_spare(struct outbox_pool *pool, size_t count)
-{
-	for (; count > 0; count--) {
-		struct outbox_item *item = pool->spare;
-
-		pool->spare = TAILQ_NEXT(item, link);
-		pool->spare_count--;
-		xfree(item);
-	}
-}
-
-void
-outbox_pool_release(struct outbox_pool *pool)
-{
-	free_spare(pool, pool->spare_count);
-}
-
-void
-outbox_pool_shrink(struct outbox_pool *pool)
-{
-	free_spare(pool, pool->spare_least);
-	pool->spare_least = pool->spare_count;
-}
-
-static void
 schedule(struct outbox *outbox)
 {
 	if (outbox->scheduled)
@@ -275,27 +199,27 @@ schedule(struct outbox *outbox)
 	outbox->pool->ready(outbox);
 }
 
-/* Records that a message of this form is missing behind `after` (NULL: at the front). */
+/* Records that messages of this form are missing behind `after` (NULL: at the front). */
 static void
-note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form)
+note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form, uint64_t count)
 {
 	if (!outbox->limits.notify)
 		return;
 	if (after == NULL || after->kind != ITEM_GAP || after->form != form ||
 	    (outbox->marked && after == outbox->mark)) {
-		after = item_add(outbox, after, ITEM_GAP);
+		after = outbox_item_add(outbox, after, ITEM_GAP);
 		after->form = form;
 	}
-	after->missed++;
+	after->missed += count;
 	schedule(outbox);
 }
 
 static void
-count_drop(struct outbox *outbox, uint32_t tag)
+count_drops(struct outbox *outbox, uint32_t tag, uint64_t count)
 {
-	outbox->dropped++;
-	outbox->pool->dropped_total++;
-	outbox->pool->dropped(outbox->pool->arg, tag);
+	outbox->dropped += count;
+	outbox->pool->dropped_total += count;
+	outbox->pool->dropped(outbox->pool->arg, tag, count);
 }
 
 /* False if no message may be dropped. */
@@ -313,11 +237,21 @@ drop_oldest(struct outbox *outbox)
 	dropped = frame_range_drop_first(&item->range);
 	uncount_bytes(outbox, dropped.len);
 	uncount_messages(outbox, dropped.len, 1);
-	note_gap(outbox, TAILQ_PREV(item, outbox_items, link), item->form);
+	note_gap(outbox, TAILQ_PREV(item, outbox_items, link), item->form, 1);
 	if (item->range.len == 0)
-		item_remove(outbox, item);
-	count_drop(outbox, dropped.tag);
+		outbox_item_remove(outbox, item);
+	count_drops(outbox, dropped.tag, 1);
 	return true;
+}
+
+static void
+count_messages(struct outbox *outbox, size_t len, uint32_t messages)
+{
+	count_bytes(outbox, len);
+	outbox->message_bytes += len;
+	outbox->messages += messages;
+	outbox->pool->messages += messages;
+	schedule(outbox);
 }
 
 static void
@@ -328,23 +262,39 @@ queue_message(struct outbox *outbox, const struct frame *frame)
 	/* A message of another form is in another log, so it never extends the range. */
 	if (last == NULL || last->kind != ITEM_MESSAGES || last->in_flight ||
 	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
-		last = item_add(outbox, last, ITEM_MESSAGES);
+		last = outbox_item_add(outbox, last, ITEM_MESSAGES);
 		frame_range_init(&last->range, frame);
 		if (outbox->oldest == NULL)
 			outbox->oldest = last;
 	}
-	count_bytes(outbox, frame->len);
-	outbox->message_bytes += frame->len;
-	outbox->messages++;
-	outbox->pool->messages++;
-	schedule(outbox);
+	count_messages(outbox, frame->len, 1);
+}
+
+void
+outbox_push_range(struct outbox *outbox, const struct frame_range *range)
+{
+	struct outbox_item *item;
+
+	if (outbox->sealed)
+		return;
+	item = outbox_item_add(outbox, TAILQ_LAST(&outbox->items, outbox_items), ITEM_MESSAGES);
+	frame_range_share(range, &item->range);
+	if (outbox->oldest == NULL)
+		outbox->oldest = item;
+	count_messages(outbox, range->len, range->frames);
+}
+
+void
+outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count)
+{
+	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form, count);
+	count_drops(outbox, tag, count);
 }
 
 void
 outbox_refuse(struct outbox *outbox, uint32_t tag)
 {
-	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form);
-	count_drop(outbox, tag);
+	outbox_miss(outbox, tag, 1);
 }
 
 static enum outbox_result
@@ -410,7 +360,7 @@ outbox_push_reply(struct outbox *outbox, struct slice reply)
 	memcpy(frame.ptr, reply.ptr, reply.len);
 	if (item == NULL || item->kind != ITEM_REPLIES ||
 	    !frame_range_extend(&item->range, &frame)) {
-		item = item_add(outbox, item, ITEM_REPLIES);
+		item = outbox_item_add(outbox, item, ITEM_REPLIES);
 		frame_range_init(&item->range, &frame);
 		if (at_mark)
 			outbox->mark = item;
@@ -441,7 +391,7 @@ outbox_bar(struct outbox *outbox)
 
 	assert(outbox->barrier == NULL);
 	if (!outbox->closed)
-		outbox->barrier = item_add(outbox, after, ITEM_BARRIER);
+		outbox->barrier = outbox_item_add(outbox, after, ITEM_BARRIER);
 }
 
 void
@@ -449,7 +399,7 @@ outbox_unbar(struct outbox *outbox)
 {
 	if (outbox->barrier == NULL)
 		return;
-	item_remove(outbox, outbox->barrier);
+	outbox_item_remove(outbox, outbox->barrier);
 	if (!outbox->closed)
 		schedule(outbox);
 }
@@ -465,7 +415,7 @@ settle_front_gap(struct outbox *outbox)
 
 	len = outbox->pool->notice(outbox, item->form, item->missed, notice);
 	if (len == 0) {
-		item_remove(outbox, item);
+		outbox_item_remove(outbox, item);
 		return;
 	}
 	frame = frame_log_write(outbox->pool->replies, len, 0);
@@ -508,10 +458,11 @@ outbox_consume(struct outbox *outbox, size_t len)
 		if (item->kind != ITEM_REPLIES)
 			uncount_messages(outbox, n, ended);
 		if (item->range.len == 0)
-			item_remove(outbox, item);
+			outbox_item_remove(outbox, item);
 		len -= n;
 	}
 	offer_room(outbox);
+	offer_low(outbox);
 }
 
 void
@@ -533,7 +484,7 @@ outbox_begin_write(struct outbox *outbox, const struct iovec *pieces, size_t cou
 		if (len == item->range.len)
 			outbox->in_flight_messages += item->range.frames;
 	}
-	outbox->oldest = item_next_droppable(item);
+	outbox->oldest = outbox_item_droppable(item);
 }
 
 void
@@ -547,7 +498,7 @@ outbox_end_write(struct outbox *outbox, size_t len)
 	}
 	outbox->in_flight_messages = 0;
 	outbox->in_flight_bytes = 0;
-	outbox->oldest = item_next_droppable(TAILQ_FIRST(&outbox->items));
+	outbox->oldest = outbox_item_droppable(TAILQ_FIRST(&outbox->items));
 	outbox_consume(outbox, len);
 }
 
@@ -576,4 +527,5 @@ outbox_set_limits(struct outbox *outbox, const struct outbox_limits *limits)
 {
 	outbox->limits = *limits;
 	offer_room(outbox);
+	offer_low(outbox);
 }

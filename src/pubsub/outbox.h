@@ -49,8 +49,10 @@ struct outbox_pool {
 	struct frame_log *replies; /* borrowed */
 	void (*ready)(struct outbox
 		*outbox); /* it has output to flush, for the first time since outbox_flushed() */
-	void (*room)(struct outbox *outbox);      /* there is room: see outbox_await_room() */
-	void (*dropped)(void *arg, uint32_t tag); /* one message with this tag was dropped */
+	void (*room)(struct outbox *outbox); /* there is room: see outbox_await_room() */
+	void (*low)(struct outbox *outbox);  /* little is queued: see outbox_await_low() */
+	void (*dropped)(
+	    void *arg, uint32_t tag, uint64_t count); /* messages with this tag were dropped */
 	/* Writes the notice that `missed` messages of this form are missing, at most
 	 * OUTBOX_NOTICE_MAX bytes; returns its length. */
 	size_t (*notice)(struct outbox *outbox, uint8_t form, uint64_t missed, char *out);
@@ -89,6 +91,8 @@ struct outbox {
 	bool scheduled;   /* ready() was called and outbox_flushed() not yet */
 	bool sealed;      /* accepts nothing more */
 	bool closed;      /* sealed, and outbox_peek() returns nothing more */
+	bool awaits_low;  /* see outbox_await_low() */
+	bool has_cursor;  /* used by the hub: some of its subscriptions are replayed */
 };
 
 /* Borrows pool and io. */
@@ -119,8 +123,22 @@ bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_u
 enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame)
     __attribute__((warn_unused_result));
 
+/* Queues messages that were written before and are held by a range of which no part was consumed;
+ * the outbox gets a hold of its own. The limits are not checked: see outbox_is_low(). */
+void outbox_push_range(struct outbox *outbox, const struct frame_range *range);
+
 /* Drops a message with this tag that cannot be queued, and counts it. */
 void outbox_refuse(struct outbox *outbox, uint32_t tag);
+
+/* The same for `count` messages of one channel, at least 1. */
+void outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count);
+
+/* True if messages take at most half of the limits; a limit of 0 counts as 1 MiB, or as 65536
+ * messages. */
+bool outbox_is_low(const struct outbox *outbox) __attribute__((warn_unused_result));
+
+/* Requests one call of low(), as soon as outbox_is_low() is true because messages were consumed. */
+void outbox_await_low(struct outbox *outbox);
 
 /* True if, under OUTBOX_BLOCK, there is no room for a message of len bytes. An empty outbox has
  * room for any message. */

@@ -327,6 +327,116 @@ START_TEST(spare_items_go_when_they_are_not_used)
 }
 END_TEST
 
+static struct frame_range shared;
+
+/* Holds one range of these messages, which no outbox has queued yet. */
+static void
+write_shared(const char *const *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct frame frame = frame_log_write(ob.messages, strlen(texts[i]), 7);
+
+		memcpy(frame.ptr, texts[i], frame.len);
+		if (i == 0)
+			frame_range_init(&shared, &frame);
+		else
+			ck_assert(frame_range_extend(&shared, &frame));
+	}
+}
+
+START_TEST(a_range_that_another_holds_is_queued_as_messages_of_its_own)
+{
+	write_shared((const char *const[]){"one", "two", "three"}, 3);
+	ck_assert_int_eq(ob_push("first"), OUTBOX_QUEUED);
+	outbox_push_range(&ob.outbox, &shared);
+	ck_assert_uint_eq(ob.outbox.messages, 4);
+	ck_assert_uint_eq(ob.outbox.message_bytes, 16);
+	ck_assert_int_eq(ob_push("last"), OUTBOX_QUEUED);
+	ck_assert_str_eq(ob_take(7), "firston");
+	ck_assert_uint_eq(ob.outbox.messages, 4);
+	frame_range_release(&shared);
+	ck_assert_str_eq(ob_take_all(), "etwothreelast");
+	ck_assert_uint_eq(ob.outbox.messages, 0);
+}
+END_TEST
+
+START_TEST(messages_of_a_shared_range_are_dropped_one_by_one)
+{
+	ob_set_policy(OUTBOX_DROP_OLDEST, true);
+	write_shared((const char *const[]){"1", "2", "3", "4"}, 4);
+	outbox_push_range(&ob.outbox, &shared);
+	frame_range_release(&shared);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(ob_push("n"), OUTBOX_QUEUED);
+	ck_assert_uint_eq(ob.drops[7], 2);
+	ck_assert_str_eq(ob_take_all(), "<2>34nnn");
+}
+END_TEST
+
+START_TEST(a_sealed_outbox_takes_no_range)
+{
+	write_shared((const char *const[]){"1"}, 1);
+	outbox_seal(&ob.outbox);
+	outbox_push_range(&ob.outbox, &shared);
+	frame_range_release(&shared);
+	ck_assert_uint_eq(ob.outbox.messages, 0);
+}
+END_TEST
+
+START_TEST(missed_messages_are_counted_and_marked_with_their_number)
+{
+	ob_set_policy(OUTBOX_DISCONNECT, true);
+	ck_assert_int_eq(ob_push("a"), OUTBOX_QUEUED);
+	outbox_miss(&ob.outbox, 3, 1000);
+	outbox_miss(&ob.outbox, 4, 234);
+	ck_assert_int_eq(ob_push("b"), OUTBOX_QUEUED);
+	ck_assert_uint_eq(ob.outbox.dropped, 1234);
+	ck_assert_uint_eq(ob.drops[3], 1000);
+	ck_assert_uint_eq(ob.drops[4], 234);
+	ck_assert_str_eq(ob_take_all(), "a<1234>b");
+}
+END_TEST
+
+START_TEST(low_is_told_once_when_half_of_the_limits_is_free)
+{
+	char text[41];
+
+	memset(text, 'x', 40);
+	text[40] = '\0';
+	ck_assert(outbox_is_low(&ob.outbox));
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(ob_push("m"), OUTBOX_QUEUED);
+	ck_assert(!outbox_is_low(&ob.outbox)); /* 4 of 5 messages */
+	outbox_await_low(&ob.outbox);
+	ob_take(1);
+	ck_assert_int_eq(ob.lows, 0);
+	ob_take(1);
+	ck_assert_int_eq(ob.lows, 1);
+	ob_take_all();
+	ck_assert_int_eq(ob.lows, 1);
+	ck_assert_int_eq(ob_push(text), OUTBOX_QUEUED);
+	ck_assert_int_eq(ob_push(text), OUTBOX_QUEUED);
+	ck_assert(!outbox_is_low(&ob.outbox)); /* 80 of 100 bytes */
+	outbox_await_low(&ob.outbox);
+	ob_take(29);
+	ck_assert_int_eq(ob.lows, 1);
+	ob_take(1);
+	ck_assert_int_eq(ob.lows, 2);
+}
+END_TEST
+
+START_TEST(low_is_told_when_the_limits_are_raised)
+{
+	struct outbox_limits limits = {.messages = 8};
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(ob_push("m"), OUTBOX_QUEUED);
+	outbox_await_low(&ob.outbox);
+	outbox_set_limits(&ob.outbox, &limits);
+	ck_assert_int_eq(ob.lows, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -346,5 +456,10 @@ main(void)
 		blocking_waits_for_room_and_an_empty_outbox_has_room_for_any,
 		closing_wakes_the_waiting_publisher_and_frees_the_queue,
 		a_sealed_outbox_takes_nothing_and_shows_what_it_has,
-		a_closed_outbox_lets_go_in_slices, spare_items_go_when_they_are_not_used, NULL});
+		a_range_that_another_holds_is_queued_as_messages_of_its_own,
+		messages_of_a_shared_range_are_dropped_one_by_one, a_sealed_outbox_takes_no_range,
+		missed_messages_are_counted_and_marked_with_their_number,
+		low_is_told_once_when_half_of_the_limits_is_free,
+		low_is_told_when_the_limits_are_raised, a_closed_outbox_lets_go_in_slices,
+		spare_items_go_when_they_are_not_used, NULL});
 }

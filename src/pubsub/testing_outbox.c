@@ -23,10 +23,17 @@ on_room(struct outbox *o)
 }
 
 static void
-on_dropped(void *arg, uint32_t tag)
+on_low(struct outbox *o)
+{
+	ck_assert_ptr_eq(o, &ob.outbox);
+	ob.lows++;
+}
+
+static void
+on_dropped(void *arg, uint32_t tag, uint64_t count)
 {
 	ck_assert_ptr_eq(arg, &ob.pool);
-	ob.drops[tag % 100]++;
+	ob.drops[tag % 100] += (int)count;
 }
 
 static size_t
@@ -46,11 +53,12 @@ ob_setup(void)
 	ob.pool = (struct outbox_pool){.replies = frame_log_new(4096),
 	    .ready = on_ready,
 	    .room = on_room,
+	    .low = on_low,
 	    .dropped = on_dropped,
 	    .notice = write_notice,
 	    .arg = &ob.pool};
 	outbox_init(&ob.outbox, &ob.pool, &limits, NULL);
-	ob.readies = ob.rooms = 0;
+	ob.readies = ob.rooms = ob.lows = 0;
 	memset(ob.drops, 0, sizeof(ob.drops));
 }
 

@@ -11,7 +11,7 @@ struct outbox_rig {
 	struct frame_log *messages;
 	struct outbox_pool pool;
 	struct outbox outbox;
-	int readies, rooms;
+	int readies, rooms, lows;
 	uint32_t drops[100]; /* by tag */
 };
 extern struct outbox_rig ob;

@@ -218,12 +218,12 @@ topic_tags_release(struct topic_tags *tags, struct topic *topic)
 }
 
 void
-topic_tags_dropped(struct topic_tags *tags, uint32_t tag)
+topic_tags_dropped(struct topic_tags *tags, uint32_t tag, uint64_t count)
 {
 	struct slot *slot = slot_of(tags, tag);
 
 	if (slot != NULL)
-		slot->drops++;
+		slot->drops += count;
 }
 
 uint64_t

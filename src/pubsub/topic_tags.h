@@ -22,8 +22,8 @@ uint32_t topic_tags_of(struct topic_tags *tags, struct topic *topic);
 /* Frees the tag of a topic that is about to be removed. */
 void topic_tags_release(struct topic_tags *tags, struct topic *topic);
 
-/* Counts a dropped message with this tag. */
-void topic_tags_dropped(struct topic_tags *tags, uint32_t tag);
+/* Counts dropped messages with this tag. */
+void topic_tags_dropped(struct topic_tags *tags, uint32_t tag, uint64_t count);
 uint64_t topic_tags_drops(const struct topic_tags *tags, const struct topic *topic);
 
 #endif

@@ -36,9 +36,9 @@ START_TEST(each_topic_has_a_tag_of_its_own_which_stays)
 	ck_assert_uint_ne(second, 0);
 	ck_assert_uint_ne(first, second);
 	ck_assert_uint_eq(topic_tags_of(tags, &topics[0]), first);
-	topic_tags_dropped(tags, first);
-	topic_tags_dropped(tags, first);
-	topic_tags_dropped(tags, 0);
+	topic_tags_dropped(tags, first, 1);
+	topic_tags_dropped(tags, first, 1);
+	topic_tags_dropped(tags, 0, 1);
 	ck_assert_uint_eq(topic_tags_drops(tags, &topics[0]), 2);
 	ck_assert_uint_eq(topic_tags_drops(tags, &topics[1]), 0);
 }
@@ -54,7 +54,7 @@ START_TEST(a_tag_whose_topic_is_gone_counts_for_nobody)
 	}
 	(void)topic_tags_of(tags, &topics[0]);
 	for (int n = 0; n < 50; n++)
-		topic_tags_dropped(tags, gone[n]);
+		topic_tags_dropped(tags, gone[n], 1);
 	ck_assert_uint_eq(topic_tags_drops(tags, &topics[0]), 0);
 }
 END_TEST
@@ -99,11 +99,11 @@ START_TEST(tags_of_slots_that_were_given_back_count_for_nobody)
 			gone[i] = topics[i].tag;
 		release(0, MANY);
 		for (int i = 0; i < MANY; i++)
-			topic_tags_dropped(tags, gone[i]);
+			topic_tags_dropped(tags, gone[i], 1);
 	}
 	take(0, MANY);
 	for (int i = 0; i < MANY; i++)
-		topic_tags_dropped(tags, gone[i]);
+		topic_tags_dropped(tags, gone[i], 1);
 	for (int i = 0; i < MANY; i++)
 		ck_assert_uint_eq(topic_tags_drops(tags, &topics[i]), 0);
 	xfree(gone);
@@ -126,7 +126,7 @@ START_TEST(random_steps_agree_with_a_plain_model)
 			(void)topic_tags_of(tags, &topics[i]);
 			break;
 		default:
-			topic_tags_dropped(tags, topics[i].tag);
+			topic_tags_dropped(tags, topics[i].tag, 1);
 			drops[i] += topics[i].tag != 0;
 			break;
 		}
