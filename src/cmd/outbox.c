@@ -27,7 +27,7 @@ cmd_outbox_get(struct request *rq)
 {
 	const struct outbox *outbox = &rq->client->subscriber.outbox;
 
-	resp_put_map(rq->reply, rq->proto, 9);
+	resp_put_map(rq->reply, rq->proto, 10);
 	resp_put_bulk_str(rq->reply, "policy");
 	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
 	put_number(rq, "bytes", outbox->limits.bytes);
@@ -41,6 +41,8 @@ cmd_outbox_get(struct request *rq)
 	resp_put_bulk_str(rq->reply, rq->client->wants_going_away ? "yes" : "no");
 	resp_put_bulk_str(rq->reply, "echo");
 	resp_put_bulk_str(rq->reply, rq->client->no_echo ? "no" : "yes");
+	resp_put_bulk_str(rq->reply, "positions");
+	resp_put_bulk_str(rq->reply, rq->client->wants_positions ? "yes" : "no");
 	return COMMAND_DONE;
 }
 
@@ -50,6 +52,7 @@ struct choice {
 	uint8_t chosen; /* enum client_choice */
 	bool going_away;
 	bool echo;
+	bool positions;
 };
 
 /*
@@ -132,6 +135,8 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 		return parse_yes_no(rq, "GOING-AWAY", value, &choice->going_away);
 	if (slice_is_nocase(option, "echo"))
 		return parse_yes_no(rq, "ECHO", value, &choice->echo);
+	if (slice_is_nocase(option, "positions"))
+		return parse_yes_no(rq, "POSITIONS", value, &choice->positions);
 	request_syntax_error(rq);
 	return false;
 }
@@ -143,6 +148,7 @@ cmd_outbox_set(struct request *rq)
 	struct choice choice = {
 	    .going_away = c->wants_going_away,
 	    .echo = !c->no_echo,
+	    .positions = c->wants_positions,
 	};
 	size_t i;
 
@@ -160,6 +166,7 @@ cmd_outbox_set(struct request *rq)
 	}
 	c->wants_going_away = choice.going_away;
 	c->no_echo = !choice.echo;
+	client_set_positions(c, choice.positions);
 	session_of(c)->limits = choice.limits;
 	c->session->chosen = choice.chosen;
 	session_trim(c);
@@ -201,12 +208,13 @@ cmd_outbox_help(struct request *rq)
 	    "    queued, how many messages were dropped, the thread that serves the client, and",
 	    "    the number of keys that it watches.",
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
-	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)]",
+	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)] [POSITIONS (yes|no)]",
 	    "    Choose the policy for messages that this client does not read in time:",
 	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued (0: as much",
 	    "    as the configuration allows); whether the client is told how many messages it",
 	    "    missed; whether it is told, with RESP3, that the server is going away; whether it",
-	    "    gets the messages that it publishes itself.",
+	    "    gets the messages that it publishes itself; whether payloads begin with the",
+	    "    position of the message and a space.",
 	    NULL,
 	};
 

@@ -30,14 +30,14 @@ setup(void)
 START_TEST(get_shows_what_holds_and_what_is_queued)
 {
 	assert_says(slow, "outbox get",
-	    "*18\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
+	    "*20\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
 	    "8\r\nmessages\r\n:1000\r\n"
 	    "$6\r\nnotify\r\n$2\r\nno\r\n$12\r\nqueued-bytes\r\n:0\r\n$15\r\nqueued-messages\r\n:"
 	    "0\r\n"
 	    "$7\r\ndropped\r\n:0\r\n$10\r\ngoing-away\r\n$2\r\nno\r\n"
-	    "$4\r\necho\r\n$3\r\nyes\r\n");
+	    "$4\r\necho\r\n$3\r\nyes\r\n$9\r\npositions\r\n$2\r\nno\r\n");
 	test_call(slow, "hello 3");
-	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%9\r\n", 4), 0);
+	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%10\r\n", 5), 0);
 }
 END_TEST
 
@@ -127,6 +127,42 @@ START_TEST(a_gap_is_told_in_the_protocol_of_the_messages_that_are_missing)
 		    strstr(test_call(slow, ways[i]), "$1\r\nm\r\n>2\r\n$6\r\nlagged\r\n:2\r\n"));
 		test_call(slow, "unsubscribe a");
 	}
+}
+END_TEST
+
+START_TEST(with_positions_payloads_begin_with_a_position)
+{
+	assert_says(
+	    slow, "outbox set positions sometimes", "-ERR POSITIONS must be 'yes' or 'no'\r\n");
+	assert_says(slow, "outbox set positions yes", "+OK\r\n");
+	test_call(slow, "subscribe a");
+	assert_says(publisher, "publish a hello", ":1\r\n");
+	ck_assert_str_eq(test_read(slow), "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$9\r\n0-0 hello\r\n");
+	test_call(slow, "unsubscribe a");
+	test_call(slow, "hello 3");
+	test_call(slow, "psubscribe [a]");
+	test_call(slow, "ssubscribe s");
+	test_call(publisher, "publish a hi");
+	test_call(publisher, "spublish s x");
+	ck_assert_str_eq(test_read(slow),
+	    ">4\r\n$8\r\npmessage\r\n$3\r\n[a]\r\n$1\r\na\r\n$6\r\n0-0 hi\r\n"
+	    ">3\r\n$8\r\nsmessage\r\n$1\r\ns\r\n$5\r\n0-0 x\r\n");
+	ck_assert_ptr_nonnull(
+	    strstr(test_call(slow, "outbox get"), "$9\r\npositions\r\n$3\r\nyes\r\n"));
+	assert_says(slow, "outbox set positions no", "+OK\r\n");
+	test_call(publisher, "publish a hi");
+	ck_assert_str_eq(
+	    test_read(slow), ">4\r\n$8\r\npmessage\r\n$3\r\n[a]\r\n$1\r\na\r\n$2\r\nhi\r\n");
+}
+END_TEST
+
+START_TEST(reset_ends_positions)
+{
+	test_call(slow, "outbox set positions yes");
+	test_call(slow, "reset");
+	test_call(slow, "subscribe a");
+	test_call(publisher, "publish a hi");
+	ck_assert_str_eq(test_read(slow), "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n");
 }
 END_TEST
 
@@ -318,6 +354,7 @@ main(void)
 		a_lower_maximum_binds_those_who_chose_and_those_who_did_not,
 		set_chooses_what_it_names_and_nothing_else,
 		a_gap_is_told_in_the_protocol_of_the_messages_that_are_missing,
+		with_positions_payloads_begin_with_a_position, reset_ends_positions,
 		under_disconnect_a_full_outbox_closes_the_client_and_publishing_goes_on,
 		the_hard_limit_of_class_pubsub_holds_for_disconnect_only,
 		the_soft_limit_of_class_pubsub_holds_for_disconnect_only,

@@ -224,6 +224,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	assert(post->kind != HUB_PATTERN);
 	d->message.channel = post->channel;
 	d->message.payload = post->payload;
+	d->message.position = (struct hub_position){0, 0};
 	d->verbatim.len = post->payload.len;
 	d->measured = d->unfit = 0;
 	d->is_shard = post->kind == HUB_SHARD;

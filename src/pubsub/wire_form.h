@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "pubsub/position.h"
 
 /*
  * Wire form: the encoding of a message for the subscribers that have this form.
@@ -24,6 +25,7 @@ struct hub_message {
 	struct slice pattern; /* HUB_PATTERN only */
 	struct slice channel;
 	struct slice payload;
+	struct hub_position position; /* 0-0 if the channel keeps no history */
 };
 
 /* The payload in a form. */

@@ -84,11 +84,28 @@ client_subscriptions_changed(struct client *c)
 	c->server->io->set_subscriber(client_conn(c), is_subscriber);
 }
 
+static void
+choose_form(struct client *c)
+{
+	if (c->wants_positions)
+		hub_set_form(&c->subscriber,
+		    c->proto == 3 ? SERVER_FORM_RESP3_POSITIONS : SERVER_FORM_RESP2_POSITIONS);
+	else
+		hub_set_form(&c->subscriber, c->proto == 3 ? SERVER_FORM_RESP3 : SERVER_FORM_RESP2);
+}
+
 void
 client_set_proto(struct client *c, int proto)
 {
 	c->proto = (uint8_t)proto;
-	hub_set_form(&c->subscriber, proto == 3 ? SERVER_FORM_RESP3 : SERVER_FORM_RESP2);
+	choose_form(c);
+}
+
+void
+client_set_positions(struct client *c, bool wants_positions)
+{
+	c->wants_positions = wants_positions;
+	choose_form(c);
 }
 
 const char *

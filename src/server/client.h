@@ -87,6 +87,7 @@ struct client {
 	bool no_touch : 1;
 	bool wants_going_away : 1; /* OUTBOX SET GOING-AWAY */
 	bool no_echo : 1;          /* OUTBOX SET ECHO no: it does not get what it publishes */
+	bool wants_positions : 1;  /* OUTBOX SET POSITIONS */
 };
 
 /* A size class of jemalloc. */
@@ -173,6 +174,9 @@ void client_request_over(struct client *c);
 void client_subscriptions_changed(struct client *c);
 
 void client_set_proto(struct client *c, int proto);
+
+/* Chooses whether the payloads of later messages begin with their positions. */
+void client_set_positions(struct client *c, bool wants_positions);
 
 /* True if CLIENT REPLY drops replies; pushes are never dropped. */
 bool client_is_muted(const struct client *c);

@@ -58,6 +58,7 @@ client_reset(struct client *c)
 {
 	client_discard_transaction(c);
 	monitor_stop(c);
+	c->wants_positions = false;
 	client_set_proto(c, 2);
 	c->db = 0;
 	c->reply_mode = CLIENT_REPLY_ON;

@@ -96,6 +96,81 @@ resp3_notice(uint64_t missed, char *out)
 	return resp_lagged_write(3, missed, out);
 }
 
+/*
+ * With positions, the payload on the wire is the message's position, a space and its payload. The
+ * prefix belongs to the head, so that the hub copies the payload as usual.
+ */
+#define PREFIX_MAX (POSITION_TEXT_MAX + 1)
+
+static size_t
+write_prefix(const struct hub_message *message, char out[PREFIX_MAX])
+{
+	size_t len = position_print(out, message->position);
+
+	out[len] = ' ';
+	return len + 1;
+}
+
+static struct wire_ends
+positions_ends(int proto, const struct hub_message *message)
+{
+	char prefix[PREFIX_MAX];
+	size_t prefix_len = write_prefix(message, prefix);
+	struct slice parts[2];
+	size_t count = message_parts(message, parts);
+
+	return (struct wire_ends){
+	    .head = prefix_len + resp_message_head_len(proto, kinds[message->kind], parts, count,
+				     prefix_len + message->payload.len),
+	    .tail = sizeof(RESP_MESSAGE_TAIL) - 1,
+	};
+}
+
+static void
+write_positions_ends(int proto, const struct hub_message *message, struct wire_ends ends, char *out)
+{
+	char prefix[PREFIX_MAX];
+	size_t prefix_len = write_prefix(message, prefix);
+	struct slice parts[2];
+	size_t count = message_parts(message, parts);
+	char *end = resp_message_head_write(
+	    proto, kinds[message->kind], parts, count, prefix_len + message->payload.len, out);
+
+	memcpy(end, prefix, prefix_len);
+	memcpy(out + ends.head + message->payload.len, RESP_MESSAGE_TAIL,
+	    sizeof(RESP_MESSAGE_TAIL) - 1);
+}
+
+static struct wire_ends
+resp2_positions_ends(const struct hub_message *message, const struct wire_body *body)
+{
+	(void)body;
+	return positions_ends(2, message);
+}
+
+static void
+resp2_write_positions_ends(const struct hub_message *message, const struct wire_body *body,
+    struct wire_ends ends, char *out)
+{
+	(void)body;
+	write_positions_ends(2, message, ends, out);
+}
+
+static struct wire_ends
+resp3_positions_ends(const struct hub_message *message, const struct wire_body *body)
+{
+	(void)body;
+	return positions_ends(3, message);
+}
+
+static void
+resp3_write_positions_ends(const struct hub_message *message, const struct wire_body *body,
+    struct wire_ends ends, char *out)
+{
+	(void)body;
+	write_positions_ends(3, message, ends, out);
+}
+
 const struct wire_form server_wire_forms[SERVER_WIRE_FORMS] = {
     [SERVER_FORM_RESP2] = {.name = "resp2",
 	.ends = resp2_ends,
@@ -104,5 +179,13 @@ const struct wire_form server_wire_forms[SERVER_WIRE_FORMS] = {
     [SERVER_FORM_RESP3] = {.name = "resp3",
 	.ends = resp3_ends,
 	.write_ends = resp3_write_ends,
+	.notice = resp3_notice},
+    [SERVER_FORM_RESP2_POSITIONS] = {.name = "resp2-positions",
+	.ends = resp2_positions_ends,
+	.write_ends = resp2_write_positions_ends,
+	.notice = resp2_notice},
+    [SERVER_FORM_RESP3_POSITIONS] = {.name = "resp3-positions",
+	.ends = resp3_positions_ends,
+	.write_ends = resp3_write_positions_ends,
 	.notice = resp3_notice},
 };
