@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/pace.h"
 #include "pubsub/outbox.h"
 
 #define PREFIX "limit:"
-#define SECOND_US UINT64_C(1000000)
 #define BYTES_MAX (UINT64_C(1) << 40)
 
 static const struct {
@@ -142,34 +142,16 @@ acl_limits_same_rate(const struct acl_limits *a, const struct acl_limits *b)
 	return a->publish_messages == b->publish_messages && a->publish_bytes == b->publish_bytes;
 }
 
-/* True if one more unit, a message or a byte, fits within the amount of one second. */
-static bool
-is_open(uint64_t until_us, uint64_t per_second, uint64_t now_us)
-{
-	return per_second == 0 || until_us + SECOND_US / per_second <= now_us + SECOND_US;
-}
-
-/* Adds the cost of one message. A message that costs more than a second delays the next ones. */
-static void
-push(uint64_t *until_us, uint64_t per_second, uint64_t count, uint64_t now_us)
-{
-	if (per_second == 0)
-		return;
-	if (*until_us < now_us)
-		*until_us = now_us;
-	*until_us += count * SECOND_US / per_second;
-}
-
 bool
 acl_rate_allows(const struct acl_rate *rate, const struct acl_limits *limits, uint64_t now_us)
 {
-	return is_open(rate->messages_until_us, limits->publish_messages, now_us) &&
-	       is_open(rate->bytes_until_us, limits->publish_bytes, now_us);
+	return pace_is_open(rate->messages_until_us, limits->publish_messages, now_us) &&
+	       pace_is_open(rate->bytes_until_us, limits->publish_bytes, now_us);
 }
 
 void
 acl_rate_count(struct acl_rate *rate, const struct acl_limits *limits, size_t len, uint64_t now_us)
 {
-	push(&rate->messages_until_us, limits->publish_messages, 1, now_us);
-	push(&rate->bytes_until_us, limits->publish_bytes, len, now_us);
+	pace_count(&rate->messages_until_us, limits->publish_messages, 1, now_us);
+	pace_count(&rate->bytes_until_us, limits->publish_bytes, len, now_us);
 }
