@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "json/writer.h"
 #include "resp/reply.h"
+#include "json/writer.h"
 
 static void
 put_quoted(struct buffer *out, struct slice s)

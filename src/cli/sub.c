@@ -14,8 +14,8 @@
 #include "cli/connection.h"
 #include "cli/loop.h"
 #include "cli/options.h"
-#include "json/writer.h"
 #include "resp/reply.h"
+#include "json/writer.h"
 
 /* After this much silence a PING is sent; after as much again the connection counts as lost. */
 #define SILENCE_US 15000000

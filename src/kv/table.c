@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "base/buckets_scan.h"
 #include "base/random.h"
 #include "base/siphash.h"
 #include "kv/memory.h"

@@ -572,10 +572,9 @@ rig_read(struct rig_peer *peer)
 static bool
 is_read(void *arg)
 {
-	const struct wanted *wanted = arg;
+	const struct wanted *w = arg;
 
-	rig_read(wanted->peer);
-	return wanted->peer->in.len >= wanted->count;
+	return rig_read(w->peer), w->peer->in.len >= w->count;
 }
 
 void

@@ -107,7 +107,7 @@ check(const struct presence *p, const struct entry *e)
 	return is_new ? PRESENCE_NEW : PRESENCE_PRESENT;
 }
 
-/* Makes the records that there are not yet. A member that comes again begins with a new info. */
+/* Adds the records that are missing. A member that returns begins with a new info. */
 static void
 enter(struct presence *p, struct entry *e)
 {

@@ -129,8 +129,8 @@ uint64_t presence_scan(const struct presence *p, struct slice channel, uint64_t 
 
 /*
  * The channel whose name comes after `after` in the order of slice_compare, or the first of all if
- * after.ptr is NULL; channels may come and go between two calls. *count may be 0: then it has
- * members no more. False: none. Borrows name until a join, leave or turn.
+ * after.ptr is NULL; channels may be added and removed between two calls. *count may be 0: then its
+ * last member has left. False: none. Borrows name until a join, leave or turn.
  */
 bool presence_next_channel(
     const struct presence *p, struct slice after, struct slice *name, size_t *count);

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "base/buckets_scan.h"
 #include "pubsub/channel_tree.h"
 #include "pubsub/presence_state.h"
 
