@@ -91,13 +91,34 @@ def test_an_open_loop_keeps_its_rate(server, bench):
     assert 300 * 0.9 <= report["messages_sent"] <= 300 * 1.1 * report["seconds"]
 
 
+def watch(server):
+    """A connection that gets all messages."""
+    watcher = server.client()
+    watcher.socket.settimeout(seconds(30))
+    watcher.subscribe("*", kind="PSUBSCRIBE")
+    return watcher
+
+
+@contextlib.contextmanager
+def when_it_publishes(server, act):
+    """Calls act() in a thread when the benchmark has published to the server."""
+    with watch(server) as watcher:
+        def wait_and_act():
+            watcher.read_value()
+            act()
+        thread = threading.Thread(target=wait_and_act)
+        thread.start()
+        yield
+        thread.join()
+
+
 def test_a_stall_of_the_server_stands_in_the_latency_of_an_open_loop(server, bench):
-    stall = threading.Timer(0.5, os.kill, (server.pid, signal.SIGSTOP))
-    go_on = threading.Timer(0.8, os.kill, (server.pid, signal.SIGCONT))
-    stall.start()
-    go_on.start()
-    report = report_of(bench(server.port, "--json", "--seconds", 1.5, "--warmup", 0.01, "--rate", 1000, "-c", 2))
-    go_on.join()
+    def stall():
+        os.kill(server.pid, signal.SIGSTOP)
+        time.sleep(0.3)
+        os.kill(server.pid, signal.SIGCONT)
+    with when_it_publishes(server, stall):
+        report = report_of(bench(server.port, "--json", "--seconds", 1.5, "--warmup", 0.01, "--rate", 1000, "-c", 2))
     check_nothing_lost(report["total"], 2)
     assert report["latency_us"]["max"] > 200000
     # Messages that were due meanwhile were delayed too, although none was sent.
@@ -123,7 +144,9 @@ def test_stuck_subscribers_do_not_count_as_losses(start_fanfared, bench):
 
 def test_stuck_subscribers_that_the_server_closes_are_counted(start_fanfared, bench):
     server = start_fanfared("--client-output-buffer-limit", "pubsub 1mb 0 0", "--loglevel", "error")
-    report = report_of(bench(server.port, "--json", "-n", 4000, "--size", 4096, "-c", 2, "-P", 20, "--stuck", 5))
+    # The window counts the deliveries to both subscribers: at most 80 messages, a third of the limit, wait for one.
+    report = report_of(bench(server.port, "--json", "-n", 4000, "--size", 4096, "-c", 2, "-P", 20, "--window", 40,
+                             "--stuck", 5))
     check_nothing_lost(report["total"], 2)
     assert report["total"]["stuck_closed"] == 5
 
@@ -135,7 +158,8 @@ def test_no_subscriber_is_a_shape_too(server, bench):
 
 
 def test_the_text_for_people_has_the_same_figures(server, bench):
-    done = bench(server.port, *SHORT, "-c", 4, "--pid", server.pid, "--stuck", 1)
+    # With a rate, the stuck subscriber does not come near the server's limits.
+    done = bench(server.port, *SHORT, "-c", 4, "--rate", 2000, "--pid", server.pid, "--stuck", 1)
     assert (done.returncode, done.stderr) == (OK, "")
     for line in (r"deliveries +[1-9]\d* a second", r"messages +[1-9]\d* a second", r"server CPU +[\d.e+-]+ us a delivery",
                  r"server memory +[\d.]+ MiB", r"latency +p50 [\d.]+ ms, p99 [\d.]+ ms, p99.9 [\d.]+ ms, max [\d.]+ ms",
@@ -173,8 +197,8 @@ def test_a_password_opens_the_door(start_server, bench):
 
 def test_the_end_of_the_server_ends_the_run(start_fanfared, bench):
     server = start_fanfared()
-    threading.Timer(0.5, server.process.terminate).start()
-    done = bench(server.port, "--seconds", 30, "-c", 3)
+    with when_it_publishes(server, server.process.terminate):
+        done = bench(server.port, "--seconds", 30, "-c", 3)
     assert done.returncode == NO_CONNECTION
     assert "closed by the server" in done.stderr or "reset" in done.stderr
 
@@ -186,9 +210,15 @@ def test_the_deadline_of_the_run_holds(server, bench):
 
 
 def test_an_interrupted_run_still_shows_what_it_measured(server, fanfare_tool):
-    process = subprocess.Popen([fanfare_tool, "-p", str(server.port), "bench", "--seconds", "30", "--warmup", "0.1",
-                                "--json", "-c", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(1)  # time itself is measured
+    with watch(server) as watcher:
+        process = subprocess.Popen([fanfare_tool, "-p", str(server.port), "bench", "--seconds", "30", "--warmup", "0.1",
+                                    "--json", "-c", "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        watcher.read_value()
+        measured_from = time.monotonic() + 0.2
+        while time.monotonic() < measured_from:
+            watcher.read_value()
+        for _ in range(100):  # more than a window: so some of those that are measured were delivered
+            watcher.read_value()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=seconds(20))
     assert process.returncode == 130, err
