@@ -406,8 +406,6 @@ rig_for_ms(unsigned ms)
 	rig_until(is_past, &until_us);
 }
 
-/* The loop may have much to do first, and a busy machine makes a period longer: one calm period is
- * enough. */
 void
 rig_until_calm(unsigned ms, unsigned turns)
 {

@@ -75,8 +75,12 @@ void rig_set_tls(const struct tls_settings *settings);
 
 void rig_until(bool (*is_so)(void *arg), void *arg);
 void rig_for_ms(unsigned ms);
-void rig_until_calm(unsigned ms, unsigned turns); /* a period of ms has at most so many turns */
-void rig_until_clients(size_t count);             /* count clients were opened */
+
+/* Waits for a period of ms with at most so many turns. One is enough: the loop may have much to do
+ * first, and a busy machine makes a period longer. */
+void rig_until_calm(unsigned ms, unsigned turns);
+
+void rig_until_clients(size_t count); /* count clients were opened */
 void rig_until_closed(struct rig_client *client);
 void rig_until_connections(size_t count); /* count connections are left */
 void rig_until_handed(const struct rig_client *client, size_t handed);
