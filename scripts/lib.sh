@@ -80,3 +80,24 @@ build_in() {
 	configure_in "$@" || return
 	logged "$build_dir/make.out" make -C "$build_dir" -j"$(jobs)"
 }
+
+# keep_failed LOGS COMMAND: keeps for scripts/repeat-failed what it needs, in the folder FANFARE_KEEP_FAILED if that is set. It
+# reads the lines "failed: COUNT in LOG" of count-tests, and copies the logs of unit tests and end-to-end tests. The file
+# `list` gets a line "COUNT TEST LOG COMMAND" for each (COMMAND and the name of the test run this test alone), the file
+# `environment` the variables of the run.
+keep_failed() {
+	[ -n "${FANFARE_KEEP_FAILED:-}" ] || return 0
+	mkdir -p "$FANFARE_KEEP_FAILED"
+	env | grep -E '^FANFARE_TEST_(IO_THREADS|OPTIONS)=' >"$FANFARE_KEEP_FAILED/environment" || true
+	while read -r _ kept_count _ kept_log; do
+		kept_test=${kept_log%.log}
+		case $kept_test in
+		src/*_test) ;;
+		tests/test_*) kept_test=$kept_test.py ;;
+		*) continue ;;
+		esac
+		mkdir -p "$FANFARE_KEEP_FAILED/${kept_log%/*}"
+		cp "$1/$kept_log" "$FANFARE_KEEP_FAILED/$kept_log"
+		echo "$kept_count $kept_test $kept_log $2$kept_test" >>"$FANFARE_KEEP_FAILED/list"
+	done
+}
