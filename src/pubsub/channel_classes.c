@@ -211,7 +211,7 @@ channel_classes_ref(struct channel_classes *classes, struct slice name)
 
 	channel_classes_explain(classes, name, &explanation);
 	class = intern(classes, &explanation.options);
-	if (class < CLASSES)
+	if (class != CHANNEL_CLASS_DEFAULT && class != CHANNEL_CLASS_BY_NAME)
 		classes->classes[class].refs++;
 	return class;
 }
@@ -219,7 +219,7 @@ channel_classes_ref(struct channel_classes *classes, struct slice name)
 void
 channel_classes_unref(struct channel_classes *classes, uint8_t class)
 {
-	if (class == CHANNEL_CLASS_BY_NAME)
+	if (class == CHANNEL_CLASS_DEFAULT || class == CHANNEL_CLASS_BY_NAME)
 		return;
 	assert(classes->classes[class].refs > 0);
 	classes->classes[class].refs--;

@@ -42,7 +42,8 @@ bool channel_classes_unset(struct channel_classes *classes, struct slice glob,
 void channel_classes_replace(struct channel_classes *classes, struct channel_lines *lines);
 
 /* The class of the channel of that name, with a reference: the caller calls channel_classes_unref()
- * once. O(length of the name) if few lines match. */
+ * once. O(length of the name) if few lines match. The default class has no references, so that a
+ * caller may assume it while there are no lines. */
 uint8_t channel_classes_ref(struct channel_classes *classes, struct slice name);
 void channel_classes_unref(struct channel_classes *classes, uint8_t class);
 

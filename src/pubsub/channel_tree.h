@@ -28,7 +28,7 @@ struct topic_member {
 
 /*
  * A channel or a pattern. Fields are for reading; the tree and topic_add/topic_remove write them.
- * It is kept small, because there may be a million channels: with a name of 20 bytes it takes 71
+ * It is kept small, because there may be a million channels: with a name of 20 bytes it takes 72
  * bytes.
  */
 struct topic {
@@ -42,6 +42,7 @@ struct topic {
 	uint16_t name_len;
 	bool is_pattern : 1;
 	uint8_t holds : 7; /* used by the hub: see hub_hold_channel */
+	uint8_t class;     /* used by the hub: see channel_classes.h; 0 at first */
 	char name[];
 };
 

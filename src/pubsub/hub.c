@@ -59,6 +59,7 @@ hub_new(const struct hub_config *config)
 	hub->shards = channel_tree_new();
 	hub->table = subscription_table_new();
 	hub->tags = topic_tags_new();
+	hub->options = hub_options_new();
 	for (size_t i = 0; i < config->form_count; i++)
 		(void)hub_add_form(hub, &config->forms[i]);
 	hub->replies = frame_log_new(config->segment_bytes);
@@ -99,6 +100,7 @@ hub_free(struct hub *hub)
 	channel_tree_free(hub->shards);
 	subscription_table_free(hub->table);
 	topic_tags_free(hub->tags);
+	hub_options_free(hub->options);
 	xfree(hub);
 }
 
@@ -145,10 +147,23 @@ tell_interest(struct hub *hub, enum hub_kind kind, const struct topic *topic, bo
 		interest->changed(interest, kind, topic_name(topic), is_wanted);
 }
 
+/* Adds a topic, which is not there yet. */
+static struct topic *
+add_topic(struct hub *hub, enum hub_kind kind, struct slice name)
+{
+	struct topic *topic = channel_tree_add(tree_of(hub, kind), kind == HUB_PATTERN, name);
+
+	if (hub->options_in_use != 0 && kind == HUB_CHANNEL)
+		hub_classify(hub, topic);
+	return topic;
+}
+
 /* Removes a topic that has no members and is not held. */
 static void
 drop_topic(struct hub *hub, enum hub_kind kind, struct topic *topic)
 {
+	if (topic->class != CHANNEL_CLASS_DEFAULT)
+		hub_declassify(hub, topic);
 	topic_tags_release(hub->tags, topic);
 	channel_tree_remove(tree_of(hub, kind), topic);
 }
@@ -188,8 +203,7 @@ remove_subscription(struct hub *hub, struct subscription *subscription)
 	if (topic->count == 0)
 		lost_last_member(hub, kind, topic);
 	count_blocking(s);
-	if (s->awaited != HUB_NOT_AWAITED)
-		hub_lost_subscription(s);
+	hub_recheck(s);
 }
 
 bool
@@ -197,6 +211,7 @@ hub_detach(struct subscriber *s, size_t budget)
 {
 	outbox_close(&s->outbox);
 	count_blocking(s);
+	hub_stop_awaiting(s);
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
 
@@ -216,6 +231,17 @@ find_subscription(struct subscriber *s, enum hub_kind kind, struct slice name, s
 	return *topic != NULL ? subscription_table_find(s->hub->table, s, *topic) : NULL;
 }
 
+static uint64_t
+max_subscribers(struct hub *hub, const struct topic *topic)
+{
+	uint64_t most = hub->limits->subscribers, own;
+
+	if (topic->class == CHANNEL_CLASS_DEFAULT)
+		return most;
+	own = hub_channel_options(hub, topic)->max_subscribers;
+	return own > 0 && own < most ? own : most;
+}
+
 enum hub_result
 hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 {
@@ -230,10 +256,10 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 	if (s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] >=
 	    limits->subscriptions)
 		return HUB_TOO_MANY_SUBSCRIPTIONS;
-	if (topic != NULL && topic->count >= limits->subscribers)
+	if (topic != NULL && topic->count >= max_subscribers(s->hub, topic))
 		return HUB_TOO_MANY_SUBSCRIBERS;
 	if (topic == NULL)
-		topic = channel_tree_add(tree_of(s->hub, kind), kind == HUB_PATTERN, name);
+		topic = add_topic(s->hub, kind, name);
 	subscription = xmalloc(sizeof(*subscription));
 	subscription->subscriber = s;
 	subscription->topic = topic;
@@ -263,9 +289,12 @@ hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 struct topic *
 hub_hold_channel(struct hub *hub, enum hub_kind kind, struct slice name)
 {
-	struct topic *topic = channel_tree_add(tree_of(hub, kind), false, name);
+	struct topic *topic = channel_tree_find(tree_of(hub, kind), false, name);
 
-	assert(kind != HUB_PATTERN && topic->holds < HUB_HOLDS_MAX);
+	assert(kind != HUB_PATTERN);
+	if (topic == NULL)
+		topic = add_topic(hub, kind, name);
+	assert(topic->holds < HUB_HOLDS_MAX);
 	if (topic->holds++ == 0 && topic->count == 0)
 		hub->unheard[kind == HUB_SHARD]++;
 	return topic;
@@ -313,8 +342,17 @@ hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind)
 void
 hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
 {
+	bool other = s->outbox.limits.policy != limits->policy ||
+		     s->outbox.limits.channel_policies != limits->channel_policies;
+	bool may_block =
+	    limits->policy == OUTBOX_BLOCK || (limits->channel_policies >> OUTBOX_BLOCK & 1) != 0;
+
 	outbox_set_limits(&s->outbox, limits);
 	count_blocking(s);
+	if (!may_block)
+		hub_stop_awaiting(s);
+	else if (other)
+		hub_recheck(s);
 }
 
 void

@@ -7,10 +7,14 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/testing_form.h"
 
-/* The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
- * model: a list of queued messages for each subscriber, and the publishers that wait. */
+/*
+ * The hub with publishers that wait, under OUTBOX_BLOCK and limits.memory_bytes, against a plain
+ * model: a list of queued messages for each subscriber, and the publishers that wait. Policies are
+ * those of subscribers or, in the second test, also of channels.
+ */
 
 #define SUBS 8
 #define PUBLISHERS 6
@@ -30,11 +34,13 @@ static uint64_t delivered, waited, filled, expired, starved;
 static struct {
 	bool hears[CHANNELS];
 	bool closed;
-	bool blocks;
+	enum outbox_policy policy;
+	uint8_t channel_policies;
 	size_t messages_max;
 	struct {
 		int id;
 		size_t len;
+		bool droppable;
 	} queued[QUEUED_MAX];
 	size_t count;
 } model[SUBS];
@@ -50,6 +56,10 @@ static struct {
 } pubs[PUBLISHERS];
 
 static int last_id;
+static uint8_t channel_policies[CHANNELS]; /* as in struct channel_options */
+static bool by_channel;                    /* channels may have policies */
+static int publishing;                     /* the channel of the message being published, or -1 */
+static uint64_t pushed_out, cut;
 
 static void
 on_ready(struct subscriber *s)
@@ -57,18 +67,41 @@ on_ready(struct subscriber *s)
 	(void)s;
 }
 
-/* Asserts that the closed subscriber was full and that a publisher has waited for it long
- * enough. */
+static enum outbox_policy
+policy_of(size_t i, int channel)
+{
+	unsigned policy = channel_policies[channel];
+
+	if (policy == CHANNEL_POLICY_GLOBAL ||
+	    (model[i].channel_policies >> (policy - CHANNEL_POLICY_FIRST) & 1) == 0)
+		return model[i].policy;
+	return (enum outbox_policy)(policy - CHANNEL_POLICY_FIRST);
+}
+
+/* Whether publishers to this channel wait for the subscriber if it is full. */
+static bool
+blocks(size_t i, int channel)
+{
+	return model[i].hears[channel] && !model[i].closed && policy_of(i, channel) == OUTBOX_BLOCK;
+}
+
+/* Asserts that the closed subscriber was full and that a publisher has waited for it long enough,
+ * or that a message overflows it. */
 static void
 on_overflow(struct subscriber *s)
 {
 	size_t i = (size_t)(s - subs);
 	bool reason = false;
 
-	ck_assert(model[i].blocks && model[i].count >= model[i].messages_max);
+	ck_assert(model[i].count >= model[i].messages_max);
 	for (int p = 0; p < PUBLISHERS; p++)
-		reason |= pubs[p].waits && model[i].hears[pubs[p].channel] &&
+		reason |= pubs[p].waits && blocks(i, pubs[p].channel) &&
 			  now_us - pubs[p].since_us >= LIMIT_US;
+	if (publishing >= 0) {
+		reason = policy_of(i, publishing) == OUTBOX_DISCONNECT;
+		ck_assert(reason);
+		cut++;
+	}
 	ck_assert(reason);
 	model[i].closed = true;
 	expired++;
@@ -104,25 +137,80 @@ setup(void)
 	memset(pubs, 0, sizeof(pubs));
 	rooms = last_id = 0;
 	now_us = 1;
-	delivered = waited = filled = expired = starved = 0;
+	delivered = waited = filled = expired = starved = pushed_out = cut = 0;
+	memset(channel_policies, 0, sizeof(channel_policies));
+	by_channel = false;
+	publishing = -1;
 }
 
 static bool
 is_full(int i)
 {
-	return model[i].blocks && !model[i].closed && model[i].count >= model[i].messages_max;
+	return !model[i].closed && model[i].count >= model[i].messages_max;
+}
+
+/* With policies by channel any policy, and the subscriber may allow the channel's policy, none of
+ * them, or some. */
+static struct outbox_limits
+random_limits(void)
+{
+	struct outbox_limits outbox = {.messages = (uint32_t)(testing_random(&seed) % 4 + 1),
+	    .policy = testing_random(&seed) % 3 > 0 ? OUTBOX_BLOCK : OUTBOX_DROP_NEWEST};
+	uint64_t r = testing_random(&seed);
+
+	if (by_channel) {
+		outbox.policy = (enum outbox_policy)(r % 4);
+		outbox.channel_policies = (uint8_t)((r >> 8) % 3 == 0   ? 0
+						    : (r >> 8) % 3 == 1 ? 0xff
+									: r >> 16);
+	}
+	return outbox;
+}
+
+static void
+note_limits(int i, const struct outbox_limits *outbox)
+{
+	model[i].policy = outbox->policy;
+	model[i].channel_policies = outbox->channel_policies;
+	model[i].messages_max = outbox->messages;
 }
 
 static void
 attach(int i)
 {
-	struct outbox_limits outbox = {.messages = (uint32_t)(testing_random(&seed) % 4 + 1),
-	    .policy = testing_random(&seed) % 3 > 0 ? OUTBOX_BLOCK : OUTBOX_DROP_NEWEST};
+	struct outbox_limits outbox = random_limits();
 
 	hub_attach(hub, &subs[i], &ops, &outbox, 0, NULL);
 	memset(&model[i], 0, sizeof(model[i]));
-	model[i].blocks = outbox.policy == OUTBOX_BLOCK;
-	model[i].messages_max = outbox.messages;
+	note_limits(i, &outbox);
+}
+
+static void
+remove_queued(size_t i, size_t at)
+{
+	memmove(&model[i].queued[at], &model[i].queued[at + 1],
+	    (--model[i].count - at) * sizeof(model[i].queued[0]));
+}
+
+/* Applies the policy to a full subscriber. True if the message is then queued. */
+static bool
+makes_room(size_t i, int channel)
+{
+	ck_assert_int_ne(policy_of(i, channel), OUTBOX_BLOCK); /* the publisher had to wait */
+	ck_assert_int_ne(policy_of(i, channel), OUTBOX_DISCONNECT);
+	if (policy_of(i, channel) == OUTBOX_DROP_NEWEST)
+		return false;
+	while (model[i].count >= model[i].messages_max) {
+		size_t at = 0;
+
+		while (at < model[i].count && !model[i].queued[at].droppable)
+			at++;
+		if (at == model[i].count)
+			return false;
+		remove_queued(i, at);
+		pushed_out++;
+	}
+	return true;
 }
 
 static void
@@ -131,11 +219,11 @@ deliver(int p)
 	for (int i = 0; i < SUBS; i++) {
 		if (!model[i].hears[pubs[p].channel] || model[i].closed)
 			continue;
-		if (model[i].count >= model[i].messages_max) {
-			ck_assert(!model[i].blocks); /* else the publisher had to wait */
+		if (is_full(i) && !makes_room((size_t)i, pubs[p].channel))
 			continue;
-		}
 		model[i].queued[model[i].count].id = pubs[p].id;
+		model[i].queued[model[i].count].droppable =
+		    !by_channel || policy_of((size_t)i, pubs[p].channel) == OUTBOX_DROP_OLDEST;
 		model[i].queued[model[i].count++].len = pubs[p].len;
 	}
 	delivered++;
@@ -149,8 +237,10 @@ try_publish(int p)
 
 	memset(payload, 'x', sizeof(payload));
 	memcpy(payload, &pubs[p].id, sizeof(int));
+	publishing = pubs[p].channel;
 	pubs[p].why = hub_publish(hub, HUB_CHANNEL, channel_name(pubs[p].channel),
 	    (struct slice){payload, pubs[p].len}, now_us, &pubs[p].publication, &receivers);
+	publishing = -1;
 	if (!pubs[p].waits)
 		pubs[p].since_us = now_us;
 	pubs[p].waits = pubs[p].why != HUB_OK;
@@ -175,9 +265,8 @@ try_publish(int p)
 static bool
 hear_the_same(int p, int q)
 {
-	for (int i = 0; i < SUBS; i++)
-		if (model[i].hears[pubs[p].channel] && model[i].hears[pubs[q].channel] &&
-		    model[i].blocks && !model[i].closed)
+	for (size_t i = 0; i < SUBS; i++)
+		if (blocks(i, pubs[p].channel) && blocks(i, pubs[q].channel))
 			return true;
 	return false;
 }
@@ -193,7 +282,7 @@ check_reasons(void)
 		if (!pubs[p].waits || pubs[p].why != HUB_BLOCKED)
 			continue;
 		for (int i = 0; i < SUBS; i++)
-			full |= model[i].hears[pubs[p].channel] && is_full(i);
+			full |= blocks((size_t)i, pubs[p].channel) && is_full(i);
 		for (int q = 0; q < PUBLISHERS; q++)
 			behind |= pubs[q].waits && pubs[q].why == HUB_BLOCKED &&
 				  pubs[q].publication.ticket < pubs[p].publication.ticket &&
@@ -206,8 +295,8 @@ check_reasons(void)
 
 		for (int p = 0; p < PUBLISHERS; p++)
 			reason |= pubs[p].waits && pubs[p].why == HUB_BLOCKED &&
-				  model[i].hears[pubs[p].channel];
-		ck_assert(subs[i].awaited == HUB_NOT_AWAITED || (reason && model[i].blocks));
+				  blocks((size_t)i, pubs[p].channel);
+		ck_assert(subs[i].awaited == HUB_NOT_AWAITED || reason);
 		ck_assert(subs[i].awaited != HUB_AWAITED || is_full(i));
 	}
 }
@@ -245,8 +334,7 @@ take_one(int i)
 	ck_assert_int_eq(id, model[i].queued[0].id);
 	/* The model is changed first, because the outbox calls back. */
 	piece.iov_len = model[i].queued[0].len + 1;
-	memmove(&model[i].queued[0], &model[i].queued[1],
-	    (--model[i].count) * sizeof(model[i].queued[0]));
+	remove_queued((size_t)i, 0);
 	outbox_consume(&subs[i].outbox, piece.iov_len);
 	outbox_flushed(&subs[i].outbox);
 }
@@ -254,14 +342,29 @@ take_one(int i)
 static void
 change_limits(int i)
 {
-	struct outbox_limits outbox = {.messages = (uint32_t)(testing_random(&seed) % 4 + 1),
-	    .policy = testing_random(&seed) % 3 > 0 ? OUTBOX_BLOCK : OUTBOX_DROP_NEWEST};
+	struct outbox_limits outbox = random_limits();
 
 	if (model[i].closed)
 		return;
-	model[i].blocks = outbox.policy == OUTBOX_BLOCK;
-	model[i].messages_max = outbox.messages;
+	note_limits(i, &outbox);
 	hub_set_limits(&subs[i], &outbox);
+}
+
+/* Another policy for a channel, which existing topics then get. */
+static void
+change_channel(int channel, uint64_t r)
+{
+	static const char *const names[] = {
+	    "global", "disconnect", "drop-oldest", "drop-newest", "block"};
+	struct slice words[2] = {SLICE("outbox-policy"), slice_of(names[r % 5])};
+	struct channel_error error;
+
+	if (!by_channel)
+		return;
+	channel_policies[channel] = (uint8_t)(r % 5);
+	ck_assert(hub_set_channel_line(hub, channel_name(channel), words, 2, &error));
+	while (!hub_reclassify(hub, 1))
+		continue;
 }
 
 static void
@@ -321,6 +424,7 @@ step(uint64_t r)
 		limits.memory_bytes = (r >> 32) % 2 ? 0 : 20000 + (r >> 40) % 40000;
 		if (limits.memory_bytes > 0 && hub_memory(hub) > 0)
 			hub_tidy(hub);
+		change_channel((int)((r >> 24 & 0xff) % CHANNELS), r >> 48);
 		break;
 	case 5:
 	case 6:
@@ -337,9 +441,12 @@ step(uint64_t r)
 	}
 }
 
-START_TEST(random_waits_have_a_reason_and_end_with_it)
+static void
+run(void)
 {
 	seed = 4242;
+	for (int channel = 0; channel < CHANNELS; channel++)
+		change_channel(channel, 0);
 	for (int i = 0; i < SUBS; i++)
 		attach(i);
 	for (int n = 0; n < testing_steps(200000); n++) {
@@ -372,11 +479,27 @@ START_TEST(random_waits_have_a_reason_and_end_with_it)
 	ck_assert_uint_eq(hub_figures(hub).blocking, 0);
 	hub_free(hub);
 }
+
+START_TEST(random_waits_have_a_reason_and_end_with_it)
+{
+	run();
+	ck_assert_uint_eq(cut, 0);
+}
+END_TEST
+
+START_TEST(random_waits_have_a_reason_with_policies_of_channels)
+{
+	by_channel = true;
+	run();
+	ck_assert_uint_gt(pushed_out, (unsigned)testing_steps(1000));
+	ck_assert_uint_gt(cut, (unsigned)testing_steps(100));
+}
 END_TEST
 
 int
 main(void)
 {
 	return testing_main("pubsub/hub_model", setup, NULL,
-	    (const TTest *[]){random_waits_have_a_reason_and_end_with_it, NULL});
+	    (const TTest *[]){random_waits_have_a_reason_and_end_with_it,
+		random_waits_have_a_reason_with_policies_of_channels, NULL});
 }

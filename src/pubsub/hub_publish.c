@@ -146,6 +146,7 @@ static void
 overflow(struct subscriber *s)
 {
 	outbox_close(&s->outbox);
+	hub_stop_awaiting(s); /* publishers to another channel may wait for it */
 	s->ops->overflow(s);
 }
 
@@ -180,12 +181,14 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 				continue;
 			}
 		}
-		if (limiting == HUB_WITHIN_LIMITS && outbox_would_block(&s->outbox, frame->len)) {
+		if (limiting == HUB_WITHIN_LIMITS && hub_policy_for(d, s) == OUTBOX_BLOCK &&
+		    outbox_would_block(&s->outbox, frame->len)) {
 			outbox_refuse(&s->outbox, tag);
 			overflow(s);
 			continue;
 		}
-		result = outbox_push_message(&s->outbox, frame);
+		result = d->by_channel ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
+				       : outbox_push_message(&s->outbox, frame);
 		if (result == OUTBOX_QUEUED)
 			queued++;
 		else if (result == OUTBOX_OVERFLOW)
@@ -229,6 +232,9 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->measured = d->unfit = 0;
 	d->is_shard = post->kind == HUB_SHARD;
 	d->except = post->except;
+	d->may_block = hub->blocking > 0;
+	d->by_channel = false;
+	d->policy = CHANNEL_POLICY_GLOBAL;
 	if (d->is_shard) {
 		d->shard = channel_tree_find(hub->shards, false, post->channel);
 		d->topics = &d->shard;
@@ -236,6 +242,8 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	} else {
 		d->topics = channel_tree_match(hub->channels, post->channel, &d->count);
 	}
+	if ((hub->options_in_use & CHANNEL_BIT(outbox_policy)) != 0 && d->count > 0)
+		hub_find_policy(hub, d);
 	/* A channel, which comes first, may be held without subscribers. */
 	if (d->count > 0 && d->topics[0]->count == 0) {
 		d->topics++;
@@ -249,7 +257,8 @@ hub_may_post(struct hub *hub, const struct hub_post *post, uint64_t now_us,
 {
 	struct hub_delivery d;
 
-	if (hub->limits->memory_bytes == 0 && hub->blocking == 0)
+	if (hub->limits->memory_bytes == 0 && hub->blocking == 0 &&
+	    (hub->options_in_use & CHANNEL_BIT(outbox_policy)) == 0)
 		return HUB_OK;
 	match(hub, post, &d);
 	if (hub->limits->memory_bytes > 0) {
@@ -258,7 +267,7 @@ hub_may_post(struct hub *hub, const struct hub_post *post, uint64_t now_us,
 		if (room != HUB_OK)
 			return room;
 	}
-	return hub->blocking > 0 && hub_must_wait(hub, &d, now_us, p) ? HUB_BLOCKED : HUB_OK;
+	return d.may_block && hub_must_wait(hub, &d, now_us, p) ? HUB_BLOCKED : HUB_OK;
 }
 
 enum hub_result
@@ -304,7 +313,7 @@ prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub
 {
 	if (p->drafts == 0) {
 		begin_large(hub, p, hub_memory_needed(hub, d));
-		if (hub->blocking > 0)
+		if (d->may_block)
 			hub_reserve(hub, d, now_us, p);
 	}
 	for (size_t i = 0; i < d->count && i < TOPICS_PREPARED; i++)
@@ -337,7 +346,7 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 		if (room != HUB_OK)
 			return room;
 	}
-	if (hub->blocking > 0 && hub_must_wait(hub, &d, now_us, p)) {
+	if (d.may_block && hub_must_wait(hub, &d, now_us, p)) {
 		hub_drop_drafts(hub, p);
 		return HUB_BLOCKED;
 	}

@@ -2,6 +2,7 @@
 #define PUBSUB_HUB_STATE_H
 
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/subscription_table.h"
 #include "pubsub/topic_tags.h"
 
@@ -34,6 +35,8 @@ struct hub_wait {
 
 TAILQ_HEAD(hub_waits, hub_wait);
 
+struct hub_options;
+
 struct hub {
 	const struct hub_limits *limits;
 	const struct wire_form *forms[HUB_FORMS_MAX];
@@ -48,6 +51,8 @@ struct hub {
 	LIST_HEAD(, hub_interest) interests;
 	struct subscription_table *table;
 	struct topic_tags *tags;
+	struct hub_options *options; /* hub_options.c */
+	uint32_t options_in_use;     /* see hub_options_in_use() */
 	struct frame_log *replies;
 	struct outbox_pool pool;
 	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */
@@ -72,6 +77,9 @@ struct hub_delivery {
 	struct topic *shard;             /* for a shard channel, topics points to it */
 	const struct subscriber *except; /* does not get it, or NULL */
 	bool is_shard;
+	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
+	bool by_channel;           /* lines set outbox-policy: */
+	uint8_t policy;            /* ... the value for this channel, see CHANNEL_POLICY_FIRST */
 	struct wire_body verbatim; /* the payload in forms that do not transform it */
 	uint32_t measured; /* one bit for each form that transforms payloads: bodies[form] is set,
 			      or ... */
@@ -106,7 +114,7 @@ size_t hub_memory_needed(struct hub *hub, struct hub_delivery *d);
 
 /*
  * hub_wait.c. hub_must_wait: whether the publisher has to wait for a subscriber of these topics; it
- * is then registered with that subscriber. Called only while hub->blocking > 0. hub_reserve:
+ * is then registered with that subscriber. Called only if d->may_block. hub_reserve:
  * reserves the room of these subscribers for the publisher. hub_delivered: the publisher has used
  * its reserved room.
  */
@@ -116,10 +124,43 @@ void hub_reserve(
     struct hub *hub, const struct hub_delivery *d, uint64_t now_us, struct hub_publication *p);
 void hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publication *p);
 
-/* hub_wait.c: the outbox has room; the subscriber lost a subscription; publishers no longer wait
- * for it. */
+/* hub_wait.c: the outbox has room; the subscriber lost a subscription, or its policies changed;
+ * publishers no longer wait for it. */
 void hub_has_room(struct subscriber *s);
-void hub_lost_subscription(struct subscriber *s);
+void hub_recheck(struct subscriber *s);
 void hub_stop_awaiting(struct subscriber *s);
+
+/* hub_wait.c: policies of channels changed: requests a round in which every publisher that waits is
+ * tried again. */
+void hub_recheck_waiting(struct hub *hub);
+
+/* hub_options.c. hub_classify: sets the class of a new channel; hub_declassify: for one that is
+ * about to be removed. hub_find_policy: sets by_channel, policy and may_block. */
+struct hub_options *hub_options_new(void);
+void hub_options_free(struct hub_options *options);
+void hub_classify(struct hub *hub, struct topic *topic);
+void hub_declassify(struct hub *hub, struct topic *topic);
+void hub_find_policy(struct hub *hub, struct hub_delivery *d);
+
+/* The policy that decides about the message in this subscriber's outbox. */
+static inline enum outbox_policy
+hub_policy_for(const struct hub_delivery *d, const struct subscriber *s)
+{
+	const struct outbox_limits *limits = &s->outbox.limits;
+
+	if (d->policy == CHANNEL_POLICY_GLOBAL ||
+	    (limits->channel_policies >> (d->policy - CHANNEL_POLICY_FIRST) & 1) == 0)
+		return limits->policy;
+	return (enum outbox_policy)(d->policy - CHANNEL_POLICY_FIRST);
+}
+
+/* Whether the message has to wait for room in this subscriber's outbox. */
+static inline bool
+hub_blocks(const struct hub_delivery *d, const struct subscriber *s)
+{
+	if (s->outbox.sealed)
+		return false;
+	return d->by_channel ? hub_policy_for(d, s) == OUTBOX_BLOCK : s->blocking;
+}
 
 #endif

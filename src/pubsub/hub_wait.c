@@ -105,7 +105,7 @@ hub_has_room(struct subscriber *s)
 }
 
 void
-hub_lost_subscription(struct subscriber *s)
+hub_recheck(struct subscriber *s)
 {
 	if (s->awaited != HUB_NOT_AWAITED)
 		recheck(s);
@@ -163,7 +163,7 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 		for (uint32_t m = 0; m < topic->count; m++) {
 			struct subscriber *s = topic->members[m].subscriber;
 
-			if (!s->blocking || s->outbox.sealed || s == d->except)
+			if (s == d->except || !hub_blocks(d, s))
 				continue;
 			if (len_form != s->outbox.form) {
 				len_form = s->outbox.form;
@@ -184,8 +184,7 @@ hub_reserve(
 		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
-			if (!s->blocking || s->outbox.sealed || s == d->except ||
-			    s->awaited != HUB_NOT_AWAITED)
+			if (s == d->except || !hub_blocks(d, s) || s->awaited != HUB_NOT_AWAITED)
 				continue;
 			take_ticket(hub, p, now_us);
 			set_state(s, HUB_RESERVED, now_us);
@@ -210,16 +209,24 @@ hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publicat
 		}
 }
 
+/* ticket 0: of any publisher. */
 static void
 recheck_all(struct hub_waits *list, uint64_t ticket)
 {
 	struct hub_wait *w;
 
 	TAILQ_FOREACH (w, list, link)
-		if (w->ticket == ticket) {
+		if (ticket == 0 || w->ticket == ticket) {
 			w->due = HUB_NOT_DUE;
 			recheck(w->subscriber);
 		}
+}
+
+void
+hub_recheck_waiting(struct hub *hub)
+{
+	recheck_all(&hub->awaited, 0);
+	recheck_all(&hub->reserved, 0);
 }
 
 void

@@ -11,30 +11,6 @@
 #define UNLIMITED_BYTES ((size_t)1 << 20)
 #define UNLIMITED_MESSAGES 65536
 
-static const char *const policy_names[] = {
-    [OUTBOX_DISCONNECT] = "disconnect",
-    [OUTBOX_DROP_OLDEST] = "drop-oldest",
-    [OUTBOX_DROP_NEWEST] = "drop-newest",
-    [OUTBOX_BLOCK] = "block",
-};
-
-const char *
-outbox_policy_name(enum outbox_policy policy)
-{
-	return policy_names[policy];
-}
-
-bool
-outbox_policy_parse(struct slice name, enum outbox_policy *policy)
-{
-	for (size_t i = 0; i < sizeof(policy_names) / sizeof(*policy_names); i++)
-		if (slice_is_nocase(name, policy_names[i])) {
-			*policy = (enum outbox_policy)i;
-			return true;
-		}
-	return false;
-}
-
 /*
  * Makes the oldest droppable item begin with a whole message: the one that is partly sent becomes
  * an item of its own. This happens at most once for each message.
@@ -95,8 +71,12 @@ fits(const struct outbox *outbox, size_t len)
 static bool
 is_full_for(const struct outbox *outbox, size_t len)
 {
-	return outbox->limits.policy == OUTBOX_BLOCK && !outbox->sealed &&
-	       outbox->messages > outbox->in_flight_messages && !fits(outbox, len);
+	const struct outbox_limits *limits = &outbox->limits;
+
+	if (limits->policy != OUTBOX_BLOCK && (limits->channel_policies >> OUTBOX_BLOCK & 1) == 0)
+		return false;
+	return !outbox->sealed && outbox->messages > outbox->in_flight_messages &&
+	       !fits(outbox, len);
 }
 
 bool
@@ -174,7 +154,7 @@ outbox_discard(struct outbox *outbox, size_t *budget)
 			return false;
 		--*budget;
 		uncount_bytes(outbox, item->range.len);
-		if (item->kind == ITEM_MESSAGES || item->kind == ITEM_STARTED)
+		if (item->kind <= ITEM_STARTED)
 			uncount_messages(outbox, item->range.len, item->range.frames);
 		outbox_item_remove(outbox, item);
 	}
@@ -244,6 +224,7 @@ drop_oldest(struct outbox *outbox)
 	return true;
 }
 
+/* kind is ITEM_MESSAGES or ITEM_GUARDED. */
 static void
 count_messages(struct outbox *outbox, size_t len, uint32_t messages)
 {
@@ -255,16 +236,16 @@ count_messages(struct outbox *outbox, size_t len, uint32_t messages)
 }
 
 static void
-queue_message(struct outbox *outbox, const struct frame *frame)
+queue_message(struct outbox *outbox, const struct frame *frame, enum item_kind kind)
 {
 	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
 
 	/* A message of another form is in another log, so it never extends the range. */
-	if (last == NULL || last->kind != ITEM_MESSAGES || last->in_flight ||
+	if (last == NULL || last->kind != kind || last->in_flight ||
 	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
-		last = outbox_item_add(outbox, last, ITEM_MESSAGES);
+		last = outbox_item_add(outbox, last, kind);
 		frame_range_init(&last->range, frame);
-		if (outbox->oldest == NULL)
+		if (outbox->oldest == NULL && kind == ITEM_MESSAGES)
 			outbox->oldest = last;
 	}
 	count_messages(outbox, frame->len, 1);
@@ -304,31 +285,66 @@ refuse_frame(struct outbox *outbox, const struct frame *frame, enum outbox_resul
 	return result;
 }
 
+/* A message that does not fit. OUTBOX_QUEUED: the caller queues it. */
+static enum outbox_result
+apply_policy(struct outbox *outbox, const struct frame *frame, enum outbox_policy policy)
+{
+	switch (policy) {
+	case OUTBOX_DISCONNECT:
+		return refuse_frame(outbox, frame, OUTBOX_OVERFLOW);
+	case OUTBOX_DROP_NEWEST:
+		return refuse_frame(outbox, frame, OUTBOX_DROPPED);
+	case OUTBOX_DROP_OLDEST:
+		/* A message that can never fit must not push others out. */
+		if (outbox->limits.bytes > 0 && frame->len > outbox->limits.bytes)
+			return refuse_frame(outbox, frame, OUTBOX_DROPPED);
+		while (!fits(outbox, frame->len))
+			if (!drop_oldest(outbox))
+				return refuse_frame(outbox, frame, OUTBOX_DROPPED);
+		break;
+	case OUTBOX_BLOCK:
+		break; /* publishers checked before */
+	}
+	return OUTBOX_QUEUED;
+}
+
 enum outbox_result
 outbox_push_message(struct outbox *outbox, const struct frame *frame)
 {
+	enum outbox_result result;
+
 	if (outbox->sealed)
 		return OUTBOX_CLOSED;
 	if (!fits(outbox, frame->len)) {
-		switch (outbox->limits.policy) {
-		case OUTBOX_DISCONNECT:
-			return refuse_frame(outbox, frame, OUTBOX_OVERFLOW);
-		case OUTBOX_DROP_NEWEST:
-			return refuse_frame(outbox, frame, OUTBOX_DROPPED);
-		case OUTBOX_DROP_OLDEST:
-			/* A message that can never fit must not push others out. */
-			if (outbox->limits.bytes > 0 && frame->len > outbox->limits.bytes)
-				return refuse_frame(outbox, frame, OUTBOX_DROPPED);
-			while (!fits(outbox, frame->len))
-				if (!drop_oldest(outbox))
-					return refuse_frame(outbox, frame, OUTBOX_DROPPED);
-			break;
-		case OUTBOX_BLOCK:
-			break; /* publishers checked before */
-		}
+		result = apply_policy(outbox, frame, outbox->limits.policy);
+		if (result != OUTBOX_QUEUED)
+			return result;
 	}
-	queue_message(outbox, frame);
+	queue_message(outbox, frame, ITEM_MESSAGES);
 	return OUTBOX_QUEUED;
+}
+
+enum outbox_result
+outbox_push_under(struct outbox *outbox, const struct frame *frame, enum outbox_policy policy)
+{
+	enum outbox_result result = OUTBOX_QUEUED;
+
+	if (outbox->sealed)
+		return OUTBOX_CLOSED;
+	if (!fits(outbox, frame->len))
+		result = apply_policy(outbox, frame, policy);
+	if (result != OUTBOX_QUEUED)
+		return result;
+	outbox->mixed = (outbox->mixed && outbox->messages > 0) || policy != outbox->limits.policy;
+	queue_message(outbox, frame, policy == OUTBOX_DROP_OLDEST ? ITEM_MESSAGES : ITEM_GUARDED);
+	offer_room(outbox); /* dropped messages may have been longer than this one */
+	return OUTBOX_QUEUED;
+}
+
+bool
+outbox_has_channel_policies(const struct outbox *outbox)
+{
+	return outbox->mixed && outbox->messages > 0;
 }
 
 bool

@@ -18,6 +18,7 @@
  * queued ranges, and messages leave in the order in which they were queued. It does not know
  * sockets (its owner peeks and consumes) or channels.
  */
+/* The names of these are choices in channel_options.def, too. */
 enum outbox_policy {
 	OUTBOX_DISCONNECT,  /* the subscriber must be closed */
 	OUTBOX_DROP_OLDEST, /* the oldest messages are dropped */
@@ -30,6 +31,7 @@ struct outbox_limits {
 	uint32_t messages; /* 0: no limit */
 	enum outbox_policy policy;
 	bool notify; /* queue a notice with the number of dropped messages, in their place */
+	uint8_t channel_policies; /* bit p: a channel's policy p takes precedence over `policy` */
 };
 
 enum outbox_result {
@@ -88,6 +90,7 @@ struct outbox {
 	uint64_t dropped; /* number of messages dropped since the start */
 	uint8_t form;     /* of new messages, and of the notices of missing ones */
 	bool marked;      /* between outbox_mark() and outbox_unmark() */
+	bool mixed;       /* see outbox_has_channel_policies() */
 	bool scheduled;   /* ready() was called and outbox_flushed() not yet */
 	bool sealed;      /* accepts nothing more */
 	bool closed;      /* sealed, and outbox_peek() returns nothing more */
@@ -127,6 +130,17 @@ enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame
  * the outbox gets a hold of its own. The limits are not checked: see outbox_is_low(). */
 void outbox_push_range(struct outbox *outbox, const struct frame_range *range);
 
+/*
+ * As outbox_push_message(), for a message whose channel has a policy of its own, or may have
+ * neighbours in the queue that have one. A message under another policy than OUTBOX_DROP_OLDEST is
+ * never dropped to make room for a later one. If too few may be dropped, the new message is.
+ */
+enum outbox_result outbox_push_under(struct outbox *outbox, const struct frame *frame,
+    enum outbox_policy policy) __attribute__((warn_unused_result));
+
+/* Whether messages under another policy than the outbox's own may be queued. */
+bool outbox_has_channel_policies(const struct outbox *outbox);
+
 /* Drops a message with this tag that cannot be queued, and counts it. */
 void outbox_refuse(struct outbox *outbox, uint32_t tag);
 
@@ -140,8 +154,8 @@ bool outbox_is_low(const struct outbox *outbox) __attribute__((warn_unused_resul
 /* Requests one call of low(), as soon as outbox_is_low() is true because messages were consumed. */
 void outbox_await_low(struct outbox *outbox);
 
-/* True if, under OUTBOX_BLOCK, there is no room for a message of len bytes. An empty outbox has
- * room for any message. */
+/* True if there is no room for a message of len bytes under OUTBOX_BLOCK, and a message may be
+ * under it: by `policy` or `channel_policies`. An empty outbox has room for any message. */
 bool outbox_would_block(const struct outbox *outbox, size_t len)
     __attribute__((warn_unused_result));
 

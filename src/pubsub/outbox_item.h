@@ -11,6 +11,7 @@
 enum item_kind {
 	ITEM_MESSAGES, /* messages that may be dropped; the first may be partly sent, see
 			  item_unstart */
+	ITEM_GUARDED,  /* messages that others must not push out: see outbox_push_under() */
 	ITEM_STARTED,  /* one message that is partly sent: the rest must be sent */
 	ITEM_REPLIES,
 	ITEM_GAP,     /* messages are missing here; turned into a notice when it is at the front */
