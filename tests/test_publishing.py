@@ -149,3 +149,78 @@ def test_a_client_without_echo_gets_the_messages_of_others_only(daemon, version)
     client.ok("OUTBOX", "SET", "ECHO", "yes")
     assert client.call("PUBLISH", "a", "mine") == 1
     assert list(client.read_value()) == message(b"a", b"mine")
+
+
+RESULT_FIELDS = (b"receivers", b"queued", b"dropped", b"catching-up", b"position", b"duplicate")
+
+
+def result(receivers, queued, duplicate=0):
+    return dict(zip(RESULT_FIELDS, (receivers, queued, receivers - queued, 0, b"0-0", duplicate)))
+
+
+@BOTH_FORMS
+def test_publishx_tells_what_became_of_a_message(daemon, version):
+    subscriber, publisher = daemon.client(version), daemon.client(version)
+    subscriber.subscribe("a")
+    assert publisher.call("PUBLISHX", "a", "1") == 1
+    assert pairs(publisher.call("PUBLISHX", "a", "2", "RESULT")) == result(1, 1)
+    assert pairs(publisher.call("PUBLISHX", "none", "3", "RESULT", "NOECHO", "IDKEY", "k", "WINDOW", 5)) == result(0, 0)
+    assert [list(subscriber.read_value()) for _ in range(2)] == [message(b"a", b"1"), message(b"a", b"2")]
+    assert publisher.call("PUBLISHX", "a", "1", "WINDOW", "5") == error("ERR syntax error")
+    assert publisher.call("PUBLISHX", "a", "1", "IDKEY", "") == error(
+        "ERR idempotency key must be 1 to 256 bytes long")
+    assert publisher.call("PUBLISHX", "a", "1", "IDKEY", "k", "WINDOW", "86401") == error(
+        "ERR WINDOW must be between 1 and 86400 seconds")
+
+
+def test_a_publisher_that_sends_again_after_a_lost_connection_publishes_once(daemon):
+    """With redis-py, which sends a command again if the connection breaks before the reply."""
+    subscriber = daemon.connect()
+    subscriber.subscribe("a")
+    with redis.Redis(port=daemon.port, socket_timeout=seconds(10)) as client:
+        assert client.execute_command("PUBLISHX", "a", "1", "IDKEY", "order:1") == 1
+    with redis.Redis(port=daemon.port, socket_timeout=seconds(10)) as client:
+        assert client.execute_command("PUBLISHX", "a", "1", "IDKEY", "order:1") == 1
+        got = client.execute_command("PUBLISHX", "a", "1", "IDKEY", "order:1", "RESULT")
+        assert pairs(got) == result(1, 1, duplicate=1)
+        assert client.execute_command("PUBLISHX", "a", "2", "IDKEY", "order:2") == 1
+    assert [subscriber.read_value()[2] for _ in range(2)] == [b"1", b"2"]
+    assert b"duplicate_messages:2" in subscriber_figures(daemon)
+
+
+def subscriber_figures(daemon):
+    with daemon.connect() as watcher:
+        return watcher.call("INFO", "pubsub")
+
+
+def used_keys(watcher):
+    line = next(line for line in watcher.call("INFO", "limits").split(b"\r\n") if b"idempotency_max_keys" in line)
+    return int(line.split(b"used=")[1])
+
+
+def test_a_key_is_known_for_its_window(start_fanfared):
+    daemon = start_fanfared("--idempotency-max-keys", 2)
+    client = daemon.connect()
+    assert client.call("PUBLISHX", "a", "1", "IDKEY", "k1", "WINDOW", 1) == 0
+    assert client.call("PUBLISHX", "a", "1", "IDKEY", "k2", "WINDOW", 600) == 0
+    full = error("ERR max number of idempotency keys reached (idempotency-max-keys 2)")
+    assert client.call("PUBLISHX", "a", "1", "IDKEY", "k3", "WINDOW", 600) in (full, 0)
+    wait_until(lambda: client.call("PUBLISHX", "a", "1", "IDKEY", "k3", "WINDOW", 600) == 0, "the end of a window")
+    assert client.call("PUBLISHX", "a", "1", "IDKEY", "k1") == full
+    assert pairs(client.call("PUBLISHX", "a", "1", "IDKEY", "k2", "RESULT"))[b"duplicate"] == 1
+    assert used_keys(client) == 2
+    client.ok("CONFIG", "SET", "idempotency-max-keys", "3")
+    assert client.call("PUBLISHX", "a", "1", "IDKEY", "k1") == 0
+
+
+def test_very_many_keys_end_at_once_and_stall_nobody(daemon):
+    count = 100000
+    client = daemon.connect(timeout=60)
+    for at in range(0, count, 10000):
+        client.send(b"".join(
+            encode("PUBLISHX", "a", "1", "IDKEY", f"k{n}", "WINDOW", 2) for n in range(at, at + 10000)))
+        assert [client.read_value() for _ in range(10000)] == [0] * 10000
+    watcher = daemon.connect()
+    with Pinger(daemon) as pinger:
+        wait_until(lambda: used_keys(watcher) == 0, "the end of all windows", 30)
+    pinger.assert_no_stall()

@@ -260,6 +260,7 @@ test_setup(void)
 	    .query_buffer_bytes = 1 << 20,
 	    .transaction_commands = 1000,
 	    .watched_keys = 100,
+	    .idempotency_keys = 100,
 	};
 	test_shutdowns = 0;
 	test_lame_duck_over = 0;

@@ -18,6 +18,7 @@ struct clients;
 struct command_table;
 struct hash_map;
 struct hub;
+struct idempotency;
 struct jobs;
 struct journal;
 struct kv;
@@ -48,6 +49,7 @@ struct server {
 	struct server_disk *disk; /* all NULL: no persistence */
 
 	struct hub *hub;
+	struct idempotency *idempotency; /* keys of PUBLISHX */
 	struct clients *clients;
 	struct access *access;
 	struct waits *waits;

@@ -18,6 +18,7 @@
 #include "kv/eviction_policy.h"
 #include "kv/keyspace.h"
 #include "pubsub/hub.h"
+#include "pubsub/idempotency.h"
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/blocked.h"
@@ -57,6 +58,9 @@
 
 /* Subscriptions of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
+
+/* Keys of PUBLISHX whose window has ended that are freed in one turn. */
+#define KEYS_FORGOTTEN_A_TURN 256
 
 static const char too_many_clients[] = "ERR max number of clients reached";
 
@@ -154,6 +158,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	whole->clients.by_id = hash_map_new();
 	TAILQ_INIT(&whole->monitors);
 	server->hub = make_hub(server);
+	server->idempotency = idempotency_new();
 	waits_init(&whole->waits);
 	jobs_init(&whole->jobs);
 	blocked_init(server);
@@ -194,6 +199,7 @@ server_free(struct server *server)
 	}
 	jobs_release(server->jobs);
 	hub_free(server->hub);
+	idempotency_free(server->idempotency);
 	kv_eviction_pool_free(server->eviction_pool);
 	blocked_release(server->blocked);
 	waits_release(server->waits);
@@ -417,6 +423,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	more = release_gone(server, begun_us + budget_us / 2);
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;
+	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)
 		return 0;

@@ -29,6 +29,7 @@ struct counters {
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
 	uint64_t skipped_notifications;
+	uint64_t duplicate_messages; /* of PUBLISHX, not published again */
 	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
