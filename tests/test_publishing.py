@@ -224,3 +224,19 @@ def test_very_many_keys_end_at_once_and_stall_nobody(daemon):
     with Pinger(daemon) as pinger:
         wait_until(lambda: used_keys(watcher) == 0, "the end of all windows", 30)
     pinger.assert_no_stall()
+
+
+@BOTH_FORMS
+def test_a_client_with_dedup_gets_one_copy_of_each_message(daemon, version):
+    client, other, publisher = daemon.client(version), daemon.client(version), daemon.connect()
+    client.ok("OUTBOX", "SET", "DEDUP", "yes")
+    for subscriber in (client, other):
+        subscriber.subscribe("n*", "*", kind="PSUBSCRIBE")
+        subscriber.subscribe("news")
+    assert publisher.call("PUBLISH", "news", "1") == 1 + 3
+    assert publisher.call("MPUBLISH", "nuts", "2", "other", "3") == [1 + 2, 1 + 1]
+    assert list(client.read_value()) == message(b"news", b"1")
+    assert client.read_value()[2:] == [b"nuts", b"2"]
+    assert list(client.read_value()) == [b"pmessage", b"*", b"other", b"3"]
+    assert sorted(other.read_value()[0] for _ in range(6)) == [b"message"] + [b"pmessage"] * 5
+    assert publisher.call("OUTBOX", "SET", "DEDUP", "1") == error("ERR DEDUP must be 'yes' or 'no'")

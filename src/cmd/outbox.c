@@ -27,7 +27,7 @@ cmd_outbox_get(struct request *rq)
 {
 	const struct outbox *outbox = &rq->client->subscriber.outbox;
 
-	resp_put_map(rq->reply, rq->proto, 10);
+	resp_put_map(rq->reply, rq->proto, 11);
 	resp_put_bulk_str(rq->reply, "policy");
 	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
 	put_number(rq, "bytes", outbox->limits.bytes);
@@ -43,6 +43,8 @@ cmd_outbox_get(struct request *rq)
 	resp_put_bulk_str(rq->reply, rq->client->no_echo ? "no" : "yes");
 	resp_put_bulk_str(rq->reply, "positions");
 	resp_put_bulk_str(rq->reply, rq->client->wants_positions ? "yes" : "no");
+	resp_put_bulk_str(rq->reply, "dedup");
+	resp_put_bulk_str(rq->reply, rq->client->subscriber.dedup ? "yes" : "no");
 	return COMMAND_DONE;
 }
 
@@ -53,6 +55,7 @@ struct choice {
 	bool going_away;
 	bool echo;
 	bool positions;
+	bool dedup;
 };
 
 /*
@@ -137,6 +140,8 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 		return parse_yes_no(rq, "ECHO", value, &choice->echo);
 	if (slice_is_nocase(option, "positions"))
 		return parse_yes_no(rq, "POSITIONS", value, &choice->positions);
+	if (slice_is_nocase(option, "dedup"))
+		return parse_yes_no(rq, "DEDUP", value, &choice->dedup);
 	request_syntax_error(rq);
 	return false;
 }
@@ -149,6 +154,7 @@ cmd_outbox_set(struct request *rq)
 	    .going_away = c->wants_going_away,
 	    .echo = !c->no_echo,
 	    .positions = c->wants_positions,
+	    .dedup = c->subscriber.dedup,
 	};
 	size_t i;
 
@@ -167,6 +173,7 @@ cmd_outbox_set(struct request *rq)
 	c->wants_going_away = choice.going_away;
 	c->no_echo = !choice.echo;
 	client_set_positions(c, choice.positions);
+	hub_set_dedup(&c->subscriber, choice.dedup);
 	session_of(c)->limits = choice.limits;
 	c->session->chosen = choice.chosen;
 	session_trim(c);
@@ -208,13 +215,14 @@ cmd_outbox_help(struct request *rq)
 	    "    queued, how many messages were dropped, the thread that serves the client, and",
 	    "    the number of keys that it watches.",
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
-	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)] [POSITIONS (yes|no)]",
+	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)] [POSITIONS (yes|no)] [DEDUP (yes|no)]",
 	    "    Choose the policy for messages that this client does not read in time:",
 	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued (0: as much",
 	    "    as the configuration allows); whether the client is told how many messages it",
 	    "    missed; whether it is told, with RESP3, that the server is going away; whether it",
 	    "    gets the messages that it publishes itself; whether payloads begin with the",
-	    "    position of the message and a space.",
+	    "    position of the message and a space; whether it gets one copy of a message that",
+	    "    matches several of its subscriptions.",
 	    NULL,
 	};
 

@@ -30,14 +30,15 @@ setup(void)
 START_TEST(get_shows_what_holds_and_what_is_queued)
 {
 	assert_says(slow, "outbox get",
-	    "*20\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
+	    "*22\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
 	    "8\r\nmessages\r\n:1000\r\n"
 	    "$6\r\nnotify\r\n$2\r\nno\r\n$12\r\nqueued-bytes\r\n:0\r\n$15\r\nqueued-messages\r\n:"
 	    "0\r\n"
 	    "$7\r\ndropped\r\n:0\r\n$10\r\ngoing-away\r\n$2\r\nno\r\n"
-	    "$4\r\necho\r\n$3\r\nyes\r\n$9\r\npositions\r\n$2\r\nno\r\n");
+	    "$4\r\necho\r\n$3\r\nyes\r\n$9\r\npositions\r\n$2\r\nno\r\n"
+	    "$5\r\ndedup\r\n$2\r\nno\r\n");
 	test_call(slow, "hello 3");
-	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%10\r\n", 5), 0);
+	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%11\r\n", 5), 0);
 }
 END_TEST
 

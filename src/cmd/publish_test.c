@@ -54,6 +54,25 @@ START_TEST(a_client_without_echo_does_not_get_what_it_publishes)
 }
 END_TEST
 
+START_TEST(a_client_with_dedup_gets_one_copy)
+{
+	test_call(other, "subscribe a");
+	test_call(other, "psubscribe * a*");
+	assert_says(other, "outbox set dedup perhaps", "-ERR DEDUP must be 'yes' or 'no'\r\n");
+	assert_says(other, "outbox set dedup yes", "+OK\r\n");
+	ck_assert_ptr_nonnull(
+	    strstr(test_call(other, "outbox get"), "$5\r\ndedup\r\n$3\r\nyes\r\n"));
+	assert_says(c, "mpublish a 1 b 2", "*2\r\n:1\r\n:1\r\n");
+	ck_assert_str_eq(test_read(other), MESSAGE("1") PMESSAGE("b", "2"));
+	test_call(other, "reset");
+	ck_assert_ptr_nonnull(
+	    strstr(test_call(other, "outbox get"), "$5\r\ndedup\r\n$2\r\nno\r\n"));
+	test_call(other, "subscribe a");
+	test_call(other, "psubscribe *");
+	assert_says(c, "publish a 1", ":2\r\n");
+}
+END_TEST
+
 START_TEST(echo_is_yes_or_no_until_reset)
 {
 	assert_says(
@@ -520,6 +539,7 @@ main(void)
 		a_large_message_with_the_key_of_another_is_dropped_while_it_is_prepared,
 		keys_work_in_a_transaction,
 		the_window_begins_with_the_first_message_and_its_key_is_freed_after_it,
-		a_client_without_echo_does_not_get_what_it_publishes, echo_is_yes_or_no_until_reset,
+		a_client_without_echo_does_not_get_what_it_publishes,
+		a_client_with_dedup_gets_one_copy, echo_is_yes_or_no_until_reset,
 		a_transaction_without_echo_does_not_wait_for_its_own_client, NULL});
 }

@@ -101,6 +101,7 @@ hub_free(struct hub *hub)
 	subscription_table_free(hub->table);
 	topic_tags_free(hub->tags);
 	hub_options_free(hub->options);
+	hub_release_dedup(hub);
 	xfree(hub);
 }
 
@@ -212,6 +213,7 @@ hub_detach(struct subscriber *s, size_t budget)
 	outbox_close(&s->outbox);
 	count_blocking(s);
 	hub_stop_awaiting(s);
+	hub_set_dedup(s, false);
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
 

@@ -159,6 +159,8 @@ enum hub_result hub_publish_now(struct hub *hub, enum hub_kind kind, struct slic
 
 void hub_set_limits(struct subscriber *s, const struct outbox_limits *limits); /* of its outbox */
 void hub_set_form(struct subscriber *s, uint8_t form); /* applies to later messages */
+/* One copy of each message for the subscriber, through its channel or else one of its patterns. */
+void hub_set_dedup(struct subscriber *s, bool dedup);
 void hub_unbar(struct subscriber *s); /* outbox_unbar(); restarts the time of hub_expire() */
 
 /* Calls room() of each subscriber for which publishers have waited longer than limit_us, and

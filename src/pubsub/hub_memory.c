@@ -96,6 +96,7 @@ hub_shrink(struct hub *hub)
 		frame_log_shrink(hub->logs[i]);
 	frame_log_shrink(hub->replies);
 	outbox_pool_shrink(&hub->pool);
+	hub_release_dedup(hub);
 }
 
 bool

@@ -377,19 +377,24 @@ START_TEST(a_message_that_cannot_wait_is_delivered_beyond_the_limit_or_closes)
 }
 END_TEST
 
+static enum hub_result
+may_publish(const char *channel, const char *payload, size_t *bytes)
+{
+	struct hub_post post = {
+	    .kind = HUB_CHANNEL, .channel = slice_of(channel), .payload = slice_of(payload)};
+
+	return hub_may_post(hub, &post, 1, &first, bytes);
+}
+
 START_TEST(messages_that_are_published_together_are_checked)
 {
 	size_t bytes = 0;
 
 	ck_assert_int_eq(publish("b", "1"), HUB_OK);
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("b"), SLICE("2"), 1, &first, &bytes), HUB_OK);
+	ck_assert_int_eq(may_publish("b", "2", &bytes), HUB_OK);
 	ck_assert_int_eq(publish("b", "2"), HUB_OK);
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("n"), SLICE("3"), 1, &first, &bytes), HUB_OK);
-	ck_assert_int_eq(
-	    hub_may_publish(hub, HUB_CHANNEL, SLICE("b"), SLICE("3"), 1, &first, &bytes),
-	    HUB_BLOCKED);
+	ck_assert_int_eq(may_publish("n", "3", &bytes), HUB_OK);
+	ck_assert_int_eq(may_publish("b", "3", &bytes), HUB_BLOCKED);
 	hub_end_publication(hub, &first);
 }
 END_TEST

@@ -152,7 +152,7 @@ overflow(struct subscriber *s)
 
 /* One encoding for each wire form in use, then a few words for each member. */
 static void
-deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
+deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
     enum hub_limiting limiting, struct hub_outcome *out)
 {
 	struct frame frames[HUB_FORMS_MAX];
@@ -165,7 +165,7 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 		struct subscriber *s = topic->members[i].subscriber;
 		enum outbox_result result;
 
-		if (s->outbox.sealed || s == d->except)
+		if (s->outbox.sealed || s == d->except || (d->dedup && hub_has_copy(hub, s)))
 			continue;
 		receivers++;
 		if (s->outbox.form != form) {
@@ -197,6 +197,19 @@ deliver(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t i
 	hub->delivered += queued;
 	out->receivers += receivers;
 	out->queued += queued;
+}
+
+/* id is that of the first topic's frames if the message was prepared, or 0. */
+static void
+deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting limiting,
+    struct hub_outcome *out)
+{
+	for (size_t i = 0; i < d->count; i++)
+		deliver_to(hub, d, hub_address(d, i), i < TOPICS_PREPARED && id > 0 ? id + i : 0,
+		    limiting, out);
+	if (d->dedup)
+		hub_end_copies(hub);
+	hub->published++;
 }
 
 void
@@ -249,6 +262,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 		d->topics++;
 		d->count--;
 	}
+	d->dedup = hub->dedup.users > 0 && d->count > 1;
 }
 
 enum hub_result
@@ -285,9 +299,7 @@ hub_post_now(struct hub *hub, const struct hub_post *post, enum hub_limiting lim
 		if (room == HUB_TOO_LARGE || (room == HUB_FULL && limiting == HUB_WITHIN_LIMITS))
 			return room;
 	}
-	for (size_t i = 0; i < d.count; i++)
-		deliver(hub, &d, hub_address(&d, i), 0, limiting, out);
-	hub->published++;
+	deliver(hub, &d, 0, limiting, out);
 	return HUB_OK;
 }
 
@@ -355,13 +367,10 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 			return HUB_PREPARING;
 		id = p->drafts * TOPICS_PREPARED;
 	}
-	for (size_t i = 0; i < d.count; i++)
-		deliver(hub, &d, hub_address(&d, i), i < TOPICS_PREPARED && id > 0 ? id + i : 0,
-		    HUB_IGNORE_LIMITS, out);
+	deliver(hub, &d, id, HUB_IGNORE_LIMITS, out);
 	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
-	hub->published++;
 	return HUB_OK;
 }
 

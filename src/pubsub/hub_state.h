@@ -37,6 +37,13 @@ TAILQ_HEAD(hub_waits, hub_wait);
 
 struct hub_options;
 
+/* hub_dedup.c */
+struct hub_dedup {
+	size_t users;               /* subscribers with dedup */
+	struct subscriber **marked; /* owned: those that have a copy of the current message */
+	size_t count, cap;
+};
+
 struct hub {
 	const struct hub_limits *limits;
 	const struct wire_form *forms[HUB_FORMS_MAX];
@@ -57,6 +64,7 @@ struct hub {
 	struct outbox_pool pool;
 	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */
 	struct hub_waits reserved; /* HUB_RESERVED, the longest reserved first */
+	struct hub_dedup dedup;
 	uint64_t last_ticket;
 	uint32_t round;
 	uint64_t now_us; /* the latest time that a caller gave */
@@ -80,6 +88,7 @@ struct hub_delivery {
 	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
 	bool by_channel;           /* lines set outbox-policy: */
 	uint8_t policy;            /* ... the value for this channel, see CHANNEL_POLICY_FIRST */
+	bool dedup;                /* some subscriber may match several topics and wants one copy */
 	struct wire_body verbatim; /* the payload in forms that do not transform it */
 	uint32_t measured; /* one bit for each form that transforms payloads: bodies[form] is set,
 			      or ... */
@@ -123,6 +132,15 @@ bool hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us,
 void hub_reserve(
     struct hub *hub, const struct hub_delivery *d, uint64_t now_us, struct hub_publication *p);
 void hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publication *p);
+
+/*
+ * hub_dedup.c, while hub_delivery.dedup. hub_has_copy: whether the subscriber wants no further copy
+ * of the message; otherwise this is its copy. hub_end_copies: the message is delivered.
+ * hub_release_dedup frees the memory of the list.
+ */
+bool hub_has_copy(struct hub *hub, struct subscriber *s);
+void hub_end_copies(struct hub *hub);
+void hub_release_dedup(struct hub *hub);
 
 /* hub_wait.c: the outbox has room; the subscriber lost a subscription, or its policies changed;
  * publishers no longer wait for it. */

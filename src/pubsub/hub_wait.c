@@ -163,7 +163,8 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 		for (uint32_t m = 0; m < topic->count; m++) {
 			struct subscriber *s = topic->members[m].subscriber;
 
-			if (s == d->except || !hub_blocks(d, s))
+			if (s == d->except || !hub_blocks(d, s) ||
+			    (d->dedup && hub_has_copy(hub, s)))
 				continue;
 			if (len_form != s->outbox.form) {
 				len_form = s->outbox.form;
@@ -173,6 +174,8 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 				waits = true;
 		}
 	}
+	if (d->dedup)
+		hub_end_copies(hub);
 	return waits;
 }
 

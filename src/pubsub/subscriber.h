@@ -64,6 +64,8 @@ struct subscriber {
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
 	bool blocking;         /* is subscribed, and has OUTBOX_BLOCK: counted in hub->blocking */
+	bool dedup;            /* hub_set_dedup(): counted in hub->dedup.users */
+	bool marked;           /* has a copy of the message that is being delivered */
 	uint8_t awaited;       /* enum hub_awaited */
 	struct hub_wait *wait; /* owned; NULL exactly while HUB_NOT_AWAITED */
 };

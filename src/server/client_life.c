@@ -66,6 +66,7 @@ client_reset(struct client *c)
 	c->no_touch = false;
 	c->wants_going_away = false;
 	c->no_echo = false;
+	hub_set_dedup(&c->subscriber, false);
 	if (c->session != NULL) {
 		xfree(c->session->name);
 		c->session->name = NULL;
