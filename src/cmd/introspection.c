@@ -1,194 +1,49 @@
 #include "config.h"
 
-#include <inttypes.h>
-#include <sys/queue.h>
-
-#include "base/alloc.h"
-#include "base/buffer.h"
-#include "base/clock.h"
-#include "base/glob.h"
+#include "cmd/channel_list.h"
 #include "cmd/handlers.h"
 #include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/client.h"
-#include "server/held.h"
-#include "server/job.h"
 #include "server/request.h"
-#include "server/server_config.h"
 
 /* PUBSUB: introspection of channels and subscriptions. */
 
-/*
- * A list of channels is built within the request if that takes no longer than this, otherwise by a
- * job.
- */
-#define AT_ONCE_US 500
-#define CHANNELS_A_LOOK 64
-
-/* Names are collected in pieces of this size, and the reply is sent piece by piece. */
-#define PIECE_BYTES 262144
-
-struct piece {
-	STAILQ_ENTRY(piece) next;
-	struct buffer names; /* encoded as in the reply */
-};
-
-/*
- * The names are collected first, because the reply begins with their number. Then they are sent in
- * pieces, or all at once if a message could be pushed between two pieces.
- */
-struct list {
-	enum hub_kind kind;
-	bool has_pattern;
-	bool any_seen;
-	bool gathered;
-	struct buffer pattern;
-	struct buffer last; /* name of the channel seen last */
-	STAILQ_HEAD(pieces, piece) pieces;
-	size_t count;
-};
-
-static void
-drop_first_piece(struct list *list)
-{
-	struct piece *piece = STAILQ_FIRST(&list->pieces);
-
-	STAILQ_REMOVE_HEAD(&list->pieces, next);
-	buffer_release(&piece->names);
-	xfree(piece);
-}
-
-static void
-list_free(void *state)
-{
-	struct list *list = state;
-
-	while (!STAILQ_EMPTY(&list->pieces))
-		drop_first_piece(list);
-	buffer_release(&list->pattern);
-	buffer_release(&list->last);
-	xfree(list);
-}
-
-static void
-add_name(struct list *list, struct piece **last, struct slice name)
-{
-	if (*last == NULL || (*last)->names.len >= PIECE_BYTES) {
-		*last = xcalloc(1, sizeof(**last));
-		STAILQ_INSERT_TAIL(&list->pieces, *last, next);
-	}
-	resp_put_bulk(&(*last)->names, name);
-	list->count++;
-}
-
-/* Returns false if the time is up before the end. */
 static bool
-gather(struct list *list, struct hub *hub, uint64_t deadline_us)
+next_channel(
+    struct client *c, enum hub_kind kind, struct slice after, struct slice *name, bool *is_wanted)
 {
-	struct slice name = list->any_seen ? buffer_slice(&list->last) : (struct slice){NULL, 0};
-	struct piece *last = NULL; /* each step begins a new piece */
-	struct topic *topic;
-	size_t looked = 0;
+	const struct topic *topic = hub_next_channel(c->server->hub, kind, after);
 
-	while ((topic = hub_next_channel(hub, list->kind, name)) != NULL) {
-		name = topic_name(topic);
-		if (topic->count > 0 &&
-		    (!list->has_pattern || glob_match(buffer_slice(&list->pattern), name, false)))
-			add_name(list, &last, name);
-		if (++looked % CHANNELS_A_LOOK == 0 && clock_mono_us() >= deadline_us) {
-			list->any_seen = true;
-			buffer_clear(&list->last);
-			buffer_append_slice(&list->last, name);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Sends the header and all names; each piece is copied only once. */
-static void
-give_whole(struct list *list, struct job_step *step)
-{
-	if (step->muted)
-		return;
-	held_push_reply(step->client, buffer_slice(step->reply));
-	buffer_clear(step->reply);
-	for (; !STAILQ_EMPTY(&list->pieces); drop_first_piece(list))
-		held_push_reply(step->client, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
-}
-
-/* Appends one piece to the reply; false if there is none left. */
-static bool
-give_piece(struct list *list, struct buffer *reply)
-{
-	if (STAILQ_EMPTY(&list->pieces))
+	if (topic == NULL)
 		return false;
-	buffer_append_slice(reply, buffer_slice(&STAILQ_FIRST(&list->pieces)->names));
-	drop_first_piece(list);
+	*name = topic_name(topic);
+	*is_wanted = topic->count > 0;
 	return true;
 }
 
-static enum job_state
-list_step(void *state, struct job_step *step)
+static bool
+next_plain(struct client *c, struct slice after, struct slice *name, bool *is_wanted)
 {
-	struct list *list = state;
-
-	if (!list->gathered) {
-		if (!gather(list, step->server->hub, step->deadline_us))
-			return JOB_MORE;
-		list->gathered = true;
-		resp_put_array(step->reply, list->count);
-		if (client_is_pushed_to(step->client) && !step->at_once) {
-			give_whole(list, step);
-			return JOB_DONE;
-		}
-	}
-	return give_piece(list, step->reply) ? JOB_MORE : JOB_DONE;
+	return next_channel(c, HUB_CHANNEL, after, name, is_wanted);
 }
 
-static enum command_result
-channels(struct request *rq, enum hub_kind kind)
+static bool
+next_shard(struct client *c, struct slice after, struct slice *name, bool *is_wanted)
 {
-	static const struct job_kind job = {"pubsub channels", list_step, list_free};
-	uint32_t max = rq->server->config->hub.name_bytes;
-	struct list *list;
-
-	if (rq->argc > 3) {
-		request_subcommand_syntax_error(rq);
-		return COMMAND_DONE;
-	}
-	if (rq->argc == 3 && rq->argv[2].len > max) {
-		request_error(
-		    rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
-		return COMMAND_DONE;
-	}
-	list = xcalloc(1, sizeof(*list));
-	STAILQ_INIT(&list->pieces);
-	list->kind = kind;
-	list->has_pattern = rq->argc == 3;
-	if (list->has_pattern)
-		buffer_append_slice(&list->pattern, rq->argv[2]);
-	if (!gather(list, rq->server->hub, clock_mono_us() + AT_ONCE_US)) {
-		job_start(rq->server, rq->client, &job, list);
-		return COMMAND_DONE;
-	}
-	resp_put_array(rq->reply, list->count);
-	while (give_piece(list, rq->reply))
-		continue;
-	list_free(list);
-	return COMMAND_DONE;
+	return next_channel(c, HUB_SHARD, after, name, is_wanted);
 }
 
 enum command_result
 cmd_pubsub_channels(struct request *rq)
 {
-	return channels(rq, HUB_CHANNEL);
+	return channel_list(rq, next_plain);
 }
 
 enum command_result
 cmd_pubsub_shardchannels(struct request *rq)
 {
-	return channels(rq, HUB_SHARD);
+	return channel_list(rq, next_shard);
 }
 
 static enum command_result
