@@ -194,13 +194,14 @@ static void
 free_ring(struct history *history, struct ring *ring)
 {
 	void *owner = ring->owner;
+	uint32_t appended = ring->appended;
 
 	forget_upto(
 	    history, ring->newest_seq > ring->trimmed_seq ? ring->newest_seq : ring->trimmed_seq);
 	time_queue_remove(&history->queue, ring->place);
 	release_slot(history, ring->index);
 	discard(history, ring);
-	history->config.forgotten(history->config.arg, owner);
+	history->config.forgotten(history->config.arg, owner, appended);
 }
 
 /* Takes all messages out of the ring; if there are many, another ring takes its place. */
@@ -216,6 +217,7 @@ empty_ring(struct history *history, struct ring *ring)
 	fresh = ring_new(&history->pool, ring->owner);
 	fresh->newest_seq = fresh->trimmed_seq = ring->newest_seq;
 	fresh->touched_us = ring->touched_us;
+	fresh->appended = ring->appended;
 	fresh->ttl_s = ring->ttl_s;
 	fresh->index = ring->index;
 	fresh->place = ring->place;

@@ -36,9 +36,10 @@ struct history_limits {
 struct history_config {
 	const struct history_limits *limits; /* borrowed, may change: then call history_work() */
 	uint64_t epoch;
-	/* The owner's ring is freed: its number is 0 from now on. May be called by each function
-	 * that says so. It must not call history. */
-	void (*forgotten)(void *arg, void *owner);
+	/* The owner's ring is freed: its number is 0 from now on. It had or skipped `appended`
+	 * messages, modulo 2^32. May be called by each function that says so. It must not call
+	 * history. */
+	void (*forgotten)(void *arg, void *owner, uint32_t appended);
 	void *arg;
 };
 

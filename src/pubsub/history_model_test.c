@@ -57,8 +57,9 @@ below(uint64_t n)
 }
 
 static void
-on_forgotten(void *arg, void *owner)
+on_forgotten(void *arg, void *owner, uint32_t appended)
 {
+	(void)appended;
 	(void)arg;
 	ck_assert_uint_ne(((struct channel *)owner)->ring, 0);
 	((struct channel *)owner)->ring = 0;

@@ -18,8 +18,9 @@ static uint32_t rings[CHANNELS]; /* by channel; its address is the owner */
 static size_t forgotten_count;
 
 static void
-on_forgotten(void *arg, void *owner)
+on_forgotten(void *arg, void *owner, uint32_t appended)
 {
+	(void)appended;
 	ck_assert_ptr_eq(arg, &limits);
 	ck_assert_uint_ne(*(uint32_t *)owner, 0);
 	*(uint32_t *)owner = 0;

@@ -265,7 +265,8 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 	subscription = xmalloc(sizeof(*subscription));
 	subscription->subscriber = s;
 	subscription->topic = topic;
-	subscription->kind = kind;
+	subscription->kind = (uint32_t)kind & 3;
+	subscription->entry = 0;
 	subscription->index = topic_add(topic, s, subscription);
 	subscription_table_add(s->hub->table, subscription);
 	TAILQ_INSERT_TAIL(&s->subscriptions[kind], subscription, of_subscriber);

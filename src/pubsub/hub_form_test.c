@@ -165,7 +165,7 @@ on_overflow(struct subscriber *s)
 	overflows++;
 }
 
-static const struct subscriber_ops ops = {ignore, on_overflow, ignore};
+static const struct subscriber_ops ops = {ignore, on_overflow, ignore, on_overflow};
 
 /* Subscribers 0 to 2 have the form TEXT, 3 to 5 JSON. */
 static void

@@ -54,7 +54,7 @@ ignore(struct subscriber *s)
 	(void)s;
 }
 
-static const struct subscriber_ops ops = {ignore, ignore, ignore};
+static const struct subscriber_ops ops = {ignore, ignore, ignore, ignore};
 
 static const struct outbox_limits one = {.messages = 1, .policy = OUTBOX_DISCONNECT};
 

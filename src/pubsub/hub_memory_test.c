@@ -53,7 +53,7 @@ on_ready(struct subscriber *s)
 	(void)s;
 }
 
-static const struct subscriber_ops ops = {on_ready, on_ready, on_ready};
+static const struct subscriber_ops ops = {on_ready, on_ready, on_ready, on_ready};
 
 static void
 setup(void)

@@ -79,7 +79,7 @@ on_overflow(struct subscriber *s)
 	overflows++;
 }
 
-static const struct subscriber_ops ops = {on_ready, on_overflow, on_ready};
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_ready, on_overflow};
 
 static void
 setup(void)

@@ -77,7 +77,8 @@ count_room(struct subscriber *s)
 	counter.rooms++;
 }
 
-static const struct subscriber_ops counter_ops = {count_ready, count_overflow, count_room};
+static const struct subscriber_ops counter_ops = {
+    count_ready, count_overflow, count_room, count_overflow};
 
 static struct reader *
 reader_of(struct subscriber *s)
@@ -113,7 +114,8 @@ reader_room(struct subscriber *s)
 	reader_of(s)->rooms++;
 }
 
-static const struct subscriber_ops reader_ops = {read_text, reader_overflow, reader_room};
+static const struct subscriber_ops reader_ops = {
+    read_text, reader_overflow, reader_room, reader_overflow};
 
 static void
 setup(void)

@@ -89,7 +89,7 @@ on_room(struct subscriber *s)
 	ck_assert(attached[s - subs]);
 }
 
-static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_room, on_overflow};
 
 static void
 setup(void)

@@ -39,7 +39,7 @@ on_room(struct subscriber *s)
 	rooms++;
 }
 
-static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_room, on_overflow};
 
 /* subs[0] and subs[1] are subscribed to x and have room for two messages, subs[2] has no limit. */
 static void

@@ -252,6 +252,7 @@ ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice paylo
 	chunk->end += (uint32_t)need;
 	chunk->count++;
 	ring->count++;
+	ring->appended++;
 	ring->payload_bytes += payload.len;
 	ring->pool->messages++;
 	ring->newest_seq = seq;
@@ -263,6 +264,7 @@ ring_skip(struct ring *ring, uint64_t seq, uint64_t now_us)
 {
 	assert(ring->count == 0 && seq > ring->newest_seq);
 	ring->newest_seq = ring->trimmed_seq = seq;
+	ring->appended++;
 	ring->touched_us = now_us;
 	if (ring->chunk_count > 0)
 		remove_chunk(ring);

@@ -49,6 +49,7 @@ struct ring {
 	uint32_t ttl_s;       /* history.h */
 	uint32_t index;       /* history.h: its number */
 	uint32_t place;       /* history.h: in the queue of expiry */
+	uint32_t appended;    /* messages that it ever had or skipped, modulo 2^32 */
 };
 
 struct ring_message {

@@ -24,7 +24,8 @@ struct subscription {
 	TAILQ_ENTRY(subscription) of_subscriber;
 	struct subscription *next; /* in its bucket of the subscription table */
 	uint32_t index;            /* index among the topic's members */
-	uint32_t kind;             /* enum hub_kind */
+	uint32_t kind : 2;         /* enum hub_kind */
+	uint32_t entry : 30;       /* its place in the subscriber's cursor + 1; 0: it is live */
 };
 
 TAILQ_HEAD(subscriptions, subscription);
@@ -54,6 +55,9 @@ struct subscriber_ops {
 	 * subscriber.
 	 */
 	void (*room)(struct subscriber *s);
+	/* A replay lost messages, because they left the history before the subscriber read them,
+	 * and its outbox has no `notify`. It is closed; the owner must detach the subscriber. */
+	void (*overtaken)(struct subscriber *s);
 };
 
 /* outbox.form is the index of its wire form: see hub_add_form() and hub_set_form(). */

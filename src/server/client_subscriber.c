@@ -31,7 +31,7 @@ on_ready(struct subscriber *s)
 }
 
 static void
-on_overflow(struct subscriber *s)
+close_slow(struct subscriber *s, const char *reason)
 {
 	struct client *c = client_of(s);
 	char label[160];
@@ -40,9 +40,22 @@ on_overflow(struct subscriber *s)
 		return;
 	c->server->statistics->counters.evicted_clients++;
 	if (rate_limit_take(c->server->log_limit, clock_mono_us()))
-		log_notice("closing client %s: outbox exceeded its limits, %llu messages dropped",
-		    client_label(c, label, sizeof(label)), (unsigned long long)s->outbox.dropped);
-	client_kill(c, "outbox exceeded its limits");
+		log_notice("closing client %s: %s, %llu messages dropped",
+		    client_label(c, label, sizeof(label)), reason,
+		    (unsigned long long)s->outbox.dropped);
+	client_kill(c, reason);
+}
+
+static void
+on_overflow(struct subscriber *s)
+{
+	close_slow(s, "outbox exceeded its limits");
+}
+
+static void
+on_overtaken(struct subscriber *s)
+{
+	close_slow(s, "history dropped messages before they were replayed to it");
 }
 
 static void
@@ -55,4 +68,5 @@ const struct subscriber_ops client_subscriber_ops = {
     .ready = on_ready,
     .overflow = on_overflow,
     .room = on_room,
+    .overtaken = on_overtaken,
 };
