@@ -37,8 +37,12 @@ struct topic {
 	struct topic_member one;      /* members points to it while cap is 1 */
 	uint32_t count;
 	uint32_t cap;
-	uint32_t tag;   /* used by the hub; 0 at first */
-	uint32_t place; /* a pattern's index among the patterns of its node, which mean the same */
+	uint32_t tag; /* used by the hub; 0 at first */
+	union {
+		uint32_t place; /* a pattern's index among the patterns of its node, which mean the
+				   same */
+		uint32_t ring;  /* used by the hub: of a channel, see hub_history.h; 0 at first */
+	};
 	uint16_t name_len;
 	bool is_pattern : 1;
 	uint8_t holds : 7; /* used by the hub: see hub_hold_channel */
@@ -74,8 +78,7 @@ void channel_tree_remove(struct channel_tree *tree, struct topic *topic);
 
 /*
  * All topics that the channel matches: the channel itself first if it is in the tree, then
- * patterns, each once. The array is the tree's and valid until the next call of match, add or
- * remove.
+ * patterns, each once. The array is the tree's and valid until the next call of match or remove.
  */
 struct topic **channel_tree_match(struct channel_tree *tree, struct slice channel, size_t *count);
 

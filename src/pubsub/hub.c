@@ -60,6 +60,7 @@ hub_new(const struct hub_config *config)
 	hub->table = subscription_table_new();
 	hub->tags = topic_tags_new();
 	hub->options = hub_options_new();
+	hub->history = hub_history_new(hub, config->history, config->epoch);
 	for (size_t i = 0; i < config->form_count; i++)
 		(void)hub_add_form(hub, &config->forms[i]);
 	hub->replies = frame_log_new(config->segment_bytes);
@@ -100,6 +101,7 @@ hub_free(struct hub *hub)
 	channel_tree_free(hub->shards);
 	subscription_table_free(hub->table);
 	topic_tags_free(hub->tags);
+	hub_history_free(hub->history);
 	hub_options_free(hub->options);
 	hub_release_dedup(hub);
 	xfree(hub);
@@ -356,6 +358,13 @@ hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
 		hub_stop_awaiting(s);
 	else if (other)
 		hub_recheck(s);
+}
+
+void
+hub_set_time(struct hub *hub, uint64_t now_us)
+{
+	if (now_us > hub->now_us)
+		hub->now_us = now_us;
 }
 
 void

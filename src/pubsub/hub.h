@@ -27,6 +27,7 @@
  * message. Which subscribers block which publishers is determined anew in rounds, in which every
  * blocked publisher is tried once (hub_begin_round).
  */
+struct history_limits;
 struct hub;
 
 /*
@@ -49,8 +50,10 @@ struct hub_limits {
 };
 
 struct hub_config {
-	const struct hub_limits *limits; /* borrowed, may change */
-	const struct wire_form *forms;   /* borrowed: the first ones, see hub_add_form */
+	const struct hub_limits *limits;      /* borrowed, may change */
+	const struct history_limits *history; /* borrowed, may change; NULL: no limits */
+	uint64_t epoch;                       /* of positions: see position.h */
+	const struct wire_form *forms;        /* borrowed: the first ones, see hub_add_form */
 	size_t form_count;
 	size_t segment_bytes; /* of the frame logs */
 };
@@ -137,6 +140,10 @@ void hub_end_publication(struct hub *hub, struct hub_publication *p);
  */
 void hub_begin_round(struct hub *hub);
 void hub_end_round(struct hub *hub);
+
+/* The time at which messages of hub_post_now() are kept: it does not get one. now_us is monotonic,
+ * as that of hub_post(). */
+void hub_set_time(struct hub *hub, uint64_t now_us);
 
 /* How limits apply to a message that cannot wait. */
 enum hub_limiting {

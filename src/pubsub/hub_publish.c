@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_state.h"
 
 /* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
@@ -209,7 +210,6 @@ deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting 
 		    limiting, out);
 	if (d->dedup)
 		hub_end_copies(hub);
-	hub->published++;
 }
 
 void
@@ -244,6 +244,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->verbatim.len = post->payload.len;
 	d->measured = d->unfit = 0;
 	d->is_shard = post->kind == HUB_SHARD;
+	d->unheard = NULL;
 	d->except = post->except;
 	d->may_block = hub->blocking > 0;
 	d->by_channel = false;
@@ -259,10 +260,30 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 		hub_find_policy(hub, d);
 	/* A channel, which comes first, may be held without subscribers. */
 	if (d->count > 0 && d->topics[0]->count == 0) {
+		d->unheard = d->topics[0];
 		d->topics++;
 		d->count--;
 	}
 	d->dedup = hub->dedup.users > 0 && d->count > 1;
+}
+
+/* Nothing refuses the message any more. now_us 0: the latest time that is known. */
+static inline void
+keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
+{
+	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard)
+		return;
+	hub_set_time(hub, now_us);
+	hub_keep(hub, d);
+}
+
+/* Limits of the history are applied last: that may remove topics. */
+static inline void
+end_delivery(struct hub *hub, const struct hub_delivery *d)
+{
+	hub->published++;
+	if (d->message.position.seq != 0)
+		history_enforce(hub_history(hub));
 }
 
 enum hub_result
@@ -299,7 +320,9 @@ hub_post_now(struct hub *hub, const struct hub_post *post, enum hub_limiting lim
 		if (room == HUB_TOO_LARGE || (room == HUB_FULL && limiting == HUB_WITHIN_LIMITS))
 			return room;
 	}
+	keep(hub, &d, 0);
 	deliver(hub, &d, 0, limiting, out);
+	end_delivery(hub, &d);
 	return HUB_OK;
 }
 
@@ -367,10 +390,12 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 			return HUB_PREPARING;
 		id = p->drafts * TOPICS_PREPARED;
 	}
+	keep(hub, &d, now_us);
 	deliver(hub, &d, id, HUB_IGNORE_LIMITS, out);
 	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
+	end_delivery(hub, &d);
 	return HUB_OK;
 }
 

@@ -60,6 +60,7 @@ struct hub {
 	struct topic_tags *tags;
 	struct hub_options *options; /* hub_options.c */
 	uint32_t options_in_use;     /* see hub_options_in_use() */
+	struct hub_history *history; /* hub_history.c */
 	struct frame_log *replies;
 	struct outbox_pool pool;
 	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */
@@ -82,7 +83,9 @@ struct hub_delivery {
 	struct hub_message message; /* kind and pattern as hub_address() set them */
 	struct topic **topics;
 	size_t count;
-	struct topic *shard;             /* for a shard channel, topics points to it */
+	struct topic *shard; /* for a shard channel, topics points to it */
+	struct topic
+	    *unheard; /* the channel itself, if it has no subscribers; it is not in topics */
 	const struct subscriber *except; /* does not get it, or NULL */
 	bool is_shard;
 	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
@@ -104,6 +107,14 @@ struct topic *hub_address(struct hub_delivery *d, size_t i);
  * carry it.
  */
 size_t hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form);
+
+struct hub_history *hub_history_new(
+    struct hub *hub, const struct history_limits *limits, uint64_t epoch);
+void hub_history_free(struct hub_history *history);
+
+/* hub_history.c: keeps the message, at hub->now_us, if its channel keeps messages; d->message gets
+ * its position. Call it if some line sets history-size. */
+void hub_keep(struct hub *hub, struct hub_delivery *d);
 
 /* hub_publish.c: frees the prepared frames of a large message. */
 void hub_drop_drafts(struct hub *hub, struct hub_publication *p);

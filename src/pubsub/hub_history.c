@@ -1,0 +1,169 @@
+#include "config.h"
+
+#include "pubsub/hub_history.h"
+
+#include "base/alloc.h"
+#include "pubsub/hub_options.h"
+#include "pubsub/hub_state.h"
+
+struct hub_history {
+	struct history *history;
+	struct hub_options_watch watch;
+	struct hub *hub;
+	LIST_HEAD(, hub_append_hook) hooks;
+};
+
+static void
+on_forgotten(void *arg, void *owner)
+{
+	struct topic *topic = owner;
+
+	topic->ring = 0;
+	hub_release_channel(arg, HUB_CHANNEL, topic);
+}
+
+static struct history_rules
+rules_of(const struct channel_options *options)
+{
+	struct history_rules rules = {0};
+
+	if (!channel_options_keep(options))
+		return rules;
+	rules.size = (uint32_t)options->history_size;
+	rules.ttl_s = (uint32_t)options->history_ttl;
+	rules.bytes = options->history_bytes;
+	rules.message_bytes = options->history_message_bytes;
+	return rules;
+}
+
+static bool
+is_in_use(const struct hub *hub)
+{
+	return (hub_options_in_use(hub) & CHANNEL_BIT(history_size)) != 0;
+}
+
+static struct hub_history *
+history_of(struct hub_options_watch *watch)
+{
+	return (struct hub_history *)(void *)((char *)watch - offsetof(struct hub_history, watch));
+}
+
+/* Channels without a topic have their new options now, and may begin to keep messages. */
+static void
+lines_changed(struct hub_options_watch *watch)
+{
+	struct hub_history *h = history_of(watch);
+
+	if (is_in_use(h->hub))
+		history_begin_keeping(h->history);
+}
+
+/* The topic has its new options now. */
+static void
+channel_changed(
+    struct hub_options_watch *watch, struct topic *topic, const struct channel_options *options)
+{
+	struct hub_history *h = history_of(watch);
+	struct history_rules rules = rules_of(options);
+
+	if (topic->ring != 0)
+		history_set_rules(h->history, topic->ring, &rules, h->hub->now_us);
+	else if (rules.size > 0)
+		history_begin_keeping(h->history);
+}
+
+struct hub_history *
+hub_history_new(struct hub *hub, const struct history_limits *limits, uint64_t epoch)
+{
+	static const struct history_limits none = {.channels = UINT32_MAX};
+	struct hub_history *h = xcalloc(1, sizeof(*h));
+	const struct history_config config = {.limits = limits != NULL ? limits : &none,
+	    .epoch = epoch,
+	    .forgotten = on_forgotten,
+	    .arg = hub};
+
+	h->history = history_new(&config);
+	h->hub = hub;
+	h->watch.lines_changed = lines_changed;
+	h->watch.channel_changed = channel_changed;
+	hub_watch_options(hub, &h->watch);
+	LIST_INIT(&h->hooks);
+	return h;
+}
+
+void
+hub_history_free(struct hub_history *h)
+{
+	hub_unwatch_options(&h->watch);
+	history_free(h->history);
+	xfree(h);
+}
+
+struct history *
+hub_history(struct hub *hub)
+{
+	return hub->history->history;
+}
+
+void
+hub_keep(struct hub *hub, struct hub_delivery *d)
+{
+	struct hub_history *h = hub->history;
+	struct topic *topic = d->unheard;
+	struct hub_append_hook *hook;
+	struct history_rules rules;
+
+	if (topic == NULL && d->count > 0 && !d->topics[0]->is_pattern)
+		topic = d->topics[0];
+	rules = rules_of(topic != NULL ? hub_channel_options(hub, topic)
+				       : hub_options_of(hub, d->message.channel));
+	if (rules.size == 0)
+		return;
+	if (topic == NULL || topic->ring == 0)
+		topic = hub_hold_channel(hub, HUB_CHANNEL, d->message.channel);
+	d->message.position.seq = history_append(
+	    h->history, topic, &topic->ring, &rules, d->message.payload, hub->now_us);
+	d->message.position.epoch = history_position(h->history).epoch;
+	LIST_FOREACH (hook, &h->hooks, link)
+		hook->appended(hook, topic, d->message.position);
+}
+
+bool
+hub_keeps(struct hub *hub, struct slice channel)
+{
+	const struct topic *topic;
+
+	if (!is_in_use(hub))
+		return false;
+	topic = channel_tree_find(hub->channels, false, channel);
+	return channel_options_keep(
+	    topic != NULL ? hub_channel_options(hub, topic) : hub_options_of(hub, channel));
+}
+
+struct ring *
+hub_ring(struct hub *hub, struct slice channel, uint64_t now_us)
+{
+	const struct topic *topic = channel_tree_find(hub->channels, false, channel);
+
+	return topic != NULL ? history_ring(hub_history(hub), topic->ring, now_us) : NULL;
+}
+
+uint64_t
+hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us)
+{
+	const struct topic *topic = channel_tree_find(hub->channels, false, channel);
+
+	return topic != NULL ? history_delete(hub_history(hub), topic->ring, now_us) : 0;
+}
+
+void
+hub_add_append_hook(struct hub *hub, struct hub_append_hook *hook)
+{
+	LIST_INSERT_HEAD(&hub->history->hooks, hook, link);
+}
+
+void
+hub_remove_append_hook(struct hub_append_hook *hook)
+{
+	LIST_REMOVE(hook, link);
+}

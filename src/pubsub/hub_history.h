@@ -1,0 +1,47 @@
+#ifndef PUBSUB_HUB_HISTORY_H
+#define PUBSUB_HUB_HISTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/bytes.h"
+#include "pubsub/history.h"
+
+/*
+ * History of the hub's channels (HUB_CHANNEL; shard channels have none).
+ *
+ * A message of a channel whose options say so is appended to the channel's ring when nothing can
+ * refuse it any more, before its first delivery, once for each publish. Its topic is held while it
+ * has a ring. When the options of a channel change, its ring follows (hub_reclassify).
+ */
+struct hub;
+struct topic;
+
+/* For positions, figures and history_work(). history_ring() and history_delete() take topic->ring;
+ * hub_ring() finds it by name. */
+struct history *hub_history(struct hub *hub);
+
+/* Whether messages of that channel are kept from now on. */
+bool hub_keeps(struct hub *hub, struct slice channel);
+
+/* The ring of that channel, without what has expired by now; NULL if it has none. Borrows, until a
+ * message is published or history changes. */
+struct ring *hub_ring(struct hub *hub, struct slice channel, uint64_t now_us);
+
+/* Removes the kept messages of that channel; returns their number. */
+uint64_t hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us);
+
+/*
+ * Hooks on kept messages: appended() is called for each one, after it was appended and before its
+ * delivery. It must not call functions that change the hub.
+ */
+struct hub_append_hook {
+	void (*appended)(
+	    struct hub_append_hook *hook, const struct topic *topic, struct hub_position position);
+	LIST_ENTRY(hub_append_hook) link;
+};
+void hub_add_append_hook(struct hub *hub, struct hub_append_hook *hook); /* borrows */
+void hub_remove_append_hook(struct hub_append_hook *hook);
+
+#endif
