@@ -32,15 +32,16 @@ struct persistence {
 };
 
 static bool
-keyspace_dump(void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
+keyspace_dump(
+    void *arg, bool with_use, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
 {
-	return server_dump(arg, sink, sink_arg);
+	return server_dump(arg, with_use, sink, sink_arg);
 }
 
 static void
-keyspace_replay_begin(void *arg)
+keyspace_replay_begin(void *arg, bool with_use)
 {
-	server_replay_begin(arg);
+	server_replay_begin(arg, with_use);
 }
 
 static bool

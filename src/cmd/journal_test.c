@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "kv/keyspace.h"
 #include "pubsub/outbox.h"
 #include "resp/parser.h"
 #include "server/client.h"
@@ -89,7 +90,7 @@ static const char *
 dumped(void)
 {
 	buffer_clear(&text);
-	ck_assert(server_dump(test_server, note_commands, NULL));
+	ck_assert(server_dump(test_server, false, note_commands, NULL));
 	return as_string();
 }
 
@@ -453,9 +454,25 @@ replay(const char *line)
 	ck_assert_msg(server_replay(test_server, argv, argc, error, sizeof(error)), "%s", error);
 }
 
+/* Checks that the command of these words is not replayed, and the reason. */
+static void
+check_refused(const char *const words[], const char *expected)
+{
+	struct slice argv[8];
+	size_t argc = 0;
+	char error[256];
+
+	for (; words[argc] != NULL; argc++)
+		argv[argc] = slice_of(words[argc]);
+	ck_assert(!server_replay(test_server, argv, argc, error, sizeof(error)));
+	ck_assert_str_eq(error, expected);
+}
+
+#define REFUSED(expected, ...) check_refused((const char *const[]){__VA_ARGS__, NULL}, expected)
+
 START_TEST(what_was_dumped_can_be_replayed)
 {
-	server_replay_begin(test_server);
+	server_replay_begin(test_server, false);
 	replay("SELECT 2");
 	replay("MULTI");
 	replay("SET a 1");
@@ -474,6 +491,32 @@ START_TEST(what_was_dumped_can_be_replayed)
 	ck_assert_ptr_nonnull(strstr(text.ptr, "SADD set 1;"));
 	ck_assert_ptr_nonnull(strstr(text.ptr, "HSET hash f v;"));
 	ck_assert_ptr_nonnull(strstr(text.ptr, "ZADD zset 1.5 m;PEXPIREAT zset 9999999999999;"));
+}
+END_TEST
+
+START_TEST(a_dump_for_another_process_has_the_use_of_each_key)
+{
+	char line[64];
+	uint32_t access;
+
+	test_call(c, "SET a 1");
+	access = kv_access(kv_find(kv_database(test_server->kv, 0), SLICE("a")));
+	buffer_clear(&text);
+	ck_assert(server_dump(test_server, true, note_commands, NULL));
+	snprintf(line, sizeof(line), "SELECT 0;SET a 1;FANFARED.LRU a %u;", (unsigned)access);
+	ck_assert_str_eq(as_string(), line);
+	server_replay_begin(test_server, true);
+	replay("SELECT 0");
+	replay("FANFARED.LRU a 4711");
+	replay("FANFARED.LFU a 1"); /* of another kind of policy */
+	REFUSED("wrong arguments for 'FANFARED.LRU'", "FANFARED.LRU", "none", "1");
+	REFUSED("wrong arguments for 'FANFARED.LRU'", "FANFARED.LRU", "a", "16777216");
+	REFUSED("wrong arguments for 'FANFARED.LFU'", "FANFARED.LFU", "a", "x");
+	server_replay_end(test_server);
+	ck_assert_uint_eq(kv_access(kv_find(kv_database(test_server->kv, 0), SLICE("a"))), 4711);
+	server_replay_begin(test_server, false);
+	REFUSED("unknown command 'FANFARED.LRU'", "FANFARED.LRU", "a", "1");
+	server_replay_end(test_server);
 }
 END_TEST
 
@@ -497,7 +540,7 @@ END_TEST
 
 START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept)
 {
-	server_replay_begin(test_server);
+	server_replay_begin(test_server, false);
 	replay("SET a 1 PXAT 1000");
 	replay("SET b 1 PXAT 1000");
 	replay("PERSIST a");
@@ -513,25 +556,9 @@ START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_b
 }
 END_TEST
 
-/* Checks that the command of these words is not replayed, and the reason. */
-static void
-check_refused(const char *const words[], const char *expected)
-{
-	struct slice argv[8];
-	size_t argc = 0;
-	char error[256];
-
-	for (; words[argc] != NULL; argc++)
-		argv[argc] = slice_of(words[argc]);
-	ck_assert(!server_replay(test_server, argv, argc, error, sizeof(error)));
-	ck_assert_str_eq(error, expected);
-}
-
-#define REFUSED(expected, ...) check_refused((const char *const[]){__VA_ARGS__, NULL}, expected)
-
 START_TEST(an_unknown_command_is_not_replayed)
 {
-	server_replay_begin(test_server);
+	server_replay_begin(test_server, false);
 	REFUSED("unknown command 'NOSUCH'", "NOSUCH", "a");
 	REFUSED("unknown command '\\x1b'", "\x1b", "a");
 	REFUSED("wrong number of arguments for 'SET'", "SET", "a");
@@ -544,7 +571,7 @@ END_TEST
 
 START_TEST(what_changes_no_keys_or_waits_is_not_replayed)
 {
-	server_replay_begin(test_server);
+	server_replay_begin(test_server, false);
 	REFUSED("not a command that is kept on disk: 'GET'", "GET", "a");
 	REFUSED("not a command that is kept on disk: 'shutdown'", "shutdown", "nosave");
 	REFUSED("not a command that is kept on disk: 'CONFIG'", "CONFIG", "SET", "dir", "/");
@@ -557,7 +584,7 @@ END_TEST
 
 START_TEST(a_command_that_fails_is_refused_with_its_error)
 {
-	server_replay_begin(test_server);
+	server_replay_begin(test_server, false);
 	replay("SET a x");
 	REFUSED("rpush failed: -WRONGTYPE Operation against a key holding the wrong kind of "
 		"value",
@@ -592,6 +619,7 @@ main(void)
 		changes_that_could_not_be_kept_become_errors_and_others_do_not,
 		who_leaves_while_something_is_held_is_forgotten,
 		writers_wait_while_too_much_is_to_be_written, what_was_dumped_can_be_replayed,
+		a_dump_for_another_process_has_the_use_of_each_key,
 		collections_are_dumped_in_commands_of_64_elements,
 		a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept,
 		an_unknown_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,

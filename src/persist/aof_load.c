@@ -148,7 +148,7 @@ aof_read(const struct persist_keyspace *keyspace, const struct aof_file *file, c
 	    .said_us = clock_mono_us()};
 
 	*finding = (struct aof_finding){.kind = AOF_FILE_GOOD};
-	keyspace->replay_begin(keyspace->arg);
+	keyspace->replay_begin(keyspace->arg, false);
 	read_batches(&load, is_snapshot);
 	if (is_snapshot && finding->kind == AOF_FILE_TRUNCATED)
 		finding->kind = AOF_FILE_BAD;

@@ -62,7 +62,7 @@ dump_file_write(const struct disk *disk, const struct persist_keyspace *keyspace
 
 	if (file.fd == -1)
 		return false;
-	if (keyspace->dump(keyspace->arg, write_batch, &file) && write_end_mark(&file) &&
+	if (keyspace->dump(keyspace->arg, false, write_batch, &file) && write_end_mark(&file) &&
 	    disk->sync(disk->arg, file.fd) != 0)
 		file.error = errno;
 	if (close(file.fd) != 0 && file.error == 0)
@@ -74,25 +74,39 @@ dump_file_write(const struct disk *disk, const struct persist_keyspace *keyspace
 	return false;
 }
 
-/* Closes all files except `kept` and the standard ones. Otherwise connections that the daemon
- * closes would stay open in the child. */
 static void
-close_others(int kept)
+close_from_to(unsigned from, unsigned to)
 {
-	int last = (int)sysconf(_SC_OPEN_MAX);
+	long last = to == ~0U ? sysconf(_SC_OPEN_MAX) : (long)to;
 
+	if (from < 3)
+		from = 3;
+	if (from > to)
+		return;
 #ifdef SYS_close_range
-	if (syscall(SYS_close_range, (unsigned)kept + 1, ~0U, 0) == 0 &&
-	    (kept <= 3 || syscall(SYS_close_range, 3U, (unsigned)kept - 1, 0) == 0))
+	if (syscall(SYS_close_range, from, to, 0) == 0)
 		return;
 #endif
-	for (int fd = 3; fd < last; fd++)
-		if (fd != kept)
-			close(fd);
+	for (long fd = from; fd <= last; fd++)
+		close((int)fd);
 }
 
-static void __attribute__((noreturn)) be_child(const struct disk *disk,
-    const struct persist_keyspace *keyspace, const char *path, int result_fd, pid_t parent)
+/* Closes all files except these two, of which the second may be -1, and the standard ones.
+ * Otherwise connections that the daemon closes would stay open in the child. */
+static void
+close_others(int kept, int also)
+{
+	unsigned low = (unsigned)(also > 2 && also < kept ? also : kept);
+	unsigned high = (unsigned)(also > kept ? also : kept);
+
+	if (low > 3)
+		close_from_to(3, low - 1);
+	close_from_to(low + 1, high - 1);
+	close_from_to(high + 1, ~0U);
+}
+
+static void __attribute__((noreturn))
+be_child(const struct dump_work *work, int result_fd, pid_t parent)
 {
 	static const int deadly[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
 	sigset_t none;
@@ -102,18 +116,17 @@ static void __attribute__((noreturn)) be_child(const struct disk *disk,
 		signal(deadly[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* If the parent dies, the child's file is of no use. */
+	/* If the parent dies, the child's work is of no use. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	close_others(result_fd);
-	error = dump_file_write(disk, keyspace, path) ? 0 : errno;
+	close_others(result_fd, work->fd);
+	error = work->run(work->arg);
 	_exit(write(result_fd, &error, sizeof(error)) == sizeof(error) ? 0 : 1);
 }
 
 bool
-dump_child_start(struct dump_child *child, const struct disk *disk,
-    const struct persist_keyspace *keyspace, const char *path)
+dump_child_start(struct dump_child *child, const struct disk *disk, const struct dump_work *work)
 {
 	uint64_t begun_us = clock_mono_us();
 	pid_t parent = getpid(), pid;
@@ -126,7 +139,7 @@ dump_child_start(struct dump_child *child, const struct disk *disk,
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = disk->fork(disk->arg);
 	if (pid == 0)
-		be_child(disk, keyspace, path, fds[1], parent);
+		be_child(work, fds[1], parent);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(fds[1]);
@@ -138,6 +151,30 @@ dump_child_start(struct dump_child *child, const struct disk *disk,
 	*child = (struct dump_child){
 	    .pid = pid, .result_fd = fds[0], .fork_us = clock_mono_us() - begun_us};
 	return true;
+}
+
+struct file_work {
+	const struct disk *disk;
+	const struct persist_keyspace *keyspace;
+	const char *path;
+};
+
+static int
+write_file(void *arg)
+{
+	const struct file_work *work = arg;
+
+	return dump_file_write(work->disk, work->keyspace, work->path) ? 0 : errno;
+}
+
+bool
+dump_child_start_file(struct dump_child *child, const struct disk *disk,
+    const struct persist_keyspace *keyspace, const char *path)
+{
+	struct file_work file = {disk, keyspace, path};
+	const struct dump_work work = {.run = write_file, .arg = &file, .fd = -1};
+
+	return dump_child_start(child, disk, &work);
 }
 
 /* The errno for a child that closed its end of the pipe without a result. */

@@ -7,7 +7,8 @@
 
 /*
  * Writes the keyspace to a file in the format of persist/aof.h, in this process, or in a child
- * process with the state at the fork. The file is synced; the caller renames it.
+ * process with the state at the fork. The file is synced; the caller renames it. A child process
+ * can also do other work with that state.
  */
 struct disk;
 struct persist_keyspace;
@@ -22,8 +23,19 @@ struct dump_child {
 	uint64_t fork_us; /* how long the fork took */
 };
 
+/* What a child does, with its copy of the state at the fork. */
+struct dump_work {
+	int (*run)(void *arg); /* 0, or errno */
+	void *arg;
+	int fd; /* stays open in the child; -1: none */
+};
+
 /* False with errno. Called between turns, because the child gets the current state. */
 bool dump_child_start(struct dump_child *child, const struct disk *disk,
+    const struct dump_work *work) __attribute__((warn_unused_result));
+
+/* The work of dump_file_write(). */
+bool dump_child_start_file(struct dump_child *child, const struct disk *disk,
     const struct persist_keyspace *keyspace, const char *path) __attribute__((warn_unused_result));
 
 /*

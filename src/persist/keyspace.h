@@ -12,13 +12,14 @@
  */
 struct persist_keyspace {
 	/* Passes the commands that recreate the keyspace to sink, in pieces that sink borrows.
-	 * False: sink returned false. */
-	bool (*dump)(
-	    void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg);
+	 * with_use: also when and how often each key was used (for eviction), which files do not
+	 * keep. False: sink returned false. */
+	bool (*dump)(void *arg, bool with_use, bool (*sink)(void *sink_arg, struct slice commands),
+	    void *sink_arg);
 	/* Between begin and end: carries out a command. MULTI and EXEC are ignored: the caller
 	 * checks them. False, with the reason in error, if the command is unknown, changes no keys,
-	 * is malformed or fails. */
-	void (*replay_begin)(void *arg);
+	 * is malformed or fails. with_use: the commands are those of a dump with it. */
+	void (*replay_begin)(void *arg, bool with_use);
 	bool (*replay)(
 	    void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len);
 	void (*replay_end)(void *arg);

@@ -133,7 +133,7 @@ begin(struct persist *p, struct buffer *error)
 	}
 	p->job.changes = p->host.changes(p->host.arg);
 	p->job.generation = kind == DUMP_REWRITE ? p->generation : p->rename_generation;
-	if (!dump_child_start(&p->child, p->disk, p->host.keyspace, temp_of(kind))) {
+	if (!dump_child_start_file(&p->child, p->disk, p->host.keyspace, temp_of(kind))) {
 		buffer_append_str(error, strerror(errno));
 		return false;
 	}

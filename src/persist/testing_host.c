@@ -11,12 +11,13 @@
 /* The keyspace. */
 
 static bool
-dump(void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
+dump(void *arg, bool with_use, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
 {
 	struct buffer commands = {0};
 	bool ok = true;
 
 	struct testing_host *host = arg;
+	(void)with_use;
 	for (uint64_t i = 0; i < host->count && ok; i++) {
 		char number[24];
 		int len = snprintf(number, sizeof(number), "%llu", (unsigned long long)i);
@@ -32,10 +33,11 @@ dump(void *arg, bool (*sink)(void *sink_arg, struct slice commands), void *sink_
 }
 
 static void
-replay_begin(void *arg)
+replay_begin(void *arg, bool with_use)
 {
 	struct testing_host *host = arg;
 
+	(void)with_use;
 	ck_assert(!host->is_loading);
 	host->is_loading = true;
 }

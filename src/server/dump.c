@@ -10,6 +10,7 @@
 #include "kv/zset.h"
 #include "resp/writer.h"
 #include "server/core.h"
+#include "server/evict.h"
 #include "server/server_config.h"
 
 /* Pieces of this size are handed to the sink. */
@@ -23,6 +24,7 @@ struct dump {
 	bool (*sink)(void *arg, struct slice commands);
 	void *arg;
 	struct kv_db *db;
+	const char *use; /* DUMP_LRU, DUMP_LFU; NULL: without */
 	bool ok;
 	/* The collection being written: */
 	const char *command;
@@ -150,6 +152,16 @@ put_expiry(struct dump *dump, const struct kv_key *key)
 	resp_put_bulk_int(&dump->commands, at_ms);
 }
 
+static void
+put_use(struct dump *dump, const struct kv_key *key)
+{
+	if (dump->use == NULL)
+		return;
+	begin(dump, 3, dump->use);
+	resp_put_bulk(&dump->commands, dump->key);
+	resp_put_bulk_int(&dump->commands, kv_access(key));
+}
+
 static bool
 put_key(struct kv_key *key, void *arg)
 {
@@ -161,15 +173,19 @@ put_key(struct kv_key *key, void *arg)
 	else
 		put_collection(dump, key);
 	put_expiry(dump, key);
+	put_use(dump, key);
 	flush(dump, PIECE_BYTES);
 	return dump->ok;
 }
 
 bool
-server_dump(const struct server *server, bool (*sink)(void *arg, struct slice commands), void *arg)
+server_dump(const struct server *server, bool with_use,
+    bool (*sink)(void *arg, struct slice commands), void *arg)
 {
 	struct dump dump = {.sink = sink, .arg = arg, .ok = true};
 
+	if (with_use)
+		dump.use = evict_counts_uses(server) ? DUMP_LFU : DUMP_LRU;
 	for (uint32_t i = 0; i < server->config->databases && dump.ok; i++) {
 		dump.db = kv_database(server->kv, i);
 		if (kv_db_count(dump.db) == 0)

@@ -14,24 +14,31 @@
 #include "server/client.h"
 #include "server/client_life.h"
 #include "server/command.h"
+#include "server/dump.h"
+#include "server/evict.h"
 #include "server/io.h"
 #include "server/journal.h"
 #include "server/propagation.h"
 #include "server/request.h"
 #include "server/wait.h"
 
+/* Access bits are below this (kv_access). */
+#define ACCESS_END (UINT64_C(1) << 24)
+
 struct replay {
 	struct client *client;
 	struct buffer reply;
+	bool with_use;
 };
 
 void
-server_replay_begin(struct server *server)
+server_replay_begin(struct server *server, bool with_use)
 {
 	static const struct server_peer peer = {.address = "disk", .local_address = ""};
 
 	assert(server->replay == NULL && !server->journal->is_on);
 	server->replay = xcalloc(1, sizeof(*server->replay));
+	server->replay->with_use = with_use;
 	server->replay->client = client_new(server, NULL, &peer);
 	pending_begin(server->replay->client);
 }
@@ -107,6 +114,26 @@ is_bracket(struct slice name)
 	return slice_is_nocase(name, "multi") || slice_is_nocase(name, "exec");
 }
 
+/* True for a line with the use of a key; *ok says whether it is right. */
+static bool
+is_use(struct server *server, const struct slice *argv, size_t argc, bool *ok)
+{
+	bool is_lfu = slice_is(argv[0], DUMP_LFU);
+	struct kv_key *key;
+	uint64_t access;
+
+	if (!server->replay->with_use || (!is_lfu && !slice_is(argv[0], DUMP_LRU)))
+		return false;
+	*ok = argc == 3 && slice_to_u64(argv[2], &access) && access < ACCESS_END;
+	if (!*ok || is_lfu != evict_counts_uses(server))
+		return true;
+	key = kv_find(kv_database(server->kv, server->replay->client->db), argv[1]);
+	*ok = key != NULL;
+	if (*ok)
+		kv_set_access(key, (uint32_t)access);
+	return true;
+}
+
 bool
 server_replay(
     struct server *server, const struct slice *argv, size_t argc, char *error, size_t error_len)
@@ -120,9 +147,15 @@ server_replay(
 	    .proto = 2};
 	enum command_result result;
 	const char *fault;
+	bool ok;
 
 	if (is_bracket(argv[0]))
 		return true;
+	if (is_use(server, argv, argc, &ok)) {
+		if (!ok)
+			describe("wrong arguments for", argv, error, error_len);
+		return ok;
+	}
 	rq.command = find(server, argv, argc);
 	fault = fault_of(rq.command, argc);
 	if (fault != NULL) {
