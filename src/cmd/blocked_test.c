@@ -14,6 +14,7 @@
 #include "cmd/testing_server.h"
 #include "server/client.h"
 #include "server/client_end.h"
+#include "server/pause.h"
 #include "server/server.h"
 #include "server/server_config.h"
 
@@ -334,6 +335,57 @@ START_TEST(in_any_order_of_events_nothing_is_lost_or_given_twice)
 }
 END_TEST
 
+START_TEST(all_blocked_clients_get_an_error_when_another_process_has_taken_over)
+{
+	static const char error[] =
+	    "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
+	    "replica?)\r\n";
+	struct test_conn *crowd[1500], *c = test_open();
+
+	test_config.maxclients = 2000;
+	for (int i = 0; i < 1500; i++)
+		crowd[i] = wait_with(i % 2 == 0 ? "blpop a b 0" : "bzpopmin a 100");
+	blocked_end_all(test_server);
+	test_turns(1);
+	ck_assert_uint_eq(test_server->blocked->count, 500); /* a bounded number in a turn */
+	test_turns(1);
+	for (int i = 0; i < 1500; i++)
+		assert_served(crowd[i], error);
+	ck_assert_uint_eq(test_server->blocked->count, 0);
+	assert_says(c, "rpush a x", ":1\r\n");
+}
+END_TEST
+
+/* SWAPDB has more keys to look at than it does at once. */
+START_TEST(no_blocked_client_is_served_while_keys_are_frozen)
+{
+	struct test_conn *crowd[1500], *c = test_open();
+	char line[64];
+	int waiting = 0;
+
+	test_config.maxclients = 2000;
+	for (int i = 0; i < 1500; i++) {
+		snprintf(line, sizeof(line), "blpop k%d 0", i);
+		crowd[i] = wait_with(line);
+	}
+	assert_says(c, "select 1", "+OK\r\n");
+	for (int i = 0; i < 1500; i++) {
+		snprintf(line, sizeof(line), "rpush k%d x", i);
+		test_call(c, line);
+	}
+	assert_says(c, "swapdb 0 1", "+OK\r\n");
+	server_freeze(test_server, true);
+	for (int i = 0; i < 1500; i++)
+		waiting += test_read(crowd[i])[0] == '\0';
+	ck_assert_int_gt(waiting, 0);
+	test_turns(5);
+	ck_assert_uint_eq(test_server->blocked->count, (unsigned)waiting);
+	server_freeze(test_server, false);
+	test_turns(5);
+	ck_assert_uint_eq(test_server->blocked->count, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -349,5 +401,7 @@ main(void)
 		who_is_killed_by_what_serving_another_causes_gets_nothing,
 		what_the_user_may_no_more_is_refused_and_the_next_is_served,
 		timeouts_are_read_as_redis_reads_them,
-		in_any_order_of_events_nothing_is_lost_or_given_twice, NULL});
+		in_any_order_of_events_nothing_is_lost_or_given_twice,
+		all_blocked_clients_get_an_error_when_another_process_has_taken_over,
+		no_blocked_client_is_served_while_keys_are_frozen, NULL});
 }

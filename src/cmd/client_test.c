@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "kv/keyspace.h"
 #include "server/client.h"
 #include "server/client_walk.h"
 #include "server/io.h"
@@ -295,6 +296,32 @@ START_TEST(bad_filters_kill_nobody)
 }
 END_TEST
 
+START_TEST(an_upgrade_freezes_keys_and_messages_whatever_client_pause_says)
+{
+	struct test_conn *other = test_open(), *publisher = test_open();
+
+	assert_says(c, "set k 1 px 1", "+OK\r\n");
+	server_freeze(test_server, true);
+	ck_assert(!test_send(other, "set k 2"));
+	ck_assert(!test_send(publisher, "publish c x"));
+	assert_says(c, "client unpause", "+OK\r\n");
+	test_turns(2);
+	ck_assert(other->later && publisher->later);
+	/* The key expires and is still there. */
+	while (strcmp(test_call(c, "get k"), "$-1\r\n") != 0)
+		test_turns(1);
+	test_turns(1);
+	ck_assert_uint_eq(kv_db_count(kv_database(test_server->kv, 0)), 1);
+	assert_says(c, "client pause 60000 write", "+OK\r\n");
+	server_freeze(test_server, false);
+	test_turns(2);
+	ck_assert(other->later && publisher->later);
+	assert_says(c, "client unpause", "+OK\r\n");
+	ck_assert_str_eq(test_finish(other), "+OK\r\n");
+	ck_assert_str_eq(test_finish(publisher), ":0\r\n");
+}
+END_TEST
+
 START_TEST(a_pause_is_never_shortened_by_another)
 {
 	uint64_t until_us;
@@ -372,7 +399,9 @@ main(void)
 		a_walk_goes_on_where_the_last_client_seen_is_gone,
 		a_client_is_killed_by_its_address, a_killed_client_is_not_listed_any_more,
 		who_kills_itself_gets_the_reply_first, filters_must_all_match_and_spare_the_caller,
-		bad_filters_kill_nobody, a_pause_is_never_shortened_by_another,
-		a_bad_pause_pauses_nobody, unblock_finds_no_blocked_client,
+		bad_filters_kill_nobody,
+		an_upgrade_freezes_keys_and_messages_whatever_client_pause_says,
+		a_pause_is_never_shortened_by_another, a_bad_pause_pauses_nobody,
+		unblock_finds_no_blocked_client,
 		a_client_that_does_not_touch_leaves_idle_times_alone, NULL});
 }

@@ -14,6 +14,7 @@
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/key_id.h"
+#include "server/pause.h"
 #include "server/request.h"
 #include "server/wait.h"
 
@@ -416,13 +417,13 @@ blocked_look_again(struct server *server)
 }
 
 static void
-answer_unserved(struct block *block, bool with_error)
+answer_unserved(struct block *block, const char *error)
 {
 	struct client *c = block->client;
 	struct request rq = request_of(block, NULL);
 
-	if (with_error)
-		request_error(&rq, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+	if (error != NULL)
+		request_error(&rq, "%s", error);
 	else
 		resp_put_null_array(rq.reply, rq.proto);
 	c->server->blocked->running = block;
@@ -434,24 +435,52 @@ answer_unserved(struct block *block, bool with_error)
 		finish(c);
 }
 
+void
+blocked_end_all(struct server *server)
+{
+	server->blocked->ends_all = true;
+}
+
+/* True if there are more. */
+static bool
+end_some(struct blocked *b)
+{
+	struct waited_key *key;
+	size_t n;
+
+	for (n = 0; (key = TAILQ_FIRST(&b->all)) != NULL; n++) {
+		if (n == ENDED_A_TURN)
+			return true;
+		answer_unserved(TAILQ_FIRST(&key->waiters)->block,
+		    "UNBLOCKED force unblock from blocking operation, instance state changed "
+		    "(master -> replica?)");
+	}
+	return false;
+}
+
 uint64_t
 blocked_turn(struct server *server, uint64_t now_us)
 {
+	struct blocked *b = server->blocked;
 	const struct time_queue_entry *first;
+	bool looks = b->look_left > 0 && !server_is_paused(server, now_us);
 	size_t n;
 
-	if (server->blocked->look_left > 0) {
+	if (b->ends_all && end_some(b))
+		return 0;
+	if (looks) {
 		look_at_some(server);
 		blocked_serve(server);
+		looks = b->look_left > 0;
 	}
-	for (n = 0; (first = time_queue_first(&server->blocked->deadlines)) != NULL; n++) {
+	for (n = 0; (first = time_queue_first(&b->deadlines)) != NULL; n++) {
 		if ((uint64_t)first->at > now_us)
-			return server->blocked->look_left > 0 ? 0 : (uint64_t)first->at - now_us;
+			return looks ? 0 : (uint64_t)first->at - now_us;
 		if (n == ENDED_A_TURN)
 			return 0;
-		answer_unserved(first->thing, false);
+		answer_unserved(first->thing, NULL);
 	}
-	return server->blocked->look_left > 0 ? 0 : UINT64_MAX;
+	return looks ? 0 : UINT64_MAX;
 }
 
 bool
@@ -459,6 +488,7 @@ blocked_end(struct client *c, bool with_error)
 {
 	if (client_waits_for(c) != WAIT_KEY)
 		return false;
-	answer_unserved(c->pending->block, with_error);
+	answer_unserved(
+	    c->pending->block, with_error ? "UNBLOCKED client unblocked via CLIENT UNBLOCK" : NULL);
 	return true;
 }

@@ -47,7 +47,8 @@ struct blocked {
 	void (*end)(struct request *rq);
 	struct buffer reply; /* reply of `running`; another command may be running as well */
 	bool serving;
-	size_t count; /* blocked clients */
+	bool ends_all; /* see blocked_end_all() */
+	size_t count;  /* blocked clients */
 };
 
 void blocked_init(struct server *server);
@@ -104,5 +105,8 @@ uint64_t blocked_turn(struct server *server, uint64_t now_us);
  * CLIENT UNBLOCK: replies as after a timeout, or with an error. False: the client is not blocked.
  */
 bool blocked_end(struct client *c, bool with_error);
+
+/* Another process has taken over: all blocked clients get an error, in the next turns. */
+void blocked_end_all(struct server *server);
 
 #endif

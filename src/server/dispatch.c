@@ -189,7 +189,8 @@ is_paused(const struct request *rq)
 
 	if (!server_is_paused(server, rq->now_us))
 		return false;
-	return server->pause->all || (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
+	return (server->pause->all && server->pause->until_us > rq->now_us) ||
+	       (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }
 
 /*

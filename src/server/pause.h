@@ -6,17 +6,24 @@
 
 #include "server/core.h"
 
-/* Pause: CLIENT PAUSE. A paused command waits (WAIT_PAUSE); no key expires or is evicted. */
+/*
+ * Pause: CLIENT PAUSE, and the last step of an upgrade. A paused command waits (WAIT_PAUSE); no key
+ * expires or is evicted, and no blocked client is served.
+ */
 struct pause {
-	uint64_t until_us; /* monotonic; 0: not paused */
+	uint64_t until_us; /* of CLIENT PAUSE; monotonic; 0: not paused */
 	bool all;          /* all commands, otherwise only those that publish or change keys */
+	bool frozen;       /* an upgrade: those that publish or change keys */
 };
 
 /* now_us is monotonic. */
 static inline bool
 server_is_paused(const struct server *server, uint64_t now_us)
 {
-	return server->pause->until_us > now_us;
+	return server->pause->until_us > now_us || server->pause->frozen;
 }
+
+/* Begins or ends the pause of an upgrade, which is independent of CLIENT PAUSE. */
+void server_freeze(struct server *server, bool frozen);
 
 #endif

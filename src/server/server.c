@@ -386,6 +386,13 @@ earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+void
+server_freeze(struct server *server, bool frozen)
+{
+	server->pause->frozen = frozen;
+	wait_event(server, frozen ? WAIT_EVENT_PAUSED : WAIT_EVENT_UNPAUSED);
+}
+
 /* Ends a pause that is over. Returns the time until then, in us. */
 static uint64_t
 check_pause(struct server *server, uint64_t now_us)
