@@ -14,10 +14,11 @@ struct hub_history {
 };
 
 static void
-on_forgotten(void *arg, void *owner)
+on_forgotten(void *arg, void *owner, uint32_t appended)
 {
 	struct topic *topic = owner;
 
+	(void)appended;
 	topic->ring = 0;
 	hub_release_channel(arg, HUB_CHANNEL, topic);
 }

@@ -31,7 +31,7 @@ nothing(struct subscriber *s)
 	(void)s;
 }
 
-static const struct subscriber_ops ops = {nothing, nothing, nothing};
+static const struct subscriber_ops ops = {nothing, nothing, nothing, nothing};
 
 static void
 setup(void)

@@ -24,7 +24,7 @@ nothing(struct subscriber *s)
 	(void)s;
 }
 
-static const struct subscriber_ops ops = {nothing, nothing, nothing};
+static const struct subscriber_ops ops = {nothing, nothing, nothing, nothing};
 
 static void
 setup(void)

@@ -41,7 +41,7 @@ on_room(struct subscriber *s)
 	rooms++;
 }
 
-static const struct subscriber_ops ops = {on_ready, on_overflow, on_room};
+static const struct subscriber_ops ops = {on_ready, on_overflow, on_room, on_overflow};
 
 static void
 set_policy(const char *glob, const char *policy)
