@@ -394,7 +394,7 @@ def test_outbox_get_tells_policy_limits_and_what_is_queued(start_fanfared, versi
     assert pairs(client.call("OUTBOX", "GET")) == {
         b"policy": b"disconnect", b"bytes": 2 * MIB, b"messages": 5000, b"notify": b"no", b"queued-bytes": 0,
         b"queued-messages": 0, b"dropped": 0, b"going-away": b"no",
-        b"echo": b"yes", b"dedup": b"no"}
+        b"echo": b"yes", b"positions": b"no", b"dedup": b"no", b"channel-policies": b"yes"}
 
 
 def test_outbox_set_chooses_within_the_global_maximum(start_fanfared):

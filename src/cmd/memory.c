@@ -9,6 +9,7 @@
 #include "kv/keyspace.h"
 #include "kv/memory.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/clients.h"
@@ -170,6 +171,7 @@ cmd_memory_stats(struct request *rq)
 	    OVER("fragmentation", x.rss_bytes, x.used_bytes),
 	    NUMBER("subscriptions.count", x.hub.subscriptions),
 	    NUMBER("subscriptions.tree-bytes", x.hub.tree_bytes),
+	    NUMBER("channel-options.bytes", hub_options_figures(server->hub).bytes),
 	    NUMBER("outboxes.bytes", x.hub.queued_bytes),
 	    NUMBER("outboxes.messages", x.hub.queued_messages),
 	    NUMBER("outboxes.frame-log-bytes", x.hub.log_bytes),

@@ -27,7 +27,7 @@ cmd_outbox_get(struct request *rq)
 {
 	const struct outbox *outbox = &rq->client->subscriber.outbox;
 
-	resp_put_map(rq->reply, rq->proto, 11);
+	resp_put_map(rq->reply, rq->proto, 12);
 	resp_put_bulk_str(rq->reply, "policy");
 	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
 	put_number(rq, "bytes", outbox->limits.bytes);
@@ -45,6 +45,8 @@ cmd_outbox_get(struct request *rq)
 	resp_put_bulk_str(rq->reply, rq->client->wants_positions ? "yes" : "no");
 	resp_put_bulk_str(rq->reply, "dedup");
 	resp_put_bulk_str(rq->reply, rq->client->subscriber.dedup ? "yes" : "no");
+	resp_put_bulk_str(rq->reply, "channel-policies");
+	resp_put_bulk_str(rq->reply, outbox->limits.channel_policies != 0 ? "yes" : "no");
 	return COMMAND_DONE;
 }
 
@@ -99,6 +101,10 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 	uint64_t limit;
 
 	if (slice_is_nocase(option, "policy")) {
+		if (slice_is_nocase(value, "default")) {
+			choose(choice, CLIENT_CHOSE_POLICY, false);
+			return true;
+		}
 		if (outbox_policy_parse(value, &limits->policy)) {
 			const struct acl_limits *user = &rq->client->user->limits;
 
@@ -108,8 +114,9 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 			request_error(rq, "ERR this user may not choose this outbox policy");
 			return false;
 		}
-		request_error(
-		    rq, "ERR outbox policy must be disconnect, drop-oldest, drop-newest or block");
+		request_error(rq,
+		    "ERR outbox policy must be disconnect, drop-oldest, drop-newest, block or "
+		    "default");
 		return false;
 	}
 	if (slice_is_nocase(option, "bytes")) {
@@ -217,8 +224,9 @@ cmd_outbox_help(struct request *rq)
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
 	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)] [POSITIONS (yes|no)] [DEDUP (yes|no)]",
 	    "    Choose the policy for messages that this client does not read in time:",
-	    "    disconnect, drop-oldest, drop-newest or block; how much may be queued (0: as much",
-	    "    as the configuration allows); whether the client is told how many messages it",
+	    "    disconnect, drop-oldest, drop-newest, block, or default: as the configuration and",
+	    "    the options of the channel say; how much may be queued (0: as much as the",
+	    "    configuration allows); whether the client is told how many messages it",
 	    "    missed; whether it is told, with RESP3, that the server is going away; whether it",
 	    "    gets the messages that it publishes itself; whether payloads begin with the",
 	    "    position of the message and a space; whether it gets one copy of a message that",

@@ -30,15 +30,16 @@ setup(void)
 START_TEST(get_shows_what_holds_and_what_is_queued)
 {
 	assert_says(slow, "outbox get",
-	    "*22\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
+	    "*24\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
 	    "8\r\nmessages\r\n:1000\r\n"
 	    "$6\r\nnotify\r\n$2\r\nno\r\n$12\r\nqueued-bytes\r\n:0\r\n$15\r\nqueued-messages\r\n:"
 	    "0\r\n"
 	    "$7\r\ndropped\r\n:0\r\n$10\r\ngoing-away\r\n$2\r\nno\r\n"
 	    "$4\r\necho\r\n$3\r\nyes\r\n$9\r\npositions\r\n$2\r\nno\r\n"
-	    "$5\r\ndedup\r\n$2\r\nno\r\n");
+	    "$5\r\ndedup\r\n$2\r\nno\r\n"
+	    "$16\r\nchannel-policies\r\n$3\r\nyes\r\n");
 	test_call(slow, "hello 3");
-	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%11\r\n", 5), 0);
+	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%12\r\n", 5), 0);
 }
 END_TEST
 
@@ -67,7 +68,8 @@ START_TEST(set_does_all_or_nothing)
 	assert_says(slow, "outbox set policy block foo bar", "-ERR syntax error\r\n");
 	assert_says(slow, "outbox set policy block notify", "-ERR syntax error\r\n");
 	assert_says(slow, "outbox set bytes 5 policy sometimes",
-	    "-ERR outbox policy must be disconnect, drop-oldest, drop-newest or block\r\n");
+	    "-ERR outbox policy must be disconnect, drop-oldest, drop-newest, block or "
+	    "default\r\n");
 	ck_assert_int_eq(server_outbox(slow->client)->limits.policy, OUTBOX_DISCONNECT);
 	ck_assert_uint_eq(server_outbox(slow->client)->limits.bytes, 1048576);
 }
@@ -304,7 +306,7 @@ START_TEST(list_shows_a_line_for_each_client)
 	ck_assert_int_eq(lines_of(test_call(publisher, "outbox list")), 2);
 	ck_assert_ptr_nonnull(strstr(test_call(publisher, "outbox list"),
 	    "\nid=1 name= policy=block limit-bytes=5000 limit-messages=7 notify=yes outbox-bytes=0 "
-	    "outbox-messages=0 dropped=0 io-thread=0 watch=0\nid=2 name=me "));
+	    "outbox-messages=0 dropped=0 io-thread=0 watch=0 channel-policies=no\nid=2 name=me "));
 	ck_assert_int_eq(lines_of(test_call(publisher, "outbox list id 2 1 2 77")), 3);
 	assert_says(publisher, "outbox list id 77", "$0\r\n\r\n");
 	assert_says(publisher, "outbox list id x", "-ERR Invalid client ID\r\n");

@@ -28,7 +28,8 @@ describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	    outbox->limits.messages, outbox->limits.notify ? "yes" : "no");
 	buffer_appendf(out, " outbox-bytes=%zu outbox-messages=%" PRIu32 " dropped=%" PRIu64,
 	    outbox->message_bytes, outbox->messages, outbox->dropped);
-	buffer_appendf(out, " io-thread=%u watch=%" PRIu32, figures.loop, client_watch_count(c));
+	buffer_appendf(out, " io-thread=%u watch=%" PRIu32 " channel-policies=%s", figures.loop,
+	    client_watch_count(c), outbox->limits.channel_policies != 0 ? "yes" : "no");
 }
 
 enum command_result

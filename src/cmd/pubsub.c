@@ -7,6 +7,7 @@
 #include "cmd/handlers.h"
 #include "cmd/publish_check.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/client_end.h"
@@ -62,9 +63,13 @@ check_names(struct request *rq)
 }
 
 static void
-refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
+refuse(struct request *rq, enum hub_result result, enum hub_kind kind, struct slice name)
 {
 	const struct hub_limits *limits = &rq->server->config->hub;
+	uint64_t own = 0;
+
+	if (kind == HUB_CHANNEL)
+		own = hub_options_of(rq->server->hub, name)->max_subscribers;
 
 	if (result == HUB_NAME_TOO_LONG) /* the limit was lowered since check_names */
 		channel_name_error(rq);
@@ -73,6 +78,11 @@ refuse(struct request *rq, enum hub_result result, enum hub_kind kind)
 		    "ERR max number of subscriptions per client reached "
 		    "(max-subscriptions-per-client %" PRIu32 ")",
 		    limits->subscriptions);
+	else if (own > 0 && own < limits->subscribers)
+		request_error(rq,
+		    "ERR max number of subscribers of this channel reached "
+		    "(max-subscribers %" PRIu64 ")",
+		    own);
 	else
 		request_error(rq,
 		    "ERR max number of subscribers of this %s reached "
@@ -134,7 +144,7 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 		}
 		subscribed = hub_subscribe(&c->subscriber, kind, name);
 		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
-			refuse(rq, subscribed, kind);
+			refuse(rq, subscribed, kind, name);
 			break;
 		}
 		if (subscribed == HUB_OK && c->user->limits.any &&

@@ -13,6 +13,8 @@
 #include "server/server_config.h"
 #include "server/statistics.h"
 
+#define ANY_POLICY UINT8_MAX
+
 /* The smaller of two limits of which 0 means none. */
 static size_t
 lesser_limit(size_t a, size_t b)
@@ -22,14 +24,18 @@ lesser_limit(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Replaces a policy that the user may not choose by the first that it may. */
+/* Replaces a policy that the user may not choose by the first that it may. Other policies of
+ * channels do not apply to it. */
 static void
 limit_by_user(const struct acl_limits *user, struct outbox_limits *limits)
 {
 	uint32_t policy = limits->policy;
 
 	limits->bytes = lesser_limit(limits->bytes, user->outbox_bytes);
-	if (user->policies != 0 && (user->policies >> policy & 1) == 0) {
+	if (user->policies == 0)
+		return;
+	limits->channel_policies &= (uint8_t)user->policies;
+	if ((user->policies >> policy & 1) == 0) {
 		for (policy = 0; (user->policies >> policy & 1) == 0;)
 			policy++;
 		limits->policy = (enum outbox_policy)policy;
@@ -47,8 +53,11 @@ client_apply_limits(struct client *c)
 	struct outbox_limits limits = config->outbox;
 	uint8_t chosen = c->session != NULL ? c->session->chosen : 0;
 
-	if ((chosen & CLIENT_CHOSE_POLICY) != 0)
+	limits.channel_policies = ANY_POLICY;
+	if ((chosen & CLIENT_CHOSE_POLICY) != 0) {
 		limits.policy = c->session->limits.policy;
+		limits.channel_policies = 0;
+	}
 	if ((chosen & CLIENT_CHOSE_BYTES) != 0)
 		limits.bytes = lesser_limit(c->session->limits.bytes, limits.bytes);
 	if ((chosen & CLIENT_CHOSE_MESSAGES) != 0)
@@ -76,7 +85,8 @@ clear_soft(struct client *c)
 
 /*
  * client-output-buffer-limit. Class `pubsub` applies to a client with subscriptions and the policy
- * OUTBOX_DISCONNECT; messages and replies count together. Under the other policies messages are
+ * OUTBOX_DISCONNECT, unless messages under a channel's own policy are queued; messages and replies
+ * count together. Under the other policies messages are
  * bounded by the outbox's own limits and never close the client, so only replies count, as for a
  * client without subscriptions: class `normal`.
  */
@@ -84,7 +94,9 @@ static const char *
 over_limit(struct client *c, uint64_t now_us)
 {
 	const struct outbox *outbox = &c->subscriber.outbox;
-	bool is_pubsub = client_subscriptions(c) > 0 && outbox->limits.policy == OUTBOX_DISCONNECT;
+	bool is_pubsub = client_subscriptions(c) > 0 &&
+			 outbox->limits.policy == OUTBOX_DISCONNECT &&
+			 !outbox_has_channel_policies(outbox);
 	const struct server_buffer_limit *limit =
 	    &c->server->config->buffer_limit[is_pubsub ? SERVER_CLASS_PUBSUB : SERVER_CLASS_NORMAL];
 	size_t owed = held_bytes(c) + (is_pubsub ? outbox->bytes : outbox_reply_bytes(outbox));

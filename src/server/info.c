@@ -15,6 +15,7 @@
 #include "kv/keyspace.h"
 #include "kv/memory.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "pubsub/outbox.h"
 #include "server/client.h"

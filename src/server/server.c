@@ -18,6 +18,7 @@
 #include "kv/eviction_policy.h"
 #include "kv/keyspace.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "resp/writer.h"
 #include "server/access.h"
@@ -61,6 +62,9 @@
 
 /* Keys of PUBLISHX whose window has ended that are freed in one turn. */
 #define KEYS_FORGOTTEN_A_TURN 256
+
+/* Channels whose options are looked up again between two checks of the clock. */
+#define RECLASSIFIED_A_LOOK 64
 
 static const char too_many_clients[] = "ERR max number of clients reached";
 
@@ -406,6 +410,16 @@ check_pause(struct server *server, uint64_t now_us)
 	return UINT64_MAX;
 }
 
+/* Channels follow a change of the lines of options. True if more have to. */
+static bool
+reclassify(struct server *server, uint64_t deadline_us)
+{
+	while (!hub_reclassify(server->hub, RECLASSIFIED_A_LOOK))
+		if (clock_mono_us() >= deadline_us)
+			return true;
+	return false;
+}
+
 uint64_t
 server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 {
@@ -431,6 +445,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;
 	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;
+	more = reclassify(server, begun_us + budget_us / 2) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;
 	if (more)
 		return 0;
