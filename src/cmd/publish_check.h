@@ -12,13 +12,17 @@
  * Publish check: what may refuse a message before the hub matches it. Every command that publishes
  * calls publish_allows() for each of its messages before it publishes the first one, and
  * publish_count() for each message that the hub took. A command that publishes several messages
- * may exceed a rate by them; the messages after it then wait longer, so the mean rate holds.
+ * may exceed a rate by them; the messages after it are then refused for longer, so that the mean
+ * rate holds.
  *
  * kind is HUB_CHANNEL or HUB_SHARD.
  */
 
-/* False after replying with an error: the name is too long, or a rate of the user is reached.
- * Counts nothing, so that a request that waits may call it again. */
+/*
+ * False after replying with an error: the name is too long, a rate of the user or of the channel is
+ * reached, or an option of the channel excludes the user or forbids a message of this length.
+ * Counts nothing, so that a request that waits may call it again. Shard channels have no options.
+ */
 bool publish_allows(struct request *rq, enum hub_kind kind, struct slice channel,
     struct slice message) __attribute__((warn_unused_result));
 

@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rate_limit.h"
+#include "pubsub/channel_options.h"
+#include "pubsub/hub_options.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_limits.h"
@@ -334,6 +336,22 @@ access_allows(struct request *rq, bool *later)
 		request_error(rq,
 		    "NOPERM this user has no permissions to access one of the %s used as arguments",
 		    look.verdict == ACL_DENIED_KEY ? "keys" : "channels");
+	return false;
+}
+
+bool
+access_may_publish(struct request *rq, struct slice channel)
+{
+	const struct acl_user *user = rq->client->user;
+	struct slice name = {user->name, user->name_len};
+	struct hub *hub = rq->server->hub;
+
+	if ((hub_options_in_use(hub) & CHANNEL_BIT(publish_users)) == 0 ||
+	    channel_options_allow_user(hub_options_of(hub, channel), name))
+		return true;
+	rq->server->statistics->counters.denied_channels++;
+	note(rq, ACL_LOG_CHANNEL, channel, name);
+	request_error(rq, "NOPERM this user may not publish to this channel");
 	return false;
 }
 

@@ -73,6 +73,13 @@ bool access_allows(struct request *rq, bool *later);
 /* The same without *later, for a command of a transaction that was allowed when it was queued. */
 bool access_still_allows(struct request *rq);
 
+/*
+ * Returns false after replying with an error and adding an entry to the ACL log if the option
+ * publish-users of the channel excludes the client's user.
+ */
+bool access_may_publish(struct request *rq, struct slice channel)
+    __attribute__((warn_unused_result));
+
 /* The check of the request has ended: frees the state that it kept between turns. */
 void access_check_over(struct client *c);
 

@@ -13,6 +13,7 @@
 struct access;
 struct blocked;
 struct buffer;
+struct channel_rates;
 struct client_list;
 struct clients;
 struct command_table;
@@ -49,6 +50,7 @@ struct server {
 	struct server_disk *disk; /* all NULL: no persistence */
 
 	struct hub *hub;
+	struct channel_rates *channel_rates; /* see max-rated-channels */
 	struct idempotency *idempotency; /* keys of PUBLISHX */
 	struct clients *clients;
 	struct access *access;

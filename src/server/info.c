@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "kv/keyspace.h"
 #include "kv/memory.h"
+#include "pubsub/channel_rates.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"

@@ -17,6 +17,7 @@
 #include "base/rate_limit.h"
 #include "kv/eviction_policy.h"
 #include "kv/keyspace.h"
+#include "pubsub/channel_rates.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
@@ -56,6 +57,9 @@
 
 /* How often jobs that wait for their client to read are checked. */
 #define JOB_POLL_US 2000
+
+/* Records of channels' publish rates that are freed in one turn. */
+#define RATES_A_TURN 1000
 
 /* Subscriptions of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
@@ -162,6 +166,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	whole->clients.by_id = hash_map_new();
 	TAILQ_INIT(&whole->monitors);
 	server->hub = make_hub(server);
+	server->channel_rates = channel_rates_new();
 	server->idempotency = idempotency_new();
 	waits_init(&whole->waits);
 	jobs_init(&whole->jobs);
@@ -203,6 +208,7 @@ server_free(struct server *server)
 	}
 	jobs_release(server->jobs);
 	hub_free(server->hub);
+	channel_rates_free(server->channel_rates);
 	idempotency_free(server->idempotency);
 	kv_eviction_pool_free(server->eviction_pool);
 	blocked_release(server->blocked);
@@ -229,6 +235,18 @@ server_reconfigured(struct server *server)
 	wait_event(server, WAIT_EVENT_LIMITS);
 	memory_guard_reconfigured(server->memory_guard);
 	sweep_restart(server->sweep);
+}
+
+void
+server_set_channel_lines(struct server *server, struct channel_lines *lines)
+{
+	hub_replace_channel_lines(server->hub, lines);
+}
+
+const struct channel_lines *
+server_channel_lines(const struct server *server)
+{
+	return hub_channel_lines(server->hub);
 }
 
 /* The reason to refuse the peer, as an error reply; NULL: none. */
@@ -444,6 +462,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	more = release_gone(server, begun_us + budget_us / 2);
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;
+	more = channel_rates_expire(server->channel_rates, now_us, RATES_A_TURN) || more;
 	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;
 	more = reclassify(server, begun_us + budget_us / 2) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;

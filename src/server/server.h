@@ -17,6 +17,7 @@
  * sockets or configuration files: it uses struct server_io and struct server_settings, which app,
  * or a test, fills in.
  */
+struct channel_lines;
 struct outbox;
 struct server;
 struct client;
@@ -30,6 +31,13 @@ struct server *server_new(const struct server_config *config, const struct comma
     const struct server_io *io, const struct server_settings *settings);
 void server_free(struct server *server); /* all clients must have been closed */
 void server_reconfigured(struct server *server);
+
+/*
+ * The lines of options of channels: the first takes lines and replaces all, the second borrows
+ * until they change. CHANNEL SET and CHANNEL UNSET change them too.
+ */
+void server_set_channel_lines(struct server *server, struct channel_lines *lines);
+const struct channel_lines *server_channel_lines(const struct server *server);
 
 /*
  * A client has connected. Beyond maxclients, or against protected mode, it gets Redis's error and

@@ -38,6 +38,7 @@ struct server_config {
 	uint32_t databases;  /* SELECT 0 .. databases-1 */
 	struct kv_limits kv; /* limits up to which collections are packed */
 	struct hub_limits hub;
+	uint32_t rated_channels;     /* with a record of their publish rate */
 	struct outbox_limits outbox; /* the defaults, and the maximum that a client may choose */
 	uint32_t outbox_block_timeout_ms;
 	size_t segment_bytes;
