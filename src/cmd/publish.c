@@ -6,9 +6,12 @@
 
 #include "cmd/handlers.h"
 #include "cmd/publish_check.h"
+#include "pubsub/channel_options.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "resp/writer.h"
 #include "server/client.h"
+#include "server/server_config.h"
 
 /* PUBLISH, SPUBLISH, and what they share with other publishing commands. */
 
@@ -20,18 +23,40 @@ publish_count_messages(const struct command *command, size_t argc)
 	return (command->flags & CMD_CHANNEL_PAIRS) != 0 ? (argc - 1) / 2 : argc - 2;
 }
 
+/* Whether the client gets the message itself, unless its command says otherwise. */
+static bool
+has_echo(const struct request *rq, enum hub_kind kind, struct slice channel)
+{
+	struct hub *hub = rq->server->hub;
+
+	if (rq->client->no_echo)
+		return false;
+	if ((hub_options_in_use(hub) & CHANNEL_BIT(no_echo)) == 0 || kind != HUB_CHANNEL)
+		return true;
+	/* A longer name is refused later. */
+	return channel.len > rq->server->config->hub.name_bytes ||
+	       hub_options_of(hub, channel)->no_echo == 0;
+}
+
+static struct hub_post
+post_of(const struct request *rq, enum hub_kind kind, struct slice channel, struct slice payload)
+{
+	return (struct hub_post){
+	    .kind = kind,
+	    .channel = channel,
+	    .payload = payload,
+	    .except = has_echo(rq, kind, channel) ? NULL : &rq->client->subscriber,
+	};
+}
+
 struct hub_post
 publish_post(
     const struct request *rq, const struct command *command, const struct slice *argv, size_t i)
 {
 	bool has_one_message = (command->flags & CMD_CHANNELS_LATER) != 0;
 
-	return (struct hub_post){
-	    .kind = (command->flags & CMD_SHARD) != 0 ? HUB_SHARD : HUB_CHANNEL,
-	    .channel = argv[has_one_message ? i + 2 : i * 2 + 1],
-	    .payload = argv[has_one_message ? 1 : i * 2 + 2],
-	    .except = rq->client->no_echo ? &rq->client->subscriber : NULL,
-	};
+	return post_of(rq, (command->flags & CMD_SHARD) != 0 ? HUB_SHARD : HUB_CHANNEL,
+	    argv[has_one_message ? i + 2 : i * 2 + 1], argv[has_one_message ? 1 : i * 2 + 2]);
 }
 
 enum publish_result
@@ -65,9 +90,9 @@ publish_message(struct request *rq, const struct hub_post *post, struct hub_outc
 }
 
 static enum command_result
-publish(struct request *rq)
+publish(struct request *rq, enum hub_kind kind)
 {
-	struct hub_post post = publish_post(rq, rq->command, rq->argv, 0);
+	struct hub_post post = post_of(rq, kind, rq->argv[1], rq->argv[2]);
 	struct hub_outcome outcome;
 	enum publish_result result;
 
@@ -84,11 +109,11 @@ publish(struct request *rq)
 enum command_result
 cmd_publish(struct request *rq)
 {
-	return publish(rq);
+	return publish(rq, HUB_CHANNEL);
 }
 
 enum command_result
 cmd_spublish(struct request *rq)
 {
-	return publish(rq);
+	return publish(rq, HUB_SHARD);
 }

@@ -20,7 +20,8 @@
  */
 size_t publish_count_messages(const struct command *command, size_t argc);
 
-/* Message i of these arguments, which are borrowed, as rq's client may publish it. */
+/* Message i of these arguments, which are borrowed, as rq's client publishes it: with the option
+ * no-echo of the channel, or after OUTBOX SET ECHO no, the client does not get it. */
 struct hub_post publish_post(
     const struct request *rq, const struct command *command, const struct slice *argv, size_t i);
 

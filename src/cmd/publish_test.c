@@ -8,7 +8,10 @@
 #include "base/clock.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
+#include "pubsub/history.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "server/client.h"
 #include "server/server.h"
@@ -511,6 +514,87 @@ START_TEST(the_window_begins_with_the_first_message_and_its_key_is_freed_after_i
 }
 END_TEST
 
+static void
+set_line(const char *glob, const char *name, const char *value)
+{
+	struct slice words[] = {slice_of(name), slice_of(value)};
+	struct channel_error error;
+
+	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 2, &error));
+}
+
+START_TEST(a_channel_may_have_no_echo)
+{
+	set_line("a*", "no-echo", "yes");
+	test_call(c, "subscribe a");
+	test_call(c, "psubscribe *");
+	test_call(c, "ssubscribe a");
+	assert_says(c, "publish a 1", ":0\r\n");
+	assert_says(c, "mpublish a 1 x 2", "*2\r\n:0\r\n:1\r\n" PMESSAGE("x", "2"));
+	assert_says(c, "publishx a 1", ":0\r\n");
+	ck_assert_int_eq(strncmp(test_call(c, "spublish a 1"), ":1\r\n", 4), 0);
+	assert_says(other, "publish a 3", ":2\r\n");
+	ck_assert_str_eq(test_read(c), MESSAGE("3") PMESSAGE("a", "3"));
+	set_line("a", "no-echo", "no");
+	ck_assert_int_eq(strncmp(test_call(c, "publish a 1"), ":2\r\n", 4), 0);
+}
+END_TEST
+
+START_TEST(a_name_too_long_for_options_is_refused_with_them)
+{
+	set_line("*", "no-echo", "yes");
+	set_line("*", "idempotency-window", "5");
+	test_config.hub.name_bytes = 5;
+	assert_says(
+	    c, "publish toolong 1", "-ERR channel name too long (max-channel-length 5)\r\n");
+	assert_says(c, "publishx toolong 1 idkey k",
+	    "-ERR channel name too long (max-channel-length 5)\r\n");
+}
+END_TEST
+
+START_TEST(a_channel_may_have_a_window_of_its_own)
+{
+	uint64_t now_us = clock_mono_us();
+
+	set_line("short*", "idempotency-window", "5");
+	set_line("long*", "idempotency-window", "1000");
+	test_call(c, "mpublish a 1");
+	assert_says(c, "publishx short 1 idkey k", ":0\r\n");
+	assert_says(c, "publishx short 1 idkey l window 20", ":0\r\n");
+	assert_says(c, "publishx long 1 idkey k", ":0\r\n");
+	assert_says(c, "publishx a 1 idkey k", ":0\r\n");
+	test_turn(now_us + 4000000);
+	ck_assert_uint_eq(idempotency_count(test_server->idempotency), 4);
+	test_turn(now_us + 7000000);
+	ck_assert_uint_eq(idempotency_count(test_server->idempotency), 3);
+	test_turn(now_us + 22000000);
+	ck_assert_uint_eq(idempotency_count(test_server->idempotency), 2);
+	test_turn(now_us + 302000000);
+	ck_assert_uint_eq(idempotency_count(test_server->idempotency), 1);
+	test_turn(now_us + 1002000000);
+	ck_assert_uint_eq(idempotency_count(test_server->idempotency), 0);
+}
+END_TEST
+
+START_TEST(the_position_of_a_kept_message_is_told_and_repeated)
+{
+	char *first, position[POSITION_TEXT_MAX];
+	size_t len;
+
+	set_line("a", "history-size", "10");
+	set_line("a", "history-ttl", "60");
+	first = xstrdup(test_call(c, "publishx a 1 idkey k result"));
+	len = position_print(position, history_position(hub_history(test_server->hub)));
+	ck_assert_ptr_nonnull(memmem(first, strlen(first), position, len));
+	ck_assert_ptr_null(strstr(first, "\r\n0-0\r\n"));
+	test_call(c, "publish a 2");
+	ck_assert_ptr_nonnull(
+	    memmem(test_call(c, "publishx a 1 idkey k result"), strlen(first), position, len));
+	assert_says(c, "publishx b 1 result", RESULT("0", "0", "0", "0"));
+	xfree(first);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -541,5 +625,8 @@ main(void)
 		the_window_begins_with_the_first_message_and_its_key_is_freed_after_it,
 		a_client_without_echo_does_not_get_what_it_publishes,
 		a_client_with_dedup_gets_one_copy, echo_is_yes_or_no_until_reset,
+		a_channel_may_have_no_echo, a_name_too_long_for_options_is_refused_with_them,
+		a_channel_may_have_a_window_of_its_own,
+		the_position_of_a_kept_message_is_told_and_repeated,
 		a_transaction_without_echo_does_not_wait_for_its_own_client, NULL});
 }

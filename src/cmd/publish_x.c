@@ -5,7 +5,10 @@
 #include "cmd/handlers.h"
 #include "cmd/publish.h"
 #include "cmd/publish_check.h"
+#include "pubsub/channel_options.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
+#include "pubsub/position.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/server_config.h"
@@ -17,7 +20,6 @@
  * finds the key of another request that was faster.
  */
 #define WINDOW_MAX_S 86400
-#define WINDOW_S 300
 
 struct options {
 	bool no_echo, has_key, has_window, wants_result;
@@ -102,6 +104,8 @@ static void
 answer(struct request *rq, const struct options *options, const struct hub_outcome *outcome,
     bool is_duplicate)
 {
+	char position[POSITION_TEXT_MAX];
+
 	if (!options->wants_result) {
 		resp_put_int(rq->reply, (int64_t)outcome->receivers);
 		return;
@@ -112,7 +116,8 @@ answer(struct request *rq, const struct options *options, const struct hub_outco
 	put_field(rq, "dropped", outcome->receivers - outcome->queued);
 	put_field(rq, "catching-up", 0);
 	resp_put_bulk_str(rq->reply, "position");
-	resp_put_bulk_str(rq->reply, "0-0"); /* no message is kept */
+	resp_put_bulk(
+	    rq->reply, (struct slice){position, position_print(position, outcome->position)});
 	put_field(rq, "duplicate", is_duplicate);
 }
 
@@ -130,11 +135,25 @@ has_room_for_key(struct request *rq, const struct hub_post *post, const struct o
 	return false;
 }
 
+/* The window of this request: its own or that of its channel. */
+static uint64_t
+window_us(const struct request *rq, const struct hub_post *post, const struct options *options)
+{
+	struct hub *hub = rq->server->hub;
+	uint64_t window_s = channel_options_default()->idempotency_window;
+
+	if (options->has_window)
+		window_s = options->window_s;
+	else if ((hub_options_in_use(hub) & CHANNEL_BIT(idempotency_window)) != 0)
+		window_s = hub_options_of(hub, post->channel)->idempotency_window;
+	return window_s * 1000000;
+}
+
 enum command_result
 cmd_publishx(struct request *rq)
 {
 	struct hub_post post = publish_post(rq, rq->command, rq->argv, 0);
-	struct options options = {.window_s = WINDOW_S};
+	struct options options = {0};
 	const struct hub_outcome *first = NULL;
 	struct hub_outcome outcome;
 	enum publish_result result;
@@ -161,7 +180,7 @@ cmd_publishx(struct request *rq)
 		return COMMAND_DONE;
 	if (options.has_key)
 		idempotency_add(rq->server->idempotency, post.channel, options.key, &outcome,
-		    rq->now_us, options.window_s * 1000000);
+		    rq->now_us, window_us(rq, &post, &options));
 	answer(rq, &options, &outcome, false);
 	return COMMAND_DONE;
 }

@@ -279,9 +279,10 @@ keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
 
 /* Limits of the history are applied last: that may remove topics. */
 static inline void
-end_delivery(struct hub *hub, const struct hub_delivery *d)
+end_delivery(struct hub *hub, const struct hub_delivery *d, struct hub_outcome *out)
 {
 	hub->published++;
+	out->position = d->message.position;
 	if (d->message.position.seq != 0)
 		history_enforce(hub_history(hub));
 }
@@ -322,7 +323,7 @@ hub_post_now(struct hub *hub, const struct hub_post *post, enum hub_limiting lim
 	}
 	keep(hub, &d, 0);
 	deliver(hub, &d, 0, limiting, out);
-	end_delivery(hub, &d);
+	end_delivery(hub, &d, out);
 	return HUB_OK;
 }
 
@@ -395,7 +396,7 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
-	end_delivery(hub, &d);
+	end_delivery(hub, &d, out);
 	return HUB_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "pubsub/position.h"
 #include "pubsub/wire_form.h"
 
 /* Post: a message as it is given to the hub to be published, and what became of it. */
@@ -18,6 +19,7 @@ struct hub_post {
 struct hub_outcome {
 	size_t receivers; /* subscriptions that it reached */
 	size_t queued;    /* outboxes that took it; the other receivers dropped and counted it */
+	struct hub_position position; /* 0-0: the channel keeps no history */
 };
 
 #endif
