@@ -35,6 +35,12 @@ on_room(struct outbox *outbox)
 }
 
 static void
+on_low(struct outbox *outbox)
+{
+	hub_replay_low(subscriber_of(outbox));
+}
+
+static void
 on_dropped(void *arg, uint32_t tag, uint64_t count)
 {
 	struct hub *hub = arg;
@@ -68,6 +74,7 @@ hub_new(const struct hub_config *config)
 	    .replies = hub->replies,
 	    .ready = on_ready,
 	    .room = on_room,
+	    .low = on_low,
 	    .dropped = on_dropped,
 	    .notice = write_notice,
 	    .arg = hub,
@@ -75,6 +82,7 @@ hub_new(const struct hub_config *config)
 	LIST_INIT(&hub->interests);
 	TAILQ_INIT(&hub->awaited);
 	TAILQ_INIT(&hub->reserved);
+	hub_replay_init(hub);
 	return hub;
 }
 
@@ -93,6 +101,7 @@ hub_add_form(struct hub *hub, const struct wire_form *form)
 void
 hub_free(struct hub *hub)
 {
+	hub_replay_release(hub);
 	for (size_t i = 0; i < hub->form_count; i++)
 		frame_log_free(hub->logs[i]);
 	frame_log_free(hub->replies);
@@ -199,6 +208,8 @@ remove_subscription(struct hub *hub, struct subscription *subscription)
 
 	if (moved != NULL)
 		moved->index = subscription->index;
+	if (subscription->entry != 0)
+		hub_replay_left(subscription);
 	subscription_table_remove(hub->table, subscription);
 	TAILQ_REMOVE(&s->subscriptions[kind], subscription, of_subscriber);
 	s->count[kind]--;
@@ -244,6 +255,14 @@ max_subscribers(struct hub *hub, const struct topic *topic)
 		return most;
 	own = hub_channel_options(hub, topic)->max_subscribers;
 	return own > 0 && own < most ? own : most;
+}
+
+bool
+hub_is_subscribed(struct subscriber *s, enum hub_kind kind, struct slice name)
+{
+	struct topic *topic;
+
+	return find_subscription(s, kind, name, &topic) != NULL;
 }
 
 enum hub_result

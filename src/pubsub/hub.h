@@ -101,6 +101,8 @@ enum hub_result hub_unsubscribe(struct subscriber *s, enum hub_kind kind, struct
  * topic_name(result->topic). */
 struct subscription *hub_first_subscription(struct subscriber *s, enum hub_kind kind);
 
+bool hub_is_subscribed(struct subscriber *s, enum hub_kind kind, struct slice name);
+
 /* Moves the first subscription to the end: for visiting all of them in steps between which they may
  * change. */
 void hub_rotate_subscriptions(struct subscriber *s, enum hub_kind kind);

@@ -18,8 +18,8 @@ on_forgotten(void *arg, void *owner, uint32_t appended)
 {
 	struct topic *topic = owner;
 
-	(void)appended;
 	topic->ring = 0;
+	hub_replay_forgotten(arg, topic, appended);
 	hub_release_channel(arg, HUB_CHANNEL, topic);
 }
 

@@ -71,6 +71,8 @@ hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before, size_t
 	size_t held = hub_memory_claimed(hub) + asked;
 	bool can_shrink = hub_memory_can_shrink(hub);
 
+	if (held > limit && hub_replay_drop_shared(hub))
+		held = hub_memory_claimed(hub) + asked;
 	/* The usual answer needs no walk over the members. A message that may be larger than the
 	 * limit is always measured, because it would wait forever. */
 	if (held > limit && can_shrink && d->message.payload.len <= limit / 64 && d->count > 0 &&
@@ -92,6 +94,7 @@ hub_check_memory(struct hub *hub, struct hub_delivery *d, size_t *before, size_t
 void
 hub_shrink(struct hub *hub)
 {
+	hub_replay_shrink(hub);
 	for (size_t i = 0; i < hub->form_count; i++)
 		frame_log_shrink(hub->logs[i]);
 	frame_log_shrink(hub->replies);

@@ -103,6 +103,21 @@ encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint
 	return true;
 }
 
+bool
+hub_encode_kept(struct hub *hub, struct topic *topic, const struct ring_message *kept, uint8_t form,
+    uint32_t tag, struct frame *frame)
+{
+	struct hub_delivery d = {
+	    .message = {.kind = HUB_CHANNEL,
+		.channel = topic_name(topic),
+		.payload = kept->payload,
+		.position = {history_position(hub_history(hub)).epoch, kept->seq}},
+	    .verbatim = {.len = kept->payload.len},
+	};
+
+	return encode(hub, &d, form, tag, 0, frame);
+}
+
 /* One step of preparing a frame. False if more steps follow. */
 static bool
 prepare_frame(struct hub *hub, struct hub_delivery *d, uint8_t form, uint64_t id)
@@ -134,7 +149,8 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 	for (uint32_t i = 0; i < topic->count; i++) {
 		const struct outbox *outbox = &topic->members[i].subscriber->outbox;
 
-		if (outbox->sealed || (done >> outbox->form & 1) != 0)
+		if (outbox->sealed || hub_is_replayed(&topic->members[i]) ||
+		    (done >> outbox->form & 1) != 0)
 			continue;
 		if (!prepare_frame(hub, d, outbox->form, id))
 			return false;
@@ -149,6 +165,24 @@ overflow(struct subscriber *s)
 	outbox_close(&s->outbox);
 	hub_stop_awaiting(s); /* publishers to another channel may wait for it */
 	s->ops->overflow(s);
+}
+
+/* A member that is replayed reads the message from the ring later. If no ring keeps it, the replay
+ * ends; false: the member gets the message now. */
+static bool
+leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_member *member,
+    uint32_t tag, struct hub_outcome *out)
+{
+	if (member->subscription->entry == 0)
+		return false;
+	if (d->message.position.seq != 0) {
+		out->catching_up++;
+		return true;
+	}
+	if (hub_replay_unkept(hub, member->subscription))
+		return false;
+	outbox_refuse(&member->subscriber->outbox, tag);
+	return true;
 }
 
 /* One encoding for each wire form in use, then a few words for each member. */
@@ -169,6 +203,8 @@ deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_
 		if (s->outbox.sealed || s == d->except || (d->dedup && hub_has_copy(hub, s)))
 			continue;
 		receivers++;
+		if (s->outbox.has_cursor && leave_to_replay(hub, d, &topic->members[i], tag, out))
+			continue;
 		if (s->outbox.form != form) {
 			form = s->outbox.form;
 			frame = &frames[form];
@@ -273,8 +309,22 @@ keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
 {
 	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard)
 		return;
+	d->message.position = (struct hub_position){0, 0};
 	hub_set_time(hub, now_us);
 	hub_keep(hub, d);
+}
+
+/*
+ * The position that the message gets if no other one is kept before it: the length of a large frame
+ * that is being prepared depends on it. If it becomes wrong the frame is written anew.
+ */
+static void
+foresee_position(struct hub *hub, struct hub_delivery *d)
+{
+	if (d->is_shard || !hub_keeps(hub, d->message.channel))
+		return;
+	d->message.position = history_position(hub_history(hub));
+	d->message.position.seq++;
 }
 
 /* Limits of the history are applied last: that may remove topics. */
@@ -387,6 +437,7 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 		return HUB_BLOCKED;
 	}
 	if (is_large(hub, &d)) {
+		foresee_position(hub, &d);
 		if (!prepare_all(hub, &d, now_us, p))
 			return HUB_PREPARING;
 		id = p->drafts * TOPICS_PREPARED;

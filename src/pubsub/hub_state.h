@@ -36,6 +36,7 @@ struct hub_wait {
 TAILQ_HEAD(hub_waits, hub_wait);
 
 struct hub_options;
+struct hub_replay;
 
 /* hub_dedup.c */
 struct hub_dedup {
@@ -61,6 +62,7 @@ struct hub {
 	struct hub_options *options; /* hub_options.c */
 	uint32_t options_in_use;     /* see hub_options_in_use() */
 	struct hub_history *history; /* hub_history.c */
+	struct hub_replay *replay;   /* hub_replay.c */
 	struct frame_log *replies;
 	struct outbox_pool pool;
 	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */
@@ -191,5 +193,39 @@ hub_blocks(const struct hub_delivery *d, const struct subscriber *s)
 		return false;
 	return d->by_channel ? hub_policy_for(d, s) == OUTBOX_BLOCK : s->blocking;
 }
+
+/* hub_replay.c: a part of the life of the hub. hub_replay_shrink: see hub_shrink(). */
+void hub_replay_init(struct hub *hub);
+void hub_replay_release(struct hub *hub); /* no subscriber has a replay */
+void hub_replay_shrink(struct hub *hub);
+
+/* Frees the encoded portions that are kept for sharing; false: there were none. */
+bool hub_replay_drop_shared(struct hub *hub);
+
+/* The subscription, which is being replayed, is removed; the outbox is low. */
+void hub_replay_left(struct subscription *subscription);
+void hub_replay_low(struct subscriber *s);
+
+/* The ring of the topic was freed, after `appended` messages in all (struct ring). */
+void hub_replay_forgotten(struct hub *hub, struct topic *topic, uint32_t appended);
+
+/*
+ * A message that no ring keeps is being delivered to the subscription, which is being replayed. Its
+ * replay ends, and messages that it has not queued are missed. False: the subscriber is closed.
+ */
+bool hub_replay_unkept(struct hub *hub, struct subscription *subscription)
+    __attribute__((warn_unused_result));
+
+/* True if the member's messages come from its channel's ring for now. */
+static inline bool
+hub_is_replayed(const struct topic_member *member)
+{
+	return member->subscriber->outbox.has_cursor && member->subscription->entry != 0;
+}
+
+/* hub_publish.c: encodes a kept message of the channel. False: the form cannot carry it. */
+struct ring_message;
+bool hub_encode_kept(struct hub *hub, struct topic *topic, const struct ring_message *kept,
+    uint8_t form, uint32_t tag, struct frame *frame) __attribute__((warn_unused_result));
 
 #endif

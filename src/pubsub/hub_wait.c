@@ -164,6 +164,7 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 			struct subscriber *s = topic->members[m].subscriber;
 
 			if (s == d->except || !hub_blocks(d, s) ||
+			    hub_is_replayed(&topic->members[m]) ||
 			    (d->dedup && hub_has_copy(hub, s)))
 				continue;
 			if (len_form != s->outbox.form) {
@@ -187,7 +188,8 @@ hub_reserve(
 		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
-			if (s == d->except || !hub_blocks(d, s) || s->awaited != HUB_NOT_AWAITED)
+			if (s == d->except || !hub_blocks(d, s) || s->awaited != HUB_NOT_AWAITED ||
+			    hub_is_replayed(&d->topics[i]->members[m]))
 				continue;
 			take_ticket(hub, p, now_us);
 			set_state(s, HUB_RESERVED, now_us);

@@ -17,8 +17,9 @@ struct hub_post {
 };
 
 struct hub_outcome {
-	size_t receivers; /* subscriptions that it reached */
-	size_t queued;    /* outboxes that took it; the other receivers dropped and counted it */
+	size_t receivers;   /* subscriptions that it reached */
+	size_t queued;      /* outboxes that took it */
+	size_t catching_up; /* get it from the history later; the other receivers dropped it */
 	struct hub_position position; /* 0-0: the channel keeps no history */
 };
 

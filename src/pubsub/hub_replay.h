@@ -1,0 +1,85 @@
+#ifndef PUBSUB_HUB_REPLAY_H
+#define PUBSUB_HUB_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "pubsub/hub.h"
+#include "pubsub/position.h"
+
+/*
+ * Replay: a subscription that begins with kept messages of its channel and goes on with new ones,
+ * without a gap and without a message twice.
+ *
+ * The kept messages of all channels that a subscriber resumes are queued in the order of seq, in
+ * portions, while its outbox is low. Until none is left, new messages of these channels go to the
+ * rings only; hub_publish() counts the subscriber as a receiver. If a ring drops messages before
+ * they are queued, their number is noted in their place where the outbox has `notify`; otherwise
+ * the subscriber is closed (subscriber_ops.overtaken). What ends early: a subscription that is
+ * unsubscribed, and one whose channel stops keeping history, which gets live messages from then on.
+ */
+
+enum hub_verdict {
+	HUB_RESUMED,    /* every message behind the position can be replayed */
+	HUB_LOST,       /* some cannot, or the position is of another epoch or in the future */
+	HUB_NEW,        /* it did not name a position, so nothing can be missing */
+	HUB_SUBSCRIBED, /* it is subscribed already */
+	HUB_NO_HISTORY, /* the channel keeps none */
+};
+#define HUB_VERDICTS (HUB_NO_HISTORY + 1)
+
+struct hub_resumption {
+	enum hub_verdict verdict;
+	/*
+	 * HUB_RESUMED, HUB_NEW: behind which the replay begins. HUB_LOST: behind which all messages
+	 * are kept. HUB_SUBSCRIBED: up to which messages were queued. HUB_NO_HISTORY: 0-0.
+	 */
+	struct hub_position position;
+	uint64_t count; /* messages that are kept behind it; HUB_SUBSCRIBED, HUB_NO_HISTORY: 0 */
+};
+
+/* What becomes of a subscriber that goes on with the channel at `since`. */
+struct hub_resumption hub_judge(struct subscriber *s, struct slice channel,
+    const struct position_since *since, uint64_t now_us);
+
+/* True if every message of the channel behind the seq is kept: it may be passed to
+ * hub_subscribe_after(). */
+bool hub_can_resume(struct hub *hub, struct slice channel, uint64_t after_seq, uint64_t now_us)
+    __attribute__((warn_unused_result));
+
+/* As hub_subscribe() with HUB_CHANNEL; at HUB_OK the messages behind after_seq are replayed. Call
+ * hub_start_replay() when the subscriber was told of its subscriptions. */
+enum hub_result hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_seq,
+    uint64_t now_us) __attribute__((warn_unused_result));
+
+/* Lets the replay begin, if there is one. */
+void hub_start_replay(struct subscriber *s);
+
+enum hub_replay_result {
+	HUB_REPLAY_IDLE, /* nothing can be done before an outbox is low */
+	HUB_REPLAY_MORE,
+	HUB_REPLAY_FULL, /* limits.memory_bytes is reached: call it again soon */
+};
+
+/* Queues the next portion of one subscriber. */
+enum hub_replay_result hub_replay(struct hub *hub, uint64_t now_us);
+
+/* How far a subscriber is. */
+struct hub_replay_progress {
+	uint32_t channels;            /* subscriptions that are being replayed */
+	uint64_t behind;              /* messages that are still to be queued for them */
+	struct hub_position position; /* everything up to it was queued */
+};
+struct hub_replay_progress hub_replay_progress(struct subscriber *s, uint64_t now_us);
+
+struct hub_replay_figures {
+	size_t cursors;     /* subscribers with a replay */
+	uint64_t replayed;  /* messages that were queued by replays */
+	uint64_t overtaken; /* messages that left a ring before they were queued */
+	size_t bytes;       /* memory of encoded portions that are kept for sharing */
+};
+struct hub_replay_figures hub_replay_figures(const struct hub *hub);
+
+#endif
