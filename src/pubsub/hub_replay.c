@@ -80,14 +80,14 @@ ring_of(struct hub *hub, const struct topic *topic, uint64_t now_us)
 }
 
 static struct slice
-key_of(struct subscriber *const *s)
+key_of(const struct subscriber *const *s)
 {
 	return (struct slice){(const char *)s, sizeof(*s)};
 }
 
 /* NULL unless the subscriber has a replay. */
 static struct cursor *
-cursor_of(struct subscriber *s)
+cursor_of(const struct subscriber *s)
 {
 	return s->outbox.has_cursor ? hash_map_get(s->hub->replay->cursors, key_of(&s)) : NULL;
 }
@@ -113,11 +113,12 @@ static void
 end_cursor(struct hub *hub, struct cursor *cursor)
 {
 	struct subscriber *s = cursor->subscriber;
+	const struct subscriber *key = s;
 
 	while (cursor->count > 0)
 		cursor_remove(cursor, cursor->entries[cursor->count - 1].subscription);
 	move(hub, cursor, CURSOR_EVENT_ENDED);
-	(void)hash_map_remove(hub->replay->cursors, key_of(&s));
+	(void)hash_map_remove(hub->replay->cursors, key_of(&key));
 	s->outbox.has_cursor = false;
 	cursor_free(cursor);
 }
@@ -206,6 +207,7 @@ enum hub_result
 hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_seq, uint64_t now_us)
 {
 	enum hub_result result = hub_subscribe(s, HUB_CHANNEL, channel);
+	const struct subscriber *key = s;
 	struct subscription *subscription;
 	struct cursor *cursor;
 
@@ -215,7 +217,7 @@ hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_s
 	cursor = cursor_of(s);
 	if (cursor == NULL) {
 		cursor = cursor_new(s);
-		(void)hash_map_set(s->hub->replay->cursors, key_of(&s), cursor);
+		(void)hash_map_set(s->hub->replay->cursors, key_of(&key), cursor);
 		s->outbox.has_cursor = true;
 	}
 	cursor_add(cursor, subscription, ring_of(s->hub, subscription->topic, now_us), after_seq);
@@ -389,7 +391,7 @@ hub_replay(struct hub *hub, uint64_t now_us)
 
 /* Up to which messages were queued. */
 static struct hub_position
-queued_position(struct subscriber *s)
+queued_position(const struct subscriber *s)
 {
 	const struct cursor *cursor = cursor_of(s);
 	struct hub_position position = history_position(hub_history(s->hub));
@@ -455,25 +457,22 @@ hub_can_resume(struct hub *hub, struct slice channel, uint64_t after_seq, uint64
 }
 
 struct hub_replay_progress
-hub_replay_progress(struct subscriber *s, uint64_t now_us)
+hub_replay_progress(const struct subscriber *s)
 {
-	struct cursor *cursor = cursor_of(s);
+	const struct cursor *cursor = cursor_of(s);
 	struct hub_replay_progress progress = {.position = queued_position(s)};
 
 	if (cursor == NULL)
 		return progress;
 	progress.channels = cursor->count;
-	s->hub->replay->current = cursor;
-	for (uint32_t i = cursor->count; i > 0; i--) {
-		const struct cursor_entry *entry = &cursor->entries[i - 1];
-		const struct ring *ring = ring_of(s->hub, entry->subscription->topic, now_us);
+	for (uint32_t i = 0; i < cursor->count; i++) {
+		const struct cursor_entry *entry = &cursor->entries[i];
+		/* At time 0 nothing has expired, so no entry ends here. */
+		const struct ring *ring = ring_of(s->hub, entry->subscription->topic, 0);
 
 		if (ring != NULL)
 			progress.behind += ring->appended - entry->number;
 	}
-	s->hub->replay->current = NULL;
-	if (cursor->count == 0)
-		end_cursor(s->hub, cursor);
 	return progress;
 }
 

@@ -72,7 +72,7 @@ struct hub_replay_progress {
 	uint64_t behind;              /* messages that are still to be queued for them */
 	struct hub_position position; /* everything up to it was queued */
 };
-struct hub_replay_progress hub_replay_progress(struct subscriber *s, uint64_t now_us);
+struct hub_replay_progress hub_replay_progress(const struct subscriber *s);
 
 struct hub_replay_figures {
 	size_t cursors;     /* subscribers with a replay */

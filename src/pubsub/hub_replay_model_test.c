@@ -211,7 +211,7 @@ read_some(size_t i, size_t max)
 static bool
 is_replayed(size_t i)
 {
-	return hub_replay_progress(&subs[i].subscriber, now_us).channels > 0;
+	return hub_replay_progress(&subs[i].subscriber).channels > 0;
 }
 
 /* Reads everything, replays included; then marks and missing messages must agree. */
