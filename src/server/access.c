@@ -31,6 +31,9 @@
 /* The most logins resumed in one turn. */
 #define RESUMED_A_TURN 256
 
+/* Channels of a publishing command that are checked when it is queued. */
+#define CHECKED_WHEN_QUEUED 1000
+
 /* The most bytes of channel names compared with patterns in one turn. */
 #define LOOK_WORK ((size_t)256 << 10)
 
@@ -353,6 +356,25 @@ access_may_publish(struct request *rq, struct slice channel)
 	note(rq, ACL_LOG_CHANNEL, channel, name);
 	request_error(rq, "NOPERM this user may not publish to this channel");
 	return false;
+}
+
+bool
+access_may_queue(struct request *rq)
+{
+	const struct acl_channels *channels =
+	    &command_acl(rq->server->commands, rq->command)->channels;
+	size_t at = channels->first;
+
+	if ((rq->command->flags & (CMD_MAY_REPLICATE | CMD_SHARD)) != CMD_MAY_REPLICATE || at == 0)
+		return true;
+	for (int n = 0; n < CHECKED_WHEN_QUEUED && at < rq->argc; n++) {
+		if (!access_may_publish(rq, rq->argv[at]))
+			return false;
+		if (channels->step == 0)
+			break;
+		at += channels->step;
+	}
+	return true;
 }
 
 bool

@@ -80,6 +80,13 @@ bool access_still_allows(struct request *rq);
 bool access_may_publish(struct request *rq, struct slice channel)
     __attribute__((warn_unused_result));
 
+/*
+ * The same for the channels of a command that a transaction is about to queue, if it publishes.
+ * Shard channels have no options. Of very many channels only the first ones are checked: all are
+ * when the command is executed.
+ */
+bool access_may_queue(struct request *rq) __attribute__((warn_unused_result));
+
 /* The check of the request has ended: frees the state that it kept between turns. */
 void access_check_over(struct client *c);
 

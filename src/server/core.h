@@ -51,7 +51,7 @@ struct server {
 
 	struct hub *hub;
 	struct channel_rates *channel_rates; /* see max-rated-channels */
-	struct idempotency *idempotency; /* keys of PUBLISHX */
+	struct idempotency *idempotency;     /* keys of PUBLISHX */
 	struct clients *clients;
 	struct access *access;
 	struct waits *waits;

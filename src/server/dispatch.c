@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "acl/command.h"
 #include "acl/user.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -41,9 +40,6 @@
 
 /* An error text repeats at most this many bytes of a request, as in Redis. */
 #define SHOWN_MAX 128
-
-/* Channels of a command that are checked when it is queued. */
-#define CHECKED_WHEN_QUEUED 1000
 
 /* Memory kept for the next reply. */
 #define REPLY_KEEP_BYTES 65536
@@ -482,37 +478,13 @@ reject(struct request *rq)
 	return answer(rq);
 }
 
-/*
- * Returns false after replying with an error if the options of a channel forbid the client to
- * publish to it. Shard channels have no options. A command that publishes to very many channels
- * is checked completely only when it is executed.
- */
-static bool
-may_publish(struct request *rq)
-{
-	const struct acl_channels *channels =
-	    &command_acl(rq->server->commands, rq->command)->channels;
-	size_t at = channels->first;
-
-	if ((rq->command->flags & (CMD_MAY_REPLICATE | CMD_SHARD)) != CMD_MAY_REPLICATE || at == 0)
-		return true;
-	for (int n = 0; n < CHECKED_WHEN_QUEUED && at < rq->argc; n++) {
-		if (!access_may_publish(rq, rq->argv[at]))
-			return false;
-		if (channels->step == 0)
-			break;
-		at += channels->step;
-	}
-	return true;
-}
-
 static enum request_verdict
 queue(struct request *rq)
 {
 	const struct server_config *config = rq->server->config;
 	struct transaction *t = client_transaction(rq->client);
 
-	if (!may_publish(rq))
+	if (!access_may_queue(rq))
 		return reject(rq);
 	if (!t->spoiled && !transaction_add(t, rq->command, rq->argv, rq->argc,
 			       config->transaction_commands, config->query_buffer_bytes)) {
