@@ -15,6 +15,7 @@ import time
 import pytest
 
 from lib.daemon import Fanfared, free_port
+from lib.lineage import Lineage, is_alive, lineages_of
 from lib.resp import Closed, Connection, Push, encode, error
 from lib.tls import TlsConnection
 from lib.wait import SLOW, seconds, wait_until
@@ -200,57 +201,6 @@ def test_systemd_is_told_of_a_lame_duck_and_of_how_long_it_lasts(start_fanfared,
 
 
 # Upgrade
-
-
-def is_alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-class Lineage:
-    """A daemon and the successors that it and they started; all write to one log."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-
-    def pids(self):
-        return [int(pid) for pid in re.findall(r"upgrade: process (\d+) serves from now on", self.daemon.log())]
-
-    def upgrade(self, pid=None):
-        """SIGUSR2 to the one that serves; the pid of the next."""
-        before = len(self.pids())
-        os.kill(pid or self.daemon.pid, signal.SIGUSR2)
-        wait_until(lambda: len(self.pids()) > before or "upgrade failed" in self.daemon.log(), "a successor", 40)
-        assert len(self.pids()) > before, self.daemon.log()
-        return self.pids()[-1]
-
-    def end(self):
-        """SIGTERM to all there are; none may be left."""
-        started = [int(pid) for pid in re.findall(r"started \S+ as process (\d+)", self.daemon.log())]
-        for pid in {*started, *self.pids()}:
-            if is_alive(pid):
-                os.kill(pid, signal.SIGTERM)
-            try:
-                wait_until(lambda pid=pid: not is_alive(pid), f"the end of process {pid}")
-            except AssertionError:
-                os.kill(pid, signal.SIGKILL)
-                raise
-
-
-def lineages_of(start_daemon):
-    started = []
-
-    def start(*options, **more):
-        started.append(Lineage(start_daemon(*options, **more)))
-        return started[-1]
-
-    yield start
-    for lineage in started:
-        lineage.end()
-        lineage.daemon.check_log()
 
 
 @pytest.fixture

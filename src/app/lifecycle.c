@@ -15,9 +15,6 @@
 #include "base/log.h"
 #include "server/lame_duck.h"
 
-/* Time for the successor to read its configuration and to take over the sockets. */
-#define SUCCESSOR_MS 30000
-
 /* Time that the shutdown may take in addition to the configured limits. */
 #define SLACK_S 5
 
@@ -26,33 +23,30 @@
 /* The delay before a failed last snapshot is tried again. */
 #define SAVE_AGAIN_US 5000000
 
-static const char upgrade_refusal[] =
-    "the keys of this process would be lost, or both processes would "
-    "write them; stop this one, then start the other";
+static void hand_over_done(void *arg);
 
 void
 lifecycle_init(
     struct lifecycle *l, struct wiring *wiring, const struct settings *settings, char **argv)
 {
 	*l = (struct lifecycle){.wiring = wiring, .settings = settings};
-	upgrade_init(&l->upgrade, argv);
+	hand_over_init(&l->hand_over, wiring, argv, hand_over_done, l);
 }
 
 void
 lifecycle_release(struct lifecycle *l)
 {
-	upgrade_release(&l->upgrade);
+	hand_over_release(&l->hand_over);
 }
 
 /* A daemon that shuts down starts no successor. */
 static void
 cancel_upgrade(struct lifecycle *l)
 {
-	if (l->upgrade.fd == -1)
+	if (!hand_over_is_active(&l->hand_over))
 		return;
 	log_warn("upgrade given up: this process is shutting down");
-	net_forget(l->wiring->net);
-	upgrade_give_up(&l->upgrade);
+	hand_over_cancel(&l->hand_over);
 }
 
 static void
@@ -242,18 +236,16 @@ on_end_signal(struct lifecycle *l)
 		lifecycle_lame_duck(l, grace_s);
 }
 
-/* The successor accepts from the shared sockets, so no waiting connection is lost. */
+/* The successor serves: this process closes its clients over time, and ends. */
 static void
-hand_over(struct lifecycle *l, pid_t successor)
+hand_over_done(void *arg)
 {
+	struct lifecycle *l = arg;
 	uint32_t window_s = l->settings->server.shutdown_grace_s;
 
 	if (window_s == 0)
 		window_s = l->settings->server.shutdown_timeout_s;
-	log_notice("upgrade: process %ld serves from now on", (long)successor);
 	l->has_handed_over = true;
-	persistence_hand_over(l->wiring->persistence);
-	net_leave_listeners(l->wiring->net);
 	systemd_close(); /* the state of this process is no longer that of the service */
 	if (window_s > 0)
 		lifecycle_lame_duck(l, window_s);
@@ -262,76 +254,17 @@ hand_over(struct lifecycle *l, pid_t successor)
 }
 
 static void
-on_successor(void *arg, bool readable)
-{
-	struct lifecycle *l = arg;
-	struct buffer error = {0};
-	pid_t successor = 0;
-
-	if (!readable)
-		buffer_appendf(
-		    &error, "the new process does not serve after %u s", SUCCESSOR_MS / 1000);
-	else if (!upgrade_read(&l->upgrade, &successor, &error)) {
-		/* The reason was logged. */
-	} else if (persistence_holds_data(l->wiring->persistence)) {
-		/* Keys were created since the upgrade began. */
-		buffer_append_str(&error, upgrade_refusal);
-	} else {
-		systemd_notify("MAINPID=%ld", (long)successor);
-		if (!upgrade_hand_over(&l->upgrade))
-			buffer_append_str(&error, "the new process ended");
-	}
-	if (error.len == 0) {
-		hand_over(l, successor);
-	} else {
-		log_error("upgrade failed, this process goes on: %.*s", (int)error.len, error.ptr);
-		upgrade_give_up(&l->upgrade);
-		systemd_notify("MAINPID=%ld", (long)getpid());
-	}
-	buffer_release(&error);
-}
-
-static void
 begin_upgrade(struct lifecycle *l)
 {
-	struct net_listener listeners[LISTENERS_MAX];
-	size_t count = net_listeners(l->wiring->net, listeners, LISTENERS_MAX);
-	struct buffer error = {0};
-
-	if (l->state != LIFECYCLE_SERVES) {
+	if (l->state != LIFECYCLE_SERVES)
 		log_warn("SIGUSR2: no upgrade, this process is stopping");
-		return;
-	}
-	if (l->settings->seccomp != SECCOMP_NO) {
+	else if (l->settings->seccomp != SECCOMP_NO)
 		log_error(
 		    "SIGUSR2: no upgrade, seccomp does not allow this process to start another");
-		return;
-	}
-	if (l->settings->chroot[0] != '\0') {
+	else if (l->settings->chroot[0] != '\0')
 		log_error("SIGUSR2: no upgrade, only root could enter the chroot again");
-		return;
-	}
-	if (persistence_holds_data(l->wiring->persistence)) {
-		log_error("SIGUSR2: no upgrade, %s", upgrade_refusal);
-		return;
-	}
-	if (l->upgrade.fd != -1) {
-		log_warn("SIGUSR2: an upgrade is under way already");
-		return;
-	}
-	if (count > LISTENERS_MAX) {
-		log_error("SIGUSR2: no upgrade with more than %u listeners", LISTENERS_MAX);
-		return;
-	}
-	if (upgrade_start(&l->upgrade, listeners, count, &error)) {
-		log_notice("SIGUSR2: upgrade: started %s as process %ld", l->upgrade.path,
-		    (long)l->upgrade.child);
-		net_await(l->wiring->net, l->upgrade.fd, SUCCESSOR_MS, on_successor, l);
-	} else {
-		log_error("SIGUSR2: upgrade failed, this process goes on: %.*s", (int)error.len,
-		    error.ptr);
-	}
-	buffer_release(&error);
+	else
+		hand_over_begin(&l->hand_over);
 }
 
 static void
@@ -340,7 +273,7 @@ on_child(struct lifecycle *l)
 	pid_t child;
 	int status;
 
-	if (!upgrade_reap(&l->upgrade, &child, &status))
+	if (!upgrade_reap(&l->hand_over.upgrade, &child, &status))
 		return;
 	if (WIFSIGNALED(status))
 		log_warn(
@@ -364,4 +297,10 @@ lifecycle_signal(struct lifecycle *l, int signal)
 		log_notice("%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
 		on_end_signal(l);
 	}
+}
+
+void
+lifecycle_turn_ends(struct lifecycle *l)
+{
+	hand_over_turn_ends(&l->hand_over);
 }

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/hand_over.h"
 #include "app/settings.h"
-#include "app/upgrade.h"
 
 /*
  * Lifecycle: how the daemon ends, and how it hands over to its successor.
@@ -22,7 +22,7 @@ enum lifecycle_state { LIFECYCLE_SERVES, LIFECYCLE_LAME_DUCK, LIFECYCLE_DRAINS }
 struct lifecycle {
 	struct wiring *wiring;           /* borrowed */
 	const struct settings *settings; /* borrowed */
-	struct upgrade upgrade;
+	struct hand_over hand_over;
 	enum lifecycle_state state;
 	bool was_signalled; /* SIGTERM or SIGINT was received; the next one ends the daemon at once
 			     */
@@ -46,5 +46,6 @@ bool lifecycle_abort(struct lifecycle *l, char *error, size_t error_len)
 void lifecycle_lame_duck_over(struct lifecycle *l);
 
 void lifecycle_turn(struct lifecycle *l, uint64_t now_us); /* to be called regularly, for timers */
+void lifecycle_turn_ends(struct lifecycle *l);
 
 #endif

@@ -18,6 +18,7 @@
 #include "app/seccomp_filter.h"
 #include "app/settings.h"
 #include "app/systemd.h"
+#include "app/take_over.h"
 #include "app/upgrade.h"
 #include "app/wiring.h"
 #include "base/alloc.h"
@@ -134,6 +135,12 @@ static void
 on_turn(void *arg, uint64_t now_us)
 {
 	lifecycle_turn(&((struct fanfared *)arg)->lifecycle, now_us);
+}
+
+static void
+on_turn_ends(void *arg)
+{
+	lifecycle_turn_ends(&((struct fanfared *)arg)->lifecycle);
 }
 
 static void
@@ -305,14 +312,16 @@ give_up_privileges(struct fanfared *f)
 	return ok;
 }
 
-/* Loads the data and begins to serve; connections made meanwhile wait in the kernel. Leaves the pid
- * file of a predecessor alone. */
+/* Loads the data, from the files or from the predecessor; connections made meanwhile wait in the
+ * kernel. Leaves the pid file of a predecessor alone. */
 static bool
 load_keys(struct fanfared *f)
 {
 	const char *pidfile = f->settings.pidfile;
 	struct buffer error = {0};
-	bool ok = persistence_start(f->wiring.persistence, &error);
+	bool ok = f->announce_fd == -1
+		      ? persistence_start(f->wiring.persistence, &error)
+		      : take_over_keys(f->announce_fd, f->wiring.persistence, &error);
 
 	if (!ok) {
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
@@ -333,7 +342,7 @@ take_over(struct fanfared *f)
 	const char *pidfile = f->settings.pidfile;
 
 	f->announce_fd = -1;
-	if (!upgrade_announce(announce_fd)) {
+	if (!take_over_serve(announce_fd)) {
 		refuse(&f->settings, "upgrade: the process that started this one gave up");
 		return false;
 	}
@@ -354,6 +363,7 @@ listen_and_settle(struct fanfared *f, struct buffer *opened)
 	if (open_listeners(f, opened) && give_up_privileges(f) && load_keys(f) && take_over(f))
 		return true;
 	net_leave_listeners(f->wiring.net);
+	persistence_hand_over(f->wiring.persistence); /* the files are the predecessor's */
 	return false;
 }
 
@@ -405,6 +415,7 @@ start_serving(struct fanfared *f)
 	f->wiring.lame_duck_abort = on_abort;
 	f->wiring.lame_duck_over = on_lame_duck_over;
 	f->wiring.turn = on_turn;
+	f->wiring.turn_ends = on_turn_ends;
 	f->wiring.log_accepted = on_log_accepted;
 	f->wiring.arg = f;
 	if (!wiring_init(&f->wiring, &f->settings, &interface))

@@ -10,6 +10,7 @@
 #include "net/net.h"
 #include "persist/disk.h"
 #include "persist/keyspace.h"
+#include "persist/transfer.h"
 #include "server/disk.h"
 #include "server/dump.h"
 #include "server/held.h"
@@ -370,10 +371,23 @@ persistence_turn_ends(struct persistence *p)
 	persist_turn_ends(p->persist);
 }
 
-bool
-persistence_holds_data(const struct persistence *p)
+struct persist *
+persistence_persist(struct persistence *p)
 {
-	return persist_holds_data(p->persist);
+	return p->persist;
+}
+
+struct persist_keyspace
+persistence_server_keyspace(const struct persistence *p)
+{
+	return p->keyspace;
+}
+
+bool
+persistence_inherit(struct persistence *p, const struct transfer_files *files, struct buffer *error)
+{
+	server_restore_changes(p->server, files->changes);
+	return persist_inherit(p->persist, files, error);
 }
 
 void

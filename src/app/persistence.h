@@ -17,6 +17,7 @@
 struct net;
 struct persistence;
 struct server;
+struct transfer_files;
 
 /* Access to the keys of server, which is borrowed; the tool uses it as well. */
 struct persist_keyspace persistence_keyspace(struct server *server);
@@ -42,7 +43,15 @@ void persistence_want_log(struct persistence *p, bool is_wanted);
 uint64_t persistence_turn(struct persistence *p, uint64_t now_us);
 void persistence_turn_ends(struct persistence *p);
 
-bool persistence_holds_data(const struct persistence *p);
+/* For the transfer of an upgrade (persist/transfer.h): both are borrowed. */
+struct persist *persistence_persist(struct persistence *p);
+struct persist_keyspace persistence_server_keyspace(const struct persistence *p);
+
+/* persist_inherit(), and the number of changes since the last snapshot. */
+bool persistence_inherit(struct persistence *p, const struct transfer_files *files,
+    struct buffer *error) __attribute__((warn_unused_result));
+
+/* Another process serves, or this one was not allowed to: it writes nothing any more. */
 void persistence_hand_over(struct persistence *p);
 
 /* Writes the last snapshot if the save rules or SHUTDOWN require one and something has changed.

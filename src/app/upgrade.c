@@ -5,30 +5,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/systemd.h"
+#include "app/upgrade_channel.h"
 #include "base/alloc.h"
 #include "base/bytes.h"
 
-/* The time that the successor waits for the answer. */
-#define ANSWER_MS 10000
-
 #define SELF "/proc/self/exe"
-
-/* Sent by the successor: its process id, or the errno of a failed execve(). */
-struct announcement {
-	int64_t pid; /* 0: it failed, see error */
-	int64_t error;
-};
 
 /* What the child needs between fork and exec, where it may not allocate. */
 struct launch {
@@ -181,7 +171,7 @@ static void __attribute__((noreturn)) become_successor(struct launch *launch)
 {
 	static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD, SIGPIPE};
 	const struct upgrade *u = launch->upgrade;
-	struct announcement failure = {0};
+	int64_t error;
 
 	for (size_t i = 0; i < sizeof(caught) / sizeof(*caught); i++)
 		signal(caught[i], SIG_DFL);
@@ -189,8 +179,9 @@ static void __attribute__((noreturn)) become_successor(struct launch *launch)
 	bytes_from_i64(launch->own_pid, getpid());
 	if (place_descriptors(launch) && chdir(u->cwd) == 0)
 		execve(u->path, u->argv, launch->environment);
-	failure.error = errno;
-	(void)!write(launch->fds[launch->fd_count - 1], &failure, sizeof(failure));
+	error = errno;
+	(void)!upgrade_channel_send(launch->fds[launch->fd_count - 1], UPGRADE_NO_PROGRAM,
+	    (struct slice){(const char *)&error, sizeof(error)}, -1, true);
 	_exit(EXIT_FAILURE);
 }
 
@@ -225,7 +216,7 @@ upgrade_start(
 	if (u->child > 0 && kill(u->child, SIGKILL) == 0)
 		(void)waitpid(u->child, NULL, 0);
 	u->child = 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+	if (!upgrade_channel_open(fds)) {
 		buffer_appendf(error, "socketpair: %s", strerror(errno));
 		return false;
 	}
@@ -249,39 +240,12 @@ upgrade_start(
 	return false;
 }
 
-bool
-upgrade_read(struct upgrade *u, pid_t *successor, struct buffer *error)
+void
+upgrade_disconnect(struct upgrade *u)
 {
-	struct announcement said;
-	ssize_t len;
-
-	do
-		len = recv(u->fd, &said, sizeof(said), 0);
-	while (len < 0 && errno == EINTR);
-	if (len != (ssize_t)sizeof(said))
-		buffer_append_str(error, "the new process ended before it could serve");
-	else if (said.pid <= 0)
-		buffer_appendf(error, "%s: %s", u->path, strerror((int)said.error));
-	else
-		*successor = (pid_t)said.pid;
-	if (error->len == 0)
-		return true;
-	/* It ends by itself, so that it can log the reason. */
-	close(u->fd);
+	if (u->fd != -1)
+		close(u->fd);
 	u->fd = -1;
-	return false;
-}
-
-bool
-upgrade_hand_over(struct upgrade *u)
-{
-	bool ok = send(u->fd, "", 1, MSG_NOSIGNAL) == 1;
-
-	if (!ok)
-		return false;
-	close(u->fd);
-	u->fd = -1;
-	return true;
 }
 
 void
@@ -289,8 +253,7 @@ upgrade_give_up(struct upgrade *u)
 {
 	if (u->fd == -1)
 		return;
-	close(u->fd);
-	u->fd = -1;
+	upgrade_disconnect(u);
 	if (u->child > 0)
 		kill(u->child, SIGKILL);
 }
@@ -316,23 +279,5 @@ upgrade_take(int *fd)
 
 	*fd = ok ? (int)number : -1;
 	unsetenv("FANFARED_UPGRADE");
-	return ok;
-}
-
-bool
-upgrade_announce(int fd)
-{
-	struct announcement announcement = {.pid = getpid()};
-	struct pollfd answer = {.fd = fd, .events = POLLIN};
-	char byte;
-	bool ok;
-
-	if (send(fd, &announcement, sizeof(announcement), MSG_NOSIGNAL) ==
-	    (ssize_t)sizeof(announcement))
-		(void)poll(&answer, 1, ANSWER_MS);
-	/* From now on no answer can be sent; one that was sent before is still read. */
-	(void)shutdown(fd, SHUT_RD);
-	ok = recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
-	close(fd);
 	return ok;
 }

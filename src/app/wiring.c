@@ -76,6 +76,7 @@ net_flushed(void *arg)
 
 	server_flushed(w->server);
 	persistence_turn_ends(w->persistence);
+	w->turn_ends(w->arg);
 }
 
 static void

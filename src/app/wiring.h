@@ -24,6 +24,7 @@ struct wiring {
 	bool (*lame_duck_abort)(void *arg, char *error, size_t error_len); /* ... ABORT */
 	void (*lame_duck_over)(void *arg);        /* the lame duck has finished */
 	void (*turn)(void *arg, uint64_t now_us); /* called at least every 100 ms */
+	void (*turn_ends)(void *arg);             /* called at the end of each turn */
 	void (*log_accepted)(void *arg);          /* the requested append-only file exists */
 	void *arg;
 };

@@ -79,9 +79,6 @@ struct net {
 	struct event *signals[8];
 	unsigned signal_count;
 	bool stopped;
-	struct event *awaited; /* of net_await; NULL: none */
-	void (*await_done)(void *arg, bool readable);
-	void *await_arg;
 	uint64_t now_us;      /* when the turn began to work */
 	unsigned share_us;    /* time for one connection's requests in a turn */
 	bool awake;           /* the turn has begun to work */

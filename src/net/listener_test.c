@@ -283,20 +283,6 @@ START_TEST(a_socket_file_goes_with_the_last_who_has_the_listener)
 }
 END_TEST
 
-static int awaited; /* 0: not done; 1: readable; -1: time is up */
-
-static void
-on_awaited(void *arg, bool readable)
-{
-	*(int *)arg = readable ? 1 : -1;
-}
-
-static bool
-is_done(void *arg)
-{
-	return *(int *)arg != 0;
-}
-
 static size_t
 first_of_unix(void)
 {
@@ -328,27 +314,61 @@ START_TEST(a_storm_on_one_listener_does_not_shut_out_those_who_come_to_another)
 }
 END_TEST
 
-START_TEST(a_descriptor_is_awaited_until_it_is_readable_or_time_is_up)
+struct watched {
+	int fd, calls;
+};
+
+static void
+on_readable(void *arg)
 {
+	struct watched *w = arg;
+	char bytes[16];
+
+	w->calls++;
+	(void)!read(w->fd, bytes, sizeof(bytes));
+}
+
+static void
+on_writable(void *arg)
+{
+	struct watched *w = arg;
+
+	if (++w->calls < 3)
+		(void)!write(w->fd, "x", 1);
+}
+
+static bool
+was_called_twice(void *arg)
+{
+	return ((struct watched *)arg)->calls >= 2;
+}
+
+START_TEST(a_watched_descriptor_is_reported_in_each_turn_in_which_it_is_ready)
+{
+	struct watched reader = {0}, writer = {0};
+	struct net_watch *reads, *writes;
 	int pair[2];
 
 	ck_assert_int_eq(pipe(pair), 0);
-	awaited = 0;
-	net_await(rig.net, pair[0], 50, on_awaited, &awaited);
-	rig_until(is_done, &awaited);
-	ck_assert_int_eq(awaited, -1);
-	awaited = 0;
-	net_await(rig.net, pair[0], 20000, on_awaited, &awaited);
+	reader.fd = pair[0];
+	writer.fd = pair[1];
+	reads = net_watch(rig.net, pair[0], on_readable, &reader);
+	ck_assert_ptr_nonnull(reads);
 	rig_for_ms(20);
-	ck_assert_int_eq(awaited, 0);
+	ck_assert_int_eq(reader.calls, 0);
+	writes = net_watch_writable(rig.net, pair[1], on_writable, &writer);
+	ck_assert_ptr_nonnull(writes);
+	rig_until(was_called_twice, &writer);
+	net_unwatch(writes);
+	writer.calls = 0;
+	rig_for_ms(20);
+	ck_assert_int_eq(writer.calls, 0);
+	ck_assert_int_gt(reader.calls, 0);
+	/* The end of the pipe counts as readable, each time. */
+	reader.calls = 0;
 	close(pair[1]);
-	rig_until(is_done, &awaited);
-	ck_assert_int_eq(awaited, 1);
-	awaited = 0;
-	net_await(rig.net, pair[0], 20000, on_awaited, &awaited);
-	net_forget(rig.net);
-	rig_for_ms(20);
-	ck_assert_int_eq(awaited, 0);
+	rig_until(was_called_twice, &reader);
+	net_unwatch(reads);
 	close(pair[0]);
 }
 END_TEST
@@ -368,5 +388,5 @@ main(void)
 		listeners_have_names_under_which_they_are_handed_on,
 		a_socket_file_goes_with_the_last_who_has_the_listener,
 		a_storm_on_one_listener_does_not_shut_out_those_who_come_to_another,
-		a_descriptor_is_awaited_until_it_is_readable_or_time_is_up, NULL});
+		a_watched_descriptor_is_reported_in_each_turn_in_which_it_is_ready, NULL});
 }

@@ -179,7 +179,6 @@ net_free(struct net *net)
 	net_loops_close(net);
 	for (unsigned i = 0; i < net->signal_count; i++)
 		event_free(net->signals[i]);
-	net_forget(net);
 	if (net->relisten != NULL)
 		event_free(net->relisten);
 	tls_unref(net->tls);

@@ -135,16 +135,13 @@ int net_port(const struct net *net); /* of the first TCP listener, 0 if none: te
 
 void net_watch_signal(struct net *net, int signal);
 
-/* Calls done once: when fd is readable or at its end (true), or after timeout_ms (false). Only one
- * at a time; borrows fd until then, or until net_forget(). */
-void net_await(struct net *net, int fd, uint32_t timeout_ms, void (*done)(void *arg, bool readable),
-    void *arg);
-void net_forget(struct net *net);
-
-/* Calls readable in each turn in which fd is readable, until net_unwatch. Borrows fd. Returns
- * owned; NULL if libevent fails. */
+/* Calls readable in each turn in which fd is readable, or at its end, until net_unwatch. Borrows
+ * fd. Returns owned; NULL if libevent fails. */
 struct net_watch;
 struct net_watch *net_watch(struct net *net, int fd, void (*readable)(void *arg), void *arg);
+/* The same for each turn in which fd is writable. */
+struct net_watch *net_watch_writable(
+    struct net *net, int fd, void (*writable)(void *arg), void *arg);
 void net_unwatch(struct net_watch *watch); /* NULL is allowed */
 
 void net_run(struct net *net); /* until net_stop; it may be called again then */

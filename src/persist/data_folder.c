@@ -68,12 +68,19 @@ take_lock(int fd, bool may_wait)
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-bool
-data_folder_lock(int *fd, bool may_wait, struct buffer *error)
+void
+data_folder_name_owner(int fd)
 {
 	char text[32];
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len)
+		log_warn("%s: %s", lock_file, strerror(errno));
+}
+
+bool
+data_folder_lock(int *fd, bool may_wait, struct buffer *error)
+{
 	*fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd == -1) {
 		describe(-1, errno, error);
@@ -85,9 +92,7 @@ data_folder_lock(int *fd, bool may_wait, struct buffer *error)
 		*fd = -1;
 		return false;
 	}
-	/* The contents are for people only. */
-	if (ftruncate(*fd, 0) != 0 || pwrite(*fd, text, (size_t)len, 0) != len)
-		log_warn("%s: %s", lock_file, strerror(errno));
+	data_folder_name_owner(*fd);
 	remove_left_over(REWRITE_TEMP);
 	remove_left_over(SNAPSHOT_TEMP);
 	remove_left_over(FOREGROUND_TEMP);

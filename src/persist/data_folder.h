@@ -20,4 +20,7 @@
 bool data_folder_lock(int *fd, bool may_wait, struct buffer *error)
     __attribute__((warn_unused_result));
 
+/* Writes this process's id to the lock file, for people. */
+void data_folder_name_owner(int fd);
+
 #endif

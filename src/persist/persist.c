@@ -60,11 +60,19 @@ note_report(struct persist *p, const struct aof_report *before)
 	}
 }
 
-/* Blocked writers continue when half of aof-unsynced-max-bytes is free. */
-static void
-end_crowd(struct persist *p)
+/* True if more than this is unsynced, or not sent to a successor. */
+static bool
+is_crowded(const struct persist *p, uint64_t max_bytes)
 {
-	if (p->writer != NULL && aof_writer_unsynced(p->writer) <= p->config.unsynced_max_bytes / 2)
+	return (p->writer != NULL && aof_writer_unsynced(p->writer) > max_bytes) ||
+	       persist_transfer_queue(p).len > max_bytes;
+}
+
+/* Blocked writers continue when half of aof-unsynced-max-bytes is free. */
+void
+persist_end_crowd(struct persist *p)
+{
+	if (!is_crowded(p, p->config.unsynced_max_bytes / 2))
 		p->host.journal_crowded(p->host.arg, false);
 }
 
@@ -78,7 +86,7 @@ on_report(void *arg)
 	aof_writer_report(p->writer, &p->report);
 	say_fault(p, &fault_before);
 	p->host.journal_kept(p->host.arg, p->report.kept);
-	end_crowd(p);
+	persist_end_crowd(p);
 	note_report(p, &before);
 }
 
@@ -104,7 +112,9 @@ writer_settings(const struct persist *p)
 
 	/* A file without a name does not survive a crash, so it needs no sync. */
 	return (struct aof_writer_settings){
-	    .policy = is_named ? p->config.policy : AOF_SYNC_NO,
+	    .policy = !is_named                             ? AOF_SYNC_NO
+		      : p->transfer.phase >= TRANSFER_SYNCS ? AOF_SYNC_ALWAYS
+							    : p->config.policy,
 	    .spares_disk = p->config.no_sync_on_rewrite && p->machine.dump != DUMP_IDLE,
 	    .unsynced_max_bytes = p->config.unsynced_max_bytes,
 	};
@@ -152,16 +162,22 @@ persist_flush(struct persist *p)
 	struct buffer batch;
 	uint64_t number;
 
-	if ((p->machine.log != PHASE_ON && p->machine.log != PHASE_STARTING) ||
+	if ((!persist_is_on(p) && !persist_transfer_collects(p)) ||
 	    !p->host.journal_take(p->host.arg, &batch, &number))
 		return;
-	aof_writer_append(p->writer, number, &batch);
-	if (aof_writer_unsynced(p->writer) > p->config.unsynced_max_bytes)
+	persist_transfer_add(p, buffer_slice(&batch));
+	if (persist_is_on(p)) {
+		p->last_number = number;
+		aof_writer_append(p->writer, number, &batch);
+	} else {
+		buffer_release(&batch);
+	}
+	if (is_crowded(p, p->config.unsynced_max_bytes))
 		p->host.journal_crowded(p->host.arg, true);
 }
 
-static void
-set_journal(struct persist *p, bool is_on)
+void
+persist_set_journal(struct persist *p, bool is_on)
 {
 	p->host.journal_set(
 	    p->host.arg, is_on, p->machine.log == PHASE_ON && p->config.policy == AOF_SYNC_ALWAYS);
@@ -171,9 +187,9 @@ static void
 log_actions(struct persist *p, uint32_t actions)
 {
 	if ((actions & ACTION_JOURNAL_ON) != 0)
-		set_journal(p, true);
+		persist_set_journal(p, true);
 	if ((actions & ACTION_JOURNAL_OFF) != 0)
-		set_journal(p, false);
+		persist_set_journal(p, false);
 	if ((actions & ACTION_STOP_LOG) != 0) {
 		aof_writer_stop(p->writer);
 		p->host.journal_crowded(p->host.arg, false);
@@ -217,7 +233,7 @@ persist_new(
 	p->host = *host;
 	p->disk = disk;
 	p->lock_fd = -1;
-	p->child.result_fd = -1;
+	p->child.result_fd = p->transfer.child.result_fd = -1;
 	for (size_t i = 0; i < 2; i++)
 		p->records[i].seconds = -1;
 	p->save_time = (int64_t)(clock_wall_us() / 1000000);
@@ -276,9 +292,9 @@ persist_configure(struct persist *p, const struct persist_config *config)
 	persist_flush(p);
 	p->config = *config;
 	persist_configure_writer(p);
-	end_crowd(p); /* aof-unsynced-max-bytes may have grown */
+	persist_end_crowd(p); /* aof-unsynced-max-bytes may have grown */
 	if (p->machine.log == PHASE_ON)
-		set_journal(p, true);
+		persist_set_journal(p, true);
 	persist_derive_refusal(p);
 }
 
@@ -308,6 +324,10 @@ begin_start(struct persist *p, struct buffer *error)
 {
 	if (p->handed_over || p->machine.log == PHASE_CLOSED) {
 		buffer_append_str(error, "this process is stopping");
+		return false;
+	}
+	if (p->transfer.phase != TRANSFER_NONE) {
+		buffer_append_str(error, "an upgrade is under way");
 		return false;
 	}
 	if (!open_unnamed(p, error))
@@ -357,6 +377,8 @@ persist_switch_off(struct persist *p)
 	bool was_on = p->machine.log == PHASE_ON;
 
 	p->keeps_starting = false;
+	if (persist_is_on(p) && p->transfer.phase != TRANSFER_NONE)
+		p->transfer.fault = "appendonly was set to no meanwhile";
 	snprintf(p->start_error, sizeof(p->start_error), "appendonly was set to no meanwhile");
 	(void)persist_event(p, EVENT_LOG_OFF);
 	if (was_on)
@@ -400,20 +422,6 @@ persist_turn_ends(struct persist *p)
 	persist_derive_refusal(p);
 }
 
-void
-persist_hand_over(struct persist *p)
-{
-	p->handed_over = true;
-	persist_derive_refusal(p);
-}
-
-bool
-persist_holds_data(const struct persist *p)
-{
-	return p->machine.log != PHASE_OFF || p->machine.dump != DUMP_IDLE || p->lock_fd != -1 ||
-	       p->host.keyspace->key_count(p->host.keyspace->arg) > 0;
-}
-
 bool
 persist_free(struct persist *p)
 {
@@ -423,12 +431,15 @@ persist_free(struct persist *p)
 	if (p == NULL)
 		return true;
 	limit_us = (uint64_t)p->config.end_timeout_s * 1000000;
+	persist_transfer_cancel(p);
 	persist_flush(p);
 	was_starting = p->machine.log == PHASE_STARTING;
 	snprintf(p->start_error, sizeof(p->start_error), "the daemon is shutting down");
 	(void)persist_event(p, EVENT_END);
 	p->host.unwatch(p->host.arg, p->watch);
 	p->host.unwatch(p->host.arg, p->child_watch);
+	p->host.unwatch(p->host.arg, p->transfer.watch);
+	(void)dump_child_end(&p->transfer.child, limit_us);
 	if (dump_child_end(&p->child, limit_us))
 		persist_remove_temp(p);
 	ok = aof_writer_free(p->writer, limit_us, &needs_rewrite);

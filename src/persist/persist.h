@@ -130,12 +130,6 @@ void persist_save_after_current(struct persist *p);
 /* Writes a snapshot in this process, at once. False: it failed, and was logged. */
 bool persist_save_now(struct persist *p) __attribute__((warn_unused_result));
 
-/* Another process has taken over: from now on every change is refused. */
-void persist_hand_over(struct persist *p);
-
-/* True if data would be lost if another process took over now. */
-bool persist_holds_data(const struct persist *p);
-
 /* Ends persistence: writes the changes in memory, for end_timeout_s at most. False: not all was
  * written, which is logged. NULL is allowed. */
 bool persist_free(struct persist *p);

@@ -267,11 +267,23 @@ can_dump(struct persist *p, enum dump_kind kind)
 	return ok;
 }
 
+/* During a transfer no dump begins; it begins after it, unless the successor has taken over. */
+static bool
+is_put_off(struct persist *p, enum dump_kind kind)
+{
+	if (p->transfer.phase == TRANSFER_NONE)
+		return false;
+	p->scheduled |= 1U << kind;
+	return true;
+}
+
 enum persist_answer
 persist_rewrite(struct persist *p)
 {
 	uint32_t actions;
 
+	if (is_put_off(p, DUMP_REWRITE))
+		return PERSIST_SCHEDULED;
 	if (!can_dump(p, DUMP_REWRITE))
 		return PERSIST_UNABLE;
 	actions = persist_event(p, EVENT_WANT_REWRITE);
@@ -288,6 +300,8 @@ persist_save(struct persist *p, bool may_wait)
 {
 	uint32_t actions;
 
+	if (is_put_off(p, DUMP_SNAPSHOT))
+		return PERSIST_SCHEDULED;
 	if (!can_dump(p, DUMP_SNAPSHOT))
 		return PERSIST_UNABLE;
 	actions = persist_event(p, EVENT_WANT_SNAPSHOT);
@@ -390,7 +404,7 @@ is_scheduled(const struct persist *p, enum dump_kind kind)
 void
 persist_start_due_dumps(struct persist *p)
 {
-	if (p->machine.dump != DUMP_IDLE || p->handed_over)
+	if (p->machine.dump != DUMP_IDLE || p->handed_over || p->transfer.phase != TRANSFER_NONE)
 		return;
 	if (is_scheduled(p, DUMP_REWRITE))
 		(void)persist_event(p, EVENT_WANT_REWRITE);

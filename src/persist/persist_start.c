@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,7 +15,8 @@
 #include "persist/foreign_files.h"
 #include "persist/persist_state.h"
 
-/* The start: loads the file on disk and opens the append-only file. */
+/* The start: loads the file on disk and opens the append-only file, or continues the files of a
+ * predecessor. */
 
 static bool
 name_is_good(const char *directive, const char *name, struct buffer *error)
@@ -54,6 +56,16 @@ names_are_good(const struct persist_config *config, struct buffer *error)
 	return false;
 }
 
+/* Takes fd. The file has `size` bytes, all of them synced. */
+static void
+use_log(struct persist *p, int fd, uint64_t size)
+{
+	p->report.size = p->base_bytes = size;
+	aof_writer_open(p->writer, fd, size, ++p->generation, p->config.log_name);
+	(void)persist_event(p, EVENT_LOG_LOADED);
+	persist_configure_writer(p);
+}
+
 /* Continues an existing file of `size` bytes. */
 static bool
 open_log(struct persist *p, uint64_t size, struct buffer *error)
@@ -67,10 +79,7 @@ open_log(struct persist *p, uint64_t size, struct buffer *error)
 			close(fd);
 		return false;
 	}
-	p->report.size = p->base_bytes = size;
-	aof_writer_open(p->writer, fd, size, ++p->generation, name);
-	(void)persist_event(p, EVENT_LOG_LOADED);
-	persist_configure_writer(p);
+	use_log(p, fd, size);
 	return true;
 }
 
@@ -139,6 +148,90 @@ has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 		    (int)name.len, name.ptr);
 	buffer_release(&name);
 	return !found;
+}
+
+static bool
+is_lock_of_folder(int fd)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 && stat(DATA_FOLDER_LOCK, &named) == 0 &&
+	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+static bool
+must_equal(const char *directive, const char *before, const char *now, struct buffer *error)
+{
+	if (strcmp(before, now) == 0)
+		return true;
+	buffer_appendf(error,
+	    "%s is %s in the process that runs, and %s in the configuration: it cannot change in "
+	    "an "
+	    "upgrade",
+	    directive, before, now);
+	return false;
+}
+
+bool
+persist_transfer_fits(
+    const struct persist *p, const struct transfer_files *files, struct buffer *error)
+{
+	const struct persist_config *config = &p->config;
+
+	if (!must_equal("appendonly", files->log_is_on ? "yes" : "no",
+		config->appendonly ? "yes" : "no", error))
+		return false;
+	if (files->lock_fd != -1)
+		return must_equal("appendfilename", files->log_name, config->log_name, error) &&
+		       must_equal("dbfilename", files->snapshot_name, config->snapshot_name, error);
+	if (access(config->snapshot_name, F_OK) != 0)
+		return true;
+	buffer_appendf(error,
+	    "%s exists, and the process that runs has not loaded it: stop that process and start "
+	    "this one instead, or remove the file",
+	    config->snapshot_name);
+	return false;
+}
+
+/* The file ends where the predecessor wrote last, and is synced. */
+static bool
+open_inherited_log(struct persist *p, const struct transfer_files *files, struct buffer *error)
+{
+	const char *name = p->config.log_name;
+	int fd = p->disk->open(p->disk->arg, name, O_RDWR);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) != 0) {
+		buffer_appendf(error, "%s: %s", name, strerror(errno));
+	} else if ((uint64_t)st.st_size != files->log_size) {
+		buffer_appendf(error, "%s: %llu bytes long, not %llu as the process that runs says",
+		    name, (unsigned long long)st.st_size, (unsigned long long)files->log_size);
+	} else if (persist_open_writer(p, error)) {
+		use_log(p, fd, files->log_size);
+		p->base_bytes = files->base_size;
+		return true;
+	}
+	if (fd != -1)
+		close(fd);
+	return false;
+}
+
+bool
+persist_inherit(struct persist *p, const struct transfer_files *files, struct buffer *error)
+{
+	p->lock_fd = files->lock_fd;
+	p->save_time = files->save_time;
+	if (!names_are_good(&p->config, error) || !persist_transfer_fits(p, files, error))
+		return false;
+	if (files->lock_fd == -1)
+		return p->config.rule_count == 0 || data_folder_lock(&p->lock_fd, true, error);
+	if (!is_lock_of_folder(files->lock_fd)) {
+		buffer_appendf(error, "dir is not the folder of the process that runs: it cannot "
+				      "change in an upgrade");
+		return false;
+	}
+	data_folder_name_owner(p->lock_fd);
+	return !files->log_is_on || open_inherited_log(p, files, error);
 }
 
 bool

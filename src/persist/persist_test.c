@@ -9,6 +9,7 @@
 #include "base/testing.h"
 #include "persist/testing_daemon.h"
 #include "persist/testing_log.h"
+#include "persist/transfer.h"
 
 static struct testing_daemon l;
 

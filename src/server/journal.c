@@ -116,3 +116,9 @@ server_saved(struct server *server, uint64_t changes)
 	server->journal->changes -=
 	    changes < server->journal->changes ? changes : server->journal->changes;
 }
+
+void
+server_restore_changes(struct server *server, uint64_t changes)
+{
+	server->journal->changes = changes;
+}

@@ -72,6 +72,7 @@ void server_journal_crowded(struct server *server, bool crowded);
 
 /* Changes since the last snapshot, see server_saved. */
 uint64_t server_changes(const struct server *server);
-void server_saved(struct server *server, uint64_t changes); /* subtracts these */
+void server_saved(struct server *server, uint64_t changes);           /* subtracts these */
+void server_restore_changes(struct server *server, uint64_t changes); /* of a predecessor */
 
 #endif

@@ -7,6 +7,7 @@ import errno
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,9 @@ import time
 from lib.chaos_writers import ConfigWriter, ListWriter, Mode, SetWriter, Strange, TransactionWriter
 from lib.daemon import Fanfared
 from lib.disk import BOTH, CHILD, PARENT, Disk, FOR_EVER
+from lib.lineage import is_alive
 from lib.resp import Closed, Connection, Error
-from lib.wait import seconds
+from lib.wait import seconds, wait_until
 
 AOF, SNAPSHOT = "appendonly.aof", "dump.aof"
 PATIENCE = 20
@@ -172,17 +174,21 @@ class Chaos:
         found = self.check_file() if appendonly == "yes" and there[AOF] else None
         self.daemon = Fanfared(self.folder, *options, env=self.disk.env)
         self.daemon.start()
-        for caller in self.callers.values():
-            caller.end()
-        self.callers = {name: Caller(self.daemon.address) for name in ("config", "dump", "end", "info")}
         self.mode.begin(appendonly, appendfsync, save)
         self.at_start = {"appendonly": appendonly, "appendfsync": appendfsync, "save": save}
-        self.seen = {}
-        self.settings_sent = {}
-        self.observed = None
+        self.meet()
         if found is not None:
             self.check_found(found)
         self.check_loaded(appendonly, there, promised)
+
+    def meet(self):
+        """Another process serves: its figures begin at 0."""
+        for caller in self.callers.values():
+            caller.end()
+        self.callers = {name: Caller(self.daemon.address) for name in ("config", "dump", "end", "info")}
+        self.seen = {}
+        self.settings_sent = {}
+        self.observed = None
 
     def check_file(self):
         """The exit status and output of `fanfare aof check` for the file."""
@@ -218,7 +224,7 @@ class Chaos:
     def live(self):
         rng = self.rng
         with Connection(self.daemon.address, timeout=60) as client:
-            self.config_writer.write_one(client, ("maxclients", "5000"))  # a key, which prevents an upgrade
+            self.config_writer.write_one(client, ("maxclients", "5000"))
         for writer in self.writers:
             writer.go(self.daemon.address)
         self.pause(0.05)
@@ -226,7 +232,7 @@ class Chaos:
             (self.step_fault, 10), (self.step_heal, 4), (self.step_full, 2), (self.step_rewrite, 4),
             (self.step_bgsave, 4), (self.step_save, 3), (self.step_kill_child, 3), (self.step_appendonly, 5),
             (self.step_appendfsync, 4), (self.step_config, 4), (self.step_names, 1), (self.step_config_in_multi, 3),
-            (self.step_hangup, 1), (self.step_upgrade, 1), (self.step_abort, 2), (self.step_busy, 2),
+            (self.step_hangup, 1), (self.step_upgrade, 3), (self.step_abort, 2), (self.step_busy, 2),
             (self.step_observe, 4))]
         for _ in range(rng.randint(4, 24)):
             step = rng.choices([one for one, _ in steps], [weight for _, weight in steps])[0]
@@ -384,9 +390,35 @@ class Chaos:
             self.mode.set("appendonly", self.at_start["appendonly"])
 
     def step_upgrade(self):
-        """Refused, because there are keys."""
-        self.daemon.process.send_signal(signal.SIGUSR2)
+        """The successor has the settings of the start: if appendonly differs from them, it refuses. On a failing disk
+        the upgrade fails."""
+        if not all(caller.is_idle() for caller in self.callers.values()):
+            return
+        names = ("appendonly", "appendfsync", "save")
+        before = {name: self.mode.get(name) for name in names}
+        for name in names:
+            self.mode.set(name, None)
+        log = len(self.daemon.log())
         self.say("SIGUSR2")
+        self.daemon.process.send_signal(signal.SIGUSR2)
+        outcome = None
+        end = time.monotonic() + seconds(90)
+        while not outcome:
+            self.check_alive()
+            if time.monotonic() > end:
+                raise Strange("SIGUSR2 has no outcome")
+            self.pause(0.005)
+            outcome = re.search(r"upgrade: process (\d+) serves|upgrade failed|no upgrade", self.daemon.log()[log:])
+        self.say(f"  {outcome.group()}")
+        if outcome.group(1) is None:
+            for name in names:
+                self.mode.set(name, before[name])
+            return
+        self.pause(self.rng.choice((0, 0.01, 0.2)))
+        self.daemon.process = Adopted(int(outcome.group(1)), self.daemon.process)
+        for name in names:
+            self.mode.set(name, self.at_start[name])
+        self.meet()
 
     def step_abort(self):
         """A shutdown that is cancelled, or a snapshot that it interrupts."""
@@ -651,6 +683,30 @@ class Chaos:
                 return client.info("server")["lame_duck"] == "0"
         except (Closed, OSError):
             return False
+
+
+class Adopted:
+    """A successor, as a process of subprocess; its predecessor is killed. Its exit status is unknown."""
+
+    def __init__(self, pid, predecessor):
+        self.pid, self.returncode = pid, None
+        predecessor.kill()
+        predecessor.wait()
+
+    def poll(self):
+        if self.returncode is None and not is_alive(self.pid):
+            self.returncode = 0
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self):
+        wait_until(lambda: self.poll() is not None, f"the end of process {self.pid}", 30)
 
 
 def shown(reply):

@@ -5,8 +5,8 @@ import time
 
 from lib.resp import Closed, Connection, Error, encode
 
-# Replies that a change may get on a failing disk.
-REFUSALS = (b"MISCONF", b"EXECABORT")
+# Replies that a change may get on a failing disk, and after an upgrade.
+REFUSALS = (b"MISCONF", b"EXECABORT", b"READONLY")
 
 
 class Strange(Exception):

@@ -1,0 +1,27 @@
+#ifndef APP_TAKE_OVER_H
+#define APP_TAKE_OVER_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+
+/*
+ * Take over: the upgrade in the successor, before its event loop runs. It receives the keys and the
+ * files from the process that serves (hand_over.h is that side), and then waits for the word to
+ * serve. Until then it writes no file and accepts no connection: if anything fails, or the other
+ * process gives the upgrade up, it must end, and the other one continues.
+ */
+struct persistence;
+
+/*
+ * Receives keys and opens files, in the place of persistence_start(). fd is the socket of
+ * upgrade_take(). False: error says why; the other process was told.
+ */
+bool take_over_keys(int fd, struct persistence *persistence, struct buffer *error)
+    __attribute__((warn_unused_result));
+
+/* Reports that this process can serve, and waits for the answer. Takes fd. False: it must not
+ * serve. After true nothing may fail any more. */
+bool take_over_serve(int fd) __attribute__((warn_unused_result));
+
+#endif
