@@ -5,6 +5,7 @@
 #include "resp/writer.h"
 #include "server/blocked.h"
 #include "server/client_walk.h"
+#include "server/history_wait.h"
 #include "server/pause.h"
 #include "server/wait.h"
 
@@ -77,7 +78,8 @@ cmd_client_unpause(struct request *rq)
 }
 
 /*
- * Unblocks a client that waits for a key. Requests that wait for something else are not affected.
+ * Unblocks a client that waits for a key or for a kept message. Requests that wait for something
+ * else are not affected.
  */
 enum command_result
 cmd_client_unblock(struct request *rq)
@@ -95,6 +97,7 @@ cmd_client_unblock(struct request *rq)
 	else if (id > 0 && (c = client_by_id(rq->server, (uint64_t)id)) == NULL)
 		resp_put_int(rq->reply, 0);
 	else
-		resp_put_int(rq->reply, c != NULL && blocked_end(c, with_error));
+		resp_put_int(rq->reply,
+		    c != NULL && (blocked_end(c, with_error) || history_wait_end(c, with_error)));
 	return COMMAND_DONE;
 }

@@ -31,6 +31,7 @@ static const struct {
     {"TLS", INFO_TLS, true},
     {"Threads", INFO_THREADS, true},
     {"Pubsub", INFO_PUBSUB, true},
+    {"History", INFO_HISTORY, true},
     {"Limits", INFO_LIMITS, true},
     {"Commandstats", INFO_COMMANDSTATS, false},
     {"Errorstats", INFO_ERRORSTATS, true},

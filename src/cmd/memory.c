@@ -9,6 +9,7 @@
 #include "kv/keyspace.h"
 #include "kv/memory.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "resp/writer.h"
 #include "server/client.h"
@@ -18,21 +19,23 @@
 #include "server/request_keys.h"
 #include "server/statistics.h"
 
-/* MEMORY: the memory of keys, subscriptions and queued messages. */
+/* MEMORY: the memory of keys, subscriptions, queued messages and kept messages. */
 
 /* MEMORY DOCTOR reports nothing below these sizes. */
 #define DOCTOR_MIN_BYTES ((size_t)5 << 20)
 #define DOCTOR_MIN_RSS_BYTES ((size_t)64 << 20)
 
-/* The bytes that a channel of this kind takes with its subscriptions; 0 if it has none. */
+/* The bytes that a channel of this kind takes with its subscriptions and its kept messages; 0 if it
+ * has none. */
 static size_t
-channel_bytes(struct hub *hub, enum hub_kind kind, struct slice channel)
+channel_bytes(struct hub *hub, enum hub_kind kind, struct slice channel, uint64_t now_us)
 {
+	const struct ring *ring = kind == HUB_CHANNEL ? hub_ring(hub, channel, now_us) : NULL;
 	size_t count = hub_numsub(hub, kind, channel);
 
-	if (count == 0)
+	if (count == 0 && ring == NULL)
 		return 0;
-	return sizeof(struct topic) + channel.len +
+	return sizeof(struct topic) + channel.len + (ring != NULL ? history_ring_bytes(ring) : 0) +
 	       count * (sizeof(struct topic_member) + sizeof(struct subscription));
 }
 
@@ -64,9 +67,9 @@ cmd_memory_usage(struct request *rq)
 		}
 	}
 	key = key_peek(rq, request_db(rq), name);
-	bytes = key != NULL
-		    ? kv_key_bytes(key)
-		    : channel_bytes(hub, HUB_CHANNEL, name) + channel_bytes(hub, HUB_SHARD, name);
+	bytes = key != NULL ? kv_key_bytes(key)
+			    : channel_bytes(hub, HUB_CHANNEL, name, rq->now_us) +
+				  channel_bytes(hub, HUB_SHARD, name, rq->now_us);
 	if (bytes > 0)
 		resp_put_int(rq->reply, (int64_t)bytes);
 	else
@@ -175,6 +178,8 @@ cmd_memory_stats(struct request *rq)
 	    NUMBER("outboxes.bytes", x.hub.queued_bytes),
 	    NUMBER("outboxes.messages", x.hub.queued_messages),
 	    NUMBER("outboxes.frame-log-bytes", x.hub.log_bytes),
+	    NUMBER("history.messages", x.history.messages),
+	    NUMBER("history.bytes", x.history.bytes),
 	};
 
 	put_stats(rq, rows, sizeof(rows) / sizeof(rows[0]));

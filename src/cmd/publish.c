@@ -65,10 +65,12 @@ publish_message(struct request *rq, const struct hub_post *post, struct hub_outc
 	struct hub *hub = rq->server->hub;
 	enum hub_result result;
 
-	if (rq->in_transaction)
+	if (rq->in_transaction) {
+		hub_set_time(hub, rq->now_us);
 		result = hub_post_now(hub, post, HUB_IGNORE_LIMITS, out);
-	else
+	} else {
 		result = hub_post(hub, post, rq->now_us, &rq->client->pending->publication, out);
+	}
 	switch (result) {
 	case HUB_BLOCKED:
 		rq->waits_for = WAIT_ROOM;

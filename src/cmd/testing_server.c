@@ -250,6 +250,7 @@ test_setup(void)
 		.set_entries = 128,
 		.set_value_bytes = 64,
 		.list_size = -2},
+	    .history = {.channels = 1000000},
 	    .hub = {.subscriptions = 1000000, .subscribers = 1000000, .name_bytes = 4096},
 	    .outbox = {.bytes = 1 << 20, .messages = 1000, .policy = OUTBOX_DISCONNECT},
 	    .outbox_block_timeout_ms = 5000,

@@ -446,7 +446,7 @@ START_TEST(lists_of_clients_show_transactions_and_what_is_watched)
 	ck_assert_ptr_nonnull(strstr(line, "flags=xd"));
 	ck_assert_ptr_nonnull(strstr(line, " multi=1 "));
 	ck_assert_ptr_null(strstr(line, " multi-mem=0 "));
-	ck_assert_ptr_nonnull(strstr(test_call(c, "outbox list id 2"), " watch=2\n"));
+	ck_assert_ptr_nonnull(strstr(test_call(c, "outbox list id 2"), " watch=2 "));
 }
 END_TEST
 

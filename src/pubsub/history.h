@@ -30,7 +30,7 @@ struct history;
 
 struct history_limits {
 	size_t memory_bytes; /* of rings; 0: no limit */
-	size_t channels;     /* with a ring, at least 1 */
+	uint32_t channels;   /* with a ring, at least 1 */
 };
 
 struct history_config {

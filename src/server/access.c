@@ -378,6 +378,23 @@ access_may_queue(struct request *rq)
 }
 
 bool
+access_allows_channels(struct request *rq, size_t first, size_t count)
+{
+	const struct acl_user *user = rq->client->user;
+
+	for (size_t i = first; !user->unrestricted && i < first + count; i++) {
+		if (acl_may_receive(user, rq->argv[i], false))
+			continue;
+		note_denial(rq, ACL_DENIED_CHANNEL, i);
+		request_error(rq,
+		    "NOPERM this user has no permissions to access one of the channels used as "
+		    "arguments");
+		return false;
+	}
+	return true;
+}
+
+bool
 access_still_allows(struct request *rq)
 {
 	static const char *const reasons[] = {

@@ -87,6 +87,11 @@ bool access_may_publish(struct request *rq, struct slice channel)
  */
 bool access_may_queue(struct request *rq) __attribute__((warn_unused_result));
 
+/* For channels that the command's row does not tell: returns false, as access_allows(), if the user
+ * may not receive the messages of each of these arguments. */
+bool access_allows_channels(struct request *rq, size_t first, size_t count)
+    __attribute__((warn_unused_result));
+
 /* The check of the request has ended: frees the state that it kept between turns. */
 void access_check_over(struct client *c);
 

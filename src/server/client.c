@@ -150,6 +150,8 @@ client_request_over(struct client *c)
 		hub_end_publication(c->server->hub, &p->publication);
 	if (p->partial.cap > 0)
 		buffer_release(&p->partial);
+	xfree(p->read);
+	p->read = NULL;
 	p->running = NULL;
 	p->progress = 0;
 	p->running_us = 0;

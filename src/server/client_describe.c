@@ -32,7 +32,7 @@ write_flags(const struct client *c, char *out)
 	if (client_transaction(c) != NULL)
 		*p++ = 'x';
 	if (reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
-	    reason == WAIT_LOGIN || reason == WAIT_KEY)
+	    reason == WAIT_LOGIN || reason == WAIT_KEY || reason == WAIT_HISTORY)
 		*p++ = 'b';
 	if (c->session != NULL && watch_was_touched(c->server, &c->session->watch))
 		*p++ = 'd';

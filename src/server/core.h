@@ -18,6 +18,7 @@ struct client_list;
 struct clients;
 struct command_table;
 struct hash_map;
+struct history_waits;
 struct hub;
 struct idempotency;
 struct jobs;
@@ -58,6 +59,7 @@ struct server {
 	struct jobs *jobs;
 	struct pause *pause;
 	struct blocked *blocked;
+	struct history_waits *history_waits;
 	struct client_list *monitors;
 	struct sweep *sweep;
 	struct lame_duck *lame_duck;

@@ -16,6 +16,7 @@
 #include "kv/memory.h"
 #include "pubsub/channel_rates.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "pubsub/outbox.h"
@@ -23,6 +24,7 @@
 #include "server/clients.h"
 #include "server/disk.h"
 #include "server/evict.h"
+#include "server/history_wait.h"
 #include "server/io.h"
 #include "server/journal.h"
 #include "server/lame_duck.h"
@@ -168,6 +170,10 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->hub.published -= server->statistics->hub_base.published;
 	source->hub.delivered -= server->statistics->hub_base.delivered;
 	source->hub.dropped -= server->statistics->hub_base.dropped;
+	source->history = history_figures(hub_history(server->hub));
+	source->history.expired -= server->statistics->history_base.expired;
+	source->history.evicted -= server->statistics->history_base.evicted;
+	source->position = history_position(hub_history(server->hub));
 	server->io->figures(server->io->arg, &source->io);
 	if (server->disk->figures != NULL)
 		server->disk->figures(server->disk->arg, &source->disk);

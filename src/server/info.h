@@ -7,6 +7,7 @@
 
 #include "base/allocator.h"
 #include "base/buffer.h"
+#include "pubsub/history.h"
 #include "pubsub/hub.h"
 #include "server/disk.h"
 #include "server/io.h"
@@ -26,6 +27,7 @@ enum info_section {
 	INFO_TLS,
 	INFO_THREADS, /* also one row for each loop */
 	INFO_PUBSUB,
+	INFO_HISTORY,
 	INFO_LIMITS,
 	INFO_COMMANDSTATS, /* one row for each command that was called */
 	INFO_ERRORSTATS,   /* one row for each code of an error */
@@ -47,6 +49,8 @@ struct info_source {
 	const struct server *server;
 	const struct server_config *config;
 	struct hub_figures hub;
+	struct history_figures history;
+	struct hub_position position; /* of the newest kept message */
 	struct net_figures io;
 	struct server_disk_figures disk;
 	unsigned loops; /* without the main loop */

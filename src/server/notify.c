@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "kv/keyspace.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_options.h"
 #include "server/clients.h"
 #include "server/core.h"
 #include "server/server_config.h"
@@ -107,8 +108,10 @@ notify(struct server *server, enum key_class class, const char *event, const str
 {
 	uint32_t events = server->config->notify_events;
 
-	if ((events & class) == 0 || server->clients->subscriber_count == 0)
+	if ((events & class) == 0 ||
+	    (server->clients->subscriber_count == 0 && hub_options_in_use(server->hub) == 0))
 		return;
+	hub_set_time(server->hub, server->now_us);
 	if ((events & NOTIFY_KEYSPACE) != 0)
 		publish(server, "keyspace", db, name, slice_of(event));
 	if ((events & NOTIFY_KEYEVENT) != 0)

@@ -33,6 +33,8 @@
 #include "server/dispatch.h"
 #include "server/evict.h"
 #include "server/held.h"
+#include "server/history_turn.h"
+#include "server/history_wait.h"
 #include "server/io.h"
 #include "server/job.h"
 #include "server/journal.h"
@@ -70,6 +72,8 @@
 /* Channels whose options are looked up again between two checks of the clock. */
 #define RECLASSIFIED_A_LOOK 64
 
+#define EPOCH_RANDOM_BITS 20
+
 static const char too_many_clients[] = "ERR max number of clients reached";
 
 static const char protected_mode[] =
@@ -82,11 +86,21 @@ static const char protected_mode[] =
     "keep it), with 'protected-mode no' in the configuration file, or with the option "
     "'--protected-mode no'.";
 
+/* Of positions: no other run has the same, and JavaScript's numbers keep it exactly. */
+static uint64_t
+new_epoch(struct server *server)
+{
+	return clock_wall_us() / 1000000 << EPOCH_RANDOM_BITS |
+	       random_below(server->random, UINT64_C(1) << EPOCH_RANDOM_BITS);
+}
+
 static struct hub *
 make_hub(struct server *server)
 {
 	const struct hub_config config = {
 	    .limits = &server->config->hub,
+	    .history = &server->config->history,
+	    .epoch = new_epoch(server),
 	    .forms = server_wire_forms,
 	    .form_count = SERVER_WIRE_FORMS,
 	    .segment_bytes = server->config->segment_bytes,
@@ -107,6 +121,7 @@ struct whole {
 	struct jobs jobs;
 	struct pause pause;
 	struct blocked blocked;
+	struct history_waits history_waits;
 	struct client_list monitors;
 	struct sweep sweep;
 	struct lame_duck lame_duck;
@@ -134,6 +149,7 @@ assemble(struct whole *whole)
 	    .jobs = &whole->jobs,
 	    .pause = &whole->pause,
 	    .blocked = &whole->blocked,
+	    .history_waits = &whole->history_waits,
 	    .monitors = &whole->monitors,
 	    .sweep = &whole->sweep,
 	    .lame_duck = &whole->lame_duck,
@@ -165,19 +181,20 @@ server_new(const struct server_config *config, const struct command_table *comma
 	TAILQ_INIT(&whole->clients.gone);
 	whole->clients.by_id = hash_map_new();
 	TAILQ_INIT(&whole->monitors);
+	random_init(&whole->random);
 	server->hub = make_hub(server);
 	server->channel_rates = channel_rates_new();
 	server->idempotency = idempotency_new();
 	waits_init(&whole->waits);
 	jobs_init(&whole->jobs);
 	blocked_init(server);
+	history_waits_init(server);
 	memory_guard_init(server);
 	dispatch_init(server);
 	server->kv = kv_new(config->databases);
 	server->eviction_pool = kv_eviction_pool_new(server->kv);
 	server->watched = hash_map_new();
 	TAILQ_INIT(&whole->journal.holding);
-	random_init(&whole->random);
 	statistics_init(&whole->statistics, commands->count);
 	server->slowlog = slowlog_new();
 	access_init(server);
@@ -207,11 +224,12 @@ server_free(struct server *server)
 			free_gone(server, c);
 	}
 	jobs_release(server->jobs);
-	hub_free(server->hub);
 	channel_rates_free(server->channel_rates);
 	idempotency_free(server->idempotency);
 	kv_eviction_pool_free(server->eviction_pool);
 	blocked_release(server->blocked);
+	history_waits_release(server->history_waits);
+	hub_free(server->hub);
 	waits_release(server->waits);
 	kv_free(server->kv);
 	buffer_release(&server->propagation->commands);
@@ -456,11 +474,13 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, sweep_turn(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
 	wait_us = earlier(wait_us, blocked_turn(server, now_us));
+	wait_us = earlier(wait_us, history_wait_turn(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
+	wait_us = earlier(wait_us, history_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;
 	more = channel_rates_expire(server->channel_rates, now_us, RATES_A_TURN) || more;
 	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;

@@ -7,6 +7,7 @@
 
 #include "kv/eviction_policy.h"
 #include "kv/limits.h"
+#include "pubsub/history.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
 
@@ -39,6 +40,7 @@ struct server_config {
 	struct kv_limits kv; /* limits up to which collections are packed */
 	struct hub_limits hub;
 	uint32_t rated_channels;     /* with a record of their publish rate */
+	struct history_limits history;
 	struct outbox_limits outbox; /* the defaults, and the maximum that a client may choose */
 	uint32_t outbox_block_timeout_ms;
 	size_t segment_bytes;

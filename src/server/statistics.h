@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "pubsub/history.h"
 #include "pubsub/hub.h"
 
 /*
@@ -57,7 +58,8 @@ struct statistics {
 	struct command_stats *commands; /* one per row of the command table */
 	struct hash_map *errors;        /* code ("ERR") -> uint64_t *, at most 128 */
 	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
-	size_t startup_bytes;           /* allocated bytes when the server was created */
+	struct history_figures history_base;
+	size_t startup_bytes; /* allocated bytes when the server was created */
 	uint64_t started_us;
 	uint64_t started_wall_us;
 	char run_id[41];

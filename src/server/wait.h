@@ -35,6 +35,7 @@ enum wait_event {
 	WAIT_EVENT_NEXT,     /* of one client: its turn has come */
 	WAIT_EVENT_DUE,      /* ... its login is due */
 	WAIT_EVENT_KEY,      /* ... its blocking command was answered */
+	WAIT_EVENT_KEPT,     /* ... one of its channels has a message, or its time is up */
 	WAIT_EVENT_DONE,     /* ... its job is done */
 	WAIT_EVENT_LEFT,     /* ... it was killed, is being finished, or has left */
 };
@@ -104,8 +105,8 @@ void wait_resume(struct server *server);
 bool waits_try_memory(const struct waits *waits);
 
 /*
- * The number of clients whose request waits for others: for room, memory, the disk, a pause or a
- * key.
+ * The number of clients whose request waits for others: for room, memory, the disk, a pause, a key
+ * or a message.
  */
 size_t waits_blocked(const struct waits *waits);
 

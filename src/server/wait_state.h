@@ -14,6 +14,7 @@ struct acl_look;
 struct block;
 struct client;
 struct command;
+struct history_read;
 struct job;
 
 enum wait_reason {
@@ -28,8 +29,9 @@ enum wait_reason {
 	WAIT_PAUSE,   /* CLIENT PAUSE */
 	WAIT_KEY,     /* see blocked.h */
 	WAIT_LOGIN,   /* wrong passwords came from its address: see login_delay.h */
+	WAIT_HISTORY, /* HISTORY READ: see history_wait.h */
 };
-#define WAIT_REASONS (WAIT_LOGIN + 1)
+#define WAIT_REASONS (WAIT_HISTORY + 1)
 
 /* The wait of one client. */
 struct wait {
@@ -53,6 +55,7 @@ struct pending {
 	struct wait wait;
 	struct hub_publication publication; /* the message that it publishes */
 	struct block *block;                /* while it is blocked; owned by blocked.c */
+	struct history_read *read;          /* owned, one block; its HISTORY READ, if it waited */
 	struct job *job;                    /* a sliced command in progress */
 	const struct command *running;      /* COMMAND_AGAIN: the command in progress, or NULL */
 	size_t progress;                    /* used by the handler; 0 when a command begins */

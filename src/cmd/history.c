@@ -1,0 +1,129 @@
+#include "config.h"
+
+#include "cmd/handlers.h"
+#include "cmd/help.h"
+#include "cmd/publish_check.h"
+#include "pubsub/channel_options.h"
+#include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
+#include "pubsub/hub_options.h"
+#include "resp/writer.h"
+#include "server/request.h"
+#include "server/server_config.h"
+
+/* HISTORY POSITION, INFO, LEN, DEL, HELP. RANGE and READ are in cmd/history_read.c. */
+
+static void
+put_position(struct request *rq, struct hub_position position)
+{
+	char text[POSITION_TEXT_MAX];
+	size_t len = position_print(text, position);
+
+	resp_put_bulk(rq->reply, (struct slice){text, len});
+}
+
+enum command_result
+cmd_history_position(struct request *rq)
+{
+	put_position(rq, history_position(hub_history(rq->server->hub)));
+	return COMMAND_DONE;
+}
+
+/* Returns false after replying with an error. */
+static bool
+check_name(struct request *rq)
+{
+	if (rq->argv[2].len <= rq->server->config->hub.name_bytes)
+		return true;
+	channel_name_error(rq);
+	return false;
+}
+
+enum command_result
+cmd_history_len(struct request *rq)
+{
+	const struct ring *ring;
+
+	if (!check_name(rq))
+		return COMMAND_DONE;
+	ring = hub_ring(rq->server->hub, rq->argv[2], rq->now_us);
+	resp_put_int(rq->reply, ring != NULL ? ring->count : 0);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_history_del(struct request *rq)
+{
+	if (!check_name(rq))
+		return COMMAND_DONE;
+	resp_put_int(
+	    rq->reply, (int64_t)hub_delete_history(rq->server->hub, rq->argv[2], rq->now_us));
+	return COMMAND_DONE;
+}
+
+static void
+put_number(struct request *rq, const char *name, uint64_t value)
+{
+	resp_put_bulk_str(rq->reply, name);
+	resp_put_int(rq->reply, (int64_t)value);
+}
+
+static void
+put_position_of(struct request *rq, const char *name, uint64_t seq)
+{
+	uint64_t epoch = history_position(hub_history(rq->server->hub)).epoch;
+
+	resp_put_bulk_str(rq->reply, name);
+	put_position(rq, (struct hub_position){epoch, seq});
+}
+
+/* first and last are null if nothing is kept. */
+static void
+put_ends(struct request *rq, const struct ring *ring)
+{
+	struct ring_message oldest;
+
+	if (ring != NULL && ring_oldest(ring, &oldest)) {
+		put_position_of(rq, "first", oldest.seq);
+		put_position_of(rq, "last", ring->newest_seq);
+		put_number(rq, "first-age-ms", (rq->now_us - oldest.appended_us) / 1000);
+		return;
+	}
+	resp_put_bulk_str(rq->reply, "first");
+	resp_put_null(rq->reply, rq->proto);
+	resp_put_bulk_str(rq->reply, "last");
+	resp_put_null(rq->reply, rq->proto);
+	resp_put_bulk_str(rq->reply, "first-age-ms");
+	resp_put_null(rq->reply, rq->proto);
+}
+
+enum command_result
+cmd_history_info(struct request *rq)
+{
+	struct hub *hub = rq->server->hub;
+	const struct channel_options *options;
+	const struct ring *ring;
+
+	if (!check_name(rq))
+		return COMMAND_DONE;
+	ring = hub_ring(hub, rq->argv[2], rq->now_us);
+	resp_put_map(rq->reply, rq->proto, 11);
+	put_number(rq, "messages", ring != NULL ? ring->count : 0);
+	put_number(rq, "bytes", ring != NULL ? ring->payload_bytes : 0);
+	put_number(rq, "memory", ring != NULL ? history_ring_bytes(ring) : 0);
+	put_ends(rq, ring);
+	put_position_of(rq, "complete-since",
+	    ring != NULL ? ring->trimmed_seq : history_forgotten_seq(hub_history(hub)));
+	options = hub_options_of(hub, rq->argv[2]);
+	put_number(rq, "history-size", options->history_size);
+	put_number(rq, "history-ttl", options->history_ttl);
+	put_number(rq, "history-bytes", options->history_bytes);
+	put_number(rq, "history-message-bytes", options->history_message_bytes);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_history_help(struct request *rq)
+{
+	return request_help_from_table(rq);
+}
