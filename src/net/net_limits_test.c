@@ -140,12 +140,12 @@ START_TEST(the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait)
 	struct rig_peer idle = rig_dial(), subscriber = rig_dial(), waiting = rig_dial(),
 			busy = rig_dial(), reader = dial_lazy();
 
-	rig.config.idle_timeout_s = 2;
+	rig.config.idle_timeout_s = 4;
 	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
 	rig_send(&waiting, SLICE("LATER x\n"));
 	rig_send(&reader, SLICE("BIG 10000000\n"));
 	/* `busy` and `reader` do more than they must, because the machine may be slow. */
-	for (int i = 0; i < 30 || (i < 400 && rig.clients[0]->conn != NULL); i++) {
+	for (int i = 0; i < 50 || (i < 400 && rig.clients[0]->conn != NULL); i++) {
 		rig_for_ms(100);
 		rig_ask(&busy, "ECHO a\n", "a\n");
 		rig_until_read(&reader, reader.in.len + 10000);
