@@ -469,7 +469,7 @@ def test_stuck_subscribers_of_one_channel_share_one_copy(start_fanfared):
 
 
 FIELDS = ["id", "name", "policy", "limit-bytes", "limit-messages", "notify", "outbox-bytes", "outbox-messages", "dropped",
-          "io-thread", "watch"]
+          "io-thread", "watch", "channel-policies"]
 
 
 @pytest.mark.parametrize("version", [2, 3])
