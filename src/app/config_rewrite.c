@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/config_rewrite_channels.h"
 #include "app/config_source.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
@@ -30,6 +31,7 @@ struct rewrite {
 	struct setting_list users; /* owned; the users to write */
 	bool resets_users; /* an included file defines a user differently: all users are discarded
 			      and written at the end */
+	struct channel_rewrite channels;
 	struct config_words words;
 };
 
@@ -68,8 +70,9 @@ judge(struct rewrite *r, struct slice line, const struct setting **row)
 	*row = settings_find(r->words.words[0]);
 	if (*row == NULL)
 		return slice_is_nocase(r->words.words[0], "include") ? KEPT : BROKEN;
-	/* All lines of users are written together, in place of the first one or at the end. */
-	if ((*row)->type == SETTING_USERS)
+	/* All lines of users are written together, in place of the first one or at the end; those
+	 * of channels as in config_rewrite_channels.h. */
+	if ((*row)->type == SETTING_USERS || (*row)->type == SETTING_CHANNELS)
 		return REPLACED;
 	if (agrees(r->settings, *row, &r->words, &valid))
 		return valid ? KEPT : BROKEN;
@@ -104,42 +107,55 @@ collect_kept(struct rewrite *r, struct slice rest, const char *path, struct buff
 /* Finds the users to write. A configuration must not define a user twice. So users that included
  * files define as they are now are not written; if a file defines one differently, all users must
  * be discarded first (resets_users). */
+static void
+collect_users(struct rewrite *r, const struct setting_list *included)
+{
+	const struct setting_list none = {NULL, 0};
+	bool all_channels = r->settings->server.acl_pubsub_default;
+
+	if (!setting_users_subtract(&r->settings->users, included, all_channels, &r->users))
+		r->resets_users =
+		    setting_users_subtract(&r->settings->users, &none, all_channels, &r->users);
+}
+
+/* Finds the users and the lines of channels to write, given what included files say of them. */
 static bool
-collect_users(struct rewrite *r, struct slice rest, const char *path, enum config_include include,
-    struct buffer *error)
+collect_lines(struct rewrite *r, const struct channel_lines *channels, struct slice old,
+    const char *path, enum config_include include, struct buffer *error)
 {
 	struct buffer others = {0};
+	struct slice rest = old, line;
 	const struct setting *row;
 	struct settings included;
-	struct slice line;
 	bool ok;
 
 	while (config_next_line(&rest, &line)) {
 		(void)judge(r, line, &row);
-		if (row == NULL || row->type != SETTING_USERS) {
+		if (row == NULL || (row->type != SETTING_USERS && row->type != SETTING_CHANNELS)) {
 			buffer_append_slice(&others, line);
 			buffer_append_str(&others, "\n");
 		}
 	}
 	settings_init(&included);
 	ok = config_read_bytes(
-	    buffer_slice(&others), path, include, config_source_apply, &included, error);
-	if (ok && !setting_users_subtract(&r->settings->users, &included.users,
-		      r->settings->server.acl_pubsub_default, &r->users)) {
-		struct setting_list none = {NULL, 0};
-
-		r->resets_users = setting_users_subtract(
-		    &r->settings->users, &none, r->settings->server.acl_pubsub_default, &r->users);
-	}
+		 buffer_slice(&others), path, include, config_source_apply, &included, error) &&
+	     channel_rewrite_init(
+		 &r->channels, channels, included.channels, old, path, include, error);
+	if (ok)
+		collect_users(r, &included.users);
 	settings_release(&included);
 	buffer_release(&others);
 	return ok;
 }
 
+/* read has what the new text gives so far. */
 static void
-write_setting(struct rewrite *r, const struct setting *row, struct buffer *out)
+write_setting(
+    struct rewrite *r, const struct settings *read, const struct setting *row, struct buffer *out)
 {
-	if (row->type != SETTING_USERS) {
+	if (row->type == SETTING_CHANNELS) {
+		channel_rewrite_all(&r->channels, read->channels, out);
+	} else if (row->type != SETTING_USERS) {
 		settings_write(r->settings, row, out);
 	} else {
 		if (r->resets_users)
@@ -172,8 +188,10 @@ write_lines(struct rewrite *r, struct slice rest, struct buffer *out)
 		if (judge(r, line, &row) == KEPT) {
 			buffer_append_slice(out, line);
 			buffer_append_str(out, "\n");
+		} else if (row->type == SETTING_CHANNELS) {
+			channel_rewrite_line(&r->channels, line, &r->words, out);
 		} else if (!r->written[row_index(row)] && !holds_without_line(r, row)) {
-			write_setting(r, row, out);
+			write_setting(r, &r->said, row, out);
 		}
 	}
 }
@@ -183,6 +201,8 @@ is_missing(const struct rewrite *r, const struct settings *read, const struct se
 {
 	if (row->type == SETTING_USERS)
 		return (r->users.count > 0 || r->resets_users) && !r->written[row_index(row)];
+	if (row->type == SETTING_CHANNELS)
+		return !channel_lines_equal(read->channels, r->channels.lines);
 	return !settings_equal(read, r->settings, row);
 }
 
@@ -207,7 +227,7 @@ append_missing(struct rewrite *r, size_t from, const char *path, enum config_inc
 		if (!has_header)
 			buffer_appendf(out, "%s\n", header);
 		has_header = true;
-		write_setting(r, settings_row(i), out);
+		write_setting(r, &read, settings_row(i), out);
 	}
 	settings_release(&read);
 	return ok;
@@ -215,7 +235,8 @@ append_missing(struct rewrite *r, size_t from, const char *path, enum config_inc
 
 bool
 config_rewrite_text(struct slice old, const char *path, enum config_include include,
-    const struct settings *s, struct buffer *out, struct buffer *error)
+    const struct settings *s, const struct channel_lines *channels, struct buffer *out,
+    struct buffer *error)
 {
 	struct rewrite r = {.settings = s};
 	size_t from = out->len;
@@ -223,13 +244,15 @@ config_rewrite_text(struct slice old, const char *path, enum config_include incl
 
 	settings_init(&r.said);
 	r.written = xcalloc(settings_count(), sizeof(*r.written));
-	ok = collect_kept(&r, old, path, error) && collect_users(&r, old, path, include, error);
+	ok = collect_kept(&r, old, path, error) &&
+	     collect_lines(&r, channels, old, path, include, error);
 	if (ok) {
 		write_lines(&r, old, out);
 		ok = append_missing(&r, from, path, include, out, error);
 	}
 	xfree(r.written);
 	setting_users_release(&r.users);
+	channel_rewrite_release(&r.channels);
 	config_words_release(&r.words);
 	settings_release(&r.said);
 	return ok;
@@ -304,14 +327,16 @@ config_replace_file(const char *path, struct slice text)
 }
 
 bool
-config_rewrite(const char *path, const struct settings *s, struct buffer *error)
+config_rewrite(const char *path, const struct settings *s, const struct channel_lines *channels,
+    struct buffer *error)
 {
 	struct buffer old = {0}, text = {0};
 	bool ok = false;
 
 	if (!config_slurp(path, &old))
 		buffer_append_str(error, strerror(errno));
-	else if (config_rewrite_text(buffer_slice(&old), path, CONFIG_INCLUDE, s, &text, error)) {
+	else if (config_rewrite_text(
+		     buffer_slice(&old), path, CONFIG_INCLUDE, s, channels, &text, error)) {
 		ok = config_replace_file(path, buffer_slice(&text));
 		if (!ok)
 			buffer_append_str(error, strerror(errno));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/config_file.h"
+#include "app/setting_channels.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
 
@@ -163,17 +164,22 @@ config_source_apply(void *settings, struct slice name, const struct slice *value
 	return fault == SETTING_OK;
 }
 
-/* A user of the command line replaces the user of the file with the same name. Both can be there,
- * because CONFIG REWRITE writes users of the command line to the file. */
+/* A user of the command line replaces the user of the file with the same name, and a channel line
+ * the one with the same glob. Both can be there, because CONFIG REWRITE writes those of the command
+ * line to the file. */
 static void
-overrule_users(const struct config_source *source, struct settings *s)
+overrule_lines(const struct config_source *source, struct settings *s)
 {
 	for (size_t i = 0; i < source->override_count; i++) {
 		const struct override *override = &source->overrides[i];
 		const struct setting *row = settings_find(override->name);
 
-		if (row != NULL && row->type == SETTING_USERS && override->count > 0)
+		if (row == NULL || override->count == 0)
+			continue;
+		if (row->type == SETTING_USERS)
 			setting_users_remove(&s->users, override->values[0]);
+		else if (row->type == SETTING_CHANNELS)
+			setting_channels_remove(s->channels, override->values[0]);
 	}
 }
 
@@ -184,7 +190,7 @@ apply_overrides(const struct config_source *source, struct settings *s, struct b
 	bool ok = true;
 	size_t i;
 
-	overrule_users(source, s);
+	overrule_lines(source, s);
 	for (i = 0; i < source->override_count && ok; i++) {
 		const struct override *override = &source->overrides[i];
 

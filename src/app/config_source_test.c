@@ -163,6 +163,33 @@ START_TEST(a_user_of_the_command_line_stands_above_the_files)
 }
 END_TEST
 
+START_TEST(a_channel_line_of_the_command_line_replaces_the_one_of_the_file)
+{
+	char path[] = "/tmp/fanfare-test-XXXXXX";
+	static const char text[] = "channel a* max-message 10\nchannel b max-message 20\n";
+	struct buffer written = {0};
+	int fd = mkstemp(path);
+
+	ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	ck_assert(PARSE("-c", path, "--channel", "a*", "publish-rate", "5", "--channel", "c",
+	    "max-message", "1kb"));
+	ck_assert(config_source_load(&source, &s, &error));
+	settings_write(&s, settings_find(SLICE("channel")), &written);
+	buffer_append(&written, "", 1);
+	ck_assert_str_eq(written.ptr,
+	    "channel b max-message 20\nchannel a* publish-rate 5\nchannel c max-message 1kb");
+	buffer_release(&written);
+	settings_release(&s);
+	ck_assert(
+	    PARSE("--channel", "a", "max-message", "1", "--channel", "a", "max-message", "2"));
+	ck_assert_str_eq(load_error(), "--channel: more than one channel line with glob 'a'");
+	ck_assert(PARSE("--channel"));
+	ck_assert_str_eq(load_error(), "--channel: a line is 'channel GLOB option value ...'");
+	unlink(path);
+}
+END_TEST
+
 /* "#port 6379", and no blank behind the #: a default. Everything else is a comment or blank. */
 static void
 check_default(struct slice line, bool *named)
@@ -215,5 +242,6 @@ main(void)
 		two_files_and_unknown_options_are_errors,
 		an_unknown_directive_is_an_error_of_the_command_line, modes_stand_anywhere,
 		an_error_names_the_directive, a_user_of_the_command_line_stands_above_the_files,
+		a_channel_line_of_the_command_line_replaces_the_one_of_the_file,
 		the_annotated_example_has_each_directive_with_its_default, NULL});
 }

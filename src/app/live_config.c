@@ -13,12 +13,20 @@
 #include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "pubsub/channel_lines.h"
 #include "server/access.h"
 
 static void
 set_error(char *error, size_t error_len, const struct buffer *text)
 {
 	snprintf(error, error_len, "%.*s", (int)text->len, text->ptr);
+}
+
+/* Lines of users and of channels are not values of CONFIG: ACL and CHANNEL change them. */
+static bool
+has_commands_of_its_own(const struct setting *row)
+{
+	return row->type == SETTING_USERS || row->type == SETTING_CHANNELS;
 }
 
 static void
@@ -30,8 +38,7 @@ each_setting(
 	size_t i;
 
 	for (i = 0; i < settings_count(); i++) {
-		/* Users are changed by ACL commands only, as in Redis. */
-		if (settings_row(i)->type == SETTING_USERS)
+		if (has_commands_of_its_own(settings_row(i)))
 			continue;
 		buffer_clear(&value);
 		settings_show(live->settings, settings_row(i), &value);
@@ -94,7 +101,7 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		const struct setting *row = settings_find(pairs[2 * i]);
 
 		ok = false;
-		if (row == NULL || row->type == SETTING_USERS) {
+		if (row == NULL || has_commands_of_its_own(row)) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
 			/* Redis shows the name up to a NUL. */
@@ -272,6 +279,12 @@ take_users(struct live_config *live, struct buffer *error)
 	return ok;
 }
 
+static const struct channel_lines *
+channels_of(const struct live_config *live)
+{
+	return live->server != NULL ? server_channel_lines(live->server) : live->settings->channels;
+}
+
 static bool
 rewrite_file(void *arg, char *error, size_t error_len)
 {
@@ -283,7 +296,8 @@ rewrite_file(void *arg, char *error, size_t error_len)
 		snprintf(error, error_len, "The server is running without a config file");
 		return false;
 	}
-	ok = take_users(live, &text) && config_rewrite(live->source->file, live->settings, &text);
+	ok = take_users(live, &text) &&
+	     config_rewrite(live->source->file, live->settings, channels_of(live), &text);
 	if (ok) {
 		log_notice("configuration file %s rewritten", live->source->file);
 	} else {
@@ -360,6 +374,20 @@ live_config_load_users(struct live_config *live, struct buffer *error)
 	return load_users(live, live->settings, error);
 }
 
+/* Moves the lines of channels of s to the server. */
+static void
+move_channels(struct live_config *live, struct settings *s)
+{
+	server_set_channel_lines(live->server, s->channels);
+	s->channels = channel_lines_new();
+}
+
+void
+live_config_load_channels(struct live_config *live)
+{
+	move_channels(live, live->settings);
+}
+
 struct server_settings
 live_config_interface(struct live_config *live)
 {
@@ -403,7 +431,7 @@ log_difference(const struct settings *now, const struct settings *next, const st
 
 	settings_write(now, row, &from);
 	settings_write(next, row, &to);
-	if (row->type == SETTING_SECRET || row->type == SETTING_USERS)
+	if (row->type == SETTING_SECRET || has_commands_of_its_own(row))
 		log_notice("reload: %s changed", row->name);
 	else if (row->change == SETTING_LIVE)
 		log_notice("reload: %.*s, was %.*s", (int)to.len, to.ptr, (int)from.len, from.ptr);
@@ -422,6 +450,24 @@ reload_users(struct live_config *live, const struct settings *next, struct buffe
 					live->settings->users.count == 0))
 		return true;
 	return load_users(live, next, error);
+}
+
+/* CHANNEL SET may have changed the lines since the file was read. */
+static void
+reload_channels(struct live_config *live, struct settings *next)
+{
+	const struct channel_lines *now;
+
+	if (live->server == NULL)
+		return;
+	now = server_channel_lines(live->server);
+	if (channel_lines_equal(now, next->channels)) {
+		settings_assign(next, live->settings, settings_find(SLICE("channel")));
+		return;
+	}
+	log_notice("reload: channel changed: %zu lines, were %zu",
+	    channel_lines_count(next->channels), channel_lines_count(now));
+	move_channels(live, next);
 }
 
 void
@@ -448,6 +494,7 @@ live_config_reload(struct live_config *live)
 	} else {
 		if (tls != NULL)
 			net_take_tls(live->net, tls);
+		reload_channels(live, &next);
 		for (i = 0; i < settings_count(); i++)
 			if (!settings_equal(live->settings, &next, settings_row(i)))
 				log_difference(live->settings, &next, settings_row(i));

@@ -38,6 +38,9 @@ void live_config_reload(struct live_config *live);
 /* The requested append-only file exists: appendonly becomes "yes". */
 void live_config_log_accepted(struct live_config *live);
 
+/* The lines of channels of the configuration, for the start: moves them to the server. */
+void live_config_load_channels(struct live_config *live);
+
 /* The users of the configuration or of the aclfile, for the start. False: error says what is wrong
  * and where, and nothing is changed. */
 bool live_config_load_users(struct live_config *live, struct buffer *error)

@@ -424,6 +424,7 @@ start_serving(struct fanfared *f)
 	f->live.net = f->wiring.net;
 	f->live.persistence = f->wiring.persistence;
 	watch_signals(f->wiring.net);
+	live_config_load_channels(&f->live);
 	ok = load_users(f) && listen_and_settle(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,

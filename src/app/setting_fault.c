@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "app/setting_channels.h"
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "app/settings.h"
@@ -84,6 +85,11 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_DUPLICATE_USER:
 	case SETTING_TOO_MANY_USERS:
 		buffer_append_str(out, "argument must be a user's name and rules");
+		break;
+	case SETTING_BAD_CHANNEL:
+	case SETTING_DUPLICATE_CHANNEL:
+	case SETTING_TOO_MANY_CHANNELS:
+		buffer_append_str(out, "argument must be a glob and options of channels");
 		break;
 	}
 }
@@ -175,6 +181,21 @@ write_given(const struct setting *row, const struct slice *values, size_t count,
 	buffer_append_str(out, i < count ? " ...'" : "'");
 }
 
+static void
+explain_channel(
+    enum setting_fault fault, const struct slice *words, size_t count, struct buffer *out)
+{
+	struct channel_error error = {.fault = CHANNEL_TOO_MANY_LINES};
+
+	if (fault == SETTING_BAD_CHANNEL) {
+		setting_channels_explain_words(words, count, out);
+		return;
+	}
+	if (fault == SETTING_DUPLICATE_CHANNEL)
+		error = (struct channel_error){.fault = CHANNEL_REPEATED_GLOB, .word = words[0]};
+	channel_error_write(&error, out);
+}
+
 static bool
 has_comment(const struct slice *values, size_t count)
 {
@@ -192,6 +213,10 @@ setting_explain_fault(const struct setting *row, enum setting_fault fault,
 {
 	if (row->type == SETTING_USERS) {
 		setting_users_explain(fault, values, count, out);
+		return;
+	}
+	if (row->type == SETTING_CHANNELS) {
+		explain_channel(fault, values, count, out);
 		return;
 	}
 	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&

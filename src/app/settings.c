@@ -8,6 +8,7 @@
 
 #include "app/buffer_limits.h"
 #include "app/config_file.h"
+#include "app/setting_channels.h"
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
@@ -285,6 +286,18 @@ set_joined(struct settings *s, const struct setting *row, struct slice value)
 	return fault;
 }
 
+static enum setting_fault
+add_channel(struct settings *s, const struct slice *words, size_t count)
+{
+	struct channel_error error;
+
+	if (setting_channels_add(&s->channels, words, count, &error))
+		return SETTING_OK;
+	return error.fault == CHANNEL_REPEATED_GLOB    ? SETTING_DUPLICATE_CHANNEL
+	       : error.fault == CHANNEL_TOO_MANY_LINES ? SETTING_TOO_MANY_CHANNELS
+						       : SETTING_BAD_CHANNEL;
+}
+
 enum setting_fault
 settings_set(
     struct settings *s, const struct setting *row, const struct slice *values, size_t count)
@@ -297,6 +310,8 @@ settings_set(
 				  : set_words(s, row, values, count);
 	if (row->type == SETTING_USERS)
 		return setting_users_add(member_of(s, row), values, count);
+	if (row->type == SETTING_CHANNELS)
+		return add_channel(s, values, count);
 	if (count != 1)
 		return SETTING_BAD_COUNT;
 	if (row->type == SETTING_STRING || row->type == SETTING_SECRET)
@@ -322,6 +337,7 @@ settings_init(struct settings *s)
 	size_t i;
 
 	memset(s, 0, sizeof(*s));
+	s->channels = channel_lines_new();
 	for (i = 0; i < ROW_COUNT; i++)
 		set_initial(s, &rows[i]);
 	settings_derive(s);
@@ -333,6 +349,7 @@ settings_copy(struct settings *to, const struct settings *from)
 	size_t i;
 
 	memset(to, 0, sizeof(*to));
+	to->channels = channel_lines_new();
 	for (i = 0; i < ROW_COUNT; i++)
 		settings_assign(to, from, &rows[i]);
 	settings_derive(to);
@@ -349,6 +366,8 @@ settings_release(struct settings *s)
 		else if (rows[i].type == SETTING_STRING || rows[i].type == SETTING_SECRET)
 			store_string(s, &rows[i], NULL);
 	}
+	channel_lines_free(s->channels);
+	s->channels = NULL;
 }
 
 static void
@@ -388,6 +407,9 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	case SETTING_USERS:
 		setting_users_write(list_of(s, row), false, out);
 		break;
+	case SETTING_CHANNELS:
+		setting_channels_write(s->channels, out);
+		break;
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
@@ -420,6 +442,10 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 {
 	if (row->type == SETTING_USERS) {
 		setting_users_write(list_of(s, row), true, out);
+		return;
+	}
+	if (row->type == SETTING_CHANNELS) {
+		setting_channels_write(s->channels, out);
 		return;
 	}
 	buffer_appendf(out, "%s ", row->name);
@@ -472,6 +498,8 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
 		return lists_equal(list_of(a, row), list_of(b, row));
+	case SETTING_CHANNELS:
+		return channel_lines_equal(a->channels, b->channels);
 	case SETTING_BUFFER_LIMITS:
 		return buffer_limits_equal(const_member_of(a, row), const_member_of(b, row));
 	default:
@@ -503,6 +531,10 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
 		assign_list(member_of(to, row), list_of(from, row));
+		break;
+	case SETTING_CHANNELS:
+		channel_lines_free(to->channels);
+		to->channels = channel_lines_copy(from->channels);
 		break;
 	default:
 		memcpy(member_of(to, row), const_member_of(from, row), row->size);

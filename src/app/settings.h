@@ -35,6 +35,7 @@ enum setting_type {
 	SETTING_SAVE_RULES, /* a list of seconds and changes */
 	SETTING_EVENTS,     /* notify-keyspace-events: letters, see server/notify.h */
 	SETTING_USERS,      /* a directive that may be repeated; see setting_users.h */
+	SETTING_CHANNELS,   /* the same; see setting_channels.h */
 };
 
 enum setting_change {
@@ -52,6 +53,8 @@ struct setting {
 	enum setting_type type;
 	enum setting_change change;
 };
+
+struct channel_lines;
 
 enum supervision { SUPERVISED_NO, SUPERVISED_SYSTEMD, SUPERVISED_AUTO };
 
@@ -101,6 +104,9 @@ struct settings {
 	char *aclfile;
 	struct disk_settings disk;
 	struct setting_list users; /* "NAME rule ..." each */
+	/* Owned. The lines of the start are moved to the hub, which CHANNEL SET changes: the
+	 * current settings have none, so that copying them stays cheap. */
+	struct channel_lines *channels;
 	enum log_level log_level;
 	char *logfile;
 	bool syslog_enabled;
@@ -129,6 +135,9 @@ enum setting_fault {
 	SETTING_BAD_USER, /* users: no name, or an invalid rule */
 	SETTING_DUPLICATE_USER,
 	SETTING_TOO_MANY_USERS,
+	SETTING_BAD_CHANNEL, /* channels: an invalid line */
+	SETTING_DUPLICATE_CHANNEL,
+	SETTING_TOO_MANY_CHANNELS,
 };
 
 /* Every setting at its default. Owns memory: settings_release. */

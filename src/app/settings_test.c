@@ -9,6 +9,7 @@
 #include "app/setting_value.h"
 #include "base/alloc.h"
 #include "base/testing.h"
+#include "pubsub/channel_lines.h"
 
 static struct settings s;
 static struct buffer out;
@@ -447,6 +448,99 @@ START_TEST(more_users_than_a_file_may_have_are_refused)
 }
 END_TEST
 
+/* The explanation of a line that is refused; "" if it is taken. */
+static const char *
+refusal(const struct slice *words, size_t count)
+{
+	const struct setting *row = row_of("channel");
+	enum setting_fault fault = settings_set(&s, row, words, count);
+
+	buffer_clear(&out);
+	if (fault != SETTING_OK)
+		setting_explain_fault(row, fault, words, count, &out);
+	return text_of(&out);
+}
+
+START_TEST(lines_of_channels_add_up_each_glob_once)
+{
+	const struct slice news[] = {SLICE("news.*"), SLICE("MAX-message"), SLICE("1024"),
+	    SLICE("publish-users"), SLICE("a,b")};
+	const struct slice blank[] = {SLICE("a \"b"), SLICE("publish-rate"), SLICE("7")};
+	const struct slice none[] = {SLICE("")};
+
+	ck_assert_str_eq(written("channel"), "");
+	ck_assert_str_eq(refusal(news, 5), "");
+	ck_assert_str_eq(refusal(blank, 3), "");
+	ck_assert_str_eq(refusal(news, 3), "more than one channel line with glob 'news.*'");
+	ck_assert_str_eq(written("channel"), "channel news.* max-message 1kb publish-users a,b\n"
+					     "channel \"a \\\"b\" publish-rate 7");
+	ck_assert_str_eq(refusal(none, 1), "");
+	ck_assert_str_eq(written("channel"), "");
+}
+END_TEST
+
+START_TEST(a_line_of_channels_with_a_mistake_is_refused)
+{
+	const struct slice unknown[] = {SLICE("a"), SLICE("nosuch"), SLICE("1")};
+	const struct slice odd[] = {
+	    SLICE("a"), SLICE("max-message"), SLICE("1"), SLICE("publish-rate")};
+	const struct slice range[] = {SLICE("a"), SLICE("publish-rate"), SLICE("1000001")};
+	const struct slice twice[] = {
+	    SLICE("a"), SLICE("max-message"), SLICE("1"), SLICE("max-message"), SLICE("2")};
+	static char glob[CHANNEL_GLOB_MAX + 1];
+	struct slice longest[] = {{glob, CHANNEL_GLOB_MAX}, SLICE("max-message"), SLICE("1")};
+
+	ck_assert_str_eq(refusal(NULL, 0), "a line is 'channel GLOB option value ...'");
+	ck_assert_str_eq(refusal(unknown, 1), "a channel line needs an option and its value");
+	ck_assert_int_eq(
+	    strncmp(refusal(unknown, 3), "unknown channel option 'nosuch': allowed are ", 45), 0);
+	ck_assert_ptr_nonnull(strstr(refusal(unknown, 3), ", publish-users"));
+	ck_assert_str_eq(refusal(odd, 4), "missing value of channel option 'publish-rate'");
+	ck_assert_str_eq(refusal(range, 3),
+	    "invalid value '1000001' of channel option 'publish-rate': must be a number from 0 to "
+	    "1000000");
+	ck_assert_str_eq(refusal(twice, 5), "repeated channel option 'max-message'");
+	memset(glob, 'x', sizeof(glob));
+	ck_assert_str_eq(refusal(longest, 3), "");
+	longest[0].len++;
+	ck_assert_str_eq(refusal(longest, 3), "invalid channel glob: must have 1 to 4096 bytes");
+}
+END_TEST
+
+START_TEST(more_lines_of_channels_than_allowed_are_refused)
+{
+	char name[16];
+
+	for (int i = 0; i < CHANNEL_LINES_MAX; i++) {
+		struct slice words[] = {SLICE(""), SLICE("max-message"), SLICE("1")};
+
+		snprintf(name, sizeof(name), "c%d", i);
+		words[0] = slice_of(name);
+		ck_assert_int_eq(settings_set(&s, row_of("channel"), words, 3), SETTING_OK);
+	}
+	ck_assert_str_eq(
+	    refusal((const struct slice[]){SLICE("more"), SLICE("max-message"), SLICE("1")}, 3),
+	    "max number of channel lines reached (65536)");
+}
+END_TEST
+
+START_TEST(a_copy_of_the_settings_has_lines_of_its_own)
+{
+	const struct slice news[] = {SLICE("news.*"), SLICE("max-message"), SLICE("1")};
+	const struct setting *row = row_of("channel");
+	struct settings copy;
+
+	ck_assert_str_eq(refusal(news, 3), "");
+	settings_copy(&copy, &s);
+	ck_assert(settings_equal(&copy, &s, row));
+	ck_assert_int_eq(
+	    settings_set(&copy, row, (const struct slice[]){SLICE("")}, 1), SETTING_OK);
+	ck_assert(!settings_equal(&copy, &s, row));
+	ck_assert_str_eq(written("channel"), "channel news.* max-message 1");
+	settings_release(&copy);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -466,5 +560,9 @@ main(void)
 		members_that_follow_from_others_are_derived,
 		words_are_quoted_only_where_they_must_be, a_copy_shares_nothing,
 		the_log_goes_where_the_settings_say, lines_of_users_add_up_each_name_once,
-		more_users_than_a_file_may_have_are_refused, NULL});
+		more_users_than_a_file_may_have_are_refused,
+		lines_of_channels_add_up_each_glob_once,
+		a_line_of_channels_with_a_mistake_is_refused,
+		more_lines_of_channels_than_allowed_are_refused,
+		a_copy_of_the_settings_has_lines_of_its_own, NULL});
 }

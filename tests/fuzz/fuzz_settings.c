@@ -53,7 +53,8 @@ check_round_trips(const struct settings *s, struct slice text)
 
 	buffer_clear(&out);
 	settings_init(&again);
-	if (config_rewrite_text(text, "fuzz.conf", CONFIG_NO_INCLUDE, s, &out, &error)) {
+	if (config_rewrite_text(
+		text, "fuzz.conf", CONFIG_NO_INCLUDE, s, s->channels, &out, &error)) {
 		read_into(&again, buffer_slice(&out), true);
 		check_equal(s, &again);
 	}
