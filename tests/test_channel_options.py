@@ -116,6 +116,11 @@ MISTAKES = [
      "invalid value '1000001' of channel option 'publish-rate': must be a number from 0 to 1000000"),
     ("channel a publish-bytes -1",
      "invalid value '-1' of channel option 'publish-bytes': must be a size from 0 to 64gb"),
+    ("channel a max-subscribers 4294967296",
+     "invalid value '4294967296' of channel option 'max-subscribers': must be a number from 0 to 4294967295"),
+    ("channel a no-echo maybe", "invalid value 'maybe' of channel option 'no-echo': must be yes or no"),
+    ("channel a idempotency-window 0",
+     "invalid value '0' of channel option 'idempotency-window': must be a number of seconds from 1 to 86400"),
     ("channel a publish-users 'a b'",
      "invalid value 'a b' of channel option 'publish-users': must be all, or names of users separated by commas, "
      "without blanks, of 1024 bytes at most in all"),
@@ -580,3 +585,66 @@ def test_a_change_applies_at_once_to_a_channel_with_subscribers(fanfared):
         client.ok("CHANNEL", "SET", "a", "max-message", str(limit))
         assert client.call("PUBLISH", "a", "x" * (limit + 1)) == too_long(limit)
         assert client.call("PUBLISH", "a", "x" * limit) == 1
+
+
+# Options for subscribers
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_max_subscribers_of_a_channel(fanfared, version):
+    client = fanfared.client(version)
+    client.ok("CHANNEL", "SET", "a*", "max-subscribers", "2")
+    subscribers = [fanfared.client(version) for _ in range(3)]
+    assert [subscriber.subscribe("ab") for subscriber in subscribers[:2]] == [1, 1]
+    assert subscribers[2].call("SUBSCRIBE", "ab") == error(
+        "ERR max number of subscribers of this channel reached (max-subscribers 2)")
+    assert subscribers[2].subscribe("b") == 1
+    client.ok("CHANNEL", "UNSET", "a*")
+    assert subscribers[2].subscribe("ab") == 2
+    # A lower limit closes nobody.
+    client.ok("CHANNEL", "SET", "a*", "max-subscribers", "1")
+    assert client.call("PUBLISH", "ab", "x") == 3
+
+
+def test_a_channel_has_an_outbox_policy_of_its_own(start_fanfared):
+    daemon = start_fanfared("--outbox-limit-bytes", "1mb", "--channel", "lossy.*", "outbox-policy", "drop-oldest")
+    client = daemon.connect()
+    assert options_of(client, "lossy.1")[b"outbox-policy"] == (b"drop-oldest", b"lossy.*")
+    assert options_of(client, "plain")[b"outbox-policy"] == (b"disconnect", None)
+    lossy, plain = daemon.connect(receive_buffer=4096), daemon.connect(receive_buffer=4096)
+    lossy.subscribe("lossy.1")
+    plain.subscribe("plain")
+    message = "x" * 100000
+    assert [client.call("PUBLISH", "lossy.1", message) for _ in range(200)] == [1] * 200
+    client.call("PUBLISH", "lossy.1", "last")
+    assert client.call("PUBSUB", "NUMSUB", "lossy.1") == [b"lossy.1", 1]
+    received = 0
+    while lossy.read_value()[2] != b"last":
+        received += 1
+    assert received < 200
+    wait_until(lambda: client.call("PUBLISH", "plain", message) == 0, "the slow subscriber is closed")
+    # Applied to a channel that has subscribers.
+    client.ok("CHANNEL", "SET", "lossy.*", "outbox-policy", "disconnect")
+    wait_until(lambda: client.call("PUBLISH", "lossy.1", message) == 0, "the slow subscriber is closed")
+
+
+def test_no_echo_keeps_messages_from_their_publisher(fanfared):
+    client, other = fanfared.client(3), fanfared.connect()
+    client.ok("CHANNEL", "SET", "chat", "no-echo", "yes")
+    client.subscribe("chat")
+    other.subscribe("chat")
+    assert client.call("PUBLISH", "chat", "x") == 1
+    assert other.read_value() == [b"message", b"chat", b"x"]
+    assert client.nothing_arrives()
+
+
+def test_idempotency_window_is_how_long_a_key_is_known(fanfared):
+    client = fanfared.connect()
+    client.ok("CHANNEL", "SET", "short", "idempotency-window", "1")
+
+    def is_duplicate(channel):
+        return pairs(client.call("PUBLISHX", channel, "x", "IDKEY", "key", "RESULT"))[b"duplicate"]
+
+    assert [is_duplicate(channel) for channel in ("short", "long", "short", "long")] == [0, 0, 1, 1]
+    wait_until(lambda: is_duplicate("short") == 0, "the key is forgotten")
+    assert is_duplicate("long") == 1
