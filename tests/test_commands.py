@@ -362,7 +362,7 @@ def commands(client):
 
 
 # What Redis does not have.
-OURS = (b"channel", b"mpublish", b"outbox", b"publishmany", b"publishx", b"zquery")
+OURS = (b"channel", b"mpublish", b"outbox", b"presence", b"publishmany", b"publishx", b"zquery")
 
 # Redis 7.2 takes one argument less, or one more.
 DIFFERENT = (b"command|getkeys", b"command|getkeysandflags", b"zrank", b"zrevrank")
@@ -395,7 +395,7 @@ def test_the_commands_of_the_broker_are_there(fanfared):
     have = set(client.call("COMMAND", "LIST"))
     for name in ("subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub ping"
                  " echo hello auth quit reset select client command config info time lolwut monitor slowlog memory"
-                 " shutdown outbox").split():
+                 " shutdown outbox presence").split():
         assert name.encode() in have, name
 
 

@@ -9,6 +9,7 @@
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_life.h"
+#include "server/presence_service.h"
 #include "server/server_config.h"
 
 /* PING, ECHO, SELECT, QUIT, RESET; AUTH and HELLO. */
@@ -86,10 +87,22 @@ unsubscribe_from_all(struct request *rq)
 	return true;
 }
 
+/* Leaves all members of channels. False: the slice is used up before the end. */
+static bool
+leave_all(struct request *rq)
+{
+	while (!presence_release_client(rq->client, 1)) {
+		rq->client->pending->progress++;
+		if (request_slice_is_over(rq))
+			return false;
+	}
+	return true;
+}
+
 enum command_result
 cmd_reset(struct request *rq)
 {
-	bool done = unsubscribe_from_all(rq);
+	bool done = unsubscribe_from_all(rq) && leave_all(rq);
 
 	client_subscriptions_changed(rq->client);
 	if (!done)

@@ -32,6 +32,7 @@ static const struct {
     {"Threads", INFO_THREADS, true},
     {"Pubsub", INFO_PUBSUB, true},
     {"History", INFO_HISTORY, true},
+    {"Presence", INFO_PRESENCE, true},
     {"Limits", INFO_LIMITS, true},
     {"Commandstats", INFO_COMMANDSTATS, false},
     {"Errorstats", INFO_ERRORSTATS, true},

@@ -180,6 +180,8 @@ cmd_memory_stats(struct request *rq)
 	    NUMBER("outboxes.frame-log-bytes", x.hub.log_bytes),
 	    NUMBER("history.messages", x.history.messages),
 	    NUMBER("history.bytes", x.history.bytes),
+	    NUMBER("presence.members", x.presence.members),
+	    NUMBER("presence.bytes", x.presence.bytes),
 	};
 
 	put_stats(rq, rows, sizeof(rows) / sizeof(rows[0]));

@@ -26,6 +26,7 @@ struct presence;
 struct presence_channel;
 struct presence_join;
 
+#define PRESENCE_CHANNEL_MAX 65535    /* bytes of a channel's name */
 #define PRESENCE_MEMBER_MAX 255       /* bytes of a member's name, at least 1 */
 #define PRESENCE_INFO_MAX 4096        /* bytes of an info */
 #define PRESENCE_LEASE_MAX_S 31536000 /* of a lease: a year */
@@ -84,8 +85,7 @@ enum presence_result {
 
 /*
  * The owner joins the member; again has no effect but that of info. info.ptr NULL: a new member has
- * an empty one, that of a present member stays. Copies. channel.len is at most 65535, the other
- * lengths are within the bounds above.
+ * an empty one, that of a present member stays. Copies. All lengths are within the bounds above.
  */
 enum presence_result presence_join(struct presence *p, struct presence_owner *owner,
     struct slice channel, struct slice member, struct slice info, uint64_t now_us)

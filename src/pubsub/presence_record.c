@@ -113,8 +113,11 @@ presence_join_bytes(void)
 struct presence_channel *
 presence_find_channel(const struct presence *p, struct slice name)
 {
-	struct bucket_node *node = first_of_chain(&p->channels, hash_bytes(name));
+	struct bucket_node *node;
 
+	if (name.len > PRESENCE_CHANNEL_MAX)
+		return NULL;
+	node = first_of_chain(&p->channels, hash_bytes(name));
 	for (; node != NULL; node = node->next) {
 		struct presence_channel *ch = (struct presence_channel *)node;
 
@@ -152,8 +155,11 @@ presence_free_channel(struct presence *p, struct presence_channel *ch)
 struct presence_record *
 presence_find_record(const struct presence_channel *ch, struct slice name)
 {
-	struct bucket_node *node = first_of_chain(&ch->records, hash_bytes(name));
+	struct bucket_node *node;
 
+	if (name.len > PRESENCE_MEMBER_MAX)
+		return NULL;
+	node = first_of_chain(&ch->records, hash_bytes(name));
 	for (; node != NULL; node = node->next) {
 		struct presence_record *m = (struct presence_record *)node;
 

@@ -22,12 +22,15 @@
 #define AT_ONCE_US 1000
 #define A_LOOK 64
 
+/* The kind behind those of subscriptions: members of channels that the client has joined. */
+#define JOINS HUB_KINDS
+
 struct enforce {
 	struct client_walk walk;
 	struct acl_user *user; /* a reference: only its clients; NULL: all */
 	uint64_t at_id;        /* the client whose subscriptions are being checked; 0: none */
-	uint32_t left;         /* its subscriptions of this kind still to be checked */
-	int kind;              /* enum hub_kind */
+	uint32_t left;         /* its subscriptions or joins still to be checked */
+	int kind;              /* enum hub_kind, or JOINS */
 	int64_t deleted;       /* the reply; -1: OK */
 	size_t units;
 	bool ends_self;
@@ -65,44 +68,71 @@ is_over(struct enforce *e, uint64_t deadline_us)
 static void
 end_client(struct enforce *e, struct client *c, const struct client *self)
 {
+	const char *reason = "its user lost the permission for a subscription";
+
+	if (c->user->deleted)
+		reason = "its user was deleted";
+	else if (e->kind == JOINS)
+		reason = "its user lost the permission for a channel that it joined as a member";
 	e->at_id = 0;
 	if (c == self)
 		e->ends_self = true;
 	else
-		client_kill(c, c->user->deleted
-				   ? "its user was deleted"
-				   : "its user lost the permission for a subscription");
+		client_kill(c, reason);
 }
 
 static void
 begin_kind(struct enforce *e, const struct client *c, int kind)
 {
 	e->kind = kind;
-	e->left = kind < HUB_KINDS ? c->subscriber.count[kind] : 0;
+	e->left = kind < HUB_KINDS ? c->subscriber.count[kind] : client_join_count(c);
+}
+
+/* The name of the first subscription of this kind, or the channel of the first join. Returns false
+ * if there is none. */
+static bool
+first_name(struct client *c, int kind, struct slice *name)
+{
+	struct subscription *s;
+
+	if (kind == JOINS)
+		return c->session != NULL && presence_first_join(&c->session->presence, name);
+	s = hub_first_subscription(&c->subscriber, (enum hub_kind)kind);
+	if (s != NULL)
+		*name = topic_name(s->topic);
+	return s != NULL;
+}
+
+static void
+rotate(struct client *c, int kind)
+{
+	if (kind == JOINS)
+		presence_rotate_joins(&c->session->presence);
+	else
+		hub_rotate_subscriptions(&c->subscriber, (enum hub_kind)kind);
 }
 
 /*
- * Checks the first subscription and moves it to the end of the list, once for each subscription
- * that existed at the beginning. Later subscriptions need no check: the new rules already applied
- * to them. False: the time is up before the end.
+ * Checks the first subscription or join and moves it to the end of the list, once for each
+ * subscription that existed at the beginning. Later subscriptions need no check: the new rules
+ * already applied to them. False: the time is up before the end.
  */
 static bool
 check_subscriptions(
     struct enforce *e, struct client *c, const struct client *self, uint64_t deadline_us)
 {
-	while (e->kind < HUB_KINDS) {
-		enum hub_kind kind = (enum hub_kind)e->kind;
-		struct subscription *s = hub_first_subscription(&c->subscriber, kind);
+	while (e->kind <= JOINS) {
+		struct slice name;
 
-		if (e->left == 0 || s == NULL) {
+		if (e->left == 0 || !first_name(c, e->kind, &name)) {
 			begin_kind(e, c, e->kind + 1);
 			continue;
 		}
-		if (!acl_may_receive(c->user, topic_name(s->topic), kind == HUB_PATTERN)) {
+		if (!acl_may_receive(c->user, name, e->kind == HUB_PATTERN)) {
 			end_client(e, c, self);
 			return true;
 		}
-		hub_rotate_subscriptions(&c->subscriber, kind);
+		rotate(c, e->kind);
 		e->left--;
 		if (is_over(e, deadline_us))
 			return false;
@@ -116,7 +146,7 @@ static bool
 is_concerned(const struct enforce *e, const struct client *c)
 {
 	return e->deleted < 0 && (e->user == NULL || e->user == c->user) &&
-	       !c->user->unrestricted && client_subscriptions(c) > 0;
+	       !c->user->unrestricted && (client_subscriptions(c) > 0 || client_join_count(c) > 0);
 }
 
 static bool

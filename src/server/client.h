@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "pubsub/hub.h"
+#include "pubsub/presence.h"
 #include "server/client_state.h"
 #include "server/core.h"
 #include "server/io.h"
@@ -44,7 +45,7 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR.
+ * MONITOR, PRESENCE JOIN.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -52,6 +53,7 @@ enum client_choice {
 struct session {
 	struct transaction *transaction; /* owned, from MULTI on; otherwise NULL */
 	struct client_watch watch;
+	struct presence_owner presence;
 	char *name; /* owned, or NULL */
 	char *lib_name;
 	char *lib_version;
@@ -130,8 +132,15 @@ struct session *session_of(struct client *c);
 /* Frees the session if no part of it is in use. */
 void session_trim(struct client *c);
 
-/* Called when the client is freed; its transaction and its watches were removed before. */
+/* Called when the client is freed; its transaction, watches and joins were removed before. */
 void session_drop(struct client *c);
+
+/* The number of members that it has joined. */
+static inline uint32_t
+client_join_count(const struct client *c)
+{
+	return c->session != NULL ? c->session->presence.count : 0;
+}
 
 /* NULL outside of MULTI. */
 static inline struct transaction *

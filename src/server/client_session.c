@@ -6,8 +6,10 @@
 struct session *
 session_of(struct client *c)
 {
-	if (c->session == NULL)
+	if (c->session == NULL) {
 		c->session = xcalloc(1, sizeof(*c->session));
+		presence_owner_init(&c->session->presence);
+	}
 	return c->session;
 }
 
@@ -18,7 +20,7 @@ is_used(const struct client *c)
 
 	return s->transaction != NULL || s->watch.keys != NULL || s->name != NULL ||
 	       s->lib_name != NULL || s->lib_version != NULL || s->chosen != 0 ||
-	       s->soft_since_us != 0 || c->is_monitor;
+	       s->soft_since_us != 0 || c->is_monitor || s->presence.count > 0;
 }
 
 void

@@ -28,6 +28,7 @@ struct kv_eviction_pool;
 struct lame_duck;
 struct memory_guard;
 struct pause;
+struct presence_service;
 struct propagation;
 struct random;
 struct rate_limit;
@@ -64,6 +65,7 @@ struct server {
 	struct sweep *sweep;
 	struct lame_duck *lame_duck;
 	struct memory_guard *memory_guard;
+	struct presence_service *presence;
 
 	struct kv *kv;
 	struct kv_eviction_pool *eviction_pool;

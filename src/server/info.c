@@ -28,6 +28,7 @@
 #include "server/io.h"
 #include "server/journal.h"
 #include "server/lame_duck.h"
+#include "server/presence_service.h"
 #include "server/rates.h"
 #include "server/server_config.h"
 #include "server/settings.h"
@@ -167,6 +168,7 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->server = server;
 	source->config = server->config;
 	source->hub = hub_figures(server->hub);
+	source->presence = presence_figures(server->presence->presence);
 	source->hub.published -= server->statistics->hub_base.published;
 	source->hub.delivered -= server->statistics->hub_base.delivered;
 	source->hub.dropped -= server->statistics->hub_base.dropped;

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "pubsub/history.h"
 #include "pubsub/hub.h"
+#include "pubsub/presence.h"
 #include "server/disk.h"
 #include "server/io.h"
 
@@ -28,6 +29,7 @@ enum info_section {
 	INFO_THREADS, /* also one row for each loop */
 	INFO_PUBSUB,
 	INFO_HISTORY,
+	INFO_PRESENCE,
 	INFO_LIMITS,
 	INFO_COMMANDSTATS, /* one row for each command that was called */
 	INFO_ERRORSTATS,   /* one row for each code of an error */
@@ -51,6 +53,7 @@ struct info_source {
 	struct hub_figures hub;
 	struct history_figures history;
 	struct hub_position position; /* of the newest kept message */
+	struct presence_figures presence;
 	struct net_figures io;
 	struct server_disk_figures disk;
 	unsigned loops; /* without the main loop */

@@ -43,6 +43,7 @@
 #include "server/memory_guard.h"
 #include "server/monitor.h"
 #include "server/pause.h"
+#include "server/presence_service.h"
 #include "server/propagation.h"
 #include "server/rates.h"
 #include "server/server_config.h"
@@ -63,7 +64,7 @@
 /* Records of channels' publish rates that are freed in one turn. */
 #define RATES_A_TURN 1000
 
-/* Subscriptions of a closed client that are removed between two checks of the clock. */
+/* Subscriptions and joins of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
 
 /* Keys of PUBLISHX whose window has ended that are freed in one turn. */
@@ -126,6 +127,7 @@ struct whole {
 	struct sweep sweep;
 	struct lame_duck lame_duck;
 	struct memory_guard memory_guard;
+	struct presence_service presence;
 	struct propagation propagation;
 	struct journal journal;
 	struct statistics statistics;
@@ -154,6 +156,7 @@ assemble(struct whole *whole)
 	    .sweep = &whole->sweep,
 	    .lame_duck = &whole->lame_duck,
 	    .memory_guard = &whole->memory_guard,
+	    .presence = &whole->presence,
 	    .propagation = &whole->propagation,
 	    .journal = &whole->journal,
 	    .statistics = &whole->statistics,
@@ -190,6 +193,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	blocked_init(server);
 	history_waits_init(server);
 	memory_guard_init(server);
+	presence_service_init(server);
 	dispatch_init(server);
 	server->kv = kv_new(config->databases);
 	server->eviction_pool = kv_eviction_pool_new(server->kv);
@@ -202,6 +206,15 @@ server_new(const struct server_config *config, const struct command_table *comma
 	rate_limit_init(&whole->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
 	whole->statistics.startup_bytes = alloc_used_bytes();
 	return server;
+}
+
+/* Removes at most `budget` subscriptions and joins each. True if none is left. */
+static bool
+detach(struct client *c, size_t budget)
+{
+	bool has_left = presence_release_client(c, budget);
+
+	return hub_detach(&c->subscriber, budget) && has_left;
 }
 
 static void
@@ -220,10 +233,11 @@ server_free(struct server *server)
 
 	assert(TAILQ_EMPTY(&server->clients->open));
 	while ((c = TAILQ_FIRST(&server->clients->gone)) != NULL) {
-		if (hub_detach(&c->subscriber, SIZE_MAX))
+		if (detach(c, SIZE_MAX))
 			free_gone(server, c);
 	}
 	jobs_release(server->jobs);
+	presence_service_release(server);
 	channel_rates_free(server->channel_rates);
 	idempotency_free(server->idempotency);
 	kv_eviction_pool_free(server->eviction_pool);
@@ -391,7 +405,7 @@ server_closed(struct client *c, const char *reason)
 	 * Done at once for most clients: then the subscriptions are gone when others see the
 	 * connection closed.
 	 */
-	if (hub_detach(&c->subscriber, DETACH_A_LOOK))
+	if (detach(c, DETACH_A_LOOK))
 		free_gone(server, c);
 }
 
@@ -407,8 +421,7 @@ release_gone(struct server *server, uint64_t deadline_us)
 	for (c = TAILQ_FIRST(&server->clients->gone); c != NULL; c = next) {
 		bool is_free;
 
-		while (!(is_free = hub_detach(&c->subscriber, DETACH_A_LOOK)) &&
-		       c->subscriber.outbox.in_flight == 0)
+		while (!(is_free = detach(c, DETACH_A_LOOK)) && c->subscriber.outbox.in_flight == 0)
 			if (clock_mono_us() >= deadline_us)
 				return true;
 		next = TAILQ_NEXT(c, all);
@@ -479,6 +492,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	more = release_gone(server, begun_us + budget_us / 2);
+	wait_us = earlier(wait_us, presence_service_turn(server, now_us, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, history_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;

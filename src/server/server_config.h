@@ -10,6 +10,7 @@
 #include "pubsub/history.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
+#include "pubsub/presence.h"
 
 /*
  * The settings that the server reads. app fills them in, and calls server_reconfigured when they
@@ -41,6 +42,7 @@ struct server_config {
 	struct hub_limits hub;
 	uint32_t rated_channels;     /* with a record of their publish rate */
 	struct history_limits history;
+	struct presence_limits presence;
 	struct outbox_limits outbox; /* the defaults, and the maximum that a client may choose */
 	uint32_t outbox_block_timeout_ms;
 	size_t segment_bytes;

@@ -30,7 +30,9 @@ struct counters {
 	uint64_t denied_commands, denied_keys, denied_channels; /* by access control */
 	uint64_t slowest_command_us;
 	uint64_t skipped_notifications;
-	uint64_t duplicate_messages; /* of PUBLISHX, not published again */
+	uint64_t duplicate_messages;      /* of PUBLISHX, not published again */
+	uint64_t presence_events;         /* of members and channels */
+	uint64_t skipped_presence_events; /* not published */
 	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
@@ -42,6 +44,7 @@ struct client_peaks {
 	size_t reply_bytes;   /* of outbox_bytes */
 	uint32_t messages;
 	uint32_t subscriptions;
+	uint32_t joins; /* of members of channels */
 };
 
 /* Counters of a command; same index as its row. */

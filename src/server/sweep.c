@@ -34,6 +34,7 @@ note_peaks(struct client_peaks *peaks, const struct client *c)
 	RAISE(peaks->reply_bytes, outbox_reply_bytes(outbox));
 	RAISE(peaks->messages, outbox->messages);
 	RAISE(peaks->subscriptions, client_subscriptions(c));
+	RAISE(peaks->joins, client_join_count(c));
 }
 
 static void
@@ -41,6 +42,7 @@ sweep_client(struct client *c, uint64_t now_us)
 {
 	note_peaks(&c->server->sweep->peaks, c);
 	held_trim(c);
+	session_trim(c); /* its joins may have ended because presence was switched off */
 	if (!client_is_open(c))
 		return;
 	if (c->limits_version != c->server->limits_version)

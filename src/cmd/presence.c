@@ -1,0 +1,310 @@
+#include "config.h"
+
+#include "pubsub/presence.h"
+
+#include <inttypes.h>
+
+#include "acl/check.h"
+#include "acl/user.h"
+#include "base/buffer.h"
+#include "cmd/channel_list.h"
+#include "cmd/handlers.h"
+#include "resp/writer.h"
+#include "server/client.h"
+#include "server/presence_service.h"
+#include "server/request.h"
+#include "server/server_config.h"
+
+/* PRESENCE: the members of channels. */
+
+/* Members in a reply of PRESENCE MEMBERS, and bytes after which it has no more. */
+#define MEMBERS_DEFAULT 100
+#define MEMBERS_MAX 1000
+#define MEMBERS_BYTES ((size_t)256 << 10)
+
+/* Steps of a listing for each member asked for, in a table that has become nearly empty. */
+#define STEPS_A_MEMBER 10
+
+#define SECOND_US ((uint64_t)1000000)
+
+static struct presence *
+presence_of(const struct request *rq)
+{
+	return rq->server->presence->presence;
+}
+
+/* Returns false after replying with an error. */
+static bool
+check_channel(struct request *rq)
+{
+	uint32_t max = rq->server->config->hub.name_bytes;
+
+	if (rq->argv[2].len <= max)
+		return true;
+	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
+	return false;
+}
+
+/* Returns false after replying with an error if the name of channel or member is not allowed. */
+static bool
+check_names(struct request *rq)
+{
+	if (!check_channel(rq))
+		return false;
+	if (rq->argv[3].len == 0 || rq->argv[3].len > PRESENCE_MEMBER_MAX) {
+		request_error(rq, "ERR member name must have 1 to %d bytes", PRESENCE_MEMBER_MAX);
+		return false;
+	}
+	return true;
+}
+
+/* Reads [INFO info] from argument `at` on, to the end. Returns false after replying with an error.
+ */
+static bool
+parse_info(struct request *rq, size_t at, struct slice *info)
+{
+	*info = (struct slice){NULL, 0};
+	if (rq->argc == at)
+		return true;
+	if (rq->argc != at + 2 || !slice_is_nocase(rq->argv[at], "info")) {
+		request_syntax_error(rq);
+		return false;
+	}
+	*info = rq->argv[at + 1];
+	if (info->len > PRESENCE_INFO_MAX) {
+		request_error(rq, "ERR INFO must have at most %d bytes", PRESENCE_INFO_MAX);
+		return false;
+	}
+	if (info->ptr == NULL)
+		*info = SLICE("");
+	return true;
+}
+
+static void
+put_result(struct request *rq, enum presence_result result)
+{
+	const struct presence_limits *limits = &rq->server->config->presence;
+
+	switch (result) {
+	case PRESENCE_NEW:
+		resp_put_int(rq->reply, 1);
+		break;
+	case PRESENCE_PRESENT:
+		resp_put_int(rq->reply, 0);
+		break;
+	case PRESENCE_OFF:
+		request_error(rq, "ERR presence is off for this channel");
+		break;
+	case PRESENCE_TOO_MANY_MEMBERS:
+		request_error(rq, "ERR max number of members reached");
+		break;
+	case PRESENCE_TOO_MANY_JOINS:
+		request_error(rq,
+		    "ERR max number of members of this client reached (presence-max-joins %" PRIu32
+		    ")",
+		    limits->joins);
+		break;
+	case PRESENCE_NO_MEMORY:
+		request_error(
+		    rq, "OOM command not allowed when used memory > 'presence-maxmemory'.");
+		break;
+	}
+}
+
+enum command_result
+cmd_presence_join(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct slice info;
+
+	if (!check_names(rq) || !parse_info(rq, 4, &info))
+		return COMMAND_DONE;
+	put_result(rq, presence_join(presence_of(rq), &session_of(c)->presence, rq->argv[2],
+			   rq->argv[3], info, rq->now_us));
+	session_trim(c);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_presence_leave(struct request *rq)
+{
+	struct client *c = rq->client;
+	bool was_in = c->session != NULL && presence_leave(presence_of(rq), &c->session->presence,
+						rq->argv[2], rq->argv[3], rq->now_us);
+
+	session_trim(c);
+	resp_put_int(rq->reply, was_in);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_presence_touch(struct request *rq)
+{
+	struct slice info;
+	uint64_t lease_s;
+
+	if (!check_names(rq))
+		return COMMAND_DONE;
+	if (!slice_is_nocase(rq->argv[4], "ttl")) {
+		request_syntax_error(rq);
+		return COMMAND_DONE;
+	}
+	if (!slice_to_u64(rq->argv[5], &lease_s) || lease_s > PRESENCE_LEASE_MAX_S) {
+		request_error(rq, "ERR TTL must be 0 to %d seconds", PRESENCE_LEASE_MAX_S);
+		return COMMAND_DONE;
+	}
+	if (parse_info(rq, 6, &info))
+		put_result(rq, presence_touch(presence_of(rq), rq->argv[2], rq->argv[3],
+				   lease_s * SECOND_US, info, rq->now_us));
+	return COMMAND_DONE;
+}
+
+/* The options of PRESENCE MEMBERS, and what was found. */
+struct listing {
+	uint64_t cursor;
+	uint64_t count;
+	struct buffer members; /* encoded as in the reply */
+	size_t found;
+};
+
+/* Returns false after replying with an error. */
+static bool
+parse_listing(struct request *rq, struct listing *listing)
+{
+	for (size_t i = 3; i < rq->argc; i += 2) {
+		struct slice option = rq->argv[i], value;
+
+		if (i + 1 == rq->argc) {
+			request_syntax_error(rq);
+			return false;
+		}
+		value = rq->argv[i + 1];
+		if (slice_is_nocase(option, "cursor")) {
+			if (!slice_to_u64(value, &listing->cursor)) {
+				request_error(rq, "ERR invalid cursor");
+				return false;
+			}
+		} else if (slice_is_nocase(option, "count")) {
+			if (!slice_to_u64(value, &listing->count) || listing->count == 0 ||
+			    listing->count > MEMBERS_MAX) {
+				request_error(rq, "ERR COUNT must be 1 to %d", MEMBERS_MAX);
+				return false;
+			}
+		} else {
+			request_syntax_error(rq);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+list_member(void *arg, const struct presence_member *member)
+{
+	struct listing *listing = arg;
+
+	resp_put_bulk(&listing->members, member->name);
+	resp_put_bulk(&listing->members, member->info);
+	resp_put_int(&listing->members, member->connections);
+	listing->found++;
+}
+
+enum command_result
+cmd_presence_members(struct request *rq)
+{
+	struct listing listing = {.count = MEMBERS_DEFAULT};
+	struct buffer cursor = {0};
+	enum presence_mode mode;
+	uint64_t steps = 0;
+
+	if (!check_channel(rq) || !parse_listing(rq, &listing))
+		return COMMAND_DONE;
+	mode = presence_mode_of(presence_of(rq), rq->argv[2]);
+	if (mode == PRESENCE_NO) {
+		put_result(rq, PRESENCE_OFF);
+		return COMMAND_DONE;
+	}
+	if (mode == PRESENCE_COUNT) {
+		request_error(rq, "ERR the members of this channel are only counted");
+		return COMMAND_DONE;
+	}
+	do
+		listing.cursor = presence_scan(
+		    presence_of(rq), rq->argv[2], listing.cursor, list_member, &listing);
+	while (listing.cursor != 0 && listing.found < listing.count &&
+	       listing.members.len < MEMBERS_BYTES && ++steps < listing.count * STEPS_A_MEMBER);
+	resp_put_array(rq->reply, 2);
+	buffer_appendf(&cursor, "%" PRIu64, listing.cursor);
+	resp_put_bulk(rq->reply, buffer_slice(&cursor));
+	buffer_release(&cursor);
+	resp_put_array(rq->reply, listing.found * 3);
+	buffer_append_slice(rq->reply, buffer_slice(&listing.members));
+	buffer_release(&listing.members);
+	return COMMAND_DONE;
+}
+
+enum command_result
+cmd_presence_count(struct request *rq)
+{
+	size_t *progress = &rq->client->pending->progress;
+
+	if (*progress == 0)
+		resp_put_array(rq->reply, (rq->argc - 2) * 2);
+	while (*progress + 2 < rq->argc) {
+		struct slice name = rq->argv[*progress + 2];
+
+		resp_put_bulk(rq->reply, name);
+		resp_put_int(rq->reply, (int64_t)presence_count(presence_of(rq), name));
+		if (++*progress + 2 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}
+
+/* A channel that the user may not access is left out. */
+static bool
+next_channel(struct client *c, struct slice after, struct slice *name, bool *is_wanted)
+{
+	size_t members;
+
+	if (!presence_next_channel(c->server->presence->presence, after, name, &members))
+		return false;
+	*is_wanted =
+	    members > 0 && (c->user->unrestricted || acl_may_receive(c->user, *name, false));
+	return true;
+}
+
+enum command_result
+cmd_presence_channels(struct request *rq)
+{
+	return channel_list(rq, next_channel);
+}
+
+enum command_result
+cmd_presence_help(struct request *rq)
+{
+	static const char *const lines[] = {
+	    "CHANNELS [<pattern>]",
+	    "    Return the channels with members that match the pattern (default: '*') and that",
+	    "    the user may access.",
+	    "COUNT <channel> [<channel> ...]",
+	    "    Return the number of members of each channel.",
+	    "JOIN <channel> <member> [INFO <info>]",
+	    "    Make this connection one of the member, until LEAVE or the end of the connection.",
+	    "    Return 1 if the member was not present before, otherwise 0.",
+	    "LEAVE <channel> <member>",
+	    "    End what JOIN of this connection began. The member leaves after the leave-delay",
+	    "    of the channel, unless it has other connections, a lease, or returns. Return 1,",
+	    "    or 0 if this connection has not joined it.",
+	    "MEMBERS <channel> [CURSOR <cursor>] [COUNT <count>]",
+	    "    Return the next cursor, 0 at the end, and an array of members: the name, the info",
+	    "    and the number of connections of each. COUNT is 1 to 1000, by default 100.",
+	    "TOUCH <channel> <member> TTL <seconds> [INFO <info>]",
+	    "    Make the member present for some seconds, without a connection; again renews it.",
+	    "    TTL 0 ends it. Return 1 if the member was not present before, otherwise 0.",
+	    NULL,
+	};
+
+	request_help(rq, lines);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,146 @@
+#include "config.h"
+
+#include "server/presence_service.h"
+
+#include "base/clock.h"
+#include "pubsub/hub.h"
+#include "server/client.h"
+#include "server/core.h"
+#include "server/pause.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "json/writer.h"
+
+/* Steps of presence_turn between two checks of the clock. */
+#define STEPS_A_LOOK 64
+
+/* How often events are tried while an upgrade has frozen messages. */
+#define FROZEN_POLL_US 10000
+
+#define SECOND_US ((uint64_t)1000000)
+
+static const struct {
+	const char *event, *channel;
+} names[] = {
+    [PRESENCE_JOINED] = {"join", "__presence__:"},
+    [PRESENCE_LEFT] = {"leave", "__presence__:"},
+    [PRESENCE_OCCUPIED] = {"occupied", "__occupancy__:"},
+    [PRESENCE_VACATED] = {"vacated", "__occupancy__:"},
+};
+
+static void
+read_options(void *arg, struct slice channel, struct presence_options *out)
+{
+	static const enum presence_mode modes[] = {
+	    [CHANNEL_PRESENCE_NO] = PRESENCE_NO,
+	    [CHANNEL_PRESENCE_COUNT] = PRESENCE_COUNT,
+	    [CHANNEL_PRESENCE_MEMBERS] = PRESENCE_MEMBERS,
+	};
+	const struct server *server = arg;
+	const struct channel_options *options = hub_options_of(server->hub, channel);
+
+	*out = (struct presence_options){
+	    .mode = modes[options->presence],
+	    .leave_delay_us = options->leave_delay * SECOND_US,
+	    .vacate_delay_us = options->vacate_delay * SECOND_US,
+	};
+	if ((options->events & CHANNEL_EVENT_OCCUPIED) != 0)
+		out->announces |= PRESENCE_ANNOUNCES_OCCUPIED;
+	if ((options->events & CHANNEL_EVENT_JOIN) != 0)
+		out->announces |= PRESENCE_ANNOUNCES_JOINS;
+}
+
+static void
+lines_changed(struct hub_options_watch *watch)
+{
+	struct presence_service *service =
+	    (void *)((char *)watch - offsetof(struct presence_service, watch));
+
+	presence_reconfigured(service->presence);
+}
+
+void
+presence_service_init(struct server *server)
+{
+	struct presence_service *service = server->presence;
+	const struct presence_config config = {
+	    .limits = &server->config->presence, .options = read_options, .arg = server};
+
+	service->presence = presence_new(&config);
+	service->watch.lines_changed = lines_changed;
+	hub_watch_options(server->hub, &service->watch);
+}
+
+void
+presence_service_release(struct server *server)
+{
+	struct presence_service *service = server->presence;
+
+	hub_unwatch_options(&service->watch);
+	presence_free(service->presence);
+	buffer_release(&service->channel);
+	buffer_release(&service->message);
+}
+
+bool
+presence_release_client(struct client *c, size_t budget)
+{
+	struct server *server = c->server;
+
+	return c->session == NULL || presence_detach(server->presence->presence,
+					 &c->session->presence, server->now_us, budget);
+}
+
+/* event's slices are copies, so that this may end clients, which leave. */
+static void
+publish(struct server *server, const struct presence_event *event)
+{
+	struct buffer *channel = &server->presence->channel;
+	struct buffer *message = &server->presence->message;
+	struct counters *counters = &server->statistics->counters;
+	size_t receivers;
+
+	if (event->kind == PRESENCE_NO_EVENT)
+		return;
+	buffer_clear(channel);
+	buffer_append_str(channel, names[event->kind].channel);
+	buffer_append_slice(channel, event->channel);
+	buffer_clear(message);
+	buffer_appendf(message, "{\"event\":\"%s\"", names[event->kind].event);
+	if (event->kind == PRESENCE_JOINED || event->kind == PRESENCE_LEFT) {
+		buffer_append_str(message, ",");
+		json_put_member(message, "member", event->member);
+		buffer_append_str(message, ",");
+		json_put_member(message, "info", event->info);
+	}
+	buffer_append_str(message, "}");
+	counters->presence_events++;
+	if (channel->len > server->config->hub.name_bytes ||
+	    hub_publish_now(server->hub, HUB_CHANNEL, buffer_slice(channel), buffer_slice(message),
+		HUB_WITHIN_LIMITS, &receivers) != HUB_OK)
+		counters->skipped_presence_events++;
+}
+
+uint64_t
+presence_service_turn(struct server *server, uint64_t now_us, uint64_t deadline_us)
+{
+	struct presence *presence = server->presence->presence;
+	struct presence_event event;
+	uint64_t due_us = presence_due_us(presence, now_us);
+
+	if (due_us > now_us)
+		return due_us - now_us;
+	while (presence_turn(presence, now_us, STEPS_A_LOOK))
+		if (clock_mono_us() >= deadline_us)
+			return 0;
+	/* Nothing is published any more: its history is being handed to the successor. */
+	if (server->pause->frozen)
+		return FROZEN_POLL_US;
+	while (presence_next_event(presence, now_us, &event)) {
+		publish(server, &event);
+		if (clock_mono_us() >= deadline_us)
+			return 0;
+	}
+	due_us = presence_due_us(presence, now_us);
+	return due_us > now_us ? due_us - now_us : 0;
+}
