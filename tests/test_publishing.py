@@ -240,3 +240,37 @@ def test_a_client_with_dedup_gets_one_copy_of_each_message(daemon, version):
     assert list(client.read_value()) == [b"pmessage", b"*", b"other", b"3"]
     assert sorted(other.read_value()[0] for _ in range(6)) == [b"message"] + [b"pmessage"] * 5
     assert publisher.call("OUTBOX", "SET", "DEDUP", "1") == error("ERR DEDUP must be 'yes' or 'no'")
+
+
+@BOTH_FORMS
+def test_options_of_channels_apply_to_all_publishing_commands(daemon, version):
+    admin, client, other = daemon.connect(), daemon.client(3), daemon.client(version)
+    admin.ok("CHANNEL", "SET", "quiet*", "no-echo", "yes", "max-message", "10")
+    client.subscribe("quiet", "plain")
+    other.subscribe("quiet")
+    assert client.call("PUBLISH", "quiet", "1") == 1
+    assert client.call("MPUBLISH", "quiet", "2", "plain", "mine") == [1, 1]
+    assert list(client.read_value()) == message(b"plain", b"mine")
+    assert client.call("PUBLISHMANY", "3", "quiet", "none") == [1, 0]
+    assert client.call("PUBLISHX", "quiet", "4") == 1
+    too_long = error("ERR message too long for this channel (max-message 10)")
+    for request in (("MPUBLISH", "plain", "5", "quiet", "12345678901"), ("PUBLISHMANY", "12345678901", "plain", "quiet"),
+                    ("PUBLISHX", "quiet", "12345678901", "IDKEY", "k")):
+        assert client.call(*request) == too_long
+    assert client.call("PUBLISHX", "quiet", "5", "IDKEY", "k") == 1
+    assert [list(other.read_value()) for _ in range(5)] == [message(b"quiet", b"%d" % n) for n in range(1, 6)]
+
+
+def test_a_channel_has_a_window_of_its_own_for_keys(daemon):
+    client = daemon.connect()
+    client.ok("CHANNEL", "SET", "short*", "idempotency-window", "1")
+    assert client.call("CHANNEL", "SET", "short*", "idempotency-window", "0") != b"OK"
+    assert client.call("PUBLISHX", "other", "1", "IDKEY", "k") == 0
+    assert client.call("PUBLISHX", "short", "1", "IDKEY", "k") == 0
+    assert client.call("PUBLISHX", "short", "1", "IDKEY", "own", "WINDOW", "60") == 0
+
+    def is_duplicate(channel, key):
+        return pairs(client.call("PUBLISHX", channel, "1", "IDKEY", key, "RESULT"))[b"duplicate"] == 1
+
+    wait_until(lambda: not is_duplicate("short", "k"), "the end of the window of the channel")
+    assert is_duplicate("short", "own") and is_duplicate("other", "k")
