@@ -7,6 +7,9 @@
 #include "base/alloc.h"
 #include "base/time_queue.h"
 
+/* Added to all times that are given, so that a restored message can be older than the clock. */
+#define BASE_US (UINT64_C(1) << 52)
+
 #define SAMPLES 8           /* rings among which the least recently written is evicted */
 #define AT_ONCE 16          /* chunks of a ring, or messages, that are freed at once */
 #define ENFORCE_BUDGET 8192 /* chunks and rings, about a millisecond; more than a message needs */
@@ -240,6 +243,7 @@ history_append(struct history *history, void *owner, uint32_t *number,
 	struct ring *ring;
 
 	assert(rules->size > 0 && rules->ttl_s > 0);
+	now_us += BASE_US;
 	if (now_us < history->now_us) /* messages of a ring expire in their order */
 		now_us = history->now_us;
 	history->now_us = now_us;
@@ -307,6 +311,7 @@ history_ring(struct history *history, uint32_t number, uint64_t now_us)
 	struct ring *ring = number != 0 ? history->rings[number] : NULL;
 	size_t budget = SIZE_MAX;
 
+	now_us += BASE_US;
 	if (ring == NULL || end_us(ring) > now_us)
 		return ring;
 	if (ring->touched_us + ttl_us(ring) <= now_us)
@@ -446,6 +451,7 @@ history_work(struct history *history, uint64_t now_us, size_t budget)
 {
 	struct time_queue_entry *entry;
 
+	now_us += BASE_US;
 	if (!free_dying(history, &budget) || !enforce(history, &budget))
 		return false;
 	while (
@@ -471,5 +477,73 @@ history_due_us(const struct history *history)
 
 	if (history->dying_count > 0 || is_over_limits(history))
 		return 0;
-	return first != NULL ? (uint64_t)first->at : UINT64_MAX;
+	if (first == NULL)
+		return UINT64_MAX;
+	return (uint64_t)first->at > BASE_US ? (uint64_t)first->at - BASE_US : 0;
+}
+
+struct ring *
+history_ring_at(const struct history *history, size_t i)
+{
+	return time_queue_at(&history->queue, (uint32_t)i)->thing;
+}
+
+uint64_t
+history_age_us(uint64_t then_us, uint64_t now_us)
+{
+	now_us += BASE_US;
+	return now_us > then_us ? now_us - then_us : 0;
+}
+
+static uint64_t
+time_of_age(uint64_t age_us, uint64_t now_us)
+{
+	now_us += BASE_US;
+	return age_us < now_us ? now_us - age_us : 0;
+}
+
+void
+history_restore_begin(struct history *history, struct hub_position newest, uint64_t forgotten_seq)
+{
+	assert(history->queue.count == 0 && forgotten_seq <= newest.seq);
+	history->config.epoch = newest.epoch;
+	history->seq = newest.seq;
+	history->forgotten_seq = forgotten_seq;
+}
+
+struct ring *
+history_restore_ring(struct history *history, void *owner, uint32_t *number,
+    const struct history_restored_ring *fields, uint64_t now_us)
+{
+	struct ring *ring;
+
+	assert(fields->ttl_s > 0 && fields->newest_seq <= history->seq);
+	now_us = time_of_age(fields->touched_age_us, now_us);
+	ring = add_ring(history, owner, fields->ttl_s, now_us);
+	ring->trimmed_seq = fields->trimmed_seq;
+	ring->newest_seq = fields->newest_seq;
+	ring->appended = fields->appended;
+	*number = ring->index;
+	if (history->now_us < now_us)
+		history->now_us = now_us;
+	return ring;
+}
+
+void
+history_restore_message(struct ring *ring, uint64_t seq, uint64_t age_us, struct slice payload,
+    bool is_single, uint64_t now_us)
+{
+	ring_restore(ring, seq, time_of_age(age_us, now_us), payload, is_single);
+}
+
+void
+history_restore_end(struct history *history)
+{
+	for (size_t i = 0; i < history->queue.count; i++) {
+		struct ring *ring = history_ring_at(history, i);
+
+		/* It can only become earlier, so ring i is not a later one now. */
+		time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
+	}
+	ring_pool_sort(&history->pool);
 }

@@ -115,4 +115,33 @@ struct history_figures history_figures(const struct history *history);
 /* Of one ring, in bytes. */
 size_t history_ring_bytes(const struct ring *ring);
 
+/*
+ * For a copy of the whole history, in another process or at the next start: hub_image.h.
+ *
+ * Writing: ring number i, below figures.rings, in no particular order; valid until history changes.
+ * An age is a time before now_us.
+ */
+struct ring *history_ring_at(const struct history *history, size_t i);
+uint64_t history_age_us(uint64_t then_us, uint64_t now_us); /* of appended_us, touched_us */
+
+/*
+ * Reading, into a history without rings. Between begin and end no other function is called except
+ * for history_position(). The epoch is taken over as well.
+ */
+struct history_restored_ring {
+	uint32_t ttl_s; /* at least 1 */
+	uint32_t appended;
+	uint64_t trimmed_seq, newest_seq; /* at most the newest position's */
+	uint64_t touched_age_us;
+};
+
+void history_restore_begin(
+    struct history *history, struct hub_position newest, uint64_t forgotten_seq);
+struct ring *history_restore_ring(struct history *history, void *owner, uint32_t *number,
+    const struct history_restored_ring *fields, uint64_t now_us);
+/* Messages of a ring in the order of seq: above trimmed_seq, at most newest_seq. */
+void history_restore_message(struct ring *ring, uint64_t seq, uint64_t age_us, struct slice payload,
+    bool is_single, uint64_t now_us);
+void history_restore_end(struct history *history);
+
 #endif

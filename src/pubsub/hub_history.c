@@ -73,6 +73,15 @@ channel_changed(
 		history_begin_keeping(h->history);
 }
 
+void
+hub_history_follow(struct hub *hub, struct topic *topic)
+{
+	struct history_rules rules = rules_of(hub_channel_options(hub, topic));
+
+	if (topic->ring != 0)
+		history_set_rules(hub->history->history, topic->ring, &rules, hub->now_us);
+}
+
 struct hub_history *
 hub_history_new(struct hub *hub, const struct history_limits *limits, uint64_t epoch)
 {

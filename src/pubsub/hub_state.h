@@ -113,6 +113,7 @@ size_t hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form);
 struct hub_history *hub_history_new(
     struct hub *hub, const struct history_limits *limits, uint64_t epoch);
 void hub_history_free(struct hub_history *history);
+void hub_history_follow(struct hub *hub, struct topic *topic); /* applies its options to its ring */
 
 /* hub_history.c: keeps the message, at hub->now_us, if its channel keeps messages; d->message gets
  * its position. Call it if some line sets history-size. */

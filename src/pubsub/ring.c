@@ -3,6 +3,7 @@
 #include "pubsub/ring.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -232,18 +233,14 @@ trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
 	}
 }
 
-void
-ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice payload, uint64_t most,
-    uint64_t most_bytes)
+/* is_single: in a chunk of its own. */
+static void
+put(struct ring *ring, uint64_t seq, uint64_t appended_us, struct slice payload, bool is_single)
 {
 	size_t need = RING_MESSAGE_OVERHEAD + payload.len;
-	struct ring_entry entry = {.len = (uint32_t)payload.len, .appended_us = now_us};
-	struct ring_chunk *chunk;
+	struct ring_entry entry = {.len = (uint32_t)payload.len, .appended_us = appended_us};
+	struct ring_chunk *chunk = chunk_for(ring, seq, need, is_single);
 
-	assert(payload.len <= RING_PAYLOAD_MAX && payload.len <= most_bytes && most > 0);
-	assert(seq > ring->newest_seq);
-	trim(ring, most - 1, most_bytes - payload.len);
-	chunk = chunk_for(ring, seq, need, most == 1);
 	entry.seq_offset = (uint32_t)(seq - chunk->base_seq);
 	memcpy(chunk->data + chunk->end, &entry, sizeof(entry));
 	if (payload.len > 0)
@@ -252,11 +249,58 @@ ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice paylo
 	chunk->end += (uint32_t)need;
 	chunk->count++;
 	ring->count++;
-	ring->appended++;
 	ring->payload_bytes += payload.len;
 	ring->pool->messages++;
+}
+
+void
+ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice payload, uint64_t most,
+    uint64_t most_bytes)
+{
+	assert(payload.len <= RING_PAYLOAD_MAX && payload.len <= most_bytes && most > 0);
+	assert(seq > ring->newest_seq);
+	trim(ring, most - 1, most_bytes - payload.len);
+	put(ring, seq, now_us, payload, most == 1);
+	ring->appended++;
 	ring->newest_seq = seq;
 	ring->touched_us = now_us;
+}
+
+void
+ring_restore(
+    struct ring *ring, uint64_t seq, uint64_t appended_us, struct slice payload, bool is_single)
+{
+	assert(payload.len <= RING_PAYLOAD_MAX && seq > ring->trimmed_seq);
+	assert(seq <= ring->newest_seq);
+	put(ring, seq, appended_us, payload, is_single);
+}
+
+static int
+compare_chunks(const void *a, const void *b)
+{
+	uint64_t first = (*(struct ring_chunk *const *)a)->base_seq;
+	uint64_t second = (*(struct ring_chunk *const *)b)->base_seq;
+
+	return first < second ? -1 : first > second;
+}
+
+void
+ring_pool_sort(struct ring_pool *pool)
+{
+	struct ring_chunk *chunk, **all;
+	size_t count = 0, i = 0;
+
+	TAILQ_FOREACH (chunk, &pool->by_age, by_age)
+		count++;
+	all = xcalloc(count + 1, sizeof(struct ring_chunk *));
+	while ((chunk = TAILQ_FIRST(&pool->by_age)) != NULL) {
+		TAILQ_REMOVE(&pool->by_age, chunk, by_age);
+		all[i++] = chunk;
+	}
+	qsort(all, count, sizeof(struct ring_chunk *), compare_chunks);
+	for (i = 0; i < count; i++)
+		TAILQ_INSERT_TAIL(&pool->by_age, all[i], by_age);
+	xfree(all);
 }
 
 void

@@ -77,6 +77,15 @@ bool ring_free(struct ring *ring, size_t *budget) __attribute__((warn_unused_res
 void ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice payload,
     uint64_t most, uint64_t most_bytes);
 
+/*
+ * Appends a message that another ring had, without a change of the ring's other fields: seq is
+ * above trimmed_seq and at most newest_seq, appended_us not less than that of the message before.
+ * is_single: the ring has no other. Call ring_pool_sort() when all rings have their messages.
+ */
+void ring_restore(
+    struct ring *ring, uint64_t seq, uint64_t appended_us, struct slice payload, bool is_single);
+void ring_pool_sort(struct ring_pool *pool); /* restores the order of by_age */
+
 /* Nothing before seq can be had here: for a message that is not kept. The ring must be empty. */
 void ring_skip(struct ring *ring, uint64_t seq, uint64_t now_us);
 
