@@ -185,10 +185,11 @@ leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_memb
 	return true;
 }
 
-/* One encoding for each wire form in use, then a few words for each member. */
-static void
-deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
-    enum hub_limiting limiting, struct hub_outcome *out)
+/* One encoding for each wire form in use, then a few words for each member. It is compiled twice:
+ * is_plain leaves out the tests that most messages need for none of their members. */
+static inline __attribute__((always_inline)) void
+deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
+    enum hub_limiting limiting, struct hub_outcome *out, const bool is_plain)
 {
 	struct frame frames[HUB_FORMS_MAX];
 	const struct frame *frame = NULL;
@@ -200,7 +201,9 @@ deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_
 		struct subscriber *s = topic->members[i].subscriber;
 		enum outbox_result result;
 
-		if (s->outbox.sealed || s == d->except || (d->dedup && hub_has_copy(hub, s)))
+		if (s->outbox.sealed)
+			continue;
+		if (!is_plain && (s == d->except || (d->dedup && hub_has_copy(hub, s))))
 			continue;
 		receivers++;
 		if (s->outbox.has_cursor && leave_to_replay(hub, d, &topic->members[i], tag, out))
@@ -218,14 +221,16 @@ deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_
 				continue;
 			}
 		}
-		if (limiting == HUB_WITHIN_LIMITS && hub_policy_for(d, s) == OUTBOX_BLOCK &&
+		if (!is_plain && limiting == HUB_WITHIN_LIMITS &&
+		    hub_policy_for(d, s) == OUTBOX_BLOCK &&
 		    outbox_would_block(&s->outbox, frame->len)) {
 			outbox_refuse(&s->outbox, tag);
 			overflow(s);
 			continue;
 		}
-		result = d->by_channel ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
-				       : outbox_push_message(&s->outbox, frame);
+		result = !is_plain && d->by_channel
+			     ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
+			     : outbox_push_message(&s->outbox, frame);
 		if (result == OUTBOX_QUEUED)
 			queued++;
 		else if (result == OUTBOX_OVERFLOW)
@@ -234,6 +239,16 @@ deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_
 	hub->delivered += queued;
 	out->receivers += receivers;
 	out->queued += queued;
+}
+
+static void
+deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
+    enum hub_limiting limiting, struct hub_outcome *out)
+{
+	if (!d->by_channel && !d->dedup && d->except == NULL && limiting == HUB_IGNORE_LIMITS)
+		deliver_members(hub, d, topic, id, limiting, out, true);
+	else
+		deliver_members(hub, d, topic, id, limiting, out, false);
 }
 
 /* id is that of the first topic's frames if the message was prepared, or 0. */
