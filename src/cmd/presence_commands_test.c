@@ -141,7 +141,7 @@ END_TEST
 
 START_TEST(a_long_list_is_given_page_by_page)
 {
-	char line[64], cursor[32] = "0";
+	char line[128], cursor[32] = "0";
 	size_t found = 0, pages = 0;
 
 	test_config.presence.members = test_config.presence.joins = 1000;
