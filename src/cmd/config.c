@@ -151,6 +151,7 @@ cmd_config_resetstat(struct request *rq)
 	    server->commands->count * sizeof(*server->statistics->commands));
 	hash_map_each(server->statistics->errors, forget_error, server);
 	server->statistics->hub_base = hub_figures(server->hub);
+	server->statistics->replay_base = hub_replay_figures(server->hub);
 	server->statistics->history_base = history_figures(hub_history(server->hub));
 	server->io->reset_figures(server->io->arg);
 	rates_reset(server->rates);

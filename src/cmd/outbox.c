@@ -5,6 +5,7 @@
 #include "acl/user.h"
 #include "cmd/handlers.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_replay.h"
 #include "pubsub/outbox.h"
 #include "resp/writer.h"
 #include "server/client.h"
@@ -21,13 +22,24 @@ put_number(struct request *rq, const char *name, uint64_t value)
 	resp_put_int(rq->reply, (int64_t)value);
 }
 
+/* Up to which messages of channels with history were queued for the client. */
+static void
+put_position(struct request *rq)
+{
+	char text[POSITION_TEXT_MAX];
+	size_t len = position_print(text, hub_replay_progress(&rq->client->subscriber).position);
+
+	resp_put_bulk_str(rq->reply, "position");
+	resp_put_bulk(rq->reply, (struct slice){text, len});
+}
+
 /* Shows the limits in force: the client's choice, bounded by the configuration. */
 enum command_result
 cmd_outbox_get(struct request *rq)
 {
 	const struct outbox *outbox = &rq->client->subscriber.outbox;
 
-	resp_put_map(rq->reply, rq->proto, 12);
+	resp_put_map(rq->reply, rq->proto, 13);
 	resp_put_bulk_str(rq->reply, "policy");
 	resp_put_bulk_str(rq->reply, outbox_policy_name(outbox->limits.policy));
 	put_number(rq, "bytes", outbox->limits.bytes);
@@ -47,6 +59,7 @@ cmd_outbox_get(struct request *rq)
 	resp_put_bulk_str(rq->reply, rq->client->subscriber.dedup ? "yes" : "no");
 	resp_put_bulk_str(rq->reply, "channel-policies");
 	resp_put_bulk_str(rq->reply, outbox->limits.channel_policies != 0 ? "yes" : "no");
+	put_position(rq);
 	return COMMAND_DONE;
 }
 
@@ -216,11 +229,13 @@ cmd_outbox_help(struct request *rq)
 	    "    Return how many messages of each channel were dropped because a subscriber was",
 	    "    too slow, counted since the channel got its first subscriber.",
 	    "GET",
-	    "    Return the policy and limits of this client's outbox, and how much is queued.",
+	    "    Return the policy and limits of this client's outbox, how much is queued, and the",
+	    "    position up to which kept messages were queued.",
 	    "LIST [ID <client-id> [<client-id> ...]]",
 	    "    Return a line for each client: policy and limits of its outbox, how much is",
-	    "    queued, how many messages were dropped, the thread that serves the client, and",
-	    "    the number of keys that it watches.",
+	    "    queued, how many messages were dropped, the thread that serves the client, the",
+	    "    number of keys that it watches, how many of its channels are being replayed, and",
+	    "    how many messages are still to be queued for them.",
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
 	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)] [POSITIONS (yes|no)] [DEDUP (yes|no)]",
 	    "    Choose the policy for messages that this client does not read in time:",

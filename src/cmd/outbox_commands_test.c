@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <check.h>
@@ -8,6 +9,7 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/outbox.h"
 #include "server/core.h"
 #include "server/server.h"
@@ -29,17 +31,24 @@ setup(void)
 
 START_TEST(get_shows_what_holds_and_what_is_queued)
 {
-	assert_says(slow, "outbox get",
-	    "*24\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
+	struct hub_position position = history_position(hub_history(test_server->hub));
+	char expected[512], text[POSITION_TEXT_MAX + 1];
+
+	text[position_print(text, position)] = '\0';
+	snprintf(expected, sizeof(expected),
+	    "*26\r\n$6\r\npolicy\r\n$10\r\ndisconnect\r\n$5\r\nbytes\r\n:1048576\r\n$"
 	    "8\r\nmessages\r\n:1000\r\n"
 	    "$6\r\nnotify\r\n$2\r\nno\r\n$12\r\nqueued-bytes\r\n:0\r\n$15\r\nqueued-messages\r\n:"
 	    "0\r\n"
 	    "$7\r\ndropped\r\n:0\r\n$10\r\ngoing-away\r\n$2\r\nno\r\n"
 	    "$4\r\necho\r\n$3\r\nyes\r\n$9\r\npositions\r\n$2\r\nno\r\n"
 	    "$5\r\ndedup\r\n$2\r\nno\r\n"
-	    "$16\r\nchannel-policies\r\n$3\r\nyes\r\n");
+	    "$16\r\nchannel-policies\r\n$3\r\nyes\r\n"
+	    "$8\r\nposition\r\n$%zu\r\n%s\r\n",
+	    strlen(text), text);
+	assert_says(slow, "outbox get", expected);
 	test_call(slow, "hello 3");
-	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%12\r\n", 5), 0);
+	ck_assert_int_eq(strncmp(test_call(slow, "outbox get"), "%13\r\n", 5), 0);
 }
 END_TEST
 
@@ -306,7 +315,8 @@ START_TEST(list_shows_a_line_for_each_client)
 	ck_assert_int_eq(lines_of(test_call(publisher, "outbox list")), 2);
 	ck_assert_ptr_nonnull(strstr(test_call(publisher, "outbox list"),
 	    "\nid=1 name= policy=block limit-bytes=5000 limit-messages=7 notify=yes outbox-bytes=0 "
-	    "outbox-messages=0 dropped=0 io-thread=0 watch=0 channel-policies=no\nid=2 name=me "));
+	    "outbox-messages=0 dropped=0 io-thread=0 watch=0 channel-policies=no cursor=0 "
+	    "behind=0\nid=2 name=me "));
 	ck_assert_int_eq(lines_of(test_call(publisher, "outbox list id 2 1 2 77")), 3);
 	assert_says(publisher, "outbox list id 77", "$0\r\n\r\n");
 	assert_says(publisher, "outbox list id x", "-ERR Invalid client ID\r\n");

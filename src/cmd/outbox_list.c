@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "cmd/client_lines.h"
 #include "cmd/handlers.h"
+#include "pubsub/hub_replay.h"
 #include "pubsub/outbox.h"
 #include "server/client.h"
 #include "server/io.h"
@@ -18,6 +19,7 @@ describe(const struct client *c, uint64_t now_us, struct buffer *out)
 {
 	const struct outbox *outbox = &c->subscriber.outbox;
 	struct conn_figures figures = {.fd = -1};
+	struct hub_replay_progress progress = hub_replay_progress(&c->subscriber);
 
 	(void)now_us;
 	if (!client_is_gone(c))
@@ -30,6 +32,8 @@ describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	    outbox->message_bytes, outbox->messages, outbox->dropped);
 	buffer_appendf(out, " io-thread=%u watch=%" PRIu32 " channel-policies=%s", figures.loop,
 	    client_watch_count(c), outbox->limits.channel_policies != 0 ? "yes" : "no");
+	buffer_appendf(
+	    out, " cursor=%" PRIu32 " behind=%" PRIu64, progress.channels, progress.behind);
 }
 
 enum command_result

@@ -7,14 +7,21 @@
 #include "cmd/handlers.h"
 #include "cmd/publish_check.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/hub_replay.h"
 #include "resp/writer.h"
+#include "server/armed.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c. */
+/* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c, RESUME,
+ * which chooses where SUBSCRIBE begins, in cmd/resume.c. */
+
+/* An error text repeats at most this many bytes of a name. */
+#define SHOWN_MAX 128
 
 /*
  * The count in a confirmation. As in Redis, it includes channels and patterns, or shard channels
@@ -123,6 +130,50 @@ may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
 	       acl_may_receive(c->user, name, kind == HUB_PATTERN);
 }
 
+/* Replies with -LOST if the channel is armed and cannot be resumed any more. */
+static bool
+can_begin(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	struct hub_position position = history_position(hub_history(rq->server->hub));
+	char text[POSITION_TEXT_MAX];
+
+	if (kind != HUB_CHANNEL || !armed_find(rq->client, kind, name, &position.seq) ||
+	    hub_can_resume(rq->server->hub, name, position.seq, rq->now_us))
+		return true;
+	request_error(rq, "LOST channel '%.*s' has no messages since %.*s any more",
+	    (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr,
+	    (int)position_print(text, position), text);
+	return false;
+}
+
+/* Before anything is done: each armed channel must still be resumable. */
+static bool
+check_armed(struct request *rq, enum hub_kind kind)
+{
+	if (kind != HUB_CHANNEL || armed_count(rq->client) == 0)
+		return true;
+	for (size_t i = 1; i < rq->argc; i++)
+		if (!can_begin(rq, kind, rq->argv[i]))
+			return false;
+	return true;
+}
+
+/* An armed channel begins where it was armed, and is not armed any more. */
+static enum hub_result
+subscribe_to(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	struct subscriber *s = &rq->client->subscriber;
+	enum hub_result result;
+	uint64_t after_seq;
+
+	if (kind != HUB_CHANNEL || !armed_find(rq->client, kind, name, &after_seq))
+		return hub_subscribe(s, kind, name);
+	result = hub_subscribe_after(s, name, after_seq, rq->now_us);
+	if (result == HUB_OK || result == HUB_ALREADY)
+		armed_remove(rq->client, kind, name);
+	return result;
+}
+
 static enum command_result
 subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 {
@@ -130,7 +181,7 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 	enum command_result result = COMMAND_DONE;
 	enum hub_result subscribed;
 
-	if (c->pending->progress == 0 && !check_names(rq))
+	if (c->pending->progress == 0 && (!check_names(rq) || !check_armed(rq, kind)))
 		return COMMAND_DONE;
 	if (c->pending->progress == 0)
 		c->pending->rules_version = rq->server->limits_version;
@@ -142,7 +193,9 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 			    c, "its user lost the permission for a channel that it subscribes to");
 			break;
 		}
-		subscribed = hub_subscribe(&c->subscriber, kind, name);
+		if (!can_begin(rq, kind, name)) /* it was lost in the turns since the check */
+			break;
+		subscribed = subscribe_to(rq, kind, name);
 		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
 			refuse(rq, subscribed, kind, name);
 			break;
@@ -158,6 +211,8 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 		}
 	}
 	client_subscriptions_changed(c);
+	if (result == COMMAND_DONE)
+		hub_start_replay(&c->subscriber);
 	return result;
 }
 
@@ -169,6 +224,8 @@ static void
 unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct slice name)
 {
 	put_confirmation_name(rq, verb, name);
+	if (kind != HUB_SHARD)
+		armed_remove(rq->client, kind, name);
 	/* If there was no such subscription the reply is the same. */
 	if (hub_unsubscribe(&rq->client->subscriber, kind, name) == HUB_OK)
 		client_subscriptions_changed(rq->client);
@@ -181,6 +238,8 @@ unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
 	struct client *c = rq->client;
 	struct subscription *subscription;
 
+	if (kind != HUB_SHARD)
+		armed_remove_all(c, kind);
 	while ((subscription = hub_first_subscription(&c->subscriber, kind)) != NULL) {
 		unsubscribe_one(rq, kind, verb, topic_name(subscription->topic));
 		c->pending->progress++;

@@ -262,6 +262,7 @@ test_setup(void)
 	    .transaction_commands = 1000,
 	    .watched_keys = 100,
 	    .idempotency_keys = 100,
+	    .resume_max_channels = 100,
 	};
 	test_shutdowns = 0;
 	test_lame_duck_over = 0;

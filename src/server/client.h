@@ -22,6 +22,7 @@
  * session, held).
  */
 struct acl_user;
+struct armed;
 struct client_peer;
 struct command;
 struct held;
@@ -45,7 +46,7 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR, PRESENCE JOIN.
+ * MONITOR, PRESENCE JOIN, RESUME.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -61,6 +62,8 @@ struct session {
 	uint8_t chosen;               /* enum client_choice */
 	uint64_t soft_since_us;       /* when it began to exceed the soft limit; 0: it does not */
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
+	struct armed *armed;          /* owned: see armed.h; NULL: none */
+	size_t armed_bytes;           /* its memory, estimated */
 };
 
 struct client {

@@ -81,7 +81,8 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 		command_full_name(last, command);
 	memory = sizeof(*c) + figures.input_room_bytes + outbox->bytes + multi_bytes +
 		 client_watch_count(c) * sizeof(struct watched_key) +
-		 client_subscriptions(c) * sizeof(struct subscription);
+		 client_subscriptions(c) * sizeof(struct subscription) +
+		 (s != NULL ? s->armed_bytes : 0);
 	buffer_appendf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", c->id,
 	    client_peer_address(c->peer), client_peer_local_address(c->peer), figures.fd,
 	    client_name(c));

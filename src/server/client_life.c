@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "pubsub/hub.h"
 #include "server/access.h"
+#include "server/armed.h"
 #include "server/client.h"
 #include "server/client_limits.h"
 #include "server/client_peer.h"
@@ -46,6 +47,7 @@ client_free(struct client *c)
 {
 	held_forget(c);
 	client_discard_transaction(c);
+	armed_drop(c);
 	pending_drop(c);
 	access_detach(c);
 	session_drop(c);
@@ -57,6 +59,7 @@ void
 client_reset(struct client *c)
 {
 	client_discard_transaction(c);
+	armed_drop(c);
 	monitor_stop(c);
 	c->wants_positions = false;
 	client_set_proto(c, 2);

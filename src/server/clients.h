@@ -22,6 +22,8 @@ struct clients {
 	size_t gone_count;
 	size_t parting;          /* in open */
 	size_t subscriber_count; /* clients with at least one subscription */
+	size_t armed_count;      /* channels and patterns that are armed (armed.h) */
+	size_t armed_bytes;      /* their memory, estimated */
 	uint64_t last_id;
 };
 

@@ -175,6 +175,9 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->history = history_figures(hub_history(server->hub));
 	source->history.expired -= server->statistics->history_base.expired;
 	source->history.evicted -= server->statistics->history_base.evicted;
+	source->replay = hub_replay_figures(server->hub);
+	source->replay.replayed -= server->statistics->replay_base.replayed;
+	source->replay.overtaken -= server->statistics->replay_base.overtaken;
 	source->position = history_position(hub_history(server->hub));
 	server->io->figures(server->io->arg, &source->io);
 	if (server->disk->figures != NULL)

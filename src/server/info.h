@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "pubsub/history.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_replay.h"
 #include "pubsub/presence.h"
 #include "server/disk.h"
 #include "server/io.h"
@@ -52,6 +53,7 @@ struct info_source {
 	const struct server_config *config;
 	struct hub_figures hub;
 	struct history_figures history;
+	struct hub_replay_figures replay;
 	struct hub_position position; /* of the newest kept message */
 	struct presence_figures presence;
 	struct net_figures io;

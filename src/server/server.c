@@ -64,6 +64,9 @@
 /* Records of channels' publish rates that are freed in one turn. */
 #define RATES_A_TURN 1000
 
+/* How often a replay for which maxmemory-pubsub leaves no room is tried again. */
+#define MEMORY_POLL_US 5000
+
 /* Subscriptions and joins of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
 
@@ -446,6 +449,20 @@ server_freeze(struct server *server, bool frozen)
 	wait_event(server, frozen ? WAIT_EVENT_PAUSED : WAIT_EVENT_UNPAUSED);
 }
 
+/* Continues replays. Returns the time until more can be done, in us. */
+static uint64_t
+run_replays(struct server *server, uint64_t now_us, uint64_t deadline_us)
+{
+	enum hub_replay_result result;
+
+	do {
+		result = hub_replay(server->hub, now_us);
+	} while (result == HUB_REPLAY_MORE && clock_mono_us() < deadline_us);
+	if (result == HUB_REPLAY_IDLE)
+		return UINT64_MAX;
+	return result == HUB_REPLAY_MORE ? 0 : MEMORY_POLL_US;
+}
+
 /* Ends a pause that is over. Returns the time until then, in us. */
 static uint64_t
 check_pause(struct server *server, uint64_t now_us)
@@ -491,6 +508,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
+	wait_us = earlier(wait_us, run_replays(server, now_us, begun_us + budget_us / 2));
 	more = release_gone(server, begun_us + budget_us / 2);
 	wait_us = earlier(wait_us, presence_service_turn(server, now_us, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));

@@ -53,9 +53,10 @@ struct server_config {
 	uint32_t timeout_s;          /* for INFO */
 	size_t query_buffer_bytes;   /* for INFO; also the maximum of a transaction */
 	uint32_t transaction_commands;
-	uint32_t watched_keys;     /* per client */
-	uint32_t idempotency_keys; /* of PUBLISHX, all channels together */
-	size_t maxmemory_bytes;    /* of the keyspace; 0: no limit */
+	uint32_t watched_keys;        /* per client */
+	uint32_t idempotency_keys;    /* of PUBLISHX, all channels together */
+	uint32_t resume_max_channels; /* armed channels per client */
+	size_t maxmemory_bytes;       /* of the keyspace; 0: no limit */
 	struct kv_eviction_rules evict;
 	uint32_t debug_command; /* enum server_debug: which clients may call DEBUG */
 	uint32_t notify_events; /* see notify.h */

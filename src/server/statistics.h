@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "pubsub/history.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_replay.h"
 
 /*
  * Statistics: counters for INFO. The modules increment them directly; error replies are counted
@@ -33,6 +34,7 @@ struct counters {
 	uint64_t duplicate_messages;      /* of PUBLISHX, not published again */
 	uint64_t presence_events;         /* of members and channels */
 	uint64_t skipped_presence_events; /* not published */
+	uint64_t resumes[HUB_VERDICTS];   /* answers of RESUME and PRESUME, by enum hub_verdict */
 	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 
@@ -62,6 +64,7 @@ struct statistics {
 	struct hash_map *errors;        /* code ("ERR") -> uint64_t *, at most 128 */
 	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
 	struct history_figures history_base;
+	struct hub_replay_figures replay_base;
 	size_t startup_bytes; /* allocated bytes when the server was created */
 	uint64_t started_us;
 	uint64_t started_wall_us;

@@ -1,0 +1,126 @@
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "cmd/handlers.h"
+#include "pubsub/hub.h"
+#include "pubsub/hub_replay.h"
+#include "pubsub/position.h"
+#include "resp/writer.h"
+#include "server/armed.h"
+#include "server/client.h"
+#include "server/request.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+
+/*
+ * RESUME: says for each channel whether the client can go on where it was, and arms the channel:
+ * its next SUBSCRIBE begins there.
+ */
+
+/* An error text repeats at most this many bytes of a position. */
+#define SHOWN_MAX 64
+
+static const char *const verdict_names[HUB_VERDICTS] = {
+    [HUB_RESUMED] = "resumed",
+    [HUB_LOST] = "lost",
+    [HUB_NEW] = "new",
+    [HUB_SUBSCRIBED] = "subscribed",
+    [HUB_NO_HISTORY] = "none",
+};
+
+static bool
+check_position(struct request *rq, struct slice text)
+{
+	struct position_since since;
+
+	if (position_parse_since(text, &since))
+		return true;
+	request_error(rq, "ERR Invalid position '%.*s': must be EPOCH-SEQ, 0, $ or -N",
+	    (int)(text.len < SHOWN_MAX ? text.len : SHOWN_MAX), text.ptr);
+	return false;
+}
+
+/* Returns false after replying with an error; nothing is done then. */
+static bool
+check_arguments(struct request *rq, enum hub_kind kind)
+{
+	const struct server_config *config = rq->server->config;
+	size_t count = armed_count(rq->client);
+	uint64_t after_seq;
+
+	if (rq->argc % 2 == 0) {
+		request_error(
+		    rq, "ERR wrong number of arguments for '%s' command", rq->command->name);
+		return false;
+	}
+	for (size_t i = 1; i < rq->argc; i += 2) {
+		if (rq->argv[i].len > config->hub.name_bytes) {
+			request_error(rq,
+			    "ERR channel name too long (max-channel-length %" PRIu32 ")",
+			    config->hub.name_bytes);
+			return false;
+		}
+		if (!check_position(rq, rq->argv[i + 1]))
+			return false;
+		count += !armed_find(rq->client, kind, rq->argv[i], &after_seq);
+	}
+	/* This also bounds the work of one command. */
+	if (count <= config->resume_max_channels && rq->argc / 2 <= config->resume_max_channels)
+		return true;
+	request_error(rq,
+	    "ERR max number of armed channels reached (resume-max-channels %" PRIu32 ")",
+	    config->resume_max_channels);
+	return false;
+}
+
+static void
+put_resumption(struct request *rq, struct slice name, const struct hub_resumption *resumption)
+{
+	char position[POSITION_TEXT_MAX];
+	size_t len = position_print(position, resumption->position);
+
+	resp_put_array(rq->reply, 4);
+	resp_put_bulk(rq->reply, name);
+	resp_put_bulk_str(rq->reply, verdict_names[resumption->verdict]);
+	resp_put_bulk(rq->reply, (struct slice){position, len});
+	resp_put_int(rq->reply, (int64_t)resumption->count);
+}
+
+static void
+resume_one(struct request *rq, struct slice name, struct slice text)
+{
+	struct client *c = rq->client;
+	struct hub_resumption resumption;
+	struct position_since since;
+
+	if (!position_parse_since(text, &since))
+		return; /* check_arguments() refuses it */
+	resumption = hub_judge(&c->subscriber, name, &since, rq->now_us);
+	rq->server->statistics->counters.resumes[resumption.verdict]++;
+	if (resumption.verdict == HUB_RESUMED || resumption.verdict == HUB_NEW)
+		armed_set(c, HUB_CHANNEL, name, resumption.position.seq);
+	else
+		armed_remove(c, HUB_CHANNEL, name);
+	put_resumption(rq, name, &resumption);
+}
+
+enum command_result
+cmd_resume(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	size_t *progress = &c->pending->progress; /* pairs of arguments */
+
+	if (*progress == 0) {
+		if (!check_arguments(rq, HUB_CHANNEL))
+			return COMMAND_DONE;
+		resp_put_array(rq->reply, rq->argc / 2);
+	}
+	while (*progress < rq->argc / 2) {
+		resume_one(rq, rq->argv[*progress * 2 + 1], rq->argv[*progress * 2 + 2]);
+		if (++*progress < rq->argc / 2 && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}

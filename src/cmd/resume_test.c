@@ -1,0 +1,350 @@
+#include "config.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/testing.h"
+#include "cmd/testing_server.h"
+#include "pubsub/hub_history.h"
+#include "pubsub/hub_options.h"
+#include "pubsub/hub_replay.h"
+#include "server/armed.h"
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/core.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+
+#define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
+
+static struct test_conn *client, *publisher;
+
+static void
+keep(const char *glob, const char *size)
+{
+	const struct slice words[] = {
+	    SLICE("history-size"), slice_of(size), SLICE("history-ttl"), SLICE("600")};
+	struct channel_error error;
+
+	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 4, &error));
+	while (!hub_reclassify(test_server->hub, 100))
+		continue;
+}
+
+static void
+setup(void)
+{
+	test_setup();
+	keep("k*", "10");
+	client = test_open();
+	publisher = test_open();
+}
+
+/* The position so many messages after the newest, or before it. */
+static const char *
+position(int messages)
+{
+	struct hub_position now = history_position(hub_history(test_server->hub));
+	static char text[POSITION_TEXT_MAX + 1];
+
+	now.seq += (uint64_t)(int64_t)messages;
+	text[position_print(text, now)] = '\0';
+	return text;
+}
+
+/* "resume CHANNEL POSITION", the position as above. */
+static const char *
+resume(const char *channel, int messages)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "resume %s %s", channel, position(messages));
+	return test_call(client, line);
+}
+
+/* The reply with one row. */
+static const char *
+row(const char *channel, const char *verdict, int messages, int count)
+{
+	static char text[256];
+	const char *at = position(messages);
+
+	snprintf(text, sizeof(text),
+	    "*1\r\n*4\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:%d\r\n", strlen(channel),
+	    channel, strlen(verdict), verdict, strlen(at), at, count);
+	return text;
+}
+
+static void
+publish(const char *channel, int count)
+{
+	char line[64];
+
+	for (int i = 1; i <= count; i++) {
+		snprintf(line, sizeof(line), "publish %s %d", channel, i);
+		test_call(publisher, line);
+	}
+}
+
+START_TEST(resume_answers_for_each_channel_and_subscribe_replays)
+{
+	publish("k", 3);
+	ck_assert_str_eq(resume("k", -2), row("k", "resumed", -2, 2));
+	assert_says(client, "subscribe k", "*3\r\n$9\r\nsubscribe\r\n$1\r\nk\r\n:1\r\n");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n2\r\n"
+					    "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n3\r\n");
+	publish("k", 1);
+	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n1\r\n");
+	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_RESUMED], 1);
+}
+END_TEST
+
+START_TEST(subscribe_without_resume_replays_nothing)
+{
+	publish("k", 3);
+	test_call(client, "subscribe k");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "");
+}
+END_TEST
+
+START_TEST(a_channel_is_armed_for_one_subscription)
+{
+	publish("k", 1);
+	resume("k", -1);
+	ck_assert_uint_eq(armed_count(client->client), 1);
+	test_call(client, "subscribe k");
+	ck_assert_uint_eq(armed_count(client->client), 0);
+	test_turns(1);
+	test_call(client, "unsubscribe k");
+	test_call(client, "subscribe k");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "");
+}
+END_TEST
+
+START_TEST(a_later_resume_replaces_an_earlier_one)
+{
+	publish("k", 3);
+	resume("k", -3);
+	resume("k", -1);
+	ck_assert_uint_eq(armed_count(client->client), 1);
+	test_call(client, "subscribe k");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n3\r\n");
+	test_call(client, "unsubscribe k");
+	resume("k", -1);
+	ck_assert_str_eq(resume("k", -50), row("k", "lost", -3, 3));
+	ck_assert_uint_eq(armed_count(client->client), 0);
+}
+END_TEST
+
+START_TEST(armed_channels_are_counted_until_they_are_disarmed)
+{
+	static const char *const ways[] = {
+	    "unsubscribe k1", "unsubscribe", "reset", "subscribe k1", "quit"};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		struct test_conn *one = test_open();
+
+		test_call(one, "resume k1 0");
+		ck_assert_uint_eq(test_server->clients->armed_count, 1);
+		ck_assert_uint_gt(test_server->clients->armed_bytes, 0);
+		ck_assert_uint_eq(
+		    one->client->session->armed_bytes, test_server->clients->armed_bytes);
+		test_send(one, ways[i]);
+		if (strcmp(ways[i], "quit") == 0)
+			test_close(one);
+		test_turns(1);
+		ck_assert_uint_eq(test_server->clients->armed_count, 0);
+		ck_assert_uint_eq(test_server->clients->armed_bytes, 0);
+	}
+}
+END_TEST
+
+START_TEST(unsubscribing_from_patterns_disarms_no_channel)
+{
+	test_call(client, "resume k1 0");
+	test_call(client, "punsubscribe");
+	test_call(client, "sunsubscribe k1");
+	ck_assert_uint_eq(armed_count(client->client), 1);
+}
+END_TEST
+
+START_TEST(errors_arm_nothing)
+{
+	static const char *const wrong[] = {"x", "1", "1-", "-", "-0", "--1", "1-2-3", "+", "00"};
+	char line[128], expected[128];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(line, sizeof(line), "resume k1 0 k2 %s", wrong[i]);
+		snprintf(expected, sizeof(expected),
+		    "-ERR Invalid position '%s': must be EPOCH-SEQ, 0, $ or -N\r\n", wrong[i]);
+		assert_says(client, line, expected);
+	}
+	assert_says(
+	    client, "resume k1 0 k2", "-ERR wrong number of arguments for 'resume' command\r\n");
+	assert_says(client, "resume k1", "-ERR wrong number of arguments for 'resume' command\r\n");
+	test_config.hub.name_bytes = 2;
+	assert_says(
+	    client, "resume k1 0 k22 0", "-ERR channel name too long (max-channel-length 2)\r\n");
+	ck_assert_uint_eq(armed_count(client->client), 0);
+}
+END_TEST
+
+START_TEST(the_number_of_armed_channels_is_limited)
+{
+	static const char too_many[] =
+	    "-ERR max number of armed channels reached (resume-max-channels 3)\r\n";
+
+	test_config.resume_max_channels = 3;
+	assert_says(client, "resume k1 0 k2 0 k3 0 k4 0", too_many);
+	ck_assert_uint_eq(armed_count(client->client), 0);
+	test_call(client, "resume k1 0 k2 0");
+	assert_says(client, "resume k3 0 k4 0", too_many);
+	test_call(client, "resume k1 $ k3 0");
+	ck_assert_uint_eq(armed_count(client->client), 3);
+	assert_says(client, "resume k4 0", too_many);
+	/* Also if none of them would be armed. */
+	assert_says(client, "resume n 0 n 0 n 0 n 0", too_many);
+	test_call(client, "unsubscribe k1");
+	test_call(client, "resume k4 0");
+	ck_assert_uint_eq(armed_count(client->client), 3);
+}
+END_TEST
+
+START_TEST(an_armed_channel_that_is_lost_refuses_the_whole_subscribe)
+{
+	char expected[128];
+
+	publish("k1", 10);
+	publish("k2", 1);
+	resume("k1", -11);
+	resume("k2", -1);
+	snprintf(expected, sizeof(expected),
+	    "-LOST channel 'k1' has no messages since %s any more\r\n", position(-11));
+	publish("k1", 1);
+	assert_says(client, "subscribe k2 k1 other", expected);
+	assert_says(client, "pubsub numsub k1 k2 other",
+	    "*6\r\n$2\r\nk1\r\n:0\r\n$2\r\nk2\r\n:0\r\n$5\r\nother\r\n:0\r\n");
+	ck_assert_uint_eq(armed_count(client->client), 2);
+	/* What else it is subscribed to is not refused. */
+	assert_says(client, "subscribe other", "*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:1\r\n");
+}
+END_TEST
+
+START_TEST(resume_is_allowed_in_the_subscribe_mode_of_resp2)
+{
+	test_call(client, "subscribe k1");
+	publish("k2", 1);
+	ck_assert_str_eq(resume("k1", 0), row("k1", "subscribed", 0, 0));
+	ck_assert_str_eq(resume("k2", -1), row("k2", "resumed", -1, 1));
+	assert_says(client, "subscribe k2", "*3\r\n$9\r\nsubscribe\r\n$2\r\nk2\r\n:2\r\n");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$2\r\nk2\r\n$1\r\n1\r\n");
+}
+END_TEST
+
+START_TEST(a_channel_without_history_is_not_armed)
+{
+	publish("other", 1);
+	assert_says(client, "resume other 0",
+	    "*1\r\n*4\r\n$5\r\nother\r\n$4\r\nnone\r\n$3\r\n0-0\r\n:0\r\n");
+	ck_assert_uint_eq(armed_count(client->client), 0);
+}
+END_TEST
+
+START_TEST(a_transaction_may_resume)
+{
+	publish("k", 2);
+	test_call(client, "multi");
+	test_call(client, "resume k -1");
+	test_call(client, "subscribe k");
+	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), "subscribe"));
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n2\r\n");
+}
+END_TEST
+
+START_TEST(channels_of_resume_need_the_right_to_subscribe)
+{
+	test_call(publisher, "acl setuser u on nopass +@all resetchannels &k1");
+	test_call(client, "auth u x");
+	assert_says(client, "resume k1 0 k2 0",
+	    "-NOPERM this user has no permissions to access one of the channels used as "
+	    "arguments\r\n");
+	ck_assert_uint_eq(armed_count(client->client), 0);
+	test_call(client, "resume k1 0");
+	test_call(publisher, "acl setuser u resetchannels");
+	assert_says(client, "subscribe k1",
+	    "-NOPERM this user has no permissions to access one of the channels used as "
+	    "arguments\r\n");
+}
+END_TEST
+
+START_TEST(outbox_shows_how_far_a_replay_is)
+{
+	char expected[64];
+	const char *list;
+
+	publish("k", 10);
+	test_call(client, "outbox set messages 4");
+	resume("k", -10);
+	snprintf(expected, sizeof(expected), "$8\r\nposition\r\n$%zu\r\n%s\r\n",
+	    strlen(position(0)), position(0));
+	ck_assert_ptr_nonnull(strstr(test_call(client, "outbox get"), expected));
+	test_send(client, "subscribe k");
+	list = test_call(publisher, "outbox list");
+	ck_assert_ptr_nonnull(strstr(list, " cursor=1 behind=10\n"));
+	ck_assert_ptr_nonnull(strstr(list, " cursor=0 behind=0\n"));
+	test_turns(1);
+	ck_assert_ptr_nonnull(strstr(test_call(publisher, "outbox list"), " cursor=1 behind=7\n"));
+	for (int i = 0; i < 10; i++) {
+		test_read(client);
+		test_turns(1);
+	}
+	ck_assert_ptr_null(strstr(test_call(publisher, "outbox list"), "cursor=1"));
+}
+END_TEST
+
+START_TEST(a_long_subscribe_confirms_everything_before_it_replays)
+{
+	enum { NAMES = 4000 };
+	static char line[NAMES * 8 + 32];
+	const char *reply, *message;
+	size_t len = 0;
+
+	test_config.hub.subscriptions = NAMES + 10;
+	publish("k", 1);
+	resume("k", -1);
+	len = (size_t)snprintf(line, sizeof(line), "subscribe k");
+	for (int i = 1; i < NAMES; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, " c%d", i);
+	(void)test_send(client, line);
+	reply = test_finish(client);
+	message = strstr(reply, "message");
+	if (message != NULL)
+		ck_assert_ptr_null(strstr(message, "subscribe"));
+	test_turns(1);
+	ck_assert(message != NULL || strstr(test_read(client), "message") != NULL);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("cmd/resume", setup, test_teardown,
+	    (const TTest *[]){resume_answers_for_each_channel_and_subscribe_replays,
+		subscribe_without_resume_replays_nothing, a_channel_is_armed_for_one_subscription,
+		a_later_resume_replaces_an_earlier_one,
+		armed_channels_are_counted_until_they_are_disarmed,
+		unsubscribing_from_patterns_disarms_no_channel, errors_arm_nothing,
+		the_number_of_armed_channels_is_limited,
+		an_armed_channel_that_is_lost_refuses_the_whole_subscribe,
+		resume_is_allowed_in_the_subscribe_mode_of_resp2,
+		a_channel_without_history_is_not_armed, a_transaction_may_resume,
+		channels_of_resume_need_the_right_to_subscribe, outbox_shows_how_far_a_replay_is,
+		a_long_subscribe_confirms_everything_before_it_replays, NULL});
+}
