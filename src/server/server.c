@@ -19,6 +19,7 @@
 #include "kv/keyspace.h"
 #include "pubsub/channel_rates.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_image.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "resp/writer.h"
@@ -33,6 +34,7 @@
 #include "server/dispatch.h"
 #include "server/evict.h"
 #include "server/held.h"
+#include "server/history_image.h"
 #include "server/history_turn.h"
 #include "server/history_wait.h"
 #include "server/io.h"
@@ -96,6 +98,12 @@ new_epoch(struct server *server)
 {
 	return clock_wall_us() / 1000000 << EPOCH_RANDOM_BITS |
 	       random_below(server->random, UINT64_C(1) << EPOCH_RANDOM_BITS);
+}
+
+void
+server_history_forget(struct server *server)
+{
+	hub_image_forget(server->hub, new_epoch(server));
 }
 
 static struct hub *
