@@ -3,6 +3,7 @@
 #include "app/setting_channels.h"
 
 #include "app/setting_value.h"
+#include "pubsub/channel_cover.h"
 #include "pubsub/channel_in_effect.h"
 
 bool
@@ -19,6 +20,7 @@ setting_channels_add(struct channel_lines **lines, const struct slice *words, si
 		return false;
 	}
 	return channel_words_in_effect(words + 1, count - 1, 2, error) &&
+	       channel_line_is_covered(*lines, words[0], words + 1, count - 1, error) &&
 	       channel_lines_add(*lines, words[0], words + 1, count - 1, NULL, error);
 }
 

@@ -7,6 +7,7 @@
 #include "cmd/help.h"
 #include "cmd/long_reply.h"
 #include "cmd/publish_check.h"
+#include "pubsub/channel_cover.h"
 #include "pubsub/channel_in_effect.h"
 #include "pubsub/channel_lines.h"
 #include "pubsub/hub_options.h"
@@ -39,6 +40,8 @@ cmd_channel_set(struct request *rq)
 	struct channel_error error;
 
 	if (channel_words_in_effect(words, count, 2, &error) &&
+	    channel_line_is_covered(
+		hub_channel_lines(rq->server->hub), rq->argv[2], words, count, &error) &&
 	    hub_set_channel_line(rq->server->hub, rq->argv[2], words, count, &error))
 		request_ok(rq);
 	else
@@ -54,6 +57,8 @@ cmd_channel_unset(struct request *rq)
 	struct channel_error error;
 
 	if (channel_words_in_effect(names, count, 1, &error) &&
+	    channel_line_stays_covered(
+		hub_channel_lines(rq->server->hub), rq->argv[2], names, count, &error) &&
 	    hub_unset_channel_line(rq->server->hub, rq->argv[2], names, count, &error))
 		request_ok(rq);
 	else

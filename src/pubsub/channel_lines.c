@@ -42,7 +42,10 @@ channel_error_write(const struct channel_error *error, struct buffer *out)
 		buffer_appendf(out, "max number of channel lines reached (%d)", CHANNEL_LINES_MAX);
 		return;
 	case CHANNEL_SIZE_WITHOUT_TTL:
-		buffer_append_str(out, "history-size above 0 needs a history-ttl above 0");
+		buffer_append_str(out, "history-size of channel line '");
+		buffer_append_escaped(out, word);
+		buffer_append_str(out, "' needs a history-ttl above 0, in this line or in an "
+				       "earlier one that matches the same channels");
 		return;
 	case CHANNEL_UNKNOWN_OPTION:
 		buffer_append_str(out, "unknown channel option '");

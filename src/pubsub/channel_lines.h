@@ -38,7 +38,8 @@ enum channel_fault {
 	CHANNEL_MISSING_VALUE,    /* of option `word` */
 	CHANNEL_BAD_VALUE,        /* `word`, of `option` */
 	CHANNEL_REPEATED_OPTION,  /* `word` */
-	CHANNEL_SIZE_WITHOUT_TTL, /* history-size above 0, history-ttl 0, both in this line */
+	CHANNEL_SIZE_WITHOUT_TTL, /* history-size above 0, history-ttl 0, both in the line of glob
+				     `word`; or as in channel_cover.h */
 	CHANNEL_REPEATED_GLOB,    /* channel_lines_add: there is a line with this glob */
 	CHANNEL_UNKNOWN_GLOB,     /* channel_lines_unset: there is no line with this glob */
 	CHANNEL_NOT_SET,          /* channel_lines_unset: the line does not set option `word` */

@@ -194,6 +194,10 @@ START_TEST(memory_is_counted)
 }
 END_TEST
 
+#define SIZE_OF(glob)                                                                              \
+	"history-size of channel line '" glob "' needs a history-ttl above 0, in this line or in " \
+	"an earlier one that matches the same channels"
+
 START_TEST(what_is_wrong_with_a_line_is_said_and_nothing_is_changed)
 {
 	static const struct {
@@ -209,13 +213,12 @@ START_TEST(what_is_wrong_with_a_line_is_said_and_nothing_is_changed)
 	    {add, "x replay ten\x01",
 		"invalid value 'ten\\x01' of channel option 'replay': must be a number from 0 to "
 		"10000"},
-	    {add, "x history-size 1 history-ttl 0",
-		"history-size above 0 needs a history-ttl above 0"},
+	    {add, "x history-size 1 history-ttl 0", SIZE_OF("x")},
 	    {add, "a replay 2", "more than one channel line with glob 'a'"},
 	    {set, "a publish-users b replay 10001",
 		"invalid value '10001' of channel option 'replay': must be a number from 0 to "
 		"10000"},
-	    {set, "a history-ttl 0", "history-size above 0 needs a history-ttl above 0"},
+	    {set, "a history-ttl 0", SIZE_OF("a")},
 	    {unset, "x", "no channel line with glob 'x'"},
 	    {unset, "a no-echo", "this channel line does not set option 'no-echo'"},
 	    {unset, "a replay replay", "repeated channel option 'replay'"},
