@@ -4,12 +4,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "acl/check.h"
 #include "acl/user.h"
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cmd/long_reply.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "resp/writer.h"
@@ -22,10 +22,18 @@
 #define BYTES_A_LOOK 262144 /* ... this many bytes */
 #define PIECE_BYTES ((size_t)256 << 10)
 
+/* A reply of many MiB in one block would be copied when the block grows. */
+struct piece {
+	TAILQ_ENTRY(piece) next;
+	struct buffer entries; /* encoded */
+};
+
+TAILQ_HEAD(pieces, piece);
+
 struct collected {
-	struct history_part part;  /* what is left of it; the name is owned */
-	struct long_reply entries; /* encoded */
-	size_t count;
+	struct history_part part; /* what is left of it; the name is owned */
+	struct pieces pieces;
+	size_t count; /* of entries */
 };
 
 struct history_reply {
@@ -40,12 +48,23 @@ struct history_reply {
 };
 
 static void
+drop_piece(struct collected *c)
+{
+	struct piece *piece = TAILQ_FIRST(&c->pieces);
+
+	TAILQ_REMOVE(&c->pieces, piece, next);
+	buffer_release(&piece->entries);
+	xfree(piece);
+}
+
+static void
 reply_free(void *state)
 {
 	struct history_reply *reply = state;
 
 	for (size_t i = 0; i < reply->count; i++) {
-		long_reply_release(&reply->channels[i].entries);
+		while (!TAILQ_EMPTY(&reply->channels[i].pieces))
+			drop_piece(&reply->channels[i]);
 		xfree((char *)(uintptr_t)reply->channels[i].part.channel.ptr);
 	}
 	xfree(reply);
@@ -63,10 +82,25 @@ history_lost_text(char out[HISTORY_LOST_MAX], struct slice channel, struct hub_p
 	    position);
 }
 
-static void
+/* The piece to which the next entry goes. */
+static struct buffer *
+next_piece(struct collected *c)
+{
+	struct piece *piece = TAILQ_LAST(&c->pieces, pieces);
+
+	if (piece == NULL || piece->entries.len >= PIECE_BYTES) {
+		piece = xcalloc(1, sizeof(*piece));
+		TAILQ_INSERT_TAIL(&c->pieces, piece, next);
+	}
+	return &piece->entries;
+}
+
+/* Returns the length of the entry. */
+static size_t
 put_entry(struct collected *c, uint64_t epoch, const struct ring_message *m)
 {
-	struct buffer *out = &c->entries.bytes;
+	struct buffer *out = next_piece(c);
+	size_t before = out->len;
 	char text[POSITION_TEXT_MAX];
 	size_t len = position_print(text, (struct hub_position){epoch, m->seq});
 
@@ -75,21 +109,22 @@ put_entry(struct collected *c, uint64_t epoch, const struct ring_message *m)
 	resp_put_bulk(out, m->payload);
 	c->count++;
 	c->part.count--;
+	return out->len - before;
 }
 
 /* Collects messages until the look is over. True: no more are wanted. */
 static bool
 collect_forward(struct collected *c, uint64_t epoch, const struct ring *ring)
 {
-	size_t begin = c->entries.bytes.len;
 	struct ring_iterator it;
 	struct ring_message m;
+	size_t bytes = 0;
 
 	ring_after(ring, c->part.after_seq, &it);
-	for (int n = 0; n < MESSAGES_A_LOOK && c->entries.bytes.len - begin < BYTES_A_LOOK; n++) {
+	for (int n = 0; n < MESSAGES_A_LOOK && bytes < BYTES_A_LOOK; n++) {
 		if (c->part.count == 0 || !ring_next(&it, &m) || m.seq > c->part.upto_seq)
 			return true;
-		put_entry(c, epoch, &m);
+		bytes += put_entry(c, epoch, &m);
 		c->part.after_seq = m.seq;
 	}
 	return false;
@@ -98,15 +133,15 @@ collect_forward(struct collected *c, uint64_t epoch, const struct ring *ring)
 static bool
 collect_backward(struct collected *c, uint64_t epoch, const struct ring *ring)
 {
-	size_t begin = c->entries.bytes.len;
 	struct ring_reverse_iterator it;
 	struct ring_message m;
+	size_t bytes = 0;
 
 	ring_before(ring, c->part.upto_seq, &it);
-	for (int n = 0; n < MESSAGES_A_LOOK && c->entries.bytes.len - begin < BYTES_A_LOOK; n++) {
+	for (int n = 0; n < MESSAGES_A_LOOK && bytes < BYTES_A_LOOK; n++) {
 		if (c->part.count == 0 || !ring_previous(&it, &m) || m.seq <= c->part.after_seq)
 			return true;
-		put_entry(c, epoch, &m);
+		bytes += put_entry(c, epoch, &m);
 		c->part.upto_seq = m.seq - 1;
 	}
 	return false;
@@ -197,20 +232,23 @@ put_channel_head(const struct history_reply *reply, struct buffer *out)
 	resp_put_array(out, c->count);
 }
 
+/* A piece each step, or all at once if a message could be pushed between two pieces. */
 static enum job_state
 send(struct history_reply *reply, struct job_step *step)
 {
 	for (; reply->at < reply->count; reply->at++, reply->is_begun = false) {
-		if (reply->channels[reply->at].count == 0)
-			continue;
-		if (step->reply->len >= PIECE_BYTES && !client_is_pushed_to(step->client))
-			return JOB_MORE;
-		if (!reply->is_begun)
-			put_channel_head(reply, step->reply);
-		reply->is_begun = true;
-		if (long_reply_send(&reply->channels[reply->at].entries, step) == JOB_MORE)
-			return JOB_MORE;
-		long_reply_release(&reply->channels[reply->at].entries);
+		struct collected *c = &reply->channels[reply->at];
+
+		while (!TAILQ_EMPTY(&c->pieces)) {
+			if (step->reply->len >= PIECE_BYTES && !client_is_pushed_to(step->client))
+				return JOB_MORE;
+			if (!reply->is_begun)
+				put_channel_head(reply, step->reply);
+			reply->is_begun = true;
+			buffer_append_slice(
+			    step->reply, buffer_slice(&TAILQ_FIRST(&c->pieces)->entries));
+			drop_piece(c);
+		}
 	}
 	return JOB_DONE;
 }
@@ -260,6 +298,7 @@ history_reply_send(struct request *rq, enum history_reply_shape shape,
 
 		reply->channels[i].part = parts[i];
 		reply->channels[i].part.channel.ptr = xmemdup(name.ptr, name.len);
+		TAILQ_INIT(&reply->channels[i].pieces);
 	}
 	if (reply_step(reply, &step) == JOB_DONE)
 		reply_free(reply);
