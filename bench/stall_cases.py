@@ -93,6 +93,46 @@ def leave_patterns(peer, count):
         yield leave
 
 
+def read_number(connection, *words):
+    """The number at the end of the reply."""
+    connection.sendall(command(*words))
+    return int(connection.recv(1 << 16).split(b":")[-1])
+
+
+@contextlib.contextmanager
+def members(peer, count, *join):
+    """Members of one channel, and a function that waits until all have left."""
+    if not peer.name.startswith("fanfared"):
+        raise ConnectionError("it has no members of channels")
+    admin, connection = connect(peer), connect(peer)
+    admin.sendall(command("CHANNEL", "SET", "room", "presence", "members", "events", "occupied,join", "leave-delay", 1))
+    read_lines(admin, 1)
+    for start in range(0, count, BATCH):
+        connection.sendall(b"".join(command("PRESENCE", join[0], "room", "user:%d" % i, *join[1:])
+                                    for i in range(start, min(start + BATCH, count))))
+        read_lines(connection, min(BATCH, count - start))
+
+    def leave():
+        connection.close()
+        while read_number(admin, "PRESENCE", "COUNT", "room") > 0:
+            time.sleep(0.01)
+
+    yield leave
+    admin.close()
+
+
+@contextlib.contextmanager
+def leave_members(peer, count):
+    with members(peer, count, "JOIN") as leave:
+        yield leave
+
+
+@contextlib.contextmanager
+def leave_leases(peer, count):
+    with members(peer, count, "TOUCH", "TTL", 10) as leave:
+        yield leave
+
+
 @contextlib.contextmanager
 def pipeline(peer, count):
     """PUBLISHes without subscribers, written as fast as possible, with replies read meanwhile."""
@@ -218,6 +258,8 @@ CASES = {case.name: case for case in [
     Case("leave-patterns", "a client with {} patterns leaves", leave_patterns, 1000000,
          # Redis 7.0 looks through all patterns of the client for each new one: a million would take hours.
          redis_count=50000),
+    Case("leave-members", "{} members of one channel leave in the same second", leave_members, 100000),
+    Case("leave-leases", "the leases of {} members of one channel end", leave_leases, 100000),
     Case("pipeline", "a pipeline of {} PUBLISHes to no one", pipeline, 1000000),
     Case("crowd", "{} clients connect at once, and leave at once", crowd, 10000),
     Case("list-channels", "PUBSUB CHANNELS over {} channels", list_channels, 1000000),

@@ -241,6 +241,17 @@ def test_bytes_of_any_value_are_kept_and_told(fanfared):
     assert json.loads(message) == {"event": "join", "member_base64": "AP8iXA0K", "info": info.decode()}
 
 
+def test_events_are_kept_like_other_messages(fanfared):
+    client = presence_of(fanfared, "leave-delay", "0", "vacate-delay", "0")
+    client.ok("CHANNEL", "SET", "__presence__:*", "history-size", "10", "history-ttl", "60")
+    client.call("PRESENCE", "JOIN", "room", "ann")
+    wait_until(lambda: client.call("HISTORY", "LEN", "__presence__:room") == 1, "the join is kept")
+    client.call("PRESENCE", "LEAVE", "room", "ann")
+    wait_until(lambda: client.call("HISTORY", "LEN", "__presence__:room") == 2, "the leave is kept")
+    kept = [json.loads(message) for _, message in client.call("HISTORY", "RANGE", "__presence__:room", "-", "+")]
+    assert kept == [member_event("join", "ann")[1], member_event("leave", "ann")[1]]
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_lists_look_alike_in_both_protocols(fanfared, version):
     presence_of(fanfared)

@@ -396,6 +396,19 @@ START_TEST(an_event_whose_channel_would_be_too_long_is_counted)
 }
 END_TEST
 
+START_TEST(an_event_for_which_there_is_no_memory_is_counted)
+{
+	test_config.hub.memory_bytes = 1;
+	test_call(ann, "presence join room ann");
+	ck_assert_str_eq(heard(), "");
+	ck_assert_uint_eq(test_server->statistics->counters.skipped_presence_events, 2);
+	test_config.hub.memory_bytes = 0;
+	test_call(ben, "presence join room ben");
+	ck_assert_str_eq(
+	    heard(), "__presence__:room {\"event\":\"join\",\"member\":\"ben\",\"info\":\"\"}\n");
+}
+END_TEST
+
 START_TEST(an_upgrade_freezes_events_and_leases)
 {
 	server_freeze(test_server, true);
@@ -458,6 +471,7 @@ main(void)
 		a_user_needs_the_right_to_the_channel,
 		a_client_that_loses_the_right_to_a_channel_it_joined_is_closed,
 		an_event_whose_channel_would_be_too_long_is_counted,
+		an_event_for_which_there_is_no_memory_is_counted,
 		an_upgrade_freezes_events_and_leases, figures_are_shown, help_names_each_subcommand,
 		NULL});
 }
