@@ -97,5 +97,6 @@ data_folder_lock(int *fd, bool may_wait, struct buffer *error)
 	remove_left_over(SNAPSHOT_TEMP);
 	remove_left_over(FOREGROUND_TEMP);
 	remove_left_over(STARTING_LOG_TEMP);
+	remove_left_over(HISTORY_TEMP);
 	return true;
 }

@@ -14,6 +14,7 @@
 #define SNAPSHOT_TEMP "fanfared-snapshot.tmp"
 #define FOREGROUND_TEMP "fanfared-last.tmp"
 #define STARTING_LOG_TEMP "fanfared-since.tmp"
+#define HISTORY_TEMP "fanfared-history.tmp"
 
 /* *fd holds the lock. Removes incomplete files of an earlier daemon. False: error says why.
  * may_wait: waits up to a second for another daemon to release the lock. */

@@ -13,6 +13,7 @@
 #include "persist/data_folder.h"
 #include "persist/disk.h"
 #include "persist/foreign_files.h"
+#include "persist/history_file.h"
 #include "persist/persist_state.h"
 
 /* The start: loads the file on disk and opens the append-only file, or continues the files of a
@@ -21,8 +22,8 @@
 static bool
 name_is_good(const char *directive, const char *name, struct buffer *error)
 {
-	static const char *const ours[] = {
-	    REWRITE_TEMP, SNAPSHOT_TEMP, FOREGROUND_TEMP, STARTING_LOG_TEMP, DATA_FOLDER_LOCK};
+	static const char *const ours[] = {REWRITE_TEMP, SNAPSHOT_TEMP, FOREGROUND_TEMP,
+	    STARTING_LOG_TEMP, HISTORY_TEMP, HISTORY_FILE, HISTORY_FILE_BROKEN, DATA_FOLDER_LOCK};
 
 	if (strchr(name, '/') != NULL) {
 		buffer_appendf(error, "%s %s: can't be a path, just a filename: it is in dir",
