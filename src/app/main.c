@@ -10,6 +10,7 @@
 
 #include "app/config_source.h"
 #include "app/daemon.h"
+#include "app/kept_history.h"
 #include "app/lifecycle.h"
 #include "app/listening.h"
 #include "app/live_config.h"
@@ -329,6 +330,8 @@ load_keys(struct fanfared *f)
 			pidfile_remove(pidfile);
 	}
 	buffer_release(&error);
+	if (ok && f->settings.disk.history_save && f->announce_fd == -1)
+		kept_history_load(f->wiring.server);
 	return ok;
 }
 
@@ -491,6 +494,8 @@ serve(struct fanfared *f, int ready_fd)
 	/* A successor may be writing its own id to the same file just now. */
 	if (f->settings.pidfile[0] != '\0' && !f->lifecycle.has_handed_over)
 		pidfile_remove(f->settings.pidfile);
+	if (f->settings.disk.history_save && !f->lifecycle.has_handed_over)
+		kept_history_save(f->wiring.server);
 	ok = wiring_release(&f->wiring);
 	log_notice("stopped");
 	return ok;

@@ -274,6 +274,7 @@ config_of(const struct settings *settings)
 	    .load_truncated = disk->load_truncated,
 	    .stop_on_save_error = disk->stop_on_save_error,
 	    .ignore_redis_files = disk->ignore_redis_files,
+	    .keeps_folder = disk->history_save,
 	    .unsynced_max_bytes = disk->unsynced_max_bytes,
 	    .end_timeout_s = disk->shutdown_timeout_s,
 	};

@@ -81,6 +81,7 @@ struct disk_settings {
 	uint64_t unsynced_max_bytes;
 	uint32_t shutdown_timeout_s;
 	bool ignore_redis_files;
+	bool history_save;
 };
 
 struct settings {

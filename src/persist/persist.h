@@ -43,6 +43,7 @@ struct persist_config {
 	size_t rule_count;
 	bool stop_on_save_error;
 	bool ignore_redis_files; /* persist_start() ignores them */
+	bool keeps_folder;       /* others keep files there, too: it is always locked */
 	uint64_t unsynced_max_bytes;
 	uint32_t end_timeout_s;
 };

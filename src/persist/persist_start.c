@@ -225,7 +225,8 @@ persist_inherit(struct persist *p, const struct transfer_files *files, struct bu
 	if (!names_are_good(&p->config, error) || !persist_transfer_fits(p, files, error))
 		return false;
 	if (files->lock_fd == -1)
-		return p->config.rule_count == 0 || data_folder_lock(&p->lock_fd, true, error);
+		return (p->config.rule_count == 0 && !p->config.keeps_folder) ||
+		       data_folder_lock(&p->lock_fd, true, error);
 	if (!is_lock_of_folder(files->lock_fd)) {
 		buffer_appendf(error, "dir is not the folder of the process that runs: it cannot "
 				      "change in an upgrade");
@@ -243,7 +244,7 @@ persist_start(struct persist *p, struct buffer *error)
 
 	if (!names_are_good(config, error) || !has_no_foreign_data(config, error))
 		return false;
-	if (!config->appendonly && config->rule_count == 0 &&
+	if (!config->appendonly && config->rule_count == 0 && !config->keeps_folder &&
 	    access(config->snapshot_name, F_OK) != 0)
 		return true;
 	if (!data_folder_lock(&p->lock_fd, true, error) || !load(p, &size, error))

@@ -136,6 +136,18 @@ pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
 }
 
 int
+rename(const char *from, const char *to)
+{
+	return fails("rename") ? -1 : FIND(rename)(from, to);
+}
+
+int
+unlink(const char *path)
+{
+	return fails("unlink") ? -1 : FIND(unlink)(path);
+}
+
+int
 open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;

@@ -1,0 +1,200 @@
+"""history-save: kept messages and their positions survive a graceful restart, and no position ever has two payloads."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from lib.disk import preload
+from lib.resp import Error
+from lib.wait import wait_until
+from test_upgrade_keys import Calls, shim  # noqa: F401  (a fixture)
+
+FILE = "fanfared.history"
+
+
+@pytest.fixture
+def start(folder, start_fanfared):
+    """start(line, ...) gives a daemon with these lines of configuration; start() one with the same as before."""
+    path = folder / "fanfared.conf"
+
+    def begin(*lines, **more):
+        if lines:
+            path.write_text("".join(f"{line}\n" for line in lines))
+        return start_fanfared("-c", path, **more)
+
+    return begin
+
+
+KEEP = ("history-save yes", "channel c* history-size 100 history-ttl 600")
+
+
+def position(client):
+    epoch, _, seq = client.call("HISTORY", "POSITION").decode().partition("-")
+    return int(epoch), int(seq)
+
+
+def kept(client, channel="c"):
+    return client.call("HISTORY", "RANGE", channel, "-", "+")
+
+
+def restart(daemon, start, *lines, **more):
+    daemon.stop()
+    return start(*lines, **more)
+
+
+def test_positions_and_messages_continue_after_a_restart(start, folder):
+    daemon = start(*KEEP)
+    client = daemon.client()
+    for n in range(150):
+        client.call("PUBLISH", "c", f"message {n}")
+    client.call("PUBLISH", "cold", b"\0\r\n" * 1000)
+    was, messages, cold = position(client), kept(client), kept(client, "cold")
+    assert len(messages) == 100 and len(cold) == 1
+    for _ in range(3):
+        daemon = restart(daemon, start)
+        assert not (folder / FILE).exists()
+        client = daemon.client()
+        assert position(client) == was
+        assert kept(client) == messages and kept(client, "cold") == cold
+    since = messages[-1][0]
+    assert client.call("HISTORY", "READ", "CHANNELS", "c", "none", since, since) is None
+    client.call("PUBLISH", "c", "next")
+    assert position(client) == (was[0], was[1] + 1)
+    read = client.call("HISTORY", "READ", "CHANNELS", "c", since)
+    assert [entry[1] for entry in read[0][1]] == [b"next"]
+
+
+def is_lost(reply):
+    return isinstance(reply, Error) and reply.text.startswith(b"LOST ")
+
+
+def test_after_a_kill_positions_begin_anew(start, folder):
+    daemon = start(*KEEP)
+    client = daemon.client()
+    client.call("PUBLISH", "c", "x")
+    daemon = restart(daemon, start)
+    client = daemon.client()
+    since, was = kept(client)[0][0], position(client)
+    client.call("PUBLISH", "c", "y")
+    daemon.kill()
+    daemon = start()
+    client = daemon.client()
+    assert position(client)[0] > was[0] and kept(client) == []
+    assert is_lost(client.call("HISTORY", "READ", "CHANNELS", "c", since))
+    assert not (folder / FILE).exists()
+
+
+@pytest.mark.parametrize("save", ["yes", "no"])
+def test_without_the_directive_no_file_is_written_or_read(start, folder, save):
+    daemon = start(f"history-save {save}", KEEP[1])
+    client = daemon.client()
+    client.call("PUBLISH", "c", "x")
+    was = position(client)
+    daemon = restart(daemon, start, "history-save no", KEEP[1])
+    assert position(daemon.client())[0] > was[0]
+    assert (folder / FILE).exists() == (save == "yes")
+
+
+@pytest.mark.parametrize("damage", ["byte", "cut", "empty"])
+def test_a_damaged_file_is_kept_beside(start, folder, damage):
+    daemon = start(*KEEP)
+    client = daemon.client()
+    client.call("PUBLISH", "c", "x")
+    was = position(client)
+    daemon.stop()
+    content = (folder / FILE).read_bytes()
+    at = content.index(b"FANFARED.KEPT")
+    (folder / FILE).write_bytes({"byte": content[:at] + b"G" + content[at + 1:], "cut": content[:-5],
+                                 "empty": b""}[damage])
+    daemon = start()
+    client = daemon.client()
+    assert position(client)[0] > was[0] and kept(client) == []
+    assert (folder / f"{FILE}.broken").exists() and not (folder / FILE).exists()
+    assert "clients that resume are told that they lost some" in daemon.log()
+
+
+def test_a_channel_that_is_kept_from_now_on_cannot_be_resumed(start):
+    daemon = start(*KEEP)
+    client = daemon.client()
+    client.call("PUBLISH", "c", "x")
+    client.call("PUBLISH", "d", "not kept")
+    since = b"%d-%d" % position(client)
+    daemon = restart(daemon, start, *KEEP, "channel d* history-size 5 history-ttl 60")
+    client = daemon.client()
+    assert is_lost(client.call("HISTORY", "READ", "CHANNELS", "d", since))
+    assert client.call("HISTORY", "READ", "CHANNELS", "c", since) is None
+    # With fewer messages, and none.
+    client.call("PUBLISH", "c", "y")
+    daemon = restart(daemon, start, "history-save yes", "channel c* history-size 1 history-ttl 600")
+    assert [entry[1] for entry in kept(daemon.client())] == [b"y"]
+    daemon = restart(daemon, start, "history-save yes")
+    assert kept(daemon.client()) == []
+
+
+def test_messages_expire_when_they_would_have(start):
+    daemon = start("history-save yes", "channel c* history-size 100 history-ttl 3")
+    client = daemon.client()
+    client.call("PUBLISH", "c", "x")
+    published = time.monotonic()
+    daemon = restart(daemon, start)
+    client = daemon.client()
+    wait_until(lambda: kept(client) == [], "the message has expired", 20)
+    assert time.monotonic() - published > 2.9
+
+
+def test_a_lost_folder_of_the_file_is_no_harm(start, folder):
+    """Another daemon cannot use the same folder meanwhile."""
+    daemon = start(*KEEP)
+    with pytest.raises(AssertionError, match="in use by another fanfared"):
+        start(port=daemon.port + 1)
+    assert (folder / "fanfared.lock").read_text() == f"{daemon.pid}\n"
+
+
+class Truth:
+    """All positions that were seen, each with its payload."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def look(self, client):
+        for where, payload in kept(client):
+            assert self.seen.setdefault(where, payload) == payload, f"{where} has two payloads"
+
+
+def test_no_position_has_two_payloads_wherever_the_daemon_is_killed(start, folder, shim):  # noqa: F811
+    """The daemon is killed at the nth call of its end, or of its start, for every n."""
+    calls = Calls(folder)
+    env = {"LD_PRELOAD": preload(shim, os.environ["FANFARED"]), "FANFARE_CALLS": str(calls.path)}
+    truth, number, names = Truth(), 0, {"end": set(), "start": set()}
+    daemon = start(*KEEP, env=env)
+    for moment in ("end", "start"):
+        number = 0
+        while True:
+            number += 1
+            client = daemon.client()
+            for n in range(3):
+                client.call("PUBLISH", "c", f"{moment} {number} {n}")
+            truth.look(client)
+            if moment == "end":
+                calls.arm(number, 0)
+            os.kill(daemon.pid, signal.SIGTERM)
+            daemon.process.wait()
+            daemon.process = None
+            if moment == "start":
+                calls.arm(number, 0)
+                try:
+                    daemon = start(env=env)
+                except AssertionError:
+                    daemon = None
+            name = calls.failed()
+            calls.disarm()
+            if moment == "end" or daemon is None:
+                daemon = start(env=env)
+            names[moment].add(name)
+            truth.look(daemon.client())
+            if not name:
+                break
+    assert {"pwritev", "fdatasync", "rename"} <= names["end"], names
+    assert {"unlink"} <= names["start"], names
