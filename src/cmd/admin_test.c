@@ -249,7 +249,7 @@ START_TEST(memory_has_its_reports)
 
 	/* Under a sanitizer the process uses much more memory. */
 	ck_assert(strstr(advice, "Too little memory") != NULL || strstr(advice, "* ") != NULL);
-	assert_shows(c, "memory stats", "*70\r\n$14\r\npeak.allocated\r\n:");
+	assert_shows(c, "memory stats", "*74\r\n$14\r\npeak.allocated\r\n:");
 	assert_shows(c, "memory malloc-stats",
 	    HAVE_JEMALLOC ? "Begin jemalloc statistics" : "allocator: libc\n");
 }
