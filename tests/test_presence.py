@@ -80,7 +80,7 @@ def test_a_member_with_two_connections_joins_once_and_leaves_once(start_fanfared
 
 
 def test_a_member_that_returns_in_time_has_not_left(fanfared):
-    client = presence_of(fanfared, "leave-delay", "1")
+    client = presence_of(fanfared, "leave-delay", "2")
     listener = listening(fanfared, "__presence__:*")
     for _ in range(20):
         with fanfared.connect() as tab:
@@ -88,7 +88,7 @@ def test_a_member_that_returns_in_time_has_not_left(fanfared):
     assert next_event(listener) == member_event("join", "ann")
     with fanfared.connect() as tab:
         assert tab.call("PRESENCE", "JOIN", "room", "ann") == 0
-        client.call("PRESENCE", "TOUCH", "room", "clock", "TTL", "2")
+        client.call("PRESENCE", "TOUCH", "room", "clock", "TTL", "3")
         assert next_event(listener) == member_event("join", "clock")
         assert next_event(listener) == member_event("leave", "clock")
     assert next_event(listener) == member_event("leave", "ann")
