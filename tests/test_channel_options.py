@@ -121,6 +121,9 @@ MISTAKES = [
     ("channel a no-echo maybe", "invalid value 'maybe' of channel option 'no-echo': must be yes or no"),
     ("channel a idempotency-window 0",
      "invalid value '0' of channel option 'idempotency-window': must be a number of seconds from 1 to 86400"),
+    ("channel a history-size 10",
+     "history-size of channel line 'a' needs a history-ttl above 0, in this line or in an earlier one that matches the "
+     "same channels"),
     ("channel a publish-users 'a b'",
      "invalid value 'a b' of channel option 'publish-users': must be all, or names of users separated by commas, "
      "without blanks, of 1024 bytes at most in all"),
@@ -142,6 +145,22 @@ def test_a_glob_has_one_line(folder):
     path.write_text("channel a max-message 1\ninclude part.conf\n")
     done = config_check(folder, "-c", path)
     assert done.stderr == f"{folder}/part.conf:2: more than one channel line with glob 'a'\n"
+
+
+def test_a_history_size_may_have_its_ttl_from_an_earlier_line(start_fanfared, folder):
+    path = folder / "fanfared.conf"
+    path.write_text("channel news.* history-ttl 60\nchannel news.live.* history-size 10\n")
+    client = start_fanfared("-c", path).connect()
+    needs_ttl = "ERR history-size of channel line '{}' needs a history-ttl above 0, in this line or in an earlier one " \
+                "that matches the same channels"
+    for words in (("UNSET", "news.*"), ("UNSET", "news.*", "history-ttl"), ("SET", "news.*", "history-ttl", "0")):
+        assert client.call("CHANNEL", *words) == error(needs_ttl.format("news.live.*"))
+    assert client.call("CHANNEL", "SET", "old.*", "history-size", "10") == error(needs_ttl.format("old.*"))
+    client.ok("CHANNEL", "SET", "old.*", "history-size", "10", "history-ttl", "5")
+    assert client.call("CHANNEL", "UNSET", "old.*", "history-ttl") == error(needs_ttl.format("old.*"))
+    client.ok("CHANNEL", "SET", "news.live.*", "history-ttl", "0", "history-size", "0")
+    client.ok("CHANNEL", "UNSET", "news.*")
+    assert listed(client)[-1] == (b"old.*", {b"history-size": b"10", b"history-ttl": b"5"})
 
 
 def test_a_mistake_on_the_command_line_names_the_directive(folder):
