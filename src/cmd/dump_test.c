@@ -2,63 +2,30 @@
 
 #include "server/dump.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <check.h>
+
 #include "base/buffer.h"
 #include "base/testing.h"
+#include "cmd/testing_commands.h"
 #include "cmd/testing_server.h"
-#include "kv/eviction_policy.h"
-#include "kv/keyspace.h"
-#include "server/core.h"
+#include "server/client.h"
+#include "server/journal.h"
 #include "server/replay.h"
+#include "server/server.h"
 
-/* How keys were used, in a dump for another process. */
+#define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
-static struct buffer text;
-
-static bool
-note(void *arg, struct slice commands)
-{
-	(void)arg;
-	buffer_append_slice(&text, commands);
-	return true;
-}
-
-static const char *
-dumped(bool with_use)
-{
-	buffer_clear(&text);
-	ck_assert(server_dump(test_server, with_use, note, NULL));
-	buffer_append(&text, "", 1);
-	return text.ptr;
-}
-
-static uint32_t
-use_of(const char *key)
-{
-	return kv_access(kv_find(kv_database(test_server->kv, 0), slice_of(key)));
-}
-
-/* The reason why it is not replayed, or "". */
-static const char *
-replay(const char *name, const char *key, const char *use)
-{
-	struct slice argv[3] = {slice_of(name), slice_of(key), slice_of(use != NULL ? use : "")};
-	static char error[256];
-
-	error[0] = '\0';
-	ck_assert(server_replay(test_server, argv, use != NULL ? 3 : 2, error, sizeof(error)) ==
-		  (error[0] == '\0'));
-	return error;
-}
+static struct test_conn *c;
+static struct buffer text; /* collected commands: "SELECT 0;SET a 1;" */
 
 static void
 setup(void)
 {
 	test_setup();
-	test_call(test_open(), "SET a 1");
+	c = test_open();
 	text = (struct buffer){0};
 }
 
@@ -69,48 +36,174 @@ teardown(void)
 	test_teardown();
 }
 
-START_TEST(it_has_the_use_of_each_key_by_the_kind_of_policy)
+static const char *
+as_text(void)
 {
-	char line[64], digits[16];
-	int len = snprintf(digits, sizeof(digits), "%u", (unsigned)use_of("a"));
-
-	snprintf(
-	    line, sizeof(line), "\r\n$12\r\nFANFARED.LRU\r\n$1\r\na\r\n$%d\r\n%s\r\n", len, digits);
-	ck_assert_ptr_nonnull(strstr(dumped(true), line));
-	ck_assert_ptr_null(strstr(dumped(false), "FANFARED"));
-	test_config.evict.policy = KV_ALLKEYS_LFU;
-	ck_assert_ptr_nonnull(strstr(dumped(true), "FANFARED.LFU"));
+	buffer_append(&text, "", 1);
+	text.len--;
+	return text.ptr;
 }
-END_TEST
 
-START_TEST(the_use_of_a_key_is_set_unless_the_policy_is_of_another_kind)
+static const char *
+dumped(void)
 {
-	server_replay_begin(test_server, true);
-	ck_assert_str_eq(replay("FANFARED.LRU", "a", "4711"), "");
-	ck_assert_str_eq(replay("FANFARED.LFU", "a", "1"), "");
-	ck_assert_str_eq(replay("FANFARED.LFU", "none", "1"), "");
-	server_replay_end(test_server);
-	ck_assert_uint_eq(use_of("a"), 4711);
+	buffer_clear(&text);
+	ck_assert(server_dump(test_server, false, testing_note_commands, &text));
+	return as_text();
 }
-END_TEST
 
-START_TEST(a_wrong_use_is_refused)
+static void
+replay(const char *line)
 {
-	server_replay_begin(test_server, true);
-	ck_assert_str_eq(replay("FANFARED.LRU", "none", "1"), "wrong arguments for 'FANFARED.LRU'");
-	ck_assert_str_eq(replay("FANFARED.LRU", "a", NULL), "wrong arguments for 'FANFARED.LRU'");
-	ck_assert_str_eq(replay("FANFARED.LRU", "a", "x"), "wrong arguments for 'FANFARED.LRU'");
-	ck_assert_str_eq(
-	    replay("FANFARED.LFU", "a", "16777216"), "wrong arguments for 'FANFARED.LFU'");
-	ck_assert_str_eq(replay("FANFARED.LRU", "a", "16777215"), "");
-	server_replay_end(test_server);
-}
-END_TEST
+	struct slice argv[16];
+	char error[256];
+	size_t argc = 0;
 
-START_TEST(a_file_has_no_use_of_keys)
+	while (*line != '\0') {
+		size_t len = strcspn(line, " ");
+
+		argv[argc++] = (struct slice){line, len};
+		line += len + (line[len] != '\0');
+	}
+	ck_assert_msg(server_replay(test_server, argv, argc, error, sizeof(error)), "%s", error);
+}
+
+/* Checks that the command of these words is not replayed, and the reason. */
+static void
+check_refused(const char *const words[], const char *expected)
+{
+	struct slice argv[8];
+	size_t argc = 0;
+	char error[256];
+
+	for (; words[argc] != NULL; argc++)
+		argv[argc] = slice_of(words[argc]);
+	ck_assert(!server_replay(test_server, argv, argc, error, sizeof(error)));
+	ck_assert_str_eq(error, expected);
+}
+
+#define REFUSED(expected, ...) check_refused((const char *const[]){__VA_ARGS__, NULL}, expected)
+
+START_TEST(what_was_dumped_can_be_replayed)
 {
 	server_replay_begin(test_server, false);
-	ck_assert_str_eq(replay("FANFARED.LRU", "a", "1"), "unknown command 'FANFARED.LRU'");
+	replay("SELECT 2");
+	replay("MULTI");
+	replay("SET a 1");
+	replay("EXEC");
+	replay("RPUSH list x y z");
+	replay("SADD set 1");
+	replay("HSET hash f v");
+	replay("ZADD zset 1.5 m");
+	replay("PEXPIREAT zset 9999999999999");
+	server_replay_end(test_server);
+	ck_assert_uint_eq(server_key_count(test_server), 5);
+	dumped();
+	ck_assert_ptr_nonnull(strstr(text.ptr, "SELECT 2;"));
+	ck_assert_ptr_nonnull(strstr(text.ptr, "SET a 1;"));
+	ck_assert_ptr_nonnull(strstr(text.ptr, "RPUSH list x y z;"));
+	ck_assert_ptr_nonnull(strstr(text.ptr, "SADD set 1;"));
+	ck_assert_ptr_nonnull(strstr(text.ptr, "HSET hash f v;"));
+	ck_assert_ptr_nonnull(strstr(text.ptr, "ZADD zset 1.5 m;PEXPIREAT zset 9999999999999;"));
+}
+END_TEST
+
+START_TEST(a_dump_for_another_process_has_the_use_of_each_key)
+{
+	char line[64];
+	uint32_t access;
+
+	test_call(c, "SET a 1");
+	access = kv_access(kv_find(kv_database(test_server->kv, 0), SLICE("a")));
+	buffer_clear(&text);
+	ck_assert(server_dump(test_server, true, testing_note_commands, &text));
+	snprintf(line, sizeof(line), "SELECT 0;SET a 1;FANFARED.LRU a %u;", (unsigned)access);
+	ck_assert_str_eq(as_text(), line);
+	server_replay_begin(test_server, true);
+	replay("SELECT 0");
+	replay("FANFARED.LRU a 4711");
+	replay("FANFARED.LFU a 1"); /* of another kind of policy */
+	REFUSED("wrong arguments for 'FANFARED.LRU'", "FANFARED.LRU", "none", "1");
+	REFUSED("wrong arguments for 'FANFARED.LRU'", "FANFARED.LRU", "a", "16777216");
+	REFUSED("wrong arguments for 'FANFARED.LFU'", "FANFARED.LFU", "a", "x");
+	server_replay_end(test_server);
+	ck_assert_uint_eq(kv_access(kv_find(kv_database(test_server->kv, 0), SLICE("a"))), 4711);
+	server_replay_begin(test_server, false);
+	REFUSED("unknown command 'FANFARED.LRU'", "FANFARED.LRU", "a", "1");
+	server_replay_end(test_server);
+}
+END_TEST
+
+START_TEST(collections_are_dumped_in_commands_of_64_elements)
+{
+	size_t commands = 0;
+
+	for (int i = 0; i < 130; i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "RPUSH list e%d", i);
+		test_call(c, line);
+	}
+	dumped();
+	for (const char *at = text.ptr; (at = strstr(at, "RPUSH list ")) != NULL; at++)
+		commands++;
+	ck_assert_uint_eq(commands, 3);
+	ck_assert_ptr_nonnull(strstr(text.ptr, "RPUSH list e128 e129;"));
+}
+END_TEST
+
+START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept)
+{
+	server_replay_begin(test_server, false);
+	replay("SET a 1 PXAT 1000");
+	replay("SET b 1 PXAT 1000");
+	replay("PERSIST a");
+	replay("RPUSH list x");
+	replay("PEXPIREAT list 1000");
+	replay("PERSIST list");
+	server_replay_end(test_server);
+	server_journal_set(test_server, true, false);
+	assert_says(c, "GET a", "$1\r\n1\r\n");
+	assert_says(c, "GET b", "$-1\r\n");
+	assert_says(c, "LLEN list", ":1\r\n");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;DEL b;");
+}
+END_TEST
+
+START_TEST(an_unknown_command_is_not_replayed)
+{
+	server_replay_begin(test_server, false);
+	REFUSED("unknown command 'NOSUCH'", "NOSUCH", "a");
+	REFUSED("unknown command '\\x1b'", "\x1b", "a");
+	REFUSED("wrong number of arguments for 'SET'", "SET", "a");
+	REFUSED("SELECT of an unknown database: start with more databases, and rewrite the file "
+		"before they become fewer",
+	    "SELECT", "100000");
+	server_replay_end(test_server);
+}
+END_TEST
+
+START_TEST(what_changes_no_keys_or_waits_is_not_replayed)
+{
+	server_replay_begin(test_server, false);
+	REFUSED("not a command that is kept on disk: 'GET'", "GET", "a");
+	REFUSED("not a command that is kept on disk: 'shutdown'", "shutdown", "nosave");
+	REFUSED("not a command that is kept on disk: 'CONFIG'", "CONFIG", "SET", "dir", "/");
+	REFUSED("not a command that is kept on disk: 'BLPOP'", "BLPOP", "a", "0");
+	REFUSED("not a command that is kept on disk: 'SUBSCRIBE'", "SUBSCRIBE", "a");
+	ck_assert_int_eq(test_shutdowns, 0);
+	server_replay_end(test_server);
+}
+END_TEST
+
+START_TEST(a_command_that_fails_is_refused_with_its_error)
+{
+	server_replay_begin(test_server, false);
+	replay("SET a x");
+	REFUSED("rpush failed: -WRONGTYPE Operation against a key holding the wrong kind of "
+		"value",
+	    "RPUSH", "a", "b");
+	REFUSED("incr failed: -ERR value is not an integer or out of range", "INCR", "a");
 	server_replay_end(test_server);
 }
 END_TEST
@@ -119,7 +212,10 @@ int
 main(void)
 {
 	return testing_main("cmd/dump", setup, teardown,
-	    (const TTest *[]){it_has_the_use_of_each_key_by_the_kind_of_policy,
-		the_use_of_a_key_is_set_unless_the_policy_is_of_another_kind,
-		a_wrong_use_is_refused, a_file_has_no_use_of_keys, NULL});
+	    (const TTest *[]){what_was_dumped_can_be_replayed,
+		a_dump_for_another_process_has_the_use_of_each_key,
+		collections_are_dumped_in_commands_of_64_elements,
+		a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept,
+		an_unknown_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,
+		a_command_that_fails_is_refused_with_its_error, NULL});
 }

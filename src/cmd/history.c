@@ -86,7 +86,8 @@ put_ends(struct request *rq, const struct ring *ring)
 	if (ring != NULL && ring_oldest(ring, &oldest)) {
 		put_position_of(rq, "first", oldest.seq);
 		put_position_of(rq, "last", ring->newest_seq);
-		put_number(rq, "first-age-ms", history_age_us(oldest.appended_us, rq->now_us) / 1000);
+		put_number(
+		    rq, "first-age-ms", history_age_us(oldest.appended_us, rq->now_us) / 1000);
 		return;
 	}
 	resp_put_bulk_str(rq->reply, "first");

@@ -2,21 +2,16 @@
 
 #include "server/journal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "base/buffer.h"
 #include "base/testing.h"
+#include "cmd/testing_commands.h"
 #include "cmd/testing_server.h"
-#include "kv/keyspace.h"
-#include "pubsub/outbox.h"
-#include "resp/parser.h"
 #include "server/client.h"
-#include "server/dump.h"
 #include "server/held.h"
-#include "server/replay.h"
 #include "server/server.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
@@ -40,60 +35,6 @@ teardown(void)
 	test_teardown();
 }
 
-static bool
-note_commands(void *arg, struct slice commands)
-{
-	static const struct protocol_limits limits = {
-	    .arg_bytes = 1 << 20, .arg_count = 1024, .line_bytes = 1024, .request_bytes = 1 << 20};
-	struct resp_parser *parser = resp_parser_new(&limits);
-	struct protocol_request request;
-	size_t used;
-
-	(void)arg;
-	while (commands.len > 0 && resp_parser_feed(parser, commands.ptr, commands.len, false,
-				       &used, &request) == PROTOCOL_REQUEST) {
-		for (size_t i = 0; i < request.count; i++) {
-			if (i > 0)
-				buffer_append_str(&text, " ");
-			buffer_append_slice(&text, request.args[i]);
-		}
-		buffer_append_str(&text, ";");
-		commands = (struct slice){commands.ptr + used, commands.len - used};
-	}
-	resp_parser_free(parser);
-	return true;
-}
-
-static const char *
-as_string(void)
-{
-	buffer_append(&text, "", 1);
-	text.len--;
-	return text.ptr;
-}
-
-/* The commands collected since the last call. */
-static const char *
-collected(void)
-{
-	struct buffer batch = {0};
-	uint64_t number;
-
-	buffer_clear(&text);
-	if (server_journal_take(test_server, &batch, &number))
-		note_commands(NULL, buffer_slice(&batch));
-	buffer_release(&batch);
-	return as_string();
-}
-
-static const char *
-dumped(void)
-{
-	buffer_clear(&text);
-	ck_assert(server_dump(test_server, false, note_commands, NULL));
-	return as_string();
-}
-
 START_TEST(what_changes_keys_is_collected_and_nothing_else)
 {
 	server_journal_set(test_server, true, false);
@@ -102,9 +43,9 @@ START_TEST(what_changes_keys_is_collected_and_nothing_else)
 	assert_says(c, "DEL none", ":0\r\n");
 	assert_says(c, "PUBLISH news x", ":0\r\n");
 	assert_says(c, "DEL a", ":1\r\n");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;DEL a;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;DEL a;");
 	ck_assert_uint_eq(server_journal_taken(test_server), 1);
-	ck_assert_str_eq(collected(), "");
+	ck_assert_str_eq(testing_collected(&text), "");
 	ck_assert_uint_eq(server_changes(test_server), 2);
 }
 END_TEST
@@ -117,12 +58,13 @@ START_TEST(the_database_is_selected_when_it_changes)
 	assert_says(other, "SET b 1", "+OK\r\n");
 	assert_says(other, "SET c 1", "+OK\r\n");
 	assert_says(c, "DEL a", ":1\r\n");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;SELECT 3;SET b 1;SET c 1;SELECT 0;DEL a;");
+	ck_assert_str_eq(
+	    testing_collected(&text), "SELECT 0;SET a 1;SELECT 3;SET b 1;SET c 1;SELECT 0;DEL a;");
 	assert_says(c, "SET a 1", "+OK\r\n");
-	ck_assert_str_eq(collected(), "SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SET a 1;");
 	server_journal_forget_database(test_server);
 	assert_says(c, "SET a 1", "+OK\r\n");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 }
 END_TEST
 
@@ -133,9 +75,9 @@ START_TEST(a_transaction_is_collected_as_one)
 	assert_says(c, "SET a 1", "+QUEUED\r\n");
 	assert_says(c, "GET a", "+QUEUED\r\n");
 	assert_says(c, "SET b 2", "+QUEUED\r\n");
-	ck_assert_str_eq(collected(), "");
+	ck_assert_str_eq(testing_collected(&text), "");
 	assert_says(c, "EXEC", "*3\r\n+OK\r\n$1\r\n1\r\n+OK\r\n");
-	ck_assert_str_eq(collected(), "SELECT 0;MULTI;SET a 1;SET b 2;EXEC;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;MULTI;SET a 1;SET b 2;EXEC;");
 }
 END_TEST
 
@@ -173,7 +115,7 @@ START_TEST(messages_pass_what_is_held_and_subscribing_waits_for_it)
 	ck_assert(!test_send(c, "SUBSCRIBE more"));
 	test_turns(3);
 	ck_assert_str_eq(test_read(c), "");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 	ck_assert_str_eq(test_finish(c), "+OK\r\n>3\r\n$9\r\nsubscribe\r\n$4\r\nmore\r\n:2\r\n");
 }
@@ -200,7 +142,7 @@ START_TEST(subscribing_waits_for_a_change_without_a_reply_until_it_is_kept)
 {
 	subscribe_behind_a_muted_change();
 	assert_says(other, "PUBLISH news x", ":0\r\n");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	ck_assert(c->later);
 	server_journal_kept(test_server, 1);
 	ck_assert_str_eq(test_finish(c), SUBSCRIBED);
@@ -227,7 +169,7 @@ START_TEST(a_refusal_alone_leaves_held_replies_as_they_are)
 {
 	server_journal_set(test_server, true, true);
 	assert_says(c, "SET a 1", "");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_refuse_writes(test_server, "MISCONF no snapshot");
 	assert_says(c, "SET a 2", "");
 	ck_assert_str_eq(test_read(c), "");
@@ -246,7 +188,7 @@ START_TEST(a_journal_that_is_switched_off_in_a_transaction_takes_nothing_of_it)
 	assert_says(c, "CONFIG SET journal off", "+QUEUED\r\n");
 	assert_says(c, "SET a 2", "+QUEUED\r\n");
 	assert_says(c, "EXEC", "*3\r\n+OK\r\n+OK\r\n+OK\r\n");
-	ck_assert_str_eq(collected(), "");
+	ck_assert_str_eq(testing_collected(&text), "");
 }
 END_TEST
 
@@ -261,7 +203,7 @@ START_TEST(messages_of_what_exec_subscribed_to_come_behind_its_reply)
 	assert_says(c, "PING", "");
 	ck_assert_str_eq(test_read(c), "");
 	ck_assert(outbox_is_empty(server_outbox(c->client)));
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 	ck_assert_str_eq(test_read(c), "*2\r\n+OK\r\n*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
 				       "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n"
@@ -299,7 +241,7 @@ START_TEST(what_exec_publishes_to_a_subscription_that_it_ends_comes_behind_its_r
 	test_call(c, "PUBLISH a m");
 	test_call(c, "UNSUBSCRIBE a");
 	assert_says(c, "EXEC", "");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 	ck_assert_str_eq(test_read(c),
 	    "*4\r\n+OK\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n:1\r\n"
@@ -321,7 +263,7 @@ START_TEST(messages_in_the_protocol_that_exec_chose_come_behind_its_reply)
 	assert_says(c, "EXEC", "");
 	assert_says(other, "PUBLISH news x", ":1\r\n");
 	ck_assert_str_eq(test_read(c), "");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 	reply = test_read(c);
 	ck_assert_int_eq(strncmp(reply, "*2\r\n+OK\r\n", 9), 0);
@@ -355,7 +297,7 @@ END_TEST
 START_TEST(exec_that_subscribed_is_answered_and_stays_where_it_is_kept)
 {
 	subscribe_in_exec();
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 	server_journal_failed(test_server, "MISCONF no");
 	ck_assert_str_eq(test_read(c), "*2\r\n+OK\r\n*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"
@@ -396,7 +338,7 @@ START_TEST(changes_that_could_not_be_kept_become_errors_and_others_do_not)
 	server_journal_set(test_server, true, true);
 	assert_says(c, "SET a 1", "");
 	assert_says(c, "GET a", "");
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_failed(test_server, "MISCONF no room");
 	server_refuse_writes(test_server, "MISCONF no room");
 	ck_assert_str_eq(test_read(c), "-MISCONF no room\r\n$1\r\n1\r\n");
@@ -410,7 +352,7 @@ START_TEST(changes_that_could_not_be_kept_become_errors_and_others_do_not)
 	server_journal_failed(test_server, NULL);
 	server_refuse_writes(test_server, NULL);
 	assert_says(c, "SET a 2", "");
-	ck_assert_str_eq(collected(), "SET a 2;");
+	ck_assert_str_eq(testing_collected(&text), "SET a 2;");
 	server_journal_kept(test_server, 2);
 	ck_assert_str_eq(test_read(c), "+OK\r\n");
 }
@@ -422,7 +364,7 @@ START_TEST(who_leaves_while_something_is_held_is_forgotten)
 	assert_says(c, "SET a 1", "");
 	test_close(c);
 	test_turns(3);
-	ck_assert_str_eq(collected(), "SELECT 0;SET a 1;");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
 	server_journal_kept(test_server, 1);
 }
 END_TEST
@@ -435,163 +377,6 @@ START_TEST(writers_wait_while_too_much_is_to_be_written)
 	assert_says(other, "GET a", "$-1\r\n");
 	server_journal_crowded(test_server, false);
 	ck_assert_str_eq(test_finish(c), "+OK\r\n");
-}
-END_TEST
-
-static void
-replay(const char *line)
-{
-	struct slice argv[16];
-	char error[256];
-	size_t argc = 0;
-
-	while (*line != '\0') {
-		size_t len = strcspn(line, " ");
-
-		argv[argc++] = (struct slice){line, len};
-		line += len + (line[len] != '\0');
-	}
-	ck_assert_msg(server_replay(test_server, argv, argc, error, sizeof(error)), "%s", error);
-}
-
-/* Checks that the command of these words is not replayed, and the reason. */
-static void
-check_refused(const char *const words[], const char *expected)
-{
-	struct slice argv[8];
-	size_t argc = 0;
-	char error[256];
-
-	for (; words[argc] != NULL; argc++)
-		argv[argc] = slice_of(words[argc]);
-	ck_assert(!server_replay(test_server, argv, argc, error, sizeof(error)));
-	ck_assert_str_eq(error, expected);
-}
-
-#define REFUSED(expected, ...) check_refused((const char *const[]){__VA_ARGS__, NULL}, expected)
-
-START_TEST(what_was_dumped_can_be_replayed)
-{
-	server_replay_begin(test_server, false);
-	replay("SELECT 2");
-	replay("MULTI");
-	replay("SET a 1");
-	replay("EXEC");
-	replay("RPUSH list x y z");
-	replay("SADD set 1");
-	replay("HSET hash f v");
-	replay("ZADD zset 1.5 m");
-	replay("PEXPIREAT zset 9999999999999");
-	server_replay_end(test_server);
-	ck_assert_uint_eq(server_key_count(test_server), 5);
-	dumped();
-	ck_assert_ptr_nonnull(strstr(text.ptr, "SELECT 2;"));
-	ck_assert_ptr_nonnull(strstr(text.ptr, "SET a 1;"));
-	ck_assert_ptr_nonnull(strstr(text.ptr, "RPUSH list x y z;"));
-	ck_assert_ptr_nonnull(strstr(text.ptr, "SADD set 1;"));
-	ck_assert_ptr_nonnull(strstr(text.ptr, "HSET hash f v;"));
-	ck_assert_ptr_nonnull(strstr(text.ptr, "ZADD zset 1.5 m;PEXPIREAT zset 9999999999999;"));
-}
-END_TEST
-
-START_TEST(a_dump_for_another_process_has_the_use_of_each_key)
-{
-	char line[64];
-	uint32_t access;
-
-	test_call(c, "SET a 1");
-	access = kv_access(kv_find(kv_database(test_server->kv, 0), SLICE("a")));
-	buffer_clear(&text);
-	ck_assert(server_dump(test_server, true, note_commands, NULL));
-	snprintf(line, sizeof(line), "SELECT 0;SET a 1;FANFARED.LRU a %u;", (unsigned)access);
-	ck_assert_str_eq(as_string(), line);
-	server_replay_begin(test_server, true);
-	replay("SELECT 0");
-	replay("FANFARED.LRU a 4711");
-	replay("FANFARED.LFU a 1"); /* of another kind of policy */
-	REFUSED("wrong arguments for 'FANFARED.LRU'", "FANFARED.LRU", "none", "1");
-	REFUSED("wrong arguments for 'FANFARED.LRU'", "FANFARED.LRU", "a", "16777216");
-	REFUSED("wrong arguments for 'FANFARED.LFU'", "FANFARED.LFU", "a", "x");
-	server_replay_end(test_server);
-	ck_assert_uint_eq(kv_access(kv_find(kv_database(test_server->kv, 0), SLICE("a"))), 4711);
-	server_replay_begin(test_server, false);
-	REFUSED("unknown command 'FANFARED.LRU'", "FANFARED.LRU", "a", "1");
-	server_replay_end(test_server);
-}
-END_TEST
-
-START_TEST(collections_are_dumped_in_commands_of_64_elements)
-{
-	size_t commands = 0;
-
-	for (int i = 0; i < 130; i++) {
-		char line[32];
-
-		snprintf(line, sizeof(line), "RPUSH list e%d", i);
-		test_call(c, line);
-	}
-	dumped();
-	for (const char *at = text.ptr; (at = strstr(at, "RPUSH list ")) != NULL; at++)
-		commands++;
-	ck_assert_uint_eq(commands, 3);
-	ck_assert_ptr_nonnull(strstr(text.ptr, "RPUSH list e128 e129;"));
-}
-END_TEST
-
-START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept)
-{
-	server_replay_begin(test_server, false);
-	replay("SET a 1 PXAT 1000");
-	replay("SET b 1 PXAT 1000");
-	replay("PERSIST a");
-	replay("RPUSH list x");
-	replay("PEXPIREAT list 1000");
-	replay("PERSIST list");
-	server_replay_end(test_server);
-	server_journal_set(test_server, true, false);
-	assert_says(c, "GET a", "$1\r\n1\r\n");
-	assert_says(c, "GET b", "$-1\r\n");
-	assert_says(c, "LLEN list", ":1\r\n");
-	ck_assert_str_eq(collected(), "SELECT 0;DEL b;");
-}
-END_TEST
-
-START_TEST(an_unknown_command_is_not_replayed)
-{
-	server_replay_begin(test_server, false);
-	REFUSED("unknown command 'NOSUCH'", "NOSUCH", "a");
-	REFUSED("unknown command '\\x1b'", "\x1b", "a");
-	REFUSED("wrong number of arguments for 'SET'", "SET", "a");
-	REFUSED("SELECT of an unknown database: start with more databases, and rewrite the file "
-		"before they become fewer",
-	    "SELECT", "100000");
-	server_replay_end(test_server);
-}
-END_TEST
-
-START_TEST(what_changes_no_keys_or_waits_is_not_replayed)
-{
-	server_replay_begin(test_server, false);
-	REFUSED("not a command that is kept on disk: 'GET'", "GET", "a");
-	REFUSED("not a command that is kept on disk: 'shutdown'", "shutdown", "nosave");
-	REFUSED("not a command that is kept on disk: 'CONFIG'", "CONFIG", "SET", "dir", "/");
-	REFUSED("not a command that is kept on disk: 'BLPOP'", "BLPOP", "a", "0");
-	REFUSED("not a command that is kept on disk: 'SUBSCRIBE'", "SUBSCRIBE", "a");
-	ck_assert_int_eq(test_shutdowns, 0);
-	server_replay_end(test_server);
-}
-END_TEST
-
-START_TEST(a_command_that_fails_is_refused_with_its_error)
-{
-	server_replay_begin(test_server, false);
-	replay("SET a x");
-	REFUSED("rpush failed: -WRONGTYPE Operation against a key holding the wrong kind of "
-		"value",
-	    "RPUSH", "a", "b");
-	REFUSED("incr failed: -ERR value is not an integer or out of range", "INCR", "a");
-	replay("SET b 1");
-	server_replay_end(test_server);
 }
 END_TEST
 
@@ -618,10 +403,5 @@ main(void)
 		who_leaves_behind_a_barrier_is_forgotten,
 		changes_that_could_not_be_kept_become_errors_and_others_do_not,
 		who_leaves_while_something_is_held_is_forgotten,
-		writers_wait_while_too_much_is_to_be_written, what_was_dumped_can_be_replayed,
-		a_dump_for_another_process_has_the_use_of_each_key,
-		collections_are_dumped_in_commands_of_64_elements,
-		a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept,
-		an_unknown_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,
-		a_command_that_fails_is_refused_with_its_error, NULL});
+		writers_wait_while_too_much_is_to_be_written, NULL});
 }

@@ -12,7 +12,7 @@
 #include "pubsub/hub_options.h"
 #include "resp/writer.h"
 #include "server/core.h"
-#include "server/server.h"
+#include "server/epoch.h"
 
 /* Pieces of this size are handed to the sink. */
 #define PIECE_BYTES 262144
@@ -262,4 +262,10 @@ history_image_end(struct history_image_reader *r)
 	channel_lines_free(r->lines);
 	xfree(r);
 	return ok;
+}
+
+void
+server_history_forget(struct server *server)
+{
+	hub_image_forget(server->hub, epoch_new(server->random));
 }

@@ -32,9 +32,9 @@
 #include "server/command.h"
 #include "server/disk.h"
 #include "server/dispatch.h"
+#include "server/epoch.h"
 #include "server/evict.h"
 #include "server/held.h"
-#include "server/history_image.h"
 #include "server/history_turn.h"
 #include "server/history_wait.h"
 #include "server/io.h"
@@ -78,8 +78,6 @@
 /* Channels whose options are looked up again between two checks of the clock. */
 #define RECLASSIFIED_A_LOOK 64
 
-#define EPOCH_RANDOM_BITS 20
-
 static const char too_many_clients[] = "ERR max number of clients reached";
 
 static const char protected_mode[] =
@@ -92,27 +90,13 @@ static const char protected_mode[] =
     "keep it), with 'protected-mode no' in the configuration file, or with the option "
     "'--protected-mode no'.";
 
-/* Of positions: no other run has the same, and JavaScript's numbers keep it exactly. */
-static uint64_t
-new_epoch(struct server *server)
-{
-	return clock_wall_us() / 1000000 << EPOCH_RANDOM_BITS |
-	       random_below(server->random, UINT64_C(1) << EPOCH_RANDOM_BITS);
-}
-
-void
-server_history_forget(struct server *server)
-{
-	hub_image_forget(server->hub, new_epoch(server));
-}
-
 static struct hub *
 make_hub(struct server *server)
 {
 	const struct hub_config config = {
 	    .limits = &server->config->hub,
 	    .history = &server->config->history,
-	    .epoch = new_epoch(server),
+	    .epoch = epoch_new(server->random),
 	    .forms = server_wire_forms,
 	    .form_count = SERVER_WIRE_FORMS,
 	    .segment_bytes = server->config->segment_bytes,
