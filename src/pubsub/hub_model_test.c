@@ -40,7 +40,8 @@ static struct {
 	struct {
 		int id;
 		size_t len;
-		bool droppable;
+		bool own;       /* under the subscriber's own policy */
+		bool droppable; /* under drop-oldest of its channel */
 	} queued[QUEUED_MAX];
 	size_t count;
 } model[SUBS];
@@ -201,10 +202,14 @@ makes_room(size_t i, int channel)
 	if (policy_of(i, channel) == OUTBOX_DROP_NEWEST)
 		return false;
 	while (model[i].count >= model[i].messages_max) {
-		size_t at = 0;
+		size_t at = 0, own = 0;
 
 		while (at < model[i].count && !model[i].queued[at].droppable)
 			at++;
+		while (own < model[i].count && !model[i].queued[own].own)
+			own++;
+		if (at == model[i].count && model[i].policy == OUTBOX_DROP_OLDEST)
+			at = own;
 		if (at == model[i].count)
 			return false;
 		remove_queued(i, at);
@@ -217,13 +222,17 @@ static void
 deliver(int p)
 {
 	for (int i = 0; i < SUBS; i++) {
+		enum outbox_policy policy;
+
 		if (!model[i].hears[pubs[p].channel] || model[i].closed)
 			continue;
 		if (is_full(i) && !makes_room((size_t)i, pubs[p].channel))
 			continue;
 		model[i].queued[model[i].count].id = pubs[p].id;
+		policy = policy_of((size_t)i, pubs[p].channel);
+		model[i].queued[model[i].count].own = policy == model[i].policy;
 		model[i].queued[model[i].count].droppable =
-		    !by_channel || policy_of((size_t)i, pubs[p].channel) == OUTBOX_DROP_OLDEST;
+		    policy != model[i].policy && policy == OUTBOX_DROP_OLDEST;
 		model[i].queued[model[i].count++].len = pubs[p].len;
 	}
 	delivered++;

@@ -129,8 +129,8 @@ hub_find_policy(struct hub *hub, struct hub_delivery *d)
 		return;
 	options = d->topics[0]->is_pattern ? hub_options_of(hub, d->message.channel)
 					   : hub_channel_options(hub, d->topics[0]);
-	d->by_channel = true;
 	d->policy = (uint8_t)options->outbox_policy;
+	d->by_channel = d->policy != CHANNEL_POLICY_GLOBAL;
 	if (d->policy == OUTBOX_BLOCK + CHANNEL_POLICY_FIRST)
 		d->may_block = true;
 }

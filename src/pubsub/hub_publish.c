@@ -185,11 +185,12 @@ leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_memb
 	return true;
 }
 
-/* One encoding for each wire form in use, then a few words for each member. It is compiled twice:
- * is_plain leaves out the tests that most messages need for none of their members. */
+/* One encoding for each wire form in use, then a few words for each member. It is compiled three
+ * times, to leave out the tests that a message needs for none of its members: is_plain, all that
+ * few messages need; by_channel, for those without policies of channels. */
 static inline __attribute__((always_inline)) void
 deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
-    enum hub_limiting limiting, struct hub_outcome *out, const bool is_plain)
+    enum hub_limiting limiting, struct hub_outcome *out, const bool is_plain, const bool by_channel)
 {
 	struct frame frames[HUB_FORMS_MAX];
 	const struct frame *frame = NULL;
@@ -228,9 +229,8 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 			overflow(s);
 			continue;
 		}
-		result = !is_plain && d->by_channel
-			     ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
-			     : outbox_push_message(&s->outbox, frame);
+		result = by_channel ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
+				    : outbox_push_message(&s->outbox, frame);
 		if (result == OUTBOX_QUEUED)
 			queued++;
 		else if (result == OUTBOX_OVERFLOW)
@@ -245,10 +245,12 @@ static void
 deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
     enum hub_limiting limiting, struct hub_outcome *out)
 {
-	if (!d->by_channel && !d->dedup && d->except == NULL && limiting == HUB_IGNORE_LIMITS)
-		deliver_members(hub, d, topic, id, limiting, out, true);
+	if (d->dedup || d->except != NULL || limiting == HUB_WITHIN_LIMITS)
+		deliver_members(hub, d, topic, id, limiting, out, false, d->by_channel);
+	else if (d->by_channel)
+		deliver_members(hub, d, topic, id, limiting, out, true, true);
 	else
-		deliver_members(hub, d, topic, id, limiting, out, false);
+		deliver_members(hub, d, topic, id, limiting, out, true, false);
 }
 
 /* id is that of the first topic's frames if the message was prepared, or 0. */

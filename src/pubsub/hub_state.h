@@ -91,8 +91,8 @@ struct hub_delivery {
 	const struct subscriber *except; /* does not get it, or NULL */
 	bool is_shard;
 	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
-	bool by_channel;           /* lines set outbox-policy: */
-	uint8_t policy;            /* ... the value for this channel, see CHANNEL_POLICY_FIRST */
+	bool by_channel;           /* the channel has a policy: */
+	uint8_t policy;            /* ... this one, see CHANNEL_POLICY_FIRST */
 	bool dedup;                /* some subscriber may match several topics and wants one copy */
 	struct wire_body verbatim; /* the payload in forms that do not transform it */
 	uint32_t measured; /* one bit for each form that transforms payloads: bodies[form] is set,

@@ -16,22 +16,18 @@
  * an item of its own. This happens at most once for each message.
  */
 static void
-item_unstart(struct outbox *outbox)
+item_unstart(struct outbox *outbox, struct outbox_item *item)
 {
-	struct outbox_item *item = outbox->oldest, *rest;
+	struct outbox_item *rest;
 
 	if (item->range.frames > 1) {
-		rest = outbox_item_add(outbox, item, ITEM_MESSAGES);
+		rest = outbox_item_add(outbox, item, item->kind);
 		rest->form = item->form;
 		frame_range_split(&item->range, &rest->range);
-		item->kind = ITEM_STARTED;
-		outbox->oldest = rest;
 		if (outbox->mark == item)
 			outbox->mark = rest;
-	} else {
-		item->kind = ITEM_STARTED;
-		outbox->oldest = outbox_item_droppable(item);
 	}
+	outbox_item_start(outbox, item);
 }
 
 static void
@@ -54,6 +50,8 @@ uncount_messages(struct outbox *outbox, size_t len, uint32_t messages)
 	outbox->message_bytes -= len;
 	outbox->messages -= messages;
 	outbox->pool->messages -= messages;
+	if (outbox->messages == 0)
+		outbox->mixed = false;
 }
 
 static bool
@@ -202,16 +200,27 @@ count_drops(struct outbox *outbox, uint32_t tag, uint64_t count)
 	outbox->pool->dropped(outbox->pool->arg, tag, count);
 }
 
+/* Messages under the policy of their channel come first. An outbox has both kinds only if its own
+ * policy has changed. */
+static struct outbox_item *
+oldest_droppable(const struct outbox *outbox)
+{
+	if (outbox->oldest[ITEM_DROPPABLE] != NULL)
+		return outbox->oldest[ITEM_DROPPABLE];
+	return outbox->limits.policy == OUTBOX_DROP_OLDEST ? outbox->oldest[ITEM_MESSAGES] : NULL;
+}
+
 /* False if no message may be dropped. */
 static bool
 drop_oldest(struct outbox *outbox)
 {
 	struct dropped_frame dropped;
-	struct outbox_item *item;
+	struct outbox_item *item = oldest_droppable(outbox);
 
-	if (outbox->oldest != NULL && outbox->oldest->range.started)
-		item_unstart(outbox);
-	item = outbox->oldest;
+	if (item != NULL && item->range.started) {
+		item_unstart(outbox, item);
+		item = oldest_droppable(outbox);
+	}
 	if (item == NULL)
 		return false;
 	dropped = frame_range_drop_first(&item->range);
@@ -234,8 +243,8 @@ count_messages(struct outbox *outbox, size_t len, uint32_t messages)
 	schedule(outbox);
 }
 
-/* kind is ITEM_MESSAGES or ITEM_GUARDED. Inlined in both callers: it is most of the cost of a
- * delivery. */
+/* kind is ITEM_MESSAGES, ITEM_DROPPABLE or ITEM_GUARDED. Inlined in both callers: it is most of the
+ * cost of a delivery. */
 static inline __attribute__((always_inline)) void
 queue_message(struct outbox *outbox, const struct frame *frame, enum item_kind kind)
 {
@@ -246,8 +255,8 @@ queue_message(struct outbox *outbox, const struct frame *frame, enum item_kind k
 	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
 		last = outbox_item_add(outbox, last, kind);
 		frame_range_init(&last->range, frame);
-		if (outbox->oldest == NULL && kind == ITEM_MESSAGES)
-			outbox->oldest = last;
+		if (kind <= ITEM_DROPPABLE && outbox->oldest[kind] == NULL)
+			outbox->oldest[kind] = last;
 	}
 	count_messages(outbox, frame->len, 1);
 }
@@ -261,8 +270,8 @@ outbox_push_range(struct outbox *outbox, const struct frame_range *range)
 		return;
 	item = outbox_item_add(outbox, TAILQ_LAST(&outbox->items, outbox_items), ITEM_MESSAGES);
 	frame_range_share(range, &item->range);
-	if (outbox->oldest == NULL)
-		outbox->oldest = item;
+	if (outbox->oldest[ITEM_MESSAGES] == NULL)
+		outbox->oldest[ITEM_MESSAGES] = item;
 	count_messages(outbox, range->len, range->frames);
 }
 
@@ -328,24 +337,28 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 enum outbox_result
 outbox_push_under(struct outbox *outbox, const struct frame *frame, enum outbox_policy policy)
 {
-	enum outbox_result result = OUTBOX_QUEUED;
+	enum outbox_result result;
 
+	if (policy == outbox->limits.policy)
+		return outbox_push_message(outbox, frame);
 	if (outbox->sealed)
 		return OUTBOX_CLOSED;
-	if (!fits(outbox, frame->len))
+	if (!fits(outbox, frame->len)) {
 		result = apply_policy(outbox, frame, policy);
-	if (result != OUTBOX_QUEUED)
-		return result;
-	outbox->mixed = (outbox->mixed && outbox->messages > 0) || policy != outbox->limits.policy;
-	queue_message(outbox, frame, policy == OUTBOX_DROP_OLDEST ? ITEM_MESSAGES : ITEM_GUARDED);
-	offer_room(outbox); /* dropped messages may have been longer than this one */
+		if (result != OUTBOX_QUEUED)
+			return result;
+	}
+	outbox->mixed = true;
+	queue_message(outbox, frame, policy == OUTBOX_DROP_OLDEST ? ITEM_DROPPABLE : ITEM_GUARDED);
+	if (outbox->awaited_len > 0)
+		offer_room(outbox); /* dropped messages may have been longer than this one */
 	return OUTBOX_QUEUED;
 }
 
 bool
 outbox_has_channel_policies(const struct outbox *outbox)
 {
-	return outbox->mixed && outbox->messages > 0;
+	return outbox->mixed;
 }
 
 bool
@@ -487,7 +500,7 @@ outbox_begin_write(struct outbox *outbox, const struct iovec *pieces, size_t cou
 {
 	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
 
-	assert(outbox->in_flight == 0);
+	assert(outbox->in_flight == 0 && count <= UINT16_MAX);
 	for (; outbox->in_flight < count; item = TAILQ_NEXT(item, link)) {
 		size_t len = pieces[outbox->in_flight++].iov_len;
 
@@ -501,21 +514,27 @@ outbox_begin_write(struct outbox *outbox, const struct iovec *pieces, size_t cou
 		if (len == item->range.len)
 			outbox->in_flight_messages += item->range.frames;
 	}
-	outbox->oldest = outbox_item_droppable(item);
+	for (enum item_kind kind = ITEM_MESSAGES; kind <= ITEM_DROPPABLE; kind++)
+		if (outbox->oldest[kind] != NULL && outbox->oldest[kind]->in_flight)
+			outbox->oldest[kind] = outbox_item_of_kind(item, kind);
 }
 
 void
 outbox_end_write(struct outbox *outbox, size_t len)
 {
 	struct outbox_item *item = TAILQ_FIRST(&outbox->items);
+	bool is_first[ITEM_DROPPABLE + 1] = {true, true};
 
 	for (; outbox->in_flight > 0; outbox->in_flight--, item = TAILQ_NEXT(item, link)) {
 		item->in_flight = false;
 		frame_range_unpin(&item->range);
+		if (item->kind <= ITEM_DROPPABLE && is_first[item->kind]) {
+			outbox->oldest[item->kind] = item;
+			is_first[item->kind] = false;
+		}
 	}
 	outbox->in_flight_messages = 0;
 	outbox->in_flight_bytes = 0;
-	outbox->oldest = outbox_item_droppable(TAILQ_FIRST(&outbox->items));
 	outbox_consume(outbox, len);
 }
 

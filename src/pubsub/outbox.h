@@ -76,26 +76,28 @@ struct outbox {
 	struct outbox_pool *pool;
 	void *io; /* for the callbacks' use */
 	struct outbox_items items;
-	struct outbox_item *oldest;  /* the first item with messages that may still be dropped */
+	/* The first item that is not in flight with messages under the outbox's own policy, and
+	 * with messages under OUTBOX_DROP_OLDEST of their channel. */
+	struct outbox_item *oldest[2];
 	struct outbox_item *mark;    /* if marked: replies go behind it; NULL: to the front */
 	struct outbox_item *barrier; /* see outbox_bar(); NULL: none */
 	size_t bytes;                /* queued, messages and replies */
 	size_t message_bytes;
 	uint32_t messages;
-	uint32_t in_flight;          /* items of the write in flight, from the front */
-	uint32_t in_flight_messages; /* in these items; the limits do not count them */
+	uint32_t in_flight_messages; /* in the items in flight; the limits do not count them */
 	uint32_t awaited_len;        /* see outbox_await_room(); 0: no publisher waits */
-	size_t in_flight_bytes;      /* bytes of these messages */
+	uint16_t in_flight;          /* items of the write in flight, from the front */
+	uint8_t form;                /* of new messages, and of the notices of missing ones */
+	bool marked : 1;             /* between outbox_mark() and outbox_unmark() */
+	bool mixed : 1;              /* see outbox_has_channel_policies() */
+	bool scheduled : 1;          /* ready() was called and outbox_flushed() not yet */
+	bool sealed : 1;             /* accepts nothing more */
+	bool closed : 1;             /* sealed, and outbox_peek() returns nothing more */
+	bool awaits_low : 1;         /* see outbox_await_low() */
+	bool has_cursor : 1;         /* used by the hub: some of its subscriptions are replayed */
+	size_t in_flight_bytes;      /* bytes of the messages in flight */
 	struct outbox_limits limits;
 	uint64_t dropped; /* number of messages dropped since the start */
-	uint8_t form;     /* of new messages, and of the notices of missing ones */
-	bool marked;      /* between outbox_mark() and outbox_unmark() */
-	bool mixed;       /* see outbox_has_channel_policies() */
-	bool scheduled;   /* ready() was called and outbox_flushed() not yet */
-	bool sealed;      /* accepts nothing more */
-	bool closed;      /* sealed, and outbox_peek() returns nothing more */
-	bool awaits_low;  /* see outbox_await_low() */
-	bool has_cursor;  /* used by the hub: some of its subscriptions are replayed */
 };
 
 /* Borrows pool and io. */
@@ -131,14 +133,16 @@ enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame
 void outbox_push_range(struct outbox *outbox, const struct frame_range *range);
 
 /*
- * As outbox_push_message(), for a message whose channel has a policy of its own, or may have
- * neighbours in the queue that have one. A message under another policy than OUTBOX_DROP_OLDEST is
- * never dropped to make room for a later one. If too few may be dropped, the new message is.
+ * As outbox_push_message(), for a message whose channel has a policy of its own. Under
+ * OUTBOX_DROP_OLDEST it drops messages under that policy only, their channel's or the outbox's own;
+ * if these do not suffice, it is dropped itself. Under another policy than the outbox's own and
+ * OUTBOX_DROP_OLDEST it is never dropped once it is queued.
  */
 enum outbox_result outbox_push_under(struct outbox *outbox, const struct frame *frame,
     enum outbox_policy policy) __attribute__((warn_unused_result));
 
-/* Whether messages under another policy than the outbox's own may be queued. */
+/* Whether messages under another policy than the outbox's own were queued since the last time that
+ * no message was. */
 bool outbox_has_channel_policies(const struct outbox *outbox);
 
 /* Drops a message with this tag that cannot be queued, and counts it. */

@@ -34,11 +34,27 @@ outbox_item_add(struct outbox *outbox, struct outbox_item *after, enum item_kind
 }
 
 struct outbox_item *
-outbox_item_droppable(struct outbox_item *item)
+outbox_item_of_kind(struct outbox_item *item, enum item_kind kind)
 {
-	while (item != NULL && item->kind != ITEM_MESSAGES)
+	while (item != NULL && item->kind != kind)
 		item = TAILQ_NEXT(item, link);
 	return item;
+}
+
+/* The item is about to be removed, or to become one of another kind. */
+static void
+leave_kind(struct outbox *outbox, struct outbox_item *item)
+{
+	if (item->kind <= ITEM_DROPPABLE && outbox->oldest[item->kind] == item)
+		outbox->oldest[item->kind] =
+		    outbox_item_of_kind(TAILQ_NEXT(item, link), item->kind);
+}
+
+void
+outbox_item_start(struct outbox *outbox, struct outbox_item *item)
+{
+	leave_kind(outbox, item);
+	item->kind = ITEM_STARTED;
 }
 
 void
@@ -46,8 +62,7 @@ outbox_item_remove(struct outbox *outbox, struct outbox_item *item)
 {
 	struct outbox_pool *pool = outbox->pool;
 
-	if (outbox->oldest == item)
-		outbox->oldest = outbox_item_droppable(TAILQ_NEXT(item, link));
+	leave_kind(outbox, item);
 	if (outbox->mark == item)
 		outbox->mark = TAILQ_PREV(item, outbox_items, link);
 	if (outbox->barrier == item)

@@ -9,10 +9,11 @@
 
 /* The items of an outbox's queue, for the files outbox*.c only. */
 enum item_kind {
-	ITEM_MESSAGES, /* messages that may be dropped; the first may be partly sent, see
-			  item_unstart */
-	ITEM_GUARDED,  /* messages that others must not push out: see outbox_push_under() */
-	ITEM_STARTED,  /* one message that is partly sent: the rest must be sent */
+	ITEM_MESSAGES,  /* messages under the outbox's own policy; the first may be partly sent,
+			   see item_unstart */
+	ITEM_DROPPABLE, /* messages under OUTBOX_DROP_OLDEST of their channel; the same */
+	ITEM_GUARDED,   /* messages under another policy of their channel: they are not dropped */
+	ITEM_STARTED,   /* one message that is partly sent: the rest must be sent */
 	ITEM_REPLIES,
 	ITEM_GAP,     /* messages are missing here; turned into a notice when it is at the front */
 	ITEM_BARRIER, /* see outbox_bar() */
@@ -24,7 +25,7 @@ struct outbox_item {
 	uint64_t missed; /* ITEM_GAP */
 	enum item_kind kind;
 	uint8_t form;   /* of its messages, or of those that are missing */
-	bool in_flight; /* being written: its range is pinned, not extended, and before `oldest` */
+	bool in_flight; /* being written: its range is pinned and not extended */
 };
 
 /* Adds an item behind `after` (NULL: at the front). */
@@ -34,7 +35,10 @@ struct outbox_item *outbox_item_add(
 /* Removes an item with its range, which may be empty. */
 void outbox_item_remove(struct outbox *outbox, struct outbox_item *item);
 
-/* The first item from this one on (NULL: none) whose messages may be dropped; NULL: none. */
-struct outbox_item *outbox_item_droppable(struct outbox_item *item);
+/* Makes a partly sent message an item of its own kind, ITEM_STARTED. */
+void outbox_item_start(struct outbox *outbox, struct outbox_item *item);
+
+/* The first item of that kind from this one on (NULL: none); NULL: none. */
+struct outbox_item *outbox_item_of_kind(struct outbox_item *item, enum item_kind kind);
 
 #endif
