@@ -111,6 +111,8 @@ struct piece {
 	size_t at; /* taken so far */
 	bool message;
 	bool in_flight;
+	enum outbox_policy under; /* the policy that the message was queued under */
+	bool is_own;              /* it was the outbox's own */
 	uint64_t gap;
 };
 
@@ -147,16 +149,30 @@ model_add(const char *text, bool message)
 	model[count++].message = message;
 }
 
+/* The first message that may be dropped; count if there is none. is_own: of those under the
+ * outbox's own policy. */
+static size_t
+model_oldest(bool is_own)
+{
+	size_t i = first;
+
+	while (i < count &&
+	       (!model[i].message || model[i].at > 0 || model[i].in_flight ||
+		   model[i].is_own != is_own || (!is_own && model[i].under != OUTBOX_DROP_OLDEST)))
+		i++;
+	return i;
+}
+
 static void
-model_push(const char *text, enum outbox_policy policy, bool notify)
+model_push(const char *text, enum outbox_policy policy, enum outbox_policy own, bool notify)
 {
 	size_t len = strlen(text);
 
 	while (!model_fits(len)) {
-		size_t i = first;
+		size_t i = model_oldest(false);
 
-		while (i < count && (!model[i].message || model[i].at > 0 || model[i].in_flight))
-			i++;
+		if (i == count && own == OUTBOX_DROP_OLDEST)
+			i = model_oldest(true);
 		if (policy == OUTBOX_DROP_NEWEST || i == count) {
 			if (notify)
 				model_gap(count);
@@ -170,6 +186,8 @@ model_push(const char *text, enum outbox_policy policy, bool notify)
 			model_gap(i);
 	}
 	model_add(text, true);
+	model[count - 1].under = policy;
+	model[count - 1].is_own = policy == own;
 	model_bytes += len;
 	model_messages++;
 }
@@ -234,18 +252,20 @@ model_take(size_t max, char *out)
 	*out = '\0';
 }
 
-START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
+/* by_channel: messages may have a policy of their channel, and the outbox's own policy changes
+ * while messages are queued. */
+static void
+run_model(bool by_channel)
 {
+	enum outbox_policy policy = OUTBOX_DROP_NEWEST, own = OUTBOX_DROP_NEWEST;
 	uint64_t seed = 7;
 	char text[24], expected[4096];
+	bool notify = false;
 
 	first = count = model_bytes = model_messages = 0;
 	model_in_flight_bytes = model_in_flight_messages = 0;
 	for (int step = 0; step < testing_steps(200000); step++) {
 		uint64_t r = testing_random(&seed);
-		enum outbox_policy policy =
-		    step / 1000 % 2 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;
-		bool notify = step / 2000 % 2;
 
 		if (written_count > 0 && (step % 1000 == 0 || r % 9 == 8)) {
 			size_t len =
@@ -260,8 +280,16 @@ START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 			ck_assert_str_eq(ob_take_all(), expected);
 			ck_assert_uint_eq(model_messages, 0);
 			first = count = 0;
-			ob_set_policy(policy, notify);
+			notify = step / 2000 % 2;
 		}
+		if (step % 1000 == 0 || (by_channel && step % 100 == 0)) {
+			own = step / (by_channel ? 100 : 1000) % 2 ? OUTBOX_DROP_OLDEST
+								   : OUTBOX_DROP_NEWEST;
+			ob_set_policy(own, notify);
+		}
+		policy = own;
+		if (by_channel && (r >> 50) % 2 > 0)
+			policy = (r >> 51) % 2 > 0 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;
 		snprintf(text, sizeof(text), "{%0*d}", (int)(r >> 8) % 18 + 1, step % 10);
 		switch (r % 9) {
 		case 0:
@@ -285,14 +313,25 @@ START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 			frame_log_tidy(ob.pool.replies);
 			break;
 		default:
-			(void)ob_push(text);
-			model_push(text, policy, notify);
+			(void)ob_push_under(text, policy);
+			model_push(text, policy, own, notify);
 		}
 		ck_assert_uint_eq(ob.outbox.messages, model_messages);
 		ck_assert_uint_eq(ob.outbox.message_bytes, model_bytes);
 	}
 	if (written_count > 0)
 		(void)end_write(0);
+}
+
+START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
+{
+	run_model(false);
+}
+END_TEST
+
+START_TEST(random_steps_with_policies_of_channels_agree_with_a_plain_model)
+{
+	run_model(true);
 }
 END_TEST
 
@@ -303,5 +342,6 @@ main(void)
 	    (const TTest *[]){messages_in_flight_are_not_dropped_and_do_not_count_for_the_limits,
 		bytes_in_flight_stay_when_the_log_is_tidied_and_the_outbox_closed,
 		messages_in_flight_leave_room_for_blocked_publishers,
-		two_hundred_thousand_random_steps_agree_with_a_plain_model, NULL});
+		two_hundred_thousand_random_steps_agree_with_a_plain_model,
+		random_steps_with_policies_of_channels_agree_with_a_plain_model, NULL});
 }

@@ -90,6 +90,15 @@ ob_push_tagged(const char *text, uint32_t tag)
 }
 
 enum outbox_result
+ob_push_under(const char *text, enum outbox_policy policy)
+{
+	struct frame frame = frame_log_write(ob.messages, strlen(text), 1);
+
+	memcpy(frame.ptr, text, frame.len);
+	return outbox_push_under(&ob.outbox, &frame, policy);
+}
+
+enum outbox_result
 ob_push(const char *text)
 {
 	return ob_push_tagged(text, 1);
