@@ -329,3 +329,76 @@ def test_replies_that_wait_for_the_disk_keep_the_order(start_fanfared, loops):
                               encode("INCR", "n"), encode("HISTORY", "READ", "CHANNELS", "a", "0")]))
     assert [connection.read_value() for _ in range(4)] == [b"OK", 0, 1, 1]
     assert connection.read_value()[0][0] == b"a"
+
+
+@PROTOCOLS
+@LOOPS
+def test_a_subscriber_begins_with_the_last_messages(daemon, loops, protocol):
+    publisher, subscriber = daemon.connect(), daemon.client(protocol)
+    keep(publisher, "*", 10, replay=2)
+    for channel, payload in (("a", "1"), ("a", "2"), ("b", "3"), ("a", "4")):
+        publisher.call("PUBLISH", channel, payload)
+    subscriber.command("SUBSCRIBE", "a", "b")
+    expected = [[b"subscribe", b"a", 1], [b"subscribe", b"b", 2], [b"message", b"a", b"2"],
+                [b"message", b"b", b"3"], [b"message", b"a", b"4"]]
+    assert [subscriber.read_value() for _ in expected] == expected
+    publisher.call("PUBLISH", "a", "5")
+    assert subscriber.read_value() == [b"message", b"a", b"5"]
+
+
+@LOOPS
+def test_redis_py_gets_the_last_value_on_subscribe(daemon, loops):
+    keep(daemon.connect(), "price.*", 1, replay=1)
+    client = redis.Redis(port=daemon.port, socket_timeout=seconds(30))
+    for value in range(100):
+        client.publish("price.x", value)
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("price.x", "price.y")
+        message = wait_until(lambda: pubsub.get_message(timeout=0.1), "the last value")
+        assert (message["channel"], message["data"]) == (b"price.x", b"99")
+        client.publish("price.y", "new")
+        message = wait_until(lambda: pubsub.get_message(timeout=0.1), "a new value")
+        assert (message["channel"], message["data"]) == (b"price.y", b"new")
+    client.close()
+
+
+@LOOPS
+def test_last_values_are_followed_by_every_new_message_under_load(daemon, loops):
+    """Rings of one message, and a publisher that does not stop: each subscriber sees consecutive numbers."""
+    watcher, publisher = daemon.connect(), daemon.connect()
+    keep(watcher, "*", 1, replay=1)
+    stopping = threading.Event()
+
+    def publish():
+        number = 0
+        while not stopping.is_set():
+            publisher.send(b"".join(encode("PUBLISH", "n", number + i) for i in range(10)))
+            for _ in range(10):
+                publisher.read_value()
+            number += 10
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        wait_until(lambda: watcher.call("HISTORY", "LEN", "n") == 1, "the first message")
+        for _ in range(100):
+            with daemon.connect() as subscriber:
+                subscriber.command("SUBSCRIBE", "n")
+                assert subscriber.read_value() == [b"subscribe", b"n", 1]
+                numbers = [int(subscriber.read_value()[2]) for _ in range(50)]
+                assert numbers == list(range(numbers[0], numbers[0] + 50))
+    finally:
+        stopping.set()
+        thread.join()
+
+
+@LOOPS
+def test_last_values_come_behind_replies_that_wait_for_the_disk(start_fanfared, loops):
+    daemon = start_fanfared("--io-threads", loops, "--appendonly", "yes", "--appendfsync", "always")
+    publisher, subscriber = daemon.connect(), daemon.client(3)
+    keep(publisher, "*", 1, replay=1)
+    publisher.call("PUBLISH", "a", "x")
+    subscriber.send(encode("SET", "k", "v") + encode("MULTI") + encode("INCR", "n") + encode("SUBSCRIBE", "a") + encode("EXEC"))
+    assert [subscriber.read_value() for _ in range(4)] == [b"OK", b"OK", b"QUEUED", b"QUEUED"]
+    assert subscriber.read_value() == [1, [b"subscribe", b"a", 1]]
+    assert subscriber.read_value() == [b"message", b"a", b"x"]

@@ -8,6 +8,7 @@
 #include "cmd/publish_check.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
+#include "pubsub/hub_latest.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
 #include "resp/writer.h"
@@ -158,20 +159,36 @@ check_armed(struct request *rq, enum hub_kind kind)
 	return true;
 }
 
-/* An armed channel begins where it was armed, and is not armed any more. */
+/* An armed channel begins where it was armed, and is not armed any more; another one begins with
+ * its latest messages if it has the option replay. */
 static enum hub_result
-subscribe_to(struct request *rq, enum hub_kind kind, struct slice name)
+subscribe_to(struct request *rq, enum hub_kind kind, struct slice name, struct hub_latest *latest)
 {
 	struct subscriber *s = &rq->client->subscriber;
 	enum hub_result result;
 	uint64_t after_seq;
 
-	if (kind != HUB_CHANNEL || !armed_find(rq->client, kind, name, &after_seq))
+	if (kind != HUB_CHANNEL)
 		return hub_subscribe(s, kind, name);
+	if (!armed_find(rq->client, kind, name, &after_seq))
+		return (hub_options_in_use(s->hub) & CHANNEL_BIT(replay)) != 0
+			   ? hub_subscribe_latest(s, name, rq->now_us, latest)
+			   : hub_subscribe(s, kind, name);
 	result = hub_subscribe_after(s, name, after_seq, rq->now_us);
 	if (result == HUB_OK || result == HUB_ALREADY)
 		armed_remove(rq->client, kind, name);
 	return result;
+}
+
+/* The messages come behind the confirmations of this slice of the command. */
+static void
+push_latest(struct request *rq, const struct hub_latest *latest)
+{
+	struct outbox *outbox = &rq->client->subscriber.outbox;
+
+	if (!outbox->marked)
+		outbox_mark(outbox);
+	hub_push_latest(&rq->client->subscriber, latest, rq->now_us);
 }
 
 static enum command_result
@@ -180,7 +197,10 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 	struct client *c = rq->client;
 	enum command_result result = COMMAND_DONE;
 	enum hub_result subscribed;
+	struct hub_latest latest;
 
+	latest.count = latest.messages = 0;
+	latest.bytes = 0;
 	if (c->pending->progress == 0 && (!check_names(rq) || !check_armed(rq, kind)))
 		return COMMAND_DONE;
 	if (c->pending->progress == 0)
@@ -195,7 +215,7 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 		}
 		if (!can_begin(rq, kind, name)) /* it was lost in the turns since the check */
 			break;
-		subscribed = subscribe_to(rq, kind, name);
+		subscribed = subscribe_to(rq, kind, name, &latest);
 		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
 			refuse(rq, subscribed, kind, name);
 			break;
@@ -205,12 +225,15 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 			break;
 		put_confirmation_name(rq, verb, name);
 		put_confirmation_count(rq, kind);
-		if (++c->pending->progress + 1 < rq->argc && request_slice_is_over(rq)) {
+		if (++c->pending->progress + 1 < rq->argc &&
+		    (request_slice_is_over(rq) || hub_latest_is_full(&latest))) {
 			result = COMMAND_AGAIN;
 			break;
 		}
 	}
 	client_subscriptions_changed(c);
+	if (latest.count > 0)
+		push_latest(rq, &latest);
 	if (result == COMMAND_DONE)
 		hub_start_replay(&c->subscriber);
 	return result;

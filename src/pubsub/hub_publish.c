@@ -159,8 +159,8 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 	return true;
 }
 
-static void
-overflow(struct subscriber *s)
+void
+hub_overflow(struct subscriber *s)
 {
 	outbox_close(&s->outbox);
 	hub_stop_awaiting(s); /* publishers to another channel may wait for it */
@@ -226,7 +226,7 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 		    hub_policy_for(d, s) == OUTBOX_BLOCK &&
 		    outbox_would_block(&s->outbox, frame->len)) {
 			outbox_refuse(&s->outbox, tag);
-			overflow(s);
+			hub_overflow(s);
 			continue;
 		}
 		result = by_channel ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
@@ -234,7 +234,7 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 		if (result == OUTBOX_QUEUED)
 			queued++;
 		else if (result == OUTBOX_OVERFLOW)
-			overflow(s);
+			hub_overflow(s);
 	}
 	hub->delivered += queued;
 	out->receivers += receivers;

@@ -224,6 +224,9 @@ hub_is_replayed(const struct topic_member *member)
 	return member->subscriber->outbox.has_cursor && member->subscription->entry != 0;
 }
 
+/* hub_publish.c: the outbox refused a message because of its limits. */
+void hub_overflow(struct subscriber *s);
+
 /* hub_publish.c: encodes a kept message of the channel. False: the form cannot carry it. */
 struct ring_message;
 bool hub_encode_kept(struct hub *hub, struct topic *topic, const struct ring_message *kept,
