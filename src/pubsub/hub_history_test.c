@@ -245,7 +245,7 @@ START_TEST(a_channel_exists_as_long_as_it_has_a_ring)
 {
 	keep("*", "10");
 	for (int i = 0; i < 100; i++) {
-		char name[10];
+		char name[16];
 
 		snprintf(name, sizeof(name), "c%d", i);
 		(void)publish(name, "x");

@@ -73,15 +73,19 @@ static double
 overhead_of(uint64_t messages, size_t len)
 {
 	static char text[8192];
+	struct ring_pool its;
+	struct ring *large;
+	size_t budget = SIZE_MAX;
 	double overhead;
 
-	setup();
+	ring_pool_init(&its);
+	large = ring_new(&its, &owner);
 	/* Three times its size, so that it has been trimmed at any place. */
 	for (uint64_t seq = 1; seq <= messages * 3; seq++)
-		ring_append(ring, seq, seq, (struct slice){text, len}, messages, 1 << 30);
-	overhead = (double)(pool.bytes - messages * len) / (double)messages;
-	ck_assert_uint_eq(ring->count, messages);
-	teardown();
+		ring_append(large, seq, seq, (struct slice){text, len}, messages, 1 << 30);
+	overhead = (double)(its.bytes - messages * len) / (double)messages;
+	ck_assert_uint_eq(large->count, messages);
+	ck_assert(ring_free(large, &budget));
 	return overhead;
 }
 
