@@ -102,7 +102,9 @@ def test_a_subscribed_client_may_resume_more_channels(daemon, version):
     publish(publisher, "k1", [b"old"])
     client = with_positions(daemon, version)
     client.subscribe("k0")
-    assert client.call("RESUME", "k0", "0", "k1", "0")[0][1:3:2] == [b"subscribed", 0][:2] or True
+    rows = client.call("RESUME", "k0", "0", "k1", "0")
+    assert [(name, verdict, count) for name, verdict, _, count in rows] == [
+        (b"k0", b"subscribed", 0), (b"k1", b"new", 1)]
     client.command("SUBSCRIBE", "k1")
     assert client.read_value() == [b"subscribe", b"k1", 2]
     assert read_message(client)[::2] == (b"k1", b"old")
@@ -132,7 +134,7 @@ def test_each_verdict_says_where_the_client_stands(daemon):
     assert client.call("RESUME", "ksubscribed", start) == [[b"ksubscribed", b"subscribed", top, 0]]
     assert client.call("RESUME", "other", start) == [[b"other", b"none", b"0-0", 0]]
     assert client.call("RESUME", "kunheard", "0") == [[b"kunheard", b"new", top, 0]]
-    fields = client.info("history")
+    fields = publisher.info("history")
     assert [int(fields[f"resumes_{name}"]) for name in ("resumed", "lost", "new", "subscribed", "none")] == [1, 3, 5, 1, 1]
 
 
@@ -228,13 +230,13 @@ def behind(watcher):
 
 @BOTH_FORMS
 def test_a_slow_reader_is_replayed_from_the_history_and_misses_nothing(daemon, version):
-    client, publisher = stalled(daemon, 20000, "BYTES", 100000, version=version)
+    client, publisher = stalled(daemon, 2000, "BYTES", 100000, version=version)
     # Meanwhile messages go to the history only, but it counts as a receiver.
-    assert publish(publisher, "k", [b"%d x" % number for number in range(20000, 20500)]) == [1] * 500
+    assert publish(publisher, "k", [b"%d x" % number for number in range(2000, 2500)]) == [1] * 500
     line = next(line for line in publisher.outbox_list() if line["cursor"] == "1")
     assert int(line["outbox-bytes"]) <= 100000 and int(line["behind"]) > 500
     last = 0
-    for number in range(20500):
+    for number in range(2500):
         _, position, payload = read_message(client)
         assert payload.split()[0] == b"%d" % number
         seq = int(position.split(b"-")[1])
@@ -243,7 +245,7 @@ def test_a_slow_reader_is_replayed_from_the_history_and_misses_nothing(daemon, v
     wait_until(lambda: cursors(publisher) == 0, "the replay is over")
     publish(publisher, "k", [b"live"])
     assert read_payloads(client, 1) == [b"live"]
-    assert int(publisher.info("history")["history_replayed"]) >= 20500
+    assert int(publisher.info("history")["history_replayed"]) >= 2500
 
 
 @pytest.mark.parametrize("end", ["UNSUBSCRIBE", "RESET"])
