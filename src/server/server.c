@@ -69,6 +69,9 @@
 /* How often a replay for which maxmemory-pubsub leaves no room is tried again. */
 #define MEMORY_POLL_US 5000
 
+/* How long replays go on behind a flush. */
+#define FLUSHED_REPLAY_US 1000
+
 /* Subscriptions and joins of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
 
@@ -518,6 +521,10 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 void
 server_flushed(struct server *server)
 {
+	uint64_t now_us = clock_mono_us();
+
+	/* The flush made outboxes low: what is queued now is flushed in the next turn, at once. */
+	(void)run_replays(server, now_us, now_us + FLUSHED_REPLAY_US);
 	hub_tidy(server->hub);
 	wait_resume(server);
 }
