@@ -206,11 +206,11 @@ def test_resume_in_a_transaction_replays_behind_the_reply_of_exec(daemon):
     assert [client.read_value()[2] for _ in range(4)] == numbers(0, 4)
 
 
-def stalled(daemon, count, *options, version=2, size=1000):
+def stalled(daemon, count, *options, version=2, size=1000, receive_buffer=4096):
     """A client that resumes count messages of `size` bytes and reads none of them: it has a cursor."""
     publisher = daemon.connect(timeout=60)
     publish(publisher, "k", [b"%d " % number + b"x" * size for number in range(count)])
-    client = with_positions(daemon, version, receive_buffer=4096)
+    client = with_positions(daemon, version, receive_buffer=receive_buffer)
     if options:
         client.ok("OUTBOX", "SET", *options)
     client.call("RESUME", "k", "0")
@@ -230,7 +230,7 @@ def behind(watcher):
 
 @BOTH_FORMS
 def test_a_slow_reader_is_replayed_from_the_history_and_misses_nothing(daemon, version):
-    client, publisher = stalled(daemon, 2000, "BYTES", 100000, version=version)
+    client, publisher = stalled(daemon, 2000, "BYTES", 100000, version=version, size=5000, receive_buffer=65536)
     # Meanwhile messages go to the history only, but it counts as a receiver.
     assert publish(publisher, "k", [b"%d x" % number for number in range(2000, 2500)]) == [1] * 500
     line = next(line for line in publisher.outbox_list() if line["cursor"] == "1")
@@ -246,6 +246,39 @@ def test_a_slow_reader_is_replayed_from_the_history_and_misses_nothing(daemon, v
     publish(publisher, "k", [b"live"])
     assert read_payloads(client, 1) == [b"live"]
     assert int(publisher.info("history")["history_replayed"]) >= 2500
+
+
+@pytest.mark.parametrize("chosen", ["by the client", "by the channel"])
+@BOTH_FORMS
+def test_under_catch_up_a_slow_subscriber_misses_nothing(daemon, version, chosen):
+    publisher = daemon.connect(timeout=60)
+    client = with_positions(daemon, version, receive_buffer=65536)
+    client.ok("OUTBOX", "SET", "BYTES", 100000)
+    if chosen == "by the client":
+        client.ok("OUTBOX", "SET", "POLICY", "catch-up")
+    else:
+        publisher.ok("CHANNEL", "SET", "k*", "outbox-policy", "catch-up")
+    client.subscribe("k", "k2")
+    count = 8000
+    for number in range(count):
+        publisher.command("PUBLISH", "k2" if number % 3 == 0 else "k", b"%d " % number + b"x" * 1000)
+    assert [publisher.read_value() for _ in range(count)] == [1] * count
+    assert cursors(publisher) == 1
+    for number in range(count):
+        assert read_message(client)[2].split()[0] == b"%d" % number
+    wait_until(lambda: cursors(publisher) == 0, "it has caught up")
+    publish(publisher, "k", [b"live"])
+    assert read_payloads(client, 1) == [b"live"]
+
+
+def test_catch_up_needs_a_history(daemon):
+    publisher = daemon.connect()
+    client = daemon.connect(receive_buffer=4096)
+    client.ok("OUTBOX", "SET", "BYTES", 1000, "POLICY", "catch-up")
+    client.subscribe("other")
+    publish(publisher, "other", [b"x" * 2000])
+    assert client.is_closed()
+    daemon.wait_for_log("outbox exceeded its limits")
 
 
 @pytest.mark.parametrize("end", ["UNSUBSCRIBE", "RESET"])
@@ -309,7 +342,7 @@ def test_rights_are_checked_when_an_armed_channel_is_subscribed(daemon):
 
 def test_a_reader_that_is_overtaken_gets_a_mark_of_the_right_size(daemon):
     keep(daemon, "k", size=2000)
-    client, publisher = stalled(daemon, 2000, "BYTES", 100000, "NOTIFY", "yes")
+    client, publisher = stalled(daemon, 2000, "BYTES", 100000, "NOTIFY", "yes", size=5000, receive_buffer=65536)
     publish(publisher, "k", [b"%d x" % number for number in range(2000, 4500)])
     expected, missed = 0, 0
     while expected < 4500:
@@ -326,7 +359,7 @@ def test_a_reader_that_is_overtaken_gets_a_mark_of_the_right_size(daemon):
 
 def test_a_reader_that_is_overtaken_without_notify_is_closed(daemon):
     keep(daemon, "k", size=2000)
-    client, publisher = stalled(daemon, 2000, "BYTES", 100000)
+    client, publisher = stalled(daemon, 2000, "BYTES", 100000, size=5000, receive_buffer=65536)
     publish(publisher, "k", [b"x"] * 4500)
     with pytest.raises(Closed):
         while True:

@@ -248,7 +248,7 @@ START_TEST(faults_are_described_in_the_words_of_redis)
 	    described("unixsocketperm", "1777"), "argument must be between 0 and 777 inclusive");
 	ck_assert_str_eq(described("outbox-policy", "x"),
 	    "argument(s) must be one of the following: "
-	    "disconnect, drop-oldest, drop-newest, block");
+	    "disconnect, drop-oldest, drop-newest, block, catch-up");
 	ck_assert_str_eq(described("client-output-buffer-limit", "pubsub 1 2"),
 	    "Wrong number of arguments in buffer limit configuration.");
 	ck_assert_str_eq(described("client-output-buffer-limit", ""),

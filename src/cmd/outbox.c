@@ -127,9 +127,9 @@ parse_option(struct request *rq, struct slice option, struct slice value, struct
 			request_error(rq, "ERR this user may not choose this outbox policy");
 			return false;
 		}
-		request_error(rq,
-		    "ERR outbox policy must be disconnect, drop-oldest, drop-newest, block or "
-		    "default");
+		request_error(rq, "ERR outbox policy must be disconnect, drop-oldest, drop-newest, "
+				  "block, catch-up or "
+				  "default");
 		return false;
 	}
 	if (slice_is_nocase(option, "bytes")) {
@@ -239,7 +239,8 @@ cmd_outbox_help(struct request *rq)
 	    "SET [POLICY <policy>] [BYTES <bytes>] [MESSAGES <messages>] [NOTIFY (yes|no)]",
 	    "  [GOING-AWAY (yes|no)] [ECHO (yes|no)] [POSITIONS (yes|no)] [DEDUP (yes|no)]",
 	    "    Choose the policy for messages that this client does not read in time:",
-	    "    disconnect, drop-oldest, drop-newest, block, or default: as the configuration and",
+	    "    disconnect, drop-oldest, drop-newest, block, catch-up, or default: as the "
+	    "configuration and",
 	    "    the options of the channel say; how much may be queued (0: as much as the",
 	    "    configuration allows); whether the client is told how many messages it",
 	    "    missed; whether it is told, with RESP3, that the server is going away; whether it",

@@ -77,7 +77,7 @@ START_TEST(set_does_all_or_nothing)
 	assert_says(slow, "outbox set policy block foo bar", "-ERR syntax error\r\n");
 	assert_says(slow, "outbox set policy block notify", "-ERR syntax error\r\n");
 	assert_says(slow, "outbox set bytes 5 policy sometimes",
-	    "-ERR outbox policy must be disconnect, drop-oldest, drop-newest, block or "
+	    "-ERR outbox policy must be disconnect, drop-oldest, drop-newest, block, catch-up or "
 	    "default\r\n");
 	ck_assert_int_eq(server_outbox(slow->client)->limits.policy, OUTBOX_DISCONNECT);
 	ck_assert_uint_eq(server_outbox(slow->client)->limits.bytes, 1048576);

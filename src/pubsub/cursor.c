@@ -14,12 +14,42 @@ enum cursor_state
 cursor_state_after(enum cursor_state state, enum cursor_event event)
 {
 	static const uint8_t after[CURSOR_STATES][CURSOR_EVENTS] = {
-	    /*                  ADDED        STARTED         FULL            LOW          ENDED */
-	    [CURSOR_NONE] = {CURSOR_HELD, CURSOR_NONE, CURSOR_NONE, CURSOR_NONE, CURSOR_NONE},
-	    [CURSOR_HELD] = {CURSOR_HELD, CURSOR_DUE, CURSOR_HELD, CURSOR_HELD, CURSOR_NONE},
-	    [CURSOR_DUE] = {CURSOR_HELD, CURSOR_DUE, CURSOR_WAITING, CURSOR_DUE, CURSOR_NONE},
-	    [CURSOR_WAITING] = {CURSOR_HELD, CURSOR_WAITING, CURSOR_WAITING, CURSOR_DUE,
-		CURSOR_NONE},
+	    [CURSOR_NONE] =
+		{
+		    [CURSOR_EVENT_ADDED] = CURSOR_HELD,
+		    [CURSOR_EVENT_BEHIND] = CURSOR_DUE,
+		    [CURSOR_EVENT_STARTED] = CURSOR_NONE,
+		    [CURSOR_EVENT_FULL] = CURSOR_NONE,
+		    [CURSOR_EVENT_LOW] = CURSOR_NONE,
+		    [CURSOR_EVENT_ENDED] = CURSOR_NONE,
+		},
+	    [CURSOR_HELD] =
+		{
+		    [CURSOR_EVENT_ADDED] = CURSOR_HELD,
+		    [CURSOR_EVENT_BEHIND] = CURSOR_HELD,
+		    [CURSOR_EVENT_STARTED] = CURSOR_DUE,
+		    [CURSOR_EVENT_FULL] = CURSOR_HELD,
+		    [CURSOR_EVENT_LOW] = CURSOR_HELD,
+		    [CURSOR_EVENT_ENDED] = CURSOR_NONE,
+		},
+	    [CURSOR_DUE] =
+		{
+		    [CURSOR_EVENT_ADDED] = CURSOR_HELD,
+		    [CURSOR_EVENT_BEHIND] = CURSOR_DUE,
+		    [CURSOR_EVENT_STARTED] = CURSOR_DUE,
+		    [CURSOR_EVENT_FULL] = CURSOR_WAITING,
+		    [CURSOR_EVENT_LOW] = CURSOR_DUE,
+		    [CURSOR_EVENT_ENDED] = CURSOR_NONE,
+		},
+	    [CURSOR_WAITING] =
+		{
+		    [CURSOR_EVENT_ADDED] = CURSOR_HELD,
+		    [CURSOR_EVENT_BEHIND] = CURSOR_WAITING,
+		    [CURSOR_EVENT_STARTED] = CURSOR_WAITING,
+		    [CURSOR_EVENT_FULL] = CURSOR_WAITING,
+		    [CURSOR_EVENT_LOW] = CURSOR_DUE,
+		    [CURSOR_EVENT_ENDED] = CURSOR_NONE,
+		},
 	};
 
 	return (enum cursor_state)after[state][event];
@@ -62,6 +92,14 @@ cursor_add(struct cursor *cursor, struct subscription *subscription, const struc
 		cursor->queued_seq = after_seq;
 	if (ring != NULL)
 		entry->number = ring->appended - (uint32_t)ring_count_after(ring, after_seq);
+}
+
+void
+cursor_add_behind(struct cursor *cursor, struct subscription *subscription, const struct ring *ring,
+    uint64_t after_seq)
+{
+	cursor_add(cursor, subscription, NULL, after_seq);
+	cursor->entries[cursor->count - 1].number = ring->appended - 1;
 }
 
 void

@@ -31,6 +31,7 @@ enum cursor_state {
 
 enum cursor_event {
 	CURSOR_EVENT_ADDED,   /* a subscription was added */
+	CURSOR_EVENT_BEHIND,  /* a live subscription was added, because the outbox has no room */
 	CURSOR_EVENT_STARTED, /* the subscriptions are confirmed */
 	CURSOR_EVENT_FULL,    /* the outbox is not low */
 	CURSOR_EVENT_LOW,     /* the outbox is low again */
@@ -66,6 +67,10 @@ void cursor_free(struct cursor *cursor);                  /* without entries */
 /* Adds an entry. ring NULL: the channel has no ring yet, and no message that could be resumed. */
 void cursor_add(struct cursor *cursor, struct subscription *subscription, const struct ring *ring,
     uint64_t after_seq);
+
+/* Adds an entry whose only message to be queued is the last one that the ring got, or skipped. */
+void cursor_add_behind(struct cursor *cursor, struct subscription *subscription,
+    const struct ring *ring, uint64_t after_seq);
 
 /* Removes the subscription's entry: the subscription is live. */
 void cursor_remove(struct cursor *cursor, struct subscription *subscription);

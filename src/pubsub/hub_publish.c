@@ -185,6 +185,19 @@ leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_memb
 	return true;
 }
 
+/* Under OUTBOX_CATCH_UP there is no room. What no ring keeps overflows. */
+static void
+fall_behind(struct hub *hub, const struct hub_delivery *d, struct topic_member *member,
+    uint32_t tag, struct hub_outcome *out)
+{
+	if (hub_replay_behind(hub, member->subscription, d->message.position.seq)) {
+		out->catching_up++;
+		return;
+	}
+	outbox_refuse(&member->subscriber->outbox, tag);
+	hub_overflow(member->subscriber);
+}
+
 /* One encoding for each wire form in use, then a few words for each member. It is compiled three
  * times, to leave out the tests that a message needs for none of its members: is_plain, all that
  * few messages need; by_channel, for those without policies of channels. */
@@ -235,6 +248,8 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 			queued++;
 		else if (result == OUTBOX_OVERFLOW)
 			hub_overflow(s);
+		else if (result == OUTBOX_BEHIND)
+			fall_behind(hub, d, &topic->members[i], tag, out);
 	}
 	hub->delivered += queued;
 	out->receivers += receivers;

@@ -29,7 +29,7 @@ struct hub_replay {
 	struct cursors due;
 	struct portions portions;
 	const struct cursor *current; /* the cursor whose portion is being queued, or NULL */
-	uint64_t replayed, overtaken;
+	uint64_t replayed, overtaken, fell_behind;
 	/* For planning a portion: */
 	struct ring_message messages[CURSOR_PORTION_MESSAGES];
 	uint32_t entries[CURSOR_PORTION_MESSAGES];
@@ -203,23 +203,48 @@ hub_replay_unkept(struct hub *hub, struct subscription *subscription)
 	return !subscription->subscriber->outbox.sealed;
 }
 
+static struct cursor *
+need_cursor(struct subscriber *s)
+{
+	const struct subscriber *key = s;
+	struct cursor *cursor = cursor_of(s);
+
+	if (cursor != NULL)
+		return cursor;
+	cursor = cursor_new(s);
+	(void)hash_map_set(s->hub->replay->cursors, key_of(&key), cursor);
+	s->outbox.has_cursor = true;
+	return cursor;
+}
+
+bool
+hub_replay_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
+{
+	const struct ring *ring = seq != 0 && subscription->kind == HUB_CHANNEL
+				      ? ring_of(hub, subscription->topic, hub->now_us)
+				      : NULL;
+	struct cursor *cursor;
+
+	if (ring == NULL)
+		return false;
+	cursor = need_cursor(subscription->subscriber);
+	cursor_add_behind(cursor, subscription, ring, seq - 1);
+	move(hub, cursor, CURSOR_EVENT_BEHIND);
+	hub->replay->fell_behind++;
+	return true;
+}
+
 enum hub_result
 hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_seq, uint64_t now_us)
 {
 	enum hub_result result = hub_subscribe(s, HUB_CHANNEL, channel);
-	const struct subscriber *key = s;
 	struct subscription *subscription;
 	struct cursor *cursor;
 
 	if (result != HUB_OK)
 		return result;
 	subscription = TAILQ_LAST(&s->subscriptions[HUB_CHANNEL], subscriptions);
-	cursor = cursor_of(s);
-	if (cursor == NULL) {
-		cursor = cursor_new(s);
-		(void)hash_map_set(s->hub->replay->cursors, key_of(&key), cursor);
-		s->outbox.has_cursor = true;
-	}
+	cursor = need_cursor(s);
 	cursor_add(cursor, subscription, ring_of(s->hub, subscription->topic, now_us), after_seq);
 	move(s->hub, cursor, CURSOR_EVENT_ADDED);
 	return HUB_OK;
@@ -485,6 +510,7 @@ hub_replay_figures(const struct hub *hub)
 	    .cursors = hash_map_count(replay->cursors),
 	    .replayed = replay->replayed,
 	    .overtaken = replay->overtaken,
+	    .fell_behind = replay->fell_behind,
 	    .bytes = replay->portions.bytes,
 	};
 }

@@ -11,7 +11,8 @@
 
 /*
  * Replay: a subscription that begins with kept messages of its channel and goes on with new ones,
- * without a gap and without a message twice.
+ * without a gap and without a message twice. Under OUTBOX_CATCH_UP a live subscription becomes one
+ * again when its outbox has no room.
  *
  * The kept messages of all channels that a subscriber resumes are queued in the order of seq, in
  * portions, while its outbox is low. Until none is left, new messages of these channels go to the
@@ -75,10 +76,11 @@ struct hub_replay_progress {
 struct hub_replay_progress hub_replay_progress(const struct subscriber *s);
 
 struct hub_replay_figures {
-	size_t cursors;     /* subscribers with a replay */
-	uint64_t replayed;  /* messages that were queued by replays */
-	uint64_t overtaken; /* messages that left a ring before they were queued */
-	size_t bytes;       /* memory of encoded portions that are kept for sharing */
+	size_t cursors;       /* subscribers with a replay */
+	uint64_t replayed;    /* messages that were queued by replays */
+	uint64_t overtaken;   /* messages that left a ring before they were queued */
+	uint64_t fell_behind; /* live subscriptions that became replayed ones */
+	size_t bytes;         /* memory of encoded portions that are kept for sharing */
 };
 struct hub_replay_figures hub_replay_figures(const struct hub *hub);
 

@@ -53,7 +53,7 @@ static struct {
 
 static struct hub *hub;
 static uint64_t seed, now_us;
-static uint64_t reads, resumed, lost, overtaken, closed, marks;
+static uint64_t reads, resumed, lost, overtaken, closed, marks, fell_behind;
 
 static size_t
 random_below(size_t n)
@@ -141,10 +141,12 @@ static const struct subscriber_ops ops = {on_ready, on_closed, ignore, on_overta
 static void
 attach(size_t i)
 {
+	static const enum outbox_policy policies[] = {
+	    OUTBOX_DISCONNECT, OUTBOX_DROP_OLDEST, OUTBOX_DROP_NEWEST, OUTBOX_CATCH_UP};
 	struct outbox_limits limits = {
 	    .bytes = 100 + random_below(2000),
 	    .messages = (uint32_t)(1 + random_below(40)),
-	    .policy = (enum outbox_policy)random_below(3),
+	    .policy = policies[random_below(4)],
 	    .notify = random_below(4) > 0,
 	};
 
@@ -419,6 +421,7 @@ run(int steps)
 	change_options();
 	for (int n = 0; n < testing_steps(steps); n++)
 		step();
+	fell_behind += hub_replay_figures(hub).fell_behind;
 	for (size_t i = 0; i < SUBS; i++) {
 		if (!subs[i].is_closed)
 			settle(i);
@@ -453,6 +456,7 @@ START_TEST(every_subscriber_reads_the_truth_or_a_mark_of_the_right_size)
 	ck_assert_uint_gt(overtaken, 0);
 	ck_assert_uint_gt(closed, overtaken);
 	ck_assert_uint_gt(marks, 0);
+	ck_assert_uint_gt(fell_behind, 0);
 	printf("read %llu, resumed %llu, lost %llu, overtaken %llu, closed %llu, marks %llu\n",
 	    (unsigned long long)reads, (unsigned long long)resumed, (unsigned long long)lost,
 	    (unsigned long long)overtaken, (unsigned long long)closed, (unsigned long long)marks);

@@ -29,20 +29,13 @@ ignore(struct subscriber *s)
 }
 
 static void
-on_overflow(struct subscriber *s)
-{
-	(void)s;
-	ck_abort_msg("nobody overflows");
-}
-
-static void
 on_overtaken(struct subscriber *s)
 {
 	ck_assert(s->outbox.closed);
 	overtakens++;
 }
 
-static const struct subscriber_ops ops = {ignore, on_overflow, ignore, on_overtaken};
+static const struct subscriber_ops ops = {ignore, ignore, ignore, on_overtaken};
 
 static void
 attach(int i, size_t bytes, uint32_t messages, enum outbox_policy policy, bool notify)
@@ -441,6 +434,71 @@ START_TEST(a_replay_waits_for_memory_and_goes_on)
 }
 END_TEST
 
+START_TEST(under_catch_up_a_slow_reader_reads_on_from_the_history)
+{
+	char text[12];
+
+	attach(3, 30, 0, OUTBOX_CATCH_UP, false);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("k1")), HUB_OK);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("k2")), HUB_OK);
+	for (int i = 10; i < 60; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		ck_assert_uint_eq(publish(i % 2 == 0 ? "k1" : "k2", text), 1);
+	}
+	ck_assert_uint_eq(subs[3].outbox.messages, 10);
+	ck_assert_uint_eq(hub_replay_figures(hub).fell_behind, 2);
+	for (int i = 10; i < 60; i++) {
+		snprintf(text, sizeof(text), "%d.", i);
+		ck_assert_str_eq(take(3, 3), text);
+		replay_all();
+	}
+	ck_assert_uint_eq(hub_replay_figures(hub).cursors, 0);
+	ck_assert_uint_eq(subs[3].outbox.dropped, 0);
+	publish("k1", "live");
+	ck_assert_str_eq(take(3, 100), "live.");
+	detach(3);
+}
+END_TEST
+
+START_TEST(under_catch_up_a_message_larger_than_the_outbox_is_replayed)
+{
+	attach(3, 10, 0, OUTBOX_CATCH_UP, false);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("k")), HUB_OK);
+	publish("k", "longer than ten bytes");
+	publish("k", "x");
+	replay_all();
+	ck_assert_str_eq(take(3, 100), "longer than ten bytes.");
+	replay_all();
+	ck_assert_str_eq(take(3, 100), "x.");
+	detach(3);
+}
+END_TEST
+
+START_TEST(under_catch_up_what_is_too_long_to_be_kept_is_missed)
+{
+	testing_set_line(hub, "k*", "history-size 100 history-ttl 60 history-message-bytes 5");
+	attach(3, 4, 0, OUTBOX_CATCH_UP, true);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("k")), HUB_OK);
+	ck_assert_uint_eq(publish("k", "toolong"), 1);
+	publish("k", "x");
+	replay_all();
+	ck_assert_uint_eq(subs[3].outbox.dropped, 1);
+	ck_assert_str_eq(take(3, 100), "x.");
+	detach(3);
+}
+END_TEST
+
+START_TEST(under_catch_up_a_channel_without_history_overflows)
+{
+	attach(3, 4, 0, OUTBOX_CATCH_UP, true);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("other")), HUB_OK);
+	ck_assert_uint_eq(publish("other", "too long"), 1);
+	ck_assert(subs[3].outbox.closed);
+	ck_assert_uint_eq(subs[3].outbox.dropped, 1);
+	detach(3);
+}
+END_TEST
+
 START_TEST(progress_says_how_far_a_replay_is)
 {
 	struct hub_replay_progress progress;
@@ -525,6 +583,10 @@ main(void)
 		a_message_too_long_to_be_kept_is_missed_with_those_before_it,
 		subscribers_that_resume_from_one_position_share_one_encoding,
 		publishers_never_wait_for_a_subscriber_that_is_replayed,
+		under_catch_up_a_slow_reader_reads_on_from_the_history,
+		under_catch_up_a_message_larger_than_the_outbox_is_replayed,
+		under_catch_up_what_is_too_long_to_be_kept_is_missed,
+		under_catch_up_a_channel_without_history_overflows,
 		a_replay_waits_for_memory_and_goes_on, progress_says_how_far_a_replay_is,
 		the_verdict_says_from_where_a_channel_can_be_resumed, NULL});
 }

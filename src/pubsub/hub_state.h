@@ -217,6 +217,14 @@ void hub_replay_forgotten(struct hub *hub, struct topic *topic, uint32_t appende
 bool hub_replay_unkept(struct hub *hub, struct subscription *subscription)
     __attribute__((warn_unused_result));
 
+/*
+ * The outbox has no room for a message that was kept under this seq, and OUTBOX_CATCH_UP: from this
+ * message on the subscription is replayed. False: no ring keeps the message, or it is not for a
+ * channel.
+ */
+bool hub_replay_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
+    __attribute__((warn_unused_result));
+
 /* True if the member's messages come from its channel's ring for now. */
 static inline bool
 hub_is_replayed(const struct topic_member *member)

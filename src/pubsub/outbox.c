@@ -312,6 +312,8 @@ apply_policy(struct outbox *outbox, const struct frame *frame, enum outbox_polic
 			if (!drop_oldest(outbox))
 				return refuse_frame(outbox, frame, OUTBOX_DROPPED);
 		break;
+	case OUTBOX_CATCH_UP:
+		return OUTBOX_BEHIND;
 	case OUTBOX_BLOCK:
 		break; /* publishers checked before */
 	}

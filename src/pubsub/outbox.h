@@ -24,6 +24,7 @@ enum outbox_policy {
 	OUTBOX_DROP_OLDEST, /* the oldest messages are dropped */
 	OUTBOX_DROP_NEWEST, /* this message is dropped */
 	OUTBOX_BLOCK,       /* publishers wait: they check outbox_would_block() first */
+	OUTBOX_CATCH_UP,    /* the caller sends this message and later ones when there is room */
 };
 
 struct outbox_limits {
@@ -40,6 +41,7 @@ enum outbox_result {
 			    OUTBOX_QUEUED) */
 	OUTBOX_OVERFLOW, /* the policy says to close the client; the message was dropped and counted
 			  */
+	OUTBOX_BEHIND,   /* OUTBOX_CATCH_UP: there is no room; nothing was done */
 	OUTBOX_CLOSED,   /* the outbox is sealed or closed; nothing was done */
 };
 

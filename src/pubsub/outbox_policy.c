@@ -7,6 +7,7 @@ static const char *const policy_names[] = {
     [OUTBOX_DROP_OLDEST] = "drop-oldest",
     [OUTBOX_DROP_NEWEST] = "drop-newest",
     [OUTBOX_BLOCK] = "block",
+    [OUTBOX_CATCH_UP] = "catch-up",
 };
 
 const char *
