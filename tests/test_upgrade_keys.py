@@ -599,6 +599,8 @@ def test_whichever_call_fails_exactly_one_process_serves_with_everything(start_l
             wait_until(lambda client=client: not isinstance(client.call("INCR", "k"), Error), "a change", 20)
             assert int(client.call("GET", "k")) > value
             value = int(client.call("GET", "k"))
-    assert {"sendmsg", "recvmsg", "fork", "socketpair", "execve"} <= names, names
+    # The writer's own calls are counted as well, in no certain order.
+    expected = {"sendmsg", "recvmsg"} | ({"fork", "socketpair", "execve"} if mode == "memory" else set())
+    assert expected <= names, names
     with Connection(daemon.address) as client:
         assert int(client.call("GET", "k")) >= value
