@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/kept_history.h"
 #include "app/persistence.h"
 #include "app/systemd.h"
 #include "app/upgrade_channel.h"
@@ -13,8 +14,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/net.h"
+#include "persist/disk.h"
+#include "persist/key_stream.h"
+#include "persist/keyspace.h"
 #include "persist/transfer.h"
+#include "pubsub/history.h"
+#include "pubsub/hub_history.h"
 #include "server/blocked.h"
+#include "server/core.h"
+#include "server/history_image.h"
 #include "server/pause.h"
 
 /* The time to read the configuration, and to open the files. */
@@ -31,6 +39,9 @@
 #define PACKETS_A_STEP 16
 
 #define LISTENERS_MAX 64
+
+/* The time to wait for the end of a child that was killed. */
+#define HISTORY_END_US 100000
 
 static void event(struct hand_over *h, enum upgrade_event what);
 
@@ -116,21 +127,42 @@ send_changes(struct hand_over *h)
 	return true;
 }
 
-/* In the child. */
+/* In a child. */
 static bool
-send_keys(void *arg, struct slice part)
+send_parts(const struct hand_over *h, enum upgrade_message message, struct slice part)
 {
-	const struct hand_over *h = arg;
-
 	while (part.len > 0) {
 		size_t len = part.len < UPGRADE_PAYLOAD_MAX ? part.len : UPGRADE_PAYLOAD_MAX;
 
 		if (!upgrade_channel_send(
-			h->upgrade.fd, UPGRADE_KEYS, (struct slice){part.ptr, len}, -1, true))
+			h->upgrade.fd, message, (struct slice){part.ptr, len}, -1, true))
 			return false;
 		part = (struct slice){part.ptr + len, part.len - len};
 	}
 	return true;
+}
+
+static bool
+send_keys(void *arg, struct slice part)
+{
+	return send_parts(arg, UPGRADE_KEYS, part);
+}
+
+static bool
+send_history(void *arg, struct slice part)
+{
+	return send_parts(arg, UPGRADE_HISTORY, part);
+}
+
+static void
+fail_to_copy(struct hand_over *h, int error)
+{
+	if (error == EAGAIN || error == EWOULDBLOCK)
+		buffer_appendf(&h->why, "the new process did not read for %d s", UPGRADE_SEND_S);
+	else
+		buffer_appendf(&h->why, "the child process that sends the keys: %s",
+		    error == ECHILD ? "it ended without a result" : strerror(error));
+	fail(h);
 }
 
 static void
@@ -138,16 +170,67 @@ on_copied(void *arg, int error)
 {
 	struct hand_over *h = arg;
 
-	if (error == 0) {
+	if (error == 0)
 		event(h, UPGRADE_EVENT_COPIED);
+	else
+		fail_to_copy(h, error);
+}
+
+static int
+write_history(void *arg)
+{
+	struct hand_over *h = arg;
+	struct kept_history kept = {.server = h->wiring->server};
+	const struct persist_keyspace keyspace = kept_history_keyspace(&kept);
+
+	return key_stream_write(&keyspace, send_history, h) ? 0 : errno;
+}
+
+static void
+on_history_sent(void *arg)
+{
+	struct hand_over *h = arg;
+	int error = dump_child_result(&h->history);
+
+	net_unwatch(h->history_end);
+	h->history_end = NULL;
+	if (error == 0)
+		h->history_is_sent = true;
+	else
+		fail_to_copy(h, error);
+}
+
+static uint64_t
+newest_seq(const struct hand_over *h)
+{
+	return history_position(hub_history(h->wiring->server->hub)).seq;
+}
+
+/* A child sends the kept messages: no message is published meanwhile, and reads go on. */
+static void
+copy_history(struct hand_over *h)
+{
+	const struct dump_work work = {.run = write_history, .arg = h, .fd = h->upgrade.fd};
+
+	h->history_is_sent = false;
+	h->history_seq = newest_seq(h);
+	if (!dump_child_start(&h->history, &disk_system, &work)) {
+		buffer_appendf(&h->why, "fork: %s", strerror(errno));
+		fail(h);
 		return;
 	}
-	if (error == EAGAIN || error == EWOULDBLOCK)
-		buffer_appendf(&h->why, "the new process did not read for %d s", UPGRADE_SEND_S);
-	else
-		buffer_appendf(&h->why, "the child process that sends the keys: %s",
-		    error == ECHILD ? "it ended without a result" : strerror(error));
-	fail(h);
+	h->history_end = net_watch(h->wiring->net, h->history.result_fd, on_history_sent, h);
+	if (h->history_end == NULL)
+		fail_because(h, "the event loop cannot watch the child process");
+}
+
+/* The child is killed, and waited for: a moment. */
+static void
+end_history(struct hand_over *h)
+{
+	net_unwatch(h->history_end);
+	h->history_end = NULL;
+	(void)dump_child_end(&h->history, HISTORY_END_US);
 }
 
 static bool
@@ -182,6 +265,8 @@ tell(struct hand_over *h)
 {
 	const char *fault = persist_transfer_fault(persist_of(h));
 
+	if (fault == NULL && newest_seq(h) != h->history_seq)
+		fault = "a message was kept after the last one was sent";
 	if (fault != NULL) {
 		fail_because(h, fault);
 		return;
@@ -210,6 +295,7 @@ take_leave(struct hand_over *h)
 	upgrade_disconnect(&h->upgrade);
 	net_leave_listeners(h->wiring->net);
 	persistence_hand_over(h->wiring->persistence);
+	server_history_hand_over(h->wiring->server);
 	blocked_end_all(h->wiring->server);
 	server_freeze(h->wiring->server, false);
 	h->done(h->arg);
@@ -219,6 +305,7 @@ static void
 drop(struct hand_over *h)
 {
 	unwatch(h);
+	end_history(h);
 	if (h->ends_itself)
 		upgrade_disconnect(&h->upgrade);
 	else
@@ -241,6 +328,7 @@ event(struct hand_over *h, enum upgrade_event what)
 	if ((actions & UPGRADE_FREEZE) != 0) {
 		server_freeze(h->wiring->server, true);
 		persist_transfer_sync(persist_of(h));
+		copy_history(h);
 	}
 	if ((actions & UPGRADE_SEAL) != 0)
 		persist_transfer_seal(persist_of(h));
@@ -367,7 +455,7 @@ follow(struct hand_over *h)
 static void
 conclude(struct hand_over *h)
 {
-	if (!send_changes(h) || !persist_transfer_is_synced(persist_of(h)))
+	if (!send_changes(h) || !h->history_is_sent || !persist_transfer_is_synced(persist_of(h)))
 		return;
 	if (send_files(h, UPGRADE_END))
 		event(h, UPGRADE_EVENT_EMPTY);
@@ -382,6 +470,7 @@ hand_over_turn_ends(struct hand_over *h)
 {
 	const char *fault;
 
+	(void)dump_child_reap(&h->history);
 	if (!hand_over_is_active(h))
 		return;
 	fault = persist_transfer_fault(persist_of(h));
@@ -402,7 +491,8 @@ void
 hand_over_init(
     struct hand_over *h, struct wiring *wiring, char **argv, void (*done)(void *arg), void *arg)
 {
-	*h = (struct hand_over){.wiring = wiring, .done = done, .arg = arg};
+	*h = (struct hand_over){
+	    .wiring = wiring, .history = {.result_fd = -1}, .done = done, .arg = arg};
 	upgrade_init(&h->upgrade, argv);
 }
 

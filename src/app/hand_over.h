@@ -8,6 +8,7 @@
 #include "app/upgrade.h"
 #include "app/upgrade_states.h"
 #include "base/buffer.h"
+#include "persist/dump_file.h"
 
 /*
  * Hand over: the upgrade in the process that is replaced. It carries out the actions of
@@ -28,9 +29,13 @@ struct hand_over {
 	uint64_t since_us;                /* when the state began */
 	struct net_watch *input, *output; /* owned; NULL: not watched */
 	pid_t successor;                  /* as it says */
-	bool ends_itself;                 /* it was told to us why: it is not killed */
-	struct buffer why;                /* the upgrade failed */
-	void (*done)(void *arg);          /* the successor serves */
+	struct dump_child history;        /* sends the kept messages while nothing changes */
+	struct net_watch *history_end;
+	bool history_is_sent;
+	uint64_t history_seq;    /* the newest position that it sends */
+	bool ends_itself;        /* it was told to us why: it is not killed */
+	struct buffer why;       /* the upgrade failed */
+	void (*done)(void *arg); /* the successor serves */
 	void *arg;
 };
 

@@ -12,23 +12,17 @@
 #include "server/core.h"
 #include "server/history_image.h"
 
-/* The history in the place of a keyspace. */
-struct kept {
-	struct server *server;
-	struct history_image_reader *reader;
-};
-
 static bool
 dump(void *arg, bool with_use, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
 {
 	(void)with_use;
-	return server_history_write(((struct kept *)arg)->server, sink, sink_arg);
+	return server_history_write(((struct kept_history *)arg)->server, sink, sink_arg);
 }
 
 static void
 replay_begin(void *arg, bool with_use)
 {
-	struct kept *kept = arg;
+	struct kept_history *kept = arg;
 
 	(void)with_use;
 	kept->reader = history_image_begin(kept->server);
@@ -37,7 +31,8 @@ replay_begin(void *arg, bool with_use)
 static bool
 replay(void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len)
 {
-	return history_image_read(((struct kept *)arg)->reader, argv, argc, error, error_len);
+	return history_image_read(
+	    ((struct kept_history *)arg)->reader, argv, argc, error, error_len);
 }
 
 static void
@@ -46,8 +41,8 @@ replay_end(void *arg)
 	(void)arg;
 }
 
-static struct persist_keyspace
-keyspace_of(struct kept *kept)
+struct persist_keyspace
+kept_history_keyspace(struct kept_history *kept)
 {
 	return (struct persist_keyspace){.dump = dump,
 	    .replay_begin = replay_begin,
@@ -56,11 +51,20 @@ keyspace_of(struct kept *kept)
 	    .arg = kept};
 }
 
+bool
+kept_history_end(struct kept_history *kept)
+{
+	struct history_image_reader *reader = kept->reader;
+
+	kept->reader = NULL;
+	return reader != NULL && history_image_end(reader);
+}
+
 /* True: the file was used up, and its content is in the server. */
 static bool
-settle(struct kept *kept, enum history_file_result result, struct buffer *error)
+settle(struct kept_history *kept, enum history_file_result result, struct buffer *error)
 {
-	bool is_whole = kept->reader != NULL && history_image_end(kept->reader);
+	bool is_whole = kept_history_end(kept);
 
 	if (result == HISTORY_FILE_TAKEN && is_whole)
 		return true;
@@ -74,8 +78,8 @@ settle(struct kept *kept, enum history_file_result result, struct buffer *error)
 void
 kept_history_load(struct server *server)
 {
-	struct kept kept = {.server = server};
-	const struct persist_keyspace keyspace = keyspace_of(&kept);
+	struct kept_history kept = {.server = server};
+	const struct persist_keyspace keyspace = kept_history_keyspace(&kept);
 	struct buffer error = {0};
 	enum history_file_result result = history_file_take(&disk_system, &keyspace, &error);
 	struct history_figures figures;
@@ -95,8 +99,8 @@ kept_history_load(struct server *server)
 void
 kept_history_save(struct server *server)
 {
-	struct kept kept = {.server = server};
-	const struct persist_keyspace keyspace = keyspace_of(&kept);
+	struct kept_history kept = {.server = server};
+	const struct persist_keyspace keyspace = kept_history_keyspace(&kept);
 	struct buffer error = {0};
 
 	if (history_file_write(&disk_system, &keyspace, &error))

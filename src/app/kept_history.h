@@ -1,11 +1,27 @@
 #ifndef APP_KEPT_HISTORY_H
 #define APP_KEPT_HISTORY_H
 
+#include <stdbool.h>
+
 /*
- * Kept history: the directive history-save. The kept messages of channels are written to a file at
- * a graceful end and read at the next start (persist/history_file.h, server/history_image.h).
+ * Kept history: the kept messages of channels pass to a successor and, by the directive
+ * history-save, to the next start: they are written to a file at a graceful end and read at the
+ * next start (persist/history_file.h, server/history_image.h).
  */
+struct persist_keyspace;
 struct server;
+
+/* The history in the place of a keyspace (persist/keyspace.h), for a file or a stream. */
+struct kept_history {
+	struct server *server;
+	struct history_image_reader *reader; /* between replay_begin() and kept_history_end() */
+};
+
+struct persist_keyspace kept_history_keyspace(struct kept_history *kept);
+
+/* Ends the reading. True: the server continues the positions. False: there was nothing, or it was
+ * not whole: the server has no kept messages, and a new epoch. */
+bool kept_history_end(struct kept_history *kept) __attribute__((warn_unused_result));
 
 /* Call it before the first client, when the folder is locked and the channels have their options.
  * Whatever is wrong with the file is logged; then positions have a new epoch. */

@@ -320,9 +320,9 @@ load_keys(struct fanfared *f)
 {
 	const char *pidfile = f->settings.pidfile;
 	struct buffer error = {0};
-	bool ok = f->announce_fd == -1
-		      ? persistence_start(f->wiring.persistence, &error)
-		      : take_over_keys(f->announce_fd, f->wiring.persistence, &error);
+	bool ok = f->announce_fd == -1 ? persistence_start(f->wiring.persistence, &error)
+				       : take_over_keys(f->announce_fd, f->wiring.server,
+					     f->wiring.persistence, &error);
 
 	if (!ok) {
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app/kept_history.h"
 #include "app/persistence.h"
 #include "app/upgrade_channel.h"
 #include "base/clock.h"
@@ -25,7 +26,8 @@
 struct receiver {
 	struct persistence *persistence;
 	struct persist_keyspace keyspace;
-	struct key_stream_reader keys, changes;
+	struct key_stream_reader keys, changes, history;
+	struct kept_history kept;
 	bool has_files; /* what is to be taken over was announced */
 	bool is_at_end; /* everything has arrived */
 	uint64_t begun_us;
@@ -80,6 +82,31 @@ read_part(struct receiver *r, struct key_stream_reader *stream, const char *name
 	return ok;
 }
 
+static bool
+read_history(struct receiver *r, const struct upgrade_packet *packet)
+{
+	const struct persist_keyspace keyspace = kept_history_keyspace(&r->kept);
+	struct slice part = {packet->payload, packet->len};
+	struct buffer why = {0};
+	bool ok;
+
+	if (r->kept.reader == NULL)
+		keyspace.replay_begin(keyspace.arg, true);
+	ok = key_stream_read(&r->history, &keyspace, part, &why);
+	if (!ok)
+		buffer_appendf(r->error, "the kept messages did not arrive intact: %.*s",
+		    (int)why.len, why.ptr);
+	buffer_release(&why);
+	return ok;
+}
+
+static bool
+has_whole_history(struct receiver *r)
+{
+	return key_stream_is_whole(&r->history) && r->history.has_end_mark &&
+	       kept_history_end(&r->kept);
+}
+
 /* Takes the lock of the packet. */
 static bool
 on_end(struct receiver *r, struct upgrade_packet *packet)
@@ -93,6 +120,10 @@ on_end(struct receiver *r, struct upgrade_packet *packet)
 	if (!key_stream_is_whole(&r->keys) || !r->keys.has_end_mark ||
 	    !key_stream_is_whole(&r->changes) || r->changes.offset != all.changes_len) {
 		buffer_append_str(r->error, "the keys did not arrive completely");
+		return false;
+	}
+	if (!has_whole_history(r)) {
+		buffer_append_str(r->error, "the kept messages did not arrive completely");
 		return false;
 	}
 	if ((all.files.lock_fd != -1) != (packet->passed_fd != -1)) {
@@ -118,6 +149,8 @@ on_packet(struct receiver *r, struct upgrade_packet *packet)
 		if (r->keys.has_end_mark)
 			return read_part(r, &r->changes, "changes", packet);
 		break;
+	case UPGRADE_HISTORY:
+		return read_history(r, packet);
 	case UPGRADE_END:
 		return on_end(r, packet);
 	default:
@@ -165,10 +198,11 @@ say_no(int fd, const struct buffer *error)
 }
 
 bool
-take_over_keys(int fd, struct persistence *persistence, struct buffer *error)
+take_over_keys(int fd, struct server *server, struct persistence *persistence, struct buffer *error)
 {
 	struct receiver r = {.persistence = persistence,
 	    .keyspace = persistence_server_keyspace(persistence),
+	    .kept = {.server = server},
 	    .error = error};
 	bool ok = send_pid(fd, UPGRADE_HELLO);
 
@@ -181,6 +215,8 @@ take_over_keys(int fd, struct persistence *persistence, struct buffer *error)
 	r.keyspace.replay_end(r.keyspace.arg);
 	key_stream_release(&r.keys);
 	key_stream_release(&r.changes);
+	key_stream_release(&r.history);
+	(void)!kept_history_end(&r.kept); /* if it failed */
 	if (ok)
 		log_notice("upgrade: %zu keys and %" PRIu64 " changes taken over in %.3f s",
 		    r.keyspace.key_count(r.keyspace.arg), r.changes.commands,

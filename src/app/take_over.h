@@ -12,13 +12,14 @@
  * process gives the upgrade up, it must end, and the other one continues.
  */
 struct persistence;
+struct server;
 
 /*
  * Receives keys and opens files, in the place of persistence_start(). fd is the socket of
  * upgrade_take(). False: error says why; the other process was told.
  */
-bool take_over_keys(int fd, struct persistence *persistence, struct buffer *error)
-    __attribute__((warn_unused_result));
+bool take_over_keys(int fd, struct server *server, struct persistence *persistence,
+    struct buffer *error) __attribute__((warn_unused_result));
 
 /* Reports that this process can serve, and waits for the answer. Takes fd. False: it must not
  * serve. After true nothing may fail any more. */

@@ -29,6 +29,7 @@ enum upgrade_message {
 	UPGRADE_FILES,   /* what is to be taken over: struct upgrade_files */
 	UPGRADE_KEYS,    /* a part of the stream with the keys of one moment */
 	UPGRADE_CHANGES, /* a part of the stream with the changes since then */
+	UPGRADE_HISTORY, /* a part of the stream with the kept messages of channels */
 	UPGRADE_END,     /* the same, and the lock of the folder if there is one */
 	UPGRADE_SERVE,   /* it shall serve */
 	/* From the child that should have become the successor: */

@@ -19,6 +19,9 @@
  * - No change is acknowledged after the state that the successor has: from UPGRADE_FREEZE on,
  *   commands that change keys wait. Either they continue after UPGRADE_THAW, or they are refused
  *   after UPGRADE_TAKE_LEAVE.
+ * - No position of a kept message is given twice. A child sends the kept messages after
+ *   UPGRADE_FREEZE, when nothing is published; if one is kept all the same, the upgrade fails.
+ * After UPGRADE_TAKE_LEAVE this process keeps no message.
  * - If anything fails, this process serves as if nothing had happened: UPGRADE_EVENT_FAILED leads
  *   from every state to UPGRADE_NONE, and undoes exactly what was done.
  * - Memory is bounded: while changes are collected, the directive aof-unsynced-max-bytes limits
@@ -30,7 +33,7 @@ enum upgrade_state {
 	UPGRADE_WAITS,     /* ... is ready to receive; a snapshot or rewrite has to end first */
 	UPGRADE_COPIES,    /* a child sends the keys; changes are collected */
 	UPGRADE_FOLLOWS,   /* the changes are sent, until few are left */
-	UPGRADE_FREEZES,   /* nothing changes; the last changes are sent and synced */
+	UPGRADE_FREEZES,   /* nothing changes; the last changes and the kept messages are sent */
 	UPGRADE_CONCLUDES, /* the successor has everything and opens the files */
 	UPGRADE_DONE,      /* it serves */
 };

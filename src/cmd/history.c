@@ -8,6 +8,7 @@
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "resp/writer.h"
+#include "server/pause.h"
 #include "server/request.h"
 #include "server/server_config.h"
 
@@ -56,6 +57,10 @@ cmd_history_del(struct request *rq)
 {
 	if (!check_name(rq))
 		return COMMAND_DONE;
+	if (rq->server->pause->handed_over) {
+		request_error(rq, PAUSE_HANDED_OVER);
+		return COMMAND_DONE;
+	}
 	resp_put_int(
 	    rq->reply, (int64_t)hub_delete_history(rq->server->hub, rq->argv[2], rq->now_us));
 	return COMMAND_DONE;

@@ -8,9 +8,11 @@
 #include "acl/user.h"
 #include "pubsub/channel_options.h"
 #include "pubsub/channel_rates.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "server/access.h"
 #include "server/client.h"
+#include "server/pause.h"
 #include "server/request.h"
 #include "server/server_config.h"
 
@@ -96,6 +98,11 @@ publish_allows(struct request *rq, enum hub_kind kind, struct slice channel, str
 	}
 	if (kind == HUB_CHANNEL && !access_may_publish(rq, channel))
 		return false;
+	if (kind == HUB_CHANNEL && rq->server->pause->handed_over &&
+	    hub_keeps(rq->server->hub, channel)) {
+		request_error(rq, PAUSE_HANDED_OVER);
+		return false;
+	}
 	options = options_of(rq, kind, channel, CHANNEL_BIT(max_message) | RATE_OPTIONS);
 	return options == NULL ||
 	       (is_short_enough(rq, options, message.len) && is_within_rate(rq, options, channel));

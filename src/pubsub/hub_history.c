@@ -10,6 +10,7 @@ struct hub_history {
 	struct history *history;
 	struct hub_options_watch watch;
 	struct hub *hub;
+	bool is_sealed;
 	LIST_HEAD(, hub_append_hook) hooks;
 };
 
@@ -123,6 +124,8 @@ hub_keep(struct hub *hub, struct hub_delivery *d)
 	struct hub_append_hook *hook;
 	struct history_rules rules;
 
+	if (h->is_sealed)
+		return;
 	if (topic == NULL && d->count > 0 && !d->topics[0]->is_pattern)
 		topic = d->topics[0];
 	rules = rules_of(topic != NULL ? hub_channel_options(hub, topic)
@@ -148,6 +151,12 @@ hub_keeps(struct hub *hub, struct slice channel)
 	topic = channel_tree_find(hub->channels, false, channel);
 	return channel_options_keep(
 	    topic != NULL ? hub_channel_options(hub, topic) : hub_options_of(hub, channel));
+}
+
+void
+hub_seal_history(struct hub *hub)
+{
+	hub->history->is_sealed = true;
 }
 
 struct ring *

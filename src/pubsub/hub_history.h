@@ -29,6 +29,9 @@ bool hub_keeps(struct hub *hub, struct slice channel);
  * message is published or history changes. */
 struct ring *hub_ring(struct hub *hub, struct slice channel, uint64_t now_us);
 
+/* From now on no message is kept: another process gives the next positions. */
+void hub_seal_history(struct hub *hub);
+
 /* Removes the kept messages of that channel; returns their number. */
 uint64_t hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us);
 

@@ -377,6 +377,21 @@ START_TEST(deleting_the_history_of_a_channel_leaves_its_subscribers)
 }
 END_TEST
 
+START_TEST(a_sealed_history_gives_no_position_and_messages_are_still_delivered)
+{
+	struct hub_position at;
+
+	keep("a", "10");
+	reclassify();
+	publish_kind(HUB_CHANNEL, "a", "x", S);
+	at = history_position(hub_history(hub));
+	hub_seal_history(hub);
+	publish_kind(HUB_CHANNEL, "a", "y", S);
+	ck_assert_int_eq(position_compare(history_position(hub_history(hub)), at), 0);
+	ck_assert_uint_eq(hub_ring(hub, SLICE("a"), S)->count, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -388,5 +403,6 @@ main(void)
 		limits_of_the_history_apply_after_each_message, changed_options_apply_to_rings,
 		positions_from_before_a_channel_is_kept_are_lost,
 		hooks_are_told_of_each_kept_message_before_its_delivery,
-		deleting_the_history_of_a_channel_leaves_its_subscribers, NULL});
+		deleting_the_history_of_a_channel_leaves_its_subscribers,
+		a_sealed_history_gives_no_position_and_messages_are_still_delivered, NULL});
 }

@@ -8,11 +8,13 @@
 #include "base/clock.h"
 #include "pubsub/channel_lines.h"
 #include "pubsub/channel_options.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_image.h"
 #include "pubsub/hub_options.h"
 #include "resp/writer.h"
 #include "server/core.h"
-#include "server/epoch.h"
+#include "server/history_epoch.h"
+#include "server/pause.h"
 
 /* Pieces of this size are handed to the sink. */
 #define PIECE_BYTES 262144
@@ -251,6 +253,19 @@ history_image_read(struct history_image_reader *r, const struct slice *argv, siz
 	return false;
 }
 
+void
+server_history_forget(struct server *server)
+{
+	hub_image_forget(server->hub, history_epoch_new(server->random));
+}
+
+void
+server_history_hand_over(struct server *server)
+{
+	server->pause->handed_over = true;
+	hub_seal_history(server->hub);
+}
+
 bool
 history_image_end(struct history_image_reader *r)
 {
@@ -262,10 +277,4 @@ history_image_end(struct history_image_reader *r)
 	channel_lines_free(r->lines);
 	xfree(r);
 	return ok;
-}
-
-void
-server_history_forget(struct server *server)
-{
-	hub_image_forget(server->hub, epoch_new(server->random));
 }

@@ -45,6 +45,10 @@ bool history_image_read(struct history_image_reader *r, const struct slice *argv
  */
 bool history_image_end(struct history_image_reader *r) __attribute__((warn_unused_result));
 
+/* Another process continues the positions: no message is kept any more, and clients may not publish
+ * to channels that keep messages. */
+void server_history_hand_over(struct server *server);
+
 /* Gives up kept messages, and begins a new epoch: for an image that must not be used. */
 void server_history_forget(struct server *server);
 

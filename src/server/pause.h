@@ -14,7 +14,10 @@ struct pause {
 	uint64_t until_us; /* of CLIENT PAUSE; monotonic; 0: not paused */
 	bool all;          /* all commands, otherwise only those that publish or change keys */
 	bool frozen;       /* an upgrade: those that publish or change keys */
+	bool handed_over;  /* ... is over: another process serves */
 };
+
+#define PAUSE_HANDED_OVER "READONLY Another process has taken over from this one. Connect again."
 
 /* now_us is monotonic. */
 static inline bool

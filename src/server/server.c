@@ -32,9 +32,9 @@
 #include "server/command.h"
 #include "server/disk.h"
 #include "server/dispatch.h"
-#include "server/epoch.h"
 #include "server/evict.h"
 #include "server/held.h"
+#include "server/history_epoch.h"
 #include "server/history_turn.h"
 #include "server/history_wait.h"
 #include "server/io.h"
@@ -99,7 +99,7 @@ make_hub(struct server *server)
 	const struct hub_config config = {
 	    .limits = &server->config->hub,
 	    .history = &server->config->history,
-	    .epoch = epoch_new(server->random),
+	    .epoch = history_epoch_new(server->random),
 	    .forms = server_wire_forms,
 	    .form_count = SERVER_WIRE_FORMS,
 	    .segment_bytes = server->config->segment_bytes,
@@ -505,7 +505,9 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	wait_us = earlier(wait_us, run_replays(server, now_us, begun_us + budget_us / 2));
 	more = release_gone(server, begun_us + budget_us / 2);
-	wait_us = earlier(wait_us, presence_service_turn(server, now_us, begun_us + budget_us / 2));
+	if (!server->pause->frozen) /* it publishes events */
+		wait_us = earlier(
+		    wait_us, presence_service_turn(server, now_us, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, history_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;

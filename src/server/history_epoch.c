@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "server/epoch.h"
+#include "server/history_epoch.h"
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -8,7 +8,7 @@
 #define RANDOM_BITS 20
 
 uint64_t
-epoch_new(struct random *random)
+history_epoch_new(struct random *random)
 {
 	return clock_wall_us() / 1000000 << RANDOM_BITS |
 	       random_below(random, UINT64_C(1) << RANDOM_BITS);
