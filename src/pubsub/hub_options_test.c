@@ -150,7 +150,7 @@ START_TEST(existing_topics_follow_a_change_in_slices)
 {
 	struct topic *topics[10];
 	size_t followed = 0;
-	char name[8];
+	char name[16];
 
 	set("c*", "replay", "1");
 	for (int i = 0; i < 10; i++) {
