@@ -57,8 +57,11 @@ struct cli_command {
 extern const struct cli_command aof_command;
 extern const struct cli_command bench_command;
 extern const struct cli_command call_command;
+extern const struct cli_command channels_command;
+extern const struct cli_command history_command;
 extern const struct cli_command info_command;
 extern const struct cli_command ping_command;
+extern const struct cli_command presence_command;
 extern const struct cli_command pub_command;
 extern const struct cli_command sub_command;
 

@@ -18,6 +18,9 @@
 static const struct cli_command *const commands[] = {
     &sub_command,
     &pub_command,
+    &history_command,
+    &channels_command,
+    &presence_command,
     &ping_command,
     &info_command,
     &call_command,
@@ -87,7 +90,7 @@ put_help(struct buffer *out, const struct cli_command *command)
 	if (command == NULL) {
 		buffer_append_str(out, "\nCommands (for details: fanfare COMMAND --help):\n");
 		for (size_t i = 0; i < COMMAND_COUNT; i++)
-			buffer_appendf(out, "  %-6s %s\n", commands[i]->name, commands[i]->summary);
+			buffer_appendf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
 	} else {
 		buffer_appendf(out, "  %s\n", command->summary);
 		if (command->options->name != NULL)
