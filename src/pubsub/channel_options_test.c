@@ -111,7 +111,7 @@ START_TEST(what_is_not_allowed_changes_nothing)
 	    {"history-size", ""}, {"history-size", "1kb"}, {"history-ttl", "2147483648"},
 	    {"history-ttl", "1s"}, {"history-bytes", "1023"}, {"history-bytes", "65gb"},
 	    {"history-message-bytes", "0"}, {"history-message-bytes", "1025kb"},
-	    {"replay", "10001"}, {"outbox-policy", "catch-up"}, {"outbox-policy", ""},
+	    {"replay", "10001"}, {"outbox-policy", "catch-on"}, {"outbox-policy", ""},
 	    {"presence", "yes"}, {"events", ""}, {"events", "join,"}, {"events", ",join"},
 	    {"events", "join,none"}, {"no-echo", "1"}, {"idempotency-window", "0"},
 	    {"publish-users", ""}, {"publish-users", "a,"}, {"publish-users", ",a"},
