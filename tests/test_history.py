@@ -271,7 +271,7 @@ def test_a_long_reply_does_not_hold_the_loop(daemon, loops, protocol):
         assert [entry[0] for entry in reader.read_value()] == [entry[0] for entry in reversed(reply)]
         assert watcher.call("HISTORY", "DEL", "a") == count
         wait_until(lambda: int(watcher.info("history")["history_bytes"]) < 1000, "its memory is free", 30)
-    assert pinger.longest_cpu_s < seconds(0.010)
+    pinger.assert_no_stall(0.05)
 
 
 @LOOPS
@@ -287,7 +287,7 @@ def test_a_million_messages_that_expire_at_once_do_not_hold_the_loop(daemon, loo
     with Pinger(daemon) as pinger:
         keep(watcher, "*", 1, 1)
         wait_until(lambda: watcher.info("history")["history_channels"] == "0", "all have expired", 60)
-    assert pinger.longest_cpu_s < seconds(0.010)
+    pinger.assert_no_stall(0.05)
 
 
 @LOOPS

@@ -12,6 +12,8 @@ struct hub_history {
 	struct hub *hub;
 	bool is_sealed;
 	LIST_HEAD(, hub_append_hook) hooks;
+	uint64_t lines; /* a hash of the lines that say which channels keep messages */
+	bool begins;    /* these lines changed, and topics do not have their new options yet */
 };
 
 static void
@@ -50,12 +52,46 @@ history_of(struct hub_options_watch *watch)
 	return (struct hub_history *)(void *)((char *)watch - offsetof(struct hub_history, watch));
 }
 
+static uint64_t
+mix(uint64_t hash, uint64_t value)
+{
+	return (hash ^ value) * 0x100000001b3; /* FNV-1a */
+}
+
+/* A change of other options leaves it as it is: nobody's position is lost because of them. */
+static uint64_t
+hash_of_lines(const struct channel_lines *lines)
+{
+	const struct channel_line *line;
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (line = channel_lines_first(lines); line != NULL; line = channel_lines_next(line)) {
+		uint32_t set = line->set & (CHANNEL_BIT(history_size) | CHANNEL_BIT(history_ttl));
+
+		if (set == 0)
+			continue;
+		for (size_t i = 0; i < line->glob.len; i++)
+			hash = mix(hash, (unsigned char)line->glob.ptr[i]);
+		hash = mix(hash, set);
+		hash = mix(hash, line->values.history_size);
+		hash = mix(hash, line->values.history_ttl);
+	}
+	return hash;
+}
+
 /* Channels without a topic have their new options now, and may begin to keep messages. */
 static void
 lines_changed(struct hub_options_watch *watch)
 {
 	struct hub_history *h = history_of(watch);
+	uint64_t lines = hash_of_lines(hub_channel_lines(h->hub));
 
+	if (hub_is_reclassified(h->hub))
+		h->begins = false;
+	if (lines == h->lines)
+		return;
+	h->lines = lines;
+	h->begins = true;
 	if (is_in_use(h->hub))
 		history_begin_keeping(h->history);
 }
@@ -70,7 +106,7 @@ channel_changed(
 
 	if (topic->ring != 0)
 		history_set_rules(h->history, topic->ring, &rules, h->hub->now_us);
-	else if (rules.size > 0)
+	else if (rules.size > 0 && h->begins)
 		history_begin_keeping(h->history);
 }
 

@@ -329,6 +329,32 @@ START_TEST(positions_from_before_a_channel_is_kept_are_lost)
 }
 END_TEST
 
+START_TEST(a_change_of_other_options_makes_no_position_lost)
+{
+	uint64_t before;
+
+	keep("*", "10");
+	reclassify();
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("a")), HUB_OK);
+	before = top();
+	set("*", "max-subscribers", "5");
+	set("b", "history-bytes", "1mb");
+	reclassify();
+	ck_assert_uint_eq(top(), before);
+	ck_assert(resumes("a", before) && resumes("other", before));
+	/* Another change before the first one is applied to all topics. */
+	keep("c", "5");
+	set("*", "max-subscribers", "6");
+	reclassify();
+	ck_assert(!resumes("a", before) && !resumes("other", before));
+	before = top();
+	set("*", "max-subscribers", "7");
+	reclassify();
+	ck_assert_uint_eq(top(), before);
+	ck_assert(resumes("a", before));
+}
+END_TEST
+
 static void
 on_append(struct hub_append_hook *its, const struct topic *topic, struct hub_position position)
 {
@@ -402,6 +428,7 @@ main(void)
 		a_large_message_is_kept_once, a_channel_exists_as_long_as_it_has_a_ring,
 		limits_of_the_history_apply_after_each_message, changed_options_apply_to_rings,
 		positions_from_before_a_channel_is_kept_are_lost,
+		a_change_of_other_options_makes_no_position_lost,
 		hooks_are_told_of_each_kept_message_before_its_delivery,
 		deleting_the_history_of_a_channel_leaves_its_subscribers,
 		a_sealed_history_gives_no_position_and_messages_are_still_delivered, NULL});

@@ -47,12 +47,12 @@ lines_changed(struct hub *hub)
 	struct hub_options_watch *watch;
 
 	hub->options_in_use = channel_lines_options(hub_channel_lines(hub));
-	if (options->is_walking)
-		options->again = true;
-	options->is_walking = true;
 	LIST_FOREACH (watch, &options->watches, link)
 		if (watch->lines_changed != NULL)
 			watch->lines_changed(watch);
+	if (options->is_walking)
+		options->again = true;
+	options->is_walking = true;
 }
 
 bool

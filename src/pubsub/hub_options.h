@@ -57,7 +57,8 @@ bool hub_is_reclassified(const struct hub *hub);
 
 /*
  * For modules that keep data for channels because of their options. lines_changed() is called after
- * each change of the lines, before any topic has its new class. channel_changed() is called when
+ * each change of the lines, before any topic has its new class; hub_is_reclassified() still tells
+ * whether an earlier change was applied to all topics. channel_changed() is called when
  * the options of a topic may have changed: the module compares them with its data. It may hold and
  * release channels, this one included. NULL functions are not called.
  */
