@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
 
 static struct subscriber *
@@ -48,6 +49,12 @@ on_dropped(void *arg, uint32_t tag, uint64_t count)
 	topic_tags_dropped(hub->tags, tag, count);
 }
 
+static bool
+on_unsent(struct outbox *outbox, uint64_t id, uint8_t form, const struct frame_range *range)
+{
+	return hub_queue_hand_over(subscriber_of(outbox)->hub, id, form, range);
+}
+
 static size_t
 write_notice(struct outbox *outbox, uint8_t form, uint64_t missed, char *out)
 {
@@ -76,6 +83,7 @@ hub_new(const struct hub_config *config)
 	    .room = on_room,
 	    .low = on_low,
 	    .dropped = on_dropped,
+	    .unsent = on_unsent,
 	    .notice = write_notice,
 	    .arg = hub,
 	};
@@ -113,6 +121,7 @@ hub_free(struct hub *hub)
 	hub_history_free(hub->history);
 	hub_options_free(hub->options);
 	hub_release_dedup(hub);
+	hub_queues_release(hub);
 	xfree(hub);
 }
 
@@ -132,12 +141,13 @@ hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_ops *o
 static bool
 is_subscribed(const struct subscriber *s)
 {
-	return s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] > 0;
+	return s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] > 0 ||
+	       s->in_queues;
 }
 
 /* Called after the subscriber's policy or subscriptions changed. */
-static void
-count_blocking(struct subscriber *s)
+void
+hub_count_blocking(struct subscriber *s)
 {
 	bool blocking =
 	    s->outbox.limits.policy == OUTBOX_BLOCK && !s->outbox.closed && is_subscribed(s);
@@ -216,7 +226,7 @@ remove_subscription(struct hub *hub, struct subscription *subscription)
 	xfree(subscription);
 	if (topic->count == 0)
 		lost_last_member(hub, kind, topic);
-	count_blocking(s);
+	hub_count_blocking(s);
 	hub_recheck(s);
 }
 
@@ -224,9 +234,11 @@ bool
 hub_detach(struct subscriber *s, size_t budget)
 {
 	outbox_close(&s->outbox);
-	count_blocking(s);
+	hub_count_blocking(s);
 	hub_stop_awaiting(s);
 	hub_set_dedup(s, false);
+	if (!hub_leave_queues(s, &budget))
+		return false;
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
 
@@ -257,6 +269,13 @@ max_subscribers(struct hub *hub, const struct topic *topic)
 	return own > 0 && own < most ? own : most;
 }
 
+uint32_t
+hub_subscription_count(const struct subscriber *s)
+{
+	return s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] +
+	       hub_queue_count(s);
+}
+
 bool
 hub_is_subscribed(struct subscriber *s, enum hub_kind kind, struct slice name)
 {
@@ -276,8 +295,7 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 		return HUB_NAME_TOO_LONG;
 	if (find_subscription(s, kind, name, &topic) != NULL)
 		return HUB_ALREADY;
-	if (s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] >=
-	    limits->subscriptions)
+	if (hub_subscription_count(s) >= limits->subscriptions)
 		return HUB_TOO_MANY_SUBSCRIPTIONS;
 	if (topic != NULL && topic->count >= max_subscribers(s->hub, topic))
 		return HUB_TOO_MANY_SUBSCRIBERS;
@@ -292,7 +310,7 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 	subscription_table_add(s->hub->table, subscription);
 	TAILQ_INSERT_TAIL(&s->subscriptions[kind], subscription, of_subscriber);
 	s->count[kind]++;
-	count_blocking(s);
+	hub_count_blocking(s);
 	if (topic->count == 1)
 		got_first_member(s->hub, kind, topic);
 	return HUB_OK;
@@ -372,7 +390,7 @@ hub_set_limits(struct subscriber *s, const struct outbox_limits *limits)
 	    limits->policy == OUTBOX_BLOCK || (limits->channel_policies >> OUTBOX_BLOCK & 1) != 0;
 
 	outbox_set_limits(&s->outbox, limits);
-	count_blocking(s);
+	hub_count_blocking(s);
 	if (!may_block)
 		hub_stop_awaiting(s);
 	else if (other)

@@ -58,21 +58,6 @@ struct hub_config {
 	size_t segment_bytes; /* of the frame logs */
 };
 
-enum hub_result {
-	HUB_OK,
-	HUB_ALREADY, /* subscribed before; nothing changed */
-	HUB_NOT_SUBSCRIBED,
-	HUB_NAME_TOO_LONG,
-	HUB_TOO_MANY_SUBSCRIPTIONS, /* of this subscriber */
-	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
-	HUB_BLOCKED, /* a subscriber under OUTBOX_BLOCK has no room: nothing was done; publish again
-			later */
-	HUB_FULL, /* limits.memory_bytes would be exceeded: nothing was done; publish again later */
-	HUB_TOO_LARGE, /* this message alone exceeds limits.memory_bytes: waiting does not help */
-	HUB_PREPARING, /* a large message is being copied, no subscriber has it yet: publish it
-			  again in the next turn, or end the publication */
-};
-
 struct hub *hub_new(const struct hub_config *config); /* copies config; returns owned (hub_free) */
 void hub_free(struct hub *hub);                       /* all subscribers are detached */
 

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
 
 static size_t
@@ -52,7 +53,7 @@ hub_memory_needed(struct hub *hub, struct hub_delivery *d)
 		unsigned forms = 0;
 
 		for (uint32_t m = 0; m < topic->count && forms < hub->form_count; m++) {
-			uint8_t form = topic->members[m].subscriber->outbox.form;
+			uint8_t form = hub_form_of(topic->members[m].subscriber);
 
 			if ((used >> form & 1) != 0)
 				continue;
@@ -106,5 +107,7 @@ bool
 hub_drop_queue(struct subscriber *s, size_t budget)
 {
 	outbox_close(&s->outbox);
+	if (!hub_leave_queues(s, &budget))
+		return false;
 	return s->outbox.in_flight == 0 && outbox_discard(&s->outbox, &budget);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pubsub/hub_history.h"
+#include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
 
 /* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
@@ -118,6 +119,15 @@ hub_encode_kept(struct hub *hub, struct topic *topic, const struct ring_message 
 	return encode(hub, &d, form, tag, 0, frame);
 }
 
+bool
+hub_encode_message(struct hub *hub, const struct hub_message *message, uint8_t form, uint32_t tag,
+    struct frame *frame)
+{
+	struct hub_delivery d = {.message = *message, .verbatim = {.len = message->payload.len}};
+
+	return encode(hub, &d, form, tag, 0, frame);
+}
+
 /* One step of preparing a frame. False if more steps follow. */
 static bool
 prepare_frame(struct hub *hub, struct hub_delivery *d, uint8_t form, uint64_t id)
@@ -147,14 +157,15 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 	uint32_t done = 0;
 
 	for (uint32_t i = 0; i < topic->count; i++) {
-		const struct outbox *outbox = &topic->members[i].subscriber->outbox;
+		const struct subscriber *s = topic->members[i].subscriber;
+		uint8_t form = hub_form_of(s);
 
-		if (outbox->sealed || hub_is_replayed(&topic->members[i]) ||
-		    (done >> outbox->form & 1) != 0)
+		if (s->outbox.sealed || hub_is_replayed(&topic->members[i]) ||
+		    (done >> form & 1) != 0)
 			continue;
-		if (!prepare_frame(hub, d, outbox->form, id))
+		if (!prepare_frame(hub, d, form, id))
 			return false;
-		done |= 1U << outbox->form;
+		done |= 1U << form;
 	}
 	return true;
 }
@@ -198,6 +209,15 @@ fall_behind(struct hub *hub, const struct hub_delivery *d, struct topic_member *
 	hub_overflow(member->subscriber);
 }
 
+/* A member of a queue group cannot catch up: it would read the messages of the others, too. */
+static enum outbox_policy
+queue_policy(const struct hub_delivery *d, const struct subscriber *s)
+{
+	enum outbox_policy policy = hub_policy_for(d, s);
+
+	return policy == OUTBOX_CATCH_UP ? OUTBOX_DISCONNECT : policy;
+}
+
 /* One encoding for each wire form in use, then a few words for each member. It is compiled three
  * times, to leave out the tests that a message needs for none of its members: is_plain, all that
  * few messages need; by_channel, for those without policies of channels. */
@@ -214,10 +234,14 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
 		enum outbox_result result;
+		uint64_t queue = 0;
 
+		if (!is_plain && s->is_queue && (s = hub_queue_take(hub, d, s, &queue)) == NULL)
+			continue;
 		if (s->outbox.sealed)
 			continue;
-		if (!is_plain && (s == d->except || (d->dedup && hub_has_copy(hub, s))))
+		if (!is_plain &&
+		    (s == d->except || (d->dedup && queue == 0 && hub_has_copy(hub, s))))
 			continue;
 		receivers++;
 		if (s->outbox.has_cursor && leave_to_replay(hub, d, &topic->members[i], tag, out))
@@ -242,8 +266,12 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 			hub_overflow(s);
 			continue;
 		}
-		result = by_channel ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
-				    : outbox_push_message(&s->outbox, frame);
+		if (!is_plain && queue != 0)
+			result = outbox_push_queued(&s->outbox, frame, queue_policy(d, s), queue);
+		else
+			result = by_channel
+				     ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
+				     : outbox_push_message(&s->outbox, frame);
 		if (result == OUTBOX_QUEUED)
 			queued++;
 		else if (result == OUTBOX_OVERFLOW)
@@ -260,7 +288,7 @@ static void
 deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
     enum hub_limiting limiting, struct hub_outcome *out)
 {
-	if (d->dedup || d->except != NULL || limiting == HUB_WITHIN_LIMITS)
+	if (d->dedup || d->except != NULL || limiting == HUB_WITHIN_LIMITS || hub->queue_groups > 0)
 		deliver_members(hub, d, topic, id, limiting, out, false, d->by_channel);
 	else if (d->by_channel)
 		deliver_members(hub, d, topic, id, limiting, out, true, true);
@@ -419,7 +447,7 @@ is_large(const struct hub *hub, const struct hub_delivery *d)
 		return false;
 	for (size_t i = 0; i < d->count; i++)
 		for (uint32_t m = 0; m < d->topics[i]->count; m++)
-			if (hub->forms[d->topics[i]->members[m].subscriber->outbox.form]
+			if (hub->forms[hub_form_of(d->topics[i]->members[m].subscriber)]
 				->transform != NULL)
 				return true;
 	return false;

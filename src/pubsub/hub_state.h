@@ -36,6 +36,7 @@ struct hub_wait {
 TAILQ_HEAD(hub_waits, hub_wait);
 
 struct hub_options;
+struct hub_queues;
 struct hub_replay;
 
 /* hub_dedup.c */
@@ -63,6 +64,8 @@ struct hub {
 	uint32_t options_in_use;     /* see hub_options_in_use() */
 	struct hub_history *history; /* hub_history.c */
 	struct hub_replay *replay;   /* hub_replay.c */
+	struct hub_queues *queues;   /* hub_queue.c; NULL: there was no group yet */
+	size_t queue_groups;
 	struct frame_log *replies;
 	struct outbox_pool pool;
 	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */
@@ -194,6 +197,18 @@ hub_blocks(const struct hub_delivery *d, const struct subscriber *s)
 		return false;
 	return d->by_channel ? hub_policy_for(d, s) == OUTBOX_BLOCK : s->blocking;
 }
+
+/* hub.c: subscriptions and memberships of queue groups; after one of them or the policy changed. */
+uint32_t hub_subscription_count(const struct subscriber *s);
+void hub_count_blocking(struct subscriber *s);
+
+/* hub_publish.c: encodes a message that was published before. False: the form cannot carry it. */
+bool hub_encode_message(struct hub *hub, const struct hub_message *message, uint8_t form,
+    uint32_t tag, struct frame *frame);
+
+/* hub_wait.c: whether the message has to wait for s, which blocks and then records it. */
+bool hub_waits_for(
+    struct hub *hub, struct hub_delivery *d, struct subscriber *s, struct hub_publication *p);
 
 /* hub_replay.c: a part of the life of the hub. hub_replay_shrink: see hub_shrink(). */
 void hub_replay_init(struct hub *hub);

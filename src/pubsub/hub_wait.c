@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
 
 /*
@@ -146,6 +147,15 @@ waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publicat
 	return true;
 }
 
+bool
+hub_waits_for(
+    struct hub *hub, struct hub_delivery *d, struct subscriber *s, struct hub_publication *p)
+{
+	size_t len = hub_frame_len(hub, d, s->outbox.form);
+
+	return len > 0 && waits_for(s, len, hub->now_us, p);
+}
+
 /* Called before anything is written, so that under OUTBOX_BLOCK a message is delivered to all
  * subscribers or to none yet. */
 bool
@@ -163,6 +173,10 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 		for (uint32_t m = 0; m < topic->count; m++) {
 			struct subscriber *s = topic->members[m].subscriber;
 
+			if (s->is_queue) {
+				waits = hub_queue_must_wait(hub, d, s, p) || waits;
+				continue;
+			}
 			if (s == d->except || !hub_blocks(d, s) ||
 			    hub_is_replayed(&topic->members[m]) ||
 			    (d->dedup && hub_has_copy(hub, s)))
@@ -209,7 +223,9 @@ hub_delivered(struct hub *hub, const struct hub_delivery *d, struct hub_publicat
 		for (uint32_t m = 0; m < d->topics[i]->count; m++) {
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
-			if (s->wait != NULL && s->wait->ticket == ticket)
+			if (s->is_queue)
+				hub_queue_delivered(s, ticket);
+			else if (s->wait != NULL && s->wait->ticket == ticket)
 				hub_stop_awaiting(s);
 		}
 }

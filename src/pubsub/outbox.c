@@ -37,15 +37,15 @@ count_bytes(struct outbox *outbox, size_t len)
 	outbox->pool->bytes += len;
 }
 
-static void
-uncount_bytes(struct outbox *outbox, size_t len)
+void
+outbox_uncount_bytes(struct outbox *outbox, size_t len)
 {
 	outbox->bytes -= len;
 	outbox->pool->bytes -= len;
 }
 
-static void
-uncount_messages(struct outbox *outbox, size_t len, uint32_t messages)
+void
+outbox_uncount_messages(struct outbox *outbox, size_t len, uint32_t messages)
 {
 	outbox->message_bytes -= len;
 	outbox->messages -= messages;
@@ -139,33 +139,12 @@ outbox_close(struct outbox *outbox)
 	outbox_seal(outbox);
 }
 
-bool
-outbox_discard(struct outbox *outbox, size_t *budget)
-{
-	struct outbox_item *item;
-
-	assert(outbox->closed);
-	if (outbox->in_flight > 0)
-		return false;
-	while ((item = TAILQ_FIRST(&outbox->items)) != NULL) {
-		if (*budget == 0)
-			return false;
-		--*budget;
-		uncount_bytes(outbox, item->range.len);
-		if (item->kind <= ITEM_STARTED)
-			uncount_messages(outbox, item->range.len, item->range.frames);
-		outbox_item_remove(outbox, item);
-	}
-	return true;
-}
-
 void
-outbox_release(struct outbox *outbox)
+outbox_count_drops(struct outbox *outbox, uint32_t tag, uint64_t count)
 {
-	size_t all = SIZE_MAX;
-
-	outbox_close(outbox);
-	(void)!outbox_discard(outbox, &all);
+	outbox->dropped += count;
+	outbox->pool->dropped_total += count;
+	outbox->pool->dropped(outbox->pool->arg, tag, count);
 }
 
 static void
@@ -192,14 +171,6 @@ note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form, uint64_
 	schedule(outbox);
 }
 
-static void
-count_drops(struct outbox *outbox, uint32_t tag, uint64_t count)
-{
-	outbox->dropped += count;
-	outbox->pool->dropped_total += count;
-	outbox->pool->dropped(outbox->pool->arg, tag, count);
-}
-
 /* Messages under the policy of their channel come first. An outbox has both kinds only if its own
  * policy has changed. */
 static struct outbox_item *
@@ -224,12 +195,12 @@ drop_oldest(struct outbox *outbox)
 	if (item == NULL)
 		return false;
 	dropped = frame_range_drop_first(&item->range);
-	uncount_bytes(outbox, dropped.len);
-	uncount_messages(outbox, dropped.len, 1);
+	outbox_uncount_bytes(outbox, dropped.len);
+	outbox_uncount_messages(outbox, dropped.len, 1);
 	note_gap(outbox, TAILQ_PREV(item, outbox_items, link), item->form, 1);
 	if (item->range.len == 0)
 		outbox_item_remove(outbox, item);
-	count_drops(outbox, dropped.tag, 1);
+	outbox_count_drops(outbox, dropped.tag, 1);
 	return true;
 }
 
@@ -243,18 +214,21 @@ count_messages(struct outbox *outbox, size_t len, uint32_t messages)
 	schedule(outbox);
 }
 
-/* kind is ITEM_MESSAGES, ITEM_DROPPABLE or ITEM_GUARDED. Inlined in both callers: it is most of the
- * cost of a delivery. */
+/* kind is ITEM_MESSAGES, ITEM_DROPPABLE, or ITEM_GUARDED, which may be of a queue group. Inlined in
+ * its callers: it is most of the cost of a delivery. */
 static inline __attribute__((always_inline)) void
-queue_message(struct outbox *outbox, const struct frame *frame, enum item_kind kind)
+queue_message(struct outbox *outbox, const struct frame *frame, enum item_kind kind, uint64_t queue)
 {
 	struct outbox_item *last = TAILQ_LAST(&outbox->items, outbox_items);
 
 	/* A message of another form is in another log, so it never extends the range. */
 	if (last == NULL || last->kind != kind || last->in_flight ||
+	    (kind == ITEM_GUARDED && last->missed != queue) ||
 	    (outbox->marked && last == outbox->mark) || !frame_range_extend(&last->range, frame)) {
 		last = outbox_item_add(outbox, last, kind);
 		frame_range_init(&last->range, frame);
+		if (kind == ITEM_GUARDED)
+			last->missed = queue;
 		if (kind <= ITEM_DROPPABLE && outbox->oldest[kind] == NULL)
 			outbox->oldest[kind] = last;
 	}
@@ -279,7 +253,7 @@ void
 outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count)
 {
 	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form, count);
-	count_drops(outbox, tag, count);
+	outbox_count_drops(outbox, tag, count);
 }
 
 void
@@ -332,17 +306,16 @@ outbox_push_message(struct outbox *outbox, const struct frame *frame)
 		if (result != OUTBOX_QUEUED)
 			return result;
 	}
-	queue_message(outbox, frame, ITEM_MESSAGES);
+	queue_message(outbox, frame, ITEM_MESSAGES, 0);
 	return OUTBOX_QUEUED;
 }
 
-enum outbox_result
-outbox_push_under(struct outbox *outbox, const struct frame *frame, enum outbox_policy policy)
+static enum outbox_result
+push_under(struct outbox *outbox, const struct frame *frame, enum outbox_policy policy,
+    enum item_kind kind, uint64_t queue)
 {
 	enum outbox_result result;
 
-	if (policy == outbox->limits.policy)
-		return outbox_push_message(outbox, frame);
 	if (outbox->sealed)
 		return OUTBOX_CLOSED;
 	if (!fits(outbox, frame->len)) {
@@ -350,11 +323,46 @@ outbox_push_under(struct outbox *outbox, const struct frame *frame, enum outbox_
 		if (result != OUTBOX_QUEUED)
 			return result;
 	}
-	outbox->mixed = true;
-	queue_message(outbox, frame, policy == OUTBOX_DROP_OLDEST ? ITEM_DROPPABLE : ITEM_GUARDED);
+	if (policy != outbox->limits.policy)
+		outbox->mixed = true;
+	queue_message(outbox, frame, kind, queue);
 	if (outbox->awaited_len > 0)
 		offer_room(outbox); /* dropped messages may have been longer than this one */
 	return OUTBOX_QUEUED;
+}
+
+enum outbox_result
+outbox_push_under(struct outbox *outbox, const struct frame *frame, enum outbox_policy policy)
+{
+	if (policy == outbox->limits.policy)
+		return outbox_push_message(outbox, frame);
+	return push_under(
+	    outbox, frame, policy, policy == OUTBOX_DROP_OLDEST ? ITEM_DROPPABLE : ITEM_GUARDED, 0);
+}
+
+enum outbox_result
+outbox_push_queued(
+    struct outbox *outbox, const struct frame *frame, enum outbox_policy policy, uint64_t queue)
+{
+	return push_under(outbox, frame, policy, ITEM_GUARDED, queue);
+}
+
+void
+outbox_adopt(struct outbox *outbox, const struct frame_range *range, uint64_t queue)
+{
+	struct outbox_item *item =
+	    outbox_item_add(outbox, TAILQ_LAST(&outbox->items, outbox_items), ITEM_GUARDED);
+
+	assert(!outbox->sealed);
+	frame_range_share(range, &item->range);
+	item->missed = queue;
+	count_messages(outbox, range->len, range->frames);
+}
+
+bool
+outbox_has_room(const struct outbox *outbox, size_t len)
+{
+	return fits(outbox, len);
 }
 
 bool
@@ -479,7 +487,7 @@ outbox_consume(struct outbox *outbox, size_t len)
 {
 	struct outbox_item *item;
 
-	uncount_bytes(outbox, len);
+	outbox_uncount_bytes(outbox, len);
 	while (len > 0) {
 		uint32_t n, ended;
 
@@ -488,7 +496,7 @@ outbox_consume(struct outbox *outbox, size_t len)
 		n = len < item->range.len ? (uint32_t)len : item->range.len;
 		ended = frame_range_consume(&item->range, n);
 		if (item->kind != ITEM_REPLIES)
-			uncount_messages(outbox, n, ended);
+			outbox_uncount_messages(outbox, n, ended);
 		if (item->range.len == 0)
 			outbox_item_remove(outbox, item);
 		len -= n;

@@ -57,6 +57,10 @@ struct outbox_pool {
 	void (*low)(struct outbox *outbox);  /* little is queued: see outbox_await_low() */
 	void (*dropped)(
 	    void *arg, uint32_t tag, uint64_t count); /* messages with this tag were dropped */
+	/* A message of a queue group was not begun when the outbox was discarded; range, which is
+	 * borrowed, holds it alone. False: nobody gets it, and it is dropped and counted. */
+	bool (*unsent)(
+	    struct outbox *outbox, uint64_t queue, uint8_t form, const struct frame_range *range);
 	/* Writes the notice that `missed` messages of this form are missing, at most
 	 * OUTBOX_NOTICE_MAX bytes; returns its length. */
 	size_t (*notice)(struct outbox *outbox, uint8_t form, uint64_t missed, char *out);
@@ -121,8 +125,8 @@ void outbox_close(struct outbox *outbox);
 
 /*
  * Frees at most *budget ranges of a closed outbox (a stuck client may have a million), and
- * subtracts their number from *budget. True when nothing is left. While a write is in flight
- * nothing is freed.
+ * subtracts their number from *budget; each message of a queue group counts as one. True when
+ * nothing is left. While a write is in flight nothing is freed.
  */
 bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_unused_result));
 
@@ -142,6 +146,21 @@ void outbox_push_range(struct outbox *outbox, const struct frame_range *range);
  */
 enum outbox_result outbox_push_under(struct outbox *outbox, const struct frame *frame,
     enum outbox_policy policy) __attribute__((warn_unused_result));
+
+/*
+ * As outbox_push_under(), for a message of the queue group `queue`, which is not 0. It is never
+ * dropped to make room for a later one, and given to pool->unsent() if the outbox is discarded
+ * before the message was begun.
+ */
+enum outbox_result outbox_push_queued(struct outbox *outbox, const struct frame *frame,
+    enum outbox_policy policy, uint64_t queue) __attribute__((warn_unused_result));
+
+/* Queues a message that pool->unsent() of another outbox was given; the outbox gets a hold of its
+ * own. The limits are not checked; the outbox is not sealed. */
+void outbox_adopt(struct outbox *outbox, const struct frame_range *range, uint64_t queue);
+
+/* True if a message of len bytes is within the limits. */
+bool outbox_has_room(const struct outbox *outbox, size_t len) __attribute__((warn_unused_result));
 
 /* Whether messages under another policy than the outbox's own were queued since the last time that
  * no message was. */

@@ -22,7 +22,7 @@ enum item_kind {
 struct outbox_item {
 	TAILQ_ENTRY(outbox_item) link;
 	struct frame_range range;
-	uint64_t missed; /* ITEM_GAP */
+	uint64_t missed; /* ITEM_GAP: how many; ITEM_GUARDED: their queue group, or 0 */
 	enum item_kind kind;
 	uint8_t form;   /* of its messages, or of those that are missing */
 	bool in_flight; /* being written: its range is pinned and not extended */
@@ -34,6 +34,11 @@ struct outbox_item *outbox_item_add(
 
 /* Removes an item with its range, which may be empty. */
 void outbox_item_remove(struct outbox *outbox, struct outbox_item *item);
+
+/* Bytes, or messages of len bytes in all, leave the queue; messages with this tag were dropped. */
+void outbox_uncount_bytes(struct outbox *outbox, size_t len);
+void outbox_uncount_messages(struct outbox *outbox, size_t len, uint32_t messages);
+void outbox_count_drops(struct outbox *outbox, uint32_t tag, uint64_t count);
 
 /* Makes a partly sent message an item of its own kind, ITEM_STARTED. */
 void outbox_item_start(struct outbox *outbox, struct outbox_item *item);

@@ -7,7 +7,8 @@
 #include "pubsub/position.h"
 #include "pubsub/wire_form.h"
 
-/* Post: a message as it is given to the hub to be published, and what became of it. */
+/* Post: a message as it is given to the hub to be published, what became of it, and the results of
+ * the hub's functions. */
 struct subscriber;
 
 struct hub_post {
@@ -21,6 +22,21 @@ struct hub_outcome {
 	size_t queued;      /* outboxes that took it */
 	size_t catching_up; /* get it from the history later; the other receivers dropped it */
 	struct hub_position position; /* 0-0: the channel keeps no history */
+};
+
+enum hub_result {
+	HUB_OK,
+	HUB_ALREADY, /* subscribed before; nothing changed */
+	HUB_NOT_SUBSCRIBED,
+	HUB_NAME_TOO_LONG,
+	HUB_TOO_MANY_SUBSCRIPTIONS, /* of this subscriber */
+	HUB_TOO_MANY_SUBSCRIBERS,   /* of this channel or pattern */
+	HUB_BLOCKED, /* a subscriber under OUTBOX_BLOCK has no room: nothing was done; publish again
+			later */
+	HUB_FULL, /* limits.memory_bytes would be exceeded: nothing was done; publish again later */
+	HUB_TOO_LARGE, /* this message alone exceeds limits.memory_bytes: waiting does not help */
+	HUB_PREPARING, /* a large message is being copied, no subscriber has it yet: publish it
+			  again in the next turn, or end the publication */
 };
 
 #endif

@@ -67,9 +67,11 @@ struct subscriber {
 	struct outbox outbox;
 	struct subscriptions subscriptions[HUB_KINDS];
 	uint32_t count[HUB_KINDS];
-	bool blocking;         /* is subscribed, and has OUTBOX_BLOCK: counted in hub->blocking */
-	bool dedup;            /* hub_set_dedup(): counted in hub->dedup.users */
-	bool marked;           /* has a copy of the message that is being delivered */
+	bool blocking : 1;     /* is subscribed, and has OUTBOX_BLOCK: counted in hub->blocking */
+	bool dedup : 1;        /* hub_set_dedup(): counted in hub->dedup.users */
+	bool marked : 1;       /* has a copy of the message that is being delivered */
+	bool in_queues : 1;    /* is a member of queue groups: see queue_group.h */
+	bool is_queue : 1;     /* stands for the members of a queue group */
 	uint8_t awaited;       /* enum hub_awaited */
 	struct hub_wait *wait; /* owned; NULL exactly while HUB_NOT_AWAITED */
 };

@@ -66,6 +66,10 @@ struct wire_form {
 	void (*write_ends)(const struct hub_message *message, const struct wire_body *body,
 	    struct wire_ends ends, char *out);
 
+	/* Reads a frame of this form: what it finds borrows from the frame, and position is 0-0 if
+	 * the form does not carry it. False: it cannot. NULL if it never can. */
+	bool (*read)(const char *frame, size_t len, struct hub_message *message);
+
 	/* Writes that `missed` messages are missing here, at most OUTBOX_NOTICE_MAX bytes; returns
 	 * the length, 0 for no notice. */
 	size_t (*notice)(uint64_t missed, char *out);

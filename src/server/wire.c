@@ -171,21 +171,83 @@ resp3_write_positions_ends(const struct hub_message *message, const struct wire_
 	write_positions_ends(3, message, ends, out);
 }
 
+/* Takes a bulk string from the front of *rest. False: there is none. */
+static bool
+take_bulk(struct slice *rest, struct slice *bulk)
+{
+	const char *end = memchr(rest->ptr, '\n', rest->len);
+	size_t head;
+	uint64_t len;
+
+	if (end == NULL || rest->ptr[0] != '$')
+		return false;
+	head = (size_t)(end + 1 - rest->ptr);
+	if (head < 4 || !slice_to_u64((struct slice){rest->ptr + 1, head - 3}, &len) ||
+	    len > rest->len - head || rest->len - head - len < 2)
+		return false;
+	*bulk = (struct slice){rest->ptr + head, (size_t)len};
+	*rest = (struct slice){bulk->ptr + len + 2, rest->len - head - (size_t)len - 2};
+	return true;
+}
+
+/* RESP2 and RESP3 differ in the first byte only. */
+static bool
+read_message(const char *frame, size_t len, struct hub_message *message)
+{
+	struct slice rest = {frame, len}, verb;
+	bool has_pattern = len > 4 && frame[1] == '4';
+
+	*message = (struct hub_message){.kind = HUB_CHANNEL};
+	if (len < 4)
+		return false;
+	rest = (struct slice){frame + 4, len - 4};
+	if (!take_bulk(&rest, &verb) || (has_pattern && !take_bulk(&rest, &message->pattern)) ||
+	    !take_bulk(&rest, &message->channel) || !take_bulk(&rest, &message->payload))
+		return false;
+	if (has_pattern)
+		message->kind = HUB_PATTERN;
+	else if (slice_eq(verb, kinds[HUB_SHARD]))
+		message->kind = HUB_SHARD;
+	return true;
+}
+
+/* As written by write_prefix(). */
+static bool
+read_positions(const char *frame, size_t len, struct hub_message *message)
+{
+	const char *space;
+
+	if (!read_message(frame, len, message))
+		return false;
+	space = memchr(message->payload.ptr, ' ', message->payload.len);
+	if (space == NULL || !position_parse((struct slice){message->payload.ptr,
+						 (size_t)(space - message->payload.ptr)},
+				 &message->position))
+		return false;
+	message->payload.len -= (size_t)(space + 1 - message->payload.ptr);
+	message->payload.ptr = space + 1;
+	return true;
+}
+
 const struct wire_form server_wire_forms[SERVER_WIRE_FORMS] = {
     [SERVER_FORM_RESP2] = {.name = "resp2",
 	.ends = resp2_ends,
 	.write_ends = resp2_write_ends,
+	.read = read_message,
 	.notice = resp2_notice},
     [SERVER_FORM_RESP3] = {.name = "resp3",
 	.ends = resp3_ends,
 	.write_ends = resp3_write_ends,
+	.read = read_message,
 	.notice = resp3_notice},
     [SERVER_FORM_RESP2_POSITIONS] = {.name = "resp2-positions",
 	.ends = resp2_positions_ends,
 	.write_ends = resp2_write_positions_ends,
+	.read = read_positions,
 	.notice = resp2_notice},
     [SERVER_FORM_RESP3_POSITIONS] = {.name = "resp3-positions",
 	.ends = resp3_positions_ends,
 	.write_ends = resp3_write_positions_ends,
+	.read = read_positions,
 	.notice = resp3_notice},
 };
