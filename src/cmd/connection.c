@@ -4,6 +4,7 @@
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "pubsub/hub.h"
+#include "pubsub/queue_group.h"
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/client.h"
@@ -71,6 +72,7 @@ static bool
 unsubscribe_from_all(struct request *rq)
 {
 	struct client *c = rq->client;
+	const struct queue_member *member;
 	struct subscription *s;
 	int kind;
 
@@ -83,6 +85,14 @@ unsubscribe_from_all(struct request *rq)
 			if (request_slice_is_over(rq))
 				return false;
 		}
+	}
+	while ((member = hub_first_queue(&c->subscriber)) != NULL) {
+		if (hub_leave_queue(&c->subscriber, queue_member_group(member),
+			queue_member_kind(member), queue_member_name(member)) != HUB_OK)
+			return true;
+		c->pending->progress++;
+		if (request_slice_is_over(rq))
+			return false;
 	}
 	return true;
 }

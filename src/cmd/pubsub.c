@@ -11,6 +11,7 @@
 #include "pubsub/hub_latest.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
+#include "pubsub/queue_group.h"
 #include "resp/writer.h"
 #include "server/armed.h"
 #include "server/client.h"
@@ -26,14 +27,16 @@
 
 /*
  * The count in a confirmation. As in Redis, it includes channels and patterns, or shard channels
- * alone.
+ * alone; memberships of queue groups count with the first.
  */
 static uint32_t
 confirmed_count(const struct client *c, enum hub_kind kind)
 {
 	const uint32_t *count = c->subscriber.count;
 
-	return kind == HUB_SHARD ? count[HUB_SHARD] : count[HUB_CHANNEL] + count[HUB_PATTERN];
+	return kind == HUB_SHARD
+		   ? count[HUB_SHARD]
+		   : count[HUB_CHANNEL] + count[HUB_PATTERN] + hub_queues_of(&c->subscriber);
 }
 
 static void

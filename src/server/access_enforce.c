@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "pubsub/hub.h"
+#include "pubsub/queue_group.h"
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/client.h"
@@ -24,13 +25,15 @@
 
 /* The kind behind those of subscriptions: members of channels that the client has joined. */
 #define JOINS HUB_KINDS
+/* ... and memberships of queue groups. */
+#define QUEUES (JOINS + 1)
 
 struct enforce {
 	struct client_walk walk;
 	struct acl_user *user; /* a reference: only its clients; NULL: all */
 	uint64_t at_id;        /* the client whose subscriptions are being checked; 0: none */
 	uint32_t left;         /* its subscriptions or joins still to be checked */
-	int kind;              /* enum hub_kind, or JOINS */
+	int kind;              /* enum hub_kind, JOINS or QUEUES */
 	int64_t deleted;       /* the reply; -1: OK */
 	size_t units;
 	bool ends_self;
@@ -85,18 +88,31 @@ static void
 begin_kind(struct enforce *e, const struct client *c, int kind)
 {
 	e->kind = kind;
-	e->left = kind < HUB_KINDS ? c->subscriber.count[kind] : client_join_count(c);
+	if (kind < HUB_KINDS)
+		e->left = c->subscriber.count[kind];
+	else
+		e->left = kind == JOINS ? client_join_count(c) : hub_queues_of(&c->subscriber);
 }
 
-/* The name of the first subscription of this kind, or the channel of the first join. Returns false
- * if there is none. */
+/* The name of the first subscription or membership of this kind, or the channel of the first join.
+ * Returns false if there is none. */
 static bool
-first_name(struct client *c, int kind, struct slice *name)
+first_name(struct client *c, int kind, struct slice *name, bool *is_pattern)
 {
+	const struct queue_member *member;
 	struct subscription *s;
 
+	*is_pattern = kind == HUB_PATTERN;
 	if (kind == JOINS)
 		return c->session != NULL && presence_first_join(&c->session->presence, name);
+	if (kind == QUEUES) {
+		member = hub_first_queue(&c->subscriber);
+		if (member == NULL)
+			return false;
+		*name = queue_member_name(member);
+		*is_pattern = queue_member_kind(member) == HUB_PATTERN;
+		return true;
+	}
 	s = hub_first_subscription(&c->subscriber, (enum hub_kind)kind);
 	if (s != NULL)
 		*name = topic_name(s->topic);
@@ -108,6 +124,8 @@ rotate(struct client *c, int kind)
 {
 	if (kind == JOINS)
 		presence_rotate_joins(&c->session->presence);
+	else if (kind == QUEUES)
+		hub_rotate_queues(&c->subscriber);
 	else
 		hub_rotate_subscriptions(&c->subscriber, (enum hub_kind)kind);
 }
@@ -121,14 +139,15 @@ static bool
 check_subscriptions(
     struct enforce *e, struct client *c, const struct client *self, uint64_t deadline_us)
 {
-	while (e->kind <= JOINS) {
+	while (e->kind <= QUEUES) {
 		struct slice name;
+		bool is_pattern;
 
-		if (e->left == 0 || !first_name(c, e->kind, &name)) {
+		if (e->left == 0 || !first_name(c, e->kind, &name, &is_pattern)) {
 			begin_kind(e, c, e->kind + 1);
 			continue;
 		}
-		if (!acl_may_receive(c->user, name, e->kind == HUB_PATTERN)) {
+		if (!acl_may_receive(c->user, name, is_pattern)) {
 			end_client(e, c, self);
 			return true;
 		}

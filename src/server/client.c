@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
+#include "pubsub/queue_group.h"
 #include "server/client_peer.h"
 #include "server/clients.h"
 #include "server/command.h"
@@ -46,7 +47,8 @@ client_subscriptions(const struct client *c)
 {
 	const uint32_t *count = c->subscriber.count;
 
-	return count[HUB_CHANNEL] + count[HUB_PATTERN] + count[HUB_SHARD];
+	return count[HUB_CHANNEL] + count[HUB_PATTERN] + count[HUB_SHARD] +
+	       hub_queues_of(&c->subscriber);
 }
 
 bool
