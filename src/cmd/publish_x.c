@@ -113,8 +113,8 @@ answer(struct request *rq, const struct options *options, const struct hub_outco
 	resp_put_map(rq->reply, rq->proto, 6);
 	put_field(rq, "receivers", outcome->receivers);
 	put_field(rq, "queued", outcome->queued);
-	put_field(rq, "dropped", outcome->receivers - outcome->queued);
-	put_field(rq, "catching-up", 0);
+	put_field(rq, "dropped", outcome->receivers - outcome->queued - outcome->catching_up);
+	put_field(rq, "catching-up", outcome->catching_up);
 	resp_put_bulk_str(rq->reply, "position");
 	resp_put_bulk(
 	    rq->reply, (struct slice){position, position_print(position, outcome->position)});
