@@ -105,6 +105,8 @@ push(struct subscriber *s, struct topic *topic, const struct ring_message *m)
 		hub->delivered++;
 	else if (result == OUTBOX_OVERFLOW)
 		hub_overflow(s);
+	else if (result == OUTBOX_BEHIND)
+		outbox_refuse(&s->outbox, tag);
 }
 
 void
