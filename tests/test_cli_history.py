@@ -182,19 +182,18 @@ def test_what_came_while_it_was_killed_is_printed(start_fanfared, start_tool, fo
         assert sub.line() == b"5"
 
 
-def test_each_channel_and_pattern_goes_on(start_fanfared, start_tool, folder):
+def test_each_channel_goes_on(start_fanfared, start_tool, folder):
     server = start_fanfared(*KEEPING)
-    for options, names in ((("--resume", folder / "a"), ("news.a", "news.b")), (("--resume", folder / "p", "--pattern"),
-                                                                                 ("news.*", "newsletter"))):
-        with resuming(start_tool, server, *options, "-n", 2, *names) as sub:
-            publish(server, "news.a", "1")
-            publish(server, "news.b", "2")
-            assert sub.rest() == [b"news.a\t1", b"news.b\t2"]
-            assert sub.status() == OK
-        publish(server, "news.b", "3")
-        publish(server, "news.a", "4")
-        with resuming(start_tool, server, *options, "-n", 2, *names) as sub:
-            assert sub.rest() == [b"news.b\t3", b"news.a\t4"]
+    options = ("--resume", folder / "positions", "-n", 2, "news.a", "news.b")
+    with resuming(start_tool, server, *options) as sub:
+        publish(server, "news.a", "1")
+        publish(server, "news.b", "2")
+        assert sub.rest() == [b"news.a\t1", b"news.b\t2"]
+        assert sub.status() == OK
+    publish(server, "news.b", "3")
+    publish(server, "news.a", "4")
+    with resuming(start_tool, server, *options) as sub:
+        assert sub.rest() == [b"news.b\t3", b"news.a\t4"]
 
 
 def test_a_connection_that_is_lost_misses_nothing(start_fanfared, start_tool, folder):
@@ -242,6 +241,7 @@ def test_bad_files_and_servers_are_errors(start_fanfared, start_redis, tool, fol
     done = tool("-p", start_redis().port, "sub", "--resume", folder / "other", "news")
     assert (done.returncode, done.stdout) == (ERROR_REPLY, b"")
     assert b"unknown command" in done.stderr
-    done = tool("sub", "--shard", "--resume", file, "news")
-    assert done.returncode == USAGE
-    assert b"--shard and --resume exclude each other" in done.stderr
+    for other in ("--shard", "--pattern"):
+        done = tool("sub", other, "--resume", file, "news")
+        assert done.returncode == USAGE
+        assert b"--resume is for channels" in done.stderr

@@ -6,9 +6,9 @@
 
 #include "base/alloc.h"
 #include "cli/ask.h"
-#include "json/writer.h"
 #include "cli/options.h"
 #include "resp/reply.h"
+#include "json/writer.h"
 
 #define PAGE 500 /* channels whose subscribers are counted by one command */
 

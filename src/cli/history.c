@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "cli/ask.h"
-#include "json/writer.h"
 #include "cli/options.h"
 #include "resp/reply.h"
+#include "json/writer.h"
 
 #define PAGE 1000
 

@@ -5,9 +5,9 @@
 #include <inttypes.h>
 
 #include "cli/ask.h"
-#include "json/writer.h"
 #include "cli/options.h"
 #include "resp/reply.h"
+#include "json/writer.h"
 
 struct presence_options {
 	bool json;

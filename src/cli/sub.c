@@ -155,7 +155,7 @@ send_resume(struct subscriber *s)
 	struct slice *args = xcalloc(1 + 2 * s->resumed_count, sizeof(*args));
 	struct buffer since = {0};
 
-	args[0] = s->options->pattern ? SLICE("PRESUME") : SLICE("RESUME");
+	args[0] = SLICE("RESUME");
 	for (size_t i = 0; i < s->resumed_count; i++) {
 		size_t start = since.len;
 
@@ -517,8 +517,8 @@ run(struct cli *cli)
 		    "--pattern and --shard exclude each other: shard channels have no patterns");
 		return CLI_USAGE;
 	}
-	if (s.options->shard && s.options->resume != NULL) {
-		cli_warn("--shard and --resume exclude each other: shard channels keep no history");
+	if ((s.options->shard || s.options->pattern) && s.options->resume != NULL) {
+		cli_warn("--resume is for channels: it excludes --shard and --pattern");
 		return CLI_USAGE;
 	}
 	if (!open_positions(&s))

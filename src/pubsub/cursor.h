@@ -42,6 +42,9 @@ enum cursor_event {
 /* The next state by the table; the same state if the event has no effect in it. */
 enum cursor_state cursor_state_after(enum cursor_state state, enum cursor_event event);
 
+/* Entries that live subscriptions may be added up to: each portion looks at all of them. */
+#define CURSOR_ENTRIES_MAX 16384
+
 struct cursor_entry {
 	struct subscription *subscription; /* its `entry` is the index of this entry + 1 */
 	uint64_t after_seq;                /* messages with a higher seq are still to be queued */

@@ -178,19 +178,26 @@ hub_overflow(struct subscriber *s)
 	s->ops->overflow(s);
 }
 
-/* A member that is replayed reads the message from the ring later. If no ring keeps it, the replay
- * ends; false: the member gets the message now. */
+/*
+ * For a subscriber with a replay: whether the member reads the message from the ring later. A live
+ * subscription then becomes a replayed one, or the subscriber would get the messages of its
+ * channels in another order than that of their positions. If no ring keeps the message, a replayed
+ * one becomes live.
+ */
 static bool
 leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_member *member,
     uint32_t tag, struct hub_outcome *out)
 {
-	if (member->subscription->entry == 0)
-		return false;
-	if (d->message.position.seq != 0) {
+	struct subscription *subscription = member->subscription;
+	uint64_t seq = d->message.position.seq;
+
+	if (seq != 0) {
+		if (subscription->entry == 0 && !hub_replay_join(hub, subscription, seq))
+			return false;
 		out->catching_up++;
 		return true;
 	}
-	if (hub_replay_unkept(hub, member->subscription))
+	if (subscription->entry == 0 || hub_replay_unkept(hub, subscription))
 		return false;
 	outbox_refuse(&member->subscriber->outbox, tag);
 	return true;
@@ -201,7 +208,7 @@ static void
 fall_behind(struct hub *hub, const struct hub_delivery *d, struct topic_member *member,
     uint32_t tag, struct hub_outcome *out)
 {
-	if (hub_replay_behind(hub, member->subscription, d->message.position.seq)) {
+	if (hub_replay_fall_behind(hub, member->subscription, d->message.position.seq)) {
 		out->catching_up++;
 		return;
 	}
@@ -244,7 +251,8 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 		    (s == d->except || (d->dedup && queue == 0 && hub_has_copy(hub, s))))
 			continue;
 		receivers++;
-		if (s->outbox.has_cursor && leave_to_replay(hub, d, &topic->members[i], tag, out))
+		if (s->outbox.has_cursor && (is_plain || queue == 0) &&
+		    leave_to_replay(hub, d, &topic->members[i], tag, out))
 			continue;
 		if (s->outbox.form != form) {
 			form = s->outbox.form;

@@ -218,7 +218,7 @@ need_cursor(struct subscriber *s)
 }
 
 bool
-hub_replay_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
+hub_replay_join(struct hub *hub, struct subscription *subscription, uint64_t seq)
 {
 	const struct ring *ring = seq != 0 && subscription->kind == HUB_CHANNEL
 				      ? ring_of(hub, subscription->topic, hub->now_us)
@@ -228,8 +228,20 @@ hub_replay_behind(struct hub *hub, struct subscription *subscription, uint64_t s
 	if (ring == NULL)
 		return false;
 	cursor = need_cursor(subscription->subscriber);
+	if (cursor->count >= CURSOR_ENTRIES_MAX) {
+		hub_overflow(subscription->subscriber);
+		return true;
+	}
 	cursor_add_behind(cursor, subscription, ring, seq - 1);
 	move(hub, cursor, CURSOR_EVENT_BEHIND);
+	return true;
+}
+
+bool
+hub_replay_fall_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
+{
+	if (!hub_replay_join(hub, subscription, seq))
+		return false;
 	hub->replay->fell_behind++;
 	return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "pubsub/cursor.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/testing_form.h"
@@ -446,7 +447,7 @@ START_TEST(under_catch_up_a_slow_reader_reads_on_from_the_history)
 		ck_assert_uint_eq(publish(i % 2 == 0 ? "k1" : "k2", text), 1);
 	}
 	ck_assert_uint_eq(subs[3].outbox.messages, 10);
-	ck_assert_uint_eq(hub_replay_figures(hub).fell_behind, 2);
+	ck_assert_uint_eq(hub_replay_figures(hub).fell_behind, 1); /* the other one joined */
 	for (int i = 10; i < 60; i++) {
 		snprintf(text, sizeof(text), "%d.", i);
 		ck_assert_str_eq(take(3, 3), text);
@@ -457,6 +458,61 @@ START_TEST(under_catch_up_a_slow_reader_reads_on_from_the_history)
 	publish("k1", "live");
 	ck_assert_str_eq(take(3, 100), "live.");
 	detach(3);
+}
+END_TEST
+
+START_TEST(messages_of_all_channels_come_in_the_order_of_their_positions)
+{
+	attach(3, 20, 0, OUTBOX_CATCH_UP, false);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("k1")), HUB_OK);
+	ck_assert_int_eq(hub_subscribe(&subs[3], HUB_CHANNEL, SLICE("k2")), HUB_OK);
+	publish("k1", "0123456789abc");
+	publish("k1", "later than there is room for");
+	ck_assert_uint_eq(publish("k2", "a"), 1); /* there is room for it */
+	ck_assert_str_eq(take(3, 100), "0123456789abc.");
+	ck_assert_uint_eq(publish("k2", "b"), 1);
+	replay_all();
+	ck_assert_str_eq(take(3, 100), "later than there is room for.");
+	replay_all();
+	ck_assert_str_eq(take(3, 100), "a.b.");
+	detach(3);
+}
+END_TEST
+
+START_TEST(a_live_channel_joins_a_replay_and_one_without_history_does_not)
+{
+	publish_numbers("k1", 0, 3);
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("k2")), HUB_OK);
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("n")), HUB_OK);
+	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_PATTERN, SLICE("k[2]")), HUB_OK);
+	resume(0, "k1", 0);
+	ck_assert_uint_eq(publish("k2", "x"), 2);
+	publish("n", "y");
+	ck_assert_str_eq(take(0, 100), "x.y."); /* the pattern's copy, and that without history */
+	replay_all();
+	ck_assert_str_eq(take(0, 100), "0.1.2.x.");
+	publish("k2", "z");
+	ck_assert_str_eq(take(0, 100), "z.z.");
+}
+END_TEST
+
+START_TEST(a_subscriber_with_too_many_replays_overflows)
+{
+	char name[16];
+
+	testing_hub_limits.subscriptions = CURSOR_ENTRIES_MAX + 2;
+	testing_history_limits.channels = UINT32_MAX;
+	for (int i = 0; i < CURSOR_ENTRIES_MAX + 1; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, slice_of(name)), HUB_OK);
+	}
+	resume(0, "k", 0);
+	for (int i = 0; i < CURSOR_ENTRIES_MAX; i++) {
+		ck_assert(!subs[0].outbox.closed);
+		snprintf(name, sizeof(name), "k%d", i);
+		publish(name, "x");
+	}
+	ck_assert(subs[0].outbox.closed);
 }
 END_TEST
 
@@ -584,6 +640,9 @@ main(void)
 		subscribers_that_resume_from_one_position_share_one_encoding,
 		publishers_never_wait_for_a_subscriber_that_is_replayed,
 		under_catch_up_a_slow_reader_reads_on_from_the_history,
+		messages_of_all_channels_come_in_the_order_of_their_positions,
+		a_live_channel_joins_a_replay_and_one_without_history_does_not,
+		a_subscriber_with_too_many_replays_overflows,
 		under_catch_up_a_message_larger_than_the_outbox_is_replayed,
 		under_catch_up_what_is_too_long_to_be_kept_is_missed,
 		under_catch_up_a_channel_without_history_overflows,

@@ -233,11 +233,14 @@ bool hub_replay_unkept(struct hub *hub, struct subscription *subscription)
     __attribute__((warn_unused_result));
 
 /*
- * The outbox has no room for a message that was kept under this seq, and OUTBOX_CATCH_UP: from this
- * message on the subscription is replayed. False: no ring keeps the message, or it is not for a
- * channel.
+ * From this message on, which was kept under this seq, the live subscription is replayed. False: no
+ * ring keeps the message, or it is not for a channel. hub_replay_fall_behind: because its outbox
+ * has no room, under OUTBOX_CATCH_UP. hub_replay_join: because others of its subscriber are. A
+ * subscriber with more of them than CURSOR_ENTRIES_MAX overflows.
  */
-bool hub_replay_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
+bool hub_replay_join(struct hub *hub, struct subscription *subscription, uint64_t seq)
+    __attribute__((warn_unused_result));
+bool hub_replay_fall_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
     __attribute__((warn_unused_result));
 
 /* True if the member's messages come from its channel's ring for now. */

@@ -19,13 +19,10 @@ from lib.wait import seconds
 
 MESSAGE = re.compile(
     rb"[*>]3\r\n\$7\r\nmessage\r\n\$\d+\r\n([^\r]*)\r\n\$\d+\r\n(\d+)-(\d+) (\d+):(x*)\r\n"
-    rb"|[*>]4\r\n\$8\r\npmessage\r\n\$\d+\r\n[^\r]*\r\n\$\d+\r\n([^\r]*)\r\n\$\d+\r\n(\d+)-(\d+) (\d+):(x*)\r\n"
     rb"|[*>]2\r\n\$6\r\nlagged\r\n:(\d+)\r\n")
 LINE = re.compile(rb"([^\r\n]*)\r\n")
 
 CHANNELS = 200
-GROUP = 10                 # channels that one glob matches
-KINDS = ("exact", "exact", "exact", "several", "glob")
 POLICIES = ("catch-up", "catch-up", "drop-oldest", "drop-newest", "disconnect")
 
 
@@ -70,7 +67,7 @@ class Truth:
     def __init__(self, base):
         self.base = base  # the position before the first message
         self.count = 0
-        self.of_channel = {b"soak.%02d.%d" % (n // GROUP, n % GROUP): [] for n in range(CHANNELS)}
+        self.of_channel = {b"soak.%d" % n: [] for n in range(CHANNELS)}
         self.channels = list(self.of_channel)
         self.channel_of = []
         self.lengths = []  # of what is behind the number of each message
@@ -90,13 +87,7 @@ class Subscriber:
     def __init__(self, soak, number):
         self.soak, self.number = soak, number
         draw = soak.draw
-        self.kind = draw.choice(KINDS)
-        if self.kind == "glob":
-            group = draw.randrange(CHANNELS // GROUP)
-            self.names = [b"soak.%02d.*" % group]
-            self.channels = [b"soak.%02d.%d" % (group, n) for n in range(GROUP)]
-        else:
-            self.names = self.channels = draw.sample(soak.truth.channels, 3 if self.kind == "several" else 1)
+        self.names = draw.sample(soak.truth.channels, draw.choice((1, 1, 3)))
         self.policy = draw.choice(POLICIES)
         self.resp = draw.choice((2, 3))
         self.socket = None
@@ -127,19 +118,19 @@ class Subscriber:
         self.ask(self.names, request)
 
     def since(self, name):
-        """The position behind which this channel or pattern is continued."""
+        """The position behind which this channel is continued."""
         if name not in self.start:
             return b"$"
         return b"%d-%d" % (self.soak.epoch, max(self.start[name], self.seen))
 
     def ask(self, names, before=b""):
         words = [word for name in names for word in (name, self.since(name))]
-        self.send(before + encode("PRESUME" if self.kind == "glob" else "RESUME", *words))
+        self.send(before + encode("RESUME", *words))
         self.awaited.append(("verdicts", names))
         self.state = "asking"
 
     def join(self):
-        self.send(encode("PSUBSCRIBE" if self.kind == "glob" else "SUBSCRIBE", *self.names))
+        self.send(encode("SUBSCRIBE", *self.names))
         self.awaited.extend([("confirmation", None)] * len(self.names))
         self.state = "joining"
 
@@ -198,11 +189,11 @@ class Subscriber:
 
     def take(self, found):
         group = found.groups()
-        if group[10] is not None:
-            self.marked += int(group[10])
+        if group[5] is not None:
+            self.marked += int(group[5])
             self.soak.count["lagged marks"] += 1
             return
-        channel, epoch, seq, counter, rest = group[0:5] if group[0] is not None else group[5:10]
+        channel, epoch, seq, counter, rest = group[:5]
         self.message(channel, int(epoch), int(seq), int(counter), len(rest))
 
     def message(self, channel, epoch, seq, counter, length):
@@ -260,7 +251,7 @@ class Subscriber:
         elif awaited == "verdicts":
             self.verdicts(names, value)
         elif awaited == "confirmation":
-            if value[0] not in (b"subscribe", b"psubscribe"):
+            if value[0] != b"subscribe":
                 self.wrong(f"{value!r} in place of a confirmation")
             elif not self.awaited:
                 self.state = "live"
@@ -298,8 +289,7 @@ class Subscriber:
 
     def begin(self, name, seq):
         self.start[name] = seq
-        for channel in self.channels if self.kind == "glob" else [name]:
-            self.next[channel] = bisect.bisect_right(self.soak.truth.of_channel[channel], seq)
+        self.next[name] = bisect.bisect_right(self.soak.truth.of_channel[name], seq)
 
     # What the test does to it
 
@@ -312,10 +302,10 @@ class Subscriber:
         """Nothing more is to come: as many messages are missing as marks announced."""
         truth = self.soak.truth.of_channel
         return self.state == "live" and self.marked == sum(len(truth[channel]) - self.next[channel]
-                                                           for channel in self.channels)
+                                                           for channel in self.names)
 
     def __repr__(self):
-        return f"subscriber {self.number} ({self.kind}, RESP{self.resp}, {self.policy}, {self.state})"
+        return f"subscriber {self.number} ({len(self.names)} channels, RESP{self.resp}, {self.policy}, {self.state})"
 
 
 class Soak:
@@ -401,9 +391,9 @@ class Soak:
         elif event == "reset":
             live[0].reset()
         elif event == "flood":
-            channel = draw.choice(live[0].channels)
+            channel = draw.choice(live[0].names)
             for subscriber in self.subscribers:
-                if subscriber.state == "live" and channel in subscriber.channels and draw.random() < 0.5:
+                if subscriber.state == "live" and channel in subscriber.names and draw.random() < 0.5:
                     self.stall(subscriber, time.monotonic() + draw.uniform(0.1, 2))
             for _ in range(0, FLOOD, 20):
                 self.publish([channel] * 20, LONG)
