@@ -198,18 +198,6 @@ hub_blocks(const struct hub_delivery *d, const struct subscriber *s)
 	return d->by_channel ? hub_policy_for(d, s) == OUTBOX_BLOCK : s->blocking;
 }
 
-/* hub.c: subscriptions and memberships of queue groups; after one of them or the policy changed. */
-uint32_t hub_subscription_count(const struct subscriber *s);
-void hub_count_blocking(struct subscriber *s);
-
-/* hub_publish.c: encodes a message that was published before. False: the form cannot carry it. */
-bool hub_encode_message(struct hub *hub, const struct hub_message *message, uint8_t form,
-    uint32_t tag, struct frame *frame);
-
-/* hub_wait.c: whether the message has to wait for s, which blocks and then records it. */
-bool hub_waits_for(
-    struct hub *hub, struct hub_delivery *d, struct subscriber *s, struct hub_publication *p);
-
 /* hub_replay.c: a part of the life of the hub. hub_replay_shrink: see hub_shrink(). */
 void hub_replay_init(struct hub *hub);
 void hub_replay_release(struct hub *hub); /* no subscriber has a replay */
