@@ -3,9 +3,12 @@
 #include "pubsub/testing_replay.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/testing_form.h"
 
 struct hub_limits testing_hub_limits;
 struct history_limits testing_history_limits;
@@ -45,4 +48,129 @@ testing_set_line(struct hub *hub, const char *glob, const char *words)
 	ck_assert(hub_set_channel_line(hub, slice_of(glob), list, count, &error));
 	while (!hub_reclassify(hub, 100))
 		continue;
+}
+
+struct replays replays;
+
+static void
+ignore(struct subscriber *s)
+{
+	outbox_flushed(&s->outbox);
+}
+
+static void
+on_overtaken(struct subscriber *s)
+{
+	ck_assert(s->outbox.closed);
+	replays.overtakens++;
+}
+
+static const struct subscriber_ops ops = {ignore, ignore, ignore, on_overtaken};
+
+void
+replay_attach(int i, size_t bytes, uint32_t messages, enum outbox_policy policy, bool notify)
+{
+	struct outbox_limits limits = {
+	    .bytes = bytes, .messages = messages, .policy = policy, .notify = notify};
+
+	hub_attach(replays.hub, &replays.subs[i], &ops, &limits, 0, NULL);
+}
+
+void
+replay_detach(int i)
+{
+	while (!hub_detach(&replays.subs[i], 100))
+		continue;
+}
+
+void
+replay_setup(void)
+{
+	replays.hub = testing_replay_hub(&testing_form);
+	testing_set_line(replays.hub, "k*", "history-size 100 history-ttl 60");
+	replays.base = history_position(hub_history(replays.hub)).seq;
+	replays.overtakens = 0;
+	for (int i = 0; i < 3; i++)
+		replay_attach(i, 0, 0, OUTBOX_DISCONNECT, false);
+}
+
+void
+replay_teardown(void)
+{
+	for (int i = 0; i < 3; i++)
+		replay_detach(i);
+	ck_assert_uint_eq(hub_replay_figures(replays.hub).cursors, 0);
+	hub_free(replays.hub);
+}
+
+size_t
+replay_publish(const char *channel, const char *payload)
+{
+	struct hub_publication publication = {0};
+	size_t receivers;
+
+	ck_assert_int_eq(hub_publish(replays.hub, HUB_CHANNEL, slice_of(channel), slice_of(payload),
+			     REPLAY_NOW_US, &publication, &receivers),
+	    HUB_OK);
+	return receivers;
+}
+
+void
+replay_publish_numbers(const char *channel, int from, int to)
+{
+	char text[12];
+
+	for (int i = from; i < to; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		replay_publish(channel, text);
+	}
+}
+
+/* after: so many messages of all channels are before it. */
+void
+replay_subscribe_after(int i, const char *channel, uint64_t after)
+{
+	uint64_t after_seq = replays.base + after;
+
+	ck_assert(hub_can_resume(replays.hub, slice_of(channel), after_seq, REPLAY_NOW_US));
+	ck_assert_int_eq(
+	    hub_subscribe_after(&replays.subs[i], slice_of(channel), after_seq, REPLAY_NOW_US),
+	    HUB_OK);
+}
+
+void
+replay_resume(int i, const char *channel, uint64_t after)
+{
+	replay_subscribe_after(i, channel, after);
+	hub_start_replay(&replays.subs[i]);
+}
+
+enum hub_replay_result
+replay_run(void)
+{
+	enum hub_replay_result result;
+
+	while ((result = hub_replay(replays.hub, REPLAY_NOW_US)) == HUB_REPLAY_MORE)
+		continue;
+	return result;
+}
+
+/* Reads what is queued, at most max bytes. */
+const char *
+replay_take(int i, size_t max)
+{
+	static char text[65536];
+	struct iovec piece;
+	size_t len = 0;
+
+	while (len < max && outbox_peek(&replays.subs[i].outbox, &piece, 1) > 0) {
+		size_t n = piece.iov_len < max - len ? piece.iov_len : max - len;
+
+		ck_assert_uint_lt(len + n, sizeof(text));
+		memcpy(text + len, piece.iov_base, n);
+		len += n;
+		outbox_consume(&replays.subs[i].outbox, n);
+	}
+	text[len] = '\0';
+	return text;
 }
