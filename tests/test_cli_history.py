@@ -172,7 +172,9 @@ def test_what_came_while_it_was_killed_is_printed(start_fanfared, start_tool, fo
     with resuming(start_tool, server, "--resume", file, "news") as sub:
         # 1 too, if it was killed before it had replaced the file.
         first = sub.line()
-        assert [first, sub.line()] == [b"2", b"3"] or (first, sub.line(), sub.line()) == (b"1", b"2", b"3")
+        if first == b"1":
+            first = sub.line()
+        assert [first, sub.line()] == [b"2", b"3"]
         publish(server, "news", "4")
         assert sub.line() == b"4"
         sub.process.terminate()
