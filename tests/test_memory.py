@@ -181,7 +181,8 @@ def test_publishers_that_leave_while_they_wait_are_forgotten(start_fanfared):
 def test_a_crowd_of_stuck_subscribers_stalls_nobody(start_fanfared):
     """Each looked at, a few thousand cut: another client's PING waits for none of it."""
     limit = 8 * MB
-    daemon = start_fanfared("--maxmemory-pubsub", limit, *OPTIONS)
+    # On a loaded machine the cuts may take longer than the default of tcp-user-timeout, which would close the rest.
+    daemon = start_fanfared("--maxmemory-pubsub", limit, "--tcp-user-timeout", 0, *OPTIONS)
     admin = daemon.connect()
     crowd = [stuck(daemon, "c") for _ in range(400)]
     publisher = Publisher(daemon, "c", 400)
