@@ -14,7 +14,7 @@
 
 START_TEST(under_catch_up_a_slow_reader_reads_on_from_the_history)
 {
-	char text[12];
+	char text[16];
 
 	replay_attach(3, 30, 0, OUTBOX_CATCH_UP, false);
 	ck_assert_int_eq(hub_subscribe(&replays.subs[3], HUB_CHANNEL, SLICE("k1")), HUB_OK);

@@ -229,7 +229,7 @@ START_TEST(another_hub_continues_the_positions_of_this_one)
 		assert_equal(now_us, later_us);
 		/* Both go on alike: new messages, and what expires when. */
 		for (int i = 0; i < 100; i++) {
-			char payload[16];
+			char payload[24];
 
 			now_us += S;
 			later_us += S;

@@ -68,7 +68,7 @@ START_TEST(a_replay_goes_on_when_the_outbox_is_low)
 	ck_assert_uint_gt(replays.subs[3].outbox.message_bytes, 30);
 	ck_assert_uint_le(replays.subs[3].outbox.message_bytes, 60);
 	for (int n = 10; n < 100; n++) {
-		char text[8];
+		char text[16];
 
 		snprintf(text, sizeof(text), "%d.", n);
 		ck_assert_str_eq(replay_take(3, 3), text);

@@ -118,7 +118,7 @@ replay_publish(const char *channel, const char *payload)
 void
 replay_publish_numbers(const char *channel, int from, int to)
 {
-	char text[12];
+	char text[16];
 
 	for (int i = from; i < to; i++) {
 		snprintf(text, sizeof(text), "%d", i);
