@@ -195,9 +195,11 @@ fail_lost(struct history_reply *reply, struct job_step *step)
 	const struct collected *c = &reply->channels[reply->at];
 	struct hub_position since = history_position(hub_history(step->server->hub));
 	char text[HISTORY_LOST_MAX];
+	size_t len;
 
 	since.seq = c->part.after_seq;
-	return fail(step, (struct slice){text, history_lost_text(text, c->part.channel, since)});
+	len = history_lost_text(text, c->part.channel, since);
+	return fail(step, (struct slice){text, len});
 }
 
 static void
