@@ -188,7 +188,10 @@ write_lines(struct rewrite *r, struct slice rest, struct buffer *out)
 		if (judge(r, line, &row) == KEPT) {
 			buffer_append_slice(out, line);
 			buffer_append_str(out, "\n");
-		} else if (row->type == SETTING_CHANNELS) {
+			continue;
+		}
+		assert(row != NULL); /* no line is broken: collect_kept() refuses those */
+		if (row->type == SETTING_CHANNELS) {
 			channel_rewrite_line(&r->channels, line, &r->words, out);
 		} else if (!r->written[row_index(row)] && !holds_without_line(r, row)) {
 			write_setting(r, &r->said, row, out);

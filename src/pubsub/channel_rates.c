@@ -2,6 +2,8 @@
 
 #include "pubsub/channel_rates.h"
 
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "base/buckets.h"
 #include "base/pace.h"
@@ -135,8 +137,11 @@ channel_rates_count(struct channel_rates *rates, struct slice name,
 static void
 forget(struct channel_rates *rates, struct record *record)
 {
+	struct bucket_node **link = find(rates, record->hash);
+
+	assert(link != NULL);
 	time_queue_remove(&rates->queue, record->place);
-	(void)buckets_unlink(&rates->records, find(rates, record->hash));
+	(void)buckets_unlink(&rates->records, link);
 	xfree(record);
 	if (rates->records.count > 0)
 		buckets_keep_size(&rates->records, &record_ops);

@@ -225,6 +225,14 @@ queue_policy(const struct hub_delivery *d, const struct subscriber *s)
 	return policy == OUTBOX_CATCH_UP ? OUTBOX_DISCONNECT : policy;
 }
 
+/* Whether the publisher would have to wait for this member. */
+static bool
+would_block(const struct hub_delivery *d, const struct subscriber *s, const struct frame *frame)
+{
+	assert(frame != NULL);
+	return hub_policy_for(d, s) == OUTBOX_BLOCK && outbox_would_block(&s->outbox, frame->len);
+}
+
 /* One encoding for each wire form in use, then a few words for each member. It is compiled three
  * times, to leave out the tests that a message needs for none of its members: is_plain, all that
  * few messages need; by_channel, for those without policies of channels. */
@@ -257,7 +265,7 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 		if (s->outbox.form != form) {
 			form = s->outbox.form;
 			frame = &frames[form];
-			if ((encoded >> form & 1) == 0 &&
+			if ((encoded & 1U << form) == 0 &&
 			    !encode(hub, d, s->outbox.form, tag, id, &frames[form]))
 				frames[form].ptr = NULL;
 			encoded |= 1U << form;
@@ -267,9 +275,7 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 				continue;
 			}
 		}
-		if (!is_plain && limiting == HUB_WITHIN_LIMITS &&
-		    hub_policy_for(d, s) == OUTBOX_BLOCK &&
-		    outbox_would_block(&s->outbox, frame->len)) {
+		if (!is_plain && limiting == HUB_WITHIN_LIMITS && would_block(d, s, frame)) {
 			outbox_refuse(&s->outbox, tag);
 			hub_overflow(s);
 			continue;

@@ -301,6 +301,7 @@ remove_member(struct hub *hub, struct queue_member *member)
 	struct queue_list *list = list_of(s);
 	struct member_key key = {s, g->id};
 
+	assert(list != NULL);
 	g->members[member->index] = g->members[--g->count];
 	g->members[member->index]->index = member->index;
 	hash_map_remove(hub->queues->members, (struct slice){(const char *)&key, sizeof(key)});

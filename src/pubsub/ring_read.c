@@ -69,6 +69,7 @@ ring_after(const struct ring *ring, uint64_t after_seq, struct ring_iterator *it
 		return;
 	}
 	enter(it, find_chunk(ring, after_seq));
+	assert(it->chunk != NULL); /* a ring with messages has a chunk */
 	if (ring_chunk_last_seq(it->chunk) <= after_seq) {
 		enter(it, it->chunk_number + 1);
 		return;
