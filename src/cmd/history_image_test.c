@@ -41,6 +41,19 @@ note(void *arg, struct slice commands)
 	return true;
 }
 
+/* The age of the oldest message grows between two answers. */
+static void
+remove_age(char *text)
+{
+	char *age = strstr(text, "first-age-ms\r\n:"), *end;
+
+	if (age != NULL) {
+		age += strlen("first-age-ms\r\n:");
+		end = age + strspn(age, "0123456789");
+		memmove(age, end, strlen(end) + 1);
+	}
+}
+
 static char *
 ask(void)
 {
@@ -53,6 +66,7 @@ ask(void)
 		buffer_append_str(&all, test_call(c, questions[i]));
 	buffer_append(&all, "", 1);
 	test_close(c);
+	remove_age(all.ptr);
 	return all.ptr;
 }
 
