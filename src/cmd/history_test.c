@@ -424,7 +424,7 @@ END_TEST
 
 START_TEST(expiry_and_limits_are_applied_by_turns)
 {
-	uint64_t now_us = clock_mono_us();
+	int turns = 0;
 
 	for (int i = 0; i < 100; i++) {
 		char line[64];
@@ -434,7 +434,9 @@ START_TEST(expiry_and_limits_are_applied_by_turns)
 	}
 	ck_assert_uint_eq(history_figures(hub_history(test_server->hub)).rings, 100);
 	test_config.history.channels = 10;
-	test_turn(now_us);
+	/* A turn ends early on a slow machine. */
+	while (history_figures(hub_history(test_server->hub)).rings > 10 && turns++ < 100)
+		test_turn(clock_mono_us());
 	ck_assert_uint_eq(history_figures(hub_history(test_server->hub)).rings, 10);
 	ck_assert_uint_eq(history_figures(hub_history(test_server->hub)).evicted, 90);
 	ck_assert_ptr_nonnull(strstr(call(c, "info history"), "history_evicted:90\r\n"));
