@@ -1,0 +1,191 @@
+"""The programs in examples/ that miss nothing: each is killed and started again, and so is the daemon."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import missing
+from lib.program import Program
+from lib.wait import wait_until
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+EXAMPLES = SOURCE / "examples"
+READERS = ["history_reader.py", "history_reader.c"]
+RESUMERS = ["resume.py", "resume.js"]
+PROGRAMS = [*READERS, *RESUMERS]
+CHANNELS = {**dict.fromkeys(READERS, ["orders"]), **dict.fromkeys(RESUMERS, ["orders", "payments", "shipments"])}
+
+
+@pytest.fixture(scope="session")
+def c_reader(tmp_path_factory):
+    if not shutil.which("cc") or not shutil.which("pkg-config"):
+        missing("a compiler or pkg-config")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "hiredis"], capture_output=True, text=True, check=False)
+    if flags.returncode != 0:
+        missing("hiredis")
+    path = tmp_path_factory.mktemp("examples") / "history_reader"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o", str(path),
+                    str(EXAMPLES / "c" / "history_reader.c"), *flags.stdout.split()], check=True)
+    return path
+
+
+@pytest.fixture
+def start(folder, start_fanfared):
+    """start(line, ...) gives a daemon with these lines of configuration; start() one with the same as before."""
+    path = folder / "fanfared.conf"
+
+    def begin(*lines, **more):
+        if lines:
+            path.write_text("".join(f"{line}\n" for line in lines))
+        return start_fanfared("-c", path, **more)
+
+    return begin
+
+
+KEEP = tuple(f"channel {name} history-size 10000 history-ttl 600" for name in ("orders", "payments", "shipments"))
+
+
+@pytest.fixture
+def run(request, folder):
+    """run("resume.py", daemon, count) starts an example that ends after that many events; 0: never."""
+    started = []
+
+    def begin(name, daemon, count=0):
+        if name.endswith(".py"):
+            words = [sys.executable, EXAMPLES / "python" / name]
+        elif name.endswith(".js"):
+            request.getfixturevalue("node_modules")
+            words = ["node", EXAMPLES / "node" / name]
+        else:
+            words = [request.getfixturevalue("c_reader")]
+        modules = os.environ.get("FANFARE_NODE_MODULES") or str(SOURCE / "tests" / "js" / "node_modules")
+        program = Program(*words, folder / "positions", env=dict(
+            os.environ, FANFARE_HOST="127.0.0.1", FANFARE_PORT=str(daemon.port), COUNT=str(count), NODE_PATH=modules))
+        started.append(program)
+        return program
+
+    yield begin
+    for program in started:
+        program.__exit__()
+
+
+def kill(program):
+    program.process.kill()
+    program.process.wait()
+
+
+def publish(daemon, channels, begin, end):
+    """Publishes the numbers, to one channel after the other; returns what an example prints of them."""
+    with daemon.connect() as client:
+        lines = []
+        for number in range(begin, end):
+            channel = channels[number % len(channels)]
+            client.call("PUBLISH", channel, number)
+            lines.append(b"%s: %d" % (channel.encode(), number))
+    return lines
+
+
+def next_lines(program, expected, repeated=None):
+    """Reads the expected lines. The first one may be one that was printed before, if that had not been saved."""
+    first = program.line()
+    if first == repeated:
+        first = program.line()
+    got = [first, *(program.line() for _ in expected[1:])]
+    assert got == expected, (got, program.errors.decode())
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_events_that_are_published_while_it_is_killed_are_not_missed(start, run, name):
+    daemon = start(*KEEP)
+    program = run(name, daemon)
+    last = None
+    for round_ in range(4):
+        lines = publish(daemon, CHANNELS[name], round_ * 200, round_ * 200 + 100)  # while it starts and runs
+        next_lines(program, lines, last)
+        kill(program)
+        last = lines[-1]
+        lines = publish(daemon, CHANNELS[name], round_ * 200 + 100, round_ * 200 + 200)
+        program = run(name, daemon)
+        next_lines(program, lines, last)
+        last = lines[-1]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_it_ends_after_count_events_and_goes_on_behind_them(start, run, name):
+    daemon = start(*KEEP)
+    lines = publish(daemon, CHANNELS[name], 0, 10)
+    for begin in (0, 5):
+        program = run(name, daemon, 5)
+        assert program.rest() == lines[begin:begin + 5], program.errors.decode()
+        assert program.status() == 0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_graceful_restart_with_history_save_loses_nothing(start, run, name):
+    daemon = start("history-save yes", *KEEP)
+    program = run(name, daemon)
+    next_lines(program, publish(daemon, CHANNELS[name], 0, 50))
+    for round_ in (1, 2):
+        lines = publish(daemon, CHANNELS[name], round_ * 100, round_ * 100 + 50)
+        daemon.stop()
+        daemon = start(port=daemon.port)
+        lines += publish(daemon, CHANNELS[name], round_ * 100 + 50, round_ * 100 + 100)
+        next_lines(program, lines)
+    kill(program)
+    assert b"lost" not in program.errors
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_after_a_crash_it_says_that_events_are_lost_and_goes_on(start, run, name):
+    daemon = start("history-save yes", *KEEP)
+    program = run(name, daemon)
+    next_lines(program, publish(daemon, CHANNELS[name], 0, 50))
+    daemon.kill()
+    daemon = start(port=daemon.port)
+    lines = publish(daemon, CHANNELS[name], 50, 60)
+    lost = [program.line() for _ in CHANNELS[name]]
+    assert all(b"lost" in line for line in lost), (lost, program.errors.decode())
+    next_lines(program, lines)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_events_that_are_not_kept_any_more_are_reported(start, run, name):
+    daemon = start(*(f"channel {channel} history-size 5 history-ttl 600" for channel in CHANNELS["resume.py"]))
+    program = run(name, daemon)
+    channels = CHANNELS[name]
+    for number in range(3 * len(channels)):
+        next_lines(program, publish(daemon, channels, number, number + 1))
+    kill(program)
+    lines = publish(daemon, channels, 30, 30 + 20 * len(channels))
+    program = run(name, daemon)
+    lost = [program.line() for _ in channels]
+    assert all(b"lost" in line for line in lost), (lost, program.errors.decode())
+    next_lines(program, lines[-5 * len(channels):])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_channel_without_history_is_an_error(fanfared, run, name):
+    program = run(name, fanfared)
+    assert program.status() == 1
+    program.rest()
+    wait_until(lambda: b"keeps no history" in program.errors, "the error")
+
+
+@pytest.mark.parametrize("name", [*READERS, "resume.py"])
+def test_a_quiet_channel_is_not_reported_as_lost(start, run, folder, name):
+    """Its position follows that of the server, so that messages of others that expire do not concern it."""
+    daemon = start("channel orders history-size 10 history-ttl 600", "channel other history-size 10 history-ttl 600")
+    begun = b"subscribed to orders" if name in RESUMERS else b""
+    if name in RESUMERS:
+        daemon.connect().ok("CHANNEL", "SET", "[ps]*ments", "history-size", 10, "history-ttl", 600)
+    program = run(name, daemon)
+    wait_until(lambda: begun in program.errors and (folder / "positions").exists(), "the first position")
+    publish(daemon, ["other"], 0, 5)
+    with daemon.connect() as client:
+        newest = client.call("HISTORY", "POSITION")
+        wait_until(lambda: (folder / "positions").exists() and newest in (folder / "positions").read_bytes(),
+                   "the position of the server", 30)
