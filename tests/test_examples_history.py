@@ -1,7 +1,8 @@
-"""The programs in examples/ that miss nothing: each is killed and started again, and so is the daemon."""
+"""The programs in examples/ and fanfare-history(7) that miss nothing: each is killed and started again, and so is the daemon."""
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -189,3 +190,82 @@ def test_a_quiet_channel_is_not_reported_as_lost(start, run, folder, name):
         newest = client.call("HISTORY", "POSITION")
         wait_until(lambda: (folder / "positions").exists() and newest in (folder / "positions").read_bytes(),
                    "the position of the server", 30)
+
+
+# fanfare-history(7)
+
+def run_python(program, port):
+    return Program(sys.executable, "-u", "-c", program.replace("6379", str(port)))
+
+
+def manual_blocks():
+    """The configuration and the programs of the page's section EXAMPLES, as they are displayed."""
+    text = (SOURCE / "man" / "fanfare-history.7").read_text().partition(".Sh EXAMPLES\n")[2].partition("\n.Sh ")[0]
+    return [block.replace("\\e", "\\").replace("\\&", "")
+            for block in re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed", text, re.DOTALL)]
+
+
+@pytest.fixture
+def manual(start, folder):
+    configuration, *programs = manual_blocks()
+    assert len(programs) == 3
+    return start(*configuration.splitlines()), [program.replace("/var/tmp/", f"{folder}/") for program in programs]
+
+
+def restarted(program, daemon, channels, line):
+    """The program prints each message once, whether it runs or not when they are published."""
+    last = None
+    for round_ in range(3):
+        process = run_python(program, daemon.port)
+        with process:
+            lines = publish(daemon, channels, round_ * 20, round_ * 20 + 10)
+            next_lines(process, [line(text) for text in lines], last)
+            last = line(lines[-1])
+            kill(process)
+        between = publish(daemon, channels, round_ * 20 + 10, round_ * 20 + 20)
+        with run_python(program, daemon.port) as process:
+            next_lines(process, [line(text) for text in between], last)
+            last = line(between[-1])
+            kill(process)
+
+
+def payload(text):
+    return text.partition(b": ")[2]
+
+
+def test_the_read_loop_in_the_manual_misses_nothing(manual):
+    daemon, (read_loop, _, _) = manual
+    restarted(read_loop, daemon, ["news"], payload)
+
+
+def test_the_resuming_subscriber_in_the_manual_misses_nothing(manual):
+    daemon, (_, resume, _) = manual
+    restarted(resume, daemon, ["news", "news.sport"], lambda text: text.replace(b":", b""))
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["read", "resume"])
+def test_the_programs_in_the_manual_say_what_is_lost(manual, start, which):
+    daemon, programs = manual
+    with run_python(programs[which], daemon.port) as process:
+        publish(daemon, ["news"], 0, 1)
+        assert process.line()
+        daemon.kill()
+        daemon = start(port=daemon.port)
+        kill(process)
+    with run_python(programs[which], daemon.port) as process:
+        assert b"lost" in process.line(), process.errors.decode()
+        publish(daemon, ["news"], 7, 8)
+        line = process.line()
+        assert (process.line() if b"lost" in line else line).endswith(b"7")
+
+
+def test_the_last_value_in_the_manual_comes_first(manual):
+    daemon, (_, _, last_value) = manual
+    with daemon.connect() as client:
+        for price in ("1", "2", "3"):
+            client.call("PUBLISH", "price.gold", price)
+    with run_python(last_value, daemon.port) as process:
+        assert process.line() == b"3"
+        with daemon.connect() as client:
+            assert client.call("PUBLISH", "price.gold", "4") == 1
+        assert process.line() == b"4"
