@@ -166,7 +166,7 @@ def run_python(program):
 
 
 def test_the_subscriber_in_the_readme_prints_what_the_publisher_sends(fanfared, environment, node_modules):
-    publisher, _ = readme_programs("python", fanfared.port)
+    publisher = readme_programs("python", fanfared.port)[0]
     (subscriber,) = readme_programs("js", fanfared.port)
     with Program("node", "-e", subscriber, env=environment(fanfared)) as program:
         wait_until_subscribed(fanfared, program)
@@ -175,7 +175,7 @@ def test_the_subscriber_in_the_readme_prints_what_the_publisher_sends(fanfared, 
 
 
 def test_the_state_program_in_the_readme_keeps_what_it_says(fanfared):
-    _, state = readme_programs("python", fanfared.port)
+    state = readme_programs("python", fanfared.port)[1]
     run_python(state)
     client = fanfared.connect()
     assert client.call("GET", "order:17") == b"paid"

@@ -1,4 +1,5 @@
-"""The programs in examples/ and fanfare-history(7) that miss nothing: each is killed and started again, and so is the daemon."""
+"""The programs in examples/, README.md and fanfare-history(7) that miss nothing: each is killed and started again, and so is
+the daemon."""
 
 import os
 import pathlib
@@ -192,7 +193,7 @@ def test_a_quiet_channel_is_not_reported_as_lost(start, run, folder, name):
                    "the position of the server", 30)
 
 
-# fanfare-history(7)
+# README.md and fanfare-history(7)
 
 def run_python(program, port):
     return Program(sys.executable, "-u", "-c", program.replace("6379", str(port)))
@@ -212,12 +213,14 @@ def manual(start, folder):
     return start(*configuration.splitlines()), [program.replace("/var/tmp/", f"{folder}/") for program in programs]
 
 
-def restarted(program, daemon, channels, line):
-    """The program prints each message once, whether it runs or not when they are published."""
+def restarted(program, daemon, channels, line, file=None):
+    """The program prints each message once, whether it runs or not when they are published: from the first one on or, with
+    file, as soon as that exists."""
     last = None
     for round_ in range(3):
         process = run_python(program, daemon.port)
         with process:
+            wait_until(lambda: file is None or file.exists(), "the first position")
             lines = publish(daemon, channels, round_ * 20, round_ * 20 + 10)
             next_lines(process, [line(text) for text in lines], last)
             last = line(lines[-1])
@@ -269,3 +272,18 @@ def test_the_last_value_in_the_manual_comes_first(manual):
         with daemon.connect() as client:
             assert client.call("PUBLISH", "price.gold", "4") == 1
         assert process.line() == b"4"
+
+
+def test_the_reader_in_the_readme_misses_nothing(start, folder):
+    section = (SOURCE / "README.md").read_text().partition("## Nothing is lost silently\n")[2].partition("\n## ")[0]
+    (configuration,) = re.findall(r"^    (channel .*)$", section, re.MULTILINE)
+    (program,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    daemon = start(configuration)
+    file = folder / "position"
+    restarted(program.replace('"position"', repr(str(file))), daemon, ["orders.status"], payload, file)
+    daemon.kill()
+    daemon = start(port=daemon.port)
+    with run_python(program.replace('"position"', repr(str(file))), daemon.port) as process:
+        assert process.status() == 1
+        process.rest()
+        wait_until(lambda: b"LOST channel 'orders.status'" in process.errors, "the error")
