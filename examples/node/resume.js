@@ -18,14 +18,14 @@ const Redis = require('ioredis');
 
 const CHANNELS = ['orders', 'payments', 'shipments'];
 
-// The position of each channel: that of the last event that was handled. 0: everything that is kept.
+// For each channel the position up to which all events were handled. 0: everything that is kept.
 const file = process.argv[2] || 'shop.positions';
 const positions = Object.fromEntries(CHANNELS.map((name) => [name, '0']));
 if (fs.existsSync(file)) Object.assign(positions, JSON.parse(fs.readFileSync(file, 'utf8')));
 
 // Replaces the file in one step, so that it is complete whenever this program is killed.
-function save(name, position) {
-  positions[name] = position;
+function save(names, position) {
+  for (const name of names) positions[name] = position;
   fs.writeFileSync(`${file}.new`, JSON.stringify(positions));
   fs.renameSync(`${file}.new`, file);
 }
@@ -46,7 +46,7 @@ async function resume(client) {
         console.log(`${name}: lost what came after ${positions[name]}`);
         names.push(name);
       }
-      save(name, position);
+      save([name], position);
     }
   }
   await client.subscribe(...CHANNELS);
@@ -80,6 +80,10 @@ client.on('message', (name, data) => {
   if (count > 0 && handled >= count) return;
   const end = data.indexOf(' ');
   console.log(`${name}: ${data.slice(end + 1)}`);
-  save(name, data.slice(0, end)); // after the event: it may come again, but is never missed
+  // After the event: it may come again, but is never missed. Events of channels that were subscribed together come in the
+  // order of their positions, so this position is also one of the other channels. A quiet channel's would become too old.
+  // 0-0: the channel has stopped keeping a history.
+  const position = data.slice(0, end);
+  if (position !== '0-0') save(CHANNELS, position);
   if (++handled === count) client.quit();
 });
