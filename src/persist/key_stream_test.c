@@ -114,6 +114,7 @@ END_TEST
 
 START_TEST(a_changed_byte_anywhere_is_found)
 {
+	sender.count = (uint64_t)testing_steps(COUNT);
 	ck_assert(key_stream_write(&sender.keyspace, collect, NULL));
 	for (size_t at = 0; at < stream.len; at += 3) {
 		bool ok;
