@@ -25,7 +25,7 @@ static const struct channel_option table[CHANNEL_OPTIONS] = {
 };
 
 static const struct channel_options defaults = {
-#define CHANNEL_OPTION(member, name, type, least, most, initial, choices, text) .member = initial,
+#define CHANNEL_OPTION(member, name, type, least, most, initial, choices, text) .member = (initial),
 #include "pubsub/channel_options.def"
 #undef CHANNEL_OPTION
 };
