@@ -112,12 +112,11 @@ START_TEST(a_peer_that_takes_nothing_of_what_holds_up_its_requests_is_closed)
 	send_many(&choked, "BIG 10000\n", 100);
 	rig_send(&subscriber, SLICE("SUBSCRIBE\nBIG 60000\n"));
 	send_many(&slow, "BIG 10000\n", 400);
-	/* `slow` reads much more than it must, because the machine may be slow too, and the system
-	 * waits for room before it takes more. */
+	/* `slow` reads more often than it must, because the machine may be slow too. */
 	for (int i = 0; i < 30 || (i < 400 && rig.clients[0]->conn != NULL); i++) {
 		rig_for_ms(100);
+		rig_read(&slow);
 		slow.in.len = 0;
-		rig_until_read(&slow, 16384);
 	}
 	ck_assert_str_eq(rig.clients[0]->reason, "does not read its replies");
 	ck_assert_ptr_nonnull(rig.clients[1]->conn);
@@ -148,7 +147,8 @@ START_TEST(the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait)
 	for (int i = 0; i < 50 || (i < 400 && rig.clients[0]->conn != NULL); i++) {
 		rig_for_ms(100);
 		rig_ask(&busy, "ECHO a\n", "a\n");
-		rig_until_read(&reader, reader.in.len + 10000);
+		rig_read(&reader);
+		reader.in.len = 0;
 	}
 	ck_assert_ptr_null(rig.clients[0]->conn);
 	ck_assert_str_eq(rig.clients[0]->reason, "idle");
