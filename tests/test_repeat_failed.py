@@ -113,6 +113,16 @@ def test_a_report_of_a_fault_stays_a_failure(run, report):
     assert run.passed_alone() == []
 
 
+@pytest.mark.parametrize("leak", [
+    "==7==ERROR: LeakSanitizer: detected memory leaks\nSUMMARY: AddressSanitizer: 8 byte(s) leaked in 1 allocation(s).",
+    "==7== 8 bytes in 1 blocks are definitely lost in loss record 1 of 1\n==7==    at 0x1: malloc (in /usr/lib/valgrind)"])
+def test_a_leak_behind_a_failed_check_is_not_a_fault(run, leak):
+    run.step("late", 1, failing=f"{FAILING}\n{leak}\n/a/a_test.c:7:F:net/a:it_comes:0: what was waited for never came")
+    run.repeat()
+    assert run.result("late") == "9 0 7 1.5 0.5 the step late"
+    assert run.passed_alone() == [f"failed beside the others, passed alone: {UNIT} (the step late)"]
+
+
 def test_with_more_than_five_failed_programs_none_is_repeated(run):
     for number in range(5):
         run.step(f"step-{number}", 1)
