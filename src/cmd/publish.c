@@ -59,8 +59,9 @@ publish_post(
 	    argv[has_one_message ? i + 2 : i * 2 + 1], argv[has_one_message ? 1 : i * 2 + 2]);
 }
 
-enum publish_result
-publish_message(struct request *rq, const struct hub_post *post, struct hub_outcome *out)
+static inline enum publish_result
+post_message(
+    struct request *rq, const struct hub_post *post, bool is_limited, struct hub_outcome *out)
 {
 	struct hub *hub = rq->server->hub;
 	enum hub_result result;
@@ -87,20 +88,31 @@ publish_message(struct request *rq, const struct hub_post *post, struct hub_outc
 	default:
 		assert(result == HUB_OK);
 	}
-	publish_count(rq, post->kind, post->channel, post->payload.len);
+	if (is_limited)
+		publish_count(rq, post->kind, post->channel, post->payload.len);
 	return PUBLISH_DONE;
+}
+
+enum publish_result
+publish_message(struct request *rq, const struct hub_post *post, struct hub_outcome *out)
+{
+	return post_message(rq, post, true, out);
 }
 
 static enum command_result
 publish(struct request *rq, enum hub_kind kind)
 {
-	struct hub_post post = post_of(rq, kind, rq->argv[1], rq->argv[2]);
+	bool is_limited = publish_is_limited(rq) || rq->client->no_echo;
+	struct hub_post post = {.kind = kind, .channel = rq->argv[1], .payload = rq->argv[2]};
 	struct hub_outcome outcome;
 	enum publish_result result;
 
-	if (!publish_allows(rq, post.kind, post.channel, post.payload))
+	if (is_limited)
+		post = post_of(rq, kind, rq->argv[1], rq->argv[2]);
+	if ((is_limited || post.channel.len > rq->server->config->hub.name_bytes) &&
+	    !publish_allows(rq, post.kind, post.channel, post.payload))
 		return COMMAND_DONE;
-	result = publish_message(rq, &post, &outcome);
+	result = post_message(rq, &post, is_limited, &outcome);
 	if (result == PUBLISH_WAITS)
 		return COMMAND_LATER;
 	if (result == PUBLISH_DONE)

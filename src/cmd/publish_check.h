@@ -18,6 +18,10 @@
  * kind is HUB_CHANNEL or HUB_SHARD.
  */
 
+/* For the usual case: false if no limit of the user and no option of any channel can apply. Then
+ * publish_count() does nothing, and publish_allows() checks the length of the name only. */
+bool publish_is_limited(const struct request *rq);
+
 /*
  * False after replying with an error: the name is too long, a rate of the user or of the channel is
  * reached, or an option of the channel excludes the user or forbids a message of this length.

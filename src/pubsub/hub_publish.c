@@ -311,7 +311,7 @@ deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_
 }
 
 /* id is that of the first topic's frames if the message was prepared, or 0. */
-static void
+static inline __attribute__((always_inline)) void
 deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting limiting,
     struct hub_outcome *out)
 {

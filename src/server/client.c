@@ -48,7 +48,7 @@ client_subscriptions(const struct client *c)
 	const uint32_t *count = c->subscriber.count;
 
 	return count[HUB_CHANNEL] + count[HUB_PATTERN] + count[HUB_SHARD] +
-	       hub_queues_of(&c->subscriber);
+	       (c->subscriber.in_queues ? hub_queues_of(&c->subscriber) : 0);
 }
 
 bool
