@@ -141,7 +141,7 @@ can_begin(struct request *rq, enum hub_kind kind, struct slice name)
 	struct hub_position position = history_position(hub_history(rq->server->hub));
 	char text[POSITION_TEXT_MAX];
 
-	if (kind != HUB_CHANNEL || !armed_find(rq->client, kind, name, &position.seq) ||
+	if (kind != HUB_CHANNEL || !armed_find(rq->client, name, &position.seq) ||
 	    hub_can_resume(rq->server->hub, name, position.seq, rq->now_us))
 		return true;
 	request_error(rq, "LOST channel '%.*s' has no messages since %.*s any more",
@@ -173,13 +173,13 @@ subscribe_to(struct request *rq, enum hub_kind kind, struct slice name, struct h
 
 	if (kind != HUB_CHANNEL)
 		return hub_subscribe(s, kind, name);
-	if (!armed_find(rq->client, kind, name, &after_seq))
+	if (!armed_find(rq->client, name, &after_seq))
 		return (hub_options_in_use(s->hub) & CHANNEL_BIT(replay)) != 0
 			   ? hub_subscribe_latest(s, name, rq->now_us, latest)
 			   : hub_subscribe(s, kind, name);
 	result = hub_subscribe_after(s, name, after_seq, rq->now_us);
 	if (result == HUB_OK || result == HUB_ALREADY)
-		armed_remove(rq->client, kind, name);
+		armed_remove(rq->client, name);
 	return result;
 }
 
@@ -250,8 +250,8 @@ static void
 unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct slice name)
 {
 	put_confirmation_name(rq, verb, name);
-	if (kind != HUB_SHARD)
-		armed_remove(rq->client, kind, name);
+	if (kind == HUB_CHANNEL)
+		armed_remove(rq->client, name);
 	/* If there was no such subscription the reply is the same. */
 	if (hub_unsubscribe(&rq->client->subscriber, kind, name) == HUB_OK)
 		client_subscriptions_changed(rq->client);
@@ -264,8 +264,8 @@ unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
 	struct client *c = rq->client;
 	struct subscription *subscription;
 
-	if (kind != HUB_SHARD)
-		armed_remove_all(c, kind);
+	if (kind == HUB_CHANNEL)
+		armed_remove_all(c);
 	while ((subscription = hub_first_subscription(&c->subscriber, kind)) != NULL) {
 		unsubscribe_one(rq, kind, verb, topic_name(subscription->topic));
 		c->pending->progress++;

@@ -43,7 +43,7 @@ check_position(struct request *rq, struct slice text)
 
 /* Returns false after replying with an error; nothing is done then. */
 static bool
-check_arguments(struct request *rq, enum hub_kind kind)
+check_arguments(struct request *rq)
 {
 	const struct server_config *config = rq->server->config;
 	size_t count = armed_count(rq->client);
@@ -63,7 +63,7 @@ check_arguments(struct request *rq, enum hub_kind kind)
 		}
 		if (!check_position(rq, rq->argv[i + 1]))
 			return false;
-		count += !armed_find(rq->client, kind, rq->argv[i], &after_seq);
+		count += !armed_find(rq->client, rq->argv[i], &after_seq);
 	}
 	/* This also bounds the work of one command. */
 	if (count <= config->resume_max_channels && rq->argc / 2 <= config->resume_max_channels)
@@ -99,9 +99,9 @@ resume_one(struct request *rq, struct slice name, struct slice text)
 	resumption = hub_judge(&c->subscriber, name, &since, rq->now_us);
 	rq->server->statistics->counters.resumes[resumption.verdict]++;
 	if (resumption.verdict == HUB_RESUMED || resumption.verdict == HUB_NEW)
-		armed_set(c, HUB_CHANNEL, name, resumption.position.seq);
+		armed_set(c, name, resumption.position.seq);
 	else
-		armed_remove(c, HUB_CHANNEL, name);
+		armed_remove(c, name);
 	put_resumption(rq, name, &resumption);
 }
 
@@ -113,7 +113,7 @@ cmd_resume(struct request *rq)
 	size_t *progress = &c->pending->progress; /* pairs of arguments */
 
 	if (*progress == 0) {
-		if (!check_arguments(rq, HUB_CHANNEL))
+		if (!check_arguments(rq))
 			return COMMAND_DONE;
 		resp_put_array(rq->reply, rq->argc / 2);
 	}

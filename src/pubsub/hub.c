@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
+#include "pubsub/queue_group.h"
 
 static struct subscriber *
 subscriber_of(struct outbox *outbox)
@@ -273,7 +274,7 @@ uint32_t
 hub_subscription_count(const struct subscriber *s)
 {
 	return s->count[HUB_CHANNEL] + s->count[HUB_PATTERN] + s->count[HUB_SHARD] +
-	       hub_queue_count(s);
+	       hub_queues_of(s);
 }
 
 bool

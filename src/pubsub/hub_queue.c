@@ -139,17 +139,11 @@ list_of(const struct subscriber *s)
 }
 
 uint32_t
-hub_queue_count(const struct subscriber *s)
+hub_queues_of(const struct subscriber *s)
 {
 	const struct queue_list *list = list_of(s);
 
 	return list != NULL ? list->count : 0;
-}
-
-uint32_t
-hub_queues_of(const struct subscriber *s)
-{
-	return hub_queue_count(s);
 }
 
 const struct queue_member *

@@ -35,8 +35,7 @@ void hub_queue_delivered(struct subscriber *queue, uint64_t ticket);
 bool hub_queue_hand_over(
     struct hub *hub, uint64_t id, uint8_t form, const struct frame_range *range);
 bool hub_leave_queues(struct subscriber *s, size_t *budget);
-uint32_t hub_queue_count(const struct subscriber *s); /* hub_queues_of() */
-void hub_queues_release(struct hub *hub);             /* there is no group */
+void hub_queues_release(struct hub *hub); /* there is no group */
 
 /* The form in which a member of a topic gets a message. */
 static inline uint8_t

@@ -2,8 +2,6 @@
 
 #include "server/armed.h"
 
-#include <assert.h>
-
 #include "base/alloc.h"
 #include "base/hash_map.h"
 #include "server/client.h"
@@ -12,25 +10,18 @@
 /* About what an entry of the map takes besides the name. */
 #define ENTRY_BYTES 64
 
-struct armed {
-	struct hash_map *kinds[2]; /* HUB_CHANNEL and HUB_PATTERN: name -> seq; NULL: none */
-};
-
-_Static_assert(HUB_CHANNEL == 0 && HUB_PATTERN == 1, "the index of struct armed's maps");
-
+/* NULL: none is armed. */
 static struct hash_map *
-map_of(const struct client *c, enum hub_kind kind)
+map_of(const struct client *c)
 {
-	assert(kind == HUB_CHANNEL || kind == HUB_PATTERN);
-	return c->session != NULL && c->session->armed != NULL ? c->session->armed->kinds[kind]
-							       : NULL;
+	return c->session != NULL ? c->session->armed : NULL;
 }
 
 bool
-armed_find(const struct client *c, enum hub_kind kind, struct slice name, uint64_t *after_seq)
+armed_find(const struct client *c, struct slice channel, uint64_t *after_seq)
 {
-	const struct hash_map *map = map_of(c, kind);
-	const uint64_t *seq = map != NULL ? hash_map_get(map, name) : NULL;
+	const struct hash_map *map = map_of(c);
+	const uint64_t *seq = map != NULL ? hash_map_get(map, channel) : NULL;
 
 	if (seq != NULL)
 		*after_seq = *seq;
@@ -54,89 +45,65 @@ uncount(struct client *c, size_t bytes)
 }
 
 void
-armed_set(struct client *c, enum hub_kind kind, struct slice name, uint64_t after_seq)
+armed_set(struct client *c, struct slice channel, uint64_t after_seq)
 {
-	struct hash_map *map = map_of(c, kind);
-	uint64_t *seq = map != NULL ? hash_map_get(map, name) : NULL;
+	struct hash_map *map = map_of(c);
+	uint64_t *seq = map != NULL ? hash_map_get(map, channel) : NULL;
 
 	if (seq == NULL) {
-		struct session *session = session_of(c);
-
-		if (session->armed == NULL)
-			session->armed = xcalloc(1, sizeof(*session->armed));
 		if (map == NULL)
-			map = session->armed->kinds[kind] = hash_map_new();
+			map = session_of(c)->armed = hash_map_new();
 		seq = xmalloc(sizeof(*seq));
-		(void)hash_map_set(map, name, seq);
-		count(c, name.len + ENTRY_BYTES);
+		(void)hash_map_set(map, channel, seq);
+		count(c, channel.len + ENTRY_BYTES);
 	}
 	*seq = after_seq;
 }
 
-/* Frees what is empty. */
 static void
-trim(struct client *c)
+free_map(struct client *c)
 {
-	struct armed *armed = c->session->armed;
-
-	for (int kind = 0; kind < 2; kind++)
-		if (armed->kinds[kind] != NULL && hash_map_count(armed->kinds[kind]) == 0) {
-			hash_map_free(armed->kinds[kind]);
-			armed->kinds[kind] = NULL;
-		}
-	if (armed->kinds[HUB_CHANNEL] != NULL || armed->kinds[HUB_PATTERN] != NULL)
-		return;
-	xfree(armed);
+	hash_map_free(c->session->armed);
 	c->session->armed = NULL;
 	session_trim(c);
 }
 
 void
-armed_remove(struct client *c, enum hub_kind kind, struct slice name)
+armed_remove(struct client *c, struct slice channel)
 {
-	struct hash_map *map = map_of(c, kind);
-	uint64_t *seq = map != NULL ? hash_map_remove(map, name) : NULL;
+	struct hash_map *map = map_of(c);
+	uint64_t *seq = map != NULL ? hash_map_remove(map, channel) : NULL;
 
 	if (seq == NULL)
 		return;
 	xfree(seq);
-	uncount(c, name.len + ENTRY_BYTES);
-	trim(c);
+	uncount(c, channel.len + ENTRY_BYTES);
+	if (hash_map_count(map) == 0)
+		free_map(c);
 }
 
 static void
-free_seq(struct slice name, void *value, void *arg)
+free_seq(struct slice channel, void *value, void *arg)
 {
 	xfree(value);
-	uncount(arg, name.len + ENTRY_BYTES);
+	uncount(arg, channel.len + ENTRY_BYTES);
 }
 
 void
-armed_remove_all(struct client *c, enum hub_kind kind)
+armed_remove_all(struct client *c)
 {
-	struct hash_map *map = map_of(c, kind);
+	struct hash_map *map = map_of(c);
 
 	if (map == NULL)
 		return;
 	hash_map_each(map, free_seq, c);
-	hash_map_free(map);
-	c->session->armed->kinds[kind] = NULL;
-	trim(c);
-}
-
-void
-armed_drop(struct client *c)
-{
-	armed_remove_all(c, HUB_CHANNEL);
-	armed_remove_all(c, HUB_PATTERN);
+	free_map(c);
 }
 
 size_t
 armed_count(const struct client *c)
 {
-	const struct hash_map *channels = map_of(c, HUB_CHANNEL);
-	const struct hash_map *patterns = map_of(c, HUB_PATTERN);
+	const struct hash_map *map = map_of(c);
 
-	return (channels != NULL ? hash_map_count(channels) : 0) +
-	       (patterns != NULL ? hash_map_count(patterns) : 0);
+	return map != NULL ? hash_map_count(map) : 0;
 }

@@ -22,9 +22,9 @@
  * session, held).
  */
 struct acl_user;
-struct armed;
 struct client_peer;
 struct command;
+struct hash_map;
 struct held;
 struct server;
 struct transaction;
@@ -62,7 +62,7 @@ struct session {
 	uint8_t chosen;               /* enum client_choice */
 	uint64_t soft_since_us;       /* when it began to exceed the soft limit; 0: it does not */
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
-	struct armed *armed;          /* owned: see armed.h; NULL: none */
+	struct hash_map *armed;       /* owned: see armed.h; NULL: none */
 	size_t armed_bytes;           /* its memory, estimated */
 };
 

@@ -47,7 +47,7 @@ client_free(struct client *c)
 {
 	held_forget(c);
 	client_discard_transaction(c);
-	armed_drop(c);
+	armed_remove_all(c);
 	pending_drop(c);
 	access_detach(c);
 	session_drop(c);
@@ -59,7 +59,7 @@ void
 client_reset(struct client *c)
 {
 	client_discard_transaction(c);
-	armed_drop(c);
+	armed_remove_all(c);
 	monitor_stop(c);
 	c->wants_positions = false;
 	client_set_proto(c, 2);
