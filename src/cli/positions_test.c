@@ -11,7 +11,7 @@
 
 #include "base/testing.h"
 
-static char folder[] = "/tmp/fft-positions-XXXXXX";
+static char folder[32];
 static char path[64];
 static char news[] = "news", strange[] = "a b\n\xff";
 static char *names[] = {news, strange};
@@ -19,6 +19,7 @@ static char *names[] = {news, strange};
 static void
 setup(void)
 {
+	snprintf(folder, sizeof(folder), "/tmp/fanfare-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/file", folder);
 }
@@ -28,7 +29,6 @@ teardown(void)
 {
 	unlink(path);
 	ck_assert_int_eq(rmdir(folder), 0); /* so nothing else was left there */
-	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
 }
 
 static void
