@@ -221,6 +221,16 @@ resolve(struct history *history, const struct ring *ring, const struct position_
 	}
 }
 
+/* A channel that is named again would be copied again. */
+static bool
+is_named_before(const struct request *rq, const struct read_terms *terms, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (slice_eq(rq->argv[terms->first + k], rq->argv[terms->first + i]))
+			return true;
+	return false;
+}
+
 /* Checks channel i and finds where to read from. Returns false after replying with an error. */
 static bool
 prepare(struct request *rq, const struct read_terms *terms, size_t i, uint64_t *after)
@@ -231,6 +241,10 @@ prepare(struct request *rq, const struct read_terms *terms, size_t i, uint64_t *
 	struct hub *hub = rq->server->hub;
 	struct position_since since;
 
+	if (is_named_before(rq, terms, i)) {
+		request_error(rq, "ERR HISTORY READ names a channel twice");
+		return false;
+	}
 	if (!position_parse_since(text, &since)) {
 		invalid_position(rq, text, "EPOCH-SEQ, 0, $ or -N");
 		return false;

@@ -304,9 +304,29 @@ START_TEST(client_unblock_ends_a_wait)
 }
 END_TEST
 
+START_TEST(a_channel_is_read_once)
+{
+	assert_says(
+	    c, "history read channels a ab a 0 0 0", "-ERR HISTORY READ names a channel twice\r\n");
+}
+END_TEST
+
+START_TEST(a_transaction_that_deletes_a_history_waits_for_no_subscriber)
+{
+	assert_says(c, "publish a x", ":0\r\n");
+	call(other, "outbox set policy block messages 1");
+	call(other, "psubscribe *");
+	assert_says(c, "publish b 1", ":1\r\n");
+	assert_says(c, "multi", "+OK\r\n");
+	assert_says(c, "history del a", "+QUEUED\r\n");
+	ck_assert(test_send(c, "exec"));
+	ck_assert_str_eq(test_read(c), "*1\r\n:1\r\n");
+}
+END_TEST
+
 START_TEST(a_reader_that_leaves_waits_no_more)
 {
-	ck_assert(!test_send(c, "history read block 0 channels a a ab $ $ $"));
+	ck_assert(!test_send(c, "history read block 0 channels a ab $ $"));
 	ck_assert_uint_eq(test_server->history_waits->count, 1);
 	test_close(c);
 	ck_assert_uint_eq(test_server->history_waits->count, 0);
@@ -459,9 +479,11 @@ main(void)
 		read_has_the_shape_of_xread, a_position_that_cannot_be_continued_is_lost,
 		invalid_arguments_of_read_are_refused,
 		a_reader_waits_for_a_message_of_any_of_its_channels, a_wait_times_out_with_null,
-		client_unblock_ends_a_wait, a_reader_that_leaves_waits_no_more,
-		in_a_transaction_nothing_waits, a_waiting_reader_is_told_if_its_messages_are_gone,
-		rights_are_those_of_a_subscriber, info_shows_what_is_kept_and_what_is_complete,
-		a_long_reply_is_sent_in_parts, key_events_are_kept_without_subscribers,
-		expiry_and_limits_are_applied_by_turns, NULL});
+		client_unblock_ends_a_wait, a_channel_is_read_once,
+		a_transaction_that_deletes_a_history_waits_for_no_subscriber,
+		a_reader_that_leaves_waits_no_more, in_a_transaction_nothing_waits,
+		a_waiting_reader_is_told_if_its_messages_are_gone, rights_are_those_of_a_subscriber,
+		info_shows_what_is_kept_and_what_is_complete, a_long_reply_is_sent_in_parts,
+		key_events_are_kept_without_subscribers, expiry_and_limits_are_applied_by_turns,
+		NULL});
 }

@@ -11,8 +11,8 @@
 
 /*
  * Publish: the messages of a publishing command, and the hand-over of one of them to the hub. What
- * may refuse a message before that is publish_check.h. A publishing command is one whose row has
- * CMD_MAY_REPLICATE; the flags for channels of its row say where its messages are:
+ * may refuse a message before that is publish_check.h. A publishing command is one for which
+ * command_publishes() is true; the flags for channels of its row say where its messages are:
  *
  *	CMD_CHANNEL                             channel message
  *	CMD_CHANNELS | CMD_CHANNEL_PAIRS        channel message [channel message ...]

@@ -84,6 +84,16 @@ publish_is_limited(const struct request *rq)
 	return rq->client->user->limits.any || hub_options_in_use(rq->server->hub) != 0;
 }
 
+bool
+publish_is_handed_over(struct request *rq, enum hub_kind kind, struct slice channel)
+{
+	if (kind != HUB_CHANNEL || !rq->server->pause->handed_over ||
+	    !hub_keeps(rq->server->hub, channel))
+		return false;
+	request_error(rq, PAUSE_HANDED_OVER);
+	return true;
+}
+
 /*
  * A name that is too long to be subscribed to is refused, because matching patterns against all of
  * it would take long.
@@ -106,11 +116,8 @@ publish_allows(struct request *rq, enum hub_kind kind, struct slice channel, str
 	}
 	if (kind == HUB_CHANNEL && !access_may_publish(rq, channel))
 		return false;
-	if (kind == HUB_CHANNEL && rq->server->pause->handed_over &&
-	    hub_keeps(rq->server->hub, channel)) {
-		request_error(rq, PAUSE_HANDED_OVER);
+	if (publish_is_handed_over(rq, kind, channel))
 		return false;
-	}
 	options = options_of(rq, kind, channel, CHANNEL_BIT(max_message) | RATE_OPTIONS);
 	return options == NULL ||
 	       (is_short_enough(rq, options, message.len) && is_within_rate(rq, options, channel));

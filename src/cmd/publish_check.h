@@ -30,6 +30,11 @@ bool publish_is_limited(const struct request *rq);
 bool publish_allows(struct request *rq, enum hub_kind kind, struct slice channel,
     struct slice message) __attribute__((warn_unused_result));
 
+/* True after replying with an error if the channel keeps messages and its history has passed to the
+ * successor of an upgrade: a message would be lost. publish_allows() checks it too; for a message
+ * that is published in a later turn it must be checked again. */
+bool publish_is_handed_over(struct request *rq, enum hub_kind kind, struct slice channel);
+
 /* Counts a message of len bytes for the rates. */
 void publish_count(struct request *rq, enum hub_kind kind, struct slice channel, size_t len);
 

@@ -58,7 +58,7 @@ publish_next(struct request *rq, size_t i)
 	struct hub_outcome outcome = {0};
 	size_t units = 1;
 
-	if (is_still_allowed(rq, i)) {
+	if (is_still_allowed(rq, i) && !publish_is_handed_over(rq, post.kind, post.channel)) {
 		enum publish_result result = publish_message(rq, &post, &outcome);
 
 		if (result == PUBLISH_WAITS)

@@ -109,7 +109,7 @@ ask_for_room(struct request *rq, const struct transaction *t)
 	size_t bytes = 0;
 
 	TAILQ_FOREACH (q, &t->commands, all) {
-		if ((q->command->flags & CMD_MAY_REPLICATE) == 0)
+		if (!command_publishes(q->command))
 			continue;
 		for (size_t i = 0; i < publish_count_messages(q->command, q->argc); i++) {
 			room = ask_for_room_of(rq, q, i, &bytes);

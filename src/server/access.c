@@ -365,7 +365,7 @@ access_may_queue(struct request *rq)
 	    &command_acl(rq->server->commands, rq->command)->channels;
 	size_t at = channels->first;
 
-	if ((rq->command->flags & (CMD_MAY_REPLICATE | CMD_SHARD)) != CMD_MAY_REPLICATE || at == 0)
+	if (!command_publishes(rq->command) || (rq->command->flags & CMD_SHARD) != 0)
 		return true;
 	for (int n = 0; n < CHECKED_WHEN_QUEUED && at < rq->argc; n++) {
 		if (!access_may_publish(rq, rq->argv[at]))

@@ -137,4 +137,12 @@ const char *command_full_name(const struct command *command, char out[COMMAND_NA
 /* True if the arity allows argc arguments, names included. */
 bool command_arity_fits(const struct command *command, size_t argc);
 
+/* Whether its messages are published: PUBLISH and its like. Subcommands that have CMD_MAY_REPLICATE
+ * only change what a successor must know. */
+static inline bool
+command_publishes(const struct command *command)
+{
+	return (command->flags & CMD_MAY_REPLICATE) != 0 && command->container == NULL;
+}
+
 #endif

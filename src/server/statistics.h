@@ -34,7 +34,7 @@ struct counters {
 	uint64_t duplicate_messages;      /* of PUBLISHX, not published again */
 	uint64_t presence_events;         /* of members and channels */
 	uint64_t skipped_presence_events; /* not published */
-	uint64_t resumes[HUB_VERDICTS];   /* answers of RESUME and PRESUME, by enum hub_verdict */
+	uint64_t resumes[HUB_VERDICTS];   /* answers of RESUME, by enum hub_verdict */
 	uint64_t key_hits, key_misses, expired_keys, evicted_keys;
 };
 

@@ -114,11 +114,10 @@ static bool
 publishes(const struct client *c)
 {
 	const struct command *command = client_last_command(c);
-	uint32_t flags = command->flags;
 
 	if ((command->flags & CMD_EXEC) != 0 && client_transaction(c) != NULL)
-		flags |= client_transaction(c)->flags;
-	return (flags & CMD_MAY_REPLICATE) != 0;
+		return (client_transaction(c)->flags & CMD_MAY_REPLICATE) != 0;
+	return command_publishes(command);
 }
 
 /*
