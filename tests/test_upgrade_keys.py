@@ -108,7 +108,7 @@ def test_all_keys_are_the_same_afterwards(start_lineage, mode, options, fanfare_
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu"])
 def test_how_keys_were_used_is_known_afterwards(start_lineage, policy):
-    lineage = start_lineage("--shutdown-grace", 1, "--maxmemory-policy", policy, "--lfu-log-factor", 0)
+    lineage = start_lineage("--shutdown-grace", 1, "--maxmemory-policy", policy, "--lfu-log-factor", 0, "--lfu-decay-time", 0)
     client = lineage.daemon.client()
     for key in ("often", "seldom"):
         client.ok("SET", key, 1)

@@ -263,6 +263,17 @@ history_append(struct history *history, void *owner, uint32_t *number,
 	return history->seq;
 }
 
+uint64_t
+history_skip(struct history *history, uint32_t number, uint64_t now_us)
+{
+	struct ring *ring = empty_ring(history, history->rings[number]);
+
+	if (now_us > history->now_us)
+		history->now_us = now_us;
+	ring_skip(ring, ++history->seq, history->now_us);
+	return history->seq;
+}
+
 void
 history_begin_keeping(struct history *history)
 {

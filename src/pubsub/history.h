@@ -65,6 +65,10 @@ uint64_t history_forgotten_seq(const struct history *history);
 uint64_t history_append(struct history *history, void *owner, uint32_t *ring,
     const struct history_rules *rules, struct slice payload, uint64_t now_us);
 
+/* Counts a message that this ring does not keep, and frees those before it: a reader that is behind
+ * it has lost it. Returns its seq. */
+uint64_t history_skip(struct history *history, uint32_t ring, uint64_t now_us);
+
 /* Frees what exceeds the limits, as far as messages that were appended since the last call can
  * exceed them. May call forgotten(). */
 void history_enforce(struct history *history);

@@ -390,6 +390,20 @@ START_TEST(a_million_last_values_take_at_most_300_bytes_each)
 }
 END_TEST
 
+START_TEST(a_message_that_is_skipped_is_lost_for_readers_behind_it)
+{
+	struct history_rules rules = rules_of(10, 60);
+	uint64_t before = publish(0, &rules, "x", 1), skipped = history_skip(history, rings[0], 2);
+
+	ck_assert_uint_eq(skipped, before + 1);
+	ck_assert(!resumes(0, before, 2));
+	ck_assert(resumes(0, skipped, 2));
+	ck_assert_uint_eq(len_at(0, 2), 0);
+	publish(0, &rules, "y", 3);
+	ck_assert(resumes(0, skipped, 3));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -406,5 +420,6 @@ main(void)
 		at_the_limit_of_channels_one_that_was_not_written_to_goes,
 		expiry_of_many_rings_is_done_in_slices, a_large_ring_is_freed_in_slices,
 		a_clock_that_lags_keeps_the_order_of_expiry,
-		a_million_last_values_take_at_most_300_bytes_each, NULL});
+		a_million_last_values_take_at_most_300_bytes_each,
+		a_message_that_is_skipped_is_lost_for_readers_behind_it, NULL});
 }

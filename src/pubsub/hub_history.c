@@ -92,7 +92,7 @@ lines_changed(struct hub_options_watch *watch)
 		return;
 	h->lines = lines;
 	h->begins = true;
-	if (is_in_use(h->hub))
+	if ((channel_lines_options(hub_channel_lines(h->hub)) & CHANNEL_BIT(history_size)) != 0)
 		history_begin_keeping(h->history);
 }
 
@@ -166,12 +166,14 @@ hub_keep(struct hub *hub, struct hub_delivery *d)
 		topic = d->topics[0];
 	rules = rules_of(topic != NULL ? hub_channel_options(hub, topic)
 				       : hub_options_of(hub, d->message.channel));
-	if (rules.size == 0)
+	if (rules.size == 0 && (topic == NULL || topic->ring == 0))
 		return;
 	if (topic == NULL || topic->ring == 0)
 		topic = hub_hold_channel(hub, HUB_CHANNEL, d->message.channel);
-	d->message.position.seq = history_append(
-	    h->history, topic, &topic->ring, &rules, d->message.payload, hub->now_us);
+	d->message.position.seq = rules.size > 0
+				      ? history_append(h->history, topic, &topic->ring, &rules,
+					    d->message.payload, hub->now_us)
+				      : history_skip(h->history, topic->ring, hub->now_us);
 	d->message.position.epoch = history_position(h->history).epoch;
 	LIST_FOREACH (hook, &h->hooks, link)
 		hook->appended(hook, topic, d->message.position);

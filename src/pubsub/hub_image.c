@@ -87,6 +87,7 @@ hub_image_ring(struct hub_image_reader *r, const struct hub_image_ring *ring)
 	if (r->left > 0 || ring->channel.len == 0 ||
 	    ring->channel.len > r->hub->limits->name_bytes || ring->ttl_s == 0 ||
 	    ring->newest_seq > history_position(history).seq ||
+	    ring->trimmed_seq > history_position(history).seq ||
 	    (ring->messages > 0 && ring->trimmed_seq >= ring->newest_seq))
 		return false;
 	topic = channel_tree_find(r->hub->channels, false, ring->channel);

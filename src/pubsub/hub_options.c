@@ -46,7 +46,9 @@ lines_changed(struct hub *hub)
 	struct hub_options *options = hub->options;
 	struct hub_options_watch *watch;
 
-	hub->options_in_use = channel_lines_options(hub_channel_lines(hub));
+	/* Rings follow their options in the walk; until then a publish must look at them. */
+	hub->options_in_use = channel_lines_options(hub_channel_lines(hub)) |
+			      (hub->options_in_use & CHANNEL_BIT(history_size));
 	LIST_FOREACH (watch, &options->watches, link)
 		if (watch->lines_changed != NULL)
 			watch->lines_changed(watch);
@@ -173,6 +175,8 @@ hub_reclassify(struct hub *hub, size_t budget)
 		if (topic == NULL) {
 			options->is_walking = options->again;
 			options->again = false;
+			if (!options->is_walking)
+				hub->options_in_use = channel_lines_options(hub_channel_lines(hub));
 			hub_recheck_waiting(hub);
 			continue;
 		}

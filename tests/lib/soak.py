@@ -382,7 +382,7 @@ class Soak:
         live = [subscriber for subscriber in draw.sample(self.subscribers, 20) if subscriber.state == "live"]
         event = draw.choice(("kill", "kill", "kill by the server", "reset", "stall", "stall", "flood", "evict"))
         if event == "evict":
-            self.admin.call("CONFIG", "SET", "history-maxmemory", draw.choice((50_000, 300_000, 100_000_000)))
+            assert self.admin.call("CONFIG", "SET", "history-maxmemory", draw.choice((50_000, 300_000, 100_000_000))) == b"OK"
         elif not live:
             return
         elif event == "kill":
@@ -422,7 +422,7 @@ class Soak:
 
     def finish(self):
         """Everybody reads all that is left. A last message of each channel shows what is missing before it."""
-        self.admin.call("CONFIG", "SET", "history-maxmemory", 1 << 30)
+        assert self.admin.call("CONFIG", "SET", "history-maxmemory", 1 << 30) == b"OK"
         for _ in range(2):
             self.settle()
             self.publish(self.truth.channels)
