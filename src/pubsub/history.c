@@ -27,6 +27,7 @@ struct history {
 	uint32_t first_unused;
 	/* Each ring, with a time not later than that at which its oldest message expires. */
 	struct time_queue queue;
+	struct recent_rings recent;
 	size_t hand; /* where in the queue the next samples are taken */
 	/* Rings that are no channel's any more and are freed in slices. */
 	struct ring **dying;
@@ -52,6 +53,7 @@ history_new(const struct history_config *config)
 	history->config = *config;
 	ring_pool_init(&history->pool);
 	time_queue_init(&history->queue, &queue_ops);
+	recent_rings_init(&history->recent);
 	return history;
 }
 
@@ -190,6 +192,7 @@ add_ring(struct history *history, void *owner, uint32_t ttl_s, uint64_t now_us)
 	ring->ttl_s = ttl_s;
 	ring->index = take_slot(history, ring);
 	time_queue_add(&history->queue, ring, (int64_t)(now_us + ttl_us(ring)));
+	recent_rings_add(&history->recent, ring);
 	return ring;
 }
 
@@ -202,6 +205,7 @@ free_ring(struct history *history, struct ring *ring)
 	forget_upto(
 	    history, ring->newest_seq > ring->trimmed_seq ? ring->newest_seq : ring->trimmed_seq);
 	time_queue_remove(&history->queue, ring->place);
+	recent_rings_remove(&history->recent, ring);
 	release_slot(history, ring->index);
 	discard(history, ring);
 	history->config.forgotten(history->config.arg, owner, appended);
@@ -226,6 +230,7 @@ empty_ring(struct history *history, struct ring *ring)
 	fresh->place = ring->place;
 	history->rings[fresh->index] = fresh;
 	time_queue_at(&history->queue, fresh->place)->thing = fresh;
+	recent_rings_replace(&history->recent, ring, fresh);
 	discard(history, ring);
 	return fresh;
 }
@@ -254,12 +259,13 @@ history_append(struct history *history, void *owner, uint32_t *number,
 		ring = history->rings[*number];
 	}
 	history->seq++;
-	if (!fits(rules, payload.len)) {
+	if (fits(rules, payload.len)) {
+		ring_append(ring, history->seq, now_us, payload, rules->size, rules->bytes);
+	} else {
 		ring = empty_ring(history, ring);
 		ring_skip(ring, history->seq, now_us);
-		return history->seq;
 	}
-	ring_append(ring, history->seq, now_us, payload, rules->size, rules->bytes);
+	recent_rings_touch(&history->recent, ring);
 	return history->seq;
 }
 
@@ -271,6 +277,7 @@ history_skip(struct history *history, uint32_t number, uint64_t now_us)
 	if (now_us > history->now_us)
 		history->now_us = now_us;
 	ring_skip(ring, ++history->seq, history->now_us);
+	recent_rings_touch(&history->recent, ring);
 	return history->seq;
 }
 
@@ -329,6 +336,19 @@ history_ring(struct history *history, uint32_t number, uint64_t now_us)
 		ring = NULL; /* see expire() */
 	(void)expire(history, history->rings[number], now_us, &budget);
 	return ring;
+}
+
+bool
+history_has_ring(const struct history *history, uint32_t number)
+{
+	return number != 0 && number <= history->begun &&
+	       ((uintptr_t)history->rings[number] & 1) == 0;
+}
+
+struct recent_rings *
+history_recent(struct history *history)
+{
+	return &history->recent;
 }
 
 uint64_t
@@ -556,5 +576,6 @@ history_restore_end(struct history *history)
 		/* It can only become earlier, so ring i is not a later one now. */
 		time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
 	}
+	recent_rings_sort(&history->recent);
 	ring_pool_sort(&history->pool);
 }

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "pubsub/position.h"
+#include "pubsub/recent_rings.h"
 #include "pubsub/ring.h"
 
 /*
@@ -85,6 +86,13 @@ void history_set_rules(
 /* The ring of that number without what has expired by now. NULL for 0, and if nothing is left of
  * it. Borrows, until history is called again. May call forgotten(). */
 struct ring *history_ring(struct history *history, uint32_t ring, uint64_t now_us);
+
+/* Whether there is a ring of that number, which may be another one than before. */
+bool history_has_ring(const struct history *history, uint32_t ring)
+    __attribute__((warn_unused_result));
+
+/* All rings, also those whose messages have expired, for walks that end before history does. */
+struct recent_rings *history_recent(struct history *history);
 
 /* Removes all messages of a ring and returns their number. Readers of this channel that had not
  * read them are lost. May call forgotten(). */

@@ -33,7 +33,8 @@ struct ring_pool {
  * million rings of one message. */
 struct ring {
 	struct ring_pool *pool;
-	void *owner; /* the user's, not NULL; NULL: the ring is being freed */
+	TAILQ_ENTRY(ring) recent; /* history.h: in the order of newest_seq */
+	void *owner;              /* the user's, not NULL; NULL: the ring is being freed */
 	union {
 		struct ring_chunk *one; /* chunk_room is 1 */
 		struct ring_chunk **many;
