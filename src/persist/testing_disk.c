@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,35 +25,42 @@
 			abort();                                                                   \
 	} while (0)
 
-/* True, with errno, if this call is to fail. */
-static bool
-fails(struct testing_disk *d, enum testing_call kind)
+/* 0: the call goes on. Otherwise, with errno, it is to fail: 1 is the first one that does, 2 the
+ * next, and so on. */
+static uint32_t
+failure(struct testing_disk *d, enum testing_call kind)
 {
 	uint32_t call;
 
 	if ((d->kinds & kind) == 0)
-		return false;
-	call = ++d->calls;
+		return 0;
+	call = atomic_fetch_add(&d->calls, 1) + 1;
 	if (d->fail_from == 0 || call < d->fail_from || call - d->fail_from >= d->fail_count)
-		return false;
+		return 0;
 	errno = d->error;
-	return true;
+	return call - d->fail_from + 1;
+}
+
+static bool
+fails(struct testing_disk *d, enum testing_call kind)
+{
+	return failure(d, kind) != 0;
 }
 
 static struct testing_file *
 file_of_inode(struct testing_disk *d, uint64_t inode)
 {
-	struct testing_file *unused = NULL;
-
+	/* Records are taken in order and never returned, so the first unused one ends the search;
+	 * another process may take it at the same time. */
 	for (size_t i = 0; i < TESTING_FILES; i++) {
-		if (d->files[i].inode == inode)
+		uint64_t found = 0;
+
+		if (atomic_compare_exchange_strong(&d->files[i].inode, &found, inode) ||
+		    found == inode)
 			return &d->files[i];
-		if (unused == NULL && d->files[i].inode == 0)
-			unused = &d->files[i];
 	}
-	require(unused != NULL);
-	unused->inode = inode;
-	return unused;
+	require(!"there are enough records");
+	return NULL;
 }
 
 static struct testing_file *
@@ -77,8 +85,9 @@ disk_open(void *arg, const char *path, int flags)
 	/* The descriptor may have belonged to another file. */
 	if (fd != -1 && !was_there) {
 		file = file_of(d, fd, &st);
-		memset(file, 0, sizeof(*file));
-		file->inode = (uint64_t)st.st_ino;
+		file->len = 0;
+		memset(file->bytes, 0, sizeof(file->bytes));
+		memset(file->is_dirty, false, sizeof(file->is_dirty));
 	}
 	return fd;
 }
@@ -89,11 +98,12 @@ disk_write(void *arg, int fd, const struct iovec *pieces, int count, uint64_t of
 	struct testing_disk *d = arg;
 	struct testing_file *file;
 	struct iovec half = pieces[0];
+	uint32_t number = failure(d, TESTING_WRITE);
 	struct stat st;
 	ssize_t n;
 
-	if (fails(d, TESTING_WRITE)) {
-		if (!d->fails_short || d->calls != d->fail_from || half.iov_len < 2)
+	if (number > 0) {
+		if (!d->fails_short || number > 1 || half.iov_len < 2)
 			return -1;
 		half.iov_len /= 2;
 		pieces = &half;

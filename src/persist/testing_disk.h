@@ -10,7 +10,7 @@
 /*
  * For tests: the working folder as a disk that can be made to fail, and that tracks the bytes and
  * names that would survive a loss of power. Its state is shared with child processes, so that their
- * calls are counted and remembered as well.
+ * calls are counted and remembered as well, also those of two processes at the same time.
  *
  * Written data is durable after a successful sync of the file, a name after one of the folder. Data
  * that a sync fails to write is lost: another sync does not retry it, as in Linux.
@@ -32,8 +32,8 @@ enum testing_call {
 #define TESTING_NAME_MAX 64
 
 struct testing_file {
-	uint64_t inode; /* 0: unused */
-	size_t len;     /* of the durable bytes */
+	_Atomic uint64_t inode; /* 0: unused */
+	size_t len;             /* of the durable bytes */
 	char bytes[TESTING_FILE_MAX];
 	bool is_dirty[TESTING_FILE_MAX]; /* written and not synced */
 };
@@ -47,10 +47,10 @@ struct testing_names {
 };
 
 struct testing_disk {
-	struct disk disk;   /* to be passed to the code under test */
-	uint32_t calls;     /* calls so far, of the kinds that may fail */
-	uint32_t kinds;     /* enum testing_call */
-	uint32_t fail_from; /* this call fails, counted from 1; 0: none */
+	struct disk disk;       /* to be passed to the code under test */
+	_Atomic uint32_t calls; /* so far, of the kinds that may fail */
+	uint32_t kinds;         /* enum testing_call */
+	uint32_t fail_from;     /* this call fails, counted from 1; 0: none */
 	uint32_t fail_count;
 	int error;
 	bool fails_short; /* if the first failing call is a write, half of it is written */
