@@ -18,6 +18,11 @@
 
 #define RATE_OPTIONS (CHANNEL_BIT(publish_rate) | CHANNEL_BIT(publish_bytes))
 
+/* The options that are looked at before the hub gets a message. */
+#define OPTIONS_BEFORE_HUB                                                                         \
+	(CHANNEL_BIT(no_echo) | CHANNEL_BIT(publish_users) | CHANNEL_BIT(max_message) |            \
+	    RATE_OPTIONS)
+
 void
 channel_name_error(struct request *rq)
 {
@@ -81,7 +86,10 @@ is_within_rate(struct request *rq, const struct channel_options *options, struct
 bool
 publish_is_limited(const struct request *rq)
 {
-	return rq->client->user->limits.any || hub_options_in_use(rq->server->hub) != 0;
+	const struct server *server = rq->server;
+
+	return rq->client->user->limits.any || server->pause->handed_over ||
+	       (hub_options_in_use(server->hub) & OPTIONS_BEFORE_HUB) != 0;
 }
 
 bool

@@ -18,8 +18,9 @@
  * kind is HUB_CHANNEL or HUB_SHARD.
  */
 
-/* For the usual case: false if no limit of the user and no option of any channel can apply. Then
- * publish_count() does nothing, and publish_allows() checks the length of the name only. */
+/* For the usual case: false if no limit of the user and no option of any channel can refuse the
+ * message or exclude a subscriber from it. Then publish_count() does nothing, and publish_allows()
+ * checks the length of the name only. */
 bool publish_is_limited(const struct request *rq);
 
 /*
