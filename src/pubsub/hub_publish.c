@@ -86,8 +86,8 @@ write_body(
 
 /* id is the id under which the frame was prepared, or 0. False if the form cannot carry the
  * message. */
-static bool
-encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint64_t id,
+static inline __attribute__((always_inline)) bool
+encode_here(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint64_t id,
     struct frame *frame)
 {
 	const struct wire_form *f = hub->forms[form];
@@ -102,6 +102,13 @@ encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint
 	}
 	f->write_ends(&d->message, plan.body, plan.ends, frame->ptr);
 	return true;
+}
+
+static bool
+encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint64_t id,
+    struct frame *frame)
+{
+	return encode_here(hub, d, form, tag, id, frame);
 }
 
 bool
@@ -235,11 +242,13 @@ would_block(const struct hub_delivery *d, const struct subscriber *s, const stru
 
 /* One encoding for each wire form in use, then a few words for each member. It is compiled three
  * times, to leave out the tests that a message needs for none of its members: is_plain, all that
- * few messages need; by_channel, for those without policies of channels. */
+ * few messages need; by_channel, for those without policies of channels. What neither concerns is
+ * the usual message. */
 static inline __attribute__((always_inline)) void
 deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
     enum hub_limiting limiting, struct hub_outcome *out, const bool is_plain, const bool by_channel)
 {
+	const bool is_usual = is_plain && !by_channel;
 	struct frame frames[HUB_FORMS_MAX];
 	const struct frame *frame = NULL;
 	uint32_t encoded = 0, tag = topic_tags_of(hub->tags, topic);
@@ -266,7 +275,8 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 			form = s->outbox.form;
 			frame = &frames[form];
 			if ((encoded & 1U << form) == 0 &&
-			    !encode(hub, d, s->outbox.form, tag, id, &frames[form]))
+			    !(is_usual ? encode_here(hub, d, s->outbox.form, tag, id, &frames[form])
+				       : encode(hub, d, s->outbox.form, tag, id, &frames[form])))
 				frames[form].ptr = NULL;
 			encoded |= 1U << form;
 			if (frame->ptr == NULL) {
@@ -298,16 +308,21 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 	out->queued += queued;
 }
 
-static void
-deliver_to(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
-    enum hub_limiting limiting, struct hub_outcome *out)
+static __attribute__((noinline)) void
+deliver_usual(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
+    struct hub_outcome *out)
 {
-	if (d->dedup || d->except != NULL || limiting == HUB_WITHIN_LIMITS || hub->queue_groups > 0)
-		deliver_members(hub, d, topic, id, limiting, out, false, d->by_channel);
-	else if (d->by_channel)
+	deliver_members(hub, d, topic, id, HUB_IGNORE_LIMITS, out, true, false);
+}
+
+static __attribute__((noinline)) void
+deliver_unusual(struct hub *hub, struct hub_delivery *d, struct topic *topic, uint64_t id,
+    enum hub_limiting limiting, struct hub_outcome *out, bool is_plain)
+{
+	if (is_plain)
 		deliver_members(hub, d, topic, id, limiting, out, true, true);
 	else
-		deliver_members(hub, d, topic, id, limiting, out, true, false);
+		deliver_members(hub, d, topic, id, limiting, out, false, d->by_channel);
 }
 
 /* id is that of the first topic's frames if the message was prepared, or 0. */
@@ -315,9 +330,18 @@ static inline __attribute__((always_inline)) void
 deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting limiting,
     struct hub_outcome *out)
 {
-	for (size_t i = 0; i < d->count; i++)
-		deliver_to(hub, d, hub_address(d, i), i < TOPICS_PREPARED && id > 0 ? id + i : 0,
-		    limiting, out);
+	bool is_plain = !d->dedup && d->except == NULL && limiting == HUB_IGNORE_LIMITS &&
+			hub->queue_groups == 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct topic *topic = hub_address(d, i);
+		uint64_t of_topic = id > 0 && i < TOPICS_PREPARED ? id + i : 0;
+
+		if (is_plain && !d->by_channel)
+			deliver_usual(hub, d, topic, of_topic, out);
+		else
+			deliver_unusual(hub, d, topic, of_topic, limiting, out, is_plain);
+	}
 	if (d->dedup)
 		hub_end_copies(hub);
 }
@@ -383,7 +407,6 @@ keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
 {
 	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard)
 		return;
-	d->message.position = (struct hub_position){0, 0};
 	hub_set_time(hub, now_us);
 	hub_keep(hub, d);
 }
@@ -452,7 +475,7 @@ hub_post_now(struct hub *hub, const struct hub_post *post, enum hub_limiting lim
 }
 
 /* True if copying or transforming the payload for all topics takes too long for one turn. */
-static bool
+static __attribute__((noinline)) bool
 is_large(const struct hub *hub, const struct hub_delivery *d)
 {
 	if (d->message.payload.len >= LARGE_BYTES)
@@ -468,9 +491,10 @@ is_large(const struct hub *hub, const struct hub_delivery *d)
 }
 
 /* One step of preparing a large message. False if more steps follow. */
-static bool
+static __attribute__((noinline)) bool
 prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
 {
+	foresee_position(hub, d);
 	if (p->drafts == 0) {
 		begin_large(hub, p, hub_memory_needed(hub, d));
 		if (d->may_block)
@@ -479,6 +503,7 @@ prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub
 	for (size_t i = 0; i < d->count && i < TOPICS_PREPARED; i++)
 		if (!prepare(hub, d, hub_address(d, i), p->drafts * TOPICS_PREPARED + i))
 			return false;
+	d->message.position = (struct hub_position){0, 0};
 	return true;
 }
 
@@ -510,14 +535,14 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 		hub_drop_drafts(hub, p);
 		return HUB_BLOCKED;
 	}
-	if (is_large(hub, &d)) {
-		foresee_position(hub, &d);
+	if (d.message.payload.len >= LARGE_TRANSFORMED_BYTES && is_large(hub, &d)) {
 		if (!prepare_all(hub, &d, now_us, p))
 			return HUB_PREPARING;
 		id = p->drafts * TOPICS_PREPARED;
 	}
 	keep(hub, &d, now_us);
-	deliver(hub, &d, id, HUB_IGNORE_LIMITS, out);
+	if (d.count > 0)
+		deliver(hub, &d, id, HUB_IGNORE_LIMITS, out);
 	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
