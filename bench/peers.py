@@ -71,6 +71,8 @@ class Peer:
         self.port = free_port()
         self.process = None
         self.folder = None
+        self.config = None  # the text of a configuration file
+        self.turns = None  # a Turns: see bench/turns.py
 
     def path(self):
         path = shutil.which(self.program) or shutil.which(self.program, path="/usr/sbin:/usr/local/sbin")
@@ -84,6 +86,9 @@ class Peer:
 
     def arguments(self):
         raise NotImplementedError
+
+    def config_arguments(self):
+        return [self.write("broker.conf", self.config)] if self.config else []
 
     def version(self):
         words = subprocess.run([self.path(), "--version"], capture_output=True, text=True, check=False).stdout.split()
@@ -115,8 +120,9 @@ class Peer:
         path = self.path()
         self.folder = tempfile.mkdtemp(prefix="fanfare-bench-")
         with open(os.path.join(self.folder, "log"), "wb") as log:
-            self.process = subprocess.Popen([path, *self.arguments()], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+            self.process = subprocess.Popen([path, *self.config_arguments(), *self.arguments()], cwd=self.folder,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self.turns and {**os.environ, **self.turns.environment()})
         deadline = time.monotonic() + self.start_s
         while True:
             try:

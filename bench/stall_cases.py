@@ -244,12 +244,13 @@ def large_message(peer, count):
 
 
 class Case:
-    def __init__(self, name, title, prepare, count, memory=0, redis_count=None):
+    def __init__(self, name, title, prepare, count, memory=0, redis_count=None, config=None):
         self.name = name
         self.title = title
         self.prepare = prepare  # a context manager that returns the operation to run while PINGs are sampled
         self.count = count
         self.redis_count = redis_count  # the largest count for Redis; None: the same as for fanfared
+        self.config = config  # a function of the count: the configuration file of the broker
         self.memory = memory  # free bytes needed by a broker that copies for each subscriber
 
 
@@ -273,15 +274,20 @@ def count_for(peer_name, case, count):
     return min(count, case.redis_count)
 
 
-def run_case(peer, case, count, bystander=None):
+def run_case(peer, case, count, bystander=None, turns=None):
     """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError if the broker failed.
 
-    The PINGs go to the bystander, if there is one: a broker with nothing to do, on the same machine.
+    The PINGs go to the bystander, if there is one: a broker with nothing to do, on the same machine. turns (bench/turns.py)
+    adds figures of the broker's turns.
     """
     count = count_for(peer.name, case, count)
+    peer.turns = turns
+    peer.config = case.config and case.config(count)
     with peer, bystander or contextlib.nullcontext(), case.prepare(peer, count) as act:
         pinger = Pinger(bystander or peer)
         started = time.monotonic()
+        if turns:
+            turns.begin()
         try:
             act()
         finally:
@@ -289,4 +295,4 @@ def run_case(peer, case, count, bystander=None):
             await_answer(peer)
             time.sleep(AFTERWARDS_S)
             result = pinger.stop()
-    return dict(result, took_s=took, count=count)
+    return dict(result, took_s=took, count=count, **(turns.figures() if turns else {}))

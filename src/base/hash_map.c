@@ -159,3 +159,29 @@ hash_map_each(
 	if (--map->visits == 0 && map->buckets.count == 0)
 		buckets_release(&map->buckets, &ops);
 }
+
+struct drain {
+	void (*visit)(struct slice key, void *value, void *arg);
+	void *arg;
+};
+
+static size_t
+drain_entry(struct bucket_node *node, void *arg)
+{
+	struct entry *entry = (struct entry *)node;
+	const struct drain *drain = arg;
+
+	drain->visit((struct slice){entry->key, entry->key_len}, entry->value, drain->arg);
+	xfree(entry);
+	return 1;
+}
+
+bool
+hash_map_drain(struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg),
+    void *arg, size_t *budget)
+{
+	struct drain drain = {visit, arg};
+
+	assert(map->visits == 0);
+	return buckets_drain(&map->buckets, &ops, drain_entry, &drain, budget);
+}

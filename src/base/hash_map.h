@@ -36,4 +36,13 @@ size_t hash_map_count(const struct hash_map *map);
 void hash_map_each(
     struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg), void *arg);
 
+/*
+ * Empties a map in slices: visits and removes entries, at most *budget, which it lowers. True if
+ * the map is empty. After the first call the map is used for nothing else except for
+ * hash_map_count() until it is empty.
+ */
+bool hash_map_drain(struct hash_map *map,
+    void (*visit)(struct slice key, void *value, void *arg), void *arg, size_t *budget)
+    __attribute__((warn_unused_result));
+
 #endif

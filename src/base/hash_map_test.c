@@ -275,6 +275,39 @@ START_TEST(a_visit_may_remove_what_it_is_given)
 }
 END_TEST
 
+static void
+count_drained(struct slice key, void *value, void *arg)
+{
+	ck_assert_uint_gt(key.len, 0);
+	ck_assert_ptr_nonnull(value);
+	++*(size_t *)arg;
+}
+
+START_TEST(a_map_is_emptied_in_slices)
+{
+	size_t drained = 0, slices = 0, budget;
+	bool is_empty;
+	char key[16];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "key%d", i);
+		ck_assert_ptr_null(hash_map_set(map, slice_of(key), map));
+	}
+	do {
+		budget = 10;
+		is_empty = hash_map_drain(map, count_drained, &drained, &budget);
+		ck_assert_uint_eq(hash_map_count(map), 1000 - drained);
+		slices++;
+	} while (!is_empty);
+	ck_assert_uint_eq(drained, 1000);
+	ck_assert_uint_ge(slices, 100);
+	budget = 1;
+	ck_assert(hash_map_drain(map, count_drained, &drained, &budget));
+	ck_assert_uint_eq(budget, 1);
+	ck_assert_ptr_null(hash_map_set(map, SLICE("again"), map));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -285,5 +318,5 @@ main(void)
 		a_batch_of_inserts_in_the_middle_of_a_move_makes_few_segments,
 		every_key_is_found_at_every_moment_of_a_move,
 		a_map_that_emptied_holds_next_to_nothing, a_visit_sees_each_entry_once_at_any_size,
-		a_visit_may_remove_what_it_is_given, NULL});
+		a_visit_may_remove_what_it_is_given, a_map_is_emptied_in_slices, NULL});
 }

@@ -7,6 +7,7 @@
 #include "pubsub/queue_group.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/armed.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_life.h"
@@ -109,10 +110,22 @@ leave_all(struct request *rq)
 	return true;
 }
 
+/* False: the slice is used up before the end. */
+static bool
+disarm_all(struct request *rq)
+{
+	while (!armed_remove_some(rq->client, 1)) {
+		rq->client->pending->progress++;
+		if (request_slice_is_over(rq))
+			return false;
+	}
+	return true;
+}
+
 enum command_result
 cmd_reset(struct request *rq)
 {
-	bool done = unsubscribe_from_all(rq) && leave_all(rq);
+	bool done = unsubscribe_from_all(rq) && leave_all(rq) && disarm_all(rq);
 
 	client_subscriptions_changed(rq->client);
 	if (!done)

@@ -150,16 +150,33 @@ can_begin(struct request *rq, enum hub_kind kind, struct slice name)
 	return false;
 }
 
-/* Before anything is done: each armed channel must still be resumable. */
-static bool
+/* Before anything is done: each armed channel must still be resumable. In slices; COMMAND_DONE: all
+ * are checked, or there was an error. */
+static enum command_result
 check_armed(struct request *rq, enum hub_kind kind)
 {
+	size_t *checked = &rq->client->pending->checked;
+
 	if (kind != HUB_CHANNEL || armed_count(rq->client) == 0)
-		return true;
-	for (size_t i = 1; i < rq->argc; i++)
-		if (!can_begin(rq, kind, rq->argv[i]))
-			return false;
-	return true;
+		return COMMAND_DONE;
+	while (*checked + 1 < rq->argc && can_begin(rq, kind, rq->argv[*checked + 1]))
+		if (++*checked + 1 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	return COMMAND_DONE;
+}
+
+/* The same, and the lengths of the names. */
+static enum command_result
+check(struct request *rq, enum hub_kind kind)
+{
+	struct pending *pending = rq->client->pending;
+
+	if (pending->checked == 0) {
+		pending->rules_version = rq->server->limits_version;
+		if (!check_names(rq))
+			return COMMAND_DONE;
+	}
+	return check_armed(rq, kind);
 }
 
 /* An armed channel begins where it was armed, and is not armed any more; another one begins with
@@ -204,10 +221,12 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 
 	latest.count = latest.messages = 0;
 	latest.bytes = 0;
-	if (c->pending->progress == 0 && (!check_names(rq) || !check_armed(rq, kind)))
-		return COMMAND_DONE;
-	if (c->pending->progress == 0)
-		c->pending->rules_version = rq->server->limits_version;
+	if (c->pending->progress == 0) {
+		if (check(rq, kind) == COMMAND_AGAIN)
+			return COMMAND_AGAIN;
+		if (rq->failed)
+			return COMMAND_DONE;
+	}
 	while (c->pending->progress + 1 < rq->argc) {
 		struct slice name = rq->argv[c->pending->progress + 1];
 
@@ -264,8 +283,11 @@ unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
 	struct client *c = rq->client;
 	struct subscription *subscription;
 
-	if (kind == HUB_CHANNEL)
-		armed_remove_all(c);
+	while (kind == HUB_CHANNEL && !armed_remove_some(c, 1)) {
+		c->pending->checked++;
+		if (request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
 	while ((subscription = hub_first_subscription(&c->subscriber, kind)) != NULL) {
 		unsubscribe_one(rq, kind, verb, topic_name(subscription->topic));
 		c->pending->progress++;

@@ -41,37 +41,45 @@ check_position(struct request *rq, struct slice text)
 	return false;
 }
 
-/* Returns false after replying with an error; nothing is done then. */
 static bool
+check_pair(struct request *rq, size_t i)
+{
+	uint32_t max = rq->server->config->hub.name_bytes;
+
+	if (rq->argv[i].len <= max)
+		return check_position(rq, rq->argv[i + 1]);
+	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
+	return false;
+}
+
+/* Before anything is done, in slices. COMMAND_DONE: all are checked, or there was an error. */
+static enum command_result
 check_arguments(struct request *rq)
 {
-	const struct server_config *config = rq->server->config;
-	size_t count = armed_count(rq->client);
+	struct pending *pending = rq->client->pending;
+	uint32_t max = rq->server->config->resume_max_channels;
 	uint64_t after_seq;
 
 	if (rq->argc % 2 == 0) {
 		request_error(
 		    rq, "ERR wrong number of arguments for '%s' command", rq->command->name);
-		return false;
+		return COMMAND_DONE;
 	}
-	for (size_t i = 1; i < rq->argc; i += 2) {
-		if (rq->argv[i].len > config->hub.name_bytes) {
-			request_error(rq,
-			    "ERR channel name too long (max-channel-length %" PRIu32 ")",
-			    config->hub.name_bytes);
-			return false;
-		}
-		if (!check_position(rq, rq->argv[i + 1]))
-			return false;
-		count += !armed_find(rq->client, rq->argv[i], &after_seq);
+	while (pending->checked < rq->argc / 2) {
+		size_t i = pending->checked * 2 + 1;
+
+		if (!check_pair(rq, i))
+			return COMMAND_DONE;
+		pending->counted += !armed_find(rq->client, rq->argv[i], &after_seq);
+		if (++pending->checked < rq->argc / 2 && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
 	}
 	/* This also bounds the work of one command. */
-	if (count <= config->resume_max_channels && rq->argc / 2 <= config->resume_max_channels)
-		return true;
-	request_error(rq,
-	    "ERR max number of armed channels reached (resume-max-channels %" PRIu32 ")",
-	    config->resume_max_channels);
-	return false;
+	if (armed_count(rq->client) + pending->counted > max || rq->argc / 2 > max)
+		request_error(rq,
+		    "ERR max number of armed channels reached (resume-max-channels %" PRIu32 ")",
+		    max);
+	return COMMAND_DONE;
 }
 
 static void
@@ -113,7 +121,9 @@ cmd_resume(struct request *rq)
 	size_t *progress = &c->pending->progress; /* pairs of arguments */
 
 	if (*progress == 0) {
-		if (!check_arguments(rq))
+		if (check_arguments(rq) == COMMAND_AGAIN)
+			return COMMAND_AGAIN;
+		if (rq->failed)
 			return COMMAND_DONE;
 		resp_put_array(rq->reply, rq->argc / 2);
 	}

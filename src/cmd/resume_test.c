@@ -16,6 +16,9 @@
 #include "server/server_config.h"
 #include "server/statistics.h"
 
+/* Channels, too many for one turn. */
+#define MANY 200000
+
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 
 static struct test_conn *client, *publisher;
@@ -161,6 +164,93 @@ START_TEST(armed_channels_are_counted_until_they_are_disarmed)
 		ck_assert_uint_eq(test_server->clients->armed_count, 0);
 		ck_assert_uint_eq(test_server->clients->armed_bytes, 0);
 	}
+}
+END_TEST
+
+/* Sends "COMMAND k0 SINCE k1 SINCE ...", without SINCE if it is NULL. False: it is not done yet. */
+static bool
+send_many(const char *command, const char *since)
+{
+	static struct slice args[1 + 2 * MANY];
+	static char names[MANY][8];
+	size_t count = 0;
+
+	args[count++] = slice_of(command);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "k%d", i);
+		args[count++] = slice_of(names[i]);
+		if (since != NULL)
+			args[count++] = slice_of(since);
+	}
+	return test_send_args(client, args, count);
+}
+
+static void
+arm_many(void)
+{
+	test_config.resume_max_channels = MANY;
+	ck_assert(!send_many("resume", "0"));
+	(void)test_finish(client);
+	ck_assert_uint_eq(armed_count(client->client), MANY);
+}
+
+START_TEST(very_many_channels_are_checked_in_slices_before_one_is_armed)
+{
+	struct test_conn *other = test_open();
+
+	test_config.resume_max_channels = MANY - 1;
+	ck_assert(!send_many("resume", "0"));
+	assert_says(other, "ping", "+PONG\r\n");
+	ck_assert_str_eq(test_finish(client),
+	    "-ERR max number of armed channels reached (resume-max-channels 199999)\r\n");
+	ck_assert_uint_eq(armed_count(client->client), 0);
+}
+END_TEST
+
+START_TEST(very_many_armed_channels_are_removed_in_slices)
+{
+	arm_many();
+	ck_assert(!test_send(client, "unsubscribe"));
+	ck_assert_uint_gt(armed_count(client->client), 0);
+	(void)test_finish(client);
+	ck_assert_uint_eq(armed_count(client->client), 0);
+	arm_many();
+	ck_assert(!test_send(client, "reset"));
+	ck_assert_uint_gt(armed_count(client->client), 0);
+	ck_assert_str_eq(test_finish(client), "+RESET\r\n");
+	ck_assert_uint_eq(armed_count(client->client), 0);
+	arm_many();
+	test_close(client);
+	ck_assert_uint_gt(test_server->clients->armed_count, MANY / 2);
+	while (test_server->clients->gone_count > 0)
+		test_turns(1);
+	ck_assert_uint_eq(test_server->clients->armed_count, 0);
+	ck_assert_uint_eq(test_server->clients->armed_bytes, 0);
+}
+END_TEST
+
+START_TEST(an_unsubscribe_that_is_not_done_may_lose_its_client)
+{
+	arm_many();
+	ck_assert(!test_send(client, "unsubscribe"));
+	test_close(client);
+	while (test_server->clients->gone_count > 0)
+		test_turns(1);
+	ck_assert_uint_eq(test_server->clients->armed_count, 0);
+}
+END_TEST
+
+START_TEST(very_many_armed_channels_are_checked_in_slices_before_one_is_subscribed_to)
+{
+	publish("k199999", 1);
+	arm_many();
+	test_config.hub.subscriptions = MANY;
+	ck_assert(!send_many("subscribe", NULL));
+	ck_assert_uint_eq(client->client->subscriber.count[HUB_CHANNEL], 0);
+	publish("k199999", 10);
+	ck_assert_int_eq(strncmp(test_finish(client), "-LOST channel 'k199999'", 23), 0);
+	ck_assert_uint_eq(client->client->subscriber.count[HUB_CHANNEL], 0);
+	ck_assert_uint_eq(armed_count(client->client), MANY);
 }
 END_TEST
 
@@ -340,6 +430,10 @@ main(void)
 		subscribe_without_resume_replays_nothing, a_channel_is_armed_for_one_subscription,
 		a_later_resume_replaces_an_earlier_one,
 		armed_channels_are_counted_until_they_are_disarmed,
+		very_many_channels_are_checked_in_slices_before_one_is_armed,
+		very_many_armed_channels_are_removed_in_slices,
+		an_unsubscribe_that_is_not_done_may_lose_its_client,
+		very_many_armed_channels_are_checked_in_slices_before_one_is_subscribed_to,
 		unsubscribing_from_patterns_disarms_no_channel, errors_arm_nothing,
 		the_number_of_armed_channels_is_limited,
 		an_armed_channel_that_is_lost_refuses_the_whole_subscribe,

@@ -11,11 +11,11 @@
  * For tests of server and cmd: a server whose connections are these structs. They record what the
  * server asked of them, and hand over a request again when they are resumed, as net does.
  */
-#define TEST_ARGS_MAX 4096
+#define TEST_ARGS_MAX 4096 /* of a line */
 
 struct test_conn {
 	struct client *client; /* NULL after test_close */
-	struct slice args[TEST_ARGS_MAX];
+	struct slice *args;    /* owned */
 	size_t argc;
 	char *line;  /* owned; args point into it */
 	bool later;  /* the request in args waits */

@@ -89,15 +89,17 @@ free_seq(struct slice channel, void *value, void *arg)
 	uncount(arg, channel.len + ENTRY_BYTES);
 }
 
-void
-armed_remove_all(struct client *c)
+bool
+armed_remove_some(struct client *c, size_t budget)
 {
 	struct hash_map *map = map_of(c);
 
 	if (map == NULL)
-		return;
-	hash_map_each(map, free_seq, c);
+		return true;
+	if (!hash_map_drain(map, free_seq, c, &budget))
+		return false;
 	free_map(c);
+	return true;
 }
 
 size_t

@@ -22,7 +22,10 @@ bool armed_find(const struct client *c, struct slice channel, uint64_t *after_se
 void armed_set(struct client *c, struct slice channel, uint64_t after_seq);
 
 void armed_remove(struct client *c, struct slice channel); /* it need not be armed */
-void armed_remove_all(struct client *c);
+
+/* Removes at most `budget` of them. True: none is left. Otherwise nothing else is done with them
+ * before the others are removed, too. */
+bool armed_remove_some(struct client *c, size_t budget) __attribute__((warn_unused_result));
 
 size_t armed_count(const struct client *c);
 

@@ -155,7 +155,7 @@ client_request_over(struct client *c)
 	xfree(p->read);
 	p->read = NULL;
 	p->running = NULL;
-	p->progress = 0;
+	p->progress = p->checked = p->counted = 0;
 	p->running_us = 0;
 	p->login_at_us = 0;
 	p->awaited_disk = 0;

@@ -47,7 +47,8 @@ client_free(struct client *c)
 {
 	held_forget(c);
 	client_discard_transaction(c);
-	armed_remove_all(c);
+	if (!armed_remove_some(c, SIZE_MAX))
+		assert(!"a client has fewer armed channels than the budget");
 	pending_drop(c);
 	access_detach(c);
 	session_drop(c);
@@ -59,7 +60,6 @@ void
 client_reset(struct client *c)
 {
 	client_discard_transaction(c);
-	armed_remove_all(c);
 	monitor_stop(c);
 	c->wants_positions = false;
 	client_set_proto(c, 2);

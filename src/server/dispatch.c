@@ -313,7 +313,7 @@ interrupt_command(struct request *rq)
 {
 	struct client *c = rq->client;
 
-	assert(c->pending->progress > 0);
+	assert(c->pending->progress > 0 || c->pending->checked > 0);
 	c->pending->running = rq->command;
 	if (rq->push_len == rq->reply->len)
 		push_reply(rq);
@@ -361,12 +361,12 @@ request_execute_queued(struct request *rq)
 	enum command_result result;
 
 	c->pending->exec_reply = rq->reply;
-	c->pending->progress = 0;
+	c->pending->progress = c->pending->checked = c->pending->counted = 0;
 	do {
 		result = rq->command->handler(rq);
 		assert(result != COMMAND_LATER);
 	} while (result == COMMAND_AGAIN);
-	c->pending->progress = 0;
+	c->pending->progress = c->pending->checked = c->pending->counted = 0;
 	c->pending->exec_reply = NULL;
 	note_changes(rq);
 	duration_us = clock_mono_us() - begun_us;

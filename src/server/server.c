@@ -24,6 +24,7 @@
 #include "pubsub/idempotency.h"
 #include "resp/writer.h"
 #include "server/access.h"
+#include "server/armed.h"
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_end.h"
@@ -72,7 +73,7 @@
 /* How long replays go on behind a flush. */
 #define FLUSHED_REPLAY_US 1000
 
-/* Subscriptions and joins of a closed client that are removed between two checks of the clock. */
+/* Subscriptions, joins and armed channels of a closed client that are removed between two checks of the clock. */
 #define DETACH_A_LOOK 64
 
 /* Keys of PUBLISHX whose window has ended that are freed in one turn. */
@@ -206,13 +207,14 @@ server_new(const struct server_config *config, const struct command_table *comma
 	return server;
 }
 
-/* Removes at most `budget` subscriptions and joins each. True if none is left. */
+/* Removes at most `budget` subscriptions, joins and armed channels each. True if none is left. */
 static bool
 detach(struct client *c, size_t budget)
 {
 	bool has_left = presence_release_client(c, budget);
+	bool is_disarmed = armed_remove_some(c, budget);
 
-	return hub_detach(&c->subscriber, budget) && has_left;
+	return hub_detach(&c->subscriber, budget) && has_left && is_disarmed;
 }
 
 static void

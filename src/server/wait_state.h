@@ -59,6 +59,8 @@ struct pending {
 	struct job *job;                    /* a sliced command in progress */
 	const struct command *running;      /* COMMAND_AGAIN: the command in progress, or NULL */
 	size_t progress;                    /* used by the handler; 0 when a command begins */
+	size_t checked;                     /* the same: what it has done before that */
+	size_t counted;                     /* ... and what it has counted of them */
 	uint64_t running_us;                /* spent on it so far */
 	struct buffer partial;              /* its reply so far */
 	struct buffer *exec_reply;          /* reply to the running command of a transaction */
