@@ -1,6 +1,8 @@
 """history-save: kept messages and their positions survive a graceful restart, and no position ever has two payloads."""
 
+import itertools
 import os
+import re
 import signal
 import subprocess
 import time
@@ -8,6 +10,7 @@ import time
 import pytest
 
 from lib.disk import preload
+from lib.lineage import Lineage, is_alive
 from lib.resp import Closed, Connection, Error
 from lib.wait import seconds, wait_until
 from test_upgrade_keys import Calls, shim  # noqa: F401  (a fixture)
@@ -29,6 +32,12 @@ def start(folder, start_fanfared):
 
 
 KEEP = ("history-save yes", "channel c* history-size 100 history-ttl 600")
+
+
+def run_daemon(folder, *options):
+    """A daemon that cannot start."""
+    return subprocess.run([os.environ["FANFARED"], *options, "--port", "0", "--unixsocket", folder / "other"], cwd=folder,
+                          capture_output=True, text=True, timeout=seconds(20), check=False)
 
 
 def position(client):
@@ -93,9 +102,110 @@ def test_without_the_directive_no_file_is_written_or_read(start, folder, save):
     client = daemon.client()
     client.call("PUBLISH", "c", "x")
     was = position(client)
-    daemon = restart(daemon, start, "history-save no", KEEP[1])
-    assert position(daemon.client())[0] != was[0]
+    daemon.stop()
     assert (folder / FILE).exists() == (save == "yes")
+    daemon = start("history-save no", KEEP[1])
+    assert position(daemon.client())[0] != was[0]
+    # What it publishes is not in that file, which a later start must not continue.
+    assert not (folder / FILE).exists()
+    daemon.stop()
+    assert not (folder / FILE).exists()
+
+
+@pytest.mark.parametrize("save", ["yes", "no"])
+def test_a_file_that_cannot_be_removed_prevents_the_start(folder, save):
+    (folder / FILE).mkdir()
+    done = run_daemon(folder, "--history-save", save)
+    assert done.returncode == 1 and f"{FILE}: it cannot be removed: Is a directory" in done.stderr, done.stderr
+
+
+def test_the_file_of_another_daemon_is_left_alone(start, start_fanfared, folder):
+    """Without files of its own a daemon does not lock the folder, and may share it."""
+    keeper = start(*KEEP)
+    (folder / FILE).write_bytes(b"as if it was just being written")
+    guest = start_fanfared("--dir", folder)
+    assert f"{FILE}: left to the daemon that uses the folder" in guest.log()
+    assert (folder / FILE).exists()
+    guest.stop()
+    keeper.stop()
+    # The lock is not kept either.
+    guest = start_fanfared("--dir", folder)
+    assert not (folder / FILE).exists()
+    start()
+
+
+class Chain:
+    """Processes after one another in one folder; every message that any of them took, in order."""
+
+    def __init__(self, folder, start):
+        self.folder, self.start = folder, start
+        self.published, self.readers, self.positions = [], [], {}
+        self.daemon = self.lineage = self.pid = None
+
+    def write(self, save):
+        (self.folder / "fanfared.conf").write_text(
+            f"history-save {save}\nchannel c* history-size 100000 history-ttl 600\nshutdown-grace 1\n")
+
+    def begin(self, save):
+        self.write(save)
+        self.daemon = self.start()
+        self.lineage, self.pid = Lineage(self.daemon), self.daemon.pid
+        self.look()
+
+    def end(self, how):
+        if how == "SIGTERM":
+            os.kill(self.pid, signal.SIGTERM)
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+        pids = {self.daemon.pid, *self.lineage.pids()}
+        wait_until(lambda: not any(map(is_alive, pids)), "the end", 20)
+        self.daemon.process.wait()
+        self.daemon.process = None
+
+    def upgrade(self, save):
+        self.write(save)
+        self.pid = self.lineage.upgrade(self.pid)
+        self.look()
+
+    def look(self):
+        """Each reader gets everything that was published after its position, or is told that it is lost."""
+        with Connection(self.daemon.address) as client:
+            assert int(client.info("server")["process_id"]) == self.pid
+            kept_now = kept(client)
+            for where, payload in kept_now:
+                assert self.positions.setdefault(where, payload) == payload, f"{where} has two payloads"
+            for since, already in self.readers:
+                reply = client.call("HISTORY", "READ", "COUNT", 100000, "CHANNELS", "c", since)
+                if not is_lost(reply):
+                    got = [payload for _, payload in reply[0][1]] if reply else []
+                    assert got == self.published[already:], f"{since}: a silent gap"
+
+    def publish(self):
+        with Connection(self.daemon.address) as client:
+            for _ in range(2):
+                payload = b"%d" % len(self.published)
+                client.call("PUBLISH", "c", payload)
+                self.published.append(payload)
+                self.readers.append((client.call("HISTORY", "POSITION"), len(self.published)))
+        self.look()
+
+
+def test_in_all_orders_of_yes_no_kill_and_upgrade_no_gap_is_silent(folder, start):
+    if re.search("--seccomp (yes|kill)", os.environ.get("FANFARE_TEST_OPTIONS", "")):
+        pytest.skip("under seccomp no process can be started, and so no successor")
+    ends, saves = ("SIGTERM", "SIGKILL", "SIGUSR2"), ("yes", "no")
+    for first, end, second, next_end, third in itertools.product(saves, ends, saves, ends, saves):
+        chain = Chain(folder, start)
+        chain.begin(first)
+        for how, save in ((end, second), (next_end, third)):
+            chain.publish()
+            if how == "SIGUSR2":
+                chain.upgrade(save)
+            else:
+                chain.end(how)
+                chain.begin(save)
+        chain.publish()
+        chain.end("SIGTERM")
 
 
 @pytest.mark.parametrize("damage", ["byte", "cut", "empty"])
@@ -148,9 +258,7 @@ def test_messages_expire_when_they_would_have(start):
 def test_the_folder_is_locked(start, folder):
     """Two daemons would write the same file."""
     daemon = start(*KEEP)
-    other = subprocess.run([os.environ["FANFARED"], "-c", folder / "fanfared.conf", "--port", "0", "--unixsocket",
-                            folder / "other"], cwd=folder, capture_output=True, text=True, timeout=seconds(20),
-                           check=False)
+    other = run_daemon(folder, "-c", folder / "fanfared.conf")
     assert other.returncode == 1 and f"in use by another fanfared (process {daemon.pid})" in other.stderr
 
 

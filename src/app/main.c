@@ -313,6 +313,16 @@ give_up_privileges(struct fanfared *f)
 	return ok;
 }
 
+static bool
+load_files(struct fanfared *f, struct buffer *error)
+{
+	if (!persistence_start(f->wiring.persistence, error))
+		return false;
+	if (f->settings.disk.history_save)
+		kept_history_load(f->wiring.server);
+	return persistence_discard_history(f->wiring.persistence, error);
+}
+
 /* Loads the data, from the files or from the predecessor; connections made meanwhile wait in the
  * kernel. Leaves the pid file of a predecessor alone. */
 static bool
@@ -320,7 +330,7 @@ load_keys(struct fanfared *f)
 {
 	const char *pidfile = f->settings.pidfile;
 	struct buffer error = {0};
-	bool ok = f->announce_fd == -1 ? persistence_start(f->wiring.persistence, &error)
+	bool ok = f->announce_fd == -1 ? load_files(f, &error)
 				       : take_over_keys(f->announce_fd, f->wiring.server,
 					     f->wiring.persistence, &error);
 
@@ -330,8 +340,6 @@ load_keys(struct fanfared *f)
 			pidfile_remove(pidfile);
 	}
 	buffer_release(&error);
-	if (ok && f->settings.disk.history_save && f->announce_fd == -1)
-		kept_history_load(f->wiring.server);
 	return ok;
 }
 
@@ -349,6 +357,7 @@ take_over(struct fanfared *f)
 		refuse(&f->settings, "upgrade: the process that started this one gave up");
 		return false;
 	}
+	persistence_name_owner(f->wiring.persistence);
 	if (pidfile[0] != '\0' && !pidfile_write(pidfile))
 		log_error("pidfile %s: %s", pidfile, strerror(errno));
 	return true;

@@ -392,6 +392,18 @@ persistence_inherit(struct persistence *p, const struct transfer_files *files, s
 }
 
 void
+persistence_name_owner(const struct persistence *p)
+{
+	persist_name_owner(p->persist);
+}
+
+bool
+persistence_discard_history(struct persistence *p, struct buffer *error)
+{
+	return persist_discard_history(p->persist, error);
+}
+
+void
 persistence_hand_over(struct persistence *p)
 {
 	p->has_handed_over = true;
@@ -415,6 +427,12 @@ bool
 persistence_save_last(struct persistence *p)
 {
 	return !is_last_save_due(p) || persist_save_now(p->persist) || p->is_forced;
+}
+
+bool
+persistence_is_forced(const struct persistence *p)
+{
+	return p->is_forced;
 }
 
 bool

@@ -51,6 +51,11 @@ struct persist_keyspace persistence_server_keyspace(const struct persistence *p)
 bool persistence_inherit(struct persistence *p, const struct transfer_files *files,
     struct buffer *error) __attribute__((warn_unused_result));
 
+/* persist_name_owner() and persist_discard_history(). */
+void persistence_name_owner(const struct persistence *p);
+bool persistence_discard_history(struct persistence *p, struct buffer *error)
+    __attribute__((warn_unused_result));
+
 /* Another process serves, or this one was not allowed to: it writes nothing any more. */
 void persistence_hand_over(struct persistence *p);
 
@@ -60,6 +65,9 @@ bool persistence_save_last(struct persistence *p) __attribute__((warn_unused_res
 
 /* The shutdown was cancelled: forgets what SHUTDOWN asked for. */
 void persistence_forget_shutdown(struct persistence *p);
+
+/* True if SHUTDOWN was given FORCE: the daemon ends with success although its files are lost. */
+bool persistence_is_forced(const struct persistence *p);
 
 /* True if the last snapshot that was not cancelled failed. */
 bool persistence_fails_to_save(const struct persistence *p);

@@ -133,7 +133,8 @@ on_end(struct receiver *r, struct upgrade_packet *packet)
 	all.files.lock_fd = packet->passed_fd;
 	packet->passed_fd = -1;
 	r->is_at_end = true;
-	return persistence_inherit(r->persistence, &all.files, r->error);
+	return persistence_inherit(r->persistence, &all.files, r->error) &&
+	       persistence_discard_history(r->persistence, r->error);
 }
 
 static bool

@@ -9,7 +9,8 @@
  * Take over: the upgrade in the successor, before its event loop runs. It receives the keys and the
  * files from the process that serves (hand_over.h is that side), and then waits for the word to
  * serve. Until then it writes no file and accepts no connection: if anything fails, or the other
- * process gives the upgrade up, it must end, and the other one continues.
+ * process gives the upgrade up, it must end, and the other one continues. Only a history file is
+ * removed before: no process may use it, because the other one serves without it.
  */
 struct persistence;
 struct server;

@@ -32,7 +32,7 @@ describe(int fd, int error_number, struct buffer *error)
 	char folder[4096];
 	const char *where = getcwd(folder, sizeof(folder)) != NULL ? folder : ".";
 
-	if (error_number == EAGAIN || error_number == EACCES)
+	if (error_number == EAGAIN)
 		buffer_appendf(
 		    error, "dir %s: in use by another fanfared (process %ld)", where, owner_of(fd));
 	else
@@ -81,15 +81,21 @@ data_folder_name_owner(int fd)
 bool
 data_folder_lock(int *fd, bool may_wait, struct buffer *error)
 {
+	int error_number;
+
 	*fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd == -1) {
-		describe(-1, errno, error);
+		error_number = errno;
+		describe(-1, error_number, error);
+		errno = error_number;
 		return false;
 	}
 	if (!take_lock(*fd, may_wait)) {
-		describe(*fd, errno, error);
+		error_number = errno == EACCES ? EAGAIN : errno;
+		describe(*fd, error_number, error);
 		close(*fd);
 		*fd = -1;
+		errno = error_number;
 		return false;
 	}
 	data_folder_name_owner(*fd);

@@ -16,8 +16,8 @@
 #define STARTING_LOG_TEMP "fanfared-since.tmp"
 #define HISTORY_TEMP "fanfared-history.tmp"
 
-/* *fd holds the lock. Removes incomplete files of an earlier daemon. False: error says why.
- * may_wait: waits up to a second for another daemon to release the lock. */
+/* *fd holds the lock. Removes incomplete files of an earlier daemon. False: error says why, and
+ * errno is EAGAIN if another daemon holds it. may_wait: waits up to a second for that to end. */
 bool data_folder_lock(int *fd, bool may_wait, struct buffer *error)
     __attribute__((warn_unused_result));
 

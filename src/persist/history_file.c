@@ -25,6 +25,17 @@ history_file_write(
 	return false;
 }
 
+bool
+history_file_remove(const struct disk *disk, bool *existed, struct buffer *error)
+{
+	*existed = disk->unlink(disk->arg, HISTORY_FILE) == 0;
+	/* An earlier removal may not be synced. */
+	if ((*existed || errno == ENOENT) && disk_sync_folder_of(disk, HISTORY_FILE))
+		return true;
+	buffer_appendf(error, "%s: it cannot be removed: %s", HISTORY_FILE, strerror(errno));
+	return false;
+}
+
 static enum history_file_result
 set_aside(const struct disk *disk, const struct aof_finding *finding, struct buffer *error)
 {
@@ -41,6 +52,7 @@ history_file_take(
 	enum history_file_result result = HISTORY_FILE_TAKEN;
 	struct aof_finding finding;
 	struct aof_file file;
+	bool existed;
 
 	if (!aof_file_open(&file, HISTORY_FILE, false)) {
 		if (errno == ENOENT)
@@ -52,10 +64,7 @@ history_file_take(
 	aof_file_close(&file);
 	if (finding.kind != AOF_FILE_GOOD) {
 		result = set_aside(disk, &finding, error);
-	} else if (disk->unlink(disk->arg, HISTORY_FILE) != 0 ||
-		   !disk_sync_folder_of(disk, HISTORY_FILE)) {
-		buffer_appendf(
-		    error, "%s: it cannot be removed: %s", HISTORY_FILE, strerror(errno));
+	} else if (!history_file_remove(disk, &existed, error)) {
 		result = HISTORY_FILE_UNUSED;
 	}
 	aof_finding_release(&finding);

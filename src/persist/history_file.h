@@ -14,7 +14,10 @@
  * Format and checksums are those of a snapshot (aof.h). What is in it, and the verdict on its
  * consistency, are the caller's: `history` is a keyspace whose commands are those of
  * server/history_image.h. Whenever history_file_take() does not return HISTORY_FILE_TAKEN, the
- * caller begins a new epoch; then the old file may as well come back after a loss of power.
+ * caller begins a new epoch.
+ *
+ * A daemon that serves without having used the file removes it before its first message: a later
+ * start would continue from before that daemon, and its readers would miss the messages between.
  */
 struct disk;
 struct persist_keyspace;
@@ -26,6 +29,11 @@ struct persist_keyspace;
  * no file, or a complete one. */
 bool history_file_write(const struct disk *disk, const struct persist_keyspace *history,
     struct buffer *error) __attribute__((warn_unused_result));
+
+/* True: there is no file any more, and that is synced; *existed says whether there was one. False:
+ * error says why. */
+bool history_file_remove(const struct disk *disk, bool *existed, struct buffer *error)
+    __attribute__((warn_unused_result));
 
 enum history_file_result {
 	HISTORY_FILE_TAKEN, /* carried out and removed */

@@ -81,6 +81,15 @@ struct persist *persist_new(
  * False: error says why. */
 bool persist_start(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
 
+/*
+ * Call it before the first message, when persist_start() or persist_inherit() and
+ * history_file_take() were done: whatever is left of the history file is removed, unless another
+ * daemon has locked the folder, so that the file is its own. False: error says why; this process
+ * must not serve.
+ */
+bool persist_discard_history(struct persist *p, struct buffer *error)
+    __attribute__((warn_unused_result));
+
 /* Call it when settings other than appendonly have changed. */
 void persist_configure(struct persist *p, const struct persist_config *config);
 

@@ -232,8 +232,39 @@ persist_inherit(struct persist *p, const struct transfer_files *files, struct bu
 				      "change in an upgrade");
 		return false;
 	}
-	data_folder_name_owner(p->lock_fd);
 	return !files->log_is_on || open_inherited_log(p, files, error);
+}
+
+void
+persist_name_owner(const struct persist *p)
+{
+	if (p->lock_fd != -1)
+		data_folder_name_owner(p->lock_fd);
+}
+
+bool
+persist_discard_history(struct persist *p, struct buffer *error)
+{
+	int lock_fd = -1;
+	bool existed = false, ok;
+
+	if (p->lock_fd == -1) {
+		if (access(HISTORY_FILE, F_OK) != 0 && errno == ENOENT)
+			return true;
+		if (!data_folder_lock(&lock_fd, true, error)) {
+			if (errno != EAGAIN)
+				return false;
+			buffer_clear(error);
+			log_notice("%s: left to the daemon that uses the folder", HISTORY_FILE);
+			return true;
+		}
+	}
+	ok = history_file_remove(p->disk, &existed, error);
+	if (ok && existed)
+		log_notice("%s: removed, this process serves without it", HISTORY_FILE);
+	if (lock_fd != -1)
+		close(lock_fd);
+	return ok;
 }
 
 bool

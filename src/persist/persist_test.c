@@ -4,9 +4,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/testing.h"
+#include "persist/data_folder.h"
+#include "persist/history_file.h"
 #include "persist/testing_daemon.h"
 #include "persist/testing_log.h"
 #include "persist/transfer.h"
@@ -218,6 +222,66 @@ START_TEST(after_the_hand_over_nothing_is_accepted_or_begun)
 }
 END_TEST
 
+static void
+leave_history(void)
+{
+	int fd = open(HISTORY_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+START_TEST(a_history_that_was_not_used_is_removed_or_nothing_is_served)
+{
+	static const enum testing_call calls[] = {TESTING_UNLINK, TESTING_SYNC};
+
+	testing_daemon_init(&l);
+	testing_disk_heal(l.disk);
+	ck_assert(testing_daemon_start(&l, true));
+	for (size_t i = 0; i < 2; i++) {
+		leave_history();
+		testing_disk_fail(l.disk, calls[i], 0, 1, EIO);
+		buffer_clear(&l.error);
+		ck_assert(!persist_discard_history(l.p, &l.error));
+		ck_assert_uint_gt(l.error.len, 0);
+		testing_disk_heal(l.disk);
+		ck_assert(persist_discard_history(l.p, &l.error));
+		ck_assert_int_ne(access(HISTORY_FILE, F_OK), 0);
+	}
+	/* A removal that an earlier process has not synced is synced. */
+	testing_disk_fail(l.disk, TESTING_SYNC, 0, 1, EIO);
+	ck_assert(!persist_discard_history(l.p, &l.error));
+	testing_daemon_kill(&l);
+	testing_daemon_release(&l);
+}
+END_TEST
+
+START_TEST(a_process_without_the_lock_takes_it_for_a_history_and_leaves_that_of_another_daemon)
+{
+	struct persist_config config = {.log_name = "a.aof", .snapshot_name = "a.snapshot"};
+	int lock_fd;
+
+	testing_daemon_init(&l);
+	testing_disk_heal(l.disk);
+	l.p = persist_new(&config, &l.server.host, &l.disk->disk);
+	ck_assert(persist_start(l.p, &l.error));
+	ck_assert(persist_discard_history(l.p, &l.error));
+	ck_assert_int_ne(access(DATA_FOLDER_LOCK, F_OK), 0);
+	leave_history();
+	ck_assert(data_folder_lock(&lock_fd, false, &l.error));
+	ck_assert(persist_discard_history(l.p, &l.error));
+	ck_assert_int_eq(access(HISTORY_FILE, F_OK), 0);
+	close(lock_fd);
+	ck_assert(persist_discard_history(l.p, &l.error));
+	ck_assert_int_ne(access(HISTORY_FILE, F_OK), 0);
+	ck_assert(data_folder_lock(&lock_fd, false, &l.error));
+	close(lock_fd);
+	ck_assert_uint_eq(l.error.len, 0);
+	testing_daemon_kill(&l);
+	testing_daemon_release(&l);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -229,5 +293,8 @@ main(void)
 		a_snapshot_that_gives_way_to_a_newer_one_has_no_outcome,
 		a_rewrite_that_fails_by_itself_is_begun_again_after_five_seconds,
 		appendonly_of_a_configuration_file_is_tried_until_it_succeeds,
-		after_the_hand_over_nothing_is_accepted_or_begun, NULL});
+		after_the_hand_over_nothing_is_accepted_or_begun,
+		a_history_that_was_not_used_is_removed_or_nothing_is_served,
+		a_process_without_the_lock_takes_it_for_a_history_and_leaves_that_of_another_daemon,
+		NULL});
 }

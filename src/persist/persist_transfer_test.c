@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -538,6 +539,36 @@ START_TEST(a_successor_with_other_files_refuses)
 }
 END_TEST
 
+static long
+owner(void)
+{
+	char text[32] = "";
+	FILE *file = fopen(DATA_FOLDER_LOCK, "r");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), file));
+	fclose(file);
+	return strtol(text, NULL, 10);
+}
+
+START_TEST(the_lock_names_the_successor_only_when_it_serves)
+{
+	FILE *file;
+
+	begin(true, AOF_SYNC_ALWAYS);
+	file = fopen(DATA_FOLDER_LOCK, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("1\n", file); /* the predecessor: both are this process */
+	fclose(file);
+	ck_assert(transfer());
+	ck_assert_int_eq(owner(), 1);
+	persist_name_owner(next.p);
+	ck_assert_int_eq(owner(), getpid());
+	persist_hand_over(next.p);
+	assert_goes_on(true);
+}
+END_TEST
+
 START_TEST(a_snapshot_that_the_process_has_not_loaded_is_not_overwritten)
 {
 	struct transfer_files files = {.lock_fd = -1};
@@ -568,5 +599,6 @@ main(void)
 		a_dump_under_way_ends_first, a_change_behind_the_last_one_is_a_fault,
 		appendonly_cannot_change_meanwhile, writers_wait_while_too_much_is_not_sent,
 		a_successor_with_other_files_refuses,
+		the_lock_names_the_successor_only_when_it_serves,
 		a_snapshot_that_the_process_has_not_loaded_is_not_overwritten, NULL});
 }

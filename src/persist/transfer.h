@@ -103,4 +103,7 @@ bool persist_transfer_fits(const struct persist *p, const struct transfer_files 
 bool persist_inherit(struct persist *p, const struct transfer_files *files, struct buffer *error)
     __attribute__((warn_unused_result));
 
+/* The predecessor has stopped serving: the lock file names this process from now on. */
+void persist_name_owner(const struct persist *p);
+
 #endif
