@@ -134,6 +134,23 @@ def test_the_file_of_another_daemon_is_left_alone(start, start_fanfared, folder)
     start()
 
 
+@pytest.mark.parametrize("how", ["SIGTERM", "SHUTDOWN", "FORCE"])
+def test_a_failed_save_is_in_the_exit_status(start, folder, how):
+    daemon = start(*KEEP)
+    client = daemon.client()
+    client.call("PUBLISH", "c", "x")
+    (folder / "fanfared-history.tmp").mkdir()
+    if how == "SIGTERM":
+        daemon.process.send_signal(signal.SIGTERM)
+    else:
+        client.command("SHUTDOWN", *(["FORCE"] if how == "FORCE" else []))
+    assert daemon.wait() == (0 if how == "FORCE" else 1)
+    assert f"cannot write {FILE}: Is a directory: the kept messages of channels are lost" in daemon.log()
+    daemon.process = None
+    (folder / "fanfared-history.tmp").rmdir()
+    start()
+
+
 class Chain:
     """Processes after one another in one folder; every message that any of them took, in order."""
 

@@ -154,13 +154,14 @@ send_history(void *arg, struct slice part)
 	return send_parts(arg, UPGRADE_HISTORY, part);
 }
 
+/* what: that the child process sends. */
 static void
-fail_to_copy(struct hand_over *h, int error)
+fail_to_copy(struct hand_over *h, const char *what, int error)
 {
 	if (error == EAGAIN || error == EWOULDBLOCK)
 		buffer_appendf(&h->why, "the new process did not read for %d s", UPGRADE_SEND_S);
 	else
-		buffer_appendf(&h->why, "the child process that sends the keys: %s",
+		buffer_appendf(&h->why, "the child process that sends the %s: %s", what,
 		    error == ECHILD ? "it ended without a result" : strerror(error));
 	fail(h);
 }
@@ -173,7 +174,7 @@ on_copied(void *arg, int error)
 	if (error == 0)
 		event(h, UPGRADE_EVENT_COPIED);
 	else
-		fail_to_copy(h, error);
+		fail_to_copy(h, "keys", error);
 }
 
 static int
@@ -197,7 +198,7 @@ on_history_sent(void *arg)
 	if (error == 0)
 		h->history_is_sent = true;
 	else
-		fail_to_copy(h, error);
+		fail_to_copy(h, "kept messages", error);
 }
 
 static uint64_t

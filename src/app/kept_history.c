@@ -96,18 +96,20 @@ kept_history_load(struct server *server)
 	buffer_release(&error);
 }
 
-void
+bool
 kept_history_save(struct server *server)
 {
 	struct kept_history kept = {.server = server};
 	const struct persist_keyspace keyspace = kept_history_keyspace(&kept);
 	struct buffer error = {0};
+	bool ok = history_file_write(&disk_system, &keyspace, &error);
 
-	if (history_file_write(&disk_system, &keyspace, &error))
+	if (ok)
 		log_notice("%s: written", HISTORY_FILE);
 	else
 		log_error("cannot write %.*s: the kept messages of channels are lost",
 		    (int)error.len, error.ptr);
 	server_history_forget(server);
 	buffer_release(&error);
+	return ok;
 }

@@ -27,8 +27,8 @@ bool kept_history_end(struct kept_history *kept) __attribute__((warn_unused_resu
  * Whatever is wrong with the file is logged; then positions have a new epoch. */
 void kept_history_load(struct server *server);
 
-/* Call it when no message can be published any more, and the folder is still locked. A failure is
- * logged. Positions that would be given after that have another epoch. */
-void kept_history_save(struct server *server);
+/* Call it when no message can be published any more, and the folder is still locked. False: it
+ * failed, which is logged. Positions that would be given after that have another epoch. */
+bool kept_history_save(struct server *server) __attribute__((warn_unused_result));
 
 #endif

@@ -493,7 +493,7 @@ report(struct fanfared *f)
 static bool
 serve(struct fanfared *f, int ready_fd)
 {
-	bool ok;
+	bool is_saved = true, is_written;
 
 	log_notice("ready to accept connections");
 	if (ready_fd >= 0)
@@ -504,10 +504,11 @@ serve(struct fanfared *f, int ready_fd)
 	if (f->settings.pidfile[0] != '\0' && !f->lifecycle.has_handed_over)
 		pidfile_remove(f->settings.pidfile);
 	if (f->settings.disk.history_save && !f->lifecycle.has_handed_over)
-		kept_history_save(f->wiring.server);
-	ok = wiring_release(&f->wiring);
+		is_saved = kept_history_save(f->wiring.server) ||
+			   persistence_is_forced(f->wiring.persistence);
+	is_written = wiring_release(&f->wiring);
 	log_notice("stopped");
-	return ok;
+	return is_saved && is_written;
 }
 
 static int
@@ -524,7 +525,9 @@ run(struct fanfared *f)
 	f->passed.by_predecessor = f->announce_fd != -1;
 	if (!prepare(f))
 		return EXIT_FAILURE;
-	if (f->settings.daemonize && !is_supervised(&f->settings)) {
+	/* A successor is in the background as its predecessor is, whose child it stays: a process
+	 * that hangs can be ended. */
+	if (f->settings.daemonize && !is_supervised(&f->settings) && f->announce_fd == -1) {
 		if (!f->settings.syslog_enabled && f->settings.logfile[0] == '\0')
 			log_warn("running in the background without logfile or syslog: nothing is "
 				 "logged");
