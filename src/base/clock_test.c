@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "base/testing.h"
@@ -18,6 +19,31 @@ START_TEST(monotonic_time_never_goes_back)
 		ck_assert_uint_ge(now_us, last_us);
 		last_us = now_us;
 	}
+}
+END_TEST
+
+static void *
+recent_in_a_thread(void *arg)
+{
+	uint64_t *us = arg;
+
+	us[0] = clock_recent_us(); /* the first call in this thread */
+	us[1] = clock_recent_us();
+	return NULL;
+}
+
+START_TEST(recent_time_is_that_of_the_last_reading_in_the_thread)
+{
+	uint64_t read_us = clock_mono_us(), others_us[2];
+	pthread_t thread;
+
+	ck_assert_uint_eq(clock_recent_us(), read_us);
+	ck_assert_int_eq(pthread_create(&thread, NULL, recent_in_a_thread, others_us), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_ge(others_us[0], read_us);
+	ck_assert_uint_eq(others_us[1], others_us[0]);
+	ck_assert_uint_eq(clock_recent_us(), read_us);
+	ck_assert_uint_ge(clock_mono_us(), others_us[0]);
 }
 END_TEST
 
@@ -38,5 +64,6 @@ main(void)
 {
 	return testing_main("base/clock", NULL, NULL,
 	    (const TTest *[]){monotonic_time_never_goes_back,
+		recent_time_is_that_of_the_last_reading_in_the_thread,
 		wall_time_is_that_of_the_system_in_microseconds, NULL});
 }

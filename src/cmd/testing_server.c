@@ -317,6 +317,7 @@ static bool
 hand_over(struct test_conn *conn)
 {
 	conn->resumed = 0;
+	(void)clock_mono_us(); /* as net does */
 	conn->later = server_request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
 	return !conn->later;
 }

@@ -544,7 +544,7 @@ take_request(struct client *c, struct request *rq)
 	}
 	rq->reply = rq->server->reply;
 	rq->proto = c->proto;
-	rq->now_us = clock_mono_us();
+	rq->now_us = clock_recent_us();
 	rq->command = p->running;
 	c->active_us = rq->now_us;
 	return rq->command != NULL ? go_on(rq) : begin(rq);

@@ -15,7 +15,8 @@ struct server;
 /* Gives blocked.h the functions that execute and end a blocked command. */
 void dispatch_init(struct server *server);
 
-/* Borrows args for the call. */
+/* Borrows args for the call. The request begins at clock_recent_us(): the caller has read the
+ * clock, or the client's request before this one did so when it ended. */
 enum request_verdict server_request(struct client *client, const struct slice *args, size_t count)
     __attribute__((warn_unused_result));
 
