@@ -22,10 +22,13 @@ slice_is(struct slice a, const char *str)
 	return slice_eq(a, slice_of(str));
 }
 
-static unsigned char
-lower(char c)
+/* Whether two characters are the same letter: the cases of a letter differ in this bit only. */
+#define CASE_BIT 0x20
+
+static inline bool
+is_nocase(unsigned a, unsigned b)
 {
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+	return a == b || ((a ^ b) == CASE_BIT && (a | CASE_BIT) - 'a' <= 'z' - 'a');
 }
 
 bool
@@ -34,7 +37,7 @@ slice_is_nocase(struct slice a, const char *str)
 	size_t i;
 
 	for (i = 0; i < a.len; i++)
-		if (str[i] == '\0' || lower(a.ptr[i]) != lower(str[i]))
+		if (str[i] == '\0' || !is_nocase((unsigned char)a.ptr[i], (unsigned char)str[i]))
 			return false;
 	return str[a.len] == '\0';
 }

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
-#include "pubsub/queue_group.h"
 #include "server/client_peer.h"
 #include "server/clients.h"
 #include "server/command.h"
@@ -40,15 +39,6 @@ const struct command *
 client_last_command(const struct client *c)
 {
 	return c->last_command > 0 ? &c->server->commands->rows[c->last_command - 1] : NULL;
-}
-
-uint32_t
-client_subscriptions(const struct client *c)
-{
-	const uint32_t *count = c->subscriber.count;
-
-	return count[HUB_CHANNEL] + count[HUB_PATTERN] + count[HUB_SHARD] +
-	       (c->subscriber.in_queues ? hub_queues_of(&c->subscriber) : 0);
 }
 
 bool
@@ -152,8 +142,10 @@ client_request_over(struct client *c)
 		hub_end_publication(c->server->hub, &p->publication);
 	if (p->partial.cap > 0)
 		buffer_release(&p->partial);
-	xfree(p->read);
-	p->read = NULL;
+	if (p->read != NULL) {
+		xfree(p->read);
+		p->read = NULL;
+	}
 	p->running = NULL;
 	p->progress = p->checked = p->counted = 0;
 	p->running_us = 0;

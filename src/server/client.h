@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "pubsub/hub.h"
 #include "pubsub/presence.h"
+#include "pubsub/queue_group.h"
 #include "server/client_state.h"
 #include "server/core.h"
 #include "server/io.h"
@@ -204,7 +205,16 @@ void client_discard_transaction(struct client *c);
 
 /* True while RESP2's subscribe mode restricts its commands. */
 bool client_is_subscribed(const struct client *c);
-uint32_t client_subscriptions(const struct client *c);
+
+/* Of all kinds. */
+static inline uint32_t
+client_subscriptions(const struct client *c)
+{
+	const uint32_t *count = c->subscriber.count;
+
+	return count[HUB_CHANNEL] + count[HUB_PATTERN] + count[HUB_SHARD] +
+	       (c->subscriber.in_queues ? hub_queues_of(&c->subscriber) : 0);
+}
 
 /* The line of CLIENT LIST, without a newline. */
 void client_describe(const struct client *c, uint64_t now_us, struct buffer *out);
