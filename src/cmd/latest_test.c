@@ -57,6 +57,16 @@ read_all(struct test_conn *conn)
 	return all.ptr;
 }
 
+static size_t
+count_of(const char *text, const char *what)
+{
+	size_t count = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		count++;
+	return count;
+}
+
 START_TEST(the_latest_messages_follow_the_confirmations_in_the_order_of_publishing)
 {
 	test_call(other, "publish a 1");
@@ -71,6 +81,38 @@ START_TEST(the_latest_messages_follow_the_confirmations_in_the_order_of_publishi
 	test_call(other, "publish a 5");
 	ck_assert_str_eq(test_read(c), MESSAGE("a", "5"));
 	ck_assert_str_eq(test_call(c, "subscribe b"), SUBSCRIBED("b", "3"));
+}
+END_TEST
+
+START_TEST(they_are_merged_with_the_messages_of_resumed_channels)
+{
+	test_call(other, "publish b 1");
+	test_call(other, "publish a 2");
+	test_call(other, "publish b 3");
+	test_call(c, "resume b 0");
+	ck_assert(test_send(c, "subscribe a b"));
+	ck_assert_str_eq(read_all(c),
+	    SUBSCRIBED("a", "1") SUBSCRIBED("b", "2") MESSAGE("b", "1") MESSAGE("a", "2")
+		MESSAGE("b", "3"));
+	test_call(other, "publish a 4");
+	ck_assert_str_eq(test_read(c), MESSAGE("a", "4"));
+}
+END_TEST
+
+START_TEST(they_are_merged_with_those_that_come_in_portions)
+{
+	keep("*", "600", "600");
+	for (int i = 0; i < 600; i++)
+		test_call(other, "publish b x");
+	test_call(other, "publish a y");
+	ck_assert(test_send(c, "subscribe a b"));
+	{
+		const char *text = read_all(c);
+
+		ck_assert_uint_eq(count_of(text, MESSAGE("b", "x")), 600);
+		ck_assert_uint_eq(count_of(text, MESSAGE("a", "y")), 1);
+		ck_assert_ptr_null(strstr(strstr(text, MESSAGE("a", "y")), MESSAGE("b", "x")));
+	}
 }
 END_TEST
 
@@ -131,16 +173,6 @@ START_TEST(resp3_gets_pushes_with_positions_where_wanted)
 	ck_assert_ptr_nonnull(strstr(text, "-2 1\r\n"));
 }
 END_TEST
-
-static size_t
-count_of(const char *text, const char *what)
-{
-	size_t count = 0;
-
-	for (; (text = strstr(text, what)) != NULL; text++)
-		count++;
-	return count;
-}
 
 START_TEST(many_messages_come_in_portions_and_all_of_them)
 {
@@ -213,6 +245,8 @@ main(void)
 	return testing_main("cmd/latest", setup, test_teardown,
 	    (const TTest *[]){
 		the_latest_messages_follow_the_confirmations_in_the_order_of_publishing,
+		they_are_merged_with_the_messages_of_resumed_channels,
+		they_are_merged_with_those_that_come_in_portions,
 		a_last_value_is_followed_by_each_new_one,
 		patterns_and_channels_without_the_option_begin_with_new_messages,
 		in_a_transaction_they_follow_its_reply, client_reply_off_does_not_drop_them,

@@ -109,8 +109,28 @@ push(struct subscriber *s, struct topic *topic, const struct ring_message *m)
 		outbox_refuse(&s->outbox, tag);
 }
 
-void
-hub_push_latest(struct subscriber *s, const struct hub_latest *latest, uint64_t now_us)
+static struct subscription *
+subscription_of(struct subscriber *s, struct slice channel)
+{
+	struct topic *topic = channel_tree_find(s->hub->channels, false, channel);
+
+	return topic != NULL ? subscription_table_find(s->hub->table, s, topic) : NULL;
+}
+
+/* While other channels are replayed, older messages of these may follow. */
+static void
+replay(struct subscriber *s, const struct hub_latest *latest, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < latest->count; i++) {
+		struct subscription *subscription = subscription_of(s, latest->channels[i]);
+
+		if (subscription != NULL)
+			hub_replay_after(subscription, latest->after_seqs[i], now_us);
+	}
+}
+
+static void
+push_all(struct subscriber *s, const struct hub_latest *latest, uint64_t now_us)
 {
 	struct ring_merge_entry entries[HUB_LATEST_CHANNELS];
 	struct topic *topics[HUB_LATEST_CHANNELS];
@@ -121,12 +141,21 @@ hub_push_latest(struct subscriber *s, const struct hub_latest *latest, uint64_t 
 	ring_merge_init(&merge, entries);
 	for (uint32_t i = 0; i < latest->count; i++) {
 		const struct ring *ring = hub_ring(s->hub, latest->channels[i], now_us);
+		const struct subscription *subscription = subscription_of(s, latest->channels[i]);
 
-		topics[i] = channel_tree_find(s->hub->channels, false, latest->channels[i]);
-		if (ring != NULL && topics[i] != NULL &&
-		    subscription_table_find(s->hub->table, s, topics[i]) != NULL)
+		topics[i] = subscription != NULL ? subscription->topic : NULL;
+		if (ring != NULL && topics[i] != NULL)
 			ring_merge_add(&merge, ring, latest->after_seqs[i], i);
 	}
 	while (!s->outbox.sealed && ring_merge_next(&merge, &m, &tag))
 		push(s, topics[tag], &m);
+}
+
+void
+hub_push_latest(struct subscriber *s, const struct hub_latest *latest, uint64_t now_us)
+{
+	if (s->outbox.has_cursor)
+		replay(s, latest, now_us);
+	else
+		push_all(s, latest, now_us);
 }

@@ -12,7 +12,7 @@
  *
  * A few messages are queued at once, behind the confirmations and before any new message, so that
  * even a ring of one message loses none meanwhile. More of them, or for an outbox that is not low,
- * are left to a replay (hub_replay.h).
+ * or beside other channels that are replayed, are left to a replay (hub_replay.h).
  */
 #define HUB_LATEST_CHANNELS 256 /* in one list */
 
@@ -32,8 +32,9 @@ enum hub_result hub_subscribe_latest(struct subscriber *s, struct slice channel,
 /* True if no further channel must be added before hub_push_latest(). */
 bool hub_latest_is_full(const struct hub_latest *latest) __attribute__((warn_unused_result));
 
-/* Queues the messages of the list, in the order of seq, for the channels to which s is subscribed.
- * Call it in the turn in which they were added. */
+/* Queues the messages of the list, in the order of seq, for the channels to which s is subscribed;
+ * or leaves them to the replay of its other channels, if there is one: then call
+ * hub_start_replay(). Call it in the turn in which they were added. */
 void hub_push_latest(struct subscriber *s, const struct hub_latest *latest, uint64_t now_us);
 
 #endif

@@ -246,20 +246,25 @@ hub_replay_fall_behind(struct hub *hub, struct subscription *subscription, uint6
 	return true;
 }
 
+void
+hub_replay_after(struct subscription *subscription, uint64_t after_seq, uint64_t now_us)
+{
+	struct subscriber *s = subscription->subscriber;
+	struct cursor *cursor = need_cursor(s);
+
+	cursor_add(cursor, subscription, ring_of(s->hub, subscription->topic, now_us), after_seq);
+	move(s->hub, cursor, CURSOR_EVENT_ADDED);
+}
+
 enum hub_result
 hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_seq, uint64_t now_us)
 {
 	enum hub_result result = hub_subscribe(s, HUB_CHANNEL, channel);
-	struct subscription *subscription;
-	struct cursor *cursor;
 
-	if (result != HUB_OK)
-		return result;
-	subscription = TAILQ_LAST(&s->subscriptions[HUB_CHANNEL], subscriptions);
-	cursor = need_cursor(s);
-	cursor_add(cursor, subscription, ring_of(s->hub, subscription->topic, now_us), after_seq);
-	move(s->hub, cursor, CURSOR_EVENT_ADDED);
-	return HUB_OK;
+	if (result == HUB_OK)
+		hub_replay_after(
+		    TAILQ_LAST(&s->subscriptions[HUB_CHANNEL], subscriptions), after_seq, now_us);
+	return result;
 }
 
 void

@@ -206,6 +206,9 @@ void hub_replay_shrink(struct hub *hub);
 /* Frees the encoded portions that are kept for sharing; false: there were none. */
 bool hub_replay_drop_shared(struct hub *hub);
 
+/* The kept messages behind after_seq are replayed for a subscription that was made in this turn. */
+void hub_replay_after(struct subscription *subscription, uint64_t after_seq, uint64_t now_us);
+
 /* The subscription, which is being replayed, is removed; the outbox is low. */
 void hub_replay_left(struct subscription *subscription);
 void hub_replay_low(struct subscriber *s);
