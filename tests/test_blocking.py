@@ -1,6 +1,7 @@
 """Commands that wait for a key: which client is served, in which order, and what ends a wait."""
 
 import concurrent.futures
+import os
 import socket
 import struct
 import threading
@@ -17,14 +18,18 @@ from lib.wait import seconds, wait_until
 UNBLOCKED = error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 
 
-@pytest.fixture(params=["redis-server", "1 thread", "4 threads"])
+# With one loop and with four, unless the run of the tests says how many.
+LOOPS = [os.environ["FANFARE_TEST_IO_THREADS"]] if "FANFARE_TEST_IO_THREADS" in os.environ else ["1", "4"]
+
+
+@pytest.fixture(params=[Redis.name, *LOOPS], ids=lambda param: param if param == Redis.name else f"io-threads {param}")
 def server(request, start_redis, start_fanfared):
     """Each test runs beside redis-server, and with other threads that read and write."""
-    if request.param == "redis-server":
+    if request.param == Redis.name:
         require_kind(Redis)
         return start_redis()
     require_kind(Fanfared)
-    return start_fanfared("--io-threads", request.param[0])
+    return start_fanfared("--io-threads", request.param)
 
 
 @pytest.fixture
