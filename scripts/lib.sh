@@ -88,7 +88,7 @@ build_in() {
 keep_failed() {
 	[ -n "${FANFARE_KEEP_FAILED:-}" ] || return 0
 	mkdir -p "$FANFARE_KEEP_FAILED"
-	env | grep -E '^FANFARE_TEST_(IO_THREADS|OPTIONS)=' >"$FANFARE_KEEP_FAILED/environment" || true
+	env | grep -E '^FANFARE_TEST_(IO_THREADS|OPTIONS|REDIS)=' >"$FANFARE_KEEP_FAILED/environment" || true
 	while read -r _ kept_count _ kept_log; do
 		kept_test=${kept_log%.log}
 		case $kept_test in
