@@ -1,4 +1,4 @@
-"""ioredis and node-redis: publish, subscribe, and reconnect after a restart."""
+"""ioredis and node-redis: publish, subscribe, queue groups, and reconnect after a restart."""
 
 import os
 import pathlib
@@ -38,6 +38,10 @@ def test_a_subscribed_resp3_client_runs_other_commands(server, node_modules, kin
     script, more = CLIENTS[kind]
     environment = dict(os.environ, NODE_PATH=str(node_modules))
     run(lambda port, scenario: (["node", str(JS / script), str(port), scenario, *more], environment), server, "busy")
+
+
+def test_node_clients_are_workers_of_a_queue_group(start_fanfared, command):
+    run(command, start_fanfared("--queue-groups", "yes"), "queue")
 
 
 def test_a_node_client_gives_the_password(start_server, command):

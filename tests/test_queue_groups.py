@@ -1,4 +1,4 @@
-"""Queue groups: QSUBSCRIBE, messages to one member of a group, members that leave."""
+"""Queue groups: QSUBSCRIBE, queue names, messages to one member of a group, members that leave."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from lib.resp import Closed, error
-from lib.wait import seconds
+from lib.wait import seconds, wait_until
 
 BOTH_FORMS = pytest.mark.parametrize("version", [2, 3], ids=["RESP2", "RESP3"])
 
@@ -51,6 +51,55 @@ def test_a_worker_with_redis_py(daemon):
         assert client.publish("jobs", "1") == 1
         assert connection.read_response() == [b"message", b"jobs", b"1"]
         connection.disconnect()
+
+
+def test_workers_with_pubsub_objects_of_redis_py(daemon):
+    """Handlers are found by the names that were subscribed to, so messages must carry them."""
+    with redis.Redis(port=daemon.port, socket_timeout=seconds(10)) as client:
+        assert client.config_set("queue-groups", "yes")
+        jobs, audits = [], []
+        workers = [client.pubsub(ignore_subscribe_messages=True) for _ in range(2)]
+        for worker in workers:
+            worker.subscribe(**{"$queue/workers/jobs": jobs.append})
+            worker.psubscribe(**{"$queue/audit/jo*": audits.append})
+        for worker in workers:
+            wait_until(lambda: worker.get_message(timeout=0.1) is None, "confirmations")
+        wait_until(lambda: client.pubsub_numsub("$queue/workers/jobs", "jobs") ==
+                   [(b"$queue/workers/jobs", 2), (b"jobs", 1)], "two members of one group")
+        assert [client.publish("jobs", str(n)) for n in range(10)] == [2] * 10
+
+        def all_have_come():
+            for worker in workers:
+                worker.get_message(timeout=0.1)
+            return len(jobs) == len(audits) == 10
+        wait_until(all_have_come, "each message once for each group")
+        assert {m["channel"] for m in jobs} == {b"$queue/workers/jobs"}
+        assert {(m["pattern"], m["channel"]) for m in audits} == {(b"$queue/audit/jo*", b"jobs")}
+        expected = [b"%d" % n for n in range(10)]
+        assert sorted(m["data"] for m in jobs) == sorted(m["data"] for m in audits) == expected
+        workers[0].close()
+        wait_until(lambda: client.pubsub_numsub("$queue/workers/jobs") == [(b"$queue/workers/jobs", 1)], "one is left")
+        workers[1].unsubscribe("$queue/workers/jobs")
+        workers[1].punsubscribe()
+        wait_until(lambda: not workers[1].get_message(timeout=0.1) and not workers[1].subscribed, "none is left")
+        assert client.publish("jobs", "x") == 0
+        workers[1].close()
+
+
+@BOTH_FORMS
+def test_the_directive_decides_what_a_queue_name_is(daemon, version):
+    admin = daemon.connect()
+    assert admin.call("CONFIG", "GET", "queue-groups") == [b"queue-groups", b"no"]
+    plain = daemon.client(version)
+    plain.subscribe("$queue/g/a")
+    admin.ok("CONFIG", "SET", "queue-groups", "yes")
+    named = daemon.client(version)
+    named.subscribe("$queue/g/a")
+    assert named.call("SUBSCRIBE", "$queue/g") == error("ERR Invalid queue name '$queue/g': must be $queue/GROUP/NAME")
+    assert admin.call("PUBLISH", "a", "1") == 1
+    assert admin.call("PUBLISH", "$queue/g/a", "2") == 1
+    assert list(named.read_value()) == [b"message", b"$queue/g/a", b"1"]
+    assert list(plain.read_value()) == [b"message", b"$queue/g/a", b"2"]
 
 
 def test_a_user_may_join_what_it_may_subscribe_to(daemon):

@@ -7,6 +7,7 @@
 
 #include "acl/key_spec.h"
 #include "base/glob.h"
+#include "pubsub/queue_name.h"
 
 static bool
 may_run(const struct acl_selector *s, const struct acl_command *row, const struct slice *argv,
@@ -101,10 +102,21 @@ end_of_channels(const struct acl_command *row, size_t argc)
 		   : argc;
 }
 
+static bool
+selector_allows(const struct acl_selector *s, const struct acl_channels *its, struct slice name,
+    bool queue_names)
+{
+	if (queue_names && its->may_be_queues)
+		name = queue_name_topic(name);
+	return selector_may_receive(s, name,
+	    its->names == ACL_NAMES_PATTERNS ||
+		(its->names == ACL_NAMES_EITHER && queue_topic_kind(name) == HUB_PATTERN));
+}
+
 /* Continues at *at, up to end or until *work is used up. False: channel *at is not allowed. */
 static bool
 look_at_channels(const struct acl_selector *s, const struct acl_command *row,
-    const struct slice *argv, size_t end, size_t *at, size_t *work)
+    const struct slice *argv, size_t end, bool queue_names, size_t *at, size_t *work)
 {
 	size_t step = row->channels.step > 0 ? row->channels.step : 1;
 
@@ -113,7 +125,7 @@ look_at_channels(const struct acl_selector *s, const struct acl_command *row,
 	for (; *at<end && * work> 0; *at += step) {
 		size_t cost = (argv[*at].len + 32) * (s->channels.count + 1);
 
-		if (!selector_may_receive(s, argv[*at], row->channels.are_patterns))
+		if (!selector_allows(s, &row->channels, argv[*at], queue_names))
 			return false;
 		*work -= cost < *work ? cost : *work;
 	}
@@ -124,7 +136,7 @@ look_at_channels(const struct acl_selector *s, const struct acl_command *row,
  * is not checked yet. */
 static enum acl_verdict
 check_selector(const struct acl_selector *s, const struct acl_command *row,
-    const struct slice *argv, size_t argc, size_t *at, size_t *work)
+    const struct slice *argv, size_t argc, bool queue_names, size_t *at, size_t *work)
 {
 	if (*at == 0) {
 		if (!may_run(s, row, argv, argc))
@@ -134,7 +146,7 @@ check_selector(const struct acl_selector *s, const struct acl_command *row,
 			return ACL_DENIED_KEY;
 		*at = row->channels.first > 0 ? row->channels.first : 1;
 	}
-	return look_at_channels(s, row, argv, end_of_channels(row, argc), at, work)
+	return look_at_channels(s, row, argv, end_of_channels(row, argc), queue_names, at, work)
 		   ? ACL_ALLOWED
 		   : ACL_DENIED_CHANNEL;
 }
@@ -144,8 +156,8 @@ acl_check_part(const struct acl_user *user, const struct acl_command *row, const
     size_t argc, size_t work, struct acl_look *look)
 {
 	for (; look->selector < user->selector_count; look->selector++) {
-		enum acl_verdict verdict = check_selector(
-		    &user->selectors[look->selector], row, argv, argc, &look->at, &work);
+		enum acl_verdict verdict = check_selector(&user->selectors[look->selector], row,
+		    argv, argc, look->queue_names, &look->at, &work);
 
 		if (verdict == ACL_ALLOWED && look->at < end_of_channels(row, argc))
 			return false;
@@ -165,11 +177,13 @@ acl_check_part(const struct acl_user *user, const struct acl_command *row, const
 
 enum acl_verdict
 acl_check(const struct acl_user *user, const struct acl_command *row, const struct slice *argv,
-    size_t argc, size_t *at)
+    size_t argc, bool queue_names, size_t *at)
 {
 	struct acl_look look = ACL_LOOK_BEGINS;
-	bool done = acl_check_part(user, row, argv, argc, SIZE_MAX, &look);
+	bool done;
 
+	look.queue_names = queue_names;
+	done = acl_check_part(user, row, argv, argc, SIZE_MAX, &look);
 	assert(done);
 	*at = look.denied_at;
 	return look.verdict;

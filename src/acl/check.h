@@ -14,15 +14,19 @@
  */
 enum acl_verdict { ACL_ALLOWED, ACL_DENIED_COMMAND, ACL_DENIED_KEY, ACL_DENIED_CHANNEL };
 
-/* *at is the denied argument. Callers on the path of a message check user->unrestricted first. */
+/* *at is the denied argument. Callers on the path of a message check user->unrestricted first.
+ * queue_names: subscribing commands join queue groups by queue names (pubsub/queue_name.h), for
+ * which the user needs the rights of their topics. */
 enum acl_verdict acl_check(const struct acl_user *user, const struct acl_command *row,
-    const struct slice *argv, size_t argc, size_t *at) __attribute__((warn_unused_result));
+    const struct slice *argv, size_t argc, bool queue_names, size_t *at)
+    __attribute__((warn_unused_result));
 
 /* The progress of a check that takes more than one turn. */
 struct acl_look {
 	size_t selector, at;
 	enum acl_verdict verdict; /* once the check is finished */
 	size_t denied_at;
+	bool queue_names; /* set by the caller: see acl_check() */
 	uint32_t version; /* for the caller: the version of the rules at the start */
 };
 

@@ -14,11 +14,15 @@
 #define ACL_COMMAND_WORDS 8 /* bits for 512 commands */
 #define ACL_COMMANDS_MAX ((size_t)64 * ACL_COMMAND_WORDS)
 
+/* What the names are. ACL_NAMES_EITHER: as QSUBSCRIBE decides, queue_topic_kind(). */
+enum acl_names { ACL_NAMES_CHANNELS, ACL_NAMES_PATTERNS, ACL_NAMES_EITHER };
+
 /* Which arguments are names of channels, or patterns of names. */
 struct acl_channels {
 	uint8_t first; /* index of the first one, counted with the command's names; 0: none is */
 	uint8_t step;  /* each step-th argument after it is one too; 0: only the first one is */
-	bool are_patterns;
+	enum acl_names names;
+	bool may_be_queues; /* a queue name stands for its topic, if acl_look.queue_names */
 };
 
 struct acl_command {

@@ -297,7 +297,8 @@ cmd_acl_dryrun(struct request *rq)
 		request_error(rq, "ERR wrong number of arguments for '%s' command", name);
 		return COMMAND_DONE;
 	}
-	switch (acl_check(user, command_acl(rq->server->commands, row), argv, argc, &at)) {
+	switch (acl_check(user, command_acl(rq->server->commands, row), argv, argc,
+	    rq->server->config->queue_groups, &at)) {
 	case ACL_ALLOWED:
 		request_ok(rq);
 		return COMMAND_DONE;

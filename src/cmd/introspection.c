@@ -3,9 +3,12 @@
 #include "cmd/channel_list.h"
 #include "cmd/handlers.h"
 #include "pubsub/hub.h"
+#include "pubsub/queue_group.h"
+#include "pubsub/queue_name.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/request.h"
+#include "server/server_config.h"
 
 /* PUBSUB: introspection of channels and subscriptions. */
 
@@ -46,6 +49,19 @@ cmd_pubsub_shardchannels(struct request *rq)
 	return channel_list(rq, next_shard);
 }
 
+/* For a queue name, the members of its group. */
+static size_t
+count_of(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	struct hub *hub = rq->server->hub;
+	struct slice group, topic;
+
+	if (kind == HUB_CHANNEL && rq->server->config->queue_groups &&
+	    queue_name_parse(name, &group, &topic))
+		return hub_queue_members(hub, group, kind, topic);
+	return hub_numsub(hub, kind, name);
+}
+
 static enum command_result
 numsub(struct request *rq, enum hub_kind kind)
 {
@@ -57,7 +73,7 @@ numsub(struct request *rq, enum hub_kind kind)
 		struct slice name = rq->argv[*progress + 2];
 
 		resp_put_bulk(rq->reply, name);
-		resp_put_int(rq->reply, (int64_t)hub_numsub(rq->server->hub, kind, name));
+		resp_put_int(rq->reply, (int64_t)count_of(rq, kind, name));
 		if (++*progress + 2 < rq->argc && request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}

@@ -6,12 +6,13 @@
 #include "acl/user.h"
 #include "cmd/handlers.h"
 #include "cmd/publish_check.h"
+#include "cmd/queue_group.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_latest.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
-#include "pubsub/queue_group.h"
+#include "pubsub/queue_name.h"
 #include "resp/writer.h"
 #include "server/armed.h"
 #include "server/client.h"
@@ -56,10 +57,11 @@ put_confirmation_count(struct request *rq, enum hub_kind kind)
 }
 
 /*
- * Returns false after replying with an error if a name is too long; no name is subscribed to then.
+ * Returns false after replying with an error if a name is too long or an incomplete queue name; no
+ * name is subscribed to then.
  */
 static bool
-check_names(struct request *rq)
+check_names(struct request *rq, enum hub_kind kind)
 {
 	uint32_t max = rq->server->config->hub.name_bytes;
 	size_t i;
@@ -69,6 +71,8 @@ check_names(struct request *rq)
 			channel_name_error(rq);
 			return false;
 		}
+		if (!queue_check_name(rq, kind, rq->argv[i]))
+			return false;
 	}
 	return true;
 }
@@ -130,8 +134,11 @@ may_still_hear(const struct request *rq, enum hub_kind kind, struct slice name)
 {
 	const struct client *c = rq->client;
 
-	return c->pending->rules_version == rq->server->limits_version || c->user->unrestricted ||
-	       acl_may_receive(c->user, name, kind == HUB_PATTERN);
+	if (c->pending->rules_version == rq->server->limits_version || c->user->unrestricted)
+		return true;
+	if (queue_joins(rq, kind, name))
+		name = queue_name_topic(name);
+	return acl_may_receive(c->user, name, kind == HUB_PATTERN);
 }
 
 /* Replies with -LOST if the channel is armed and cannot be resumed any more. */
@@ -141,7 +148,8 @@ can_begin(struct request *rq, enum hub_kind kind, struct slice name)
 	struct hub_position position = history_position(hub_history(rq->server->hub));
 	char text[POSITION_TEXT_MAX];
 
-	if (kind != HUB_CHANNEL || !armed_find(rq->client, name, &position.seq) ||
+	if (kind != HUB_CHANNEL || queue_joins(rq, kind, name) ||
+	    !armed_find(rq->client, name, &position.seq) ||
 	    hub_can_resume(rq->server->hub, name, position.seq, rq->now_us))
 		return true;
 	request_error(rq, "LOST channel '%.*s' has no messages since %.*s any more",
@@ -165,7 +173,7 @@ check_armed(struct request *rq, enum hub_kind kind)
 	return COMMAND_DONE;
 }
 
-/* The same, and the lengths of the names. */
+/* The same, and the names themselves. */
 static enum command_result
 check(struct request *rq, enum hub_kind kind)
 {
@@ -173,7 +181,7 @@ check(struct request *rq, enum hub_kind kind)
 
 	if (pending->checked == 0) {
 		pending->rules_version = rq->server->limits_version;
-		if (!check_names(rq))
+		if (!check_names(rq, kind))
 			return COMMAND_DONE;
 	}
 	return check_armed(rq, kind);
@@ -200,6 +208,25 @@ subscribe_to(struct request *rq, enum hub_kind kind, struct slice name, struct h
 	return result;
 }
 
+/* Returns false after replying with an error. */
+static bool
+subscribe_one(struct request *rq, enum hub_kind kind, struct slice name, struct hub_latest *latest)
+{
+	enum hub_result result;
+
+	if (queue_joins(rq, kind, name))
+		return queue_join_by_name(rq, kind, name);
+	if (!can_begin(rq, kind, name)) /* it was lost in the turns since the check */
+		return false;
+	result = subscribe_to(rq, kind, name, latest);
+	if (result != HUB_OK && result != HUB_ALREADY) {
+		refuse(rq, result, kind, name);
+		return false;
+	}
+	return result == HUB_ALREADY || !rq->client->user->limits.any ||
+	       !is_past_user_limit(rq, kind, name);
+}
+
 /* The messages come behind the confirmations of this slice of the command. */
 static void
 push_latest(struct request *rq, const struct hub_latest *latest)
@@ -216,7 +243,6 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 {
 	struct client *c = rq->client;
 	enum command_result result = COMMAND_DONE;
-	enum hub_result subscribed;
 	struct hub_latest latest;
 
 	latest.count = latest.messages = 0;
@@ -235,15 +261,7 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 			    c, "its user lost the permission for a channel that it subscribes to");
 			break;
 		}
-		if (!can_begin(rq, kind, name)) /* it was lost in the turns since the check */
-			break;
-		subscribed = subscribe_to(rq, kind, name, &latest);
-		if (subscribed != HUB_OK && subscribed != HUB_ALREADY) {
-			refuse(rq, subscribed, kind, name);
-			break;
-		}
-		if (subscribed == HUB_OK && c->user->limits.any &&
-		    is_past_user_limit(rq, kind, name))
+		if (!subscribe_one(rq, kind, name, &latest))
 			break;
 		put_confirmation_name(rq, verb, name);
 		put_confirmation_count(rq, kind);
@@ -271,10 +289,33 @@ unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct
 	put_confirmation_name(rq, verb, name);
 	if (kind == HUB_CHANNEL)
 		armed_remove(rq->client, name);
-	/* If there was no such subscription the reply is the same. */
+	/* If there was no such subscription the reply is the same. The membership ends first: the
+	 * name may not outlive the subscription. */
+	queue_leave_by_name(rq, kind, name);
 	if (hub_unsubscribe(&rq->client->subscriber, kind, name) == HUB_OK)
 		client_subscriptions_changed(rq->client);
 	put_confirmation_count(rq, kind);
+}
+
+/* The memberships of queue groups that were joined with a queue name. */
+static enum command_result
+leave_named_queues(struct request *rq, enum hub_kind kind, const char *verb)
+{
+	const struct queue_member *member;
+	bool more;
+
+	while ((member = queue_next_named(rq, kind, &more)) != NULL) {
+		put_confirmation_name(rq, verb, queue_member_queue_name(member));
+		queue_leave(rq, member);
+		put_confirmation_count(rq, kind);
+		rq->client->pending->progress++;
+		if (request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	if (!more)
+		return COMMAND_DONE;
+	rq->client->pending->checked++;
+	return COMMAND_AGAIN;
 }
 
 static enum command_result
@@ -294,6 +335,8 @@ unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
 		if (request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}
+	if (leave_named_queues(rq, kind, verb) == COMMAND_AGAIN)
+		return COMMAND_AGAIN;
 	if (c->pending->progress == 0) {
 		resp_put_push(rq->reply, rq->proto, 3);
 		resp_put_bulk_str(rq->reply, verb);

@@ -1,37 +1,34 @@
 #include "config.h"
 
+#include "cmd/queue_group.h"
+
+#include <assert.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "acl/check.h"
 #include "acl/user.h"
 #include "cmd/handlers.h"
 #include "cmd/publish_check.h"
-#include "pubsub/queue_group.h"
+#include "pubsub/queue_name.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* QSUBSCRIBE and QUNSUBSCRIBE: members of queue groups. */
+/* Members of queue groups: QSUBSCRIBE and QUNSUBSCRIBE, and what SUBSCRIBE and its like need. */
 
-/* A name with a special character of globs is a pattern. */
-static enum hub_kind
-kind_of(struct slice name)
-{
-	for (size_t i = 0; i < name.len; i++)
-		if (memchr("*?[\\", name.ptr[i], 4) != NULL)
-			return HUB_PATTERN;
-	return HUB_CHANNEL;
-}
+/* An error text repeats at most this many bytes of a name. */
+#define SHOWN_MAX 128
 
+/* A command that continues in a later turn checks each name again if rules may have changed. */
 static bool
-may_receive(const struct request *rq, struct slice name)
+may_still_receive(const struct request *rq, struct slice name)
 {
-	const struct acl_user *user = rq->client->user;
+	const struct client *c = rq->client;
 
-	return user->unrestricted || acl_may_receive(user, name, kind_of(name) == HUB_PATTERN);
+	return c->pending->rules_version == rq->server->limits_version || c->user->unrestricted ||
+	       acl_may_receive(c->user, name, queue_topic_kind(name) == HUB_PATTERN);
 }
 
 /* Returns false after replying with an error; then no group is joined. */
@@ -41,12 +38,6 @@ check_names(struct request *rq)
 	for (size_t i = 1; i < rq->argc; i++) {
 		if (rq->argv[i].len > rq->server->config->hub.name_bytes) {
 			channel_name_error(rq);
-			return false;
-		}
-		/* The check before the command took all names for channels. */
-		if (i > 1 && !may_receive(rq, rq->argv[i])) {
-			request_error(rq, "NOPERM this user has no permissions to access one of "
-					  "the channels used as arguments");
 			return false;
 		}
 	}
@@ -93,27 +84,25 @@ refuse(struct request *rq, enum hub_result result)
 
 /* False after replying with an error. */
 static bool
-join(struct request *rq, struct slice name)
+join(struct request *rq, enum queue_style style, struct slice group, enum hub_kind kind,
+    struct slice name)
 {
 	struct client *c = rq->client;
-	struct slice group = rq->argv[1];
 	uint32_t limit = c->user->limits.subscriptions;
-	enum hub_result result = hub_join_queue(&c->subscriber, group, kind_of(name), name);
+	enum hub_result result = hub_join_queue(&c->subscriber, style, group, kind, name);
 
 	if (result != HUB_OK && result != HUB_ALREADY) {
 		refuse(rq, result);
 		return false;
 	}
 	if (result == HUB_OK && limit > 0 && client_subscriptions(c) > limit) {
-		(void)!hub_leave_queue(&c->subscriber, group, kind_of(name), name);
+		(void)!hub_leave_queue(&c->subscriber, group, kind, name);
 		request_error(rq,
 		    "ERR max number of subscriptions per client of this user reached "
 		    "(limit:subscriptions %" PRIu32 ")",
 		    limit);
 		return false;
 	}
-	confirm(rq, "qsubscribe", group, name);
-	confirm_count(rq);
 	return true;
 }
 
@@ -131,13 +120,15 @@ cmd_qsubscribe(struct request *rq)
 	while (p->progress + 2 < rq->argc && result == COMMAND_DONE) {
 		struct slice name = rq->argv[p->progress + 2];
 
-		if (p->rules_version != rq->server->limits_version && !may_receive(rq, name)) {
+		if (!may_still_receive(rq, name)) {
 			client_kill(
 			    c, "its user lost the permission for a channel that it subscribes to");
 			break;
 		}
-		if (!join(rq, name))
+		if (!join(rq, QUEUE_BY_COMMAND, rq->argv[1], queue_topic_kind(name), name))
 			break;
+		confirm(rq, "qsubscribe", rq->argv[1], name);
+		confirm_count(rq);
 		if (++p->progress + 2 < rq->argc && request_slice_is_over(rq))
 			result = COMMAND_AGAIN;
 	}
@@ -203,9 +194,85 @@ cmd_qunsubscribe(struct request *rq)
 		struct slice name = rq->argv[p->progress + 2];
 
 		p->progress++;
-		leave(rq, rq->argv[1], kind_of(name), name);
+		leave(rq, rq->argv[1], queue_topic_kind(name), name);
 		if (p->progress + 2 < rq->argc && request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}
 	return COMMAND_DONE;
+}
+
+bool
+queue_joins(const struct request *rq, enum hub_kind kind, struct slice name)
+{
+	struct slice group, topic;
+
+	return rq->server->config->queue_groups && kind != HUB_SHARD &&
+	       queue_name_parse(name, &group, &topic);
+}
+
+bool
+queue_check_name(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	if (!rq->server->config->queue_groups || kind == HUB_SHARD || !queue_name_is(name) ||
+	    queue_joins(rq, kind, name))
+		return true;
+	request_error(rq, "ERR Invalid queue name '%.*s': must be " QUEUE_NAME_PREFIX "GROUP/NAME",
+	    (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);
+	return false;
+}
+
+bool
+queue_join_by_name(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	struct slice group, topic;
+	bool is_complete = queue_name_parse(name, &group, &topic);
+
+	assert(is_complete);
+	return join(rq, QUEUE_BY_NAME, group, kind, topic);
+}
+
+bool
+queue_leave_by_name(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	struct subscriber *s = &rq->client->subscriber;
+	const struct queue_member *member;
+	struct slice group, topic;
+
+	if (hub_named_queues_of(s, kind) == 0 || !queue_name_parse(name, &group, &topic))
+		return false;
+	member = hub_find_queue(s, group, kind, topic);
+	if (member == NULL || queue_member_style(member) != QUEUE_BY_NAME)
+		return false;
+	queue_leave(rq, member);
+	return true;
+}
+
+const struct queue_member *
+queue_next_named(struct request *rq, enum hub_kind kind, bool *more)
+{
+	struct subscriber *s = &rq->client->subscriber;
+
+	*more = false;
+	while (hub_named_queues_of(s, kind) > 0) {
+		const struct queue_member *member = hub_first_queue(s);
+
+		if (queue_member_kind(member) == kind &&
+		    queue_member_style(member) == QUEUE_BY_NAME)
+			return member;
+		hub_rotate_queues(s);
+		if (request_slice_is_over(rq)) {
+			*more = true;
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+void
+queue_leave(struct request *rq, const struct queue_member *member)
+{
+	/* It is there. */
+	(void)!hub_leave_queue(&rq->client->subscriber, queue_member_group(member),
+	    queue_member_kind(member), queue_member_name(member));
+	client_subscriptions_changed(rq->client);
 }

@@ -111,6 +111,10 @@ START_TEST(users_join_what_they_may_subscribe_to)
 	test_call(a, "auth u x");
 	assert_says(a, "qsubscribe g b", NOPERM);
 	assert_says(a, "qsubscribe g x a?", NOPERM); /* a pattern that is not granted itself */
+	ck_assert_ptr_nonnull(strstr(test_call(p, "acl log 1"), "$6\r\nobject\r\n$2\r\na?\r\n"));
+	assert_says(p, "acl dryrun u qsubscribe g x a*", "+OK\r\n");
+	ck_assert_ptr_nonnull(
+	    strstr(test_call(p, "acl dryrun u qsubscribe g x a?"), "access the 'a?' channel"));
 	assert_says(p, "publish x 1", ":0\r\n");
 	assert_says(a, "qsubscribe b a", JOINED("b", "a", "1"));
 	assert_says(a, "qsubscribe g x", JOINED("g", "x", "2"));
@@ -120,6 +124,15 @@ START_TEST(users_join_what_they_may_subscribe_to)
 	assert_says(p, "acl setuser u resetchannels &a*", "+OK\r\n");
 	test_turns(3);
 	ck_assert_ptr_nonnull(a->killed);
+}
+END_TEST
+
+START_TEST(a_granted_pattern_need_not_match_itself)
+{
+	test_call(p, "acl setuser u on nopass +@all &[ab]");
+	test_call(a, "auth u x");
+	assert_says(a, "qsubscribe g a", JOINED("g", "a", "1"));
+	ck_assert_ptr_nonnull(strstr(test_call(a, "qsubscribe g [ab]"), "[ab]\r\n:2\r\n"));
 }
 END_TEST
 
@@ -172,7 +185,7 @@ main(void)
 		leaving_ends_the_memberships_of_a_group_or_all,
 		a_name_with_special_characters_is_a_pattern,
 		a_member_under_resp2_is_in_subscribe_mode_until_reset, names_and_limits_are_checked,
-		users_join_what_they_may_subscribe_to,
+		users_join_what_they_may_subscribe_to, a_granted_pattern_need_not_match_itself,
 		what_a_closed_member_had_not_received_goes_to_others_in_their_protocol,
 		publishers_wait_for_a_group_whose_members_are_full, NULL});
 }

@@ -6,6 +6,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_replay.h"
 #include "pubsub/position.h"
+#include "pubsub/queue_name.h"
 #include "resp/writer.h"
 #include "server/armed.h"
 #include "server/client.h"
@@ -104,7 +105,10 @@ resume_one(struct request *rq, struct slice name, struct slice text)
 
 	if (!position_parse_since(text, &since))
 		return; /* check_arguments() refuses it */
-	resumption = hub_judge(&c->subscriber, name, &since, rq->now_us);
+	if (rq->server->config->queue_groups && queue_name_is(name))
+		resumption = (struct hub_resumption){.verdict = HUB_NO_HISTORY};
+	else
+		resumption = hub_judge(&c->subscriber, name, &since, rq->now_us);
 	rq->server->statistics->counters.resumes[resumption.verdict]++;
 	if (resumption.verdict == HUB_RESUMED || resumption.verdict == HUB_NEW)
 		armed_set(c, name, resumption.position.seq);

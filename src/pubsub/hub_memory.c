@@ -41,7 +41,8 @@ hub_memory_can_shrink(const struct hub *hub)
 	return hub->pool.bytes > 0 || hub->preparing > 0;
 }
 
-/* One frame for each topic and form of its members. */
+/* One frame for each topic and form of its members, and one for each queue group with a name of its
+ * own. */
 size_t
 hub_memory_needed(struct hub *hub, struct hub_delivery *d)
 {
@@ -52,9 +53,16 @@ hub_memory_needed(struct hub *hub, struct hub_delivery *d)
 		uint32_t used = 0;
 		unsigned forms = 0;
 
-		for (uint32_t m = 0; m < topic->count && forms < hub->form_count; m++) {
-			uint8_t form = hub_form_of(topic->members[m].subscriber);
+		for (uint32_t m = 0;
+		     m < topic->count && (forms < hub->form_count || hub->queue_groups > 0); m++) {
+			const struct subscriber *s = topic->members[m].subscriber;
+			struct slice name = hub_name_of(s);
+			uint8_t form = hub_form_of(s);
 
+			if (name.len > 0) {
+				bytes += hub_frame_len_as(hub, d, form, name);
+				continue;
+			}
 			if ((used >> form & 1) != 0)
 				continue;
 			used |= 1U << form;

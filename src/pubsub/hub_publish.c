@@ -11,12 +11,6 @@
 
 /* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
 
-/* Payloads of at least these lengths are copied or transformed in steps, for at most
- * TOPICS_PREPARED topics. */
-#define LARGE_BYTES ((size_t)2 << 20)
-#define LARGE_TRANSFORMED_BYTES ((size_t)64 << 10)
-#define TOPICS_PREPARED 1024
-
 struct topic *
 hub_address(struct hub_delivery *d, size_t i)
 {
@@ -45,16 +39,9 @@ transformed_body(const struct wire_form *f, struct hub_delivery *d, uint8_t form
 	return (d->unfit >> form & 1) == 0 ? &d->bodies[form] : NULL;
 }
 
-/* The message as it is addressed, in one form. */
-struct plan {
-	const struct wire_body *body;
-	struct wire_ends ends;
-	size_t len;
-};
-
 /* False if the form cannot carry it. */
 static inline bool
-make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct plan *plan)
+make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct hub_plan *plan)
 {
 	const struct wire_form *f = hub->forms[form];
 
@@ -66,12 +53,32 @@ make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct plan *pl
 	return true;
 }
 
+bool
+hub_make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct hub_plan *plan)
+{
+	return make_plan(hub, d, form, plan);
+}
+
 size_t
 hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form)
 {
-	struct plan plan;
+	struct hub_plan plan;
 
 	return make_plan(hub, d, form, &plan) ? plan.len : 0;
+}
+
+size_t
+hub_frame_len_as(struct hub *hub, struct hub_delivery *d, uint8_t form, struct slice name)
+{
+	struct slice was;
+	size_t len;
+
+	if (name.len == 0)
+		return hub_frame_len(hub, d, form);
+	was = hub_rename(&d->message, name);
+	len = hub_frame_len(hub, d, form);
+	hub_rename(&d->message, was);
+	return len;
 }
 
 static void
@@ -92,7 +99,7 @@ encode_here(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag,
 {
 	const struct wire_form *f = hub->forms[form];
 	struct frame_log *log = hub->logs[form];
-	struct plan plan;
+	struct hub_plan plan;
 
 	if (!make_plan(hub, d, form, &plan))
 		return false;
@@ -109,6 +116,19 @@ encode(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, uint
     struct frame *frame)
 {
 	return encode_here(hub, d, form, tag, id, frame);
+}
+
+/* For a member of a queue group that gets the message under this name: nobody else gets the frame.
+ */
+static bool
+encode_named(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag, struct slice name,
+    struct frame *frame)
+{
+	struct slice was = hub_rename(&d->message, name);
+	bool is_encoded = encode(hub, d, form, tag, hub_next_named_draft(d), frame);
+
+	hub_rename(&d->message, was);
+	return is_encoded;
 }
 
 bool
@@ -133,48 +153,6 @@ hub_encode_message(struct hub *hub, const struct hub_message *message, uint8_t f
 	struct hub_delivery d = {.message = *message, .verbatim = {.len = message->payload.len}};
 
 	return encode(hub, &d, form, tag, 0, frame);
-}
-
-/* One step of preparing a frame. False if more steps follow. */
-static bool
-prepare_frame(struct hub *hub, struct hub_delivery *d, uint8_t form, uint64_t id)
-{
-	const struct wire_form *f = hub->forms[form];
-	struct plan plan;
-	size_t *done;
-	char *out;
-
-	if (!make_plan(hub, d, form, &plan))
-		return true;
-	if (f->transform == NULL)
-		return frame_log_prepare(
-		    hub->logs[form], id, plan.len, plan.ends.head, d->message.payload);
-	out = frame_log_draft(hub->logs[form], id, plan.len, plan.ends.head, &done);
-	if (out == NULL || *done == plan.body->len)
-		return true;
-	f->transform(&d->message, plan.body, out);
-	*done = plan.body->len;
-	return false;
-}
-
-/* One step for the topic to which the message is addressed. */
-static bool
-prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint64_t id)
-{
-	uint32_t done = 0;
-
-	for (uint32_t i = 0; i < topic->count; i++) {
-		const struct subscriber *s = topic->members[i].subscriber;
-		uint8_t form = hub_form_of(s);
-
-		if (s->outbox.sealed || hub_is_replayed(&topic->members[i]) ||
-		    (done >> form & 1) != 0)
-			continue;
-		if (!prepare_frame(hub, d, form, id))
-			return false;
-		done |= 1U << form;
-	}
-	return true;
 }
 
 void
@@ -249,7 +227,7 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
     enum hub_limiting limiting, struct hub_outcome *out, const bool is_plain, const bool by_channel)
 {
 	const bool is_usual = is_plain && !by_channel;
-	struct frame frames[HUB_FORMS_MAX];
+	struct frame frames[HUB_FORMS_MAX], own;
 	const struct frame *frame = NULL;
 	uint32_t encoded = 0, tag = topic_tags_of(hub->tags, topic);
 	size_t receivers = 0, queued = 0;
@@ -258,20 +236,27 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
 		enum outbox_result result;
-		uint64_t queue = 0;
+		struct hub_taken taken = {0};
 
-		if (!is_plain && s->is_queue && (s = hub_queue_take(hub, d, s, &queue)) == NULL)
+		if (!is_plain && s->is_queue && (s = hub_queue_take(hub, d, s, &taken)) == NULL)
 			continue;
 		if (s->outbox.sealed)
 			continue;
 		if (!is_plain &&
-		    (s == d->except || (d->dedup && queue == 0 && hub_has_copy(hub, s))))
+		    (s == d->except || (d->dedup && taken.id == 0 && hub_has_copy(hub, s))))
 			continue;
 		receivers++;
-		if (s->outbox.has_cursor && (is_plain || queue == 0) &&
+		if (s->outbox.has_cursor && (is_plain || taken.id == 0) &&
 		    leave_to_replay(hub, d, &topic->members[i], tag, out))
 			continue;
-		if (s->outbox.form != form) {
+		if (!is_plain && taken.name.len > 0) {
+			form = -1;
+			frame = &own;
+			if (!encode_named(hub, d, s->outbox.form, tag, taken.name, &own)) {
+				outbox_refuse(&s->outbox, tag);
+				continue;
+			}
+		} else if (s->outbox.form != form) {
 			form = s->outbox.form;
 			frame = &frames[form];
 			if ((encoded & 1U << form) == 0 &&
@@ -290,8 +275,9 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 			hub_overflow(s);
 			continue;
 		}
-		if (!is_plain && queue != 0)
-			result = outbox_push_queued(&s->outbox, frame, queue_policy(d, s), queue);
+		if (!is_plain && taken.id != 0)
+			result =
+			    outbox_push_queued(&s->outbox, frame, queue_policy(d, s), taken.id);
 		else
 			result = by_channel
 				     ? outbox_push_under(&s->outbox, frame, hub_policy_for(d, s))
@@ -333,9 +319,11 @@ deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting 
 	bool is_plain = !d->dedup && d->except == NULL && limiting == HUB_IGNORE_LIMITS &&
 			hub->queue_groups == 0;
 
+	if (!is_plain)
+		hub_begin_named_drafts(d, id);
 	for (size_t i = 0; i < d->count; i++) {
 		struct topic *topic = hub_address(d, i);
-		uint64_t of_topic = id > 0 && i < TOPICS_PREPARED ? id + i : 0;
+		uint64_t of_topic = id > 0 && i < HUB_DRAFTS_MAX ? id + i : 0;
 
 		if (is_plain && !d->by_channel)
 			deliver_usual(hub, d, topic, of_topic, out);
@@ -344,27 +332,6 @@ deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting 
 	}
 	if (d->dedup)
 		hub_end_copies(hub);
-}
-
-void
-hub_drop_drafts(struct hub *hub, struct hub_publication *p)
-{
-	if (p->drafts == 0)
-		return;
-	for (size_t i = 0; i < hub->form_count; i++)
-		frame_log_forget(hub->logs[i], p->drafts * TOPICS_PREPARED, TOPICS_PREPARED);
-	p->drafts = 0;
-	hub->preparing--;
-	hub->prepared_bytes -= p->bytes;
-}
-
-static void
-begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
-{
-	p->drafts = ++hub->last_drafts;
-	p->bytes = bytes;
-	hub->preparing++;
-	hub->prepared_bytes += bytes;
 }
 
 /* Starts a delivery: finds the topics that the channel matches. Borrows what post borrows. */
@@ -409,19 +376,6 @@ keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
 		return;
 	hub_set_time(hub, now_us);
 	hub_keep(hub, d);
-}
-
-/*
- * The position that the message gets if no other one is kept before it: the length of a large frame
- * that is being prepared depends on it. If it becomes wrong the frame is written anew.
- */
-static void
-foresee_position(struct hub *hub, struct hub_delivery *d)
-{
-	if (d->is_shard || !hub_keeps(hub, d->message.channel))
-		return;
-	d->message.position = history_position(hub_history(hub));
-	d->message.position.seq++;
 }
 
 /* Limits of the history are applied last: that may remove topics. */
@@ -474,39 +428,6 @@ hub_post_now(struct hub *hub, const struct hub_post *post, enum hub_limiting lim
 	return HUB_OK;
 }
 
-/* True if copying or transforming the payload for all topics takes too long for one turn. */
-static __attribute__((noinline)) bool
-is_large(const struct hub *hub, const struct hub_delivery *d)
-{
-	if (d->message.payload.len >= LARGE_BYTES)
-		return d->count > 0;
-	if (d->message.payload.len < LARGE_TRANSFORMED_BYTES || !hub->transforms)
-		return false;
-	for (size_t i = 0; i < d->count; i++)
-		for (uint32_t m = 0; m < d->topics[i]->count; m++)
-			if (hub->forms[hub_form_of(d->topics[i]->members[m].subscriber)]
-				->transform != NULL)
-				return true;
-	return false;
-}
-
-/* One step of preparing a large message. False if more steps follow. */
-static __attribute__((noinline)) bool
-prepare_all(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub_publication *p)
-{
-	foresee_position(hub, d);
-	if (p->drafts == 0) {
-		begin_large(hub, p, hub_memory_needed(hub, d));
-		if (d->may_block)
-			hub_reserve(hub, d, now_us, p);
-	}
-	for (size_t i = 0; i < d->count && i < TOPICS_PREPARED; i++)
-		if (!prepare(hub, d, hub_address(d, i), p->drafts * TOPICS_PREPARED + i))
-			return false;
-	d->message.position = (struct hub_position){0, 0};
-	return true;
-}
-
 /* Whether limits.memory_bytes allows the message to be written. */
 static enum hub_result
 check_memory(struct hub *hub, struct hub_delivery *d, struct hub_publication *p)
@@ -535,15 +456,16 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 		hub_drop_drafts(hub, p);
 		return HUB_BLOCKED;
 	}
-	if (d.message.payload.len >= LARGE_TRANSFORMED_BYTES && is_large(hub, &d)) {
-		if (!prepare_all(hub, &d, now_us, p))
+	if (d.message.payload.len >= HUB_LARGE_BYTES && hub_is_large(hub, &d)) {
+		if (!hub_prepare(hub, &d, now_us, p))
 			return HUB_PREPARING;
-		id = p->drafts * TOPICS_PREPARED;
+		id = p->drafts * HUB_DRAFTS_MAX;
 	}
 	keep(hub, &d, now_us);
 	if (d.count > 0)
 		deliver(hub, &d, id, HUB_IGNORE_LIMITS, out);
-	hub_drop_drafts(hub, p); /* some may be unused: a topic may have lost its last member */
+	if (p->drafts != 0) /* some may be unused: a topic may have lost its last member */
+		hub_drop_drafts(hub, p);
 	if (p->ticket != 0)
 		hub_delivered(hub, &d, p);
 	end_delivery(hub, &d, out);

@@ -10,43 +10,15 @@
 #include "base/hash_map.h"
 #include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
-
-struct queue_member {
-	struct queue_group *group;
-	struct subscriber *subscriber;
-	uint32_t index; /* among the members of the group */
-	TAILQ_ENTRY(queue_member) of_subscriber;
-};
+#include "pubsub/queue_name.h"
 
 TAILQ_HEAD(queue_members, queue_member);
-
-/* A group: its subscriber is a member of the topic and stands for all members of the group. */
-struct queue_group {
-	struct subscriber subscriber; /* first; its outbox is not used */
-	uint64_t id;                  /* never used again */
-	struct queue_member **members;
-	uint32_t count, cap;
-	uint32_t next; /* whose turn it is, modulo count */
-	enum hub_kind kind;
-	struct slice name; /* the topic's */
-	size_t group_len;
-	char group[];
-};
 
 /* The memberships of one subscriber. */
 struct queue_list {
 	struct queue_members members;
 	uint32_t count;
-};
-
-/* Allocated with the first group. */
-struct hub_queues {
-	struct hash_map *groups;  /* kind, length of the group's name, both names -> group */
-	struct hash_map *ids;     /* id -> group */
-	struct hash_map *lists;   /* subscriber -> list */
-	struct hash_map *members; /* subscriber and id -> member */
-	uint64_t last_id;
-	struct buffer key;
+	uint32_t named[2]; /* QUEUE_BY_NAME, HUB_CHANNEL and HUB_PATTERN */
 };
 
 static void
@@ -103,12 +75,6 @@ group_key(struct hub_queues *queues, struct slice group, enum hub_kind kind, str
 }
 
 static struct slice
-id_key(const uint64_t *id)
-{
-	return (struct slice){(const char *)id, sizeof(*id)};
-}
-
-static struct slice
 list_key(struct subscriber *const *s)
 {
 	return (struct slice){(const char *)s, sizeof(*s)};
@@ -146,6 +112,14 @@ hub_queues_of(const struct subscriber *s)
 	return list != NULL ? list->count : 0;
 }
 
+uint32_t
+hub_named_queues_of(const struct subscriber *s, enum hub_kind kind)
+{
+	const struct queue_list *list = list_of(s);
+
+	return list != NULL && kind != HUB_SHARD ? list->named[kind] : 0;
+}
+
 const struct queue_member *
 hub_first_queue(const struct subscriber *s)
 {
@@ -170,7 +144,7 @@ hub_rotate_queues(struct subscriber *s)
 struct slice
 queue_member_group(const struct queue_member *member)
 {
-	return (struct slice){member->group->group, member->group->group_len};
+	return member->group->group;
 }
 
 struct slice
@@ -183,6 +157,59 @@ enum hub_kind
 queue_member_kind(const struct queue_member *member)
 {
 	return member->group->kind;
+}
+
+enum queue_style
+queue_member_style(const struct queue_member *member)
+{
+	return member->style;
+}
+
+struct slice
+queue_member_queue_name(const struct queue_member *member)
+{
+	return member->group->queue_name;
+}
+
+static struct queue_group *
+find_group(struct hub *hub, struct slice group, enum hub_kind kind, struct slice name)
+{
+	struct hub_queues *queues = hub->queues;
+
+	return queues != NULL ? hash_map_get(queues->groups, group_key(queues, group, kind, name))
+			      : NULL;
+}
+
+uint32_t
+hub_queue_members(struct hub *hub, struct slice group, enum hub_kind kind, struct slice name)
+{
+	const struct queue_group *g = find_group(hub, group, kind, name);
+
+	return g != NULL ? g->count : 0;
+}
+
+const struct queue_member *
+hub_find_queue(struct subscriber *s, struct slice group, enum hub_kind kind, struct slice name)
+{
+	const struct queue_group *g = find_group(s->hub, group, kind, name);
+
+	return g != NULL ? find_member(s->hub->queues, s, g->id) : NULL;
+}
+
+/* Writes the text of the group: its queue name, of which the group's name is a part. */
+static void
+write_names(struct queue_group *g, struct slice group, struct slice name)
+{
+	size_t prefix = sizeof(QUEUE_NAME_PREFIX) - 1;
+
+	memcpy(g->text, QUEUE_NAME_PREFIX, prefix);
+	if (group.len > 0)
+		memcpy(g->text + prefix, group.ptr, group.len);
+	g->text[prefix + group.len] = '/';
+	if (name.len > 0)
+		memcpy(g->text + prefix + group.len + 1, name.ptr, name.len);
+	g->group = (struct slice){g->text + prefix, group.len};
+	g->queue_name = (struct slice){g->text, prefix + group.len + 1 + name.len};
 }
 
 /* Frees a group without members; it is subscribed or not. */
@@ -203,14 +230,13 @@ add_group(struct hub *hub, struct slice group, enum hub_kind kind, struct slice 
 {
 	static const struct outbox_limits limits = {.policy = OUTBOX_DROP_NEWEST};
 	struct hub_queues *queues = queues_of(hub);
-	struct queue_group *g = xcalloc(1, sizeof(*g) + group.len);
+	struct queue_group *g =
+	    xcalloc(1, sizeof(*g) + sizeof(QUEUE_NAME_PREFIX) + group.len + name.len);
 
 	hub_attach(hub, &g->subscriber, &group_ops, &limits, 0, NULL);
 	g->subscriber.is_queue = true;
 	g->kind = kind;
-	g->group_len = group.len;
-	if (group.len > 0)
-		memcpy(g->group, group.ptr, group.len);
+	write_names(g, group, name);
 	*result = hub_subscribe(&g->subscriber, kind, name);
 	if (*result != HUB_OK) {
 		free_group(hub, g);
@@ -220,7 +246,7 @@ add_group(struct hub *hub, struct slice group, enum hub_kind kind, struct slice 
 	g->id = ++queues->last_id;
 	hub->queue_groups++;
 	hash_map_set(queues->groups, group_key(queues, group, kind, name), g);
-	hash_map_set(queues->ids, id_key(&g->id), g);
+	hash_map_set(queues->ids, hub_queue_id_key(&g->id), g);
 	return g;
 }
 
@@ -229,15 +255,28 @@ remove_group(struct hub *hub, struct queue_group *g)
 {
 	struct hub_queues *queues = hub->queues;
 
-	hash_map_remove(queues->groups,
-	    group_key(queues, (struct slice){g->group, g->group_len}, g->kind, g->name));
-	hash_map_remove(queues->ids, id_key(&g->id));
+	hash_map_remove(queues->groups, group_key(queues, g->group, g->kind, g->name));
+	hash_map_remove(queues->ids, hub_queue_id_key(&g->id));
 	hub->queue_groups--;
 	free_group(hub, g);
 }
 
 static void
-add_member(struct hub_queues *queues, struct queue_group *g, struct subscriber *s)
+set_style(struct queue_list *list, struct queue_member *member, enum queue_style style)
+{
+	struct queue_group *g = member->group;
+
+	assert(list != NULL);
+	list->named[g->kind] -= member->style == QUEUE_BY_NAME;
+	list->named[g->kind] += style == QUEUE_BY_NAME;
+	member->style = style;
+	if (style == QUEUE_BY_NAME)
+		g->had_names = true;
+}
+
+static void
+add_member(
+    struct hub_queues *queues, struct queue_group *g, struct subscriber *s, enum queue_style style)
 {
 	struct queue_member *member = xmalloc(sizeof(*member));
 	struct queue_list *list = list_of(s);
@@ -253,7 +292,9 @@ add_member(struct hub_queues *queues, struct queue_group *g, struct subscriber *
 		g->cap = g->cap > 0 ? g->cap * 2 : 4;
 		g->members = xrealloc(g->members, g->cap * sizeof(*g->members));
 	}
-	*member = (struct queue_member){.group = g, .subscriber = s, .index = g->count};
+	*member = (struct queue_member){
+	    .group = g, .subscriber = s, .index = g->count, .style = QUEUE_BY_COMMAND};
+	set_style(list, member, style);
 	g->members[g->count++] = member;
 	TAILQ_INSERT_TAIL(&list->members, member, of_subscriber);
 	list->count++;
@@ -262,20 +303,25 @@ add_member(struct hub_queues *queues, struct queue_group *g, struct subscriber *
 }
 
 enum hub_result
-hub_join_queue(struct subscriber *s, struct slice group, enum hub_kind kind, struct slice name)
+hub_join_queue(struct subscriber *s, enum queue_style style, struct slice group, enum hub_kind kind,
+    struct slice name)
 {
 	struct hub *hub = s->hub;
 	const struct hub_limits *limits = hub->limits;
 	struct hub_queues *queues = queues_of(hub);
 	enum hub_result result = HUB_OK;
+	struct queue_member *member;
 	struct queue_group *g;
 
 	assert(kind != HUB_SHARD);
 	if (name.len > limits->name_bytes || group.len > limits->name_bytes)
 		return HUB_NAME_TOO_LONG;
-	g = hash_map_get(queues->groups, group_key(queues, group, kind, name));
-	if (g != NULL && find_member(queues, s, g->id) != NULL)
+	g = find_group(hub, group, kind, name);
+	member = g != NULL ? find_member(queues, s, g->id) : NULL;
+	if (member != NULL) {
+		set_style(list_of(s), member, style);
 		return HUB_ALREADY;
+	}
 	if (hub_subscription_count(s) >= limits->subscriptions)
 		return HUB_TOO_MANY_SUBSCRIPTIONS;
 	if (g != NULL && g->count >= limits->subscribers)
@@ -283,7 +329,7 @@ hub_join_queue(struct subscriber *s, struct slice group, enum hub_kind kind, str
 	if (g == NULL)
 		g = add_group(hub, group, kind, name, &result);
 	if (g != NULL)
-		add_member(queues, g, s);
+		add_member(queues, g, s, style);
 	return result;
 }
 
@@ -295,7 +341,7 @@ remove_member(struct hub *hub, struct queue_member *member)
 	struct queue_list *list = list_of(s);
 	struct member_key key = {s, g->id};
 
-	assert(list != NULL);
+	set_style(list, member, QUEUE_BY_COMMAND);
 	g->members[member->index] = g->members[--g->count];
 	g->members[member->index]->index = member->index;
 	hash_map_remove(hub->queues->members, (struct slice){(const char *)&key, sizeof(key)});
@@ -315,9 +361,8 @@ remove_member(struct hub *hub, struct queue_member *member)
 enum hub_result
 hub_leave_queue(struct subscriber *s, struct slice group, enum hub_kind kind, struct slice name)
 {
-	struct hub_queues *queues = queues_of(s->hub);
-	struct queue_group *g = hash_map_get(queues->groups, group_key(queues, group, kind, name));
-	struct queue_member *member = g != NULL ? find_member(queues, s, g->id) : NULL;
+	struct queue_group *g = find_group(s->hub, group, kind, name);
+	struct queue_member *member = g != NULL ? find_member(s->hub->queues, s, g->id) : NULL;
 
 	if (member == NULL)
 		return HUB_NOT_SUBSCRIBED;
@@ -337,143 +382,4 @@ hub_leave_queues(struct subscriber *s, size_t *budget)
 		remove_member(s->hub, TAILQ_FIRST(&list->members));
 	}
 	return true;
-}
-
-static struct queue_group *
-group_of(struct subscriber *s)
-{
-	assert(s->is_queue);
-	return (struct queue_group *)s;
-}
-
-/* The i-th member from the one whose turn it is. */
-static struct queue_member *
-in_turn(const struct queue_group *g, uint32_t i)
-{
-	return g->members[(uint32_t)(((uint64_t)g->next + i) % g->count)];
-}
-
-/* NULL: nobody may get it. Otherwise *has_room says whether the member has room for it. */
-static struct queue_member *
-pick(struct hub *hub, struct hub_delivery *d, const struct queue_group *g, bool *has_room)
-{
-	struct queue_member *first = NULL;
-
-	*has_room = false;
-	for (uint32_t i = 0; i < g->count && !*has_room; i++) {
-		struct queue_member *member = in_turn(g, i);
-		struct subscriber *s = member->subscriber;
-
-		if (s->outbox.sealed || s == d->except)
-			continue;
-		*has_room = outbox_has_room(&s->outbox, hub_frame_len(hub, d, s->outbox.form));
-		if (*has_room || first == NULL)
-			first = member;
-	}
-	return first;
-}
-
-struct subscriber *
-hub_queue_take(struct hub *hub, struct hub_delivery *d, struct subscriber *queue, uint64_t *id)
-{
-	struct queue_group *g = group_of(queue);
-	bool has_room;
-	struct queue_member *member = pick(hub, d, g, &has_room);
-
-	if (member == NULL)
-		return NULL;
-	*id = g->id;
-	g->next = member->index + 1;
-	return member->subscriber;
-}
-
-uint8_t
-hub_queue_form(const struct subscriber *queue)
-{
-	const struct queue_group *g = (const struct queue_group *)queue;
-
-	return in_turn(g, 0)->subscriber->outbox.form;
-}
-
-bool
-hub_queue_must_wait(
-    struct hub *hub, struct hub_delivery *d, struct subscriber *queue, struct hub_publication *p)
-{
-	struct queue_group *g = group_of(queue);
-	bool has_room, waits = false;
-	struct queue_member *member = pick(hub, d, g, &has_room);
-
-	if (member == NULL || !hub_blocks(d, member->subscriber))
-		return false;
-	if (has_room)
-		return hub_waits_for(hub, d, member->subscriber, p);
-	for (uint32_t i = 0; i < g->count; i++) {
-		struct subscriber *s = g->members[i]->subscriber;
-
-		if (s != d->except && hub_blocks(d, s) && hub_waits_for(hub, d, s, p))
-			waits = true;
-	}
-	return waits;
-}
-
-void
-hub_queue_delivered(struct subscriber *queue, uint64_t ticket)
-{
-	struct queue_group *g = group_of(queue);
-
-	for (uint32_t i = 0; i < g->count; i++) {
-		struct subscriber *s = g->members[i]->subscriber;
-
-		if (s->wait != NULL && s->wait->ticket == ticket)
-			hub_stop_awaiting(s);
-	}
-}
-
-/* Queues the message in the form of the member. False: that form cannot carry it. */
-static bool
-give(struct hub *hub, struct queue_group *g, struct subscriber *s, uint8_t form,
-    const struct frame_range *range)
-{
-	struct topic *topic = hub_first_subscription(&g->subscriber, g->kind)->topic;
-	uint8_t to = s->outbox.form;
-	struct frame_range translated;
-	struct hub_message message;
-	struct frame frame;
-
-	if (form == to) {
-		outbox_adopt(&s->outbox, range, g->id);
-		return true;
-	}
-	if (hub->forms[form]->read == NULL ||
-	    !hub->forms[form]->read(frame_range_ptr(range), range->len, &message) ||
-	    !hub_encode_message(hub, &message, to, topic_tags_of(hub->tags, topic), &frame))
-		return false;
-	frame_range_init(&translated, &frame);
-	outbox_adopt(&s->outbox, &translated, g->id);
-	frame_range_release(&translated);
-	return true;
-}
-
-bool
-hub_queue_hand_over(struct hub *hub, uint64_t id, uint8_t form, const struct frame_range *range)
-{
-	struct queue_group *g =
-	    hub->queues != NULL ? hash_map_get(hub->queues->ids, id_key(&id)) : NULL;
-	struct queue_member *first = NULL;
-	bool has_room = false;
-
-	for (uint32_t i = 0; g != NULL && i < g->count && !has_room; i++) {
-		struct queue_member *member = in_turn(g, i);
-		struct outbox *outbox = &member->subscriber->outbox;
-
-		if (outbox->sealed)
-			continue;
-		has_room = outbox_has_room(outbox, range->len);
-		if (has_room || first == NULL)
-			first = member;
-	}
-	if (first == NULL)
-		return false;
-	g->next = first->index + 1;
-	return give(hub, g, first->subscriber, form, range);
 }

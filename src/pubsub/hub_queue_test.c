@@ -127,8 +127,9 @@ teardown(void)
 static void
 join(int i, const char *group, const char *name)
 {
-	ck_assert_int_eq(
-	    hub_join_queue(&subs[i], slice_of(group), HUB_CHANNEL, slice_of(name)), HUB_OK);
+	ck_assert_int_eq(hub_join_queue(&subs[i], QUEUE_BY_COMMAND, slice_of(group), HUB_CHANNEL,
+			     slice_of(name)),
+	    HUB_OK);
 }
 
 static enum hub_result
@@ -202,22 +203,28 @@ START_TEST(memberships_have_the_limits_of_subscriptions)
 	for (int i = 0; i < 4; i++)
 		join(0, "g", names[i]);
 	ck_assert_int_eq(
-	    hub_join_queue(&subs[0], SLICE("g"), HUB_CHANNEL, SLICE("1")), HUB_ALREADY);
+	    hub_join_queue(&subs[0], QUEUE_BY_COMMAND, SLICE("g"), HUB_CHANNEL, SLICE("1")),
+	    HUB_ALREADY);
 	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("1")), HUB_OK);
-	ck_assert_int_eq(hub_join_queue(&subs[0], SLICE("g"), HUB_PATTERN, SLICE("1")),
+	ck_assert_int_eq(
+	    hub_join_queue(&subs[0], QUEUE_BY_COMMAND, SLICE("g"), HUB_PATTERN, SLICE("1")),
 	    HUB_TOO_MANY_SUBSCRIPTIONS);
 	ck_assert_int_eq(
 	    hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("x")), HUB_TOO_MANY_SUBSCRIPTIONS);
 	ck_assert_uint_eq(hub_queues_of(&subs[0]), 4);
 	limits.name_bytes = 3;
 	ck_assert_int_eq(
-	    hub_join_queue(&subs[1], SLICE("long"), HUB_CHANNEL, SLICE("1")), HUB_NAME_TOO_LONG);
+	    hub_join_queue(&subs[1], QUEUE_BY_COMMAND, SLICE("long"), HUB_CHANNEL, SLICE("1")),
+	    HUB_NAME_TOO_LONG);
 	ck_assert_int_eq(
-	    hub_join_queue(&subs[1], SLICE("g"), HUB_CHANNEL, SLICE("long")), HUB_NAME_TOO_LONG);
+	    hub_join_queue(&subs[1], QUEUE_BY_COMMAND, SLICE("g"), HUB_CHANNEL, SLICE("long")),
+	    HUB_NAME_TOO_LONG);
 	limits.subscribers = 1;
-	ck_assert_int_eq(hub_join_queue(&subs[1], SLICE("g"), HUB_CHANNEL, SLICE("1")),
+	ck_assert_int_eq(
+	    hub_join_queue(&subs[1], QUEUE_BY_COMMAND, SLICE("g"), HUB_CHANNEL, SLICE("1")),
 	    HUB_TOO_MANY_SUBSCRIBERS);
-	ck_assert_int_eq(hub_join_queue(&subs[1], SLICE("h"), HUB_CHANNEL, SLICE("2")),
+	ck_assert_int_eq(
+	    hub_join_queue(&subs[1], QUEUE_BY_COMMAND, SLICE("h"), HUB_CHANNEL, SLICE("2")),
 	    HUB_TOO_MANY_SUBSCRIBERS);
 }
 END_TEST
@@ -246,7 +253,9 @@ END_TEST
 START_TEST(memberships_can_be_walked)
 {
 	join(0, "g", "q");
-	ck_assert_int_eq(hub_join_queue(&subs[0], SLICE("h"), HUB_PATTERN, SLICE("q*")), HUB_OK);
+	ck_assert_int_eq(
+	    hub_join_queue(&subs[0], QUEUE_BY_COMMAND, SLICE("h"), HUB_PATTERN, SLICE("q*")),
+	    HUB_OK);
 	ck_assert(slice_is(queue_member_group(hub_first_queue(&subs[0])), "g"));
 	hub_rotate_queues(&subs[0]);
 	ck_assert(slice_is(queue_member_group(hub_first_queue(&subs[0])), "h"));

@@ -97,6 +97,8 @@ struct hub_delivery {
 	bool by_channel;           /* the channel has a policy: */
 	uint8_t policy;            /* ... this one, see CHANNEL_POLICY_FIRST */
 	bool dedup;                /* some subscriber may match several topics and wants one copy */
+	uint64_t drafts;           /* the first id of the frames that were prepared; 0: none were */
+	size_t named;              /* frames with queue names so far: see hub_large.c */
 	struct wire_body verbatim; /* the payload in forms that do not transform it */
 	uint32_t measured; /* one bit for each form that transforms payloads: bodies[form] is set,
 			      or ... */
@@ -107,10 +109,8 @@ struct hub_delivery {
 /* hub_publish.c: addresses the message to topics[i], which it returns. */
 struct topic *hub_address(struct hub_delivery *d, size_t i);
 
-/*
- * hub_publish.c: the length of the message as it is addressed, in this form; 0: the form cannot
- * carry it.
- */
+/* hub_publish.c: the length of the message as it is addressed, in this form; 0: the form cannot
+ * carry it. */
 size_t hub_frame_len(struct hub *hub, struct hub_delivery *d, uint8_t form);
 
 struct hub_history *hub_history_new(
@@ -121,9 +121,6 @@ void hub_history_follow(struct hub *hub, struct topic *topic); /* applies its op
 /* hub_history.c: keeps the message, at hub->now_us, if its channel keeps messages; d->message gets
  * its position. Call it if some line sets history-size. */
 void hub_keep(struct hub *hub, struct hub_delivery *d);
-
-/* hub_publish.c: frees the prepared frames of a large message. */
-void hub_drop_drafts(struct hub *hub, struct hub_publication *p);
 
 /*
  * hub_memory.c: whether limits.memory_bytes leaves room for a message: HUB_OK, HUB_FULL or

@@ -148,11 +148,8 @@ waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publicat
 }
 
 bool
-hub_waits_for(
-    struct hub *hub, struct hub_delivery *d, struct subscriber *s, struct hub_publication *p)
+hub_waits_for(struct hub *hub, struct subscriber *s, size_t len, struct hub_publication *p)
 {
-	size_t len = hub_frame_len(hub, d, s->outbox.form);
-
 	return len > 0 && waits_for(s, len, hub->now_us, p);
 }
 

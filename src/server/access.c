@@ -17,6 +17,7 @@
 #include "base/rate_limit.h"
 #include "pubsub/channel_options.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/queue_name.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_limits.h"
@@ -271,6 +272,7 @@ look_at(struct request *rq, struct acl_look *out)
 	struct client *c = rq->client;
 	struct acl_look look = ACL_LOOK_BEGINS;
 
+	look.queue_names = rq->server->config->queue_groups;
 	look.version = rq->server->limits_version;
 	if (c->pending->look != NULL && c->pending->look->version == look.version)
 		look = *c->pending->look;
@@ -300,8 +302,11 @@ note_denial(struct request *rq, enum acl_verdict verdict, size_t at)
 	const struct acl_user *user = rq->client->user;
 	struct counters *counters = &rq->server->statistics->counters;
 	struct slice name = {user->name, user->name_len};
+	struct slice object = rq->argv[at];
 	char command[COMMAND_NAME_MAX];
 
+	if (rq->server->config->queue_groups && command_takes_queue_names(rq->command))
+		object = queue_name_topic(object); /* what a rule must grant */
 	if (verdict == ACL_DENIED_COMMAND) {
 		counters->denied_commands++;
 		note(rq, ACL_LOG_COMMAND, slice_of(command_full_name(rq->command, command)), name);
@@ -310,7 +315,7 @@ note_denial(struct request *rq, enum acl_verdict verdict, size_t at)
 		note(rq, ACL_LOG_KEY, rq->argv[at], name);
 	} else {
 		counters->denied_channels++;
-		note(rq, ACL_LOG_CHANNEL, rq->argv[at], name);
+		note(rq, ACL_LOG_CHANNEL, object, name);
 	}
 }
 
@@ -408,8 +413,8 @@ access_still_allows(struct request *rq)
 
 	if (user->unrestricted)
 		return true;
-	verdict = acl_check(
-	    user, command_acl(rq->server->commands, rq->command), rq->argv, rq->argc, &at);
+	verdict = acl_check(user, command_acl(rq->server->commands, rq->command), rq->argv,
+	    rq->argc, rq->server->config->queue_groups, &at);
 	if (verdict == ACL_ALLOWED)
 		return true;
 	note_denial(rq, verdict, at);

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "pubsub/hub.h"
 #include "pubsub/outbox.h"
+#include "pubsub/queue_group.h"
 #include "server/client.h"
 #include "server/client_peer.h"
 #include "server/command.h"
@@ -90,7 +91,8 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	    seconds_since(c->peer->created_us, now_us), seconds_since(c->active_us, now_us), flags,
 	    c->db);
 	buffer_appendf(out, " sub=%" PRIu32 " psub=%" PRIu32 " ssub=%" PRIu32 " multi=%" PRId64,
-	    count[HUB_CHANNEL], count[HUB_PATTERN], count[HUB_SHARD],
+	    count[HUB_CHANNEL] + hub_named_queues_of(&c->subscriber, HUB_CHANNEL),
+	    count[HUB_PATTERN] + hub_named_queues_of(&c->subscriber, HUB_PATTERN), count[HUB_SHARD],
 	    t != NULL ? (int64_t)t->count : -1);
 	buffer_appendf(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0",
 	    figures.input_bytes,

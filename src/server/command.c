@@ -36,7 +36,10 @@ channels_of(const struct command *row)
 		channels.first++;
 	if ((row->flags & CMD_CHANNEL) == 0)
 		channels.step = (row->flags & CMD_CHANNEL_PAIRS) != 0 ? 2 : 1;
-	channels.are_patterns = (row->flags & CMD_PATTERNS) != 0;
+	if ((row->flags & CMD_PATTERNS) != 0)
+		channels.names =
+		    (row->flags & CMD_CHANNELS) != 0 ? ACL_NAMES_EITHER : ACL_NAMES_PATTERNS;
+	channels.may_be_queues = command_takes_queue_names(row);
 	return channels;
 }
 

@@ -47,7 +47,8 @@ enum command_flag {
 	 */
 	CMD_CHANNEL = 1 << 22,       /* the first argument is a channel */
 	CMD_CHANNELS = 1 << 23,      /* the arguments are channels */
-	CMD_PATTERNS = 1 << 24,      /* the arguments are patterns of channels */
+	CMD_PATTERNS = 1 << 24,      /* the arguments are patterns of channels; with CMD_CHANNELS:
+					each is a pattern if it has a special character */
 	CMD_SHARD = 1 << 25,         /* its channels are shard channels */
 	CMD_NOT_QUEUED = 1 << 26,    /* executed at once, even after MULTI */
 	CMD_EXEC = 1 << 27,          /* executes the transaction */
@@ -136,6 +137,15 @@ const char *command_full_name(const struct command *command, char out[COMMAND_NA
 
 /* True if the arity allows argc arguments, names included. */
 bool command_arity_fits(const struct command *command, size_t argc);
+
+/* Whether its channels may be queue names (pubsub/queue_name.h): SUBSCRIBE and its like, but not
+ * QSUBSCRIBE. */
+static inline bool
+command_takes_queue_names(const struct command *command)
+{
+	return command->container == NULL && (command->flags & CMD_IN_SUBSCRIBE_MODE) != 0 &&
+	       (command->flags & (CMD_SHARD | CMD_CHANNELS_LATER)) == 0;
+}
 
 /* Whether its messages are published: PUBLISH and its like. Subcommands that have CMD_MAY_REPLICATE
  * only change what a successor must know. */

@@ -40,6 +40,7 @@ struct server_config {
 	uint32_t databases;  /* SELECT 0 .. databases-1 */
 	struct kv_limits kv; /* limits up to which collections are packed */
 	struct hub_limits hub;
+	bool queue_groups;       /* SUBSCRIBE joins queue groups by queue names */
 	uint32_t rated_channels; /* with a record of their publish rate */
 	struct history_limits history;
 	struct presence_limits presence;

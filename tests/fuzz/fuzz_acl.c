@@ -21,7 +21,7 @@ try_requests(const struct acl_user *user)
 	size_t at;
 
 	for (size_t i = 0; i < cmd_table()->count; i++) {
-		verdict = acl_check(user, acl_commands_at(cmd_table()->acl, i), argv, 3, &at);
+		verdict = acl_check(user, acl_commands_at(cmd_table()->acl, i), argv, 3, true, &at);
 		assert(at < 3);
 		assert(!user->unrestricted || verdict == ACL_ALLOWED);
 	}

@@ -110,6 +110,7 @@ new_server(void)
 	    .transaction_commands = 10,
 	    .watched_keys = 10,
 	    .idempotency_keys = 4,
+	    .queue_groups = true,
 	    .resume_max_channels = 4,
 	};
 

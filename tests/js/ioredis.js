@@ -68,6 +68,37 @@ const scenarios = {
     await Promise.all([subscriber.quit(), publisher.quit()]);
   },
 
+  async queue() {
+    const workers = [connect(), connect()];
+    const publisher = connect();
+    const names = ['$queue/g/jobs', '$queue/audit/jo*'];
+    const seen = { message: [], pmessage: [] };
+    const all = new Promise((resolve) => {
+      const collect = (event) => (...args) => {
+        seen[event].push(args);
+        if (seen.message.length === 10 && seen.pmessage.length === 10) resolve();
+      };
+      workers.forEach((worker) => Object.keys(seen).forEach((event) => worker.on(event, collect(event))));
+    });
+    for (const worker of workers) {
+      assert.strictEqual(await worker.subscribe(names[0]), 1);
+      assert.strictEqual(await worker.psubscribe(names[1]), 2);
+    }
+    for (let n = 0; n < 10; n++) assert.strictEqual(await publisher.publish('jobs', String(n)), 2);
+    await all;
+    const expected = Array.from({ length: 10 }, (_, n) => String(n));
+    const by = (a, b) => Number(a[a.length - 1]) - Number(b[b.length - 1]);
+    assert.deepStrictEqual(seen.message.sort(by), expected.map((n) => [names[0], n]));
+    assert.deepStrictEqual(seen.pmessage.sort(by), expected.map((n) => [names[1], 'jobs', n]));
+    for (const worker of workers) {
+      assert.strictEqual(await worker.punsubscribe(names[1]), 1);
+      assert.strictEqual(await worker.unsubscribe(), 0);
+      assert.strictEqual(await worker.echo('free again'), 'free again');
+    }
+    assert.strictEqual(await publisher.publish('jobs', 'gone'), 0);
+    await Promise.all([...workers, publisher].map((client) => client.quit()));
+  },
+
   async binary() {
     const subscriber = connect();
     const publisher = connect();

@@ -75,6 +75,30 @@ const scenarios = {
     await Promise.all([subscriber.close(), publisher.close()]);
   },
 
+  async queue() {
+    const workers = [await connect(), await connect()];
+    const publisher = await connect();
+    const names = ['$queue/g/jobs', '$queue/audit/jo*'];
+    const [onMessage, messages] = listener(10);
+    const [onPattern, patterns] = listener(10);
+    for (const worker of workers) {
+      await worker.subscribe(names[0], onMessage);
+      await worker.pSubscribe(names[1], onPattern);
+    }
+    for (let n = 0; n < 10; n++) assert.strictEqual(await publisher.publish('jobs', String(n)), 2);
+    const expected = Array.from({ length: 10 }, (_, n) => String(n));
+    const by = (a, b) => Number(a[0]) - Number(b[0]);
+    assert.deepStrictEqual((await messages).sort(by), expected.map((n) => [n, names[0]]));
+    assert.deepStrictEqual((await patterns).sort(by), expected.map((n) => [n, 'jobs']));
+    for (const worker of workers) {
+      await worker.unsubscribe();
+      await worker.pUnsubscribe(names[1]);
+      assert.strictEqual(String(await worker.echo('free again')), 'free again');
+    }
+    assert.strictEqual(await publisher.publish('jobs', 'gone'), 0);
+    await Promise.all([...workers, publisher].map((client) => client.close()));
+  },
+
   async binary() {
     const subscriber = await connect();
     const publisher = await connect();
