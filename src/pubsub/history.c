@@ -443,7 +443,7 @@ evict_chunk(struct history *history)
 	return true;
 }
 
-static bool
+static inline bool
 is_over_limits(const struct history *history)
 {
 	const struct history_limits *limits = history->config.limits;
@@ -454,7 +454,7 @@ is_over_limits(const struct history *history)
 }
 
 /* Brings the rings below the limits. False: the budget is used up. */
-static bool
+static __attribute__((noinline)) bool
 enforce(struct history *history, size_t *budget)
 {
 	while (is_over_limits(history)) {
@@ -474,7 +474,8 @@ history_enforce(struct history *history)
 {
 	size_t budget = ENFORCE_BUDGET;
 
-	(void)enforce(history, &budget);
+	if (is_over_limits(history))
+		(void)enforce(history, &budget);
 }
 
 bool

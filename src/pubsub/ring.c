@@ -12,8 +12,11 @@
 /* Appending, dropping, and the array of chunks. Reading is in ring_read.c. */
 
 #define HEADER offsetof(struct ring_chunk, data)
-#define CHUNK_LEAST ((size_t)256)
+#define CHUNK_LEAST ((size_t)256) /* of a ring with several */
 #define CHUNK_MOST ((size_t)8192)
+#define CIRCLE_LEAST ((size_t)128)
+#define CIRCLE_MOST ((size_t)32768)
+#define HALVED_LEAST ((size_t)512)
 
 void
 ring_pool_init(struct ring_pool *pool)
@@ -114,27 +117,54 @@ ring_free(struct ring *ring, size_t *budget)
 static size_t
 next_size(size_t bytes)
 {
-	size_t power = CHUNK_LEAST;
+	size_t power = (size_t)1 << (63 - __builtin_clzll(bytes));
 
-	while (power * 2 <= bytes)
-		power *= 2;
 	return bytes + power / 4;
 }
 
+/* The least such size from CIRCLE_LEAST on. */
+static size_t
+size_for(size_t bytes)
+{
+	size_t size = CIRCLE_LEAST;
+
+	while (size < bytes)
+		size = next_size(size);
+	return size;
+}
+
+/* Bytes of messages. */
+static size_t
+used_bytes(const struct ring_chunk *chunk)
+{
+	return chunk->wrap != 0 ? chunk->wrap - chunk->head + chunk->end : chunk->end - chunk->head;
+}
+
+static bool
+is_size_near(size_t bytes, uint64_t best_squared)
+{
+	return (uint64_t)bytes * bytes * 4 >= best_squared &&
+	       (uint64_t)bytes * bytes <= best_squared * 4;
+}
+
 /*
- * The size of a new chunk whose first message needs `need` bytes. A ring of L bytes in chunks of S
- * bytes wastes L / S headers, and about one chunk at its two ends: the least if S is the root of
- * L * HEADER. Of the sizes around that root, the one that messages like this one fill best is
- * taken.
+ * The size of one more chunk, whose first message needs `need` bytes. A ring of L bytes in chunks
+ * of S bytes wastes L / S headers, and about one chunk at its two ends: the least if S is the root
+ * of L * HEADER. Of the sizes around that root, the one that messages like this one fill best is
+ * taken; that of the last chunk if it was filled well.
  */
 static size_t
-chunk_bytes(const struct ring *ring, size_t need, bool is_single)
+chunk_bytes(const struct ring *ring, size_t need)
 {
+	const struct ring_chunk *last = ring_chunk_at(ring, ring->chunk_count - 1);
 	uint64_t live = ring->payload_bytes + (uint64_t)ring->count * RING_MESSAGE_OVERHEAD;
 	size_t best = 0, best_count = 1;
 
-	if (is_single || HEADER + need >= CHUNK_MOST)
+	if (HEADER + need >= CHUNK_MOST)
 		return HEADER + need;
+	if (last->room >= need && last->end >= last->room - last->room / 16 &&
+	    is_size_near(HEADER + last->room, live * HEADER))
+		return HEADER + last->room;
 	for (size_t bytes = CHUNK_LEAST; bytes <= CHUNK_MOST; bytes = next_size(bytes)) {
 		size_t count = (bytes - HEADER) / need;
 
@@ -150,35 +180,134 @@ chunk_bytes(const struct ring *ring, size_t need, bool is_single)
 	return best > 0 ? best : CHUNK_MOST;
 }
 
-/* The chunk in which a message of `need` bytes is appended. */
-static struct ring_chunk *
-chunk_for(struct ring *ring, uint64_t seq, size_t need, bool is_single)
+static void
+make_youngest(struct ring_chunk *chunk)
 {
-	struct ring_chunk *chunk =
-	    ring->chunk_count > 0 ? ring_chunk_at(ring, ring->chunk_count - 1) : NULL;
+	struct ring_chunks *by_age = &chunk->ring->pool->by_age;
 
-	if (chunk == NULL)
-		return add_chunk(ring, seq, chunk_bytes(ring, need, is_single));
-	if (ring->count > 0) {
-		if (chunk->room - chunk->end >= need && chunk->room <= CHUNK_MOST &&
-		    seq - chunk->base_seq <= UINT32_MAX)
-			return chunk;
-		return add_chunk(ring, seq, chunk_bytes(ring, need, is_single));
+	TAILQ_REMOVE(by_age, chunk, by_age);
+	TAILQ_INSERT_TAIL(by_age, chunk, by_age);
+}
+
+/* The offset of a message if the oldest one were at 0 and the others behind it. */
+static uint32_t
+place_in_line(const struct ring_chunk *chunk, uint32_t offset)
+{
+	return offset >= chunk->head ? offset - chunk->head : chunk->wrap - chunk->head + offset;
+}
+
+/* Moves the messages of the ring's only chunk to another one. */
+static struct ring_chunk *
+replace_chunk(struct ring *ring, size_t bytes)
+{
+	struct ring_chunk *old = ring_chunk_at(ring, 0), *chunk = xmalloc(bytes);
+	uint32_t base = ring_entry_at(old, old->head).seq_offset;
+	uint32_t upper = (old->wrap != 0 ? old->wrap : old->end) - old->head;
+
+	*chunk = (struct ring_chunk){.ring = ring,
+	    .base_seq = old->base_seq + base,
+	    .room = (uint32_t)(bytes - HEADER),
+	    .end = (uint32_t)used_bytes(old),
+	    .last = place_in_line(old, old->last),
+	    .before_last = place_in_line(old, old->before_last),
+	    .count = old->count};
+	memcpy(chunk->data, old->data + old->head, upper);
+	memcpy(chunk->data + upper, old->data, chunk->end - upper);
+	for (uint32_t at = 0; base > 0 && at < chunk->end;) {
+		struct ring_entry entry = ring_entry_at(chunk, at);
+
+		entry.seq_offset -= base;
+		memcpy(chunk->data + at, &entry, sizeof(entry));
+		at += (uint32_t)sizeof(entry) + entry.len;
 	}
-	/* An empty ring has one chunk or none, which is used again unless it is far too large. */
-	if (chunk->room < need || chunk->room / 4 > need + CHUNK_LEAST) {
-		remove_chunk(ring);
-		return add_chunk(ring, seq, chunk_bytes(ring, need, is_single));
-	}
-	TAILQ_REMOVE(&ring->pool->by_age, chunk, by_age);
-	TAILQ_INSERT_TAIL(&ring->pool->by_age, chunk, by_age);
-	chunk->base_seq = seq;
-	chunk->head = chunk->end = 0;
+	*ring_chunk_slot(ring, 0) = chunk;
+	TAILQ_INSERT_BEFORE(old, chunk, by_age);
+	TAILQ_REMOVE(&ring->pool->by_age, old, by_age);
+	ring->pool->bytes += bytes;
+	ring->pool->bytes -= HEADER + old->room;
+	xfree(old);
 	return chunk;
 }
 
+/*
+ * Makes room in the ring's only chunk, which becomes a circle, or is replaced by one of the least
+ * size that holds all messages; of one a quarter larger if the room is there, but in two pieces.
+ * NULL: a ring of this size has several chunks.
+ */
+static struct ring_chunk *
+circle_for(struct ring *ring, uint64_t seq, size_t need)
+{
+	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+	size_t wanted = HEADER + used_bytes(chunk) + need, has = HEADER + chunk->room;
+	uint64_t oldest = ring_chunk_seq_at(chunk, chunk->head);
+
+	if (wanted > CIRCLE_MOST || seq - oldest > UINT32_MAX)
+		return NULL;
+	if (seq - chunk->base_seq <= UINT32_MAX && has <= CIRCLE_MOST && has / 4 < wanted &&
+	    wanted <= has) {
+		if (chunk->wrap == 0 && chunk->head >= need) {
+			chunk->wrap = chunk->end;
+			chunk->end = 0;
+			make_youngest(chunk);
+			return chunk;
+		}
+		wanted += wanted / 4;
+		if (wanted > CIRCLE_MOST)
+			return NULL;
+	}
+	return replace_chunk(ring, size_for(wanted));
+}
+
+/* For the message of an empty ring, which has one chunk or none. */
+static struct ring_chunk *
+first_chunk(struct ring *ring, uint64_t seq, size_t need, bool is_single)
+{
+	size_t bytes = HEADER + need;
+
+	if (ring->chunk_count > 0) {
+		struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+
+		/* It is used again unless it is far too large. */
+		if (chunk->room >= need && chunk->room / 4 <= need + CHUNK_LEAST) {
+			make_youngest(chunk);
+			chunk->base_seq = seq;
+			chunk->head = chunk->end = chunk->wrap = 0;
+			return chunk;
+		}
+		remove_chunk(ring);
+	}
+	return add_chunk(ring, seq, is_single || bytes > CIRCLE_MOST ? bytes : size_for(bytes));
+}
+
+static __attribute__((noinline)) struct ring_chunk *
+other_chunk(struct ring *ring, uint64_t seq, size_t need, bool is_single)
+{
+	struct ring_chunk *chunk = NULL;
+
+	if (ring->count == 0)
+		return first_chunk(ring, seq, need, is_single);
+	if (ring->chunk_count == 1)
+		chunk = circle_for(ring, seq, need);
+	return chunk != NULL ? chunk : add_chunk(ring, seq, chunk_bytes(ring, need));
+}
+
+/* The chunk in which a message of `need` bytes is appended, at its end. */
+static inline struct ring_chunk *
+chunk_for(struct ring *ring, uint64_t seq, size_t need, bool is_single)
+{
+	if (ring->count > 0) {
+		struct ring_chunk *chunk = ring_chunk_at(ring, ring->chunk_count - 1);
+		uint32_t limit = chunk->wrap != 0 ? chunk->head : chunk->room;
+
+		if (limit - chunk->end >= need && HEADER + chunk->room <= CIRCLE_MOST &&
+		    seq - chunk->base_seq <= UINT32_MAX)
+			return chunk;
+	}
+	return other_chunk(ring, seq, need, is_single);
+}
+
 /* Keeps the last chunk of the ring, for the next message. */
-static void
+static inline void
 drop_oldest(struct ring *ring)
 {
 	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
@@ -186,6 +315,8 @@ drop_oldest(struct ring *ring)
 
 	assert(ring->count > 0);
 	chunk->head += (uint32_t)sizeof(entry) + entry.len;
+	if (chunk->head == chunk->wrap)
+		chunk->head = chunk->wrap = 0;
 	chunk->count--;
 	ring->count--;
 	ring->pool->messages--;
@@ -198,15 +329,14 @@ drop_oldest(struct ring *ring)
 static uint64_t
 chunk_payload(const struct ring_chunk *chunk)
 {
-	return chunk->end - chunk->head - (uint64_t)chunk->count * RING_MESSAGE_OVERHEAD;
+	return used_bytes(chunk) - (uint64_t)chunk->count * RING_MESSAGE_OVERHEAD;
 }
 
-void
-ring_drop_oldest_chunk(struct ring *ring)
+static void
+drop_chunk(struct ring *ring)
 {
-	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+	const struct ring_chunk *chunk = ring_chunk_at(ring, 0);
 
-	assert(ring->chunk_count > 0);
 	if (ring->owner != NULL) { /* else ring_free() has begun, and the counters are 0 */
 		ring->count -= chunk->count;
 		ring->pool->messages -= chunk->count;
@@ -217,8 +347,32 @@ ring_drop_oldest_chunk(struct ring *ring)
 	remove_chunk(ring);
 }
 
+/* Frees the older half of the ring's only chunk. False: it is too small for that. */
+static bool
+drop_half(struct ring *ring)
+{
+	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+	size_t has = HEADER + chunk->room, half = used_bytes(chunk) / 2;
+
+	if (has < HALVED_LEAST || has > CIRCLE_MOST || chunk->count < 2)
+		return false;
+	do
+		drop_oldest(ring);
+	while (chunk->count > 1 && used_bytes(chunk) > half);
+	make_youngest(replace_chunk(ring, size_for(HEADER + used_bytes(chunk))));
+	return true;
+}
+
+void
+ring_drop_oldest_chunk(struct ring *ring)
+{
+	assert(ring->chunk_count > 0);
+	if (ring->owner == NULL || ring->chunk_count > 1 || !drop_half(ring))
+		drop_chunk(ring);
+}
+
 /* Leaves an empty ring its last chunk, for the next message. */
-static void
+static __attribute__((noinline)) void
 trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
 {
 	while (ring->count > most || ring->payload_bytes > most_bytes) {
@@ -227,14 +381,14 @@ trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
 		if (ring->chunk_count > 1 &&
 		    (ring->count - chunk->count >= most ||
 			ring->payload_bytes - chunk_payload(chunk) > most_bytes))
-			ring_drop_oldest_chunk(ring);
+			drop_chunk(ring);
 		else
 			drop_oldest(ring);
 	}
 }
 
 /* is_single: in a chunk of its own. */
-static void
+static inline void
 put(struct ring *ring, uint64_t seq, uint64_t appended_us, struct slice payload, bool is_single)
 {
 	size_t need = RING_MESSAGE_OVERHEAD + payload.len;
@@ -245,6 +399,7 @@ put(struct ring *ring, uint64_t seq, uint64_t appended_us, struct slice payload,
 	memcpy(chunk->data + chunk->end, &entry, sizeof(entry));
 	if (payload.len > 0)
 		memcpy(chunk->data + chunk->end + sizeof(entry), payload.ptr, payload.len);
+	chunk->before_last = chunk->last;
 	chunk->last = chunk->end;
 	chunk->end += (uint32_t)need;
 	chunk->count++;
@@ -259,7 +414,10 @@ ring_append(struct ring *ring, uint64_t seq, uint64_t now_us, struct slice paylo
 {
 	assert(payload.len <= RING_PAYLOAD_MAX && payload.len <= most_bytes && most > 0);
 	assert(seq > ring->newest_seq);
-	trim(ring, most - 1, most_bytes - payload.len);
+	if (ring->count == most) /* the usual case of a ring that is full */
+		drop_oldest(ring);
+	if (ring->count >= most || ring->payload_bytes > most_bytes - payload.len)
+		trim(ring, most - 1, most_bytes - payload.len);
 	put(ring, seq, now_us, payload, most == 1);
 	ring->appended++;
 	ring->newest_seq = seq;
@@ -314,6 +472,17 @@ ring_skip(struct ring *ring, uint64_t seq, uint64_t now_us)
 		remove_chunk(ring);
 }
 
+/* Messages that left at once leave the only chunk far too large. The ring is not empty. */
+static void
+shrink(struct ring *ring)
+{
+	const struct ring_chunk *chunk = ring_chunk_at(ring, 0);
+	size_t wanted = size_for(HEADER + used_bytes(chunk));
+
+	if (ring->chunk_count == 1 && wanted <= CIRCLE_MOST && wanted <= (HEADER + chunk->room) / 2)
+		(void)replace_chunk(ring, wanted);
+}
+
 void
 ring_drop_oldest(struct ring *ring)
 {
@@ -326,7 +495,9 @@ void
 ring_trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
 {
 	trim(ring, most, most_bytes);
-	if (ring->count == 0 && ring->chunk_count > 0)
+	if (ring->count > 0)
+		shrink(ring);
+	else if (ring->chunk_count > 0)
 		remove_chunk(ring);
 }
 
@@ -336,13 +507,15 @@ ring_expire(struct ring *ring, uint64_t cutoff_us, size_t *budget)
 	while (ring->count > 0) {
 		const struct ring_chunk *chunk = ring_chunk_at(ring, 0);
 
-		if (ring_entry_at(chunk, chunk->head).appended_us > cutoff_us)
+		if (ring_entry_at(chunk, chunk->head).appended_us > cutoff_us) {
+			shrink(ring);
 			break;
+		}
 		if (*budget == 0)
 			return false;
 		(*budget)--;
 		if (ring_entry_at(chunk, chunk->last).appended_us <= cutoff_us)
-			ring_drop_oldest_chunk(ring);
+			drop_chunk(ring);
 		else
 			ring_drop_oldest(ring);
 	}

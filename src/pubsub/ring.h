@@ -11,11 +11,13 @@
 /*
  * Ring: the kept messages of one channel, oldest first, with their payloads.
  *
- * Messages are in chunks of 256 bytes to 8 KiB, which are larger in a larger ring; a larger message
- * has a chunk of its own, and so has the message of a ring that keeps one. A message takes 16 bytes
- * besides its payload. The pool counts the memory of all rings and lists their chunks by
- * age, so that the oldest chunk of all is found at once. Messages leave a ring at its old end only.
- * A position in a ring is a seq: whoever reads on later searches for it anew, O(log chunks).
+ * The messages of a ring of up to 32 KiB are in one chunk, which is used in a circle and replaced
+ * by a larger or smaller one as needed. A larger ring has chunks of 256 bytes to 8 KiB, which are
+ * larger in a larger ring. A larger message has a chunk of its own, and so has the message of a
+ * ring that keeps one. A message takes 16 bytes besides its payload. The pool counts the memory of
+ * all rings and lists their chunks by age, so that the oldest chunk of all is found at once.
+ * Messages leave a ring at its old end only. A position in a ring is a seq: whoever reads on later
+ * searches for it anew, O(log chunks).
  *
  * A ring reads no clock and knows no limits, no hub and no names: history.h does.
  */
@@ -23,7 +25,8 @@ struct ring_chunk;
 TAILQ_HEAD(ring_chunks, ring_chunk);
 
 struct ring_pool {
-	struct ring_chunks by_age; /* the oldest first: by the first seq that they ever held */
+	struct ring_chunks by_age; /* the oldest first: by the seq with which they were begun, or
+				      with which a circle began a new round */
 	size_t bytes;              /* of rings and chunks, as asked of the allocator */
 	size_t messages;
 	size_t rings;
@@ -90,8 +93,11 @@ void ring_pool_sort(struct ring_pool *pool); /* restores the order of by_age */
 /* Nothing before seq can be had here: for a message that is not kept. The ring must be empty. */
 void ring_skip(struct ring *ring, uint64_t seq, uint64_t now_us);
 
-void ring_drop_oldest(struct ring *ring);       /* the ring is not empty */
-void ring_drop_oldest_chunk(struct ring *ring); /* all its messages; the ring is not empty */
+void ring_drop_oldest(struct ring *ring); /* the ring is not empty */
+
+/* Frees the oldest chunk with its messages, or the older half of it if it has all messages of the
+ * ring and is not small. The ring has a chunk. */
+void ring_drop_oldest_chunk(struct ring *ring);
 
 /* Drops messages until at most `most` are left, of at most most_bytes. A chunk whose messages all
  * go is one step. */
@@ -136,7 +142,7 @@ bool ring_next(struct ring_iterator *it, struct ring_message *out)
 
 /* Reading, newest first: all messages whose seq is at most upto_seq. Valid until the ring
  * changes. */
-#define RING_CHUNK_MESSAGES 512 /* more than any chunk has */
+#define RING_CHUNK_MESSAGES 2048 /* more than any chunk has */
 struct ring_reverse_iterator {
 	const struct ring *ring;
 	uint32_t chunk_number;

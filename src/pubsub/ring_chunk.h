@@ -13,14 +13,21 @@
 struct ring_chunk {
 	TAILQ_ENTRY(ring_chunk) by_age; /* in the pool */
 	struct ring *ring;
-	uint64_t base_seq; /* of the first message that was put here; seqs are relative to it */
-	uint32_t room;     /* bytes of data */
-	uint32_t head;     /* offset of the oldest message */
-	uint32_t end;      /* offset behind the newest message */
-	uint32_t last;     /* offset of the newest message */
-	uint32_t count;    /* of messages */
+	uint64_t base_seq;    /* of the first message that was put here; seqs are relative to it */
+	uint32_t room;        /* bytes of data */
+	uint32_t head;        /* offset of the oldest message */
+	uint32_t end;         /* offset behind the newest message */
+	uint32_t last;        /* offset of the newest message */
+	uint32_t wrap;        /* not 0: behind the message that ends here comes the one at 0 */
+	uint32_t before_last; /* of the one before, if there is one */
+	uint32_t count;       /* of messages */
 	char data[];
 };
+
+/*
+ * The messages are from head to end or, if the chunk is used as a circle and its newest messages
+ * are in front of its oldest ones, from head to wrap and from 0 to end.
+ */
 
 /* What precedes a payload in a chunk, at any address. */
 struct ring_entry {
@@ -40,10 +47,24 @@ ring_entry_at(const struct ring_chunk *chunk, uint32_t offset)
 	return entry;
 }
 
+/* The offset behind a message, of the next one unless it is the last. */
+static inline uint32_t
+ring_chunk_next(const struct ring_chunk *chunk, uint32_t offset, uint32_t len)
+{
+	offset += RING_MESSAGE_OVERHEAD + len;
+	return offset == chunk->wrap ? 0 : offset;
+}
+
+static inline uint64_t
+ring_chunk_seq_at(const struct ring_chunk *chunk, uint32_t offset)
+{
+	return chunk->base_seq + ring_entry_at(chunk, offset).seq_offset;
+}
+
 static inline uint64_t
 ring_chunk_last_seq(const struct ring_chunk *chunk)
 {
-	return chunk->base_seq + ring_entry_at(chunk, chunk->last).seq_offset;
+	return ring_chunk_seq_at(chunk, chunk->last);
 }
 
 /* Number i of the ring's chunks, the oldest first. */

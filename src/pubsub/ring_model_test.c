@@ -6,7 +6,8 @@
 
 #include "base/testing.h"
 
-/* Three rings of one pool, each compared with a plain list of the messages that it was given. */
+/* Three rings of one pool, each compared with a plain list of the messages that it was given:
+ * messages of all lengths, and short ones in rings that stay short. */
 
 #define RINGS 3
 #define LIST_MAX 20000
@@ -25,6 +26,7 @@ struct model {
 static struct ring_pool pool;
 static struct model models[RINGS];
 static uint64_t seed, seq, now_us;
+static bool is_short;
 static char bytes[20000 + 256];
 
 static uint64_t
@@ -107,6 +109,8 @@ setup(void)
 static uint32_t
 random_len(void)
 {
+	if (is_short)
+		return (uint32_t)(below(20) == 0 ? below(2000) : below(150));
 	switch (below(8)) {
 	case 0:
 		return 0;
@@ -126,6 +130,11 @@ append(struct model *m)
 	uint64_t most = below(4) == 0 ? 1 + below(5) : 1 + below(3000);
 	uint64_t most_bytes = len + (below(4) == 0 ? below(1000) : below(1000000));
 
+	if (is_short) { /* each ring has a length of its own, most of the time */
+		if (below(50) != 0)
+			most = 3 + 30 * (uint64_t)(m - models);
+		most_bytes = 1000000;
+	}
 	if (m->end == LIST_MAX) { /* the list is full: begin a new ring */
 		free_rings();
 		new_rings();
@@ -296,9 +305,9 @@ read_merged(void)
 	}
 }
 
-START_TEST(rings_equal_plain_lists_over_random_operations)
+static void
+compare_over_random_operations(void)
 {
-	seed = 20260101;
 	for (int step = 0; step < testing_steps(STEPS); step++) {
 		struct model *m = &models[below(RINGS)];
 		uint64_t what = below(100);
@@ -321,11 +330,27 @@ START_TEST(rings_equal_plain_lists_over_random_operations)
 	}
 	free_rings();
 }
+
+START_TEST(rings_equal_plain_lists_over_random_operations)
+{
+	seed = 20260101;
+	is_short = false;
+	compare_over_random_operations();
+}
+END_TEST
+
+START_TEST(short_rings_equal_plain_lists_over_random_operations)
+{
+	seed = 20260102;
+	is_short = true;
+	compare_over_random_operations();
+}
 END_TEST
 
 int
 main(void)
 {
 	return testing_main("pubsub/ring_model", setup, NULL,
-	    (const TTest *[]){rings_equal_plain_lists_over_random_operations, NULL});
+	    (const TTest *[]){rings_equal_plain_lists_over_random_operations,
+		short_rings_equal_plain_lists_over_random_operations, NULL});
 }

@@ -74,9 +74,12 @@ ring_after(const struct ring *ring, uint64_t after_seq, struct ring_iterator *it
 		enter(it, it->chunk_number + 1);
 		return;
 	}
+	if (it->chunk->count > 1 &&
+	    ring_chunk_seq_at(it->chunk, it->chunk->before_last) <= after_seq)
+		it->offset = it->chunk->last; /* what a reader wants that follows the channel */
 	while (entry = ring_entry_at(it->chunk, it->offset),
 	    it->chunk->base_seq + entry.seq_offset <= after_seq)
-		it->offset += (uint32_t)sizeof(entry) + entry.len;
+		it->offset = ring_chunk_next(it->chunk, it->offset, entry.len);
 }
 
 bool
@@ -88,7 +91,7 @@ ring_next(struct ring_iterator *it, struct ring_message *out)
 	if (it->offset == it->chunk->last)
 		enter(it, it->chunk_number + 1);
 	else
-		it->offset += RING_MESSAGE_OVERHEAD + (uint32_t)out->payload.len;
+		it->offset = ring_chunk_next(it->chunk, it->offset, (uint32_t)out->payload.len);
 	return true;
 }
 
@@ -101,14 +104,14 @@ collect(struct ring_reverse_iterator *it, uint32_t i, uint64_t upto_seq)
 
 	it->chunk_number = i;
 	it->left = 0;
-	while (offset < chunk->end) {
+	for (uint32_t n = 0; n < chunk->count; n++) {
 		struct ring_entry entry = ring_entry_at(chunk, offset);
 
 		if (chunk->base_seq + entry.seq_offset > upto_seq)
 			break;
 		assert(it->left < RING_CHUNK_MESSAGES && offset <= UINT16_MAX);
 		it->offsets[it->left++] = (uint16_t)offset;
-		offset += (uint32_t)sizeof(entry) + entry.len;
+		offset = ring_chunk_next(chunk, offset, entry.len);
 	}
 }
 
@@ -150,22 +153,21 @@ ring_seq_before_last(const struct ring *ring, uint64_t n)
 	chunk = ring_chunk_at(ring, i - 1);
 	offset = chunk->head;
 	for (uint64_t skip = chunk->count - n - 1; skip > 0; skip--)
-		offset += RING_MESSAGE_OVERHEAD + ring_entry_at(chunk, offset).len;
-	return chunk->base_seq + ring_entry_at(chunk, offset).seq_offset;
+		offset = ring_chunk_next(chunk, offset, ring_entry_at(chunk, offset).len);
+	return ring_chunk_seq_at(chunk, offset);
 }
 
 uint64_t
 ring_count_after(const struct ring *ring, uint64_t after_seq)
 {
 	struct ring_iterator it;
-	uint64_t count = 0;
-	uint32_t offset;
+	uint64_t count = 1;
 
 	ring_after(ring, after_seq, &it);
 	if (it.chunk == NULL)
 		return 0;
-	for (offset = it.offset; offset < it.chunk->end; count++)
-		offset += RING_MESSAGE_OVERHEAD + ring_entry_at(it.chunk, offset).len;
+	for (uint32_t at = it.offset; at != it.chunk->last; count++)
+		at = ring_chunk_next(it.chunk, at, ring_entry_at(it.chunk, at).len);
 	for (uint32_t i = it.chunk_number + 1; i < ring->chunk_count; i++)
 		count += ring_chunk_at(ring, i)->count;
 	return count;

@@ -94,8 +94,9 @@ START_TEST(a_message_takes_at_most_40_bytes_besides_its_payload)
 	static const struct {
 		uint64_t messages;
 		size_t len;
-	} rings[] = {{100, 16}, {100, 64}, {100, 100}, {1000, 64}, {1000, 256}, {1000, 1000},
-	    {100000, 64}, {100000, 256}};
+	} rings[] = {{10, 16}, {10, 64}, {20, 64}, {50, 64}, {50, 256}, {100, 16}, {100, 64},
+	    {100, 100}, {100, 256}, {1000, 64}, {1000, 256}, {1000, 1000}, {100000, 64},
+	    {100000, 256}};
 
 	for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++)
 		ck_assert_double_le(overhead_of(rings[i].messages, rings[i].len), 40);
@@ -140,13 +141,49 @@ START_TEST(the_pool_names_the_ring_with_the_oldest_chunk)
 }
 END_TEST
 
+START_TEST(eviction_takes_the_older_half_of_a_ring_with_one_chunk)
+{
+	struct ring *other = ring_new(&pool, &owner);
+	size_t budget = SIZE_MAX, bytes;
+
+	for (uint64_t seq = 1; seq <= 100; seq++)
+		append(ring, seq, "a message of some length", 100);
+	append(other, 101, "a", 10);
+	bytes = ring_bytes(ring);
+	ring_drop_oldest_chunk(ring);
+	ck_assert_uint_ge(ring->count, 45);
+	ck_assert_uint_le(ring->count, 55);
+	ck_assert_uint_eq(ring->trimmed_seq, 100 - ring->count);
+	ck_assert_uint_le(ring_bytes(ring), bytes * 2 / 3);
+	ck_assert_ptr_eq(ring_pool_oldest(&pool), other); /* each one in turn */
+	ck_assert(ring_free(other, &budget));
+	while (ring->count > 0)
+		ring_drop_oldest_chunk(ring);
+	ck_assert_uint_eq(ring->trimmed_seq, 100);
+}
+END_TEST
+
+START_TEST(a_ring_that_became_short_frees_the_memory_of_a_long_one)
+{
+	size_t budget = 1000;
+
+	for (uint64_t seq = 1; seq <= 300; seq++)
+		append(ring, seq, "a message of some length", 300);
+	ck_assert_uint_gt(ring_bytes(ring), 10000);
+	ck_assert(ring_expire(ring, 2950, &budget));
+	ck_assert_uint_eq(ring->count, 5);
+	ck_assert_uint_lt(ring_bytes(ring), 800);
+	ck_assert_uint_eq(ring_bytes(ring), pool.bytes);
+}
+END_TEST
+
 START_TEST(a_large_ring_is_freed_in_slices)
 {
 	size_t budget = 3, bytes;
 	int slices = 1;
 
-	for (uint64_t seq = 1; seq <= 1000; seq++)
-		append(ring, seq, "a message of some length, so that there are many chunks", 1000);
+	for (uint64_t seq = 1; seq <= 2000; seq++)
+		append(ring, seq, "a message of some length, so that there are many chunks", 2000);
 	bytes = pool.bytes;
 	while (!ring_free(ring, &budget)) {
 		ck_assert_uint_eq(budget, 0);
@@ -195,6 +232,9 @@ main(void)
 		a_reader_is_overtaken_when_a_message_that_it_has_not_read_is_dropped,
 		a_message_takes_at_most_40_bytes_besides_its_payload,
 		a_ring_of_one_message_takes_one_block_of_its_size,
-		the_pool_names_the_ring_with_the_oldest_chunk, a_large_ring_is_freed_in_slices,
+		the_pool_names_the_ring_with_the_oldest_chunk,
+		eviction_takes_the_older_half_of_a_ring_with_one_chunk,
+		a_ring_that_became_short_frees_the_memory_of_a_long_one,
+		a_large_ring_is_freed_in_slices,
 		messages_expire_at_their_time_and_chunks_are_one_step, NULL});
 }
