@@ -5,10 +5,8 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "base/hash_map.h"
 #include "pubsub/subscriber.h"
-
-/* Entries of a merge that need no allocation. */
-#define FEW 8
 
 enum cursor_state
 cursor_state_after(enum cursor_state state, enum cursor_event event)
@@ -55,6 +53,14 @@ cursor_state_after(enum cursor_state state, enum cursor_event event)
 	return (enum cursor_state)after[state][event];
 }
 
+static void
+set_place(void *thing, uint32_t place)
+{
+	((struct cursor_entry *)thing)->place = place;
+}
+
+static const struct time_queue_ops queue_ops = {set_place, xrealloc, xfree};
+
 struct cursor *
 cursor_new(struct subscriber *subscriber)
 {
@@ -62,58 +68,128 @@ cursor_new(struct subscriber *subscriber)
 
 	cursor->subscriber = subscriber;
 	cursor->queued_seq = UINT64_MAX;
+	TAILQ_INIT(&cursor->readers);
+	time_queue_init(&cursor->queue, &queue_ops);
 	return cursor;
 }
 
 void
 cursor_free(struct cursor *cursor)
 {
-	assert(cursor->count == 0);
-	xfree(cursor->entries);
+	assert(cursor->reader_count == 0 && cursor->queue.count == 0);
+	time_queue_release(&cursor->queue);
 	xfree(cursor);
 }
 
-void
-cursor_add(struct cursor *cursor, struct subscription *subscription, const struct ring *ring,
-    uint64_t after_seq)
+uint64_t
+cursor_base(const struct cursor_reader *reader)
 {
-	struct cursor_entry *entry;
+	uint64_t done_seq = reader->cursor->done_seq;
 
-	assert(subscription->entry == 0);
-	if (cursor->count == cursor->room) {
-		cursor->room = cursor->room > 0 ? cursor->room * 2 : 1;
-		cursor->entries =
-		    xrealloc(cursor->entries, cursor->room * sizeof(*cursor->entries));
-	}
-	entry = &cursor->entries[cursor->count++];
-	subscription->entry = cursor->count;
-	*entry = (struct cursor_entry){.subscription = subscription, .after_seq = after_seq};
-	if (after_seq < cursor->queued_seq)
-		cursor->queued_seq = after_seq;
-	if (ring != NULL)
-		entry->number = ring->appended - (uint32_t)ring_count_after(ring, after_seq);
+	return reader->base_seq > done_seq ? reader->base_seq : done_seq;
+}
+
+/* done_seq counts for readers that are there already, not for one that begins before it. */
+static void
+lower_done_seq(struct cursor *cursor)
+{
+	struct cursor_reader *reader;
+
+	TAILQ_FOREACH (reader, &cursor->readers, link)
+		reader->base_seq = cursor_base(reader);
+	cursor->done_seq = 0;
+}
+
+struct cursor_reader *
+cursor_add_reader(struct cursor *cursor, struct subscription *subscription, uint64_t base_seq)
+{
+	struct cursor_reader *reader = xcalloc(1, sizeof(*reader));
+
+	assert(subscription->reader == NULL);
+	if (base_seq < cursor->done_seq)
+		lower_done_seq(cursor);
+	if (base_seq < cursor->queued_seq)
+		cursor->queued_seq = base_seq;
+	reader->cursor = cursor;
+	reader->subscription = subscription;
+	reader->base_seq = base_seq;
+	reader->number = cursor->last_number++;
+	LIST_INIT(&reader->entries);
+	TAILQ_INSERT_TAIL(&cursor->readers, reader, link);
+	cursor->reader_count++;
+	subscription->reader = reader;
+	return reader;
 }
 
 void
-cursor_add_behind(struct cursor *cursor, struct subscription *subscription, const struct ring *ring,
-    uint64_t after_seq)
+cursor_end_reader(struct cursor_reader *reader)
 {
-	cursor_add(cursor, subscription, NULL, after_seq);
-	cursor->entries[cursor->count - 1].number = ring->appended - 1;
+	assert(LIST_EMPTY(&reader->entries));
+	reader->subscription->reader = NULL;
+	TAILQ_REMOVE(&reader->cursor->readers, reader, link);
+	reader->cursor->reader_count--;
+	xfree(reader);
+}
+
+static struct slice
+key_of(const struct topic *const *topic)
+{
+	return (struct slice){(const char *)topic, sizeof(*topic)};
+}
+
+struct cursor_topic *
+cursor_topic_of(const struct hash_map *topics, const struct topic *topic)
+{
+	return hash_map_get(topics, key_of(&topic));
+}
+
+static struct cursor_topic *
+need_topic(struct hash_map *topics, struct topic *topic)
+{
+	struct cursor_topic *of = cursor_topic_of(topics, topic);
+	const struct topic *key = topic;
+
+	if (of != NULL)
+		return of;
+	of = xcalloc(1, sizeof(*of));
+	of->topic = topic;
+	LIST_INIT(&of->entries);
+	(void)hash_map_set(topics, key_of(&key), of);
+	return of;
 }
 
 void
-cursor_remove(struct cursor *cursor, struct subscription *subscription)
+cursor_add(struct hash_map *topics, struct cursor_reader *reader, struct topic *topic,
+    const struct ring *ring, uint64_t after_seq, uint32_t number)
 {
-	struct cursor_entry *entry = &cursor->entries[subscription->entry - 1];
-	const struct cursor_entry *last = &cursor->entries[--cursor->count];
+	struct cursor_entry *entry = xmalloc(sizeof(*entry));
+	uint64_t next_seq = after_seq < ring->newest_seq ? after_seq + 1 : ring->newest_seq;
 
-	assert(entry->subscription == subscription);
-	if (entry != last) {
-		*entry = *last;
-		entry->subscription->entry = subscription->entry;
-	}
-	subscription->entry = 0;
+	assert(ring->newest_seq > cursor_base(reader));
+	entry->reader = reader;
+	entry->of = need_topic(topics, topic);
+	entry->after_seq = after_seq;
+	entry->number = number;
+	LIST_INSERT_HEAD(&entry->of->entries, entry, of_topic);
+	LIST_INSERT_HEAD(&reader->entries, entry, of_reader);
+	time_queue_add(&reader->cursor->queue, entry, (int64_t)next_seq);
+}
+
+void
+cursor_remove(struct hash_map *topics, struct cursor_entry *entry)
+{
+	struct cursor_topic *of = entry->of;
+	const struct topic *key = of->topic;
+
+	if (entry->place != CURSOR_NO_PLACE)
+		time_queue_remove(&entry->reader->cursor->queue, entry->place);
+	LIST_REMOVE(entry, of_topic);
+	LIST_REMOVE(entry, of_reader);
+	xfree(entry);
+	if (!LIST_EMPTY(&of->entries))
+		return;
+	(void)hash_map_remove(topics, key_of(&key));
+	xfree(of);
 }
 
 uint32_t
@@ -130,44 +206,12 @@ cursor_skip(struct cursor_entry *entry, const struct ring *ring)
 	entry->number = ring->appended - ring->count;
 }
 
-void
-cursor_plan(const struct cursor *cursor, const struct ring *const *rings, uint32_t messages,
-    size_t bytes, struct cursor_portion *portion)
+uint32_t
+cursor_skip_all(struct cursor_entry *entry, const struct ring *ring)
 {
-	struct ring_merge_entry few[FEW], *many = NULL;
-	struct ring_merge merge;
-	struct ring_message message;
-	size_t entry, planned = 0;
+	uint32_t skipped = ring->appended - entry->number;
 
-	assert(messages > 0 && messages <= CURSOR_PORTION_MESSAGES);
-	if (cursor->count > FEW)
-		many = xmalloc(cursor->count * sizeof(*many));
-	ring_merge_init(&merge, many != NULL ? many : few);
-	for (uint32_t i = 0; i < cursor->count; i++)
-		if (rings[i] != NULL)
-			ring_merge_add(&merge, rings[i], cursor->entries[i].after_seq, i);
-	portion->count = 0;
-	portion->is_last = true;
-	while (ring_merge_next(&merge, &message, &entry)) {
-		planned += message.payload.len;
-		if (portion->count == messages || (planned > bytes && portion->count > 0)) {
-			portion->is_last = false;
-			break;
-		}
-		portion->messages[portion->count] = message;
-		portion->entries[portion->count++] = (uint32_t)entry;
-	}
-	xfree(many);
-}
-
-void
-cursor_advance(struct cursor *cursor, const struct cursor_portion *portion)
-{
-	for (uint32_t i = 0; i < portion->count; i++) {
-		struct cursor_entry *entry = &cursor->entries[portion->entries[i]];
-
-		entry->after_seq = portion->messages[i].seq;
-		entry->number++;
-		cursor->queued_seq = entry->after_seq;
-	}
+	entry->after_seq = ring->newest_seq;
+	entry->number = ring->appended;
+	return skipped;
 }

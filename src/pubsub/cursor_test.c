@@ -3,16 +3,20 @@
 #include "pubsub/cursor.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/hash_map.h"
 #include "base/testing.h"
+#include "pubsub/channel_tree.h"
 #include "pubsub/subscriber.h"
 
 #define RINGS 20
 
 static struct ring_pool pool;
-static struct ring *rings[RINGS];
+static struct hash_map *topics;
+static struct topic *channels[RINGS];
+static struct ring *rings[RINGS]; /* of channels[i] */
 static struct subscription subs[RINGS];
 static struct cursor *cursor;
 static uint64_t last_seq;
@@ -21,8 +25,11 @@ static void
 setup(void)
 {
 	ring_pool_init(&pool);
-	for (int i = 0; i < RINGS; i++)
-		rings[i] = ring_new(&pool, &pool);
+	topics = hash_map_new();
+	for (int i = 0; i < RINGS; i++) {
+		channels[i] = xcalloc(1, sizeof(*channels[i]));
+		rings[i] = ring_new(&pool, channels[i]);
+	}
 	memset(subs, 0, sizeof(subs));
 	cursor = cursor_new(NULL);
 	last_seq = 0;
@@ -31,13 +38,22 @@ setup(void)
 static void
 teardown(void)
 {
-	while (cursor->count > 0)
-		cursor_remove(cursor, cursor->entries[0].subscription);
+	struct cursor_reader *reader;
+	struct cursor_entry *entry;
+
+	while ((reader = TAILQ_FIRST(&cursor->readers)) != NULL) {
+		while ((entry = LIST_FIRST(&reader->entries)) != NULL)
+			cursor_remove(topics, entry);
+		cursor_end_reader(reader);
+	}
 	cursor_free(cursor);
+	ck_assert_uint_eq(hash_map_count(topics), 0);
+	hash_map_free(topics);
 	for (int i = 0; i < RINGS; i++) {
 		size_t all = SIZE_MAX;
 
 		ck_assert(ring_free(rings[i], &all));
+		xfree(channels[i]);
 	}
 }
 
@@ -49,145 +65,106 @@ append(int i, const char *payload, uint64_t most)
 	ring_append(rings[i], last_seq, last_seq, slice_of(payload), most, UINT64_MAX);
 }
 
-static const char *
-plan(uint32_t messages, size_t bytes, bool *is_last)
+/* The reader reads ring i behind that seq. */
+static struct cursor_entry *
+add(struct cursor_reader *reader, int i, uint64_t after_seq)
 {
-	static struct ring_message kept[CURSOR_PORTION_MESSAGES];
-	static uint32_t entries[CURSOR_PORTION_MESSAGES];
-	static char text[2048];
-	const struct ring *theirs[RINGS];
-	struct cursor_portion portion = {.messages = kept, .entries = entries};
-	size_t len = 0;
-
-	for (uint32_t i = 0; i < cursor->count; i++)
-		theirs[i] = rings[cursor->entries[i].subscription - subs];
-	cursor_plan(cursor, theirs, messages, bytes, &portion);
-	text[0] = '\0';
-	for (uint32_t i = 0; i < portion.count; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s ",
-		    (int)kept[i].payload.len, kept[i].payload.ptr);
-	cursor_advance(cursor, &portion);
-	*is_last = portion.is_last;
-	return text;
+	cursor_add(topics, reader, channels[i], rings[i], after_seq,
+	    rings[i]->appended - (uint32_t)ring_count_after(rings[i], after_seq));
+	return LIST_FIRST(&reader->entries);
 }
-
-START_TEST(channels_are_merged_in_the_order_of_their_messages)
-{
-	bool is_last;
-
-	append(0, "a1", 10);
-	append(1, "b2", 10);
-	append(0, "a3", 10);
-	append(2, "c4", 10);
-	append(1, "b5", 10);
-	cursor_add(cursor, &subs[0], rings[0], 0);
-	cursor_add(cursor, &subs[1], rings[1], 2);
-	cursor_add(cursor, &subs[2], rings[2], 0);
-	ck_assert_uint_eq(cursor->queued_seq, 0);
-	ck_assert_str_eq(plan(2, SIZE_MAX, &is_last), "a1 a3 ");
-	ck_assert(!is_last);
-	ck_assert_uint_eq(cursor->queued_seq, 3);
-	append(0, "a6", 10);
-	ck_assert_str_eq(plan(10, SIZE_MAX, &is_last), "c4 b5 a6 ");
-	ck_assert(is_last);
-	ck_assert_str_eq(plan(10, SIZE_MAX, &is_last), "");
-	ck_assert(is_last);
-}
-END_TEST
-
-START_TEST(a_portion_is_bounded_in_messages_and_bytes_but_has_at_least_one)
-{
-	bool is_last;
-
-	append(0, "four", 10);
-	append(0, "five5", 10);
-	append(0, "sixsix", 10);
-	cursor_add(cursor, &subs[0], rings[0], 0);
-	ck_assert_str_eq(plan(1, 1, &is_last), "four ");
-	ck_assert(!is_last);
-	ck_assert_str_eq(plan(5, 10, &is_last), "five5 ");
-	ck_assert_str_eq(plan(1, 100, &is_last), "sixsix ");
-	ck_assert(is_last);
-}
-END_TEST
 
 START_TEST(what_left_the_ring_unread_is_counted)
 {
-	bool is_last;
+	struct cursor_entry *entry;
 
 	for (int i = 0; i < 5; i++)
 		append(0, "x", 10);
-	cursor_add(cursor, &subs[0], rings[0], 1);
-	ck_assert_str_eq(plan(1, 100, &is_last), "x ");
-	ck_assert_uint_eq(cursor_overtaken(&cursor->entries[0], rings[0]), 0);
-	ring_trim(rings[0], 3, UINT64_MAX); /* what it has read */
-	ck_assert_uint_eq(cursor_overtaken(&cursor->entries[0], rings[0]), 0);
+	entry = add(cursor_add_reader(cursor, &subs[0], 1), 0, 1);
+	ck_assert_uint_eq(cursor_overtaken(entry, rings[0]), 0);
+	ring_trim(rings[0], 4, UINT64_MAX); /* what it has read */
+	ck_assert_uint_eq(cursor_overtaken(entry, rings[0]), 0);
 	for (int i = 0; i < 7; i++)
 		append(0, "y", 4);
-	/* 12 messages, of which it has read the first 2 and the ring has the last 4. */
-	ck_assert_uint_eq(cursor_overtaken(&cursor->entries[0], rings[0]), 6);
-	cursor_skip(&cursor->entries[0], rings[0]);
-	ck_assert_uint_eq(cursor_overtaken(&cursor->entries[0], rings[0]), 0);
-	ck_assert_str_eq(plan(10, 100, &is_last), "y y y y ");
+	/* 12 messages, of which it has read the first and the ring has the last 4. */
+	ck_assert_uint_eq(cursor_overtaken(entry, rings[0]), 7);
+	cursor_skip(entry, rings[0]);
+	ck_assert_uint_eq(cursor_overtaken(entry, rings[0]), 0);
+	ck_assert_uint_eq(entry->after_seq, 8);
+	ck_assert_uint_eq(cursor_skip_all(entry, rings[0]), 4);
+	ck_assert_uint_eq(entry->after_seq, 12);
 }
 END_TEST
 
 START_TEST(a_message_that_is_too_long_to_be_kept_is_missed_with_all_before_it)
 {
+	struct cursor_entry *entry;
+
 	for (int i = 0; i < 3; i++)
 		append(0, "x", 10);
-	cursor_add(cursor, &subs[0], rings[0], 1);
+	entry = add(cursor_add_reader(cursor, &subs[0], 1), 0, 1);
 	ring_trim(rings[0], 0, 0);
 	ring_skip(rings[0], ++last_seq, 1);
-	ck_assert_uint_eq(cursor_overtaken(&cursor->entries[0], rings[0]), 3);
-	cursor_skip(&cursor->entries[0], rings[0]);
-	ck_assert_uint_eq(cursor->entries[0].after_seq, 4);
+	ck_assert_uint_eq(cursor_overtaken(entry, rings[0]), 3);
+	cursor_skip(entry, rings[0]);
+	ck_assert_uint_eq(entry->after_seq, 4);
 }
 END_TEST
 
-START_TEST(a_channel_without_ring_has_nothing_yet)
+START_TEST(subscriptions_know_their_reader_while_others_end)
 {
-	const struct ring *none[1] = {NULL};
-	struct ring_message message;
-	uint32_t entry;
-	struct cursor_portion portion = {.messages = &message, .entries = &entry};
-
-	cursor_add(cursor, &subs[0], NULL, 77);
-	cursor_plan(cursor, none, 1, 100, &portion);
-	ck_assert_uint_eq(portion.count, 0);
-	ck_assert(portion.is_last);
-}
-END_TEST
-
-START_TEST(subscriptions_know_their_entry_while_others_are_removed)
-{
-	for (int i = 0; i < RINGS; i++)
-		cursor_add(cursor, &subs[i], rings[i], (uint64_t)i);
+	for (int i = 0; i < RINGS; i++) {
+		append(i, "x", 10);
+		add(cursor_add_reader(cursor, &subs[i], 0), i, 0);
+	}
 	for (int i = 0; i < RINGS; i += 2) {
-		cursor_remove(cursor, &subs[i]);
-		ck_assert_uint_eq(subs[i].entry, 0);
+		cursor_remove(topics, LIST_FIRST(&subs[i].reader->entries));
+		cursor_end_reader(subs[i].reader);
+		ck_assert_ptr_null(subs[i].reader);
 	}
-	ck_assert_uint_eq(cursor->count, RINGS / 2);
+	ck_assert_uint_eq(cursor->reader_count, RINGS / 2);
+	ck_assert_uint_eq(cursor->queue.count, RINGS / 2);
 	for (int i = 1; i < RINGS; i += 2) {
-		ck_assert_ptr_eq(cursor->entries[subs[i].entry - 1].subscription, &subs[i]);
-		ck_assert_uint_eq(cursor->entries[subs[i].entry - 1].after_seq, (uint64_t)i);
+		ck_assert_ptr_eq(subs[i].reader->subscription, &subs[i]);
+		ck_assert_ptr_eq(LIST_FIRST(&subs[i].reader->entries)->of->topic, channels[i]);
 	}
 }
 END_TEST
 
-START_TEST(many_channels_are_merged_too)
+START_TEST(a_channel_knows_the_entries_of_all_its_readers)
 {
-	bool is_last;
-	char name[8];
+	const struct cursor_entry *entry;
+	size_t count = 0;
 
-	for (int i = RINGS; i-- > 0;) {
-		snprintf(name, sizeof(name), "m%d", i);
-		append(i, name, 10);
-		cursor_add(cursor, &subs[i], rings[i], 0);
+	append(0, "x", 10);
+	append(1, "x", 10);
+	ck_assert_ptr_null(cursor_topic_of(topics, channels[0]));
+	for (int i = 0; i < 3; i++)
+		add(cursor_add_reader(cursor, &subs[i], 0), 0, 0);
+	add(subs[0].reader, 1, 0);
+	LIST_FOREACH (entry, &cursor_topic_of(topics, channels[0])->entries, of_topic) {
+		ck_assert_ptr_eq(entry->reader, subs[2 - count].reader);
+		count++;
 	}
-	ck_assert_str_eq(plan(100, SIZE_MAX, &is_last),
-	    "m19 m18 m17 m16 m15 m14 m13 m12 m11 m10 m9 m8 m7 m6 m5 m4 m3 m2 m1 m0 ");
-	ck_assert(is_last);
+	ck_assert_uint_eq(count, 3);
+	cursor_remove(topics, LIST_FIRST(&cursor_topic_of(topics, channels[1])->entries));
+	ck_assert_ptr_null(cursor_topic_of(topics, channels[1]));
+	ck_assert_ptr_nonnull(cursor_topic_of(topics, channels[0]));
+}
+END_TEST
+
+START_TEST(the_base_of_a_reader_rises_with_what_is_done)
+{
+	struct cursor_reader *reader = cursor_add_reader(cursor, &subs[0], 7), *older;
+
+	ck_assert_uint_eq(cursor_base(reader), 7);
+	ck_assert_uint_eq(cursor->queued_seq, 7);
+	cursor->done_seq = cursor->queued_seq = 9;
+	ck_assert_uint_eq(cursor_base(reader), 9);
+	older = cursor_add_reader(cursor, &subs[1], 5);
+	ck_assert_uint_eq(cursor_base(older), 5);
+	ck_assert_uint_eq(cursor_base(reader), 9);
+	ck_assert_uint_eq(cursor->queued_seq, 5);
 }
 END_TEST
 
@@ -236,11 +213,10 @@ int
 main(void)
 {
 	return testing_main("pubsub/cursor", setup, teardown,
-	    (const TTest *[]){channels_are_merged_in_the_order_of_their_messages,
-		a_portion_is_bounded_in_messages_and_bytes_but_has_at_least_one,
-		what_left_the_ring_unread_is_counted,
+	    (const TTest *[]){what_left_the_ring_unread_is_counted,
 		a_message_that_is_too_long_to_be_kept_is_missed_with_all_before_it,
-		a_channel_without_ring_has_nothing_yet,
-		subscriptions_know_their_entry_while_others_are_removed,
-		many_channels_are_merged_too, each_event_leads_to_the_state_of_the_table, NULL});
+		subscriptions_know_their_reader_while_others_end,
+		a_channel_knows_the_entries_of_all_its_readers,
+		the_base_of_a_reader_rises_with_what_is_done,
+		each_event_leads_to_the_state_of_the_table, NULL});
 }

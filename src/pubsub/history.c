@@ -351,6 +351,12 @@ history_recent(struct history *history)
 	return &history->recent;
 }
 
+const struct ring *
+history_peek(const struct history *history, uint32_t number)
+{
+	return number != 0 ? history->rings[number] : NULL;
+}
+
 uint64_t
 history_delete(struct history *history, uint32_t number, uint64_t now_us)
 {

@@ -94,6 +94,10 @@ bool history_has_ring(const struct history *history, uint32_t ring)
 /* All rings, also those whose messages have expired, for walks that end before history does. */
 struct recent_rings *history_recent(struct history *history);
 
+/* The ring of that number as it is: messages in it may have expired. NULL for 0. Borrows, until
+ * history is called again. */
+const struct ring *history_peek(const struct history *history, uint32_t ring);
+
 /* Removes all messages of a ring and returns their number. Readers of this channel that had not
  * read them are lost. May call forgotten(). */
 uint64_t history_delete(struct history *history, uint32_t ring, uint64_t now_us);

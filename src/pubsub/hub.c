@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "pubsub/hub_queue_state.h"
+#include "pubsub/hub_replay_hooks.h"
 #include "pubsub/hub_state.h"
 #include "pubsub/queue_group.h"
 
@@ -219,7 +220,7 @@ remove_subscription(struct hub *hub, struct subscription *subscription)
 
 	if (moved != NULL)
 		moved->index = subscription->index;
-	if (subscription->entry != 0)
+	if (subscription->reader != NULL)
 		hub_replay_left(subscription);
 	subscription_table_remove(hub->table, subscription);
 	TAILQ_REMOVE(&s->subscriptions[kind], subscription, of_subscriber);
@@ -238,7 +239,7 @@ hub_detach(struct subscriber *s, size_t budget)
 	hub_count_blocking(s);
 	hub_stop_awaiting(s);
 	hub_set_dedup(s, false);
-	if (!hub_leave_queues(s, &budget))
+	if (!hub_leave_queues(s, &budget) || !hub_replay_detach(s, &budget))
 		return false;
 	for (int kind = 0; kind < HUB_KINDS; kind++) {
 		struct subscription *subscription;
@@ -305,8 +306,8 @@ hub_subscribe(struct subscriber *s, enum hub_kind kind, struct slice name)
 	subscription = xmalloc(sizeof(*subscription));
 	subscription->subscriber = s;
 	subscription->topic = topic;
-	subscription->kind = (uint32_t)kind & 3;
-	subscription->entry = 0;
+	subscription->kind = (uint32_t)kind;
+	subscription->reader = NULL;
 	subscription->index = topic_add(topic, s, subscription);
 	subscription_table_add(s->hub->table, subscription);
 	TAILQ_INSERT_TAIL(&s->subscriptions[kind], subscription, of_subscriber);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/hub_replay_hooks.h"
 #include "pubsub/hub_state.h"
 
 struct hub_history {
@@ -152,24 +153,42 @@ hub_history(struct hub *hub)
 	return hub->history->history;
 }
 
+struct topic *
+hub_channel_of(const struct hub_delivery *d)
+{
+	if (d->unheard != NULL || d->count == 0 || d->topics[0]->is_pattern)
+		return d->unheard;
+	return d->topics[0];
+}
+
+/* 0: it has no ring yet. */
+static uint64_t
+newest_seq(const struct hub_history *h, const struct topic *topic)
+{
+	const struct ring *ring = history_peek(h->history, topic->ring);
+
+	return ring != NULL ? ring->newest_seq : 0;
+}
+
 void
 hub_keep(struct hub *hub, struct hub_delivery *d)
 {
 	struct hub_history *h = hub->history;
-	struct topic *topic = d->unheard;
+	struct topic *topic = hub_channel_of(d);
 	struct hub_append_hook *hook;
 	struct history_rules rules;
 
 	if (h->is_sealed)
 		return;
-	if (topic == NULL && d->count > 0 && !d->topics[0]->is_pattern)
-		topic = d->topics[0];
 	rules = rules_of(topic != NULL ? hub_channel_options(hub, topic)
 				       : hub_options_of(hub, d->message.channel));
 	if (rules.size == 0 && (topic == NULL || topic->ring == 0))
 		return;
 	if (topic == NULL || topic->ring == 0)
 		topic = hub_hold_channel(hub, HUB_CHANNEL, d->message.channel);
+	d->kept = topic;
+	if (hub->replays > 0)
+		d->before_seq = newest_seq(h, topic);
 	d->message.position.seq = rules.size > 0
 				      ? history_append(h->history, topic, &topic->ring, &rules,
 					    d->message.payload, hub->now_us)
@@ -177,6 +196,16 @@ hub_keep(struct hub *hub, struct hub_delivery *d)
 	d->message.position.epoch = history_position(h->history).epoch;
 	LIST_FOREACH (hook, &h->hooks, link)
 		hook->appended(hook, topic, d->message.position);
+}
+
+bool
+hub_will_keep(struct hub *hub, const struct hub_delivery *d)
+{
+	const struct topic *topic = hub_channel_of(d);
+
+	if (!is_in_use(hub) || d->is_shard || hub->history->is_sealed)
+		return false;
+	return (topic != NULL && topic->ring != 0) || hub_keeps(hub, d->message.channel);
 }
 
 bool

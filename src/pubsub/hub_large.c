@@ -4,6 +4,7 @@
 
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_queue_state.h"
+#include "pubsub/hub_replay_hooks.h"
 
 /*
  * Large messages: their frames are prepared in steps, one for each topic and form, and one for each
@@ -76,7 +77,7 @@ prepare(struct hub *hub, struct hub_delivery *d, const struct topic *topic, uint
 				return false;
 			continue;
 		}
-		if (s->outbox.sealed || hub_is_replayed(&topic->members[i]) ||
+		if (s->outbox.sealed || hub_is_left_to_replay(hub, d, &topic->members[i]) ||
 		    (done >> form & 1) != 0)
 			continue;
 		if (!prepare_frame(hub, d, form, id))

@@ -7,6 +7,7 @@
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
+#include "pubsub/hub_replay_hooks.h"
 #include "pubsub/hub_state.h"
 
 /* At most so much is queued at once; or a quarter of the outbox's limits, if that is less. */
@@ -96,7 +97,7 @@ push(struct subscriber *s, struct topic *topic, const struct ring_message *m)
 	enum outbox_result result;
 	struct frame frame;
 
-	if (!hub_encode_kept(hub, topic, m, s->outbox.form, tag, &frame)) {
+	if (!hub_encode_kept(hub, topic, NULL, m, s->outbox.form, tag, &frame)) {
 		outbox_refuse(&s->outbox, tag);
 		return;
 	}

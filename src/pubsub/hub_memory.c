@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "pubsub/hub_queue_state.h"
+#include "pubsub/hub_replay_hooks.h"
 #include "pubsub/hub_state.h"
 
 static size_t

@@ -7,6 +7,7 @@
 
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_queue_state.h"
+#include "pubsub/hub_replay_hooks.h"
 #include "pubsub/hub_state.h"
 
 /* Publishing: a message is matched, checked against limits, encoded and put into outboxes. */
@@ -132,12 +133,13 @@ encode_named(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag
 }
 
 bool
-hub_encode_kept(struct hub *hub, struct topic *topic, const struct ring_message *kept, uint8_t form,
-    uint32_t tag, struct frame *frame)
+hub_encode_kept(struct hub *hub, const struct topic *channel, const struct topic *pattern,
+    const struct ring_message *kept, uint8_t form, uint32_t tag, struct frame *frame)
 {
 	struct hub_delivery d = {
-	    .message = {.kind = HUB_CHANNEL,
-		.channel = topic_name(topic),
+	    .message = {.kind = pattern != NULL ? HUB_PATTERN : HUB_CHANNEL,
+		.pattern = pattern != NULL ? topic_name(pattern) : (struct slice){NULL, 0},
+		.channel = topic_name(channel),
 		.payload = kept->payload,
 		.position = {history_position(hub_history(hub)).epoch, kept->seq}},
 	    .verbatim = {.len = kept->payload.len},
@@ -166,26 +168,31 @@ hub_overflow(struct subscriber *s)
 /*
  * For a subscriber with a replay: whether the member reads the message from the ring later. A live
  * subscription then becomes a replayed one, or the subscriber would get the messages of its
- * channels in another order than that of their positions. If no ring keeps the message, a replayed
- * one becomes live.
+ * channels in another order than that of their positions.
  */
 static bool
 leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_member *member,
     uint32_t tag, struct hub_outcome *out)
 {
 	struct subscription *subscription = member->subscription;
-	uint64_t seq = d->message.position.seq;
 
-	if (seq != 0) {
-		if (subscription->entry == 0 && !hub_replay_join(hub, subscription, seq))
-			return false;
+	if (d->message.position.seq != 0) {
+		hub_replay_keep(hub, d, subscription);
 		out->catching_up++;
 		return true;
 	}
-	if (subscription->entry == 0 || hub_replay_unkept(hub, subscription))
+	if (subscription->reader == NULL || hub_replay_unkept(hub, d, subscription))
 		return false;
 	outbox_refuse(&member->subscriber->outbox, tag);
 	return true;
+}
+
+/* The member does not get the message: it has another copy, or published it. */
+static void
+pass_over(struct hub *hub, const struct hub_delivery *d, const struct topic_member *member)
+{
+	if (hub_is_replayed(member) && d->message.position.seq != 0)
+		hub_replay_pass_over(hub, d, member->subscription);
 }
 
 /* Under OUTBOX_CATCH_UP there is no room. What no ring keeps overflows. */
@@ -193,7 +200,7 @@ static void
 fall_behind(struct hub *hub, const struct hub_delivery *d, struct topic_member *member,
     uint32_t tag, struct hub_outcome *out)
 {
-	if (hub_replay_fall_behind(hub, member->subscription, d->message.position.seq)) {
+	if (hub_replay_fall_behind(hub, d, member->subscription)) {
 		out->catching_up++;
 		return;
 	}
@@ -243,8 +250,11 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 		if (s->outbox.sealed)
 			continue;
 		if (!is_plain &&
-		    (s == d->except || (d->dedup && taken.id == 0 && hub_has_copy(hub, s))))
+		    (s == d->except || (d->dedup && taken.id == 0 && hub_has_copy(hub, s)))) {
+			if (s->outbox.has_cursor && taken.id == 0)
+				pass_over(hub, d, &topic->members[i]);
 			continue;
+		}
 		receivers++;
 		if (s->outbox.has_cursor && (is_plain || taken.id == 0) &&
 		    leave_to_replay(hub, d, &topic->members[i], tag, out))

@@ -8,52 +8,30 @@
 #include "base/hash_map.h"
 #include "pubsub/cursor.h"
 #include "pubsub/hub_history.h"
+#include "pubsub/hub_replay_hooks.h"
+#include "pubsub/hub_replay_state.h"
 #include "pubsub/hub_state.h"
-#include "pubsub/portion.h"
-
-/* The most payload bytes of a portion, unless it is a single message. */
-#define PORTION_BYTES ((size_t)256 << 10)
-
-/* A portion takes at most this part of what the outbox may have queued. */
-#define PORTION_SHARE 4
-
-/* Encoded portions that are kept for sharing. */
-#define SHARED_BYTES ((size_t)4 << 20)
-#define SHARED_PART 16 /* of limits.memory_bytes at most */
-
-/* About what a frame has besides its payload and the name of its channel. */
-#define FRAME_OVERHEAD 64
-
-struct hub_replay {
-	struct hash_map *cursors; /* subscriber -> struct cursor */
-	struct cursors due;
-	struct portions portions;
-	const struct cursor *current; /* the cursor whose portion is being queued, or NULL */
-	uint64_t replayed, overtaken, fell_behind;
-	/* For planning a portion: */
-	struct ring_message messages[CURSOR_PORTION_MESSAGES];
-	uint32_t entries[CURSOR_PORTION_MESSAGES];
-	uint64_t seqs[CURSOR_PORTION_MESSAGES];
-	const struct ring **rings;
-	uint32_t rings_room;
-};
 
 void
 hub_replay_init(struct hub *hub)
 {
 	hub->replay = xcalloc(1, sizeof(*hub->replay));
 	hub->replay->cursors = hash_map_new();
+	hub->replay->topics = hash_map_new();
 	TAILQ_INIT(&hub->replay->due);
 	portions_init(&hub->replay->portions);
+	cursor_portion_init(&hub->replay->portion);
 }
 
 void
 hub_replay_release(struct hub *hub)
 {
-	assert(hash_map_count(hub->replay->cursors) == 0);
+	assert(hub->replays == 0 && hash_map_count(hub->replay->topics) == 0);
 	portions_drop_all(&hub->replay->portions);
+	cursor_portion_release(&hub->replay->portion);
+	buffer_release(&hub->replay->key);
 	hash_map_free(hub->replay->cursors);
-	xfree(hub->replay->rings);
+	hash_map_free(hub->replay->topics);
 	xfree(hub->replay);
 }
 
@@ -72,13 +50,6 @@ hub_replay_drop_shared(struct hub *hub)
 	return true;
 }
 
-/* NULL if the channel has none. Entries end whose ring has expired. */
-static struct ring *
-ring_of(struct hub *hub, const struct topic *topic, uint64_t now_us)
-{
-	return history_ring(hub_history(hub), topic->ring, now_us);
-}
-
 static struct slice
 key_of(const struct subscriber *const *s)
 {
@@ -92,8 +63,15 @@ cursor_of(const struct subscriber *s)
 	return s->outbox.has_cursor ? hash_map_get(s->hub->replay->cursors, key_of(&s)) : NULL;
 }
 
-static void
-move(struct hub *hub, struct cursor *cursor, enum cursor_event event)
+/* The ring of the channel, as it is. */
+static const struct ring *
+ring_of(struct hub *hub, const struct topic *channel)
+{
+	return history_peek(hub_history(hub), channel->ring);
+}
+
+void
+hub_replay_move(struct hub *hub, struct cursor *cursor, enum cursor_event event)
 {
 	enum cursor_state before = cursor->state, after = cursor_state_after(before, event);
 
@@ -108,38 +86,80 @@ move(struct hub *hub, struct cursor *cursor, enum cursor_event event)
 		outbox_await_low(&cursor->subscriber->outbox);
 }
 
-/* All subscriptions are live from now on. */
-static void
-end_cursor(struct hub *hub, struct cursor *cursor)
+/* Removes the last entry of the cursor's queue, which costs least. False: there is none. */
+static bool
+remove_entry(struct hub *hub, struct cursor *cursor)
+{
+	size_t count = cursor->queue.count;
+
+	if (count > 0)
+		cursor_remove(hub->replay->topics,
+		    time_queue_at(&cursor->queue, (uint32_t)(count - 1))->thing);
+	return count > 0;
+}
+
+void
+hub_replay_end(struct hub *hub, struct cursor *cursor)
 {
 	struct subscriber *s = cursor->subscriber;
 	const struct subscriber *key = s;
+	struct cursor_reader *reader;
 
-	while (cursor->count > 0)
-		cursor_remove(cursor, cursor->entries[cursor->count - 1].subscription);
-	move(hub, cursor, CURSOR_EVENT_ENDED);
+	while (remove_entry(hub, cursor))
+		continue;
+	while ((reader = TAILQ_FIRST(&cursor->readers)) != NULL)
+		cursor_end_reader(reader);
+	hub_replay_move(hub, cursor, CURSOR_EVENT_ENDED);
 	(void)hash_map_remove(hub->replay->cursors, key_of(&key));
+	hub->replays--;
 	s->outbox.has_cursor = false;
 	cursor_free(cursor);
 }
 
+/* Ends the replay if nothing is left to be replayed, and the subscriber does not expect it to
+ * begin. */
+static void
+check_end(struct hub *hub, struct cursor *cursor)
+{
+	bool is_held = cursor->state == CURSOR_HELD && cursor->reader_count > 0;
+
+	if (cursor->queue.count == 0 && !is_held && cursor != hub->replay->current)
+		hub_replay_end(hub, cursor);
+}
+
 /* The subscription is live from now on. */
 static void
-end_entry(struct hub *hub, struct cursor *cursor, struct subscription *subscription)
+end_reader(struct hub *hub, struct cursor_reader *reader)
 {
-	cursor_remove(cursor, subscription);
-	if (cursor->count == 0 && cursor != hub->replay->current)
-		end_cursor(hub, cursor);
+	struct cursor *cursor = reader->cursor;
+	struct cursor_entry *entry;
+
+	while ((entry = LIST_FIRST(&reader->entries)) != NULL)
+		cursor_remove(hub->replay->topics, entry);
+	cursor_end_reader(reader);
+	check_end(hub, cursor);
 }
 
 void
 hub_replay_left(struct subscription *subscription)
 {
-	struct subscriber *s = subscription->subscriber;
+	end_reader(subscription->subscriber->hub, subscription->reader);
+}
+
+bool
+hub_replay_detach(struct subscriber *s, size_t *budget)
+{
 	struct cursor *cursor = cursor_of(s);
 
-	assert(cursor != NULL);
-	end_entry(s->hub, cursor, subscription);
+	if (cursor == NULL)
+		return true;
+	do {
+		if (*budget == 0)
+			return false;
+		--*budget;
+	} while (remove_entry(s->hub, cursor));
+	hub_replay_end(s->hub, cursor);
+	return true;
 }
 
 void
@@ -148,12 +168,11 @@ hub_replay_low(struct subscriber *s)
 	struct cursor *cursor = cursor_of(s);
 
 	if (cursor != NULL)
-		move(s->hub, cursor, CURSOR_EVENT_LOW);
+		hub_replay_move(s->hub, cursor, CURSOR_EVENT_LOW);
 }
 
-/* Messages of the subscription cannot be queued any more. */
-static void
-miss(struct subscription *subscription, uint32_t missed)
+void
+hub_replay_miss(struct subscription *subscription, uint32_t missed)
 {
 	struct subscriber *s = subscription->subscriber;
 
@@ -168,37 +187,54 @@ miss(struct subscription *subscription, uint32_t missed)
 	s->ops->overtaken(s);
 }
 
-static void
-end_lost_entry(struct hub *hub, struct subscription *subscription, uint32_t appended)
-{
-	struct cursor *cursor = cursor_of(subscription->subscriber);
-
-	assert(cursor != NULL);
-	miss(subscription, appended - cursor->entries[subscription->entry - 1].number);
-	end_entry(hub, cursor, subscription);
-}
-
 void
 hub_replay_forgotten(struct hub *hub, struct topic *topic, uint32_t appended)
 {
-	if (hash_map_count(hub->replay->cursors) == 0)
+	struct cursor_topic *of =
+	    hub->replays > 0 ? cursor_topic_of(hub->replay->topics, topic) : NULL;
+	struct cursor_entry *entry, *next;
+
+	for (entry = of != NULL ? LIST_FIRST(&of->entries) : NULL; entry != NULL; entry = next) {
+		struct cursor *cursor = entry->reader->cursor;
+
+		next = LIST_NEXT(entry, of_topic);
+		hub_replay_miss(entry->reader->subscription, appended - entry->number);
+		cursor_remove(hub->replay->topics, entry);
+		check_end(hub, cursor);
+	}
+}
+
+/* Messages of the channel that readers of patterns have not queued are missed. */
+static void
+skip_unkept(struct hub *hub, struct topic *channel)
+{
+	struct cursor_topic *of =
+	    channel != NULL ? cursor_topic_of(hub->replay->topics, channel) : NULL;
+	const struct ring *ring = of != NULL ? ring_of(hub, channel) : NULL;
+	uint64_t publish = hub->published + 1;
+	struct cursor_entry *entry;
+
+	if (ring == NULL || of->checked == publish)
 		return;
-	for (uint32_t i = 0; i < topic->count; i++)
-		if (topic->members[i].subscription->entry != 0)
-			end_lost_entry(hub, topic->members[i].subscription, appended);
+	of->checked = publish;
+	LIST_FOREACH (entry, &of->entries, of_topic)
+		if (entry->reader->subscription->kind == HUB_PATTERN)
+			hub_replay_miss(entry->reader->subscription, cursor_skip_all(entry, ring));
 }
 
 bool
-hub_replay_unkept(struct hub *hub, struct subscription *subscription)
+hub_replay_unkept(struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
 {
-	const struct ring *ring = ring_of(hub, subscription->topic, hub->now_us);
-	struct cursor *cursor = cursor_of(subscription->subscriber);
+	struct cursor_reader *reader = subscription->reader;
+	const struct cursor_entry *entry = LIST_FIRST(&reader->entries);
 
-	if (cursor != NULL && subscription->entry != 0) {
-		if (ring != NULL)
-			end_lost_entry(hub, subscription, ring->appended);
-		else
-			end_entry(hub, cursor, subscription);
+	if (subscription->kind == HUB_PATTERN) {
+		skip_unkept(hub, hub_channel_of(d));
+	} else {
+		if (entry != NULL)
+			hub_replay_miss(subscription,
+			    ring_of(hub, subscription->topic)->appended - entry->number);
+		end_reader(hub, reader);
 	}
 	return !subscription->subscriber->outbox.sealed;
 }
@@ -213,47 +249,83 @@ need_cursor(struct subscriber *s)
 		return cursor;
 	cursor = cursor_new(s);
 	(void)hash_map_set(s->hub->replay->cursors, key_of(&key), cursor);
+	s->hub->replays++;
 	s->outbox.has_cursor = true;
 	return cursor;
 }
 
 bool
-hub_replay_join(struct hub *hub, struct subscription *subscription, uint64_t seq)
+hub_replay_awaits(
+    struct hub *hub, const struct hub_delivery *d, const struct subscription *subscription)
 {
-	const struct ring *ring = seq != 0 && subscription->kind == HUB_CHANNEL
-				      ? ring_of(hub, subscription->topic, hub->now_us)
-				      : NULL;
-	struct cursor *cursor;
+	return subscription->kind != HUB_PATTERN || hub_will_keep(hub, d);
+}
 
-	if (ring == NULL)
-		return false;
-	cursor = need_cursor(subscription->subscriber);
-	if (cursor->count >= CURSOR_ENTRIES_MAX) {
-		hub_overflow(subscription->subscriber);
-		return true;
+/* Adds an entry for the message, which is the newest of its channel, or for those behind it. */
+static void
+add_newest(
+    struct hub *hub, const struct hub_delivery *d, struct cursor_reader *reader, bool is_wanted)
+{
+	const struct ring *ring = ring_of(hub, d->kept);
+
+	if (reader->cursor->queue.count >= CURSOR_ENTRIES_MAX) {
+		hub_overflow(reader->cursor->subscriber);
+		return;
 	}
-	cursor_add_behind(cursor, subscription, ring, seq - 1);
-	move(hub, cursor, CURSOR_EVENT_BEHIND);
-	return true;
+	cursor_add(hub->replay->topics, reader, d->kept, ring, d->message.position.seq - is_wanted,
+	    ring->appended - is_wanted);
+}
+
+static void
+join(struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
+{
+	struct cursor *cursor = need_cursor(subscription->subscriber);
+
+	add_newest(
+	    hub, d, cursor_add_reader(cursor, subscription, d->message.position.seq - 1), true);
+	hub_replay_move(hub, cursor, CURSOR_EVENT_BEHIND);
+}
+
+void
+hub_replay_keep(struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
+{
+	if (subscription->reader == NULL)
+		join(hub, d, subscription);
+	else if (d->before_seq <= cursor_base(subscription->reader))
+		add_newest(hub, d, subscription->reader, true);
 }
 
 bool
-hub_replay_fall_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
+hub_replay_fall_behind(
+    struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
 {
-	if (!hub_replay_join(hub, subscription, seq))
+	if (d->message.position.seq == 0)
 		return false;
+	join(hub, d, subscription);
 	hub->replay->fell_behind++;
 	return true;
+}
+
+void
+hub_replay_pass_over(
+    struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
+{
+	if (d->before_seq <= cursor_base(subscription->reader))
+		add_newest(hub, d, subscription->reader, subscription->subscriber != d->except);
 }
 
 void
 hub_replay_after(struct subscription *subscription, uint64_t after_seq, uint64_t now_us)
 {
 	struct subscriber *s = subscription->subscriber;
-	struct cursor *cursor = need_cursor(s);
+	struct topic *topic = subscription->topic;
+	const struct ring *ring = history_ring(hub_history(s->hub), topic->ring, now_us);
+	struct cursor_reader *reader = cursor_add_reader(need_cursor(s), subscription, after_seq);
 
-	cursor_add(cursor, subscription, ring_of(s->hub, subscription->topic, now_us), after_seq);
-	move(s->hub, cursor, CURSOR_EVENT_ADDED);
+	if (ring != NULL && ring->newest_seq > after_seq)
+		cursor_add(s->hub->replay->topics, reader, topic, ring, after_seq,
+		    ring->appended - (uint32_t)ring_count_after(ring, after_seq));
+	hub_replay_move(s->hub, reader->cursor, CURSOR_EVENT_ADDED);
 }
 
 enum hub_result
@@ -267,168 +339,31 @@ hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_s
 	return result;
 }
 
+enum hub_result
+hub_psubscribe_after(struct subscriber *s, struct slice pattern, uint64_t after_seq,
+    const struct hub_matched *matched, size_t count)
+{
+	enum hub_result result = hub_subscribe(s, HUB_PATTERN, pattern);
+	struct cursor_reader *reader;
+
+	if (result != HUB_OK)
+		return result;
+	reader = cursor_add_reader(
+	    need_cursor(s), TAILQ_LAST(&s->subscriptions[HUB_PATTERN], subscriptions), after_seq);
+	for (size_t i = 0; i < count; i++)
+		cursor_add(s->hub->replay->topics, reader, matched[i].topic,
+		    ring_of(s->hub, matched[i].topic), matched[i].after_seq, matched[i].number);
+	hub_replay_move(s->hub, reader->cursor, CURSOR_EVENT_ADDED);
+	return HUB_OK;
+}
+
 void
 hub_start_replay(struct subscriber *s)
 {
 	struct cursor *cursor = cursor_of(s);
 
 	if (cursor != NULL)
-		move(s->hub, cursor, CURSOR_EVENT_STARTED);
-}
-
-/* Finds the rings of the entries. Entries whose ring has expired meanwhile end. */
-static void
-find_rings(struct hub *hub, struct cursor *cursor, uint64_t now_us)
-{
-	struct hub_replay *replay = hub->replay;
-
-	/* The last entry takes the place of one that ends: it was looked at before. */
-	for (uint32_t i = cursor->count; i > 0; i--)
-		(void)ring_of(hub, cursor->entries[i - 1].subscription->topic, now_us);
-	if (replay->rings_room < cursor->count) {
-		replay->rings_room = cursor->room;
-		replay->rings =
-		    xrealloc(replay->rings, replay->rings_room * sizeof(*replay->rings));
-	}
-	for (uint32_t i = 0; i < cursor->count; i++)
-		replay->rings[i] = ring_of(hub, cursor->entries[i].subscription->topic, now_us);
-}
-
-static void
-check_overtaken(struct hub *hub, struct cursor *cursor)
-{
-	for (uint32_t i = 0; i < cursor->count; i++) {
-		struct cursor_entry *entry = &cursor->entries[i];
-		const struct ring *ring = hub->replay->rings[i];
-
-		if (ring == NULL || !ring_overtook(ring, entry->after_seq))
-			continue;
-		miss(entry->subscription, cursor_overtaken(entry, ring));
-		cursor_skip(entry, ring);
-	}
-}
-
-static void
-plan(struct hub *hub, const struct cursor *cursor, struct cursor_portion *portion)
-{
-	const struct outbox_limits *limits = &cursor->subscriber->outbox.limits;
-	uint32_t messages = CURSOR_PORTION_MESSAGES;
-	size_t bytes = PORTION_BYTES;
-
-	if (limits->messages > 0 && limits->messages / PORTION_SHARE < messages)
-		messages = limits->messages / PORTION_SHARE;
-	if (limits->bytes > 0 && limits->bytes / PORTION_SHARE < bytes)
-		bytes = limits->bytes / PORTION_SHARE;
-	portion->messages = hub->replay->messages;
-	portion->entries = hub->replay->entries;
-	cursor_plan(cursor, hub->replay->rings, messages > 0 ? messages : 1, bytes, portion);
-}
-
-static const struct topic *
-topic_of(const struct cursor *cursor, const struct cursor_portion *portion, uint32_t i)
-{
-	return cursor->entries[portion->entries[i]].subscription->topic;
-}
-
-/* True if limits.memory_bytes leaves no room for the portion. */
-static bool
-is_full(struct hub *hub, const struct cursor *cursor, const struct cursor_portion *portion)
-{
-	size_t limit = hub->limits->memory_bytes, bytes = 0;
-
-	if (limit == 0)
-		return false;
-	for (uint32_t i = 0; i < portion->count; i++)
-		bytes += portion->messages[i].payload.len + topic_of(cursor, portion, i)->name_len +
-			 FRAME_OVERHEAD;
-	if (hub_memory_claimed(hub) + bytes <= limit)
-		return false;
-	(void)hub_replay_drop_shared(hub);
-	return hub_memory_claimed(hub) + bytes > limit && hub_memory_can_shrink(hub);
-}
-
-static size_t
-shared_bytes(const struct hub *hub)
-{
-	size_t limit = hub->limits->memory_bytes;
-
-	return limit > 0 && limit / SHARED_PART < SHARED_BYTES ? limit / SHARED_PART : SHARED_BYTES;
-}
-
-static const struct portion *
-encode_portion(struct hub *hub, const struct cursor *cursor, const struct cursor_portion *plan)
-{
-	struct hub_replay *replay = hub->replay;
-	uint8_t form = cursor->subscriber->outbox.form;
-	struct portion *portion;
-
-	for (uint32_t i = 0; i < plan->count; i++)
-		replay->seqs[i] = plan->messages[i].seq;
-	portion = portions_find(&replay->portions, form, replay->seqs, plan->count);
-	if (portion != NULL)
-		return portion;
-	portion =
-	    portions_add(&replay->portions, form, replay->seqs, plan->count, shared_bytes(hub));
-	for (uint32_t i = 0; i < plan->count; i++) {
-		struct topic *topic = cursor->entries[plan->entries[i]].subscription->topic;
-		uint32_t tag = topic_tags_of(hub->tags, topic);
-		struct frame frame;
-
-		if (hub_encode_kept(hub, topic, &plan->messages[i], form, tag, &frame))
-			portion_add(&replay->portions, portion, &frame, tag);
-		else
-			portion_add(&replay->portions, portion, NULL, tag);
-	}
-	return portion;
-}
-
-/* Queues the next portion; the outbox is low. */
-static enum hub_replay_result
-queue_portion(struct hub *hub, struct cursor *cursor)
-{
-	struct subscriber *s = cursor->subscriber;
-	struct cursor_portion portion;
-
-	plan(hub, cursor, &portion);
-	if (portion.count > 0) {
-		if (is_full(hub, cursor, &portion))
-			return HUB_REPLAY_FULL;
-		portion_push(encode_portion(hub, cursor, &portion), &s->outbox);
-		cursor_advance(cursor, &portion);
-		hub->replay->replayed += portion.count;
-		hub->delivered += portion.count;
-	}
-	if (portion.is_last) {
-		end_cursor(hub, cursor);
-	} else {
-		TAILQ_REMOVE(&hub->replay->due, cursor, link);
-		TAILQ_INSERT_TAIL(&hub->replay->due, cursor, link);
-	}
-	return HUB_REPLAY_MORE;
-}
-
-enum hub_replay_result
-hub_replay(struct hub *hub, uint64_t now_us)
-{
-	struct cursor *cursor = TAILQ_FIRST(&hub->replay->due);
-	struct subscriber *s;
-
-	if (cursor == NULL)
-		return HUB_REPLAY_IDLE;
-	s = cursor->subscriber;
-	if (!s->outbox.sealed && !outbox_is_low(&s->outbox)) {
-		move(hub, cursor, CURSOR_EVENT_FULL);
-		return HUB_REPLAY_MORE;
-	}
-	hub->replay->current = cursor;
-	find_rings(hub, cursor, now_us);
-	check_overtaken(hub, cursor);
-	hub->replay->current = NULL;
-	if (s->outbox.sealed || cursor->count == 0) {
-		end_cursor(hub, cursor);
-		return HUB_REPLAY_MORE;
-	}
-	return queue_portion(hub, cursor);
+		hub_replay_move(s->hub, cursor, CURSOR_EVENT_STARTED);
 }
 
 /* Up to which messages were queued. */
@@ -506,14 +441,11 @@ hub_replay_progress(const struct subscriber *s)
 
 	if (cursor == NULL)
 		return progress;
-	progress.channels = cursor->count;
-	for (uint32_t i = 0; i < cursor->count; i++) {
-		const struct cursor_entry *entry = &cursor->entries[i];
-		/* At time 0 nothing has expired, so no entry ends here. */
-		const struct ring *ring = ring_of(s->hub, entry->subscription->topic, 0);
+	progress.channels = cursor->reader_count;
+	for (uint32_t i = 0; i < cursor->queue.count; i++) {
+		const struct cursor_entry *entry = time_queue_at(&cursor->queue, i)->thing;
 
-		if (ring != NULL)
-			progress.behind += ring->appended - entry->number;
+		progress.behind += ring_of(s->hub, entry->of->topic)->appended - entry->number;
 	}
 	return progress;
 }
@@ -524,7 +456,7 @@ hub_replay_figures(const struct hub *hub)
 	const struct hub_replay *replay = hub->replay;
 
 	return (struct hub_replay_figures){
-	    .cursors = hash_map_count(replay->cursors),
+	    .cursors = hub->replays,
 	    .replayed = replay->replayed,
 	    .overtaken = replay->overtaken,
 	    .fell_behind = replay->fell_behind,

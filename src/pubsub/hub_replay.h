@@ -10,9 +10,9 @@
 #include "pubsub/position.h"
 
 /*
- * Replay: a subscription that begins with kept messages of its channel and goes on with new ones,
- * without a gap and without a message twice. Under OUTBOX_CATCH_UP a live subscription becomes one
- * again when its outbox has no room.
+ * Replay: a subscription that begins with kept messages of its channel, or of the channels that its
+ * pattern matches, and goes on with new ones, without a gap and without a message twice. Under
+ * OUTBOX_CATCH_UP a live subscription becomes one again when its outbox has no room.
  *
  * The kept messages of all channels that a subscriber resumes are queued in the order of seq, in
  * portions, while its outbox is low. Until none is left, new messages of these channels go to the
@@ -20,6 +20,7 @@
  * they are queued, their number is noted in their place where the outbox has `notify`; otherwise
  * the subscriber is closed (subscriber_ops.overtaken). What ends early: a subscription that is
  * unsubscribed, and one whose channel stops keeping history, which gets live messages from then on.
+ * A pattern gets messages of channels that keep no history at once.
  */
 
 enum hub_verdict {
@@ -54,6 +55,23 @@ bool hub_can_resume(struct hub *hub, struct slice channel, uint64_t after_seq, u
  * hub_start_replay() when the subscriber was told of its subscriptions. */
 enum hub_result hub_subscribe_after(struct subscriber *s, struct slice channel, uint64_t after_seq,
     uint64_t now_us) __attribute__((warn_unused_result));
+
+/* A channel that the replay of a pattern begins with. */
+struct hub_matched {
+	struct topic *topic; /* with a ring */
+	uint64_t after_seq;
+	uint32_t number; /* of the messages that the ring ever had, how many come up to after_seq,
+			    modulo 2^32 */
+};
+
+/*
+ * As hub_subscribe() with HUB_PATTERN; at HUB_OK the messages of the matched channels are replayed,
+ * merged by seq with all others of the subscriber. Every channel that the pattern matches and whose
+ * ring has a newest_seq above after_seq is in `matched`, once, and no other. Call
+ * hub_start_replay() when the subscriber was told of its subscriptions.
+ */
+enum hub_result hub_psubscribe_after(struct subscriber *s, struct slice pattern, uint64_t after_seq,
+    const struct hub_matched *matched, size_t count) __attribute__((warn_unused_result));
 
 /* Lets the replay begin, if there is one. */
 void hub_start_replay(struct subscriber *s);

@@ -64,6 +64,7 @@ struct hub {
 	uint32_t options_in_use;     /* see hub_options_in_use() */
 	struct hub_history *history; /* hub_history.c */
 	struct hub_replay *replay;   /* hub_replay.c */
+	size_t replays;              /* subscribers with a replay */
 	struct hub_queues *queues;   /* hub_queue.c; NULL: there was no group yet */
 	size_t queue_groups;
 	struct frame_log *replies;
@@ -90,7 +91,10 @@ struct hub_delivery {
 	size_t count;
 	struct topic *shard; /* for a shard channel, topics points to it */
 	struct topic
-	    *unheard; /* the channel itself, if it has no subscribers; it is not in topics */
+	    *unheard;        /* the channel itself, if it has no subscribers; it is not in topics */
+	struct topic *kept;  /* if it has a position: the channel */
+	uint64_t before_seq; /* ... and, if a subscriber has a replay, the newest_seq of its ring
+				before, or 0 */
 	const struct subscriber *except; /* does not get it, or NULL */
 	bool is_shard;
 	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
@@ -121,6 +125,11 @@ void hub_history_follow(struct hub *hub, struct topic *topic); /* applies its op
 /* hub_history.c: keeps the message, at hub->now_us, if its channel keeps messages; d->message gets
  * its position. Call it if some line sets history-size. */
 void hub_keep(struct hub *hub, struct hub_delivery *d);
+
+/* hub_history.c: whether hub_keep() would keep the message, which is not published yet. The topic
+ * of its channel, if it has one. */
+bool hub_will_keep(struct hub *hub, const struct hub_delivery *d);
+struct topic *hub_channel_of(const struct hub_delivery *d);
 
 /*
  * hub_memory.c: whether limits.memory_bytes leaves room for a message: HUB_OK, HUB_FULL or
@@ -195,55 +204,14 @@ hub_blocks(const struct hub_delivery *d, const struct subscriber *s)
 	return d->by_channel ? hub_policy_for(d, s) == OUTBOX_BLOCK : s->blocking;
 }
 
-/* hub_replay.c: a part of the life of the hub. hub_replay_shrink: see hub_shrink(). */
-void hub_replay_init(struct hub *hub);
-void hub_replay_release(struct hub *hub); /* no subscriber has a replay */
-void hub_replay_shrink(struct hub *hub);
-
-/* Frees the encoded portions that are kept for sharing; false: there were none. */
-bool hub_replay_drop_shared(struct hub *hub);
-
-/* The kept messages behind after_seq are replayed for a subscription that was made in this turn. */
-void hub_replay_after(struct subscription *subscription, uint64_t after_seq, uint64_t now_us);
-
-/* The subscription, which is being replayed, is removed; the outbox is low. */
-void hub_replay_left(struct subscription *subscription);
-void hub_replay_low(struct subscriber *s);
-
-/* The ring of the topic was freed, after `appended` messages in all (struct ring). */
-void hub_replay_forgotten(struct hub *hub, struct topic *topic, uint32_t appended);
-
-/*
- * A message that no ring keeps is being delivered to the subscription, which is being replayed. Its
- * replay ends, and messages that it has not queued are missed. False: the subscriber is closed.
- */
-bool hub_replay_unkept(struct hub *hub, struct subscription *subscription)
-    __attribute__((warn_unused_result));
-
-/*
- * From this message on, which was kept under this seq, the live subscription is replayed. False: no
- * ring keeps the message, or it is not for a channel. hub_replay_fall_behind: because its outbox
- * has no room, under OUTBOX_CATCH_UP. hub_replay_join: because others of its subscriber are. A
- * subscriber with more of them than CURSOR_ENTRIES_MAX overflows.
- */
-bool hub_replay_join(struct hub *hub, struct subscription *subscription, uint64_t seq)
-    __attribute__((warn_unused_result));
-bool hub_replay_fall_behind(struct hub *hub, struct subscription *subscription, uint64_t seq)
-    __attribute__((warn_unused_result));
-
-/* True if the member's messages come from its channel's ring for now. */
-static inline bool
-hub_is_replayed(const struct topic_member *member)
-{
-	return member->subscriber->outbox.has_cursor && member->subscription->entry != 0;
-}
-
 /* hub_publish.c: the outbox refused a message because of its limits. */
 void hub_overflow(struct subscriber *s);
 
-/* hub_publish.c: encodes a kept message of the channel. False: the form cannot carry it. */
+/* hub_publish.c: encodes a kept message of the channel. pattern is NULL unless it is received
+ * through one. False: the form cannot carry it. */
 struct ring_message;
-bool hub_encode_kept(struct hub *hub, struct topic *topic, const struct ring_message *kept,
-    uint8_t form, uint32_t tag, struct frame *frame) __attribute__((warn_unused_result));
+bool hub_encode_kept(struct hub *hub, const struct topic *channel, const struct topic *pattern,
+    const struct ring_message *kept, uint8_t form, uint32_t tag, struct frame *frame)
+    __attribute__((warn_unused_result));
 
 #endif

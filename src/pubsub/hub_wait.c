@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "pubsub/hub_queue_state.h"
+#include "pubsub/hub_replay_hooks.h"
 #include "pubsub/hub_state.h"
 
 /*
@@ -175,7 +176,7 @@ hub_must_wait(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct h
 				continue;
 			}
 			if (s == d->except || !hub_blocks(d, s) ||
-			    hub_is_replayed(&topic->members[m]) ||
+			    hub_is_left_to_replay(hub, d, &topic->members[m]) ||
 			    (d->dedup && hub_has_copy(hub, s)))
 				continue;
 			if (len_form != s->outbox.form) {
@@ -200,7 +201,7 @@ hub_reserve(
 			struct subscriber *s = d->topics[i]->members[m].subscriber;
 
 			if (s == d->except || !hub_blocks(d, s) || s->awaited != HUB_NOT_AWAITED ||
-			    hub_is_replayed(&d->topics[i]->members[m]))
+			    hub_is_left_to_replay(hub, d, &d->topics[i]->members[m]))
 				continue;
 			take_ticket(hub, p, now_us);
 			set_state(s, HUB_RESERVED, now_us);

@@ -27,7 +27,7 @@ drop(struct portions *portions, struct portion *portion)
 	TAILQ_REMOVE(&portions->list, portion, link);
 	portions->count--;
 	portions->bytes -= portion->bytes;
-	xfree(portion->seqs);
+	xfree(portion->key);
 	xfree(portion);
 }
 
@@ -55,13 +55,13 @@ portions_shrink(struct portions *portions)
 }
 
 struct portion *
-portions_find(struct portions *portions, uint8_t form, const uint64_t *seqs, uint32_t count)
+portions_find(struct portions *portions, uint8_t form, struct slice key)
 {
 	struct portion *portion;
 
 	TAILQ_FOREACH (portion, &portions->list, link)
-		if (portion->form == form && portion->count == count &&
-		    memcmp(portion->seqs, seqs, count * sizeof(*seqs)) == 0)
+		if (portion->form == form && portion->key_len == key.len &&
+		    memcmp(portion->key, key.ptr, key.len) == 0)
 			break;
 	if (portion == NULL)
 		return NULL;
@@ -72,17 +72,16 @@ portions_find(struct portions *portions, uint8_t form, const uint64_t *seqs, uin
 }
 
 struct portion *
-portions_add(
-    struct portions *portions, uint8_t form, const uint64_t *seqs, uint32_t count, size_t bytes)
+portions_add(struct portions *portions, uint8_t form, struct slice key, size_t bytes)
 {
 	struct portion *portion = xcalloc(1, sizeof(*portion));
 
 	while (portions->count == PORTIONS_MAX || portions->bytes > bytes)
 		drop(portions, TAILQ_LAST(&portions->list, portion_list));
 	TAILQ_INIT(&portion->pieces);
-	portion->seqs = xmalloc(count * sizeof(*seqs));
-	memcpy(portion->seqs, seqs, count * sizeof(*seqs));
-	portion->count = count;
+	portion->key = xmalloc(key.len);
+	memcpy(portion->key, key.ptr, key.len);
+	portion->key_len = key.len;
 	portion->form = form;
 	portion->was_used = true;
 	TAILQ_INSERT_HEAD(&portions->list, portion, link);

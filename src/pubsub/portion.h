@@ -6,14 +6,16 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/bytes.h"
 #include "pubsub/frame_log.h"
 
 /*
  * Portions: messages of a replay that were encoded in one wire form, kept for a moment, so that
  * subscribers that resume from the same position share one encoding.
  *
- * A seq names one message for ever, so the list of them says what a portion contains, and no change
- * of a ring can make it wrong. It knows neither rings nor outboxes.
+ * The key of a portion says what it contains: the seqs of its messages, which name them for ever,
+ * and through which pattern each was received. So no change of a ring can make it wrong. It knows
+ * neither rings nor outboxes.
  */
 struct outbox;
 
@@ -29,8 +31,8 @@ TAILQ_HEAD(portion_pieces, portion_piece);
 struct portion {
 	TAILQ_ENTRY(portion) link;
 	struct portion_pieces pieces;
-	uint64_t *seqs;
-	uint32_t count;
+	char *key;
+	size_t key_len;
 	uint8_t form;
 	bool was_used; /* since the last portions_shrink() */
 	size_t bytes;  /* of its frames */
@@ -50,13 +52,12 @@ void portions_drop_all(struct portions *portions);
 /* About once a second: drops the portions that were not used since the last call. */
 void portions_shrink(struct portions *portions);
 
-/* The portion of these messages in this form, or NULL. */
-struct portion *portions_find(
-    struct portions *portions, uint8_t form, const uint64_t *seqs, uint32_t count);
+/* The portion with this key in this form, or NULL. */
+struct portion *portions_find(struct portions *portions, uint8_t form, struct slice key);
 
-/* Adds an empty portion; copies seqs. Afterwards all take at most `bytes`, the new one excepted. */
+/* Adds an empty portion; copies key. Afterwards all take at most `bytes`, the new one excepted. */
 struct portion *portions_add(
-    struct portions *portions, uint8_t form, const uint64_t *seqs, uint32_t count, size_t bytes);
+    struct portions *portions, uint8_t form, struct slice key, size_t bytes);
 
 /* Adds the next message: its frame, or NULL if the form cannot carry it. */
 void portion_add(

@@ -26,11 +26,17 @@ teardown(void)
 	ob_teardown();
 }
 
+static struct slice
+key_of(const uint64_t *seqs, uint32_t count)
+{
+	return (struct slice){(const char *)seqs, count * sizeof(*seqs)};
+}
+
 /* A portion of these messages, of 4 bytes each. */
 static struct portion *
 add(uint8_t form, const uint64_t *seqs, uint32_t count, size_t bytes)
 {
-	struct portion *portion = portions_add(&portions, form, seqs, count, bytes);
+	struct portion *portion = portions_add(&portions, form, key_of(seqs, count), bytes);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct frame frame = frame_log_write(ob.messages, 4, 9);
@@ -48,10 +54,10 @@ START_TEST(a_portion_is_found_by_its_form_and_all_of_its_messages)
 	static const uint64_t seqs[] = {5, 7, 8}, other[] = {5, 6, 8};
 	const struct portion *portion = add(1, seqs, 3, 100);
 
-	ck_assert_ptr_eq(portions_find(&portions, 1, seqs, 3), portion);
-	ck_assert_ptr_null(portions_find(&portions, 0, seqs, 3));
-	ck_assert_ptr_null(portions_find(&portions, 1, seqs, 2));
-	ck_assert_ptr_null(portions_find(&portions, 1, other, 3));
+	ck_assert_ptr_eq(portions_find(&portions, 1, key_of(seqs, 3)), portion);
+	ck_assert_ptr_null(portions_find(&portions, 0, key_of(seqs, 3)));
+	ck_assert_ptr_null(portions_find(&portions, 1, key_of(seqs, 2)));
+	ck_assert_ptr_null(portions_find(&portions, 1, key_of(other, 3)));
 }
 END_TEST
 
@@ -74,7 +80,7 @@ START_TEST(a_message_that_the_form_cannot_carry_is_missed_in_its_place)
 
 	ob_set_policy(OUTBOX_DISCONNECT, true);
 	portion_push(add(0, seqs, 2, 100), &ob.outbox);
-	portion = portions_add(&portions, 0, more, 1, 100);
+	portion = portions_add(&portions, 0, key_of(more, 1), 100);
 	portion_add(&portions, portion, NULL, 6);
 	portion_push(portion, &ob.outbox);
 	ck_assert_uint_eq(ob.drops[6], 1);
@@ -89,14 +95,14 @@ START_TEST(the_least_recently_used_make_room_for_others)
 	for (seq = 1; seq <= PORTIONS_MAX; seq++)
 		add(0, &seq, 1, 1000);
 	seq = 1;
-	ck_assert_ptr_nonnull(portions_find(&portions, 0, &seq, 1));
+	ck_assert_ptr_nonnull(portions_find(&portions, 0, key_of(&seq, 1)));
 	seq = 100;
 	add(0, &seq, 1, 1000);
 	ck_assert_uint_eq(portions.count, PORTIONS_MAX);
 	seq = 1;
-	ck_assert_ptr_nonnull(portions_find(&portions, 0, &seq, 1));
+	ck_assert_ptr_nonnull(portions_find(&portions, 0, key_of(&seq, 1)));
 	seq = 2;
-	ck_assert_ptr_null(portions_find(&portions, 0, &seq, 1));
+	ck_assert_ptr_null(portions_find(&portions, 0, key_of(&seq, 1)));
 	/* The limit in bytes, of which each takes 4. */
 	seq = 200;
 	add(0, &seq, 1, 8);
@@ -112,9 +118,9 @@ START_TEST(what_is_not_used_for_a_while_is_dropped)
 	add(0, a, 1, 100);
 	add(0, b, 1, 100);
 	portions_shrink(&portions);
-	ck_assert_ptr_nonnull(portions_find(&portions, 0, b, 1));
+	ck_assert_ptr_nonnull(portions_find(&portions, 0, key_of(b, 1)));
 	portions_shrink(&portions);
-	ck_assert_ptr_null(portions_find(&portions, 0, a, 1));
+	ck_assert_ptr_null(portions_find(&portions, 0, key_of(a, 1)));
 	ck_assert_uint_eq(portions.count, 1);
 	portions_shrink(&portions);
 	portions_shrink(&portions);

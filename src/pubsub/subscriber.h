@@ -13,6 +13,7 @@
  * embedded by value in an object that receives messages: a client, a stream, a link to another
  * node. hub_attach() initialises it and hub_detach() ends it; only the hub writes its fields.
  */
+struct cursor_reader;
 struct hub;
 struct hub_wait;
 struct subscriber;
@@ -22,10 +23,10 @@ struct subscription {
 	struct subscriber *subscriber;
 	struct topic *topic;
 	TAILQ_ENTRY(subscription) of_subscriber;
-	struct subscription *next; /* in its bucket of the subscription table */
-	uint32_t index;            /* index among the topic's members */
-	uint32_t kind : 2;         /* enum hub_kind */
-	uint32_t entry : 30;       /* its place in the subscriber's cursor + 1; 0: it is live */
+	struct subscription *next;    /* in its bucket of the subscription table */
+	uint32_t index;               /* index among the topic's members */
+	uint32_t kind;                /* enum hub_kind */
+	struct cursor_reader *reader; /* in the subscriber's cursor; NULL: it is live */
 };
 
 TAILQ_HEAD(subscriptions, subscription);

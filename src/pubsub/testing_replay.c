@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/glob.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/testing_form.h"
@@ -50,6 +52,61 @@ testing_set_line(struct hub *hub, const char *glob, const char *words)
 		continue;
 }
 
+/* The next channel that the pattern matches, and its ring; NULL at the end. */
+static struct topic *
+next_match(struct hub *hub, struct slice pattern, struct slice after, uint64_t now_us,
+    const struct ring **ring)
+{
+	struct topic *topic;
+
+	while ((topic = hub_next_channel(hub, HUB_CHANNEL, after)) != NULL) {
+		after = topic_name(topic);
+		if (!glob_match(pattern, after, false))
+			continue;
+		*ring = hub_ring(hub, after, now_us);
+		if (*ring != NULL)
+			break;
+	}
+	return topic;
+}
+
+bool
+testing_can_presume(struct hub *hub, struct slice pattern, uint64_t after_seq, uint64_t now_us)
+{
+	struct slice name = {NULL, 0};
+	const struct ring *ring;
+	struct topic *topic;
+	bool can = after_seq <= history_position(hub_history(hub)).seq;
+
+	while (can && (topic = next_match(hub, pattern, name, now_us, &ring)) != NULL) {
+		name = topic_name(topic);
+		can = !ring_overtook(ring, after_seq);
+	}
+	return can && after_seq >= history_forgotten_seq(hub_history(hub));
+}
+
+void
+testing_psubscribe_after(
+    struct subscriber *s, struct slice pattern, uint64_t after_seq, uint64_t now_us)
+{
+	struct slice name = {NULL, 0};
+	struct hub_matched *matched = NULL;
+	const struct ring *ring;
+	struct topic *topic;
+	size_t count = 0;
+
+	while ((topic = next_match(s->hub, pattern, name, now_us, &ring)) != NULL) {
+		name = topic_name(topic);
+		if (ring->newest_seq <= after_seq)
+			continue;
+		matched = xrealloc(matched, (count + 1) * sizeof(*matched));
+		matched[count++] = (struct hub_matched){
+		    topic, after_seq, ring->appended - (uint32_t)ring_count_after(ring, after_seq)};
+	}
+	ck_assert_int_eq(hub_psubscribe_after(s, pattern, after_seq, matched, count), HUB_OK);
+	xfree(matched);
+}
+
 struct replays replays;
 
 static void
@@ -86,7 +143,13 @@ replay_detach(int i)
 void
 replay_setup(void)
 {
-	replays.hub = testing_replay_hub(&testing_form);
+	replay_setup_form(&testing_form);
+}
+
+void
+replay_setup_form(const struct wire_form *form)
+{
+	replays.hub = testing_replay_hub(form);
 	testing_set_line(replays.hub, "k*", "history-size 100 history-ttl 60");
 	replays.base = history_position(hub_history(replays.hub)).seq;
 	replays.overtakens = 0;
@@ -142,6 +205,16 @@ void
 replay_resume(int i, const char *channel, uint64_t after)
 {
 	replay_subscribe_after(i, channel, after);
+	hub_start_replay(&replays.subs[i]);
+}
+
+void
+replay_presume(int i, const char *pattern, uint64_t after)
+{
+	uint64_t after_seq = replays.base + after;
+
+	ck_assert(testing_can_presume(replays.hub, slice_of(pattern), after_seq, REPLAY_NOW_US));
+	testing_psubscribe_after(&replays.subs[i], slice_of(pattern), after_seq, REPLAY_NOW_US);
 	hub_start_replay(&replays.subs[i]);
 }
 
