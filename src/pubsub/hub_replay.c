@@ -366,9 +366,8 @@ hub_start_replay(struct subscriber *s)
 		hub_replay_move(s->hub, cursor, CURSOR_EVENT_STARTED);
 }
 
-/* Up to which messages were queued. */
-static struct hub_position
-queued_position(const struct subscriber *s)
+struct hub_position
+hub_queued_position(const struct subscriber *s)
 {
 	const struct cursor *cursor = cursor_of(s);
 	struct hub_position position = history_position(hub_history(s->hub));
@@ -408,7 +407,7 @@ hub_judge(
 		return resumption;
 	if (hub_is_subscribed(s, HUB_CHANNEL, channel)) {
 		resumption.verdict = HUB_SUBSCRIBED;
-		resumption.position = queued_position(s);
+		resumption.position = hub_queued_position(s);
 		return resumption;
 	}
 	ring = hub_ring(s->hub, channel, now_us);
@@ -437,7 +436,7 @@ struct hub_replay_progress
 hub_replay_progress(const struct subscriber *s)
 {
 	const struct cursor *cursor = cursor_of(s);
-	struct hub_replay_progress progress = {.position = queued_position(s)};
+	struct hub_replay_progress progress = {.position = hub_queued_position(s)};
 
 	if (cursor == NULL)
 		return progress;

@@ -85,6 +85,9 @@ enum hub_replay_result {
 /* Queues the next portion of one subscriber. */
 enum hub_replay_result hub_replay(struct hub *hub, uint64_t now_us);
 
+/* Up to which messages were queued: the newest position, unless a replay has more to queue. */
+struct hub_position hub_queued_position(const struct subscriber *s);
+
 /* How far a subscriber is. */
 struct hub_replay_progress {
 	uint32_t channels;            /* subscriptions that are being replayed */
