@@ -38,8 +38,6 @@
 /* Packets sent in one step. */
 #define PACKETS_A_STEP 16
 
-#define LISTENERS_MAX 64
-
 /* The time to wait for the end of a child that was killed. */
 #define HISTORY_END_US 100000
 
@@ -519,16 +517,16 @@ hand_over_cancel(struct hand_over *h)
 void
 hand_over_begin(struct hand_over *h)
 {
-	struct net_listener listeners[LISTENERS_MAX];
-	size_t count = net_listeners(h->wiring->net, listeners, LISTENERS_MAX);
+	struct net_listener listeners[NET_LISTENERS_MAX];
+	size_t count = net_listeners(h->wiring->net, listeners, NET_LISTENERS_MAX);
 	struct buffer error = {0};
 
 	if (hand_over_is_active(h)) {
 		event(h, UPGRADE_EVENT_BEGIN);
 		return;
 	}
-	if (count > LISTENERS_MAX) {
-		log_error("SIGUSR2: no upgrade with more than %u listeners", LISTENERS_MAX);
+	if (count > NET_LISTENERS_MAX) {
+		log_error("SIGUSR2: no upgrade with more than %u listeners", NET_LISTENERS_MAX);
 		return;
 	}
 	if (!upgrade_start(&h->upgrade, listeners, count, &error)) {

@@ -18,8 +18,6 @@
 /* Time that the shutdown may take in addition to the configured limits. */
 #define SLACK_S 5
 
-#define LISTENERS_MAX 64
-
 /* The delay before a failed last snapshot is tried again. */
 #define SAVE_AGAIN_US 5000000
 
@@ -94,13 +92,13 @@ client_count(const struct lifecycle *l)
 void
 lifecycle_lame_duck(struct lifecycle *l, uint32_t window_s)
 {
-	struct net_listener listeners[LISTENERS_MAX];
-	size_t count = net_listeners(l->wiring->net, listeners, LISTENERS_MAX);
+	struct net_listener listeners[NET_LISTENERS_MAX];
+	size_t count = net_listeners(l->wiring->net, listeners, NET_LISTENERS_MAX);
 
 	if (l->state == LIFECYCLE_DRAINS)
 		return;
 	cancel_upgrade(l);
-	for (size_t i = 0; i < count && i < LISTENERS_MAX; i++)
+	for (size_t i = 0; i < count && i < NET_LISTENERS_MAX; i++)
 		l->has_passed = l->has_passed || listeners[i].is_passed;
 	log_notice("lame duck: accepting no more clients, closing %zu over %u s", client_count(l),
 	    (unsigned int)window_s);

@@ -2,19 +2,18 @@
 
 #include "cmd/channel_list.h"
 
-#include <inttypes.h>
 #include <sys/queue.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/glob.h"
+#include "cmd/publish_check.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/held.h"
 #include "server/job.h"
 #include "server/request.h"
-#include "server/server_config.h"
 
 /*
  * A list of channels is built within the request if that takes no longer than this, otherwise by a
@@ -156,18 +155,14 @@ enum command_result
 channel_list(struct request *rq, channel_list_next *next)
 {
 	static const struct job_kind job = {"list of channels", list_step, list_free};
-	uint32_t max = rq->server->config->hub.name_bytes;
 	struct list *list;
 
 	if (rq->argc > 3) {
 		request_subcommand_syntax_error(rq);
 		return COMMAND_DONE;
 	}
-	if (rq->argc == 3 && rq->argv[2].len > max) {
-		request_error(
-		    rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
+	if (rq->argc == 3 && !channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
-	}
 	list = xcalloc(1, sizeof(*list));
 	STAILQ_INIT(&list->pieces);
 	list->next = next;

@@ -30,22 +30,12 @@ cmd_history_position(struct request *rq)
 	return COMMAND_DONE;
 }
 
-/* Returns false after replying with an error. */
-static bool
-check_name(struct request *rq)
-{
-	if (rq->argv[2].len <= rq->server->config->hub.name_bytes)
-		return true;
-	channel_name_error(rq);
-	return false;
-}
-
 enum command_result
 cmd_history_len(struct request *rq)
 {
 	const struct ring *ring;
 
-	if (!check_name(rq))
+	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
 	ring = hub_ring(rq->server->hub, rq->argv[2], rq->now_us);
 	resp_put_int(rq->reply, ring != NULL ? ring->count : 0);
@@ -55,7 +45,7 @@ cmd_history_len(struct request *rq)
 enum command_result
 cmd_history_del(struct request *rq)
 {
-	if (!check_name(rq))
+	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
 	if (rq->server->pause->handed_over) {
 		request_error(rq, PAUSE_HANDED_OVER);
@@ -110,7 +100,7 @@ cmd_history_info(struct request *rq)
 	const struct channel_options *options;
 	const struct ring *ring;
 
-	if (!check_name(rq))
+	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
 	ring = hub_ring(hub, rq->argv[2], rq->now_us);
 	resp_put_map(rq->reply, rq->proto, 11);

@@ -4,6 +4,7 @@
 #include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "cmd/history_reply.h"
+#include "cmd/position_errors.h"
 #include "cmd/publish_check.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
@@ -19,13 +20,6 @@
 #define READ_CHANNELS_MAX 256
 
 #define SHOWN_MAX 128
-
-static void
-invalid_position(struct request *rq, struct slice arg, const char *allowed)
-{
-	request_error(rq, "ERR Invalid position '%.*s': must be %s",
-	    (int)(arg.len < SHOWN_MAX ? arg.len : SHOWN_MAX), arg.ptr, allowed);
-}
 
 /* COUNT and its argument at *at. Returns false after replying with an error. */
 static bool
@@ -70,7 +64,7 @@ parse_bound(struct request *rq, size_t i, bool is_start, struct hub_position *ou
 {
 	if (position_parse_bound(rq->argv[i], is_start, out))
 		return true;
-	invalid_position(rq, rq->argv[i], "EPOCH-SEQ, EPOCH, - or +, with ( to exclude it");
+	position_error(rq, rq->argv[i], "EPOCH-SEQ, EPOCH, - or +, with ( to exclude it");
 	return false;
 }
 
@@ -100,10 +94,8 @@ cmd_history_range(struct request *rq)
 	if (!parse_bound(rq, 3, true, &from) || !parse_bound(rq, 4, false, &to) ||
 	    !parse_range_options(rq, &part, &shape))
 		return COMMAND_DONE;
-	if (part.channel.len > rq->server->config->hub.name_bytes) {
-		channel_name_error(rq);
+	if (!channel_name_fits(rq, part.channel))
 		return COMMAND_DONE;
-	}
 	if (!range_of_seqs(history, from, to, &part)) {
 		resp_put_array(rq->reply, 0);
 		return COMMAND_DONE;
@@ -186,15 +178,6 @@ parse_read(struct request *rq, struct read_terms *terms)
 	return true;
 }
 
-static void
-refuse_lost(struct request *rq, struct slice channel, struct hub_position since)
-{
-	char text[HISTORY_LOST_MAX];
-
-	(void)history_lost_text(text, channel, since);
-	request_error(rq, "%s", text);
-}
-
 /*
  * The seq behind which `since` begins in this channel. From then on every later message is due to
  * the reader. False: the position cannot be continued.
@@ -245,10 +228,8 @@ prepare(struct request *rq, const struct read_terms *terms, size_t i, uint64_t *
 		request_error(rq, "ERR HISTORY READ names a channel twice");
 		return false;
 	}
-	if (!position_parse_since(text, &since)) {
-		invalid_position(rq, text, "EPOCH-SEQ, 0, $ or -N");
+	if (!position_read_since(rq, text, &since))
 		return false;
-	}
 	if (waited != NULL) {
 		since.kind = POSITION_AT;
 		since.at = history_position(hub_history(hub));
@@ -261,7 +242,7 @@ prepare(struct request *rq, const struct read_terms *terms, size_t i, uint64_t *
 	}
 	if (resolve(hub_history(hub), hub_ring(hub, channel, rq->now_us), &since, after))
 		return true;
-	refuse_lost(rq, channel, since.at);
+	position_lost_error(rq, channel, since.at);
 	return false;
 }
 
@@ -287,10 +268,8 @@ static bool
 may_read(struct request *rq, const struct read_terms *terms)
 {
 	for (size_t i = 0; i < terms->channels; i++)
-		if (rq->argv[terms->first + i].len > rq->server->config->hub.name_bytes) {
-			channel_name_error(rq);
+		if (!channel_name_fits(rq, rq->argv[terms->first + i]))
 			return false;
-		}
 	return access_allows_channels(rq, terms->first, terms->channels);
 }
 

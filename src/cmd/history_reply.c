@@ -2,7 +2,6 @@
 
 #include "cmd/history_reply.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -10,6 +9,7 @@
 #include "acl/user.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cmd/position_errors.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "resp/writer.h"
@@ -68,18 +68,6 @@ reply_free(void *state)
 		xfree((char *)(uintptr_t)reply->channels[i].part.channel.ptr);
 	}
 	xfree(reply);
-}
-
-size_t
-history_lost_text(char out[HISTORY_LOST_MAX], struct slice channel, struct hub_position since)
-{
-	int shown = (int)(channel.len < 128 ? channel.len : 128);
-	char position[POSITION_TEXT_MAX];
-	int len = (int)position_print(position, since);
-
-	return (size_t)snprintf(out, HISTORY_LOST_MAX,
-	    "LOST channel '%.*s' has no messages since %.*s any more", shown, channel.ptr, len,
-	    position);
 }
 
 /* The piece to which the next entry goes. */
@@ -194,11 +182,11 @@ fail_lost(struct history_reply *reply, struct job_step *step)
 {
 	const struct collected *c = &reply->channels[reply->at];
 	struct hub_position since = history_position(hub_history(step->server->hub));
-	char text[HISTORY_LOST_MAX];
+	char text[POSITION_LOST_MAX];
 	size_t len;
 
 	since.seq = c->part.after_seq;
-	len = history_lost_text(text, c->part.channel, since);
+	len = position_lost_text(text, c->part.channel, since);
 	return fail(step, (struct slice){text, len});
 }
 

@@ -30,10 +30,4 @@ enum history_reply_shape { HISTORY_REPLY_RANGE, HISTORY_REPLY_REVERSED, HISTORY_
 void history_reply_send(struct request *rq, enum history_reply_shape shape,
     const struct history_part *parts, size_t count);
 
-/* The error for a position that cannot be continued: "LOST channel 'x' has ...". Returns its
- * length. */
-#define HISTORY_LOST_MAX 256
-size_t history_lost_text(
-    char out[HISTORY_LOST_MAX], struct slice channel, struct hub_position since);
-
 #endif

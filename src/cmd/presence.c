@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "cmd/channel_list.h"
 #include "cmd/handlers.h"
+#include "cmd/publish_check.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/presence_service.h"
@@ -33,23 +34,11 @@ presence_of(const struct request *rq)
 	return rq->server->presence->presence;
 }
 
-/* Returns false after replying with an error. */
-static bool
-check_channel(struct request *rq)
-{
-	uint32_t max = rq->server->config->hub.name_bytes;
-
-	if (rq->argv[2].len <= max)
-		return true;
-	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
-	return false;
-}
-
 /* Returns false after replying with an error if the name of channel or member is not allowed. */
 static bool
 check_names(struct request *rq)
 {
-	if (!check_channel(rq))
+	if (!channel_name_fits(rq, rq->argv[2]))
 		return false;
 	if (rq->argv[3].len == 0 || rq->argv[3].len > PRESENCE_MEMBER_MAX) {
 		request_error(rq, "ERR member name must have 1 to %d bytes", PRESENCE_MEMBER_MAX);
@@ -217,7 +206,7 @@ cmd_presence_members(struct request *rq)
 	enum presence_mode mode;
 	uint64_t steps = 0;
 
-	if (!check_channel(rq) || !parse_listing(rq, &listing))
+	if (!channel_name_fits(rq, rq->argv[2]) || !parse_listing(rq, &listing))
 		return COMMAND_DONE;
 	mode = presence_mode_of(presence_of(rq), rq->argv[2]);
 	if (mode == PRESENCE_NO) {

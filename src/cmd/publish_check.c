@@ -30,6 +30,15 @@ channel_name_error(struct request *rq)
 	    rq->server->config->hub.name_bytes);
 }
 
+bool
+channel_name_fits(struct request *rq, struct slice name)
+{
+	if (name.len <= rq->server->config->hub.name_bytes)
+		return true;
+	channel_name_error(rq);
+	return false;
+}
+
 /* The options of the channel; NULL if it has none of those in `wanted`. Valid until the next call.
  */
 static const struct channel_options *

@@ -42,4 +42,7 @@ void publish_count(struct request *rq, enum hub_kind kind, struct slice channel,
 /* Replies that a channel's name is longer than max-channel-length. */
 void channel_name_error(struct request *rq);
 
+/* Returns false after replying with that error if the name is too long. */
+bool channel_name_fits(struct request *rq, struct slice name) __attribute__((warn_unused_result));
+
 #endif

@@ -5,6 +5,7 @@
 #include "acl/check.h"
 #include "acl/user.h"
 #include "cmd/handlers.h"
+#include "cmd/position_errors.h"
 #include "cmd/publish_check.h"
 #include "cmd/queue_group.h"
 #include "pubsub/hub.h"
@@ -22,9 +23,6 @@
 
 /* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c, RESUME,
  * which chooses where SUBSCRIBE begins, in cmd/resume.c. */
-
-/* An error text repeats at most this many bytes of a name. */
-#define SHOWN_MAX 128
 
 /*
  * The count in a confirmation. As in Redis, it includes channels and patterns, or shard channels
@@ -63,17 +61,9 @@ put_confirmation_count(struct request *rq, enum hub_kind kind)
 static bool
 check_names(struct request *rq, enum hub_kind kind)
 {
-	uint32_t max = rq->server->config->hub.name_bytes;
-	size_t i;
-
-	for (i = 1; i < rq->argc; i++) {
-		if (rq->argv[i].len > max) {
-			channel_name_error(rq);
+	for (size_t i = 1; i < rq->argc; i++)
+		if (!channel_name_fits(rq, rq->argv[i]) || !queue_check_name(rq, kind, rq->argv[i]))
 			return false;
-		}
-		if (!queue_check_name(rq, kind, rq->argv[i]))
-			return false;
-	}
 	return true;
 }
 
@@ -146,15 +136,12 @@ static bool
 can_begin(struct request *rq, enum hub_kind kind, struct slice name)
 {
 	struct hub_position position = history_position(hub_history(rq->server->hub));
-	char text[POSITION_TEXT_MAX];
 
 	if (kind != HUB_CHANNEL || queue_joins(rq, kind, name) ||
 	    !armed_find(rq->client, name, &position.seq) ||
 	    hub_can_resume(rq->server->hub, name, position.seq, rq->now_us))
 		return true;
-	request_error(rq, "LOST channel '%.*s' has no messages since %.*s any more",
-	    (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr,
-	    (int)position_print(text, position), text);
+	position_lost_error(rq, name, position);
 	return false;
 }
 

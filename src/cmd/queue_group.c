@@ -35,12 +35,9 @@ may_still_receive(const struct request *rq, struct slice name)
 static bool
 check_names(struct request *rq)
 {
-	for (size_t i = 1; i < rq->argc; i++) {
-		if (rq->argv[i].len > rq->server->config->hub.name_bytes) {
-			channel_name_error(rq);
+	for (size_t i = 1; i < rq->argc; i++)
+		if (!channel_name_fits(rq, rq->argv[i]))
 			return false;
-		}
-	}
 	return true;
 }
 

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 
 #include "cmd/handlers.h"
+#include "cmd/position_errors.h"
+#include "cmd/publish_check.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_replay.h"
 #include "pubsub/position.h"
@@ -19,9 +21,6 @@
  * its next SUBSCRIBE begins there.
  */
 
-/* An error text repeats at most this many bytes of a position. */
-#define SHOWN_MAX 64
-
 static const char *const verdict_names[HUB_VERDICTS] = {
     [HUB_RESUMED] = "resumed",
     [HUB_LOST] = "lost",
@@ -31,26 +30,12 @@ static const char *const verdict_names[HUB_VERDICTS] = {
 };
 
 static bool
-check_position(struct request *rq, struct slice text)
+check_pair(struct request *rq, size_t i)
 {
 	struct position_since since;
 
-	if (position_parse_since(text, &since))
-		return true;
-	request_error(rq, "ERR Invalid position '%.*s': must be EPOCH-SEQ, 0, $ or -N",
-	    (int)(text.len < SHOWN_MAX ? text.len : SHOWN_MAX), text.ptr);
-	return false;
-}
-
-static bool
-check_pair(struct request *rq, size_t i)
-{
-	uint32_t max = rq->server->config->hub.name_bytes;
-
-	if (rq->argv[i].len <= max)
-		return check_position(rq, rq->argv[i + 1]);
-	request_error(rq, "ERR channel name too long (max-channel-length %" PRIu32 ")", max);
-	return false;
+	return channel_name_fits(rq, rq->argv[i]) &&
+	       position_read_since(rq, rq->argv[i + 1], &since);
 }
 
 /* Before anything is done, in slices. COMMAND_DONE: all are checked, or there was an error. */

@@ -123,6 +123,9 @@ struct net_listener {
 	bool is_passed;
 };
 
+/* For callers of net_listeners(): usually there are no more. */
+#define NET_LISTENERS_MAX 64
+
 /* Returns the number of listeners. */
 size_t net_listeners(const struct net *net, struct net_listener *out, size_t max);
 /* Uses a listening socket that another process passed under this name. Takes fd. */

@@ -6,16 +6,12 @@
 #include "pubsub/hub.h"
 #include "server/client.h"
 #include "server/core.h"
-#include "server/pause.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "json/writer.h"
 
 /* Steps of presence_turn between two checks of the clock. */
 #define STEPS_A_LOOK 64
-
-/* How often events are tried while an upgrade has frozen messages. */
-#define FROZEN_POLL_US 10000
 
 #define SECOND_US ((uint64_t)1000000)
 
@@ -133,9 +129,6 @@ presence_service_turn(struct server *server, uint64_t now_us, uint64_t deadline_
 	while (presence_turn(presence, now_us, STEPS_A_LOOK))
 		if (clock_mono_us() >= deadline_us)
 			return 0;
-	/* Nothing is published any more: its history is being handed to the successor. */
-	if (server->pause->frozen)
-		return FROZEN_POLL_US;
 	while (presence_next_event(presence, now_us, &event)) {
 		publish(server, &event);
 		if (clock_mono_us() >= deadline_us)
