@@ -297,12 +297,23 @@ def read_history(peer, count):
     with with_one(peer, count) as admin:
         def act():
             if is_ours(peer):
-                words = ("HISTORY", "READ", "COUNT", count, "CHANNELS", "one", 0)
+                read_all(admin.connection, count)
             else:
-                words = ("XREAD", "COUNT", count, "STREAMS", "one", 0)
-            admin.connection.sendall(command(*words))
-            read_lines(admin.connection, 5 + count * (5 if is_ours(peer) else 8))
+                admin.connection.sendall(command("XREAD", "COUNT", count, "STREAMS", "one", 0))
+                read_lines(admin.connection, 5 + count * 8)
         yield act
+
+
+def read_all(connection, count):
+    """A reply has about 1 MiB of messages: the next request goes on behind them."""
+    since = 0
+    while count > 0:
+        connection.sendall(command("HISTORY", "READ", "COUNT", count, "CHANNELS", "one", since))
+        lines = connection.recv(1 << 20)
+        while lines.count(b"\n") < 5 or lines.count(b"\n") < 5 + 5 * int(lines.split(b"\r\n", 5)[4][1:]):
+            lines += connection.recv(1 << 20)
+        since = lines.rsplit(b"\r\n", 4)[1]
+        count -= int(lines.split(b"\r\n", 5)[4][1:])
 
 
 @contextlib.contextmanager

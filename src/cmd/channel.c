@@ -125,7 +125,7 @@ gather(struct list *list, const struct channel_lines *lines, uint64_t deadline_u
 	while (line != NULL && line->order <= list->order)
 		line = channel_lines_next(line);
 	for (; line != NULL; line = channel_lines_next(line)) {
-		put_line(line, list->proto, &list->lines.bytes);
+		put_line(line, list->proto, long_reply_room(&list->lines));
 		list->order = line->order;
 		list->count++;
 		if (++looked % LINES_A_LOOK == 0 && clock_mono_us() >= deadline_us)
@@ -152,8 +152,7 @@ enum command_result
 cmd_channel_list(struct request *rq)
 {
 	static const struct job_kind kind = {"channel list", list_step, list_free};
-	struct job_step step = {
-	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
+	struct job_step step = long_reply_first_step(rq, AT_ONCE_US);
 	struct list *list = xcalloc(1, sizeof(*list));
 
 	list->proto = rq->proto;

@@ -84,8 +84,10 @@ gather(struct list *list, uint64_t deadline_us)
 
 	while (next_client(list, &c)) {
 		if (c != NULL && (!list->of_type || client_type_of(c) == list->type)) {
-			list->line(c, now_us, &list->lines.bytes);
-			buffer_append_str(&list->lines.bytes, "\n");
+			struct buffer *room = long_reply_room(&list->lines);
+
+			list->line(c, now_us, room);
+			buffer_append_str(room, "\n");
 		}
 		if (++looked % CLIENTS_A_LOOK == 0 && clock_mono_us() >= deadline_us)
 			return false;
@@ -97,16 +99,18 @@ static enum job_state
 list_step(void *state, struct job_step *step)
 {
 	struct list *list = state;
+	size_t len;
 
 	if (!list->is_gathered) {
 		if (!gather(list, step->deadline_us))
 			return JOB_MORE;
 		list->is_gathered = true;
-		buffer_append_str(&list->lines.bytes, "\r\n");
+		len = long_reply_len(&list->lines);
+		buffer_append_str(long_reply_room(&list->lines), "\r\n");
 		if (list->proto == 2)
-			buffer_appendf(step->reply, "$%zu\r\n", list->lines.bytes.len - 2);
+			buffer_appendf(step->reply, "$%zu\r\n", len);
 		else
-			buffer_appendf(step->reply, "=%zu\r\ntxt:", list->lines.bytes.len + 2);
+			buffer_appendf(step->reply, "=%zu\r\ntxt:", len + 4);
 	}
 	return long_reply_send(&list->lines, step);
 }
@@ -159,8 +163,7 @@ client_lines(struct request *rq, client_line *line, bool with_type)
 {
 	static const struct job_kind kind = {"client list", list_step, list_free};
 	struct list *list = xcalloc(1, sizeof(*list));
-	struct job_step step = {
-	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
+	struct job_step step = long_reply_first_step(rq, AT_ONCE_US);
 
 	list->line = line;
 	list->proto = rq->proto;

@@ -2,13 +2,11 @@
 
 #include "cmd/history_reply.h"
 
-#include <string.h>
-#include <sys/queue.h>
-
 #include "acl/check.h"
 #include "acl/user.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cmd/long_reply.h"
 #include "cmd/position_errors.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
@@ -20,107 +18,85 @@
 #define AT_ONCE_US 1000     /* the work done within the request, before it becomes a job */
 #define MESSAGES_A_LOOK 64  /* between two looks at the clock; or ... */
 #define BYTES_A_LOOK 262144 /* ... this many bytes */
-#define PIECE_BYTES ((size_t)256 << 10)
 
-/* A reply of many MiB in one block would be copied when the block grows. */
-struct piece {
-	TAILQ_ENTRY(piece) next;
-	struct buffer entries; /* encoded */
-};
-
-TAILQ_HEAD(pieces, piece);
+/* A reader goes on behind what it got, so the reply to a READ need not have everything: it has
+ * about so many bytes, the same number for each channel, and of each at least one message. */
+#define READ_BYTES ((size_t)1 << 20)
 
 struct collected {
 	struct history_part part; /* what is left of it; the name is owned */
-	struct pieces pieces;
-	size_t count; /* of entries */
+	size_t count;             /* of entries */
+	size_t bytes_left;        /* of entries that may still be collected */
 };
 
+/* All is collected before the first byte is sent, because the numbers of entries come first. */
 struct history_reply {
 	enum history_reply_shape shape;
 	int proto;
 	uint32_t rules_version; /* limits_version when the user was last found to have the rights */
 	size_t count;           /* of channels */
-	size_t at;              /* the one that is being collected, then sent */
+	size_t at;              /* the one that is being collected */
 	bool is_collected;
-	bool is_begun; /* of the channel that is being sent, the head was sent */
+	struct long_reply entries; /* of each channel its head, and its entries */
+	struct buffer *head;       /* of this channel; NULL: not begun */
 	struct collected channels[];
 };
-
-static void
-drop_piece(struct collected *c)
-{
-	struct piece *piece = TAILQ_FIRST(&c->pieces);
-
-	TAILQ_REMOVE(&c->pieces, piece, next);
-	buffer_release(&piece->entries);
-	xfree(piece);
-}
 
 static void
 reply_free(void *state)
 {
 	struct history_reply *reply = state;
 
-	for (size_t i = 0; i < reply->count; i++) {
-		while (!TAILQ_EMPTY(&reply->channels[i].pieces))
-			drop_piece(&reply->channels[i]);
+	long_reply_release(&reply->entries);
+	for (size_t i = 0; i < reply->count; i++)
 		xfree((char *)(uintptr_t)reply->channels[i].part.channel.ptr);
-	}
 	xfree(reply);
-}
-
-/* The piece to which the next entry goes. */
-static struct buffer *
-next_piece(struct collected *c)
-{
-	struct piece *piece = TAILQ_LAST(&c->pieces, pieces);
-
-	if (piece == NULL || piece->entries.len >= PIECE_BYTES) {
-		piece = xcalloc(1, sizeof(*piece));
-		TAILQ_INSERT_TAIL(&c->pieces, piece, next);
-	}
-	return &piece->entries;
 }
 
 /* Returns the length of the entry. */
 static size_t
-put_entry(struct collected *c, uint64_t epoch, const struct ring_message *m)
+put_entry(struct history_reply *reply, uint64_t epoch, const struct ring_message *m)
 {
-	struct buffer *out = next_piece(c);
-	size_t before = out->len;
+	struct collected *c = &reply->channels[reply->at];
+	struct buffer *out = long_reply_room(&reply->entries);
+	size_t before = out->len, len;
 	char text[POSITION_TEXT_MAX];
-	size_t len = position_print(text, (struct hub_position){epoch, m->seq});
 
 	resp_put_array(out, 2);
-	resp_put_bulk(out, (struct slice){text, len});
+	resp_put_bulk(
+	    out, (struct slice){text, position_print(text, (struct hub_position){epoch, m->seq})});
 	resp_put_bulk(out, m->payload);
+	len = out->len - before;
 	c->count++;
 	c->part.count--;
-	return out->len - before;
+	c->bytes_left -= len < c->bytes_left ? len : c->bytes_left;
+	return len;
 }
 
 /* Collects messages until the look is over. True: no more are wanted. */
 static bool
-collect_forward(struct collected *c, uint64_t epoch, const struct ring *ring)
+collect_forward(struct history_reply *reply, uint64_t epoch, const struct ring *ring)
 {
+	struct collected *c = &reply->channels[reply->at];
 	struct ring_iterator it;
 	struct ring_message m;
 	size_t bytes = 0;
 
 	ring_after(ring, c->part.after_seq, &it);
 	for (int n = 0; n < MESSAGES_A_LOOK && bytes < BYTES_A_LOOK; n++) {
-		if (c->part.count == 0 || !ring_next(&it, &m) || m.seq > c->part.upto_seq)
+		if (c->part.count == 0 || c->bytes_left == 0 || !ring_next(&it, &m) ||
+		    m.seq > c->part.upto_seq)
 			return true;
-		bytes += put_entry(c, epoch, &m);
+		bytes += put_entry(reply, epoch, &m);
 		c->part.after_seq = m.seq;
 	}
 	return false;
 }
 
 static bool
-collect_backward(struct collected *c, uint64_t epoch, const struct ring *ring)
+collect_backward(struct history_reply *reply, uint64_t epoch, const struct ring *ring)
 {
+	struct collected *c = &reply->channels[reply->at];
 	struct ring_reverse_iterator it;
 	struct ring_message m;
 	size_t bytes = 0;
@@ -129,7 +105,7 @@ collect_backward(struct collected *c, uint64_t epoch, const struct ring *ring)
 	for (int n = 0; n < MESSAGES_A_LOOK && bytes < BYTES_A_LOOK; n++) {
 		if (c->part.count == 0 || !ring_previous(&it, &m) || m.seq <= c->part.after_seq)
 			return true;
-		bytes += put_entry(c, epoch, &m);
+		bytes += put_entry(reply, epoch, &m);
 		c->part.upto_seq = m.seq - 1;
 	}
 	return false;
@@ -147,13 +123,13 @@ collect(struct history_reply *reply, struct hub *hub, uint64_t now_us)
 	const struct ring *ring = hub_ring(hub, c->part.channel, now_us);
 	bool is_done;
 
-	if (reply->shape == HISTORY_REPLY_READ && c->part.count > 0 &&
+	if (reply->shape == HISTORY_REPLY_READ && c->part.count > 0 && c->bytes_left > 0 &&
 	    !history_can_resume(history, ring, (struct hub_position){epoch, c->part.after_seq}))
 		return COLLECTING_LOST;
 	if (ring == NULL)
 		return COLLECTING_DONE;
-	is_done = reply->shape == HISTORY_REPLY_REVERSED ? collect_backward(c, epoch, ring)
-							 : collect_forward(c, epoch, ring);
+	is_done = reply->shape == HISTORY_REPLY_REVERSED ? collect_backward(reply, epoch, ring)
+							 : collect_forward(reply, epoch, ring);
 	return is_done ? COLLECTING_DONE : COLLECTING_MORE;
 }
 
@@ -210,37 +186,16 @@ put_head(struct history_reply *reply, struct buffer *out)
 }
 
 static void
-put_channel_head(const struct history_reply *reply, struct buffer *out)
+put_channel_head(const struct history_reply *reply)
 {
 	const struct collected *c = &reply->channels[reply->at];
 
-	if (reply->shape != HISTORY_REPLY_READ)
+	if (reply->shape != HISTORY_REPLY_READ || c->count == 0)
 		return;
 	if (reply->proto == 2)
-		resp_put_array(out, 2);
-	resp_put_bulk(out, c->part.channel);
-	resp_put_array(out, c->count);
-}
-
-/* A piece each step, or all at once if a message could be pushed between two pieces. */
-static enum job_state
-send(struct history_reply *reply, struct job_step *step)
-{
-	for (; reply->at < reply->count; reply->at++, reply->is_begun = false) {
-		struct collected *c = &reply->channels[reply->at];
-
-		while (!TAILQ_EMPTY(&c->pieces)) {
-			if (step->reply->len >= PIECE_BYTES && !client_is_pushed_to(step->client))
-				return JOB_MORE;
-			if (!reply->is_begun)
-				put_channel_head(reply, step->reply);
-			reply->is_begun = true;
-			buffer_append_slice(
-			    step->reply, buffer_slice(&TAILQ_FIRST(&c->pieces)->entries));
-			drop_piece(c);
-		}
-	}
-	return JOB_DONE;
+		resp_put_array(reply->head, 2);
+	resp_put_bulk(reply->head, c->part.channel);
+	resp_put_array(reply->head, c->count);
 }
 
 static enum job_state
@@ -257,16 +212,21 @@ reply_step(void *state, struct job_step *step)
 
 		if (now_us >= step->deadline_us)
 			return JOB_MORE;
+		if (reply->head == NULL)
+			reply->head = long_reply_head(&reply->entries);
 		result = collect(reply, step->server->hub, now_us);
 		if (result == COLLECTING_LOST)
 			return fail_lost(reply, step);
-		if (result == COLLECTING_DONE && ++reply->at == reply->count) {
+		if (result == COLLECTING_MORE)
+			continue;
+		put_channel_head(reply);
+		reply->head = NULL;
+		if (++reply->at == reply->count) {
 			reply->is_collected = true;
-			reply->at = 0;
 			put_head(reply, step->reply);
 		}
 	}
-	return send(reply, step);
+	return long_reply_send(&reply->entries, step);
 }
 
 void
@@ -276,8 +236,7 @@ history_reply_send(struct request *rq, enum history_reply_shape shape,
 	static const struct job_kind kind = {"history", reply_step, reply_free};
 	struct history_reply *reply =
 	    xcalloc(1, sizeof(*reply) + count * sizeof(reply->channels[0]));
-	struct job_step step = {
-	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
+	struct job_step step = long_reply_first_step(rq, AT_ONCE_US);
 
 	reply->shape = shape;
 	reply->proto = rq->proto;
@@ -288,7 +247,8 @@ history_reply_send(struct request *rq, enum history_reply_shape shape,
 
 		reply->channels[i].part = parts[i];
 		reply->channels[i].part.channel.ptr = xmemdup(name.ptr, name.len);
-		TAILQ_INIT(&reply->channels[i].pieces);
+		reply->channels[i].bytes_left =
+		    shape == HISTORY_REPLY_READ ? READ_BYTES / count : SIZE_MAX;
 	}
 	if (reply_step(reply, &step) == JOB_DONE)
 		reply_free(reply);

@@ -22,8 +22,9 @@ struct history_part {
 	uint64_t count;     /* at most so many of them */
 };
 
-/* RANGE: the entries of one channel. READ: for each channel with entries, its name and they. If
- * messages leave the history while a READ collects them the reply is the error "LOST ...". */
+/* RANGE: the entries of one channel. READ: for each channel with entries, its name and they, up to
+ * about 1 MiB in all. If messages leave the history while a READ collects them the reply is the
+ * error "LOST ...". */
 enum history_reply_shape { HISTORY_REPLY_RANGE, HISTORY_REPLY_REVERSED, HISTORY_REPLY_READ };
 
 /* Copies parts; of a RANGE there is one. */

@@ -406,14 +406,12 @@ START_TEST(info_shows_what_is_kept_and_what_is_complete)
 }
 END_TEST
 
-/* A long reply is collected and sent in many turns, and is the same. */
-START_TEST(a_long_reply_is_sent_in_parts)
+/* Publishes so many messages of so many bytes to channel a, which keeps them. */
+static void
+publish_many(size_t count, size_t large)
 {
-	size_t large = 10000, count = 500;
 	char *payload = xcalloc(1, large + 1);
 	struct slice args[3] = {SLICE("publish"), SLICE("a"), {payload, large}};
-	const char *reply;
-
 	struct slice words[6] = {SLICE("history-size"), SLICE("500"), SLICE("history-ttl"),
 	    SLICE("60"), SLICE("history-bytes"), SLICE("10mb")};
 	struct channel_error error;
@@ -426,13 +424,79 @@ START_TEST(a_long_reply_is_sent_in_parts)
 		ck_assert(test_send_args(c, args, 3));
 		ck_assert_str_eq(test_read(c), ":0\r\n");
 	}
+	xfree(payload);
+}
+
+/* The positions have one more digit for 90 messages, and two more for 403. */
+#define LONG_REPLY_LEN (6 + 500 * (4 + 5 + 18 + 2 + 8 + (size_t)10000 + 2) + 90 + 2 * 403)
+
+/* A long reply is collected and sent in many turns, and is the same. */
+START_TEST(a_long_reply_is_sent_in_parts)
+{
+	const char *reply;
+
+	publish_many(500, 10000);
 	ck_assert(!test_send(c, "history range a - +"));
 	reply = test_finish(c);
 	ck_assert_msg(strncmp(reply, "*500\r\n*2\r\n", 10) == 0, "%.40s", reply);
-	/* The positions have one more digit for 90 messages, and two more for 403. */
-	ck_assert_uint_eq(
-	    strlen(reply), 6 + count * (4 + 5 + 18 + 2 + 8 + large + 2) + 90 + 2 * 403);
-	xfree(payload);
+	ck_assert_uint_eq(strlen(reply), LONG_REPLY_LEN);
+}
+END_TEST
+
+START_TEST(a_transaction_and_a_subscriber_get_a_long_reply_whole)
+{
+	const char *reply;
+
+	publish_many(500, 10000);
+	call(c, "multi");
+	call(c, "history range a - +");
+	reply = call(c, "exec");
+	ck_assert_msg(strncmp(reply, "*1\r\n*500\r\n*2\r\n", 14) == 0, "%.40s", reply);
+	ck_assert_uint_eq(strlen(reply), 4 + LONG_REPLY_LEN);
+	call(c, "hello 3");
+	call(c, "subscribe x");
+	if (test_send(c, "history range a - +"))
+		reply = test_read(c);
+	else
+		reply = test_finish(c);
+	ck_assert_msg(strncmp(reply, "*500\r\n*2\r\n", 10) == 0, "%.40s", reply);
+	ck_assert_uint_eq(strlen(reply), LONG_REPLY_LEN);
+}
+END_TEST
+
+static size_t
+entries_in(const char *reply)
+{
+	size_t count = 0;
+
+	for (const char *at = reply; (at = strstr(at, "*2\r\n$")) != NULL; at++)
+		count++;
+	return count;
+}
+
+START_TEST(a_read_gets_about_a_megabyte_of_all_channels_together)
+{
+	const char *reply;
+	char line[64];
+
+	publish_many(500, 10000);
+	if (!test_send(c, "history read channels a 0"))
+		reply = test_finish(c);
+	else
+		reply = test_read(c);
+	/* The channel itself is a pair, too. */
+	ck_assert_uint_eq(entries_in(reply), 1 + (1 << 20) / 10039 + 1);
+	call(c, "channel set b history-size 10 history-ttl 60");
+	while (!hub_reclassify(test_server->hub, 100))
+		;
+	call(c, "publish b 1");
+	if (!test_send(c, "history read count 400 channels a b 0 0"))
+		reply = test_finish(c);
+	else
+		reply = test_read(c);
+	ck_assert_uint_eq(entries_in(reply), 2 + (1 << 19) / 10039 + 1 + 1);
+	snprintf(line, sizeof(line), "%s", with_epoch("history read channels a ^-501"));
+	ck_assert_uint_eq(entries_in(call(c, line)), 2);
 }
 END_TEST
 
@@ -484,6 +548,8 @@ main(void)
 		a_reader_that_leaves_waits_no_more, in_a_transaction_nothing_waits,
 		a_waiting_reader_is_told_if_its_messages_are_gone, rights_are_those_of_a_subscriber,
 		info_shows_what_is_kept_and_what_is_complete, a_long_reply_is_sent_in_parts,
+		a_transaction_and_a_subscriber_get_a_long_reply_whole,
+		a_read_gets_about_a_megabyte_of_all_channels_together,
 		key_events_are_kept_without_subscribers, expiry_and_limits_are_applied_by_turns,
 		NULL});
 }

@@ -38,7 +38,7 @@ struct keys {
 	const struct kv_db *in; /* valid during a step */
 	size_t count;
 	size_t work; /* since the last check of the clock */
-	bool is_gathered, is_begun;
+	bool is_gathered;
 	struct long_reply names;
 };
 
@@ -61,7 +61,7 @@ take_name(struct kv_key *key, void *arg)
 	keys->work += kv_name(key).len * pattern.len / MATCHED_A_WORK;
 	if ((keys->takes_all || glob_match(pattern, kv_name(key), false)) &&
 	    !kv_is_due(keys->in, key, keys->now_ms)) {
-		resp_put_bulk(&keys->names.bytes, kv_name(key));
+		resp_put_bulk(long_reply_room(&keys->names), kv_name(key));
 		keys->count++;
 	}
 	return true;
@@ -103,8 +103,7 @@ cmd_keys(struct request *rq)
 {
 	static const struct job_kind kind = {"keys", keys_step, keys_free};
 	struct keys *keys;
-	struct job_step step = {
-	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
+	struct job_step step = long_reply_first_step(rq, AT_ONCE_US);
 
 	if (!scan_pattern_fits(rq, rq->argv[1]))
 		return COMMAND_DONE;

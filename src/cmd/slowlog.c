@@ -70,7 +70,7 @@ gather(struct get *get, const struct slowlog *log, uint64_t deadline_us)
 		entry = entry_by_id(log, get->next_id);
 		if (entry == NULL)
 			break;
-		put_entry(&get->entries.bytes, entry);
+		put_entry(long_reply_room(&get->entries), entry);
 		get->count++;
 		get->left--;
 		if (get->next_id-- == 0)
@@ -99,8 +99,7 @@ enum command_result
 cmd_slowlog_get(struct request *rq)
 {
 	static const struct job_kind kind = {"slowlog get", get_step, get_free};
-	struct job_step step = {
-	    rq->server, rq->client, rq->reply, .deadline_us = clock_mono_us() + AT_ONCE_US};
+	struct job_step step = long_reply_first_step(rq, AT_ONCE_US);
 	const struct slowlog_entry *newest = slowlog_get(rq->server->slowlog, 0);
 	int64_t count = COUNT_BY_DEFAULT;
 	struct get *get;
