@@ -122,6 +122,6 @@ def test_a_failure_of_the_kept_messages_is_not_reported_as_one_of_the_keys(start
         outcome = wait_until(lambda log=log: failures(daemon.log()[log:]), "the failure", 20)
         if "the keys: " in outcome[0]:  # it was too early
             continue
-        assert outcome[0] == "the child process that sends the kept messages: it ended without a result"
+        assert outcome[0] == "the child process that sends the kept messages and members: it ended without a result"
         break
     assert len(client.call("HISTORY", "RANGE", "c", "-", "+", "COUNT", 500)) == 400

@@ -24,6 +24,8 @@
 #include "server/core.h"
 #include "server/history_image.h"
 #include "server/pause.h"
+#include "server/presence_service.h"
+#include "server/upgrade_image.h"
 
 /* The time to read the configuration, and to open the files. */
 #define START_US 30000000
@@ -175,14 +177,32 @@ on_copied(void *arg, int error)
 		fail_to_copy(h, "keys", error);
 }
 
+static bool
+send_state(void *arg, struct slice part)
+{
+	return send_parts(arg, UPGRADE_STATE, part);
+}
+
+static bool
+dump_state(
+    void *arg, bool with_use, bool (*sink)(void *sink_arg, struct slice commands), void *sink_arg)
+{
+	(void)with_use;
+	return server_upgrade_write(arg, sink, sink_arg);
+}
+
 static int
 write_history(void *arg)
 {
 	struct hand_over *h = arg;
 	struct kept_history kept = {.server = h->wiring->server};
 	const struct persist_keyspace keyspace = kept_history_keyspace(&kept);
+	const struct persist_keyspace state = {.dump = dump_state, .arg = h->wiring->server};
 
-	return key_stream_write(&keyspace, send_history, h) ? 0 : errno;
+	return key_stream_write(&keyspace, send_history, h) &&
+		       key_stream_write(&state, send_state, h)
+		   ? 0
+		   : errno;
 }
 
 static void
@@ -196,7 +216,7 @@ on_history_sent(void *arg)
 	if (error == 0)
 		h->history_is_sent = true;
 	else
-		fail_to_copy(h, "kept messages", error);
+		fail_to_copy(h, "kept messages and members", error);
 }
 
 static uint64_t
@@ -205,7 +225,8 @@ newest_seq(const struct hand_over *h)
 	return history_position(hub_history(h->wiring->server->hub)).seq;
 }
 
-/* A child sends the kept messages: no message is published meanwhile, and reads go on. */
+/* A child sends the kept messages and members: no message is published meanwhile, and reads go on.
+ */
 static void
 copy_history(struct hand_over *h)
 {
@@ -263,6 +284,8 @@ static void
 tell(struct hand_over *h)
 {
 	const char *fault = persist_transfer_fault(persist_of(h));
+	int fds[2], error;
+	bool ok;
 
 	if (fault == NULL && newest_seq(h) != h->history_seq)
 		fault = "a message was kept after the last one was sent";
@@ -270,11 +293,24 @@ tell(struct hand_over *h)
 		fail_because(h, fault);
 		return;
 	}
+	if (!upgrade_channel_open(fds)) {
+		buffer_appendf(&h->why, "socketpair: %s", strerror(errno));
+		fail(h);
+		return;
+	}
 	systemd_notify("MAINPID=%ld", (long)h->successor);
-	if (upgrade_channel_send(h->upgrade.fd, UPGRADE_SERVE, (struct slice){"", 0}, -1, false))
+	ok = upgrade_channel_send(
+	    h->upgrade.fd, UPGRADE_SERVE, (struct slice){"", 0}, fds[1], false);
+	error = errno;
+	close(fds[1]);
+	if (ok) {
+		departures_send(&h->departures, fds[0]);
 		event(h, UPGRADE_EVENT_TOLD);
-	else
+	} else {
+		close(fds[0]);
+		errno = error;
 		fail_to_send(h);
+	}
 }
 
 static void
@@ -326,6 +362,7 @@ event(struct hand_over *h, enum upgrade_event what)
 		copy(h);
 	if ((actions & UPGRADE_FREEZE) != 0) {
 		server_freeze(h->wiring->server, true);
+		presence_service_record(h->wiring->server, true);
 		persist_transfer_sync(persist_of(h));
 		copy_history(h);
 	}
@@ -337,8 +374,10 @@ event(struct hand_over *h, enum upgrade_event what)
 		take_leave(h);
 	if ((actions & UPGRADE_CANCEL) != 0)
 		persist_transfer_cancel(persist_of(h));
-	if ((actions & UPGRADE_THAW) != 0)
+	if ((actions & UPGRADE_THAW) != 0) {
+		presence_service_record(h->wiring->server, false);
 		server_freeze(h->wiring->server, false);
+	}
 	if ((actions & UPGRADE_DROP) != 0)
 		drop(h);
 	if ((actions & UPGRADE_REFUSE) != 0)
@@ -470,6 +509,7 @@ hand_over_turn_ends(struct hand_over *h)
 	const char *fault;
 
 	(void)dump_child_reap(&h->history);
+	departures_turn_ends(&h->departures);
 	if (!hand_over_is_active(h))
 		return;
 	fault = persist_transfer_fault(persist_of(h));
@@ -492,7 +532,14 @@ hand_over_init(
 {
 	*h = (struct hand_over){
 	    .wiring = wiring, .history = {.result_fd = -1}, .done = done, .arg = arg};
+	departures_init(&h->departures, wiring);
 	upgrade_init(&h->upgrade, argv);
+}
+
+void
+hand_over_end(struct hand_over *h)
+{
+	departures_release(&h->departures);
 }
 
 void

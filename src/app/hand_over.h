@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "app/departures.h"
 #include "app/upgrade.h"
 #include "app/upgrade_states.h"
 #include "base/buffer.h"
@@ -29,7 +30,8 @@ struct hand_over {
 	uint64_t since_us;                /* when the state began */
 	struct net_watch *input, *output; /* owned; NULL: not watched */
 	pid_t successor;                  /* as it says */
-	struct dump_child history;        /* sends the kept messages while nothing changes */
+	struct departures departures;
+	struct dump_child history; /* sends the kept messages and members while nothing changes */
 	struct net_watch *history_end;
 	bool history_is_sent;
 	uint64_t history_seq;    /* the newest position that it sends */
@@ -50,6 +52,9 @@ bool hand_over_is_active(const struct hand_over *h);
 
 /* Gives the upgrade up, if there is one, without a line in the log. */
 void hand_over_cancel(struct hand_over *h);
+
+/* Call it before the event loop is released: nothing is sent any more. */
+void hand_over_end(struct hand_over *h);
 
 /* Call it at the end of each turn, when the turn's changes were passed on (persist_turn_ends). */
 void hand_over_turn_ends(struct hand_over *h);

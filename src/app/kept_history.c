@@ -57,6 +57,8 @@ kept_history_end(struct kept_history *kept)
 	struct history_image_reader *reader = kept->reader;
 
 	kept->reader = NULL;
+	if (reader != NULL)
+		kept->has_other_lines = history_image_has_other_lines(reader);
 	return reader != NULL && history_image_end(reader);
 }
 

@@ -15,6 +15,7 @@ struct server;
 struct kept_history {
 	struct server *server;
 	struct history_image_reader *reader; /* between replay_begin() and kept_history_end() */
+	bool has_other_lines; /* after kept_history_end(): the options of channels were others */
 };
 
 struct persist_keyspace kept_history_keyspace(struct kept_history *kept);

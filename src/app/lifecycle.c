@@ -37,6 +37,12 @@ lifecycle_release(struct lifecycle *l)
 	hand_over_release(&l->hand_over);
 }
 
+void
+lifecycle_end(struct lifecycle *l)
+{
+	hand_over_end(&l->hand_over);
+}
+
 /* A daemon that shuts down starts no successor. */
 static void
 cancel_upgrade(struct lifecycle *l)

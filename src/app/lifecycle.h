@@ -36,6 +36,9 @@ void lifecycle_init(
     struct lifecycle *l, struct wiring *wiring, const struct settings *settings, char **argv);
 void lifecycle_release(struct lifecycle *l);
 
+/* Call it when the event loop has ended, before it is released. */
+void lifecycle_end(struct lifecycle *l);
+
 void lifecycle_signal(struct lifecycle *l, int signal); /* SIGTERM, SIGINT, SIGUSR2, SIGCHLD */
 
 /* SHUTDOWN by a client; for the callbacks of struct wiring. */

@@ -10,6 +10,7 @@
 
 #include "app/config_source.h"
 #include "app/daemon.h"
+#include "app/departures.h"
 #include "app/kept_history.h"
 #include "app/lifecycle.h"
 #include "app/listening.h"
@@ -38,6 +39,7 @@ struct fanfared {
 	struct lifecycle lifecycle;
 	struct systemd_sockets passed; /* to listen on */
 	int announce_fd;               /* the socket to the predecessor in an upgrade; -1: none */
+	struct departures departures;  /* from the predecessor */
 };
 
 static const char usage[] = "usage: fanfared [-c FILE | FILE] [--directive value ...] [option]\n";
@@ -349,14 +351,15 @@ load_keys(struct fanfared *f)
 static bool
 take_over(struct fanfared *f)
 {
-	int announce_fd = f->announce_fd;
+	int announce_fd = f->announce_fd, departures_fd;
 	const char *pidfile = f->settings.pidfile;
 
 	f->announce_fd = -1;
-	if (!take_over_serve(announce_fd)) {
+	if (!take_over_serve(announce_fd, &departures_fd)) {
 		refuse(&f->settings, "upgrade: the process that started this one gave up");
 		return false;
 	}
+	departures_receive(&f->departures, departures_fd);
 	persistence_name_owner(f->wiring.persistence);
 	if (pidfile[0] != '\0' && !pidfile_write(pidfile))
 		log_error("pidfile %s: %s", pidfile, strerror(errno));
@@ -432,6 +435,7 @@ start_serving(struct fanfared *f)
 	f->wiring.arg = f;
 	if (!wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
+	departures_init(&f->departures, &f->wiring);
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	f->live.persistence = f->wiring.persistence;
@@ -506,6 +510,8 @@ serve(struct fanfared *f, int ready_fd)
 	if (f->settings.disk.history_save && !f->lifecycle.has_handed_over)
 		is_saved = kept_history_save(f->wiring.server) ||
 			   persistence_is_forced(f->wiring.persistence);
+	lifecycle_end(&f->lifecycle);
+	departures_release(&f->departures);
 	is_written = wiring_release(&f->wiring);
 	log_notice("stopped");
 	return is_saved && is_written;

@@ -17,6 +17,7 @@
 #include "persist/key_stream.h"
 #include "persist/keyspace.h"
 #include "persist/transfer.h"
+#include "server/upgrade_image.h"
 
 /* The time that this process waits for the answer when it has everything. */
 #define ANSWER_MS 10000
@@ -26,8 +27,9 @@
 struct receiver {
 	struct persistence *persistence;
 	struct persist_keyspace keyspace;
-	struct key_stream_reader keys, changes, history;
+	struct key_stream_reader keys, changes, history, state;
 	struct kept_history kept;
+	struct upgrade_image_reader image;
 	bool has_files; /* what is to be taken over was announced */
 	bool is_at_end; /* everything has arrived */
 	uint64_t begun_us;
@@ -100,11 +102,55 @@ read_history(struct receiver *r, const struct upgrade_packet *packet)
 	return ok;
 }
 
+static void
+state_begin(void *arg, bool with_use)
+{
+	(void)arg;
+	(void)with_use;
+}
+
+static bool
+state_command(void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len)
+{
+	return upgrade_image_read(arg, argv, argc, error, error_len);
+}
+
+static void
+state_end(void *arg)
+{
+	(void)arg;
+}
+
+static bool
+read_state(struct receiver *r, const struct upgrade_packet *packet)
+{
+	const struct persist_keyspace state = {.replay_begin = state_begin,
+	    .replay = state_command,
+	    .replay_end = state_end,
+	    .arg = &r->image};
+	struct slice part = {packet->payload, packet->len};
+	struct buffer why = {0};
+	bool ok = key_stream_read(&r->state, &state, part, &why);
+
+	if (!ok)
+		buffer_appendf(r->error, "the members of channels did not arrive intact: %.*s",
+		    (int)why.len, why.ptr);
+	buffer_release(&why);
+	return ok;
+}
+
 static bool
 has_whole_history(struct receiver *r)
 {
 	return key_stream_is_whole(&r->history) && r->history.has_end_mark &&
 	       kept_history_end(&r->kept);
+}
+
+static bool
+has_whole_state(struct receiver *r)
+{
+	return upgrade_image_end(&r->image) && key_stream_is_whole(&r->state) &&
+	       r->state.has_end_mark;
 }
 
 /* Takes the lock of the packet. */
@@ -124,6 +170,10 @@ on_end(struct receiver *r, struct upgrade_packet *packet)
 	}
 	if (!has_whole_history(r)) {
 		buffer_append_str(r->error, "the kept messages did not arrive completely");
+		return false;
+	}
+	if (!has_whole_state(r)) {
+		buffer_append_str(r->error, "the members of channels did not arrive completely");
 		return false;
 	}
 	if ((all.files.lock_fd != -1) != (packet->passed_fd != -1)) {
@@ -152,6 +202,8 @@ on_packet(struct receiver *r, struct upgrade_packet *packet)
 		break;
 	case UPGRADE_HISTORY:
 		return read_history(r, packet);
+	case UPGRADE_STATE:
+		return read_state(r, packet);
 	case UPGRADE_END:
 		return on_end(r, packet);
 	default:
@@ -212,11 +264,14 @@ take_over_keys(int fd, struct server *server, struct persistence *persistence, s
 		return false;
 	}
 	r.keyspace.replay_begin(r.keyspace.arg, true);
+	upgrade_image_begin(&r.image, server);
 	ok = receive(&r, fd);
 	r.keyspace.replay_end(r.keyspace.arg);
 	key_stream_release(&r.keys);
 	key_stream_release(&r.changes);
 	key_stream_release(&r.history);
+	key_stream_release(&r.state);
+	(void)!upgrade_image_end(&r.image);
 	(void)!kept_history_end(&r.kept); /* if it failed */
 	if (ok)
 		log_notice("upgrade: %zu keys and %" PRIu64 " changes taken over in %.3f s",
@@ -224,28 +279,34 @@ take_over_keys(int fd, struct server *server, struct persistence *persistence, s
 		    (double)(clock_mono_us() - r.begun_us) / 1e6);
 	else
 		say_no(fd, error);
+	if (ok && r.kept.has_other_lines)
+		log_notice("upgrade: the channel options differ from those of the process before: "
+			   "those of this configuration apply");
 	return ok;
 }
 
 /* An answer that was sent must not be overlooked: then no process would serve. So a call that fails
  * is repeated. */
 static bool
-read_answer(int fd)
+read_answer(int fd, int *departures_fd)
 {
 	struct upgrade_packet packet = {.passed_fd = -1};
 	enum upgrade_receipt receipt;
 	int tries = 0;
+	bool ok;
 
 	while ((receipt = upgrade_channel_receive(fd, &packet, false)) == UPGRADE_FAILED &&
 	       ++tries < ANSWER_TRIES)
 		(void)poll(NULL, 0, ANSWER_PAUSE_MS);
-	if (packet.passed_fd != -1)
+	ok = receipt == UPGRADE_RECEIVED && packet.message == UPGRADE_SERVE;
+	if (!ok && packet.passed_fd != -1)
 		close(packet.passed_fd);
-	return receipt == UPGRADE_RECEIVED && packet.message == UPGRADE_SERVE;
+	*departures_fd = ok ? packet.passed_fd : -1;
+	return ok;
 }
 
 bool
-take_over_serve(int fd)
+take_over_serve(int fd, int *departures_fd)
 {
 	struct pollfd answer = {.fd = fd, .events = POLLIN};
 	bool ok;
@@ -254,7 +315,7 @@ take_over_serve(int fd)
 		(void)poll(&answer, 1, ANSWER_MS);
 	/* From now on no answer can be sent; one that was sent before is still read. */
 	(void)shutdown(fd, SHUT_RD);
-	ok = read_answer(fd);
+	ok = read_answer(fd, departures_fd);
 	close(fd);
 	return ok;
 }

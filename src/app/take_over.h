@@ -22,8 +22,11 @@ struct server;
 bool take_over_keys(int fd, struct server *server, struct persistence *persistence,
     struct buffer *error) __attribute__((warn_unused_result));
 
-/* Reports that this process can serve, and waits for the answer. Takes fd. False: it must not
- * serve. After true nothing may fail any more. */
-bool take_over_serve(int fd) __attribute__((warn_unused_result));
+/*
+ * Reports that this process can serve, and waits for the answer. Takes fd. False: it must not
+ * serve. After true nothing may fail any more, and *departures_fd is the socket of departures.h;
+ * the caller owns it; -1: none arrived.
+ */
+bool take_over_serve(int fd, int *departures_fd) __attribute__((warn_unused_result));
 
 #endif

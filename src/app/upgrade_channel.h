@@ -15,7 +15,7 @@
  * Each packet has the version of this protocol, so that processes of different versions refuse each
  * other. Both processes are on one machine and of one user: payloads are structs.
  */
-#define UPGRADE_CHANNEL_VERSION 2
+#define UPGRADE_CHANNEL_VERSION 3
 
 /* The most bytes in the payload of one packet. */
 #define UPGRADE_PAYLOAD_MAX ((size_t)64 << 10)
@@ -30,8 +30,10 @@ enum upgrade_message {
 	UPGRADE_KEYS,    /* a part of the stream with the keys of one moment */
 	UPGRADE_CHANGES, /* a part of the stream with the changes since then */
 	UPGRADE_HISTORY, /* a part of the stream with the kept messages of channels */
-	UPGRADE_END,     /* the same, and the lock of the folder if there is one */
-	UPGRADE_SERVE,   /* it shall serve */
+	UPGRADE_STATE,   /* a part of the stream with members and keys of messages */
+	UPGRADE_END,     /* as UPGRADE_FILES, and the lock of the folder if there is one */
+	UPGRADE_SERVE,   /* it shall serve, and the socket of UPGRADE_PARTED */
+	UPGRADE_PARTED,  /* a part of the stream with members that leave; see departures.h */
 	/* From the child that should have become the successor: */
 	UPGRADE_NO_PROGRAM, /* payload: the errno of the failed execve(), int64_t */
 };

@@ -19,6 +19,9 @@
  * - No change is acknowledged after the state that the successor has: from UPGRADE_FREEZE on,
  *   commands that change keys wait. Either they continue after UPGRADE_THAW, or they are refused
  *   after UPGRADE_TAKE_LEAVE.
+ * - No member of a channel seems to leave or to join: the same child sends the members, events wait
+ *   since UPGRADE_FREEZE and are published by the one that serves afterwards, and what leaves since
+ *   then is recorded for the successor.
  * - No position of a kept message is given twice. A child sends the kept messages after
  *   UPGRADE_FREEZE, when nothing is published; if one is kept all the same, the upgrade fails.
  * After UPGRADE_TAKE_LEAVE this process keeps no message.
@@ -33,7 +36,7 @@ enum upgrade_state {
 	UPGRADE_WAITS,     /* ... is ready to receive; a snapshot or rewrite has to end first */
 	UPGRADE_COPIES,    /* a child sends the keys; changes are collected */
 	UPGRADE_FOLLOWS,   /* the changes are sent, until few are left */
-	UPGRADE_FREEZES,   /* nothing changes; the last changes and the kept messages are sent */
+	UPGRADE_FREEZES,   /* nothing changes; the last changes, messages and members are sent */
 	UPGRADE_CONCLUDES, /* the successor has everything and opens the files */
 	UPGRADE_DONE,      /* it serves */
 };

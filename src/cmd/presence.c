@@ -12,6 +12,7 @@
 #include "cmd/publish_check.h"
 #include "resp/writer.h"
 #include "server/client.h"
+#include "server/pause.h"
 #include "server/presence_service.h"
 #include "server/request.h"
 #include "server/server_config.h"
@@ -100,13 +101,23 @@ put_result(struct request *rq, enum presence_result result)
 	}
 }
 
+/* Returns false after replying with an error: a member that comes now is one of the process that
+ * has taken over. */
+static bool
+check_serves(struct request *rq)
+{
+	if (rq->server->pause->handed_over)
+		request_error(rq, PAUSE_HANDED_OVER);
+	return !rq->server->pause->handed_over;
+}
+
 enum command_result
 cmd_presence_join(struct request *rq)
 {
 	struct client *c = rq->client;
 	struct slice info;
 
-	if (!check_names(rq) || !parse_info(rq, 4, &info))
+	if (!check_names(rq) || !parse_info(rq, 4, &info) || !check_serves(rq))
 		return COMMAND_DONE;
 	put_result(rq, presence_join(presence_of(rq), &session_of(c)->presence, rq->argv[2],
 			   rq->argv[3], info, rq->now_us));
@@ -142,7 +153,7 @@ cmd_presence_touch(struct request *rq)
 		request_error(rq, "ERR TTL must be 0 to %d seconds", PRESENCE_LEASE_MAX_S);
 		return COMMAND_DONE;
 	}
-	if (parse_info(rq, 6, &info))
+	if (parse_info(rq, 6, &info) && check_serves(rq))
 		put_result(rq, presence_touch(presence_of(rq), rq->argv[2], rq->argv[3],
 				   lease_s * SECOND_US, info, rq->now_us));
 	return COMMAND_DONE;

@@ -409,19 +409,37 @@ START_TEST(an_event_for_which_there_is_no_memory_is_counted)
 }
 END_TEST
 
-START_TEST(an_upgrade_freezes_events_and_leases)
+START_TEST(an_upgrade_freezes_events_and_members_that_come)
 {
-	server_freeze(test_server, true);
 	test_call(ann, "presence join room ann");
+	server_freeze(test_server, true);
 	ck_assert_str_eq(heard(), "");
 	ck_assert(!test_send(ben, "presence touch room ben ttl 5"));
+	assert_says(ann, "presence leave room ann", ":1\r\n");
+	ck_assert(!test_send(ann, "presence join room ann"));
 	server_freeze(test_server, false);
+	ck_assert_str_eq(test_finish(ann), ":0\r\n");
+	ck_assert_str_eq(test_finish(ben), ":1\r\n");
 	assert_says(ann, "ping", "+PONG\r\n");
 	ck_assert_str_eq(heard(),
 	    "__occupancy__:room {\"event\":\"occupied\"}\n"
 	    "__presence__:room {\"event\":\"join\",\"member\":\"ann\",\"info\":\"\"}\n"
 	    "__presence__:room {\"event\":\"join\",\"member\":\"ben\",\"info\":\"\"}\n");
-	ck_assert_str_eq(test_finish(ben), ":1\r\n");
+}
+END_TEST
+
+START_TEST(after_an_upgrade_members_only_leave_and_events_are_the_successors)
+{
+	test_call(ann, "presence join room ann");
+	(void)heard();
+	test_server->pause->handed_over = true;
+	assert_says(ben, "presence join room ben", "-" PAUSE_HANDED_OVER "\r\n");
+	assert_says(ben, "presence touch room ben ttl 5", "-" PAUSE_HANDED_OVER "\r\n");
+	assert_says(ann, "presence leave room ann", ":1\r\n");
+	pass(100);
+	ck_assert_str_eq(heard(), "");
+	ck_assert(!is_waiting());
+	assert_says(ben, "presence count room", "*2\r\n$4\r\nroom\r\n:0\r\n");
 }
 END_TEST
 
@@ -472,6 +490,7 @@ main(void)
 		a_client_that_loses_the_right_to_a_channel_it_joined_is_closed,
 		an_event_whose_channel_would_be_too_long_is_counted,
 		an_event_for_which_there_is_no_memory_is_counted,
-		an_upgrade_freezes_events_and_leases, figures_are_shown, help_names_each_subcommand,
-		NULL});
+		an_upgrade_freezes_events_and_members_that_come,
+		after_an_upgrade_members_only_leave_and_events_are_the_successors,
+		figures_are_shown, help_names_each_subcommand, NULL});
 }

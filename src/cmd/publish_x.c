@@ -11,6 +11,7 @@
 #include "pubsub/position.h"
 #include "resp/writer.h"
 #include "server/client.h"
+#include "server/pause.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 
@@ -135,6 +136,17 @@ has_room_for_key(struct request *rq, const struct hub_post *post, const struct o
 	return false;
 }
 
+/* Returns false after replying with an error: the process that has taken over would not know the
+ * key, and publish the message again. */
+static bool
+may_store(struct request *rq, const struct options *options)
+{
+	if (!options->has_key || !rq->server->pause->handed_over)
+		return true;
+	request_error(rq, PAUSE_HANDED_OVER);
+	return false;
+}
+
 /* The window of this request: its own or that of its channel. */
 static uint64_t
 window_us(const struct request *rq, const struct hub_post *post, const struct options *options)
@@ -169,7 +181,7 @@ cmd_publishx(struct request *rq)
 		return COMMAND_DONE;
 	}
 	if (!publish_allows(rq, post.kind, post.channel, post.payload) ||
-	    !has_room_for_key(rq, &post, &options))
+	    !may_store(rq, &options) || !has_room_for_key(rq, &post, &options))
 		return COMMAND_DONE;
 	if (options.no_echo)
 		post.except = &rq->client->subscriber;

@@ -171,6 +171,26 @@ idempotency_add(struct idempotency *keys, struct slice channel, struct slice key
 	e->outcome = *outcome;
 }
 
+bool
+idempotency_each(const struct idempotency *keys, uint64_t now_us,
+    bool (*visit)(void *arg, const struct idempotency_record *record), void *arg)
+{
+	for (size_t i = 0; i < keys->queue.count; i++) {
+		const struct time_queue_entry *queued = time_queue_at(&keys->queue, (uint32_t)i);
+		const struct entry *e = queued->thing;
+		const struct idempotency_record record = {
+		    .channel = {e->bytes, e->channel_len},
+		    .key = {e->bytes + e->channel_len, e->key_len},
+		    .outcome = &e->outcome,
+		    .end_us = (uint64_t)queued->at,
+		};
+
+		if (record.end_us > now_us && !visit(arg, &record))
+			return false;
+	}
+	return true;
+}
+
 static void
 forget(struct idempotency *keys, struct entry *e)
 {

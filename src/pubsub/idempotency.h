@@ -40,6 +40,17 @@ bool idempotency_has_room(struct idempotency *keys, struct slice channel, struct
 void idempotency_add(struct idempotency *keys, struct slice channel, struct slice key,
     const struct hub_outcome *outcome, uint64_t now_us, uint64_t window_us);
 
+/* For the successor of an upgrade, which adds the keys again: calls visit for each key whose window
+ * has not ended. False: visit returned false. */
+struct idempotency_record {
+	struct slice channel, key;
+	const struct hub_outcome *outcome;
+	uint64_t end_us; /* of its window */
+};
+bool idempotency_each(const struct idempotency *keys, uint64_t now_us,
+    bool (*visit)(void *arg, const struct idempotency_record *record), void *arg)
+    __attribute__((warn_unused_result));
+
 /* To be called regularly: frees at most `budget` keys whose window has ended. True if more of them
  * may be left. */
 bool idempotency_expire(struct idempotency *keys, uint64_t now_us, size_t budget);

@@ -193,6 +193,45 @@ START_TEST(it_agrees_with_a_plain_model)
 }
 END_TEST
 
+static bool
+pass_on(void *arg, const struct idempotency_record *record)
+{
+	idempotency_add(arg, record->channel, record->key, record->outcome, START + 30 * SECOND,
+	    record->end_us - (START + 30 * SECOND));
+	return true;
+}
+
+static bool
+stop(void *arg, const struct idempotency_record *record)
+{
+	(void)record;
+	return --*(int *)arg > 0;
+}
+
+START_TEST(all_keys_pass_with_the_rest_of_their_windows)
+{
+	struct idempotency *next = idempotency_new(), *before = keys;
+	int most = 1;
+
+	add("c", "over", 1, START, 30 * SECOND);
+	add("c", "k", 2, START, 40 * SECOND);
+	add("", "k", 3, START, 50 * SECOND);
+	add("c", "", 4, START, 60 * SECOND);
+	ck_assert(idempotency_each(keys, START + 30 * SECOND, pass_on, next));
+	ck_assert(!idempotency_each(keys, START + 30 * SECOND, stop, &most));
+	ck_assert_int_eq(most, 0);
+	keys = next;
+	ck_assert_uint_eq(idempotency_count(keys), 3);
+	ck_assert_int_eq(found("c", "over", START + 30 * SECOND), -1);
+	ck_assert_int_eq(found("c", "k", START + 40 * SECOND - 1), 2);
+	ck_assert_int_eq(found("c", "k", START + 40 * SECOND), -1);
+	ck_assert_int_eq(found("", "k", START + 50 * SECOND - 1), 3);
+	ck_assert_int_eq(found("c", "", START + 60 * SECOND - 1), 4);
+	ck_assert_int_eq(found("c", "", START + 60 * SECOND), -1);
+	idempotency_free(before);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -202,5 +241,5 @@ main(void)
 		keys_whose_window_has_ended_make_room_and_no_others,
 		a_long_channel_and_key_count_as_several_keys,
 		many_keys_are_freed_in_steps_with_all_their_memory, it_agrees_with_a_plain_model,
-		NULL});
+		all_keys_pass_with_the_rest_of_their_windows, NULL});
 }

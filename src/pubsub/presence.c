@@ -167,6 +167,9 @@ part(struct presence *p, struct presence_join *join, uint64_t now_us)
 	presence_free_join(p, join);
 	if (m->connections > 0)
 		return;
+	if (p->config.parted != NULL)
+		p->config.parted(
+		    p->config.arg, presence_channel_name(m->channel), presence_record_name(m));
 	m->leave_at_us = now_us + presence_channel_options(p, m->channel)->leave_delay_us;
 	presence_member_moves(p, m, MEMBER_EVENT_PARTED, now_us);
 }

@@ -61,6 +61,9 @@ struct presence_config {
 	const struct presence_limits *limits; /* borrowed, may change */
 	/* Writes the options of a channel. It must not call presence_*. */
 	void (*options)(void *arg, struct slice channel, struct presence_options *out);
+	/* NULL, or called when the last connection of a member has left. It must not call
+	 * presence_*. */
+	void (*parted)(void *arg, struct slice channel, struct slice member);
 	void *arg;
 };
 

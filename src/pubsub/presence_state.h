@@ -12,7 +12,7 @@
 /*
  * The records of presence, for the files presence*.c only. Each file uses those before it:
  * presence_record.c (memory and tables), presence_event.c (events that wait), presence_life.c
- * (states), presence.c.
+ * (states), presence.c, presence_image.c.
  */
 struct channel_tree;
 struct topic;

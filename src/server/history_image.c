@@ -267,10 +267,16 @@ server_history_hand_over(struct server *server)
 }
 
 bool
+history_image_has_other_lines(const struct history_image_reader *r)
+{
+	return !channel_lines_equal(r->lines, hub_channel_lines(r->server->hub));
+}
+
+bool
 history_image_end(struct history_image_reader *r)
 {
-	bool differ = !channel_lines_equal(r->lines, hub_channel_lines(r->server->hub));
-	bool ok = r->state == IMAGE_WHOLE && hub_image_end(&r->hub, differ);
+	bool ok =
+	    r->state == IMAGE_WHOLE && hub_image_end(&r->hub, history_image_has_other_lines(r));
 
 	if (!ok)
 		server_history_forget(r->server);

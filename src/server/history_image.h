@@ -39,6 +39,9 @@ struct history_image_reader *history_image_begin(struct server *server);
 bool history_image_read(struct history_image_reader *r, const struct slice *argv, size_t argc,
     char *error, size_t error_len) __attribute__((warn_unused_result));
 
+/* True if the lines read so far are other options of channels than those of this server. */
+bool history_image_has_other_lines(const struct history_image_reader *r);
+
 /*
  * True: the image was complete, and the server continues its positions. False: it has no kept
  * messages, and a new epoch.

@@ -2,12 +2,15 @@
 
 #include "server/presence_service.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "pubsub/hub.h"
 #include "server/client.h"
 #include "server/core.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
+#include "server/upgrade_image.h"
 #include "json/writer.h"
 
 /* Steps of presence_turn between two checks of the clock. */
@@ -47,6 +50,15 @@ read_options(void *arg, struct slice channel, struct presence_options *out)
 }
 
 static void
+note_parted(void *arg, struct slice channel, struct slice member)
+{
+	const struct server *server = arg;
+
+	if (server->presence->records_parted)
+		upgrade_image_put_parted(&server->presence->parted, channel, member);
+}
+
+static void
 lines_changed(struct hub_options_watch *watch)
 {
 	struct presence_service *service =
@@ -59,10 +71,13 @@ void
 presence_service_init(struct server *server)
 {
 	struct presence_service *service = server->presence;
-	const struct presence_config config = {
-	    .limits = &server->config->presence, .options = read_options, .arg = server};
+	const struct presence_config config = {.limits = &server->config->presence,
+	    .options = read_options,
+	    .parted = note_parted,
+	    .arg = server};
 
 	service->presence = presence_new(&config);
+	presence_owner_init(&service->elsewhere);
 	service->watch.lines_changed = lines_changed;
 	hub_watch_options(server->hub, &service->watch);
 }
@@ -73,9 +88,26 @@ presence_service_release(struct server *server)
 	struct presence_service *service = server->presence;
 
 	hub_unwatch_options(&service->watch);
+	presence_service_record(server, false);
+	if (!presence_detach(service->presence, &service->elsewhere, server->now_us, SIZE_MAX))
+		assert(!"there are fewer joins than the budget");
 	presence_free(service->presence);
 	buffer_release(&service->channel);
 	buffer_release(&service->message);
+}
+
+void
+presence_service_record(struct server *server, bool is_on)
+{
+	server->presence->records_parted = is_on;
+	if (!is_on)
+		buffer_release(&server->presence->parted);
+}
+
+void
+presence_service_end_elsewhere(struct server *server)
+{
+	server->presence->elsewhere_is_over = true;
 }
 
 bool
@@ -96,7 +128,8 @@ publish(struct server *server, const struct presence_event *event)
 	struct counters *counters = &server->statistics->counters;
 	size_t receivers;
 
-	if (event->kind == PRESENCE_NO_EVENT)
+	/* The events are those of the process that has taken over. */
+	if (event->kind == PRESENCE_NO_EVENT || server->pause->handed_over)
 		return;
 	buffer_clear(channel);
 	buffer_append_str(channel, names[event->kind].channel);
@@ -117,13 +150,31 @@ publish(struct server *server, const struct presence_event *event)
 		counters->skipped_presence_events++;
 }
 
+/* True if more can be done at once. */
+static bool
+end_elsewhere(struct server *server, uint64_t now_us, uint64_t deadline_us)
+{
+	struct presence_service *service = server->presence;
+
+	while (service->elsewhere_is_over) {
+		service->elsewhere_is_over =
+		    !presence_detach(service->presence, &service->elsewhere, now_us, STEPS_A_LOOK);
+		if (clock_mono_us() >= deadline_us)
+			break;
+	}
+	return service->elsewhere_is_over;
+}
+
 uint64_t
 presence_service_turn(struct server *server, uint64_t now_us, uint64_t deadline_us)
 {
 	struct presence *presence = server->presence->presence;
 	struct presence_event event;
-	uint64_t due_us = presence_due_us(presence, now_us);
+	uint64_t due_us;
 
+	if (end_elsewhere(server, now_us, deadline_us))
+		return 0;
+	due_us = presence_due_us(presence, now_us);
 	if (due_us > now_us)
 		return due_us - now_us;
 	while (presence_turn(presence, now_us, STEPS_A_LOOK))

@@ -28,10 +28,24 @@ struct presence_service {
 	struct presence *presence;
 	struct hub_options_watch watch;
 	struct buffer channel, message; /* of the event that is being published */
+	/* Connections that are still in the process before this one; see upgrade_image.h. */
+	struct presence_owner elsewhere;
+	bool elsewhere_is_over;
+	/* The other side: members whose last connection has left, as commands of upgrade_image.h.
+	 */
+	bool records_parted;
+	struct buffer parted;
 };
 
 void presence_service_init(struct server *server);
 void presence_service_release(struct server *server);
+
+/* An upgrade: from now on the members whose last connection leaves are recorded for the successor;
+ * false: no more, and what was recorded is forgotten. */
+void presence_service_record(struct server *server, bool is_on);
+
+/* The process before this one has ended: its connections leave, in slices. */
+void presence_service_end_elsewhere(struct server *server);
 
 /* Removes at most `budget` joins of the client; true if none is left. */
 bool presence_release_client(struct client *c, size_t budget) __attribute__((warn_unused_result));

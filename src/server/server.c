@@ -507,7 +507,8 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	wait_us = earlier(wait_us, run_replays(server, now_us, begun_us + budget_us / 2));
 	more = release_gone(server, begun_us + budget_us / 2);
-	if (!server->pause->frozen) /* it publishes events */
+	/* Not while an upgrade passes members on: it publishes events, and lets members leave. */
+	if (!server->pause->frozen)
 		wait_us = earlier(
 		    wait_us, presence_service_turn(server, now_us, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
