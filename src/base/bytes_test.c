@@ -71,6 +71,38 @@ START_TEST(comparison_without_case_folds_ascii_letters_only)
 }
 END_TEST
 
+static int
+lower(int c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+/* Texts of every length up to 20, which differ at one place. */
+START_TEST(comparison_without_case_is_right_for_all_bytes_at_all_places)
+{
+	static const int differences[] = {0, 0x20, 0x80, 0xa0, 0x01, 0x40};
+	char a[21], b[21];
+
+	for (size_t len = 1; len <= 20; len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (int pair = 0; pair < 256 * 6; pair++) {
+				int x = pair & 255, y = x ^ differences[pair >> 8];
+
+				if (y == 0)
+					continue;
+				memcpy(a, "PubSub-Z~\xe4 and more!", len);
+				memcpy(b, "pUBSUB-z~\xe4 AND more!", len);
+				b[len] = '\0';
+				a[at] = (char)x;
+				b[at] = (char)y;
+				ck_assert_int_eq(slice_is_nocase((struct slice){a, len}, b),
+				    lower(x) == lower(y));
+			}
+		}
+	}
+}
+END_TEST
+
 START_TEST(order_is_that_of_unsigned_bytes_and_the_shorter_first)
 {
 	ck_assert_int_lt(slice_compare(SLICE("a"), SLICE("b")), 0);
@@ -152,6 +184,7 @@ main(void)
 	    (const TTest *[]){slices_are_equal_when_length_and_bytes_are,
 		secrets_are_equal_when_length_and_bytes_are,
 		comparison_without_case_folds_ascii_letters_only,
+		comparison_without_case_is_right_for_all_bytes_at_all_places,
 		order_is_that_of_unsigned_bytes_and_the_shorter_first,
 		integers_are_read_up_to_their_limits_and_no_further,
 		only_one_spelling_of_an_integer_is_read, unsigned_integers_go_up_to_64_bits,
