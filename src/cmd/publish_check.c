@@ -18,11 +18,6 @@
 
 #define RATE_OPTIONS (CHANNEL_BIT(publish_rate) | CHANNEL_BIT(publish_bytes))
 
-/* The options that are looked at before the hub gets a message. */
-#define OPTIONS_BEFORE_HUB                                                                         \
-	(CHANNEL_BIT(no_echo) | CHANNEL_BIT(publish_users) | CHANNEL_BIT(max_message) |            \
-	    RATE_OPTIONS)
-
 void
 channel_name_error(struct request *rq)
 {
@@ -90,15 +85,6 @@ is_within_rate(struct request *rq, const struct channel_options *options, struct
 	request_error(rq,
 	    "ERR max number of channels with a publish rate reached (max-rated-channels %zu)", max);
 	return false;
-}
-
-bool
-publish_is_limited(const struct request *rq)
-{
-	const struct server *server = rq->server;
-
-	return rq->client->user->limits.any || server->pause->handed_over ||
-	       (hub_options_in_use(server->hub) & OPTIONS_BEFORE_HUB) != 0;
 }
 
 bool

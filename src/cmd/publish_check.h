@@ -3,9 +3,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "acl/user.h"
 #include "base/bytes.h"
+#include "pubsub/channel_options.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/subscriber.h"
+#include "server/client.h"
+#include "server/pause.h"
 #include "server/request.h"
 
 /*
@@ -21,7 +27,16 @@
 /* For the usual case: false if no limit of the user and no option of any channel can refuse the
  * message or exclude a subscriber from it. Then publish_count() does nothing, and publish_allows()
  * checks the length of the name only. */
-bool publish_is_limited(const struct request *rq);
+static inline bool
+publish_is_limited(const struct request *rq)
+{
+	const uint32_t options = CHANNEL_BIT(no_echo) | CHANNEL_BIT(publish_users) |
+				 CHANNEL_BIT(max_message) | CHANNEL_BIT(publish_rate) |
+				 CHANNEL_BIT(publish_bytes);
+
+	return rq->client->user->limits.any || rq->server->pause->handed_over ||
+	       (hub_options_in_use(rq->server->hub) & options) != 0;
+}
 
 /*
  * False after replying with an error: the name is too long, a rate of the user or of the channel is
