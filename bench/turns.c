@@ -42,8 +42,7 @@ clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void __attribute__((constructor))
-open_file(void)
+static void __attribute__((constructor)) open_file(void)
 {
 	const char *path = getenv("TURNS_FILE");
 	int fd = path != NULL ? open(path, O_RDWR) : -1;

@@ -41,8 +41,7 @@ void hash_map_each(
  * the map is empty. After the first call the map is used for nothing else except for
  * hash_map_count() until it is empty.
  */
-bool hash_map_drain(struct hash_map *map,
-    void (*visit)(struct slice key, void *value, void *arg), void *arg, size_t *budget)
-    __attribute__((warn_unused_result));
+bool hash_map_drain(struct hash_map *map, void (*visit)(struct slice key, void *value, void *arg),
+    void *arg, size_t *budget) __attribute__((warn_unused_result));
 
 #endif

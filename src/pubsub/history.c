@@ -6,20 +6,26 @@
 
 #include "base/alloc.h"
 #include "base/time_queue.h"
+#include "pubsub/freed_rings.h"
 
 /* Added to all times that are given, so that a restored message can be older than the clock. */
 #define BASE_US (UINT64_C(1) << 52)
 
-#define SAMPLES 8           /* rings among which the least recently written is evicted */
-#define AT_ONCE 16          /* chunks of a ring, or messages, that are freed at once */
-#define ENFORCE_BUDGET 8192 /* chunks and rings, about a millisecond; more than a message needs */
+#define SAMPLES 8  /* rings among which the least recently written is evicted */
+#define AT_ONCE 16 /* chunks of a ring, or messages, that are freed at once */
+
+/* For each message, chunks and rings that are freed at the memory limit: a chunk or a ring takes
+ * about ENFORCE_BYTES or more, so that is more than the message takes. */
+#define ENFORCE_LEAST 64
+#define ENFORCE_BYTES 256
 
 struct history {
 	struct history_config config;
 	struct ring_pool pool;
 	uint64_t seq;
 	uint64_t forgotten_seq;
-	uint64_t now_us; /* of the newest message */
+	uint64_t now_us;       /* of the newest message */
+	size_t appended_bytes; /* of payload, since history_enforce() */
 	/* The rings by number, from 1 on; unused slots are a list: see first_unused. */
 	struct ring **rings;
 	uint32_t room;  /* slots */
@@ -29,10 +35,7 @@ struct history {
 	struct time_queue queue;
 	struct recent_rings recent;
 	size_t hand; /* where in the queue the next samples are taken */
-	/* Rings that are no channel's any more and are freed in slices. */
-	struct ring **dying;
-	size_t dying_count;
-	size_t dying_room;
+	struct freed_rings freed;
 	uint64_t evicted;
 	uint64_t expired;
 };
@@ -63,36 +66,6 @@ table_bytes(const struct history *history)
 	return history->room * sizeof(*history->rings);
 }
 
-/* Frees one slice of the rings that are being freed. False: there are more. */
-static bool
-free_dying(struct history *history, size_t *budget)
-{
-	while (history->dying_count > 0) {
-		if (!ring_free(history->dying[history->dying_count - 1], budget))
-			return false;
-		history->dying_count--;
-	}
-	xfree(history->dying);
-	history->dying = NULL;
-	history->dying_room = 0;
-	return true;
-}
-
-static void
-discard(struct history *history, struct ring *ring)
-{
-	size_t budget = AT_ONCE;
-
-	if (ring_free(ring, &budget))
-		return;
-	if (history->dying_count == history->dying_room) {
-		history->dying_room = history->dying_room > 0 ? history->dying_room * 2 : 8;
-		history->dying =
-		    xrealloc(history->dying, history->dying_room * sizeof(*history->dying));
-	}
-	history->dying[history->dying_count++] = ring;
-}
-
 void
 history_free(struct history *history)
 {
@@ -106,7 +79,8 @@ history_free(struct history *history)
 		while (!ring_free(ring, &budget))
 			;
 	}
-	(void)free_dying(history, &budget);
+	while (!freed_rings_work(&history->freed, &budget))
+		;
 	time_queue_release(&history->queue);
 	xgrow_free(history->rings, table_bytes(history));
 	xfree(history);
@@ -207,8 +181,23 @@ free_ring(struct history *history, struct ring *ring)
 	time_queue_remove(&history->queue, ring->place);
 	recent_rings_remove(&history->recent, ring);
 	release_slot(history, ring->index);
-	discard(history, ring);
+	freed_rings_add(&history->freed, ring);
 	history->config.forgotten(history->config.arg, owner, appended);
+}
+
+/* Drops chunks, the oldest ones: many are freed in slices. */
+static void
+drop_chunks(struct history *history, struct ring *ring, uint32_t chunks)
+{
+	if (chunks > AT_ONCE)
+		freed_rings_add(&history->freed, ring_cut(ring, chunks));
+}
+
+static void
+trim(struct history *history, struct ring *ring, const struct history_rules *rules)
+{
+	drop_chunks(history, ring, ring_chunks_to_trim(ring, rules->size, rules->bytes));
+	ring_trim(ring, rules->size, rules->bytes);
 }
 
 /* Takes all messages out of the ring; if there are many, another ring takes its place. */
@@ -231,7 +220,7 @@ empty_ring(struct history *history, struct ring *ring)
 	history->rings[fresh->index] = fresh;
 	time_queue_at(&history->queue, fresh->place)->thing = fresh;
 	recent_rings_replace(&history->recent, ring, fresh);
-	discard(history, ring);
+	freed_rings_add(&history->freed, ring);
 	return fresh;
 }
 
@@ -260,6 +249,9 @@ history_append(struct history *history, void *owner, uint32_t *number,
 	}
 	history->seq++;
 	if (fits(rules, payload.len)) {
+		if (ring->count > rules->size || ring->payload_bytes > rules->bytes)
+			trim(history, ring, rules); /* they were lowered */
+		history->appended_bytes += payload.len;
 		ring_append(ring, history->seq, now_us, payload, rules->size, rules->bytes);
 	} else {
 		ring = empty_ring(history, ring);
@@ -301,11 +293,12 @@ history_set_rules(
 	}
 	assert(rules->ttl_s > 0);
 	ring->ttl_s = rules->ttl_s;
-	ring_trim(ring, rules->size, rules->bytes);
+	trim(history, ring, rules);
 	time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
 }
 
-/* Removes what has expired. False: the budget is used up. The ring may be freed, also then. */
+/* Removes what has expired. False: the budget is used up. The ring may be freed, also then. With
+ * SIZE_MAX all messages go at once, and the memory of many in slices. */
 static bool
 expire(struct history *history, struct ring *ring, uint64_t now_us, size_t *budget)
 {
@@ -317,6 +310,8 @@ expire(struct history *history, struct ring *ring, uint64_t now_us, size_t *budg
 		free_ring(history, ring);
 		return true;
 	}
+	if (now_us >= ttl && *budget == SIZE_MAX)
+		drop_chunks(history, ring, ring_chunks_to_expire(ring, now_us - ttl));
 	if (now_us >= ttl)
 		is_done = ring_expire(ring, now_us - ttl, budget);
 	history->expired += before - ring->count;
@@ -387,7 +382,7 @@ static size_t
 bytes_of(const struct history *history)
 {
 	return history->pool.bytes + history->queue.room * sizeof(struct time_queue_entry) +
-	       table_bytes(history) + history->dying_room * sizeof(*history->dying);
+	       table_bytes(history) + freed_rings_bytes(&history->freed);
 }
 
 struct history_figures
@@ -469,7 +464,7 @@ enforce(struct history *history, size_t *budget)
 		(*budget)--;
 		if (history->queue.count > history->config.limits->channels)
 			evict_ring(history);
-		else if (!evict_chunk(history) && free_dying(history, budget))
+		else if (!evict_chunk(history) && freed_rings_work(&history->freed, budget))
 			break;
 	}
 	return true;
@@ -478,8 +473,9 @@ enforce(struct history *history, size_t *budget)
 void
 history_enforce(struct history *history)
 {
-	size_t budget = ENFORCE_BUDGET;
+	size_t budget = ENFORCE_LEAST + history->appended_bytes / ENFORCE_BYTES;
 
+	history->appended_bytes = 0;
 	if (is_over_limits(history))
 		(void)enforce(history, &budget);
 }
@@ -490,7 +486,7 @@ history_work(struct history *history, uint64_t now_us, size_t budget)
 	struct time_queue_entry *entry;
 
 	now_us += BASE_US;
-	if (!free_dying(history, &budget) || !enforce(history, &budget))
+	if (!freed_rings_work(&history->freed, &budget) || !enforce(history, &budget))
 		return false;
 	while (
 	    (entry = time_queue_first(&history->queue)) != NULL && (uint64_t)entry->at <= now_us) {
@@ -505,7 +501,7 @@ history_work(struct history *history, uint64_t now_us, size_t budget)
 		if (history->queue.count == rings)
 			time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
 	}
-	return history->dying_count == 0;
+	return history->freed.count == 0;
 }
 
 uint64_t
@@ -513,7 +509,7 @@ history_due_us(const struct history *history)
 {
 	const struct time_queue_entry *first = time_queue_first(&history->queue);
 
-	if (history->dying_count > 0 || is_over_limits(history))
+	if (history->freed.count > 0 || is_over_limits(history))
 		return 0;
 	if (first == NULL)
 		return UINT64_MAX;

@@ -358,6 +358,81 @@ START_TEST(a_large_ring_is_freed_in_slices)
 }
 END_TEST
 
+static void
+publish_many(int channel, const struct history_rules *rules, int count, uint64_t now_us)
+{
+	for (int i = 0; i < count; i++)
+		(void)publish(channel, rules,
+		    "a message of about sixty-four bytes, as many of them are", now_us);
+}
+
+/* How many slices are left. */
+static int
+slices_at(uint64_t now_us)
+{
+	int slices = 0;
+
+	while (!history_work(history, now_us, 10))
+		slices++;
+	return slices;
+}
+
+START_TEST(what_expires_in_a_large_ring_when_it_is_read_is_freed_in_slices)
+{
+	struct history_rules rules = {100000, 10, 1 << 30, 1 << 16};
+
+	publish_many(0, &rules, 20000, 0);
+	publish_many(0, &rules, 3, 1 * S);
+	ck_assert_uint_eq(len_at(0, 10 * S), 3);
+	ck_assert_uint_eq(history_figures(history).messages, 3);
+	ck_assert_uint_eq(history_figures(history).expired, 20000);
+	ck_assert_uint_gt(history_figures(history).bytes, 20000 * 64);
+	ck_assert_int_gt(slices_at(10 * S), 3);
+	ck_assert_uint_lt(history_figures(history).bytes, 20000);
+	ck_assert(resumes(0, 20000, 10 * S));
+	ck_assert(!resumes(0, 19999, 10 * S));
+}
+END_TEST
+
+START_TEST(what_smaller_rules_leave_over_is_freed_in_slices)
+{
+	struct history_rules rules = {100000, 10, 1 << 30, 1 << 16};
+
+	publish_many(0, &rules, 20000, 0);
+	rules.size = 7;
+	history_set_rules(history, rings[0], &rules, 0);
+	ck_assert_uint_eq(len_at(0, 0), 7);
+	ck_assert_uint_gt(history_figures(history).bytes, 20000 * 64);
+	ck_assert_int_gt(slices_at(0), 3);
+	/* A message may come before its channel's rules are set. */
+	rules.size = 100000;
+	publish_many(0, &rules, 20000, 0);
+	rules.bytes = 500;
+	publish_many(0, &rules, 1, 0);
+	ck_assert_uint_eq(
+	    len_at(0, 0), 500 / strlen("a message of about sixty-four bytes, as many of them are"));
+	ck_assert_uint_gt(history_figures(history).bytes, 20000 * 64);
+	ck_assert_int_gt(slices_at(0), 3);
+}
+END_TEST
+
+START_TEST(a_message_frees_only_a_little_more_than_it_takes_at_a_lowered_limit)
+{
+	struct history_rules rules = rules_of(1, 60);
+	size_t before;
+
+	for (int i = 0; i < CHANNELS; i++)
+		(void)publish(i, &rules, "text", 0);
+	limits.memory_bytes = 1000;
+	before = history_figures(history).rings;
+	(void)publish(0, &rules, "text", 0);
+	ck_assert_uint_lt(history_figures(history).rings, before);
+	ck_assert_uint_gt(history_figures(history).rings, before - 100);
+	ck_assert_int_gt(slices_at(0), 3);
+	ck_assert_uint_le(history_figures(history).bytes, 1000);
+}
+END_TEST
+
 START_TEST(a_clock_that_lags_keeps_the_order_of_expiry)
 {
 	struct history_rules rules = rules_of(10, 10);
@@ -419,6 +494,9 @@ main(void)
 		a_memory_limit_below_one_message_keeps_nothing,
 		at_the_limit_of_channels_one_that_was_not_written_to_goes,
 		expiry_of_many_rings_is_done_in_slices, a_large_ring_is_freed_in_slices,
+		what_expires_in_a_large_ring_when_it_is_read_is_freed_in_slices,
+		what_smaller_rules_leave_over_is_freed_in_slices,
+		a_message_frees_only_a_little_more_than_it_takes_at_a_lowered_limit,
 		a_clock_that_lags_keeps_the_order_of_expiry,
 		a_million_last_values_take_at_most_300_bytes_each,
 		a_message_that_is_skipped_is_lost_for_readers_behind_it, NULL});

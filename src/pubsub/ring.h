@@ -108,6 +108,15 @@ void ring_trim(struct ring *ring, uint64_t most, uint64_t most_bytes);
 bool ring_expire(struct ring *ring, uint64_t cutoff_us, size_t *budget)
     __attribute__((warn_unused_result));
 
+/*
+ * For dropping more than is freed at once: the number of chunks, the oldest ones, whose messages
+ * would all go in ring_trim() or ring_expire(), and a new ring without owner (ring_free), to which
+ * the oldest `chunks` chunks are moved, without their messages. Takes some nanoseconds a chunk.
+ */
+uint32_t ring_chunks_to_trim(const struct ring *ring, uint64_t most, uint64_t most_bytes);
+uint32_t ring_chunks_to_expire(const struct ring *ring, uint64_t cutoff_us);
+struct ring *ring_cut(struct ring *ring, uint32_t chunks); /* at least 2 */
+
 /* The ring of the oldest chunk in the pool, to which ring_drop_oldest_chunk() applies; NULL: no
  * ring has a message. */
 struct ring *ring_pool_oldest(const struct ring_pool *pool);

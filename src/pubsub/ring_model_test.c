@@ -149,6 +149,16 @@ append(struct model *m)
 	m->payload_bytes += len;
 }
 
+/* Moves the chunks that go to another ring, which is freed. */
+static void
+cut(struct model *m, uint32_t chunks)
+{
+	size_t budget = SIZE_MAX;
+
+	if (chunks >= 2)
+		ck_assert(ring_free(ring_cut(m->ring, chunks), &budget));
+}
+
 static void
 drop(struct model *m)
 {
@@ -172,6 +182,8 @@ drop(struct model *m)
 		if (below(20) == 0) {
 			uint64_t most = below(300), most_bytes = below(100000);
 
+			if (below(2) == 0)
+				cut(m, ring_chunks_to_trim(m->ring, most, most_bytes));
 			ring_trim(m->ring, most, most_bytes);
 			model_trim(m, most, most_bytes);
 		}
@@ -194,6 +206,12 @@ expire(struct model *m)
 
 	while (m->first + due < m->end && m->us[m->first + due] <= cutoff_us)
 		due++;
+	if (below(4) == 0) {
+		cut(m, ring_chunks_to_expire(m->ring, cutoff_us));
+		ck_assert_uint_le(count_of(m) - m->ring->count, due);
+		due -= count_of(m) - m->ring->count;
+		model_drop(m, count_of(m) - m->ring->count);
+	}
 	if (ring_expire(m->ring, cutoff_us, &budget)) {
 		model_drop(m, due);
 	} else {

@@ -201,6 +201,45 @@ START_TEST(a_large_ring_is_freed_in_slices)
 }
 END_TEST
 
+START_TEST(the_oldest_chunks_are_cut_off_to_be_freed_later)
+{
+	struct ring_message oldest;
+	size_t budget = 3, before;
+	struct ring *cut;
+	uint32_t chunks;
+
+	for (uint64_t seq = 1; seq <= 5000; seq++)
+		append(ring, seq, "a message of some length, so that there are many chunks", 5000);
+	before = pool.bytes;
+	ck_assert_uint_eq(ring_chunks_to_trim(ring, 5000, 1 << 20), 0);
+	ck_assert_uint_eq(ring_chunks_to_expire(ring, 9), 0);
+	chunks = ring_chunks_to_expire(ring, 40000);
+	ck_assert_uint_gt(chunks, 10);
+	cut = ring_cut(ring, chunks);
+	ck_assert_uint_ge(pool.bytes, before);
+	ck_assert_uint_eq(pool.messages, ring->count);
+	ck_assert(ring_oldest(ring, &oldest));
+	ck_assert_uint_eq(oldest.seq, ring->trimmed_seq + 1);
+	ck_assert_uint_eq(ring->count, 5000 - ring->trimmed_seq);
+	ck_assert_uint_le(ring->trimmed_seq, 4000);
+	ck_assert_uint_gt(ring->trimmed_seq, 3800);
+	ck_assert_ptr_eq(ring_pool_oldest(&pool), cut);
+	ck_assert(!ring_free(cut, &budget));
+	ring_drop_oldest_chunk(cut); /* eviction may come first */
+	budget = SIZE_MAX;
+	ck_assert(ring_free(cut, &budget));
+	ck_assert_uint_eq(pool.bytes, ring_bytes(ring));
+	/* All of them: the ring is empty, and goes on. */
+	chunks = ring_chunks_to_expire(ring, 50000);
+	cut = ring_cut(ring, chunks);
+	ck_assert(ring_free(cut, &budget));
+	ck_assert_uint_eq(ring->count, 0);
+	ck_assert_uint_eq(ring->trimmed_seq, 5000);
+	append(ring, 6000, "a", 10);
+	ck_assert_uint_eq(ring_count_after(ring, 5000), 1);
+}
+END_TEST
+
 START_TEST(messages_expire_at_their_time_and_chunks_are_one_step)
 {
 	size_t budget = 1000;
@@ -235,6 +274,6 @@ main(void)
 		the_pool_names_the_ring_with_the_oldest_chunk,
 		eviction_takes_the_older_half_of_a_ring_with_one_chunk,
 		a_ring_that_became_short_frees_the_memory_of_a_long_one,
-		a_large_ring_is_freed_in_slices,
+		a_large_ring_is_freed_in_slices, the_oldest_chunks_are_cut_off_to_be_freed_later,
 		messages_expire_at_their_time_and_chunks_are_one_step, NULL});
 }

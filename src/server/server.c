@@ -73,7 +73,8 @@
 /* How long replays go on behind a flush. */
 #define FLUSHED_REPLAY_US 1000
 
-/* Subscriptions, joins and armed channels of a closed client that are removed between two checks of the clock. */
+/* Subscriptions, joins and armed channels of a closed client that are removed between two checks of
+ * the clock. */
 #define DETACH_A_LOOK 64
 
 /* Keys of PUBLISHX whose window has ended that are freed in one turn. */
