@@ -5,6 +5,7 @@ is beside it: keys with a value that expire, a stream.
 """
 
 import contextlib
+import itertools
 import os
 import selectors
 import signal
@@ -248,21 +249,25 @@ def ttl_is(admin, ttl):
     return b"history-ttl\r\n*2\r\n$2\r\n%d\r\n" % ttl in admin.connection.recv(1 << 16)
 
 
+def covering_globs(count):
+    """Different globs that match channel:*."""
+    letters = "abdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    return itertools.islice((f"[c{''.join(more)}]hannel:*" for more in itertools.combinations(letters, 3)), count)
+
+
 @contextlib.contextmanager
 def covering_lines(peer, count):
     """Lines that all match every channel are looked up for every channel."""
     ours_only(peer)
-    with Admin(peer) as admin:
-        with connect(peer) as holder:
-            subscribe_many(holder, b"SUBSCRIBE", b"channel:%d", 20 * count)
-            words = [command("CHANNEL", "SET", "*" + "?" * (n % 8) + "*" * (n // 8 + 1), "max-message", 1000 + n)
-                     for n in range(count)]
-            send_all(admin.connection, words)
+    with Admin(peer) as admin, connect(peer) as holder:
+        subscribe_many(holder, b"SUBSCRIBE", b"channel:%d", 2 * count)
+        send_all(admin.connection, (command("CHANNEL", "SET", glob, "max-message", 1000 + n)
+                                    for n, glob in enumerate(covering_globs(count))))
 
-            def act():
-                admin.ok("CHANNEL", "SET", "c*", "max-message", 77)
-                time.sleep(5)
-            yield act
+        def act():
+            admin.ok("CHANNEL", "SET", "c*", "max-message", 77)
+            time.sleep(10)
+        yield act
 
 
 @contextlib.contextmanager
@@ -450,14 +455,12 @@ def arm_and_leave(peer, count):
     with Admin(peer) as admin:
         admin.ok("CONFIG", "SET", "resume-max-channels", 1000000)
         connection = connect(peer)
-        half = count // 2  # a request has at most 1048576 arguments
-        requests = [command("RESUME", *(word for i in range(start, start + half) for word in (b"channel:%d" % i, b"$")))
-                    for start in (0, half)]
 
         def act():
-            for request in requests:
-                connection.sendall(request)
-                read_lines(connection, 1 + half * 8)
+            for start in range(0, count, BATCH):
+                names = [b"channel:%d" % i for i in range(start, min(start + BATCH, count))]
+                connection.sendall(command("RESUME", *(word for name in names for word in (name, b"$"))))
+                read_lines(connection, 1 + 8 * len(names))
             connection.close()
             admin.until(lambda: admin.info("armed_channels") == 0)
         yield act
@@ -555,7 +558,7 @@ HISTORY_CASES = [
     Case("options-many", "CHANNEL SET of other options of {} channels with a message",
          many_rings([("CHANNEL", "SET", "channel:*", "max-message", 1000)], done=None), 1000000),
     Case("classes", "1000 different options for {} channels", many_classes, 1000000),
-    Case("covering-lines", "{} lines that match 20 times as many channels", covering_lines, 5000),
+    Case("covering-lines", "{} lines that match twice as many channels", covering_lines, 10000),
     Case("set-lines", "{} times CHANNEL SET", set_lines, 10000),
     Case("reload-lines", "a reload of {} lines of options", reload_lines, 10000,
          config=lambda count: lines_of(count, 60)),

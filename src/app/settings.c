@@ -60,11 +60,16 @@ settings_row(size_t index)
 const struct setting *
 settings_find(struct slice name)
 {
-	size_t i;
+	static size_t last; /* a file may have ten thousand lines of the same setting */
 
-	for (i = 0; i < ROW_COUNT; i++)
-		if (slice_is_nocase(name, rows[i].name))
+	if (slice_is_nocase(name, rows[last].name))
+		return &rows[last];
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		if (slice_is_nocase(name, rows[i].name)) {
+			last = i;
 			return &rows[i];
+		}
+	}
 	return NULL;
 }
 

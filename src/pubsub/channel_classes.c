@@ -38,6 +38,7 @@ struct channel_classes {
 	uint32_t generation;            /* of the lines */
 	unsigned next;                  /* the number that is tried next for reuse */
 	struct cached *cache;           /* CACHE_SIZE of them; NULL before the first use */
+	uint64_t matched;               /* lines, by all lookups */
 	struct channel_options by_name; /* the last answer without a class; borrows */
 	struct class classes[CLASSES];  /* the first one is the default */
 };
@@ -114,15 +115,18 @@ channel_classes_unset(struct channel_classes *classes, struct slice glob, const 
 	return true;
 }
 
+/* The tree keeps the globs that stay: to find one takes far less time than to add it. */
 void
 channel_classes_replace(struct channel_classes *classes, struct channel_lines *lines)
 {
-	const struct channel_line *line;
+	const struct channel_line *line = channel_lines_first(classes->lines);
 
+	for (; line != NULL; line = channel_lines_next(line))
+		if (channel_lines_find(lines, line->glob) == NULL)
+			channel_tree_remove(
+			    classes->tree, channel_tree_find(classes->tree, true, line->glob));
 	channel_lines_free(classes->lines);
-	channel_tree_free(classes->tree);
 	classes->lines = lines;
-	classes->tree = channel_tree_new();
 	for (line = channel_lines_first(lines); line != NULL; line = channel_lines_next(line))
 		add_glob(classes, line);
 	begin_generation(classes);
@@ -137,6 +141,7 @@ channel_classes_explain(
 	size_t count;
 	struct topic **topics = channel_tree_match(classes->tree, name, &count);
 
+	classes->matched += count;
 	channel_options_init(&out->options);
 	memset(out->from, 0, sizeof(out->from));
 	for (size_t i = 0; i < count; i++) {
@@ -289,6 +294,12 @@ channel_classes_of_name(struct channel_classes *classes, struct slice name)
 		memcpy(entry->name, name.ptr, name.len);
 	}
 	return &classes->classes[class].options;
+}
+
+uint64_t
+channel_classes_matched(const struct channel_classes *classes)
+{
+	return classes->matched;
 }
 
 size_t

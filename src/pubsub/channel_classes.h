@@ -69,6 +69,9 @@ struct channel_explanation {
 void channel_classes_explain(
     struct channel_classes *classes, struct slice name, struct channel_explanation *out);
 
+/* Lines that matched a name, by all lookups so far: what lookups cost. */
+uint64_t channel_classes_matched(const struct channel_classes *classes);
+
 size_t channel_classes_count(const struct channel_classes *classes); /* with references */
 size_t channel_classes_bytes(const struct channel_classes *classes); /* memory, lines included */
 

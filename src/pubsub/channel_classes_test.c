@@ -222,6 +222,38 @@ START_TEST(memory_grows_with_lines_and_returns)
 }
 END_TEST
 
+static struct channel_lines *
+lines_of(const char *const globs[], const char *replay)
+{
+	const struct slice words[2] = {SLICE("replay"), slice_of(replay)};
+	struct channel_lines *lines = channel_lines_new();
+	struct channel_error error;
+
+	for (; *globs != NULL; globs++)
+		ck_assert(channel_lines_add(lines, slice_of(*globs), words, 2, NULL, &error));
+	return lines;
+}
+
+START_TEST(replaced_lines_may_have_some_of_the_same_globs)
+{
+	size_t one_bytes;
+
+	channel_classes_replace(classes, lines_of((const char *[]){"a*", "b*", NULL}, "1"));
+	ck_assert_uint_eq(replay_of("a"), 1);
+	channel_classes_replace(classes, lines_of((const char *[]){"c*", "b*", NULL}, "2"));
+	ck_assert_uint_eq(replay_of("a"), 0);
+	ck_assert_uint_eq(replay_of("b"), 2);
+	ck_assert_uint_eq(replay_of("c"), 2);
+	channel_classes_replace(classes, lines_of((const char *[]){"b*", NULL}, "3"));
+	ck_assert_uint_eq(replay_of("b"), 3);
+	ck_assert_uint_eq(replay_of("c"), 0);
+	one_bytes = channel_classes_bytes(classes);
+	for (int i = 0; i < 10; i++)
+		channel_classes_replace(classes, lines_of((const char *[]){"b*", NULL}, "4"));
+	ck_assert_uint_eq(channel_classes_bytes(classes), one_bytes);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -233,5 +265,5 @@ main(void)
 		without_a_free_number_options_are_looked_up_by_name,
 		names_that_were_only_looked_up_hold_no_numbers,
 		an_explanation_names_the_line_of_each_option, memory_grows_with_lines_and_returns,
-		NULL});
+		replaced_lines_may_have_some_of_the_same_globs, NULL});
 }

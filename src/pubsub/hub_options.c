@@ -137,6 +137,9 @@ hub_find_policy(struct hub *hub, struct hub_delivery *d)
 		d->may_block = true;
 }
 
+/* Matching lines that take about as long as a topic. */
+#define LINES_A_TOPIC 16
+
 /* A class whose options are looked up by name may have the same number and other options. */
 static void
 classify_again(struct hub *hub, struct topic *topic)
@@ -158,6 +161,19 @@ classify_again(struct hub *hub, struct topic *topic)
 	hub_release_channel(hub, HUB_CHANNEL, topic);
 }
 
+/* All topics were visited. */
+static void
+end_walk(struct hub *hub)
+{
+	struct hub_options *options = hub->options;
+
+	options->is_walking = options->again;
+	options->again = false;
+	if (!options->is_walking)
+		hub->options_in_use = channel_lines_options(hub_channel_lines(hub));
+	hub_recheck_waiting(hub);
+}
+
 bool
 hub_reclassify(struct hub *hub, size_t budget)
 {
@@ -166,24 +182,25 @@ hub_reclassify(struct hub *hub, size_t budget)
 	while (options->is_walking) {
 		struct slice none = {NULL, 0};
 		struct topic *topic;
+		uint64_t matched = channel_classes_matched(options->classes), cost;
 
-		if (budget-- == 0)
+		if (budget == 0)
 			return false;
 		topic = hub_next_channel(
 		    hub, HUB_CHANNEL, options->is_begun ? buffer_slice(&options->after) : none);
 		options->is_begun = topic != NULL;
 		if (topic == NULL) {
-			options->is_walking = options->again;
-			options->again = false;
-			if (!options->is_walking)
-				hub->options_in_use = channel_lines_options(hub_channel_lines(hub));
-			hub_recheck_waiting(hub);
+			end_walk(hub);
+			budget--;
 			continue;
 		}
 		buffer_clear(&options->after);
 		(void)buffer_reserve(&options->after, 1); /* the name may be empty */
 		buffer_append_slice(&options->after, topic_name(topic));
 		classify_again(hub, topic);
+		matched = channel_classes_matched(options->classes) - matched;
+		cost = 1 + matched / LINES_A_TOPIC;
+		budget -= cost < budget ? (size_t)cost : budget;
 	}
 	buffer_release(&options->after);
 	return true;

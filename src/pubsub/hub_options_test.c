@@ -180,6 +180,33 @@ START_TEST(existing_topics_follow_a_change_in_slices)
 }
 END_TEST
 
+START_TEST(a_topic_that_hundreds_of_lines_match_takes_more_of_a_slice)
+{
+	struct topic *topics[10];
+	char name[40], glob[16];
+	size_t followed = 0;
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "abcdefghijklmnopqrstuvwxyz%d", i);
+		topics[i] = hold(name);
+	}
+	for (char a = 'a'; a < 'z'; a++)
+		for (char b = (char)(a + 1); b <= 'z'; b++) {
+			snprintf(glob, sizeof(glob), "*%c*%c*", a, b);
+			set(glob, "replay", "1");
+		}
+	ck_assert(!hub_reclassify(hub, 64));
+	for (int i = 0; i < 10; i++)
+		followed += replay_of(topics[i]) == 1;
+	ck_assert_uint_eq(followed, 4);
+	ck_assert(hub_reclassify(hub, SIZE_MAX));
+	for (int i = 0; i < 10; i++) {
+		ck_assert_uint_eq(replay_of(topics[i]), 1);
+		release(topics[i]);
+	}
+}
+END_TEST
+
 START_TEST(a_channel_with_an_empty_name_is_visited_once)
 {
 	struct topic *empty = hold(""), *other = hold("x");
@@ -347,6 +374,7 @@ main(void)
 		a_class_is_free_when_its_last_topic_is_gone,
 		patterns_and_shard_channels_have_no_options,
 		existing_topics_follow_a_change_in_slices,
+		a_topic_that_hundreds_of_lines_match_takes_more_of_a_slice,
 		a_channel_with_an_empty_name_is_visited_once, all_lines_can_be_replaced,
 		topics_without_a_free_class_have_their_options_by_name,
 		a_module_is_told_of_changes_and_may_hold_and_release,

@@ -13,8 +13,9 @@
 #include "server/upgrade_image.h"
 #include "json/writer.h"
 
-/* Steps of presence_turn between two checks of the clock. */
-#define STEPS_A_LOOK 64
+/* Steps of presence_turn between two checks of the clock: few, because options are looked up, which
+ * takes long if thousands of lines match. */
+#define STEPS_A_LOOK 8
 
 #define SECOND_US ((uint64_t)1000000)
 
