@@ -31,6 +31,12 @@ is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static bool
+is_quote(char c)
+{
+	return c == '"' || c == '\'';
+}
+
 /* Decodes an escape sequence in double quotes; at is behind the backslash. Returns the index behind
  * the sequence. */
 static size_t
@@ -74,12 +80,13 @@ split_quoted(struct slice line, size_t at, char quote, struct buffer *out)
 static size_t
 split_word(struct slice line, size_t at, struct buffer *out)
 {
-	while (at < line.len && !is_blank(line.ptr[at])) {
-		if (line.ptr[at] == '"' || line.ptr[at] == '\'')
-			return split_quoted(line, at + 1, line.ptr[at], out);
-		buffer_append(out, line.ptr + at, 1);
+	size_t from = at;
+
+	while (at < line.len && !is_blank(line.ptr[at]) && !is_quote(line.ptr[at]))
 		at++;
-	}
+	buffer_append(out, line.ptr + from, at - from);
+	if (at < line.len && is_quote(line.ptr[at]))
+		return split_quoted(line, at + 1, line.ptr[at], out);
 	return at;
 }
 
