@@ -10,7 +10,8 @@ from lib.wait import wait_until
 
 MIB = 1 << 20
 COUNTS = {"subscriptions": 100000, "patterns": 50000, "keys": 200000, "stuck": 50, "connections": 1500,
-          "tls-connections": 300, "large-message": 16 * MIB, "pipeline": 100000}
+          "tls-connections": 300, "large-message": 16 * MIB, "last-values": 100000, "ring": 200000,
+          "members": 50000, "pipeline": 100000}
 # What each grows by at least; a pipeline is bounded, and grows by next to nothing.
 GROWTHS = {"pipeline": 0, "connections": MIB, "tls-connections": 2 * MIB}
 PIPELINE_MAX = 16 * MIB

@@ -9,6 +9,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 
 BATCH = 10000
 SOURCES = ["127.0.0.%d" % n for n in range(2, 12)]  # a single address has 28 000 ports
@@ -154,6 +155,67 @@ def pipeline(target, count):
         ask(connection, ["DEL", "key"])
 
 
+def number(connection, *words):
+    """The number at the end of the reply."""
+    connection.sendall(command(*words))
+    return int(connection.recv(1 << 16).split(b":")[-1])
+
+
+def has_channel_options(connection, *words):
+    """Sets options of channels; False for a broker that has none."""
+    connection.sendall(command("CHANNEL", "SET", *words))
+    return connection.recv(1 << 16).startswith(b"+OK")
+
+
+def send_each(connection, count, make, lines_each=1):
+    """In batches, with the replies read after each."""
+    for start in range(0, count, BATCH):
+        names = range(start, min(start + BATCH, count))
+        connection.sendall(b"".join(make(i) for i in names))
+        read_lines(connection, lines_each * len(names))
+
+
+def await_zero(connection, *words):
+    while number(connection, *words) > 0:
+        time.sleep(0.02)
+
+
+def last_values(target, count):
+    """Channels that keep a message of 64 bytes each, until it expires; for Redis keys, which expire."""
+    with target.connect() as connection:
+        if has_channel_options(connection, "value:*", "history-size", 1, "history-ttl", 3600):
+            ask(connection, ["CONFIG", "SET", "history-maxmemory", 0])
+            send_each(connection, count, lambda i: command(b"PUBLISH", b"value:%08d" % i, b"x" * 64))
+            ask(connection, ["CHANNEL", "SET", "value:*", "history-ttl", 1])
+            await_zero(connection, "HISTORY", "LEN", "value:%08d" % (count - 1))
+            return
+        send_each(connection, count, lambda i: command(b"SET", b"value:%08d" % i, b"x" * 64, b"EX", 3600))
+        send_each(connection, count, lambda i: command(b"PEXPIRE", b"value:%08d" % i, 1000))
+        await_zero(connection, "DBSIZE")
+
+
+def one_ring(target, count):
+    """Messages of 64 bytes of one channel, which are deleted; for Redis a stream."""
+    with target.connect() as connection:
+        if has_channel_options(connection, "ring", "history-size", count, "history-ttl", 3600, "history-bytes", "64gb"):
+            ask(connection, ["CONFIG", "SET", "history-maxmemory", 0])
+            send_each(connection, count, lambda i: command(b"PUBLISH", b"ring", b"x" * 64))
+            ask(connection, ["HISTORY", "DEL", "ring"])
+            return
+        send_each(connection, count, lambda i: command(b"XADD", b"ring", b"*", b"m", b"x" * 64), 2)
+        ask(connection, ["DEL", "ring"])
+
+
+def members(target, count):
+    """Members of one channel, joined by one connection, which leaves."""
+    with target.connect() as admin:
+        if not has_channel_options(admin, "room", "presence", "members", "leave-delay", 0):
+            raise ConnectionError("it has no members of channels")
+        with target.connect() as connection:
+            send_each(connection, count, lambda i: command(b"PRESENCE", b"JOIN", b"room", b"user:%08d" % i))
+        await_zero(admin, "PRESENCE", "COUNT", "room")
+
+
 class Use:
     def __init__(self, title, act, count, tls=False, unix=False):
         self.title = title
@@ -174,5 +236,8 @@ USES = {
     "connections": Use("{} connections that leave", connections, 20000),
     "tls-connections": Use("{} TLS connections that leave", connections, 20000, tls=True),
     "large-message": Use("a message of {} bytes to 100 subscribers", large_message, 64 << 20),
+    "last-values": Use("{} channels with a message that expires", last_values, 1000000),
+    "ring": Use("{} messages of one channel that are deleted", one_ring, 1000000),
+    "members": Use("{} members of one channel that leave", members, 100000),
     "pipeline": Use("a pipeline of {} commands", pipeline, 1000000),
 }
