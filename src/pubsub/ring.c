@@ -9,7 +9,8 @@
 #include "base/alloc.h"
 #include "pubsub/ring_chunk.h"
 
-/* Appending, dropping, and the array of chunks. Reading is in ring_read.c. */
+/* Appending, dropping, and the array of chunks. Reading is in ring_read.c, dropping many chunks at
+ * once in ring_cut.c. */
 
 #define HEADER offsetof(struct ring_chunk, data)
 #define CHUNK_LEAST ((size_t)256) /* of a ring with several */
@@ -44,9 +45,8 @@ array_bytes(const struct ring *ring)
 	return ring->chunk_room > 1 ? ring->chunk_room * sizeof(struct ring_chunk *) : 0;
 }
 
-/* room is a power of two, and at least chunk_count. */
-static void
-set_room(struct ring *ring, uint32_t room)
+void
+ring_set_chunk_room(struct ring *ring, uint32_t room)
 {
 	struct ring_chunk **many = room > 1 ? xmalloc(room * sizeof(*many)) : &ring->chunks.one;
 	struct ring_chunk **old = ring->chunk_room > 1 ? ring->chunks.many : NULL;
@@ -71,7 +71,7 @@ add_chunk(struct ring *ring, uint64_t seq, size_t bytes)
 	*chunk =
 	    (struct ring_chunk){.ring = ring, .base_seq = seq, .room = (uint32_t)(bytes - HEADER)};
 	if (ring->chunk_count == ring->chunk_room)
-		set_room(ring, ring->chunk_room * 2);
+		ring_set_chunk_room(ring, ring->chunk_room * 2);
 	*ring_chunk_slot(ring, ring->chunk_count++) = chunk;
 	TAILQ_INSERT_TAIL(&ring->pool->by_age, chunk, by_age);
 	ring->pool->bytes += bytes;
@@ -90,7 +90,7 @@ remove_chunk(struct ring *ring)
 	ring->chunk_count--;
 	ring->chunk_first = (ring->chunk_first + 1) & (ring->chunk_room - 1);
 	if (ring->chunk_room > 1 && ring->chunk_count <= ring->chunk_room / 4)
-		set_room(ring, ring->chunk_room / 2);
+		ring_set_chunk_room(ring, ring->chunk_room / 2);
 }
 
 bool
@@ -106,7 +106,7 @@ ring_free(struct ring *ring, size_t *budget)
 		remove_chunk(ring);
 	}
 	if (ring->chunk_room > 1)
-		set_room(ring, 1);
+		ring_set_chunk_room(ring, 1);
 	ring->pool->bytes -= sizeof(*ring);
 	ring->pool->rings--;
 	xfree(ring);
@@ -131,13 +131,6 @@ size_for(size_t bytes)
 	while (size < bytes)
 		size = next_size(size);
 	return size;
-}
-
-/* Bytes of messages. */
-static size_t
-used_bytes(const struct ring_chunk *chunk)
-{
-	return chunk->wrap != 0 ? chunk->wrap - chunk->head + chunk->end : chunk->end - chunk->head;
 }
 
 static bool
@@ -207,7 +200,7 @@ replace_chunk(struct ring *ring, size_t bytes)
 	*chunk = (struct ring_chunk){.ring = ring,
 	    .base_seq = old->base_seq + base,
 	    .room = (uint32_t)(bytes - HEADER),
-	    .end = (uint32_t)used_bytes(old),
+	    .end = (uint32_t)ring_chunk_used(old),
 	    .last = place_in_line(old, old->last),
 	    .before_last = place_in_line(old, old->before_last),
 	    .count = old->count};
@@ -238,7 +231,7 @@ static struct ring_chunk *
 circle_for(struct ring *ring, uint64_t seq, size_t need)
 {
 	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
-	size_t wanted = HEADER + used_bytes(chunk) + need, has = HEADER + chunk->room;
+	size_t wanted = HEADER + ring_chunk_used(chunk) + need, has = HEADER + chunk->room;
 	uint64_t oldest = ring_chunk_seq_at(chunk, chunk->head);
 
 	if (wanted > CIRCLE_MOST || seq - oldest > UINT32_MAX)
@@ -326,12 +319,6 @@ drop_oldest(struct ring *ring)
 		remove_chunk(ring);
 }
 
-static uint64_t
-chunk_payload(const struct ring_chunk *chunk)
-{
-	return used_bytes(chunk) - (uint64_t)chunk->count * RING_MESSAGE_OVERHEAD;
-}
-
 static void
 drop_chunk(struct ring *ring)
 {
@@ -340,7 +327,7 @@ drop_chunk(struct ring *ring)
 	if (ring->owner != NULL) { /* else ring_free() has begun, and the counters are 0 */
 		ring->count -= chunk->count;
 		ring->pool->messages -= chunk->count;
-		ring->payload_bytes -= chunk_payload(chunk);
+		ring->payload_bytes -= ring_chunk_payload(chunk);
 		if (chunk->count > 0)
 			ring->trimmed_seq = ring_chunk_last_seq(chunk);
 	}
@@ -352,14 +339,14 @@ static bool
 drop_half(struct ring *ring)
 {
 	struct ring_chunk *chunk = ring_chunk_at(ring, 0);
-	size_t has = HEADER + chunk->room, half = used_bytes(chunk) / 2;
+	size_t has = HEADER + chunk->room, half = ring_chunk_used(chunk) / 2;
 
 	if (has < HALVED_LEAST || has > CIRCLE_MOST || chunk->count < 2)
 		return false;
 	do
 		drop_oldest(ring);
-	while (chunk->count > 1 && used_bytes(chunk) > half);
-	make_youngest(replace_chunk(ring, size_for(HEADER + used_bytes(chunk))));
+	while (chunk->count > 1 && ring_chunk_used(chunk) > half);
+	make_youngest(replace_chunk(ring, size_for(HEADER + ring_chunk_used(chunk))));
 	return true;
 }
 
@@ -380,7 +367,7 @@ trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
 
 		if (ring->chunk_count > 1 &&
 		    (ring->count - chunk->count >= most ||
-			ring->payload_bytes - chunk_payload(chunk) > most_bytes))
+			ring->payload_bytes - ring_chunk_payload(chunk) > most_bytes))
 			drop_chunk(ring);
 		else
 			drop_oldest(ring);
@@ -477,7 +464,7 @@ static void
 shrink(struct ring *ring)
 {
 	const struct ring_chunk *chunk = ring_chunk_at(ring, 0);
-	size_t wanted = size_for(HEADER + used_bytes(chunk));
+	size_t wanted = size_for(HEADER + ring_chunk_used(chunk));
 
 	if (ring->chunk_count == 1 && wanted <= CIRCLE_MOST && wanted <= (HEADER + chunk->room) / 2)
 		(void)replace_chunk(ring, wanted);
@@ -520,71 +507,6 @@ ring_expire(struct ring *ring, uint64_t cutoff_us, size_t *budget)
 			ring_drop_oldest(ring);
 	}
 	return true;
-}
-
-/* As trim(), which keeps the last chunk. */
-uint32_t
-ring_chunks_to_trim(const struct ring *ring, uint64_t most, uint64_t most_bytes)
-{
-	uint64_t count = ring->count, bytes = ring->payload_bytes;
-	uint32_t chunks = 0;
-
-	while (chunks + 1 < ring->chunk_count && (count > most || bytes > most_bytes)) {
-		const struct ring_chunk *chunk = ring_chunk_at(ring, chunks);
-
-		count -= chunk->count;
-		bytes -= chunk_payload(chunk);
-		if (count < most && bytes <= most_bytes)
-			break;
-		chunks++;
-	}
-	return chunks;
-}
-
-uint32_t
-ring_chunks_to_expire(const struct ring *ring, uint64_t cutoff_us)
-{
-	uint32_t low = 0, high = ring->count > 0 ? ring->chunk_count : 0;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		const struct ring_chunk *chunk = ring_chunk_at(ring, middle);
-
-		if (ring_entry_at(chunk, chunk->last).appended_us <= cutoff_us)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-struct ring *
-ring_cut(struct ring *ring, uint32_t chunks)
-{
-	struct ring *cut = ring_new(ring->pool, NULL);
-	uint32_t room = 2;
-
-	assert(chunks >= 2 && chunks <= ring->chunk_count && ring->count > 0);
-	while (room < chunks)
-		room *= 2;
-	set_room(cut, room);
-	for (uint32_t i = 0; i < chunks; i++) {
-		struct ring_chunk *chunk = ring_chunk_at(ring, i);
-
-		ring->count -= chunk->count;
-		ring->pool->messages -= chunk->count;
-		ring->payload_bytes -= chunk_payload(chunk);
-		chunk->ring = cut;
-		*ring_chunk_slot(cut, cut->chunk_count++) = chunk;
-	}
-	ring->trimmed_seq = ring_chunk_last_seq(ring_chunk_at(cut, chunks - 1));
-	ring->chunk_count -= chunks;
-	ring->chunk_first = (ring->chunk_first + chunks) & (ring->chunk_room - 1);
-	for (room = ring->chunk_room; room > 1 && ring->chunk_count <= room / 4;)
-		room /= 2;
-	if (room != ring->chunk_room)
-		set_room(ring, room);
-	return cut;
 }
 
 struct ring *

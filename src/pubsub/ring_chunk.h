@@ -67,6 +67,22 @@ ring_chunk_last_seq(const struct ring_chunk *chunk)
 	return ring_chunk_seq_at(chunk, chunk->last);
 }
 
+/* Bytes of messages. */
+static inline size_t
+ring_chunk_used(const struct ring_chunk *chunk)
+{
+	return chunk->wrap != 0 ? chunk->wrap - chunk->head + chunk->end : chunk->end - chunk->head;
+}
+
+static inline uint64_t
+ring_chunk_payload(const struct ring_chunk *chunk)
+{
+	return ring_chunk_used(chunk) - (uint64_t)chunk->count * RING_MESSAGE_OVERHEAD;
+}
+
+/* Makes the array of chunks as large as that: a power of two, and at least chunk_count. */
+void ring_set_chunk_room(struct ring *ring, uint32_t room);
+
 /* Number i of the ring's chunks, the oldest first. */
 static inline struct ring_chunk **
 ring_chunk_slot(struct ring *ring, uint32_t i)
