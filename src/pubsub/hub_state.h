@@ -8,12 +8,12 @@
 
 /* The body of struct hub, for the files hub*.c only. */
 
-/* A subscriber for which publishers have waited too long is closed, but only after all publishers
- * were tried once more, because the subscribers that they wait for may have changed. */
+/* A subscriber for which publishers have waited too long is closed by the first of them that is
+ * tried again and still has to wait for it, because the subscribers that they wait for may have
+ * changed. */
 enum hub_due {
 	HUB_NOT_DUE,
-	HUB_RETRYING, /* the time is up; publishers are being tried again */
-	HUB_OVERDUE,  /* publishers were tried again and still wait for it: it is closed next */
+	HUB_OVERDUE, /* the time is up; publishers are being tried again */
 };
 
 /* The publishers that wait for one subscriber. It is allocated only while they do, so that other
@@ -25,7 +25,6 @@ struct hub_wait {
 	uint64_t publisher_since_us; /* when the first publisher began to wait */
 	uint64_t ticket;             /* of the first publisher */
 	uint32_t first_round;        /* the last round in which the first publisher waited for it */
-	uint32_t seen_round;         /* the last round in which any publisher did */
 	uint32_t recheck_round; /* the round in which the hub began to check whether the first one
 				   still does */
 	uint32_t retry_round;   /* the round in which its time was up and a retry of the publishers
@@ -73,6 +72,7 @@ struct hub {
 	struct hub_waits reserved; /* HUB_RESERVED, the longest reserved first */
 	struct hub_dedup dedup;
 	uint64_t last_ticket;
+	uint64_t wait_limit_us; /* of the latest hub_expire() */
 	uint32_t round;
 	uint64_t now_us; /* the latest time that a caller gave */
 	uint64_t published;

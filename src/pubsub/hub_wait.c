@@ -69,7 +69,7 @@ set_first_publisher(struct subscriber *s, const struct hub_publication *p)
 	struct hub_wait *w = s->wait;
 
 	assert(w != NULL);
-	w->first_round = w->seen_round = s->hub->round;
+	w->first_round = s->hub->round;
 	w->ticket = p->ticket;
 	w->publisher_since_us = p->since_us;
 }
@@ -113,29 +113,40 @@ hub_recheck(struct subscriber *s)
 		recheck(s);
 }
 
+/* Whether the publisher, which has to wait for s, has waited too long. */
+static bool
+is_overdue(const struct subscriber *s, const struct hub_publication *p, uint64_t now_us)
+{
+	/* It cannot read while a reply is held: see hub_unbar(). */
+	return s->awaited == HUB_AWAITED && s->wait->due == HUB_OVERDUE &&
+	       s->outbox.barrier == NULL && now_us > p->since_us &&
+	       now_us - p->since_us >= s->hub->wait_limit_us;
+}
+
 static void
 await_room(struct subscriber *s, const struct hub_publication *p, size_t len, uint64_t now_us)
 {
-	struct hub_wait *w = s->wait;
+	const struct hub_wait *w = s->wait;
 
-	if (w != NULL) {
-		w->seen_round = s->hub->round;
-		if (w->first_round == s->hub->round && w->ticket < p->ticket)
-			return;
-	}
+	if (w != NULL && w->first_round == s->hub->round && w->ticket < p->ticket)
+		return;
 	if (s->awaited != HUB_AWAITED)
 		set_state(s, HUB_AWAITED, now_us);
 	set_first_publisher(s, p);
 	outbox_await_room(&s->outbox, len);
 }
 
-/* True if the publisher has to wait for s, which then records it. */
+/* True if the publisher has to wait for s, which then records it; or s is closed, and the publisher
+ * is tried again. */
 static bool
 waits_for(struct subscriber *s, size_t len, uint64_t now_us, struct hub_publication *p)
 {
 	if (outbox_would_block(&s->outbox, len)) {
 		take_ticket(s->hub, p, now_us);
-		await_room(s, p, len, now_us);
+		if (is_overdue(s, p, now_us))
+			hub_overflow(s);
+		else
+			await_room(s, p, len, now_us);
 		return true;
 	}
 	if (s->awaited == HUB_NOT_AWAITED)
@@ -320,42 +331,32 @@ hub_end_round(struct hub *hub)
 			hub_stop_awaiting(w->subscriber);
 			continue;
 		}
-		if (w->due == HUB_RETRYING && w->seen_round == hub->round &&
-		    w->retry_round != hub->round)
-			w->due = HUB_OVERDUE;
+		if (w->retry_round != hub->round)
+			w->due = HUB_NOT_DUE;
 		restart_time(w);
 	}
 }
 
 /*
- * The first subscriber that is overdue: its time is up, and publishers still waited for it when
- * they were tried again after that. The hub needs this retry because it is not told of some
- * changes, for example that a WATCH has failed the EXEC that waits. Requests the retry for
- * subscribers whose time is up and that had none yet.
+ * Requests a round for each subscriber whose time is up. It is closed in that round if a publisher
+ * still waits for it then. The hub needs this round because it is not told of some changes, for
+ * example that a WATCH has failed the EXEC that waits.
  */
-static struct subscriber *
-first_due(struct hub *hub, uint64_t now_us, uint64_t limit_us)
+static void
+note_overdue(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
 	struct hub_wait *w;
 
 	/* The waiting may have begun after the caller read the clock. */
 	TAILQ_FOREACH (w, &hub->awaited, link) {
-		struct subscriber *s = w->subscriber;
-
 		if (now_us <= w->state_since_us || now_us - w->state_since_us < limit_us)
-			return NULL;
-		/* It cannot read while a reply is held: see hub_unbar(). */
-		if (s->outbox.barrier != NULL)
+			return;
+		if (w->due == HUB_OVERDUE || w->subscriber->outbox.barrier != NULL)
 			continue;
-		if (w->due == HUB_OVERDUE)
-			return s;
-		if (w->due == HUB_NOT_DUE) {
-			w->due = HUB_RETRYING;
-			w->retry_round = hub->round;
-			s->ops->room(s);
-		}
+		w->due = HUB_OVERDUE;
+		w->retry_round = hub->round;
+		w->subscriber->ops->room(w->subscriber);
 	}
-	return NULL;
 }
 
 void
@@ -371,15 +372,12 @@ hub_unbar(struct subscriber *s)
 void
 hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us)
 {
-	struct subscriber *s;
 	struct hub_wait *w;
 
 	if (now_us > hub->now_us)
 		hub->now_us = now_us;
-	while ((s = first_due(hub, now_us, limit_us)) != NULL) {
-		outbox_close(&s->outbox);
-		s->ops->overflow(s);
-	}
+	hub->wait_limit_us = limit_us;
+	note_overdue(hub, now_us, limit_us);
 	while ((w = TAILQ_FIRST(&hub->reserved)) != NULL && now_us > w->state_since_us &&
 	       now_us - w->state_since_us >= RESERVED_US)
 		hub_stop_awaiting(w->subscriber);
