@@ -39,5 +39,14 @@ testing_random(uint64_t *state)
 int
 testing_steps(int n)
 {
-	return getenv("FANFARE_FEW_STEPS") != NULL ? n / 20 : n;
+	const char *text = getenv("FANFARE_FEW_STEPS");
+	int divisor = text != NULL ? atoi(text) : 1;
+
+	return divisor > 1 ? n / divisor : n;
+}
+
+int
+testing_stride(int all, int few)
+{
+	return testing_steps(20) > 1 ? all : few;
 }

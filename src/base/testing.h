@@ -11,9 +11,12 @@
 int testing_main(
     const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const tests[]);
 
-/* The number of steps of a model test: n, or a twentieth of n if FANFARE_FEW_STEPS is set
- * (valgrind). */
+/* The number of steps of a model test: n, or n / N if FANFARE_FEW_STEPS=N is set (a sanitizer,
+ * valgrind). */
 int testing_steps(int n);
+
+/* The distance between the cases that a test tries: all, or few if N is 20 or more (valgrind). */
+int testing_stride(int all, int few);
 
 /* A seeded generator for model tests (SplitMix64); the same seed gives the same numbers. */
 uint64_t testing_random(uint64_t *state);

@@ -133,11 +133,13 @@ check_seen(uint32_t messages)
 
 START_TEST(any_split_in_three_gives_the_same_events)
 {
+	size_t stride = (size_t)testing_stride(7, 61);
+
 	for (size_t which = 0; which < WIRE_COUNT; which++) {
 		uint32_t messages = make_stream(which);
 
 		for (size_t i = 0; i <= stream.len; i += 3) {
-			for (size_t j = i; j <= stream.len; j += 7) {
+			for (size_t j = i; j <= stream.len; j += stride) {
 				start(wires[which]);
 				ck_assert(bench_conn_feed(&conn, &reader, stream.ptr, i));
 				ck_assert(bench_conn_feed(&conn, &reader, stream.ptr + i, j - i));
@@ -236,7 +238,7 @@ START_TEST(damaged_streams_do_no_harm)
 	uint64_t seed = 4;
 
 	reader.events = &counting;
-	for (size_t round = 0; round < 20000; round++) {
+	for (size_t round = 0; round < (size_t)testing_steps(20000); round++) {
 		size_t len;
 
 		make_stream(round % WIRE_COUNT);

@@ -119,7 +119,7 @@ START_TEST(no_change_costs_much_memory_at_once)
 	size_t was = kv_used_bytes(), most = 0;
 	unsigned i;
 
-	for (i = 0; i < 300000; i++) {
+	for (i = 0; i < (unsigned)testing_steps(300000); i++) {
 		add(i);
 		if (kv_used_bytes() > was + most)
 			most = kv_used_bytes() - was;
@@ -132,7 +132,7 @@ END_TEST
 /* An MSET during a doubling: its keys go to buckets all over the table. */
 START_TEST(a_batch_of_new_items_in_the_middle_of_a_doubling_makes_few_segments)
 {
-	const unsigned full = 1 << 18, batch = 1000;
+	const unsigned full = 1U << testing_stride(18, 16), batch = 1000;
 	size_t item_bytes, before;
 	unsigned i;
 

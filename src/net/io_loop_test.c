@@ -344,7 +344,7 @@ produce(void *arg)
 {
 	struct numbered *mine = arg;
 
-	for (unsigned i = 0; i < MAILS; i++)
+	for (int i = 0; i < testing_steps(MAILS); i++)
 		(void)mailbox_put(&box, &mine[i].mail);
 	return NULL;
 }
@@ -352,10 +352,11 @@ produce(void *arg)
 START_TEST(a_mailbox_loses_nothing_and_keeps_the_order_of_each_producer)
 {
 	pthread_t threads[PRODUCERS];
-	unsigned seen[PRODUCERS] = {0}, left = PRODUCERS * MAILS;
+	unsigned seen[PRODUCERS] = {0}, count = (unsigned)testing_steps(MAILS);
+	unsigned left = PRODUCERS * count;
 
 	for (unsigned p = 0; p < PRODUCERS; p++) {
-		for (unsigned i = 0; i < MAILS; i++)
+		for (unsigned i = 0; i < count; i++)
 			mails[p][i] = (struct numbered){.producer = p, .number = i};
 		ck_assert_int_eq(pthread_create(&threads[p], NULL, produce, mails[p]), 0);
 	}

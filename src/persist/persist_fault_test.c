@@ -210,7 +210,7 @@ end_at_call(bool (*scenario)(void), uint32_t from)
 static uint32_t
 stride(void)
 {
-	return testing_steps(100) == 100 ? STRIDE : 29;
+	return (uint32_t)testing_stride(STRIDE, 29);
 }
 
 static void

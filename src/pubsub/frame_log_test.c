@@ -427,7 +427,7 @@ START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_model)
 	uint32_t tag = 0;
 
 	memset(models, 0, sizeof(models));
-	for (int step = 0; step < 100000; step++) {
+	for (int step = 0; step < testing_steps(100000); step++) {
 		struct model *m = &models[testing_random(&seed) % 40];
 
 		switch (testing_random(&seed) % 8) {

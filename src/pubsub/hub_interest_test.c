@@ -369,12 +369,12 @@ START_TEST(three_hundred_thousand_random_steps_tell_of_each_change_once)
 	memset(members, 0, sizeof(members));
 	memset(held, 0, sizeof(held));
 	changes = 0;
-	for (int at = 0; at < 300000; at++) {
+	for (int at = 0; at < testing_steps(300000); at++) {
 		step(testing_random(&seed));
 		if (at % 8 == 0)
 			check();
 	}
-	ck_assert_int_gt(changes, 10000);
+	ck_assert_int_gt(changes, testing_steps(10000));
 	for (int i = 0; i < SUBS; i++)
 		leave_some(i, 1 << 20);
 	check();

@@ -493,7 +493,7 @@ START_TEST(a_hundred_thousand_random_steps_agree_with_a_plain_table)
 	uint64_t seed = 99;
 
 	memset(table, 0, sizeof(table));
-	for (int step = 0; step < 100000; step++) {
+	for (int step = 0; step < testing_steps(100000); step++) {
 		uint64_t r = testing_random(&seed);
 		int c = (int)(r % CLIENTS), kind = (int)(r >> 16 & 1), n = (int)((r >> 20) % NAMES);
 		size_t expected = 0;

@@ -91,20 +91,21 @@ END_TEST
 /* Slots are allocated again, and drops with tags of their earlier topics are still ignored. */
 START_TEST(tags_of_slots_that_were_given_back_count_for_nobody)
 {
-	uint32_t *gone = xcalloc(MANY, sizeof(*gone));
+	int many = testing_steps(MANY);
+	uint32_t *gone = xcalloc((size_t)many, sizeof(*gone));
 
 	for (int round = 0; round < 3; round++) {
-		take(0, MANY);
-		for (int i = 0; i < MANY; i++)
+		take(0, many);
+		for (int i = 0; i < many; i++)
 			gone[i] = topics[i].tag;
-		release(0, MANY);
-		for (int i = 0; i < MANY; i++)
+		release(0, many);
+		for (int i = 0; i < many; i++)
 			topic_tags_dropped(tags, gone[i], 1);
 	}
-	take(0, MANY);
-	for (int i = 0; i < MANY; i++)
+	take(0, many);
+	for (int i = 0; i < many; i++)
 		topic_tags_dropped(tags, gone[i], 1);
-	for (int i = 0; i < MANY; i++)
+	for (int i = 0; i < many; i++)
 		ck_assert_uint_eq(topic_tags_drops(tags, &topics[i]), 0);
 	xfree(gone);
 }
