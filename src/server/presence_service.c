@@ -8,6 +8,7 @@
 #include "pubsub/hub.h"
 #include "server/client.h"
 #include "server/core.h"
+#include "server/pause.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/upgrade_image.h"
