@@ -362,7 +362,7 @@ def commands(client):
 
 
 # What Redis does not have.
-OURS = (b"channel", b"history", b"mpublish", b"outbox", b"presence", b"publishmany", b"publishx", b"qsubscribe",
+OURS = (b"channel", b"history", b"mpublish", b"outbox", b"presence", b"presume", b"publishmany", b"publishx", b"qsubscribe",
         b"qunsubscribe", b"resume", b"zquery")
 
 # Redis 7.2 takes one argument less, or one more.

@@ -1,5 +1,6 @@
-"""RESUME and SUBSCRIBE: a client that comes back gets every message, once, or is told that it cannot."""
+"""RESUME and SUBSCRIBE, PRESUME and PSUBSCRIBE: a client that comes back gets every message, once, or is told that it cannot."""
 
+import collections
 import threading
 
 import pytest
@@ -37,6 +38,14 @@ def read_message(connection):
     assert value[0] == b"message", value
     position, _, payload = value[2].partition(b" ")
     return value[1], position, payload
+
+
+def read_pattern_message(connection):
+    """The next message of a pattern as (pattern, channel, position, payload)."""
+    value = connection.read_value()
+    assert value[0] == b"pmessage", value
+    position, _, payload = value[3].partition(b" ")
+    return value[1], value[2], position, payload
 
 
 def read_payloads(connection, count):
@@ -467,6 +476,298 @@ def test_redis_py_resumes_after_its_connection_was_killed(daemon):
     thread.join()
     assert stop.is_set() and kills > 3
     assert got == list(range(2000))
+    pubsub.close()
+    publisher.close()
+    client.close()
+
+
+# Patterns
+
+
+@BOTH_FORMS
+def test_a_pattern_goes_on_where_it_was(daemon, version):
+    publisher = daemon.connect()
+    first = with_positions(daemon, version)
+    first.command("PSUBSCRIBE", "k*")
+    first.read_value()
+    for number in range(60):
+        publish(publisher, f"k{number % 7}", [b"%d" % number])
+    for number in range(20):
+        _, channel, position, payload = read_pattern_message(first)
+        assert (channel, payload) == (b"k%d" % (number % 7), b"%d" % number)
+    first.close()
+    for number in range(60, 100):
+        publish(publisher, f"k{number % 9}", [b"%d" % number])
+        publish(publisher, "other", [b"x"])
+    second = with_positions(daemon, version)
+    assert second.call("PRESUME", "k*", position) == [[b"k*", b"resumed", position, 80]]
+    second.command("PSUBSCRIBE", "k*")
+    confirmation = second.read_value()
+    assert confirmation == [b"psubscribe", b"k*", 1]
+    assert isinstance(confirmation, Push) == (version == 3)
+    for number in range(20, 100):
+        pattern, channel, _, payload = read_pattern_message(second)
+        assert (pattern, payload) == (b"k*", b"%d" % number)
+        assert channel == b"k%d" % (number % (7 if number < 60 else 9))
+    assert publish(publisher, "knew", [b"live"]) == [1]
+    assert read_pattern_message(second)[1::2] == (b"knew", b"live")
+
+
+def test_presume_and_psubscribe_may_be_pipelined_before_anything_is_read(daemon):
+    publisher = daemon.connect()
+    position = current_position(publisher)
+    for channel, payload in ((b"k1", b"a"), (b"k2", b"b"), (b"k1", b"c"), (b"k3", b"d")):
+        publish(publisher, channel, [payload])
+    client = with_positions(daemon)
+    client.command("PRESUME", "k1*", position, "*2", position, "x*", "$")
+    client.command("RESUME", "k3", position)
+    client.command("PSUBSCRIBE", "k1*", "*2", "x*")
+    client.command("SUBSCRIBE", "k3")
+    reply = client.read_value()
+    assert [row[:2] + row[3:] for row in reply] == [
+        [b"k1*", b"resumed", 2], [b"*2", b"resumed", 1], [b"x*", b"new", 0]]
+    assert client.read_value() == [[b"k3", b"resumed", position, 1]]
+    got, confirmed = [], 0
+    while len(got) < 4 or confirmed < 4:
+        value = client.read_value()
+        if value[0] in (b"psubscribe", b"subscribe"):
+            confirmed += 1
+        else:
+            # Nothing of PSUBSCRIBE is replayed before its last confirmation.
+            assert confirmed >= 3
+            got.append(value[-1].split(b" ")[1])
+    assert got == [b"a", b"b", b"c", b"d"]
+
+
+def test_each_verdict_of_presume_says_where_the_client_stands(daemon):
+    publisher = daemon.connect()
+    keep(daemon, "ksmall*", size=3)
+    start = current_position(publisher)
+    epoch, _, seq = start.partition(b"-")
+    publish(publisher, "ksmall1", numbers(0, 5))
+    publish(publisher, "ksmall2", [b"x"])
+    client = daemon.connect()
+    client.command("PSUBSCRIBE", "ksubscribed*")
+    client.read_value()
+    top = current_position(publisher)
+
+    def at(number):
+        return b"%s-%d" % (epoch, int(seq) + number)
+
+    # Of ksmall1, messages 3, 4 and 5 are kept.
+    assert client.call("PRESUME", "ksmall*", start) == [[b"ksmall*", b"lost", top, 0]]
+    assert client.call("PRESUME", "ksmall*", at(1)) == [[b"ksmall*", b"lost", top, 0]]
+    assert client.call("PRESUME", "ksmall*", at(2)) == [[b"ksmall*", b"resumed", at(2), 4]]
+    assert client.call("PRESUME", "ksmall2*", start) == [[b"ksmall2*", b"resumed", start, 1]]
+    assert client.call("PRESUME", "ksmall*", "0") == [[b"ksmall*", b"new", epoch + b"-0", 4]]
+    assert client.call("PRESUME", "ksmall*", "-2") == [[b"ksmall*", b"new", at(4), 2]]
+    assert client.call("PRESUME", "ksmall*", "-99") == [[b"ksmall*", b"new", epoch + b"-0", 4]]
+    assert client.call("PRESUME", "ksmall*", "$") == [[b"ksmall*", b"new", top, 0]]
+    assert client.call("PRESUME", "ksmall*", b"7-1") == [[b"ksmall*", b"lost", top, 0]]
+    assert client.call("PRESUME", "ksmall*", at(7)) == [[b"ksmall*", b"lost", top, 0]]
+    assert client.call("PRESUME", "ksubscribed*", start) == [[b"ksubscribed*", b"subscribed", top, 0]]
+    # A pattern of channels that keep nothing misses nothing that it could have got.
+    assert client.call("PRESUME", "other*", start) == [[b"other*", b"resumed", start, 0]]
+    fields = publisher.info("history")
+    assert [int(fields[f"resumes_{name}"]) for name in ("resumed", "lost", "new", "subscribed", "none")] == [3, 4, 4, 1, 0]
+    publisher.ok("CHANNEL", "UNSET", "k*")
+    publisher.ok("CHANNEL", "UNSET", "ksmall*")
+    wait_until(lambda: client.call("PRESUME", "k*", "0") == [[b"k*", b"none", b"0-0", 0]], "nothing is kept")
+
+
+@pytest.mark.parametrize("since, expected", [("0", 10), ("-3", 3), ("$", 0)])
+@BOTH_FORMS
+def test_a_new_pattern_begins_where_it_says(daemon, version, since, expected):
+    publisher = daemon.connect()
+    for number in range(10):
+        publish(publisher, f"k{number % 3}", [b"%d" % number])
+    client = with_positions(daemon, version)
+    assert client.call("PRESUME", "k*", since)[0][1::2] == [b"new", expected]
+    publish(publisher, "k1", [b"10"])
+    client.command("PSUBSCRIBE", "k*")
+    assert client.read_value() == [b"psubscribe", b"k*", 1]
+    publish(publisher, "k2", [b"11"])
+    assert [read_pattern_message(client)[3] for _ in range(expected + 2)] == numbers(10 - expected, 12)
+
+
+def test_messages_of_matching_channels_without_history_come_live(daemon):
+    publisher = daemon.connect()
+    position = current_position(publisher)
+    publish(publisher, "k1", [b"kept"])
+    publish(publisher, "other", [b"gone"])
+    client = with_positions(daemon)
+    client.call("PRESUME", "*", position)
+    client.command("PSUBSCRIBE", "*")
+    client.read_value()
+    publish(publisher, "other", [b"live"])
+    got = {read_pattern_message(client)[1:] for _ in range(2)}
+    assert got == {(b"k1", current_position(publisher), b"kept"), (b"other", b"0-0", b"live")}
+
+
+def test_a_pattern_that_is_lost_before_psubscribe_is_an_error_and_nothing_is_done(daemon):
+    keep(daemon, "ksmall", size=3)
+    publisher = daemon.connect()
+    client = with_positions(daemon)
+    publish(publisher, "ksmall", numbers(0, 3))
+    position = current_position(publisher)
+    client.call("PRESUME", "ksm*", position, "k[0-9]", position)
+    publish(publisher, "ksmall", numbers(3, 7))
+    assert client.call("PSUBSCRIBE", "k[0-9]", "ksm*") == Error(
+        b"LOST pattern 'ksm*' has no messages since " + position + b" any more")
+    assert client.call("PUBSUB", "NUMPAT") == 0
+    # The other pattern is still armed.
+    publish(publisher, "k1", [b"x"])
+    client.command("PSUBSCRIBE", "k[0-9]")
+    assert client.read_value() == [b"psubscribe", b"k[0-9]", 1]
+    assert read_pattern_message(client)[3] == b"x"
+
+
+@pytest.mark.parametrize("disarm", [("PUNSUBSCRIBE", "k*"), ("PUNSUBSCRIBE",), ("RESET",)], ids=" ".join)
+def test_punsubscribe_and_reset_disarm(daemon, disarm):
+    publisher = daemon.connect()
+    publish(publisher, "k", [b"old"])
+    client = daemon.connect()
+    client.call("PRESUME", "k*", "0")
+    assert int(publisher.info("history")["armed_channels"]) == 1
+    client.call(*disarm)
+    assert int(publisher.info("history")["armed_channels"]) == 0
+    client.command("PSUBSCRIBE", "k*")
+    client.read_value()
+    publish(publisher, "k", [b"new"])
+    assert client.read_value() == [b"pmessage", b"k*", b"k", b"new"]
+
+
+def test_errors_of_presume_change_nothing(start_fanfared):
+    daemon = start_fanfared("--resume-max-channels", 3)
+    keep(daemon, "k*")
+    client = daemon.connect()
+    for position in ("", "x", "1", "1-", "-", "-0", "--1", "1-2-3", "+", "99999999999999999999-1"):
+        assert client.call("PRESUME", "k1*", "0", "k2*", position) == Error(
+            b"ERR Invalid position '%s': must be EPOCH-SEQ, 0, $ or -N" % position.encode())
+    wrong_number = Error(b"ERR wrong number of arguments for 'presume' command")
+    assert client.call("PRESUME") == wrong_number
+    assert client.call("PRESUME", "k*") == wrong_number
+    assert client.call("PRESUME", "k*", "0", "k2*") == wrong_number
+    assert client.call("PRESUME", "k" * 5000, "0") == Error(b"ERR channel name too long (max-channel-length 4096)")
+    too_many = Error(b"ERR max number of armed channels reached (resume-max-channels 3)")
+    assert client.call("PRESUME", "1*", "0", "2*", "0", "3*", "0", "4*", "0") == too_many
+    assert int(client.info("history")["armed_channels"]) == 0
+    # Channels and patterns count together.
+    client.call("RESUME", "k1", "0", "k2", "0")
+    assert client.call("PRESUME", "1*", "0", "2*", "0") == too_many
+    assert len(client.call("PRESUME", "1*", "0")) == 1
+    assert int(client.info("history")["armed_channels"]) == 3
+
+
+def test_presume_in_a_transaction_replays_behind_the_reply_of_exec(daemon):
+    publisher = daemon.connect()
+    publish(publisher, "k", numbers(0, 3))
+    client = daemon.connect()
+    client.ok("MULTI")
+    for command in (("PRESUME", "k*", "0"), ("PSUBSCRIBE", "k*"), ("PUBLISH", "k2", "3")):
+        assert client.call(*command) == b"QUEUED"
+    reply = client.call("EXEC")
+    assert reply[0][0][1] == b"new" and reply[1] == [b"psubscribe", b"k*", 1] and reply[2] == 1
+    assert [client.read_value()[3] for _ in range(4)] == numbers(0, 4)
+
+
+def publish_channels(connection, count, payload=b"x"):
+    """One message in each of so many channels."""
+    for start in range(0, count, 10000):
+        numbers_now = range(start, min(count, start + 10000))
+        for number in numbers_now:
+            connection.command("PUBLISH", b"k%d" % number, payload)
+        for _ in numbers_now:
+            connection.read_value()
+
+
+def test_too_many_channels_are_lost(daemon):
+    publisher, client = daemon.connect(timeout=60), with_positions(daemon)
+    position = current_position(publisher)
+    publish_channels(publisher, 16384)
+    assert client.call("PRESUME", "k*", position) == [[b"k*", b"resumed", position, 16384]]
+    publish(publisher, "kmore", [b"x"])
+    top = current_position(publisher)
+    assert client.call("PSUBSCRIBE", "k*") == Error(
+        b"LOST pattern 'k*' has too many channels with messages since " + position +
+        b" (more than 16384 with those of other patterns)")
+    assert client.call("PRESUME", "k*", position, "k1*", position)[0] == [b"k*", b"lost", top, 0]
+    client.command("PSUBSCRIBE", "k1*")
+    assert client.read_value() == [b"psubscribe", b"k1*", 1]
+    expected = [name for name in (b"k%d" % number for number in range(16384)) if name.startswith(b"k1")]
+    assert [read_pattern_message(client)[1] for _ in expected] == expected
+
+
+def test_clients_are_killed_while_their_psubscribe_is_in_slices(daemon):
+    admin = daemon.connect(timeout=60)
+    publish_channels(admin, 1)
+    clients = [daemon.connect(timeout=60) for _ in range(9)]
+    idents = [client.call("CLIENT", "ID") for client in clients]
+    for client in clients:
+        client.call("PRESUME", "k*0", "$", "k1*", "$")
+    publish_channels(admin, 50000)
+    for client in clients:
+        client.command("PSUBSCRIBE", "k*0", "k1*", "other")
+    for number, client in enumerate(clients):
+        if number % 3 == 0:
+            client.close()
+        elif number % 3 == 1:
+            assert admin.call("CLIENT", "KILL", "ID", idents[number]) == 1
+    for client in clients[2::3]:
+        assert [client.read_value() for _ in range(3)] == [
+            [b"psubscribe", b"k*0", 1], [b"psubscribe", b"k1*", 2], [b"psubscribe", b"other", 3]]
+        # k0 was published to once more.
+        counts = collections.Counter(client.read_value()[1] for _ in range(5000 + 11111))
+        assert counts == {b"k*0": 5000, b"k1*": 11111}
+    wait_until(lambda: cursors(admin) == 0, "the replays are over")
+
+
+@BOTH_FORMS
+def test_rights_that_are_taken_away_end_a_pattern(daemon, version):
+    admin = daemon.connect()
+    admin.ok("ACL", "SETUSER", "reader", "on", "nopass", "+@all", "~*", "resetchannels", "&k*")
+    denied = Error(b"NOPERM this user has no permissions to access one of the channels used as arguments")
+    client = daemon.connect()
+    if version == 3:
+        client.hello(3)
+    client.ok("AUTH", "reader", "")
+    # As for PSUBSCRIBE, the pattern itself must be among the user's.
+    assert client.call("PRESUME", "k*", "0", "k1*", "0") == denied
+    assert int(admin.info("history")["armed_channels"]) == 0
+    client.call("PRESUME", "k*", "0")
+    client.command("PSUBSCRIBE", "k*")
+    assert client.read_value() == [b"psubscribe", b"k*", 1]
+    admin.ok("ACL", "SETUSER", "reader", "resetchannels")
+    client.read_to_end()
+
+
+def test_redis_py_resumes_a_pattern_after_its_connection_was_killed(daemon):
+    publisher = redis.Redis(port=daemon.port, socket_timeout=seconds(10))
+    client = redis.Redis(port=daemon.port, socket_timeout=seconds(10))
+    position = b"0"
+    got = []
+    thread = threading.Thread(target=lambda: [publisher.publish(f"k{number % 5}", number) for number in range(1000)])
+
+    def connect():
+        pubsub = client.pubsub()
+        pubsub.execute_command("OUTBOX", "SET", "POSITIONS", "yes")
+        assert pubsub.parse_response() == b"OK"
+        pubsub.execute_command("PRESUME", "k*", position)
+        assert pubsub.parse_response()[0][1] in (b"new", b"resumed")
+        pubsub.psubscribe("k*")
+        return pubsub
+
+    thread.start()
+    pubsub = connect()
+    while len(got) < 1000:
+        position, payload = next_data(pubsub)
+        got.append(int(payload))
+        if len(got) % 150 == 0:
+            pubsub.connection.disconnect()
+            pubsub.close()
+            pubsub = connect()
+    thread.join()
+    assert got == list(range(1000))
     pubsub.close()
     publisher.close()
     client.close()

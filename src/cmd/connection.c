@@ -114,7 +114,7 @@ leave_all(struct request *rq)
 static bool
 disarm_all(struct request *rq)
 {
-	while (!armed_remove_some(rq->client, 1)) {
+	while (!armed_drain(rq->client, 1)) {
 		rq->client->pending->progress++;
 		if (request_slice_is_over(rq))
 			return false;

@@ -5,6 +5,7 @@
 #include "acl/check.h"
 #include "acl/user.h"
 #include "cmd/handlers.h"
+#include "cmd/patterns_gather.h"
 #include "cmd/position_errors.h"
 #include "cmd/publish_check.h"
 #include "cmd/queue_group.h"
@@ -21,8 +22,8 @@
 #include "server/request.h"
 #include "server/server_config.h"
 
-/* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c, RESUME,
- * which chooses where SUBSCRIBE begins, in cmd/resume.c. */
+/* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c, RESUME
+ * and PRESUME, which choose where SUBSCRIBE and PSUBSCRIBE begin, in cmd/resume.c. */
 
 /*
  * The count in a confirmation. As in Redis, it includes channels and patterns, or shard channels
@@ -136,11 +137,13 @@ static bool
 can_begin(struct request *rq, enum hub_kind kind, struct slice name)
 {
 	struct hub_position position = history_position(hub_history(rq->server->hub));
+	struct hub_start start;
 
 	if (kind != HUB_CHANNEL || queue_joins(rq, kind, name) ||
-	    !armed_find(rq->client, name, &position.seq) ||
-	    hub_can_resume(rq->server->hub, name, position.seq, rq->now_us))
+	    !armed_find(rq->client, kind, name, &start) ||
+	    hub_can_resume(rq->server->hub, name, start.after_seq, rq->now_us))
 		return true;
+	position.seq = start.after_seq;
 	position_lost_error(rq, name, position);
 	return false;
 }
@@ -152,7 +155,7 @@ check_armed(struct request *rq, enum hub_kind kind)
 {
 	size_t *checked = &rq->client->pending->checked;
 
-	if (kind != HUB_CHANNEL || armed_count(rq->client) == 0)
+	if (kind != HUB_CHANNEL || armed_count(rq->client, kind) == 0)
 		return COMMAND_DONE;
 	while (*checked + 1 < rq->argc && can_begin(rq, kind, rq->argv[*checked + 1]))
 		if (++*checked + 1 < rq->argc && request_slice_is_over(rq))
@@ -181,17 +184,19 @@ subscribe_to(struct request *rq, enum hub_kind kind, struct slice name, struct h
 {
 	struct subscriber *s = &rq->client->subscriber;
 	enum hub_result result;
-	uint64_t after_seq;
+	struct hub_start start;
 
+	if (kind == HUB_PATTERN)
+		return gather_subscribe(rq, name);
 	if (kind != HUB_CHANNEL)
 		return hub_subscribe(s, kind, name);
-	if (!armed_find(rq->client, name, &after_seq))
+	if (!armed_find(rq->client, kind, name, &start))
 		return (hub_options_in_use(s->hub) & CHANNEL_BIT(replay)) != 0
 			   ? hub_subscribe_latest(s, name, rq->now_us, latest)
 			   : hub_subscribe(s, kind, name);
-	result = hub_subscribe_after(s, name, after_seq, rq->now_us);
+	result = hub_subscribe_after(s, name, start.after_seq, rq->now_us);
 	if (result == HUB_OK || result == HUB_ALREADY)
-		armed_remove(rq->client, name);
+		armed_remove(rq->client, kind, name);
 	return result;
 }
 
@@ -240,7 +245,9 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 		if (rq->failed)
 			return COMMAND_DONE;
 	}
-	while (c->pending->progress + 1 < rq->argc) {
+	if (kind == HUB_PATTERN && gather_armed(rq) == COMMAND_AGAIN)
+		return COMMAND_AGAIN;
+	while (!rq->failed && c->pending->progress + 1 < rq->argc) {
 		struct slice name = rq->argv[c->pending->progress + 1];
 
 		if (!may_still_hear(rq, kind, name)) {
@@ -258,6 +265,8 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 			break;
 		}
 	}
+	if (result == COMMAND_DONE)
+		gather_end(rq);
 	client_subscriptions_changed(c);
 	if (latest.count > 0)
 		push_latest(rq, &latest);
@@ -274,8 +283,8 @@ static void
 unsubscribe_one(struct request *rq, enum hub_kind kind, const char *verb, struct slice name)
 {
 	put_confirmation_name(rq, verb, name);
-	if (kind == HUB_CHANNEL)
-		armed_remove(rq->client, name);
+	if (kind != HUB_SHARD)
+		armed_remove(rq->client, kind, name);
 	/* If there was no such subscription the reply is the same. The membership ends first: the
 	 * name may not outlive the subscription. */
 	queue_leave_by_name(rq, kind, name);
@@ -311,7 +320,7 @@ unsubscribe_all(struct request *rq, enum hub_kind kind, const char *verb)
 	struct client *c = rq->client;
 	struct subscription *subscription;
 
-	while (kind == HUB_CHANNEL && !armed_remove_some(c, 1)) {
+	while (kind != HUB_SHARD && !armed_remove_some(c, kind, 1)) {
 		c->pending->checked++;
 		if (request_slice_is_over(rq))
 			return COMMAND_AGAIN;

@@ -3,9 +3,12 @@
 #include <inttypes.h>
 
 #include "cmd/handlers.h"
+#include "cmd/patterns_gather.h"
 #include "cmd/position_errors.h"
 #include "cmd/publish_check.h"
+#include "pubsub/cursor.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_gather.h"
 #include "pubsub/hub_replay.h"
 #include "pubsub/position.h"
 #include "pubsub/queue_name.h"
@@ -18,7 +21,7 @@
 
 /*
  * RESUME: says for each channel whether the client can go on where it was, and arms the channel:
- * its next SUBSCRIBE begins there.
+ * its next SUBSCRIBE begins there. PRESUME: the same for patterns and PSUBSCRIBE.
  */
 
 static const char *const verdict_names[HUB_VERDICTS] = {
@@ -40,11 +43,11 @@ check_pair(struct request *rq, size_t i)
 
 /* Before anything is done, in slices. COMMAND_DONE: all are checked, or there was an error. */
 static enum command_result
-check_arguments(struct request *rq)
+check_arguments(struct request *rq, enum hub_kind kind)
 {
 	struct pending *pending = rq->client->pending;
 	uint32_t max = rq->server->config->resume_max_channels;
-	uint64_t after_seq;
+	struct hub_start start;
 
 	if (rq->argc % 2 == 0) {
 		request_error(
@@ -56,12 +59,14 @@ check_arguments(struct request *rq)
 
 		if (!check_pair(rq, i))
 			return COMMAND_DONE;
-		pending->counted += !armed_find(rq->client, rq->argv[i], &after_seq);
+		pending->counted += !armed_find(rq->client, kind, rq->argv[i], &start);
 		if (++pending->checked < rq->argc / 2 && request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}
 	/* This also bounds the work of one command. */
-	if (armed_count(rq->client) + pending->counted > max || rq->argc / 2 > max)
+	pending->counted += armed_count(rq->client, HUB_CHANNEL);
+	pending->counted += armed_count(rq->client, HUB_PATTERN);
+	if (pending->counted > max || rq->argc / 2 > max)
 		request_error(rq,
 		    "ERR max number of armed channels reached (resume-max-channels %" PRIu32 ")",
 		    max);
@@ -81,36 +86,47 @@ put_resumption(struct request *rq, struct slice name, const struct hub_resumptio
 	resp_put_int(rq->reply, (int64_t)resumption->count);
 }
 
+/* Replies for the channel or pattern, and arms it at start if it can be resumed. */
+static void
+finish_one(struct request *rq, enum hub_kind kind, struct slice name,
+    const struct hub_resumption *resumption, struct hub_start start)
+{
+	rq->server->statistics->counters.resumes[resumption->verdict]++;
+	if (resumption->verdict == HUB_RESUMED || resumption->verdict == HUB_NEW)
+		armed_set(rq->client, kind, name, start);
+	else
+		armed_remove(rq->client, kind, name);
+	put_resumption(rq, name, resumption);
+}
+
+/* A queue group gets each message once, and keeps none for its members. */
+static bool
+is_queue(const struct request *rq, struct slice name)
+{
+	return rq->server->config->queue_groups && queue_name_is(name);
+}
+
 static void
 resume_one(struct request *rq, struct slice name, struct slice text)
 {
-	struct client *c = rq->client;
-	struct hub_resumption resumption;
+	struct hub_resumption resumption = {.verdict = HUB_NO_HISTORY};
 	struct position_since since;
 
 	if (!position_parse_since(text, &since))
 		return; /* check_arguments() refuses it */
-	if (rq->server->config->queue_groups && queue_name_is(name))
-		resumption = (struct hub_resumption){.verdict = HUB_NO_HISTORY};
-	else
-		resumption = hub_judge(&c->subscriber, name, &since, rq->now_us);
-	rq->server->statistics->counters.resumes[resumption.verdict]++;
-	if (resumption.verdict == HUB_RESUMED || resumption.verdict == HUB_NEW)
-		armed_set(c, name, resumption.position.seq);
-	else
-		armed_remove(c, name);
-	put_resumption(rq, name, &resumption);
+	if (!is_queue(rq, name))
+		resumption = hub_judge(&rq->client->subscriber, name, &since, rq->now_us);
+	finish_one(rq, HUB_CHANNEL, name, &resumption,
+	    (struct hub_start){resumption.position.seq, resumption.position.seq});
 }
 
 enum command_result
 cmd_resume(struct request *rq)
 {
-	struct client *c = rq->client;
-
-	size_t *progress = &c->pending->progress; /* pairs of arguments */
+	size_t *progress = &rq->client->pending->progress; /* pairs of arguments */
 
 	if (*progress == 0) {
-		if (check_arguments(rq) == COMMAND_AGAIN)
+		if (check_arguments(rq, HUB_CHANNEL) == COMMAND_AGAIN)
 			return COMMAND_AGAIN;
 		if (rq->failed)
 			return COMMAND_DONE;
@@ -119,6 +135,73 @@ cmd_resume(struct request *rq)
 	while (*progress < rq->argc / 2) {
 		resume_one(rq, rq->argv[*progress * 2 + 1], rq->argv[*progress * 2 + 2]);
 		if (++*progress < rq->argc / 2 && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
+}
+
+/* Begins or continues with a pattern. True: it is done, or the command has failed. counted is the
+ * number of channels that were gathered for the patterns before it. */
+static bool
+presume_one(struct request *rq, struct slice name, struct slice text)
+{
+	struct pending *pending = rq->client->pending;
+	struct hub_resumption resumption = {.verdict = HUB_NO_HISTORY};
+	struct hub_start start = {0, 0};
+	enum hub_gather_result result;
+	struct position_since since;
+
+	if (pending->gather == NULL && !is_queue(rq, name)) {
+		if (!position_parse_since(text, &since))
+			return true; /* check_arguments() refuses it */
+		pending->gather = hub_gather_since(&rq->client->subscriber, name, &since,
+		    CURSOR_ENTRIES_MAX - (uint32_t)pending->counted, &resumption);
+	}
+	if (pending->gather != NULL) {
+		result = gather_go_on(rq);
+		if (result == HUB_GATHER_MORE)
+			return rq->failed;
+		resumption = hub_gather_judge(pending->gather, result, &start);
+		if (result == HUB_GATHER_DONE)
+			pending->counted += hub_gather_channels(pending->gather);
+		gather_end(rq);
+	}
+	finish_one(rq, HUB_PATTERN, name, &resumption, start);
+	return true;
+}
+
+/* The patterns of a command that has failed are not armed. */
+static void
+disarm_all(struct request *rq)
+{
+	for (size_t i = 1; i < rq->argc; i += 2)
+		armed_remove(rq->client, HUB_PATTERN, rq->argv[i]);
+}
+
+enum command_result
+cmd_presume(struct request *rq)
+{
+	struct pending *pending = rq->client->pending;
+
+	if (pending->progress == 0 && pending->gather == NULL) {
+		if (check_arguments(rq, HUB_PATTERN) == COMMAND_AGAIN)
+			return COMMAND_AGAIN;
+		if (rq->failed)
+			return COMMAND_DONE;
+		pending->counted = 0;
+		resp_put_array(rq->reply, rq->argc / 2);
+	}
+	while (pending->progress < rq->argc / 2) {
+		size_t i = pending->progress * 2;
+
+		if (!presume_one(rq, rq->argv[i + 1], rq->argv[i + 2]))
+			return COMMAND_AGAIN;
+		if (rq->failed) {
+			gather_end(rq);
+			disarm_all(rq);
+			return COMMAND_DONE;
+		}
+		if (++pending->progress < rq->argc / 2 && request_slice_is_over(rq))
 			return COMMAND_AGAIN;
 	}
 	return COMMAND_DONE;

@@ -117,9 +117,9 @@ START_TEST(a_channel_is_armed_for_one_subscription)
 {
 	publish("k", 1);
 	resume("k", -1);
-	ck_assert_uint_eq(armed_count(client->client), 1);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
 	test_call(client, "subscribe k");
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 	test_turns(1);
 	test_call(client, "unsubscribe k");
 	test_call(client, "subscribe k");
@@ -133,14 +133,14 @@ START_TEST(a_later_resume_replaces_an_earlier_one)
 	publish("k", 3);
 	resume("k", -3);
 	resume("k", -1);
-	ck_assert_uint_eq(armed_count(client->client), 1);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
 	test_call(client, "subscribe k");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n3\r\n");
 	test_call(client, "unsubscribe k");
 	resume("k", -1);
 	ck_assert_str_eq(resume("k", -50), row("k", "lost", -3, 3));
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 }
 END_TEST
 
@@ -191,7 +191,7 @@ arm_many(void)
 	test_config.resume_max_channels = MANY;
 	ck_assert(!send_many("resume", "0"));
 	(void)test_finish(client);
-	ck_assert_uint_eq(armed_count(client->client), MANY);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), MANY);
 }
 
 START_TEST(very_many_channels_are_checked_in_slices_before_one_is_armed)
@@ -203,7 +203,7 @@ START_TEST(very_many_channels_are_checked_in_slices_before_one_is_armed)
 	assert_says(other, "ping", "+PONG\r\n");
 	ck_assert_str_eq(test_finish(client),
 	    "-ERR max number of armed channels reached (resume-max-channels 199999)\r\n");
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 }
 END_TEST
 
@@ -211,14 +211,14 @@ START_TEST(very_many_armed_channels_are_removed_in_slices)
 {
 	arm_many();
 	ck_assert(!test_send(client, "unsubscribe"));
-	ck_assert_uint_gt(armed_count(client->client), 0);
+	ck_assert_uint_gt(armed_count(client->client, HUB_CHANNEL), 0);
 	(void)test_finish(client);
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 	arm_many();
 	ck_assert(!test_send(client, "reset"));
-	ck_assert_uint_gt(armed_count(client->client), 0);
+	ck_assert_uint_gt(armed_count(client->client, HUB_CHANNEL), 0);
 	ck_assert_str_eq(test_finish(client), "+RESET\r\n");
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 	arm_many();
 	test_close(client);
 	ck_assert_uint_gt(test_server->clients->armed_count, MANY / 2);
@@ -250,7 +250,7 @@ START_TEST(very_many_armed_channels_are_checked_in_slices_before_one_is_subscrib
 	publish("k199999", 10);
 	ck_assert_int_eq(strncmp(test_finish(client), "-LOST channel 'k199999'", 23), 0);
 	ck_assert_uint_eq(client->client->subscriber.count[HUB_CHANNEL], 0);
-	ck_assert_uint_eq(armed_count(client->client), MANY);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), MANY);
 }
 END_TEST
 
@@ -259,7 +259,7 @@ START_TEST(unsubscribing_from_patterns_disarms_no_channel)
 	test_call(client, "resume k1 0");
 	test_call(client, "punsubscribe");
 	test_call(client, "sunsubscribe k1");
-	ck_assert_uint_eq(armed_count(client->client), 1);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
 }
 END_TEST
 
@@ -280,7 +280,7 @@ START_TEST(errors_arm_nothing)
 	test_config.hub.name_bytes = 2;
 	assert_says(
 	    client, "resume k1 0 k22 0", "-ERR channel name too long (max-channel-length 2)\r\n");
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 }
 END_TEST
 
@@ -291,17 +291,17 @@ START_TEST(the_number_of_armed_channels_is_limited)
 
 	test_config.resume_max_channels = 3;
 	assert_says(client, "resume k1 0 k2 0 k3 0 k4 0", too_many);
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 	test_call(client, "resume k1 0 k2 0");
 	assert_says(client, "resume k3 0 k4 0", too_many);
 	test_call(client, "resume k1 $ k3 0");
-	ck_assert_uint_eq(armed_count(client->client), 3);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 3);
 	assert_says(client, "resume k4 0", too_many);
 	/* Also if none of them would be armed. */
 	assert_says(client, "resume n 0 n 0 n 0 n 0", too_many);
 	test_call(client, "unsubscribe k1");
 	test_call(client, "resume k4 0");
-	ck_assert_uint_eq(armed_count(client->client), 3);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 3);
 }
 END_TEST
 
@@ -319,7 +319,7 @@ START_TEST(an_armed_channel_that_is_lost_refuses_the_whole_subscribe)
 	assert_says(client, "subscribe k2 k1 other", expected);
 	assert_says(client, "pubsub numsub k1 k2 other",
 	    "*6\r\n$2\r\nk1\r\n:0\r\n$2\r\nk2\r\n:0\r\n$5\r\nother\r\n:0\r\n");
-	ck_assert_uint_eq(armed_count(client->client), 2);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 2);
 	/* What else it is subscribed to is not refused. */
 	assert_says(client, "subscribe other", "*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:1\r\n");
 }
@@ -342,7 +342,7 @@ START_TEST(a_channel_without_history_is_not_armed)
 	publish("other", 1);
 	assert_says(client, "resume other 0",
 	    "*1\r\n*4\r\n$5\r\nother\r\n$4\r\nnone\r\n$3\r\n0-0\r\n:0\r\n");
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 }
 END_TEST
 
@@ -365,7 +365,7 @@ START_TEST(channels_of_resume_need_the_right_to_subscribe)
 	assert_says(client, "resume k1 0 k2 0",
 	    "-NOPERM this user has no permissions to access one of the channels used as "
 	    "arguments\r\n");
-	ck_assert_uint_eq(armed_count(client->client), 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 	test_call(client, "resume k1 0");
 	test_call(publisher, "acl setuser u resetchannels");
 	assert_says(client, "subscribe k1",

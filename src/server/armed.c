@@ -2,30 +2,33 @@
 
 #include "server/armed.h"
 
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "base/hash_map.h"
 #include "server/client.h"
 #include "server/clients.h"
 
 /* About what an entry of the map takes besides the name. */
-#define ENTRY_BYTES 64
+#define ENTRY_BYTES 72
 
 /* NULL: none is armed. */
 static struct hash_map *
-map_of(const struct client *c)
+map_of(const struct client *c, enum hub_kind kind)
 {
-	return c->session != NULL ? c->session->armed : NULL;
+	assert(kind < SESSION_ARMED_KINDS);
+	return c->session != NULL ? c->session->armed[kind] : NULL;
 }
 
 bool
-armed_find(const struct client *c, struct slice channel, uint64_t *after_seq)
+armed_find(const struct client *c, enum hub_kind kind, struct slice name, struct hub_start *start)
 {
-	const struct hash_map *map = map_of(c);
-	const uint64_t *seq = map != NULL ? hash_map_get(map, channel) : NULL;
+	const struct hash_map *map = map_of(c, kind);
+	const struct hub_start *found = map != NULL ? hash_map_get(map, name) : NULL;
 
-	if (seq != NULL)
-		*after_seq = *seq;
-	return seq != NULL;
+	if (found != NULL)
+		*start = *found;
+	return found != NULL;
 }
 
 static void
@@ -45,67 +48,75 @@ uncount(struct client *c, size_t bytes)
 }
 
 void
-armed_set(struct client *c, struct slice channel, uint64_t after_seq)
+armed_set(struct client *c, enum hub_kind kind, struct slice name, struct hub_start start)
 {
-	struct hash_map *map = map_of(c);
-	uint64_t *seq = map != NULL ? hash_map_get(map, channel) : NULL;
+	struct hash_map *map = map_of(c, kind);
+	struct hub_start *found = map != NULL ? hash_map_get(map, name) : NULL;
 
-	if (seq == NULL) {
+	if (found == NULL) {
 		if (map == NULL)
-			map = session_of(c)->armed = hash_map_new();
-		seq = xmalloc(sizeof(*seq));
-		(void)hash_map_set(map, channel, seq);
-		count(c, channel.len + ENTRY_BYTES);
+			map = session_of(c)->armed[kind] = hash_map_new();
+		found = xmalloc(sizeof(*found));
+		(void)hash_map_set(map, name, found);
+		count(c, name.len + ENTRY_BYTES);
 	}
-	*seq = after_seq;
+	*found = start;
 }
 
 static void
-free_map(struct client *c)
+free_map(struct client *c, enum hub_kind kind)
 {
-	hash_map_free(c->session->armed);
-	c->session->armed = NULL;
+	hash_map_free(c->session->armed[kind]);
+	c->session->armed[kind] = NULL;
 	session_trim(c);
 }
 
 void
-armed_remove(struct client *c, struct slice channel)
+armed_remove(struct client *c, enum hub_kind kind, struct slice name)
 {
-	struct hash_map *map = map_of(c);
-	uint64_t *seq = map != NULL ? hash_map_remove(map, channel) : NULL;
+	struct hash_map *map = map_of(c, kind);
+	struct hub_start *start = map != NULL ? hash_map_remove(map, name) : NULL;
 
-	if (seq == NULL)
+	if (start == NULL)
 		return;
-	xfree(seq);
-	uncount(c, channel.len + ENTRY_BYTES);
+	xfree(start);
+	uncount(c, name.len + ENTRY_BYTES);
 	if (hash_map_count(map) == 0)
-		free_map(c);
+		free_map(c, kind);
 }
 
 static void
-free_seq(struct slice channel, void *value, void *arg)
+free_start(struct slice name, void *value, void *arg)
 {
 	xfree(value);
-	uncount(arg, channel.len + ENTRY_BYTES);
+	uncount(arg, name.len + ENTRY_BYTES);
 }
 
 bool
-armed_remove_some(struct client *c, size_t budget)
+armed_remove_some(struct client *c, enum hub_kind kind, size_t budget)
 {
-	struct hash_map *map = map_of(c);
+	struct hash_map *map = map_of(c, kind);
 
 	if (map == NULL)
 		return true;
-	if (!hash_map_drain(map, free_seq, c, &budget))
+	if (!hash_map_drain(map, free_start, c, &budget))
 		return false;
-	free_map(c);
+	free_map(c, kind);
 	return true;
 }
 
-size_t
-armed_count(const struct client *c)
+bool
+armed_drain(struct client *c, size_t budget)
 {
-	const struct hash_map *map = map_of(c);
+	bool has_channels = !armed_remove_some(c, HUB_CHANNEL, budget);
+
+	return armed_remove_some(c, HUB_PATTERN, budget) && !has_channels;
+}
+
+size_t
+armed_count(const struct client *c, enum hub_kind kind)
+{
+	const struct hash_map *map = map_of(c, kind);
 
 	return map != NULL ? hash_map_count(map) : 0;
 }

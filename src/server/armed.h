@@ -6,27 +6,34 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "pubsub/hub_gather.h"
+#include "pubsub/wire_form.h"
 
 /*
- * Armed channels: from which seq the next subscription of a client to each of them begins, as
- * RESUME has chosen. A part of the client's session; the caller bounds the number
+ * Armed channels and patterns: from where the next subscription of a client to each of them begins,
+ * as RESUME and PRESUME have chosen. A part of the client's session; the caller bounds the number
  * (resume-max-channels) and the lengths of the names.
+ *
+ * kind is HUB_CHANNEL or HUB_PATTERN. A channel begins behind after_seq, which is its whole_seq.
  */
 struct client;
 
-/* False if the channel is not armed. */
-bool armed_find(const struct client *c, struct slice channel, uint64_t *after_seq)
+/* False if it is not armed. */
+bool armed_find(const struct client *c, enum hub_kind kind, struct slice name,
+    struct hub_start *start) __attribute__((warn_unused_result));
+
+/* Arms it, or replaces its start. Copies the name. */
+void armed_set(struct client *c, enum hub_kind kind, struct slice name, struct hub_start start);
+
+/* It need not be armed. */
+void armed_remove(struct client *c, enum hub_kind kind, struct slice name);
+
+/* Removes at most `budget` of them; armed_drain() of both kinds, each. True: none is left.
+ * Otherwise nothing else is done with them before the others are removed, too. */
+bool armed_remove_some(struct client *c, enum hub_kind kind, size_t budget)
     __attribute__((warn_unused_result));
+bool armed_drain(struct client *c, size_t budget) __attribute__((warn_unused_result));
 
-/* Arms it, or replaces its seq. Copies the name. */
-void armed_set(struct client *c, struct slice channel, uint64_t after_seq);
-
-void armed_remove(struct client *c, struct slice channel); /* it need not be armed */
-
-/* Removes at most `budget` of them. True: none is left. Otherwise nothing else is done with them
- * before the others are removed, too. */
-bool armed_remove_some(struct client *c, size_t budget) __attribute__((warn_unused_result));
-
-size_t armed_count(const struct client *c);
+size_t armed_count(const struct client *c, enum hub_kind kind);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_gather.h"
 #include "pubsub/outbox.h"
 #include "server/client_peer.h"
 #include "server/clients.h"
@@ -146,6 +147,8 @@ client_request_over(struct client *c)
 		xfree(p->read);
 		p->read = NULL;
 	}
+	hub_gather_free(p->gather);
+	p->gather = NULL;
 	p->running = NULL;
 	p->progress = p->checked = p->counted = 0;
 	p->running_us = 0;

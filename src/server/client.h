@@ -37,6 +37,9 @@ enum client_reply_mode {
 	CLIENT_REPLY_SKIP
 };
 
+/* What may be armed: HUB_CHANNEL and HUB_PATTERN. */
+#define SESSION_ARMED_KINDS 2
+
 /* The settings that OUTBOX SET chose: bits of `chosen` in struct session. */
 enum client_choice {
 	CLIENT_CHOSE_POLICY = 1 << 0,
@@ -47,7 +50,7 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR, PRESENCE JOIN, RESUME.
+ * MONITOR, PRESENCE JOIN, RESUME, PRESUME.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -63,8 +66,8 @@ struct session {
 	uint8_t chosen;               /* enum client_choice */
 	uint64_t soft_since_us;       /* when it began to exceed the soft limit; 0: it does not */
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
-	struct hash_map *armed;       /* owned: see armed.h; NULL: none */
-	size_t armed_bytes;           /* its memory, estimated */
+	struct hash_map *armed[SESSION_ARMED_KINDS]; /* owned: see armed.h; NULL: none */
+	size_t armed_bytes;                          /* their memory, estimated */
 };
 
 struct client {

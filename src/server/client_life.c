@@ -47,8 +47,8 @@ client_free(struct client *c)
 {
 	held_forget(c);
 	client_discard_transaction(c);
-	if (!armed_remove_some(c, SIZE_MAX))
-		assert(!"a client has fewer armed channels than the budget");
+	if (!armed_drain(c, SIZE_MAX))
+		assert(!"a client has fewer armed names than the budget");
 	pending_drop(c);
 	access_detach(c);
 	session_drop(c);

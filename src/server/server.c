@@ -213,7 +213,7 @@ static bool
 detach(struct client *c, size_t budget)
 {
 	bool has_left = presence_release_client(c, budget);
-	bool is_disarmed = armed_remove_some(c, budget);
+	bool is_disarmed = armed_drain(c, budget);
 
 	return hub_detach(&c->subscriber, budget) && has_left && is_disarmed;
 }

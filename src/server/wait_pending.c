@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "pubsub/hub_gather.h"
 #include "server/client.h"
 #include "server/wait.h"
 
@@ -47,6 +48,7 @@ pending_drop(struct client *c)
 	if (p == NULL)
 		return;
 	xfree(p->look);
+	hub_gather_free(p->gather);
 	buffer_release(&p->partial);
 	xfree(p);
 	c->pending = NULL;

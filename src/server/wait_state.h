@@ -15,6 +15,7 @@ struct block;
 struct client;
 struct command;
 struct history_read;
+struct hub_gather;
 struct job;
 
 enum wait_reason {
@@ -56,21 +57,22 @@ struct pending {
 	struct hub_publication publication; /* the message that it publishes */
 	struct block *block;                /* while it is blocked; owned by blocked.c */
 	struct history_read *read;          /* owned, one block; its HISTORY READ, if it waited */
-	struct job *job;                    /* a sliced command in progress */
-	const struct command *running;      /* COMMAND_AGAIN: the command in progress, or NULL */
-	size_t progress;                    /* used by the handler; 0 when a command begins */
-	size_t checked;                     /* the same: what it has done before that */
-	size_t counted;                     /* ... and what it has counted of them */
-	uint64_t running_us;                /* spent on it so far */
-	struct buffer partial;              /* its reply so far */
-	struct buffer *exec_reply;          /* reply to the running command of a transaction */
-	struct acl_look *look;              /* owned; state of an access check of several turns */
-	uint64_t login_at_us;               /* when its waiting login is processed; 0: none */
-	uint64_t awaited_disk;  /* SAVE: until so many snapshots have ended; CONFIG SET: an
-				   attempt to switch the log on; 0: neither */
-	uint32_t rules_version; /* limits_version when its SUBSCRIBE was allowed */
-	bool is_executed;       /* server_request is executing it */
-	bool job_ended;         /* the request need not be executed again */
+	struct hub_gather *gather; /* owned; of its PRESUME or PSUBSCRIBE in progress, or NULL */
+	struct job *job;           /* a sliced command in progress */
+	const struct command *running; /* COMMAND_AGAIN: the command in progress, or NULL */
+	size_t progress;               /* used by the handler; 0 when a command begins */
+	size_t checked;                /* the same: what it has done before that */
+	size_t counted;                /* ... and what it has counted of them */
+	uint64_t running_us;           /* spent on it so far */
+	struct buffer partial;         /* its reply so far */
+	struct buffer *exec_reply;     /* reply to the running command of a transaction */
+	struct acl_look *look;         /* owned; state of an access check of several turns */
+	uint64_t login_at_us;          /* when its waiting login is processed; 0: none */
+	uint64_t awaited_disk;         /* SAVE: until so many snapshots have ended; CONFIG SET: an
+					  attempt to switch the log on; 0: neither */
+	uint32_t rules_version;        /* limits_version when its SUBSCRIBE was allowed */
+	bool is_executed;              /* server_request is executing it */
+	bool job_ended;                /* the request need not be executed again */
 	/* For its reply, if that is held (held.h): */
 	bool has_changed;   /* the command has changed something */
 	bool has_pushed;    /* ... has caused messages to itself */

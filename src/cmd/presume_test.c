@@ -1,0 +1,442 @@
+#include "config.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/testing.h"
+#include "cmd/testing_server.h"
+#include "pubsub/hub_history.h"
+#include "pubsub/hub_options.h"
+#include "pubsub/hub_replay.h"
+#include "server/armed.h"
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/core.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "server/wait_state.h"
+
+/* PRESUME and PSUBSCRIBE. RESUME and SUBSCRIBE are in resume_test.c. */
+
+#define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
+
+static struct test_conn *client, *publisher;
+
+static void
+keep(const char *glob, const char *size)
+{
+	const struct slice words[] = {
+	    SLICE("history-size"), slice_of(size), SLICE("history-ttl"), SLICE("600")};
+	struct channel_error error;
+
+	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 4, &error));
+	while (!hub_reclassify(test_server->hub, 100))
+		continue;
+}
+
+static void
+setup(void)
+{
+	test_setup();
+	keep("k*", "10");
+	client = test_open();
+	publisher = test_open();
+}
+
+/* The position so many messages after the newest, or before it. */
+static const char *
+position(int messages)
+{
+	struct hub_position now = history_position(hub_history(test_server->hub));
+	static char text[POSITION_TEXT_MAX + 1];
+
+	now.seq += (uint64_t)(int64_t)messages;
+	text[position_print(text, now)] = '\0';
+	return text;
+}
+
+/* The position before every message. */
+static const char *
+origin(void)
+{
+	return position(-(int)history_position(hub_history(test_server->hub)).seq);
+}
+
+/* "presume PATTERN POSITION", the position as above. */
+static const char *
+presume(const char *pattern, int messages)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "presume %s %s", pattern, position(messages));
+	return test_call(client, line);
+}
+
+/* The reply with one row. */
+static const char *
+row_at(const char *pattern, const char *verdict, const char *at, int count)
+{
+	static char text[256];
+
+	snprintf(text, sizeof(text),
+	    "*1\r\n*4\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:%d\r\n", strlen(pattern),
+	    pattern, strlen(verdict), verdict, strlen(at), at, count);
+	return text;
+}
+
+static const char *
+row(const char *pattern, const char *verdict, int messages, int count)
+{
+	return row_at(pattern, verdict, position(messages), count);
+}
+
+static void
+publish(const char *channel, int count)
+{
+	char line[64];
+
+	for (int i = 1; i <= count; i++) {
+		snprintf(line, sizeof(line), "publish %s %d", channel, i);
+		test_call(publisher, line);
+	}
+}
+
+/* The message of a pattern, as RESP2. */
+#define PMESSAGE(pattern_len, pattern, channel_len, channel, payload)                              \
+	"*4\r\n$8\r\npmessage\r\n$" pattern_len "\r\n" pattern "\r\n$" channel_len "\r\n" channel  \
+	"\r\n$1\r\n" payload "\r\n"
+#define CONFIRMED(pattern_len, pattern, count)                                                     \
+	"*3\r\n$10\r\npsubscribe\r\n$" pattern_len "\r\n" pattern "\r\n:" count "\r\n"
+
+static size_t
+armed(void)
+{
+	return armed_count(client->client, HUB_PATTERN);
+}
+
+START_TEST(presume_answers_for_each_pattern_and_psubscribe_replays)
+{
+	publish("k1", 2);
+	publish("k2", 1);
+	publish("other", 1);
+	ck_assert_str_eq(presume("k*", -2), row("k*", "resumed", -2, 2));
+	ck_assert_uint_eq(armed(), 1);
+	assert_says(client, "psubscribe k*", CONFIRMED("2", "k*", "1"));
+	ck_assert_uint_eq(armed(), 0);
+	test_turns(1);
+	ck_assert_str_eq(test_read(client),
+	    PMESSAGE("2", "k*", "2", "k1", "2") PMESSAGE("2", "k*", "2", "k2", "1"));
+	publish("k1", 1);
+	publish("k3", 1);
+	ck_assert_str_eq(test_read(client),
+	    PMESSAGE("2", "k*", "2", "k1", "1") PMESSAGE("2", "k*", "2", "k3", "1"));
+	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_RESUMED], 1);
+}
+END_TEST
+
+START_TEST(messages_between_presume_and_psubscribe_are_replayed)
+{
+	publish("k1", 1);
+	presume("k*", 0);
+	publish("k2", 1);
+	test_call(client, "psubscribe k*");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k2", "1"));
+}
+END_TEST
+
+START_TEST(each_verdict_has_its_row)
+{
+	publish("k1", 3);
+	publish("k2", 2);
+	assert_says(client, "presume k* 0", row_at("k*", "new", origin(), 5));
+	assert_says(client, "presume k* $", row("k*", "new", 0, 0));
+	assert_says(client, "presume k* -4", row("k*", "new", -4, 4));
+	assert_says(client, "presume k* -6", row_at("k*", "new", origin(), 5));
+	ck_assert_uint_eq(armed(), 1);
+	assert_says(client, "presume k* 1-1", row("k*", "lost", 0, 0));
+	ck_assert_uint_eq(armed(), 0);
+	ck_assert_str_eq(presume("x*", -1), row("x*", "resumed", -1, 0));
+	test_call(client, "psubscribe k*");
+	assert_says(client, "presume k* 0", row("k*", "subscribed", 0, 0));
+	ck_assert_uint_eq(armed(), 1);
+	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_LOST], 1);
+	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_NEW], 4);
+	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_SUBSCRIBED], 1);
+}
+END_TEST
+
+START_TEST(none_is_said_while_no_channel_keeps_messages)
+{
+	test_call(publisher, "channel unset k*");
+	while (!hub_reclassify(test_server->hub, 100))
+		continue;
+	assert_says(client, "presume k* 0", row_at("k*", "none", "0-0", 0));
+	ck_assert_uint_eq(armed(), 0);
+	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_NO_HISTORY], 1);
+}
+END_TEST
+
+START_TEST(a_pattern_is_armed_for_one_subscription)
+{
+	publish("k1", 1);
+	presume("k*", -1);
+	test_call(client, "psubscribe k* k*");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k1", "1"));
+	test_call(client, "punsubscribe k*");
+	test_call(client, "psubscribe k*");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), "");
+}
+END_TEST
+
+START_TEST(armed_patterns_are_counted_until_they_are_disarmed)
+{
+	static const char *const ways[] = {
+	    "punsubscribe k*", "punsubscribe", "reset", "psubscribe k*", "quit"};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		struct test_conn *one = test_open();
+
+		test_call(one, "presume k* 0");
+		ck_assert_uint_eq(test_server->clients->armed_count, 1);
+		ck_assert_uint_eq(
+		    one->client->session->armed_bytes, test_server->clients->armed_bytes);
+		test_send(one, ways[i]);
+		if (strcmp(ways[i], "quit") == 0)
+			test_close(one);
+		test_turns(1);
+		ck_assert_uint_eq(test_server->clients->armed_count, 0);
+		ck_assert_uint_eq(test_server->clients->armed_bytes, 0);
+	}
+}
+END_TEST
+
+START_TEST(channels_and_patterns_are_armed_apart)
+{
+	publish("k*", 1);
+	test_call(client, "resume k* 0");
+	presume("k*", 0);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
+	ck_assert_uint_eq(armed(), 1);
+	test_call(client, "unsubscribe k*");
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
+	ck_assert_uint_eq(armed(), 1);
+	test_call(client, "resume k* 0");
+	test_call(client, "punsubscribe k*");
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
+	ck_assert_uint_eq(armed(), 0);
+	test_config.resume_max_channels = 2;
+	test_call(client, "presume x* 0");
+	assert_says(client, "presume k* 0",
+	    "-ERR max number of armed channels reached (resume-max-channels 2)\r\n");
+	assert_says(client, "resume k 0",
+	    "-ERR max number of armed channels reached (resume-max-channels 2)\r\n");
+}
+END_TEST
+
+START_TEST(errors_of_presume_are_those_of_resume)
+{
+	assert_says(client, "presume k* 0 k2* x",
+	    "-ERR Invalid position 'x': must be EPOCH-SEQ, 0, $ or -N\r\n");
+	assert_says(
+	    client, "presume k* 0 k2", "-ERR wrong number of arguments for 'presume' command\r\n");
+	assert_says(
+	    client, "presume k*", "-ERR wrong number of arguments for 'presume' command\r\n");
+	test_config.hub.name_bytes = 2;
+	assert_says(
+	    client, "presume k* 0 k2* 0", "-ERR channel name too long (max-channel-length 2)\r\n");
+	ck_assert_uint_eq(armed(), 0);
+}
+END_TEST
+
+START_TEST(an_armed_pattern_that_is_lost_refuses_the_whole_psubscribe)
+{
+	char expected[128];
+
+	publish("k1", 10);
+	publish("k2", 1);
+	presume("k1*", -11);
+	presume("k2*", -1);
+	snprintf(expected, sizeof(expected),
+	    "-LOST pattern 'k1*' has no messages since %s any more\r\n", position(-11));
+	publish("k1", 1);
+	assert_says(client, "psubscribe k2* k1* other*", expected);
+	assert_says(client, "pubsub numpat", ":0\r\n");
+	ck_assert_uint_eq(armed(), 2);
+	assert_says(client, "psubscribe other*", CONFIRMED("6", "other*", "1"));
+}
+END_TEST
+
+START_TEST(a_new_pattern_is_lost_only_if_a_later_message_is)
+{
+	publish("k1", 10);
+	test_call(client, "presume k* 0");
+	publish("k1", 2); /* two others leave the ring */
+	assert_says(client, "psubscribe k*", CONFIRMED("2", "k*", "1"));
+	test_call(client, "punsubscribe k*");
+	test_call(client, "presume k* -3");
+	publish("k1", 11);
+	ck_assert_ptr_nonnull(strstr(test_call(client, "psubscribe k*"), "-LOST pattern 'k*' has"));
+}
+END_TEST
+
+START_TEST(presume_is_allowed_in_the_subscribe_mode_of_resp2)
+{
+	test_call(client, "subscribe k1");
+	publish("k2", 1);
+	ck_assert_str_eq(presume("k2*", -1), row("k2*", "resumed", -1, 1));
+	assert_says(client, "psubscribe k2*", CONFIRMED("3", "k2*", "2"));
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), PMESSAGE("3", "k2*", "2", "k2", "1"));
+}
+END_TEST
+
+START_TEST(a_transaction_may_presume)
+{
+	publish("k1", 2);
+	test_call(client, "multi");
+	test_call(client, "presume k* -1");
+	test_call(client, "psubscribe k*");
+	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), "psubscribe"));
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k1", "2"));
+}
+END_TEST
+
+START_TEST(patterns_of_presume_need_the_right_to_subscribe)
+{
+	static const char noperm[] =
+	    "-NOPERM this user has no permissions to access one of the channels used as "
+	    "arguments\r\n";
+
+	test_call(publisher, "acl setuser u on nopass +@all resetchannels &k*");
+	test_call(client, "auth u x");
+	/* As for PSUBSCRIBE, the pattern itself must be allowed. */
+	assert_says(client, "presume k* 0 k1* 0", noperm);
+	ck_assert_uint_eq(armed(), 0);
+	assert_says(client, "psubscribe k1*", noperm);
+	test_call(client, "presume k* 0");
+	ck_assert_uint_eq(armed(), 1);
+	test_call(publisher, "acl setuser u resetchannels");
+	assert_says(client, "psubscribe k*", noperm);
+}
+END_TEST
+
+/* So many channels with one message each. */
+static void
+publish_channels(int count)
+{
+	char line[64];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(line, sizeof(line), "publish k%d x", i);
+		test_call(publisher, line);
+	}
+}
+
+START_TEST(a_long_presume_goes_on_in_later_turns)
+{
+	enum { CHANNELS = 12000 };
+	char expected[64];
+
+	publish_channels(CHANNELS);
+	(void)test_send(client, "presume k* 0 k1 -5 x* $");
+	snprintf(expected, sizeof(expected), "$3\r\nnew\r\n");
+	ck_assert_ptr_nonnull(strstr(test_finish(client), expected));
+	ck_assert_uint_eq(armed(), 3);
+	(void)test_send(client, "psubscribe k* other* x*");
+	ck_assert_ptr_nonnull(strstr(test_finish(client), CONFIRMED("2", "x*", "3")));
+	ck_assert_uint_eq(armed(), 1);
+}
+END_TEST
+
+START_TEST(a_client_is_killed_while_it_gathers)
+{
+	static const char *const ways[] = {"presume k* 0", "psubscribe k*"};
+	char line[64];
+
+	for (int i = 0; i < 2; i++) {
+		struct test_conn *one = test_open();
+
+		test_call(one, "presume k* $");
+		publish_channels(12000);
+		if (test_send(one, ways[i]))
+			continue; /* done in one slice */
+		ck_assert_ptr_nonnull(one->client->pending->gather);
+		snprintf(line, sizeof(line), "client kill id %d", (int)one->client->id);
+		test_call(publisher, line);
+		ck_assert_ptr_nonnull(one->killed);
+		test_turns(2);
+		test_close(one);
+	}
+	ck_assert_uint_eq(test_server->clients->armed_count, 0);
+}
+END_TEST
+
+START_TEST(too_many_channels_are_lost)
+{
+	char expected[160];
+
+	publish_channels(16384);
+	test_call(client, "presume k* $ x* $");
+	publish("x1", 1);
+	publish_channels(16384);
+	(void)test_send(client, "psubscribe k* x*");
+	ck_assert_ptr_nonnull(strstr(test_finish(client), CONFIRMED("2", "x*", "2")));
+	test_call(client, "punsubscribe");
+	publish_channels(16384);
+	publish("k16384", 1);
+	(void)test_send(client, "presume k* 0");
+	ck_assert_str_eq(test_finish(client), row("k*", "lost", 0, 0));
+	test_call(client, "presume k* $");
+	snprintf(expected, sizeof(expected),
+	    "-LOST pattern 'k*' has too many channels with messages since %s (more than 16384 "
+	    "with those of other patterns)\r\n",
+	    position(0));
+	publish_channels(16385);
+	(void)test_send(client, "psubscribe k*");
+	ck_assert_str_eq(test_finish(client), expected);
+}
+END_TEST
+
+START_TEST(a_transaction_refuses_to_look_at_too_many_channels)
+{
+	static const char error[] = "-ERR too many channels have new messages for a transaction "
+				    "(more than 20000): send 'presume' outside of MULTI\r\n";
+
+	publish_channels(21000);
+	test_call(client, "multi");
+	test_call(client, "presume x* $ y* 0");
+	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), error));
+	ck_assert_uint_eq(armed(), 0);
+	(void)test_send(client, "presume y* 0");
+	ck_assert_str_eq(test_finish(client), row_at("y*", "new", origin(), 0));
+	test_call(client, "multi");
+	test_call(client, "psubscribe y*");
+	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), "send 'psubscribe' outside of"));
+	ck_assert_uint_eq(armed(), 1);
+	assert_says(client, "pubsub numpat", ":0\r\n");
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("cmd/presume", setup, test_teardown,
+	    (const TTest *[]){presume_answers_for_each_pattern_and_psubscribe_replays,
+		messages_between_presume_and_psubscribe_are_replayed, each_verdict_has_its_row,
+		none_is_said_while_no_channel_keeps_messages,
+		a_pattern_is_armed_for_one_subscription,
+		armed_patterns_are_counted_until_they_are_disarmed,
+		channels_and_patterns_are_armed_apart, errors_of_presume_are_those_of_resume,
+		an_armed_pattern_that_is_lost_refuses_the_whole_psubscribe,
+		a_new_pattern_is_lost_only_if_a_later_message_is,
+		presume_is_allowed_in_the_subscribe_mode_of_resp2, a_transaction_may_presume,
+		patterns_of_presume_need_the_right_to_subscribe,
+		a_long_presume_goes_on_in_later_turns, a_client_is_killed_while_it_gathers,
+		too_many_channels_are_lost, a_transaction_refuses_to_look_at_too_many_channels,
+		NULL});
+}
