@@ -210,6 +210,41 @@ def test_a_connection_that_is_lost_misses_nothing(start_fanfared, start_tool, fo
         wait_until(lambda: b"nothing was missed" in sub.errors, "the report")
 
 
+def test_patterns_go_on(start_fanfared, start_tool, folder):
+    server = start_fanfared(*KEEPING)
+    admin = server.client()
+    options = ("--pattern", "--resume", folder / "positions", "news.*", "n*s")
+    with resuming(start_tool, server, *options, "-n", 3) as sub:
+        publish(server, "news.a", "1")
+        publish(server, "news", "2")
+        publish(server, "news.b", "3")
+        assert sub.rest() == [b"news.a\t1", b"news\t2", b"news.b\t3"]
+    publish(server, "news.c", "4")
+    publish(server, "other", "5")
+    with resuming(start_tool, server, *options) as sub:
+        assert sub.line() == b"news.c\t4"
+        assert admin.call("CLIENT", "KILL", "TYPE", "pubsub") == 1
+        publish(server, "news.d", "6")
+        assert sub.line() == b"news.d\t6"
+        wait_until(lambda: b"nothing was missed" in sub.errors, "the report")
+
+
+def test_lost_messages_of_a_pattern_are_reported(start_fanfared, start_tool, folder):
+    server = start_fanfared(*KEEPING)
+    file = folder / "positions"
+    with resuming(start_tool, server, "--pattern", "--resume", file, "-n", 1, "news*") as sub:
+        publish(server, "news", "1")
+        assert sub.rest() == [b"news\t1"]
+    position = file.read_text().splitlines()[1].split()[0]
+    publish(server, "news.a", "2")
+    assert server.client().call("HISTORY", "DEL", "news.a") == 1
+    with resuming(start_tool, server, "--pattern", "--json", "--resume", file, "news*") as sub:
+        assert sub.json_line() == {"lost": {"pattern": "news*", "after": position}}
+        assert b"news*: messages were lost" in sub.errors
+        publish(server, "news.b", "3")
+        assert sub.json_line()["payload"] == "3"
+
+
 def test_lost_messages_are_reported(start_fanfared, start_tool, folder):
     server = start_fanfared(*KEEPING)
     file = folder / "positions"
@@ -232,6 +267,8 @@ def test_a_channel_without_history_is_warned_about(fanfared, start_tool, folder)
         assert b"news keeps no history" in sub.errors
         publish(fanfared, "news", "1")
         assert sub.line() == b"1"
+    with resuming(start_tool, fanfared, "--pattern", "--resume", folder / "others", "n*") as sub:
+        assert b"n*: the server keeps no history" in sub.errors
 
 
 def test_bad_files_and_servers_are_errors(start_fanfared, start_redis, tool, folder):
@@ -243,7 +280,6 @@ def test_bad_files_and_servers_are_errors(start_fanfared, start_redis, tool, fol
     done = tool("-p", start_redis().port, "sub", "--resume", folder / "other", "news")
     assert (done.returncode, done.stdout) == (ERROR_REPLY, b"")
     assert b"unknown command" in done.stderr
-    for other in ("--shard", "--pattern"):
-        done = tool("sub", other, "--resume", file, "news")
-        assert done.returncode == USAGE
-        assert b"--resume is for channels" in done.stderr
+    done = tool("sub", "--shard", "--resume", file, "news")
+    assert done.returncode == USAGE
+    assert b"--resume and --shard exclude each other" in done.stderr

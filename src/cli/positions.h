@@ -38,8 +38,8 @@ bool positions_parse(struct slice text, struct position *position)
 
 bool positions_has(const struct positions *p, size_t index);
 
-/* Appends the position of the channel with this index, as an argument of RESUME: EPOCH-SEQ, or "$"
- * if it has none. */
+/* Appends the position of the channel with this index, as an argument of RESUME or PRESUME:
+ * EPOCH-SEQ, or "$" if it has none. */
 void positions_put_since(const struct positions *p, size_t index, struct buffer *out);
 
 /* The channel goes on behind this position. epoch 0: it has none any more. */

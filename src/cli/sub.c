@@ -34,7 +34,7 @@ struct sub_options {
  */
 enum sub_stage {
 	SUB_CHOOSING, /* the reply to OUTBOX SET */
-	SUB_RESUMING, /* the verdicts of RESUME */
+	SUB_RESUMING, /* the verdicts of RESUME or PRESUME */
 	SUB_SUBSCRIBED,
 };
 
@@ -46,7 +46,7 @@ struct subscriber {
 	struct event *silence;
 	struct positions *positions; /* with --resume; otherwise NULL */
 	struct slice *request;       /* the command and its channels */
-	size_t *resumed;             /* the channels of the RESUME that is not answered yet */
+	size_t *resumed; /* the channels of the RESUME or PRESUME that is not answered yet */
 	size_t resumed_count;
 	size_t lost;              /* channels of which messages were lost, on this connection */
 	struct buffer last_words; /* the last error reply before a close */
@@ -155,7 +155,7 @@ send_resume(struct subscriber *s)
 	struct slice *args = xcalloc(1 + 2 * s->resumed_count, sizeof(*args));
 	struct buffer since = {0};
 
-	args[0] = SLICE("RESUME");
+	args[0] = s->options->pattern ? SLICE("PRESUME") : SLICE("RESUME");
 	for (size_t i = 0; i < s->resumed_count; i++) {
 		size_t start = since.len;
 
@@ -192,7 +192,7 @@ take_loss(struct subscriber *s, size_t channel)
 	    (int)since.len, since.ptr);
 	if (s->options->json) {
 		buffer_append_str(out, "{\"lost\":{");
-		json_put_member(out, "channel", slice_of(name));
+		json_put_member(out, s->options->pattern ? "pattern" : "channel", slice_of(name));
 		buffer_append_str(out, ",");
 		json_put_member(out, "after", buffer_slice(&since));
 		buffer_append_str(out, "}}\n");
@@ -221,8 +221,8 @@ take_verdict(struct subscriber *s, size_t channel, const struct resp_value *valu
 		return false;
 	}
 	if (slice_is(verdict, "none"))
-		cli_warn("%s keeps no history: messages are missed while the connection is lost",
-		    s->cli->operands[channel]);
+		cli_warn("%s%s keeps no history: messages are missed while the connection is lost",
+		    s->cli->operands[channel], s->options->pattern ? ": the server" : "");
 	else if (!positions_has(s->positions, channel) &&
 		 positions_parse(value->items[2].text, &position))
 		positions_set(s->positions, channel, position);
@@ -517,8 +517,8 @@ run(struct cli *cli)
 		    "--pattern and --shard exclude each other: shard channels have no patterns");
 		return CLI_USAGE;
 	}
-	if ((s.options->shard || s.options->pattern) && s.options->resume != NULL) {
-		cli_warn("--resume is for channels: it excludes --shard and --pattern");
+	if (s.options->shard && s.options->resume != NULL) {
+		cli_warn("--resume and --shard exclude each other: shard channels have no history");
 		return CLI_USAGE;
 	}
 	if (!open_positions(&s))
