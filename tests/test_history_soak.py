@@ -1,4 +1,5 @@
-"""Subscribers that are killed, reset, stalled and resumed at random get every message, or are told which are missing.
+"""Subscribers of channels and of globs that are killed, reset, stalled and resumed at random get every message, or are told
+which are missing.
 
 FANFARE_SOAK_SEED=n and FANFARE_SOAK_SECONDS=s repeat a seed or run longer; for an hour:
 FANFARE_SOAK_SECONDS=3600 FANFARE_TEST_TIMEOUT=8000 make check TESTS=tests/test_history_soak.py"""
@@ -27,5 +28,6 @@ def test_every_message_arrives_or_is_marked_as_missing(start_fanfared, loops):
     print(f"seed {SEED}: {count['delivered']} delivered, {count['marked']} marked, {count['wrong']} wrong; {dict(count)}")
     assert count["wrong"] == 0, "\n".join(soak.faults)
     # All of it happened.
-    for what in ("delivered", "marked", "verdict resumed", "verdict new", "verdict lost", "kill", "reset", "stall", "evict"):
+    for what in ("delivered", "marked", "verdict resumed", "verdict new", "verdict lost", "glob's verdict resumed",
+                 "glob's verdict new", "glob's verdict lost", "kill", "reset", "stall", "evict"):
         assert count[what] > 0, (what, count)

@@ -8,6 +8,7 @@ else is wrong."""
 import bisect
 import collections
 import errno
+import fnmatch
 import random
 import re
 import select
@@ -18,11 +19,13 @@ from lib.resp import encode
 from lib.wait import seconds
 
 MESSAGE = re.compile(
-    rb"[*>]3\r\n\$7\r\nmessage\r\n\$\d+\r\n([^\r]*)\r\n\$\d+\r\n(\d+)-(\d+) (\d+):(x*)\r\n"
+    rb"[*>](?:3\r\n\$7\r\nmessage|4\r\n\$8\r\npmessage\r\n\$\d+\r\n[^\r]*)\r\n\$\d+\r\n([^\r]*)\r\n\$\d+\r\n"
+    rb"(\d+)-(\d+) (\d+):(x*)\r\n"
     rb"|[*>]2\r\n\$6\r\nlagged\r\n:(\d+)\r\n")
 LINE = re.compile(rb"([^\r\n]*)\r\n")
 
 CHANNELS = 200
+GLOBS = (b"soak.[0-9]", b"soak.1?", b"soak.?7", b"soak.1?5", b"soak.*99")  # a subscriber has one of them
 POLICIES = ("catch-up", "catch-up", "drop-oldest", "drop-newest", "disconnect")
 
 
@@ -72,6 +75,9 @@ class Truth:
         self.channel_of = []
         self.lengths = []  # of what is behind the number of each message
 
+    def matching(self, glob):
+        return [channel for channel in self.channels if fnmatch.fnmatchcase(channel, glob)]
+
     def publish(self, channel, length):
         self.count += 1
         self.of_channel[channel].append(self.base + self.count)
@@ -82,12 +88,13 @@ class Truth:
 
 class Subscriber:
     """One subscriber through all of its connections. `state` is idle (no connection), connecting, asking (RESUME was sent),
-    joining (SUBSCRIBE was sent) or live."""
+    joining (SUBSCRIBE was sent) or live. Those of a glob do the same with PRESUME and PSUBSCRIBE."""
 
     def __init__(self, soak, number):
         self.soak, self.number = soak, number
         draw = soak.draw
-        self.names = draw.sample(soak.truth.channels, draw.choice((1, 1, 3)))
+        self.is_glob = draw.random() < 0.2
+        self.names = [draw.choice(GLOBS)] if self.is_glob else draw.sample(soak.truth.channels, draw.choice((1, 1, 3)))
         self.policy = draw.choice(POLICIES)
         self.resp = draw.choice((2, 3))
         self.socket = None
@@ -125,12 +132,12 @@ class Subscriber:
 
     def ask(self, names, before=b""):
         words = [word for name in names for word in (name, self.since(name))]
-        self.send(before + encode("RESUME", *words))
+        self.send(before + encode("PRESUME" if self.is_glob else "RESUME", *words))
         self.awaited.append(("verdicts", names))
         self.state = "asking"
 
     def join(self):
-        self.send(encode("SUBSCRIBE", *self.names))
+        self.send(encode("PSUBSCRIBE" if self.is_glob else "SUBSCRIBE", *self.names))
         self.awaited.extend([("confirmation", None)] * len(self.names))
         self.state = "joining"
 
@@ -251,7 +258,7 @@ class Subscriber:
         elif awaited == "verdicts":
             self.verdicts(names, value)
         elif awaited == "confirmation":
-            if value[0] != b"subscribe":
+            if value[0] != (b"psubscribe" if self.is_glob else b"subscribe"):
                 self.wrong(f"{value!r} in place of a confirmation")
             elif not self.awaited:
                 self.state = "live"
@@ -261,7 +268,7 @@ class Subscriber:
 
     def refused(self, awaited, error):
         if awaited == "confirmation" and error.startswith(b"-LOST "):
-            self.soak.count["lost at SUBSCRIBE"] += 1
+            self.soak.count["lost at PSUBSCRIBE" if self.is_glob else "lost at SUBSCRIBE"] += 1
             self.awaited.clear()
             self.ask(self.names)
         else:
@@ -271,7 +278,7 @@ class Subscriber:
     def verdicts(self, names, rows):
         lost = []
         for name, (replied, verdict, position, _) in zip(names, rows):
-            self.soak.count["verdict " + verdict.decode()] += 1
+            self.soak.count[("glob's " if self.is_glob else "") + "verdict " + verdict.decode()] += 1
             epoch, _, seq = position.partition(b"-")
             if replied != name or int(epoch) != self.soak.epoch:
                 self.wrong(f"{replied!r} at {position!r} in place of {name!r}")
@@ -289,7 +296,8 @@ class Subscriber:
 
     def begin(self, name, seq):
         self.start[name] = seq
-        self.next[name] = bisect.bisect_right(self.soak.truth.of_channel[name], seq)
+        for channel in self.soak.truth.matching(name) if self.is_glob else [name]:
+            self.next[channel] = bisect.bisect_right(self.soak.truth.of_channel[channel], seq)
 
     # What the test does to it
 
@@ -301,11 +309,11 @@ class Subscriber:
     def is_settled(self):
         """Nothing more is to come: as many messages are missing as marks announced."""
         truth = self.soak.truth.of_channel
-        return self.state == "live" and self.marked == sum(len(truth[channel]) - self.next[channel]
-                                                           for channel in self.names)
+        return self.state == "live" and self.marked == sum(len(truth[channel]) - at for channel, at in self.next.items())
 
     def __repr__(self):
-        return f"subscriber {self.number} ({len(self.names)} channels, RESP{self.resp}, {self.policy}, {self.state})"
+        what = self.names[0].decode() if self.is_glob else f"{len(self.names)} channels"
+        return f"subscriber {self.number} ({what}, RESP{self.resp}, {self.policy}, {self.state})"
 
 
 class Soak:
@@ -391,9 +399,9 @@ class Soak:
         elif event == "reset":
             live[0].reset()
         elif event == "flood":
-            channel = draw.choice(live[0].names)
+            channel = draw.choice(list(live[0].next))
             for subscriber in self.subscribers:
-                if subscriber.state == "live" and channel in subscriber.names and draw.random() < 0.5:
+                if subscriber.state == "live" and channel in subscriber.next and draw.random() < 0.5:
                     self.stall(subscriber, time.monotonic() + draw.uniform(0.1, 2))
             for _ in range(0, FLOOD, 20):
                 self.publish([channel] * 20, LONG)
