@@ -13,8 +13,8 @@
 #include "net/net.h"
 #include "persist/keyspace.h"
 #include "server/core.h"
+#include "server/parted_members.h"
 #include "server/presence_service.h"
-#include "server/upgrade_image.h"
 
 /* Packets sent or received in one turn. */
 #define PACKETS_A_TURN 4
@@ -118,7 +118,7 @@ departures_turn_ends(struct departures *d)
 		return;
 	parted = &d->wiring->server->presence->parted;
 	for (rest = buffer_slice(parted); rest.len > 0;) {
-		struct slice batch = upgrade_image_parted_part(rest, BATCH_BYTES);
+		struct slice batch = parted_members_part(rest, BATCH_BYTES);
 
 		key_stream_put(&d->queue, &d->offset, batch);
 		rest = (struct slice){rest.ptr + batch.len, rest.len - batch.len};
@@ -148,11 +148,14 @@ static bool
 stream_command(void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len)
 {
 	const struct departures *d = arg;
+	struct slice channel, member;
 
-	if (upgrade_image_parted(d->wiring->server, argv, argc))
-		return true;
-	snprintf(error, error_len, "unexpected command");
-	return false;
+	if (!parted_members_read(argv, argc, &channel, &member)) {
+		snprintf(error, error_len, "unexpected command");
+		return false;
+	}
+	presence_service_part(d->wiring->server, channel, member);
+	return true;
 }
 
 static void

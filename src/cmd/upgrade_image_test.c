@@ -13,6 +13,7 @@
 #include "pubsub/hub_options.h"
 #include "pubsub/presence.h"
 #include "server/core.h"
+#include "server/parted_members.h"
 #include "server/presence_service.h"
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
@@ -174,21 +175,31 @@ END_TEST
 
 START_TEST(the_connections_of_the_process_before_leave_one_by_one_or_all)
 {
-	struct slice parted[3] = {SLICE("FANFARED.PARTED"), SLICE("room"), SLICE("ann")};
 	struct presence *presence = test_server->presence->presence;
 
 	ck_assert(take(-1, INTACT));
 	ck_assert_uint_eq(presence_figures(presence).joins, 2);
-	ck_assert(upgrade_image_parted(test_server, parted, 3));
-	ck_assert(upgrade_image_parted(test_server, parted, 3));
+	presence_service_part(test_server, SLICE("room"), SLICE("ann"));
+	presence_service_part(test_server, SLICE("room"), SLICE("ann"));
+	presence_service_part(test_server, SLICE("nowhere"), SLICE("dan"));
 	ck_assert_uint_eq(presence_figures(presence).joins, 1);
-	ck_assert(!upgrade_image_parted(test_server, parted, 2));
-	parted[0] = SLICE("FANFARED.MEMBER");
-	ck_assert(!upgrade_image_parted(test_server, parted, 3));
 	presence_service_end_elsewhere(test_server);
 	test_turns(1);
 	ck_assert_uint_eq(presence_figures(presence).joins, 0);
 	ck_assert_uint_eq(presence_figures(presence).members, 4);
+}
+END_TEST
+
+START_TEST(only_the_command_that_is_meant_is_read)
+{
+	struct slice argv[3] = {SLICE("FANFARED.PARTED"), SLICE("room"), SLICE("ann")};
+	struct slice channel, member;
+
+	ck_assert(parted_members_read(argv, 3, &channel, &member));
+	ck_assert(slice_is(channel, "room") && slice_is(member, "ann"));
+	ck_assert(!parted_members_read(argv, 2, &channel, &member));
+	argv[0] = SLICE("FANFARED.MEMBER");
+	ck_assert(!parted_members_read(argv, 3, &channel, &member));
 }
 END_TEST
 
@@ -208,12 +219,11 @@ START_TEST(what_leaves_is_recorded_from_the_first_moment_and_cut_between_command
 	test_call(other, "presence leave room ann");
 	ck_assert_uint_eq(all->len, 0);
 	test_close(c);
-	buffer_append_slice(&image, buffer_slice(all));
-	part = upgrade_image_parted_part(buffer_slice(all), 1);
+	part = parted_members_part(buffer_slice(all), 1);
 	ck_assert(
 	    slice_eq(part, SLICE("*3\r\n$15\r\nFANFARED.PARTED\r\n$4\r\nroom\r\n$3\r\nann\r\n")));
-	ck_assert_uint_eq(upgrade_image_parted_part(buffer_slice(all), part.len).len, part.len);
-	ck_assert_uint_eq(upgrade_image_parted_part(buffer_slice(all), part.len + 1).len, all->len);
+	ck_assert_uint_eq(parted_members_part(buffer_slice(all), part.len).len, part.len);
+	ck_assert_uint_eq(parted_members_part(buffer_slice(all), part.len + 1).len, all->len);
 	presence_service_record(test_server, false);
 	ck_assert_uint_eq(all->len, 0);
 }
@@ -226,5 +236,6 @@ main(void)
 	    (const TTest *[]){members_and_keys_are_the_same_afterwards,
 		an_image_with_a_changed_command_is_refused,
 		the_connections_of_the_process_before_leave_one_by_one_or_all,
+		only_the_command_that_is_meant_is_read,
 		what_leaves_is_recorded_from_the_first_moment_and_cut_between_commands, NULL});
 }

@@ -8,10 +8,10 @@
 #include "pubsub/hub.h"
 #include "server/client.h"
 #include "server/core.h"
+#include "server/parted_members.h"
 #include "server/pause.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
-#include "server/upgrade_image.h"
 #include "json/writer.h"
 
 /* Steps of presence_turn between two checks of the clock: few, because options are looked up, which
@@ -57,7 +57,7 @@ note_parted(void *arg, struct slice channel, struct slice member)
 	const struct server *server = arg;
 
 	if (server->presence->records_parted)
-		upgrade_image_put_parted(&server->presence->parted, channel, member);
+		parted_members_put(&server->presence->parted, channel, member);
 }
 
 static void
@@ -104,6 +104,16 @@ presence_service_record(struct server *server, bool is_on)
 	server->presence->records_parted = is_on;
 	if (!is_on)
 		buffer_release(&server->presence->parted);
+}
+
+/* It may be gone: the channel has no presence any more. */
+void
+presence_service_part(struct server *server, struct slice channel, struct slice member)
+{
+	struct presence_service *service = server->presence;
+
+	(void)presence_leave(
+	    service->presence, &service->elsewhere, channel, member, server->now_us);
 }
 
 void

@@ -27,12 +27,10 @@ struct server;
 struct presence_service {
 	struct presence *presence;
 	struct hub_options_watch watch;
-	struct buffer channel, message; /* of the event that is being published */
-	/* Connections that are still in the process before this one; see upgrade_image.h. */
-	struct presence_owner elsewhere;
+	struct buffer channel, message;  /* of the event that is being published */
+	struct presence_owner elsewhere; /* connections that are in the process before this one */
 	bool elsewhere_is_over;
-	/* The other side: members whose last connection has left, as commands of upgrade_image.h.
-	 */
+	/* The other side: members whose last connection has left, see parted_members.h. */
 	bool records_parted;
 	struct buffer parted;
 };
@@ -43,6 +41,9 @@ void presence_service_release(struct server *server);
 /* An upgrade: from now on the members whose last connection leaves are recorded for the successor;
  * false: no more, and what was recorded is forgotten. */
 void presence_service_record(struct server *server, bool is_on);
+
+/* The last connection of this member in the process before this one has left. */
+void presence_service_part(struct server *server, struct slice channel, struct slice member);
 
 /* The process before this one has ended: its connections leave, in slices. */
 void presence_service_end_elsewhere(struct server *server);

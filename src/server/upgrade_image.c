@@ -3,7 +3,6 @@
 #include "server/upgrade_image.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "pubsub/idempotency.h"
@@ -220,51 +219,4 @@ upgrade_image_end(struct upgrade_image_reader *r)
 {
 	buffer_release(&r->channel);
 	return r->state == UPGRADE_IMAGE_WHOLE;
-}
-
-#define PARTED_HEAD "*3\r\n$15\r\nFANFARED.PARTED\r\n$"
-
-/* Behind the bulk string whose length is at text. */
-static const char *
-behind_bulk(const char *text)
-{
-	char *end;
-	size_t len = strtoul(text, &end, 10);
-
-	return end + 2 + len + 2;
-}
-
-struct slice
-upgrade_image_parted_part(struct slice commands, size_t most)
-{
-	const char *at = commands.ptr;
-
-	while ((size_t)(at - commands.ptr) < commands.len && (size_t)(at - commands.ptr) < most) {
-		at = behind_bulk(at + sizeof(PARTED_HEAD) - 1);
-		at = behind_bulk(at + 1);
-	}
-	return (struct slice){commands.ptr, (size_t)(at - commands.ptr)};
-}
-
-void
-upgrade_image_put_parted(struct buffer *out, struct slice channel, struct slice member)
-{
-	buffer_append_str(out, PARTED_HEAD);
-	buffer_appendf(out, "%zu\r\n", channel.len);
-	buffer_append_slice(out, channel);
-	buffer_append_str(out, "\r\n");
-	resp_put_bulk(out, member);
-}
-
-/* The member may have gone meanwhile: the channel has no presence any more. */
-bool
-upgrade_image_parted(struct server *server, const struct slice *argv, size_t argc)
-{
-	struct presence_service *service = server->presence;
-
-	if (argc != 3 || !slice_is(argv[0], "FANFARED.PARTED"))
-		return false;
-	(void)presence_leave(
-	    service->presence, &service->elsewhere, argv[1], argv[2], server->now_us);
-	return true;
 }

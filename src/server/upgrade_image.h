@@ -19,10 +19,7 @@
  *     FANFARED.MEMBER NAME INFO CONNECTED ANNOUNCED LEASE-UNTIL LEAVE-AT    of the channel before
  * it FANFARED.END
  *
- * Times are of the monotonic clock, in us. Afterwards the process that was replaced sends, for each
- * member whose last connection there has left:
- *
- *     FANFARED.PARTED CHANNEL NAME
+ * Times are of the monotonic clock, in us. What changes afterwards is in parted_members.h.
  */
 struct server;
 
@@ -53,15 +50,5 @@ bool upgrade_image_read(struct upgrade_image_reader *r, const struct slice *argv
 
 /* True if the image is complete. */
 bool upgrade_image_end(struct upgrade_image_reader *r) __attribute__((warn_unused_result));
-
-/* Appends FANFARED.PARTED. */
-void upgrade_image_put_parted(struct buffer *out, struct slice channel, struct slice member);
-
-/* The first of these commands, as many as begin within `most` bytes. */
-struct slice upgrade_image_parted_part(struct slice commands, size_t most);
-
-/* Carries FANFARED.PARTED out. False: it is another command. */
-bool upgrade_image_parted(struct server *server, const struct slice *argv, size_t argc)
-    __attribute__((warn_unused_result));
 
 #endif
