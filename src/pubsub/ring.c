@@ -375,7 +375,7 @@ trim(struct ring *ring, uint64_t most, uint64_t most_bytes)
 }
 
 /* is_single: in a chunk of its own. */
-static inline void
+static inline __attribute__((always_inline)) void
 put(struct ring *ring, uint64_t seq, uint64_t appended_us, struct slice payload, bool is_single)
 {
 	size_t need = RING_MESSAGE_OVERHEAD + payload.len;
