@@ -141,13 +141,10 @@ channel_classes_replace(struct channel_classes *classes, struct channel_lines *l
 
 /* For each option the last line in the order of the file counts, whatever the order in which the
  * tree finds them. */
-void
-channel_classes_explain(
-    struct channel_classes *classes, struct slice name, struct channel_explanation *out)
+static void
+explain(struct channel_classes *classes, struct topic *const *topics, size_t count,
+    struct channel_explanation *out)
 {
-	size_t count;
-	struct topic **topics = channel_tree_match(classes->tree, name, &count);
-
 	classes->matched += count;
 	channel_options_init(&out->options);
 	memset(out->from, 0, sizeof(out->from));
@@ -164,6 +161,16 @@ channel_classes_explain(
 	for (size_t i = 0; i < CHANNEL_OPTIONS; i++)
 		if (out->from[i] != NULL)
 			channel_option_borrow(&out->options, &out->from[i]->values, i);
+}
+
+void
+channel_classes_explain(
+    struct channel_classes *classes, struct slice name, struct channel_explanation *out)
+{
+	size_t count;
+	struct topic **topics = channel_tree_match(classes->tree, name, &count);
+
+	explain(classes, topics, count, out);
 }
 
 static struct class *
@@ -278,7 +285,9 @@ channel_classes_of_name(struct channel_classes *classes, struct slice name)
 {
 	struct channel_explanation explanation;
 	struct cached *entry = NULL;
-	uint8_t class;
+	uint8_t class = CHANNEL_CLASS_DEFAULT;
+	struct topic **topics;
+	size_t count;
 
 	if (channel_lines_count(classes->lines) == 0)
 		return &classes->classes[CHANNEL_CLASS_DEFAULT].options;
@@ -287,8 +296,11 @@ channel_classes_of_name(struct channel_classes *classes, struct slice name)
 		if (is_valid(classes, entry, name))
 			return &classes->classes[entry->class].options;
 	}
-	channel_classes_explain(classes, name, &explanation);
-	class = intern(classes, &explanation.options);
+	topics = channel_tree_match(classes->tree, name, &count);
+	if (count > 0) {
+		explain(classes, topics, count, &explanation);
+		class = intern(classes, &explanation.options);
+	}
 	if (class == CHANNEL_CLASS_BY_NAME) {
 		classes->by_name = explanation.options;
 		return &classes->by_name;
