@@ -378,11 +378,23 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->dedup = hub->dedup.users > 0 && d->count > 1;
 }
 
+/* True for a channel with a topic to which no line applies: the lines are about others. */
+static inline bool
+has_no_line(const struct hub_delivery *d)
+{
+	const struct topic *topic = d->unheard;
+
+	if (topic == NULL && d->count > 0)
+		topic = d->topics[0];
+	return topic != NULL && !topic->is_pattern && topic->class == CHANNEL_CLASS_DEFAULT &&
+	       topic->ring == 0;
+}
+
 /* Nothing refuses the message any more. now_us 0: the latest time that is known. */
 static inline void
 keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
 {
-	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard)
+	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard || has_no_line(d))
 		return;
 	hub_set_time(hub, now_us);
 	hub_keep(hub, d);
