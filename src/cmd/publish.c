@@ -107,8 +107,8 @@ publish(struct request *rq, enum hub_kind kind)
 	struct hub_outcome outcome;
 	enum publish_result result;
 
-	if (is_limited)
-		post = post_of(rq, kind, rq->argv[1], rq->argv[2]);
+	if (is_limited && !has_echo(rq, kind, post.channel))
+		post.except = &rq->client->subscriber;
 	if ((is_limited || post.channel.len > rq->server->config->hub.name_bytes) &&
 	    !publish_allows(rq, post.kind, post.channel, post.payload))
 		return COMMAND_DONE;

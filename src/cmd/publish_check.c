@@ -105,6 +105,7 @@ bool
 publish_allows(struct request *rq, enum hub_kind kind, struct slice channel, struct slice message)
 {
 	const struct acl_user *user = rq->client->user;
+	uint32_t in_use = hub_options_in_use(rq->server->hub);
 	const struct channel_options *options;
 
 	if (channel.len > rq->server->config->hub.name_bytes) {
@@ -117,7 +118,9 @@ publish_allows(struct request *rq, enum hub_kind kind, struct slice channel, str
 		request_error(rq, "ERR max publish rate of this user reached");
 		return false;
 	}
-	if (kind == HUB_CHANNEL && !access_may_publish(rq, channel))
+	if (kind != HUB_CHANNEL)
+		return true;
+	if ((in_use & CHANNEL_BIT(publish_users)) != 0 && !access_may_publish(rq, channel))
 		return false;
 	if (publish_is_handed_over(rq, kind, channel))
 		return false;
@@ -130,11 +133,12 @@ void
 publish_count(struct request *rq, enum hub_kind kind, struct slice channel, size_t len)
 {
 	struct acl_user *user = rq->client->user;
-	const struct channel_options *options = options_of(rq, kind, channel, RATE_OPTIONS);
+	const struct channel_options *options;
 	struct channel_rate rate;
 
 	if (user->limits.any)
 		acl_rate_count(&user->rate, &user->limits, len, rq->now_us);
+	options = options_of(rq, kind, channel, RATE_OPTIONS);
 	if (options != NULL && rate_of(options, &rate))
 		channel_rates_count(rq->server->channel_rates, channel, &rate,
 		    rq->server->config->rated_channels, len, rq->now_us);
