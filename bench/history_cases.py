@@ -366,7 +366,7 @@ class Resumers:
             if is_ours(peer):
                 request = command("RESUME", name, 0) + command("SUBSCRIBE", name)
             else:
-                request = command("SUBSCRIBE", name) + command("XRANGE", name, "-", "+")
+                request = command("XRANGE", name, "-", "+") + command("SUBSCRIBE", name)
             self.connections.append((connection, request))
 
     def resume(self):
@@ -570,9 +570,9 @@ HISTORY_CASES = [
          lambda peer, count: publish_at_once(peer, count, "PUBLISHMANY"), 10000),
     Case("exec", "EXEC of {} PUBLISHes, which is one step as in Redis",
          lambda peer, count: publish_at_once(peer, count, "EXEC"), 10000),
-    Case("resume-one", "{} resumes of one channel at once, 100 messages each", resumes, 18000),
+    Case("resume-one", "{} resumes of one channel at once, 100 messages each", resumes, 20000),
     Case("resume-many", "{} resumes of as many channels at once, 10 messages each",
-         lambda peer, count: resumes(peer, count, CROWD_CHANNELS, 10), 18000),
+         lambda peer, count: resumes(peer, count, CROWD_CHANNELS, 10), 20000),
     Case("resume-long", "RESUME by 1000 clients from the middle of {} messages", resume_long, 1000000),
     Case("forget", "CHANNEL UNSET while {} subscribers catch up", forget_while_resuming, 5000),
     Case("arm-leave", "RESUME of {} channels, then the client leaves", arm_and_leave, 1000000),

@@ -274,20 +274,18 @@ def count_for(peer_name, case, count):
     return min(count, case.redis_count)
 
 
-def run_case(peer, case, count, bystander=None, turns=None):
-    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}. OSError if the broker failed.
-
-    The PINGs go to the bystander, if there is one: a broker with nothing to do, on the same machine. turns (bench/turns.py)
-    adds figures of the broker's turns.
+def run_case(peer, case, count, turns):
+    """{"longest_ms": ..., "pings": ..., "took_s": ..., "count": ...}, and figures of the broker's turns (bench/turns.py).
+    OSError if the broker failed.
     """
     count = count_for(peer.name, case, count)
     peer.turns = turns
-    peer.config = case.config and case.config(count)
-    with peer, bystander or contextlib.nullcontext(), case.prepare(peer, count) as act:
-        pinger = Pinger(bystander or peer)
+    if case.config and peer.name.startswith("fanfared"):
+        peer.config = case.config(count)
+    with peer, case.prepare(peer, count) as act:
+        pinger = Pinger(peer)
         started = time.monotonic()
-        if turns:
-            turns.begin()
+        turns.begin()
         try:
             act()
         finally:
@@ -295,4 +293,4 @@ def run_case(peer, case, count, bystander=None, turns=None):
             await_answer(peer)
             time.sleep(AFTERWARDS_S)
             result = pinger.stop()
-    return dict(result, took_s=took, count=count, **(turns.figures() if turns else {}))
+    return dict(result, took_s=took, count=count, **turns.figures())
