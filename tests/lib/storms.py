@@ -159,7 +159,38 @@ def one_address(address, count):
                 connection.close()
 
 
-STORMS = {"connects": connects, "loris": loris, "garbage": garbage, "handshakes": handshakes,
+def catch_up(address, count):
+    """All resume one channel from its first message at once, and again when all have what it keeps."""
+    name, messages, size = "storm:kept", 1000, 100
+    with Connection(address, timeout=60) as admin:
+        ours = admin.call("CHANNEL", "SET", name, "history-size", messages, "history-ttl", 3600) == b"OK"
+        for _ in range(messages):
+            admin.call(*(("PUBLISH", name) if ours else ("XADD", name, "*", "m")), "x" * size)
+    request = encode("RESUME", name, 0) + encode("SUBSCRIBE", name) if ours else encode("XRANGE", name, "-", "+")
+    again = encode("UNSUBSCRIBE", name) + request if ours else request
+    selector = selectors.DefaultSelector()
+    crowd = []
+    for connection in _crowd(address, count, 0):
+        connection.setblocking(True)
+        crowd.append(connection)
+        selector.register(connection, selectors.EVENT_READ)
+    room = bytearray(1 << 18)
+    while True:
+        due = {connection: messages * size for connection in crowd}
+        for connection in crowd:
+            connection.sendall(request)
+        request = again
+        while due:
+            for key, _ in selector.select():
+                n = key.fileobj.recv_into(room)
+                if n == 0:
+                    raise ConnectionError("the broker closed a client")
+                due[key.fileobj] = due.get(key.fileobj, 0) - room.count(b"x", 0, n)
+                if due[key.fileobj] <= 0:
+                    del due[key.fileobj]
+
+
+STORMS = {"catch-up": catch_up, "connects": connects, "loris": loris, "garbage": garbage, "handshakes": handshakes,
           "one-address": one_address}
 
 
