@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash_map.h"
 #include "cmd/long_reply.h"
+#include "server/client.h"
 #include "server/client_walk.h"
 #include "server/job.h"
 #include "server/request.h"
@@ -89,7 +90,10 @@ gather(struct list *list, uint64_t deadline_us)
 			list->line(c, now_us, room);
 			buffer_append_str(room, "\n");
 		}
-		if (++looked % CLIENTS_A_LOOK == 0 && clock_mono_us() >= deadline_us)
+		/* The line of a client with a replay visits all channels of the replay. */
+		if ((++looked % CLIENTS_A_LOOK == 0 ||
+			(c != NULL && c->subscriber.outbox.has_cursor)) &&
+		    clock_mono_us() >= deadline_us)
 			return false;
 	}
 	return true;

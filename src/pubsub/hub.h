@@ -159,7 +159,7 @@ void hub_unbar(struct subscriber *s); /* outbox_unbar(); restarts the time of hu
 
 /* Calls room() of each subscriber for which publishers have waited longer than limit_us. If such a
  * publisher is tried again and still has to wait for it, hub_post() calls overflow(). Call it
- * often. */
+ * often, and when the limit changes. */
 void hub_expire(struct hub *hub, uint64_t now_us, uint64_t limit_us);
 
 /* Call it once a turn, after the flush: see frame_log_tidy(). */

@@ -214,6 +214,19 @@ START_TEST(a_subscriber_that_a_held_reply_keeps_from_reading_has_time)
 }
 END_TEST
 
+START_TEST(a_longer_limit_holds_for_overdue_subscribers_at_once)
+{
+	wait_both();
+	hub_expire(hub, 3 * SECOND_US, SECOND_US);
+	hub_expire(hub, 3 * SECOND_US, 60 * SECOND_US);
+	try_both(HUB_BLOCKED);
+	ck_assert_int_eq(overflows, 0);
+	hub_expire(hub, 61 * SECOND_US, 60 * SECOND_US);
+	try_both(HUB_OK);
+	ck_assert_int_eq(overflows, 2);
+}
+END_TEST
+
 START_TEST(an_overdue_subscriber_that_unsubscribes_is_not_closed)
 {
 	ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
@@ -307,6 +320,7 @@ main(void)
 		nobody_is_closed_for_a_publisher_that_does_not_wait_when_it_is_tried_once_more,
 		a_subscriber_that_unsubscribes_again_and_again_is_still_closed,
 		a_subscriber_that_a_held_reply_keeps_from_reading_has_time,
+		a_longer_limit_holds_for_overdue_subscribers_at_once,
 		an_overdue_subscriber_that_unsubscribes_is_not_closed,
 		the_first_publisher_is_served_first_whoever_is_tried_first,
 		room_is_kept_for_a_second_at_most,

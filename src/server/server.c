@@ -260,11 +260,19 @@ server_free(struct server *server)
 }
 
 /* The sweep, which begins at once, applies the limits of clients. */
+static void
+expire_waits(struct server *server)
+{
+	hub_expire(server->hub, server->now_us,
+	    (uint64_t)server->config->outbox_block_timeout_ms * 1000);
+}
+
 void
 server_reconfigured(struct server *server)
 {
 	access_reconfigured(server);
 	access_rules_changed(server);
+	expire_waits(server);
 	wait_event(server, WAIT_EVENT_LIMITS);
 	memory_guard_reconfigured(server->memory_guard);
 	sweep_restart(server->sweep);
@@ -498,7 +506,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 		now_us = begun_us;
 	server->now_us = now_us;
 	wait_us = earlier(check_pause(server, now_us), access_resume(server, now_us));
-	hub_expire(server->hub, now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
+	expire_waits(server);
 	wait_us = earlier(wait_us, sweep_turn(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
 	wait_us = earlier(wait_us, blocked_turn(server, now_us));
