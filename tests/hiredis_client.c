@@ -2,6 +2,7 @@
  * Drives hiredis, its blocking and its asynchronous interface, against the daemon:
  *
  *     hiredis_client PORT sync|async|pipeline|reconnect
+ *     hiredis_client PORT read|subscribe CHANNEL...
  *
  * Exit status 0 if all went as with Redis; else the first thing that did not is told on stderr.
  */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MESSAGES 1000
 
@@ -231,6 +233,194 @@ run_reconnect(void)
 	redisFree(context);
 }
 
+/* Scenarios read and subscribe: see tests/lib/resuming_client.py. */
+#define RESUMED_MAX 8
+
+static struct {
+	const char *names[RESUMED_MAX];
+	char since[RESUMED_MAX][64];
+	size_t count;
+} resumed;
+
+static size_t
+index_of(const char *name)
+{
+	size_t i = 0;
+
+	while (i < resumed.count && strcmp(resumed.names[i], name) != 0)
+		i++;
+	EXPECT(i < resumed.count);
+	return i;
+}
+
+static void
+go_on_behind(const char *name, const char *position)
+{
+	char *since = resumed.since[index_of(name)];
+
+	EXPECT(strlen(position) < sizeof(resumed.since[0]));
+	strcpy(since, position);
+}
+
+static void
+say(const char *name, const char *word)
+{
+	printf("%s %s\n", name, word);
+	fflush(stdout);
+}
+
+/* False: the connection has ended. */
+static bool
+find_begin(redisContext *context, const char *name)
+{
+	redisReply *reply = redisCommand(context, "HISTORY INFO %s", name);
+
+	if (reply == NULL)
+		return false;
+	EXPECT(reply->type == REDIS_REPLY_ARRAY);
+	for (size_t i = 0; i + 1 < reply->elements; i += 2)
+		if (strcmp(reply->element[i]->str, "complete-since") == 0)
+			go_on_behind(name, reply->element[i + 1]->str);
+	freeReplyObject(reply);
+	return true;
+}
+
+static void
+take_read(const redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_ERROR) {
+		EXPECT(strncmp(reply->str, "LOST ", 5) == 0);
+		for (size_t i = 0; i < resumed.count; i++) {
+			say(resumed.names[i], "lost");
+			go_on_behind(resumed.names[i], "0");
+		}
+		return;
+	}
+	for (size_t i = 0; i < reply->elements; i++) {
+		const char *name = reply->element[i]->element[0]->str;
+		const redisReply *messages = reply->element[i]->element[1];
+
+		for (size_t m = 0; m < messages->elements; m++) {
+			say(name, messages->element[m]->element[1]->str);
+			go_on_behind(name, messages->element[m]->element[0]->str);
+		}
+	}
+}
+
+static bool
+read_once(redisContext *context)
+{
+	const char *words[6 + 2 * RESUMED_MAX] = {"HISTORY", "READ", "BLOCK", "1000", "CHANNELS"};
+	size_t count = 5;
+	redisReply *reply;
+
+	for (size_t i = 0; i < resumed.count; i++) {
+		if (strcmp(resumed.since[i], "0") == 0 && !find_begin(context, resumed.names[i]))
+			return false;
+		words[count + i] = resumed.names[i];
+		words[count + resumed.count + i] = resumed.since[i];
+	}
+	count += 2 * resumed.count;
+	reply = redisCommandArgv(context, (int)count, words, NULL);
+	if (reply == NULL)
+		return false;
+	take_read(reply);
+	freeReplyObject(reply);
+	return true;
+}
+
+/* RESUME of all channels, or again of those that are lost. *lost tells whether some are. */
+static bool
+resume_channels(redisContext *context, bool *lost)
+{
+	const char *words[1 + 2 * RESUMED_MAX] = {"RESUME"};
+	redisReply *reply;
+
+	for (size_t i = 0; i < resumed.count; i++) {
+		words[1 + 2 * i] = resumed.names[i];
+		words[2 + 2 * i] = resumed.since[i];
+	}
+	reply = redisCommandArgv(context, (int)(1 + 2 * resumed.count), words, NULL);
+	*lost = false;
+	if (reply == NULL)
+		return false;
+	EXPECT(reply->type == REDIS_REPLY_ARRAY);
+	for (size_t i = 0; i < reply->elements; i++) {
+		const redisReply *row = reply->element[i];
+
+		go_on_behind(row->element[0]->str, row->element[2]->str);
+		if (strcmp(row->element[1]->str, "lost") == 0) {
+			say(row->element[0]->str, "lost");
+			*lost = true;
+		}
+	}
+	freeReplyObject(reply);
+	return true;
+}
+
+static bool
+begin_subscription(redisContext *context)
+{
+	redisReply *reply = redisCommand(context, "OUTBOX SET POSITIONS yes");
+	const char *words[1 + RESUMED_MAX] = {"SUBSCRIBE"};
+	bool lost = true;
+
+	if (reply == NULL)
+		return false;
+	freeReplyObject(reply);
+	while (lost)
+		if (!resume_channels(context, &lost))
+			return false;
+	for (size_t i = 0; i < resumed.count; i++)
+		words[1 + i] = resumed.names[i];
+	return redisAppendCommandArgv(context, (int)(1 + resumed.count), words, NULL) == REDIS_OK;
+}
+
+static void
+subscribe_until_end(redisContext *context)
+{
+	void *answer;
+
+	if (!begin_subscription(context))
+		return;
+	while (redisGetReply(context, &answer) == REDIS_OK) {
+		redisReply *reply = answer;
+		char *payload;
+
+		EXPECT(reply->type == REDIS_REPLY_ARRAY && reply->elements == 3);
+		if (strcmp(reply->element[0]->str, "message") == 0) {
+			payload = strchr(reply->element[2]->str, ' ');
+			EXPECT(payload != NULL);
+			*payload = '\0';
+			say(reply->element[1]->str, payload + 1);
+			go_on_behind(reply->element[1]->str, reply->element[2]->str);
+		}
+		freeReplyObject(reply);
+	}
+}
+
+static void
+run_resuming(bool reads, char **names, size_t count)
+{
+	EXPECT(count <= RESUMED_MAX);
+	for (; resumed.count < count; resumed.count++) {
+		resumed.names[resumed.count] = names[resumed.count];
+		strcpy(resumed.since[resumed.count], "0");
+	}
+	for (;;) {
+		redisContext *context = redisConnect("127.0.0.1", port);
+
+		EXPECT(context != NULL);
+		if (context->err == 0 && reads)
+			while (read_once(context))
+				continue;
+		else if (context->err == 0)
+			subscribe_until_end(context);
+		redisFree(context);
+		(void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -240,8 +430,11 @@ main(int argc, char **argv)
 	} scenarios[] = {{"sync", run_sync}, {"pipeline", run_pipeline}, {"async", run_async},
 	    {"reconnect", run_reconnect}};
 
-	if (argc == 3) {
+	if (argc > 1)
 		port = atoi(argv[1]);
+	if (argc > 3 && (strcmp(argv[2], "read") == 0 || strcmp(argv[2], "subscribe") == 0))
+		run_resuming(argv[2][0] == 'r', argv + 3, (size_t)argc - 3);
+	if (argc == 3) {
 		for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 			if (strcmp(argv[2], scenarios[i].name) == 0) {
 				scenarios[i].run();
@@ -249,6 +442,7 @@ main(int argc, char **argv)
 			}
 		}
 	}
-	fprintf(stderr, "usage: hiredis_client PORT sync|pipeline|async|reconnect\n");
+	fprintf(stderr, "usage: hiredis_client PORT sync|pipeline|async|reconnect, "
+			"or PORT read|subscribe CHANNEL...\n");
 	return 2;
 }

@@ -213,21 +213,36 @@ def test_a_reset_with_very_many_members_stalls_nobody(fanfared):
 
 
 def test_events_come_at_a_bounded_rate_and_cancel_each_other(fanfared):
-    presence_of(fanfared, "leave-delay", "0")
+    client = presence_of(fanfared, "leave-delay", "0")
     listener, member = listening(fanfared, "__presence__:*"), fanfared.connect(timeout=60)
+
+    def most(since):
+        """How many events can have been published since then: 10000 at once, and as many in each further second."""
+        return 10000 * (int(time.monotonic() - since) + 2)
+
     begun = time.monotonic()
     join_many(member, "room", 0, 30000)
-    for _ in range(30000):
+    for number in range(30000):
         assert next_event(listener)[1]["event"] == "join"
+        assert number < most(begun)
     assert time.monotonic() - begun >= 2
+    begun = time.monotonic()
     join_many(member, "room", 30000, 60000)
     member.close()
-    last = {}
+    wait_until(lambda: client.call("PRESENCE", "COUNT", "room") == [b"room", 0], "all have left", 60)
+    most_joined = most(begun)
+    last, joined = {}, 0
     while len(last) < 30000 or "join" in last.values():
         event = next_event(listener)[1]
         number = int(event["member"][1:])
         assert last.get(number, "join" if number < 30000 else "leave") != event["event"]
         last[number] = event["event"]
+        joined += event["event"] == "join"
+    # Whoever left before the join was published has no event.
+    assert joined == sum(number >= 30000 for number in last) <= most_joined
+    assert all(number in last for number in range(30000))
+    assert fanfared.connect().call("PUBLISH", "__presence__:end", '"no more"') == 1
+    assert next_event(listener) == ("__presence__:end", "no more")
 
 
 def test_bytes_of_any_value_are_kept_and_told(fanfared):

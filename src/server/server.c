@@ -263,8 +263,8 @@ server_free(struct server *server)
 static void
 expire_waits(struct server *server)
 {
-	hub_expire(server->hub, server->now_us,
-	    (uint64_t)server->config->outbox_block_timeout_ms * 1000);
+	hub_expire(
+	    server->hub, server->now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 }
 
 void
