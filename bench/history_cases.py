@@ -574,7 +574,7 @@ HISTORY_CASES = [
     Case("resume-many", "{} resumes of as many channels at once, 10 messages each",
          lambda peer, count: resumes(peer, count, CROWD_CHANNELS, 10), 20000),
     Case("resume-long", "RESUME by 1000 clients from the middle of {} messages", resume_long, 1000000),
-    Case("forget", "CHANNEL UNSET while {} subscribers catch up", forget_while_resuming, 5000),
+    Case("forget", "CHANNEL UNSET while {} subscribers catch up", forget_while_resuming, 15000),
     Case("arm-leave", "RESUME of {} channels, then the client leaves", arm_and_leave, 1000000),
     Case("subscribe-armed", "RESUME and SUBSCRIBE of {} channels with a message", subscribe_armed, 10000),
     Case("leave-kept", "a client with {} channels that have messages leaves", leave_kept, 1000000),

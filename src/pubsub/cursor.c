@@ -175,12 +175,26 @@ cursor_add(struct hash_map *topics, struct cursor_reader *reader, struct topic *
 	time_queue_add(&reader->cursor->queue, entry, (int64_t)next_seq);
 }
 
+static void
+remove_topic(struct hash_map *topics, const struct cursor_topic *of)
+{
+	const struct topic *key = of->topic;
+
+	(void)hash_map_remove(topics, key_of(&key));
+}
+
+void
+cursor_forget(struct hash_map *topics, struct cursor_topic *of, uint32_t appended)
+{
+	remove_topic(topics, of);
+	of->topic = NULL;
+	of->appended = appended;
+}
+
 void
 cursor_remove(struct hash_map *topics, struct cursor_entry *entry)
 {
 	struct cursor_topic *of = entry->of;
-	const struct topic *key = of->topic;
-
 	if (entry->place != CURSOR_NO_PLACE)
 		time_queue_remove(&entry->reader->cursor->queue, entry->place);
 	LIST_REMOVE(entry, of_topic);
@@ -188,7 +202,10 @@ cursor_remove(struct hash_map *topics, struct cursor_entry *entry)
 	xfree(entry);
 	if (!LIST_EMPTY(&of->entries))
 		return;
-	(void)hash_map_remove(topics, key_of(&key));
+	if (of->topic == NULL)
+		LIST_REMOVE(of, link);
+	else
+		remove_topic(topics, of);
 	xfree(of);
 }
 

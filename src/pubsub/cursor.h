@@ -55,9 +55,12 @@ enum cursor_state cursor_state_after(enum cursor_state state, enum cursor_event 
 /* Entries that publishers may add up to. */
 #define CURSOR_ENTRIES_MAX 16384
 
-/* All entries that read the ring of one channel. */
+/* All entries that read the ring of one channel. When the ring is freed they end in slices: until
+ * then it is forgotten. */
 struct cursor_topic {
-	struct topic *topic;
+	struct topic *topic;           /* NULL: it is forgotten */
+	LIST_ENTRY(cursor_topic) link; /* while it is forgotten */
+	uint32_t appended;             /* ... how many messages the ring ever had, modulo 2^32 */
 	LIST_HEAD(, cursor_entry) entries;
 	uint64_t checked; /* hub_replay.c: the last publish that looked at all of them */
 };
@@ -128,7 +131,11 @@ void cursor_add(struct hash_map *topics, struct cursor_reader *reader, struct to
     const struct ring *ring, uint64_t after_seq, uint32_t number);
 void cursor_remove(struct hash_map *topics, struct cursor_entry *entry);
 
-/* NULL: no entry reads this channel. */
+/* The ring was freed, after `appended` messages in all. The caller adds it to a list, which it
+ * leaves with its last entry. */
+void cursor_forget(struct hash_map *topics, struct cursor_topic *of, uint32_t appended);
+
+/* NULL: no entry reads this channel, or its ring is forgotten. */
 struct cursor_topic *cursor_topic_of(const struct hash_map *topics, const struct topic *topic);
 
 /* The messages that have left the ring and that the entry has not queued. */

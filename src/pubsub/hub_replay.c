@@ -12,6 +12,9 @@
 #include "pubsub/hub_replay_state.h"
 #include "pubsub/hub_state.h"
 
+/* Entries of freed rings that end at once; each may close a client. */
+#define FORGOTTEN_AT_ONCE 32
+
 void
 hub_replay_init(struct hub *hub)
 {
@@ -19,6 +22,7 @@ hub_replay_init(struct hub *hub)
 	hub->replay->cursors = hash_map_new();
 	hub->replay->topics = hash_map_new();
 	TAILQ_INIT(&hub->replay->due);
+	LIST_INIT(&hub->replay->forgotten);
 	portions_init(&hub->replay->portions);
 	cursor_portion_init(&hub->replay->portion);
 }
@@ -27,6 +31,7 @@ void
 hub_replay_release(struct hub *hub)
 {
 	assert(hub->replays == 0 && hash_map_count(hub->replay->topics) == 0);
+	assert(LIST_EMPTY(&hub->replay->forgotten));
 	portions_drop_all(&hub->replay->portions);
 	cursor_portion_release(&hub->replay->portion);
 	buffer_release(&hub->replay->key);
@@ -188,20 +193,51 @@ hub_replay_miss(struct subscription *subscription, uint32_t missed)
 }
 
 void
+hub_replay_end_forgotten(struct hub *hub, struct cursor_entry *entry)
+{
+	struct cursor *cursor = entry->reader->cursor;
+
+	hub_replay_miss(entry->reader->subscription, entry->of->appended - entry->number);
+	cursor_remove(hub->replay->topics, entry);
+	check_end(hub, cursor);
+}
+
+void
+hub_replay_forget_some(struct hub *hub)
+{
+	struct cursor_topic *of;
+
+	for (int i = 0; i < FORGOTTEN_AT_ONCE && (of = LIST_FIRST(&hub->replay->forgotten)) != NULL;
+	     i++)
+		hub_replay_end_forgotten(hub, LIST_FIRST(&of->entries));
+}
+
+void
 hub_replay_forgotten(struct hub *hub, struct topic *topic, uint32_t appended)
 {
 	struct cursor_topic *of =
 	    hub->replays > 0 ? cursor_topic_of(hub->replay->topics, topic) : NULL;
-	struct cursor_entry *entry, *next;
 
-	for (entry = of != NULL ? LIST_FIRST(&of->entries) : NULL; entry != NULL; entry = next) {
-		struct cursor *cursor = entry->reader->cursor;
+	if (of == NULL)
+		return;
+	cursor_forget(hub->replay->topics, of, appended);
+	LIST_INSERT_HEAD(&hub->replay->forgotten, of, link);
+	hub_replay_forget_some(hub);
+}
 
-		next = LIST_NEXT(entry, of_topic);
-		hub_replay_miss(entry->reader->subscription, appended - entry->number);
-		cursor_remove(hub->replay->topics, entry);
-		check_end(hub, cursor);
-	}
+bool
+hub_replay_is_forgetting(const struct hub *hub)
+{
+	return !LIST_EMPTY(&hub->replay->forgotten);
+}
+
+/* The messages that the ring of the entry ever had, modulo 2^32. */
+static uint32_t
+appended_of(struct hub *hub, const struct cursor_entry *entry)
+{
+	const struct cursor_topic *of = entry->of;
+
+	return of->topic == NULL ? of->appended : ring_of(hub, of->topic)->appended;
 }
 
 /* Messages of the channel that readers of patterns have not queued are missed. */
@@ -226,14 +262,13 @@ bool
 hub_replay_unkept(struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
 {
 	struct cursor_reader *reader = subscription->reader;
-	const struct cursor_entry *entry = LIST_FIRST(&reader->entries);
+	const struct cursor_entry *entry;
 
 	if (subscription->kind == HUB_PATTERN) {
 		skip_unkept(hub, hub_channel_of(d));
 	} else {
-		if (entry != NULL)
-			hub_replay_miss(subscription,
-			    ring_of(hub, subscription->topic)->appended - entry->number);
+		LIST_FOREACH (entry, &reader->entries, of_reader)
+			hub_replay_miss(subscription, appended_of(hub, entry) - entry->number);
 		end_reader(hub, reader);
 	}
 	return !subscription->subscriber->outbox.sealed;
@@ -444,7 +479,7 @@ hub_replay_progress(const struct subscriber *s)
 	for (uint32_t i = 0; i < cursor->queue.count; i++) {
 		const struct cursor_entry *entry = time_queue_at(&cursor->queue, i)->thing;
 
-		progress.behind += ring_of(s->hub, entry->of->topic)->appended - entry->number;
+		progress.behind += appended_of(s->hub, entry) - entry->number;
 	}
 	return progress;
 }

@@ -82,8 +82,12 @@ enum hub_replay_result {
 	HUB_REPLAY_FULL, /* limits.memory_bytes is reached: call it again soon */
 };
 
-/* Queues the next portion of one subscriber. */
+/* Queues the next portion of one subscriber. Or ends, first of all, some of the replays from a ring
+ * that was freed. */
 enum hub_replay_result hub_replay(struct hub *hub, uint64_t now_us);
+
+/* True if a ring was freed and not all that read it have noticed: call hub_replay() soon. */
+bool hub_replay_is_forgetting(const struct hub *hub);
 
 /* Up to which messages were queued: the newest position, unless a replay has more to queue. */
 struct hub_position hub_queued_position(const struct subscriber *s);

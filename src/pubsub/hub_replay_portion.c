@@ -38,13 +38,19 @@ begin(struct cursor_portion *portion, struct cursor *cursor)
 	    portion, cursor, messages > 0 ? messages : 1, bytes, cursor->subscriber->dedup);
 }
 
-/* Reads the entry, unless its ring has expired: then it ends. False: the subscriber is closed. */
+/* Reads the entry, unless its ring has expired: then it ends, or is forgotten and ends when it is
+ * looked at again. False: the subscriber is closed. */
 static bool
 look_at(struct hub *hub, struct cursor_entry *entry, uint64_t now_us)
 {
 	const struct subscriber *s = entry->reader->cursor->subscriber;
-	const struct ring *ring = history_ring(hub_history(hub), entry->of->topic->ring, now_us);
+	const struct ring *ring;
 
+	if (entry->of->topic == NULL) {
+		hub_replay_end_forgotten(hub, entry);
+		return !s->outbox.sealed;
+	}
+	ring = history_ring(hub_history(hub), entry->of->topic->ring, now_us);
 	if (ring != NULL) {
 		if (ring_overtook(ring, entry->after_seq)) {
 			hub_replay_miss(entry->reader->subscription, cursor_overtaken(entry, ring));
@@ -193,9 +199,14 @@ queue_portion(struct hub *hub, struct cursor *cursor)
 enum hub_replay_result
 hub_replay(struct hub *hub, uint64_t now_us)
 {
-	struct cursor *cursor = TAILQ_FIRST(&hub->replay->due);
+	struct cursor *cursor;
 	const struct outbox *outbox;
 
+	if (hub_replay_is_forgetting(hub)) {
+		hub_replay_forget_some(hub);
+		return HUB_REPLAY_MORE;
+	}
+	cursor = TAILQ_FIRST(&hub->replay->due);
 	if (cursor == NULL)
 		return HUB_REPLAY_IDLE;
 	outbox = &cursor->subscriber->outbox;

@@ -13,6 +13,7 @@ struct hub_replay {
 	struct hash_map *cursors; /* subscriber -> struct cursor */
 	struct hash_map *topics;  /* channel -> struct cursor_topic */
 	struct cursors due;
+	LIST_HEAD(, cursor_topic) forgotten; /* their entries are to end */
 	struct portions portions;
 	const struct cursor *current; /* the cursor whose portion is being planned, or NULL */
 	uint64_t replayed, overtaken, fell_behind;
@@ -29,5 +30,11 @@ void hub_replay_end(struct hub *hub, struct cursor *cursor);
 
 /* hub_replay.c: messages of the subscription cannot be queued any more. */
 void hub_replay_miss(struct subscription *subscription, uint32_t missed);
+
+/* hub_replay.c: ends an entry whose ring is forgotten. */
+void hub_replay_end_forgotten(struct hub *hub, struct cursor_entry *entry);
+
+/* hub_replay.c: one slice of that. */
+void hub_replay_forget_some(struct hub *hub);
 
 #endif

@@ -183,6 +183,85 @@ START_TEST(when_a_history_ends_its_subscribers_are_live)
 }
 END_TEST
 
+static int
+dropped_of(int from, int to)
+{
+	int dropped = 0;
+
+	for (int i = from; i < to; i++)
+		dropped += (int)replays.subs[i].outbox.dropped;
+	return dropped;
+}
+
+START_TEST(many_subscribers_notice_in_slices_that_a_history_ends)
+{
+	replay_publish_numbers("k", 0, 5);
+	for (int i = 3; i < REPLAY_SUBSCRIBERS; i++) {
+		replay_attach(i, 0, 0, OUTBOX_DROP_NEWEST, true);
+		replay_resume(i, "k", 2);
+	}
+	testing_set_line(replays.hub, "k*", "history-size 0");
+	ck_assert(hub_replay_is_forgetting(replays.hub));
+	ck_assert_int_lt(dropped_of(3, REPLAY_SUBSCRIBERS), 3 * 50);
+	/* Those that have not noticed are not live, may leave, and miss what a new history has not.
+	 */
+	ck_assert_uint_gt(hub_replay_progress(&replays.subs[3]).behind, 0);
+	replay_detach(4);
+	ck_assert_int_eq(hub_unsubscribe(&replays.subs[5], HUB_CHANNEL, SLICE("k")), HUB_OK);
+	testing_set_line(replays.hub, "k*", "history-size 5 history-ttl 60");
+	ck_assert_uint_eq(replay_publish("k", "new"), REPLAY_SUBSCRIBERS - 5);
+	while (hub_replay_is_forgetting(replays.hub))
+		ck_assert_int_eq(hub_replay(replays.hub, REPLAY_NOW_US), HUB_REPLAY_MORE);
+	replay_run();
+	for (int i = 6; i < REPLAY_SUBSCRIBERS; i++) {
+		ck_assert_uint_eq(replays.subs[i].outbox.dropped, 3);
+		ck_assert_str_eq(replay_take(i, 100), "new.");
+	}
+	ck_assert_uint_eq(hub_replay_figures(replays.hub).cursors, 0);
+	for (int i = 3; i < REPLAY_SUBSCRIBERS; i++)
+		if (i != 4)
+			replay_detach(i);
+}
+END_TEST
+
+START_TEST(a_message_that_nothing_keeps_finds_a_replay_whose_history_has_ended)
+{
+	replay_publish_numbers("k", 0, 5);
+	for (int i = 3; i < REPLAY_SUBSCRIBERS; i++) {
+		replay_attach(i, 0, 0, OUTBOX_DROP_NEWEST, true);
+		replay_resume(i, "k", 2);
+	}
+	testing_set_line(replays.hub, "k*", "history-size 0");
+	ck_assert(hub_replay_is_forgetting(replays.hub));
+	ck_assert_uint_eq(replay_publish("k", "live"), REPLAY_SUBSCRIBERS - 3);
+	ck_assert(!hub_replay_is_forgetting(replays.hub));
+	for (int i = 3; i < REPLAY_SUBSCRIBERS; i++) {
+		ck_assert_uint_eq(replays.subs[i].outbox.dropped, 3);
+		ck_assert_str_eq(replay_take(i, 100), "live.");
+		replay_detach(i);
+	}
+}
+END_TEST
+
+START_TEST(a_replay_may_go_on_before_it_has_noticed_that_a_history_ends)
+{
+	replay_publish_numbers("k1", 0, 5);
+	for (int i = 3; i < REPLAY_SUBSCRIBERS; i++) {
+		replay_attach(i, 0, 0, OUTBOX_DROP_NEWEST, true);
+		replay_resume(i, "k1", 2);
+	}
+	/* The first portion finds that the ring has expired; the others are after it in the list.
+	 */
+	ck_assert_int_eq(hub_replay(replays.hub, REPLAY_NOW_US + 60000000), HUB_REPLAY_MORE);
+	ck_assert(hub_replay_is_forgetting(replays.hub));
+	replay_run();
+	ck_assert_int_eq(dropped_of(3, REPLAY_SUBSCRIBERS), 3 * (REPLAY_SUBSCRIBERS - 3));
+	ck_assert_uint_eq(hub_replay_figures(replays.hub).cursors, 0);
+	for (int i = 3; i < REPLAY_SUBSCRIBERS; i++)
+		replay_detach(i);
+}
+END_TEST
+
 START_TEST(who_has_read_all_misses_nothing_when_a_history_ends)
 {
 	replay_publish_numbers("k", 0, 5);
@@ -364,6 +443,9 @@ main(void)
 		a_subscriber_that_is_overtaken_is_told_how_many_it_missed,
 		without_notify_a_subscriber_that_is_overtaken_is_closed,
 		when_a_history_ends_its_subscribers_are_live,
+		many_subscribers_notice_in_slices_that_a_history_ends,
+		a_message_that_nothing_keeps_finds_a_replay_whose_history_has_ended,
+		a_replay_may_go_on_before_it_has_noticed_that_a_history_ends,
 		who_has_read_all_misses_nothing_when_a_history_ends,
 		a_channel_that_keeps_nothing_any_more_before_its_first_message_is_live,
 		deleted_messages_are_missed, expired_messages_are_missed,

@@ -21,6 +21,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_image.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/hub_replay.h"
 #include "pubsub/idempotency.h"
 #include "resp/writer.h"
 #include "server/access.h"
@@ -527,6 +528,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;
 	more = reclassify(server, begun_us + budget_us / 2) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;
+	more = hub_replay_is_forgetting(server->hub) || more;
 	if (more)
 		return 0;
 	return server->jobs->count > 0 ? earlier(wait_us, JOB_POLL_US) : wait_us;
