@@ -10,7 +10,10 @@
 #include "server/client.h"
 #include "server/io.h"
 
-/* OUTBOX LIST: fields about outboxes. CLIENT LIST has those of Redis, and few others. */
+/*
+ * OUTBOX LIST: the fields that CLIENT LIST cannot show, because some Redis clients reject fields
+ * that Redis does not have.
+ */
 static void
 describe(const struct client *c, uint64_t now_us, struct buffer *out)
 {

@@ -15,8 +15,8 @@
 #include "server/watch.h"
 
 /*
- * The line of CLIENT INFO: the fields of Redis 7.2 in their order, and no others, because some
- * libraries refuse unknown fields. CLIENT LIST and OUTBOX LIST have others.
+ * The line of CLIENT LIST: the fields of Redis 7.2 in their order, and no others, because some
+ * clients reject unknown fields. Our own are in OUTBOX LIST.
  */
 
 /* Redis's letters. Letters of states that do not exist here never appear. out has room for all. */

@@ -260,7 +260,6 @@ server_free(struct server *server)
 	xfree(server);
 }
 
-/* The sweep, which begins at once, applies the limits of clients. */
 static void
 expire_waits(struct server *server)
 {
@@ -268,6 +267,7 @@ expire_waits(struct server *server)
 	    server->hub, server->now_us, (uint64_t)server->config->outbox_block_timeout_ms * 1000);
 }
 
+/* The sweep, which begins at once, applies the limits of clients. */
 void
 server_reconfigured(struct server *server)
 {
