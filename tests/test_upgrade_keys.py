@@ -270,6 +270,28 @@ def persistence(client):
     return client.info("persistence")
 
 
+def children_of(pid):
+    files = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for file in files for child in file.read_text().split())
+
+
+def state_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def stopped_child(client, daemon, kind):
+    """Stops the process that writes the file before it is ready. None: it was ready before."""
+    client.call(kind)
+    while True:
+        under_way = persistence(client)
+        for child in children_of(daemon.pid):
+            os.kill(child, signal.SIGSTOP)
+            if wait_until(lambda child=child: state_of(child) in "TZ" and state_of(child), "it has stopped") == "T":
+                return child
+        if under_way["rdb_bgsave_in_progress"] == under_way["aof_rewrite_in_progress"] == "0":
+            return None
+
+
 @pytest.mark.parametrize("kind", ["BGSAVE", "BGREWRITEAOF"])
 def test_a_dump_under_way_ends_first(start_lineage, kind):
     lineage = start_lineage(*ALWAYS, "--shutdown-grace", 1)
@@ -277,9 +299,18 @@ def test_a_dump_under_way_ends_first(start_lineage, kind):
     client = daemon.client()
     for n in range(40):
         client.call("RPUSH", f"l{n}", *(b"x" * 1000 for _ in range(1000)))
-    client.call(kind)
-    second = lineage.upgrade()
-    assert ("writing a snapshot: done" if kind == "BGSAVE" else "rewriting the append-only file: done") in daemon.log()
+    done = "writing a snapshot: done" if kind == "BGSAVE" else "rewriting the append-only file: done"
+    child = wait_until(lambda: stopped_child(client, daemon, kind), "a process that writes", 30)
+    before = daemon.log().count(done)
+    os.kill(daemon.pid, signal.SIGUSR2)
+    (successor,) = wait_until(lambda: set(children_of(daemon.pid)) - {child}, "a successor")
+    # It was started and has nothing to take over yet: both processes are idle.
+    wait_until(lambda: state_of(successor) == "S", "the successor waits")
+    assert client.call("SET", "meanwhile", 1) == b"OK" and client.call("DEL", "meanwhile") == 1
+    assert not lineage.pids() and children_of(daemon.pid) == sorted((child, successor))
+    os.kill(child, signal.SIGCONT)
+    (second,) = wait_until(lineage.pids, "the upgrade", 40)
+    assert daemon.log().partition(f"process {second} serves from now on")[0].count(done) == before + 1
     with Connection(daemon.address) as newcomer:
         assert process_of(newcomer) == second
         assert newcomer.call("DBSIZE") == 40
