@@ -236,6 +236,21 @@ START_TEST(copies_that_were_not_wanted_hide_no_later_message)
 }
 END_TEST
 
+/* Which copy is left out is decided when the message is read. */
+START_TEST(a_copy_is_not_lost_with_the_name_through_which_it_was_to_come)
+{
+	hub_set_dedup(&replays.subs[0], true);
+	replay_publish("k1", "a");
+	subscribe(0, "k2");
+	psubscribe(0, "k?");
+	replay_resume(0, "k1", 0);
+	ck_assert_uint_eq(replay_publish("k2", "b"), 1);
+	ck_assert_int_eq(hub_unsubscribe(&replays.subs[0], HUB_CHANNEL, SLICE("k2")), HUB_OK);
+	replay_run();
+	ck_assert_str_eq(replay_take(0, 100), "k1/a k?/k2/b ");
+}
+END_TEST
+
 static void
 publish_from(int i, const char *channel, size_t others)
 {
@@ -528,6 +543,7 @@ main(void)
 		a_pattern_that_resumes_earlier_than_others_loses_nothing,
 		encodings_are_shared_by_subscribers_of_one_pattern_only,
 		who_wants_one_copy_gets_one, copies_that_were_not_wanted_hide_no_later_message,
+		a_copy_is_not_lost_with_the_name_through_which_it_was_to_come,
 		a_publishers_own_messages_hide_no_later_message,
 		a_channel_that_is_forgotten_is_missed_and_others_go_on,
 		without_notify_a_subscriber_whose_channel_is_forgotten_is_closed,

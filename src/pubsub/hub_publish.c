@@ -187,12 +187,24 @@ leave_to_replay(struct hub *hub, const struct hub_delivery *d, struct topic_memb
 	return true;
 }
 
-/* The member does not get the message: it has another copy, or published it. */
+/*
+ * For a subscriber with a replay: the member does not get the message, because it published it or
+ * has another copy. Which copy comes from a ring is decided when it is read: until then the client
+ * may unsubscribe from the other name, or want all copies.
+ */
 static void
 pass_over(struct hub *hub, const struct hub_delivery *d, const struct topic_member *member)
 {
-	if (hub_is_replayed(member) && d->message.position.seq != 0)
-		hub_replay_pass_over(hub, d, member->subscription);
+	struct subscription *subscription = member->subscription;
+
+	if (member->subscriber == d->except) {
+		if (subscription->reader != NULL && d->message.position.seq != 0)
+			hub_replay_pass_over(hub, d, subscription);
+	} else if (d->message.position.seq != 0) {
+		hub_replay_keep(hub, d, subscription);
+	} else if (subscription->reader != NULL) {
+		(void)!hub_replay_unkept(hub, d, subscription);
+	}
 }
 
 /* Under OUTBOX_CATCH_UP there is no room. What no ring keeps overflows. */

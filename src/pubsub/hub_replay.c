@@ -296,28 +296,28 @@ hub_replay_awaits(
 	return subscription->kind != HUB_PATTERN || hub_will_keep(hub, d);
 }
 
-/* Adds an entry for the message, which is the newest of its channel, or for those behind it. */
+/* Adds an entry that begins behind that seq, for the channel of the message. */
 static void
-add_newest(
-    struct hub *hub, const struct hub_delivery *d, struct cursor_reader *reader, bool is_wanted)
+add_entry(
+    struct hub *hub, const struct hub_delivery *d, struct cursor_reader *reader, uint64_t after_seq)
 {
 	const struct ring *ring = ring_of(hub, d->kept);
+	uint32_t wanted = after_seq < d->message.position.seq;
 
-	if (reader->cursor->queue.count >= CURSOR_ENTRIES_MAX) {
+	if (reader->cursor->queue.count >= CURSOR_ENTRIES_MAX)
 		hub_overflow(reader->cursor->subscriber);
-		return;
-	}
-	cursor_add(hub->replay->topics, reader, d->kept, ring, d->message.position.seq - is_wanted,
-	    ring->appended - is_wanted);
+	else
+		cursor_add(
+		    hub->replay->topics, reader, d->kept, ring, after_seq, ring->appended - wanted);
 }
 
 static void
 join(struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
 {
 	struct cursor *cursor = need_cursor(subscription->subscriber);
+	uint64_t before_seq = d->message.position.seq - 1;
 
-	add_newest(
-	    hub, d, cursor_add_reader(cursor, subscription, d->message.position.seq - 1), true);
+	add_entry(hub, d, cursor_add_reader(cursor, subscription, before_seq), before_seq);
 	hub_replay_move(hub, cursor, CURSOR_EVENT_BEHIND);
 }
 
@@ -327,7 +327,7 @@ hub_replay_keep(struct hub *hub, const struct hub_delivery *d, struct subscripti
 	if (subscription->reader == NULL)
 		join(hub, d, subscription);
 	else if (d->before_seq <= cursor_base(subscription->reader))
-		add_newest(hub, d, subscription->reader, true);
+		add_entry(hub, d, subscription->reader, d->message.position.seq - 1);
 }
 
 bool
@@ -346,7 +346,7 @@ hub_replay_pass_over(
     struct hub *hub, const struct hub_delivery *d, struct subscription *subscription)
 {
 	if (d->before_seq <= cursor_base(subscription->reader))
-		add_newest(hub, d, subscription->reader, subscription->subscriber != d->except);
+		add_entry(hub, d, subscription->reader, d->message.position.seq);
 }
 
 void

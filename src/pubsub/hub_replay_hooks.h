@@ -53,8 +53,8 @@ void hub_replay_keep(
 bool hub_replay_fall_behind(struct hub *hub, const struct hub_delivery *d,
     struct subscription *subscription) __attribute__((warn_unused_result));
 
-/* The subscription, which is being replayed, does not get this message: it is a further copy or
- * that of its own publisher. */
+/* The message was kept, and the subscription, which is being replayed, does not get it because its
+ * client published it. */
 void hub_replay_pass_over(
     struct hub *hub, const struct hub_delivery *d, struct subscription *subscription);
 

@@ -2,6 +2,11 @@
 
 #include "pubsub/testing_form.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "pubsub/outbox.h"
+
 static struct wire_ends
 ends(const struct hub_message *m, const struct wire_body *body)
 {
@@ -29,3 +34,41 @@ notice(uint64_t missed, char *out)
 
 const struct wire_form testing_form = {
     .name = "a", .ends = ends, .write_ends = write_ends, .notice = notice};
+
+static int
+print_head(const struct hub_message *m, char *out, size_t len)
+{
+	struct slice name = m->kind == HUB_PATTERN ? m->pattern : m->channel;
+
+	return snprintf(
+	    out, len, "%llu %.*s ", (unsigned long long)m->position.seq, (int)name.len, name.ptr);
+}
+
+static struct wire_ends
+name_ends(const struct hub_message *m, const struct wire_body *body)
+{
+	char text[64];
+
+	(void)body;
+	return (struct wire_ends){(size_t)print_head(m, text, sizeof(text)), 1};
+}
+
+static void
+write_name_ends(
+    const struct hub_message *m, const struct wire_body *body, struct wire_ends its, char *out)
+{
+	char text[64];
+
+	print_head(m, text, sizeof(text));
+	memcpy(out, text, its.head);
+	out[its.head + body->len] = ';';
+}
+
+static size_t
+name_notice(uint64_t missed, char *out)
+{
+	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu;", (unsigned long long)missed);
+}
+
+const struct wire_form testing_name_form = {
+    .name = "names", .ends = name_ends, .write_ends = write_name_ends, .notice = name_notice};
