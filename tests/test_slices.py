@@ -27,6 +27,12 @@ def heavy(fanfared):
     return client
 
 
+def test_a_pinger_that_gets_no_answers_fails(start_fanfared):
+    daemon = start_fanfared()
+    with pytest.raises(AssertionError, match="no answer after"), Pinger(daemon):
+        daemon.kill()
+
+
 def test_listing_very_many_channels_stalls_nobody(fanfared, heavy):
     asking = fanfared.connect(timeout=60)
     with Pinger(fanfared) as pinger:

@@ -340,6 +340,27 @@ START_TEST(a_transaction_may_join_and_leave)
 }
 END_TEST
 
+/* A lease is no message: EXEC does not wait for subscribers as for those that publish. */
+START_TEST(a_transaction_may_touch_and_waits_for_no_subscriber)
+{
+	test_call(ben, "outbox set policy block messages 1");
+	test_call(ben, "psubscribe *");
+	assert_says(ann, "publish x 1", ":1\r\n");
+	test_call(ann, "multi");
+	assert_says(ann, "presence touch room ann ttl 5", "+QUEUED\r\n");
+	test_call(ann, "presence touch room ann ttl 9 info x");
+	test_call(ann, "presence count room");
+	test_call(ann, "presence touch room ann ttl never");
+	ck_assert(test_send(ann, "exec"));
+	ck_assert_str_eq(test_read(ann), "*4\r\n:1\r\n:0\r\n*2\r\n$4\r\nroom\r\n:1\r\n"
+					 "-ERR TTL must be 0 to 31536000 seconds\r\n");
+	pass(8);
+	assert_says(ann, "presence count room", "*2\r\n$4\r\nroom\r\n:1\r\n");
+	pass(12); /* the lease, and leave-delay */
+	assert_says(ann, "presence count room", "*2\r\n$4\r\nroom\r\n:0\r\n");
+}
+END_TEST
+
 START_TEST(a_subscriber_may_join)
 {
 	test_call(ann, "subscribe room");
@@ -485,7 +506,8 @@ main(void)
 		without_the_option_presence_is_off, switching_presence_off_removes_the_members,
 		channels_are_listed_in_order_and_by_pattern, each_bound_has_an_error,
 		names_and_infos_have_a_length, wrong_arguments_are_refused, reset_ends_the_joins,
-		a_transaction_may_join_and_leave, a_subscriber_may_join,
+		a_transaction_may_join_and_leave,
+		a_transaction_may_touch_and_waits_for_no_subscriber, a_subscriber_may_join,
 		a_user_needs_the_right_to_the_channel,
 		a_client_that_loses_the_right_to_a_channel_it_joined_is_closed,
 		an_event_whose_channel_would_be_too_long_is_counted,

@@ -9,6 +9,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_options.h"
 #include "server/client.h"
+#include "server/history_image.h"
 #include "server/server.h"
 
 /* The publishing commands beyond PUBLISH, whose tests are in pubsub_test.c, and
@@ -216,6 +217,29 @@ START_TEST(rights_taken_away_meanwhile_hold_for_messages_that_are_left)
 }
 END_TEST
 
+/* Its history is with the successor of an upgrade: a message would be lost. */
+START_TEST(messages_that_are_left_when_another_process_takes_over_are_refused)
+{
+	static const char taken_over[] =
+	    "-READONLY Another process has taken over from this one. Connect again.\r\n";
+	struct test_conn *admin = test_open();
+	char reply[256];
+
+	assert_says(admin, "channel set kept* history-size 10 history-ttl 60", "+OK\r\n");
+	test_turns(3);
+	fill_other();
+	ck_assert(!test_send(c, "mpublish kept 1 a 2 kept 3 d 4 kept2 5"));
+	server_history_hand_over(test_server);
+	ck_assert_str_eq(test_read(other), MESSAGE("0"));
+	snprintf(reply, sizeof(reply), "*5\r\n:0\r\n:1\r\n%s:0\r\n%s", taken_over, taken_over);
+	ck_assert_str_eq(test_finish(c), reply);
+	ck_assert_str_eq(test_read(other), MESSAGE("2"));
+	assert_says(admin, "history len kept", ":1\r\n");
+	assert_says(c, "mpublish a 6 kept 7", taken_over);
+	ck_assert_str_eq(test_read(other), "");
+}
+END_TEST
+
 START_TEST(rights_for_the_command_taken_away_meanwhile_hold_too)
 {
 	struct test_conn *admin = test_open();
@@ -347,6 +371,7 @@ main(void)
 		a_message_that_waits_is_published_once_and_so_are_those_around_it,
 		messages_behind_one_that_waits_are_dropped_if_the_publisher_leaves,
 		rights_taken_away_meanwhile_hold_for_messages_that_are_left,
+		messages_that_are_left_when_another_process_takes_over_are_refused,
 		rights_for_the_command_taken_away_meanwhile_hold_too,
 		a_message_larger_than_the_memory_for_messages_gets_an_error_in_its_place,
 		a_transaction_waits_for_all_messages_of_its_commands,

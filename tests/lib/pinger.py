@@ -23,13 +23,14 @@ class Pinger(threading.Thread):
         self.longest_s = 0.0
         self.longest_cpu_s = 0.0
         self.count = 0
+        self.failure = None  # what ended the thread early
 
     def __enter__(self):
         self.start()
-        wait_until(lambda: self.count > 10, "the first answers")
+        wait_until(lambda: self.count > 10 or not self.is_alive(), "the first answers")
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         # The daemon may go on with its work after it has replied to the command.
         seen = self.count
         wait_until(lambda: self.count > seen + 300 or not self.is_alive(), "more answers", 30)
@@ -37,8 +38,16 @@ class Pinger(threading.Thread):
         self.join()
         for schedstat in self.schedstats:
             schedstat.close()
+        if self.failure is not None and kind is None:  # otherwise the test has its own reason to fail
+            raise AssertionError(f"no answer after {self.count} PINGs") from self.failure
 
     def run(self):
+        try:
+            self._ping()
+        except Exception as failure:
+            self.failure = failure
+
+    def _ping(self):
         while not self.stopping.is_set():
             before, start = self._cpu_ns(), time.monotonic()
             assert self.connection.call("PING") == b"PONG"
