@@ -95,6 +95,73 @@ START_TEST(a_subscriber_with_too_many_replays_overflows)
 }
 END_TEST
 
+#define MANY 5000
+
+static uint32_t
+replayed_channels(int i)
+{
+	return replays.subs[i].outbox.has_cursor ? hub_replay_progress(&replays.subs[i]).channels
+						 : 0;
+}
+
+/* Resumes very many channels, each with one message. */
+static void
+resume_many(void)
+{
+	char name[16];
+
+	testing_hub_limits.subscriptions = UINT32_MAX;
+	testing_history_limits.channels = UINT32_MAX;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		replay_publish(name, "x");
+		replay_subscribe_after(0, name, 0);
+	}
+	hub_start_replay(&replays.subs[0]);
+	ck_assert_uint_eq(replayed_channels(0), MANY);
+}
+
+START_TEST(very_many_channels_become_live_in_steps_and_miss_nothing)
+{
+	uint32_t left = MANY, steps = 0;
+	char name[16];
+
+	resume_many();
+	for (; left > 0; left = replayed_channels(0), steps++) {
+		ck_assert_uint_le(left - replayed_channels(0), MANY / 4);
+		hub_replay(replays.hub, REPLAY_NOW_US);
+		replay_take(0, 60000);
+		if (replayed_channels(0) == left || steps % 2 == 0)
+			continue;
+		/* Some are live, and get this in the same order as the others. */
+		replay_publish("k0", "a");
+		snprintf(name, sizeof(name), "k%d", MANY - 1);
+		replay_publish(name, "b");
+		hub_replay(replays.hub, REPLAY_NOW_US);
+		ck_assert_str_eq(replay_take(0, 100), "a.b.");
+	}
+	ck_assert_uint_gt(steps, MANY / 512);
+	replay_publish("k0", "c");
+	ck_assert_str_eq(replay_take(0, 100), "c.");
+}
+END_TEST
+
+START_TEST(a_subscriber_that_leaves_ends_its_replays_in_steps)
+{
+	uint32_t left;
+
+	resume_many();
+	for (int i = 0; i < 30 && replayed_channels(0) > 0; i++) {
+		left = replayed_channels(0);
+		ck_assert(!hub_detach(&replays.subs[0], 100));
+		ck_assert_uint_le(left - replayed_channels(0), 100);
+		left = replayed_channels(0);
+		hub_replay(replays.hub, REPLAY_NOW_US);
+		ck_assert_uint_le(left - replayed_channels(0), 1024);
+	}
+}
+END_TEST
+
 START_TEST(under_catch_up_a_message_larger_than_the_outbox_is_replayed)
 {
 	replay_attach(3, 10, 0, OUTBOX_CATCH_UP, false);
@@ -166,6 +233,8 @@ main(void)
 		messages_of_all_channels_come_in_the_order_of_their_positions,
 		a_live_channel_joins_a_replay_and_one_without_history_does_not,
 		a_subscriber_with_too_many_replays_overflows,
+		very_many_channels_become_live_in_steps_and_miss_nothing,
+		a_subscriber_that_leaves_ends_its_replays_in_steps,
 		under_catch_up_a_message_larger_than_the_outbox_is_replayed,
 		under_catch_up_what_is_too_long_to_be_kept_is_missed,
 		under_catch_up_a_channel_without_history_overflows,

@@ -15,6 +15,9 @@
 /* Entries of freed rings that end at once; each may close a client. */
 #define FORGOTTEN_AT_ONCE 32
 
+/* Readers that are ended at once: a subscriber may have a million. */
+#define READERS_A_STEP 1024
+
 void
 hub_replay_init(struct hub *hub)
 {
@@ -103,8 +106,9 @@ remove_entry(struct hub *hub, struct cursor *cursor)
 	return count > 0;
 }
 
-void
-hub_replay_end(struct hub *hub, struct cursor *cursor)
+/* All subscriptions are live from now on. */
+static void
+end_cursor(struct hub *hub, struct cursor *cursor)
 {
 	struct subscriber *s = cursor->subscriber;
 	const struct subscriber *key = s;
@@ -121,6 +125,28 @@ hub_replay_end(struct hub *hub, struct cursor *cursor)
 	cursor_free(cursor);
 }
 
+/* With its entries. */
+static void
+drop_reader(struct hub *hub, struct cursor_reader *reader)
+{
+	struct cursor_entry *entry;
+
+	while ((entry = LIST_FIRST(&reader->entries)) != NULL)
+		cursor_remove(hub->replay->topics, entry);
+	cursor_end_reader(reader);
+}
+
+bool
+hub_replay_end_readers(struct hub *hub, struct cursor *cursor)
+{
+	for (int i = 0; i < READERS_A_STEP && cursor->reader_count > 0; i++)
+		drop_reader(hub, TAILQ_FIRST(&cursor->readers));
+	if (cursor->reader_count > 0)
+		return false;
+	end_cursor(hub, cursor);
+	return true;
+}
+
 /* Ends the replay if nothing is left to be replayed, and the subscriber does not expect it to
  * begin. */
 static void
@@ -128,8 +154,12 @@ check_end(struct hub *hub, struct cursor *cursor)
 {
 	bool is_held = cursor->state == CURSOR_HELD && cursor->reader_count > 0;
 
-	if (cursor->queue.count == 0 && !is_held && cursor != hub->replay->current)
-		hub_replay_end(hub, cursor);
+	if (cursor->queue.count > 0 || is_held || cursor == hub->replay->current)
+		return;
+	if (cursor->reader_count <= READERS_A_STEP)
+		end_cursor(hub, cursor);
+	else
+		hub_replay_move(hub, cursor, CURSOR_EVENT_LOW); /* hub_replay() ends it in steps */
 }
 
 /* The subscription is live from now on. */
@@ -137,11 +167,8 @@ static void
 end_reader(struct hub *hub, struct cursor_reader *reader)
 {
 	struct cursor *cursor = reader->cursor;
-	struct cursor_entry *entry;
 
-	while ((entry = LIST_FIRST(&reader->entries)) != NULL)
-		cursor_remove(hub->replay->topics, entry);
-	cursor_end_reader(reader);
+	drop_reader(hub, reader);
 	check_end(hub, cursor);
 }
 
@@ -163,7 +190,13 @@ hub_replay_detach(struct subscriber *s, size_t *budget)
 			return false;
 		--*budget;
 	} while (remove_entry(s->hub, cursor));
-	hub_replay_end(s->hub, cursor);
+	while (cursor->reader_count > 0) {
+		if (*budget == 0)
+			return false;
+		--*budget;
+		cursor_end_reader(TAILQ_FIRST(&cursor->readers));
+	}
+	end_cursor(s->hub, cursor);
 	return true;
 }
 

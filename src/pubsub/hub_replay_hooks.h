@@ -27,7 +27,7 @@ void hub_replay_after(struct subscription *subscription, uint64_t after_seq, uin
 void hub_replay_left(struct subscription *subscription);
 void hub_replay_low(struct subscriber *s);
 
-/* The subscriber is being detached: ends at most *budget entries of its replay, and then the
+/* The subscriber is being detached: ends at most *budget parts of its replay, and then the
  * replay; false: there are more. */
 bool hub_replay_detach(struct subscriber *s, size_t *budget) __attribute__((warn_unused_result));
 

@@ -20,6 +20,9 @@
 #define SHARED_BYTES ((size_t)4 << 20)
 #define SHARED_PART 16 /* of limits.memory_bytes at most */
 
+/* Of the replay of a subscriber that is closed, the entries and readers that are ended at once. */
+#define ENDED_A_STEP 1024
+
 /* About what a frame has besides its payload and the name of its channel. */
 #define FRAME_OVERHEAD 64
 
@@ -187,9 +190,8 @@ queue_portion(struct hub *hub, struct cursor *cursor)
 	hub->replay->replayed += portion->count;
 	hub->delivered += portion->count;
 	cursor_portion_commit(portion, hub->replay->topics);
-	if (portion->is_last) {
-		hub_replay_end(hub, cursor);
-	} else {
+	/* While readers are left, messages of their channels go on to come from the rings. */
+	if (!portion->is_last || !hub_replay_end_readers(hub, cursor)) {
 		TAILQ_REMOVE(&hub->replay->due, cursor, link);
 		TAILQ_INSERT_TAIL(&hub->replay->due, cursor, link);
 	}
@@ -199,6 +201,7 @@ queue_portion(struct hub *hub, struct cursor *cursor)
 enum hub_replay_result
 hub_replay(struct hub *hub, uint64_t now_us)
 {
+	size_t budget = ENDED_A_STEP;
 	struct cursor *cursor;
 	const struct outbox *outbox;
 
@@ -217,6 +220,6 @@ hub_replay(struct hub *hub, uint64_t now_us)
 	if (plan(hub, cursor, now_us))
 		return queue_portion(hub, cursor);
 	cursor_portion_cancel(&hub->replay->portion);
-	hub_replay_end(hub, cursor);
+	(void)!hub_replay_detach(cursor->subscriber, &budget);
 	return HUB_REPLAY_MORE;
 }

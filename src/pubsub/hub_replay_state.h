@@ -25,8 +25,9 @@ struct hub_replay {
 /* hub_replay.c: an event of the cursor's life. */
 void hub_replay_move(struct hub *hub, struct cursor *cursor, enum cursor_event event);
 
-/* hub_replay.c: all subscriptions are live from now on. */
-void hub_replay_end(struct hub *hub, struct cursor *cursor);
+/* hub_replay.c: nothing is left to be replayed: some subscriptions are live from now on. True: all
+ * are, and the cursor is freed. */
+bool hub_replay_end_readers(struct hub *hub, struct cursor *cursor);
 
 /* hub_replay.c: messages of the subscription cannot be queued any more. */
 void hub_replay_miss(struct subscription *subscription, uint32_t missed);
