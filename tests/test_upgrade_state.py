@@ -11,9 +11,11 @@ import time
 
 import pytest
 
+from lib.disk import preload
 from lib.lineage import is_alive, lineages_of
 from lib.resp import Closed, Connection, Error, error
 from lib.wait import seconds, wait_until
+from test_upgrade_keys import Calls, shim, survivor  # noqa: F401  (a fixture)
 
 READONLY = b"READONLY Another process has taken over from this one. Connect again."
 ROOMS = "channel room* presence members events occupied,join vacate-delay 0 leave-delay"
@@ -23,9 +25,9 @@ ROOMS = "channel room* presence members events occupied,join vacate-delay 0 leav
 def start_lineage(start_fanfared, folder):
     path = folder / "fanfared.conf"
     for start in lineages_of(start_fanfared):
-        def begin(*lines, start=start):
+        def begin(*lines, start=start, **more):
             path.write_text("".join(f"{line}\n" for line in lines))
-            return start("-c", path)
+            return start("-c", path, **more)
         yield begin
 
 
@@ -359,3 +361,53 @@ def test_after_a_kill_at_any_moment_the_survivor_knows_members_and_keys(start_li
             again = observer.call("PUBLISHX", "kept", number, "IDKEY", number, "RESULT")
             assert again[again.index(b"position") + 1] == first[first.index(b"position") + 1]
             assert again[again.index(b"duplicate") + 1] == 1
+
+
+def test_whichever_call_is_the_last_of_a_process_the_survivor_knows_members_and_keys(start_lineage, folder, shim):  # noqa: F811
+    """An upgrade in which the process that makes the nth call is killed by it, for every n."""
+    calls = Calls(folder)
+    env = {"LD_PRELOAD": preload(shim, os.environ["FANFARED"]), "FANFARE_CALLS": str(calls.path)}
+    lineage, pid, names, number, touched = None, None, set(), 0, False
+    answers = {}
+    while True:
+        number += 1
+        if lineage is None:
+            lineage = start_lineage(f"{ROOMS} 0", "channel kept history-size 1000 history-ttl 600", "shutdown-grace 1", env=env)
+            pid, touched = lineage.daemon.pid, False
+        answers.clear()
+        daemon = lineage.daemon
+        log, done = len(daemon.log()), len(lineage.pids())
+        with Connection(daemon.address) as client:
+            calls.arm(number, 0)
+            os.kill(pid, signal.SIGUSR2)
+            end = time.monotonic() + seconds(60)
+            key = 0
+            try:
+                while len(lineage.pids()) == done and "upgrade failed" not in daemon.log()[log:]:
+                    key += 1
+                    if client.call("PRESENCE", "TOUCH", "room", "backend", "TTL", 600) in (0, 1):
+                        touched = True
+                    reply = client.call("PUBLISHX", "kept", "x", "IDKEY", f"{number} {key}", "RESULT")
+                    if not isinstance(reply, Error):
+                        answers[f"{number} {key}"] = reply[reply.index(b"position") + 1]
+                    assert time.monotonic() < end, daemon.log()[log:]
+            except (Closed, OSError):
+                pass
+            calls.disarm()
+        name = calls.failed()
+        names.add(name)
+        left = wait_until(lambda: survivor(lineage), "one process serves, or none is left", 20)
+        if left == "none":
+            lineage.daemon.process.wait()
+            lineage.daemon.process = None
+            lineage = None
+            continue
+        pid = left
+        with Connection(daemon.address) as client:
+            assert set(members(client)) == ({b"backend"} if touched else set()), f"call {number}, {name}"
+            for key, where in list(answers.items())[-20:]:
+                again = client.call("PUBLISHX", "kept", "x", "IDKEY", key, "RESULT")
+                assert again[again.index(b"position") + 1] == where, f"call {number}, {name}"
+        if not name:
+            break
+    assert number > 30 and {"sendmsg", "recvmsg"} <= names, (number, names)
