@@ -285,6 +285,16 @@ def many_classes(peer, count):
 
 
 @contextlib.contextmanager
+def rewrite_lines(peer, count):
+    ours_only(peer)
+    with Admin(peer) as admin:
+        def act():
+            admin.ok("CHANNEL", "SET", "more", "max-message", 1000)
+            admin.ok("CONFIG", "REWRITE")
+        yield act
+
+
+@contextlib.contextmanager
 def list_range(peer, count, *reverse):
     with with_one(peer, count) as admin:
         def act():
@@ -561,6 +571,8 @@ HISTORY_CASES = [
     Case("covering-lines", "{} lines that match twice as many channels", covering_lines, 10000),
     Case("set-lines", "{} times CHANNEL SET", set_lines, 10000),
     Case("reload-lines", "a reload of {} lines of options", reload_lines, 10000,
+         config=lambda count: lines_of(count, 60)),
+    Case("rewrite-lines", "CONFIG REWRITE with {} lines of options", rewrite_lines, 10000,
          config=lambda count: lines_of(count, 60)),
     Case("range", "HISTORY RANGE of {} messages", list_range, 1000000),
     Case("range-rev", "HISTORY RANGE REV of {} messages", lambda peer, count: list_range(peer, count, "REV"), 1000000),
