@@ -48,6 +48,18 @@ START_TEST(set_list_and_unset)
 }
 END_TEST
 
+START_TEST(an_error_about_a_long_word_says_what_is_allowed)
+{
+	char line[3000];
+
+	snprintf(line, sizeof(line), "channel set a replay %02000d", 0);
+	ck_assert_ptr_nonnull(
+	    strstr(test_call(c, line), "00' of channel option 'replay': must be "));
+	snprintf(line, sizeof(line), "channel set a %02000d 1", 0);
+	ck_assert_ptr_nonnull(strstr(test_call(c, line), "00': allowed are "));
+}
+END_TEST
+
 START_TEST(options_are_a_map_of_value_and_glob)
 {
 	test_call(c, "channel set a* publish-rate 3");
@@ -187,8 +199,8 @@ int
 main(void)
 {
 	return testing_main("cmd/channel", setup, test_teardown,
-	    (const TTest *[]){set_list_and_unset, options_are_a_map_of_value_and_glob,
-		an_option_without_effect_is_unknown,
+	    (const TTest *[]){set_list_and_unset, an_error_about_a_long_word_says_what_is_allowed,
+		options_are_a_map_of_value_and_glob, an_option_without_effect_is_unknown,
 		a_long_list_is_made_in_slices_while_lines_change,
 		a_client_that_leaves_ends_its_list, rates_are_freed_by_turns_of_the_loop,
 		a_message_that_the_hub_refuses_does_not_count,

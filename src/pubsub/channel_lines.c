@@ -8,6 +8,9 @@
 #include "base/alloc.h"
 #include "base/hash_map.h"
 
+/* An error text repeats at most this many bytes of a word. */
+#define SHOWN_MAX 128
+
 TAILQ_HEAD(line_list, channel_line);
 
 struct channel_lines {
@@ -28,6 +31,8 @@ channel_error_write(const struct channel_error *error, struct buffer *out)
 {
 	struct slice word = error->word;
 
+	if (word.len > SHOWN_MAX)
+		word.len = SHOWN_MAX;
 	switch (error->fault) {
 	case CHANNEL_OK:
 		return;
