@@ -172,7 +172,7 @@ static bool
 send_many(const char *command, const char *since)
 {
 	static struct slice args[1 + 2 * MANY];
-	static char names[MANY][8];
+	static char names[MANY][16];
 	size_t count = 0;
 
 	args[count++] = slice_of(command);
