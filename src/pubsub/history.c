@@ -333,11 +333,12 @@ history_ring(struct history *history, uint32_t number, uint64_t now_us)
 	return ring;
 }
 
-bool
-history_has_ring(const struct history *history, uint32_t number)
+const struct ring *
+history_numbered(const struct history *history, uint32_t number)
 {
-	return number != 0 && number <= history->begun &&
-	       ((uintptr_t)history->rings[number] & 1) == 0;
+	if (number == 0 || number > history->begun || ((uintptr_t)history->rings[number] & 1) != 0)
+		return NULL;
+	return history->rings[number];
 }
 
 struct recent_rings *

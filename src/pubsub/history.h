@@ -87,9 +87,9 @@ void history_set_rules(
  * it. Borrows, until history is called again. May call forgotten(). */
 struct ring *history_ring(struct history *history, uint32_t ring, uint64_t now_us);
 
-/* Whether there is a ring of that number, which may be another one than before. */
-bool history_has_ring(const struct history *history, uint32_t ring)
-    __attribute__((warn_unused_result));
+/* The ring of that number, which may be another one than before, also with what has expired; NULL
+ * if there is none. */
+const struct ring *history_numbered(const struct history *history, uint32_t ring);
 
 /* All rings, also those whose messages have expired, for walks that end before history does. */
 struct recent_rings *history_recent(struct history *history);

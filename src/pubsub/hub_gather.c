@@ -22,7 +22,8 @@ struct gathered {
 	struct hub_matched matched; /* topic NULL: the ring was freed, or has another owner */
 	uint32_t ring;              /* its number */
 	uint32_t pattern;
-	uint32_t next; /* of the same ring: its index + 1 */
+	uint32_t count; /* of messages behind matched.after_seq */
+	uint32_t next;  /* of the same ring: its index + 1 */
 };
 
 struct gathered_pattern {
@@ -189,10 +190,11 @@ set_entry(struct hub_gather *gather, struct gathered *entry, const struct ring *
 		end(gather, HUB_GATHER_LOST, entry->pattern);
 	if (after_seq < ring->trimmed_seq)
 		after_seq = ring->trimmed_seq;
+	entry->count = (uint32_t)ring_count_after(ring, after_seq);
 	entry->matched = (struct hub_matched){
 	    .topic = ring->owner,
 	    .after_seq = after_seq,
-	    .number = ring->appended - (uint32_t)ring_count_after(ring, after_seq),
+	    .number = ring->appended - entry->count,
 	};
 }
 
@@ -293,22 +295,26 @@ walk(struct hub_gather *gather, uint64_t now_us, size_t *budget)
 	return gather->result != HUB_GATHER_DONE;
 }
 
-/* Rings may have been trimmed and freed since they were visited. */
+/*
+ * Rings may have been trimmed and freed since they were visited, and the floor may have risen. It
+ * looks at no message unless that is so, because it is not divided into steps.
+ */
 static void
-settle(struct hub_gather *gather, uint64_t now_us)
+settle(struct hub_gather *gather)
 {
-	struct history *history = hub_history(gather->hub);
+	const struct history *history = hub_history(gather->hub);
 
 	for (uint32_t i = 0; i < gather->count; i++) {
 		struct gathered *entry = &gather->entries[i];
-		const struct ring *ring = NULL;
+		uint64_t floor_seq = floor_of(&gather->patterns[entry->pattern]);
+		const struct ring *ring = history_numbered(history, entry->ring);
 
 		if (entry->matched.topic == NULL)
 			continue;
-		if (history_has_ring(history, entry->ring))
-			ring = history_ring(history, entry->ring, now_us);
-		entry->matched.topic = NULL;
-		if (ring != NULL && ring->newest_seq > floor_of(&gather->patterns[entry->pattern]))
+		if (ring == NULL || ring->newest_seq <= floor_seq)
+			entry->matched.topic = NULL;
+		else if (entry->matched.after_seq < ring->trimmed_seq ||
+			 entry->matched.after_seq < floor_seq)
 			set_entry(gather, entry, ring);
 	}
 }
@@ -380,7 +386,7 @@ hub_gather_step(struct hub_gather *gather, uint64_t now_us, size_t budget)
 	}
 	if (gather->result == HUB_GATHER_DONE &&
 	    (gather->has_paused || gather->patterns[0].newest.most > 0))
-		settle(gather, now_us);
+		settle(gather);
 	gather->has_paused = true;
 	check_forgotten(gather);
 	if (gather->result == HUB_GATHER_DONE)
@@ -466,17 +472,11 @@ hub_gather_since(struct subscriber *s, struct slice pattern, const struct positi
 static uint64_t
 count_messages(const struct hub_gather *gather)
 {
-	struct history *history = hub_history(gather->hub);
 	uint64_t count = 0;
 
-	for (uint32_t i = 0; i < gather->count; i++) {
-		const struct gathered *entry = &gather->entries[i];
-
-		/* At time 0 nothing has expired, so no ring is freed here. */
-		if (entry->matched.topic != NULL)
-			count +=
-			    history_ring(history, entry->ring, 0)->appended - entry->matched.number;
-	}
+	for (uint32_t i = 0; i < gather->count; i++)
+		if (gather->entries[i].matched.topic != NULL)
+			count += gather->entries[i].count;
 	return count;
 }
 

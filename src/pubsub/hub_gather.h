@@ -23,7 +23,7 @@
 struct hub_gather;
 
 /* The most messages that `-N` asks for; a higher number means as many. */
-#define HUB_GATHER_LAST_MAX 16384
+#define HUB_GATHER_LAST_MAX 8192
 
 /* Where a pattern's replay begins: with all kept messages behind after_seq. Those behind whole_seq,
  * which is not less, must all be kept. */

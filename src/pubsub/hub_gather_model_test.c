@@ -378,6 +378,16 @@ begin(size_t g)
 	}
 }
 
+static bool
+is_any_paused(void)
+{
+	bool is_paused = false;
+
+	for (size_t g = 0; g < GATHERS; g++)
+		is_paused = is_paused || gathers[g].has_paused;
+	return is_paused;
+}
+
 static void
 step(void)
 {
@@ -393,6 +403,9 @@ step(void)
 			begin(g);
 	} else if (what < 975) {
 		now_us += below(S);
+		/* What has expired is removed before a visited ring is looked at again. */
+		while (is_any_paused() && !history_work(hub_history(hub), now_us, 1000))
+			continue;
 	} else if (what < 990) {
 		(void)!history_work(hub_history(hub), now_us, below(50));
 	} else if (what < 994) {
