@@ -50,6 +50,7 @@ struct hub_gather {
 	uint8_t result;    /* enum hub_gather_result: of what was gathered so far */
 	bool has_paused;   /* the hub may have changed since the beginning */
 	bool has_begun;
+	bool has_passed; /* the first pass, which visits each ring once, is over */
 };
 
 struct hub_gather *
@@ -251,8 +252,9 @@ visit(struct hub_gather *gather, struct ring *ring, uint64_t now_us)
 	size_t count, cost = 0;
 	struct topic **topics;
 
-	for (uint32_t i = first_of(gather, number); i != 0; i = gather->entries[i - 1].next)
-		gather->entries[i - 1].matched.topic = NULL;
+	if (gather->has_passed)
+		for (uint32_t i = first_of(gather, number); i != 0; i = gather->entries[i - 1].next)
+			gather->entries[i - 1].matched.topic = NULL;
 	topics = channel_tree_match(gather->tree, topic_name(ring->owner), &count);
 	if (is_wanted(gather, topics, count, ring->newest_seq)) {
 		cost = ring->chunk_count / CHUNKS;
@@ -359,6 +361,7 @@ begin_pass(struct hub_gather *gather)
 {
 	struct history *history = hub_history(gather->hub);
 
+	gather->has_passed = gather->top_seq != gather->low_seq;
 	gather->low_seq = gather->top_seq;
 	gather->top_seq = history_position(history).seq;
 	ring_walk_begin(&gather->walk, history_recent(history));
