@@ -103,7 +103,7 @@ def expire_many(peer, count):
     with Admin(peer) as admin:
         if not is_ours(peer):
             admin.ok("CONFIG", "SET", "hz", 10)
-            at = int(time.time()) + max(4, count // 100000)
+            at = int(time.time()) + max(4, count // 20000)
             with Admin(peer) as other:
                 send_all(other.connection, (command(b"SET", b"channel:%d" % i, PAYLOAD, b"EXAT", at)
                                             for i in range(count)))
@@ -582,9 +582,9 @@ HISTORY_CASES = [
          lambda peer, count: publish_at_once(peer, count, "PUBLISHMANY"), 10000),
     Case("exec", "EXEC of {} PUBLISHes, which is one step as in Redis",
          lambda peer, count: publish_at_once(peer, count, "EXEC"), 10000),
-    Case("resume-one", "{} resumes of one channel at once, 100 messages each", resumes, 20000),
+    Case("resume-one", "{} resumes of one channel at once, 100 messages each", resumes, 19500),
     Case("resume-many", "{} resumes of as many channels at once, 10 messages each",
-         lambda peer, count: resumes(peer, count, CROWD_CHANNELS, 10), 20000),
+         lambda peer, count: resumes(peer, count, CROWD_CHANNELS, 10), 19500),
     Case("resume-long", "RESUME by 1000 clients from the middle of {} messages", resume_long, 1000000),
     Case("forget", "CHANNEL UNSET while {} subscribers catch up", forget_while_resuming, 15000),
     Case("arm-leave", "RESUME of {} channels, then the client leaves", arm_and_leave, 1000000),

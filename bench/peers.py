@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-CLIENTS = 20300
+CLIENTS = 20000
 
 
 MAKE_CERTIFICATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "tls", "make-certificates")
