@@ -146,6 +146,21 @@ START_TEST(messages_between_presume_and_psubscribe_are_replayed)
 }
 END_TEST
 
+START_TEST(after_the_newest_position_everything_is_replayed_or_lost)
+{
+	publish("k1", 1);
+	test_call(client, "presume k* $");
+	publish("k2", 1);
+	test_call(client, "psubscribe k*");
+	test_turns(1);
+	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k2", "1"));
+	test_call(client, "punsubscribe k*");
+	test_call(client, "presume k* $");
+	publish("k2", 11); /* one more than is kept */
+	ck_assert_int_eq(strncmp(test_call(client, "psubscribe k*"), "-LOST ", 6), 0);
+}
+END_TEST
+
 START_TEST(each_verdict_has_its_row)
 {
 	publish("k1", 3);
@@ -427,7 +442,8 @@ main(void)
 {
 	return testing_main("cmd/presume", setup, test_teardown,
 	    (const TTest *[]){presume_answers_for_each_pattern_and_psubscribe_replays,
-		messages_between_presume_and_psubscribe_are_replayed, each_verdict_has_its_row,
+		messages_between_presume_and_psubscribe_are_replayed,
+		after_the_newest_position_everything_is_replayed_or_lost, each_verdict_has_its_row,
 		none_is_said_while_no_channel_keeps_messages,
 		a_pattern_is_armed_for_one_subscription,
 		armed_patterns_are_counted_until_they_are_disarmed,

@@ -147,7 +147,7 @@ presume_one(struct request *rq, struct slice name, struct slice text)
 {
 	struct pending *pending = rq->client->pending;
 	struct hub_resumption resumption = {.verdict = HUB_NO_HISTORY};
-	struct hub_start start = {0, 0};
+	struct hub_start start;
 	enum hub_gather_result result;
 	struct position_since since;
 
@@ -157,6 +157,7 @@ presume_one(struct request *rq, struct slice name, struct slice text)
 		pending->gather = hub_gather_since(&rq->client->subscriber, name, &since,
 		    CURSOR_ENTRIES_MAX - (uint32_t)pending->counted, &resumption);
 	}
+	start = (struct hub_start){resumption.position.seq, resumption.position.seq};
 	if (pending->gather != NULL) {
 		result = gather_go_on(rq);
 		if (result == HUB_GATHER_MORE)

@@ -427,17 +427,10 @@ hub_gather_channels(const struct hub_gather *gather)
 
 /* The start of a gather that is to judge the position. */
 static struct hub_start
-start_of(const struct position_since *since, uint64_t newest_seq)
+start_of(const struct position_since *since)
 {
-	switch (since->kind) {
-	case POSITION_AT:
+	if (since->kind == POSITION_AT)
 		return (struct hub_start){since->at.seq, since->at.seq};
-	case POSITION_NEW:
-		return (struct hub_start){newest_seq, newest_seq};
-	case POSITION_ALL:
-	case POSITION_LAST:
-		break;
-	}
 	return (struct hub_start){0, UINT64_MAX};
 }
 
@@ -462,9 +455,13 @@ hub_gather_since(struct subscriber *s, struct slice pattern, const struct positi
 		*out = (struct hub_resumption){.verdict = HUB_LOST, .position = newest};
 		return NULL;
 	}
+	if (since->kind == POSITION_NEW) {
+		*out = (struct hub_resumption){.verdict = HUB_NEW, .position = newest};
+		return NULL;
+	}
 	gather = hub_gather_new(s->hub, channels_max);
 	gather->since = *since;
-	number = hub_gather_add(gather, pattern, start_of(since, newest.seq));
+	number = hub_gather_add(gather, pattern, start_of(since));
 	if (since->kind == POSITION_LAST)
 		gather->patterns[number].newest.most = since->count < HUB_GATHER_LAST_MAX
 							   ? (uint32_t)since->count

@@ -71,9 +71,9 @@ uint32_t hub_gather_channels(const struct hub_gather *gather);
 
 /*
  * What becomes of a subscriber that goes on with the pattern at `since`. Returns NULL if *out says
- * it. Otherwise returns a gather (owned) of the pattern, which ends with hub_gather_judge() after
- * its last step. A lost position is replaced with that of the newest message. HUB_NO_HISTORY: no
- * channel at all keeps messages.
+ * it; a replay then begins at its position. Otherwise returns a gather (owned) of the pattern,
+ * which ends with hub_gather_judge() after its last step. A lost position is replaced with that of
+ * the newest message. HUB_NO_HISTORY: no channel at all keeps messages.
  */
 struct hub_gather *hub_gather_since(struct subscriber *s, struct slice pattern,
     const struct position_since *since, uint32_t channels_max, struct hub_resumption *out);

@@ -349,6 +349,9 @@ begin_judging(size_t g)
 	if (out.verdict == HUB_LOST)
 		ck_assert(since->at.epoch != TESTING_EPOCH ||
 			  since->at.seq > history_position(hub_history(hub)).seq);
+	else if (out.verdict == HUB_NEW)
+		ck_assert(since->kind == POSITION_NEW &&
+			  out.position.seq == history_position(hub_history(hub)).seq);
 	else
 		ck_assert_int_eq(out.verdict, HUB_NO_HISTORY);
 	leave(g);
