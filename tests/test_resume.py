@@ -684,17 +684,17 @@ def publish_channels(connection, count, payload=b"x"):
 def test_too_many_channels_are_lost(daemon):
     publisher, client = daemon.connect(timeout=60), with_positions(daemon)
     position = current_position(publisher)
-    publish_channels(publisher, 16384)
-    assert client.call("PRESUME", "k*", position) == [[b"k*", b"resumed", position, 16384]]
+    publish_channels(publisher, 8192)
+    assert client.call("PRESUME", "k*", position) == [[b"k*", b"resumed", position, 8192]]
     publish(publisher, "kmore", [b"x"])
     top = current_position(publisher)
     assert client.call("PSUBSCRIBE", "k*") == Error(
         b"LOST pattern 'k*' has too many channels with messages since " + position +
-        b" (more than 16384 with those of other patterns)")
+        b" (more than 8192 with those of other patterns)")
     assert client.call("PRESUME", "k*", position, "k1*", position)[0] == [b"k*", b"lost", top, 0]
     client.command("PSUBSCRIBE", "k1*")
     assert client.read_value() == [b"psubscribe", b"k1*", 1]
-    expected = [name for name in (b"k%d" % number for number in range(16384)) if name.startswith(b"k1")]
+    expected = [name for name in (b"k%d" % number for number in range(8192)) if name.startswith(b"k1")]
     assert [read_pattern_message(client)[1] for _ in expected] == expected
 
 

@@ -6,7 +6,6 @@
 
 #include "base/buffer.h"
 #include "cmd/queue_group.h"
-#include "pubsub/cursor.h"
 #include "pubsub/hub_history.h"
 #include "server/armed.h"
 #include "server/client.h"
@@ -58,7 +57,7 @@ begin(struct request *rq)
 		    !armed_find(rq->client, HUB_PATTERN, rq->argv[i], &start))
 			continue;
 		if (pending->gather == NULL)
-			pending->gather = hub_gather_new(rq->server->hub, CURSOR_ENTRIES_MAX);
+			pending->gather = hub_gather_new(rq->server->hub, GATHER_CHANNELS_MAX);
 		if (!hub_gather_find(pending->gather, rq->argv[i], &number))
 			(void)hub_gather_add(pending->gather, rq->argv[i], start);
 	}
@@ -98,7 +97,7 @@ refuse(struct request *rq, enum hub_gather_result result)
 		request_error(rq,
 		    "LOST pattern '%.*s' has too many channels with messages since %.*s (more "
 		    "than %d with those of other patterns)",
-		    shown, pattern.ptr, (int)len, text, CURSOR_ENTRIES_MAX);
+		    shown, pattern.ptr, (int)len, text, GATHER_CHANNELS_MAX);
 }
 
 enum command_result

@@ -14,6 +14,10 @@ struct request;
 /* An error text repeats at most this many bytes of a channel or pattern. */
 #define GATHER_SHOWN_MAX 128
 
+/* Channels for all patterns of a command: PSUBSCRIBE begins with all of them in one turn, at less
+ * than a microsecond each. */
+#define GATHER_CHANNELS_MAX 8192
+
 /* HUB_GATHER_MORE: the slice is over, return COMMAND_AGAIN. In a transaction, where there are no
  * slices, the work is limited: then it replies with an error, and the result means nothing. */
 enum hub_gather_result gather_go_on(struct request *rq);

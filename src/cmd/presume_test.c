@@ -354,7 +354,7 @@ publish_channels(int count)
 
 START_TEST(a_long_presume_goes_on_in_later_turns)
 {
-	enum { CHANNELS = 12000 };
+	enum { CHANNELS = 8000 };
 	char expected[64];
 
 	publish_channels(CHANNELS);
@@ -395,23 +395,23 @@ START_TEST(too_many_channels_are_lost)
 {
 	char expected[160];
 
-	publish_channels(16384);
+	publish_channels(8192);
 	test_call(client, "presume k* $ x* $");
 	publish("x1", 1);
-	publish_channels(16384);
+	publish_channels(8192);
 	(void)test_send(client, "psubscribe k* x*");
 	ck_assert_ptr_nonnull(strstr(test_finish(client), CONFIRMED("2", "x*", "2")));
 	test_call(client, "punsubscribe");
-	publish_channels(16384);
-	publish("k16384", 1);
+	publish_channels(8192);
+	publish("k8192", 1);
 	(void)test_send(client, "presume k* 0");
 	ck_assert_str_eq(test_finish(client), row("k*", "lost", 0, 0));
 	test_call(client, "presume k* $");
 	snprintf(expected, sizeof(expected),
-	    "-LOST pattern 'k*' has too many channels with messages since %s (more than 16384 "
+	    "-LOST pattern 'k*' has too many channels with messages since %s (more than 8192 "
 	    "with those of other patterns)\r\n",
 	    position(0));
-	publish_channels(16385);
+	publish_channels(8193);
 	(void)test_send(client, "psubscribe k*");
 	ck_assert_str_eq(test_finish(client), expected);
 }

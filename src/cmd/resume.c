@@ -6,7 +6,6 @@
 #include "cmd/patterns_gather.h"
 #include "cmd/position_errors.h"
 #include "cmd/publish_check.h"
-#include "pubsub/cursor.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_gather.h"
 #include "pubsub/hub_replay.h"
@@ -155,7 +154,7 @@ presume_one(struct request *rq, struct slice name, struct slice text)
 		if (!position_parse_since(text, &since))
 			return true; /* check_arguments() refuses it */
 		pending->gather = hub_gather_since(&rq->client->subscriber, name, &since,
-		    CURSOR_ENTRIES_MAX - (uint32_t)pending->counted, &resumption);
+		    GATHER_CHANNELS_MAX - (uint32_t)pending->counted, &resumption);
 	}
 	start = (struct hub_start){resumption.position.seq, resumption.position.seq};
 	if (pending->gather != NULL) {
