@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -37,14 +38,33 @@ START_TEST(its_figures_contain_each_other)
 }
 END_TEST
 
+static void
+pause_briefly(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Of this process, from the links of the folder that lists them. */
+static unsigned long
+count_threads(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat("/proc/self/task", &st), 0);
+	return (unsigned long)st.st_nlink - 2;
+}
+
 START_TEST(a_purge_ends_and_may_be_left_before)
 {
+	unsigned long threads = count_threads();
 	struct allocator_purge *purge = allocator_purge_start();
 
 	while (!allocator_purge_is_over(purge))
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		pause_briefly();
 	allocator_purge_free(purge);
 	allocator_purge_free(allocator_purge_start());
+	while (count_threads() > threads)
+		pause_briefly();
 }
 END_TEST
 
