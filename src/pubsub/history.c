@@ -266,6 +266,7 @@ history_skip(struct history *history, uint32_t number, uint64_t now_us)
 {
 	struct ring *ring = empty_ring(history, history->rings[number]);
 
+	now_us += BASE_US;
 	if (now_us > history->now_us)
 		history->now_us = now_us;
 	ring_skip(ring, ++history->seq, history->now_us);

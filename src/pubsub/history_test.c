@@ -479,6 +479,20 @@ START_TEST(a_message_that_is_skipped_is_lost_for_readers_behind_it)
 }
 END_TEST
 
+START_TEST(a_ring_lives_a_ttl_from_the_message_that_was_skipped)
+{
+	struct history_rules rules = rules_of(10, 10);
+	uint64_t skipped;
+
+	(void)publish(0, &rules, "x", 0);
+	skipped = history_skip(history, rings[0], 9 * S);
+	ck_assert(resumes(0, skipped, 19 * S - 1));
+	ck_assert_uint_ne(rings[0], 0);
+	ck_assert_uint_eq(len_at(0, 19 * S), 0);
+	ck_assert_uint_eq(rings[0], 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -499,5 +513,6 @@ main(void)
 		a_message_frees_only_a_little_more_than_it_takes_at_a_lowered_limit,
 		a_clock_that_lags_keeps_the_order_of_expiry,
 		a_million_last_values_take_at_most_300_bytes_each,
-		a_message_that_is_skipped_is_lost_for_readers_behind_it, NULL});
+		a_message_that_is_skipped_is_lost_for_readers_behind_it,
+		a_ring_lives_a_ttl_from_the_message_that_was_skipped, NULL});
 }
