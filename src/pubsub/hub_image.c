@@ -33,10 +33,13 @@ bool
 hub_image_write(struct hub *hub, const struct hub_image_sink *sink, uint64_t now_us)
 {
 	struct history *history = hub_history(hub);
-	const struct hub_image_head head = {
-	    history_position(history), history_forgotten_seq(history)};
 	size_t count = history_figures(history).rings;
+	struct hub_image_head head;
 
+	/* Channels that did not follow their new options yet do so in the other hub at once. */
+	if (!hub_is_reclassified(hub))
+		history_begin_keeping(history);
+	head = (struct hub_image_head){history_position(history), history_forgotten_seq(history)};
 	if (!sink->head(sink->arg, &head))
 		return false;
 	for (size_t i = 0; i < count; i++) {

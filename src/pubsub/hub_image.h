@@ -48,7 +48,8 @@ struct hub_image_sink {
 	void *arg;
 };
 
-/* False: the sink has stopped it. */
+/* False: the sink has stopped it. While channels have to follow changed options (hub_reclassify) it
+ * takes a seq, which names no message: they may have had messages that are not kept. */
 bool hub_image_write(struct hub *hub, const struct hub_image_sink *sink, uint64_t now_us)
     __attribute__((warn_unused_result));
 

@@ -13,6 +13,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/hub_replay.h"
 #include "pubsub/testing_form.h"
 
 #define S UINT64_C(1000000)
@@ -300,6 +301,29 @@ START_TEST(channels_that_may_keep_messages_from_now_on_cannot_be_resumed_before)
 }
 END_TEST
 
+START_TEST(a_channel_that_did_not_follow_its_new_options_yet_cannot_be_resumed_before)
+{
+	struct topic *topic = hub_hold_channel(before, HUB_CHANNEL, SLICE("d"));
+	struct slice words[4] = {
+	    SLICE("history-size"), SLICE("5"), SLICE("history-ttl"), SLICE("60")};
+	struct channel_error error;
+	struct hub_position old;
+
+	hub_expire(before, 100 * S, 0);
+	ck_assert(hub_set_channel_line(before, SLICE("d"), words, 4, &error));
+	keep(after, "d", "5", "60");
+	old = history_position(hub_history(before));
+	publish(before, "d", "not kept", 100 * S);
+	ck_assert_uint_eq(history_position(hub_history(before)).seq, old.seq);
+	ck_assert(hub_image_write(before, &sink, 100 * S));
+	ck_assert(restore(100 * S, 0, false));
+	ck_assert(!hub_can_resume(after, SLICE("d"), old.seq, 100 * S));
+	ck_assert(
+	    hub_can_resume(after, SLICE("d"), history_position(hub_history(after)).seq, 100 * S));
+	hub_release_channel(before, HUB_CHANNEL, topic);
+}
+END_TEST
+
 START_TEST(a_channel_that_keeps_nothing_any_more_is_lost)
 {
 	struct hub_position old = history_position(hub_history(before));
@@ -401,6 +425,7 @@ main(void)
 	    (const TTest *[]){another_hub_continues_the_positions_of_this_one,
 		an_empty_history_keeps_its_position, the_limit_of_memory_holds_afterwards,
 		channels_that_may_keep_messages_from_now_on_cannot_be_resumed_before,
+		a_channel_that_did_not_follow_its_new_options_yet_cannot_be_resumed_before,
 		a_channel_that_keeps_nothing_any_more_is_lost, writing_stops_when_the_sink_says_so,
 		no_image_breaks_the_history, NULL});
 }
