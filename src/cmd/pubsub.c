@@ -267,6 +267,8 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 	}
 	if (result == COMMAND_DONE)
 		gather_end(rq);
+	else if (kind != HUB_SHARD && armed_count(c, kind) > 0)
+		hub_hold_replay(&c->subscriber); /* what is armed may begin with older messages */
 	client_subscriptions_changed(c);
 	if (latest.count > 0)
 		push_latest(rq, &latest);

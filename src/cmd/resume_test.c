@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub_history.h"
@@ -430,6 +431,35 @@ START_TEST(a_long_subscribe_confirms_everything_before_it_replays)
 }
 END_TEST
 
+START_TEST(a_long_subscribe_keeps_the_order_of_positions)
+{
+	enum { NAMES = 4000 };
+	static char line[NAMES * 8 + 32];
+	struct buffer reply = {0};
+	const char *older, *newer;
+	size_t len = (size_t)snprintf(line, sizeof(line), "subscribe k0");
+
+	test_config.hub.subscriptions = NAMES + 10;
+	for (int i = 1; i < NAMES; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, " c%d", i);
+	snprintf(line + len, sizeof(line) - len, " k");
+	publish("k", 1);
+	resume("k", -1);
+	ck_assert(!test_send(client, line));
+	ck_assert_str_eq(test_call(publisher, "publish k0 newer"), ":1\r\n");
+	buffer_append_slice(&reply, slice_of(test_finish(client)));
+	test_turns(3);
+	buffer_append_slice(&reply, slice_of(test_read(client)));
+	buffer_append(&reply, "", 1);
+	older = strstr(reply.ptr, "$1\r\nk\r\n$1\r\n1\r\n");
+	newer = strstr(reply.ptr, "$2\r\nk0\r\n$5\r\nnewer\r\n");
+	ck_assert_ptr_nonnull(older);
+	ck_assert_ptr_nonnull(newer);
+	ck_assert(older < newer);
+	buffer_release(&reply);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -448,5 +478,6 @@ main(void)
 		resume_is_allowed_in_the_subscribe_mode_of_resp2,
 		a_channel_without_history_is_not_armed, a_transaction_may_resume,
 		channels_of_resume_need_the_right_to_subscribe, outbox_shows_how_far_a_replay_is,
-		a_long_subscribe_confirms_everything_before_it_replays, NULL});
+		a_long_subscribe_confirms_everything_before_it_replays,
+		a_long_subscribe_keeps_the_order_of_positions, NULL});
 }

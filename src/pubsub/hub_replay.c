@@ -152,9 +152,8 @@ hub_replay_end_readers(struct hub *hub, struct cursor *cursor)
 static void
 check_end(struct hub *hub, struct cursor *cursor)
 {
-	bool is_held = cursor->state == CURSOR_HELD && cursor->reader_count > 0;
-
-	if (cursor->queue.count > 0 || is_held || cursor == hub->replay->current)
+	if (cursor->queue.count > 0 || cursor->state == CURSOR_HELD ||
+	    cursor == hub->replay->current)
 		return;
 	if (cursor->reader_count <= READERS_A_STEP)
 		end_cursor(hub, cursor);
@@ -423,6 +422,17 @@ hub_psubscribe_after(struct subscriber *s, struct slice pattern, uint64_t after_
 		    ring_of(s->hub, matched[i].topic), matched[i].after_seq, matched[i].number);
 	hub_replay_move(s->hub, reader->cursor, CURSOR_EVENT_ADDED);
 	return HUB_OK;
+}
+
+void
+hub_hold_replay(struct subscriber *s)
+{
+	struct cursor *cursor = need_cursor(s);
+	struct hub_position newest = history_position(hub_history(s->hub));
+
+	if (newest.seq < cursor->queued_seq)
+		cursor->queued_seq = newest.seq;
+	hub_replay_move(s->hub, cursor, CURSOR_EVENT_ADDED);
 }
 
 void

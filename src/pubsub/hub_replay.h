@@ -73,6 +73,11 @@ struct hub_matched {
 enum hub_result hub_psubscribe_after(struct subscriber *s, struct slice pattern, uint64_t after_seq,
     const struct hub_matched *matched, size_t count) __attribute__((warn_unused_result));
 
+/* From now on new messages that are kept are left to a replay, although there may be none yet: the
+ * subscriber is about to subscribe to further channels, whose messages may be older. Then call
+ * hub_start_replay(). */
+void hub_hold_replay(struct subscriber *s);
+
 /* Lets the replay begin, if there is one. */
 void hub_start_replay(struct subscriber *s);
 
