@@ -39,7 +39,7 @@ def test_the_lock_file_names_the_process_that_serves(start_lineage, folder):
     """The successor fails at the last moment, after it has got the lock."""
     lock = folder / "fanfared.lock"
     path = folder / "fanfared.conf"
-    path.write_text("appendonly yes\nshutdown-grace 1\n")
+    path.write_text("appendonly yes\nappendfsync always\nshutdown-grace 1\n")
     lineage = start_lineage("-c", path)
     daemon = lineage.daemon
     client = daemon.client()
