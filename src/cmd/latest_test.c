@@ -213,6 +213,22 @@ START_TEST(an_outbox_with_a_small_limit_gets_them_in_its_measure)
 }
 END_TEST
 
+/* Their frames take far more than the outbox may have, their payloads almost nothing. */
+START_TEST(an_outbox_that_catches_up_gets_very_short_ones_in_its_measure_too)
+{
+	const char *text;
+
+	keep("*", "200", "200");
+	for (int i = 0; i < 200; i++)
+		test_call(other, "publish a x");
+	test_call(c, "outbox set policy catch-up bytes 8000 positions yes");
+	(void)test_send(c, "subscribe a");
+	text = read_all(c);
+	ck_assert_uint_eq(count_of(text, "message"), 200);
+	ck_assert_ptr_null(c->killed);
+}
+END_TEST
+
 START_TEST(a_subscribe_to_very_many_channels_gets_all_of_them)
 {
 	struct buffer line = {0};
@@ -252,5 +268,6 @@ main(void)
 		resp3_gets_pushes_with_positions_where_wanted,
 		many_messages_come_in_portions_and_all_of_them,
 		an_outbox_with_a_small_limit_gets_them_in_its_measure,
+		an_outbox_that_catches_up_gets_very_short_ones_in_its_measure_too,
 		a_subscribe_to_very_many_channels_gets_all_of_them, NULL});
 }
