@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub_history.h"
@@ -437,6 +438,35 @@ START_TEST(a_transaction_refuses_to_look_at_too_many_channels)
 }
 END_TEST
 
+START_TEST(a_long_psubscribe_keeps_the_order_of_positions)
+{
+	enum { NAMES = 4000 };
+	static char line[NAMES * 8 + 32];
+	struct buffer reply = {0};
+	const char *older, *newer;
+	size_t len = (size_t)snprintf(line, sizeof(line), "psubscribe k0*");
+
+	test_config.hub.subscriptions = NAMES + 10;
+	for (int i = 1; i < NAMES; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, " c%d*", i);
+	snprintf(line + len, sizeof(line) - len, " k1*");
+	publish("k1", 1);
+	presume("k1*", -1);
+	ck_assert(!test_send(client, line));
+	ck_assert_str_eq(test_call(publisher, "publish k0 2"), ":1\r\n");
+	buffer_append_slice(&reply, slice_of(test_finish(client)));
+	test_turns(3);
+	buffer_append_slice(&reply, slice_of(test_read(client)));
+	buffer_append(&reply, "", 1);
+	older = strstr(reply.ptr, PMESSAGE("3", "k1*", "2", "k1", "1"));
+	newer = strstr(reply.ptr, PMESSAGE("3", "k0*", "2", "k0", "2"));
+	ck_assert_ptr_nonnull(older);
+	ck_assert_ptr_nonnull(newer);
+	ck_assert(older < newer);
+	buffer_release(&reply);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -454,5 +484,5 @@ main(void)
 		patterns_of_presume_need_the_right_to_subscribe,
 		a_long_presume_goes_on_in_later_turns, a_client_is_killed_while_it_gathers,
 		too_many_channels_are_lost, a_transaction_refuses_to_look_at_too_many_channels,
-		NULL});
+		a_long_psubscribe_keeps_the_order_of_positions, NULL});
 }
