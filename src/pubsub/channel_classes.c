@@ -300,10 +300,10 @@ channel_classes_of_name(struct channel_classes *classes, struct slice name)
 	if (count > 0) {
 		explain(classes, topics, count, &explanation);
 		class = intern(classes, &explanation.options);
-	}
-	if (class == CHANNEL_CLASS_BY_NAME) {
-		classes->by_name = explanation.options;
-		return &classes->by_name;
+		if (class == CHANNEL_CLASS_BY_NAME) {
+			classes->by_name = explanation.options;
+			return &classes->by_name;
+		}
 	}
 	if (entry != NULL) {
 		entry->generation = classes->generation;

@@ -248,7 +248,7 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 	const bool is_usual = is_plain && !by_channel;
 	struct frame frames[HUB_FORMS_MAX], own;
 	const struct frame *frame = NULL;
-	uint32_t encoded = 0, tag = topic_tags_of(hub->tags, topic);
+	uint32_t encoded = 0, unfit = 0, bit, tag = topic_tags_of(hub->tags, topic);
 	size_t receivers = 0, queued = 0;
 	int form = -1; /* the form of `frame`; -1: none, or one that cannot carry the message */
 
@@ -281,12 +281,13 @@ deliver_members(struct hub *hub, struct hub_delivery *d, struct topic *topic, ui
 		} else if (s->outbox.form != form) {
 			form = s->outbox.form;
 			frame = &frames[form];
-			if ((encoded & 1U << form) == 0 &&
+			bit = 1U << form;
+			if ((encoded & bit) == 0 &&
 			    !(is_usual ? encode_here(hub, d, s->outbox.form, tag, id, &frames[form])
 				       : encode(hub, d, s->outbox.form, tag, id, &frames[form])))
-				frames[form].ptr = NULL;
-			encoded |= 1U << form;
-			if (frame->ptr == NULL) {
+				unfit |= bit;
+			encoded |= bit;
+			if ((unfit & bit) != 0) {
 				form = -1;
 				outbox_refuse(&s->outbox, tag);
 				continue;
