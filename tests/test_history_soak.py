@@ -20,12 +20,14 @@ OPTIONS = ("--channel", "soak.*", "history-size", 100, "history-ttl", 20, "--out
 
 
 @pytest.mark.parametrize("loops", LOOPS)
-def test_every_message_arrives_or_is_marked_as_missing(start_fanfared, loops):
+def test_every_message_arrives_or_is_marked_as_missing(start_fanfared, loops, capsys):
     soak = Soak(start_fanfared("--io-threads", loops, *OPTIONS), SEED, SUBSCRIBERS)
     soak.run(SECONDS)
     soak.finish()
     count = soak.count
-    print(f"seed {SEED}: {count['delivered']} delivered, {count['marked']} marked, {count['wrong']} wrong; {dict(count)}")
+    with capsys.disabled():
+        print(f"\nsoak, io-threads {loops}, seed {SEED}: {count['delivered']} delivered, {count['marked']} marked, "
+              f"{count['wrong']} wrong; {dict(count)}")
     assert count["wrong"] == 0, "\n".join(soak.faults)
     # All of it happened.
     for what in ("delivered", "marked", "verdict resumed", "verdict new", "verdict lost", "glob's verdict resumed",

@@ -2,6 +2,7 @@
 
 #include "base/testing.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 int
@@ -40,9 +41,9 @@ int
 testing_steps(int n)
 {
 	const char *text = getenv("FANFARE_FEW_STEPS");
-	int divisor = text != NULL ? atoi(text) : 1;
+	long divisor = text != NULL ? strtol(text, NULL, 10) : 1;
 
-	return divisor > 1 ? n / divisor : n;
+	return divisor > 1 && divisor <= INT_MAX ? n / (int)divisor : n;
 }
 
 int
