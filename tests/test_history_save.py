@@ -208,9 +208,9 @@ class Chain:
 
 
 def test_in_all_orders_of_yes_no_kill_and_upgrade_no_gap_is_silent(folder, start):
+    ends, saves = ["SIGTERM", "SIGKILL", "SIGUSR2"], ("yes", "no")
     if re.search("--seccomp (yes|kill)", os.environ.get("FANFARE_TEST_OPTIONS", "")):
-        pytest.skip("under seccomp no process can be started, and so no successor")
-    ends, saves = ("SIGTERM", "SIGKILL", "SIGUSR2"), ("yes", "no")
+        ends.remove("SIGUSR2")  # no process can be started, and so no successor
     for first, end, second, next_end, third in itertools.product(saves, ends, saves, ends, saves):
         chain = Chain(folder, start)
         chain.begin(first)
