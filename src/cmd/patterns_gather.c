@@ -2,8 +2,6 @@
 
 #include "cmd/patterns_gather.h"
 
-#include <assert.h>
-
 #include "base/buffer.h"
 #include "cmd/queue_group.h"
 #include "pubsub/hub_history.h"
@@ -42,38 +40,46 @@ gather_end(struct request *rq)
 	rq->client->pending->gather = NULL;
 }
 
-/* Begins a gather for those arguments that are armed; false if none is. */
+bool
+gather_has_to_wait(const struct request *rq)
+{
+	return !rq->in_transaction && !hub_gather_may_begin(rq->server->hub);
+}
+
+/* Adds the pattern to the gather if it is armed. False: it has to wait for other gathers. */
 static bool
-begin(struct request *rq)
+collect_one(struct request *rq, struct slice pattern)
 {
 	struct pending *pending = rq->client->pending;
 	struct hub_start start;
 	uint32_t number;
 
-	if (armed_count(rq->client, HUB_PATTERN) == 0)
-		return false;
-	for (size_t i = 1; i < rq->argc; i++) {
-		if (queue_joins(rq, HUB_PATTERN, rq->argv[i]) ||
-		    !armed_find(rq->client, HUB_PATTERN, rq->argv[i], &start))
-			continue;
-		if (pending->gather == NULL)
-			pending->gather = hub_gather_new(rq->server->hub, GATHER_CHANNELS_MAX);
-		if (!hub_gather_find(pending->gather, rq->argv[i], &number))
-			(void)hub_gather_add(pending->gather, rq->argv[i], start);
+	if (queue_joins(rq, HUB_PATTERN, pattern) ||
+	    !armed_find(rq->client, HUB_PATTERN, pattern, &start))
+		return true;
+	if (pending->gather == NULL) {
+		if (gather_has_to_wait(rq))
+			return false;
+		pending->gather = hub_gather_new(rq->server->hub, GATHER_CHANNELS_MAX);
 	}
-	return pending->gather != NULL;
+	if (!hub_gather_find(pending->gather, pattern, &number))
+		(void)hub_gather_add(pending->gather, pattern, start);
+	return true;
 }
 
-static struct slice
-pattern_of(const struct request *rq, const struct hub_gather *gather, uint32_t number)
+/* Finds the arguments that are armed, in slices: pending->counted of them were looked at. */
+static enum command_result
+collect(struct request *rq)
 {
-	uint32_t found;
+	size_t *looked = &rq->client->pending->counted;
 
-	for (size_t i = 1; i < rq->argc; i++)
-		if (hub_gather_find(gather, rq->argv[i], &found) && found == number)
-			return rq->argv[i];
-	assert(!"the gather has patterns of the request only");
-	return SLICE("");
+	while (*looked + 1 < rq->argc) {
+		if (!collect_one(rq, rq->argv[*looked + 1]))
+			return COMMAND_AGAIN;
+		if (++*looked + 1 < rq->argc && request_slice_is_over(rq))
+			return COMMAND_AGAIN;
+	}
+	return COMMAND_DONE;
 }
 
 static void
@@ -81,7 +87,7 @@ refuse(struct request *rq, enum hub_gather_result result)
 {
 	const struct hub_gather *gather = rq->client->pending->gather;
 	uint32_t number = hub_gather_lost(gather);
-	struct slice pattern = pattern_of(rq, gather, number);
+	struct slice pattern = hub_gather_pattern(gather, number);
 	struct hub_position position = history_position(hub_history(rq->server->hub));
 	int shown = (int)(pattern.len < GATHER_SHOWN_MAX ? pattern.len : GATHER_SHOWN_MAX);
 	char text[POSITION_TEXT_MAX];
@@ -106,9 +112,13 @@ gather_armed(struct request *rq)
 	struct pending *pending = rq->client->pending;
 	enum hub_gather_result result;
 
-	if (pending->gather == NULL && (pending->progress > 0 || !begin(rq)))
+	if (pending->progress == 0 && armed_count(rq->client, HUB_PATTERN) > 0) {
+		pending->checked = 1; /* the names are checked once */
+		if (collect(rq) == COMMAND_AGAIN)
+			return COMMAND_AGAIN;
+	}
+	if (pending->gather == NULL)
 		return COMMAND_DONE;
-	pending->checked = 1;
 	result = gather_go_on(rq);
 	if (result == HUB_GATHER_MORE && !rq->failed)
 		return COMMAND_AGAIN;

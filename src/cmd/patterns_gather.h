@@ -22,6 +22,9 @@ struct request;
  * slices, the work is limited: then it replies with an error, and the result means nothing. */
 enum hub_gather_result gather_go_on(struct request *rq);
 
+/* True while enough others gather: return COMMAND_AGAIN and begin in a later turn. */
+bool gather_has_to_wait(const struct request *rq);
+
 /* Frees it. */
 void gather_end(struct request *rq);
 

@@ -6,7 +6,8 @@
 
 #include "base/buffer.h"
 #include "base/testing.h"
-#include "cmd/testing_server.h"
+#include "cmd/testing_resume.h"
+#include "pubsub/hub_gather.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
@@ -21,87 +22,6 @@
 /* PRESUME and PSUBSCRIBE. RESUME and SUBSCRIBE are in resume_test.c. */
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
-
-static struct test_conn *client, *publisher;
-
-static void
-keep(const char *glob, const char *size)
-{
-	const struct slice words[] = {
-	    SLICE("history-size"), slice_of(size), SLICE("history-ttl"), SLICE("600")};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 4, &error));
-	while (!hub_reclassify(test_server->hub, 100))
-		continue;
-}
-
-static void
-setup(void)
-{
-	test_setup();
-	keep("k*", "10");
-	client = test_open();
-	publisher = test_open();
-}
-
-/* The position so many messages after the newest, or before it. */
-static const char *
-position(int messages)
-{
-	struct hub_position now = history_position(hub_history(test_server->hub));
-	static char text[POSITION_TEXT_MAX + 1];
-
-	now.seq += (uint64_t)(int64_t)messages;
-	text[position_print(text, now)] = '\0';
-	return text;
-}
-
-/* The position before every message. */
-static const char *
-origin(void)
-{
-	return position(-(int)history_position(hub_history(test_server->hub)).seq);
-}
-
-/* "presume PATTERN POSITION", the position as above. */
-static const char *
-presume(const char *pattern, int messages)
-{
-	char line[200];
-
-	snprintf(line, sizeof(line), "presume %s %s", pattern, position(messages));
-	return test_call(client, line);
-}
-
-/* The reply with one row. */
-static const char *
-row_at(const char *pattern, const char *verdict, const char *at, int count)
-{
-	static char text[256];
-
-	snprintf(text, sizeof(text),
-	    "*1\r\n*4\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:%d\r\n", strlen(pattern),
-	    pattern, strlen(verdict), verdict, strlen(at), at, count);
-	return text;
-}
-
-static const char *
-row(const char *pattern, const char *verdict, int messages, int count)
-{
-	return row_at(pattern, verdict, position(messages), count);
-}
-
-static void
-publish(const char *channel, int count)
-{
-	char line[64];
-
-	for (int i = 1; i <= count; i++) {
-		snprintf(line, sizeof(line), "publish %s %d", channel, i);
-		test_call(publisher, line);
-	}
-}
 
 /* The message of a pattern, as RESP2. */
 #define PMESSAGE(pattern_len, pattern, channel_len, channel, payload)                              \
@@ -118,18 +38,18 @@ armed(void)
 
 START_TEST(presume_answers_for_each_pattern_and_psubscribe_replays)
 {
-	publish("k1", 2);
-	publish("k2", 1);
-	publish("other", 1);
-	ck_assert_str_eq(presume("k*", -2), row("k*", "resumed", -2, 2));
+	resume_publish("k1", 2);
+	resume_publish("k2", 1);
+	resume_publish("other", 1);
+	ck_assert_str_eq(resume_call("presume", "k*", -2), resume_row("k*", "resumed", -2, 2));
 	ck_assert_uint_eq(armed(), 1);
 	assert_says(client, "psubscribe k*", CONFIRMED("2", "k*", "1"));
 	ck_assert_uint_eq(armed(), 0);
 	test_turns(1);
 	ck_assert_str_eq(test_read(client),
 	    PMESSAGE("2", "k*", "2", "k1", "2") PMESSAGE("2", "k*", "2", "k2", "1"));
-	publish("k1", 1);
-	publish("k3", 1);
+	resume_publish("k1", 1);
+	resume_publish("k3", 1);
 	ck_assert_str_eq(test_read(client),
 	    PMESSAGE("2", "k*", "2", "k1", "1") PMESSAGE("2", "k*", "2", "k3", "1"));
 	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_RESUMED], 1);
@@ -138,9 +58,9 @@ END_TEST
 
 START_TEST(messages_between_presume_and_psubscribe_are_replayed)
 {
-	publish("k1", 1);
-	presume("k*", 0);
-	publish("k2", 1);
+	resume_publish("k1", 1);
+	resume_call("presume", "k*", 0);
+	resume_publish("k2", 1);
 	test_call(client, "psubscribe k*");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k2", "1"));
@@ -149,33 +69,33 @@ END_TEST
 
 START_TEST(after_the_newest_position_everything_is_replayed_or_lost)
 {
-	publish("k1", 1);
+	resume_publish("k1", 1);
 	test_call(client, "presume k* $");
-	publish("k2", 1);
+	resume_publish("k2", 1);
 	test_call(client, "psubscribe k*");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k2", "1"));
 	test_call(client, "punsubscribe k*");
 	test_call(client, "presume k* $");
-	publish("k2", 11); /* one more than is kept */
+	resume_publish("k2", 11); /* one more than is kept */
 	ck_assert_int_eq(strncmp(test_call(client, "psubscribe k*"), "-LOST ", 6), 0);
 }
 END_TEST
 
 START_TEST(each_verdict_has_its_row)
 {
-	publish("k1", 3);
-	publish("k2", 2);
-	assert_says(client, "presume k* 0", row_at("k*", "new", origin(), 5));
-	assert_says(client, "presume k* $", row("k*", "new", 0, 0));
-	assert_says(client, "presume k* -4", row("k*", "new", -4, 4));
-	assert_says(client, "presume k* -6", row_at("k*", "new", origin(), 5));
+	resume_publish("k1", 3);
+	resume_publish("k2", 2);
+	assert_says(client, "presume k* 0", resume_row_at("k*", "new", resume_origin(), 5));
+	assert_says(client, "presume k* $", resume_row("k*", "new", 0, 0));
+	assert_says(client, "presume k* -4", resume_row("k*", "new", -4, 4));
+	assert_says(client, "presume k* -6", resume_row_at("k*", "new", resume_origin(), 5));
 	ck_assert_uint_eq(armed(), 1);
-	assert_says(client, "presume k* 1-1", row("k*", "lost", 0, 0));
+	assert_says(client, "presume k* 1-1", resume_row("k*", "lost", 0, 0));
 	ck_assert_uint_eq(armed(), 0);
-	ck_assert_str_eq(presume("x*", -1), row("x*", "resumed", -1, 0));
+	ck_assert_str_eq(resume_call("presume", "x*", -1), resume_row("x*", "resumed", -1, 0));
 	test_call(client, "psubscribe k*");
-	assert_says(client, "presume k* 0", row("k*", "subscribed", 0, 0));
+	assert_says(client, "presume k* 0", resume_row("k*", "subscribed", 0, 0));
 	ck_assert_uint_eq(armed(), 1);
 	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_LOST], 1);
 	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_NEW], 4);
@@ -188,7 +108,7 @@ START_TEST(none_is_said_while_no_channel_keeps_messages)
 	test_call(publisher, "channel unset k*");
 	while (!hub_reclassify(test_server->hub, 100))
 		continue;
-	assert_says(client, "presume k* 0", row_at("k*", "none", "0-0", 0));
+	assert_says(client, "presume k* 0", resume_row_at("k*", "none", "0-0", 0));
 	ck_assert_uint_eq(armed(), 0);
 	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_NO_HISTORY], 1);
 }
@@ -196,8 +116,8 @@ END_TEST
 
 START_TEST(a_pattern_is_armed_for_one_subscription)
 {
-	publish("k1", 1);
-	presume("k*", -1);
+	resume_publish("k1", 1);
+	resume_call("presume", "k*", -1);
 	test_call(client, "psubscribe k* k*");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), PMESSAGE("2", "k*", "2", "k1", "1"));
@@ -232,9 +152,9 @@ END_TEST
 
 START_TEST(channels_and_patterns_are_armed_apart)
 {
-	publish("k*", 1);
+	resume_publish("k*", 1);
 	test_call(client, "resume k* 0");
-	presume("k*", 0);
+	resume_call("presume", "k*", 0);
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
 	ck_assert_uint_eq(armed(), 1);
 	test_call(client, "unsubscribe k*");
@@ -272,13 +192,13 @@ START_TEST(an_armed_pattern_that_is_lost_refuses_the_whole_psubscribe)
 {
 	char expected[128];
 
-	publish("k1", 10);
-	publish("k2", 1);
-	presume("k1*", -11);
-	presume("k2*", -1);
+	resume_publish("k1", 10);
+	resume_publish("k2", 1);
+	resume_call("presume", "k1*", -11);
+	resume_call("presume", "k2*", -1);
 	snprintf(expected, sizeof(expected),
-	    "-LOST pattern 'k1*' has no messages since %s any more\r\n", position(-11));
-	publish("k1", 1);
+	    "-LOST pattern 'k1*' has no messages since %s any more\r\n", resume_position(-11));
+	resume_publish("k1", 1);
 	assert_says(client, "psubscribe k2* k1* other*", expected);
 	assert_says(client, "pubsub numpat", ":0\r\n");
 	ck_assert_uint_eq(armed(), 2);
@@ -288,13 +208,13 @@ END_TEST
 
 START_TEST(a_new_pattern_is_lost_only_if_a_later_message_is)
 {
-	publish("k1", 10);
+	resume_publish("k1", 10);
 	test_call(client, "presume k* 0");
-	publish("k1", 2); /* two others leave the ring */
+	resume_publish("k1", 2); /* two others leave the ring */
 	assert_says(client, "psubscribe k*", CONFIRMED("2", "k*", "1"));
 	test_call(client, "punsubscribe k*");
 	test_call(client, "presume k* -3");
-	publish("k1", 11);
+	resume_publish("k1", 11);
 	ck_assert_ptr_nonnull(strstr(test_call(client, "psubscribe k*"), "-LOST pattern 'k*' has"));
 }
 END_TEST
@@ -302,8 +222,8 @@ END_TEST
 START_TEST(presume_is_allowed_in_the_subscribe_mode_of_resp2)
 {
 	test_call(client, "subscribe k1");
-	publish("k2", 1);
-	ck_assert_str_eq(presume("k2*", -1), row("k2*", "resumed", -1, 1));
+	resume_publish("k2", 1);
+	ck_assert_str_eq(resume_call("presume", "k2*", -1), resume_row("k2*", "resumed", -1, 1));
 	assert_says(client, "psubscribe k2*", CONFIRMED("3", "k2*", "2"));
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), PMESSAGE("3", "k2*", "2", "k2", "1"));
@@ -312,7 +232,7 @@ END_TEST
 
 START_TEST(a_transaction_may_presume)
 {
-	publish("k1", 2);
+	resume_publish("k1", 2);
 	test_call(client, "multi");
 	test_call(client, "presume k* -1");
 	test_call(client, "psubscribe k*");
@@ -369,6 +289,75 @@ START_TEST(a_long_presume_goes_on_in_later_turns)
 }
 END_TEST
 
+START_TEST(very_many_patterns_are_looked_at_in_slices)
+{
+	struct test_conn *other = test_open();
+
+	test_config.hub.subscriptions = RESUME_MANY;
+	test_call(client, "presume k199999 $");
+	resume_publish("k199999", 1);
+	ck_assert(!resume_send_many("psubscribe", NULL));
+	ck_assert_uint_eq(client->client->subscriber.count[HUB_PATTERN], 0);
+	assert_says(other, "ping", "+PONG\r\n");
+	resume_publish("k199999", 10); /* one more than is kept */
+	ck_assert_int_eq(strncmp(test_finish(client), "-LOST pattern 'k199999'", 23), 0);
+	ck_assert_uint_eq(client->client->subscriber.count[HUB_PATTERN], 0);
+}
+END_TEST
+
+static struct hub_gather *gathers[HUB_GATHERS_MAX];
+
+static void
+begin_gathers(void)
+{
+	for (int i = 0; i < HUB_GATHERS_MAX; i++)
+		gathers[i] = hub_gather_new(test_server->hub, 1);
+}
+
+static void
+end_gathers(void)
+{
+	for (int i = 0; i < HUB_GATHERS_MAX; i++)
+		hub_gather_free(gathers[i]);
+}
+
+START_TEST(a_command_waits_while_many_others_gather)
+{
+	struct test_conn *one = test_open();
+
+	resume_publish("k1", 2);
+	begin_gathers();
+	ck_assert(!test_send(client, "presume k* 0 x* 0"));
+	(void)test_send(one, "presume k* 0"); /* it leaves while it waits */
+	test_turns(5);
+	ck_assert_str_eq(test_read(client), "");
+	test_close(one);
+	hub_gather_free(gathers[0]);
+	ck_assert_str_eq(strstr(test_finish(client), "*4\r\n$2\r\nx*"),
+	    strstr(resume_row_at("x*", "new", resume_origin(), 0), "*4"));
+	ck_assert_uint_eq(armed(), 2);
+	gathers[0] = hub_gather_new(test_server->hub, 1);
+	ck_assert(!test_send(client, "psubscribe k* x*"));
+	test_turns(5);
+	ck_assert_uint_eq(client->client->subscriber.count[HUB_PATTERN], 0);
+	end_gathers();
+	ck_assert_ptr_nonnull(strstr(test_finish(client), CONFIRMED("2", "x*", "2")));
+	test_turns(1);
+	ck_assert_uint_eq(armed(), 0);
+}
+END_TEST
+
+START_TEST(a_transaction_does_not_wait_for_others_that_gather)
+{
+	begin_gathers();
+	test_call(client, "multi");
+	test_call(client, "presume k* 0");
+	test_call(client, "psubscribe k*");
+	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), CONFIRMED("2", "k*", "1")));
+	end_gathers();
+}
+END_TEST
+
 START_TEST(a_client_is_killed_while_it_gathers)
 {
 	static const char *const ways[] = {"presume k* 0", "psubscribe k*"};
@@ -398,20 +387,20 @@ START_TEST(too_many_channels_are_lost)
 
 	publish_channels(8192);
 	test_call(client, "presume k* $ x* $");
-	publish("x1", 1);
+	resume_publish("x1", 1);
 	publish_channels(8192);
 	(void)test_send(client, "psubscribe k* x*");
 	ck_assert_ptr_nonnull(strstr(test_finish(client), CONFIRMED("2", "x*", "2")));
 	test_call(client, "punsubscribe");
 	publish_channels(8192);
-	publish("k8192", 1);
+	resume_publish("k8192", 1);
 	(void)test_send(client, "presume k* 0");
-	ck_assert_str_eq(test_finish(client), row("k*", "lost", 0, 0));
+	ck_assert_str_eq(test_finish(client), resume_row("k*", "lost", 0, 0));
 	test_call(client, "presume k* $");
 	snprintf(expected, sizeof(expected),
 	    "-LOST pattern 'k*' has too many channels with messages since %s (more than 8192 "
 	    "with those of other patterns)\r\n",
-	    position(0));
+	    resume_position(0));
 	publish_channels(8193);
 	(void)test_send(client, "psubscribe k*");
 	ck_assert_str_eq(test_finish(client), expected);
@@ -429,7 +418,7 @@ START_TEST(a_transaction_refuses_to_look_at_too_many_channels)
 	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), error));
 	ck_assert_uint_eq(armed(), 0);
 	(void)test_send(client, "presume y* 0");
-	ck_assert_str_eq(test_finish(client), row_at("y*", "new", origin(), 0));
+	ck_assert_str_eq(test_finish(client), resume_row_at("y*", "new", resume_origin(), 0));
 	test_call(client, "multi");
 	test_call(client, "psubscribe y*");
 	ck_assert_ptr_nonnull(strstr(test_call(client, "exec"), "send 'psubscribe' outside of"));
@@ -450,8 +439,8 @@ START_TEST(a_long_psubscribe_keeps_the_order_of_positions)
 	for (int i = 1; i < NAMES; i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, " c%d*", i);
 	snprintf(line + len, sizeof(line) - len, " k1*");
-	publish("k1", 1);
-	presume("k1*", -1);
+	resume_publish("k1", 1);
+	resume_call("presume", "k1*", -1);
 	(void)test_send(client, line);
 	while (client_subscriptions(client->client) == 0) /* the check may take turns of its own */
 		test_turns(1);
@@ -472,7 +461,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("cmd/presume", setup, test_teardown,
+	return testing_main("cmd/presume", resume_setup, test_teardown,
 	    (const TTest *[]){presume_answers_for_each_pattern_and_psubscribe_replays,
 		messages_between_presume_and_psubscribe_are_replayed,
 		after_the_newest_position_everything_is_replayed_or_lost, each_verdict_has_its_row,
@@ -486,5 +475,8 @@ main(void)
 		patterns_of_presume_need_the_right_to_subscribe,
 		a_long_presume_goes_on_in_later_turns, a_client_is_killed_while_it_gathers,
 		too_many_channels_are_lost, a_transaction_refuses_to_look_at_too_many_channels,
-		a_long_psubscribe_keeps_the_order_of_positions, NULL});
+		a_long_psubscribe_keeps_the_order_of_positions,
+		very_many_patterns_are_looked_at_in_slices,
+		a_command_waits_while_many_others_gather,
+		a_transaction_does_not_wait_for_others_that_gather, NULL});
 }

@@ -153,6 +153,8 @@ presume_one(struct request *rq, struct slice name, struct slice text)
 	if (pending->gather == NULL && !is_queue(rq, name)) {
 		if (!position_parse_since(text, &since))
 			return true; /* check_arguments() refuses it */
+		if (gather_has_to_wait(rq))
+			return false;
 		pending->gather = hub_gather_since(&rq->client->subscriber, name, &since,
 		    GATHER_CHANNELS_MAX - (uint32_t)pending->counted, &resumption);
 	}
@@ -183,11 +185,12 @@ cmd_presume(struct request *rq)
 {
 	struct pending *pending = rq->client->pending;
 
-	if (pending->progress == 0 && pending->gather == NULL) {
+	if (pending->checked <= rq->argc / 2) {
 		if (check_arguments(rq, HUB_PATTERN) == COMMAND_AGAIN)
 			return COMMAND_AGAIN;
 		if (rq->failed)
 			return COMMAND_DONE;
+		pending->checked++; /* one more than there are pairs: the reply has begun */
 		pending->counted = 0;
 		resp_put_array(rq->reply, rq->argc / 2);
 	}

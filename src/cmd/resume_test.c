@@ -6,7 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/testing.h"
-#include "cmd/testing_server.h"
+#include "cmd/testing_resume.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
@@ -17,89 +17,17 @@
 #include "server/server_config.h"
 #include "server/statistics.h"
 
-/* Channels, too many for one turn. */
-#define MANY 200000
-
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
-
-static struct test_conn *client, *publisher;
-
-static void
-keep(const char *glob, const char *size)
-{
-	const struct slice words[] = {
-	    SLICE("history-size"), slice_of(size), SLICE("history-ttl"), SLICE("600")};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 4, &error));
-	while (!hub_reclassify(test_server->hub, 100))
-		continue;
-}
-
-static void
-setup(void)
-{
-	test_setup();
-	keep("k*", "10");
-	client = test_open();
-	publisher = test_open();
-}
-
-/* The position so many messages after the newest, or before it. */
-static const char *
-position(int messages)
-{
-	struct hub_position now = history_position(hub_history(test_server->hub));
-	static char text[POSITION_TEXT_MAX + 1];
-
-	now.seq += (uint64_t)(int64_t)messages;
-	text[position_print(text, now)] = '\0';
-	return text;
-}
-
-/* "resume CHANNEL POSITION", the position as above. */
-static const char *
-resume(const char *channel, int messages)
-{
-	char line[200];
-
-	snprintf(line, sizeof(line), "resume %s %s", channel, position(messages));
-	return test_call(client, line);
-}
-
-/* The reply with one row. */
-static const char *
-row(const char *channel, const char *verdict, int messages, int count)
-{
-	static char text[256];
-	const char *at = position(messages);
-
-	snprintf(text, sizeof(text),
-	    "*1\r\n*4\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:%d\r\n", strlen(channel),
-	    channel, strlen(verdict), verdict, strlen(at), at, count);
-	return text;
-}
-
-static void
-publish(const char *channel, int count)
-{
-	char line[64];
-
-	for (int i = 1; i <= count; i++) {
-		snprintf(line, sizeof(line), "publish %s %d", channel, i);
-		test_call(publisher, line);
-	}
-}
 
 START_TEST(resume_answers_for_each_channel_and_subscribe_replays)
 {
-	publish("k", 3);
-	ck_assert_str_eq(resume("k", -2), row("k", "resumed", -2, 2));
+	resume_publish("k", 3);
+	ck_assert_str_eq(resume_call("resume", "k", -2), resume_row("k", "resumed", -2, 2));
 	assert_says(client, "subscribe k", "*3\r\n$9\r\nsubscribe\r\n$1\r\nk\r\n:1\r\n");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n2\r\n"
 					    "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n3\r\n");
-	publish("k", 1);
+	resume_publish("k", 1);
 	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n1\r\n");
 	ck_assert_uint_eq(test_server->statistics->counters.resumes[HUB_RESUMED], 1);
 }
@@ -107,7 +35,7 @@ END_TEST
 
 START_TEST(subscribe_without_resume_replays_nothing)
 {
-	publish("k", 3);
+	resume_publish("k", 3);
 	test_call(client, "subscribe k");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), "");
@@ -116,8 +44,8 @@ END_TEST
 
 START_TEST(a_channel_is_armed_for_one_subscription)
 {
-	publish("k", 1);
-	resume("k", -1);
+	resume_publish("k", 1);
+	resume_call("resume", "k", -1);
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
 	test_call(client, "subscribe k");
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
@@ -131,16 +59,16 @@ END_TEST
 
 START_TEST(a_later_resume_replaces_an_earlier_one)
 {
-	publish("k", 3);
-	resume("k", -3);
-	resume("k", -1);
+	resume_publish("k", 3);
+	resume_call("resume", "k", -3);
+	resume_call("resume", "k", -1);
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 1);
 	test_call(client, "subscribe k");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$1\r\n3\r\n");
 	test_call(client, "unsubscribe k");
-	resume("k", -1);
-	ck_assert_str_eq(resume("k", -50), row("k", "lost", -3, 3));
+	resume_call("resume", "k", -1);
+	ck_assert_str_eq(resume_call("resume", "k", -50), resume_row("k", "lost", -3, 3));
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 }
 END_TEST
@@ -168,39 +96,21 @@ START_TEST(armed_channels_are_counted_until_they_are_disarmed)
 }
 END_TEST
 
-/* Sends "COMMAND k0 SINCE k1 SINCE ...", without SINCE if it is NULL. False: it is not done yet. */
-static bool
-send_many(const char *command, const char *since)
-{
-	static struct slice args[1 + 2 * MANY];
-	static char names[MANY][16];
-	size_t count = 0;
-
-	args[count++] = slice_of(command);
-	for (int i = 0; i < MANY; i++) {
-		snprintf(names[i], sizeof(names[i]), "k%d", i);
-		args[count++] = slice_of(names[i]);
-		if (since != NULL)
-			args[count++] = slice_of(since);
-	}
-	return test_send_args(client, args, count);
-}
-
 static void
 arm_many(void)
 {
-	test_config.resume_max_channels = MANY;
-	ck_assert(!send_many("resume", "0"));
+	test_config.resume_max_channels = RESUME_MANY;
+	ck_assert(!resume_send_many("resume", "0"));
 	(void)test_finish(client);
-	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), MANY);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), RESUME_MANY);
 }
 
 START_TEST(very_many_channels_are_checked_in_slices_before_one_is_armed)
 {
 	struct test_conn *other = test_open();
 
-	test_config.resume_max_channels = MANY - 1;
-	ck_assert(!send_many("resume", "0"));
+	test_config.resume_max_channels = RESUME_MANY - 1;
+	ck_assert(!resume_send_many("resume", "0"));
 	assert_says(other, "ping", "+PONG\r\n");
 	ck_assert_str_eq(test_finish(client),
 	    "-ERR max number of armed channels reached (resume-max-channels 199999)\r\n");
@@ -222,7 +132,7 @@ START_TEST(very_many_armed_channels_are_removed_in_slices)
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
 	arm_many();
 	test_close(client);
-	ck_assert_uint_gt(test_server->clients->armed_count, MANY / 2);
+	ck_assert_uint_gt(test_server->clients->armed_count, RESUME_MANY / 2);
 	while (test_server->clients->gone_count > 0)
 		test_turns(1);
 	ck_assert_uint_eq(test_server->clients->armed_count, 0);
@@ -243,15 +153,15 @@ END_TEST
 
 START_TEST(very_many_armed_channels_are_checked_in_slices_before_one_is_subscribed_to)
 {
-	publish("k199999", 1);
+	resume_publish("k199999", 1);
 	arm_many();
-	test_config.hub.subscriptions = MANY;
-	ck_assert(!send_many("subscribe", NULL));
+	test_config.hub.subscriptions = RESUME_MANY;
+	ck_assert(!resume_send_many("subscribe", NULL));
 	ck_assert_uint_eq(client->client->subscriber.count[HUB_CHANNEL], 0);
-	publish("k199999", 10);
+	resume_publish("k199999", 10);
 	ck_assert_int_eq(strncmp(test_finish(client), "-LOST channel 'k199999'", 23), 0);
 	ck_assert_uint_eq(client->client->subscriber.count[HUB_CHANNEL], 0);
-	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), MANY);
+	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), RESUME_MANY);
 }
 END_TEST
 
@@ -310,13 +220,13 @@ START_TEST(an_armed_channel_that_is_lost_refuses_the_whole_subscribe)
 {
 	char expected[128];
 
-	publish("k1", 10);
-	publish("k2", 1);
-	resume("k1", -11);
-	resume("k2", -1);
+	resume_publish("k1", 10);
+	resume_publish("k2", 1);
+	resume_call("resume", "k1", -11);
+	resume_call("resume", "k2", -1);
 	snprintf(expected, sizeof(expected),
-	    "-LOST channel 'k1' has no messages since %s any more\r\n", position(-11));
-	publish("k1", 1);
+	    "-LOST channel 'k1' has no messages since %s any more\r\n", resume_position(-11));
+	resume_publish("k1", 1);
 	assert_says(client, "subscribe k2 k1 other", expected);
 	assert_says(client, "pubsub numsub k1 k2 other",
 	    "*6\r\n$2\r\nk1\r\n:0\r\n$2\r\nk2\r\n:0\r\n$5\r\nother\r\n:0\r\n");
@@ -329,9 +239,9 @@ END_TEST
 START_TEST(resume_is_allowed_in_the_subscribe_mode_of_resp2)
 {
 	test_call(client, "subscribe k1");
-	publish("k2", 1);
-	ck_assert_str_eq(resume("k1", 0), row("k1", "subscribed", 0, 0));
-	ck_assert_str_eq(resume("k2", -1), row("k2", "resumed", -1, 1));
+	resume_publish("k2", 1);
+	ck_assert_str_eq(resume_call("resume", "k1", 0), resume_row("k1", "subscribed", 0, 0));
+	ck_assert_str_eq(resume_call("resume", "k2", -1), resume_row("k2", "resumed", -1, 1));
 	assert_says(client, "subscribe k2", "*3\r\n$9\r\nsubscribe\r\n$2\r\nk2\r\n:2\r\n");
 	test_turns(1);
 	ck_assert_str_eq(test_read(client), "*3\r\n$7\r\nmessage\r\n$2\r\nk2\r\n$1\r\n1\r\n");
@@ -340,7 +250,7 @@ END_TEST
 
 START_TEST(a_channel_without_history_is_not_armed)
 {
-	publish("other", 1);
+	resume_publish("other", 1);
 	assert_says(client, "resume other 0",
 	    "*1\r\n*4\r\n$5\r\nother\r\n$4\r\nnone\r\n$3\r\n0-0\r\n:0\r\n");
 	ck_assert_uint_eq(armed_count(client->client, HUB_CHANNEL), 0);
@@ -349,7 +259,7 @@ END_TEST
 
 START_TEST(a_transaction_may_resume)
 {
-	publish("k", 2);
+	resume_publish("k", 2);
 	test_call(client, "multi");
 	test_call(client, "resume k -1");
 	test_call(client, "subscribe k");
@@ -388,11 +298,11 @@ START_TEST(outbox_shows_how_far_a_replay_is)
 	char expected[64];
 	const char *list;
 
-	publish("k", 10);
+	resume_publish("k", 10);
 	test_call(client, "outbox set messages 4");
-	resume("k", -10);
+	resume_call("resume", "k", -10);
 	snprintf(expected, sizeof(expected), "$8\r\nposition\r\n$%zu\r\n%s\r\n",
-	    strlen(position(0)), position(0));
+	    strlen(resume_position(0)), resume_position(0));
 	ck_assert_ptr_nonnull(strstr(test_call(client, "outbox get"), expected));
 	test_send(client, "subscribe k");
 	ck_assert_uint_eq(hub_replay_progress(&client->client->subscriber).behind, 10);
@@ -416,8 +326,8 @@ START_TEST(a_long_subscribe_confirms_everything_before_it_replays)
 	size_t len = 0;
 
 	test_config.hub.subscriptions = NAMES + 10;
-	publish("k", 1);
-	resume("k", -1);
+	resume_publish("k", 1);
+	resume_call("resume", "k", -1);
 	len = (size_t)snprintf(line, sizeof(line), "subscribe k");
 	for (int i = 1; i < NAMES; i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, " c%d", i);
@@ -443,8 +353,8 @@ START_TEST(a_long_subscribe_keeps_the_order_of_positions)
 	for (int i = 1; i < NAMES; i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, " c%d", i);
 	snprintf(line + len, sizeof(line) - len, " k");
-	publish("k", 1);
-	resume("k", -1);
+	resume_publish("k", 1);
+	resume_call("resume", "k", -1);
 	(void)test_send(client, line);
 	while (client_subscriptions(client->client) == 0) /* the check may take turns of its own */
 		test_turns(1);
@@ -465,7 +375,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("cmd/resume", setup, test_teardown,
+	return testing_main("cmd/resume", resume_setup, test_teardown,
 	    (const TTest *[]){resume_answers_for_each_channel_and_subscribe_replays,
 		subscribe_without_resume_replays_nothing, a_channel_is_armed_for_one_subscription,
 		a_later_resume_replaces_an_earlier_one,

@@ -335,7 +335,7 @@ history_ring(struct history *history, uint32_t number, uint64_t now_us)
 }
 
 const struct ring *
-history_numbered(const struct history *history, uint32_t number)
+history_peek(const struct history *history, uint32_t number)
 {
 	if (number == 0 || number > history->begun || ((uintptr_t)history->rings[number] & 1) != 0)
 		return NULL;
@@ -346,12 +346,6 @@ struct recent_rings *
 history_recent(struct history *history)
 {
 	return &history->recent;
-}
-
-const struct ring *
-history_peek(const struct history *history, uint32_t number)
-{
-	return number != 0 ? history->rings[number] : NULL;
 }
 
 uint64_t

@@ -87,15 +87,12 @@ void history_set_rules(
  * it. Borrows, until history is called again. May call forgotten(). */
 struct ring *history_ring(struct history *history, uint32_t ring, uint64_t now_us);
 
-/* The ring of that number, which may be another one than before, also with what has expired; NULL
- * if there is none. */
-const struct ring *history_numbered(const struct history *history, uint32_t ring);
-
 /* All rings, also those whose messages have expired, for walks that end before history does. */
 struct recent_rings *history_recent(struct history *history);
 
-/* The ring of that number as it is: messages in it may have expired. NULL for 0. Borrows, until
- * history is called again. */
+/* The ring of that number as it is: messages in it may have expired. NULL if there is none. A
+ * number that an owner had before may be that of another ring now. Borrows, until history is called
+ * again. */
 const struct ring *history_peek(const struct history *history, uint32_t ring);
 
 /* Removes all messages of a ring and returns their number. Readers of this channel that had not

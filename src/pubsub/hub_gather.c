@@ -27,6 +27,7 @@ struct gathered {
 };
 
 struct gathered_pattern {
+	const struct topic *topic; /* in the gather's tree */
 	struct hub_start start;
 	struct newest_seqs newest; /* most 0: it was not asked for the last N messages */
 	size_t first, count;       /* in sorted */
@@ -53,12 +54,19 @@ struct hub_gather {
 	bool has_passed; /* the first pass, which visits each ring once, is over */
 };
 
+bool
+hub_gather_may_begin(const struct hub *hub)
+{
+	return hub->gathers < HUB_GATHERS_MAX;
+}
+
 struct hub_gather *
 hub_gather_new(struct hub *hub, uint32_t channels_max)
 {
 	struct hub_gather *gather = xcalloc(1, sizeof(*gather));
 
 	gather->hub = hub;
+	hub->gathers++;
 	gather->tree = channel_tree_new();
 	gather->by_ring = hash_map_new();
 	gather->channels_max = channels_max;
@@ -72,6 +80,7 @@ hub_gather_free(struct hub_gather *gather)
 {
 	if (gather == NULL)
 		return;
+	gather->hub->gathers--;
 	ring_walk_end(&gather->walk);
 	for (uint32_t i = 0; i < gather->pattern_count; i++)
 		newest_seqs_release(&gather->patterns[i].newest);
@@ -94,7 +103,7 @@ hub_gather_add(struct hub_gather *gather, struct slice pattern, struct hub_start
 	if ((number & (number - 1)) == 0) /* there is room for a power of two */
 		gather->patterns = xrealloc(
 		    gather->patterns, (number > 0 ? number * 2 : 1) * sizeof(*gather->patterns));
-	gather->patterns[number] = (struct gathered_pattern){.start = start};
+	gather->patterns[number] = (struct gathered_pattern){.topic = topic, .start = start};
 	if (start.after_seq < gather->low_seq)
 		gather->low_seq = start.after_seq;
 	return number;
@@ -309,7 +318,7 @@ settle(struct hub_gather *gather)
 	for (uint32_t i = 0; i < gather->count; i++) {
 		struct gathered *entry = &gather->entries[i];
 		uint64_t floor_seq = floor_of(&gather->patterns[entry->pattern]);
-		const struct ring *ring = history_numbered(history, entry->ring);
+		const struct ring *ring = history_peek(history, entry->ring);
 
 		if (entry->matched.topic == NULL)
 			continue;
@@ -417,6 +426,13 @@ hub_gather_start(const struct hub_gather *gather, uint32_t number)
 {
 	assert(number < gather->pattern_count);
 	return gather->patterns[number].start;
+}
+
+struct slice
+hub_gather_pattern(const struct hub_gather *gather, uint32_t number)
+{
+	assert(number < gather->pattern_count);
+	return topic_name(gather->patterns[number].topic);
 }
 
 uint32_t

@@ -32,6 +32,13 @@ struct hub_start {
 	uint64_t whole_seq;
 };
 
+/*
+ * False while there are as many gathers as there should be at a time: each may take a hundred bytes
+ * for each of its channels. Whoever cannot wait may begin one nevertheless.
+ */
+#define HUB_GATHERS_MAX 64
+bool hub_gather_may_begin(const struct hub *hub) __attribute__((warn_unused_result));
+
 /* channels_max: as many channels may be gathered for all patterns together. Borrows hub. Returns
  * owned (hub_gather_free). */
 struct hub_gather *hub_gather_new(struct hub *hub, uint32_t channels_max);
@@ -65,6 +72,9 @@ uint32_t hub_gather_lost(const struct hub_gather *gather);
 const struct hub_matched *hub_gather_matched(
     const struct hub_gather *gather, uint32_t number, size_t *count);
 struct hub_start hub_gather_start(const struct hub_gather *gather, uint32_t number);
+
+/* The pattern of that number; borrows from the gather. */
+struct slice hub_gather_pattern(const struct hub_gather *gather, uint32_t number);
 
 /* The number of channels of all patterns. */
 uint32_t hub_gather_channels(const struct hub_gather *gather);

@@ -256,6 +256,7 @@ START_TEST(verdicts_are_those_of_channels)
 	ck_judged("k*", POSITION_AT, 6, HUB_LOST, base + 5, 0);
 	ck_judged("x*", POSITION_AT, 0, HUB_RESUMED, base, 0);
 	ck_judged("k*", POSITION_NEW, 0, HUB_NEW, base + 5, 0);
+	ck_assert_ptr_null(gather); /* no ring has to be looked at */
 	ck_judged("k*", POSITION_ALL, 0, HUB_NEW, 0, 5);
 	ck_assert_uint_eq(start.whole_seq, base + 5);
 	ck_assert_ptr_null(hub_gather_since(&replays.subs[0], SLICE("k*"), &other, 9, &out));

@@ -64,6 +64,7 @@ struct hub {
 	struct hub_history *history; /* hub_history.c */
 	struct hub_replay *replay;   /* hub_replay.c */
 	size_t replays;              /* subscribers with a replay */
+	size_t gathers;              /* hub_gather.c: in progress */
 	struct hub_queues *queues;   /* hub_queue.c; NULL: there was no group yet */
 	size_t queue_groups;
 	struct frame_log *replies;
