@@ -2,8 +2,6 @@
 
 #include "server/history_image.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "pubsub/channel_lines.h"
@@ -11,69 +9,40 @@
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_image.h"
 #include "pubsub/hub_options.h"
-#include "resp/writer.h"
 #include "server/core.h"
 #include "server/history_epoch.h"
+#include "server/image_commands.h"
 #include "server/pause.h"
-
-/* Pieces of this size are handed to the sink. */
-#define PIECE_BYTES 262144
 
 #define IMAGE_VERSION "1"
 
-struct image_writer {
-	struct buffer commands;
-	bool (*sink)(void *arg, struct slice commands);
-	void *arg;
+struct history_writer {
+	struct image_writer out;
 	const struct server *server;
-	bool ok;
 };
 
 static bool
-flush(struct image_writer *w, size_t above)
+put_lines(struct history_writer *h)
 {
-	if (w->commands.len > above) {
-		w->ok = w->ok && w->sink(w->arg, buffer_slice(&w->commands));
-		buffer_clear(&w->commands);
-	}
-	return w->ok;
-}
-
-static void
-begin(struct image_writer *w, size_t argc, const char *name)
-{
-	resp_put_array(&w->commands, argc);
-	resp_put_bulk_str(&w->commands, name);
-}
-
-/* Positions and ages are below 2^63. */
-static void
-put(struct image_writer *w, uint64_t number)
-{
-	resp_put_bulk_int(&w->commands, number < INT64_MAX ? (int64_t)number : INT64_MAX);
-}
-
-static bool
-put_lines(struct image_writer *w)
-{
-	const struct channel_lines *lines = hub_channel_lines(w->server->hub);
+	const struct channel_lines *lines = hub_channel_lines(h->server->hub);
 	const struct channel_line *line;
+	struct image_writer *w = &h->out;
 	struct buffer value = {0};
 
 	for (line = channel_lines_first(lines); line != NULL; line = channel_lines_next(line)) {
 		size_t options = (size_t)__builtin_popcount(line->set);
 
-		begin(w, 2 + options * 2, "FANFARED.LINE");
-		resp_put_bulk(&w->commands, line->glob);
+		image_begin(w, 2 + options * 2, "FANFARED.LINE");
+		image_put_text(w, line->glob);
 		for (size_t i = 0; i < CHANNEL_OPTIONS; i++) {
 			if ((line->set & 1U << i) == 0)
 				continue;
 			buffer_clear(&value);
 			channel_option_write(&line->values, i, &value);
-			resp_put_bulk_str(&w->commands, channel_option_at(i)->name);
-			resp_put_bulk(&w->commands, buffer_slice(&value));
+			image_put_text(w, slice_of(channel_option_at(i)->name));
+			image_put_text(w, buffer_slice(&value));
 		}
-		if (!flush(w, PIECE_BYTES))
+		if (!image_pass(w))
 			break;
 	}
 	buffer_release(&value);
@@ -83,61 +52,55 @@ put_lines(struct image_writer *w)
 static bool
 put_head(void *arg, const struct hub_image_head *head)
 {
-	struct image_writer *w = arg;
+	struct history_writer *h = arg;
+	struct image_writer *w = &h->out;
 
-	begin(w, 6, "FANFARED.HISTORY");
-	resp_put_bulk_str(&w->commands, IMAGE_VERSION);
-	put(w, head->newest.epoch);
-	put(w, head->newest.seq);
-	put(w, head->forgotten_seq);
-	put(w, clock_wall_us());
-	return put_lines(w);
+	image_begin(w, 6, "FANFARED.HISTORY");
+	image_put_text(w, SLICE(IMAGE_VERSION));
+	image_put(w, head->newest.epoch);
+	image_put(w, head->newest.seq);
+	image_put(w, head->forgotten_seq);
+	image_put(w, clock_wall_us());
+	return put_lines(h);
 }
 
 static bool
 put_ring(void *arg, const struct hub_image_ring *ring)
 {
-	struct image_writer *w = arg;
+	struct image_writer *w = &((struct history_writer *)arg)->out;
 
-	begin(w, 8, "FANFARED.RING");
-	resp_put_bulk(&w->commands, ring->channel);
-	put(w, ring->ttl_s);
-	put(w, ring->appended);
-	put(w, ring->messages);
-	put(w, ring->trimmed_seq);
-	put(w, ring->newest_seq);
-	put(w, ring->touched_age_us);
-	return flush(w, PIECE_BYTES);
+	image_begin(w, 8, "FANFARED.RING");
+	image_put_text(w, ring->channel);
+	image_put(w, ring->ttl_s);
+	image_put(w, ring->appended);
+	image_put(w, ring->messages);
+	image_put(w, ring->trimmed_seq);
+	image_put(w, ring->newest_seq);
+	image_put(w, ring->touched_age_us);
+	return image_pass(w);
 }
 
 static bool
 put_message(void *arg, const struct hub_image_message *message)
 {
-	struct image_writer *w = arg;
+	struct image_writer *w = &((struct history_writer *)arg)->out;
 
-	begin(w, 4, "FANFARED.KEPT");
-	put(w, message->seq);
-	put(w, message->age_us);
-	resp_put_bulk(&w->commands, message->payload);
-	return flush(w, PIECE_BYTES);
+	image_begin(w, 4, "FANFARED.KEPT");
+	image_put(w, message->seq);
+	image_put(w, message->age_us);
+	image_put_text(w, message->payload);
+	return image_pass(w);
 }
 
 bool
 server_history_write(
     const struct server *server, bool (*sink)(void *arg, struct slice commands), void *arg)
 {
-	struct image_writer w = {.sink = sink, .arg = arg, .server = server, .ok = true};
-	const struct hub_image_sink out = {put_head, put_ring, put_message, &w};
+	struct history_writer h = {{.sink = sink, .arg = arg, .ok = true}, server};
+	const struct hub_image_sink out = {put_head, put_ring, put_message, &h};
 
-	if (hub_image_write(server->hub, &out, clock_mono_us())) {
-		begin(&w, 1, "FANFARED.END");
-		(void)!flush(&w, 0);
-	}
-	buffer_release(&w.commands);
-	return w.ok;
+	return image_finish(&h.out, hub_image_write(server->hub, &out, clock_mono_us()));
 }
-
-enum image_state { IMAGE_EMPTY, IMAGE_OPEN, IMAGE_WHOLE, IMAGE_BROKEN };
 
 struct history_image_reader {
 	struct server *server;
@@ -156,16 +119,6 @@ history_image_begin(struct server *server)
 	return r;
 }
 
-/* Reads the arguments from the given one on as numbers. */
-static bool
-numbers(const struct slice *argv, size_t argc, size_t from, uint64_t *out)
-{
-	for (size_t i = from; i < argc; i++)
-		if (!slice_to_u64(argv[i], &out[i - from]))
-			return false;
-	return true;
-}
-
 static bool
 read_head(struct history_image_reader *r, const struct slice *argv, size_t argc)
 {
@@ -173,7 +126,7 @@ read_head(struct history_image_reader *r, const struct slice *argv, size_t argc)
 	struct hub_image_head head;
 
 	if (r->state != IMAGE_EMPTY || argc != 6 || !slice_is(argv[1], IMAGE_VERSION) ||
-	    !numbers(argv, argc, 2, n))
+	    !image_numbers(argv, argc, 2, n))
 		return false;
 	head = (struct hub_image_head){{n[0], n[1]}, n[2]};
 	r->state = IMAGE_OPEN;
@@ -195,8 +148,8 @@ read_ring(struct history_image_reader *r, const struct slice *argv, size_t argc)
 	struct hub_image_ring ring;
 	uint64_t n[6];
 
-	if (argc != 8 || !numbers(argv, argc, 2, n) || n[0] > UINT32_MAX || n[1] > UINT32_MAX ||
-	    n[2] > UINT32_MAX)
+	if (argc != 8 || !image_numbers(argv, argc, 2, n) || n[0] > UINT32_MAX ||
+	    n[1] > UINT32_MAX || n[2] > UINT32_MAX)
 		return false;
 	ring = (struct hub_image_ring){.channel = argv[1],
 	    .ttl_s = (uint32_t)n[0],
@@ -213,7 +166,7 @@ read_message(struct history_image_reader *r, const struct slice *argv, size_t ar
 {
 	uint64_t n[2];
 
-	if (argc != 4 || !numbers(argv, 3, 1, n))
+	if (argc != 4 || !image_numbers(argv, 3, 1, n))
 		return false;
 	return hub_image_message(&r->hub, &(struct hub_image_message){n[0], n[1], argv[3]});
 }
@@ -241,15 +194,10 @@ bool
 history_image_read(struct history_image_reader *r, const struct slice *argv, size_t argc,
     char *error, size_t error_len)
 {
-	struct buffer name = {0};
-
 	if (r->state != IMAGE_BROKEN && read_command(r, argv, argc))
 		return true;
 	r->state = IMAGE_BROKEN;
-	buffer_append_escaped(
-	    &name, (struct slice){argv[0].ptr, argv[0].len < 64 ? argv[0].len : 64});
-	snprintf(error, error_len, "inconsistent history: wrong '%.*s'", (int)name.len, name.ptr);
-	buffer_release(&name);
+	image_refuse("history", argv[0], error, error_len);
 	return false;
 }
 

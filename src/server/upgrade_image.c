@@ -2,51 +2,14 @@
 
 #include "server/upgrade_image.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "pubsub/idempotency.h"
 #include "pubsub/presence.h"
 #include "pubsub/presence_image.h"
-#include "resp/writer.h"
 #include "server/core.h"
 #include "server/presence_service.h"
 
-/* Pieces of this size are handed to the sink. */
-#define PIECE_BYTES 262144
-
 #define IMAGE_VERSION "1"
-
-struct image_writer {
-	struct buffer commands;
-	bool (*sink)(void *arg, struct slice commands);
-	void *arg;
-	bool ok;
-};
-
-static bool
-flush(struct image_writer *w, size_t above)
-{
-	if (w->commands.len > above) {
-		w->ok = w->ok && w->sink(w->arg, buffer_slice(&w->commands));
-		buffer_clear(&w->commands);
-	}
-	return w->ok;
-}
-
-static void
-begin(struct image_writer *w, size_t argc, const char *name)
-{
-	resp_put_array(&w->commands, argc);
-	resp_put_bulk_str(&w->commands, name);
-}
-
-/* Numbers are below 2^63. */
-static void
-put(struct image_writer *w, uint64_t number)
-{
-	resp_put_bulk_int(&w->commands, number < INT64_MAX ? (int64_t)number : INT64_MAX);
-}
 
 static bool
 put_key(void *arg, const struct idempotency_record *record)
@@ -54,16 +17,16 @@ put_key(void *arg, const struct idempotency_record *record)
 	const struct hub_outcome *outcome = record->outcome;
 	struct image_writer *w = arg;
 
-	begin(w, 9, "FANFARED.IDKEY");
-	resp_put_bulk(&w->commands, record->channel);
-	resp_put_bulk(&w->commands, record->key);
-	put(w, record->end_us);
-	put(w, outcome->receivers);
-	put(w, outcome->queued);
-	put(w, outcome->catching_up);
-	put(w, outcome->position.epoch);
-	put(w, outcome->position.seq);
-	return flush(w, PIECE_BYTES);
+	image_begin(w, 9, "FANFARED.IDKEY");
+	image_put_text(w, record->channel);
+	image_put_text(w, record->key);
+	image_put(w, record->end_us);
+	image_put(w, outcome->receivers);
+	image_put(w, outcome->queued);
+	image_put(w, outcome->catching_up);
+	image_put(w, outcome->position.epoch);
+	image_put(w, outcome->position.seq);
+	return image_pass(w);
 }
 
 static bool
@@ -71,11 +34,11 @@ put_channel(void *arg, const struct presence_image_channel *channel)
 {
 	struct image_writer *w = arg;
 
-	begin(w, 4, "FANFARED.PRESENCE");
-	resp_put_bulk(&w->commands, channel->name);
-	put(w, channel->announced);
-	put(w, channel->vacant_at_us);
-	return flush(w, PIECE_BYTES);
+	image_begin(w, 4, "FANFARED.PRESENCE");
+	image_put_text(w, channel->name);
+	image_put(w, channel->announced);
+	image_put(w, channel->vacant_at_us);
+	return image_pass(w);
 }
 
 static bool
@@ -83,14 +46,14 @@ put_member(void *arg, const struct presence_image_member *member)
 {
 	struct image_writer *w = arg;
 
-	begin(w, 7, "FANFARED.MEMBER");
-	resp_put_bulk(&w->commands, member->name);
-	resp_put_bulk(&w->commands, member->info);
-	put(w, member->is_connected);
-	put(w, member->announced);
-	put(w, member->lease_until_us);
-	put(w, member->leave_at_us);
-	return flush(w, PIECE_BYTES);
+	image_begin(w, 7, "FANFARED.MEMBER");
+	image_put_text(w, member->name);
+	image_put_text(w, member->info);
+	image_put(w, member->is_connected);
+	image_put(w, member->announced);
+	image_put(w, member->lease_until_us);
+	image_put(w, member->leave_at_us);
+	return image_pass(w);
 }
 
 bool
@@ -100,31 +63,17 @@ server_upgrade_write(
 	struct image_writer w = {.sink = sink, .arg = arg, .ok = true};
 	const struct presence_image_sink members = {put_channel, put_member, &w};
 
-	begin(&w, 2, "FANFARED.UPGRADE");
-	resp_put_bulk_str(&w.commands, IMAGE_VERSION);
-	if (idempotency_each(server->idempotency, clock_mono_us(), put_key, &w) &&
-	    presence_image_write(server->presence->presence, &members)) {
-		begin(&w, 1, "FANFARED.END");
-		(void)!flush(&w, 0);
-	}
-	buffer_release(&w.commands);
-	return w.ok;
+	image_begin(&w, 2, "FANFARED.UPGRADE");
+	image_put_text(&w, SLICE(IMAGE_VERSION));
+	return image_finish(
+	    &w, idempotency_each(server->idempotency, clock_mono_us(), put_key, &w) &&
+		    presence_image_write(server->presence->presence, &members));
 }
 
 void
 upgrade_image_begin(struct upgrade_image_reader *r, struct server *server)
 {
 	*r = (struct upgrade_image_reader){.server = server};
-}
-
-/* Reads the arguments from the given one on as numbers. */
-static bool
-numbers(const struct slice *argv, size_t argc, size_t from, uint64_t *out)
-{
-	for (size_t i = from; i < argc; i++)
-		if (!slice_to_u64(argv[i], &out[i - from]))
-			return false;
-	return true;
 }
 
 static bool
@@ -134,7 +83,7 @@ read_key(struct upgrade_image_reader *r, const struct slice *argv, size_t argc)
 	uint64_t now_us = clock_mono_us(), n[6];
 	struct hub_outcome outcome;
 
-	if (argc != 9 || !numbers(argv, argc, 3, n) || argv[1].len > UINT16_MAX ||
+	if (argc != 9 || !image_numbers(argv, argc, 3, n) || argv[1].len > UINT16_MAX ||
 	    argv[2].len > IDEMPOTENCY_KEY_MAX || n[0] > INT64_MAX ||
 	    idempotency_find(keys, argv[1], argv[2], now_us) != NULL)
 		return false;
@@ -150,7 +99,7 @@ read_channel(struct upgrade_image_reader *r, const struct slice *argv, size_t ar
 {
 	uint64_t n[2];
 
-	if (argc != 4 || !numbers(argv, argc, 2, n) || n[0] > 1)
+	if (argc != 4 || !image_numbers(argv, argc, 2, n) || n[0] > 1)
 		return false;
 	buffer_clear(&r->channel);
 	buffer_append_slice(&r->channel, argv[1]);
@@ -165,7 +114,8 @@ read_member(struct upgrade_image_reader *r, const struct slice *argv, size_t arg
 	struct presence_service *service = r->server->presence;
 	uint64_t n[4];
 
-	if (!r->has_channel || argc != 7 || !numbers(argv, argc, 3, n) || n[0] > 1 || n[1] > 1)
+	if (!r->has_channel || argc != 7 || !image_numbers(argv, argc, 3, n) || n[0] > 1 ||
+	    n[1] > 1)
 		return false;
 	return presence_image_add_member(service->presence, &service->elsewhere,
 	    buffer_slice(&r->channel),
@@ -177,13 +127,12 @@ static bool
 read_command(struct upgrade_image_reader *r, const struct slice *argv, size_t argc)
 {
 	if (slice_is(argv[0], "FANFARED.UPGRADE")) {
-		if (r->state != UPGRADE_IMAGE_EMPTY || argc != 2 ||
-		    !slice_is(argv[1], IMAGE_VERSION))
+		if (r->state != IMAGE_EMPTY || argc != 2 || !slice_is(argv[1], IMAGE_VERSION))
 			return false;
-		r->state = UPGRADE_IMAGE_OPEN;
+		r->state = IMAGE_OPEN;
 		return true;
 	}
-	if (r->state != UPGRADE_IMAGE_OPEN)
+	if (r->state != IMAGE_OPEN)
 		return false;
 	if (slice_is(argv[0], "FANFARED.IDKEY"))
 		return read_key(r, argv, argc);
@@ -194,7 +143,7 @@ read_command(struct upgrade_image_reader *r, const struct slice *argv, size_t ar
 	if (!slice_is(argv[0], "FANFARED.END") || argc != 1)
 		return false;
 	presence_image_end(r->server->presence->presence);
-	r->state = UPGRADE_IMAGE_WHOLE;
+	r->state = IMAGE_WHOLE;
 	return true;
 }
 
@@ -202,15 +151,10 @@ bool
 upgrade_image_read(struct upgrade_image_reader *r, const struct slice *argv, size_t argc,
     char *error, size_t error_len)
 {
-	struct buffer name = {0};
-
-	if (r->state != UPGRADE_IMAGE_BROKEN && read_command(r, argv, argc))
+	if (r->state != IMAGE_BROKEN && read_command(r, argv, argc))
 		return true;
-	r->state = UPGRADE_IMAGE_BROKEN;
-	buffer_append_escaped(
-	    &name, (struct slice){argv[0].ptr, argv[0].len < 64 ? argv[0].len : 64});
-	snprintf(error, error_len, "inconsistent state: wrong '%.*s'", (int)name.len, name.ptr);
-	buffer_release(&name);
+	r->state = IMAGE_BROKEN;
+	image_refuse("state", argv[0], error, error_len);
 	return false;
 }
 
@@ -218,5 +162,5 @@ bool
 upgrade_image_end(struct upgrade_image_reader *r)
 {
 	buffer_release(&r->channel);
-	return r->state == UPGRADE_IMAGE_WHOLE;
+	return r->state == IMAGE_WHOLE;
 }

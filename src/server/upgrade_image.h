@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "server/image_commands.h"
 
 /*
  * Upgrade image: what passes to the successor in an upgrade besides keys and kept messages, as
@@ -16,10 +17,11 @@
  *     FANFARED.UPGRADE 1
  *     FANFARED.IDKEY CHANNEL KEY END RECEIVERS QUEUED CATCHING-UP EPOCH SEQ
  *     FANFARED.PRESENCE CHANNEL ANNOUNCED VACANT-AT
- *     FANFARED.MEMBER NAME INFO CONNECTED ANNOUNCED LEASE-UNTIL LEAVE-AT    of the channel before
- * it FANFARED.END
+ *     FANFARED.MEMBER NAME INFO CONNECTED ANNOUNCED LEASE-UNTIL LEAVE-AT
+ *     FANFARED.END
  *
- * Times are of the monotonic clock, in us. What changes afterwards is in parted_members.h.
+ * A member is one of the channel before it. Times are of the monotonic clock, in us. What changes
+ * afterwards is in parted_members.h.
  */
 struct server;
 
@@ -27,17 +29,10 @@ struct server;
 bool server_upgrade_write(const struct server *server,
     bool (*sink)(void *arg, struct slice commands), void *arg) __attribute__((warn_unused_result));
 
-enum upgrade_image_state {
-	UPGRADE_IMAGE_EMPTY,
-	UPGRADE_IMAGE_OPEN,
-	UPGRADE_IMAGE_WHOLE,
-	UPGRADE_IMAGE_BROKEN,
-};
-
 /* The reader, into a server without clients whose channel options are set. */
 struct upgrade_image_reader {
 	struct server *server;
-	enum upgrade_image_state state;
+	enum image_state state;
 	struct buffer channel; /* of the members that follow */
 	bool has_channel;
 };
