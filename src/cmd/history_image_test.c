@@ -4,7 +4,6 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,24 +13,13 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/testing_replay.h"
 #include "server/core.h"
 
 /* Kept messages pass from one server to another as commands. */
 
 static struct buffer image;
 static char *answers; /* of the first server */
-
-static void
-keep(const char *glob, const char *size)
-{
-	struct slice words[4] = {
-	    SLICE("history-size"), slice_of(size), SLICE("history-ttl"), SLICE("60")};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 4, &error));
-	while (!hub_reclassify(test_server->hub, 100))
-		;
-}
 
 static bool
 note(void *arg, struct slice commands)
@@ -79,8 +67,8 @@ setup(void)
 	image = (struct buffer){0};
 	test_setup();
 	c = test_open();
-	keep("a*", "3");
-	keep("b*", "1");
+	testing_set_line(test_server->hub, "a*", "history-size 3 history-ttl 60");
+	testing_set_line(test_server->hub, "b*", "history-size 1 history-ttl 60");
 	for (int i = 0; i < 5; i++) {
 		test_call(c, "publish a1 x");
 		test_call(c, i % 2 == 0 ? "publish a2 yy" : "publish b1 z");
@@ -89,8 +77,8 @@ setup(void)
 	answers = ask();
 	test_teardown();
 	test_setup();
-	keep("a*", "3");
-	keep("b*", "1");
+	testing_set_line(test_server->hub, "a*", "history-size 3 history-ttl 60");
+	testing_set_line(test_server->hub, "b*", "history-size 1 history-ttl 60");
 }
 
 static void
@@ -99,25 +87,6 @@ teardown(void)
 	buffer_release(&image);
 	xfree(answers);
 	test_teardown();
-}
-
-/* Splits the next command off. False at the end. */
-static bool
-next_command(const char **at, struct slice *argv, size_t *argc)
-{
-	char *end;
-
-	if (*at == image.ptr + image.len)
-		return false;
-	*argc = strtoul(*at + 1, &end, 10);
-	ck_assert_uint_le(*argc, 16);
-	for (size_t i = 0; i < *argc; i++) {
-		argv[i].len = strtoul(end + 3, &end, 10);
-		argv[i].ptr = end + 2;
-		end += 2 + argv[i].len;
-	}
-	*at = end + 2;
-	return true;
 }
 
 /* Reads all commands but number `without`, and number `twice` two times. */
@@ -131,7 +100,7 @@ restore(int without, int twice)
 	char error[256];
 	bool ok = true;
 
-	for (int n = 0; ok && next_command(&at, argv, &argc); n++) {
+	for (int n = 0; ok && test_next_command(&image, &at, argv, &argc); n++) {
 		for (int times = n == without ? 0 : n == twice ? 2 : 1; ok && times > 0; times--)
 			ok = history_image_read(r, argv, argc, error, sizeof(error));
 	}
@@ -147,7 +116,7 @@ command_count(void)
 	struct slice argv[16];
 	size_t argc, count = 0;
 
-	while (next_command(&at, argv, &argc))
+	while (test_next_command(&image, &at, argv, &argc))
 		count++;
 	return count;
 }
@@ -191,7 +160,7 @@ START_TEST(channels_without_a_ring_are_lost_if_the_options_differ)
 	struct hub_position old;
 	char *now;
 
-	keep("c*", "5");
+	testing_set_line(test_server->hub, "c*", "history-size 5 history-ttl 60");
 	ck_assert(restore(-1, -1));
 	now = ask();
 	ck_assert_str_ne(now, answers);

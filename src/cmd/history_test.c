@@ -15,6 +15,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/testing_replay.h"
 #include "server/client.h"
 #include "server/history_wait.h"
 #include "server/server_config.h"
@@ -35,13 +36,10 @@ call(struct test_conn *conn, const char *line)
 static void
 keep(const char *glob, const char *size)
 {
-	struct slice words[4] = {
-	    SLICE("history-size"), slice_of(size), SLICE("history-ttl"), SLICE("60")};
-	struct channel_error error;
+	char words[64];
 
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 4, &error));
-	while (!hub_reclassify(test_server->hub, 100))
-		;
+	snprintf(words, sizeof(words), "history-size %s history-ttl 60", size);
+	testing_set_line(test_server->hub, glob, words);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
+#include "pubsub/testing_replay.h"
 #include "server/client.h"
 
 /* The option replay: a plain SUBSCRIBE begins with the latest messages. */
@@ -24,13 +25,10 @@ static struct test_conn *c, *other;
 static void
 keep(const char *glob, const char *size, const char *replay)
 {
-	struct slice words[6] = {SLICE("history-size"), slice_of(size), SLICE("history-ttl"),
-	    SLICE("60"), SLICE("replay"), slice_of(replay)};
-	struct channel_error error;
+	char words[64];
 
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 6, &error));
-	while (!hub_reclassify(test_server->hub, 100))
-		;
+	snprintf(words, sizeof(words), "history-size %s history-ttl 60 replay %s", size, replay);
+	testing_set_line(test_server->hub, glob, words);
 }
 
 static void

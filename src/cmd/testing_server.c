@@ -3,6 +3,7 @@
 #include "cmd/testing_server.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -448,4 +449,22 @@ test_finish(struct test_conn *conn)
 		drain(conn);
 	} while (conn->later);
 	return text_str();
+}
+
+bool
+test_next_command(const struct buffer *image, const char **at, struct slice *argv, size_t *argc)
+{
+	char *end;
+
+	if (*at == image->ptr + image->len)
+		return false;
+	*argc = strtoul(*at + 1, &end, 10);
+	ck_assert_uint_le(*argc, 16);
+	for (size_t i = 0; i < *argc; i++) {
+		argv[i].len = strtoul(end + 3, &end, 10);
+		argv[i].ptr = end + 2;
+		end += 2 + argv[i].len;
+	}
+	*at = end + 2;
+	return true;
 }

@@ -59,4 +59,9 @@ void test_turns(int count); /* at the present time */
 /* Runs turns until the request is done, and returns all replies. */
 const char *test_finish(struct test_conn *conn);
 
+/* Splits the next command off an image (server/image_commands.h); *at is image->ptr at first. argv
+ * has room for 16 arguments. False at the end. */
+bool test_next_command(
+    const struct buffer *image, const char **at, struct slice *argv, size_t *argc);
+
 #endif

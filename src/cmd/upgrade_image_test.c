@@ -4,14 +4,13 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
-#include "pubsub/hub_options.h"
 #include "pubsub/presence.h"
+#include "pubsub/testing_replay.h"
 #include "server/core.h"
 #include "server/parted_members.h"
 #include "server/presence_service.h"
@@ -22,15 +21,6 @@
 
 static struct buffer image;
 static char first_answer[512];
-
-static void
-set_line(void)
-{
-	struct slice words[2] = {SLICE("presence"), SLICE("members")};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, SLICE("room*"), words, 2, &error));
-}
 
 static bool
 note(void *arg, struct slice commands)
@@ -47,7 +37,7 @@ begin_server(void)
 	test_config.presence =
 	    (struct presence_limits){.members = 100, .joins = 100, .memory_bytes = 1 << 20};
 	test_config.idempotency_keys = 100;
-	set_line();
+	testing_set_line(test_server->hub, "room*", "presence members");
 }
 
 /* The first server's image; then a second server, with the same options, has taken its place. */
@@ -79,25 +69,6 @@ teardown(void)
 	test_teardown();
 }
 
-/* Splits the next command off. False at the end. */
-static bool
-next_command(const char **at, struct slice *argv, size_t *argc)
-{
-	char *end;
-
-	if (*at == image.ptr + image.len)
-		return false;
-	*argc = strtoul(*at + 1, &end, 10);
-	ck_assert_uint_le(*argc, 16);
-	for (size_t i = 0; i < *argc; i++) {
-		argv[i].len = strtoul(end + 3, &end, 10);
-		argv[i].ptr = end + 2;
-		end += 2 + argv[i].len;
-	}
-	*at = end + 2;
-	return true;
-}
-
 enum { INTACT, TWICE, MISSING, ONE_MORE, ONE_LESS };
 
 /* Reads the image, in which command number `which` is changed in this way; true: it was taken. */
@@ -112,7 +83,7 @@ take(int which, int how)
 	size_t argc;
 
 	upgrade_image_begin(&r, test_server);
-	for (int n = 0; ok && next_command(&at, argv, &argc); n++) {
+	for (int n = 0; ok && test_next_command(&image, &at, argv, &argc); n++) {
 		if (n == which && how == MISSING)
 			continue;
 		if (n == which && how == ONE_MORE)
@@ -134,7 +105,7 @@ commands(void)
 	size_t argc;
 	int count = 0;
 
-	while (next_command(&at, argv, &argc))
+	while (test_next_command(&image, &at, argv, &argc))
 		count++;
 	return count;
 }
