@@ -318,6 +318,7 @@ conn_figures(const struct conn *conn)
 	    .input_room_bytes = conn_input_room_bytes(conn),
 	    .read_bytes = conn->read_bytes,
 	    .written_bytes = conn->written_bytes,
+	    .active_us = conn->active_us,
 	    .readable = conn->has_link ? conn->there.requests == NULL : conn->here.stream.reading,
 	    .writable = conn->output == OUTPUT_FULL,
 	    .fd = conn_fd(conn),

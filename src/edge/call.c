@@ -1,0 +1,189 @@
+#include "config.h"
+
+#include "edge/call.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "edge/session.h"
+#include "http/headers.h"
+#include "http/response.h"
+#include "http/target.h"
+#include "json/writer.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/request.h"
+
+/* The arguments of a request: see http/protocol.h. */
+enum { ARG_METHOD, ARG_TARGET, ARG_VERSION, ARG_BODY, ARG_HEADERS };
+
+/* Responses to errors repeat at most this much of a request. */
+#define ERROR_MAX 256
+
+struct slice
+edge_call_header(const struct edge_call *call, const char *name)
+{
+	struct slice value = {"", 0};
+
+	(void)http_header(call->rq->argv, call->rq->argc, name, &value);
+	return value;
+}
+
+static bool
+keeps_alive(const struct edge_call *call)
+{
+	struct slice connection = edge_call_header(call, "connection");
+
+	if (http_list_has(connection, "close"))
+		return false;
+	return slice_is(call->rq->argv[ARG_VERSION], "1.1") ||
+	       http_list_has(connection, "keep-alive");
+}
+
+bool
+edge_call_init(struct edge_call *call, struct request *rq, struct edge_session *s)
+{
+	struct slice path;
+
+	assert(rq->argc >= ARG_HEADERS);
+	*call = (struct edge_call){
+	    .rq = rq,
+	    .session = s,
+	    .edge = s->edge,
+	    .method = rq->argv[ARG_METHOD],
+	    .body = rq->argv[ARG_BODY],
+	    .is_head = slice_is(rq->argv[ARG_METHOD], "HEAD"),
+	};
+	call->keeps_alive = keeps_alive(call);
+	call->origin = edge_call_header(call, "origin");
+	call->origin_verdict = edge_judge_origin(
+	    &s->edge->config->allowed_origins, call->origin, edge_call_header(call, "host"));
+	http_target_split(rq->argv[ARG_TARGET], &path, &call->query);
+	if (http_decode_path(path, &call->path))
+		return true;
+	buffer_clear(&call->path);
+	return false;
+}
+
+void
+edge_call_release(struct edge_call *call)
+{
+	buffer_release(&call->path);
+}
+
+bool
+edge_call_parameter(const struct edge_call *call, const char *name, struct buffer *value)
+{
+	struct http_pairs pairs = http_pairs_of(call->query);
+	struct buffer key = {0};
+	bool found = false;
+
+	buffer_clear(value);
+	while (!found && http_next_pair(&pairs, &key, value))
+		found = slice_is(buffer_slice(&key), name);
+	buffer_release(&key);
+	if (!found)
+		buffer_clear(value);
+	return found;
+}
+
+void
+edge_put_cors(const struct edge_call *call, struct buffer *out)
+{
+	buffer_append_str(out, "Vary: Origin\r\n");
+	if (call->origin_verdict == EDGE_ORIGIN_ANY) {
+		buffer_append_str(out, "Access-Control-Allow-Origin: *\r\n");
+	} else if (call->origin_verdict == EDGE_ORIGIN_SAME ||
+		   call->origin_verdict == EDGE_ORIGIN_LISTED) {
+		buffer_append_str(out, "Access-Control-Allow-Origin: ");
+		buffer_append_slice(out, call->origin);
+		buffer_append_str(out, "\r\nAccess-Control-Allow-Credentials: true\r\n");
+	}
+}
+
+void
+edge_answer(struct edge_call *call, unsigned status, const char *headers, const char *content_type,
+    struct slice body)
+{
+	struct buffer lines = {0};
+
+	buffer_append_str(&lines, headers);
+	edge_put_cors(call, &lines);
+	http_put_response(call->rq->reply, call->is_head, status, buffer_slice(&lines),
+	    content_type, body, call->keeps_alive);
+	buffer_release(&lines);
+	call->edge->figures.responses[status / 100]++;
+	if (!call->keeps_alive)
+		client_finish(call->rq->client);
+}
+
+void
+edge_answer_error(struct edge_call *call, unsigned status, const char *format, ...)
+{
+	char text[ERROR_MAX];
+	struct buffer body = {0};
+	const char *headers = "";
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	buffer_append_str(&body, "{\"error\":");
+	json_put_string(&body, slice_of(text));
+	buffer_append_str(&body, "}\n");
+	if (status == 503 || status == 429)
+		headers = "Retry-After: 1\r\nCache-Control: no-store\r\n";
+	else if (status == 401)
+		headers = "WWW-Authenticate: Bearer\r\nCache-Control: no-store\r\n";
+	edge_answer(call, status, headers, "application/json", buffer_slice(&body));
+	buffer_release(&body);
+}
+
+/* What the replies begin with. */
+static const struct {
+	const char *prefix;
+	unsigned status;
+} statuses[] = {
+    {"NOPERM ", 403},
+    {"READONLY ", 503},
+    {"OOM ", 503},
+    {"ERR max publish rate of this ", 429},
+    {"ERR message too long ", 413},
+    {"ERR max number of ", 503},
+};
+
+static unsigned
+status_of(struct slice reply)
+{
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		size_t len = strlen(statuses[i].prefix);
+
+		if (reply.len >= len && memcmp(reply.ptr, statuses[i].prefix, len) == 0)
+			return statuses[i].status;
+	}
+	return 400;
+}
+
+void
+edge_answer_refusal(struct edge_call *call)
+{
+	struct slice reply = buffer_slice(call->rq->reply);
+	char text[ERROR_MAX];
+	unsigned status;
+	size_t code = 0, len;
+
+	assert(reply.len > 3 && reply.ptr[0] == '-');
+	reply = (struct slice){reply.ptr + 1, reply.len - 3};
+	status = status_of(reply);
+	while (code < reply.len && reply.ptr[code] != ' ')
+		code++;
+	if (code < reply.len)
+		code++;
+	len = reply.len - code < sizeof(text) - 1 ? reply.len - code : sizeof(text) - 1;
+	memcpy(text, reply.ptr + code, len);
+	text[len] = '\0';
+	buffer_clear(call->rq->reply);
+	edge_answer_error(call, status, "%s", text);
+}

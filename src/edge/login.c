@@ -1,0 +1,166 @@
+#include "config.h"
+
+#include "edge/login.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "edge/call.h"
+#include "edge/session.h"
+#include "http/headers.h"
+#include "server/access.h"
+#include "server/client.h"
+#include "server/request.h"
+#include "token/cache.h"
+#include "token/grant.h"
+
+static struct slice
+user_name(const struct edge *edge, const struct token_grant *grant)
+{
+	struct slice user = grant != NULL ? token_grant_user(grant) : (struct slice){"", 0};
+
+	return user.len > 0 ? user : slice_of(edge->config->user);
+}
+
+/* Makes the client one of the user with that name. */
+static bool
+enter(struct edge_session *s, struct token_grant *grant)
+{
+	struct client *c = s->client;
+	struct slice name = user_name(s->edge, grant);
+	struct slice now = {c->user->name, c->user->name_len};
+
+	if (c->user->deleted || !slice_eq(now, name) || !c->authenticated)
+		if (!server_log_in(c, name))
+			return false;
+	edge_session_set_grant(s, grant);
+	return true;
+}
+
+static void
+log_refusal(struct edge_session *s, const char *why)
+{
+	char label[160];
+
+	s->edge->figures.denied_tokens++;
+	if (edge_may_log(s->edge))
+		log_notice("refusing a token of client %s: %s",
+		    client_label(s->client, label, sizeof(label)), why);
+}
+
+static enum edge_login
+log_in_with(struct edge_session *s, struct slice token, const char **why)
+{
+	struct edge *edge = s->edge;
+	struct token_grant *grant = NULL;
+	enum token_fault fault;
+	bool entered;
+
+	if (edge->tokens == NULL) {
+		*why = "no key for tokens is configured";
+		log_refusal(s, *why);
+		return EDGE_LOGIN_REFUSED;
+	}
+	fault = token_check(edge->tokens, token, edge->io.wall_s(edge->io.arg), &grant);
+	if (fault != TOKEN_OK) {
+		*why = token_fault_text(fault);
+		log_refusal(s, *why);
+		return fault == TOKEN_EXPIRED ? EDGE_LOGIN_EXPIRED : EDGE_LOGIN_REFUSED;
+	}
+	entered = enter(s, grant);
+	token_grant_unref(grant);
+	if (entered)
+		return EDGE_LOGIN_OK;
+	*why = "the user of the token may not log in";
+	log_refusal(s, *why);
+	return EDGE_LOGIN_REFUSED;
+}
+
+enum edge_login
+edge_log_in(struct edge_session *s, struct slice token, const char **why)
+{
+	if (token.len > 0)
+		return log_in_with(s, token, why);
+	if (!s->edge->config->anonymous) {
+		*why = "a token is needed";
+		return EDGE_LOGIN_NEEDED;
+	}
+	if (enter(s, NULL))
+		return EDGE_LOGIN_OK;
+	*why = "the user edge-user may not log in";
+	return EDGE_LOGIN_REFUSED;
+}
+
+/*
+ * A cookie is sent with requests of any page. One of another origin is recognised by the header
+ * Origin, which browsers send with every request that can change something or whose response the
+ * page can read.
+ */
+static bool
+may_use_cookie(const struct edge_call *call)
+{
+	struct slice site = edge_call_header(call, "sec-fetch-site");
+
+	switch (call->origin_verdict) {
+	case EDGE_ORIGIN_SAME:
+	case EDGE_ORIGIN_LISTED:
+		return true;
+	case EDGE_ORIGIN_NONE:
+		return (slice_is(call->method, "GET") || call->is_head) &&
+		       !slice_is(site, "cross-site");
+	default:
+		return false;
+	}
+}
+
+static bool
+find_bearer(const struct edge_call *call, struct buffer *token)
+{
+	struct slice value = edge_call_header(call, "authorization");
+	static const char scheme[] = "bearer ";
+	size_t len = sizeof(scheme) - 1;
+
+	if (value.len <= len || !slice_is_nocase((struct slice){value.ptr, len}, scheme))
+		return false;
+	while (len < value.len && value.ptr[len] == ' ')
+		len++;
+	buffer_append(token, value.ptr + len, value.len - len);
+	return token->len > 0;
+}
+
+static bool
+find_cookie(const struct edge_call *call, struct buffer *token)
+{
+	const char *name = call->edge->config->token_cookie;
+	struct slice value;
+
+	if (name[0] == '\0' || !may_use_cookie(call) ||
+	    !http_cookie(call->rq->argv, call->rq->argc, name, &value))
+		return false;
+	buffer_append_slice(token, value);
+	return token->len > 0;
+}
+
+void
+edge_find_token(const struct edge_call *call, struct buffer *token)
+{
+	if (!find_bearer(call, token) && !find_cookie(call, token))
+		(void)edge_call_parameter(call, "token", token);
+}
+
+bool
+edge_call_log_in(struct edge_call *call)
+{
+	struct buffer token = {0};
+	const char *why = "";
+	enum edge_login login;
+
+	edge_find_token(call, &token);
+	login = edge_log_in(call->session, buffer_slice(&token), &why);
+	buffer_release(&token);
+	if (login == EDGE_LOGIN_OK)
+		return true;
+	edge_answer_error(call, 401, "%s", why);
+	return false;
+}

@@ -1,0 +1,40 @@
+#include "config.h"
+
+#include "edge/routes.h"
+
+#include <string.h>
+
+#include "edge/config.h"
+
+/* clang-format off */
+static const struct edge_route routes[] = {
+    {"/sse",                  false, false, EDGE_GET | EDGE_POST, EDGE_DOOR_SSE,     edge_sse},
+    {"/sse/",                 true,  false, EDGE_GET,             EDGE_DOOR_SSE,     edge_sse_channel},
+    {"/ws",                   false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
+    {"/connection/websocket", false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
+    {"/pub/",                 true,  false, EDGE_POST,            EDGE_DOOR_PUBLISH, edge_publish},
+    {"/healthz",              false, false, EDGE_GET,             EDGE_DOOR_HEALTH,  edge_healthz},
+    {"/readyz",               false, false, EDGE_GET,             EDGE_DOOR_HEALTH,  edge_readyz},
+    {"/metrics",              false, true,  EDGE_GET,             EDGE_DOOR_METRICS, edge_metrics},
+    {"/demo",                 false, true,  EDGE_GET,             EDGE_DOOR_DEMO,    edge_demo},
+};
+/* clang-format on */
+
+static bool
+fits(const struct edge_route *route, struct slice path)
+{
+	size_t len = strlen(route->path);
+
+	if (path.len < len || memcmp(path.ptr, route->path, len) != 0)
+		return false;
+	return route->is_prefix ? path.len > len : path.len == len;
+}
+
+const struct edge_route *
+edge_route_find(struct slice path, uint32_t doors)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if ((doors & routes[i].door) != 0 && fits(&routes[i], path))
+			return &routes[i];
+	return NULL;
+}

@@ -1,0 +1,165 @@
+#include "config.h"
+
+#include "edge/session.h"
+
+#include <assert.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "edge/opening.h"
+#include "server/client.h"
+#include "token/grant.h"
+
+struct edge_session *
+edge_session_of(const struct client *c)
+{
+	return (struct edge_session *)(void *)client_door(c);
+}
+
+static void
+count_now(struct edge_session *s, int by)
+{
+	if (s->state == EDGE_STREAM)
+		s->edge->figures.streams_now += (size_t)by;
+	else if (s->state == EDGE_JOINING || s->state == EDGE_SOCKET)
+		s->edge->figures.sockets_now += (size_t)by;
+}
+
+static void
+stop_timer(struct edge_session *s)
+{
+	if (s->place == EDGE_NOT_DUE)
+		return;
+	time_queue_remove(&s->edge->due, s->place);
+	s->place = EDGE_NOT_DUE;
+}
+
+bool
+edge_session_move(struct edge_session *s, enum edge_event event)
+{
+	uint8_t state = s->state;
+
+	if (!edge_state_move(&state, event))
+		return false;
+	count_now(s, -1);
+	s->state = state;
+	count_now(s, 1);
+	if (state == EDGE_ENDED)
+		stop_timer(s);
+	return true;
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/* When it has to be sent something. */
+static uint64_t
+speaks_us(const struct edge_session *s)
+{
+	const struct edge_config *config = s->edge->config;
+
+	switch (s->state) {
+	case EDGE_STREAM:
+		return s->spoke_us + (uint64_t)config->sse_heartbeat_s * 1000000;
+	case EDGE_JOINING:
+		return s->spoke_us + (uint64_t)config->connect_timeout_s * 1000000;
+	case EDGE_SOCKET:
+		return s->awaits_pong
+			   ? s->spoke_us + (uint64_t)config->pong_timeout_s * 1000000
+			   : s->spoke_us + (uint64_t)config->ping_interval_s * 1000000;
+	default:
+		return 0;
+	}
+}
+
+void
+edge_session_schedule(struct edge_session *s)
+{
+	uint64_t due_us = earlier(speaks_us(s), earlier(s->expires_us, s->ends_us));
+	struct time_queue *queue = &s->edge->due;
+
+	if (s->state == EDGE_REQUESTS || s->state == EDGE_OPENING || s->state == EDGE_ENDED) {
+		stop_timer(s);
+		return;
+	}
+	if (s->place == EDGE_NOT_DUE)
+		time_queue_add(queue, s, (int64_t)due_us);
+	else
+		time_queue_change(queue, s->place, (int64_t)due_us);
+}
+
+/* Monotonic; 0 if the token has no end. A token that has ended gives the time now. */
+static uint64_t
+end_of(const struct edge *edge, const struct token_grant *grant)
+{
+	uint64_t wall_s = edge->io.wall_s(edge->io.arg), now_us = clock_recent_us(), left_s;
+
+	if (grant == NULL || !grant->has_end)
+		return 0;
+	left_s = grant->ends_s > wall_s ? grant->ends_s - wall_s : 0;
+	if (left_s > UINT32_MAX)
+		left_s = UINT32_MAX;
+	return now_us + left_s * 1000000;
+}
+
+void
+edge_session_set_grant(struct edge_session *s, struct token_grant *grant)
+{
+	if (grant != NULL)
+		token_grant_ref(grant);
+	token_grant_unref(s->grant);
+	s->grant = grant;
+	s->expires_us = end_of(s->edge, grant);
+}
+
+void
+edge_session_begin_age(struct edge_session *s, uint64_t now_us)
+{
+	uint64_t max_us = (uint64_t)s->edge->config->max_age_s * 1000000;
+	uint64_t tenth_us = max_us / 10;
+
+	s->ends_us = max_us == 0 ? 0
+				 : now_us + max_us - tenth_us +
+				       random_below(s->edge->server->random, 2 * tenth_us + 1);
+}
+
+static void
+freed(struct client *c)
+{
+	struct edge_session *s = edge_session_of(c);
+
+	(void)edge_session_move(s, EDGE_EVENT_END);
+	edge_opening_free(s->opening);
+	token_grant_unref(s->grant);
+	xfree(s);
+}
+
+static const struct door_ops ops = {
+    .name = "http",
+    .ending = edge_session_ending,
+    .freed = freed,
+};
+
+struct edge_session *
+edge_session_new(struct edge *edge, bool is_tls)
+{
+	struct edge_session *s = xcalloc(1, sizeof(*s));
+
+	s->door.ops = &ops;
+	s->edge = edge;
+	s->place = EDGE_NOT_DUE;
+	s->is_tls = is_tls;
+	return s;
+}
+
+void
+edge_session_unused(struct edge_session *s)
+{
+	xfree(s);
+}

@@ -1,0 +1,85 @@
+#ifndef EDGE_SESSION_H
+#define EDGE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rate_limit.h"
+#include "base/time_queue.h"
+#include "edge/config.h"
+#include "edge/edge.h"
+#include "edge/figures.h"
+#include "edge/session_state.h"
+#include "server/door.h"
+
+/*
+ * Session: what the edge has for each of its clients; its door. For this layer only.
+ *
+ * A session is in one state (session_state.h). Parts that only some states need are allocated for
+ * them: a request that is being read does not need what a stream needs.
+ */
+struct buffer;
+struct client;
+struct edge_opening;
+struct server;
+struct token_grant;
+struct tokens;
+
+struct edge {
+	const struct edge_config *config;
+	struct server *server;
+	struct edge_io io;
+	struct tokens *tokens; /* borrowed; NULL: none */
+	uint8_t first_form;    /* the hub's index of edge_forms[0] */
+	struct time_queue due; /* sessions with a timer; in us */
+	struct edge_figures figures;
+	struct rate_limit log_limit; /* log lines that peers cause */
+};
+
+#define EDGE_NOT_DUE UINT32_MAX
+
+struct edge_session {
+	struct door door; /* first */
+	struct edge *edge;
+	struct client *client;
+	struct token_grant *grant;    /* a reference; NULL: no token */
+	struct edge_opening *opening; /* owned: a stream that begins, or subscriptions of a
+					 WebSocket; or NULL */
+	uint64_t spoke_us;            /* the last heartbeat, ping or other output; EDGE_JOINING:
+					 since when */
+	uint64_t expires_us;          /* when its token ends, monotonic; 0: never */
+	uint64_t ends_us;             /* edge-max-age; 0: never */
+	uint32_t place;               /* in edge->due; EDGE_NOT_DUE */
+	uint32_t done;                /* bytes of the frame whose commands were executed */
+	uint8_t state;                /* enum edge_state */
+	bool is_tls : 1;
+	bool has_kept : 1;    /* a stream with a channel that keeps messages */
+	bool awaits_pong : 1; /* the last ping is not answered */
+};
+
+struct edge_session *edge_session_of(const struct client *c);
+
+/* Returns owned; its client takes it over (server/door.h), or edge_session_unused(). */
+struct edge_session *edge_session_new(struct edge *edge, bool is_tls);
+void edge_session_unused(struct edge_session *s);
+
+/* True if the event is possible in its state; changes the state. */
+bool edge_session_move(struct edge_session *s, enum edge_event event);
+
+/* Sets its timer to the earliest of its times. Call it when one of them or its state changed. */
+void edge_session_schedule(struct edge_session *s);
+
+/* Changes its grant, and when it ends; takes a reference. grant may be NULL. */
+void edge_session_set_grant(struct edge_session *s, struct token_grant *grant);
+
+/* Its time of edge-max-age begins. */
+void edge_session_begin_age(struct edge_session *s, uint64_t now_us);
+
+/* Of struct door_ops. */
+void edge_session_ending(struct client *c, enum door_end why, struct buffer *farewell);
+
+/* True at most a few times a second: a line that a peer causes may be logged. */
+bool edge_may_log(struct edge *edge);
+
+#endif

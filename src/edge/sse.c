@@ -1,0 +1,404 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "acl/user.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "edge/call.h"
+#include "edge/forms.h"
+#include "edge/login.h"
+#include "edge/opening.h"
+#include "edge/rights.h"
+#include "edge/routes.h"
+#include "edge/session.h"
+#include "edge/stream.h"
+#include "http/headers.h"
+#include "http/target.h"
+#include "json/writer.h"
+#include "pubsub/hub_replay.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/io.h"
+#include "server/lame_duck.h"
+#include "server/request.h"
+#include "server/server_config.h"
+
+/*
+ * Event streams: GET and POST /sse, GET /sse/CHANNEL.
+ *
+ * The parameters are read once, into an opening, while the request may be executed several times.
+ * A refusal that may pass is a response of 200 that asks for another try: after any other status an
+ * EventSource never comes back.
+ */
+enum format { FORMAT_DEFAULT, FORMAT_RAW, FORMAT_JSON };
+
+struct parameters {
+	struct edge_opening *opening;
+	struct position_since since;
+	enum { SINCE_NONE, SINCE_GIVEN, SINCE_FOREIGN } since_is;
+	enum format format;
+	bool is_strict;
+	const char *error; /* a literal; NULL: none */
+};
+
+static bool
+is_true(struct slice value)
+{
+	return slice_is(value, "1") || slice_is(value, "true") || slice_is(value, "yes");
+}
+
+static void
+take_format(struct parameters *p, struct slice value)
+{
+	if (slice_is(value, "raw"))
+		p->format = FORMAT_RAW;
+	else if (slice_is(value, "json"))
+		p->format = FORMAT_JSON;
+	else
+		p->error = "format must be raw or json";
+}
+
+/* An id that is not one of ours comes from another server that this one has replaced: what was
+ * missed since then is unknown. */
+static void
+take_position(struct parameters *p, struct slice value)
+{
+	if (value.len == 0)
+		return;
+	p->since_is = position_parse_since(value, &p->since) ? SINCE_GIVEN : SINCE_FOREIGN;
+}
+
+/* The parameters but for the names. */
+static void
+take_option(struct parameters *p, struct slice key, struct slice value)
+{
+	if (slice_is(key, "format"))
+		take_format(p, value);
+	else if (slice_is(key, "last_event_id") || slice_is(key, "lastEventId"))
+		take_position(p, value);
+	else if (slice_is(key, "strict"))
+		p->is_strict = is_true(value);
+}
+
+static void
+add_name(struct edge_call *call, struct parameters *p, struct slice name, bool is_pattern)
+{
+	size_t max = call->edge->config->max_channels;
+
+	if (name.len == 0)
+		p->error = "a channel must have a name";
+	else if (name.len > call->rq->server->config->hub.name_bytes)
+		p->error = "channel name too long (max-channel-length)";
+	else if (edge_opening_count(p->opening) == max)
+		p->error = "too many channels (edge-max-channels)";
+	else if (p->since_is == SINCE_FOREIGN)
+		edge_opening_add_lost(p->opening, name, is_pattern);
+	else
+		edge_opening_add(p->opening, name, is_pattern,
+		    p->since_is == SINCE_GIVEN ? &p->since : NULL);
+}
+
+/* Two passes, because the position may follow the names. False: invalid encoding. */
+static bool
+read_pairs(struct edge_call *call, struct parameters *p, struct slice text, bool for_names)
+{
+	struct http_pairs pairs = http_pairs_of(text);
+	struct buffer key = {0}, value = {0};
+	bool ok;
+
+	while (p->error == NULL && http_next_pair(&pairs, &key, &value)) {
+		struct slice name = buffer_slice(&key);
+
+		if (!for_names)
+			take_option(p, name, buffer_slice(&value));
+		else if (slice_is(name, "channel"))
+			add_name(call, p, buffer_slice(&value), false);
+		else if (slice_is(name, "pattern"))
+			add_name(call, p, buffer_slice(&value), true);
+	}
+	ok = !http_pairs_are_broken(&pairs);
+	buffer_release(&key);
+	buffer_release(&value);
+	return ok;
+}
+
+static bool
+is_form(const struct edge_call *call)
+{
+	return slice_is_nocase(http_media_type(edge_call_header(call, "content-type")),
+	    "application/x-www-form-urlencoded");
+}
+
+/* The header wins: a browser sets it when it comes back, with the URL of the first time. */
+static void
+read_last_event_id(struct edge_call *call, struct parameters *p)
+{
+	struct slice value = edge_call_header(call, "last-event-id");
+
+	if (value.len == 0)
+		return;
+	p->since_is = SINCE_NONE;
+	take_position(p, value);
+}
+
+static void
+read_parameters(struct edge_call *call, struct parameters *p)
+{
+	bool has_form = slice_is(call->method, "POST") && call->body.len > 0;
+
+	if (has_form && !is_form(call)) {
+		p->error = "the body must be application/x-www-form-urlencoded";
+		return;
+	}
+	if (!read_pairs(call, p, call->query, false) ||
+	    (has_form && !read_pairs(call, p, call->body, false))) {
+		p->error = "invalid encoding of a parameter";
+		return;
+	}
+	read_last_event_id(call, p);
+	if (call->subpath.len > 0)
+		add_name(call, p, call->subpath, false);
+	(void)read_pairs(call, p, call->query, true);
+	if (has_form)
+		(void)read_pairs(call, p, call->body, true);
+	if (p->error == NULL && edge_opening_count(p->opening) == 0)
+		p->error = "no channel and no pattern";
+}
+
+/* True if each name is allowed; else the request has its answer. */
+static bool
+check_rights(struct edge_call *call, const struct edge_opening *opening)
+{
+	for (size_t i = 0; i < edge_opening_count(opening); i++) {
+		const struct edge_name *name = edge_opening_name(opening, i);
+
+		if (edge_may(call->session, EDGE_SUBSCRIBE, name->name, name->is_pattern))
+			continue;
+		call->edge->figures.denied_rights++;
+		edge_answer_error(call, 403, "no permission for %s '%.*s'",
+		    name->is_pattern ? "pattern" : "channel",
+		    (int)(name->name.len < 128 ? name->name.len : 128), name->name.ptr);
+		return false;
+	}
+	return true;
+}
+
+static bool
+is_json(const struct parameters *p)
+{
+	if (p->format != FORMAT_DEFAULT)
+		return p->format == FORMAT_JSON;
+	return edge_opening_count(p->opening) > 1 || edge_opening_name(p->opening, 0)->is_pattern;
+}
+
+static uint32_t
+retry_ms(const struct edge *edge)
+{
+	uint32_t min = edge->config->sse_retry_min_ms, max = edge->config->sse_retry_max_ms;
+
+	return min + (uint32_t)random_below(edge->server->random, (uint64_t)(max - min) + 1);
+}
+
+/* The head of a stream; its end is the end of the connection. */
+static void
+put_head(struct edge_call *call)
+{
+	struct buffer *out = call->rq->reply;
+
+	buffer_append_str(out,
+	    "HTTP/1.1 200 OK\r\n"
+	    "Content-Type: text/event-stream\r\n"
+	    "Cache-Control: no-cache, no-store, no-transform\r\n"
+	    "X-Accel-Buffering: no\r\n");
+	edge_put_cors(call, out);
+	buffer_append_str(out, "Connection: close\r\n\r\n");
+	if (!call->is_head)
+		buffer_appendf(out, "retry: %" PRIu32 "\n", retry_ms(call->edge));
+	call->edge->figures.responses[2]++;
+}
+
+static void
+end_stream(struct edge_call *call)
+{
+	(void)edge_session_move(call->session, EDGE_EVENT_END);
+	client_finish(call->rq->client);
+}
+
+/* Asks the browser to come back: see the comment at the top. */
+static enum command_result
+refuse_for_now(struct edge_call *call, bool is_strict, const char *why)
+{
+	edge_opening_free(call->session->opening);
+	call->session->opening = NULL;
+	if (is_strict) {
+		(void)edge_session_move(call->session, EDGE_EVENT_REFUSE);
+		edge_answer_error(call, 503, "%s", why);
+		return COMMAND_DONE;
+	}
+	put_head(call);
+	buffer_appendf(call->rq->reply, ": %s\n\n", why);
+	end_stream(call);
+	return COMMAND_DONE;
+}
+
+/* Tells which channels cannot be resumed. */
+static void
+put_lost(struct edge_session *s, struct buffer *out)
+{
+	const struct edge_opening *opening = s->opening;
+	bool is_first = true;
+
+	for (size_t i = 0; i < edge_opening_count(opening); i++) {
+		const struct edge_name *name = edge_opening_name(opening, i);
+
+		if (name->verdict != HUB_LOST)
+			continue;
+		buffer_append_str(
+		    out, is_first ? "event: lagged\ndata: {\"channels\":[" : ",");
+		is_first = false;
+		edge_put_name(out, name->name);
+	}
+	if (is_first) {
+		s->edge->figures.resumed++;
+		return;
+	}
+	s->edge->figures.lost++;
+	buffer_append_str(out, "],\"reload\":true}\n\n");
+}
+
+static bool
+keeps_any(const struct edge_opening *opening)
+{
+	for (size_t i = 0; i < edge_opening_count(opening); i++)
+		if (edge_opening_name(opening, i)->keeps)
+			return true;
+	return false;
+}
+
+static const char *
+refusal_of(enum hub_result result)
+{
+	return result == HUB_TOO_MANY_SUBSCRIBERS ? "max number of subscribers reached"
+						  : "max number of subscriptions reached";
+}
+
+/* The subscriptions exist: the stream begins. */
+static void
+begin_stream(struct edge_call *call, bool has_since)
+{
+	struct edge_session *s = call->session;
+	struct client *c = call->rq->client;
+	struct buffer *out = call->rq->reply;
+
+	put_head(call);
+	if (has_since)
+		put_lost(s, out);
+	s->has_kept = keeps_any(s->opening);
+	if (s->has_kept)
+		edge_stream_put_position(s, out);
+	else
+		buffer_append_str(out, "\n");
+	hub_start_replay(&c->subscriber);
+	edge_opening_free(s->opening);
+	s->opening = NULL;
+	(void)edge_session_move(s, EDGE_EVENT_STREAM);
+	edge_stream_began(s, call->rq->now_us);
+}
+
+static enum command_result
+open_stream(struct edge_call *call, const struct parameters *p)
+{
+	struct edge_session *s = call->session;
+	struct client *c = call->rq->client;
+	const struct edge_name *failed;
+	enum hub_result result;
+
+	hub_set_form(&c->subscriber,
+	    (uint8_t)(call->edge->first_form +
+		      (is_json(p) ? EDGE_FORM_SSE_JSON : EDGE_FORM_SSE)));
+	hub_set_dedup(&c->subscriber, edge_opening_count(s->opening) > 1);
+	result = edge_opening_subscribe(s->opening, call->rq->now_us, &failed);
+	if (result != HUB_OK)
+		return refuse_for_now(call, p->is_strict, refusal_of(result));
+	client_subscriptions_changed(c);
+	begin_stream(call, p->since_is != SINCE_NONE);
+	return COMMAND_DONE;
+}
+
+/* False: the request has its answer. */
+static bool
+begin_opening(struct edge_call *call, struct parameters *p)
+{
+	struct edge_session *s = call->session;
+	uint32_t limit;
+
+	p->opening = edge_opening_new(&call->rq->client->subscriber);
+	read_parameters(call, p);
+	limit = call->rq->client->user->limits.subscriptions;
+	if (p->error == NULL && limit > 0 && edge_opening_count(p->opening) > limit)
+		p->error = "too many channels for this user (limit:subscriptions)";
+	if (p->error != NULL)
+		edge_answer_error(call, 400, "%s", p->error);
+	if (p->error != NULL || !check_rights(call, p->opening)) {
+		edge_opening_free(p->opening);
+		return false;
+	}
+	if (call->is_head) {
+		edge_opening_free(p->opening);
+		call->keeps_alive = false;
+		put_head(call);
+		end_stream(call);
+		return false;
+	}
+	s->opening = p->opening;
+	(void)edge_session_move(s, EDGE_EVENT_OPEN);
+	return true;
+}
+
+/* What is known from the request, after the first time. */
+static void
+read_again(struct edge_call *call, struct parameters *p)
+{
+	struct edge_opening *scratch = edge_opening_new(&call->rq->client->subscriber);
+
+	p->opening = scratch;
+	read_parameters(call, p);
+	edge_opening_free(scratch);
+	p->opening = call->session->opening;
+}
+
+enum command_result
+edge_sse(struct edge_call *call)
+{
+	struct edge_session *s = call->session;
+	struct parameters p = {.format = FORMAT_DEFAULT};
+
+	if (s->state == EDGE_REQUESTS) {
+		if (!edge_call_log_in(call) || !begin_opening(call, &p))
+			return COMMAND_DONE;
+	} else {
+		read_again(call, &p);
+	}
+	if (call->rq->server->lame_duck->state != LAME_DUCK_NOT)
+		return refuse_for_now(call, p.is_strict, "the server is shutting down");
+	if (!edge_opening_step(s->opening, call->rq)) {
+		call->rq->client->pending->progress = 1;
+		return COMMAND_AGAIN;
+	}
+	/* Rules may have changed while it waited. */
+	if (!check_rights(call, s->opening)) {
+		edge_opening_free(s->opening);
+		s->opening = NULL;
+		(void)edge_session_move(s, EDGE_EVENT_REFUSE);
+		return COMMAND_DONE;
+	}
+	return open_stream(call, &p);
+}
+
+enum command_result
+edge_sse_channel(struct edge_call *call)
+{
+	return edge_sse(call);
+}
