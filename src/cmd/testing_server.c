@@ -15,6 +15,7 @@
 #include "cmd/table.h"
 #include "pubsub/outbox.h"
 #include "server/dispatch.h"
+#include "server/door.h"
 #include "server/io.h"
 #include "server/journal.h"
 #include "server/lame_duck.h"
@@ -293,11 +294,25 @@ test_open_from(const struct server_peer *peer)
 	return conn;
 }
 
+static const struct server_peer loopback = {
+    .address = "127.0.0.1:5000", .local_address = "127.0.0.1:6379", .is_loopback = true};
+
 struct test_conn *
 test_open(void)
 {
-	return test_open_from(&(struct server_peer){
-	    .address = "127.0.0.1:5000", .local_address = "127.0.0.1:6379", .is_loopback = true});
+	return test_open_from(&loopback);
+}
+
+struct test_conn *
+test_open_door(const struct server_peer *peer, struct door *door)
+{
+	struct test_conn *conn = xcalloc(1, sizeof(*conn));
+
+	conn->next = conns;
+	conns = conn;
+	conn->client = server_open_door(
+	    test_server, conn, peer != NULL ? peer : &loopback, door, peer != NULL);
+	return conn;
 }
 
 void
@@ -319,7 +334,11 @@ hand_over(struct test_conn *conn)
 {
 	conn->resumed = 0;
 	(void)clock_mono_us(); /* as net does */
-	conn->later = server_request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
+	if (conn->row != NULL)
+		conn->later = server_door_request(
+				  conn->client, conn->row, conn->args, conn->argc) != REQUEST_NEXT;
+	else
+		conn->later = server_request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
 	return !conn->later;
 }
 

@@ -23,7 +23,8 @@ struct test_conn {
 	bool finished;
 	bool unauthenticated;
 	bool subscriber;
-	const char *killed; /* the reason, or NULL */
+	const char *killed;        /* the reason, or NULL */
+	const struct command *row; /* of its requests, if it has a door */
 	struct test_conn *next;
 };
 
@@ -40,6 +41,9 @@ void test_teardown(void); /* closes all connections and checks that nothing is l
 
 struct test_conn *test_open(void);
 struct test_conn *test_open_from(const struct server_peer *peer);
+
+/* A client with a door; peer NULL: on loopback, and protected mode does not apply to it. */
+struct test_conn *test_open_door(const struct server_peer *peer, struct door *door);
 void test_close(struct test_conn *conn);
 
 /* Sends words separated by spaces; "" is an empty argument. False if the request has to wait. */

@@ -25,6 +25,7 @@
 struct acl_user;
 struct client_peer;
 struct command;
+struct door;
 struct hash_map;
 struct held;
 struct server;
@@ -50,7 +51,7 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR, PRESENCE JOIN, RESUME, PRESUME.
+ * MONITOR, PRESENCE JOIN, RESUME, PRESUME. A client with a door has one as long as it exists.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -68,6 +69,7 @@ struct session {
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
 	struct hash_map *armed[SESSION_ARMED_KINDS]; /* owned: see armed.h; NULL: none */
 	size_t armed_bytes;                          /* their memory, estimated */
+	struct door *door;                           /* borrowed, see door.h; NULL: RESP */
 };
 
 struct client {
@@ -154,6 +156,13 @@ static inline struct transaction *
 client_transaction(const struct client *c)
 {
 	return c->session != NULL ? c->session->transaction : NULL;
+}
+
+/* NULL: it speaks RESP. See door.h. */
+static inline struct door *
+client_door(const struct client *c)
+{
+	return c->session != NULL ? c->session->door : NULL;
 }
 
 /* "" if it has none. */

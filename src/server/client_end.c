@@ -2,6 +2,7 @@
 
 #include "server/client_end.h"
 
+#include "base/buffer.h"
 #include "server/client.h"
 #include "server/clients.h"
 #include "server/io.h"
@@ -46,4 +47,17 @@ void
 client_refuse(struct client *c)
 {
 	(void)finish(c, CLIENT_EVENT_REFUSE);
+}
+
+void
+client_say_farewell(struct client *c, enum door_end why)
+{
+	struct door *door = client_door(c);
+	struct buffer farewell = {0};
+
+	if (door == NULL)
+		return;
+	door->ops->ending(c, why, &farewell);
+	client_send_reply(c, buffer_slice(&farewell));
+	buffer_release(&farewell);
 }

@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "server/door.h"
+
 /* The end of a client's connection, as the server decides it. */
 struct client;
 
@@ -17,5 +19,8 @@ bool client_part(struct client *c) __attribute__((warn_unused_result));
 
 /* The same, of a client that was not admitted. */
 void client_refuse(struct client *c);
+
+/* Queues what the door of the client tells its peer about the end; nothing if it has no door. */
+void client_say_farewell(struct client *c, enum door_end why);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "server/client.h"
+#include "server/door.h"
 
 struct session *
 session_of(struct client *c)
@@ -21,7 +22,7 @@ is_used(const struct client *c)
 	return s->transaction != NULL || s->watch.keys != NULL || s->name != NULL ||
 	       s->lib_name != NULL || s->lib_version != NULL || s->chosen != 0 ||
 	       s->soft_since_us != 0 || c->is_monitor || s->presence.count > 0 ||
-	       s->armed[HUB_CHANNEL] != NULL || s->armed[HUB_PATTERN] != NULL;
+	       s->armed[HUB_CHANNEL] != NULL || s->armed[HUB_PATTERN] != NULL || s->door != NULL;
 }
 
 void
@@ -33,6 +34,14 @@ session_trim(struct client *c)
 	c->session = NULL;
 }
 
+/* Proto 3: what is sent between the replies is for the door to decide, not a mode of the client. */
+void
+client_set_door(struct client *c, struct door *door)
+{
+	session_of(c)->door = door;
+	client_set_proto(c, 3);
+}
+
 void
 session_drop(struct client *c)
 {
@@ -40,6 +49,8 @@ session_drop(struct client *c)
 
 	if (s == NULL)
 		return;
+	if (s->door != NULL)
+		s->door->ops->freed(c);
 	xfree(s->name);
 	xfree(s->lib_name);
 	xfree(s->lib_version);

@@ -16,12 +16,14 @@
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/blocked.h"
+#include "server/call_record.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_limits.h"
 #include "server/client_peer.h"
 #include "server/clients.h"
 #include "server/command.h"
+#include "server/door.h"
 #include "server/evict.h"
 #include "server/held.h"
 #include "server/io.h"
@@ -31,7 +33,6 @@
 #include "server/propagation.h"
 #include "server/request.h"
 #include "server/server_config.h"
-#include "server/slowlog.h"
 #include "server/statistics.h"
 #include "server/transaction.h"
 #include "server/wait.h"
@@ -43,6 +44,10 @@
 
 /* Memory kept for the next reply. */
 #define REPLY_KEEP_BYTES 65536
+
+/* What the row of a door's request may have: the other flags are for RESP and for keys. */
+#define DOOR_FLAGS                                                                                 \
+	(CMD_WRITE | CMD_READONLY | CMD_PUBSUB | CMD_ADMIN | CMD_MAY_REPLICATE | CMD_SKIP_SLOWLOG)
 
 /* The length of s up to a NUL, at most max: the part that "%s" would show. */
 static int
@@ -235,45 +240,20 @@ advance_reply_mode(struct client *c)
 }
 
 static void
-note_slow(struct request *rq, uint64_t duration_us)
-{
-	const struct server_config *config = rq->server->config;
-	struct slice shown[SLOWLOG_ARGS_MAX];
-	size_t i;
-
-	if (config->slowlog_slower_than_us < 0 || config->slowlog_max_len == 0 ||
-	    duration_us < (uint64_t)config->slowlog_slower_than_us ||
-	    (rq->command->flags & CMD_SKIP_SLOWLOG) != 0)
-		return;
-	for (i = 0; i < rq->argc && i < SLOWLOG_ARGS_MAX; i++)
-		shown[i] = request_shown_arg(rq, i);
-	slowlog_add(rq->server->slowlog, config->slowlog_max_len, clock_wall_us() / 1000000,
-	    duration_us, shown, rq->argc, client_peer_address(rq->client->peer),
-	    client_name(rq->client));
-}
-
-static void
-count_call(struct request *rq, uint64_t duration_us)
-{
-	struct server *server = rq->server;
-	struct command_stats *stats =
-	    &server->statistics->commands[command_index(rq->server->commands, rq->command)];
-
-	stats->calls++;
-	stats->usec += duration_us;
-	stats->failed += rq->failed;
-	server->statistics->counters.commands++;
-	if (duration_us > server->statistics->counters.slowest_command_us)
-		server->statistics->counters.slowest_command_us = duration_us;
-}
-
-static void
 note_changes(struct request *rq)
 {
 	if (rq->changes > 0 || rq->logged)
 		propagation_finish(rq);
 	else if ((rq->command->flags & CMD_WRITE) != 0)
 		held_note_no_change(rq->client);
+}
+
+/* Requests of a door are not shown: their arguments are of another protocol, and secrets. */
+static void
+feed_monitors(struct request *rq)
+{
+	if (!TAILQ_EMPTY(rq->server->monitors) && client_door(rq->client) == NULL)
+		monitor_feed(rq->server, rq);
 }
 
 /* The command is done, or continues as a job that will end the request. */
@@ -283,13 +263,11 @@ finish_command(struct request *rq, uint64_t duration_us)
 	struct client *c = rq->client;
 
 	note_changes(rq);
-	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);
 	advance_reply_mode(c);
-	note_slow(rq, duration_us);
-	if (!TAILQ_EMPTY(rq->server->monitors))
-		monitor_feed(rq->server, rq);
+	call_record(rq, duration_us);
+	feed_monitors(rq);
 	client_check_limits(c, rq->now_us);
 	client_request_over(c);
 	return c->pending->job == NULL ? REQUEST_NEXT : wait_begin(c, WAIT_JOB);
@@ -342,9 +320,9 @@ execute(struct request *rq)
 		return wait_begin(c, rq->waits_for);
 	}
 	if (result == COMMAND_BLOCKED) {
+		assert(client_door(c) == NULL);
 		outbox_unmark(&c->subscriber.outbox);
-		if (!TAILQ_EMPTY(rq->server->monitors))
-			monitor_feed(rq->server, rq);
+		feed_monitors(rq);
 		return REQUEST_BLOCKED;
 	}
 	c->pending->running_us += clock_mono_us() - rq->now_us;
@@ -370,10 +348,8 @@ request_execute_queued(struct request *rq)
 	c->pending->exec_reply = NULL;
 	note_changes(rq);
 	duration_us = clock_mono_us() - begun_us;
-	count_call(rq, duration_us);
-	note_slow(rq, duration_us);
-	if (!TAILQ_EMPTY(rq->server->monitors))
-		monitor_feed(rq->server, rq);
+	call_record(rq, duration_us);
+	feed_monitors(rq);
 }
 
 /* Ends a blocked request whose reply exists already. */
@@ -383,11 +359,10 @@ end_blocked(struct request *rq)
 	uint64_t duration_us = clock_mono_us() - rq->now_us;
 
 	note_changes(rq);
-	count_call(rq, duration_us);
 	push_reply(rq);
 	outbox_unmark(&rq->client->subscriber.outbox);
 	advance_reply_mode(rq->client);
-	note_slow(rq, duration_us);
+	call_record(rq, duration_us);
 	client_check_limits(rq->client, rq->now_us);
 }
 
@@ -530,6 +505,24 @@ go_on(struct request *rq)
 	return is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
 }
 
+/* The door has checked what its protocol and its rights demand. */
+static enum request_verdict
+begin_of_door(struct request *rq)
+{
+	struct client *c = rq->client;
+
+	if (c->user->deleted) {
+		client_kill(c, "its user was deleted");
+		client_request_over(c);
+		return REQUEST_NEXT;
+	}
+	if (is_paused(rq))
+		return wait_begin(c, WAIT_PAUSE);
+	if (waits_for_disk(rq))
+		return wait_begin(c, WAIT_DISK);
+	return execute(rq);
+}
+
 static enum request_verdict
 take_request(struct client *c, struct request *rq)
 {
@@ -547,21 +540,25 @@ take_request(struct client *c, struct request *rq)
 	rq->now_us = clock_recent_us();
 	rq->command = p->running;
 	c->active_us = rq->now_us;
-	return rq->command != NULL ? go_on(rq) : begin(rq);
+	if (rq->command != NULL)
+		return go_on(rq);
+	rq->command = p->of_door;
+	return rq->command != NULL ? begin_of_door(rq) : begin(rq);
 }
 
-enum request_verdict
-server_request(struct client *c, const struct slice *args, size_t count)
+/* of_door: the row of a door's request; NULL: the command is in the table. */
+static enum request_verdict
+serve(struct client *c, const struct command *of_door, const struct slice *args, size_t count)
 {
 	struct server *server = c->server;
 	enum request_verdict verdict;
 	struct request rq = {.server = server, .client = c, .argv = args, .argc = count};
 
-	assert(count > 0);
 	if (!client_is_open(c))
 		return REQUEST_NEXT;
 	pending_begin(c);
 	c->pending->is_executed = true;
+	c->pending->of_door = of_door;
 	verdict = take_request(c, &rq);
 	c->pending->is_executed = false;
 	if (verdict == REQUEST_NEXT)
@@ -569,6 +566,21 @@ server_request(struct client *c, const struct slice *args, size_t count)
 	if (!TAILQ_EMPTY(&server->blocked->ready))
 		blocked_serve(server);
 	return verdict;
+}
+
+enum request_verdict
+server_request(struct client *c, const struct slice *args, size_t count)
+{
+	assert(count > 0 && client_door(c) == NULL);
+	return serve(c, NULL, args, count);
+}
+
+enum request_verdict
+server_door_request(
+    struct client *c, const struct command *command, const struct slice *args, size_t count)
+{
+	assert(client_door(c) != NULL && (command->flags & ~(uint32_t)DOOR_FLAGS) == 0);
+	return serve(c, command, args, count);
 }
 
 void

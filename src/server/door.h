@@ -28,18 +28,21 @@ enum door_end {
 	DOOR_END_KICKED,   /* an administrator closed it: CLIENT KILL */
 	DOOR_END_DENIED,   /* its user was deleted, or may not have its subscriptions any more */
 	DOOR_END_SHUTDOWN, /* the daemon ends, or a successor takes over */
+	/* Before its first request: */
+	DOOR_END_REFUSED_FULL,      /* maxclients, or limit:connections of its user */
+	DOOR_END_REFUSED_PROTECTED, /* protected mode */
 };
-#define DOOR_ENDS (DOOR_END_SHUTDOWN + 1)
+#define DOOR_ENDS (DOOR_END_REFUSED_PROTECTED + 1)
 
 struct door_ops {
 	const char *name; /* a word for CLIENT LIST and log lines: "http" */
 	/*
 	 * The client ends: appends what the peer must be told, which may be nothing. Whatever
-	 * messages were queued and not begun have been dropped, except for DOOR_END_SHUTDOWN, before
-	 * which they are sent.
+	 * messages were queued and not begun have been dropped, except for DOOR_END_SHUTDOWN,
+	 * before which they are sent.
 	 */
 	void (*ending)(struct client *c, enum door_end why, struct buffer *farewell);
-	/* The client is freed, and with it the door. */
+	/* The client is freed, and with it the door. It has no user and no outbox any more. */
 	void (*freed)(struct client *c);
 };
 
@@ -48,17 +51,19 @@ struct door {
 	const struct door_ops *ops;
 };
 
-/* Gives a new client its door, before its first request. Borrows door until ops->freed(). */
+/*
+ * Gives a new client its door, before its first request: server_open_door() does it. Borrows door
+ * until ops->freed(). client_door() in client.h returns it.
+ */
 void client_set_door(struct client *c, struct door *door);
-
-/* NULL: it speaks RESP. */
-struct door *client_door(const struct client *c);
 
 /*
  * Executes a request as a command of that row, which is not in the command table: its flags say
- * when it has to wait (CMD_WRITE, CMD_MAY_REPLICATE, CMD_PUBSUB), its handler gets args as argv.
- * Rights are not checked, arity is not, and no monitor and no slow log shows the arguments, which
- * may have secrets. Borrows args for the call; command is static.
+ * when it has to wait (CMD_WRITE, CMD_MAY_REPLICATE, CMD_PUBSUB, CMD_ADMIN), its handler gets args
+ * as argv and never returns COMMAND_BLOCKED. Of the other flags only CMD_READONLY and
+ * CMD_SKIP_SLOWLOG are allowed. Rights are not checked, arity is not, and no monitor and no slow
+ * log shows the arguments, which may have secrets: the slow log shows the row's name. Borrows args
+ * for the call; command is static.
  */
 enum request_verdict server_door_request(struct client *c, const struct command *command,
     const struct slice *args, size_t count) __attribute__((warn_unused_result));

@@ -34,6 +34,7 @@
 #include "server/command.h"
 #include "server/disk.h"
 #include "server/dispatch.h"
+#include "server/door.h"
 #include "server/evict.h"
 #include "server/held.h"
 #include "server/history_epoch.h"
@@ -291,24 +292,24 @@ server_channel_lines(const struct server *server)
 	return hub_channel_lines(server->hub);
 }
 
-/* The reason to refuse the peer, as an error reply; NULL: none. */
-static const char *
-refusal(struct server *server, const struct server_peer *peer)
+enum refusal { REFUSED_NOT, REFUSED_FULL, REFUSED_PROTECTED };
+
+/* user: whose connection it would be at first; NULL: nobody's, because it has to log in. */
+static enum refusal
+refusal(struct server *server, const struct server_peer *peer, const struct acl_user *user,
+    bool is_protected)
 {
-	if (server->clients->count >= server->config->maxclients) {
+	if (server->clients->count >= server->config->maxclients ||
+	    (user != NULL && access_is_full(user))) {
 		server->statistics->counters.rejected_connections++;
-		return too_many_clients;
+		return REFUSED_FULL;
 	}
-	if (access_is_full(server->access->default_user) && !access_needs_auth(server)) {
-		server->statistics->counters.rejected_connections++;
-		return too_many_clients;
-	}
-	if (server->config->protected_mode && !server_has_password(server) && !peer->is_loopback &&
-	    !peer->is_unix) {
+	if (is_protected && server->config->protected_mode && !server_has_password(server) &&
+	    !peer->is_loopback && !peer->is_unix) {
 		server->statistics->counters.denied_connections++;
-		return protected_mode;
+		return REFUSED_PROTECTED;
 	}
-	return NULL;
+	return REFUSED_NOT;
 }
 
 static void
@@ -322,28 +323,67 @@ push_error(struct client *c, const char *text)
 	buffer_release(&reply);
 }
 
+static void
+refuse(struct client *c, enum refusal why)
+{
+	struct server *server = c->server;
+	char label[160];
+
+	if (rate_limit_take(server->log_limit, clock_mono_us()))
+		log_notice("refusing client %s: %s", client_label(c, label, sizeof(label)),
+		    why == REFUSED_FULL ? "maxclients" : "protected mode");
+	if (client_door(c) != NULL)
+		client_say_farewell(
+		    c, why == REFUSED_FULL ? DOOR_END_REFUSED_FULL : DOOR_END_REFUSED_PROTECTED);
+	else
+		push_error(c, why == REFUSED_FULL ? too_many_clients : protected_mode);
+	client_refuse(c);
+}
+
+static void
+admit(struct client *c)
+{
+	struct clients *clients = c->server->clients;
+
+	TAILQ_INSERT_TAIL(&clients->open, c, all);
+	hash_map_set(clients->by_id, (struct slice){(const char *)&c->id, sizeof(c->id)}, c);
+	clients->count++;
+	access_count(c, true);
+}
+
 struct client *
 server_open(struct server *server, void *conn, const struct server_peer *peer)
 {
-	const char *error = refusal(server, peer);
+	struct acl_user *user = access_needs_auth(server) ? NULL : server->access->default_user;
+	enum refusal why = refusal(server, peer, user, true);
 	struct client *c = client_new(server, conn, peer);
-	char label[160];
 
-	if (error != NULL) {
-		if (rate_limit_take(server->log_limit, clock_mono_us()))
-			log_notice("refusing client %s: %s", client_label(c, label, sizeof(label)),
-			    error == protected_mode ? "protected mode" : "maxclients");
-		push_error(c, error);
-		client_refuse(c);
+	if (why != REFUSED_NOT) {
+		refuse(c, why);
 		return c;
 	}
-	TAILQ_INSERT_TAIL(&server->clients->open, c, all);
-	hash_map_set(
-	    server->clients->by_id, (struct slice){(const char *)&c->id, sizeof(c->id)}, c);
-	server->clients->count++;
-	access_count(c, true);
+	admit(c);
 	if (access_needs_login(c))
 		server->io->set_unauthenticated(conn, true);
+	return c;
+}
+
+struct client *
+server_open_door(struct server *server, void *conn, const struct server_peer *peer,
+    struct door *door, bool is_protected)
+{
+	struct acl_user *user = server->access->default_user;
+	enum refusal why = refusal(server, peer, user, is_protected);
+	struct client *c = client_new(server, conn, peer);
+
+	client_set_door(c, door);
+	c->authenticated = true; /* the door checks what its requests prove */
+	if (why != REFUSED_NOT) {
+		refuse(c, why);
+		return c;
+	}
+	admit(c);
+	server->io->set_unauthenticated(conn, true);
 	return c;
 }
 
@@ -365,7 +405,8 @@ server_broken(struct client *c, const char *error)
 		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), error);
 	snprintf(text, sizeof(text), "ERR %s", error);
 	job_cancel(c);
-	push_error(c, text);
+	if (client_door(c) == NULL)
+		push_error(c, text);
 	wait_event_of(c, WAIT_EVENT_LEFT);
 	(void)client_state_move(&c->state, CLIENT_EVENT_FINISH); /* net finishes it */
 }

@@ -22,6 +22,7 @@ struct outbox;
 struct server;
 struct client;
 struct command_table;
+struct door;
 
 /*
  * Borrows its arguments. config's values may change at any time; the caller then calls
@@ -44,9 +45,21 @@ const struct channel_lines *server_channel_lines(const struct server *server);
  * io.finish; it is a client all the same until server_closed.
  */
 struct client *server_open(struct server *server, void *conn, const struct server_peer *peer);
+
+/*
+ * The same for a client with a door (door.h), which it borrows until ops->freed(). is_protected:
+ * protected mode applies to it. If the client is refused, ops->ending() is called, before this
+ * function returns. Its connection is unauthenticated for io until the door says otherwise
+ * (io.set_unauthenticated).
+ */
+struct client *server_open_door(struct server *server, void *conn, const struct server_peer *peer,
+    struct door *door, bool is_protected);
+
 struct outbox *server_outbox(struct client *client); /* its queued output */
-void server_broken(
-    struct client *client, const char *error); /* protocol error: the reply is queued */
+
+/* Protocol error: the reply is queued, but not for a client with a door, which has queued its own.
+ */
+void server_broken(struct client *client, const char *error);
 void server_closed(struct client *client, const char *reason);
 
 /*

@@ -109,11 +109,12 @@ join(struct client *c, enum wait_reason reason)
 		time_queue_add(&c->server->waits->logins, c, (int64_t)c->pending->login_at_us);
 }
 
-/* PUBLISH, SPUBLISH, or EXEC with one of them. */
+/* PUBLISH, SPUBLISH, EXEC with one of them, or a door's request that publishes. */
 static bool
 publishes(const struct client *c)
 {
-	const struct command *command = client_last_command(c);
+	const struct command *command =
+	    c->pending->of_door != NULL ? c->pending->of_door : client_last_command(c);
 
 	if ((command->flags & CMD_EXEC) != 0 && client_transaction(c) != NULL)
 		return (client_transaction(c)->flags & CMD_MAY_REPLICATE) != 0;

@@ -35,6 +35,7 @@ pending_end(struct client *c)
 	if (p->look != NULL)
 		xfree(p->look);
 	p->look = NULL;
+	p->of_door = NULL;
 	p->job_ended = p->has_changed = p->has_pushed = p->has_new_state = false;
 	waits->spare = p;
 	c->pending = NULL;

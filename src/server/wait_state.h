@@ -60,6 +60,7 @@ struct pending {
 	struct hub_gather *gather; /* owned; of its PRESUME or PSUBSCRIBE in progress, or NULL */
 	struct job *job;           /* a sliced command in progress */
 	const struct command *running; /* COMMAND_AGAIN: the command in progress, or NULL */
+	const struct command *of_door; /* the request is a door's, of this row; NULL: it is not */
 	size_t progress;               /* used by the handler; 0 when a command begins */
 	size_t checked;                /* the same: what it has done before that */
 	size_t counted;                /* ... and what it has counted of them */
