@@ -248,23 +248,6 @@ edge_opening_step(struct edge_opening *opening, struct request *rq)
 	return judge_all(opening, rq) && gather_all(opening, rq);
 }
 
-static enum hub_result
-subscribe_pattern(struct edge_opening *opening, struct entry *entry)
-{
-	struct subscriber *s = opening->subscriber;
-	const struct hub_matched *matched;
-	uint32_t number;
-	size_t count;
-
-	entry->name.keeps = (hub_options_in_use(s->hub) & CHANNEL_BIT(history_size)) != 0;
-	if (!is_gathered(entry) ||
-	    !hub_gather_find(opening->gather, entry->name.name, &number))
-		return hub_subscribe(s, HUB_PATTERN, entry->name.name);
-	matched = hub_gather_matched(opening->gather, number, &count);
-	return hub_psubscribe_after(
-	    s, entry->name.name, entry->start.after_seq, matched, count);
-}
-
 /* Where a channel begins for which no position was named. */
 static bool
 wants_latest(struct hub *hub, struct slice channel, struct position_since *since)
@@ -278,23 +261,62 @@ wants_latest(struct hub *hub, struct slice channel, struct position_since *since
 	return count > 0;
 }
 
+/* Judges a channel. True: it begins behind *after_seq. */
+static bool
+judge_channel(
+    struct edge_opening *opening, struct entry *entry, uint64_t now_us, uint64_t *after_seq)
+{
+	struct subscriber *s = opening->subscriber;
+	struct position_since since = entry->since;
+	struct hub_resumption resumption;
+
+	entry->name.keeps = hub_keeps(s->hub, entry->name.name);
+	if (!entry->has_since && !wants_latest(s->hub, entry->name.name, &since))
+		return false;
+	resumption = hub_judge(s, entry->name.name, &since, now_us);
+	if (entry->has_since)
+		entry->name.verdict = resumption.verdict;
+	*after_seq = resumption.position.seq;
+	return resumption.verdict == HUB_RESUMED || resumption.verdict == HUB_NEW;
+}
+
+/* The channels that a pattern begins with; false: it begins with new messages. */
+static bool
+matched_of(struct edge_opening *opening, struct entry *entry, const struct hub_matched **matched,
+    size_t *count)
+{
+	uint32_t number;
+
+	entry->name.keeps =
+	    (hub_options_in_use(opening->subscriber->hub) & CHANNEL_BIT(history_size)) != 0;
+	if (!is_gathered(entry) || !hub_gather_find(opening->gather, entry->name.name, &number))
+		return false;
+	*matched = hub_gather_matched(opening->gather, number, count);
+	return true;
+}
+
+static enum hub_result
+subscribe_pattern(struct edge_opening *opening, struct entry *entry)
+{
+	struct subscriber *s = opening->subscriber;
+	const struct hub_matched *matched;
+	size_t count;
+
+	if (!matched_of(opening, entry, &matched, &count))
+		return hub_subscribe(s, HUB_PATTERN, entry->name.name);
+	return hub_psubscribe_after(
+	    s, entry->name.name, entry->start.after_seq, matched, count);
+}
+
 static enum hub_result
 subscribe_channel(struct edge_opening *opening, struct entry *entry, uint64_t now_us)
 {
 	struct subscriber *s = opening->subscriber;
-	struct slice name = entry->name.name;
-	struct hub_resumption resumption;
-	struct position_since since = entry->since;
+	uint64_t after_seq;
 
-	entry->name.keeps = hub_keeps(s->hub, name);
-	if (!entry->has_since && !wants_latest(s->hub, name, &since))
-		return hub_subscribe(s, HUB_CHANNEL, name);
-	resumption = hub_judge(s, name, &since, now_us);
-	if (entry->has_since)
-		entry->name.verdict = resumption.verdict;
-	if (resumption.verdict != HUB_RESUMED && resumption.verdict != HUB_NEW)
-		return hub_subscribe(s, HUB_CHANNEL, name);
-	return hub_subscribe_after(s, name, resumption.position.seq, now_us);
+	if (!judge_channel(opening, entry, now_us, &after_seq))
+		return hub_subscribe(s, HUB_CHANNEL, entry->name.name);
+	return hub_subscribe_after(s, entry->name.name, after_seq, now_us);
 }
 
 static void
@@ -325,4 +347,133 @@ edge_opening_subscribe(
 		}
 	}
 	return HUB_OK;
+}
+
+enum hub_result
+edge_opening_subscribe_live(struct edge_opening *opening)
+{
+	for (size_t i = 0; i < opening->count; i++) {
+		const struct edge_name *name = &opening->entries[i].name;
+		enum hub_result result = hub_subscribe(opening->subscriber,
+		    name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
+
+		if (result != HUB_OK) {
+			unsubscribe(opening, i);
+			return result;
+		}
+	}
+	return HUB_OK;
+}
+
+/* A ring whose messages are read, and what they are received through. */
+struct source {
+	const struct edge_name *name;
+	struct slice channel;
+};
+
+struct reading {
+	struct ring_merge merge;
+	struct ring_merge_entry *entries;
+	struct source *sources;
+	size_t count, room;
+};
+
+static void
+add_source(struct reading *r, const struct edge_name *name, struct slice channel,
+    const struct ring *ring, uint64_t after_seq)
+{
+	if (ring == NULL)
+		return;
+	r->sources[r->count] = (struct source){name, channel};
+	ring_merge_add(&r->merge, ring, after_seq, r->count++);
+}
+
+/* One pass to count the rings, for the memory, and one to add them. */
+static size_t
+most_sources(struct edge_opening *opening)
+{
+	const struct hub_matched *matched;
+	size_t sum = 0, count;
+
+	for (size_t i = 0; i < opening->count; i++) {
+		if (!opening->entries[i].name.is_pattern)
+			sum++;
+		else if (matched_of(opening, &opening->entries[i], &matched, &count))
+			sum += count;
+	}
+	return sum;
+}
+
+static void
+add_sources(
+    struct edge_opening *opening, struct entry *entry, uint64_t now_us, struct reading *r)
+{
+	struct hub *hub = opening->subscriber->hub;
+	const struct hub_matched *matched;
+	uint64_t after_seq;
+	size_t count;
+
+	if (!entry->name.is_pattern) {
+		if (judge_channel(opening, entry, now_us, &after_seq))
+			add_source(r, &entry->name, entry->name.name,
+			    hub_ring(hub, entry->name.name, now_us), after_seq);
+		return;
+	}
+	if (!matched_of(opening, entry, &matched, &count))
+		return;
+	for (size_t i = 0; i < count; i++)
+		add_source(r, &entry->name, topic_name(matched[i].topic),
+		    history_peek(hub_history(hub), matched[i].topic->ring),
+		    matched[i].after_seq);
+}
+
+static bool
+put_all(struct edge_opening *opening, struct reading *r,
+    bool (*put)(void *arg, const struct hub_message *message), void *arg)
+{
+	uint64_t epoch = history_position(hub_history(opening->subscriber->hub)).epoch;
+	struct ring_message m;
+	size_t tag;
+
+	while (ring_merge_next(&r->merge, &m, &tag)) {
+		const struct source *source = &r->sources[tag];
+		struct hub_message message = {
+		    .kind = source->name->is_pattern ? HUB_PATTERN : HUB_CHANNEL,
+		    .pattern = source->name->is_pattern ? source->name->name : (struct slice){0},
+		    .channel = source->channel,
+		    .payload = m.payload,
+		    .position = {epoch, m.seq},
+		};
+
+		if (!put(arg, &message))
+			return false;
+	}
+	return true;
+}
+
+bool
+edge_opening_read(struct edge_opening *opening, uint64_t now_us,
+    bool (*put)(void *arg, const struct hub_message *message), void *arg)
+{
+	struct reading r = {.room = most_sources(opening)};
+	bool ok;
+
+	r.entries = xmalloc((r.room + 1) * sizeof(*r.entries));
+	r.sources = xmalloc((r.room + 1) * sizeof(*r.sources));
+	ring_merge_init(&r.merge, r.entries);
+	for (size_t i = 0; i < opening->count; i++)
+		add_sources(opening, &opening->entries[i], now_us, &r);
+	ok = put_all(opening, &r, put, arg);
+	for (size_t i = 0; i < opening->count; i++)
+		ok = ok && opening->entries[i].name.verdict != HUB_LOST;
+	xfree(r.entries);
+	xfree(r.sources);
+	return ok;
+}
+
+void
+edge_opening_drop(struct edge_opening **opening)
+{
+	edge_opening_free(*opening);
+	*opening = NULL;
 }

@@ -52,4 +52,21 @@ bool edge_opening_step(struct edge_opening *opening, struct request *rq)
 enum hub_result edge_opening_subscribe(struct edge_opening *opening, uint64_t now_us,
     const struct edge_name **failed) __attribute__((warn_unused_result));
 
+/*
+ * For a subscriber that gets its missed messages otherwise: after edge_opening_step(), in the same
+ * turn, calls put() for each of them, in the order of seq, until it returns false. False: it did,
+ * or a name has HUB_LOST.
+ */
+struct hub_message;
+bool edge_opening_read(struct edge_opening *opening, uint64_t now_us,
+    bool (*put)(void *arg, const struct hub_message *message), void *arg)
+    __attribute__((warn_unused_result));
+
+/* As edge_opening_subscribe(), but for messages from now on only. */
+enum hub_result edge_opening_subscribe_live(struct edge_opening *opening)
+    __attribute__((warn_unused_result));
+
+/* Frees *opening, which is NULL afterwards. */
+void edge_opening_drop(struct edge_opening **opening);
+
 #endif

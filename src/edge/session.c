@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "edge/leases.h"
 #include "edge/opening.h"
 #include "server/client.h"
 #include "token/grant.h"
@@ -78,10 +79,20 @@ speaks_us(const struct edge_session *s)
 	}
 }
 
+static uint64_t
+lease_us(const struct edge_session *s)
+{
+	struct slice shown;
+	uint64_t ends_us = 0;
+
+	(void)edge_lease_first(s->leases, &shown, &ends_us);
+	return ends_us;
+}
+
 void
 edge_session_schedule(struct edge_session *s)
 {
-	uint64_t due_us = earlier(speaks_us(s), earlier(s->expires_us, s->ends_us));
+	uint64_t due_us = earlier(earlier(speaks_us(s), lease_us(s)), earlier(s->expires_us, s->ends_us));
 	struct time_queue *queue = &s->edge->due;
 
 	if (s->state == EDGE_REQUESTS || s->state == EDGE_OPENING || s->state == EDGE_ENDED) {
@@ -94,9 +105,8 @@ edge_session_schedule(struct edge_session *s)
 		time_queue_change(queue, s->place, (int64_t)due_us);
 }
 
-/* Monotonic; 0 if the token has no end. A token that has ended gives the time now. */
-static uint64_t
-end_of(const struct edge *edge, const struct token_grant *grant)
+uint64_t
+edge_session_end_of(const struct edge *edge, const struct token_grant *grant)
 {
 	uint64_t wall_s = edge->io.wall_s(edge->io.arg), now_us = clock_recent_us(), left_s;
 
@@ -115,7 +125,7 @@ edge_session_set_grant(struct edge_session *s, struct token_grant *grant)
 		token_grant_ref(grant);
 	token_grant_unref(s->grant);
 	s->grant = grant;
-	s->expires_us = end_of(s->edge, grant);
+	s->expires_us = edge_session_end_of(s->edge, grant);
 }
 
 void
@@ -136,6 +146,7 @@ freed(struct client *c)
 
 	(void)edge_session_move(s, EDGE_EVENT_END);
 	edge_opening_free(s->opening);
+	edge_leases_free(s->leases);
 	token_grant_unref(s->grant);
 	xfree(s);
 }

@@ -21,6 +21,7 @@
  */
 struct buffer;
 struct client;
+struct edge_leases;
 struct edge_opening;
 struct server;
 struct token_grant;
@@ -46,6 +47,7 @@ struct edge_session {
 	struct token_grant *grant;    /* a reference; NULL: no token */
 	struct edge_opening *opening; /* owned: a stream that begins, or subscriptions of a
 					 WebSocket; or NULL */
+	struct edge_leases *leases;   /* owned: subscriptions with a token of their own, or NULL */
 	uint64_t spoke_us;            /* the last heartbeat, ping or other output; EDGE_JOINING:
 					 since when */
 	uint64_t expires_us;          /* when its token ends, monotonic; 0: never */
@@ -72,6 +74,9 @@ void edge_session_schedule(struct edge_session *s);
 
 /* Changes its grant, and when it ends; takes a reference. grant may be NULL. */
 void edge_session_set_grant(struct edge_session *s, struct token_grant *grant);
+
+/* When a session with this grant ends, monotonic; 0: never. It is in the future, or now. */
+uint64_t edge_session_end_of(const struct edge *edge, const struct token_grant *grant);
 
 /* Its time of edge-max-age begins. */
 void edge_session_begin_age(struct edge_session *s, uint64_t now_us);

@@ -1,0 +1,347 @@
+#include "config.h"
+
+#include "edge/commands.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "edge/session.h"
+#include "edge/socket.h"
+#include "http/ws_frame.h"
+#include "json/writer.h"
+#include "server/client.h"
+#include "server/client_end.h"
+#include "server/request.h"
+
+static const struct method {
+	const char *name;
+	enum edge_outcome (*run)(struct edge_command *command);
+	bool before_connect;
+} methods[] = {
+    {"connect", edge_connect, true},
+    {"subscribe", edge_subscribe, false},
+    {"unsubscribe", edge_unsubscribe, false},
+    {"publish", edge_ws_publish, false},
+    {"refresh", edge_refresh, false},
+    {"sub_refresh", edge_sub_refresh, false},
+    {"history", edge_history, false},
+    {"presence", edge_presence, false},
+    {"presence_stats", edge_presence_stats, false},
+};
+
+#define METHODS (sizeof(methods) / sizeof(methods[0]))
+
+static const struct {
+	enum edge_error code;
+	const char *text;
+	bool is_temporary;
+} errors[] = {
+    {EDGE_ERROR_INTERNAL, "internal server error", true},
+    {EDGE_ERROR_UNAUTHORIZED, "unauthorized", false},
+    {EDGE_ERROR_PERMISSION, "permission denied", false},
+    {EDGE_ERROR_METHOD, "method not found", false},
+    {EDGE_ERROR_ALREADY, "already subscribed", false},
+    {EDGE_ERROR_LIMIT, "limit exceeded", false},
+    {EDGE_ERROR_BAD_REQUEST, "bad request", false},
+    {EDGE_ERROR_NOT_AVAILABLE, "not available", false},
+    {EDGE_ERROR_EXPIRED, "token expired", false},
+    {EDGE_ERROR_TOO_MANY, "too many requests", true},
+    {EDGE_ERROR_POSITION, "unrecoverable position", false},
+};
+
+enum edge_outcome
+edge_fail(struct edge_command *command, enum edge_error error)
+{
+	command->error = error;
+	return EDGE_FAILED;
+}
+
+/* What the replies of request_error() begin with. */
+static const struct {
+	const char *prefix;
+	enum edge_error error;
+} refusals[] = {
+    {"-NOPERM ", EDGE_ERROR_PERMISSION},
+    {"-ERR max publish rate of this ", EDGE_ERROR_TOO_MANY},
+    {"-ERR message too long ", EDGE_ERROR_LIMIT},
+    {"-ERR max number of ", EDGE_ERROR_LIMIT},
+    {"-READONLY ", EDGE_ERROR_INTERNAL},
+    {"-OOM ", EDGE_ERROR_INTERNAL},
+};
+
+enum edge_outcome
+edge_fail_refused(struct edge_command *command, size_t reply_len)
+{
+	struct buffer *reply = command->rq->reply;
+	struct slice text = {reply->ptr + reply_len, reply->len - reply_len};
+
+	command->error = EDGE_ERROR_BAD_REQUEST;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		size_t len = strlen(refusals[i].prefix);
+
+		if (text.len >= len && memcmp(text.ptr, refusals[i].prefix, len) == 0)
+			command->error = refusals[i].error;
+	}
+	reply->len = reply_len;
+	command->rq->failed = false;
+	return EDGE_FAILED;
+}
+
+enum edge_outcome
+edge_close(struct edge_command *command, unsigned code)
+{
+	struct edge_session *s = command->session;
+
+	if (edge_session_move(s, EDGE_EVENT_END)) {
+		ws_put_close(command->rq->reply, code, slice_of(edge_close_text(code)));
+		client_finish(s->client);
+	}
+	return EDGE_CLOSED;
+}
+
+void
+edge_commands_refuse(struct edge_session *s, struct request *rq)
+{
+	struct edge_command command = {.session = s, .rq = rq};
+
+	s->edge->figures.broken_frames++;
+	(void)edge_close(&command, EDGE_CLOSE_BAD_REQUEST);
+}
+
+/* False if it is there twice. *found says whether it is there at all. */
+static bool
+find(struct edge_command *command, const char *name, struct json_value *value, bool *found)
+{
+	enum json_found result = JSON_ABSENT;
+
+	if (command->params.type == JSON_OBJECT)
+		result = json_find(command->params, name, value);
+	*found = result == JSON_FOUND && value->type != JSON_NULL;
+	return result != JSON_DUPLICATE;
+}
+
+bool
+edge_get_string(struct edge_command *command, const char *name, struct slice *out)
+{
+	struct json_value value;
+	bool found;
+
+	if (!find(command, name, &value, &found))
+		return false;
+	return !found || json_get_string(value, &command->room, out);
+}
+
+bool
+edge_get_u64(struct edge_command *command, const char *name, uint64_t *out)
+{
+	struct json_value value;
+	bool found;
+
+	if (!find(command, name, &value, &found))
+		return false;
+	return !found || json_get_u64(value, out);
+}
+
+bool
+edge_get_bool(struct edge_command *command, const char *name, bool *out)
+{
+	struct json_value value;
+	bool found;
+
+	if (!find(command, name, &value, &found))
+		return false;
+	return !found || json_get_bool(value, out);
+}
+
+static void
+put_error(struct edge_command *command, struct buffer *out)
+{
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (errors[i].code != command->error)
+			continue;
+		buffer_appendf(out, "\"error\":{\"code\":%d,\"message\":\"%s\"%s}",
+		    (int)errors[i].code, errors[i].text,
+		    errors[i].is_temporary ? ",\"temporary\":true" : "");
+		return;
+	}
+	assert(!"every error has a text");
+}
+
+static void
+put_reply(struct edge_command *command, const char *method, enum edge_outcome outcome)
+{
+	struct buffer text = {0};
+
+	buffer_appendf(&text, "{\"id\":%" PRIu32 ",", command->id);
+	if (outcome == EDGE_FAILED) {
+		command->session->edge->figures.command_errors++;
+		put_error(command, &text);
+	} else {
+		buffer_appendf(&text, "\"%s\":{", method);
+		buffer_append_slice(&text, buffer_slice(&command->result));
+		buffer_append_str(&text, "}");
+	}
+	buffer_append_str(&text, "}");
+	ws_put_frame(command->rq->reply, WS_TEXT, buffer_slice(&text));
+	buffer_append_slice(command->rq->reply, buffer_slice(&command->after));
+	command->rq->push_len = command->rq->reply->len;
+	buffer_release(&text);
+}
+
+static bool
+take_id(struct edge_command *command, struct json_value object)
+{
+	struct json_value value;
+	uint64_t id = 0;
+
+	switch (json_find(object, "id", &value)) {
+	case JSON_ABSENT:
+		break;
+	case JSON_FOUND:
+		if (json_get_u64(value, &id) && id <= UINT32_MAX)
+			break;
+		return false;
+	default:
+		return false;
+	}
+	command->id = (uint32_t)id;
+	return true;
+}
+
+static enum edge_outcome
+run_method(struct edge_command *command, const struct method *method)
+{
+	struct edge_session *s = command->session;
+
+	if (command->id == 0)
+		return edge_close(command, EDGE_CLOSE_BAD_REQUEST);
+	if (s->state == EDGE_JOINING && !method->before_connect)
+		return edge_close(command, EDGE_CLOSE_BAD_REQUEST);
+	if (command->params.type != JSON_OBJECT)
+		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);
+	return method->run(command);
+}
+
+/* The answer to a ping, which is an empty command. */
+static enum edge_outcome
+take_pong(struct edge_command *command)
+{
+	struct edge_session *s = command->session;
+
+	if (s->awaits_pong) {
+		s->awaits_pong = false;
+		edge_session_schedule(s);
+	}
+	return EDGE_CLOSED;
+}
+
+static bool
+is_empty(struct json_value object)
+{
+	struct json_iterator it = json_members(object);
+	struct json_value name, value;
+
+	return !json_next_member(&it, &name, &value);
+}
+
+/* The method of a command; NULL: unknown. */
+static const struct method *
+method_of(struct edge_command *command, struct json_value object)
+{
+	for (size_t i = 0; i < METHODS; i++)
+		if (json_find(object, methods[i].name, &command->params) == JSON_FOUND)
+			return &methods[i];
+	return NULL;
+}
+
+/* A message that needs no answer: {"send":{...}}. */
+static bool
+is_send(struct json_value object)
+{
+	struct json_value value;
+
+	return json_find(object, "send", &value) == JSON_FOUND;
+}
+
+static enum edge_outcome
+run(struct edge_command *command, struct slice line)
+{
+	const struct method *method;
+	struct json_value object;
+	enum edge_outcome outcome;
+
+	if (!json_parse(line, &object) || object.type != JSON_OBJECT ||
+	    !take_id(command, object))
+		return edge_close(command, EDGE_CLOSE_BAD_REQUEST);
+	if (is_empty(object))
+		return take_pong(command);
+	command->session->edge->figures.commands++;
+	if (is_send(object))
+		return EDGE_CLOSED;
+	method = method_of(command, object);
+	if (method != NULL)
+		outcome = run_method(command, method);
+	else if (command->id == 0)
+		outcome = edge_close(command, EDGE_CLOSE_BAD_REQUEST);
+	else
+		outcome = edge_fail(command, EDGE_ERROR_METHOD);
+	if (outcome == EDGE_DONE || outcome == EDGE_FAILED)
+		put_reply(command, method != NULL ? method->name : "", outcome);
+	return outcome;
+}
+
+static bool
+is_blank(struct slice line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if (line.ptr[i] != ' ' && line.ptr[i] != '\t' && line.ptr[i] != '\r')
+			return false;
+	return true;
+}
+
+static enum edge_outcome
+run_line(struct edge_session *s, struct request *rq, struct slice line)
+{
+	struct edge_command command = {.session = s, .rq = rq};
+	enum edge_outcome outcome;
+
+	if (is_blank(line))
+		return EDGE_CLOSED;
+	/* Decoded strings are not longer than the text, so no slice of the room moves. */
+	(void)buffer_reserve(&command.room, line.len);
+	outcome = run(&command, line);
+	buffer_release(&command.room);
+	buffer_release(&command.result);
+	buffer_release(&command.after);
+	return outcome;
+}
+
+static struct slice
+next_line(struct slice text, size_t at)
+{
+	const char *end = memchr(text.ptr + at, '\n', text.len - at);
+
+	return (struct slice){
+	    text.ptr + at, end != NULL ? (size_t)(end - text.ptr) - at : text.len - at};
+}
+
+enum command_result
+edge_commands_run(struct edge_session *s, struct request *rq, struct slice text)
+{
+	while (s->done < text.len && s->state != EDGE_ENDED) {
+		struct slice line = next_line(text, s->done);
+
+		if (run_line(s, rq, line) == EDGE_WAITS) {
+			rq->client->pending->progress = (size_t)s->done + 1;
+			return COMMAND_AGAIN;
+		}
+		s->done += (uint32_t)line.len + 1;
+		if (s->done < text.len && request_slice_is_over(rq)) {
+			rq->client->pending->progress = (size_t)s->done + 1;
+			return COMMAND_AGAIN;
+		}
+	}
+	s->done = 0;
+	return COMMAND_DONE;
+}

@@ -1,0 +1,26 @@
+#ifndef EDGE_LEASES_H
+#define EDGE_LEASES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* Leases: the subscriptions of a WebSocket that end with a token of their own, and when. There are
+ * at most edge-max-channels. It knows no clock. For this layer only. */
+struct edge_leases;
+
+/* NULL is an empty list in all functions. Copies shown. */
+struct edge_leases *edge_lease_set(
+    struct edge_leases *leases, struct slice shown, uint64_t ends_us);
+struct edge_leases *edge_lease_end(struct edge_leases *leases, struct slice shown);
+
+bool edge_lease_has(const struct edge_leases *leases, struct slice shown);
+
+/* The lease that ends first; false: there is none. Borrows shown. */
+bool edge_lease_first(const struct edge_leases *leases, struct slice *shown, uint64_t *ends_us);
+
+void edge_leases_free(struct edge_leases *leases);
+
+#endif
