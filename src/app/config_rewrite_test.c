@@ -176,6 +176,13 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_LIST:
 		buffer_append_str(&value, random % 2 ? "* ::*" : "");
 		break;
+	case SETTING_ORIGINS:
+		buffer_append_str(&value, random % 2 ? "http://a:1 https://b.example" : "");
+		break;
+	case SETTING_FLAGS:
+		if (random % 2)
+			buffer_append(&value, row->choices, strcspn(row->choices, " "));
+		break;
 	case SETTING_SAVE_RULES:
 		buffer_append_str(&value, random % 2 ? "3600 1 300 100" : "");
 		break;

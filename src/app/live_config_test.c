@@ -86,7 +86,7 @@ START_TEST(what_was_set_holds_and_is_shown)
 
 	ck_assert_str_eq(SET("TIMEOUT", "5", "requirepass", "secret"), "OK");
 	ck_assert_uint_eq(s.server.timeout_s, 5);
-	ck_assert_uint_eq(s.net.idle_timeout_s, 5);
+	ck_assert_uint_eq(s.net.times[SERVICE_RESP].idle_s, 5);
 	ck_assert_str_eq(s.server.requirepass, "secret");
 	interface.each(interface.arg, note_timeout, value);
 	ck_assert_str_eq(value, "5");

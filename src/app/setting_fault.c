@@ -64,6 +64,11 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 		buffer_append_str(
 		    out, "argument must be IPv4 or IPv6 addresses, with or without /BITS");
 		break;
+	case SETTING_BAD_ORIGIN:
+		buffer_append_str(out,
+		    "argument must be * or origins as a browser sends them: scheme://host[:port] "
+		    "in lower case, without a path");
+		break;
 	case SETTING_BAD_LIMIT_COUNT:
 		buffer_append_str(out, "Wrong number of arguments in buffer limit configuration.");
 		break;
@@ -125,6 +130,10 @@ write_allowed(const struct setting *row, struct buffer *out)
 		buffer_append_str(out, "one of ");
 		value_write_choices(row->choices, out);
 		break;
+	case SETTING_FLAGS:
+		buffer_append_str(out, "any of ");
+		value_write_choices(row->choices, out);
+		break;
 	case SETTING_STRING:
 	case SETTING_SECRET:
 		buffer_appendf(out, "%lld to %lld bytes, none of them NUL", (long long)row->min,
@@ -132,6 +141,12 @@ write_allowed(const struct setting *row, struct buffer *out)
 		break;
 	case SETTING_LIST:
 		buffer_appendf(out, "at most %lld words, none of them empty", (long long)row->max);
+		break;
+	case SETTING_ORIGINS:
+		buffer_appendf(out,
+		    "*, or at most %lld origins as a browser sends them: scheme://host[:port] in "
+		    "lower case, without a path",
+		    (long long)row->max);
 		break;
 	case SETTING_NETWORKS:
 		buffer_appendf(out, "at most %lld IPv4 or IPv6 addresses, with or without /BITS",
@@ -220,7 +235,8 @@ setting_explain_fault(const struct setting *row, enum setting_fault fault,
 		return;
 	}
 	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&
-	    row->type != SETTING_NETWORKS && row->type != SETTING_SAVE_RULES) {
+	    row->type != SETTING_ORIGINS && row->type != SETTING_NETWORKS &&
+	    row->type != SETTING_SAVE_RULES) {
 		buffer_appendf(out, "%s takes one value, not %zu", row->name, count);
 	} else {
 		write_given(row, values, count, out);

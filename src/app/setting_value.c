@@ -62,6 +62,49 @@ value_write_choices(const char *choices, struct buffer *out)
 	}
 }
 
+void
+value_write_flags(const char *choices, uint32_t flags, struct buffer *out)
+{
+	struct slice choice;
+	const char *before = "";
+
+	for (uint32_t i = 0; (choice = value_choice(choices, i)).len > 0; i++) {
+		if ((flags >> i & 1) == 0)
+			continue;
+		buffer_append_str(out, before);
+		buffer_append_slice(out, choice);
+		before = " ";
+	}
+}
+
+/* A byte of the scheme, the host or the port of an origin. */
+static bool
+is_of_origin(unsigned char byte, bool in_host)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+	       byte == '.' ||
+	       (in_host ? byte == ':' || byte == '[' || byte == ']' || byte == '_' : byte == '+');
+}
+
+bool
+value_is_origin(struct slice text)
+{
+	static const char separator[] = "://";
+	size_t scheme = 0, host;
+
+	if (slice_is(text, "*"))
+		return true;
+	while (scheme < text.len && is_of_origin((unsigned char)text.ptr[scheme], false))
+		scheme++;
+	host = scheme + sizeof(separator) - 1;
+	if (scheme == 0 || host >= text.len ||
+	    memcmp(text.ptr + scheme, separator, sizeof(separator) - 1) != 0)
+		return false;
+	while (host < text.len && is_of_origin((unsigned char)text.ptr[host], true))
+		host++;
+	return host == text.len && text.ptr[text.len - 1] != ':';
+}
+
 /* True if a word with this byte needs no quotes anywhere in a line, not even at its start. */
 static bool
 is_plain(unsigned char byte)

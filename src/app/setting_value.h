@@ -21,6 +21,13 @@ bool value_parse_choice(const char *choices, struct slice text, uint32_t *out)
 struct slice value_choice(const char *choices, uint32_t index);    /* borrows; empty past the end */
 void value_write_choices(const char *choices, struct buffer *out); /* "a, b, c" */
 
+/* The names of the bits that are set, separated by blanks. */
+void value_write_flags(const char *choices, uint32_t flags, struct buffer *out);
+
+/* "*", or "https://app.example.com:8443": scheme, host and port in lower case, as in the header
+ * Origin of a browser (RFC 6454 6.2). */
+bool value_is_origin(struct slice text);
+
 /* Writes one word, in quotes if the reader would not read it as one word without. */
 void value_write_word(struct slice word, struct buffer *out);
 

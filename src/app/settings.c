@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "app/buffer_limits.h"
 #include "app/config_file.h"
@@ -149,8 +148,8 @@ store_string(struct settings *s, const struct setting *row, char *str)
 static bool
 is_list(const struct setting *row)
 {
-	return row->type == SETTING_LIST || row->type == SETTING_NETWORKS ||
-	       row->type == SETTING_SAVE_RULES;
+	return row->type == SETTING_LIST || row->type == SETTING_ORIGINS ||
+	       row->type == SETTING_NETWORKS || row->type == SETTING_SAVE_RULES;
 }
 
 static const struct setting_list *
@@ -209,6 +208,8 @@ set_list(struct settings *s, const struct setting *row, const struct slice *valu
 			return SETTING_BAD_TEXT;
 		if (row->type == SETTING_NETWORKS && !address_network_parse(values[i], &network))
 			return SETTING_BAD_NETWORK;
+		if (row->type == SETTING_ORIGINS && !value_is_origin(values[i]))
+			return SETTING_BAD_ORIGIN;
 	}
 	if (row->type == SETTING_SAVE_RULES && !are_save_rules(values, count))
 		return SETTING_BAD_SAVE_RULES;
@@ -269,10 +270,26 @@ parse_number(const struct setting *row, struct slice value, int64_t *number)
 }
 
 static enum setting_fault
+set_flags(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
+{
+	uint32_t flags = 0, choice = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!value_parse_choice(row->choices, values[i], &choice))
+			return SETTING_BAD_CHOICE;
+		flags |= UINT32_C(1) << choice;
+	}
+	store_number(s, row, flags);
+	return SETTING_OK;
+}
+
+static enum setting_fault
 set_words(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
 	if (is_list(row))
 		return set_list(s, row, values, count);
+	if (row->type == SETTING_FLAGS)
+		return set_flags(s, row, values, count);
 	return buffer_limits_parse(member_of(s, row), values, count);
 }
 
@@ -310,7 +327,7 @@ settings_set(
 	enum setting_fault fault;
 	int64_t number = 0;
 
-	if (is_list(row) || row->type == SETTING_BUFFER_LIMITS)
+	if (is_list(row) || row->type == SETTING_BUFFER_LIMITS || row->type == SETTING_FLAGS)
 		return count == 1 ? set_joined(s, row, values[0])
 				  : set_words(s, row, values, count);
 	if (row->type == SETTING_USERS)
@@ -416,9 +433,13 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 		setting_channels_write(s->channels, out);
 		break;
 	case SETTING_LIST:
+	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
 		show_list(list_of(s, row), false, out);
+		break;
+	case SETTING_FLAGS:
+		value_write_flags(row->choices, (uint32_t)load_number(s, row), out);
 		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_limits_show(const_member_of(s, row), out);
@@ -463,9 +484,16 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 		value_write_word(slice_of(load_string(s, row)), out);
 		break;
 	case SETTING_LIST:
+	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
 		show_list(list_of(s, row), true, out);
+		break;
+	case SETTING_FLAGS:
+		if (load_number(s, row) == 0)
+			buffer_append_str(out, "\"\"");
+		else
+			settings_show(s, row, out);
 		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_limits_write(const_member_of(s, row), out);
@@ -499,6 +527,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	case SETTING_SECRET:
 		return strcmp(load_string(a, row), load_string(b, row)) == 0;
 	case SETTING_LIST:
+	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
@@ -532,6 +561,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 		store_string(to, row, xstrdup(load_string(from, row)));
 		break;
 	case SETTING_LIST:
+	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
@@ -544,37 +574,4 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 	default:
 		memcpy(member_of(to, row), const_member_of(from, row), row->size);
 	}
-}
-
-void
-settings_derive(struct settings *s)
-{
-	s->net.limits[SERVICE_RESP].arg_bytes = s->server.proto_max_bulk_bytes;
-	s->net.limits[SERVICE_RESP].request_bytes = s->server.query_buffer_bytes;
-	s->net.idle_timeout_s = s->server.timeout_s;
-	s->net_tls.sni = s->tls_sni.items;
-	s->net_tls.sni_count = s->tls_sni.count;
-	s->net.proxy_from_count = 0;
-	for (size_t i = 0; i < s->proxy_from.count && i < NET_PROXY_FROM_MAX; i++)
-		if (address_network_parse(slice_of(s->proxy_from.items[i]),
-			&s->net.proxy_from[s->net.proxy_from_count]))
-			s->net.proxy_from_count++;
-}
-
-struct log_config
-settings_log(const struct settings *s)
-{
-	static const int facilities[] = {LOG_USER, LOG_LOCAL0, LOG_LOCAL1, LOG_LOCAL2, LOG_LOCAL3,
-	    LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7};
-
-	assert(s->syslog_facility < sizeof(facilities) / sizeof(*facilities));
-	return (struct log_config){
-	    .level = s->log_level,
-	    .sink = s->syslog_enabled       ? LOG_TO_SYSLOG
-		    : s->logfile[0] != '\0' ? LOG_TO_FILE
-					    : LOG_TO_STDERR,
-	    .file = s->logfile,
-	    .syslog_ident = s->syslog_ident,
-	    .syslog_facility = facilities[s->syslog_facility],
-	};
 }

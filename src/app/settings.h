@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "edge/config.h"
 #include "net/net.h"
 #include "server/server.h"
 
@@ -21,6 +22,7 @@
 enum setting_type {
 	SETTING_BOOL,
 	SETTING_ENUM,
+	SETTING_FLAGS,
 	SETTING_NUMBER,
 	SETTING_SECONDS,
 	SETTING_MILLISECONDS,
@@ -30,6 +32,7 @@ enum setting_type {
 	SETTING_STRING,
 	SETTING_SECRET,
 	SETTING_LIST,
+	SETTING_ORIGINS,  /* a list of origins of pages, or * */
 	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
 	SETTING_SAVE_RULES, /* a list of seconds and changes */
@@ -46,7 +49,8 @@ enum setting_change {
 struct setting {
 	const char *name;
 	const char *initial; /* the default, as in a file */
-	const char *choices; /* SETTING_ENUM: names separated by blanks; the value is the index */
+	const char *choices; /* SETTING_ENUM, SETTING_FLAGS: names separated by blanks; the value is
+				the index, or has the bit of each index */
 	size_t offset;       /* of its member in struct settings */
 	size_t size;         /* of that member */
 	int64_t min, max;    /* see settings.def */
@@ -64,7 +68,13 @@ struct setting_list {
 };
 
 /* The services of the daemon: how net numbers them. */
-enum { SERVICE_RESP, SERVICES };
+enum {
+	SERVICE_RESP,
+	SERVICE_HTTP,
+	SERVICE_WS,         /* WebSocket: an HTTP connection after its upgrade */
+	SERVICE_WS_DEFLATE, /* ... with compression */
+	SERVICES
+};
 
 /* What is kept on disk. */
 struct disk_settings {
@@ -84,6 +94,20 @@ struct disk_settings {
 	bool history_save;
 };
 
+/* Whose tokens are accepted. Strings are owned. */
+struct token_settings {
+	char *hmac_secret;
+	char *public_key_file;
+	char *jwks_file;
+};
+
+#define SETTINGS_NETWORKS_MAX 64
+
+struct setting_networks {
+	struct address_network items[SETTINGS_NETWORKS_MAX];
+	size_t count;
+};
+
 struct settings {
 	struct server_config server; /* the settings own requirepass */
 	struct net_config net;
@@ -91,6 +115,16 @@ struct settings {
 	struct tls_settings net_tls;
 	struct setting_list tls_sni; /* net_tls.sni is derived from it */
 	int tls_port;
+	int http_port;
+	int https_port;
+	struct setting_list http_bind;
+	struct edge_config edge;             /* the settings own its strings */
+	struct setting_list allowed_origins; /* edge.allowed_origins is derived from it */
+	struct setting_list admin_from;      /* admin_networks are derived from it ... */
+	struct setting_list forwarded_from;  /* ... and these from this */
+	struct setting_networks admin_networks;
+	struct setting_networks forwarded_networks;
+	struct token_settings tokens;
 	struct setting_list proxy_from; /* net.proxy_from is derived from it */
 	char *unixsocket;
 	uint32_t unixsocketperm;
@@ -126,8 +160,9 @@ enum setting_fault {
 	SETTING_BAD_OCTAL,
 	SETTING_BAD_RANGE,
 	SETTING_BAD_LENGTH,
-	SETTING_BAD_TEXT,        /* a NUL inside */
-	SETTING_BAD_NETWORK,     /* not ADDRESS[/BITS] */
+	SETTING_BAD_TEXT,    /* a NUL inside */
+	SETTING_BAD_NETWORK, /* not ADDRESS[/BITS] */
+	SETTING_BAD_ORIGIN,
 	SETTING_BAD_LIMIT_COUNT, /* buffer limits: not groups of four */
 	SETTING_BAD_LIMIT_CLASS, /* ... an unknown class */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is not a number */
@@ -171,6 +206,11 @@ void settings_write(const struct settings *s, const struct setting *row, struct 
 bool settings_equal(const struct settings *a, const struct settings *b, const struct setting *row);
 void settings_assign(
     struct settings *to, const struct settings *from, const struct setting *row); /* copies */
+
+/* Checks what no row can: values that depend on each other. False: error says what is wrong, and
+ * the name of a directive to blame is in *blamed. */
+bool settings_agree(const struct settings *s, const char **blamed, struct buffer *error)
+    __attribute__((warn_unused_result));
 
 /* Sets the derived members; to be called after the last settings_set or settings_assign. */
 void settings_derive(struct settings *s);

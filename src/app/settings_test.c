@@ -366,7 +366,7 @@ START_TEST(members_that_follow_from_others_are_derived)
 	settings_derive(&s);
 	ck_assert_uint_eq(s.net.limits[SERVICE_RESP].arg_bytes, 3 << 20);
 	ck_assert_uint_eq(s.net.limits[SERVICE_RESP].request_bytes, 5 << 20);
-	ck_assert_uint_eq(s.net.idle_timeout_s, 7);
+	ck_assert_uint_eq(s.net.times[SERVICE_RESP].idle_s, 7);
 }
 END_TEST
 

@@ -130,6 +130,22 @@ io_set_expects_output(void *conn, bool expects_output)
 }
 
 static void
+io_switch_protocol(void *conn, enum server_protocol which)
+{
+	switch (which) {
+	case SERVER_PROTOCOL_WS:
+		conn_switch(conn, SERVICE_WS);
+		break;
+	case SERVER_PROTOCOL_WS_DEFLATE:
+		conn_switch(conn, SERVICE_WS_DEFLATE);
+		break;
+	case SERVER_PROTOCOL_NONE:
+		conn_discard_input(conn);
+		break;
+	}
+}
+
+static void
 io_conn_figures(void *conn, struct conn_figures *figures)
 {
 	*figures = conn_figures(conn);
@@ -202,7 +218,10 @@ log_accepted(void *arg)
 	w->log_accepted(w->arg);
 }
 
-static const struct net_service services[SERVICES] = {
+/* HTTP and WebSocket follow with the layers that speak them. */
+enum { SERVED = SERVICE_RESP + 1 };
+
+static const struct net_service services[SERVED] = {
     [SERVICE_RESP] =
 	{
 	    .protocol = &resp_protocol,
@@ -232,6 +251,7 @@ wiring_init(
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
 	    .set_expects_output = io_set_expects_output,
+	    .switch_protocol = io_switch_protocol,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,
@@ -243,7 +263,7 @@ wiring_init(
 	    .arg = w,
 	};
 
-	w->net = net_new(&settings->net, services, SERVICES, &handler, w);
+	w->net = net_new(&settings->net, services, SERVED, &handler, w);
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, cmd_table(), &io, interface);

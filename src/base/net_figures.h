@@ -18,8 +18,9 @@ struct net_figures {
 	uint64_t longest_turn_us; /* work only, not waiting */
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
-	uint64_t tls_handshakes; /* completed handshakes */
-	uint64_t tls_resumed;    /* handshakes among these that resumed a session */
+	uint64_t closed_slow_requests; /* closed because a request took longer than request_s */
+	uint64_t tls_handshakes;       /* completed handshakes */
+	uint64_t tls_resumed;          /* handshakes among these that resumed a session */
 	uint64_t tls_failed;
 	size_t tls_handshaking;
 	int64_t tls_expires; /* Unix time at which the first of all TLS files expires; 0: no TLS */

@@ -99,6 +99,8 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 			address_limits_leave(net->addresses, &peer->key, net->now_us);
 			return;
 		}
+		if (net->services[peer->service].without_client_certificates)
+			tls_request_no_certificate(tls->ssl);
 	}
 	conn = xcalloc(1, sizeof(*conn));
 	conn->net = net;
@@ -282,6 +284,13 @@ conn_switch(struct conn *conn, unsigned service)
 {
 	assert(service < conn->net->service_count && conn->may_switch);
 	conn->service = (uint8_t)service;
+}
+
+void
+conn_discard_input(struct conn *conn)
+{
+	assert(conn->may_switch);
+	conn->discards = true;
 }
 
 void

@@ -131,10 +131,11 @@ struct conn {
 	TAILQ_ENTRY(conn) work;  /* in work_queue */
 	uint64_t read_bytes;
 	uint64_t written_bytes;
-	uint64_t active_us; /* the last byte was read or written */
-	const char *reason; /* why it is closed; NULL: open, or it finished */
-	uint32_t stuck_ms;  /* since when it waits for the peer to take bytes; 0: it does not */
-	uint32_t queued_us; /* since when output waits to be flushed; 0: none waits */
+	uint64_t active_us;  /* the last byte was read or written */
+	const char *reason;  /* why it is closed; NULL: open, or it finished */
+	uint32_t stuck_ms;   /* since when it waits for the peer to take bytes; 0: it does not */
+	uint32_t queued_us;  /* since when output waits to be flushed; 0: none waits */
+	uint32_t partial_ms; /* since when a request is incomplete; 0: none is */
 	struct address_key key;
 	uint8_t state;          /* enum conn_state; changed by conn_become() only */
 	uint8_t output;         /* enum conn_output */
@@ -153,6 +154,7 @@ struct conn {
 	bool asked : 1; /* has sent a complete request */
 	bool is_unix : 1;
 	bool discarded : 1; /* input was discarded: linger */
+	bool discards : 1;  /* further input is discarded, without lingering for it */
 };
 
 /* Idle connections should take little memory. */
@@ -202,7 +204,9 @@ void conn_sweep(struct conn *conn, uint64_t now_us);       /* time limits */
 void conn_check_login(struct conn *conn, uint64_t now_us); /* the time limit for the login */
 void conn_begin_limits(struct conn *conn, const struct net_peer *peer);
 void conn_end_limits(struct conn *conn);
-void conn_has_requested(struct conn *conn);  /* one of its requests was passed to the service */
+void conn_has_requested(struct conn *conn); /* one of its requests was passed to the service */
+/* Its input was handled as far as possible: starts or ends the time limit for its next request. */
+void conn_time_request(struct conn *conn);
 void conn_check_handshakes(struct net *net); /* kills handshakes that are too slow or too many */
 /* Its TLS handshake has ended: lets waiting connections begin theirs. */
 void conn_handshake_over(struct conn *conn);
@@ -219,6 +223,8 @@ void conn_flush_move(struct conn *conn, enum conn_flush queue); /* from its pres
 void conn_process(struct conn *conn);    /* handles a share of its requests */
 void conn_drop_input(struct conn *conn); /* answers no more requests */
 void conn_release_parser(struct conn *conn);
+/* True if it reads, and waits for the rest of a request. */
+bool conn_has_partial_request(const struct conn *conn);
 size_t conn_input_bytes(const struct conn *conn);
 size_t conn_input_room_bytes(const struct conn *conn);
 void conn_was_read(struct conn *conn, const struct io_report *report); /* by its link */

@@ -41,7 +41,9 @@ conn_release_parser(struct conn *conn)
 static void
 settle_parser(struct conn *conn)
 {
-	if (!conn->has_link && conn->here.parser != NULL)
+	if (conn->discards)
+		conn_release_parser(conn);
+	else if (!conn->has_link && conn->here.parser != NULL)
 		conn->here.parser = parser_pool_settle(
 		    &conn->net->parsers, conn->parser_service, conn->here.parser);
 }
@@ -77,6 +79,7 @@ hand_over(struct conn *conn, const struct protocol_request *request)
 {
 	enum request_verdict verdict;
 
+	conn->partial_ms = 0;
 	conn->may_switch = request->ends_batch;
 	verdict = conn_service(conn)->request(conn->client, request->args, request->count);
 	conn->may_switch = false;
@@ -138,6 +141,8 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 	enum request_verdict verdict;
 	unsigned count = 0;
 
+	if (conn->discards)
+		return len;
 	(void)clock_mono_us(); /* for the first request: reading the socket took a while */
 	take_parser(conn);
 	while (at < len) {
@@ -158,6 +163,8 @@ process_chunk(struct conn *conn, const char *ptr, size_t len, uint64_t deadline_
 				(void)parser_protocol(conn)->keep(conn->here.parser);
 			}
 		}
+		if (conn->discards)
+			return len;
 		if (conn->state != CONN_READING)
 			return at;
 		if (check_replies(conn) || is_late(++count, deadline_us))
@@ -191,7 +198,11 @@ process_requests(struct conn *conn, uint64_t deadline_us)
 		return false;
 	}
 	conn->there.requests = NULL;
-	io_link_resume(conn->there.link, requests, conn->service, conn->unauthenticated);
+	if (conn->discards)
+		conn->there.held_bytes = conn->there.room_bytes = 0;
+	io_link_resume(conn->there.link, requests, conn->service,
+	    &(struct io_terms){
+		.unauthenticated = conn->unauthenticated, .discards = conn->discards});
 	return true;
 }
 
@@ -366,6 +377,7 @@ conn_process(struct conn *conn)
 	more = process_requests_or_input(conn, deadline_us);
 	if (!conn_is_held(conn))
 		settle_parser(conn);
+	conn_time_request(conn);
 	if (!conn_is_open(conn)) {
 		conn_drop_input(conn);
 		return;
@@ -406,6 +418,17 @@ static size_t
 requests_bytes(const struct conn *conn)
 {
 	return conn->there.requests != NULL ? conn->there.requests->bytes : 0;
+}
+
+bool
+conn_has_partial_request(const struct conn *conn)
+{
+	if (conn->state != CONN_READING || conn->discards)
+		return false;
+	if (conn->has_link)
+		return conn->there.requests == NULL && conn->there.held_bytes > 0;
+	return conn->here.unparsed == NULL && conn->here.parser != NULL &&
+	       parser_protocol(conn)->held_bytes(conn->here.parser) > 0;
 }
 
 size_t
@@ -477,8 +500,10 @@ conn_was_read(struct conn *conn, const struct io_report *report)
 	conn->active_us = net->now_us;
 	conn->there.held_bytes = report->held_bytes;
 	conn->there.room_bytes = report->room_bytes;
-	if (report->requests == NULL)
+	if (report->requests == NULL) {
+		conn_time_request(conn);
 		return;
+	}
 	assert(conn->there.requests == NULL);
 	conn->there.requests = report->requests;
 	if (conn_is_open(conn))

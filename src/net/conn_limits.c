@@ -162,7 +162,11 @@ close_with_notice(struct conn *conn, enum protocol_notice why, const char *reaso
 {
 	struct slice notice = conn->net->protocols[conn->service]->notices[why];
 
-	if (notice.len == 0 || conn->state == CONN_SECURING || !conn_is_open(conn)) {
+	/* A browser that connects in advance takes a notice for the answer to a later request. */
+	if (why == PROTOCOL_REQUEST_TIMEOUT && conn->read_bytes == 0)
+		notice.len = 0;
+	if (notice.len == 0 || conn->state == CONN_SECURING || !conn_is_open(conn) ||
+	    conn->discards) {
 		conn_kill(conn, reason);
 		return;
 	}
@@ -184,6 +188,39 @@ conn_check_login(struct conn *conn, uint64_t now_us)
 		close_with_notice(conn, PROTOCOL_LOGIN_TIMEOUT, "did not authenticate in time");
 	else
 		close_with_notice(conn, PROTOCOL_REQUEST_TIMEOUT, "sent no request in time");
+}
+
+void
+conn_time_request(struct conn *conn)
+{
+	if (!conn_has_partial_request(conn))
+		conn->partial_ms = 0;
+	else if (conn->partial_ms == 0)
+		conn->partial_ms = conn_ms(conn->net->now_us) | 1;
+}
+
+static void
+check_request(struct conn *conn, uint64_t now_us)
+{
+	uint64_t limit_ms = (uint64_t)conn->net->config->times[conn->service].request_s * 1000;
+
+	if (limit_ms == 0 || conn->partial_ms == 0 || !conn_is_open(conn) ||
+	    conn_ms(now_us) - conn->partial_ms < limit_ms)
+		return;
+	conn->net->figures.closed_slow_requests++;
+	close_with_notice(conn, PROTOCOL_REQUEST_TIMEOUT, "did not complete a request in time");
+}
+
+static void
+check_idle(struct conn *conn, uint64_t now_us)
+{
+	uint64_t limit_us = (uint64_t)conn->net->config->times[conn->service].idle_s * 1000000;
+
+	if (limit_us == 0 || conn->state >= CONN_DEAD || conn->subscriber || conn->discards ||
+	    conn_is_held(conn) || now_us - conn->active_us < limit_us)
+		return;
+	conn->net->figures.closed_idle++;
+	close_with_notice(conn, PROTOCOL_IDLE_TIMEOUT, "idle");
 }
 
 /* True if it has waited for its peer for at least limit_us. */
@@ -212,10 +249,6 @@ conn_sweep(struct conn *conn, uint64_t now_us)
 		return;
 	}
 	conn_check_login(conn, now_us);
-	if (conn->state < CONN_DEAD && config->idle_timeout_s > 0 && !conn->subscriber &&
-	    !conn_is_held(conn) &&
-	    now_us - conn->active_us >= (uint64_t)config->idle_timeout_s * 1000000) {
-		conn->net->figures.closed_idle++;
-		close_with_notice(conn, PROTOCOL_IDLE_TIMEOUT, "idle");
-	}
+	check_request(conn, now_us);
+	check_idle(conn, now_us);
 }

@@ -201,6 +201,14 @@ check_first_bytes(struct io_link *link, const char *ptr, size_t len)
 	return false;
 }
 
+static void
+end_reading(struct io_link *link)
+{
+	watch(link, false);
+	link->reading_ended = true;
+	io_report(link, IO_END);
+}
+
 /* Discards further input. */
 static void
 linger(struct io_link *link)
@@ -209,9 +217,19 @@ linger(struct io_link *link)
 
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	watch(link, false);
-	link->reading_ended = true;
-	io_report(link, IO_END);
+	end_reading(link);
+}
+
+/* Nothing behind the last request counts but the end. */
+static void
+discard_some(struct io_link *link)
+{
+	ssize_t n = stream_read(&link->stream, link->loop->scratch, STREAM_ROOM_BYTES);
+
+	if (n == 0)
+		end_reading(link);
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		fail(link, errno, false);
 }
 
 static void
@@ -235,9 +253,7 @@ read_some(struct io_link *link)
 		if (taken < (size_t)n)
 			unparsed_append(&link->unparsed, loop->scratch + taken, (size_t)n - taken);
 	} else if (n == 0) {
-		watch(link, false);
-		link->reading_ended = true;
-		io_report(link, IO_END);
+		end_reading(link);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		fail(link, errno, false);
 	}
@@ -273,6 +289,8 @@ on_readable(struct stream *s, bool ending)
 	} else if (link->reported || link->reading_ended) {
 		link->unwatched = true;
 		watch(link, false);
+	} else if (link->discards) {
+		discard_some(link);
 	} else if (link->securing) {
 		take_handshake_turn(link);
 	} else {
@@ -299,6 +317,15 @@ switch_service(struct io_link *link, uint8_t service)
 }
 
 static void
+begin_discarding(struct io_link *link)
+{
+	link->discards = true;
+	parser_pool_drop(&link->loop->parsers, link->service, link->parser);
+	link->parser = NULL;
+	unparsed_drop(&link->unparsed);
+}
+
+static void
 resume(struct io_link *link, const struct io_order *order)
 {
 	struct slice left;
@@ -307,6 +334,8 @@ resume(struct io_link *link, const struct io_order *order)
 	link->reported = false;
 	link->unauthenticated = order->flag;
 	switch_service(link, order->service);
+	if (order->discards)
+		begin_discarding(link);
 	if (link->reading_ended)
 		return;
 	left = unparsed_bytes(link->unparsed);

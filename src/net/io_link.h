@@ -30,6 +30,7 @@ struct io_order {
 	uint8_t what; /* enum io_order_what */
 	uint8_t service;
 	bool flag; /* unauthenticated, or discarded */
+	bool discards;
 };
 
 #define IO_ORDERS_MAX 256
@@ -87,6 +88,7 @@ struct io_link {
 	bool unwatched; /* meanwhile the socket is not watched, because it has more bytes or has
 			   ended */
 	bool lingers;
+	bool discards;      /* input is discarded, until its end */
 	bool reading_ended; /* nothing is read from it any more */
 };
 

@@ -283,14 +283,15 @@ io_link_start(struct io_link *link, bool unauthenticated)
 }
 
 void
-io_link_resume(
-    struct io_link *link, struct io_requests *requests, unsigned service, bool unauthenticated)
+io_link_resume(struct io_link *link, struct io_requests *requests, unsigned service,
+    const struct io_terms *terms)
 {
 	struct io_order *order = add_link_order(link, IO_ORDER_RESUME);
 
 	order->ptr = requests;
 	order->service = (uint8_t)service;
-	order->flag = unauthenticated;
+	order->flag = terms->unauthenticated;
+	order->discards = terms->discards;
 }
 
 void

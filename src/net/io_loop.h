@@ -118,9 +118,15 @@ struct io_link *io_link_open(
     struct io_loop *loop, int fd, struct tls_stream *tls, unsigned service, void *owner);
 void io_link_start(struct io_link *link, bool unauthenticated);
 
+/* How a link goes on. */
+struct io_terms {
+	bool unauthenticated;
+	bool discards; /* input is discarded: after the last request, for good */
+};
+
 /* Takes the requests back, and goes on reading, for this service. */
-void io_link_resume(
-    struct io_link *link, struct io_requests *requests, unsigned service, bool unauthenticated);
+void io_link_resume(struct io_link *link, struct io_requests *requests, unsigned service,
+    const struct io_terms *terms);
 void io_requests_free(struct io_requests *requests); /* if the link must not be resumed */
 
 /* Borrows the bytes until IO_WRITTEN or IO_FAILED. count is 1 to IO_PIECES_MAX. */

@@ -122,7 +122,8 @@ requests_of(struct io_report r, bool unauthenticated)
 	if (r.requests->error != NULL)
 		snprintf(
 		    text + strlen(text), sizeof(text) - strlen(text), "(%s)", r.requests->error);
-	io_link_resume(link_, r.requests, 0, unauthenticated);
+	io_link_resume(
+	    link_, r.requests, 0, &(struct io_terms){.unauthenticated = unauthenticated});
 	io_loop_send(loop);
 	return text;
 }
@@ -196,7 +197,7 @@ START_TEST(a_large_argument_is_handed_over_whole)
 	ck_assert_mem_eq(r.requests->args[1].ptr, big, len);
 	ck_assert_uint_ge(r.requests->bytes, len);
 	ck_assert_uint_eq(r.held_bytes, 0);
-	io_link_resume(link_, r.requests, 0, false);
+	io_link_resume(link_, r.requests, 0, &(struct io_terms){0});
 	xfree(big);
 }
 END_TEST
@@ -221,7 +222,7 @@ START_TEST(what_a_batch_holds_is_bounded_by_what_was_read)
 			ck_assert(slice_is(r.requests->args[i], "a"));
 		count += r.requests->count;
 		batches++;
-		io_link_resume(link_, r.requests, 0, false);
+		io_link_resume(link_, r.requests, 0, &(struct io_terms){0});
 		io_loop_send(loop);
 	}
 	ck_assert_uint_eq(count, REQUESTS);

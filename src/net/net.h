@@ -48,9 +48,13 @@ struct net_service {
 	/* The input is invalid. Sends the error to the peer, in its protocol; the connection then
 	 * ends as by conn_finish. */
 	void (*broken)(void *client, const char *error);
-	/* A verified client certificate names this user; before the first request. */
+	/* A verified client certificate names this user; before the first request. NULL if no
+	 * certificate is requested. */
 	void (*identified)(void *client, const char *user);
 	void (*closed)(void *client, const char *reason); /* last call for this client */
+	/* Over TLS no certificate is requested, whatever the settings are: browsers would ask
+	 * their users for one. */
+	bool without_client_certificates;
 };
 
 /* Connections name their service by its index. */
@@ -70,14 +74,20 @@ struct net_handler {
 
 #define NET_PROXY_FROM_MAX 64
 
+/* Time limits for the connections of a service, while it has them. */
+struct net_times {
+	uint32_t idle_s;    /* without a byte in either direction; 0: none; not for subscribers */
+	uint32_t request_s; /* from the first byte of a request to its last; 0: none */
+};
+
 struct net_config {
 	struct protocol_limits limits[NET_SERVICES_MAX]; /* of each service */
+	struct net_times times[NET_SERVICES_MAX];        /* the same */
 	size_t read_share_bytes; /* about so many bytes of one connection are parsed in a turn */
 	uint32_t
 	    reply_pause_bytes; /* bytes of queued replies at which a connection's requests wait */
 	uint32_t stall_timeout_s; /* a peer is closed if it reads nothing for this long while its
 				     requests, or the closing, wait for that */
-	uint32_t idle_timeout_s;  /* 0: none; not for subscribers */
 	uint32_t tls_handshake_timeout_s; /* at least 1 */
 	uint32_t tls_max_handshakes;      /* at the same time; further connections wait */
 	uint32_t auth_timeout_s;          /* to send the first request and to log in; 0: no limit */
@@ -171,6 +181,13 @@ void conn_set_unauthenticated(struct conn *conn, bool unauthenticated);
  * return REQUEST_NEXT.
  */
 void conn_switch(struct conn *conn, unsigned service);
+/*
+ * The current request is the last one: bytes behind it are discarded, and only the end of the peer
+ * is noticed. From then on the connection is never idle and gets no notice, because its output may
+ * be in the middle of a reply. As for conn_switch(): in request() only, for a request with
+ * ends_batch.
+ */
+void conn_discard_input(struct conn *conn);
 void conn_set_subscriber(struct conn *conn, bool subscriber);
 /* True: more output will be queued in later turns, so the connection does not finish before this is
  * set to false. */

@@ -150,7 +150,8 @@ START_TEST(the_idle_are_closed_but_not_subscribers_nor_those_told_to_wait)
 	struct rig_peer idle = rig_dial(), subscriber = rig_dial(), waiting = rig_dial(),
 			busy = rig_dial(), reader = rig_dial();
 
-	rig.config.idle_timeout_s = 8; /* much longer than the machine may be busy elsewhere */
+	rig.config.times[RIG_RESP].idle_s =
+	    8; /* much longer than the machine may be busy elsewhere */
 	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
 	rig_send(&waiting, SLICE("LATER x\n"));
 	rig_send(&reader, SLICE("BIG 100000000\n"));
@@ -180,7 +181,7 @@ START_TEST(time_limits_hold_though_the_handler_never_wants_to_be_called)
 
 	net_watch_signal(rig.net, SIGALRM);
 	rig.wait_us = UINT64_MAX;
-	rig.config.idle_timeout_s = 1;
+	rig.config.times[RIG_RESP].idle_s = 1;
 	idle = rig_socket(0);
 	alarm(1); /* there are turns without connections first */
 	rig_until(NULL, NULL);

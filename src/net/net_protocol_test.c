@@ -140,7 +140,7 @@ START_TEST(a_peer_that_does_not_log_in_and_one_that_is_idle_get_a_notice)
 	rig_ask(&idle, "one\n", "one\n");
 	rig.config.auth_timeout_s = 1;
 	assert_ends_with(&stranger, "no login in time\n");
-	rig.config.idle_timeout_s = 1;
+	rig.config.times[RIG_LINE].idle_s = 1;
 	assert_ends_with(&idle, "idle\n");
 	rig_until_closed(rig.clients[1]);
 	ck_assert_str_eq(rig.clients[0]->reason, "did not authenticate in time");

@@ -427,6 +427,15 @@ tls_accept(struct tls *tls)
 	return ssl;
 }
 
+void
+tls_request_no_certificate(SSL *ssl)
+{
+	static const unsigned char id[] = "fanfare, no certificate";
+
+	SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+	SSL_set_session_id_context(ssl, id, sizeof(id) - 1);
+}
+
 /* Owned; NULL if it is empty or contains a NUL byte. */
 static char *
 text_of(const ASN1_STRING *string)

@@ -55,6 +55,10 @@ time_t tls_expires(const struct tls *tls, const char **what);
  * the caller releases (tls_unref); NULL: no memory. */
 SSL *tls_accept(struct tls *tls);
 
+/* Before the handshake: no certificate of the client is requested. Its session cannot be resumed by
+ * a connection that has to present one. */
+void tls_request_no_certificate(SSL *ssl);
+
 /* The name of the user in the verified certificate of the client, owned (xfree); NULL: none. */
 char *tls_user_of(const struct tls *tls, const SSL *ssl);
 

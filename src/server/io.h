@@ -9,6 +9,14 @@
 #include "base/net_figures.h"
 #include "base/request_verdict.h"
 
+/* What the bytes of a connection are from now on. */
+enum server_protocol {
+	SERVER_PROTOCOL_WS,         /* WebSocket */
+	SERVER_PROTOCOL_WS_DEFLATE, /* ... with permessage-deflate */
+	SERVER_PROTOCOL_NONE, /* an event stream: input is discarded, only the peer's end is noticed
+			       */
+};
+
 /*
  * The interface of the layer that has the clients' connections; filled in by app, or by a test.
  * `conn` is the pointer that server_open got.
@@ -23,6 +31,9 @@ struct server_io {
 	void (*set_expects_output)(
 	    void *conn, bool expects_output); /* expects_output: more output will follow, and the
 			       connection must not end before it */
+	/* Of the bytes behind the current request. Called by a door's handler, whose request is
+	 * then done. */
+	void (*switch_protocol)(void *conn, enum server_protocol which);
 	void (*conn_figures)(void *conn, struct conn_figures *figures);
 	void (*figures)(void *arg, struct net_figures *figures);
 	/* False if there is no such loop; without I/O threads there is none. */

@@ -1,0 +1,111 @@
+#include "config.h"
+
+#include <assert.h>
+#include <syslog.h>
+
+#include "app/settings.h"
+#include "net/address.h"
+
+/* The members that follow from others. */
+
+/* The most headers of an HTTP request. */
+#define HTTP_HEADERS_MAX 100
+
+/* What a WebSocket message may have beside the data of a published message: names, a token. */
+#define WS_COMMAND_BYTES ((size_t)64 << 10)
+
+/* Returns the number of networks; each was checked when it was set. */
+static size_t
+parse_networks(const struct setting_list *list, struct address_network *networks, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < list->count && count < max; i++)
+		if (address_network_parse(slice_of(list->items[i]), &networks[count]))
+			count++;
+	return count;
+}
+
+/* The most memory of a request: its bytes twice, because a parser may copy what two reads share,
+ * and its slices. */
+static size_t
+request_bytes(const struct protocol_limits *limits)
+{
+	return 2 * (limits->line_bytes + limits->arg_bytes) +
+	       limits->arg_count * sizeof(struct slice);
+}
+
+static void
+derive_http(struct settings *s)
+{
+	struct protocol_limits *limits = &s->net.limits[SERVICE_HTTP];
+
+	limits->arg_bytes = s->edge.max_body;
+	limits->arg_count = 4 + 2 * HTTP_HEADERS_MAX; /* see http/protocol.h */
+	limits->request_bytes = request_bytes(limits);
+	s->net.times[SERVICE_HTTP].idle_s = s->edge.keepalive_s;
+	s->edge.allowed_origins = (struct edge_strings){
+	    .items = s->allowed_origins.items, .count = s->allowed_origins.count};
+	s->edge.outbox.messages = s->server.outbox.messages;
+	s->edge.connect_timeout_s = s->net.times[SERVICE_HTTP].request_s;
+	s->admin_networks.count =
+	    parse_networks(&s->admin_from, s->admin_networks.items, SETTINGS_NETWORKS_MAX);
+	s->forwarded_networks.count =
+	    parse_networks(&s->forwarded_from, s->forwarded_networks.items, SETTINGS_NETWORKS_MAX);
+}
+
+/* A WebSocket has no limit of time in net: the edge pings it. */
+static void
+derive_ws(struct settings *s)
+{
+	struct protocol_limits *limits = &s->net.limits[SERVICE_WS];
+
+	limits->arg_bytes = s->edge.max_message + WS_COMMAND_BYTES;
+	limits->arg_count = 2;
+	limits->line_bytes = 32;
+	limits->request_bytes = request_bytes(limits);
+	s->net.limits[SERVICE_WS_DEFLATE] = *limits;
+}
+
+void
+settings_derive(struct settings *s)
+{
+	s->net.limits[SERVICE_RESP].arg_bytes = s->server.proto_max_bulk_bytes;
+	s->net.limits[SERVICE_RESP].request_bytes = s->server.query_buffer_bytes;
+	s->net.times[SERVICE_RESP].idle_s = s->server.timeout_s;
+	s->net_tls.sni = s->tls_sni.items;
+	s->net_tls.sni_count = s->tls_sni.count;
+	s->net.proxy_from_count =
+	    parse_networks(&s->proxy_from, s->net.proxy_from, NET_PROXY_FROM_MAX);
+	derive_http(s);
+	derive_ws(s);
+}
+
+struct log_config
+settings_log(const struct settings *s)
+{
+	static const int facilities[] = {LOG_USER, LOG_LOCAL0, LOG_LOCAL1, LOG_LOCAL2, LOG_LOCAL3,
+	    LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7};
+
+	assert(s->syslog_facility < sizeof(facilities) / sizeof(*facilities));
+	return (struct log_config){
+	    .level = s->log_level,
+	    .sink = s->syslog_enabled       ? LOG_TO_SYSLOG
+		    : s->logfile[0] != '\0' ? LOG_TO_FILE
+					    : LOG_TO_STDERR,
+	    .file = s->logfile,
+	    .syslog_ident = s->syslog_ident,
+	    .syslog_facility = facilities[s->syslog_facility],
+	};
+}
+
+bool
+settings_agree(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	if (s->edge.sse_retry_max_ms >= s->edge.sse_retry_min_ms)
+		return true;
+	*blamed = "sse-retry-max";
+	buffer_appendf(error, "sse-retry-max %u is below sse-retry-min %u",
+	    (unsigned)s->edge.sse_retry_max_ms, (unsigned)s->edge.sse_retry_min_ms);
+	return false;
+}
