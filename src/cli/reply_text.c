@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "resp/reply.h"
+#include "json/utf8.h"
 #include "json/writer.h"
 
 static void

@@ -5,49 +5,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-/* Length of the well-formed UTF-8 sequence at s.ptr, or 0. Table 3-7 of Unicode. */
-static size_t
-sequence_len(struct slice s)
-{
-	const unsigned char *p = (const unsigned char *)s.ptr;
-	unsigned char low = 0x80;
-	unsigned char high = 0xBF;
-	size_t len;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xC2 || p[0] > 0xF4)
-		return 0;
-	len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-	if (p[0] == 0xE0)
-		low = 0xA0;
-	else if (p[0] == 0xED)
-		high = 0x9F;
-	else if (p[0] == 0xF0)
-		low = 0x90;
-	else if (p[0] == 0xF4)
-		high = 0x8F;
-	if (s.len < len || p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xC0) != 0x80)
-			return 0;
-	return len;
-}
-
-bool
-json_is_utf8(struct slice s)
-{
-	while (s.len > 0) {
-		size_t len = sequence_len(s);
-
-		if (len == 0)
-			return false;
-		s.ptr += len;
-		s.len -= len;
-	}
-	return true;
-}
+#include "json/utf8.h"
 
 static void
 put_escape(struct buffer *out, unsigned char c)

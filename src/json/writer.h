@@ -1,8 +1,6 @@
 #ifndef JSON_WRITER_H
 #define JSON_WRITER_H
 
-#include <stdbool.h>
-
 #include "base/buffer.h"
 #include "base/bytes.h"
 
@@ -10,9 +8,6 @@
  * Writes JSON (RFC 8259). A JSON string contains Unicode, but messages are arbitrary bytes, so
  * bytes that are not valid UTF-8 are written in base64 (RFC 4648), as a member with another name.
  */
-
-/* UTF-8 as in RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF. */
-bool json_is_utf8(struct slice s);
 
 void json_put_string(struct buffer *out, struct slice utf8); /* with its quotes */
 void json_put_base64(struct buffer *out, struct slice s);    /* with its quotes */
