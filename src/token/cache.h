@@ -1,0 +1,62 @@
+#ifndef TOKEN_CACHE_H
+#define TOKEN_CACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "token/fault.h"
+
+/*
+ * Tokens: checks a token, and remembers the result, because a signature costs 20 to 110 us and
+ * browsers come back with the same token. Results are found by the token's SHA-256. The times of
+ * the token are compared at each check. A new key set or new rules make all results void.
+ *
+ * It is bounded: by bytes for tokens that were valid, whose results end with exp, and by number for
+ * those that were refused, so that wrong tokens cannot displace valid ones. It reads no clock.
+ */
+struct token_grant;
+struct token_keys;
+struct tokens;
+
+#define TOKEN_BYTES_MAX 16384 /* a longer token is refused before it is looked at */
+
+/* What a token must say. Strings are borrowed during the call. */
+struct token_rules {
+	struct slice audience; /* empty: "aud" is not compared */
+	struct slice issuer;   /* empty: "iss" is not compared */
+	uint32_t leeway_s;     /* added to exp, subtracted from nbf */
+};
+
+struct token_figures {
+	uint64_t hits;                 /* checks that needed no signature */
+	uint64_t misses;               /* checks that verified one, or failed before that */
+	uint64_t faults[TOKEN_FAULTS]; /* checks by result; [TOKEN_OK] are the valid tokens */
+	size_t cached;                 /* results that are kept */
+	size_t cached_bytes;
+};
+
+/* Without keys: every check says TOKEN_NO_KEYS. max_bytes: for results of valid tokens. Returns
+ * owned (tokens_free). */
+struct tokens *tokens_new(size_t max_bytes);
+void tokens_free(struct tokens *tokens);
+
+#define TOKENS_CACHE_BYTES ((size_t)16 << 20) /* about 25 000 tokens of usual size */
+
+/* Takes keys. Copies rules. */
+void tokens_configure(
+    struct tokens *tokens, struct token_keys *keys, const struct token_rules *rules);
+
+/*
+ * The one call. wall_s: seconds since 1970. TOKEN_OK: *out is a reference that the caller owns
+ * (token_grant_unref). Otherwise *out is NULL.
+ */
+enum token_fault token_check(struct tokens *tokens, struct slice token, uint64_t wall_s,
+    struct token_grant **out) __attribute__((warn_unused_result));
+
+/* To be called about once a second: frees some results that have ended. */
+void tokens_turn(struct tokens *tokens, uint64_t wall_s);
+
+const struct token_figures *tokens_figures(const struct tokens *tokens);
+
+#endif
