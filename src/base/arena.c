@@ -110,24 +110,31 @@ widen(struct arena *arena, size_t cap)
 		memcpy(arena->top->bytes, old->bytes + old->len, arena->open_len);
 }
 
-void
-arena_append(struct arena *arena, const char *ptr, size_t len, size_t most_len)
+char *
+arena_extend(struct arena *arena, size_t len, size_t most_len)
 {
 	struct arena_chunk *top = arena->top;
 	size_t wanted = arena->open_len + len;
+	char *at;
 
-	assert(wanted <= most_len);
-	if (len == 0)
-		return;
+	assert(len > 0 && wanted <= most_len);
 	if (top == NULL || top->cap - top->len < wanted) {
 		size_t cap = wanted < CHUNK_MIN / 2 ? CHUNK_MIN : wanted * 2;
 
 		widen(arena, cap < most_len ? cap : most_len);
 		top = arena->top;
 	}
-	memcpy(top->bytes + top->len + arena->open_len, ptr, len);
+	at = top->bytes + top->len + arena->open_len;
 	arena->open_len = wanted;
 	arena->held += len;
+	return at;
+}
+
+void
+arena_append(struct arena *arena, const char *ptr, size_t len, size_t most_len)
+{
+	if (len > 0)
+		memcpy(arena_extend(arena, len, most_len), ptr, len);
 }
 
 struct slice

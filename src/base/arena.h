@@ -32,6 +32,10 @@ struct slice arena_copy(struct arena *arena, struct slice s);
 /* Appends to the open piece, or begins one. It will have at most most_len bytes in all. */
 void arena_append(struct arena *arena, const char *ptr, size_t len, size_t most_len);
 
+/* As arena_append(), but the caller fills the len bytes, at least 1, that are returned. They move
+ * when the piece grows again. */
+char *arena_extend(struct arena *arena, size_t len, size_t most_len);
+
 /* Closes the open piece and returns it. */
 struct slice arena_close(struct arena *arena);
 
