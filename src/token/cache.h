@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "token/claims.h"
 #include "token/fault.h"
 
 /*
@@ -15,18 +16,10 @@
  * It is bounded: by bytes for tokens that were valid, whose results end with exp, and by number for
  * those that were refused, so that wrong tokens cannot displace valid ones. It reads no clock.
  */
-struct token_grant;
 struct token_keys;
 struct tokens;
 
 #define TOKEN_BYTES_MAX 16384 /* a longer token is refused before it is looked at */
-
-/* What a token must say. Strings are borrowed during the call. */
-struct token_rules {
-	struct slice audience; /* empty: "aud" is not compared */
-	struct slice issuer;   /* empty: "iss" is not compared */
-	uint32_t leeway_s;     /* added to exp, subtracted from nbf */
-};
 
 struct token_figures {
 	uint64_t hits;                 /* checks that needed no signature */
@@ -43,7 +36,7 @@ void tokens_free(struct tokens *tokens);
 
 #define TOKENS_CACHE_BYTES ((size_t)16 << 20) /* about 25 000 tokens of usual size */
 
-/* Takes keys. Copies rules. */
+/* Takes keys, which may be NULL. Copies rules. */
 void tokens_configure(
     struct tokens *tokens, struct token_keys *keys, const struct token_rules *rules);
 

@@ -24,6 +24,18 @@ token_grant_unref(struct token_grant *grant)
 		xfree(grant);
 }
 
+enum token_fault
+token_grant_at(const struct token_grant *grant, uint64_t wall_s)
+{
+	if (grant->has_expiry && wall_s >= grant->expires_s + grant->leeway_s)
+		return TOKEN_EXPIRED;
+	if (grant->has_end && wall_s >= grant->ends_s)
+		return TOKEN_EXPIRED;
+	if (grant->not_before_s > 0 && wall_s + grant->leeway_s < grant->not_before_s)
+		return TOKEN_NOT_YET;
+	return TOKEN_OK;
+}
+
 static bool
 cap_matches(const struct token_cap *cap, struct slice name, bool is_pattern)
 {
@@ -43,6 +55,8 @@ bool
 token_grant_allows(
     const struct token_grant *grant, enum token_right right, struct slice name, bool is_pattern)
 {
+	if (name.len > TOKEN_NAME_BYTES_MAX)
+		return false;
 	for (size_t i = 0; i < grant->cap_count; i++)
 		if ((grant->caps[i].rights & right) != 0 &&
 		    cap_matches(&grant->caps[i], name, is_pattern))

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "token/fault.h"
 
 /*
  * Grant: what a verified token says, and what it allows. It is immutable and shared; each session
@@ -56,19 +57,24 @@ struct token_grant {
 			       or exp; only with has_end */
 	uint64_t ends_s;    /* when a session ends: refresh_s and token-leeway; only with has_end */
 	uint64_t not_before_s; /* nbf, or 0 */
-	uint32_t leeway_s;
-	size_t bytes; /* that it takes in memory */
+	uint32_t leeway_s;     /* for the difference between clocks */
+	size_t bytes;          /* that it takes in memory */
 	size_t refs;
 };
+
+/* TOKEN_OK, TOKEN_EXPIRED (exp, or a session would end at once) or TOKEN_NOT_YET. */
+enum token_fault token_grant_at(const struct token_grant *grant, uint64_t wall_s)
+    __attribute__((warn_unused_result));
 
 struct token_grant *token_grant_ref(struct token_grant *grant);
 void token_grant_unref(struct token_grant *grant); /* NULL is allowed */
 
+#define TOKEN_NAME_BYTES_MAX 1024 /* a longer channel or pattern is never allowed */
+
 /*
  * True if the token's claims about channels allow this to the holder. is_pattern: `name` is a glob
  * that is subscribed to; it must be equal to a granted glob, or the glob "*" is granted, as in
- * ACLs. Its time is bounded by the size of a token times the length of the name, which the caller
- * bounds.
+ * ACLs. Its time is at most the length of the name times that of all globs of the token.
  */
 bool token_grant_allows(const struct token_grant *grant, enum token_right right, struct slice name,
     bool is_pattern) __attribute__((warn_unused_result));

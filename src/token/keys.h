@@ -5,12 +5,15 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "token/algorithm.h"
+#include "token/fault.h"
 
 /*
  * Key set: the keys that signatures of tokens are verified with. It is immutable. Each key has its
  * algorithms, which follow from the key and never from a token, so a public key is never used as a
  * secret. It opens no file: the bytes of files are arguments.
  */
+struct token_key;
 struct token_keys;
 
 /* Slices are empty if there is no such source. The paths are for messages. */
@@ -45,5 +48,17 @@ struct token_keys *token_keys_new(const struct token_key_sources *sources, struc
 void token_keys_free(struct token_keys *keys); /* NULL is allowed */
 
 size_t token_keys_count(const struct token_keys *keys);
+
+/*
+ * The keys that a token with this header may be signed with, each of which has the algorithm:
+ * returns their number, 0 with *fault set. id is NULL if the token has no key id.
+ *
+ * With a known id it is the key of that id and no other. With an unknown one, or none, these are
+ * the keys without id, because files of PEM and secrets have no ids; a token without id may also
+ * be signed with the only key of its algorithm, if that has an id. Borrows.
+ */
+size_t token_keys_find(const struct token_keys *keys, enum token_algorithm algorithm,
+    const struct slice *id, const struct token_key *found[TOKEN_KEYS_WITHOUT_ID_MAX],
+    enum token_fault *fault);
 
 #endif
