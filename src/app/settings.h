@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/log.h"
-#include "edge/config.h"
+#include "edge/edge_config.h"
 #include "net/net.h"
 #include "server/server.h"
 

@@ -4,22 +4,13 @@
 
 #include "cmd/handlers.h"
 #include "cmd/publish.h"
-#include "cmd/publish_check.h"
-#include "pubsub/channel_options.h"
-#include "pubsub/hub_options.h"
+#include "cmd/publish_once.h"
 #include "pubsub/idempotency.h"
 #include "pubsub/position.h"
 #include "resp/writer.h"
 #include "server/client.h"
-#include "server/pause.h"
-#include "server/server_config.h"
-#include "server/statistics.h"
 
-/*
- * PUBLISHX. A message with IDKEY is published by the first request with its key that the hub takes;
- * the key is stored in the same step. A request that waits is executed again from the start, so it
- * finds the key of another request that was faster.
- */
+/* PUBLISHX: its options and its answer. */
 #define WINDOW_MAX_S 86400
 
 struct options {
@@ -122,77 +113,26 @@ answer(struct request *rq, const struct options *options, const struct hub_outco
 	put_field(rq, "duplicate", is_duplicate);
 }
 
-/* Returns false after replying with an error. */
-static bool
-has_room_for_key(struct request *rq, const struct hub_post *post, const struct options *options)
-{
-	uint32_t max = rq->server->config->idempotency_keys;
-
-	if (!options->has_key || idempotency_has_room(rq->server->idempotency, post->channel,
-				     options->key, max, rq->now_us))
-		return true;
-	request_error(rq,
-	    "ERR max number of idempotency keys reached (idempotency-max-keys %" PRIu32 ")", max);
-	return false;
-}
-
-/* Returns false after replying with an error: the process that has taken over would not know the
- * key, and publish the message again. */
-static bool
-may_store(struct request *rq, const struct options *options)
-{
-	if (!options->has_key || !rq->server->pause->handed_over)
-		return true;
-	request_error(rq, PAUSE_HANDED_OVER);
-	return false;
-}
-
-/* The window of this request: its own or that of its channel. */
-static uint64_t
-window_us(const struct request *rq, const struct hub_post *post, const struct options *options)
-{
-	struct hub *hub = rq->server->hub;
-	uint64_t window_s = channel_options_default()->idempotency_window;
-
-	if (options->has_window)
-		window_s = options->window_s;
-	else if ((hub_options_in_use(hub) & CHANNEL_BIT(idempotency_window)) != 0)
-		window_s = hub_options_of(hub, post->channel)->idempotency_window;
-	return window_s * 1000000;
-}
-
 enum command_result
 cmd_publishx(struct request *rq)
 {
 	struct hub_post post = publish_post(rq, rq->command, rq->argv, 0);
 	struct options options = {0};
-	const struct hub_outcome *first = NULL;
-	struct hub_outcome outcome;
+	struct publish_once once;
 	enum publish_result result;
 
 	if (!parse_options(rq, &options))
 		return COMMAND_DONE;
-	if (options.has_key)
-		first = idempotency_find(
-		    rq->server->idempotency, post.channel, options.key, rq->now_us);
-	if (first != NULL) {
-		rq->server->statistics->counters.duplicate_messages++;
-		answer(rq, &options, first, true);
-		return COMMAND_DONE;
-	}
-	if (!publish_allows(rq, post.kind, post.channel, post.payload) ||
-	    !may_store(rq, &options) || !has_room_for_key(rq, &post, &options))
-		return COMMAND_DONE;
 	if (options.no_echo)
 		post.except = &rq->client->subscriber;
-	result = publish_message(rq, &post, &outcome);
+	once = (struct publish_once){
+	    .key = options.has_key ? &options.key : NULL,
+	    .window_us = options.has_window ? options.window_s * 1000000 : 0,
+	};
+	result = publish_once(rq, &post, &once);
 	if (result == PUBLISH_WAITS)
 		return COMMAND_LATER;
-	if (result == PUBLISH_REFUSED)
-		return COMMAND_DONE;
-	if (options.has_key)
-		idempotency_add(rq->server->idempotency, post.channel, options.key, &outcome,
-		    rq->now_us, window_us(rq, &post, &options));
-	answer(rq, &options, &outcome, false);
+	if (result == PUBLISH_DONE)
+		answer(rq, &options, &once.outcome, once.is_duplicate);
 	return COMMAND_DONE;
 }

@@ -9,15 +9,13 @@
 
 #include "edge/session.h"
 #include "http/headers.h"
+#include "http/protocol.h"
 #include "http/response.h"
 #include "http/target.h"
 #include "json/writer.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/request.h"
-
-/* The arguments of a request: see http/protocol.h. */
-enum { ARG_METHOD, ARG_TARGET, ARG_VERSION, ARG_BODY, ARG_HEADERS };
 
 /* Responses to errors repeat at most this much of a request. */
 #define ERROR_MAX 256
@@ -31,40 +29,38 @@ edge_call_header(const struct edge_call *call, const char *name)
 	return value;
 }
 
+/* Appends the decoded text. */
 static bool
-keeps_alive(const struct edge_call *call)
+decode(struct slice text, unsigned flags, struct buffer *out)
 {
-	struct slice connection = edge_call_header(call, "connection");
+	size_t len;
 
-	if (http_list_has(connection, "close"))
+	if (!http_unescape(text, flags, buffer_reserve(out, text.len + 1), &len))
 		return false;
-	return slice_is(call->rq->argv[ARG_VERSION], "1.1") ||
-	       http_list_has(connection, "keep-alive");
+	out->len += len;
+	return true;
 }
 
 bool
 edge_call_init(struct edge_call *call, struct request *rq, struct edge_session *s)
 {
-	struct slice path;
+	struct http_target target = http_split_target(rq->argv[HTTP_TARGET]);
 
-	assert(rq->argc >= ARG_HEADERS);
+	assert(rq->argc >= HTTP_FIELDS);
 	*call = (struct edge_call){
 	    .rq = rq,
 	    .session = s,
 	    .edge = s->edge,
-	    .method = rq->argv[ARG_METHOD],
-	    .body = rq->argv[ARG_BODY],
-	    .is_head = slice_is(rq->argv[ARG_METHOD], "HEAD"),
+	    .method = rq->argv[HTTP_METHOD],
+	    .body = rq->argv[HTTP_BODY],
+	    .is_head = slice_is(rq->argv[HTTP_METHOD], "HEAD"),
 	};
-	call->keeps_alive = keeps_alive(call);
+	call->query = target.query;
+	call->keeps_alive = http_is_persistent(rq->argv, rq->argc);
 	call->origin = edge_call_header(call, "origin");
 	call->origin_verdict = edge_judge_origin(
 	    &s->edge->config->allowed_origins, call->origin, edge_call_header(call, "host"));
-	http_target_split(rq->argv[ARG_TARGET], &path, &call->query);
-	if (http_decode_path(path, &call->path))
-		return true;
-	buffer_clear(&call->path);
-	return false;
+	return decode(target.path, HTTP_ONE_SEGMENT, &call->path);
 }
 
 void
@@ -73,15 +69,28 @@ edge_call_release(struct edge_call *call)
 	buffer_release(&call->path);
 }
 
+enum edge_pair
+edge_next_pair(struct slice *rest, struct buffer *key, struct buffer *value)
+{
+	struct slice raw_key, raw_value;
+
+	buffer_clear(key);
+	buffer_clear(value);
+	if (!http_next_pair(rest, &raw_key, &raw_value))
+		return EDGE_PAIRS_END;
+	if (!decode(raw_key, HTTP_FORM, key) || !decode(raw_value, HTTP_FORM, value))
+		return EDGE_PAIR_INVALID;
+	return EDGE_PAIR;
+}
+
 bool
 edge_call_parameter(const struct edge_call *call, const char *name, struct buffer *value)
 {
-	struct http_pairs pairs = http_pairs_of(call->query);
+	struct slice rest = call->query;
 	struct buffer key = {0};
 	bool found = false;
 
-	buffer_clear(value);
-	while (!found && http_next_pair(&pairs, &key, value))
+	while (!found && edge_next_pair(&rest, &key, value) == EDGE_PAIR)
 		found = slice_is(buffer_slice(&key), name);
 	buffer_release(&key);
 	if (!found)
@@ -111,8 +120,15 @@ edge_answer(struct edge_call *call, unsigned status, const char *headers, const 
 
 	buffer_append_str(&lines, headers);
 	edge_put_cors(call, &lines);
-	http_put_response(call->rq->reply, call->is_head, status, buffer_slice(&lines),
-	    content_type, body, call->keeps_alive);
+	http_put_response(call->rq->reply,
+	    &(struct http_response){
+		.status = status,
+		.is_head = call->is_head,
+		.keep_alive = call->keeps_alive,
+		.extra = buffer_slice(&lines),
+		.content_type = content_type,
+		.body = body,
+	    });
 	buffer_release(&lines);
 	call->edge->figures.responses[status / 100]++;
 	if (!call->keeps_alive)

@@ -39,6 +39,10 @@ void edge_call_release(struct edge_call *call);
 /* The value of a header; empty if there is none or an empty one. The first of several. */
 struct slice edge_call_header(const struct edge_call *call, const char *name);
 
+/* Takes the next pair of a query or form from *rest and decodes both parts. */
+enum edge_pair { EDGE_PAIR, EDGE_PAIRS_END, EDGE_PAIR_INVALID };
+enum edge_pair edge_next_pair(struct slice *rest, struct buffer *key, struct buffer *value);
+
 /* The decoded value of a parameter of the query; false: there is none. The first of several. */
 bool edge_call_parameter(const struct edge_call *call, const char *name, struct buffer *value);
 

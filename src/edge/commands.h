@@ -48,6 +48,7 @@ struct edge_command {
 	struct buffer room;   /* for decoded strings; no slice of it may be used after the next one */
 	struct buffer result; /* a JSON object */
 	struct buffer after;  /* frames that follow the reply */
+	size_t counted;       /* by the command's function */
 	enum edge_error error;
 };
 

@@ -58,7 +58,7 @@ log_in(struct edge_command *command, struct slice token)
 static void
 put_result(struct edge_command *command)
 {
-	struct edge_session *s = command->session;
+	const struct edge_session *s = command->session;
 
 	buffer_appendf(&command->result,
 	    "\"client\":\"%" PRIx64 "\",\"version\":\"fanfare " PACKAGE_VERSION
@@ -83,6 +83,7 @@ edge_connect(struct edge_command *command)
 {
 	struct edge_session *s = command->session;
 	struct slice token = {"", 0};
+	enum edge_outcome outcome;
 	enum edge_login login;
 
 	if (s->state != EDGE_JOINING)
@@ -93,15 +94,9 @@ edge_connect(struct edge_command *command)
 	if (login != EDGE_LOGIN_OK)
 		return refuse(command, login);
 	put_result(command);
-	switch (edge_subscribe_granted(command)) {
-	case EDGE_WAITS:
-		buffer_clear(&command->result);
-		return EDGE_WAITS;
-	case EDGE_DONE:
-		break;
-	default:
-		return EDGE_FAILED;
-	}
+	outcome = edge_subscribe_granted(command);
+	if (outcome != EDGE_DONE)
+		return outcome;
 	joined(s, command->rq->now_us);
 	return EDGE_DONE;
 }

@@ -86,8 +86,7 @@ edge_open(struct edge *edge, void *conn, const struct server_peer *peer, bool is
 {
 	struct edge_session *s = edge_session_new(edge, is_tls);
 
-	s->door.limits = &edge->config->outbox;
-	s->client = server_open_door(edge->server, conn, peer, &s->door);
+	s->client = server_open_door(edge->server, conn, peer, &s->door, edge->config->anonymous);
 	*outbox = server_outbox(s->client);
 	return s->client;
 }

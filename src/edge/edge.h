@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/request_verdict.h"
-#include "edge/config.h"
+#include "edge/edge_config.h"
 
 /*
  * Edge: the doors for browsers. HTTP requests, event streams (SSE) and WebSockets of one daemon,

@@ -9,13 +9,15 @@
 #include "edge/edge.h"
 #include "edge/routes.h"
 #include "edge/session.h"
-#include "http/headers.h"
+#include "http/protocol.h"
 #include "http/response.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_peer.h"
 #include "server/door.h"
+#include "server/held.h"
 #include "server/request.h"
+#include "server/server.h"
 
 /* HTTP requests: the checks that all have in common, and their routes. */
 
@@ -118,7 +120,7 @@ handle(struct request *rq)
 	struct edge_call call;
 	bool is_decoded;
 
-	if (rq->argv[0].len == 0) { /* Expect: 100-continue; the request itself follows */
+	if (rq->argv[HTTP_METHOD].len == 0) { /* Expect: 100-continue; the request itself follows */
 		buffer_append_str(rq->reply, "HTTP/1.1 100 Continue\r\n\r\n");
 		return COMMAND_DONE;
 	}
@@ -139,16 +141,16 @@ static const struct command http_command = {
 static const struct command read_command = {
     .name = "http",
     .handler = handle,
-    .flags = CMD_LOADING,
+    .flags = CMD_READONLY,
 };
 
 enum request_verdict
 edge_request(void *client, const struct slice *args, size_t count)
 {
 	struct edge_session *s = edge_session_of(client);
-	bool publishes = slice_is(args[0], "POST");
+	bool publishes = slice_is(args[HTTP_METHOD], "POST");
 
-	assert(count >= 4);
+	assert(count >= HTTP_FIELDS);
 	if (s->state > EDGE_OPENING)
 		return REQUEST_NEXT;
 	return server_door_request(client, publishes ? &http_command : &read_command, args, count);
@@ -160,20 +162,14 @@ edge_broken(void *client, const char *error)
 {
 	struct edge_session *s = edge_session_of(client);
 	unsigned status = (unsigned)strtoul(error, NULL, 10);
-	struct buffer response = {0}, body = {0};
-	char label[160];
+	struct buffer response = {0};
 
 	s->edge->figures.broken_requests++;
-	if (edge_may_log(s->edge))
-		log_notice("closing client %s: invalid HTTP request: %s",
-		    client_label(client, label, sizeof(label)), error);
 	if (!edge_session_move(s, EDGE_EVENT_END))
 		return;
-	buffer_appendf(&body, "{\"error\":\"%s\"}\n", strlen(error) > 4 ? error + 4 : error);
-	http_put_response(&response, false, status, SLICE("Cache-Control: no-store\r\n"),
-	    "application/json", buffer_slice(&body), false);
+	http_put_error(&response, error);
 	s->edge->figures.responses[status / 100 % EDGE_STATUS_CLASSES]++;
-	client_door_broken(client, buffer_slice(&response));
-	buffer_release(&body);
+	held_push_reply(client, buffer_slice(&response));
 	buffer_release(&response);
+	server_broken(client, error);
 }

@@ -18,7 +18,7 @@
 static struct slice
 user_name(const struct edge *edge, const struct token_grant *grant)
 {
-	struct slice user = grant != NULL ? token_grant_user(grant) : (struct slice){"", 0};
+	struct slice user = grant != NULL ? grant->user : (struct slice){"", 0};
 
 	return user.len > 0 ? user : slice_of(edge->config->user);
 }
@@ -136,7 +136,7 @@ find_cookie(const struct edge_call *call, struct buffer *token)
 	struct slice value;
 
 	if (name[0] == '\0' || !may_use_cookie(call) ||
-	    !http_cookie(call->rq->argv, call->rq->argc, name, &value))
+	    http_cookie(call->rq->argv, call->rq->argc, name, &value) == 0)
 		return false;
 	buffer_append_slice(token, value);
 	return token->len > 0;

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
-#include "edge/config.h"
+#include "edge/edge_config.h"
 
 /* Origin: whether a page of that origin may use the edge (RFC 6454; the Fetch standard). */
 enum edge_origin {

@@ -59,9 +59,11 @@ edge_may(const struct edge_session *s, enum edge_right right, struct slice name,
 {
 	const struct client *c = s->client;
 
-	if (s->grant == NULL || !token_grant_has_claims(s->grant))
+	const struct token_grant *grant = s->grant;
+
+	if (grant == NULL || !grant->has_caps)
 		return user_may(c, right, name, is_pattern);
-	if (token_grant_allows(s->grant, token_rights[right], name, is_pattern))
-		return token_grant_user(s->grant).len == 0 || user_may(c, right, name, is_pattern);
-	return token_grant_user(s->grant).len == 0 && user_may(c, right, name, is_pattern);
+	if (token_grant_allows(grant, token_rights[right], name, is_pattern))
+		return grant->user.len == 0 || user_may(c, right, name, is_pattern);
+	return grant->user.len == 0 && user_may(c, right, name, is_pattern);
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "edge/config.h"
+#include "edge/edge_config.h"
 
 /* clang-format off */
 static const struct edge_route routes[] = {

@@ -7,7 +7,7 @@
 
 #include "base/rate_limit.h"
 #include "base/time_queue.h"
-#include "edge/config.h"
+#include "edge/edge_config.h"
 #include "edge/edge.h"
 #include "edge/figures.h"
 #include "edge/session_state.h"

@@ -145,14 +145,17 @@ close_code_of(enum door_end why)
 static void
 put_refusal(enum door_end why, struct buffer *farewell)
 {
-	if (why == DOOR_END_REFUSED_PROTECTED)
-		http_put_response(farewell, false, 403, SLICE("Cache-Control: no-store\r\n"),
-		    "application/json",
-		    SLICE("{\"error\":\"the server is in protected mode\"}\n"), false);
-	else
-		http_put_response(farewell, false, 503,
-		    SLICE("Retry-After: 2\r\nCache-Control: no-store\r\n"), "application/json",
-		    SLICE("{\"error\":\"max number of clients reached\"}\n"), false);
+	bool is_full = why == DOOR_END_REFUSED_FULL;
+
+	http_put_response(farewell,
+	    &(struct http_response){
+		.status = is_full ? 503 : 403,
+		.extra = is_full ? SLICE("Retry-After: 2\r\nCache-Control: no-store\r\n")
+				 : SLICE("Cache-Control: no-store\r\n"),
+		.content_type = "application/json",
+		.body = is_full ? SLICE("{\"error\":\"max number of clients reached\"}\n")
+				: SLICE("{\"error\":\"the server is in protected mode\"}\n"),
+	    });
 }
 
 void

@@ -15,7 +15,6 @@
 #include "edge/session.h"
 #include "edge/stream.h"
 #include "http/headers.h"
-#include "http/target.h"
 #include "json/writer.h"
 #include "pubsub/hub_replay.h"
 #include "server/client.h"
@@ -104,11 +103,10 @@ add_name(struct edge_call *call, struct parameters *p, struct slice name, bool i
 static bool
 read_pairs(struct edge_call *call, struct parameters *p, struct slice text, bool for_names)
 {
-	struct http_pairs pairs = http_pairs_of(text);
 	struct buffer key = {0}, value = {0};
-	bool ok;
+	enum edge_pair pair = EDGE_PAIR;
 
-	while (p->error == NULL && http_next_pair(&pairs, &key, &value)) {
+	while (p->error == NULL && (pair = edge_next_pair(&text, &key, &value)) == EDGE_PAIR) {
 		struct slice name = buffer_slice(&key);
 
 		if (!for_names)
@@ -118,10 +116,9 @@ read_pairs(struct edge_call *call, struct parameters *p, struct slice text, bool
 		else if (slice_is(name, "pattern"))
 			add_name(call, p, buffer_slice(&value), true);
 	}
-	ok = !http_pairs_are_broken(&pairs);
 	buffer_release(&key);
 	buffer_release(&value);
-	return ok;
+	return pair != EDGE_PAIR_INVALID;
 }
 
 static bool

@@ -14,10 +14,10 @@
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/stream.h"
-#include "edge/subscriptions.h"
+#include "edge/subscribe.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_replay.h"
-#include "pubsub/topic.h"
+#include "pubsub/channel_tree.h"
 #include "server/client.h"
 #include "server/request.h"
 #include "server/server_config.h"
@@ -56,20 +56,12 @@ kind_of(const struct edge_channel *channel)
 	return channel->is_pattern ? HUB_PATTERN : HUB_CHANNEL;
 }
 
-struct wish {
-	struct edge_channel channel;
-	struct slice token, epoch;
-	uint64_t offset;
-	bool recover;
-	uint64_t lease_us; /* when its own token ends; 0: it has none; UINT64_MAX: it never ends */
-};
-
 static bool
-read_wish(struct edge_command *command, struct wish *wish)
+read_wish(struct edge_command *command, struct edge_wish *wish)
 {
 	struct slice shown = {"", 0};
 
-	*wish = (struct wish){.token = {"", 0}, .epoch = {"", 0}};
+	*wish = (struct edge_wish){.token = {"", 0}, .epoch = {"", 0}};
 	if (!edge_get_string(command, "channel", &shown) || shown.len == 0 ||
 	    !edge_get_string(command, "token", &wish->token) ||
 	    !edge_get_bool(command, "recover", &wish->recover) ||
@@ -83,7 +75,7 @@ read_wish(struct edge_command *command, struct wish *wish)
 
 /* Where the client goes on; an epoch that is no number is lost. */
 static struct position_since
-since_of(const struct wish *wish)
+since_of(const struct edge_wish *wish)
 {
 	struct position_since since = {.kind = POSITION_AT, .at = {0, 1}};
 	uint64_t epoch;
@@ -103,7 +95,7 @@ is_same_subject(const struct edge_session *s, const struct token_grant *grant)
 
 /* Checks the token of one subscription. */
 static enum edge_outcome
-check_token(struct edge_command *command, struct wish *wish)
+check_token(struct edge_command *command, struct edge_wish *wish)
 {
 	struct edge_session *s = command->session;
 	uint64_t wall_s = s->edge->io.wall_s(s->edge->io.arg);
@@ -127,7 +119,7 @@ check_token(struct edge_command *command, struct wish *wish)
 }
 
 static enum edge_outcome
-check_rights(struct edge_command *command, struct wish *wish)
+check_rights(struct edge_command *command, struct edge_wish *wish)
 {
 	const struct edge_channel *channel = &wish->channel;
 	enum edge_outcome outcome = EDGE_DONE;
@@ -141,8 +133,8 @@ check_rights(struct edge_command *command, struct wish *wish)
 	return outcome;
 }
 
-static enum edge_outcome
-check_limits(struct edge_command *command, const struct wish *wish)
+enum edge_outcome
+edge_subscribe_check(struct edge_command *command, const struct edge_wish *wish)
 {
 	struct client *c = command->rq->client;
 	uint32_t limit = c->user->limits.subscriptions, count = client_subscriptions(c);
@@ -155,8 +147,8 @@ check_limits(struct edge_command *command, const struct wish *wish)
 	return EDGE_DONE;
 }
 
-static struct edge_opening *
-opening_of(struct edge_session *s, const struct wish *wish)
+struct edge_opening *
+edge_subscribe_opening(struct edge_session *s, const struct edge_wish *wish)
 {
 	struct edge_opening *opening = edge_opening_new(&s->client->subscriber);
 	struct position_since since = since_of(wish);
@@ -196,21 +188,21 @@ put_position(struct edge_command *command, struct buffer *out)
 }
 
 static bool
-has_ttl(const struct wish *wish)
+has_ttl(const struct edge_wish *wish)
 {
 	return wish->lease_us > 0 && wish->lease_us < UINT64_MAX;
 }
 
 /* In seconds, at least 1. */
 static uint64_t
-ttl_s(const struct wish *wish, uint64_t now_us)
+ttl_s(const struct edge_wish *wish, uint64_t now_us)
 {
 	return wish->lease_us > now_us ? (wish->lease_us - now_us) / 1000000 + 1 : 1;
 }
 
 /* The result of a subscription that was just made. */
 static void
-put_subscribed(struct edge_command *command, const struct wish *wish, bool keeps, bool recovered,
+put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool keeps, bool recovered,
     const struct publications *publications, struct buffer *out)
 {
 	struct edge_figures *figures = &command->session->edge->figures;
@@ -234,9 +226,8 @@ put_subscribed(struct edge_command *command, const struct wish *wish, bool keeps
 		    out->len > begin ? "," : "", ttl_s(wish, command->rq->now_us));
 }
 
-/* The step in which the subscription is made. */
-static enum edge_outcome
-subscribe(struct edge_command *command, const struct wish *wish, struct edge_opening *opening,
+enum edge_outcome
+edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish, struct edge_opening *opening,
     struct buffer *out)
 {
 	struct edge_session *s = command->session;
@@ -269,7 +260,7 @@ edge_subscribe(struct edge_command *command)
 	struct edge_session *s = command->session;
 	struct edge_opening *opening;
 	enum edge_outcome outcome;
-	struct wish wish;
+	struct edge_wish wish;
 
 	if (!read_wish(command, &wish)) {
 		edge_opening_drop(&s->opening);
@@ -278,17 +269,17 @@ edge_subscribe(struct edge_command *command)
 	/* Again when it has waited: rules may have changed. */
 	outcome = check_rights(command, &wish);
 	if (outcome == EDGE_DONE)
-		outcome = check_limits(command, &wish);
+		outcome = edge_subscribe_check(command, &wish);
 	if (outcome != EDGE_DONE) {
 		edge_opening_drop(&s->opening);
 		return outcome;
 	}
 	if (s->opening == NULL)
-		s->opening = opening_of(s, &wish);
+		s->opening = edge_subscribe_opening(s, &wish);
 	if (!edge_opening_step(s->opening, command->rq))
 		return EDGE_WAITS;
 	opening = s->opening;
-	outcome = subscribe(command, &wish, opening, &command->result);
+	outcome = edge_subscribe_step(command, &wish, opening, &command->result);
 	edge_opening_drop(&s->opening);
 	return outcome;
 }
@@ -322,7 +313,7 @@ edge_sub_refresh(struct edge_command *command)
 {
 	struct edge_session *s = command->session;
 	enum edge_outcome outcome;
-	struct wish wish;
+	struct edge_wish wish;
 
 	if (!read_wish(command, &wish) || wish.token.len == 0)
 		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);

@@ -1,5 +1,5 @@
-#ifndef EDGE_CONFIG_H
-#define EDGE_CONFIG_H
+#ifndef EDGE_EDGE_CONFIG_H
+#define EDGE_EDGE_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,156 @@
+#include "config.h"
+
+#include "edge/presence.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "edge/commands.h"
+#include "edge/rights.h"
+#include "edge/session.h"
+#include "edge/stream.h"
+#include "edge/subscriptions.h"
+#include "json/writer.h"
+#include "pubsub/presence.h"
+#include "server/client.h"
+#include "server/pause.h"
+#include "server/presence_service.h"
+#include "server/request.h"
+#include "token/grant.h"
+
+/* A reply of the command presence has at most so many members. */
+#define MEMBERS_MAX 1000
+#define MEMBERS_BYTES_MAX ((size_t)256 << 10)
+
+#define CLIENT_NAME_MAX 32
+
+static struct presence *
+presence_of(const struct edge_session *s)
+{
+	return s->edge->server->presence->presence;
+}
+
+/* text is for the name of a session without a token. */
+static struct slice
+member_of(const struct edge_session *s, char text[CLIENT_NAME_MAX])
+{
+	if (s->grant != NULL && s->grant->subject.len > 0 &&
+	    s->grant->subject.len <= PRESENCE_MEMBER_MAX)
+		return s->grant->subject;
+	return (struct slice){
+	    text, (size_t)snprintf(text, CLIENT_NAME_MAX, "%" PRIx64, s->client->id)};
+}
+
+/* A member that cannot join, because of a limit or an upgrade, is not shown: the subscription is
+ * not refused. */
+void
+edge_presence_join(
+    struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
+{
+	char text[CLIENT_NAME_MAX];
+	struct slice info = {NULL, 0};
+
+	if (channel->is_pattern || s->edge->server->pause->handed_over ||
+	    presence_mode_of(presence_of(s), channel->name) == PRESENCE_NO)
+		return;
+	if (s->grant != NULL && s->grant->info.len <= PRESENCE_INFO_MAX)
+		info = s->grant->info;
+	(void)!presence_join(presence_of(s), &session_of(s->client)->presence, channel->name,
+	    member_of(s, text), info, now_us);
+}
+
+void
+edge_presence_leave(
+    struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
+{
+	char text[CLIENT_NAME_MAX];
+
+	if (!channel->is_pattern && client_join_count(s->client) > 0)
+		(void)presence_leave(presence_of(s), &session_of(s->client)->presence,
+		    channel->name, member_of(s, text), now_us);
+}
+
+/* Reads the channel and checks the right. */
+static enum edge_outcome
+read_channel(struct edge_command *command, struct slice *name)
+{
+	struct slice shown = {"", 0};
+	struct edge_channel channel;
+
+	if (!edge_get_string(command, "channel", &shown) || shown.len == 0)
+		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);
+	channel = edge_channel_of(command->session, shown);
+	if (channel.is_pattern)
+		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
+	if (!edge_may(command->session, EDGE_PRESENCE, channel.name, false)) {
+		command->session->edge->figures.denied_rights++;
+		return edge_fail(command, EDGE_ERROR_PERMISSION);
+	}
+	*name = channel.name;
+	return EDGE_DONE;
+}
+
+static void
+put_member(void *arg, const struct presence_member *member)
+{
+	struct edge_command *command = arg;
+	struct buffer *out = &command->result;
+	struct json_value info;
+
+	if (command->counted == MEMBERS_MAX || out->len > MEMBERS_BYTES_MAX)
+		return;
+	if (command->counted++ > 0)
+		buffer_append_str(out, ",");
+	edge_put_name(out, member->name);
+	buffer_append_str(out, ":{\"client\":");
+	edge_put_name(out, member->name);
+	buffer_append_str(out, ",\"user\":");
+	edge_put_name(out, member->name);
+	if (member->info.len > 0 && json_parse(member->info, &info)) {
+		buffer_append_str(out, ",\"conn_info\":");
+		buffer_append_slice(out, info.text);
+	}
+	buffer_append_str(out, "}");
+}
+
+enum edge_outcome
+edge_presence(struct edge_command *command)
+{
+	struct presence *presence = presence_of(command->session);
+	enum edge_outcome outcome;
+	uint64_t cursor = 0;
+	struct slice name;
+	size_t steps = 0;
+
+	outcome = read_channel(command, &name);
+	if (outcome != EDGE_DONE)
+		return outcome;
+	if (presence_mode_of(presence, name) != PRESENCE_MEMBERS)
+		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
+	buffer_append_str(&command->result, "\"presence\":{");
+	do {
+		cursor = presence_scan(presence, name, cursor, put_member, command);
+	} while (cursor != 0 && command->counted < MEMBERS_MAX &&
+		 command->result.len <= MEMBERS_BYTES_MAX && ++steps < MEMBERS_MAX);
+	buffer_append_str(&command->result, "}");
+	return EDGE_DONE;
+}
+
+enum edge_outcome
+edge_presence_stats(struct edge_command *command)
+{
+	struct presence *presence = presence_of(command->session);
+	enum edge_outcome outcome;
+	struct slice name;
+	size_t count;
+
+	outcome = read_channel(command, &name);
+	if (outcome != EDGE_DONE)
+		return outcome;
+	if (presence_mode_of(presence, name) == PRESENCE_NO)
+		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
+	count = presence_count(presence, name);
+	buffer_appendf(
+	    &command->result, "\"num_clients\":%zu,\"num_users\":%zu", count, count);
+	return EDGE_DONE;
+}

@@ -1,0 +1,12 @@
+#ifndef EDGE_PUBLICATION_H
+#define EDGE_PUBLICATION_H
+
+/* Publications: messages as JSON objects of the WebSocket protocol. For this layer only. */
+struct buffer;
+struct hub_message;
+
+/* Appends {"data":...,"offset":44,"tags":{...}}: the object `pub` of a push of the wire form
+ * EDGE_FORM_WS. */
+void edge_put_publication(struct buffer *out, const struct hub_message *message);
+
+#endif
