@@ -5,12 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The record of a TLS handshake (RFC 8446 5.1): type 22, version 3.x, length. */
-static bool
-is_tls(const char *ptr, size_t len)
-{
-	return len >= 3 && ptr[0] == 22 && ptr[1] == 3 && ptr[2] <= 4;
-}
+#include "base/tls_hello.h"
 
 /* "GET /path HTTP/1.1" (RFC 9112 3), as browsers and probes begin, and HTTP/2 (RFC 9113 3.4). None
  * of the methods is a command that takes two arguments. */
@@ -39,7 +34,7 @@ is_http(const char *ptr, size_t len)
 const char *
 resp_foreign_protocol(const char *ptr, size_t len)
 {
-	if (is_tls(ptr, len))
+	if (tls_hello_begins(ptr, len))
 		return "TLS handshake on a plain port; use tls-port";
 	if (is_http(ptr, len))
 		return "HTTP request on a RESP port";
