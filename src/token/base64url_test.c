@@ -42,8 +42,8 @@ END_TEST
 
 START_TEST(other_characters_and_padding_are_refused)
 {
-	static const char *const texts[] = {"Zg==", "Zg=", "Zm8=", "+/8", "Zm 9", "Zm9v\n", "Zm.v",
-	    "Zm9\xC3", "=", "Zg%3D"};
+	static const char *const texts[] = {
+	    "Zg==", "Zg=", "Zm8=", "+/8", "Zm 9", "Zm9v\n", "Zm.v", "Zm9\xC3", "=", "Zg%3D"};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		ck_assert_msg(!decodes(texts[i]), "%s", texts[i]);

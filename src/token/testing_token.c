@@ -62,8 +62,7 @@ with_signature(char *text, const unsigned char *signature, size_t len)
 }
 
 char *
-testing_token_hmac(
-    const char *header, const char *claims, struct slice secret, const EVP_MD *hash)
+testing_token_hmac(const char *header, const char *claims, struct slice secret, const EVP_MD *hash)
 {
 	char *text = to_be_signed(header, claims);
 	unsigned char mac[EVP_MAX_MD_SIZE];
