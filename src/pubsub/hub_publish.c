@@ -160,7 +160,7 @@ hub_encode_message(struct hub *hub, const struct hub_message *message, uint8_t f
 void
 hub_overflow(struct subscriber *s)
 {
-	outbox_close(&s->outbox);
+	outbox_seal(&s->outbox);
 	hub_stop_awaiting(s); /* publishers to another channel may wait for it */
 	s->ops->overflow(s);
 }

@@ -219,7 +219,7 @@ hub_replay_miss(struct subscription *subscription, uint32_t missed)
 	outbox_miss(&s->outbox, topic_tags_of(s->hub->tags, subscription->topic), missed);
 	if (s->outbox.limits.notify)
 		return;
-	outbox_close(&s->outbox);
+	outbox_seal(&s->outbox);
 	hub_stop_awaiting(s);
 	s->ops->overtaken(s);
 }

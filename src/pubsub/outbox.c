@@ -11,25 +11,6 @@
 #define UNLIMITED_BYTES ((size_t)1 << 20)
 #define UNLIMITED_MESSAGES 65536
 
-/*
- * Makes the oldest droppable item begin with a whole message: the one that is partly sent becomes
- * an item of its own. This happens at most once for each message.
- */
-static void
-item_unstart(struct outbox *outbox, struct outbox_item *item)
-{
-	struct outbox_item *rest;
-
-	if (item->range.frames > 1) {
-		rest = outbox_item_add(outbox, item, item->kind);
-		rest->form = item->form;
-		frame_range_split(&item->range, &rest->range);
-		if (outbox->mark == item)
-			outbox->mark = rest;
-	}
-	outbox_item_start(outbox, item);
-}
-
 static void
 count_bytes(struct outbox *outbox, size_t len)
 {
@@ -189,7 +170,7 @@ drop_oldest(struct outbox *outbox)
 	struct outbox_item *item = oldest_droppable(outbox);
 
 	if (item != NULL && item->range.started) {
-		item_unstart(outbox, item);
+		outbox_item_unstart(outbox, item);
 		item = oldest_droppable(outbox);
 	}
 	if (item == NULL)

@@ -130,6 +130,17 @@ void outbox_close(struct outbox *outbox);
  */
 bool outbox_discard(struct outbox *outbox, size_t *budget) __attribute__((warn_unused_result));
 
+/*
+ * Seals the outbox and drops its messages, at most *budget of them, which it subtracts, and counts
+ * them; a message of a queue group is offered to others first. What stays is a valid stream:
+ * replies, notices, and the rest of a message that was begun. True when no other message is left.
+ * While a write is in flight nothing is dropped. Not to be called in the middle of a publish.
+ */
+bool outbox_cut(struct outbox *outbox, size_t *budget) __attribute__((warn_unused_result));
+
+/* As outbox_push_reply(), for the last reply of a sealed outbox; does nothing if it is closed. */
+void outbox_push_last(struct outbox *outbox, struct slice reply);
+
 /* A message, written to any frame log. */
 enum outbox_result outbox_push_message(struct outbox *outbox, const struct frame *frame)
     __attribute__((warn_unused_result));

@@ -51,8 +51,18 @@ leave_kind(struct outbox *outbox, struct outbox_item *item)
 }
 
 void
-outbox_item_start(struct outbox *outbox, struct outbox_item *item)
+outbox_item_unstart(struct outbox *outbox, struct outbox_item *item)
 {
+	struct outbox_item *rest;
+
+	if (item->range.frames > 1) {
+		rest = outbox_item_add(outbox, item, item->kind);
+		rest->form = item->form;
+		rest->missed = item->missed;
+		frame_range_split(&item->range, &rest->range);
+		if (outbox->mark == item)
+			outbox->mark = rest;
+	}
 	leave_kind(outbox, item);
 	item->kind = ITEM_STARTED;
 }

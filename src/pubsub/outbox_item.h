@@ -10,7 +10,7 @@
 /* The items of an outbox's queue, for the files outbox*.c only. */
 enum item_kind {
 	ITEM_MESSAGES,  /* messages under the outbox's own policy; the first may be partly sent,
-			   see item_unstart */
+			   see outbox_item_unstart */
 	ITEM_DROPPABLE, /* messages under OUTBOX_DROP_OLDEST of their channel; the same */
 	ITEM_GUARDED,   /* messages under another policy of their channel: they are not dropped */
 	ITEM_STARTED,   /* one message that is partly sent: the rest must be sent */
@@ -40,8 +40,11 @@ void outbox_uncount_bytes(struct outbox *outbox, size_t len);
 void outbox_uncount_messages(struct outbox *outbox, size_t len, uint32_t messages);
 void outbox_count_drops(struct outbox *outbox, uint32_t tag, uint64_t count);
 
-/* Makes a partly sent message an item of its own kind, ITEM_STARTED. */
-void outbox_item_start(struct outbox *outbox, struct outbox_item *item);
+/*
+ * Makes the partly sent message with which an item of messages begins an item of its own,
+ * ITEM_STARTED; the item of the others is behind it. This happens at most once for each message.
+ */
+void outbox_item_unstart(struct outbox *outbox, struct outbox_item *item);
 
 /* The first item of that kind from this one on (NULL: none); NULL: none. */
 struct outbox_item *outbox_item_of_kind(struct outbox_item *item, enum item_kind kind);

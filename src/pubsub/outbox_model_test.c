@@ -121,6 +121,13 @@ static size_t first, count;
 static size_t model_bytes, model_messages;
 static size_t model_in_flight_bytes, model_in_flight_messages;
 
+static void
+model_clear(void)
+{
+	first = count = model_bytes = model_messages = 0;
+	model_in_flight_bytes = model_in_flight_messages = 0;
+}
+
 static bool
 model_fits(size_t len)
 {
@@ -252,18 +259,61 @@ model_take(size_t max, char *out)
 	*out = '\0';
 }
 
-/* by_channel: messages may have a policy of their channel, and the outbox's own policy changes
- * while messages are queued. */
+/* How random steps push messages. */
+struct rules {
+	enum outbox_policy own; /* the outbox's own policy */
+	bool notify;
+	bool by_channel; /* messages may have a policy of their channel */
+};
+
+/* r is random. */
+static void
+random_step(const struct rules *rules, uint64_t r, int step)
+{
+	enum outbox_policy policy = rules->own;
+	char text[24], expected[128];
+
+	if (rules->by_channel && (r >> 50) % 2 > 0)
+		policy = (r >> 51) % 2 > 0 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;
+	snprintf(text, sizeof(text), "{%0*d}", (int)(r >> 8) % 18 + 1, step % 10);
+	switch (r % 9) {
+	case 0:
+		ob_reply(text);
+		model_add(text, false);
+		break;
+	case 1:
+		if (written_count > 0)
+			break; /* only the write in flight consumes */
+		model_take(r >> 40 & 63, expected);
+		ck_assert_str_eq(ob_take(r >> 40 & 63), expected);
+		break;
+	case 7:
+		if (written_count > 0)
+			break;
+		begin_write(1 + (r >> 20) % 4);
+		model_begin_write(written_len);
+		break;
+	case 2:
+		frame_log_tidy(ob.messages);
+		frame_log_tidy(ob.pool.replies);
+		break;
+	default:
+		(void)ob_push_under(text, policy);
+		model_push(text, policy, rules->own, rules->notify);
+	}
+	ck_assert_uint_eq(ob.outbox.messages, model_messages);
+	ck_assert_uint_eq(ob.outbox.message_bytes, model_bytes);
+}
+
+/* by_channel: the outbox's own policy changes while messages are queued, too. */
 static void
 run_model(bool by_channel)
 {
-	enum outbox_policy policy = OUTBOX_DROP_NEWEST, own = OUTBOX_DROP_NEWEST;
+	struct rules rules = {.own = OUTBOX_DROP_NEWEST, .by_channel = by_channel};
 	uint64_t seed = 7;
-	char text[24], expected[4096];
-	bool notify = false;
+	char expected[4096];
 
-	first = count = model_bytes = model_messages = 0;
-	model_in_flight_bytes = model_in_flight_messages = 0;
+	model_clear();
 	for (int step = 0; step < testing_steps(200000); step++) {
 		uint64_t r = testing_random(&seed);
 
@@ -280,48 +330,96 @@ run_model(bool by_channel)
 			ck_assert_str_eq(ob_take_all(), expected);
 			ck_assert_uint_eq(model_messages, 0);
 			first = count = 0;
-			notify = step / 2000 % 2;
+			rules.notify = step / 2000 % 2;
 		}
 		if (step % 1000 == 0 || (by_channel && step % 100 == 0)) {
-			own = step / (by_channel ? 100 : 1000) % 2 ? OUTBOX_DROP_OLDEST
-								   : OUTBOX_DROP_NEWEST;
-			ob_set_policy(own, notify);
+			rules.own = step / (by_channel ? 100 : 1000) % 2 ? OUTBOX_DROP_OLDEST
+									 : OUTBOX_DROP_NEWEST;
+			ob_set_policy(rules.own, rules.notify);
 		}
-		policy = own;
-		if (by_channel && (r >> 50) % 2 > 0)
-			policy = (r >> 51) % 2 > 0 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST;
-		snprintf(text, sizeof(text), "{%0*d}", (int)(r >> 8) % 18 + 1, step % 10);
-		switch (r % 9) {
-		case 0:
-			ob_reply(text);
-			model_add(text, false);
-			break;
-		case 1:
-			if (written_count > 0)
-				break; /* only the write in flight consumes */
-			model_take(r >> 40 & 63, expected);
-			ck_assert_str_eq(ob_take(r >> 40 & 63), expected);
-			break;
-		case 7:
-			if (written_count > 0)
-				break;
-			begin_write(1 + (r >> 20) % 4);
-			model_begin_write(written_len);
-			break;
-		case 2:
-			frame_log_tidy(ob.messages);
-			frame_log_tidy(ob.pool.replies);
-			break;
-		default:
-			(void)ob_push_under(text, policy);
-			model_push(text, policy, own, notify);
-		}
-		ck_assert_uint_eq(ob.outbox.messages, model_messages);
-		ck_assert_uint_eq(ob.outbox.message_bytes, model_bytes);
+		random_step(&rules, r, step);
 	}
 	if (written_count > 0)
 		(void)end_write(0);
 }
+
+/* What the model sends after a cut: all but the messages that were not begun. Returns their number.
+ */
+static size_t
+model_cut(void)
+{
+	size_t kept = first, dropped = 0;
+
+	for (size_t i = first; i < count; i++) {
+		if (model[i].message && model[i].at == 0) {
+			model_bytes -= strlen(model[i].text);
+			model_messages--;
+			dropped++;
+		} else {
+			model[kept++] = model[i];
+		}
+	}
+	count = kept;
+	return dropped;
+}
+
+/* Cuts in small steps, then checks all that is sent until the end. */
+static void
+cut_both(uint64_t *seed)
+{
+	uint64_t before = ob.pool.dropped_total;
+	char expected[4096];
+	size_t budget = 0;
+
+	if (written_count > 0) {
+		size_t len = testing_random(seed) % (written_len + 1);
+
+		budget = SIZE_MAX;
+		ck_assert(!outbox_cut(&ob.outbox, &budget));
+		ck_assert_uint_eq(ob.pool.dropped_total, before);
+		model_end_write();
+		model_take(len, expected);
+		ck_assert_str_eq(end_write(len), expected);
+	}
+	do {
+		budget = testing_random(seed) % 3;
+	} while (!outbox_cut(&ob.outbox, &budget));
+	ck_assert_uint_eq(ob.pool.dropped_total - before, model_cut());
+	ck_assert_uint_eq(ob.outbox.message_bytes, model_bytes);
+	ck_assert_uint_eq(ob.outbox.messages, model_messages);
+	ck_assert_int_eq(ob_push("late"), OUTBOX_CLOSED);
+	ob_reply("late");
+	outbox_push_last(&ob.outbox, SLICE("{last}"));
+	model_add("{last}", false);
+	model_take(sizeof(expected) - 1, expected);
+	ck_assert_str_eq(ob_take_all(), expected);
+	ck_assert_uint_eq(ob.pool.bytes, 0);
+	ck_assert_uint_eq(ob.pool.messages, 0);
+}
+
+/* Random outboxes, each of which is cut at a random moment. */
+START_TEST(a_cut_outbox_sends_what_the_model_sends)
+{
+	uint64_t seed = 11;
+
+	for (int round = 0; round < testing_steps(3000); round++) {
+		uint64_t r = testing_random(&seed);
+		int steps = (int)(r % 30);
+		const struct rules rules = {
+		    .own = r >> 20 & 1 ? OUTBOX_DROP_OLDEST : OUTBOX_DROP_NEWEST,
+		    .notify = r >> 21 & 1,
+		    .by_channel = r >> 22 & 1};
+
+		model_clear();
+		ob_set_policy(rules.own, rules.notify);
+		for (int step = 0; step < steps; step++)
+			random_step(&rules, testing_random(&seed), step);
+		cut_both(&seed);
+		ob_teardown();
+		ob_setup();
+	}
+}
+END_TEST
 
 START_TEST(two_hundred_thousand_random_steps_agree_with_a_plain_model)
 {
@@ -343,5 +441,6 @@ main(void)
 		bytes_in_flight_stay_when_the_log_is_tidied_and_the_outbox_closed,
 		messages_in_flight_leave_room_for_blocked_publishers,
 		two_hundred_thousand_random_steps_agree_with_a_plain_model,
-		random_steps_with_policies_of_channels_agree_with_a_plain_model, NULL});
+		random_steps_with_policies_of_channels_agree_with_a_plain_model,
+		a_cut_outbox_sends_what_the_model_sends, NULL});
 }

@@ -48,7 +48,8 @@ struct subscriber_ops {
 	/* The outbox has output to flush, for the first time since outbox_flushed(). */
 	void (*ready)(struct subscriber *s);
 	/* The outbox exceeded its limits under OUTBOX_DISCONNECT, or publishers waited for it too
-	 * long under OUTBOX_BLOCK. It is closed; the owner must detach the subscriber. */
+	 * long under OUTBOX_BLOCK. It is sealed; the owner must detach the subscriber, but may
+	 * send what is queued before. */
 	void (*overflow)(struct subscriber *s);
 	/*
 	 * Asks for a round (hub_begin_round), in which publishers that got HUB_BLOCKED are tried
@@ -57,7 +58,7 @@ struct subscriber_ops {
 	 */
 	void (*room)(struct subscriber *s);
 	/* A replay lost messages, because they left the history before the subscriber read them,
-	 * and its outbox has no `notify`. It is closed; the owner must detach the subscriber. */
+	 * and its outbox has no `notify`. It is sealed, see overflow. */
 	void (*overtaken)(struct subscriber *s);
 };
 
