@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/durations.h"
+
 /*
  * Figures that the network layer counts and INFO, CLIENT LIST and OUTBOX LIST show. They are in
  * base because net and server do not know each other.
@@ -16,6 +18,7 @@ struct net_figures {
 	uint64_t written_bytes;
 	uint64_t turns;
 	uint64_t longest_turn_us; /* work only, not waiting */
+	struct durations turn_durations;
 	uint64_t closed_stalled;
 	uint64_t closed_idle;
 	uint64_t closed_slow_requests; /* closed because a request took longer than request_s */

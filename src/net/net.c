@@ -439,6 +439,7 @@ turn(struct net *net)
 
 	net->figures.turns++;
 	worked_us = clock_mono_us() - net->now_us;
+	durations_add(&net->figures.turn_durations, worked_us);
 	if (worked_us > net->figures.longest_turn_us)
 		net->figures.longest_turn_us = worked_us;
 

@@ -108,6 +108,12 @@ hub_add_form(struct hub *hub, const struct wire_form *form)
 	return hub->form_count++;
 }
 
+const char *
+hub_form_name(const struct hub *hub, uint8_t form)
+{
+	return form < hub->form_count ? hub->forms[form]->name : NULL;
+}
+
 void
 hub_free(struct hub *hub)
 {
@@ -471,6 +477,7 @@ hub_figures(struct hub *hub)
 	    .blocking = hub->blocking,
 	};
 
+	memcpy(figures.dropped_by, hub->pool.dropped_by, sizeof(figures.dropped_by));
 	for (size_t i = 0; i < hub->form_count; i++)
 		figures.log_bytes += frame_log_held_bytes(hub->logs[i]);
 	return figures;

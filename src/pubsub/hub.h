@@ -65,6 +65,7 @@ void hub_free(struct hub *hub);                       /* all subscribers are det
  * that no subscriber uses takes a few words. */
 #define HUB_FORMS_MAX 16
 uint8_t hub_add_form(struct hub *hub, const struct wire_form *form);
+const char *hub_form_name(const struct hub *hub, uint8_t form); /* NULL: there is none */
 
 /* Borrows hub, ops and io (struct outbox); copies limits. */
 void hub_attach(struct hub *hub, struct subscriber *s, const struct subscriber_ops *ops,
@@ -219,11 +220,12 @@ bool hub_drop_queue(struct subscriber *s, size_t budget) __attribute__((warn_unu
 
 /* Totals. */
 struct hub_figures {
-	uint64_t published;   /* calls of hub_publish that returned HUB_OK */
-	uint64_t delivered;   /* messages put into outboxes */
-	uint64_t dropped;     /* messages dropped, by policy or because a form cannot carry them */
-	size_t subscriptions; /* of all kinds and clients */
-	size_t queued_bytes;  /* in all outboxes, replies included */
+	uint64_t published; /* calls of hub_publish that returned HUB_OK */
+	uint64_t delivered; /* messages put into outboxes */
+	uint64_t dropped;   /* messages dropped, by policy or because a form cannot carry them */
+	uint64_t dropped_by[OUTBOX_POLICIES]; /* of these: by the policy of their outbox */
+	size_t subscriptions;                 /* of all kinds and clients */
+	size_t queued_bytes;                  /* in all outboxes, replies included */
 	size_t queued_messages;
 	size_t log_bytes;  /* held by frame logs */
 	size_t tree_bytes; /* estimate: held by channel trees and the subscription table */

@@ -125,6 +125,7 @@ outbox_count_drops(struct outbox *outbox, uint32_t tag, uint64_t count)
 {
 	outbox->dropped += count;
 	outbox->pool->dropped_total += count;
+	outbox->pool->dropped_by[outbox->limits.policy] += count;
 	outbox->pool->dropped(outbox->pool->arg, tag, count);
 }
 

@@ -26,6 +26,7 @@ enum outbox_policy {
 	OUTBOX_BLOCK,       /* publishers wait: they check outbox_would_block() first */
 	OUTBOX_CATCH_UP,    /* the caller sends this message and later ones when there is room */
 };
+#define OUTBOX_POLICIES (OUTBOX_CATCH_UP + 1)
 
 struct outbox_limits {
 	size_t bytes;      /* of messages queued; 0: no limit */
@@ -71,7 +72,8 @@ struct outbox_pool {
 	size_t bytes;       /* queued in all outboxes, messages and replies */
 	size_t messages;
 	uint64_t dropped_total;
-	size_t item_bytes; /* memory of the items in use */
+	uint64_t dropped_by[OUTBOX_POLICIES]; /* by the outbox's own policy */
+	size_t item_bytes;                    /* memory of the items in use */
 };
 
 #define OUTBOX_NOTICE_MAX 64

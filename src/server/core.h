@@ -27,6 +27,7 @@ struct kv;
 struct kv_eviction_pool;
 struct lame_duck;
 struct memory_guard;
+struct metrics_source;
 struct pause;
 struct presence_service;
 struct propagation;
@@ -78,6 +79,7 @@ struct server {
 	struct statistics *statistics;
 	struct rates *rates;
 	struct slowlog *slowlog;
+	struct metrics_source *metrics_sources; /* a list: see metrics.h */
 
 	struct random *random;        /* for random keys and members */
 	struct rate_limit *log_limit; /* for log lines that peers cause */

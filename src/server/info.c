@@ -75,9 +75,8 @@ put_percent(struct buffer *out, size_t part, size_t whole)
 #define PERCENT(part, whole) put_percent(out, (part), (whole))
 #define SECONDS(v) buffer_appendf(out, "%ld.%06ld", (long)(v).tv_sec, (long)(v).tv_usec)
 #define OS_NAME() put_os(out)
-#define INFO_NOT_MEASURED UINT64_MAX
 
-#define INFO(section, name, kind, value, text)                                                     \
+#define INFO(section, name, kind, unit, value, text)                                               \
 	static void put_##section##_##name(const struct info_source *x, struct buffer *out)        \
 	{                                                                                          \
 		const struct server *s = x->server;                                                \
@@ -88,32 +87,51 @@ put_percent(struct buffer *out, size_t part, size_t whole)
 #include "server/info.def"
 #undef INFO
 
-static void
-put_limit(const struct info_source *x, enum info_limit limit, uint64_t used, struct buffer *out)
+#define INFO_LIMIT(id, directive, used, text)                                                      \
+	static uint64_t used_of_##id(const struct info_source *x)                                  \
+	{                                                                                          \
+		const struct server *s = x->server;                                                \
+                                                                                                   \
+		(void)s;                                                                           \
+		return (used);                                                                     \
+	}                                                                                          \
+	static void put_limit_##id(const struct info_source *x, struct buffer *out)                \
+	{                                                                                          \
+		put_limit(x, INFO_LIMIT_##id, out);                                                \
+	}
+static void put_limit(const struct info_source *x, enum info_limit limit, struct buffer *out);
+#include "server/info.def"
+#undef INFO_LIMIT
+
+uint64_t
+info_limit_used(const struct info_source *source, enum info_limit limit)
 {
+	static uint64_t (*const used_of[])(const struct info_source *x) = {
+#define INFO_LIMIT(id, directive, used, text) used_of_##id,
+#include "server/info.def"
+#undef INFO_LIMIT
+	};
+
+	return used_of[limit](source);
+}
+
+static void
+put_limit(const struct info_source *x, enum info_limit limit, struct buffer *out)
+{
+	uint64_t used = info_limit_used(x, limit);
+
 	buffer_appendf(out, "limit=%s", x->limits[limit] != NULL ? x->limits[limit] : "");
 	if (used != INFO_NOT_MEASURED)
 		buffer_appendf(out, ",used=%" PRIu64, used);
 }
 
-#define INFO_LIMIT(id, directive, used, text)                                                      \
-	static void put_limit_##id(const struct info_source *x, struct buffer *out)                \
-	{                                                                                          \
-		const struct server *s = x->server;                                                \
-                                                                                                   \
-		(void)s;                                                                           \
-		put_limit(x, INFO_LIMIT_##id, (used), out);                                        \
-	}
-#include "server/info.def"
-#undef INFO_LIMIT
-
 const struct info_row info_rows[] = {
-#define INFO(section, name, kind, value, text)                                                     \
-	{#name, text, put_##section##_##name, INFO_##section, INFO_##kind},
+#define INFO(section, name, kind, unit, value, text)                                               \
+	{#name, text, put_##section##_##name, INFO_##section, INFO_##kind, INFO_UNIT_##unit},
 #include "server/info.def"
 #undef INFO
 #define INFO_LIMIT(id, directive, used, text)                                                      \
-	{directive, text, put_limit_##id, INFO_LIMITS, INFO_GAUGE},
+	{directive, text, put_limit_##id, INFO_LIMITS, INFO_GAUGE, INFO_UNIT_NONE},
 #include "server/info.def"
 #undef INFO_LIMIT
 };
@@ -172,6 +190,8 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	source->hub.published -= server->statistics->hub_base.published;
 	source->hub.delivered -= server->statistics->hub_base.delivered;
 	source->hub.dropped -= server->statistics->hub_base.dropped;
+	for (size_t i = 0; i < OUTBOX_POLICIES; i++)
+		source->hub.dropped_by[i] -= server->statistics->hub_base.dropped_by[i];
 	source->history = history_figures(hub_history(server->hub));
 	source->history.expired -= server->statistics->history_base.expired;
 	source->history.evicted -= server->statistics->history_base.evicted;

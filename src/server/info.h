@@ -40,6 +40,19 @@ enum info_section {
 
 enum info_kind { INFO_LABEL, INFO_GAUGE, INFO_COUNTER };
 
+enum info_unit {
+	INFO_UNIT_NONE,
+	INFO_UNIT_BYTES,
+	INFO_UNIT_SECONDS,
+	INFO_UNIT_MILLISECONDS,
+	INFO_UNIT_MICROSECONDS,
+	INFO_UNIT_RATIO,
+	INFO_UNIT_PER_SECOND,
+	INFO_UNIT_KIB_PER_SECOND,
+	INFO_UNIT_STATUS, /* "ok" or "err" */
+	INFO_UNIT_AGAIN,  /* another row says the same */
+};
+
 /* The directives whose values the section of limits shows. */
 enum info_limit {
 #define INFO_LIMIT(id, directive, used, text) INFO_LIMIT_##id,
@@ -78,10 +91,16 @@ struct info_row {
 	void (*put)(const struct info_source *source, struct buffer *out); /* the value */
 	enum info_section section;
 	enum info_kind kind;
+	enum info_unit unit;
 };
 
-/* In the order of sections. */
+/* In the order of sections. The rows of limits are the last INFO_LIMIT_COUNT, in the order of the
+ * enum. */
 extern const struct info_row info_rows[];
 extern const size_t info_row_count;
+
+/* How much of a limit is used; INFO_NOT_MEASURED: unknown. */
+#define INFO_NOT_MEASURED UINT64_MAX
+uint64_t info_limit_used(const struct info_source *source, enum info_limit limit);
 
 #endif

@@ -8,6 +8,7 @@
 #include "pubsub/history.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_replay.h"
+#include "pubsub/outbox.h"
 
 /*
  * Statistics: counters for INFO. The modules increment them directly; error replies are counted
@@ -49,6 +50,12 @@ struct client_peaks {
 	uint32_t joins; /* of members of channels */
 };
 
+/* Clients with subscriptions, by what their outboxes have. */
+struct subscriber_counts {
+	uint32_t by_policy[OUTBOX_POLICIES];
+	uint32_t by_form[HUB_FORMS_MAX]; /* index of the wire form in the hub */
+};
+
 /* Counters of a command; same index as its row. */
 struct command_stats {
 	uint64_t calls;
@@ -59,10 +66,11 @@ struct command_stats {
 
 struct statistics {
 	struct counters counters;
-	struct client_peaks peaks;      /* from the last complete sweep over the clients */
-	struct command_stats *commands; /* one per row of the command table */
-	struct hash_map *errors;        /* code ("ERR") -> uint64_t *, at most 128 */
-	struct hub_figures hub_base;    /* counters at the last CONFIG RESETSTAT */
+	struct client_peaks peaks;            /* from the last complete sweep over the clients */
+	struct subscriber_counts subscribers; /* ... */
+	struct command_stats *commands;       /* one per row of the command table */
+	struct hash_map *errors;              /* code ("ERR") -> uint64_t *, at most 128 */
+	struct hub_figures hub_base;          /* counters at the last CONFIG RESETSTAT */
 	struct history_figures history_base;
 	struct hub_replay_figures replay_base;
 	size_t startup_bytes; /* allocated bytes when the server was created */

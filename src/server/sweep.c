@@ -38,9 +38,21 @@ note_peaks(struct client_peaks *peaks, const struct client *c)
 }
 
 static void
+count_subscriber(struct subscriber_counts *counts, const struct client *c)
+{
+	const struct outbox *outbox = &c->subscriber.outbox;
+
+	if (client_subscriptions(c) == 0)
+		return;
+	counts->by_policy[outbox->limits.policy]++;
+	counts->by_form[outbox->form]++;
+}
+
+static void
 sweep_client(struct client *c, uint64_t now_us)
 {
 	note_peaks(&c->server->sweep->peaks, c);
+	count_subscriber(&c->server->sweep->subscribers, c);
 	held_trim(c);
 	session_trim(c); /* its joins may have ended because presence was switched off */
 	if (!client_is_open(c))
@@ -65,13 +77,16 @@ sweep_turn(struct server *server, uint64_t now_us)
 		login_delays_expire(server->access->login_delays, now_us);
 		sweep->at = TAILQ_FIRST(&server->clients->open);
 		sweep->peaks = (struct client_peaks){0};
+		sweep->subscribers = (struct subscriber_counts){0};
 	}
 	for (n = 0; n < CLIENTS_A_TURN && (c = sweep->at) != NULL; n++) {
 		sweep->at = TAILQ_NEXT(c, all);
 		sweep_client(c, now_us);
 	}
-	if (sweep->at == NULL)
+	if (sweep->at == NULL) {
 		server->statistics->peaks = sweep->peaks;
+		server->statistics->subscribers = sweep->subscribers;
+	}
 	return sweep->at != NULL ? PAUSE_US : SWEEP_INTERVAL_US;
 }
 

@@ -11,8 +11,9 @@ struct server;
 
 struct sweep {
 	uint64_t next_us;
-	struct client *at;         /* next client; NULL: between two sweeps */
-	struct client_peaks peaks; /* of the current sweep */
+	struct client *at;                    /* next client; NULL: between two sweeps */
+	struct client_peaks peaks;            /* of the current sweep */
+	struct subscriber_counts subscribers; /* ... */
 };
 
 /* Called once a turn. Returns the time until the next call, in us. */
