@@ -57,10 +57,12 @@ static const struct command publishing = {
 static void
 setup(void)
 {
+	static const struct outbox_limits limits = {.policy = OUTBOX_DISCONNECT};
 	static const struct door_ops ops = {.name = "test", .ending = ending, .freed = on_freed};
 
 	test_setup();
 	door.ops = &ops;
+	door.limits = &limits;
 	freed = 0;
 	c = test_open();
 	d = test_open_door(NULL, &door);

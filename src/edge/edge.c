@@ -50,6 +50,7 @@ edge_new(const struct edge_config *config, struct server *server, const struct e
 	}
 	time_queue_init(&edge->due, &due_ops);
 	rate_limit_init(&edge->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
+	edge_metrics_init(&edge->metrics, edge);
 	edge_reconfigured(edge);
 	return edge;
 }

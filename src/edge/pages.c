@@ -3,7 +3,6 @@
 #include "base/buffer.h"
 #include "edge/call.h"
 #include "edge/demo.h"
-#include "edge/metrics.h"
 #include "edge/routes.h"
 #include "edge/session.h"
 #include "server/core.h"
@@ -39,10 +38,11 @@ edge_readyz(struct edge_call *call)
 enum command_result
 edge_metrics(struct edge_call *call)
 {
+	enum metrics_format format = metrics_format_for(edge_call_header(call, "accept"));
 	struct buffer page = {0};
 
-	edge_metrics_put(call->edge, &page);
-	edge_answer(call, 200, NOT_STORED, METRICS_CONTENT_TYPE, buffer_slice(&page));
+	metrics_put(call->rq->server, format, &page);
+	edge_answer(call, 200, NOT_STORED, metrics_content_types[format], buffer_slice(&page));
 	buffer_release(&page);
 	return COMMAND_DONE;
 }

@@ -9,6 +9,8 @@
 #include "base/random.h"
 #include "edge/leases.h"
 #include "edge/opening.h"
+#include "edge/rights.h"
+#include "edge/subscriptions.h"
 #include "server/client.h"
 #include "token/grant.h"
 
@@ -151,9 +153,19 @@ freed(struct client *c)
 	xfree(s);
 }
 
+static bool
+may_receive(const struct client *c, struct slice name, bool is_pattern)
+{
+	const struct edge_session *s = edge_session_of(c);
+
+	return edge_subscription_is_leased(s, name, is_pattern) ||
+	       edge_may(s, EDGE_SUBSCRIBE, name, is_pattern);
+}
+
 static const struct door_ops ops = {
     .name = "http",
     .ending = edge_session_ending,
+    .may_receive = may_receive,
     .freed = freed,
 };
 
@@ -163,6 +175,7 @@ edge_session_new(struct edge *edge, bool is_tls)
 	struct edge_session *s = xcalloc(1, sizeof(*s));
 
 	s->door.ops = &ops;
+	s->door.limits = &edge->config->outbox;
 	s->edge = edge;
 	s->place = EDGE_NOT_DUE;
 	s->is_tls = is_tls;

@@ -10,6 +10,7 @@
 #include "edge/edge_config.h"
 #include "edge/edge.h"
 #include "edge/figures.h"
+#include "edge/metrics.h"
 #include "edge/session_state.h"
 #include "server/door.h"
 
@@ -35,6 +36,7 @@ struct edge {
 	uint8_t first_form;    /* the hub's index of edge_forms[0] */
 	struct time_queue due; /* sessions with a timer; in us */
 	struct edge_figures figures;
+	struct edge_metrics metrics;
 	struct rate_limit log_limit; /* log lines that peers cause */
 };
 

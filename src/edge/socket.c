@@ -10,6 +10,7 @@
 #include "edge/commands.h"
 #include "edge/edge.h"
 #include "edge/session.h"
+#include "edge/subscriptions.h"
 #include "http/response.h"
 #include "http/ws_frame.h"
 #include "server/client.h"
@@ -102,6 +103,7 @@ edge_socket_tick(struct edge_session *s, uint64_t now_us)
 	const struct edge_config *config = s->edge->config;
 	struct edge_figures *figures = &s->edge->figures;
 
+	edge_subscriptions_expire(s, now_us);
 	if (s->expires_us != 0 && now_us >= s->expires_us) {
 		figures->expired_sessions++;
 		edge_socket_close(s, EDGE_CLOSE_EXPIRED);

@@ -347,7 +347,7 @@ push_unsubscribe(
 	buffer_release(&text);
 }
 
-uint64_t
+void
 edge_subscriptions_expire(struct edge_session *s, uint64_t now_us)
 {
 	struct slice shown;
@@ -358,25 +358,37 @@ edge_subscriptions_expire(struct edge_session *s, uint64_t now_us)
 		struct edge_channel channel;
 
 		if (ends_us > now_us)
-			return ends_us;
+			return;
 		buffer_append_slice(&copy, shown);
 		channel = edge_channel_of(s, buffer_slice(&copy));
 		s->edge->figures.expired_sessions++;
 		push_unsubscribe(s, &channel, UNSUBSCRIBE_EXPIRED, "subscription expired");
 		buffer_release(&copy);
 	}
-	return 0;
 }
 
 /* The name of a subscription as the WebSocket knows it. */
 static void
-put_shown(const struct edge_session *s, const struct subscription *subscription,
-    enum hub_kind kind, struct buffer *out)
+put_shown(const struct edge_session *s, struct slice name, bool is_pattern, struct buffer *out)
 {
 	buffer_clear(out);
-	if (kind == HUB_PATTERN)
+	if (is_pattern)
 		buffer_append_str(out, s->edge->config->ws_glob_prefix);
-	buffer_append_slice(out, topic_name(subscription->topic));
+	buffer_append_slice(out, name);
+}
+
+bool
+edge_subscription_is_leased(const struct edge_session *s, struct slice name, bool is_pattern)
+{
+	struct buffer shown = {0};
+	bool found;
+
+	if (s->leases == NULL)
+		return false;
+	put_shown(s, name, is_pattern, &shown);
+	found = edge_lease_has(s->leases, buffer_slice(&shown));
+	buffer_release(&shown);
+	return found;
 }
 
 static void
@@ -388,7 +400,8 @@ check_kind(struct edge_session *s, enum hub_kind kind)
 	for (uint32_t left = subscriber->count[kind]; left > 0; left--) {
 		struct edge_channel channel;
 
-		put_shown(s, hub_first_subscription(subscriber, kind), kind, &shown);
+		put_shown(s, topic_name(hub_first_subscription(subscriber, kind)->topic),
+		    kind == HUB_PATTERN, &shown);
 		channel = edge_channel_of(s, buffer_slice(&shown));
 		if (edge_lease_has(s->leases, channel.shown) ||
 		    edge_may(s, EDGE_SUBSCRIBE, channel.name, channel.is_pattern))

@@ -24,7 +24,11 @@ enum edge_outcome edge_subscribe_granted(struct edge_command *command);
 /* The session's rights changed: ends the subscriptions that it may not have any more. */
 void edge_subscriptions_check(struct edge_session *s);
 
-/* Ends the subscriptions whose own tokens have ended; returns when the next one does, 0: none. */
-uint64_t edge_subscriptions_expire(struct edge_session *s, uint64_t now_us);
+/* Ends the subscriptions whose own tokens have ended. */
+void edge_subscriptions_expire(struct edge_session *s, uint64_t now_us);
+
+/* True if a token of its own allows this subscription. */
+bool edge_subscription_is_leased(
+    const struct edge_session *s, struct slice name, bool is_pattern);
 
 #endif

@@ -12,6 +12,7 @@
 #include "server/client_end.h"
 #include "server/client_walk.h"
 #include "server/clients.h"
+#include "server/door.h"
 #include "server/job.h"
 #include "server/request.h"
 
@@ -130,6 +131,15 @@ rotate(struct client *c, int kind)
 		hub_rotate_subscriptions(&c->subscriber, (enum hub_kind)kind);
 }
 
+static bool
+may_receive(const struct client *c, struct slice name, bool is_pattern)
+{
+	const struct door *door = client_door(c);
+
+	return door != NULL ? door->ops->may_receive(c, name, is_pattern)
+			    : acl_may_receive(c->user, name, is_pattern);
+}
+
 /*
  * Checks the first subscription or join and moves it to the end of the list, once for each
  * subscription that existed at the beginning. Later subscriptions need no check: the new rules
@@ -147,7 +157,7 @@ check_subscriptions(
 			begin_kind(e, c, e->kind + 1);
 			continue;
 		}
-		if (!acl_may_receive(c->user, name, is_pattern)) {
+		if (!may_receive(c, name, is_pattern)) {
 			end_client(e, c, self);
 			return true;
 		}

@@ -9,6 +9,7 @@
 #include "pubsub/outbox.h"
 #include "server/client.h"
 #include "server/client_end.h"
+#include "server/door.h"
 #include "server/held.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
@@ -50,7 +51,8 @@ void
 client_apply_limits(struct client *c)
 {
 	const struct server_config *config = c->server->config;
-	struct outbox_limits limits = config->outbox;
+	const struct door *door = client_door(c);
+	struct outbox_limits limits = door != NULL ? *door->limits : config->outbox;
 	uint8_t chosen = c->session != NULL ? c->session->chosen : 0;
 
 	limits.channel_policies = ANY_POLICY;

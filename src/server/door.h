@@ -19,6 +19,7 @@
 struct buffer;
 struct client;
 struct command;
+struct outbox_limits;
 struct server;
 
 /* Why the server ends a client that has done nothing wrong in its protocol. */
@@ -42,6 +43,9 @@ struct door_ops {
 	 * before which they are sent.
 	 */
 	void (*ending)(struct client *c, enum door_end why, struct buffer *farewell);
+	/* True if the client may go on receiving the messages of a channel or pattern to which it is
+	 * subscribed: asked when the rules of its user have changed. */
+	bool (*may_receive)(const struct client *c, struct slice name, bool is_pattern);
 	/* The client is freed, and with it the door. It has no user and no outbox any more. */
 	void (*freed)(struct client *c);
 };
@@ -49,6 +53,8 @@ struct door_ops {
 /* Embedded in the state that the door's layer has for the client. */
 struct door {
 	const struct door_ops *ops;
+	/* In place of the server's own limits of outboxes. Borrowed; its values may change. */
+	const struct outbox_limits *limits;
 };
 
 /*
