@@ -2,7 +2,7 @@
 
 #include "http/headers.h"
 
-#include "http/protocol.h"
+#include "http/request.h"
 #include "http/syntax.h"
 
 /* The next field with this name at *at or behind it; *at is then behind it. */

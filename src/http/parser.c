@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "http/chunks.h"
 #include "http/head.h"
-#include "http/protocol.h"
+#include "http/request.h"
 
 enum {
 	ARGS_FIRST = 32,

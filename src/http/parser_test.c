@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/testing.h"
-#include "http/protocol.h"
+#include "http/request.h"
 
 static struct protocol_limits limits;
 static struct buffer heard;

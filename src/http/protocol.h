@@ -2,6 +2,7 @@
 #define HTTP_PROTOCOL_H
 
 #include "base/protocol.h"
+#include "http/request.h"
 
 /*
  * HTTP/1.1 as a protocol of the network layer (base/protocol.h): strict requests of RFC 9112.
@@ -29,13 +30,5 @@
  * because the credentials are in the request.
  */
 extern const struct protocol http_protocol;
-
-enum http_arg {
-	HTTP_METHOD,
-	HTTP_TARGET,
-	HTTP_VERSION, /* "1.0" or "1.1" */
-	HTTP_BODY,    /* "" if there is none */
-	HTTP_FIELDS,  /* the first name, if there is one */
-};
 
 #endif
