@@ -148,20 +148,42 @@ slice_to_i64(struct slice s, int64_t *out)
 }
 
 size_t
+bytes_u64_len(uint64_t v)
+{
+	size_t len = 1;
+
+	for (; v >= 10000; v /= 10000)
+		len += 4;
+	return len + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
+/* Positions are written in every message that is kept: two digits for each division. */
+size_t
+bytes_from_u64(char *out, uint64_t v)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	size_t len = bytes_u64_len(v);
+	char *at = out + len;
+
+	for (; v >= 100; v /= 100) {
+		at -= 2;
+		memcpy(at, pairs + v % 100 * 2, 2);
+	}
+	if (v >= 10)
+		memcpy(out, pairs + v * 2, 2);
+	else
+		out[0] = (char)('0' + v);
+	return len;
+}
+
+size_t
 bytes_from_i64(char *out, int64_t v)
 {
-	uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
-	char digits[20];
-	size_t count = 0;
-	size_t len = 0;
-
-	do {
-		digits[count++] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest > 0);
-	if (v < 0)
-		out[len++] = '-';
-	while (count > 0)
-		out[len++] = digits[--count];
-	return len;
+	if (v >= 0)
+		return bytes_from_u64(out, (uint64_t)v);
+	out[0] = '-';
+	return 1 + bytes_from_u64(out + 1, -(uint64_t)v);
 }

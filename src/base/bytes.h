@@ -34,7 +34,13 @@ int slice_compare(struct slice a, struct slice b); /* as memcmp; a prefix sorts 
 bool slice_to_i64(struct slice s, int64_t *out) __attribute__((warn_unused_result));
 bool slice_to_u64(struct slice s, uint64_t *out) __attribute__((warn_unused_result));
 
+#define BYTES_U64_MAX 20 /* room for bytes_from_u64 */
 #define BYTES_I64_MAX 21 /* room for bytes_from_i64 */
+
+/* Writes v in decimal, without a NUL, and returns the length, which bytes_u64_len() tells before.
+ */
+size_t bytes_u64_len(uint64_t v);
+size_t bytes_from_u64(char *out, uint64_t v);
 
 /* Writes v in decimal, without a NUL, and returns the length. out has BYTES_I64_MAX bytes. */
 size_t bytes_from_i64(char *out, int64_t v);

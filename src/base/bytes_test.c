@@ -177,6 +177,28 @@ START_TEST(a_written_integer_is_what_printf_writes_and_reads_back)
 }
 END_TEST
 
+START_TEST(every_length_of_number_is_written_and_told_before)
+{
+	uint64_t power = 1;
+
+	for (size_t len = 1; len <= 20; len++, power *= 10) {
+		const uint64_t values[] = {power, power + power / 2, power - (len > 1 ? 1 : 0)};
+
+		for (size_t i = 0; i < 3; i++) {
+			char expected[BYTES_U64_MAX + 1], got[BYTES_U64_MAX];
+			size_t wanted = (size_t)snprintf(
+			    expected, sizeof(expected), "%llu", (unsigned long long)values[i]);
+
+			ck_assert_uint_eq(bytes_u64_len(values[i]), wanted);
+			ck_assert_uint_eq(bytes_from_u64(got, values[i]), wanted);
+			ck_assert_mem_eq(got, expected, wanted);
+		}
+	}
+	ck_assert_uint_eq(bytes_u64_len(UINT64_MAX), 20);
+	ck_assert_uint_eq(bytes_u64_len(0), 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -188,5 +210,6 @@ main(void)
 		order_is_that_of_unsigned_bytes_and_the_shorter_first,
 		integers_are_read_up_to_their_limits_and_no_further,
 		only_one_spelling_of_an_integer_is_read, unsigned_integers_go_up_to_64_bits,
-		a_written_integer_is_what_printf_writes_and_reads_back, NULL});
+		a_written_integer_is_what_printf_writes_and_reads_back,
+		every_length_of_number_is_written_and_told_before, NULL});
 }

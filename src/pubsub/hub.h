@@ -37,7 +37,7 @@ struct hub;
 struct hub_publication {
 	uint64_t ticket;   /* its place in the order of blocked publishers; 0: it has not waited */
 	uint64_t since_us; /* when it got the ticket */
-	size_t drafts;     /* identifies its drafts of a large message; 0: none */
+	uint64_t drafts;   /* identifies its drafts of a large message; 0: none */
 	size_t bytes; /* bytes that the message adds to hub_memory(), if limits.memory_bytes was
 			 checked */
 };

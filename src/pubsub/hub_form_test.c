@@ -24,6 +24,7 @@ static struct hub_limits limits;
 static struct subscriber subs[SUBS];
 static struct buffer got;
 static int measured, transformed, overflows;
+static uint64_t serial; /* of the message that was measured last */
 static struct hub_publication publication;
 static size_t receivers;
 
@@ -60,6 +61,7 @@ static bool
 json_measure(const struct hub_message *m, struct wire_body *body)
 {
 	measured++;
+	serial = m->serial;
 	body->len = 0;
 	body->note = m->payload.len;
 	for (size_t i = 0; i < m->payload.len; i++) {
@@ -76,6 +78,7 @@ json_transform(const struct hub_message *m, const struct wire_body *body, char *
 	const char *begin = out;
 
 	transformed++;
+	ck_assert_uint_eq(m->serial, serial);
 	for (size_t i = 0; i < m->payload.len; i++) {
 		unsigned char c = (unsigned char)m->payload.ptr[i];
 
@@ -349,6 +352,31 @@ START_TEST(a_large_payload_is_transformed_over_several_turns_and_copied_beside)
 }
 END_TEST
 
+START_TEST(a_message_keeps_its_serial_in_all_forms_and_steps_and_shares_it_with_none)
+{
+	uint64_t before;
+	int steps;
+
+	subscribe(3, HUB_CHANNEL, "x");
+	ck_assert_int_eq(publish(SLICE("1")), HUB_OK);
+	before = serial;
+	ck_assert_uint_ne(before, 0);
+	ck_assert_int_eq(publish(SLICE("2")), HUB_OK);
+	ck_assert_uint_ne(serial, before);
+	before = 0;
+	for (steps = 0; publish(fill(300000)) == HUB_PREPARING; steps++) {
+		if (before != 0)
+			ck_assert_uint_eq(serial, before);
+		before = serial;
+		hub_tidy(hub);
+	}
+	ck_assert_int_ge(steps, 1);
+	ck_assert_uint_eq(serial, before);
+	ck_assert_int_eq(publish(SLICE("3")), HUB_OK);
+	ck_assert_uint_ne(serial, before);
+}
+END_TEST
+
 START_TEST(a_subscriber_that_comes_while_a_payload_is_transformed_gets_it_too)
 {
 	struct slice payload = fill(300000);
@@ -492,6 +520,7 @@ main(void)
 		a_payload_is_measured_once_and_transformed_once_for_each_topic,
 		a_form_added_later_serves_the_subscribers_that_are_given_it,
 		a_large_payload_is_transformed_over_several_turns_and_copied_beside,
+		a_message_keeps_its_serial_in_all_forms_and_steps_and_shares_it_with_none,
 		a_subscriber_that_comes_while_a_payload_is_transformed_gets_it_too,
 		without_a_subscriber_of_a_transforming_form_a_payload_goes_at_once,
 		a_payload_too_long_to_transform_is_dropped_for_its_form_and_counted,

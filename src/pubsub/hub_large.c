@@ -100,9 +100,9 @@ hub_drop_drafts(struct hub *hub, struct hub_publication *p)
 }
 
 static void
-begin_large(struct hub *hub, struct hub_publication *p, size_t bytes)
+begin_large(struct hub *hub, const struct hub_delivery *d, struct hub_publication *p, size_t bytes)
 {
-	p->drafts = ++hub->last_drafts;
+	p->drafts = d->message.serial;
 	p->bytes = bytes;
 	hub->preparing++;
 	hub->prepared_bytes += bytes;
@@ -143,7 +143,7 @@ hub_prepare(struct hub *hub, struct hub_delivery *d, uint64_t now_us, struct hub
 {
 	foresee_position(hub, d);
 	if (p->drafts == 0) {
-		begin_large(hub, p, hub_memory_needed(hub, d));
+		begin_large(hub, d, p, hub_memory_needed(hub, d));
 		if (d->may_block)
 			hub_reserve(hub, d, now_us, p);
 	}

@@ -357,6 +357,15 @@ deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting 
 		hub_end_copies(hub);
 }
 
+/* Of all hubs of the process: forms keep what they find out about a message beyond a hub's life. */
+static uint64_t
+next_serial(void)
+{
+	static uint64_t last;
+
+	return ++last;
+}
+
 /* Starts a delivery: finds the topics that the channel matches. Borrows what post borrows. */
 static inline void
 match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
@@ -365,6 +374,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->message.channel = post->channel;
 	d->message.payload = post->payload;
 	d->message.position = (struct hub_position){0, 0};
+	d->message.serial = next_serial();
 	d->verbatim.len = post->payload.len;
 	d->measured = d->unfit = 0;
 	d->is_shard = post->kind == HUB_SHARD;
@@ -481,6 +491,8 @@ hub_post(struct hub *hub, const struct hub_post *post, uint64_t now_us, struct h
 
 	*out = (struct hub_outcome){0};
 	match(hub, post, &d);
+	if (p->drafts != 0)
+		d.message.serial = p->drafts;
 	if (hub->limits->memory_bytes > 0) {
 		enum hub_result room = check_memory(hub, &d, p);
 

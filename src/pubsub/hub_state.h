@@ -81,7 +81,6 @@ struct hub {
 	size_t blocking;
 	size_t preparing;      /* number of large messages being prepared */
 	size_t prepared_bytes; /* memory that they need in all, drafts included */
-	size_t last_drafts;    /* the last value of hub_publication.drafts */
 };
 
 /* A message being published: the topics that it matches, and its measured payload in each form that

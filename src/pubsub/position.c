@@ -2,18 +2,21 @@
 
 #include "pubsub/position.h"
 
-#include <stdio.h>
 #include <string.h>
+
+size_t
+position_len(struct hub_position position)
+{
+	return bytes_u64_len(position.epoch) + 1 + bytes_u64_len(position.seq);
+}
 
 size_t
 position_print(char out[POSITION_TEXT_MAX], struct hub_position position)
 {
-	char text[POSITION_TEXT_MAX + 1];
-	int len = snprintf(text, sizeof(text), "%llu-%llu", (unsigned long long)position.epoch,
-	    (unsigned long long)position.seq);
+	size_t len = bytes_from_u64(out, position.epoch);
 
-	memcpy(out, text, (size_t)len);
-	return (size_t)len;
+	out[len++] = '-';
+	return len + bytes_from_u64(out + len, position.seq);
 }
 
 bool

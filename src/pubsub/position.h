@@ -29,7 +29,8 @@ position_compare(struct hub_position a, struct hub_position b)
 
 #define POSITION_TEXT_MAX 41 /* two numbers of 20 digits and the '-' */
 
-/* Writes `EPOCH-SEQ`, without a NUL, and returns the length. */
+/* Writes `EPOCH-SEQ`, without a NUL, and returns the length, which position_len() tells before. */
+size_t position_len(struct hub_position position);
 size_t position_print(char out[POSITION_TEXT_MAX], struct hub_position position);
 
 /* `EPOCH-SEQ` and nothing else, each number as strict as slice_to_u64. False leaves *out alone. */

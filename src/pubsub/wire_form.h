@@ -26,6 +26,11 @@ struct hub_message {
 	struct slice channel;
 	struct slice payload;
 	struct hub_position position; /* 0-0 if the channel keeps no history */
+
+	/* The same whenever the hub shows this message to a form, for all forms, and of no other
+	 * message: what a form finds out about a payload it can keep for the other forms. 0: the
+	 * message has none. */
+	uint64_t serial;
 };
 
 /* The payload in a form. */
