@@ -99,8 +99,8 @@ expect_claims(const char *token, const char *text)
 
 START_TEST(hs256_of_rfc_7515_a_1_is_verified)
 {
-	use_jwks("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-"
-		 "1qS0gZH75aKtMN3Yj0iPS4hcgUuTwAzZr1Z9CAow\"}]}");
+	use_jwks("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-"
+		 "1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}]}");
 	expect_claims("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." RFC_CLAIMS
 		      ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
 	    RFC_CLAIMS_TEXT);
