@@ -17,7 +17,10 @@
 struct edge_session *
 edge_session_of(const struct client *c)
 {
-	return (struct edge_session *)(void *)client_door(c);
+	struct door *door = client_door(c);
+
+	assert(door != NULL);
+	return (struct edge_session *)(void *)door;
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/durations.h"
+#include "json/utf8.h"
 #include "json/writer.h"
 
 const char *const metrics_content_types[] = {
