@@ -307,11 +307,14 @@ START_TEST(anything_but_three_parts_of_base64url_is_refused)
 	    "eyJhbGciOiJIUzI1NiJ9==.e30.AAAA",
 	    "eyJhbGciOiJIUzI1NiJ9.e30.AAAA==", "eyJhbGciOiJIUzI1NiJ9.e30.AA+A", "W10.e30.AAAA",
 	    "bnVsbA.e30.AAAA", "IkhTMjU2Ig.e30.AAAA"};
+	char *whole;
 
 	use_secret();
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		expect(xstrdup(texts[i]), TOKEN_MALFORMED);
-	expect(xasprintf("%s.", testing_token("{\"alg\":\"HS256\"}", "{}")), TOKEN_MALFORMED);
+	whole = testing_token("{\"alg\":\"HS256\"}", "{}");
+	expect(xasprintf("%s.", whole), TOKEN_MALFORMED);
+	expect(whole, TOKEN_OK);
 }
 END_TEST
 
@@ -356,17 +359,27 @@ END_TEST
 static const char order[] = "\xFF\xFF\xFF\xFF\x00\x00\x00\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
 			    "\xBC\xE6\xFA\xAD\xA7\x17\x9E\x84\xF3\xB9\xCA\xC2\xFC\x63\x25\x51";
 
+/* The token of RFC 7515, A.3 with this signature. */
+static void
+expect_signature(const char *bytes, size_t len)
+{
+	char *text = testing_base64url(bytes, len);
+	struct buffer token = {0};
+
+	buffer_append_str(&token, "eyJhbGciOiJFUzI1NiJ9." RFC_CLAIMS ".");
+	buffer_append(&token, text, strlen(text) + 1);
+	expect(token.ptr, TOKEN_BAD_SIGNATURE);
+	xfree(text);
+}
+
 static void
 expect_pair(const char *r, const char *s)
 {
 	char both[64];
-	char *signature;
 
 	memcpy(both, r, 32);
 	memcpy(both + 32, s, 32);
-	signature = testing_base64url(both, sizeof(both));
-	expect(xasprintf("eyJhbGciOiJFUzI1NiJ9." RFC_CLAIMS ".%s", signature), TOKEN_BAD_SIGNATURE);
-	xfree(signature);
+	expect_signature(both, sizeof(both));
 }
 
 START_TEST(numbers_of_es256_must_be_between_0_and_the_order)
@@ -387,26 +400,39 @@ START_TEST(numbers_of_es256_must_be_between_0_and_the_order)
 }
 END_TEST
 
-START_TEST(a_signature_of_es256_has_64_bytes_and_is_not_der)
+START_TEST(a_signature_of_es256_has_64_bytes)
 {
-	unsigned char signature[72];
+	unsigned char bytes[72] = {0};
+	const char *signature = (const char *)bytes;
 	size_t len;
 
 	use_jwks(ES256_JWKS);
 	ck_assert(base64url_decode(
 	    SLICE("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-"
 		  "Kg6NU1Q"),
-	    signature + 1, &len));
-	signature[0] = 0;
-	signature[65] = 0;
-	for (size_t cut = 0; cut < 3; cut++) {
-		char *text =
-		    testing_base64url(signature + (cut != 0), cut == 2 ? 65 : 65 - 2 * cut);
+	    bytes + 1, &len));
+	ck_assert_uint_eq(len, 64);
+	expect_signature(signature, 65);
+	expect_signature(signature + 1, 63);
+	expect_signature(signature + 1, 65);
+	expect_signature(signature, 0);
+}
+END_TEST
 
-		expect(
-		    xasprintf("eyJhbGciOiJFUzI1NiJ9." RFC_CLAIMS ".%s", text), TOKEN_BAD_SIGNATURE);
-		xfree(text);
-	}
+/* As OpenSSL writes it. */
+START_TEST(a_signature_of_es256_in_der_is_refused)
+{
+	unsigned char der[80];
+	size_t len = sizeof(der);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	static const char text[] = "eyJhbGciOiJFUzI1NiJ9." RFC_CLAIMS;
+
+	use_pair("P-256");
+	ck_assert_int_eq(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, pair), 1);
+	ck_assert_int_eq(
+	    EVP_DigestSign(ctx, der, &len, (const unsigned char *)text, sizeof(text) - 1), 1);
+	EVP_MD_CTX_free(ctx);
+	expect_signature((const char *)der, len);
 }
 END_TEST
 
@@ -459,7 +485,7 @@ main(void)
 		a_key_id_is_looked_up_and_nothing_else,
 		anything_but_three_parts_of_base64url_is_refused,
 		no_second_spelling_of_a_signature_is_valid, a_change_of_any_character_is_noticed,
-		numbers_of_es256_must_be_between_0_and_the_order,
-		a_signature_of_es256_has_64_bytes_and_is_not_der, a_huge_signature_is_not_decoded,
+		numbers_of_es256_must_be_between_0_and_the_order, a_signature_of_es256_has_64_bytes,
+		a_signature_of_es256_in_der_is_refused, a_huge_signature_is_not_decoded,
 		keys_without_an_id_are_tried_one_after_the_other, NULL});
 }
