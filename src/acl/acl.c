@@ -22,6 +22,7 @@ struct acl {
 	struct users users;
 	const struct acl_commands *commands; /* borrowed */
 	bool all_channels;
+	struct buffer kept; /* the name of the kept user; empty: none */
 };
 
 static struct slice
@@ -132,6 +133,7 @@ void
 acl_free(struct acl *acl)
 {
 	release(&acl->users);
+	buffer_release(&acl->kept);
 	xfree(acl);
 }
 
@@ -189,6 +191,31 @@ is_name(struct slice name)
 		if (name.ptr[i] == '\0' || isspace((unsigned char)name.ptr[i]))
 			return false;
 	return name.len > 0 && name.len <= ACL_RULE_BYTES_MAX;
+}
+
+/* Adds the kept user to these users if it is not among them. */
+static void
+add_kept(const struct acl *acl, struct users *users)
+{
+	struct slice name = buffer_slice(&acl->kept);
+
+	if (name.len > 0 && users->count < ACL_USERS_MAX && find(users, name) == NULL)
+		add(users, acl_user_new(name, false));
+}
+
+void
+acl_keep_user(struct acl *acl, struct slice name)
+{
+	buffer_clear(&acl->kept);
+	if (is_name(name))
+		buffer_append_slice(&acl->kept, name);
+	add_kept(acl, &acl->users);
+}
+
+struct acl_user *
+acl_kept_user(const struct acl *acl)
+{
+	return acl->kept.len > 0 ? acl_find(acl, buffer_slice(&acl->kept)) : NULL;
 }
 
 bool
@@ -257,6 +284,7 @@ acl_delete(struct acl *acl, struct slice name)
 	    (--acl->users.count - at) * sizeof(struct acl_user *));
 	mark_deleted(user);
 	acl_user_unref(user);
+	add_kept(acl, &acl->users);
 	return true;
 }
 
@@ -373,6 +401,7 @@ acl_load(struct acl *acl, struct slice text, const char *path, struct slice defa
 		make_default(acl, user, default_password);
 		add(&loaded, user);
 	}
+	add_kept(acl, &loaded);
 	adopt(acl, &loaded);
 	return true;
 }
@@ -413,19 +442,24 @@ acl_describe(
     const struct acl *acl, bool without_default, struct slice default_password, struct buffer *out)
 {
 	struct acl_user *plain = acl_user_new(SLICE("default"), false);
-	struct buffer usual = {0}, line = {0};
+	struct acl_user *bare = acl_user_new(buffer_slice(&acl->kept), false);
+	struct buffer usual = {0}, line = {0}, kept = {0};
 
 	make_default(acl, plain, default_password);
 	acl_user_describe(plain, &usual);
 	acl_user_unref(plain);
+	acl_user_describe(bare, &kept);
+	acl_user_unref(bare);
 	for (size_t i = 0; i < acl->users.count; i++) {
 		buffer_clear(&line);
 		acl_user_describe(acl->users.items[i], &line);
-		if (without_default && slice_eq(buffer_slice(&line), buffer_slice(&usual)))
+		if (without_default && (slice_eq(buffer_slice(&line), buffer_slice(&usual)) ||
+					   slice_eq(buffer_slice(&line), buffer_slice(&kept))))
 			continue;
 		buffer_append_slice(out, buffer_slice(&line));
 		buffer_append_str(out, "\n");
 	}
 	buffer_release(&usual);
+	buffer_release(&kept);
 	buffer_release(&line);
 }

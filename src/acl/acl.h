@@ -26,6 +26,14 @@ void acl_free(struct acl *acl);
 /* Whether new users and selectors are allowed all channels (acl-pubsub-default). */
 void acl_set_all_channels(struct acl *acl, bool all_channels);
 
+/*
+ * A user that exists although no line names it, and then may do nothing: off, no password, no
+ * rights. It is made at once. If it is deleted, another such user replaces it. Copies; empty: there
+ * is none.
+ */
+void acl_keep_user(struct acl *acl, struct slice name);
+struct acl_user *acl_kept_user(const struct acl *acl); /* borrowed; NULL: there is none */
+
 /* The password of the user default; empty: none is needed. */
 void acl_set_default_password(struct acl *acl, struct slice password);
 
@@ -50,8 +58,8 @@ bool acl_delete(struct acl *acl, struct slice name);
  * Replaces all users by those of the lines "user NAME rules ...". Empty lines and lines that begin
  * with # are skipped, but counted in line numbers. A user that exists before and after keeps its
  * object, others are deleted. If no line names default, it gets the rules that it has without a
- * file, and default_password. False: error has "path:line: what is wrong" for each invalid line, up
- * to 16, and nothing is changed.
+ * file, and default_password; the same holds for the kept user. False: error has "path:line: what
+ * is wrong" for each invalid line, up to 16, and nothing is changed.
  */
 bool acl_load(struct acl *acl, struct slice text, const char *path, struct slice default_password,
     struct buffer *error) __attribute__((warn_unused_result));
@@ -67,7 +75,8 @@ bool acl_canonical_line(const struct acl_commands *commands, struct slice line, 
 
 /*
  * Appends the line of each user and a newline: the format that acl_load reads. without_default:
- * omits default if it is what acl_load makes of it with this password.
+ * omits default if it is what acl_load makes of it with this password, and the kept user if it may
+ * do nothing.
  */
 void acl_describe(
     const struct acl *acl, bool without_default, struct slice default_password, struct buffer *out);

@@ -13,6 +13,7 @@
 #include "app/wiring.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/client_end.h"
 #include "server/lame_duck.h"
 
 /* Time that the shutdown may take in addition to the configured limits. */
@@ -75,6 +76,7 @@ drain(struct lifecycle *l)
 	    (unsigned int)timeout_s);
 	l->state = LIFECYCLE_DRAINS;
 	notify_stopping(l, 0);
+	server_say_farewell(l->wiring->server);
 	net_drain(l->wiring->net, timeout_s < UINT32_MAX / 1000 ? timeout_s * 1000 : UINT32_MAX);
 }
 

@@ -76,7 +76,7 @@ kill_one(struct kill *kill, struct client *c)
 		kill->kills_self = true;
 		return;
 	}
-	client_kill(c, "closed by CLIENT KILL");
+	client_dismiss(c, DOOR_END_KICKED, "closed by CLIENT KILL");
 }
 
 static void

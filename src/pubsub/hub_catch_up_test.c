@@ -87,11 +87,11 @@ START_TEST(a_subscriber_with_too_many_replays_overflows)
 	}
 	replay_resume(0, "k", 0);
 	for (int i = 0; i < CURSOR_ENTRIES_MAX + 1; i++) {
-		ck_assert(!replays.subs[0].outbox.closed);
+		ck_assert(!replays.subs[0].outbox.sealed);
 		snprintf(name, sizeof(name), "k%d", i);
 		replay_publish(name, "x");
 	}
-	ck_assert(replays.subs[0].outbox.closed);
+	ck_assert(replays.subs[0].outbox.sealed);
 }
 END_TEST
 
@@ -196,7 +196,7 @@ START_TEST(under_catch_up_a_channel_without_history_overflows)
 	replay_attach(3, 4, 0, OUTBOX_CATCH_UP, true);
 	ck_assert_int_eq(hub_subscribe(&replays.subs[3], HUB_CHANNEL, SLICE("other")), HUB_OK);
 	ck_assert_uint_eq(replay_publish("other", "too long"), 1);
-	ck_assert(replays.subs[3].outbox.closed);
+	ck_assert(replays.subs[3].outbox.sealed);
 	ck_assert_uint_eq(replays.subs[3].outbox.dropped, 1);
 	replay_detach(3);
 }

@@ -295,7 +295,7 @@ publish_model(enum hub_kind kind, int n)
 		return;
 	(void)publish(kind, names[n]);
 	for (int i = 0; i < SUBS; i++)
-		model[i].leaves |= subs[i].outbox.closed;
+		model[i].leaves |= subs[i].outbox.sealed;
 }
 
 static void

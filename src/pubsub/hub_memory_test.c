@@ -253,10 +253,10 @@ START_TEST(a_subscriber_that_blocks_gets_it_past_its_limits_or_is_closed)
 	ck_assert_int_eq(may_post(SLICE("x"), &last, &bytes), HUB_BLOCKED);
 	ck_assert_int_eq(publish_now("a", 10, HUB_IGNORE_LIMITS), HUB_OK);
 	ck_assert_uint_eq(subs[0].outbox.messages, 2);
-	ck_assert(!subs[0].outbox.closed);
+	ck_assert(!subs[0].outbox.sealed);
 	ck_assert_int_eq(publish_now("a", 10, HUB_WITHIN_LIMITS), HUB_OK);
 	ck_assert_uint_eq(receivers, 1);
-	ck_assert(subs[0].outbox.closed);
+	ck_assert(subs[0].outbox.sealed);
 	ck_assert_uint_eq(hub_figures(hub).dropped, 1);
 }
 END_TEST

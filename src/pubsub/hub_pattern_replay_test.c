@@ -429,7 +429,7 @@ START_TEST(under_catch_up_a_pattern_reads_on_from_the_history)
 		ck_assert_uint_eq(replay_publish(name, text), 1);
 	}
 	ck_assert_uint_eq(hub_replay_figures(replays.hub).fell_behind, 1);
-	ck_assert(!replays.subs[3].outbox.closed);
+	ck_assert(!replays.subs[3].outbox.sealed);
 	for (int i = 10; i < 60; i++) {
 		snprintf(text, sizeof(text), "k*/k%d/%d ", i % 4, i);
 		ck_assert_str_eq(replay_take(3, strlen(text)), text);
@@ -453,11 +453,11 @@ START_TEST(a_pattern_with_too_many_channels_to_catch_up_overflows)
 	subscribe(3, "k");
 	replay_publish("k", "longer than ten bytes");
 	for (int i = 0; i < CURSOR_ENTRIES_MAX - 1; i++) {
-		ck_assert(!replays.subs[3].outbox.closed);
+		ck_assert(!replays.subs[3].outbox.sealed);
 		snprintf(name, sizeof(name), "k%d", i);
 		replay_publish(name, "x");
 	}
-	ck_assert(replays.subs[3].outbox.closed);
+	ck_assert(replays.subs[3].outbox.sealed);
 	replay_detach(3);
 }
 END_TEST

@@ -30,7 +30,7 @@ on_ready(struct subscriber *s)
 static void
 on_overflow(struct subscriber *s)
 {
-	ck_assert(s->outbox.closed);
+	ck_assert(s->outbox.sealed);
 	overflows++;
 }
 

@@ -169,7 +169,7 @@ START_TEST(the_overflow_of_one_is_no_matter_of_the_other_kind)
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(publish(&its, "m", 1), HUB_OK);
 	ck_assert_int_eq(counter.overflows, 1);
-	ck_assert(counter.subscriber.outbox.closed);
+	ck_assert(counter.subscriber.outbox.sealed);
 	ck_assert_int_eq(reader.overflows, 0);
 	ck_assert_str_eq(reader.text, "x=m.x=m.x=m.x=m.");
 }

@@ -28,7 +28,7 @@ on_ready(struct subscriber *s)
 static void
 on_overflow(struct subscriber *s)
 {
-	ck_assert(s->outbox.closed);
+	ck_assert(s->outbox.sealed);
 	overflows++;
 }
 
@@ -185,14 +185,14 @@ START_TEST(a_subscriber_that_unsubscribes_again_and_again_is_still_closed)
 		hub_expire(hub, now_us, SECOND_US);
 		hub_begin_round(hub);
 		ck_assert_int_eq(publish(&first, "3", now_us), HUB_BLOCKED);
-		if (subs[0].outbox.closed)
+		if (subs[0].outbox.sealed)
 			break;
 		ck_assert_int_eq(publish(&second, "4", now_us), HUB_BLOCKED);
 		ck_assert_int_eq(hub_unsubscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
 		ck_assert_int_eq(hub_subscribe(&subs[0], HUB_CHANNEL, SLICE("y")), HUB_OK);
 		hub_end_round(hub);
 	}
-	ck_assert(subs[0].outbox.closed);
+	ck_assert(subs[0].outbox.sealed);
 }
 END_TEST
 
@@ -202,15 +202,15 @@ START_TEST(a_subscriber_that_a_held_reply_keeps_from_reading_has_time)
 	wait_both();
 	hub_expire(hub, 10 * SECOND_US, SECOND_US);
 	try_both(HUB_BLOCKED);
-	ck_assert(!subs[0].outbox.closed);
-	ck_assert(subs[1].outbox.closed);
+	ck_assert(!subs[0].outbox.sealed);
+	ck_assert(subs[1].outbox.sealed);
 	hub_unbar(&subs[0]);
 	hub_expire(hub, 11 * SECOND_US - 1, SECOND_US);
 	try_both(HUB_BLOCKED);
-	ck_assert(!subs[0].outbox.closed);
+	ck_assert(!subs[0].outbox.sealed);
 	hub_expire(hub, 11 * SECOND_US, SECOND_US);
 	try_both(HUB_OK);
-	ck_assert(subs[0].outbox.closed);
+	ck_assert(subs[0].outbox.sealed);
 }
 END_TEST
 
@@ -236,8 +236,8 @@ START_TEST(an_overdue_subscriber_that_unsubscribes_is_not_closed)
 	hub_expire(hub, 3 * SECOND_US, SECOND_US);
 	try_both(HUB_OK);
 	hub_expire(hub, 9 * SECOND_US, SECOND_US);
-	ck_assert(!subs[0].outbox.closed);
-	ck_assert(subs[1].outbox.closed);
+	ck_assert(!subs[0].outbox.sealed);
+	ck_assert(subs[1].outbox.sealed);
 }
 END_TEST
 

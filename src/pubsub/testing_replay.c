@@ -118,7 +118,7 @@ ignore(struct subscriber *s)
 static void
 on_overtaken(struct subscriber *s)
 {
-	ck_assert(s->outbox.closed);
+	ck_assert(s->outbox.sealed);
 	replays.overtakens++;
 }
 

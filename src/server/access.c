@@ -52,6 +52,15 @@ requirepass(const struct server *server)
 	return requirepass_of(server->config);
 }
 
+static void
+keep_edge_user(struct server *server, bool is_needed)
+{
+	const char *name = server->config->edge_user;
+
+	if (name != NULL && (is_needed || server->config->has_edge_port))
+		acl_keep_user(server->access->acl, slice_of(name));
+}
+
 void
 access_init(struct server *server)
 {
@@ -59,6 +68,7 @@ access_init(struct server *server)
 	server->access->default_user = acl_default(server->access->acl);
 	server->access->login_delays = login_delays_new();
 	acl_log_init(&server->access->log);
+	keep_edge_user(server, false);
 	acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
 	acl_set_default_password(server->access->acl, requirepass(server));
 	acl_hash(requirepass(server), server->access->requirepass_hash);
@@ -79,6 +89,7 @@ access_reconfigured(struct server *server)
 	char hash[ACL_HASH_LEN];
 
 	acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
+	keep_edge_user(server, access_edge_user(server) != NULL);
 	acl_hash(requirepass(server), hash);
 	if (memcmp(hash, server->access->requirepass_hash, sizeof(hash)) == 0)
 		return;
@@ -109,6 +120,30 @@ access_attach(struct client *c)
 {
 	c->user = acl_user_ref(c->server->access->default_user);
 	c->authenticated = !access_needs_auth(c->server);
+}
+
+struct acl_user *
+access_edge_user(const struct server *server)
+{
+	return acl_kept_user(server->access->acl);
+}
+
+struct acl_user *
+access_need_edge_user(struct server *server)
+{
+	if (access_edge_user(server) == NULL)
+		keep_edge_user(server, true); /* io has the port from somewhere else */
+	return access_edge_user(server);
+}
+
+void
+access_attach_edge(struct client *c, struct acl_user *user)
+{
+	acl_user_ref(user);
+	acl_user_unref(c->user);
+	c->user = user;
+	c->authenticated = true; /* the door checks what its requests prove */
+	client_apply_limits(c);
 }
 
 void
@@ -197,12 +232,21 @@ enter(struct request *rq, struct acl_user *user)
 	return true;
 }
 
+/* The user of doors is off, because nobody has to prove to be it; only doors log clients in as it.
+ */
+static bool
+is_usable(const struct client *c, const struct acl_user *user)
+{
+	return user != NULL &&
+	       (user->enabled || (client_door(c) != NULL && user == access_edge_user(c->server)));
+}
+
 bool
 server_log_in(struct client *c, struct slice name)
 {
 	struct acl_user *user = acl_find(c->server->access->acl, name);
 
-	if (!client_is_open(c) || user == NULL || !user->enabled || !has_room(c, user))
+	if (!client_is_open(c) || !is_usable(c, user) || !has_room(c, user))
 		return false;
 	become(c, user, true);
 	return true;
@@ -327,7 +371,7 @@ access_allows(struct request *rq, bool *later)
 	struct acl_look look;
 
 	if (user->deleted) {
-		client_kill(rq->client, "its user was deleted");
+		client_dismiss(rq->client, DOOR_END_DENIED, "its user was deleted");
 		return false;
 	}
 	if (!look_at(rq, &look)) {

@@ -34,6 +34,15 @@ void access_reconfigured(struct server *server);
 
 /* A new client: its user is default. */
 void access_attach(struct client *c);
+
+/* The user of clients with a door that have proved no other; NULL: there is none. */
+struct acl_user *access_edge_user(const struct server *server);
+
+/* The same, and makes it. NULL: there are too many users, or its name is invalid. */
+struct acl_user *access_need_edge_user(struct server *server);
+
+/* A new client with a door: its user is this one. */
+void access_attach_edge(struct client *c, struct acl_user *user);
 void access_detach(struct client *c);
 
 /*
@@ -120,9 +129,10 @@ void access_enforce(
     struct server *server, struct request *rq, struct acl_user *user, int64_t deleted);
 
 /*
- * Logs the client in as this user, without a password, because a certificate proved its identity.
- * False: the user does not exist, is off, or has as many connections as its limit allows; nothing
- * changed.
+ * Logs the client in as this user, without a password, because a certificate, or the door of the
+ * client, proved its identity. A client with a door may also become the user of doors, which is
+ * off. False: the user does not exist, is off, or has as many connections as its limit allows;
+ * nothing changed.
  */
 bool server_log_in(struct client *client, struct slice user) __attribute__((warn_unused_result));
 

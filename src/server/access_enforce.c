@@ -82,7 +82,7 @@ end_client(struct enforce *e, struct client *c, const struct client *self)
 	if (c == self)
 		e->ends_self = true;
 	else
-		client_kill(c, reason);
+		client_dismiss(c, DOOR_END_DENIED, reason);
 }
 
 static void

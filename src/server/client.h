@@ -70,6 +70,9 @@ struct session {
 	struct hash_map *armed[SESSION_ARMED_KINDS]; /* owned: see armed.h; NULL: none */
 	size_t armed_bytes;                          /* their memory, estimated */
 	struct door *door;                           /* borrowed, see door.h; NULL: RESP */
+	TAILQ_ENTRY(client) dismissed;               /* while is_dismissed */
+	uint8_t dismissed_why;                       /* enum door_end */
+	bool is_dismissed;                           /* its queue is being cut: client_end.h */
 };
 
 struct client {

@@ -129,5 +129,5 @@ client_check_limits(struct client *c, uint64_t now_us)
 	c->server->statistics->counters.evicted_clients++;
 	if (rate_limit_take(c->server->log_limit, now_us))
 		log_notice("closing client %s: %s", client_label(c, label, sizeof(label)), reason);
-	client_kill(c, reason);
+	client_dismiss(c, DOOR_END_SLOW, reason);
 }

@@ -31,11 +31,13 @@ on_ready(struct subscriber *s)
 }
 
 static void
-close_slow(struct subscriber *s, const char *reason)
+close_slow(struct subscriber *s, enum door_end why, const char *reason)
 {
 	struct client *c = client_of(s);
 	char label[160];
 
+	if (client_door(c) == NULL)
+		outbox_close(&s->outbox);
 	if (client_is_dead(c))
 		return;
 	c->server->statistics->counters.evicted_clients++;
@@ -43,19 +45,19 @@ close_slow(struct subscriber *s, const char *reason)
 		log_notice("closing client %s: %s, %llu messages dropped",
 		    client_label(c, label, sizeof(label)), reason,
 		    (unsigned long long)s->outbox.dropped);
-	client_kill(c, reason);
+	client_dismiss(c, why, reason);
 }
 
 static void
 on_overflow(struct subscriber *s)
 {
-	close_slow(s, "outbox exceeded its limits");
+	close_slow(s, DOOR_END_SLOW, "outbox exceeded its limits");
 }
 
 static void
 on_overtaken(struct subscriber *s)
 {
-	close_slow(s, "history dropped messages before they were replayed to it");
+	close_slow(s, DOOR_END_BEHIND, "history dropped messages before they were replayed to it");
 }
 
 static void

@@ -15,10 +15,11 @@ struct hash_map;
 TAILQ_HEAD(client_list, client);
 
 struct clients {
-	struct client_list open; /* in the order of ids */
-	struct hash_map *by_id;  /* key: the 8 bytes of the id */
-	struct client_list gone; /* closed; their subscriptions are being removed */
-	size_t count;            /* in open */
+	struct client_list open;      /* in the order of ids */
+	struct hash_map *by_id;       /* key: the 8 bytes of the id */
+	struct client_list gone;      /* closed; their subscriptions are being removed */
+	struct client_list dismissed; /* in open; their queues are being cut, see client_end.h */
+	size_t count;                 /* in open */
 	size_t gone_count;
 	size_t parting;          /* in open */
 	size_t subscriber_count; /* clients with at least one subscription */

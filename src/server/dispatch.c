@@ -512,7 +512,7 @@ begin_of_door(struct request *rq)
 	struct client *c = rq->client;
 
 	if (c->user->deleted) {
-		client_kill(c, "its user was deleted");
+		client_dismiss(c, DOOR_END_DENIED, "its user was deleted");
 		client_request_over(c);
 		return REQUEST_NEXT;
 	}
@@ -561,6 +561,13 @@ serve(struct client *c, const struct command *of_door, const struct slice *args,
 	c->pending->of_door = of_door;
 	verdict = take_request(c, &rq);
 	c->pending->is_executed = false;
+	if (of_door != NULL && !client_is_open(c)) {
+		/* It ended itself, and may take long to leave. Nothing is queued behind its last
+		 * reply. */
+		outbox_seal(&c->subscriber.outbox);
+		wait_event_of(c, WAIT_EVENT_LEFT);
+		verdict = REQUEST_NEXT;
+	}
 	if (verdict == REQUEST_NEXT)
 		pending_end(c);
 	if (!TAILQ_EMPTY(&server->blocked->ready))

@@ -28,6 +28,7 @@ enum door_end {
 	DOOR_END_BEHIND,   /* the history dropped messages before it read them */
 	DOOR_END_KICKED,   /* an administrator closed it: CLIENT KILL */
 	DOOR_END_DENIED,   /* its user was deleted, or may not have its subscriptions any more */
+	DOOR_END_OWN,      /* the door itself dismissed it, and knows why */
 	DOOR_END_SHUTDOWN, /* the daemon ends, or a successor takes over */
 	/* Before its first request: */
 	DOOR_END_REFUSED_FULL,      /* maxclients, or limit:connections of its user */
@@ -43,8 +44,8 @@ struct door_ops {
 	 * before which they are sent.
 	 */
 	void (*ending)(struct client *c, enum door_end why, struct buffer *farewell);
-	/* True if the client may go on receiving the messages of a channel or pattern to which it is
-	 * subscribed: asked when the rules of its user have changed. */
+	/* True if the client may go on receiving the messages of a channel or pattern to which it
+	 * is subscribed: asked when the rules of its user have changed. */
 	bool (*may_receive)(const struct client *c, struct slice name, bool is_pattern);
 	/* The client is freed, and with it the door. It has no user and no outbox any more. */
 	void (*freed)(struct client *c);

@@ -184,6 +184,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	whole->settings = *settings;
 	TAILQ_INIT(&whole->clients.open);
 	TAILQ_INIT(&whole->clients.gone);
+	TAILQ_INIT(&whole->clients.dismissed);
 	whole->clients.by_id = hash_map_new();
 	TAILQ_INIT(&whole->monitors);
 	random_init(&whole->random);
@@ -332,12 +333,9 @@ refuse(struct client *c, enum refusal why)
 	if (rate_limit_take(server->log_limit, clock_mono_us()))
 		log_notice("refusing client %s: %s", client_label(c, label, sizeof(label)),
 		    why == REFUSED_FULL ? "maxclients" : "protected mode");
-	if (client_door(c) != NULL)
-		client_say_farewell(
-		    c, why == REFUSED_FULL ? DOOR_END_REFUSED_FULL : DOOR_END_REFUSED_PROTECTED);
-	else
+	if (client_door(c) == NULL)
 		push_error(c, why == REFUSED_FULL ? too_many_clients : protected_mode);
-	client_refuse(c);
+	client_refuse(c, why == REFUSED_FULL ? DOOR_END_REFUSED_FULL : DOOR_END_REFUSED_PROTECTED);
 }
 
 static void
@@ -372,12 +370,13 @@ struct client *
 server_open_door(struct server *server, void *conn, const struct server_peer *peer,
     struct door *door, bool is_protected)
 {
-	struct acl_user *user = server->access->default_user;
-	enum refusal why = refusal(server, peer, user, is_protected);
+	struct acl_user *user = access_need_edge_user(server);
+	enum refusal why = user != NULL ? refusal(server, peer, user, is_protected) : REFUSED_FULL;
 	struct client *c = client_new(server, conn, peer);
 
 	client_set_door(c, door);
-	c->authenticated = true; /* the door checks what its requests prove */
+	if (user != NULL)
+		access_attach_edge(c, user);
 	if (why != REFUSED_NOT) {
 		refuse(c, why);
 		return c;
@@ -418,6 +417,7 @@ unlink_client(struct client *c)
 
 	if (c->state == CLIENT_REFUSED)
 		return;
+	client_end_forget(c);
 	lame_duck_part(c);
 	sweep_forget(c);
 	memory_guard_forget(c);
@@ -557,6 +557,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	wait_us = earlier(wait_us, run_replays(server, now_us, begun_us + budget_us / 2));
+	wait_us = earlier(wait_us, client_end_turn(server, begun_us + budget_us / 2));
 	more = release_gone(server, begun_us + budget_us / 2);
 	/* Not while an upgrade passes members on: it publishes events, and lets members leave. */
 	if (!server->pause->frozen)
