@@ -110,14 +110,51 @@ address_network_parse(struct slice text, struct address_network *network)
 	return true;
 }
 
+static bool
+has_wide(const struct address_network *network, const unsigned char wide[16])
+{
+	size_t whole = network->bits / 8;
+	unsigned rest = network->bits % 8;
+
+	if (memcmp(wide, network->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((wide[whole] ^ network->bytes[whole]) >> (8 - rest)) == 0;
+}
+
 bool
 address_network_has(const struct address_network *network, const struct sockaddr *address)
 {
 	unsigned char wide[16];
-	size_t whole = network->bits / 8;
-	unsigned rest = network->bits % 8;
 
-	if (!wide_bytes(address, wide) || memcmp(wide, network->bytes, whole) != 0)
-		return false;
-	return rest == 0 || ((wide[whole] ^ network->bytes[whole]) >> (8 - rest)) == 0;
+	return wide_bytes(address, wide) && has_wide(network, wide);
+}
+
+/* The address without its port, and without the brackets of IPv6. */
+static struct slice
+without_port(struct slice text)
+{
+	const char *colon, *bracket;
+	size_t len;
+
+	if (text.len == 0)
+		return text;
+	if (text.ptr[0] == '[') {
+		bracket = memchr(text.ptr, ']', text.len);
+		len = bracket != NULL ? (size_t)(bracket - text.ptr) - 1 : 0;
+		return (struct slice){text.ptr + 1, len};
+	}
+	colon = memchr(text.ptr, ':', text.len);
+	if (colon != NULL &&
+	    memchr(colon + 1, ':', text.len - (size_t)(colon + 1 - text.ptr)) == NULL)
+		text.len = (size_t)(colon - text.ptr);
+	return text;
+}
+
+bool
+address_network_has_text(const struct address_network *network, struct slice text)
+{
+	struct address_network address;
+
+	return address_network_parse(without_port(text), &address) && address.bits == 128 &&
+	       has_wide(network, address.bytes);
 }

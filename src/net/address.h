@@ -38,5 +38,8 @@ struct address_network {
 bool address_network_parse(struct slice text, struct address_network *network)
     __attribute__((warn_unused_result));
 bool address_network_has(const struct address_network *network, const struct sockaddr *address);
+/* The same for a text, with or without a port: "192.0.2.7:50412", "[::1]:50412", "::1". False for
+ * anything else. */
+bool address_network_has_text(const struct address_network *network, struct slice text);
 
 #endif

@@ -214,6 +214,32 @@ START_TEST(a_network_has_the_addresses_that_begin_like_it)
 }
 END_TEST
 
+static bool
+has_text(const char *network_text, const char *address_text)
+{
+	struct address_network network;
+
+	ck_assert(address_network_parse(slice_of(network_text), &network));
+	return address_network_has_text(&network, slice_of(address_text));
+}
+
+START_TEST(a_network_has_addresses_given_as_text)
+{
+	static const char *const wrong[] = {"", ":", "::", "[", "[]", "[:5", "10.1.2.3:5:6",
+	    "10.1.2", "10.0.0.0/8", "/run/fanfare.sock:0", "?:0", "[10.1.2.3", "localhost:80"};
+
+	ck_assert(has_text("10.0.0.0/8", "10.1.2.3:50000"));
+	ck_assert(has_text("10.0.0.0/8", "10.1.2.3"));
+	ck_assert(has_text("10.0.0.0/8", "[::ffff:10.1.2.3]:5"));
+	ck_assert(!has_text("10.0.0.0/8", "11.1.2.3:50000"));
+	ck_assert(has_text("fd00::/16", "[fd00::1]:5"));
+	ck_assert(has_text("fd00::/16", "fd00::1"));
+	ck_assert(!has_text("fd00::/16", "[fe00::1]:5"));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		ck_assert_msg(!has_text("10.0.0.0/8", wrong[i]), "%s", wrong[i]);
+}
+END_TEST
+
 START_TEST(what_is_no_network_is_refused)
 {
 	static const char *const wrong[] = {"", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "::1/129",
@@ -266,6 +292,7 @@ main(void)
 		without_a_rate_an_address_is_forgotten_with_its_last_connection,
 		a_storm_from_everywhere_does_not_grow_the_table, a_limit_that_changes_holds_at_once,
 		addresses_are_forgotten_though_nobody_comes_any_more,
-		a_network_has_the_addresses_that_begin_like_it, what_is_no_network_is_refused,
+		a_network_has_the_addresses_that_begin_like_it,
+		a_network_has_addresses_given_as_text, what_is_no_network_is_refused,
 		an_address_is_shown_with_its_port, loopback_is_known_in_all_its_forms, NULL});
 }

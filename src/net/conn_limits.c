@@ -129,7 +129,7 @@ conn_secured(struct conn *conn, char *user, bool is_resumed)
 		net->figures.tls_handshakes++;
 		net->figures.tls_resumed += is_resumed;
 		conn->active_us = net->now_us;
-		if (user != NULL && conn->client != NULL)
+		if (user != NULL && conn->client != NULL && conn_service(conn)->identified != NULL)
 			conn_service(conn)->identified(conn->client, user);
 	}
 	xfree(user);

@@ -336,6 +336,44 @@ START_TEST(who_has_no_certificate_is_told_why_it_is_refused)
 }
 END_TEST
 
+/* Resumes the session of `first` on another connection. */
+static bool
+is_resumed_at(int at, struct tls_peer *first, const char *line, const char *answer)
+{
+	int before = port;
+	struct tls_peer peer = {.ssl = testing_tls_client(TLS1_3_VERSION, NULL)};
+	bool is_resumed;
+
+	SSL_set_session(peer.ssl, SSL_get0_session(first->ssl));
+	port = at;
+	peer.raw = dial_raw(0);
+	port = before;
+	SSL_set_fd(peer.ssl, peer.raw.fd);
+	rig_until(is_shaken, &peer);
+	if (!peer.failed && line != NULL)
+		ask(&peer, line, answer);
+	is_resumed = !peer.failed && SSL_session_reused(peer.ssl) == 1;
+	hang_up(&peer);
+	return is_resumed;
+}
+
+START_TEST(a_service_may_do_without_certificates_of_clients)
+{
+	int lines = rig_listen_line_tls(), resp = port;
+	struct tls_peer peer;
+
+	authenticate_clients(TLS_USER_CN);
+	port = lines;
+	peer = dial_as(TLS1_3_VERSION, "client", 0);
+	ck_assert(!peer.failed);
+	ask(&peer, "one\n", "one\n");
+	ck_assert_str_eq(rig.clients[0]->user, "");
+	ck_assert(is_resumed_at(lines, &peer, "two\n", "two\n"));
+	ck_assert(!is_resumed_at(resp, &peer, NULL, NULL));
+	hang_up(&peer);
+}
+END_TEST
+
 START_TEST(other_protocols_are_refused_by_name)
 {
 	static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
@@ -487,6 +525,7 @@ main(void)
 		a_certificate_names_its_user_before_the_first_request,
 		who_is_killed_when_it_is_named_is_handed_no_request,
 		who_has_no_certificate_is_told_why_it_is_refused,
+		a_service_may_do_without_certificates_of_clients,
 		other_protocols_are_refused_by_name, a_reload_leaves_open_connections_alone,
 		connections_may_be_killed_or_finished_in_the_middle_of_a_handshake,
 		a_subscriber_in_half_a_key_update_does_not_keep_the_loop_busy,

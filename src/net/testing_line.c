@@ -37,13 +37,12 @@ close_state(void *state)
 static struct protocol_request
 request_of(const struct line_state *s)
 {
-	static const char switching[] = "RESP";
-	size_t len = sizeof(switching) - 1;
+	const char *end = s->line.ptr + s->line.len;
 
 	return (struct protocol_request){.args = &s->line,
 	    .count = 1,
-	    .ends_batch =
-		s->line.len >= len && memcmp(s->line.ptr + s->line.len - len, switching, len) == 0};
+	    .ends_batch = s->line.len >= 4 &&
+			  (memcmp(end - 4, "RESP", 4) == 0 || memcmp(end - 4, "LAST", 4) == 0)};
 }
 
 static enum protocol_status

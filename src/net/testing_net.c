@@ -146,12 +146,13 @@ on_broken(void *arg, const char *error)
 	reply(arg, SLICE("\n"));
 }
 
-/* Echoes the line; "RESP" and "LATER RESP" go on in RESP, the second after waiting once. */
+/* Echoes the line; after "RESP" the connection goes on in RESP, after "LAST" its input is
+ * discarded, after "LATER RESP" and "LATER LAST" too, when they have waited once. */
 static enum request_verdict
 on_line(void *arg, const struct slice *args, size_t count)
 {
 	struct rig_client *client = arg;
-	bool waits = slice_is(args[0], "LATER RESP");
+	bool waits = slice_is(args[0], "LATER RESP") || slice_is(args[0], "LATER LAST");
 
 	ck_assert_uint_eq(count, 1);
 	client->handed++;
@@ -160,8 +161,10 @@ on_line(void *arg, const struct slice *args, size_t count)
 		return REQUEST_LATER;
 	}
 	client->tried = false;
-	if (waits || slice_is(args[0], "RESP"))
+	if (slice_is(args[0], "LATER RESP") || slice_is(args[0], "RESP"))
 		conn_switch(client->conn, RIG_RESP);
+	if (slice_is(args[0], "LATER LAST") || slice_is(args[0], "LAST"))
+		conn_discard_input(client->conn);
 	if (slice_is(args[0], "LOGIN"))
 		conn_set_unauthenticated(client->conn, true);
 	reply(client, args[0]);
@@ -281,8 +284,8 @@ rig_setup(void)
 		.open = on_open,
 		.request = on_line,
 		.broken = on_broken_line,
-		.identified = on_identified,
-		.closed = on_closed},
+		.closed = on_closed,
+		.without_client_certificates = true},
 	};
 	static const struct net_handler handler = {
 	    .turn = on_turn,
@@ -363,6 +366,12 @@ int
 rig_listen_line(void)
 {
 	return listen_at_free_port(RIG_LINE, false);
+}
+
+int
+rig_listen_line_tls(void)
+{
+	return listen_at_free_port(RIG_LINE, true);
 }
 
 void

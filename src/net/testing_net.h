@@ -70,7 +70,8 @@ void rig_teardown(void);
 
 /* Adds a listener for TLS; returns its port. */
 int rig_listen_tls(const struct tls_settings *settings);
-int rig_listen_line(void); /* adds a listener for lines; returns its port */
+int rig_listen_line(void);     /* adds a listener for lines; returns its port */
+int rig_listen_line_tls(void); /* the same over TLS, after rig_listen_tls() */
 void rig_set_tls(const struct tls_settings *settings);
 
 void rig_until(bool (*is_so)(void *arg), void *arg);
