@@ -214,14 +214,17 @@ config_source_load(const struct config_source *source, struct settings *s, struc
 	    "user and aclfile exclude each other: configuring users in the configuration file and "
 	    "an ACL file at the same time leads to errors and security holes");
 
+	const char *blamed;
+
 	settings_init(s);
 	if ((source->file == NULL ||
 		config_read_file(source->file, config_source_apply, s, error)) &&
 	    apply_overrides(source, s, error)) {
 		settings_derive(s);
-		if (s->aclfile[0] == '\0' || s->users.count == 0)
+		if (s->aclfile[0] != '\0' && s->users.count > 0)
+			buffer_append_slice(error, both);
+		else if (settings_agree(s, &blamed, error))
 			return true;
-		buffer_append_slice(error, both);
 	}
 	settings_release(s);
 	return false;

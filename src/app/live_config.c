@@ -9,6 +9,7 @@
 #include "app/config_file.h"
 #include "app/config_rewrite.h"
 #include "app/file_limit.h"
+#include "app/listening.h"
 #include "app/persistence.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
@@ -142,6 +143,21 @@ set_pairs(struct settings *next, const struct slice *pairs, size_t pair_count, s
 }
 
 static bool
+agree(const struct settings *next, struct buffer *text)
+{
+	struct buffer error = {0};
+	const char *blamed;
+	bool ok = settings_agree(next, &blamed, &error);
+
+	if (!ok) {
+		append_failed(text, settings_find(slice_of(blamed)));
+		buffer_append_slice(text, buffer_slice(&error));
+	}
+	buffer_release(&error);
+	return ok;
+}
+
+static bool
 files_suffice(const struct settings *now, const struct settings *next, struct buffer *text)
 {
 	uint32_t possible;
@@ -191,9 +207,9 @@ make_tls(const struct live_config *live, const struct settings *next, struct tls
     size_t error_len)
 {
 	*tls = NULL;
-	if (live->net == NULL || live->settings->tls_port == 0)
+	if (live->net == NULL || !listening_has_tls(live->settings))
 		return true;
-	*tls = tls_new(&next->net_tls, error, error_len);
+	*tls = listening_make_tls(live->settings, &next->net_tls, error, error_len);
 	return *tls != NULL;
 }
 
@@ -243,7 +259,7 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 
 	settings_copy(&next, live->settings);
 	ok = names_are_good(pairs, pair_count, &text) &&
-	     set_pairs(&next, pairs, pair_count, &text) &&
+	     set_pairs(&next, pairs, pair_count, &text) && agree(&next, &text) &&
 	     files_suffice(live->settings, &next, &text);
 	settings_derive(&next);
 	if (ok && tls_suffices(live, &next, pairs, pair_count, &tls, &text))
