@@ -4,10 +4,10 @@
 
 #include "edge/commands.h"
 #include "edge/opening.h"
+#include "edge/publication.h"
 #include "edge/rights.h"
 #include "edge/session.h"
 #include "edge/socket.h"
-#include "edge/stream.h"
 #include "edge/subscribe.h"
 #include "edge/subscriptions.h"
 #include "token/grant.h"

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "edge/commands.h"
+#include "edge/publication.h"
 #include "edge/rights.h"
 #include "edge/session.h"
-#include "edge/stream.h"
 #include "edge/subscriptions.h"
 #include "json/writer.h"
 #include "pubsub/presence.h"

@@ -10,6 +10,7 @@
 #include "edge/forms.h"
 #include "edge/login.h"
 #include "edge/opening.h"
+#include "edge/publication.h"
 #include "edge/rights.h"
 #include "edge/routes.h"
 #include "edge/session.h"

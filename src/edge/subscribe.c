@@ -13,7 +13,6 @@
 #include "edge/rights.h"
 #include "edge/session.h"
 #include "edge/socket.h"
-#include "edge/stream.h"
 #include "edge/subscribe.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_replay.h"
