@@ -183,19 +183,28 @@ next_name(const struct systemd_sockets *passed, const char **names)
 	return SLICE("resp-passed");
 }
 
-/* A listener for TLS needs the directive that says which certificates its clients present. */
+/* What else a listener needs, such as a certificate or edge-user, depends on whether the settings
+ * have a port of its kind. */
 static bool
 has_port(const struct settings *s, struct slice name, struct buffer *error)
 {
-	const char *needed = NULL;
+	const struct {
+		const char *name, *passed, *text;
+		int port;
+	} needs[] = {
+	    {"tls", "tls-passed", "TLS, and there is no tls-port", s->tls_port},
+	    {"http", "http-passed", "HTTP, and there is no http-port", s->http_port},
+	    {"https", "https-passed", "HTTPS, and there is no https-port", s->https_port},
+	};
 
-	if (s->tls_port == 0 && (slice_is(name, "tls") || slice_is(name, "tls-passed")))
-		needed = "tls-port";
-	else if (s->https_port == 0 && (slice_is(name, "https") || slice_is(name, "https-passed")))
-		needed = "https-port";
-	if (needed != NULL)
-		buffer_appendf(error, "a socket is for TLS, and there is no %s", needed);
-	return needed == NULL;
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++) {
+		if (needs[i].port != 0 ||
+		    (!slice_is(name, needs[i].name) && !slice_is(name, needs[i].passed)))
+			continue;
+		buffer_appendf(error, "a socket is for %s", needs[i].text);
+		return false;
+	}
+	return true;
 }
 
 static bool

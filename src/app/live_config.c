@@ -9,11 +9,12 @@
 #include "app/config_file.h"
 #include "app/config_rewrite.h"
 #include "app/file_limit.h"
-#include "app/listening.h"
+#include "app/live_files.h"
 #include "app/persistence.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "edge/edge.h"
 #include "pubsub/channel_lines.h"
 #include "server/access.h"
 
@@ -49,6 +50,14 @@ each_setting(
 	buffer_release(&value);
 }
 
+void
+live_config_keep_user(struct live_config *live)
+{
+	const struct settings *s = live->settings;
+
+	server_keep_user(live->server, s->http_port != 0 || s->https_port != 0 ? s->edge.user : "");
+}
+
 /*
  * Takes over the settings that may change at run time. appendonly becomes "yes" only when its file
  * exists: see live_config_log_accepted(). says_appendonly: the value in next was requested;
@@ -70,8 +79,12 @@ adopt(struct live_config *live, const struct settings *next, bool says_appendonl
 	}
 	settings_derive(live->settings);
 	log_set_level(live->settings->log_level);
-	if (live->server != NULL)
+	if (live->server != NULL) {
+		live_config_keep_user(live);
 		server_reconfigured(live->server);
+	}
+	if (live->edge != NULL)
+		edge_reconfigured(live->edge);
 	if (live->persistence != NULL)
 		persistence_reconfigured(live->persistence);
 	if (live->persistence != NULL && says_appendonly)
@@ -201,39 +214,34 @@ prepare_log(const struct live_config *live, const struct settings *next, uint64_
 					   : CONFIG_SET_REFUSED;
 }
 
-/* Reads all TLS files again if there is a TLS listener: *tls is owned. NULL: there is none. */
+/* Reads the files that belong to the settings which a CONFIG SET names. */
 static bool
-make_tls(const struct live_config *live, const struct settings *next, struct tls **tls, char *error,
-    size_t error_len)
+read_named(const struct live_config *live, const struct settings *next, const struct slice *pairs,
+    size_t pair_count, struct live_files *files, struct buffer *text)
 {
-	*tls = NULL;
-	if (live->net == NULL || !listening_has_tls(live->settings))
-		return true;
-	*tls = listening_make_tls(live->settings, &next->net_tls, error, error_len);
-	return *tls != NULL;
-}
+	struct buffer error = {0};
+	const struct setting *row = NULL;
+	const char *what = "";
+	bool ok = true;
 
-/* The same for a CONFIG SET that names TLS settings: *tls is owned. NULL: it names none. */
-static bool
-tls_suffices(const struct live_config *live, const struct settings *next, const struct slice *pairs,
-    size_t pair_count, struct tls **tls, struct buffer *text)
-{
-	char error[512];
-
-	*tls = NULL;
-	for (size_t i = 0; i < pair_count; i++) {
-		const struct setting *row = settings_find(pairs[2 * i]);
-
-		if (strncmp(row->name, "tls-", strlen("tls-")) != 0)
-			continue;
-		if (make_tls(live, next, tls, error, sizeof(error)))
-			return true;
-		log_warn("CONFIG SET: TLS: %s", error);
-		append_failed(text, row);
-		buffer_appendf(text, "Unable to update TLS configuration: %s", error);
-		return false;
+	for (size_t i = 0; i < pair_count && ok; i++) {
+		row = settings_find(pairs[2 * i]);
+		if (strncmp(row->name, "tls-", strlen("tls-")) == 0) {
+			what = "TLS";
+			ok = live_files_read_tls(live, next, files, &error);
+		} else if (strncmp(row->name, "token-", strlen("token-")) == 0) {
+			what = "token";
+			ok = live_files_read_keys(live, next, files, &error);
+		}
 	}
-	return true;
+	if (!ok) {
+		log_warn("CONFIG SET: %s: %.*s", what, (int)error.len, error.ptr);
+		append_failed(text, row);
+		buffer_appendf(text, "Unable to update %s configuration: ", what);
+		buffer_append_slice(text, buffer_slice(&error));
+	}
+	buffer_release(&error);
+	return ok;
 }
 
 static bool
@@ -253,8 +261,8 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 	struct live_config *live = arg;
 	enum config_set_result result = CONFIG_SET_REFUSED;
 	struct buffer text = {0};
+	struct live_files files = {NULL, NULL};
 	struct settings next;
-	struct tls *tls = NULL;
 	bool ok;
 
 	settings_copy(&next, live->settings);
@@ -262,14 +270,13 @@ set_settings(void *arg, const struct slice *pairs, size_t pair_count, uint64_t *
 	     set_pairs(&next, pairs, pair_count, &text) && agree(&next, &text) &&
 	     files_suffice(live->settings, &next, &text);
 	settings_derive(&next);
-	if (ok && tls_suffices(live, &next, pairs, pair_count, &tls, &text))
+	if (ok && read_named(live, &next, pairs, pair_count, &files, &text))
 		result = prepare_log(live, &next, attempt, &text);
 	if (result == CONFIG_SET_DONE) {
-		if (tls != NULL)
-			net_take_tls(live->net, tls);
+		live_files_use(live, &files, &next);
 		adopt(live, &next, is_named("appendonly", pairs, pair_count));
 	} else {
-		tls_unref(tls);
+		live_files_release(&files);
 		set_error(error, error_len, &text);
 	}
 	settings_release(&next);
@@ -486,14 +493,36 @@ reload_channels(struct live_config *live, struct settings *next)
 	move_channels(live, next);
 }
 
+bool
+live_config_load_tokens(struct live_config *live, struct buffer *error)
+{
+	struct live_files files = {NULL, NULL};
+
+	if (!live_files_read_keys(live, live->settings, &files, error))
+		return false;
+	live_files_use(live, &files, live->settings);
+	return true;
+}
+
+/* Takes over what was read; nothing can fail any more. */
+static void
+take_over(struct live_config *live, struct settings *next, struct live_files *files)
+{
+	live_files_use(live, files, next);
+	reload_channels(live, next);
+	for (size_t i = 0; i < settings_count(); i++)
+		if (!settings_equal(live->settings, next, settings_row(i)))
+			log_difference(live->settings, next, settings_row(i));
+	adopt(live, next, true);
+	log_notice("reload: done");
+}
+
 void
 live_config_reload(struct live_config *live)
 {
+	struct live_files files = {NULL, NULL};
 	struct buffer error = {0};
 	struct settings next;
-	char tls_error[512];
-	struct tls *tls;
-	size_t i;
 
 	if (!config_source_load(live->source, &next, &error)) {
 		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
@@ -502,20 +531,12 @@ live_config_reload(struct live_config *live)
 	}
 	if (!live_config_fit_maxclients(&next)) {
 		log_error("reload failed, nothing changed");
-	} else if (!make_tls(live, &next, &tls, tls_error, sizeof(tls_error))) {
-		log_error("reload failed, nothing changed: TLS: %s", tls_error);
-	} else if (!reload_users(live, &next, &error)) {
+	} else if (!live_files_read(live, &next, &files, &error) ||
+		   !reload_users(live, &next, &error)) {
 		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
-		tls_unref(tls);
+		live_files_release(&files);
 	} else {
-		if (tls != NULL)
-			net_take_tls(live->net, tls);
-		reload_channels(live, &next);
-		for (i = 0; i < settings_count(); i++)
-			if (!settings_equal(live->settings, &next, settings_row(i)))
-				log_difference(live->settings, &next, settings_row(i));
-		adopt(live, &next, true);
-		log_notice("reload: done");
+		take_over(live, &next, &files);
 	}
 	settings_release(&next);
 	buffer_release(&error);

@@ -7,7 +7,9 @@
 #include "app/settings.h"
 #include "server/server.h"
 
+struct edge;
 struct persistence;
+struct tokens;
 
 /*
  * The configuration of a running daemon: CONFIG GET, SET and REWRITE, and reading the file again.
@@ -20,6 +22,8 @@ struct live_config {
 	struct server *server;              /* borrowed; is told of changes; or NULL */
 	struct net *net;                    /* the same, for TLS */
 	struct persistence *persistence;    /* the same */
+	struct edge *edge;                  /* the same */
+	struct tokens *tokens;              /* the same, for keys */
 };
 
 /* For server_new; borrows live. */
@@ -37,6 +41,13 @@ void live_config_reload(struct live_config *live);
 
 /* The requested append-only file exists: appendonly becomes "yes". */
 void live_config_log_accepted(struct live_config *live);
+
+/* If there is an HTTP listener, the server has edge-user from now on, whatever users are loaded. */
+void live_config_keep_user(struct live_config *live);
+
+/* The keys for tokens, for the start. False: error says what is wrong, in one line. */
+bool live_config_load_tokens(struct live_config *live, struct buffer *error)
+    __attribute__((warn_unused_result));
 
 /* The lines of channels of the configuration, for the start: moves them to the server. */
 void live_config_load_channels(struct live_config *live);

@@ -278,7 +278,8 @@ static void
 look_for_paths_again(const struct fanfared *f)
 {
 	static const char *const names[] = {"logfile", "pidfile", "unixsocket", "aclfile",
-	    "tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-crl-file"};
+	    "tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-crl-file",
+	    "token-public-key-file", "token-jwks-file"};
 	struct buffer path = {0};
 
 	for (size_t i = 0; f->privileges.root != NULL && i < sizeof(names) / sizeof(*names); i++) {
@@ -405,11 +406,13 @@ watch_signals(struct net *net)
 }
 
 static bool
-load_users(struct fanfared *f)
+load_users_and_keys(struct fanfared *f)
 {
 	struct buffer error = {0};
-	bool ok = live_config_load_users(&f->live, &error);
+	bool ok;
 
+	live_config_keep_user(&f->live);
+	ok = live_config_load_users(&f->live, &error) && live_config_load_tokens(&f->live, &error);
 	if (!ok)
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
 	buffer_release(&error);
@@ -439,9 +442,11 @@ start_serving(struct fanfared *f)
 	f->live.server = f->wiring.server;
 	f->live.net = f->wiring.net;
 	f->live.persistence = f->wiring.persistence;
+	f->live.edge = f->wiring.edge;
+	f->live.tokens = f->wiring.tokens;
 	watch_signals(f->wiring.net);
 	live_config_load_channels(&f->live);
-	ok = load_users(f) && listen_and_settle(f, &opened);
+	ok = load_users_and_keys(f) && listen_and_settle(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -471,7 +476,9 @@ check(struct fanfared *f)
 	    !wiring_init(&f->wiring, &f->settings, &interface))
 		return false;
 	f->live.server = f->wiring.server;
-	ok = live_config_load_users(&f->live, &error) && listening_check(&f->settings, &error);
+	f->live.tokens = f->wiring.tokens;
+	ok = live_config_load_users(&f->live, &error) &&
+	     live_config_load_tokens(&f->live, &error) && listening_check(&f->settings, &error);
 	if (!ok)
 		print_error(&error);
 	(void)wiring_release(&f->wiring);

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <assert.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "app/settings.h"
@@ -104,10 +105,16 @@ settings_log(const struct settings *s)
 bool
 settings_agree(const struct settings *s, const char **blamed, struct buffer *error)
 {
-	if (s->edge.sse_retry_max_ms >= s->edge.sse_retry_min_ms)
-		return true;
-	*blamed = "sse-retry-max";
-	buffer_appendf(error, "sse-retry-max %u is below sse-retry-min %u",
-	    (unsigned)s->edge.sse_retry_max_ms, (unsigned)s->edge.sse_retry_min_ms);
-	return false;
+	if (s->edge.sse_retry_max_ms < s->edge.sse_retry_min_ms) {
+		*blamed = "sse-retry-max";
+		buffer_appendf(error, "sse-retry-max %u is below sse-retry-min %u",
+		    (unsigned)s->edge.sse_retry_max_ms, (unsigned)s->edge.sse_retry_min_ms);
+		return false;
+	}
+	if (strpbrk(s->edge.user, " \t\n\v\f\r") != NULL) {
+		*blamed = "edge-user";
+		buffer_append_str(error, "edge-user: the name of a user has no blanks");
+		return false;
+	}
+	return true;
 }

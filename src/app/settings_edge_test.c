@@ -180,6 +180,18 @@ START_TEST(the_times_of_retries_must_agree)
 }
 END_TEST
 
+START_TEST(the_name_of_edge_user_has_no_blanks)
+{
+	const char *blamed = NULL;
+
+	ck_assert_int_eq(set("edge-user", "web"), SETTING_OK);
+	ck_assert(settings_agree(&s, &blamed, &out));
+	ck_assert_int_eq(set("edge-user", "the web"), SETTING_OK);
+	ck_assert(!settings_agree(&s, &blamed, &out));
+	ck_assert_str_eq(blamed, "edge-user");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -187,5 +199,5 @@ main(void)
 	    (const TTest *[]){doors_are_names_in_any_order,
 		origins_are_written_as_browsers_send_them, networks_are_ready_to_be_compared,
 		limits_and_times_of_the_services_follow, a_copy_has_strings_of_its_own,
-		the_times_of_retries_must_agree, NULL});
+		the_times_of_retries_must_agree, the_name_of_edge_user_has_no_blanks, NULL});
 }

@@ -2,30 +2,52 @@
 
 #include "app/wiring.h"
 
+#include <time.h>
+
 #include "app/persistence.h"
 #include "base/alloc.h"
 #include "base/allocator.h"
 #include "base/log.h"
 #include "cmd/table.h"
+#include "edge/edge.h"
+#include "http/protocol.h"
+#include "http/ws_protocol.h"
+#include "net/address.h"
 #include "resp/protocol.h"
 #include "server/access.h"
 #include "server/dispatch.h"
+#include "token/cache.h"
 
-static void *
-net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
+static struct server_peer
+server_peer(const struct net_peer *peer)
 {
-	struct wiring *w = arg;
-	struct server_peer server_peer = {
+	return (struct server_peer){
 	    .address = peer->address,
 	    .local_address = peer->local_address,
 	    .origin = {(const char *)peer->key.bytes, peer->key.len},
 	    .is_loopback = peer->is_loopback,
 	    .is_unix = peer->is_unix,
 	};
-	struct client *client = server_open(w->server, conn, &server_peer);
+}
+
+static void *
+net_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
+{
+	struct wiring *w = arg;
+	const struct server_peer from = server_peer(peer);
+	struct client *client = server_open(w->server, conn, &from);
 
 	*outbox = server_outbox(client);
 	return client;
+}
+
+static void *
+http_open(void *arg, struct conn *conn, const struct net_peer *peer, struct outbox **outbox)
+{
+	struct wiring *w = arg;
+	const struct server_peer from = server_peer(peer);
+
+	return edge_open(w->edge, conn, &from, peer->is_tls, outbox);
 }
 
 static enum request_verdict
@@ -53,6 +75,16 @@ net_closed(void *client, const char *reason)
 	server_closed(client, reason);
 }
 
+/* At most once a second. */
+static void
+forget_tokens(struct wiring *w, uint64_t now_us)
+{
+	if (now_us < w->tokens_at_us)
+		return;
+	w->tokens_at_us = now_us + 1000000;
+	tokens_turn(w->tokens, (uint64_t)time(NULL));
+}
+
 static uint64_t
 net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 {
@@ -61,11 +93,15 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 	uint64_t wait_us = persistence_turn(w->persistence, now_us);
 	uint64_t server_us = server_turn(w->server, now_us, budget_us);
 
+	uint64_t edge_us = edge_turn(w->edge, now_us);
 	uint64_t allocator_us = allocator_turn(alloc_used_bytes(), now_us);
 
+	forget_tokens(w, now_us);
 	w->turn(w->arg, now_us);
 	if (server_us < wait_us)
 		wait_us = server_us;
+	if (edge_us < wait_us)
+		wait_us = edge_us;
 	return allocator_us < wait_us ? allocator_us : wait_us;
 }
 
@@ -218,10 +254,39 @@ log_accepted(void *arg)
 	w->log_accepted(w->arg);
 }
 
-/* HTTP and WebSocket follow with the layers that speak them. */
-enum { SERVED = SERVICE_RESP + 1 };
+static bool
+is_in(const struct setting_networks *networks, const char *address)
+{
+	for (size_t i = 0; i < networks->count; i++)
+		if (address_network_has_text(&networks->items[i], slice_of(address)))
+			return true;
+	return false;
+}
 
-static const struct net_service services[SERVED] = {
+static bool
+edge_is_admin(void *arg, const char *address)
+{
+	const struct wiring *w = arg;
+
+	return is_in(&w->settings->admin_networks, address);
+}
+
+static bool
+edge_is_forwarder(void *arg, const char *address)
+{
+	const struct wiring *w = arg;
+
+	return is_in(&w->settings->forwarded_networks, address);
+}
+
+static uint64_t
+edge_wall_s(void *arg)
+{
+	(void)arg;
+	return (uint64_t)time(NULL);
+}
+
+static const struct net_service services[SERVICES] = {
     [SERVICE_RESP] =
 	{
 	    .protocol = &resp_protocol,
@@ -230,6 +295,29 @@ static const struct net_service services[SERVED] = {
 	    .broken = net_broken,
 	    .identified = net_identified,
 	    .closed = net_closed,
+	},
+    [SERVICE_HTTP] =
+	{
+	    .protocol = &http_protocol,
+	    .open = http_open,
+	    .request = edge_request,
+	    .broken = edge_broken,
+	    .closed = edge_closed,
+	    .without_client_certificates = true,
+	},
+    [SERVICE_WS] =
+	{
+	    .protocol = &ws_protocol,
+	    .request = edge_frame,
+	    .broken = edge_frame_broken,
+	    .closed = edge_closed,
+	},
+    [SERVICE_WS_DEFLATE] =
+	{
+	    .protocol = &ws_deflate_protocol,
+	    .request = edge_frame,
+	    .broken = edge_frame_broken,
+	    .closed = edge_closed,
 	},
 };
 
@@ -263,10 +351,20 @@ wiring_init(
 	    .arg = w,
 	};
 
-	w->net = net_new(&settings->net, services, SERVED, &handler, w);
+	w->net = net_new(&settings->net, services, SERVICES, &handler, w);
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, cmd_table(), &io, interface);
+	w->settings = settings;
+	w->edge = edge_new(&settings->edge, w->server,
+	    &(struct edge_io){
+		.is_admin = edge_is_admin,
+		.is_forwarder = edge_is_forwarder,
+		.wall_s = edge_wall_s,
+		.arg = w,
+	    });
+	w->tokens = tokens_new(TOKENS_CACHE_BYTES);
+	edge_set_tokens(w->edge, w->tokens);
 	w->persistence = persistence_new(settings, w->server, w->net, log_accepted, w);
 	return true;
 }
@@ -277,6 +375,8 @@ wiring_release(struct wiring *w)
 	bool ok = persistence_free(w->persistence);
 
 	net_free(w->net);
+	edge_free(w->edge);
 	server_free(w->server);
+	tokens_free(w->tokens);
 	return ok;
 }

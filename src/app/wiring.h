@@ -16,8 +16,11 @@
 struct wiring {
 	struct net *net;                 /* owned */
 	struct server *server;           /* owned */
+	struct edge *edge;               /* owned */
+	struct tokens *tokens;           /* owned; the edge's */
 	struct persistence *persistence; /* owned */
 	const struct settings *settings;
+	uint64_t tokens_at_us; /* when results of tokens that have ended are freed next */
 	void (*signalled)(void *arg, int signal);
 	void (*stopping)(void *arg, bool now);           /* a client sent SHUTDOWN */
 	void (*lame_duck)(void *arg, uint32_t window_s); /* ... GRACE */
