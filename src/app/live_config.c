@@ -50,14 +50,6 @@ each_setting(
 	buffer_release(&value);
 }
 
-void
-live_config_keep_user(struct live_config *live)
-{
-	const struct settings *s = live->settings;
-
-	server_keep_user(live->server, s->http_port != 0 || s->https_port != 0 ? s->edge.user : "");
-}
-
 /*
  * Takes over the settings that may change at run time. appendonly becomes "yes" only when its file
  * exists: see live_config_log_accepted(). says_appendonly: the value in next was requested;
@@ -79,10 +71,8 @@ adopt(struct live_config *live, const struct settings *next, bool says_appendonl
 	}
 	settings_derive(live->settings);
 	log_set_level(live->settings->log_level);
-	if (live->server != NULL) {
-		live_config_keep_user(live);
+	if (live->server != NULL)
 		server_reconfigured(live->server);
-	}
 	if (live->edge != NULL)
 		edge_reconfigured(live->edge);
 	if (live->persistence != NULL)

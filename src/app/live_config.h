@@ -42,9 +42,6 @@ void live_config_reload(struct live_config *live);
 /* The requested append-only file exists: appendonly becomes "yes". */
 void live_config_log_accepted(struct live_config *live);
 
-/* If there is an HTTP listener, the server has edge-user from now on, whatever users are loaded. */
-void live_config_keep_user(struct live_config *live);
-
 /* The keys for tokens, for the start. False: error says what is wrong, in one line. */
 bool live_config_load_tokens(struct live_config *live, struct buffer *error)
     __attribute__((warn_unused_result));

@@ -409,10 +409,9 @@ static bool
 load_users_and_keys(struct fanfared *f)
 {
 	struct buffer error = {0};
-	bool ok;
+	bool ok =
+	    live_config_load_users(&f->live, &error) && live_config_load_tokens(&f->live, &error);
 
-	live_config_keep_user(&f->live);
-	ok = live_config_load_users(&f->live, &error) && live_config_load_tokens(&f->live, &error);
 	if (!ok)
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
 	buffer_release(&error);
