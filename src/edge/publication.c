@@ -29,40 +29,18 @@ edge_put_publication(struct buffer *out, const struct hub_message *message)
 	out->len += tail.len - PUSH_END_LEN;
 }
 
-/* The length of the valid UTF-8 at the beginning; a whole text of 65535 bytes takes microseconds
- * if it is valid, and every name is bounded by max-channel-length. */
-static size_t
-valid_len(struct slice s)
-{
-	size_t low = 0;
-
-	for (size_t step = s.len; low < s.len; low += step) {
-		for (step = 1; step <= 4 && low + step <= s.len; step++)
-			if (json_is_utf8((struct slice){s.ptr + low, step}))
-				break;
-		if (step > 4 || low + step > s.len)
-			break;
-	}
-	return low;
-}
-
 void
 edge_put_name(struct buffer *out, struct slice name)
 {
 	struct buffer text = {0};
 
-	if (json_is_utf8(name)) {
-		json_put_string(out, name);
-		return;
-	}
 	while (name.len > 0) {
-		size_t len = valid_len(name);
+		size_t len = json_utf8_len(name);
 
-		buffer_append(&text, name.ptr, len);
-		if (len == name.len)
-			break;
-		buffer_append_str(&text, "\xef\xbf\xbd");
-		name = (struct slice){name.ptr + len + 1, name.len - len - 1};
+		buffer_append_slice(
+		    &text, len > 0 ? (struct slice){name.ptr, len} : SLICE("\xef\xbf\xbd"));
+		len += len == 0;
+		name = (struct slice){name.ptr + len, name.len - len};
 	}
 	json_put_string(out, buffer_slice(&text));
 	buffer_release(&text);
