@@ -265,11 +265,12 @@ value_between(const char *from, const char *to)
 bool
 json_parse(struct slice text, struct json_value *out)
 {
-	struct scan s = {.at = text.ptr, .end = text.ptr + text.len};
+	struct scan s = {.at = text.ptr};
 	const char *from, *to;
 
 	if (text.len == 0)
 		return false;
+	s.end = text.ptr + text.len;
 	skip_blanks(&s);
 	from = s.at;
 	if (!scan_value(&s))

@@ -10,7 +10,6 @@
 #include "base/buffer.h"
 #include "base/durations.h"
 #include "json/utf8.h"
-#include "json/writer.h"
 
 const char *const metrics_content_types[] = {
     [METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
