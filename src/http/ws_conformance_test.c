@@ -20,6 +20,7 @@
 #define PROTOCOL_FAULT "!1002 "
 #define TEXT_FAULT "!1007 invalid UTF-8"
 #define FRAMES_MAX 8
+#define PIECES_MAX 10000 /* of a case; more take long */
 
 struct frame {
 	unsigned first;
@@ -78,7 +79,8 @@ assert_heard(const char *number, const char *expected)
 	static const size_t piece_lens[] = {0, 1, 2, 3, 7, 997};
 
 	for (size_t i = 0; i < sizeof(piece_lens) / sizeof(piece_lens[0]); i++)
-		assert_heard_in(number, expected, piece_lens[i]);
+		if (piece_lens[i] == 0 || bytes.len / piece_lens[i] < PIECES_MAX)
+			assert_heard_in(number, expected, piece_lens[i]);
 	buffer_clear(&bytes);
 }
 

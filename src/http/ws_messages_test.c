@@ -16,7 +16,7 @@
 #define FIN TESTING_FIN
 #define RSV1 TESTING_RSV1
 
-enum { TEXT_MAX = 4 << 20 };
+enum { TEXT_MAX = 1 << 20 };
 
 static struct protocol_limits limits;
 static struct ws_deflater *deflater;
@@ -103,7 +103,7 @@ deflated(struct slice payload)
 
 START_TEST(families_9_and_10_large_messages_in_frames_and_pieces_of_all_lengths)
 {
-	static const size_t lens[] = {65536, 256 << 10, TEXT_MAX};
+	static const size_t lens[] = {4096, 65536, TEXT_MAX};
 	static const size_t frame_lens[] = {0, 64, 1300, 65536};
 	static const size_t piece_lens[] = {0, 61, 997, 16384};
 
@@ -129,7 +129,7 @@ START_TEST(family_12_compressed_messages_of_all_lengths)
 		put_fragments(RSV1 | WS_BINARY, deflated(payload), 0);
 		expect("t", payload);
 		expect("b", payload);
-		for (size_t piece_len = 0; piece_len < 2000; piece_len = piece_len * 4 + 1)
+		for (size_t piece_len = len / 1000; piece_len < 2000; piece_len = piece_len * 4 + 1)
 			assert_heard(&ws_deflate_protocol, piece_len);
 		forget();
 	}
