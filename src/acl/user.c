@@ -61,6 +61,7 @@ acl_user_copy_rules(struct acl_user *to, const struct acl_user *from)
 	release_rules(to);
 	to->enabled = from->enabled;
 	to->nopass = from->nopass;
+	to->jwt = from->jwt;
 	to->sanitizing = from->sanitizing;
 	to->unrestricted = from->unrestricted;
 	to->limits = from->limits;
@@ -218,7 +219,7 @@ reset(struct acl_user *user, bool all_channels)
 	clear_selectors(user);
 	acl_selector_release(&user->selectors[0]);
 	acl_selector_init(&user->selectors[0], all_channels);
-	user->enabled = user->nopass = false;
+	user->enabled = user->nopass = user->jwt = false;
 	user->limits = (struct acl_limits){0};
 	user->sanitizing = ACL_SANITIZES;
 	user->hash_count = 0;
@@ -253,6 +254,10 @@ apply_one(struct acl_user *user, const struct acl_commands *commands, bool all_c
 	} else if (slice_is_nocase(rule, "resetpass")) {
 		user->nopass = false;
 		user->hash_count = 0;
+	} else if (slice_is_nocase(rule, "jwt")) {
+		user->jwt = true;
+	} else if (slice_is_nocase(rule, "nojwt")) {
+		user->jwt = false;
 	} else if (slice_is_nocase(rule, "sanitize-payload")) {
 		user->sanitizing = ACL_SANITIZES;
 	} else if (slice_is_nocase(rule, "skip-sanitize-payload")) {
@@ -332,6 +337,8 @@ acl_user_flags(const struct acl_user *user, const char *flags[4])
 	if (user->sanitizing != ACL_SANITIZING_UNSAID)
 		flags[count++] = user->sanitizing == ACL_SANITIZES ? "sanitize-payload"
 								   : "skip-sanitize-payload";
+	if (user->jwt)
+		flags[count++] = "jwt";
 	return count;
 }
 

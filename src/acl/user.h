@@ -25,6 +25,7 @@ struct acl_user {
 	size_t name_len;
 	bool enabled;
 	bool nopass;
+	bool jwt;           /* may log in with a token that names it */
 	uint8_t sanitizing; /* of payloads, an enum acl_sanitizing */
 	bool unrestricted;  /* some selector allows everything: all that is checked on the path of a
 			       message */

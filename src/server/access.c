@@ -28,6 +28,7 @@
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/wait.h"
+#include "token/grant.h"
 
 /* The most logins resumed in one turn. */
 #define RESUMED_A_TURN 256
@@ -69,6 +70,7 @@ access_init(struct server *server)
 	server->access->login_delays = login_delays_new();
 	acl_log_init(&server->access->log);
 	keep_edge_user(server, false);
+	access_tokens_init(server->access);
 	acl_set_all_channels(server->access->acl, server->config->acl_pubsub_default);
 	acl_set_default_password(server->access->acl, requirepass(server));
 	acl_hash(requirepass(server), server->access->requirepass_hash);
@@ -79,6 +81,7 @@ access_release(struct server *server)
 {
 	acl_free(server->access->acl);
 	login_delays_free(server->access->login_delays);
+	access_tokens_release(server->access);
 	acl_log_reset(&server->access->log);
 }
 
@@ -149,6 +152,7 @@ access_attach_edge(struct client *c, struct acl_user *user)
 void
 access_detach(struct client *c)
 {
+	access_forget_token_end(c);
 	acl_user_unref(c->user);
 	c->user = NULL;
 }
@@ -181,6 +185,7 @@ static void
 become(struct client *c, struct acl_user *user, bool authenticated)
 {
 	acl_user_ref(user);
+	access_forget_token_end(c);
 	access_count(c, false);
 	acl_user_unref(c->user);
 	c->user = user;
@@ -275,12 +280,50 @@ must_wait(struct request *rq, struct slice from)
 	return true;
 }
 
+/* The login has failed. why: for the log. The peer is told the reason only if it may be. */
+static enum access_login
+fail(struct request *rq, struct slice name, const char *what, const char *why, bool tells)
+{
+	struct server *server = rq->server;
+	char label[160];
+
+	server->statistics->counters.auth_failures++;
+	login_failed(server->access->login_delays, client_peer_origin(rq->client->peer), rq->now_us,
+	    (uint64_t)server->config->auth_delay_max_ms * 1000);
+	note(rq, ACL_LOG_AUTH, rq->argv[0], name);
+	if (rate_limit_take(server->log_limit, rq->now_us))
+		log_notice("wrong %s from client %s%s%s", what,
+		    client_label(rq->client, label, sizeof(label)), why[0] != '\0' ? ": " : "",
+		    why);
+	if (tells)
+		request_error(rq, "WRONGPASS %s", why);
+	else
+		request_error(rq, "WRONGPASS invalid username-password pair or user is disabled.");
+	return ACCESS_DENIED;
+}
+
+static enum access_login
+log_in_with_token(struct request *rq, struct acl_user *user, struct slice name, struct slice token)
+{
+	struct token_grant *grant;
+	bool is_signed;
+	const char *why = access_check_token(rq->server, user, name, token, &grant, &is_signed);
+	bool entered;
+
+	if (why != NULL)
+		return fail(rq, name, "token", why, is_signed);
+	entered = enter(rq, user);
+	if (entered)
+		access_set_token_end(rq->client, rq->now_us, grant);
+	token_grant_unref(grant);
+	return entered ? ACCESS_GRANTED : ACCESS_DENIED;
+}
+
 enum access_login
 access_log_in(struct request *rq, struct slice name, struct slice password)
 {
 	struct server *server = rq->server;
 	struct acl_user *user = acl_find(server->access->acl, name);
-	char label[160];
 	struct slice from = client_peer_origin(rq->client->peer);
 
 	if (must_wait(rq, from)) {
@@ -298,15 +341,9 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	}
 	if (acl_user_accepts(user, password))
 		return enter(rq, user) ? ACCESS_GRANTED : ACCESS_DENIED;
-	server->statistics->counters.auth_failures++;
-	login_failed(server->access->login_delays, from, rq->now_us,
-	    (uint64_t)server->config->auth_delay_max_ms * 1000);
-	note(rq, ACL_LOG_AUTH, rq->argv[0], name);
-	if (rate_limit_take(server->log_limit, rq->now_us))
-		log_notice("wrong password from client %s",
-		    client_label(rq->client, label, sizeof(label)));
-	request_error(rq, "WRONGPASS invalid username-password pair or user is disabled.");
-	return ACCESS_DENIED;
+	if (server->access->tokens != NULL && access_is_token(password))
+		return log_in_with_token(rq, user, name, password);
+	return fail(rq, name, "password", "", false);
 }
 
 /* Begins or continues the check of the request; false: there is more to do. */

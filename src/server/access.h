@@ -8,6 +8,7 @@
 #include "acl/acl_log.h"
 #include "acl/user.h"
 #include "base/bytes.h"
+#include "base/time_queue.h"
 #include "server/request.h"
 
 /*
@@ -17,6 +18,8 @@
 struct buffer;
 struct client;
 struct server_config;
+struct token_grant;
+struct tokens;
 
 struct access {
 	struct acl *acl;
@@ -24,6 +27,8 @@ struct access {
 	struct acl_log log;
 	struct login_delays *login_delays;
 	char requirepass_hash[ACL_HASH_LEN];
+	struct tokens *tokens;        /* borrowed; NULL: none */
+	struct time_queue token_ends; /* clients whose token ends, in us, monotonic */
 };
 
 void access_init(struct server *server);
@@ -110,8 +115,33 @@ enum access_login {
 	ACCESS_LATER,  /* too many wrong passwords came from its address: the request waits */
 };
 
-/* The only function that checks passwords. */
+/* The only function that checks passwords. A token (token/cache.h) in place of the password is
+ * accepted if the user has the rule jwt and the token names the user; the session then ends with
+ * the token. */
 enum access_login access_log_in(struct request *rq, struct slice user, struct slice password);
+
+/* What verifies the tokens of access_log_in; borrows until the next call. NULL: no token is
+ * accepted. */
+void server_set_tokens(struct server *server, struct tokens *tokens);
+
+/* Closes clients whose token has ended. Returns the time until the next one is due, in us. */
+uint64_t access_end_tokens(struct server *server, uint64_t now_us);
+
+/* In access_token.c, for access.c only. */
+void access_tokens_init(struct access *access);
+void access_tokens_release(struct access *access);
+
+/* True if it has the form of a token. */
+bool access_is_token(struct slice password);
+
+/* NULL: the token lets this user in, and *grant is a reference. Otherwise why not; *is_signed: the
+ * peer may be told. user is NULL if it does not exist. */
+const char *access_check_token(const struct server *server, const struct acl_user *user,
+    struct slice name, struct slice token, struct token_grant **grant, bool *is_signed);
+
+/* The end of the client's session, from the token that it logged in with. */
+void access_set_token_end(struct client *c, uint64_t now_us, const struct token_grant *grant);
+void access_forget_token_end(struct client *c);
 
 /* Rules or limits of users changed: waiting requests and queued commands are checked again. */
 void access_rules_changed(struct server *server);

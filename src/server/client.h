@@ -51,7 +51,7 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR, PRESENCE JOIN, RESUME, PRESUME. A client with a door has one as long as it exists.
+ * MONITOR, PRESENCE JOIN, RESUME, PRESUME, AUTH with a token. A client with a door has one as long as it exists.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -65,6 +65,8 @@ struct session {
 	char *lib_version;
 	struct outbox_limits limits;  /* the limits chosen by OUTBOX SET */
 	uint8_t chosen;               /* enum client_choice */
+	uint32_t token_place;         /* in access->token_ends, if token_ends_us is not 0 */
+	uint64_t token_ends_us;       /* when the token that it logged in with ends; 0: never */
 	uint64_t soft_since_us;       /* when it began to exceed the soft limit; 0: it does not */
 	TAILQ_ENTRY(client) monitors; /* while client->is_monitor */
 	struct hash_map *armed[SESSION_ARMED_KINDS]; /* owned: see armed.h; NULL: none */

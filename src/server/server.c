@@ -548,6 +548,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 		now_us = begun_us;
 	server->now_us = now_us;
 	wait_us = earlier(check_pause(server, now_us), access_resume(server, now_us));
+	wait_us = earlier(wait_us, access_end_tokens(server, now_us));
 	expire_waits(server);
 	wait_us = earlier(wait_us, sweep_turn(server, now_us));
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
