@@ -20,7 +20,7 @@ static const struct like likes[] = {
     [EDGE_SUBSCRIBE] = {NULL, "subscribe"},
     [EDGE_PUBLISH] = {NULL, "publish"},
     [EDGE_HISTORY] = {"history", "range"},
-    [EDGE_PRESENCE] = {"presence", "list"},
+    [EDGE_PRESENCE] = {"presence", "members"},
 };
 
 static const enum token_right token_rights[] = {
