@@ -99,7 +99,8 @@ ws_handshake_judge(const struct slice *args, size_t count, bool may_deflate,
 	*result = (struct ws_handshake){.subprotocol = SLICE("")};
 	if (!slice_is(args[HTTP_METHOD], "GET"))
 		return WS_HANDSHAKE_METHOD;
-	if (slice_is(args[HTTP_VERSION], "1.0") || !http_header_has(args, count, "Upgrade", "websocket") ||
+	if (slice_is(args[HTTP_VERSION], "1.0") ||
+	    !http_header_has(args, count, "Upgrade", "websocket") ||
 	    !http_header_has(args, count, "Connection", "upgrade"))
 		return WS_HANDSHAKE_PLAIN;
 	if (http_header(args, count, "Sec-WebSocket-Version", &version) != 1 ||
