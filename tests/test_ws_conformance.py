@@ -210,7 +210,7 @@ def test_frames_must_be_masked(door):
 
 @pytest.mark.parametrize("frame_len", [None, 64, 1300, 65536])
 def test_9_and_10_large_messages(door, frame_len):
-    data = "x" * (1 << 20)
+    data = "x" * 1000000  # a message for browsers has at most 1 MiB
     text = publish(3, data)
     frame_len = frame_len or len(text)
     with door.join() as ws:
@@ -225,7 +225,7 @@ def test_9_a_message_larger_than_the_limit_is_refused_at_its_head(door):
         assert ws.read_close() == TOO_LARGE
 
 
-@pytest.mark.parametrize("length", [0, 16, 256, 4096, 65536, 1 << 20])
+@pytest.mark.parametrize("length", [0, 16, 256, 4096, 65536, 1000000])
 def test_12_compressed_messages(door, length):
     data = ("deflate " * (length // 8 + 1))[:length]
     with door.join(DEFLATE) as ws:
@@ -270,7 +270,7 @@ def test_13_the_offer_decides(door, offer, is_accepted):
 def test_a_bomb_is_refused_while_it_is_inflated(door):
     with door.join(DEFLATE) as ws:
         before = door.server.resident_bytes()
-        ws.send_frame(TEXT, deflate(b"x" * (256 << 20)), rsv=4)
+        ws.send_frame(TEXT, deflate(b"x" * (64 << 20)), rsv=4)
         assert ws.read_close() == TOO_LARGE
         assert door.server.resident_bytes() < before + (32 << 20)
 
