@@ -9,9 +9,9 @@
 #include "token/algorithm.h"
 #include "token/base64url.h"
 #include "token/key.h"
-#include "token/keys.h"
 
 enum {
+	KEY_ID_BYTES_MAX = 256,
 	STRING_BYTES_MAX = 6000, /* of a member: a secret of TOKEN_SECRET_BYTES_MAX fits */
 };
 
@@ -67,7 +67,7 @@ read_strings(struct json_value object, struct buffer *room, struct jwk *jwk)
 	}
 	if (jwk->type.ptr == NULL)
 		return "the key has no type (\"kty\")";
-	if (jwk->id.ptr != NULL && (jwk->id.len == 0 || jwk->id.len > TOKEN_KEY_ID_BYTES_MAX))
+	if (jwk->id.ptr != NULL && (jwk->id.len == 0 || jwk->id.len > KEY_ID_BYTES_MAX))
 		return "a key id has 1 to 256 bytes";
 	return NULL;
 }

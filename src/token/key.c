@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "token/keys.h"
 
 enum {
 	P256_BYTES = 32,

@@ -18,6 +18,13 @@
 struct evp_pkey_st; /* EVP_PKEY */
 struct token_key;
 
+enum {
+	TOKEN_SECRET_BYTES_MIN = 32, /* RFC 7518, 3.2: a key has at least the hash's length */
+	TOKEN_SECRET_BYTES_MAX = 4096,
+	TOKEN_RSA_BITS_MIN = 2048,
+	TOKEN_RSA_BITS_MAX = 8192,
+};
+
 struct token_key *token_key_from_secret(struct slice secret, const char **why)
     __attribute__((warn_unused_result));
 /* Takes pkey. */

@@ -27,13 +27,8 @@ struct token_key_sources {
 };
 
 enum {
-	TOKEN_SECRET_BYTES_MIN = 32, /* RFC 7518, 3.2: a key has at least the hash's length */
-	TOKEN_SECRET_BYTES_MAX = 4096,
-	TOKEN_RSA_BITS_MIN = 2048,
-	TOKEN_RSA_BITS_MAX = 8192,
 	TOKEN_KEYS_MAX = 256,
 	TOKEN_KEYS_WITHOUT_ID_MAX = 8, /* a token without a key id is tried with each of them */
-	TOKEN_KEY_ID_BYTES_MAX = 256,
 	TOKEN_KEY_FILE_BYTES_MAX = 1 << 20,
 };
 
