@@ -216,7 +216,7 @@ check_idle(struct conn *conn, uint64_t now_us)
 {
 	uint64_t limit_us = (uint64_t)conn->net->config->times[conn->service].idle_s * 1000000;
 
-	if (limit_us == 0 || conn->state >= CONN_DEAD || conn->subscriber || conn->discards ||
+	if (limit_us == 0 || !conn_is_open(conn) || conn->subscriber || conn->discards ||
 	    conn_is_held(conn) || now_us - conn->active_us < limit_us)
 		return;
 	conn->net->figures.closed_idle++;

@@ -88,6 +88,16 @@ START_TEST(bytes_behind_a_request_that_ends_the_batch_start_the_time_as_well)
 }
 END_TEST
 
+START_TEST(a_partial_request_gets_its_notice_though_the_connection_is_idle_as_well)
+{
+	struct rig_peer peer = dial_line();
+
+	rig.config.times[RIG_LINE] = (struct net_times){.idle_s = 1, .request_s = 1};
+	rig_send(&peer, SLICE("one\ntw"));
+	assert_ends_with(&peer, "one\nno line in time\n");
+}
+END_TEST
+
 START_TEST(whole_requests_and_silence_between_them_take_no_time)
 {
 	struct rig_peer peer = dial_line();
@@ -279,6 +289,7 @@ main(void)
 	    (const TTest *[]){a_later_request_that_trickles_is_closed_with_a_notice,
 		the_first_bytes_behind_a_request_start_the_time_of_the_next,
 		bytes_behind_a_request_that_ends_the_batch_start_the_time_as_well,
+		a_partial_request_gets_its_notice_though_the_connection_is_idle_as_well,
 		whole_requests_and_silence_between_them_take_no_time,
 		a_request_that_waits_for_the_service_is_not_timed,
 		a_peer_that_never_sent_a_byte_gets_no_notice,
