@@ -92,6 +92,9 @@ def test_check_config_says_whether_a_file_is_valid(run, folder):
 @pytest.mark.parametrize("options, words", [
     (["--tls-port", "7001", "--tls-cert-file", "gone.pem"], "gone.pem"),
     (["--tls-port", "7001"], "tls-cert-file"),
+    (["--https-port", "7001"], "https-port needs a certificate: tls-cert-file is not set"),
+    (["--sse-retry-min", "6000"], "sse-retry-max 5000 is below sse-retry-min 6000"),
+    (["--token-jwks-file", "gone.json"], "gone.json"),
     (["--aclfile", "gone.acl"], "gone.acl"), (["--aclfile", "bad.acl"], "bad.acl:2"),
     (["--dir", "/nonexistent"], "/nonexistent"),
 ])
