@@ -365,6 +365,7 @@ wiring_init(
 	    });
 	w->tokens = tokens_new(TOKENS_CACHE_BYTES);
 	edge_set_tokens(w->edge, w->tokens);
+	server_set_tokens(w->server, w->tokens);
 	w->persistence = persistence_new(settings, w->server, w->net, log_accepted, w);
 	return true;
 }
