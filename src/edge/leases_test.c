@@ -3,7 +3,7 @@
 #include "edge/leases.h"
 
 #include <check.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #include "base/testing.h"
 
