@@ -9,7 +9,6 @@
 #include "edge/socket.h"
 #include "edge/subscriptions.h"
 #include "server/client.h"
-#include "server/io.h"
 #include "server/request.h"
 #include "token/grant.h"
 
@@ -70,10 +69,8 @@ put_result(struct edge_command *command)
 static void
 joined(struct edge_session *s, uint64_t now_us)
 {
-	struct client *c = s->client;
-
 	(void)edge_session_move(s, EDGE_EVENT_CONNECT);
-	c->server->io->set_unauthenticated(client_conn(c), false);
+	edge_session_admit(s, true);
 	s->spoke_us = now_us;
 	edge_session_schedule(s);
 }

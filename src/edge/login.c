@@ -35,6 +35,7 @@ enter(struct edge_session *s, struct token_grant *grant)
 		if (!server_log_in(c, name))
 			return false;
 	edge_session_set_grant(s, grant);
+	edge_session_admit(s, true);
 	return true;
 }
 

@@ -18,6 +18,7 @@
 enum command_result
 edge_healthz(struct edge_call *call)
 {
+	edge_session_admit(call->session, true);
 	edge_answer(call, 200, NOT_STORED, "text/plain; charset=utf-8", SLICE("ok\n"));
 	return COMMAND_DONE;
 }
@@ -26,6 +27,7 @@ edge_healthz(struct edge_call *call)
 enum command_result
 edge_readyz(struct edge_call *call)
 {
+	edge_session_admit(call->session, true);
 	if (call->rq->server->lame_duck->state == LAME_DUCK_NOT)
 		edge_answer(
 		    call, 200, NOT_STORED, "text/plain; charset=utf-8", SLICE("ready\n"));
@@ -41,6 +43,7 @@ edge_metrics(struct edge_call *call)
 	enum metrics_format format = metrics_format_for(edge_call_header(call, "accept"));
 	struct buffer page = {0};
 
+	edge_session_admit(call->session, true);
 	metrics_put(call->rq->server, format, &page);
 	edge_answer(call, 200, NOT_STORED, metrics_content_types[format], buffer_slice(&page));
 	buffer_release(&page);
@@ -51,6 +54,7 @@ edge_metrics(struct edge_call *call)
 enum command_result
 edge_demo(struct edge_call *call)
 {
+	edge_session_admit(call->session, true);
 	edge_answer(call, 200,
 	    "Cache-Control: no-cache\r\n"
 	    "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; "

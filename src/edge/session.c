@@ -12,6 +12,7 @@
 #include "edge/rights.h"
 #include "edge/subscriptions.h"
 #include "server/client.h"
+#include "server/io.h"
 #include "token/grant.h"
 
 struct edge_session *
@@ -131,6 +132,12 @@ edge_session_set_grant(struct edge_session *s, struct token_grant *grant)
 	token_grant_unref(s->grant);
 	s->grant = grant;
 	s->expires_us = edge_session_end_of(s->edge, grant);
+}
+
+void
+edge_session_admit(struct edge_session *s, bool is_admitted)
+{
+	s->client->server->io->set_unauthenticated(client_conn(s->client), !is_admitted);
 }
 
 void

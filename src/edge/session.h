@@ -77,6 +77,10 @@ void edge_session_schedule(struct edge_session *s);
 /* Changes its grant, and when it ends; takes a reference. grant may be NULL. */
 void edge_session_set_grant(struct edge_session *s, struct token_grant *grant);
 
+/* Its request was one that it may make: the limits of unauthenticated connections do not apply to
+ * it any more. is_admitted false: they do again, until a WebSocket has sent its connect command. */
+void edge_session_admit(struct edge_session *s, bool is_admitted);
+
 /* When a session with this grant ends, monotonic; 0: never. It is in the future, or now. */
 uint64_t edge_session_end_of(const struct edge *edge, const struct token_grant *grant);
 

@@ -57,7 +57,7 @@ become_socket(struct edge_call *call, const struct ws_handshake *handshake)
 	    (uint8_t)(call->edge->first_form +
 		      (handshake->deflates ? EDGE_FORM_WS_DEFLATE : EDGE_FORM_WS)));
 	(void)edge_session_move(s, EDGE_EVENT_UPGRADE);
-	c->server->io->set_unauthenticated(client_conn(c), true);
+	edge_session_admit(s, false);
 	c->server->io->switch_protocol(client_conn(c),
 	    handshake->deflates ? SERVER_PROTOCOL_WS_DEFLATE : SERVER_PROTOCOL_WS);
 	edge_socket_began(s, call->rq->now_us);
