@@ -51,7 +51,7 @@ struct conn_figures {
 	size_t input_room_bytes;
 	uint64_t read_bytes;
 	uint64_t written_bytes;
-	uint64_t active_us; /* when the last byte was read or written */
+	uint64_t active_us;      /* when the last byte was read or written */
 	bool readable, writable; /* events it waits for, for CLIENT LIST */
 	int fd;
 	unsigned loop; /* number of the event loop that serves the connection */

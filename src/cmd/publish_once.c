@@ -39,8 +39,7 @@ may_store(struct request *rq, const struct publish_once *once)
 
 /* The window of this request: its own or that of its channel. */
 static uint64_t
-window_us(
-    const struct request *rq, const struct hub_post *post, const struct publish_once *once)
+window_us(const struct request *rq, const struct hub_post *post, const struct publish_once *once)
 {
 	struct hub *hub = rq->server->hub;
 	uint64_t window_s = channel_options_default()->idempotency_window;
@@ -68,8 +67,8 @@ publish_once(struct request *rq, const struct hub_post *post, struct publish_onc
 		once->is_duplicate = true;
 		return PUBLISH_DONE;
 	}
-	if (!publish_allows(rq, post->kind, post->channel, post->payload) ||
-	    !may_store(rq, once) || !has_room_for_key(rq, post, once))
+	if (!publish_allows(rq, post->kind, post->channel, post->payload) || !may_store(rq, once) ||
+	    !has_room_for_key(rq, post, once))
 		return PUBLISH_REFUSED;
 	result = publish_message(rq, post, &once->outcome);
 	if (result == PUBLISH_DONE && once->key != NULL)

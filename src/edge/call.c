@@ -12,10 +12,10 @@
 #include "http/protocol.h"
 #include "http/response.h"
 #include "http/target.h"
-#include "json/writer.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/request.h"
+#include "json/writer.h"
 
 /* Responses to errors repeat at most this much of a request. */
 #define ERROR_MAX 256
@@ -120,15 +120,14 @@ edge_answer(struct edge_call *call, unsigned status, const char *headers, const 
 
 	buffer_append_str(&lines, headers);
 	edge_put_cors(call, &lines);
-	http_put_response(call->rq->reply,
-	    &(struct http_response){
-		.status = status,
-		.is_head = call->is_head,
-		.keep_alive = call->keeps_alive,
-		.extra = buffer_slice(&lines),
-		.content_type = content_type,
-		.body = body,
-	    });
+	http_put_response(call->rq->reply, &(struct http_response){
+					       .status = status,
+					       .is_head = call->is_head,
+					       .keep_alive = call->keeps_alive,
+					       .extra = buffer_slice(&lines),
+					       .content_type = content_type,
+					       .body = body,
+					   });
 	buffer_release(&lines);
 	call->edge->figures.responses[status / 100]++;
 	if (!call->keeps_alive)

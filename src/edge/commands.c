@@ -9,10 +9,10 @@
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "http/ws_frame.h"
-#include "json/writer.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/request.h"
+#include "json/writer.h"
 
 static const struct method {
 	const char *name;
@@ -271,8 +271,7 @@ run(struct edge_command *command, struct slice line)
 	struct json_value object;
 	enum edge_outcome outcome;
 
-	if (!json_parse(line, &object) || object.type != JSON_OBJECT ||
-	    !take_id(command, object))
+	if (!json_parse(line, &object) || object.type != JSON_OBJECT || !take_id(command, object))
 		return edge_close(command, EDGE_CLOSE_BAD_REQUEST);
 	if (is_empty(object))
 		return take_pong(command);

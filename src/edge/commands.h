@@ -7,8 +7,8 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
-#include "json/reader.h"
 #include "server/command.h"
+#include "json/reader.h"
 
 /*
  * Commands of WebSockets: a subset of the JSON protocol of Centrifugo (its protocol version 2).
@@ -45,7 +45,7 @@ struct edge_command {
 	struct request *rq;
 	uint32_t id;
 	struct json_value params;
-	struct buffer room;   /* for decoded strings; no slice of it may be used after the next one */
+	struct buffer room; /* for decoded strings; no slice of it may be used after the next one */
 	struct buffer result; /* a JSON object */
 	struct buffer after;  /* frames that follow the reply */
 	size_t counted;       /* by the command's function */
@@ -73,13 +73,13 @@ bool edge_get_u64(struct edge_command *command, const char *name, uint64_t *out)
 bool edge_get_bool(struct edge_command *command, const char *name, bool *out);
 
 /* One for each command. */
-enum edge_outcome edge_connect(struct edge_command *command);     /* connect.c */
+enum edge_outcome edge_connect(struct edge_command *command); /* connect.c */
 enum edge_outcome edge_refresh(struct edge_command *command);
-enum edge_outcome edge_subscribe(struct edge_command *command);   /* subscribe.c */
+enum edge_outcome edge_subscribe(struct edge_command *command); /* subscribe.c */
 enum edge_outcome edge_unsubscribe(struct edge_command *command);
 enum edge_outcome edge_sub_refresh(struct edge_command *command);
-enum edge_outcome edge_ws_publish(struct edge_command *command);  /* publish.c */
-enum edge_outcome edge_history(struct edge_command *command);     /* read.c */
+enum edge_outcome edge_ws_publish(struct edge_command *command); /* publish.c */
+enum edge_outcome edge_history(struct edge_command *command);    /* read.c */
 enum edge_outcome edge_presence(struct edge_command *command);
 enum edge_outcome edge_presence_stats(struct edge_command *command);
 

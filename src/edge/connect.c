@@ -130,8 +130,8 @@ edge_refresh(struct edge_command *command)
 		return edge_close(command, EDGE_CLOSE_TOKEN);
 	edge_session_schedule(s);
 	buffer_append_str(&command->result, "\"client\":\"");
-	buffer_appendf(&command->result, "%" PRIx64 "\",\"version\":\"fanfare " PACKAGE_VERSION "\"",
-	    s->client->id);
+	buffer_appendf(&command->result,
+	    "%" PRIx64 "\",\"version\":\"fanfare " PACKAGE_VERSION "\"", s->client->id);
 	put_expiry(command);
 	edge_subscriptions_check(s);
 	return EDGE_DONE;

@@ -31,8 +31,7 @@ moved(void *thing, uint32_t place)
 	s->place = place;
 }
 
-static const struct time_queue_ops due_ops = {
-    .moved = moved, .realloc = xrealloc, .free = xfree};
+static const struct time_queue_ops due_ops = {.moved = moved, .realloc = xrealloc, .free = xfree};
 
 struct edge *
 edge_new(const struct edge_config *config, struct server *server, const struct edge_io *io)

@@ -85,8 +85,7 @@ edge_subscribe_granted(struct edge_command *command)
 		return EDGE_DONE;
 	buffer_append_str(&command->result, ",\"subs\":{");
 	for (size_t i = 0; i < grant->channel_count; i++) {
-		enum edge_outcome outcome =
-		    subscribe_one(command, grant->channels[i], done == 0);
+		enum edge_outcome outcome = subscribe_one(command, grant->channels[i], done == 0);
 
 		if (outcome == EDGE_DONE)
 			done++;

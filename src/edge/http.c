@@ -107,8 +107,8 @@ dispatch(struct edge_call *call, bool is_decoded)
 		return COMMAND_DONE;
 	}
 	if (route->is_prefix)
-		call->subpath = (struct slice){call->path.ptr + strlen(route->path),
-		    call->path.len - strlen(route->path)};
+		call->subpath = (struct slice){
+		    call->path.ptr + strlen(route->path), call->path.len - strlen(route->path)};
 	return route->handler(call);
 }
 

@@ -62,8 +62,8 @@ START_TEST(a_hundred_of_them_end_in_order)
 	for (int i = 0; i < 100; i++) {
 		int len = snprintf(name, sizeof(name), "%d", i * 37 % 100);
 
-		leases = edge_lease_set(leases, (struct slice){name, (size_t)len},
-		    (uint64_t)(i * 37 % 100));
+		leases = edge_lease_set(
+		    leases, (struct slice){name, (size_t)len}, (uint64_t)(i * 37 % 100));
 	}
 	for (int i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "%d", i);

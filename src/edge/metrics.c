@@ -57,8 +57,7 @@ put_responses(const struct edge_figures *figures, struct metrics_page *page)
 
 	metrics_begin(page, METRICS_COUNTER, "edge_responses", "", "HTTP responses by status");
 	for (int i = 1; i < EDGE_STATUS_CLASSES; i++)
-		metrics_put_uint(
-		    page, METRICS_LABEL("status", classes[i]), figures->responses[i]);
+		metrics_put_uint(page, METRICS_LABEL("status", classes[i]), figures->responses[i]);
 }
 
 static void
@@ -66,7 +65,8 @@ put_tokens(const struct tokens *tokens, struct metrics_page *page)
 {
 	const struct token_figures *figures = tokens_figures(tokens);
 
-	metrics_begin(page, METRICS_COUNTER, "tokens_checked", "", "Tokens by the result of the check");
+	metrics_begin(
+	    page, METRICS_COUNTER, "tokens_checked", "", "Tokens by the result of the check");
 	for (int i = 0; i < TOKEN_FAULTS; i++)
 		metrics_put_uint(page,
 		    METRICS_LABEL(
@@ -90,8 +90,7 @@ put(const struct metrics_source *source, struct metrics_page *page)
 		const char *at = (const char *)&edge->figures + rows[i].offset;
 
 		metrics_begin(page, rows[i].type, rows[i].name, "", rows[i].help);
-		metrics_put_uint(
-		    page, METRICS_NO_LABEL, *(const uint64_t *)(const void *)at);
+		metrics_put_uint(page, METRICS_NO_LABEL, *(const uint64_t *)(const void *)at);
 	}
 	if (edge->tokens != NULL)
 		put_tokens(edge->tokens, page);

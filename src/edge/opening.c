@@ -31,8 +31,8 @@ struct edge_opening {
 	struct entry *entries;
 	size_t count, room;
 	size_t judged;             /* entries whose verdict is known, from the first */
-	struct hub_gather *gather; /* of the pattern entries[judged]; or, when all are judged, of all
-				      patterns together */
+	struct hub_gather *gather; /* of the pattern entries[judged]; or, when all are judged, of
+				      all patterns together */
 	uint32_t channels;         /* that the patterns judged so far have */
 };
 
@@ -150,8 +150,7 @@ judge_pattern(struct edge_opening *opening, struct entry *entry, struct request 
 			return false;
 		opening->gather = hub_gather_since(opening->subscriber, entry->name.name,
 		    &entry->since, CHANNELS_MAX - opening->channels, &resumption);
-		entry->start =
-		    (struct hub_start){resumption.position.seq, resumption.position.seq};
+		entry->start = (struct hub_start){resumption.position.seq, resumption.position.seq};
 	}
 	if (opening->gather != NULL) {
 		result = gather(opening, rq);
@@ -198,8 +197,7 @@ begin_joint_gather(struct edge_opening *opening)
 		if (!is_gathered(entry))
 			continue;
 		if (opening->gather == NULL)
-			opening->gather =
-			    hub_gather_new(opening->subscriber->hub, CHANNELS_MAX);
+			opening->gather = hub_gather_new(opening->subscriber->hub, CHANNELS_MAX);
 		(void)hub_gather_add(opening->gather, entry->name.name, entry->start);
 	}
 }
@@ -208,8 +206,7 @@ begin_joint_gather(struct edge_opening *opening)
 static void
 note_lost_pattern(struct edge_opening *opening)
 {
-	struct slice lost =
-	    hub_gather_pattern(opening->gather, hub_gather_lost(opening->gather));
+	struct slice lost = hub_gather_pattern(opening->gather, hub_gather_lost(opening->gather));
 
 	for (size_t i = 0; i < opening->count; i++) {
 		struct entry *entry = &opening->entries[i];
@@ -304,8 +301,7 @@ subscribe_pattern(struct edge_opening *opening, struct entry *entry)
 
 	if (!matched_of(opening, entry, &matched, &count))
 		return hub_subscribe(s, HUB_PATTERN, entry->name.name);
-	return hub_psubscribe_after(
-	    s, entry->name.name, entry->start.after_seq, matched, count);
+	return hub_psubscribe_after(s, entry->name.name, entry->start.after_seq, matched, count);
 }
 
 static enum hub_result
@@ -325,8 +321,8 @@ unsubscribe(struct edge_opening *opening, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const struct edge_name *name = &opening->entries[i].name;
 
-		(void)!hub_unsubscribe(opening->subscriber,
-		    name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
+		(void)!hub_unsubscribe(
+		    opening->subscriber, name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
 	}
 }
 
@@ -354,8 +350,8 @@ edge_opening_subscribe_live(struct edge_opening *opening)
 {
 	for (size_t i = 0; i < opening->count; i++) {
 		const struct edge_name *name = &opening->entries[i].name;
-		enum hub_result result = hub_subscribe(opening->subscriber,
-		    name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
+		enum hub_result result = hub_subscribe(
+		    opening->subscriber, name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
 
 		if (result != HUB_OK) {
 			unsubscribe(opening, i);
@@ -405,8 +401,7 @@ most_sources(struct edge_opening *opening)
 }
 
 static void
-add_sources(
-    struct edge_opening *opening, struct entry *entry, uint64_t now_us, struct reading *r)
+add_sources(struct edge_opening *opening, struct entry *entry, uint64_t now_us, struct reading *r)
 {
 	struct hub *hub = opening->subscriber->hub;
 	const struct hub_matched *matched;
@@ -423,8 +418,7 @@ add_sources(
 		return;
 	for (size_t i = 0; i < count; i++)
 		add_source(r, &entry->name, topic_name(matched[i].topic),
-		    history_peek(hub_history(hub), matched[i].topic->ring),
-		    matched[i].after_seq);
+		    history_peek(hub_history(hub), matched[i].topic->ring), matched[i].after_seq);
 }
 
 static bool

@@ -22,7 +22,7 @@ struct subscriber;
 struct edge_name {
 	struct slice name; /* owned by the opening */
 	bool is_pattern;
-	bool keeps;              /* a channel that it receives may keep messages */
+	bool keeps;               /* a channel that it receives may keep messages */
 	enum hub_verdict verdict; /* set by edge_opening_step() */
 };
 

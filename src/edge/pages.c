@@ -29,11 +29,10 @@ edge_readyz(struct edge_call *call)
 {
 	edge_session_admit(call->session, true);
 	if (call->rq->server->lame_duck->state == LAME_DUCK_NOT)
-		edge_answer(
-		    call, 200, NOT_STORED, "text/plain; charset=utf-8", SLICE("ready\n"));
+		edge_answer(call, 200, NOT_STORED, "text/plain; charset=utf-8", SLICE("ready\n"));
 	else
-		edge_answer(call, 503, NOT_STORED "Retry-After: 5\r\n",
-		    "text/plain; charset=utf-8", SLICE("shutting down\n"));
+		edge_answer(call, 503, NOT_STORED "Retry-After: 5\r\n", "text/plain; charset=utf-8",
+		    SLICE("shutting down\n"));
 	return COMMAND_DONE;
 }
 

@@ -10,13 +10,13 @@
 #include "edge/rights.h"
 #include "edge/session.h"
 #include "edge/subscriptions.h"
-#include "json/writer.h"
 #include "pubsub/presence.h"
 #include "server/client.h"
 #include "server/pause.h"
 #include "server/presence_service.h"
 #include "server/request.h"
 #include "token/grant.h"
+#include "json/writer.h"
 
 /* A reply of the command presence has at most so many members. */
 #define MEMBERS_MAX 1000
@@ -44,8 +44,7 @@ member_of(const struct edge_session *s, char text[CLIENT_NAME_MAX])
 /* A member that cannot join, because of a limit or an upgrade, is not shown: the subscription is
  * not refused. */
 void
-edge_presence_join(
-    struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
+edge_presence_join(struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
 {
 	char text[CLIENT_NAME_MAX];
 	struct slice info = {NULL, 0};
@@ -60,8 +59,7 @@ edge_presence_join(
 }
 
 void
-edge_presence_leave(
-    struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
+edge_presence_leave(struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
 {
 	char text[CLIENT_NAME_MAX];
 
@@ -150,7 +148,6 @@ edge_presence_stats(struct edge_command *command)
 	if (presence_mode_of(presence, name) == PRESENCE_NO)
 		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
 	count = presence_count(presence, name);
-	buffer_appendf(
-	    &command->result, "\"num_clients\":%zu,\"num_users\":%zu", count, count);
+	buffer_appendf(&command->result, "\"num_clients\":%zu,\"num_users\":%zu", count, count);
 	return EDGE_DONE;
 }

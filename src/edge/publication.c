@@ -6,9 +6,9 @@
 #include "edge/form_text.h"
 #include "edge/payload.h"
 #include "edge/ws_form.h"
+#include "pubsub/wire_form.h"
 #include "json/utf8.h"
 #include "json/writer.h"
-#include "pubsub/wire_form.h"
 
 /* The end of a push behind its object `pub`. */
 #define PUSH_END_LEN 2

@@ -55,8 +55,8 @@ answer(struct edge_call *call, const struct publish_once *once)
 	if (once->is_duplicate)
 		buffer_append_str(&body, ",\"duplicate\":true");
 	buffer_append_str(&body, "}\n");
-	edge_answer(call, 200, "Cache-Control: no-store\r\n", "application/json",
-	    buffer_slice(&body));
+	edge_answer(
+	    call, 200, "Cache-Control: no-store\r\n", "application/json", buffer_slice(&body));
 	buffer_release(&body);
 }
 
@@ -69,13 +69,12 @@ check(struct edge_call *call, const struct slice *key)
 	if (!edge_may(call->session, EDGE_PUBLISH, call->subpath, false)) {
 		call->edge->figures.denied_rights++;
 		edge_answer_error(call, 403, "no permission to publish to channel '%.*s'",
-		    (int)(call->subpath.len < 128 ? call->subpath.len : 128),
-		    call->subpath.ptr);
+		    (int)(call->subpath.len < 128 ? call->subpath.len : 128), call->subpath.ptr);
 		return false;
 	}
 	if (key->len > IDEMPOTENCY_KEY_MAX) {
-		edge_answer_error(call, 400, "X-Idempotency-Key must have 1 to %d bytes",
-		    IDEMPOTENCY_KEY_MAX);
+		edge_answer_error(
+		    call, 400, "X-Idempotency-Key must have 1 to %d bytes", IDEMPOTENCY_KEY_MAX);
 		return false;
 	}
 	return true;

@@ -18,10 +18,10 @@ enum edge_method {
 
 struct edge_route {
 	const char *path;
-	bool is_prefix;   /* something follows: call->subpath */
+	bool is_prefix;    /* something follows: call->subpath */
 	bool is_for_admin; /* from http-admin-from only */
-	uint8_t methods;  /* enum edge_method */
-	uint8_t door;     /* enum edge_door */
+	uint8_t methods;   /* enum edge_method */
+	uint8_t door;      /* enum edge_door */
 	enum command_result (*handler)(struct edge_call *call);
 };
 

@@ -77,9 +77,8 @@ speaks_us(const struct edge_session *s)
 	case EDGE_JOINING:
 		return s->spoke_us + (uint64_t)config->connect_timeout_s * 1000000;
 	case EDGE_SOCKET:
-		return s->awaits_pong
-			   ? s->spoke_us + (uint64_t)config->pong_timeout_s * 1000000
-			   : s->spoke_us + (uint64_t)config->ping_interval_s * 1000000;
+		return s->awaits_pong ? s->spoke_us + (uint64_t)config->pong_timeout_s * 1000000
+				      : s->spoke_us + (uint64_t)config->ping_interval_s * 1000000;
 	default:
 		return 0;
 	}
@@ -98,7 +97,8 @@ lease_us(const struct edge_session *s)
 void
 edge_session_schedule(struct edge_session *s)
 {
-	uint64_t due_us = earlier(earlier(speaks_us(s), lease_us(s)), earlier(s->expires_us, s->ends_us));
+	uint64_t due_us =
+	    earlier(earlier(speaks_us(s), lease_us(s)), earlier(s->expires_us, s->ends_us));
 	struct time_queue *queue = &s->edge->due;
 
 	if (s->state == EDGE_REQUESTS || s->state == EDGE_OPENING || s->state == EDGE_ENDED) {

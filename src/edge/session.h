@@ -7,8 +7,8 @@
 
 #include "base/rate_limit.h"
 #include "base/time_queue.h"
-#include "edge/edge_config.h"
 #include "edge/edge.h"
+#include "edge/edge_config.h"
 #include "edge/figures.h"
 #include "edge/metrics.h"
 #include "edge/session_state.h"

@@ -7,7 +7,8 @@
 /* The life of a session. One table says which state each event leads to. */
 enum edge_state {
 	EDGE_REQUESTS, /* HTTP: between two requests, or in one */
-	EDGE_OPENING,  /* an event stream was asked for, and its kept messages are being looked for */
+	EDGE_OPENING,  /* an event stream was asked for, and its kept messages are being looked for
+			*/
 	EDGE_STREAM,   /* an event stream */
 	EDGE_JOINING,  /* a WebSocket that has not sent its connect command */
 	EDGE_SOCKET,   /* a WebSocket */

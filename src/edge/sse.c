@@ -16,7 +16,6 @@
 #include "edge/session.h"
 #include "edge/stream.h"
 #include "http/headers.h"
-#include "json/writer.h"
 #include "pubsub/hub_replay.h"
 #include "server/client.h"
 #include "server/client_end.h"
@@ -24,6 +23,7 @@
 #include "server/lame_duck.h"
 #include "server/request.h"
 #include "server/server_config.h"
+#include "json/writer.h"
 
 /*
  * Event streams: GET and POST /sse, GET /sse/CHANNEL.
@@ -96,8 +96,8 @@ add_name(struct edge_call *call, struct parameters *p, struct slice name, bool i
 	else if (p->since_is == SINCE_FOREIGN)
 		edge_opening_add_lost(p->opening, name, is_pattern);
 	else
-		edge_opening_add(p->opening, name, is_pattern,
-		    p->since_is == SINCE_GIVEN ? &p->since : NULL);
+		edge_opening_add(
+		    p->opening, name, is_pattern, p->since_is == SINCE_GIVEN ? &p->since : NULL);
 }
 
 /* Two passes, because the position may follow the names. False: invalid encoding. */
@@ -205,11 +205,10 @@ put_head(struct edge_call *call)
 {
 	struct buffer *out = call->rq->reply;
 
-	buffer_append_str(out,
-	    "HTTP/1.1 200 OK\r\n"
-	    "Content-Type: text/event-stream\r\n"
-	    "Cache-Control: no-cache, no-store, no-transform\r\n"
-	    "X-Accel-Buffering: no\r\n");
+	buffer_append_str(out, "HTTP/1.1 200 OK\r\n"
+			       "Content-Type: text/event-stream\r\n"
+			       "Cache-Control: no-cache, no-store, no-transform\r\n"
+			       "X-Accel-Buffering: no\r\n");
 	edge_put_cors(call, out);
 	buffer_append_str(out, "Connection: close\r\n\r\n");
 	if (!call->is_head)
@@ -253,8 +252,7 @@ put_lost(struct edge_session *s, struct buffer *out)
 
 		if (name->verdict != HUB_LOST)
 			continue;
-		buffer_append_str(
-		    out, is_first ? "event: lagged\ndata: {\"channels\":[" : ",");
+		buffer_append_str(out, is_first ? "event: lagged\ndata: {\"channels\":[" : ",");
 		is_first = false;
 		edge_put_name(out, name->name);
 	}
@@ -314,8 +312,7 @@ open_stream(struct edge_call *call, const struct parameters *p)
 	enum hub_result result;
 
 	hub_set_form(&c->subscriber,
-	    (uint8_t)(call->edge->first_form +
-		      (is_json(p) ? EDGE_FORM_SSE_JSON : EDGE_FORM_SSE)));
+	    (uint8_t)(call->edge->first_form + (is_json(p) ? EDGE_FORM_SSE_JSON : EDGE_FORM_SSE)));
 	hub_set_dedup(&c->subscriber, edge_opening_count(s->opening) > 1);
 	result = edge_opening_subscribe(s->opening, call->rq->now_us, &failed);
 	if (result != HUB_OK)

@@ -14,9 +14,9 @@
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/subscribe.h"
+#include "pubsub/channel_tree.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_replay.h"
-#include "pubsub/channel_tree.h"
 #include "server/client.h"
 #include "server/request.h"
 #include "server/server_config.h"
@@ -106,8 +106,8 @@ check_token(struct edge_command *command, struct edge_wish *wish)
 		fault = token_check(s->edge->tokens, wish->token, wall_s, &grant);
 	if (fault != TOKEN_OK) {
 		s->edge->figures.denied_tokens++;
-		return edge_fail(command,
-		    fault == TOKEN_EXPIRED ? EDGE_ERROR_EXPIRED : EDGE_ERROR_PERMISSION);
+		return edge_fail(
+		    command, fault == TOKEN_EXPIRED ? EDGE_ERROR_EXPIRED : EDGE_ERROR_PERMISSION);
 	}
 	is_granted = is_same_subject(s, grant) && slice_eq(grant->channel, wish->channel.shown);
 	wish->lease_us = edge_session_end_of(s->edge, grant);
@@ -140,8 +140,7 @@ edge_subscribe_check(struct edge_command *command, const struct edge_wish *wish)
 
 	if (hub_is_subscribed(&c->subscriber, kind_of(&wish->channel), wish->channel.name))
 		return edge_fail(command, EDGE_ERROR_ALREADY);
-	if (count >= command->session->edge->config->max_channels ||
-	    (limit > 0 && count >= limit))
+	if (count >= command->session->edge->config->max_channels || (limit > 0 && count >= limit))
 		return edge_fail(command, EDGE_ERROR_LIMIT);
 	return EDGE_DONE;
 }
@@ -152,8 +151,8 @@ edge_subscribe_opening(struct edge_session *s, const struct edge_wish *wish)
 	struct edge_opening *opening = edge_opening_new(&s->client->subscriber);
 	struct position_since since = since_of(wish);
 
-	edge_opening_add(opening, wish->channel.name, wish->channel.is_pattern,
-	    wish->recover ? &since : NULL);
+	edge_opening_add(
+	    opening, wish->channel.name, wish->channel.is_pattern, wish->recover ? &since : NULL);
 	return opening;
 }
 
@@ -179,8 +178,7 @@ put_publication(void *arg, const struct hub_message *message)
 static void
 put_position(struct edge_command *command, struct buffer *out)
 {
-	struct hub_position position =
-	    history_position(hub_history(command->rq->server->hub));
+	struct hub_position position = history_position(hub_history(command->rq->server->hub));
 
 	buffer_appendf(out, "\"recoverable\":true,\"epoch\":\"%" PRIu64 "\",\"offset\":%" PRIu64,
 	    position.epoch, position.seq);
@@ -201,8 +199,8 @@ ttl_s(const struct edge_wish *wish, uint64_t now_us)
 
 /* The result of a subscription that was just made. */
 static void
-put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool keeps, bool recovered,
-    const struct publications *publications, struct buffer *out)
+put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool keeps,
+    bool recovered, const struct publications *publications, struct buffer *out)
 {
 	struct edge_figures *figures = &command->session->edge->figures;
 	size_t begin = out->len;
@@ -226,25 +224,23 @@ put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool 
 }
 
 enum edge_outcome
-edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish, struct edge_opening *opening,
-    struct buffer *out)
+edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
+    struct edge_opening *opening, struct buffer *out)
 {
 	struct edge_session *s = command->session;
 	struct publications publications = {0};
 	const struct edge_name *name = edge_opening_name(opening, 0);
-	bool fits = edge_opening_read(
-	    opening, command->rq->now_us, put_publication, &publications);
+	bool fits = edge_opening_read(opening, command->rq->now_us, put_publication, &publications);
 	enum hub_result result = edge_opening_subscribe_live(opening);
 
 	if (!fits)
 		publications.count = 0;
 	if (result == HUB_OK) {
 		client_subscriptions_changed(s->client);
-		put_subscribed(command, wish, name->keeps,
-		    fits && name->verdict == HUB_RESUMED, &publications, out);
+		put_subscribed(command, wish, name->keeps, fits && name->verdict == HUB_RESUMED,
+		    &publications, out);
 		if (wish->lease_us > 0) {
-			s->leases =
-			    edge_lease_set(s->leases, wish->channel.shown, wish->lease_us);
+			s->leases = edge_lease_set(s->leases, wish->channel.shown, wish->lease_us);
 			edge_session_schedule(s);
 		}
 		edge_presence_join(s, &wish->channel, command->rq->now_us);
@@ -316,8 +312,7 @@ edge_sub_refresh(struct edge_command *command)
 
 	if (!read_wish(command, &wish) || wish.token.len == 0)
 		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);
-	if (!hub_is_subscribed(
-		&s->client->subscriber, kind_of(&wish.channel), wish.channel.name))
+	if (!hub_is_subscribed(&s->client->subscriber, kind_of(&wish.channel), wish.channel.name))
 		return edge_fail(command, EDGE_ERROR_PERMISSION);
 	outcome = check_token(command, &wish);
 	if (outcome != EDGE_DONE)
@@ -339,8 +334,7 @@ push_unsubscribe(
 
 	buffer_append_str(&text, "{\"push\":{\"channel\":");
 	edge_put_name(&text, channel->shown);
-	buffer_appendf(
-	    &text, ",\"unsubscribe\":{\"code\":%d,\"reason\":\"%s\"}}}", code, reason);
+	buffer_appendf(&text, ",\"unsubscribe\":{\"code\":%d,\"reason\":\"%s\"}}}", code, reason);
 	unsubscribe(s, channel); /* channel->shown may end with it */
 	edge_socket_send(s, buffer_slice(&text));
 	buffer_release(&text);

@@ -28,7 +28,6 @@ void edge_subscriptions_check(struct edge_session *s);
 void edge_subscriptions_expire(struct edge_session *s, uint64_t now_us);
 
 /* True if a token of its own allows this subscription. */
-bool edge_subscription_is_leased(
-    const struct edge_session *s, struct slice name, bool is_pattern);
+bool edge_subscription_is_leased(const struct edge_session *s, struct slice name, bool is_pattern);
 
 #endif

@@ -26,8 +26,8 @@ refuse(struct edge_call *call, enum ws_handshake_fault fault)
 	buffer_append_slice(&headers, ws_handshake_headers(fault));
 	buffer_append(&headers, "", 1);
 	buffer_appendf(&body, "{\"error\":\"%s\"}\n", ws_handshake_text(fault));
-	edge_answer(call, ws_handshake_status(fault), headers.ptr, "application/json",
-	    buffer_slice(&body));
+	edge_answer(
+	    call, ws_handshake_status(fault), headers.ptr, "application/json", buffer_slice(&body));
 	buffer_release(&headers);
 	buffer_release(&body);
 }
@@ -53,13 +53,13 @@ become_socket(struct edge_call *call, const struct ws_handshake *handshake)
 
 	ws_handshake_put(call->rq->reply, handshake);
 	call->edge->figures.responses[1]++;
-	hub_set_form(&c->subscriber,
-	    (uint8_t)(call->edge->first_form +
-		      (handshake->deflates ? EDGE_FORM_WS_DEFLATE : EDGE_FORM_WS)));
+	hub_set_form(
+	    &c->subscriber, (uint8_t)(call->edge->first_form +
+				      (handshake->deflates ? EDGE_FORM_WS_DEFLATE : EDGE_FORM_WS)));
 	(void)edge_session_move(s, EDGE_EVENT_UPGRADE);
 	edge_session_admit(s, false);
-	c->server->io->switch_protocol(client_conn(c),
-	    handshake->deflates ? SERVER_PROTOCOL_WS_DEFLATE : SERVER_PROTOCOL_WS);
+	c->server->io->switch_protocol(
+	    client_conn(c), handshake->deflates ? SERVER_PROTOCOL_WS_DEFLATE : SERVER_PROTOCOL_WS);
 	edge_socket_began(s, call->rq->now_us);
 }
 

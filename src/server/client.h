@@ -51,7 +51,8 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR, PRESENCE JOIN, RESUME, PRESUME, AUTH with a token. A client with a door has one as long as it exists.
+ * MONITOR, PRESENCE JOIN, RESUME, PRESUME, AUTH with a token. A client with a door has one as long
+ * as it exists.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.

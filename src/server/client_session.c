@@ -21,8 +21,9 @@ is_used(const struct client *c)
 
 	return s->transaction != NULL || s->watch.keys != NULL || s->name != NULL ||
 	       s->lib_name != NULL || s->lib_version != NULL || s->chosen != 0 ||
-	       s->soft_since_us != 0 || s->token_ends_us != 0 || c->is_monitor || s->presence.count > 0 ||
-	       s->armed[HUB_CHANNEL] != NULL || s->armed[HUB_PATTERN] != NULL || s->door != NULL;
+	       s->soft_since_us != 0 || s->token_ends_us != 0 || c->is_monitor ||
+	       s->presence.count > 0 || s->armed[HUB_CHANNEL] != NULL ||
+	       s->armed[HUB_PATTERN] != NULL || s->door != NULL;
 }
 
 void
