@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "app/settings.h"
+#include "edge/forms.h"
 #include "net/address.h"
 
 /* The members that follow from others. */
@@ -114,6 +115,11 @@ settings_agree(const struct settings *s, const char **blamed, struct buffer *err
 	if (strpbrk(s->edge.user, " \t\n\v\f\r") != NULL) {
 		*blamed = "edge-user";
 		buffer_append_str(error, "edge-user: the name of a user has no blanks");
+		return false;
+	}
+	if (!edge_forms_allow_prefix(s->edge.ws_glob_prefix)) {
+		*blamed = "ws-glob-prefix";
+		buffer_append_str(error, "ws-glob-prefix is not UTF-8");
 		return false;
 	}
 	return true;

@@ -192,6 +192,18 @@ START_TEST(the_name_of_edge_user_has_no_blanks)
 }
 END_TEST
 
+START_TEST(the_prefix_of_patterns_is_utf_8)
+{
+	const char *blamed = NULL;
+
+	ck_assert_int_eq(set("ws-glob-prefix", "\xe2\x98\x85"), SETTING_OK);
+	ck_assert(settings_agree(&s, &blamed, &out));
+	ck_assert_int_eq(set("ws-glob-prefix", "glob\xff"), SETTING_OK);
+	ck_assert(!settings_agree(&s, &blamed, &out));
+	ck_assert_str_eq(blamed, "ws-glob-prefix");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -199,5 +211,6 @@ main(void)
 	    (const TTest *[]){doors_are_names_in_any_order,
 		origins_are_written_as_browsers_send_them, networks_are_ready_to_be_compared,
 		limits_and_times_of_the_services_follow, a_copy_has_strings_of_its_own,
-		the_times_of_retries_must_agree, the_name_of_edge_user_has_no_blanks, NULL});
+		the_times_of_retries_must_agree, the_name_of_edge_user_has_no_blanks,
+		the_prefix_of_patterns_is_utf_8, NULL});
 }

@@ -59,6 +59,7 @@ edge_free(struct edge *edge)
 {
 	assert(edge->due.count == 0);
 	time_queue_release(&edge->due);
+	edge_forms_release();
 	xfree(edge);
 }
 

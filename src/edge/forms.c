@@ -5,6 +5,7 @@
 #include "edge/sse_forms.h"
 #include "edge/ws_deflate_form.h"
 #include "edge/ws_form.h"
+#include "json/utf8.h"
 
 const struct wire_form edge_forms[EDGE_FORMS] = {
     [EDGE_FORM_SSE] = {.name = "sse",
@@ -32,6 +33,12 @@ const struct wire_form edge_forms[EDGE_FORMS] = {
 	.write_ends = ws_deflate_write_ends,
 	.notice = ws_notice},
 };
+
+bool
+edge_forms_allow_prefix(const char *glob_prefix)
+{
+	return json_is_utf8(slice_of(glob_prefix));
+}
 
 void
 edge_forms_configure(const char *glob_prefix, size_t deflate_min)

@@ -1,6 +1,7 @@
 #ifndef EDGE_FORMS_H
 #define EDGE_FORMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "pubsub/wire_form.h"
@@ -22,7 +23,10 @@ enum edge_form {
 
 extern const struct wire_form edge_forms[EDGE_FORMS];
 
-/* Copies glob_prefix, which stands before a pattern on a WebSocket; if it is not UTF-8 the one
+/* True if it can stand in JSON: it is UTF-8. */
+bool edge_forms_allow_prefix(const char *glob_prefix);
+
+/* Copies glob_prefix, which stands before a pattern on a WebSocket; if it is not allowed the one
  * before is kept. Payloads shorter than deflate_min bytes are not compressed. */
 void edge_forms_configure(const char *glob_prefix, size_t deflate_min);
 
