@@ -32,15 +32,16 @@ is_method(const struct edge_call *call, const struct edge_route *route)
 	return slice_is(call->method, "POST") && (route->methods & EDGE_POST) != 0;
 }
 
+/* The methods of a route, as a header. */
+static const char *const allowed[] = {
+    [EDGE_GET] = "Allow: GET, HEAD, OPTIONS\r\n",
+    [EDGE_POST] = "Allow: POST, OPTIONS\r\n",
+    [EDGE_GET | EDGE_POST] = "Allow: GET, HEAD, POST, OPTIONS\r\n",
+};
+
 static void
 refuse_method(struct edge_call *call, const struct edge_route *route)
 {
-	static const char *const allowed[] = {
-	    [EDGE_GET] = "Allow: GET, HEAD, OPTIONS\r\n",
-	    [EDGE_POST] = "Allow: POST, OPTIONS\r\n",
-	    [EDGE_GET | EDGE_POST] = "Allow: GET, HEAD, POST, OPTIONS\r\n",
-	};
-
 	edge_answer(call, 405, allowed[route->methods], "application/json",
 	    SLICE("{\"error\":\"method not allowed\"}\n"));
 }
@@ -51,6 +52,7 @@ answer_options(struct edge_call *call, const struct edge_route *route)
 {
 	struct buffer headers = {0};
 
+	buffer_append_str(&headers, allowed[route->methods]);
 	if (call->origin_verdict != EDGE_ORIGIN_NONE) {
 		buffer_append_str(&headers, "Access-Control-Allow-Methods: ");
 		buffer_append_str(
@@ -88,6 +90,10 @@ dispatch(struct edge_call *call, bool is_decoded)
 
 	if (!is_decoded) {
 		edge_answer_error(call, 400, "invalid path");
+		return COMMAND_DONE;
+	}
+	if (slice_is(buffer_slice(&call->path), "*")) { /* only of OPTIONS: http/protocol.h */
+		edge_answer(call, 204, "", NULL, SLICE(""));
 		return COMMAND_DONE;
 	}
 	if (route == NULL || (route->is_for_admin && !is_admin(call))) {
