@@ -11,6 +11,7 @@
 #include "edge/session.h"
 #include "http/protocol.h"
 #include "http/response.h"
+#include "http/target.h"
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/client_peer.h"
@@ -143,23 +144,40 @@ static const struct command http_command = {
     .flags = CMD_PUBSUB | CMD_MAY_REPLICATE,
 };
 
-/* Not paused by CLIENT PAUSE, so that health checks go on. */
 static const struct command read_command = {
     .name = "http",
     .handler = handle,
     .flags = CMD_READONLY,
 };
 
+/* Not paused by CLIENT PAUSE, so that health checks go on. */
+static const struct command page_command = {
+    .name = "http",
+    .handler = handle,
+    .flags = CMD_READONLY | CMD_ALLOW_BUSY,
+};
+
+/* A page whose path is encoded is served like any other URL. */
+static const struct command *
+command_of(const struct edge *edge, const struct slice *args)
+{
+	const struct edge_route *route;
+
+	if (slice_is(args[HTTP_METHOD], "POST"))
+		return &http_command;
+	route = edge_route_find(http_split_target(args[HTTP_TARGET]).path, edge->config->doors);
+	return route != NULL && route->is_page ? &page_command : &read_command;
+}
+
 enum request_verdict
 edge_request(void *client, const struct slice *args, size_t count)
 {
 	struct edge_session *s = edge_session_of(client);
-	bool publishes = slice_is(args[HTTP_METHOD], "POST");
 
 	assert(count >= HTTP_FIELDS);
 	if (s->state > EDGE_OPENING)
 		return REQUEST_NEXT;
-	return server_door_request(client, publishes ? &http_command : &read_command, args, count);
+	return server_door_request(client, command_of(s->edge, args), args, count);
 }
 
 /* error is "STATUS text": see http/protocol.h. */

@@ -6,7 +6,9 @@
 
 #include "base/testing.h"
 
-static char *items[] = {"https://app.example.com", "http://localhost:3000", "https://[::1]:8443"};
+static char app_origin[] = "https://app.example.com", local_origin[] = "http://localhost:3000",
+	    ipv6_origin[] = "https://[::1]:8443", star[] = "*";
+static char *items[] = {app_origin, local_origin, ipv6_origin};
 static const struct edge_strings listed = {items, 3};
 static const struct edge_strings none = {NULL, 0};
 
@@ -67,7 +69,7 @@ END_TEST
 
 START_TEST(a_star_allows_all_that_is_not_listed)
 {
-	char *any[] = {"https://app.example.com", "*"};
+	char *any[] = {app_origin, star};
 	const struct edge_strings allowed = {any, 2};
 
 	ck_assert_int_eq(judge(&allowed, "https://app.example.com", "x"), EDGE_ORIGIN_LISTED);

@@ -8,15 +8,16 @@
 
 /* clang-format off */
 static const struct edge_route routes[] = {
-    {"/sse",                  false, false, EDGE_GET | EDGE_POST, EDGE_DOOR_SSE,     edge_sse},
-    {"/sse/",                 true,  false, EDGE_GET,             EDGE_DOOR_SSE,     edge_sse_channel},
-    {"/ws",                   false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
-    {"/connection/websocket", false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
-    {"/pub/",                 true,  false, EDGE_POST,            EDGE_DOOR_PUBLISH, edge_publish},
-    {"/healthz",              false, false, EDGE_GET,             EDGE_DOOR_HEALTH,  edge_healthz},
-    {"/readyz",               false, false, EDGE_GET,             EDGE_DOOR_HEALTH,  edge_readyz},
-    {"/metrics",              false, true,  EDGE_GET,             EDGE_DOOR_METRICS, edge_metrics},
-    {"/demo",                 false, true,  EDGE_GET,             EDGE_DOOR_DEMO,    edge_demo},
+    /*                        prefix admin  page */
+    {"/sse",                  false, false, false, EDGE_GET | EDGE_POST, EDGE_DOOR_SSE,     edge_sse},
+    {"/sse/",                 true,  false, false, EDGE_GET,             EDGE_DOOR_SSE,     edge_sse_channel},
+    {"/ws",                   false, false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
+    {"/connection/websocket", false, false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
+    {"/pub/",                 true,  false, false, EDGE_POST,            EDGE_DOOR_PUBLISH, edge_publish},
+    {"/healthz",              false, false, true,  EDGE_GET,             EDGE_DOOR_HEALTH,  edge_healthz},
+    {"/readyz",               false, false, true,  EDGE_GET,             EDGE_DOOR_HEALTH,  edge_readyz},
+    {"/metrics",              false, true,  true,  EDGE_GET,             EDGE_DOOR_METRICS, edge_metrics},
+    {"/demo",                 false, true,  true,  EDGE_GET,             EDGE_DOOR_DEMO,    edge_demo},
 };
 /* clang-format on */
 

@@ -20,6 +20,7 @@ struct edge_route {
 	const char *path;
 	bool is_prefix;    /* something follows: call->subpath */
 	bool is_for_admin; /* from http-admin-from only */
+	bool is_page;      /* needs no rights, and is answered also during CLIENT PAUSE */
 	uint8_t methods;   /* enum edge_method */
 	uint8_t door;      /* enum edge_door */
 	enum command_result (*handler)(struct edge_call *call);

@@ -47,7 +47,8 @@
 
 /* What the row of a door's request may have: the other flags are for RESP and for keys. */
 #define DOOR_FLAGS                                                                                 \
-	(CMD_WRITE | CMD_READONLY | CMD_PUBSUB | CMD_ADMIN | CMD_MAY_REPLICATE | CMD_SKIP_SLOWLOG)
+	(CMD_WRITE | CMD_READONLY | CMD_PUBSUB | CMD_ADMIN | CMD_MAY_REPLICATE |                   \
+	    CMD_SKIP_SLOWLOG | CMD_ALLOW_BUSY)
 
 /* The length of s up to a NUL, at most max: the part that "%s" would show. */
 static int
@@ -516,7 +517,7 @@ begin_of_door(struct request *rq)
 		client_request_over(c);
 		return REQUEST_NEXT;
 	}
-	if (is_paused(rq))
+	if ((rq->command->flags & CMD_ALLOW_BUSY) == 0 && is_paused(rq))
 		return wait_begin(c, WAIT_PAUSE);
 	if (waits_for_disk(rq))
 		return wait_begin(c, WAIT_DISK);

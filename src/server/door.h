@@ -67,10 +67,10 @@ void client_set_door(struct client *c, struct door *door);
 /*
  * Executes a request as a command of that row, which is not in the command table: its flags say
  * when it has to wait (CMD_WRITE, CMD_MAY_REPLICATE, CMD_PUBSUB, CMD_ADMIN), its handler gets args
- * as argv and never returns COMMAND_BLOCKED. Of the other flags only CMD_READONLY and
- * CMD_SKIP_SLOWLOG are allowed. Rights are not checked, arity is not, and no monitor and no slow
- * log shows the arguments, which may have secrets: the slow log shows the row's name. Borrows args
- * for the call; command is static.
+ * as argv and never returns COMMAND_BLOCKED. Of the other flags only CMD_READONLY,
+ * CMD_SKIP_SLOWLOG and CMD_ALLOW_BUSY (not paused by CLIENT PAUSE) are allowed. Rights are not
+ * checked, arity is not, and no monitor and no slow log shows the arguments, which may have
+ * secrets: the slow log shows the row's name. Borrows args for the call; command is static.
  */
 enum request_verdict server_door_request(struct client *c, const struct command *command,
     const struct slice *args, size_t count) __attribute__((warn_unused_result));
