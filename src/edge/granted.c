@@ -17,62 +17,99 @@
  * reply tells of them. A pattern among them begins with new messages.
  */
 
-/* The position of a channel in the parameter `subs` of connect: {"news":{"recover":true,...}}. */
+/* Decoded strings are in *room. */
 static bool
-read_wish(struct edge_command *command, const struct edge_channel *channel, struct edge_wish *wish)
+read_position(struct json_value value, struct edge_wish *wish, struct buffer *room)
 {
-	struct edge_command inner = {.room = command->room};
-	struct json_iterator it;
-	struct json_value subs, name, value;
-	struct slice text;
+	struct edge_command inner = {.params = value, .room = *room};
+	bool ok = edge_get_bool(&inner, "recover", &wish->recover) &&
+		  edge_get_string(&inner, "epoch", &wish->epoch) &&
+		  edge_get_u64(&inner, "offset", &wish->offset);
 
-	*wish = (struct edge_wish){.channel = *channel, .token = {"", 0}, .epoch = {"", 0}};
+	*room = inner.room;
+	wish->recover = wish->recover && !wish->channel.is_pattern;
+	return ok && value.type == JSON_OBJECT;
+}
+
+/* The position of a channel in the parameter `subs` of connect: {"news":{"recover":true,...}}.
+ * False: it is there twice, or has wrong types. The wish borrows from *room. */
+static bool
+read_wish(const struct edge_command *command, struct edge_wish *wish, struct buffer *room)
+{
+	struct json_value subs, name, value;
+	struct buffer decoded = {0};
+	struct json_iterator it;
+	bool found = false, ok = true;
+
 	if (json_find(command->params, "subs", &subs) != JSON_FOUND || subs.type != JSON_OBJECT)
 		return true;
 	it = json_members(subs);
-	while (json_next_member(&it, &name, &value)) {
-		if (!json_get_string(name, &command->room, &text) ||
-		    !slice_eq(text, channel->shown) || value.type != JSON_OBJECT)
+	while (ok && json_next_member(&it, &name, &value)) {
+		struct slice text;
+
+		buffer_clear(&decoded);
+		if (!json_get_string(name, &decoded, &text) || !slice_eq(text, wish->channel.shown))
 			continue;
-		inner.room = command->room;
-		inner.params = value;
-		if (!edge_get_bool(&inner, "recover", &wish->recover) ||
-		    !edge_get_string(&inner, "epoch", &wish->epoch) ||
-		    !edge_get_u64(&inner, "offset", &wish->offset))
-			return false;
-		command->room = inner.room;
-		wish->recover = wish->recover && !channel->is_pattern;
+		ok = !found && read_position(value, wish, room);
+		found = true;
 	}
-	return true;
+	buffer_release(&decoded);
+	return ok;
+}
+
+static enum edge_outcome
+subscribe_to(struct edge_command *command, const struct edge_wish *wish, bool is_first)
+{
+	const struct edge_channel *channel = &wish->channel;
+	struct buffer *out = &command->result;
+	struct edge_opening *opening;
+	enum edge_outcome outcome;
+
+	if (!edge_may(command->session, EDGE_SUBSCRIBE, channel->name, channel->is_pattern))
+		return edge_fail(command, EDGE_ERROR_PERMISSION);
+	outcome = edge_subscribe_check(command, wish);
+	if (outcome != EDGE_DONE)
+		return outcome;
+	buffer_append_str(out, is_first ? "" : ",");
+	edge_put_name(out, channel->shown);
+	buffer_append_str(out, ":{");
+	opening = edge_subscribe_opening(command->session, wish);
+	/* A channel's place in the history is known at once, and patterns have none here. */
+	outcome = edge_opening_step(opening, command->rq)
+		      ? edge_subscribe_step(command, wish, opening, out)
+		      : edge_fail(command, EDGE_ERROR_INTERNAL);
+	edge_opening_free(opening);
+	buffer_append_str(out, "}");
+	return outcome;
 }
 
 static enum edge_outcome
 subscribe_one(struct edge_command *command, struct slice shown, bool is_first)
 {
-	struct edge_channel channel = edge_channel_of(command->session, shown);
-	struct buffer *out = &command->result;
-	struct edge_opening *opening;
-	enum edge_outcome outcome;
-	struct edge_wish wish;
+	struct edge_wish wish = {.channel = edge_channel_of(command->session, shown),
+	    .token = {"", 0},
+	    .epoch = {"", 0}};
+	struct buffer room = {0};
+	enum edge_outcome outcome = read_wish(command, &wish, &room)
+					? subscribe_to(command, &wish, is_first)
+					: edge_fail(command, EDGE_ERROR_BAD_REQUEST);
 
-	if (!read_wish(command, &channel, &wish))
-		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);
-	if (!edge_may(command->session, EDGE_SUBSCRIBE, channel.name, channel.is_pattern))
-		return edge_fail(command, EDGE_ERROR_PERMISSION);
-	outcome = edge_subscribe_check(command, &wish);
-	if (outcome != EDGE_DONE)
-		return outcome;
-	buffer_append_str(out, is_first ? "" : ",");
-	edge_put_name(out, shown);
-	buffer_append_str(out, ":{");
-	opening = edge_subscribe_opening(command->session, &wish);
-	/* A channel's place in the history is known at once, and patterns have none here. */
-	outcome = edge_opening_step(opening, command->rq)
-		      ? edge_subscribe_step(command, &wish, opening, out)
-		      : edge_fail(command, EDGE_ERROR_INTERNAL);
-	edge_opening_free(opening);
-	buffer_append_str(out, "}");
+	buffer_release(&room);
 	return outcome;
+}
+
+/* A channel that the token names cannot be subscribed to. */
+static unsigned
+close_code_of(enum edge_error error)
+{
+	switch (error) {
+	case EDGE_ERROR_LIMIT:
+		return EDGE_CLOSE_CHANNELS;
+	case EDGE_ERROR_BAD_REQUEST:
+		return EDGE_CLOSE_BAD_REQUEST;
+	default:
+		return EDGE_CLOSE_DENIED;
+	}
 }
 
 enum edge_outcome
@@ -90,7 +127,7 @@ edge_subscribe_granted(struct edge_command *command)
 		if (outcome == EDGE_DONE)
 			done++;
 		else if (command->error != EDGE_ERROR_ALREADY) /* it is named twice */
-			return edge_close(command, EDGE_CLOSE_DENIED);
+			return edge_close(command, close_code_of(command->error));
 	}
 	buffer_append_str(&command->result, "}");
 	return EDGE_DONE;

@@ -36,6 +36,7 @@ static const struct {
     {EDGE_CLOSE_TOKEN, "invalid token"},
     {EDGE_CLOSE_BAD_REQUEST, "bad request"},
     {EDGE_CLOSE_KICKED, "disconnected"},
+    {EDGE_CLOSE_CHANNELS, "too many channels"},
     {EDGE_CLOSE_DENIED, "permission denied"},
 };
 
@@ -83,11 +84,10 @@ edge_socket_began(struct edge_session *s, uint64_t now_us)
 static void
 ping(struct edge_session *s, uint64_t now_us)
 {
+	/* Also behind messages that are queued: the pong shows that the peer has read them. */
 	s->spoke_us = now_us;
 	s->awaits_pong = true;
-	/* A peer that reads nothing is not sent more; the pong is due all the same. */
-	if (outbox_is_empty(&s->client->subscriber.outbox))
-		edge_socket_send(s, SLICE("{}"));
+	edge_socket_send(s, SLICE("{}"));
 }
 
 /* The time of what is due is over. */
@@ -179,8 +179,15 @@ handle(struct request *rq)
 {
 	struct edge_session *s = edge_session_of(rq->client);
 	struct slice payload = rq->argv[1];
+	char kind = rq->argv[0].ptr[0];
 
-	switch (rq->argv[0].ptr[0]) {
+	/* The commands of a text are counted one by one. */
+	if ((kind != 't' || payload.len == 0) && kind != 'c' &&
+	    !edge_session_take_turn(s, rq->now_us)) {
+		edge_commands_refuse(s, rq, EDGE_CLOSE_TOO_MANY);
+		return COMMAND_DONE;
+	}
+	switch (kind) {
 	case 't':
 		return edge_commands_run(s, rq, payload);
 	case 'i':
@@ -194,7 +201,8 @@ handle(struct request *rq)
 		}
 		break;
 	case 'b':
-		edge_commands_refuse(s, rq);
+		s->edge->figures.broken_frames++;
+		edge_commands_refuse(s, rq, EDGE_CLOSE_BAD_REQUEST);
 		break;
 	default: /* an unasked pong */
 		break;
