@@ -113,6 +113,8 @@ check_token(struct edge_command *command, struct edge_wish *wish)
 	wish->lease_us = edge_session_end_of(s->edge, grant);
 	if (wish->lease_us == 0)
 		wish->lease_us = UINT64_MAX;
+	else
+		wish->ttl_s = grant->refresh_s > wall_s ? grant->refresh_s - wall_s : 1;
 	token_grant_unref(grant);
 	return is_granted ? EDGE_DONE : edge_fail(command, EDGE_ERROR_PERMISSION);
 }
@@ -184,19 +186,6 @@ put_position(struct edge_command *command, struct buffer *out)
 	    position.epoch, position.seq);
 }
 
-static bool
-has_ttl(const struct edge_wish *wish)
-{
-	return wish->lease_us > 0 && wish->lease_us < UINT64_MAX;
-}
-
-/* In seconds, at least 1. */
-static uint64_t
-ttl_s(const struct edge_wish *wish, uint64_t now_us)
-{
-	return wish->lease_us > now_us ? (wish->lease_us - now_us) / 1000000 + 1 : 1;
-}
-
 /* The result of a subscription that was just made. */
 static void
 put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool keeps,
@@ -218,9 +207,9 @@ put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool 
 		buffer_append_slice(out, buffer_slice(&publications->text));
 		buffer_append_str(out, "]");
 	}
-	if (has_ttl(wish))
+	if (wish->ttl_s > 0)
 		buffer_appendf(out, "%s\"expires\":true,\"ttl\":%" PRIu64,
-		    out->len > begin ? "," : "", ttl_s(wish, command->rq->now_us));
+		    out->len > begin ? "," : "", wish->ttl_s);
 }
 
 enum edge_outcome
@@ -319,9 +308,8 @@ edge_sub_refresh(struct edge_command *command)
 		return outcome;
 	s->leases = edge_lease_set(s->leases, wish.channel.shown, wish.lease_us);
 	edge_session_schedule(s);
-	if (has_ttl(&wish))
-		buffer_appendf(&command->result, "\"expires\":true,\"ttl\":%" PRIu64,
-		    ttl_s(&wish, command->rq->now_us));
+	if (wish.ttl_s > 0)
+		buffer_appendf(&command->result, "\"expires\":true,\"ttl\":%" PRIu64, wish.ttl_s);
 	return EDGE_DONE;
 }
 

@@ -18,6 +18,7 @@ struct edge_wish {
 	uint64_t offset;
 	bool recover;
 	uint64_t lease_us; /* when its own token ends; 0: it has none; UINT64_MAX: it never ends */
+	uint64_t ttl_s;    /* after which its client needs another token; 0: never */
 };
 
 /* Limits, and whether it exists already. */
