@@ -49,7 +49,7 @@ derive_http(struct settings *s)
 	s->edge.allowed_origins = (struct edge_strings){
 	    .items = s->allowed_origins.items, .count = s->allowed_origins.count};
 	s->edge.outbox.messages = s->server.outbox.messages;
-	s->edge.outbox.notify = true; /* no gap is silent */
+	s->edge.outbox.notify = true; /* events and pushes `lagged` */
 	s->server.edge_user = s->edge.user;
 	s->server.has_edge_port = s->http_port > 0 || s->https_port > 0;
 	s->edge.connect_timeout_s = s->net.times[SERVICE_HTTP].request_s;

@@ -101,12 +101,11 @@ edge_close(struct edge_command *command, unsigned code)
 }
 
 void
-edge_commands_refuse(struct edge_session *s, struct request *rq)
+edge_commands_refuse(struct edge_session *s, struct request *rq, unsigned code)
 {
 	struct edge_command command = {.session = s, .rq = rq};
 
-	s->edge->figures.broken_frames++;
-	(void)edge_close(&command, EDGE_CLOSE_BAD_REQUEST);
+	(void)edge_close(&command, code);
 }
 
 /* False if it is there twice. *found says whether it is there at all. */
@@ -245,12 +244,12 @@ is_empty(struct json_value object)
 	return !json_next_member(&it, &name, &value);
 }
 
-/* The method of a command; NULL: unknown. */
+/* The method of a command; NULL: unknown. One that is there twice has no parameters. */
 static const struct method *
 method_of(struct edge_command *command, struct json_value object)
 {
 	for (size_t i = 0; i < METHODS; i++)
-		if (json_find(object, methods[i].name, &command->params) == JSON_FOUND)
+		if (json_find(object, methods[i].name, &command->params) != JSON_ABSENT)
 			return &methods[i];
 	return NULL;
 }
@@ -302,7 +301,7 @@ is_blank(struct slice line)
 static enum edge_outcome
 run_line(struct edge_session *s, struct request *rq, struct slice line)
 {
-	struct edge_command command = {.session = s, .rq = rq};
+	struct edge_command command = {.session = s, .rq = rq, .params = {.type = JSON_NULL}};
 	enum edge_outcome outcome;
 
 	if (is_blank(line))
@@ -325,16 +324,28 @@ next_line(struct slice text, size_t at)
 	    text.ptr + at, end != NULL ? (size_t)(end - text.ptr) - at : text.len - at};
 }
 
+/* A command that has waited is not counted again. */
+static bool
+may_run(struct edge_session *s, struct request *rq)
+{
+	if (s->is_counted || edge_session_take_turn(s, rq->now_us))
+		return true;
+	edge_commands_refuse(s, rq, EDGE_CLOSE_TOO_MANY);
+	return false;
+}
+
 enum command_result
 edge_commands_run(struct edge_session *s, struct request *rq, struct slice text)
 {
-	while (s->done < text.len && s->state != EDGE_ENDED) {
+	while (s->done < text.len && s->state != EDGE_ENDED && may_run(s, rq)) {
 		struct slice line = next_line(text, s->done);
 
+		s->is_counted = true;
 		if (run_line(s, rq, line) == EDGE_WAITS) {
 			rq->client->pending->progress = (size_t)s->done + 1;
 			return COMMAND_AGAIN;
 		}
+		s->is_counted = false;
 		s->done += (uint32_t)line.len + 1;
 		if (s->done < text.len && request_slice_is_over(rq)) {
 			rq->client->pending->progress = (size_t)s->done + 1;

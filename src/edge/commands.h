@@ -57,8 +57,8 @@ struct edge_command {
 enum command_result edge_commands_run(
     struct edge_session *s, struct request *rq, struct slice text);
 
-/* What came is no text: ends the connection. */
-void edge_commands_refuse(struct edge_session *s, struct request *rq);
+/* Ends the connection with a close code, in the reply of the frame. */
+void edge_commands_refuse(struct edge_session *s, struct request *rq, unsigned code);
 
 /* For the functions of commands. */
 enum edge_outcome edge_fail(struct edge_command *command, enum edge_error error);

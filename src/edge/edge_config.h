@@ -31,7 +31,8 @@ struct edge_config {
 	const char *user;                    /* edge-user */
 	bool anonymous;
 	uint32_t max_channels; /* subscriptions of a connection, at least 1 */
-	size_t max_message;    /* bytes of a message published by a browser */
+	size_t max_message;    /* bytes of a message published over a WebSocket */
+	uint32_t command_rate; /* commands of a WebSocket in a second; 0: any number */
 	size_t max_body;       /* of POST /pub */
 	struct outbox_limits outbox;
 	uint32_t ping_interval_s; /* at least 1 */

@@ -26,6 +26,7 @@ struct edge_figures {
 	uint64_t expired_sessions; /* ended because their token expired */
 	uint64_t aged_sessions;    /* ended because of edge-max-age */
 	uint64_t unanswered_pings; /* WebSockets closed because no pong came */
+	uint64_t flooding_sockets; /* WebSockets closed because of edge-command-rate */
 };
 
 #endif

@@ -44,6 +44,8 @@ static const struct row {
 	"Connections closed because of edge-max-age"),
     ROW("edge_unanswered_pings", METRICS_COUNTER, unanswered_pings,
 	"WebSockets closed because no pong came in time"),
+    ROW("edge_flooding_sockets", METRICS_COUNTER, flooding_sockets,
+	"WebSockets closed because of edge-command-rate"),
 #undef ROW
 };
 

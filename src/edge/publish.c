@@ -124,6 +124,8 @@ edge_ws_publish(struct edge_command *command)
 		s->edge->figures.denied_rights++;
 		return edge_fail(command, EDGE_ERROR_PERMISSION);
 	}
+	if (data.text.len > s->edge->config->max_message)
+		return edge_fail(command, EDGE_ERROR_LIMIT);
 	post = post_of(rq, channel.name, data.text);
 	switch (publish_once(rq, &post, &once)) {
 	case PUBLISH_WAITS:

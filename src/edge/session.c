@@ -151,6 +151,25 @@ edge_session_begin_age(struct edge_session *s, uint64_t now_us)
 				       random_below(s->edge->server->random, 2 * tenth_us + 1);
 }
 
+/* So many seconds' worth of commands pass at once: a page that opens sends many. */
+#define BURST_S 4
+
+bool
+edge_session_take_turn(struct edge_session *s, uint64_t now_us)
+{
+	uint32_t rate = s->edge->config->command_rate;
+	struct rate_limit limit = {s->rested_us, rate, rate * BURST_S};
+
+	if (rate == 0)
+		return true;
+	if (!rate_limit_take(&limit, now_us)) {
+		s->edge->figures.flooding_sockets++;
+		return false;
+	}
+	s->rested_us = limit.full_at_us;
+	return true;
+}
+
 static void
 freed(struct client *c)
 {

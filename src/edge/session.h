@@ -54,12 +54,14 @@ struct edge_session {
 					 since when */
 	uint64_t expires_us;          /* when its token ends, monotonic; 0: never */
 	uint64_t ends_us;             /* edge-max-age; 0: never */
+	uint64_t rested_us;           /* when it may send a burst of commands again */
 	uint32_t place;               /* in edge->due; EDGE_NOT_DUE */
 	uint32_t done;                /* bytes of the frame whose commands were executed */
 	uint8_t state;                /* enum edge_state */
 	bool is_tls : 1;
 	bool has_kept : 1;    /* a stream with a channel that keeps messages */
 	bool awaits_pong : 1; /* the last ping is not answered */
+	bool is_counted : 1;  /* edge_session_take_turn() has passed the command that waits */
 };
 
 struct edge_session *edge_session_of(const struct client *c);
@@ -86,6 +88,10 @@ uint64_t edge_session_end_of(const struct edge *edge, const struct token_grant *
 
 /* Its time of edge-max-age begins. */
 void edge_session_begin_age(struct edge_session *s, uint64_t now_us);
+
+/* A command or frame of a WebSocket. False: it sends more than edge-command-rate. */
+bool edge_session_take_turn(struct edge_session *s, uint64_t now_us)
+    __attribute__((warn_unused_result));
 
 /* Of struct door_ops. */
 void edge_session_ending(struct client *c, enum door_end why, struct buffer *farewell);
