@@ -43,7 +43,7 @@ class Door:
 def door(start_fanfared):
     port = free_port()
     server = start_fanfared("--http-port", port, "--edge-anonymous", "yes", "--ws-deflate", "yes", "--edge-max-message",
-                          "2mb", "--edge-outbox-limit-bytes", "64mb")
+                          "1mb", "--edge-outbox-limit-bytes", "64mb")
     assert server.connect().call("ACL", "SETUSER", "edge", "on", "nopass", "resetchannels", "&echo", "+subscribe",
                                  "+publish") == b"OK"
     return Door(server, port)
