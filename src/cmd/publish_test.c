@@ -13,7 +13,7 @@
 #include "server/server.h"
 
 /* The publishing commands beyond PUBLISH, whose tests are in pubsub_test.c, and
- * PUBLISHX: publish_x_test.c. */
+ * PUBLISHX: publishx_test.c. */
 
 #define assert_says(conn, line, reply) ck_assert_str_eq(test_call(conn, line), reply)
 #define MESSAGE_TO(channel, payload)                                                               \

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
-#include "edge/commands.h"
 #include "edge/login.h"
+#include "edge/methods.h"
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/subscriptions.h"

@@ -5,10 +5,11 @@
 #include <assert.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "edge/door.h"
 #include "edge/forms.h"
+#include "edge/metrics.h"
 #include "edge/session.h"
-#include "edge/socket.h"
+#include "edge/socket_timer.h"
 #include "edge/stream.h"
 #include "pubsub/hub.h"
 #include "server/client.h"
@@ -49,7 +50,7 @@ edge_new(const struct edge_config *config, struct server *server, const struct e
 	}
 	time_queue_init(&edge->due, &due_ops);
 	rate_limit_init(&edge->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
-	edge_metrics_init(&edge->metrics, edge);
+	edge_metrics_init(edge);
 	edge_reconfigured(edge);
 	return edge;
 }
@@ -75,17 +76,11 @@ edge_set_tokens(struct edge *edge, struct tokens *tokens)
 	edge->tokens = tokens;
 }
 
-bool
-edge_may_log(struct edge *edge)
-{
-	return rate_limit_take(&edge->log_limit, clock_mono_us());
-}
-
 void *
 edge_open(struct edge *edge, void *conn, const struct server_peer *peer, bool is_tls,
     struct outbox **outbox)
 {
-	struct edge_session *s = edge_session_new(edge, is_tls);
+	struct edge_session *s = edge_session_new(edge, &edge_door_ops, is_tls);
 
 	s->client = server_open_door(edge->server, conn, peer, &s->door, edge->config->anonymous);
 	*outbox = server_outbox(s->client);

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/request_verdict.h"
 #include "edge/edge_config.h"
+#include "edge/edge_io.h"
 
 /*
  * Edge: the doors for browsers. HTTP requests, event streams (SSE) and WebSockets of one daemon,
@@ -22,14 +23,6 @@ struct outbox;
 struct server;
 struct server_peer;
 struct tokens;
-
-struct edge_io {
-	/* Whether an address ("192.0.2.7:50000") is in http-admin-from, in http-forwarded-from. */
-	bool (*is_admin)(void *arg, const char *address);
-	bool (*is_forwarder)(void *arg, const char *address);
-	uint64_t (*wall_s)(void *arg); /* Unix time, for the times in tokens */
-	void *arg;
-};
 
 /* Borrows config, whose values may change (edge_reconfigured()), and server; copies io. Returns
  * owned (edge_free). */

@@ -2,7 +2,8 @@
 
 #include <inttypes.h>
 
-#include "edge/commands.h"
+#include "edge/channel.h"
+#include "edge/command.h"
 #include "edge/opening.h"
 #include "edge/publication.h"
 #include "edge/rights.h"

@@ -2,11 +2,11 @@
 
 #include <inttypes.h>
 
-#include "edge/commands.h"
+#include "edge/channel.h"
+#include "edge/methods.h"
 #include "edge/publication.h"
 #include "edge/rights.h"
 #include "edge/session.h"
-#include "edge/subscriptions.h"
 #include "pubsub/hub_history.h"
 #include "server/request.h"
 #include "server/server_config.h"

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "edge/session.h"
+#include "server/metrics.h"
 #include "token/cache.h"
 
 /* One row for each member of struct edge_figures. */
@@ -85,7 +86,8 @@ put_tokens(const struct tokens *tokens, struct metrics_page *page)
 static void
 put(const struct metrics_source *source, struct metrics_page *page)
 {
-	const struct edge *edge = ((const struct edge_metrics *)(const void *)source)->edge;
+	const struct edge *edge =
+	    (const void *)((const char *)source - offsetof(struct edge, metrics));
 
 	put_responses(&edge->figures, page);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -99,9 +101,8 @@ put(const struct metrics_source *source, struct metrics_page *page)
 }
 
 void
-edge_metrics_init(struct edge_metrics *metrics, struct edge *edge)
+edge_metrics_init(struct edge *edge)
 {
-	metrics->source.put = put;
-	metrics->edge = edge;
-	server_add_metrics(edge->server, &metrics->source);
+	edge->metrics.put = put;
+	server_add_metrics(edge->server, &edge->metrics);
 }

@@ -3,7 +3,7 @@
 #include "base/buffer.h"
 #include "edge/call.h"
 #include "edge/demo.h"
-#include "edge/routes.h"
+#include "edge/handlers.h"
 #include "edge/session.h"
 #include "server/core.h"
 #include "server/lame_duck.h"
@@ -37,7 +37,7 @@ edge_readyz(struct edge_call *call)
 }
 
 enum command_result
-edge_metrics(struct edge_call *call)
+edge_metrics_page(struct edge_call *call)
 {
 	enum metrics_format format = metrics_format_for(edge_call_header(call, "accept"));
 	struct buffer page = {0};

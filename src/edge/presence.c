@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "edge/commands.h"
+#include "edge/channel.h"
+#include "edge/methods.h"
 #include "edge/publication.h"
 #include "edge/rights.h"
 #include "edge/session.h"
-#include "edge/subscriptions.h"
 #include "pubsub/presence.h"
 #include "server/client.h"
 #include "server/pause.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "edge/edge_config.h"
+#include "edge/handlers.h"
 
 /* clang-format off */
 static const struct edge_route routes[] = {
@@ -16,7 +17,7 @@ static const struct edge_route routes[] = {
     {"/pub/",                 true,  false, false, EDGE_POST,            EDGE_DOOR_PUBLISH, edge_publish},
     {"/healthz",              false, false, true,  EDGE_GET,             EDGE_DOOR_HEALTH,  edge_healthz},
     {"/readyz",               false, false, true,  EDGE_GET,             EDGE_DOOR_HEALTH,  edge_readyz},
-    {"/metrics",              false, true,  true,  EDGE_GET,             EDGE_DOOR_METRICS, edge_metrics},
+    {"/metrics",              false, true,  true,  EDGE_GET,             EDGE_DOOR_METRICS, edge_metrics_page},
     {"/demo",                 false, true,  true,  EDGE_GET,             EDGE_DOOR_DEMO,    edge_demo},
 };
 /* clang-format on */

@@ -29,13 +29,4 @@ struct edge_route {
 /* The route of a decoded path, among the doors that are open; NULL: there is none. */
 const struct edge_route *edge_route_find(struct slice path, uint32_t doors);
 
-enum command_result edge_sse(struct edge_call *call);         /* sse.c */
-enum command_result edge_sse_channel(struct edge_call *call); /* /sse/CHANNEL */
-enum command_result edge_upgrade(struct edge_call *call);     /* upgrade.c */
-enum command_result edge_publish(struct edge_call *call);     /* publish.c */
-enum command_result edge_healthz(struct edge_call *call);     /* pages.c */
-enum command_result edge_readyz(struct edge_call *call);
-enum command_result edge_metrics(struct edge_call *call);
-enum command_result edge_demo(struct edge_call *call);
-
 #endif

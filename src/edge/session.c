@@ -9,8 +9,6 @@
 #include "base/random.h"
 #include "edge/leases.h"
 #include "edge/opening.h"
-#include "edge/rights.h"
-#include "edge/subscriptions.h"
 #include "server/client.h"
 #include "server/io.h"
 #include "token/grant.h"
@@ -170,8 +168,8 @@ edge_session_take_turn(struct edge_session *s, uint64_t now_us)
 	return true;
 }
 
-static void
-freed(struct client *c)
+void
+edge_session_freed(struct client *c)
 {
 	struct edge_session *s = edge_session_of(c);
 
@@ -182,28 +180,12 @@ freed(struct client *c)
 	xfree(s);
 }
 
-static bool
-may_receive(const struct client *c, struct slice name, bool is_pattern)
-{
-	const struct edge_session *s = edge_session_of(c);
-
-	return edge_subscription_is_leased(s, name, is_pattern) ||
-	       edge_may(s, EDGE_SUBSCRIBE, name, is_pattern);
-}
-
-static const struct door_ops ops = {
-    .name = "http",
-    .ending = edge_session_ending,
-    .may_receive = may_receive,
-    .freed = freed,
-};
-
 struct edge_session *
-edge_session_new(struct edge *edge, bool is_tls)
+edge_session_new(struct edge *edge, const struct door_ops *ops, bool is_tls)
 {
 	struct edge_session *s = xcalloc(1, sizeof(*s));
 
-	s->door.ops = &ops;
+	s->door.ops = ops;
 	s->door.limits = &edge->config->outbox;
 	s->edge = edge;
 	s->place = EDGE_NOT_DUE;
@@ -215,4 +197,10 @@ void
 edge_session_unused(struct edge_session *s)
 {
 	xfree(s);
+}
+
+bool
+edge_may_log(struct edge *edge)
+{
+	return rate_limit_take(&edge->log_limit, clock_mono_us());
 }

@@ -7,12 +7,12 @@
 
 #include "base/rate_limit.h"
 #include "base/time_queue.h"
-#include "edge/edge.h"
 #include "edge/edge_config.h"
+#include "edge/edge_io.h"
 #include "edge/figures.h"
-#include "edge/metrics.h"
 #include "edge/session_state.h"
 #include "server/door.h"
+#include "server/metrics.h"
 
 /*
  * Session: what the edge has for each of its clients; its door. For this layer only.
@@ -36,7 +36,7 @@ struct edge {
 	uint8_t first_form;    /* the hub's index of edge_forms[0] */
 	struct time_queue due; /* sessions with a timer; in us */
 	struct edge_figures figures;
-	struct edge_metrics metrics;
+	struct metrics_source metrics;
 	struct rate_limit log_limit; /* log lines that peers cause */
 };
 
@@ -67,7 +67,7 @@ struct edge_session {
 struct edge_session *edge_session_of(const struct client *c);
 
 /* Returns owned; its client takes it over (server/door.h), or edge_session_unused(). */
-struct edge_session *edge_session_new(struct edge *edge, bool is_tls);
+struct edge_session *edge_session_new(struct edge *edge, const struct door_ops *ops, bool is_tls);
 void edge_session_unused(struct edge_session *s);
 
 /* True if the event is possible in its state; changes the state. */
@@ -93,8 +93,8 @@ void edge_session_begin_age(struct edge_session *s, uint64_t now_us);
 bool edge_session_take_turn(struct edge_session *s, uint64_t now_us)
     __attribute__((warn_unused_result));
 
-/* Of struct door_ops. */
-void edge_session_ending(struct client *c, enum door_end why, struct buffer *farewell);
+/* Frees it: of struct door_ops. */
+void edge_session_freed(struct client *c);
 
 /* True at most a few times a second: a line that a peer causes may be logged. */
 bool edge_may_log(struct edge *edge);

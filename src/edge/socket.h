@@ -43,7 +43,4 @@ void edge_socket_send(struct edge_session *s, struct slice text);
 /* The 101 response is queued. */
 void edge_socket_began(struct edge_session *s, uint64_t now_us);
 
-/* Its timer is due. */
-void edge_socket_tick(struct edge_session *s, uint64_t now_us);
-
 #endif

@@ -5,8 +5,9 @@
 
 #include "acl/user.h"
 #include "base/clock.h"
-#include "edge/commands.h"
+#include "edge/channel.h"
 #include "edge/leases.h"
+#include "edge/methods.h"
 #include "edge/opening.h"
 #include "edge/presence.h"
 #include "edge/publication.h"
@@ -14,6 +15,7 @@
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/subscribe.h"
+#include "edge/subscriptions.h"
 #include "pubsub/channel_tree.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_replay.h"
@@ -37,17 +39,6 @@
 /* Codes of an unsubscription by the server: from 2500 on the client subscribes again. */
 #define UNSUBSCRIBE_DENIED 2000
 #define UNSUBSCRIBE_EXPIRED 2501
-
-struct edge_channel
-edge_channel_of(const struct edge_session *s, struct slice shown)
-{
-	const char *prefix = s->edge->config->ws_glob_prefix;
-	size_t len = strlen(prefix);
-
-	if (shown.len < len || memcmp(shown.ptr, prefix, len) != 0)
-		return (struct edge_channel){shown, shown, false};
-	return (struct edge_channel){shown, {shown.ptr + len, shown.len - len}, true};
-}
 
 static enum hub_kind
 kind_of(const struct edge_channel *channel)

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "edge/commands.h"
-#include "edge/subscriptions.h"
+#include "edge/channel.h"
+#include "edge/command.h"
 
 /* The steps of a subscription of a WebSocket, for the commands subscribe and connect. */
 struct buffer;

@@ -5,18 +5,10 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "edge/commands.h"
+#include "edge/command.h"
 
 /* The subscriptions of WebSockets. For this layer only. */
 struct edge_session;
-
-/* A channel as a WebSocket names it: with ws-glob-prefix it is a pattern. */
-struct edge_channel {
-	struct slice shown; /* as sent */
-	struct slice name;
-	bool is_pattern;
-};
-struct edge_channel edge_channel_of(const struct edge_session *s, struct slice shown);
 
 /* Subscribes to the channels of the token; appends ,"subs":{...} to the result. */
 enum edge_outcome edge_subscribe_granted(struct edge_command *command);

@@ -2,8 +2,8 @@
 
 #include "edge/call.h"
 #include "edge/forms.h"
+#include "edge/handlers.h"
 #include "edge/login.h"
-#include "edge/routes.h"
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "http/ws_handshake.h"

@@ -319,7 +319,7 @@ END_TEST
 int
 main(void)
 {
-	return testing_main("cmd/publish_x", setup, test_teardown,
+	return testing_main("cmd/publishx", setup, test_teardown,
 	    (const TTest *[]){publishx_without_options_publishes,
 		publishx_tells_what_became_of_a_message,
 		publishx_with_noecho_leaves_out_its_own_client, options_of_publishx_are_checked,
