@@ -37,6 +37,10 @@ refuse(struct edge_command *command, enum edge_login login)
 		return edge_fail(command, EDGE_ERROR_UNAUTHORIZED);
 	case EDGE_LOGIN_EXPIRED:
 		return edge_fail(command, EDGE_ERROR_EXPIRED);
+	case EDGE_LOGIN_LATER:
+		return EDGE_WAITS;
+	case EDGE_LOGIN_TOO_MANY:
+		return edge_close(command, EDGE_CLOSE_TOO_MANY);
 	default:
 		return edge_close(command, EDGE_CLOSE_TOKEN);
 	}
@@ -51,7 +55,7 @@ log_in(struct edge_command *command, struct slice token)
 
 	if (token.len == 0 && s->grant != NULL)
 		return EDGE_LOGIN_OK;
-	return edge_log_in(s, token, &why);
+	return edge_log_in(s, command->rq, token, &why);
 }
 
 static void
@@ -121,7 +125,7 @@ edge_refresh(struct edge_command *command)
 		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);
 	if (before != NULL)
 		token_grant_ref(before);
-	login = edge_log_in(s, token, &why);
+	login = edge_log_in(s, command->rq, token, &why);
 	is_same = is_same_subject(before, s);
 	token_grant_unref(before);
 	if (login != EDGE_LOGIN_OK)

@@ -13,6 +13,7 @@
 #include "server/client.h"
 #include "server/request.h"
 #include "token/cache.h"
+#include "token/fault.h"
 #include "token/grant.h"
 
 static struct slice
@@ -50,39 +51,72 @@ log_refusal(struct edge_session *s, const char *why)
 		    client_label(s->client, label, sizeof(label)), why);
 }
 
+/* A verdict about a token without checking it; EDGE_LOGIN_OK: check it. A token that was seen
+ * before costs no signature, so its bearer does not wait for what others do at the same address. */
 static enum edge_login
-log_in_with(struct edge_session *s, struct slice token, const char **why)
+may_check(struct edge *edge, struct request *rq, struct slice token)
 {
-	struct edge *edge = s->edge;
-	struct token_grant *grant = NULL;
-	enum token_fault fault;
-	bool entered;
-
-	if (edge->tokens == NULL) {
-		*why = "no key for tokens is configured";
-		log_refusal(s, *why);
-		return EDGE_LOGIN_REFUSED;
-	}
-	fault = token_check(edge->tokens, token, edge->io.wall_s(edge->io.arg), &grant);
-	if (fault != TOKEN_OK) {
-		*why = token_fault_text(fault);
-		log_refusal(s, *why);
-		return fault == TOKEN_EXPIRED ? EDGE_LOGIN_EXPIRED : EDGE_LOGIN_REFUSED;
-	}
-	entered = enter(s, grant);
-	token_grant_unref(grant);
-	if (entered)
+	if (token_is_known(edge->tokens, token))
 		return EDGE_LOGIN_OK;
-	*why = "the user of the token may not log in";
-	log_refusal(s, *why);
-	return EDGE_LOGIN_REFUSED;
+	switch (access_may_verify(rq)) {
+	case ACCESS_LATER:
+		return EDGE_LOGIN_LATER;
+	case ACCESS_DENIED:
+		return EDGE_LOGIN_TOO_MANY;
+	default:
+		return EDGE_LOGIN_OK;
+	}
+}
+
+static enum edge_login
+refuse(struct edge_session *s, enum edge_login login, const char *text, const char **why)
+{
+	*why = text;
+	log_refusal(s, text);
+	return login;
 }
 
 enum edge_login
-edge_log_in(struct edge_session *s, struct slice token, const char **why)
+edge_check_token(struct edge_session *s, struct request *rq, struct slice token,
+    struct token_grant **grant, const char **why)
+{
+	struct edge *edge = s->edge;
+	enum edge_login login;
+	enum token_fault fault;
+
+	if (edge->tokens == NULL)
+		return refuse(s, EDGE_LOGIN_REFUSED, token_fault_text(TOKEN_NO_KEYS), why);
+	login = may_check(edge, rq, token);
+	if (login == EDGE_LOGIN_TOO_MANY)
+		return refuse(s, login, "too many wrong tokens from this address", why);
+	if (login != EDGE_LOGIN_OK)
+		return login;
+	fault = token_check(edge->tokens, token, edge->io.wall_s(edge->io.arg), grant);
+	if (fault == TOKEN_OK)
+		return EDGE_LOGIN_OK;
+	if (fault == TOKEN_BAD_SIGNATURE)
+		access_wrong_token(rq);
+	return refuse(s, fault == TOKEN_EXPIRED ? EDGE_LOGIN_EXPIRED : EDGE_LOGIN_REFUSED,
+	    token_fault_text(fault), why);
+}
+
+static enum edge_login
+log_in_with(struct edge_session *s, struct request *rq, struct slice token, const char **why)
+{
+	struct token_grant *grant = NULL;
+	enum edge_login login = edge_check_token(s, rq, token, &grant, why);
+
+	if (login == EDGE_LOGIN_OK && !enter(s, grant))
+		login = refuse(s, EDGE_LOGIN_REFUSED, "the user of the token may not log in", why);
+	token_grant_unref(grant);
+	return login;
+}
+
+enum edge_login
+edge_log_in(struct edge_session *s, struct request *rq, struct slice token, const char **why)
 {
 	if (token.len > 0)
-		return log_in_with(s, token, why);
+		return log_in_with(s, rq, token, why);
 	if (!s->edge->config->anonymous) {
 		*why = "a token is needed";
 		return EDGE_LOGIN_NEEDED;
@@ -150,18 +184,23 @@ edge_find_token(const struct edge_call *call, struct buffer *token)
 		(void)edge_call_parameter(call, "token", token);
 }
 
-bool
-edge_call_log_in(struct edge_call *call)
+enum edge_login
+edge_call_log_in(struct edge_call *call, const char **why)
 {
 	struct buffer token = {0};
-	const char *why = "";
 	enum edge_login login;
 
 	edge_find_token(call, &token);
-	login = edge_log_in(call->session, buffer_slice(&token), &why);
+	login = edge_log_in(call->session, call->rq, buffer_slice(&token), why);
 	buffer_release(&token);
-	if (login == EDGE_LOGIN_OK)
-		return true;
-	edge_answer_error(call, 401, "%s", why);
-	return false;
+	return login;
+}
+
+enum command_result
+edge_call_refuse_login(struct edge_call *call, enum edge_login login, const char *why)
+{
+	if (login == EDGE_LOGIN_LATER)
+		return COMMAND_LATER;
+	edge_answer_error(call, login == EDGE_LOGIN_TOO_MANY ? 429 : 401, "%s", why);
+	return COMMAND_DONE;
 }

@@ -64,8 +64,6 @@ answer(struct edge_call *call, const struct publish_once *once)
 static bool
 check(struct edge_call *call, const struct slice *key)
 {
-	if (!edge_call_log_in(call))
-		return false;
 	if (!edge_may(call->session, EDGE_PUBLISH, call->subpath, false)) {
 		call->edge->figures.denied_rights++;
 		edge_answer_error(call, 403, "no permission to publish to channel '%.*s'",
@@ -86,8 +84,13 @@ edge_publish(struct edge_call *call)
 	struct request *rq = call->rq;
 	struct slice key = edge_call_header(call, "x-idempotency-key");
 	struct publish_once once = {.key = key.len > 0 ? &key : NULL};
+	enum edge_login login;
+	const char *why = "";
 	struct hub_post post;
 
+	login = edge_call_log_in(call, &why);
+	if (login != EDGE_LOGIN_OK)
+		return edge_call_refuse_login(call, login, why);
 	if (!check(call, &key))
 		return COMMAND_DONE;
 	post = post_of(rq, call->subpath, call->body);

@@ -67,3 +67,15 @@ edge_may(const struct edge_session *s, enum edge_right right, struct slice name,
 		return grant->user.len == 0 || user_may(c, right, name, is_pattern);
 	return grant->user.len == 0 && user_may(c, right, name, is_pattern);
 }
+
+bool
+edge_user_allows(const struct edge_session *s, const struct token_grant *grant, struct slice name,
+    bool is_pattern)
+{
+	const struct acl_user *user = s->client->user;
+
+	if (grant->user.len == 0)
+		return true;
+	return slice_eq(grant->user, (struct slice){user->name, user->name_len}) &&
+	       user_may(s->client, EDGE_SUBSCRIBE, name, is_pattern);
+}

@@ -13,11 +13,17 @@
  * what the claims grant within the rules of that user; these rules alone if it has no such claims.
  */
 struct edge_session;
+struct token_grant;
 
 enum edge_right { EDGE_SUBSCRIBE, EDGE_PUBLISH, EDGE_HISTORY, EDGE_PRESENCE };
 
 /* A pattern (EDGE_SUBSCRIBE only) must be granted literally, as PSUBSCRIBE in ACLs. */
 bool edge_may(const struct edge_session *s, enum edge_right right, struct slice name,
     bool is_pattern) __attribute__((warn_unused_result));
+
+/* For the token of a subscription: false if it names a user (fanfare.user) that is not the
+ * session's, or that may not subscribe. */
+bool edge_user_allows(const struct edge_session *s, const struct token_grant *grant,
+    struct slice name, bool is_pattern) __attribute__((warn_unused_result));
 
 #endif

@@ -364,14 +364,33 @@ read_again(struct edge_call *call, struct parameters *p)
 	p->opening = call->session->opening;
 }
 
+/* An EventSource must not give up because of what others do at its address. */
+static enum command_result
+refuse_login(struct edge_call *call, enum edge_login login, const char *why)
+{
+	struct parameters p = {.format = FORMAT_DEFAULT};
+
+	if (login != EDGE_LOGIN_TOO_MANY || call->is_head)
+		return edge_call_refuse_login(call, login, why);
+	read_again(call, &p);
+	if (p.is_strict)
+		return edge_call_refuse_login(call, login, why);
+	return refuse_for_now(call, false, why);
+}
+
 enum command_result
 edge_sse(struct edge_call *call)
 {
 	struct edge_session *s = call->session;
 	struct parameters p = {.format = FORMAT_DEFAULT};
+	const char *why = "";
 
 	if (s->state == EDGE_REQUESTS) {
-		if (!edge_call_log_in(call) || !begin_opening(call, &p))
+		enum edge_login login = edge_call_log_in(call, &why);
+
+		if (login != EDGE_LOGIN_OK)
+			return refuse_login(call, login, why);
+		if (!begin_opening(call, &p))
 			return COMMAND_DONE;
 	} else {
 		read_again(call, &p);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "edge/channel.h"
 #include "edge/leases.h"
+#include "edge/login.h"
 #include "edge/methods.h"
 #include "edge/opening.h"
 #include "edge/presence.h"
@@ -22,7 +23,6 @@
 #include "server/client.h"
 #include "server/request.h"
 #include "server/server_config.h"
-#include "token/cache.h"
 #include "token/grant.h"
 
 /*
@@ -83,24 +83,38 @@ is_same_subject(const struct edge_session *s, const struct token_grant *grant)
 	return slice_eq(own, grant->subject);
 }
 
+static enum edge_outcome
+refuse_token(struct edge_command *command, enum edge_login login)
+{
+	switch (login) {
+	case EDGE_LOGIN_EXPIRED:
+		return edge_fail(command, EDGE_ERROR_EXPIRED);
+	case EDGE_LOGIN_LATER:
+		return EDGE_WAITS;
+	case EDGE_LOGIN_TOO_MANY:
+		return edge_fail(command, EDGE_ERROR_TOO_MANY);
+	default:
+		return edge_fail(command, EDGE_ERROR_PERMISSION);
+	}
+}
+
 /* Checks the token of one subscription. */
 static enum edge_outcome
 check_token(struct edge_command *command, struct edge_wish *wish)
 {
+	const struct edge_channel *channel = &wish->channel;
 	struct edge_session *s = command->session;
 	uint64_t wall_s = s->edge->io.wall_s(s->edge->io.arg);
 	struct token_grant *grant = NULL;
-	enum token_fault fault = TOKEN_NO_KEYS;
+	enum edge_login login;
+	const char *why;
 	bool is_granted;
 
-	if (s->edge->tokens != NULL)
-		fault = token_check(s->edge->tokens, wish->token, wall_s, &grant);
-	if (fault != TOKEN_OK) {
-		s->edge->figures.denied_tokens++;
-		return edge_fail(
-		    command, fault == TOKEN_EXPIRED ? EDGE_ERROR_EXPIRED : EDGE_ERROR_PERMISSION);
-	}
-	is_granted = is_same_subject(s, grant) && slice_eq(grant->channel, wish->channel.shown);
+	login = edge_check_token(s, command->rq, wish->token, &grant, &why);
+	if (login != EDGE_LOGIN_OK)
+		return refuse_token(command, login);
+	is_granted = is_same_subject(s, grant) && slice_eq(grant->channel, channel->shown) &&
+		     edge_user_allows(s, grant, channel->name, channel->is_pattern);
 	wish->lease_us = edge_session_end_of(s->edge, grant);
 	if (wish->lease_us == 0)
 		wish->lease_us = UINT64_MAX;
@@ -120,7 +134,7 @@ check_rights(struct edge_command *command, struct edge_wish *wish)
 		outcome = check_token(command, wish);
 	else if (!edge_may(command->session, EDGE_SUBSCRIBE, channel->name, channel->is_pattern))
 		outcome = edge_fail(command, EDGE_ERROR_PERMISSION);
-	if (outcome != EDGE_DONE)
+	if (outcome == EDGE_FAILED)
 		command->session->edge->figures.denied_rights++;
 	return outcome;
 }

@@ -32,9 +32,12 @@ refuse(struct edge_call *call, enum ws_handshake_fault fault)
 	buffer_release(&body);
 }
 
-/* A token in the request is checked at once. Without one the connect command may bring it. */
-static bool
-log_in(struct edge_call *call)
+/*
+ * A token in the request is checked at once. Without one the connect command may bring it; the
+ * token of an earlier request of the same connection, which may be a proxy's, does not count.
+ */
+static enum edge_login
+log_in(struct edge_call *call, const char **why)
 {
 	struct buffer token = {0};
 	bool has_token;
@@ -42,7 +45,10 @@ log_in(struct edge_call *call)
 	edge_find_token(call, &token);
 	has_token = token.len > 0;
 	buffer_release(&token);
-	return !has_token || edge_call_log_in(call);
+	if (has_token)
+		return edge_call_log_in(call, why);
+	edge_session_set_grant(call->session, NULL);
+	return EDGE_LOGIN_OK;
 }
 
 static void
@@ -68,14 +74,22 @@ edge_upgrade(struct edge_call *call)
 {
 	struct request *rq = call->rq;
 	struct ws_handshake handshake;
+	enum edge_login login;
+	const char *why = "";
 	enum ws_handshake_fault fault = ws_handshake_judge(
 	    rq->argv, rq->argc, call->edge->config->ws_deflate, SUBPROTOCOL, &handshake);
 
-	if (fault != WS_HANDSHAKE_OK)
+	if (fault != WS_HANDSHAKE_OK) {
 		refuse(call, fault);
-	else if (rq->server->lame_duck->state != LAME_DUCK_NOT)
+		return COMMAND_DONE;
+	}
+	if (rq->server->lame_duck->state != LAME_DUCK_NOT) {
 		edge_answer_error(call, 503, "the server is shutting down");
-	else if (log_in(call))
-		become_socket(call, &handshake);
+		return COMMAND_DONE;
+	}
+	login = log_in(call, &why);
+	if (login != EDGE_LOGIN_OK)
+		return edge_call_refuse_login(call, login, why);
+	become_socket(call, &handshake);
 	return COMMAND_DONE;
 }

@@ -261,10 +261,11 @@ server_log_in(struct client *c, struct slice name)
  * A login that has waited is processed: it does not wait twice, so no login waits longer than
  * auth-delay-max.
  */
-static bool
-must_wait(struct request *rq, struct slice from)
+bool
+access_must_wait(struct request *rq)
 {
 	struct client *c = rq->client;
+	struct slice from = client_peer_origin(c->peer);
 	uint64_t max_us = (uint64_t)rq->server->config->auth_delay_max_ms * 1000, delay_us;
 
 	if (c->pending->login_at_us != 0) {
@@ -324,9 +325,8 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 {
 	struct server *server = rq->server;
 	struct acl_user *user = acl_find(server->access->acl, name);
-	struct slice from = client_peer_origin(rq->client->peer);
 
-	if (must_wait(rq, from)) {
+	if (access_must_wait(rq)) {
 		if (!rq->in_transaction)
 			return ACCESS_LATER;
 		/*

@@ -8,6 +8,7 @@
 #include "acl/acl_log.h"
 #include "acl/user.h"
 #include "base/bytes.h"
+#include "base/rate_limit.h"
 #include "base/time_queue.h"
 #include "server/request.h"
 
@@ -29,6 +30,8 @@ struct access {
 	char requirepass_hash[ACL_HASH_LEN];
 	struct tokens *tokens;        /* borrowed; NULL: none */
 	struct time_queue token_ends; /* clients whose token ends, in us, monotonic */
+	/* Of signatures that are verified for addresses whose logins are delayed. */
+	struct rate_limit late_tokens;
 };
 
 void access_init(struct server *server);
@@ -120,12 +123,25 @@ enum access_login {
  * the token. */
 enum access_login access_log_in(struct request *rq, struct slice user, struct slice password);
 
+/*
+ * For doors: whether the signature of a token may be verified now. ACCESS_LATER: wrong tokens or
+ * passwords came from the address; the request waits (rq->waits_for) and then asks again.
+ * ACCESS_DENIED: too many logins from such addresses have waited; nothing was replied.
+ */
+enum access_login access_may_verify(struct request *rq) __attribute__((warn_unused_result));
+
+/* The signature of the token was wrong: delays the next logins from the address of the client. */
+void access_wrong_token(struct request *rq);
+
 /* What verifies the tokens of access_log_in; borrows until the next call. NULL: no token is
  * accepted. */
 void server_set_tokens(struct server *server, struct tokens *tokens);
 
 /* Closes clients whose token has ended. Returns the time until the next one is due, in us. */
 uint64_t access_end_tokens(struct server *server, uint64_t now_us);
+
+/* For access_token.c only: the login delay of the address. True: the request waits. */
+bool access_must_wait(struct request *rq) __attribute__((warn_unused_result));
 
 /* In access_token.c, for access.c only. */
 void access_tokens_init(struct access *access);

@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+#include "acl/login_delay.h"
 #include "acl/user.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/access.h"
 #include "server/client.h"
 #include "server/client_end.h"
+#include "server/client_peer.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
 #include "token/cache.h"
 #include "token/grant.h"
 
@@ -18,6 +22,14 @@
 
 /* The most clients closed in one turn. */
 #define ENDED_A_TURN 256
+
+/*
+ * Signatures verified for addresses from which wrong ones came, after their delay, and how many at
+ * once. A signature takes up to 0.15 ms, so all of them take a few percent of the main loop,
+ * whatever the number of connections.
+ */
+#define LATE_A_SECOND 200
+#define LATE_AT_ONCE 20
 
 /* A later end is none: times in us must not overflow. */
 #define END_MAX_S (100 * 365 * (uint64_t)86400)
@@ -38,6 +50,7 @@ void
 access_tokens_init(struct access *access)
 {
 	time_queue_init(&access->token_ends, &end_ops);
+	rate_limit_init(&access->late_tokens, LATE_A_SECOND, LATE_AT_ONCE);
 }
 
 void
@@ -98,6 +111,28 @@ access_check_token(const struct server *server, const struct acl_user *user, str
 		*grant = NULL;
 	}
 	return why;
+}
+
+enum access_login
+access_may_verify(struct request *rq)
+{
+	bool has_waited = rq->client->pending->login_at_us != 0;
+
+	if (access_must_wait(rq))
+		return ACCESS_LATER;
+	if (has_waited && !rate_limit_take(&rq->server->access->late_tokens, rq->now_us))
+		return ACCESS_DENIED;
+	return ACCESS_GRANTED;
+}
+
+void
+access_wrong_token(struct request *rq)
+{
+	struct server *server = rq->server;
+
+	server->statistics->counters.auth_failures++;
+	login_failed(server->access->login_delays, client_peer_origin(rq->client->peer), rq->now_us,
+	    (uint64_t)server->config->auth_delay_max_ms * 1000);
 }
 
 void

@@ -169,6 +169,20 @@ free_stale(struct tokens *tokens, uint64_t wall_s, unsigned count)
 		forget(tokens, first->thing);
 }
 
+bool
+token_is_known(const struct tokens *tokens, struct slice token)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	const struct result *result;
+
+	if (tokens->keys == NULL || token.len > TOKEN_BYTES_MAX)
+		return true; /* it is refused at once */
+	SHA256((const unsigned char *)token.ptr, token.len, digest);
+	result =
+	    hash_map_get(tokens->by_digest, (struct slice){(const char *)digest, sizeof(digest)});
+	return result != NULL && result->generation == tokens->generation;
+}
+
 void
 tokens_turn(struct tokens *tokens, uint64_t wall_s)
 {

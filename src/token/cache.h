@@ -1,6 +1,7 @@
 #ifndef TOKEN_CACHE_H
 #define TOKEN_CACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,9 @@ void tokens_configure(
  */
 enum token_fault token_check(struct tokens *tokens, struct slice token, uint64_t wall_s,
     struct token_grant **out) __attribute__((warn_unused_result));
+
+/* True if token_check() needs no signature for it. */
+bool token_is_known(const struct tokens *tokens, struct slice token);
 
 /* To be called about once a second: frees some results that have ended. */
 void tokens_turn(struct tokens *tokens, uint64_t wall_s);
