@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/testing.h"
-#include "json/writer.h"
+#include "json/utf8.h"
 
 static bool
 is_valid_in_pieces(struct slice s, size_t piece_len)
