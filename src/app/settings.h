@@ -120,10 +120,9 @@ struct settings {
 	struct setting_list http_bind;
 	struct edge_config edge;             /* the settings own its strings */
 	struct setting_list allowed_origins; /* edge.allowed_origins is derived from it */
-	struct setting_list admin_from;      /* admin_networks are derived from it ... */
-	struct setting_list forwarded_from;  /* ... and these from this */
+	struct setting_list admin_from;      /* admin_networks are derived from it */
 	struct setting_networks admin_networks;
-	struct setting_networks forwarded_networks;
+	struct setting_list forwarded_from; /* net.shared_from is derived from it */
 	struct token_settings tokens;
 	struct setting_list proxy_from; /* net.proxy_from is derived from it */
 	char *unixsocket;

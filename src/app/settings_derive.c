@@ -55,8 +55,8 @@ derive_http(struct settings *s)
 	s->edge.connect_timeout_s = s->net.times[SERVICE_HTTP].request_s;
 	s->admin_networks.count =
 	    parse_networks(&s->admin_from, s->admin_networks.items, SETTINGS_NETWORKS_MAX);
-	s->forwarded_networks.count =
-	    parse_networks(&s->forwarded_from, s->forwarded_networks.items, SETTINGS_NETWORKS_MAX);
+	s->net.shared_from_count =
+	    parse_networks(&s->forwarded_from, s->net.shared_from, NET_PROXY_FROM_MAX);
 }
 
 /* A WebSocket has no limit of time in net: the edge pings it. */

@@ -117,9 +117,9 @@ START_TEST(networks_are_ready_to_be_compared)
 	ck_assert(address_network_has_text(&s.admin_networks.items[0], SLICE("127.0.0.1:5")));
 	ck_assert(!address_network_has_text(&s.admin_networks.items[0], SLICE("127.0.0.2:5")));
 	ck_assert(address_network_has_text(&s.admin_networks.items[1], SLICE("[::1]:5")));
-	ck_assert_uint_eq(s.forwarded_networks.count, 0);
+	ck_assert_uint_eq(s.net.shared_from_count, 0);
 	ck_assert_int_eq(set("http-forwarded-from", "10.0.0.0/8 fd00::/8"), SETTING_OK);
-	ck_assert_uint_eq(s.forwarded_networks.count, 2);
+	ck_assert_uint_eq(s.net.shared_from_count, 2);
 	ck_assert_int_eq(set("http-forwarded-from", "10.0.0.0/33"), SETTING_BAD_NETWORK);
 	ck_assert_int_eq(set("http-admin-from", ""), SETTING_OK);
 	ck_assert_uint_eq(s.admin_networks.count, 0);

@@ -2,6 +2,7 @@
 
 #include "app/wiring.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "app/persistence.h"
@@ -255,10 +256,10 @@ log_accepted(void *arg)
 }
 
 static bool
-is_in(const struct setting_networks *networks, const char *address)
+is_in(const struct address_network *networks, size_t count, const char *address)
 {
-	for (size_t i = 0; i < networks->count; i++)
-		if (address_network_has_text(&networks->items[i], slice_of(address)))
+	for (size_t i = 0; i < count; i++)
+		if (address_network_has_text(&networks[i], slice_of(address)))
 			return true;
 	return false;
 }
@@ -267,16 +268,36 @@ static bool
 edge_is_admin(void *arg, const char *address)
 {
 	const struct wiring *w = arg;
+	const struct setting_networks *networks = &w->settings->admin_networks;
 
-	return is_in(&w->settings->admin_networks, address);
+	return is_in(networks->items, networks->count, address);
 }
 
 static bool
 edge_is_forwarder(void *arg, const char *address)
 {
 	const struct wiring *w = arg;
+	const struct net_config *config = &w->settings->net;
 
-	return is_in(&w->settings->forwarded_networks, address);
+	return is_in(config->shared_from, config->shared_from_count, address);
+}
+
+static bool
+edge_read_address(void *arg, struct slice text, struct edge_address *address)
+{
+	struct sockaddr_storage parsed;
+	const struct sockaddr *generic = (const void *)&parsed;
+	struct address_key key;
+
+	(void)arg;
+	if (!address_parse(text, &parsed))
+		return false;
+	key = address_key(generic);
+	address_format(generic, address->text, sizeof(address->text));
+	memcpy(address->origin, key.bytes, key.len);
+	address->origin_len = key.len;
+	address->is_loopback = address_is_loopback(generic);
+	return true;
 }
 
 static uint64_t
@@ -304,6 +325,7 @@ static const struct net_service services[SERVICES] = {
 	    .broken = edge_broken,
 	    .closed = edge_closed,
 	    .without_client_certificates = true,
+	    .has_shared_peers = true,
 	},
     [SERVICE_WS] =
 	{
@@ -360,6 +382,7 @@ wiring_init(
 	    &(struct edge_io){
 		.is_admin = edge_is_admin,
 		.is_forwarder = edge_is_forwarder,
+		.read_address = edge_read_address,
 		.wall_s = edge_wall_s,
 		.arg = w,
 	    });

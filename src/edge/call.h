@@ -30,6 +30,7 @@ struct edge_call {
 	enum edge_origin origin_verdict;
 	bool is_head;
 	bool keeps_alive;
+	bool is_client_known; /* its address: edge_forwarded_apply() */
 };
 
 /* False if the target cannot be decoded: path is empty. Release it in both cases. */

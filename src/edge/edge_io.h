@@ -4,12 +4,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 /* The interface of whoever has what the edge must not touch: lists of addresses, and the time of
  * day. Filled in by app, or by a test. */
+#define EDGE_ADDRESS_MAX 64
+#define EDGE_ORIGIN_MAX 8
+
+struct edge_address {
+	char text[EDGE_ADDRESS_MAX];  /* "192.0.2.7:50000" */
+	char origin[EDGE_ORIGIN_MAX]; /* see struct server_peer */
+	uint8_t origin_len;
+	bool is_loopback;
+};
+
 struct edge_io {
 	/* Whether an address ("192.0.2.7:50000") is in http-admin-from, in http-forwarded-from. */
 	bool (*is_admin)(void *arg, const char *address);
 	bool (*is_forwarder)(void *arg, const char *address);
+	/* Reads an IP address, with or without a port (then 0). False: text is something else. */
+	bool (*read_address)(void *arg, struct slice text, struct edge_address *address);
 	uint64_t (*wall_s)(void *arg); /* Unix time, for the times in tokens */
 	void *arg;
 };

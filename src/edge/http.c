@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "edge/call.h"
 #include "edge/edge.h"
+#include "edge/forwarded.h"
 #include "edge/routes.h"
 #include "edge/session.h"
 #include "http/protocol.h"
@@ -73,7 +74,8 @@ is_admin(const struct edge_call *call)
 {
 	const struct edge_io *io = &call->edge->io;
 
-	return io->is_admin(io->arg, client_peer_address(call->rq->client->peer));
+	return call->is_client_known &&
+	       io->is_admin(io->arg, client_peer_address(call->rq->client->peer));
 }
 
 static void
@@ -132,6 +134,7 @@ handle(struct request *rq)
 		return COMMAND_DONE;
 	}
 	is_decoded = edge_call_init(&call, rq, s);
+	call.is_client_known = edge_forwarded_apply(s, rq);
 	result = dispatch(&call, is_decoded);
 	edge_call_release(&call);
 	return result;

@@ -174,6 +174,7 @@ edge_session_freed(struct client *c)
 	struct edge_session *s = edge_session_of(c);
 
 	(void)edge_session_move(s, EDGE_EVENT_END);
+	xfree(s->proxy);
 	edge_opening_free(s->opening);
 	edge_leases_free(s->leases);
 	token_grant_unref(s->grant);

@@ -22,6 +22,7 @@
  */
 struct buffer;
 struct client;
+struct client_peer;
 struct edge_leases;
 struct edge_opening;
 struct server;
@@ -46,7 +47,9 @@ struct edge_session {
 	struct door door; /* first */
 	struct edge *edge;
 	struct client *client;
-	struct token_grant *grant;    /* a reference; NULL: no token */
+	struct client_peer *proxy; /* owned: the other end of the connection, if the client is one
+				      behind it; or NULL */
+	struct token_grant *grant; /* a reference; NULL: no token */
 	struct edge_opening *opening; /* owned: a stream that begins, or subscriptions of a
 					 WebSocket; or NULL */
 	struct edge_leases *leases;   /* owned: subscriptions with a token of their own, or NULL */

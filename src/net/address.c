@@ -158,3 +158,51 @@ address_network_has_text(const struct address_network *network, struct slice tex
 	return address_network_parse(without_port(text), &address) && address.bits == 128 &&
 	       has_wide(network, address.bytes);
 }
+
+/* What follows the host: nothing, or a colon and a number. */
+static bool
+parse_port(struct slice rest, in_port_t *port)
+{
+	uint64_t number = 0;
+
+	if (rest.len > 0 &&
+	    (rest.ptr[0] != ':' ||
+		!slice_to_u64((struct slice){rest.ptr + 1, rest.len - 1}, &number) ||
+		number > UINT16_MAX))
+		return false;
+	*port = htons((uint16_t)number);
+	return true;
+}
+
+bool
+address_parse(struct slice text, struct sockaddr_storage *address)
+{
+	struct slice host = without_port(text);
+	struct address_network parsed;
+	in_port_t port;
+	size_t used;
+
+	if (host.len == 0 || memchr(host.ptr, '/', host.len) != NULL ||
+	    !address_network_parse(host, &parsed))
+		return false;
+	used = (size_t)(host.ptr - text.ptr) + host.len;
+	if (text.ptr[0] == '[')
+		used++; /* the closing bracket */
+	if (!parse_port((struct slice){text.ptr + used, text.len - used}, &port))
+		return false;
+	memset(address, 0, sizeof(*address));
+	if (is_mapped(parsed.bytes)) {
+		struct sockaddr_in *v4 = (void *)address;
+
+		v4->sin_family = AF_INET;
+		v4->sin_port = port;
+		memcpy(&v4->sin_addr, parsed.bytes + sizeof(mapped_prefix), 4);
+	} else {
+		struct sockaddr_in6 *v6 = (void *)address;
+
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = port;
+		memcpy(&v6->sin6_addr, parsed.bytes, 16);
+	}
+	return true;
+}

@@ -23,6 +23,12 @@ struct address_key {
 
 struct address_key address_key(const struct sockaddr *address);
 
+/* Reads an IP address with or without a port: "192.0.2.7", "192.0.2.7:50412", "::1", "[::1]",
+ * "[::1]:50412". Without a port it is 0; an IPv4-mapped address becomes IPv4. False for anything
+ * else. */
+bool address_parse(struct slice text, struct sockaddr_storage *address)
+    __attribute__((warn_unused_result));
+
 /* "1.2.3.4:5", "[::1]:5"; "?:0" for an address that is not IP. */
 void address_format(const struct sockaddr *address, char *out, size_t out_len);
 

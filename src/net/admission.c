@@ -50,18 +50,26 @@ refuse(struct net *net, int fd, const struct net_peer *peer, enum protocol_notic
 	close(fd);
 }
 
-void
-admission_admit(struct net *net, int fd, const struct net_peer *peer)
+/* A proxy: its connections are those of many clients. */
+static bool
+is_shared(const struct net *net, const struct net_peer *peer)
 {
 	const struct net_config *config = net->config;
 
-	if (config->unauthenticated_max > 0 &&
-	    net->figures.unauthenticated >= config->unauthenticated_max) {
-		refuse(net, fd, peer, PROTOCOL_UNAUTHENTICATED_COUNT);
-		return;
-	}
-	switch (
-	    address_limits_admit(net->addresses, &config->addresses, &peer->key, clock_mono_us())) {
+	if (!net->services[peer->service].has_shared_peers)
+		return false;
+	for (size_t i = 0; i < config->shared_from_count; i++)
+		if (address_network_has_text(&config->shared_from[i], slice_of(peer->address)))
+			return true;
+	return false;
+}
+
+/* Of the limits by address; key is what they count. */
+static void
+admit(struct net *net, int fd, const struct net_peer *peer)
+{
+	switch (address_limits_admit(
+	    net->addresses, &net->config->addresses, &peer->key, clock_mono_us())) {
 	case ADDRESS_ADMITTED:
 		conn_open(net, fd, peer);
 		break;
@@ -72,6 +80,21 @@ admission_admit(struct net *net, int fd, const struct net_peer *peer)
 		refuse(net, fd, peer, PROTOCOL_ADDRESS_RATE);
 		break;
 	}
+}
+
+void
+admission_admit(struct net *net, int fd, const struct net_peer *peer)
+{
+	const struct net_config *config = net->config;
+	struct net_peer uncounted = *peer;
+
+	if (config->unauthenticated_max > 0 &&
+	    net->figures.unauthenticated >= config->unauthenticated_max) {
+		refuse(net, fd, peer, PROTOCOL_UNAUTHENTICATED_COUNT);
+		return;
+	}
+	uncounted.key.len = 0;
+	admit(net, fd, is_shared(net, peer) ? &uncounted : peer);
 }
 
 static bool

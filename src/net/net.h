@@ -55,6 +55,8 @@ struct net_service {
 	/* Over TLS no certificate is requested, whatever the settings are: browsers would ask
 	 * their users for one. */
 	bool without_client_certificates;
+	/* Its peers in net_config.shared_from are not subject to the limits by address. */
+	bool has_shared_peers;
 };
 
 /* Connections name their service by its index. */
@@ -99,6 +101,9 @@ struct net_config {
 	bool proxy_protocol; /* connections from these networks begin with a PROXY header */
 	struct address_network proxy_from[NET_PROXY_FROM_MAX];
 	size_t proxy_from_count;
+	/* Addresses from which the connections of many clients come: see has_shared_peers. */
+	struct address_network shared_from[NET_PROXY_FROM_MAX];
+	size_t shared_from_count;
 	unsigned io_threads; /* loops that read, parse and write, 1 to NET_LOOPS_MAX; 1: the main
 				loop. Read when net_run begins */
 };
