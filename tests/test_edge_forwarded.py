@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.browser import Http, serve_browsers
+from lib.browser import Http, metrics, serve_browsers
 from lib.resp import Connection
 from lib.wait import wait_until
 
@@ -100,3 +100,9 @@ def test_limits_by_address_do_not_count_the_connections_of_a_proxy(serve):
             stream.close()
         admin.ok("CONFIG", "SET", "http-forwarded-from", "")
         assert status_of(served, "/healthz") == 503
+
+
+def test_open_streams_are_counted_once(behind):
+    with behind.stream("/sse?channel=a"), behind.stream("/sse?channel=a"):
+        assert metrics(behind.port)["fanfare_edge_streams"] == 2
+    wait_until(lambda: metrics(behind.port)["fanfare_edge_streams"] == 0, "no stream is counted")

@@ -27,7 +27,6 @@ edge_stream_began(struct edge_session *s, uint64_t now_us)
 	struct client *c = s->client;
 
 	s->edge->figures.streams++;
-	s->edge->figures.streams_now++;
 	c->server->io->switch_protocol(client_conn(c), SERVER_PROTOCOL_NONE);
 	edge_session_begin_age(s, now_us);
 	s->spoke_us = now_us;
