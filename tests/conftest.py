@@ -21,7 +21,10 @@ sys.path.insert(0, str(TESTS))
 pytest.register_assert_rewrite("lib.resp", "lib.daemon", "lib.wait")
 
 from lib.daemon import Fanfared, Redis  # noqa: E402  (the path must be set first)
+from lib.page import Page  # noqa: E402
+from lib.program import Program  # noqa: E402
 from lib.tls import Certificates, TlsFanfared, TlsRedis, knows_tls  # noqa: E402
+from lib.wait import seconds  # noqa: E402
 
 
 def missing(what):
@@ -170,6 +173,27 @@ def node_modules():
         if path and (pathlib.Path(path) / "ioredis").is_dir():
             return path
     missing("tests/js/node_modules (npm ci --prefix tests/js)")
+
+
+@pytest.fixture(scope="session")
+def chromium(node_modules):
+    """Drives one Chromium for all tests of a file: its start takes longer than a test."""
+    browser = shutil.which("chromium") or missing("chromium")
+    if not (pathlib.Path(node_modules) / "playwright-core").is_dir():
+        missing("playwright-core")
+    environment = dict(os.environ, NODE_PATH=str(node_modules), CHROMIUM=browser)
+    with Program("node", TESTS / "js" / "page.js", env=environment, stdin=subprocess.PIPE) as program:
+        yield program
+        program.process.stdin.close()
+        program.process.wait(seconds(20))
+
+
+@pytest.fixture
+def page(chromium):
+    """A page in Chromium, with storage of its own."""
+    page = Page(chromium)
+    yield page
+    page("close")
 
 
 @pytest.fixture(scope="session")

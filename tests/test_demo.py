@@ -1,49 +1,18 @@
 """The page /demo in Chromium: messages over SSE and WebSocket, resumed over restarts, told what is missing."""
 
-import json
-import os
-import pathlib
-import shutil
-import subprocess
-
 import pytest
 
-from conftest import TESTS, missing
 from lib.daemon import free_port
-from lib.program import Program
 from lib.wait import seconds, wait_until
 
 LOGS = ("#sse-log li", "#ws-log li")
 
 
-class Page:
-    """A page that tests/js/page.js drives."""
-
-    def __init__(self, program):
-        self.program = program
-
-    def __call__(self, *command):
-        self.program.process.stdin.write(json.dumps(command).encode() + b"\n")
-        self.program.process.stdin.flush()
-        answer = json.loads(self.program.line(60) or b'{"error": "the driver ended"}')
-        assert "error" not in answer, answer["error"] + self.program.errors.decode()
-        return answer["value"]
-
-    def wait(self, text, count=1, logs=LOGS):
-        for log in logs:
-            self("wait", log, text, count, seconds(20) * 1000)
-
-
 @pytest.fixture
-def page(node_modules):
-    chromium = shutil.which("chromium") or missing("chromium")
-    if not (pathlib.Path(node_modules) / "playwright-core").is_dir():
-        missing("playwright-core")
-    environment = dict(os.environ, NODE_PATH=str(node_modules), CHROMIUM=chromium)
-    with Program("node", TESTS / "js" / "page.js", env=environment, stdin=subprocess.PIPE) as program:
-        yield Page(program)
-        program.process.stdin.close()
-        program.process.wait(seconds(20))
+def page(page):
+    """Waits for texts in both panes if not told otherwise."""
+    page.selectors = LOGS
+    return page
 
 
 @pytest.fixture

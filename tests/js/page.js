@@ -8,7 +8,7 @@
 const readline = require("readline");
 const {chromium} = require("playwright-core");
 
-let browser, page, broken;
+let browser, page, other, broken;
 
 const commands = {
 	async open(url, width, height, colorScheme) {
@@ -16,21 +16,46 @@ const commands = {
 			executablePath: process.env.CHROMIUM,
 			args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
 		});
-		await page?.context().close();
+		await commands.close();
 		page = await (await browser.newContext({colorScheme, viewport: {width, height}})).newPage();
 		page.on("pageerror", (error) => broken = error.message);
 		await page.goto(url);
+	},
+	async close() {
+		await page?.context().close();
+		page = broken = undefined;
+	},
+	async evaluate(script) {
+		return page.evaluate(script);
+	},
+	/* Another tab comes to the front; the page is hidden, and its timers fire once a second at most. */
+	async hide() {
+		const session = await page.context().newCDPSession(page);
+
+		await session.send("Emulation.setFocusEmulationEnabled", {enabled: false});
+		other = await page.context().newPage();
+		await other.bringToFront();
+		await page.waitForFunction(() => document.visibilityState === "hidden", undefined, {polling: 100});
+	},
+	async show(after_ms) {
+		await other.waitForTimeout(after_ms);
+		await page.bringToFront();
+		await page.waitForFunction(() => document.visibilityState === "visible");
+		await other.close();
 	},
 	/* Until `count` elements that the selector finds have the text. */
 	async wait(selector, text, count, within_ms) {
 		const found = ([s, t, n]) => [...document.querySelectorAll(s)].filter((e) => e.textContent.includes(t)).length >= n;
 
-		await page.waitForFunction(found, [selector, text, count], {timeout: within_ms}).catch(async (error) => {
+		await page.waitForFunction(found, [selector, text, count], {timeout: within_ms, polling: 50}).catch(async (error) => {
 			throw new Error(error.message + ": " + JSON.stringify(await page.locator(selector).allTextContents()));
 		});
 	},
 	async texts(selector) {
 		return page.locator(selector).allTextContents();
+	},
+	async click(selector) {
+		await page.click(selector);
 	},
 	async fill(selector, text) {
 		await page.fill(selector, text);
