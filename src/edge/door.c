@@ -29,20 +29,21 @@ close_code_of(enum door_end why)
 	}
 }
 
-/* A client that was refused before its first request. */
+/*
+ * A client that was refused before its first request. One too many gets no response: an EventSource
+ * connects again after a lost connection, but never after status 503.
+ */
 static void
 put_refusal(enum door_end why, struct buffer *farewell)
 {
-	bool is_full = why == DOOR_END_REFUSED_FULL;
-
+	if (why != DOOR_END_REFUSED_PROTECTED)
+		return;
 	http_put_response(farewell,
 	    &(struct http_response){
-		.status = is_full ? 503 : 403,
-		.extra = is_full ? SLICE("Retry-After: 2\r\nCache-Control: no-store\r\n")
-				 : SLICE("Cache-Control: no-store\r\n"),
+		.status = 403,
+		.extra = SLICE("Cache-Control: no-store\r\n"),
 		.content_type = "application/json",
-		.body = is_full ? SLICE("{\"error\":\"max number of clients reached\"}\n")
-				: SLICE("{\"error\":\"the server is in protected mode\"}\n"),
+		.body = SLICE("{\"error\":\"the server is in protected mode\"}\n"),
 	    });
 }
 

@@ -82,8 +82,11 @@ foreign(const char *ptr, size_t len)
 			1                                                                          \
 	}
 
-/* When a connection is idle between requests, the client would take a response for that of its next
- * request. */
+/*
+ * When a connection is idle between requests, the client would take a response for that of its next
+ * request. A connection too many is closed without a response, too: an EventSource connects again
+ * after a lost connection, but never after status 503.
+ */
 const struct protocol http_protocol = {
     .name = "http",
     .tls_name = "https",
@@ -99,12 +102,6 @@ const struct protocol http_protocol = {
     .foreign = foreign,
     .notices =
 	{
-	    [PROTOCOL_ADDRESS_COUNT] =
-		NOTICE("503 Too Many Connections From This Address\r\nRetry-After: 30"),
-	    [PROTOCOL_ADDRESS_RATE] =
-		NOTICE("503 Too Many New Connections From This Address\r\nRetry-After: 10"),
-	    [PROTOCOL_UNAUTHENTICATED_COUNT] =
-		NOTICE("503 Too Many Unauthenticated Connections\r\nRetry-After: 10"),
 	    [PROTOCOL_REQUEST_TIMEOUT] = NOTICE("408 Request Timeout"),
 	    [PROTOCOL_LOGIN_TIMEOUT] = NOTICE("408 Request Timeout"),
 	},
