@@ -24,6 +24,8 @@ close_code_of(enum door_end why)
 		return EDGE_CLOSE_DENIED;
 	case DOOR_END_SHUTDOWN:
 		return EDGE_CLOSE_SHUTDOWN;
+	case DOOR_END_OWN:
+		return EDGE_CLOSE_NO_PONG;
 	default:
 		return EDGE_CLOSE_INTERNAL;
 	}

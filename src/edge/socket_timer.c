@@ -5,6 +5,8 @@
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/subscriptions.h"
+#include "server/client_end.h"
+#include "server/door.h"
 
 static void
 ping(struct edge_session *s, uint64_t now_us)
@@ -41,7 +43,9 @@ edge_socket_tick(struct edge_session *s, uint64_t now_us)
 	} else if (s->awaits_pong) {
 		if (is_silent(s, config->pong_timeout_s, now_us)) {
 			figures->unanswered_pings++;
-			edge_socket_close(s, EDGE_CLOSE_NO_PONG);
+			s->spoke_us = now_us;
+			/* A peer that is gone does not read what is queued. */
+			client_dismiss(s->client, DOOR_END_OWN, "no pong");
 		}
 	} else if (is_silent(s, config->ping_interval_s, now_us)) {
 		ping(s, now_us);
