@@ -84,11 +84,24 @@ io_set_subscriber(void *conn, bool subscriber)
 }
 
 static void
+io_switch_protocol(void *conn, enum server_protocol which)
+{
+	struct test_conn *c = conn;
+
+	c->switched = true;
+	c->protocol = which;
+}
+
+static void
 io_conn_figures(void *conn, struct conn_figures *figures)
 {
-	(void)conn;
 	*figures = (struct conn_figures){
-	    .fd = 7, .readable = true, .input_bytes = 10, .input_room_bytes = 30};
+	    .fd = 7,
+	    .readable = true,
+	    .input_bytes = 10,
+	    .input_room_bytes = 30,
+	    .active_us = ((struct test_conn *)conn)->active_us,
+	};
 }
 
 /* Two loops. */
@@ -222,6 +235,7 @@ test_setup(void)
 	    .set_unauthenticated = io_set_unauthenticated,
 	    .set_subscriber = io_set_subscriber,
 	    .set_expects_output = io_set_expects_output,
+	    .switch_protocol = io_switch_protocol,
 	    .conn_figures = io_conn_figures,
 	    .figures = io_figures,
 	    .loop_figures = io_loop_figures,
@@ -284,34 +298,40 @@ test_teardown(void)
 }
 
 struct test_conn *
-test_open_from(const struct server_peer *peer)
+test_conn_new(void)
 {
 	struct test_conn *conn = xcalloc(1, sizeof(*conn));
 
 	conn->next = conns;
 	conns = conn;
+	return conn;
+}
+
+struct test_conn *
+test_open_from(const struct server_peer *peer)
+{
+	struct test_conn *conn = test_conn_new();
+
 	conn->client = server_open(test_server, conn, peer);
 	return conn;
 }
 
-static const struct server_peer loopback = {
+const struct server_peer test_loopback = {
     .address = "127.0.0.1:5000", .local_address = "127.0.0.1:6379", .is_loopback = true};
 
 struct test_conn *
 test_open(void)
 {
-	return test_open_from(&loopback);
+	return test_open_from(&test_loopback);
 }
 
 struct test_conn *
 test_open_door(const struct server_peer *peer, struct door *door)
 {
-	struct test_conn *conn = xcalloc(1, sizeof(*conn));
+	struct test_conn *conn = test_conn_new();
 
-	conn->next = conns;
-	conns = conn;
 	conn->client = server_open_door(
-	    test_server, conn, peer != NULL ? peer : &loopback, door, peer != NULL);
+	    test_server, conn, peer != NULL ? peer : &test_loopback, door, peer != NULL);
 	return conn;
 }
 
@@ -334,7 +354,10 @@ hand_over(struct test_conn *conn)
 {
 	conn->resumed = 0;
 	(void)clock_mono_us(); /* as net does */
-	if (conn->row != NULL)
+	if (conn->request != NULL)
+		conn->later =
+		    conn->request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
+	else if (conn->row != NULL)
 		conn->later = server_door_request(
 				  conn->client, conn->row, conn->args, conn->argc) != REQUEST_NEXT;
 	else
@@ -404,11 +427,18 @@ text_str(void)
 	return text.ptr;
 }
 
-const char *
-test_read(struct test_conn *conn)
+struct slice
+test_read_all(struct test_conn *conn)
 {
 	buffer_clear(&text);
 	drain(conn);
+	return buffer_slice(&text);
+}
+
+const char *
+test_read(struct test_conn *conn)
+{
+	(void)test_read_all(conn);
 	return text_str();
 }
 
@@ -454,6 +484,14 @@ test_turns(int count)
 {
 	while (count-- > 0)
 		test_turn(clock_mono_us());
+}
+
+void
+test_close_all(void)
+{
+	while (conns != NULL)
+		test_close(conns);
+	test_turns(100);
 }
 
 const char *

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/request_verdict.h"
 #include "server/server.h"
 
 /*
@@ -25,6 +26,11 @@ struct test_conn {
 	bool subscriber;
 	const char *killed;        /* the reason, or NULL */
 	const struct command *row; /* of its requests, if it has a door */
+	/* In place of server_request(), if it is not NULL. */
+	enum request_verdict (*request)(void *client, const struct slice *args, size_t count);
+	bool switched; /* its protocol is `protocol` */
+	enum server_protocol protocol;
+	uint64_t active_us; /* for io.conn_figures */
 	struct test_conn *next;
 };
 
@@ -37,10 +43,16 @@ extern const char *test_acl_file;        /* aclfile; test_setup sets "" */
 extern char test_acl_text[4096];         /* its contents, read and written */
 
 void test_setup(void);
-void test_teardown(void); /* closes all connections and checks that nothing is left */
+void test_teardown(void);  /* closes all connections and checks that nothing is left */
+void test_close_all(void); /* closes all connections, and runs what has to end */
 
 struct test_conn *test_open(void);
 struct test_conn *test_open_from(const struct server_peer *peer);
+
+/* A connection whose client and request the caller sets. */
+struct test_conn *test_conn_new(void);
+
+extern const struct server_peer test_loopback;
 
 /* A client with a door; peer NULL: on loopback, and protected mode does not apply to it. */
 struct test_conn *test_open_door(const struct server_peer *peer, struct door *door);
@@ -52,6 +64,8 @@ bool test_send_args(struct test_conn *conn, const struct slice *args, size_t cou
 
 /* Reads all queued output of the client. Borrowed until the next call. */
 const char *test_read(struct test_conn *conn);
+
+struct slice test_read_all(struct test_conn *conn); /* the same; it may have NULs */
 
 /* test_send, which must not wait, then test_read. */
 const char *test_call(struct test_conn *conn, const char *line);
