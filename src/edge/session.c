@@ -11,6 +11,7 @@
 #include "edge/opening.h"
 #include "server/client.h"
 #include "server/io.h"
+#include "server/io.h"
 #include "token/grant.h"
 
 struct edge_session *
@@ -80,6 +81,15 @@ speaks_us(const struct edge_session *s)
 	default:
 		return 0;
 	}
+}
+
+uint64_t
+edge_session_active_us(const struct edge_session *s)
+{
+	struct conn_figures figures = {.active_us = 0};
+
+	s->client->server->io->conn_figures(client_conn(s->client), &figures);
+	return figures.active_us > s->spoke_us ? figures.active_us : s->spoke_us;
 }
 
 static uint64_t

@@ -79,6 +79,10 @@ bool edge_session_move(struct edge_session *s, enum edge_event event);
 /* Sets its timer to the earliest of its times. Call it when one of them or its state changed. */
 void edge_session_schedule(struct edge_session *s);
 
+/* When its connection last read or wrote something, or spoke_us. The edge does not see messages
+ * that are sent. */
+uint64_t edge_session_active_us(const struct edge_session *s);
+
 /* Changes its grant, and when it ends; takes a reference. grant may be NULL. */
 void edge_session_set_grant(struct edge_session *s, struct token_grant *grant);
 

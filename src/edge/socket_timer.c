@@ -8,13 +8,22 @@
 #include "server/client_end.h"
 #include "server/door.h"
 
+/* Behind what is queued: there is at most one that is not answered. */
 static void
 ping(struct edge_session *s, uint64_t now_us)
 {
-	/* Also behind messages that are queued: the pong shows that the peer has read them. */
 	s->spoke_us = now_us;
 	s->awaits_pong = true;
 	edge_socket_send(s, SLICE("{}"));
+}
+
+/* While the ping may still be queued, the pong is due after the last sign of the peer: it may be
+ * reading the messages before the ping. */
+static void
+await_pong(struct edge_session *s)
+{
+	if (!outbox_is_empty(&s->client->subscriber.outbox))
+		s->spoke_us = edge_session_active_us(s);
 }
 
 /* The time of what is due is over. */
@@ -41,6 +50,7 @@ edge_socket_tick(struct edge_session *s, uint64_t now_us)
 		if (is_silent(s, config->connect_timeout_s, now_us))
 			edge_socket_close(s, EDGE_CLOSE_NOT_JOINED);
 	} else if (s->awaits_pong) {
+		await_pong(s);
 		if (is_silent(s, config->pong_timeout_s, now_us)) {
 			figures->unanswered_pings++;
 			s->spoke_us = now_us;

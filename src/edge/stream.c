@@ -55,16 +55,6 @@ put_heartbeat(struct edge_session *s)
 	buffer_release(&out);
 }
 
-/* The edge does not see messages that are sent: it asks the connection. */
-static uint64_t
-last_output_us(const struct edge_session *s)
-{
-	struct conn_figures figures;
-
-	s->client->server->io->conn_figures(client_conn(s->client), &figures);
-	return figures.active_us > s->spoke_us ? figures.active_us : s->spoke_us;
-}
-
 void
 edge_stream_tick(struct edge_session *s, uint64_t now_us)
 {
@@ -80,7 +70,7 @@ edge_stream_tick(struct edge_session *s, uint64_t now_us)
 		end(s, "");
 		return;
 	}
-	s->spoke_us = last_output_us(s);
+	s->spoke_us = edge_session_active_us(s);
 	if (now_us >= s->spoke_us + heartbeat_us) {
 		/* With output queued it is not silent, and a peer that reads nothing must not get
 		 * more. */
