@@ -5,6 +5,7 @@
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/subscriptions.h"
+#include "server/client.h"
 #include "server/client_end.h"
 #include "server/door.h"
 
