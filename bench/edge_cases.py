@@ -191,16 +191,17 @@ KINDS = {
     "RESP": (Fanfared, begin_resp, False),
     "SSE": (Fanfared, begin_sse, True),
     "WebSocket": (Fanfared, begin_ws, True),
+    "SSE by POST": (Fanfared, begin_sse, True),
     "nchan SSE": (Nchan, begin_nchan_sse, True),
     "nchan WebSocket": (Nchan, begin_nchan_ws, True),
 }
 
 
 class Publisher:
-    """By RESP to fanfared, by HTTP to nchan, which has nothing else."""
+    """By RESP or HTTP."""
 
-    def __init__(self, server, channel, payload, pipeline):
-        if isinstance(server, Nchan):
+    def __init__(self, server, channel, payload, pipeline, by_http):
+        if by_http:
             self.connection = connect(server.http_port)
             message = b"".join([b"POST /pub/", channel.encode(), b" HTTP/1.1\r\nHost: localhost\r\nAccept: text/json\r\n"
                                 b"Content-Length: %d\r\n\r\n" % len(payload), payload])
@@ -227,7 +228,8 @@ class Group:
         _, begin, is_http = KINDS[kind]
         self.server = server
         self.name = kind
-        self.publisher = Publisher(server, channel, payload_of(size), pipeline)
+        self.publisher = Publisher(server, channel, payload_of(size), pipeline,
+                                   isinstance(server, Nchan) or kind == "SSE by POST")
         self.room = bytearray(1 << 20)
         self.poll = select.epoll()
         self.connections = {}

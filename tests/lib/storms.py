@@ -7,6 +7,7 @@ of the address and the number of connections, and runs until it is killed; to ad
 import errno
 import math
 import multiprocessing
+import select
 import selectors
 import signal
 import socket
@@ -54,8 +55,23 @@ def connects(address, count):
 
 def loris(address, count):
     """Each sends a request byte by byte, ten per second, and reconnects when it is closed."""
+    _loris(address, count, b"*2\r\n$4\r\nPING\r\n$1000000\r\n" + b"x" * 1000000)
+
+
+def loris_heads(address, count):
+    """The same with the head of an HTTP request."""
+    _loris(address, count, b"GET /sse?channel=storm HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 10000)
+
+
+def loris_bodies(address, count):
+    """The same with the body of an HTTP request, behind a head that is sent at once."""
+    head = b"POST /pub/storm HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    _loris(address, count, head + b"x" * 100000, len(head))
+
+
+def _loris(address, count, request, first=1):
+    """The first send has so many bytes, and each later one has one."""
     selector = selectors.DefaultSelector()
-    request = b"*2\r\n$4\r\nPING\r\n$1000000\r\n" + b"x" * 1000000
     at = {}
     number = 0
     while True:
@@ -68,8 +84,7 @@ def loris(address, count):
             at[connection] = 0
         for connection in list(at):
             try:
-                connection.send(request[at[connection]:at[connection] + 1])
-                at[connection] += 1
+                at[connection] += connection.send(request[at[connection]:max(first, at[connection] + 1)])
             except BlockingIOError:
                 pass
             except OSError:
@@ -86,11 +101,12 @@ def loris(address, count):
         time.sleep(0.1)
 
 
-def _forget(selector, at, connection):
+def _forget(selector, at, connection, closes=True):
     if connection in at:
         del at[connection]
         selector.unregister(connection)
-        connection.close()
+        if closes:
+            connection.close()
 
 
 def garbage(address, count):
@@ -190,14 +206,98 @@ def catch_up(address, count):
                     del due[key.fileobj]
 
 
+def _post(address, path, body):
+    """A response's status line, of a connection of its own."""
+    with socket.create_connection(address, 60) as connection:
+        connection.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+                           % (path, len(body)) + body)
+        return connection.makefile("rb").readline()
+
+
+def browsers(address, count):
+    """Event streams come back at once for the messages that they missed, and leave at once, again and again."""
+    messages, mark = 5, b"^"
+    with socket.create_connection(address, 60) as first:
+        first.sendall(b"GET /sse?channel=storm:kept HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        received = b""
+        while not received.endswith(b"\n\n"):
+            received += first.recv(4096)
+    position = received.rpartition(b"id: ")[2].strip()
+    for _ in range(messages):
+        assert b" 200 " in _post(address, b"/pub/storm:kept", b"x" * 99 + mark)
+    request = b"GET /sse?channel=storm:kept HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %s\r\n\r\n" % position
+    number = 0
+    while True:
+        due = dict.fromkeys(_crowd(address, count, number), messages)
+        number += count
+        selector = selectors.DefaultSelector()
+        for connection in due:
+            selector.register(connection, selectors.EVENT_WRITE)
+        crowd = list(due)
+        while due:
+            for key, events in selector.select():
+                connection = key.fileobj
+                try:
+                    if events & selectors.EVENT_WRITE:
+                        connection.send(request)
+                        selector.modify(connection, selectors.EVENT_READ)
+                        continue
+                    data = connection.recv(65536)
+                    due[connection] = due[connection] - data.count(mark) if data else 0
+                except OSError:
+                    due[connection] = 0
+                if due[connection] <= 0:
+                    _forget(selector, due, connection, closes=False)
+        selector.close()
+        for connection in crowd:
+            connection.close()
+
+
+def stuck_sockets(address, count):
+    """WebSockets that subscribe and then read nothing. Large messages fill the buffers of the system, then 100 small
+    ones a second come. A WebSocket that is closed returns."""
+    fill = 48
+    poll = select.poll()
+    sockets = {}
+    commands = b'{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"storm:stuck"}}'
+    request = (b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+               b"\x81" + bytes([0x80 | len(commands)]) + bytes(4) + commands)
+    number = 0
+    while True:
+        while len(sockets) < count:
+            number += 1
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.bind((SOURCES[number % len(SOURCES)], 0))
+            connection.connect(address)
+            connection.send(request)
+            sockets[connection.fileno()] = connection
+            poll.register(connection, select.POLLRDHUP)
+        assert b" 200 " in _post(address, b"/pub/storm:stuck", b"x" * (65536 if fill > 0 else 4096))
+        fill -= 1
+        if fill == 0:
+            READY.set()
+        for handle, _ in poll.poll(10):
+            poll.unregister(handle)
+            sockets.pop(handle).close()
+
+
 STORMS = {"catch-up": catch_up, "connects": connects, "loris": loris, "garbage": garbage, "handshakes": handshakes,
-          "one-address": one_address}
+          "one-address": one_address, "browsers": browsers, "loris-heads": loris_heads, "loris-bodies": loris_bodies,
+          "stuck-sockets": stuck_sockets}
+
+
+# These set READY, in their process, when they have begun.
+SLOW_TO_BEGIN = {"stuck-sockets"}
+READY = multiprocessing.get_context("fork").Event()
 
 
 class Storm:
     """A context manager; the storm runs within it."""
 
     def __init__(self, name, address, count):
+        self.is_slow = name in SLOW_TO_BEGIN
         self.process = multiprocessing.get_context("fork").Process(
             target=self._run, args=(STORMS[name], address, count), daemon=True)
 
@@ -207,7 +307,10 @@ class Storm:
         storm(address, count)
 
     def __enter__(self):
+        READY.clear()
         self.process.start()
+        while self.is_slow and self.process.is_alive() and not READY.wait(0.1):
+            pass
         return self
 
     def __exit__(self, *_):
@@ -234,6 +337,12 @@ class Subscriber:
             assert self.publisher.read_value() == 1
             time.sleep(every_s)
         return self.waits_ms
+
+    def settle(self, most_s=60):
+        """Waits until messages come quickly: a storm that is slow to begin fills the buffers of the system first."""
+        end = time.monotonic() + most_s
+        while len(self.measure(1)) < 100 and time.monotonic() < end:
+            pass
 
     def percentile(self, percent):
         ordered = sorted(self.waits_ms)
