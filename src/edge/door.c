@@ -62,6 +62,15 @@ ending(struct client *c, enum door_end why, struct buffer *farewell)
 	(void)edge_session_move(s, EDGE_EVENT_END);
 }
 
+/* Only a WebSocket can be told why it ends. The browser of an event stream comes back by itself. */
+static bool
+has_farewell(const struct client *c)
+{
+	const struct edge_session *s = edge_session_of(c);
+
+	return s->state == EDGE_JOINING || s->state == EDGE_SOCKET;
+}
+
 static bool
 may_receive(const struct client *c, struct slice name, bool is_pattern)
 {
@@ -74,6 +83,7 @@ may_receive(const struct client *c, struct slice name, bool is_pattern)
 const struct door_ops edge_door_ops = {
     .name = "http",
     .ending = ending,
+    .has_farewell = has_farewell,
     .may_receive = may_receive,
     .freed = edge_session_freed,
 };

@@ -105,6 +105,14 @@ begin_cut(struct client *c, enum door_end why)
 	c->server->io->ready(client_conn(c)); /* the next turn is soon */
 }
 
+static bool
+has_farewell(const struct client *c)
+{
+	const struct door *door = client_door(c);
+
+	return door != NULL && (door->ops->has_farewell == NULL || door->ops->has_farewell(c));
+}
+
 void
 client_dismiss(struct client *c, enum door_end why, const char *reason)
 {
@@ -112,12 +120,14 @@ client_dismiss(struct client *c, enum door_end why, const char *reason)
 
 	if (client_door(c) != NULL && client_is_open(c)) {
 		log_debug("ending client %s: %s", client_label(c, label, sizeof(label)), reason);
-		if (why != DOOR_END_SHUTDOWN) {
+		if (why == DOOR_END_SHUTDOWN) {
+			say_farewell(c, why);
+			client_finish(c);
+		} else if (has_farewell(c)) {
 			begin_cut(c, why);
-			return;
+		} else {
+			client_kill(c, reason);
 		}
-		say_farewell(c, why);
-		client_finish(c);
 	} else if (why == DOOR_END_SHUTDOWN) {
 		client_finish(c);
 	} else {

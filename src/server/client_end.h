@@ -26,7 +26,8 @@ void client_finish(struct client *c);
 /*
  * Ends the connection of a client that the server does not want any more. Without a door it is
  * killed. With a door it takes no more requests and no more messages, its queued messages are
- * dropped, and the door tells its peer why. If it is ending already, it is killed.
+ * dropped, and the door tells its peer why; it is killed if the door has nothing to tell. If it is
+ * ending already, it is killed.
  * DOOR_END_SHUTDOWN drops no messages; without a door the client is finished. May be called in the
  * middle of a publish.
  */

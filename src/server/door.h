@@ -44,6 +44,9 @@ struct door_ops {
 	 * before which they are sent.
 	 */
 	void (*ending)(struct client *c, enum door_end why, struct buffer *farewell);
+	/* False: its protocol has no word for such an end now. The connection is then closed at
+	 * once, also if its peer reads nothing, except for DOOR_END_SHUTDOWN. NULL: always true. */
+	bool (*has_farewell)(const struct client *c);
 	/* True if the client may go on receiving the messages of a channel or pattern to which it
 	 * is subscribed: asked when the rules of its user have changed. */
 	bool (*may_receive)(const struct client *c, struct slice name, bool is_pattern);
