@@ -216,8 +216,12 @@ def test_a_stream_may_follow_other_requests_on_its_connection(served):
         http.request("GET", "/sse/a")
         assert http.read_head().status == 200
         http.request("GET", "/healthz")  # discarded
+        wait_until(lambda: subscribers(served, "a") == 1, "the stream")
         publish(served, "a", "x")
-        wait_until(lambda: http.read_line_lf() == b"data: x", "the message")
+        received = b""
+        while not received.endswith(b"data: x\n\n"):
+            received += http.read_available()
+        assert re.fullmatch(rb"retry: \d+\nid: \d+-\d+\n\nid: \d+-\d+\ndata: x\n\n", received)
         assert http.nothing_arrives()
 
 
@@ -252,8 +256,9 @@ def test_retry_times_are_random_and_in_their_range(serve):
 
 
 def test_a_stream_goes_on_behind_the_id_of_its_last_event(served):
+    _, before = publish(served, "b", "other")
     stream, first = open_stream(served.port, "/sse/a")
-    assert first.id == publish(served, "b", "other")[1].replace("-2", "-1") or first.id
+    assert first.id == before
     _, seen = publish(served, "a", "1")
     assert stream.event().id == seen
     stream.close()
@@ -293,7 +298,7 @@ def test_a_channel_may_begin_with_its_last_messages(serve):
 
 
 def test_lagged_names_the_channels_whose_messages_are_gone(serve):
-    served = serve("--channel", "short", "history-size", 2, "history-ttl", 600, *KEEP)
+    served = serve(*KEEP, "--channel", "short", "history-size", 2, "history-ttl", 600)
     _, seen = publish(served, "long", "0")
     for number in range(1, 6):
         publish(served, "short", str(number))
@@ -316,7 +321,7 @@ def test_lagged_names_the_channels_whose_messages_are_gone(serve):
 
 
 def test_lagged_names_a_pattern_whose_messages_are_gone(serve):
-    served = serve("--channel", "short.*", "history-size", 2, "history-ttl", 600, *KEEP)
+    served = serve(*KEEP, "--channel", "short.*", "history-size", 2, "history-ttl", 600)
     _, seen = publish(served, "long.1", "0")
     for number in range(1, 6):
         publish(served, "short.1", str(number))
@@ -521,11 +526,11 @@ def test_under_catch_up_a_slow_stream_reads_from_the_history(serve):
                    "--edge-outbox-policy", "catch-up")
     client = served.server.connect()
     with open_stream(served.port, "/sse/a", receive_buffer=4096)[0] as stream:
-        for _ in range(5000):
-            client.command("PUBLISH", "a", b"%d " % _ + b"x" * 1000)
-        for _ in range(5000):
+        for number in range(2500):
+            client.command("PUBLISH", "a", b"%d " % number + b"x" * 1000)
+        for _ in range(2500):
             assert client.read_value() == 1
-        for number in range(5000):
+        for number in range(2500):
             assert int(stream.event().data.split()[0]) == number
 
 
@@ -628,7 +633,8 @@ def test_client_kill_ends_a_stream(served):
     assert subscribers(served, "a") == 0
 
 
-@pytest.mark.parametrize("rule", [["resetchannels", "&b"], ["-subscribe"], ["off"]])
+@pytest.mark.parametrize("rule", [("SETUSER", "edge", "resetchannels", "&b"), ("DELUSER", "edge")],
+                         ids=["resetchannels", "DELUSER"])
 def test_a_stream_ends_when_its_user_loses_the_right_to_it(serve, rule):
     served = serve(rights="edge on nopass resetchannels &a &b +subscribe".split())
     with open_stream(served.port, "/sse/a")[0] as stream:
@@ -636,7 +642,7 @@ def test_a_stream_ends_when_its_user_loses_the_right_to_it(serve, rule):
         client.ok("ACL", "SETUSER", "edge", "+ping")
         publish(served, "a", "x")
         assert stream.event().data == "x"
-        client.ok("ACL", "SETUSER", "edge", *rule)
+        assert client.call("ACL", *rule) in (b"OK", 1)
         assert stream.rest() == b""
     assert served.ask("GET", "/sse/a").status in (401, 403)
 
@@ -669,7 +675,7 @@ def test_an_idle_stream_outlives_the_time_limits_of_requests(serve):
         assert stream.event().data == "x"
 
 
-def test_a_thousand_streams(serve):
+def test_hundreds_of_streams(serve):
     served = serve(*KEEP)
     streams = [open_stream(served.port, f"/sse?channel=all&channel=c{number}")[0] for number in range(300)]
     assert subscribers(served, "all") == 300

@@ -80,7 +80,8 @@ class EventStream:
         self.http = Http(port, **options)
         self.http.request(method, target, headers, body, version=version)
         self.response = self.http.read_head()
-        self.raw = b""  # the body so far
+        self.raw = bytearray()  # the body so far
+        self.at = 0             # what was read as events
 
     def __enter__(self):
         return self
@@ -93,12 +94,12 @@ class EventStream:
 
     def _line(self):
         """The next line; they all end with LF alone."""
-        line = b""
-        while not line.endswith(b"\n"):
-            line += self.http.read_exactly(1)
-        self.raw += line
+        while (end := self.raw.find(b"\n", self.at)) < 0:
+            self.raw += self.http.read_available()
+        line = bytes(self.raw[self.at:end])
+        self.at = end + 1
         assert b"\r" not in line, line
-        return line[:-1].decode("utf-8", errors="replace")
+        return line.decode("utf-8", errors="replace")
 
     def block(self):
         """What stands before the next empty line, as the standard of HTML reads it."""
@@ -128,8 +129,9 @@ class EventStream:
 
     def rest(self):
         """All to the end of the stream."""
-        data = self.http.read_to_end()
-        self.raw += data
+        self.raw += self.http.read_to_end()
+        data = bytes(self.raw[self.at:])
+        self.at = len(self.raw)
         return data
 
 
