@@ -41,6 +41,19 @@ decode(struct slice text, unsigned flags, struct buffer *out)
 	return true;
 }
 
+/* No browser sends two. */
+static void
+judge_origin(struct edge_call *call)
+{
+	size_t count = http_header(call->rq->argv, call->rq->argc, "origin", &call->origin);
+
+	if (count > 1)
+		call->origin_verdict = EDGE_ORIGIN_DENIED;
+	else
+		call->origin_verdict = edge_judge_origin(&call->edge->config->allowed_origins,
+		    call->origin, edge_call_header(call, "host"));
+}
+
 bool
 edge_call_init(struct edge_call *call, struct request *rq, struct edge_session *s)
 {
@@ -57,9 +70,7 @@ edge_call_init(struct edge_call *call, struct request *rq, struct edge_session *
 	};
 	call->query = target.query;
 	call->keeps_alive = http_is_persistent(rq->argv, rq->argc);
-	call->origin = edge_call_header(call, "origin");
-	call->origin_verdict = edge_judge_origin(
-	    &s->edge->config->allowed_origins, call->origin, edge_call_header(call, "host"));
+	judge_origin(call);
 	return decode(target.path, HTTP_ONE_SEGMENT, &call->path);
 }
 
