@@ -134,6 +134,30 @@ START_TEST(wrong_tokens_delay_the_next_login)
 }
 END_TEST
 
+START_TEST(of_many_tokens_that_were_delayed_some_are_not_verified)
+{
+	struct test_conn *conns[60];
+	size_t verified = 0, refused = 0;
+
+	test_config.auth_delay_max_ms = 50;
+	for (int i = 0; i < 4; i++)
+		ck_assert_str_eq(test_call(c, "auth web a.b.c"), WRONG);
+	for (size_t i = 0; i < 60; i++) {
+		conns[i] = test_open();
+		ck_assert(!test_send(conns[i], "auth web a.b.c"));
+	}
+	for (size_t i = 0; i < 60; i++) {
+		const char *reply = test_finish(conns[i]);
+
+		verified += strcmp(reply, WRONG) == 0;
+		refused += strcmp(reply, "-ERR too many wrong tokens from this address; try again "
+					 "later\r\n") == 0;
+	}
+	ck_assert_uint_eq(verified + refused, 60);
+	ck_assert(verified >= 10 && refused >= 1);
+}
+END_TEST
+
 START_TEST(without_keys_no_token_logs_in)
 {
 	server_set_tokens(test_server, NULL);
@@ -217,6 +241,7 @@ main(void)
 		a_user_without_the_rule_does_not_log_in_with_a_token,
 		a_token_that_is_limited_to_channels_is_refused,
 		a_wrong_signature_is_a_wrong_password, wrong_tokens_delay_the_next_login,
+		of_many_tokens_that_were_delayed_some_are_not_verified,
 		without_keys_no_token_logs_in, the_session_ends_with_the_token,
 		a_new_login_replaces_the_end, a_client_that_leaves_before_the_end_is_forgotten,
 		a_very_late_end_is_none, hello_takes_a_token_too, the_rule_is_shown, NULL});

@@ -325,6 +325,7 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 {
 	struct server *server = rq->server;
 	struct acl_user *user = acl_find(server->access->acl, name);
+	bool has_waited = rq->client->pending->login_at_us != 0;
 
 	if (access_must_wait(rq)) {
 		if (!rq->in_transaction)
@@ -341,8 +342,12 @@ access_log_in(struct request *rq, struct slice name, struct slice password)
 	}
 	if (acl_user_accepts(user, password))
 		return enter(rq, user) ? ACCESS_GRANTED : ACCESS_DENIED;
-	if (server->access->tokens != NULL && access_is_token(password))
-		return log_in_with_token(rq, user, name, password);
+	if (server->access->tokens != NULL && access_is_token(password)) {
+		if (!has_waited || access_takes_late_token(rq))
+			return log_in_with_token(rq, user, name, password);
+		request_error(rq, "ERR too many wrong tokens from this address; try again later");
+		return ACCESS_DENIED;
+	}
 	return fail(rq, name, "password", "", false);
 }
 

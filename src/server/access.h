@@ -143,6 +143,9 @@ uint64_t access_end_tokens(struct server *server, uint64_t now_us);
 /* For access_token.c only: the login delay of the address. True: the request waits. */
 bool access_must_wait(struct request *rq) __attribute__((warn_unused_result));
 
+/* False: too many signatures of logins that have waited are verified. */
+bool access_takes_late_token(struct request *rq) __attribute__((warn_unused_result));
+
 /* In access_token.c, for access.c only. */
 void access_tokens_init(struct access *access);
 void access_tokens_release(struct access *access);

@@ -113,6 +113,12 @@ access_check_token(const struct server *server, const struct acl_user *user, str
 	return why;
 }
 
+bool
+access_takes_late_token(struct request *rq)
+{
+	return rate_limit_take(&rq->server->access->late_tokens, rq->now_us);
+}
+
 enum access_login
 access_may_verify(struct request *rq)
 {
@@ -120,7 +126,7 @@ access_may_verify(struct request *rq)
 
 	if (access_must_wait(rq))
 		return ACCESS_LATER;
-	if (has_waited && !rate_limit_take(&rq->server->access->late_tokens, rq->now_us))
+	if (has_waited && !access_takes_late_token(rq))
 		return ACCESS_DENIED;
 	return ACCESS_GRANTED;
 }
