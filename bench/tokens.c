@@ -10,8 +10,8 @@
 #include <time.h>
 
 /*
- * Tokens for bench/edge: prints COUNT tokens (JWT, ES256), one a line, and writes the public key to FILE. Token N
- * is valid for an hour and allows subscriptions to news and user.N.
+ * Tokens for bench/edge: prints COUNT tokens (JWT, ES256), one a line, and writes the public key to
+ * FILE. Token N is valid for an hour and allows subscriptions to news and user.N.
  */
 #define HEADER "{\"alg\":\"ES256\",\"typ\":\"JWT\"}"
 #define VALID_S 3600
@@ -58,7 +58,8 @@ sign(EVP_PKEY *key, const char *text, size_t len, unsigned char raw[2 * NUMBER_L
 	signature = d2i_ECDSA_SIG(NULL, &at, (long)der_len);
 	check(signature != NULL &&
 		  BN_bn2binpad(ECDSA_SIG_get0_r(signature), raw, NUMBER_LEN) == NUMBER_LEN &&
-		  BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw + NUMBER_LEN, NUMBER_LEN) == NUMBER_LEN,
+		  BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw + NUMBER_LEN, NUMBER_LEN) ==
+		      NUMBER_LEN,
 	    "read the signature");
 	ECDSA_SIG_free(signature);
 	EVP_MD_CTX_free(context);
@@ -89,7 +90,8 @@ write_key(EVP_PKEY *key, const char *path)
 {
 	FILE *file = fopen(path, "w");
 
-	check(file != NULL && PEM_write_PUBKEY(file, key) == 1 && fclose(file) == 0, "write the key");
+	check(
+	    file != NULL && PEM_write_PUBKEY(file, key) == 1 && fclose(file) == 0, "write the key");
 }
 
 int

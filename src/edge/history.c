@@ -48,7 +48,7 @@ read_since(struct edge_command *command, struct range *range)
 	ok = edge_get_string(&since, "epoch", &epoch) &&
 	     edge_get_u64(&since, "offset", &range->since.seq);
 	command->room = since.room;
-	/* An epoch that is no number is none of ours. */
+	/* An epoch that is not a number is not one of ours. */
 	if (!slice_to_u64(epoch, &range->since.epoch))
 		range->since.epoch = 0;
 	return ok;

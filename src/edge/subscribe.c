@@ -63,7 +63,7 @@ read_wish(struct edge_command *command, struct edge_wish *wish)
 	       wish->channel.name.len <= command->rq->server->config->hub.name_bytes;
 }
 
-/* Where the client goes on; an epoch that is no number is lost. */
+/* Where the client goes on; an epoch that is not a number is lost. */
 static struct position_since
 since_of(const struct edge_wish *wish)
 {

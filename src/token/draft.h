@@ -29,7 +29,7 @@ struct token_draft {
 void token_draft_init(struct token_draft *draft, size_t text_max);
 void token_draft_release(struct token_draft *draft);
 
-/* The content of a string. False: it is no string, or has a lone surrogate. */
+/* The content of a string. False: it is not a string, or has a lone surrogate. */
 bool token_draft_string(struct token_draft *draft, struct json_value value, struct slice *out)
     __attribute__((warn_unused_result));
 struct slice token_draft_copy(struct token_draft *draft, struct slice bytes);
