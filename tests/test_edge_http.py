@@ -278,7 +278,7 @@ HOSTILE = {
 
 # Other protocols: the connection is closed, and the log says what it was.
 FOREIGN = {
-    "RESP on an HTTP port": b"*1\r\n$4\r\nPING\r\n",
+    "RESP on an HTTP port; use port or tls-port": b"*1\r\n$4\r\nPING\r\n",
     "TLS handshake on a plain port; use https-port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
 }
 

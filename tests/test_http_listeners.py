@@ -6,13 +6,17 @@ import pathlib
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 
 import pytest
 
 from lib.daemon import free_port
-from lib.resp import error
-from lib.wait import wait_until
+from lib.lineage import is_alive
+from lib.resp import Connection, error
+from lib.wait import seconds, wait_until
+from test_daemon import ACTIVATE
 
 
 def get(port, path="/healthz", tls=None):
@@ -135,3 +139,59 @@ def test_settings_that_depend_on_each_other_must_agree(start_http):
         "ERR CONFIG SET failed (possibly related to argument 'sse-retry-max') - sse-retry-max 5000 is below"
         " sse-retry-min 6000")
     client.ok("CONFIG", "SET", "sse-retry-min", "6000", "sse-retry-max", "7000")
+
+
+def test_http_on_the_resp_port_is_closed_with_a_clear_line(start_http):
+    daemon, _ = start_http()
+    assert b"HTTP/1.1" not in rest_of(dial(daemon.port, HEAD + b"\r\n"))
+    daemon.wait_for_log("HTTP request on a RESP port")
+    assert daemon.connect().call("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("threads", [1, 4], ids=["one loop", "four loops"])
+def test_sockets_called_http_and_https_speak_it_before_and_after_an_upgrade(folder, certificates, threads):
+    if not os.environ.get("FANFARED"):
+        pytest.skip("FANFARED (the path of the daemon) is missing")
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    resp, plain, secured = (one.getsockname()[1] for one in sockets)
+    pidfile, log = folder / "pid", folder / "activated.log"
+    numbers = [one.fileno() for one in sockets]
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, ",".join(map(str, numbers)), os.environ["FANFARED"], "--port", "0",
+             "--http-port", "1", "--https-port", "1", "--io-threads", str(threads), "--pidfile", pidfile, "--shutdown-grace", "1",
+             *(str(word) for word in certificates.server_options())],
+            pass_fds=numbers, stdout=out, stderr=out, env={**os.environ, "LISTEN_FDNAMES": "fanfared.socket:http:https"})
+    pids = [process.pid]
+    try:
+        for _ in range(3):
+            with Connection(("127.0.0.1", resp)) as client:
+                assert client.call("PING") == b"PONG"
+            assert get(plain) == 200 and get(secured, tls=certificates.client_context()) == 200
+            wait_until(lambda: pidfile.exists() and pidfile.read_text() == f"{pids[-1]}\n", "the pidfile")
+            os.kill(pids[-1], signal.SIGUSR2)
+            wait_until(lambda: pidfile.read_text() not in ("", f"{pids[-1]}\n"), "the next pidfile")
+            pids.append(int(pidfile.read_text()))
+        environment = pathlib.Path(f"/proc/{pids[-1]}/environ").read_bytes().split(b"\0")
+        assert b"LISTEN_FDNAMES=resp-passed:http-passed:https-passed" in environment
+    finally:
+        os.kill(pids[-1], signal.SIGTERM)
+        for pid in pids[1:]:
+            wait_until(lambda pid=pid: not is_alive(pid), "the end of all")
+        assert process.wait(timeout=seconds(10)) == 0, log.read_text()
+        for one in sockets:
+            one.close()
+
+
+@pytest.mark.parametrize("name", ["http", "https"])
+def test_a_passed_socket_needs_the_port_of_its_kind(folder, certificates, name):
+    if not os.environ.get("FANFARED"):
+        pytest.skip("FANFARED (the path of the daemon) is missing")
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        done = subprocess.run(
+            [sys.executable, "-c", ACTIVATE, str(passed.fileno()), os.environ["FANFARED"], "--port", "0",
+             *(str(word) for word in certificates.server_options()), "--tls-port", "1"],
+            pass_fds=[passed.fileno()], capture_output=True, timeout=seconds(20), cwd=folder, check=False,
+            env={**os.environ, "LISTEN_FDNAMES": name})
+    assert done.returncode != 0
+    assert f"a socket is for {name.upper()}, and there is no {name}-port".encode() in done.stderr + done.stdout

@@ -68,7 +68,7 @@ foreign(const char *ptr, size_t len)
 		return "TLS handshake on a plain port; use https-port";
 	/* A RESP array: "*1\r\n". No method begins so. */
 	if (len >= 2 && ptr[0] == '*' && ptr[1] >= '0' && ptr[1] <= '9')
-		return "RESP on an HTTP port";
+		return "RESP on an HTTP port; use port or tls-port";
 	return NULL;
 }
 
