@@ -1,19 +1,25 @@
 """Pages in Chromium: event streams and WebSockets over lost connections, restarts, upgrades and refusals."""
 
+import os
+import shutil
+import subprocess
+import time
 import urllib.parse
 
 import pytest
 
-from conftest import TESTS
+from conftest import TESTS, missing
 from lib.cutter import Cutter
 from lib.daemon import free_port
 from lib.lineage import lineages_of
-from lib.page import PageServer
+from lib.page import Page, PageServer
+from lib.program import Program
 from lib.resp import Connection, Error
 from lib.token import hs256
 from lib.wait import SLOW, wait_until
 
 PAGES = {f"/{name}": TESTS / "pages" / name for name in ("stream.html", "socket.html")}
+EVERYBODY = ("--edge-anonymous", "yes", "--user", "edge", "on", "resetchannels", "&*", "+subscribe", "+psubscribe", "+publish")
 QUICK = ("--sse-retry-min", 100, "--sse-retry-max", 200)
 
 
@@ -26,9 +32,8 @@ def pages():
 @pytest.fixture
 def edge_options(pages):
     """Directives of a daemon that keeps messages of the channel news for pages of another origin."""
-    return ("--http-port", free_port(), "--edge-anonymous", "yes", "--http-allowed-origins", pages.origin, "--user", "edge",
-            "on", "resetchannels", "&*", "+subscribe", "+psubscribe", "+publish", "--channel", "news", "history-size", 100,
-            "history-ttl", 600, *QUICK)
+    return ("--http-port", free_port(), "--http-allowed-origins", pages.origin, *EVERYBODY, "--channel", "news", "history-size",
+            100, "history-ttl", 600, *QUICK)
 
 
 @pytest.fixture
@@ -45,9 +50,22 @@ def http_port(server):
     return int(server.options[server.options.index("--http-port") + 1])
 
 
-def open_stream(page, pages, port, query="channel=news", **more):
+def stream_url(pages, port, query="channel=news", **more):
     url = f"http://127.0.0.1:{port}/sse?{query}"
-    page.open(f"{pages.origin}/stream.html?" + urllib.parse.urlencode({"url": url, **more}))
+    return f"{pages.origin}/stream.html?" + urllib.parse.urlencode({"url": url, **more})
+
+
+def open_stream(page, *what, **more):
+    page.open(stream_url(*what, **more))
+
+
+def socket_url(pages, port, channel="news"):
+    query = urllib.parse.urlencode({"url": f"ws://127.0.0.1:{port}/ws", "channel": channel})
+    return f"{pages.origin}/socket.html?{query}"
+
+
+def open_socket(page, *what, **more):
+    page.open(socket_url(*what, **more))
 
 
 def publish(server, *messages, channel="news"):
@@ -237,66 +255,62 @@ def test_a_seventh_stream_waits_until_one_of_six_is_closed(start_edge, pages, pa
 
 
 @pytest.mark.parametrize("name", ["stream", "socket"])
-def test_a_page_in_the_background_goes_on(start_edge, pages, page, name):
-    """Its timers fire rarely: the server's pings need none, and events come at once."""
+def test_a_page_in_the_background_goes_on(start_edge, pages, node_modules, tmp_path, name):
+    """Its timers fire once a second at most. The server's pings need none, and messages come at once."""
     server = start_edge("--edge-ping-interval", 1, "--edge-pong-timeout", 2, "--sse-heartbeat", 1)
-    if name == "stream":
-        open_stream(page, pages, http_port(server))
-    else:
-        open_socket(page, pages, http_port(server))
-    page.wait("open")
-    wait_until(lambda: publish(server, "in front") == 1, "the subscription")
-    page.wait("in front")
-    page("hide")
-    publish(server, "hidden")
-    page.wait("hidden")
-    page("show", 120000 if SLOW > 1 else 20000)
-    publish(server, "in front again")
-    page.wait("in front again")
-    assert len([text for text in page.texts() if text.startswith("open")]) == 1
-    assert len(received(page)) == 3
+    url = stream_url(pages, http_port(server)) if name == "stream" else socket_url(pages, http_port(server))
+    environment = dict(os.environ, NODE_PATH=str(node_modules), CHROMIUM=shutil.which("chromium") or missing("chromium"))
+    with Program("node", TESTS / "js" / "background.js", tmp_path / "profile", url, env=environment,
+                 stdin=subprocess.PIPE) as program:
+        page = Page(program)
+        wait_until(lambda: publish(server, "in front") == 1, "the subscription", 60)
+        page("hide")
+        # Not a wait for a condition: the page has to be hidden for so long.
+        time.sleep(120 if SLOW > 1 else 20)
+        publish(server, "hidden")
+        wait_until(lambda: len(received(page)) == 2, "a message in the background")
+        page("show")
+        publish(server, "in front again")
+        wait_until(lambda: len(received(page)) == 3, "a message in front")
+        assert len([text for text in page.texts() if text.startswith("open")]) == 1
+        program.process.stdin.close()
+        assert program.status(20) == 0
 
 
-def start_with_cookie(start_edge, listed):
+@pytest.fixture
+def start_with_cookie(start_fanfared):
+    """start_with_cookie(listed) gives a server of pages that sets a cookie with a token, and a daemon that lists it or not."""
     secret = "0123456789abcdef0123456789abcdef"
     token = hs256(secret, {"sub": "ann", "caps": [{"channels": ["user.ann"], "allow": ["sub"]}]})
-    pages = PageServer(PAGES, cookie=f"fanfare_token={token}")
-    server = start_edge("--token-hmac-secret", secret, "--token-cookie", "fanfare_token", "--edge-anonymous", "no", "--user",
-                        "edge", "off", "--http-allowed-origins", pages.origin if listed else "http://127.0.0.1:1")
-    return pages, server
+    with PageServer(PAGES, cookie=f"fanfare_token={token}") as pages:
+        yield lambda listed: (pages, start_fanfared(
+            "--http-port", free_port(), "--http-allowed-origins", pages.origin if listed else "http://127.0.0.1:1",
+            "--token-hmac-secret", secret, "--token-cookie", "fanfare_token", *QUICK))
 
 
-def test_a_cookie_of_a_listed_origin_is_a_token(start_edge, page):
-    pages, server = start_with_cookie(start_edge, listed=True)
-    with pages:
-        open_stream(page, pages, http_port(server), "channel=user.ann", credentials=1)
-        page.wait("open")
-        publish(server, "for ann", channel="user.ann")
-        page.wait("message for ann")
-        kill_browsers(server)
-        # Without credentials there is no token, and with them no other channel.
-        open_stream(page, pages, http_port(server), "channel=user.ann")
-        page.wait("closed for ever")
-        open_stream(page, pages, http_port(server), "channel=user.bob", credentials=1)
-        page.wait("closed for ever")
+def test_a_cookie_of_a_listed_origin_is_a_token(start_with_cookie, page):
+    pages, server = start_with_cookie(listed=True)
+    open_stream(page, pages, http_port(server), "channel=user.ann", credentials=1)
+    page.wait("open")
+    publish(server, "for ann", channel="user.ann")
+    page.wait("message for ann")
+    # Without credentials there is no token, and with them no other channel.
+    open_stream(page, pages, http_port(server), "channel=user.ann")
+    page.wait("closed for ever")
+    open_stream(page, pages, http_port(server), "channel=user.bob", credentials=1)
+    page.wait("closed for ever")
 
 
-def test_a_page_of_an_origin_that_is_not_listed_gets_nothing(start_edge, page):
-    pages, server = start_with_cookie(start_edge, listed=False)
-    with pages:
-        open_stream(page, pages, http_port(server), "channel=user.ann", credentials=1)
-        page.wait("closed for ever")
-        open_socket(page, pages, http_port(server), channel="user.ann")
-        page.wait("closed 1006")
-        assert "open" not in page.texts()
+def test_a_page_of_an_origin_that_is_not_listed_gets_nothing(start_with_cookie, page):
+    pages, server = start_with_cookie(listed=False)
+    open_stream(page, pages, http_port(server), "channel=user.ann", credentials=1)
+    page.wait("closed for ever")
+    open_socket(page, pages, http_port(server), channel="user.ann")
+    page.wait("closed 1006")
+    assert not any(text.startswith("open") for text in page.texts())
 
 
 # WebSockets
-
-
-def open_socket(page, pages, port, channel="news"):
-    query = urllib.parse.urlencode({"url": f"ws://127.0.0.1:{port}/ws", "channel": channel})
-    page.open(f"{pages.origin}/socket.html?{query}")
 
 
 @pytest.mark.parametrize("deflate", ["no", "yes"])

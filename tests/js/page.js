@@ -8,7 +8,7 @@
 const readline = require("readline");
 const {chromium} = require("playwright-core");
 
-let browser, page, other, broken;
+let browser, page, broken;
 
 const commands = {
 	async open(url, width, height, colorScheme) {
@@ -27,21 +27,6 @@ const commands = {
 	},
 	async evaluate(script) {
 		return page.evaluate(script);
-	},
-	/* Another tab comes to the front; the page is hidden, and its timers fire once a second at most. */
-	async hide() {
-		const session = await page.context().newCDPSession(page);
-
-		await session.send("Emulation.setFocusEmulationEnabled", {enabled: false});
-		other = await page.context().newPage();
-		await other.bringToFront();
-		await page.waitForFunction(() => document.visibilityState === "hidden", undefined, {polling: 100});
-	},
-	async show(after_ms) {
-		await other.waitForTimeout(after_ms);
-		await page.bringToFront();
-		await page.waitForFunction(() => document.visibilityState === "visible");
-		await other.close();
 	},
 	/* Until `count` elements that the selector finds have the text. */
 	async wait(selector, text, count, within_ms) {

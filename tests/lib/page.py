@@ -1,6 +1,7 @@
 """Pages in Chromium, which tests/js/page.js drives, and a server for pages of another origin than the daemon's."""
 
 import json
+import pathlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -38,14 +39,19 @@ class Page:
 
 class PageServer:
     """Serves pages at an origin of its own: {path: text or file}. What it sets as cookie goes to the daemon, too, because
-    a cookie belongs to a host and not to a port."""
+    a cookie belongs to a host and not to a port. modules: {path: folder} of modules that import each other without '.js'."""
 
-    def __init__(self, pages, cookie=None):
+    def __init__(self, pages, cookie=None, modules=None, port=0):
+        def found(path):
+            for prefix, folder in (modules or {}).items():
+                if path.startswith(prefix + "/"):
+                    return (pathlib.Path(folder) / path[len(prefix) + 1:]).with_suffix(".js"), "text/javascript"
+            return pages.get(path), "text/html"
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                page = pages.get(urlsplit(self.path).path)
+                page, kind = found(urlsplit(self.path).path)
                 self.send_response(200 if page else 404)
-                kind = "text/javascript" if self.path.endswith(".js") else "text/html"
                 self.send_header("Content-Type", kind + "; charset=utf-8")
                 if cookie:
                     self.send_header("Set-Cookie", cookie + "; Path=/; HttpOnly; SameSite=Strict")
@@ -55,7 +61,7 @@ class PageServer:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
         self.origin = f"http://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
