@@ -17,8 +17,9 @@ import urllib.request
 import pytest
 
 from conftest import missing
+from lib.daemon import free_port
 from lib.program import Program
-from lib.wait import seconds
+from lib.wait import seconds, wait_until
 
 EDGE = pathlib.Path(__file__).resolve().parent.parent / "examples" / "edge"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -128,3 +129,84 @@ def test_prometheus_accepts_its_configuration():
 
 def test_the_daemon_accepts_its_configuration():
     accepted(os.environ["FANFARED"], EDGE / "fanfared.conf", "--token-hmac-secret", SECRET, "--show-config")
+
+
+# The pages, in Chromium
+
+
+def copied(folder, node_modules):
+    """The folder of the examples with the package centrifuge, as `npm install centrifuge` makes it."""
+    copy = folder / "edge"
+    shutil.copytree(EDGE, copy)
+    (copy / "node_modules").symlink_to(node_modules)
+    return copy
+
+
+@pytest.fixture
+def site(start_fanfared, node_modules, folder):
+    """site(page) gives a daemon with the example's configuration, and the URL of a page that its backend serves."""
+    port, http_port = free_port(), free_port()
+    environment = dict(os.environ, TOKEN_SECRET=SECRET, PORT=str(port))
+    copy = copied(folder, node_modules)
+    with Program(sys.executable, copy / "backend.py", env=environment) as backend:
+        backend.line()
+        lines = (copy / "fanfared.conf").read_text()
+
+        def start(page):
+            server = start_fanfared(*options_of(lines, {"http-port": http_port}), "--token-hmac-secret", SECRET,
+                                    "--http-allowed-origins", f"http://127.0.0.1:{port}")
+            return server, f"http://127.0.0.1:{port}/{page}?user=ann&server=http://127.0.0.1:{http_port}"
+
+        yield start
+
+
+def options_of(text, changes):
+    """The lines of a configuration as arguments, without the address and port of RESP."""
+    options = []
+    for line in text.splitlines():
+        words = line.split()
+        if words and not line.startswith("#") and words[0] not in ("bind", "port"):
+            words[1:] = [changes[words[0]]] if words[0] in changes else words[1:]
+            options += ["--" + words[0], *words[1:]] if words[0] == "channel" else ["--" + words[0], " ".join(map(str, words[1:]))]
+    return options
+
+
+def publish(server, channel, text):
+    with server.connect() as client:
+        return client.call("PUBLISH", channel, text)
+
+
+def test_the_page_with_event_source_shows_messages_and_resumes(site, page):
+    server, url = site("sse.html")
+    page.open(url)
+    page("wait", "#state", "connected", 1, seconds(20) * 1000)
+    assert publish(server, "user.ann", '{"text":"hello"}') == 1
+    page.wait('user.ann: {"text":"hello"}', selectors=["#messages li"])
+    with server.connect() as client:
+        assert client.call("CLIENT", "KILL", "USER", "edge") == 1
+    publish(server, "news", '{"n":1}')
+    page.wait('news: {"n":1}', selectors=["#messages li"])
+    assert page.texts("#messages li") == ['user.ann: {"text":"hello"}', 'news: {"n":1}']
+
+
+def test_the_page_with_centrifuge_shows_messages_and_publishes(site, page):
+    server, url = site("centrifuge.html")
+    page.open(url)
+    page("wait", "#state", "connected", 1, seconds(20) * 1000)
+    wait_until(lambda: publish(server, "user.ann", '{"text":"hello"}') == 1, "a subscription")
+    page.wait('user.ann: {"text":"hello"}', selectors=["#messages li"])
+    page("fill", "#text", "good morning")
+    page("press", "Enter")
+    page.wait('chat: {"from":"ann","text":"good morning"}', selectors=["#messages li"])
+
+
+@pytest.mark.parametrize("page_name", ["sse.html", "centrifuge.html"])
+def test_a_page_goes_on_over_a_restart_of_the_daemon(site, page, page_name):
+    server, url = site(page_name)
+    page.open(url)
+    page("wait", "#state", "connected", 1, seconds(20) * 1000)
+    wait_until(lambda: publish(server, "user.ann", "1") == 1, "a subscription")
+    server.stop()
+    server.start(server.port)
+    wait_until(lambda: publish(server, "user.ann", "2") == 1, "a subscription", 30)
+    page.wait("user.ann: 2", selectors=["#messages li"])
