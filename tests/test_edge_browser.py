@@ -1,6 +1,7 @@
 """Pages in Chromium: event streams and WebSockets over lost connections, restarts, upgrades and refusals."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -368,3 +369,20 @@ def test_a_websocket_goes_on_over_an_upgrade(start_lineage, edge_options, pages,
     page.wait("message 2")
     assert "closed 3001" in page.texts()
     assert received(page) == ["1", "2"]
+
+
+# README.md
+
+
+def test_the_page_of_the_readme_shows_the_status_of_an_order(start_fanfared, page):
+    text = (TESTS.parent / "README.md").read_text()
+    port = free_port()
+    (html,) = re.findall(r"```html\n(.*?)```", text, re.DOTALL)
+    (lines,) = re.findall(r"\n\n((?: {4}[^\n]*\n)*    http-port 8000\n(?: {4}[^\n]*\n)*)", text)
+    with PageServer({"/": html.replace("8000", str(port))}) as pages:
+        lines = lines.replace("8000", str(port)).replace("3000", str(pages.port))
+        options = [words for line in lines.splitlines() for words in ["--" + line.split()[0], *line.split()[1:]]]
+        server = start_fanfared(*options)
+        page.open(f"http://localhost:{pages.port}/")
+        wait_until(lambda: publish(server, '{"order":17,"status":"paid"}', channel="orders.17.status") == 1, "a subscription", 20)
+        page.wait("paid", selectors=["#log"])

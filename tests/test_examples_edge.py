@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -16,8 +18,9 @@ import urllib.request
 
 import pytest
 
-from conftest import missing
+from conftest import TESTS, missing
 from lib.daemon import free_port
+from lib.page import PageServer
 from lib.program import Program
 from lib.wait import seconds, wait_until
 
@@ -102,25 +105,34 @@ def accepted(*command):
     assert not re.search(r"\[(warn|WARNING)\]", done.stderr, re.I), done.stderr
 
 
-def test_nginx_accepts_its_configuration(certificates, tmp_path):
+def nginx_files(folder, certificates):
+    """The command to run nginx with the example's configuration, which is in the file fanfare.conf."""
     text = (EDGE / "nginx.conf").read_text()
     text = text.replace("/etc/ssl/certs/app.example.com.pem", str(certificates.folder / "server.pem"))
     text = text.replace("/etc/ssl/private/app.example.com.key", str(certificates.folder / "server.key"))
-    (tmp_path / "fanfare.conf").write_text(text)
-    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n"
+    (folder / "fanfare.conf").write_text(text)
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n"
                         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}"
-        f"include {tmp_path}/fanfare.conf;\n}}\n")
-    accepted(tool("nginx"), "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf")
+    (folder / "nginx.conf").write_text(
+        f"pid {folder}/pid;\nerror_log stderr;\ndaemon off;\nmaster_process off;\nevents {{}}\nhttp {{\naccess_log off;\n"
+        f"{temporary}include {folder}/fanfare.conf;\n}}\n")
+    return [tool("nginx"), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"]
+
+
+def haproxy_files(folder, certificates):
+    both = (certificates.folder / "server.pem").read_text() + (certificates.folder / "server.key").read_text()
+    (folder / "both.pem").write_text(both)
+    text = (EDGE / "haproxy.cfg").read_text().replace("/etc/ssl/private/app.example.com.pem", str(folder / "both.pem"))
+    (folder / "fanfare.conf").write_text(text)
+    return [tool("haproxy"), "-db", "-f", folder / "fanfare.conf"]
+
+
+def test_nginx_accepts_its_configuration(certificates, tmp_path):
+    accepted(*nginx_files(tmp_path, certificates), "-t")
 
 
 def test_haproxy_accepts_its_configuration(certificates, tmp_path):
-    both = (certificates.folder / "server.pem").read_text() + (certificates.folder / "server.key").read_text()
-    (tmp_path / "both.pem").write_text(both)
-    text = (EDGE / "haproxy.cfg").read_text().replace("/etc/ssl/private/app.example.com.pem", str(tmp_path / "both.pem"))
-    (tmp_path / "haproxy.cfg").write_text(text)
-    accepted(tool("haproxy"), "-c", "-f", tmp_path / "haproxy.cfg")
+    accepted(*haproxy_files(tmp_path, certificates), "-c")
 
 
 def test_prometheus_accepts_its_configuration():
@@ -210,3 +222,58 @@ def test_a_page_goes_on_over_a_restart_of_the_daemon(site, page, page_name):
     server.start(server.port)
     wait_until(lambda: publish(server, "user.ann", "2") == 1, "a subscription", 30)
     page.wait("user.ann: 2", selectors=["#messages li"])
+
+
+# The proxies, between Chromium and the daemon
+
+
+@pytest.fixture(params=["nginx", "haproxy"])
+def proxied(request, start_fanfared, certificates, tmp_path):
+    """proxied() gives the daemon and the URL of the proxy in front of it and of a server of pages."""
+    port, http_port = free_port(), free_port()
+    command = {"nginx": nginx_files, "haproxy": haproxy_files}[request.param](tmp_path, certificates)
+    with PageServer({"/stream.html": TESTS / "pages" / "stream.html"}) as pages:
+        text = (tmp_path / "fanfare.conf").read_text()
+        for old, new in (("127.0.0.1:8000", f"127.0.0.1:{http_port}"), ("127.0.0.1:3000", f"127.0.0.1:{pages.port}"),
+                         ("listen 443", f"listen 127.0.0.1:{port}"), ("bind :443", f"bind 127.0.0.1:{port}")):
+            text = text.replace(old, new)
+        (tmp_path / "fanfare.conf").write_text(text)
+        server = start_fanfared("--http-port", http_port, "--edge-anonymous", "yes", "--user", "edge", "on", "resetchannels", "&*",
+                                "+subscribe", "+publish", "--channel", "news", "history-size", 100, "history-ttl", 600,
+                                "--history-save", "yes", "--http-forwarded-from", "127.0.0.1")
+        with Program(*command):
+            wait_until(lambda: answer_of(port, "/healthz") is not None, "the proxy")
+            yield server, port
+
+
+def answer_of(port, path, method="GET"):
+    """Status, type and body, or None."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=seconds(10), context=context)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read()
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def test_a_browser_goes_on_when_the_daemon_behind_a_proxy_is_restarted(proxied, page):
+    server, port = proxied
+    page.open(f"https://127.0.0.1:{port}/stream.html?url=/sse%3Fchannel=news")
+    page.wait("open")
+    publish(server, "news", "before")
+    page.wait("message before")
+    server.stop()
+    page.wait("lost")
+    wait_until(lambda: answer_of(port, "/sse?channel=news") == (200, "text/event-stream", b"retry: 3000\n\n"), "an answer")
+    assert answer_of(port, "/pub/news", "POST")[0] == 503
+    opened = len([text for text in page.texts() if text == "open"])
+    page.wait("open", opened + 1)
+    server.start(server.port)
+    publish(server, "news", "after")
+    page.wait("message after", within=40)
+    assert [text for text in page.texts() if text.startswith(("message", "lagged"))] == ["message before", "message after"]

@@ -17,7 +17,7 @@ const commands = {
 			args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
 		});
 		await commands.close();
-		page = await (await browser.newContext({colorScheme, viewport: {width, height}})).newPage();
+		page = await (await browser.newContext({colorScheme, ignoreHTTPSErrors: true, viewport: {width, height}})).newPage();
 		page.on("pageerror", (error) => broken = error.message);
 		await page.goto(url);
 	},
