@@ -306,19 +306,19 @@ def test_history_of_trimmed_messages_and_of_a_large_channel(start_edge):
 
 
 def test_presence(start_edge):
-    edge = start_edge("--channel", "room*", "leave-delay", 1)
-    with edge.join("room1", token=make_token(sub="ann", info={"name": "Ann"})) as ann, edge.join("room1") as nameless:
-        with edge.join("room1", token=make_token(sub="ann")) as again:
-            result = ann.call("presence", channel="room1")["presence"]
+    edge = start_edge("--channel", "hall", "presence", "members", "leave-delay", 1)
+    with edge.join("hall", token=make_token(sub="ann", info={"name": "Ann"})) as ann, edge.join("hall") as nameless:
+        with edge.join("hall", token=make_token(sub="ann")) as again:
+            result = ann.call("presence", channel="hall")["presence"]
             assert len(result) == 2
             assert result["ann"]["user"] == "ann" and result["ann"]["conn_info"] == {"name": "Ann"}
-            assert ann.call("presence_stats", channel="room1") == {"num_clients": 2, "num_users": 2}
-            again.call("unsubscribe", channel="room1")
-        assert sorted(ann.call("presence", channel="room1")["presence"]) == sorted(result)
-        assert nameless.call("unsubscribe", channel="room1") == {}
-        wait_until(lambda: list(ann.call("presence", channel="room1")["presence"]) == ["ann"], "only ann is there", 30)
+            assert ann.call("presence_stats", channel="hall") == {"num_clients": 2, "num_users": 2}
+            again.call("unsubscribe", channel="hall")
+        assert sorted(ann.call("presence", channel="hall")["presence"]) == sorted(result)
+        assert nameless.call("unsubscribe", channel="hall") == {}
+        wait_until(lambda: list(ann.call("presence", channel="hall")["presence"]) == ["ann"], "only ann is there", 30)
         assert ann.call("presence", channel="room2")["presence"] == {}
-        assert edge.resp.call("PRESENCE", "COUNT", "room1") == [b"room1", 1]
+        assert edge.resp.call("PRESENCE", "COUNT", "hall") == [b"hall", 1]
 
 
 def test_members_leave_when_their_connection_ends_and_stay_when_they_come_back(start_edge):

@@ -8,6 +8,14 @@ from lib.tokens import SECRET
 from lib.websocket import CLOSE, TEXT, WebSocket
 
 
+class ClosedByServer(Exception):
+    """A close frame where a message was expected."""
+
+    def __init__(self, payload):
+        super().__init__(payload)
+        self.code = int.from_bytes(payload[:2], "big")
+
+
 class EdgeSocket(WebSocket):
     """Pushes that come before a reply are kept for push()."""
 
@@ -31,6 +39,8 @@ class EdgeSocket(WebSocket):
     def read_text(self):
         """The next text, inflated if it is compressed."""
         opcode, is_compressed, payload = self.read_frame()
+        if opcode == CLOSE:
+            raise ClosedByServer(payload)
         assert opcode == TEXT, (opcode, payload)
         if is_compressed:
             payload = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
@@ -88,8 +98,8 @@ class Edge:
     OPTIONS = ("--edge-anonymous", "yes", "--token-hmac-secret", SECRET, "--user", *"edge on nopass resetchannels &* +@all".split(),
                "--channel", *"news* history-size 10000 history-ttl 600".split(), "--channel", *"room* presence members".split())
 
-    def __init__(self, start_fanfared, *options, **more):
-        self.port = free_port()
+    def __init__(self, start_fanfared, *options, http_port=None, **more):
+        self.port = http_port or free_port()
         self.server = start_fanfared("--http-port", self.port, *self.OPTIONS, *options, **more)
         self.resp = self.server.connect()
 
