@@ -11,7 +11,7 @@ import websockets
 from lib.edge_socket import Edge
 from lib.tokens import make_token
 from lib.wait import seconds, wait_until
-from lib.websocket import BINARY, TEXT, WebSocket
+from lib.websocket import BINARY, CLOSE, TEXT, WebSocket
 
 INTERNAL, UNAUTHORIZED, DENIED, UNKNOWN, ALREADY, LIMIT = 100, 101, 103, 104, 105, 106
 BAD_REQUEST, NOT_AVAILABLE, EXPIRED, TOO_MANY, UNRECOVERABLE = 107, 108, 109, 111, 112
@@ -96,6 +96,31 @@ def test_several_commands_in_a_frame_are_answered_in_order(edge):
         replies = [m for m in messages if "id" in m]
         assert [m["id"] for m in replies] == [1, 2, 3, 4, 5][:len(replies)]
         assert {m["id"]: m["error"]["code"] for m in replies if "error" in m} == {4: UNKNOWN}
+
+
+def test_messages_of_commands_in_one_frame_come_between_their_replies(edge):
+    """A push comes behind the reply to the subscription that it is for, and before that which ends it."""
+    epoch, base = edge.position()
+    with edge.open() as ws:
+        ws.send_json({"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": "news"}},
+                     *({"id": 3 + n, "publish": {"channel": "news", "data": n}} for n in range(2)),
+                     {"id": 5, "unsubscribe": {"channel": "news"}},
+                     {"id": 6, "subscribe": {"channel": "news", "recover": True, "epoch": epoch, "offset": base + 1}},
+                     {"id": 7, "publish": {"channel": "news", "data": 2}})
+        messages = [ws.read_message() for _ in range(10)]
+        assert [m["id"] if "id" in m else m["push"]["pub"]["data"] for m in messages] == [1, 2, 3, 4, 0, 1, 5, 6, 7, 2]
+        assert [p["data"] for p in messages[7]["subscribe"]["publications"]] == [1]
+
+
+@pytest.mark.parametrize("end", ["nonsense", '{"id":9,"connect":{}}', '{"id":9,"publish":{}}\n[]'])
+def test_messages_published_before_an_error_in_the_same_frame_come_before_its_close_frame(edge, end):
+    with edge.join("a") as ws, edge.join("a") as other:
+        ws.send_text('{"id":7,"publish":{"channel":"a","data":1}}\n{"id":8,"publish":{"channel":"a","data":2}}\n' + end)
+        assert [ws.read_message().get("id") for _ in range(2)] == [7, 8]
+        while (opcode := ws.read_frame()[0]) == TEXT:
+            pass
+        assert opcode == CLOSE and ws.read_to_end() == b""
+        assert [other.publication("a")["data"] for _ in range(2)] == [1, 2]
 
 
 def test_commands_that_need_no_connect_or_reply(edge):

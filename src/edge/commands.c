@@ -240,14 +240,34 @@ may_run(struct edge_session *s, struct request *rq)
 	return false;
 }
 
+static bool
+is_publish(struct slice line)
+{
+	struct json_value object, value;
+
+	return json_parse(line, &object) && object.type == JSON_OBJECT &&
+	       json_find(object, "publish", &value) != JSON_ABSENT;
+}
+
+/*
+ * The replies of one step are queued together, before the messages that its commands published. So
+ * a command behind a publish that may end a subscription, or the connection, is another step.
+ */
+static bool
+waits_for_messages(const struct edge_session *s, struct slice line)
+{
+	return s->has_published && !is_publish(line);
+}
+
 enum command_result
 edge_commands_run(struct edge_session *s, struct request *rq, struct slice text)
 {
+	s->has_published = false;
 	while (s->done < text.len && s->state != EDGE_ENDED && may_run(s, rq)) {
 		struct slice line = next_line(text, s->done);
 
 		s->is_counted = true;
-		if (run_line(s, rq, line) == EDGE_WAITS) {
+		if (waits_for_messages(s, line) || run_line(s, rq, line) == EDGE_WAITS) {
 			rq->client->pending->progress = (size_t)s->done + 1;
 			return COMMAND_AGAIN;
 		}

@@ -137,6 +137,7 @@ edge_ws_publish(struct edge_command *command)
 		return edge_fail_refused(command, reply_len);
 	default:
 		s->edge->figures.published++;
+		s->has_published = true;
 		return EDGE_DONE;
 	}
 }

@@ -62,9 +62,10 @@ struct edge_session {
 	uint32_t done;                /* bytes of the frame whose commands were executed */
 	uint8_t state;                /* enum edge_state */
 	bool is_tls : 1;
-	bool has_kept : 1;    /* a stream with a channel that keeps messages */
-	bool awaits_pong : 1; /* the last ping is not answered */
-	bool is_counted : 1;  /* edge_session_take_turn() has passed the command that waits */
+	bool has_kept : 1;      /* a stream with a channel that keeps messages */
+	bool awaits_pong : 1;   /* the last ping is not answered */
+	bool is_counted : 1;    /* edge_session_take_turn() has passed the command that waits */
+	bool has_published : 1; /* in this step of a frame with several commands */
 };
 
 struct edge_session *edge_session_of(const struct client *c);

@@ -308,7 +308,8 @@ execute(struct request *rq)
 	struct client *c = rq->client;
 	enum command_result result;
 
-	if (client_subscriptions(c) > 0 || client_transaction(c) != NULL)
+	/* A request that subscribes may go on to publish in a transaction or through a door. */
+	if (client_subscriptions(c) > 0 || client_transaction(c) != NULL || client_door(c) != NULL)
 		outbox_mark(&c->subscriber.outbox);
 	if (c->pending->partial.len > 0)
 		swap_buffers(rq->reply, &c->pending->partial);
