@@ -7,8 +7,9 @@
 #include "base/alloc.h"
 
 struct lease {
-	char *shown; /* owned */
+	char *name; /* owned */
 	size_t len;
+	bool is_pattern;
 	uint64_t ends_us;
 };
 
@@ -21,21 +22,22 @@ struct edge_leases {
 
 /* Its index, or NONE. */
 static size_t
-find(const struct edge_leases *leases, struct slice shown)
+find(const struct edge_leases *leases, struct slice name, bool is_pattern)
 {
 	for (size_t i = 0; leases != NULL && i < leases->count; i++) {
 		const struct lease *lease = &leases->leases[i];
 
-		if (slice_eq((struct slice){lease->shown, lease->len}, shown))
+		if (lease->is_pattern == is_pattern &&
+		    slice_eq((struct slice){lease->name, lease->len}, name))
 			return i;
 	}
 	return NONE;
 }
 
 bool
-edge_lease_has(const struct edge_leases *leases, struct slice shown)
+edge_lease_has(const struct edge_leases *leases, struct slice name, bool is_pattern)
 {
-	return find(leases, shown) != NONE;
+	return find(leases, name, is_pattern) != NONE;
 }
 
 static struct edge_leases *
@@ -55,9 +57,10 @@ with_room(struct edge_leases *leases)
 }
 
 struct edge_leases *
-edge_lease_set(struct edge_leases *leases, struct slice shown, uint64_t ends_us)
+edge_lease_set(
+    struct edge_leases *leases, struct slice name, bool is_pattern, uint64_t ends_us)
 {
-	size_t i = find(leases, shown);
+	size_t i = find(leases, name, is_pattern);
 
 	if (i == NONE) {
 		struct lease *lease;
@@ -65,22 +68,23 @@ edge_lease_set(struct edge_leases *leases, struct slice shown, uint64_t ends_us)
 		leases = with_room(leases);
 		i = leases->count++;
 		lease = &leases->leases[i];
-		lease->shown = xmalloc(shown.len + 1);
-		memcpy(lease->shown, shown.ptr, shown.len);
-		lease->len = shown.len;
+		lease->name = xmalloc(name.len + 1);
+		memcpy(lease->name, name.ptr, name.len);
+		lease->len = name.len;
+		lease->is_pattern = is_pattern;
 	}
 	leases->leases[i].ends_us = ends_us;
 	return leases;
 }
 
 struct edge_leases *
-edge_lease_end(struct edge_leases *leases, struct slice shown)
+edge_lease_end(struct edge_leases *leases, struct slice name, bool is_pattern)
 {
-	size_t i = find(leases, shown);
+	size_t i = find(leases, name, is_pattern);
 
 	if (i == NONE)
 		return leases;
-	xfree(leases->leases[i].shown);
+	xfree(leases->leases[i].name);
 	leases->leases[i] = leases->leases[--leases->count];
 	if (leases->count > 0)
 		return leases;
@@ -89,7 +93,8 @@ edge_lease_end(struct edge_leases *leases, struct slice shown)
 }
 
 bool
-edge_lease_first(const struct edge_leases *leases, struct slice *shown, uint64_t *ends_us)
+edge_lease_first(const struct edge_leases *leases, struct slice *name, bool *is_pattern,
+    uint64_t *ends_us)
 {
 	const struct lease *first = NULL;
 
@@ -98,7 +103,8 @@ edge_lease_first(const struct edge_leases *leases, struct slice *shown, uint64_t
 			first = &leases->leases[i];
 	if (first == NULL)
 		return false;
-	*shown = (struct slice){first->shown, first->len};
+	*name = (struct slice){first->name, first->len};
+	*is_pattern = first->is_pattern;
 	*ends_us = first->ends_us;
 	return true;
 }
@@ -107,6 +113,6 @@ void
 edge_leases_free(struct edge_leases *leases)
 {
 	for (size_t i = 0; leases != NULL && i < leases->count; i++)
-		xfree(leases->leases[i].shown);
+		xfree(leases->leases[i].name);
 	xfree(leases);
 }

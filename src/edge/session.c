@@ -95,10 +95,11 @@ edge_session_active_us(const struct edge_session *s)
 static uint64_t
 lease_us(const struct edge_session *s)
 {
-	struct slice shown;
+	struct slice name;
+	bool is_pattern;
 	uint64_t ends_us = 0;
 
-	(void)edge_lease_first(s->leases, &shown, &ends_us);
+	(void)edge_lease_first(s->leases, &name, &is_pattern, &ends_us);
 	return ends_us;
 }
 

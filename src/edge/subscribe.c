@@ -234,7 +234,8 @@ edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
 		put_subscribed(command, wish, name->keeps, fits && name->verdict == HUB_RESUMED,
 		    &publications, out);
 		if (wish->lease_us > 0) {
-			s->leases = edge_lease_set(s->leases, wish->channel.shown, wish->lease_us);
+			s->leases = edge_lease_set(s->leases, wish->channel.name,
+			    wish->channel.is_pattern, wish->lease_us);
 			edge_session_schedule(s);
 		}
 		edge_presence_join(s, &wish->channel, command->rq->now_us);
@@ -278,7 +279,7 @@ unsubscribe(struct edge_session *s, const struct edge_channel *channel)
 {
 	struct client *c = s->client;
 
-	s->leases = edge_lease_end(s->leases, channel->shown);
+	s->leases = edge_lease_end(s->leases, channel->name, channel->is_pattern);
 	edge_presence_leave(s, channel, clock_recent_us());
 	if (hub_unsubscribe(&c->subscriber, kind_of(channel), channel->name) == HUB_OK)
 		client_subscriptions_changed(c);
@@ -311,7 +312,8 @@ edge_sub_refresh(struct edge_command *command)
 	outcome = check_token(command, &wish);
 	if (outcome != EDGE_DONE)
 		return outcome;
-	s->leases = edge_lease_set(s->leases, wish.channel.shown, wish.lease_us);
+	s->leases = edge_lease_set(
+	    s->leases, wish.channel.name, wish.channel.is_pattern, wish.lease_us);
 	edge_session_schedule(s);
 	if (wish.ttl_s > 0)
 		buffer_appendf(&command->result, "\"expires\":true,\"ttl\":%" PRIu64, wish.ttl_s);
@@ -333,48 +335,43 @@ push_unsubscribe(
 	buffer_release(&text);
 }
 
+/* A subscription as the WebSocket knows it, in *shown, to which it is copied. */
+static struct edge_channel
+channel_named(
+    const struct edge_session *s, struct slice name, bool is_pattern, struct buffer *shown)
+{
+	buffer_clear(shown);
+	if (is_pattern)
+		buffer_append_str(shown, s->edge->config->ws_glob_prefix);
+	buffer_append_slice(shown, name);
+	return (struct edge_channel){
+	    .shown = buffer_slice(shown),
+	    .name = {shown->ptr + shown->len - name.len, name.len},
+	    .is_pattern = is_pattern,
+	};
+}
+
 void
 edge_subscriptions_expire(struct edge_session *s, uint64_t now_us)
 {
-	struct slice shown;
+	struct buffer shown = {0};
+	struct slice name;
+	bool is_pattern;
 	uint64_t ends_us;
 
-	while (edge_lease_first(s->leases, &shown, &ends_us)) {
-		struct buffer copy = {0};
-		struct edge_channel channel;
+	while (edge_lease_first(s->leases, &name, &is_pattern, &ends_us) && ends_us <= now_us) {
+		struct edge_channel channel = channel_named(s, name, is_pattern, &shown);
 
-		if (ends_us > now_us)
-			return;
-		buffer_append_slice(&copy, shown);
-		channel = edge_channel_of(s, buffer_slice(&copy));
 		s->edge->figures.expired_sessions++;
 		push_unsubscribe(s, &channel, UNSUBSCRIBE_EXPIRED, "subscription expired");
-		buffer_release(&copy);
 	}
-}
-
-/* The name of a subscription as the WebSocket knows it. */
-static void
-put_shown(const struct edge_session *s, struct slice name, bool is_pattern, struct buffer *out)
-{
-	buffer_clear(out);
-	if (is_pattern)
-		buffer_append_str(out, s->edge->config->ws_glob_prefix);
-	buffer_append_slice(out, name);
+	buffer_release(&shown);
 }
 
 bool
 edge_subscription_is_leased(const struct edge_session *s, struct slice name, bool is_pattern)
 {
-	struct buffer shown = {0};
-	bool found;
-
-	if (s->leases == NULL)
-		return false;
-	put_shown(s, name, is_pattern, &shown);
-	found = edge_lease_has(s->leases, buffer_slice(&shown));
-	buffer_release(&shown);
-	return found;
+	return edge_lease_has(s->leases, name, is_pattern);
 }
 
 static void
@@ -384,12 +381,10 @@ check_kind(struct edge_session *s, enum hub_kind kind)
 	struct buffer shown = {0};
 
 	for (uint32_t left = subscriber->count[kind]; left > 0; left--) {
-		struct edge_channel channel;
+		struct slice name = topic_name(hub_first_subscription(subscriber, kind)->topic);
+		struct edge_channel channel = channel_named(s, name, kind == HUB_PATTERN, &shown);
 
-		put_shown(s, topic_name(hub_first_subscription(subscriber, kind)->topic),
-		    kind == HUB_PATTERN, &shown);
-		channel = edge_channel_of(s, buffer_slice(&shown));
-		if (edge_lease_has(s->leases, channel.shown) ||
+		if (edge_lease_has(s->leases, channel.name, channel.is_pattern) ||
 		    edge_may(s, EDGE_SUBSCRIBE, channel.name, channel.is_pattern))
 			hub_rotate_subscriptions(subscriber, kind);
 		else

@@ -64,6 +64,7 @@ test_edge_setup(void)
 
 	test_setup();
 	test_config.edge_user = "edge";
+	test_config.presence = (struct presence_limits){100, 100, 1 << 20};
 	test_wall_s = 1000000;
 	test_edge_config = (struct edge_config){
 	    .doors = UINT32_MAX,
