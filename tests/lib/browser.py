@@ -31,10 +31,12 @@ def head_of(method, target, headers=(), version="1.1", host="a"):
 
 
 class Http(Connection):
-    """A connection to an HTTP port."""
+    """A connection to an HTTP port; with a context of ssl, to an HTTPS port. The other options are those of Connection."""
 
-    def __init__(self, port, **options):
+    def __init__(self, port, tls=None, **options):
         super().__init__(("127.0.0.1", port), **options)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
 
     def request(self, method, target, headers=(), body=None, **options):
         headers = dict(headers)
@@ -80,6 +82,7 @@ class EventStream:
         self.http = Http(port, **options)
         self.http.request(method, target, headers, body, version=version)
         self.response = self.http.read_head()
+        self.is_chunked = self.response.headers.get("transfer-encoding") == "chunked"  # by a proxy
         self.raw = bytearray()  # the body so far
         self.at = 0             # what was read as events
 
@@ -92,10 +95,18 @@ class EventStream:
     def close(self):
         self.http.close()
 
+    def more(self):
+        """The next bytes of the body."""
+        if not self.is_chunked:
+            return self.http.read_available()
+        data = self.http.read_exactly(int(self.http.read_line(), 16))
+        self.http.read_line()
+        return data
+
     def _line(self):
         """The next line; they all end with LF alone."""
         while (end := self.raw.find(b"\n", self.at)) < 0:
-            self.raw += self.http.read_available()
+            self.raw += self.more()
         line = bytes(self.raw[self.at:end])
         self.at = end + 1
         assert b"\r" not in line, line

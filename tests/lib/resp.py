@@ -50,7 +50,7 @@ def error(text):
 class Connection:
     """One connection. `address` is (host, port) or the path of a unix socket."""
 
-    def __init__(self, address, timeout=10, receive_buffer=None):
+    def __init__(self, address, timeout=10, receive_buffer=None, source=None):
         if isinstance(address, (str, bytes)) or hasattr(address, "__fspath__"):
             family, address = socket.AF_UNIX, str(address)
         else:
@@ -60,6 +60,8 @@ class Connection:
             # Before the connect, or the window has been offered already.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds(timeout))
+        if source is not None:
+            self.socket.bind((source, 0))
         try:
             self.socket.connect(address)
         except OSError:

@@ -15,8 +15,10 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class WebSocket:
     """After the handshake. `headers` are those of the server's response, with names in lower case."""
 
-    def __init__(self, address, path="/ws", extra=()):
+    def __init__(self, address, path="/ws", extra=(), tls=None):
         self.socket = socket.create_connection(address, timeout=seconds(10))
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
         self.received = b""
         self.status, self.headers = self._shake_hands(address, path, extra)
 
