@@ -19,6 +19,7 @@
 struct buffer;
 struct client;
 struct server_config;
+struct token_figures;
 struct token_grant;
 struct tokens;
 
@@ -136,6 +137,10 @@ void access_wrong_token(struct request *rq);
 /* What verifies the tokens of access_log_in; borrows until the next call. NULL: no token is
  * accepted. */
 void server_set_tokens(struct server *server, struct tokens *tokens);
+
+/* Of the tokens of server_set_tokens(); zeros without them. */
+struct token_figures access_token_figures(const struct server *server);
+uint64_t access_refused_tokens(const struct server *server);
 
 /* Closes clients whose token has ended. Returns the time until the next one is due, in us. */
 uint64_t access_end_tokens(struct server *server, uint64_t now_us);

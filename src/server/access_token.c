@@ -65,6 +65,25 @@ server_set_tokens(struct server *server, struct tokens *tokens)
 	server->access->tokens = tokens;
 }
 
+struct token_figures
+access_token_figures(const struct server *server)
+{
+	const struct tokens *tokens = server->access->tokens;
+
+	return tokens != NULL ? *tokens_figures(tokens) : (struct token_figures){0};
+}
+
+uint64_t
+access_refused_tokens(const struct server *server)
+{
+	struct token_figures figures = access_token_figures(server);
+	uint64_t sum = 0;
+
+	for (int fault = TOKEN_OK + 1; fault < TOKEN_FAULTS; fault++)
+		sum += figures.faults[fault];
+	return sum;
+}
+
 bool
 access_is_token(struct slice password)
 {

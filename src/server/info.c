@@ -20,6 +20,7 @@
 #include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "pubsub/outbox.h"
+#include "server/access.h"
 #include "server/client.h"
 #include "server/clients.h"
 #include "server/disk.h"
@@ -35,6 +36,7 @@
 #include "server/slowlog.h"
 #include "server/statistics.h"
 #include "server/wait.h"
+#include "token/cache.h"
 
 static void
 put_human(struct buffer *out, double bytes)
