@@ -628,10 +628,30 @@ def test_a_flood_of_wrong_tokens_takes_little_of_the_loop(start_edge, jose):
         ws.socket.close()
     # Most signatures were not verified, and their clients may come again.
     assert answers.count(3013) > 400 and answers.count(3500) + answers.count(3013) == len(wrong)
-    # An EventSource is asked to come again as well; what asks for a status gets one.
-    pending = [edge.stream([("channel", "a")], token) for token in jose.tokens("EdDSA", 1, of=1)]
-    assert pending[0].status in (200, 401)
-    pending[0].socket.close()
+
+
+def test_requests_of_a_flood_of_wrong_tokens_may_come_again(start_edge, jose):
+    edge = start_edge("--auth-delay-max", 300, "--edge-anonymous", "yes")
+    lines = {"stream": "GET /sse?channel=a", "strict": "GET /sse?channel=a&strict=1", "socket": "GET /ws?",
+             "publish": "POST /pub/a?"}
+    upgrade = ("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+               "Connection: Upgrade")
+    plain = "Content-Length: 0\r\nConnection: close"
+    answers = {kind: set() for kind in lines}
+    pending = []
+    for number, token in enumerate(jose.tokens("ES256", 240, of=1)):
+        kind = list(lines)[number % 4]
+        pending.append((kind, socket.create_connection(("127.0.0.1", edge.port), timeout=seconds(10))))
+        pending[-1][1].sendall((f"{lines[kind]}&token={token} HTTP/1.1\r\nHost: a\r\n"
+                                f"{upgrade if kind == 'socket' else plain}\r\n\r\n").encode())
+    for kind, connection in pending:
+        with connection, connection.makefile("rb") as answer:
+            status = int(answer.readline().split()[1])
+            answers[kind].add(status)
+            if status == 200:
+                assert answer.read().partition(b"\r\n\r\n")[2].endswith(b"\n: too many wrong tokens from this address\n\n")
+    for kind, status in (("stream", 200), ("strict", 429), ("socket", 429), ("publish", 429)):
+        assert status in answers[kind] and answers[kind] <= {status, 401}, answers
 
 
 # AUTH
