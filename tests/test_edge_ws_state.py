@@ -302,6 +302,33 @@ def test_history_of_trimmed_messages_and_of_a_large_channel(start_edge):
         assert len(result["publications"]) == 30 - count
 
 
+def test_long_replies_of_one_frame_are_bounded(edge):
+    """Each would be 1 MiB, and they are queued whether they are read or not."""
+    for _ in range(20):
+        edge.publish("news", b'"' + b"x" * 60000 + b'"')
+    with edge.join() as ws:
+        before = edge.server.resident_bytes()
+        ws.send_json(*({"id": 10 + n, "history": {"channel": "news", "limit": 1000}} for n in range(500)))
+        messages = [ws.read_message() for _ in range(500)]
+        assert [m["id"] for m in messages] == list(range(10, 510))
+        failed = ["error" in m for m in messages]
+        assert failed == sorted(failed) and failed.count(False) == 3 and messages[-1]["error"]["code"] == 111, failed.count(False)
+        assert edge.server.resident_bytes() < before + (32 << 20)
+        assert len(ws.call("history", channel="news", limit=1000)["publications"]) > 10
+
+
+def test_what_connect_recovers_is_bounded(edge):
+    names = [f"news.{n}" for n in range(8)]
+    epoch, base = edge.position()
+    for name in names:
+        for _ in range(10):
+            edge.publish(name, b'"' + b"x" * 60000 + b'"')
+    with edge.open() as ws:
+        result = ws.call("connect", token=make_token(sub="u", channels=names),
+                         subs={name: {"recover": True, "epoch": epoch, "offset": base} for name in names})
+        assert [result["subs"][name]["recovered"] for name in names] == [True] * 3 + [False] * 5
+
+
 # Presence
 
 

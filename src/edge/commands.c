@@ -15,20 +15,30 @@
 #include "server/request.h"
 #include "json/writer.h"
 
+/*
+ * Replies to the commands of one frame, which are queued whatever their peer reads: behind so many
+ * bytes, commands with long replies fail. (Between frames, net waits until they have been read.)
+ */
+#define REPLIES_MAX ((size_t)2 << 20)
+
+/* A command may take a millisecond, so each is followed by a look at the clock. */
+#define UNITS 64
+
 static const struct method {
 	const char *name;
 	enum edge_outcome (*run)(struct edge_command *command);
 	bool before_connect;
+	bool is_long; /* its reply may be long */
 } methods[] = {
-    {"connect", edge_connect, true},
-    {"subscribe", edge_subscribe, false},
-    {"unsubscribe", edge_unsubscribe, false},
-    {"publish", edge_ws_publish, false},
-    {"refresh", edge_refresh, false},
-    {"sub_refresh", edge_sub_refresh, false},
-    {"history", edge_history, false},
-    {"presence", edge_presence, false},
-    {"presence_stats", edge_presence_stats, false},
+    {"connect", edge_connect, true, false},
+    {"subscribe", edge_subscribe, false, true},
+    {"unsubscribe", edge_unsubscribe, false, false},
+    {"publish", edge_ws_publish, false, false},
+    {"refresh", edge_refresh, false, false},
+    {"sub_refresh", edge_sub_refresh, false, false},
+    {"history", edge_history, false, true},
+    {"presence", edge_presence, false, true},
+    {"presence_stats", edge_presence_stats, false, false},
 };
 
 #define METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -89,6 +99,7 @@ put_reply(struct edge_command *command, const char *method, enum edge_outcome ou
 	}
 	buffer_append_str(&text, "}");
 	ws_put_frame(command->rq->reply, WS_TEXT, buffer_slice(&text));
+	command->session->reply_bytes += text.len;
 	buffer_append_slice(command->rq->reply, buffer_slice(&command->after));
 	command->rq->push_len = command->rq->reply->len;
 	buffer_release(&text);
@@ -125,6 +136,8 @@ run_method(struct edge_command *command, const struct method *method)
 		return edge_close(command, EDGE_CLOSE_BAD_REQUEST);
 	if (command->params.type != JSON_OBJECT)
 		return edge_fail(command, EDGE_ERROR_BAD_REQUEST);
+	if (method->is_long && s->reply_bytes > REPLIES_MAX)
+		return edge_fail(command, EDGE_ERROR_TOO_MANY);
 	return method->run(command);
 }
 
@@ -263,6 +276,8 @@ enum command_result
 edge_commands_run(struct edge_session *s, struct request *rq, struct slice text)
 {
 	s->has_published = false;
+	if (s->done == 0)
+		s->reply_bytes = 0;
 	while (s->done < text.len && s->state != EDGE_ENDED && may_run(s, rq)) {
 		struct slice line = next_line(text, s->done);
 
@@ -273,7 +288,7 @@ edge_commands_run(struct edge_session *s, struct request *rq, struct slice text)
 		}
 		s->is_counted = false;
 		s->done += (uint32_t)line.len + 1;
-		if (s->done < text.len && request_slice_is_over(rq)) {
+		if (s->done < text.len && request_units_are_over(rq, UNITS)) {
 			rq->client->pending->progress = (size_t)s->done + 1;
 			return COMMAND_AGAIN;
 		}

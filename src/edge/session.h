@@ -60,6 +60,7 @@ struct edge_session {
 	uint64_t rested_us;           /* when it may send a burst of commands again */
 	uint32_t place;               /* in edge->due; EDGE_NOT_DUE */
 	uint32_t done;                /* bytes of the frame whose commands were executed */
+	size_t reply_bytes;           /* of the frame's commands that were executed */
 	uint8_t state;                /* enum edge_state */
 	bool is_tls : 1;
 	bool has_kept : 1;      /* a stream with a channel that keeps messages */

@@ -35,6 +35,8 @@
 /* A recovery with more than this does not happen: the client is told to load the state anew. */
 #define RECOVERED_MAX 1000
 #define RECOVERED_BYTES_MAX ((size_t)1 << 20)
+/* All that a connect command recovers. */
+#define CONNECT_BYTES_MAX ((size_t)2 << 20)
 
 /* Codes of an unsubscription by the server: from 2500 on the client subscribes again. */
 #define UNSUBSCRIBE_DENIED 2000
@@ -166,6 +168,7 @@ edge_subscribe_opening(struct edge_session *s, const struct edge_wish *wish)
 struct publications {
 	struct buffer text; /* without brackets */
 	size_t count;
+	size_t before; /* bytes of the reply that precede it */
 };
 
 /* Returns false if there are too many. */
@@ -179,7 +182,7 @@ put_publication(void *arg, const struct hub_message *message)
 	if (p->count++ > 0)
 		buffer_append_str(&p->text, ",");
 	edge_put_publication(&p->text, message);
-	return p->text.len <= RECOVERED_BYTES_MAX;
+	return p->text.len <= RECOVERED_BYTES_MAX && p->before + p->text.len <= CONNECT_BYTES_MAX;
 }
 
 static void
@@ -222,7 +225,7 @@ edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
     struct edge_opening *opening, struct buffer *out)
 {
 	struct edge_session *s = command->session;
-	struct publications publications = {0};
+	struct publications publications = {.before = out->len};
 	const struct edge_name *name = edge_opening_name(opening, 0);
 	bool fits = edge_opening_read(opening, command->rq->now_us, put_publication, &publications);
 	enum hub_result result = edge_opening_subscribe_live(opening);
@@ -312,8 +315,8 @@ edge_sub_refresh(struct edge_command *command)
 	outcome = check_token(command, &wish);
 	if (outcome != EDGE_DONE)
 		return outcome;
-	s->leases = edge_lease_set(
-	    s->leases, wish.channel.name, wish.channel.is_pattern, wish.lease_us);
+	s->leases =
+	    edge_lease_set(s->leases, wish.channel.name, wish.channel.is_pattern, wish.lease_us);
 	edge_session_schedule(s);
 	if (wish.ttl_s > 0)
 		buffer_appendf(&command->result, "\"expires\":true,\"ttl\":%" PRIu64, wish.ttl_s);
