@@ -578,7 +578,6 @@ def test_a_lame_duck_asks_to_come_back(served):
         first.request("GET", "/sse?channel=a")
         assert first.read_head().status == 200
         assert re.fullmatch(rb"retry: \d+\n(: .*\n)?\n", first.read_to_end())
-        client.ok("SHUTDOWN", "ABORT")
 
 
 @LOOPS
