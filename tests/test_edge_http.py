@@ -507,3 +507,21 @@ def test_resp_clients_are_unaffected_by_http(served):
     with Connection(served.server.address) as connection, Http(served.port) as http:
         assert connection.call("PING") == b"PONG"
         assert http.ask("GET", "/healthz").body == b"ok\n"
+
+
+@LOOPS
+def test_a_client_that_reads_no_responses_makes_the_daemon_hold_little(serve, loops):
+    served = serve(loops=loops)
+    served.ask("GET", "/metrics")
+    before = served.server.resident_bytes()
+    with Http(served.port, receive_buffer=4096) as http, Bystanders(served.port) as bystanders:
+        http.socket.setblocking(False)
+        asked = head_of("GET", "/metrics") * 1000
+        for _ in range(50):
+            try:
+                http.socket.send(asked)
+            except BlockingIOError:
+                break
+            bystanders.assert_served()
+        bystanders.assert_served()
+        assert served.server.resident_bytes() - before < 20 << 20
