@@ -29,7 +29,7 @@
 /* A door whose requests are answered with their arguments, and whose farewell is "bye<end>". */
 static struct door door;
 static int freed;
-static bool may_hear;
+static bool may_hear, may_speak;
 static struct test_conn *c, *d;
 
 static void
@@ -52,6 +52,13 @@ may_receive(const struct client *client, struct slice name, bool is_pattern)
 	ck_assert_ptr_eq(client_door(client), &door);
 	ck_assert(slice_is(name, "news") && !is_pattern);
 	return may_hear;
+}
+
+static bool
+has_farewell(const struct client *client)
+{
+	ck_assert_ptr_eq(client_door(client), &door);
+	return may_speak;
 }
 
 static enum command_result
@@ -78,13 +85,19 @@ setup(void)
 {
 	static const struct outbox_limits limits = {.messages = 100, .policy = OUTBOX_DISCONNECT};
 	static const struct door_ops ops = {
-	    .name = "test", .ending = ending, .may_receive = may_receive, .freed = on_freed};
+	    .name = "test",
+	    .ending = ending,
+	    .has_farewell = has_farewell,
+	    .may_receive = may_receive,
+	    .freed = on_freed,
+	};
 
 	test_setup();
 	test_config.edge_user = "edge";
 	test_config.has_edge_port = true;
 	server_reconfigured(test_server);
 	may_hear = true;
+	may_speak = true;
 	door.ops = &ops;
 	door.limits = &limits;
 	freed = 0;
@@ -123,6 +136,20 @@ START_TEST(a_request_of_a_door_that_publishes_waits_for_the_end_of_a_pause)
 	ck_assert_int_eq(client_waits_for(d->client), WAIT_PAUSE);
 	ck_assert_str_eq(test_call(c, "CLIENT UNPAUSE"), "+OK\r\n");
 	ck_assert_str_eq(test_finish(d), "<b>");
+}
+END_TEST
+
+START_TEST(a_request_of_a_door_may_be_exempt_from_pauses)
+{
+	static const struct command health = {
+	    .name = "health", .handler = echo, .flags = CMD_READONLY | CMD_ALLOW_BUSY};
+
+	ck_assert_str_eq(test_call(c, "CLIENT PAUSE 100000"), "+OK\r\n");
+	ck_assert(!test_send(d, "a"));
+	test_close(d);
+	d = test_open_door(NULL, &door);
+	d->row = &health;
+	ck_assert_str_eq(test_call(d, "b"), "<b>");
 }
 END_TEST
 
@@ -300,6 +327,17 @@ START_TEST(a_dismissed_client_that_does_not_read_is_killed_by_the_next_reason)
 }
 END_TEST
 
+START_TEST(a_door_without_a_farewell_is_closed_at_once)
+{
+	queue_messages(2);
+	may_speak = false;
+	by_overflow();
+	ck_assert_ptr_nonnull(d->killed);
+	ck_assert(client_is_dead(d->client));
+	ck_assert(TAILQ_EMPTY(&test_server->clients->dismissed));
+}
+END_TEST
+
 START_TEST(a_client_may_leave_before_its_queue_is_cut)
 {
 	queue_messages(2);
@@ -421,10 +459,12 @@ main(void)
 	    (const TTest *[]){a_request_of_a_door_is_executed_by_its_handler,
 		a_request_of_a_door_may_go_on_in_later_turns,
 		a_request_of_a_door_that_publishes_waits_for_the_end_of_a_pause,
+		a_request_of_a_door_may_be_exempt_from_pauses,
 		no_monitor_and_no_slow_log_shows_its_arguments, a_door_is_freed_with_its_client,
 		a_door_says_that_its_client_is_refused, a_protocol_error_writes_no_resp_to_a_door,
 		each_end_keeps_the_message_that_was_begun_and_says_why,
 		a_dismissed_client_that_does_not_read_is_killed_by_the_next_reason,
+		a_door_without_a_farewell_is_closed_at_once,
 		a_client_may_leave_before_its_queue_is_cut,
 		a_queue_is_cut_when_the_write_in_flight_has_ended,
 		the_memory_guard_kills_a_dismissed_client,
