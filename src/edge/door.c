@@ -40,13 +40,13 @@ put_refusal(enum door_end why, struct buffer *farewell)
 {
 	if (why != DOOR_END_REFUSED_PROTECTED)
 		return;
-	http_put_response(farewell,
-	    &(struct http_response){
-		.status = 403,
-		.extra = SLICE("Cache-Control: no-store\r\n"),
-		.content_type = "application/json",
-		.body = SLICE("{\"error\":\"the server is in protected mode\"}\n"),
-	    });
+	http_put_response(
+	    farewell, &(struct http_response){
+			  .status = 403,
+			  .extra = SLICE("Cache-Control: no-store\r\n"),
+			  .content_type = "application/json",
+			  .body = SLICE("{\"error\":\"the server is in protected mode\"}\n"),
+		      });
 }
 
 static void
