@@ -132,6 +132,7 @@ tokens_configure(struct tokens *tokens, struct token_keys *keys, const struct to
 {
 	struct buffer text = {0};
 
+	(void)buffer_reserve(&text, 1); /* its address is not NULL, even if both are empty */
 	buffer_append_slice(&text, rules->audience);
 	buffer_append_slice(&text, rules->issuer);
 	buffer_release(&tokens->rule_text);

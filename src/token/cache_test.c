@@ -225,6 +225,7 @@ START_TEST(a_token_has_at_most_16_kib)
 	ck_assert_int_eq(fault_of((struct slice){text, TOKEN_BYTES_MAX + 1}, 100), TOKEN_TOO_LARGE);
 	ck_assert_int_eq(fault_of((struct slice){text, TOKEN_BYTES_MAX}, 100), TOKEN_MALFORMED);
 	ck_assert_int_eq(fault_of((struct slice){text, 0}, 100), TOKEN_MALFORMED);
+	ck_assert_int_eq(fault_of((struct slice){NULL, 0}, 100), TOKEN_MALFORMED);
 	memset(info, 'i', 12199);
 	info[12199] = '\0';
 	claims = xasprintf("{\"info\":\"%s\"}", info);
@@ -283,6 +284,22 @@ START_TEST(a_grant_outlives_its_result)
 }
 END_TEST
 
+START_TEST(a_token_is_known_once_it_was_checked_with_these_keys)
+{
+	char *good = testing_token(HEADER, "{}");
+	struct slice both[] = {slice_of(good), SLICE("a.b.c")};
+
+	for (int i = 0; i < 2; i++) {
+		ck_assert(!token_is_known(tokens, both[i]));
+		ck_assert_int_eq(fault_of(both[i], 100), i == 0 ? TOKEN_OK : TOKEN_MALFORMED);
+		ck_assert(token_is_known(tokens, both[i]));
+	}
+	configure(tokens, SLICE(TESTING_SECRET), (struct token_rules){.leeway_s = 5});
+	ck_assert(!token_is_known(tokens, both[0]) && !token_is_known(tokens, both[1]));
+	xfree(good);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -294,5 +311,6 @@ main(void)
 		new_keys_make_all_results_void, void_results_are_freed_by_turns,
 		new_rules_make_all_results_void, without_keys_no_token_is_valid,
 		a_token_has_at_most_16_kib, wrong_tokens_do_not_displace_valid_ones,
-		the_results_used_longest_ago_make_room, a_grant_outlives_its_result, NULL});
+		the_results_used_longest_ago_make_room, a_grant_outlives_its_result,
+		a_token_is_known_once_it_was_checked_with_these_keys, NULL});
 }

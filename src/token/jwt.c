@@ -23,12 +23,12 @@ struct parts {
 static bool
 split(struct slice token, struct parts *parts)
 {
-	const char *end = token.ptr + token.len;
-	const char *first, *second;
+	const char *end, *first, *second;
 
 	first = token.len > 0 ? memchr(token.ptr, '.', token.len) : NULL;
 	if (first == NULL)
 		return false;
+	end = token.ptr + token.len;
 	second = memchr(first + 1, '.', (size_t)(end - first - 1));
 	if (second == NULL || memchr(second + 1, '.', (size_t)(end - second - 1)) != NULL)
 		return false;
