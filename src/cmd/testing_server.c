@@ -355,8 +355,7 @@ hand_over(struct test_conn *conn)
 	conn->resumed = 0;
 	(void)clock_mono_us(); /* as net does */
 	if (conn->request != NULL)
-		conn->later =
-		    conn->request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
+		conn->later = conn->request(conn->client, conn->args, conn->argc) != REQUEST_NEXT;
 	else if (conn->row != NULL)
 		conn->later = server_door_request(
 				  conn->client, conn->row, conn->args, conn->argc) != REQUEST_NEXT;

@@ -17,7 +17,8 @@
 
 /* The commands of WebSockets, with each of their errors. */
 
-#define ERROR(id, code, text) "{\"id\":" #id ",\"error\":{\"code\":" #code ",\"message\":\"" text "\"}}\n"
+#define ERROR(id, code, text)                                                                      \
+	"{\"id\":" #id ",\"error\":{\"code\":" #code ",\"message\":\"" text "\"}}\n"
 #define BAD_REQUEST ERROR(2, 107, "bad request")
 #define DENIED ERROR(2, 103, "permission denied")
 
@@ -98,25 +99,30 @@ START_TEST(each_error_has_its_code)
 
 	(void)test_call(test_admin, "acl setuser edge resetchannels &a &b &c &d &e &keep_a &pres");
 	(void)test_call(test_admin, "channel set e max-message 5");
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"rpc\":{}}"), ERROR(2, 104, "method not found"));
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"x\"}}"), DENIED);
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"rpc\":{}}"), ERROR(2, 104, "method not found"));
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"x\"}}"), DENIED);
 	ck_assert_str_eq(
 	    test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"glob:*\"}}"), DENIED);
 	ck_assert_str_eq(
 	    test_edge_call(conn, "{\"id\":2,\"publish\":{\"channel\":\"x\",\"data\":1}}"), DENIED);
 	ck_assert_str_eq(
-	    test_edge_call(conn, "{\"id\":2,\"publish\":{\"channel\":\"glob:a\",\"data\":1}}"), DENIED);
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"history\":{\"channel\":\"x\"}}"), DENIED);
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"presence\":{\"channel\":\"x\"}}"), DENIED);
+	    test_edge_call(conn, "{\"id\":2,\"publish\":{\"channel\":\"glob:a\",\"data\":1}}"),
+	    DENIED);
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"history\":{\"channel\":\"x\"}}"), DENIED);
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"presence\":{\"channel\":\"x\"}}"), DENIED);
 	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"history\":{\"channel\":\"a\"}}"),
 	    ERROR(2, 108, "not available"));
 	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"presence\":{\"channel\":\"a\"}}"),
 	    ERROR(2, 108, "not available"));
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"presence_stats\":{\"channel\":\"glob:a\"}}"),
-	    ERROR(2, 108, "not available"));
 	ck_assert_str_eq(
-	    test_edge_call(
-		conn, "{\"id\":2,\"history\":{\"channel\":\"keep_a\",\"since\":{\"offset\":1,\"epoch\":\"1\"}}}"),
+	    test_edge_call(conn, "{\"id\":2,\"presence_stats\":{\"channel\":\"glob:a\"}}"),
+	    ERROR(2, 108, "not available"));
+	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"history\":{\"channel\":\"keep_a\","
+					      "\"since\":{\"offset\":1,\"epoch\":\"1\"}}}"),
 	    ERROR(2, 112, "unrecoverable position"));
 	ck_assert_str_eq(
 	    test_edge_call(conn, "{\"id\":2,\"publish\":{\"channel\":\"e\",\"data\":\"123456\"}}"),
@@ -156,9 +162,9 @@ START_TEST(without_room_in_the_hub_a_subscription_is_undone)
 	server_reconfigured(test_server);
 	(void)test_call(test_admin, "subscribe keep_a");
 	(void)test_call(test_admin, "psubscribe b*");
-	ck_assert_str_eq(test_edge_call(conn,
-			     "{\"id\":2,\"subscribe\":{\"channel\":\"keep_a\",\"recover\":true,"
-			     "\"epoch\":\"1\",\"offset\":1}}"),
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"keep_a\",\"recover\":true,"
+				 "\"epoch\":\"1\",\"offset\":1}}"),
 	    ERROR(2, 106, "limit exceeded"));
 	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"glob:b*\"}}"),
 	    ERROR(2, 106, "limit exceeded"));
@@ -187,7 +193,8 @@ START_TEST(a_wrong_token_ends_the_connection_and_a_missing_one_is_an_error)
 
 	test_edge_config.anonymous = false;
 	conn = test_edge_join("");
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"connect\":{}}"), ERROR(2, 101, "unauthorized"));
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"connect\":{}}"), ERROR(2, 101, "unauthorized"));
 	ck_assert_str_eq(
 	    call_with(conn, "{\"id\":2,\"connect\":{\"token\":\"%s\"}}", "{\"exp\":999999}"),
 	    ERROR(2, 109, "token expired"));
@@ -217,11 +224,13 @@ START_TEST(escapes_in_subs_do_not_move_what_was_read_before)
 {
 	struct buffer text = {0};
 	struct test_conn *conn = test_edge_join("");
-	char *token = test_edge_token("{\"sub\":\"u\",\"channels\":[\"keep_a\",\"keep_b\",\"keep_c\",\"keep_d\"]}");
+	char *token = test_edge_token(
+	    "{\"sub\":\"u\",\"channels\":[\"keep_a\",\"keep_b\",\"keep_c\",\"keep_d\"]}");
 
 	buffer_appendf(&text, "{\"id\":1,\"connect\":{\"token\":\"%s\",\"subs\":{", token);
 	for (int i = 0; i < 2; i++)
-		buffer_appendf(&text, "\"\\u006beep_%c\":{\"recover\":true,\"epoch\":\"\\u0031\"},", 'a' + i);
+		buffer_appendf(
+		    &text, "\"\\u006beep_%c\":{\"recover\":true,\"epoch\":\"\\u0031\"},", 'a' + i);
 	for (int i = 0; i < 200; i++)
 		buffer_appendf(&text, "\"\\n%0100d\":{},", i);
 	buffer_append_str(&text, "\"keep_c\":{\"recover\":7}}}}");
@@ -251,31 +260,34 @@ START_TEST(a_subscription_ends_with_its_own_token)
 	const char *refresh = "{\"id\":2,\"sub_refresh\":{\"channel\":\"$a\",\"token\":\"%s\"}}";
 
 	(void)test_call(test_admin, "acl setuser edge resetchannels");
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"$a\"}}"), DENIED);
 	ck_assert_str_eq(
-	    call_with(conn, subscribe, "{\"sub\":\"u\",\"channel\":\"$b\",\"exp\":1000010}"), DENIED);
+	    test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"$a\"}}"), DENIED);
 	ck_assert_str_eq(
-	    call_with(conn, subscribe, "{\"sub\":\"v\",\"channel\":\"$a\",\"exp\":1000010}"), DENIED);
+	    call_with(conn, subscribe, "{\"sub\":\"u\",\"channel\":\"$b\",\"exp\":1000010}"),
+	    DENIED);
+	ck_assert_str_eq(
+	    call_with(conn, subscribe, "{\"sub\":\"v\",\"channel\":\"$a\",\"exp\":1000010}"),
+	    DENIED);
 	ck_assert_str_eq(
 	    call_with(conn, subscribe, "{\"sub\":\"u\",\"channel\":\"$a\",\"exp\":999999}"),
 	    ERROR(2, 109, "token expired"));
 	ck_assert_str_eq(
 	    call_with(conn, refresh, "{\"sub\":\"u\",\"channel\":\"$a\",\"exp\":1000020}"), DENIED);
-	ck_assert_ptr_nonnull(strstr(
-	    call_with(conn, subscribe, "{\"sub\":\"u\",\"channel\":\"$a\",\"exp\":1000010}"),
-	    "\"expires\":true,\"ttl\":"));
-	ck_assert_ptr_nonnull(strstr(
-	    call_with(conn, refresh, "{\"sub\":\"u\",\"channel\":\"$a\",\"exp\":1000020}"),
-	    "\"expires\":true,\"ttl\":"));
+	ck_assert_ptr_nonnull(
+	    strstr(call_with(conn, subscribe, "{\"sub\":\"u\",\"channel\":\"$a\",\"exp\":1000010}"),
+		"\"expires\":true,\"ttl\":"));
+	ck_assert_ptr_nonnull(
+	    strstr(call_with(conn, refresh, "{\"sub\":\"u\",\"channel\":\"$a\",\"exp\":1000020}"),
+		"\"expires\":true,\"ttl\":"));
 	/* The rules of the user are not asked for it. */
 	(void)test_call(test_admin, "acl setuser edge &c");
 	test_turns(10);
 	(void)edge_turn(test_edge, now_us + 11000000);
 	ck_assert_str_eq(test_edge_messages(conn), "");
 	(void)edge_turn(test_edge, now_us + 22000000);
-	ck_assert_str_eq(test_edge_messages(conn),
-	    "{\"push\":{\"channel\":\"$a\",\"unsubscribe\":{\"code\":2501,\"reason\":\"subscription "
-	    "expired\"}}}\n");
+	ck_assert_str_eq(test_edge_messages(conn), "{\"push\":{\"channel\":\"$a\",\"unsubscribe\":{"
+						   "\"code\":2501,\"reason\":\"subscription "
+						   "expired\"}}}\n");
 	ck_assert_uint_eq(subscriptions(), 0);
 	ck_assert_ptr_null(test_edge_session(conn)->leases);
 }
@@ -285,10 +297,10 @@ START_TEST(a_pattern_with_a_token_ends_also_if_the_prefix_changed)
 {
 	struct test_conn *conn = connect_with("{\"sub\":\"u\"}");
 
-	ck_assert_ptr_nonnull(
-	    strstr(call_with(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"glob:a*\",\"token\":\"%s\"}}",
-		       "{\"sub\":\"u\",\"channel\":\"glob:a*\",\"exp\":1000010}"),
-		"\"ttl\":"));
+	ck_assert_ptr_nonnull(strstr(
+	    call_with(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"glob:a*\",\"token\":\"%s\"}}",
+		"{\"sub\":\"u\",\"channel\":\"glob:a*\",\"exp\":1000010}"),
+	    "\"ttl\":"));
 	ck_assert_uint_eq(subscriptions(), 1);
 	test_edge_config.ws_glob_prefix = "p:";
 	edge_reconfigured(test_edge);
@@ -308,9 +320,10 @@ START_TEST(a_refresh_ends_the_subscriptions_that_are_not_granted_any_more)
 	    "{\"id\":2,\"subscribe\":{}}\n");
 	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"b\"}}"),
 	    "{\"id\":2,\"subscribe\":{}}\n");
-	ck_assert_ptr_nonnull(strstr(call_with(conn, "{\"id\":2,\"refresh\":{\"token\":\"%s\"}}",
-					 "{\"sub\":\"u\",\"caps\":[{\"channels\":[\"b\"],\"allow\":[\"sub\"]}]}"),
-	    "{\"push\":{\"channel\":\"a\",\"unsubscribe\":{\"code\":2000,"));
+	ck_assert_ptr_nonnull(
+	    strstr(call_with(conn, "{\"id\":2,\"refresh\":{\"token\":\"%s\"}}",
+		       "{\"sub\":\"u\",\"caps\":[{\"channels\":[\"b\"],\"allow\":[\"sub\"]}]}"),
+		"{\"push\":{\"channel\":\"a\",\"unsubscribe\":{\"code\":2000,"));
 	ck_assert_uint_eq(subscriptions(), 1);
 }
 END_TEST
@@ -323,16 +336,18 @@ START_TEST(publications_that_were_missed_are_part_of_the_reply)
 	unsigned long long offset;
 
 	(void)test_call(test_admin, "publish keep_a 1");
-	at = strstr(test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"keep_a\"}}"), "\"epoch\":\"");
+	at = strstr(test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"keep_a\"}}"),
+	    "\"epoch\":\"");
 	ck_assert_ptr_nonnull(at);
 	snprintf(epoch, sizeof(epoch), "%.*s", (int)strcspn(at + 9, "\""), at + 9);
 	offset = strtoull(strstr(at, "\"offset\":") + 9, &end, 10);
 	(void)test_call(test_admin, "publish keep_b 2");
 	for (int i = 0; i < 3; i++) {
 		const char *name = i == 0 ? "keep_b" : "glob:keep_*";
-		char *text = xasprintf("{\"id\":3,\"subscribe\":{\"channel\":\"%s\",\"recover\":true,"
-				       "\"epoch\":\"%s\",\"offset\":%llu}}",
-		    name, i < 2 ? epoch : "7", offset);
+		char *text =
+		    xasprintf("{\"id\":3,\"subscribe\":{\"channel\":\"%s\",\"recover\":true,"
+			      "\"epoch\":\"%s\",\"offset\":%llu}}",
+			name, i < 2 ? epoch : "7", offset);
 		struct test_conn *next = test_edge_socket("");
 		const char *reply;
 
@@ -342,8 +357,10 @@ START_TEST(publications_that_were_missed_are_part_of_the_reply)
 		ck_assert(!next->later);
 		reply = test_edge_messages(next);
 		if (i < 2)
-			ck_assert_msg(strstr(reply, "\"recovered\":true,\"publications\":[{\"data\":2,"
-						    "\"offset\":") != NULL, "%s", reply);
+			ck_assert_msg(
+			    strstr(reply, "\"recovered\":true,\"publications\":[{\"data\":2,"
+					  "\"offset\":") != NULL,
+			    "%s", reply);
 		else
 			ck_assert_msg(strstr(reply, "\"recovered\":false}") != NULL, "%s", reply);
 		xfree(text);
@@ -359,9 +376,11 @@ START_TEST(presence_shows_who_is_there)
 	conn = connect_with("{\"sub\":\"u\",\"info\":{\"n\":1}}");
 	(void)test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"pres\"}}");
 	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"presence\":{\"channel\":\"pres\"}}"),
-	    "{\"id\":2,\"presence\":{\"presence\":{\"u\":{\"client\":\"u\",\"user\":\"u\",\"conn_info\":{"
+	    "{\"id\":2,\"presence\":{\"presence\":{\"u\":{\"client\":\"u\",\"user\":\"u\",\"conn_"
+	    "info\":{"
 	    "\"n\":1}}}}}\n");
-	ck_assert_str_eq(test_edge_call(conn, "{\"id\":2,\"presence_stats\":{\"channel\":\"pres\"}}"),
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":2,\"presence_stats\":{\"channel\":\"pres\"}}"),
 	    "{\"id\":2,\"presence_stats\":{\"num_clients\":1,\"num_users\":1}}\n");
 }
 END_TEST

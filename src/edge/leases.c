@@ -57,8 +57,7 @@ with_room(struct edge_leases *leases)
 }
 
 struct edge_leases *
-edge_lease_set(
-    struct edge_leases *leases, struct slice name, bool is_pattern, uint64_t ends_us)
+edge_lease_set(struct edge_leases *leases, struct slice name, bool is_pattern, uint64_t ends_us)
 {
 	size_t i = find(leases, name, is_pattern);
 
@@ -93,8 +92,8 @@ edge_lease_end(struct edge_leases *leases, struct slice name, bool is_pattern)
 }
 
 bool
-edge_lease_first(const struct edge_leases *leases, struct slice *name, bool *is_pattern,
-    uint64_t *ends_us)
+edge_lease_first(
+    const struct edge_leases *leases, struct slice *name, bool *is_pattern, uint64_t *ends_us)
 {
 	const struct lease *first = NULL;
 

@@ -17,14 +17,13 @@ struct edge_leases;
 /* NULL is an empty list in all functions. Copies name. */
 struct edge_leases *edge_lease_set(
     struct edge_leases *leases, struct slice name, bool is_pattern, uint64_t ends_us);
-struct edge_leases *edge_lease_end(
-    struct edge_leases *leases, struct slice name, bool is_pattern);
+struct edge_leases *edge_lease_end(struct edge_leases *leases, struct slice name, bool is_pattern);
 
 bool edge_lease_has(const struct edge_leases *leases, struct slice name, bool is_pattern);
 
 /* The lease that ends first; false: there is none. Borrows name. */
-bool edge_lease_first(const struct edge_leases *leases, struct slice *name, bool *is_pattern,
-    uint64_t *ends_us);
+bool edge_lease_first(
+    const struct edge_leases *leases, struct slice *name, bool *is_pattern, uint64_t *ends_us);
 
 void edge_leases_free(struct edge_leases *leases);
 

@@ -92,5 +92,6 @@ main(void)
 {
 	return testing_main("edge/leases", NULL, teardown,
 	    (const TTest *[]){an_empty_list_has_no_first, the_first_is_the_one_that_ends_first,
-		a_channel_and_a_pattern_of_the_same_name_are_two, a_hundred_of_them_end_in_order, NULL});
+		a_channel_and_a_pattern_of_the_same_name_are_two, a_hundred_of_them_end_in_order,
+		NULL});
 }

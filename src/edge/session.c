@@ -11,7 +11,6 @@
 #include "edge/opening.h"
 #include "server/client.h"
 #include "server/io.h"
-#include "server/io.h"
 #include "token/grant.h"
 
 struct edge_session *

@@ -79,8 +79,8 @@ START_TEST(a_ping_is_sent_behind_messages_that_are_queued)
 	(void)test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
 	(void)test_call(test_admin, "publish a 1");
 	(void)turn_at(now_us);
-	ck_assert_str_eq(test_edge_messages(conn),
-	    "{\"push\":{\"channel\":\"a\",\"pub\":{\"data\":1}}}\n{}\n");
+	ck_assert_str_eq(
+	    test_edge_messages(conn), "{\"push\":{\"channel\":\"a\",\"pub\":{\"data\":1}}}\n{}\n");
 }
 END_TEST
 
@@ -141,7 +141,9 @@ START_TEST(control_frames_are_answered)
 	ck_assert_str_eq(test_edge_messages(conn), "pong abc\n");
 	ck_assert(test_edge_frame(conn, 'o', "abc"));
 	ck_assert_str_eq(test_edge_messages(conn), "");
-	ck_assert(test_edge_frame(conn, 'c', "\x03\xe8" "bye"));
+	ck_assert(test_edge_frame(conn, 'c',
+	    "\x03\xe8"
+	    "bye"));
 	ck_assert_str_eq(test_edge_messages(conn), "close 1000 \n");
 	ck_assert(conn->finished);
 }

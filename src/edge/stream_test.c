@@ -85,8 +85,8 @@ START_TEST(a_refused_request_leaves_the_connection_for_the_next)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		uint64_t status = status_of(test_edge_get(conn, refused[i].target, ""));
 
-		ck_assert_msg(status == refused[i].status ||
-				  (refused[i].status == 404 && status == 400),
+		ck_assert_msg(
+		    status == refused[i].status || (refused[i].status == 404 && status == 400),
 		    "%s: %d", refused[i].target, (int)status);
 		ck_assert_uint_eq(test_edge_session(conn)->state, EDGE_REQUESTS);
 		ck_assert_ptr_null(test_edge_session(conn)->opening);
@@ -147,10 +147,9 @@ START_TEST(lame_duck_asks_to_come_back)
 	struct test_conn *conn = test_edge_open(), *strict = test_edge_open();
 
 	(void)test_call(test_admin, "shutdown grace 60");
-	ck_assert_str_eq(test_edge_get(conn, "/sse?channel=a", ""),
-	    HEAD ": the server is shutting down\n\n");
-	ck_assert_uint_eq(
-	    status_of(test_edge_get(strict, "/sse?channel=a&strict=1", "")), 503);
+	ck_assert_str_eq(
+	    test_edge_get(conn, "/sse?channel=a", ""), HEAD ": the server is shutting down\n\n");
+	ck_assert_uint_eq(status_of(test_edge_get(strict, "/sse?channel=a&strict=1", "")), 503);
 }
 END_TEST
 

@@ -91,9 +91,11 @@ test_edge_setup(void)
 	begin_tokens();
 	edge_set_tokens(test_edge, tokens);
 	test_admin = test_open();
-	ck_assert_str_eq(test_call(test_admin, "acl setuser edge on resetchannels &* +@all"), "+OK\r\n");
 	ck_assert_str_eq(
-	    test_call(test_admin, "channel set keep_* history-size 1000 history-ttl 60"), "+OK\r\n");
+	    test_call(test_admin, "acl setuser edge on resetchannels &* +@all"), "+OK\r\n");
+	ck_assert_str_eq(
+	    test_call(test_admin, "channel set keep_* history-size 1000 history-ttl 60"),
+	    "+OK\r\n");
 }
 
 void

@@ -333,6 +333,5 @@ main(void)
 	return testing_main("http/protocol", NULL, NULL,
 	    (const TTest *[]){invalid_request_lines_are_refused, invalid_fields_are_refused,
 		ambiguous_lengths_are_refused, invalid_chunks_are_refused,
-		other_protocols_are_recognized, only_timeouts_have_a_response,
-		NULL});
+		other_protocols_are_recognized, only_timeouts_have_a_response, NULL});
 }
