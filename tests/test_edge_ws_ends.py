@@ -215,3 +215,30 @@ def test_a_close_frame_is_answered_and_commands_behind_it_are_not(start_edge):
         ws.send_json({"id": 9, "publish": {"channel": "a", "data": 1}})
         assert ws.read_close() == 1000
         assert edge.resp.call("PUBSUB", "NUMSUB", "a") == [b"a", 0]
+
+
+def test_a_lame_duck_ends_connections_behind_what_was_queued(start_edge):
+    edge = start_edge()
+    with edge.join("a") as ws, edge.open() as joining:
+        edge.publish("a", b"1")
+        edge.resp.ok("SHUTDOWN", "GRACE", 1)
+        assert ws.publication("a") == {"data": 1}
+        assert ws.close_code() == joining.close_code() == SHUTDOWN
+    assert edge.server.wait() == 0
+
+
+def test_a_reader_that_the_history_has_overtaken_is_told_how_much_it_missed(start_edge):
+    edge = start_edge("--edge-outbox-policy", "catch-up", "--edge-outbox-limit-bytes", "64kb", "--channel", "short", "history-size", 5,
+                      "history-ttl", 600)
+    with edge.join("short") as ws:
+        for n in range(300):
+            edge.publish("short", b'{"n":%d,"x":"%s"}' % (n, b"x" * 60000))
+        seen, missed = [], 0
+        while not seen or seen[-1] < 299:
+            push = ws.push()
+            if "lagged" in push:
+                missed += push["lagged"]["missed"]
+            else:
+                seen.append(push["pub"]["data"]["n"])
+                assert seen[-1] + 1 == len(seen) + missed
+        assert missed > 0 and len(seen) >= 5
