@@ -1,0 +1,211 @@
+#include "config.h"
+
+#include "edge/opening.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/testing.h"
+#include "edge/session.h"
+#include "edge/testing_edge.h"
+#include "pubsub/hub.h"
+#include "server/core.h"
+
+/* How streams go on: each verdict, and what happens while the channels of patterns are gathered. */
+
+/* More rings than one turn looks at. */
+#define RINGS 3000
+
+static size_t
+subscriptions(void)
+{
+	return hub_figures(test_server->hub).subscriptions;
+}
+
+static void
+publish(const char *channel, int number)
+{
+	char *line = xasprintf("publish %s %d", channel, number);
+
+	ck_assert_int_eq(test_call(test_admin, line)[0], ':');
+	xfree(line);
+}
+
+/* The hub's position; owned. */
+static char *
+position(void)
+{
+	const char *reply = test_call(test_admin, "history position");
+
+	return xasprintf("%.*s", (int)strcspn(strchr(reply, '\n') + 1, "\r"), strchr(reply, '\n') + 1);
+}
+
+/* Asks for a stream behind a position; what has come when it is open. */
+static const char *
+resume(struct test_conn *conn, const char *query, const char *since)
+{
+	char *line = xasprintf("GET /sse?%s", query), *headers = xasprintf("Last-Event-ID: %s\n", since);
+	const char *text;
+
+	if (test_edge_send(conn, line, headers, ""))
+		test_turns(3);
+	else
+		ck_assert_ptr_nonnull(test_edge_session(conn)->opening);
+	text = test_finish(conn);
+	xfree(line);
+	xfree(headers);
+	return text;
+}
+
+START_TEST(all_channels_and_patterns_go_on_behind_one_position)
+{
+	struct test_conn *conn = test_edge_open();
+	const char *text, *first, *second, *third;
+	char *since;
+
+	publish("keep_a", 1);
+	since = position();
+	publish("keep_b1", 2);
+	publish("keep_a", 3);
+	publish("keep_b2", 4);
+	text = resume(conn, "channel=keep_a&pattern=keep_b*&format=raw", since);
+	first = strstr(text, "data: 2\n");
+	second = strstr(text, "data: 3\n");
+	third = strstr(text, "data: 4\n");
+	ck_assert_msg(first != NULL && second > first && third > second, "%s", text);
+	ck_assert_ptr_null(strstr(text, "data: 1\n"));
+	ck_assert_ptr_null(strstr(text, "lagged"));
+	ck_assert_uint_eq(test_edge_figures()->resumed, 1);
+	xfree(since);
+}
+END_TEST
+
+START_TEST(a_position_of_another_epoch_is_lost_for_each_name)
+{
+	static const char *const foreign[] = {"7-1", "not-ours", "*"};
+
+	publish("keep_a", 1);
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		const char *text =
+		    resume(test_edge_open(), "channel=keep_a&pattern=keep_b*", foreign[i]);
+
+		ck_assert_msg(strstr(text, "event: lagged\ndata: {\"channels\":[\"keep_a\",\"keep_b*\"],"
+					   "\"reload\":true}\n\n") != NULL, "%s", text);
+	}
+	ck_assert_uint_eq(test_edge_figures()->lost, 3);
+}
+END_TEST
+
+START_TEST(a_channel_that_keeps_nothing_is_not_said_to_be_lost)
+{
+	char *since = position();
+
+	ck_assert_ptr_null(strstr(resume(test_edge_open(), "channel=plain", since), "lagged"));
+	xfree(since);
+}
+END_TEST
+
+START_TEST(what_the_history_dropped_is_lost_and_the_others_go_on)
+{
+	char *since;
+	const char *text;
+
+	(void)test_call(test_admin, "channel set keep_short history-size 1 history-ttl 60");
+	publish("keep_short", 1);
+	publish("keep_a", 1);
+	since = position();
+	for (int i = 2; i < 5; i++)
+		publish("keep_short", i);
+	publish("keep_a", 7);
+	text = resume(test_edge_open(), "channel=keep_short&channel=keep_a&format=raw", since);
+	ck_assert_msg(strstr(text, "{\"channels\":[\"keep_short\"],\"reload\":true}") != NULL, "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "data: 7\n"));
+	xfree(since);
+}
+END_TEST
+
+/* A request for a stream of all channels, which has to wait. */
+static struct test_conn *
+begin_long(char **since)
+{
+	struct test_conn *conn = test_edge_open();
+	char name[32], *headers;
+
+	*since = position();
+	for (int i = 0; i < RINGS; i++) {
+		snprintf(name, sizeof(name), "keep_%d", i);
+		publish(name, i);
+	}
+	headers = xasprintf("Last-Event-ID: %s\n", *since);
+	ck_assert(!test_edge_send(conn, "GET /sse?pattern=keep_*&format=raw", headers, ""));
+	ck_assert_uint_eq(test_edge_session(conn)->state, EDGE_OPENING);
+	ck_assert_uint_eq(subscriptions(), 0);
+	xfree(headers);
+	return conn;
+}
+
+START_TEST(a_client_that_leaves_while_channels_are_gathered_leaves_nothing)
+{
+	char *since;
+	struct test_conn *conn = begin_long(&since);
+
+	test_close(conn);
+	test_turns(50);
+	ck_assert_uint_eq(subscriptions(), 0);
+	xfree(since);
+}
+END_TEST
+
+START_TEST(rights_that_are_lost_while_channels_are_gathered_refuse_the_stream)
+{
+	char *since;
+	struct test_conn *conn = begin_long(&since);
+
+	(void)test_call(test_admin, "acl setuser edge resetchannels &other");
+	ck_assert_int_eq(strncmp(test_finish(conn), "HTTP/1.1 403 ", 13), 0);
+	ck_assert_uint_eq(test_edge_session(conn)->state, EDGE_REQUESTS);
+	ck_assert_uint_eq(subscriptions(), 0);
+	xfree(since);
+}
+END_TEST
+
+START_TEST(lame_duck_while_channels_are_gathered_asks_to_come_back)
+{
+	char *since;
+	struct test_conn *conn = begin_long(&since);
+
+	(void)test_call(test_admin, "shutdown grace 60");
+	ck_assert_ptr_nonnull(strstr(test_finish(conn), ": the server is shutting down\n\n"));
+	ck_assert_uint_eq(subscriptions(), 0);
+	xfree(since);
+}
+END_TEST
+
+START_TEST(messages_that_are_dropped_while_channels_are_gathered_are_told_as_lost)
+{
+	char *since;
+	struct test_conn *conn = begin_long(&since);
+	const char *text;
+
+	(void)test_call(test_admin, "history del keep_5");
+	text = test_finish(conn);
+	ck_assert_msg(strstr(text, "{\"channels\":[\"keep_*\"],\"reload\":true}") != NULL, "%.600s", text);
+	xfree(since);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("edge/opening", test_edge_setup, test_edge_teardown,
+	    (const TTest *[]){all_channels_and_patterns_go_on_behind_one_position,
+		a_position_of_another_epoch_is_lost_for_each_name,
+		a_channel_that_keeps_nothing_is_not_said_to_be_lost,
+		what_the_history_dropped_is_lost_and_the_others_go_on,
+		a_client_that_leaves_while_channels_are_gathered_leaves_nothing,
+		rights_that_are_lost_while_channels_are_gathered_refuse_the_stream,
+		lame_duck_while_channels_are_gathered_asks_to_come_back,
+		messages_that_are_dropped_while_channels_are_gathered_are_told_as_lost, NULL});
+}
