@@ -39,14 +39,16 @@ position(void)
 {
 	const char *reply = test_call(test_admin, "history position");
 
-	return xasprintf("%.*s", (int)strcspn(strchr(reply, '\n') + 1, "\r"), strchr(reply, '\n') + 1);
+	return xasprintf(
+	    "%.*s", (int)strcspn(strchr(reply, '\n') + 1, "\r"), strchr(reply, '\n') + 1);
 }
 
 /* Asks for a stream behind a position; what has come when it is open. */
 static const char *
 resume(struct test_conn *conn, const char *query, const char *since)
 {
-	char *line = xasprintf("GET /sse?%s", query), *headers = xasprintf("Last-Event-ID: %s\n", since);
+	char *line = xasprintf("GET /sse?%s", query),
+	     *headers = xasprintf("Last-Event-ID: %s\n", since);
 	const char *text;
 
 	if (test_edge_send(conn, line, headers, ""))
@@ -91,8 +93,10 @@ START_TEST(a_position_of_another_epoch_is_lost_for_each_name)
 		const char *text =
 		    resume(test_edge_open(), "channel=keep_a&pattern=keep_b*", foreign[i]);
 
-		ck_assert_msg(strstr(text, "event: lagged\ndata: {\"channels\":[\"keep_a\",\"keep_b*\"],"
-					   "\"reload\":true}\n\n") != NULL, "%s", text);
+		ck_assert_msg(
+		    strstr(text, "event: lagged\ndata: {\"channels\":[\"keep_a\",\"keep_b*\"],"
+				 "\"reload\":true}\n\n") != NULL,
+		    "%s", text);
 	}
 	ck_assert_uint_eq(test_edge_figures()->lost, 3);
 }
@@ -120,7 +124,8 @@ START_TEST(what_the_history_dropped_is_lost_and_the_others_go_on)
 		publish("keep_short", i);
 	publish("keep_a", 7);
 	text = resume(test_edge_open(), "channel=keep_short&channel=keep_a&format=raw", since);
-	ck_assert_msg(strstr(text, "{\"channels\":[\"keep_short\"],\"reload\":true}") != NULL, "%s", text);
+	ck_assert_msg(
+	    strstr(text, "{\"channels\":[\"keep_short\"],\"reload\":true}") != NULL, "%s", text);
 	ck_assert_ptr_nonnull(strstr(text, "data: 7\n"));
 	xfree(since);
 }
@@ -191,7 +196,8 @@ START_TEST(messages_that_are_dropped_while_channels_are_gathered_are_told_as_los
 
 	(void)test_call(test_admin, "history del keep_5");
 	text = test_finish(conn);
-	ck_assert_msg(strstr(text, "{\"channels\":[\"keep_*\"],\"reload\":true}") != NULL, "%.600s", text);
+	ck_assert_msg(
+	    strstr(text, "{\"channels\":[\"keep_*\"],\"reload\":true}") != NULL, "%.600s", text);
 	xfree(since);
 }
 END_TEST

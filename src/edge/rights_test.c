@@ -11,7 +11,8 @@
 
 /* What a session may do: without a token, with one, and with one that names a user. */
 
-#define CAPS "\"caps\":[{\"channels\":[\"cap*\"],\"match\":\"wildcard\",\"allow\":[\"sub\",\"pub\"]}]"
+#define CAPS                                                                                       \
+	"\"caps\":[{\"channels\":[\"cap*\"],\"match\":\"wildcard\",\"allow\":[\"sub\",\"pub\"]}]"
 #define USER "\"fanfare\":{\"user\":\"bob\"}"
 
 enum { NONE, PLAIN, WITH_CAPS, WITH_NO_CAPS, WITH_USER, WITH_BOTH, TOKENS };
@@ -68,7 +69,8 @@ open_with(int token)
 
 START_TEST(tokens_and_rules_allow_what_the_table_says)
 {
-	(void)test_call(test_admin, "acl setuser edge resetchannels -@all +subscribe +psubscribe &edge*");
+	(void)test_call(
+	    test_admin, "acl setuser edge resetchannels -@all +subscribe +psubscribe &edge*");
 	(void)test_call(test_admin, "acl setuser bob on resetchannels +@all &bob* &cap.bob*");
 	for (int token = 0; token < TOKENS; token++) {
 		const struct edge_session *s = test_edge_session(open_with(token));
