@@ -50,6 +50,7 @@ struct net {
 	struct conns all;
 	struct conns replies;  /* connections with output to flush that get only replies */
 	struct conns messages; /* subscribers with output to flush, the longest queued first */
+	struct conns first;    /* new subscribers that nothing was written to, flushed last */
 	struct conns ready;    /* to be read, or with requests to handle */
 	struct conns later;    /* the same, for new and closing connections: see conn_input.c */
 	struct conns closing;  /* dead, freed at the end of the turn */

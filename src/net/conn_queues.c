@@ -52,6 +52,8 @@ flush_queue(const struct conn *conn)
 	switch ((enum conn_flush)conn->flush_queue) {
 	case FLUSH_MESSAGES:
 		return conn->has_link ? &net->loops[conn->loop].messages : &net->messages;
+	case FLUSH_FIRST:
+		return &net->first;
 	case FLUSH_REPLIES_IN_FLIGHT:
 		return &net->replies_in_flight;
 	case FLUSH_MESSAGES_IN_FLIGHT:
@@ -77,12 +79,24 @@ conn_flush_move(struct conn *conn, enum conn_flush queue)
 		conn_loop(conn)->in_flight_count++;
 }
 
+/*
+ * Thousands may subscribe at once, with messages of the history each: the established subscribers
+ * do not wait for them.
+ */
+static enum conn_flush
+queue_of_output(const struct conn *conn)
+{
+	if (!conn->subscriber)
+		return FLUSH_REPLIES;
+	return conn->written_bytes == 0 && !conn->has_link ? FLUSH_FIRST : FLUSH_MESSAGES;
+}
+
 void
 conn_ready(struct conn *conn)
 {
 	if (conn->flush_queue != FLUSH_NONE || conn->state >= CONN_LINGERING)
 		return;
-	conn_flush_move(conn, conn->subscriber ? FLUSH_MESSAGES : FLUSH_REPLIES);
+	conn_flush_move(conn, queue_of_output(conn));
 	if (conn->queued_us == 0)
 		conn->queued_us = (uint32_t)conn->net->now_us | 1;
 }

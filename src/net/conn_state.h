@@ -43,6 +43,7 @@ enum conn_flush {
 	FLUSH_NONE,
 	FLUSH_REPLIES,
 	FLUSH_MESSAGES,
+	FLUSH_FIRST, /* as FLUSH_MESSAGES, of a connection that nothing was written to */
 	FLUSH_REPLIES_IN_FLIGHT,
 	FLUSH_MESSAGES_IN_FLIGHT,
 };

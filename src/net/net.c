@@ -131,6 +131,7 @@ net_new(const struct net_config *config, const struct net_service *services, uns
 	TAILQ_INIT(&net->all);
 	TAILQ_INIT(&net->replies);
 	TAILQ_INIT(&net->messages);
+	TAILQ_INIT(&net->first);
 	TAILQ_INIT(&net->ready);
 	TAILQ_INIT(&net->later);
 	TAILQ_INIT(&net->closing);
@@ -236,13 +237,12 @@ flush_for_us(uint64_t worked_us)
 	return worked_us < PART_US ? worked_us : PART_US;
 }
 
-/* Flushes the queue for about FLUSH_US, or longer if a connection in it has waited long. */
+/* Flushes the queue for about least_us, or for most_us if a connection in it has waited long. */
 static void
-flush_queue(struct net *net, struct conns *queue)
+flush_queue(struct net *net, struct conns *queue, uint64_t least_us, uint64_t most_us)
 {
 	struct conn *last = TAILQ_LAST(queue, conns), *conn;
 	uint64_t start_us = clock_mono_us(), looked_at_bytes = net->figures.written_bytes;
-	uint64_t part_us = flush_for_us(start_us - net->now_us);
 	unsigned n = 0;
 
 	while (last != NULL && (conn = TAILQ_FIRST(queue)) != NULL) {
@@ -258,11 +258,21 @@ flush_queue(struct net *net, struct conns *queue)
 		looked_at_bytes = net->figures.written_bytes;
 		now_us = clock_mono_us();
 		conn = TAILQ_FIRST(queue);
-		if (now_us - start_us >= part_us ||
-		    (now_us - start_us >= FLUSH_US && conn != NULL &&
+		if (now_us - start_us >= most_us ||
+		    (now_us - start_us >= least_us && conn != NULL &&
 			(uint32_t)now_us - conn->queued_us < PART_US))
 			break;
 	}
+}
+
+/* Replies, then messages, then what new subscribers get first. */
+static void
+flush(struct net *net)
+{
+	flush_queue(net, &net->replies, FLUSH_US, flush_for_us(clock_mono_us() - net->now_us));
+	flush_queue(net, &net->messages, FLUSH_US, flush_for_us(clock_mono_us() - net->now_us));
+	if (!TAILQ_EMPTY(&net->first))
+		flush_queue(net, &net->first, FLUSH_US, CROWD_US);
 }
 
 /* Orders the other loops to write, for about PART_US, because clients that finish are
@@ -427,8 +437,7 @@ turn(struct net *net)
 
 	process_queue(&net->ready, PART_US);
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
-	flush_queue(net, &net->replies);
-	flush_queue(net, &net->messages);
+	flush(net);
 	process_later(net);
 	flush_loops(net); /* after process_later, whose new subscribers may have output by now */
 	set_share(net);
@@ -451,7 +460,8 @@ turn(struct net *net)
 	waits = net->share_us == SHARE_MIN_US && loops_write(net);
 	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || !TAILQ_EMPTY(&net->later) ||
 	    !TAILQ_EMPTY(&net->replies) || !TAILQ_EMPTY(&net->messages) ||
-	    !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL || loops_want(net))
+	    !TAILQ_EMPTY(&net->first) || !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL ||
+	    loops_want(net))
 		return true;
 	/* If there are connections, their time limits are checked once a second. */
 	if (!TAILQ_EMPTY(&net->all) && delay_us > SWEEP_US)

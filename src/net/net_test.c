@@ -237,6 +237,30 @@ START_TEST(answers_are_flushed_before_messages_though_these_came_first)
 }
 END_TEST
 
+/* As above. */
+START_TEST(messages_are_flushed_before_what_a_new_subscriber_gets_first)
+{
+	struct rig_peer newcomer = rig_dial(), subscriber = rig_dial();
+	struct rig_client **clients = rig.clients;
+
+	if (rig_loops() > 1)
+		return; /* this test is about sockets of the main loop */
+
+	rig_ask(&subscriber, "SUBSCRIBE\n", "ok\n");
+	conn_set_subscriber(clients[0]->conn, true);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(shutdown(clients[i]->peer.fd, SHUT_WR), 0);
+	outbox_push_reply(&clients[0]->outbox, SLICE("first message"));
+	outbox_push_reply(&clients[1]->outbox, SLICE("message"));
+	for (int i = 0; i < 2; i++)
+		rig_until_closed(clients[i]);
+	ck_assert_uint_eq(clients[1]->closed_at, 1);
+	ck_assert_uint_eq(clients[0]->closed_at, 2);
+	rig_close(&newcomer);
+	rig_close(&subscriber);
+}
+END_TEST
+
 /* Output that waits is written together with later output, which costs less. */
 START_TEST(another_loop_has_a_few_writes_before_it_at_a_time)
 {
@@ -555,6 +579,7 @@ main(void)
 		arguments_of_a_request_that_waits_outlast_what_others_send_meanwhile,
 		new_and_closing_connections_wait_for_established_ones,
 		answers_are_flushed_before_messages_though_these_came_first,
+		messages_are_flushed_before_what_a_new_subscriber_gets_first,
 		another_loop_has_a_few_writes_before_it_at_a_time,
 		a_large_request_leaves_no_memory_behind,
 		a_large_request_that_waited_leaves_no_memory_behind,
