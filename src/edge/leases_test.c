@@ -70,7 +70,7 @@ END_TEST
 
 START_TEST(a_hundred_of_them_end_in_order)
 {
-	char name[8];
+	char name[16];
 
 	for (int i = 0; i < 100; i++) {
 		int len = snprintf(name, sizeof(name), "%d", i * 37 % 100);
