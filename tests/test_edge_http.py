@@ -458,6 +458,13 @@ def test_a_connection_that_has_sent_nothing_is_closed_without_a_word(serve):
         assert idle.read_to_end() == b""
 
 
+def test_a_connection_that_never_logs_in_is_closed_without_a_word_between_its_requests(serve):
+    served = serve("--auth-timeout", 1)
+    with Http(served.port) as http:
+        assert http.ask("GET", "/nothing").status == 404
+        assert http.read_to_end() == b""
+
+
 # Refusals before a request
 
 

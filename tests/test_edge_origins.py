@@ -154,6 +154,18 @@ def test_origins_cannot_add_lines_to_a_response(serve):
         assert cors_of(response) == {"access-control-allow-origin": "*"}, origin
 
 
+def test_a_page_whose_name_was_made_to_lead_here_is_refused(serve):
+    """DNS rebinding: Origin and Host agree, or there is no Origin, and the name is of the page's own site."""
+    served = serve(options=("--http-hosts", "localhost", "127.0.0.1"))
+    for host in ("evil.example:8000", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "xlocalhost"):
+        for headers in ({}, {"Origin": f"http://{host}"}):
+            for path in ("/sse?channel=a", "/metrics", "/demo", "/healthz"):
+                assert served.ask("GET", path, headers, host=host).status == 403, (host, path)
+            assert served.ask("POST", "/pub/a", headers, b"x", host=host).status == 403
+    for host in ("LOCALHOST:1", "127.0.0.1"):
+        assert served.ask("GET", "/healthz", {"Origin": f"http://{host.lower()}"}, host=host).status == 200
+
+
 def test_two_origins_are_refused(serve):
     served = serve(APP)
     with Http(served.port) as http:

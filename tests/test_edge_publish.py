@@ -138,6 +138,16 @@ def test_rights_are_those_of_publish(serve):
     assert publish(served.port, "public.a")[0] in (401, 403)
 
 
+@pytest.mark.parametrize("name, shown", [(b"\xff", "\ufffd"), (b"a\xc3", "a\ufffd"), (b"\xed\xa0\x80", "\ufffd" * 3),
+                                         ("a" + "\xe9" * 64, "a" + "\xe9" * 63 + "\ufffd")])
+def test_a_refused_name_need_not_be_utf8_nor_short(serve, name, shown):
+    served = serve(rights="edge on nopass resetchannels &public.* +publish +subscribe".split())
+    assert text(publish(served.port, name)) == (403, f"no permission to publish to channel '{shown}'")
+    response = served.ask("GET", "/sse?channel=" + urllib.parse.quote(name, safe=""))
+    assert (response.status, json.loads(response.body)["error"]) == (403, f"no permission for channel '{shown}'")
+    assert publish(served.port, "public.a")[0] == 200
+
+
 def test_the_user_of_the_edge_has_no_rights_at_first(serve):
     served = serve(rights=None)
     assert publish(served.port, "a")[0] == 403

@@ -283,6 +283,19 @@ def test_a_websocket_does_not_inherit_the_token_of_an_earlier_request(edge, jose
         assert ws.status == 101 and ws.call("connect") == 101
 
 
+def test_a_token_that_cannot_be_read_never_makes_an_anonymous_client(start_edge, jose):
+    edge = start_edge("--edge-anonymous", "yes", "--user", "edge", *"on resetchannels &a +subscribe +publish".split())
+    expired = jose.token(exp=1000)
+    assert edge.request("POST", "/pub/a", body="x")[0] == 200
+    for query in (f"x=%zz&token={expired}", "token=%zz", "token=%00", f"%zz=1&token={expired}"):
+        assert edge.request("POST", f"/pub/a?{query}", body="x")[0] == 401, query
+        with edge.socket(f"/ws?{query}") as ws:
+            assert ws.status == 401, query
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert edge.request("POST", "/sse", form, f"channel=a&token={expired}") == (
+        400, "a token must be in the header Authorization, a cookie or the URL")
+
+
 # What a token allows
 
 
@@ -341,6 +354,13 @@ def test_the_token_of_a_subscription(edge, jose):
         assert ws.call("subscribe", channel="open.1", token=of("open.1", **bound)) == {}
     with edge.join(jose.token(sub="u", caps=[])) as ws:
         assert ws.call("subscribe", channel="open.1", token=of("open.1", **bound)) == 103
+    # ... also later.
+    with edge.join(jose.token(sub="u", caps=[], **bound)) as free, edge.join(jose.token(sub="u", caps=[], **bound)) as ws:
+        assert free.call("subscribe", channel="open.1", token=of("open.1")) == {}
+        assert ws.call("subscribe", channel="open.1", token=of("open.1", **bound)) == {}
+        edge.resp.ok("ACL", "SETUSER", "web", "resetchannels")
+        assert ws.close_code() == 3507
+        assert free.call("unsubscribe", channel="open.1") == {}
 
 
 def test_a_user_of_the_access_control_bounds_its_tokens(edge, jose):

@@ -348,6 +348,16 @@ def test_presence(start_edge):
         assert edge.resp.call("PRESENCE", "COUNT", "hall") == [b"hall", 1]
 
 
+@pytest.mark.parametrize("info", [b'{\n "name": "Bob"\n}', b'{\r\n"name"\r:\n"Bob"}'])
+def test_presence_is_one_line_whatever_a_member_says(edge, info):
+    with edge.join() as ws:
+        edge.resp.call("PRESENCE", "JOIN", "room", "bob", "INFO", info)
+        ws.send_json({"id": 99, "presence": {"channel": "room"}})
+        text = ws.read_text()
+        assert "\n" not in text and "\r" not in text
+        assert json.loads(text)["presence"]["presence"]["bob"]["conn_info"] == {"name": "Bob"}
+
+
 def test_members_leave_when_their_connection_ends_and_stay_when_they_come_back(start_edge):
     edge = start_edge("--channel", "fast", "presence", "members", "leave-delay", 1)
     with edge.join() as watcher:

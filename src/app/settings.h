@@ -120,6 +120,7 @@ struct settings {
 	struct setting_list http_bind;
 	struct edge_config edge;             /* the settings own its strings */
 	struct setting_list allowed_origins; /* edge.allowed_origins is derived from it */
+	struct setting_list http_hosts;      /* edge.hosts is derived from it */
 	struct setting_list admin_from;      /* admin_networks are derived from it */
 	struct setting_networks admin_networks;
 	struct setting_list forwarded_from; /* net.shared_from is derived from it */

@@ -48,6 +48,8 @@ derive_http(struct settings *s)
 	s->net.times[SERVICE_HTTP].idle_s = s->edge.keepalive_s;
 	s->edge.allowed_origins = (struct edge_strings){
 	    .items = s->allowed_origins.items, .count = s->allowed_origins.count};
+	s->edge.hosts =
+	    (struct edge_strings){.items = s->http_hosts.items, .count = s->http_hosts.count};
 	s->edge.outbox.messages = s->server.outbox.messages;
 	s->edge.outbox.notify = true; /* events and pushes `lagged` */
 	s->server.edge_user = s->edge.user;
@@ -116,6 +118,12 @@ settings_agree(const struct settings *s, const char **blamed, struct buffer *err
 	if (strpbrk(s->edge.user, " \t\n\v\f\r") != NULL) {
 		*blamed = "edge-user";
 		buffer_append_str(error, "edge-user: the name of a user has no blanks");
+		return false;
+	}
+	/* It may do everything, and acl_describe() could take it for the user of doors. */
+	if (strcmp(s->edge.user, "default") == 0) {
+		*blamed = "edge-user";
+		buffer_append_str(error, "edge-user: the user default is that of Redis clients");
 		return false;
 	}
 	if (!edge_forms_allow_prefix(s->edge.ws_glob_prefix)) {

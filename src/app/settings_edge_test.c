@@ -188,6 +188,8 @@ START_TEST(the_name_of_edge_user_has_no_blanks)
 	ck_assert(settings_agree(&s, &blamed, &out));
 	ck_assert_int_eq(set("edge-user", "the web"), SETTING_OK);
 	ck_assert(!settings_agree(&s, &blamed, &out));
+	ck_assert_int_eq(set("edge-user", "default"), SETTING_OK);
+	ck_assert(!settings_agree(&s, &blamed, &out));
 	ck_assert_str_eq(blamed, "edge-user");
 }
 END_TEST

@@ -46,7 +46,7 @@ enum protocol_notice {
 	PROTOCOL_ADDRESS_COUNT,         /* refused: the peer's address has too many connections */
 	PROTOCOL_ADDRESS_RATE,          /* refused: its address opens connections too fast */
 	PROTOCOL_UNAUTHENTICATED_COUNT, /* refused: too many unauthenticated connections */
-	PROTOCOL_REQUEST_TIMEOUT,       /* it did not complete its first request in time */
+	PROTOCOL_REQUEST_TIMEOUT,       /* it did not complete a request in time */
 	PROTOCOL_LOGIN_TIMEOUT,         /* it did not authenticate in time */
 	PROTOCOL_IDLE_TIMEOUT,
 	PROTOCOL_NOTICES

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edge/publication.h"
 #include "edge/session.h"
 #include "http/headers.h"
 #include "http/protocol.h"
@@ -15,7 +16,6 @@
 #include "server/client.h"
 #include "server/client_end.h"
 #include "server/request.h"
-#include "json/writer.h"
 
 /* Responses to errors repeat at most this much of a request. */
 #define ERROR_MAX 256
@@ -41,6 +41,20 @@ decode(struct slice text, unsigned flags, struct buffer *out)
 	return true;
 }
 
+/* The value of Host, as far as it tells which origin is the same: over TLS none of plain HTTP is,
+ * as anybody on the way could have written its page. Behind a proxy the scheme is unknown. */
+static struct slice
+own_host(const struct edge_call *call)
+{
+	static const char plain[] = "http://";
+	size_t len = sizeof(plain) - 1;
+
+	if (call->session->is_tls && call->origin.len >= len &&
+	    slice_is_nocase((struct slice){call->origin.ptr, len}, plain))
+		return SLICE("");
+	return edge_call_header(call, "host");
+}
+
 /* No browser sends two. */
 static void
 judge_origin(struct edge_call *call)
@@ -50,8 +64,8 @@ judge_origin(struct edge_call *call)
 	if (count > 1)
 		call->origin_verdict = EDGE_ORIGIN_DENIED;
 	else
-		call->origin_verdict = edge_judge_origin(&call->edge->config->allowed_origins,
-		    call->origin, edge_call_header(call, "host"));
+		call->origin_verdict = edge_judge_origin(
+		    &call->edge->config->allowed_origins, call->origin, own_host(call));
 }
 
 bool
@@ -99,13 +113,16 @@ edge_call_parameter(const struct edge_call *call, const char *name, struct buffe
 {
 	struct slice rest = call->query;
 	struct buffer key = {0};
+	enum edge_pair pair = EDGE_PAIRS_END;
 	bool found = false;
 
-	while (!found && edge_next_pair(&rest, &key, value) == EDGE_PAIR)
+	while (!found && (pair = edge_next_pair(&rest, &key, value)) != EDGE_PAIRS_END)
 		found = slice_is(buffer_slice(&key), name);
 	buffer_release(&key);
 	if (!found)
 		buffer_clear(value);
+	else if (pair == EDGE_PAIR_INVALID)
+		buffer_append_str(value, "%"); /* it is there, but not what anybody asked for */
 	return found;
 }
 
@@ -157,7 +174,8 @@ edge_answer_error(struct edge_call *call, unsigned status, const char *format, .
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	buffer_append_str(&body, "{\"error\":");
-	json_put_string(&body, slice_of(text));
+	/* A name from a URL is any bytes, and may have been cut inside a character. */
+	edge_put_name(&body, slice_of(text));
 	buffer_append_str(&body, "}\n");
 	if (status == 503 || status == 429)
 		headers = "Retry-After: 1\r\nCache-Control: no-store\r\n";

@@ -44,7 +44,8 @@ struct slice edge_call_header(const struct edge_call *call, const char *name);
 enum edge_pair { EDGE_PAIR, EDGE_PAIRS_END, EDGE_PAIR_INVALID };
 enum edge_pair edge_next_pair(struct slice *rest, struct buffer *key, struct buffer *value);
 
-/* The decoded value of a parameter of the query; false: there is none. The first of several. */
+/* The decoded value of a parameter of the query; false: there is none. The first of several. One
+ * that cannot be decoded is "%"; others that cannot be are skipped. */
 bool edge_call_parameter(const struct edge_call *call, const char *name, struct buffer *value);
 
 /* Queues the whole response. headers are further lines, each with its CRLF, or "". */

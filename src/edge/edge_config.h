@@ -28,6 +28,7 @@ struct edge_strings {
 struct edge_config {
 	uint32_t doors;
 	struct edge_strings allowed_origins; /* "https://app.example.com", "*"; none: same origin */
+	struct edge_strings hosts;           /* names in Host, without port; none: any */
 	const char *user;                    /* edge-user */
 	bool anonymous;
 	uint32_t max_channels; /* subscriptions of a connection, at least 1 */

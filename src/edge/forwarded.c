@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "edge/edge_io.h"
 #include "edge/session.h"
+#include "http/headers.h"
 #include "http/protocol.h"
 #include "server/client.h"
 #include "server/client_peer.h"
@@ -111,6 +112,15 @@ replace(struct edge_session *s, const struct edge_address *address)
 	c->peer = peer;
 }
 
+static bool
+is_forwarded(const struct request *rq)
+{
+	struct slice value;
+
+	return http_header(rq->argv, rq->argc, "x-forwarded-for", &value) > 0 ||
+	       http_header(rq->argv, rq->argc, "forwarded", &value) > 0;
+}
+
 bool
 edge_forwarded_apply(struct edge_session *s, const struct request *rq)
 {
@@ -119,8 +129,12 @@ edge_forwarded_apply(struct edge_session *s, const struct request *rq)
 	enum edge_forwarded found = EDGE_FORWARDED_NOT;
 	struct edge_address address;
 
+	/* A peer that is no known proxy may be one all the same, and then its address is not that
+	 * of the client. */
 	if (io->is_forwarder(io->arg, client_peer_address(proxy)))
 		found = edge_forwarded_find(rq->argv, rq->argc, io, &address);
+	else if (is_forwarded(rq))
+		found = EDGE_FORWARDED_UNKNOWN;
 	if (found == EDGE_FORWARDED_KNOWN)
 		replace(s, &address);
 	else

@@ -11,7 +11,8 @@
  *
  * A proxy in http-forwarded-from appends the address from which it got the request to the header
  * X-Forwarded-For. What stands in front of it came with that request, and is believed only if that
- * address is one of a proxy too. The header of any other peer has no meaning.
+ * address is one of a proxy too. The header of any other peer has no meaning but that its client is
+ * unknown, and so no administrator.
  */
 struct edge_address;
 struct edge_io;
@@ -31,7 +32,7 @@ enum edge_forwarded edge_forwarded_find(
 /*
  * Gives the session's client the address of the request's client, until the next request; a stream
  * or WebSocket keeps it. False: it has that of the proxy, because the client's address cannot be
- * read. Such a client has no privileges by its address.
+ * read, or the peer is not known as a proxy. Such a client has no privileges by its address.
  */
 bool edge_forwarded_apply(struct edge_session *s, const struct request *rq)
     __attribute__((warn_unused_result));

@@ -95,6 +95,11 @@ dispatch(struct edge_call *call, bool is_decoded)
 		edge_answer_error(call, 400, "invalid path");
 		return COMMAND_DONE;
 	}
+	if (!edge_host_is_served(&call->edge->config->hosts, edge_call_header(call, "host"))) {
+		call->edge->figures.denied_origins++;
+		edge_answer_error(call, 403, "host not served (http-hosts)");
+		return COMMAND_DONE;
+	}
 	if (slice_is(buffer_slice(&call->path), "*")) { /* only of OPTIONS: http/protocol.h */
 		edge_answer(call, 204, "", NULL, SLICE(""));
 		return COMMAND_DONE;

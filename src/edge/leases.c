@@ -10,6 +10,7 @@ struct lease {
 	char *name; /* owned */
 	size_t len;
 	bool is_pattern;
+	bool is_bounded;
 	uint64_t ends_us;
 };
 
@@ -71,9 +72,27 @@ edge_lease_set(struct edge_leases *leases, struct slice name, bool is_pattern, u
 		memcpy(lease->name, name.ptr, name.len);
 		lease->len = name.len;
 		lease->is_pattern = is_pattern;
+		lease->is_bounded = false;
 	}
 	leases->leases[i].ends_us = ends_us;
 	return leases;
+}
+
+void
+edge_lease_bound(struct edge_leases *leases, struct slice name, bool is_pattern, bool is_bounded)
+{
+	size_t i = find(leases, name, is_pattern);
+
+	if (i != NONE)
+		leases->leases[i].is_bounded = is_bounded;
+}
+
+bool
+edge_lease_is_bounded(const struct edge_leases *leases, struct slice name, bool is_pattern)
+{
+	size_t i = find(leases, name, is_pattern);
+
+	return i != NONE && leases->leases[i].is_bounded;
 }
 
 struct edge_leases *

@@ -19,6 +19,11 @@ struct edge_leases *edge_lease_set(
     struct edge_leases *leases, struct slice name, bool is_pattern, uint64_t ends_us);
 struct edge_leases *edge_lease_end(struct edge_leases *leases, struct slice name, bool is_pattern);
 
+/* The rules of the session's user bound this lease: its token names that user. */
+void edge_lease_bound(
+    struct edge_leases *leases, struct slice name, bool is_pattern, bool is_bounded);
+bool edge_lease_is_bounded(const struct edge_leases *leases, struct slice name, bool is_pattern);
+
 bool edge_lease_has(const struct edge_leases *leases, struct slice name, bool is_pattern);
 
 /* The lease that ends first; false: there is none. Borrows name. */

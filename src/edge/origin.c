@@ -152,3 +152,16 @@ edge_origin_is_valid(struct slice text)
 
 	return slice_is(text, "*") || (starts_with(text, "http") && split_origin(text, &parts));
 }
+
+bool
+edge_host_is_served(const struct edge_strings *hosts, struct slice host)
+{
+	struct parts parts;
+
+	if (hosts->count == 0)
+		return true;
+	for (size_t i = 0; split_authority(host, &parts) && i < hosts->count; i++)
+		if (is_equal_nocase(parts.host, slice_of(hosts->items[i])))
+			return true;
+	return false;
+}

@@ -7,10 +7,12 @@
 
 #include "edge/channel.h"
 #include "edge/methods.h"
+#include "edge/payload.h"
 #include "edge/publication.h"
 #include "edge/rights.h"
 #include "edge/session.h"
 #include "pubsub/presence.h"
+#include "pubsub/wire_form.h"
 #include "server/client.h"
 #include "server/pause.h"
 #include "server/presence_service.h"
@@ -88,6 +90,16 @@ read_channel(struct edge_command *command, struct slice *name)
 	return EDGE_DONE;
 }
 
+/* Clients split frames into lines, so none of another member's may break this one. */
+static void
+put_info(struct buffer *out, struct slice json)
+{
+	const struct hub_message message = {.payload = json};
+
+	payload_write(&message, PAYLOAD_JSON_LINES, buffer_reserve(out, json.len));
+	out->len += json.len;
+}
+
 static void
 put_member(void *arg, const struct presence_member *member)
 {
@@ -106,7 +118,7 @@ put_member(void *arg, const struct presence_member *member)
 	edge_put_name(out, member->name);
 	if (member->info.len > 0 && json_parse(member->info, &info)) {
 		buffer_append_str(out, ",\"conn_info\":");
-		buffer_append_slice(out, info.text);
+		put_info(out, info.text);
 	}
 	buffer_append_str(out, "}");
 }

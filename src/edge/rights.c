@@ -79,3 +79,9 @@ edge_user_allows(const struct edge_session *s, const struct token_grant *grant, 
 	return slice_eq(grant->user, (struct slice){user->name, user->name_len}) &&
 	       user_may(s->client, EDGE_SUBSCRIBE, name, is_pattern);
 }
+
+bool
+edge_user_may_subscribe(const struct edge_session *s, struct slice name, bool is_pattern)
+{
+	return user_may(s->client, EDGE_SUBSCRIBE, name, is_pattern);
+}

@@ -26,4 +26,7 @@ bool edge_may(const struct edge_session *s, enum edge_right right, struct slice 
 bool edge_user_allows(const struct edge_session *s, const struct token_grant *grant,
     struct slice name, bool is_pattern) __attribute__((warn_unused_result));
 
+/* What the rules of its user say, whatever its token grants. */
+bool edge_user_may_subscribe(const struct edge_session *s, struct slice name, bool is_pattern);
+
 #endif

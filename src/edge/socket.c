@@ -25,6 +25,7 @@ static const struct {
     {EDGE_CLOSE_TOKEN, "invalid token"},
     {EDGE_CLOSE_BAD_REQUEST, "bad request"},
     {EDGE_CLOSE_KICKED, "disconnected"},
+    {EDGE_CLOSE_CHANNELS, "channel limit"},
     {EDGE_CLOSE_DENIED, "permission denied"},
 };
 

@@ -39,7 +39,7 @@ struct parameters {
 	struct position_since since;
 	enum { SINCE_NONE, SINCE_GIVEN, SINCE_FOREIGN } since_is;
 	enum format format;
-	bool is_strict;
+	bool is_strict, in_form;
 	const char *error; /* a literal; NULL: none */
 };
 
@@ -80,6 +80,8 @@ take_option(struct parameters *p, struct slice key, struct slice value)
 		take_position(p, value);
 	else if (slice_is(key, "strict"))
 		p->is_strict = is_true(value);
+	else if (slice_is(key, "token") && p->in_form) /* it was not looked for there */
+		p->error = "a token must be in the header Authorization, a cookie or the URL";
 }
 
 static void
@@ -150,11 +152,13 @@ read_parameters(struct edge_call *call, struct parameters *p)
 		p->error = "the body must be application/x-www-form-urlencoded";
 		return;
 	}
-	if (!read_pairs(call, p, call->query, false) ||
-	    (has_form && !read_pairs(call, p, call->body, false))) {
+	if (!read_pairs(call, p, call->query, false))
 		p->error = "invalid encoding of a parameter";
+	p->in_form = true;
+	if (p->error == NULL && has_form && !read_pairs(call, p, call->body, false))
+		p->error = "invalid encoding of a parameter";
+	if (p->error != NULL)
 		return;
-	}
 	read_last_event_id(call, p);
 	if (call->subpath.len > 0)
 		add_name(call, p, call->subpath, false);

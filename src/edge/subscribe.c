@@ -117,6 +117,7 @@ check_token(struct edge_command *command, struct edge_wish *wish)
 		return refuse_token(command, login);
 	is_granted = is_same_subject(s, grant) && slice_eq(grant->channel, channel->shown) &&
 		     edge_user_allows(s, grant, channel->name, channel->is_pattern);
+	wish->is_bounded = grant->user.len > 0;
 	wish->lease_us = edge_session_end_of(s->edge, grant);
 	if (wish->lease_us == 0)
 		wish->lease_us = UINT64_MAX;
@@ -220,6 +221,15 @@ put_subscribed(struct edge_command *command, const struct edge_wish *wish, bool 
 		    out->len > begin ? "," : "", wish->ttl_s);
 }
 
+static void
+set_lease(struct edge_session *s, const struct edge_wish *wish)
+{
+	const struct edge_channel *channel = &wish->channel;
+
+	s->leases = edge_lease_set(s->leases, channel->name, channel->is_pattern, wish->lease_us);
+	edge_lease_bound(s->leases, channel->name, channel->is_pattern, wish->is_bounded);
+}
+
 enum edge_outcome
 edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
     struct edge_opening *opening, struct buffer *out)
@@ -237,8 +247,7 @@ edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
 		put_subscribed(command, wish, name->keeps, fits && name->verdict == HUB_RESUMED,
 		    &publications, out);
 		if (wish->lease_us > 0) {
-			s->leases = edge_lease_set(s->leases, wish->channel.name,
-			    wish->channel.is_pattern, wish->lease_us);
+			set_lease(s, wish);
 			edge_session_schedule(s);
 		}
 		edge_presence_join(s, &wish->channel, command->rq->now_us);
@@ -315,8 +324,7 @@ edge_sub_refresh(struct edge_command *command)
 	outcome = check_token(command, &wish);
 	if (outcome != EDGE_DONE)
 		return outcome;
-	s->leases =
-	    edge_lease_set(s->leases, wish.channel.name, wish.channel.is_pattern, wish.lease_us);
+	set_lease(s, &wish);
 	edge_session_schedule(s);
 	if (wish.ttl_s > 0)
 		buffer_appendf(&command->result, "\"expires\":true,\"ttl\":%" PRIu64, wish.ttl_s);
@@ -374,7 +382,10 @@ edge_subscriptions_expire(struct edge_session *s, uint64_t now_us)
 bool
 edge_subscription_is_leased(const struct edge_session *s, struct slice name, bool is_pattern)
 {
-	return edge_lease_has(s->leases, name, is_pattern);
+	if (!edge_lease_has(s->leases, name, is_pattern))
+		return false;
+	return !edge_lease_is_bounded(s->leases, name, is_pattern) ||
+	       edge_user_may_subscribe(s, name, is_pattern);
 }
 
 static void
@@ -387,7 +398,7 @@ check_kind(struct edge_session *s, enum hub_kind kind)
 		struct slice name = topic_name(hub_first_subscription(subscriber, kind)->topic);
 		struct edge_channel channel = channel_named(s, name, kind == HUB_PATTERN, &shown);
 
-		if (edge_lease_has(s->leases, channel.name, channel.is_pattern) ||
+		if (edge_subscription_is_leased(s, channel.name, channel.is_pattern) ||
 		    edge_may(s, EDGE_SUBSCRIBE, channel.name, channel.is_pattern))
 			hub_rotate_subscriptions(subscriber, kind);
 		else

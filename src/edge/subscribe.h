@@ -17,6 +17,7 @@ struct edge_wish {
 	struct slice token, epoch; /* empty: none */
 	uint64_t offset;
 	bool recover;
+	bool is_bounded;   /* its own token names a user, whose rules bound it */
 	uint64_t lease_us; /* when its own token ends; 0: it has none; UINT64_MAX: it never ends */
 	uint64_t ttl_s;    /* after which its client needs another token; 0: never */
 };

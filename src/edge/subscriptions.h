@@ -19,7 +19,8 @@ void edge_subscriptions_check(struct edge_session *s);
 /* Ends the subscriptions whose own tokens have ended. */
 void edge_subscriptions_expire(struct edge_session *s, uint64_t now_us);
 
-/* True if a token of its own allows this subscription. */
+/* True if a token of its own allows this subscription, and still do the rules of the user that the
+ * token names. */
 bool edge_subscription_is_leased(const struct edge_session *s, struct slice name, bool is_pattern);
 
 #endif

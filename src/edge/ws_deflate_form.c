@@ -21,6 +21,10 @@
 #define KEPT_BYTES ((size_t)64 << 10)    /* room kept between messages */
 #define STORED_OVERHEAD 11               /* of a short head and tail and the end */
 
+/* A longer payload is not compressed: that would take the main loop several milliseconds, again for
+ * each publisher that waits with one. */
+#define COMPRESSED_MAX ((size_t)256 << 10)
+
 /* Compressing is measuring: the bytes are kept until they are written. */
 static struct {
 	struct ws_deflater *deflater;
@@ -89,7 +93,7 @@ ws_deflate_measure(const struct hub_message *message, struct wire_body *body)
 	struct payload_json json = payload_look(message);
 
 	*body = (struct wire_body){.len = json.len, .note = json.kind};
-	if (json.len < deflated.min_bytes)
+	if (json.len < deflated.min_bytes || json.len > COMPRESSED_MAX)
 		return true;
 	/* The bytes of a message without a serial may have changed since. */
 	if (message->serial == 0 || !is_kept(message))

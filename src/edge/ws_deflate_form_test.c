@@ -172,11 +172,15 @@ START_TEST(every_kind_of_payload_is_compressed)
 }
 END_TEST
 
-START_TEST(a_mebibyte_is_compressed)
+START_TEST(a_payload_of_more_than_256_kib_is_not_compressed)
 {
-	begin(json_of(WIRE_TRANSFORMED_MAX));
+	begin(json_of((size_t)256 << 10));
 	encode(0, EDGE_FORM_WS_DEFLATE);
-	ck_assert_uint_lt(lengths[0], 20000);
+	ck_assert(is_compressed(0));
+	assert_same(0);
+	begin(json_of(((size_t)256 << 10) + 1));
+	encode(0, EDGE_FORM_WS_DEFLATE);
+	ck_assert(!is_compressed(0));
 	assert_same(0);
 }
 END_TEST
@@ -270,7 +274,8 @@ main(void)
 	return testing_main("edge/ws_deflate_form", setup, teardown,
 	    (const TTest *[]){a_payload_is_compressed_from_the_least_length_on,
 		a_payload_that_compression_does_not_make_shorter_goes_as_it_is,
-		every_kind_of_payload_is_compressed, a_mebibyte_is_compressed,
+		every_kind_of_payload_is_compressed,
+		a_payload_of_more_than_256_kib_is_not_compressed,
 		channels_and_patterns_share_the_compressed_payload,
 		names_longer_than_a_stored_block_are_carried,
 		another_message_measured_in_between_changes_nothing,

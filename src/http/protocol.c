@@ -84,8 +84,9 @@ foreign(const char *ptr, size_t len)
 
 /*
  * When a connection is idle between requests, the client would take a response for that of its next
- * request. A connection too many is closed without a response, too: an EventSource connects again
- * after a lost connection, but never after status 503.
+ * request: so there is none when it was idle for too long, or did not authenticate in time. A
+ * connection too many is closed without a response, too: an EventSource connects again after a lost
+ * connection, but never after status 503.
  */
 const struct protocol http_protocol = {
     .name = "http",
@@ -103,6 +104,5 @@ const struct protocol http_protocol = {
     .notices =
 	{
 	    [PROTOCOL_REQUEST_TIMEOUT] = NOTICE("408 Request Timeout"),
-	    [PROTOCOL_LOGIN_TIMEOUT] = NOTICE("408 Request Timeout"),
 	},
 };

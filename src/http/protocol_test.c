@@ -308,13 +308,13 @@ START_TEST(other_protocols_are_recognized)
 }
 END_TEST
 
-START_TEST(only_timeouts_have_a_response)
+START_TEST(only_the_timeout_of_a_request_has_a_response)
 {
 	for (int i = 0; i < PROTOCOL_NOTICES; i++) {
 		struct slice notice = http_protocol.notices[i];
 		int status;
 
-		if (i != PROTOCOL_REQUEST_TIMEOUT && i != PROTOCOL_LOGIN_TIMEOUT) {
+		if (i != PROTOCOL_REQUEST_TIMEOUT) {
 			ck_assert_uint_eq(notice.len, 0);
 			continue;
 		}
@@ -333,5 +333,6 @@ main(void)
 	return testing_main("http/protocol", NULL, NULL,
 	    (const TTest *[]){invalid_request_lines_are_refused, invalid_fields_are_refused,
 		ambiguous_lengths_are_refused, invalid_chunks_are_refused,
-		other_protocols_are_recognized, only_timeouts_have_a_response, NULL});
+		other_protocols_are_recognized, only_the_timeout_of_a_request_has_a_response,
+		NULL});
 }

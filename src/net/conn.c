@@ -244,7 +244,7 @@ conn_end(struct conn *conn)
 	}
 	part_from_client(conn, end_reason(conn));
 	conn_become(conn, CONN_LINGERING);
-	conn->stuck_ms = conn_ms(conn->net->now_us) | 1;
+	conn->stuck_ms = conn_mark_ms(conn->net->now_us);
 	if (conn->has_link) {
 		io_link_linger(conn->there.link, conn->discarded);
 		return;

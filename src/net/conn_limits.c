@@ -196,7 +196,7 @@ conn_time_request(struct conn *conn)
 	if (!conn_has_partial_request(conn))
 		conn->partial_ms = 0;
 	else if (conn->partial_ms == 0)
-		conn->partial_ms = conn_ms(conn->net->now_us) | 1;
+		conn->partial_ms = conn_mark_ms(conn->net->now_us);
 }
 
 static void
@@ -205,7 +205,7 @@ check_request(struct conn *conn, uint64_t now_us)
 	uint64_t limit_ms = (uint64_t)conn->net->config->times[conn->service].request_s * 1000;
 
 	if (limit_ms == 0 || conn->partial_ms == 0 || !conn_is_open(conn) ||
-	    conn_ms(now_us) - conn->partial_ms < limit_ms)
+	    conn_ms_since(conn->partial_ms, now_us) < limit_ms)
 		return;
 	conn->net->figures.closed_slow_requests++;
 	close_with_notice(conn, PROTOCOL_REQUEST_TIMEOUT, "did not complete a request in time");
@@ -227,7 +227,7 @@ check_idle(struct conn *conn, uint64_t now_us)
 static bool
 is_stuck_for(const struct conn *conn, uint64_t now_us, uint64_t limit_us)
 {
-	return conn->stuck_ms != 0 && conn_ms(now_us) - conn->stuck_ms >= limit_us / 1000;
+	return conn->stuck_ms != 0 && conn_ms_since(conn->stuck_ms, now_us) >= limit_us / 1000;
 }
 
 void

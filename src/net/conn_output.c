@@ -56,7 +56,7 @@ await_writable(struct conn *conn)
 {
 	conn->output = OUTPUT_FULL;
 	if (conn->stuck_ms == 0)
-		conn->stuck_ms = conn_ms(conn->net->now_us) | 1;
+		conn->stuck_ms = conn_mark_ms(conn->net->now_us);
 	conn->queued_us = 0;
 }
 

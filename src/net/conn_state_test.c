@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "net/conn.h"
 
 /* The names of all states that may follow, in order. */
 static const char *
@@ -75,6 +76,23 @@ START_TEST(a_connection_that_finishes_is_not_open_and_only_held_ones_have_a_wait
 }
 END_TEST
 
+/* The limits are checked at the end of the turn in which a wait has begun. */
+START_TEST(a_wait_that_has_just_begun_is_not_long)
+{
+	for (uint64_t now_us = 0; now_us < 10000; now_us += 500) {
+		uint32_t mark_ms = conn_mark_ms(now_us);
+
+		ck_assert_uint_ne(mark_ms, 0);
+		ck_assert_uint_eq(conn_ms_since(mark_ms, now_us), 0);
+		ck_assert_uint_le(conn_ms_since(mark_ms, now_us + 1000), 2);
+		ck_assert_uint_ge(conn_ms_since(mark_ms, now_us + 1000000), 999);
+		ck_assert_uint_le(conn_ms_since(mark_ms, now_us + 1000000), 1001);
+	}
+	/* The milliseconds wrap after seven weeks. */
+	ck_assert_uint_eq(conn_ms_since(UINT32_MAX, (uint64_t)UINT32_MAX * 1000 + 2000), 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -83,5 +101,5 @@ main(void)
 		a_state_may_stay_as_it_is, no_dead_connection_comes_back,
 		any_living_connection_may_be_killed,
 		a_connection_that_finishes_is_not_open_and_only_held_ones_have_a_waiting_request,
-		NULL});
+		a_wait_that_has_just_begun_is_not_long, NULL});
 }

@@ -46,8 +46,8 @@ struct token_grant {
 	size_t channel_count;
 	const struct token_cap *caps; /* all that is granted, channels included */
 	size_t cap_count;
-	/* There is a claim about channels, even if it grants nothing. Without one, a token with a
-	 * user has that user's rights, and a token without a user has none. */
+	/* There is a claim about channels, even if it grants nothing. Without one, a token has the
+	 * rights of its user, or without a user those of edge-user: see edge/rights.h. */
 	bool has_caps;
 
 	bool has_expiry;    /* there is exp */
