@@ -30,6 +30,13 @@ def test_the_end_of_the_daemon_is_a_code_after_which_clients_come_back(start_edg
         assert joining.close_code() == SHUTDOWN
 
 
+def test_nothing_is_behind_the_close_frame(start_edge):
+    edge = start_edge()
+    with edge.join("a") as ws:
+        ws.send_text('{"id":7,"publish":{"channel":"a","data":1}}\n{"publish":{"channel":"a","data":2}}')  # no id
+        assert ws.close_code() == BAD_REQUEST  # and the end of the connection, see close_code()
+
+
 def test_a_connection_ends_with_its_token(start_edge):
     edge = start_edge("--token-leeway", 0)
     with edge.join(token=make_token(sub="u", exp=int(time.time()) + 2)) as ws:
@@ -138,6 +145,15 @@ def test_no_pong(start_edge):
         ws.send_frame(PONG)  # of the WebSocket protocol: not the answer
         assert ws.call("unsubscribe", channel="b") == {}
         assert ws.close_code() == NO_PONG
+
+
+def test_a_pong_behind_a_request_that_waits_is_in_time(start_edge):
+    edge = start_edge("--edge-ping-interval", 1, "--edge-pong-timeout", 1)
+    with edge.join("a") as ws:
+        assert edge.resp.call("CLIENT", "PAUSE", 4000, "WRITE") == b"OK"
+        assert ws.read_text() == "{}"
+        ws.send_text("{}")
+        assert ws.call("unsubscribe", channel="a") == {}  # when the pause is over
 
 
 def test_no_connect_in_time(start_edge):

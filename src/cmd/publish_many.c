@@ -4,6 +4,7 @@
 #include "cmd/handlers.h"
 #include "cmd/publish.h"
 #include "cmd/publish_check.h"
+#include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "server/access.h"
 #include "server/client.h"
@@ -69,6 +70,8 @@ publish_next(struct request *rq, size_t i)
 			units +=
 			    outcome.receivers / DELIVERIES_A_UNIT + post.payload.len / BYTES_A_UNIT;
 	}
+	/* Of a message that was refused when it was tried again something may be prepared. */
+	hub_end_publication(rq->server->hub, &rq->client->pending->publication);
 	rq->client->pending->progress++;
 	return request_units_are_over(rq, units) ? COMMAND_AGAIN : COMMAND_DONE;
 }

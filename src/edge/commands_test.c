@@ -328,6 +328,24 @@ START_TEST(a_refresh_ends_the_subscriptions_that_are_not_granted_any_more)
 }
 END_TEST
 
+START_TEST(an_unsubscription_by_a_refresh_comes_behind_the_reply_that_began_it)
+{
+	struct test_conn *conn =
+	    connect_with("{\"sub\":\"u\",\"caps\":[{\"channels\":[\"a\"],\"allow\":[\"sub\"]}]}");
+	const char *text, *reply, *push;
+
+	(void)test_call(test_admin, "acl setuser edge resetchannels");
+	text = call_with(conn,
+	    "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}\n{\"id\":3,\"refresh\":{\"token\":\"%s\"}"
+	    "}",
+	    "{\"sub\":\"u\",\"caps\":[]}");
+	reply = strstr(text, "{\"id\":2,\"subscribe\":{}}");
+	push = strstr(text, "{\"push\":{\"channel\":\"a\",\"unsubscribe\":");
+	ck_assert_msg(reply != NULL && push > reply, "%s", text);
+	ck_assert_uint_eq(subscriptions(), 0);
+}
+END_TEST
+
 START_TEST(publications_that_were_missed_are_part_of_the_reply)
 {
 	struct test_conn *conn = test_edge_socket("");
@@ -395,6 +413,7 @@ main(void)
 		several_commands_in_a_message_are_answered_in_order,
 		a_wrong_token_ends_the_connection_and_a_missing_one_is_an_error,
 		the_token_names_channels_to_begin_with,
+		an_unsubscription_by_a_refresh_comes_behind_the_reply_that_began_it,
 		escapes_in_subs_do_not_move_what_was_read_before,
 		a_channel_of_the_token_that_is_not_allowed_ends_the_connection,
 		a_subscription_ends_with_its_own_token,

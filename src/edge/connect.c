@@ -137,6 +137,6 @@ edge_refresh(struct edge_command *command)
 	buffer_appendf(&command->result,
 	    "%" PRIx64 "\",\"version\":\"fanfare " PACKAGE_VERSION "\"", s->client->id);
 	put_expiry(command);
-	edge_subscriptions_check(s);
+	edge_subscriptions_check(s, &command->after);
 	return EDGE_DONE;
 }

@@ -30,6 +30,7 @@ struct edge_opening {
 	struct subscriber *subscriber;
 	struct entry *entries;
 	size_t count, room;
+	struct edge_check check;   /* the caller's */
 	size_t judged;             /* entries whose verdict is known, from the first */
 	struct hub_gather *gather; /* of the pattern entries[judged]; or, when all are judged, of
 				      all patterns together */
@@ -118,6 +119,12 @@ edge_opening_name(const struct edge_opening *opening, size_t i)
 	return &opening->entries[i].name;
 }
 
+struct edge_check *
+edge_opening_check(struct edge_opening *opening)
+{
+	return &opening->check;
+}
+
 /* The result of a step, or HUB_GATHER_MORE if the slice is over. */
 static enum hub_gather_result
 gather(struct edge_opening *opening, struct request *rq)
@@ -188,18 +195,24 @@ is_gathered(const struct entry *entry)
 	       (entry->name.verdict == HUB_RESUMED || entry->name.verdict == HUB_NEW);
 }
 
-static void
+/* False: there are as many gathers as there should be. opening->gather NULL: nothing to gather. */
+static bool
 begin_joint_gather(struct edge_opening *opening)
 {
+	struct hub *hub = opening->subscriber->hub;
+
 	for (size_t i = 0; i < opening->count; i++) {
 		struct entry *entry = &opening->entries[i];
 
 		if (!is_gathered(entry))
 			continue;
+		if (opening->gather == NULL && !hub_gather_may_begin(hub))
+			return false;
 		if (opening->gather == NULL)
-			opening->gather = hub_gather_new(opening->subscriber->hub, CHANNELS_MAX);
+			opening->gather = hub_gather_new(hub, CHANNELS_MAX);
 		(void)hub_gather_add(opening->gather, entry->name.name, entry->start);
 	}
+	return true;
 }
 
 /* The pattern that ended the gather cannot be resumed any more. */
@@ -224,8 +237,8 @@ static bool
 gather_all(struct edge_opening *opening, struct request *rq)
 {
 	for (;;) {
-		if (opening->gather == NULL)
-			begin_joint_gather(opening);
+		if (opening->gather == NULL && !begin_joint_gather(opening))
+			return false;
 		if (opening->gather == NULL)
 			return true;
 		switch (gather(opening, rq)) {
@@ -315,10 +328,11 @@ subscribe_channel(struct edge_opening *opening, struct entry *entry, uint64_t no
 	return hub_subscribe_after(s, entry->name.name, after_seq, now_us);
 }
 
+/* The names of the opening; those that were not subscribed to are left alone. */
 static void
-unsubscribe(struct edge_opening *opening, size_t count)
+unsubscribe(struct edge_opening *opening)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < opening->count; i++) {
 		const struct edge_name *name = &opening->entries[i].name;
 
 		(void)!hub_unsubscribe(
@@ -326,23 +340,37 @@ unsubscribe(struct edge_opening *opening, size_t count)
 	}
 }
 
+static enum hub_result
+subscribe_kind(
+    struct edge_opening *opening, bool is_pattern, uint64_t now_us, const struct edge_name **failed)
+{
+	enum hub_result result = HUB_OK;
+
+	for (size_t i = 0; i < opening->count && result == HUB_OK; i++) {
+		struct entry *entry = &opening->entries[i];
+
+		if (entry->name.is_pattern != is_pattern)
+			continue;
+		result = is_pattern ? subscribe_pattern(opening, entry)
+				    : subscribe_channel(opening, entry, now_us);
+		*failed = &entry->name;
+	}
+	return result;
+}
+
+/* Patterns first: the gathered topics are valid only until a ring is freed, and a look at the ring
+ * of a channel frees one that has expired. */
 enum hub_result
 edge_opening_subscribe(
     struct edge_opening *opening, uint64_t now_us, const struct edge_name **failed)
 {
-	for (size_t i = 0; i < opening->count; i++) {
-		struct entry *entry = &opening->entries[i];
-		enum hub_result result = entry->name.is_pattern
-					     ? subscribe_pattern(opening, entry)
-					     : subscribe_channel(opening, entry, now_us);
+	enum hub_result result = subscribe_kind(opening, true, now_us, failed);
 
-		if (result != HUB_OK) {
-			unsubscribe(opening, i);
-			*failed = &entry->name;
-			return result;
-		}
-	}
-	return HUB_OK;
+	if (result == HUB_OK)
+		result = subscribe_kind(opening, false, now_us, failed);
+	if (result != HUB_OK)
+		unsubscribe(opening);
+	return result;
 }
 
 enum hub_result
@@ -354,7 +382,8 @@ edge_opening_subscribe_live(struct edge_opening *opening)
 		    opening->subscriber, name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
 
 		if (result != HUB_OK) {
-			unsubscribe(opening, i);
+			if (i > 0)
+				unsubscribe(opening);
 			return result;
 		}
 	}

@@ -40,6 +40,14 @@ void edge_opening_add_lost(struct edge_opening *opening, struct slice name, bool
 size_t edge_opening_count(const struct edge_opening *opening);
 const struct edge_name *edge_opening_name(const struct edge_opening *opening, size_t i);
 
+/* For the caller's check of rights, which may take several turns: how many names it has looked at
+ * under which rules. {0} at first. */
+struct edge_check {
+	size_t done;
+	uint32_t version;
+};
+struct edge_check *edge_opening_check(struct edge_opening *opening);
+
 /* True: edge_opening_subscribe() may be called in this turn. False: the slice is over, or other
  * gathers go first: call it again in a later turn. */
 bool edge_opening_step(struct edge_opening *opening, struct request *rq)

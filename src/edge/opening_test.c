@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/testing.h"
 #include "edge/session.h"
 #include "edge/testing_edge.h"
 #include "pubsub/hub.h"
+#include "server/client.h"
 #include "server/core.h"
+#include "server/request.h"
 
 /* How streams go on: each verdict, and what happens while the channels of patterns are gathered. */
 
@@ -202,6 +205,30 @@ START_TEST(messages_that_are_dropped_while_channels_are_gathered_are_told_as_los
 }
 END_TEST
 
+START_TEST(a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on)
+{
+	struct test_conn *conn = test_edge_open();
+	struct request rq = {
+	    .server = test_server, .client = conn->client, .now_us = clock_recent_us()};
+	struct edge_opening *opening = edge_opening_new(&conn->client->subscriber);
+	const struct edge_name *failed;
+	struct position_since since;
+	char *at = position();
+
+	publish("keep_a", 1);
+	ck_assert(position_parse_since(slice_of(at), &since));
+	edge_opening_add(opening, SLICE("keep_a"), false, &since);
+	edge_opening_add(opening, SLICE("keep_*"), true, &since);
+	ck_assert(edge_opening_step(opening, &rq));
+	ck_assert_int_eq(edge_opening_subscribe(opening, rq.now_us + 61000000, &failed), HUB_OK);
+	ck_assert_int_eq(edge_opening_name(opening, 0)->verdict, HUB_LOST);
+	ck_assert_uint_eq(subscriptions(), 2);
+	hub_start_replay(&conn->client->subscriber);
+	edge_opening_free(opening);
+	xfree(at);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -213,5 +240,6 @@ main(void)
 		a_client_that_leaves_while_channels_are_gathered_leaves_nothing,
 		rights_that_are_lost_while_channels_are_gathered_refuse_the_stream,
 		lame_duck_while_channels_are_gathered_asks_to_come_back,
-		messages_that_are_dropped_while_channels_are_gathered_are_told_as_lost, NULL});
+		messages_that_are_dropped_while_channels_are_gathered_are_told_as_lost,
+		a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on, NULL});
 }

@@ -13,6 +13,7 @@
 /* The message that was looked at last, and what was found. */
 static struct {
 	uint64_t serial;
+	size_t len;
 	struct payload_json found;
 } last;
 
@@ -62,9 +63,10 @@ payload_look(const struct hub_message *message)
 {
 	if (message->serial == 0)
 		return look(message->payload);
-	if (last.serial != message->serial) {
+	if (last.serial != message->serial || last.len != message->payload.len) {
 		last.found = look(message->payload);
 		last.serial = message->serial;
+		last.len = message->payload.len;
 	}
 	return last.found;
 }

@@ -11,6 +11,7 @@
 #include "edge/rights.h"
 #include "edge/session.h"
 #include "pubsub/channel_options.h"
+#include "pubsub/hub.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "pubsub/position.h"
@@ -107,8 +108,8 @@ edge_publish(struct edge_call *call)
 	}
 }
 
-enum edge_outcome
-edge_ws_publish(struct edge_command *command)
+static enum edge_outcome
+publish(struct edge_command *command)
 {
 	struct edge_session *s = command->session;
 	struct request *rq = command->rq;
@@ -140,4 +141,17 @@ edge_ws_publish(struct edge_command *command)
 		s->has_published = true;
 		return EDGE_DONE;
 	}
+}
+
+/* The next command of the frame may publish another message, which must not take over what was
+ * prepared for one that was refused when it was tried again. */
+enum edge_outcome
+edge_ws_publish(struct edge_command *command)
+{
+	enum edge_outcome outcome = publish(command);
+
+	if (outcome != EDGE_WAITS)
+		hub_end_publication(
+		    command->rq->server->hub, &command->rq->client->pending->publication);
+	return outcome;
 }

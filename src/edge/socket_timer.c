@@ -41,6 +41,9 @@ edge_socket_tick(struct edge_session *s, uint64_t now_us)
 	struct edge_figures *figures = &s->edge->figures;
 
 	edge_subscriptions_expire(s, now_us);
+	/* What it was to send may be behind a request that waits, in CLIENT PAUSE for example. */
+	if ((s->awaits_pong || s->state == EDGE_JOINING) && client_waits_for(s->client) != WAIT_NOT)
+		s->spoke_us = now_us;
 	if (s->expires_us != 0 && now_us >= s->expires_us) {
 		figures->expired_sessions++;
 		edge_socket_close(s, EDGE_CLOSE_EXPIRED);

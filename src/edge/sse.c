@@ -36,6 +36,7 @@ enum format { FORMAT_DEFAULT, FORMAT_RAW, FORMAT_JSON };
 
 struct parameters {
 	struct edge_opening *opening;
+	size_t names; /* also those that were there already */
 	struct position_since since;
 	enum { SINCE_NONE, SINCE_GIVEN, SINCE_FOREIGN } since_is;
 	enum format format;
@@ -93,7 +94,7 @@ add_name(struct edge_call *call, struct parameters *p, struct slice name, bool i
 		p->error = "a channel must have a name";
 	else if (name.len > call->rq->server->config->hub.name_bytes)
 		p->error = "channel name too long (max-channel-length)";
-	else if (edge_opening_count(p->opening) == max)
+	else if (p->names++ == max)
 		p->error = "too many channels (edge-max-channels)";
 	else if (p->since_is == SINCE_FOREIGN)
 		edge_opening_add_lost(p->opening, name, is_pattern);
@@ -169,22 +170,42 @@ read_parameters(struct edge_call *call, struct parameters *p)
 		p->error = "no channel and no pattern";
 }
 
-/* True if each name is allowed; else the request has its answer. */
-static bool
-check_rights(struct edge_call *call, const struct edge_opening *opening)
+static void
+refuse_name(struct edge_call *call, const struct edge_name *name)
 {
-	for (size_t i = 0; i < edge_opening_count(opening); i++) {
-		const struct edge_name *name = edge_opening_name(opening, i);
+	call->edge->figures.denied_rights++;
+	edge_answer_error(call, 403, "no permission for %s '%.*s'",
+	    name->is_pattern ? "pattern" : "channel",
+	    (int)(name->name.len < 128 ? name->name.len : 128), name->name.ptr);
+}
 
-		if (edge_may(call->session, EDGE_SUBSCRIBE, name->name, name->is_pattern))
-			continue;
-		call->edge->figures.denied_rights++;
-		edge_answer_error(call, 403, "no permission for %s '%.*s'",
-		    name->is_pattern ? "pattern" : "channel",
-		    (int)(name->name.len < 128 ? name->name.len : 128), name->name.ptr);
-		return false;
+enum check { CHECK_ALLOWED, CHECK_DENIED, CHECK_GOES_ON };
+
+/* Bytes of a name whose comparison with the rules counts as one unit of work. */
+#define CHECKED_A_UNIT 16
+
+/* Whether each name is allowed, in slices; again if rules have changed since. CHECK_DENIED: the
+ * request has its answer. */
+static enum check
+check_rights(struct edge_call *call, struct edge_opening *opening)
+{
+	struct edge_check *check = edge_opening_check(opening);
+
+	if (check->version != call->rq->server->limits_version)
+		*check = (struct edge_check){.version = call->rq->server->limits_version};
+	for (; check->done < edge_opening_count(opening); check->done++) {
+		const struct edge_name *name = edge_opening_name(opening, check->done);
+
+		if (!edge_may(call->session, EDGE_SUBSCRIBE, name->name, name->is_pattern)) {
+			refuse_name(call, name);
+			return CHECK_DENIED;
+		}
+		if (request_units_are_over(call->rq, 1 + name->name.len / CHECKED_A_UNIT)) {
+			check->done++;
+			return CHECK_GOES_ON;
+		}
 	}
-	return true;
+	return CHECK_ALLOWED;
 }
 
 static bool
@@ -319,8 +340,12 @@ open_stream(struct edge_call *call, const struct parameters *p)
 	    (uint8_t)(call->edge->first_form + (is_json(p) ? EDGE_FORM_SSE_JSON : EDGE_FORM_SSE)));
 	hub_set_dedup(&c->subscriber, edge_opening_count(s->opening) > 1);
 	result = edge_opening_subscribe(s->opening, call->rq->now_us, &failed);
-	if (result != HUB_OK)
+	if (result != HUB_OK) {
+		/* The connection may go on with another request: nothing of the replay is left. */
+		hub_start_replay(&c->subscriber);
+		hub_set_dedup(&c->subscriber, false);
 		return refuse_for_now(call, p->is_strict, refusal_of(result));
+	}
 	client_subscriptions_changed(c);
 	begin_stream(call, p->since_is != SINCE_NONE);
 	return COMMAND_DONE;
@@ -340,15 +365,8 @@ begin_opening(struct edge_call *call, struct parameters *p)
 		p->error = "too many channels for this user (limit:subscriptions)";
 	if (p->error != NULL)
 		edge_answer_error(call, 400, "%s", p->error);
-	if (p->error != NULL || !check_rights(call, p->opening)) {
+	if (p->error != NULL) {
 		edge_opening_free(p->opening);
-		return false;
-	}
-	if (call->is_head) {
-		edge_opening_free(p->opening);
-		call->keeps_alive = false;
-		put_head(call);
-		end_stream(call);
 		return false;
 	}
 	s->opening = p->opening;
@@ -382,6 +400,23 @@ refuse_login(struct edge_call *call, enum edge_login login, const char *why)
 	return refuse_for_now(call, false, why);
 }
 
+static enum command_result
+go_on(struct edge_call *call)
+{
+	call->rq->client->pending->progress = 1;
+	return COMMAND_AGAIN;
+}
+
+static enum command_result
+answer_head(struct edge_call *call)
+{
+	edge_opening_drop(&call->session->opening);
+	call->keeps_alive = false;
+	put_head(call);
+	end_stream(call);
+	return COMMAND_DONE;
+}
+
 enum command_result
 edge_sse(struct edge_call *call)
 {
@@ -401,17 +436,20 @@ edge_sse(struct edge_call *call)
 	}
 	if (call->rq->server->lame_duck->state != LAME_DUCK_NOT)
 		return refuse_for_now(call, p.is_strict, "the server is shutting down");
-	if (!edge_opening_step(s->opening, call->rq)) {
-		call->rq->client->pending->progress = 1;
-		return COMMAND_AGAIN;
-	}
-	/* Rules may have changed while it waited. */
-	if (!check_rights(call, s->opening)) {
-		edge_opening_free(s->opening);
-		s->opening = NULL;
+	switch (check_rights(call, s->opening)) {
+	case CHECK_DENIED:
+		edge_opening_drop(&s->opening);
 		(void)edge_session_move(s, EDGE_EVENT_REFUSE);
 		return COMMAND_DONE;
+	case CHECK_GOES_ON:
+		return go_on(call);
+	default:
+		break;
 	}
+	if (call->is_head)
+		return answer_head(call);
+	if (!edge_opening_step(s->opening, call->rq))
+		return go_on(call);
 	return open_stream(call, &p);
 }
 

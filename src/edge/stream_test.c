@@ -11,6 +11,7 @@
 #include "edge/session.h"
 #include "edge/testing_edge.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_replay.h"
 #include "server/client.h"
 #include "server/core.h"
 
@@ -129,6 +130,21 @@ START_TEST(without_room_for_subscriptions_a_browser_is_asked_to_come_back)
 }
 END_TEST
 
+START_TEST(a_refused_stream_leaves_no_replay_to_the_next_request)
+{
+	struct test_conn *conn = test_edge_open();
+
+	test_config.hub.subscriptions = 1;
+	server_reconfigured(test_server);
+	ck_assert_uint_eq(status_of(test_edge_get(conn,
+			      "/sse?channel=keep_a&channel=keep_b&last_event_id=0&strict=1", "")),
+	    503);
+	test_turns(3);
+	ck_assert_uint_eq(hub_replay_figures(test_server->hub).cursors, 0);
+	ck_assert(!conn->client->subscriber.dedup);
+}
+END_TEST
+
 START_TEST(too_many_subscribers_of_a_channel_undo_the_others)
 {
 	struct test_conn *first = test_edge_stream("channel=b"), *conn = test_edge_open();
@@ -183,7 +199,9 @@ START_TEST(a_user_that_loses_the_channel_loses_the_stream)
 
 	(void)test_call(test_admin, "acl setuser edge resetchannels &b");
 	test_turns(10);
-	ck_assert_uint_eq(test_edge_session(conn)->state, EDGE_ENDED);
+	/* A stream has no last word: it is closed at once. */
+	ck_assert_ptr_nonnull(conn->killed);
+	test_close(conn);
 	ck_assert_uint_eq(test_edge_figures()->streams_now, 0);
 }
 END_TEST
@@ -210,6 +228,7 @@ main(void)
 		a_refused_request_leaves_the_connection_for_the_next,
 		a_channel_without_rights_is_refused_by_name,
 		without_room_for_subscriptions_a_browser_is_asked_to_come_back,
+		a_refused_stream_leaves_no_replay_to_the_next_request,
 		too_many_subscribers_of_a_channel_undo_the_others, lame_duck_asks_to_come_back,
 		a_heartbeat_comes_after_silence_and_an_end_at_the_end_of_the_token,
 		a_user_that_loses_the_channel_loses_the_stream,

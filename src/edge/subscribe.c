@@ -17,6 +17,7 @@
 #include "edge/socket.h"
 #include "edge/subscribe.h"
 #include "edge/subscriptions.h"
+#include "http/ws_frame.h"
 #include "pubsub/channel_tree.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_replay.h"
@@ -235,13 +236,16 @@ edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
     struct edge_opening *opening, struct buffer *out)
 {
 	struct edge_session *s = command->session;
-	struct publications publications = {.before = out->len};
+	struct publications publications = {.before = out->len + command->counted};
 	const struct edge_name *name = edge_opening_name(opening, 0);
 	bool fits = edge_opening_read(opening, command->rq->now_us, put_publication, &publications);
 	enum hub_result result = edge_opening_subscribe_live(opening);
 
-	if (!fits)
+	if (!fits) {
+		/* What was written in vain counts, too: it took as long. */
+		command->counted += publications.text.len;
 		publications.count = 0;
+	}
 	if (result == HUB_OK) {
 		client_subscriptions_changed(s->client);
 		put_subscribed(command, wish, name->keeps, fits && name->verdict == HUB_RESUMED,
@@ -331,10 +335,10 @@ edge_sub_refresh(struct edge_command *command)
 	return EDGE_DONE;
 }
 
-/* Ends a subscription and tells so. */
+/* Ends a subscription and tells so: in *out, or, if that is NULL, at once. */
 static void
-push_unsubscribe(
-    struct edge_session *s, const struct edge_channel *channel, int code, const char *reason)
+push_unsubscribe(struct edge_session *s, const struct edge_channel *channel, int code,
+    const char *reason, struct buffer *out)
 {
 	struct buffer text = {0};
 
@@ -342,7 +346,10 @@ push_unsubscribe(
 	edge_put_name(&text, channel->shown);
 	buffer_appendf(&text, ",\"unsubscribe\":{\"code\":%d,\"reason\":\"%s\"}}}", code, reason);
 	unsubscribe(s, channel); /* channel->shown may end with it */
-	edge_socket_send(s, buffer_slice(&text));
+	if (out != NULL)
+		ws_put_frame(out, WS_TEXT, buffer_slice(&text));
+	else
+		edge_socket_send(s, buffer_slice(&text));
 	buffer_release(&text);
 }
 
@@ -374,7 +381,7 @@ edge_subscriptions_expire(struct edge_session *s, uint64_t now_us)
 		struct edge_channel channel = channel_named(s, name, is_pattern, &shown);
 
 		s->edge->figures.expired_sessions++;
-		push_unsubscribe(s, &channel, UNSUBSCRIBE_EXPIRED, "subscription expired");
+		push_unsubscribe(s, &channel, UNSUBSCRIBE_EXPIRED, "subscription expired", NULL);
 	}
 	buffer_release(&shown);
 }
@@ -389,7 +396,7 @@ edge_subscription_is_leased(const struct edge_session *s, struct slice name, boo
 }
 
 static void
-check_kind(struct edge_session *s, enum hub_kind kind)
+check_kind(struct edge_session *s, enum hub_kind kind, struct buffer *out)
 {
 	struct subscriber *subscriber = &s->client->subscriber;
 	struct buffer shown = {0};
@@ -402,14 +409,14 @@ check_kind(struct edge_session *s, enum hub_kind kind)
 		    edge_may(s, EDGE_SUBSCRIBE, channel.name, channel.is_pattern))
 			hub_rotate_subscriptions(subscriber, kind);
 		else
-			push_unsubscribe(s, &channel, UNSUBSCRIBE_DENIED, "permission denied");
+			push_unsubscribe(s, &channel, UNSUBSCRIBE_DENIED, "permission denied", out);
 	}
 	buffer_release(&shown);
 }
 
 void
-edge_subscriptions_check(struct edge_session *s)
+edge_subscriptions_check(struct edge_session *s, struct buffer *out)
 {
-	check_kind(s, HUB_CHANNEL);
-	check_kind(s, HUB_PATTERN);
+	check_kind(s, HUB_CHANNEL, out);
+	check_kind(s, HUB_PATTERN, out);
 }

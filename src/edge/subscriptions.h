@@ -8,13 +8,16 @@
 #include "edge/command.h"
 
 /* The subscriptions of WebSockets. For this layer only. */
+struct buffer;
 struct edge_session;
 
 /* Subscribes to the channels of the token; appends ,"subs":{...} to the result. */
 enum edge_outcome edge_subscribe_granted(struct edge_command *command);
 
-/* The session's rights changed: ends the subscriptions that it may not have any more. */
-void edge_subscriptions_check(struct edge_session *s);
+/* The session's rights changed: ends the subscriptions that it may not have any more, and appends
+ * the frames that tell so, for behind the replies of the step: one of them may have begun a
+ * subscription. */
+void edge_subscriptions_check(struct edge_session *s, struct buffer *out);
 
 /* Ends the subscriptions whose own tokens have ended. */
 void edge_subscriptions_expire(struct edge_session *s, uint64_t now_us);

@@ -64,14 +64,14 @@ is_shared(const struct net *net, const struct net_peer *peer)
 	return false;
 }
 
-/* Of the limits by address; key is what they count. */
+/* counted: what the limits by address count; empty: they do not apply. */
 static void
-admit(struct net *net, int fd, const struct net_peer *peer)
+admit(struct net *net, int fd, const struct net_peer *peer, const struct address_key *counted)
 {
 	switch (address_limits_admit(
-	    net->addresses, &net->config->addresses, &peer->key, clock_mono_us())) {
+	    net->addresses, &net->config->addresses, counted, clock_mono_us())) {
 	case ADDRESS_ADMITTED:
-		conn_open(net, fd, peer);
+		conn_open(net, fd, peer, counted);
 		break;
 	case ADDRESS_TOO_MANY:
 		refuse(net, fd, peer, PROTOCOL_ADDRESS_COUNT);
@@ -86,15 +86,14 @@ void
 admission_admit(struct net *net, int fd, const struct net_peer *peer)
 {
 	const struct net_config *config = net->config;
-	struct net_peer uncounted = *peer;
+	const struct address_key nobody = {.len = 0};
 
 	if (config->unauthenticated_max > 0 &&
 	    net->figures.unauthenticated >= config->unauthenticated_max) {
 		refuse(net, fd, peer, PROTOCOL_UNAUTHENTICATED_COUNT);
 		return;
 	}
-	uncounted.key.len = 0;
-	admit(net, fd, is_shared(net, peer) ? &uncounted : peer);
+	admit(net, fd, peer, is_shared(net, peer) ? &nobody : &peer->key);
 }
 
 static bool

@@ -86,7 +86,7 @@ conn_refuse(struct conn *conn, const char *reason)
 }
 
 void
-conn_open(struct net *net, int fd, const struct net_peer *peer)
+conn_open(struct net *net, int fd, const struct net_peer *peer, const struct address_key *counted)
 {
 	struct tls_stream *tls = NULL;
 	struct conn *conn;
@@ -96,7 +96,7 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 		if (tls == NULL) {
 			log_error("TLS: %s: no memory for the connection", peer->address);
 			close(fd);
-			address_limits_leave(net->addresses, &peer->key, net->now_us);
+			address_limits_leave(net->addresses, counted, net->now_us);
 			return;
 		}
 		if (net->services[peer->service].without_client_certificates)
@@ -106,7 +106,7 @@ conn_open(struct net *net, int fd, const struct net_peer *peer)
 	conn->net = net;
 	conn->is_unix = peer->is_unix;
 	conn->service = conn->parser_service = (uint8_t)peer->service;
-	conn->key = peer->key;
+	conn->key = *counted;
 	conn->state = tls != NULL ? CONN_SECURING : CONN_READING;
 	conn_begin_limits(conn, peer);
 	if (net->loop_count > 0)

@@ -163,8 +163,9 @@ _Static_assert(sizeof(struct conn) <= 320, "struct conn has outgrown its size cl
 
 /* conn.c */
 
-/* Takes fd, and the count that address_limits_admit() gave peer->key. */
-void conn_open(struct net *net, int fd, const struct net_peer *peer);
+/* Takes fd, and the count that address_limits_admit() gave counted. */
+void conn_open(
+    struct net *net, int fd, const struct net_peer *peer, const struct address_key *counted);
 void conn_reap(struct conn *conn); /* dead: tells the service; freed if its link has stopped */
 void conn_become(struct conn *conn, enum conn_state state); /* a state that may follow */
 struct io_link *conn_link(const struct conn *conn);         /* NULL: this loop has the socket */
