@@ -18,7 +18,8 @@ acl_user_new(struct slice name, bool all_channels)
 	struct acl_user *user = xcalloc(1, sizeof(*user));
 
 	user->name = xmalloc(name.len + 1);
-	memcpy(user->name, name.ptr, name.len);
+	if (name.len > 0)
+		memcpy(user->name, name.ptr, name.len);
 	user->name[name.len] = '\0';
 	user->name_len = name.len;
 	user->refs = 1;
