@@ -238,8 +238,7 @@ void conn_flush_move(struct conn *conn, enum conn_flush queue); /* from its pres
 void conn_process(struct conn *conn);    /* handles a share of its requests */
 void conn_drop_input(struct conn *conn); /* answers no more requests */
 void conn_release_parser(struct conn *conn);
-/* True if it reads, and waits for the rest of a request. */
-bool conn_has_partial_request(const struct conn *conn);
+bool conn_has_partial_request(const struct conn *conn); /* it waits for the rest of one */
 size_t conn_input_bytes(const struct conn *conn);
 size_t conn_input_room_bytes(const struct conn *conn);
 void conn_was_read(struct conn *conn, const struct io_report *report); /* by its link */

@@ -264,8 +264,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 	struct client *c = rq->client;
 
 	note_changes(rq);
-	/* The last reply of a door may end its protocol: no message of this request is behind it.
-	 */
+	/* The last reply of a door may end its protocol: no message is behind it. */
 	if (client_door(c) != NULL && !client_is_open(c))
 		outbox_unmark(&c->subscriber.outbox);
 	push_reply(rq);
