@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/rate_limit.h"
 #include "net/conn_state.h"
+#include "net/conn_time.h"
 #include "net/end_watch.h"
 #include "net/io_loop.h"
 #include "net/net.h"
@@ -181,25 +182,6 @@ static inline const struct net_service *
 conn_service(const struct conn *conn)
 {
 	return &conn->net->services[conn->service];
-}
-
-static inline uint32_t
-conn_ms(uint64_t now_us)
-{
-	return (uint32_t)(now_us / 1000);
-}
-
-/* For stuck_ms and partial_ms, where 0 is no time: it may be a millisecond ahead. */
-static inline uint32_t
-conn_mark_ms(uint64_t now_us)
-{
-	return conn_ms(now_us) | 1;
-}
-
-static inline uint32_t
-conn_ms_since(uint32_t mark_ms, uint64_t now_us)
-{
-	return conn_mark_ms(now_us) - mark_ms;
 }
 
 static inline bool

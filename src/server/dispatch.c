@@ -42,8 +42,7 @@
 /* An error text repeats at most this many bytes of a request, as in Redis. */
 #define SHOWN_MAX 128
 
-/* Memory kept for the next reply. */
-#define REPLY_KEEP_BYTES 65536
+#define REPLY_KEEP_BYTES 65536 /* memory kept for the next reply */
 
 /* What the row of a door's request may have: the other flags are for RESP and for keys. */
 #define DOOR_FLAGS                                                                                 \
@@ -63,8 +62,7 @@ unknown_command(struct request *rq)
 	char args[SHOWN_MAX * 2];
 	size_t len = 0, i;
 
-	/* Redis shows at most 128 bytes of arguments, each quoted; the last one is cut to what is
-	 * left. */
+	/* At most 128 bytes of arguments, each quoted; the last one is cut to what is left. */
 	args[0] = '\0';
 	for (i = 1; i < rq->argc && len < SHOWN_MAX; i++) {
 		int n = shown_len(rq->argv[i], SHOWN_MAX - len);
@@ -264,8 +262,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 	struct client *c = rq->client;
 
 	note_changes(rq);
-	/* The last reply of a door may end its protocol: no message is behind it. */
-	if (client_door(c) != NULL && !client_is_open(c))
+	if (client_door(c) != NULL && !client_is_open(c)) /* no message is behind its last reply */
 		outbox_unmark(&c->subscriber.outbox);
 	push_reply(rq);
 	outbox_unmark(&c->subscriber.outbox);
