@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/request_args.h"
 #include "http/chunks.h"
 #include "http/head.h"
 #include "http/request.h"
@@ -36,11 +37,7 @@ struct http_parser {
 	const struct protocol_limits *limits;
 	const char *error; /* a literal; set in STATE_ERROR */
 
-	struct slice *args;
-	size_t args_count;
-	size_t args_cap;
-	size_t args_kept; /* the arguments below this index do not need the bytes of the feed */
-	struct arena arena;
+	struct request_args args;
 
 	size_t lines_len; /* bytes of the head or of the trailers so far */
 	size_t held;      /* bytes of the request so far, with its slices */
@@ -64,24 +61,11 @@ http_parser_new(const struct protocol_limits *limits)
 	return p;
 }
 
-static void
-release_args(struct http_parser *p)
-{
-	xgrow_free(p->args, p->args_cap * sizeof(*p->args));
-	p->args = NULL;
-	p->args_cap = 0;
-}
-
 /* Drops the request, complete or empty. */
 static void
 end_request(struct http_parser *p)
 {
-	if (p->arena.top != NULL)
-		arena_release(&p->arena);
-	if (p->args_cap > ARGS_KEPT)
-		release_args(p);
-	p->args_count = 0;
-	p->args_kept = 0;
+	request_args_clear(&p->args, ARGS_KEPT);
 	p->lines_len = 0;
 	p->held = 0;
 	p->framing = (struct http_framing){.has_host = false};
@@ -97,7 +81,7 @@ http_parser_free(struct http_parser *p)
 	if (p == NULL)
 		return;
 	end_request(p);
-	release_args(p);
+	request_args_release(&p->args);
 	xfree(p);
 }
 
@@ -106,7 +90,7 @@ static int
 fail(struct http_parser *p, const char *error)
 {
 	end_request(p);
-	release_args(p);
+	request_args_release(&p->args);
 	p->error = error;
 	p->state = STATE_ERROR;
 	return PROTOCOL_ERROR;
@@ -119,27 +103,13 @@ complete(struct http_parser *p)
 	return PROTOCOL_REQUEST;
 }
 
-static void
-push_arg(struct http_parser *p, struct slice arg)
-{
-	if (p->args_count == p->args_cap) {
-		size_t cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
-
-		p->args = xgrow(p->args, p->args_cap * sizeof(*p->args), cap * sizeof(*p->args));
-		p->args_cap = cap;
-	}
-	p->args[p->args_count++] = arg;
-}
-
-/* Copies the arguments that are slices of this feed's bytes into the arena. It must have no open
- * piece; while it has one, nothing is left to copy. */
+/* Copies what needs the bytes of the feed. */
 static void
 keep_args(struct http_parser *p)
 {
-	for (; p->args_kept < p->args_count; p->args_kept++)
-		p->args[p->args_kept] = arena_copy(&p->arena, p->args[p->args_kept]);
+	request_args_keep(&p->args);
 	if (p->body_is_fed)
-		p->args[HTTP_BODY] = arena_copy(&p->arena, p->args[HTTP_BODY]);
+		p->args.items[HTTP_BODY] = arena_copy(&p->args.arena, p->args.items[HTTP_BODY]);
 	p->body_is_fed = false;
 }
 
@@ -167,17 +137,17 @@ read_line(struct http_parser *p, struct slice *in, struct slice *line)
 		return LINE_TOO_LONG;
 	p->lines_len += len;
 	*line = (struct slice){in->ptr, len};
-	p->line_is_kept = newline == NULL || p->arena.open_len > 0;
+	p->line_is_kept = newline == NULL || p->args.arena.open_len > 0;
 	if (p->line_is_kept) {
 		keep_args(p);
-		arena_append(&p->arena, in->ptr, len, most_len);
+		arena_append(&p->args.arena, in->ptr, len, most_len);
 	}
 	in->ptr += len;
 	in->len -= len;
 	if (newline == NULL)
 		return LINE_MORE;
 	if (p->line_is_kept)
-		*line = arena_close(&p->arena);
+		*line = arena_close(&p->args.arena);
 	return LINE_WHOLE;
 }
 
@@ -186,9 +156,9 @@ static void
 push_args_of_line(struct http_parser *p, const struct slice *args, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		push_arg(p, args[i]);
+		request_args_push(&p->args, args[i], ARGS_FIRST);
 	if (p->line_is_kept)
-		p->args_kept = p->args_count;
+		p->args.kept = p->args.count;
 }
 
 static int
@@ -262,7 +232,7 @@ add_field(struct http_parser *p, struct slice line)
 		error = http_frame_field(&p->framing, name, value);
 	if (error != NULL)
 		return fail(p, error);
-	if (p->limits->arg_count < 2 || p->args_count > p->limits->arg_count - 2)
+	if (p->limits->arg_count < 2 || p->args.count > p->limits->arg_count - 2)
 		return fail(p, "431 too many header fields");
 	if (!hold(p, line.len + 2 * sizeof(struct slice)))
 		return fail(p, "431 request head too large");
@@ -294,22 +264,22 @@ static int
 read_body(struct http_parser *p, struct slice *in)
 {
 	size_t len = (size_t)p->framing.length;
-	size_t missing = len - p->arena.open_len;
+	size_t missing = len - p->args.arena.open_len;
 	size_t there = in->len < missing ? in->len : missing;
 	struct slice part = {in->ptr, there};
 
 	in->ptr += there;
 	in->len -= there;
 	if (there == len) {
-		p->args[HTTP_BODY] = part;
+		p->args.items[HTTP_BODY] = part;
 		p->body_is_fed = true;
 		return complete(p);
 	}
 	keep_args(p);
-	arena_append(&p->arena, part.ptr, part.len, len);
+	arena_append(&p->args.arena, part.ptr, part.len, len);
 	if (there < missing)
 		return PROTOCOL_MORE;
-	p->args[HTTP_BODY] = arena_close(&p->arena);
+	p->args.items[HTTP_BODY] = arena_close(&p->args.arena);
 	return complete(p);
 }
 
@@ -336,13 +306,13 @@ read_chunks(struct http_parser *p, struct slice *in)
 	case HTTP_CHUNKS_DATA:
 		keep_args(p);
 		/* The limit may have been lowered since this chunk began. */
-		arena_append(&p->arena, data.ptr, data.len,
+		arena_append(&p->args.arena, data.ptr, data.len,
 		    limits.body_bytes > p->chunks.total ? limits.body_bytes : p->chunks.total);
 		return CONTINUE;
 	case HTTP_CHUNKS_END:
 		break;
 	}
-	p->args[HTTP_BODY] = arena_close(&p->arena);
+	p->args.items[HTTP_BODY] = arena_close(&p->args.arena);
 	p->lines_len = 0;
 	p->state = STATE_TRAILERS;
 	return CONTINUE;
@@ -402,7 +372,7 @@ request_of(const struct http_parser *p)
 		    .args = waits, .count = HTTP_FIELDS, .ends_batch = true};
 	assert(p->given == GIVEN_REQUEST);
 	return (struct protocol_request){
-	    .args = p->args, .count = p->args_count, .ends_batch = true};
+	    .args = p->args.items, .count = p->args.count, .ends_batch = true};
 }
 
 enum protocol_status
@@ -438,7 +408,7 @@ void
 http_parser_give_arena(struct http_parser *p, struct arena *arena)
 {
 	if (p->given == GIVEN_REQUEST)
-		arena_join(arena, &p->arena);
+		request_args_give_arena(&p->args, arena);
 }
 
 bool
@@ -446,7 +416,7 @@ http_parser_settle(struct http_parser *p)
 {
 	if (p->given == GIVEN_REQUEST)
 		end_request(p);
-	return p->state == STATE_START && p->arena.open_len == 0;
+	return p->state == STATE_START && p->args.arena.open_len == 0;
 }
 
 const char *
@@ -459,11 +429,11 @@ http_parser_error(const struct http_parser *p)
 size_t
 http_parser_held_bytes(const struct http_parser *p)
 {
-	return p->given == GIVEN_REQUEST ? 0 : p->arena.held + p->args_count * sizeof(*p->args);
+	return p->given == GIVEN_REQUEST ? 0 : request_args_held_bytes(&p->args);
 }
 
 size_t
 http_parser_room_bytes(const struct http_parser *p)
 {
-	return p->arena.room + p->args_cap * sizeof(*p->args);
+	return request_args_room_bytes(&p->args);
 }

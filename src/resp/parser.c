@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/request_args.h"
 #include "resp/inline.h"
 
 enum {
@@ -35,13 +36,8 @@ struct resp_parser {
 	const struct protocol_limits *limits;
 	char *error; /* owned; set in STATE_ERROR */
 
-	struct slice *args;
-	unsigned int args_count;
-	unsigned int args_cap;
+	struct request_args args;
 	unsigned int args_wanted;
-	unsigned int args_kept; /* of the incomplete request: the arguments below this index are in
-				   the arena */
-	struct arena arena;
 
 	size_t held; /* bytes of the request so far: values that arrived, and their slices */
 	size_t value_len;
@@ -72,24 +68,11 @@ resp_parser_new(const struct protocol_limits *limits)
 	return p;
 }
 
-static void
-release_args(struct resp_parser *p)
-{
-	xgrow_free(p->args, p->args_cap * sizeof(*p->args));
-	p->args = NULL;
-	p->args_cap = 0;
-}
-
 /* Drops the request, complete or empty. */
 static void
 end_request(struct resp_parser *p)
 {
-	if (p->arena.top != NULL)
-		arena_release(&p->arena);
-	if (p->args_cap > ARGS_KEPT)
-		release_args(p);
-	p->args_count = 0;
-	p->args_kept = 0;
+	request_args_clear(&p->args, ARGS_KEPT);
 	p->held = 0;
 	p->is_complete = false;
 }
@@ -100,7 +83,7 @@ resp_parser_free(struct resp_parser *p)
 	if (p == NULL)
 		return;
 	end_request(p);
-	release_args(p);
+	request_args_release(&p->args);
 	xfree(p->error);
 	xfree(p);
 }
@@ -118,7 +101,7 @@ static int
 fail(struct resp_parser *p, const char *text)
 {
 	end_request(p);
-	release_args(p);
+	request_args_release(&p->args);
 	p->error = xstrdup(text);
 	p->state = STATE_ERROR;
 	return PROTOCOL_ERROR;
@@ -146,32 +129,6 @@ static int
 fail_too_large(struct resp_parser *p)
 {
 	return fail(p, "Protocol error: request larger than client-query-buffer-limit");
-}
-
-static void
-grow_args(struct resp_parser *p)
-{
-	unsigned int cap = p->args_cap > 0 ? p->args_cap * 2 : ARGS_FIRST;
-
-	p->args = xgrow(p->args, p->args_cap * sizeof(*p->args), cap * sizeof(*p->args));
-	p->args_cap = cap;
-}
-
-static inline void
-push_arg(struct resp_parser *p, struct slice arg)
-{
-	if (p->args_count == p->args_cap)
-		grow_args(p);
-	p->args[p->args_count++] = arg;
-}
-
-/* Copies the arguments that are slices of this feed's bytes into the arena, because the caller may
- * reuse the bytes. */
-static void
-keep_args(struct resp_parser *p)
-{
-	for (; p->args_kept < p->args_count; p->args_kept++)
-		p->args[p->args_kept] = arena_copy(&p->arena, p->args[p->args_kept]);
 }
 
 /*
@@ -313,7 +270,7 @@ take_whole_arg(struct resp_parser *p, struct cursor *c)
 	    len > p->limits->arg_bytes || (p->is_unauthenticated && len > UNAUTHENTICATED_BYTES) ||
 	    !hold(p, sizeof(struct slice) + len))
 		return false;
-	push_arg(p, (struct slice){ahead.at, len});
+	request_args_push(&p->args, (struct slice){ahead.at, len}, ARGS_FIRST);
 	c->at = ahead.at + len + 2;
 	return true;
 }
@@ -326,7 +283,7 @@ read_len(struct resp_parser *p, struct cursor *c)
 
 	if (p->line_len == 0 && !p->line_has_cr) {
 		while (take_whole_arg(p, c))
-			if (p->args_count == p->args_wanted)
+			if (p->args.count == p->args_wanted)
 				return complete(p);
 	}
 	switch (read_line(p, c, &line)) {
@@ -348,22 +305,22 @@ static int
 read_value(struct resp_parser *p, struct cursor *c)
 {
 	size_t there = (size_t)(c->end - c->at);
-	size_t missing = p->value_len - p->arena.open_len;
+	size_t missing = p->value_len - p->args.arena.open_len;
 	size_t len = there < missing ? there : missing;
 
 	if (!hold(p, len))
 		return fail_too_large(p);
 	if (len == p->value_len) {
-		push_arg(p, (struct slice){c->at, len});
+		request_args_push(&p->args, (struct slice){c->at, len}, ARGS_FIRST);
 	} else {
-		keep_args(p);
-		arena_append(&p->arena, c->at, len, p->value_len);
+		request_args_keep(&p->args);
+		arena_append(&p->args.arena, c->at, len, p->value_len);
 		if (len < missing) {
 			c->at += len;
 			return PROTOCOL_MORE;
 		}
-		push_arg(p, arena_close(&p->arena));
-		p->args_kept = p->args_count;
+		request_args_push(&p->args, arena_close(&p->args.arena), ARGS_FIRST);
+		p->args.kept = p->args.count;
 	}
 	c->at += len;
 	p->crlf_left = 2;
@@ -382,7 +339,7 @@ read_crlf(struct resp_parser *p, struct cursor *c)
 		return PROTOCOL_MORE;
 	}
 	c->at += p->crlf_left;
-	if (p->args_count == p->args_wanted)
+	if (p->args.count == p->args_wanted)
 		return complete(p);
 	p->state = STATE_LEN;
 	return CONTINUE;
@@ -398,19 +355,19 @@ split_line(struct resp_parser *p, struct slice line)
 
 	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
 		rest.len--;
-	out = arena_room(&p->arena, rest.len);
+	out = arena_room(&p->args.arena, rest.len);
 	for (;;) {
 		switch (resp_inline_next(&rest, out, &len)) {
 		case RESP_INLINE_UNBALANCED:
 			return fail(p, "Protocol error: unbalanced quotes in request");
 		case RESP_INLINE_END:
-			if (p->args_count > 0)
+			if (p->args.count > 0)
 				return complete(p);
 			end_request(p);
 			p->state = STATE_START;
 			return CONTINUE;
 		case RESP_INLINE_ARG:
-			push_arg(p, (struct slice){out, len});
+			request_args_push(&p->args, (struct slice){out, len}, ARGS_FIRST);
 			out += len;
 			break;
 		}
@@ -426,16 +383,16 @@ read_inline(struct resp_parser *p, struct cursor *c)
 	size_t most_len = p->limits->line_bytes;
 	struct slice line = {c->at, len};
 
-	if (p->arena.open_len > most_len || len > most_len - p->arena.open_len)
+	if (p->args.arena.open_len > most_len || len > most_len - p->args.arena.open_len)
 		return fail(p, "Protocol error: too big inline request");
-	if (newline == NULL || p->arena.open_len > 0)
-		arena_append(&p->arena, c->at, len, most_len);
+	if (newline == NULL || p->args.arena.open_len > 0)
+		arena_append(&p->args.arena, c->at, len, most_len);
 	c->at += len;
 	if (newline == NULL)
 		return PROTOCOL_MORE;
 	c->at++;
-	if (p->arena.open_len > 0)
-		line = arena_close(&p->arena);
+	if (p->args.arena.open_len > 0)
+		line = arena_close(&p->args.arena);
 	return split_line(p, line);
 }
 
@@ -478,9 +435,9 @@ resp_parser_feed(struct resp_parser *p, const char *ptr, size_t len, bool unauth
 		status = step(p, &c);
 	while (status == CONTINUE);
 	if (status == PROTOCOL_MORE)
-		keep_args(p);
+		request_args_keep(&p->args);
 	else if (status == PROTOCOL_REQUEST)
-		*request = (struct protocol_request){.args = p->args, .count = p->args_count};
+		*request = (struct protocol_request){.args = p->args.items, .count = p->args.count};
 	*taken = (size_t)(c.at - ptr);
 	return (enum protocol_status)status;
 }
@@ -489,23 +446,22 @@ const struct slice *
 resp_parser_args(const struct resp_parser *p, size_t *count)
 {
 	assert(p->is_complete);
-	*count = p->args_count;
-	return p->args;
+	*count = p->args.count;
+	return p->args.items;
 }
 
 void
 resp_parser_copy_args(struct resp_parser *p)
 {
 	assert(p->is_complete);
-	keep_args(p);
+	request_args_keep(&p->args);
 }
 
 void
 resp_parser_give_arena(struct resp_parser *p, struct arena *arena)
 {
 	assert(p->is_complete);
-	if (p->arena.top != NULL)
-		arena_join(arena, &p->arena);
+	request_args_give_arena(&p->args, arena);
 }
 
 const char *
@@ -518,13 +474,13 @@ resp_parser_error(const struct resp_parser *p)
 size_t
 resp_parser_held_bytes(const struct resp_parser *p)
 {
-	return p->is_complete ? 0 : p->arena.held + p->args_count * sizeof(*p->args);
+	return p->is_complete ? 0 : request_args_held_bytes(&p->args);
 }
 
 size_t
 resp_parser_room_bytes(const struct resp_parser *p)
 {
-	return p->arena.room + p->args_cap * sizeof(*p->args);
+	return request_args_room_bytes(&p->args);
 }
 
 bool
