@@ -85,7 +85,6 @@ setup(void)
 {
 	static const struct outbox_limits limits = {.messages = 100, .policy = OUTBOX_DISCONNECT};
 	static const struct door_ops ops = {
-	    .name = "test",
 	    .ending = ending,
 	    .has_farewell = has_farewell,
 	    .may_receive = may_receive,

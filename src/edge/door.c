@@ -81,7 +81,6 @@ may_receive(const struct client *c, struct slice name, bool is_pattern)
 }
 
 const struct door_ops edge_door_ops = {
-    .name = "http",
     .ending = ending,
     .has_farewell = has_farewell,
     .may_receive = may_receive,

@@ -11,7 +11,7 @@
 static const struct edge_route routes[] = {
     /*                        prefix admin  page */
     {"/sse",                  false, false, false, EDGE_GET | EDGE_POST, EDGE_DOOR_SSE,     edge_sse},
-    {"/sse/",                 true,  false, false, EDGE_GET,             EDGE_DOOR_SSE,     edge_sse_channel},
+    {"/sse/",                 true,  false, false, EDGE_GET,             EDGE_DOOR_SSE,     edge_sse},
     {"/ws",                   false, false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
     {"/connection/websocket", false, false, false, EDGE_GET,             EDGE_DOOR_WS,      edge_upgrade},
     {"/pub/",                 true,  false, false, EDGE_POST,            EDGE_DOOR_PUBLISH, edge_publish},

@@ -452,9 +452,3 @@ edge_sse(struct edge_call *call)
 		return go_on(call);
 	return open_stream(call, &p);
 }
-
-enum command_result
-edge_sse_channel(struct edge_call *call)
-{
-	return edge_sse(call);
-}

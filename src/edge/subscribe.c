@@ -260,6 +260,15 @@ edge_subscribe_step(struct edge_command *command, const struct edge_wish *wish,
 	return result == HUB_OK ? EDGE_DONE : edge_fail(command, EDGE_ERROR_LIMIT);
 }
 
+/* False: ws-glob-prefix has changed while the command waited, and with it what the name means. */
+static bool
+is_for(const struct edge_opening *opening, const struct edge_channel *channel)
+{
+	const struct edge_name *name = edge_opening_name(opening, 0);
+
+	return name->is_pattern == channel->is_pattern && slice_eq(name->name, channel->name);
+}
+
 enum edge_outcome
 edge_subscribe(struct edge_command *command)
 {
@@ -280,6 +289,8 @@ edge_subscribe(struct edge_command *command)
 		edge_opening_drop(&s->opening);
 		return outcome;
 	}
+	if (s->opening != NULL && !is_for(s->opening, &wish.channel))
+		edge_opening_drop(&s->opening);
 	if (s->opening == NULL)
 		s->opening = edge_subscribe_opening(s, &wish);
 	if (!edge_opening_step(s->opening, command->rq))

@@ -28,7 +28,8 @@ hex_number(const char *digits)
 	return number;
 }
 
-/* Reads \uXXXX, or two of them if they are a pair of surrogates. False: a lone surrogate. */
+/* Reads an escape of \u and four digits, or two of them if they are a pair of surrogates. False: a
+ * lone surrogate. */
 static bool
 take_code(struct slice *s, unsigned long *code)
 {

@@ -174,6 +174,9 @@ check_subscriptions(
 static bool
 is_concerned(const struct enforce *e, const struct client *c)
 {
+	/* A client with a door that is ending gets no message any more, but its last reply. */
+	if (client_door(c) != NULL && !client_is_open(c))
+		return false;
 	return e->deleted < 0 && (e->user == NULL || e->user == c->user) &&
 	       !c->user->unrestricted && (client_subscriptions(c) > 0 || client_join_count(c) > 0);
 }

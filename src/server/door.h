@@ -37,7 +37,6 @@ enum door_end {
 #define DOOR_ENDS (DOOR_END_REFUSED_PROTECTED + 1)
 
 struct door_ops {
-	const char *name; /* a word for CLIENT LIST and log lines: "http" */
 	/*
 	 * The client ends: appends what the peer must be told, which may be nothing. Whatever
 	 * messages were queued and not begun have been dropped, except for DOOR_END_SHUTDOWN,
