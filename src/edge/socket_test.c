@@ -197,6 +197,24 @@ START_TEST(one_that_does_not_read_is_told_that_it_was_slow)
 }
 END_TEST
 
+START_TEST(a_change_of_rules_does_not_take_the_close_frame_of_another_end)
+{
+	struct test_conn *conn = test_edge_socket("");
+	char *line;
+
+	(void)test_edge_call(conn, "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
+	line = xasprintf(
+	    "client kill id %llu", (unsigned long long)test_edge_session(conn)->client->id);
+	(void)test_call(test_admin, line);
+	xfree(line);
+	test_turns(3); /* its farewell is queued, and its subscription still exists */
+	(void)test_call(test_admin, "acl setuser edge resetchannels &b");
+	test_turns(10);
+	ck_assert_ptr_null(conn->killed);
+	ck_assert_str_eq(test_edge_messages(conn), "close 3503 disconnected\n");
+}
+END_TEST
+
 START_TEST(the_end_of_the_token_ends_the_connection)
 {
 	char *token = test_edge_token("{\"sub\":\"u\",\"exp\":1000020}");
@@ -275,6 +293,7 @@ main(void)
 		what_is_no_text_or_no_command_ends_the_connection, control_frames_are_answered,
 		an_invalid_frame_ends_the_connection_with_its_code,
 		each_reason_of_an_end_has_its_code, one_that_does_not_read_is_told_that_it_was_slow,
+		a_change_of_rules_does_not_take_the_close_frame_of_another_end,
 		the_end_of_the_token_ends_the_connection, a_refreshed_token_prolongs_the_connection,
 		the_age_of_a_connection_has_a_limit, no_socket_is_made_in_lame_duck, NULL});
 }
