@@ -386,6 +386,29 @@ START_TEST(publications_that_were_missed_are_part_of_the_reply)
 }
 END_TEST
 
+START_TEST(a_message_that_is_refused_after_a_wait_leaves_nothing_to_the_next)
+{
+	struct test_conn *stream = test_edge_stream("channel=a&channel=b");
+	struct test_conn *conn = test_edge_socket("");
+	char *data = xmalloc(65535), *text;
+
+	memset(data, 'x', 65534);
+	data[65534] = '\0';
+	text = xasprintf("{\"id\":2,\"publish\":{\"channel\":\"a\",\"data\":\"%s\"}}\n"
+			 "{\"id\":3,\"publish\":{\"channel\":\"b\",\"data\":1}}",
+	    data);
+	ck_assert(!test_edge_frame(conn, 't', text)); /* it is prepared in steps */
+	test_edge_config.max_message = 5;
+	test_turns(5);
+	ck_assert(!conn->later);
+	ck_assert_str_eq(test_edge_messages(conn),
+	    ERROR(2, 106, "limit exceeded") "{\"id\":3,\"publish\":{}}\n");
+	ck_assert_str_eq(test_read(stream), "data: {\"channel\":\"b\",\"data\":1}\n\n");
+	xfree(text);
+	xfree(data);
+}
+END_TEST
+
 START_TEST(presence_shows_who_is_there)
 {
 	struct test_conn *conn;
@@ -419,6 +442,7 @@ main(void)
 		a_subscription_ends_with_its_own_token,
 		a_pattern_with_a_token_ends_also_if_the_prefix_changed,
 		a_refresh_ends_the_subscriptions_that_are_not_granted_any_more,
-		publications_that_were_missed_are_part_of_the_reply, presence_shows_who_is_there,
-		NULL});
+		publications_that_were_missed_are_part_of_the_reply,
+		a_message_that_is_refused_after_a_wait_leaves_nothing_to_the_next,
+		presence_shows_who_is_there, NULL});
 }
