@@ -63,6 +63,10 @@ struct edge_session {
 	size_t reply_bytes;           /* of the frame's commands that were executed */
 	uint8_t state;                /* enum edge_state */
 	bool is_tls : 1;
+	/* What the request for a stream asks for; EDGE_OPENING only: */
+	bool wants_json : 1;
+	bool is_strict : 1;
+	bool has_since : 1;
 	bool has_kept : 1;      /* a stream with a channel that keeps messages */
 	bool awaits_pong : 1;   /* the last ping is not answered */
 	bool is_counted : 1;    /* edge_session_take_turn() has passed the command that waits */

@@ -250,11 +250,10 @@ end_stream(struct edge_call *call)
 
 /* Asks the browser to come back: see the comment at the top. */
 static enum command_result
-refuse_for_now(struct edge_call *call, bool is_strict, const char *why)
+refuse_for_now(struct edge_call *call, const char *why)
 {
-	edge_opening_free(call->session->opening);
-	call->session->opening = NULL;
-	if (is_strict) {
+	edge_opening_drop(&call->session->opening);
+	if (call->session->is_strict) {
 		(void)edge_session_move(call->session, EDGE_EVENT_REFUSE);
 		edge_answer_error(call, 503, "%s", why);
 		return COMMAND_DONE;
@@ -307,14 +306,14 @@ refusal_of(enum hub_result result)
 
 /* The subscriptions exist: the stream begins. */
 static void
-begin_stream(struct edge_call *call, bool has_since)
+begin_stream(struct edge_call *call)
 {
 	struct edge_session *s = call->session;
 	struct client *c = call->rq->client;
 	struct buffer *out = call->rq->reply;
 
 	put_head(call);
-	if (has_since)
+	if (s->has_since)
 		put_lost(s, out);
 	s->has_kept = keeps_any(s->opening);
 	if (s->has_kept)
@@ -322,82 +321,77 @@ begin_stream(struct edge_call *call, bool has_since)
 	else
 		buffer_append_str(out, "\n");
 	hub_start_replay(&c->subscriber);
-	edge_opening_free(s->opening);
-	s->opening = NULL;
+	edge_opening_drop(&s->opening);
 	(void)edge_session_move(s, EDGE_EVENT_STREAM);
 	edge_stream_began(s, call->rq->now_us);
 }
 
 static enum command_result
-open_stream(struct edge_call *call, const struct parameters *p)
+open_stream(struct edge_call *call)
 {
 	struct edge_session *s = call->session;
 	struct client *c = call->rq->client;
 	const struct edge_name *failed;
 	enum hub_result result;
 
-	hub_set_form(&c->subscriber,
-	    (uint8_t)(call->edge->first_form + (is_json(p) ? EDGE_FORM_SSE_JSON : EDGE_FORM_SSE)));
+	hub_set_form(
+	    &c->subscriber, (uint8_t)(call->edge->first_form +
+				      (s->wants_json ? EDGE_FORM_SSE_JSON : EDGE_FORM_SSE)));
 	hub_set_dedup(&c->subscriber, edge_opening_count(s->opening) > 1);
 	result = edge_opening_subscribe(s->opening, call->rq->now_us, &failed);
 	if (result != HUB_OK) {
 		/* The connection may go on with another request: nothing of the replay is left. */
 		hub_start_replay(&c->subscriber);
 		hub_set_dedup(&c->subscriber, false);
-		return refuse_for_now(call, p->is_strict, refusal_of(result));
+		return refuse_for_now(call, refusal_of(result));
 	}
 	client_subscriptions_changed(c);
-	begin_stream(call, p->since_is != SINCE_NONE);
+	begin_stream(call);
 	return COMMAND_DONE;
 }
 
 /* False: the request has its answer. */
 static bool
-begin_opening(struct edge_call *call, struct parameters *p)
+begin_opening(struct edge_call *call)
 {
 	struct edge_session *s = call->session;
-	uint32_t limit;
+	uint32_t limit = call->rq->client->user->limits.subscriptions;
+	struct parameters p = {.opening = edge_opening_new(&call->rq->client->subscriber)};
 
-	p->opening = edge_opening_new(&call->rq->client->subscriber);
-	read_parameters(call, p);
-	limit = call->rq->client->user->limits.subscriptions;
-	if (p->error == NULL && limit > 0 && edge_opening_count(p->opening) > limit)
-		p->error = "too many channels for this user (limit:subscriptions)";
-	if (p->error != NULL)
-		edge_answer_error(call, 400, "%s", p->error);
-	if (p->error != NULL) {
-		edge_opening_free(p->opening);
+	read_parameters(call, &p);
+	if (p.error == NULL && limit > 0 && edge_opening_count(p.opening) > limit)
+		p.error = "too many channels for this user (limit:subscriptions)";
+	if (p.error != NULL) {
+		edge_answer_error(call, 400, "%s", p.error);
+		edge_opening_free(p.opening);
 		return false;
 	}
-	s->opening = p->opening;
+	s->opening = p.opening;
+	s->wants_json = is_json(&p);
+	s->is_strict = p.is_strict;
+	s->has_since = p.since_is != SINCE_NONE;
 	(void)edge_session_move(s, EDGE_EVENT_OPEN);
 	return true;
 }
 
-/* What is known from the request, after the first time. */
-static void
-read_again(struct edge_call *call, struct parameters *p)
+static bool
+is_strict(struct edge_call *call)
 {
-	struct edge_opening *scratch = edge_opening_new(&call->rq->client->subscriber);
+	struct parameters p = {.opening = edge_opening_new(&call->rq->client->subscriber)};
 
-	p->opening = scratch;
-	read_parameters(call, p);
-	edge_opening_free(scratch);
-	p->opening = call->session->opening;
+	read_parameters(call, &p);
+	edge_opening_free(p.opening);
+	return p.is_strict;
 }
 
 /* An EventSource must not give up because of what others do at its address. */
 static enum command_result
 refuse_login(struct edge_call *call, enum edge_login login, const char *why)
 {
-	struct parameters p = {.format = FORMAT_DEFAULT};
-
-	if (login != EDGE_LOGIN_TOO_MANY || call->is_head)
+	if (login != EDGE_LOGIN_TOO_MANY || call->is_head || is_strict(call))
 		return edge_call_refuse_login(call, login, why);
-	read_again(call, &p);
-	if (p.is_strict)
-		return edge_call_refuse_login(call, login, why);
-	return refuse_for_now(call, false, why);
+	call->session->is_strict = false;
+	return refuse_for_now(call, why);
 }
 
 static enum command_result
@@ -421,7 +415,6 @@ enum command_result
 edge_sse(struct edge_call *call)
 {
 	struct edge_session *s = call->session;
-	struct parameters p = {.format = FORMAT_DEFAULT};
 	const char *why = "";
 
 	if (s->state == EDGE_REQUESTS) {
@@ -429,13 +422,11 @@ edge_sse(struct edge_call *call)
 
 		if (login != EDGE_LOGIN_OK)
 			return refuse_login(call, login, why);
-		if (!begin_opening(call, &p))
+		if (!begin_opening(call))
 			return COMMAND_DONE;
-	} else {
-		read_again(call, &p);
 	}
 	if (call->rq->server->lame_duck->state != LAME_DUCK_NOT)
-		return refuse_for_now(call, p.is_strict, "the server is shutting down");
+		return refuse_for_now(call, "the server is shutting down");
 	switch (check_rights(call, s->opening)) {
 	case CHECK_DENIED:
 		edge_opening_drop(&s->opening);
@@ -450,5 +441,5 @@ edge_sse(struct edge_call *call)
 		return answer_head(call);
 	if (!edge_opening_step(s->opening, call->rq))
 		return go_on(call);
-	return open_stream(call, &p);
+	return open_stream(call);
 }
