@@ -88,8 +88,9 @@ class Stream(Browser):
         self.loose = {}     # channel: up to which message it may begin, after "reload"
         self.has_id = False
         self.lost = None    # the names of a "reload", until the first id
-        # What two names would have brought, and neither did, counts as missed twice.
-        self.is_counted_twice = any(len(names) > 1 for names in self.covered().values())
+        # What two names would have brought, and neither did, counts as missed twice. A mark may count more than is known to
+        # be missing also if it was lost before: it goes on with a message of before the client knew.
+        self.may_be_told_more = any(len(names) > 1 for names in self.covered().values())
 
     def connected(self):
         fields = "&".join(f"{'pattern' if name in GLOBS else 'channel'}={name.decode().replace('?', '%3F')}" for name in self.names)
@@ -176,7 +177,9 @@ class Stream(Browser):
         """A channel that was lost begins with a message of the time of its subscription, at the latest."""
         published = self.soak.truth.of_channel[channel]
         latest = bisect.bisect_right(published, self.loose.pop(channel))
-        self.next[channel] = min(bisect.bisect_left(published, seq), latest)
+        first = bisect.bisect_left(published, seq)
+        self.may_be_told_more = self.may_be_told_more or first > latest
+        self.next[channel] = min(first, latest)
 
     def data(self, data, epoch, seq):
         truth = self.soak.truth
@@ -201,7 +204,7 @@ class Stream(Browser):
     def is_settled(self):
         truth = self.soak.truth.of_channel
         left = sum(len(truth[channel]) - at for channel, at in self.next.items())
-        return self.state == "live" and not self.loose and (self.marked == left or self.is_counted_twice and self.marked > left)
+        return self.state == "live" and not self.loose and (self.marked == left or self.may_be_told_more and self.marked > left)
 
     def channels(self):
         return list(self.next) or list(self.covered())
@@ -359,11 +362,11 @@ class Socket(Browser):
         self.skip_to(seq)
 
     def forget(self):
-        self.marked = 0
         for track in self.tracks.values():
             track.is_live = False
             if track.next is not None:
                 self.skip_track(track, track.seen)
+        self.marked = 0
         self.asked = {}
 
     def is_settled(self):
