@@ -16,7 +16,7 @@ from lib.lineage import lineages_of
 from lib.page import Page, PageServer
 from lib.program import Program
 from lib.resp import Connection, Error
-from lib.token import hs256
+from lib.tokens import make_token
 from lib.wait import SLOW, wait_until
 
 PAGES = {f"/{name}": TESTS / "pages" / name for name in ("stream.html", "socket.html")}
@@ -282,7 +282,7 @@ def test_a_page_in_the_background_goes_on(start_edge, pages, node_modules, tmp_p
 def start_with_cookie(start_fanfared):
     """start_with_cookie(listed) gives a server of pages that sets a cookie with a token, and a daemon that lists it or not."""
     secret = "0123456789abcdef0123456789abcdef"
-    token = hs256(secret, {"sub": "ann", "caps": [{"channels": ["user.ann"], "allow": ["sub"]}]})
+    token = make_token(secret, sub="ann", caps=[{"channels": ["user.ann"], "allow": ["sub"]}])
     with PageServer(PAGES, cookie=f"fanfare_token={token}") as pages:
         yield lambda listed: (pages, start_fanfared(
             "--http-port", free_port(), "--http-allowed-origins", pages.origin if listed else "http://127.0.0.1:1",

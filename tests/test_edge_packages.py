@@ -9,7 +9,7 @@ from conftest import TESTS
 from lib.daemon import free_port
 from lib.page import PageServer
 from lib.program import Program
-from lib.token import hs256
+from lib.tokens import make_token
 from lib.wait import wait_until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -127,7 +127,7 @@ def messages(page):
 def test_fetch_event_source_resumes_when_its_connection_was_killed(start_edge, fetch_pages, page):
     """From another origin: the headers Last-Event-ID and Authorization need a preflight."""
     server, url = start_edge("--http-allowed-origins", fetch_pages.origin, "--token-hmac-secret", SECRET)
-    token = hs256(SECRET, {"sub": "ann", "caps": [{"channels": ["news"], "allow": ["sub"]}]})
+    token = make_token(SECRET, sub="ann", caps=[{"channels": ["news"], "allow": ["sub"]}])
     open_page(page, fetch_pages, url, authorization=f"Bearer {token}")
     page.wait("open 200")
     for turn in range(3):

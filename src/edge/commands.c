@@ -44,21 +44,21 @@ static const struct method {
 #define METHODS (sizeof(methods) / sizeof(methods[0]))
 
 static const struct {
-	enum edge_error code;
 	const char *text;
+	enum edge_error code;
 	bool is_temporary;
 } errors[] = {
-    {EDGE_ERROR_INTERNAL, "internal server error", true},
-    {EDGE_ERROR_UNAUTHORIZED, "unauthorized", false},
-    {EDGE_ERROR_PERMISSION, "permission denied", false},
-    {EDGE_ERROR_METHOD, "method not found", false},
-    {EDGE_ERROR_ALREADY, "already subscribed", false},
-    {EDGE_ERROR_LIMIT, "limit exceeded", false},
-    {EDGE_ERROR_BAD_REQUEST, "bad request", false},
-    {EDGE_ERROR_NOT_AVAILABLE, "not available", false},
-    {EDGE_ERROR_EXPIRED, "token expired", false},
-    {EDGE_ERROR_TOO_MANY, "too many requests", true},
-    {EDGE_ERROR_POSITION, "unrecoverable position", false},
+    {"internal server error", EDGE_ERROR_INTERNAL, true},
+    {"unauthorized", EDGE_ERROR_UNAUTHORIZED, false},
+    {"permission denied", EDGE_ERROR_PERMISSION, false},
+    {"method not found", EDGE_ERROR_METHOD, false},
+    {"already subscribed", EDGE_ERROR_ALREADY, false},
+    {"limit exceeded", EDGE_ERROR_LIMIT, false},
+    {"bad request", EDGE_ERROR_BAD_REQUEST, false},
+    {"not available", EDGE_ERROR_NOT_AVAILABLE, false},
+    {"token expired", EDGE_ERROR_EXPIRED, false},
+    {"too many requests", EDGE_ERROR_TOO_MANY, true},
+    {"unrecoverable position", EDGE_ERROR_POSITION, false},
 };
 
 void

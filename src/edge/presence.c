@@ -129,7 +129,7 @@ edge_presence(struct edge_command *command)
 	struct presence *presence = presence_of(command->session);
 	enum edge_outcome outcome;
 	uint64_t cursor = 0;
-	struct slice name;
+	struct slice name = {0};
 	size_t steps = 0;
 
 	outcome = read_channel(command, &name);
@@ -151,7 +151,7 @@ edge_presence_stats(struct edge_command *command)
 {
 	struct presence *presence = presence_of(command->session);
 	enum edge_outcome outcome;
-	struct slice name;
+	struct slice name = {0};
 	size_t count;
 
 	outcome = read_channel(command, &name);

@@ -32,7 +32,7 @@
 #define LATE_AT_ONCE 20
 
 /* A later end is none: times in us must not overflow. */
-#define END_MAX_S (100 * 365 * (uint64_t)86400)
+#define END_MAX_S (UINT64_C(100) * 365 * 86400)
 
 static void
 end_moved(void *thing, uint32_t place)

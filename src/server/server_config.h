@@ -31,13 +31,13 @@ enum server_class { SERVER_CLASS_NORMAL, SERVER_CLASS_REPLICA, SERVER_CLASS_PUBS
 #define SERVER_CLASSES 3
 
 struct server_config {
+	const char *requirepass; /* of the user default; "" or NULL: none */
+	const char *edge_user;   /* of clients with a door that proved no other; NULL: no doors */
 	uint32_t maxclients;
-	const char *requirepass;     /* of the user default; "" or NULL: none */
 	uint32_t acl_pubsub_default; /* 1: new users may subscribe to all channels */
-	const char *edge_user; /* of clients with a door that proved no other; NULL: no doors */
-	bool has_edge_port;    /* that user exists from the start, not only from the first on */
 	uint32_t acllog_max_len;
 	uint32_t auth_delay_max_ms; /* 0: no delay after wrong passwords */
+	bool has_edge_port; /* that user exists from the start, not only from the first on */
 	bool protected_mode;
 	uint32_t databases;  /* SELECT 0 .. databases-1 */
 	struct kv_limits kv; /* limits up to which collections are packed */

@@ -103,7 +103,7 @@ class Subscriber:
         self.start = {}        # name: sequence number behind which it was subscribed to
         self.next = {}         # channel: index of the next message in the truth
         self.marked = 0        # missing messages that a mark announced and no gap used yet
-        self.is_counted_twice = False  # a mark may announce more messages than are missing
+        self.may_be_told_more = False  # a mark may announce more messages than are missing
         self.held = bytearray()
         self.awaited = collections.deque()  # what the next replies are
 
@@ -458,7 +458,7 @@ class Soak:
             self.publish(self.truth.channels)
         self.settle()
         for subscriber in self.subscribers:
-            if subscriber.marked > 0 and not subscriber.is_counted_twice:
+            if subscriber.marked > 0 and not subscriber.may_be_told_more:
                 subscriber.wrong(f"{subscriber.marked} messages were marked as missing that are not")
         self.poll.close()
         for subscriber in self.subscribers:

@@ -88,8 +88,8 @@ class Stream(Browser):
         self.loose = {}     # channel: up to which message it may begin, after "reload"
         self.has_id = False
         self.lost = None    # the names of a "reload", until the first id
-        # What two names would have brought, and neither did, counts as missed twice. A mark may count more than is known to
-        # be missing also if it was lost before: it goes on with a message of before the client knew.
+        # What two names would have brought, and neither did, counts as missed twice. And a channel that was lost begins
+        # again before the client knows: a mark may count messages of the time between.
         self.may_be_told_more = any(len(names) > 1 for names in self.covered().values())
 
     def connected(self):
@@ -168,6 +168,7 @@ class Stream(Browser):
             self.loose.pop(channel, None)
             if self.has_id:
                 self.loose[channel] = truth.base + truth.count
+                self.may_be_told_more = True
             else:
                 self.next[channel] = bisect.bisect_right(truth.of_channel[channel], seq)
         self.skip_to(seq)
@@ -177,9 +178,7 @@ class Stream(Browser):
         """A channel that was lost begins with a message of the time of its subscription, at the latest."""
         published = self.soak.truth.of_channel[channel]
         latest = bisect.bisect_right(published, self.loose.pop(channel))
-        first = bisect.bisect_left(published, seq)
-        self.may_be_told_more = self.may_be_told_more or first > latest
-        self.next[channel] = min(first, latest)
+        self.next[channel] = min(bisect.bisect_left(published, seq), latest)
 
     def data(self, data, epoch, seq):
         truth = self.soak.truth
