@@ -129,11 +129,13 @@ def test_globs_recover_what_all_their_channels_missed_in_order(edge):
 
 def test_a_glob_recovers_while_messages_are_published_and_many_channels_are_looked_at(edge):
     epoch, base = edge.position()
-    for n in range(5000):
+    for n in range(4500):
+        edge.publish(f"news.{n}", b"%d" % n)
+    for n in range(4500, 5000):
         edge.resp.command("PUBLISH", f"news.{n}", b"%d" % n)
     with edge.join() as ws:
         ws.send_json({"id": 50, "subscribe": {"channel": "glob:news.*", "recover": True, "epoch": epoch, "offset": base + 4500}})
-        for n in range(5000):
+        for n in range(4500, 5000):
             edge.resp.read_value()
         for n in range(5000, 5200):
             edge.publish(f"news.{n}", b"%d" % n)
