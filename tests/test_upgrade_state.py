@@ -124,19 +124,23 @@ def test_members_that_reconnect_in_time_neither_leave_nor_join(start_lineage):
     for name in names:
         clients.append(daemon.client())
         assert clients[-1].call("PRESENCE", "JOIN", "room", name, "INFO", b"of " + name) == 1
+    infos = {name: b"of " + name for name in names}
+
+    def known(observer):
+        return {name: info for name, (info, _) in members(observer).items()}
+
     with Connection(daemon.address) as observer:
-        before = members(observer)
-    assert set(before) == set(names)
+        assert known(observer) == infos
     lineage.upgrade()
     with Listener(daemon.address) as listener, Connection(daemon.address) as observer:
-        assert members(observer) == before
+        assert known(observer) == infos
         again = []
         for name, client in zip(names, clients):
             client.read_to_end()
             again.append(Connection(daemon.address))
             assert again[-1].call("PRESENCE", "JOIN", "room", name) == 0
         assert daemon.wait(20) == 0
-        assert {name: info for name, (info, _) in members(observer).items()} == {n: b"of " + n for n in names}
+        assert known(observer) == infos
         wait_until(lambda: all(connections == 1 for _, connections in members(observer).values()), "the old ones are gone")
         assert listener.read() == []
         for connection in again:

@@ -288,7 +288,8 @@ edge_commands_run(struct edge_session *s, struct request *rq, struct slice text)
 		}
 		s->is_counted = false;
 		s->done += (uint32_t)line.len + 1;
-		if (s->done < text.len && request_units_are_over(rq, UNITS)) {
+		if (s->done < text.len && s->state != EDGE_ENDED &&
+		    request_units_are_over(rq, UNITS)) {
 			rq->client->pending->progress = (size_t)s->done + 1;
 			return COMMAND_AGAIN;
 		}
