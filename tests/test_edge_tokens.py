@@ -363,6 +363,20 @@ def test_the_token_of_a_subscription(edge, jose):
         assert free.call("unsubscribe", channel="open.1") == {}
 
 
+def test_the_token_of_a_subscription_opens_no_websocket(start_edge, jose):
+    edge = start_edge("--token-cookie", "session")
+    token = jose.token(sub="u", channel="private")
+    for path, header in (("/ws", f"Authorization: Bearer {token}"), ("/ws", f"Cookie: session={token}"),
+                         (f"/ws?token={token}", "X-Nothing: 1")):
+        with edge.socket(path, (header,)) as refused:
+            assert refused.status == 401
+    with edge.join(jose.token(sub="u", caps=[])) as ws:
+        assert ws.call("subscribe", channel="private", token=token) == {}
+        assert ws.call("sub_refresh", channel="private", token=token) == {}
+        assert ws.call("refresh", token=token) == ("closed", 3500)
+    assert edge.checked("subscription") == 4
+
+
 def test_a_user_of_the_access_control_bounds_its_tokens(edge, jose):
     edge.resp.ok("ACL", "SETUSER", "web", "on", "resetchannels", "&news.*", "&both", "+subscribe", "+publish")
     edge.resp.ok("ACL", "SETUSER", "gone", "off", "allchannels", "+@all")
@@ -443,6 +457,8 @@ def wrong_tokens(jose):
         ("audience", jose.token(aud=["x", "y"], iss="me"), "the token is for another audience"),
         ("issuer", jose.token(aud="fanfare"), "the token is from another issuer"),
         ("issuer", jose.token(aud="fanfare", iss="me2"), "the token is from another issuer"),
+        ("subscription", jose.token(channel="a", **RULES), "the token is for a subscription only"),
+        ("subscription", jose.token(channel="a", caps=[caps("a")], **RULES), "the token is for a subscription only"),
         ("claim", hs256('{"sub":"a","sub":"b"}'), invalid),
         ("claim", hs256('{"exp":9999999999,"exp":1}'), invalid),
         ("claim", hs256('{"exp":"9999999999"}'), invalid),

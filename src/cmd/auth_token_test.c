@@ -112,6 +112,8 @@ START_TEST(a_token_that_is_limited_to_channels_is_refused)
 	ck_assert_str_eq(
 	    reply_to(c, "web", "{\"fanfare\":{\"user\":\"web\"},\"channels\":[\"a\"]}"),
 	    "-WRONGPASS a token with claims about channels is for HTTP only\r\n");
+	ck_assert_str_eq(reply_to(c, "web", "{\"fanfare\":{\"user\":\"web\"},\"channel\":\"a\"}"),
+	    "-WRONGPASS the token is for a subscription only\r\n");
 }
 END_TEST
 

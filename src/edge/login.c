@@ -76,8 +76,8 @@ refuse(struct edge_session *s, enum edge_login login, const char *text, const ch
 	return login;
 }
 
-enum edge_login
-edge_check_token(struct edge_session *s, struct request *rq, struct slice token,
+static enum edge_login
+check_token(struct edge_session *s, struct request *rq, struct slice token, enum token_use use,
     struct token_grant **grant, const char **why)
 {
 	struct edge *edge = s->edge;
@@ -91,7 +91,7 @@ edge_check_token(struct edge_session *s, struct request *rq, struct slice token,
 		return refuse(s, login, "too many wrong tokens from this address", why);
 	if (login != EDGE_LOGIN_OK)
 		return login;
-	fault = token_check(edge->tokens, token, edge->io.wall_s(edge->io.arg), grant);
+	fault = token_check(edge->tokens, token, use, edge->io.wall_s(edge->io.arg), grant);
 	if (fault == TOKEN_OK)
 		return EDGE_LOGIN_OK;
 	if (fault == TOKEN_BAD_SIGNATURE)
@@ -100,11 +100,18 @@ edge_check_token(struct edge_session *s, struct request *rq, struct slice token,
 	    token_fault_text(fault), why);
 }
 
+enum edge_login
+edge_check_token(struct edge_session *s, struct request *rq, struct slice token,
+    struct token_grant **grant, const char **why)
+{
+	return check_token(s, rq, token, TOKEN_FOR_SUBSCRIPTION, grant, why);
+}
+
 static enum edge_login
 log_in_with(struct edge_session *s, struct request *rq, struct slice token, const char **why)
 {
 	struct token_grant *grant = NULL;
-	enum edge_login login = edge_check_token(s, rq, token, &grant, why);
+	enum edge_login login = check_token(s, rq, token, TOKEN_FOR_CONNECTION, &grant, why);
 
 	if (login == EDGE_LOGIN_OK && !enter(s, grant))
 		login = refuse(s, EDGE_LOGIN_REFUSED, "the user of the token may not log in", why);

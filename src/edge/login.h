@@ -30,7 +30,7 @@ enum edge_login {
 enum edge_login edge_log_in(struct edge_session *s, struct request *rq, struct slice token,
     const char **why) __attribute__((warn_unused_result));
 
-/* Checks a token that is not the session's own. EDGE_LOGIN_OK: *grant is a reference. */
+/* Checks the token of a subscription. EDGE_LOGIN_OK: *grant is a reference. */
 enum edge_login edge_check_token(struct edge_session *s, struct request *rq, struct slice token,
     struct token_grant **grant, const char **why) __attribute__((warn_unused_result));
 

@@ -111,9 +111,11 @@ access_check_token(const struct server *server, const struct acl_user *user, str
 	*is_signed = false;
 	if (server->access->tokens == NULL)
 		return token_fault_text(TOKEN_NO_KEYS);
-	fault = token_check(server->access->tokens, token, clock_wall_us() / 1000000, grant);
+	fault = token_check(
+	    server->access->tokens, token, TOKEN_FOR_CONNECTION, clock_wall_us() / 1000000, grant);
 	if (fault != TOKEN_OK) {
-		*is_signed = fault == TOKEN_EXPIRED || fault == TOKEN_NOT_YET;
+		*is_signed = fault == TOKEN_EXPIRED || fault == TOKEN_NOT_YET ||
+			     fault == TOKEN_OF_SUBSCRIPTION;
 		return token_fault_text(fault);
 	}
 	*is_signed = true;

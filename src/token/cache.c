@@ -314,7 +314,8 @@ check(struct tokens *tokens, struct slice token, uint64_t wall_s, struct token_g
 }
 
 enum token_fault
-token_check(struct tokens *tokens, struct slice token, uint64_t wall_s, struct token_grant **out)
+token_check(struct tokens *tokens, struct slice token, enum token_use use, uint64_t wall_s,
+    struct token_grant **out)
 {
 	struct token_grant *grant = NULL;
 	enum token_fault fault;
@@ -325,6 +326,9 @@ token_check(struct tokens *tokens, struct slice token, uint64_t wall_s, struct t
 		fault = TOKEN_TOO_LARGE;
 	else
 		fault = check(tokens, token, wall_s, &grant);
+	if (fault == TOKEN_OK && use == TOKEN_FOR_CONNECTION && grant != NULL &&
+	    grant->channel.ptr != NULL)
+		fault = TOKEN_OF_SUBSCRIPTION;
 	free_stale(tokens, wall_s, STALE_PER_CHECK);
 	tokens->figures.faults[fault]++;
 	*out = NULL;

@@ -41,12 +41,17 @@ void tokens_free(struct tokens *tokens);
 void tokens_configure(
     struct tokens *tokens, struct token_keys *keys, const struct token_rules *rules);
 
+enum token_use {
+	TOKEN_FOR_CONNECTION,   /* a token with the claim channel is TOKEN_OF_SUBSCRIPTION */
+	TOKEN_FOR_SUBSCRIPTION, /* any; the caller compares the claim channel */
+};
+
 /*
  * The one call. wall_s: seconds since 1970. TOKEN_OK: *out is a reference that the caller owns
  * (token_grant_unref). Otherwise *out is NULL.
  */
-enum token_fault token_check(struct tokens *tokens, struct slice token, uint64_t wall_s,
-    struct token_grant **out) __attribute__((warn_unused_result));
+enum token_fault token_check(struct tokens *tokens, struct slice token, enum token_use use,
+    uint64_t wall_s, struct token_grant **out) __attribute__((warn_unused_result));
 
 /* True if token_check() needs no signature for it. */
 bool token_is_known(const struct tokens *tokens, struct slice token);

@@ -40,14 +40,20 @@ teardown(void)
 }
 
 static enum token_fault
-fault_of(struct slice token, uint64_t wall_s)
+fault_for(enum token_use use, struct slice token, uint64_t wall_s)
 {
 	struct token_grant *grant;
-	enum token_fault fault = token_check(tokens, token, wall_s, &grant);
+	enum token_fault fault = token_check(tokens, token, use, wall_s, &grant);
 
 	ck_assert((grant != NULL) == (fault == TOKEN_OK));
 	token_grant_unref(grant);
 	return fault;
+}
+
+static enum token_fault
+fault_of(struct slice token, uint64_t wall_s)
+{
+	return fault_for(TOKEN_FOR_CONNECTION, token, wall_s);
 }
 
 /* Checks a token with these claims, which was signed with the first secret. */
@@ -91,13 +97,33 @@ START_TEST(the_same_token_has_the_same_grant)
 	char *token = testing_token(HEADER, "{\"sub\":\"a\"}");
 	struct token_grant *first, *second;
 
-	ck_assert_int_eq(token_check(tokens, slice_of(token), 100, &first), TOKEN_OK);
-	ck_assert_int_eq(token_check(tokens, slice_of(token), 100, &second), TOKEN_OK);
+	ck_assert_int_eq(
+	    token_check(tokens, slice_of(token), TOKEN_FOR_CONNECTION, 100, &first), TOKEN_OK);
+	ck_assert_int_eq(
+	    token_check(tokens, slice_of(token), TOKEN_FOR_SUBSCRIPTION, 100, &second), TOKEN_OK);
 	ck_assert_ptr_eq(first, second);
 	ck_assert(slice_is(first->subject, "a"));
 	token_grant_unref(first);
 	token_grant_unref(second);
 	xfree(token);
+}
+END_TEST
+
+START_TEST(a_token_of_a_subscription_opens_no_connection)
+{
+	char *token = testing_token(HEADER, "{\"sub\":\"a\",\"channel\":\"news\",\"exp\":1000}");
+	struct slice text = slice_of(token);
+
+	/* Also if its result is known from the other use. */
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(fault_for(TOKEN_FOR_CONNECTION, text, 100), TOKEN_OF_SUBSCRIPTION);
+		ck_assert_int_eq(fault_for(TOKEN_FOR_SUBSCRIPTION, text, 100), TOKEN_OK);
+	}
+	ck_assert_int_eq(fault_for(TOKEN_FOR_CONNECTION, text, 2000), TOKEN_EXPIRED);
+	ck_assert_uint_eq(tokens_figures(tokens)->faults[TOKEN_OF_SUBSCRIPTION], 2);
+	ck_assert_uint_eq(tokens_figures(tokens)->faults[TOKEN_OK], 2);
+	xfree(token);
+	ck_assert_int_eq(fault_at("{\"channel\":\"\"}", 100), TOKEN_OF_SUBSCRIPTION);
 }
 END_TEST
 
@@ -275,7 +301,8 @@ START_TEST(a_grant_outlives_its_result)
 	char *token = testing_token(HEADER, "{\"sub\":\"a\",\"exp\":1000}");
 	struct token_grant *grant;
 
-	ck_assert_int_eq(token_check(tokens, slice_of(token), 900, &grant), TOKEN_OK);
+	ck_assert_int_eq(
+	    token_check(tokens, slice_of(token), TOKEN_FOR_CONNECTION, 900, &grant), TOKEN_OK);
 	tokens_turn(tokens, 2000);
 	ck_assert_uint_eq(cached(), 0);
 	ck_assert(slice_is(grant->subject, "a"));
@@ -305,8 +332,8 @@ main(void)
 {
 	return testing_main("token/cache", setup, teardown,
 	    (const TTest *[]){a_token_is_verified_once, the_same_token_has_the_same_grant,
-		a_refusal_is_remembered_too, a_cached_token_expires,
-		an_expired_token_is_valid_again_if_the_clock_is_set_back,
+		a_token_of_a_subscription_opens_no_connection, a_refusal_is_remembered_too,
+		a_cached_token_expires, an_expired_token_is_valid_again_if_the_clock_is_set_back,
 		a_token_of_the_future_becomes_valid, expired_results_are_freed_by_turns,
 		new_keys_make_all_results_void, void_results_are_freed_by_turns,
 		new_rules_make_all_results_void, without_keys_no_token_is_valid,

@@ -21,6 +21,7 @@ static const struct {
     [TOKEN_NOT_YET] = {"not_yet", "the token is not valid yet"},
     [TOKEN_AUDIENCE] = {"audience", "the token is for another audience"},
     [TOKEN_ISSUER] = {"issuer", "the token is from another issuer"},
+    [TOKEN_OF_SUBSCRIPTION] = {"subscription", "the token is for a subscription only"},
 };
 
 const char *

@@ -18,7 +18,8 @@ enum token_fault {
 	TOKEN_NOT_YET,
 	TOKEN_AUDIENCE,
 	TOKEN_ISSUER,
-	TOKEN_FAULTS /* their number */
+	TOKEN_OF_SUBSCRIPTION, /* it has the claim channel, where a connection needs one without */
+	TOKEN_FAULTS           /* their number */
 };
 
 /* As in "the token has expired": a sentence without a full stop. */

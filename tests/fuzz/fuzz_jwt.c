@@ -121,9 +121,9 @@ static void
 check(struct tokens *tokens, struct slice token)
 {
 	struct token_grant *first, *second;
-	enum token_fault fault = token_check(tokens, token, NOW_S, &first);
+	enum token_fault fault = token_check(tokens, token, TOKEN_FOR_SUBSCRIPTION, NOW_S, &first);
 
-	assert(token_check(tokens, token, NOW_S, &second) == fault);
+	assert(token_check(tokens, token, TOKEN_FOR_SUBSCRIPTION, NOW_S, &second) == fault);
 	assert(first == second && (first != NULL) == (fault == TOKEN_OK));
 	if (first != NULL) {
 		use(first);
