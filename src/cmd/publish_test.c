@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
@@ -270,6 +271,112 @@ START_TEST(a_message_larger_than_the_memory_for_messages_gets_an_error_in_its_pl
 }
 END_TEST
 
+/* Messages of this length are copied in steps. */
+#define LARGE ((size_t)3 << 20)
+
+/* c is a user for the channels a and b, and other subscribes to them. Returns an administrator. */
+static struct test_conn *
+open_for_large(void)
+{
+	struct test_conn *admin = test_open();
+
+	test_config.outbox.bytes = 0;
+	server_reconfigured(test_server);
+	test_turns(2);
+	test_call(admin, "acl setuser u on nopass +@all &a &b");
+	test_call(c, "auth u x");
+	test_call(other, "subscribe a");
+	test_call(other, "subscribe b");
+	return admin;
+}
+
+/* A payload of this byte; owned. */
+static struct slice
+payload_of(char byte, size_t len)
+{
+	char *text = xmalloc(len);
+
+	memset(text, byte, len);
+	return (struct slice){text, len};
+}
+
+/* The only message that other got is one to b of that payload. */
+static void
+assert_got(struct slice payload)
+{
+	char head[64];
+	size_t len = (size_t)snprintf(
+	    head, sizeof(head), ">3\r\n$7\r\nmessage\r\n$1\r\nb\r\n$%zu\r\n", payload.len);
+	struct slice all = test_read_all(other);
+
+	ck_assert_uint_eq(all.len, len + payload.len + 2);
+	ck_assert_int_eq(memcmp(all.ptr, head, len), 0);
+	ck_assert_int_eq(memcmp(all.ptr + len, payload.ptr, payload.len), 0);
+}
+
+START_TEST(a_large_message_that_is_refused_while_it_is_prepared_leaves_nothing_to_the_next)
+{
+	struct test_conn *admin = open_for_large();
+	struct slice first = payload_of('1', LARGE), second = payload_of('2', LARGE);
+	struct slice args[] = {SLICE("mpublish"), SLICE("a"), first, SLICE("b"), second};
+
+	ck_assert(!test_send_args(c, args, 5));
+	ck_assert_int_eq(client_waits_for(c->client), WAIT_TURN);
+	assert_says(admin, "acl setuser u resetchannels &b", "+OK\r\n");
+	ck_assert_str_eq(test_finish(c), "*2\r\n" NOPERM ":1\r\n");
+	assert_got(second);
+	ck_assert(!hub_memory_can_shrink(test_server->hub));
+	xfree((char *)(uintptr_t)first.ptr);
+	xfree((char *)(uintptr_t)second.ptr);
+}
+END_TEST
+
+START_TEST(a_large_message_that_is_refused_last_leaves_nothing_to_the_next_request)
+{
+	static const char *const commands[] = {"mpublish", "publishmany"};
+	struct slice refused = payload_of('1', LARGE), next = payload_of('2', LARGE);
+	struct slice publish[] = {SLICE("publish"), SLICE("b"), next};
+	struct test_conn *admin = open_for_large();
+
+	for (size_t i = 0; i < 2; i++) {
+		struct slice args[] = {slice_of(commands[i]), SLICE("a"), refused};
+
+		if (i == 1) {
+			args[1] = refused;
+			args[2] = SLICE("a");
+		}
+		assert_says(admin, "acl setuser u &a", "+OK\r\n");
+		ck_assert(!test_send_args(c, args, 3));
+		assert_says(admin, "acl setuser u resetchannels &b", "+OK\r\n");
+		ck_assert_str_eq(test_finish(c), "*1\r\n" NOPERM);
+		ck_assert(!hub_memory_can_shrink(test_server->hub)); /* its draft is freed */
+		ck_assert(!test_send_args(c, publish, 3));
+		ck_assert_str_eq(test_finish(c), ":1\r\n");
+		assert_got(next);
+	}
+	xfree((char *)(uintptr_t)refused.ptr);
+	xfree((char *)(uintptr_t)next.ptr);
+}
+END_TEST
+
+START_TEST(a_large_message_for_which_memory_becomes_short_does_not_refuse_the_next)
+{
+	struct slice first = payload_of('1', LARGE * 2), second = payload_of('2', LARGE);
+	struct slice args[] = {SLICE("mpublish"), SLICE("a"), first, SLICE("b"), second};
+
+	(void)open_for_large();
+	test_config.hub.memory_bytes = LARGE * 3;
+	ck_assert(!test_send_args(c, args, 5));
+	test_config.hub.memory_bytes = LARGE * 3 / 2;
+	server_reconfigured(test_server);
+	ck_assert_str_eq(test_finish(c),
+	    "*2\r\n-OOM command not allowed when used memory > 'maxmemory-pubsub'.\r\n:1\r\n");
+	assert_got(second);
+	xfree((char *)(uintptr_t)first.ptr);
+	xfree((char *)(uintptr_t)second.ptr);
+}
+END_TEST
+
 START_TEST(a_transaction_waits_for_all_messages_of_its_commands)
 {
 	fill_other();
@@ -374,6 +481,9 @@ main(void)
 		messages_that_are_left_when_another_process_takes_over_are_refused,
 		rights_for_the_command_taken_away_meanwhile_hold_too,
 		a_message_larger_than_the_memory_for_messages_gets_an_error_in_its_place,
+		a_large_message_that_is_refused_while_it_is_prepared_leaves_nothing_to_the_next,
+		a_large_message_that_is_refused_last_leaves_nothing_to_the_next_request,
+		a_large_message_for_which_memory_becomes_short_does_not_refuse_the_next,
 		a_transaction_waits_for_all_messages_of_its_commands,
 		a_publisher_that_its_own_messages_close_publishes_no_more,
 		a_request_of_many_messages_takes_several_turns, a_channel_may_have_no_echo, NULL});
