@@ -210,6 +210,26 @@ def test_a_message_above_edge_max_message_is_refused_and_a_huge_frame_ends_the_c
         assert ws.close_code() == 1009
 
 
+def test_a_connect_command_has_at_most_16_kib(edge):
+    epoch, base = edge.position()
+
+    def command(size):
+        position = {"recover": True, "epoch": epoch, "offset": base}
+        subs = {f"a channel of the page {n}": position for n in range(150)}
+        text = json.dumps({"id": 1, "connect": {"subs": subs, "pad": ""}})
+        assert len(text) < size
+        return text[:-3] + "x" * (size - len(text)) + text[-3:]
+
+    with edge.open() as ws:
+        ws.send_text(command(16384))
+        assert "client" in ws.read_message()["connect"]
+        ws.send_text(json.dumps({"id": 2, "publish": {"channel": "a", "data": "x" * 32768}}))
+        assert ws.read_message() == {"id": 2, "publish": {}}
+    with edge.open() as ws:
+        ws.send_text(command(16385))
+        assert ws.close_code() == 1009
+
+
 def test_rights(edge):
     edge.allow("resetchannels", "&open*", "+subscribe", "+publish")
     with edge.join() as ws:

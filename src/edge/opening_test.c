@@ -12,6 +12,7 @@
 #include "edge/session.h"
 #include "edge/testing_edge.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_gather.h"
 #include "server/client.h"
 #include "server/core.h"
 #include "server/request.h"
@@ -229,6 +230,92 @@ START_TEST(a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on)
 }
 END_TEST
 
+static struct hub_gather *gathers[HUB_GATHERS_MAX];
+
+static void
+begin_gathers(size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		gathers[i] = hub_gather_new(test_server->hub, 1);
+}
+
+static void
+end_gathers(size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		hub_gather_free(gathers[i]);
+}
+
+/* Two patterns that go on behind `since`, and channels. */
+static struct edge_opening *
+open_patterns(struct test_conn *conn, const char *since)
+{
+	struct edge_opening *opening = edge_opening_new(&conn->client->subscriber);
+	struct position_since at;
+	char name[16];
+
+	ck_assert(position_parse_since(slice_of(since), &at));
+	edge_opening_add(opening, SLICE("keep_a*"), true, &at);
+	edge_opening_add(opening, SLICE("keep_b*"), true, &at);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		edge_opening_add(opening, slice_of(name), false, NULL);
+	}
+	return opening;
+}
+
+/* A step of a turn that has this time left: all of it, or none. */
+static bool
+step(struct edge_opening *opening, struct test_conn *conn, bool has_time)
+{
+	struct request rq = {.server = test_server,
+	    .client = conn->client,
+	    .now_us = has_time ? clock_recent_us() : 0,
+	    .in_transaction = has_time};
+
+	return edge_opening_step(opening, &rq);
+}
+
+START_TEST(patterns_are_not_judged_while_many_others_gather)
+{
+	struct test_conn *conn = test_edge_open();
+	char *since = position();
+	struct edge_opening *opening = open_patterns(conn, since);
+
+	begin_gathers(HUB_GATHERS_MAX);
+	for (int i = 0; i < 3; i++)
+		ck_assert(!step(opening, conn, true));
+	hub_gather_free(gathers[HUB_GATHERS_MAX - 1]);
+	ck_assert(step(opening, conn, true));
+	end_gathers(HUB_GATHERS_MAX - 1);
+	edge_opening_free(opening);
+	xfree(since);
+}
+END_TEST
+
+START_TEST(a_gather_of_all_patterns_waits_while_many_others_gather)
+{
+	struct test_conn *conn = test_edge_open();
+	char *since = position();
+	struct edge_opening *opening = open_patterns(conn, since);
+
+	publish("keep_a", 1);
+	ck_assert(!step(opening, conn, false)); /* the patterns are judged, not all channels are */
+	begin_gathers(HUB_GATHERS_MAX);
+	for (int i = 0; i < 3; i++)
+		ck_assert(!step(opening, conn, true));
+	ck_assert_int_eq(edge_opening_name(opening, 0)->verdict, HUB_RESUMED);
+	ck_assert_int_eq(edge_opening_name(opening, 1)->verdict, HUB_RESUMED);
+	hub_gather_free(gathers[HUB_GATHERS_MAX - 1]);
+	ck_assert(step(opening, conn, true));
+	ck_assert(!hub_gather_may_begin(test_server->hub)); /* its own is the last one */
+	edge_opening_free(opening);
+	ck_assert(hub_gather_may_begin(test_server->hub));
+	end_gathers(HUB_GATHERS_MAX - 1);
+	xfree(since);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -241,5 +328,7 @@ main(void)
 		rights_that_are_lost_while_channels_are_gathered_refuse_the_stream,
 		lame_duck_while_channels_are_gathered_asks_to_come_back,
 		messages_that_are_dropped_while_channels_are_gathered_are_told_as_lost,
-		a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on, NULL});
+		a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on,
+		patterns_are_not_judged_while_many_others_gather,
+		a_gather_of_all_patterns_waits_while_many_others_gather, NULL});
 }
