@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lib.browser import EventStream, Http, metrics, serve_browsers
+from lib.daemon import free_port
 from lib.websocket import WebSocket
 
 APP = "https://app.example.com"
@@ -75,6 +76,36 @@ def test_another_origin_is_refused_and_counted(serve, origin, host):
     assert metrics(served.port)["fanfare_edge_denied_origins_total"] == 3
     response = served.ask("POST", "/pub/a", {"Origin": origin}, b"x", host=host)
     assert json.loads(response.body) == {"error": "origin not allowed (http-allowed-origins)"}
+
+
+@pytest.mark.parametrize("loops", [1, 4])
+def test_over_https_a_page_of_plain_http_is_of_another_origin(serve, certificates, loops):
+    port = free_port()
+    served = serve(options=("--https-port", port, "--io-threads", loops, *certificates.server_options()))
+    context = certificates.client_context()
+
+    def statuses(origin, host):
+        headers = {"Origin": origin}
+        with Http(port, context) as http:
+            yield http.ask("POST", "/pub/a", headers, b"x", host=host).status
+            yield http.ask("GET", "/healthz", headers, host=host).status
+            http.request("GET", "/sse?channel=a", headers, host=host)
+            yield http.read_head().status
+
+    for origin, host, status in (
+            ("https://h.example.com", "h.example.com", 200), ("https://h.example.com:443", "h.example.com", 200),
+            ("https://h.example.com:8443", "h.example.com:8443", 200), ("HTTPS://H.example.com", "h.example.com", 200),
+            ("http://h.example.com", "h.example.com", 403), ("http://h.example.com:443", "h.example.com:443", 403),
+            ("http://h.example.com:8443", "h.example.com:8443", 403), ("HTTP://h.example.com", "h.example.com", 403),
+            ("https://evil.com", "h.example.com", 403)):
+        assert set(statuses(origin, host)) == {status}, origin
+    for scheme, status in (("https", 101), ("http", 403)):
+        with WebSocket(("127.0.0.1", port), extra=(f"Origin: {scheme}://127.0.0.1:{port}",), tls=context) as ws:
+            assert ws.status == status
+    # A list allows it all the same.
+    served.server.connect().ok("CONFIG", "SET", "http-allowed-origins", "http://h.example.com")
+    assert set(statuses("http://h.example.com", "h.example.com")) == {200}
+    assert set(statuses("http://other.example.com", "other.example.com")) == {403}
 
 
 def test_a_refused_request_does_nothing(serve):
