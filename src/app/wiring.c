@@ -2,6 +2,7 @@
 
 #include "app/wiring.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -300,6 +301,34 @@ edge_read_address(void *arg, struct slice text, struct edge_address *address)
 	return true;
 }
 
+static struct address_key
+key_of(struct slice origin)
+{
+	struct address_key key = {.len = (uint8_t)origin.len};
+
+	assert(origin.len <= sizeof(key.bytes));
+	memcpy(key.bytes, origin.ptr, origin.len);
+	return key;
+}
+
+static bool
+edge_admit_address(void *arg, const char *address, struct slice origin)
+{
+	const struct wiring *w = arg;
+	struct address_key key = key_of(origin);
+
+	return net_admit_address(w->net, address, &key);
+}
+
+static void
+edge_leave_address(void *arg, struct slice origin)
+{
+	const struct wiring *w = arg;
+	struct address_key key = key_of(origin);
+
+	net_leave_address(w->net, &key);
+}
+
 static uint64_t
 edge_wall_s(void *arg)
 {
@@ -383,6 +412,8 @@ wiring_init(
 		.is_admin = edge_is_admin,
 		.is_forwarder = edge_is_forwarder,
 		.read_address = edge_read_address,
+		.admit_address = edge_admit_address,
+		.leave_address = edge_leave_address,
 		.wall_s = edge_wall_s,
 		.arg = w,
 	    });

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "edge/door.h"
 #include "edge/forms.h"
+#include "edge/forwarded.h"
 #include "edge/metrics.h"
 #include "edge/session.h"
 #include "edge/socket_timer.h"
@@ -93,6 +94,7 @@ edge_closed(void *client, const char *reason)
 	struct edge_session *s = edge_session_of(client);
 
 	(void)edge_session_move(s, EDGE_EVENT_END);
+	edge_forwarded_leave(s);
 	server_closed(client, reason);
 }
 

@@ -24,6 +24,12 @@ struct edge_io {
 	bool (*is_forwarder)(void *arg, const char *address);
 	/* Reads an IP address, with or without a port (then 0). False: text is something else. */
 	bool (*read_address)(void *arg, struct slice text, struct edge_address *address);
+	/*
+	 * Counts a stream or WebSocket of a client behind a proxy for the limits by address, until
+	 * leave_address(). False: they do not allow one more. origin: that of an edge_address.
+	 */
+	bool (*admit_address)(void *arg, const char *address, struct slice origin);
+	void (*leave_address)(void *arg, struct slice origin);
 	uint64_t (*wall_s)(void *arg); /* Unix time, for the times in tokens */
 	void *arg;
 };

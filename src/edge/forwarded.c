@@ -82,12 +82,37 @@ edge_forwarded_find(
 	return search.result;
 }
 
+bool
+edge_forwarded_admit(struct edge_session *s)
+{
+	const struct client_peer *peer = s->client->peer;
+	const struct edge_io *io = &s->edge->io;
+
+	if (s->proxy == NULL || s->holds_address)
+		return true;
+	s->holds_address =
+	    io->admit_address(io->arg, client_peer_address(peer), client_peer_origin(peer));
+	return s->holds_address;
+}
+
+void
+edge_forwarded_leave(struct edge_session *s)
+{
+	const struct edge_io *io = &s->edge->io;
+
+	if (!s->holds_address)
+		return;
+	s->holds_address = false;
+	io->leave_address(io->arg, client_peer_origin(s->client->peer));
+}
+
 /* The proxy itself is the client. */
 static void
 restore(struct edge_session *s)
 {
 	if (s->proxy == NULL)
 		return;
+	edge_forwarded_leave(s);
 	xfree(s->client->peer);
 	s->client->peer = s->proxy;
 	s->proxy = NULL;
@@ -102,6 +127,7 @@ replace(struct edge_session *s, const struct edge_address *address)
 
 	if (s->proxy != NULL && strcmp(client_peer_address(c->peer), address->text) == 0)
 		return;
+	edge_forwarded_leave(s);
 	peer = client_peer_new(address->text, client_peer_local_address(proxy),
 	    (struct slice){address->origin, address->origin_len}, proxy->created_us);
 	peer->is_loopback = address->is_loopback;

@@ -37,4 +37,14 @@ enum edge_forwarded edge_forwarded_find(
 bool edge_forwarded_apply(struct edge_session *s, const struct request *rq)
     __attribute__((warn_unused_result));
 
+/* A stream or WebSocket begins: counts it for the address of its client, if that is behind a proxy,
+ * until edge_forwarded_leave(). False: the limits by address do not allow one more. */
+bool edge_forwarded_admit(struct edge_session *s) __attribute__((warn_unused_result));
+
+/* It has ended, or has not begun after all. Call it while the client has its peer. */
+void edge_forwarded_leave(struct edge_session *s);
+
+/* The text for the peer, after edge_forwarded_admit(). */
+#define EDGE_FORWARDED_REFUSAL "too many connections of this address"
+
 #endif

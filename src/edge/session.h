@@ -70,6 +70,7 @@ struct edge_session {
 	bool has_kept : 1;      /* a stream with a channel that keeps messages */
 	bool awaits_pong : 1;   /* the last ping is not answered */
 	bool is_counted : 1;    /* edge_session_take_turn() has passed the command that waits */
+	bool holds_address : 1; /* counted for its address: edge_forwarded_admit() */
 	bool has_published : 1; /* in this step of a frame with several commands */
 };
 

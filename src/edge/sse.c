@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "edge/call.h"
 #include "edge/forms.h"
+#include "edge/forwarded.h"
 #include "edge/handlers.h"
 #include "edge/login.h"
 #include "edge/opening.h"
@@ -411,8 +412,8 @@ answer_head(struct edge_call *call)
 	return COMMAND_DONE;
 }
 
-enum command_result
-edge_sse(struct edge_call *call)
+static enum command_result
+serve(struct edge_call *call)
 {
 	struct edge_session *s = call->session;
 	const char *why = "";
@@ -427,6 +428,8 @@ edge_sse(struct edge_call *call)
 	}
 	if (call->rq->server->lame_duck->state != LAME_DUCK_NOT)
 		return refuse_for_now(call, "the server is shutting down");
+	if (!call->is_head && !edge_forwarded_admit(s))
+		return refuse_for_now(call, EDGE_FORWARDED_REFUSAL);
 	switch (check_rights(call, s->opening)) {
 	case CHECK_DENIED:
 		edge_opening_drop(&s->opening);
@@ -442,4 +445,14 @@ edge_sse(struct edge_call *call)
 	if (!edge_opening_step(s->opening, call->rq))
 		return go_on(call);
 	return open_stream(call);
+}
+
+enum command_result
+edge_sse(struct edge_call *call)
+{
+	enum command_result result = serve(call);
+
+	if (call->session->state == EDGE_REQUESTS) /* refused: the next request may be another's */
+		edge_forwarded_leave(call->session);
+	return result;
 }

@@ -2,6 +2,7 @@
 
 #include "edge/call.h"
 #include "edge/forms.h"
+#include "edge/forwarded.h"
 #include "edge/handlers.h"
 #include "edge/login.h"
 #include "edge/session.h"
@@ -90,6 +91,10 @@ edge_upgrade(struct edge_call *call)
 	login = log_in(call, &why);
 	if (login != EDGE_LOGIN_OK)
 		return edge_call_refuse_login(call, login, why);
+	if (!edge_forwarded_admit(call->session)) {
+		edge_answer_error(call, 503, EDGE_FORWARDED_REFUSAL);
+		return COMMAND_DONE;
+	}
 	become_socket(call, &handshake);
 	return COMMAND_DONE;
 }

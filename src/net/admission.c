@@ -33,20 +33,27 @@ count_refusal(struct net *net, enum protocol_notice why)
 	}
 }
 
+static void
+log_refusal(struct net *net, const char *address, enum protocol_notice why)
+{
+	uint32_t limit = count_refusal(net, why);
+
+	if (rate_limit_take(&net->refusal_logs, clock_mono_us()))
+		log_notice("refusing client addr=%s: %s %u reached", address, directives[why],
+		    (unsigned)limit);
+}
+
 /* The peer gets a notice unless too many connections are refused at once; then it is only closed.
  * The notice fits into the buffer of any new socket, or is lost. */
 static void
 refuse(struct net *net, int fd, const struct net_peer *peer, enum protocol_notice why)
 {
 	struct slice notice = net->protocols[peer->service]->notices[why];
-	uint64_t now_us = clock_mono_us();
-	uint32_t limit = count_refusal(net, why);
 
-	if (!peer->is_tls && notice.len > 0 && rate_limit_take(&net->refusal_lines, now_us))
+	if (!peer->is_tls && notice.len > 0 &&
+	    rate_limit_take(&net->refusal_lines, clock_mono_us()))
 		(void)!send(fd, notice.ptr, notice.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (rate_limit_take(&net->refusal_logs, now_us))
-		log_notice("refusing client addr=%s: %s %u reached", peer->address, directives[why],
-		    (unsigned)limit);
+	log_refusal(net, peer->address, why);
 	close(fd);
 }
 
@@ -94,6 +101,28 @@ admission_admit(struct net *net, int fd, const struct net_peer *peer)
 		return;
 	}
 	admit(net, fd, peer, is_shared(net, peer) ? &nobody : &peer->key);
+}
+
+bool
+net_admit_address(struct net *net, const char *address, const struct address_key *key)
+{
+	switch (
+	    address_limits_admit(net->addresses, &net->config->addresses, key, clock_mono_us())) {
+	case ADDRESS_TOO_MANY:
+		log_refusal(net, address, PROTOCOL_ADDRESS_COUNT);
+		return false;
+	case ADDRESS_TOO_FAST:
+		log_refusal(net, address, PROTOCOL_ADDRESS_RATE);
+		return false;
+	default:
+		return true;
+	}
+}
+
+void
+net_leave_address(struct net *net, const struct address_key *key)
+{
+	address_limits_leave(net->addresses, key, net->now_us);
 }
 
 static bool

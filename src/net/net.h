@@ -169,6 +169,15 @@ void net_stop(struct net *net);
  */
 void net_drain(struct net *net, uint32_t timeout_ms);
 
+/*
+ * Counts something for an address as a connection from there is counted, until net_leave_address():
+ * a client that shares the connections of a proxy. False, which is logged and counted, if the
+ * limits by address do not allow one more.
+ */
+bool net_admit_address(struct net *net, const char *address, const struct address_key *key)
+    __attribute__((warn_unused_result));
+void net_leave_address(struct net *net, const struct address_key *key);
+
 struct net_figures net_figures(const struct net *net);
 void net_reset_figures(struct net *net);
 unsigned net_loop_count(const struct net *net); /* 0: the main loop does all work itself */
