@@ -135,9 +135,9 @@ START_TEST(what_the_history_dropped_is_lost_and_the_others_go_on)
 }
 END_TEST
 
-/* A request for a stream of all channels, which has to wait. */
+/* A request for a stream of all channels, which has to wait. more: further headers. */
 static struct test_conn *
-begin_long(char **since)
+begin_long_with(const char *more, char **since)
 {
 	struct test_conn *conn = test_edge_open();
 	char name[32], *headers;
@@ -147,12 +147,18 @@ begin_long(char **since)
 		snprintf(name, sizeof(name), "keep_%d", i);
 		publish(name, i);
 	}
-	headers = xasprintf("Last-Event-ID: %s\n", *since);
+	headers = xasprintf("Last-Event-ID: %s\n%s", *since, more);
 	ck_assert(!test_edge_send(conn, "GET /sse?pattern=keep_*&format=raw", headers, ""));
 	ck_assert_uint_eq(test_edge_session(conn)->state, EDGE_OPENING);
 	ck_assert_uint_eq(subscriptions(), 0);
 	xfree(headers);
 	return conn;
+}
+
+static struct test_conn *
+begin_long(char **since)
+{
+	return begin_long_with("", since);
 }
 
 START_TEST(a_client_that_leaves_while_channels_are_gathered_leaves_nothing)
@@ -227,6 +233,60 @@ START_TEST(a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on)
 	hub_start_replay(&conn->client->subscriber);
 	edge_opening_free(opening);
 	xfree(at);
+}
+END_TEST
+
+static bool has_proxy; /* every peer is a proxy */
+static int admitted;
+
+static bool
+is_forwarder(void *arg, const char *address)
+{
+	(void)arg;
+	return has_proxy && strncmp(address, "127.0.0.1:", 10) == 0;
+}
+
+static bool
+read_address(void *arg, struct slice text, struct edge_address *address)
+{
+	(void)arg;
+	*address = (struct edge_address){.text = "192.0.2.7:0", .origin = "net7", .origin_len = 4};
+	return slice_is(text, "192.0.2.7");
+}
+
+static bool
+admit_address(void *arg, const char *address, struct slice origin)
+{
+	(void)arg;
+	admitted++;
+	return strcmp(address, "192.0.2.7:0") == 0 && slice_is(origin, "net7");
+}
+
+static void
+leave_address(void *arg, struct slice origin)
+{
+	(void)arg;
+	admitted--;
+	ck_assert(slice_is(origin, "net7"));
+}
+
+START_TEST(a_proxy_that_is_none_any_more_when_a_stream_begins_leaves_no_count)
+{
+	struct test_conn *conn;
+	char *since;
+
+	test_edge->io.is_forwarder = is_forwarder;
+	test_edge->io.read_address = read_address;
+	test_edge->io.admit_address = admit_address;
+	test_edge->io.leave_address = leave_address;
+	has_proxy = true;
+	conn = begin_long_with("X-Forwarded-For: 192.0.2.7\n", &since);
+	ck_assert_int_eq(admitted, 1);
+	has_proxy = false;
+	ck_assert_int_eq(strncmp(test_finish(conn), "HTTP/1.1 200 ", 13), 0);
+	ck_assert_uint_eq(test_edge_session(conn)->state, EDGE_STREAM);
+	ck_assert_int_eq(admitted, 0);
+	xfree(since);
 }
 END_TEST
 
@@ -329,6 +389,7 @@ main(void)
 		lame_duck_while_channels_are_gathered_asks_to_come_back,
 		messages_that_are_dropped_while_channels_are_gathered_are_told_as_lost,
 		a_channel_that_expires_is_lost_and_the_pattern_over_it_goes_on,
+		a_proxy_that_is_none_any_more_when_a_stream_begins_leaves_no_count,
 		patterns_are_not_judged_while_many_others_gather,
 		a_gather_of_all_patterns_waits_while_many_others_gather, NULL});
 }
