@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from lib.resp import Connection
-from lib.wait import seconds, wait_until
+from lib.wait import SANITIZED, seconds, wait_until
 
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer",
            "runtime error:", "Assertion `", "assertion failed", "REDIS BUG REPORT")
@@ -120,6 +120,13 @@ class Server:
     def resident_bytes(self):
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def held_bytes(self):
+        """Resident, or what it says that it holds: sanitizers keep what was freed."""
+        if not SANITIZED:
+            return self.resident_bytes()
+        with self.connect() as connection:
+            return int(connection.info("memory")["used_memory"])
 
     def wait_for_log(self, text, within=10):
         wait_until(lambda: text in self.log(), f"{text!r} in the log", within)
