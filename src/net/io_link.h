@@ -20,12 +20,14 @@ enum io_order_what {
 	IO_ORDER_STOP,
 	IO_ORDER_CLOSE,
 	IO_ORDER_LIMITS,
+	IO_ORDER_TASK,
 	IO_ORDER_QUIT,
 };
 
 struct io_order {
 	struct io_link *link;
-	const void *ptr; /* the piece (borrowed), or requests or limits (taken) */
+	const void *ptr; /* the piece (borrowed), requests or limits (taken), or a
+			  task (borrowed) */
 	uint32_t len;
 	uint8_t what; /* enum io_order_what */
 	uint8_t service;
@@ -62,7 +64,9 @@ struct io_loop {
 	struct event *wake;
 	struct mail *todo; /* orders taken, the oldest first */
 	struct mail **todo_end;
-	size_t todo_at; /* index of the next order in the first of them */
+	size_t todo_at;     /* index of the next order in the first of them */
+	struct task *tasks; /* to be run, the oldest first */
+	struct task **tasks_end;
 	struct io_reports *reports;
 	struct io_limits limits;
 	struct parser_pool parsers;

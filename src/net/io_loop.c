@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/task.h"
 #include "net/io_link.h"
 
 /* The time for orders before sockets are served again. */
@@ -35,10 +36,9 @@ send_reports(struct io_loop *loop)
 		wake(loop->inbox->wake_fd);
 }
 
-struct io_report *
-io_report(struct io_link *link, enum io_what what)
+static struct io_report *
+add_report(struct io_loop *loop, void *owner, enum io_what what)
 {
-	struct io_loop *loop = link->loop;
 	struct io_report *report;
 
 	if (loop->reports != NULL && loop->reports->count == IO_REPORTS_MAX)
@@ -48,8 +48,14 @@ io_report(struct io_link *link, enum io_what what)
 		loop->reports->count = 0;
 	}
 	report = &loop->reports->items[loop->reports->count++];
-	*report = (struct io_report){.owner = link->owner, .what = what};
+	*report = (struct io_report){.owner = owner, .what = what};
 	return report;
+}
+
+struct io_report *
+io_report(struct io_link *link, enum io_what what)
+{
+	return add_report(link->loop, link->owner, what);
 }
 
 /* The loop's thread. */
@@ -75,12 +81,23 @@ take_orders(struct io_loop *loop)
 }
 
 static void
+add_task(struct io_loop *loop, struct task *task)
+{
+	task->next = NULL;
+	*loop->tasks_end = task;
+	loop->tasks_end = &task->next;
+}
+
+static void
 carry_out(struct io_loop *loop, const struct io_order *order)
 {
 	switch (order->what) {
 	case IO_ORDER_LIMITS:
 		loop->limits = *(const struct io_limits *)order->ptr;
 		xfree((void *)(uintptr_t)order->ptr);
+		break;
+	case IO_ORDER_TASK:
+		add_task(loop, (struct task *)(uintptr_t)order->ptr);
 		break;
 	case IO_ORDER_QUIT:
 		loop->quits = true;
@@ -113,17 +130,34 @@ carry_out_some(struct io_loop *loop)
 	}
 }
 
+/* A task takes as long as many reads and writes, so there is one in each round. */
+static void
+run_a_task(struct io_loop *loop)
+{
+	struct task *task = loop->tasks;
+
+	if (task == NULL)
+		return;
+	loop->tasks = task->next;
+	if (loop->tasks == NULL)
+		loop->tasks_end = &loop->tasks;
+	task->run(task);
+	(void)add_report(loop, task, IO_RAN);
+}
+
 static void *
 run(void *arg)
 {
 	struct io_loop *loop = arg;
 
-	while (!loop->quits) {
+	while (!loop->quits || loop->tasks != NULL) {
+		bool is_busy = loop->todo != NULL || loop->tasks != NULL;
+
 		loop->handshake_us = 0;
-		event_base_loop(
-		    loop->base, EVLOOP_ONCE | (loop->todo != NULL ? EVLOOP_NONBLOCK : 0));
+		event_base_loop(loop->base, EVLOOP_ONCE | (is_busy ? EVLOOP_NONBLOCK : 0));
 		take_orders(loop);
 		carry_out_some(loop);
+		run_a_task(loop);
 		send_reports(loop);
 	}
 	return NULL;
@@ -214,6 +248,7 @@ io_loop_new(
 	loop->parsers =
 	    (struct parser_pool){.protocols = protocols, .limits = loop->limits.services};
 	loop->todo_end = &loop->todo;
+	loop->tasks_end = &loop->tasks;
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (options != NULL) {
 		event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK);
@@ -251,6 +286,12 @@ io_loop_set_limits(struct io_loop *loop, const struct io_limits *limits)
 
 	*copy = *limits;
 	add_order(loop, IO_ORDER_LIMITS)->ptr = copy;
+}
+
+void
+io_loop_run(struct io_loop *loop, struct task *task)
+{
+	add_order(loop, IO_ORDER_TASK)->ptr = task;
 }
 
 uint64_t

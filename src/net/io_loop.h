@@ -34,6 +34,7 @@
  */
 struct io_loop;
 struct io_link;
+struct task;
 
 /* Requests read from one link, in order. */
 struct io_requests {
@@ -56,10 +57,11 @@ enum io_what {
 	IO_FAILED,   /* error is an errno; nothing more is read or written */
 	IO_SECURED,  /* the TLS handshake is done; text (taken): the client's user, or NULL */
 	IO_STOPPED,  /* the last report on this link */
+	IO_RAN,      /* not of a link: owner is the task (struct task) that was run */
 };
 
 struct io_report {
-	void *owner; /* the link's owner, as given to io_link_open() */
+	void *owner; /* the link's owner, as given to io_link_open(); IO_RAN: the task */
 	struct io_requests *requests;
 	size_t len;        /* bytes read or written */
 	size_t held_bytes; /* IO_READ: bytes of an incomplete request */
@@ -107,6 +109,9 @@ struct io_loop *io_loop_new(struct io_inbox *inbox, const struct protocol *const
     const struct io_limits *limits);
 void io_loop_free(struct io_loop *loop); /* all links are closed; ends the thread */
 void io_loop_set_limits(struct io_loop *loop, const struct io_limits *limits); /* copies */
+
+/* Borrows task until IO_RAN, which comes in any case. One task is run in each round of the loop. */
+void io_loop_run(struct io_loop *loop, struct task *task);
 
 /* Sends the orders given since the last time. Call it at the end of each turn. */
 void io_loop_send(struct io_loop *loop);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/task.h"
 #include "base/testing.h"
 #include "net/testing_certificates.h"
 #include "resp/protocol.h"
@@ -51,9 +52,9 @@ setup(void)
 	link_ = io_link_open(loop, fds[0], NULL, 0, &owner);
 }
 
-/* Waits for the next report, which must be of this kind. */
+/* Waits for the next report. */
 static struct io_report
-report(enum io_what what)
+any_report(void)
 {
 	while (next == taken) {
 		struct pollfd wake = {.fd = inbox.wake_fd, .events = POLLIN};
@@ -72,9 +73,24 @@ report(enum io_what what)
 			xfree(batch);
 		}
 	}
-	ck_assert_int_eq(reports[next].what, what);
-	ck_assert_ptr_eq(reports[next].owner, &owner);
 	return reports[next++];
+}
+
+/* The next report must be of this kind. */
+static struct io_report
+report_of(enum io_what what, const void *expected)
+{
+	struct io_report r = any_report();
+
+	ck_assert_int_eq(r.what, what);
+	ck_assert_ptr_eq(r.owner, expected);
+	return r;
+}
+
+static struct io_report
+report(enum io_what what)
+{
+	return report_of(what, &owner);
 }
 
 static void
@@ -439,6 +455,81 @@ START_TEST(a_crowd_of_handshakes_does_not_hold_up_the_others)
 }
 END_TEST
 
+struct counting_task {
+	struct task task; /* first */
+	pthread_t thread;
+	unsigned runs;
+};
+
+static void
+count_run(struct task *task)
+{
+	struct counting_task *counting = (struct counting_task *)(void *)task;
+
+	counting->thread = pthread_self();
+	counting->runs++;
+}
+
+START_TEST(tasks_are_run_in_the_thread_in_their_order)
+{
+	struct counting_task counting[100] = {{.runs = 0}};
+
+	for (int i = 0; i < 100; i++) {
+		counting[i].task.run = count_run;
+		io_loop_run(loop, &counting[i].task);
+	}
+	io_loop_send(loop);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_ptr_eq(report_of(IO_RAN, &counting[i]).requests, NULL);
+		ck_assert_uint_eq(counting[i].runs, 1);
+		ck_assert(!pthread_equal(counting[i].thread, pthread_self()));
+	}
+}
+END_TEST
+
+START_TEST(requests_are_read_between_tasks)
+{
+	static struct counting_task counting[1000];
+
+	start(false);
+	memset(counting, 0, sizeof(counting));
+	say("PING\r\n");
+	for (int i = 0; i < 1000; i++) {
+		counting[i].task.run = count_run;
+		io_loop_run(loop, &counting[i].task);
+	}
+	io_loop_send(loop);
+	for (int i = 0, read = 0; i + read < 1001;) {
+		struct io_report r = any_report();
+
+		if (r.what == IO_READ) {
+			ck_assert_int_lt(i, 1000);
+			ck_assert_str_eq(requests_of(r, false), "PING|");
+			read++;
+		} else {
+			ck_assert_ptr_eq(r.owner, &counting[i++]);
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_loop_ends_behind_its_last_task)
+{
+	static struct counting_task counting[50];
+	struct io_loop *other = io_loop_new(&inbox, protocols, &limits);
+
+	ck_assert_ptr_nonnull(other);
+	memset(counting, 0, sizeof(counting));
+	for (int i = 0; i < 50; i++) {
+		counting[i].task.run = count_run;
+		io_loop_run(other, &counting[i].task);
+	}
+	io_loop_free(other);
+	for (int i = 0; i < 50; i++)
+		(void)report_of(IO_RAN, &counting[i]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -454,5 +545,7 @@ main(void)
 		there_is_nothing_to_linger_for_where_nothing_comes,
 		new_limits_hold_for_the_next_request,
 		a_mailbox_loses_nothing_and_keeps_the_order_of_each_producer,
-		a_crowd_of_handshakes_does_not_hold_up_the_others, NULL});
+		a_crowd_of_handshakes_does_not_hold_up_the_others,
+		tasks_are_run_in_the_thread_in_their_order, requests_are_read_between_tasks,
+		a_loop_ends_behind_its_last_task, NULL});
 }

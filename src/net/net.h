@@ -24,6 +24,7 @@
  */
 struct net;
 struct conn;
+struct task;
 
 struct net_peer {
 	char address[64];       /* "127.0.0.1:50412", "[::1]:50412", "/path/of/socket:0" */
@@ -206,6 +207,13 @@ void conn_set_subscriber(struct conn *conn, bool subscriber);
 /* True: more output will be queued in later turns, so the connection does not finish before this is
  * set to false. */
 void conn_set_expects_output(struct conn *conn, bool expects_output);
+
+/*
+ * Borrows task until done(): run() is called by the I/O thread of the connection, done() in a later
+ * turn, even if the connection has ended before. False, and nothing happens: the main loop reads
+ * the connection itself.
+ */
+bool conn_run_task(struct conn *conn, struct task *task) __attribute__((warn_unused_result));
 
 struct conn_figures conn_figures(const struct conn *conn);
 

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/task.h"
 #include "net/conn.h"
 
 /* The I/O loops: starts and ends them, and handles their reports. */
@@ -34,6 +35,12 @@ on_end(struct conn *conn)
 		conn_kill(conn, "finished");
 	else if (conn_is_open(conn))
 		conn_work_add(conn, WORK_LATER);
+}
+
+static void
+finish_task(struct task *task)
+{
+	task->done(task);
 }
 
 static void
@@ -63,6 +70,9 @@ take_report(const struct io_report *report)
 	case IO_STOPPED:
 		conn_become(conn, CONN_STOPPED);
 		conn_work_add(conn, WORK_CLOSING);
+		break;
+	case IO_RAN:
+		finish_task(report->owner);
 		break;
 	}
 }
@@ -189,6 +199,15 @@ net_loops_close(struct net *net)
 	event_free(net->inbox_event);
 	net->inbox_event = NULL;
 	close(net->inbox.wake_fd);
+}
+
+bool
+conn_run_task(struct conn *conn, struct task *task)
+{
+	if (!conn->has_link)
+		return false;
+	io_loop_run(conn_loop(conn)->io, task);
+	return true;
 }
 
 unsigned

@@ -3,14 +3,16 @@
 #include "net/net.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/task.h"
 #include "base/testing.h"
 #include "net/testing_net.h"
 
-/* The time that a request may take, and connections that discard what follows their last request.
- * The service has lines (testing_line.h). */
+/* The time that a request may take, connections that discard what follows their last request, and
+ * tasks. The service has lines (testing_line.h). */
 
 static int port;
 
@@ -282,6 +284,58 @@ START_TEST(a_stream_may_be_killed_while_its_peer_sends)
 }
 END_TEST
 
+struct counting_task {
+	struct task task; /* first */
+	pthread_t thread;
+	unsigned runs, ends;
+};
+
+static void
+count_run(struct task *task)
+{
+	struct counting_task *counting = (struct counting_task *)(void *)task;
+
+	counting->thread = pthread_self();
+	counting->runs++;
+}
+
+static void
+count_end(struct task *task)
+{
+	((struct counting_task *)(void *)task)->ends++;
+}
+
+static bool
+has_ended(void *counting)
+{
+	return ((struct counting_task *)counting)->ends > 0;
+}
+
+START_TEST(a_task_is_run_by_the_thread_of_a_connection_and_done_though_that_ends)
+{
+	struct counting_task first = {.task = {.run = count_run, .done = count_end}};
+	struct counting_task second = first;
+	struct rig_peer peer = dial_line();
+	struct conn *conn = rig.clients[0]->conn;
+
+	rig_ask(&peer, "one\n", "one\n");
+	if (rig_loops() <= 1) {
+		ck_assert(!conn_run_task(conn, &first.task));
+	} else {
+		ck_assert(conn_run_task(conn, &first.task));
+		rig_until(has_ended, &first);
+		ck_assert(conn_run_task(conn, &second.task));
+		conn_kill(conn, "told to");
+		rig_until(has_ended, &second);
+		ck_assert_uint_eq(first.runs + first.ends + second.runs + second.ends, 4);
+		ck_assert(!pthread_equal(first.thread, pthread_self()));
+		ck_assert(pthread_equal(first.thread, second.thread));
+	}
+	rig_close(&peer);
+	rig_until_connections(0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -299,5 +353,6 @@ main(void)
 		a_stream_is_never_idle_and_has_no_request_to_complete,
 		a_stream_that_does_not_log_in_ends_without_a_notice,
 		a_stream_that_is_finished_gets_all_of_its_output,
-		a_stream_may_be_killed_while_its_peer_sends, NULL});
+		a_stream_may_be_killed_while_its_peer_sends,
+		a_task_is_run_by_the_thread_of_a_connection_and_done_though_that_ends, NULL});
 }
