@@ -63,7 +63,8 @@ check_all(struct tokens *tokens, char *const made[TOKENS], enum token_fault expe
 
 	for (int i = 0; i < TOKENS; i++) {
 		struct token_grant *grant;
-		enum token_fault fault = token_check(tokens, slice_of(made[i]), WALL_S, &grant);
+		enum token_fault fault =
+		    token_check(tokens, slice_of(made[i]), TOKEN_FOR_SUBSCRIPTION, WALL_S, &grant);
 
 		token_grant_unref(grant);
 		if (fault != expected) {

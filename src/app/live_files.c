@@ -12,7 +12,7 @@ void
 live_files_release(struct live_files *files)
 {
 	tls_unref(files->tls);
-	token_keys_free(files->keys);
+	token_keys_unref(files->keys);
 }
 
 bool

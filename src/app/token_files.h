@@ -12,7 +12,8 @@ struct tokens;
  * TLS, a reload reads all files and takes over all of them or none.
  */
 
-/* Reads the files. Returns owned (token_keys_free); NULL: error says what is wrong, in one line. */
+/* Reads the files. Returns owned (token_keys_unref); NULL: error says what is wrong, in one line.
+ */
 struct token_keys *token_files_read(const struct settings *s, struct buffer *error)
     __attribute__((warn_unused_result));
 

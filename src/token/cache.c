@@ -2,6 +2,7 @@
 
 #include "token/cache.h"
 
+#include <assert.h>
 #include <openssl/sha.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -13,6 +14,7 @@
 #include "token/grant.h"
 #include "token/jwt.h"
 #include "token/keys.h"
+#include "token/proof.h"
 
 enum {
 	REFUSED_MAX = 1024,
@@ -122,7 +124,7 @@ tokens_free(struct tokens *tokens)
 	time_queue_release(&tokens->ends);
 	hash_map_free(tokens->by_digest);
 	buffer_release(&tokens->rule_text);
-	token_keys_free(tokens->keys);
+	token_keys_unref(tokens->keys);
 	xfree(tokens);
 }
 
@@ -142,7 +144,7 @@ tokens_configure(struct tokens *tokens, struct token_keys *keys, const struct to
 	    .issuer = {text.ptr + rules->audience.len, rules->issuer.len},
 	    .leeway_s = rules->leeway_s,
 	};
-	token_keys_free(tokens->keys);
+	token_keys_unref(tokens->keys);
 	tokens->keys = keys;
 	tokens->generation++;
 }
@@ -268,21 +270,51 @@ recall(struct tokens *tokens, const unsigned char digest[SHA256_DIGEST_LENGTH], 
 	return result;
 }
 
-static enum token_fault
-verify(const struct tokens *tokens, struct slice token, struct token_grant **grant)
+struct token_proof *
+tokens_begin_proof(const struct tokens *tokens, struct slice token)
 {
-	struct buffer claims = {0};
-	enum token_fault fault = token_verify(tokens->keys, token, &claims);
+	assert(tokens->keys != NULL && token.len <= TOKEN_BYTES_MAX);
+	return token_keys_has_public(tokens->keys) ? token_proof_new(tokens->keys, token) : NULL;
+}
 
+bool
+tokens_accept_proof(
+    const struct tokens *tokens, const struct token_proof *proof, struct slice token)
+{
+	return token_proof_is_of(proof, tokens->keys, token);
+}
+
+bool
+tokens_refused_proof(const struct tokens *tokens, const struct token_proof *proof)
+{
+	return token_proof_is_refusal(proof, tokens->keys);
+}
+
+static enum token_fault
+verify(struct tokens *tokens, struct slice token, const struct token_proof *proof,
+    struct token_grant **grant)
+{
+	struct buffer own = {0};
+	struct slice claims;
+	enum token_fault fault;
+
+	if (proof != NULL && tokens_accept_proof(tokens, proof, token)) {
+		tokens->figures.proved++;
+		fault = token_proof_result(proof, &claims);
+	} else {
+		fault = token_verify(tokens->keys, token, &own);
+		claims = buffer_slice(&own);
+	}
 	if (fault == TOKEN_OK)
-		fault = token_claims_read(buffer_slice(&claims), &tokens->rules, grant);
-	buffer_release(&claims);
+		fault = token_claims_read(claims, &tokens->rules, grant);
+	buffer_release(&own);
 	return fault;
 }
 
 /* The result of a token that is not too long. *grant is a reference or NULL. */
 static enum token_fault
-check(struct tokens *tokens, struct slice token, uint64_t wall_s, struct token_grant **grant)
+check(struct tokens *tokens, struct slice token, const struct token_proof *proof, uint64_t wall_s,
+    struct token_grant **grant)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	struct result *result;
@@ -301,7 +333,7 @@ check(struct tokens *tokens, struct slice token, uint64_t wall_s, struct token_g
 		forget(tokens, result);
 	} else {
 		tokens->figures.misses++;
-		fault = verify(tokens, token, grant);
+		fault = verify(tokens, token, proof, grant);
 		if (fault == TOKEN_OK)
 			fault = token_grant_at(*grant, wall_s);
 	}
@@ -314,8 +346,8 @@ check(struct tokens *tokens, struct slice token, uint64_t wall_s, struct token_g
 }
 
 enum token_fault
-token_check(struct tokens *tokens, struct slice token, enum token_use use, uint64_t wall_s,
-    struct token_grant **out)
+token_check_proved(struct tokens *tokens, struct slice token, enum token_use use,
+    const struct token_proof *proof, uint64_t wall_s, struct token_grant **out)
 {
 	struct token_grant *grant = NULL;
 	enum token_fault fault;
@@ -325,7 +357,7 @@ token_check(struct tokens *tokens, struct slice token, enum token_use use, uint6
 	else if (token.len > TOKEN_BYTES_MAX)
 		fault = TOKEN_TOO_LARGE;
 	else
-		fault = check(tokens, token, wall_s, &grant);
+		fault = check(tokens, token, proof, wall_s, &grant);
 	if (fault == TOKEN_OK && use == TOKEN_FOR_CONNECTION && grant != NULL &&
 	    grant->channel.ptr != NULL)
 		fault = TOKEN_OF_SUBSCRIPTION;
@@ -337,4 +369,11 @@ token_check(struct tokens *tokens, struct slice token, enum token_use use, uint6
 	else
 		token_grant_unref(grant);
 	return fault;
+}
+
+enum token_fault
+token_check(struct tokens *tokens, struct slice token, enum token_use use, uint64_t wall_s,
+    struct token_grant **out)
+{
+	return token_check_proved(tokens, token, use, NULL, wall_s, out);
 }

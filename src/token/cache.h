@@ -18,6 +18,7 @@
  * those that were refused, so that wrong tokens cannot displace valid ones. It reads no clock.
  */
 struct token_keys;
+struct token_proof;
 struct tokens;
 
 #define TOKEN_BYTES_MAX 16384 /* a longer token is refused before it is looked at */
@@ -25,6 +26,7 @@ struct tokens;
 struct token_figures {
 	uint64_t hits;                 /* checks that needed no signature */
 	uint64_t misses;               /* checks that verified one, or failed before that */
+	uint64_t proved;               /* of these: with a proof */
 	uint64_t faults[TOKEN_FAULTS]; /* checks by result; [TOKEN_OK] are the valid tokens */
 	size_t cached;                 /* results that are kept */
 	size_t cached_bytes;
@@ -53,8 +55,26 @@ enum token_use {
 enum token_fault token_check(struct tokens *tokens, struct slice token, enum token_use use,
     uint64_t wall_s, struct token_grant **out) __attribute__((warn_unused_result));
 
+/* The same. The proof (token/proof.h; may be NULL) replaces verifying the signature, if
+ * tokens_accept_proof() says so. */
+enum token_fault token_check_proved(struct tokens *tokens, struct slice token, enum token_use use,
+    const struct token_proof *proof, uint64_t wall_s, struct token_grant **out)
+    __attribute__((warn_unused_result));
+
 /* True if token_check() needs no signature for it. */
 bool token_is_known(const struct tokens *tokens, struct slice token);
+
+/* For a token that is not known: a proof that is still to be made, with the present keys. Returns
+ * owned (token_proof_free); NULL if all keys are secrets, with which verifying takes less time than
+ * passing it to another thread. */
+struct token_proof *tokens_begin_proof(const struct tokens *tokens, struct slice token);
+
+/* True if the proof was made, of this token and with the present keys. */
+bool tokens_accept_proof(
+    const struct tokens *tokens, const struct token_proof *proof, struct slice token);
+
+/* True if the proof was made with the present keys, and the signature is wrong. */
+bool tokens_refused_proof(const struct tokens *tokens, const struct token_proof *proof);
 
 /* To be called about once a second: frees some results that have ended. */
 void tokens_turn(struct tokens *tokens, uint64_t wall_s);

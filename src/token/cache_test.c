@@ -9,6 +9,7 @@
 #include "base/testing.h"
 #include "token/grant.h"
 #include "token/keys.h"
+#include "token/proof.h"
 #include "token/testing_token.h"
 
 #define HEADER "{\"alg\":\"HS256\"}"
@@ -327,6 +328,106 @@ START_TEST(a_token_is_known_once_it_was_checked_with_these_keys)
 }
 END_TEST
 
+static void
+use_pair(EVP_PKEY *pair)
+{
+	char *pem = testing_public_pem(pair);
+	struct token_key_sources sources = {
+	    .public_keys = slice_of(pem), .public_key_path = "key.pem"};
+	struct token_rules rules = {.leeway_s = 5};
+	struct buffer error = {0};
+	struct token_keys *keys = token_keys_new(&sources, &error);
+
+	ck_assert_ptr_nonnull(keys);
+	tokens_configure(tokens, keys, &rules);
+	xfree(pem);
+}
+
+static enum token_fault
+fault_with(struct slice token, const struct token_proof *proof)
+{
+	struct token_grant *grant;
+	enum token_fault fault =
+	    token_check_proved(tokens, token, TOKEN_FOR_SUBSCRIPTION, proof, 100, &grant);
+
+	ck_assert((grant != NULL) == (fault == TOKEN_OK));
+	token_grant_unref(grant);
+	return fault;
+}
+
+static struct token_proof *
+prove(struct slice token)
+{
+	struct token_proof *proof = tokens_begin_proof(tokens, token);
+
+	ck_assert_ptr_nonnull(proof);
+	token_proof_make(proof);
+	return proof;
+}
+
+START_TEST(a_proof_replaces_verifying_the_signature)
+{
+	EVP_PKEY *pair = testing_pair("ED25519"), *wrong = testing_pair("ED25519");
+	static const struct {
+		const char *claims;
+		enum token_fault fault;
+	} cases[] = {{"{}", TOKEN_OK}, {"{\"exp\":50}", TOKEN_EXPIRED},
+	    {"{\"nbf\":200}", TOKEN_NOT_YET}, {"{\"sub\":1}", TOKEN_BAD_CLAIM}};
+
+	use_pair(pair);
+	for (size_t i = 0; i < 5; i++) {
+		char *token = testing_token_signed(
+		    i < 4 ? pair : wrong, "{\"alg\":\"EdDSA\"}", i < 4 ? cases[i].claims : "{}");
+		struct token_proof *proof = prove(slice_of(token));
+		enum token_fault expected = i < 4 ? cases[i].fault : TOKEN_BAD_SIGNATURE;
+
+		ck_assert(tokens_accept_proof(tokens, proof, slice_of(token)));
+		ck_assert_int_eq(fault_with(slice_of(token), proof), expected);
+		ck_assert_uint_eq(tokens_figures(tokens)->proved, i + 1);
+		ck_assert_uint_eq(tokens_figures(tokens)->misses, i + 1);
+		ck_assert_int_eq(fault_of(slice_of(token), 100), expected);
+		ck_assert_uint_eq(hits(), i + 1);
+		token_proof_free(proof);
+		xfree(token);
+	}
+	EVP_PKEY_free(pair);
+	EVP_PKEY_free(wrong);
+}
+END_TEST
+
+START_TEST(a_proof_is_for_one_token_and_one_key_set)
+{
+	EVP_PKEY *pair = testing_pair("P-256"), *next = testing_pair("P-256");
+	char *token = testing_token_signed(pair, "{\"alg\":\"ES256\"}", "{}");
+	char *forged = testing_token_signed(next, "{\"alg\":\"ES256\"}", "{}");
+	struct token_proof *proof, *unmade;
+
+	use_pair(pair);
+	proof = prove(slice_of(token));
+	unmade = tokens_begin_proof(tokens, slice_of(token));
+	ck_assert(!tokens_accept_proof(tokens, unmade, slice_of(token)));
+	ck_assert_int_eq(fault_with(slice_of(forged), proof), TOKEN_BAD_SIGNATURE);
+	use_pair(next);
+	ck_assert(!tokens_accept_proof(tokens, proof, slice_of(token)));
+	ck_assert_int_eq(fault_with(slice_of(token), proof), TOKEN_BAD_SIGNATURE);
+	token_proof_make(unmade); /* with keys that are still there */
+	ck_assert_int_eq(fault_with(slice_of(token), unmade), TOKEN_BAD_SIGNATURE);
+	ck_assert_uint_eq(tokens_figures(tokens)->proved, 0);
+	token_proof_free(proof);
+	token_proof_free(unmade);
+	xfree(token);
+	xfree(forged);
+	EVP_PKEY_free(pair);
+	EVP_PKEY_free(next);
+}
+END_TEST
+
+START_TEST(there_is_no_proof_with_secrets_only)
+{
+	ck_assert_ptr_null(tokens_begin_proof(tokens, SLICE("a.b.c")));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -339,5 +440,7 @@ main(void)
 		new_rules_make_all_results_void, without_keys_no_token_is_valid,
 		a_token_has_at_most_16_kib, wrong_tokens_do_not_displace_valid_ones,
 		the_results_used_longest_ago_make_room, a_grant_outlives_its_result,
-		a_token_is_known_once_it_was_checked_with_these_keys, NULL});
+		a_token_is_known_once_it_was_checked_with_these_keys,
+		a_proof_replaces_verifying_the_signature, a_proof_is_for_one_token_and_one_key_set,
+		there_is_no_proof_with_secrets_only, NULL});
 }

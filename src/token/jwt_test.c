@@ -18,7 +18,7 @@ static EVP_PKEY *pair;
 static void
 teardown(void)
 {
-	token_keys_free(keys);
+	token_keys_unref(keys);
 	keys = NULL;
 	buffer_release(&claims);
 	EVP_PKEY_free(pair);
@@ -32,7 +32,7 @@ use(struct token_key_sources sources)
 
 	sources.public_key_path = "key.pem";
 	sources.jwks_path = "keys.json";
-	token_keys_free(keys);
+	token_keys_unref(keys);
 	keys = token_keys_new(&sources, &error);
 	ck_assert_msg(keys != NULL, "%.*s", (int)error.len, error.ptr);
 	buffer_release(&error);

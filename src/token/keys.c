@@ -19,12 +19,20 @@ struct token_keys {
 	struct kept_key items[TOKEN_KEYS_MAX];
 	size_t count;
 	size_t without_id;
+	size_t refs;
 };
 
-void
-token_keys_free(struct token_keys *keys)
+struct token_keys *
+token_keys_ref(struct token_keys *keys)
 {
-	if (keys == NULL)
+	keys->refs++;
+	return keys;
+}
+
+void
+token_keys_unref(struct token_keys *keys)
+{
+	if (keys == NULL || --keys->refs > 0)
 		return;
 	for (size_t i = 0; i < keys->count; i++) {
 		token_key_free(keys->items[i].key);
@@ -37,6 +45,18 @@ size_t
 token_keys_count(const struct token_keys *keys)
 {
 	return keys->count;
+}
+
+bool
+token_keys_has_public(const struct token_keys *keys)
+{
+	const uint32_t secret = TOKEN_ALGORITHM_BIT(TOKEN_HS256) |
+				TOKEN_ALGORITHM_BIT(TOKEN_HS384) | TOKEN_ALGORITHM_BIT(TOKEN_HS512);
+
+	for (size_t i = 0; i < keys->count; i++)
+		if ((token_key_algorithms(keys->items[i].key) & ~secret) != 0)
+			return true;
+	return false;
 }
 
 static const struct kept_key *
@@ -160,12 +180,13 @@ token_keys_new(const struct token_key_sources *sources, struct buffer *error)
 {
 	struct token_keys *keys = xcalloc(1, sizeof(*keys));
 
+	keys->refs = 1;
 	if ((sources->hmac_secret.len == 0 || add_secret(keys, sources->hmac_secret, error)) &&
 	    (sources->public_keys.len == 0 ||
 		add_pem(keys, sources->public_keys, sources->public_key_path, error)) &&
 	    (sources->jwks.len == 0 || add_jwks(keys, sources->jwks, sources->jwks_path, error)))
 		return keys;
-	token_keys_free(keys);
+	token_keys_unref(keys);
 	return NULL;
 }
 

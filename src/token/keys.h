@@ -1,6 +1,7 @@
 #ifndef TOKEN_KEYS_H
 #define TOKEN_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buffer.h"
@@ -12,6 +13,9 @@
  * Key set: the keys that signatures of tokens are verified with. It is immutable. Each key has its
  * algorithms, which follow from the key and never from a token, so a public key is never used as a
  * secret. It opens no file: the bytes of files are arguments.
+ *
+ * Any thread may use it while somebody holds a reference. References are counted without atomics:
+ * they belong to the main loop.
  */
 struct token_key;
 struct token_keys;
@@ -36,13 +40,15 @@ enum {
  * Reads all keys, of any of the sources. Keys of a JWKS that are for other purposes or algorithms
  * are skipped, as RFC 7517 says; a weak, private or damaged key and a repeated key id are refused.
  * NULL: error (to which it appends) says what is wrong, and in which file. Without any source it
- * is an empty set. Returns owned (token_keys_free).
+ * is an empty set. Returns owned (token_keys_unref).
  */
 struct token_keys *token_keys_new(const struct token_key_sources *sources, struct buffer *error)
     __attribute__((warn_unused_result));
-void token_keys_free(struct token_keys *keys); /* NULL is allowed */
+struct token_keys *token_keys_ref(struct token_keys *keys);
+void token_keys_unref(struct token_keys *keys); /* NULL is allowed */
 
 size_t token_keys_count(const struct token_keys *keys);
+bool token_keys_has_public(const struct token_keys *keys); /* not only secrets, which are fast */
 
 /*
  * The keys that a token with this header may be signed with, each of which has the algorithm:

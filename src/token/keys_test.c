@@ -17,7 +17,7 @@ static struct buffer error;
 static void
 teardown(void)
 {
-	token_keys_free(keys);
+	token_keys_unref(keys);
 	keys = NULL;
 	buffer_release(&error);
 }
@@ -27,7 +27,7 @@ loads(struct token_key_sources sources)
 {
 	sources.public_key_path = "key.pem";
 	sources.jwks_path = "keys.json";
-	token_keys_free(keys);
+	token_keys_unref(keys);
 	buffer_clear(&error);
 	keys = token_keys_new(&sources, &error);
 	return keys != NULL;

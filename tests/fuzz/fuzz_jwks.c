@@ -53,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		assert(token_keys_count(keys) > 0);
 		find_all(keys);
 	}
-	token_keys_free(keys);
+	token_keys_unref(keys);
 	buffer_release(&error);
 	return 0;
 }
