@@ -27,19 +27,20 @@
 
 /* clang-format off */
 static const uint8_t answers[WAIT_REASONS][WAIT_EVENTS] = {
-/*                 room memory disk saved paused unpaused rules limits next due key kept done left */
-[WAIT_NOT] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   S },
-[WAIT_RESUMED] = { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   E },
-[WAIT_JOB] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    R,   E },
-[WAIT_TURN] =    { S,   S,     S,   S,    S,     S,       S,    S,     R,   S,  S,  S,    S,   E },
-[WAIT_ROOM] =    { R,   S,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,    S,   E },
-[WAIT_MEMORY] =  { S,   R,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,    S,   E },
-[WAIT_DISK] =    { S,   S,     R,   S,    S,     S,       R,    S,     S,   S,  S,  S,    S,   E },
-[WAIT_SAVE] =    { S,   S,     S,   R,    S,     S,       R,    S,     S,   S,  S,  S,    S,   E },
-[WAIT_PAUSE] =   { S,   S,     S,   S,    S,     R,       R,    S,     S,   S,  S,  S,    S,   E },
-[WAIT_KEY] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  R,  S,    S,   E },
-[WAIT_LOGIN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   R,  S,  S,    S,   E },
-[WAIT_HISTORY] = { S,   S,     S,   S,    S,     S,       R,    S,     S,   S,  S,  R,    S,   E },
+/*                 room memory disk saved paused unpaused rules limits next due key kept done ver. left */
+[WAIT_NOT] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   S,   S },
+[WAIT_RESUMED] = { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   S,   E },
+[WAIT_JOB] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    R,   S,   E },
+[WAIT_TURN] =    { S,   S,     S,   S,    S,     S,       S,    S,     R,   S,  S,  S,    S,   S,   E },
+[WAIT_ROOM] =    { R,   S,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,    S,   S,   E },
+[WAIT_MEMORY] =  { S,   R,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,    S,   S,   E },
+[WAIT_DISK] =    { S,   S,     R,   S,    S,     S,       R,    S,     S,   S,  S,  S,    S,   S,   E },
+[WAIT_SAVE] =    { S,   S,     S,   R,    S,     S,       R,    S,     S,   S,  S,  S,    S,   S,   E },
+[WAIT_PAUSE] =   { S,   S,     S,   S,    S,     R,       R,    S,     S,   S,  S,  S,    S,   S,   E },
+[WAIT_KEY] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  R,  S,    S,   S,   E },
+[WAIT_LOGIN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   R,  S,  S,    S,   S,   E },
+[WAIT_HISTORY] = { S,   S,     S,   S,    S,     S,       R,    S,     S,   S,  S,  R,    S,   S,   E },
+[WAIT_TOKEN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   R,   E },
 };
 /* clang-format on */
 

@@ -37,6 +37,7 @@ enum wait_event {
 	WAIT_EVENT_KEY,      /* ... its blocking command was answered */
 	WAIT_EVENT_KEPT,     /* ... one of its channels has a message, or its time is up */
 	WAIT_EVENT_DONE,     /* ... its job is done */
+	WAIT_EVENT_VERIFIED, /* ... its token was verified, or is not to be */
 	WAIT_EVENT_LEFT,     /* ... it was killed, is being finished, or has left */
 };
 #define WAIT_EVENTS (WAIT_EVENT_LEFT + 1)

@@ -31,8 +31,9 @@ enum wait_reason {
 	WAIT_KEY,     /* see blocked.h */
 	WAIT_LOGIN,   /* wrong passwords came from its address: see login_delay.h */
 	WAIT_HISTORY, /* HISTORY READ: see history_wait.h */
+	WAIT_TOKEN,   /* another thread verifies its token */
 };
-#define WAIT_REASONS (WAIT_HISTORY + 1)
+#define WAIT_REASONS (WAIT_TOKEN + 1)
 
 /* The wait of one client. */
 struct wait {
