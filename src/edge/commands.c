@@ -193,9 +193,10 @@ run(struct edge_command *command, struct slice line)
 		return edge_close(command, EDGE_CLOSE_BAD_REQUEST);
 	if (is_empty(object))
 		return take_pong(command);
-	command->session->edge->figures.commands++;
-	if (is_send(object))
+	if (is_send(object)) {
+		command->session->edge->figures.commands++;
 		return EDGE_CLOSED;
+	}
 	method = method_of(command, object);
 	if (method != NULL)
 		outcome = run_method(command, method);
@@ -203,6 +204,8 @@ run(struct edge_command *command, struct slice line)
 		outcome = edge_close(command, EDGE_CLOSE_BAD_REQUEST);
 	else
 		outcome = edge_fail(command, EDGE_ERROR_METHOD);
+	if (outcome != EDGE_WAITS) /* it is run again */
+		command->session->edge->figures.commands++;
 	if (outcome == EDGE_DONE || outcome == EDGE_FAILED)
 		put_reply(command, method != NULL ? method->name : "", outcome);
 	return outcome;
