@@ -71,6 +71,12 @@ login_delay(const struct login_delays *delays, struct slice name, uint64_t now_u
 	return address->open_us - now_us < max_us ? address->open_us - now_us : max_us;
 }
 
+bool
+login_is_known(const struct login_delays *delays, struct slice name)
+{
+	return hash_map_get(delays->by_name, cut(name)) != NULL;
+}
+
 static struct address *
 remember(struct login_delays *delays, struct slice name)
 {

@@ -1,6 +1,7 @@
 #ifndef ACL_LOGIN_DELAY_H
 #define ACL_LOGIN_DELAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ void login_delays_free(struct login_delays *delays);
 /* The time in us until an attempt from address may be checked, at most max_us; 0: now. */
 uint64_t login_delay(
     const struct login_delays *delays, struct slice address, uint64_t now_us, uint64_t max_us);
+
+/* True if a wrong password came from address and was not forgotten. */
+bool login_is_known(const struct login_delays *delays, struct slice address);
 
 /* To be called for each wrong password from address. */
 void login_failed(

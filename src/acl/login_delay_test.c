@@ -63,8 +63,10 @@ END_TEST
 START_TEST(an_address_is_forgotten_after_a_minute)
 {
 	guess("a", 10, 1000);
+	ck_assert(login_is_known(delays, SLICE("a")) && !login_is_known(delays, SLICE("b")));
 	guess("b", 1, 1000 + LOGIN_FORGET_US);
 	ck_assert_uint_eq(login_delays_count(delays), 1);
+	ck_assert(!login_is_known(delays, SLICE("a")) && login_is_known(delays, SLICE("b")));
 	guess("a", LOGIN_FREE_FAILURES, 1000 + LOGIN_FORGET_US);
 	ck_assert_uint_eq(delay("a", 1000 + LOGIN_FORGET_US), 0);
 }

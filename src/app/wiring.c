@@ -336,6 +336,13 @@ edge_wall_s(void *arg)
 	return (uint64_t)time(NULL);
 }
 
+static bool
+edge_run_task(void *arg, void *conn, struct task *task)
+{
+	(void)arg;
+	return conn_run_task(conn, task);
+}
+
 static const struct net_service services[SERVICES] = {
     [SERVICE_RESP] =
 	{
@@ -415,6 +422,7 @@ wiring_init(
 		.admit_address = edge_admit_address,
 		.leave_address = edge_leave_address,
 		.wall_s = edge_wall_s,
+		.run_task = edge_run_task,
 		.arg = w,
 	    });
 	w->tokens = tokens_new(TOKENS_CACHE_BYTES);

@@ -50,6 +50,7 @@ edge_new(const struct edge_config *config, struct server *server, const struct e
 			edge->first_form = form;
 	}
 	time_queue_init(&edge->due, &due_ops);
+	edge_proofs_init(&edge->proofs, &edge->io);
 	rate_limit_init(&edge->log_limit, LOGS_A_SECOND, LOGS_AT_ONCE);
 	edge_metrics_init(edge);
 	edge_reconfigured(edge);
@@ -59,7 +60,7 @@ edge_new(const struct edge_config *config, struct server *server, const struct e
 void
 edge_free(struct edge *edge)
 {
-	assert(edge->due.count == 0);
+	assert(edge->due.count == 0 && edge->proofs.in_flight == 0);
 	time_queue_release(&edge->due);
 	edge_forms_release();
 	xfree(edge);
@@ -112,6 +113,7 @@ edge_turn(struct edge *edge, uint64_t now_us)
 {
 	const struct time_queue_entry *first;
 
+	edge_proofs_turn(&edge->proofs);
 	for (int n = 0; (first = time_queue_first(&edge->due)) != NULL; n++) {
 		if ((uint64_t)first->at > now_us)
 			return (uint64_t)first->at - now_us;

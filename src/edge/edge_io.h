@@ -6,8 +6,10 @@
 
 #include "base/bytes.h"
 
-/* The interface of whoever has what the edge must not touch: lists of addresses, and the time of
- * day. Filled in by app, or by a test. */
+struct task;
+
+/* The interface of whoever has what the edge must not touch: lists of addresses, the time of day,
+ * and threads. Filled in by app, or by a test. */
 #define EDGE_ADDRESS_MAX 64
 #define EDGE_ORIGIN_MAX 8
 
@@ -31,6 +33,9 @@ struct edge_io {
 	bool (*admit_address)(void *arg, const char *address, struct slice origin);
 	void (*leave_address)(void *arg, struct slice origin);
 	uint64_t (*wall_s)(void *arg); /* Unix time, for the times in tokens */
+	/* Runs the task in the I/O thread of the connection, see conn_run_task(). False: there is
+	 * none. NULL: the same. */
+	bool (*run_task)(void *arg, void *conn, struct task *task);
 	void *arg;
 };
 

@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "edge/call.h"
+#include "edge/proofs.h"
 #include "edge/session.h"
 #include "http/headers.h"
 #include "server/access.h"
 #include "server/client.h"
+#include "server/client_peer.h"
 #include "server/request.h"
 #include "token/cache.h"
 #include "token/fault.h"
@@ -54,9 +56,12 @@ log_refusal(struct edge_session *s, const char *why)
 /* A verdict about a token without checking it; EDGE_LOGIN_OK: check it. A token that was seen
  * before costs no signature, so its bearer does not wait for what others do at the same address. */
 static enum edge_login
-may_check(struct edge *edge, struct request *rq, struct slice token)
+may_check(struct edge_session *s, struct request *rq, struct slice token)
 {
-	if (token_is_known(edge->tokens, token))
+	struct edge *edge = s->edge;
+
+	if (token_is_known(edge->tokens, token) ||
+	    edge_proof_of(s->proof, edge->tokens, token) != NULL)
 		return EDGE_LOGIN_OK;
 	switch (access_may_verify(rq)) {
 	case ACCESS_LATER:
@@ -64,7 +69,9 @@ may_check(struct edge *edge, struct request *rq, struct slice token)
 	case ACCESS_DENIED:
 		return EDGE_LOGIN_TOO_MANY;
 	default:
-		return EDGE_LOGIN_OK;
+		return edge_proof_begin(&edge->proofs, &s->proof, edge->tokens, rq, token)
+			   ? EDGE_LOGIN_LATER
+			   : EDGE_LOGIN_OK;
 	}
 }
 
@@ -81,21 +88,25 @@ check_token(struct edge_session *s, struct request *rq, struct slice token, enum
     struct token_grant **grant, const char **why)
 {
 	struct edge *edge = s->edge;
+	const struct token_proof *proof;
 	enum edge_login login;
 	enum token_fault fault;
 
 	if (edge->tokens == NULL)
 		return refuse(s, EDGE_LOGIN_REFUSED, token_fault_text(TOKEN_NO_KEYS), why);
-	login = may_check(edge, rq, token);
+	login = may_check(s, rq, token);
 	if (login == EDGE_LOGIN_TOO_MANY)
 		return refuse(s, login, "too many wrong tokens from this address", why);
 	if (login != EDGE_LOGIN_OK)
 		return login;
-	fault = token_check(edge->tokens, token, use, edge->io.wall_s(edge->io.arg), grant);
+	proof = edge_proof_of(s->proof, edge->tokens, token);
+	fault = token_check_proved(
+	    edge->tokens, token, use, proof, edge->io.wall_s(edge->io.arg), grant);
+	if (fault == TOKEN_BAD_SIGNATURE && proof == NULL)
+		access_wrong_token(rq->server, client_peer_origin(rq->client->peer), rq->now_us);
+	edge_proof_drop(&s->proof);
 	if (fault == TOKEN_OK)
 		return EDGE_LOGIN_OK;
-	if (fault == TOKEN_BAD_SIGNATURE)
-		access_wrong_token(rq);
 	return refuse(s, fault == TOKEN_EXPIRED ? EDGE_LOGIN_EXPIRED : EDGE_LOGIN_REFUSED,
 	    token_fault_text(fault), why);
 }

@@ -18,11 +18,11 @@ struct token_grant;
 
 enum edge_login {
 	EDGE_LOGIN_OK,
-	EDGE_LOGIN_NEEDED,  /* no token, and edge-anonymous is no */
-	EDGE_LOGIN_EXPIRED, /* the token was valid */
-	EDGE_LOGIN_REFUSED, /* the token is wrong, or its user may not log in */
-	EDGE_LOGIN_LATER,   /* wrong tokens came from its address: the request waits (rq->waits_for)
-			       and does this again */
+	EDGE_LOGIN_NEEDED,   /* no token, and edge-anonymous is no */
+	EDGE_LOGIN_EXPIRED,  /* the token was valid */
+	EDGE_LOGIN_REFUSED,  /* the token is wrong, or its user may not log in */
+	EDGE_LOGIN_LATER,    /* wrong tokens came from its address, or an I/O thread verifies the
+				token: the request waits (rq->waits_for) and does this again */
 	EDGE_LOGIN_TOO_MANY, /* ... so many that it cannot be checked now */
 };
 

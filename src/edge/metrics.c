@@ -78,6 +78,9 @@ put_tokens(const struct tokens *tokens, struct metrics_page *page)
 	metrics_begin(page, METRICS_COUNTER, "token_cache_hits", "",
 	    "Tokens whose signature was known from an earlier check");
 	metrics_put_uint(page, METRICS_NO_LABEL, figures->hits);
+	metrics_begin(page, METRICS_COUNTER, "token_threaded_checks", "",
+	    "Tokens whose signature an I/O thread verified");
+	metrics_put_uint(page, METRICS_NO_LABEL, figures->proved);
 	metrics_begin(page, METRICS_GAUGE, "token_cache_bytes", "bytes",
 	    "Memory of the tokens whose signatures are known");
 	metrics_put_uint(page, METRICS_NO_LABEL, figures->cached_bytes);

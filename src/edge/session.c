@@ -50,8 +50,10 @@ edge_session_move(struct edge_session *s, enum edge_event event)
 	count_now(s, -1);
 	s->state = state;
 	count_now(s, 1);
-	if (state == EDGE_ENDED)
+	if (state == EDGE_ENDED) {
 		stop_timer(s);
+		edge_proof_drop(&s->proof); /* its connection may be freed before it */
+	}
 	return true;
 }
 

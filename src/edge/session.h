@@ -10,6 +10,7 @@
 #include "edge/edge_config.h"
 #include "edge/edge_io.h"
 #include "edge/figures.h"
+#include "edge/proofs.h"
 #include "edge/session_state.h"
 #include "server/door.h"
 #include "server/metrics.h"
@@ -36,6 +37,7 @@ struct edge {
 	struct tokens *tokens; /* borrowed; NULL: none */
 	uint8_t first_form;    /* the hub's index of edge_forms[0] */
 	struct time_queue due; /* sessions with a timer; in us */
+	struct edge_proofs proofs;
 	struct edge_figures figures;
 	struct metrics_source metrics;
 	struct rate_limit log_limit; /* log lines that peers cause */
@@ -53,6 +55,7 @@ struct edge_session {
 	struct edge_opening *opening; /* owned: a stream that begins, or subscriptions of a
 					 WebSocket; or NULL */
 	struct edge_leases *leases;   /* owned: subscriptions with a token of their own, or NULL */
+	struct edge_proof *proof;     /* of a token that its request waits for, or NULL */
 	uint64_t spoke_us;            /* the last heartbeat, ping or other output; EDGE_JOINING:
 					 since when */
 	uint64_t expires_us;          /* when its token ends, monotonic; 0: never */

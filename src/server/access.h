@@ -131,8 +131,12 @@ enum access_login access_log_in(struct request *rq, struct slice user, struct sl
  */
 enum access_login access_may_verify(struct request *rq) __attribute__((warn_unused_result));
 
-/* The signature of the token was wrong: delays the next logins from the address of the client. */
-void access_wrong_token(struct request *rq);
+/* True if a wrong token or password came from the address of the client not long ago. */
+bool access_has_failed(const struct client *c);
+
+/* The signature of a token was wrong: delays the next logins from the address
+ * (client_peer_origin()) that it came from. */
+void access_wrong_token(struct server *server, struct slice origin, uint64_t now_us);
 
 /* What verifies the tokens of access_log_in; borrows until the next call. NULL: no token is
  * accepted. */

@@ -152,13 +152,17 @@ access_may_verify(struct request *rq)
 	return ACCESS_GRANTED;
 }
 
-void
-access_wrong_token(struct request *rq)
+bool
+access_has_failed(const struct client *c)
 {
-	struct server *server = rq->server;
+	return login_is_known(c->server->access->login_delays, client_peer_origin(c->peer));
+}
 
+void
+access_wrong_token(struct server *server, struct slice origin, uint64_t now_us)
+{
 	server->statistics->counters.auth_failures++;
-	login_failed(server->access->login_delays, client_peer_origin(rq->client->peer), rq->now_us,
+	login_failed(server->access->login_delays, origin, now_us,
 	    (uint64_t)server->config->auth_delay_max_ms * 1000);
 }
 
