@@ -301,18 +301,19 @@ END_TEST
 START_TEST(notices_tell_how_many_messages_are_missing)
 {
 	char notice[OUTBOX_NOTICE_MAX];
-	size_t len = edge_forms[EDGE_FORM_SSE].notice(17, notice);
+	size_t len = edge_forms[EDGE_FORM_SSE].notice(&edge_forms[EDGE_FORM_SSE], 17, notice);
 
 	ASSERT_BYTES(((struct slice){notice, len}), "event: lagged\ndata: {\"missed\":17}\n\n");
-	len = edge_forms[EDGE_FORM_SSE_JSON].notice(17, notice);
+	len = edge_forms[EDGE_FORM_SSE_JSON].notice(&edge_forms[EDGE_FORM_SSE_JSON], 17, notice);
 	ASSERT_BYTES(((struct slice){notice, len}), "event: lagged\ndata: {\"missed\":17}\n\n");
 	for (int form = EDGE_FORM_WS; form <= EDGE_FORM_WS_DEFLATE; form++) {
-		len = edge_forms[form].notice(17, notice);
+		len = edge_forms[form].notice(&edge_forms[form], 17, notice);
 		ASSERT_BYTES(((struct slice){notice, len}),
 		    "\x81\x21{\"push\":{\"lagged\":{\"missed\":17}}}");
 	}
 	for (int form = 0; form < EDGE_FORMS; form++)
-		ck_assert_uint_le(edge_forms[form].notice(UINT64_MAX, notice), sizeof(notice));
+		ck_assert_uint_le(
+		    edge_forms[form].notice(&edge_forms[form], UINT64_MAX, notice), sizeof(notice));
 }
 END_TEST
 

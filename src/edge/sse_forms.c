@@ -154,8 +154,9 @@ sse_json_write_ends(const struct hub_message *message, const struct wire_body *b
 }
 
 size_t
-sse_notice(uint64_t missed, char *out)
+sse_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	struct form_text text = {out, 0};
 
 	FORM_PUT(&text, LAGGED);

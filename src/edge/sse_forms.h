@@ -16,6 +16,6 @@ struct wire_ends sse_json_ends(const struct hub_message *message, const struct w
 void sse_json_write_ends(const struct hub_message *message, const struct wire_body *body,
     struct wire_ends ends, char *out);
 
-size_t sse_notice(uint64_t missed, char *out);
+size_t sse_notice(const struct wire_form *form, uint64_t missed, char *out);
 
 #endif

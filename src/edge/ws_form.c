@@ -147,8 +147,9 @@ ws_write_ends(const struct hub_message *message, const struct wire_body *body,
 }
 
 size_t
-ws_notice(uint64_t missed, char *out)
+ws_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	struct form_text text = {NULL, 0};
 
 	for (int pass = 0; pass < 2; pass++) {

@@ -11,7 +11,7 @@ void ws_transform(const struct hub_message *message, const struct wire_body *bod
 struct wire_ends ws_ends(const struct hub_message *message, const struct wire_body *body);
 void ws_write_ends(const struct hub_message *message, const struct wire_body *body,
     struct wire_ends ends, char *out);
-size_t ws_notice(uint64_t missed, char *out);
+size_t ws_notice(const struct wire_form *form, uint64_t missed, char *out);
 
 /* The text of a push around its data, whose kind is body->note. */
 void ws_put_head_text(struct form_text *t, const struct hub_message *message);

@@ -3,6 +3,7 @@
 #include "pubsub/hub.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -60,7 +61,19 @@ on_unsent(struct outbox *outbox, uint64_t id, uint8_t form, const struct frame_r
 static size_t
 write_notice(struct outbox *outbox, uint8_t form, uint64_t missed, char *out)
 {
-	return subscriber_of(outbox)->hub->forms[form]->notice(missed, out);
+	const struct wire_form *f = subscriber_of(outbox)->hub->forms[form];
+
+	return f->notice(f, missed, out);
+}
+
+/* Forms may keep what they find out about a message beyond a hub's life, so the hubs of a process
+ * do not share serials: each hub has 2^48 of them. Hubs may be created in several threads. */
+static uint64_t
+first_serial(void)
+{
+	static atomic_uint_fast64_t hubs;
+
+	return atomic_fetch_add_explicit(&hubs, 1, memory_order_relaxed) << 48;
 }
 
 struct hub *
@@ -68,6 +81,7 @@ hub_new(const struct hub_config *config)
 {
 	struct hub *hub = xcalloc(1, sizeof(*hub));
 
+	hub->last_serial = first_serial();
 	hub->limits = config->limits;
 	hub->segment_bytes = config->segment_bytes;
 	hub->channels = channel_tree_new();

@@ -45,8 +45,9 @@ text_write_ends(
 }
 
 static size_t
-notice(uint64_t missed, char *out)
+notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu>", (unsigned long long)missed);
 }
 

@@ -52,8 +52,9 @@ write_kind(
 }
 
 static size_t
-no_notice(uint64_t missed, char *out)
+no_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	(void)missed;
 	(void)out;
 	return 0;

@@ -46,12 +46,13 @@ make_plan(struct hub *hub, struct hub_delivery *d, uint8_t form, struct hub_plan
 {
 	const struct wire_form *f = hub->forms[form];
 
+	d->message.form = f;
 	plan->body = f->measure == NULL ? &d->verbatim : transformed_body(f, d, form);
 	if (plan->body == NULL)
 		return false;
 	plan->ends = f->ends(&d->message, plan->body);
 	plan->len = plan->ends.head + plan->body->len + plan->ends.tail;
-	return true;
+	return plan->len - 1 < WIRE_FRAME_MAX;
 }
 
 bool
@@ -339,8 +340,8 @@ static inline __attribute__((always_inline)) void
 deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting limiting,
     struct hub_outcome *out)
 {
-	bool is_plain = !d->dedup && d->except == NULL && limiting == HUB_IGNORE_LIMITS &&
-			hub->queue_groups == 0;
+	bool is_plain = !d->dedup && d->except == NULL &&
+			(limiting == HUB_IGNORE_LIMITS || !d->may_block) && hub->queue_groups == 0;
 
 	if (!is_plain)
 		hub_begin_named_drafts(d, id);
@@ -357,15 +358,6 @@ deliver(struct hub *hub, struct hub_delivery *d, uint64_t id, enum hub_limiting 
 		hub_end_copies(hub);
 }
 
-/* Of all hubs of the process: forms keep what they find out about a message beyond a hub's life. */
-static uint64_t
-next_serial(void)
-{
-	static uint64_t last;
-
-	return ++last;
-}
-
 /* Starts a delivery: finds the topics that the channel matches. Borrows what post borrows. */
 static inline void
 match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
@@ -374,7 +366,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->message.channel = post->channel;
 	d->message.payload = post->payload;
 	d->message.position = (struct hub_position){0, 0};
-	d->message.serial = next_serial();
+	d->message.serial = ++hub->last_serial;
 	d->verbatim.len = post->payload.len;
 	d->measured = d->unfit = 0;
 	d->is_shard = post->kind == HUB_SHARD;

@@ -51,8 +51,9 @@ read_frame(const char *frame, size_t len, struct hub_message *message)
 }
 
 static size_t
-notice(uint64_t missed, char *out)
+notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	(void)missed;
 	(void)out;
 	return 0;

@@ -75,7 +75,8 @@ struct hub {
 	uint64_t last_ticket;
 	uint64_t wait_limit_us; /* of the latest hub_expire() */
 	uint32_t round;
-	uint64_t now_us; /* the latest time that a caller gave */
+	uint64_t now_us;      /* the latest time that a caller gave */
+	uint64_t last_serial; /* of a message, see struct hub_message */
 	uint64_t published;
 	uint64_t delivered;
 	size_t blocking;

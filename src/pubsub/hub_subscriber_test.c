@@ -46,8 +46,9 @@ write_ends(
 }
 
 static size_t
-notice(uint64_t missed, char *out)
+notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	(void)missed;
 	(void)out;
 	return 0;

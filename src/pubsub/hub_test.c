@@ -61,8 +61,9 @@ write_b(const struct hub_message *m, const struct wire_body *body, struct wire_e
 }
 
 static size_t
-notice(uint64_t missed, char *out)
+notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu>", (unsigned long long)missed);
 }
 

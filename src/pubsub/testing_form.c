@@ -25,8 +25,9 @@ write_ends(
 }
 
 static size_t
-notice(uint64_t missed, char *out)
+notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	(void)missed;
 	(void)out;
 	return 0;
@@ -65,8 +66,9 @@ write_name_ends(
 }
 
 static size_t
-name_notice(uint64_t missed, char *out)
+name_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu;", (unsigned long long)missed);
 }
 

@@ -20,6 +20,8 @@
 enum hub_kind { HUB_CHANNEL, HUB_PATTERN, HUB_SHARD };
 #define HUB_KINDS 3
 
+struct wire_form;
+
 struct hub_message {
 	enum hub_kind kind;
 	struct slice pattern; /* HUB_PATTERN only */
@@ -31,6 +33,8 @@ struct hub_message {
 	 * message: what a form finds out about a payload it can keep for the other forms. 0: the
 	 * message has none. */
 	uint64_t serial;
+
+	const struct wire_form *form; /* whose functions are called with the message */
 };
 
 /* The payload in a form. */
@@ -48,6 +52,9 @@ struct wire_ends {
 /* A longer payload is not transformed: it is dropped for subscribers whose form transforms
  * payloads. */
 #define WIRE_TRANSFORMED_MAX ((size_t)1 << 20)
+
+/* A longer frame, or one without a byte, is dropped for the subscribers of its form. */
+#define WIRE_FRAME_MAX ((size_t)INT32_MAX)
 
 /* Called for every message. `out` has room for exactly the measured length. */
 struct wire_form {
@@ -77,7 +84,7 @@ struct wire_form {
 
 	/* Writes that `missed` messages are missing here, at most OUTBOX_NOTICE_MAX bytes; returns
 	 * the length, 0 for no notice. */
-	size_t (*notice)(uint64_t missed, char *out);
+	size_t (*notice)(const struct wire_form *form, uint64_t missed, char *out);
 };
 
 #endif

@@ -70,8 +70,9 @@ resp2_write_ends(const struct hub_message *message, const struct wire_body *body
 }
 
 static size_t
-resp2_notice(uint64_t missed, char *out)
+resp2_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	return resp_lagged_write(2, missed, out);
 }
 
@@ -91,8 +92,9 @@ resp3_write_ends(const struct hub_message *message, const struct wire_body *body
 }
 
 static size_t
-resp3_notice(uint64_t missed, char *out)
+resp3_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
+	(void)form;
 	return resp_lagged_write(3, missed, out);
 }
 
