@@ -83,10 +83,11 @@ FANFARE_CHECKED enum fanfare_result fanfare_hub_work(
 
 /*
  * Sets options of the channels that the glob matches, in the words of the directive `channel` of
- * fanfared.conf(5): "history-size 100 history-ttl 60". Where several globs match, the one that was
- * set first for the first time is overridden by later ones. The options are history-size,
- * history-ttl, history-bytes, history-message-bytes, replay, outbox-policy, max-subscribers and
- * max-message. FANFARE_INVALID: error says why; it has FANFARE_ERROR_TEXT bytes, or is NULL.
+ * fanfared.conf(5): "history-size 100 history-ttl 60". Where several globs match and set the same
+ * option, the glob that was added last counts. The options are history-size, history-ttl,
+ * history-bytes, history-message-bytes, replay, outbox-policy, max-subscribers and max-message. If
+ * there are many channels, some of them follow in fanfare_hub_work(). FANFARE_INVALID: error says
+ * why; it has FANFARE_ERROR_TEXT bytes, or is NULL.
  */
 FANFARE_CHECKED enum fanfare_result fanfare_channel_set(
     struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes words, char *error);

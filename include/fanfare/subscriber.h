@@ -104,9 +104,8 @@ enum fanfare_verdict {
 
 struct fanfare_resumption {
 	enum fanfare_verdict verdict;
-	struct fanfare_position position; /* behind which the messages follow; 0-0: no history */
-	uint64_t count;                   /* kept messages that follow before new ones; of a pattern
-					     0, because they are counted when they are read */
+	struct fanfare_position position; /* behind which messages follow; 0-0: no history */
+	uint64_t count;                   /* kept messages that follow before new ones */
 };
 
 /*
@@ -133,20 +132,22 @@ FANFARE_API struct fanfare_position fanfare_queued_position(const struct fanfare
 
 /*
  * FANFARE_RECORDS only. Takes the next message out of the outbox. Its bytes are valid until the
- * next call for this subscriber of fanfare_subscriber_next() or fanfare_subscriber_close(),
- * whatever is published meanwhile. FANFARE_EMPTY: there is none.
+ * next fanfare_subscriber_next() for any subscriber of the hub, whatever is published or closed
+ * meanwhile. FANFARE_EMPTY: there is none. FANFARE_CLOSED: there is none, and none will come.
  */
 FANFARE_CHECKED enum fanfare_result fanfare_subscriber_next(
     struct fanfare_subscriber *s, struct fanfare_message *message);
 
 /*
  * Other forms only. The first queued bytes as at most *count pieces, 1 to 1024; sets *count to
- * their number. Valid until the hub is called again. FANFARE_EMPTY: there are none.
+ * their number. Valid until the hub is called again. FANFARE_EMPTY: there are none. FANFARE_CLOSED:
+ * there are none, and none will come.
  */
 FANFARE_CHECKED enum fanfare_result fanfare_subscriber_peek(
     struct fanfare_subscriber *s, struct fanfare_bytes *pieces, size_t *count);
 
-/* Takes the first len bytes out of the outbox. FANFARE_INVALID: there are not so many. */
+/* Takes the first len bytes out of the outbox, which were peeked at. FANFARE_INVALID: there are not
+ * so many. */
 FANFARE_CHECKED enum fanfare_result fanfare_subscriber_consume(
     struct fanfare_subscriber *s, size_t len);
 

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,16 @@
 static atomic_size_t used_bytes;
 static atomic_size_t peak_bytes;
 
+static struct alloc_functions functions;
+static bool is_foreign; /* functions.allocate is set */
+
+void
+alloc_set_functions(const struct alloc_functions *given)
+{
+	functions = *given;
+	is_foreign = functions.allocate != NULL;
+}
+
 void
 alloc_init(void)
 {
@@ -45,6 +56,8 @@ die_of_memory(size_t len)
 	char line[80];
 	int n = snprintf(line, sizeof(line), "out of memory (%zu bytes wanted)\n", len);
 
+	if (functions.out_of_memory != NULL)
+		functions.out_of_memory(functions.out_of_memory_arg, len);
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		abort();
 	abort();
@@ -64,19 +77,43 @@ count_bytes_in(size_t len)
 static void
 count_in(void *ptr)
 {
-	count_bytes_in(malloc_usable_size(ptr));
+	if (!is_foreign)
+		count_bytes_in(malloc_usable_size(ptr));
 }
 
 static void
 count_out(void *ptr)
 {
-	atomic_fetch_sub_explicit(&used_bytes, malloc_usable_size(ptr), memory_order_relaxed);
+	if (!is_foreign)
+		atomic_fetch_sub_explicit(
+		    &used_bytes, malloc_usable_size(ptr), memory_order_relaxed);
+}
+
+static void *
+allocate(size_t len)
+{
+	return is_foreign ? functions.allocate(functions.arg, len) : malloc(len);
+}
+
+static void *
+allocate_zeros(size_t count, size_t len)
+{
+	void *ptr;
+
+	if (!is_foreign)
+		return calloc(count, len);
+	if (count > SIZE_MAX / len)
+		return NULL;
+	ptr = functions.allocate(functions.arg, count * len);
+	if (ptr != NULL)
+		memset(ptr, 0, count * len);
+	return ptr;
 }
 
 void *
 xmalloc(size_t len)
 {
-	void *ptr = malloc(len > 0 ? len : 1);
+	void *ptr = allocate(len > 0 ? len : 1);
 
 	if (ptr == NULL)
 		die_of_memory(len);
@@ -92,7 +129,7 @@ xmalloc_fixed(size_t len)
 	uintptr_t from = ((uintptr_t)ptr + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
 	uintptr_t to = ((uintptr_t)ptr + len) & ~(HUGE_BYTES - 1);
 
-	if (len >= LARGE_BYTES)
+	if (len >= LARGE_BYTES && !is_foreign)
 		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
 #endif
 	return ptr;
@@ -101,7 +138,7 @@ xmalloc_fixed(size_t len)
 void *
 xcalloc(size_t count, size_t len)
 {
-	void *ptr = count > 0 && len > 0 ? calloc(count, len) : calloc(1, 1);
+	void *ptr = count > 0 && len > 0 ? allocate_zeros(count, len) : allocate_zeros(1, 1);
 
 	if (ptr == NULL)
 		die_of_memory(len > 0 && count > SIZE_MAX / len ? SIZE_MAX : count * len);
@@ -117,7 +154,8 @@ xrealloc(void *ptr, size_t len)
 	if (ptr == NULL)
 		return xmalloc(len);
 	count_out(ptr);
-	grown = realloc(ptr, len > 0 ? len : 1);
+	len = len > 0 ? len : 1;
+	grown = is_foreign ? functions.reallocate(functions.arg, ptr, len) : realloc(ptr, len);
 	if (grown == NULL)
 		die_of_memory(len);
 	count_in(grown);
@@ -130,7 +168,9 @@ xrealloc(void *ptr, size_t len)
 static size_t
 mapping_len(size_t len)
 {
-	return len < MAPPED_BYTES ? 0 : (len + MAPPED_ROUND - 1) & ~(size_t)(MAPPED_ROUND - 1);
+	return len < MAPPED_BYTES || is_foreign
+		   ? 0
+		   : (len + MAPPED_ROUND - 1) & ~(size_t)(MAPPED_ROUND - 1);
 }
 
 static void *
@@ -252,7 +292,10 @@ xfree(void *ptr)
 	if (ptr == NULL)
 		return;
 	count_out(ptr);
-	free(ptr);
+	if (is_foreign)
+		functions.release(functions.arg, ptr);
+	else
+		free(ptr);
 }
 
 size_t

@@ -19,6 +19,23 @@
  */
 void alloc_init(void);
 
+/*
+ * Memory from elsewhere, for programs that embed a part of Fanfare: these functions are called
+ * instead of malloc and its kin, with a len above 0, and nothing is counted. out_of_memory, if it
+ * is not NULL, is called before the process is aborted.
+ */
+struct alloc_functions {
+	void *(*allocate)(void *arg, size_t len); /* all three are given, or none */
+	void *(*reallocate)(void *arg, void *ptr, size_t len);
+	void (*release)(void *arg, void *ptr);
+	void *arg;
+	void (*out_of_memory)(void *arg, size_t len);
+	void *out_of_memory_arg;
+};
+
+/* Copies. Call it before anything is allocated and before there are threads. */
+void alloc_set_functions(const struct alloc_functions *functions);
+
 /* Returns owned (xfree). len 0 is allowed and gives a block that may be freed. */
 void *xmalloc(size_t len) __attribute__((malloc, returns_nonnull, warn_unused_result));
 /* The same, for a block that is never grown: a large one is backed by huge pages. A block in huge

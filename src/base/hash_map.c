@@ -3,6 +3,7 @@
 #include "base/hash_map.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -22,7 +23,14 @@ struct hash_map {
 	unsigned int visits; /* calls of hash_map_each in progress; meanwhile no bucket is moved */
 };
 
-static const uint64_t *hash_key; /* of the process */
+/* Of the process. Maps may be created in several threads. */
+static const uint64_t *_Atomic hash_key;
+
+static inline uint64_t
+hash_of_key(struct slice key)
+{
+	return siphash(atomic_load_explicit(&hash_key, memory_order_relaxed), key.ptr, key.len);
+}
 
 static uint64_t
 hash_of(const struct bucket_node *node)
@@ -35,7 +43,7 @@ static const struct buckets_ops ops = {.hash = hash_of, .calloc = xcalloc, .free
 struct hash_map *
 hash_map_new(void)
 {
-	hash_key = siphash_process_key();
+	atomic_store_explicit(&hash_key, siphash_process_key(), memory_order_relaxed);
 	return xcalloc(1, sizeof(struct hash_map));
 }
 
@@ -84,14 +92,14 @@ hash_map_get(const struct hash_map *map, struct slice key)
 
 	if (map->buckets.count == 0)
 		return NULL;
-	link = find(map, key, siphash(hash_key, key.ptr, key.len));
+	link = find(map, key, hash_of_key(key));
 	return link != NULL ? ((struct entry *)*link)->value : NULL;
 }
 
 void *
 hash_map_set(struct hash_map *map, struct slice key, void *value)
 {
-	uint64_t hash = siphash(hash_key, key.ptr, key.len);
+	uint64_t hash = hash_of_key(key);
 	struct bucket_node **link;
 	struct entry *entry;
 	void *old;
@@ -123,7 +131,7 @@ hash_map_remove(struct hash_map *map, struct slice key)
 
 	if (map->buckets.count == 0)
 		return NULL;
-	link = find(map, key, siphash(hash_key, key.ptr, key.len));
+	link = find(map, key, hash_of_key(key));
 	if (link == NULL)
 		return NULL;
 	entry = (struct entry *)buckets_unlink(&map->buckets, link);

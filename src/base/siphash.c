@@ -76,12 +76,19 @@ siphash(const uint64_t key[2], const void *ptr, size_t len)
 
 static uint64_t process_key[2];
 static once_flag process_key_once = ONCE_FLAG_INIT;
+static const uint64_t *given_key;
+static bool is_made;
 
 static void
 make_process_key(void)
 {
 	ssize_t got;
 
+	is_made = true;
+	if (given_key != NULL) {
+		memcpy(process_key, given_key, sizeof(process_key));
+		return;
+	}
 	do
 		got = getrandom(process_key, sizeof(process_key), 0);
 	while (got < 0 && errno == EINTR);
@@ -95,4 +102,15 @@ siphash_process_key(void)
 {
 	call_once(&process_key_once, make_process_key);
 	return process_key;
+}
+
+bool
+siphash_set_process_key(const uint64_t key[2])
+{
+	if (is_made)
+		return false;
+	given_key = key;
+	call_once(&process_key_once, make_process_key);
+	given_key = NULL;
+	return true;
 }

@@ -137,6 +137,19 @@ START_TEST(each_half_of_the_key_changes_the_value)
 }
 END_TEST
 
+START_TEST(the_key_of_the_process_is_set_before_its_first_use_and_never_again)
+{
+	uint64_t key[2] = {3, 4};
+
+	ck_assert(siphash_set_process_key(key));
+	key[0] = 5;
+	ck_assert_uint_eq(siphash_process_key()[0], 3);
+	ck_assert_uint_eq(siphash_process_key()[1], 4);
+	ck_assert(!siphash_set_process_key(key));
+	ck_assert_uint_eq(siphash_process_key()[0], 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -144,5 +157,6 @@ main(void)
 	    (const TTest *[]){every_length_up_to_eight_words_has_its_known_value,
 		the_values_are_those_of_another_implementation,
 		the_place_of_the_bytes_in_memory_does_not_matter,
-		each_half_of_the_key_changes_the_value, NULL});
+		each_half_of_the_key_changes_the_value,
+		the_key_of_the_process_is_set_before_its_first_use_and_never_again, NULL});
 }
