@@ -107,7 +107,6 @@ fanfare_hub_free(struct fanfare_hub *hub)
 		return FANFARE_BUSY;
 	hub->is_ending = true;
 	record_release(&hub->reader);
-	buffer_release(&hub->reader.copy);
 	while ((publisher = LIST_FIRST(&hub->publishers)) != NULL) {
 		hub_end_publication(hub->hub, &publisher->publication);
 		LIST_REMOVE(publisher, link);

@@ -33,9 +33,10 @@ fanfare_subscriber_next(struct fanfare_subscriber *s, struct fanfare_message *me
 	if (!core_enter(hub))
 		return FANFARE_BUSY;
 	core_note_use(hub);
-	if (!record_take(&hub->reader, &s->base.outbox,
-		history_position(hub_history(hub->hub)).epoch, message))
+	if (!record_take(&hub->reader, &s->base.outbox, message))
 		result = is_read(s);
+	else if (message->position.seq != 0)
+		message->position.epoch = history_position(hub_history(hub->hub)).epoch;
 	core_leave(hub);
 	return result;
 }

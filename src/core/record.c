@@ -25,13 +25,6 @@ struct record_head {
 /* Without the padding at its end. */
 #define HEAD_LEN (offsetof(struct record_head, kind) + sizeof(uint8_t))
 
-/* Longer records are held where they are. A record above a quarter of a segment has a segment of
- * its own; those between are copied. */
-#define COPIED_MAX 4096
-
-/* The longest capacity that is kept for copies. */
-#define KEPT_MAX 16384
-
 static struct wire_ends
 ends(const struct hub_message *message, const struct wire_body *body)
 {
@@ -76,8 +69,7 @@ const struct wire_form record_form = {
 void
 record_release(struct record_reader *reader)
 {
-	buffer_clear(&reader->copy);
-	buffer_shrink(&reader->copy, KEPT_MAX);
+	buffer_release(&reader->copy);
 	if (reader->held.len == 0)
 		return;
 	frame_range_unpin(&reader->held);
@@ -85,14 +77,13 @@ record_release(struct record_reader *reader)
 	reader->held = (struct frame_range){0};
 }
 
-/* Keeps the record at `from`, which begins the first item, and returns where it is. */
+/* Keeps a longer record, which begins the first item. A frame above a quarter of a segment has a
+ * segment of its own, so holding it holds nothing else. */
 static const char *
-keep(struct record_reader *reader, const struct outbox *outbox, const char *from, size_t len)
+keep_longer(
+    struct record_reader *reader, const struct outbox_item *item, const char *from, size_t len)
 {
-	const struct outbox_item *item = TAILQ_FIRST(&outbox->items);
-
-	record_release(reader);
-	if (len <= COPIED_MAX || item->range.len != len) {
+	if (item->range.len != len) {
 		buffer_append(&reader->copy, from, len);
 		return reader->copy.ptr;
 	}
@@ -101,9 +92,20 @@ keep(struct record_reader *reader, const struct outbox *outbox, const char *from
 	return frame_range_ptr(&reader->held);
 }
 
+/* Returns where the record is that was at `from`. */
+static inline const char *
+keep(struct record_reader *reader, const struct outbox *outbox, const char *from, size_t len)
+{
+	if (reader->held.len > 0 || reader->copy.ptr != NULL)
+		record_release(reader);
+	if (len > sizeof(reader->small))
+		return keep_longer(reader, TAILQ_FIRST(&outbox->items), from, len);
+	memcpy(reader->small, from, len);
+	return reader->small;
+}
+
 bool
-record_take(struct record_reader *reader, struct outbox *outbox, uint64_t epoch,
-    struct fanfare_message *message)
+record_take(struct record_reader *reader, struct outbox *outbox, struct fanfare_message *message)
 {
 	struct record_head head;
 	struct iovec piece;
@@ -130,7 +132,6 @@ record_take(struct record_reader *reader, struct outbox *outbox, uint64_t epoch,
 	at += head.pattern_len;
 	message->channel = (struct fanfare_bytes){at, head.channel_len};
 	message->payload = (struct fanfare_bytes){at + head.channel_len, head.payload_len};
-	if (head.seq != 0)
-		message->position = (struct fanfare_position){epoch, head.seq};
+	message->position.seq = head.seq;
 	return true;
 }

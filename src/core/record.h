@@ -15,18 +15,21 @@ extern const struct wire_form record_form;
 
 /*
  * The message that was read last. A small one is copied, so that reading keeps no memory of the log
- * in use; the frame of a large one is held. Zero at first.
+ * in use; the frame of a large one is held. Between the two, in a hub with large segments, are
+ * records that are too long for `small` and copied all the same. Zero at first.
  */
 struct record_reader {
+	char small[4096];
 	struct buffer copy;
 	struct frame_range held; /* len 0: none */
 };
 
-/* Takes the first record out of the outbox; false: there is none. epoch is that of its position,
- * if it has one. */
-bool record_take(struct record_reader *reader, struct outbox *outbox, uint64_t epoch,
+/* Takes the first record out of the outbox; false: there is none. The epoch of its position is left
+ * to the caller. */
+bool record_take(struct record_reader *reader, struct outbox *outbox,
     struct fanfare_message *message) __attribute__((warn_unused_result));
 
+/* Frees all memory of the reader but itself. */
 void record_release(struct record_reader *reader);
 
 #endif
