@@ -458,9 +458,11 @@ step(void)
 		subscribe(p, (int)draw(NAMES));
 	else if (what < 82)
 		unsubscribe(p, (int)draw(NAMES));
-	else if (what < 88)
-		resume(&m.peers[draw(SUBSCRIBERS) & ~UINT64_C(1)], (int)draw(NAMES));
-	else if (what < 92)
+	else if (what < 88) {
+		/* The order in which arguments are evaluated is the compiler's choice. */
+		p = &m.peers[draw(SUBSCRIBERS) & ~UINT64_C(1)];
+		resume(p, (int)draw(NAMES));
+	} else if (what < 92)
 		read_history();
 	else if (what < 95)
 		look();
