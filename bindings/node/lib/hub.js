@@ -1,0 +1,534 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { performance } = require('node:perf_hooks');
+const { Core } = require('./core');
+const { Message } = require('./message');
+const { Subscriber } = require('./subscriber');
+const { RESULT, errorOf, typeError, rangeError, integer, object } = require('./errors');
+
+const U32_MAX = 0xffffffff, I31_MAX = 0x7fffffff;
+const OPTIONS = ['epoch', 'subscriptionsMax', 'subscribersMax', 'nameMax', 'messageMax', 'memoryMax', 'historyMax',
+  'blockTimeout', 'module'];
+
+/* By enum host_kind: see src/wasm/host.h. */
+const MESSAGE = 0, MISSED = 1, READABLE = 2, OVERFLOW = 3;
+const RECORD = 4; /* words */
+const BATCH = 1024; /* records */
+const BATCHES = 16; /* of a turn, before other events of the process */
+const CLOSE_BUDGET = 10000;
+const TIMER_MAX = 1 << 30; /* ms */
+
+/** The words of the directive `channel`: { historySize: 100 } gives "history-size 100". */
+function wordsOf(options) {
+  if (typeof options === 'string') return options;
+  if (typeof options !== 'object' || options === null) throw typeError('options', 'an object or a string', options);
+  return Object.entries(options)
+    .map(([name, value]) => `${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`)
+    .join(' ');
+}
+
+/** Microseconds, with a random part, so that no two hubs have the same. */
+function newEpoch() {
+  return Date.now() * 1000 + Math.floor(Math.random() * 1000);
+}
+
+class Hub extends EventEmitter {
+  #closed = false;
+  #slots = []; /* subscribers that the hub keeps; undefined: see #weak */
+  #weak = new Map(); /* those that the garbage collector may take */
+  #free = [];
+  #freed = []; /* slots of which records may still be in the batch */
+  #records = new Uint32Array(BATCH * RECORD);
+  #next = 0; /* of the batch: the record that is delivered next */
+  #count = 0;
+  #arena = null;
+  #messages = []; /* of the batch */
+  #inTurn = false;
+  #again = false;
+  #scheduled = false;
+  #held = new Set(); /* subscribers that are to get what was held for them */
+  #waiters = [];
+  #closing = [];
+  #now = 0; /* microseconds; 0: to be read */
+  #timer = null;
+  #timerAt = Infinity;
+  #own = null;
+  #registry = new FinalizationRegistry(({ slot, handle }) => this.#reap(slot, handle));
+  #turnNow = () => this.#turn();
+
+  constructor(options) {
+    super();
+    const o = object('options', options, OPTIONS);
+    if (o.module !== undefined && !(o.module instanceof WebAssembly.Module))
+      throw typeError('module', 'a WebAssembly.Module', o.module);
+    const epoch = integer('epoch', o.epoch, 1, Number.MAX_SAFE_INTEGER, newEpoch());
+    const numbers = [
+      integer('subscriptionsMax', o.subscriptionsMax, 1, I31_MAX, 0),
+      integer('subscribersMax', o.subscribersMax, 1, I31_MAX, 0),
+      integer('nameMax', o.nameMax, 1, 65535, 0),
+      integer('messageMax', o.messageMax, 1, 1 << 29, 0),
+      integer('memoryMax', o.memoryMax, 1, U32_MAX, 0),
+      integer('historyMax', o.historyMax, 1, U32_MAX, 0),
+      integer('blockTimeout', o.blockTimeout, 1, I31_MAX, 0) * 1000,
+    ];
+    this._core = new Core(o.module);
+    this._core.nameMax = o.nameMax ?? this._core.nameMax;
+    this._core.messageMax = o.messageMax ?? this._core.messageMax;
+    const result = this._core.call('host_open', this._core.host, epoch, ...numbers);
+    if (result !== 0) throw errorOf(result);
+  }
+
+  get closed() {
+    return this.#closed;
+  }
+
+  #open() {
+    if (this.#closed) throw errorOf(RESULT.CLOSED, 'the hub is closed');
+    return this._core;
+  }
+
+  /** Reading the clock costs as much as half a message: once for what happens in one go, between two turns. */
+  _now() {
+    if (this.#now === 0) {
+      this.#now = performance.now() * 1000;
+      if (!this.#inTurn) this._changed();
+    }
+    return this.#now;
+  }
+
+  /* ---- Subscribers ------------------------------------------------------------------------------------------ */
+
+  subscriber(options, listener) {
+    if (typeof options === 'function') return new Subscriber(this, undefined, options);
+    return new Subscriber(this, options, listener);
+  }
+
+  /** The hub's own subscriber, whose messages are events of the hub. */
+  get own() {
+    if (this.#own === null || this.#own.closed) {
+      this.#own = this.subscriber((message) => this.emit('message', message));
+      this.#own.on('missed', (count) => this.emit('missed', count));
+      this.#own.on('end', (reason) => this.emit('end', reason));
+    }
+    return this.#own;
+  }
+
+  subscribe(channel) {
+    return this.own.subscribe(channel);
+  }
+
+  psubscribe(pattern) {
+    return this.own.psubscribe(pattern);
+  }
+
+  unsubscribe(channel) {
+    return this.own.unsubscribe(channel);
+  }
+
+  punsubscribe(pattern) {
+    return this.own.punsubscribe(pattern);
+  }
+
+  _attach(subscriber, bytes, messages, policy, flags) {
+    const core = this.#open();
+    const slot = this.#free.length > 0 ? this.#free.pop() : this.#slots.length;
+    const handle = core.call('host_subscriber_new', core.host, slot, bytes, messages, policy, flags);
+    if (handle === 0) {
+      if (slot < this.#slots.length) this.#free.push(slot);
+      throw errorOf(RESULT.INVALID);
+    }
+    this.#slots[slot] = subscriber;
+    subscriber._handle = handle;
+    return slot;
+  }
+
+  /** strong: the hub keeps the subscriber. Otherwise the collector may take it, and then it is closed. */
+  _keep(subscriber, strong) {
+    const slot = subscriber._slot;
+    if (strong === (this.#slots[slot] === subscriber)) return;
+    if (strong) {
+      this.#registry.unregister(subscriber);
+      this.#weak.delete(slot);
+      this.#slots[slot] = subscriber;
+    } else {
+      this.#registry.register(subscriber, { slot, handle: subscriber._handle }, subscriber);
+      this.#weak.set(slot, new WeakRef(subscriber));
+      this.#slots[slot] = undefined;
+    }
+  }
+
+  #reap(slot, handle) {
+    if (!this.#closed) this._detach(slot, handle);
+  }
+
+  _detach(slot, handle, subscriber) {
+    if (this.#closed) return;
+    if (subscriber !== undefined) this.#registry.unregister(subscriber);
+    this.#slots[slot] = undefined;
+    this.#weak.delete(slot);
+    this.#closing.push(slot, handle);
+    this.#finishClosing();
+  }
+
+  /** One slice of the first subscriber that is being closed, or all of it. */
+  #finishClosing() {
+    while (this.#closing.length > 0) {
+      const [slot, handle] = this.#closing;
+      if (this._core.call('host_subscriber_close', handle, CLOSE_BUDGET) === RESULT.MORE) break;
+      this.#closing.splice(0, 2);
+      (this.#next < this.#count ? this.#freed : this.#free).push(slot);
+    }
+    this._changed();
+  }
+
+  /* ---- Publishing ------------------------------------------------------------------------------------------- */
+
+  /** @returns the length of the channel's name in the input; the payload's is in #payloadLen */
+  #payloadLen = 0;
+
+  #putMessage(core, channel, payload) {
+    const len = core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG);
+    this.#payloadLen = core.put('payload', payload, len, core.messageMax, RESULT.TOO_LARGE);
+    return len;
+  }
+
+  #exceptOf(except) {
+    if (except === undefined) return 0;
+    if (!(except instanceof Subscriber) || except._hub !== this) throw typeError('except', 'a subscriber of this hub', except);
+    return except._handle;
+  }
+
+  publish(channel, payload, options) {
+    const core = this.#open();
+    const except = options === undefined ? 0 : this.#exceptOf(object('options', options, ['except']).except);
+    const len = this.#putMessage(core, channel, payload);
+    if (core.broken !== null) throw core.broken;
+    let result;
+    try {
+      result = core.f.host_post(core.host, len, this.#payloadLen, except, 0, this._now());
+    } catch (error) {
+      throw core.trapped(error);
+    }
+    if (core.inputLen > 1 << 20) core.shrinkInput();
+    if (result < 0) throw errorOf(-result);
+    this._changed();
+    return result;
+  }
+
+  /** As publish(), and says in whose outboxes the message is. */
+  post(channel, payload, options) {
+    const receivers = this.publish(channel, payload, options);
+    const core = this._core;
+    return { receivers, queued: core.number(1), catchingUp: core.number(2), position: core.text() || undefined };
+  }
+
+  /** As publish(), but waits while subscribers with the policy block have no room, or memoryMax is reached. */
+  publishWait(channel, payload, options) {
+    return new Promise((resolve, reject) => {
+      const core = this.#open();
+      const { signal, except } = object('options', options, ['signal', 'except']);
+      if (signal !== undefined && !(signal instanceof AbortSignal)) throw typeError('signal', 'an AbortSignal', signal);
+      signal?.throwIfAborted();
+      const waiter = {
+        publisher: core.call('host_publisher_new', core.host),
+        channel: typeof channel === 'string' ? channel : Uint8Array.prototype.slice.call(channel),
+        payload: typeof payload === 'string' ? payload : Uint8Array.prototype.slice.call(payload),
+        except,
+        resolve,
+        reject,
+        signal,
+        abort: () => {
+          this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+          this.#settle(waiter, () => reject(signal.reason));
+        },
+      };
+      if (this.#try(waiter)) return;
+      this.#waiters.push(waiter);
+      signal?.addEventListener('abort', waiter.abort, { once: true });
+      this._changed();
+    });
+  }
+
+  #settle(waiter, tell) {
+    waiter.signal?.removeEventListener('abort', waiter.abort);
+    this._core.call('fanfare_publisher_free', waiter.publisher);
+    tell();
+    this._changed();
+  }
+
+  /** True: the publication has ended. */
+  #try(waiter) {
+    const core = this._core;
+    let result;
+    try {
+      const len = this.#putMessage(core, waiter.channel, waiter.payload);
+      result = core.call('host_post', core.host, len, this.#payloadLen, this.#exceptOf(waiter.except),
+        waiter.publisher, this._now());
+      core.shrinkInput();
+    } catch (error) {
+      this.#settle(waiter, () => waiter.reject(error));
+      return true;
+    }
+    if (result === -RESULT.BLOCKED || result === -RESULT.FULL || result === -RESULT.PREPARING) {
+      if (result !== -RESULT.BLOCKED) this.#again = true;
+      return false;
+    }
+    this.#settle(waiter, result < 0 ? () => waiter.reject(errorOf(-result)) : () => waiter.resolve(result));
+    return true;
+  }
+
+  /** A round: see fanfare_hub_begin_round(). */
+  #round() {
+    const core = this._core, hub = core.call('host_hub', core.host);
+    core.check('fanfare_hub_begin_round', hub);
+    this.#waiters = this.#waiters.filter((waiter) => !this.#try(waiter));
+    core.check('fanfare_hub_end_round', hub);
+  }
+
+  /* ---- Turns ------------------------------------------------------------------------------------------------ */
+
+  /** Something may have to be delivered. subscriber: it may get what was held for it. */
+  _changed(subscriber) {
+    if (subscriber !== undefined && subscriber._held !== null) this.#held.add(subscriber);
+    if (this.#inTurn) {
+      this.#again = true;
+    } else if (!this.#scheduled) {
+      this.#scheduled = true;
+      process.nextTick(this.#turnNow);
+    }
+  }
+
+  /** Delivers what is queued before it returns; does nothing if it is called by a listener. */
+  flush() {
+    this.#open();
+    while (!this.#inTurn && this.#turn());
+  }
+
+  /** True: there is more. Then the next turn is scheduled, behind the other events of the process. */
+  #turn() {
+    this.#scheduled = false;
+    if (this.#closed || this.#inTurn) return false;
+    let more = true;
+    this.#inTurn = true;
+    this.#again = false;
+    this.#now = 0;
+    try {
+      for (const subscriber of this.#held) {
+        subscriber._deliverHeld();
+        this.#held.delete(subscriber);
+      }
+      more = this.#deliver();
+    } finally {
+      this.#inTurn = false;
+      this.#now = 0;
+      if ((more || this.#again) && !this.#closed && !this.#scheduled) {
+        this.#scheduled = true;
+        setImmediate(this.#turnNow);
+      }
+    }
+    return more || this.#again;
+  }
+
+  #deliver() {
+    for (let i = 0; i < BATCHES; i++) {
+      while (!this.#closed && this.#drain()) {
+        this.#dispatch();
+        if (++i >= BATCHES) return true;
+      }
+      if (this.#closed) return false;
+      if (this.#closing.length > 0) this.#finishClosing();
+      if (this._core.call('host_take_room', this._core.host) !== 0 || this.#waiters.length > 0) this.#round();
+      const delay = this._core.call('host_work', this._core.host, this._now());
+      if (this.#drain()) continue;
+      if (delay === 0 || this.#closing.length > 0) return true;
+      this.#arm(delay);
+      return false;
+    }
+    return true;
+  }
+
+  /** True: there is a batch, or the rest of one. */
+  #drain() {
+    if (this.#next < this.#count) return true;
+    if (this.#freed.length > 0) this.#free.push(...this.#freed.splice(0, 10000));
+    const core = this._core;
+    let count;
+    try {
+      count = core.f.host_drain(core.host, BATCH);
+    } catch (error) {
+      throw core.trapped(error);
+    }
+    this.#next = 0;
+    this.#count = count;
+    this.#messages = [];
+    if (count === 0) {
+      this.#arena = null;
+      return false;
+    }
+    this.#copyRecords(core, count);
+    this.#arena = core.copyArena();
+    return true;
+  }
+
+  /** Listeners may call functions that fill records. */
+  #copyRecords(core, count) {
+    const words = count * RECORD, from = core.records(), u32 = core.u32;
+    if (this.#records.length < words) this.#records = new Uint32Array(2 * words);
+    const to = this.#records;
+    if (words <= 32) for (let i = 0; i < words; i++) to[i] = u32[from + i];
+    else to.set(u32.subarray(from, from + words));
+  }
+
+  #dispatch() {
+    const records = this.#records, arena = this.#arena, slots = this.#slots, messages = this.#messages;
+    while (this.#next < this.#count) {
+      const at = RECORD * this.#next++;
+      const kind = records[at + 1], value = records[at + 2], high = records[at + 3];
+      const subscriber = slots[records[at]] ?? this.#weak.get(records[at])?.deref();
+      if (kind === MESSAGE) {
+        const message = (messages[high] ??= new Message(arena, value));
+        if (subscriber !== undefined) subscriber._deliver(message);
+      } else if (subscriber === undefined) {
+        continue;
+      } else if (kind === MISSED) {
+        subscriber._deliver(value + high * 2 ** 32);
+      } else if (kind === READABLE) {
+        subscriber._readable();
+      } else {
+        subscriber._end(kind === OVERFLOW ? 'overflow' : 'overtaken');
+      }
+    }
+  }
+
+  /** A message, a number of missed ones, or null. */
+  _read(subscriber) {
+    const core = this._core;
+    if (core.call('host_next', subscriber._handle) === 0) return null;
+    const at = core.records(), u32 = core.u32;
+    this._changed();
+    if (u32[at + 1] === MISSED) return u32[at + 2] + u32[at + 3] * 2 ** 32;
+    return new Message(core.copyArena(), u32[at + 2]);
+  }
+
+  #arm(delayUs) {
+    if (delayUs < 0) return;
+    const at = performance.now() + delayUs / 1000;
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      this.#turn();
+    }, Math.min(Math.ceil(delayUs / 1000), TIMER_MAX));
+    if (this.#waiters.length === 0) this.#timer.unref();
+  }
+
+  /* ---- Channels --------------------------------------------------------------------------------------------- */
+
+  #channelOptions(call, glob, words) {
+    const core = this.#open();
+    const len = core.put('glob', glob, 0, core.nameMax, RESULT.NAME_TOO_LONG);
+    const wordsLen = core.put('options', words, len, 65536, RESULT.INVALID);
+    const result = core.call(call, core.host, len, wordsLen);
+    if (result !== 0) throw errorOf(result, result === RESULT.INVALID ? core.text() : undefined);
+    this._changed();
+  }
+
+  setChannel(glob, options) {
+    this.#channelOptions('host_channel_set', glob, wordsOf(options));
+  }
+
+  unsetChannel(glob, ...names) {
+    for (const name of names) if (typeof name !== 'string') throw typeError('a name', 'a string', name);
+    const words = names.map((name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)).join(' ');
+    this.#channelOptions('host_channel_unset', glob, words);
+  }
+
+  #keptMessages(core) {
+    const count = core.u[(core.view + 12) >>> 2], at = core.records(), u32 = core.u32;
+    const arena = core.copyArena();
+    return Array.from({ length: count }, (_, i) => new Message(arena, u32[at + RECORD * i + 2]));
+  }
+
+  /** options: { last } or { from, to, limit }. */
+  history(channel, options) {
+    const core = this.#open();
+    const { last, from, to, limit } = object('options', options, ['last', 'from', 'to', 'limit']);
+    const len = core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG);
+    let result;
+    if (from === undefined && to === undefined) {
+      const n = integer('last', last, 0, U32_MAX, integer('limit', limit, 0, U32_MAX, U32_MAX));
+      result = n === 0 ? 0 : core.call('host_history_last', core.host, len, n, this._now());
+      if (n === 0) return [];
+    } else {
+      if (last !== undefined) throw rangeError('last cannot be combined with from and to');
+      const n = integer('limit', limit, 0, U32_MAX, 0);
+      const fromLen = core.put('from', from ?? '0-0', len, 64, RESULT.INVALID);
+      const toLen = core.put('to', to ?? `${2n ** 64n - 1n}-${2n ** 64n - 1n}`, len + fromLen, 64, RESULT.INVALID);
+      if (limit === 0) return [];
+      result = core.call('host_history_range', core.host, len, fromLen, toLen, n, this._now());
+    }
+    if (result !== RESULT.OK && result !== RESULT.EMPTY) throw errorOf(result);
+    return this.#keptMessages(core);
+  }
+
+  deleteHistory(channel) {
+    const core = this.#open();
+    const len = core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG);
+    core.check('host_history_delete', core.host, len, this._now());
+    this._changed();
+    return core.number(0);
+  }
+
+  numsub(channel) {
+    const core = this.#open();
+    return core.call('host_numsub', core.host, core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG));
+  }
+
+  /** The channels that have subscribers or kept messages, in the order of their bytes. */
+  *channels() {
+    let after = null;
+    for (;;) {
+      const core = this.#open();
+      const len = after === null ? 0 : core.put('channel', after, 0, 65535, RESULT.NAME_TOO_LONG);
+      if (core.call('host_next_channel', core.host, after === null ? 1 : 0, len) !== RESULT.OK) return;
+      const [message] = this.#keptMessages(core);
+      after = message.channelBytes;
+      yield message.channel;
+    }
+  }
+
+  get figures() {
+    const core = this.#open();
+    core.call('host_figures', core.host);
+    const names = ['published', 'delivered', 'dropped', 'replayed', 'overtaken', 'evicted', 'expired', 'subscribers',
+      'subscriptions', 'channels', 'patterns', 'queuedBytes', 'queuedMessages', 'memory', 'logBytes', 'treeBytes',
+      'keptChannels', 'keptMessages', 'keptBytes', 'replays'];
+    const figures = Object.fromEntries(names.map((name, i) => [name, core.number(i)]));
+    figures.linearMemory = core.memory.buffer.byteLength;
+    return figures;
+  }
+
+  /** Closes all subscribers. The memory of the instance goes back when nothing refers to the hub any more. */
+  close() {
+    if (this.#closed) return;
+    const subscribers = [...this.#slots, ...Array.from(this.#weak.values(), (ref) => ref.deref())];
+    const waiters = this.#waiters;
+    this.#closed = true;
+    this.#waiters = [];
+    clearTimeout(this.#timer);
+    for (const subscriber of subscribers) subscriber?.close();
+    for (const waiter of waiters) {
+      waiter.signal?.removeEventListener('abort', waiter.abort);
+      waiter.reject(errorOf(RESULT.CLOSED, 'the hub is closed'));
+    }
+    this.#slots = [];
+    this.#weak.clear();
+    this.#count = this.#next = 0;
+    this.#held.clear();
+    this._core = null;
+  }
+}
+
+module.exports = { Hub };
