@@ -90,6 +90,9 @@ edge_forwarded_admit(struct edge_session *s)
 
 	if (s->proxy == NULL || s->holds_address)
 		return true;
+	/* A proxy that names no client stands for all of its own. */
+	if (io->is_forwarder(io->arg, client_peer_address(peer)))
+		return true;
 	s->holds_address =
 	    io->admit_address(io->arg, client_peer_address(peer), client_peer_origin(peer));
 	return s->holds_address;

@@ -186,6 +186,7 @@ edge_session_freed(struct client *c)
 	struct edge_session *s = edge_session_of(c);
 
 	(void)edge_session_move(s, EDGE_EVENT_END);
+	edge_proof_drop(&s->proof);
 	xfree(s->proxy);
 	edge_opening_free(s->opening);
 	edge_leases_free(s->leases);

@@ -111,13 +111,14 @@ tell(struct client *c, uint32_t seconds)
 	buffer_release(&push);
 }
 
-/* A command that runs in slices is not interrupted while there is time. */
+/* A command that runs in slices, or waits for a signature of its token to be verified, is not
+ * interrupted while there is time. */
 static bool
 can_go(const struct client *c)
 {
 	const struct pending *p = c->pending;
 
-	return client_is_open(c) &&
+	return client_is_open(c) && client_waits_for(c) != WAIT_TOKEN &&
 	       (p == NULL || (p->job == NULL && p->running == NULL && p->publication.drafts == 0));
 }
 

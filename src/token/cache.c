@@ -274,7 +274,8 @@ struct token_proof *
 tokens_begin_proof(const struct tokens *tokens, struct slice token)
 {
 	assert(tokens->keys != NULL && token.len <= TOKEN_BYTES_MAX);
-	return token_keys_has_public(tokens->keys) ? token_proof_new(tokens->keys, token) : NULL;
+	return token_needs_public_key(tokens->keys, token) ? token_proof_new(tokens->keys, token)
+							   : NULL;
 }
 
 bool

@@ -65,8 +65,8 @@ enum token_fault token_check_proved(struct tokens *tokens, struct slice token, e
 bool token_is_known(const struct tokens *tokens, struct slice token);
 
 /* For a token that is not known: a proof that is still to be made, with the present keys. Returns
- * owned (token_proof_free); NULL if all keys are secrets, with which verifying takes less time than
- * passing it to another thread. */
+ * owned (token_proof_free); NULL unless its header names a public key: everything else takes less
+ * time than passing it to another thread. */
 struct token_proof *tokens_begin_proof(const struct tokens *tokens, struct slice token);
 
 /* True if the proof was made, of this token and with the present keys. */

@@ -422,9 +422,24 @@ START_TEST(a_proof_is_for_one_token_and_one_key_set)
 }
 END_TEST
 
-START_TEST(there_is_no_proof_with_secrets_only)
+START_TEST(there_is_no_proof_of_what_needs_no_public_key)
 {
+	static const char *const headers[] = {"{\"alg\":\"HS256\"}", "{\"alg\":\"none\"}",
+	    "{\"alg\":\"RS256\"}", "{\"alg\":\"ES256\",\"crit\":[]}", "{}", ""};
+	EVP_PKEY *pair = testing_pair("P-256");
+	char *token = testing_token("{\"alg\":\"HS256\"}", "{}");
+
+	ck_assert_ptr_null(tokens_begin_proof(tokens, slice_of(token)));
+	xfree(token);
+	use_pair(pair);
 	ck_assert_ptr_null(tokens_begin_proof(tokens, SLICE("a.b.c")));
+	ck_assert_ptr_null(tokens_begin_proof(tokens, SLICE("x")));
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		token = testing_token_signed(pair, headers[i], "{}");
+		ck_assert_ptr_null(tokens_begin_proof(tokens, slice_of(token)));
+		xfree(token);
+	}
+	EVP_PKEY_free(pair);
 }
 END_TEST
 
@@ -442,5 +457,5 @@ main(void)
 		the_results_used_longest_ago_make_room, a_grant_outlives_its_result,
 		a_token_is_known_once_it_was_checked_with_these_keys,
 		a_proof_replaces_verifying_the_signature, a_proof_is_for_one_token_and_one_key_set,
-		there_is_no_proof_with_secrets_only, NULL});
+		there_is_no_proof_of_what_needs_no_public_key, NULL});
 }

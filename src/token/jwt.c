@@ -86,30 +86,54 @@ read_header(const struct token_keys *keys, struct slice json, enum token_algorit
 	return *count > 0 ? TOKEN_OK : fault;
 }
 
+/* What is known of a token before its signature is verified. */
+struct reading {
+	struct parts parts;
+	enum token_algorithm algorithm;
+	const struct token_key *found[TOKEN_KEYS_WITHOUT_ID_MAX];
+	size_t count;
+};
+
+static enum token_fault
+read_token(const struct token_keys *keys, struct slice token, struct reading *r)
+{
+	struct buffer header = {0};
+	enum token_fault fault = TOKEN_MALFORMED;
+
+	r->count = 0;
+	if (!split(token, &r->parts))
+		return TOKEN_MALFORMED;
+	if (decode(r->parts.header, &header))
+		fault =
+		    read_header(keys, buffer_slice(&header), &r->algorithm, r->found, &r->count);
+	buffer_release(&header);
+	return fault;
+}
+
+bool
+token_needs_public_key(const struct token_keys *keys, struct slice token)
+{
+	struct reading r;
+
+	return read_token(keys, token, &r) == TOKEN_OK && r.algorithm >= TOKEN_RS256;
+}
+
 enum token_fault
 token_verify(const struct token_keys *keys, struct slice token, struct buffer *claims)
 {
-	const struct token_key *found[TOKEN_KEYS_WITHOUT_ID_MAX];
 	unsigned char signature[BASE64URL_ROOM(SIGNATURE_CHARS_MAX)];
-	struct parts parts;
-	struct buffer header = {0};
-	enum token_algorithm algorithm = TOKEN_HS256;
-	enum token_fault fault = TOKEN_MALFORMED;
-	size_t count = 0, signature_len;
+	struct reading r;
+	size_t signature_len;
+	enum token_fault fault = read_token(keys, token, &r);
 
-	if (!split(token, &parts))
-		return TOKEN_MALFORMED;
-	if (decode(parts.header, &header))
-		fault = read_header(keys, buffer_slice(&header), &algorithm, found, &count);
-	buffer_release(&header);
 	if (fault != TOKEN_OK)
 		return fault;
-	if (parts.signature.len > SIGNATURE_CHARS_MAX ||
-	    !base64url_decode(parts.signature, signature, &signature_len))
+	if (r.parts.signature.len > SIGNATURE_CHARS_MAX ||
+	    !base64url_decode(r.parts.signature, signature, &signature_len))
 		return TOKEN_MALFORMED;
-	for (size_t i = 0; i < count; i++)
-		if (token_key_verifies(found[i], algorithm, parts.is_signed,
+	for (size_t i = 0; i < r.count; i++)
+		if (token_key_verifies(r.found[i], r.algorithm, r.parts.is_signed,
 			(struct slice){(const char *)signature, signature_len}))
-			return decode(parts.claims, claims) ? TOKEN_OK : TOKEN_MALFORMED;
+			return decode(r.parts.claims, claims) ? TOKEN_OK : TOKEN_MALFORMED;
 	return TOKEN_BAD_SIGNATURE;
 }

@@ -1,6 +1,8 @@
 #ifndef TOKEN_JWT_H
 #define TOKEN_JWT_H
 
+#include <stdbool.h>
+
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "token/fault.h"
@@ -17,5 +19,9 @@ struct token_keys;
  */
 enum token_fault token_verify(const struct token_keys *keys, struct slice token,
     struct buffer *claims) __attribute__((warn_unused_result));
+
+/* True if verifying the token takes the time of a signature with a public key: its header names one
+ * of keys. False if it would be refused before, or is signed with a secret. */
+bool token_needs_public_key(const struct token_keys *keys, struct slice token);
 
 #endif

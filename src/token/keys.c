@@ -47,18 +47,6 @@ token_keys_count(const struct token_keys *keys)
 	return keys->count;
 }
 
-bool
-token_keys_has_public(const struct token_keys *keys)
-{
-	const uint32_t secret = TOKEN_ALGORITHM_BIT(TOKEN_HS256) |
-				TOKEN_ALGORITHM_BIT(TOKEN_HS384) | TOKEN_ALGORITHM_BIT(TOKEN_HS512);
-
-	for (size_t i = 0; i < keys->count; i++)
-		if ((token_key_algorithms(keys->items[i].key) & ~secret) != 0)
-			return true;
-	return false;
-}
-
 static const struct kept_key *
 find_id(const struct token_keys *keys, struct slice id)
 {

@@ -48,7 +48,6 @@ struct token_keys *token_keys_ref(struct token_keys *keys);
 void token_keys_unref(struct token_keys *keys); /* NULL is allowed */
 
 size_t token_keys_count(const struct token_keys *keys);
-bool token_keys_has_public(const struct token_keys *keys); /* not only secrets, which are fast */
 
 /*
  * The keys that a token with this header may be signed with, each of which has the algorithm:
