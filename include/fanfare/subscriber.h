@@ -21,8 +21,13 @@ enum fanfare_policy {
 	FANFARE_DROP_NEWEST = 2, /* this message is dropped */
 	FANFARE_BLOCK = 3,       /* publishers wait */
 	FANFARE_CATCH_UP = 4,    /* it and later ones come from the history when there is room; as
-				    FANFARE_DISCONNECT in channels that keep none */
+				    FANFARE_DISCONNECT in channels that keep none, and beyond
+				    FANFARE_REPLAYED_MAX */
 };
+
+/* The channels from which a subscriber gets messages of the history at a time, counted once for
+ * each subscription. A message that would come from one more: overflow(). */
+#define FANFARE_REPLAYED_MAX 16384
 
 struct fanfare_limits {
 	size_t size;
@@ -80,7 +85,8 @@ FANFARE_CHECKED enum fanfare_result fanfare_subscriber_set_dedup(
 
 /* ---- Subscriptions ------------------------------------------------------------------------ */
 
-/* A channel with the option replay delivers its last messages first. */
+/* A channel with the option replay delivers its last messages first; FANFARE_TOO_MANY then as in
+ * fanfare_resume(). */
 FANFARE_CHECKED enum fanfare_result fanfare_subscribe(
     struct fanfare_subscriber *s, struct fanfare_bytes channel, uint64_t now_us);
 FANFARE_CHECKED enum fanfare_result fanfare_unsubscribe(
@@ -112,7 +118,8 @@ struct fanfare_resumption {
  * As fanfare_subscribe(), and goes on behind `since`: "EPOCH-SEQ" (a position), "0" (everything
  * kept), "$" (only new messages) or "-N" (the last N messages). The kept messages are queued by
  * fanfare_hub_work(), while the outbox is less than half full, each once and in their order, and
- * then new ones. resumption may be NULL. FANFARE_ALREADY changes nothing.
+ * then new ones. resumption may be NULL. FANFARE_ALREADY changes nothing. FANFARE_TOO_MANY: also if
+ * FANFARE_REPLAYED_MAX channels would be replayed; there are fewer after fanfare_hub_work().
  */
 FANFARE_CHECKED enum fanfare_result fanfare_resume(struct fanfare_subscriber *s,
     struct fanfare_bytes channel, struct fanfare_bytes since, uint64_t now_us,
@@ -120,7 +127,8 @@ FANFARE_CHECKED enum fanfare_result fanfare_resume(struct fanfare_subscriber *s,
 
 /* The same for a pattern: messages of all channels that it matches, in the order of their
  * positions. Its cost grows with the channels that were written to behind the position;
- * FANFARE_TOO_MANY: more than channels_max (0: 65536). */
+ * FANFARE_TOO_MANY: more than channels_max (0 or above 8192: 8192), or as in fanfare_resume(). "-N"
+ * gives at most the last 8192 messages. */
 FANFARE_CHECKED enum fanfare_result fanfare_presume(struct fanfare_subscriber *s,
     struct fanfare_bytes pattern, struct fanfare_bytes since, uint64_t now_us,
     uint32_t channels_max, struct fanfare_resumption *resumption);

@@ -243,6 +243,74 @@ START_TEST(the_option_replay_brings_the_last_messages_first)
 }
 END_TEST
 
+/* Publishes one message to each of the channels kFROM to kTO-1. */
+static void
+publish_channels(int from, int to)
+{
+	char name[16];
+
+	for (int i = from; i < to; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		testing_publish(hub, name, "1");
+	}
+}
+
+/* Works and reads until nothing comes any more; returns the number of messages. */
+static int
+read_all(void)
+{
+	struct fanfare_message message;
+	int count = 0, before;
+
+	do {
+		before = count;
+		testing_work(hub, NOW);
+		while (fanfare_subscriber_next(s, &message) == FANFARE_OK)
+			count++;
+	} while (count > before);
+	return count;
+}
+
+START_TEST(a_pattern_of_more_channels_than_can_be_replayed_is_refused)
+{
+	publish_channels(0, 8192);
+	ck_assert_ok(fanfare_presume(s, B("k*"), B("0"), NOW, 0, NULL));
+	ck_assert_result(fanfare_presume(s, B("k?*"), B("0"), NOW, 0, NULL), FANFARE_TOO_MANY);
+	ck_assert_uint_eq(fanfare_subscription_count(s), 1);
+	publish_channels(8192, 8193);
+	ck_assert_int_eq(read_all(), 8193);
+	ck_assert_result(fanfare_presume(s, B("k?*"), B("0"), NOW, 0, NULL), FANFARE_TOO_MANY);
+	ck_assert_result(
+	    fanfare_presume(s, B("k?*"), B("0"), NOW, UINT32_MAX, NULL), FANFARE_TOO_MANY);
+	ck_assert_ok(fanfare_presume(s, B("k?*"), B("$"), NOW, 0, NULL));
+}
+END_TEST
+
+START_TEST(further_channels_are_resumed_when_some_were_replayed)
+{
+	char name[16];
+
+	ck_assert_ok(
+	    fanfare_channel_set(hub, B("kr"), B("history-size 5 history-ttl 60 replay 2"), NULL));
+	testing_publish(hub, "kr", "1");
+	publish_channels(0, FANFARE_REPLAYED_MAX);
+	for (int i = 0; i < FANFARE_REPLAYED_MAX - 1; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		ck_assert_ok(fanfare_resume(s, B(name), B("0"), NOW, NULL));
+	}
+	snprintf(name, sizeof(name), "k%d", FANFARE_REPLAYED_MAX - 1);
+	ck_assert_result(fanfare_resume(s, B(name), B("0"), NOW, NULL), FANFARE_TOO_MANY);
+	ck_assert_result(fanfare_resume(s, B("k0"), B("0"), NOW, NULL), FANFARE_ALREADY);
+	ck_assert_result(fanfare_subscribe(s, B("kr"), NOW), FANFARE_TOO_MANY);
+	ck_assert_result(fanfare_subscribe(s, B("k0"), NOW), FANFARE_ALREADY);
+	ck_assert_ok(fanfare_subscribe(s, B("live"), NOW));
+	ck_assert_int_eq(read_all(), FANFARE_REPLAYED_MAX - 1);
+	ck_assert_ok(fanfare_resume(s, B(name), B("0"), NOW, NULL));
+	ck_assert_ok(fanfare_subscribe(s, B("kr"), NOW));
+	ck_assert_int_eq(read_all(), 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -256,5 +324,7 @@ main(void)
 		a_pattern_goes_on_with_all_its_channels_in_order,
 		a_pattern_at_a_position_is_resumed_or_lost,
 		under_catch_up_a_slow_reader_gets_everything_from_the_history,
-		the_option_replay_brings_the_last_messages_first, NULL});
+		the_option_replay_brings_the_last_messages_first,
+		a_pattern_of_more_channels_than_can_be_replayed_is_refused,
+		further_channels_are_resumed_when_some_were_replayed, NULL});
 }

@@ -3,13 +3,15 @@
 #include "base/alloc.h"
 #include "core/result.h"
 #include "core/state.h"
+#include "pubsub/cursor.h"
 #include "pubsub/hub_gather.h"
 #include "pubsub/hub_latest.h"
 #include "pubsub/hub_replay.h"
 
 /* Subscriptions, new ones and those that go on behind a position. */
 
-#define DEFAULT_CHANNELS_MAX 65536
+/* So that publishers may add as many channels while a pattern is replayed. */
+#define CHANNELS_MAX (CURSOR_ENTRIES_MAX / 2)
 #define GATHERED_A_STEP 1024
 
 /* Checks the arguments and enters the hub: FANFARE_OK, or why not. */
@@ -35,6 +37,33 @@ end(struct fanfare_subscriber *s, enum hub_result result)
 	return result_of(result);
 }
 
+_Static_assert(FANFARE_REPLAYED_MAX == CURSOR_ENTRIES_MAX, "the limit that the header says");
+
+/* Whether the replay of so many further channels leaves a publisher room for one. */
+static bool
+can_replay(const struct fanfare_subscriber *s, size_t channels)
+{
+	return hub_replay_entries(&s->base) + channels < CURSOR_ENTRIES_MAX;
+}
+
+/* Whether new subscriptions to the channel begin with its latest messages. */
+static bool
+has_latest(struct fanfare_subscriber *s, struct slice channel)
+{
+	struct hub *hub = s->hub->hub;
+
+	return (hub_options_in_use(hub) & CHANNEL_BIT(replay)) != 0 &&
+	       hub_options_of(hub, channel)->replay > 0 &&
+	       !hub_is_subscribed(&s->base, HUB_CHANNEL, channel);
+}
+
+static enum fanfare_result
+refuse(struct fanfare_subscriber *s)
+{
+	core_leave(s->hub);
+	return FANFARE_TOO_MANY;
+}
+
 static enum hub_result
 subscribe_latest(struct fanfare_subscriber *s, struct slice channel)
 {
@@ -56,9 +85,9 @@ fanfare_subscribe(struct fanfare_subscriber *s, struct fanfare_bytes channel, ui
 
 	if (ready != FANFARE_OK)
 		return ready;
-	if ((hub_options_in_use(s->hub->hub) & CHANNEL_BIT(replay)) != 0)
-		return end(s, subscribe_latest(s, name));
-	return end(s, hub_subscribe(&s->base, HUB_CHANNEL, name));
+	if (!has_latest(s, name))
+		return end(s, hub_subscribe(&s->base, HUB_CHANNEL, name));
+	return can_replay(s, 1) ? end(s, subscribe_latest(s, name)) : refuse(s);
 }
 
 enum fanfare_result
@@ -175,6 +204,8 @@ fanfare_resume(struct fanfare_subscriber *s, struct fanfare_bytes channel,
 	if (ready != FANFARE_OK)
 		return ready;
 	resumption = hub_judge(&s->base, name, &since, s->hub->now_us);
+	if (begins_behind(&resumption) && !can_replay(s, 1))
+		return refuse(s);
 	if (begins_behind(&resumption))
 		result =
 		    hub_subscribe_after(&s->base, name, resumption.position.seq, s->hub->now_us);
@@ -203,6 +234,8 @@ subscribe_gathered(struct fanfare_subscriber *s, struct slice pattern,
 	if (!begins_behind(resumption))
 		return result_of(hub_subscribe(&s->base, HUB_PATTERN, pattern));
 	matched = hub_gather_matched(gather, 0, &count);
+	if (!can_replay(s, count))
+		return FANFARE_TOO_MANY;
 	return result_of(hub_psubscribe_after(&s->base, pattern, start.after_seq, matched, count));
 }
 
@@ -249,8 +282,8 @@ fanfare_presume(struct fanfare_subscriber *s, struct fanfare_bytes pattern,
 	result = begin(s, pattern, now_us);
 	if (result != FANFARE_OK)
 		return result;
-	if (channels_max == 0)
-		channels_max = DEFAULT_CHANNELS_MAX;
+	if (channels_max == 0 || channels_max > CHANNELS_MAX)
+		channels_max = CHANNELS_MAX;
 	result = presume(s, core_slice(pattern), &since, channels_max, &resumption);
 	if (result == FANFARE_OK) {
 		hub_start_replay(&s->base);

@@ -444,6 +444,14 @@ hub_start_replay(struct subscriber *s)
 		hub_replay_move(s->hub, cursor, CURSOR_EVENT_STARTED);
 }
 
+size_t
+hub_replay_entries(const struct subscriber *s)
+{
+	const struct cursor *cursor = cursor_of(s);
+
+	return cursor != NULL ? cursor->queue.count : 0;
+}
+
 struct hub_position
 hub_queued_position(const struct subscriber *s)
 {

@@ -94,6 +94,10 @@ enum hub_replay_result hub_replay(struct hub *hub, uint64_t now_us);
 /* True if a ring was freed and not all that read it have noticed: call hub_replay() soon. */
 bool hub_replay_is_forgetting(const struct hub *hub);
 
+/* The channels that are still read for the subscriber, counted once for each subscription: at most
+ * CURSOR_ENTRIES_MAX (cursor.h), or it overflows when a publisher adds one. */
+size_t hub_replay_entries(const struct subscriber *s);
+
 /* Up to which messages were queued: the newest position, unless a replay has more to queue. */
 struct hub_position hub_queued_position(const struct subscriber *s);
 
