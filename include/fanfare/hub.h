@@ -119,8 +119,10 @@ struct fanfare_post {
 /*
  * FANFARE_OK: the message is in the outboxes of its subscribers, or was dropped there by policy and
  * counted. Sets *outcome, which may be NULL, at FANFARE_OK only. FANFARE_TOO_LARGE, FANFARE_FULL.
- * With a publisher also FANFARE_BLOCKED and FANFARE_PREPARING: the publisher then publishes the
- * same message again, or calls fanfare_publisher_end().
+ * With a publisher also FANFARE_BLOCKED and FANFARE_PREPARING: the publisher then waits, until its
+ * message is delivered or refused (FANFARE_FULL does not refuse it). Meanwhile it publishes the
+ * same message again, or calls fanfare_publisher_end(). For another message it gets
+ * FANFARE_INVALID, as far as the library can tell: it compares lengths, and hashes of parts.
  */
 FANFARE_CHECKED enum fanfare_result fanfare_post(struct fanfare_hub *hub,
     const struct fanfare_post *post, uint64_t now_us, struct fanfare_outcome *outcome);

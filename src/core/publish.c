@@ -1,11 +1,16 @@
 #include "config.h"
 
 #include "base/alloc.h"
+#include "base/siphash.h"
 #include "core/options.h"
 #include "core/result.h"
 #include "core/state.h"
 
 /* Publishing, with and without waiting. */
+
+/* Of a payload so many bytes are hashed at its beginning and at its end: a large one is published
+ * again for each part that is copied. */
+#define HASHED_BYTES ((size_t)16 << 10)
 
 /* Whether the hub and the channel allow a message of that length. */
 static enum fanfare_result
@@ -35,28 +40,78 @@ tell(const struct hub_outcome *from, struct fanfare_outcome *to)
 	};
 }
 
+static struct core_message_id
+id_of(const struct hub_post *message)
+{
+	const uint64_t *key = siphash_process_key();
+	struct slice payload = message->payload;
+	size_t len = payload.len < HASHED_BYTES ? payload.len : HASHED_BYTES;
+	uint64_t hashes[3] = {
+	    siphash(key, message->channel.ptr, message->channel.len),
+	    siphash(key, payload.ptr, len),
+	    siphash(key, payload.ptr + payload.len - len, len),
+	};
+
+	return (struct core_message_id){
+	    message->channel.len, payload.len, siphash(key, hashes, sizeof(hashes))};
+}
+
+/* Whether the publisher may publish it now: only the message that it waits with, if it does. */
+static bool
+may_publish(const struct fanfare_publisher *publisher, const struct hub_post *message)
+{
+	struct core_message_id id;
+
+	if (publisher == NULL || !publisher->is_waiting)
+		return true;
+	id = id_of(message);
+	return id.channel_len == publisher->message.channel_len &&
+	       id.payload_len == publisher->message.payload_len &&
+	       id.hash == publisher->message.hash;
+}
+
+/* Its memory is freed, and its place in the order of blocked publishers. */
+static void
+end_publication(struct fanfare_publisher *publisher)
+{
+	hub_end_publication(publisher->hub->hub, &publisher->publication);
+	publisher->is_waiting = false;
+}
+
+/* After an attempt. FANFARE_FULL leaves a publisher that waits its place. */
+static void
+settle(
+    struct fanfare_publisher *publisher, const struct hub_post *message, enum fanfare_result result)
+{
+	if (result == FANFARE_FULL)
+		return;
+	if (result != FANFARE_BLOCKED && result != FANFARE_PREPARING) {
+		end_publication(publisher);
+	} else if (!publisher->is_waiting) {
+		publisher->is_waiting = true;
+		publisher->message = id_of(message);
+	}
+}
+
 static enum fanfare_result
 post(struct fanfare_hub *hub, const struct hub_post *message, struct fanfare_publisher *publisher,
     struct fanfare_outcome *out)
 {
-	enum fanfare_result allowed = check_length(hub, message->channel, message->payload.len);
+	enum fanfare_result result = check_length(hub, message->channel, message->payload.len);
 	struct hub_outcome outcome;
-	enum hub_result result;
 
-	if (allowed != FANFARE_OK)
-		return allowed;
+	if (!may_publish(publisher, message))
+		return FANFARE_INVALID;
+	if (result == FANFARE_OK)
+		result = result_of(publisher != NULL ? hub_post(hub->hub, message, hub->now_us,
+							   &publisher->publication, &outcome)
+						     : hub_post_now(hub->hub, message,
+							   HUB_WITHIN_LIMITS, &outcome));
 	if (publisher != NULL)
-		result =
-		    hub_post(hub->hub, message, hub->now_us, &publisher->publication, &outcome);
-	else
-		result = hub_post_now(hub->hub, message, HUB_WITHIN_LIMITS, &outcome);
-	/* Its memory is freed, and its place in the order of blocked publishers. */
-	if (publisher != NULL && result != HUB_BLOCKED && result != HUB_FULL &&
-	    result != HUB_PREPARING)
-		hub_end_publication(hub->hub, &publisher->publication);
-	if (result == HUB_OK && out != NULL)
+		settle(publisher, message, result);
+	if (result == FANFARE_OK && out != NULL)
 		tell(&outcome, out);
-	return result_of(result);
+	return result;
 }
 
 enum fanfare_result
@@ -117,7 +172,7 @@ fanfare_publisher_end(struct fanfare_publisher *publisher)
 		return FANFARE_OK;
 	if (!core_enter(publisher->hub))
 		return FANFARE_BUSY;
-	hub_end_publication(publisher->hub->hub, &publisher->publication);
+	end_publication(publisher);
 	core_leave(publisher->hub);
 	return FANFARE_OK;
 }

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "base/testing.h"
 #include "core/testing_core.h"
 
@@ -215,6 +217,111 @@ START_TEST(a_large_message_is_copied_in_steps_for_a_publisher_and_at_once_withou
 }
 END_TEST
 
+/* The beginning of a large message in steps, all bytes 'x'. */
+static struct fanfare_post
+begin_large(const char *channel)
+{
+	static char large[3 << 20];
+	struct fanfare_post post = {.size = sizeof(post),
+	    .channel = B(channel),
+	    .payload = {large, sizeof(large)},
+	    .publisher = publisher};
+
+	memset(large, 'x', sizeof(large));
+	ck_assert_result(fanfare_post(hub, &post, 1, NULL), FANFARE_PREPARING);
+	return post;
+}
+
+static void
+finish(const struct fanfare_post *post)
+{
+	enum fanfare_result result;
+
+	while ((result = fanfare_post(hub, post, 1, NULL)) == FANFARE_PREPARING)
+		continue;
+	ck_assert_ok(result);
+}
+
+static void
+check_read(struct fanfare_subscriber *s, const struct fanfare_post *post)
+{
+	struct fanfare_message message;
+
+	ck_assert_ok(fanfare_subscriber_next(s, &message));
+	ck_assert_uint_eq(message.channel.len, post->channel.len);
+	ck_assert_mem_eq(message.channel.data, post->channel.data, post->channel.len);
+	ck_assert_uint_eq(message.payload.len, post->payload.len);
+	ck_assert_mem_eq(message.payload.data, post->payload.data, post->payload.len);
+}
+
+START_TEST(a_refused_message_leaves_nothing_to_the_next_one)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_DISCONNECT, 0, false);
+	static char other_bytes[3 << 20];
+	struct fanfare_post post;
+
+	memset(other_bytes, 'y', sizeof(other_bytes));
+	ck_assert_ok(fanfare_psubscribe(s, B("*")));
+	post = begin_large("a");
+	ck_assert_ok(fanfare_channel_set(hub, B("a"), B("max-message 100"), NULL));
+	ck_assert_result(fanfare_post(hub, &post, 1, NULL), FANFARE_TOO_LARGE);
+	post.channel = B("b");
+	post.payload.data = other_bytes;
+	finish(&post);
+	check_read(s, &post);
+}
+END_TEST
+
+START_TEST(a_publisher_that_waits_cannot_publish_another_message)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_DISCONNECT, 0, false);
+	struct fanfare_post first, second;
+	char *copy = malloc(3 << 20);
+
+	ck_assert_ptr_nonnull(copy);
+	ck_assert_ok(fanfare_psubscribe(s, B("*")));
+	first = second = begin_large("a");
+	second.channel = B("b");
+	ck_assert_result(fanfare_post(hub, &second, 1, NULL), FANFARE_INVALID);
+	second = first;
+	second.payload.len--;
+	ck_assert_result(fanfare_post(hub, &second, 1, NULL), FANFARE_INVALID);
+	memset(copy, 'x', 3 << 20);
+	second = first;
+	second.payload.data = copy;
+	copy[0] = 'y';
+	ck_assert_result(fanfare_post(hub, &second, 1, NULL), FANFARE_INVALID);
+	copy[0] = 'x';
+	finish(&second);
+	check_read(s, &first);
+	second.channel = B("b");
+	copy[0] = 'y';
+	finish(&second);
+	check_read(s, &second);
+	first = begin_large("a");
+	ck_assert_ok(fanfare_publisher_end(publisher));
+	finish(&second);
+	check_read(s, &second);
+	free(copy);
+}
+END_TEST
+
+START_TEST(a_blocked_publisher_cannot_publish_another_message)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_BLOCK, 1, false);
+
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	ck_assert_ok(post_by(publisher, "a", "1"));
+	ck_assert_result(post_by(publisher, "a", "2"), FANFARE_BLOCKED);
+	ck_assert_result(post_by(publisher, "a", "3"), FANFARE_INVALID);
+	ck_assert_result(post_by(publisher, "b", "2"), FANFARE_INVALID);
+	ck_assert_str_eq(testing_read(s), "a=1 ");
+	ck_assert_ok(post_by(publisher, "a", "2"));
+	ck_assert_ok(post_by(publisher, "b", "2"));
+	ck_assert_str_eq(testing_read(s), "a=2 ");
+}
+END_TEST
+
 START_TEST(memory_max_limits_what_is_queued)
 {
 	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_DISCONNECT, 0, false);
@@ -244,5 +351,8 @@ main(void)
 		without_a_publisher_a_subscriber_that_blocks_overflows,
 		a_subscriber_that_blocks_for_too_long_is_closed,
 		a_large_message_is_copied_in_steps_for_a_publisher_and_at_once_without,
+		a_refused_message_leaves_nothing_to_the_next_one,
+		a_publisher_that_waits_cannot_publish_another_message,
+		a_blocked_publisher_cannot_publish_another_message,
 		memory_max_limits_what_is_queued, NULL});
 }

@@ -63,8 +63,17 @@ struct fanfare_subscriber {
 	bool is_closing;
 };
 
+/* Which message a publisher waits with. */
+struct core_message_id {
+	size_t channel_len;
+	size_t payload_len;
+	uint64_t hash; /* see core/publish.c */
+};
+
 struct fanfare_publisher {
 	struct hub_publication publication;
+	struct core_message_id message; /* while is_waiting */
+	bool is_waiting;                /* its message was not delivered, and it has not ended */
 	struct fanfare_hub *hub;
 	LIST_ENTRY(fanfare_publisher) link;
 };
