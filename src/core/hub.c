@@ -24,6 +24,9 @@
  * replay that memory_max holds up. */
 #define LOOK_US 10000
 
+/* How often it looks for room that is reserved for one of several publishers that wait. */
+#define LOOK_RESERVED_US 1000000
+
 static void
 interest_changed(
     struct hub_interest *interest, enum hub_kind kind, struct slice name, bool is_wanted)
@@ -192,8 +195,9 @@ work(struct fanfare_hub *hub, uint64_t *next_us)
 	bool more;
 
 	hub_expire(hub->hub, hub->now_us, hub->block_us);
-	if (hub->block_us != UINT64_MAX && hub_figures(hub->hub).blocking > 0)
-		set_earlier(next_us, hub->now_us + LOOK_US);
+	if (hub->waiting > 0)
+		set_earlier(next_us,
+		    hub->now_us + (hub->block_us != UINT64_MAX ? LOOK_US : LOOK_RESERVED_US));
 	more = !hub_reclassify(hub->hub, RECLASSIFIED_A_CALL);
 	more = !history_work(history, hub->now_us, REMOVED_A_CALL) || more;
 	set_earlier(next_us, history_due_us(history));

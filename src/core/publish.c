@@ -70,12 +70,30 @@ may_publish(const struct fanfare_publisher *publisher, const struct hub_post *me
 	       id.hash == publisher->message.hash;
 }
 
+/* What an empty round does. No publisher is to be tried again, so room() is not called. */
+void
+core_free_room(struct fanfare_hub *hub)
+{
+	if (hub->waiting > 0 || hub->is_in_round)
+		return;
+	hub->room_asked = true;
+	hub_begin_round(hub->hub);
+	hub_end_round(hub->hub);
+	hub->room_asked = false;
+}
+
 /* Its memory is freed, and its place in the order of blocked publishers. */
 static void
 end_publication(struct fanfare_publisher *publisher)
 {
-	hub_end_publication(publisher->hub->hub, &publisher->publication);
+	struct fanfare_hub *hub = publisher->hub;
+
+	hub_end_publication(hub->hub, &publisher->publication);
+	if (!publisher->is_waiting)
+		return;
 	publisher->is_waiting = false;
+	hub->waiting--;
+	core_free_room(hub);
 }
 
 /* After an attempt. FANFARE_FULL leaves a publisher that waits its place. */
@@ -89,6 +107,7 @@ settle(
 		end_publication(publisher);
 	} else if (!publisher->is_waiting) {
 		publisher->is_waiting = true;
+		publisher->hub->waiting++;
 		publisher->message = id_of(message);
 	}
 }
@@ -215,6 +234,7 @@ fanfare_hub_end_round(struct fanfare_hub *hub)
 	if (hub->is_in_round) {
 		hub->is_in_round = false;
 		hub_end_round(hub->hub);
+		core_free_room(hub);
 		core_leave(hub);
 		return FANFARE_OK;
 	}

@@ -188,6 +188,95 @@ START_TEST(a_subscriber_that_blocks_for_too_long_is_closed)
 }
 END_TEST
 
+/* Whether the next call of fanfare_hub_work() is due within a second, after the memory of what was
+ * read has been freed. */
+static bool
+is_due(void)
+{
+	static uint64_t now_us;
+	uint64_t next_us;
+
+	for (int i = 0; i < 4; i++) {
+		now_us += 1000000;
+		ck_assert_ok(fanfare_hub_work(hub, now_us, &next_us));
+	}
+	return next_us <= now_us + 1000000;
+}
+
+START_TEST(work_is_due_often_only_while_publishers_wait)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_BLOCK, 1, false);
+
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	ck_assert(!is_due());
+	ck_assert_ok(post_by(publisher, "a", "1"));
+	ck_assert(!is_due());
+	ck_assert_result(post_by(publisher, "a", "2"), FANFARE_BLOCKED);
+	ck_assert(is_due());
+	ck_assert_ok(fanfare_publisher_end(publisher));
+	ck_assert(!is_due());
+	ck_assert_result(post_by(publisher, "a", "2"), FANFARE_BLOCKED);
+	ck_assert_ok(fanfare_hub_set_block(hub, 0));
+	ck_assert(is_due());
+	ck_assert_ok(fanfare_publisher_free(publisher));
+	ck_assert(!is_due());
+}
+END_TEST
+
+START_TEST(a_subscriber_that_blocks_in_some_channels_is_closed_too)
+{
+	struct fanfare_limits limits = {.size = sizeof(limits), .messages = 1, .by_channels = true};
+	struct fanfare_subscriber_options options = {.size = sizeof(options), .limits = &limits};
+	struct fanfare_subscriber *s;
+	uint64_t next_us;
+
+	ck_assert_ok(fanfare_channel_set(hub, B("a"), B("outbox-policy block"), NULL));
+	ck_assert_ok(fanfare_subscriber_new(hub, &options, &s));
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	ck_assert_ok(post_by(publisher, "a", "1"));
+	ck_assert_result(post_by(publisher, "a", "2"), FANFARE_BLOCKED);
+	ck_assert_ok(fanfare_hub_work(hub, 1, &next_us));
+	ck_assert_uint_le(next_us, 100000);
+}
+END_TEST
+
+START_TEST(room_for_a_publisher_that_has_ended_is_for_the_next_one)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_BLOCK, 1, false);
+
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	ck_assert_ok(post_by(publisher, "a", "1"));
+	for (int i = 1; i < 4; i++) {
+		ck_assert_result(post_by(publisher, "a", "2"), FANFARE_BLOCKED);
+		ck_assert_int_eq(rooms, i - 1);
+		ck_assert_str_eq(testing_read(s), "a=1 ");
+		ck_assert_int_eq(rooms, i);
+		if (i == 2)
+			ck_assert_ok(fanfare_hub_begin_round(hub));
+		ck_assert_ok(fanfare_publisher_end(publisher));
+		if (i == 2)
+			ck_assert_ok(fanfare_hub_end_round(hub));
+		rooms = i;
+		ck_assert_ok(post_by(other, "a", "1"));
+	}
+}
+END_TEST
+
+START_TEST(room_is_announced_again_after_a_publisher_got_it_without_a_round)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_BLOCK, 1, false);
+
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	ck_assert_ok(post_by(publisher, "a", "1"));
+	for (int i = 1; i < 4; i++) {
+		ck_assert_result(post_by(publisher, "a", "1"), FANFARE_BLOCKED);
+		ck_assert_str_eq(testing_read(s), "a=1 ");
+		ck_assert_int_eq(rooms, i);
+		ck_assert_ok(post_by(publisher, "a", "1"));
+	}
+}
+END_TEST
+
 START_TEST(a_large_message_is_copied_in_steps_for_a_publisher_and_at_once_without)
 {
 	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_DISCONNECT, 0, false);
@@ -350,6 +439,10 @@ main(void)
 		a_publisher_that_gives_up_makes_room_for_others,
 		without_a_publisher_a_subscriber_that_blocks_overflows,
 		a_subscriber_that_blocks_for_too_long_is_closed,
+		work_is_due_often_only_while_publishers_wait,
+		a_subscriber_that_blocks_in_some_channels_is_closed_too,
+		room_for_a_publisher_that_has_ended_is_for_the_next_one,
+		room_is_announced_again_after_a_publisher_got_it_without_a_round,
 		a_large_message_is_copied_in_steps_for_a_publisher_and_at_once_without,
 		a_refused_message_leaves_nothing_to_the_next_one,
 		a_publisher_that_waits_cannot_publish_another_message,

@@ -34,6 +34,7 @@ struct fanfare_hub {
 	LIST_HEAD(, fanfare_subscriber) subscribers;
 	LIST_HEAD(, fanfare_publisher) publishers;
 	size_t subscriber_count;
+	size_t waiting; /* publishers that wait */
 	size_t message_max;
 	uint64_t block_us;  /* UINT64_MAX: no limit */
 	uint64_t now_us;    /* the latest time that was given */
@@ -77,6 +78,10 @@ struct fanfare_publisher {
 	struct fanfare_hub *hub;
 	LIST_ENTRY(fanfare_publisher) link;
 };
+
+/* If no publisher waits any more and no round is being held: frees the room that subscribers
+ * reserved for publishers, so that the next one gets it. Within core_enter() and core_leave(). */
+void core_free_room(struct fanfare_hub *hub); /* publish.c */
 
 /* How often hub_shrink() is called after the last change, and how long apart. */
 #define CORE_SHRINKS 2
