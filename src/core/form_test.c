@@ -330,6 +330,36 @@ START_TEST(a_hub_has_a_limited_number_of_forms_that_are_whole)
 }
 END_TEST
 
+START_TEST(the_option_replay_counts_the_length_of_frames)
+{
+	struct fanfare_limits limits = {.size = sizeof(limits), .bytes = 4000};
+	struct fanfare_form form = {.size = sizeof(form), .ends = any_ends, .write = any_write};
+	unsigned framed;
+
+	bad_ends = (struct fanfare_ends){900, 100};
+	ck_assert_ok(fanfare_hub_add_form(hub, &form, &framed));
+	ck_assert_ok(
+	    fanfare_channel_set(hub, B("r"), B("history-size 9 history-ttl 60 replay 9"), NULL));
+	for (int i = 0; i < 9; i++)
+		testing_publish(hub, "r", "1");
+	for (unsigned policy = FANFARE_DISCONNECT; policy <= FANFARE_CATCH_UP; policy++) {
+		struct fanfare_bytes piece;
+		size_t count = 1, bytes = 0;
+
+		limits.policy = (enum fanfare_policy)policy;
+		s = with_form(framed, &limits);
+		ck_assert_ok(fanfare_subscribe(s, B("r"), TESTING_NOW_US));
+		for (testing_work(hub, TESTING_NOW_US);
+		     fanfare_subscriber_peek(s, &piece, &count) == FANFARE_OK; count = 1) {
+			bytes += piece.len;
+			ck_assert_ok(fanfare_subscriber_consume(s, piece.len));
+			testing_work(hub, TESTING_NOW_US);
+		}
+		ck_assert_uint_eq(bytes, (size_t)9 * (900 + 1 + 100));
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -340,5 +370,6 @@ main(void)
 		pushed_bytes_are_in_order_with_messages_and_are_not_dropped,
 		a_write_in_flight_stays_where_it_is,
 		bytes_and_records_are_read_with_their_own_functions,
+		the_option_replay_counts_the_length_of_frames,
 		a_hub_has_a_limited_number_of_forms_that_are_whole, NULL});
 }

@@ -14,11 +14,7 @@
 #define MESSAGES_AT_ONCE 512
 #define BYTES_AT_ONCE ((size_t)256 << 10)
 
-/* More than a frame has besides its payload and the name of its channel: what is queued at once
- * must fit, or a subscriber under OUTBOX_CATCH_UP would lose it. */
-#define FRAME_OVERHEAD 100
-
-/* What is added to a list. */
+/* What is added to a list. It must fit, or a subscriber under OUTBOX_CATCH_UP would lose it. */
 struct plan {
 	uint64_t after_seq;
 	uint32_t messages; /* 0: nothing */
@@ -27,7 +23,7 @@ struct plan {
 };
 
 static struct plan
-plan(const struct ring *ring, uint64_t wanted, size_t name_len)
+plan(const struct subscriber *s, struct slice channel, const struct ring *ring, uint64_t wanted)
 {
 	struct plan plan = {.is_small = true};
 	struct ring_iterator it;
@@ -41,7 +37,7 @@ plan(const struct ring *ring, uint64_t wanted, size_t name_len)
 			break;
 		}
 		plan.messages++;
-		plan.bytes += m.payload.len + name_len + FRAME_OVERHEAD;
+		plan.bytes += hub_kept_len(s->hub, channel, &m, s->outbox.form);
 	}
 	return plan;
 }
@@ -73,7 +69,7 @@ hub_subscribe_latest(
 	assert(latest->count < HUB_LATEST_CHANNELS);
 	if (ring == NULL || ring->count == 0)
 		return hub_subscribe(s, HUB_CHANNEL, channel);
-	its = plan(ring, wanted, channel.len);
+	its = plan(s, channel, ring, wanted);
 	if (!has_room(s, latest, &its))
 		return hub_subscribe_after(s, channel, its.after_seq, now_us);
 	result = hub_subscribe(s, HUB_CHANNEL, channel);

@@ -19,7 +19,7 @@
 struct hub_latest {
 	uint32_t count; /* of channels */
 	uint32_t messages;
-	size_t bytes;                               /* their frames have less */
+	size_t bytes;                               /* of their frames */
 	struct slice channels[HUB_LATEST_CHANNELS]; /* borrowed */
 	uint64_t after_seqs[HUB_LATEST_CHANNELS];
 };

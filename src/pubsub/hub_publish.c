@@ -133,20 +133,36 @@ encode_named(struct hub *hub, struct hub_delivery *d, uint8_t form, uint32_t tag
 	return is_encoded;
 }
 
-bool
-hub_encode_kept(struct hub *hub, const struct topic *channel, const struct topic *pattern,
-    const struct ring_message *kept, uint8_t form, uint32_t tag, struct frame *frame)
+/* A kept message; pattern NULL: by its channel. */
+static struct hub_delivery
+delivery_of(struct hub *hub, struct slice channel, const struct topic *pattern,
+    const struct ring_message *kept)
 {
-	struct hub_delivery d = {
+	return (struct hub_delivery){
 	    .message = {.kind = pattern != NULL ? HUB_PATTERN : HUB_CHANNEL,
 		.pattern = pattern != NULL ? topic_name(pattern) : (struct slice){NULL, 0},
-		.channel = topic_name(channel),
+		.channel = channel,
 		.payload = kept->payload,
 		.position = {history_position(hub_history(hub)).epoch, kept->seq}},
 	    .verbatim = {.len = kept->payload.len},
 	};
+}
+
+bool
+hub_encode_kept(struct hub *hub, const struct topic *channel, const struct topic *pattern,
+    const struct ring_message *kept, uint8_t form, uint32_t tag, struct frame *frame)
+{
+	struct hub_delivery d = delivery_of(hub, topic_name(channel), pattern, kept);
 
 	return encode(hub, &d, form, tag, 0, frame);
+}
+
+size_t
+hub_kept_len(struct hub *hub, struct slice channel, const struct ring_message *kept, uint8_t form)
+{
+	struct hub_delivery d = delivery_of(hub, channel, NULL, kept);
+
+	return hub_frame_len(hub, &d, form);
 }
 
 bool

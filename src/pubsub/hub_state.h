@@ -215,4 +215,9 @@ bool hub_encode_kept(struct hub *hub, const struct topic *channel, const struct 
     const struct ring_message *kept, uint8_t form, uint32_t tag, struct frame *frame)
     __attribute__((warn_unused_result));
 
+/* hub_publish.c: the length of its frame, received through the channel; 0: the form cannot carry
+ * it. */
+size_t hub_kept_len(
+    struct hub *hub, struct slice channel, const struct ring_message *kept, uint8_t form);
+
 #endif
