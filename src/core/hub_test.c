@@ -199,6 +199,59 @@ START_TEST(memory_of_messages_that_were_read_is_freed_within_seconds)
 }
 END_TEST
 
+START_TEST(reading_what_is_not_there_keeps_nobody_awake)
+{
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_DISCONNECT, 0, false);
+	uint64_t next_us = 0;
+
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	testing_publish(hub, "a", "1");
+	for (uint64_t now_us = 0; now_us < 10000000; now_us += 1000000) {
+		testing_read(s);
+		ck_assert_ok(fanfare_hub_work(hub, TESTING_NOW_US + now_us, &next_us));
+	}
+	ck_assert(next_us == UINT64_MAX);
+}
+END_TEST
+
+/* Reads a large message of `large`, then what s has; returns the bytes that are held then. */
+static size_t
+held_behind(
+    struct fanfare_subscriber *large, struct fanfare_subscriber *s, enum fanfare_result last)
+{
+	static char payload[1 << 20];
+	struct fanfare_figures figures = {.size = sizeof(figures)};
+	struct fanfare_message message;
+
+	ck_assert_ok(fanfare_publish(
+	    hub, B("large"), (struct fanfare_bytes){payload, sizeof(payload)}, 1, NULL));
+	testing_publish(hub, "large", "behind it");
+	ck_assert_ok(fanfare_subscriber_next(large, &message));
+	ck_assert_uint_eq(message.payload.len, sizeof(payload));
+	ck_assert_ok(fanfare_hub_figures(hub, &figures));
+	ck_assert_uint_ge(figures.memory, sizeof(payload));
+	ck_assert_result(fanfare_subscriber_next(s, &message), last);
+	ck_assert_ok(fanfare_hub_figures(hub, &figures));
+	ck_assert_str_eq(testing_read(large), "large=behind it ");
+	return figures.memory;
+}
+
+START_TEST(a_large_message_is_held_until_the_next_read_whatever_it_finds)
+{
+	struct fanfare_subscriber *large = testing_subscriber(hub, FANFARE_DISCONNECT, 0, false);
+	struct fanfare_subscriber *s = testing_subscriber(hub, FANFARE_DROP_NEWEST, 1, true);
+	struct fanfare_message message;
+
+	ck_assert_ok(fanfare_subscribe(large, B("large"), 1));
+	ck_assert_ok(fanfare_subscribe(s, B("a"), 1));
+	ck_assert_uint_lt(held_behind(large, s, FANFARE_EMPTY), 500000);
+	testing_publish(hub, "a", "1");
+	testing_publish(hub, "a", "2");
+	ck_assert_ok(fanfare_subscriber_next(s, &message));
+	ck_assert_uint_lt(held_behind(large, s, FANFARE_OK), 500000);
+}
+END_TEST
+
 START_TEST(a_hub_frees_all_that_belongs_to_it)
 {
 	struct fanfare_hub_options options = {.size = sizeof(options), .arg = &options};
@@ -232,5 +285,7 @@ main(void)
 		figures_fit_into_what_the_caller_knows,
 		times_are_below_two_to_the_sixty_second_and_never_go_back,
 		memory_of_messages_that_were_read_is_freed_within_seconds,
+		reading_what_is_not_there_keeps_nobody_awake,
+		a_large_message_is_held_until_the_next_read_whatever_it_finds,
 		a_hub_frees_all_that_belongs_to_it, NULL});
 }

@@ -24,6 +24,7 @@ fanfare_subscriber_next(struct fanfare_subscriber *s, struct fanfare_message *me
 {
 	enum fanfare_result result = FANFARE_OK;
 	struct fanfare_hub *hub;
+	bool frees;
 
 	if (s == NULL || message == NULL || s->base.outbox.form != FANFARE_RECORDS)
 		return FANFARE_INVALID;
@@ -32,11 +33,13 @@ fanfare_subscriber_next(struct fanfare_subscriber *s, struct fanfare_message *me
 	hub = s->hub;
 	if (!core_enter(hub))
 		return FANFARE_BUSY;
-	core_note_use(hub);
+	frees = record_is_held(&hub->reader);
 	if (!record_take(&hub->reader, &s->base.outbox, message))
 		result = is_read(s);
 	else if (message->position.seq != 0)
 		message->position.epoch = history_position(hub_history(hub->hub)).epoch;
+	if (frees || result == FANFARE_OK)
+		core_note_use(hub);
 	core_leave(hub);
 	return result;
 }

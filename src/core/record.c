@@ -96,8 +96,6 @@ keep_longer(
 static inline const char *
 keep(struct record_reader *reader, const struct outbox *outbox, const char *from, size_t len)
 {
-	if (reader->held.len > 0 || reader->copy.ptr != NULL)
-		record_release(reader);
 	if (len > sizeof(reader->small))
 		return keep_longer(reader, TAILQ_FIRST(&outbox->items), from, len);
 	memcpy(reader->small, from, len);
@@ -112,6 +110,8 @@ record_take(struct record_reader *reader, struct outbox *outbox, struct fanfare_
 	const char *at;
 	size_t len;
 
+	if (record_is_held(reader))
+		record_release(reader);
 	if (outbox_peek(outbox, &piece, 1) == 0)
 		return false;
 	assert(piece.iov_len >= HEAD_LEN);

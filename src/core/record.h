@@ -2,6 +2,7 @@
 #define CORE_RECORD_H
 
 #include <fanfare/types.h>
+#include <stdbool.h>
 
 #include "base/buffer.h"
 #include "pubsub/outbox.h"
@@ -24,8 +25,15 @@ struct record_reader {
 	struct frame_range held; /* len 0: none */
 };
 
-/* Takes the first record out of the outbox; false: there is none. The epoch of its position is left
- * to the caller. */
+/* Whether the message that was read last takes memory beside the reader. */
+static inline bool
+record_is_held(const struct record_reader *reader)
+{
+	return reader->held.len > 0 || reader->copy.ptr != NULL;
+}
+
+/* Takes the first record out of the outbox; false: there is none. The one before is not held any
+ * more. The epoch of its position is left to the caller. */
 bool record_take(struct record_reader *reader, struct outbox *outbox,
     struct fanfare_message *message) __attribute__((warn_unused_result));
 
