@@ -65,7 +65,9 @@ try_everything(void)
 	ck_assert_result(fanfare_hub_work(hub, 1, NULL), FANFARE_BUSY);
 	ck_assert_result(fanfare_hub_begin_round(hub), FANFARE_BUSY);
 	ck_assert_result(fanfare_hub_end_round(hub), FANFARE_BUSY);
+	memset(error, 'x', sizeof(error));
 	ck_assert_result(fanfare_channel_set(hub, B("x"), B("max-message 1"), error), FANFARE_BUSY);
+	ck_assert_str_eq(error, "");
 	ck_assert_result(fanfare_channel_unset(hub, B("a*"), B(""), error), FANFARE_BUSY);
 	ck_assert_result(fanfare_publish(hub, B("a"), B("1"), 1, NULL), FANFARE_BUSY);
 	ck_assert_result(fanfare_publisher_new(hub, &its), FANFARE_BUSY);

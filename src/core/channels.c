@@ -101,7 +101,11 @@ begin(struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes t
 	if (foreign != NULL)
 		return refuse(error, "channel option '", *foreign,
 		    "' belongs to the daemon, not to the library");
-	return core_enter(hub) ? FANFARE_OK : FANFARE_BUSY;
+	if (core_enter(hub))
+		return FANFARE_OK;
+	if (error != NULL)
+		error[0] = '\0';
+	return FANFARE_BUSY;
 }
 
 static enum fanfare_result
