@@ -29,7 +29,8 @@ FANFARE_CHECKED enum fanfare_result fanfare_history_last(struct fanfare_hub *hub
 FANFARE_CHECKED enum fanfare_result fanfare_history_delete(
     struct fanfare_hub *hub, struct fanfare_bytes channel, uint64_t now_us, uint64_t *count);
 
-/* The position of the newest kept message of the hub; seq is 0 before the first one. */
+/* The newest position of the hub: of the newest kept message, or taken by a channel that has begun
+ * to keep messages since, or by a message that the options keep out of the history. */
 FANFARE_API struct fanfare_position fanfare_newest_position(const struct fanfare_hub *hub);
 
 #ifdef __cplusplus

@@ -35,8 +35,9 @@ struct fanfare_hub_options {
 	uint32_t kept_max;  /* channels with kept messages: 1 to 2^31-1; default 1000000 */
 	uint32_t reserved;  /* 0 */
 	size_t message_max; /* bytes of a payload: 1 to 2^29; default 2^26 */
-	size_t memory_max;  /* bytes of messages that are queued in outboxes; default: no limit.
-			       A message in several outboxes counts once. */
+	size_t memory_max;  /* bytes of the segments with messages that are queued in outboxes,
+			       so it should be many segments; default: no limit. A message in
+			       several outboxes counts once for each form. */
 	size_t history_max; /* bytes of kept messages; default: no limit */
 	uint64_t block_us;  /* a subscriber under FANFARE_BLOCK for which publishers wait longer
 			       is closed (overflow); default: none is */
@@ -87,7 +88,7 @@ FANFARE_CHECKED enum fanfare_result fanfare_hub_work(
  * option, the glob that was added last counts. The options are history-size, history-ttl,
  * history-bytes, history-message-bytes, replay, outbox-policy, max-subscribers and max-message. If
  * there are many channels, some of them follow in fanfare_hub_work(). FANFARE_INVALID: error says
- * why; it has FANFARE_ERROR_TEXT bytes, or is NULL.
+ * why; it has FANFARE_ERROR_TEXT bytes, or is NULL. FANFARE_BUSY: error is empty.
  */
 FANFARE_CHECKED enum fanfare_result fanfare_channel_set(
     struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes words, char *error);
@@ -109,7 +110,10 @@ struct fanfare_post {
 	size_t size;
 	struct fanfare_bytes channel;
 	struct fanfare_bytes payload;
-	const struct fanfare_subscriber *except; /* does not get it; NULL: all get it */
+
+	/* Does not get it; NULL: all get it. While it catches up or resumes it may get it from the
+	 * history, which does not keep for whom a message was. */
+	const struct fanfare_subscriber *except;
 
 	/* NULL: the message does not wait. A subscriber under FANFARE_BLOCK that has no room then
 	 * overflows, as under FANFARE_DISCONNECT. */
