@@ -74,47 +74,56 @@ count_bytes_in(size_t len)
 		continue;
 }
 
+/* Of malloc; foreign blocks are not counted. */
 static void
 count_in(void *ptr)
 {
-	if (!is_foreign)
-		count_bytes_in(malloc_usable_size(ptr));
+	count_bytes_in(malloc_usable_size(ptr));
 }
 
 static void
 count_out(void *ptr)
 {
-	if (!is_foreign)
-		atomic_fetch_sub_explicit(
-		    &used_bytes, malloc_usable_size(ptr), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&used_bytes, malloc_usable_size(ptr), memory_order_relaxed);
 }
 
-static void *
-allocate(size_t len)
+/* The daemon's own case is malloc, so each function asks once, at its beginning. */
+static inline bool
+has_foreign(void)
 {
-	return is_foreign ? functions.allocate(functions.arg, len) : malloc(len);
+	return __builtin_expect(is_foreign, 0);
 }
 
 static void *
-allocate_zeros(size_t count, size_t len)
+foreign_allocate(size_t len)
+{
+	void *ptr = functions.allocate(functions.arg, len > 0 ? len : 1);
+
+	if (ptr == NULL)
+		die_of_memory(len);
+	return ptr;
+}
+
+static void *
+foreign_zeros(size_t count, size_t len)
 {
 	void *ptr;
 
-	if (!is_foreign)
-		return calloc(count, len);
-	if (count > SIZE_MAX / len)
-		return NULL;
-	ptr = functions.allocate(functions.arg, count * len);
-	if (ptr != NULL)
-		memset(ptr, 0, count * len);
+	if (len > 0 && count > SIZE_MAX / len)
+		die_of_memory(SIZE_MAX);
+	ptr = foreign_allocate(count * len);
+	memset(ptr, 0, count * len);
 	return ptr;
 }
 
 void *
 xmalloc(size_t len)
 {
-	void *ptr = allocate(len > 0 ? len : 1);
+	void *ptr;
 
+	if (has_foreign())
+		return foreign_allocate(len);
+	ptr = malloc(len > 0 ? len : 1);
 	if (ptr == NULL)
 		die_of_memory(len);
 	count_in(ptr);
@@ -129,7 +138,7 @@ xmalloc_fixed(size_t len)
 	uintptr_t from = ((uintptr_t)ptr + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
 	uintptr_t to = ((uintptr_t)ptr + len) & ~(HUGE_BYTES - 1);
 
-	if (len >= LARGE_BYTES && !is_foreign)
+	if (len >= LARGE_BYTES && !has_foreign())
 		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
 #endif
 	return ptr;
@@ -138,12 +147,25 @@ xmalloc_fixed(size_t len)
 void *
 xcalloc(size_t count, size_t len)
 {
-	void *ptr = count > 0 && len > 0 ? allocate_zeros(count, len) : allocate_zeros(1, 1);
+	void *ptr;
 
+	if (has_foreign())
+		return foreign_zeros(count, len);
+	ptr = count > 0 && len > 0 ? calloc(count, len) : calloc(1, 1);
 	if (ptr == NULL)
 		die_of_memory(len > 0 && count > SIZE_MAX / len ? SIZE_MAX : count * len);
 	count_in(ptr);
 	return ptr;
+}
+
+static void *
+foreign_reallocate(void *ptr, size_t len)
+{
+	void *grown = functions.reallocate(functions.arg, ptr, len > 0 ? len : 1);
+
+	if (grown == NULL)
+		die_of_memory(len);
+	return grown;
 }
 
 void *
@@ -153,9 +175,10 @@ xrealloc(void *ptr, size_t len)
 
 	if (ptr == NULL)
 		return xmalloc(len);
+	if (has_foreign())
+		return foreign_reallocate(ptr, len);
 	count_out(ptr);
-	len = len > 0 ? len : 1;
-	grown = is_foreign ? functions.reallocate(functions.arg, ptr, len) : realloc(ptr, len);
+	grown = realloc(ptr, len > 0 ? len : 1);
 	if (grown == NULL)
 		die_of_memory(len);
 	count_in(grown);
@@ -168,7 +191,7 @@ xrealloc(void *ptr, size_t len)
 static size_t
 mapping_len(size_t len)
 {
-	return len < MAPPED_BYTES || is_foreign
+	return len < MAPPED_BYTES || has_foreign()
 		   ? 0
 		   : (len + MAPPED_ROUND - 1) & ~(size_t)(MAPPED_ROUND - 1);
 }
@@ -291,11 +314,12 @@ xfree(void *ptr)
 {
 	if (ptr == NULL)
 		return;
-	count_out(ptr);
-	if (is_foreign)
+	if (has_foreign()) {
 		functions.release(functions.arg, ptr);
-	else
-		free(ptr);
+		return;
+	}
+	count_out(ptr);
+	free(ptr);
 }
 
 size_t
