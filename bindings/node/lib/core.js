@@ -26,6 +26,20 @@ function moduleAt(file) {
 /* Offsets in struct host_view. */
 const VIEW = { input: 0, inputLen: 4, records: 8, arena: 16, arenaLen: 20, text: 24, numbers: 280 };
 const SHORT = 16; /* characters of a string that a loop writes faster than Buffer.write() */
+const LONG = 4096; /* characters of a string whose bytes are counted first, instead of room for 3 bytes of each */
+
+/* A subclass may have a `length` of its own. */
+const byteLengthOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength').get;
+
+/**
+ * Writes a string as UTF-8 at an offset, in at most `room` bytes, and returns the number of bytes. Buffer.write() without a
+ * length writes nothing if more than 2^31 bytes follow the offset.
+ */
+function writeString(bytes, value, at, room) {
+  const written = bytes.write(value, at, room, 'utf8');
+  if (written < value.length) throw new Error(`${written} bytes were written of a string of ${value.length} characters`);
+  return written;
+}
 
 class Core {
   /** module: a WebAssembly.Module; undefined: that of this package. */
@@ -124,7 +138,7 @@ class Core {
       return len;
     }
     if (!(value instanceof Uint8Array)) throw typeError(what, 'a string or a Uint8Array', value);
-    const len = value.length;
+    const len = byteLengthOf.call(value);
     if (len > most) throw errorOf(tooLong);
     if (this.u32.length === 0) this.refresh();
     if (at + len > this.inputLen) this.reserve(at + len, at);
@@ -135,8 +149,10 @@ class Core {
   putString(what, value, at, most, tooLong) {
     const len = value.length;
     if (len > most) throw errorOf(tooLong);
+    const room = len > LONG ? Buffer.byteLength(value) : 3 * len;
+    if (len > LONG && room > most) throw errorOf(tooLong);
     if (this.u32.length === 0) this.refresh();
-    if (at + 3 * len > this.inputLen) this.reserve(at + 3 * len, at);
+    if (at + room > this.inputLen) this.reserve(at + room, at);
     const bytes = this.bytes, to = this.input + at;
     if (len <= SHORT) {
       let i = 0;
@@ -147,7 +163,7 @@ class Core {
       }
       if (i === len) return len;
     }
-    const written = bytes.write(value, to, 'utf8');
+    const written = writeString(bytes, value, to, room);
     if (written !== len && !value.isWellFormed())
       throw typeError(what, 'a string without lone surrogates, or a Uint8Array', value);
     if (written > most) throw errorOf(tooLong);
@@ -174,4 +190,4 @@ class Core {
   }
 }
 
-module.exports = { Core };
+module.exports = { Core, writeString };
