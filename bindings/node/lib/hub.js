@@ -18,6 +18,11 @@ const BATCH = 1024; /* records */
 const BATCHES = 16; /* of a turn, before other events of the process */
 const CLOSE_BUDGET = 10000;
 const TIMER_MAX = 1 << 30; /* ms */
+const FULL_DELAY = 10; /* ms after which publishers that wait because of memoryMax are tried again in any case */
+const MEMORY = 13; /* of struct fanfare_figures */
+
+/* Hubs with publishers that wait for a timer of the hub: nothing else may refer to such a hub. */
+const waiting = new Set();
 
 /** The words of the directive `channel`: { historySize: 100 } gives "history-size 100". */
 function wordsOf(options) {
@@ -31,6 +36,13 @@ function wordsOf(options) {
 /** Microseconds, with a random part, so that no two hubs have the same. */
 function newEpoch() {
   return Date.now() * 1000 + Math.floor(Math.random() * 1000);
+}
+
+/** What a publisher that waits keeps: the caller may change its array. */
+function copyOf(what, value) {
+  if (typeof value === 'string') return value;
+  if (!(value instanceof Uint8Array)) throw typeError(what, 'a string or a Uint8Array', value);
+  return new Uint8Array(value);
 }
 
 class Hub extends EventEmitter {
@@ -49,6 +61,10 @@ class Hub extends EventEmitter {
   #scheduled = false;
   #held = new Set(); /* subscribers that are to get what was held for them */
   #waiters = [];
+  #preparing = false; /* some are to be tried again at once */
+  #full = false; /* some wait because of memoryMax */
+  #fullMemory = 0; /* what was claimed when they were last tried: with less of it they are tried again */
+  #fullAt = 0; /* or at this time, in milliseconds */
   #closing = [];
   #now = 0; /* microseconds; 0: to be read */
   #timer = null;
@@ -97,6 +113,12 @@ class Hub extends EventEmitter {
     return this.#now;
   }
 
+  /** For what a time limit depends on: the running code may have taken long. */
+  _readClock() {
+    this.#now = 0;
+    return this._now();
+  }
+
   /* ---- Subscribers ------------------------------------------------------------------------------------------ */
 
   subscriber(options, listener) {
@@ -133,7 +155,7 @@ class Hub extends EventEmitter {
   _attach(subscriber, bytes, messages, policy, flags) {
     const core = this.#open();
     const slot = this.#free.length > 0 ? this.#free.pop() : this.#slots.length;
-    const handle = core.call('host_subscriber_new', core.host, slot, bytes, messages, policy, flags);
+    const handle = core.call('host_subscriber_new', core.host, slot, bytes, messages, policy, flags) >>> 0;
     if (handle === 0) {
       if (slot < this.#slots.length) this.#free.push(slot);
       throw errorOf(RESULT.INVALID);
@@ -231,9 +253,10 @@ class Hub extends EventEmitter {
       if (signal !== undefined && !(signal instanceof AbortSignal)) throw typeError('signal', 'an AbortSignal', signal);
       signal?.throwIfAborted();
       const waiter = {
-        publisher: core.call('host_publisher_new', core.host),
-        channel: typeof channel === 'string' ? channel : Uint8Array.prototype.slice.call(channel),
-        payload: typeof payload === 'string' ? payload : Uint8Array.prototype.slice.call(payload),
+        publisher: 0,
+        result: 0,
+        channel: copyOf('channel', channel),
+        payload: copyOf('payload', payload),
         except,
         resolve,
         reject,
@@ -243,6 +266,8 @@ class Hub extends EventEmitter {
           this.#settle(waiter, () => reject(signal.reason));
         },
       };
+      this._readClock();
+      waiter.publisher = core.call('host_publisher_new', core.host) >>> 0;
       if (this.#try(waiter)) return;
       this.#waiters.push(waiter);
       signal?.addEventListener('abort', waiter.abort, { once: true });
@@ -270,8 +295,14 @@ class Hub extends EventEmitter {
       this.#settle(waiter, () => waiter.reject(error));
       return true;
     }
-    if (result === -RESULT.BLOCKED || result === -RESULT.FULL || result === -RESULT.PREPARING) {
-      if (result !== -RESULT.BLOCKED) this.#again = true;
+    waiter.result = -result;
+    if (waiter.result === RESULT.BLOCKED) return false;
+    if (waiter.result === RESULT.PREPARING) {
+      this.#preparing = this.#again = true;
+      return false;
+    }
+    if (waiter.result === RESULT.FULL) {
+      this.#full = true;
       return false;
     }
     this.#settle(waiter, result < 0 ? () => waiter.reject(errorOf(-result)) : () => waiter.resolve(result));
@@ -282,8 +313,35 @@ class Hub extends EventEmitter {
   #round() {
     const core = this._core, hub = core.call('host_hub', core.host);
     core.check('fanfare_hub_begin_round', hub);
-    this.#waiters = this.#waiters.filter((waiter) => !this.#try(waiter));
+    this.#tryThose(() => true);
     core.check('fanfare_hub_end_round', hub);
+  }
+
+  #tryThose(isMeant) {
+    const start = performance.now();
+    this.#preparing = this.#full = false;
+    this.#waiters = this.#waiters.filter((waiter) => {
+      if (isMeant(waiter)) return !this.#try(waiter);
+      if (waiter.result === RESULT.FULL) this.#full = true;
+      return true;
+    });
+    return performance.now() - start;
+  }
+
+  #memory() {
+    this._core.call('host_figures', this._core.host);
+    return this._core.number(MEMORY);
+  }
+
+  /** Tries publishers again of which no round is announced. Many of them may take a fifth of the time. */
+  #retry() {
+    const isDue = this.#full && (this.#memory() < this.#fullMemory || performance.now() >= this.#fullAt);
+    if (!isDue && !this.#preparing) return;
+    const took = this.#tryThose((waiter) =>
+      waiter.result === RESULT.PREPARING || (isDue && waiter.result === RESULT.FULL));
+    if (!isDue) return;
+    this.#fullMemory = this.#memory();
+    this.#fullAt = performance.now() + Math.max(FULL_DELAY, 4 * took);
   }
 
   /* ---- Turns ------------------------------------------------------------------------------------------------ */
@@ -338,7 +396,8 @@ class Hub extends EventEmitter {
       }
       if (this.#closed) return false;
       if (this.#closing.length > 0) this.#finishClosing();
-      if (this._core.call('host_take_room', this._core.host) !== 0 || this.#waiters.length > 0) this.#round();
+      if (this._core.call('host_take_room', this._core.host) !== 0) this.#round();
+      if (this.#preparing || this.#full) this.#retry();
       const delay = this._core.call('host_work', this._core.host, this._now());
       if (this.#drain()) continue;
       if (delay === 0 || this.#closing.length > 0) return true;
@@ -411,17 +470,34 @@ class Hub extends EventEmitter {
     return new Message(core.copyArena(), u32[at + 2]);
   }
 
+  /**
+   * delayUs: of the core; negative: none. Its timer keeps the process alive while publishers wait, because it may end a
+   * subscriber that blocks them. Otherwise the timer keeps neither process nor hub.
+   */
   #arm(delayUs) {
-    if (delayUs < 0) return;
-    const at = performance.now() + delayUs / 1000;
-    if (at >= this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(() => {
-      this.#timerAt = Infinity;
-      this.#turn();
-    }, Math.min(Math.ceil(delayUs / 1000), TIMER_MAX));
-    if (this.#waiters.length === 0) this.#timer.unref();
+    const holds = delayUs >= 0 && this.#waiters.length > 0;
+    const now = performance.now();
+    let at = delayUs < 0 ? Infinity : now + delayUs / 1000;
+    if (this.#full) at = Math.min(at, Math.max(this.#fullAt, now + 1));
+    if (at < this.#timerAt) {
+      clearTimeout(this.#timer);
+      this.#timerAt = at;
+      this.#timer = setTimeout(Hub.#wake, Math.min(Math.ceil(at - now), TIMER_MAX), new WeakRef(this));
+    }
+    if (holds) {
+      this.#timer.ref();
+      waiting.add(this);
+    } else {
+      this.#timer?.unref();
+      waiting.delete(this);
+    }
+  }
+
+  static #wake(ref) {
+    const hub = ref.deref();
+    if (hub === undefined) return;
+    hub.#timerAt = Infinity;
+    hub.#turn();
   }
 
   /* ---- Channels --------------------------------------------------------------------------------------------- */
@@ -459,7 +535,7 @@ class Hub extends EventEmitter {
     let result;
     if (from === undefined && to === undefined) {
       const n = integer('last', last, 0, U32_MAX, integer('limit', limit, 0, U32_MAX, U32_MAX));
-      result = n === 0 ? 0 : core.call('host_history_last', core.host, len, n, this._now());
+      result = n === 0 ? 0 : core.call('host_history_last', core.host, len, n, this._readClock());
       if (n === 0) return [];
     } else {
       if (last !== undefined) throw rangeError('last cannot be combined with from and to');
@@ -467,7 +543,7 @@ class Hub extends EventEmitter {
       const fromLen = core.put('from', from ?? '0-0', len, 64, RESULT.INVALID);
       const toLen = core.put('to', to ?? `${2n ** 64n - 1n}-${2n ** 64n - 1n}`, len + fromLen, 64, RESULT.INVALID);
       if (limit === 0) return [];
-      result = core.call('host_history_range', core.host, len, fromLen, toLen, n, this._now());
+      result = core.call('host_history_range', core.host, len, fromLen, toLen, n, this._readClock());
     }
     if (result !== RESULT.OK && result !== RESULT.EMPTY) throw errorOf(result);
     return this.#keptMessages(core);
@@ -476,7 +552,7 @@ class Hub extends EventEmitter {
   deleteHistory(channel) {
     const core = this.#open();
     const len = core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG);
-    core.check('host_history_delete', core.host, len, this._now());
+    core.check('host_history_delete', core.host, len, this._readClock());
     this._changed();
     return core.number(0);
   }
@@ -517,6 +593,7 @@ class Hub extends EventEmitter {
     const waiters = this.#waiters;
     this.#closed = true;
     this.#waiters = [];
+    waiting.delete(this);
     clearTimeout(this.#timer);
     for (const subscriber of subscribers) subscriber?.close();
     for (const waiter of waiters) {

@@ -151,7 +151,7 @@ class Subscriber extends EventEmitter {
     if (typeof since !== 'string') throw typeError('since', 'a string', since);
     const len = core.put(isPattern ? 'pattern' : 'channel', name, 0, core.nameMax, RESULT.NAME_TOO_LONG);
     const sinceLen = core.put('since', since, len, SINCE_MAX, RESULT.INVALID);
-    core.check('host_resume', this._handle, isPattern, len, sinceLen, this._hub._now());
+    core.check('host_resume', this._handle, isPattern, len, sinceLen, this._hub._readClock());
     this._hub._changed();
     return { verdict: VERDICTS[core.number(0)], count: core.number(1), position: core.text() || undefined };
   }
