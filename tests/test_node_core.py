@@ -124,3 +124,18 @@ def test_a_thousand_websocket_clients_share_the_example_server(installed, node, 
         server.process.terminate()
         assert server.process.wait(timeout=20) == 0
     assert json.loads(output) == {"clients": 1000, "wrong": 0, "refused": 2000, "receivers": 0}
+
+
+def test_the_example_server_refuses_bad_names_and_bounds_what_it_keeps_for_a_client(installed, node, node_modules):
+    env = dict(node, NODE_PATH=f"{installed / 'node_modules'}:{node_modules}", PORT="0")
+    with Program("node", EXAMPLE / "server.js", env=env) as server:
+        port = int(server.line().split()[-1])
+        output = run_node([SOURCE / "tests" / "js" / "core_hostile_clients.js", port], env, installed, timeout=120)
+        assert server.process.poll() is None
+    result = json.loads(output)
+    assert result["names"] == {"*": 1008, "a.b": 1008, "": 1008, "[a-z]nn": 1008, "ann\n": 1008}
+    assert result["url"] == 1008
+    assert result["unread"] < 40 << 20, "the server took the requests of a client that reads no answers"
+    assert result["answers"] == result["requests"]
+    assert result["subscriptions"] == 1000
+    assert result["longNames"] == 0

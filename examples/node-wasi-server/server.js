@@ -17,12 +17,13 @@
  */
 const { WebSocketServer } = require('ws');
 const { Hub } = require('fanfare-core');
-const { authorise } = require('./authorise');
+const { authorise, isName } = require('./authorise');
 
 const BUFFERED_MAX = 256 * 1024; /* bytes that wait for a client's socket; the rest stays in its outbox */
 const ACTIONS = ['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe', 'publish'];
 
-const hub = new Hub({ historyMax: 64 << 20 });
+/* What all clients together may need. */
+const hub = new Hub({ nameMax: 256, subscriptionsMax: 1000, memoryMax: 256 << 20, historyMax: 64 << 20 });
 hub.setChannel('room.*', { historySize: 100, historyTtl: 300 });
 
 const middlewares = [authorise];
@@ -73,16 +74,36 @@ function answer(subscriber, user, text) {
   return run(request, () => act(subscriber, request));
 }
 
+/** null: it is not allowed, or the client sent no URL. */
+function userOf(request) {
+  try {
+    const user = new URL(request.url, 'ws://host').searchParams.get('user') ?? 'anonymous';
+    return isName(user) ? user : null;
+  } catch {
+    return null;
+  }
+}
+
 function serve(socket, request) {
-  const user = new URL(request.url, 'ws://host').searchParams.get('user') ?? 'anonymous';
+  socket.on('error', () => {}); /* close follows */
+  const user = userOf(request);
+  if (user === null) {
+    socket.close(1008, 'the name of the user is not allowed');
+    return;
+  }
   const subscriber = hub.subscriber({ messages: 1000, bytes: 1 << 20, policy: 'drop-oldest', dedup: true });
 
   function sent() {
-    if (subscriber.paused && socket.bufferedAmount <= BUFFERED_MAX / 2) subscriber.unpause();
+    if (!subscriber.paused || socket.bufferedAmount > BUFFERED_MAX / 2) return;
+    subscriber.unpause();
+    socket.resume();
   }
   function send(text) {
     socket.send(text, sent);
-    if (socket.bufferedAmount > BUFFERED_MAX) subscriber.pause();
+    if (socket.bufferedAmount <= BUFFERED_MAX) return;
+    /* No more messages, and no more requests, whose answers would be kept here. */
+    subscriber.pause();
+    socket.pause();
   }
   subscriber.on('message', (message) => send(encode(message)));
   subscriber.on('missed', (count) => send(JSON.stringify({ missed: count })));
@@ -94,7 +115,6 @@ function serve(socket, request) {
       send(JSON.stringify({ error: error.message }));
     }
   });
-  socket.on('error', () => {}); /* close follows */
   socket.on('close', () => subscriber.close());
 }
 
