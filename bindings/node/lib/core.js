@@ -26,6 +26,7 @@ function moduleAt(file) {
 /* Offsets in struct host_view. */
 const VIEW = { input: 0, inputLen: 4, records: 8, arena: 16, arenaLen: 20, text: 24, numbers: 280 };
 const SHORT = 16; /* characters of a string that a loop writes faster than Buffer.write() */
+const MEMORY_USED_UP = 3 * 2 ** 30; /* a trap is then taken for an allocation that failed: one may need a GiB */
 const LONG = 4096; /* characters of a string whose bytes are counted first, instead of room for 3 bytes of each */
 
 /* A subclass may have a `length` of its own. */
@@ -42,15 +43,16 @@ function writeString(bytes, value, at, room) {
 }
 
 class Core {
-  /** module: a WebAssembly.Module; undefined: that of this package. */
-  constructor(module) {
+  /** module: a WebAssembly.Module; undefined: that of this package. onBroken is called once, if the instance breaks. */
+  constructor(module, onBroken) {
     const wasi = new WASI({ version: 'preview1', args: [], env: {}, preopens: {} });
     const instance = new WebAssembly.Instance(
       module ?? moduleAt(process.env.FANFARE_CORE_WASM || MODULE), wasi.getImportObject());
     wasi.initialize(instance);
     this.f = instance.exports;
     this.memory = instance.exports.memory;
-    this.broken = null;
+    this.broken = null; /* what was thrown, and later the FanfareError: see failure() */
+    this.onBroken = onBroken;
     this.heldName = null; /* the string at the start of the input, which need not be written again */
     this.heldLen = 0;
     this.nameMax = 65535;
@@ -75,20 +77,30 @@ class Core {
     this.inputLen = this.u32[(this.view + VIEW.inputLen) >>> 2];
   }
 
-  /** Calls a function; a trap breaks the instance for ever. */
+  /**
+   * Calls a function; a trap breaks the instance for ever. So does an overflow of the stack, behind which nothing can be
+   * called: therefore `broken` is set first.
+   */
   call(name, a, b, c, d, e, f, g, h, i) {
-    if (this.broken !== null) throw this.broken;
+    if (this.broken !== null) throw this.failure();
     try {
       return this.f[name](a, b, c, d, e, f, g, h, i);
     } catch (error) {
-      throw this.trapped(error);
+      this.broken = error;
+      throw this.failure();
     }
   }
 
-  trapped(error) {
-    this.broken = new FanfareError('FANFARE_BROKEN', `the core has failed: ${error.message}`);
-    this.broken.cause = error;
-    return this.broken;
+  /** The error of a broken instance, once it is broken. */
+  failure() {
+    if (this.broken instanceof FanfareError) return this.broken;
+    const cause = this.broken, bytes = this.memory.buffer.byteLength;
+    const text = bytes >= MEMORY_USED_UP && cause instanceof WebAssembly.RuntimeError ? 'its memory is used up' : cause.message;
+    const error = new FanfareError('FANFARE_BROKEN', `the core has failed: ${text} (${Math.floor(bytes / 2 ** 20)} of 4096 MiB)`);
+    error.cause = cause;
+    this.broken = error;
+    this.onBroken();
+    return error;
   }
 
   /** As call(), for functions that return an enum fanfare_result. */

@@ -57,6 +57,7 @@ class Hub extends EventEmitter {
   #arena = null;
   #messages = []; /* of the batch */
   #inTurn = false;
+  #gaveUp = false;
   #again = false;
   #scheduled = false;
   #held = new Set(); /* subscribers that are to get what was held for them */
@@ -88,7 +89,7 @@ class Hub extends EventEmitter {
       integer('historyMax', o.historyMax, 1, U32_MAX, 0),
       integer('blockTimeout', o.blockTimeout, 1, I31_MAX, 0) * 1000,
     ];
-    this._core = new Core(o.module);
+    this._core = new Core(o.module, () => this._changed());
     this._core.nameMax = o.nameMax ?? this._core.nameMax;
     this._core.messageMax = o.messageMax ?? this._core.messageMax;
     const result = this._core.call('host_open', this._core.host, epoch, ...numbers);
@@ -165,6 +166,10 @@ class Hub extends EventEmitter {
     return slot;
   }
 
+  _flow(subscriber, flows) {
+    if (this._core.broken === null) this._core.call('host_subscriber_flow', subscriber._handle, flows ? 1 : 0);
+  }
+
   /** strong: the hub keeps the subscriber. Otherwise the collector may take it, and then it is closed. */
   _keep(subscriber, strong) {
     const slot = subscriber._slot;
@@ -195,6 +200,7 @@ class Hub extends EventEmitter {
 
   /** One slice of the first subscriber that is being closed, or all of it. */
   #finishClosing() {
+    if (this._core.broken !== null) this.#closing = [];
     while (this.#closing.length > 0) {
       const [slot, handle] = this.#closing;
       if (this._core.call('host_subscriber_close', handle, CLOSE_BUDGET) === RESULT.MORE) break;
@@ -225,12 +231,13 @@ class Hub extends EventEmitter {
     const core = this.#open();
     const except = options === undefined ? 0 : this.#exceptOf(object('options', options, ['except']).except);
     const len = this.#putMessage(core, channel, payload);
-    if (core.broken !== null) throw core.broken;
+    if (core.broken !== null) throw core.failure();
     let result;
     try {
       result = core.f.host_post(core.host, len, this.#payloadLen, except, 0, this._now());
     } catch (error) {
-      throw core.trapped(error);
+      core.broken = error;
+      throw core.failure();
     }
     if (core.inputLen > 1 << 20) core.shrinkInput();
     if (result < 0) throw errorOf(-result);
@@ -277,8 +284,11 @@ class Hub extends EventEmitter {
 
   #settle(waiter, tell) {
     waiter.signal?.removeEventListener('abort', waiter.abort);
-    this._core.call('fanfare_publisher_free', waiter.publisher);
-    tell();
+    try {
+      if (this._core.broken === null) this._core.call('fanfare_publisher_free', waiter.publisher);
+    } finally {
+      tell();
+    }
     this._changed();
   }
 
@@ -357,9 +367,32 @@ class Hub extends EventEmitter {
     }
   }
 
+  /** After the core has failed: publishers and readers that wait are told, and no turn follows. */
+  #giveUp() {
+    const error = this._core.failure(), waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) {
+      waiter.signal?.removeEventListener('abort', waiter.abort);
+      waiter.reject(error);
+    }
+    waiting.delete(this);
+    clearTimeout(this.#timer);
+    this.#held.clear();
+    this.#count = this.#next = 0;
+    if (this.#gaveUp) return;
+    this.#gaveUp = true;
+    for (const subscriber of this.#subscribers()) subscriber._wake();
+  }
+
+  #subscribers() {
+    const weak = Array.from(this.#weak.values(), (ref) => ref.deref());
+    return [...this.#slots, ...weak].filter((subscriber) => subscriber !== undefined);
+  }
+
   /** Delivers what is queued before it returns; does nothing if it is called by a listener. */
   flush() {
-    this.#open();
+    const core = this.#open();
+    if (core.broken !== null) throw core.failure();
     while (!this.#inTurn && this.#turn());
   }
 
@@ -367,6 +400,10 @@ class Hub extends EventEmitter {
   #turn() {
     this.#scheduled = false;
     if (this.#closed || this.#inTurn) return false;
+    if (this._core.broken !== null) {
+      this.#giveUp();
+      return false;
+    }
     let more = true;
     this.#inTurn = true;
     this.#again = false;
@@ -380,12 +417,14 @@ class Hub extends EventEmitter {
     } finally {
       this.#inTurn = false;
       this.#now = 0;
-      if ((more || this.#again) && !this.#closed && !this.#scheduled) {
+      if (!this.#closed && this._core.broken !== null) {
+        this.#giveUp();
+      } else if ((more || this.#again) && !this.#closed && !this.#scheduled) {
         this.#scheduled = true;
         setImmediate(this.#turnNow);
       }
     }
-    return more || this.#again;
+    return !this.#gaveUp && (more || this.#again);
   }
 
   #deliver() {
@@ -416,7 +455,8 @@ class Hub extends EventEmitter {
     try {
       count = core.f.host_drain(core.host, BATCH);
     } catch (error) {
-      throw core.trapped(error);
+      core.broken = error;
+      throw core.failure();
     }
     this.#next = 0;
     this.#count = count;
@@ -589,13 +629,13 @@ class Hub extends EventEmitter {
   /** Closes all subscribers. The memory of the instance goes back when nothing refers to the hub any more. */
   close() {
     if (this.#closed) return;
-    const subscribers = [...this.#slots, ...Array.from(this.#weak.values(), (ref) => ref.deref())];
+    const subscribers = this.#subscribers();
     const waiters = this.#waiters;
     this.#closed = true;
     this.#waiters = [];
     waiting.delete(this);
     clearTimeout(this.#timer);
-    for (const subscriber of subscribers) subscriber?.close();
+    for (const subscriber of subscribers) subscriber.close();
     for (const waiter of waiters) {
       waiter.signal?.removeEventListener('abort', waiter.abort);
       waiter.reject(errorOf(RESULT.CLOSED, 'the hub is closed'));

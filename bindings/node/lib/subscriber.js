@@ -75,7 +75,7 @@ class Subscriber extends EventEmitter {
     const flows = listens && !this._paused;
     if (flows !== this._flows) {
       this._flows = flows;
-      if (this._held === null) this._hub._core.call('host_subscriber_flow', this._handle, flows ? 1 : 0);
+      if (this._held === null) this._hub._flow(this, flows);
       this._hub._changed(this);
     }
     this._hub._keep(this, listens || this._readers !== null || this.eventNames().length > 0);
@@ -236,7 +236,7 @@ class Subscriber extends EventEmitter {
   /** From now on the outbox is read again, in its order. */
   _release() {
     this._held = null;
-    if (this._handle !== 0) this._hub._core.call('host_subscriber_flow', this._handle, this._flows ? 1 : 0);
+    if (this._handle !== 0) this._hub._flow(this, this._flows);
   }
 
   async *[Symbol.asyncIterator]() {
@@ -270,7 +270,7 @@ class Subscriber extends EventEmitter {
     if (!this._flows || this._held !== null) {
       if (this._held === null) {
         this._held = [];
-        this._hub._core.call('host_subscriber_flow', this._handle, 0);
+        this._hub._flow(this, false);
       }
       this._held.push(item);
       this._hub._changed(this);
