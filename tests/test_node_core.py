@@ -60,7 +60,7 @@ def test_the_package_has_the_module_types_and_readme_and_nothing_to_compile(inst
     folder = installed / "node_modules" / "fanfare-core"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert names == {"LICENSE", "README.md", "fanfare_core.wasm", "index.d.ts", "index.js", "package.json", "lib/core.js",
-                     "lib/errors.js", "lib/hub.js", "lib/message.js", "lib/subscriber.js"}
+                     "lib/errors.js", "lib/hub.js", "lib/listened.js", "lib/message.js", "lib/subscriber.js"}
     about = json.loads((folder / "package.json").read_text())
     assert not {"dependencies", "scripts", "gypfile"} & set(about)
     configure = (SOURCE / "configure.ac").read_text()

@@ -1,8 +1,8 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
 const { performance } = require('node:perf_hooks');
 const { Core } = require('./core');
+const { ListenedEmitter } = require('./listened');
 const { Message } = require('./message');
 const { Subscriber } = require('./subscriber');
 const { RESULT, errorOf, typeError, rangeError, integer, object } = require('./errors');
@@ -14,6 +14,7 @@ const OPTIONS = ['epoch', 'subscriptionsMax', 'subscribersMax', 'nameMax', 'mess
 /* By enum host_kind: see src/wasm/host.h. */
 const MESSAGE = 0, MISSED = 1, READABLE = 2, OVERFLOW = 3;
 const RECORD = 4; /* words */
+const TAKEN = U32_MAX; /* the slot of a record that need not be delivered any more */
 const BATCH = 1024; /* records */
 const BATCHES = 16; /* of a turn, before other events of the process */
 const CLOSE_BUDGET = 10000;
@@ -45,7 +46,7 @@ function copyOf(what, value) {
   return new Uint8Array(value);
 }
 
-class Hub extends EventEmitter {
+class Hub extends ListenedEmitter {
   #closed = false;
   #slots = []; /* subscribers that the hub keeps; undefined: see #weak */
   #weak = new Map(); /* those that the garbage collector may take */
@@ -56,6 +57,7 @@ class Hub extends EventEmitter {
   #count = 0;
   #arena = null;
   #messages = []; /* of the batch */
+  #batch = 0; /* number of it */
   #inTurn = false;
   #gaveUp = false;
   #again = false;
@@ -71,6 +73,7 @@ class Hub extends EventEmitter {
   #timer = null;
   #timerAt = Infinity;
   #own = null;
+  #onOwnMessage = (message) => this.emit('message', message);
   #registry = new FinalizationRegistry(({ slot, handle }) => this.#reap(slot, handle));
   #turnNow = () => this.#turn();
 
@@ -130,11 +133,23 @@ class Hub extends EventEmitter {
   /** The hub's own subscriber, whose messages are events of the hub. */
   get own() {
     if (this.#own === null || this.#own.closed) {
-      this.#own = this.subscriber((message) => this.emit('message', message));
+      this.#own = this.subscriber();
       this.#own.on('missed', (count) => this.emit('missed', count));
+      this.#own.on('readable', () => this.emit('readable'));
       this.#own.on('end', (reason) => this.emit('end', reason));
+      this._update();
     }
     return this.#own;
+  }
+
+  /** The hub's own subscriber flows while the hub has a listener of messages. */
+  _update() {
+    const own = this.#own;
+    if (own === null || own.closed) return;
+    const listens = this.listenerCount('message') > 0;
+    if (listens === own.listeners('message').includes(this.#onOwnMessage)) return;
+    if (listens) own.on('message', this.#onOwnMessage);
+    else own.off('message', this.#onOwnMessage);
   }
 
   subscribe(channel) {
@@ -461,6 +476,7 @@ class Hub extends EventEmitter {
     this.#next = 0;
     this.#count = count;
     this.#messages = [];
+    this.#batch++;
     if (count === 0) {
       this.#arena = null;
       return false;
@@ -498,6 +514,25 @@ class Hub extends EventEmitter {
         subscriber._end(kind === OVERFLOW ? 'overflow' : 'overtaken');
       }
     }
+  }
+
+  /** What the batch still has for a subscriber is held for it: it is older than what is in its outbox. */
+  _pull(subscriber) {
+    if (this.#next >= this.#count || subscriber._pulled === this.#batch) return;
+    subscriber._pulled = this.#batch;
+    const records = this.#records;
+    for (let at = RECORD * this.#next; at < RECORD * this.#count; at += RECORD) {
+      if (records[at] !== subscriber._slot || records[at + 1] > MISSED) continue;
+      records[at] = TAKEN;
+      subscriber._hold(this.#itemAt(at));
+    }
+  }
+
+  /** The message of a record, or the number of missed ones. */
+  #itemAt(at) {
+    const records = this.#records, value = records[at + 2], high = records[at + 3];
+    if (records[at + 1] === MISSED) return value + high * 2 ** 32;
+    return (this.#messages[high] ??= new Message(this.#arena, value));
   }
 
   /** A message, a number of missed ones, or null. */

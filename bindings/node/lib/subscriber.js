@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { ListenedEmitter } = require('./listened');
 const { RESULT, errorOf, integer, boolean, object, rangeError, typeError } = require('./errors');
 
 /* By enum fanfare_policy. */
@@ -36,7 +36,7 @@ function flagsOf(limits) {
  * A subscriber with its outbox. It flows while it has a listener of messages and is not paused: then the hub delivers its
  * messages. Otherwise they wait in the outbox, for read() or a listener.
  */
-class Subscriber extends EventEmitter {
+class Subscriber extends ListenedEmitter {
   /* The fields are for this package only. _held: what the hub had read when the subscriber was paused. */
   constructor(hub, options, listener) {
     super();
@@ -45,6 +45,8 @@ class Subscriber extends EventEmitter {
     this._hub = hub;
     this._limits = limits;
     this._listener = listener ?? null;
+    this._emits = false;
+    this._pulled = 0; /* the batch of which nothing is left for it: see Hub._pull() */
     this._held = null;
     this._readers = null;
     this._paused = false;
@@ -68,10 +70,11 @@ class Subscriber extends EventEmitter {
     return this._hub._core;
   }
 
-  /** Whether it flows, and whether the hub keeps it although nothing else does. */
+  /** Listeners were added or removed: whether it flows, and whether the hub keeps it although nothing else does. */
   _update() {
     if (this._handle === 0) return;
-    const listens = this._listener !== null || this.listenerCount('message') > 0;
+    this._emits = this.listenerCount('message') > 0;
+    const listens = this._listener !== null || this._emits;
     const flows = listens && !this._paused;
     if (flows !== this._flows) {
       this._flows = flows;
@@ -79,40 +82,6 @@ class Subscriber extends EventEmitter {
       this._hub._changed(this);
     }
     this._hub._keep(this, listens || this._readers !== null || this.eventNames().length > 0);
-  }
-
-  /* A listener of messages starts the flow, and removing the last one stops it. once() calls on(). */
-  on(event, listener) {
-    super.on(event, listener);
-    this._update();
-    return this;
-  }
-
-  addListener(event, listener) {
-    return this.on(event, listener);
-  }
-
-  prependListener(event, listener) {
-    super.prependListener(event, listener);
-    this._update();
-    return this;
-  }
-
-  removeListener(event, listener) {
-    super.removeListener(event, listener);
-    this._update();
-    return this;
-  }
-
-  off(event, listener) {
-    return this.removeListener(event, listener);
-  }
-
-  removeAllListeners(event) {
-    if (event === undefined) super.removeAllListeners();
-    else super.removeAllListeners(event);
-    this._update();
-    return this;
   }
 
   /** Up to 64 messages may be between outbox and listener: they are kept for read() or unpause(). */
@@ -217,7 +186,10 @@ class Subscriber extends EventEmitter {
 
   /** Takes the next message out of the outbox; null: there is none. Marks of missing messages become events. */
   read() {
+    this._core();
+    this._hub._pull(this);
     for (;;) {
+      if (this._handle === 0) return null;
       if (this._held !== null && this._held.length > 0) {
         const item = this._held.shift();
         if (this._held.length === 0) this._release();
@@ -225,11 +197,10 @@ class Subscriber extends EventEmitter {
         this.emit('missed', item);
         continue;
       }
-      const item = this._core() && this._hub._read(this);
+      const item = this._hub._read(this);
       if (item === null && this._ended !== undefined) this.close();
       if (item === null || typeof item === 'object') return item;
       this.emit('missed', item);
-      if (this._handle === 0) return null;
     }
   }
 
@@ -267,22 +238,27 @@ class Subscriber extends EventEmitter {
   /** item: a message, or the number of missed ones. */
   _deliver(item) {
     if (this._handle === 0) return;
-    if (!this._flows || this._held !== null) {
-      if (this._held === null) {
-        this._held = [];
-        this._hub._flow(this, false);
-      }
-      this._held.push(item);
-      this._hub._changed(this);
-    } else {
-      this._hand(item);
+    if (!this._flows || this._held !== null) this._hold(item);
+    else this._hand(item);
+  }
+
+  _hold(item) {
+    if (this._held === null) {
+      this._held = [];
+      this._hub._flow(this, false);
     }
+    this._held.push(item);
+    this._hub._changed(this);
   }
 
   _hand(item) {
-    if (typeof item === 'number') this.emit('missed', item);
-    else if (this._listener !== null) this._listener(item, this);
-    else this.emit('message', item);
+    if (typeof item === 'number') {
+      this.emit('missed', item);
+      return;
+    }
+    const emits = this._emits;
+    if (this._listener !== null) this._listener(item, this);
+    if (emits) this.emit('message', item);
   }
 
   _deliverHeld() {
