@@ -70,6 +70,7 @@ export class Message {
   readonly payload: string;
   readonly channelBytes: Buffer;
   readonly patternBytes: Buffer | undefined;
+  /** As the other bytes no copy: all subscribers of the message share them. */
   readonly payloadBytes: Buffer;
   /** undefined: the channel keeps no history. */
   readonly position: Position | undefined;
@@ -109,7 +110,7 @@ export interface SubscriberEvents {
   message: [message: Message];
   /** So many messages are missing here. */
   missed: [count: number];
-  /** A subscriber without a listener of messages has some: read(). */
+  /** A subscriber that does not flow has messages: read(). Once, until read() has given null. */
   readable: [];
   /** It gets nothing more. It is closed when its outbox has been read. */
   end: [reason: 'overflow' | 'overtaken'];
@@ -189,12 +190,12 @@ export class Hub extends EventEmitter {
   publish(channel: Bytes, payload: Bytes, options?: { except?: Subscriber }): number;
   post(channel: Bytes, payload: Bytes, options?: { except?: Subscriber }): Outcome;
   publishWait(channel: Bytes, payload: Bytes, options?: { except?: Subscriber; signal?: AbortSignal }): Promise<number>;
-  /** Delivers what is queued before it returns. */
+  /** Delivers what is queued before it returns; throws what a listener throws. */
   flush(): void;
   setChannel(glob: Bytes, options: ChannelOptions | string): void;
   /** Without names: all options of this glob. */
   unsetChannel(glob: Bytes, ...names: string[]): void;
-  /** The last messages, or those from one position to another; the oldest first. */
+  /** The last messages, or the first `limit` of those from one position to another; the oldest first. */
   history(
     channel: Bytes,
     options?: { last?: number; from?: never; to?: never; limit?: never } | { from?: Position; to?: Position; limit?: number; last?: never },
@@ -202,7 +203,9 @@ export class Hub extends EventEmitter {
   /** The number of messages that were removed. */
   deleteHistory(channel: Bytes): number;
   numsub(channel: Bytes): number;
-  channels(): Generator<string, void, undefined>;
+  /** The channels that have subscribers or kept messages. Names that are not UTF-8 need bytes: true. */
+  channels(options?: { bytes?: false }): Generator<string, void, undefined>;
+  channels(options: { bytes: true }): Generator<Buffer, void, undefined>;
   close(): void;
   on<E extends keyof SubscriberEvents>(event: E, listener: (...args: SubscriberEvents[E]) => void): this;
   on(event: string | symbol, listener: (...args: any[]) => void): this;

@@ -12,8 +12,8 @@
 /* The longest capacity that is kept for the next batch. */
 #define KEPT_BYTES 65536
 
-/* Messages that one subscriber gets in a batch. More of them are in the hands of the host if the
- * subscriber is paused meanwhile. */
+/* Messages that one subscriber gets before the next one has its turn. A batch may contain several
+ * shares of one subscriber. The host keeps them if the subscriber is paused meanwhile. */
 #define SHARE 64
 
 void

@@ -96,7 +96,8 @@ class Core {
     if (this.broken instanceof FanfareError) return this.broken;
     const cause = this.broken, bytes = this.memory.buffer.byteLength;
     const text = bytes >= MEMORY_USED_UP && cause instanceof WebAssembly.RuntimeError ? 'its memory is used up' : cause.message;
-    const error = new FanfareError('FANFARE_BROKEN', `the core has failed: ${text} (${Math.floor(bytes / 2 ** 20)} of 4096 MiB)`);
+    const mib = Math.floor(bytes / 2 ** 20);
+    const error = new FanfareError('FANFARE_BROKEN', `the core has failed: ${text} (${mib} of 4096 MiB)`);
     error.cause = cause;
     this.broken = error;
     this.onBroken();

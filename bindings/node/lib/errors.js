@@ -71,4 +71,11 @@ function object(what, value, names) {
   return value;
 }
 
-module.exports = { FanfareError, RESULT, errorOf, typeError, rangeError, integer, boolean, object };
+/** A value that was refused, for a message. */
+function quoted(value) {
+  if (value === undefined) return 'undefined';
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+module.exports = { FanfareError, RESULT, errorOf, typeError, rangeError, integer, boolean, object, quoted };

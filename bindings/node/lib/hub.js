@@ -5,7 +5,7 @@ const { Core } = require('./core');
 const { ListenedEmitter } = require('./listened');
 const { Message } = require('./message');
 const { Subscriber } = require('./subscriber');
-const { RESULT, errorOf, typeError, rangeError, integer, object } = require('./errors');
+const { RESULT, errorOf, typeError, rangeError, integer, boolean, object, quoted } = require('./errors');
 
 const U32_MAX = 0xffffffff, I31_MAX = 0x7fffffff;
 const OPTIONS = ['epoch', 'subscriptionsMax', 'subscribersMax', 'nameMax', 'messageMax', 'memoryMax', 'historyMax',
@@ -18,6 +18,8 @@ const TAKEN = U32_MAX; /* the slot of a record that need not be delivered any mo
 const BATCH = 1024; /* records */
 const BATCHES = 16; /* of a turn, before other events of the process */
 const CLOSE_BUDGET = 10000;
+const SINCE_MAX = 64; /* bytes of a position */
+const LAST_POSITION = `${2n ** 64n - 1n}-${2n ** 64n - 1n}`;
 const TIMER_MAX = 1 << 30; /* ms */
 const FULL_DELAY = 10; /* ms after which publishers that wait because of memoryMax are tried again in any case */
 const MEMORY = 13; /* of struct fanfare_figures */
@@ -25,13 +27,29 @@ const MEMORY = 13; /* of struct fanfare_figures */
 /* Hubs with publishers that wait for a timer of the hub: nothing else may refer to such a hub. */
 const waiting = new Set();
 
+/** A name or value among the words of the directive `channel`: one with blanks would be several words. */
+function wordOf(what, value) {
+  const word = String(value);
+  if (!/^[^\s\0]+$/.test(word)) throw errorOf(RESULT.INVALID, `${what} must be one word, not ${JSON.stringify(word)}`);
+  return word;
+}
+
+/** historySize gives "history-size". */
+function optionOf(name) {
+  return wordOf('the name of an option', name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`));
+}
+
 /** The words of the directive `channel`: { historySize: 100 } gives "history-size 100". */
 function wordsOf(options) {
   if (typeof options === 'string') return options;
   if (typeof options !== 'object' || options === null) throw typeError('options', 'an object or a string', options);
-  return Object.entries(options)
-    .map(([name, value]) => `${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`)
-    .join(' ');
+  const words = [];
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    if (typeof value !== 'number' && typeof value !== 'string') throw typeError(name, 'a number or a string', value);
+    words.push(optionOf(name), wordOf(name, value));
+  }
+  return words.join(' ');
 }
 
 /** Microseconds, with a random part, so that no two hubs have the same. */
@@ -592,8 +610,7 @@ class Hub extends ListenedEmitter {
 
   unsetChannel(glob, ...names) {
     for (const name of names) if (typeof name !== 'string') throw typeError('a name', 'a string', name);
-    const words = names.map((name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)).join(' ');
-    this.#channelOptions('host_channel_unset', glob, words);
+    this.#channelOptions('host_channel_unset', glob, names.map(optionOf).join(' '));
   }
 
   #keptMessages(core) {
@@ -602,23 +619,28 @@ class Hub extends ListenedEmitter {
     return Array.from({ length: count }, (_, i) => new Message(arena, u32[at + RECORD * i + 2]));
   }
 
-  /** options: { last } or { from, to, limit }. */
+  /** options: { last } or { from, to, limit }: the last messages, or the first `limit` of those between two positions. */
   history(channel, options) {
     const core = this.#open();
     const { last, from, to, limit } = object('options', options, ['last', 'from', 'to', 'limit']);
     const len = core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG);
     let result;
-    if (from === undefined && to === undefined) {
-      const n = integer('last', last, 0, U32_MAX, integer('limit', limit, 0, U32_MAX, U32_MAX));
+    if (from === undefined && to === undefined && limit === undefined) {
+      const n = integer('last', last, 0, U32_MAX, U32_MAX);
       result = n === 0 ? 0 : core.call('host_history_last', core.host, len, n, this._readClock());
       if (n === 0) return [];
     } else {
-      if (last !== undefined) throw rangeError('last cannot be combined with from and to');
+      if (last !== undefined) throw rangeError('last cannot be combined with from, to and limit');
       const n = integer('limit', limit, 0, U32_MAX, 0);
-      const fromLen = core.put('from', from ?? '0-0', len, 64, RESULT.INVALID);
-      const toLen = core.put('to', to ?? `${2n ** 64n - 1n}-${2n ** 64n - 1n}`, len + fromLen, 64, RESULT.INVALID);
+      for (const [what, position] of [['from', from], ['to', to]])
+        if (position !== undefined && typeof position !== 'string') throw typeError(what, 'a string', position);
+      if (from?.length > SINCE_MAX || to?.length > SINCE_MAX) throw errorOf(RESULT.INVALID, 'from and to must be positions');
+      const fromLen = core.put('from', from ?? '0-0', len, SINCE_MAX, RESULT.INVALID);
+      const toLen = core.put('to', to ?? LAST_POSITION, len + fromLen, SINCE_MAX, RESULT.INVALID);
       if (limit === 0) return [];
       result = core.call('host_history_range', core.host, len, fromLen, toLen, n, this._readClock());
+      if (result === RESULT.INVALID)
+        throw errorOf(result, `from and to must be positions, not ${quoted(from)} and ${quoted(to)}`);
     }
     if (result !== RESULT.OK && result !== RESULT.EMPTY) throw errorOf(result);
     return this.#keptMessages(core);
@@ -637,8 +659,16 @@ class Hub extends ListenedEmitter {
     return core.call('host_numsub', core.host, core.put('channel', channel, 0, core.nameMax, RESULT.NAME_TOO_LONG));
   }
 
-  /** The channels that have subscribers or kept messages, in the order of their bytes. */
-  *channels() {
+  /**
+   * The channels that have subscribers or kept messages, in the order of their bytes. { bytes: true } gives names that are not
+   * UTF-8 as they are.
+   */
+  channels(options) {
+    const { bytes } = object('options', options, ['bytes']);
+    return this.#names(boolean('bytes', bytes, false));
+  }
+
+  *#names(bytes) {
     let after = null;
     for (;;) {
       const core = this.#open();
@@ -646,7 +676,7 @@ class Hub extends ListenedEmitter {
       if (core.call('host_next_channel', core.host, after === null ? 1 : 0, len) !== RESULT.OK) return;
       const [message] = this.#keptMessages(core);
       after = message.channelBytes;
-      yield message.channel;
+      yield bytes ? after : message.channel;
     }
   }
 

@@ -58,6 +58,7 @@ class Message {
     return this.#bytes.subarray(end - this.#len(PATTERN_LEN), end);
   }
 
+  /** No copy: all subscribers get these bytes. */
   get payloadBytes() {
     const at = this.#payloadAt();
     return this.#bytes.subarray(at, at + this.#len(PAYLOAD_LEN));

@@ -1,7 +1,7 @@
 'use strict';
 
 const { ListenedEmitter } = require('./listened');
-const { RESULT, errorOf, integer, boolean, object, rangeError, typeError } = require('./errors');
+const { RESULT, errorOf, integer, boolean, object, quoted, rangeError, typeError } = require('./errors');
 
 /* By enum fanfare_policy. */
 const POLICIES = ['disconnect', 'drop-oldest', 'drop-newest', 'block', 'catch-up'];
@@ -84,7 +84,7 @@ class Subscriber extends ListenedEmitter {
     this._hub._keep(this, listens || this._readers !== null || this.eventNames().length > 0);
   }
 
-  /** Up to 64 messages may be between outbox and listener: they are kept for read() or unpause(). */
+  /** The rest of a batch may be between outbox and listener: it is kept for read() or unpause(). */
   pause() {
     this._paused = true;
     this._update();
@@ -119,8 +119,11 @@ class Subscriber extends ListenedEmitter {
     const core = this._core();
     if (typeof since !== 'string') throw typeError('since', 'a string', since);
     const len = core.put(isPattern ? 'pattern' : 'channel', name, 0, core.nameMax, RESULT.NAME_TOO_LONG);
-    const sinceLen = core.put('since', since, len, SINCE_MAX, RESULT.INVALID);
-    core.check('host_resume', this._handle, isPattern, len, sinceLen, this._hub._readClock());
+    const result = since.length > SINCE_MAX ? RESULT.INVALID : core.call('host_resume', this._handle, isPattern, len,
+      core.put('since', since, len, SINCE_MAX, RESULT.INVALID), this._hub._readClock());
+    if (result === RESULT.INVALID)
+      throw errorOf(result, `since must be a position, "0", "$" or "-" and a number, not ${quoted(since)}`);
+    if (result !== RESULT.OK) throw errorOf(result);
     this._hub._changed();
     return { verdict: VERDICTS[core.number(0)], count: core.number(1), position: core.text() || undefined };
   }

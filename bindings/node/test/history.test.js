@@ -20,6 +20,8 @@ test('the history gives the last messages and those between two positions', (t) 
   assert.deepEqual(payloads(hub.history('kept.a', { last: 3 })), numbers(8, 10));
   assert.deepEqual(payloads(hub.history('kept.a', { from: positions[2], to: positions[5] })), numbers(3, 6));
   assert.deepEqual(payloads(hub.history('kept.a', { from: positions[2], limit: 2 })), numbers(3, 4));
+  assert.deepEqual(payloads(hub.history('kept.a', { limit: 2 })), numbers(1, 2));
+  assert.throws(() => hub.history('kept.a', { last: 2, limit: 2 }), { code: 'ERR_OUT_OF_RANGE' });
   assert.deepEqual(hub.history('kept.a').map((message) => message.position), positions);
   assert.deepEqual(hub.history('kept.none'), []);
   assert.deepEqual(hub.history('other'), []);

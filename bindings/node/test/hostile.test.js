@@ -120,6 +120,40 @@ test('options of channels are refused with a reason', (t) => {
     });
 });
 
+test('an option of a channel is one word, and undefined is none', (t) => {
+  const hub = newHub(t);
+  for (const options of [{ maxMessage: '10 history-size 5 history-ttl 5' }, { maxMessage: '10\n' }, { maxMessage: '' },
+    { 'max-message 10 history-size': 5 }, { maxMessage: '1\0' }])
+    assert.throws(() => hub.setChannel('x', options), { code: 'FANFARE_INVALID', message: /one word/ });
+  assert.throws(() => hub.unsetChannel('x', 'replay history-size'), { code: 'FANFARE_INVALID', message: /one word/ });
+  for (const maxMessage of [null, {}, true, 5n, Symbol('x')]) assert.throws(() => hub.setChannel('x', { maxMessage }), TYPE);
+  hub.setChannel('x', { maxMessage: 10, historySize: undefined });
+  assert.throws(() => hub.publish('x', 'eleven char'), { code: 'FANFARE_TOO_LARGE' });
+});
+
+test('a position that is refused is named', (t) => {
+  const hub = newHub(t);
+  for (const since of ['zzz', '', '1'.repeat(65)])
+    assert.throws(() => hub.subscriber().resume('x', since), (error) => {
+      assert.equal(error.code, 'FANFARE_INVALID');
+      assert.match(error.message, /since must be a position/);
+      assert.ok(error.message.includes(JSON.stringify(since)));
+      return true;
+    });
+  assert.throws(() => hub.history('x', { from: 'zzz' }), { code: 'FANFARE_INVALID', message: /positions, not "zzz"/ });
+  assert.throws(() => hub.history('x', { to: '1'.repeat(65) }), { code: 'FANFARE_INVALID', message: /positions/ });
+  assert.throws(() => hub.history('x', { from: 5 }), TYPE);
+});
+
+test('names that are not UTF-8 are listed as bytes', (t) => {
+  const hub = newHub(t);
+  const names = [Buffer.from('a'), Buffer.from('\ufffd'), Buffer.from([0xff])];
+  for (const name of names) hub.subscribe(name);
+  assert.deepEqual([...hub.channels({ bytes: true })], names);
+  assert.deepEqual([...hub.channels()], ['a', '\ufffd', '\ufffd']);
+  assert.throws(() => hub.channels({ bytes: 1 }), TYPE);
+});
+
 test('the limits of a hub are errors', (t) => {
   const hub = newHub(t, { subscriptionsMax: 2, subscribersMax: 1 });
   const a = hub.subscriber(), b = hub.subscriber();

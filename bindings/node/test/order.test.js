@@ -63,6 +63,16 @@ test('a mark of missing messages stays in its place when a listener reads', asyn
   assert.deepEqual(got, ['1', '2', '3', '4', '5', 3]);
 });
 
+test('a subscriber that pauses in a listener keeps at most the rest of a batch', (t) => {
+  const hub = newHub(t);
+  const subscriber = hub.subscriber(() => subscriber.pause());
+  subscriber.subscribe('a');
+  for (let i = 0; i < 5000; i++) hub.publish('a', '');
+  hub.flush();
+  assert.ok(subscriber.state.messages >= 5000 - 1100, `${subscriber.state.messages} messages are left in the outbox`);
+  assert.equal(readAll(subscriber).length, 4999);
+});
+
 test('a subscriber calls its listener and those of the event', (t) => {
   const hub = newHub(t);
   const got = [];

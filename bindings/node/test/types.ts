@@ -16,6 +16,7 @@ subscriber.on('message', (message) => message.payload.toUpperCase());
 subscriber.on('missed', (count) => count.toFixed());
 subscriber.once('end', (reason) => reason === 'overflow');
 hub.on('message', (message) => message.channel.length);
+hub.on('readable', () => hub.own.read());
 
 const changed: boolean = subscriber.subscribe('a') && subscriber.psubscribe(new Uint8Array(1));
 const resumption: Resumption = subscriber.resume('a', '0');
@@ -25,7 +26,8 @@ const kept: Message[] = hub.history('a', { last: 5 });
 
 async function read(): Promise<void> {
   for await (const message of subscriber) message.payload.length;
-  for (const name of hub.channels()) name.length;
+  for (const name of hub.channels()) name.toUpperCase();
+  for (const name of hub.channels({ bytes: true })) name.readUInt8(0);
 }
 
 function codeOf(error: FanfareError): string {
