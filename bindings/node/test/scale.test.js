@@ -95,3 +95,33 @@ test('the memory of closed hubs is returned', async () => {
     return freed > 40;
   }, 'the hubs are collected');
 });
+
+test('subscribers, publishers and messages that lie above 2 GiB work like others', async (t) => {
+  const hub = newHub(t, { blockTimeout: 60000 });
+  hub._core.memory.grow(36000); /* pages of 64 KiB, which are not touched: new allocations lie behind them */
+  hub.setChannel('kept', { historySize: 10, historyTtl: 60 });
+  const got = [];
+  const subscribers = Array.from({ length: 5000 }, (_, i) => {
+    const subscriber = hub.subscriber((message) => got.push(`${message.channel} ${message.payload}`));
+    subscriber.subscribe(`channel.${i}`);
+    return subscriber;
+  });
+  assert.ok(subscribers.at(-1)._handle > 2 ** 31, String(subscribers.at(-1)._handle));
+  for (let i = 0; i < subscribers.length; i++)
+    assert.equal(hub.publish(`channel.${i}`, `payload ${i}`, { except: subscribers[0] }), i > 0 ? 1 : 0);
+  hub.flush();
+  assert.deepEqual(got, Array.from({ length: 4999 }, (_, i) => `channel.${i + 1} payload ${i + 1}`));
+  const large = 'x'.repeat(50000);
+  const { position } = hub.post('kept', large);
+  assert.equal(hub.history('kept', { from: position })[0].payload, large);
+  const slow = hub.subscriber({ policy: 'block', messages: 1 });
+  slow.subscribe('slow');
+  hub.publish('slow', '1');
+  const waiting = hub.publishWait('slow', '2');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(slow.read().payload, '1');
+  assert.equal(await waiting, 1);
+  assert.equal(slow.read().payload, '2');
+  for (const subscriber of subscribers) subscriber.close();
+  assert.equal(hub.figures.subscribers, 1);
+});
