@@ -187,6 +187,23 @@ START_TEST(several_commands_in_a_message_are_answered_in_order)
 }
 END_TEST
 
+START_TEST(a_command_that_ends_the_connection_is_the_last_even_if_it_took_a_whole_turn)
+{
+	struct test_conn *conn = test_edge_join("");
+	char *blanks = xmalloc((16 << 20) + 1);
+	char *text;
+
+	memset(blanks, ' ', 16 << 20);
+	blanks[16 << 20] = '\0';
+	text = xasprintf("{\"id\":1,%s\"connect\":{}}\n{\"id\":2,\"rpc\":{}}", blanks);
+	test_edge_call(conn, "{\"id\":1,\"connect\":{}}");
+	ck_assert(test_edge_frame(conn, 't', text));
+	ck_assert_str_eq(test_edge_messages(conn), "close 3501 bad request\n");
+	xfree(blanks);
+	xfree(text);
+}
+END_TEST
+
 START_TEST(a_wrong_token_ends_the_connection_and_a_missing_one_is_an_error)
 {
 	struct test_conn *conn;
@@ -434,6 +451,7 @@ main(void)
 		a_second_subscription_and_one_too_many_are_refused,
 		without_room_in_the_hub_a_subscription_is_undone,
 		several_commands_in_a_message_are_answered_in_order,
+		a_command_that_ends_the_connection_is_the_last_even_if_it_took_a_whole_turn,
 		a_wrong_token_ends_the_connection_and_a_missing_one_is_an_error,
 		the_token_names_channels_to_begin_with,
 		an_unsubscription_by_a_refresh_comes_behind_the_reply_that_began_it,
