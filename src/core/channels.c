@@ -108,18 +108,29 @@ begin(struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes t
 	return FANFARE_BUSY;
 }
 
+/* function is hub_set_channel_line() or hub_unset_channel_line(); step as for foreign_of(). */
 static enum fanfare_result
-end(struct fanfare_hub *hub, bool ok, const struct channel_error *fault, char *error)
+change(struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes text, size_t step,
+    bool (*function)(
+	struct hub *, struct slice, const struct slice *, size_t, struct channel_error *),
+    char *error)
 {
-	struct buffer text = {0};
+	struct channel_error fault;
+	struct words words;
+	struct buffer why = {0};
+	enum fanfare_result result = begin(hub, glob, text, step, &words, error);
+	bool ok;
 
+	if (result != FANFARE_OK)
+		return result;
+	ok = function(hub->hub, core_slice(glob), words.list, words.count, &fault);
 	(void)!hub_reclassify(hub->hub, RECLASSIFIED_AT_ONCE);
 	core_leave(hub);
 	if (ok)
 		return FANFARE_OK;
-	channel_error_write(fault, &text);
-	put_error(error, &text);
-	buffer_release(&text);
+	channel_error_write(&fault, &why);
+	put_error(error, &why);
+	buffer_release(&why);
 	return FANFARE_INVALID;
 }
 
@@ -127,28 +138,12 @@ enum fanfare_result
 fanfare_channel_set(
     struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes text, char *error)
 {
-	struct channel_error fault;
-	struct words words;
-	enum fanfare_result result = begin(hub, glob, text, 2, &words, error);
-
-	if (result != FANFARE_OK)
-		return result;
-	return end(hub,
-	    hub_set_channel_line(hub->hub, core_slice(glob), words.list, words.count, &fault),
-	    &fault, error);
+	return change(hub, glob, text, 2, hub_set_channel_line, error);
 }
 
 enum fanfare_result
 fanfare_channel_unset(
     struct fanfare_hub *hub, struct fanfare_bytes glob, struct fanfare_bytes names, char *error)
 {
-	struct channel_error fault;
-	struct words words;
-	enum fanfare_result result = begin(hub, glob, names, 1, &words, error);
-
-	if (result != FANFARE_OK)
-		return result;
-	return end(hub,
-	    hub_unset_channel_line(hub->hub, core_slice(glob), words.list, words.count, &fault),
-	    &fault, error);
+	return change(hub, glob, names, 1, hub_unset_channel_line, error);
 }

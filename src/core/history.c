@@ -22,7 +22,7 @@ begin(struct fanfare_hub *hub, struct fanfare_bytes channel, uint64_t now_us)
 		return FANFARE_NAME_TOO_LONG;
 	if (!core_enter(hub))
 		return FANFARE_BUSY;
-	(void)core_set_now(hub, now_us);
+	core_set_now(hub, now_us);
 	return FANFARE_OK;
 }
 

@@ -217,7 +217,7 @@ fanfare_hub_work(struct fanfare_hub *hub, uint64_t now_us, uint64_t *next_us)
 		return FANFARE_INVALID;
 	if (!core_enter(hub))
 		return FANFARE_BUSY;
-	(void)core_set_now(hub, now_us);
+	core_set_now(hub, now_us);
 	more = work(hub, &next);
 	core_leave(hub);
 	if (next_us != NULL)

@@ -90,11 +90,14 @@ are_pieces(const struct fanfare_bytes *pieces, const size_t *count)
 	return pieces != NULL && count != NULL && *count > 0 && *count <= PIECES_MAX;
 }
 
-enum fanfare_result
-fanfare_subscriber_peek(struct fanfare_subscriber *s, struct fanfare_bytes *pieces, size_t *count)
+/* Shows the first pieces; is_write: and begins a write of them. */
+static enum fanfare_result
+show_pieces(
+    struct fanfare_subscriber *s, struct fanfare_bytes *pieces, size_t *count, bool is_write)
 {
 	struct iovec vector[PIECES_AT_ONCE];
 	enum fanfare_result result;
+	size_t bytes;
 
 	if (!are_pieces(pieces, count))
 		return FANFARE_INVALID;
@@ -104,8 +107,18 @@ fanfare_subscriber_peek(struct fanfare_subscriber *s, struct fanfare_bytes *piec
 	if (s->base.outbox.in_flight > 0)
 		return end(s, FANFARE_INVALID);
 	result = peek(s, vector, count);
-	(void)set_pieces(pieces, vector, *count);
+	bytes = set_pieces(pieces, vector, *count);
+	if (is_write && result == FANFARE_OK) {
+		outbox_begin_write(&s->base.outbox, vector, *count);
+		s->in_flight = bytes;
+	}
 	return end(s, result);
+}
+
+enum fanfare_result
+fanfare_subscriber_peek(struct fanfare_subscriber *s, struct fanfare_bytes *pieces, size_t *count)
+{
+	return show_pieces(s, pieces, count, false);
 }
 
 /* Whether so many bytes are queued before the next notice of missing messages, which nobody has
@@ -141,22 +154,7 @@ enum fanfare_result
 fanfare_subscriber_begin_write(
     struct fanfare_subscriber *s, struct fanfare_bytes *pieces, size_t *count)
 {
-	struct iovec vector[PIECES_AT_ONCE];
-	enum fanfare_result result;
-
-	if (!are_pieces(pieces, count))
-		return FANFARE_INVALID;
-	result = begin(s);
-	if (result != FANFARE_OK)
-		return result;
-	if (s->base.outbox.in_flight > 0)
-		return end(s, FANFARE_INVALID);
-	result = peek(s, vector, count);
-	if (result == FANFARE_OK) {
-		outbox_begin_write(&s->base.outbox, vector, *count);
-		s->in_flight = set_pieces(pieces, vector, *count);
-	}
-	return end(s, result);
+	return show_pieces(s, pieces, count, true);
 }
 
 enum fanfare_result

@@ -148,7 +148,7 @@ fanfare_post(struct fanfare_hub *hub, const struct fanfare_post *given, uint64_t
 		return FANFARE_INVALID;
 	if (!core_enter(hub))
 		return FANFARE_BUSY;
-	(void)core_set_now(hub, now_us);
+	core_set_now(hub, now_us);
 	core_note_use(hub);
 	message.channel = core_slice(p.channel);
 	message.payload = core_slice(p.payload);

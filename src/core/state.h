@@ -103,16 +103,13 @@ core_leave(struct fanfare_hub *hub)
 	hub->is_busy = false;
 }
 
-/* False: the time is not allowed. An earlier time than before counts as the same. */
-static inline bool
+/* now_us is below CORE_NOW_END. An earlier time than before counts as the same. */
+static inline void
 core_set_now(struct fanfare_hub *hub, uint64_t now_us)
 {
-	if (now_us >= CORE_NOW_END)
-		return false;
 	if (now_us > hub->now_us)
 		hub->now_us = now_us;
 	hub_set_time(hub->hub, hub->now_us);
-	return true;
 }
 
 /* Messages came or went: memory is to be freed later. */

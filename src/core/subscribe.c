@@ -26,7 +26,7 @@ begin(struct fanfare_subscriber *s, struct fanfare_bytes name, uint64_t now_us)
 		return FANFARE_NAME_TOO_LONG;
 	if (!core_enter(s->hub))
 		return FANFARE_BUSY;
-	(void)core_set_now(s->hub, now_us);
+	core_set_now(s->hub, now_us);
 	return FANFARE_OK;
 }
 
@@ -90,34 +90,32 @@ fanfare_subscribe(struct fanfare_subscriber *s, struct fanfare_bytes channel, ui
 	return can_replay(s, 1) ? end(s, subscribe_latest(s, name)) : refuse(s);
 }
 
+/* A change that needs no time: function is hub_subscribe() or hub_unsubscribe(). */
+static enum fanfare_result
+change(struct fanfare_subscriber *s, enum hub_kind kind, struct fanfare_bytes name,
+    enum hub_result (*function)(struct subscriber *, enum hub_kind, struct slice))
+{
+	enum fanfare_result ready = begin(s, name, 0);
+
+	return ready == FANFARE_OK ? end(s, function(&s->base, kind, core_slice(name))) : ready;
+}
+
 enum fanfare_result
 fanfare_unsubscribe(struct fanfare_subscriber *s, struct fanfare_bytes channel)
 {
-	enum fanfare_result ready = begin(s, channel, 0);
-
-	if (ready != FANFARE_OK)
-		return ready;
-	return end(s, hub_unsubscribe(&s->base, HUB_CHANNEL, core_slice(channel)));
+	return change(s, HUB_CHANNEL, channel, hub_unsubscribe);
 }
 
 enum fanfare_result
 fanfare_psubscribe(struct fanfare_subscriber *s, struct fanfare_bytes pattern)
 {
-	enum fanfare_result ready = begin(s, pattern, 0);
-
-	if (ready != FANFARE_OK)
-		return ready;
-	return end(s, hub_subscribe(&s->base, HUB_PATTERN, core_slice(pattern)));
+	return change(s, HUB_PATTERN, pattern, hub_subscribe);
 }
 
 enum fanfare_result
 fanfare_punsubscribe(struct fanfare_subscriber *s, struct fanfare_bytes pattern)
 {
-	enum fanfare_result ready = begin(s, pattern, 0);
-
-	if (ready != FANFARE_OK)
-		return ready;
-	return end(s, hub_unsubscribe(&s->base, HUB_PATTERN, core_slice(pattern)));
+	return change(s, HUB_PATTERN, pattern, hub_unsubscribe);
 }
 
 enum fanfare_result
