@@ -120,5 +120,7 @@ acl_log_reason_name(enum acl_log_reason reason)
 const char *
 acl_log_context_name(enum acl_log_context context)
 {
-	return context == ACL_LOG_MULTI ? "multi" : "toplevel";
+	static const char *const names[] = {"toplevel", "multi", "lua"};
+
+	return names[context];
 }

@@ -13,7 +13,7 @@
  * entries and the size of each are bounded. It reads no clock.
  */
 enum acl_log_reason { ACL_LOG_COMMAND, ACL_LOG_KEY, ACL_LOG_CHANNEL, ACL_LOG_AUTH };
-enum acl_log_context { ACL_LOG_TOPLEVEL, ACL_LOG_MULTI };
+enum acl_log_context { ACL_LOG_TOPLEVEL, ACL_LOG_MULTI, ACL_LOG_SCRIPT };
 
 #define ACL_LOG_BYTES_MAX 256 /* kept of an object and of a user's name */
 

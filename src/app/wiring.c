@@ -16,6 +16,7 @@
 #include "http/ws_protocol.h"
 #include "net/address.h"
 #include "resp/protocol.h"
+#include "script/engine.h"
 #include "server/access.h"
 #include "server/dispatch.h"
 #include "token/cache.h"
@@ -413,6 +414,9 @@ wiring_init(
 	if (w->net == NULL)
 		return false;
 	w->server = server_new(&settings->server, cmd_table(), &io, interface);
+#if HAVE_LUA
+	script_engine_attach(w->server);
+#endif
 	w->settings = settings;
 	w->edge = edge_new(&settings->edge, w->server,
 	    &(struct edge_io){

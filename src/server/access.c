@@ -157,6 +157,14 @@ access_detach(struct client *c)
 	c->user = NULL;
 }
 
+static enum acl_log_context
+context_of(const struct request *rq)
+{
+	if (rq->in_script)
+		return ACL_LOG_SCRIPT;
+	return client_transaction(rq->client) != NULL ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL;
+}
+
 static void
 note(struct request *rq, enum acl_log_reason reason, struct slice object, struct slice user)
 {
@@ -167,8 +175,7 @@ note(struct request *rq, enum acl_log_reason reason, struct slice object, struct
 		return;
 	client_describe(rq->client, rq->now_us, &line);
 	acl_log_add(&server->access->log, server->config->acllog_max_len, clock_wall_us() / 1000,
-	    reason, client_transaction(rq->client) != NULL ? ACL_LOG_MULTI : ACL_LOG_TOPLEVEL,
-	    object, user, buffer_slice(&line));
+	    reason, context_of(rq), object, user, buffer_slice(&line));
 	buffer_release(&line);
 }
 
@@ -509,6 +516,22 @@ access_still_allows(struct request *rq)
 	    "EXEC call. This command is no longer allowed for the following reason: %s",
 	    reasons[verdict]);
 	return false;
+}
+
+enum acl_verdict
+access_of_script(struct request *rq)
+{
+	const struct acl_user *user = rq->client->user;
+	enum acl_verdict verdict;
+	size_t at;
+
+	if (user->unrestricted)
+		return ACL_ALLOWED;
+	verdict = acl_check(user, command_acl(rq->server->commands, rq->command), rq->argv,
+	    rq->argc, rq->server->config->queue_groups, &at);
+	if (verdict != ACL_ALLOWED)
+		note_denial(rq, verdict, at);
+	return verdict;
 }
 
 void

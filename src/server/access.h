@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "acl/acl_log.h"
+#include "acl/check.h"
 #include "acl/user.h"
 #include "base/bytes.h"
 #include "base/rate_limit.h"
@@ -90,6 +91,9 @@ bool access_allows(struct request *rq, bool *later);
 
 /* The same without *later, for a command of a transaction that was allowed when it was queued. */
 bool access_still_allows(struct request *rq);
+
+/* The verdict on a command of a script. A denial is noted, but there is no reply. */
+enum acl_verdict access_of_script(struct request *rq);
 
 /*
  * Returns false after replying with an error and adding an entry to the ACL log if the option

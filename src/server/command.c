@@ -131,6 +131,16 @@ command_find(const struct command_table *table, const struct command *container,
 	return len == 0 ? NULL : hash_map_get(table->names, (struct slice){key, len});
 }
 
+const struct command *
+command_find_of(const struct command_table *table, const struct slice *argv, size_t argc)
+{
+	const struct command *command = command_find(table, NULL, argv[0]);
+
+	if (command != NULL && (command->flags & CMD_CONTAINER) != 0 && argc > 1)
+		command = command_find(table, command, argv[1]);
+	return command;
+}
+
 const struct acl_command *
 command_acl(const struct command_table *table, const struct command *command)
 {

@@ -118,6 +118,10 @@ const struct command *command_find(
     const struct command_table *table, const struct command *container, struct slice name);
 const struct command *command_find_full(const struct command_table *table, struct slice name);
 
+/* The row of a request; NULL: the command, or the subcommand, is unknown. */
+const struct command *command_find_of(
+    const struct command_table *table, const struct slice *argv, size_t argc);
+
 /* The index of a row of the table. */
 static inline size_t
 command_index(const struct command_table *table, const struct command *command)

@@ -35,6 +35,7 @@ struct random;
 struct rate_limit;
 struct rates;
 struct replay;
+struct scripts;
 struct server_config;
 struct server_disk;
 struct server_io;
@@ -74,6 +75,7 @@ struct server {
 	struct propagation *propagation;
 	struct journal *journal;
 	struct replay *replay;       /* while commands are replayed from disk; otherwise NULL */
+	struct scripts *scripts;     /* owned; NULL: there are none in this build */
 	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
 
 	struct statistics *statistics;

@@ -32,6 +32,7 @@
 #include "server/pause.h"
 #include "server/propagation.h"
 #include "server/request.h"
+#include "server/scripts.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/transaction.h"
@@ -186,6 +187,18 @@ has_memory(struct request *rq)
 	return false;
 }
 
+/* True after replying with an error, if a script has run for too long. */
+static bool
+is_busy(struct request *rq)
+{
+	if (!scripts_are_suspended(rq->server) || rq->server->scripts->state != SCRIPT_BUSY ||
+	    (rq->command->flags & CMD_ALLOW_BUSY) != 0)
+		return false;
+	request_error(rq, "BUSY Redis is busy running a script. You can only call SCRIPT KILL or "
+			  "SHUTDOWN NOSAVE.");
+	return true;
+}
+
 static bool
 is_paused(const struct request *rq)
 {
@@ -193,7 +206,8 @@ is_paused(const struct request *rq)
 
 	if (!server_is_paused(server, rq->now_us))
 		return false;
-	return (server->pause->all && server->pause->until_us > rq->now_us) ||
+	return (server->pause->by_script && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
+	       (server->pause->all && server->pause->until_us > rq->now_us) ||
 	       (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }
 
@@ -332,11 +346,12 @@ execute(struct request *rq)
 				       : finish_command(rq, c->pending->running_us);
 }
 
-/* Runs one command of a transaction; its reply stays in rq->reply. */
+/* Runs one command of a transaction or a script; its reply stays in rq->reply. */
 void
 request_execute_queued(struct request *rq)
 {
 	struct client *c = rq->client;
+	struct buffer *outer_reply = c->pending->exec_reply; /* a script's, in a transaction */
 	uint64_t begun_us = clock_mono_us(), duration_us;
 	enum command_result result;
 
@@ -347,7 +362,7 @@ request_execute_queued(struct request *rq)
 		assert(result != COMMAND_LATER);
 	} while (result == COMMAND_AGAIN);
 	c->pending->progress = c->pending->checked = c->pending->counted = 0;
-	c->pending->exec_reply = NULL;
+	c->pending->exec_reply = outer_reply;
 	note_changes(rq);
 	duration_us = clock_mono_us() - begun_us;
 	call_record(rq, duration_us);
@@ -489,7 +504,7 @@ begin(struct request *rq)
 	if (later)
 		return wait_begin(rq->client, WAIT_TURN);
 	access_check_over(rq->client);
-	if (!allowed || !has_memory(rq))
+	if (!allowed || is_busy(rq) || !has_memory(rq))
 		return reject(rq);
 	if (is_paused(rq))
 		return wait_begin(rq->client, WAIT_PAUSE);

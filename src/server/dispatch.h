@@ -20,7 +20,7 @@ void dispatch_init(struct server *server);
 enum request_verdict server_request(struct client *client, const struct slice *args, size_t count)
     __attribute__((warn_unused_result));
 
-/* One command of a transaction, for EXEC; its reply stays in rq->reply. */
+/* One command of a transaction, for EXEC, or of a script; its reply stays in rq->reply. */
 void request_execute_queued(struct request *rq);
 
 #endif

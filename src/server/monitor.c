@@ -71,7 +71,9 @@ append_line(struct buffer *line, const struct request *rq)
 
 	buffer_appendf(line, "+%" PRIu64 ".%06" PRIu64, now_us / 1000000, now_us % 1000000);
 	/* In Redis the address of a Unix socket ends with ":0"; here the path is shown alone. */
-	if (c->peer->is_unix && address_len > 2)
+	if (rq->in_script)
+		buffer_appendf(line, " [%" PRIu32 " lua]", c->db);
+	else if (c->peer->is_unix && address_len > 2)
 		buffer_appendf(line, " [%" PRIu32 " unix:%.*s]", c->db, (int)address_len - 2,
 		    client_peer_address(c->peer));
 	else

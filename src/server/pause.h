@@ -7,13 +7,14 @@
 #include "server/core.h"
 
 /*
- * Pause: CLIENT PAUSE, and the last step of an upgrade. A paused command waits (WAIT_PAUSE); no key
+ * Pause: CLIENT PAUSE, the last step of an upgrade, and a suspended script. A paused command waits (WAIT_PAUSE); no key
  * expires or is evicted, and no blocked client is served.
  */
 struct pause {
 	uint64_t until_us; /* of CLIENT PAUSE; monotonic; 0: not paused */
 	bool all;          /* all commands, otherwise only those that publish or change keys */
 	bool frozen;       /* an upgrade: those that publish or change keys */
+	bool by_script;    /* a script is suspended: all commands, see scripts.h */
 	bool handed_over;  /* ... is over: another process serves */
 };
 
@@ -23,7 +24,8 @@ struct pause {
 static inline bool
 server_is_paused(const struct server *server, uint64_t now_us)
 {
-	return server->pause->until_us > now_us || server->pause->frozen;
+	return server->pause->until_us > now_us || server->pause->frozen ||
+	       server->pause->by_script;
 }
 
 /* Begins or ends the pause of an upgrade, which is independent of CLIENT PAUSE. */

@@ -55,16 +55,6 @@ server_replay_end(struct server *server)
 	server->replay = NULL;
 }
 
-static const struct command *
-find(const struct server *server, const struct slice *argv, size_t argc)
-{
-	const struct command *command = command_find(server->commands, NULL, argv[0]);
-
-	if (command != NULL && (command->flags & CMD_CONTAINER) != 0 && argc > 1)
-		command = command_find(server->commands, command, argv[1]);
-	return command;
-}
-
 /* The fault of a command that no working daemon writes to the file; NULL: none. */
 static const char *
 fault_of(const struct command *command, size_t argc)
@@ -156,7 +146,7 @@ server_replay(
 			describe("wrong arguments for", argv, error, error_len);
 		return ok;
 	}
-	rq.command = find(server, argv, argc);
+	rq.command = command_find_of(server->commands, argv, argc);
 	fault = fault_of(rq.command, argc);
 	if (fault != NULL) {
 		describe(fault, argv, error, error_len);

@@ -51,6 +51,7 @@
 #include "server/presence_service.h"
 #include "server/propagation.h"
 #include "server/rates.h"
+#include "server/scripts.h"
 #include "server/server_config.h"
 #include "server/settings.h"
 #include "server/slowlog.h"
@@ -240,7 +241,11 @@ server_free(struct server *server)
 		if (detach(c, SIZE_MAX))
 			free_gone(server, c);
 	}
+	if (server->scripts != NULL)
+		server->scripts->state = SCRIPT_IDLE; /* what it has changed is not kept */
 	jobs_release(server->jobs);
+	if (server->scripts != NULL)
+		server->scripts->ops->free(server->scripts);
 	presence_service_release(server);
 	channel_rates_free(server->channel_rates);
 	idempotency_free(server->idempotency);

@@ -52,6 +52,8 @@ struct server_config {
 	struct server_buffer_limit buffer_limit[SERVER_CLASSES];
 	int64_t slowlog_slower_than_us; /* -1: off, 0: every command */
 	uint32_t slowlog_max_len;
+	int64_t busy_reply_threshold_ms; /* 0 and less: never */
+	size_t script_maxmemory_bytes;   /* 0: no limit */
 	size_t proto_max_bulk_bytes; /* also the maximum of a message */
 	uint32_t timeout_s;          /* for INFO */
 	size_t query_buffer_bytes;   /* for INFO; also the maximum of a transaction */

@@ -1,0 +1,276 @@
+#include "config.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+
+#include "acl/user.h"
+#include "base/clock.h"
+#include "base/fiber.h"
+#include "pubsub/hub.h"
+#include "resp/writer.h"
+#include "script/run.h"
+#include "server/client.h"
+#include "server/client_life.h"
+#include "server/held.h"
+#include "server/io.h"
+#include "server/job.h"
+#include "server/pause.h"
+#include "server/propagation.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "server/wait.h"
+
+/*
+ * The execution of a script. It runs on a stack of its own (base/fiber.h), which the hook of Lua
+ * leaves when the time of a turn is over. Then the server is paused, and a job goes on with the
+ * script in each turn.
+ */
+
+/* How long it may run before it is first suspended. */
+#define FIRST_SLICE_US 8000
+
+/* Instructions of Lua between two looks at the clock. */
+#define HOOK_INSTRUCTIONS 10000
+
+/* The memory of its stack is used when it is needed; this is what a main stack has. */
+#define STACK_BYTES ((size_t)8 << 20)
+
+static const char killed[] = "Script killed by user with SCRIPT KILL.";
+
+/* Raises an error with each line from now on, so that no pcall catches the last one. */
+static void
+end_script(lua_State *L, const char *why)
+{
+	(void)lua_sethook(L, script_hook, LUA_MASKCOUNT | LUA_MASKLINE, 1);
+	luaL_error(L, "%s", why);
+}
+
+/* In a transaction nothing can wait, and nobody could end the script. */
+static bool
+is_overdue(const struct script_engine *engine, uint64_t now_us)
+{
+	int64_t limit_ms = engine->server->config->busy_reply_threshold_ms;
+
+	return engine->run.in_transaction && limit_ms > 0 &&
+	       now_us - engine->run.begun_us >= (uint64_t)limit_ms * 1000;
+}
+
+void
+script_hook(lua_State *L, lua_Debug *where)
+{
+	struct script_engine *engine = script_engine_of(L);
+	struct script_run *run = &engine->run;
+	uint64_t now_us;
+
+	(void)where;
+	if (engine->scripts.state == SCRIPT_IDLE) /* it is being compiled, or the state is made */
+		return;
+	now_us = clock_mono_us();
+	if (!run->in_transaction && !run->is_killed && now_us >= run->until_us)
+		fiber_suspend(engine->fiber);
+	if (run->is_killed)
+		end_script(L, killed);
+	if (is_overdue(engine, now_us))
+		end_script(L,
+		    "Script in a transaction ran longer than busy-reply-threshold allows.");
+}
+
+/* ---- On the stack of the script ------------------------------------------------------------- */
+
+/* A text or a number of the error on top of the stack. */
+static struct slice
+field(lua_State *L, const char *name)
+{
+	struct slice s = {NULL, 0};
+
+	lua_pushstring(L, name);
+	lua_rawget(L, -2);
+	if (lua_isstring(L, -1))
+		s.ptr = lua_tolstring(L, -1, &s.len);
+	lua_insert(L, -2); /* it stays on the stack, below the error */
+	return s;
+}
+
+static void
+put_error(struct script_engine *engine, lua_State *L)
+{
+	struct buffer text = {0};
+	struct slice why = {0}, source = {0}, line = {0};
+
+	if (lua_istable(L, -1)) {
+		why = field(L, "err");
+		source = field(L, "source");
+		line = field(L, "line");
+	}
+	if (why.ptr == NULL)
+		why = SLICE("ERR unknown error");
+	buffer_append_slice(&text, why);
+	buffer_appendf(&text, " script: %.*s", SCRIPT_DIGEST_LEN, engine->run.script->digest);
+	if (source.ptr != NULL && line.ptr != NULL)
+		buffer_appendf(&text, ", on %.*s:%.*s.", (int)source.len, source.ptr, (int)line.len,
+		    line.ptr);
+	script_put_error(engine, buffer_slice(&text));
+	buffer_release(&text);
+}
+
+static int
+run_protected(lua_State *L)
+{
+	struct script_engine *engine = script_engine_of(L);
+
+	script_set_arguments(L, &engine->run);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->error_handler);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->run.script->function);
+	if (lua_pcall(L, 0, 1, -2) != 0) {
+		put_error(engine, L);
+		return 0;
+	}
+	script_put_value(L, &engine->result, engine->run.proto, engine->run.resp);
+	return 0;
+}
+
+static void
+run_on_fiber(void *arg)
+{
+	struct script_engine *engine = arg;
+
+	if (lua_cpcall(engine->lua, run_protected, NULL) == 0)
+		return;
+	buffer_clear(&engine->result);
+	if (engine->is_exhausted)
+		script_put_error(engine,
+		    SLICE("OOM the script needs more memory than script-maxmemory allows"));
+	else if (lua_type(engine->lua, -1) == LUA_TSTRING)
+		script_put_error(engine, slice_of(lua_tostring(engine->lua, -1)));
+	else
+		script_put_error(engine, SLICE("ERR the reply of the script cannot be made"));
+	lua_settop(engine->lua, 0);
+}
+
+/* ---- On the stack of the loop --------------------------------------------------------------- */
+
+void
+script_put_error(struct script_engine *engine, struct slice text)
+{
+	buffer_clear(&engine->result);
+	resp_put_error(&engine->result, text);
+	statistics_count_error(engine->server->statistics, text);
+}
+
+static void
+drop_stand_in(struct script_engine *engine)
+{
+	if (engine->stand_in == NULL)
+		return;
+	(void)!hub_detach(&engine->stand_in->subscriber, SIZE_MAX);
+	client_free(engine->stand_in);
+	engine->stand_in = NULL;
+}
+
+/* The script has ended; its reply is in engine->result. */
+static void
+finish(struct script_engine *engine)
+{
+	struct script_run *run = &engine->run;
+
+	if (run->is_killed || run->in_transaction)
+		(void)lua_sethook(
+		    engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	run->client->db = run->db;
+	if (!run->in_transaction)
+		propagation_commit(engine->server, run->client);
+	if (run->has_published)
+		held_note_pushes(run->client);
+	drop_stand_in(engine);
+	engine->scripts.state = SCRIPT_IDLE;
+	if (engine->is_exhausted)
+		script_state_drop(engine);
+}
+
+static void
+set_paused(struct script_engine *engine, bool is_paused)
+{
+	engine->server->pause->by_script = is_paused;
+	wait_event(engine->server, is_paused ? WAIT_EVENT_PAUSED : WAIT_EVENT_UNPAUSED);
+}
+
+/* Whether others are told that the server is busy. */
+static void
+note_busy(struct script_engine *engine, uint64_t now_us)
+{
+	int64_t limit_ms = engine->server->config->busy_reply_threshold_ms;
+
+	if (engine->scripts.state != SCRIPT_WAITED || limit_ms <= 0 ||
+	    now_us - engine->run.begun_us < (uint64_t)limit_ms * 1000)
+		return;
+	engine->scripts.state = SCRIPT_BUSY;
+	wait_event(engine->server, WAIT_EVENT_UNPAUSED); /* those that wait are told */
+}
+
+static enum job_state
+step(void *state, struct job_step *step)
+{
+	struct script_engine *engine = state;
+
+	engine->run.until_us = step->deadline_us;
+	if (!fiber_resume(engine->fiber)) {
+		note_busy(engine, clock_mono_us());
+		return JOB_MORE;
+	}
+	finish(engine);
+	set_paused(engine, false);
+	buffer_append_slice(step->reply, buffer_slice(&engine->result));
+	return JOB_DONE;
+}
+
+static const struct job_kind kind;
+
+/* The client has left: the script goes on all the same, because it may have written. */
+static void
+release(void *state)
+{
+	static const struct server_peer peer = {.address = "script", .local_address = ""};
+	struct script_engine *engine = state;
+	struct client *gone = engine->run.client, *c;
+
+	if (engine->scripts.state == SCRIPT_IDLE)
+		return;
+	c = client_new(engine->server, NULL, &peer);
+	acl_user_unref(c->user);
+	c->user = acl_user_ref(gone->user);
+	c->db = gone->db;
+	pending_begin(c);
+	engine->stand_in = engine->run.client = c;
+	job_start(engine->server, NULL, &kind, engine);
+}
+
+static const struct job_kind kind = {"script", step, release};
+
+bool
+script_run_prepare(struct script_engine *engine)
+{
+	if (engine->fiber == NULL)
+		engine->fiber = fiber_new(STACK_BYTES);
+	return engine->fiber != NULL;
+}
+
+void
+script_run_start(struct script_engine *engine, struct request *rq)
+{
+	struct script_run *run = &engine->run;
+
+	buffer_clear(&engine->result);
+	buffer_shrink(&engine->result, SCRIPT_KEEP_BYTES);
+	run->begun_us = clock_mono_us();
+	run->until_us = run->begun_us + FIRST_SLICE_US;
+	(void)lua_sethook(engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	engine->scripts.state = SCRIPT_RUNS;
+	if (fiber_run(engine->fiber, run_on_fiber, engine)) {
+		finish(engine);
+		buffer_append_slice(rq->reply, buffer_slice(&engine->result));
+		return;
+	}
+	engine->scripts.state = SCRIPT_WAITED;
+	set_paused(engine, true);
+	job_start(engine->server, rq->client, &kind, engine);
+}
