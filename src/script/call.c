@@ -156,15 +156,13 @@ run_command(struct script_engine *engine, size_t argc)
 void
 script_push_error(lua_State *L, struct slice text)
 {
-	const char *space = NULL;
+	const char *space;
 
 	if (text.len > 0 && text.ptr[0] == '-') {
 		text.ptr++;
 		text.len--;
-		space = memchr(text.ptr, ' ', text.len);
-	} else if (text.len > 0) {
-		space = text.ptr;
 	}
+	space = text.len > 0 ? memchr(text.ptr, ' ', text.len) : NULL;
 	lua_createtable(L, 0, 1);
 	if (space == NULL) {
 		lua_pushliteral(L, "ERR ");

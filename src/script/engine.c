@@ -11,6 +11,7 @@
 #include "base/fiber.h"
 #include "base/hash_map.h"
 #include "base/hex.h"
+#include "base/random.h"
 #include "script/run.h"
 #include "script/state.h"
 #include "server/client.h"
@@ -317,7 +318,6 @@ run(struct request *rq, enum script_command how)
 	    .replicates = SCRIPT_REPL_AOF,
 	    .now_ms = request_now_ms(rq),
 	    .db = rq->client->db,
-	    .random = SCRIPT_RANDOM_SEED,
 	    .in_transaction = rq->in_transaction,
 	};
 	script_run_start(engine, rq);
@@ -434,5 +434,6 @@ script_engine_attach(struct server *server)
 	engine->server = server;
 	engine->by_digest = hash_map_new();
 	TAILQ_INIT(&engine->evals);
+	engine->random = random_next(server->random) >> 16;
 	server->scripts = &engine->scripts;
 }

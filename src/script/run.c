@@ -35,7 +35,7 @@
 /* The memory of its stack is used when it is needed; this is what a main stack has. */
 #define STACK_BYTES ((size_t)8 << 20)
 
-static const char killed[] = "Script killed by user with SCRIPT KILL.";
+static const char killed[] = "Script killed by user with SCRIPT KILL...";
 
 /* Raises an error with each line from now on, so that no pcall catches the last one. */
 static void

@@ -65,8 +65,10 @@ push_real(lua_State *L, int index)
 static void
 refuse_protected(lua_State *L, int index)
 {
-	if (push_real(L, index))
-		script_raise(L, "Attempt to modify a readonly table");
+	if (!push_real(L, index))
+		return;
+	lua_pushstring(L, read_only);
+	lua_error(L);
 }
 
 static int
@@ -272,15 +274,15 @@ safe_pcall(lua_State *L)
 
 /* ---- math.random ---------------------------------------------------------------------------- */
 
-/* As in Redis: lrand48 of POSIX, whose seed is 0 at the start of each script. */
+/* As in Redis: srand48 and lrand48 of POSIX. */
 static double
 next_random(struct script_engine *engine)
 {
 	const uint64_t mask = (UINT64_C(1) << 48) - 1;
 	const int32_t max = INT32_MAX;
 
-	engine->run.random = (engine->run.random * UINT64_C(0x5deece66d) + 0xb) & mask;
-	return (double)((int32_t)(engine->run.random >> 17) % max) / (double)max;
+	engine->random = (engine->random * UINT64_C(0x5deece66d) + 0xb) & mask;
+	return (double)((int32_t)(engine->random >> 17) % max) / (double)max;
 }
 
 static int
@@ -314,7 +316,7 @@ math_randomseed(lua_State *L)
 {
 	uint32_t seed = (uint32_t)luaL_checkint(L, 1);
 
-	script_engine_of(L)->run.random = ((uint64_t)seed << 16) | SCRIPT_RANDOM_SEED;
+	script_engine_of(L)->random = ((uint64_t)seed << 16) | 0x330e;
 	return 0;
 }
 

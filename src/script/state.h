@@ -57,16 +57,12 @@ struct script_run {
 	int64_t now_ms;      /* the time of its commands */
 	uint64_t begun_us;   /* monotonic */
 	uint64_t until_us;   /* when it is suspended */
-	uint64_t random;     /* of math.random */
 	uint32_t db;         /* that the client has selected */
 	bool in_transaction; /* EXEC runs it: it cannot be suspended */
 	bool has_written;
 	bool has_published;
 	bool is_killed;
 };
-
-/* The state of math.random when a script begins: that of srand48(0). */
-#define SCRIPT_RANDOM_SEED 0x330e
 
 struct script_engine {
 	struct scripts scripts; /* first */
@@ -86,7 +82,8 @@ struct script_engine {
 	struct buffer call_reply; /* the reply to a command of the script */
 	struct slice *call_args;
 	size_t call_args_cap;
-	int error_handler; /* references in the Lua state */
+	uint64_t random;   /* the state of math.random */
+	int error_handler; /* a reference in the Lua state */
 };
 
 /* The engine of a Lua state. */
@@ -107,7 +104,7 @@ int script_call(lua_State *L);
 int script_pcall(lua_State *L);
 int script_acl_check_cmd(lua_State *L);
 
-/* Pushes {err = text} as redis.error_reply makes it: text without a code gets "ERR ". */
+/* Pushes {err = text} as redis.error_reply makes it: a text of one word gets "ERR ". */
 void script_push_error(lua_State *L, struct slice text);
 
 /* Raises this error. */
