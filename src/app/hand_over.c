@@ -25,6 +25,7 @@
 #include "server/history_image.h"
 #include "server/pause.h"
 #include "server/presence_service.h"
+#include "server/scripts.h"
 #include "server/upgrade_image.h"
 
 /* The time to read the configuration, and to open the files. */
@@ -358,6 +359,8 @@ event(struct hand_over *h, enum upgrade_event what)
 		h->since_us = clock_mono_us();
 	if ((actions & UPGRADE_RESERVE) != 0)
 		persist_transfer_reserve(persist_of(h));
+	if ((actions & (UPGRADE_COPY | UPGRADE_FREEZE)) != 0)
+		scripts_settle(h->wiring->server);
 	if ((actions & UPGRADE_COPY) != 0)
 		copy(h);
 	if ((actions & UPGRADE_FREEZE) != 0) {

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "server/client_end.h"
 #include "server/lame_duck.h"
+#include "server/scripts.h"
 
 /* Time that the shutdown may take in addition to the configured limits. */
 #define SLACK_S 5

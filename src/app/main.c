@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
+#include "server/scripts.h"
 
 /* The whole daemon; there is one. */
 struct fanfared {
@@ -103,6 +104,7 @@ on_signal(void *arg, int signal)
 	struct fanfared *f = arg;
 
 	if (signal == SIGHUP) {
+		scripts_settle(f->wiring.server); /* it may switch the append-only file on */
 		reload(f);
 		return;
 	}

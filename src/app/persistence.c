@@ -16,6 +16,7 @@
 #include "server/held.h"
 #include "server/journal.h"
 #include "server/replay.h"
+#include "server/scripts.h"
 
 struct persistence {
 	const struct settings *settings;
@@ -363,12 +364,14 @@ persistence_want_log(struct persistence *p, bool is_wanted)
 uint64_t
 persistence_turn(struct persistence *p, uint64_t now_us)
 {
+	persist_hold_dumps(p->persist, scripts_are_suspended(p->server));
 	return persist_turn(p->persist, now_us);
 }
 
 void
 persistence_turn_ends(struct persistence *p)
 {
+	persist_hold_dumps(p->persist, scripts_are_suspended(p->server));
 	persist_turn_ends(p->persist);
 }
 
@@ -426,6 +429,7 @@ is_last_save_due(const struct persistence *p)
 bool
 persistence_save_last(struct persistence *p)
 {
+	scripts_settle(p->server);
 	return !is_last_save_due(p) || persist_save_now(p->persist) || p->is_forced;
 }
 

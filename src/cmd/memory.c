@@ -152,7 +152,7 @@ cmd_memory_stats(struct request *rq)
 	    NUMBER("clients.normal", clients),
 	    NUMBER("cluster.links", 0),
 	    NUMBER("aof.buffer", 0),
-	    NUMBER("lua.caches", 0),
+	    NUMBER("lua.caches", x.scripts.all_bytes),
 	    NUMBER("functions.caches", 0),
 	    NUMBER("overhead.total", overhead),
 	    NUMBER("keys.count", keys),

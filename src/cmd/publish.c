@@ -59,6 +59,23 @@ publish_post(
 	    argv[has_one_message ? i + 2 : i * 2 + 1], argv[has_one_message ? 1 : i * 2 + 2]);
 }
 
+/*
+ * A message of a script cannot wait. Subscribers with the policy block get it beyond their limits,
+ * which maxmemory-pubsub bounds: what exceeds it is refused.
+ */
+static enum hub_result
+post_of_script(struct request *rq, const struct hub_post *post, struct hub_outcome *out)
+{
+	struct hub *hub = rq->server->hub;
+	size_t bytes = 0;
+	enum hub_result room =
+	    hub_may_post(hub, post, rq->now_us, &rq->client->pending->publication, &bytes);
+
+	if (room == HUB_FULL || room == HUB_TOO_LARGE)
+		return HUB_TOO_LARGE;
+	return hub_post_now(hub, post, HUB_IGNORE_LIMITS, out);
+}
+
 static inline enum publish_result
 post_message(
     struct request *rq, const struct hub_post *post, bool is_limited, struct hub_outcome *out)
@@ -68,7 +85,8 @@ post_message(
 
 	if (rq->in_transaction) {
 		hub_set_time(hub, rq->now_us);
-		result = hub_post_now(hub, post, HUB_IGNORE_LIMITS, out);
+		result = rq->in_script ? post_of_script(rq, post, out)
+				       : hub_post_now(hub, post, HUB_IGNORE_LIMITS, out);
 	} else {
 		result = hub_post(hub, post, rq->now_us, &rq->client->pending->publication, out);
 	}

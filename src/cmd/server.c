@@ -11,6 +11,7 @@
 #include "server/io.h"
 #include "server/lame_duck.h"
 #include "server/request.h"
+#include "server/scripts.h"
 
 /* TIME, LOLWUT, WAIT, SHUTDOWN. */
 
@@ -177,6 +178,10 @@ cmd_shutdown(struct request *rq)
 
 	if (!parse_shutdown(rq, &s))
 		return COMMAND_DONE;
+	if (scripts_are_suspended(server) && !s.nosave) {
+		request_error(rq, SCRIPTS_BUSY_ERROR);
+		return COMMAND_DONE;
+	}
 	if (s.abort_it) {
 		abort_shutdown(rq);
 	} else if (!save_before(rq, &s)) {

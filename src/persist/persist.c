@@ -392,10 +392,16 @@ persist_is_on(const struct persist *p)
 	return p->machine.log == PHASE_ON || p->machine.log == PHASE_STARTING;
 }
 
+void
+persist_hold_dumps(struct persist *p, bool is_held)
+{
+	p->are_dumps_held = is_held;
+}
+
 uint64_t
 persist_turn(struct persist *p, uint64_t now_us)
 {
-	if (now_us >= p->next_due_check_us) {
+	if (!p->are_dumps_held && now_us >= p->next_due_check_us) {
 		p->next_due_check_us = now_us + LOOK_US;
 		if (p->keeps_starting && p->disk->clock_us() >= p->start_retry_us)
 			try_start(p);
@@ -405,7 +411,7 @@ persist_turn(struct persist *p, uint64_t now_us)
 		p->next_file_check_us = now_us + FILE_LOOK_US;
 		aof_writer_check_file(p->writer);
 	}
-	return p->next_due_check_us - now_us;
+	return now_us < p->next_due_check_us ? p->next_due_check_us - now_us : LOOK_US;
 }
 
 void
@@ -413,7 +419,7 @@ persist_turn_ends(struct persist *p)
 {
 	persist_flush(p);
 	/* A child that is done may take a moment to exit. */
-	if (dump_child_reap(&p->child)) {
+	if (!p->are_dumps_held && dump_child_reap(&p->child)) {
 		if (p->scheduled != 0)
 			persist_start_due_dumps(p);
 		if (p->machine.dump == DUMP_WANTED)

@@ -93,6 +93,9 @@ bool persist_discard_history(struct persist *p, struct buffer *error)
 /* Call it when settings other than appendonly have changed. */
 void persist_configure(struct persist *p, const struct persist_config *config);
 
+/* While held no dump of the keyspace begins: it is in the middle of a change. */
+void persist_hold_dumps(struct persist *p, bool is_held);
+
 /* Call it once a turn: runs timers. Returns the time in us after which to call it again. */
 uint64_t persist_turn(struct persist *p, uint64_t now_us);
 

@@ -58,6 +58,7 @@ struct persist {
 	const struct disk *disk;
 	struct state_machine machine;
 	uint32_t scheduled;        /* dumps, as 1 << enum dump_kind */
+	bool are_dumps_held;       /* see persist_hold_dumps */
 	struct aof_writer *writer; /* NULL until there is something to write */
 	void *watch;
 	struct aof_report report; /* the last */

@@ -39,8 +39,7 @@ static bool
 take_arguments(lua_State *L, struct script_engine *engine, size_t argc)
 {
 	if (argc > engine->call_args_cap) {
-		engine->call_args =
-		    xrealloc(engine->call_args, argc * sizeof(*engine->call_args));
+		engine->call_args = xrealloc(engine->call_args, argc * sizeof(*engine->call_args));
 		engine->call_args_cap = argc;
 	}
 	for (size_t i = 0; i < argc; i++) {
@@ -49,8 +48,7 @@ take_arguments(lua_State *L, struct script_engine *engine, size_t argc)
 		char text[NUMBER_MAX];
 
 		if (type == LUA_TNUMBER) {
-			lua_pushlstring(
-			    L, text, number_text(lua_tonumber(L, (int)i + 1), text));
+			lua_pushlstring(L, text, number_text(lua_tonumber(L, (int)i + 1), text));
 			lua_replace(L, (int)i + 1);
 		} else if (type != LUA_TSTRING) {
 			return false;
@@ -239,8 +237,8 @@ script_acl_check_cmd(lua_State *L)
 	command = command_find_of(table, engine->call_args, (size_t)argc);
 	if (command == NULL)
 		return script_raise(L, "Invalid command passed to redis.acl_check_cmd()");
-	lua_pushboolean(L,
-	    acl_check(user, command_acl(table, command), engine->call_args, (size_t)argc,
-		engine->server->config->queue_groups, &at) == ACL_ALLOWED);
+	lua_pushboolean(
+	    L, acl_check(user, command_acl(table, command), engine->call_args, (size_t)argc,
+		   engine->server->config->queue_groups, &at) == ACL_ALLOWED);
 	return 1;
 }

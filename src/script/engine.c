@@ -34,7 +34,8 @@ engine_of(struct scripts *scripts)
 	return (struct script_engine *)scripts;
 }
 
-/* ---- The cache -------------------------------------------------------------------------------- */
+/* ---- The cache --------------------------------------------------------------------------------
+ */
 
 static void
 digest_of(struct slice body, char digest[SCRIPT_DIGEST_LEN])
@@ -115,7 +116,8 @@ make_room(struct script_engine *engine, size_t bytes)
 	return true;
 }
 
-/* ---- Compiling -------------------------------------------------------------------------------- */
+/* ---- Compiling --------------------------------------------------------------------------------
+ */
 
 static int
 compile_protected(lua_State *L)
@@ -135,8 +137,8 @@ compile(struct script_engine *engine, struct request *rq, struct script *s)
 	const char *why;
 
 	if (s->len > s->start && s->body[s->start] == LUA_SIGNATURE[0]) {
-		request_error(rq,
-		    "ERR Error compiling script (new function): bytecode is not allowed");
+		request_error(
+		    rq, "ERR Error compiling script (new function): bytecode is not allowed");
 		return false;
 	}
 	if (lua_cpcall(engine->lua, compile_protected, s) == 0) {
@@ -230,7 +232,8 @@ script_of(struct script_engine *engine, struct request *rq, enum script_command 
 	return s;
 }
 
-/* ---- EVAL ------------------------------------------------------------------------------------- */
+/* ---- EVAL -------------------------------------------------------------------------------------
+ */
 
 /* False after replying with an error. */
 static bool
@@ -266,8 +269,7 @@ flags_allow(struct request *rq, const struct script *s, enum script_command how)
 	}
 	if ((flags & (SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM)) == 0 &&
 	    rq->server->config->maxmemory_bytes != 0 && !evict_make_room(rq->server)) {
-		request_error(
-		    rq, "OOM command not allowed when used memory > 'maxmemory'.");
+		request_error(rq, "OOM command not allowed when used memory > 'maxmemory'.");
 		return false;
 	}
 	if ((flags & SCRIPT_NO_WRITES) == 0 && rq->server->journal->refuses) {
@@ -284,9 +286,9 @@ flags_allow(struct request *rq, const struct script *s, enum script_command how)
 static bool
 waits_for_disk(const struct request *rq)
 {
-	return !rq->in_transaction && (rq->server->journal->is_crowded ||
-					  !held_is_empty(rq->client) ||
-					  held_is_unsynced(rq->client));
+	return !rq->in_transaction &&
+	       (rq->server->journal->is_crowded || !held_is_empty(rq->client) ||
+		   held_is_unsynced(rq->client));
 }
 
 static enum command_result
@@ -324,7 +326,8 @@ run(struct request *rq, enum script_command how)
 	return COMMAND_DONE;
 }
 
-/* ---- SCRIPT ----------------------------------------------------------------------------------- */
+/* ---- SCRIPT -----------------------------------------------------------------------------------
+ */
 
 static bool
 load(struct request *rq, struct slice body, char digest[SCRIPT_DIGEST_LEN])
@@ -411,6 +414,7 @@ engine_free(struct scripts *scripts)
 	hash_map_free(engine->by_digest);
 	fiber_free(engine->fiber);
 	buffer_release(&engine->result);
+	buffer_release(&engine->late_reply);
 	buffer_release(&engine->call_reply);
 	xfree(engine->call_args);
 	xfree(engine);
@@ -425,6 +429,7 @@ script_engine_attach(struct server *server)
 	    .exists = exists,
 	    .flush = flush,
 	    .kill = kill_script,
+	    .settle = script_settle,
 	    .figures = figures,
 	    .free = engine_free,
 	};

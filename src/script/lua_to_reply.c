@@ -175,10 +175,9 @@ put_value(struct writer *w)
 
 		/* What is out of range becomes the smallest number, as on the processors that
 		 * Redis runs on. */
-		resp_put_int(
-		    w->out, v >= -9223372036854775808.0 && v < 9223372036854775808.0
-				? (int64_t)v
-				: INT64_MIN);
+		resp_put_int(w->out, v >= -9223372036854775808.0 && v < 9223372036854775808.0
+					 ? (int64_t)v
+					 : INT64_MIN);
 		break;
 	}
 	case LUA_TBOOLEAN:

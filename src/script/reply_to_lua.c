@@ -8,7 +8,8 @@
 
 #include "script/state.h"
 
-/* From a reply to a value of Lua, as in Redis: the table of conversions in its manual, "Lua API". */
+/* From a reply to a value of Lua, as in Redis: the table of conversions in its manual, "Lua API".
+ */
 
 struct reader {
 	lua_State *L;

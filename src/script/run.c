@@ -35,6 +35,9 @@
 /* The memory of its stack is used when it is needed; this is what a main stack has. */
 #define STACK_BYTES ((size_t)8 << 20)
 
+/* How long a script that has written may go on when the daemon ends or is upgraded. */
+#define SETTLE_US 1000000
+
 static const char killed[] = "Script killed by user with SCRIPT KILL...";
 
 /* Raises an error with each line from now on, so that no pcall catches the last one. */
@@ -67,12 +70,12 @@ script_hook(lua_State *L, lua_Debug *where)
 		return;
 	now_us = clock_mono_us();
 	if (!run->in_transaction && !run->is_killed && now_us >= run->until_us)
-		fiber_suspend(engine->fiber);
+		fiber_suspend(engine->fiber); /* it may be killed meanwhile */
 	if (run->is_killed)
 		end_script(L, killed);
 	if (is_overdue(engine, now_us))
-		end_script(L,
-		    "Script in a transaction ran longer than busy-reply-threshold allows.");
+		end_script(
+		    L, "Script in a transaction ran longer than busy-reply-threshold allows.");
 }
 
 /* ---- On the stack of the script ------------------------------------------------------------- */
@@ -107,8 +110,8 @@ put_error(struct script_engine *engine, lua_State *L)
 	buffer_append_slice(&text, why);
 	buffer_appendf(&text, " script: %.*s", SCRIPT_DIGEST_LEN, engine->run.script->digest);
 	if (source.ptr != NULL && line.ptr != NULL)
-		buffer_appendf(&text, ", on %.*s:%.*s.", (int)source.len, source.ptr, (int)line.len,
-		    line.ptr);
+		buffer_appendf(
+		    &text, ", on %.*s:%.*s.", (int)source.len, source.ptr, (int)line.len, line.ptr);
 	script_put_error(engine, buffer_slice(&text));
 	buffer_release(&text);
 }
@@ -138,8 +141,8 @@ run_on_fiber(void *arg)
 		return;
 	buffer_clear(&engine->result);
 	if (engine->is_exhausted)
-		script_put_error(engine,
-		    SLICE("OOM the script needs more memory than script-maxmemory allows"));
+		script_put_error(
+		    engine, SLICE("OOM the script needs more memory than script-maxmemory allows"));
 	else if (lua_type(engine->lua, -1) == LUA_TSTRING)
 		script_put_error(engine, slice_of(lua_tostring(engine->lua, -1)));
 	else
@@ -174,8 +177,7 @@ finish(struct script_engine *engine)
 	struct script_run *run = &engine->run;
 
 	if (run->is_killed || run->in_transaction)
-		(void)lua_sethook(
-		    engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+		(void)lua_sethook(engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
 	run->client->db = run->db;
 	if (!run->in_transaction)
 		propagation_commit(engine->server, run->client);
@@ -187,10 +189,12 @@ finish(struct script_engine *engine)
 		script_state_drop(engine);
 }
 
+static const struct job_kind kind;
+
 static void
 set_paused(struct script_engine *engine, bool is_paused)
 {
-	engine->server->pause->by_script = is_paused;
+	engine->server->pause->by_script = is_paused ? &kind : NULL;
 	wait_event(engine->server, is_paused ? WAIT_EVENT_PAUSED : WAIT_EVENT_UNPAUSED);
 }
 
@@ -207,11 +211,17 @@ note_busy(struct script_engine *engine, uint64_t now_us)
 	wait_event(engine->server, WAIT_EVENT_UNPAUSED); /* those that wait are told */
 }
 
+/* The script that was settled gets its reply from its job. */
 static enum job_state
 step(void *state, struct job_step *step)
 {
 	struct script_engine *engine = state;
 
+	if (engine->late_reply.len > 0) {
+		buffer_append_slice(step->reply, buffer_slice(&engine->late_reply));
+		buffer_release(&engine->late_reply);
+		return JOB_DONE;
+	}
 	engine->run.until_us = step->deadline_us;
 	if (!fiber_resume(engine->fiber)) {
 		note_busy(engine, clock_mono_us());
@@ -222,8 +232,6 @@ step(void *state, struct job_step *step)
 	buffer_append_slice(step->reply, buffer_slice(&engine->result));
 	return JOB_DONE;
 }
-
-static const struct job_kind kind;
 
 /* The client has left: the script goes on all the same, because it may have written. */
 static void
@@ -245,6 +253,23 @@ release(void *state)
 }
 
 static const struct job_kind kind = {"script", step, release};
+
+void
+script_settle(struct scripts *scripts)
+{
+	struct script_engine *engine = (struct script_engine *)scripts;
+	struct script_run *run = &engine->run;
+	uint64_t limit_us = clock_mono_us() + SETTLE_US;
+
+	run->is_killed = !run->has_written;
+	do {
+		run->until_us = clock_mono_us() + FIRST_SLICE_US;
+		run->is_killed = run->is_killed || run->until_us > limit_us;
+	} while (!fiber_resume(engine->fiber));
+	finish(engine);
+	set_paused(engine, false);
+	buffer_append_slice(&engine->late_reply, buffer_slice(&engine->result));
+}
 
 bool
 script_run_prepare(struct script_engine *engine)

@@ -17,6 +17,9 @@ bool script_run_prepare(struct script_engine *engine) __attribute__((warn_unused
  */
 void script_run_start(struct script_engine *engine, struct request *rq);
 
+/* See struct scripts_ops. */
+void script_settle(struct scripts *scripts);
+
 /* Makes this error the reply, and counts it. */
 void script_put_error(struct script_engine *engine, struct slice text);
 

@@ -17,8 +17,8 @@
  * The Lua state, and what a script finds in it.
  *
  * What scripts share must not change: the global table and the libraries. Lua 5.1 has no read-only
- * tables, so scripts get an empty table in place of each, whose metatable looks everything up in the
- * real one (`protect`). The functions that pass over metatables are replaced by such that know
+ * tables, so scripts get an empty table in place of each, whose metatable looks everything up in
+ * the real one (`protect`). The functions that pass over metatables are replaced by such that know
  * these tables.
  *
  * Left out as in Redis: io, os (but os.clock), debug, package, print, files, environments, and
@@ -550,7 +550,8 @@ script_set_arguments(lua_State *L, const struct script_run *run)
 	lua_pop(L, 1);
 }
 
-/* ---- The state -------------------------------------------------------------------------------- */
+/* ---- The state --------------------------------------------------------------------------------
+ */
 
 static void *
 allocate(void *arg, void *ptr, size_t old_len, size_t new_len)

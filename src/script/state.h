@@ -79,6 +79,7 @@ struct script_engine {
 	struct client *stand_in; /* executes for a client that has left; or NULL */
 	struct script_run run;
 	struct buffer result;     /* the reply to the script's command */
+	struct buffer late_reply; /* ... of a script that was settled, until its job is called */
 	struct buffer call_reply; /* the reply to a command of the script */
 	struct slice *call_args;
 	size_t call_args_cap;
@@ -114,8 +115,8 @@ int script_raise(lua_State *L, const char *text);
  * May raise an error of Lua. */
 void script_push_reply(lua_State *L, struct slice reply);
 
-/* lua_to_reply.c: writes the value on top of the stack as a reply, and removes it. `resp` is that of
- * the script. May raise an error of Lua. */
+/* lua_to_reply.c: writes the value on top of the stack as a reply, and removes it. `resp` is that
+ * of the script. May raise an error of Lua. */
 void script_put_value(lua_State *L, struct buffer *out, int proto, int resp);
 
 /* shebang.c: reads the first line, if it is "#!...". *start is where the code begins. NULL, or an

@@ -194,8 +194,7 @@ is_busy(struct request *rq)
 	if (!scripts_are_suspended(rq->server) || rq->server->scripts->state != SCRIPT_BUSY ||
 	    (rq->command->flags & CMD_ALLOW_BUSY) != 0)
 		return false;
-	request_error(rq, "BUSY Redis is busy running a script. You can only call SCRIPT KILL or "
-			  "SHUTDOWN NOSAVE.");
+	request_error(rq, SCRIPTS_BUSY_ERROR);
 	return true;
 }
 
@@ -206,7 +205,7 @@ is_paused(const struct request *rq)
 
 	if (!server_is_paused(server, rq->now_us))
 		return false;
-	return (server->pause->by_script && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
+	return (server->pause->by_script != NULL && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
 	       (server->pause->all && server->pause->until_us > rq->now_us) ||
 	       (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }

@@ -204,6 +204,8 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	server->io->figures(server->io->arg, &source->io);
 	if (server->disk->figures != NULL)
 		server->disk->figures(server->disk->arg, &source->disk);
+	if (server->scripts != NULL)
+		server->scripts->ops->figures(server->scripts, &source->scripts);
 	while (server->io->loop_figures(server->io->arg, source->loops, &of_loop))
 		source->loops++;
 	getrusage(RUSAGE_SELF, &source->self);

@@ -13,6 +13,7 @@
 #include "pubsub/presence.h"
 #include "server/disk.h"
 #include "server/io.h"
+#include "server/scripts.h"
 
 /*
  * Statistics: one row each in info.def, for INFO and other outputs. The data from which the rows
@@ -71,6 +72,7 @@ struct info_source {
 	struct presence_figures presence;
 	struct net_figures io;
 	struct server_disk_figures disk;
+	struct script_figures scripts;
 	unsigned loops; /* without the main loop */
 	struct rusage self, children;
 	const char *policy; /* maxmemory-policy */

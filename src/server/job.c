@@ -10,6 +10,7 @@
 #include "pubsub/outbox.h"
 #include "server/client.h"
 #include "server/held.h"
+#include "server/pause.h"
 #include "server/wait.h"
 
 struct job {
@@ -141,10 +142,12 @@ job_run(struct server *server, struct job *job, uint64_t deadline_us)
 }
 
 static bool
-must_wait(const struct job *job)
+must_wait(const struct server *server, const struct job *job)
 {
 	const struct client *c = job->client;
 
+	if (server->pause->by_script != NULL && job->kind != server->pause->by_script)
+		return true;
 	return c != NULL && outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > QUEUED_MAX;
 }
 
@@ -167,7 +170,7 @@ run_round(struct server *server, uint64_t deadline_us)
 			break;
 		TAILQ_REMOVE(&server->jobs->list, job, all);
 		TAILQ_INSERT_TAIL(&server->jobs->list, job, all);
-		if (must_wait(job))
+		if (must_wait(server, job))
 			continue;
 		any = true;
 		job_run(server, job, now_us + STEP_US);

@@ -6,16 +6,19 @@
 
 #include "server/core.h"
 
+struct job_kind;
+
 /*
- * Pause: CLIENT PAUSE, the last step of an upgrade, and a suspended script. A paused command waits (WAIT_PAUSE); no key
- * expires or is evicted, and no blocked client is served.
+ * Pause: CLIENT PAUSE, the last step of an upgrade, and a suspended script. A paused command waits
+ * (WAIT_PAUSE); no key expires or is evicted, and no blocked client is served.
  */
 struct pause {
 	uint64_t until_us; /* of CLIENT PAUSE; monotonic; 0: not paused */
 	bool all;          /* all commands, otherwise only those that publish or change keys */
 	bool frozen;       /* an upgrade: those that publish or change keys */
-	bool by_script;    /* a script is suspended: all commands, see scripts.h */
-	bool handed_over;  /* ... is over: another process serves */
+	const struct job_kind *by_script; /* a script is suspended: all commands, and all jobs but
+					     its own; NULL: none is, see scripts.h */
+	bool handed_over;                 /* ... is over: another process serves */
 };
 
 #define PAUSE_HANDED_OVER "READONLY Another process has taken over from this one. Connect again."
@@ -25,7 +28,7 @@ static inline bool
 server_is_paused(const struct server *server, uint64_t now_us)
 {
 	return server->pause->until_us > now_us || server->pause->frozen ||
-	       server->pause->by_script;
+	       server->pause->by_script != NULL;
 }
 
 /* Begins or ends the pause of an upgrade, which is independent of CLIENT PAUSE. */

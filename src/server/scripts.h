@@ -28,9 +28,9 @@ enum script_command {
 
 /* What is shown of the engine. */
 struct script_figures {
-	size_t count;     /* scripts that are cached */
-	size_t vm_bytes;  /* memory of the Lua state */
-	size_t all_bytes; /* ... and of the cache */
+	size_t count;        /* scripts that are cached */
+	size_t vm_bytes;     /* memory of the Lua state */
+	size_t all_bytes;    /* ... and of the cache */
 	uint64_t running_us; /* since when the script in execution runs, in us; 0: none is */
 };
 
@@ -39,10 +39,10 @@ struct script_figures {
  * daemon goes on, but no command that could see or change keys is executed.
  */
 enum script_state {
-	SCRIPT_IDLE,    /* none runs */
-	SCRIPT_RUNS,    /* its command is being executed */
-	SCRIPT_WAITED,  /* suspended: commands of others wait */
-	SCRIPT_BUSY,    /* suspended for longer than busy-reply-threshold: they are refused */
+	SCRIPT_IDLE,   /* none runs */
+	SCRIPT_RUNS,   /* its command is being executed */
+	SCRIPT_WAITED, /* suspended: commands of others wait */
+	SCRIPT_BUSY,   /* suspended for longer than busy-reply-threshold: they are refused */
 };
 
 struct scripts {
@@ -59,15 +59,32 @@ struct scripts_ops {
 	void (*flush)(struct scripts *scripts);
 	/* The running script is to end. NULL, or why it cannot: an error. */
 	const char *(*kill)(struct scripts *scripts);
+	/* Lets a suspended script go on until its end, or ends it: one that has not written at
+	 * once, another one after a second. */
+	void (*settle)(struct scripts *scripts);
 	void (*figures)(const struct scripts *scripts, struct script_figures *out);
 	void (*free)(struct scripts *scripts);
 };
+
+#define SCRIPTS_BUSY_ERROR                                                                         \
+	"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 
 /* True while a script is suspended: see enum script_state. */
 static inline bool
 scripts_are_suspended(const struct server *server)
 {
 	return server->scripts != NULL && server->scripts->state >= SCRIPT_WAITED;
+}
+
+/*
+ * Called before the keyspace is copied, or handed over, or the daemon ends: no script is suspended
+ * afterwards, and what it has changed is in the journal.
+ */
+static inline void
+scripts_settle(struct server *server)
+{
+	if (scripts_are_suspended(server))
+		server->scripts->ops->settle(server->scripts);
 }
 
 #endif

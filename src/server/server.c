@@ -241,8 +241,7 @@ server_free(struct server *server)
 		if (detach(c, SIZE_MAX))
 			free_gone(server, c);
 	}
-	if (server->scripts != NULL)
-		server->scripts->state = SCRIPT_IDLE; /* what it has changed is not kept */
+	scripts_settle(server);
 	jobs_release(server->jobs);
 	if (server->scripts != NULL)
 		server->scripts->ops->free(server->scripts);
