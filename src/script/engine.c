@@ -15,9 +15,11 @@
 #include "script/run.h"
 #include "script/state.h"
 #include "server/client.h"
+#include "server/clients.h"
 #include "server/evict.h"
 #include "server/held.h"
 #include "server/journal.h"
+#include "server/monitor.h"
 #include "server/server_config.h"
 
 /* The cache of scripts, and what EVAL and its kin check before a script runs. */
@@ -147,7 +149,7 @@ compile(struct script_engine *engine, struct request *rq, struct script *s)
 	}
 	why = lua_tostring(engine->lua, -1);
 	if (engine->is_exhausted)
-		request_error(rq, "OOM the script needs more memory than script-maxmemory allows");
+		request_error(rq, SCRIPT_MEMORY_ERROR);
 	else
 		request_error(rq, "ERR Error compiling script (new function): %s",
 		    why != NULL ? why : "unknown error");
@@ -163,7 +165,7 @@ has_state(struct script_engine *engine, struct request *rq)
 		script_state_drop(engine);
 	if ((engine->lua != NULL || script_state_new(engine)) && script_run_prepare(engine))
 		return true;
-	request_error(rq, "OOM scripts need more memory than script-maxmemory allows");
+	request_error(rq, SCRIPT_MEMORY_ERROR);
 	return false;
 }
 
@@ -183,7 +185,7 @@ add(struct script_engine *engine, struct request *rq, struct slice body,
 		return NULL;
 	}
 	if (!make_room(engine, sizeof(*s) + body.len)) {
-		request_error(rq, "OOM scripts need more memory than script-maxmemory allows");
+		request_error(rq, SCRIPT_MEMORY_ERROR);
 		return NULL;
 	}
 	s = xmalloc(sizeof(*s) + body.len);
@@ -322,6 +324,8 @@ run(struct request *rq, enum script_command how)
 	    .db = rq->client->db,
 	    .in_transaction = rq->in_transaction,
 	};
+	if (!TAILQ_EMPTY(rq->server->monitors))
+		monitor_show(rq->server, rq); /* before its commands */
 	script_run_start(engine, rq);
 	return COMMAND_DONE;
 }

@@ -40,18 +40,35 @@ top_string(lua_State *L)
 	return s;
 }
 
-/* Line ends become spaces. */
+/* Appends a text of one line: line ends become spaces. */
 static void
-put_line(struct buffer *out, char type, struct slice text)
+append_line(struct buffer *out, struct slice text)
 {
 	size_t from = out->len;
 
-	buffer_append(out, &type, 1);
 	buffer_append_slice(out, text);
 	for (size_t i = from; i < out->len; i++)
 		if (out->ptr[i] == '\r' || out->ptr[i] == '\n')
 			out->ptr[i] = ' ';
 	buffer_append_str(out, "\r\n");
+}
+
+static void
+put_line(struct buffer *out, char type, struct slice text)
+{
+	buffer_append(out, &type, 1);
+	append_line(out, text);
+}
+
+static void
+put_big_number(struct writer *w, struct slice text)
+{
+	if (w->proto >= 3) {
+		put_line(w->out, '(', text);
+		return;
+	}
+	buffer_appendf(w->out, "$%zu\r\n", text.len);
+	append_line(w->out, text);
 }
 
 static void
@@ -121,10 +138,7 @@ put_typed(struct writer *w)
 	} else if (push_field(L, "set", LUA_TTABLE)) {
 		put_set(w);
 	} else if (push_field(L, "big_number", LUA_TSTRING)) {
-		if (w->proto >= 3)
-			put_line(w->out, '(', top_string(L));
-		else
-			resp_put_bulk(w->out, top_string(L));
+		put_big_number(w, top_string(L));
 	} else if (push_field(L, "verbatim_string", LUA_TTABLE)) {
 		is_put = put_verbatim(w);
 	} else {

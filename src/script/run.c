@@ -38,6 +38,8 @@
 /* How long a script that has written may go on when the daemon ends or is upgraded. */
 #define SETTLE_US 1000000
 
+static const struct slice out_of_memory = {SCRIPT_MEMORY_ERROR, sizeof(SCRIPT_MEMORY_ERROR) - 1};
+
 static const char killed[] = "Script killed by user with SCRIPT KILL...";
 
 /* Raises an error with each line from now on, so that no pcall catches the last one. */
@@ -45,7 +47,7 @@ static void
 end_script(lua_State *L, const char *why)
 {
 	(void)lua_sethook(L, script_hook, LUA_MASKCOUNT | LUA_MASKLINE, 1);
-	luaL_error(L, "%s", why);
+	script_raise(L, why);
 }
 
 /* In a transaction nothing can wait, and nobody could end the script. */
@@ -106,7 +108,7 @@ put_error(struct script_engine *engine, lua_State *L)
 		line = field(L, "line");
 	}
 	if (why.ptr == NULL)
-		why = SLICE("ERR unknown error");
+		why = engine->is_exhausted ? out_of_memory : SLICE("ERR unknown error");
 	buffer_append_slice(&text, why);
 	buffer_appendf(&text, " script: %.*s", SCRIPT_DIGEST_LEN, engine->run.script->digest);
 	if (source.ptr != NULL && line.ptr != NULL)

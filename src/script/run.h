@@ -8,6 +8,8 @@
 /* Memory of a reply that is kept for the next one. */
 #define SCRIPT_KEEP_BYTES 65536
 
+#define SCRIPT_MEMORY_ERROR "OOM the script needs more memory than script-maxmemory allows"
+
 /* False: the system has no memory for its stack. */
 bool script_run_prepare(struct script_engine *engine) __attribute__((warn_unused_result));
 

@@ -272,6 +272,29 @@ safe_pcall(lua_State *L)
 	return 2;
 }
 
+/*
+ * Lua calls the handler while the function that failed is still on the stack, and, if the hook of
+ * Lua has raised the error, without hooks: then nothing could end the handler. Here it is called
+ * afterwards; scripts have no function that shows the difference.
+ */
+static int
+safe_xpcall(lua_State *L)
+{
+	luaL_checkany(L, 2);
+	lua_settop(L, 2);
+	lua_insert(L, 1); /* the handler below the function */
+	if (lua_pcall(L, 0, LUA_MULTRET, 0) == 0) {
+		lua_pushboolean(L, true);
+		lua_replace(L, 1);
+		return lua_gettop(L);
+	}
+	if (lua_pcall(L, 1, 1, 0) != 0)
+		lua_pushliteral(L, "error in error handling");
+	lua_pushboolean(L, false);
+	lua_insert(L, -2);
+	return 2;
+}
+
 /* ---- math.random ---------------------------------------------------------------------------- */
 
 /* As in Redis: srand48 and lrand48 of POSIX. */
@@ -429,7 +452,7 @@ copy_functions(lua_State *L)
 {
 	static const char *const names[] = {"_VERSION", "assert", "collectgarbage", "error",
 	    "gcinfo", "ipairs", "load", "loadstring", "next", "rawequal", "select", "setmetatable",
-	    "tonumber", "tostring", "type", "unpack", "xpcall"};
+	    "tonumber", "tostring", "type", "unpack"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		lua_getfield(L, 1, names[i]);
@@ -445,6 +468,7 @@ copy_functions(lua_State *L)
 	lua_setfield(L, 2, "pairs");
 	set_function(L, "next", safe_next);
 	set_function(L, "pcall", safe_pcall);
+	set_function(L, "xpcall", safe_xpcall);
 	set_function(L, "rawget", safe_rawget);
 	set_function(L, "rawset", safe_rawset);
 	set_function(L, "getmetatable", safe_getmetatable);

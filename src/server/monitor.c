@@ -85,16 +85,13 @@ append_line(struct buffer *line, const struct request *rq)
 	buffer_append_str(line, "\r\n");
 }
 
-/* As in Redis, administrative commands are not shown: they may contain secrets. */
 void
-monitor_feed(struct server *server, const struct request *rq)
+monitor_show(struct server *server, const struct request *rq)
 {
 	struct buffer line = {0};
 	struct client *c, *next;
 	size_t limit = server->config->outbox.bytes;
 
-	if ((rq->command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) != 0)
-		return;
 	append_line(&line, rq);
 	for (c = TAILQ_FIRST(server->monitors); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, session->monitors);
@@ -108,4 +105,12 @@ monitor_feed(struct server *server, const struct request *rq)
 		}
 	}
 	buffer_release(&line);
+}
+
+/* As in Redis, administrative commands are not shown: they may contain secrets. */
+void
+monitor_feed(struct server *server, const struct request *rq)
+{
+	if ((rq->command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) == 0)
+		monitor_show(server, rq);
 }

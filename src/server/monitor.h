@@ -9,7 +9,9 @@ struct server;
 void monitor_start(struct client *c);
 void monitor_stop(struct client *c);
 
-/* Sends rq's line to the monitors. Called only if there are some. */
+/* Sends rq's line to the monitors. Called only if there are some. monitor_show sends that of a
+ * command with CMD_SKIP_MONITOR as well. */
 void monitor_feed(struct server *server, const struct request *rq);
+void monitor_show(struct server *server, const struct request *rq);
 
 #endif

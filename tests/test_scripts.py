@@ -1,0 +1,367 @@
+"""Scripts: EVAL and its kin beside what else the daemon does. tests/differential/script.txt compares replies with Redis's."""
+
+import hashlib
+import os
+import signal
+
+import pytest
+import redis
+
+from lib.resp import Connection, Error, Push, encode
+from lib.wait import seconds, wait_until
+
+ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
+FOREVER = "while true do end"
+# Runs until the key `go` ... is there: nobody can set it, so it ends with its time.
+FOR_MS = """
+local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+local from = ms()
+redis.call('INCR', KEYS[1])
+while ms() - from < tonumber(ARGV[1]) do end
+redis.call('INCR', KEYS[1])
+redis.call('PUBLISH', 'done', KEYS[1])
+return redis.call('GET', KEYS[1])
+"""
+
+
+def text(reply):
+    """The text of an error."""
+    assert isinstance(reply, Error), reply
+    return reply.text.decode()
+
+
+def digest(body):
+    return hashlib.sha1(body.encode()).hexdigest().encode()
+
+
+def is_suspended(client):
+    """SCRIPT HELP may be called always, but waits while a script is suspended; PING is refused once it is busy."""
+    reply = client.call("PING")
+    return isinstance(reply, Error) and text(reply).startswith("BUSY")
+
+
+@pytest.fixture
+def busy(start_fanfared):
+    return start_fanfared("--busy-reply-threshold", 100)
+
+
+# ---- What programs do
+
+
+def test_a_lock_of_redis_py_is_released(server):
+    client = redis.Redis(port=server.port)
+    with client.lock("lock", timeout=30):
+        assert client.exists("lock")
+    assert not client.exists("lock")
+    client.close()
+
+
+def test_a_framework_publishes_on_several_channels_with_one_script(server):
+    body = "for i=2,#ARGV do redis.call('publish',ARGV[i],ARGV[1]) end"
+    with server.client() as subscriber, server.client() as publisher:
+        subscriber.subscribe("orders", "users.7")
+        assert publisher.call("EVAL", body, 0, '{"event":"paid"}', "orders", "users.7") is None
+        for channel in (b"orders", b"users.7"):
+            assert subscriber.read_value() == [b"message", channel, b'{"event":"paid"}']
+
+
+def test_a_script_is_known_by_its_digest_until_the_flush(server):
+    body = "return ARGV[1]"
+    with server.client() as client:
+        assert text(client.call("EVALSHA", digest(body), 0, "a")) == "NOSCRIPT No matching script. Please use EVAL."
+        assert client.call("EVAL", body, 0, "a") == b"a"
+        assert client.call("EVALSHA", digest(body), 0, "b") == b"b"
+        assert client.call("SCRIPT", "LOAD", "return 2") == digest("return 2")
+        assert client.call("SCRIPT", "EXISTS", digest(body), digest("return 2"), "x") == [1, 1, 0]
+        client.ok("SCRIPT", "FLUSH")
+        assert client.call("SCRIPT", "EXISTS", digest(body), digest("return 2")) == [0, 0]
+        assert client.call("EVAL", body, 0, "a") == b"a"
+
+
+# ---- Messages, subscribers, users
+
+
+def test_messages_of_a_script_come_in_order_and_after_its_reply(fanfared):
+    with fanfared.client(3) as client:
+        client.subscribe("a")
+        client.send(encode("EVAL", "for i=1,100 do redis.call('publish','a',i) end return 7", 0) + encode("PING"))
+        assert client.read_value() == 7
+        numbers = [client.read_value() for _ in range(101)]
+        assert [value[2] for value in numbers if isinstance(value, Push)] == [b"%d" % i for i in range(1, 101)]
+        assert [value for value in numbers if not isinstance(value, Push)] == [b"PONG"]
+
+
+def test_messages_of_scripts_are_kept(start_fanfared):
+    server = start_fanfared("--channel", "news.*", "history-size", "10", "history-ttl", "60")
+    with server.client() as client:
+        assert client.call("EVAL", "return redis.call('PUBLISH', 'news.1', 'a')", 0) == 0
+        assert client.call("HISTORY", "LEN", "news.1") == 1
+
+
+def test_the_select_of_a_script_is_its_own(server):
+    with server.client() as client:
+        client.ok("EVAL", "redis.call('SELECT', 3) return redis.call('SET', 'k', 'v')", 0)
+        assert client.call("GET", "k") is None
+        client.ok("SELECT", 3)
+        assert client.call("GET", "k") == b"v"
+
+
+def test_blocked_clients_get_what_a_script_pushes_when_it_is_done(server):
+    with server.client() as waiting, server.client() as client:
+        waiting.command("BLPOP", "list", 0)
+        wait_until(lambda: client.info("clients")["blocked_clients"] == "1", "it waits")
+        assert client.call("EVAL", "redis.call('RPUSH', 'list', 'a', 'b') return redis.call('RPUSH', 'list', 'c')", 0) == 3
+        assert waiting.read_value() == [b"list", b"a"]
+
+
+def test_a_script_breaks_a_watch(server):
+    with server.client() as client, server.client() as other:
+        client.ok("WATCH", "k")
+        other.ok("EVAL", "return redis.call('SET', KEYS[1], 'v')", 1, "k")
+        client.ok("MULTI")
+        client.call("PING")
+        assert client.call("EXEC") is None
+
+
+def test_a_monitor_sees_the_commands_of_a_script(server):
+    with server.client() as monitor, server.client() as client:
+        monitor.ok("MONITOR")
+        client.ok("EVAL", "return redis.call('SET', 'k', 'v')", 0)
+        assert b'"EVAL"' in monitor.read_line()
+        assert b' [0 lua] "SET" "k" "v"' in monitor.read_line()
+
+
+# ---- Scripts that take long
+
+
+def start_script(server, body, *args):
+    connection = Connection(server.address, timeout=seconds(20))
+    connection.command("EVAL", body, *args)
+    return connection
+
+
+def test_others_wait_for_a_script_and_are_refused_when_it_takes_too_long(busy):
+    with busy.client() as client, start_script(busy, FOREVER, 0) as script:
+        wait_until(lambda: is_suspended(client), "the script is busy")
+        for command in (("GET", "k"), ("SUBSCRIBE", "a"), ("PUBLISH", "a", "b"), ("EVAL", "return 1", "0"), ("SHUTDOWN",),
+                        ("CLIENT", "LIST")):
+            assert text(client.call(*command)).startswith("BUSY "), command
+        client.ok("SCRIPT", "KILL")
+        assert text(script.read_value()).startswith("ERR Script killed by user with SCRIPT KILL")
+        assert text(client.call("SCRIPT", "KILL")) == "NOTBUSY No scripts in execution right now."
+        assert client.call("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("body", [
+    "while true do pcall(function() while true do end end) end",
+    "local f = function() while true do pcall(function() while true do end end) end end "
+    "while true do pcall(coroutine.wrap(f)) end",
+    "table.sort({3, 2, 1}, function() while true do end end)",
+    "string.gsub('aaa', 'a', function() while true do end end)",
+    "xpcall(function() while true do end end, function() while true do end end)",
+    "setmetatable({}, {__index = function() while true do end end}).x = setmetatable({}, {__index = function() while true "
+    "do end end}).x",
+], ids=["pcall", "coroutines", "sort", "gsub", "xpcall", "metatable"])
+def test_no_script_resists_its_end(busy, body):
+    with busy.client() as client, start_script(busy, body, 0) as script:
+        wait_until(lambda: is_suspended(client), "the script is busy")
+        client.ok("SCRIPT", "KILL")
+        assert text(script.read_value()).startswith("ERR Script killed by user")
+
+
+def test_a_script_that_has_written_is_not_killed(busy):
+    with busy.client() as client, start_script(busy, FOR_MS, 1, "n", 700) as script:
+        wait_until(lambda: is_suspended(client), "the script is busy")
+        assert text(client.call("SCRIPT", "KILL")).startswith("UNKILLABLE ")
+        assert script.read_value() == b"2"
+        assert client.call("GET", "n") == b"2"
+
+
+def test_the_daemon_goes_on_while_a_script_is_suspended(start_fanfared):
+    """Commands wait, connections are accepted; nothing is refused before busy-reply-threshold."""
+    server = start_fanfared("--busy-reply-threshold", 60000)
+    with start_script(server, FOR_MS, 1, "n", 400) as script, server.client() as client:
+        assert client.call("GET", "n") == b"2"
+        assert script.read_value() == b"2"
+
+
+def test_a_script_whose_client_left_goes_on(start_fanfared):
+    server = start_fanfared("--busy-reply-threshold", 50)
+    with server.client() as subscriber, server.client() as client:
+        subscriber.subscribe("done")
+        script = start_script(server, FOR_MS, 1, "n", 300)
+        wait_until(lambda: is_suspended(client), "the script is busy")
+        script.close()
+        assert subscriber.read_value() == [b"message", b"done", b"n"]
+        assert wait_until(lambda: client.call("GET", "n"), "it is done") == b"2"
+
+
+def test_a_script_in_a_transaction_ends_in_time(start_fanfared):
+    server = start_fanfared("--busy-reply-threshold", 100)
+    with server.client() as client:
+        client.ok("MULTI")
+        client.call("SET", "a", 1)
+        client.call("EVAL", FOREVER, 0)
+        client.call("EVAL", "return redis.call('INCR', 'a')", 0)
+        first, second, third = client.call("EXEC")
+        assert (first, third) == (b"OK", 2)
+        assert "Script in a transaction ran longer than busy-reply-threshold allows" in text(second)
+        client.ok("MULTI")
+        client.call("EVAL", "local n = 0 for i = 1, 1e5 do n = n + i end return n", 0)
+        assert client.call("EXEC") == [5000050000]
+
+
+# ---- The append-only file
+
+
+def test_effects_are_logged_as_one_transaction_and_scripts_never(start_fanfared, folder):
+    server = start_fanfared(*ALWAYS)
+    body = "redis.call('SET', KEYS[1], 'v') redis.call('SPOP', 'set') return redis.call('EXPIRE', KEYS[1], 100)"
+    with server.client() as client:
+        client.call("SADD", "set", "a", "b")
+        assert client.call("EVAL", body, 1, "key") == 1
+        members = client.call("SMEMBERS", "set")
+    log = b"".join(path.read_bytes() for path in folder.rglob("appendonly*") if path.is_file())
+    assert b"EVAL" not in log and b"SREM" in log
+    begin, end = log.index(b"MULTI"), log.index(b"EXEC")
+    assert begin < log.index(b"SREM") < end
+    server.kill()
+    server.start()
+    with server.client() as client:
+        assert client.call("GET", "key") == b"v"
+        assert client.call("SMEMBERS", "set") == members
+        assert 0 < client.call("TTL", "key") <= 100
+
+
+def test_what_a_script_did_before_its_error_is_kept(start_fanfared):
+    server = start_fanfared(*ALWAYS)
+    with server.client() as client:
+        assert text(client.call("EVAL", "redis.call('SET', 'a', 1) error('x')", 0)).startswith("ERR user_script:1: x script: ")
+    server.kill()
+    server.start()
+    with server.client() as client:
+        assert client.call("GET", "a") == b"1"
+
+
+def test_set_repl_keeps_effects_out_of_the_file(start_fanfared):
+    server = start_fanfared(*ALWAYS)
+    with server.client() as client:
+        client.call("EVAL", "redis.call('SET', 'a', 1) redis.set_repl(redis.REPL_NONE) redis.call('SET', 'b', 1) "
+                            "redis.set_repl(redis.REPL_ALL) redis.call('SET', 'c', 1)", 0)
+        assert client.call("MGET", "a", "b", "c") == [b"1", b"1", b"1"]
+    server.kill()
+    server.start()
+    with server.client() as client:
+        assert client.call("MGET", "a", "b", "c") == [b"1", None, b"1"]
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGUSR2", "SIGKILL"])
+def test_a_suspended_script_is_whole_or_absent_after_the_end(start_fanfared, end):
+    server = start_fanfared(*ALWAYS, "--busy-reply-threshold", 50)
+    with server.client() as client:
+        script = start_script(server, FOR_MS, 1, "n", 400)
+        wait_until(lambda: is_suspended(client), "the script is busy")
+        if end == "SIGUSR2":
+            os.kill(server.pid, signal.SIGUSR2)
+            assert script.read_value() == b"2"
+            wait_until(lambda: "serves from now on" in server.log() or "ready" in server.log(), "it has handed over")
+            with Connection(server.address, timeout=seconds(10)) as fresh:
+                assert wait_until(lambda: fresh.call("GET", "n"), "the key is there") == b"2"
+            return
+        if end == "SIGKILL":
+            server.kill()
+        else:
+            server.stop()
+        script.close()
+    server.start()
+    with server.client() as client:
+        assert client.call("GET", "n") == (None if end == "SIGKILL" else b"2")
+
+
+def test_no_rewrite_begins_in_the_middle_of_a_script(start_fanfared):
+    server = start_fanfared(*ALWAYS, "--save", "1 1", "--busy-reply-threshold", 50)
+    with server.client() as client:
+        for number in range(3):
+            with start_script(server, FOR_MS, 1, "n", 600) as script:
+                assert script.read_value() == b"%d" % (2 * number + 2)
+            client.call("BGREWRITEAOF")
+            wait_until(lambda: client.info("persistence")["aof_rewrite_in_progress"] == "0", "the rewrite is done")
+    server.kill()
+    server.start()
+    with server.client() as client:
+        assert client.call("GET", "n") == b"6"
+
+
+# ---- Bounds
+
+
+def test_memory_is_bounded_and_the_daemon_goes_on(start_fanfared):
+    server = start_fanfared("--script-maxmemory", "4mb")
+    with server.client() as client:
+        for body in ("local t = {} for i = 1, 1e9 do t[i] = {} end", "return string.rep('x', 1e8)",
+                     "local s = 'x' while true do s = s .. s end", "return {pcall(string.rep, 'x', 1e8)}"):
+            assert "script-maxmemory" in str(client.call("EVAL", body, 0)) or "not enough memory" in str(
+                client.call("EVAL", body, 0)), body
+            assert client.call("EVAL", "return ARGV[1]", 0, "x") == b"x"
+        assert int(client.info("memory")["used_memory_lua"]) < 4 << 20
+        reply = client.call("SCRIPT", "LOAD", "return '" + "x" * (5 << 20) + "'")
+        assert text(reply).startswith("OOM ")
+
+
+def test_scripts_that_came_with_eval_are_bounded_and_loaded_ones_stay(start_fanfared):
+    server = start_fanfared()
+    with server.client() as client:
+        loaded = client.call("SCRIPT", "LOAD", "return 'loaded'")
+        for number in range(700):
+            assert client.call("EVAL", f"return {number}", 0) == number
+            if number % 100 == 0:
+                assert client.call("EVAL", "return 'used'", 0) == b"used"
+        assert client.call("SCRIPT", "EXISTS", loaded, digest("return 'used'"), digest("return 699"),
+                           digest("return 0")) == [1, 1, 1, 0]
+        assert int(client.info("memory")["number_of_cached_scripts"]) == 501
+
+
+def test_a_script_cannot_fill_the_memory_for_messages(start_fanfared):
+    server = start_fanfared("--maxmemory-pubsub", "1mb")
+    with server.client() as subscriber, server.client() as client:
+        subscriber.ok("OUTBOX", "SET", "POLICY", "block")
+        subscriber.subscribe("a")
+        reply = client.call("EVAL", "local p = string.rep('x', 100000) for i = 1, 1000 do redis.call('PUBLISH', 'a', p) end", 0)
+        assert text(reply).startswith("OOM command not allowed when used memory > 'maxmemory-pubsub'")
+        assert client.call("PING") == b"PONG"
+
+
+def test_nothing_passes_from_one_script_to_another(server):
+    attempts = ["_G.x = 1", "rawset(_G, 'x', 1)", "string.x = 1", "rawset(string, 'x', 1)", "table.insert(string, 1)",
+                "getmetatable('').x = 1", "getmetatable('').__index.x = 1", "setmetatable(_G, {})", "setmetatable(redis, {})",
+                "redis.call = nil", "math.random = nil", "cjson.x = 1", "x = 1", "function x() end", "KEYS = {}",
+                "local t = {} for k, v in pairs(_G) do t[k] = v end t.string.x = 1", "_G._G.x = 1",
+                "table.sort(string, function() end) string.x = 1", "select(2, pairs(string)).x = 1",
+                "local f = loadstring('x = 1') f()", "local n = next(string) string[n] = 1"]
+    with server.client() as client:
+        for attempt in attempts:
+            reply = client.call("EVAL", attempt, 0)
+            assert "readonly" in text(reply), (attempt, reply)
+        assert client.call("EVAL", "return rawget(_G, 'x') or rawget(string, 'x') or rawget(string, 1)", 0) is None
+
+
+def test_bytecode_is_refused(start_fanfared):
+    server = start_fanfared()
+    with server.client() as client:
+        for body in ("return {loadstring(string.dump(function() return 1 end))}",
+                     "local s = string.dump(function() return 1 end) return {load(function() local t = s s = nil return t end)}",
+                     "local s = string.dump(function() return 1 end) local i = 0 "
+                     "return {load(function() i = i + 1 if i <= #s then return s:sub(i, i) end end)}"):
+            assert client.call("EVAL", body, 0) == [], body
+        bytecode = client.call("EVAL", "return string.dump(function() return 1 end)", 0)
+        assert "bytecode" in text(client.call("EVAL", bytecode, 0))
+
+
+def test_figures_of_scripts(fanfared):
+    with fanfared.client() as client:
+        assert client.info("memory")["used_memory_lua"] == "0"
+        client.call("EVAL", "return 1", 0)
+        memory = client.info("memory")
+        assert int(memory["used_memory_lua"]) > 10000
+        assert memory["number_of_cached_scripts"] == "1"
+        assert 0 < int(memory["used_memory_scripts_eval"]) < 1000
