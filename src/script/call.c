@@ -151,38 +151,6 @@ run_command(struct script_engine *engine, size_t argc)
 	execute(run, &rq);
 }
 
-void
-script_push_error(lua_State *L, struct slice text)
-{
-	const char *space;
-
-	if (text.len > 0 && text.ptr[0] == '-') {
-		text.ptr++;
-		text.len--;
-	}
-	space = text.len > 0 ? memchr(text.ptr, ' ', text.len) : NULL;
-	lua_createtable(L, 0, 1);
-	if (space == NULL) {
-		lua_pushliteral(L, "ERR ");
-		lua_pushlstring(L, text.ptr, text.len);
-		lua_concat(L, 2);
-	} else {
-		lua_pushlstring(L, text.ptr, text.len);
-	}
-	lua_setfield(L, -2, "err");
-}
-
-int
-script_raise(lua_State *L, const char *text)
-{
-	lua_createtable(L, 0, 1);
-	lua_pushliteral(L, "ERR ");
-	lua_pushstring(L, text);
-	lua_concat(L, 2);
-	lua_setfield(L, -2, "err");
-	return lua_error(L);
-}
-
 /* Pushes the result. True: it is an error. */
 static bool
 call(lua_State *L)

@@ -88,11 +88,21 @@ struct script_engine {
 };
 
 /* The engine of a Lua state. */
-struct script_engine *script_engine_of(lua_State *L);
+static inline struct script_engine *
+script_engine_of(lua_State *L)
+{
+	void *engine;
 
-/* sandbox.c: makes the state with all libraries. False: no memory. */
+	(void)lua_getallocf(L, &engine);
+	return engine;
+}
+
+/* lua_state.c: makes the state with all libraries. False: no memory. */
 bool script_state_new(struct script_engine *engine);
 void script_state_drop(struct script_engine *engine);
+
+/* sandbox.c: fills a new state; called by lua_cpcall. */
+int script_fill_state(lua_State *L);
 
 /* Sets KEYS and ARGV from run.argv. May raise an error of Lua. */
 void script_set_arguments(lua_State *L, const struct script_run *run);
@@ -105,11 +115,19 @@ int script_call(lua_State *L);
 int script_pcall(lua_State *L);
 int script_acl_check_cmd(lua_State *L);
 
+/* errors.c: */
+
 /* Pushes {err = text} as redis.error_reply makes it: a text of one word gets "ERR ". */
 void script_push_error(lua_State *L, struct slice text);
 
 /* Raises this error. */
 int script_raise(lua_State *L, const char *text);
+
+/*
+ * Gives the error on top of the stack the form {err = text, source = file, line = number}. It is
+ * called while the function that failed is still on the stack.
+ */
+int script_handle_error(lua_State *L);
 
 /* reply_to_lua.c: pushes the value of a reply, which is complete and was written by resp/writer.h.
  * May raise an error of Lua. */

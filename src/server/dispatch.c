@@ -29,10 +29,9 @@
 #include "server/io.h"
 #include "server/journal.h"
 #include "server/monitor.h"
-#include "server/pause.h"
 #include "server/propagation.h"
 #include "server/request.h"
-#include "server/scripts.h"
+#include "server/request_holds.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/transaction.h"
@@ -124,17 +123,6 @@ find_command(struct request *rq)
 	return true;
 }
 
-/* EXEC has the flags of its commands too. */
-static uint32_t
-flags_of(const struct request *rq)
-{
-	const struct transaction *t = client_transaction(rq->client);
-
-	if (t == NULL || (rq->command->flags & CMD_EXEC) == 0)
-		return rq->command->flags;
-	return rq->command->flags | t->flags;
-}
-
 /*
  * Returns false after replying with an error if the client may not run the request; or sets *later.
  */
@@ -158,7 +146,7 @@ is_allowed(struct request *rq, bool *later)
 	}
 	if (!rq->client->user->unrestricted && !access_allows(rq, later))
 		return false;
-	if ((flags_of(rq) & CMD_WRITE) != 0 && rq->server->journal->refuses) {
+	if ((request_flags(rq) & CMD_WRITE) != 0 && rq->server->journal->refuses) {
 		request_error(rq, "%s", rq->server->journal->refusal);
 		return false;
 	}
@@ -181,51 +169,10 @@ has_memory(struct request *rq)
 	    client_transaction(rq->client) != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0;
 
 	if (rq->server->config->maxmemory_bytes == 0 ||
-	    ((flags_of(rq) & CMD_DENYOOM) == 0 && !is_queued) || evict_make_room(rq->server))
+	    ((request_flags(rq) & CMD_DENYOOM) == 0 && !is_queued) || evict_make_room(rq->server))
 		return true;
 	request_error(rq, "OOM command not allowed when used memory > 'maxmemory'.");
 	return false;
-}
-
-/* True after replying with an error, if a script has run for too long. */
-static bool
-is_busy(struct request *rq)
-{
-	if (!scripts_are_suspended(rq->server) || rq->server->scripts->state != SCRIPT_BUSY ||
-	    (rq->command->flags & CMD_ALLOW_BUSY) != 0)
-		return false;
-	request_error(rq, SCRIPTS_BUSY_ERROR);
-	return true;
-}
-
-static bool
-is_paused(const struct request *rq)
-{
-	const struct server *server = rq->server;
-
-	if (!server_is_paused(server, rq->now_us))
-		return false;
-	return (server->pause->by_script != NULL && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
-	       (server->pause->all && server->pause->until_us > rq->now_us) ||
-	       (flags_of(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
-}
-
-/*
- * While replies are held, a command that does more than reply (SUBSCRIBE, HELLO, PUBLISH) waits
- * until they are sent, so that its effects do not precede them. It also waits for a change of its
- * client whose reply CLIENT REPLY dropped. A write waits while the disk does not keep up.
- */
-static bool
-waits_for_disk(const struct request *rq)
-{
-	const struct client *c = rq->client;
-	uint32_t flags = flags_of(rq);
-
-	if (rq->server->journal->is_crowded && (flags & CMD_WRITE) != 0)
-		return true;
-	if (held_is_empty(c) && !held_is_unsynced(c))
-		return false;
-	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }
 
 static void
@@ -350,8 +297,8 @@ void
 request_execute_queued(struct request *rq)
 {
 	struct client *c = rq->client;
-	struct buffer *outer_reply = c->pending->exec_reply; /* a script's, in a transaction */
-	uint64_t begun_us = clock_mono_us(), duration_us;
+	struct buffer *outer_reply = c->pending->exec_reply; /* of a script within MULTI */
+	uint64_t begun_us = clock_mono_us();
 	enum command_result result;
 
 	c->pending->exec_reply = rq->reply;
@@ -363,8 +310,7 @@ request_execute_queued(struct request *rq)
 	c->pending->progress = c->pending->checked = c->pending->counted = 0;
 	c->pending->exec_reply = outer_reply;
 	note_changes(rq);
-	duration_us = clock_mono_us() - begun_us;
-	call_record(rq, duration_us);
+	call_record(rq, clock_mono_us() - begun_us);
 	feed_monitors(rq);
 }
 
@@ -411,7 +357,7 @@ execute_blocked(struct request *rq)
 	return true;
 }
 
-/* True for the lines that only a web browser sends, if a page makes it connect to this port. */
+/* True for the lines that only a web browser sends, if a page makes it connect here. */
 static bool
 is_http(const struct request *rq)
 {
@@ -503,13 +449,13 @@ begin(struct request *rq)
 	if (later)
 		return wait_begin(rq->client, WAIT_TURN);
 	access_check_over(rq->client);
-	if (!allowed || is_busy(rq) || !has_memory(rq))
+	if (!allowed || request_is_busy(rq) || !has_memory(rq))
 		return reject(rq);
-	if (is_paused(rq))
+	if (request_is_paused(rq))
 		return wait_begin(rq->client, WAIT_PAUSE);
 	if (client_transaction(rq->client) != NULL && (rq->command->flags & CMD_NOT_QUEUED) == 0)
 		return queue(rq);
-	if (waits_for_disk(rq))
+	if (request_waits_for_disk(rq))
 		return wait_begin(rq->client, WAIT_DISK);
 	return execute(rq);
 }
@@ -518,7 +464,7 @@ begin(struct request *rq)
 static enum request_verdict
 go_on(struct request *rq)
 {
-	return is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
+	return request_is_paused(rq) ? wait_begin(rq->client, WAIT_PAUSE) : execute(rq);
 }
 
 /* The door has checked what its protocol and its rights demand. */
@@ -532,9 +478,9 @@ begin_of_door(struct request *rq)
 		client_request_over(c);
 		return REQUEST_NEXT;
 	}
-	if ((rq->command->flags & CMD_ALLOW_BUSY) == 0 && is_paused(rq))
+	if ((rq->command->flags & CMD_ALLOW_BUSY) == 0 && request_is_paused(rq))
 		return wait_begin(c, WAIT_PAUSE);
-	if (waits_for_disk(rq))
+	if (request_waits_for_disk(rq))
 		return wait_begin(c, WAIT_DISK);
 	return execute(rq);
 }

@@ -35,11 +35,12 @@ struct request {
 	enum wait_reason waits_for; /* COMMAND_LATER, COMMAND_AGAIN */
 	const struct slice
 	    *ready; /* the key that it waited for, see block_concerns; NULL: it did not wait */
-	bool in_transaction; /* EXEC or a script runs it: it must be done when the handler returns */
+	bool
+	    in_transaction; /* EXEC or a script runs it: it must be done when the handler returns */
 	bool in_script;
-	int64_t now_ms;      /* Unix time, see request_now_ms; 0: not read yet */
-	size_t changes;      /* changes to keys, see key_changed */
-	bool logged;         /* request_propagate was called */
+	int64_t now_ms; /* Unix time, see request_now_ms; 0: not read yet */
+	size_t changes; /* changes to keys, see key_changed */
+	bool logged;    /* request_propagate was called */
 };
 
 /*

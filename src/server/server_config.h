@@ -54,9 +54,9 @@ struct server_config {
 	uint32_t slowlog_max_len;
 	int64_t busy_reply_threshold_ms; /* 0 and less: never */
 	size_t script_maxmemory_bytes;   /* 0: no limit */
-	size_t proto_max_bulk_bytes; /* also the maximum of a message */
-	uint32_t timeout_s;          /* for INFO */
-	size_t query_buffer_bytes;   /* for INFO; also the maximum of a transaction */
+	size_t proto_max_bulk_bytes;     /* also the maximum of a message */
+	uint32_t timeout_s;              /* for INFO */
+	size_t query_buffer_bytes;       /* for INFO; also the maximum of a transaction */
 	uint32_t transaction_commands;
 	uint32_t watched_keys;        /* per client */
 	uint32_t idempotency_keys;    /* of PUBLISHX, all channels together */
