@@ -250,12 +250,20 @@ cmsgpack_unpack(lua_State *lua)
 	return unpack_from(lua, 0, 0);
 }
 
+/* The values go on the stack behind the first argument, if there is one. */
+static void
+keep_text(lua_State *lua)
+{
+	if (lua_gettop(lua) > 1)
+		lua_settop(lua, 1);
+}
+
 int
 cmsgpack_unpack_one(lua_State *lua)
 {
 	lua_Integer offset = luaL_optinteger(lua, 2, 0);
 
-	lua_settop(lua, 1);
+	keep_text(lua);
 	return unpack_from(lua, 1, offset);
 }
 
@@ -265,6 +273,6 @@ cmsgpack_unpack_limit(lua_State *lua)
 	lua_Integer limit = luaL_checkinteger(lua, 2);
 	lua_Integer offset = luaL_optinteger(lua, 3, 0);
 
-	lua_settop(lua, 1);
+	keep_text(lua);
 	return unpack_from(lua, limit, offset);
 }
