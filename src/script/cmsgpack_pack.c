@@ -11,54 +11,9 @@
 #include <string.h>
 
 #include "script/cmsgpack_head.h"
+#include "script/output.h"
 
-enum { NESTING_MAX = 16, OUTPUT_START_BYTES = 256 };
-
-/*
- * What is packed so far. The bytes are those of a userdata at the bottom of the stack, which
- * replaces a full one: Lua frees them after an error as well.
- */
-struct output {
-	lua_State *lua;
-	char *bytes;
-	size_t len;
-	size_t size;
-};
-
-enum { OUTPUT_INDEX = 1 };
-
-static void
-init(struct output *out, lua_State *lua)
-{
-	*out = (struct output){.lua = lua, .size = OUTPUT_START_BYTES};
-	out->bytes = lua_newuserdata(lua, out->size);
-	lua_insert(lua, OUTPUT_INDEX);
-}
-
-/* Room for len more bytes. Lua refuses a size that it cannot allocate. */
-static void
-make_room(struct output *out, size_t len)
-{
-	if (len <= out->size - out->len)
-		return;
-	if (len > SIZE_MAX / 2 - out->len)
-		luaL_error(out->lua, "not enough memory");
-	luaL_checkstack(out->lua, 1, "in cmsgpack.pack");
-	out->size = (out->len + len) * 2;
-	char *bytes = lua_newuserdata(out->lua, out->size);
-
-	memcpy(bytes, out->bytes, out->len);
-	out->bytes = bytes;
-	lua_replace(out->lua, OUTPUT_INDEX);
-}
-
-static void
-add_bytes(struct output *out, const char *bytes, size_t len)
-{
-	make_room(out, len);
-	memcpy(out->bytes + out->len, bytes, len);
-	out->len += len;
-}
+enum { NESTING_MAX = 16 };
 
 /* A first byte, and the lowest `size` bytes of the word behind it. */
 static void
@@ -68,7 +23,7 @@ add_head(struct output *out, unsigned head, uint64_t word, size_t size)
 
 	for (size_t i = 0; i < size; i++)
 		bytes[1 + i] = (char)(word >> (size - 1 - i) * 8);
-	add_bytes(out, bytes, 1 + size);
+	output_add(out, bytes, 1 + size);
 }
 
 static void
@@ -135,7 +90,7 @@ pack_string(struct output *out, const char *text, size_t len)
 		add_head(out, HEAD_STRING_32, len, 4);
 	else
 		luaL_error(out->lua, "string too long for MessagePack");
-	add_bytes(out, text, len);
+	output_add(out, text, len);
 }
 
 /* What an array or a map begins with: `fix` holds counts to 15, `head` is the one with 16 bits, and
@@ -247,11 +202,11 @@ cmsgpack_pack(lua_State *lua)
 		return luaL_argerror(lua, 0, "MessagePack pack needs input.");
 	if (!lua_checkstack(lua, count))
 		return luaL_argerror(lua, 0, "Too many arguments for MessagePack pack.");
-	init(&out, lua);
+	output_init(&out, lua);
 	for (int i = 1; i <= count; i++) {
-		lua_pushvalue(lua, OUTPUT_INDEX + i);
+		lua_pushvalue(lua, 1 + i);
 		pack_value(&out, 0);
 	}
-	lua_pushlstring(lua, out.bytes, out.len);
+	output_push(&out);
 	return 1;
 }

@@ -2,8 +2,9 @@
 #define SCRIPT_LIBRARIES_H
 
 /*
- * The libraries of Redis's scripts that Debian does not have: `struct` packs numbers and strings as
- * C's structs have them, `cmsgpack` reads and writes MessagePack.
+ * The libraries of Redis's scripts: `bit` works on the bits of numbers, `cjson` reads and writes
+ * JSON, `struct` packs numbers and strings as C's structs have them, `cmsgpack` reads and writes
+ * MessagePack.
  *
  * Results and error messages are those of Redis 7. All memory is Lua's, so its limit bounds them,
  * and an error, which does not return, leaves nothing behind. They know nothing of the server.
@@ -13,6 +14,8 @@
  */
 struct lua_State;
 
+int script_open_bit(struct lua_State *lua);
+int script_open_cjson(struct lua_State *lua);
 int script_open_struct(struct lua_State *lua);
 int script_open_cmsgpack(struct lua_State *lua);
 

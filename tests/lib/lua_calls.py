@@ -189,20 +189,81 @@ def cmsgpack_call(source):
     return f"cmsgpack.unpack_limit({', '.join([data, limit, offset] if offset else [data, limit])})"
 
 
-# ---- cjson and bit, which are Debian's ---------------------------------------------------------------------------------
+# ---- cjson -------------------------------------------------------------------------------------------------------------
+
+
+def json_string(source):
+    parts = ["a", "é", " ", "/", "\x01", "\x7f", "\\n", "\\t", '\\"', "\\\\", "\\/", "\\u0041", "\\u00e9", "\\u20ac", "\\u0000",
+             "\\uD83D\\uDE00", "\\b\\f\\r", "abcdefghij"]
+    wrong = ["\\x", "\\u12g4", "\\ud83d", "\\ude00", "\\ud83d\\u0041", "\\", "\\u", "\\U0041"]
+    chosen = [source.choice(parts if source.random() < 0.98 else wrong) for _ in range(source.randrange(5))]
+    return '"' + "".join(chosen) + '"'
+
+
+def json_text(source, depth=0):
+    kind = source.random()
+    if kind < 0.35 or depth > 3:
+        return source.choice(["0", "-0", "1", "-1", "12.5", "1e5", "1E-5", "1e999", "123456789012345678901234567890", "0.1",
+                              "true", "false", "null", "1.", "-1.5e+3"])
+    if kind < 0.4:
+        return source.choice(["01", "0x1F", "-0x1p3", "NaN", "nan", "-nan", "Infinity", "-inf", "inf", "+1", "-", ".5", "tru",
+                              "nul", "True", "'a'", "e5", "\x80", "", "1e", "--1", "0xg"])
+    if kind < 0.6:
+        return json_string(source)
+    comma = source.choice([",", " , ", ",\n"])
+    if kind < 0.8:
+        return "[" + comma.join(json_text(source, depth + 1) for _ in range(source.randrange(4))) + "]"
+    colon = source.choice([":", " : ", ":\t"])
+    return "{" + comma.join(json_string(source) + colon + json_text(source, depth + 1)
+                            for _ in range(source.randrange(4))) + " }"
+
+
+def json_bytes(source):
+    """JSON, sometimes with a byte changed, left out or added."""
+    data = bytearray(json_text(source).encode("utf-8", "surrogatepass"))
+    if data and source.random() < 0.3:
+        place = source.randrange(len(data))
+        data[place:place + source.randrange(2)] = source.choice([b"", b"", b"\0", b"]", b"}", b"{", b"[", b",", b":", b'"', b"1"])
+    return bytes(data)
+
+
+def cjson_setting(source):
+    """A call that changes or reads a setting, mostly with arguments that it accepts."""
+    name = source.choice(["encode_sparse_array", "encode_max_depth", "decode_max_depth", "encode_number_precision",
+                          "encode_invalid_numbers", "decode_invalid_numbers"])
+    arguments = {"encode_sparse_array": lambda: [source.choice(["true", "false", '"on"', "nil"]),
+                                                 source.choice(["0", "1", "3"]), source.choice(["0", "2", "5"])],
+                 "encode_number_precision": lambda: [source.choice(["1", "3", "14", "14"])],
+                 "encode_max_depth": lambda: [source.choice(["1", "2", "3"])],
+                 "decode_max_depth": lambda: [source.choice(["1", "2", "3"])]}.get(
+                     name, lambda: [source.choice(["true", "false", '"on"', '"off"'])])()
+    if name == "encode_invalid_numbers" and source.random() < 0.5:
+        arguments = ['"null"']
+    if source.random() < 0.1:
+        arguments = [source.choice(["0", "-1", "15", "1e300", "{}", '"x"', '"null"', "nil", "1.5", "2147483648"])]
+    if source.random() < 0.05:
+        arguments += ["1", "2", "3"]
+    return f"c.{name}({', '.join(arguments[:source.choice([0, 1, 3, 9])])})"
 
 
 def cjson_call(source):
     kind = source.random()
-    if kind < 0.4:
+    if kind < 0.25:
         return f"cjson.encode({value(source)})"
-    if kind < 0.7:
-        # The text is not compared: the order of its keys is that of pairs().
+    if kind < 0.35:
         return f"cjson.decode(cjson.encode({value(source)}))"
-    text_of = source.choice(['[1,2,{\\"a\\":null}]', '[]', '{}', '[1,]', 'nul', '01', '-', '1e5', '0x10', 'NaN', 'Infinity',
-                             '-Infinity', '\\"\\\\u00e9\\"', '\\"\\\\ud83d\\\\ude00\\"', '\\"\\\\ud83d\\"', '[1', '{\\"a\\" 1}', '',
-                             ' [ true , false ] ', '\\"\\\\x\\"', '1 2', '1e999', '\\000', '{1:2}', '[1,,2]'])
-    return f'cjson.decode("{text_of}")'
+    if kind < 0.7:
+        return f"cjson.decode({quoted(json_bytes(source))})"
+    if kind < 0.72:
+        return source.choice(["cjson.encode()", "cjson.decode()", "cjson.encode(1, 2)", "cjson.decode({})", "cjson.new(1) == cjson",
+                              'cjson.decode("1", 2)', "cjson.decode(1)", "cjson.encode(nil)", "cjson._NAME, cjson._VERSION"])
+    # With settings, which only a copy of the library has.
+    use = source.choice([f"c.encode({value(source)})", f"c.decode({quoted(json_bytes(source))})"])
+    return (f"(function() local c = cjson.new() return {cjson_setting(source)}, {cjson_setting(source)}, "
+            f"c.encode_sparse_array(), {use} end)()")
+
+
+# ---- bit ---------------------------------------------------------------------------------------------------------------
 
 
 def bit_call(source):
