@@ -56,6 +56,10 @@ def test_the_limits_are_the_same(evaluate):
         calls.append(f'cjson.encode(cjson.decode(string.rep("[", {depth}) .. string.rep("]", {depth})))')
         calls.append(f"""cjson.encode(cjson.decode(string.rep('{{"a":', {depth}) .. "1" .. string.rep("}}", {depth})))""")
         calls.append(f'cmsgpack.pack(cjson.decode(string.rep("[", {depth}) .. string.rep("]", {depth})))')
+    raised = "(function() local c = cjson.new() c.decode_max_depth(100000) return type(c.decode(%s)) end)()"
+    for depth in [3998, 3999, 4000, 4001, 7997, 7998, 7999, 8000]:
+        calls.append(raised % f'string.rep("[", {depth}) .. string.rep("]", {depth})')
+        calls.append(raised % f'''string.rep('{{"a":', {depth}) .. "1" .. string.rep("}}", {depth})''')
     for first in range(0, len(calls), CALLS):
         compare(evaluate, calls[first:first + CALLS])
 
