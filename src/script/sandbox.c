@@ -14,9 +14,6 @@
  * package, print, files, environments, and bytecode, which could crash the interpreter.
  */
 
-int luaopen_cjson(lua_State *L); /* lua-cjson and lua-bitop have no header */
-int luaopen_bit(lua_State *L);
-
 /* ---- math.random ---------------------------------------------------------------------------- */
 
 /* As in Redis: srand48 and lrand48 of POSIX. */
@@ -158,16 +155,10 @@ script_fill_state(lua_State *L)
 	open_library(L, LUA_TABLIBNAME, luaopen_table);
 	open_library(L, LUA_STRLIBNAME, luaopen_string);
 	open_library(L, LUA_MATHLIBNAME, luaopen_math);
-	lua_pushcfunction(L, luaopen_cjson);
-	lua_call(L, 0, 1);
-	lua_setglobal(L, "cjson");
-	open_library(L, "bit", luaopen_bit);
-	lua_pushcfunction(L, script_open_struct);
-	lua_call(L, 0, 1);
-	lua_setglobal(L, "struct");
-	lua_pushcfunction(L, script_open_cmsgpack);
-	lua_call(L, 0, 1);
-	lua_setglobal(L, "cmsgpack");
+	open_library(L, "bit", script_open_bit);
+	open_library(L, "cjson", script_open_cjson);
+	open_library(L, "cmsgpack", script_open_cmsgpack);
+	open_library(L, "struct", script_open_struct);
 	change_libraries(L);
 
 	lua_settop(L, 0);
