@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import signal
 
 import pytest
@@ -343,6 +344,73 @@ def test_nothing_passes_from_one_script_to_another(server):
             reply = client.call("EVAL", attempt, 0)
             assert "readonly" in text(reply), (attempt, reply)
         assert client.call("EVAL", "return rawget(_G, 'x') or rawget(string, 'x') or rawget(string, 1)", 0) is None
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_command_may_be_called_with_anything(start_fanfared, seed):
+    """Random commands with random arguments, in both forms of replies: each has one whole reply, and the daemon lives."""
+    source = random.Random(seed)
+    server = start_fanfared("--channel", "c*", "history-size", "5", "history-ttl", "60", "presence", "members")
+    pool = ["c1", "s", "l", "h", "z", "t", "0", "1", "-1", "5", "a", "b", "f", "*", "COUNT", "LIMIT", "WITHSCORES", "GET", "EX", "NX",
+            "(1", "[a", "-", "+", "inf", "HELP", "ASYNC", "LEFT", "RIGHT", "MATCH", "BYSCORE", "x" * 300, "", "\r\n", "\0", "1.5"]
+    make = ("SET s v", "RPUSH l a b", "HSET h f 1", "ZADD z 1 a 2 b", "SADD t a b")
+    body = """
+        if ARGV[1] == '3' then redis.setresp(3) end
+        local results = {}
+        for i = 3, #ARGV do
+            local words = {}
+            for word in ARGV[i]:gmatch('[^\1]*\1') do words[#words + 1] = word:sub(1, -2) end
+            results[#results + 1] = redis.pcall(unpack(words)) or 'nothing'
+        end
+        redis.setresp(2)
+        return {#results, results[tonumber(ARGV[2])]}"""
+    with server.client() as client, server.client(3) as other:
+        names = []
+        for row in client.call("COMMAND"):
+            names += [row[0].decode().split("|")] if not row[9] else [sub[0].decode().split("|") for sub in row[9]]
+        assert len(names) > 200
+        for number in range(150):
+            for line in make:
+                client.call(*line.split())
+            calls = [b"".join(word.encode() + b"\1" for word in [*source.choice(names), *source.choices(pool, k=source.randrange(6))])
+                     for _ in range(20)]
+            asker = source.choice([client, other])
+            reply = asker.call("EVAL", body, 0, source.choice("23"), source.randrange(1, 21), *calls)
+            assert isinstance(reply, list) and reply[0] == 20, (number, reply)
+            assert asker.call("ECHO", str(number)) == str(number).encode()
+        assert len(client.info("commandstats")) > 100
+
+
+@pytest.mark.parametrize("body", [
+    "local function f() return (('x'):gsub('x', f)) end return f()",
+    "local function f() return f() + 1 end return f()",
+    "local t = {} for i = 1, 100000 do t = {t} end return t",
+    "local t = setmetatable({}, {}) getmetatable(t).__index = t return t.x",
+    "local function f(a, b) return table.sort({3, 2, 1}, f) end return f()",
+    "local co co = coroutine.wrap(function() return co() end) return co()",
+    "local function f() return coroutine.wrap(f)() end return f()",
+    "return cjson.decode(string.rep('[', 100000))",
+    "local t = {} for i = 1, 5000 do t = {t} end return cjson.encode(t)",
+    "return string.format('%99.99f', 1e308)",
+    "return ('('):rep(300):find(('('):rep(300))",
+    "return loadstring('return ' .. ('('):rep(300) .. '1' .. (')'):rep(300))()",
+    "return select('#', unpack({}, 1, 7000))",
+    "return {pcall(error, setmetatable({}, {__tostring = function() error('x') end}))}",
+    "error(setmetatable({}, {__tostring = function() error('x') end, __index = function() error('y') end}))",
+    "return setmetatable({}, {__index = function() error('y') end})",
+    "error({err = {}})",
+    "error({})",
+    "coroutine.yield()",
+    "return coroutine.wrap(function() redis.call('SET', 'a', 'b') coroutine.yield(1) end)()",
+    "return redis.call('SET', 'a', ('x'):rep(1000000))",
+    "return math.floor(1e308) + redis.call('INCR', 'n')",
+], ids=range(22))
+def test_odd_scripts_leave_the_daemon_whole(fanfared, body):
+    with fanfared.client() as client:
+        with Connection(fanfared.address, timeout=seconds(20)) as other:
+            other.send(encode("EVAL", body, 0))
+            other.read_exactly(1)
+        assert client.call("EVAL", "return ARGV[1]", 0, "x") == b"x"
 
 
 def test_bytecode_is_refused(start_fanfared):

@@ -88,7 +88,7 @@ refusal(const struct script_run *run, struct request *rq)
 		return "ERR Unknown Redis command called from script";
 	if (!command_arity_fits(command, rq->argc))
 		return "ERR Wrong number of args calling Redis command from script";
-	if ((command->flags & CMD_NOSCRIPT) != 0)
+	if ((command->flags & (CMD_NOSCRIPT | CMD_NO_MULTI)) != 0)
 		return "ERR This Redis command is not allowed from script";
 	verdict = access_of_script(rq);
 	if (verdict != ACL_ALLOWED)
