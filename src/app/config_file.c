@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -193,31 +195,97 @@ struct reading {
 	enum config_include include;
 	unsigned int depth;
 	unsigned int files;
+	unsigned int mistakes_max;
+	unsigned int mistakes;
+	bool is_stopped; /* what follows is not read */
 };
 
 static bool read_bytes(struct reading *r, struct slice bytes, const char *path);
 
-/* A relative name is relative to the folder of `from`, the including file. */
-static char *
-included_path(struct slice name, const char *from)
+static bool
+is_pattern(struct slice name)
 {
-	const char *slash = strrchr(from, '/');
-	int folder_len = slash != NULL ? (int)(slash - from + 1) : 0;
-
-	if (name.ptr[0] == '/')
-		folder_len = 0;
-	return xasprintf("%.*s%.*s", folder_len, from, (int)name.len, name.ptr);
+	for (size_t i = 0; i < name.len; i++)
+		if (strchr("*?[", name.ptr[i]) != NULL)
+			return true;
+	return false;
 }
 
-/* False: text says what is wrong with the include, or is empty if the error is inside the included
- * file; r->error then has it. */
+/* A relative name is relative to the folder of `from`, the including file. If the name is a
+ * pattern, so is the result. */
+static void
+write_included_path(struct slice name, const char *from, struct buffer *path)
+{
+	const char *slash = strrchr(from, '/');
+
+	if (name.ptr[0] != '/' && slash != NULL) {
+		for (; from <= slash; from++) {
+			if (is_pattern(name) && strchr("*?[\\", *from) != NULL)
+				buffer_append_str(path, "\\");
+			buffer_append(path, from, 1);
+		}
+	}
+	buffer_append_slice(path, name);
+	buffer_append(path, "", 1);
+}
+
+static void
+explain_include(const char *path, struct buffer *text)
+{
+	const char *reason = strerror(errno);
+
+	buffer_append_str(text, "include ");
+	buffer_append_escaped(text, slice_of(path));
+	buffer_appendf(text, ": %s", reason);
+}
+
+static bool
+read_one_included(struct reading *r, const char *path, struct buffer *text)
+{
+	struct buffer bytes = {0};
+	bool ok = false;
+
+	if (r->depth >= MAX_DEPTH || r->files >= MAX_FILES) {
+		buffer_appendf(text,
+		    "include goes too deep: allowed are %d levels and %d files in all", MAX_DEPTH,
+		    MAX_FILES);
+		r->is_stopped = true;
+		return false;
+	}
+	r->depth++;
+	r->files++;
+	if (config_slurp(path, &bytes))
+		ok = read_bytes(r, buffer_slice(&bytes), path);
+	else
+		explain_include(path, text);
+	r->depth--;
+	buffer_release(&bytes);
+	return ok;
+}
+
+/* All files that the glob matches, in the order of their names. As in Redis, none is no mistake. */
+static bool
+read_matching(struct reading *r, const char *pattern, struct buffer *text)
+{
+	glob_t found = {0};
+	bool ok = true;
+
+	if (glob(pattern, 0, NULL, &found) == GLOB_NOSPACE)
+		abort(); /* as whenever memory runs out */
+	for (size_t i = 0; i < found.gl_pathc && text->len == 0 && !r->is_stopped; i++)
+		ok = read_one_included(r, found.gl_pathv[i], text) && ok;
+	globfree(&found);
+	return ok;
+}
+
+/* False: text says what is wrong with the include, or is empty if the mistakes are inside the
+ * included file; r->error then has them. */
 static bool
 read_included(struct reading *r, const struct slice *values, size_t count, const char *from,
     struct buffer *text)
 {
-	struct buffer bytes = {0};
-	char *path;
-	bool ok = false;
+	struct buffer path = {0};
+	bool ok;
 
 	if (r->include == CONFIG_NO_INCLUDE) {
 		buffer_append_str(text, "include is not allowed here");
@@ -228,22 +296,10 @@ read_included(struct reading *r, const struct slice *values, size_t count, const
 		buffer_append_str(text, "include takes one value: the path of a file");
 		return false;
 	}
-	if (r->depth >= MAX_DEPTH || r->files >= MAX_FILES) {
-		buffer_appendf(text,
-		    "include goes too deep: allowed are %d levels and %d files in all", MAX_DEPTH,
-		    MAX_FILES);
-		return false;
-	}
-	path = included_path(values[0], from);
-	r->depth++;
-	r->files++;
-	if (config_slurp(path, &bytes))
-		ok = read_bytes(r, buffer_slice(&bytes), path);
-	else
-		buffer_appendf(text, "include %s: %s", path, strerror(errno));
-	r->depth--;
-	buffer_release(&bytes);
-	xfree(path);
+	write_included_path(values[0], from, &path);
+	ok = is_pattern(values[0]) ? read_matching(r, path.ptr, text)
+				   : read_one_included(r, path.ptr, text);
+	buffer_release(&path);
 	return ok;
 }
 
@@ -265,6 +321,30 @@ read_line(struct reading *r, struct slice line, struct config_words *words, cons
 	return r->visit(r->arg, words->words[0], words->words + 1, words->count - 1, text);
 }
 
+void
+config_add_mistake(struct slice text, struct buffer *error)
+{
+	if (error->len > 0)
+		buffer_append_str(error, "\n");
+	buffer_append_slice(error, text);
+}
+
+static void
+note_mistake(struct reading *r, const char *path, unsigned int number, const struct buffer *text)
+{
+	struct buffer line = {0};
+
+	buffer_appendf(&line, "%s:%u: ", path, number);
+	buffer_append_slice(&line, buffer_slice(text));
+	config_add_mistake(buffer_slice(&line), r->error);
+	buffer_release(&line);
+	if (++r->mistakes < r->mistakes_max)
+		return;
+	r->is_stopped = true;
+	if (r->mistakes_max > 1)
+		buffer_appendf(r->error, "\nreading stopped after %u mistakes", r->mistakes_max);
+}
+
 static bool
 read_bytes(struct reading *r, struct slice bytes, const char *path)
 {
@@ -274,16 +354,16 @@ read_bytes(struct reading *r, struct slice bytes, const char *path)
 	unsigned int number = 0;
 	bool ok = true;
 
-	while (ok && config_next_line(&bytes, &line)) {
+	while (!r->is_stopped && config_next_line(&bytes, &line)) {
 		number++;
 		line = config_trim(line);
-		if (line.len > 0)
-			ok = read_line(r, line, &words, path, &text);
-	}
-	/* If text is empty, the error is in an included file, and r->error has it already. */
-	if (text.len > 0) {
-		buffer_appendf(r->error, "%s:%u: ", path, number);
-		buffer_append_slice(r->error, buffer_slice(&text));
+		if (line.len == 0 || read_line(r, line, &words, path, &text))
+			continue;
+		ok = false;
+		/* If text is empty, the mistake is in an included file, and is noted already. */
+		if (text.len > 0)
+			note_mistake(r, path, number, &text);
+		buffer_clear(&text);
 	}
 	buffer_release(&text);
 	config_words_release(&words);
@@ -294,7 +374,8 @@ bool
 config_read_bytes(struct slice bytes, const char *path, enum config_include include,
     config_visit visit, void *arg, struct buffer *error)
 {
-	struct reading r = {.visit = visit, .arg = arg, .error = error, .include = include};
+	struct reading r = {
+	    .visit = visit, .arg = arg, .error = error, .include = include, .mistakes_max = 1};
 
 	return read_bytes(&r, bytes, path);
 }
@@ -302,12 +383,16 @@ config_read_bytes(struct slice bytes, const char *path, enum config_include incl
 bool
 config_read_file(const char *path, config_visit visit, void *arg, struct buffer *error)
 {
+	struct reading r = {.visit = visit,
+	    .arg = arg,
+	    .error = error,
+	    .include = CONFIG_INCLUDE,
+	    .mistakes_max = CONFIG_MISTAKES_MAX};
 	struct buffer bytes = {0};
 	bool ok = false;
 
 	if (config_slurp(path, &bytes))
-		ok = config_read_bytes(
-		    buffer_slice(&bytes), path, CONFIG_INCLUDE, visit, arg, error);
+		ok = read_bytes(&r, buffer_slice(&bytes), path);
 	else
 		buffer_appendf(error, "%s: %s", path, strerror(errno));
 	buffer_release(&bytes);

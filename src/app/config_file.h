@@ -41,15 +41,23 @@ typedef bool (*config_visit)(
 
 enum config_include {
 	CONFIG_NO_INCLUDE, /* an include is an error */
-	CONFIG_INCLUDE,    /* relative to the file that contains it */
+	CONFIG_INCLUDE, /* relative to the file that contains it; a glob is all files it matches */
 };
 
-/* Calls apply for each directive in order until one is refused. False: error has "path:line: what
+#define CONFIG_MISTAKES_MAX 50
+
+/* Calls visit for each directive in order until one is refused. False: error has "path:line: what
  * is wrong". */
 bool config_read_bytes(struct slice bytes, const char *path, enum config_include include,
     config_visit visit, void *arg, struct buffer *error) __attribute__((warn_unused_result));
+
+/* The same for a file, but goes on behind a mistake: error has a line for each of the first
+ * CONFIG_MISTAKES_MAX, with newlines between them. */
 bool config_read_file(const char *path, config_visit visit, void *arg, struct buffer *error)
     __attribute__((warn_unused_result));
+
+/* Appends a line to the list of mistakes, behind those before. */
+void config_add_mistake(struct slice text, struct buffer *error);
 
 /* Appends the whole file; false with errno (EFBIG: larger than the limit for a configuration). */
 bool config_slurp(const char *path, struct buffer *out) __attribute__((warn_unused_result));

@@ -99,6 +99,18 @@ write_file(const char *name, const char *text)
 	xfree(path);
 }
 
+static void
+append_nul(const char *name)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	FILE *file = fopen(path, "a");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fputc('\0', file), 0);
+	fclose(file);
+	xfree(path);
+}
+
 static bool
 read_file(const char *name)
 {
@@ -267,6 +279,89 @@ START_TEST(a_file_that_includes_itself_is_an_error)
 }
 END_TEST
 
+START_TEST(a_pattern_includes_all_files_that_match_in_order)
+{
+	char *inner = xasprintf("%s/[x]*", folder);
+
+	ck_assert_int_eq(mkdir(inner, 0700), 0);
+	write_file("[x]*/20.conf", "b\n");
+	write_file("[x]*/10.conf", "a\n");
+	write_file("[x]*/10.other", "bad\n");
+	write_file("[x]*/main.cnf", "include *.conf\ninclude none*.conf\nc\n");
+	ck_assert(read_file("[x]*/main.cnf"));
+	ck_assert_str_eq(text_of(&seen), "a;b;c;");
+	write_file("[x]*/30.conf", "bad\ninclude ?.conf\n");
+	write_file("[x]*/40.conf", "d\n");
+	ck_assert(!read_file("[x]*/main.cnf"));
+	ck_assert_str_eq(text_of(&seen), "a;b;d;c;");
+	ck_assert_str_eq(error_in_folder() + strlen("[x]*/"), "30.conf:1: that is bad");
+	xfree(inner);
+}
+END_TEST
+
+START_TEST(a_folder_that_a_pattern_matches_is_an_error)
+{
+	char *expected, *inner = xasprintf("%s/a.conf", folder);
+
+	ck_assert_int_eq(mkdir(inner, 0700), 0);
+	write_file("main.cnf", "include *.conf\n");
+	ck_assert(!read_file("main.cnf"));
+	expected = xasprintf("main.cnf:1: include %s: Is a directory", inner);
+	ck_assert_str_eq(error_in_folder(), expected);
+	xfree(expected);
+	xfree(inner);
+}
+END_TEST
+
+/* The number of lines, and that each begins with the folder's path. */
+static int
+count_error_lines(void)
+{
+	struct slice rest = buffer_slice(&error), line;
+	int count = 0;
+
+	for (; config_next_line(&rest, &line); count++)
+		ck_assert(
+		    line.len > strlen(folder) && memcmp(line.ptr, folder, strlen(folder)) == 0);
+	return count;
+}
+
+START_TEST(a_file_is_read_to_its_end_for_the_other_mistakes)
+{
+	char *expected = xasprintf("%s/main.conf:1: that is bad\n"
+				   "%s/one.conf:2: a NUL byte: a configuration is text\n"
+				   "%s/main.conf:4: unbalanced quotes: a quote is closed before a "
+				   "blank or the line's end",
+	    folder, folder, folder);
+
+	write_file("main.conf", "bad\na\ninclude one.conf\n\"b\nc\n");
+	write_file("one.conf", "d\n");
+	append_nul("one.conf");
+	ck_assert(!read_file("main.conf"));
+	ck_assert_str_eq(text_of(&error), expected);
+	ck_assert_str_eq(text_of(&seen), "a;d;c;");
+	xfree(expected);
+}
+END_TEST
+
+START_TEST(the_list_of_mistakes_is_bounded)
+{
+	struct buffer text = {0};
+
+	for (int i = 0; i < CONFIG_MISTAKES_MAX - 1; i++)
+		buffer_append_str(&text, "bad\n");
+	buffer_append_str(&text, "a\n");
+	write_file("main.conf", text_of(&text));
+	ck_assert(!read_file("main.conf"));
+	ck_assert_int_eq(count_error_lines(), CONFIG_MISTAKES_MAX - 1);
+	write_file("more.conf", "include main.conf\ninclude main.conf\nb\n");
+	ck_assert(!read_file("more.conf"));
+	ck_assert_str_eq(text_of(&seen), "a;");
+	ck_assert(strstr(text_of(&error), "\nreading stopped after 50 mistakes") != NULL);
+	buffer_release(&text);
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_read_says_why)
 {
 	ck_assert(!read_file("none.conf"));
@@ -288,6 +383,9 @@ main(void)
 		an_included_file_is_found_beside_the_one_that_names_it,
 		an_error_in_an_included_file_names_that_file,
 		an_included_file_that_is_missing_is_an_error_where_it_is_named,
-		a_file_that_includes_itself_is_an_error, a_file_that_cannot_be_read_says_why,
-		NULL});
+		a_file_that_includes_itself_is_an_error,
+		a_pattern_includes_all_files_that_match_in_order,
+		a_folder_that_a_pattern_matches_is_an_error,
+		a_file_is_read_to_its_end_for_the_other_mistakes, the_list_of_mistakes_is_bounded,
+		a_file_that_cannot_be_read_says_why, NULL});
 }

@@ -28,6 +28,7 @@ struct rewrite {
 	const struct settings *settings;
 	struct settings said;      /* the values of the kept lines on top of the defaults */
 	bool *written;             /* per row: its line was written to out */
+	bool keeps_save;           /* the lines of save, which add up, give the current rules */
 	struct setting_list users; /* owned; the users to write */
 	bool resets_users; /* an included file defines a user differently: all users are discarded
 			      and written at the end */
@@ -74,9 +75,40 @@ judge(struct rewrite *r, struct slice line, const struct setting **row)
 	 * of channels as in config_rewrite_channels.h. */
 	if ((*row)->type == SETTING_USERS || (*row)->type == SETTING_CHANNELS)
 		return REPLACED;
+	if ((*row)->type == SETTING_SAVE_RULES)
+		return r->keeps_save ? KEPT : REPLACED;
 	if (agrees(r->settings, *row, &r->words, &valid))
 		return valid ? KEPT : BROKEN;
 	return REPLACED;
+}
+
+/* Adds the lines of save to the settings arg, and passes over all others. */
+static bool
+read_save(
+    void *arg, struct slice name, const struct slice *values, size_t count, struct buffer *error)
+{
+	const struct setting *row = settings_find(name);
+
+	(void)error;
+	return row == NULL || row->type != SETTING_SAVE_RULES ||
+	       settings_add(arg, row, values, count) == SETTING_OK;
+}
+
+/* True if the file with its includes gives the current save rules. */
+static bool
+gives_save_rules(
+    const struct settings *s, struct slice old, const char *path, enum config_include include)
+{
+	struct buffer error = {0};
+	struct settings read;
+	bool gives;
+
+	settings_init(&read);
+	gives = config_read_bytes(old, path, include, read_save, &read, &error) &&
+		settings_equal(&read, s, settings_find(SLICE("save")));
+	settings_release(&read);
+	buffer_release(&error);
+	return gives;
 }
 
 static bool
@@ -97,7 +129,7 @@ collect_kept(struct rewrite *r, struct slice rest, const char *path, struct buff
 			return false;
 		}
 		if (fate == KEPT && row != NULL &&
-		    settings_set(&r->said, row, r->words.words + 1, r->words.count - 1) !=
+		    settings_add(&r->said, row, r->words.words + 1, r->words.count - 1) !=
 			SETTING_OK)
 			return false;
 	}
@@ -156,6 +188,8 @@ write_setting(
 	if (row->type == SETTING_CHANNELS) {
 		channel_rewrite_all(&r->channels, read->channels, out);
 	} else if (row->type != SETTING_USERS) {
+		if (row->type == SETTING_SAVE_RULES && read->disk.save.count > 0)
+			buffer_append_str(out, "save \"\"\n");
 		settings_write(r->settings, row, out);
 	} else {
 		if (r->resets_users)
@@ -247,6 +281,7 @@ config_rewrite_text(struct slice old, const char *path, enum config_include incl
 
 	settings_init(&r.said);
 	r.written = xcalloc(settings_count(), sizeof(*r.written));
+	r.keeps_save = gives_save_rules(s, old, path, include);
 	ok = collect_kept(&r, old, path, error) &&
 	     collect_lines(&r, channels, old, path, include, error);
 	if (ok) {

@@ -2,6 +2,7 @@
 
 #include "app/config_source.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,15 +159,24 @@ config_source_apply(void *settings, struct slice name, const struct slice *value
 		explain_unknown(name, error);
 		return false;
 	}
-	fault = settings_set(settings, row, values, count);
+	fault = settings_add(settings, row, values, count);
 	if (fault != SETTING_OK)
 		setting_explain_fault(row, fault, values, count, error);
 	return fault == SETTING_OK;
 }
 
-/* A user of the command line replaces the user of the file with the same name, and a channel line
- * the one with the same glob. Both can be there, because CONFIG REWRITE writes those of the command
- * line to the file. */
+static void
+remove_save_rules(struct settings *s, const struct setting *row)
+{
+	const struct slice none = SLICE("");
+	enum setting_fault fault = settings_set(s, row, &none, 1);
+
+	assert(fault == SETTING_OK);
+}
+
+/* A user of the command line replaces the user of the file with the same name, a channel line the
+ * one with the same glob, and save rules replace all. Both can be there, because CONFIG REWRITE
+ * writes those of the command line to the file. */
 static void
 overrule_lines(const struct config_source *source, struct settings *s)
 {
@@ -180,30 +190,35 @@ overrule_lines(const struct config_source *source, struct settings *s)
 			setting_users_remove(&s->users, override->values[0]);
 		else if (row->type == SETTING_CHANNELS)
 			setting_channels_remove(s->channels, override->values[0]);
+		else if (row->type == SETTING_SAVE_RULES)
+			remove_save_rules(s, row);
 	}
 }
 
 static bool
 apply_overrides(const struct config_source *source, struct settings *s, struct buffer *error)
 {
-	struct buffer text = {0};
+	struct buffer text = {0}, line = {0};
 	bool ok = true;
-	size_t i;
 
 	overrule_lines(source, s);
-	for (i = 0; i < source->override_count && ok; i++) {
+	for (size_t i = 0; i < source->override_count; i++) {
 		const struct override *override = &source->overrides[i];
 
-		ok = config_source_apply(
-		    s, override->name, override->values, override->count, &text);
-		if (ok)
+		buffer_clear(&text);
+		if (config_source_apply(
+			s, override->name, override->values, override->count, &text))
 			continue;
-		buffer_append_str(error, "--");
-		buffer_append_escaped(error, override->name);
-		buffer_append_str(error, ": ");
-		buffer_append_slice(error, buffer_slice(&text));
+		ok = false;
+		buffer_clear(&line);
+		buffer_append_str(&line, "--");
+		buffer_append_escaped(&line, override->name);
+		buffer_append_str(&line, ": ");
+		buffer_append_slice(&line, buffer_slice(&text));
+		config_add_mistake(buffer_slice(&line), error);
 	}
 	buffer_release(&text);
+	buffer_release(&line);
 	return ok;
 }
 
@@ -213,19 +228,19 @@ config_source_load(const struct config_source *source, struct settings *s, struc
 	const struct slice both = SLICE(
 	    "user and aclfile exclude each other: configuring users in the configuration file and "
 	    "an ACL file at the same time leads to errors and security holes");
-
-	const char *blamed;
+	bool ok = true;
 
 	settings_init(s);
-	if ((source->file == NULL ||
-		config_read_file(source->file, config_source_apply, s, error)) &&
-	    apply_overrides(source, s, error)) {
-		settings_derive(s);
-		if (s->aclfile[0] != '\0' && s->users.count > 0)
-			buffer_append_slice(error, both);
-		else if (settings_agree(s, &blamed, error))
-			return true;
+	if (source->file != NULL)
+		ok = config_read_file(source->file, config_source_apply, s, error);
+	ok = apply_overrides(source, s, error) && ok;
+	settings_derive(s);
+	if (s->aclfile[0] != '\0' && s->users.count > 0) {
+		config_add_mistake(both, error);
+		ok = false;
 	}
-	settings_release(s);
-	return false;
+	ok = settings_agree_all(s, error) && ok;
+	if (!ok)
+		settings_release(s);
+	return ok;
 }

@@ -45,8 +45,8 @@ void config_source_release(struct config_source *source);
 /* Makes the path of the file absolute, before the working directory changes. False with errno. */
 bool config_source_anchor(struct config_source *source) __attribute__((warn_unused_result));
 
-/* Defaults, then the file, then the overrides. False: error says what is wrong and where; s is not
- * initialised. */
+/* Defaults, then the file, then the overrides. False: error has a line for each mistake, with what
+ * is wrong and where; s is not initialised. */
 bool config_source_load(const struct config_source *source, struct settings *s,
     struct buffer *error) __attribute__((warn_unused_result));
 

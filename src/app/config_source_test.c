@@ -104,9 +104,9 @@ END_TEST
 
 START_TEST(an_unknown_directive_is_an_error_of_the_command_line)
 {
-	ck_assert(!PARSE("--appenddirname", "yes"));
-	ck_assert_str_eq(error_text(),
-	    "unknown directive 'appenddirname': allowed are those of fanfared.conf(5)");
+	ck_assert(!PARSE("--vm-enabled", "yes"));
+	ck_assert_str_eq(
+	    error_text(), "unknown directive 'vm-enabled': allowed are those of fanfared.conf(5)");
 	ck_assert(!PARSE("--port", "1", "--port=2"));
 	ck_assert_str_eq(
 	    error_text(), "unknown directive 'port=2': allowed are those of fanfared.conf(5)");
@@ -160,6 +160,48 @@ START_TEST(a_user_of_the_command_line_stands_above_the_files)
 	ck_assert_str_eq(load_error(), "--user: Duplicate user found. A user can only be defined "
 				       "once in config files");
 	unlink(path);
+}
+END_TEST
+
+START_TEST(save_rules_of_the_command_line_replace_those_of_the_file)
+{
+	char path[] = "/tmp/fanfare-test-XXXXXX";
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, "save 900 1\nsave 300 10\n", 23), 23);
+	close(fd);
+	ck_assert(PARSE(path));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_uint_eq(s.disk.save.count, 4);
+	settings_release(&s);
+	config_source_release(&source);
+	ck_assert(PARSE(path, "--save", "60", "1", "--save", "30", "2"));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_uint_eq(s.disk.save.count, 4);
+	ck_assert_str_eq(s.disk.save.items[0], "60");
+	ck_assert_str_eq(s.disk.save.items[3], "2");
+	settings_release(&s);
+	config_source_release(&source);
+	ck_assert(PARSE(path, "--save", ""));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_uint_eq(s.disk.save.count, 0);
+	settings_release(&s);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(all_mistakes_are_listed)
+{
+	ck_assert(PARSE("--port", "x", "--hz", "y", "--timeout", "5", "--loadmodule", "a",
+	    "--sse-retry-min", "6000", "--edge-user", "default"));
+	ck_assert(!config_source_load(&source, &s, &error));
+	ck_assert_str_eq(error_text(),
+	    "--port: 'x' is no value for port: allowed is 0 to 65535\n"
+	    "--hz: 'y' is no value for hz: allowed is 0 to 2147483647\n"
+	    "--loadmodule: loadmodule 'a' is refused: modules cannot be loaded; remove the line\n"
+	    "sse-retry-max 5000 is below sse-retry-min 6000\n"
+	    "edge-user: the user default is that of Redis clients");
 }
 END_TEST
 
@@ -224,7 +266,8 @@ START_TEST(the_annotated_example_has_each_directive_with_its_default)
 		if (line.len > 1 && line.ptr[0] == '#' && line.ptr[1] >= 'a' && line.ptr[1] <= 'z')
 			check_default(line, named);
 	for (size_t i = 0; i < settings_count(); i++)
-		ck_assert_msg(named[i], "%s", settings_row(i)->name);
+		ck_assert_msg(named[i] == (settings_row(i)->class == SETTING_OWN), "%s",
+		    settings_row(i)->name);
 	ck_assert(PARSE("-c", path));
 	ck_assert(config_source_load(&source, &s, &error));
 	settings_release(&s);
@@ -243,5 +286,6 @@ main(void)
 		an_unknown_directive_is_an_error_of_the_command_line, modes_stand_anywhere,
 		an_error_names_the_directive, a_user_of_the_command_line_stands_above_the_files,
 		a_channel_line_of_the_command_line_replaces_the_one_of_the_file,
+		save_rules_of_the_command_line_replace_those_of_the_file, all_mistakes_are_listed,
 		the_annotated_example_has_each_directive_with_its_default, NULL});
 }

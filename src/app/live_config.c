@@ -31,21 +31,36 @@ has_commands_of_its_own(const struct setting *row)
 	return row->type == SETTING_USERS || row->type == SETTING_CHANNELS;
 }
 
+static bool
+is_known_to_config(const struct setting *row)
+{
+	return !has_commands_of_its_own(row) && row->class != SETTING_REFUSED;
+}
+
 static void
 each_setting(
     void *arg, void (*visit)(void *visit_arg, const char *name, const char *value), void *visit_arg)
 {
 	const struct live_config *live = arg;
+	const size_t rows = settings_count(), aliases = settings_alias_count();
 	struct buffer value = {0};
-	size_t i;
 
-	for (i = 0; i < settings_count(); i++) {
-		if (has_commands_of_its_own(settings_row(i)))
+	for (size_t i = 0; i < rows + aliases; i++) {
+		const struct setting *row;
+		const char *name;
+
+		if (i < rows) {
+			row = settings_row(i);
+			name = row->name;
+		} else {
+			name = settings_alias(i - rows, &row);
+		}
+		if (!is_known_to_config(row))
 			continue;
 		buffer_clear(&value);
-		settings_show(live->settings, settings_row(i), &value);
+		settings_show(live->settings, row, &value);
 		buffer_append(&value, "", 1);
-		visit(visit_arg, settings_row(i)->name, value.ptr);
+		visit(visit_arg, name, value.ptr);
 	}
 	buffer_release(&value);
 }
@@ -66,7 +81,8 @@ adopt(struct live_config *live, const struct settings *next, bool says_appendonl
 
 		if (row == appendonly && live->persistence != NULL && next->disk.appendonly)
 			continue;
-		if (row->change == SETTING_LIVE && !settings_equal(live->settings, next, row))
+		if ((row->change == SETTING_LIVE || row->class != SETTING_OWN) &&
+		    !settings_equal(live->settings, next, row))
 			settings_assign(live->settings, next, row);
 	}
 	settings_derive(live->settings);
@@ -88,9 +104,9 @@ live_config_log_accepted(struct live_config *live)
 }
 
 static void
-append_failed(struct buffer *text, const struct setting *row)
+append_failed(struct buffer *text, const char *name)
 {
-	buffer_appendf(text, "CONFIG SET failed (possibly related to argument '%s') - ", row->name);
+	buffer_appendf(text, "CONFIG SET failed (possibly related to argument '%s') - ", name);
 }
 
 /* True if each pair names a setting that may change, and none twice. */
@@ -105,7 +121,7 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		const struct setting *row = settings_find(pairs[2 * i]);
 
 		ok = false;
-		if (row == NULL || has_commands_of_its_own(row)) {
+		if (row == NULL || !is_known_to_config(row)) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
 			/* Redis shows the name up to a NUL. */
@@ -113,10 +129,10 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 			    text, pairs[2 * i].ptr, strnlen(pairs[2 * i].ptr, pairs[2 * i].len));
 			buffer_append_str(text, "'");
 		} else if (row->change == SETTING_FIXED) {
-			append_failed(text, row);
+			append_failed(text, settings_spell(pairs[2 * i]));
 			buffer_append_str(text, "can't set immutable config");
 		} else if (named[row - settings_row(0)]) {
-			append_failed(text, row);
+			append_failed(text, settings_spell(pairs[2 * i]));
 			buffer_append_str(text, "duplicate parameter");
 		} else {
 			named[row - settings_row(0)] = true;
@@ -138,7 +154,7 @@ set_pairs(struct settings *next, const struct slice *pairs, size_t pair_count, s
 
 		if (fault == SETTING_OK)
 			continue;
-		append_failed(text, row);
+		append_failed(text, settings_spell(pairs[2 * i]));
 		setting_describe_fault(row, fault, text);
 		return false;
 	}
@@ -153,7 +169,7 @@ agree(const struct settings *next, struct buffer *text)
 	bool ok = settings_agree(next, &blamed, &error);
 
 	if (!ok) {
-		append_failed(text, settings_find(slice_of(blamed)));
+		append_failed(text, blamed);
 		buffer_append_slice(text, buffer_slice(&error));
 	}
 	buffer_release(&error);
@@ -170,7 +186,7 @@ files_suffice(const struct settings *now, const struct settings *next, struct bu
 	possible = file_limit_raise(next->server.maxclients, next->net.io_threads);
 	if (possible == next->server.maxclients)
 		return true;
-	append_failed(text, settings_find(SLICE("maxclients")));
+	append_failed(text, "maxclients");
 	buffer_appendf(text,
 	    "The operating system is not able to handle the specified number of clients, try with "
 	    "%u",
@@ -195,7 +211,7 @@ prepare_log(const struct live_config *live, const struct settings *next, uint64_
 	else
 		result = persistence_switch_on(live->persistence, attempt, &error);
 	if (result == PERSIST_REFUSED) {
-		append_failed(text, settings_find(SLICE("appendonly")));
+		append_failed(text, "appendonly");
 		buffer_append_slice(text, buffer_slice(&error));
 	}
 	buffer_release(&error);
@@ -226,7 +242,7 @@ read_named(const struct live_config *live, const struct settings *next, const st
 	}
 	if (!ok) {
 		log_warn("CONFIG SET: %s: %.*s", what, (int)error.len, error.ptr);
-		append_failed(text, row);
+		append_failed(text, row->name);
 		buffer_appendf(text, "Unable to update %s configuration: ", what);
 		buffer_append_slice(text, buffer_slice(&error));
 	}
@@ -501,10 +517,20 @@ take_over(struct live_config *live, struct settings *next, struct live_files *fi
 	live_files_use(live, files, next);
 	reload_channels(live, next);
 	for (size_t i = 0; i < settings_count(); i++)
-		if (!settings_equal(live->settings, next, settings_row(i)))
+		if (settings_row(i)->class == SETTING_OWN &&
+		    !settings_equal(live->settings, next, settings_row(i)))
 			log_difference(live->settings, next, settings_row(i));
 	adopt(live, next, true);
 	log_notice("reload: done");
+}
+
+static void
+log_mistakes(const struct buffer *mistakes)
+{
+	struct slice rest = buffer_slice(mistakes), line;
+
+	while (config_next_line(&rest, &line))
+		log_error("reload failed, nothing changed: %.*s", (int)line.len, line.ptr);
 }
 
 void
@@ -515,7 +541,7 @@ live_config_reload(struct live_config *live)
 	struct settings next;
 
 	if (!config_source_load(live->source, &next, &error)) {
-		log_error("reload failed, nothing changed: %.*s", (int)error.len, error.ptr);
+		log_mistakes(&error);
 		buffer_release(&error);
 		return;
 	}

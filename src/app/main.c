@@ -11,6 +11,7 @@
 #include "app/config_source.h"
 #include "app/daemon.h"
 #include "app/departures.h"
+#include "app/foreign_notes.h"
 #include "app/kept_history.h"
 #include "app/lifecycle.h"
 #include "app/listening.h"
@@ -75,12 +76,8 @@ static void
 print_settings(const struct settings *s)
 {
 	struct buffer text = {0};
-	size_t i;
 
-	for (i = 0; i < settings_count(); i++) {
-		settings_write(s, settings_row(i), &text);
-		buffer_append_str(&text, "\n");
-	}
+	settings_write_all(s, &text);
 	fwrite(text.ptr, 1, text.len, stdout);
 	buffer_release(&text);
 }
@@ -453,6 +450,7 @@ start_serving(struct fanfared *f)
 		    (long)getpid(),
 		    f->source.file != NULL ? f->source.file
 					   : "of the command line and the defaults");
+		foreign_notes_log(&f->settings);
 		log_notice("listening on %.*s; up to %u clients", (int)opened.len, opened.ptr,
 		    (unsigned int)f->settings.server.maxclients);
 		find_configuration_again(f);
@@ -461,6 +459,16 @@ start_serving(struct fanfared *f)
 		(void)wiring_release(&f->wiring);
 	}
 	buffer_release(&opened);
+	return ok;
+}
+
+/* Prints the error of a check that failed, and empties it for the next one. */
+static bool
+checked(bool ok, struct buffer *error)
+{
+	if (!ok)
+		print_error(error);
+	buffer_clear(error);
 	return ok;
 }
 
@@ -478,12 +486,13 @@ check(struct fanfared *f)
 		return false;
 	f->live.server = f->wiring.server;
 	f->live.tokens = f->wiring.tokens;
-	ok = live_config_load_users(&f->live, &error) &&
-	     live_config_load_tokens(&f->live, &error) && listening_check(&f->settings, &error);
-	if (!ok)
-		print_error(&error);
+	ok = checked(live_config_load_users(&f->live, &error), &error);
+	ok = checked(live_config_load_tokens(&f->live, &error), &error) && ok;
+	ok = checked(listening_check(&f->settings, &error), &error) && ok;
 	(void)wiring_release(&f->wiring);
 	buffer_release(&error);
+	if (ok)
+		foreign_notes_print(&f->settings);
 	return ok;
 }
 

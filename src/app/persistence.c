@@ -268,6 +268,7 @@ config_of(const struct settings *settings)
 	    .appendonly = disk->appendonly,
 	    .log_name = disk->appendfilename,
 	    .snapshot_name = disk->dbfilename,
+	    .redis_folder = disk->appenddirname,
 	    .policy = (enum aof_sync)disk->appendfsync,
 	    .no_sync_on_rewrite = disk->no_fsync_on_rewrite,
 	    .rewrite_percentage = disk->rewrite_percentage,

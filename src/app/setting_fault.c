@@ -96,6 +96,9 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_TOO_MANY_CHANNELS:
 		buffer_append_str(out, "argument must be a glob and options of channels");
 		break;
+	case SETTING_NOT_HERE:
+		buffer_append_str(out, row->text);
+		break;
 	}
 }
 
@@ -232,6 +235,12 @@ setting_explain_fault(const struct setting *row, enum setting_fault fault,
 	}
 	if (row->type == SETTING_CHANNELS) {
 		explain_channel(fault, values, count, out);
+		return;
+	}
+	if (fault == SETTING_NOT_HERE) {
+		buffer_appendf(out, "%s ", row->name);
+		write_given(row, values, count, out);
+		buffer_appendf(out, " is refused: %s", row->text);
 		return;
 	}
 	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&

@@ -8,6 +8,7 @@
 #include "app/buffer_limits.h"
 #include "app/config_file.h"
 #include "app/setting_channels.h"
+#include "app/setting_member.h"
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
@@ -24,6 +25,17 @@
 
 _Static_assert(sizeof(size_t) == sizeof(int64_t), "amounts of memory need 64 bits");
 
+/* The part of a union foreign_value that a type uses. */
+enum {
+	SIZE_OF_BOOL = sizeof(int64_t),
+	SIZE_OF_ENUM = sizeof(int64_t),
+	SIZE_OF_NUMBER = sizeof(int64_t),
+	SIZE_OF_BYTES = sizeof(int64_t),
+	SIZE_OF_STRING = sizeof(char *),
+	SIZE_OF_SECRET = sizeof(char *),
+	SIZE_OF_LIST = sizeof(struct setting_list),
+};
+
 static const struct setting rows[] = {
 #define GROUP(title)
 #define SETTING(label, kind, member, value, low, high, names, when, text)                          \
@@ -39,9 +51,50 @@ static const struct setting rows[] = {
 #include "app/settings.def"
 #undef SETTING
 #undef GROUP
+#define FOREIGN(label, kind, value, low, high, names, when, status, allowed, why)                  \
+	{.name = (label),                                                                          \
+	    .initial = (value),                                                                    \
+	    .choices = (names),                                                                    \
+	    .accepted = (allowed),                                                                 \
+	    .text = (why),                                                                         \
+	    .size = SIZE_OF_##kind,                                                                \
+	    .min = (low),                                                                          \
+	    .max = (high),                                                                         \
+	    .type = SETTING_##kind,                                                                \
+	    .change = SETTING_##when,                                                              \
+	    .class = SETTING_##status},
+#define IGNORED(label, kind, value, low, high, names, when)                                        \
+	FOREIGN(label, kind, value, low, high, names, when, IGNORED, NULL, NULL)
+#define LIMITED(label, kind, value, low, high, names, when, allowed, why)                          \
+	FOREIGN(label, kind, value, low, high, names, when, LIMITED, allowed, why)
+#define REFUSED(label, why) FOREIGN(label, STRING, "", 0, 0, NULL, FIXED, REFUSED, NULL, why)
+#define ALIAS(label, today)
+#include "app/foreign_directives.def"
+#undef ALIAS
+#undef REFUSED
+#undef LIMITED
+#undef IGNORED
+#undef FOREIGN
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(*rows) };
+
+static const struct {
+	const char *name;
+	const char *today;
+} aliases[] = {
+#define IGNORED(label, kind, value, low, high, names, when)
+#define LIMITED(label, kind, value, low, high, names, when, allowed, why)
+#define REFUSED(label, why)
+#define ALIAS(label, today) {label, today},
+#include "app/foreign_directives.def"
+#undef ALIAS
+#undef REFUSED
+#undef LIMITED
+#undef IGNORED
+};
+
+enum { ALIAS_COUNT = sizeof(aliases) / sizeof(*aliases) };
 
 size_t
 settings_count(void)
@@ -56,8 +109,8 @@ settings_row(size_t index)
 	return &rows[index];
 }
 
-const struct setting *
-settings_find(struct slice name)
+static const struct setting *
+find_row(struct slice name)
 {
 	static size_t last; /* a file may have ten thousand lines of the same setting */
 
@@ -72,90 +125,54 @@ settings_find(struct slice name)
 	return NULL;
 }
 
-static void *
-member_of(struct settings *s, const struct setting *row)
+static const char *
+find_alias(struct slice name, const char **today)
 {
-	return (char *)s + row->offset;
-}
-
-static const void *
-const_member_of(const struct settings *s, const struct setting *row)
-{
-	return (const char *)s + row->offset;
-}
-
-/* Members for numbers have 1, 4 or 8 bytes; a row's range fits its member. */
-static void
-store_number(struct settings *s, const struct setting *row, int64_t number)
-{
-	uint32_t narrow = (uint32_t)number;
-	bool truth = number != 0;
-
-	switch (row->size) {
-	case sizeof(bool):
-		memcpy(member_of(s, row), &truth, sizeof(truth));
-		break;
-	case sizeof(narrow):
-		memcpy(member_of(s, row), &narrow, sizeof(narrow));
-		break;
-	default:
-		assert(row->size == sizeof(number));
-		memcpy(member_of(s, row), &number, sizeof(number));
+	for (size_t i = 0; i < ALIAS_COUNT; i++) {
+		if (slice_is_nocase(name, aliases[i].name)) {
+			*today = aliases[i].today;
+			return aliases[i].name;
+		}
 	}
+	return NULL;
 }
 
-static int64_t
-load_number(const struct settings *s, const struct setting *row)
+const struct setting *
+settings_find(struct slice name)
 {
-	uint32_t narrow;
-	bool truth;
-	int64_t number;
+	const struct setting *row = find_row(name);
+	const char *today;
 
-	switch (row->size) {
-	case sizeof(bool):
-		memcpy(&truth, const_member_of(s, row), sizeof(truth));
-		return truth;
-	case sizeof(narrow):
-		memcpy(&narrow, const_member_of(s, row), sizeof(narrow));
-		return row->min < 0 ? (int32_t)narrow : (int64_t)narrow;
-	default:
-		assert(row->size == sizeof(number));
-		memcpy(&number, const_member_of(s, row), sizeof(number));
-		return number;
-	}
+	if (row == NULL && find_alias(name, &today) != NULL)
+		row = find_row(slice_of(today));
+	return row;
 }
 
-/* By memcpy, because some members are pointers to const although the settings own what they point
- * to. */
-static char *
-load_string(const struct settings *s, const struct setting *row)
+const char *
+settings_spell(struct slice name)
 {
-	char *str;
+	const struct setting *row = find_row(name);
+	const char *alias, *today;
 
-	assert(row->size == sizeof(str));
-	memcpy(&str, const_member_of(s, row), sizeof(str));
-	return str;
+	if (row != NULL)
+		return row->name;
+	alias = find_alias(name, &today);
+	assert(alias != NULL);
+	return alias;
 }
 
-static void
-store_string(struct settings *s, const struct setting *row, char *str)
+size_t
+settings_alias_count(void)
 {
-	xfree(load_string(s, row));
-	memcpy(member_of(s, row), &str, sizeof(str));
+	return ALIAS_COUNT;
 }
 
-/* Its member is a struct setting_list. */
-static bool
-is_list(const struct setting *row)
+const char *
+settings_alias(size_t index, const struct setting **row)
 {
-	return row->type == SETTING_LIST || row->type == SETTING_ORIGINS ||
-	       row->type == SETTING_NETWORKS || row->type == SETTING_SAVE_RULES;
-}
-
-static const struct setting_list *
-list_of(const struct settings *s, const struct setting *row)
-{
-	return const_member_of(s, row);
+	assert(index < ALIAS_COUNT);
+	*row = find_row(slice_of(aliases[index].today));
+	return aliases[index].name;
 }
 
 static void
@@ -216,8 +233,8 @@ set_list(struct settings *s, const struct setting *row, const struct slice *valu
 	list.items = xcalloc(count + 1, sizeof(*list.items));
 	for (i = 0; i < count; i++)
 		list.items[list.count++] = string_of(values[i]);
-	release_list(member_of(s, row));
-	memcpy(member_of(s, row), &list, sizeof(list));
+	release_list(setting_member(s, row));
+	memcpy(setting_member(s, row), &list, sizeof(list));
 	return SETTING_OK;
 }
 
@@ -228,7 +245,7 @@ set_string(struct settings *s, const struct setting *row, struct slice value)
 		return SETTING_BAD_LENGTH;
 	if (value.len > 0 && memchr(value.ptr, '\0', value.len) != NULL)
 		return SETTING_BAD_TEXT;
-	store_string(s, row, string_of(value));
+	setting_store_string(s, row, string_of(value));
 	return SETTING_OK;
 }
 
@@ -279,18 +296,18 @@ set_flags(struct settings *s, const struct setting *row, const struct slice *val
 			return SETTING_BAD_CHOICE;
 		flags |= UINT32_C(1) << choice;
 	}
-	store_number(s, row, flags);
+	setting_store_number(s, row, flags);
 	return SETTING_OK;
 }
 
 static enum setting_fault
 set_words(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
-	if (is_list(row))
+	if (setting_is_list(row))
 		return set_list(s, row, values, count);
 	if (row->type == SETTING_FLAGS)
 		return set_flags(s, row, values, count);
-	return buffer_limits_parse(member_of(s, row), values, count);
+	return buffer_limits_parse(setting_member(s, row), values, count);
 }
 
 /* Several values may be given as one, separated by blanks: CONFIG SET does so, and a file may. */
@@ -320,18 +337,18 @@ add_channel(struct settings *s, const struct slice *words, size_t count)
 						       : SETTING_BAD_CHANNEL;
 }
 
-enum setting_fault
-settings_set(
-    struct settings *s, const struct setting *row, const struct slice *values, size_t count)
+static enum setting_fault
+set_value(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
 	enum setting_fault fault;
 	int64_t number = 0;
 
-	if (is_list(row) || row->type == SETTING_BUFFER_LIMITS || row->type == SETTING_FLAGS)
+	if (setting_is_list(row) || row->type == SETTING_BUFFER_LIMITS ||
+	    row->type == SETTING_FLAGS)
 		return count == 1 ? set_joined(s, row, values[0])
 				  : set_words(s, row, values, count);
 	if (row->type == SETTING_USERS)
-		return setting_users_add(member_of(s, row), values, count);
+		return setting_users_add(setting_member(s, row), values, count);
 	if (row->type == SETTING_CHANNELS)
 		return add_channel(s, values, count);
 	if (count != 1)
@@ -340,7 +357,79 @@ settings_set(
 		return set_string(s, row, values[0]);
 	fault = parse_number(row, values[0], &number);
 	if (fault == SETTING_OK)
-		store_number(s, row, number);
+		setting_store_number(s, row, number);
+	return fault;
+}
+
+/* True if the words, separated by blanks, have this value; the word "" is the empty value. */
+static bool
+has_word(const char *words, struct slice value)
+{
+	uint32_t index;
+
+	return value_parse_choice(words, value.len > 0 ? value : SLICE("\"\""), &index);
+}
+
+/* What is no value of the type is that first: "abc" is no number. */
+static enum setting_fault
+check_accepted(const struct setting *row, const struct slice *values, size_t count)
+{
+	enum setting_fault fault = SETTING_OK;
+	int64_t number;
+
+	if (row->class == SETTING_OWN || row->class == SETTING_IGNORED)
+		return SETTING_OK;
+	if (row->class == SETTING_LIMITED && count == 1 && has_word(row->accepted, values[0]))
+		return SETTING_OK;
+	if (row->type == SETTING_BOOL || row->type == SETTING_NUMBER)
+		fault = count == 1 ? parse_number(row, values[0], &number) : SETTING_BAD_COUNT;
+	return fault != SETTING_OK ? fault : SETTING_NOT_HERE;
+}
+
+enum setting_fault
+settings_set(
+    struct settings *s, const struct setting *row, const struct slice *values, size_t count)
+{
+	enum setting_fault fault = check_accepted(row, values, count);
+
+	return fault != SETTING_OK ? fault : set_value(s, row, values, count);
+}
+
+static enum setting_fault
+add_save_rules(
+    struct settings *s, const struct setting *row, const struct slice *values, size_t count)
+{
+	struct buffer rules = {0};
+	struct slice all;
+	enum setting_fault fault;
+
+	if (count == 1 && values[0].len == 0)
+		return settings_set(s, row, values, count);
+	if (count == 0)
+		return SETTING_BAD_COUNT;
+	settings_show(s, row, &rules);
+	for (size_t i = 0; i < count; i++) {
+		buffer_append_str(&rules, " ");
+		buffer_append_slice(&rules, values[i]);
+	}
+	all = buffer_slice(&rules);
+	fault = settings_set(s, row, &all, 1);
+	buffer_release(&rules);
+	return fault;
+}
+
+enum setting_fault
+settings_add(
+    struct settings *s, const struct setting *row, const struct slice *values, size_t count)
+{
+	enum setting_fault fault = row->type == SETTING_SAVE_RULES
+				       ? add_save_rules(s, row, values, count)
+				       : settings_set(s, row, values, count);
+
+	if (fault == SETTING_OK && row->class != SETTING_OWN)
+		s->names_foreign[row - &rows[ROW_COUNT - SETTINGS_FOREIGN]] = true;
+	if (fault == SETTING_OK && row->type == SETTING_SAVE_RULES)
+		s->names_save = true;
 	return fault;
 }
 
@@ -348,7 +437,7 @@ static void
 set_initial(struct settings *s, const struct setting *row)
 {
 	struct slice value = slice_of(row->initial);
-	enum setting_fault fault = settings_set(s, row, &value, 1);
+	enum setting_fault fault = set_value(s, row, &value, 1);
 
 	assert(fault == SETTING_OK);
 }
@@ -383,127 +472,13 @@ settings_release(struct settings *s)
 	size_t i;
 
 	for (i = 0; i < ROW_COUNT; i++) {
-		if (is_list(&rows[i]) || rows[i].type == SETTING_USERS)
-			release_list(member_of(s, &rows[i]));
+		if (setting_is_list(&rows[i]) || rows[i].type == SETTING_USERS)
+			release_list(setting_member(s, &rows[i]));
 		else if (rows[i].type == SETTING_STRING || rows[i].type == SETTING_SECRET)
-			store_string(s, &rows[i], NULL);
+			setting_store_string(s, &rows[i], NULL);
 	}
 	channel_lines_free(s->channels);
 	s->channels = NULL;
-}
-
-static void
-show_list(const struct setting_list *list, bool quoted, struct buffer *out)
-{
-	size_t i;
-
-	if (quoted && list->count == 0)
-		buffer_append_str(out, "\"\"");
-	for (i = 0; i < list->count; i++) {
-		if (i > 0)
-			buffer_append_str(out, " ");
-		if (quoted)
-			value_write_word(slice_of(list->items[i]), out);
-		else
-			buffer_append_str(out, list->items[i]);
-	}
-}
-
-void
-settings_show(const struct settings *s, const struct setting *row, struct buffer *out)
-{
-	switch (row->type) {
-	case SETTING_BOOL:
-		buffer_append_str(out, load_number(s, row) ? "yes" : "no");
-		break;
-	case SETTING_ENUM:
-		buffer_append_slice(out, value_choice(row->choices, (uint32_t)load_number(s, row)));
-		break;
-	case SETTING_OCTAL:
-		buffer_appendf(out, "%llo", (unsigned long long)load_number(s, row));
-		break;
-	case SETTING_STRING:
-	case SETTING_SECRET:
-		buffer_append_str(out, load_string(s, row));
-		break;
-	case SETTING_USERS:
-		setting_users_write(list_of(s, row), false, out);
-		break;
-	case SETTING_CHANNELS:
-		setting_channels_write(s->channels, out);
-		break;
-	case SETTING_LIST:
-	case SETTING_ORIGINS:
-	case SETTING_NETWORKS:
-	case SETTING_SAVE_RULES:
-		show_list(list_of(s, row), false, out);
-		break;
-	case SETTING_FLAGS:
-		value_write_flags(row->choices, (uint32_t)load_number(s, row), out);
-		break;
-	case SETTING_BUFFER_LIMITS:
-		buffer_limits_show(const_member_of(s, row), out);
-		break;
-	case SETTING_EVENTS:
-		notify_show((uint32_t)load_number(s, row), out);
-		break;
-	default:
-		buffer_appendf(out, "%lld", (long long)load_number(s, row));
-	}
-}
-
-/* If no event is selected, writes "", because an empty word needs quotes. */
-static void
-write_events(uint32_t events, struct buffer *out)
-{
-	struct buffer letters = {0};
-
-	notify_show(events, &letters);
-	value_write_word(buffer_slice(&letters), out);
-	buffer_release(&letters);
-}
-
-void
-settings_write(const struct settings *s, const struct setting *row, struct buffer *out)
-{
-	if (row->type == SETTING_USERS) {
-		setting_users_write(list_of(s, row), true, out);
-		return;
-	}
-	if (row->type == SETTING_CHANNELS) {
-		setting_channels_write(s->channels, out);
-		return;
-	}
-	buffer_appendf(out, "%s ", row->name);
-	switch (row->type) {
-	case SETTING_BYTES:
-		amount_write_bytes(load_number(s, row), out);
-		break;
-	case SETTING_STRING:
-	case SETTING_SECRET:
-		value_write_word(slice_of(load_string(s, row)), out);
-		break;
-	case SETTING_LIST:
-	case SETTING_ORIGINS:
-	case SETTING_NETWORKS:
-	case SETTING_SAVE_RULES:
-		show_list(list_of(s, row), true, out);
-		break;
-	case SETTING_FLAGS:
-		if (load_number(s, row) == 0)
-			buffer_append_str(out, "\"\"");
-		else
-			settings_show(s, row, out);
-		break;
-	case SETTING_BUFFER_LIMITS:
-		buffer_limits_write(const_member_of(s, row), out);
-		break;
-	case SETTING_EVENTS:
-		write_events((uint32_t)load_number(s, row), out);
-		break;
-	default:
-		settings_show(s, row, out);
-	}
 }
 
 static bool
@@ -525,19 +500,20 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	switch (row->type) {
 	case SETTING_STRING:
 	case SETTING_SECRET:
-		return strcmp(load_string(a, row), load_string(b, row)) == 0;
+		return strcmp(setting_string(a, row), setting_string(b, row)) == 0;
 	case SETTING_LIST:
 	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
-		return lists_equal(list_of(a, row), list_of(b, row));
+		return lists_equal(setting_list_of(a, row), setting_list_of(b, row));
 	case SETTING_CHANNELS:
 		return channel_lines_equal(a->channels, b->channels);
 	case SETTING_BUFFER_LIMITS:
-		return buffer_limits_equal(const_member_of(a, row), const_member_of(b, row));
+		return buffer_limits_equal(
+		    setting_const_member(a, row), setting_const_member(b, row));
 	default:
-		return load_number(a, row) == load_number(b, row);
+		return setting_number(a, row) == setting_number(b, row);
 	}
 }
 
@@ -558,20 +534,20 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 	switch (row->type) {
 	case SETTING_STRING:
 	case SETTING_SECRET:
-		store_string(to, row, xstrdup(load_string(from, row)));
+		setting_store_string(to, row, xstrdup(setting_string(from, row)));
 		break;
 	case SETTING_LIST:
 	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
 	case SETTING_USERS:
-		assign_list(member_of(to, row), list_of(from, row));
+		assign_list(setting_member(to, row), setting_list_of(from, row));
 		break;
 	case SETTING_CHANNELS:
 		channel_lines_free(to->channels);
 		to->channels = channel_lines_copy(from->channels);
 		break;
 	default:
-		memcpy(member_of(to, row), const_member_of(from, row), row->size);
+		memcpy(setting_member(to, row), setting_const_member(from, row), row->size);
 	}
 }

@@ -18,6 +18,9 @@
  *
  * Everything that reads, writes or shows a setting uses its row of settings.def. Invariant: each
  * member has a value that its row allows. Nothing here opens a file or makes a system call.
+ *
+ * The directives of Redis that fanfared does not have (foreign_directives.def) are rows as well,
+ * behind the others. Their values have no effect; they are kept so that CONFIG can show them.
  */
 enum setting_type {
 	SETTING_BOOL,
@@ -46,16 +49,40 @@ enum setting_change {
 	SETTING_FIXED, /* needs a restart */
 };
 
+enum setting_class {
+	SETTING_OWN,     /* of settings.def; the others are of foreign_directives.def */
+	SETTING_IGNORED, /* any valid value is accepted */
+	SETTING_LIMITED, /* only some values are */
+	SETTING_REFUSED, /* none is */
+};
+
 struct setting {
 	const char *name;
-	const char *initial; /* the default, as in a file */
-	const char *choices; /* SETTING_ENUM, SETTING_FLAGS: names separated by blanks; the value is
-				the index, or has the bit of each index */
-	size_t offset;       /* of its member in struct settings */
-	size_t size;         /* of that member */
-	int64_t min, max;    /* see settings.def */
+	const char *initial;  /* the default, as in a file */
+	const char *choices;  /* SETTING_ENUM, SETTING_FLAGS: names separated by blanks; the value
+				 is the index, or has the bit of each index */
+	const char *accepted; /* SETTING_LIMITED: the values; see foreign_directives.def */
+	const char *text;     /* SETTING_LIMITED, SETTING_REFUSED: why, and what to do */
+	size_t offset;        /* SETTING_OWN: of its member in struct settings */
+	size_t size;          /* of its member */
+	int64_t min, max;     /* see settings.def */
 	enum setting_type type;
 	enum setting_change change;
+	enum setting_class class;
+};
+
+/* The number of rows of foreign_directives.def. */
+enum {
+	SETTINGS_FOREIGN = 0
+#define IGNORED(label, kind, value, low, high, names, when) +1
+#define LIMITED(label, kind, value, low, high, names, when, allowed, why) +1
+#define REFUSED(label, why) +1
+#define ALIAS(label, today)
+#include "app/foreign_directives.def"
+#undef ALIAS
+#undef REFUSED
+#undef LIMITED
+#undef IGNORED
 };
 
 struct channel_lines;
@@ -65,6 +92,13 @@ enum supervision { SUPERVISED_NO, SUPERVISED_SYSTEMD, SUPERVISED_AUTO };
 struct setting_list {
 	char **items; /* owned */
 	size_t count;
+};
+
+/* The value of a foreign directive, by the type of its row. */
+union foreign_value {
+	int64_t number;
+	char *string;
+	struct setting_list list;
 };
 
 /* The services of the daemon: how net numbers them. */
@@ -80,6 +114,7 @@ enum {
 struct disk_settings {
 	bool appendonly;
 	char *appendfilename;
+	char *appenddirname;
 	uint32_t appendfsync; /* enum aof_sync */
 	bool no_fsync_on_rewrite;
 	uint32_t rewrite_percentage;
@@ -147,6 +182,10 @@ struct settings {
 	bool syslog_enabled;
 	char *syslog_ident;
 	uint32_t syslog_facility; /* index in the row's choices */
+	union foreign_value foreign[SETTINGS_FOREIGN];
+	/* What the configuration names: set by settings_add, and not copied. */
+	bool names_foreign[SETTINGS_FOREIGN];
+	bool names_save;
 };
 
 /* What can be wrong with a value. */
@@ -174,6 +213,7 @@ enum setting_fault {
 	SETTING_BAD_CHANNEL, /* channels: an invalid line */
 	SETTING_DUPLICATE_CHANNEL,
 	SETTING_TOO_MANY_CHANNELS,
+	SETTING_NOT_HERE, /* a foreign directive, or a value of one, that is refused */
 };
 
 /* Every setting at its default. Owns memory: settings_release. */
@@ -184,10 +224,23 @@ void settings_release(struct settings *s);
 
 size_t settings_count(void);
 const struct setting *settings_row(size_t index);
-const struct setting *settings_find(struct slice name); /* in any case; NULL: unknown */
+const struct setting *settings_find(
+    struct slice name); /* in any case; by an old name as well; NULL: unknown */
+
+/* The name as the tables spell it: an old name stays one. The directive is known. */
+const char *settings_spell(struct slice name);
+
+/* The old names, and the rows that they stand for. */
+size_t settings_alias_count(void);
+const char *settings_alias(size_t index, const struct setting **row);
 
 /* One setting from the values given for it. Not SETTING_OK: nothing was changed. */
 enum setting_fault settings_set(struct settings *s, const struct setting *row,
+    const struct slice *values, size_t count) __attribute__((warn_unused_result));
+
+/* The same for a line of a file: lines of `save` add up, and an empty one removes those before.
+ * Notes what was named. */
+enum setting_fault settings_add(struct settings *s, const struct setting *row,
     const struct slice *values, size_t count) __attribute__((warn_unused_result));
 
 /* Append what is wrong: in Redis's words for CONFIG SET; for a file, with what is allowed. */
@@ -203,6 +256,9 @@ void settings_show(const struct settings *s, const struct setting *row, struct b
  * the same value. */
 void settings_write(const struct settings *s, const struct setting *row, struct buffer *out);
 
+/* Appends such a line for each setting that is fanfared's own. */
+void settings_write_all(const struct settings *s, struct buffer *out);
+
 bool settings_equal(const struct settings *a, const struct settings *b, const struct setting *row);
 void settings_assign(
     struct settings *to, const struct settings *from, const struct setting *row); /* copies */
@@ -210,6 +266,10 @@ void settings_assign(
 /* Checks what no row can: values that depend on each other. False: error says what is wrong, and
  * the name of a directive to blame is in *blamed. */
 bool settings_agree(const struct settings *s, const char **blamed, struct buffer *error)
+    __attribute__((warn_unused_result));
+
+/* The same, but error has a line for each mistake, behind those that it has already. */
+bool settings_agree_all(const struct settings *s, struct buffer *error)
     __attribute__((warn_unused_result));
 
 /* Sets the derived members; to be called after the last settings_set or settings_assign. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "app/config_file.h"
 #include "app/settings.h"
 #include "edge/forms.h"
 #include "net/address.h"
@@ -106,30 +107,73 @@ settings_log(const struct settings *s)
 	};
 }
 
-bool
-settings_agree(const struct settings *s, const char **blamed, struct buffer *error)
+/* Each checks one rule, as settings_agree does all. */
+typedef bool (*agreement)(const struct settings *s, const char **blamed, struct buffer *error);
+
+static bool
+retry_times_agree(const struct settings *s, const char **blamed, struct buffer *error)
 {
-	if (s->edge.sse_retry_max_ms < s->edge.sse_retry_min_ms) {
-		*blamed = "sse-retry-max";
-		buffer_appendf(error, "sse-retry-max %u is below sse-retry-min %u",
-		    (unsigned)s->edge.sse_retry_max_ms, (unsigned)s->edge.sse_retry_min_ms);
-		return false;
-	}
+	if (s->edge.sse_retry_max_ms >= s->edge.sse_retry_min_ms)
+		return true;
+	*blamed = "sse-retry-max";
+	buffer_appendf(error, "sse-retry-max %u is below sse-retry-min %u",
+	    (unsigned)s->edge.sse_retry_max_ms, (unsigned)s->edge.sse_retry_min_ms);
+	return false;
+}
+
+static bool
+edge_user_is_good(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	*blamed = "edge-user";
 	if (strpbrk(s->edge.user, " \t\n\v\f\r") != NULL) {
-		*blamed = "edge-user";
 		buffer_append_str(error, "edge-user: the name of a user has no blanks");
 		return false;
 	}
 	/* It may do everything, and acl_describe() could take it for the user of doors. */
 	if (strcmp(s->edge.user, "default") == 0) {
-		*blamed = "edge-user";
 		buffer_append_str(error, "edge-user: the user default is that of Redis clients");
 		return false;
 	}
-	if (!edge_forms_allow_prefix(s->edge.ws_glob_prefix)) {
-		*blamed = "ws-glob-prefix";
-		buffer_append_str(error, "ws-glob-prefix is not UTF-8");
-		return false;
-	}
 	return true;
+}
+
+static bool
+glob_prefix_is_text(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	if (edge_forms_allow_prefix(s->edge.ws_glob_prefix))
+		return true;
+	*blamed = "ws-glob-prefix";
+	buffer_append_str(error, "ws-glob-prefix is not UTF-8");
+	return false;
+}
+
+static const agreement agreements[] = {retry_times_agree, edge_user_is_good, glob_prefix_is_text};
+
+enum { AGREEMENTS = sizeof(agreements) / sizeof(*agreements) };
+
+bool
+settings_agree(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	for (size_t i = 0; i < AGREEMENTS; i++)
+		if (!agreements[i](s, blamed, error))
+			return false;
+	return true;
+}
+
+bool
+settings_agree_all(const struct settings *s, struct buffer *error)
+{
+	struct buffer text = {0};
+	const char *blamed;
+	bool ok = true;
+
+	for (size_t i = 0; i < AGREEMENTS; i++) {
+		buffer_clear(&text);
+		if (agreements[i](s, &blamed, &text))
+			continue;
+		ok = false;
+		config_add_mistake(buffer_slice(&text), error);
+	}
+	buffer_release(&text);
+	return ok;
 }

@@ -11,7 +11,6 @@
 /* Redis's default file names. */
 static const char rdb_name[] = "dump.rdb";
 static const char aof_name[] = "appendonly.aof";
-static const char aof_folder[] = "appendonlydir";
 
 enum owner {
 	OWNER_NONE,     /* no such file, or an empty one */
@@ -61,8 +60,8 @@ holds_files(const char *folder)
 }
 
 bool
-foreign_files_find(
-    const char *appendfilename, const char *dbfilename, bool aof_is_loaded, struct buffer *name)
+foreign_files_find(const char *appendfilename, const char *dbfilename, const char *appenddirname,
+    bool aof_is_loaded, struct buffer *name)
 {
 	enum owner aof = owner_of(appendfilename);
 	const char *found = NULL;
@@ -74,8 +73,8 @@ foreign_files_find(
 		found = appendfilename;
 	else if (owner_of(rdb_name) == OWNER_REDIS_RDB)
 		found = rdb_name;
-	else if (holds_files(aof_folder))
-		found = aof_folder;
+	else if (appenddirname != NULL && holds_files(appenddirname))
+		found = appenddirname;
 	else if (owner_of(aof_name) == OWNER_REDIS || owner_of(aof_name) == OWNER_REDIS_RDB)
 		found = aof_name;
 	if (found != NULL)

@@ -52,7 +52,8 @@ static const char *
 found(bool aof_is_loaded)
 {
 	buffer_clear(&name);
-	if (!foreign_files_find("appendonly.aof", "dump.aof", aof_is_loaded, &name))
+	if (!foreign_files_find(
+		"appendonly.aof", "dump.aof", "appendonlydir", aof_is_loaded, &name))
 		return "";
 	buffer_append(&name, "", 1);
 	return name.ptr;
@@ -81,6 +82,8 @@ START_TEST(a_folder_of_redis_is_found)
 	ck_assert_int_eq(mkdir("appendonlydir", 0700), 0);
 	put("appendonlydir/a.manifest", "file");
 	ck_assert_str_eq(found(true), "appendonlydir");
+	ck_assert(!foreign_files_find("appendonly.aof", "dump.aof", "other", true, &name));
+	ck_assert(!foreign_files_find("appendonly.aof", "dump.aof", NULL, true, &name));
 }
 END_TEST
 
@@ -92,16 +95,16 @@ START_TEST(an_append_only_file_of_redis_is_found_unless_it_is_loaded)
 	put("appendonly.aof", "*1\r\n");
 	ck_assert_str_eq(found(true), "");
 	ck_assert_str_eq(found(false), "appendonly.aof");
-	ck_assert(foreign_files_find("other.aof", "dump.aof", true, &name));
+	ck_assert(foreign_files_find("other.aof", "dump.aof", "appendonlydir", true, &name));
 	put("other.aof", "#FANFARE1");
-	ck_assert(!foreign_files_find("other.aof", "dump.aof", true, &name));
+	ck_assert(!foreign_files_find("other.aof", "dump.aof", "appendonlydir", true, &name));
 }
 END_TEST
 
 START_TEST(a_snapshot_of_redis_under_the_configured_name_is_left_to_the_loader)
 {
 	put("dump.rdb", "REDIS0010");
-	ck_assert(!foreign_files_find("appendonly.aof", "dump.rdb", true, &name));
+	ck_assert(!foreign_files_find("appendonly.aof", "dump.rdb", "appendonlydir", true, &name));
 }
 END_TEST
 

@@ -34,6 +34,7 @@ struct persist_save_rule {
 struct persist_config {
 	bool appendonly; /* for persist_start() only: see persist_switch_on() */
 	const char *log_name, *snapshot_name; /* borrowed; constant */
+	const char *redis_folder; /* ... Redis's append-only files lie in it; NULL: in none */
 	enum aof_sync policy;
 	bool no_sync_on_rewrite;
 	uint32_t rewrite_percentage;

@@ -46,7 +46,9 @@ static bool
 names_are_good(const struct persist_config *config, struct buffer *error)
 {
 	if (!name_is_good("appendfilename", config->log_name, error) ||
-	    !name_is_good("dbfilename", config->snapshot_name, error))
+	    !name_is_good("dbfilename", config->snapshot_name, error) ||
+	    (config->redis_folder != NULL &&
+		!name_is_good("appenddirname", config->redis_folder, error)))
 		return false;
 	if (strcmp(config->log_name, config->snapshot_name) != 0)
 		return true;
@@ -139,8 +141,8 @@ has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 
 	if (config->ignore_redis_files)
 		return true;
-	found =
-	    foreign_files_find(config->log_name, config->snapshot_name, config->appendonly, &name);
+	found = foreign_files_find(config->log_name, config->snapshot_name, config->redis_folder,
+	    config->appendonly, &name);
 	if (found)
 		buffer_appendf(error,
 		    "dir: %.*s was written by Redis and cannot be loaded, and there is no file of "
