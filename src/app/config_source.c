@@ -9,6 +9,7 @@
 
 #include "app/config_file.h"
 #include "app/setting_channels.h"
+#include "app/setting_fault.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
 

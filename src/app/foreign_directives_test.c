@@ -6,6 +6,7 @@
 
 #include "app/config_file.h"
 #include "app/foreign_notes.h"
+#include "app/setting_fault.h"
 #include "app/setting_value.h"
 #include "app/settings.h"
 #include "base/testing.h"

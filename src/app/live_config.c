@@ -11,6 +11,7 @@
 #include "app/file_limit.h"
 #include "app/live_files.h"
 #include "app/persistence.h"
+#include "app/setting_fault.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -103,6 +104,21 @@ live_config_log_accepted(struct live_config *live)
 	live->settings->disk.appendonly = true;
 }
 
+/* As in Redis, a name from the command is shown as it was given, up to a NUL. */
+static void
+append_given(struct buffer *text, struct slice name)
+{
+	buffer_append(text, name.ptr, strnlen(name.ptr, name.len));
+}
+
+static void
+append_forbidden(struct buffer *text, struct slice name, const char *reason)
+{
+	buffer_append_str(text, "CONFIG SET failed (possibly related to argument '");
+	append_given(text, name);
+	buffer_appendf(text, "') - %s", reason);
+}
+
 static void
 append_failed(struct buffer *text, const char *name)
 {
@@ -124,16 +140,12 @@ names_are_good(const struct slice *pairs, size_t pair_count, struct buffer *text
 		if (row == NULL || !is_known_to_config(row)) {
 			buffer_append_str(
 			    text, "Unknown option or number of arguments for CONFIG SET - '");
-			/* Redis shows the name up to a NUL. */
-			buffer_append(
-			    text, pairs[2 * i].ptr, strnlen(pairs[2 * i].ptr, pairs[2 * i].len));
+			append_given(text, pairs[2 * i]);
 			buffer_append_str(text, "'");
 		} else if (row->change == SETTING_FIXED) {
-			append_failed(text, settings_spell(pairs[2 * i]));
-			buffer_append_str(text, "can't set immutable config");
+			append_forbidden(text, pairs[2 * i], "can't set immutable config");
 		} else if (named[row - settings_row(0)]) {
-			append_failed(text, settings_spell(pairs[2 * i]));
-			buffer_append_str(text, "duplicate parameter");
+			append_forbidden(text, pairs[2 * i], "duplicate parameter");
 		} else {
 			named[row - settings_row(0)] = true;
 			ok = true;

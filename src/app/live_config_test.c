@@ -111,9 +111,9 @@ START_TEST(names_are_looked_at_before_values)
 	ck_assert_str_eq(SET("timeout", "x", "foo", "2"),
 	    "Unknown option or number of arguments for CONFIG SET - 'foo'");
 	ck_assert_str_eq(SET("timeout", "1", "Timeout", "2"),
-	    "CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter");
+	    "CONFIG SET failed (possibly related to argument 'Timeout') - duplicate parameter");
 	ck_assert_str_eq(SET("timeout", "1", "DATABASES", "2"),
-	    "CONFIG SET failed (possibly related to argument 'databases') - can't set immutable "
+	    "CONFIG SET failed (possibly related to argument 'DATABASES') - can't set immutable "
 	    "config");
 }
 END_TEST

@@ -1,11 +1,12 @@
 #include "config.h"
 
+#include "app/setting_fault.h"
+
 #include <assert.h>
 
 #include "app/setting_channels.h"
 #include "app/setting_users.h"
 #include "app/setting_value.h"
-#include "app/settings.h"
 #include "base/amount.h"
 #include "server/notify.h"
 

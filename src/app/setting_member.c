@@ -7,28 +7,16 @@
 
 #include "base/alloc.h"
 
-/* Foreign directives have no members of their own: their values lie in the order of their rows. */
-static size_t
-offset_of(const struct setting *row)
-{
-	const size_t first = settings_count() - SETTINGS_FOREIGN;
-
-	if (row->class == SETTING_OWN)
-		return row->offset;
-	return offsetof(struct settings, foreign) +
-	       ((size_t)(row - settings_row(0)) - first) * sizeof(union foreign_value);
-}
-
 void *
 setting_member(struct settings *s, const struct setting *row)
 {
-	return (char *)s + offset_of(row);
+	return (char *)s + row->offset;
 }
 
 const void *
 setting_const_member(const struct settings *s, const struct setting *row)
 {
-	return (const char *)s + offset_of(row);
+	return (const char *)s + row->offset;
 }
 
 void

@@ -4,12 +4,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app/settings.h"
+#include "app/setting.h"
 
 /*
  * The member of struct settings in which a row's value is kept, and its value. For the files that
- * implement app/settings.h; the caller passes a row of a type that has such a value.
+ * implement app/settings.h; the caller passes a row of a type that has such a value. It knows of
+ * the struct only what the row says: where the member is, and its size.
  */
+struct settings;
+
 void *setting_member(struct settings *s, const struct setting *row);
 const void *setting_const_member(const struct settings *s, const struct setting *row);
 

@@ -36,6 +36,9 @@ enum {
 	SIZE_OF_LIST = sizeof(struct setting_list),
 };
 
+/* Foreign directives are counted: their values are in the order of their rows. */
+enum { FIRST_FOREIGN = __COUNTER__ + 1 };
+
 static const struct setting rows[] = {
 #define GROUP(title)
 #define SETTING(label, kind, member, value, low, high, names, when, text)                          \
@@ -57,6 +60,8 @@ static const struct setting rows[] = {
 	    .choices = (names),                                                                    \
 	    .accepted = (allowed),                                                                 \
 	    .text = (why),                                                                         \
+	    .offset = offsetof(struct settings, foreign) +                                         \
+		      (__COUNTER__ - FIRST_FOREIGN) * sizeof(union foreign_value),                 \
 	    .size = SIZE_OF_##kind,                                                                \
 	    .min = (low),                                                                          \
 	    .max = (high),                                                                         \
@@ -370,7 +375,7 @@ has_word(const char *words, struct slice value)
 	return value_parse_choice(words, value.len > 0 ? value : SLICE("\"\""), &index);
 }
 
-/* What is no value of the type is that first: "abc" is no number. */
+/* A value that is not of the type is reported as that: "abc" is not a number. */
 static enum setting_fault
 check_accepted(const struct setting *row, const struct slice *values, size_t count)
 {

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "app/setting_fault.h"
 #include "base/testing.h"
 
 /* The settings of HTTP, event streams, WebSocket and tokens. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/setting_fault.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
 #include "base/testing.h"

@@ -90,6 +90,18 @@ cmd_config_get(struct request *rq)
 	return COMMAND_DONE;
 }
 
+static bool
+is_secret(struct slice name)
+{
+	static const char *const secrets[] = {"requirepass", "tls-key-file-pass",
+	    "token-hmac-secret", "masterauth", "masteruser", "tls-client-key-file-pass"};
+
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(*secrets); i++)
+		if (slice_is_nocase(name, secrets[i]))
+			return true;
+	return false;
+}
+
 enum command_result
 cmd_config_set(struct request *rq)
 {
@@ -97,8 +109,7 @@ cmd_config_set(struct request *rq)
 	char error[ERROR_MAX] = "";
 
 	for (size_t i = 2; i + 1 < rq->argc; i += 2)
-		if (slice_is_nocase(rq->argv[i], "requirepass") ||
-		    slice_is_nocase(rq->argv[i], "tls-key-file-pass"))
+		if (is_secret(rq->argv[i]))
 			request_hide(rq, i + 1, i + 2);
 	if (rq->argc % 2 != 0) {
 		request_syntax_error(rq);
