@@ -10,6 +10,7 @@
 #include "app/config_file.h"
 #include "app/setting_channels.h"
 #include "app/setting_fault.h"
+#include "app/setting_guess.h"
 #include "app/setting_users.h"
 #include "base/alloc.h"
 
@@ -44,11 +45,16 @@ find_mode(const char *arg, enum config_mode *mode)
 static void
 explain_unknown(struct slice name, struct buffer *error)
 {
+	const char *guess = setting_guess(name);
+
 	if (name.len > DIRECTIVE_SHOWN_MAX)
 		name.len = DIRECTIVE_SHOWN_MAX;
 	buffer_append_str(error, "unknown directive '");
 	buffer_append_escaped(error, name);
-	buffer_append_str(error, "': allowed are those of fanfared.conf(5)");
+	if (guess != NULL)
+		buffer_appendf(error, "': did you mean %s?", guess);
+	else
+		buffer_append_str(error, "': allowed are those of fanfared.conf(5)");
 }
 
 static bool
