@@ -281,7 +281,9 @@ def filtered(request, start_fanfared, folder):
     """A daemon that a system call outside of the list kills."""
     require_filter()
     path = folder / "d.conf"
-    path.write_text("logfile d.log\nseccomp kill\npidfile d.pid\nunixsocket d.sock\n")
+    path.write_text("logfile d.log\nseccomp kill\npidfile d.pid\nunixsocket d.sock\ninclude more/*.conf\n")
+    (folder / "more").mkdir()
+    (folder / "more" / "one.conf").write_text("hz 10\n")
     return start_fanfared("-c", path, "--io-threads", request.param, env=WITHOUT_LEAK_CHECK)
 
 
