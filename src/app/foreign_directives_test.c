@@ -244,6 +244,26 @@ START_TEST(the_notes_name_what_was_ignored)
 }
 END_TEST
 
+/* The log truncates lines after 4 KiB, and begins them with the time. */
+START_TEST(the_notes_are_one_line_of_the_log_whatever_the_configuration_names)
+{
+	for (size_t i = 0; i < SETTINGS_FOREIGN; i++)
+		s.names_foreign[i] = true;
+	ck_assert(foreign_notes_ignored(&s, &out));
+	ck_assert_uint_lt(out.len, 4000);
+}
+END_TEST
+
+START_TEST(values_of_different_directives_are_apart)
+{
+	const size_t first = settings_count() - SETTINGS_FOREIGN;
+
+	for (size_t i = 0; i < SETTINGS_FOREIGN; i++)
+		ck_assert_uint_eq(settings_row(first + i)->offset,
+		    offsetof(struct settings, foreign) + i * sizeof(union foreign_value));
+}
+END_TEST
+
 START_TEST(the_notes_warn_if_only_redis_would_keep_the_keys)
 {
 	ck_assert(!foreign_notes_loss(&s, &out));
@@ -266,5 +286,7 @@ main(void)
 		a_limited_directive_takes_the_accepted_values_only,
 		a_refused_directive_takes_no_value, a_refusal_says_why_and_what_to_do,
 		a_copy_has_memory_of_its_own, lines_of_save_add_up, the_notes_name_what_was_ignored,
+		the_notes_are_one_line_of_the_log_whatever_the_configuration_names,
+		values_of_different_directives_are_apart,
 		the_notes_warn_if_only_redis_would_keep_the_keys, NULL});
 }
