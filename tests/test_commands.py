@@ -563,19 +563,12 @@ def test_a_client_has_the_fields_of_redis_and_no_others(server, version):
 
 
 @pytest.mark.parametrize("name, words", [
-    ("client|tracking", b"not supported"), ("client|caching", b"not supported"), ("client|getredir", b"not supported"),
-    ("client|trackinginfo", b"not supported"), ("client|no-evict", b"no maxmemory-clients"),
-    ("wait", b"no replicas")])
+    ("client|no-evict", b"no maxmemory-clients"), ("wait", b"no replicas")])
 def test_docs_say_of_what_is_not_there_that_it_is_not(fanfared, name, words):
     docs = fanfared.client(3).call("COMMAND", "DOCS", name)[name.encode()]
     assert words in docs[b"summary"]
 
 
-def test_client_tracking_is_refused_as_the_docs_say(fanfared):
+def test_wait_finds_no_replicas_as_the_docs_say(fanfared):
     client = fanfared.connect()
-    assert client.call("CLIENT", "TRACKING", "ON") == error("ERR Client tracking is not supported")
-    client.ok("CLIENT", "TRACKING", "OFF")
-    assert client.call("CLIENT", "GETREDIR") == -1
-    assert isinstance(client.call("CLIENT", "CACHING", "YES"), Error)
-    assert client.call("CLIENT", "TRACKINGINFO")[1] == [b"off"]
     assert client.call("WAIT", "1", "0") == 0

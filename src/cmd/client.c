@@ -9,12 +9,12 @@
 #include "cmd/help.h"
 #include "resp/writer.h"
 #include "server/client.h"
-#include "server/client_walk.h"
 #include "server/request.h"
 
 /*
  * CLIENT: the subcommands by which a client describes and configures itself. Those that act on
- * other clients are in cmd/client_kill.c, cmd/client_list.c and cmd/client_pause.c.
+ * other clients are in cmd/client_kill.c, cmd/client_list.c and cmd/client_pause.c; client-side
+ * caching is in cmd/client_tracking.c.
  */
 
 /* An error text repeats at most this many bytes of a client's argument. */
@@ -167,92 +167,6 @@ cmd_client_reply(struct request *rq)
 	} else {
 		request_syntax_error(rq);
 	}
-	return COMMAND_DONE;
-}
-
-/*
- * Checks the options of CLIENT TRACKING, which have no effect. Returns false after replying with
- * the error.
- */
-static bool
-check_tracking_options(struct request *rq)
-{
-	static const char *const flags[] = {"bcast", "optin", "optout", "noloop"};
-	size_t i, f;
-	int64_t id;
-
-	for (i = 3; i < rq->argc; i++) {
-		if (i + 1 < rq->argc && slice_is_nocase(rq->argv[i], "prefix")) {
-			i++;
-			continue;
-		}
-		if (i + 1 < rq->argc && slice_is_nocase(rq->argv[i], "redirect")) {
-			if (!slice_to_i64(rq->argv[++i], &id)) {
-				request_error(rq, "ERR value is not an integer or out of range");
-				return false;
-			}
-			if (id <= 0 || client_by_id(rq->server, (uint64_t)id) == NULL) {
-				request_error(
-				    rq, "ERR The client ID you want redirect to does not exist");
-				return false;
-			}
-			continue;
-		}
-		for (f = 0; f < 4 && !slice_is_nocase(rq->argv[i], flags[f]); f++)
-			;
-		if (f == 4) {
-			request_syntax_error(rq);
-			return false;
-		}
-	}
-	return true;
-}
-
-/*
- * Client-side caching is not implemented, so CLIENT TRACKING ON is refused. Everything else is
- * answered as for a Redis client that did not switch tracking on.
- */
-enum command_result
-cmd_client_tracking(struct request *rq)
-{
-	bool on;
-
-	if (!check_tracking_options(rq) || !parse_on_off(rq, &on))
-		return COMMAND_DONE;
-	if (on)
-		request_error(rq, "ERR Client tracking is not supported");
-	else
-		request_ok(rq);
-	return COMMAND_DONE;
-}
-
-enum command_result
-cmd_client_caching(struct request *rq)
-{
-	request_error(rq,
-	    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN "
-	    "or OPTOUT mode enabled");
-	return COMMAND_DONE;
-}
-
-enum command_result
-cmd_client_getredir(struct request *rq)
-{
-	resp_put_int(rq->reply, -1);
-	return COMMAND_DONE;
-}
-
-enum command_result
-cmd_client_trackinginfo(struct request *rq)
-{
-	resp_put_map(rq->reply, rq->proto, 3);
-	resp_put_bulk_str(rq->reply, "flags");
-	resp_put_set(rq->reply, rq->proto, 1);
-	resp_put_bulk_str(rq->reply, "off");
-	resp_put_bulk_str(rq->reply, "redirect");
-	resp_put_int(rq->reply, -1);
-	resp_put_bulk_str(rq->reply, "prefixes");
-	resp_put_array(rq->reply, 0);
 	return COMMAND_DONE;
 }
 

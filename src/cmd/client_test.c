@@ -121,22 +121,6 @@ START_TEST(flags_are_switched_on_and_off)
 }
 END_TEST
 
-START_TEST(tracking_can_be_switched_off_and_not_on)
-{
-	assert_says(c, "client tracking off", "+OK\r\n");
-	assert_says(c, "client tracking off optin noloop prefix a", "+OK\r\n");
-	assert_says(c, "client tracking off foo", "-ERR syntax error\r\n");
-	assert_says(c, "client tracking on prefix", "-ERR syntax error\r\n");
-	assert_says(c, "client tracking on redirect 999",
-	    "-ERR The client ID you want redirect to does not exist\r\n");
-	assert_says(c, "client tracking on", "-ERR Client tracking is not supported\r\n");
-	assert_says(c, "client getredir", ":-1\r\n");
-	assert_says(c, "client trackinginfo",
-	    "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n"
-	    "*0\r\n");
-}
-END_TEST
-
 START_TEST(list_shows_all_in_the_order_of_ids)
 {
 	struct test_conn *other = test_open();
@@ -392,8 +376,8 @@ main(void)
 		a_name_of_1024_bytes_is_taken_and_a_longer_one_is_not,
 		setinfo_is_shown_by_client_info, replies_are_off_until_they_are_on_again,
 		skip_leaves_out_its_own_reply_and_the_next, flags_are_switched_on_and_off,
-		tracking_can_be_switched_off_and_not_on, list_shows_all_in_the_order_of_ids,
-		list_of_a_type_shows_no_others, list_of_ids_shows_them_as_often_as_they_are_named,
+		list_shows_all_in_the_order_of_ids, list_of_a_type_shows_no_others,
+		list_of_ids_shows_them_as_often_as_they_are_named,
 		a_list_of_very_many_ids_shows_each_once,
 		a_long_list_is_whole_though_clients_come_and_go,
 		a_walk_goes_on_where_the_last_client_seen_is_gone,

@@ -125,7 +125,8 @@ disarm_all(struct request *rq)
 enum command_result
 cmd_reset(struct request *rq)
 {
-	bool done = unsubscribe_from_all(rq) && leave_all(rq) && disarm_all(rq);
+	bool done =
+	    unsubscribe_from_all(rq) && leave_all(rq) && disarm_all(rq) && client_tracking_end(rq);
 
 	client_subscriptions_changed(rq->client);
 	if (!done)

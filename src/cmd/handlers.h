@@ -26,6 +26,9 @@ void command_put_key_specs(struct buffer *out, int proto, const struct command *
  * CLIENT_ATTRIBUTE_MAX.
  */
 #define CLIENT_ATTRIBUTE_MAX 1024
+/* client_tracking.c: switches tracking off, for RESET. False: the slice is used up before the end.
+ */
+bool client_tracking_end(struct request *rq) __attribute__((warn_unused_result));
 bool client_attribute_set(char **attribute, struct slice value) __attribute__((warn_unused_result));
 
 #endif

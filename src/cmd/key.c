@@ -8,6 +8,7 @@
 #include "server/propagation.h"
 #include "server/request_keys.h"
 #include "server/server_config.h"
+#include "server/tracking.h"
 
 /* Keys of any type: existence, type, removal. Expiry times are in cmd/expiry.c. */
 enum command_result
@@ -104,6 +105,7 @@ cmd_flushdb(struct request *rq)
 	if (!parse_flush(rq))
 		return COMMAND_DONE;
 	flush(rq, rq->client->db);
+	tracking_all_changed(rq->server);
 	/* Logged even if the database was empty, as in Redis. */
 	request_propagate(rq, rq->argv, rq->argc);
 	request_ok(rq);
@@ -132,6 +134,7 @@ cmd_flushall(struct request *rq)
 		return COMMAND_DONE;
 	for (i = 0; i < rq->server->config->databases; i++)
 		flush(rq, i);
+	tracking_all_changed(rq->server);
 	request_propagate(rq, rq->argv, rq->argc);
 	save_nothing(rq->server);
 	request_ok(rq);

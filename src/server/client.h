@@ -23,6 +23,7 @@
  * session, held).
  */
 struct acl_user;
+struct client_tracking;
 struct client_peer;
 struct command;
 struct door;
@@ -51,8 +52,8 @@ enum client_choice {
 
 /*
  * State of a client that only some commands create: its names, MULTI and WATCH, OUTBOX SET,
- * MONITOR, PRESENCE JOIN, RESUME, PRESUME, AUTH with a token. A client with a door has one as long
- * as it exists.
+ * MONITOR, PRESENCE JOIN, RESUME, PRESUME, CLIENT TRACKING, AUTH with a token. A client with a door
+ * has one as long as it exists.
  *
  * Invariant: client->session is NULL while none of it is in use. The code that removes a part calls
  * session_trim.
@@ -76,6 +77,11 @@ struct session {
 	TAILQ_ENTRY(client) dismissed;               /* while is_dismissed */
 	uint8_t dismissed_why;                       /* enum door_end */
 	bool is_dismissed;                           /* its queue is being cut: client_end.h */
+	bool is_slow;                                /* it does not read: tracking_push.h */
+	struct client_tracking *tracking;            /* owned; NULL: see tracking_state.h */
+	struct buffer late;       /* pushes that follow the reply in progress: tracking_push.h */
+	size_t pushed_bytes;      /* at most so many waiting bytes are such pushes */
+	TAILQ_ENTRY(client) slow; /* while is_slow */
 };
 
 struct client {
@@ -147,7 +153,8 @@ struct session *session_of(struct client *c);
 /* Frees the session if no part of it is in use. */
 void session_trim(struct client *c);
 
-/* Called when the client is freed; its transaction, watches and joins were removed before. */
+/* Called when the client is freed; its transaction, watches, joins and tracking were removed before.
+ */
 void session_drop(struct client *c);
 
 /* The number of members that it has joined. */

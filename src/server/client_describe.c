@@ -11,6 +11,7 @@
 #include "server/client_peer.h"
 #include "server/command.h"
 #include "server/io.h"
+#include "server/tracking_state.h"
 #include "server/transaction.h"
 #include "server/watch.h"
 
@@ -19,11 +20,21 @@
  * clients reject unknown fields. Our own are in OUTBOX LIST.
  */
 
+/* NULL unless CLIENT TRACKING is on. */
+static const struct client_tracking *
+tracking_of(const struct client *c)
+{
+	const struct client_tracking *own = c->session != NULL ? c->session->tracking : NULL;
+
+	return own != NULL && own->is_on ? own : NULL;
+}
+
 /* Redis's letters. Letters of states that do not exist here never appear. out has room for all. */
 static void
 write_flags(const struct client *c, char *out)
 {
 	enum wait_reason reason = client_waits_for(c);
+	const struct client_tracking *tracking = tracking_of(c);
 	char *p = out;
 
 	if (c->is_monitor)
@@ -35,6 +46,12 @@ write_flags(const struct client *c, char *out)
 	if (reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
 	    reason == WAIT_LOGIN || reason == WAIT_KEY || reason == WAIT_HISTORY)
 		*p++ = 'b';
+	if (tracking != NULL)
+		*p++ = 't';
+	if (tracking != NULL && tracking->is_broken)
+		*p++ = 'R';
+	if (tracking != NULL && (tracking->options & TRACKING_BCAST) != 0)
+		*p++ = 'B';
 	if (c->session != NULL && watch_was_touched(c->server, &c->session->watch))
 		*p++ = 'd';
 	if (!client_is_open(c))
@@ -72,6 +89,7 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	const struct command *last = client_last_command(c);
 	const struct session *s = c->session;
 	const struct transaction *t = client_transaction(c);
+	const struct client_tracking *tracking = tracking_of(c);
 	size_t multi_bytes = t != NULL ? sizeof(*t) + t->bytes : 0;
 	size_t reply_bytes = outbox_reply_bytes(outbox), memory;
 
@@ -102,9 +120,9 @@ client_describe(const struct client *c, uint64_t now_us, struct buffer *out)
 	    multi_bytes);
 	buffer_appendf(out, " obl=%zu oll=%" PRIu32 " omem=%zu tot-mem=%zu", reply_bytes,
 	    outbox->messages, outbox->bytes, memory);
-	buffer_appendf(out, " events=%s%s cmd=%s user=%s redir=-1 resp=%d",
+	buffer_appendf(out, " events=%s%s cmd=%s user=%s redir=%" PRId64 " resp=%d",
 	    figures.readable ? "r" : "", figures.writable ? "w" : "", command, c->user->name,
-	    c->proto);
+	    tracking != NULL ? (int64_t)tracking->redirect : -1, c->proto);
 	buffer_appendf(out, " lib-name=%s lib-ver=%s", or_empty(s != NULL ? s->lib_name : NULL),
 	    or_empty(s != NULL ? s->lib_version : NULL));
 }

@@ -20,6 +20,7 @@
 #include "server/io.h"
 #include "server/monitor.h"
 #include "server/server_config.h"
+#include "server/tracking.h"
 #include "server/wait.h"
 #include "server/wire.h"
 
@@ -49,6 +50,9 @@ client_free(struct client *c)
 	client_discard_transaction(c);
 	if (!armed_drain(c, SIZE_MAX))
 		assert(!"a client has fewer armed names than the budget");
+	if (!tracking_detach(c, SIZE_MAX))
+		assert(!"a client has fewer tracked keys than the budget");
+	tracking_free(c);
 	pending_drop(c);
 	access_detach(c);
 	session_drop(c);

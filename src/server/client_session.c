@@ -23,7 +23,8 @@ is_used(const struct client *c)
 	       s->lib_name != NULL || s->lib_version != NULL || s->chosen != 0 ||
 	       s->soft_since_us != 0 || s->token_ends_us != 0 || c->is_monitor ||
 	       s->presence.count > 0 || s->armed[HUB_CHANNEL] != NULL ||
-	       s->armed[HUB_PATTERN] != NULL || s->door != NULL;
+	       s->armed[HUB_PATTERN] != NULL || s->door != NULL || s->tracking != NULL ||
+	       s->late.len > 0 || s->pushed_bytes > 0;
 }
 
 void
@@ -52,6 +53,7 @@ session_drop(struct client *c)
 		return;
 	if (s->door != NULL)
 		s->door->ops->freed(c);
+	buffer_release(&s->late);
 	xfree(s->name);
 	xfree(s->lib_name);
 	xfree(s->lib_version);

@@ -43,6 +43,7 @@ struct server_settings;
 struct slowlog;
 struct statistics;
 struct sweep;
+struct tracking;
 struct waits;
 
 struct server {
@@ -71,7 +72,8 @@ struct server {
 
 	struct kv *kv;
 	struct kv_eviction_pool *eviction_pool;
-	struct hash_map *watched; /* watch.c: database and name -> struct watched_key */
+	struct hash_map *watched;  /* watch.c: database and name -> struct watched_key */
+	struct tracking *tracking; /* keys that clients cache */
 	struct propagation *propagation;
 	struct journal *journal;
 	struct replay *replay;       /* while commands are replayed from disk; otherwise NULL */

@@ -23,6 +23,7 @@
 #include "server/client_peer.h"
 #include "server/clients.h"
 #include "server/command.h"
+#include "server/command_lookup.h"
 #include "server/door.h"
 #include "server/evict.h"
 #include "server/held.h"
@@ -34,13 +35,11 @@
 #include "server/request_holds.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 #include "server/wait.h"
 
 /* Checks a request and calls its handler. The checks are in the order of Redis's processCommand. */
-
-/* An error text repeats at most this many bytes of a request, as in Redis. */
-#define SHOWN_MAX 128
 
 #define REPLY_KEEP_BYTES 65536 /* memory kept for the next reply */
 
@@ -48,80 +47,6 @@
 #define DOOR_FLAGS                                                                                 \
 	(CMD_WRITE | CMD_READONLY | CMD_PUBSUB | CMD_ADMIN | CMD_MAY_REPLICATE |                   \
 	    CMD_SKIP_SLOWLOG | CMD_ALLOW_BUSY)
-
-/* The length of s up to a NUL, at most max: the part that "%s" would show. */
-static int
-shown_len(struct slice s, size_t max)
-{
-	return (int)strnlen(s.ptr, s.len < max ? s.len : max);
-}
-
-static void
-unknown_command(struct request *rq)
-{
-	char args[SHOWN_MAX * 2];
-	size_t len = 0, i;
-
-	/* At most 128 bytes of arguments, each quoted; the last one is cut to what is left. */
-	args[0] = '\0';
-	for (i = 1; i < rq->argc && len < SHOWN_MAX; i++) {
-		int n = shown_len(rq->argv[i], SHOWN_MAX - len);
-
-		args[len++] = '\'';
-		memcpy(args + len, rq->argv[i].ptr, (size_t)n);
-		len += (size_t)n;
-		memcpy(args + len, "' ", 3);
-		len += 2;
-	}
-	request_error(rq, "ERR unknown command '%.*s', with args beginning with: %s",
-	    shown_len(rq->argv[0], SHOWN_MAX), rq->argv[0].ptr, args);
-}
-
-static void
-unknown_subcommand(struct request *rq, const struct command *container)
-{
-	char name[COMMAND_NAME_MAX];
-	size_t i;
-
-	for (i = 0; container->name[i] != '\0'; i++)
-		name[i] = (char)(container->name[i] & ~0x20);
-	name[i] = '\0';
-	request_error(rq, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-	    shown_len(rq->argv[1], SHOWN_MAX), rq->argv[1].ptr, name);
-}
-
-/* Most clients repeat a command: it is compared before the table is searched. */
-static const struct command *
-top_level_command(const struct request *rq)
-{
-	const struct command *last = client_last_command(rq->client);
-
-	if (last != NULL && last->container == NULL && slice_is_nocase(rq->argv[0], last->name))
-		return last;
-	return command_find(rq->server->commands, NULL, rq->argv[0]);
-}
-
-/* Sets rq->command. Returns false after replying with an error if the command is unknown. */
-static bool
-find_command(struct request *rq)
-{
-	const struct command *command = top_level_command(rq), *sub;
-
-	if (command == NULL) {
-		unknown_command(rq);
-		return false;
-	}
-	if ((command->flags & CMD_CONTAINER) != 0 && rq->argc > 1) {
-		sub = command_find(rq->server->commands, command, rq->argv[1]);
-		if (sub == NULL) {
-			unknown_subcommand(rq, command);
-			return false;
-		}
-		command = sub;
-	}
-	rq->command = command;
-	return true;
-}
 
 /*
  * Returns false after replying with an error if the client may not run the request; or sets *later.
@@ -221,6 +146,7 @@ finish_command(struct request *rq, uint64_t duration_us)
 {
 	struct client *c = rq->client;
 
+	tracking_executed(rq);
 	note_changes(rq);
 	if (client_door(c) != NULL && !client_is_open(c)) /* no message is behind its last reply */
 		outbox_unmark(&c->subscriber.outbox);
@@ -254,6 +180,7 @@ interrupt_command(struct request *rq)
 
 	assert(c->pending->progress > 0 || c->pending->checked > 0);
 	c->pending->running = rq->command;
+	tracking_executed(rq); /* the keys that it has read may change before it goes on */
 	if (rq->push_len == rq->reply->len)
 		push_reply(rq);
 	else
@@ -309,6 +236,7 @@ request_execute_queued(struct request *rq)
 	} while (result == COMMAND_AGAIN);
 	c->pending->progress = c->pending->checked = c->pending->counted = 0;
 	c->pending->exec_reply = outer_reply;
+	tracking_executed(rq);
 	note_changes(rq);
 	call_record(rq, clock_mono_us() - begun_us);
 	feed_monitors(rq);
@@ -335,10 +263,11 @@ end_blocked(struct request *rq)
 static bool
 execute_blocked(struct request *rq)
 {
-	struct client *c = rq->client;
+	struct client *c = rq->client, *executing = rq->server->tracking->executing;
 	enum command_result result = COMMAND_DONE;
 	bool allowed, later;
 
+	rq->server->tracking->executing = c;
 	do {
 		later = false;
 		allowed = c->user->unrestricted || access_allows(rq, &later);
@@ -348,13 +277,14 @@ execute_blocked(struct request *rq)
 		outbox_mark(&c->subscriber.outbox);
 	if (allowed)
 		result = rq->command->handler(rq);
-	if (result == COMMAND_BLOCKED) {
+	if (result == COMMAND_BLOCKED)
 		outbox_unmark(&c->subscriber.outbox);
-		return false;
-	}
-	assert(result == COMMAND_DONE);
-	end_blocked(rq);
-	return true;
+	else
+		end_blocked(rq);
+	assert(result == COMMAND_BLOCKED || result == COMMAND_DONE);
+	rq->server->tracking->executing = executing;
+	tracking_request_executed(c, NULL, false);
+	return result == COMMAND_DONE;
 }
 
 /* True for the lines that only a web browser sends, if a page makes it connect here. */
@@ -440,7 +370,7 @@ begin(struct request *rq)
 {
 	bool later = false, allowed;
 
-	if (!find_command(rq))
+	if (!request_find_command(rq))
 		return reject(rq);
 	rq->client->last_command = (uint16_t)(command_index(rq->server->commands, rq->command) + 1);
 	if (!rq->client->authenticated)
@@ -521,7 +451,9 @@ serve(struct client *c, const struct command *of_door, const struct slice *args,
 	pending_begin(c);
 	c->pending->is_executed = true;
 	c->pending->of_door = of_door;
+	server->tracking->executing = c;
 	verdict = take_request(c, &rq);
+	server->tracking->executing = NULL;
 	c->pending->is_executed = false;
 	if (of_door != NULL && !client_is_open(c)) {
 		/* It ended itself, and may take long to leave. Nothing is queued behind its last
@@ -532,6 +464,7 @@ serve(struct client *c, const struct command *of_door, const struct slice *args,
 	}
 	if (verdict == REQUEST_NEXT)
 		pending_end(c);
+	tracking_request_executed(c, rq.command, verdict == REQUEST_NEXT);
 	if (!TAILQ_EMPTY(&server->blocked->ready))
 		blocked_serve(server);
 	return verdict;

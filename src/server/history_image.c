@@ -13,6 +13,7 @@
 #include "server/history_epoch.h"
 #include "server/image_commands.h"
 #include "server/pause.h"
+#include "server/tracking.h"
 
 #define IMAGE_VERSION "1"
 
@@ -211,6 +212,7 @@ void
 server_history_hand_over(struct server *server)
 {
 	server->pause->handed_over = true;
+	tracking_all_changed(server); /* later changes are made by another process */
 	hub_seal_history(server->hub);
 }
 

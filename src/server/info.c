@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/prefix_tree.h"
 #include "kv/keyspace.h"
 #include "kv/memory.h"
 #include "pubsub/channel_rates.h"
@@ -35,6 +36,7 @@
 #include "server/settings.h"
 #include "server/slowlog.h"
 #include "server/statistics.h"
+#include "server/tracking.h"
 #include "server/wait.h"
 #include "token/cache.h"
 

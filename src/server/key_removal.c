@@ -9,6 +9,7 @@
 #include "server/pause.h"
 #include "server/propagation.h"
 #include "server/statistics.h"
+#include "server/tracking.h"
 #include "server/watch.h"
 
 /* Expired keys removed, and elements freed, between two checks of the clock. */
@@ -21,6 +22,7 @@
 static void
 remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 {
+	tracking_changed(server, NULL, kv_name(key));
 	propagation_removed(server, kv_db_index(db), kv_name(key));
 	kv_remove(db, key);
 }

@@ -5,7 +5,8 @@
 
 /*
  * Key removal: keys that the server removes by itself, because they expired or to free memory. It
- * informs subscribers of keyspace events, clients that watch the key, and the append-only file.
+ * informs subscribers of keyspace events, clients that watch or cache the key, and the append-only
+ * file.
  */
 struct kv_db;
 struct kv_key;

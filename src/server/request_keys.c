@@ -13,6 +13,7 @@
 #include "server/request.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
+#include "server/tracking.h"
 #include "server/watch.h"
 
 /* The maximum of proto-max-bulk-len in settings.def. */
@@ -135,6 +136,7 @@ void
 key_announce_new(struct request *rq, struct kv_db *db, struct kv_key *key)
 {
 	watch_touched(rq->server, db, kv_name(key));
+	tracking_changed(rq->server, rq->client, kv_name(key));
 	blocked_key_ready(rq->server, db, kv_name(key), kv_type_of(key));
 	notify(rq->server, KEY_NEW, "new", db, kv_name(key));
 }
@@ -181,6 +183,7 @@ key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key
 {
 	rq->changes++;
 	watch_touched(rq->server, db, name);
+	tracking_changed(rq->server, rq->client, name);
 	if (event != NULL)
 		notify(rq->server, class, event, db, name);
 }

@@ -12,8 +12,8 @@
 
 /*
  * Keys of a request: how handlers read and change keys. Every handler uses this module, so that
- * none forgets a part of a change: the expiry, the type, clients that watch the key or wait for it,
- * notifications, the append-only file.
+ * none forgets a part of a change: the expiry, the type, clients that watch, cache or wait for the
+ * key, notifications, the append-only file.
  *
  * Rules for a handler that changes a key: change it through the functions here and those of the
  * value's module, then call key_changed (or key_remove, which does both) once for each change that

@@ -57,6 +57,7 @@
 #include "server/slowlog.h"
 #include "server/statistics.h"
 #include "server/sweep.h"
+#include "server/tracking.h"
 #include "server/wait.h"
 #include "server/wire.h"
 
@@ -131,6 +132,7 @@ struct whole {
 	struct lame_duck lame_duck;
 	struct memory_guard memory_guard;
 	struct presence_service presence;
+	struct tracking tracking;
 	struct propagation propagation;
 	struct journal journal;
 	struct statistics statistics;
@@ -160,6 +162,7 @@ assemble(struct whole *whole)
 	    .lame_duck = &whole->lame_duck,
 	    .memory_guard = &whole->memory_guard,
 	    .presence = &whole->presence,
+	    .tracking = &whole->tracking,
 	    .propagation = &whole->propagation,
 	    .journal = &whole->journal,
 	    .statistics = &whole->statistics,
@@ -202,6 +205,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	server->kv = kv_new(config->databases);
 	server->eviction_pool = kv_eviction_pool_new(server->kv);
 	server->watched = hash_map_new();
+	tracking_init(&whole->tracking);
 	TAILQ_INIT(&whole->journal.holding);
 	statistics_init(&whole->statistics, commands->count);
 	server->slowlog = slowlog_new();
@@ -212,14 +216,16 @@ server_new(const struct server_config *config, const struct command_table *comma
 	return server;
 }
 
-/* Removes at most `budget` subscriptions, joins and armed channels each. True if none is left. */
+/* Removes at most `budget` subscriptions, joins, armed channels and tracked keys each. True if none
+ * is left. */
 static bool
 detach(struct client *c, size_t budget)
 {
 	bool has_left = presence_release_client(c, budget);
 	bool is_disarmed = armed_drain(c, budget);
+	bool is_untracked = tracking_detach(c, budget);
 
-	return hub_detach(&c->subscriber, budget) && has_left && is_disarmed;
+	return hub_detach(&c->subscriber, budget) && has_left && is_disarmed && is_untracked;
 }
 
 static void
@@ -260,6 +266,7 @@ server_free(struct server *server)
 	buffer_release(server->reply);
 	hash_map_free(server->clients->by_id);
 	hash_map_free(server->watched);
+	tracking_release(server->tracking);
 	statistics_release(server->statistics);
 	slowlog_free(server->slowlog);
 	access_release(server);
@@ -575,6 +582,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;
 	more = reclassify(server, begun_us + budget_us / 2) || more;
 	more = jobs_run(server, begun_us + budget_us) || more;
+	more = tracking_turn(server) || more; /* behind the last changes of the turn */
 	more = hub_replay_is_forgetting(server->hub) || more;
 	if (more)
 		return 0;

@@ -58,7 +58,10 @@ struct server_config {
 	uint32_t timeout_s;              /* for INFO */
 	size_t query_buffer_bytes;       /* for INFO; also the maximum of a transaction */
 	uint32_t transaction_commands;
-	uint32_t watched_keys;        /* per client */
+	uint32_t watched_keys; /* per client */
+	struct {
+		uint32_t keys, items; /* of the table; 0: no limit */
+	} tracking;
 	uint32_t idempotency_keys;    /* of PUBLISHX, all channels together */
 	uint32_t resume_max_channels; /* armed channels per client */
 	size_t maxmemory_bytes;       /* of the keyspace; 0: no limit */
