@@ -33,11 +33,12 @@ def test_a_node_client_works_as_with_redis(server, command, scenario):
     run(command, server, scenario)
 
 
+@pytest.mark.parametrize("scenario", ["busy", "cache"])
 @pytest.mark.parametrize("kind", ["node-redis-RESP3"])
-def test_a_subscribed_resp3_client_runs_other_commands(server, node_modules, kind):
+def test_a_resp3_client_uses_what_resp2_lacks(server, node_modules, kind, scenario):
     script, more = CLIENTS[kind]
     environment = dict(os.environ, NODE_PATH=str(node_modules))
-    run(lambda port, scenario: (["node", str(JS / script), str(port), scenario, *more], environment), server, "busy")
+    run(lambda port, what: (["node", str(JS / script), str(port), what, *more], environment), server, scenario)
 
 
 def test_node_clients_are_workers_of_a_queue_group(start_fanfared, command):

@@ -288,19 +288,16 @@ prefix_tree_each_prefix(const struct prefix_tree *tree, struct slice whole,
 	}
 }
 
-static void
-note_last(void *value, void *arg)
-{
-	*(void **)arg = value;
-}
-
 void *
-prefix_tree_longest(const struct prefix_tree *tree, struct slice whole)
+prefix_tree_shortest(const struct prefix_tree *tree, struct slice whole)
 {
-	void *value = NULL;
+	const struct node *node = tree->root;
 
-	prefix_tree_each_prefix(tree, whole, note_last, &value);
-	return value;
+	while (node != NULL && node->value == NULL) {
+		whole = behind(whole, node->len);
+		node = step(node, whole);
+	}
+	return node != NULL ? node->value : NULL;
 }
 
 /* The first name of a subtree; NULL only if the tree is empty. */

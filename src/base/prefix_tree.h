@@ -33,8 +33,8 @@ void *prefix_tree_remove(struct prefix_tree *tree, struct slice name);
 void prefix_tree_each_prefix(const struct prefix_tree *tree, struct slice whole,
     void (*visit)(void *value, void *arg), void *arg);
 
-/* The value of the longest name that `whole` begins with; NULL: none. */
-void *prefix_tree_longest(const struct prefix_tree *tree, struct slice whole);
+/* The value of the shortest name that `whole` begins with; NULL: none. */
+void *prefix_tree_shortest(const struct prefix_tree *tree, struct slice whole);
 
 /* The value of the first name, in the order of bytes, that begins with `start`; NULL: none. */
 void *prefix_tree_first(const struct prefix_tree *tree, struct slice start);

@@ -58,8 +58,8 @@ START_TEST(prefixes_of_a_string_are_found_the_shortest_first)
 	ck_assert_str_eq(prefixes_of("abd"), "a abd ");
 	ck_assert_str_eq(prefixes_of("ab"), "a ");
 	ck_assert_str_eq(prefixes_of(""), "");
-	ck_assert_str_eq(prefix_tree_longest(tree, SLICE("abcd")), "abc");
-	ck_assert_ptr_null(prefix_tree_longest(tree, SLICE("c")));
+	ck_assert_str_eq(prefix_tree_shortest(tree, SLICE("abcd")), "a");
+	ck_assert_ptr_null(prefix_tree_shortest(tree, SLICE("c")));
 	take_out("a");
 	ck_assert_str_eq(prefixes_of("abcd"), "abc ");
 	take_out("abc");
@@ -131,17 +131,17 @@ model_first(const char *start, size_t from)
 static void
 check_name(size_t at)
 {
-	const char *name = names[at].text, *longest = NULL;
+	const char *name = names[at].text, *shortest = NULL;
 	char expected[256] = "";
 
 	for (size_t i = 0; i < NAMES; i++) {
 		if (!names[i].is_in || strncmp(name, names[i].text, strlen(names[i].text)) != 0)
 			continue;
-		longest = names[i].text;
-		strcat(strcat(expected, longest), " ");
+		shortest = shortest != NULL ? shortest : names[i].text;
+		strcat(strcat(expected, names[i].text), " ");
 	}
 	ck_assert_str_eq(prefixes_of(name), expected);
-	ck_assert_ptr_eq(prefix_tree_longest(tree, slice_of(name)), longest);
+	ck_assert_ptr_eq(prefix_tree_shortest(tree, slice_of(name)), shortest);
 	ck_assert_ptr_eq(
 	    prefix_tree_get(tree, slice_of(name)), names[at].is_in ? names[at].text : NULL);
 	ck_assert_ptr_eq(prefix_tree_first(tree, slice_of(name)), model_first(name, 0));

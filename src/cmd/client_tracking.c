@@ -29,7 +29,7 @@ shown_len(struct slice prefix)
 struct terms {
 	uint8_t options;   /* enum tracking_option */
 	uint64_t redirect; /* 0: none */
-	size_t prefixes;
+	bool has_prefixes;
 };
 
 static const struct {
@@ -60,8 +60,7 @@ parse_redirect(struct request *rq, struct slice text, struct terms *terms)
 		return false;
 	}
 	to = id > 0 ? client_by_id(rq->server, (uint64_t)id) : NULL;
-	/* It may leave before the last slice, as later. */
-	if ((to == NULL || client_door(to) != NULL) && rq->client->pending->progress == 0) {
+	if (to == NULL || client_door(to) != NULL) {
 		request_error(rq, "ERR The client ID you want redirect to does not exist");
 		return false;
 	}
@@ -95,7 +94,7 @@ parse_terms(struct request *rq, struct terms *terms)
 				return false;
 		} else if (has_more && slice_is_nocase(rq->argv[i], "prefix")) {
 			i++;
-			terms->prefixes++;
+			terms->has_prefixes = true;
 		} else if (!parse_option(rq, rq->argv[i], terms)) {
 			return false;
 		}
@@ -128,7 +127,7 @@ contradiction(const struct client *c, const struct terms *terms)
 	const uint8_t either = TRACKING_OPTIN | TRACKING_OPTOUT;
 	uint8_t chosen = terms->options, before = own != NULL ? own->options : 0;
 
-	if ((chosen & TRACKING_BCAST) == 0 && terms->prefixes > 0)
+	if ((chosen & TRACKING_BCAST) == 0 && terms->has_prefixes)
 		return "ERR PREFIX option requires BCAST mode to be enabled";
 	if (own != NULL && ((chosen ^ before) & TRACKING_BCAST) != 0)
 		return "ERR You can't switch BCAST mode on/off before disabling tracking for this "
@@ -223,25 +222,46 @@ add_prefixes(struct request *rq, struct client_tracking *own)
 	return p->checked != 0 ? take_back(rq, own) : COMMAND_DONE;
 }
 
-static enum command_result
-switch_on(struct request *rq, const struct terms *terms)
+/* The terms are kept with the client, because reading them takes longer than a slice if there are
+ * many prefixes. */
+static bool
+begin_switching_on(struct request *rq)
 {
-	struct client *c = rq->client;
-	const char *error = c->pending->progress == 0 ? contradiction(c, terms) : NULL;
+	struct terms terms = {0};
 	struct client_tracking *own;
+	const char *error;
 
+	if (!parse_terms(rq, &terms))
+		return false;
+	error = contradiction(rq->client, &terms);
 	if (error != NULL) {
 		request_error(rq, "%s", error);
-		return COMMAND_DONE;
+		return false;
 	}
-	own = tracking_need(c);
-	if (terms->prefixes > 0 && add_prefixes(rq, own) == COMMAND_AGAIN)
-		return COMMAND_AGAIN;
-	if (c->pending->checked != 0) /* a prefix was refused */
+	own = tracking_need(rq->client);
+	own->new_options = terms.options;
+	own->new_redirect = terms.redirect;
+	return true;
+}
+
+static enum command_result
+switch_on(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct client_tracking *own;
+
+	if (c->pending->progress == 0 && !begin_switching_on(rq))
 		return COMMAND_DONE;
-	if ((terms->options & TRACKING_BCAST) != 0 && terms->prefixes == 0)
-		tracking_add_prefix(own, SLICE(""));
-	tracking_switch_on(c, terms->options, terms->redirect);
+	own = tracking_need(c);
+	if ((own->new_options & TRACKING_BCAST) != 0) {
+		if (add_prefixes(rq, own) == COMMAND_AGAIN)
+			return COMMAND_AGAIN;
+		if (c->pending->checked != 0) /* a prefix was refused */
+			return COMMAND_DONE;
+		if (c->pending->progress == 0)
+			tracking_add_prefix(own, SLICE(""));
+	}
+	tracking_switch_on(c, own->new_options, own->new_redirect);
 	request_ok(rq);
 	return COMMAND_DONE;
 }
@@ -271,12 +291,12 @@ switch_off(struct request *rq)
 enum command_result
 cmd_client_tracking(struct request *rq)
 {
-	struct terms terms = {0};
+	struct terms unused = {0};
 
-	if (!parse_terms(rq, &terms))
-		return COMMAND_DONE;
 	if (slice_is_nocase(rq->argv[2], "on"))
-		return switch_on(rq, &terms);
+		return switch_on(rq);
+	if (rq->client->pending->progress == 0 && !parse_terms(rq, &unused))
+		return COMMAND_DONE;
 	if (slice_is_nocase(rq->argv[2], "off"))
 		return switch_off(rq);
 	request_syntax_error(rq);

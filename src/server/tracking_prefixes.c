@@ -67,7 +67,7 @@ tracking_prefix_overlaps(
 
 	if (own->prefixes == NULL)
 		return false;
-	member = prefix_tree_longest(own->prefixes, prefix);
+	member = prefix_tree_shortest(own->prefixes, prefix);
 	if (member == NULL)
 		member = prefix_tree_first(own->prefixes, prefix);
 	if (member != NULL)

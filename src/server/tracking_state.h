@@ -34,6 +34,8 @@ struct client_tracking {
 	struct slice listed;              /* by CLIENT TRACKINGINFO so far; borrows */
 	uint32_t batch;                   /* of the last prefixes, see tracking_prefixes.h */
 	uint64_t redirect;                /* the id of the client that is informed; 0: itself */
+	uint64_t new_redirect;            /* of a command that is adding its prefixes */
+	uint8_t new_options;              /* the same */
 	uint8_t options;                  /* enum tracking_option */
 	bool is_on;
 	bool is_broken; /* the client that is informed has left */

@@ -3,7 +3,7 @@
 
 const assert = require('assert');
 const fs = require('fs');
-const { createClient } = require('redis');
+const { createClient, BasicClientSideCache } = require('redis');
 
 const port = Number(process.argv[2]);
 const RESP = Number(process.argv[4]);
@@ -131,6 +131,24 @@ const scenarios = {
     const expected = Array.from({ length: 100 }, (_, n) => String(n));
     assert.deepStrictEqual((await messages).map(([payload]) => payload), expected);
     await client.close();
+  },
+
+  // The client keeps values that it has read until the server tells it of a change.
+  async cache() {
+    const cache = new BasicClientSideCache({ ttl: 0, maxEntries: 0, recordStats: true });
+    const client = await connect({ clientSideCache: cache });
+    const writer = await connect();
+    for (const value of ['one', 'two', null]) {
+      const invalidated = new Promise((done) => cache.once('invalidate', done));
+      if (value === null) await writer.flushAll();
+      else await writer.set('k', value);
+      if (value !== 'one') await invalidated;
+      assert.strictEqual(await client.get('k'), value);
+      const { missCount } = cache.stats();
+      assert.strictEqual(await client.get('k'), value);
+      assert.strictEqual(cache.stats().missCount, missCount);
+    }
+    await Promise.all([client.close(), writer.close()]);
   },
 
   async password() {
