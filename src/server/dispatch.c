@@ -223,11 +223,13 @@ execute(struct request *rq)
 void
 request_execute_queued(struct request *rq)
 {
-	struct client *c = rq->client;
+	struct tracking *tracking = rq->server->tracking;
+	struct client *c = rq->client, *executing = tracking->executing;
 	struct buffer *outer_reply = c->pending->exec_reply; /* of a script within MULTI */
 	uint64_t begun_us = clock_mono_us();
 	enum command_result result;
 
+	tracking->executing = c;
 	c->pending->exec_reply = rq->reply;
 	c->pending->progress = c->pending->checked = c->pending->counted = 0;
 	do {
@@ -236,6 +238,7 @@ request_execute_queued(struct request *rq)
 	} while (result == COMMAND_AGAIN);
 	c->pending->progress = c->pending->checked = c->pending->counted = 0;
 	c->pending->exec_reply = outer_reply;
+	tracking->executing = executing;
 	tracking_executed(rq);
 	note_changes(rq);
 	call_record(rq, clock_mono_us() - begun_us);
