@@ -97,10 +97,14 @@ def without_server(raw):
     return raw if b"$5\r\nproto\r\n" not in raw else raw[raw.index(b"$5\r\nproto\r\n"):][:15]
 
 
+ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")  # replies are held until the disk has the change
+
+
 @pytest.mark.parametrize("name", ORDERS)
-def test_the_order_of_bytes_is_that_of_redis(start_redis, start_fanfared, name):
+@pytest.mark.parametrize("options", [(), ALWAYS], ids=["memory", "disk"])
+def test_the_order_of_bytes_is_that_of_redis(start_redis, start_fanfared, name, options):
     answers = []
-    for daemon in (start_redis(), start_fanfared()):
+    for daemon in (start_redis(), start_fanfared(*options)):
         client = daemon.connect()
         # After the last reply nothing may come.
         client.send(b"".join(encode(*line.split(" ")) for line in ORDERS[name]) + encode("ECHO", "end"))
