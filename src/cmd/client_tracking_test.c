@@ -408,6 +408,21 @@ START_TEST(a_client_that_does_not_read_is_closed_at_its_limit)
 }
 END_TEST
 
+START_TEST(a_client_that_reads_is_not_closed)
+{
+	test_config.outbox.bytes = 1000;
+	reader = test_open();
+	test_call(reader, "hello 3");
+	assert_ok(reader, "client tracking on");
+	for (int i = 0; i < 100; i++) {
+		test_call(reader, "get k");
+		assert_ok(writer, "set k 1");
+		assert_got(reader, INVALID("k"));
+	}
+	ck_assert_ptr_null(reader->killed);
+}
+END_TEST
+
 START_TEST(large_replies_do_not_count_as_invalidations)
 {
 	test_config.outbox.bytes = 1000;
@@ -436,6 +451,11 @@ START_TEST(keys_outlive_off_and_end_with_their_client)
 	assert_ok(reader, "client tracking on");
 	assert_ok(writer, "set b 1");
 	assert_got(reader, INVALID("b")); /* as in Redis */
+	assert_ok(reader, "client tracking off");
+	assert_ok(reader, "client tracking on bcast prefix x");
+	assert_ok(writer, "set c 1");
+	assert_got(reader, "");
+	test_call(reader, "get d");
 	test_close(reader);
 	test_turns(1);
 	ck_assert_ptr_nonnull(strstr(test_call(writer, "info stats"), "tracking_total_keys:0\r\n"));
@@ -472,7 +492,7 @@ main(void)
 		many_prefixes_are_added_and_removed_in_slices,
 		prefixes_are_bounded_in_length_and_number, the_table_is_bounded_in_keys_and_items,
 		a_client_that_does_not_read_is_closed_at_its_limit,
-		large_replies_do_not_count_as_invalidations,
+		a_client_that_reads_is_not_closed, large_replies_do_not_count_as_invalidations,
 		keys_outlive_off_and_end_with_their_client,
 		a_served_client_is_told_behind_its_reply, NULL});
 }

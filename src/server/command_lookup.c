@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "server/client.h"
 #include "server/command.h"
 #include "server/request.h"
 
@@ -52,21 +51,11 @@ unknown_subcommand(struct request *rq, const struct command *container)
 	    shown_len(rq->argv[1], SHOWN_MAX), rq->argv[1].ptr, name);
 }
 
-/* Most clients repeat a command: it is compared before the table is searched. */
-static const struct command *
-top_level_command(const struct request *rq)
-{
-	const struct command *last = client_last_command(rq->client);
-
-	if (last != NULL && last->container == NULL && slice_is_nocase(rq->argv[0], last->name))
-		return last;
-	return command_find(rq->server->commands, NULL, rq->argv[0]);
-}
-
 bool
 request_find_command(struct request *rq)
 {
-	const struct command *command = top_level_command(rq), *sub;
+	const struct command *command = command_find(rq->server->commands, NULL, rq->argv[0]);
+	const struct command *sub;
 
 	if (command == NULL) {
 		unknown_command(rq);

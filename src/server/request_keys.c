@@ -171,14 +171,8 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 	kv_set_expiry(request_db(rq), old, KV_NEVER);
 }
 
-void
-key_changed(struct request *rq, struct slice name, enum key_class class, const char *event)
-{
-	key_changed_in(rq, request_db(rq), name, class, event);
-}
-
-void
-key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
+static inline __attribute__((always_inline)) void
+note_change(struct request *rq, const struct kv_db *db, struct slice name, enum key_class class,
     const char *event)
 {
 	rq->changes++;
@@ -186,6 +180,19 @@ key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key
 	tracking_changed(rq->server, rq->client, name);
 	if (event != NULL)
 		notify(rq->server, class, event, db, name);
+}
+
+void
+key_changed(struct request *rq, struct slice name, enum key_class class, const char *event)
+{
+	note_change(rq, request_db(rq), name, class, event);
+}
+
+void
+key_changed_in(struct request *rq, struct kv_db *db, struct slice name, enum key_class class,
+    const char *event)
+{
+	note_change(rq, db, name, class, event);
 }
 
 void
