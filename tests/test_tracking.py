@@ -100,19 +100,22 @@ def without_server(raw):
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")  # replies are held until the disk has the change
 
 
-@pytest.mark.parametrize("name", ORDERS)
-@pytest.mark.parametrize("options", [(), ALWAYS], ids=["memory", "disk"])
-def test_the_order_of_bytes_is_that_of_redis(start_redis, start_fanfared, name, options):
-    answers = []
-    for daemon in (start_redis(), start_fanfared(*options)):
-        client = daemon.connect()
-        # After the last reply nothing may come.
-        client.send(b"".join(encode(*line.split(" ")) for line in ORDERS[name]) + encode("ECHO", "end"))
+def answers(daemon, lines):
+    """The bytes of each value, up to a last reply, behind which nothing may come."""
+    with daemon.connect() as client:
+        client.ok("FLUSHALL")
+        client.send(b"".join(encode(*line.split(" ")) for line in lines) + encode("ECHO", "end"))
         values = []
         while not values or values[-1] != b"$3\r\nend\r\n":
             values.append(without_server(client.read_raw()))
-        answers.append(values)
-    assert answers[0] == answers[1]
+        return values
+
+
+@pytest.mark.parametrize("options", [(), ALWAYS], ids=["memory", "disk"])
+def test_the_order_of_bytes_is_that_of_redis(start_redis, start_fanfared, options):
+    redis, fanfared = start_redis(), start_fanfared(*options)
+    for name, lines in ORDERS.items():
+        assert answers(fanfared, lines) == answers(redis, lines), name
 
 
 class Model:

@@ -212,6 +212,8 @@ START_TEST(caching_is_for_the_next_command_or_transaction)
 	assert_ok(reader, "client caching yes");
 	ck_assert_ptr_nonnull(strstr(test_call(reader, "client trackinginfo"), "caching-yes"));
 	test_call(reader, "client id"); /* CLIENT does not count */
+	(void)test_send(reader, "client list");
+	test_finish(reader);
 	test_call(reader, "get a");
 	test_call(reader, "get b");
 	assert_ok(writer, "mset a 1 b 1");

@@ -269,6 +269,7 @@ end_blocked(struct request *rq)
 	push_reply(rq);
 	outbox_unmark(&rq->client->subscriber.outbox);
 	advance_reply_mode(rq->client);
+	tracking_request_executed(rq->client, rq->command, false);
 	call_record(rq, duration_us);
 	client_check_limits(rq->client, rq->now_us);
 }
@@ -294,14 +295,15 @@ execute_blocked(struct request *rq)
 		outbox_mark(&c->subscriber.outbox);
 	if (allowed)
 		result = rq->command->handler(rq);
-	if (result == COMMAND_BLOCKED)
-		outbox_unmark(&c->subscriber.outbox);
-	else
-		end_blocked(rq);
-	assert(result == COMMAND_BLOCKED || result == COMMAND_DONE);
 	rq->server->tracking->executing = executing;
-	tracking_request_executed(c, NULL, false);
-	return result == COMMAND_DONE;
+	if (result == COMMAND_BLOCKED) {
+		outbox_unmark(&c->subscriber.outbox);
+		tracking_request_executed(c, rq->command, false);
+		return false;
+	}
+	assert(result == COMMAND_DONE);
+	end_blocked(rq);
+	return true;
 }
 
 /* True for the lines that only a web browser sends, if a page makes it connect here. */
@@ -441,6 +443,7 @@ take_request(struct client *c, struct request *rq)
 	if (p->job != NULL)
 		return wait_begin(c, WAIT_JOB);
 	if (p->job_ended) {
+		rq->command = client_last_command(c);
 		client_request_over(c);
 		return REQUEST_NEXT;
 	}
