@@ -207,7 +207,7 @@ class Side:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_random_commands_tell_what_redis_tells(start_redis, start_fanfared, seed):
     model, sides = Model(seed), [Side(start_redis()), Side(start_fanfared())]
-    for step in range(1000):
+    for step in range(700):
         which = model.random.randrange(4)
         for words in model.commands():
             replies = [side.run(which, words) for side in sides]
@@ -268,6 +268,16 @@ def test_both_bound_the_table_of_keys(start_server):
     writer.ok("CONFIG", "SET", "tracking-table-max-keys", "0")
     reader.call("MGET", *[f"k{number}" for number in range(300)])
     assert int(writer.connection.info("stats")["tracking_total_keys"]) == 300
+
+
+def test_large_reads_stay_within_the_bound_too(start_fanfared):
+    fanfared = start_fanfared("--tracking-table-max-keys", "1000")
+    reader, writer = Cacher(fanfared), Cacher(fanfared)
+    reader.ok("CLIENT", "TRACKING", "ON")
+    for start in range(0, 30000, 5000):
+        reader.call("MGET", *[f"k{number}" for number in range(start, start + 5000)])
+        assert int(writer.connection.info("stats")["tracking_total_keys"]) <= 1000
+    assert len(reader.take()) == 29000
 
 
 def test_a_closed_client_leaves_nothing_in_the_table(fanfared):

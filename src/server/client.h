@@ -153,9 +153,7 @@ struct session *session_of(struct client *c);
 /* Frees the session if no part of it is in use. */
 void session_trim(struct client *c);
 
-/* Called when the client is freed; its transaction, watches, joins and tracking were removed
- * before.
- */
+/* The client is freed; its transaction, watches, joins and tracking were removed before. */
 void session_drop(struct client *c);
 
 /* The number of members that it has joined. */

@@ -15,11 +15,11 @@
 #include "server/tracking_prefixes.h"
 #include "server/tracking_push.h"
 
-/* Keys above the limit that are forgotten in one turn, or behind one command. */
-#define FORGOTTEN_AT_ONCE 1000
+/* Keys above the limit that are forgotten in one turn, and behind a command beyond what it adds. */
+#define FORGOTTEN_AT_ONCE 256
 
 /* Keys and items that are freed in one turn. */
-#define FREED_A_TURN 1000
+#define FREED_A_TURN 256
 
 void
 tracking_init(struct tracking *tracking)
@@ -148,14 +148,16 @@ invalidate(struct server *server, struct tracked_key *key)
 	tracking_table_remove(&tracking->table, key);
 }
 
-/* True if more keys are above the limit. */
+/* Forgets at most `most` keys. True if more are above the limit. */
 static bool
-keep_limit(struct server *server)
+keep_limit(struct server *server, size_t most)
 {
+	struct tracking_table *table = &server->tracking->table;
+
 	for (size_t n = 0; is_over_limit(server); n++) {
-		if (n == FORGOTTEN_AT_ONCE)
+		if (n == most)
 			return true;
-		invalidate(server, tracking_table_random(&server->tracking->table, server->random));
+		invalidate(server, tracking_table_random(table, server->random));
 	}
 	return false;
 }
@@ -178,21 +180,25 @@ wants_keys(const struct client_tracking *own)
 	return (own->options & TRACKING_OPTOUT) == 0 || !own->caching;
 }
 
+/* At least as much is forgotten and freed behind a command as it adds, so that no client can fill
+ * the table faster than turns empty it. */
 void
 tracking_note_read(struct request *rq, struct client_tracking *own)
 {
-	struct server *server = rq->server;
+	struct tracking_table *table = &rq->server->tracking->table;
+	size_t before = table->weight + table->item_count, count, grown, i, at;
 	struct key_range ranges[KEY_SPECS_MAX];
-	size_t count, i, at;
 
 	if (!wants_keys(own) || !is_reader(rq->command))
 		return;
-	count =
-	    key_spec_ranges(command_acl(server->commands, rq->command), rq->argv, rq->argc, ranges);
+	count = key_spec_ranges(
+	    command_acl(rq->server->commands, rq->command), rq->argv, rq->argc, ranges);
 	for (i = 0; i < count; i++)
 		for (at = ranges[i].first; at <= ranges[i].last; at += ranges[i].step)
-			tracking_table_add(&server->tracking->table, &own->owner, rq->argv[at]);
-	(void)keep_limit(server);
+			tracking_table_add(table, &own->owner, rq->argv[at]);
+	grown = table->weight + table->item_count - before;
+	(void)keep_limit(rq->server, FORGOTTEN_AT_ONCE + grown);
+	(void)tracking_table_tidy(table, &grown);
 }
 
 void
@@ -243,7 +249,7 @@ tracking_turn(struct server *server)
 {
 	struct tracking *tracking = server->tracking;
 	size_t budget = FREED_A_TURN;
-	bool more = keep_limit(server);
+	bool more = keep_limit(server, FORGOTTEN_AT_ONCE);
 
 	more = !tracking_table_tidy(&tracking->table, &budget) || more;
 	tracking_broadcast(tracking);

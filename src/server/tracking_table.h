@@ -75,8 +75,7 @@ void tracking_table_remove(struct tracking_table *table, struct tracked_key *key
 /* Removes all keys. tracking_table_tidy() frees them, at most *budget keys and items, which it
  * lowers; true if none is left to be freed. */
 void tracking_table_clear(struct tracking_table *table);
-bool tracking_table_tidy(struct tracking_table *table, size_t *budget)
-    __attribute__((warn_unused_result));
+bool tracking_table_tidy(struct tracking_table *table, size_t *budget);
 
 /* Removes the items of an owner, at most *budget, which it lowers. True if none is left. */
 bool tracking_table_forget(struct tracking_table *table, struct tracking_owner *owner,
