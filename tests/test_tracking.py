@@ -217,6 +217,26 @@ def test_random_commands_tell_what_redis_tells(start_redis, start_fanfared, seed
         assert told[0] == told[1], (step, which, words)
 
 
+def test_scripts_read_and_change_keys_for_their_client(fanfared):
+    """As in Redis 7.2: the commands of a script count, and not the keys that are named for it."""
+    reader, writer = Cacher(fanfared), Cacher(fanfared)
+    reader.ok("CLIENT", "TRACKING", "ON")
+    assert reader.call("EVAL", "return redis.call('GET', 'read')", "1", "named") is None
+    assert reader.call("EVAL_RO", "return redis.call('GET', 'too')", "1", "named") is None
+    writer.ok("MSET", "named", "1", "read", "1", "too", "1")
+    assert reader.take() == [b"read", b"too"]
+    reader.call("GET", "k")
+    reader.connection.command("EVAL", "redis.call('SET', KEYS[1], 'x'); return redis.call('GET', KEYS[1])", "1", "k")
+    assert reader.connection.read_value() == b"x"
+    assert reader.connection.read_value() == Push([b"invalidate", [b"k"]])
+    reader.ok("CLIENT", "TRACKING", "OFF")
+    reader.ok("CLIENT", "TRACKING", "ON", "OPTIN")
+    reader.ok("CLIENT", "CACHING", "YES")
+    assert reader.call("EVAL", "return redis.call('MGET', 'a', 'b')", "0") == [None, None]
+    writer.ok("MSET", "a", "1", "b", "1")
+    assert reader.take() == [b"a", b"b"]
+
+
 def test_both_tell_of_expired_keys(server):
     reader, writer = Cacher(server), Cacher(server)
     reader.ok("CLIENT", "TRACKING", "ON")
