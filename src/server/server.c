@@ -25,7 +25,6 @@
 #include "pubsub/idempotency.h"
 #include "resp/writer.h"
 #include "server/access.h"
-#include "server/armed.h"
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_end.h"
@@ -36,6 +35,7 @@
 #include "server/dispatch.h"
 #include "server/door.h"
 #include "server/evict.h"
+#include "server/gone_clients.h"
 #include "server/held.h"
 #include "server/history_epoch.h"
 #include "server/history_turn.h"
@@ -76,10 +76,6 @@
 
 /* How long replays go on behind a flush. */
 #define FLUSHED_REPLAY_US 1000
-
-/* Subscriptions, joins and armed channels of a closed client that are removed between two checks of
- * the clock. */
-#define DETACH_A_LOOK 64
 
 /* Keys of PUBLISHX whose window has ended that are freed in one turn. */
 #define KEYS_FORGOTTEN_A_TURN 256
@@ -216,37 +212,11 @@ server_new(const struct server_config *config, const struct command_table *comma
 	return server;
 }
 
-/* Removes at most `budget` subscriptions, joins, armed channels and tracked keys each. True if none
- * is left. */
-static bool
-detach(struct client *c, size_t budget)
-{
-	bool has_left = presence_release_client(c, budget);
-	bool is_disarmed = armed_drain(c, budget);
-	bool is_untracked = tracking_detach(c, budget);
-
-	return hub_detach(&c->subscriber, budget) && has_left && is_disarmed && is_untracked;
-}
-
-static void
-free_gone(struct server *server, struct client *c)
-{
-	TAILQ_REMOVE(&server->clients->gone, c, all);
-	server->clients->gone_count--;
-	memory_guard_released(c);
-	client_free(c);
-}
-
 void
 server_free(struct server *server)
 {
-	struct client *c;
-
 	assert(TAILQ_EMPTY(&server->clients->open));
-	while ((c = TAILQ_FIRST(&server->clients->gone)) != NULL) {
-		if (detach(c, SIZE_MAX))
-			free_gone(server, c);
-	}
+	gone_clients_free(server);
 	scripts_settle(server);
 	jobs_release(server->jobs);
 	if (server->scripts != NULL)
@@ -448,7 +418,6 @@ unlink_client(struct client *c)
 void
 server_closed(struct client *c, const char *reason)
 {
-	struct server *server = c->server;
 	char label[160];
 
 	assert(!client_is_gone(c));
@@ -461,38 +430,7 @@ server_closed(struct client *c, const char *reason)
 	monitor_stop(c);
 	unlink_client(c);
 	(void)client_state_move(&c->state, CLIENT_EVENT_CLOSE);
-	TAILQ_INSERT_TAIL(&server->clients->gone, c, all);
-	server->clients->gone_count++;
-	/*
-	 * Done at once for most clients: then the subscriptions are gone when others see the
-	 * connection closed.
-	 */
-	if (detach(c, DETACH_A_LOOK))
-		free_gone(server, c);
-}
-
-/*
- * Runs at least one step, and more while there is time. True if more can be done at once: a client
- * to which another loop is still writing has to wait for that.
- */
-static bool
-release_gone(struct server *server, uint64_t deadline_us)
-{
-	struct client *c, *next;
-
-	for (c = TAILQ_FIRST(&server->clients->gone); c != NULL; c = next) {
-		bool is_free;
-
-		while (!(is_free = detach(c, DETACH_A_LOOK)) && c->subscriber.outbox.in_flight == 0)
-			if (clock_mono_us() >= deadline_us)
-				return true;
-		next = TAILQ_NEXT(c, all);
-		if (is_free)
-			free_gone(server, c);
-		if (clock_mono_us() >= deadline_us)
-			return next != NULL;
-	}
-	return false;
+	gone_clients_add(c);
 }
 
 static uint64_t
@@ -570,7 +508,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));
 	wait_us = earlier(wait_us, run_replays(server, now_us, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, client_end_turn(server, begun_us + budget_us / 2));
-	more = release_gone(server, begun_us + budget_us / 2);
+	more = gone_clients_turn(server, begun_us + budget_us / 2);
 	/* Not while an upgrade passes members on: it publishes events, and lets members leave. */
 	if (!server->pause->frozen)
 		wait_us = earlier(
