@@ -62,6 +62,19 @@ assert_flags(struct test_conn *conn, const char *flags)
 	ck_assert_ptr_nonnull(strstr(test_call(conn, "client info"), field));
 }
 
+/* A line with `count` prefixes, and `end`. */
+static const char *
+many_prefixes(int count, const char *end)
+{
+	static char line[65536];
+	size_t len = (size_t)snprintf(line, sizeof(line), "client tracking on bcast");
+
+	for (int i = 0; i < count; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, " prefix %d.", i);
+	snprintf(line + len, sizeof(line) - len, "%s", end);
+	return line;
+}
+
 START_TEST(contradictions_are_refused_and_change_nothing)
 {
 	static const struct {
@@ -277,6 +290,24 @@ START_TEST(a_push_to_a_client_in_the_middle_of_its_command_follows_the_reply)
 }
 END_TEST
 
+START_TEST(a_push_to_a_client_whose_reply_is_in_progress_follows_it)
+{
+	const char *got;
+
+	assert_ok(writer, "client tracking on redirect 1");
+	test_call(writer, "get k");
+	(void)test_send(reader, "command docs"); /* goes on as a job */
+	assert_ok(writer, "set k 1");
+	got = test_finish(reader);
+	ck_assert_str_eq(got + strlen(got) - strlen(INVALID("k")), INVALID("k"));
+	ck_assert_int_eq(got[0], '%');
+	test_call(writer, "get k");
+	(void)test_send(reader, many_prefixes(2000, "")); /* goes on in later turns */
+	assert_ok(writer, "set k 1");
+	ck_assert_str_eq(test_finish(reader), "+OK\r\n" INVALID("k"));
+}
+END_TEST
+
 START_TEST(a_redirect_to_a_client_that_left_is_broken)
 {
 	struct test_conn *listener = test_open();
@@ -332,19 +363,6 @@ START_TEST(gathered_keys_go_with_the_last_client_of_their_prefix)
 	ck_assert_ptr_nonnull(strstr(test_call(writer, "info clients"), "tracking_clients:0"));
 }
 END_TEST
-
-/* A line with `count` prefixes, and `end`. */
-static const char *
-many_prefixes(int count, const char *end)
-{
-	static char line[65536];
-	size_t len = (size_t)snprintf(line, sizeof(line), "client tracking on bcast");
-
-	for (int i = 0; i < count; i++)
-		len += (size_t)snprintf(line + len, sizeof(line) - len, " prefix %d.", i);
-	snprintf(line + len, sizeof(line) - len, "%s", end);
-	return line;
-}
 
 START_TEST(many_prefixes_are_added_and_removed_in_slices)
 {
@@ -489,6 +507,7 @@ main(void)
 		expired_keys_are_told, caching_is_for_the_next_command_or_transaction,
 		resp2_is_told_through_a_subscriber_of_another_connection,
 		a_push_to_a_client_in_the_middle_of_its_command_follows_the_reply,
+		a_push_to_a_client_whose_reply_is_in_progress_follows_it,
 		a_redirect_to_a_client_that_left_is_broken, prefixes_are_told_once_a_turn,
 		gathered_keys_go_with_the_last_client_of_their_prefix,
 		many_prefixes_are_added_and_removed_in_slices,
