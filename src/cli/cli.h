@@ -51,6 +51,9 @@ struct cli_command {
 	size_t min_operands;
 	size_t max_operands;
 	bool ends_options; /* everything after the first operand is an operand */
+	/* The server's URL among the command's own options, or NULL. NULL: it has no such option.
+	 */
+	const char *(*url)(const void *options);
 	enum cli_status (*run)(struct cli *cli);
 };
 
@@ -59,6 +62,7 @@ extern const struct cli_command bench_command;
 extern const struct cli_command call_command;
 extern const struct cli_command channels_command;
 extern const struct cli_command history_command;
+extern const struct cli_command import_command;
 extern const struct cli_command info_command;
 extern const struct cli_command ping_command;
 extern const struct cli_command presence_command;

@@ -26,6 +26,7 @@ static const struct cli_command *const commands[] = {
     &call_command,
     &bench_command,
     &aof_command,
+    &import_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -178,6 +179,8 @@ run(const struct cli_command *command, struct cli *cli, struct common_options *c
 	const char *error;
 	enum cli_status status = CLI_USAGE;
 
+	if (command->url != NULL && command->url(cli->options) != NULL)
+		common->choice.url = command->url(cli->options);
 	common->choice.env_url = getenv("FANFARE_URL");
 	common->choice.env_password = getenv("FANFARE_PASSWORD");
 	if (!target_choose(&target, &common->choice, &error))

@@ -1,0 +1,33 @@
+#ifndef IMPORT_FILES_H
+#define IMPORT_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+/*
+ * The files of Redis at a path, in the order in which they are read: a snapshot, an append-only
+ * file of one part, or the files that a manifest names. In a folder, append-only files come before
+ * a snapshot, as Redis itself reads them. All are opened at once, for reading.
+ */
+struct import_file {
+	char *path; /* owned */
+	int fd;
+	uint64_t size;
+};
+
+struct import_files {
+	struct import_file *files; /* owned */
+	size_t count;
+	uint64_t size;        /* of all */
+	const char *not_read; /* NULL, or a file that is there as well: a literal */
+};
+
+/* False: error says why. Release in both cases. */
+bool import_files_find(struct import_files *files, const char *path, struct buffer *error)
+    __attribute__((warn_unused_result));
+void import_files_release(struct import_files *files);
+
+#endif
