@@ -95,6 +95,16 @@ set_file(struct config_source *source, const char *file, struct buffer *error)
 	return true;
 }
 
+static bool
+set_import(struct config_source *source, const char *path, struct buffer *error)
+{
+	source->import = path;
+	if (path != NULL && path[0] != '\0')
+		return true;
+	buffer_append_str(error, "--import takes one value: a file or folder of Redis");
+	return false;
+}
+
 bool
 config_source_parse(struct config_source *source, int argc, char **argv, struct buffer *error)
 {
@@ -107,6 +117,10 @@ config_source_parse(struct config_source *source, int argc, char **argv, struct 
 
 		if (strcmp(arg, "-c") == 0) {
 			if (!set_file(source, argv[++i], error))
+				return false;
+			in_override = false;
+		} else if (strcmp(arg, "--import") == 0) {
+			if (!set_import(source, argv[++i], error))
 				return false;
 			in_override = false;
 		} else if (find_mode(arg, &source->mode)) {

@@ -31,7 +31,8 @@ struct override {
 
 struct config_source {
 	enum config_mode mode;
-	char *file; /* owned; NULL: none. Absolute after config_source_anchor */
+	char *file;         /* owned; NULL: none. Absolute after config_source_anchor */
+	const char *import; /* files of Redis for the first start; of argv; NULL: none */
 	struct override *overrides;
 	size_t override_count;
 };

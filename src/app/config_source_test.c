@@ -276,6 +276,19 @@ START_TEST(the_annotated_example_has_each_directive_with_its_default)
 }
 END_TEST
 
+START_TEST(an_import_takes_one_path)
+{
+	ck_assert(PARSE("--port", "7000", "--import", "/var/lib/redis", "--bind", "::1"));
+	ck_assert_str_eq(source.import, "/var/lib/redis");
+	ck_assert_uint_eq(source.override_count, 2);
+	ck_assert(!PARSE("--import"));
+	ck_assert_str_eq(error_text(), "--import takes one value: a file or folder of Redis");
+	ck_assert(!PARSE("--import", ""));
+	ck_assert(PARSE("--port", "7000"));
+	ck_assert_ptr_null(source.import);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -287,5 +300,6 @@ main(void)
 		an_error_names_the_directive, a_user_of_the_command_line_stands_above_the_files,
 		a_channel_line_of_the_command_line_replaces_the_one_of_the_file,
 		save_rules_of_the_command_line_replace_those_of_the_file, all_mistakes_are_listed,
-		the_annotated_example_has_each_directive_with_its_default, NULL});
+		the_annotated_example_has_each_directive_with_its_default, an_import_takes_one_path,
+		NULL});
 }

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/chroot_paths.h"
 #include "app/config_source.h"
 #include "app/daemon.h"
 #include "app/departures.h"
+#include "app/first_import.h"
 #include "app/foreign_notes.h"
 #include "app/kept_history.h"
 #include "app/lifecycle.h"
@@ -40,6 +42,7 @@ struct fanfared {
 	struct privileges privileges;
 	struct lifecycle lifecycle;
 	struct systemd_sockets passed; /* to listen on */
+	struct first_import *import;   /* of the command line, until it is done; or NULL */
 	int announce_fd;               /* the socket to the predecessor in an upgrade; -1: none */
 	struct departures departures;  /* from the predecessor */
 };
@@ -51,6 +54,8 @@ static const char help[] =
     "  -c FILE           configuration file\n"
     "  --directive ...   a directive and its values, which override the file:\n"
     "                    --port 7000 --bind 127.0.0.1 ::1\n"
+    "  --import PATH     at the first start: import a snapshot, or the files in a folder, of "
+    "Redis\n"
     "  --check-config    check the configuration, and exit\n"
     "  --show-config     print the resulting configuration, and exit\n"
     "  -v, --version     print the version, and exit\n"
@@ -250,49 +255,6 @@ write_pidfile(struct fanfared *f)
 	return false;
 }
 
-/* From now on the configuration has another path, within a chroot, and is read by another user. */
-static void
-find_configuration_again(struct fanfared *f)
-{
-	const char *inside;
-	char *path;
-
-	if (f->source.file == NULL || f->privileges.user == NULL)
-		return;
-	inside = privileges_path_inside(&f->privileges, f->source.file);
-	if (inside == NULL) {
-		log_warn("%s is outside of the chroot: it cannot be read again", f->source.file);
-		return;
-	}
-	path = xstrdup(inside);
-	xfree(f->source.file);
-	f->source.file = path;
-	if (access(f->source.file, R_OK) != 0)
-		log_warn("%s: %s: %s cannot read it again", f->source.file, strerror(errno),
-		    f->privileges.user);
-}
-
-/* An absolute path of the start may not exist within a chroot. */
-static void
-look_for_paths_again(const struct fanfared *f)
-{
-	static const char *const names[] = {"logfile", "pidfile", "unixsocket", "aclfile",
-	    "tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-crl-file",
-	    "token-public-key-file", "token-jwks-file"};
-	struct buffer path = {0};
-
-	for (size_t i = 0; f->privileges.root != NULL && i < sizeof(names) / sizeof(*names); i++) {
-		buffer_clear(&path);
-		settings_show(&f->settings, settings_find(slice_of(names[i])), &path);
-		buffer_append(&path, "", 1);
-		if (path.ptr[0] == '/' && access(path.ptr, F_OK) != 0)
-			log_warn("%s %s: %s within the chroot: a path relative to dir is the same "
-				 "before and after",
-			    names[i], path.ptr, strerror(errno));
-	}
-	buffer_release(&path);
-}
-
 /* Called when everything that only root can open is open, and before other threads are started. */
 static bool
 give_up_privileges(struct fanfared *f)
@@ -318,7 +280,13 @@ give_up_privileges(struct fanfared *f)
 static bool
 load_files(struct fanfared *f, struct buffer *error)
 {
-	if (!persistence_start(f->wiring.persistence, error))
+	bool ok = f->import != NULL ? first_import_start(
+					  f->import, f->wiring.server, f->wiring.persistence, error)
+				    : persistence_start(f->wiring.persistence, error);
+
+	first_import_close(f->import);
+	f->import = NULL;
+	if (!ok)
 		return false;
 	if (f->settings.disk.history_save)
 		kept_history_load(f->wiring.server);
@@ -453,8 +421,8 @@ start_serving(struct fanfared *f)
 		foreign_notes_log(&f->settings);
 		log_notice("listening on %.*s; up to %u clients", (int)opened.len, opened.ptr,
 		    (unsigned int)f->settings.server.maxclients);
-		find_configuration_again(f);
-		look_for_paths_again(f);
+		chroot_paths_find(&f->source, &f->privileges);
+		chroot_paths_look(&f->settings, &f->privileges);
 	} else {
 		(void)wiring_release(&f->wiring);
 	}
@@ -534,6 +502,22 @@ serve(struct fanfared *f, int ready_fd)
 	return is_saved && is_written;
 }
 
+/* The files may be readable only for the user that starts the daemon. A successor has the same
+ * command line. */
+static bool
+open_import(struct fanfared *f)
+{
+	struct buffer error = {0};
+
+	if (f->source.import == NULL || f->announce_fd != -1)
+		return true;
+	f->import = first_import_open(f->source.import, &f->settings, &error);
+	if (f->import == NULL)
+		print_error(&error);
+	buffer_release(&error);
+	return f->import != NULL;
+}
+
 static int
 run(struct fanfared *f)
 {
@@ -546,7 +530,7 @@ run(struct fanfared *f)
 		return EXIT_FAILURE;
 	}
 	f->passed.by_predecessor = f->announce_fd != -1;
-	if (!prepare(f))
+	if (!open_import(f) || !prepare(f))
 		return EXIT_FAILURE;
 	/* A successor is in the background as its predecessor is, whose child it stays: a process
 	 * that hangs can be ended. */
@@ -591,6 +575,7 @@ main(int argc, char **argv)
 		settings_release(&f.settings);
 	}
 	lifecycle_release(&f.lifecycle);
+	first_import_close(f.import);
 	xfree(f.passed.names);
 	systemd_close();
 	privileges_release(&f.privileges);

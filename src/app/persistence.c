@@ -339,6 +339,13 @@ persistence_start(struct persistence *p, struct buffer *error)
 	return persist_start(p->persist, error);
 }
 
+bool
+persistence_import(struct persistence *p, bool (*fill)(void *arg, struct buffer *error), void *arg,
+    struct buffer *error)
+{
+	return persist_import(p->persist, fill, arg, error);
+}
+
 enum persist_switch
 persistence_switch_on(struct persistence *p, uint64_t *attempt, struct buffer *error)
 {

@@ -30,6 +30,9 @@ struct persistence *persistence_new(const struct settings *settings, struct serv
 bool persistence_start(struct persistence *p, struct buffer *error)
     __attribute__((warn_unused_result));
 
+bool persistence_import(struct persistence *p, bool (*fill)(void *arg, struct buffer *error),
+    void *arg, struct buffer *error) __attribute__((warn_unused_result));
+
 enum persist_switch persistence_switch_on(struct persistence *p, uint64_t *attempt,
     struct buffer *error) __attribute__((warn_unused_result));
 

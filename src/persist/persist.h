@@ -83,6 +83,14 @@ struct persist *persist_new(
 bool persist_start(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));
 
 /*
+ * The same, at the very first start, with keys from elsewhere: fill puts them into the keyspace,
+ * and they are in a file, the log or else a snapshot, before this returns. The file appears as a
+ * whole or not at all. False: the folder has data already, or something failed; error says why.
+ */
+bool persist_import(struct persist *p, bool (*fill)(void *arg, struct buffer *error), void *arg,
+    struct buffer *error) __attribute__((warn_unused_result));
+
+/*
  * Call it before the first message, when persist_start() or persist_inherit() and
  * history_file_take() were done: whatever is left of the history file is removed, unless another
  * daemon has locked the folder, so that the file is its own. False: error says why; this process

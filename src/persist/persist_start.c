@@ -146,7 +146,7 @@ has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 	if (found)
 		buffer_appendf(error,
 		    "dir: %.*s was written by Redis and cannot be loaded, and there is no file of "
-		    "fanfared: see PERSISTENCE in fanfared(8) for how to take its keys over; "
+		    "fanfared: '--import' takes its keys over, see PERSISTENCE in fanfared(8); "
 		    "'ignore-redis-files yes' starts without them",
 		    (int)name.len, name.ptr);
 	buffer_release(&name);
@@ -283,4 +283,46 @@ persist_start(struct persist *p, struct buffer *error)
 	if (!data_folder_lock(&p->lock_fd, true, error) || !load(p, &size, error))
 		return false;
 	return !config->appendonly || (persist_open_writer(p, error) && open_log(p, size, error));
+}
+
+static bool
+does_not_exist(const char *name, struct buffer *error)
+{
+	if (access(name, F_OK) != 0 && errno == ENOENT)
+		return true;
+	buffer_appendf(
+	    error, "dir has data already: %s exists; an import is for the first start only", name);
+	return false;
+}
+
+static bool
+make_snapshot(struct persist *p, struct buffer *error)
+{
+	const char *name = p->config.snapshot_name;
+
+	if (!dump_file_write(p->disk, p->host.keyspace, FOREGROUND_TEMP) ||
+	    !disk_replace(p->disk, FOREGROUND_TEMP, name)) {
+		buffer_appendf(error, "%s: %s", name, strerror(errno));
+		return false;
+	}
+	p->save_time = (int64_t)(clock_wall_us() / 1000000);
+	p->host.saved(p->host.arg, p->host.changes(p->host.arg));
+	return true;
+}
+
+bool
+persist_import(struct persist *p, bool (*fill)(void *arg, struct buffer *error), void *arg,
+    struct buffer *error)
+{
+	const struct persist_config *config = &p->config;
+	uint64_t size = 0;
+
+	if (!names_are_good(config, error) || !data_folder_lock(&p->lock_fd, true, error) ||
+	    !does_not_exist(config->log_name, error) ||
+	    !does_not_exist(config->snapshot_name, error) || !fill(arg, error))
+		return false;
+	if (!config->appendonly)
+		return make_snapshot(p, error);
+	return make_log(p, &size, error) && persist_open_writer(p, error) &&
+	       open_log(p, size, error);
 }

@@ -69,11 +69,9 @@ be_new_process(struct testing_daemon *l)
 		;
 }
 
-bool
-testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
+static void
+make(struct testing_daemon *l, bool appendonly)
 {
-	bool ok;
-
 	be_new_process(l);
 	l->config = (struct persist_config){.appendonly = appendonly,
 	    .log_name = "a.aof",
@@ -87,13 +85,33 @@ testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
 	    .end_timeout_s = 1};
 	l->p = persist_new(&l->config, &l->server.host, &l->disk->disk);
 	buffer_clear(&l->error);
-	ok = persist_start(l->p, &l->error);
+}
+
+/* Returns ok. */
+static bool
+settle(struct testing_daemon *l, bool ok)
+{
 	if (ok)
 		return true;
 	ck_assert_uint_gt(l->error.len, 0);
 	persist_free(l->p);
 	l->p = NULL;
 	return false;
+}
+
+bool
+testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
+{
+	make(l, appendonly);
+	return settle(l, persist_start(l->p, &l->error));
+}
+
+bool
+testing_daemon_try_import(
+    struct testing_daemon *l, bool appendonly, bool (*fill)(void *arg, struct buffer *error))
+{
+	make(l, appendonly);
+	return settle(l, persist_import(l->p, fill, l, &l->error));
 }
 
 /* Retries, as an admin would. False: the disk is dead. */

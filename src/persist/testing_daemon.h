@@ -32,6 +32,9 @@ void testing_daemon_release(struct testing_daemon *l);
 /* False: error says why. */
 bool testing_daemon_try_start(struct testing_daemon *l, bool appendonly)
     __attribute__((warn_unused_result));
+/* The same with persist_import(); fill gets the daemon. */
+bool testing_daemon_try_import(struct testing_daemon *l, bool appendonly,
+    bool (*fill)(void *arg, struct buffer *error)) __attribute__((warn_unused_result));
 /* Retries, as an admin would. False: the disk is dead. */
 bool testing_daemon_start(struct testing_daemon *l, bool appendonly)
     __attribute__((warn_unused_result));

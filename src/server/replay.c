@@ -55,6 +55,14 @@ server_replay_end(struct server *server)
 	server->replay = NULL;
 }
 
+/* A handler that blocks, or does not change keys, needs a client. */
+static bool
+can_be_replayed(const struct command *command)
+{
+	return (command->flags & CMD_SELECT) != 0 ||
+	       ((command->flags & CMD_WRITE) != 0 && (command->flags & CMD_BLOCKING) == 0);
+}
+
 /* The fault of a command that no working daemon writes to the file; NULL: none. */
 static const char *
 fault_of(const struct command *command, size_t argc)
@@ -63,12 +71,7 @@ fault_of(const struct command *command, size_t argc)
 		return "unknown command";
 	if (!command_arity_fits(command, argc))
 		return "wrong number of arguments for";
-	if ((command->flags & CMD_SELECT) != 0)
-		return NULL;
-	/* A handler that blocks, or does not change keys, needs a client. */
-	return (command->flags & CMD_WRITE) == 0 || (command->flags & CMD_BLOCKING) != 0
-		   ? "not a command that is kept on disk:"
-		   : NULL;
+	return can_be_replayed(command) ? NULL : "not a command that is kept on disk:";
 }
 
 /* Describes the command by its name in the file, which may have any bytes, for the log. */
@@ -122,6 +125,14 @@ is_use(struct server *server, const struct slice *argv, size_t argc, bool *ok)
 	if (*ok)
 		kv_set_access(key, (uint32_t)access);
 	return true;
+}
+
+bool
+server_replay_knows(const struct server *server, const struct slice *argv, size_t argc)
+{
+	const struct command *command = command_find_of(server->commands, argv, argc);
+
+	return command != NULL && can_be_replayed(command);
 }
 
 bool

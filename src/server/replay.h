@@ -21,4 +21,7 @@ bool server_replay(struct server *server, const struct slice *argv, size_t argc,
     size_t error_len) __attribute__((warn_unused_result));
 void server_replay_end(struct server *server);
 
+/* False if the command is unknown, or not one that server_replay() executes. */
+bool server_replay_knows(const struct server *server, const struct slice *argv, size_t argc);
+
 #endif

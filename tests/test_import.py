@@ -1,0 +1,375 @@
+"""Keys of Redis: "fanfare import" and "fanfared --import" read its snapshots and append-only files."""
+
+import os
+import pty
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib.daemon import Fanfared, Redis
+from lib.resp import encode
+from lib.wait import SANITIZED, seconds, wait_until
+
+OK, ERROR_REPLY, USAGE, TIMEOUT, NO_CONNECTION, FAILED = range(6)
+END_WITHOUT_CHECKSUM = b"\xff" + bytes(8)
+
+
+@pytest.fixture
+def folders(folder):
+    """Folders of their own for Redis and for fanfared."""
+    made = folder / "redis", folder / "fanfared"
+    for each in made:
+        each.mkdir()
+    return made
+
+
+@pytest.fixture
+def redis(folders):
+    """redis(*options) starts redis-server in its folder."""
+    started = []
+
+    def start(*options):
+        started.append(Redis(folders[0], "--save", "", "--aof-use-rdb-preamble", "yes", *options).start())
+        return started[-1]
+    yield start
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def import_files(fanfare_tool):
+    """import_files(path, daemon, *words) runs "fanfare import" to its end."""
+    def run(path, daemon, *words):
+        return subprocess.run([fanfare_tool, "import", str(path), "--to", f"redis://127.0.0.1:{daemon.port}", *words],
+                              capture_output=True, check=False, text=True, timeout=seconds(20))
+    return run
+
+
+def fill(client, draw):
+    """Keys of all types, with small and large values, in two databases."""
+    def some_bytes(most):
+        return draw.randbytes(draw.randrange(most + 1))
+
+    def word():
+        return draw.choice([str(draw.randrange(-9, 300)), str(draw.randrange(-(1 << 63), 1 << 63)), some_bytes(6),
+                            b"abc" * draw.randrange(40), some_bytes(100)])
+
+    for number in range(20):
+        size = draw.choice([1, 2, 30, 200])
+        words = [word() for _ in range(size)]
+        client.call("SET", f"string{number}", draw.choice([word(), some_bytes(5000), b"ab" * 3000]))
+        client.call("RPUSH", f"list{number}", *words)
+        client.call("RPUSH", f"large{number}", *([some_bytes(9000)] + words))
+        client.call("SADD", f"set{number}", *words)
+        first = draw.choice([-5, 40000, 5000000000])
+        client.call("SADD", f"numbers{number}", *range(first, first + size))
+        client.call("ZADD", f"zset{number}", *sum(([draw.choice(["1", "-2.5", "inf", "-inf", "1e300", "0.1"]), each]
+                                                   for each in words), []))
+        client.call("HSET", f"hash{number}", *sum(([each, word()] for each in words), []))
+        for name in "string", "list", "zset":
+            if draw.random() < 0.5:
+                client.call("PEXPIREAT", f"{name}{number}", int(time.time() * 1000) + 3600000 + number)
+    client.call("SELECT", 5)
+    client.call("SET", "elsewhere", "5")
+    client.call("SELECT", 0)
+
+
+READ = {
+    b"string": lambda client, key: client.call("GET", key),
+    b"list": lambda client, key: client.call("LRANGE", key, 0, -1),
+    b"set": lambda client, key: sorted(client.call("SMEMBERS", key)),
+    b"zset": lambda client, key: client.call("ZRANGE", key, 0, -1, "WITHSCORES"),
+    b"hash": lambda client, key: dict(zip(*[iter(client.call("HGETALL", key))] * 2)),
+}
+
+
+def keys_of(daemon):
+    """All keys that both kinds have: type, value, and when they expire."""
+    client, keys = daemon.client(), {}
+    for database in 0, 5:
+        client.call("SELECT", database)
+        for key in client.call("KEYS", "*"):
+            kind = client.call("TYPE", key)
+            keys[database, key] = kind, READ[kind](client, key), client.call("PEXPIRETIME", key)
+    return keys
+
+
+def start_with(folder, *options):
+    return Fanfared(folder, *options).start()
+
+
+def start_is_refused(folder, reason, *options):
+    """The start fails for this reason, and leaves no data."""
+    daemon = Fanfared(folder, *options)
+    with pytest.raises(AssertionError):
+        daemon.start()
+    daemon.check_log()
+    assert reason in daemon.log()
+
+
+def data_in(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith(".aof"))
+
+
+@pytest.mark.parametrize("options", [
+    (),
+    ("--rdbcompression", "no"),
+    ("--hash-max-listpack-entries", "0", "--zset-max-listpack-entries", "0", "--set-max-intset-entries", "0",
+     "--list-max-listpack-size", "3", "--list-compress-depth", "1"),
+])
+def test_snapshot_gives_the_same_keys_both_ways(folders, redis, import_files, options):
+    source = redis(*options)
+    fill(source.client(), random.Random(repr(options)))
+    source.client().call("SAVE")
+    expected = keys_of(source)
+    daemon = start_with(folders[1])
+    try:
+        done = import_files(folders[0] / "dump.rdb", daemon)
+        assert (done.returncode, done.stderr) == (OK, ""), done
+        assert done.stdout.startswith(f"imported: keys: {len(expected)}, string: 21, list: 40, set: 40, "
+                                      "sorted set: 20, hash: 20\n"), done
+        assert keys_of(daemon) == expected
+        # A key that exists already is replaced.
+        assert import_files(folders[0], daemon).returncode == OK
+        assert keys_of(daemon) == expected
+    finally:
+        daemon.stop()
+    for number, persistence in enumerate([("--appendonly", "yes"), ("--appendonly", "no")]):
+        own = folders[1] / str(number)
+        own.mkdir()
+        daemon = start_with(own, *persistence, "--import", folders[0])
+        assert keys_of(daemon) == expected
+        daemon.kill()
+        start_is_refused(own, "an import is for the first start only", *persistence, "--import", folders[0])
+        daemon = start_with(own, *persistence)
+        assert keys_of(daemon) == expected
+        daemon.stop()
+
+
+def test_append_only_files_give_the_same_keys_both_ways(folders, redis, import_files):
+    source = redis("--appendonly", "yes", "--appendfsync", "always")
+    client, draw = source.client(), random.Random(7)
+    fill(client, draw)
+    client.call("BGREWRITEAOF")
+    wait_until(lambda: b"aof_rewrite_in_progress:0" in client.call("INFO", "persistence")
+               and b"aof_rewrite_scheduled:0" in client.call("INFO", "persistence"), "the rewrite to end")
+    client.call("MULTI")
+    client.call("SET", "in transaction", "1")
+    client.call("RPUSH", "list1", "behind the base")
+    client.call("EXEC")
+    client.call("SELECT", 5)
+    client.call("SET", "for a while", "v", "EX", 3600)
+    client.call("INCR", "elsewhere")
+    client.call("DEL", "not there")
+    client.call("SELECT", 0)
+    client.call("PERSIST", "string1")
+    client.call("EXPIRE", "set1", 1000)
+    expected = keys_of(source)
+    source.kill()
+    increment = max((folders[0] / "appendonlydir").glob("*.incr.aof"))
+    whole = increment.stat().st_size
+    with open(increment, "ab") as file:
+        file.write(encode("MULTI") + encode("SET", "torn", "v"))
+    told = (f"ends early: the last {increment.stat().st_size - whole} bytes, from offset {whole} on, are an "
+            "incomplete transaction and are left out")
+    daemon = start_with(folders[1])
+    try:
+        done = import_files(folders[0], daemon)
+        assert done.returncode == OK and told in done.stderr, done
+        assert keys_of(daemon) == expected
+    finally:
+        daemon.stop()
+    own = folders[1] / "own"
+    own.mkdir()
+    start_is_refused(own, f"incomplete transaction at offset {whole}", "--import", folders[0],
+                     "--aof-load-truncated", "no")
+    assert data_in(own) == []
+    daemon = start_with(own, "--appendonly", "yes", "--import", folders[0])
+    assert keys_of(daemon) == expected and told in daemon.log()
+    daemon.stop()
+
+
+def write_snapshot(path, *records):
+    path.write_bytes(b"REDIS0012" + b"".join(records) + END_WITHOUT_CHECKSUM)
+
+
+def record(kind, key, *parts):
+    return bytes([kind, len(key)]) + key + b"".join(parts)
+
+
+def text(value):
+    return bytes([len(value)]) + value
+
+
+MODULE = b"\x81" + bytes.fromhex("1234567812345678")  # the type EjRWeBI0V
+VALUE_OF_MODULE = MODULE + b"\x02\x40\x63\x05" + text(b"data") + b"\x00"
+
+
+def test_what_is_not_here_is_counted_and_named(folders, import_files):
+    path = folders[0] / "dump.rdb"
+    write_snapshot(path, record(0, b"k", text(b"v")), record(7, b"m", VALUE_OF_MODULE),
+                   record(7, b"n", VALUE_OF_MODULE), b"\xfc" + (1000).to_bytes(8, "little"),
+                   record(0, b"expired", text(b"v")), record(2, b"empty", b"\x00"))
+    lines = ["imported: keys: 1, string: 1", "left out: expired keys: 1, expired fields: 0, empty keys: 1",
+             "not here: keys of module type EjRWeBI0V: 2"]
+    daemon = start_with(folders[1])
+    try:
+        done = import_files(path, daemon)
+        assert done.returncode == ERROR_REPLY and done.stdout.splitlines() == lines, done
+        (folders[0] / "appendonly.aof").write_bytes(
+            encode("SET", "k", "v") + encode("NO-SUCH-COMMAND", "k") + encode("LPUSH", "k", "v"))
+        done = import_files(folders[0], daemon)
+        assert done.returncode == ERROR_REPLY and "dump.rdb, which is not" in done.stderr, done
+        assert done.stdout.splitlines()[0] == "imported: keys: 0; commands of append-only files: 1", done
+        assert done.stdout.splitlines()[1].startswith("not here: NO-SUCH-COMMAND: 1 (ERR unknown command"), done
+        assert done.stdout.splitlines()[2].startswith("refused: LPUSH: 1 (WRONGTYPE"), done
+    finally:
+        daemon.stop()
+    own = folders[1] / "own"
+    own.mkdir()
+    daemon = start_with(own, "--import", path)
+    assert all(f"import: {line}" in daemon.log() for line in lines)
+    daemon.stop()
+    daemon = start_with(folders[1], "--import", folders[0])
+    assert "not here: NO-SUCH-COMMAND: 1" in daemon.log() and "refused: LPUSH: 1 (" in daemon.log()
+    assert daemon.client().call("GET", "k") == b"v"
+    daemon.stop()
+
+
+def test_damaged_file_is_refused_before_anything_is_imported(folders, redis, import_files):
+    source = redis()
+    for number in range(300):
+        source.client().call("SET", f"key{number}", f"value{number}")
+    source.client().call("SAVE")
+    path = folders[0] / "dump.rdb"
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[whole.index(b"value7")] ^= 1
+    daemon = start_with(folders[1])
+    try:
+        for content, reason in [(damaged, f"damaged at offset {len(whole) - 8}: the checksum does not match"),
+                                (whole[:-9], f"damaged at offset {len(whole) - 9}: the file ends early"),
+                                (b"hello", "damaged at offset 0: neither a command nor an annotation")]:
+            path.write_bytes(content)
+            done = import_files(path, daemon)
+            assert (done.returncode, done.stderr) == (FAILED, f"fanfare: {path}: {reason}\n"), done
+            assert daemon.client().call("DBSIZE") == 0
+            own = folders[1] / "own"
+            own.mkdir(exist_ok=True)
+            start_is_refused(own, f"import: {path}: {reason}", "--appendonly", "yes", "--import", path)
+            assert data_in(own) == []
+    finally:
+        daemon.stop()
+
+
+def test_databases_that_are_missing_end_the_import(folders, import_files):
+    path = folders[0] / "dump.rdb"
+    write_snapshot(path, b"\xfe\x14", record(0, b"k", text(b"v")))
+    daemon = start_with(folders[1])
+    try:
+        done = import_files(path, daemon)
+        assert done.returncode == ERROR_REPLY and "cannot be selected" in done.stderr, done
+        assert daemon.client().call("DBSIZE") == 0
+    finally:
+        daemon.stop()
+    start_is_refused(folders[1], "import: database 20: start with more databases", "--import", path)
+
+
+def test_errors_have_a_status_and_a_text(folders, fanfare_tool, import_files):
+    daemon = start_with(folders[1], "--requirepass", "secret")
+    write_snapshot(folders[0] / "dump.rdb", record(0, b"k", text(b"v")))
+    try:
+        done = import_files(folders[0], daemon)
+        assert done.returncode == ERROR_REPLY and "NOAUTH" in done.stderr, done
+        done = import_files(folders[0], daemon, "--password", "secret")
+        assert done.returncode == OK, done
+        done = import_files(folders[0] / "none", daemon)
+        assert done.returncode == FAILED and "none: No such file or directory" in done.stderr, done
+    finally:
+        daemon.stop()
+    done = import_files(folders[0], daemon)
+    assert done.returncode == NO_CONNECTION and "cannot connect to" in done.stderr, done
+    assert subprocess.run([fanfare_tool, "import"], capture_output=True, check=False).returncode == USAGE
+    start_is_refused(folders[1], "", "--import", folders[0] / "none")
+    done = subprocess.run([daemon.arguments(0)[0], "--import"], capture_output=True, check=False, text=True)
+    assert done.returncode == 1 and "--import takes one value" in done.stderr, done
+
+
+def test_a_crash_during_the_import_leaves_nothing_or_everything(folders, redis):
+    source = redis("--enable-debug-command", "yes")
+    source.client().call("DEBUG", "POPULATE", 60000)
+    source.client().call("SAVE")
+    draw, outcomes = random.Random(3), set()
+    for number in range(8):
+        own = folders[1] / str(number)
+        own.mkdir()
+        daemon = Fanfared(own, "--appendonly", "yes", "--import", folders[0])
+        process = subprocess.Popen([*daemon.arguments(0), "--port", "0"], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, cwd=own)
+        time.sleep(draw.uniform(0, 0.3))
+        process.kill()
+        process.wait()
+        found = data_in(own)
+        outcomes.add(bool(found))
+        daemon = start_with(own, "--appendonly", "yes", *(() if found else ("--import", folders[0])))
+        assert daemon.client().call("DBSIZE") == 60000
+        daemon.stop()
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers need more memory")
+def test_memory_does_not_grow_with_values(folders, redis, fanfare_tool):
+    source = redis("--rdbcompression", "no")
+    client = source.client()
+    for _ in range(64):
+        client.call("RPUSH", "list", *[b"x" * 1000] * 1000)
+        client.call("SADD", "set", *(os.urandom(16) + b"x" * 500 for _ in range(500)))
+    client.call("SAVE")
+    assert (folders[0] / "dump.rdb").stat().st_size > 75 << 20
+    daemon = start_with(folders[1])
+    try:
+        process = subprocess.Popen([fanfare_tool, "import", folders[0], "--to", f"redis://127.0.0.1:{daemon.port}"],
+                                   stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == OK
+        # It cannot be less than what this process had at the fork.
+        assert usage.ru_maxrss < 64 << 10, usage.ru_maxrss
+        assert daemon.client().call("LLEN", "list") == 64000
+        assert daemon.client().call("SCARD", "set") == 32000
+    finally:
+        daemon.stop()
+
+
+def test_progress_is_shown_on_a_terminal_only(folders, fanfare_tool):
+    write_snapshot(folders[0] / "dump.rdb", *(record(0, b"%d" % number, text(b"v")) for number in range(1000)))
+    daemon = start_with(folders[1])
+    try:
+        ours, theirs = pty.openpty()
+        words = [fanfare_tool, "import", folders[0], "--to", f"redis://127.0.0.1:{daemon.port}"]
+        subprocess.run(words, stderr=theirs, stdout=subprocess.DEVNULL, check=True, timeout=seconds(20))
+        shown = os.read(ours, 4096)
+        assert b"checking  [" in shown and b"] " in shown and shown.endswith(b"\r\x1b[K"), shown
+        os.close(ours)
+        os.close(theirs)
+        done = subprocess.run(words, capture_output=True, check=True, timeout=seconds(20))
+        assert done.stderr == b""
+    finally:
+        daemon.stop()
+
+
+def test_what_was_not_answered_in_time_is_told(folders, fanfare_tool):
+    write_snapshot(folders[0] / "dump.rdb", *(record(0, b"%d" % number, text(b"v")) for number in range(1000)))
+    daemon = start_with(folders[1])
+    try:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        process = subprocess.Popen([fanfare_tool, "import", folders[0], "--timeout", "0.5", "--to",
+                                    f"redis://127.0.0.1:{daemon.port}"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        out, _ = process.communicate(timeout=seconds(20))
+        assert process.returncode == TIMEOUT and "not answered: commands: 1000" in out, out
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+        daemon.stop()
