@@ -11,10 +11,12 @@
 #include "cli/connection.h"
 #include "cli/loop.h"
 #include "cli/options.h"
+#include "import/overdue.h"
 #include "import/source.h"
 #include "import/summary.h"
 #include "resp/reply.h"
 #include "tool/progress.h"
+#include "tool/sweep.h"
 
 /*
  * fanfare import FILE|FOLDER: sends what files of Redis have to a server, as commands. Many are
@@ -29,15 +31,24 @@ struct import_options {
 	const char *to; /* tool/main.c reads it */
 };
 
+enum importing_state {
+	CONNECTING, /* or the connection has ended */
+	SENDING,
+	AWAITING, /* all commands were sent */
+	SWEEPING, /* all commands were answered: keys that have expired are removed */
+};
+
 struct importing {
 	struct cli *cli;
+	enum importing_state state;
 	struct connection *connection;
 	struct import_source *source;
 	struct import_summary summary;
 	struct progress progress;
 	struct import_note notes[IN_FLIGHT_MAX]; /* of the commands in flight: a ring */
 	size_t first, in_flight;
-	bool is_connected, has_ended; /* no further command */
+	struct overdue overdue;
+	struct sweep sweep;
 	/* Databases below this number have been selected, or a lower one. For others the reply is
 	 * awaited, because the commands behind it would go to the wrong database. */
 	uint64_t databases, awaited_databases;
@@ -47,7 +58,7 @@ static void
 stop(struct importing *im, int status)
 {
 	connection_close(im->connection);
-	im->is_connected = false;
+	im->state = CONNECTING;
 	loop_stop(im->cli->loop, status);
 }
 
@@ -65,10 +76,11 @@ warn_source(struct importing *im, struct slice text)
 }
 
 static void
-send_command(struct importing *im, const struct import_command *command)
+send_command(struct importing *im, struct import_command *command)
 {
 	uint64_t number = UINT64_MAX;
 
+	overdue_follow(&im->overdue, command);
 	im->notes[(im->first + im->in_flight++) % IN_FLIGHT_MAX] = import_note(command);
 	connection_send(im->connection, command->argv, command->argc);
 	if (command->part == IMPORT_DATABASE &&
@@ -80,8 +92,15 @@ send_command(struct importing *im, const struct import_command *command)
 static bool
 may_send(const struct importing *im)
 {
-	return im->is_connected && !im->has_ended && im->in_flight < IN_FLIGHT_MAX &&
+	return im->state == SENDING && im->in_flight < IN_FLIGHT_MAX &&
 	       im->awaited_databases == 0 && connection_unsent_bytes(im->connection) < UNSENT_MAX;
+}
+
+static void
+sweep(struct importing *im)
+{
+	if (!sweep_go_on(&im->sweep))
+		stop(im, import_summary_has_gaps(&im->summary) ? CLI_ERROR_REPLY : CLI_OK);
 }
 
 /* Sends commands until there is enough in flight. */
@@ -96,7 +115,7 @@ send_some(struct importing *im)
 			send_command(im, &command);
 			break;
 		case IMPORT_END:
-			im->has_ended = true;
+			im->state = AWAITING;
 			break;
 		case IMPORT_BAD:
 			warn_source(im, import_error(im->source));
@@ -105,8 +124,10 @@ send_some(struct importing *im)
 		}
 	}
 	show_progress(im, "importing");
-	if (im->is_connected && im->has_ended && im->in_flight == 0)
-		stop(im, import_summary_has_gaps(&im->summary) ? CLI_ERROR_REPLY : CLI_OK);
+	if (im->state == AWAITING && im->in_flight == 0) {
+		im->state = SWEEPING;
+		sweep(im);
+	}
 }
 
 static void
@@ -120,7 +141,7 @@ on_ready(void *arg)
 {
 	struct importing *im = arg;
 
-	im->is_connected = true;
+	im->state = SENDING;
 	send_some(im);
 }
 
@@ -157,6 +178,11 @@ on_reply(const struct resp_value *value, void *arg)
 	struct importing *im = arg;
 	struct import_note note;
 
+	if (im->state == SWEEPING) {
+		if (sweep_reply(&im->sweep, value))
+			sweep(im);
+		return;
+	}
 	if (im->in_flight == 0) {
 		progress_end(&im->progress);
 		cli_warn("the server sent a reply to no command");
@@ -185,7 +211,7 @@ on_closed(enum connection_end end, const char *text, void *arg)
 {
 	struct importing *im = arg;
 
-	im->is_connected = false;
+	im->state = CONNECTING;
 	progress_end(&im->progress);
 	cli_warn("%s", text);
 	loop_stop(im->cli->loop, connection_end_status(end));
@@ -218,6 +244,22 @@ print_line(void *arg, const char *text, bool is_gap)
 	buffer_appendf(arg, "%s\n", text);
 }
 
+static void
+put_summary(struct importing *im)
+{
+	struct rdb_left_out left_out = *import_left_out(im->source);
+
+	left_out.expired_keys += im->sweep.removed;
+	import_summary_end(&im->summary);
+	import_summary_write(&im->summary, &left_out, print_line, &im->cli->out);
+	if (im->in_flight > 0)
+		buffer_appendf(&im->cli->out, "not answered: commands: %zu\n", im->in_flight);
+	if (im->sweep.failed > 0)
+		cli_warn("%llu keys may expire a day later than they should: the server does not "
+			 "know PEXPIRETIME",
+		    (unsigned long long)im->sweep.failed);
+}
+
 static enum cli_status
 transfer(struct importing *im)
 {
@@ -229,14 +271,12 @@ transfer(struct importing *im)
 	int status;
 
 	im->connection = connection_new(im->cli, 2, &events, im);
+	im->sweep = (struct sweep){.overdue = &im->overdue, .connection = im->connection};
 	connection_open(im->connection);
 	status = loop_run(im->cli->loop, im->cli->timeout_us);
 	connection_free(im->connection);
 	progress_end(&im->progress);
-	import_summary_end(&im->summary);
-	import_summary_write(&im->summary, import_left_out(im->source), print_line, &im->cli->out);
-	if (im->in_flight > 0)
-		buffer_appendf(&im->cli->out, "not answered: commands: %zu\n", im->in_flight);
+	put_summary(im);
 	if (!cli_flush(im->cli) && status == CLI_OK)
 		status = CLI_FAILED;
 	return (enum cli_status)status;
@@ -255,6 +295,7 @@ run(struct cli *cli)
 	enum cli_status status = CLI_FAILED;
 
 	im->cli = cli;
+	overdue_init(&im->overdue, config.now_ms);
 	progress_init(&im->progress);
 	im->source = import_open(cli->operands[0], &config, &error);
 	if (im->source == NULL)
@@ -266,6 +307,8 @@ run(struct cli *cli)
 	if (im->source != NULL)
 		import_close(im->source);
 	import_summary_release(&im->summary);
+	sweep_release(&im->sweep);
+	overdue_release(&im->overdue);
 	buffer_release(&error);
 	xfree(im);
 	return status;
