@@ -192,6 +192,42 @@ def test_append_only_files_give_the_same_keys_both_ways(folders, redis, import_f
     daemon.stop()
 
 
+def add_streams(client):
+    for number in range(300):
+        client.call("XADD", "stream", f"{number + 1}-{number}", "field", number, *(("more", "x") if number % 3 else ()))
+    client.call("XADD", "emptied", "*", "field", "value")
+    client.call("XTRIM", "emptied", "MAXLEN", 0)
+    client.call("XDEL", "stream", "5-4", "300-299")
+    client.call("XGROUP", "CREATE", "stream", "group", "10-0")
+    client.call("XGROUP", "CREATE", "stream", "other", "0")
+    client.call("XREADGROUP", "GROUP", "group", "first", "COUNT", 5, "STREAMS", "stream", ">")
+    client.call("XREADGROUP", "GROUP", "group", "second", "COUNT", 2, "STREAMS", "stream", ">")
+    client.call("XGROUP", "CREATECONSUMER", "stream", "group", "idle")
+
+
+def test_all_that_redis_has_arrives_at_redis(folders, redis, import_files):
+    """Redis has what fanfared may lack. Its digest covers keys, values and expiry times of all databases."""
+    source = redis("--enable-debug-command", "yes")
+    client = source.client()
+    fill(client, random.Random(5))
+    add_streams(client)
+    client.call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
+    client.call("SAVE")
+    target = Redis(folders[1], "--save", "", "--enable-debug-command", "yes").start()
+    try:
+        done = import_files(folders[0], target)
+        assert done.returncode == OK and "stream: 2; libraries of functions: 1\n" in done.stdout, done
+        for command in [("DEBUG", "DIGEST"), ("FUNCTION", "LIST", "WITHCODE"), ("XINFO", "STREAM", "emptied"),
+                        ("XPENDING", "stream", "group"), ("XINFO", "GROUPS", "stream")]:
+            assert target.client().call(*command) == client.call(*command), command
+        consumers = [each.client().call("XINFO", "CONSUMERS", "stream", "group") for each in (source, target)]
+        assert [each[:4] for each in consumers[0]] == [each[:4] for each in consumers[1]]
+        pending = [each.client().call("XPENDING", "stream", "group", "-", "+", 10) for each in (source, target)]
+        assert [(each[0], each[1], each[3]) for each in pending[0]] == [(each[0], each[1], each[3]) for each in pending[1]]
+    finally:
+        target.stop()
+
+
 def test_expiry_times_that_have_passed_act_when_all_is_read(folders, redis, import_files):
     past, future = int(time.time() * 1000) - 5000, int(time.time() * 1000) + 3600000
     commands = [("SELECT", 5), ("SET", "gone", "v", "PXAT", past), ("SELECT", 0)]

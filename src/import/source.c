@@ -212,6 +212,21 @@ follow_transaction(struct import_source *source, bool *ok)
 	return true;
 }
 
+/* True for commands that act on a connection or on the whole server. Redis writes none of them to
+ * its files, and over a connection they could change what all others do. */
+static bool
+is_out_of_place(struct slice name)
+{
+	static const char *const names[] = {"acl", "auth", "client", "cluster", "config", "debug",
+	    "failover", "hello", "module", "monitor", "psubscribe", "psync", "quit", "replicaof",
+	    "reset", "shutdown", "slaveof", "ssubscribe", "subscribe", "sync"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (slice_is_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
 /* The next command of the append-only file; argc 0: none yet. */
 static enum import_result
 next_logged(struct import_source *source, struct import_command *command)
@@ -231,6 +246,11 @@ next_logged(struct import_source *source, struct import_command *command)
 		break;
 	}
 	source->has_commands = true;
+	if (is_out_of_place(source->log.argv[0])) {
+		(void)!rdb_input_fail(
+		    &source->in, source->log.at, "a command that is not for keys");
+		return explain(source);
+	}
 	if (follow_transaction(source, &ok))
 		return ok ? IMPORT_MORE : explain(source);
 	*command = (struct import_command){.argv = source->log.argv,

@@ -272,6 +272,7 @@ START_TEST(damage_is_told_with_its_offset)
 	    {"*1\n\n", "2: no CR LF where one must be"},
 	    {"*1\r\n$1\r\naa\r\n", "9: no CR LF where one must be"},
 	    {MULTI MULTI, "15: MULTI in a transaction"},
+	    {SET_A "*1\r\n$8\r\nshutdown\r\n", "27: a command that is not for keys"},
 	    {SET_A EXEC, "27: EXEC without MULTI"},
 	};
 

@@ -5,7 +5,7 @@
 #if HAVE_LZF
 
 #include <limits.h>
-#if HAVE_LIBLZF_LZF_H
+#ifdef HAVE_LIBLZF_LZF_H
 #include <liblzf/lzf.h>
 #else
 #include <lzf.h>
