@@ -180,12 +180,32 @@ sort_ro_keys(const struct slice *argv, size_t argc, struct key_range ranges[KEY_
 	return 1;
 }
 
+/* BITFIELD changes the key unless all its operations are valid ones that read. */
+static size_t
+bitfield_keys(const struct slice *argv, size_t argc, struct key_range ranges[KEY_SPECS_MAX])
+{
+	size_t i = 2;
+
+	while (i < argc) {
+		if (slice_is_nocase(argv[i], "get") && argc - i > 2)
+			i += 3;
+		else if (slice_is_nocase(argv[i], "overflow") && argc - i > 1)
+			i += 2;
+		else
+			break;
+	}
+	ranges[0] = (struct key_range){1, 1, 1,
+	    i < argc ? KEYSPEC_RW | KEYSPEC_ACCESS | KEYSPEC_UPDATE : KEYSPEC_RO | KEYSPEC_ACCESS};
+	return 1;
+}
+
 /* Commands whose keys no specification can describe. */
 static const struct {
 	const char *name;
 	size_t (*find)(
 	    const struct slice *argv, size_t argc, struct key_range ranges[KEY_SPECS_MAX]);
 } own_rules[] = {
+    {"bitfield", bitfield_keys},
     {"set", set_keys},
     {"sort", sort_keys},
     {"sort_ro", sort_ro_keys},

@@ -20,6 +20,10 @@ STRINGS = """
     SETRANGE k offset value|GETRANGE k index index|SUBSTR k index index|INCR k|DECR k|INCRBY k number|DECRBY k number
     INCRBYFLOAT k float|LCS k k|LCS k k LEN|LCS k k IDX WITHMATCHLEN|SETBIT k offset bit|GETBIT k offset|BITCOUNT k
     BITCOUNT k index index|BITCOUNT k index index BIT|BITPOS k bit|BITPOS k bit index|BITPOS k bit index index BIT
+    BITOP operation k k|BITOP operation k k any|BITOP operation k k k k|BITFIELD k GET width place GET width place
+    BITFIELD k SET width place amount|BITFIELD k OVERFLOW excess SET width place amount GET width place
+    BITFIELD k INCRBY width place amount|BITFIELD k OVERFLOW excess INCRBY width place amount INCRBY width place amount
+    BITFIELD_RO k GET width place|BITFIELD k INCRBY width place amount OVERFLOW excess INCRBY width place amount
 """
 HASHES = """
     HSET k field value|HSET k field value field number field value|HSET k field number|HSETNX k field value
@@ -145,6 +149,24 @@ class Words:
 
     def bit(self):
         return self.source.choice([b"0", b"1"])
+
+    def operation(self):
+        return self.source.choice([b"AND", b"OR", b"XOR", b"NOT"])
+
+    def width(self):
+        """The type of a bit field."""
+        kind = self.source.choice(["i", "u"])
+        return f"{kind}{self.source.choice([1, 2, 5, 8, 13, 31, 32, 47, 62, 63, 64])}".encode()
+
+    def place(self):
+        """The offset of a bit field."""
+        return f"{self.source.choice(['', '#'])}{self.source.randrange(0, 70)}".encode()
+
+    def excess(self):
+        return self.source.choice([b"WRAP", b"SAT", b"FAIL"])
+
+    def amount(self):
+        return self.small() if self.source.random() < 0.5 else self.number()
 
     def far(self):
         return self.source.choice(FAR)
