@@ -148,24 +148,27 @@ count_between(struct slice s, int64_t first, int64_t last)
 	return count - __builtin_popcount((unsigned char)s.ptr[to] & ((1 << (7 - (last & 7))) - 1));
 }
 
+static bool
+parse_bitcount(struct request *rq, struct bit_range *range)
+{
+	if (rq->argc == 3 || rq->argc > 5) {
+		request_syntax_error(rq);
+		return false;
+	}
+	return (rq->argc < 4 || (args_i64(rq, rq->argv[2], &range->start) &&
+				    args_i64(rq, rq->argv[3], &range->end))) &&
+	       (rq->argc < 5 || parse_unit(rq, rq->argv[4], range));
+}
+
+/* As in Redis 7.2, the range is only looked at if there is a key. */
 enum command_result
 cmd_bitcount(struct request *rq)
 {
 	struct bit_range range = {0, -1, false};
-	const struct kv_key *key;
+	const struct kv_key *key = key_read(rq, rq->argv[1]);
 	int64_t first, last, count = 0;
 
-	if (rq->argc == 3 || rq->argc > 5) {
-		request_syntax_error(rq);
-		return COMMAND_DONE;
-	}
-	if (rq->argc > 3 &&
-	    (!args_i64(rq, rq->argv[2], &range.start) || !args_i64(rq, rq->argv[3], &range.end)))
-		return COMMAND_DONE;
-	if (rq->argc > 4 && !parse_unit(rq, rq->argv[4], &range))
-		return COMMAND_DONE;
-	key = key_read(rq, rq->argv[1]);
-	if (!key_is_of(rq, key, KV_STRING))
+	if (!key_is_of(rq, key, KV_STRING) || (key != NULL && !parse_bitcount(rq, &range)))
 		return COMMAND_DONE;
 	/* Redis checks this before it reads the length of the string. */
 	if (range.start < 0 && range.end < 0 && range.start > range.end)
@@ -202,14 +205,19 @@ find_between(struct slice s, bool bit, int64_t first, int64_t last)
 }
 
 static bool
-parse_bitpos(struct request *rq, int64_t *bit, struct bit_range *range)
+parse_bit(struct request *rq, int64_t *bit)
 {
 	if (!args_i64(rq, rq->argv[2], bit))
 		return false;
-	if (*bit != 0 && *bit != 1) {
-		request_error(rq, "ERR The bit argument must be 1 or 0.");
-		return false;
-	}
+	if (*bit == 0 || *bit == 1)
+		return true;
+	request_error(rq, "ERR The bit argument must be 1 or 0.");
+	return false;
+}
+
+static bool
+parse_bitpos(struct request *rq, struct bit_range *range)
+{
 	if (rq->argc > 6) {
 		request_syntax_error(rq);
 		return false;
@@ -227,16 +235,18 @@ cmd_bitpos(struct request *rq)
 	int64_t bit, first, last, at = -1;
 	struct slice s;
 
-	if (!parse_bitpos(rq, &bit, &range))
+	if (!parse_bit(rq, &bit))
 		return COMMAND_DONE;
 	key = key_read(rq, rq->argv[1]);
 	if (!key_is_of(rq, key, KV_STRING))
 		return COMMAND_DONE;
 	if (key == NULL) {
-		/* A missing key counts as an endless run of zeros. */
+		/* A missing key counts as an endless run of zeros, whatever the range. */
 		resp_put_int(rq->reply, bit == 1 ? -1 : 0);
 		return COMMAND_DONE;
 	}
+	if (!parse_bitpos(rq, &range))
+		return COMMAND_DONE;
 	s = kv_string(key);
 	if (range_in(s, &range, &first, &last)) {
 		at = find_between(s, bit == 1, first, last);

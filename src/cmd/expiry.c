@@ -82,8 +82,8 @@ set_expiry(struct request *rq, int64_t unit_ms, int64_t base_ms)
 	struct kv_key *key;
 	int64_t at_ms;
 
-	if (!args_expiry(rq, rq->argv[2], unit_ms, base_ms, false, &at_ms) ||
-	    !parse_options(rq, &options))
+	if (!parse_options(rq, &options) ||
+	    !args_expiry(rq, rq->argv[2], unit_ms, base_ms, false, &at_ms))
 		return COMMAND_DONE;
 	key = key_write(rq, rq->argv[1]);
 	if (key == NULL || !applies(&options, kv_expiry(request_db(rq), key), at_ms)) {
