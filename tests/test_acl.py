@@ -150,7 +150,7 @@ def test_a_rewritten_configuration_gives_the_same_users(start_fanfared, folder):
     client.ok("ACL", "SETUSER", "default", ">d")
     listed = client.call("ACL", "LIST")
     client.ok("CONFIG", "REWRITE")
-    assert path.read_text().startswith("# first\nuser alice on #")
+    assert path.read_text().startswith("# first\nuser alice on sanitize-payload #")
     again = start_fanfared("-c", path).connect()
     assert again.call("PING") == error("NOAUTH Authentication required.")
     again.ok("AUTH", "d")
@@ -240,11 +240,23 @@ def test_acl_save_keeps_the_file_where_it_cannot_be_written(start_fanfared, fold
     assert [file.name for file in inner.iterdir()] == ["users.acl"]
 
 
+def test_each_category_has_the_commands_that_redis_puts_there(start_redis, start_fanfared):
+    redis, fanfared = start_redis().connect(), start_fanfared().connect()
+    categories = fanfared.call("ACL", "CAT")
+    assert categories == redis.call("ACL", "CAT")
+    known = [set(client.call("COMMAND", "LIST")) for client in (redis, fanfared)]
+    both = known[0] & known[1]
+    assert len(both) > 200
+    for category in categories:
+        theirs, ours = (set(client.call("ACL", "CAT", category)) for client in (redis, fanfared))
+        assert ours & both == theirs & both, category
+
+
 def test_acl_pubsub_default(start_server):
     server = start_server("--acl-pubsub-default", "allchannels")
     client = server.connect()
-    client.ok("ACL", "SETUSER", "alice")
-    assert b"user alice off &* -@all" in client.call("ACL", "LIST")
+    client.ok("ACL", "SETUSER", "alice", "sanitize-payload")
+    assert b"user alice off sanitize-payload &* -@all" in client.call("ACL", "LIST")
 
 
 def test_wrong_passwords_cost_time_and_others_do_not_wait(start_fanfared):
@@ -327,7 +339,7 @@ def test_limits_of_a_user(start_fanfared, folder):
         return third.call("AUTH", "app", "x") == b"OK"
 
     wait_until(comes_in, "room for another connection")
-    listed = b"user app on nopass limit:connections=2 limit:subscriptions=1 limit:publish-messages=5 &* +@all"
+    listed = b"user app on nopass sanitize-payload limit:connections=2 limit:subscriptions=1 limit:publish-messages=5 &* +@all"
     assert master.call("ACL", "LIST")[0] == listed
     master.ok("CONFIG", "REWRITE")
     assert "limit:connections=2 limit:subscriptions=1" in path.read_text()
@@ -343,7 +355,7 @@ def test_sighup_reads_users_under_the_new_acl_pubsub_default(start_fanfared, fol
     path.write_text("acl-pubsub-default resetchannels\nuser alice on nopass +@all\n")
     server.process.send_signal(1)
     assert alice.is_closed()
-    assert server.connect().call("ACL", "LIST")[0] == b"user alice on nopass resetchannels +@all"
+    assert server.connect().call("ACL", "LIST")[0] == b"user alice on nopass sanitize-payload resetchannels +@all"
 
 
 def test_config_rewrite_writes_no_more_users_than_it_reads(start_fanfared, folder):

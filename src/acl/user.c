@@ -23,6 +23,7 @@ acl_user_new(struct slice name, bool all_channels)
 	user->name[name.len] = '\0';
 	user->name_len = name.len;
 	user->refs = 1;
+	user->sanitizes = true;
 	user->selectors = xcalloc(1, sizeof(*user->selectors));
 	user->selector_count = 1;
 	acl_selector_init(&user->selectors[0], all_channels);
@@ -63,7 +64,7 @@ acl_user_copy_rules(struct acl_user *to, const struct acl_user *from)
 	to->enabled = from->enabled;
 	to->nopass = from->nopass;
 	to->jwt = from->jwt;
-	to->sanitizing = from->sanitizing;
+	to->sanitizes = from->sanitizes;
 	to->unrestricted = from->unrestricted;
 	to->limits = from->limits;
 	to->hash_count = from->hash_count;
@@ -222,7 +223,7 @@ reset(struct acl_user *user, bool all_channels)
 	acl_selector_init(&user->selectors[0], all_channels);
 	user->enabled = user->nopass = user->jwt = false;
 	user->limits = (struct acl_limits){0};
-	user->sanitizing = ACL_SANITIZES;
+	user->sanitizes = true;
 	user->hash_count = 0;
 }
 
@@ -260,9 +261,9 @@ apply_one(struct acl_user *user, const struct acl_commands *commands, bool all_c
 	} else if (slice_is_nocase(rule, "nojwt")) {
 		user->jwt = false;
 	} else if (slice_is_nocase(rule, "sanitize-payload")) {
-		user->sanitizing = ACL_SANITIZES;
+		user->sanitizes = true;
 	} else if (slice_is_nocase(rule, "skip-sanitize-payload")) {
-		user->sanitizing = ACL_SANITIZES_NOT;
+		user->sanitizes = false;
 	} else if (slice_is_nocase(rule, "clearselectors")) {
 		clear_selectors(user);
 	} else if (slice_is_nocase(rule, "reset")) {
@@ -335,9 +336,7 @@ acl_user_flags(const struct acl_user *user, const char *flags[4])
 	flags[count++] = user->enabled ? "on" : "off";
 	if (user->nopass)
 		flags[count++] = "nopass";
-	if (user->sanitizing != ACL_SANITIZING_UNSAID)
-		flags[count++] = user->sanitizing == ACL_SANITIZES ? "sanitize-payload"
-								   : "skip-sanitize-payload";
+	flags[count++] = user->sanitizes ? "sanitize-payload" : "skip-sanitize-payload";
 	if (user->jwt)
 		flags[count++] = "jwt";
 	return count;

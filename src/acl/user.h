@@ -17,20 +17,17 @@
  */
 #define ACL_HASH_LEN 64 /* hexadecimal digits */
 
-/* sanitize-payload: shown as given. It has no effect, because there is no command RESTORE. */
-enum acl_sanitizing { ACL_SANITIZING_UNSAID, ACL_SANITIZES, ACL_SANITIZES_NOT };
-
 struct acl_user {
 	char *name; /* owned; no blanks, no NUL */
 	size_t name_len;
 	bool enabled;
 	bool nopass;
-	bool jwt;           /* may log in with a token that names it */
-	uint8_t sanitizing; /* of payloads, an enum acl_sanitizing */
-	bool unrestricted;  /* some selector allows everything: all that is checked on the path of a
+	bool jwt;          /* may log in with a token that names it */
+	bool sanitizes;    /* sanitize-payload: only shown, because there is no command RESTORE */
+	bool unrestricted; /* some selector allows everything: all that is checked on the path of a
 			       message */
-	bool deleted;       /* removed from the table: its clients are being closed */
-	size_t clients;     /* connected as this user */
+	bool deleted;      /* removed from the table: its clients are being closed */
+	size_t clients;    /* connected as this user */
 	struct acl_limits limits;
 	struct acl_rate rate;
 	size_t refs;                  /* one for each client, and one of the table of users */
@@ -40,7 +37,7 @@ struct acl_user {
 	size_t selector_count;
 };
 
-/* As Redis makes a new user: off, nothing allowed. Returns owned, with one reference. */
+/* As Redis 7.2 makes a new user: off, nothing allowed. Returns owned, with one reference. */
 struct acl_user *acl_user_new(struct slice name, bool all_channels);
 struct acl_user *acl_user_ref(struct acl_user *user);
 void acl_user_unref(struct acl_user *user);

@@ -249,8 +249,8 @@ START_TEST(load_takes_a_file_whole_or_not_at_all)
 	assert_says(c, "acl load", "+OK\r\n");
 	ck_assert(u->killed != NULL);
 	assert_says(c, "acl save", "+OK\r\n");
-	ck_assert_str_eq(
-	    test_acl_text, "user default on nopass ~* &* +@all\nuser v on resetchannels -@all\n");
+	ck_assert_str_eq(test_acl_text, "user default on nopass sanitize-payload ~* &* +@all\nuser "
+					"v on sanitize-payload resetchannels -@all\n");
 }
 END_TEST
 

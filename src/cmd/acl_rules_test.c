@@ -50,44 +50,45 @@ shown(void)
 	return text.ptr + strlen("user u ");
 }
 
-/* Rules, and how redis-server 7.0.15 shows them in ACL LIST. */
+/* Rules, and how Redis 7.2 shows them in ACL LIST. */
 static const struct {
 	const char *rules, *shown;
 } table[] = {
-    {"", "off resetchannels -@all"},
-    {"on nopass", "on nopass resetchannels -@all"},
-    {"on >a <a", "on resetchannels -@all"},
-    {"nopass >a resetpass", "off resetchannels -@all"},
-    {"~a ~b ~a", "off ~a ~b resetchannels -@all"},
-    {"%R~a %W~a", "off ~a resetchannels -@all"},
-    {"%rw~a %R~b %w~c", "off ~a %R~b %W~c resetchannels -@all"},
-    {"%R", "off %R~ resetchannels -@all"},
-    {"allkeys", "off ~* resetchannels -@all"},
-    {"~* resetkeys ~x", "off ~x resetchannels -@all"},
-    {"&a &b &a", "off resetchannels &a &b -@all"},
-    {"&* +@all", "off &* +@all"},
-    {"allchannels resetchannels &x", "off resetchannels &x -@all"},
-    {"+PING", "off resetchannels -@all +ping"},
-    {"+client|ID", "off resetchannels -@all +client|id"},
-    {"+client|id +client", "off resetchannels -@all +client"},
-    {"+select|0 +select|1", "off resetchannels -@all +select|0 +select|1"},
-    {"+select|0 -@all", "off resetchannels -@all"},
-    {"+@all -client|kill", "off resetchannels +@all -client|kill"},
-    {"+get", "off resetchannels -@all +get"},
-    {"+cluster|info", "off resetchannels -@all +cluster|info"},
-    {"+@all nocommands +ping", "off resetchannels -@all +ping"},
+    {"", "off sanitize-payload resetchannels -@all"},
+    {"on nopass", "on nopass sanitize-payload resetchannels -@all"},
+    {"on >a <a", "on sanitize-payload resetchannels -@all"},
+    {"nopass >a resetpass", "off sanitize-payload resetchannels -@all"},
+    {"~a ~b ~a", "off sanitize-payload ~a ~b resetchannels -@all"},
+    {"%R~a %W~a", "off sanitize-payload ~a resetchannels -@all"},
+    {"%rw~a %R~b %w~c", "off sanitize-payload ~a %R~b %W~c resetchannels -@all"},
+    {"%R", "off sanitize-payload %R~ resetchannels -@all"},
+    {"allkeys", "off sanitize-payload ~* resetchannels -@all"},
+    {"~* resetkeys ~x", "off sanitize-payload ~x resetchannels -@all"},
+    {"&a &b &a", "off sanitize-payload resetchannels &a &b -@all"},
+    {"&* +@all", "off sanitize-payload &* +@all"},
+    {"allchannels resetchannels &x", "off sanitize-payload resetchannels &x -@all"},
+    {"+PING", "off sanitize-payload resetchannels -@all +ping"},
+    {"+client|ID", "off sanitize-payload resetchannels -@all +client|id"},
+    {"+client|id +client", "off sanitize-payload resetchannels -@all +client"},
+    {"+select|0 +select|1", "off sanitize-payload resetchannels -@all +select|0 +select|1"},
+    {"+select|0 -@all", "off sanitize-payload resetchannels -@all"},
+    {"+@all -client|kill", "off sanitize-payload resetchannels +@all -client|kill"},
+    {"+get", "off sanitize-payload resetchannels -@all +get"},
+    {"+cluster|info", "off sanitize-payload resetchannels -@all +cluster|info"},
+    {"+@all nocommands +ping", "off sanitize-payload resetchannels -@all +ping"},
     {"skip-sanitize-payload", "off skip-sanitize-payload resetchannels -@all"},
     {"sanitize-payload", "off sanitize-payload resetchannels -@all"},
-    {"jwt", "off jwt resetchannels -@all"},
+    {"jwt", "off sanitize-payload jwt resetchannels -@all"},
     {"nopass JWT sanitize-payload", "off nopass sanitize-payload jwt resetchannels -@all"},
-    {"jwt nojwt", "off resetchannels -@all"},
+    {"jwt nojwt", "off sanitize-payload resetchannels -@all"},
     {"jwt reset", "off sanitize-payload resetchannels -@all"},
-    {"(~a +ping) (%R~b &c)",
-	"off resetchannels -@all (~a resetchannels -@all +ping) (%R~b resetchannels &c -@all)"},
-    {"(+ping) clearselectors", "off resetchannels -@all"},
-    {"()", "off resetchannels -@all (resetchannels -@all)"},
+    {"(~a +ping) (%R~b &c)", "off sanitize-payload resetchannels -@all (~a resetchannels -@all "
+			     "+ping) (%R~b resetchannels &c -@all)"},
+    {"(+ping) clearselectors", "off sanitize-payload resetchannels -@all"},
+    {"()", "off sanitize-payload resetchannels -@all (resetchannels -@all)"},
     {"limit:connections=5 LIMIT:Publish-Messages=7 limit:subscriptions=0 +ping",
-	"off limit:connections=5 limit:publish-messages=7 resetchannels -@all +ping"},
+	"off sanitize-payload limit:connections=5 limit:publish-messages=7 resetchannels -@all "
+	"+ping"},
     {"on nopass ~* &* +@all (+ping) reset", "off sanitize-payload resetchannels -@all"},
 };
 
@@ -298,7 +299,7 @@ START_TEST(a_selector_holds_no_word_that_would_end_it)
 	    acl_user_apply(user, cmd_table()->acl, false, &rule, 1, &text), ACL_BAD_SYNTAX);
 	ck_assert_int_eq(
 	    acl_user_apply(user, cmd_table()->acl, false, &nul, 1, &text), ACL_BAD_SYNTAX);
-	ck_assert_str_eq(shown(), "off resetchannels -@all");
+	ck_assert_str_eq(shown(), "off sanitize-payload resetchannels -@all");
 }
 END_TEST
 

@@ -56,7 +56,7 @@ set(const char *name, const char *rule, bool *narrowed)
 	return acl_set_user(acl, slice_of(name), rules, 1, narrowed, &text);
 }
 
-#define DEFAULT_LINE "user default on nopass ~* &* +@all\n"
+#define DEFAULT_LINE "user default on nopass sanitize-payload ~* &* +@all\n"
 
 START_TEST(default_is_always_there_and_the_same_object)
 {
@@ -69,7 +69,8 @@ START_TEST(default_is_always_there_and_the_same_object)
 	ck_assert_str_eq(load("user alice on\n"), "");
 	ck_assert_ptr_eq(acl_default(acl), before);
 	ck_assert(before->unrestricted && before->nopass);
-	ck_assert_str_eq(described(), "user alice on resetchannels -@all\n" DEFAULT_LINE);
+	ck_assert_str_eq(
+	    described(), "user alice on sanitize-payload resetchannels -@all\n" DEFAULT_LINE);
 }
 END_TEST
 
@@ -83,7 +84,8 @@ START_TEST(a_file_with_a_mistake_changes_nothing_and_says_where)
 	    "users.acl:6: user 'carol' stands twice; "
 	    "users.acl:7: rule '<': The password you are trying to remove from the user does not "
 	    "exist");
-	ck_assert_str_eq(described(), "user alice on resetchannels -@all\n" DEFAULT_LINE);
+	ck_assert_str_eq(
+	    described(), "user alice on sanitize-payload resetchannels -@all\n" DEFAULT_LINE);
 }
 END_TEST
 
@@ -127,7 +129,8 @@ START_TEST(all_channels_is_what_new_users_and_selectors_begin_with)
 
 	acl_set_all_channels(acl, true);
 	ck_assert(set("u", "(+ping)", &narrowed));
-	ck_assert_str_eq(described(), DEFAULT_LINE "user u off &* -@all (&* -@all +ping)\n");
+	ck_assert_str_eq(
+	    described(), DEFAULT_LINE "user u off sanitize-payload &* -@all (&* -@all +ping)\n");
 }
 END_TEST
 

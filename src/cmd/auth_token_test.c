@@ -231,9 +231,10 @@ END_TEST
 
 START_TEST(the_rule_is_shown)
 {
-	ck_assert_ptr_nonnull(strstr(test_call(admin, "acl list"), "user web on jwt #"));
 	ck_assert_ptr_nonnull(
-	    strstr(test_call(admin, "acl getuser web"), "$2\r\non\r\n$3\r\njwt\r\n"));
+	    strstr(test_call(admin, "acl list"), "user web on sanitize-payload jwt #"));
+	ck_assert_ptr_nonnull(strstr(test_call(admin, "acl getuser web"),
+	    "$2\r\non\r\n$16\r\nsanitize-payload\r\n$3\r\njwt\r\n"));
 }
 END_TEST
 

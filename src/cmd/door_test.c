@@ -429,7 +429,7 @@ START_TEST(the_user_of_a_door_exists_and_may_do_nothing)
 	ck_assert(!user->enabled && !user->nopass && !user->unrestricted);
 	ck_assert(!acl_may_receive(user, SLICE("news"), false));
 	ck_assert_ptr_nonnull(
-	    strstr(test_call(c, "ACL LIST"), "user edge off resetchannels -@all"));
+	    strstr(test_call(c, "ACL LIST"), "user edge off sanitize-payload resetchannels -@all"));
 	test_acl_file = "users.acl";
 	memcpy(test_acl_text, "user bob on\n", sizeof("user bob on\n"));
 	ck_assert_str_eq(test_call(c, "ACL LOAD"), "+OK\r\n");
