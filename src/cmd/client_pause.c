@@ -7,6 +7,7 @@
 #include "server/client_walk.h"
 #include "server/history_wait.h"
 #include "server/pause.h"
+#include "server/sync_wait.h"
 #include "server/wait.h"
 
 /* CLIENT PAUSE, UNPAUSE and UNBLOCK. */
@@ -98,6 +99,7 @@ cmd_client_unblock(struct request *rq)
 		resp_put_int(rq->reply, 0);
 	else
 		resp_put_int(rq->reply,
-		    c != NULL && (blocked_end(c, with_error) || history_wait_end(c, with_error)));
+		    c != NULL && (blocked_end(c, with_error) || history_wait_end(c, with_error) ||
+				     sync_wait_end(c, with_error)));
 	return COMMAND_DONE;
 }

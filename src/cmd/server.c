@@ -4,7 +4,6 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "cmd/args.h"
 #include "cmd/handlers.h"
 #include "resp/writer.h"
 #include "server/disk.h"
@@ -13,7 +12,7 @@
 #include "server/request.h"
 #include "server/scripts.h"
 
-/* TIME, LOLWUT, WAIT, SHUTDOWN. */
+/* TIME, LOLWUT, SHUTDOWN. */
 
 enum command_result
 cmd_time(struct request *rq)
@@ -23,23 +22,6 @@ cmd_time(struct request *rq)
 	resp_put_array(rq->reply, 2);
 	resp_put_bulk_int(rq->reply, (int64_t)(now_us / 1000000));
 	resp_put_bulk_int(rq->reply, (int64_t)(now_us % 1000000));
-	return COMMAND_DONE;
-}
-
-/* There are no replicas: the reply is 0 at once. */
-enum command_result
-cmd_wait(struct request *rq)
-{
-	int64_t replicas, timeout_ms;
-
-	if (!args_i64(rq, rq->argv[1], &replicas))
-		return COMMAND_DONE;
-	if (!slice_to_i64(rq->argv[2], &timeout_ms))
-		request_error(rq, "ERR timeout is not an integer or out of range");
-	else if (timeout_ms < 0)
-		request_error(rq, "ERR timeout is negative");
-	else
-		resp_put_int(rq->reply, 0);
 	return COMMAND_DONE;
 }
 

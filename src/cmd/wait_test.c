@@ -119,6 +119,7 @@ static const char *const expected[WAIT_REASONS] = {
     [WAIT_LOGIN] = ".........R....E",
     [WAIT_HISTORY] = "......R....R..E",
     [WAIT_TOKEN] = ".............RE",
+    [WAIT_SYNC] = "..R...R..R....E",
 };
 
 START_TEST(each_event_does_to_each_waiting_client_what_the_table_says)

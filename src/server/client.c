@@ -147,6 +147,10 @@ client_request_over(struct client *c)
 		xfree(p->read);
 		p->read = NULL;
 	}
+	if (p->sync != NULL) {
+		xfree(p->sync);
+		p->sync = NULL;
+	}
 	hub_gather_free(p->gather);
 	p->gather = NULL;
 	p->running = NULL;

@@ -44,7 +44,8 @@ write_flags(const struct client *c, char *out)
 	if (client_transaction(c) != NULL)
 		*p++ = 'x';
 	if (reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
-	    reason == WAIT_LOGIN || reason == WAIT_KEY || reason == WAIT_HISTORY)
+	    reason == WAIT_LOGIN || reason == WAIT_KEY || reason == WAIT_HISTORY ||
+	    reason == WAIT_SYNC)
 		*p++ = 'b';
 	if (tracking != NULL)
 		*p++ = 't';

@@ -43,6 +43,7 @@ struct server_settings;
 struct slowlog;
 struct statistics;
 struct sweep;
+struct sync_waits;
 struct tracking;
 struct waits;
 
@@ -64,6 +65,7 @@ struct server {
 	struct pause *pause;
 	struct blocked *blocked;
 	struct history_waits *history_waits;
+	struct sync_waits *sync_waits;
 	struct client_list *monitors;
 	struct sweep *sweep;
 	struct lame_duck *lame_duck;

@@ -31,11 +31,13 @@ struct held_reply {
 
 /*
  * The held replies of one client, and what they wait for. It exists from a change until the change
- * is on disk and the replies are sent.
+ * is on disk and the replies are sent, or a little longer.
  */
 struct held {
 	TAILQ_ENTRY(client) holding; /* while is_holding */
-	uint64_t unsynced;           /* the batch that the client's last change is in */
+	uint64_t unsynced;           /* the batch that the client's last change is in, and for which
+					its replies wait */
+	uint64_t written;            /* the same, also while the journal does not hold */
 	bool is_holding;             /* there are replies */
 	struct buffer bytes;         /* the replies, from bytes_at on */
 	struct buffer replies;       /* struct held_reply each, from next on */
@@ -88,6 +90,15 @@ held_is_unsynced(const struct client *c)
 	       unsynced(c) <= journal->taken + (journal->batch.len > 0);
 }
 
+bool
+held_is_synced(const struct client *c)
+{
+	const struct journal *journal = c->server->journal;
+
+	return c->held == NULL || !journal->is_on || c->held->written <= journal->kept ||
+	       c->held->written > journal->taken + (journal->batch.len > 0);
+}
+
 size_t
 held_bytes(const struct client *c)
 {
@@ -118,9 +129,10 @@ held_note_state(struct client *c)
 void
 held_note_change(struct client *c)
 {
+	held_of(c)->written = c->server->journal->taken + 1;
 	if (!c->server->journal->holds)
 		return;
-	held_of(c)->unsynced = c->server->journal->taken + 1;
+	c->held->unsynced = c->held->written;
 	if (c->pending != NULL)
 		c->pending->has_changed = true;
 }
@@ -140,7 +152,7 @@ held_trim(struct client *c)
 {
 	const struct journal *journal = c->server->journal;
 
-	if (c->held == NULL || c->held->is_holding ||
+	if (c->held == NULL || c->held->is_holding || !held_is_synced(c) ||
 	    (journal->holds && c->held->unsynced > journal->kept))
 		return;
 	xfree(c->held);

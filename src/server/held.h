@@ -43,6 +43,10 @@ bool held_is_empty(const struct client *c);
 /* True while a change of c waits for the disk, whether or not it has a reply. */
 bool held_is_unsynced(const struct client *c);
 
+/* True if the last change of c is on disk, or is not kept there. Unlike held_is_unsynced, this
+ * counts whether or not the journal holds. */
+bool held_is_synced(const struct client *c);
+
 /*
  * The size of the held replies of c, in bytes. They count against its limits like those in its
  * outbox.

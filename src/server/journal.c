@@ -49,8 +49,8 @@ server_journal_set(struct server *server, bool is_on, bool holds)
 
 	if (is_on && !journal->is_on)
 		journal->has_db = false;
-	/* Resumes requests that wait for a change without a reply. */
-	if (journal->holds && !(is_on && holds))
+	/* Resumes requests that wait for a change without a reply, and WAITAOF. */
+	if ((journal->holds && !(is_on && holds)) || (journal->is_on && !is_on))
 		wait_event(server, WAIT_EVENT_DISK);
 	journal->is_on = is_on;
 	journal->holds = is_on && holds;

@@ -57,6 +57,7 @@
 #include "server/slowlog.h"
 #include "server/statistics.h"
 #include "server/sweep.h"
+#include "server/sync_wait.h"
 #include "server/tracking.h"
 #include "server/wait.h"
 #include "server/wire.h"
@@ -123,6 +124,7 @@ struct whole {
 	struct pause pause;
 	struct blocked blocked;
 	struct history_waits history_waits;
+	struct sync_waits sync_waits;
 	struct client_list monitors;
 	struct sweep sweep;
 	struct lame_duck lame_duck;
@@ -153,6 +155,7 @@ assemble(struct whole *whole)
 	    .pause = &whole->pause,
 	    .blocked = &whole->blocked,
 	    .history_waits = &whole->history_waits,
+	    .sync_waits = &whole->sync_waits,
 	    .monitors = &whole->monitors,
 	    .sweep = &whole->sweep,
 	    .lame_duck = &whole->lame_duck,
@@ -195,6 +198,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	jobs_init(&whole->jobs);
 	blocked_init(server);
 	history_waits_init(server);
+	sync_waits_init(server);
 	memory_guard_init(server);
 	presence_service_init(server);
 	dispatch_init(server);
@@ -227,6 +231,7 @@ server_free(struct server *server)
 	kv_eviction_pool_free(server->eviction_pool);
 	blocked_release(server->blocked);
 	history_waits_release(server->history_waits);
+	sync_waits_release(server->sync_waits);
 	hub_free(server->hub);
 	waits_release(server->waits);
 	kv_free(server->kv);
@@ -503,6 +508,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, memory_guard_turn(server, now_us));
 	wait_us = earlier(wait_us, blocked_turn(server, now_us));
 	wait_us = earlier(wait_us, history_wait_turn(server, now_us));
+	wait_us = earlier(wait_us, sync_wait_turn(server, now_us));
 	rates_sample(server, now_us);
 	wait_us = earlier(wait_us, RATES_INTERVAL_US);
 	wait_us = earlier(wait_us, lame_duck_run(server, now_us));

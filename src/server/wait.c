@@ -41,6 +41,7 @@ static const uint8_t answers[WAIT_REASONS][WAIT_EVENTS] = {
 [WAIT_LOGIN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   R,  S,  S,    S,   S,   E },
 [WAIT_HISTORY] = { S,   S,     S,   S,    S,     S,       R,    S,     S,   S,  S,  R,    S,   S,   E },
 [WAIT_TOKEN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   R,   E },
+[WAIT_SYNC] =    { S,   S,     R,   S,    S,     S,       R,    S,     S,   R,  S,  S,    S,   S,   E },
 };
 /* clang-format on */
 
@@ -86,7 +87,7 @@ waits_blocked(const struct waits *waits)
 	return waits->queues[WAIT_ROOM].count + waits->queues[WAIT_MEMORY].count +
 	       waits->queues[WAIT_DISK].count + waits->queues[WAIT_SAVE].count +
 	       waits->queues[WAIT_PAUSE].count + waits->queues[WAIT_KEY].count +
-	       waits->queues[WAIT_HISTORY].count;
+	       waits->queues[WAIT_HISTORY].count + waits->queues[WAIT_SYNC].count;
 }
 
 bool
@@ -125,14 +126,15 @@ publishes(const struct client *c)
 /*
  * True if the request is dropped when its peer closes the connection or its sending side: a message
  * is published, and a value is popped by a blocked command, only while the client is connected; a
- * reader of the history may wait without end.
+ * reader of the history, and WAITAOF, may wait without end.
  * Other waiting requests are executed even then.
  */
 static bool
 ends_with_its_peer(const struct client *c, enum wait_reason reason)
 {
 	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_KEY ||
-	       reason == WAIT_HISTORY || (reason == WAIT_PAUSE && publishes(c));
+	       reason == WAIT_HISTORY || reason == WAIT_SYNC ||
+	       (reason == WAIT_PAUSE && publishes(c));
 }
 
 enum request_verdict
@@ -288,7 +290,7 @@ void
 wait_resume(struct server *server)
 {
 	static const enum wait_reason retried[] = {
-	    WAIT_MEMORY, WAIT_DISK, WAIT_SAVE, WAIT_PAUSE, WAIT_HISTORY};
+	    WAIT_MEMORY, WAIT_DISK, WAIT_SAVE, WAIT_PAUSE, WAIT_HISTORY, WAIT_SYNC};
 	struct wait_queue *queues = server->waits->queues;
 
 	for (size_t i = 0; i < sizeof(retried) / sizeof(*retried); i++) {

@@ -26,14 +26,14 @@ struct server;
 enum wait_event {
 	WAIT_EVENT_ROOM,     /* a full outbox has room, or another publisher waits for it now */
 	WAIT_EVENT_MEMORY,   /* memory_guard.c has room for the waiting messages */
-	WAIT_EVENT_DISK,     /* held replies were sent, or less is to be written */
+	WAIT_EVENT_DISK,     /* something was synced, or less is to be written */
 	WAIT_EVENT_SAVED,    /* a snapshot ended, or a switch of the append-only file */
 	WAIT_EVENT_PAUSED,   /* CLIENT PAUSE */
 	WAIT_EVENT_UNPAUSED, /* CLIENT UNPAUSE, or the pause is over */
 	WAIT_EVENT_RULES,    /* rules of access changed */
 	WAIT_EVENT_LIMITS,   /* the configuration changed */
 	WAIT_EVENT_NEXT,     /* of one client: its turn has come */
-	WAIT_EVENT_DUE,      /* ... its login is due */
+	WAIT_EVENT_DUE,      /* ... its login is due, or the time of its WAITAOF is up */
 	WAIT_EVENT_KEY,      /* ... its blocking command was answered */
 	WAIT_EVENT_KEPT,     /* ... one of its channels has a message, or its time is up */
 	WAIT_EVENT_DONE,     /* ... its job is done */

@@ -17,6 +17,7 @@ struct command;
 struct history_read;
 struct hub_gather;
 struct job;
+struct sync_wait;
 
 enum wait_reason {
 	WAIT_NOT,
@@ -32,8 +33,9 @@ enum wait_reason {
 	WAIT_LOGIN,   /* wrong passwords came from its address: see login_delay.h */
 	WAIT_HISTORY, /* HISTORY READ: see history_wait.h */
 	WAIT_TOKEN,   /* another thread verifies its token */
+	WAIT_SYNC,    /* WAITAOF: see sync_wait.h */
 };
-#define WAIT_REASONS (WAIT_TOKEN + 1)
+#define WAIT_REASONS (WAIT_SYNC + 1)
 
 /* The wait of one client. */
 struct wait {
@@ -58,6 +60,7 @@ struct pending {
 	struct hub_publication publication; /* the message that it publishes */
 	struct block *block;                /* while it is blocked; owned by blocked.c */
 	struct history_read *read;          /* owned, one block; its HISTORY READ, if it waited */
+	struct sync_wait *sync;             /* owned; its WAITAOF, if it waited */
 	struct hub_gather *gather; /* owned; of its PRESUME or PSUBSCRIBE in progress, or NULL */
 	struct job *job;           /* a sliced command in progress */
 	const struct command *running; /* COMMAND_AGAIN: the command in progress, or NULL */
