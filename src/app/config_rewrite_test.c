@@ -188,6 +188,9 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_SAVE_RULES:
 		buffer_append_str(&value, random % 2 ? "3600 1 300 100" : "");
 		break;
+	case SETTING_PERCENTILES:
+		buffer_append_str(&value, random % 2 ? "50 99.9 0" : "");
+		break;
 	case SETTING_NETWORKS:
 		buffer_append_str(&value, random % 2 ? "10.0.0.0/8 ::1" : "");
 		break;

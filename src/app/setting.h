@@ -26,10 +26,11 @@ enum setting_type {
 	SETTING_ORIGINS,  /* a list of origins of pages, or * */
 	SETTING_NETWORKS, /* a list of ADDRESS[/BITS] */
 	SETTING_BUFFER_LIMITS,
-	SETTING_SAVE_RULES, /* a list of seconds and changes */
-	SETTING_EVENTS,     /* notify-keyspace-events: letters, see server/notify.h */
-	SETTING_USERS,      /* a directive that may be repeated; see setting_users.h */
-	SETTING_CHANNELS,   /* the same; see setting_channels.h */
+	SETTING_SAVE_RULES,  /* a list of seconds and changes */
+	SETTING_PERCENTILES, /* a list of numbers from 0 to 100 */
+	SETTING_EVENTS,      /* notify-keyspace-events: letters, see server/notify.h */
+	SETTING_USERS,       /* a directive that may be repeated; see setting_users.h */
+	SETTING_CHANNELS,    /* the same; see setting_channels.h */
 };
 
 enum setting_change {
@@ -103,6 +104,8 @@ enum setting_fault {
 	SETTING_BAD_LIMIT_CLASS, /* ... an unknown class */
 	SETTING_BAD_LIMIT_VALUE, /* ... a limit that is not a number */
 	SETTING_BAD_SAVE_RULES,  /* not pairs of numbers */
+	SETTING_BAD_PERCENTILE,
+	SETTING_BAD_PERCENTILE_RANGE,
 	SETTING_BAD_EVENTS,
 	SETTING_BAD_USER, /* users: no name, or an invalid rule */
 	SETTING_DUPLICATE_USER,

@@ -84,6 +84,12 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_BAD_SAVE_RULES:
 		buffer_append_str(out, "Invalid save parameters");
 		break;
+	case SETTING_BAD_PERCENTILE:
+		buffer_appendf(out, "Invalid %s parameters", row->name);
+		break;
+	case SETTING_BAD_PERCENTILE_RANGE:
+		buffer_appendf(out, "%s parameters should sit between [0.0,100.0]", row->name);
+		break;
 	case SETTING_BAD_EVENTS:
 		buffer_append_str(out, "Invalid event class character. Use '" NOTIFY_LETTERS "'.");
 		break;
@@ -158,6 +164,9 @@ write_allowed(const struct setting *row, struct buffer *out)
 		break;
 	case SETTING_SAVE_RULES:
 		buffer_append_str(out, "pairs of seconds and changes");
+		break;
+	case SETTING_PERCENTILES:
+		buffer_appendf(out, "at most %lld numbers from 0 to 100", (long long)row->max);
 		break;
 	case SETTING_BUFFER_LIMITS:
 		buffer_append_str(out,
@@ -246,7 +255,7 @@ setting_explain_fault(const struct setting *row, enum setting_fault fault,
 	}
 	if (fault == SETTING_BAD_COUNT && row->type != SETTING_LIST &&
 	    row->type != SETTING_ORIGINS && row->type != SETTING_NETWORKS &&
-	    row->type != SETTING_SAVE_RULES) {
+	    row->type != SETTING_SAVE_RULES && row->type != SETTING_PERCENTILES) {
 		buffer_appendf(out, "%s takes one value, not %zu", row->name, count);
 	} else {
 		write_given(row, values, count, out);

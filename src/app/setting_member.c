@@ -82,7 +82,8 @@ bool
 setting_is_list(const struct setting *row)
 {
 	return row->type == SETTING_LIST || row->type == SETTING_ORIGINS ||
-	       row->type == SETTING_NETWORKS || row->type == SETTING_SAVE_RULES;
+	       row->type == SETTING_NETWORKS || row->type == SETTING_SAVE_RULES ||
+	       row->type == SETTING_PERCENTILES;
 }
 
 const struct setting_list *

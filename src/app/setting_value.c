@@ -77,6 +77,17 @@ value_write_flags(const char *choices, uint32_t flags, struct buffer *out)
 	}
 }
 
+bool
+value_are_save_rules(const struct slice *words, size_t count)
+{
+	int64_t number;
+
+	for (size_t i = 0; i < count; i++)
+		if (!slice_to_i64(words[i], &number) || number < (i % 2 == 0) || number > INT32_MAX)
+			return false;
+	return count % 2 == 0;
+}
+
 /* A byte of the scheme, the host or the port of an origin. */
 static bool
 is_of_origin(unsigned char byte, bool in_host)

@@ -24,6 +24,9 @@ void value_write_choices(const char *choices, struct buffer *out); /* "a, b, c" 
 /* The names of the bits that are set, separated by blanks. */
 void value_write_flags(const char *choices, uint32_t flags, struct buffer *out);
 
+/* Pairs of at least 1 second and at least 0 changes. */
+bool value_are_save_rules(const struct slice *words, size_t count);
+
 /* "*", or "https://app.example.com:8443": scheme, host and port in lower case, as in the header
  * Origin of a browser (RFC 6454 6.2). */
 bool value_is_origin(struct slice text);

@@ -13,6 +13,7 @@
 #include "app/setting_value.h"
 #include "base/alloc.h"
 #include "base/amount.h"
+#include "base/float_text.h"
 #include "net/address.h"
 #include "server/notify.h"
 
@@ -201,24 +202,12 @@ string_of(struct slice s)
 	return str;
 }
 
-/* Pairs of at least 1 second and at least 0 changes. */
-static bool
-are_save_rules(const struct slice *values, size_t count)
-{
-	int64_t number;
-
-	for (size_t i = 0; i < count; i++)
-		if (!slice_to_i64(values[i], &number) || number < (i % 2 == 0) ||
-		    number > INT32_MAX)
-			return false;
-	return count % 2 == 0;
-}
-
 static enum setting_fault
 set_list(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
 	struct setting_list list = {NULL, 0};
 	struct address_network network;
+	long double percent;
 	size_t i;
 
 	if (count > (size_t)row->max)
@@ -232,8 +221,12 @@ set_list(struct settings *s, const struct setting *row, const struct slice *valu
 			return SETTING_BAD_NETWORK;
 		if (row->type == SETTING_ORIGINS && !value_is_origin(values[i]))
 			return SETTING_BAD_ORIGIN;
+		if (row->type == SETTING_PERCENTILES && !float_text_parse(values[i], &percent))
+			return SETTING_BAD_PERCENTILE;
+		if (row->type == SETTING_PERCENTILES && (percent < 0 || percent > 100))
+			return SETTING_BAD_PERCENTILE_RANGE;
 	}
-	if (row->type == SETTING_SAVE_RULES && !are_save_rules(values, count))
+	if (row->type == SETTING_SAVE_RULES && !value_are_save_rules(values, count))
 		return SETTING_BAD_SAVE_RULES;
 	list.items = xcalloc(count + 1, sizeof(*list.items));
 	for (i = 0; i < count; i++)
@@ -510,6 +503,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
+	case SETTING_PERCENTILES:
 	case SETTING_USERS:
 		return lists_equal(setting_list_of(a, row), setting_list_of(b, row));
 	case SETTING_CHANNELS:
@@ -545,6 +539,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
+	case SETTING_PERCENTILES:
 	case SETTING_USERS:
 		assign_list(setting_member(to, row), setting_list_of(from, row));
 		break;

@@ -73,6 +73,7 @@ struct settings {
 	struct server_config server; /* the settings own requirepass */
 	struct net_config net;
 	struct setting_list bind;
+	struct setting_list latency_percentiles; /* server.latency_percentiles is derived from it */
 	struct tls_settings net_tls;
 	struct setting_list tls_sni; /* net_tls.sni is derived from it */
 	int tls_port;

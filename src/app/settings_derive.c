@@ -6,6 +6,7 @@
 
 #include "app/config_file.h"
 #include "app/settings.h"
+#include "base/float_text.h"
 #include "edge/forms.h"
 #include "net/address.h"
 
@@ -75,6 +76,19 @@ derive_ws(struct settings *s)
 	s->net.limits[SERVICE_WS_DEFLATE] = *limits;
 }
 
+static void
+derive_percentiles(struct settings *s)
+{
+	long double percent;
+	size_t i;
+
+	s->server.latency_percentile_count = 0;
+	for (i = 0; i < s->latency_percentiles.count; i++)
+		if (float_text_parse(slice_of(s->latency_percentiles.items[i]), &percent))
+			s->server.latency_percentiles[s->server.latency_percentile_count++] =
+			    (double)percent;
+}
+
 void
 settings_derive(struct settings *s)
 {
@@ -87,6 +101,7 @@ settings_derive(struct settings *s)
 	    parse_networks(&s->proxy_from, s->net.proxy_from, NET_PROXY_FROM_MAX);
 	derive_http(s);
 	derive_ws(s);
+	derive_percentiles(s);
 }
 
 struct log_config

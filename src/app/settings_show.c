@@ -54,6 +54,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
+	case SETTING_PERCENTILES:
 		show_list(setting_list_of(s, row), false, out);
 		break;
 	case SETTING_FLAGS:
@@ -105,6 +106,7 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 	case SETTING_ORIGINS:
 	case SETTING_NETWORKS:
 	case SETTING_SAVE_RULES:
+	case SETTING_PERCENTILES:
 		show_list(setting_list_of(s, row), true, out);
 		break;
 	case SETTING_FLAGS:

@@ -3,13 +3,14 @@
 
 #include <stdint.h>
 
+#include "base/log_buckets.h"
+
 /*
  * A histogram of latencies with 128 buckets for each power of two: a quantile is at most 0.8 %
  * above the exact value, over the whole range of uint64_t, in a fixed 58 KiB. Recording costs a few
  * instructions. It knows neither unit nor clock.
  */
-#define BENCH_HISTOGRAM_STEPS 128
-#define BENCH_HISTOGRAM_BUCKETS (BENCH_HISTOGRAM_STEPS * 58)
+#define BENCH_HISTOGRAM_BUCKETS (LOG_BUCKETS_STEPS * 58)
 
 struct bench_histogram {
 	uint64_t total;

@@ -158,8 +158,7 @@ cmd_config_resetstat(struct request *rq)
 	struct server *server = rq->server;
 
 	memset(&server->statistics->counters, 0, sizeof(server->statistics->counters));
-	memset(server->statistics->commands, 0,
-	    server->commands->count * sizeof(*server->statistics->commands));
+	statistics_reset_commands(server->statistics);
 	hash_map_each(server->statistics->errors, forget_error, server);
 	server->statistics->hub_base = hub_figures(server->hub);
 	server->statistics->replay_base = hub_replay_figures(server->hub);

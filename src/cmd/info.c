@@ -1,10 +1,12 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/hash_map.h"
+#include "base/latency_histogram.h"
 #include "base/random.h"
 #include "cmd/handlers.h"
 #include "kv/keyspace.h"
@@ -13,6 +15,7 @@
 #include "server/info.h"
 #include "server/io.h"
 #include "server/request.h"
+#include "server/server_config.h"
 #include "server/statistics.h"
 
 /* INFO: the statistics of the requested sections, in the format of Redis. */
@@ -36,6 +39,7 @@ static const struct {
     {"Limits", INFO_LIMITS, true},
     {"Commandstats", INFO_COMMANDSTATS, false},
     {"Errorstats", INFO_ERRORSTATS, true},
+    {"Latencystats", INFO_LATENCYSTATS, false},
     {"Cluster", INFO_CLUSTER, true},
     {"Keyspace", INFO_KEYSPACE, true},
 };
@@ -93,6 +97,44 @@ put_command_stats(const struct server *server, struct buffer *out)
 		    command_full_name(&server->commands->rows[i], name), stats->calls, stats->usec,
 		    stats->calls > 0 ? (double)stats->usec / (double)stats->calls : 0,
 		    stats->rejected, stats->failed);
+	}
+}
+
+/* As in Redis, six digits behind the point without trailing zeros: "50", "99.9". */
+static void
+put_percent(double percent, struct buffer *out)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%f", percent);
+
+	while (text[len - 1] == '0')
+		len--;
+	if (text[len - 1] == '.')
+		len--;
+	buffer_append(out, text, (size_t)len);
+}
+
+static void
+put_latency_stats(const struct server *server, struct buffer *out)
+{
+	const struct server_config *config = server->config;
+	char name[COMMAND_NAME_MAX];
+	size_t i, k;
+
+	for (i = 0; i < server->commands->count && config->latency_tracking; i++) {
+		const struct latency_histogram *h = server->statistics->commands[i].latency;
+
+		if (h == NULL)
+			continue;
+		buffer_appendf(out, "latency_percentiles_usec_%s:",
+		    command_full_name(&server->commands->rows[i], name));
+		for (k = 0; k < config->latency_percentile_count; k++) {
+			buffer_append_str(out, k > 0 ? ",p" : "p");
+			put_percent(config->latency_percentiles[k], out);
+			buffer_appendf(out, "=%.3f",
+			    latency_histogram_percentile(h, config->latency_percentiles[k]));
+		}
+		buffer_append_str(out, "\r\n");
 	}
 }
 
@@ -168,6 +210,8 @@ put_section(const struct info_source *source, enum info_section section, struct 
 	}
 	if (section == INFO_COMMANDSTATS)
 		put_command_stats(source->server, out);
+	else if (section == INFO_LATENCYSTATS)
+		put_latency_stats(source->server, out);
 	else if (section == INFO_ERRORSTATS)
 		hash_map_each(source->server->statistics->errors, put_error_stats, out);
 	else if (section == INFO_THREADS)

@@ -2,10 +2,13 @@
 
 #include "server/call_record.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
+#include "base/latency_histogram.h"
 #include "server/client.h"
 #include "server/client_peer.h"
 #include "server/command.h"
+#include "server/latency_monitor.h"
 #include "server/request.h"
 #include "server/server_config.h"
 #include "server/slowlog.h"
@@ -34,22 +37,35 @@ note_slow(struct request *rq, uint64_t duration_us)
 	    client_name(rq->client));
 }
 
+static inline void
+note_command(struct server *server, struct command_stats *stats, uint64_t duration_us, bool failed)
+{
+	stats->calls++;
+	stats->usec += duration_us;
+	stats->failed += failed;
+	if (!server->config->latency_tracking)
+		return;
+	if (stats->latency == NULL)
+		stats->latency = xcalloc(1, sizeof(*stats->latency));
+	latency_histogram_record(stats->latency, duration_us);
+}
+
 void
 call_record(struct request *rq, uint64_t duration_us)
 {
 	struct server *server = rq->server;
-	struct counters *counters = &server->statistics->counters;
+	struct statistics *statistics = server->statistics;
 
-	counters->commands++;
-	if (duration_us > counters->slowest_command_us)
-		counters->slowest_command_us = duration_us;
-	if (client_door(rq->client) == NULL) {
-		struct command_stats *stats =
-		    &server->statistics->commands[command_index(server->commands, rq->command)];
-
-		stats->calls++;
-		stats->usec += duration_us;
-		stats->failed += rq->failed;
-	}
+	statistics->counters.commands++;
+	if (duration_us > statistics->counters.slowest_command_us)
+		statistics->counters.slowest_command_us = duration_us;
+	if (client_door(rq->client) == NULL)
+		note_command(server,
+		    &statistics->commands[command_index(server->commands, rq->command)],
+		    duration_us, rq->failed);
+	if (server->config->latency_threshold_ms > 0)
+		latency_note(server,
+		    (rq->command->flags & CMD_FAST) != 0 ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,
+		    duration_us);
 	note_slow(rq, duration_us);
 }

@@ -26,6 +26,7 @@ struct journal;
 struct kv;
 struct kv_eviction_pool;
 struct lame_duck;
+struct latency_monitor;
 struct memory_guard;
 struct metrics_source;
 struct pause;
@@ -85,6 +86,7 @@ struct server {
 	struct statistics *statistics;
 	struct rates *rates;
 	struct slowlog *slowlog;
+	struct latency_monitor *latency_monitor;
 	struct metrics_source *metrics_sources; /* a list: see metrics.h */
 
 	struct random *random;        /* for random keys and members */

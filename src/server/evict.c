@@ -8,6 +8,7 @@
 #include "kv/memory.h"
 #include "server/core.h"
 #include "server/key_removal.h"
+#include "server/latency_monitor.h"
 #include "server/pause.h"
 #include "server/server_config.h"
 
@@ -57,14 +58,10 @@ free_more(struct server *server)
 }
 
 static enum evicting
-evict(struct server *server)
+evict_some(struct server *server, uint64_t begun_us)
 {
-	uint64_t begun_us;
 	size_t n;
 
-	if (!is_over(server) || server_is_paused(server, server->now_us))
-		return EVICT_ENOUGH;
-	begun_us = clock_mono_us();
 	for (n = 1; free_more(server); n++) {
 		if (!is_over(server))
 			return EVICT_ENOUGH;
@@ -72,6 +69,20 @@ evict(struct server *server)
 			return EVICT_MORE;
 	}
 	return EVICT_NOTHING;
+}
+
+static enum evicting
+evict(struct server *server)
+{
+	enum evicting result;
+	uint64_t begun_us;
+
+	if (!is_over(server) || server_is_paused(server, server->now_us))
+		return EVICT_ENOUGH;
+	begun_us = clock_mono_us();
+	result = evict_some(server, begun_us);
+	latency_note(server, LATENCY_EVICTION_CYCLE, clock_mono_us() - begun_us);
+	return result;
 }
 
 bool

@@ -34,6 +34,7 @@ enum info_section {
 	INFO_PRESENCE,
 	INFO_LIMITS,
 	INFO_COMMANDSTATS, /* one row for each command that was called */
+	INFO_LATENCYSTATS, /* the same */
 	INFO_ERRORSTATS,   /* one row for each code of an error */
 	INFO_CLUSTER,
 	INFO_KEYSPACE, /* one row for each database that is not empty */

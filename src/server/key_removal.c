@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "kv/keyspace.h"
 #include "server/core.h"
+#include "server/latency_monitor.h"
 #include "server/notify.h"
 #include "server/pause.h"
 #include "server/propagation.h"
+#include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/tracking.h"
 #include "server/watch.h"
@@ -60,8 +62,8 @@ expire_due(struct server *server, int64_t now_ms, uint64_t deadline_us)
 	return false;
 }
 
-uint64_t
-key_removal_turn(struct server *server, uint64_t deadline_us)
+static uint64_t
+remove_due(struct server *server, uint64_t deadline_us)
 {
 	int64_t now_ms = (int64_t)(clock_wall_us() / 1000), next_ms;
 	bool expires = !server->expires_on_access_only && !server_is_paused(server, server->now_us);
@@ -82,4 +84,16 @@ key_removal_turn(struct server *server, uint64_t deadline_us)
 		return 0;
 	return next_ms - now_ms < LOOK_AGAIN_US / 1000 ? (uint64_t)(next_ms - now_ms) * 1000
 						       : LOOK_AGAIN_US;
+}
+
+uint64_t
+key_removal_turn(struct server *server, uint64_t deadline_us)
+{
+	bool measures = server->config->latency_threshold_ms > 0;
+	uint64_t begun_us = measures ? clock_mono_us() : 0;
+	uint64_t wait_us = remove_due(server, deadline_us);
+
+	if (measures)
+		latency_note(server, LATENCY_EXPIRE_CYCLE, clock_mono_us() - begun_us);
+	return wait_us;
 }

@@ -45,6 +45,7 @@
 #include "server/journal.h"
 #include "server/key_removal.h"
 #include "server/lame_duck.h"
+#include "server/latency_monitor.h"
 #include "server/memory_guard.h"
 #include "server/monitor.h"
 #include "server/pause.h"
@@ -135,6 +136,7 @@ struct whole {
 	struct journal journal;
 	struct statistics statistics;
 	struct rates rates;
+	struct latency_monitor latency_monitor;
 	struct random random;
 	struct rate_limit log_limit;
 	struct buffer reply;
@@ -166,6 +168,7 @@ assemble(struct whole *whole)
 	    .journal = &whole->journal,
 	    .statistics = &whole->statistics,
 	    .rates = &whole->rates,
+	    .latency_monitor = &whole->latency_monitor,
 	    .random = &whole->random,
 	    .log_limit = &whole->log_limit,
 	    .reply = &whole->reply,

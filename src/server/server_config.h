@@ -30,6 +30,9 @@ struct server_buffer_limit {
 enum server_class { SERVER_CLASS_NORMAL, SERVER_CLASS_REPLICA, SERVER_CLASS_PUBSUB };
 #define SERVER_CLASSES 3
 
+/* Of INFO latencystats. */
+#define SERVER_PERCENTILES_MAX 16
+
 struct server_config {
 	const char *requirepass; /* of the user default; "" or NULL: none */
 	const char *edge_user;   /* of clients with a door that proved no other; NULL: no doors */
@@ -52,6 +55,10 @@ struct server_config {
 	struct server_buffer_limit buffer_limit[SERVER_CLASSES];
 	int64_t slowlog_slower_than_us; /* -1: off, 0: every command */
 	uint32_t slowlog_max_len;
+	int64_t latency_threshold_ms; /* of LATENCY; 0: off */
+	bool latency_tracking;
+	double latency_percentiles[SERVER_PERCENTILES_MAX]; /* 0 to 100 */
+	size_t latency_percentile_count;
 	int64_t busy_reply_threshold_ms; /* 0 and less: never */
 	size_t script_maxmemory_bytes;   /* 0: no limit */
 	size_t proto_max_bulk_bytes;     /* also the maximum of a message */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/hash_map.h"
 #include "base/hex.h"
+#include "base/latency_histogram.h"
 #include "base/log.h"
 #include "server/core.h"
 
@@ -31,6 +32,7 @@ void
 statistics_init(struct statistics *s, size_t command_count)
 {
 	s->commands = xcalloc(command_count, sizeof(*s->commands));
+	s->command_count = command_count;
 	s->errors = hash_map_new();
 	s->started_us = clock_mono_us();
 	s->started_wall_us = clock_wall_us();
@@ -46,8 +48,19 @@ free_error_count(struct slice code, void *count, void *arg)
 }
 
 void
+statistics_reset_commands(struct statistics *s)
+{
+	for (size_t i = 0; i < s->command_count; i++) {
+		if (s->commands[i].latency != NULL)
+			xfree(s->commands[i].latency);
+		s->commands[i] = (struct command_stats){0};
+	}
+}
+
+void
 statistics_release(struct statistics *s)
 {
+	statistics_reset_commands(s);
 	hash_map_each(s->errors, free_error_count, NULL);
 	hash_map_free(s->errors);
 	xfree(s->commands);

@@ -15,6 +15,7 @@
  * here, by their code.
  */
 struct hash_map;
+struct latency_histogram;
 
 /* Counters for INFO; CONFIG RESETSTAT sets them to zero. */
 struct counters {
@@ -62,6 +63,7 @@ struct command_stats {
 	uint64_t usec;
 	uint64_t rejected;
 	uint64_t failed;
+	struct latency_histogram *latency; /* owned; NULL: none was recorded yet */
 };
 
 struct statistics {
@@ -69,8 +71,9 @@ struct statistics {
 	struct client_peaks peaks;            /* from the last complete sweep over the clients */
 	struct subscriber_counts subscribers; /* ... */
 	struct command_stats *commands;       /* one per row of the command table */
-	struct hash_map *errors;              /* code ("ERR") -> uint64_t *, at most 128 */
-	struct hub_figures hub_base;          /* counters at the last CONFIG RESETSTAT */
+	size_t command_count;
+	struct hash_map *errors;     /* code ("ERR") -> uint64_t *, at most 128 */
+	struct hub_figures hub_base; /* counters at the last CONFIG RESETSTAT */
 	struct history_figures history_base;
 	struct hub_replay_figures replay_base;
 	size_t startup_bytes; /* allocated bytes when the server was created */
@@ -81,6 +84,9 @@ struct statistics {
 
 void statistics_init(struct statistics *s, size_t command_count);
 void statistics_release(struct statistics *s);
+
+/* Sets the counters of all commands to zero. */
+void statistics_reset_commands(struct statistics *s);
 
 /* Counts an error reply by its code, the first word of text, for INFO's errorstats. */
 void statistics_count_error(struct statistics *s, struct slice text);
