@@ -1,12 +1,14 @@
 #include "config.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/buffer.h"
 #include "cmd/args.h"
+#include "cmd/debug.h"
 #include "cmd/handlers.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
@@ -83,12 +85,29 @@ debug_active_expire(struct request *rq)
 	request_ok(rq);
 }
 
+/* The text as it came, not counted as an error: clients are tested with it. */
+static void
+debug_error(struct request *rq)
+{
+	resp_put_error(rq->reply, rq->argv[2]);
+}
+
 static void
 help(struct request *rq)
 {
 	static const char *const lines[] = {
+	    "DIGEST",
+	    "    Output a hex signature representing the current DB content.",
+	    "DIGEST-VALUE <key> [<key> ...]",
+	    "    Output a hex signature of the values of all the specified keys.",
+	    "ERROR <string>",
+	    "    Return a Redis protocol error with <string> as message.",
 	    "OBJECT <key>",
 	    "    Show the encoding, size and idle time of a key.",
+	    "PROTOCOL <type>",
+	    "    Reply with a test value of the specified type. <type> can be: string,",
+	    "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
+	    "    true, false.",
 	    "SET-ACTIVE-EXPIRE <0|1>",
 	    "    Whether expired keys are removed in the background, or only on access.",
 	    "SLEEP <seconds>",
@@ -104,11 +123,16 @@ cmd_debug(struct request *rq)
 {
 	static const struct {
 		const char *name;
+		size_t least, most; /* arguments, names included */
 		void (*run)(struct request *rq);
 	} subcommands[] = {
-	    {"sleep", debug_sleep},
-	    {"object", debug_object},
-	    {"set-active-expire", debug_active_expire},
+	    {"sleep", 3, 3, debug_sleep},
+	    {"object", 3, 3, debug_object},
+	    {"set-active-expire", 3, 3, debug_active_expire},
+	    {"error", 3, 3, debug_error},
+	    {"digest", 2, 2, debug_digest},
+	    {"digest-value", 2, SIZE_MAX, debug_digest_value},
+	    {"protocol", 3, 3, debug_protocol},
 	};
 	size_t i;
 
@@ -124,7 +148,8 @@ cmd_debug(struct request *rq)
 		return COMMAND_DONE;
 	}
 	for (i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
-		if (rq->argc == 3 && slice_is_nocase(rq->argv[1], subcommands[i].name)) {
+		if (rq->argc >= subcommands[i].least && rq->argc <= subcommands[i].most &&
+		    slice_is_nocase(rq->argv[1], subcommands[i].name)) {
 			subcommands[i].run(rq);
 			return COMMAND_DONE;
 		}
