@@ -201,7 +201,7 @@ def test_every_directive_that_redis_lists_is_known_with_the_same_default(start_r
     assert len(foreign) > 100
     assert {name: known[name] for name in foreign} == {name: listed[name] for name in foreign}
     # Texts that Redis checks more closely than directives without effect need it, and values with another reason here.
-    differ = {b"oom-score-adj-values", b"latency-tracking-info-percentiles", b"proc-title-template",
+    differ = {b"oom-score-adj-values", b"proc-title-template",
               b"maxmemory-clients", b"shutdown-on-sigint", b"shutdown-on-sigterm", b"cluster-announce-hostname",
               b"hash-max-ziplist-entries", b"hash-max-ziplist-value", b"zset-max-ziplist-entries",
               b"zset-max-ziplist-value", b"list-max-ziplist-size"}

@@ -22,6 +22,15 @@ write_bound(const struct setting *row, int64_t bound, struct buffer *out)
 		buffer_appendf(out, "%lld", (long long)bound);
 }
 
+static void
+describe_percentile(const struct setting *row, enum setting_fault fault, struct buffer *out)
+{
+	if (fault == SETTING_BAD_PERCENTILE)
+		buffer_appendf(out, "Invalid %s parameters", row->name);
+	else
+		buffer_appendf(out, "%s parameters should sit between [0.0,100.0]", row->name);
+}
+
 void
 setting_describe_fault(const struct setting *row, enum setting_fault fault, struct buffer *out)
 {
@@ -85,10 +94,8 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 		buffer_append_str(out, "Invalid save parameters");
 		break;
 	case SETTING_BAD_PERCENTILE:
-		buffer_appendf(out, "Invalid %s parameters", row->name);
-		break;
 	case SETTING_BAD_PERCENTILE_RANGE:
-		buffer_appendf(out, "%s parameters should sit between [0.0,100.0]", row->name);
+		describe_percentile(row, fault, out);
 		break;
 	case SETTING_BAD_EVENTS:
 		buffer_append_str(out, "Invalid event class character. Use '" NOTIFY_LETTERS "'.");

@@ -497,10 +497,8 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	uint64_t begun_us = clock_mono_us(), wait_us;
 	bool more;
 
-	/*
-	 * now_us is the start of the turn. The requests of this turn may have used a later time,
-	 * and time must not go backwards.
-	 */
+	/* now_us is the start of the turn. The requests of this turn may have used a later time,
+	 * and time must not go backwards. */
 	if (now_us < begun_us)
 		now_us = begun_us;
 	server->now_us = now_us;
