@@ -413,6 +413,55 @@ def test_odd_scripts_leave_the_daemon_whole(fanfared, body):
         assert client.call("EVAL", "return ARGV[1]", 0, "x") == b"x"
 
 
+@pytest.mark.parametrize("arguments", [(), ("a",), ("a", "b"), ("a", "b", "c")], ids=len)
+def test_a_script_in_a_transaction_may_have_any_number_of_arguments(server, arguments):
+    with server.client() as client:
+        client.ok("MULTI")
+        client.call("EVAL", "return #ARGV", 0, *arguments)
+        client.call("EVALSHA", digest("return #ARGV"), 0, *arguments)
+        assert client.call("EXEC") == [len(arguments)] * 2
+
+
+def test_errors_that_are_shared_tables_are_not_changed(server):
+    with server.client() as client:
+        for body in ("error(redis)", "error(string)", "return {pcall(__redis__err__handler, string)}", "error(_G)"):
+            client.send(encode("EVAL", body, 0))
+            client.read_raw()
+        assert client.call("EVAL", "return rawget(redis, 'source') or rawget(string, 'line') or rawget(_G, 'source')", 0) is None
+
+
+def test_a_reply_that_takes_long_is_made_in_slices(busy):
+    body = "local t = {} for i = 1, 27 do t = {t, t} end return t"
+    with busy.client() as client, start_script(busy, body, 0) as script:
+        wait_until(lambda: is_suspended(client), "the script is busy")
+        client.ok("SCRIPT", "KILL")
+        assert "Script killed by user" in text(script.read_value())
+
+
+def test_dropping_scripts_at_the_limit_of_memory_is_safe(start_fanfared):
+    server = start_fanfared()
+    with server.client() as client:
+        for count in range(1, 12):
+            client.ok("CONFIG", "SET", "script-maxmemory", "0")
+            client.ok("SCRIPT", "FLUSH")
+            for number in range(count):
+                client.call("EVAL", f"return {number}", 0)
+            client.ok("CONFIG", "SET", "script-maxmemory", "20000")
+            assert text(client.call("EVAL", "return 'new'", 0)).startswith("OOM ")
+        client.ok("CONFIG", "SET", "script-maxmemory", "0")
+        assert client.call("EVAL", "return 'new'", 0) == b"new"
+
+
+def test_a_script_goes_on_though_its_client_does_not_read(start_fanfared):
+    server = start_fanfared("--busy-reply-threshold", 50, "--reply-pause-bytes", "64mb")
+    with server.client() as client:
+        client.call("SETRANGE", "large", 20_000_000, "x")
+        stuck = Connection(server.address, timeout=seconds(20), receive_buffer=4096)
+        stuck.send(encode("GET", "large") + encode("EVAL", FOR_MS, 1, "n", 300))
+        assert wait_until(lambda: client.call("GET", "n") == b"2", "the script is done")
+        stuck.close()
+
+
 def test_bytecode_is_refused(start_fanfared):
     server = start_fanfared()
     with server.client() as client:

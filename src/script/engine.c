@@ -76,8 +76,11 @@ drop_script(struct script_engine *engine, struct script *s)
 		TAILQ_REMOVE(&engine->evals, s, evals);
 		engine->evals_count--;
 	}
-	if (engine->lua != NULL && s->generation == engine->generation)
+	if (engine->lua != NULL && s->generation == engine->generation) {
+		engine->ignores_limits = true; /* the list of free references may grow */
 		luaL_unref(engine->lua, LUA_REGISTRYINDEX, s->function);
+		engine->ignores_limits = false;
+	}
 	engine->bodies_bytes -= script_bytes(s);
 	xfree(s);
 }
@@ -418,7 +421,6 @@ engine_free(struct scripts *scripts)
 	hash_map_free(engine->by_digest);
 	fiber_free(engine->fiber);
 	buffer_release(&engine->result);
-	buffer_release(&engine->late_reply);
 	buffer_release(&engine->call_reply);
 	xfree(engine->call_args);
 	xfree(engine);

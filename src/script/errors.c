@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "script/shared_tables.h"
 #include "script/state.h"
 
 /* Errors of scripts: tables as in Redis, {err = "CODE text", source = file, line = number}. */
@@ -45,6 +46,10 @@ script_handle_error(lua_State *L)
 	lua_Debug where;
 
 	lua_settop(L, 1);
+	if (script_is_protected(L, 1)) {
+		lua_pushliteral(L, "Attempt to modify a readonly table");
+		lua_replace(L, 1);
+	}
 	if (!lua_istable(L, 1)) {
 		lua_newtable(L);
 		lua_pushliteral(L, "ERR ");

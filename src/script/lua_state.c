@@ -42,7 +42,7 @@ allocate(void *arg, void *ptr, size_t old_len, size_t new_len)
 		xfree(ptr);
 		return NULL;
 	}
-	if (new_len > old_len && max > 0 &&
+	if (new_len > old_len && max > 0 && !engine->ignores_limits &&
 	    new_len - old_len + engine->lua_bytes + engine->bodies_bytes > max) {
 		engine->is_exhausted = true;
 		return NULL;

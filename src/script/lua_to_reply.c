@@ -11,10 +11,14 @@
 /* What it writes; a value of Lua can be larger than its memory, if it contains a table twice. */
 #define REPLY_MAX ((size_t)512 << 20)
 
+/* Values between two looks at the clock. */
+#define VALUES_A_LOOK 1024
+
 struct writer {
 	lua_State *L;
 	struct buffer *out;
 	int proto, resp;
+	size_t values; /* written so far */
 };
 
 static void put_value(struct writer *w);
@@ -175,6 +179,8 @@ put_value(struct writer *w)
 
 	if (w->out->len > REPLY_MAX)
 		luaL_error(L, "the reply is too large");
+	if (++w->values % VALUES_A_LOOK == 0)
+		script_hook(L, NULL);
 	if (!lua_checkstack(L, 6)) {
 		resp_put_error(w->out, SLICE("ERR reached lua stack limit"));
 		lua_pop(L, 1);
@@ -215,7 +221,7 @@ put_value(struct writer *w)
 void
 script_put_value(lua_State *L, struct buffer *out, int proto, int resp)
 {
-	struct writer w = {L, out, proto, resp};
+	struct writer w = {.L = L, .out = out, .proto = proto, .resp = resp};
 
 	put_value(&w);
 }

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "acl/user.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "pubsub/hub.h"
@@ -25,6 +26,13 @@
  * leaves when the time of a turn is over. Then the server is paused, and a job goes on with the
  * script in each turn.
  */
+
+/* The job of a suspended script. */
+struct script_job {
+	struct script_engine *engine;
+	struct buffer reply; /* when the script is over */
+	bool is_over;
+};
 
 /* How long it may run before it is first suspended. */
 #define FIRST_SLICE_US 8000
@@ -142,7 +150,10 @@ run_on_fiber(void *arg)
 	if (lua_cpcall(engine->lua, run_protected, NULL) == 0)
 		return;
 	buffer_clear(&engine->result);
-	if (engine->is_exhausted)
+	engine->ignores_limits = true;
+	if (lua_istable(engine->lua, -1))
+		put_error(engine, engine->lua);
+	else if (engine->is_exhausted)
 		script_put_error(
 		    engine, SLICE("OOM the script needs more memory than script-maxmemory allows"));
 	else if (lua_type(engine->lua, -1) == LUA_TSTRING)
@@ -150,6 +161,7 @@ run_on_fiber(void *arg)
 	else
 		script_put_error(engine, SLICE("ERR the reply of the script cannot be made"));
 	lua_settop(engine->lua, 0);
+	engine->ignores_limits = false;
 }
 
 /* ---- On the stack of the loop --------------------------------------------------------------- */
@@ -160,6 +172,13 @@ script_put_error(struct script_engine *engine, struct slice text)
 	buffer_clear(&engine->result);
 	resp_put_error(&engine->result, text);
 	statistics_count_error(engine->server->statistics, text);
+}
+
+static void
+forget_result(struct script_engine *engine)
+{
+	buffer_clear(&engine->result);
+	buffer_shrink(&engine->result, SCRIPT_KEEP_BYTES);
 }
 
 static void
@@ -213,15 +232,29 @@ note_busy(struct script_engine *engine, uint64_t now_us)
 	wait_event(engine->server, WAIT_EVENT_UNPAUSED); /* those that wait are told */
 }
 
-/* The script that was settled gets its reply from its job. */
+/* Ends what the job does for the engine; its reply stays. */
+static void
+end_job(struct script_job *job)
+{
+	struct script_engine *engine = job->engine;
+
+	finish(engine);
+	set_paused(engine, false);
+	buffer_append_slice(&job->reply, buffer_slice(&engine->result));
+	forget_result(engine);
+	job->is_over = true;
+	engine->job = NULL;
+}
+
+/* A script that was settled is over before its job is called. */
 static enum job_state
 step(void *state, struct job_step *step)
 {
-	struct script_engine *engine = state;
+	struct script_job *job = state;
+	struct script_engine *engine = job->engine;
 
-	if (engine->late_reply.len > 0) {
-		buffer_append_slice(step->reply, buffer_slice(&engine->late_reply));
-		buffer_release(&engine->late_reply);
+	if (job->is_over) {
+		buffer_append_slice(step->reply, buffer_slice(&job->reply));
 		return JOB_DONE;
 	}
 	engine->run.until_us = step->deadline_us;
@@ -229,9 +262,8 @@ step(void *state, struct job_step *step)
 		note_busy(engine, clock_mono_us());
 		return JOB_MORE;
 	}
-	finish(engine);
-	set_paused(engine, false);
-	buffer_append_slice(step->reply, buffer_slice(&engine->result));
+	end_job(job);
+	buffer_append_slice(step->reply, buffer_slice(&job->reply));
 	return JOB_DONE;
 }
 
@@ -240,18 +272,22 @@ static void
 release(void *state)
 {
 	static const struct server_peer peer = {.address = "script", .local_address = ""};
-	struct script_engine *engine = state;
+	struct script_job *job = state;
+	struct script_engine *engine = job->engine;
 	struct client *gone = engine->run.client, *c;
 
-	if (engine->scripts.state == SCRIPT_IDLE)
+	if (job->is_over) {
+		buffer_release(&job->reply);
+		xfree(job);
 		return;
+	}
 	c = client_new(engine->server, NULL, &peer);
 	acl_user_unref(c->user);
 	c->user = acl_user_ref(gone->user);
 	c->db = gone->db;
 	pending_begin(c);
 	engine->stand_in = engine->run.client = c;
-	job_start(engine->server, NULL, &kind, engine);
+	job_start(engine->server, NULL, &kind, job);
 }
 
 static const struct job_kind kind = {"script", step, release};
@@ -268,9 +304,7 @@ script_settle(struct scripts *scripts)
 		run->until_us = clock_mono_us() + FIRST_SLICE_US;
 		run->is_killed = run->is_killed || run->until_us > limit_us;
 	} while (!fiber_resume(engine->fiber));
-	finish(engine);
-	set_paused(engine, false);
-	buffer_append_slice(&engine->late_reply, buffer_slice(&engine->result));
+	end_job(engine->job);
 }
 
 bool
@@ -286,8 +320,6 @@ script_run_start(struct script_engine *engine, struct request *rq)
 {
 	struct script_run *run = &engine->run;
 
-	buffer_clear(&engine->result);
-	buffer_shrink(&engine->result, SCRIPT_KEEP_BYTES);
 	run->begun_us = clock_mono_us();
 	run->until_us = run->begun_us + FIRST_SLICE_US;
 	(void)lua_sethook(engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
@@ -295,9 +327,12 @@ script_run_start(struct script_engine *engine, struct request *rq)
 	if (fiber_run(engine->fiber, run_on_fiber, engine)) {
 		finish(engine);
 		buffer_append_slice(rq->reply, buffer_slice(&engine->result));
+		forget_result(engine);
 		return;
 	}
 	engine->scripts.state = SCRIPT_WAITED;
 	set_paused(engine, true);
-	job_start(engine->server, rq->client, &kind, engine);
+	engine->job = xcalloc(1, sizeof(*engine->job));
+	engine->job->engine = engine;
+	job_start(engine->server, rq->client, &kind, engine->job);
 }

@@ -32,6 +32,16 @@ push_real(lua_State *L, int index)
 	return false;
 }
 
+bool
+script_is_protected(lua_State *L, int index)
+{
+	bool is_protected = push_real(L, index);
+
+	if (is_protected)
+		lua_pop(L, 1);
+	return is_protected;
+}
+
 static void
 refuse_protected(lua_State *L, int index)
 {

@@ -26,6 +26,8 @@ enum script_flag {
 	SCRIPT_HAS_NO_FLAGS = 1 << 5, /* it has no such line: see engine.c */
 };
 
+struct script_job;
+
 /* A cached script. */
 struct script {
 	TAILQ_ENTRY(script) evals; /* while is_eval: the one that ran last is the last */
@@ -70,16 +72,17 @@ struct script_engine {
 	lua_State *lua; /* NULL: thrown away, or not made yet */
 	uint32_t generation;
 	size_t lua_bytes;
-	bool is_exhausted; /* Lua was refused memory */
+	bool is_exhausted;   /* Lua was refused memory */
+	bool ignores_limits; /* outside of protected calls, where an error would end the daemon */
 	struct hash_map *by_digest;
 	struct script_list evals;
 	size_t evals_count;
 	size_t bodies_bytes;
 	struct fiber *fiber;
+	struct script_job *job;  /* of the suspended script; NULL: none is */
 	struct client *stand_in; /* executes for a client that has left; or NULL */
 	struct script_run run;
 	struct buffer result;     /* the reply to the script's command */
-	struct buffer late_reply; /* ... of a script that was settled, until its job is called */
 	struct buffer call_reply; /* the reply to a command of the script */
 	struct slice *call_args;
 	size_t call_args_cap;
@@ -142,7 +145,8 @@ void script_put_value(lua_State *L, struct buffer *out, int proto, int resp);
 const char *script_read_shebang(
     struct slice body, uint32_t *flags, size_t *start, char *error, size_t error_len);
 
-/* run.c: the hook of Lua. */
+/* run.c: the hook of Lua. Functions in C that may take long call it as well, with NULL. It may
+ * raise an error of Lua. */
 void script_hook(lua_State *L, lua_Debug *where);
 
 #endif

@@ -156,7 +156,9 @@ command_takes_queue_names(const struct command *command)
 static inline bool
 command_publishes(const struct command *command)
 {
-	return (command->flags & CMD_MAY_REPLICATE) != 0 && command->container == NULL;
+	const uint32_t wanted = CMD_MAY_REPLICATE | CMD_PUBSUB;
+
+	return (command->flags & wanted) == wanted && command->container == NULL;
 }
 
 #endif

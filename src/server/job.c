@@ -146,8 +146,8 @@ must_wait(const struct server *server, const struct job *job)
 {
 	const struct client *c = job->client;
 
-	if (server->pause->by_script != NULL && job->kind != server->pause->by_script)
-		return true;
+	if (server->pause->by_script != NULL)
+		return job->kind != server->pause->by_script;
 	return c != NULL && outbox_reply_bytes(&c->subscriber.outbox) + held_bytes(c) > QUEUED_MAX;
 }
 

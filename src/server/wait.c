@@ -119,7 +119,8 @@ publishes(const struct client *c)
 	    c->pending->of_door != NULL ? c->pending->of_door : client_last_command(c);
 
 	if ((command->flags & CMD_EXEC) != 0 && client_transaction(c) != NULL)
-		return (client_transaction(c)->flags & CMD_MAY_REPLICATE) != 0;
+		return (client_transaction(c)->flags & CMD_MAY_REPLICATE) != 0 &&
+		       (client_transaction(c)->flags & CMD_PUBSUB) != 0;
 	return command_publishes(command);
 }
 
