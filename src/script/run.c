@@ -37,9 +37,6 @@ struct script_job {
 /* How long it may run before it is first suspended. */
 #define FIRST_SLICE_US 8000
 
-/* Instructions of Lua between two looks at the clock. */
-#define HOOK_INSTRUCTIONS 10000
-
 /* The memory of its stack is used when it is needed; this is what a main stack has. */
 #define STACK_BYTES ((size_t)8 << 20)
 
@@ -47,46 +44,6 @@ struct script_job {
 #define SETTLE_US 1000000
 
 static const struct slice out_of_memory = {SCRIPT_MEMORY_ERROR, sizeof(SCRIPT_MEMORY_ERROR) - 1};
-
-static const char killed[] = "Script killed by user with SCRIPT KILL...";
-
-/* Raises an error with each line from now on, so that no pcall catches the last one. */
-static void
-end_script(lua_State *L, const char *why)
-{
-	(void)lua_sethook(L, script_hook, LUA_MASKCOUNT | LUA_MASKLINE, 1);
-	script_raise(L, why);
-}
-
-/* In a transaction nothing can wait, and nobody could end the script. */
-static bool
-is_overdue(const struct script_engine *engine, uint64_t now_us)
-{
-	int64_t limit_ms = engine->server->config->busy_reply_threshold_ms;
-
-	return engine->run.in_transaction && limit_ms > 0 &&
-	       now_us - engine->run.begun_us >= (uint64_t)limit_ms * 1000;
-}
-
-void
-script_hook(lua_State *L, lua_Debug *where)
-{
-	struct script_engine *engine = script_engine_of(L);
-	struct script_run *run = &engine->run;
-	uint64_t now_us;
-
-	(void)where;
-	if (engine->scripts.state == SCRIPT_IDLE) /* it is being compiled, or the state is made */
-		return;
-	now_us = clock_mono_us();
-	if (!run->in_transaction && !run->is_killed && now_us >= run->until_us)
-		fiber_suspend(engine->fiber); /* it may be killed meanwhile */
-	if (run->is_killed)
-		end_script(L, killed);
-	if (is_overdue(engine, now_us))
-		end_script(
-		    L, "Script in a transaction ran longer than busy-reply-threshold allows.");
-}
 
 /* ---- On the stack of the script ------------------------------------------------------------- */
 
@@ -198,7 +155,7 @@ finish(struct script_engine *engine)
 	struct script_run *run = &engine->run;
 
 	if (run->is_killed || run->in_transaction)
-		(void)lua_sethook(engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+		script_set_hook(engine->lua);
 	run->client->db = run->db;
 	if (!run->in_transaction)
 		propagation_commit(engine->server, run->client);
@@ -322,7 +279,7 @@ script_run_start(struct script_engine *engine, struct request *rq)
 
 	run->begun_us = clock_mono_us();
 	run->until_us = run->begun_us + FIRST_SLICE_US;
-	(void)lua_sethook(engine->lua, script_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	script_set_hook(engine->lua);
 	engine->scripts.state = SCRIPT_RUNS;
 	if (fiber_run(engine->fiber, run_on_fiber, engine)) {
 		finish(engine);

@@ -145,8 +145,9 @@ void script_put_value(lua_State *L, struct buffer *out, int proto, int resp);
 const char *script_read_shebang(
     struct slice body, uint32_t *flags, size_t *start, char *error, size_t error_len);
 
-/* run.c: the hook of Lua. Functions in C that may take long call it as well, with NULL. It may
+/* hook.c: the hook of Lua. Functions in C that may take long call it as well, with NULL. It may
  * raise an error of Lua. */
 void script_hook(lua_State *L, lua_Debug *where);
+void script_set_hook(lua_State *L);
 
 #endif
