@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "acl/command.h"
 
@@ -54,6 +55,20 @@ flag_of(struct slice word)
 	return 0;
 }
 
+/* "1", "?", or "STREAMS:1", which is a word and where it may be at the earliest. */
+static void
+parse_begin(struct slice text, struct key_spec *spec)
+{
+	const char *colon = memchr(text.ptr, ':', text.len);
+
+	if (colon != NULL) {
+		spec->word = (struct slice){text.ptr, (size_t)(colon - text.ptr)};
+		text = (struct slice){colon + 1, text.len - spec->word.len - 1};
+	}
+	if (text.ptr[0] != '?')
+		spec->begin = number_of(text);
+}
+
 /* "RW access @1 range 0 1 0 -- why", without the ';' behind it. The rows are constants, and a test
  * parses all of them: hence the assertions. */
 static struct key_spec
@@ -71,8 +86,7 @@ parse_spec(const char *at, const char *end)
 	while (next_word(&at, end, &word) && word.ptr[0] != '@')
 		spec.flags |= flag_of(word);
 	assert(word.len > 1);
-	if (word.ptr[1] != '?')
-		spec.begin = number_of((struct slice){word.ptr + 1, word.len - 1});
+	parse_begin((struct slice){word.ptr + 1, word.len - 1}, &spec);
 	next_word(&at, end, &word);
 	if (slice_is(word, "range"))
 		spec.find = KEYS_RANGE;
@@ -101,17 +115,43 @@ key_specs_parse(const char *keys, struct key_spec specs[KEY_SPECS_MAX])
 	return count;
 }
 
+/* The first argument that the specification covers; argc: there is none. */
+static int64_t
+find_begin(const struct key_spec *spec, const struct slice *argv, int64_t argc)
+{
+	int64_t at;
+
+	if (spec->word.len == 0)
+		return spec->begin;
+	for (at = spec->begin; at < argc - 1; at++)
+		if (argv[at].len == spec->word.len &&
+		    strncasecmp(argv[at].ptr, spec->word.ptr, spec->word.len) == 0)
+			return at + 1;
+	return argc;
+}
+
+/* The last key of a range. */
+static int64_t
+find_last(const struct key_spec *spec, int64_t first, int64_t argc)
+{
+	if (spec->numbers[0] >= 0)
+		return first + spec->numbers[0];
+	if (spec->numbers[2] > 1)
+		return first + (argc - first) / spec->numbers[2] + spec->numbers[0];
+	return argc + spec->numbers[0];
+}
+
 /* False: the request does not have these arguments. */
 static bool
 find_range(
     const struct key_spec *spec, const struct slice *argv, int64_t argc, struct key_range *out)
 {
-	int64_t first = spec->begin, last, count;
+	int64_t first = find_begin(spec, argv, argc), last, count;
 
 	if (spec->begin == 0 || spec->find == KEYS_UNKNOWN)
 		return false;
 	if (spec->find == KEYS_RANGE) {
-		last = spec->numbers[0] < 0 ? argc + spec->numbers[0] : first + spec->numbers[0];
+		last = find_last(spec, first, argc);
 		out->step = (size_t)spec->numbers[1];
 	} else {
 		if (first + spec->numbers[0] >= argc ||

@@ -33,12 +33,13 @@ const char *key_spec_flag_name(unsigned i);
 
 /* One parsed specification. */
 struct key_spec {
-	uint32_t flags; /* enum key_spec_flag */
-	int begin;      /* the first argument that it covers; 0: unknown */
+	uint32_t flags;    /* enum key_spec_flag */
+	struct slice word; /* borrows; not empty: the keys begin behind this word, wherever it is */
+	int begin; /* the first argument that it covers, or where the word may be; 0: unknown */
 	enum { KEYS_UNKNOWN, KEYS_RANGE, KEYS_KEYNUM } find;
 	/* RANGE: the last key, counted from `begin` or, if negative, from the end of the arguments;
-	 * the step; the limit. KEYNUM: the positions of the number of keys and of the first key,
-	 * counted from `begin`; the step. */
+	 * the step; the limit: above 1, only that part of the arguments is keys. KEYNUM: the
+	 * positions of the number of keys and of the first key, counted from `begin`; the step. */
 	int numbers[3];
 	struct slice note; /* borrows; empty: none */
 };

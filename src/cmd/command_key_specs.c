@@ -43,10 +43,31 @@ put_part(struct buffer *out, int proto, const char *type, const char *const name
 	}
 }
 
+/* Where the keys begin: at an argument, or behind a word. */
+static void
+put_begin(struct buffer *out, int proto, const struct key_spec *spec)
+{
+	static const char *const index_names[] = {"index"};
+
+	if (spec->word.len == 0) {
+		put_part(out, proto, spec->begin == 0 ? "unknown" : "index", index_names,
+		    &spec->begin, spec->begin != 0);
+		return;
+	}
+	resp_put_map(out, proto, 2);
+	resp_put_bulk_str(out, "type");
+	resp_put_bulk_str(out, "keyword");
+	resp_put_bulk_str(out, "spec");
+	resp_put_map(out, proto, 2);
+	resp_put_bulk_str(out, "keyword");
+	resp_put_bulk(out, spec->word);
+	resp_put_bulk_str(out, "startfrom");
+	resp_put_int(out, spec->begin);
+}
+
 static void
 put_spec(struct buffer *out, int proto, const struct key_spec *spec)
 {
-	static const char *const index_names[] = {"index"};
 	static const char *const range_names[] = {"lastkey", "keystep", "limit"};
 	static const char *const keynum_names[] = {"keynumidx", "firstkey", "keystep"};
 
@@ -58,8 +79,7 @@ put_spec(struct buffer *out, int proto, const struct key_spec *spec)
 	resp_put_bulk_str(out, "flags");
 	put_flags(out, proto, spec->flags);
 	resp_put_bulk_str(out, "begin_search");
-	put_part(out, proto, spec->begin == 0 ? "unknown" : "index", index_names, &spec->begin,
-	    spec->begin != 0);
+	put_begin(out, proto, spec);
 	resp_put_bulk_str(out, "find_keys");
 	if (spec->find == KEYS_UNKNOWN)
 		put_part(out, proto, "unknown", NULL, NULL, 0);

@@ -3,6 +3,7 @@
 #include "cmd/handlers.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/disk.h"
 #include "server/propagation.h"
@@ -97,6 +98,8 @@ flush(struct request *rq, uint32_t index)
 
 	rq->changes += kv_db_count(db);
 	kv_flush(db);
+	if (rq->server->blocked->keyed > 0)
+		blocked_look_again(rq->server);
 }
 
 enum command_result

@@ -4,6 +4,7 @@
 #include "cmd/handlers.h"
 #include "kv/keyspace.h"
 #include "resp/writer.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/request_keys.h"
 #include "server/server_config.h"
@@ -31,6 +32,8 @@ rename_key(struct request *rq, bool only_new)
 		if (old != NULL)
 			kv_remove(db, old);
 		key_announce_new(rq, db, kv_move(db, kv_find(db, from), db, to));
+		blocked_key_gone(rq->server, db, from);
+		blocked_key_gone(rq->server, db, to);
 		key_changed(rq, from, KEY_GENERIC, "rename_from");
 		key_changed(rq, to, KEY_GENERIC, "rename_to");
 	}
@@ -110,6 +113,7 @@ cmd_move(struct request *rq)
 		return COMMAND_DONE;
 	}
 	key_announce_new(rq, to, kv_move(from, kv_find(from, name), to, name));
+	blocked_key_gone(rq->server, from, name);
 	key_changed(rq, name, KEY_GENERIC, "move_from");
 	key_changed_in(rq, to, name, KEY_GENERIC, "move_to");
 	resp_put_int(rq->reply, 1);
@@ -160,6 +164,7 @@ cmd_copy(struct request *rq)
 	if (old != NULL)
 		kv_remove(to, old);
 	key_announce_new(rq, to, kv_copy(from, kv_find(from, name), to, other));
+	blocked_key_gone(rq->server, to, other);
 	key_changed_in(rq, to, other, KEY_GENERIC, "copy_to");
 	resp_put_int(rq->reply, 1);
 	return COMMAND_DONE;

@@ -83,7 +83,8 @@ cmd_blmpop(struct request *rq)
 static enum command_result
 move_or_block(struct request *rq, struct slice timeout, enum kv_list_end from, enum kv_list_end to)
 {
-	struct block_terms terms = {&rq->argv[1], 1, KV_LIST, 0, true};
+	struct block_terms terms = {
+	    .names = &rq->argv[1], .count = 1, .type = KV_LIST, .is_one = true};
 	struct kv_key *key;
 	void *list;
 

@@ -190,7 +190,7 @@ load(struct request *rq, const struct kv_key *key, struct sort *s)
 
 	if (key == NULL)
 		return true;
-	if (kv_type_of(key) == KV_STRING || kv_type_of(key) == KV_HASH)
+	if (kv_type_of(key) != KV_LIST && kv_type_of(key) != KV_SET && kv_type_of(key) != KV_ZSET)
 		return key_is_of(rq, key, KV_LIST);
 	value = kv_value(key);
 	s->elements = xmalloc(kv_types[kv_type_of(key)].count(value) * sizeof(*s->elements));

@@ -10,10 +10,10 @@
 /*
  * Keyspace: databases of keys, each with a value of one type and an optional expiry time.
  *
- * Invariant: a collection is never empty; the caller removes the key with the last element. Time is
- * an argument (ms of Unix time). A key stays after its expiry time until the caller removes it
- * (kv_first_due): so a caller that looks a key up also checks kv_is_due. The keyspace does not know
- * commands, RESP or clients.
+ * Invariant: a collection, but for a stream, is never empty; the caller removes the key with the
+ * last element. Time is an argument (ms of Unix time). A key stays after its expiry time until the
+ * caller removes it (kv_first_due): so a caller that looks a key up also checks kv_is_due. The
+ * keyspace does not know commands, RESP or clients.
  *
  * A struct kv_key pointer is valid until its database changes in any way; a function that may move
  * the key returns its new address.
@@ -22,8 +22,8 @@ struct kv;
 struct kv_db;
 struct kv_key;
 
-enum kv_type { KV_STRING, KV_LIST, KV_SET, KV_ZSET, KV_HASH };
-#define KV_TYPES 5
+enum kv_type { KV_STRING, KV_LIST, KV_SET, KV_ZSET, KV_HASH, KV_STREAM };
+#define KV_TYPES 6
 
 /* No expiry time. Every other number is a time, also before 1970. */
 #define KV_NEVER INT64_MIN
@@ -34,7 +34,7 @@ struct kv_type_ops {
 	/* Frees elements until *budget units (one for each element) are used up; true when the
 	 * value itself is freed. After the first call the value must not be used otherwise. */
 	bool (*free_some)(void *value, size_t *budget);
-	size_t (*count)(const void *value);         /* number of elements */
+	size_t (*count)(const void *value);         /* number of elements; of a stream: of units */
 	void *(*copy)(const void *value);           /* returns owned */
 	const char *(*encoding)(const void *value); /* name for OBJECT ENCODING: "listpack" */
 	size_t (*bytes)(const void *value);         /* of all its blocks; may be an estimate */

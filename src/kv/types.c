@@ -7,6 +7,7 @@
 #include "kv/list.h"
 #include "kv/memory.h"
 #include "kv/set.h"
+#include "kv/stream.h"
 #include "kv/zset.h"
 
 static const char *
@@ -40,6 +41,13 @@ hash_encoding(const void *hash)
 	return kv_hash_is_packed(hash) ? "listpack" : "hashtable";
 }
 
+static const char *
+stream_encoding(const void *stream)
+{
+	(void)stream;
+	return "stream";
+}
+
 static size_t
 list_bytes(const void *list)
 {
@@ -64,6 +72,12 @@ hash_bytes(const void *hash)
 	return kv_hash_bytes(hash);
 }
 
+static size_t
+stream_bytes(const void *stream)
+{
+	return kv_stream_bytes(stream);
+}
+
 /* The types of values, one row each. Of strings, only the name is used. */
 const struct kv_type_ops kv_types[KV_TYPES] = {
     [KV_STRING] = {.name = "string"},
@@ -71,6 +85,8 @@ const struct kv_type_ops kv_types[KV_TYPES] = {
     [KV_SET] = {"set", kv_set_free_some, kv_set_count, kv_set_copy, set_encoding, set_bytes},
     [KV_ZSET] = {"zset", kv_zset_free_some, kv_zset_count, kv_zset_copy, zset_encoding, zset_bytes},
     [KV_HASH] = {"hash", kv_hash_free_some, kv_hash_count, kv_hash_copy, hash_encoding, hash_bytes},
+    [KV_STREAM] = {"stream", kv_stream_free_some, kv_stream_units, kv_stream_copy, stream_encoding,
+	stream_bytes},
 };
 
 size_t

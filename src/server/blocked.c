@@ -49,6 +49,7 @@ struct block {
 	const struct command *command;
 	enum kv_type type;
 	bool has_deadline;
+	bool ends_without_key;
 	uint32_t deadline_place; /* in the time queue */
 	struct waiter *waiters;
 	size_t waiter_count;
@@ -100,6 +101,31 @@ block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
 	us = (uint64_t)ms;
 	us += (long double)us < ms;
 	if (!__builtin_mul_overflow(us, 1000, &us) && us < INT64_MAX - rq->now_us)
+		*until_us = rq->now_us + us;
+	return true;
+}
+
+bool
+block_timeout_parse_ms(struct request *rq, struct slice arg, uint64_t *until_us)
+{
+	uint64_t us;
+	int64_t ms;
+
+	if (!slice_to_i64(arg, &ms)) {
+		request_error(rq, "ERR timeout is not an integer or out of range");
+		return false;
+	}
+	if (ms < 0) {
+		request_error(rq, "ERR timeout is negative");
+		return false;
+	}
+	if (ms > INT64_MAX - request_now_ms(rq)) {
+		request_error(rq, "ERR timeout is out of range");
+		return false;
+	}
+	*until_us = UINT64_MAX;
+	if (ms > 0 && !__builtin_mul_overflow((uint64_t)ms, 1000, &us) &&
+	    us < INT64_MAX - rq->now_us)
 		*until_us = rq->now_us + us;
 	return true;
 }
@@ -192,6 +218,8 @@ request_block(struct request *rq, const struct block_terms *terms)
 	}
 	block = copy_request(rq, terms->count);
 	block->type = terms->type;
+	block->ends_without_key = terms->ends_without_key;
+	b->keyed += terms->ends_without_key;
 	for (i = 0; i < terms->count; i++)
 		wait_for(b, block, i, terms->names[i]);
 	block->has_deadline = terms->until_us != UINT64_MAX;
@@ -235,6 +263,7 @@ unlink_block(struct blocked *b, struct block *block)
 	}
 	if (block->has_deadline)
 		time_queue_remove(&b->deadlines, block->deadline_place);
+	b->keyed -= block->ends_without_key;
 	block->client->pending->block = NULL;
 	block->client = NULL;
 	b->count--;
@@ -291,12 +320,19 @@ blocked_key_ready(
 	struct waited_key *key;
 	struct key_id id;
 
-	if (b->count == 0 || (type != KV_LIST && type != KV_ZSET))
+	if (b->count == 0 || (type != KV_LIST && type != KV_ZSET && type != KV_STREAM))
 		return;
 	key = hash_map_get(b->keys, key_id_init(&id, kv_db_index(db), name));
 	key_id_release(&id);
 	if (key != NULL)
 		make_ready(b, key);
+}
+
+void
+blocked_key_gone(struct server *server, const struct kv_db *db, struct slice name)
+{
+	if (server->blocked->keyed > 0)
+		blocked_key_ready(server, db, name, KV_STREAM);
 }
 
 static struct request
@@ -345,7 +381,8 @@ is_there(struct server *server, const struct waited_key *key, enum kv_type *type
 	return found != NULL;
 }
 
-/* Serves all clients that wait for the key now, while there is a value. */
+/* Serves all clients that wait for the key now, while there is a value, and those that do not wait
+ * without it. */
 static void
 serve_key(struct server *server, struct waited_key *key)
 {
@@ -356,9 +393,13 @@ serve_key(struct server *server, struct waited_key *key)
 
 	key->is_served = true;
 	b->next = TAILQ_FIRST(&key->waiters);
-	while ((waiter = b->next) != NULL && is_there(server, key, &type)) {
+	while ((waiter = b->next) != NULL) {
+		bool exists = is_there(server, key, &type);
+
+		if (!exists && b->keyed == 0)
+			break;
 		b->next = TAILQ_NEXT(waiter, all);
-		if (waiter->block->type == type)
+		if ((exists && waiter->block->type == type) || waiter->block->ends_without_key)
 			serve_client(b, waiter->block, name);
 	}
 	b->next = NULL;
@@ -384,8 +425,9 @@ blocked_serve(struct server *server)
 }
 
 /*
- * Checks the next keys after a SWAPDB, and makes ready those that exist; serve_key() checks whether
- * they have the type that the clients wait for.
+ * Checks the next keys after a SWAPDB, and makes ready those that exist, or all if clients must
+ * hear of those that do not; serve_key() checks whether they have the type that the clients wait
+ * for.
  */
 static void
 look_at_some(struct server *server)
@@ -402,7 +444,7 @@ look_at_some(struct server *server)
 			return;
 		}
 		b->look_next = TAILQ_NEXT(key, all);
-		if (is_there(server, key, &type))
+		if (b->keyed > 0 || is_there(server, key, &type))
 			make_ready(b, key);
 	}
 }

@@ -17,11 +17,11 @@
  * commands).
  *
  * A handler that finds no such key calls request_block, which copies the request. When a key is
- * created, the handler is called again, for that key alone, after the command (or the transaction)
- * that created it and before any other command. Clients that wait for the key are served in the
- * order in which they began to wait. Keys that this creates are served next. If the key is of
- * another type or is gone again, they go on waiting. A timeout, CLIENT UNBLOCK, or the end of the
- * connection ends the wait.
+ * created, or an entry is added to a stream, the handler is called again, for that key alone, after
+ * the command (or the transaction) that did so and before any other command. Clients that wait for
+ * the key are served in the order in which they began to wait. Keys that this creates are served
+ * next. If the key is of another type or is gone again, they go on waiting, unless their terms say
+ * otherwise. A timeout, CLIENT UNBLOCK, or the end of the connection ends the wait.
  */
 struct client;
 struct server;
@@ -49,6 +49,7 @@ struct blocked {
 	bool serving;
 	bool ends_all; /* see blocked_end_all() */
 	size_t count;  /* blocked clients */
+	size_t keyed;  /* those of them that do not go on waiting without the key */
 };
 
 void blocked_init(struct server *server);
@@ -59,6 +60,10 @@ void blocked_release(struct blocked *b); /* no client is blocked any more */
  * false after replying with an error if it is invalid.
  */
 bool block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
+    __attribute__((warn_unused_result));
+
+/* The same for an integer in ms, as the commands of streams have it. */
+bool block_timeout_parse_ms(struct request *rq, struct slice arg, uint64_t *until_us)
     __attribute__((warn_unused_result));
 
 /*
@@ -76,16 +81,23 @@ struct block_terms {
 	enum kv_type type;
 	uint64_t until_us;
 	bool is_one;
+	bool ends_without_key; /* the handler is also called when a key was removed, or replaced by
+				  a value of another type */
 };
 enum command_result request_block(struct request *rq, const struct block_terms *terms);
 
-/* A key was created, or its type changed. Costs nothing if no client is blocked. */
+/* A key was created, its type changed, or a stream has a new entry or has lost a group. Costs
+ * nothing if no client is blocked. */
 void blocked_key_ready(
     struct server *server, const struct kv_db *db, struct slice name, enum kv_type type);
 
+/* A key was removed, or its value replaced. Costs nothing if no client waits that ends without it.
+ */
+void blocked_key_gone(struct server *server, const struct kv_db *db, struct slice name);
+
 /*
- * The keys of a database were replaced (SWAPDB). Checks the first thousand keys that clients wait
- * for at once, and the others in the next turns.
+ * The keys of a database were replaced or removed (SWAPDB, FLUSHDB). Checks the first thousand keys
+ * that clients wait for at once, and the others in the next turns.
  */
 void blocked_look_again(struct server *server);
 

@@ -91,7 +91,8 @@ struct command {
 	/*
 	 * Its keys and how it uses them, as Redis's key specifications: "RW access update @1 range
 	 * 0 1 0; RO access @2 keynum 0 1 1 -- why": flags (enum key_spec_flag in acl/key_spec.h),
-	 * the argument at which they begin (?: unknown), how to find them from there (range: last
+	 * the argument at which they begin (?: unknown; WORD:1: behind that word, which is at this
+	 * argument or later), how to find them from there (range: last
 	 * key, step, limit; keynum: position of their number, of the first key, step; unknown), a
 	 * note. NULL: no keys.
 	 */

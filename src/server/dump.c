@@ -10,6 +10,7 @@
 #include "kv/zset.h"
 #include "resp/writer.h"
 #include "server/core.h"
+#include "server/dump_stream.h"
 #include "server/evict.h"
 #include "server/server_config.h"
 
@@ -140,6 +141,15 @@ put_collection(struct dump *dump, const struct kv_key *key)
 		kv_hash_each(value, put_field, dump);
 }
 
+static bool
+end_of_command(void *arg)
+{
+	struct dump *dump = arg;
+
+	flush(dump, PIECE_BYTES);
+	return dump->ok;
+}
+
 static void
 put_expiry(struct dump *dump, const struct kv_key *key)
 {
@@ -170,6 +180,8 @@ put_key(struct kv_key *key, void *arg)
 	dump->key = kv_name(key);
 	if (kv_type_of(key) == KV_STRING)
 		put_string(dump, key);
+	else if (kv_type_of(key) == KV_STREAM)
+		dump_stream(&dump->commands, dump->key, kv_value(key), end_of_command, dump);
 	else
 		put_collection(dump, key);
 	put_expiry(dump, key);

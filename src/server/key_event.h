@@ -13,8 +13,8 @@ enum key_class {
 	KEY_EVICTED = 1 << 7, /* e */
 	KEY_MISS = 1 << 8,    /* m */
 	KEY_NEW = 1 << 9,     /* n */
-	KEY_STREAM = 1 << 10, /* t: never happens, like the next */
-	KEY_MODULE = 1 << 11, /* d */
+	KEY_STREAM = 1 << 10, /* t */
+	KEY_MODULE = 1 << 11, /* d: never happens */
 };
 
 #endif

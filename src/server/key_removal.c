@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "kv/keyspace.h"
+#include "server/blocked.h"
 #include "server/core.h"
 #include "server/latency_monitor.h"
 #include "server/notify.h"
@@ -26,6 +27,7 @@ remove_by_itself(struct server *server, struct kv_db *db, struct kv_key *key)
 {
 	tracking_changed(server, NULL, kv_name(key));
 	propagation_removed(server, kv_db_index(db), kv_name(key));
+	blocked_key_gone(server, db, kv_name(key));
 	kv_remove(db, key);
 }
 

@@ -15,6 +15,7 @@
 #include "server/client_life.h"
 #include "server/command.h"
 #include "server/dump.h"
+#include "server/dump_stream.h"
 #include "server/evict.h"
 #include "server/io.h"
 #include "server/journal.h"
@@ -107,6 +108,16 @@ is_bracket(struct slice name)
 	return slice_is_nocase(name, "multi") || slice_is_nocase(name, "exec");
 }
 
+/* True for a line with the times of a consumer; *ok says whether it is right. */
+static bool
+is_consumer(struct server *server, const struct slice *argv, size_t argc, bool *ok)
+{
+	if (!slice_is(argv[0], DUMP_CONSUMER))
+		return false;
+	*ok = dump_consumer_read(kv_database(server->kv, server->replay->client->db), argv, argc);
+	return true;
+}
+
 /* True for a line with the use of a key; *ok says whether it is right. */
 static bool
 is_use(struct server *server, const struct slice *argv, size_t argc, bool *ok)
@@ -152,7 +163,7 @@ server_replay(
 
 	if (is_bracket(argv[0]))
 		return true;
-	if (is_use(server, argv, argc, &ok)) {
+	if (is_use(server, argv, argc, &ok) || is_consumer(server, argv, argc, &ok)) {
 		if (!ok)
 			describe("wrong arguments for", argv, error, error_len);
 		return ok;

@@ -144,8 +144,11 @@ key_announce_new(struct request *rq, struct kv_db *db, struct kv_key *key)
 struct kv_key *
 key_put_string(struct request *rq, struct kv_key *old, struct slice name, struct slice value)
 {
+	bool is_replaced = old != NULL && kv_type_of(old) != KV_STRING;
 	struct kv_key *key = kv_put_string(request_db(rq), old, name, value);
 
+	if (is_replaced)
+		blocked_key_gone(rq->server, request_db(rq), name);
 	if (old == NULL) {
 		evict_note_new(rq->server, key);
 		notify(rq->server, KEY_NEW, "new", request_db(rq), name);
@@ -165,6 +168,7 @@ key_put_value(struct request *rq, struct slice name, enum kv_type type, void *va
 		return;
 	}
 	blocked_key_ready(rq->server, request_db(rq), name, type);
+	blocked_key_gone(rq->server, request_db(rq), name);
 	old = kv_put_value(request_db(rq), old, name, type, value);
 	if (rq->client->no_touch)
 		evict_note_value(rq->server, old);
@@ -213,5 +217,6 @@ void
 key_remove(struct request *rq, struct kv_key *key, const char *event)
 {
 	key_changed(rq, kv_name(key), KEY_GENERIC, event);
+	blocked_key_gone(rq->server, request_db(rq), kv_name(key));
 	kv_remove(request_db(rq), key);
 }
