@@ -7,8 +7,9 @@
 
 #include "kv/memory.h"
 
-#define LEAF_MAX 64
-#define INNER_MAX 64
+/* A node is a block of 1536 bytes. */
+#define LEAF_MAX 63
+#define INNER_MAX 63
 
 /* A node with fewer entries than this is joined with a neighbour if both fit into one node. */
 #define FEW 21
@@ -251,17 +252,12 @@ static void
 grow_only_leaf(struct id_tree *t)
 {
 	struct id_leaf *leaf = t->root;
-	size_t room;
+	size_t bytes = kv_block_bytes(leaf), room = 2 * leaf->count;
 
-	if (leaf->count < LEAF_MIN || leaf->count == LEAF_MAX ||
-	    (leaf->count & (leaf->count - 1)) != 0)
+	if (leaf->count == LEAF_MAX || bytes >= leaf_bytes(leaf->count + 1))
 		return;
-	room = kv_block_bytes(leaf);
-	if (room >= leaf_bytes(leaf->count + 1))
-		return;
-	t->bytes -= room;
-	leaf = kv_realloc(leaf, leaf_bytes(2 * leaf->count));
-	t->bytes += kv_block_bytes(leaf);
+	leaf = kv_realloc(leaf, leaf_bytes(room < LEAF_MAX ? room : LEAF_MAX));
+	t->bytes += kv_block_bytes(leaf) - bytes;
 	t->root = leaf;
 }
 

@@ -130,12 +130,15 @@ edge_node(const struct kv_stream *stream, bool front, struct stream_id *base)
 	return entry->value;
 }
 
+/* The most bytes of a node's data: its block is as large as the limit says. */
 static size_t
 node_max_bytes(const struct kv_limits *limits)
 {
-	return limits->stream_node_bytes == 0 || limits->stream_node_bytes > NODE_BYTES_MAX
-		   ? NODE_BYTES_MAX
-		   : limits->stream_node_bytes;
+	size_t max = limits->stream_node_bytes;
+
+	if (max == 0 || max > NODE_BYTES_MAX)
+		max = NODE_BYTES_MAX;
+	return max > sizeof(struct stream_node) ? max - sizeof(struct stream_node) : 0;
 }
 
 /* The bytes that an entry adds at most, without the varints of its id. */

@@ -205,7 +205,7 @@ stream_node_append(struct stream_node *node, struct stream_id base, struct strea
 struct stream_node *
 stream_node_fit(struct stream_node *node)
 {
-	return node->room - node->len > node->room / 8 ? resize(node, node->len) : node;
+	return node->room > node->len ? resize(node, node->len) : node;
 }
 
 size_t

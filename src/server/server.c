@@ -523,6 +523,7 @@ server_turn(struct server *server, uint64_t now_us, uint64_t budget_us)
 	wait_us = earlier(wait_us, key_removal_turn(server, begun_us + budget_us / 2));
 	wait_us = earlier(wait_us, history_turn(server, begun_us + budget_us / 2));
 	more = evict_turn(server) || more;
+	blocked_serve(server); /* keys have expired, or were evicted */
 	more = channel_rates_expire(server->channel_rates, now_us, RATES_A_TURN) || more;
 	more = idempotency_expire(server->idempotency, now_us, KEYS_FORGOTTEN_A_TURN) || more;
 	more = reclassify(server, begun_us + budget_us / 2) || more;
