@@ -52,6 +52,19 @@ MORE = """
     SORT key BY string GET string GET # LIMIT number number STORE key|SORT key BY nosort STORE key|SORT key ALPHA GET string
     OBJECT ENCODING key|OBJECT FREQ key|OBJECT IDLETIME key|MEMORY USAGE key SAMPLES number|SCAN number MATCH string COUNT number
     HSCAN key number MATCH string COUNT number|ZSCAN key number COUNT number|SSCAN key number COUNT number
+    XADD key * string string|XADD key MAXLEN number * string string string string|XADD key MINID number number string string
+    XADD key MAXLEN = short * string string|XADD key NOMKSTREAM MAXLEN ~ number LIMIT number * string string|XADD key stamp string string
+    XADD key stamp string string|XRANGE key number number COUNT number|XREVRANGE key + - COUNT short|XDEL key stamp stamp stamp|XLEN key
+    XTRIM key MAXLEN number|XTRIM key MINID ~ stamp LIMIT number|XSETID key number ENTRIESADDED number MAXDELETEDID number
+    XREAD COUNT number BLOCK short STREAMS key key stamp $|XREAD BLOCK 0 STREAMS key $|XGROUP CREATE key a number MKSTREAM
+    XGROUP CREATE key a 0 MKSTREAM ENTRIESREAD number|XGROUP CREATE key - $|XGROUP DESTROY key a|XGROUP SETID key a number ENTRIESREAD number
+    XGROUP CREATECONSUMER key a string|XGROUP DELCONSUMER key a m1|XREADGROUP GROUP a m1 COUNT short STREAMS key >
+    XREADGROUP GROUP a string COUNT number BLOCK short STREAMS key >|XREADGROUP GROUP a m1 BLOCK 0 STREAMS key key > >
+    XREADGROUP GROUP a m1 NOACK STREAMS key >|XREADGROUP GROUP a m1 COUNT number STREAMS key number|XACK key a stamp stamp number
+    XPENDING key a IDLE number number number number string|XPENDING key a|XCLAIM key a m2 number stamp stamp number
+    XCLAIM key a m1 0 stamp stamp RETRYCOUNT number FORCE|XCLAIM key a string 0 stamp IDLE number LASTID number JUSTID FORCE
+    XAUTOCLAIM key a m1 0 number COUNT number|XAUTOCLAIM key a m2 number 0 JUSTID|XINFO STREAM key FULL COUNT number|XINFO GROUPS key
+    XINFO CONSUMERS key a|XINFO STREAM key
     SETRANGE key offset string|SETBIT key offset 1|GETRANGE key number number|BITCOUNT key number number BIT
     BITPOS key 1 number number BIT|LCS key key IDX MINMATCHLEN number|LPOS key string RANK number COUNT number MAXLEN number
     COPY key key DB database REPLACE|MOVE key database|SWAPDB database database|SELECT database|SELECT 0
@@ -73,6 +86,7 @@ SETTINGS = {
     "hash-max-listpack-entries": [0, 1, 4, 512], "hash-max-listpack-value": [0, 8, 64], "set-max-intset-entries": [0, 3, 512],
     "set-max-listpack-entries": [0, 3, 128], "set-max-listpack-value": [0, 8, 64], "list-max-listpack-size": [-5, -1, 0, 1, 3],
     "zset-max-listpack-entries": [0, 3, 128], "zset-max-listpack-value": [0, 8, 64],
+    "stream-node-max-bytes": [0, 1, 100, 4096], "stream-node-max-entries": [0, 1, 3, 100],
     "maxmemory": [0, 0, "3mb", "10mb"], "maxmemory-samples": [1, 5, 64],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu",
                          "volatile-random", "volatile-ttl"],
@@ -102,6 +116,9 @@ class Hostile:
 
     def short(self):
         return b"%d" % self.source.randrange(1, 40)
+
+    def stamp(self):
+        return b"%d-%d" % (self.source.randrange(3), self.source.randrange(100))
 
     def time(self):
         return self.source.choice([b"0.001", b"0.01", b"0", b"0.0000001", b"1e300", b"-1", b"1"])

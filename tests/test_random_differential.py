@@ -13,7 +13,7 @@ COMMANDS = 50_000
 BATCH = 200
 BATCHES_TO_A_LOOK = 20
 CONTENTS = {b"string": ["GET"], b"hash": ["HGETALL"], b"list": ["LRANGE", 0, -1], b"set": ["SMEMBERS"],
-            b"zset": ["ZRANGE", 0, -1, "WITHSCORES"]}
+            b"zset": ["ZRANGE", 0, -1, "WITHSCORES"], b"stream": ["XRANGE", "-", "+"]}
 
 
 def replies_of(connection, commands):

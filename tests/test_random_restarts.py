@@ -25,7 +25,7 @@ MORE = """
     COPY any any DB 1 REPLACE|MOVE any 1|RENAME any any|LMPOP 2 k k LEFT COUNT offset|ZMPOP 2 k k MIN COUNT offset
     SELECT 0|SELECT 1|SWAPDB 0 1|SETRANGE k offset value|SETBIT k offset bit|BITCOUNT k
 """
-KINDS = ("string", "hash", "list", "set", "zset")
+KINDS = ("string", "hash", "list", "set", "zset", "stream")
 
 
 def commands_of(source, count):

@@ -62,6 +62,20 @@ START_TEST(a_number_says_how_many_keys_there_are)
 }
 END_TEST
 
+START_TEST(keys_may_begin_behind_a_word)
+{
+	const char *keys = "RO @STREAMS:1 range -1 1 2";
+
+	ck_assert_str_eq(keys_of("x", keys, "x STREAMS a 0"), "2-2/1");
+	ck_assert_str_eq(keys_of("x", keys, "x COUNT 1 streams a b 0 0"), "4-5/1");
+	ck_assert_str_eq(keys_of("x", keys, "x STREAMS STREAMS 0"), "2-2/1");
+	ck_assert_str_eq(keys_of("x", keys, "x STREAMS a b 0"), "2-2/1");
+	ck_assert_str_eq(keys_of("x", keys, "x COUNT 1 STREAMS"), "");
+	ck_assert_str_eq(keys_of("x", keys, "x COUNT 1 STREAM a 0"), "");
+	ck_assert_str_eq(keys_of("x", "RO @W:4 range -1 1 2", "x GROUP W c W a b > >"), "5-6/1");
+}
+END_TEST
+
 START_TEST(arguments_that_make_no_sense_name_no_keys)
 {
 	const char *keys = "OW @1 range 0 1 0; RO @2 keynum 0 1 1";
@@ -164,8 +178,8 @@ main(void)
 {
 	return testing_main("acl/key_spec", NULL, NULL,
 	    (const TTest *[]){a_range_reaches_from_its_beginning_to_the_last_key,
-		a_number_says_how_many_keys_there_are, arguments_that_make_no_sense_name_no_keys,
-		what_only_names_a_shard_is_no_key, set_reads_the_key_only_with_get,
-		sort_writes_to_the_last_store_that_is_an_option, notes_stand_behind_two_dashes,
-		the_keys_of_every_command_can_be_read, NULL});
+		a_number_says_how_many_keys_there_are, keys_may_begin_behind_a_word,
+		arguments_that_make_no_sense_name_no_keys, what_only_names_a_shard_is_no_key,
+		set_reads_the_key_only_with_get, sort_writes_to_the_last_store_that_is_an_option,
+		notes_stand_behind_two_dashes, the_keys_of_every_command_can_be_read, NULL});
 }

@@ -152,6 +152,95 @@ START_TEST(collections_are_dumped_in_commands_of_64_elements)
 }
 END_TEST
 
+START_TEST(a_stream_is_dumped_with_its_past_and_its_groups)
+{
+	static const char *const written =
+	    "SELECT 0;XADD s 1-1 f v;XADD s 1-3 f v g w;XSETID s 1-3 ENTRIESADDED 3 MAXDELETEDID "
+	    "1-2;XGROUP CREATE s g 1-2 ENTRIESREAD 2;XGROUP CREATECONSUMER s g c;"
+	    "XCLAIM s g c 0 1-1 1-2 TIME 5 RETRYCOUNT 1 FORCE JUSTID;"
+	    "XCLAIM s g c 0 1-3 TIME 5 RETRYCOUNT 9 FORCE JUSTID;FANFARED.XCONSUMER s g c 7 8;";
+
+	server_replay_begin(test_server, false);
+	replay("XADD s 1-1 f v");
+	replay("XADD s 1-2 f v");
+	replay("XADD s 1-3 f v g w");
+	replay("XGROUP CREATE s g 1-2 ENTRIESREAD 2");
+	replay("XCLAIM s g c 0 1-1 1-2 TIME 5 RETRYCOUNT 1 FORCE JUSTID");
+	replay("XCLAIM s g c 0 1-3 TIME 5 RETRYCOUNT 9 FORCE JUSTID");
+	replay("XDEL s 1-2");
+	replay("FANFARED.XCONSUMER s g c 7 8");
+	server_replay_end(test_server);
+	ck_assert_str_eq(dumped(), written);
+	server_replay_begin(test_server, false);
+	replay("DEL s");
+	for (const char *at = written; *at != '\0';) {
+		char line[128];
+		size_t len = strcspn(at, ";");
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, at);
+		replay(line);
+		at += len + 1;
+	}
+	server_replay_end(test_server);
+	ck_assert_str_eq(dumped(), written);
+}
+END_TEST
+
+START_TEST(an_empty_stream_is_dumped_too)
+{
+	test_call(c, "XADD s 5-1 f v");
+	test_call(c, "XDEL s 5-1");
+	ck_assert_str_eq(dumped(), "SELECT 0;XADD s MAXLEN 0 0-1 x y;"
+				   "XSETID s 5-1 ENTRIESADDED 1 MAXDELETEDID 5-1;");
+}
+END_TEST
+
+START_TEST(pending_entries_are_dumped_in_commands_of_64)
+{
+	size_t commands = 0;
+
+	test_call(c, "XGROUP CREATE s g 0 MKSTREAM");
+	for (int i = 1; i <= 130; i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "XADD s 1-%d f v", i);
+		test_call(c, line);
+	}
+	test_call(c, "XREADGROUP GROUP g c STREAMS s >");
+	dumped();
+	for (const char *at = text.ptr; (at = strstr(at, "XCLAIM s g c 0 ")) != NULL; at++)
+		commands++;
+	ck_assert_uint_eq(commands, 3);
+}
+END_TEST
+
+START_TEST(the_times_of_a_consumer_that_is_not_there_are_refused)
+{
+	server_replay_begin(test_server, false);
+	replay("XGROUP CREATE s g 0 MKSTREAM");
+	replay("XGROUP CREATECONSUMER s g c");
+	replay("SET a x");
+	REFUSED(
+	    "wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "s", "g", "c", "1");
+	REFUSED("wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "none", "g", "c",
+	    "1", "1");
+	REFUSED("wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "a", "g", "c",
+	    "1", "1");
+	REFUSED("wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "s", "none", "c",
+	    "1", "1");
+	REFUSED("wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "s", "g", "none",
+	    "1", "1");
+	REFUSED("wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "s", "g", "c",
+	    "x", "1");
+	REFUSED("wrong arguments for 'FANFARED.XCONSUMER'", "FANFARED.XCONSUMER", "s", "g", "c",
+	    "1", "x");
+	server_replay_end(test_server);
+	assert_says(c, "FANFARED.XCONSUMER s g c 1 1",
+	    "-ERR unknown command 'FANFARED.XCONSUMER', with args beginning with: 's' 'g' 'c' '1' "
+	    "'1' \r\n");
+}
+END_TEST
+
 START_TEST(a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept)
 {
 	server_replay_begin(test_server, false);
@@ -215,6 +304,9 @@ main(void)
 	    (const TTest *[]){what_was_dumped_can_be_replayed,
 		a_dump_for_another_process_has_the_use_of_each_key,
 		collections_are_dumped_in_commands_of_64_elements,
+		a_stream_is_dumped_with_its_past_and_its_groups, an_empty_stream_is_dumped_too,
+		pending_entries_are_dumped_in_commands_of_64,
+		the_times_of_a_consumer_that_is_not_there_are_refused,
 		a_key_that_ended_before_the_start_is_there_while_it_is_read_and_may_be_kept,
 		an_unknown_command_is_not_replayed, what_changes_no_keys_or_waits_is_not_replayed,
 		a_command_that_fails_is_refused_with_its_error, NULL});

@@ -88,7 +88,7 @@ claim(struct request *rq, struct claiming *c, struct stream_id id, struct stream
 	if (c->deliveries >= 0)
 		pending->deliveries = (uint64_t)c->deliveries;
 	else if (!c->only_ids)
-		pending->deliveries++;
+		stream_pending_count_delivery(pending);
 	if (c->only_ids)
 		stream_put_id(rq->reply, id);
 	else
@@ -144,7 +144,8 @@ claim_all(struct request *rq, struct claiming *c, const struct stream_id *ids, s
 
 	if (is_further)
 		group->last_id = c->last_id;
-	if (c->delivered_ms < 0 || c->delivered_ms > request_now_ms(rq))
+	if (c->delivered_ms < 0 ||
+	    (c->delivered_ms > request_now_ms(rq) && rq->server->replay == NULL))
 		c->delivered_ms = request_now_ms(rq);
 	c->consumer = stream_consumer_seen(rq, &c->target, rq->argv[3]);
 	if (rq->server->replay != NULL)

@@ -74,7 +74,7 @@ stream_group_advance(const struct stream_target *target, struct stream_id id)
 		return;
 	if (group->entries_read != STREAM_READ_UNKNOWN &&
 	    !kv_stream_has_gap_from(target->stream, id))
-		group->entries_read++;
+		group->entries_read += group->entries_read < INT64_MAX;
 	else if (kv_stream_past(target->stream).added > 0)
 		group->entries_read = kv_stream_count_upto(target->stream, id, &count)
 					  ? (int64_t)count

@@ -180,7 +180,7 @@ put_history(struct request *rq, const struct reading *r, const struct source *so
 		}
 		stream_put_entry(rq->reply, &entry);
 		state->delivered_ms = request_now_ms(rq);
-		state->deliveries++;
+		stream_pending_count_delivery(state);
 		rq->changes++;
 		stream_claims_add(claims, pending->id, state);
 	}

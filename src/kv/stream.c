@@ -202,7 +202,8 @@ kv_stream_append(struct kv_stream *stream, struct stream_id id, const struct str
 	}
 	stream->length++;
 	stream->past.last_id = id;
-	stream->past.added++;
+	if (stream->past.added < INT64_MAX)
+		stream->past.added++;
 }
 
 static void

@@ -39,7 +39,7 @@ size_t kv_stream_bytes(const struct kv_stream *stream); /* of all its blocks */
 struct stream_past {
 	struct stream_id last_id;    /* the highest id that it ever had, or was set to */
 	struct stream_id deleted_id; /* the highest id that was removed by kv_stream_remove */
-	uint64_t added;              /* entries ever added */
+	uint64_t added;              /* entries ever added; at most INT64_MAX */
 };
 
 uint64_t kv_stream_length(const struct kv_stream *stream);

@@ -20,7 +20,7 @@ struct stream_consumer;
 
 struct stream_pending {
 	int64_t delivered_ms;
-	uint64_t deliveries;
+	uint64_t deliveries; /* at most INT64_MAX, which a command can have as an argument */
 	struct stream_consumer *consumer;
 };
 
@@ -96,6 +96,13 @@ void stream_group_remove_consumer(struct stream_group *group, struct stream_cons
  * they were, 0 for a new one. */
 struct stream_pending *stream_group_assign(
     struct stream_group *group, struct stream_id id, struct stream_consumer *consumer);
+
+static inline void
+stream_pending_count_delivery(struct stream_pending *pending)
+{
+	if (pending->deliveries < INT64_MAX)
+		pending->deliveries++;
+}
 
 /* The entry is not pending any more; false: it was not. */
 bool stream_group_acknowledge(struct stream_group *group, struct stream_id id);

@@ -80,7 +80,7 @@ END_TEST
 
 START_TEST(a_node_is_full_at_so_many_bytes)
 {
-	struct kv_limits small = {.stream_node_bytes = 40};
+	struct kv_limits small = {.stream_node_bytes = sizeof(struct stream_node) + 40};
 	uint64_t i;
 
 	for (i = 1; i <= 4; i++)

@@ -3,7 +3,7 @@
 Only what has one right answer: nothing is popped at random, and times are either long or in the past.
 """
 
-KEYS = {kind: [f"{kind}{n}".encode() for n in range(4)] for kind in ("string", "hash", "list", "set", "zset")}
+KEYS = {kind: [f"{kind}{n}".encode() for n in range(4)] for kind in ("string", "hash", "list", "set", "zset", "stream")}
 ALL_KEYS = [key for keys in KEYS.values() for key in keys]
 LEX_KEYS = [b"lex0", b"lex1"]  # all scores are 0, or what a range by names is would not be said
 FAR = [b"4000000000", b"4000000001", b"4100000000"]
@@ -63,6 +63,16 @@ ZSETS = """
     ZADD equal 0 member 0 member|ZRANGE equal 0 -1|ZRANK equal member|ZREVRANGE equal index index
     ZSCAN k 0 COUNT 100000|ZSCAN k 0 MATCH glob COUNT 100000|ZADD k score member score member score member score member
 """
+STREAMS = """
+    XADD k stamp field value|XADD k stamp field value field value|XADD k MAXLEN offset stamp field value|XADD k stamp member member
+    XADD k MINID id stamp field value|XADD k NOMKSTREAM stamp field value|XADD k MAXLEN ~ offset LIMIT offset stamp field value
+    XLEN k|XRANGE k - +|XRANGE k id id|XRANGE k id + COUNT index|XREVRANGE k + - COUNT offset|XREVRANGE k id id|XDEL k id*
+    XTRIM k MAXLEN offset|XTRIM k MINID id|XTRIM k MAXLEN ~ offset|XSETID k stamp|XREAD COUNT offset STREAMS k any id id
+    XGROUP CREATE k member id|XGROUP CREATE k member $ MKSTREAM|XGROUP CREATE k a 0|XGROUP SETID k a id|XGROUP DESTROY k member
+    XGROUP DELCONSUMER k a member|XREADGROUP GROUP a member COUNT offset STREAMS k >|XREADGROUP GROUP a b STREAMS k >
+    XREADGROUP GROUP a b COUNT offset STREAMS k id|XREADGROUP GROUP a member NOACK COUNT offset STREAMS k >|XACK k a id*
+    XPENDING k a|XCLAIM k a member 0 id* FORCE|XCLAIM k a b 0 id* JUSTID|XAUTOCLAIM k a member 0 id COUNT small|XINFO STREAM none
+"""
 GENERIC = """
     DEL any|UNLINK any any|EXISTS any any any|TYPE any|TOUCH any any|RENAME any any|RENAMENX any any|COPY any any
     COPY any any REPLACE|EXPIRE any 1000|EXPIRE any 1000 NX|EXPIREAT any far|EXPIREAT any far GT|EXPIREAT any far LT
@@ -79,8 +89,8 @@ def templates(text):
 
 
 FAMILIES = [("string", templates(STRINGS), 20), ("hash", templates(HASHES), 17), ("list", templates(LISTS), 17),
-            ("set", templates(SETS), 17), ("zset", templates(ZSETS), 22), ("string", templates(GENERIC), 9),
-            ("string", templates(RARE), 0.2)]
+            ("set", templates(SETS), 17), ("zset", templates(ZSETS), 22), ("stream", templates(STREAMS), 17),
+            ("string", templates(GENERIC), 9), ("string", templates(RARE), 0.2)]
 
 
 class Words:
@@ -99,6 +109,7 @@ class Words:
     def __init__(self, source):
         self.source = source
         self.kind = "string"
+        self.stamps = 0
 
     def k(self):
         """A key that should have the type of the command."""
@@ -146,6 +157,14 @@ class Words:
 
     def offset(self):
         return b"%d" % self.source.choice([0, 1, 2, 3, 5, 8, 20, 33, 100])
+
+    def stamp(self):
+        """An id that grows, so that most streams can have it."""
+        self.stamps += self.source.randrange(2)
+        return b"1-%d" % self.stamps
+
+    def id(self):
+        return b"1-%d" % max(0, self.stamps - self.source.randrange(60))
 
     def bit(self):
         return self.source.choice([b"0", b"1"])
