@@ -241,11 +241,11 @@ parse_option(struct request *rq, size_t *at, bool is_add, struct parsing *p, boo
 static uint64_t
 usual_limit(const struct request *rq)
 {
-	uint64_t limit = TRIM_NODES * (uint64_t)rq->server->config->kv.stream_node_entries;
+	uint64_t entries = rq->server->config->kv.stream_node_entries;
 
-	if (limit == 0)
+	if (entries == 0)
 		return TRIM_WITHOUT_NODES;
-	return limit < TRIM_MAX ? limit : TRIM_MAX;
+	return entries < TRIM_MAX / TRIM_NODES ? entries * TRIM_NODES : TRIM_MAX;
 }
 
 static bool

@@ -69,6 +69,18 @@ parse_count(struct request *rq, struct slice arg, struct reading *r)
 	return true;
 }
 
+static bool
+parse_block(struct request *rq, struct slice arg, struct reading *r)
+{
+	if (rq->in_script) {
+		request_error(rq, "ERR %.*s command is not allowed with BLOCK option from scripts",
+		    (int)rq->argv[0].len, rq->argv[0].ptr);
+		return false;
+	}
+	r->blocks = true;
+	return block_timeout_parse_ms(rq, arg, &r->until_us);
+}
+
 /* Reads the option at *at, and moves *at to its last argument. STREAMS is the last option. */
 static bool
 parse_option(struct request *rq, size_t *at, struct reading *r)
@@ -76,10 +88,8 @@ parse_option(struct request *rq, size_t *at, struct reading *r)
 	struct slice word = rq->argv[*at];
 	size_t left = rq->argc - *at - 1;
 
-	if (slice_is_nocase(word, "block") && left >= 1) {
-		r->blocks = true;
-		return block_timeout_parse_ms(rq, rq->argv[++*at], &r->until_us);
-	}
+	if (slice_is_nocase(word, "block") && left >= 1)
+		return parse_block(rq, rq->argv[++*at], r);
 	if (slice_is_nocase(word, "count") && left >= 1)
 		return parse_count(rq, rq->argv[++*at], r);
 	if (slice_is_nocase(word, "streams") && left >= 1)

@@ -15,7 +15,7 @@ struct kv_limits {
 	uint32_t set_entries, set_value_bytes;
 	int32_t list_size; /* as list-max-listpack-size: entries of a node, or -1 .. -5 for 4 to 64
 			      KiB */
-	uint32_t stream_node_bytes, stream_node_entries; /* of a node; 0: no limit */
+	uint64_t stream_node_bytes, stream_node_entries; /* of a node; 0: no limit */
 };
 
 #endif

@@ -15,6 +15,7 @@
 #include "server/client.h"
 #include "server/key_id.h"
 #include "server/pause.h"
+#include "server/propagation.h"
 #include "server/request.h"
 #include "server/wait.h"
 
@@ -207,8 +208,6 @@ request_block(struct request *rq, const struct block_terms *terms)
 	struct block *block;
 	size_t i;
 
-	if (rq->ready != NULL)
-		return COMMAND_BLOCKED;
 	if (rq->in_transaction) {
 		if (terms->is_one)
 			resp_put_null(rq->reply, rq->proto);
@@ -216,6 +215,11 @@ request_block(struct request *rq, const struct block_terms *terms)
 			resp_put_null_array(rq->reply, rq->proto);
 		return COMMAND_DONE;
 	}
+	/* XREADGROUP has created its consumer. */
+	if (rq->changes > 0)
+		propagation_finish(rq);
+	if (rq->ready != NULL)
+		return COMMAND_BLOCKED;
 	block = copy_request(rq, terms->count);
 	block->type = terms->type;
 	block->ends_without_key = terms->ends_without_key;

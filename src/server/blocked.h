@@ -73,7 +73,8 @@ bool block_concerns(const struct request *rq, struct slice name);
 
 /*
  * The handler's result if there is no such key: its client waits. In a transaction it replies at
- * once as after a timeout: with null (is_one) or a null array. Copies.
+ * once as after a timeout: with null (is_one) or a null array. Changes that the handler has made
+ * already are logged. Copies.
  */
 struct block_terms {
 	const struct slice *names; /* of keys */

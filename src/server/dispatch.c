@@ -224,8 +224,6 @@ execute(struct request *rq)
 	}
 	if (result == COMMAND_BLOCKED) {
 		assert(client_door(c) == NULL);
-		if (rq->changes > 0) /* XREADGROUP creates its consumer before it waits */
-			propagation_finish(rq);
 		outbox_unmark(&c->subscriber.outbox);
 		feed_monitors(rq);
 		return REQUEST_BLOCKED;
@@ -299,8 +297,6 @@ execute_blocked(struct request *rq)
 		result = rq->command->handler(rq);
 	rq->server->tracking->executing = executing;
 	if (result == COMMAND_BLOCKED) {
-		if (rq->changes > 0)
-			propagation_finish(rq);
 		outbox_unmark(&c->subscriber.outbox);
 		tracking_request_executed(c, rq->command, false);
 		return false;
