@@ -3,6 +3,7 @@
 #include "cmd/debug.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "kv/keyspace.h"
 #include "kv/list.h"
 #include "kv/set.h"
+#include "kv/stream.h"
 #include "kv/zset.h"
 #include "resp/writer.h"
 #include "server/request.h"
@@ -108,16 +110,38 @@ add_zset(struct digest *d, const struct kv_zset *zset)
 	}
 }
 
-/* The numbers of the types are Redis's. */
-_Static_assert(KV_STRING == 0 && KV_LIST == 1 && KV_SET == 2 && KV_ZSET == 3 && KV_HASH == 4,
-    "the digests differ from Redis's");
+/* The entries, in their order; groups do not count. */
+static void
+mix_stream(struct digest *d, const struct kv_stream *stream)
+{
+	const struct stream_id first = {0, 0};
+	struct stream_cursor cursor;
+	struct stream_entry entry;
+	struct slice name, value;
+	char id[64];
+
+	kv_stream_seek(stream, first, false, &cursor);
+	while (stream_cursor_next(&cursor, &entry)) {
+		snprintf(id, sizeof(id), "%" PRIu64 ".%" PRIu64, entry.id.ms, entry.id.seq);
+		mix(d, slice_of(id));
+		for (size_t i = 0; i < entry.field_count; i++) {
+			stream_entry_next(&entry, &name, &value);
+			mix(d, name);
+			mix(d, value);
+		}
+	}
+}
+
+/* The numbers of the types in Redis. */
+static const uint32_t type_numbers[KV_TYPES] = {
+    [KV_STRING] = 0, [KV_LIST] = 1, [KV_SET] = 2, [KV_ZSET] = 3, [KV_HASH] = 4, [KV_STREAM] = 6};
 
 static void
 mix_value(struct digest *d, const struct kv_db *db, const struct kv_key *key)
 {
 	enum kv_type type = kv_type_of(key);
 
-	mix_number(d, type);
+	mix_number(d, type_numbers[type]);
 	switch (type) {
 	case KV_STRING:
 		mix(d, kv_string(key));
@@ -133,6 +157,9 @@ mix_value(struct digest *d, const struct kv_db *db, const struct kv_key *key)
 		break;
 	case KV_HASH:
 		kv_hash_each(kv_value(key), add_field, d);
+		break;
+	case KV_STREAM:
+		mix_stream(d, kv_value(key));
 		break;
 	}
 	if (kv_expiry(db, key) != KV_NEVER)
