@@ -1,4 +1,4 @@
-"""DEBUG ERROR, PROTOCOL, DIGEST and DIGEST-VALUE reply with the bytes of redis-server."""
+"""DEBUG ERROR, PROTOCOL, DIGEST, DIGEST-VALUE and RELOAD reply with the bytes of redis-server."""
 
 import random
 
@@ -56,4 +56,33 @@ def test_the_digests_of_the_same_keys_are_the_same(start_redis, start_fanfared, 
         theirs, ours = (look.call("DEBUG", "DIGEST") for look in looks)
         assert ours == theirs
         seen.add(ours)
+        for look in looks:
+            look.ok("DEBUG", "RELOAD")
+            assert look.call("DEBUG", "DIGEST") == ours
     assert len(seen) > 3
+
+
+def test_a_reload_keeps_databases_times_and_what_is_logged(start_fanfared):
+    server = start_fanfared(*DEBUG, "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru")
+    with server.client() as client:
+        client.call("SET", "a", "b", "PX", "9999999")
+        client.ok("SELECT", "3")
+        client.call("RPUSH", "l", *range(1000))
+        client.call("XADD", "x", "1-1", "f", "v")
+        client.call("XGROUP", "CREATE", "x", "g", "0")
+        client.call("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", ">")
+        before = client.call("DEBUG", "DIGEST"), client.call("XPENDING", "x", "g"), client.call("PEXPIRETIME", "a")
+        size = client.info("persistence")["aof_current_size"]
+        client.ok("DEBUG", "RELOAD")
+        assert (client.call("DEBUG", "DIGEST"), client.call("XPENDING", "x", "g"), client.call("PEXPIRETIME", "a")) == before
+        assert client.info("persistence")["aof_current_size"] == size
+        client.ok("MULTI")
+        client.call("SET", "later", "1")
+        client.call("DEBUG", "RELOAD")
+        done, refused = client.call("EXEC")
+        assert done == b"OK" and b"transaction" in refused.text
+        before = client.call("DEBUG", "DIGEST")
+    server.kill()
+    server.start()
+    with server.client() as client:
+        assert client.call("DEBUG", "DIGEST") == before

@@ -108,6 +108,8 @@ help(struct request *rq)
 	    "    Reply with a test value of the specified type. <type> can be: string,",
 	    "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
 	    "    true, false.",
+	    "RELOAD",
+	    "    Make all keys anew from the commands that a rewrite would write.",
 	    "SET-ACTIVE-EXPIRE <0|1>",
 	    "    Whether expired keys are removed in the background, or only on access.",
 	    "SLEEP <seconds>",
@@ -133,6 +135,7 @@ cmd_debug(struct request *rq)
 	    {"digest", 2, 2, debug_digest},
 	    {"digest-value", 2, SIZE_MAX, debug_digest_value},
 	    {"protocol", 3, 3, debug_protocol},
+	    {"reload", 2, 2, debug_reload},
 	};
 	size_t i;
 

@@ -15,4 +15,7 @@ void debug_digest_value(struct request *rq);
 /* debug_protocol.c: a reply of the type that is named. */
 void debug_protocol(struct request *rq);
 
+/* debug_reload.c: makes all keys anew from what a rewrite would write. One step. */
+void debug_reload(struct request *rq);
+
 #endif
