@@ -522,8 +522,8 @@ def test_a_stuck_reader_is_closed_and_misses_nothing_when_it_comes_back(serve, l
 
 
 def test_under_catch_up_a_slow_stream_reads_from_the_history(serve):
-    served = serve("--channel", "*", "history-size", 100000, "history-ttl", 600, "--edge-outbox-limit-bytes", "64kb",
-                   "--edge-outbox-policy", "catch-up")
+    served = serve("--channel", "*", "history-size", 100000, "history-bytes", "16mb", "history-ttl", 600,
+                   "--edge-outbox-limit-bytes", "64kb", "--edge-outbox-policy", "catch-up")
     client = served.server.connect()
     with open_stream(served.port, "/sse/a", receive_buffer=4096)[0] as stream:
         for number in range(2500):

@@ -63,9 +63,11 @@ struct setting {
 /* The number of rows of foreign_directives.def. */
 enum {
 	SETTINGS_FOREIGN = 0
+/* NOLINTBEGIN(bugprone-macro-parentheses): the rows make one sum */
 #define IGNORED(label, kind, value, low, high, names, when) +1
 #define LIMITED(label, kind, value, low, high, names, when, allowed, why) +1
 #define REFUSED(label, why) +1
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define ALIAS(label, today)
 #include "app/foreign_directives.def"
 #undef ALIAS

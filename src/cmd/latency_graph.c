@@ -11,7 +11,7 @@
 
 /* A row of a bar has one of these at its top, and | below. */
 static const char tops[] = {'_', 'o', '#'};
-#define STEPS_A_ROW (int)sizeof(tops)
+#define STEPS_A_ROW ((int)sizeof(tops))
 #define STEPS (STEPS_A_ROW * ROWS)
 
 #define LABEL_MAX 16
@@ -24,9 +24,10 @@ static int
 step_of(const struct scale *scale, uint32_t ms)
 {
 	uint64_t span = scale->max > scale->min ? scale->max - scale->min : 1;
-	uint64_t step = (uint64_t)(ms - scale->min) * STEPS / span;
+	const uint64_t steps = sizeof(tops) * ROWS;
+	uint64_t step = (ms - scale->min) * steps / span;
 
-	return step < STEPS ? (int)step : STEPS - 1;
+	return step < steps ? (int)step : (int)steps - 1;
 }
 
 /* row 0 is the highest. */

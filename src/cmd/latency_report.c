@@ -181,6 +181,9 @@ cmd_latency_doctor(struct request *rq)
 enum command_result
 cmd_latency_help(struct request *rq)
 {
+	static const char histogram[] =
+	    "    Return a cumulative distribution of latencies in the format of a histogram for "
+	    "the specified command names.";
 	static const char *const lines[] = {
 	    "DOCTOR",
 	    "    Return a human readable latency analysis report.",
@@ -194,8 +197,7 @@ cmd_latency_help(struct request *rq)
 	    "    Reset latency data of one or more <event> classes.",
 	    "    (default: reset all data for all event classes)",
 	    "HISTOGRAM [COMMAND ...]",
-	    "    Return a cumulative distribution of latencies in the format of a histogram for "
-	    "the specified command names.",
+	    histogram,
 	    "    If no commands are specified then all histograms are replied.",
 	    NULL,
 	};

@@ -23,14 +23,16 @@ cmd_module_refused(struct request *rq)
 enum command_result
 cmd_module_help(struct request *rq)
 {
+	static const char loadex[] =
+	    "    Load a module library from <path>, while passing it module configurations and "
+	    "optional arguments.";
 	static const char *const lines[] = {
 	    "LIST",
 	    "    Return a list of loaded modules.",
 	    "LOAD <path> [<arg> ...]",
 	    "    Load a module library from <path>, passing to it any optional arguments.",
 	    "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
-	    "    Load a module library from <path>, while passing it module configurations and "
-	    "optional arguments.",
+	    loadex,
 	    "UNLOAD <name>",
 	    "    Unload a module.",
 	    NULL,

@@ -76,9 +76,9 @@ take_number(struct rdb_input *in, enum string_encoding encoding, struct buffer *
 	for (size_t i = 0; i < count; i++)
 		raw |= (uint32_t)bytes[i] << (8 * i);
 	if (encoding == STRING_INT8)
-		number = (int8_t)raw;
+		number = (int32_t)((raw ^ 0x80) - 0x80); /* the sign */
 	else if (encoding == STRING_INT16)
-		number = (int16_t)raw;
+		number = (int32_t)((raw ^ 0x8000) - 0x8000);
 	else
 		number = (int32_t)raw;
 	buffer_appendf(out, "%d", number);

@@ -2,7 +2,7 @@
 
 #include <lauxlib.h>
 #include <openssl/sha.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/hex.h"
 #include "base/log.h"
@@ -162,10 +162,16 @@ do_nothing(lua_State *L)
 static lua_Number
 version_number(void)
 {
-	unsigned major = 0, minor = 0, patch = 0;
+	const char *at = SERVER_REDIS_VERSION;
+	unsigned long number = 0;
 
-	(void)sscanf(SERVER_REDIS_VERSION, "%u.%u.%u", &major, &minor, &patch);
-	return (lua_Number)((major << 16) | (minor << 8) | patch);
+	for (int i = 0; i < 3; i++) {
+		char *end;
+
+		number = (number << 8) | strtoul(at, &end, 10);
+		at = *end == '.' ? end + 1 : end;
+	}
+	return (lua_Number)number;
 }
 
 void
