@@ -303,9 +303,10 @@ kv_stream_trim(struct kv_stream *stream, const struct stream_trim *trim)
 
 	while (
 	    stream->length > 0 && (trim->by != STREAM_TRIM_LENGTH || stream->length > trim->keep)) {
-		struct stream_id base;
+		struct stream_id base = {0, 0};
 		struct stream_node *node = edge_node(stream, true, &base);
 
+		assert(node != NULL); /* it has entries */
 		if (trim->is_rough && trim->most > 0 && removed + node->count > trim->most)
 			break;
 		if (is_beyond(stream, trim, node, base)) {

@@ -92,7 +92,7 @@ check_back_length(struct rdb_packed *packed, size_t used)
 {
 	const char *bytes = packed->bytes.ptr + packed->at + used;
 	size_t left = packed->bytes.len - packed->at - used, count;
-	unsigned char expected[5];
+	unsigned char expected[5] = {0};
 
 	count = back_length(used, expected);
 	if (count > left)

@@ -119,6 +119,7 @@ remove_key(struct tracking_table *table, struct tracked_key *key)
 	struct bucket_node **link =
 	    find_link(table, key->hash, (struct slice){key->name, key->len});
 
+	assert(link != NULL);
 	(void)buckets_unlink(&table->keys, link);
 	buckets_keep_size(&table->keys, &key_ops);
 	TAILQ_REMOVE(&table->all, key, all);

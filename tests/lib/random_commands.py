@@ -182,7 +182,8 @@ class Words:
         return f"{self.source.choice(['', '#'])}{self.source.randrange(0, 70)}".encode()
 
     def excess(self):
-        return self.source.choice([b"WRAP", b"SAT", b"FAIL"])
+        # FAIL is in the tables: a string that grows for nothing has changed for WATCH, but not in Redis 7.0.
+        return self.source.choice([b"WRAP", b"SAT"])
 
     def amount(self):
         return self.small() if self.source.random() < 0.5 else self.number()
