@@ -177,7 +177,8 @@ END_TEST
 
 START_TEST(a_page_takes_less_than_10_ms)
 {
-	uint64_t best_us = UINT64_MAX;
+	/* Under valgrind it is as slow as the machine is busy. */
+	uint64_t best_us = UINT64_MAX, most_us = testing_steps(1000) < 1000 ? 1000000 : 10000;
 
 	for (int i = 0; i < 20; i++) {
 		uint64_t from_us = clock_mono_us(), took_us;
@@ -186,7 +187,7 @@ START_TEST(a_page_takes_less_than_10_ms)
 		took_us = clock_mono_us() - from_us;
 		best_us = took_us < best_us ? took_us : best_us;
 	}
-	ck_assert_uint_lt(best_us, 10000);
+	ck_assert_uint_lt(best_us, most_us);
 	ck_assert_uint_lt(out.len, 65536);
 }
 END_TEST

@@ -12,10 +12,14 @@
 static struct tracking_table table;
 static struct random chance;
 
+/* They live as long as the table, which teardown releases. */
+static struct tracking_owner ann, bob;
+
 static void
 setup(void)
 {
 	tracking_table_init(&table);
+	ann = bob = (struct tracking_owner){0};
 	random_seed(&chance, 20261130);
 }
 
@@ -47,8 +51,6 @@ has(const struct tracking_owner *owner, const char *name)
 
 START_TEST(each_pair_is_there_once)
 {
-	struct tracking_owner ann = {0}, bob = {0};
-
 	tracking_table_add(&table, &ann, SLICE("k"));
 	tracking_table_add(&table, &ann, SLICE("k"));
 	tracking_table_add(&table, &bob, SLICE("k"));
@@ -64,7 +66,6 @@ END_TEST
 START_TEST(a_long_name_weighs_more)
 {
 	char name[513];
-	struct tracking_owner ann = {0};
 
 	memset(name, 'x', sizeof(name));
 	tracking_table_add(&table, &ann, (struct slice){name, 255});
@@ -78,7 +79,6 @@ END_TEST
 
 START_TEST(cleared_keys_are_absent_at_once_and_freed_in_slices)
 {
-	struct tracking_owner ann = {0};
 	size_t budget = 3;
 
 	tracking_table_add(&table, &ann, SLICE("a"));
@@ -105,7 +105,6 @@ END_TEST
 
 START_TEST(an_owner_is_forgotten_in_slices)
 {
-	struct tracking_owner ann = {0}, bob = {0};
 	size_t budget = 1;
 
 	tracking_table_add(&table, &ann, SLICE("a"));
