@@ -265,9 +265,12 @@ def test_a_suspended_script_is_whole_or_absent_after_the_end(start_fanfared, end
         if end == "SIGUSR2":
             os.kill(server.pid, signal.SIGUSR2)
             assert script.read_value() == b"2"
-            wait_until(lambda: "serves from now on" in server.log() or "ready" in server.log(), "it has handed over")
+            server.wait_for_log("serves from now on")
             with Connection(server.address, timeout=seconds(10)) as fresh:
                 assert wait_until(lambda: fresh.call("GET", "n"), "the key is there") == b"2"
+                successor = int(fresh.info("server")["process_id"])
+            assert successor != server.pid
+            os.kill(successor, signal.SIGKILL)
             return
         if end == "SIGKILL":
             server.kill()
