@@ -36,8 +36,7 @@ engine_of(struct scripts *scripts)
 	return (struct script_engine *)scripts;
 }
 
-/* ---- The cache --------------------------------------------------------------------------------
- */
+/* ---- The cache ----------------------------------------------------------------------------- */
 
 static void
 digest_of(struct slice body, char digest[SCRIPT_DIGEST_LEN])
@@ -121,8 +120,7 @@ make_room(struct script_engine *engine, size_t bytes)
 	return true;
 }
 
-/* ---- Compiling --------------------------------------------------------------------------------
- */
+/* ---- Compiling ----------------------------------------------------------------------------- */
 
 static int
 compile_protected(lua_State *L)
@@ -237,8 +235,7 @@ script_of(struct script_engine *engine, struct request *rq, enum script_command 
 	return s;
 }
 
-/* ---- EVAL -------------------------------------------------------------------------------------
- */
+/* ---- EVAL ---------------------------------------------------------------------------------- */
 
 /* False after replying with an error. */
 static bool
@@ -333,8 +330,7 @@ run(struct request *rq, enum script_command how)
 	return COMMAND_DONE;
 }
 
-/* ---- SCRIPT -----------------------------------------------------------------------------------
- */
+/* ---- SCRIPT -------------------------------------------------------------------------------- */
 
 static bool
 load(struct request *rq, struct slice body, char digest[SCRIPT_DIGEST_LEN])
@@ -408,7 +404,6 @@ figures(const struct scripts *scripts, struct script_figures *out)
 	    .count = hash_map_count(engine->by_digest),
 	    .vm_bytes = engine->lua_bytes,
 	    .all_bytes = engine->lua_bytes + engine->bodies_bytes,
-	    .running_us = scripts->state != SCRIPT_IDLE ? engine->run.begun_us : 0,
 	};
 }
 

@@ -10,6 +10,7 @@
 #include "pubsub/hub.h"
 #include "resp/writer.h"
 #include "script/run.h"
+#include "script/states.h"
 #include "server/client.h"
 #include "server/client_life.h"
 #include "server/held.h"
@@ -31,7 +32,6 @@
 struct script_job {
 	struct script_engine *engine;
 	struct buffer reply; /* when the script is over */
-	bool is_over;
 };
 
 /* How long it may run before it is first suspended. */
@@ -111,8 +111,7 @@ run_on_fiber(void *arg)
 	if (lua_istable(engine->lua, -1))
 		put_error(engine, engine->lua);
 	else if (engine->is_exhausted)
-		script_put_error(
-		    engine, SLICE("OOM the script needs more memory than script-maxmemory allows"));
+		script_put_error(engine, out_of_memory);
 	else if (lua_type(engine->lua, -1) == LUA_TSTRING)
 		script_put_error(engine, slice_of(lua_tostring(engine->lua, -1)));
 	else
@@ -132,10 +131,20 @@ script_put_error(struct script_engine *engine, struct slice text)
 }
 
 static void
-forget_result(struct script_engine *engine)
+move(struct script_engine *engine, enum script_event event)
+{
+	if (!script_states_move(&engine->scripts.state, event))
+		assert(!"the state of the script has no such event");
+}
+
+/* Frees what large replies took. */
+static void
+forget_replies(struct script_engine *engine)
 {
 	buffer_clear(&engine->result);
 	buffer_shrink(&engine->result, SCRIPT_KEEP_BYTES);
+	buffer_clear(&engine->call_reply);
+	buffer_shrink(&engine->call_reply, SCRIPT_KEEP_BYTES);
 }
 
 static void
@@ -162,7 +171,7 @@ finish(struct script_engine *engine)
 	if (run->has_published)
 		held_note_pushes(run->client);
 	drop_stand_in(engine);
-	engine->scripts.state = SCRIPT_IDLE;
+	move(engine, SCRIPT_EVENT_END);
 	if (engine->is_exhausted)
 		script_state_drop(engine);
 }
@@ -185,8 +194,15 @@ note_busy(struct script_engine *engine, uint64_t now_us)
 	if (engine->scripts.state != SCRIPT_WAITED || limit_ms <= 0 ||
 	    now_us - engine->run.begun_us < (uint64_t)limit_ms * 1000)
 		return;
-	engine->scripts.state = SCRIPT_BUSY;
+	move(engine, SCRIPT_EVENT_LATE);
 	wait_event(engine->server, WAIT_EVENT_UNPAUSED); /* those that wait are told */
+}
+
+/* Its script has ended. */
+static bool
+is_over(const struct script_job *job)
+{
+	return job->engine->job != job;
 }
 
 /* Ends what the job does for the engine; its reply stays. */
@@ -198,8 +214,7 @@ end_job(struct script_job *job)
 	finish(engine);
 	set_paused(engine, false);
 	buffer_append_slice(&job->reply, buffer_slice(&engine->result));
-	forget_result(engine);
-	job->is_over = true;
+	forget_replies(engine);
 	engine->job = NULL;
 }
 
@@ -210,7 +225,7 @@ step(void *state, struct job_step *step)
 	struct script_job *job = state;
 	struct script_engine *engine = job->engine;
 
-	if (job->is_over) {
+	if (is_over(job)) {
 		buffer_append_slice(step->reply, buffer_slice(&job->reply));
 		return JOB_DONE;
 	}
@@ -233,7 +248,7 @@ release(void *state)
 	struct script_engine *engine = job->engine;
 	struct client *gone = engine->run.client, *c;
 
-	if (job->is_over) {
+	if (is_over(job)) {
 		buffer_release(&job->reply);
 		xfree(job);
 		return;
@@ -280,14 +295,14 @@ script_run_start(struct script_engine *engine, struct request *rq)
 	run->begun_us = clock_mono_us();
 	run->until_us = run->begun_us + FIRST_SLICE_US;
 	script_set_hook(engine->lua);
-	engine->scripts.state = SCRIPT_RUNS;
+	move(engine, SCRIPT_EVENT_BEGIN);
 	if (fiber_run(engine->fiber, run_on_fiber, engine)) {
 		finish(engine);
 		buffer_append_slice(rq->reply, buffer_slice(&engine->result));
-		forget_result(engine);
+		forget_replies(engine);
 		return;
 	}
-	engine->scripts.state = SCRIPT_WAITED;
+	move(engine, SCRIPT_EVENT_SUSPEND);
 	set_paused(engine, true);
 	engine->job = xcalloc(1, sizeof(*engine->job));
 	engine->job->engine = engine;

@@ -31,7 +31,6 @@ struct script_figures {
 	size_t count;        /* scripts that are cached */
 	size_t vm_bytes;     /* memory of the Lua state */
 	size_t all_bytes;    /* ... and of the cache */
-	uint64_t running_us; /* since when the script in execution runs, in us; 0: none is */
 };
 
 /*
@@ -44,6 +43,7 @@ enum script_state {
 	SCRIPT_WAITED, /* suspended: commands of others wait */
 	SCRIPT_BUSY,   /* suspended for longer than busy-reply-threshold: they are refused */
 };
+#define SCRIPT_STATES (SCRIPT_BUSY + 1)
 
 struct scripts {
 	const struct scripts_ops *ops;
