@@ -312,6 +312,23 @@ def test_memory_is_bounded_and_the_daemon_goes_on(start_fanfared):
         assert text(reply).startswith("OOM ")
 
 
+def test_large_states_are_freed_while_other_scripts_run(start_fanfared):
+    server = start_fanfared("--script-maxmemory", "128mb")
+    fill = "local t = {} for i = 1, 500000 do t[i] = {} end return #t"
+    with server.client() as client:
+        before = int(client.info("memory")["used_memory"])
+        for _ in range(3):
+            assert client.call("EVAL", fill, 0) == 500000
+            assert int(client.info("memory")["used_memory_lua"]) > 20 << 20
+            client.ok("SCRIPT", "FLUSH")
+            assert client.info("memory")["used_memory_lua"] == "0"
+            assert client.call("EVAL", "return ARGV[1]", 0, "x") == b"x"
+        wait_until(lambda: int(client.info("memory")["used_memory"]) < before + (4 << 20), "the memory is free")
+        # The daemon ends while this one is being freed.
+        assert client.call("EVAL", fill, 0) == 500000
+        client.ok("SCRIPT", "FLUSH")
+
+
 def test_scripts_that_came_with_eval_are_bounded_and_loaded_ones_stay(start_fanfared):
     server = start_fanfared()
     with server.client() as client:

@@ -365,7 +365,7 @@ drop_visited(struct slice digest, void *script, void *arg)
 	xfree(script);
 }
 
-/* The state goes too: what its garbage collector would have to do is done at once. */
+/* The state goes too, with all that scripts have left in it. */
 static void
 flush(struct scripts *scripts)
 {
@@ -412,6 +412,9 @@ engine_free(struct scripts *scripts)
 {
 	struct script_engine *engine = engine_of(scripts);
 
+	if (engine->lua != NULL) /* at once: no job runs any more */
+		lua_close(engine->lua);
+	engine->lua = NULL;
 	flush(scripts);
 	hash_map_free(engine->by_digest);
 	fiber_free(engine->fiber);

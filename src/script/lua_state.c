@@ -77,11 +77,3 @@ script_state_new(struct script_engine *engine)
 	}
 	return true;
 }
-
-void
-script_state_drop(struct script_engine *engine)
-{
-	if (engine->lua != NULL)
-		lua_close(engine->lua);
-	engine->lua = NULL;
-}

@@ -27,6 +27,7 @@ enum script_flag {
 };
 
 struct script_job;
+struct script_retired;
 
 /* A cached script. */
 struct script {
@@ -69,7 +70,8 @@ struct script_run {
 struct script_engine {
 	struct scripts scripts; /* first */
 	struct server *server;
-	lua_State *lua; /* NULL: thrown away, or not made yet */
+	lua_State *lua;                 /* NULL: thrown away, or not made yet */
+	struct script_retired *retired; /* the one that is being freed; NULL: none is */
 	uint32_t generation;
 	size_t lua_bytes;
 	bool is_exhausted;   /* Lua was refused memory */
@@ -102,6 +104,8 @@ script_engine_of(lua_State *L)
 
 /* lua_state.c: makes the state with all libraries. False: no memory. */
 bool script_state_new(struct script_engine *engine);
+
+/* retired.c: throws the state away, in slices if it is large. */
 void script_state_drop(struct script_engine *engine);
 
 /* sandbox.c: fills a new state; called by lua_cpcall. */

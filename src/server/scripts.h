@@ -28,9 +28,9 @@ enum script_command {
 
 /* What is shown of the engine. */
 struct script_figures {
-	size_t count;        /* scripts that are cached */
-	size_t vm_bytes;     /* memory of the Lua state */
-	size_t all_bytes;    /* ... and of the cache */
+	size_t count;     /* scripts that are cached */
+	size_t vm_bytes;  /* memory of the Lua state */
+	size_t all_bytes; /* ... and of the cache */
 };
 
 /*
