@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "base/fiber.h"
 #include "base/hash_map.h"
 #include "base/hex.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "script/run.h"
 #include "script/state.h"
@@ -38,12 +40,17 @@ engine_of(struct scripts *scripts)
 
 /* ---- The cache ----------------------------------------------------------------------------- */
 
+/* Each EVAL needs it. SHA1() of OpenSSL 3 looks the algorithm up each time, which takes longer than
+ * a short script. */
 static void
-digest_of(struct slice body, char digest[SCRIPT_DIGEST_LEN])
+digest_of(struct script_engine *engine, struct slice body, char digest[SCRIPT_DIGEST_LEN])
 {
 	unsigned char bytes[SHA_DIGEST_LENGTH];
 
-	SHA1((const unsigned char *)body.ptr, body.len, bytes);
+	if (EVP_DigestInit_ex(engine->sha1_context, engine->sha1, NULL) != 1 ||
+	    EVP_DigestUpdate(engine->sha1_context, body.ptr, body.len) != 1 ||
+	    EVP_DigestFinal_ex(engine->sha1_context, bytes, NULL) != 1)
+		assert(!"SHA-1 needs no resources that can fail");
 	hex_write(digest, bytes, sizeof(bytes));
 }
 
@@ -219,7 +226,7 @@ script_of(struct script_engine *engine, struct request *rq, enum script_command 
 	if ((how & SCRIPT_BY_DIGEST) != 0)
 		name = rq->argv[1];
 	else
-		digest_of(rq->argv[1], digest);
+		digest_of(engine, rq->argv[1], digest);
 	s = find(engine, name);
 	if (s == NULL && (how & SCRIPT_BY_DIGEST) != 0) {
 		request_error(rq, "NOSCRIPT No matching script. Please use EVAL.");
@@ -338,7 +345,7 @@ load(struct request *rq, struct slice body, char digest[SCRIPT_DIGEST_LEN])
 	struct script_engine *engine = engine_of(rq->server->scripts);
 	struct script *s;
 
-	digest_of(body, digest);
+	digest_of(engine, body, digest);
 	s = find(engine, (struct slice){digest, SCRIPT_DIGEST_LEN});
 	if (s == NULL) {
 		if (!has_state(engine, rq))
@@ -418,6 +425,8 @@ engine_free(struct scripts *scripts)
 	flush(scripts);
 	hash_map_free(engine->by_digest);
 	fiber_free(engine->fiber);
+	EVP_MD_CTX_free(engine->sha1_context);
+	EVP_MD_free(engine->sha1);
 	buffer_release(&engine->result);
 	buffer_release(&engine->call_reply);
 	xfree(engine->call_args);
@@ -437,12 +446,20 @@ script_engine_attach(struct server *server)
 	    .figures = figures,
 	    .free = engine_free,
 	};
-	struct script_engine *engine = xcalloc(1, sizeof(*engine));
+	EVP_MD *sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	struct script_engine *engine;
 
+	if (sha1 == NULL) {
+		log_error("OpenSSL has no SHA-1, so there are no scripts");
+		return;
+	}
+	engine = xcalloc(1, sizeof(*engine));
 	engine->scripts.ops = &ops;
 	engine->server = server;
 	engine->by_digest = hash_map_new();
 	TAILQ_INIT(&engine->evals);
+	engine->sha1 = sha1;
+	engine->sha1_context = EVP_MD_CTX_new();
 	engine->random = random_next(server->random) >> 16;
 	server->scripts = &engine->scripts;
 }

@@ -80,6 +80,8 @@ struct script_engine {
 	struct script_list evals;
 	size_t evals_count;
 	size_t bodies_bytes;
+	struct evp_md_st *sha1; /* EVP_MD and EVP_MD_CTX of OpenSSL */
+	struct evp_md_ctx_st *sha1_context;
 	struct fiber *fiber;
 	struct script_job *job;  /* of the suspended script; NULL: none is */
 	struct client *stand_in; /* executes for a client that has left; or NULL */
