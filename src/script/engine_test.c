@@ -1,0 +1,201 @@
+#include "config.h"
+
+#include "script/engine.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/testing.h"
+#include "cmd/testing_commands.h"
+#include "cmd/testing_server.h"
+#include "server/client.h"
+#include "server/held.h"
+#include "server/journal.h"
+#include "server/pause.h"
+#include "server/scripts.h"
+#include "server/server.h"
+
+/* What the engine does beside other clients, turn by turn. tests/test_scripts.py has the rest. */
+
+/* Counts a key twice, 200 ms apart: longer than the first slice. */
+#define SLOW                                                                                       \
+	"local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end "   \
+	"local from = ms() redis.call('INCR', 'n') while ms() - from < 200 do end "                \
+	"return redis.call('INCR', 'n')"
+
+static struct test_conn *c, *other;
+static struct buffer text;
+
+static void
+setup(void)
+{
+	test_setup();
+	test_config.busy_reply_threshold_ms = 5000;
+	script_engine_attach(test_server);
+	c = test_open();
+	other = test_open();
+	text = (struct buffer){0};
+}
+
+static void
+teardown(void)
+{
+	buffer_release(&text);
+	test_teardown();
+}
+
+/* False if it has to wait. */
+static bool
+send_eval(struct test_conn *conn, const char *body)
+{
+	const struct slice args[] = {SLICE("EVAL"), slice_of(body), SLICE("0")};
+
+	return test_send_args(conn, args, 3);
+}
+
+static const char *
+eval(struct test_conn *conn, const char *body)
+{
+	ck_assert(send_eval(conn, body));
+	return test_read(conn);
+}
+
+static void
+finish_script(void)
+{
+	for (int i = 0; scripts_are_suspended(test_server); i++) {
+		ck_assert_int_lt(i, 100000);
+		test_turns(1);
+	}
+}
+
+START_TEST(a_short_script_is_done_at_once)
+{
+	ck_assert_str_eq(eval(c, "return redis.call('INCR', 'n')"), ":1\r\n");
+	ck_assert_int_eq(test_server->scripts->state, SCRIPT_IDLE);
+}
+END_TEST
+
+START_TEST(while_a_script_is_suspended_others_wait_and_see_nothing)
+{
+	ck_assert(!send_eval(c, SLOW));
+	ck_assert_str_eq(test_read(c), "");
+	ck_assert_int_eq(test_server->scripts->state, SCRIPT_WAITED);
+	ck_assert(!test_send(other, "GET n"));
+	test_turns(1);
+	ck_assert_str_eq(test_read(other), "");
+	finish_script();
+	ck_assert_str_eq(test_finish(c), ":2\r\n");
+	ck_assert_str_eq(test_finish(other), "$1\r\n2\r\n");
+}
+END_TEST
+
+START_TEST(commands_that_may_always_be_called_do_not_wait)
+{
+	ck_assert(!send_eval(c, "while true do end"));
+	ck_assert_str_eq(test_call(other, "SCRIPT KILL"), "+OK\r\n");
+	finish_script();
+	ck_assert_ptr_nonnull(strstr(test_finish(c), "Script killed by user"));
+	ck_assert_str_eq(test_call(other, "PING"), "+PONG\r\n");
+}
+END_TEST
+
+/* KEYS of many keys is a job: it must not go on in the middle of a script. */
+START_TEST(the_jobs_of_others_wait)
+{
+	for (int i = 0; i < testing_steps(200000); i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "SET k%d v", i);
+		ck_assert_str_eq(test_call(other, line), "+OK\r\n");
+	}
+	ck_assert(!test_send(other, "KEYS k*"));
+	ck_assert(!send_eval(c, "redis.call('FLUSHALL') for i = 1, 1e9 do redis.sha1hex('') end"));
+	test_turns(200);
+	ck_assert(scripts_are_suspended(test_server));
+	ck_assert_uint_eq(test_read_all(other).len, 0);
+	scripts_settle(test_server);
+	(void)test_finish(c);
+	ck_assert_int_eq(test_finish(other)[0], '*');
+}
+END_TEST
+
+START_TEST(a_script_waits_until_earlier_replies_are_sent)
+{
+	server_journal_set(test_server, true, true);
+	ck_assert_str_eq(test_call(c, "SET a 1"), "");
+	ck_assert(!send_eval(c, "return redis.call('PUBLISH', 'news', 'x')"));
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;SET a 1;");
+	server_journal_kept(test_server, server_journal_taken(test_server));
+	ck_assert_str_eq(test_finish(c), "+OK\r\n:0\r\n");
+}
+END_TEST
+
+START_TEST(the_reply_of_a_suspended_script_waits_for_what_it_has_changed)
+{
+	server_journal_set(test_server, true, true);
+	ck_assert(!send_eval(c, SLOW));
+	ck_assert(scripts_are_suspended(test_server));
+	finish_script();
+	test_turns(2);
+	ck_assert_str_eq(test_read(c), "");
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;MULTI;INCR n;INCR n;EXEC;");
+	server_journal_kept(test_server, server_journal_taken(test_server));
+	ck_assert_str_eq(test_finish(c), ":2\r\n");
+}
+END_TEST
+
+START_TEST(a_script_goes_on_without_its_client)
+{
+	ck_assert(!send_eval(c, SLOW));
+	test_close(c);
+	ck_assert(scripts_are_suspended(test_server));
+	finish_script();
+	ck_assert_str_eq(test_call(other, "GET n"), "$1\r\n2\r\n");
+}
+END_TEST
+
+/* The reply of a settled script goes to its own client, whatever others run meanwhile. */
+START_TEST(a_settled_script_answers_its_own_client)
+{
+	ck_assert(!send_eval(c, SLOW));
+	ck_assert(scripts_are_suspended(test_server));
+	scripts_settle(test_server);
+	ck_assert_int_eq(test_server->scripts->state, SCRIPT_IDLE);
+	ck_assert_ptr_null(test_server->pause->by_script);
+	ck_assert_str_eq(eval(other, "return 'mine'"), "$4\r\nmine\r\n");
+	ck_assert_str_eq(test_finish(c), ":2\r\n");
+}
+END_TEST
+
+START_TEST(a_settled_script_that_has_not_written_is_ended)
+{
+	ck_assert(!send_eval(c, "while true do end"));
+	scripts_settle(test_server);
+	ck_assert_ptr_nonnull(strstr(test_finish(c), "Script killed by user"));
+}
+END_TEST
+
+START_TEST(nothing_is_left_when_the_server_ends_during_a_script)
+{
+	ck_assert(!send_eval(c, SLOW));
+	ck_assert(scripts_are_suspended(test_server));
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("script/engine", setup, teardown,
+	    (const TTest *[]){a_short_script_is_done_at_once,
+		while_a_script_is_suspended_others_wait_and_see_nothing,
+		commands_that_may_always_be_called_do_not_wait, the_jobs_of_others_wait,
+		a_script_waits_until_earlier_replies_are_sent,
+		the_reply_of_a_suspended_script_waits_for_what_it_has_changed,
+		a_script_goes_on_without_its_client, a_settled_script_answers_its_own_client,
+		a_settled_script_that_has_not_written_is_ended,
+		nothing_is_left_when_the_server_ends_during_a_script, NULL});
+}
