@@ -8,6 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
+#include "json/utf8.h"
+
 /* The bytes that are tokens by themselves, and those that begin longer ones. 0: a mistake. */
 enum first { FIRST_MISTAKE, FIRST_SPACE, FIRST_OF_MORE, FIRST_WHOLE };
 
@@ -74,14 +77,11 @@ read_hex(const char *text)
 	int32_t number = 0;
 
 	for (int i = 0; i < 4; i++) {
-		char c = text[i];
+		int digit = hex_digit(text[i]);
 
-		if (c >= '0' && c <= '9')
-			number = number * 16 + (c - '0');
-		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-			number = number * 16 + ((c | 0x20) - 'a') + 10;
-		else
+		if (digit < 0)
 			return -1;
+		number = number * 16 + digit;
 	}
 	return number;
 }
@@ -105,22 +105,6 @@ read_escape(const char *text, size_t *len)
 	return ((unit & 0x3ff) << 10 | (low & 0x3ff)) + 0x10000;
 }
 
-/* In UTF-8, which is shorter than the escape. Returns the bytes. */
-static size_t
-put_character(char *out, int32_t code)
-{
-	if (code < 0x80) {
-		out[0] = (char)code;
-		return 1;
-	}
-	size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-
-	for (size_t i = len - 1; i > 0; i--, code >>= 6)
-		out[i] = (char)(0x80 | (code & 0x3f));
-	out[0] = (char)((0xf00 >> len & 0xff) | code);
-	return len;
-}
-
 /* At a backslash. False: a mistake, which is in the token. */
 static bool
 read_escaped(struct tokens *tokens, struct token *token)
@@ -136,7 +120,8 @@ read_escaped(struct tokens *tokens, struct token *token)
 			set_error(tokens, token, "invalid unicode escape code");
 			return false;
 		}
-		token->text_len += put_character(out + token->text_len, code);
+		/* In UTF-8, which is shorter than the escape. */
+		token->text_len += json_utf8_write(out + token->text_len, (unsigned long)code);
 	} else if (escapes[(unsigned char)c] != 0) {
 		out[token->text_len++] = escapes[(unsigned char)c];
 	} else {
