@@ -5,6 +5,7 @@ import pty
 import random
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -250,6 +251,69 @@ def test_expiry_times_that_have_passed_act_when_all_is_read(folders, redis, impo
     assert keys_of(daemon) == imported
     daemon.stop()
     assert keys_of(redis("--appendonly", "yes")) == imported
+
+
+@pytest.mark.parametrize("target", [Fanfared, Redis])
+def test_expiry_times_that_pass_during_the_import_act_at_its_end(folders, import_files, target):
+    """The server is stopped until the times have passed; the commands are behind others in the file."""
+    now = int(time.time() * 1000)
+    soon, later = now + 1500, now + 3600000
+    commands = [("SET", "x" * 1000, "y" * 1000)] * 10
+    for name in "renewed", "kept", "appended", "gone", "moved", "copied", "swapped", "shortened":
+        commands.append(("SET", name, "v", "PXAT", soon))
+    commands += [("PEXPIREAT", "renewed", later), ("PERSIST", "kept"), ("APPEND", "appended", "more"),
+                 ("PERSIST", "appended"), ("INCR", "rate"), ("PEXPIREAT", "rate", soon), ("INCR", "rate"),
+                 ("INCR", "rate"), ("PERSIST", "rate"), ("MOVE", "moved", 5), ("COPY", "copied", "copied", "DB", 5),
+                 ("PEXPIREAT", "shortened", now + 86400000 * 2), ("PEXPIREAT", "shortened", later, "LT"),
+                 ("SELECT", 3), ("SET", "swapped", "v", "PXAT", soon), ("SET", "in 7", "v", "PXAT", later),
+                 ("SWAPDB", 3, 7), ("DEL", "swapped")]
+    (folders[0] / "appendonly.aof").write_bytes(b"".join(encode(*command) for command in commands))
+    expected = {b"renewed": later, b"kept": -1, b"appended": -1, b"rate": -1, b"shortened": later, b"x" * 1000: -1}
+
+    def check(daemon):
+        client = daemon.client()
+        assert {key: client.call("PEXPIRETIME", key) for key in client.call("KEYS", "*")} == expected
+        assert (client.call("GET", "appended"), client.call("GET", "rate")) == (b"vmore", b"3")
+        client.call("SELECT", 7)
+        assert [(key, client.call("PEXPIRETIME", key)) for key in client.call("KEYS", "*")] == [(b"in 7", later)]
+        for database in 3, 5:
+            client.call("SELECT", database)
+            assert client.call("DBSIZE") == 0
+
+    daemon = target(folders[1]).start()
+    try:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        thaw = threading.Timer(max(soon / 1000 - time.time(), 0) + 0.5, os.kill, (daemon.pid, signal.SIGCONT))
+        thaw.start()
+        done = import_files(folders[0], daemon)
+        thaw.join()
+        assert done.returncode == OK and "left out: expired keys: 6," in done.stdout, done
+        check(daemon)
+    finally:
+        daemon.stop()
+    own = folders[1] / "own"
+    own.mkdir()
+    daemon = start_with(own, "--import", folders[0])
+    check(daemon)
+    daemon.stop()
+
+
+def test_expiry_times_are_set_without_pexpiretime_and_their_loss_is_told(folders, import_files):
+    later = int(time.time() * 1000) + 3600000
+    (folders[0] / "appendonly.aof").write_bytes(encode("SET", "k", "v", "PXAT", later) + encode("SET", "own", "v"))
+    daemon = start_with(folders[1], "--user", "old", "on", ">secret", "~*", "&*", "+@all", "-pexpiretime",
+                        "--user", "blind", "on", ">secret", "~*", "&*", "+@all", "-scan")
+    try:
+        done = import_files(folders[0], daemon, "--user", "old", "--password", "secret")
+        assert done.returncode == OK, done
+        assert abs(daemon.client().call("PEXPIRETIME", "k") - later) < seconds(10) * 1000
+        assert daemon.client().call("PEXPIRETIME", "own") == -1
+        daemon.client().call("FLUSHALL")
+        done = import_files(folders[0], daemon, "--user", "blind", "--password", "secret")
+        assert done.returncode == ERROR_REPLY and "NOPERM" in done.stderr, done
+        assert "1111 years later, because the import did not end: empty the server" in done.stderr, done
+    finally:
+        daemon.stop()
 
 
 def write_snapshot(path, *records):

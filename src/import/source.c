@@ -332,6 +332,12 @@ import_warning(const struct import_source *source)
 	return buffer_slice(&source->warning);
 }
 
+bool
+import_has_commands(const struct import_source *source)
+{
+	return source->has_commands;
+}
+
 const struct rdb_left_out *
 import_left_out(const struct import_source *source)
 {

@@ -66,6 +66,9 @@ struct slice import_error(const struct import_source *source);
  * nothing. Complete after the check. */
 struct slice import_warning(const struct import_source *source);
 
+/* True if there are commands of an append-only file. Known after the check. */
+bool import_has_commands(const struct import_source *source);
+
 const struct rdb_left_out *import_left_out(const struct import_source *source);
 
 /* Bytes read in this pass, and bytes of all files. */

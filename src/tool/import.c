@@ -11,7 +11,7 @@
 #include "cli/connection.h"
 #include "cli/loop.h"
 #include "cli/options.h"
-#include "import/overdue.h"
+#include "import/postpone.h"
 #include "import/source.h"
 #include "import/summary.h"
 #include "resp/reply.h"
@@ -35,7 +35,7 @@ enum importing_state {
 	CONNECTING, /* or the connection has ended */
 	SENDING,
 	AWAITING, /* all commands were sent */
-	SWEEPING, /* all commands were answered: keys that have expired are removed */
+	SWEEPING, /* all commands were answered: keys get their real expiry times */
 };
 
 struct importing {
@@ -47,7 +47,7 @@ struct importing {
 	struct progress progress;
 	struct import_note notes[IN_FLIGHT_MAX]; /* of the commands in flight: a ring */
 	size_t first, in_flight;
-	struct overdue overdue;
+	struct postpone postpone;
 	struct sweep sweep;
 	/* Databases below this number have been selected, or a lower one. For others the reply is
 	 * awaited, because the commands behind it would go to the wrong database. */
@@ -80,7 +80,8 @@ send_command(struct importing *im, struct import_command *command)
 {
 	uint64_t number = UINT64_MAX;
 
-	overdue_follow(&im->overdue, command);
+	if (import_has_commands(im->source))
+		postpone_follow(&im->postpone, command);
 	im->notes[(im->first + im->in_flight++) % IN_FLIGHT_MAX] = import_note(command);
 	connection_send(im->connection, command->argv, command->argc);
 	if (command->part == IMPORT_DATABASE &&
@@ -99,8 +100,14 @@ may_send(const struct importing *im)
 static void
 sweep(struct importing *im)
 {
-	if (!sweep_go_on(&im->sweep))
-		stop(im, import_summary_has_gaps(&im->summary) ? CLI_ERROR_REPLY : CLI_OK);
+	bool is_whole;
+
+	if (im->postpone.count > 0 && sweep_go_on(&im->sweep))
+		return;
+	is_whole = !import_summary_has_gaps(&im->summary) && !im->sweep.has_failed &&
+		   im->sweep.failed == 0;
+	im->sweep.state = SWEEP_DONE;
+	stop(im, is_whole ? CLI_OK : CLI_ERROR_REPLY);
 }
 
 /* Sends commands until there is enough in flight. */
@@ -244,6 +251,25 @@ print_line(void *arg, const char *text, bool is_gap)
 	buffer_appendf(arg, "%s\n", text);
 }
 
+/* About keys that may still have an expiry time that stands for another. */
+static void
+warn_times(const struct importing *im)
+{
+	const struct sweep *sweep = &im->sweep;
+
+	if (im->postpone.count == 0)
+		return;
+	if (sweep->has_failed)
+		ask_warn_error(buffer_slice(&sweep->error));
+	if (sweep->state != SWEEP_DONE || sweep->has_failed)
+		cli_warn("keys that should expire within a day do so 1111 years later, because the "
+			 "import did not end: empty the server and import again");
+	else if (sweep->failed > 0)
+		cli_warn("%llu keys may expire 1111 years later than they should: PTTL or "
+			 "PEXPIREAT failed",
+		    (unsigned long long)sweep->failed);
+}
+
 static void
 put_summary(struct importing *im)
 {
@@ -254,10 +280,7 @@ put_summary(struct importing *im)
 	import_summary_write(&im->summary, &left_out, print_line, &im->cli->out);
 	if (im->in_flight > 0)
 		buffer_appendf(&im->cli->out, "not answered: commands: %zu\n", im->in_flight);
-	if (im->sweep.failed > 0)
-		cli_warn("%llu keys may expire a day later than they should: the server does not "
-			 "know PEXPIRETIME",
-		    (unsigned long long)im->sweep.failed);
+	warn_times(im);
 }
 
 static enum cli_status
@@ -271,7 +294,7 @@ transfer(struct importing *im)
 	int status;
 
 	im->connection = connection_new(im->cli, 2, &events, im);
-	im->sweep = (struct sweep){.overdue = &im->overdue, .connection = im->connection};
+	im->sweep = (struct sweep){.postpone = &im->postpone, .connection = im->connection};
 	connection_open(im->connection);
 	status = loop_run(im->cli->loop, im->cli->timeout_us);
 	connection_free(im->connection);
@@ -295,7 +318,7 @@ run(struct cli *cli)
 	enum cli_status status = CLI_FAILED;
 
 	im->cli = cli;
-	overdue_init(&im->overdue, config.now_ms);
+	im->postpone.now_ms = config.now_ms;
 	progress_init(&im->progress);
 	im->source = import_open(cli->operands[0], &config, &error);
 	if (im->source == NULL)
@@ -308,7 +331,7 @@ run(struct cli *cli)
 		import_close(im->source);
 	import_summary_release(&im->summary);
 	sweep_release(&im->sweep);
-	overdue_release(&im->overdue);
+	postpone_release(&im->postpone);
 	buffer_release(&error);
 	xfree(im);
 	return status;

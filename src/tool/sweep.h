@@ -8,34 +8,47 @@
 #include "base/buffer.h"
 
 /*
- * Removes from a server the keys that have expired while their files were imported
- * (import/overdue.h), in rounds: it asks when each of some keys expires, then removes those that do
- * at the time that stands for the past. It is told all replies.
+ * Gives the keys of a server their real expiry times after an import (import/postpone.h), in
+ * rounds: SCAN finds some keys of a database, PEXPIRETIME asks when each expires, and PEXPIREAT
+ * sets the real time of those that have a replaced one; a key whose real time has passed is thereby
+ * removed. All databases are searched, because MOVE, COPY and SWAPDB carry times from one to
+ * another. It is told all replies.
  */
 struct connection;
-struct overdue;
+struct postpone;
 struct resp_value;
 
-#define SWEEP_KEYS 256
-
-enum sweep_state { SWEEP_IDLE, SWEEP_ASKS, SWEEP_REMOVES };
-
-struct sweep_key {
-	uint64_t database;
-	size_t from, len; /* in names */
-	bool is_over;
+enum sweep_state {
+	SWEEP_IDLE,
+	SWEEP_SCANS,
+	SWEEP_ASKS,
+	SWEEP_SETS,
+	SWEEP_DONE, /* all databases were searched */
 };
 
+struct sweep_key {
+	size_t from, len; /* in names */
+	bool is_replaced;
+	int64_t real_ms;
+};
+
+/* Initially zero except for what is borrowed. */
 struct sweep {
-	struct overdue *overdue;       /* borrowed */
-	struct connection *connection; /* borrowed */
+	const struct postpone *postpone; /* borrowed */
+	struct connection *connection;   /* borrowed */
 	enum sweep_state state;
-	struct buffer names;
-	struct sweep_key keys[SWEEP_KEYS];
-	size_t count;    /* of keys */
-	size_t awaited;  /* replies: two for each command, because SELECT comes before it */
-	size_t answered; /* of these */
-	uint64_t removed, failed;
+	bool asks_left; /* the server knows PTTL, but not PEXPIRETIME */
+	bool ask_again;
+	uint64_t database;
+	struct buffer cursor, names;
+	bool has_selected;      /* the database */
+	bool has_failed;        /* to search a database: error has the reply */
+	struct sweep_key *keys; /* owned */
+	size_t count, room;     /* of keys */
+	size_t awaited;         /* replies */
+	size_t answered;        /* of these */
+	struct buffer error;
+	uint64_t removed, failed; /* keys */
 };
 
 /* Sends the next commands. False: nothing is left to do. */
