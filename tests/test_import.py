@@ -376,7 +376,8 @@ def test_damaged_file_is_refused_before_anything_is_imported(folders, redis, imp
     try:
         for content, reason in [(damaged, f"damaged at offset {len(whole) - 8}: the checksum does not match"),
                                 (whole[:-9], f"damaged at offset {len(whole) - 9}: the file ends early"),
-                                (b"hello", "damaged at offset 0: neither a command nor an annotation")]:
+                                (b"hello", "damaged at offset 0: a snapshot begins with REDIS"),
+                                (b"", "damaged at offset 0: a snapshot begins with REDIS")]:
             path.write_bytes(content)
             done = import_files(path, daemon)
             assert (done.returncode, done.stderr) == (FAILED, f"fanfare: {path}: {reason}\n"), done

@@ -17,6 +17,10 @@ static const char aof_folder[] = "appendonlydir";
 static const char aof_name[] = "appendonly.aof";
 static const char rdb_name[] = "dump.rdb";
 static const char manifest_end[] = ".manifest";
+static const char rdb_end[] = ".rdb";
+
+/* The beginning of the names of files that Redis has not finished. */
+static const char temp_start[] = "temp-";
 
 void
 import_files_release(struct import_files *files)
@@ -36,17 +40,22 @@ explain(const char *path, struct buffer *error)
 	return false;
 }
 
+static bool
+ends_with(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+
+	return len > end_len && strcmp(name + len - end_len, end) == 0;
+}
+
 /* Opens a regular file; a FIFO would block. -1 after setting error. */
 static int
-open_file(const char *path, int flags, uint64_t *size, struct buffer *error)
+open_file(const char *path, int flags, struct stat *st, struct buffer *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
-	struct stat st;
 
-	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		*size = (uint64_t)st.st_size;
+	if (fd != -1 && fstat(fd, st) == 0 && S_ISREG(st->st_mode))
 		return fd;
-	}
 	if (fd == -1)
 		(void)!explain(path, error);
 	else
@@ -60,24 +69,29 @@ open_file(const char *path, int flags, uint64_t *size, struct buffer *error)
 static bool
 add(struct import_files *files, char *path, int flags, struct buffer *error)
 {
-	uint64_t size = 0;
-	int fd = open_file(path, flags, &size, error);
+	struct stat st = {0};
+	int fd = open_file(path, flags, &st, error);
 
 	if (fd == -1) {
 		xfree(path);
 		return false;
 	}
 	files->files = xrealloc(files->files, (files->count + 1) * sizeof(*files->files));
-	files->files[files->count++] = (struct import_file){path, fd, size};
-	files->size += size;
+	files->files[files->count++] = (struct import_file){.path = path,
+	    .fd = fd,
+	    .size = (uint64_t)st.st_size,
+	    .changed = st.st_mtim,
+	    .is_snapshot = ends_with(path, rdb_end)};
+	files->size += (uint64_t)st.st_size;
 	return true;
 }
 
 static bool
 read_manifest(const char *path, struct buffer *text, struct buffer *error)
 {
-	uint64_t size;
-	int fd = open_file(path, 0, &size, error);
+	struct stat st = {0};
+	int fd = open_file(path, 0, &st, error);
+	uint64_t size = (uint64_t)st.st_size;
 	ssize_t got = 0;
 
 	if (fd == -1)
@@ -121,9 +135,8 @@ add_manifest(struct import_files *files, const char *path, struct buffer *error)
 static bool
 is_manifest_name(const char *name)
 {
-	size_t len = strlen(name), end_len = sizeof(manifest_end) - 1;
-
-	return len > end_len && strcmp(name + len - end_len, manifest_end) == 0;
+	return ends_with(name, manifest_end) &&
+	       strncmp(name, temp_start, sizeof(temp_start) - 1) != 0;
 }
 
 /* The manifest in a folder: *path is owned, NULL if there is none. False: there are several. */
@@ -161,6 +174,33 @@ exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+static bool
+is_later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+/* The append-only files were found. False: the snapshot beside them is newer than all of them, so
+ * that either may be what Redis used last. */
+static bool
+pass_over_snapshot(
+    struct import_files *files, const char *rdb, const char *aof, struct buffer *error)
+{
+	struct stat st;
+
+	if (stat(rdb, &st) != 0)
+		return true;
+	files->not_read = rdb_name;
+	for (size_t i = 0; i < files->count; i++)
+		if (!is_later(st.st_mtim, files->files[i].changed))
+			return true;
+	buffer_appendf(error,
+	    "%s is newer than the append-only files, which are out of date if Redis ran with "
+	    "appendonly no: name the file to be read, this one or %s",
+	    rdb, aof);
+	return false;
+}
+
 /* What Redis would read in its folder. */
 static bool
 add_folder(struct import_files *files, const char *folder, struct buffer *error)
@@ -172,12 +212,12 @@ add_folder(struct import_files *files, const char *folder, struct buffer *error)
 	bool ok = find_manifest(folder, &manifest, error) &&
 		  (manifest != NULL || find_manifest(inner, &manifest, error));
 
-	if (ok && (manifest != NULL || exists(aof)) && exists(rdb))
-		files->not_read = rdb_name;
 	if (ok && manifest != NULL)
-		ok = add_manifest(files, manifest, error);
+		ok = add_manifest(files, manifest, error) &&
+		     pass_over_snapshot(files, rdb, manifest, error);
 	else if (ok && exists(aof))
-		ok = add(files, xstrdup(aof), 0, error);
+		ok = add(files, xstrdup(aof), 0, error) &&
+		     pass_over_snapshot(files, rdb, aof, error);
 	else if (ok && exists(rdb))
 		ok = add(files, xstrdup(rdb), 0, error);
 	else if (ok) {
@@ -202,6 +242,6 @@ import_files_find(struct import_files *files, const char *path, struct buffer *e
 		return explain(path, error);
 	if (S_ISDIR(st.st_mode))
 		return add_folder(files, path, error);
-	return is_manifest_name(path) ? add_manifest(files, path, error)
-				      : add(files, xstrdup(path), 0, error);
+	return ends_with(path, manifest_end) ? add_manifest(files, path, error)
+					     : add(files, xstrdup(path), 0, error);
 }

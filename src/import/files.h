@@ -4,18 +4,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/buffer.h"
 
 /*
  * The files of Redis at a path, in the order in which they are read: a snapshot, an append-only
  * file of one part, or the files that a manifest names. In a folder, append-only files come before
- * a snapshot, as Redis itself reads them. All are opened at once, for reading.
+ * a snapshot, as Redis itself reads them. A folder whose snapshot is newer than its append-only
+ * files is refused: Redis may have run without them since. All are opened at once, for reading.
  */
 struct import_file {
 	char *path; /* owned */
 	int fd;
 	uint64_t size;
+	struct timespec changed;
+	bool is_snapshot; /* by its name: it must not be anything else */
 };
 
 struct import_files {

@@ -133,19 +133,22 @@ begin_snapshot(struct import_source *source)
 	source->state = FILE_SNAPSHOT;
 }
 
-static void
+static bool
 begin_file(struct import_source *source)
 {
+	const struct import_file *file = &source->files.files[source->file];
 	bool is_last = source->file + 1 == source->files.count;
 
 	source->at = 0;
-	source->end = is_last ? source->last_end : source->files.files[source->file].size;
+	source->end = is_last ? source->last_end : file->size;
 	rdb_input_init(&source->in, read_file, source);
 	source->log.in = &source->in;
 	if (rdb_input_peek(&source->in) == 'R')
 		begin_snapshot(source);
 	else
 		source->state = FILE_COMMANDS;
+	return source->state == FILE_SNAPSHOT || !file->is_snapshot ||
+	       rdb_input_fail(&source->in, 0, "a snapshot begins with REDIS");
 }
 
 static enum import_result
@@ -295,8 +298,8 @@ import_next(struct import_source *source, struct import_command *command)
 	while (command->argc == 0 && result == IMPORT_MORE) {
 		if (source->state == FILE_CLOSED && source->file == source->files.count)
 			return IMPORT_END;
-		if (source->state == FILE_CLOSED)
-			begin_file(source);
+		if (source->state == FILE_CLOSED && !begin_file(source))
+			return explain(source);
 		result = source->state == FILE_SNAPSHOT ? next_of_snapshot(source, command)
 							: next_logged(source, command);
 	}

@@ -3,6 +3,7 @@
 #include "import/source.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,10 +199,73 @@ START_TEST(manifest_names_the_files)
 }
 END_TEST
 
+/* Both times of a file. */
+static void
+set_time(const char *path, time_t seconds, long nanoseconds)
+{
+	struct timespec time = {.tv_sec = seconds, .tv_nsec = nanoseconds};
+
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, (struct timespec[]){time, time}, 0), 0);
+}
+
+static void
+set_times_of_parts(time_t seconds)
+{
+	set_time("d/appendonlydir/b.rdb", seconds, 0);
+	set_time("d/appendonlydir/1.aof", seconds, 0);
+	set_time("d/appendonlydir/2.aof", seconds, 0);
+}
+
+START_TEST(snapshot_newer_than_all_append_only_files_is_refused)
+{
+	put_parts(SET_A, "");
+	put_snapshot("d/dump.rdb", "new", "");
+	set_time("d/dump.rdb", 2000, 1);
+	set_times_of_parts(2000);
+	assert_path("d",
+	    "d/dump.rdb is newer than the append-only files, which are out of date if Redis ran "
+	    "with appendonly no: name the file to be read, this one or "
+	    "d/appendonlydir/appendonly.aof.manifest");
+	assert_path("d/dump.rdb", "SET new v PXAT 1000\n");
+	set_time("d/appendonlydir/2.aof", 2000, 1);
+	assert_path("d", "SET k v PXAT 1000\nSET a 1\nd: has append-only files, which are read, "
+			 "and dump.rdb, which is not");
+	ck_assert_int_eq(unlink("d/appendonlydir/appendonly.aof.manifest"), 0);
+	put_text("d/appendonly.aof", SET_A);
+	set_time("d/appendonly.aof", 1999, 999999999);
+	assert_path("d",
+	    "d/dump.rdb is newer than the append-only files, which are out of date if Redis ran "
+	    "with appendonly no: name the file to be read, this one or d/appendonly.aof");
+}
+END_TEST
+
+START_TEST(snapshot_must_begin_like_one)
+{
+	put_text("d/dump.rdb", "");
+	assert_path("d", "d/dump.rdb: damaged at offset 0: a snapshot begins with REDIS");
+	put_text("d/dump.rdb", SET_A);
+	assert_path("d/dump.rdb", "d/dump.rdb: damaged at offset 0: a snapshot begins with REDIS");
+	put_parts(SET_A, "");
+	put_text("d/appendonlydir/b.rdb", "");
+	assert_path("d/appendonlydir",
+	    "d/appendonlydir/b.rdb: damaged at offset 0: a snapshot begins with REDIS");
+}
+END_TEST
+
+START_TEST(manifest_that_is_not_finished_is_passed_over)
+{
+	put_parts(SET_A, SET_B);
+	put_text("d/appendonlydir/temp-appendonly.aof.manifest", "file b.rdb");
+	assert_path("d", "SET k v PXAT 1000\nSET a 1\nSET b \n");
+}
+END_TEST
+
 START_TEST(snapshot_beside_append_only_files_is_told)
 {
 	put_parts("", "");
 	put_text("d/dump.rdb", "");
+	set_time("d/dump.rdb", 2000, 0);
+	set_times_of_parts(2000);
 	assert_path("d", "SET k v PXAT 1000\nd: has append-only files, which are read, and "
 			 "dump.rdb, which is not");
 }
@@ -345,6 +409,8 @@ main(void)
 		append_only_file_may_begin_with_a_snapshot,
 		expired_keys_are_kept_if_commands_follow, manifest_names_the_files,
 		snapshot_beside_append_only_files_is_told,
+		snapshot_newer_than_all_append_only_files_is_refused, snapshot_must_begin_like_one,
+		manifest_that_is_not_finished_is_passed_over,
 		incomplete_end_is_left_out_if_that_is_allowed,
 		every_truncation_of_an_append_only_file_is_told,
 		incomplete_transaction_is_left_out_as_a_whole, only_the_last_file_may_be_incomplete,
