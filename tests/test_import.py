@@ -229,6 +229,30 @@ def test_all_that_redis_has_arrives_at_redis(folders, redis, import_files):
         target.stop()
 
 
+def test_pending_entries_of_deleted_entries_are_kept_or_told(folders, redis, import_files):
+    source = redis()
+    client = source.client()
+    client.call("XGROUP", "CREATE", "stream", "group", "0", "MKSTREAM")
+    for number in range(1, 6):
+        client.call("XADD", "stream", number, "field", "value")
+    client.call("XREADGROUP", "GROUP", "group", "consumer", "STREAMS", "stream", ">")
+    client.call("XDEL", "stream", 2, 4)
+    client.call("SAVE")
+    daemon = start_with(folders[1])
+    try:
+        done = import_files(folders[0], daemon)
+        assert done.returncode == OK, done
+        assert "left out: pending entries of streams whose entries were deleted: 2\n" in done.stdout, done
+        assert daemon.client().call("XPENDING", "stream", "group")[0] == 3
+    finally:
+        daemon.stop()
+    own = folders[1] / "own"
+    own.mkdir()
+    daemon = start_with(own, "--import", folders[0])
+    assert daemon.client().call("XPENDING", "stream", "group")[0] == 5
+    daemon.stop()
+
+
 def test_expiry_times_that_have_passed_act_when_all_is_read(folders, redis, import_files):
     past, future = int(time.time() * 1000) - 5000, int(time.time() * 1000) + 3600000
     commands = [("SELECT", 5), ("SET", "gone", "v", "PXAT", past), ("SELECT", 0)]

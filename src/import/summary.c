@@ -19,11 +19,29 @@ import_summary_release(struct import_summary *summary)
 	*summary = (struct import_summary){0};
 }
 
+/* XCLAIM key group consumer min-idle-time id ... [option ...] */
+static size_t
+count_claims(const struct import_command *command)
+{
+	size_t count = 0;
+
+	if (!slice_is_nocase(command->argv[0], "xclaim"))
+		return 0;
+	for (size_t i = 5; i < command->argc && command->argv[i].len > 0; i++) {
+		if (command->argv[i].ptr[0] < '0' || command->argv[i].ptr[0] > '9')
+			break;
+		count++;
+	}
+	return count;
+}
+
 struct import_note
 import_note(const struct import_command *command)
 {
-	struct import_note note = {
-	    .part = command->part, .type = command->type, .begins_key = command->begins_key};
+	struct import_note note = {.part = command->part,
+	    .type = command->type,
+	    .begins_key = command->begins_key,
+	    .claims = count_claims(command)};
 	struct slice name = command->argv[0];
 
 	if (command->part != IMPORT_COMMAND)
@@ -202,6 +220,12 @@ import_summary_write(const struct import_summary *summary, const struct rdb_left
 
 	write_done(summary, &text);
 	write_line(&text, false, line, arg);
+	if (left_out->pending_entries > 0) {
+		buffer_appendf(&text,
+		    "left out: pending entries of streams whose entries were deleted: %llu",
+		    (unsigned long long)left_out->pending_entries);
+		write_line(&text, false, line, arg);
+	}
 	if (left_out->expired_keys + left_out->expired_fields + left_out->empty_keys > 0) {
 		buffer_appendf(&text,
 		    "left out: expired keys: %llu, expired fields: %llu, empty keys: %llu",

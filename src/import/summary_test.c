@@ -103,10 +103,29 @@ END_TEST
 
 START_TEST(what_has_expired_is_no_gap)
 {
-	left_out = (struct rdb_left_out){3, 2, 1};
+	left_out = (struct rdb_left_out){3, 2, 1, 4};
 	assert_lines("imported: keys: 0\n"
+		     "left out: pending entries of streams whose entries were deleted: 4\n"
 		     "left out: expired keys: 3, expired fields: 2, empty keys: 1\n");
 	ck_assert(!import_summary_has_gaps(&summary));
+}
+END_TEST
+
+START_TEST(a_note_counts_the_entries_that_are_claimed)
+{
+	struct slice claim[] = {SLICE("xclaim"), SLICE("k"), SLICE("g"), SLICE("c"), SLICE("0"),
+	    SLICE("1-1"), SLICE("2-0"), SLICE("TIME"), SLICE("1")};
+	struct slice set[] = {SLICE("SET"), SLICE("k"), SLICE("1")};
+	const size_t argc = sizeof(claim) / sizeof(*claim);
+	struct import_command command = {.argv = claim, .argc = argc, .part = IMPORT_KEY};
+
+	ck_assert_uint_eq(import_note(&command).claims, 2);
+	command.argc = 7;
+	ck_assert_uint_eq(import_note(&command).claims, 2);
+	command.argc = 3;
+	ck_assert_uint_eq(import_note(&command).claims, 0);
+	command.argv = set;
+	ck_assert_uint_eq(import_note(&command).claims, 0);
 }
 END_TEST
 
@@ -131,5 +150,5 @@ main(void)
 	    (const TTest *[]){a_key_counts_if_all_its_commands_succeeded,
 		expiry_times_of_fields_do_not_make_a_key_fail,
 		commands_and_functions_are_counted_by_name, what_has_expired_is_no_gap,
-		names_are_bounded, NULL});
+		a_note_counts_the_entries_that_are_claimed, names_are_bounded, NULL});
 }

@@ -28,6 +28,7 @@ struct rdb_commands_config {
 
 struct rdb_left_out {
 	uint64_t expired_keys, expired_fields, empty_keys;
+	uint64_t pending_entries; /* whose entries are not in the stream: counted by the caller */
 };
 
 /* Borrows in, copies config. Returns owned (rdb_commands_free). */

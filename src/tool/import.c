@@ -47,6 +47,7 @@ struct importing {
 	struct progress progress;
 	struct import_note notes[IN_FLIGHT_MAX]; /* of the commands in flight: a ring */
 	size_t first, in_flight;
+	uint64_t unclaimed; /* pending entries of streams without these entries */
 	struct postpone postpone;
 	struct sweep sweep;
 	/* Databases below this number have been selected, or a lower one. For others the reply is
@@ -200,6 +201,8 @@ on_reply(const struct resp_value *value, void *arg)
 	im->first = (im->first + 1) % IN_FLIGHT_MAX;
 	im->in_flight--;
 	import_summary_add(&im->summary, &note, outcome_of(value), value->text);
+	if (value->type == RESP_TYPE_ARRAY && value->count < note.claims)
+		im->unclaimed += note.claims - value->count;
 	if (im->in_flight == 0 && im->awaited_databases > 0) {
 		im->databases = im->awaited_databases;
 		im->awaited_databases = 0;
@@ -276,6 +279,7 @@ put_summary(struct importing *im)
 	struct rdb_left_out left_out = *import_left_out(im->source);
 
 	left_out.expired_keys += im->sweep.removed;
+	left_out.pending_entries = im->unclaimed;
 	import_summary_end(&im->summary);
 	import_summary_write(&im->summary, &left_out, print_line, &im->cli->out);
 	if (im->in_flight > 0)
