@@ -229,6 +229,27 @@ def test_all_that_redis_has_arrives_at_redis(folders, redis, import_files):
         target.stop()
 
 
+def test_append_only_files_are_for_an_empty_server_unless_told(folders, import_files):
+    (folders[0] / "appendonly.aof").write_bytes(encode("SELECT", 5) + encode("RPUSH", "list", "element"))
+    daemon = start_with(folders[1], "--user", "blind", "on", ">secret", "~*", "&*", "+@all", "-info")
+    client = daemon.client()
+    client.call("SELECT", 5)
+    try:
+        assert import_files(folders[0], daemon).returncode == OK
+        done = import_files(folders[0], daemon)
+        assert (done.returncode, done.stdout) == (ERROR_REPLY, ""), done
+        assert "the server has keys already" in done.stderr and "--add" in done.stderr, done
+        assert client.call("LRANGE", "list", 0, -1) == [b"element"]
+        assert import_files(folders[0], daemon, "--add").returncode == OK
+        assert client.call("LRANGE", "list", 0, -1) == [b"element", b"element"]
+        client.call("FLUSHALL")
+        done = import_files(folders[0], daemon, "--user", "blind", "--password", "secret")
+        assert (done.returncode, done.stdout) == (ERROR_REPLY, "") and "NOPERM" in done.stderr, done
+        assert client.call("DBSIZE") == 0
+    finally:
+        daemon.stop()
+
+
 def test_pending_entries_of_deleted_entries_are_kept_or_told(folders, redis, import_files):
     source = redis()
     client = source.client()
@@ -369,7 +390,7 @@ def test_what_is_not_here_is_counted_and_named(folders, import_files):
         assert done.returncode == ERROR_REPLY and done.stdout.splitlines() == lines, done
         (folders[0] / "appendonly.aof").write_bytes(
             encode("SET", "k", "v") + encode("NO-SUCH-COMMAND", "k") + encode("LPUSH", "k", "v"))
-        done = import_files(folders[0], daemon)
+        done = import_files(folders[0], daemon, "--add")
         assert done.returncode == ERROR_REPLY and "dump.rdb, which is not" in done.stderr, done
         assert done.stdout.splitlines()[0] == "imported: keys: 0; commands of append-only files: 1", done
         assert done.stdout.splitlines()[1].startswith("not here: NO-SUCH-COMMAND: 1 (ERR unknown command"), done

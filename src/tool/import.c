@@ -29,10 +29,12 @@
 
 struct import_options {
 	const char *to; /* tool/main.c reads it */
+	bool add;
 };
 
 enum importing_state {
 	CONNECTING, /* or the connection has ended */
+	ASKING,     /* whether the server has keys */
 	SENDING,
 	AWAITING, /* all commands were sent */
 	SWEEPING, /* all commands were answered: keys get their real expiry times */
@@ -41,6 +43,8 @@ enum importing_state {
 struct importing {
 	struct cli *cli;
 	enum importing_state state;
+	bool adds;       /* to keys that the server has */
+	bool is_refused; /* nothing was sent */
 	struct connection *connection;
 	struct import_source *source;
 	struct import_summary summary;
@@ -149,8 +153,36 @@ on_ready(void *arg)
 {
 	struct importing *im = arg;
 
+	if (import_has_commands(im->source) && !im->adds) {
+		im->state = ASKING;
+		connection_send(
+		    im->connection, (struct slice[]){SLICE("INFO"), SLICE("keyspace")}, 2);
+		return;
+	}
 	im->state = SENDING;
 	send_some(im);
+}
+
+/* Takes the reply to INFO keyspace, which has a line for each database with keys. Commands of
+ * append-only files change what is there, so that a repeated import would not give the same. */
+static void
+begin_if_empty(struct importing *im, const struct resp_value *value)
+{
+	static const char keys[] = ":keys=";
+	bool is_text = value->type == RESP_TYPE_BULK;
+
+	if (is_text && memmem(value->text.ptr, value->text.len, keys, sizeof(keys) - 1) == NULL) {
+		im->state = SENDING;
+		send_some(im);
+		return;
+	}
+	if (is_text)
+		cli_warn("the server has keys already, and the commands of append-only files would "
+			 "change them: empty it first, or import with --add");
+	else
+		ask_warn_error(value->text);
+	im->is_refused = true;
+	stop(im, CLI_ERROR_REPLY);
 }
 
 static bool
@@ -186,6 +218,10 @@ on_reply(const struct resp_value *value, void *arg)
 	struct importing *im = arg;
 	struct import_note note;
 
+	if (im->state == ASKING) {
+		begin_if_empty(im, value);
+		return;
+	}
 	if (im->state == SWEEPING) {
 		if (sweep_reply(&im->sweep, value))
 			sweep(im);
@@ -303,7 +339,8 @@ transfer(struct importing *im)
 	status = loop_run(im->cli->loop, im->cli->timeout_us);
 	connection_free(im->connection);
 	progress_end(&im->progress);
-	put_summary(im);
+	if (!im->is_refused)
+		put_summary(im);
 	if (!cli_flush(im->cli) && status == CLI_OK)
 		status = CLI_FAILED;
 	return (enum cli_status)status;
@@ -322,6 +359,7 @@ run(struct cli *cli)
 	enum cli_status status = CLI_FAILED;
 
 	im->cli = cli;
+	im->adds = ((const struct import_options *)cli->options)->add;
 	im->postpone.now_ms = config.now_ms;
 	progress_init(&im->progress);
 	im->source = import_open(cli->operands[0], &config, &error);
@@ -350,6 +388,8 @@ url_of(const void *options)
 static const struct option_row rows[] = {
     {"to", 0, OPTION_TEXT, "URL", .offset = offsetof(struct import_options, to),
 	.text = "the server, as with --url"},
+    {"add", 0, OPTION_FLAG, .offset = offsetof(struct import_options, add),
+	.text = "carry out append-only files although the server has keys"},
     {0},
 };
 
