@@ -435,6 +435,21 @@ def test_damaged_file_is_refused_before_anything_is_imported(folders, redis, imp
         daemon.stop()
 
 
+def test_files_of_redis_in_dir_are_to_be_moved_and_imported(folders):
+    own, path = folders[1], folders[1] / "dump.rdb"
+    write_snapshot(path, record(0, b"k", text(b"v")))
+    told = "move the files of Redis to another folder"
+    start_is_refused(own, "dir: dump.rdb was written by Redis and cannot be loaded, and there is no file of fanfared: "
+                     f"{told} and start once with '--import' and its path")
+    start_is_refused(own, f"which is only imported: {told} and start once with --import", "--dbfilename", "dump.rdb")
+    start_is_refused(own, f"dir: dump.rdb was written by Redis: {told}, and name it with --import",
+                     "--dbfilename", "dump.rdb", "--import", own)
+    path.rename(folders[0] / "dump.rdb")
+    daemon = start_with(own, "--dbfilename", "dump.rdb", "--import", folders[0])
+    assert daemon.client().call("GET", "k") == b"v"
+    daemon.stop()
+
+
 def test_databases_that_are_missing_end_the_import(folders, import_files):
     path = folders[0] / "dump.rdb"
     write_snapshot(path, b"\xfe\x14", record(0, b"k", text(b"v")))

@@ -532,8 +532,9 @@ aof_scan_next(struct aof_scan *scan, struct slice *commands)
 	if (scan->at == 0 && rest.len >= sizeof(preamble) - 1 &&
 	    memcmp(rest.ptr, preamble, sizeof(preamble) - 1) == 0)
 		return damaged(scan, 0, 0,
-		    "this is Redis's binary format: let Redis rewrite the file with "
-		    "aof-use-rdb-preamble no");
+		    "this is Redis's binary format, which is only imported: move the files of "
+		    "Redis "
+		    "to another folder and start once with --import and its path");
 	if (scan->at == 0 && !begins_batch(rest))
 		return scan_plain(scan, commands);
 	return scan_batch(scan, commands);

@@ -44,6 +44,14 @@ owner_of(const char *path)
 	return len > 0 && start[0] == '*' ? OWNER_REDIS : OWNER_FANFARED;
 }
 
+bool
+foreign_files_is_of_redis(const char *path)
+{
+	enum owner owner = owner_of(path);
+
+	return owner == OWNER_REDIS || owner == OWNER_REDIS_RDB;
+}
+
 static bool
 holds_files(const char *folder)
 {

@@ -19,4 +19,7 @@
 bool foreign_files_find(const char *appendfilename, const char *dbfilename,
     const char *appenddirname, bool aof_is_loaded, struct buffer *name);
 
+/* True if the file begins like one of Redis. */
+bool foreign_files_is_of_redis(const char *path);
+
 #endif

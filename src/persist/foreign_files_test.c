@@ -120,6 +120,18 @@ START_TEST(beside_a_file_of_fanfared_nothing_is_found)
 }
 END_TEST
 
+START_TEST(a_file_of_redis_is_recognised)
+{
+	ck_assert(!foreign_files_is_of_redis("dump.rdb"));
+	put("dump.rdb", "REDIS0010");
+	ck_assert(foreign_files_is_of_redis("dump.rdb"));
+	put("dump.rdb", "*1\r\n");
+	ck_assert(foreign_files_is_of_redis("dump.rdb"));
+	put("dump.rdb", "#FANFARE1");
+	ck_assert(!foreign_files_is_of_redis("dump.rdb"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -128,5 +140,5 @@ main(void)
 		a_folder_of_redis_is_found,
 		an_append_only_file_of_redis_is_found_unless_it_is_loaded,
 		a_snapshot_of_redis_under_the_configured_name_is_left_to_the_loader,
-		beside_a_file_of_fanfared_nothing_is_found, NULL});
+		beside_a_file_of_fanfared_nothing_is_found, a_file_of_redis_is_recognised, NULL});
 }

@@ -78,6 +78,11 @@ struct persist_host {
 struct persist *persist_new(
     const struct persist_config *config, const struct persist_host *host, const struct disk *disk);
 
+/* What a start would say of the names of the files, without looking at the folder. False: error
+ * says why. */
+bool persist_check_names(const struct persist *p, struct buffer *error)
+    __attribute__((warn_unused_result));
+
 /* Locks the folder, loads the file there and opens the append-only file, as the settings say.
  * False: error says why. */
 bool persist_start(struct persist *p, struct buffer *error) __attribute__((warn_unused_result));

@@ -42,9 +42,11 @@ name_is_good(const char *directive, const char *name, struct buffer *error)
 	return false;
 }
 
-static bool
-names_are_good(const struct persist_config *config, struct buffer *error)
+bool
+persist_check_names(const struct persist *p, struct buffer *error)
 {
+	const struct persist_config *config = &p->config;
+
 	if (!name_is_good("appendfilename", config->log_name, error) ||
 	    !name_is_good("dbfilename", config->snapshot_name, error) ||
 	    (config->redis_folder != NULL &&
@@ -146,7 +148,8 @@ has_no_foreign_data(const struct persist_config *config, struct buffer *error)
 	if (found)
 		buffer_appendf(error,
 		    "dir: %.*s was written by Redis and cannot be loaded, and there is no file of "
-		    "fanfared: '--import' takes its keys over, see PERSISTENCE in fanfared(8); "
+		    "fanfared: move the files of Redis to another folder and start once with "
+		    "'--import' and its path, see PERSISTENCE in fanfared(8); "
 		    "'ignore-redis-files yes' starts without them",
 		    (int)name.len, name.ptr);
 	buffer_release(&name);
@@ -224,7 +227,7 @@ persist_inherit(struct persist *p, const struct transfer_files *files, struct bu
 {
 	p->lock_fd = files->lock_fd;
 	p->save_time = files->save_time;
-	if (!names_are_good(&p->config, error) || !persist_transfer_fits(p, files, error))
+	if (!persist_check_names(p, error) || !persist_transfer_fits(p, files, error))
 		return false;
 	if (files->lock_fd == -1)
 		return (p->config.rule_count == 0 && !p->config.keeps_folder) ||
@@ -275,7 +278,7 @@ persist_start(struct persist *p, struct buffer *error)
 	const struct persist_config *config = &p->config;
 	uint64_t size;
 
-	if (!names_are_good(config, error) || !has_no_foreign_data(config, error))
+	if (!persist_check_names(p, error) || !has_no_foreign_data(config, error))
 		return false;
 	if (!config->appendonly && config->rule_count == 0 && !config->keeps_folder &&
 	    access(config->snapshot_name, F_OK) != 0)
@@ -290,8 +293,15 @@ does_not_exist(const char *name, struct buffer *error)
 {
 	if (access(name, F_OK) != 0 && errno == ENOENT)
 		return true;
-	buffer_appendf(
-	    error, "dir has data already: %s exists; an import is for the first start only", name);
+	if (foreign_files_is_of_redis(name))
+		buffer_appendf(error,
+		    "dir: %s was written by Redis: move the files of Redis to another folder, and "
+		    "name "
+		    "it with --import",
+		    name);
+	else
+		buffer_appendf(error,
+		    "dir has data already: %s exists; an import is for the first start only", name);
 	return false;
 }
 
@@ -317,7 +327,7 @@ persist_import(struct persist *p, bool (*fill)(void *arg, struct buffer *error),
 	const struct persist_config *config = &p->config;
 	uint64_t size = 0;
 
-	if (!names_are_good(config, error) || !data_folder_lock(&p->lock_fd, true, error) ||
+	if (!persist_check_names(p, error) || !data_folder_lock(&p->lock_fd, true, error) ||
 	    !does_not_exist(config->log_name, error) ||
 	    !does_not_exist(config->snapshot_name, error) || !fill(arg, error))
 		return false;
