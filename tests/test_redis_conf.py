@@ -358,3 +358,13 @@ def test_a_folder_of_redis_is_found_under_its_configured_name(check, folder):
     assert done.returncode == 1 and "dir: mine was written by Redis" in done.stderr
     done = check("appenddirname a/b\nappendonly yes\nport 0\nunixsocket socket\n", option=None)
     assert done.returncode == 1 and "appenddirname a/b: can't be a path" in done.stderr
+
+
+def test_check_config_tells_defaults_that_differ_and_names_of_files_that_are_no_names(check):
+    done = check("port 7000\n")
+    assert done.returncode == 0 and "keys are not kept on disk: there is neither" in done.stdout, done
+    assert "there is no line of bind" in done.stdout, done
+    assert check('save ""\nbind 127.0.0.1\nreplicaof no one\n').stdout.count("\n") == 1
+    for line in "appendfilename a/b.aof", "dbfilename ..", "appenddirname a/b":
+        done = check(line + "\n")
+        assert done.returncode == 1 and line in done.stderr, done

@@ -277,6 +277,47 @@ START_TEST(the_notes_warn_if_only_redis_would_keep_the_keys)
 }
 END_TEST
 
+START_TEST(a_note_tells_the_defaults_that_differ)
+{
+	static const char disk[] = "keys are not kept on disk: there is neither a line of save nor "
+				   "appendonly yes; Redis would then make snapshots\n";
+	static const char address[] = "only clients of this machine can connect: there is no line "
+				      "of bind; Redis would then listen on all addresses\n";
+
+	foreign_notes_defaults(&s, &out);
+	ck_assert_uint_eq(out.len, strlen(disk) + strlen(address));
+	ck_assert_mem_eq(out.ptr, disk, strlen(disk));
+	ck_assert_mem_eq(out.ptr + strlen(disk), address, strlen(address));
+	buffer_clear(&out);
+	ck_assert_int_eq(add("save", "\"\""), SETTING_OK);
+	foreign_notes_defaults(&s, &out);
+	ck_assert_str_eq(text_of(&out), address);
+	buffer_clear(&out);
+	ck_assert_int_eq(add("bind", "::"), SETTING_OK);
+	foreign_notes_defaults(&s, &out);
+	ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+START_TEST(without_ports_nothing_is_said_of_addresses)
+{
+	ck_assert_int_eq(add("appendonly", "yes"), SETTING_OK);
+	ck_assert_int_eq(add("port", "0"), SETTING_OK);
+	foreign_notes_defaults(&s, &out);
+	ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+START_TEST(replicaof_no_one_is_accepted)
+{
+	ck_assert_int_eq(add("replicaof", "no one"), SETTING_OK);
+	ck_assert_int_eq(add("slaveof", "NO ONE"), SETTING_OK);
+	ck_assert_int_eq(add("replicaof", "no"), SETTING_NOT_HERE);
+	ck_assert_int_eq(add("replicaof", "one no"), SETTING_NOT_HERE);
+	ck_assert_int_eq(add("replicaof", "no 6379"), SETTING_NOT_HERE);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -288,5 +329,7 @@ main(void)
 		a_copy_has_memory_of_its_own, lines_of_save_add_up, the_notes_name_what_was_ignored,
 		the_notes_are_one_line_of_the_log_whatever_the_configuration_names,
 		values_of_different_directives_are_apart,
-		the_notes_warn_if_only_redis_would_keep_the_keys, NULL});
+		the_notes_warn_if_only_redis_would_keep_the_keys,
+		a_note_tells_the_defaults_that_differ, without_ports_nothing_is_said_of_addresses,
+		replicaof_no_one_is_accepted, NULL});
 }

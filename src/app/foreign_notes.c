@@ -52,6 +52,19 @@ foreign_notes_loss(const struct settings *s, struct buffer *out)
 }
 
 void
+foreign_notes_defaults(const struct settings *s, struct buffer *out)
+{
+	if (count_named(s) == 0 && !s->names_save && !s->disk.appendonly)
+		buffer_append_str(out,
+		    "keys are not kept on disk: there is neither a line of save nor appendonly "
+		    "yes; Redis would then make snapshots\n");
+	if (!s->names_bind && (s->server.port > 0 || s->tls_port > 0))
+		buffer_append_str(out,
+		    "only clients of this machine can connect: there is no line of bind; Redis "
+		    "would then listen on all addresses\n");
+}
+
+void
 foreign_notes_log(const struct settings *s)
 {
 	struct buffer text = {0};
@@ -65,7 +78,7 @@ foreign_notes_log(const struct settings *s)
 }
 
 void
-foreign_notes_print(const struct settings *s)
+foreign_notes_print(const struct settings *s, bool has_file)
 {
 	struct buffer text = {0};
 
@@ -74,5 +87,10 @@ foreign_notes_print(const struct settings *s)
 	buffer_clear(&text);
 	if (foreign_notes_loss(s, &text))
 		printf("%.*s\n", (int)text.len, text.ptr);
+	buffer_clear(&text);
+	if (has_file)
+		foreign_notes_defaults(s, &text);
+	if (text.len > 0)
+		printf("%.*s", (int)text.len, text.ptr);
 	buffer_release(&text);
 }

@@ -21,8 +21,13 @@ bool foreign_notes_ignored(const struct settings *s, struct buffer *out);
  */
 bool foreign_notes_loss(const struct settings *s, struct buffer *out);
 
-/* Both, at the start and for --check-config. */
+/* Appends, for --check-config, where Redis differs if a configuration says nothing of save or bind.
+ * It need not be recognised as one of Redis: these lines are the only ones that some have. */
+void foreign_notes_defaults(const struct settings *s, struct buffer *out);
+
+/* The first two at the start, and all for --check-config. has_file: a file is checked, and not only
+ * the command line. */
 void foreign_notes_log(const struct settings *s);
-void foreign_notes_print(const struct settings *s);
+void foreign_notes_print(const struct settings *s, bool has_file);
 
 #endif

@@ -31,6 +31,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
+#include "persist/persist.h"
 #include "server/scripts.h"
 
 /* The whole daemon; there is one. */
@@ -457,10 +458,13 @@ check(struct fanfared *f)
 	ok = checked(live_config_load_users(&f->live, &error), &error);
 	ok = checked(live_config_load_tokens(&f->live, &error), &error) && ok;
 	ok = checked(listening_check(&f->settings, &error), &error) && ok;
+	ok = checked(
+		 persist_check_names(persistence_persist(f->wiring.persistence), &error), &error) &&
+	     ok;
 	(void)wiring_release(&f->wiring);
 	buffer_release(&error);
 	if (ok)
-		foreign_notes_print(&f->settings);
+		foreign_notes_print(&f->settings, f->source.file != NULL);
 	return ok;
 }
 

@@ -368,6 +368,23 @@ has_word(const char *words, struct slice value)
 	return value_parse_choice(words, value.len > 0 ? value : SLICE("\"\""), &index);
 }
 
+/* An accepted value of several words has commas between them. */
+static bool
+is_accepted(const struct setting *row, const struct slice *values, size_t count)
+{
+	struct buffer joined = {0};
+	bool is;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buffer_append_str(&joined, ",");
+		buffer_append_slice(&joined, values[i]);
+	}
+	is = count > 0 && has_word(row->accepted, buffer_slice(&joined));
+	buffer_release(&joined);
+	return is;
+}
+
 /* A value that is not of the type is reported as that: "abc" is not a number. */
 static enum setting_fault
 check_accepted(const struct setting *row, const struct slice *values, size_t count)
@@ -377,7 +394,7 @@ check_accepted(const struct setting *row, const struct slice *values, size_t cou
 
 	if (row->class == SETTING_OWN || row->class == SETTING_IGNORED)
 		return SETTING_OK;
-	if (row->class == SETTING_LIMITED && count == 1 && has_word(row->accepted, values[0]))
+	if (row->class == SETTING_LIMITED && is_accepted(row, values, count))
 		return SETTING_OK;
 	if (row->type == SETTING_BOOL || row->type == SETTING_NUMBER)
 		fault = count == 1 ? parse_number(row, values[0], &number) : SETTING_BAD_COUNT;
@@ -428,6 +445,8 @@ settings_add(
 		s->names_foreign[row - &rows[ROW_COUNT - SETTINGS_FOREIGN]] = true;
 	if (fault == SETTING_OK && row->type == SETTING_SAVE_RULES)
 		s->names_save = true;
+	if (fault == SETTING_OK && strcmp(row->name, "bind") == 0)
+		s->names_bind = true;
 	return fault;
 }
 

@@ -112,7 +112,7 @@ struct settings {
 	union foreign_value foreign[SETTINGS_FOREIGN];
 	/* What the configuration names: set by settings_add, and not copied. */
 	bool names_foreign[SETTINGS_FOREIGN];
-	bool names_save;
+	bool names_save, names_bind;
 };
 
 /* Every setting at its default. Owns memory: settings_release. */
