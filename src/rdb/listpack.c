@@ -6,21 +6,16 @@
  * A listpack: total length (32 bits), number of entries (16 bits), the entries, and 0xff. An entry:
  * an encoding, the bytes, and the length of both, 7 bits a byte, to be read backwards.
  */
-enum { LISTPACK_HEADER = 6, LISTPACK_END = 0xff, LISTPACK_MANY = 0xffff };
+enum { LISTPACK_HEADER = 6, LISTPACK_END = 0xff };
 
 enum rdb_packed_result
 rdb_listpack_init(struct rdb_packed *packed)
 {
-	uint64_t count;
+	static const struct rdb_packed_header header = {.len = LISTPACK_HEADER,
+	    .missing = "a listpack without header",
+	    .other_length = "a listpack has another length than it says"};
 
-	if (packed->bytes.len < LISTPACK_HEADER + 1)
-		return rdb_packed_fail(packed, "a listpack without header");
-	if (rdb_packed_bits(packed, 0, 4) != packed->bytes.len)
-		return rdb_packed_fail(packed, "a listpack has another length than it says");
-	count = rdb_packed_bits(packed, 4, 2);
-	packed->announced = count == LISTPACK_MANY ? RDB_COUNT_UNKNOWN : count;
-	packed->at = LISTPACK_HEADER;
-	return RDB_PACKED_ELEMENT;
+	return rdb_packed_begin(packed, &header);
 }
 
 /* The bytes before a string, and its length; 0: not a string. */

@@ -2,6 +2,9 @@
 
 #include "rdb/packed_bytes.h"
 
+/* The number of elements in a header, if it does not fit there. */
+#define MANY 0xffff
+
 enum rdb_packed_result
 rdb_packed_fail(struct rdb_packed *packed, const char *fault)
 {
@@ -26,6 +29,21 @@ rdb_packed_bits(const struct rdb_packed *packed, size_t at, size_t count)
 	for (size_t i = 0; i < count; i++)
 		bits |= (uint64_t)(unsigned char)packed->bytes.ptr[at + i] << (8 * i);
 	return bits;
+}
+
+enum rdb_packed_result
+rdb_packed_begin(struct rdb_packed *packed, const struct rdb_packed_header *header)
+{
+	uint64_t count;
+
+	if (packed->bytes.len < header->len + 1)
+		return rdb_packed_fail(packed, header->missing);
+	if (rdb_packed_bits(packed, 0, 4) != packed->bytes.len)
+		return rdb_packed_fail(packed, header->other_length);
+	count = rdb_packed_bits(packed, header->len - 2, 2);
+	packed->announced = count == MANY ? RDB_COUNT_UNKNOWN : count;
+	packed->at = header->len;
+	return RDB_PACKED_ELEMENT;
 }
 
 int64_t

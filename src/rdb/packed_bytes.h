@@ -37,6 +37,17 @@ enum rdb_packed_result { RDB_PACKED_ELEMENT, RDB_PACKED_END, RDB_PACKED_BAD };
 /* Records the fault. Returns RDB_PACKED_BAD. */
 enum rdb_packed_result rdb_packed_fail(struct rdb_packed *packed, const char *fault);
 
+/* The header of a listpack or ziplist begins with the length of all, in 32 bits, and ends with the
+ * number of elements, in 16 bits. */
+struct rdb_packed_header {
+	size_t len;
+	const char *missing, *other_length; /* literals: the faults */
+};
+
+/* Reads the header; the bytes behind it hold at least one, the end mark. */
+enum rdb_packed_result rdb_packed_begin(
+    struct rdb_packed *packed, const struct rdb_packed_header *header);
+
 /* Makes the element a number. Returns RDB_PACKED_ELEMENT. */
 enum rdb_packed_result rdb_packed_number(struct rdb_element *element, int64_t number);
 

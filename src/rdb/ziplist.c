@@ -7,21 +7,16 @@
  * the entries, and 0xff. An entry: the length of the one before (1 byte, or 0xfe and 4 bytes), an
  * encoding, the bytes. `detail` is the length of the last entry read.
  */
-enum { ZIPLIST_HEADER = 10, ZIPLIST_END = 0xff, ZIPLIST_LONG = 0xfe, ZIPLIST_MANY = 0xffff };
+enum { ZIPLIST_HEADER = 10, ZIPLIST_END = 0xff, ZIPLIST_LONG = 0xfe };
 
 enum rdb_packed_result
 rdb_ziplist_init(struct rdb_packed *packed)
 {
-	uint64_t count;
+	static const struct rdb_packed_header header = {.len = ZIPLIST_HEADER,
+	    .missing = "a ziplist without header",
+	    .other_length = "a ziplist has another length than it says"};
 
-	if (packed->bytes.len < ZIPLIST_HEADER + 1)
-		return rdb_packed_fail(packed, "a ziplist without header");
-	if (rdb_packed_bits(packed, 0, 4) != packed->bytes.len)
-		return rdb_packed_fail(packed, "a ziplist has another length than it says");
-	count = rdb_packed_bits(packed, 8, 2);
-	packed->announced = count == ZIPLIST_MANY ? RDB_COUNT_UNKNOWN : count;
-	packed->at = ZIPLIST_HEADER;
-	return RDB_PACKED_ELEMENT;
+	return rdb_packed_begin(packed, &header);
 }
 
 static enum rdb_packed_result
