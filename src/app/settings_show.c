@@ -29,6 +29,10 @@ show_list(const struct setting_list *list, bool quoted, struct buffer *out)
 void
 settings_show(const struct settings *s, const struct setting *row, struct buffer *out)
 {
+	if (setting_is_list(row)) {
+		show_list(setting_list_of(s, row), false, out);
+		return;
+	}
 	switch (row->type) {
 	case SETTING_BOOL:
 		buffer_append_str(out, setting_number(s, row) ? "yes" : "no");
@@ -49,13 +53,6 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 		break;
 	case SETTING_CHANNELS:
 		setting_channels_write(s->channels, out);
-		break;
-	case SETTING_LIST:
-	case SETTING_ORIGINS:
-	case SETTING_NETWORKS:
-	case SETTING_SAVE_RULES:
-	case SETTING_PERCENTILES:
-		show_list(setting_list_of(s, row), false, out);
 		break;
 	case SETTING_FLAGS:
 		value_write_flags(row->choices, (uint32_t)setting_number(s, row), out);
@@ -94,6 +91,10 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 		return;
 	}
 	buffer_appendf(out, "%s ", row->name);
+	if (setting_is_list(row)) {
+		show_list(setting_list_of(s, row), true, out);
+		return;
+	}
 	switch (row->type) {
 	case SETTING_BYTES:
 		amount_write_bytes(setting_number(s, row), out);
@@ -101,13 +102,6 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 	case SETTING_STRING:
 	case SETTING_SECRET:
 		value_write_word(slice_of(setting_string(s, row)), out);
-		break;
-	case SETTING_LIST:
-	case SETTING_ORIGINS:
-	case SETTING_NETWORKS:
-	case SETTING_SAVE_RULES:
-	case SETTING_PERCENTILES:
-		show_list(setting_list_of(s, row), true, out);
 		break;
 	case SETTING_FLAGS:
 		if (setting_number(s, row) == 0)
