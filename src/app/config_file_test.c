@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/testing_settings.h"
 #include "base/alloc.h"
 #include "base/testing.h"
 
@@ -35,14 +36,6 @@ teardown(void)
 	buffer_release(&error);
 }
 
-static const char *
-text_of(struct buffer *b)
-{
-	buffer_append(b, "", 1);
-	b->len--;
-	return b->ptr;
-}
-
 /* The words of a line, each in brackets, or "unbalanced" if its quotes are. */
 static const char *
 split(const char *line)
@@ -57,7 +50,7 @@ split(const char *line)
 		buffer_append_escaped(&seen, words.words[i]);
 		buffer_append_str(&seen, "]");
 	}
-	return text_of(&seen);
+	return testing_text(&seen);
 }
 
 /* Appends each directive to the buffer arg; refuses "bad". */
@@ -128,7 +121,7 @@ read_file(const char *name)
 static const char *
 error_in_folder(void)
 {
-	const char *text = text_of(&error);
+	const char *text = testing_text(&error);
 
 	ck_assert_msg(strncmp(text, folder, strlen(folder)) == 0, "%s", text);
 	return text + strlen(folder) + 1;
@@ -198,17 +191,17 @@ END_TEST
 START_TEST(comments_and_blank_lines_are_passed_over)
 {
 	ck_assert(read_text("# one\n\n  # two\n a 1 2\r\n\r\n\tb \"#\"\nc"));
-	ck_assert_str_eq(text_of(&seen), "a,1,2;b,#;c;");
+	ck_assert_str_eq(testing_text(&seen), "a,1,2;b,#;c;");
 }
 END_TEST
 
 START_TEST(an_error_says_file_and_line)
 {
 	ck_assert(!read_text("a\n# c\nbad 1\nz\n"));
-	ck_assert_str_eq(text_of(&error), "x.conf:3: that is bad");
-	ck_assert_str_eq(text_of(&seen), "a;");
+	ck_assert_str_eq(testing_text(&error), "x.conf:3: that is bad");
+	ck_assert_str_eq(testing_text(&seen), "a;");
 	ck_assert(!read_text("\n\"a"));
-	ck_assert_str_eq(text_of(&error),
+	ck_assert_str_eq(testing_text(&error),
 	    "x.conf:2: unbalanced quotes: a quote is closed before a blank or the line's end");
 }
 END_TEST
@@ -217,14 +210,14 @@ START_TEST(a_nul_byte_is_an_error)
 {
 	ck_assert(!config_read_bytes(
 	    SLICE("a\nb\0c\n"), "x.conf", CONFIG_NO_INCLUDE, note, &seen, &error));
-	ck_assert_str_eq(text_of(&error), "x.conf:2: a NUL byte: a configuration is text");
+	ck_assert_str_eq(testing_text(&error), "x.conf:2: a NUL byte: a configuration is text");
 }
 END_TEST
 
 START_TEST(include_is_refused_where_there_is_no_file)
 {
 	ck_assert(!read_text("INCLUDE /etc/passwd\n"));
-	ck_assert_str_eq(text_of(&error), "x.conf:1: include is not allowed here");
+	ck_assert_str_eq(testing_text(&error), "x.conf:1: include is not allowed here");
 }
 END_TEST
 
@@ -237,7 +230,7 @@ START_TEST(an_included_file_is_found_beside_the_one_that_names_it)
 	write_file("sub/one.conf", "b\ninclude two.conf\n");
 	write_file("sub/two.conf", "c");
 	ck_assert(read_file("main.conf"));
-	ck_assert_str_eq(text_of(&seen), "a;b;c;d;");
+	ck_assert_str_eq(testing_text(&seen), "a;b;c;d;");
 	xfree(inner);
 }
 END_TEST
@@ -289,11 +282,11 @@ START_TEST(a_pattern_includes_all_files_that_match_in_order)
 	write_file("[x]*/10.other", "bad\n");
 	write_file("[x]*/main.cnf", "include *.conf\ninclude none*.conf\nc\n");
 	ck_assert(read_file("[x]*/main.cnf"));
-	ck_assert_str_eq(text_of(&seen), "a;b;c;");
+	ck_assert_str_eq(testing_text(&seen), "a;b;c;");
 	write_file("[x]*/30.conf", "bad\ninclude ?.conf\n");
 	write_file("[x]*/40.conf", "d\n");
 	ck_assert(!read_file("[x]*/main.cnf"));
-	ck_assert_str_eq(text_of(&seen), "a;b;d;c;");
+	ck_assert_str_eq(testing_text(&seen), "a;b;d;c;");
 	ck_assert_str_eq(error_in_folder() + strlen("[x]*/"), "30.conf:1: that is bad");
 	xfree(inner);
 }
@@ -338,8 +331,8 @@ START_TEST(a_file_is_read_to_its_end_for_the_other_mistakes)
 	write_file("one.conf", "d\n");
 	append_nul("one.conf");
 	ck_assert(!read_file("main.conf"));
-	ck_assert_str_eq(text_of(&error), expected);
-	ck_assert_str_eq(text_of(&seen), "a;d;c;");
+	ck_assert_str_eq(testing_text(&error), expected);
+	ck_assert_str_eq(testing_text(&seen), "a;d;c;");
 	xfree(expected);
 }
 END_TEST
@@ -351,13 +344,13 @@ START_TEST(the_list_of_mistakes_is_bounded)
 	for (int i = 0; i < CONFIG_MISTAKES_MAX - 1; i++)
 		buffer_append_str(&text, "bad\n");
 	buffer_append_str(&text, "a\n");
-	write_file("main.conf", text_of(&text));
+	write_file("main.conf", testing_text(&text));
 	ck_assert(!read_file("main.conf"));
 	ck_assert_int_eq(count_error_lines(), CONFIG_MISTAKES_MAX - 1);
 	write_file("more.conf", "include main.conf\ninclude main.conf\nb\n");
 	ck_assert(!read_file("more.conf"));
-	ck_assert_str_eq(text_of(&seen), "a;");
-	ck_assert(strstr(text_of(&error), "\nreading stopped after 50 mistakes") != NULL);
+	ck_assert_str_eq(testing_text(&seen), "a;");
+	ck_assert(strstr(testing_text(&error), "\nreading stopped after 50 mistakes") != NULL);
 	buffer_release(&text);
 }
 END_TEST

@@ -11,6 +11,7 @@
 #include "app/config_rewrite.h"
 #include "app/config_source.h"
 #include "app/setting_channels.h"
+#include "app/testing_settings.h"
 #include "base/alloc.h"
 #include "base/testing.h"
 
@@ -43,14 +44,6 @@ teardown(void)
 	rmdir(folder);
 	xfree(main_path);
 	xfree(part_path);
-}
-
-static const char *
-text_of(struct buffer *b)
-{
-	buffer_append(b, "", 1);
-	b->len--;
-	return b->ptr;
 }
 
 static void
@@ -90,7 +83,7 @@ start_from(const char *text)
 	buffer_clear(&error);
 	ck_assert_msg(config_read_bytes(slice_of(text), main_path, CONFIG_INCLUDE,
 			  config_source_apply, &read, &error),
-	    "%s", text_of(&error));
+	    "%s", testing_text(&error));
 	channel_lines_free(lines);
 	lines = read.channels;
 	read.channels = NULL;
@@ -107,17 +100,17 @@ rewritten(const char *old)
 	buffer_clear(&out);
 	buffer_clear(&error);
 	if (!config_rewrite_text(slice_of(old), main_path, CONFIG_INCLUDE, &s, lines, &out, &error))
-		return text_of(&error);
+		return testing_text(&error);
 	settings_init(&read);
 	ck_assert(config_read_bytes(
 	    buffer_slice(&out), main_path, CONFIG_INCLUDE, config_source_apply, &read, &error));
-	ck_assert_msg(channel_lines_equal(read.channels, lines), "%s", text_of(&out));
+	ck_assert_msg(channel_lines_equal(read.channels, lines), "%s", testing_text(&out));
 	settings_release(&read);
 	ck_assert(config_rewrite_text(
 	    buffer_slice(&out), main_path, CONFIG_INCLUDE, &s, lines, &again, &error));
-	ck_assert_str_eq(text_of(&again), text_of(&out));
+	ck_assert_str_eq(testing_text(&again), testing_text(&out));
 	buffer_release(&again);
-	return text_of(&out);
+	return testing_text(&out);
 }
 
 static const char file[] = "# about a\n"
@@ -282,14 +275,14 @@ START_TEST(reading_the_result_gives_the_lines_in_force_whatever_they_are)
 		buffer_clear(&text);
 		buffer_clear(&part);
 		random_lines(&part, 'p', &seed);
-		write_part(text_of(&part));
+		write_part(testing_text(&part));
 		random_lines(&text, 'm', &seed);
 		if (includes)
 			buffer_append_str(&text, "include part.conf\n");
 		random_lines(&text, 'n', &seed);
-		start_from(text_of(&text));
+		start_from(testing_text(&text));
 		change_at_random(&seed);
-		(void)rewritten(text_of(&text));
+		(void)rewritten(testing_text(&text));
 	}
 	buffer_release(&text);
 	buffer_release(&part);

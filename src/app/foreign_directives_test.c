@@ -9,6 +9,7 @@
 #include "app/setting_fault.h"
 #include "app/setting_value.h"
 #include "app/settings.h"
+#include "app/testing_settings.h"
 #include "base/testing.h"
 
 /* The rows of foreign_directives.def among the settings, and the notes about them. */
@@ -29,22 +30,6 @@ teardown(void)
 	buffer_release(&out);
 }
 
-static const char *
-text_of(struct buffer *b)
-{
-	buffer_append(b, "", 1);
-	return b->ptr;
-}
-
-static const struct setting *
-row_of(const char *name)
-{
-	const struct setting *row = settings_find(slice_of(name));
-
-	ck_assert_msg(row != NULL, "no directive %s", name);
-	return row;
-}
-
 /* A line of a file: its words have blanks between them. */
 static enum setting_fault
 add(const char *name, const char *line)
@@ -53,7 +38,7 @@ add(const char *name, const char *line)
 	enum setting_fault fault;
 
 	ck_assert(config_split(slice_of(line), &words));
-	fault = settings_add(&s, row_of(name), words.words, words.count);
+	fault = settings_add(&s, testing_setting(name), words.words, words.count);
 	config_words_release(&words);
 	return fault;
 }
@@ -61,9 +46,7 @@ add(const char *name, const char *line)
 static const char *
 shown(const char *name)
 {
-	buffer_clear(&out);
-	settings_show(&s, row_of(name), &out);
-	return text_of(&out);
+	return testing_shown(&s, name, &out);
 }
 
 static const char *
@@ -73,9 +56,10 @@ explained(const char *name, const char *line)
 
 	ck_assert(config_split(slice_of(line), &words));
 	buffer_clear(&out);
-	setting_explain_fault(row_of(name), add(name, line), words.words, words.count, &out);
+	setting_explain_fault(
+	    testing_setting(name), add(name, line), words.words, words.count, &out);
 	config_words_release(&words);
-	return text_of(&out);
+	return testing_text(&out);
 }
 
 START_TEST(no_name_stands_twice)
@@ -105,7 +89,7 @@ START_TEST(an_old_name_is_that_of_a_directive)
 		const char *name = settings_alias(i, &row);
 
 		ck_assert_msg(row != NULL, "%s", name);
-		ck_assert_ptr_eq(row_of(name), row);
+		ck_assert_ptr_eq(testing_setting(name), row);
 		ck_assert_str_eq(settings_spell(slice_of(name)), name);
 	}
 	ck_assert_str_eq(settings_spell(SLICE("Slave-Priority")), "slave-priority");
@@ -187,8 +171,8 @@ START_TEST(a_refusal_says_why_and_what_to_do)
 	ck_assert_str_eq(
 	    explained("hz", "often"), "'often' is no value for hz: allowed is 0 to 2147483647");
 	buffer_clear(&out);
-	setting_describe_fault(row_of("gopher-enabled"), SETTING_NOT_HERE, &out);
-	ck_assert_str_eq(text_of(&out), "there is no Gopher server; set it to no");
+	setting_describe_fault(testing_setting("gopher-enabled"), SETTING_NOT_HERE, &out);
+	ck_assert_str_eq(testing_text(&out), "there is no Gopher server; set it to no");
 }
 END_TEST
 
@@ -202,7 +186,7 @@ START_TEST(a_copy_has_memory_of_its_own)
 	for (size_t i = 0; i < settings_count(); i++)
 		ck_assert(settings_equal(&copy, &s, settings_row(i)));
 	ck_assert_int_eq(add("masterauth", "other"), SETTING_OK);
-	ck_assert(!settings_equal(&copy, &s, row_of("masterauth")));
+	ck_assert(!settings_equal(&copy, &s, testing_setting("masterauth")));
 	settings_release(&copy);
 }
 END_TEST
@@ -233,13 +217,13 @@ START_TEST(the_notes_name_what_was_ignored)
 	ck_assert(!foreign_notes_ignored(&s, &out));
 	ck_assert_int_eq(add("slave-priority", "100"), SETTING_OK);
 	ck_assert(foreign_notes_ignored(&s, &out));
-	ck_assert_str_eq(text_of(&out),
+	ck_assert_str_eq(testing_text(&out),
 	    "1 directive of redis.conf that means nothing here was ignored: replica-priority");
 	ck_assert_int_eq(add("hz", "20"), SETTING_OK);
 	ck_assert_int_eq(add("hz", "10"), SETTING_OK);
 	buffer_clear(&out);
 	ck_assert(foreign_notes_ignored(&s, &out));
-	ck_assert_str_eq(text_of(&out),
+	ck_assert_str_eq(testing_text(&out),
 	    "2 directives of redis.conf that mean nothing here were ignored: replica-priority, hz");
 }
 END_TEST
@@ -291,7 +275,7 @@ START_TEST(a_note_tells_the_defaults_that_differ)
 	buffer_clear(&out);
 	ck_assert_int_eq(add("save", "\"\""), SETTING_OK);
 	foreign_notes_defaults(&s, &out);
-	ck_assert_str_eq(text_of(&out), address);
+	ck_assert_str_eq(testing_text(&out), address);
 	buffer_clear(&out);
 	ck_assert_int_eq(add("bind", "::"), SETTING_OK);
 	foreign_notes_defaults(&s, &out);

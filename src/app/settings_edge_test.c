@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/setting_fault.h"
+#include "app/testing_settings.h"
 #include "base/testing.h"
 
 /* The settings of HTTP, event streams, WebSocket and tokens. */
@@ -26,20 +27,11 @@ teardown(void)
 	buffer_release(&out);
 }
 
-static const struct setting *
-row_of(const char *name)
-{
-	const struct setting *row = settings_find(slice_of(name));
-
-	ck_assert_msg(row != NULL, "no setting %s", name);
-	return row;
-}
-
 static enum setting_fault
 set(const char *name, const char *value)
 {
 	struct slice given = slice_of(value);
-	enum setting_fault fault = settings_set(&s, row_of(name), &given, 1);
+	enum setting_fault fault = settings_set(&s, testing_setting(name), &given, 1);
 
 	settings_derive(&s);
 	return fault;
@@ -49,7 +41,7 @@ static void
 assert_written(const char *name, const char *line)
 {
 	buffer_clear(&out);
-	settings_write(&s, row_of(name), &out);
+	settings_write(&s, testing_setting(name), &out);
 	ck_assert_uint_eq(out.len, strlen(line));
 	ck_assert_mem_eq(out.ptr, line, out.len);
 }
@@ -62,7 +54,7 @@ assert_explained(const char *name, const char *value, const char *text)
 
 	ck_assert_int_ne(fault, SETTING_OK);
 	buffer_clear(&out);
-	setting_explain_fault(row_of(name), fault, &given, 1, &out);
+	setting_explain_fault(testing_setting(name), fault, &given, 1, &out);
 	buffer_append(&out, "", 1);
 	ck_assert_str_eq(out.ptr, text);
 }
@@ -99,8 +91,8 @@ START_TEST(origins_are_written_as_browsers_send_them)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		struct slice value = slice_of(wrong[i]);
 
-		ck_assert_msg(settings_set(&s, row_of("http-allowed-origins"), &value, 1) ==
-				      SETTING_BAD_ORIGIN ||
+		ck_assert_msg(settings_set(&s, testing_setting("http-allowed-origins"), &value,
+				  1) == SETTING_BAD_ORIGIN ||
 				  strchr(wrong[i], ' ') != NULL,
 		    "%s", wrong[i]);
 	}

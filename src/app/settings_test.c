@@ -8,6 +8,7 @@
 
 #include "app/setting_fault.h"
 #include "app/setting_value.h"
+#include "app/testing_settings.h"
 #include "base/alloc.h"
 #include "base/testing.h"
 #include "pubsub/channel_lines.h"
@@ -28,45 +29,25 @@ teardown(void)
 	buffer_release(&out);
 }
 
-static const char *
-text_of(struct buffer *b)
-{
-	buffer_append(b, "", 1);
-	return b->ptr;
-}
-
-static const struct setting *
-row_of(const char *name)
-{
-	const struct setting *row = settings_find(slice_of(name));
-
-	ck_assert_msg(row != NULL, "no setting %s", name);
-	return row;
-}
-
 /* One value, or several with blanks between them for settings that take several. */
 static enum setting_fault
 set(const char *name, const char *value)
 {
 	struct slice given = slice_of(value);
 
-	return settings_set(&s, row_of(name), &given, 1);
+	return settings_set(&s, testing_setting(name), &given, 1);
 }
 
 static const char *
 shown(const char *name)
 {
-	buffer_clear(&out);
-	settings_show(&s, row_of(name), &out);
-	return text_of(&out);
+	return testing_shown(&s, name, &out);
 }
 
 static const char *
 written(const char *name)
 {
-	buffer_clear(&out);
-	settings_write(&s, row_of(name), &out);
-	return text_of(&out);
+	return testing_written(&s, name, &out);
 }
 
 static const char *
@@ -76,8 +57,8 @@ described(const char *name, const char *value)
 
 	ck_assert_int_ne(fault, SETTING_OK);
 	buffer_clear(&out);
-	setting_describe_fault(row_of(name), fault, &out);
-	return text_of(&out);
+	setting_describe_fault(testing_setting(name), fault, &out);
+	return testing_text(&out);
 }
 
 static const char *
@@ -88,8 +69,8 @@ explained(const char *name, const char *value)
 
 	ck_assert_int_ne(fault, SETTING_OK);
 	buffer_clear(&out);
-	setting_explain_fault(row_of(name), fault, &given, 1, &out);
-	return text_of(&out);
+	setting_explain_fault(testing_setting(name), fault, &given, 1, &out);
+	return testing_text(&out);
 }
 
 static bool
@@ -191,7 +172,7 @@ END_TEST
 
 START_TEST(names_are_found_in_any_case_and_nothing_else_is)
 {
-	ck_assert_ptr_eq(settings_find(SLICE("MaxClients")), row_of("maxclients"));
+	ck_assert_ptr_eq(settings_find(SLICE("MaxClients")), testing_setting("maxclients"));
 	ck_assert_ptr_null(settings_find(SLICE("maxclient")));
 	ck_assert_ptr_null(settings_find(SLICE("maxclientss")));
 	ck_assert_ptr_null(settings_find(SLICE("")));
@@ -293,10 +274,10 @@ START_TEST(too_many_values_and_none_are_refused)
 {
 	struct slice two[] = {SLICE("1"), SLICE("# why")};
 
-	ck_assert_int_eq(settings_set(&s, row_of("port"), two, 2), SETTING_BAD_COUNT);
-	ck_assert_int_eq(settings_set(&s, row_of("port"), two, 0), SETTING_BAD_COUNT);
-	setting_explain_fault(row_of("port"), SETTING_BAD_COUNT, two, 2, &out);
-	ck_assert_str_eq(text_of(&out),
+	ck_assert_int_eq(settings_set(&s, testing_setting("port"), two, 2), SETTING_BAD_COUNT);
+	ck_assert_int_eq(settings_set(&s, testing_setting("port"), two, 0), SETTING_BAD_COUNT);
+	setting_explain_fault(testing_setting("port"), SETTING_BAD_COUNT, two, 2, &out);
+	ck_assert_str_eq(testing_text(&out),
 	    "port takes one value, not 2: allowed is 0 to 65535 (a comment has a line of its own)");
 	ck_assert_int_eq(s.server.port, 6379);
 }
@@ -321,9 +302,10 @@ START_TEST(strings_hold_no_nul)
 {
 	struct slice with_nul = SLICE("a\0b");
 
-	ck_assert_int_eq(settings_set(&s, row_of("requirepass"), &with_nul, 1), SETTING_BAD_TEXT);
+	ck_assert_int_eq(
+	    settings_set(&s, testing_setting("requirepass"), &with_nul, 1), SETTING_BAD_TEXT);
 	ck_assert_str_eq(s.server.requirepass, "");
-	ck_assert_int_eq(settings_set(&s, row_of("bind"), &with_nul, 1), SETTING_BAD_TEXT);
+	ck_assert_int_eq(settings_set(&s, testing_setting("bind"), &with_nul, 1), SETTING_BAD_TEXT);
 	ck_assert_uint_eq(s.bind.count, 2);
 }
 END_TEST
@@ -396,8 +378,8 @@ START_TEST(a_copy_shares_nothing)
 	ck_assert_int_eq(set("bind", "::1"), SETTING_OK);
 	ck_assert_str_eq(copy.server.requirepass, "one");
 	ck_assert_uint_eq(copy.bind.count, 2);
-	ck_assert(!settings_equal(&copy, &s, row_of("bind")));
-	ck_assert(settings_equal(&copy, &s, row_of("port")));
+	ck_assert(!settings_equal(&copy, &s, testing_setting("bind")));
+	ck_assert(settings_equal(&copy, &s, testing_setting("port")));
 	settings_release(&copy);
 }
 END_TEST
@@ -416,7 +398,7 @@ END_TEST
 
 START_TEST(lines_of_users_add_up_each_name_once)
 {
-	const struct setting *row = row_of("user");
+	const struct setting *row = testing_setting("user");
 	const struct slice alice[] = {SLICE("alice"), SLICE("on"), SLICE(">secret")};
 	const struct slice wrong[] = {SLICE("bob"), SLICE("<secret")};
 	const struct slice blank[] = {SLICE("bob"), SLICE(">a b")};
@@ -437,7 +419,7 @@ END_TEST
 
 START_TEST(more_users_than_a_file_may_have_are_refused)
 {
-	const struct setting *row = row_of("user");
+	const struct setting *row = testing_setting("user");
 	char name[16];
 
 	for (int i = 0; i <= 1000; i++) {
@@ -455,13 +437,13 @@ END_TEST
 static const char *
 refusal(const struct slice *words, size_t count)
 {
-	const struct setting *row = row_of("channel");
+	const struct setting *row = testing_setting("channel");
 	enum setting_fault fault = settings_set(&s, row, words, count);
 
 	buffer_clear(&out);
 	if (fault != SETTING_OK)
 		setting_explain_fault(row, fault, words, count, &out);
-	return text_of(&out);
+	return testing_text(&out);
 }
 
 START_TEST(lines_of_channels_add_up_each_glob_once)
@@ -519,7 +501,8 @@ START_TEST(more_lines_of_channels_than_allowed_are_refused)
 
 		snprintf(name, sizeof(name), "c%d", i);
 		words[0] = slice_of(name);
-		ck_assert_int_eq(settings_set(&s, row_of("channel"), words, 3), SETTING_OK);
+		ck_assert_int_eq(
+		    settings_set(&s, testing_setting("channel"), words, 3), SETTING_OK);
 	}
 	ck_assert_str_eq(
 	    refusal((const struct slice[]){SLICE("more"), SLICE("max-message"), SLICE("1")}, 3),
@@ -530,7 +513,7 @@ END_TEST
 START_TEST(a_copy_of_the_settings_has_lines_of_its_own)
 {
 	const struct slice news[] = {SLICE("news.*"), SLICE("max-message"), SLICE("1")};
-	const struct setting *row = row_of("channel");
+	const struct setting *row = testing_setting("channel");
 	struct settings copy;
 
 	ck_assert_str_eq(refusal(news, 3), "");
