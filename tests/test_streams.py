@@ -245,6 +245,70 @@ def test_a_wait_ends_in_time_or_by_client_unblock(server, control):  # noqa: F81
     assert control.call("XREADGROUP", "GROUP", "g", "c", "BLOCK", 20, "STREAMS", "s", ">") is None
 
 
+def cpu_of_entries(daemon, control, count):  # noqa: F811
+    before = daemon.cpu_seconds()
+    for n in range(count):
+        control.call("XADD", "s", "*", "f", "v")
+    return daemon.cpu_seconds() - before
+
+
+@pytest.mark.parametrize("kind", ["one stream", "many streams", "options", "limited user"])
+def test_an_entry_costs_the_same_whatever_else_clients_wait_for(start_fanfared, kind):
+    daemon = start_fanfared()
+    control = daemon.client()  # noqa: F811
+    control.ok("ACL", "SETUSER", "u", "on", "nopass", "+@all", "~s*", "~t*")
+    cpu_of_entries(daemon, control, 500)
+    alone = cpu_of_entries(daemon, control, 1000)
+    names = ["s"] * 100000 if kind == "one stream" else ["s", *(f"t{n}" for n in range(100000))]
+    words = ["XREAD", "BLOCK", 0, "STREAMS", *names, *["9999999999999-0"] * len(names)]
+    if kind == "options":
+        words = ["XREAD", *["COUNT", 1] * 100000, "BLOCK", 0, "STREAMS", "s", "9999999999999-0"]
+    waiters = []
+    for _ in range(3):
+        connection = daemon.client()
+        if kind == "limited user":
+            connection.ok("AUTH", "u", "any")
+        waiters.append(connection)
+        connection.command(*words)
+        wait_until(lambda: int(control.info("clients")["blocked_clients"]) == len(waiters), "it waits")
+    assert cpu_of_entries(daemon, control, 1000) < 3 * alone + 0.2
+    control.call("XADD", "s", "9999999999999-1", "f", "v")
+    assert [waiter.read_value() for waiter in waiters] == [[[b"s", [[b"9999999999999-1", [b"f", b"v"]]]]]] * 3
+
+
+def test_a_stream_that_is_named_twice_is_served_once(server, control):  # noqa: F811
+    control.ok("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    waiters = [Waiter(server, control, "XREAD", "BLOCK", 0, "STREAMS", "t", "s", "t", "s", "$", "$", "$", "$"),
+               Waiter(server, control, "XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", "s", ">", ">")]
+    control.call("XADD", "s", "1-1", "f", "v")
+    assert [waiter.answer() for waiter in waiters] == [[[b"s", [[b"1-1", [b"f", b"v"]]]]]] * 2
+
+
+def test_a_client_that_may_no_longer_read_is_told_when_it_is_woken(server, control):  # noqa: F811
+    control.ok("ACL", "SETUSER", "u", "on", "nopass", "+@all", "~s", "~t")
+    waiter = server.client()
+    waiter.ok("AUTH", "u", "any")
+    waiter.command("XREAD", "BLOCK", 0, "STREAMS", "s", "t", "$", "$")
+    wait_until(lambda: int(control.info("clients")["blocked_clients"]) == 1, "it waits")
+    control.call("ACL", "SETUSER", "u", "resetkeys", "~s")
+    if server.name != Redis.name:  # 7.0 does not check again
+        control.call("XADD", "s", "1-1", "f", "v")
+        assert isinstance(waiter.read_value(), Error)
+
+
+def test_a_timeout_at_the_limit_does_not_end_a_wait(start_fanfared):
+    daemon = start_fanfared()
+    client = daemon.client()
+    begun = int(client.call("TIME")[0])
+    most = 2**63 - 1 - (begun + 4) * 1000
+    waiters = [Waiter(daemon, client, "XREAD", "BLOCK", most, "STREAMS", "s", "$"),
+               Waiter(daemon, client, "BLPOP", "l", most // 1000)]
+    wait_until(lambda: int(client.call("TIME")[0]) > begun + 4, "such a timeout is too long")
+    client.call("XADD", "s", "1-1", "f", "v")
+    client.call("RPUSH", "l", "x")
+    assert [waiter.answer() for waiter in waiters] == [[[b"s", [[b"1-1", [b"f", b"v"]]]]], [b"l", b"x"]]
+
+
 # As Redis 7.2; 7.0 answers some of them in another way.
 @pytest.mark.parametrize("words, answer", [
     (["XGROUP", "DESTROY", "s", "g"], GONE), (["DEL", "s"], GONE), (["UNLINK", "s"], GONE), (["FLUSHDB"], GONE),

@@ -15,11 +15,13 @@ bool
 blocking_find(
     struct request *rq, const struct block_terms *terms, struct kv_key **key, struct slice *name)
 {
+	size_t first = rq->ready != NULL ? rq->ready->at : 0;
+	size_t end = rq->ready != NULL ? first + 1 : terms->count;
+
 	*key = NULL;
-	for (size_t i = 0; i < terms->count && *key == NULL; i++) {
+	for (size_t i = first; i < end && *key == NULL; i++) {
 		*name = terms->names[i];
-		if (block_concerns(rq, *name))
-			*key = key_write(rq, *name);
+		*key = key_write(rq, *name);
 	}
 	return key_is_of(rq, *key, terms->type);
 }

@@ -16,12 +16,13 @@
  * its streams; XREADGROUP also when its group, or the stream, is gone, and then gets an error.
  */
 
+/* The options of a request. A blocked client keeps them: it has arguments only by their index. */
 struct reading {
 	bool is_group, no_ack, blocks;
 	uint64_t count; /* 0: no limit */
 	uint64_t until_us;
-	struct slice group, consumer;
-	size_t keys_at; /* the argument that is the first key */
+	size_t group_at; /* the argument that is the group's name; the consumer's is the next */
+	size_t keys_at;  /* the argument that is the first key */
 	size_t streams;
 };
 
@@ -97,8 +98,7 @@ parse_option(struct request *rq, size_t *at, struct reading *r)
 	if (slice_is_nocase(word, "group") && left >= 2) {
 		if (!r->is_group)
 			return refuse_option(rq, "GROUP");
-		r->group = rq->argv[*at + 1];
-		r->consumer = rq->argv[*at + 2];
+		r->group_at = *at + 1;
 		*at += 2;
 		return true;
 	}
@@ -121,7 +121,7 @@ parse_reading(struct request *rq, bool is_group, struct reading *r)
 		request_syntax_error(rq);
 		return false;
 	}
-	if (is_group && r->group.ptr == NULL) {
+	if (is_group && r->group_at == 0) {
 		request_error(rq, "ERR Missing GROUP option for XREADGROUP");
 		return false;
 	}
@@ -148,10 +148,8 @@ find_source(struct request *rq, const struct reading *r, size_t i, struct source
 	struct slice key = rq->argv[r->keys_at + i], id = rq->argv[r->keys_at + r->streams + i];
 
 	*source = (struct source){.target = {.key = key}};
-	if (!block_concerns(rq, key))
-		return true;
-	if (r->is_group ? !stream_target_need(rq, key, r->group, " in XREADGROUP with GROUP option",
-			      &source->target)
+	if (r->is_group ? !stream_target_need(rq, key, rq->argv[r->group_at],
+			      " in XREADGROUP with GROUP option", &source->target)
 			: !stream_target_find(rq, key, SLICE(""), &source->target))
 		return false;
 	if (slice_is(id, r->is_group ? "$" : ">"))
@@ -249,12 +247,13 @@ static bool
 read_for_group(struct request *rq, const struct reading *r, const struct source *source)
 {
 	const struct stream_target *target = &source->target;
-	struct stream_consumer *consumer = stream_consumer_seen(rq, target, r->consumer);
+	struct slice name = rq->argv[r->group_at + 1];
+	struct stream_consumer *consumer = stream_consumer_seen(rq, target, name);
 	struct stream_claims claims;
 
 	if (source->is_new && !has_more(target->stream, target->group->last_id))
 		return false;
-	stream_claims_begin(&claims, rq, target, r->consumer);
+	stream_claims_begin(&claims, rq, target, name);
 	put_name(rq, source);
 	if (source->is_new)
 		put_new(rq, r, source, consumer, &claims);
@@ -286,14 +285,16 @@ block(struct request *rq, const struct reading *r, const struct source *sources)
 	    .count = r->streams,
 	    .type = KV_STREAM,
 	    .until_us = r->until_us,
-	    .ends_without_key = r->is_group};
+	    .ends_without_key = r->is_group,
+	    .kept = r,
+	    .kept_len = sizeof(*r)};
 	const struct slice *argv = rq->argv;
 	size_t ids_at = r->keys_at + r->streams;
 	char(*texts)[STREAM_ID_TEXT_MAX];
 	enum command_result result;
 	struct slice *resolved;
 
-	if (rq->ready != NULL)
+	if (rq->ready != NULL) /* it goes on waiting */
 		return request_block(rq, &terms);
 	texts = xmalloc(r->streams * sizeof(*texts));
 	resolved = xmemdup(argv, rq->argc * sizeof(*argv));
@@ -308,13 +309,14 @@ block(struct request *rq, const struct reading *r, const struct source *sources)
 	return result;
 }
 
-/* Reads from each source, or waits. */
+/* Reads from each of these sources, or waits. */
 static enum command_result
-read_sources(struct request *rq, const struct reading *r, const struct source *sources)
+read_sources(
+    struct request *rq, const struct reading *r, const struct source *sources, size_t source_count)
 {
 	size_t begin = stream_array_begin(rq->reply), count = 0;
 
-	for (size_t i = 0; i < r->streams; i++) {
+	for (size_t i = 0; i < source_count; i++) {
 		if (sources[i].target.stream == NULL)
 			continue;
 		count += r->is_group ? read_for_group(rq, r, &sources[i])
@@ -330,6 +332,17 @@ read_sources(struct request *rq, const struct reading *r, const struct source *s
 	return COMMAND_DONE;
 }
 
+/* Reads from the stream for which the client was woken up. */
+static enum command_result
+read_ready(struct request *rq)
+{
+	const struct reading *r = rq->ready->kept;
+	struct source source;
+
+	return find_source(rq, r, rq->ready->at, &source) ? read_sources(rq, r, &source, 1)
+							  : COMMAND_DONE;
+}
+
 static enum command_result
 read_streams(struct request *rq, bool is_group)
 {
@@ -338,13 +351,15 @@ read_streams(struct request *rq, bool is_group)
 	struct reading r;
 	bool ok = true;
 
+	if (rq->ready != NULL)
+		return read_ready(rq);
 	if (!parse_reading(rq, is_group, &r))
 		return COMMAND_DONE;
 	sources = xmalloc(r.streams * sizeof(*sources));
 	for (size_t i = 0; ok && i < r.streams; i++)
 		ok = find_source(rq, &r, i, &sources[i]);
 	if (ok)
-		result = read_sources(rq, &r, sources);
+		result = read_sources(rq, &r, sources, r.streams);
 	xfree(sources);
 	return result;
 }

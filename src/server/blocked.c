@@ -52,7 +52,9 @@ struct block {
 	bool has_deadline;
 	bool ends_without_key;
 	uint32_t deadline_place; /* in the time queue */
-	struct waiter *waiters;
+	uint32_t rules_version;  /* limits_version when the client's rights were last checked */
+	void *kept;              /* see struct block_ready */
+	struct waiter *waiters;  /* one for each of the terms' names */
 	size_t waiter_count;
 	size_t argc;
 	struct slice argv[]; /* the bytes follow it */
@@ -82,6 +84,9 @@ block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
 	long double seconds, ms;
 	uint64_t us;
 
+	*until_us = UINT64_MAX;
+	if (rq->ready != NULL)
+		return true;
 	if (!float_text_parse(arg, &seconds)) {
 		request_error(rq, "ERR timeout is not a float or out of range");
 		return false;
@@ -96,7 +101,6 @@ block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
 		request_error(rq, "ERR timeout is negative");
 		return false;
 	}
-	*until_us = UINT64_MAX;
 	if (ms <= 0)
 		return true;
 	us = (uint64_t)ms;
@@ -112,6 +116,9 @@ block_timeout_parse_ms(struct request *rq, struct slice arg, uint64_t *until_us)
 	uint64_t us;
 	int64_t ms;
 
+	*until_us = UINT64_MAX;
+	if (rq->ready != NULL)
+		return true;
 	if (!slice_to_i64(arg, &ms)) {
 		request_error(rq, "ERR timeout is not an integer or out of range");
 		return false;
@@ -124,17 +131,10 @@ block_timeout_parse_ms(struct request *rq, struct slice arg, uint64_t *until_us)
 		request_error(rq, "ERR timeout is out of range");
 		return false;
 	}
-	*until_us = UINT64_MAX;
 	if (ms > 0 && !__builtin_mul_overflow((uint64_t)ms, 1000, &us) &&
 	    us < INT64_MAX - rq->now_us)
 		*until_us = rq->now_us + us;
 	return true;
-}
-
-bool
-block_concerns(const struct request *rq, struct slice name)
-{
-	return rq->ready == NULL || slice_eq(*rq->ready, name);
 }
 
 static struct block *
@@ -163,6 +163,7 @@ copy_request(const struct request *rq, size_t key_count)
 static void
 block_free(struct block *block)
 {
+	xfree(block->kept);
 	xfree(block->waiters);
 	xfree(block);
 }
@@ -223,6 +224,9 @@ request_block(struct request *rq, const struct block_terms *terms)
 	block = copy_request(rq, terms->count);
 	block->type = terms->type;
 	block->ends_without_key = terms->ends_without_key;
+	block->rules_version = rq->server->limits_version;
+	if (terms->kept != NULL)
+		block->kept = xmemdup(terms->kept, terms->kept_len);
 	b->keyed += terms->ends_without_key;
 	for (i = 0; i < terms->count; i++)
 		wait_for(b, block, i, terms->names[i]);
@@ -340,7 +344,7 @@ blocked_key_gone(struct server *server, const struct kv_db *db, struct slice nam
 }
 
 static struct request
-request_of(const struct block *block, const struct slice *ready)
+request_of(const struct block *block, const struct block_ready *ready)
 {
 	struct client *c = block->client;
 
@@ -359,11 +363,18 @@ request_of(const struct block *block, const struct slice *ready)
  * Runs the handler for a client. Meanwhile the client may be closed, like any other blocked client.
  */
 static void
-serve_client(struct blocked *b, struct block *block, struct slice name)
+serve_client(struct blocked *b, const struct waiter *waiter, struct slice name)
 {
-	struct request rq = request_of(block, &name);
+	struct block *block = waiter->block;
+	uint32_t rules_version = block->client->server->limits_version;
+	struct block_ready ready = {.name = name,
+	    .at = (size_t)(waiter - block->waiters),
+	    .kept = block->kept,
+	    .is_allowed = block->rules_version == rules_version};
+	struct request rq = request_of(block, &ready);
 	bool is_done;
 
+	block->rules_version = rules_version;
 	b->running = block;
 	is_done = b->execute(&rq);
 	b->running = NULL;
@@ -404,7 +415,7 @@ serve_key(struct server *server, struct waited_key *key)
 			break;
 		b->next = TAILQ_NEXT(waiter, all);
 		if ((exists && waiter->block->type == type) || waiter->block->ends_without_key)
-			serve_client(b, waiter->block, name);
+			serve_client(b, waiter, name);
 	}
 	b->next = NULL;
 	key->is_served = false;

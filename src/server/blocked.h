@@ -17,8 +17,9 @@
  * commands).
  *
  * A handler that finds no such key calls request_block, which copies the request. When a key is
- * created, or an entry is added to a stream, the handler is called again, for that key alone, after
- * the command (or the transaction) that did so and before any other command. Clients that wait for
+ * created, or an entry is added to a stream, the handler is called again, for that key alone (its
+ * cost must not depend on how many others the request names), after the command (or the
+ * transaction) that did so and before any other command. Clients that wait for
  * the key are served in the order in which they began to wait. Keys that this creates are served
  * next. If the key is of another type or is gone again, they go on waiting, unless their terms say
  * otherwise. A timeout, CLIENT UNBLOCK, or the end of the connection ends the wait.
@@ -27,6 +28,14 @@ struct client;
 struct server;
 struct waited_key;
 struct block;
+
+/* Why a handler is called again. Lives as long as this call. */
+struct block_ready {
+	struct slice name; /* of the key, which the handler serves alone */
+	size_t at;         /* its first index in the terms' names */
+	const void *kept;  /* copy of the terms' kept bytes */
+	bool is_allowed;   /* the client's rights have not changed since they were checked */
+};
 
 TAILQ_HEAD(waited_keys, waited_key);
 
@@ -57,7 +66,8 @@ void blocked_release(struct blocked *b); /* no client is blocked any more */
 
 /*
  * Reads a timeout in seconds as Redis does. *until_us is monotonic; UINT64_MAX: no timeout. Returns
- * false after replying with an error if it is invalid.
+ * false after replying with an error if it is invalid. A request that has waited was read before:
+ * then it is not read again.
  */
 bool block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_us)
     __attribute__((warn_unused_result));
@@ -65,11 +75,6 @@ bool block_timeout_parse(struct request *rq, struct slice arg, uint64_t *until_u
 /* The same for an integer in ms, as the commands of streams have it. */
 bool block_timeout_parse_ms(struct request *rq, struct slice arg, uint64_t *until_us)
     __attribute__((warn_unused_result));
-
-/*
- * False if the handler is called for another key than this one; it must not look this one up then.
- */
-bool block_concerns(const struct request *rq, struct slice name);
 
 /*
  * The handler's result if there is no such key: its client waits. In a transaction it replies at
@@ -84,6 +89,8 @@ struct block_terms {
 	bool is_one;
 	bool ends_without_key; /* the handler is also called when a key was removed, or replaced by
 				  a value of another type */
+	const void *kept;      /* bytes that the handler gets back in block_ready, or NULL */
+	size_t kept_len;
 };
 enum command_result request_block(struct request *rq, const struct block_terms *terms);
 

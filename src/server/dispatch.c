@@ -288,7 +288,8 @@ execute_blocked(struct request *rq)
 	rq->server->tracking->executing = c;
 	do {
 		later = false;
-		allowed = c->user->unrestricted || access_allows(rq, &later);
+		allowed =
+		    rq->ready->is_allowed || c->user->unrestricted || access_allows(rq, &later);
 	} while (later);
 	access_check_over(c);
 	if (client_subscriptions(c) > 0)

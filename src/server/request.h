@@ -15,6 +15,7 @@
  * Request: a running command, and what every handler needs: its arguments, its client, its reply. A
  * handler reaches all else through `server` (core.h) and the header of the module.
  */
+struct block_ready;
 struct client;
 struct kv_db;
 
@@ -28,13 +29,12 @@ struct request {
 	size_t push_len; /* leading bytes of reply that CLIENT REPLY OFF and SKIP do not drop */
 	int proto;       /* as it was before the command */
 	uint64_t now_us;
-	size_t units;               /* for request_slice_is_over */
-	size_t secret_from;         /* arguments that no log and no monitor may show ... */
-	size_t secret_to;           /* ... up to, not including, this one */
-	bool failed;                /* an error was put into reply */
-	enum wait_reason waits_for; /* COMMAND_LATER, COMMAND_AGAIN */
-	const struct slice
-	    *ready; /* the key that it waited for, see block_concerns; NULL: it did not wait */
+	size_t units;                    /* for request_slice_is_over */
+	size_t secret_from;              /* arguments that no log and no monitor may show ... */
+	size_t secret_to;                /* ... up to, not including, this one */
+	bool failed;                     /* an error was put into reply */
+	enum wait_reason waits_for;      /* COMMAND_LATER, COMMAND_AGAIN */
+	const struct block_ready *ready; /* see blocked.h; NULL: it did not wait */
 	bool
 	    in_transaction; /* EXEC or a script runs it: it must be done when the handler returns */
 	bool in_script;
