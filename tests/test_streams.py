@@ -514,6 +514,26 @@ def test_a_user_reads_only_the_streams_of_its_keys(start_fanfared):
     assert b"permissions" in client.call("ACL", "DRYRUN", "u", "GET", "mine")
 
 
+# Each has a word STREAMS that is no option before the one that is.
+@pytest.mark.parametrize("words", [
+    "NOACK NOACK NOACK GROUP STREAMS x STREAMS secret >", "COUNT 1 GROUP x STREAMS STREAMS secret >",
+    "COUNT 1 GROUP STREAMS x STREAMS secret >", "GROUP x x GROUP STREAMS x STREAMS secret >",
+    "NOACK BLOCK 1 GROUP STREAMS STREAMS STREAMS secret >"])
+def test_no_name_of_a_group_hides_the_keys_of_a_read(start_fanfared, words):
+    client = start_fanfared().client()
+    client.ok("ACL", "SETUSER", "u", "on", "nopass", "+@all", "~x", "~STREAMS", "~>")
+    client.call("XADD", "secret", "1-1", "f", "v")
+    for group in ("x", "STREAMS"):
+        client.ok("XGROUP", "CREATE", "secret", group, 0)
+        client.call("XGROUP", "CREATE", "STREAMS", group, 0, "MKSTREAM")
+    assert isinstance(client.call("XREADGROUP", *words.split()), Error)  # for every user
+    assert client.call("XREADGROUP", "GROUP", "STREAMS", "STREAMS", "STREAMS", "STREAMS", ">") is None
+    assert client.call("XREADGROUP", "COUNT", 1, "NOACK", "GROUP", "x", "x", "STREAMS", "secret", ">")
+    client.ok("AUTH", "u", "any")
+    assert isinstance(client.call("XREADGROUP", *words.split()), Error)
+    assert "NOPERM" in str(client.call("XREADGROUP", "GROUP", "x", "x", "STREAMS", "secret", ">"))
+
+
 def test_memory_is_known_and_freed(start_fanfared):
     client = start_fanfared().client()
     empty = int(client.info("memory")["used_memory_dataset"]) if "used_memory_dataset" in client.info("memory") else None

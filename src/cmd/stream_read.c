@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "acl/key_spec.h"
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
@@ -33,6 +34,22 @@ struct source {
 	bool is_new; /* ">": what no consumer of the group has got */
 };
 
+/*
+ * The user's rights were checked for the keys of the row's specification, which takes the first
+ * word STREAMS that may be the option. It is another one if a group or a consumer has this name and
+ * GROUP is not the first option, or is given twice.
+ */
+static bool
+are_checked_keys(const struct request *rq, const struct reading *r)
+{
+	struct key_range ranges[KEY_SPECS_MAX];
+	size_t count = key_spec_ranges(
+	    command_acl(rq->server->commands, rq->command), rq->argv, rq->argc, ranges);
+
+	return count == 1 && ranges[0].first == r->keys_at && ranges[0].step == 1 &&
+	       ranges[0].last == r->keys_at + r->streams - 1;
+}
+
 static bool
 parse_streams(struct request *rq, size_t at, struct reading *r)
 {
@@ -48,7 +65,10 @@ parse_streams(struct request *rq, size_t at, struct reading *r)
 	}
 	r->keys_at = at;
 	r->streams = count / 2;
-	return true;
+	if (are_checked_keys(rq, r))
+		return true;
+	request_syntax_error(rq);
+	return false;
 }
 
 static bool
