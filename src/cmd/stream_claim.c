@@ -82,8 +82,6 @@ claim(struct request *rq, struct claiming *c, struct stream_id id, struct stream
 {
 	struct stream_pending *pending = stream_group_assign(c->target.group, id, c->consumer);
 
-	if (pending->deliveries == 0)
-		pending->deliveries = 1;
 	pending->delivered_ms = c->delivered_ms;
 	if (c->deliveries >= 0)
 		pending->deliveries = (uint64_t)c->deliveries;
@@ -93,7 +91,7 @@ claim(struct request *rq, struct claiming *c, struct stream_id id, struct stream
 		stream_put_id(rq->reply, id);
 	else
 		stream_put_entry(rq->reply, entry);
-	/* A replay does not know when it was; the delivery is nearest to it. */
+	/* A replay gets the time of the delivery, or later the consumer's times if they differ. */
 	c->consumer->active_ms = rq->server->replay != NULL ? c->delivered_ms : request_now_ms(rq);
 	rq->changes++;
 	stream_claims_add(&c->claims, id, pending);
@@ -156,6 +154,8 @@ claim_all(struct request *rq, struct claiming *c, const struct stream_id *ids, s
 		claimed += claim_one(rq, c, ids[i]);
 	stream_array_end(rq->reply, begin, '*', claimed);
 	stream_claims_end(&c->claims);
+	if (claimed > 0 && c->delivered_ms != request_now_ms(rq))
+		stream_log_times(rq, &c->target, c->consumer);
 	if (is_further) {
 		rq->changes++;
 		stream_log_position(rq, &c->target);

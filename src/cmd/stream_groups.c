@@ -5,6 +5,7 @@
 #include "cmd/stream_reply.h"
 #include "kv/keyspace.h"
 #include "server/core.h"
+#include "server/dump_stream.h"
 #include "server/journal.h"
 #include "server/notify.h"
 #include "server/propagation.h"
@@ -137,6 +138,18 @@ stream_claims_add(
 	claims->delivered_ms = pending->delivered_ms;
 	claims->deliveries = pending->deliveries;
 	claims->ids[claims->count++] = id;
+}
+
+void
+stream_log_times(
+    struct request *rq, const struct stream_target *target, const struct stream_consumer *consumer)
+{
+	char seen[BYTES_I64_MAX], active[BYTES_I64_MAX];
+	const struct slice argv[] = {SLICE(DUMP_CONSUMER), target->key, target->group_name,
+	    stream_consumer_name(consumer), {seen, bytes_from_i64(seen, consumer->seen_ms)},
+	    {active, bytes_from_i64(active, consumer->active_ms)}};
+
+	request_propagate(rq, argv, 6);
 }
 
 void

@@ -13,7 +13,8 @@
 /*
  * Consumer groups in the handlers of streams: finding a group, creating a consumer, and what goes
  * to the append-only file. That file has the outcome: consumers as XGROUP CREATECONSUMER, pending
- * entries as XCLAIM, how far a group has read as XGROUP SETID.
+ * entries as XCLAIM, how far a group has read as XGROUP SETID. As in Redis, it does not have that a
+ * consumer tried and got nothing, or read its pending entries once more.
  */
 
 /* A change that, as in Redis, does not concern clients that watch the key. event NULL: none. */
@@ -64,6 +65,10 @@ void stream_claims_begin(struct stream_claims *claims, struct request *rq,
 void stream_claims_add(
     struct stream_claims *claims, struct stream_id id, const struct stream_pending *pending);
 void stream_claims_end(struct stream_claims *claims);
+
+/* Logs the times of the consumer, if the entries that it got were logged with another time. */
+void stream_log_times(
+    struct request *rq, const struct stream_target *target, const struct stream_consumer *consumer);
 
 /* Logs how far the group has read. */
 void stream_log_position(struct request *rq, const struct stream_target *target);

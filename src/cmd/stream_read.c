@@ -185,10 +185,10 @@ find_source(struct request *rq, const struct reading *r, size_t i, struct source
 }
 
 /* The entries that were delivered to the consumer and are pending; of those that are deleted only
- * the ids. */
+ * the ids. As in Redis this delivery is counted, and not logged. */
 static void
 put_history(struct request *rq, const struct reading *r, const struct source *source,
-    struct stream_consumer *consumer, struct stream_claims *claims)
+    struct stream_consumer *consumer)
 {
 	size_t begin = stream_array_begin(rq->reply), count = 0;
 	const struct id_entry *pending;
@@ -209,8 +209,6 @@ put_history(struct request *rq, const struct reading *r, const struct source *so
 		stream_put_entry(rq->reply, &entry);
 		state->delivered_ms = request_now_ms(rq);
 		stream_pending_count_delivery(state);
-		rq->changes++;
-		stream_claims_add(claims, pending->id, state);
 	}
 	stream_array_end(rq->reply, begin, '*', count);
 }
@@ -218,13 +216,15 @@ put_history(struct request *rq, const struct reading *r, const struct source *so
 /* Delivers to the consumer the entries that the group has not read. */
 static void
 put_new(struct request *rq, const struct reading *r, const struct source *source,
-    struct stream_consumer *consumer, struct stream_claims *claims)
+    struct stream_consumer *consumer)
 {
 	const struct stream_target *target = &source->target;
 	size_t begin = stream_array_begin(rq->reply), count = 0;
+	struct stream_claims claims;
 	struct stream_cursor cursor;
 	struct stream_entry entry;
 
+	stream_claims_begin(&claims, rq, target, rq->argv[r->group_at + 1]);
 	kv_stream_seek(target->stream, target->group->last_id, true, &cursor);
 	while ((r->count == 0 || count < r->count) && stream_cursor_next(&cursor, &entry)) {
 		struct stream_id id = entry.id;
@@ -238,13 +238,15 @@ put_new(struct request *rq, const struct reading *r, const struct source *source
 
 			pending->delivered_ms = request_now_ms(rq);
 			pending->deliveries = 1;
-			stream_claims_add(claims, id, pending);
+			stream_claims_add(&claims, id, pending);
 		}
 	}
 	if (!r->no_ack)
 		consumer->active_ms = request_now_ms(rq);
 	stream_array_end(rq->reply, begin, '*', count);
 	rq->changes++;
+	stream_claims_end(&claims);
+	stream_log_position(rq, target);
 }
 
 /* True if the stream has something behind this id. */
@@ -269,19 +271,14 @@ read_for_group(struct request *rq, const struct reading *r, const struct source 
 	const struct stream_target *target = &source->target;
 	struct slice name = rq->argv[r->group_at + 1];
 	struct stream_consumer *consumer = stream_consumer_seen(rq, target, name);
-	struct stream_claims claims;
 
 	if (source->is_new && !has_more(target->stream, target->group->last_id))
 		return false;
-	stream_claims_begin(&claims, rq, target, name);
 	put_name(rq, source);
 	if (source->is_new)
-		put_new(rq, r, source, consumer, &claims);
+		put_new(rq, r, source, consumer);
 	else
-		put_history(rq, r, source, consumer, &claims);
-	stream_claims_end(&claims);
-	if (source->is_new)
-		stream_log_position(rq, target);
+		put_history(rq, r, source, consumer);
 	return true;
 }
 

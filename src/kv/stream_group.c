@@ -150,9 +150,11 @@ free_some(struct stream_group *group, size_t *budget)
 bool
 stream_groups_free_some(struct stream_groups *groups, size_t *budget)
 {
-	for (; groups->count > 0; groups->count--)
-		if (!free_some(groups->at[groups->count - 1], budget))
+	for (; groups->count > 0; groups->count--) {
+		if (*budget == 0 || !free_some(groups->at[groups->count - 1], budget))
 			return false;
+		*budget -= *budget > 0;
+	}
 	kv_release(groups->at);
 	*groups = (struct stream_groups){0};
 	return true;
@@ -289,6 +291,7 @@ stream_group_assign(
 
 	if (pending == NULL) {
 		pending = kv_calloc(1, sizeof(*pending));
+		pending->deliveries = 1;
 		id_tree_add(&group->pending, id, pending);
 	} else if (pending->consumer != consumer) {
 		(void)id_tree_remove(&pending->consumer->pending, id);

@@ -75,7 +75,8 @@ void stream_groups_take(struct stream_groups *groups, struct stream_group *group
 /* Takes the group, whose name is not there. */
 void stream_groups_give(struct stream_groups *groups, struct stream_group *group);
 
-/* Frees the groups in steps, each pending entry for a unit of *budget. True when all are freed. */
+/* Frees the groups in steps: a unit of *budget for each pending entry, consumer and group. True
+ * when all are freed. */
 bool stream_groups_free_some(struct stream_groups *groups, size_t *budget);
 
 void stream_groups_copy(const struct stream_groups *from, struct stream_groups *to);
@@ -93,7 +94,7 @@ struct stream_consumer *stream_group_add_consumer(
 void stream_group_remove_consumer(struct stream_group *group, struct stream_consumer *consumer);
 
 /* Makes the entry pending for the consumer, and for no other one. Returns it with its deliveries as
- * they were, 0 for a new one. */
+ * they were, 1 for a new one, as in Redis. */
 struct stream_pending *stream_group_assign(
     struct stream_group *group, struct stream_id id, struct stream_consumer *consumer);
 

@@ -348,6 +348,8 @@ change_pending(struct stream_group *group)
 		    ->deliveries++;
 		if (p.owner[i] >= 0)
 			p.counts[p.owner[i]]--;
+		else
+			p.deliveries[i] = 1;
 		p.owner[i] = (int)which;
 		p.counts[which]++;
 		p.deliveries[i]++;

@@ -214,6 +214,25 @@ START_TEST(a_large_stream_is_freed_in_steps)
 }
 END_TEST
 
+START_TEST(groups_without_consumers_are_freed_in_steps)
+{
+	char name[BYTES_U64_MAX];
+	size_t budget, rounds = 0;
+	struct kv_stream *copy;
+	bool done = false;
+
+	for (uint64_t i = 0; i < 1000; i++)
+		(void)stream_groups_add(kv_stream_groups(stream),
+		    (struct slice){name, bytes_from_u64(name, i)}, STREAM_ID_MIN, 0);
+	copy = kv_stream_copy(stream);
+	for (; !done; rounds++) {
+		budget = 100;
+		done = kv_stream_free_some(copy, &budget);
+	}
+	ck_assert_uint_ge(rounds, 10);
+}
+END_TEST
+
 START_TEST(a_group_is_taken_out_with_all_that_it_has)
 {
 	struct stream_group *group = add_group("g", 10);
@@ -252,6 +271,7 @@ main(void)
 		ids_have_neighbours_but_at_the_ends,
 		entries_up_to_an_id_are_known_at_the_ends_of_the_stream,
 		groups_and_consumers_are_sorted_by_name, a_large_stream_is_freed_in_steps,
+		groups_without_consumers_are_freed_in_steps,
 		a_group_is_taken_out_with_all_that_it_has,
 		a_stream_knows_the_bytes_of_all_its_blocks, NULL});
 }
