@@ -237,6 +237,42 @@ def test_scripts_read_and_change_keys_for_their_client(fanfared):
     assert reader.take() == [b"a", b"b"]
 
 
+def test_a_read_that_waits_tracks_its_keys(server):
+    """It is told of the entry that ends its wait before it gets the reply."""
+    reader, writer = Cacher(server), server.client()
+    reader.ok("CLIENT", "TRACKING", "ON")
+    reader.connection.command("XREAD", "BLOCK", 0, "STREAMS", "s", "t", "$", "$")
+    wait_until(lambda: writer.info("clients")["blocked_clients"] == "1", "it waits")
+    writer.call("XADD", "s", "1-1", "f", "v")
+    assert reader.connection.read_value() == Push([b"invalidate", [b"s"]])
+    assert reader.read() == {b"s": [[b"1-1", [b"f", b"v"]]]}
+    writer.call("XADD", "t", "1-1", "f", "v")
+    assert reader.take() == [b"t"]
+    reader.connection.command("BLPOP", "l", 0)
+    wait_until(lambda: writer.info("clients")["blocked_clients"] == "1", "it waits")
+    writer.call("RPUSH", "l", "x")
+    assert reader.read() == [b"l", b"x"]
+    assert reader.take() == []
+
+
+def test_a_read_that_has_waited_tracks_its_keys_again(fanfared):
+    """As in Redis 7.2; a client that has switched it on for this read alone, too."""
+    reader, writer = Cacher(fanfared), fanfared.client()
+    reader.ok("CLIENT", "TRACKING", "ON", "OPTIN")
+    reader.ok("CLIENT", "CACHING", "YES")
+    reader.connection.command("XREAD", "BLOCK", 0, "STREAMS", "s", "$")
+    wait_until(lambda: writer.info("clients")["blocked_clients"] == "1", "it waits")
+    writer.call("XADD", "s", "1-1", "f", "v")
+    assert reader.read() == {b"s": [[b"1-1", [b"f", b"v"]]]}
+    assert reader.take() == [b"s"]
+    for n in range(2, 4):
+        writer.call("XADD", "s", f"1-{n}", "f", "v")
+    assert reader.take() == [b"s"]
+    reader.call("XREAD", "STREAMS", "s", "0")
+    writer.call("XADD", "s", "2-1", "f", "v")
+    assert reader.take() == []
+
+
 def test_both_tell_of_expired_keys(server):
     reader, writer = Cacher(server), Cacher(server)
     reader.ok("CLIENT", "TRACKING", "ON")

@@ -224,6 +224,7 @@ execute(struct request *rq)
 	}
 	if (result == COMMAND_BLOCKED) {
 		assert(client_door(c) == NULL);
+		tracking_executed(rq); /* it is told of the change that ends its wait */
 		outbox_unmark(&c->subscriber.outbox);
 		feed_monitors(rq);
 		return REQUEST_BLOCKED;
@@ -303,6 +304,7 @@ execute_blocked(struct request *rq)
 		return false;
 	}
 	assert(result == COMMAND_DONE);
+	tracking_executed(rq);
 	end_blocked(rq);
 	return true;
 }

@@ -63,7 +63,8 @@ void tracking_end_request(struct client *c, const struct command *command, bool 
 
 /*
  * Called behind each command that was executed, of a transaction or script too, also if it failed:
- * notes the keys that it read.
+ * notes the keys that it read. For one that waits for a key: when it begins to wait, and when it is
+ * served.
  */
 static inline void
 tracking_executed(struct request *rq)
