@@ -440,6 +440,21 @@ def test_deliveries_are_counted_from_what_a_claim_set(server, control):  # noqa:
     assert [entry[3] for entry in control.call("XPENDING", "s", "g", "-", "+", 9)] == [1, 0, 1, 0, 2]
 
 
+def test_the_lag_of_a_group_counts_what_is_deleted_before_the_first_entry(server, control):  # noqa: F811
+    for n in range(4):
+        control.call("XADD", "s", f"1-{n + 1}", "f", "v")
+    control.ok("XGROUP", "CREATE", "s", "g", 0)
+    control.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">")
+
+    def lag():
+        return pairs(control.call("XINFO", "GROUPS", "s")[0])[b"lag"]
+
+    control.call("XDEL", "s", "1-3")
+    assert lag() is None
+    control.call("XTRIM", "s", "MAXLEN", 1)
+    assert lag() == 3
+
+
 # Notifications
 
 def test_changes_of_streams_are_published(start_redis, start_fanfared):

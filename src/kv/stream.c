@@ -419,8 +419,11 @@ kv_stream_top_id(const struct kv_stream *stream)
 bool
 kv_stream_has_gap_from(const struct kv_stream *stream, struct stream_id id)
 {
-	return stream->length > 0 && !stream_id_is_zero(stream->past.deleted_id) &&
-	       stream_id_compare(id, stream->past.deleted_id) <= 0;
+	struct stream_id deleted = stream->past.deleted_id;
+
+	return stream->length > 0 && !stream_id_is_zero(deleted) &&
+	       stream_id_compare(id, deleted) <= 0 &&
+	       stream_id_compare(kv_stream_first_id(stream), deleted) <= 0;
 }
 
 bool

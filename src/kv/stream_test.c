@@ -156,8 +156,12 @@ START_TEST(entries_up_to_an_id_are_known_at_the_ends_of_the_stream)
 	ck_assert_int_eq(count_upto(5, 0), 5);
 	ck_assert(kv_stream_has_gap_from(stream, (struct stream_id){3, 0}));
 	ck_assert(!kv_stream_has_gap_from(stream, (struct stream_id){3, 1}));
+	ck_assert(kv_stream_remove(stream, (struct stream_id){1, 0}));
+	ck_assert(kv_stream_has_gap_from(stream, STREAM_ID_MIN));
+	ck_assert(kv_stream_remove(stream, (struct stream_id){2, 0}));
+	ck_assert(!kv_stream_has_gap_from(stream, STREAM_ID_MIN)); /* all before the first entry */
 	ck_assert_uint_eq(
-	    kv_stream_trim(stream, &(struct stream_trim){.by = STREAM_TRIM_LENGTH}), 4);
+	    kv_stream_trim(stream, &(struct stream_trim){.by = STREAM_TRIM_LENGTH}), 2);
 	ck_assert_int_eq(count_upto(4, 0), 5);
 	ck_assert(!kv_stream_has_gap_from(stream, STREAM_ID_MIN));
 }
