@@ -10,6 +10,7 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "server/client.h"
+#include "server/core.h"
 #include "server/io.h"
 #include "server/server.h"
 #include "server/statistics.h"
@@ -143,6 +144,20 @@ START_TEST(a_deleted_user_is_closed_and_runs_nothing_more)
 	assert_says(c, "acl deluser u", ":1\r\n");
 	ck_assert(u->killed != NULL);
 	assert_says(u, "ping", "");
+}
+END_TEST
+
+/* What checked rights before checks them again, though its client may not be closed yet. */
+START_TEST(deleting_a_user_changes_the_rules)
+{
+	uint32_t version;
+
+	assert_says(c, "acl setuser u on nopass +@all", "+OK\r\n");
+	version = test_server->limits_version;
+	assert_says(c, "acl deluser nobody", ":0\r\n");
+	ck_assert_uint_eq(test_server->limits_version, version);
+	assert_says(c, "acl deluser u", ":1\r\n");
+	ck_assert_uint_ne(test_server->limits_version, version);
 }
 END_TEST
 
@@ -411,7 +426,7 @@ main(void)
 		a_user_with_very_many_subscriptions_is_looked_at_in_slices,
 		a_check_is_completed_after_its_client_has_left,
 		a_deleted_user_is_closed_and_runs_nothing_more,
-		what_changes_for_one_user_closes_nobody_else,
+		what_changes_for_one_user_closes_nobody_else, deleting_a_user_changes_the_rules,
 		a_client_that_deletes_its_own_user_gets_the_reply_first,
 		a_login_waits_after_wrong_passwords_and_holds_up_nobody,
 		who_goes_while_his_login_waits_is_forgotten, who_counts_as_one_address_waits_as_one,

@@ -176,10 +176,12 @@ cmd_acl_deluser(struct request *rq)
 		deleted++;
 		log_change(rq, "deleted", rq->argv[i]);
 	}
-	if (deleted > 0)
-		access_enforce(rq->server, rq, NULL, deleted);
-	else
+	if (deleted == 0) {
 		resp_put_int(rq->reply, 0);
+		return COMMAND_DONE;
+	}
+	access_rules_changed(rq->server);
+	access_enforce(rq->server, rq, NULL, deleted);
 	return COMMAND_DONE;
 }
 
