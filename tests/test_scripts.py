@@ -8,6 +8,7 @@ import signal
 import pytest
 import redis
 
+from lib.lineage import can_upgrade
 from lib.resp import Connection, Error, Push, encode
 from lib.wait import seconds, wait_until
 
@@ -256,7 +257,7 @@ def test_set_repl_keeps_effects_out_of_the_file(start_fanfared):
         assert client.call("MGET", "a", "b", "c") == [b"1", None, b"1"]
 
 
-@pytest.mark.parametrize("end", ["SIGTERM", "SIGUSR2", "SIGKILL"])
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"] + ["SIGUSR2"] * can_upgrade())
 def test_a_suspended_script_is_whole_or_absent_after_the_end(start_fanfared, end):
     server = start_fanfared(*ALWAYS, "--busy-reply-threshold", 50)
     with server.client() as client:
