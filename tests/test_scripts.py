@@ -283,6 +283,27 @@ def test_a_suspended_script_is_whole_or_absent_after_the_end(start_fanfared, end
         assert client.call("GET", "n") == (None if end == "SIGKILL" else b"2")
 
 
+def test_no_half_of_a_script_is_on_disk_because_a_client_waits_for_its_key(start_fanfared):
+    server = start_fanfared(*ALWAYS, "--busy-reply-threshold", 50)
+    body = "redis.call('DECRBY', 'from', 10) redis.call('RPUSH', 'queue', 'job') " + FOR_MS.rpartition("return")[0]
+    body += "redis.call('INCRBY', 'to', 10) return redis.call('LLEN', 'queue')"
+    for ends in (False, True):
+        with server.client() as waiting, server.client() as client:
+            waiting.command("BLPOP", "queue", 0)
+            wait_until(lambda: client.info("clients")["blocked_clients"] == "1", "it waits")
+            script = start_script(server, body, 1, "n", 400)
+            wait_until(lambda: is_suspended(client), "the script is busy")
+            if ends:
+                assert script.read_value() == 1
+                assert waiting.read_value() == [b"queue", b"job"]
+            server.kill()
+            script.close()
+        server.start()
+        with server.client() as client:
+            assert client.call("MGET", "from", "to", "n") == ([b"-10", b"10", b"2"] if ends else [None] * 3)
+            assert client.call("LLEN", "queue") == 0
+
+
 def test_no_rewrite_begins_in_the_middle_of_a_script(start_fanfared):
     """It is to begin when the snapshot has ended, which it does while the script is suspended."""
     server = start_fanfared(*ALWAYS, "--busy-reply-threshold", 50)

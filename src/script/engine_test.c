@@ -11,12 +11,15 @@
 #include "base/testing.h"
 #include "cmd/testing_commands.h"
 #include "cmd/testing_server.h"
+#include "kv/eviction_policy.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/held.h"
 #include "server/journal.h"
 #include "server/pause.h"
 #include "server/scripts.h"
 #include "server/server.h"
+#include "server/server_config.h"
 
 /* What the engine does beside other clients, turn by turn. tests/test_scripts.py has the rest. */
 
@@ -25,6 +28,17 @@
 	"local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end "   \
 	"local from = ms() redis.call('INCR', 'n') while ms() - from < 200 do end "                \
 	"return redis.call('INCR', 'n')"
+
+/* Makes all that the three blocked clients wait for, and takes it away again after 100 ms. */
+#define MAKES_AND_TAKES                                                                            \
+	"local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end "   \
+	"local from = ms() redis.call('RPUSH', 'l', 'a', 'b') redis.call('XADD', 's', '1-0', "     \
+	"'f', '1') redis.call('XADD', 't', '1-0', 'f', '1') while ms() - from < 100 do end "       \
+	"redis.call('LPOP', 'l') redis.call('XDEL', 't', '1-0') redis.call('XADD', 's', '2-0', "   \
+	"'f', '2') return redis.call('LLEN', 'l')"
+
+#define MADE_AND_TAKEN                                                                             \
+	"MULTI;RPUSH l a b;XADD s 1-0 f 1;XADD t 1-0 f 1;LPOP l;XDEL t 1-0;XADD s 2-0 f 2;EXEC;"
 
 static struct test_conn *c, *other;
 static struct buffer text;
@@ -123,6 +137,106 @@ START_TEST(the_jobs_of_others_wait)
 }
 END_TEST
 
+/* BLPOP l, XREAD of s, XREADGROUP of t. */
+static struct test_conn *waiters[3];
+
+static void
+block_clients(void)
+{
+	static const char *const lines[] = {
+	    "BLPOP l 0", "XREAD BLOCK 0 STREAMS s $", "XREADGROUP GROUP g me BLOCK 0 STREAMS t >"};
+
+	ck_assert_str_eq(test_call(c, "XGROUP CREATE t g $ MKSTREAM"), "+OK\r\n");
+	for (size_t i = 0; i < 3; i++) {
+		waiters[i] = test_open();
+		ck_assert(!test_send(waiters[i], lines[i]));
+	}
+}
+
+/* What they wait for is there when the script has ended: b in the list, and two entries in s. */
+static void
+check_served(void)
+{
+	ck_assert_str_eq(test_finish(waiters[0]), "*2\r\n$1\r\nl\r\n$1\r\nb\r\n");
+	ck_assert_str_eq(test_finish(waiters[1]),
+	    "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n"
+	    "*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
+	test_turns(1);
+	ck_assert_str_eq(test_read(waiters[2]), "");
+	ck_assert_uint_eq(test_server->blocked->count, 1);
+}
+
+START_TEST(blocked_clients_are_served_behind_a_suspended_script)
+{
+	block_clients();
+	ck_assert(!send_eval(c, MAKES_AND_TAKES));
+	for (int i = 0; scripts_are_suspended(test_server); i++) {
+		ck_assert_int_lt(i, 100000);
+		(void)test_call(other, "UNWATCH");
+		ck_assert_uint_eq(test_server->blocked->count, 3);
+		test_turns(1);
+	}
+	ck_assert_str_eq(test_finish(c), ":1\r\n");
+	check_served();
+	ck_assert_str_eq(test_call(other, "LLEN l"), ":0\r\n");
+}
+END_TEST
+
+START_TEST(blocked_clients_are_served_behind_a_script_of_one_turn)
+{
+	block_clients();
+	ck_assert_str_eq(
+	    eval(c, "redis.call('RPUSH', 'l', 'a', 'b') redis.call('XADD', 's', '1-0', 'f', '1') "
+		    "redis.call('XADD', 't', '1-0', 'f', '1') redis.call('LPOP', 'l') "
+		    "redis.call('XDEL', 't', '1-0') redis.call('XADD', 's', '2-0', 'f', '2') "
+		    "return redis.call('LLEN', 'l')"),
+	    ":1\r\n");
+	check_served();
+}
+END_TEST
+
+START_TEST(blocked_clients_are_served_before_a_script_counts_as_settled)
+{
+	block_clients();
+	server_journal_set(test_server, true, false);
+	ck_assert(!send_eval(c, MAKES_AND_TAKES));
+	scripts_settle(test_server);
+	ck_assert_uint_eq(test_server->blocked->count, 1);
+	ck_assert_str_eq(testing_collected(&text), "SELECT 0;" MADE_AND_TAKEN "LPOP l;");
+	ck_assert_str_eq(test_finish(c), ":1\r\n");
+	check_served();
+}
+END_TEST
+
+/* Half a script in the append-only file would be what is left of it after a crash. */
+START_TEST(nothing_goes_to_the_journal_in_the_middle_of_a_script)
+{
+	struct test_conn *in_time = test_open(), *writer = test_open();
+
+	ck_assert_str_eq(test_call(c, "SET due v PX 20"), "+OK\r\n");
+	block_clients();
+	server_journal_set(test_server, true, false);
+	ck_assert(!test_send(in_time, "BLPOP other 0.02"));
+	ck_assert(!send_eval(c, MAKES_AND_TAKES));
+	ck_assert(!test_send(writer, "LPUSH other x"));
+	test_config.maxmemory_bytes = 1;
+	test_config.evict.policy = KV_ALLKEYS_LRU;
+	for (int i = 0; scripts_are_suspended(test_server); i++) {
+		ck_assert_int_lt(i, 100000);
+		ck_assert_str_eq(testing_collected(&text), "");
+		test_turns(1);
+	}
+	test_config.maxmemory_bytes = 0;
+	ck_assert_str_eq(test_finish(in_time), "*-1\r\n");
+	ck_assert_int_eq(strncmp(testing_collected(&text), "SELECT 0;" MADE_AND_TAKEN "LPOP l;",
+			     strlen("SELECT 0;" MADE_AND_TAKEN "LPOP l;")),
+	    0);
+	(void)test_finish(writer);
+	(void)test_finish(c);
+	check_served();
+}
+END_TEST
+
 START_TEST(a_script_waits_until_earlier_replies_are_sent)
 {
 	server_journal_set(test_server, true, true);
@@ -193,6 +307,10 @@ main(void)
 	    (const TTest *[]){a_short_script_is_done_at_once,
 		while_a_script_is_suspended_others_wait_and_see_nothing,
 		commands_that_may_always_be_called_do_not_wait, the_jobs_of_others_wait,
+		blocked_clients_are_served_behind_a_suspended_script,
+		blocked_clients_are_served_behind_a_script_of_one_turn,
+		blocked_clients_are_served_before_a_script_counts_as_settled,
+		nothing_goes_to_the_journal_in_the_middle_of_a_script,
 		a_script_waits_until_earlier_replies_are_sent,
 		the_reply_of_a_suspended_script_waits_for_what_it_has_changed,
 		a_script_goes_on_without_its_client, a_settled_script_answers_its_own_client,

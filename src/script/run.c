@@ -11,6 +11,7 @@
 #include "resp/writer.h"
 #include "script/run.h"
 #include "script/states.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_life.h"
 #include "server/held.h"
@@ -205,7 +206,8 @@ is_over(const struct script_job *job)
 	return job->engine->job != job;
 }
 
-/* Ends what the job does for the engine; its reply stays. */
+/* Ends what the job does for the engine; its reply stays. No command may come between the script
+ * and the blocked clients that it serves. */
 static void
 end_job(struct script_job *job)
 {
@@ -216,6 +218,7 @@ end_job(struct script_job *job)
 	buffer_append_slice(&job->reply, buffer_slice(&engine->result));
 	forget_replies(engine);
 	engine->job = NULL;
+	blocked_serve(engine->server);
 }
 
 /* A script that was settled is over before its job is called. */

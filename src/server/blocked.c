@@ -428,7 +428,8 @@ blocked_serve(struct server *server)
 	struct blocked *b = server->blocked;
 	struct waited_key *key;
 
-	if (b->serving)
+	/* Half a script would be seen, and logged. */
+	if (b->serving || server->pause->by_script != NULL)
 		return;
 	b->serving = true;
 	while ((key = TAILQ_FIRST(&b->ready)) != NULL) {

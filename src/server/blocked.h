@@ -19,7 +19,7 @@
  * A handler that finds no such key calls request_block, which copies the request. When a key is
  * created, or an entry is added to a stream, the handler is called again, for that key alone (its
  * cost must not depend on how many others the request names), after the command (or the
- * transaction) that did so and before any other command. Clients that wait for
+ * transaction or script) that did so and before any other command. Clients that wait for
  * the key are served in the order in which they began to wait. Keys that this creates are served
  * next. If the key is of another type or is gone again, they go on waiting, unless their terms say
  * otherwise. A timeout, CLIENT UNBLOCK, or the end of the connection ends the wait.
@@ -111,7 +111,7 @@ void blocked_look_again(struct server *server);
 
 /*
  * Serves the clients whose keys are ready. Called after each command that is not part of a
- * transaction.
+ * transaction. While a script is suspended it does nothing; the end of the script calls it.
  */
 void blocked_serve(struct server *server);
 

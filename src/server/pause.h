@@ -10,7 +10,8 @@ struct job_kind;
 
 /*
  * Pause: CLIENT PAUSE, the last step of an upgrade, and a suspended script. A paused command waits
- * (WAIT_PAUSE); no key expires or is evicted, and no blocked client is served.
+ * (WAIT_PAUSE); no key expires or is evicted, so that no key becomes ready for a blocked client. A
+ * suspended script makes keys ready: their clients are served when it has ended.
  */
 struct pause {
 	uint64_t until_us; /* of CLIENT PAUSE; monotonic; 0: not paused */
