@@ -164,6 +164,15 @@ def fanfare_tool():
     return path
 
 
+@pytest.fixture
+def import_files(fanfare_tool):
+    """import_files(path, daemon, *words) runs "fanfare import" to its end."""
+    def run(path, daemon, *words):
+        return subprocess.run([fanfare_tool, "import", str(path), "--to", f"redis://127.0.0.1:{daemon.port}", *words],
+                              capture_output=True, check=False, text=True, timeout=seconds(20))
+    return run
+
+
 @pytest.fixture(scope="session")
 def node_modules():
     """The folder with ioredis and redis, made by `npm ci` in tests/js or named by FANFARE_NODE_MODULES."""

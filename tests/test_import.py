@@ -40,15 +40,6 @@ def redis(folders):
         each.stop()
 
 
-@pytest.fixture
-def import_files(fanfare_tool):
-    """import_files(path, daemon, *words) runs "fanfare import" to its end."""
-    def run(path, daemon, *words):
-        return subprocess.run([fanfare_tool, "import", str(path), "--to", f"redis://127.0.0.1:{daemon.port}", *words],
-                              capture_output=True, check=False, text=True, timeout=seconds(20))
-    return run
-
-
 def fill(client, draw):
     """Keys of all types, with small and large values, in two databases."""
     def some_bytes(most):

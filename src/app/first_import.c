@@ -101,6 +101,7 @@ carry_out(struct first_import *import, const struct import_command *command, str
 	enum import_outcome outcome = IMPORT_DONE;
 	char why[256] = "";
 
+	server_replay_set_foreign(import->server, command->part == IMPORT_COMMAND);
 	if (!server_replay_knows(import->server, command->argv, command->argc))
 		outcome = IMPORT_NOT_HERE;
 	else if (!server_replay(import->server, command->argv, command->argc, why, sizeof(why)))

@@ -53,6 +53,12 @@ keyspace_replay(void *arg, const struct slice *argv, size_t argc, char *error, s
 }
 
 static void
+keyspace_replay_foreign(void *arg, bool is_foreign)
+{
+	server_replay_set_foreign(arg, is_foreign);
+}
+
+static void
 keyspace_replay_end(void *arg)
 {
 	server_replay_end(arg);
@@ -70,6 +76,7 @@ persistence_keyspace(struct server *server)
 	return (struct persist_keyspace){.dump = keyspace_dump,
 	    .replay_begin = keyspace_replay_begin,
 	    .replay = keyspace_replay,
+	    .replay_foreign = keyspace_replay_foreign,
 	    .replay_end = keyspace_replay_end,
 	    .key_count = keyspace_key_count,
 	    .arg = server};

@@ -108,6 +108,31 @@ START_TEST(what_was_dumped_can_be_replayed)
 }
 END_TEST
 
+/* Redis logs XCLAIM of an entry that it removes from the pending ones because it was deleted, and
+ * removes it again when it reads the file. */
+START_TEST(a_deleted_entry_stays_pending_in_what_this_program_wrote)
+{
+	for (int is_foreign = 0; is_foreign <= 1; is_foreign++) {
+		server_replay_begin(test_server, false);
+		server_replay_set_foreign(test_server, is_foreign);
+		replay("DEL s");
+		replay("XADD s 1-0 f v");
+		replay("XADD s 2-0 f v");
+		replay("XGROUP CREATE s g 0");
+		replay("XCLAIM s g c 0 1-0 TIME 1 RETRYCOUNT 1 FORCE JUSTID LASTID 1-0");
+		replay("XCLAIM s g c 0 2-0 TIME 1 RETRYCOUNT 1 FORCE JUSTID LASTID 2-0");
+		replay("XDEL s 2-0");
+		replay("XCLAIM s g d 0 2-0 TIME 1 RETRYCOUNT 1 FORCE JUSTID LASTID 2-0");
+		server_replay_end(test_server);
+		ck_assert_str_eq(test_call(c, "XPENDING s g"),
+		    is_foreign
+			? "*4\r\n:1\r\n$3\r\n1-0\r\n$3\r\n1-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n"
+			: "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n2-0\r\n*2\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n"
+			  "*2\r\n$1\r\nd\r\n$1\r\n1\r\n");
+	}
+}
+END_TEST
+
 START_TEST(a_dump_for_another_process_has_the_use_of_each_key)
 {
 	char line[64];
@@ -302,6 +327,7 @@ main(void)
 {
 	return testing_main("cmd/dump", setup, teardown,
 	    (const TTest *[]){what_was_dumped_can_be_replayed,
+		a_deleted_entry_stays_pending_in_what_this_program_wrote,
 		a_dump_for_another_process_has_the_use_of_each_key,
 		collections_are_dumped_in_commands_of_64_elements,
 		a_stream_is_dumped_with_its_past_and_its_groups, an_empty_stream_is_dumped_too,

@@ -9,6 +9,7 @@
 #include "cmd/stream_reply.h"
 #include "resp/writer.h"
 #include "server/core.h"
+#include "server/replay.h"
 
 /* Streams: XCLAIM and XAUTOCLAIM, which give pending entries to another consumer. */
 
@@ -113,12 +114,13 @@ is_idle(struct request *rq, const struct claiming *c, const struct stream_pendin
 	return c->min_idle_ms == 0 || request_now_ms(rq) - pending->delivered_ms >= c->min_idle_ms;
 }
 
-/* Returns whether the entry was claimed. The file may say that a deleted entry is pending. */
+/* Returns whether the entry was claimed. Our file, or a snapshot, may say that a deleted entry is
+ * pending; the file of Redis has the same command for an entry that it drops. */
 static bool
 claim_one(struct request *rq, struct claiming *c, struct stream_id id)
 {
 	const struct stream_pending *pending = id_tree_find(&c->target.group->pending, id);
-	bool exists, is_kept = rq->server->replay != NULL && c->only_ids;
+	bool exists, is_kept = server_replays_own(rq->server) && c->only_ids;
 	struct stream_entry entry;
 
 	exists = kv_stream_find(c->target.stream, id, &entry);

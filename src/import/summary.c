@@ -19,13 +19,14 @@ import_summary_release(struct import_summary *summary)
 	*summary = (struct import_summary){0};
 }
 
-/* XCLAIM key group consumer min-idle-time id ... [option ...] */
+/* XCLAIM key group consumer min-idle-time id ... [option ...]. An append-only file has such
+ * commands for entries that Redis has dropped, too: they are not to become pending. */
 static size_t
 count_claims(const struct import_command *command)
 {
 	size_t count = 0;
 
-	if (!slice_is_nocase(command->argv[0], "xclaim"))
+	if (command->part == IMPORT_COMMAND || !slice_is_nocase(command->argv[0], "xclaim"))
 		return 0;
 	for (size_t i = 5; i < command->argc && command->argv[i].len > 0; i++) {
 		if (command->argv[i].ptr[0] < '0' || command->argv[i].ptr[0] > '9')

@@ -48,7 +48,7 @@ struct import_note {
 	enum import_part part;
 	enum rdb_type type;
 	bool begins_key;
-	size_t claims; /* entries of a stream that become pending: XCLAIM replies with each */
+	size_t claims; /* pending entries of a snapshot's stream: XCLAIM replies with each */
 	char name[24]; /* of the command, in capitals and shortened; empty if it is not needed */
 };
 

@@ -69,6 +69,9 @@ replay(struct load *load, struct slice commands)
 	const char *reason;
 	char why[256];
 
+	/* Only Redis writes commands without a header. */
+	if (load->keyspace->replay_foreign != NULL)
+		load->keyspace->replay_foreign(load->keyspace->arg, !load->scan.has_header);
 	load->has_end_mark = commands.len >= sizeof(AOF_END_MARK) - 1 &&
 			     memcmp(commands.ptr, AOF_END_MARK, sizeof(AOF_END_MARK) - 1) == 0;
 	for (;;) {

@@ -22,6 +22,8 @@ struct persist_keyspace {
 	void (*replay_begin)(void *arg, bool with_use);
 	bool (*replay)(
 	    void *arg, const struct slice *argv, size_t argc, char *error, size_t error_len);
+	/* Whether the next commands were written by Redis. NULL: that makes no difference. */
+	void (*replay_foreign)(void *arg, bool is_foreign);
 	void (*replay_end)(void *arg);
 	size_t (*key_count)(void *arg);
 	void *arg;

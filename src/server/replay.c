@@ -30,6 +30,7 @@ struct replay {
 	struct client *client;
 	struct buffer reply;
 	bool with_use;
+	bool is_foreign;
 };
 
 void
@@ -54,6 +55,18 @@ server_replay_end(struct server *server)
 	buffer_release(&replay->reply);
 	xfree(replay);
 	server->replay = NULL;
+}
+
+void
+server_replay_set_foreign(struct server *server, bool is_foreign)
+{
+	server->replay->is_foreign = is_foreign;
+}
+
+bool
+server_replays_own(const struct server *server)
+{
+	return server->replay != NULL && !server->replay->is_foreign;
 }
 
 /* A handler that blocks, or does not change keys, needs a client. */

@@ -21,6 +21,13 @@ bool server_replay(struct server *server, const struct slice *argv, size_t argc,
     size_t error_len) __attribute__((warn_unused_result));
 void server_replay_end(struct server *server);
 
+/* Whether the next commands are those of an append-only file of Redis. Initially not. */
+void server_replay_set_foreign(struct server *server, bool is_foreign);
+
+/* True while commands are replayed that this program wrote, or made from a snapshot: they say what
+ * the keyspace had, whereas those of Redis mean what they mean to Redis. */
+bool server_replays_own(const struct server *server);
+
 /* False if the command is unknown, or not one that server_replay() executes. */
 bool server_replay_knows(const struct server *server, const struct slice *argv, size_t argc);
 

@@ -1,0 +1,78 @@
+"""Append-only files of Redis: what they have beside the commands of clients, and where they are."""
+
+import shutil
+
+import pytest
+
+from lib.daemon import Fanfared, Redis
+
+OK = 0
+
+
+@pytest.fixture
+def folders(folder):
+    """A folder of Redis, and one that makes folders for fanfared."""
+    made = folder / "redis"
+    made.mkdir()
+
+    def own(name):
+        (folder / name).mkdir()
+        return folder / name
+    return made, own
+
+
+@pytest.fixture
+def redis(folders):
+    """redis(*options) starts redis-server in its folder, with an append-only file."""
+    started = []
+
+    def start(*options):
+        started.append(Redis(folders[0], "--save", "", "--appendonly", "yes", "--appendfsync", "always", *options).start())
+        return started[-1]
+    yield start
+    for each in started:
+        each.stop()
+
+
+def increment_of(folder):
+    (found,) = folder.glob("*.incr.aof")
+    return found
+
+
+# ---- Pending entries of streams
+
+
+def pending_ids(daemon):
+    return {key: [entry[0] for entry in daemon.client().call("XPENDING", key, "group", "-", "+", 10)] for key in ("one", "two")}
+
+
+def test_pending_entries_that_redis_has_dropped_do_not_come_back(folders, redis, import_files):
+    """It logs them as claimed, and drops them again when it reads its file."""
+    source = redis()
+    client = source.client()
+    for key in "one", "two":
+        for number in range(1, 5):
+            client.call("XADD", key, f"{number}-0", "field", "value")
+        client.call("XGROUP", "CREATE", key, "group", "0")
+        client.call("XREADGROUP", "GROUP", "group", "first", "STREAMS", key, ">")
+        client.call("XDEL", key, "2-0")
+    client.call("XCLAIM", "one", "group", "second", 0, "1-0", "2-0")
+    client.call("XAUTOCLAIM", "two", "group", "second", 0, "0")
+    expected = pending_ids(source)
+    assert expected == {key: [b"1-0", b"3-0", b"4-0"] for key in ("one", "two")}
+    source.stop()
+    increment = increment_of(folders[0] / "appendonlydir")
+    assert increment.read_bytes().count(b"2-0") >= 8  # added, read, deleted and dropped
+    daemon = Fanfared(folders[1]("empty")).start()
+    try:
+        done = import_files(folders[0], daemon)
+        assert done.returncode == OK and "left out" not in done.stdout, done
+        assert pending_ids(daemon) == expected
+    finally:
+        daemon.stop()
+    first, plain = folders[1]("first"), folders[1]("plain")
+    shutil.copy(increment, plain / "appendonly.aof")
+    for own, options in (first, ("--import", folders[0])), (plain, ()), (first, ()), (plain, ()):
+        daemon = Fanfared(own, "--appendonly", "yes", *options).start()
+        assert pending_ids(daemon) == expected
+        daemon.stop()
