@@ -6,7 +6,7 @@ import pytest
 
 from lib.daemon import Fanfared, Redis
 
-OK = 0
+OK, FAILED = 0, 5
 
 
 @pytest.fixture
@@ -37,6 +37,36 @@ def redis(folders):
 def increment_of(folder):
     (found,) = folder.glob("*.incr.aof")
     return found
+
+
+# ---- Where they are
+
+
+def test_files_in_another_folder_than_redis_s_own_are_found(folders, redis, import_files):
+    source = redis("--appenddirname", "journal")
+    client = source.client()
+    client.call("SET", "k", "old")
+    client.call("SAVE")
+    client.call("SET", "k", "new")
+    source.stop()
+    manifest = folders[0] / "journal" / "appendonly.aof.manifest"
+    daemon = Fanfared(folders[1]("empty")).start()
+    try:
+        done = import_files(folders[0], daemon)
+        assert done.returncode == OK and "dump.rdb, which is not" in done.stderr, done
+        assert daemon.client().call("GET", "k") == b"new"
+        first = Fanfared(folders[1]("first"), "--import", folders[0]).start()
+        assert first.client().call("GET", "k") == b"new"
+        first.stop()
+        manifest.rename(folders[0] / "journal" / "temp-appendonly.aof.manifest")
+        told = "but no manifest, which says which of them are read and in what order: restore it, or name the file to be read"
+        done = import_files(folders[0], daemon)
+        assert done.returncode == FAILED and told in done.stderr, done
+        second = Fanfared(folders[1]("second"), "--import", folders[0])
+        with pytest.raises(AssertionError, match=told):
+            second.start()
+    finally:
+        daemon.stop()
 
 
 # ---- Pending entries of streams

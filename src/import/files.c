@@ -2,7 +2,6 @@
 
 #include "import/files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,17 +9,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "import/folder.h"
 #include "import/manifest.h"
 
-/* Redis's default names. */
-static const char aof_folder[] = "appendonlydir";
-static const char aof_name[] = "appendonly.aof";
-static const char rdb_name[] = "dump.rdb";
 static const char manifest_end[] = ".manifest";
 static const char rdb_end[] = ".rdb";
-
-/* The beginning of the names of files that Redis has not finished. */
-static const char temp_start[] = "temp-";
 
 void
 import_files_release(struct import_files *files)
@@ -30,6 +23,7 @@ import_files_release(struct import_files *files)
 		xfree(files->files[i].path);
 	}
 	xfree(files->files);
+	xfree(files->not_read);
 	*files = (struct import_files){0};
 }
 
@@ -38,14 +32,6 @@ explain(const char *path, struct buffer *error)
 {
 	buffer_appendf(error, "%s: %s", path, strerror(errno));
 	return false;
-}
-
-static bool
-ends_with(const char *name, const char *end)
-{
-	size_t len = strlen(name), end_len = strlen(end);
-
-	return len > end_len && strcmp(name + len - end_len, end) == 0;
 }
 
 /* Opens a regular file; a FIFO would block. -1 after setting error. */
@@ -81,7 +67,7 @@ add(struct import_files *files, char *path, int flags, struct buffer *error)
 	    .fd = fd,
 	    .size = (uint64_t)st.st_size,
 	    .changed = st.st_mtim,
-	    .is_snapshot = ends_with(path, rdb_end)};
+	    .is_snapshot = import_name_ends(path, rdb_end)};
 	files->size += (uint64_t)st.st_size;
 	return true;
 }
@@ -133,51 +119,12 @@ add_manifest(struct import_files *files, const char *path, struct buffer *error)
 }
 
 static bool
-is_manifest_name(const char *name)
+is_read(const struct import_files *files, const char *path)
 {
-	return ends_with(name, manifest_end) &&
-	       strncmp(name, temp_start, sizeof(temp_start) - 1) != 0;
-}
-
-/* The manifest in a folder: *path is owned, NULL if there is none. False: there are several. */
-static bool
-find_manifest(const char *folder, char **path, struct buffer *error)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	bool ok = true;
-
-	*path = NULL;
-	if (dir == NULL)
-		return errno == ENOENT || errno == ENOTDIR || explain(folder, error);
-	while (ok && (entry = readdir(dir)) != NULL) {
-		if (!is_manifest_name(entry->d_name))
-			continue;
-		ok = *path == NULL;
-		if (ok)
-			*path = xasprintf("%s/%s", folder, entry->d_name);
-		else
-			buffer_appendf(
-			    error, "%s: has several manifests: name one of them", folder);
-	}
-	closedir(dir);
-	if (!ok) {
-		xfree(*path);
-		*path = NULL;
-	}
-	return ok;
-}
-
-static bool
-exists(const char *path)
-{
-	return access(path, F_OK) == 0;
-}
-
-static bool
-is_later(struct timespec a, struct timespec b)
-{
-	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+	for (size_t i = 0; i < files->count; i++)
+		if (strcmp(files->files[i].path, path) == 0)
+			return true;
+	return false;
 }
 
 /* The append-only files were found. False: the snapshot beside them is newer than all of them, so
@@ -188,11 +135,12 @@ pass_over_snapshot(
 {
 	struct stat st;
 
-	if (stat(rdb, &st) != 0)
+	if (rdb == NULL || stat(rdb, &st) != 0 || is_read(files, rdb))
 		return true;
-	files->not_read = rdb_name;
+	if (files->not_read == NULL)
+		files->not_read = xstrdup(strrchr(rdb, '/') + 1);
 	for (size_t i = 0; i < files->count; i++)
-		if (!is_later(st.st_mtim, files->files[i].changed))
+		if (!import_is_later(st.st_mtim, files->files[i].changed))
 			return true;
 	buffer_appendf(error,
 	    "%s is newer than the append-only files, which are out of date if Redis ran with "
@@ -201,34 +149,76 @@ pass_over_snapshot(
 	return false;
 }
 
+/* False: the other file, if there is one, is newer than the only one that is read. */
+static bool
+pass_over_older(
+    const struct import_files *files, const struct import_folder_file *other, struct buffer *error)
+{
+	if (other->path == NULL || !import_is_later(other->changed, files->files[0].changed))
+		return true;
+	buffer_appendf(error, "%s is newer than %s: name the file to be read", other->path,
+	    files->files[0].path);
+	return false;
+}
+
+/* A file of Redis 6, or of Redis without append-only files. Files of other names may be those that
+ * Redis used. */
+static bool
+add_single(struct import_files *files, const struct import_folder *found, const char *aof,
+    const char *rdb, struct buffer *error)
+{
+	if (access(aof, F_OK) == 0)
+		return add(files, xstrdup(aof), 0, error) &&
+		       pass_over_older(files, &found->log, error) &&
+		       pass_over_snapshot(files, rdb, aof, error) &&
+		       pass_over_snapshot(files, found->snapshot.path, aof, error);
+	if (found->log.path == NULL)
+		return add(files, xstrdup(rdb), 0, error) &&
+		       pass_over_older(files, &found->snapshot, error);
+	buffer_appendf(error,
+	    "%s may be what Redis used last, and not %s: name the file to be read", found->log.path,
+	    rdb);
+	return false;
+}
+
+static bool
+add_found(struct import_files *files, const struct import_folder *found, const char *folder,
+    struct buffer *error)
+{
+	char *aof = xasprintf("%s/" IMPORT_AOF, folder);
+	char *rdb = xasprintf("%s/" IMPORT_SNAPSHOT, folder);
+	bool ok = false;
+
+	if (found->manifest != NULL)
+		ok = add_manifest(files, found->manifest, error) &&
+		     pass_over_snapshot(files, rdb, found->manifest, error) &&
+		     pass_over_snapshot(files, found->snapshot.path, found->manifest, error);
+	else if (found->part != NULL)
+		buffer_appendf(error,
+		    "%s: has append-only files (%s) but no manifest, which says which of them are "
+		    "read and in what order: restore it, or name the file to be read",
+		    found->part_folder, found->part);
+	else if (access(aof, F_OK) == 0 || access(rdb, F_OK) == 0)
+		ok = add_single(files, found, aof, rdb, error);
+	else
+		buffer_appendf(error,
+		    "%s: has no file of Redis: no " IMPORT_AOF_FOLDER ", " IMPORT_AOF
+		    " or " IMPORT_SNAPSHOT,
+		    folder);
+	xfree(rdb);
+	xfree(aof);
+	return ok;
+}
+
 /* What Redis would read in its folder. */
 static bool
 add_folder(struct import_files *files, const char *folder, struct buffer *error)
 {
-	char *inner = xasprintf("%s/%s", folder, aof_folder);
-	char *aof = xasprintf("%s/%s", folder, aof_name);
-	char *rdb = xasprintf("%s/%s", folder, rdb_name);
-	char *manifest = NULL;
-	bool ok = find_manifest(folder, &manifest, error) &&
-		  (manifest != NULL || find_manifest(inner, &manifest, error));
+	struct import_folder found;
+	bool ok =
+	    import_folder_look(&found, folder, error) && add_found(files, &found, folder, error);
 
-	if (ok && manifest != NULL)
-		ok = add_manifest(files, manifest, error) &&
-		     pass_over_snapshot(files, rdb, manifest, error);
-	else if (ok && exists(aof))
-		ok = add(files, xstrdup(aof), 0, error) &&
-		     pass_over_snapshot(files, rdb, aof, error);
-	else if (ok && exists(rdb))
-		ok = add(files, xstrdup(rdb), 0, error);
-	else if (ok) {
-		buffer_appendf(error, "%s: has no file of Redis: no %s, %s or %s", folder,
-		    aof_folder, aof_name, rdb_name);
-		ok = false;
-	}
-	xfree(manifest);
-	xfree(rdb);
-	xfree(aof);
-	xfree(inner);
+	import_folder_release(&found);
 	return ok;
 }
 
@@ -242,6 +232,6 @@ import_files_find(struct import_files *files, const char *path, struct buffer *e
 		return explain(path, error);
 	if (S_ISDIR(st.st_mode))
 		return add_folder(files, path, error);
-	return ends_with(path, manifest_end) ? add_manifest(files, path, error)
-					     : add(files, xstrdup(path), 0, error);
+	return import_name_ends(path, manifest_end) ? add_manifest(files, path, error)
+						    : add(files, xstrdup(path), 0, error);
 }

@@ -12,7 +12,8 @@
  * The files of Redis at a path, in the order in which they are read: a snapshot, an append-only
  * file of one part, or the files that a manifest names. In a folder, append-only files come before
  * a snapshot, as Redis itself reads them. A folder whose snapshot is newer than its append-only
- * files is refused: Redis may have run without them since. All are opened at once, for reading.
+ * files is refused: Redis may have run without them since. So is one in which Redis may have used
+ * files of other names than its own (import/folder.h). All are opened at once, for reading.
  */
 struct import_file {
 	char *path; /* owned */
@@ -25,8 +26,8 @@ struct import_file {
 struct import_files {
 	struct import_file *files; /* owned */
 	size_t count;
-	uint64_t size;        /* of all */
-	const char *not_read; /* NULL, or a file that is there as well: a literal */
+	uint64_t size;  /* of all */
+	char *not_read; /* NULL, or the name of a file that is there as well; owned */
 };
 
 /* False: error says why. Release in both cases. */

@@ -231,6 +231,7 @@ START_TEST(snapshot_newer_than_all_append_only_files_is_refused)
 	assert_path("d", "SET k v PXAT 1000\nSET a 1\nd: has append-only files, which are read, "
 			 "and dump.rdb, which is not");
 	ck_assert_int_eq(unlink("d/appendonlydir/appendonly.aof.manifest"), 0);
+	ck_assert_int_eq(rename("d/appendonlydir", "parts"), 0);
 	put_text("d/appendonly.aof", SET_A);
 	set_time("d/appendonly.aof", 1999, 999999999);
 	assert_path("d",
@@ -257,6 +258,106 @@ START_TEST(manifest_that_is_not_finished_is_passed_over)
 	put_parts(SET_A, SET_B);
 	put_text("d/appendonlydir/temp-appendonly.aof.manifest", "file b.rdb");
 	assert_path("d", "SET k v PXAT 1000\nSET a 1\nSET b \n");
+}
+END_TEST
+
+/* What Redis would read with another appenddirname. */
+START_TEST(manifest_is_found_in_any_folder_if_it_is_the_only_one)
+{
+	put_parts(SET_A, SET_B);
+	ck_assert_int_eq(rename("d/appendonlydir", "d/aof"), 0);
+	assert_path("d", "SET k v PXAT 1000\nSET a 1\nSET b \n");
+	put_snapshot("d/dump.rdb", "old", "");
+	set_time("d/dump.rdb", 2000, 0);
+	assert_path("d", "SET k v PXAT 1000\nSET a 1\nSET b \nd: has append-only files, which are "
+			 "read, and dump.rdb, which is not");
+	ck_assert_int_eq(mkdir("d/lost+found", 0), 0);
+	ck_assert_int_eq(mkdir("d/other", 0700), 0);
+	ck_assert_int_eq(symlink("nowhere", "d/link"), 0);
+	ck_assert_int_eq(mkfifo("d/fifo", 0600), 0);
+	put_text("d/other/temp-x.manifest", "");
+	put_text("d/other/1.incr.aof", SET_A);
+	assert_path("d", "SET k v PXAT 1000\nSET a 1\nSET b \nd: has append-only files, which are "
+			 "read, and dump.rdb, which is not");
+	put_text("d/other/x.manifest", "file 1.incr.aof seq 1 type i\n");
+	assert_path("d", "d: has several manifests: name one of them");
+	assert_path("d/other", "SET a 1\n");
+	/* One in the folder itself is the one of that folder. */
+	put_text("d/3.incr.aof", SET_B);
+	put_text("d/m.manifest", "file 3.incr.aof seq 3 type i\n");
+	assert_path(
+	    "d", "SET b \nd: has append-only files, which are read, and dump.rdb, which is not");
+}
+END_TEST
+
+static void
+assert_refused_for_want_of_a_manifest(const char *in, const char *name)
+{
+	char *path = xasprintf("%s/%s", in, name);
+	char *error =
+	    xasprintf("%s: has append-only files (%s) but no manifest, which says which of "
+		      "them are read and in what order: restore it, or name the file to "
+		      "be read",
+		in, name);
+
+	put_text(path, "");
+	assert_path("d", error);
+	assert_path("d/dump.rdb", "SET old v PXAT 1000\n");
+	ck_assert_int_eq(unlink(path), 0);
+	assert_path("d", "SET old v PXAT 1000\n");
+	xfree(path);
+	xfree(error);
+}
+
+START_TEST(append_only_files_without_a_manifest_are_not_overlooked)
+{
+	static const char *const names[] = {"appendonly.aof.1.base.rdb", "x.2.base.aof",
+	    "x.3.incr.aof", "temp-appendonly.aof.manifest"};
+	static const char *const folders[] = {"d", "d/appendonlydir", "d/other"};
+
+	put_snapshot("d/dump.rdb", "old", "");
+	ck_assert_int_eq(mkdir("d/other", 0700), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		for (size_t j = 0; j < sizeof(folders) / sizeof(*folders); j++)
+			assert_refused_for_want_of_a_manifest(folders[j], names[i]);
+	/* The first file of Redis 7 behind an upgrade has the name of the file of Redis 6. */
+	assert_refused_for_want_of_a_manifest("d/appendonlydir", "appendonly.aof");
+	put_text("d/other/appendonly.aof", SET_A);
+	assert_path("d", "SET old v PXAT 1000\n");
+	put_text("d/appendonly.aof", SET_A);
+	put_text("d/appendonlydir/appendonly.aof.1.incr.aof", SET_B);
+	assert_path("d/appendonlydir",
+	    "d/appendonlydir: has append-only files (appendonly.aof.1.incr.aof) but no manifest, "
+	    "which says which of them are read and in what order: restore it, or name the file to "
+	    "be read");
+}
+END_TEST
+
+START_TEST(files_under_other_names_are_not_overlooked)
+{
+	put_snapshot("d/dump.rdb", "old", "");
+	put_snapshot("d/other.rdb", "new", "");
+	put_text("d/temp-1.rdb", "");
+	set_time("d/dump.rdb", 2000, 0);
+	set_time("d/other.rdb", 2000, 0);
+	assert_path("d", "SET old v PXAT 1000\n");
+	set_time("d/other.rdb", 2000, 1);
+	assert_path("d", "d/other.rdb is newer than d/dump.rdb: name the file to be read");
+	ck_assert_int_eq(unlink("d/other.rdb"), 0);
+	put_text("d/other.aof", SET_A);
+	set_time("d/other.aof", 1000, 0);
+	assert_path("d", "d/other.aof may be what Redis used last, and not d/dump.rdb: name the "
+			 "file to be read");
+	put_text("d/appendonly.aof", SET_B);
+	assert_path(
+	    "d", "SET b \nd: has append-only files, which are read, and dump.rdb, which is not");
+	set_time("d/appendonly.aof", 999, 0);
+	assert_path("d", "d/other.aof is newer than d/appendonly.aof: name the file to be read");
+	ck_assert_int_eq(unlink("d/other.aof"), 0);
+	ck_assert_int_eq(rename("d/dump.rdb", "d/other.rdb"), 0);
+	assert_path("d",
+	    "d/other.rdb is newer than the append-only files, which are out of date if Redis ran "
+	    "with appendonly no: name the file to be read, this one or d/appendonly.aof");
 }
 END_TEST
 
@@ -411,6 +512,9 @@ main(void)
 		snapshot_beside_append_only_files_is_told,
 		snapshot_newer_than_all_append_only_files_is_refused, snapshot_must_begin_like_one,
 		manifest_that_is_not_finished_is_passed_over,
+		manifest_is_found_in_any_folder_if_it_is_the_only_one,
+		append_only_files_without_a_manifest_are_not_overlooked,
+		files_under_other_names_are_not_overlooked,
 		incomplete_end_is_left_out_if_that_is_allowed,
 		every_truncation_of_an_append_only_file_is_told,
 		incomplete_transaction_is_left_out_as_a_whole, only_the_last_file_may_be_incomplete,
