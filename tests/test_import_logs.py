@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from lib.daemon import Fanfared, Redis
+from lib.wait import wait_until
 
 OK, FAILED = 0, 5
 
@@ -67,6 +68,34 @@ def test_files_in_another_folder_than_redis_s_own_are_found(folders, redis, impo
             second.start()
     finally:
         daemon.stop()
+
+
+# ---- Expiry times
+
+
+def test_a_restored_key_whose_life_was_made_longer_is_not_lost(folders, redis, import_files):
+    source = redis()
+    client = source.client()
+    client.call("SET", "k", "v")
+    dumped = client.call("DUMP", "k")
+    for name in "renewed", "kept", "gone":
+        client.call("RESTORE", name, 1000, dumped)
+    client.call("PEXPIRE", "renewed", 50000)
+    client.call("PERSIST", "kept")
+    wait_until(lambda: client.call("EXISTS", "gone") == 0, "its time has passed")
+    ends = client.call("PEXPIRETIME", "renewed")
+    source.stop()
+    (folders[0] / "target").mkdir()
+    target = Redis(folders[0] / "target", "--save", "").start()
+    try:
+        done = import_files(folders[0], target)
+        assert done.returncode == OK, done
+        client = target.client()
+        assert sorted(client.call("KEYS", "*")) == [b"k", b"kept", b"renewed"]
+        assert [client.call("PEXPIRETIME", key) for key in ("renewed", "kept")] == [ends, -1]
+        assert client.call("GET", "renewed") == b"v"
+    finally:
+        target.stop()
 
 
 # ---- Pending entries of streams

@@ -17,19 +17,34 @@ postpone_release(struct postpone *postpone)
 	postpone->argv = NULL;
 }
 
+/* The first argument from `from` on that is this word; 0: none. */
+static size_t
+find_option(const struct import_command *command, size_t from, const char *word)
+{
+	for (size_t i = from; i < command->argc; i++)
+		if (slice_is_nocase(command->argv[i], word))
+			return i;
+	return 0;
+}
+
 /* The index of the argument that is an expiry time in milliseconds since 1970; 0: none. Redis
  * writes no other form to its files. */
 static size_t
 time_index(const struct import_command *command)
 {
-	if (slice_is_nocase(command->argv[0], "pexpireat"))
+	struct slice name = command->argv[0];
+	size_t at;
+
+	if (slice_is_nocase(name, "pexpireat"))
 		return command->argc > 2 ? 2 : 0;
-	if (!slice_is_nocase(command->argv[0], "set"))
+	if (slice_is_nocase(name, "restore") || slice_is_nocase(name, "restore-asking"))
+		return find_option(command, 4, "absttl") > 0 && !slice_is(command->argv[2], "0")
+			   ? 2
+			   : 0;
+	if (!slice_is_nocase(name, "set"))
 		return 0;
-	for (size_t i = 3; i + 1 < command->argc; i++)
-		if (slice_is_nocase(command->argv[i], "pxat"))
-			return i + 1;
-	return 0;
+	at = find_option(command, 3, "pxat");
+	return at > 0 && at + 1 < command->argc ? at + 1 : 0;
 }
 
 static void

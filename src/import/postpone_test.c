@@ -55,6 +55,11 @@ START_TEST(a_time_that_may_pass_during_the_import_is_replaced)
 	assert_follows("set k v keepttl pxat 86401000", "set k v keepttl pxat 35060580001000");
 	assert_follows("pexpireat k 1001", "pexpireat k 35060493601001");
 	ck_assert_uint_eq(postpone.count, 3);
+	assert_follows("RESTORE k 1001 dumped REPLACE ABSTTL",
+	    "RESTORE k 35060493601001 dumped REPLACE ABSTTL");
+	assert_follows("restore-asking k 1001 dumped absttl idletime 5",
+	    "restore-asking k 35060493601001 dumped absttl idletime 5");
+	ck_assert_uint_eq(postpone.count, 5);
 }
 END_TEST
 
@@ -62,6 +67,7 @@ START_TEST(a_time_that_has_passed_is_replaced_by_that_of_the_beginning)
 {
 	assert_follows("SET k v PXAT 1", "SET k v PXAT 35060493601000");
 	assert_follows("PEXPIREAT k -5", "PEXPIREAT k 35060493601000");
+	assert_follows("RESTORE k 1 dumped ABSTTL", "RESTORE k 35060493601000 dumped ABSTTL");
 }
 END_TEST
 
@@ -81,6 +87,10 @@ START_TEST(other_commands_stay_as_they_are)
 	assert_follows("SET PXAT 1", "SET PXAT 1");
 	assert_follows("SET k v PXAT", "SET k v PXAT");
 	assert_follows("RPUSH k PXAT 1", "RPUSH k PXAT 1");
+	assert_follows("RESTORE k 0 dumped ABSTTL", "RESTORE k 0 dumped ABSTTL");
+	assert_follows("RESTORE k 1001 dumped REPLACE", "RESTORE k 1001 dumped REPLACE");
+	assert_follows("RESTORE k 1001 ABSTTL", "RESTORE k 1001 ABSTTL");
+	assert_follows("RESTORE k 86401001 dumped ABSTTL", "RESTORE k 86401001 dumped ABSTTL");
 	ck_assert_uint_eq(postpone.count, 0);
 }
 END_TEST
