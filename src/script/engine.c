@@ -84,7 +84,9 @@ drop_script(struct script_engine *engine, struct script *s)
 	}
 	if (engine->lua != NULL && s->generation == engine->generation) {
 		engine->ignores_limits = true; /* the list of free references may grow */
-		luaL_unref(engine->lua, LUA_REGISTRYINDEX, s->function);
+		lua_getfield(engine->lua, LUA_REGISTRYINDEX, SCRIPT_FUNCTIONS);
+		luaL_unref(engine->lua, -1, s->function);
+		lua_pop(engine->lua, 1);
 		engine->ignores_limits = false;
 	}
 	engine->bodies_bytes -= script_bytes(s);
@@ -134,9 +136,10 @@ compile_protected(lua_State *L)
 {
 	struct script *s = lua_touserdata(L, 1);
 
+	lua_getfield(L, LUA_REGISTRYINDEX, SCRIPT_FUNCTIONS);
 	if (luaL_loadbuffer(L, s->body + s->start, s->len - s->start, "@user_script") != 0)
 		return lua_error(L);
-	s->function = luaL_ref(L, LUA_REGISTRYINDEX);
+	s->function = luaL_ref(L, -2);
 	return 0;
 }
 
@@ -364,27 +367,12 @@ exists(struct scripts *scripts, struct slice digest)
 	return find(engine_of(scripts), digest) != NULL;
 }
 
-static void
-drop_visited(struct slice digest, void *script, void *arg)
-{
-	(void)digest;
-	(void)arg;
-	xfree(script);
-}
-
 /* The state goes too, with all that scripts have left in it. */
 static void
 flush(struct scripts *scripts)
 {
-	struct script_engine *engine = engine_of(scripts);
-
-	script_state_drop(engine);
-	hash_map_each(engine->by_digest, drop_visited, NULL);
-	hash_map_free(engine->by_digest);
-	engine->by_digest = hash_map_new();
-	TAILQ_INIT(&engine->evals);
-	engine->evals_count = 0;
-	engine->bodies_bytes = 0;
+	script_state_drop(engine_of(scripts));
+	script_cache_drop(engine_of(scripts));
 }
 
 static const char *
@@ -422,8 +410,7 @@ engine_free(struct scripts *scripts)
 	if (engine->lua != NULL) /* at once: no job runs any more */
 		lua_close(engine->lua);
 	engine->lua = NULL;
-	flush(scripts);
-	hash_map_free(engine->by_digest);
+	script_cache_free(engine);
 	fiber_free(engine->fiber);
 	EVP_MD_CTX_free(engine->sha1_context);
 	EVP_MD_free(engine->sha1);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/testing.h"
@@ -15,6 +16,7 @@
 #include "server/blocked.h"
 #include "server/client.h"
 #include "server/held.h"
+#include "server/job.h"
 #include "server/journal.h"
 #include "server/pause.h"
 #include "server/scripts.h"
@@ -29,11 +31,13 @@
 	"local from = ms() redis.call('INCR', 'n') while ms() - from < 200 do end "                \
 	"return redis.call('INCR', 'n')"
 
-/* Makes all that the three blocked clients wait for, and takes it away again after 100 ms. */
+/* Makes all that the three blocked clients wait for, and takes it away again after 100 ms. It calls
+ * the hook often, because a command takes long under valgrind. */
 #define MAKES_AND_TAKES                                                                            \
 	"local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end "   \
 	"local from = ms() redis.call('RPUSH', 'l', 'a', 'b') redis.call('XADD', 's', '1-0', "     \
-	"'f', '1') redis.call('XADD', 't', '1-0', 'f', '1') while ms() - from < 100 do end "       \
+	"'f', '1') redis.call('XADD', 't', '1-0', 'f', '1') "                                      \
+	"while ms() - from < 100 do for i = 1, 3000 do end end "                                   \
 	"redis.call('LPOP', 'l') redis.call('XDEL', 't', '1-0') redis.call('XADD', 's', '2-0', "   \
 	"'f', '2') return redis.call('LLEN', 'l')"
 
@@ -293,6 +297,56 @@ START_TEST(a_settled_script_that_has_not_written_is_ended)
 }
 END_TEST
 
+/* Loads scripts that differ. Returns how much memory they take. */
+static size_t
+load_scripts(int count)
+{
+	size_t before = alloc_used_bytes();
+
+	for (int i = 0; i < count; i++) {
+		char body[400];
+		struct slice args[] = {SLICE("SCRIPT"), SLICE("LOAD"), {0}};
+
+		snprintf(
+		    body, sizeof(body), "return redis.call('GET', KEYS[1] .. %d) --%0200d", i, 0);
+		args[2] = slice_of(body);
+		ck_assert(test_send_args(other, args, 3));
+		(void)test_read(other);
+	}
+	return alloc_used_bytes() - before;
+}
+
+/* A turn has 2 ms; no machine frees a third of this within it. */
+START_TEST(many_scripts_are_thrown_away_in_slices)
+{
+	const int count = testing_steps(50000);
+	size_t bytes, full, before, after;
+
+	bytes = load_scripts(count);
+	ck_assert_uint_gt(bytes, (size_t)count * 800);
+	full = alloc_used_bytes();
+	ck_assert_str_eq(test_call(other, "SCRIPT FLUSH"), "+OK\r\n");
+	ck_assert_uint_gt(alloc_used_bytes(), full - bytes / 10);
+	ck_assert_str_eq(eval(c, "return redis.call('INCR', 'n')"), ":1\r\n");
+	for (before = alloc_used_bytes(); test_server->jobs->count > 0; before = after) {
+		test_turns(1);
+		after = alloc_used_bytes();
+		ck_assert_uint_gt(after + bytes / 3, before);
+	}
+	ck_assert_uint_lt(alloc_used_bytes(), full - bytes + bytes / 10);
+}
+END_TEST
+
+START_TEST(scripts_that_are_thrown_away_when_the_server_ends_are_freed)
+{
+	for (int i = 0; i < 3; i++) {
+		(void)load_scripts(testing_steps(3000));
+		ck_assert_str_eq(test_call(other, "SCRIPT FLUSH"), "+OK\r\n");
+	}
+	ck_assert_uint_gt(test_server->jobs->count, 0);
+}
+END_TEST
+
 START_TEST(nothing_is_left_when_the_server_ends_during_a_script)
 {
 	ck_assert(!send_eval(c, SLOW));
@@ -315,5 +369,7 @@ main(void)
 		the_reply_of_a_suspended_script_waits_for_what_it_has_changed,
 		a_script_goes_on_without_its_client, a_settled_script_answers_its_own_client,
 		a_settled_script_that_has_not_written_is_ended,
+		many_scripts_are_thrown_away_in_slices,
+		scripts_that_are_thrown_away_when_the_server_ends_are_freed,
 		nothing_is_left_when_the_server_ends_during_a_script, NULL});
 }

@@ -23,7 +23,7 @@ put_list(lua_State *L, const struct slice *items, size_t count)
 void
 script_set_arguments(lua_State *L, const struct script_run *run)
 {
-	lua_getfield(L, LUA_REGISTRYINDEX, "globals");
+	lua_getfield(L, LUA_REGISTRYINDEX, SCRIPT_GLOBALS);
 	put_list(L, run->argv, run->keys);
 	lua_setfield(L, -2, "KEYS");
 	put_list(L, run->argv + run->keys, run->argc - run->keys);

@@ -91,7 +91,9 @@ run_protected(lua_State *L)
 
 	script_set_arguments(L, &engine->run);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->error_handler);
-	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->run.script->function);
+	lua_getfield(L, LUA_REGISTRYINDEX, SCRIPT_FUNCTIONS);
+	lua_rawgeti(L, -1, engine->run.script->function);
+	lua_remove(L, -2);
 	if (lua_pcall(L, 0, 1, -2) != 0) {
 		put_error(engine, L);
 		return 0;

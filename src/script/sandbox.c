@@ -171,13 +171,15 @@ script_fill_state(lua_State *L)
 	set_function(L, "__index", refuse_unknown);
 	lua_setmetatable(L, 2);
 	lua_pushvalue(L, 2);
-	lua_setfield(L, LUA_REGISTRYINDEX, "globals");
+	lua_setfield(L, LUA_REGISTRYINDEX, SCRIPT_GLOBALS);
 	script_protect(L);
 	lua_pushvalue(L, -1);
 	lua_replace(L, LUA_GLOBALSINDEX);
-	lua_getfield(L, LUA_REGISTRYINDEX, "globals");
+	lua_getfield(L, LUA_REGISTRYINDEX, SCRIPT_GLOBALS);
 	lua_insert(L, -2);
 	lua_setfield(L, -2, "_G");
+	lua_newtable(L);
+	lua_setfield(L, LUA_REGISTRYINDEX, SCRIPT_FUNCTIONS);
 	lua_pushcfunction(L, script_handle_error);
 	engine->error_handler = luaL_ref(L, LUA_REGISTRYINDEX);
 	return 0;

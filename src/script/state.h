@@ -26,6 +26,11 @@ enum script_flag {
 	SCRIPT_HAS_NO_FLAGS = 1 << 5, /* it has no such line: see engine.c */
 };
 
+/* Tables in the registry of Lua: the global table, and the functions of the cached scripts, to
+ * which script.function refers. All that grows with scripts is in one of them. */
+#define SCRIPT_GLOBALS "globals"
+#define SCRIPT_FUNCTIONS "functions"
+
 struct script_job;
 struct script_retired;
 
@@ -34,7 +39,7 @@ struct script {
 	TAILQ_ENTRY(script) evals; /* while is_eval: the one that ran last is the last */
 	char digest[SCRIPT_DIGEST_LEN];
 	uint32_t flags;      /* enum script_flag */
-	int function;        /* reference in the Lua state; LUA_NOREF: to be compiled */
+	int function;        /* reference in SCRIPT_FUNCTIONS; LUA_NOREF: to be compiled */
 	uint32_t generation; /* of the state that has the function */
 	bool is_eval;        /* only EVAL knows it: it may be dropped */
 	size_t len;
@@ -109,6 +114,12 @@ bool script_state_new(struct script_engine *engine);
 
 /* retired.c: throws the state away, in slices if it is large. */
 void script_state_drop(struct script_engine *engine);
+
+/* Throws all cached scripts away, in slices if there are many. */
+void script_cache_drop(struct script_engine *engine);
+
+/* At once: no job runs any more. */
+void script_cache_free(struct script_engine *engine);
 
 /* sandbox.c: fills a new state; called by lua_cpcall. */
 int script_fill_state(lua_State *L);
