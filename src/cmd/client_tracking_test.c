@@ -500,6 +500,22 @@ START_TEST(a_served_client_is_told_behind_its_reply)
 }
 END_TEST
 
+/* While it waits, it is told of a key that it was allowed to read when it began. */
+START_TEST(keys_that_a_waiting_client_may_read_no_more_are_not_tracked)
+{
+	assert_ok(writer, "acl setuser u on nopass +@all ~k");
+	assert_ok(reader, "auth u any");
+	assert_ok(reader, "client tracking on");
+	ck_assert(!test_send(reader, "xread block 0 streams k $"));
+	assert_ok(writer, "acl setuser u resetkeys ~other");
+	assert_says(writer, "xadd k 1-0 f v", "$3\r\n1-0\r\n");
+	assert_got(reader, INVALID("k") "-NOPERM this user has no permissions to access one of the "
+					"keys used as arguments\r\n");
+	assert_says(writer, "xadd k 2-0 f v", "$3\r\n2-0\r\n");
+	assert_got(reader, "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -518,5 +534,6 @@ main(void)
 		a_client_that_does_not_read_is_closed_at_its_limit,
 		a_client_that_reads_is_not_closed, large_replies_do_not_count_as_invalidations,
 		keys_outlive_off_and_end_with_their_client,
-		a_served_client_is_told_behind_its_reply, NULL});
+		a_served_client_is_told_behind_its_reply,
+		keys_that_a_waiting_client_may_read_no_more_are_not_tracked, NULL});
 }

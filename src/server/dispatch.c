@@ -304,7 +304,8 @@ execute_blocked(struct request *rq)
 		return false;
 	}
 	assert(result == COMMAND_DONE);
-	tracking_executed(rq);
+	if (allowed)
+		tracking_executed(rq);
 	end_blocked(rq);
 	return true;
 }
