@@ -1,6 +1,8 @@
 #include "config.h"
 
+#include "acl/check.h"
 #include "acl/key_spec.h"
+#include "acl/user.h"
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/handlers.h"
@@ -10,6 +12,7 @@
 #include "kv/keyspace.h"
 #include "resp/writer.h"
 #include "server/blocked.h"
+#include "server/client.h"
 #include "server/request_keys.h"
 
 /*
@@ -34,11 +37,6 @@ struct source {
 	bool is_new; /* ">": what no consumer of the group has got */
 };
 
-/*
- * The user's rights were checked for the keys of the row's specification, which takes the first
- * word STREAMS that may be the option. It is another one if a group or a consumer has this name and
- * GROUP is not the first option, or is given twice.
- */
 static bool
 are_checked_keys(const struct request *rq, const struct reading *r)
 {
@@ -48,6 +46,26 @@ are_checked_keys(const struct request *rq, const struct reading *r)
 
 	return count == 1 && ranges[0].first == r->keys_at && ranges[0].step == 1 &&
 	       ranges[0].last == r->keys_at + r->streams - 1;
+}
+
+/*
+ * The user's rights were checked for the keys of the row's specification, which takes the first
+ * word STREAMS that may be the option. It is another one if a group or a consumer has this name and
+ * GROUP is not the first option, or is given twice: then the user must be allowed to read all keys.
+ * False after replying with an error.
+ */
+static bool
+may_read(struct request *rq, const struct reading *r)
+{
+	const struct acl_user *user = rq->client->user;
+
+	if (user->unrestricted || are_checked_keys(rq, r) ||
+	    acl_reads_all_keys(
+		user, command_acl(rq->server->commands, rq->command), rq->argv, rq->argc))
+		return true;
+	request_error(rq, "NOPERM the keys cannot be checked, because a word STREAMS is before the "
+			  "option: give GROUP once, as the first option");
+	return false;
 }
 
 static bool
@@ -65,10 +83,7 @@ parse_streams(struct request *rq, size_t at, struct reading *r)
 	}
 	r->keys_at = at;
 	r->streams = count / 2;
-	if (are_checked_keys(rq, r))
-		return true;
-	request_syntax_error(rq);
-	return false;
+	return may_read(rq, r);
 }
 
 static bool
@@ -356,6 +371,8 @@ read_ready(struct request *rq)
 	const struct reading *r = rq->ready->kept;
 	struct source source;
 
+	if (!rq->ready->is_allowed && !may_read(rq, r))
+		return COMMAND_DONE;
 	return find_source(rq, r, rq->ready->at, &source) ? read_sources(rq, r, &source, 1)
 							  : COMMAND_DONE;
 }
