@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from lib.daemon import Fanfared, Redis
+from lib.resp import encode
 from lib.wait import wait_until
 
 OK, FAILED = 0, 5
@@ -135,3 +136,28 @@ def test_pending_entries_that_redis_has_dropped_do_not_come_back(folders, redis,
         daemon = Fanfared(own, "--appendonly", "yes", *options).start()
         assert pending_ids(daemon) == expected
         daemon.stop()
+
+
+# ---- Scripts
+
+
+def test_scripts_are_executed_over_a_connection_and_named_at_the_first_start(folders, import_files):
+    """Redis before 5 logs the scripts themselves, later ones what they have changed."""
+    body = "return redis.call('SET', KEYS[1], ARGV[1])"
+    commands = [("SET", "k", "v"), ("SCRIPT", "LOAD", body), ("EVAL", body, 1, "a", 1), ("eval", body, 1, "b", 2), ("SET", "z", 3),
+                ("BLPOP", "list", 1), ("NO-SUCH-COMMAND",)]
+    (folders[0] / "appendonly.aof").write_bytes(b"".join(encode(*command) for command in commands))
+    daemon = Fanfared(folders[1]("empty")).start()
+    try:
+        done = import_files(folders[0], daemon)
+        assert done.stdout.splitlines()[1].startswith("not here: NO-SUCH-COMMAND: 1 ("), done
+        assert daemon.client().call("MGET", "k", "a", "b", "z") == [b"v", b"1", b"2", b"3"]
+    finally:
+        daemon.stop()
+    daemon = Fanfared(folders[1]("first"), "--import", folders[0]).start()
+    assert daemon.client().call("MGET", "k", "a", "b", "z") == [b"v", None, None, b"3"]
+    daemon.stop()
+    why = "--import executes no scripts: start the daemon, and import with 'fanfare import'"
+    for told in (f"import: refused: EVAL: 2 ({why})", f"import: refused: SCRIPT: 1 ({why})", "import: not here: NO-SUCH-COMMAND: 1",
+                 "import: refused: BLPOP: 1 (not a command that is kept on disk: 'BLPOP')"):
+        assert told in daemon.log(), daemon.log()

@@ -154,9 +154,7 @@ is_use(struct server *server, const struct slice *argv, size_t argc, bool *ok)
 bool
 server_replay_knows(const struct server *server, const struct slice *argv, size_t argc)
 {
-	const struct command *command = command_find_of(server->commands, argv, argc);
-
-	return command != NULL && can_be_replayed(command);
+	return command_find_of(server->commands, argv, argc) != NULL;
 }
 
 bool

@@ -28,7 +28,7 @@ void server_replay_set_foreign(struct server *server, bool is_foreign);
  * the keyspace had, whereas those of Redis mean what they mean to Redis. */
 bool server_replays_own(const struct server *server);
 
-/* False if the command is unknown, or not one that server_replay() executes. */
+/* False if the command is unknown. */
 bool server_replay_knows(const struct server *server, const struct slice *argv, size_t argc);
 
 #endif
