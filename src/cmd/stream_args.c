@@ -95,18 +95,33 @@ stream_args_ids(struct request *rq, size_t from)
 	return ids;
 }
 
+/* True for - and +. */
+static bool
+is_end(struct slice arg, struct stream_id *id)
+{
+	if (slice_is(arg, "-")) {
+		*id = STREAM_ID_MIN;
+		return true;
+	}
+	if (slice_is(arg, "+")) {
+		*id = STREAM_ID_MAX;
+		return true;
+	}
+	return false;
+}
+
+bool
+stream_args_id_or_end(struct request *rq, struct slice arg, struct stream_id *id)
+{
+	return is_end(arg, id) || stream_args_id(rq, arg, id);
+}
+
 /* Reads an end of a range without its bracket. */
 static bool
 range_id(struct request *rq, struct slice arg, bool is_open, uint64_t seq, struct stream_id *id)
 {
-	if (!is_open && slice_is(arg, "-")) {
-		*id = STREAM_ID_MIN;
+	if (!is_open && is_end(arg, id))
 		return true;
-	}
-	if (!is_open && slice_is(arg, "+")) {
-		*id = STREAM_ID_MAX;
-		return true;
-	}
 	return stream_id_parse(arg, seq, id) || refuse_id(rq);
 }
 

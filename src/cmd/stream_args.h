@@ -26,6 +26,10 @@ bool stream_args_id(struct request *rq, struct slice arg, struct stream_id *id)
 struct stream_id *stream_args_ids(struct request *rq, size_t from)
     __attribute__((warn_unused_result));
 
+/* The same, or one of the ends of all ids: - and +. */
+bool stream_args_id_or_end(struct request *rq, struct slice arg, struct stream_id *id)
+    __attribute__((warn_unused_result));
+
 /* The ends of a range: - and +, an id, or (id, which is not part of it. The range that is returned
  * includes both ends. */
 bool stream_args_start(struct request *rq, struct slice arg, struct stream_id *id)

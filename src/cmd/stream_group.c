@@ -82,12 +82,12 @@ find_group(struct request *rq, struct stream_target *target)
 	return false;
 }
 
-/* The id from which on the group reads: "$" is the last one of the stream, which may be NULL. */
+/* True for "$", the last id of the stream, which may be NULL. */
 static bool
-parse_position(struct request *rq, const struct kv_stream *stream, struct stream_id *id)
+is_newest(struct request *rq, const struct kv_stream *stream, struct stream_id *id)
 {
 	if (!slice_is(rq->argv[4], "$"))
-		return stream_args_id(rq, rq->argv[4], id);
+		return false;
 	*id = stream != NULL ? kv_stream_past(stream).last_id : STREAM_ID_MIN;
 	return true;
 }
@@ -105,7 +105,7 @@ cmd_xgroup_create(struct request *rq)
 		request_subcommand_syntax_error(rq);
 		return COMMAND_DONE;
 	}
-	if (!parse_position(rq, target.stream, &id))
+	if (!is_newest(rq, target.stream, &id) && !stream_args_id(rq, rq->argv[4], &id))
 		return COMMAND_DONE;
 	if (target.group != NULL) {
 		request_error(rq, "BUSYGROUP Consumer Group name already exists");
@@ -136,7 +136,8 @@ cmd_xgroup_setid(struct request *rq)
 		request_subcommand_syntax_error(rq);
 		return COMMAND_DONE;
 	}
-	if (!parse_position(rq, target.stream, &id))
+	/* Unlike XGROUP CREATE, Redis takes - and + here. */
+	if (!is_newest(rq, target.stream, &id) && !stream_args_id_or_end(rq, rq->argv[4], &id))
 		return COMMAND_DONE;
 	target.group->last_id = id;
 	target.group->entries_read = options.entries_read;
