@@ -169,6 +169,8 @@ call(lua_State *L)
 		return true;
 	}
 	run_command(engine, (size_t)argc);
+	/* Lua limits the stack of a function: many arguments would leave no room for the reply. */
+	lua_settop(L, 0);
 	script_push_reply(L, buffer_slice(&engine->call_reply));
 	return engine->call_reply.ptr[0] == '-';
 }
