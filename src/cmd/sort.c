@@ -194,8 +194,8 @@ load(struct request *rq, const struct kv_key *key, struct sort *s)
 		return key_is_of(rq, key, KV_LIST);
 	value = kv_value(key);
 	s->elements = xmalloc(kv_types[kv_type_of(key)].count(value) * sizeof(*s->elements));
-	/* A stored result must not depend on the order of a hash table. */
-	if (kv_type_of(key) == KV_SET && s->unsorted && s->store != NULL) {
+	/* Neither a stored result nor a script may depend on the order of a hash table. */
+	if (kv_type_of(key) == KV_SET && s->unsorted && (s->store != NULL || rq->in_script)) {
 		s->unsorted = s->has_by = false;
 		s->alpha = true;
 	}
