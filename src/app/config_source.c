@@ -205,14 +205,14 @@ overrule_lines(const struct config_source *source, struct settings *s)
 		const struct override *override = &source->overrides[i];
 		const struct setting *row = settings_find(override->name);
 
-		if (row == NULL || override->count == 0)
+		if (row == NULL)
 			continue;
-		if (row->type == SETTING_USERS)
-			setting_users_remove(&s->users, override->values[0]);
-		else if (row->type == SETTING_CHANNELS)
-			setting_channels_remove(s->channels, override->values[0]);
-		else if (row->type == SETTING_SAVE_RULES)
+		if (row->type == SETTING_SAVE_RULES)
 			remove_save_rules(s, row);
+		else if (row->type == SETTING_USERS && override->count > 0)
+			setting_users_remove(&s->users, override->values[0]);
+		else if (row->type == SETTING_CHANNELS && override->count > 0)
+			setting_channels_remove(s->channels, override->values[0]);
 	}
 }
 

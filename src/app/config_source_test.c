@@ -183,6 +183,11 @@ START_TEST(save_rules_of_the_command_line_replace_those_of_the_file)
 	ck_assert_str_eq(s.disk.save.items[3], "2");
 	settings_release(&s);
 	config_source_release(&source);
+	ck_assert(PARSE(path, "--save", "--port", "1"));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_uint_eq(s.disk.save.count, 0);
+	settings_release(&s);
+	config_source_release(&source);
 	ck_assert(PARSE(path, "--save", ""));
 	ck_assert(config_source_load(&source, &s, &error));
 	ck_assert_uint_eq(s.disk.save.count, 0);

@@ -410,6 +410,7 @@ settings_set(
 	return fault != SETTING_OK ? fault : set_value(s, row, values, count);
 }
 
+/* Rules add up, "" removes all. As in Redis 7, a line without a value adds nothing. */
 static enum setting_fault
 add_save_rules(
     struct settings *s, const struct setting *row, const struct slice *values, size_t count)
@@ -421,7 +422,7 @@ add_save_rules(
 	if (count == 1 && values[0].len == 0)
 		return settings_set(s, row, values, count);
 	if (count == 0)
-		return SETTING_BAD_COUNT;
+		return SETTING_OK;
 	settings_show(s, row, &rules);
 	for (size_t i = 0; i < count; i++) {
 		buffer_append_str(&rules, " ");
