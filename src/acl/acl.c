@@ -319,10 +319,11 @@ load_line(const struct acl *acl, struct users *users, struct slice line, struct 
 		return false;
 	}
 	if (find(users, name) != NULL || users->count == ACL_USERS_MAX) {
-		buffer_append_str(error, "user '");
+		bool is_full = users->count == ACL_USERS_MAX;
+
+		buffer_append_str(error, is_full ? "user '" : "Duplicate user '");
 		buffer_append_escaped(error, name);
-		buffer_append_str(
-		    error, users->count == ACL_USERS_MAX ? "': too many users" : "' stands twice");
+		buffer_append_str(error, is_full ? "': too many users" : "' found");
 		return false;
 	}
 	rules = xcalloc(line.len / 2 + 1, sizeof(*rules));

@@ -81,7 +81,7 @@ START_TEST(a_file_with_a_mistake_changes_nothing_and_says_where)
 			      "user carol on\nuser dave >a <b\n"),
 	    "users.acl:3: rule '+nosuch': Unknown command or category name in ACL; "
 	    "users.acl:5: a line is 'user NAME rule ...'; "
-	    "users.acl:6: user 'carol' stands twice; "
+	    "users.acl:6: Duplicate user 'carol' found; "
 	    "users.acl:7: rule '<': The password you are trying to remove from the user does not "
 	    "exist");
 	ck_assert_str_eq(
