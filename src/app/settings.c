@@ -202,6 +202,19 @@ string_of(struct slice s)
 	return str;
 }
 
+/* The text that is kept for a value. */
+static char *
+list_item(const struct setting *row, struct slice value)
+{
+	char text[FLOAT_TEXT_PERCENT_MAX];
+	long double percent;
+
+	if (row->type != SETTING_PERCENTILES || !float_text_parse(value, &percent))
+		return string_of(value);
+	(void)float_text_put_percent(text, (double)percent);
+	return xstrdup(text);
+}
+
 static enum setting_fault
 set_list(struct settings *s, const struct setting *row, const struct slice *values, size_t count)
 {
@@ -230,7 +243,7 @@ set_list(struct settings *s, const struct setting *row, const struct slice *valu
 		return SETTING_BAD_SAVE_RULES;
 	list.items = xcalloc(count + 1, sizeof(*list.items));
 	for (i = 0; i < count; i++)
-		list.items[list.count++] = string_of(values[i]);
+		list.items[list.count++] = list_item(row, values[i]);
 	release_list(setting_member(s, row));
 	memcpy(setting_member(s, row), &list, sizeof(list));
 	return SETTING_OK;

@@ -34,6 +34,15 @@ float_text_parse(struct slice s, long double *out)
 	return true;
 }
 
+/* The length of a number without the zeros at the end of its fraction. */
+static size_t
+without_zeros(const char *text, size_t len)
+{
+	while (text[len - 1] == '0')
+		len--;
+	return text[len - 1] == '.' ? len - 1 : len;
+}
+
 size_t
 float_text_put(char out[FLOAT_TEXT_MAX], long double v)
 {
@@ -47,13 +56,22 @@ float_text_put(char out[FLOAT_TEXT_MAX], long double v)
 	}
 	len = (size_t)snprintf(out, FLOAT_TEXT_MAX, "%.17Lf", v);
 	assert(len < FLOAT_TEXT_MAX);
-	while (out[len - 1] == '0')
-		len--;
-	if (out[len - 1] == '.')
-		len--;
+	len = without_zeros(out, len);
 	if (len == 2 && out[0] == '-' && out[1] == '0') {
 		out[0] = '0';
 		len = 1;
 	}
+	return len;
+}
+
+size_t
+float_text_put_percent(char out[FLOAT_TEXT_PERCENT_MAX], double percent)
+{
+	size_t len;
+
+	assert(percent >= 0 && percent <= 100);
+	len = (size_t)snprintf(out, FLOAT_TEXT_PERCENT_MAX, "%f", percent);
+	len = without_zeros(out, len);
+	out[len] = '\0';
 	return len;
 }

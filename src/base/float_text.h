@@ -22,4 +22,11 @@ bool float_text_parse(struct slice s, long double *out) __attribute__((warn_unus
  * NUL; returns the length. v is not NaN. */
 size_t float_text_put(char out[FLOAT_TEXT_MAX], long double v);
 
+/* Room for float_text_put_percent, with a NUL. */
+#define FLOAT_TEXT_PERCENT_MAX 16
+
+/* Writes a percentage, 0 to 100, as Redis writes percentiles: up to 6 digits after the point,
+ * without trailing zeros; and a NUL. Returns the length. */
+size_t float_text_put_percent(char out[FLOAT_TEXT_PERCENT_MAX], double percent);
+
 #endif

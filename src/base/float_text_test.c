@@ -83,11 +83,29 @@ START_TEST(an_invalid_number_changes_nothing)
 }
 END_TEST
 
+START_TEST(percentages_have_up_to_six_digits_after_the_point)
+{
+	static const struct {
+		double percent;
+		const char *text;
+	} rows[] = {{0, "0"}, {10, "10"}, {100, "100"}, {99.9, "99.9"}, {0.000001, "0.000001"},
+	    {99.9999999, "100"}, {12.3456789, "12.345679"}};
+	char out[FLOAT_TEXT_PERCENT_MAX];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ck_assert_uint_eq(
+		    float_text_put_percent(out, rows[i].percent), strlen(rows[i].text));
+		ck_assert_str_eq(out, rows[i].text);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("base/float_text", NULL, NULL,
 	    (const TTest *[]){no_zeros_and_no_exponent_are_written,
 		the_largest_number_has_room_and_is_read_again, texts_of_5120_bytes_are_no_numbers,
-		numbers_are_read_in_any_of_their_forms, an_invalid_number_changes_nothing, NULL});
+		numbers_are_read_in_any_of_their_forms, an_invalid_number_changes_nothing,
+		percentages_have_up_to_six_digits_after_the_point, NULL});
 }

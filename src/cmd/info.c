@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/float_text.h"
 #include "base/hash_map.h"
 #include "base/latency_histogram.h"
 #include "base/random.h"
@@ -100,18 +101,12 @@ put_command_stats(const struct server *server, struct buffer *out)
 	}
 }
 
-/* As in Redis, six digits behind the point without trailing zeros: "50", "99.9". */
 static void
 put_percent(double percent, struct buffer *out)
 {
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%f", percent);
+	char text[FLOAT_TEXT_PERCENT_MAX];
 
-	while (text[len - 1] == '0')
-		len--;
-	if (text[len - 1] == '.')
-		len--;
-	buffer_append(out, text, (size_t)len);
+	buffer_append(out, text, float_text_put_percent(text, percent));
 }
 
 static void
