@@ -98,3 +98,41 @@ def test_random_globs_match_the_same_names(start_redis, start_fanfared, seed):
             found[name] = sorted(value[1] for value in got)
         matches.append(found)
     assert matches[0] == matches[1]
+
+
+# Errors of commands in scripts, handled or not, and errors that scripts make; "x" is a string.
+FAILING_SCRIPTS = [
+    "return redis.call('select', 99)", "return redis.pcall('select', 99)",
+    "return redis.pcall('select', 99).err", "return {redis.pcall('select', 99), 1}",
+    "local ok, e = pcall(redis.call, 'lpush', 'x', 1) error(e)",
+    "local ok, e = pcall(redis.call, 'lpush', 'x', 1) return 1",
+    "return redis.call('lpush', 'x')", "return redis.pcall('lpush', 'x')", "return redis.call('nosuch')",
+    "return redis.pcall('subscribe', 'x')", "return redis.call()", "return redis.pcall({})", "error('x')", "error({err='A b'})",
+    "error({err='Ab'})", "return redis.error_reply('MY_CODE text')", "return redis.error_reply('single')",
+    "return redis.error_reply('')", "return {err='single'}", "return {err='-A b'}", "return {err=''}",
+    "return {err='%s b'}" % ("A" * 29), "return {err='%s b'}" % ("A" * 31), "return {{err='A b'}, {err='C d'}, 1}",
+    "return {map={a={err='A b'}}}", "return nosuch", "syntax error", "#!lua flags=no-writes\nreturn redis.pcall('set', 'x', 1)",
+    "#!lua flags=nosuch\nreturn 1",
+]
+
+
+def error_counts(client):
+    """The numbers of calls and errors in INFO, without times."""
+    calls = {name: {key: value for key, value in (part.split("=") for part in text.split(",")) if "usec" not in key}
+             for name, text in client.info("commandstats").items() if not name.startswith("cmdstat_config")}
+    return client.info("errorstats"), client.info("stats")["total_error_replies"], calls
+
+
+def test_errors_of_scripts_are_counted_alike(start_redis, start_fanfared):
+    found = []
+    for server in (start_redis(), start_fanfared()):
+        with server.client() as client:
+            client.ok("SET", "x", "y")
+            for script in FAILING_SCRIPTS:
+                client.ok("CONFIG", "RESETSTAT")
+                client.call("EVAL", script, 0)
+                client.call("EVAL_RO", script, 0)
+                found.append((script, error_counts(client)))
+    half = len(FAILING_SCRIPTS)
+    different = [(redis, fanfared) for redis, fanfared in zip(found[:half], found[half:]) if redis != fanfared]
+    assert not different

@@ -524,3 +524,10 @@ def test_figures_of_scripts(fanfared):
         assert int(memory["used_memory_lua"]) > 10000
         assert memory["number_of_cached_scripts"] == "1"
         assert 0 < int(memory["used_memory_scripts_eval"]) < 1000
+
+
+def test_a_long_script_that_fails_is_counted_as_failed(start_fanfared):
+    with start_fanfared().client() as client:
+        assert text(client.call("EVAL", FOR_MS + " .. nosuch()", 1, "n", 50)).startswith("ERR")
+        assert "failed_calls=1" in client.info("commandstats")["cmdstat_eval"]
+        assert client.info("errorstats") == {"errorstat_ERR": "count=1"}

@@ -9,6 +9,7 @@
 #include "kv/keyspace.h"
 #include "script/state.h"
 #include "server/access.h"
+#include "server/call_record.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/dispatch.h"
@@ -16,6 +17,7 @@
 #include "server/journal.h"
 #include "server/propagation.h"
 #include "server/server_config.h"
+#include "server/statistics.h"
 
 /* redis.call, redis.pcall and redis.acl_check_cmd: commands of a script. */
 
@@ -141,6 +143,8 @@ run_command(struct script_engine *engine, size_t argc)
 	rq.command = command_find_of(engine->server->commands, rq.argv, argc);
 	why = refusal(run, &rq);
 	if (why != NULL) {
+		if (rq.command != NULL)
+			call_record_stats(rq.server, rq.command)->rejected++;
 		request_error(&rq, "%s", why);
 		return;
 	}

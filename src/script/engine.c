@@ -322,6 +322,7 @@ run(struct request *rq, enum script_command how)
 		return COMMAND_DONE;
 	engine->run = (struct script_run){
 	    .script = s,
+	    .command = rq->command,
 	    .client = rq->client,
 	    .argv = rq->argv + 3,
 	    .argc = rq->argc - 3,

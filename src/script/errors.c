@@ -5,6 +5,8 @@
 
 #include "script/shared_tables.h"
 #include "script/state.h"
+#include "server/core.h"
+#include "server/statistics.h"
 
 /* Errors of scripts: tables as in Redis, {err = "CODE text", source = file, line = number}. */
 
@@ -27,6 +29,33 @@ script_push_error(lua_State *L, struct slice text)
 		lua_pushlstring(L, text.ptr, text.len);
 	}
 	lua_setfield(L, -2, "err");
+}
+
+/* As in Redis, so that a script that gives an error back does not count it twice. */
+#define COUNTED "ignore_error_stats_update"
+
+void
+script_mark_counted(lua_State *L)
+{
+	lua_pushliteral(L, COUNTED);
+	lua_pushboolean(L, true);
+	lua_rawset(L, -3);
+}
+
+void
+script_count_error(lua_State *L, int index, struct slice text)
+{
+	struct script_engine *engine = script_engine_of(L);
+	bool is_counted;
+
+	lua_pushvalue(L, index);
+	lua_pushliteral(L, COUNTED);
+	lua_rawget(L, -2);
+	is_counted = lua_isboolean(L, -1) && lua_toboolean(L, -1);
+	lua_pop(L, 2);
+	engine->run.has_failed = true;
+	if (!is_counted)
+		statistics_count_error(engine->server->statistics, text);
 }
 
 int

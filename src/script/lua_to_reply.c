@@ -133,6 +133,7 @@ put_typed(struct writer *w)
 
 	if (push_field(L, "err", LUA_TSTRING)) {
 		put_line(w->out, '-', top_string(L));
+		script_count_error(L, -2, top_string(L));
 	} else if (push_field(L, "ok", LUA_TSTRING)) {
 		put_line(w->out, '+', top_string(L));
 	} else if (push_field(L, "double", LUA_TNUMBER)) {

@@ -162,8 +162,7 @@ push_value(struct reader *r)
 		break;
 	case '-':
 		push_line(r, "err");
-		lua_pushboolean(r->L, true);
-		lua_setfield(r->L, -2, "ignore_error_stats_update");
+		script_mark_counted(r->L);
 		break;
 	case '*':
 	case '>':

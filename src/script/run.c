@@ -12,6 +12,7 @@
 #include "script/run.h"
 #include "script/states.h"
 #include "server/blocked.h"
+#include "server/call_record.h"
 #include "server/client.h"
 #include "server/client_life.h"
 #include "server/held.h"
@@ -62,13 +63,22 @@ field(lua_State *L, const char *name)
 	return s;
 }
 
+/* Makes this error the reply. */
+static void
+put_reply(struct script_engine *engine, struct slice text)
+{
+	buffer_clear(&engine->result);
+	resp_put_error(&engine->result, text);
+}
+
 static void
 put_error(struct script_engine *engine, lua_State *L)
 {
 	struct buffer text = {0};
 	struct slice why = {0}, source = {0}, line = {0};
+	bool is_table = lua_istable(L, -1);
 
-	if (lua_istable(L, -1)) {
+	if (is_table) {
 		why = field(L, "err");
 		source = field(L, "source");
 		line = field(L, "line");
@@ -80,7 +90,12 @@ put_error(struct script_engine *engine, lua_State *L)
 	if (source.ptr != NULL && line.ptr != NULL)
 		buffer_appendf(
 		    &text, ", on %.*s:%.*s.", (int)source.len, source.ptr, (int)line.len, line.ptr);
-	script_put_error(engine, buffer_slice(&text));
+	if (is_table) {
+		script_count_error(L, -1, buffer_slice(&text));
+		put_reply(engine, buffer_slice(&text));
+	} else {
+		script_put_error(engine, buffer_slice(&text));
+	}
 	buffer_release(&text);
 }
 
@@ -128,8 +143,8 @@ run_on_fiber(void *arg)
 void
 script_put_error(struct script_engine *engine, struct slice text)
 {
-	buffer_clear(&engine->result);
-	resp_put_error(&engine->result, text);
+	put_reply(engine, text);
+	engine->run.has_failed = true;
 	statistics_count_error(engine->server->statistics, text);
 }
 
@@ -216,6 +231,8 @@ end_job(struct script_job *job)
 	struct script_engine *engine = job->engine;
 
 	finish(engine);
+	if (engine->run.has_failed)
+		call_record_stats(engine->server, engine->run.command)->failed++;
 	set_paused(engine, false);
 	buffer_append_slice(&job->reply, buffer_slice(&engine->result));
 	forget_replies(engine);
@@ -303,6 +320,7 @@ script_run_start(struct script_engine *engine, struct request *rq)
 	move(engine, SCRIPT_EVENT_BEGIN);
 	if (fiber_run(engine->fiber, run_on_fiber, engine)) {
 		finish(engine);
+		rq->failed = run->has_failed;
 		buffer_append_slice(rq->reply, buffer_slice(&engine->result));
 		forget_replies(engine);
 		return;

@@ -55,6 +55,7 @@ TAILQ_HEAD(script_list, script);
 /* The script in execution. */
 struct script_run {
 	struct script *script;
+	const struct command *command; /* that runs it */
 	struct client *client;
 	const struct slice *argv; /* KEYS and ARGV, until they are copied */
 	size_t argc, keys;
@@ -69,6 +70,7 @@ struct script_run {
 	bool in_transaction; /* EXEC runs it: it cannot be suspended */
 	bool has_written;
 	bool has_published;
+	bool has_failed; /* its reply is, or contains, an error */
 	bool is_killed;
 };
 
@@ -139,6 +141,13 @@ int script_acl_check_cmd(lua_State *L);
 
 /* Pushes {err = text} as redis.error_reply makes it: a text of one word gets "ERR ". */
 void script_push_error(lua_State *L, struct slice text);
+
+/* Notes in the error on top of the stack that it has been counted. */
+void script_mark_counted(lua_State *L);
+
+/* Counts the error that the table at index is, with this text, unless it comes from a command of
+ * the script, which has counted it. */
+void script_count_error(lua_State *L, int index, struct slice text);
 
 /* Raises this error. */
 int script_raise(lua_State *L, const char *text);

@@ -37,6 +37,12 @@ note_slow(struct request *rq, uint64_t duration_us)
 	    client_name(rq->client));
 }
 
+struct command_stats *
+call_record_stats(struct server *server, const struct command *command)
+{
+	return &server->statistics->commands[command_index(server->commands, command)];
+}
+
 static inline void
 note_command(struct server *server, struct command_stats *stats, uint64_t duration_us, bool failed)
 {
@@ -60,9 +66,8 @@ call_record(struct request *rq, uint64_t duration_us)
 	if (duration_us > statistics->counters.slowest_command_us)
 		statistics->counters.slowest_command_us = duration_us;
 	if (client_door(rq->client) == NULL)
-		note_command(server,
-		    &statistics->commands[command_index(server->commands, rq->command)],
-		    duration_us, rq->failed);
+		note_command(
+		    server, call_record_stats(server, rq->command), duration_us, rq->failed);
 	if (server->config->latency_threshold_ms > 0)
 		latency_note(server,
 		    (rq->command->flags & CMD_FAST) != 0 ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,

@@ -4,7 +4,13 @@
 #include <stdint.h>
 
 /* Call record: what the statistics and the slow log keep of an executed request. */
+struct command;
+struct command_stats;
 struct request;
+struct server;
+
+/* The statistics of a row. */
+struct command_stats *call_record_stats(struct server *server, const struct command *command);
 
 /*
  * Counts the request, and adds it to the slow log if it was slow. A door's request has no row in

@@ -350,8 +350,7 @@ reject(struct request *rq)
 	char label[160];
 
 	if (rq->command != NULL)
-		rq->server->statistics->commands[command_index(rq->server->commands, rq->command)]
-		    .rejected++;
+		call_record_stats(rq->server, rq->command)->rejected++;
 	if (rq->command == NULL && is_http(rq)) {
 		if (rate_limit_take(rq->server->log_limit, rq->now_us))
 			log_notice("closing client %s: it sent HTTP",

@@ -16,6 +16,7 @@
 
 /* The maximum of different codes in errorstats, as in Redis. */
 #define ERROR_CODES_MAX 128
+#define CODE_MAX 31
 
 static void
 make_run_id(char out[41])
@@ -69,8 +70,10 @@ statistics_release(struct statistics *s)
 void
 statistics_count_error(struct statistics *s, struct slice text)
 {
-	const char *space = memchr(text.ptr, ' ', text.len);
-	struct slice code = {text.ptr, space != NULL ? (size_t)(space - text.ptr) : text.len};
+	const char *space =
+	    text.len > 0 ? memchr(text.ptr, ' ', text.len < CODE_MAX ? text.len : CODE_MAX) : NULL;
+	struct slice code =
+	    space != NULL ? (struct slice){text.ptr, (size_t)(space - text.ptr)} : SLICE("ERR");
 	uint64_t *count = hash_map_get(s->errors, code);
 
 	s->counters.errors++;

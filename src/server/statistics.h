@@ -88,7 +88,8 @@ void statistics_release(struct statistics *s);
 /* Sets the counters of all commands to zero. */
 void statistics_reset_commands(struct statistics *s);
 
-/* Counts an error reply by its code, the first word of text, for INFO's errorstats. */
+/* Counts an error reply by its code, the first word of text, for INFO's errorstats. As in Redis,
+ * without a blank within the first 31 bytes the code is ERR. */
 void statistics_count_error(struct statistics *s, struct slice text);
 
 #endif
