@@ -171,6 +171,42 @@ def test_no_script_resists_its_end(busy, body):
         assert text(script.read_value()).startswith("ERR Script killed by user")
 
 
+# Appends ARGV[1] to KEYS[1], and ARGV[3] after so many ms; or removes it again without ARGV[3].
+PUSH_TWICE = """
+local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+local from = ms()
+redis.call('LPUSH', KEYS[1], ARGV[1])
+while ms() - from < tonumber(ARGV[2]) do end
+if ARGV[3] then redis.call('LPUSH', KEYS[1], ARGV[3]) else redis.call('DEL', KEYS[1]) end
+return 'done'
+"""
+
+
+def test_blocked_clients_are_served_when_a_long_script_is_over(start_fanfared, tmp_path):
+    options = ("--appendonly", "yes", "--dir", tmp_path)
+    server = start_fanfared(*options)
+    with server.client() as waiting, server.client() as client:
+        waiting.command("BLPOP", "list", 0)
+        wait_until(lambda: client.info("clients")["blocked_clients"] == "1", "it waits")
+        assert client.call("EVAL", PUSH_TWICE, 1, "list", "a", 60) == b"done"
+        assert client.info("clients")["blocked_clients"] == "1"
+        assert client.call("EVAL", PUSH_TWICE, 1, "list", "b", 60, "c") == b"done"
+        assert waiting.read_value() == [b"list", b"c"]
+        assert client.call("LRANGE", "list", 0, -1) == [b"b"]
+    server.stop()
+    with start_fanfared(*options).client() as client:
+        assert client.call("LRANGE", "list", 0, -1) == [b"b"]
+
+
+def test_a_script_whose_client_leaves_serves_the_blocked_clients(start_fanfared):
+    server = start_fanfared()
+    with server.client() as waiting, server.client() as client:
+        waiting.command("BLPOP", "list", 0)
+        wait_until(lambda: client.info("clients")["blocked_clients"] == "1", "it waits")
+        start_script(server, PUSH_TWICE, 1, "list", "a", 100, "b").close()
+        assert waiting.read_value() == [b"list", b"b"]
+
+
 def test_a_script_that_has_written_is_not_killed(busy):
     with busy.client() as client, start_script(busy, FOR_MS, 1, "n", 700) as script:
         wait_until(lambda: is_suspended(client), "the script is busy")
