@@ -1,6 +1,9 @@
 """DEBUG ERROR, PROTOCOL, DIGEST, DIGEST-VALUE and RELOAD reply with the bytes of redis-server."""
 
 import random
+import select
+import signal
+import time
 
 import pytest
 
@@ -86,3 +89,14 @@ def test_a_reload_keeps_databases_times_and_what_is_logged(start_fanfared):
     server.start()
     with server.client() as client:
         assert client.call("DEBUG", "DIGEST") == before
+
+
+def test_a_signal_does_not_end_sleep(start_fanfared):
+    server = start_fanfared(*DEBUG)
+    with server.client() as client:
+        begun = time.monotonic()
+        client.command("DEBUG", "SLEEP", "0.4")
+        while not select.select([client.socket], [], [], 0.02)[0]:
+            server.process.send_signal(signal.SIGHUP)
+        assert client.read_value() == b"OK"
+        assert time.monotonic() - begun >= 0.4

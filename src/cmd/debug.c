@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ debug_sleep(struct request *rq)
 	if (seconds > 0 && seconds < 1e9) {
 		left.tv_sec = (time_t)seconds;
 		left.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
-		nanosleep(&left, NULL);
+		while (nanosleep(&left, &left) != 0 && errno == EINTR)
+			continue;
 	}
 	request_ok(rq);
 }
