@@ -14,6 +14,7 @@
 #include "app/setting_users.h"
 #include "base/alloc.h"
 
+#define BLANKS " \t\n\v\f\r"
 #define DIRECTIVE_SHOWN_MAX 64 /* bytes of an unknown directive that the error repeats */
 
 static const struct {
@@ -57,25 +58,53 @@ explain_unknown(struct slice name, struct buffer *error)
 		buffer_append_str(error, "': allowed are those of fanfared.conf(5)");
 }
 
-static bool
-add_override(struct config_source *source, const char *name, struct buffer *error)
-{
-	if (settings_find(slice_of(name)) == NULL) {
-		explain_unknown(slice_of(name), error);
-		return false;
-	}
-	source->overrides =
-	    xrealloc(source->overrides, (source->override_count + 1) * sizeof(*source->overrides));
-	source->overrides[source->override_count++] = (struct override){.name = slice_of(name)};
-	return true;
-}
-
 static void
-add_value(struct override *override, const char *value)
+add_value(struct override *override, struct slice value)
 {
 	override->values =
 	    xrealloc(override->values, (override->count + 1) * sizeof(*override->values));
-	override->values[override->count++] = slice_of(value);
+	override->values[override->count++] = value;
+}
+
+static bool
+has_blank(const char *arg)
+{
+	return arg[strcspn(arg, BLANKS)] != '\0';
+}
+
+/* Reads `--directive value ...` from one word. */
+static bool
+split_override(struct override *override, const char *arg, struct buffer *error)
+{
+	if (!config_split(slice_of(arg + 2), &override->line)) {
+		buffer_append_escaped(error, slice_of(arg));
+		buffer_append_str(error,
+		    ": unbalanced quotes: a quote is closed before a blank or the word's end");
+		return false;
+	}
+	if (override->line.count > 0)
+		override->name = override->line.words[0];
+	for (size_t i = 1; i < override->line.count; i++)
+		add_value(override, override->line.words[i]);
+	return true;
+}
+
+/* arg begins with two dashes. */
+static bool
+add_override(struct config_source *source, const char *arg, struct buffer *error)
+{
+	struct override *override;
+
+	source->overrides =
+	    xrealloc(source->overrides, (source->override_count + 1) * sizeof(*source->overrides));
+	override = &source->overrides[source->override_count++];
+	*override = (struct override){.name = slice_of(arg + 2)};
+	if (has_blank(arg) && !split_override(override, arg, error))
+		return false;
+	if (settings_find(override->name) != NULL)
+		return true;
+	explain_unknown(override->name, error);
+	return false;
 }
 
 static bool
@@ -126,11 +155,11 @@ config_source_parse(struct config_source *source, int argc, char **argv, struct 
 		} else if (find_mode(arg, &source->mode)) {
 			in_override = false;
 		} else if (strncmp(arg, "--", 2) == 0 && arg[2] != '\0') {
-			if (!add_override(source, arg + 2, error))
+			if (!add_override(source, arg, error))
 				return false;
 			in_override = true;
 		} else if (in_override) {
-			add_value(&source->overrides[source->override_count - 1], arg);
+			add_value(&source->overrides[source->override_count - 1], slice_of(arg));
 		} else if (arg[0] == '-') {
 			buffer_appendf(error, "unknown option '%s'", arg);
 			return false;
@@ -146,8 +175,10 @@ config_source_release(struct config_source *source)
 {
 	size_t i;
 
-	for (i = 0; i < source->override_count; i++)
+	for (i = 0; i < source->override_count; i++) {
 		xfree(source->overrides[i].values);
+		config_words_release(&source->overrides[i].line);
+	}
 	xfree(source->overrides);
 	xfree(source->file);
 	*source = (struct config_source){.mode = CONFIG_MODE_RUN};

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app/config_file.h"
 #include "app/settings.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
@@ -12,8 +13,9 @@
  * Config source: the command line of fanfared, and the settings that result from it and from the
  * configuration file.
  *
- * The values of a directive on the command line are the words up to the next option. It overrides
- * the file, at the start and whenever the file is read again.
+ * The values of a directive on the command line are the words up to the next option; as in Redis,
+ * the directive and values may also be one word, written like a line of the file. It overrides the
+ * file, at the start and whenever the file is read again.
  */
 enum config_mode {
 	CONFIG_MODE_RUN,
@@ -24,9 +26,10 @@ enum config_mode {
 };
 
 struct override {
-	struct slice name;    /* without the dashes; of argv */
-	struct slice *values; /* owned; of argv */
+	struct slice name;    /* without the dashes; of argv or line */
+	struct slice *values; /* owned; of argv or line */
 	size_t count;
+	struct config_words line; /* of a word that has values; else empty */
 };
 
 struct config_source {

@@ -80,6 +80,30 @@ START_TEST(several_values_may_come_in_one_word)
 }
 END_TEST
 
+START_TEST(a_directive_may_come_in_one_word_with_its_values)
+{
+	ck_assert(PARSE("--maxmemory 100mb", "--port '7000'", "--bind 127.0.0.1", "::1",
+	    "--requirepass \"a b\"", "--save ''", "--save 60 1", "--timeout\t5 "));
+	ck_assert(config_source_load(&source, &s, &error));
+	ck_assert_int_eq(s.server.maxmemory_bytes, 100 << 20);
+	ck_assert_int_eq(s.server.port, 7000);
+	ck_assert_uint_eq(s.bind.count, 2);
+	ck_assert_str_eq(s.server.requirepass, "a b");
+	ck_assert_uint_eq(s.disk.save.count, 2);
+	ck_assert_int_eq(s.server.timeout_s, 5);
+	settings_release(&s);
+	ck_assert(!PARSE("--maxmemry 7000"));
+	ck_assert_str_eq(error_text(), "unknown directive 'maxmemry': did you mean maxmemory?");
+	ck_assert(!PARSE("--port '7000"));
+	ck_assert_str_eq(error_text(),
+	    "--port '7000: unbalanced quotes: a quote is closed before a blank or the "
+	    "word's end");
+	ck_assert(!PARSE("-- "));
+	ck_assert_str_eq(
+	    error_text(), "unknown directive ' ': allowed are those of fanfared.conf(5)");
+}
+END_TEST
+
 START_TEST(the_file_comes_by_option_or_first)
 {
 	ck_assert(PARSE("x.conf", "--port", "1"));
@@ -299,7 +323,8 @@ main(void)
 {
 	return testing_main("app/config_source", NULL, teardown,
 	    (const TTest *[]){a_directive_takes_the_words_up_to_the_next,
-		several_values_may_come_in_one_word, the_file_comes_by_option_or_first,
+		several_values_may_come_in_one_word,
+		a_directive_may_come_in_one_word_with_its_values, the_file_comes_by_option_or_first,
 		two_files_and_unknown_options_are_errors,
 		an_unknown_directive_is_an_error_of_the_command_line, modes_stand_anywhere,
 		an_error_names_the_directive, a_user_of_the_command_line_stands_above_the_files,
