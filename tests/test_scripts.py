@@ -133,6 +133,30 @@ def test_a_monitor_sees_the_commands_of_a_script(server):
         assert b' [0 lua] "SET" "k" "v"' in monitor.read_line()
 
 
+READS_ONLY = "#!lua flags=no-writes\nreturn redis.call('GET', 'k')"
+
+
+def test_scripts_that_do_not_write_go_on_while_writes_are_paused(server):
+    with server.client() as admin, server.client() as client, server.client() as writer:
+        admin.ok("SET", "k", "v")
+        loaded = client.call("SCRIPT", "LOAD", READS_ONLY + " .. '!'")
+        admin.ok("CLIENT", "PAUSE", 600000, "WRITE")
+        assert [client.call("EVAL", READS_ONLY, 0) for _ in range(2)] == [b"v", b"v"]
+        assert client.call("EVAL_RO", READS_ONLY + " .. ''", 0) == b"v"
+        assert client.call("EVALSHA", loaded, 0) == b"v!"
+        client.ok("MULTI")
+        assert client.call("EVAL", READS_ONLY, 0) == client.call("EVALSHA", loaded, 0) == b"QUEUED"
+        assert client.call("EXEC") == [b"v", b"v!"]
+        for command in (["EVAL", "return 1", 0], ["EVAL", "#!lua\nreturn 1", 0], ["EVALSHA", "0" * 40, 0]):
+            writer.command(*command)
+            wait_until(lambda: admin.info("clients")["blocked_clients"] == "1", f"{command} waits")
+            admin.ok("CLIENT", "UNPAUSE")
+            reply = writer.read_value()
+            assert reply == 1 or text(reply).startswith("NOSCRIPT")
+            admin.ok("CLIENT", "PAUSE", 600000, "WRITE")
+        admin.ok("CLIENT", "UNPAUSE")
+
+
 # ---- Scripts that take long
 
 

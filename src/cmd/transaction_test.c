@@ -80,12 +80,12 @@ START_TEST(arguments_are_copied)
 	struct slice argv[] = {{text, 3}, {text, 0}, {text + 1, 2}};
 	const struct queued_command *q;
 
-	ck_assert(transaction_add(t, &cmd_table()->rows[0], argv, 3, 10, 1000));
+	ck_assert(transaction_add(t, &cmd_table()->rows[0], CMD_WRITE, argv, 3, 10, 1000));
 	memset(text, 'x', 3);
 	q = TAILQ_FIRST(&t->commands);
 	ck_assert_uint_eq(q->argc, 3);
 	ck_assert(slice_is(q->argv[0], "abc") && q->argv[1].len == 0 && slice_is(q->argv[2], "bc"));
-	ck_assert_uint_eq(t->flags, cmd_table()->rows[0].flags);
+	ck_assert_uint_eq(t->flags, CMD_WRITE);
 	transaction_free(t);
 }
 END_TEST
@@ -96,11 +96,11 @@ START_TEST(a_transaction_is_bounded_in_commands_and_in_bytes)
 	struct slice argv[] = {SLICE("x")};
 	size_t bytes;
 
-	ck_assert(transaction_add(t, &cmd_table()->rows[0], argv, 1, 2, 1000));
+	ck_assert(transaction_add(t, &cmd_table()->rows[0], 0, argv, 1, 2, 1000));
 	bytes = t->bytes;
-	ck_assert(!transaction_add(t, &cmd_table()->rows[0], argv, 1, 2, 2 * bytes - 1));
-	ck_assert(transaction_add(t, &cmd_table()->rows[0], argv, 1, 2, 2 * bytes));
-	ck_assert(!transaction_add(t, &cmd_table()->rows[0], argv, 1, 2, 1000));
+	ck_assert(!transaction_add(t, &cmd_table()->rows[0], 0, argv, 1, 2, 2 * bytes - 1));
+	ck_assert(transaction_add(t, &cmd_table()->rows[0], 0, argv, 1, 2, 2 * bytes));
+	ck_assert(!transaction_add(t, &cmd_table()->rows[0], 0, argv, 1, 2, 1000));
 	ck_assert_uint_eq(t->count, 2);
 	transaction_spoil(t);
 	ck_assert_uint_eq(t->count + t->bytes, 0);

@@ -303,6 +303,22 @@ waits_for_disk(const struct request *rq)
 		   held_is_unsynced(rq->client));
 }
 
+static bool
+is_read_only(const struct scripts *scripts, struct slice script)
+{
+	const struct script_engine *engine = (const struct script_engine *)scripts;
+	char error[ERROR_MAX];
+	const struct script *known;
+	uint32_t flags = 0;
+	size_t start;
+
+	if (script.len >= 2 && memcmp(script.ptr, "#!", 2) == 0)
+		return script_read_shebang(script, &flags, &start, error, sizeof(error)) == NULL &&
+		       (flags & SCRIPT_NO_WRITES) != 0;
+	known = find(engine, script);
+	return known != NULL && (known->flags & SCRIPT_NO_WRITES) != 0;
+}
+
 static enum command_result
 run(struct request *rq, enum script_command how)
 {
@@ -426,6 +442,7 @@ script_engine_attach(struct server *server)
 {
 	static const struct scripts_ops ops = {
 	    .run = run,
+	    .is_read_only = is_read_only,
 	    .load = load,
 	    .exists = exists,
 	    .flush = flush,

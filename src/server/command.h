@@ -152,6 +152,15 @@ command_takes_queue_names(const struct command *command)
 	       (command->flags & (CMD_SHARD | CMD_CHANNELS_LATER)) == 0;
 }
 
+/* Whether it runs a script, which may say that it does not write: EVAL and EVALSHA. */
+static inline bool
+command_runs_script(const struct command *command)
+{
+	const uint32_t wanted = CMD_MAY_REPLICATE | CMD_SKIP_MONITOR;
+
+	return (command->flags & wanted) == wanted;
+}
+
 /* Whether its messages are published: PUBLISH and its like. Subcommands that have CMD_MAY_REPLICATE
  * only change what a successor must know. */
 static inline bool

@@ -375,8 +375,9 @@ queue(struct request *rq)
 
 	if (!access_may_queue(rq))
 		return reject(rq);
-	if (!t->spoiled && !transaction_add(t, rq->command, rq->argv, rq->argc,
-			       config->transaction_commands, config->query_buffer_bytes)) {
+	if (!t->spoiled &&
+	    !transaction_add(t, rq->command, request_flags_of_script(rq), rq->argv, rq->argc,
+		config->transaction_commands, config->query_buffer_bytes)) {
 		request_error(rq,
 		    "ERR transaction too large (max-transaction-commands %" PRIu32
 		    ", client-query-buffer-limit %zu)",

@@ -13,12 +13,26 @@ request_refuse_if_busy(struct request *rq)
 	return true;
 }
 
+uint32_t
+request_flags_of_script(const struct request *rq)
+{
+	const struct scripts *scripts = rq->server->scripts;
+	uint32_t flags = rq->command->flags;
+
+	if (command_runs_script(rq->command) && rq->argc > 1 && scripts != NULL &&
+	    scripts->ops->is_read_only(scripts, rq->argv[1]))
+		flags &= ~(uint32_t)CMD_MAY_REPLICATE;
+	return flags;
+}
+
 bool
 request_is_of_pause(const struct request *rq)
 {
 	const struct pause *pause = rq->server->pause;
+	uint32_t flags =
+	    command_runs_script(rq->command) ? request_flags_of_script(rq) : request_flags(rq);
 
 	return (pause->by_script != NULL && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
 	       (pause->all && pause->until_us > rq->now_us) ||
-	       (request_flags(rq) & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
+	       (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }

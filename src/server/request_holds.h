@@ -26,6 +26,10 @@ request_flags(const struct request *rq)
 	return rq->command->flags | t->flags;
 }
 
+/* The flags of its command; EVAL of a script that says that it does not write has none that pauses
+ * writes. */
+uint32_t request_flags_of_script(const struct request *rq);
+
 /* For request_is_busy(): a script is suspended. */
 bool request_refuse_if_busy(struct request *rq);
 

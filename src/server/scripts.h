@@ -53,6 +53,8 @@ struct scripts {
 struct scripts_ops {
 	/* Runs the script of an EVAL or of one of its kin. */
 	enum command_result (*run)(struct request *rq, enum script_command how);
+	/* True if this is the text, or the digest, of a script that says that it does not write. */
+	bool (*is_read_only)(const struct scripts *scripts, struct slice script);
 	/* Compiles and keeps it. False after replying with an error. */
 	bool (*load)(struct request *rq, struct slice body, char digest[SCRIPT_DIGEST_LEN]);
 	bool (*exists)(struct scripts *scripts, struct slice digest);

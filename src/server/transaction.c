@@ -52,8 +52,8 @@ bytes_of(const struct slice *argv, size_t argc)
 }
 
 bool
-transaction_add(struct transaction *t, const struct command *command, const struct slice *argv,
-    size_t argc, size_t commands_max, size_t bytes_max)
+transaction_add(struct transaction *t, const struct command *command, uint32_t flags,
+    const struct slice *argv, size_t argc, size_t commands_max, size_t bytes_max)
 {
 	size_t bytes = bytes_of(argv, argc);
 	struct queued_command *q;
@@ -74,7 +74,7 @@ transaction_add(struct transaction *t, const struct command *command, const stru
 	TAILQ_INSERT_TAIL(&t->commands, q, all);
 	t->count++;
 	t->bytes += bytes;
-	t->flags |= command->flags;
+	t->flags |= flags;
 	return true;
 }
 

@@ -41,11 +41,12 @@ struct transaction *transaction_new(uint32_t rules_version);
 void transaction_free(struct transaction *t); /* NULL is allowed */
 
 /*
- * Copies the arguments. False, and nothing changed: it would exceed the maximum of commands or
- * bytes.
+ * Copies the arguments. flags: those that the command has with these arguments. False, and nothing
+ * changed: it would exceed the maximum of commands or bytes.
  */
-bool transaction_add(struct transaction *t, const struct command *command, const struct slice *argv,
-    size_t argc, size_t commands_max, size_t bytes_max) __attribute__((warn_unused_result));
+bool transaction_add(struct transaction *t, const struct command *command, uint32_t flags,
+    const struct slice *argv, size_t argc, size_t commands_max, size_t bytes_max)
+    __attribute__((warn_unused_result));
 
 /* Frees the commands; it can only be discarded from now on. */
 void transaction_spoil(struct transaction *t);
