@@ -34,21 +34,11 @@ struct target_choice {
 	struct tls_options tls; /* a rediss:// URL enables it too */
 };
 
-#define TARGET_DEFAULT_HOST "127.0.0.1"
-#define TARGET_DEFAULT_PORT 6379
-
-/*
- * Reads redis://[user[:password]@]host[:port][/database], rediss:// with the same (TLS), or
- * unix://[user[:password]@]/path, with %XX in user, password, host and path, and an IPv6 address in
- * brackets. Missing parts have their defaults. On success *target is owned (target_release). False
- * leaves it unchanged and sets *error to a constant text.
- */
-bool target_parse_url(struct target *target, const char *url, const char **error)
-    __attribute__((warn_unused_result));
-
 /*
  * Precedence: options, then the URL option, then the URL of the environment, then the password of
- * the environment. Result and error as above.
+ * the environment. URLs have the syntax of base/redis_url.h; missing parts have their defaults. On
+ * success *target is owned (target_release). False leaves it unchanged and sets *error to a
+ * constant text.
  */
 bool target_choose(struct target *target, const struct target_choice *choice, const char **error)
     __attribute__((warn_unused_result));
