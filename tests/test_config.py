@@ -1,5 +1,7 @@
 """CONFIG GET, SET, REWRITE and RESETSTAT; include; the syntax of the file."""
 
+import signal
+
 import pytest
 
 from lib.resp import Error, error
@@ -50,6 +52,35 @@ def test_memory_values_have_the_units_of_redis(server, value, bytes_):
     client = server.connect()
     client.ok("CONFIG", "SET", "proto-max-bulk-len", value)
     assert config(client, "proto-max-bulk-len") == {b"proto-max-bulk-len": bytes_}
+
+
+def test_the_url_of_the_upstream_is_kept_as_it_was_written(start_fanfared, folder):
+    """The password is shown, like requirepass; a line that is unchanged stays, and cannot be changed."""
+    path, url = folder / "fanfared.conf", b"redis://ann:a%20secret@127.0.0.1:1"
+    line = b"upstream '" + url + b"'\n"
+    path.write_bytes(line + b"upstream-linger 5\n")
+    server = start_from_file(start_fanfared, path)
+    client = server.connect()
+    assert config(client, "upstream", "upstream-linger") == {b"upstream": url, b"upstream-linger": b"5"}
+    assert client.call("CONFIG", "SET", "upstream", "redis://other") == error(
+        "ERR CONFIG SET failed (possibly related to argument 'upstream') - can't set immutable config")
+    client.ok("CONFIG", "SET", "upstream-linger", "7", "upstream-down", "local", "upstream-probe", "3600",
+              "upstream-output-limit", "1mb")
+    client.ok("CONFIG", "REWRITE")
+    written = path.read_bytes()
+    assert written.startswith(line + b"upstream-linger 7\n")
+    assert b"upstream-down local\n" in written and b"upstream-output-limit 1mb\n" in written
+
+
+def test_a_reload_says_that_the_upstream_needs_a_restart_and_logs_no_password(start_fanfared, folder):
+    path = folder / "fanfared.conf"
+    path.write_text("upstream redis://:secret@127.0.0.1:1\n")
+    daemon = start_from_file(start_fanfared, path)
+    path.write_text("upstream redis://:secret@127.0.0.1:2\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "reload: upstream changed: it needs a restart" in daemon.log(), "the reload is logged", 10)
+    assert "secret" not in daemon.log()
+    assert config(daemon.connect(), "upstream") == {b"upstream": b"redis://:secret@127.0.0.1:1"}
 
 
 def test_what_cannot_change_while_running_says_so(server):

@@ -94,6 +94,8 @@ def test_check_config_says_whether_a_file_is_valid(run, folder):
     (["--tls-port", "7001"], "tls-cert-file"),
     (["--https-port", "7001"], "https-port needs a certificate: tls-cert-file is not set"),
     (["--sse-retry-min", "6000"], "sse-retry-max 5000 is below sse-retry-min 6000"),
+    (["--upstream", "redis://u:pw@h/1"], "all databases share the channels; allowed is redis://"),
+    (["--upstream-tls-name", "h"], "upstream-tls-name is set, but upstream is not a rediss:// URL"),
     (["--token-jwks-file", "gone.json"], "gone.json"),
     (["--aclfile", "gone.acl"], "gone.acl"), (["--aclfile", "bad.acl"], "bad.acl:2"),
     (["--dir", "/nonexistent"], "/nonexistent"),

@@ -270,6 +270,14 @@ def test_passwords_of_ours_and_some_that_redis_shows_are_not_shown_either(fanfar
     slow_log_hides(fanfared.connect(), name)
 
 
+def test_the_url_of_the_upstream_is_not_shown_by_the_slow_log(fanfared):
+    client = fanfared.connect()
+    client.ok("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client.call("CONFIG", "SET", "upstream", "redis://:hunter2@h")
+    log = repr(client.call("SLOWLOG", "GET", "10"))
+    assert "hunter2" not in log and "(redacted)" in log
+
+
 def slow_log_hides(client, name):
     client.ok("CONFIG", "SET", "slowlog-log-slower-than", "0")
     client.ok("CONFIG", "SET", name, "hunter2" * 8)

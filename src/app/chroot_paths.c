@@ -39,7 +39,8 @@ chroot_paths_look(const struct settings *settings, const struct privileges *priv
 {
 	static const char *const names[] = {"logfile", "pidfile", "unixsocket", "aclfile",
 	    "tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-crl-file",
-	    "token-public-key-file", "token-jwks-file"};
+	    "token-public-key-file", "token-jwks-file", "upstream-tls-ca-cert-file",
+	    "upstream-tls-ca-cert-dir", "upstream-tls-cert-file", "upstream-tls-key-file"};
 	struct buffer path = {0};
 
 	for (size_t i = 0; privileges->root != NULL && i < sizeof(names) / sizeof(*names); i++) {

@@ -159,6 +159,9 @@ set_random(const struct setting *row, uint64_t *seed)
 	case SETTING_SECRET:
 		buffer_append_str(&value, texts[random % 6]);
 		break;
+	case SETTING_UPSTREAM:
+		buffer_append_str(&value, random % 2 ? "rediss://u:\"#\\p 'q@[::1]:7000" : "");
+		break;
 	case SETTING_EVENTS:
 		buffer_append_str(&value, random % 2 ? "KEA" : "K$m");
 		break;

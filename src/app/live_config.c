@@ -472,7 +472,9 @@ log_difference(const struct settings *now, const struct settings *next, const st
 
 	settings_write(now, row, &from);
 	settings_write(next, row, &to);
-	if (row->type == SETTING_SECRET || has_commands_of_its_own(row))
+	if (setting_is_secret(row) && row->change == SETTING_FIXED)
+		log_warn("reload: %s changed: it needs a restart", row->name);
+	else if (setting_is_secret(row) || has_commands_of_its_own(row))
 		log_notice("reload: %s changed", row->name);
 	else if (row->change == SETTING_LIVE)
 		log_notice("reload: %.*s, was %.*s", (int)to.len, to.ptr, (int)from.len, from.ptr);

@@ -1,6 +1,7 @@
 #ifndef APP_SETTING_H
 #define APP_SETTING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ enum setting_type {
 	SETTING_EVENTS,      /* notify-keyspace-events: letters, see server/notify.h */
 	SETTING_USERS,       /* a directive that may be repeated; see setting_users.h */
 	SETTING_CHANNELS,    /* the same; see setting_channels.h */
+	SETTING_UPSTREAM,    /* a URL; see setting_upstream.h */
 };
 
 enum setting_change {
@@ -59,6 +61,13 @@ struct setting {
 	enum setting_change change;
 	enum setting_class class;
 };
+
+/* The value may contain a password: no line of the log and no error shows it. */
+static inline bool
+setting_is_secret(const struct setting *row)
+{
+	return row->type == SETTING_SECRET || row->type == SETTING_UPSTREAM;
+}
 
 /* The number of rows of foreign_directives.def. */
 enum {
@@ -115,6 +124,7 @@ enum setting_fault {
 	SETTING_BAD_CHANNEL, /* channels: an invalid line */
 	SETTING_DUPLICATE_CHANNEL,
 	SETTING_TOO_MANY_CHANNELS,
+	SETTING_BAD_URL,
 	SETTING_NOT_HERE, /* a foreign directive, or a value of one, that is refused */
 };
 

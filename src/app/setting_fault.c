@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "app/setting_channels.h"
+#include "app/setting_upstream.h"
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/amount.h"
@@ -29,6 +30,19 @@ describe_percentile(const struct setting *row, enum setting_fault fault, struct 
 		buffer_appendf(out, "Invalid %s parameters", row->name);
 	else
 		buffer_appendf(out, "%s parameters should sit between [0.0,100.0]", row->name);
+}
+
+static void
+describe_limits(enum setting_fault fault, struct buffer *out)
+{
+	if (fault == SETTING_BAD_LIMIT_COUNT)
+		buffer_append_str(out, "Wrong number of arguments in buffer limit configuration.");
+	else if (fault == SETTING_BAD_LIMIT_CLASS)
+		buffer_append_str(
+		    out, "Invalid client class specified in buffer limit configuration.");
+	else
+		buffer_append_str(out,
+		    "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
 }
 
 void
@@ -80,15 +94,9 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 		    "in lower case, without a path");
 		break;
 	case SETTING_BAD_LIMIT_COUNT:
-		buffer_append_str(out, "Wrong number of arguments in buffer limit configuration.");
-		break;
 	case SETTING_BAD_LIMIT_CLASS:
-		buffer_append_str(
-		    out, "Invalid client class specified in buffer limit configuration.");
-		break;
 	case SETTING_BAD_LIMIT_VALUE:
-		buffer_append_str(out,
-		    "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+		describe_limits(fault, out);
 		break;
 	case SETTING_BAD_SAVE_RULES:
 		buffer_append_str(out, "Invalid save parameters");
@@ -109,6 +117,9 @@ setting_describe_fault(const struct setting *row, enum setting_fault fault, stru
 	case SETTING_DUPLICATE_CHANNEL:
 	case SETTING_TOO_MANY_CHANNELS:
 		buffer_append_str(out, "argument must be a glob and options of channels");
+		break;
+	case SETTING_BAD_URL:
+		buffer_append_str(out, "argument must be " SETTING_UPSTREAM_SYNTAX);
 		break;
 	case SETTING_NOT_HERE:
 		buffer_append_str(out, row->text);
@@ -182,6 +193,10 @@ write_allowed(const struct setting *row, struct buffer *out)
 	case SETTING_EVENTS:
 		buffer_append_str(out, "letters of " NOTIFY_LETTERS);
 		break;
+	case SETTING_UPSTREAM:
+		buffer_appendf(
+		    out, SETTING_UPSTREAM_SYNTAX ", at most %lld bytes", (long long)row->max);
+		break;
 	default:
 		write_bound(row, row->min, out);
 		buffer_append_str(out, " to ");
@@ -190,14 +205,14 @@ write_allowed(const struct setting *row, struct buffer *out)
 	}
 }
 
-/* The values as they were given, shortened; a password is not shown. */
+/* The values as they were given, shortened; a password, and a URL with one, is not shown. */
 static void
 write_given(const struct setting *row, const struct slice *values, size_t count, struct buffer *out)
 {
 	enum { MAX_BYTES = 64, MAX_WORDS = 12 };
 	size_t i;
 
-	if (row->type == SETTING_SECRET) {
+	if (setting_is_secret(row)) {
 		buffer_append_str(out, "this");
 		return;
 	}
@@ -268,7 +283,10 @@ setting_explain_fault(const struct setting *row, enum setting_fault fault,
 		write_given(row, values, count, out);
 		buffer_appendf(out, " is no value for %s", row->name);
 	}
-	buffer_append_str(out, ": allowed is ");
+	buffer_append_str(out, ": ");
+	if (fault == SETTING_BAD_URL)
+		buffer_appendf(out, "%s; ", setting_upstream_fault(values[0]));
+	buffer_append_str(out, "allowed is ");
 	write_allowed(row, out);
 	if (has_comment(values, count))
 		buffer_append_str(out, " (a comment has a line of its own)");

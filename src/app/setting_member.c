@@ -71,6 +71,13 @@ setting_string(const struct settings *s, const struct setting *row)
 	return str;
 }
 
+bool
+setting_is_string(const struct setting *row)
+{
+	return row->type == SETTING_STRING || row->type == SETTING_SECRET ||
+	       row->type == SETTING_UPSTREAM;
+}
+
 void
 setting_store_string(struct settings *s, const struct setting *row, char *str)
 {

@@ -20,6 +20,9 @@ const void *setting_const_member(const struct settings *s, const struct setting 
 void setting_store_number(struct settings *s, const struct setting *row, int64_t number);
 int64_t setting_number(const struct settings *s, const struct setting *row);
 
+/* True if the member is a string. */
+bool setting_is_string(const struct setting *row);
+
 /* Takes str, which may be NULL, and frees the string before it. */
 void setting_store_string(struct settings *s, const struct setting *row, char *str);
 char *setting_string(const struct settings *s, const struct setting *row); /* borrows */

@@ -9,6 +9,7 @@
 #include "app/config_file.h"
 #include "app/setting_channels.h"
 #include "app/setting_member.h"
+#include "app/setting_upstream.h"
 #include "app/setting_users.h"
 #include "app/setting_value.h"
 #include "base/alloc.h"
@@ -256,6 +257,8 @@ set_string(struct settings *s, const struct setting *row, struct slice value)
 		return SETTING_BAD_LENGTH;
 	if (value.len > 0 && memchr(value.ptr, '\0', value.len) != NULL)
 		return SETTING_BAD_TEXT;
+	if (row->type == SETTING_UPSTREAM && !setting_upstream_is_valid(value))
+		return SETTING_BAD_URL;
 	setting_store_string(s, row, string_of(value));
 	return SETTING_OK;
 }
@@ -364,7 +367,7 @@ set_value(struct settings *s, const struct setting *row, const struct slice *val
 		return add_channel(s, values, count);
 	if (count != 1)
 		return SETTING_BAD_COUNT;
-	if (row->type == SETTING_STRING || row->type == SETTING_SECRET)
+	if (setting_is_string(row))
 		return set_string(s, row, values[0]);
 	fault = parse_number(row, values[0], &number);
 	if (fault == SETTING_OK)
@@ -505,7 +508,7 @@ settings_release(struct settings *s)
 	for (i = 0; i < ROW_COUNT; i++) {
 		if (setting_is_list(&rows[i]) || rows[i].type == SETTING_USERS)
 			release_list(setting_member(s, &rows[i]));
-		else if (rows[i].type == SETTING_STRING || rows[i].type == SETTING_SECRET)
+		else if (setting_is_string(&rows[i]))
 			setting_store_string(s, &rows[i], NULL);
 	}
 	channel_lines_free(s->channels);
@@ -531,6 +534,7 @@ settings_equal(const struct settings *a, const struct settings *b, const struct 
 	switch (row->type) {
 	case SETTING_STRING:
 	case SETTING_SECRET:
+	case SETTING_UPSTREAM:
 		return strcmp(setting_string(a, row), setting_string(b, row)) == 0;
 	case SETTING_LIST:
 	case SETTING_ORIGINS:
@@ -566,6 +570,7 @@ settings_assign(struct settings *to, const struct settings *from, const struct s
 	switch (row->type) {
 	case SETTING_STRING:
 	case SETTING_SECRET:
+	case SETTING_UPSTREAM:
 		setting_store_string(to, row, xstrdup(setting_string(from, row)));
 		break;
 	case SETTING_LIST:

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "edge/edge_config.h"
 #include "net/net.h"
+#include "net/outgoing_tls.h"
 #include "server/server.h"
 
 /*
@@ -62,6 +63,20 @@ struct token_settings {
 	char *jwks_file;
 };
 
+enum upstream_mode { UPSTREAM_LEAF };
+enum upstream_down { UPSTREAM_DOWN_REFUSE, UPSTREAM_DOWN_LOCAL };
+
+/* The link to another server. Strings are owned, also those of tls. */
+struct upstream_settings {
+	char *url; /* "": none. setting_upstream_parse() reads it */
+	enum upstream_mode mode;
+	enum upstream_down down;
+	uint32_t linger_s;
+	uint64_t output_bytes;
+	uint32_t probe_s;
+	struct outgoing_tls_settings tls; /* for a rediss:// URL */
+};
+
 #define SETTINGS_NETWORKS_MAX 64
 
 struct setting_networks {
@@ -87,6 +102,7 @@ struct settings {
 	struct setting_networks admin_networks;
 	struct setting_list forwarded_from; /* net.shared_from is derived from it */
 	struct token_settings tokens;
+	struct upstream_settings upstream;
 	struct setting_list proxy_from; /* net.proxy_from is derived from it */
 	char *unixsocket;
 	uint32_t unixsocketperm;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 #include <syslog.h>
 
 #include "app/config_file.h"
@@ -162,7 +163,45 @@ glob_prefix_is_text(const struct settings *s, const char **blamed, struct buffer
 	return false;
 }
 
-static const agreement agreements[] = {retry_times_agree, edge_user_is_good, glob_prefix_is_text};
+static bool
+upstream_tls_agrees(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	const struct outgoing_tls_settings *tls = &s->upstream.tls;
+	const struct {
+		const char *name;
+		const char *value;
+	} rows[] = {
+	    {"upstream-tls-ca-cert-file", tls->ca_cert_file},
+	    {"upstream-tls-ca-cert-dir", tls->ca_cert_dir},
+	    {"upstream-tls-cert-file", tls->cert_file},
+	    {"upstream-tls-key-file", tls->key_file},
+	    {"upstream-tls-name", tls->name},
+	};
+
+	if (strncasecmp(s->upstream.url, "rediss://", strlen("rediss://")) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (rows[i].value[0] == '\0')
+			continue;
+		*blamed = rows[i].name;
+		buffer_appendf(error, "%s is set, but upstream is not a rediss:// URL", *blamed);
+		return false;
+	}
+	return true;
+}
+
+static bool
+upstream_key_agrees(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	if (s->upstream.tls.key_file[0] == '\0' || s->upstream.tls.cert_file[0] != '\0')
+		return true;
+	*blamed = "upstream-tls-key-file";
+	buffer_appendf(error, "%s is set, but upstream-tls-cert-file is not", *blamed);
+	return false;
+}
+
+static const agreement agreements[] = {retry_times_agree, edge_user_is_good, glob_prefix_is_text,
+    upstream_tls_agrees, upstream_key_agrees};
 
 enum { AGREEMENTS = sizeof(agreements) / sizeof(*agreements) };
 

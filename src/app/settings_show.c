@@ -46,6 +46,7 @@ settings_show(const struct settings *s, const struct setting *row, struct buffer
 		break;
 	case SETTING_STRING:
 	case SETTING_SECRET:
+	case SETTING_UPSTREAM:
 		buffer_append_str(out, setting_string(s, row));
 		break;
 	case SETTING_USERS:
@@ -101,6 +102,7 @@ settings_write(const struct settings *s, const struct setting *row, struct buffe
 		break;
 	case SETTING_STRING:
 	case SETTING_SECRET:
+	case SETTING_UPSTREAM:
 		value_write_word(slice_of(setting_string(s, row)), out);
 		break;
 	case SETTING_FLAGS:

@@ -94,7 +94,8 @@ static bool
 is_secret(struct slice name)
 {
 	static const char *const secrets[] = {"requirepass", "tls-key-file-pass",
-	    "token-hmac-secret", "masterauth", "masteruser", "tls-client-key-file-pass"};
+	    "token-hmac-secret", "masterauth", "masteruser", "tls-client-key-file-pass",
+	    "upstream"};
 
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(*secrets); i++)
 		if (slice_is_nocase(name, secrets[i]))
