@@ -242,6 +242,8 @@ try_publish(int p)
 {
 	static char payload[BYTES_MAX];
 	size_t receivers, before = hub_memory_claimed(hub);
+	size_t reached = hub_receivers(hub, HUB_CHANNEL, channel_name(pubs[p].channel));
+	uint64_t expired_before = expired;
 
 	memset(payload, 'x', sizeof(payload));
 	memcpy(payload, &pubs[p].id, sizeof(int));
@@ -254,6 +256,7 @@ try_publish(int p)
 	pubs[p].waits = pubs[p].why != HUB_OK;
 	switch (pubs[p].why) {
 	case HUB_OK:
+		ck_assert_uint_eq(receivers, reached - (expired - expired_before));
 		deliver(p);
 		hub_end_publication(hub, &pubs[p].publication);
 		break;

@@ -409,6 +409,12 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->dedup = hub->dedup.users > 0 && d->count > 1;
 }
 
+void
+hub_match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
+{
+	match(hub, post, d);
+}
+
 /* True for a channel with a topic to which no line applies: the lines are about others. */
 static inline bool
 has_no_line(const struct hub_delivery *d)

@@ -34,6 +34,12 @@ frame_len(struct hub *hub, struct hub_delivery *d, const struct queue_member *me
 	return hub_frame_len_as(hub, d, member->subscriber->outbox.form, carried_name(member));
 }
 
+static bool
+may_get(const struct hub_delivery *d, const struct queue_member *member)
+{
+	return !member->subscriber->outbox.sealed && member->subscriber != d->except;
+}
+
 /* NULL: nobody may get it. Otherwise *has_room says whether the member has room for it. */
 static struct queue_member *
 pick(struct hub *hub, struct hub_delivery *d, const struct queue_group *g, bool *has_room)
@@ -43,11 +49,10 @@ pick(struct hub *hub, struct hub_delivery *d, const struct queue_group *g, bool 
 	*has_room = false;
 	for (uint32_t i = 0; i < g->count && !*has_room; i++) {
 		struct queue_member *member = in_turn(g, i);
-		struct subscriber *s = member->subscriber;
 
-		if (s->outbox.sealed || s == d->except)
+		if (!may_get(d, member))
 			continue;
-		*has_room = outbox_has_room(&s->outbox, frame_len(hub, d, member));
+		*has_room = outbox_has_room(&member->subscriber->outbox, frame_len(hub, d, member));
 		if (*has_room || first == NULL)
 			first = member;
 	}
@@ -67,6 +72,17 @@ hub_queue_take(
 	*taken = (struct hub_taken){g->id, carried_name(member)};
 	g->next = member->index + 1;
 	return member->subscriber;
+}
+
+bool
+hub_queue_has_taker(const struct hub_delivery *d, const struct subscriber *queue)
+{
+	const struct queue_group *g = (const struct queue_group *)queue;
+
+	for (uint32_t i = 0; i < g->count; i++)
+		if (may_get(d, g->members[i]))
+			return true;
+	return false;
 }
 
 struct slice

@@ -111,6 +111,10 @@ struct hub_delivery {
 	struct wire_body bodies[HUB_FORMS_MAX];
 };
 
+/* hub_publish.c: starts a delivery: finds the topics that the channel matches, until the tree
+ * changes. Borrows what post borrows. */
+void hub_match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d);
+
 /* hub_publish.c: addresses the message to topics[i], which it returns. */
 struct topic *hub_address(struct hub_delivery *d, size_t i);
 

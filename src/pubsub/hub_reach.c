@@ -1,0 +1,33 @@
+#include "config.h"
+
+#include "pubsub/hub.h"
+
+#include "pubsub/hub_queue_state.h"
+#include "pubsub/hub_state.h"
+
+/* Which subscribers a message would reach that is not published here. */
+
+/* As in a delivery: if d->dedup, the subscriber is marked with its first copy. */
+static bool
+would_get(struct hub *hub, const struct hub_delivery *d, struct subscriber *s)
+{
+	if (s->is_queue)
+		return hub_queue_has_taker(d, s);
+	return !s->outbox.sealed && !(d->dedup && hub_has_copy(hub, s));
+}
+
+size_t
+hub_receivers(struct hub *hub, enum hub_kind kind, struct slice channel)
+{
+	const struct hub_post post = {.kind = kind, .channel = channel};
+	struct hub_delivery d;
+	size_t receivers = 0;
+
+	hub_match(hub, &post, &d);
+	for (size_t i = 0; i < d.count; i++)
+		for (uint32_t k = 0; k < d.topics[i]->count; k++)
+			receivers += would_get(hub, &d, d.topics[i]->members[k].subscriber);
+	if (d.dedup)
+		hub_end_copies(hub);
+	return receivers;
+}
