@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -218,6 +219,20 @@ def test_sub_reports_what_it_missed(start_fanfared, start_tool):
             seen += "payload" in line
         assert lagged > 0
         wait_until(lambda: b"messages were missed" in sub.errors, "the tool says so")
+
+
+def test_sub_says_that_an_unknown_number_was_missed(start_tool):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(seconds(10))
+        with start_tool("-p", listener.getsockname()[1], "sub", "--json", "-n", 1, "a") as sub, listener.accept()[0] as client:
+            request = b""
+            while not request.endswith(b"SUBSCRIBE\r\n$1\r\na\r\n"):
+                request += client.recv(1000)
+            client.sendall(b"+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*2\r\n$6\r\nlagged\r\n:-1\r\n"
+                           b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n")
+            assert sub.json_line() == {"lagged": None}
+            assert sub.json_line()["payload"] == "m"
+            wait_until(lambda: b"an unknown number of messages was missed" in sub.errors, "the tool says so")
 
 
 # pub

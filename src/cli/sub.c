@@ -333,9 +333,23 @@ take_message(
 		connection_close(s->connection);
 }
 
+/* The server was cut off from another one. */
+static void
+take_unknown_lag(struct subscriber *s)
+{
+	cli_warn("an unknown number of messages was missed: the server's link to another server "
+		 "was interrupted");
+	if (s->options->json)
+		buffer_append_str(&s->cli->out, "{\"lagged\":null}\n");
+}
+
 static void
 take_lagged(struct subscriber *s, int64_t count)
 {
+	if (count < 0) {
+		take_unknown_lag(s);
+		return;
+	}
 	cli_warn("%" PRId64
 		 " messages were missed: the server dropped them because this client was too slow",
 	    count);

@@ -142,6 +142,22 @@ START_TEST(a_gap_is_told_in_the_protocol_of_the_messages_that_are_missing)
 }
 END_TEST
 
+START_TEST(a_gap_of_unknown_size_is_minus_one)
+{
+	test_call(slow, "outbox set notify yes");
+	test_call(slow, "subscribe a");
+	hub_mark_gap(test_server->hub, HUB_CHANNEL, SLICE("a"));
+	ck_assert_str_eq(test_read(slow), "*2\r\n$6\r\nlagged\r\n:-1\r\n");
+	test_call(slow, "unsubscribe a");
+	test_call(slow, "hello 3");
+	test_call(slow, "subscribe a");
+	hub_mark_gap(test_server->hub, HUB_CHANNEL, SLICE("a"));
+	ck_assert_str_eq(test_read(slow), ">2\r\n$6\r\nlagged\r\n:-1\r\n");
+	test_call(slow, "unsubscribe a");
+	ck_assert_ptr_nonnull(strstr(test_call(slow, "outbox get"), "$7\r\ndropped\r\n:0\r\n"));
+}
+END_TEST
+
 START_TEST(with_positions_payloads_begin_with_a_position)
 {
 	assert_says(
@@ -367,7 +383,8 @@ main(void)
 		a_lower_maximum_binds_those_who_chose_and_those_who_did_not,
 		set_chooses_what_it_names_and_nothing_else,
 		a_gap_is_told_in_the_protocol_of_the_messages_that_are_missing,
-		with_positions_payloads_begin_with_a_position, reset_ends_positions,
+		a_gap_of_unknown_size_is_minus_one, with_positions_payloads_begin_with_a_position,
+		reset_ends_positions,
 		under_disconnect_a_full_outbox_closes_the_client_and_publishing_goes_on,
 		the_hard_limit_of_class_pubsub_holds_for_disconnect_only,
 		the_soft_limit_of_class_pubsub_holds_for_disconnect_only,

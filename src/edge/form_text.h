@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "pubsub/position.h"
+#include "pubsub/wire_form.h"
 
 /*
  * The text around a payload. The same function measures it and writes it, so that both agree: with
@@ -31,6 +32,16 @@ static inline void
 form_put_u64(struct form_text *t, uint64_t v)
 {
 	t->len += t->out != NULL ? bytes_from_u64(t->out + t->len, v) : bytes_u64_len(v);
+}
+
+/* A number of missing messages; null if it is not known. */
+static inline void
+form_put_missed(struct form_text *t, uint64_t missed)
+{
+	if (missed == WIRE_MISSED_UNKNOWN)
+		FORM_PUT(t, "null");
+	else
+		form_put_u64(t, missed);
 }
 
 static inline void

@@ -313,7 +313,26 @@ START_TEST(notices_tell_how_many_messages_are_missing)
 	}
 	for (int form = 0; form < EDGE_FORMS; form++)
 		ck_assert_uint_le(
-		    edge_forms[form].notice(&edge_forms[form], UINT64_MAX, notice), sizeof(notice));
+		    edge_forms[form].notice(&edge_forms[form], WIRE_MISSED_UNKNOWN - 1, notice),
+		    sizeof(notice));
+}
+END_TEST
+
+START_TEST(a_notice_of_an_unknown_number_has_null)
+{
+	char notice[OUTBOX_NOTICE_MAX];
+	size_t len;
+
+	for (int form = EDGE_FORM_SSE; form <= EDGE_FORM_SSE_JSON; form++) {
+		len = edge_forms[form].notice(&edge_forms[form], WIRE_MISSED_UNKNOWN, notice);
+		ASSERT_BYTES(
+		    ((struct slice){notice, len}), "event: lagged\ndata: {\"missed\":null}\n\n");
+	}
+	for (int form = EDGE_FORM_WS; form <= EDGE_FORM_WS_DEFLATE; form++) {
+		len = edge_forms[form].notice(&edge_forms[form], WIRE_MISSED_UNKNOWN, notice);
+		ASSERT_BYTES(((struct slice){notice, len}),
+		    "\x81\x23{\"push\":{\"lagged\":{\"missed\":null}}}");
+	}
 }
 END_TEST
 
@@ -425,7 +444,7 @@ main(void)
 		a_push_of_a_pattern_tells_the_channel_in_its_tags,
 		the_prefix_of_patterns_is_configured_and_escaped,
 		a_text_in_a_push_is_a_string_on_one_line, frames_of_all_lengths_have_the_right_head,
-		notices_tell_how_many_messages_are_missing, a_publication_is_the_pub_of_a_push,
-		without_a_serial_each_payload_is_looked_at_anew,
+		notices_tell_how_many_messages_are_missing, a_notice_of_an_unknown_number_has_null,
+		a_publication_is_the_pub_of_a_push, without_a_serial_each_payload_is_looked_at_anew,
 		a_payload_of_a_mebibyte_goes_in_every_form, NULL});
 }

@@ -160,7 +160,7 @@ sse_notice(const struct wire_form *form, uint64_t missed, char *out)
 	struct form_text text = {out, 0};
 
 	FORM_PUT(&text, LAGGED);
-	form_put_u64(&text, missed);
+	form_put_missed(&text, missed);
 	FORM_PUT(&text, "}" END);
 	return text.len;
 }

@@ -159,7 +159,7 @@ ws_notice(const struct wire_form *form, uint64_t missed, char *out)
 		if (pass == 1)
 			text.len = ws_write_head(out, WS_TEXT, false, len);
 		FORM_PUT(&text, LAGGED);
-		form_put_u64(&text, missed);
+		form_put_missed(&text, missed);
 		FORM_PUT(&text, "}}}");
 	}
 	return text.len;

@@ -127,10 +127,12 @@ struct hub_taken {
  * hub_queue_take() would find one. hub_queue_must_wait: as
  * hub_must_wait(). hub_queue_delivered: see hub_delivered(). hub_queue_hand_over: queues the range,
  * which holds one message of a group in this form, for another member; false: there is none.
- * hub_leave_queues: ends at most *budget memberships; true if none is left.
+ * hub_queue_note_gap: outbox_note_gap() of each member. hub_leave_queues: ends at most *budget
+ * memberships; true if none is left.
  */
 struct subscriber *hub_queue_take(
     struct hub *hub, struct hub_delivery *d, struct subscriber *queue, struct hub_taken *taken);
+void hub_queue_note_gap(struct subscriber *queue);
 bool hub_queue_has_taker(const struct hub_delivery *d, const struct subscriber *queue);
 uint8_t hub_queue_form(const struct subscriber *queue);
 struct slice hub_queue_name(const struct subscriber *queue);

@@ -85,6 +85,15 @@ hub_queue_has_taker(const struct hub_delivery *d, const struct subscriber *queue
 	return false;
 }
 
+void
+hub_queue_note_gap(struct subscriber *queue)
+{
+	struct queue_group *g = group_of(queue);
+
+	for (uint32_t i = 0; i < g->count; i++)
+		outbox_note_gap(&g->members[i]->subscriber->outbox);
+}
+
 struct slice
 hub_queue_name(const struct subscriber *queue)
 {

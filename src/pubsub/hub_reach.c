@@ -5,7 +5,8 @@
 #include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
 
-/* Which subscribers a message would reach that is not published here. */
+/* Messages that are not published here: which subscribers one would reach, and which do not have
+ * it. */
 
 /* As in a delivery: if d->dedup, the subscriber is marked with its first copy. */
 static bool
@@ -30,4 +31,20 @@ hub_receivers(struct hub *hub, enum hub_kind kind, struct slice channel)
 	if (d.dedup)
 		hub_end_copies(hub);
 	return receivers;
+}
+
+void
+hub_mark_gap(struct hub *hub, enum hub_kind kind, struct slice name)
+{
+	struct channel_tree *tree = kind == HUB_SHARD ? hub->shards : hub->channels;
+	const struct topic *topic = channel_tree_find(tree, kind == HUB_PATTERN, name);
+
+	for (uint32_t i = 0; topic != NULL && i < topic->count; i++) {
+		struct subscriber *s = topic->members[i].subscriber;
+
+		if (s->is_queue)
+			hub_queue_note_gap(s);
+		else
+			outbox_note_gap(&s->outbox);
+	}
 }

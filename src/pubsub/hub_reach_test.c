@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
 #include "pubsub/queue_group.h"
 #include "pubsub/testing_form.h"
 
-/* Whom a message would reach that is not published here. */
+/* Messages that are not published here: their receivers, and the notices that some are missing. */
 
 #define SUBS 8
 
@@ -265,6 +266,76 @@ START_TEST(what_is_foretold_is_what_a_publish_reaches)
 }
 END_TEST
 
+static void
+mark(enum hub_kind kind, const char *name)
+{
+	hub_mark_gap(hub, kind, slice_of(name));
+}
+
+START_TEST(a_gap_is_told_to_the_subscribers_of_its_topic_in_its_place)
+{
+	subscribe(1, HUB_CHANNEL, "a");
+	subscribe(2, HUB_PATTERN, "a*");
+	subscribe(3, HUB_PATTERN, "?");
+	subscribe(4, HUB_SHARD, "a");
+	(void)publish(HUB_CHANNEL, SLICE("a"));
+	mark(HUB_CHANNEL, "a");
+	(void)publish(HUB_CHANNEL, SLICE("a"));
+	mark(HUB_PATTERN, "a*");
+	mark(HUB_SHARD, "a");
+	mark(HUB_CHANNEL, "a*");
+	mark(HUB_PATTERN, "b*");
+	ck_assert_str_eq(take(1), "0 a m;<?;0 a m;");
+	ck_assert_str_eq(take(2), "0 a* m;0 a* m;<?;");
+	ck_assert_str_eq(take(3), "0 ? m;0 ? m;");
+	ck_assert_str_eq(take(4), "<?;");
+	ck_assert_uint_eq(hub_figures(hub).dropped, 0);
+	ck_assert_uint_eq(hub_channel_dropped(hub, HUB_CHANNEL, SLICE("a")), 0);
+}
+END_TEST
+
+START_TEST(a_gap_is_not_told_without_notify_or_in_a_sealed_outbox)
+{
+	subscribe(0, HUB_CHANNEL, "a"); /* it has no notify */
+	subscribe(1, HUB_CHANNEL, "a");
+	outbox_seal(&subs[1].outbox);
+	mark(HUB_CHANNEL, "a");
+	ck_assert_str_eq(take(0), "");
+	ck_assert_str_eq(take(1), "");
+}
+END_TEST
+
+START_TEST(a_gap_is_told_to_each_member_of_a_group)
+{
+	join(1, HUB_CHANNEL, "a");
+	join(2, HUB_CHANNEL, "a");
+	join(3, HUB_PATTERN, "a");
+	mark(HUB_CHANNEL, "a");
+	(void)publish(HUB_CHANNEL, SLICE("a"));
+	mark(HUB_PATTERN, "a");
+	ck_assert_str_eq(take(1), "<?;0 a m;");
+	ck_assert_str_eq(take(2), "<?;");
+	ck_assert_str_eq(take(3), "0 a m;<?;");
+}
+END_TEST
+
+START_TEST(a_gap_is_told_behind_what_a_replay_has_queued)
+{
+	uint64_t before = history_position(hub_history(hub)).seq;
+
+	for (int i = 0; i < 3; i++)
+		(void)publish(HUB_CHANNEL, SLICE("k"));
+	ck_assert_int_eq(hub_subscribe_after(&subs[1], SLICE("k"), before, 1), HUB_OK);
+	hub_start_replay(&subs[1]);
+	ck_assert_int_eq(hub_replay(hub, 1), HUB_REPLAY_MORE);
+	ck_assert_uint_eq(subs[1].outbox.messages, 1); /* a quarter of its limits */
+	mark(HUB_CHANNEL, "k");
+	while (hub_replay(hub, 1) == HUB_REPLAY_MORE)
+		continue;
+	ck_assert_str_eq(take(1), "2 k m;<?;3 k m;4 k m;");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -272,5 +343,9 @@ main(void)
 	    (const TTest *[]){a_message_would_reach_each_subscription_to_its_channel,
 		a_subscriber_that_wants_one_copy_counts_once,
 		a_group_counts_once_if_a_member_can_take_the_message,
-		a_sealed_outbox_does_not_count, what_is_foretold_is_what_a_publish_reaches, NULL});
+		a_sealed_outbox_does_not_count, what_is_foretold_is_what_a_publish_reaches,
+		a_gap_is_told_to_the_subscribers_of_its_topic_in_its_place,
+		a_gap_is_not_told_without_notify_or_in_a_sealed_outbox,
+		a_gap_is_told_to_each_member_of_a_group,
+		a_gap_is_told_behind_what_a_replay_has_queued, NULL});
 }

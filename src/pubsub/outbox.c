@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pubsub/outbox_item.h"
+#include "pubsub/wire_form.h"
 
 /* What counts as the limits of an outbox without limits: see outbox_is_low(). */
 #define UNLIMITED_BYTES ((size_t)1 << 20)
@@ -138,6 +139,12 @@ schedule(struct outbox *outbox)
 	outbox->pool->ready(outbox);
 }
 
+static uint64_t
+missed_together(uint64_t a, uint64_t b)
+{
+	return b < WIRE_MISSED_UNKNOWN - a ? a + b : WIRE_MISSED_UNKNOWN;
+}
+
 /* Records that messages of this form are missing behind `after` (NULL: at the front). */
 static void
 note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form, uint64_t count)
@@ -149,8 +156,22 @@ note_gap(struct outbox *outbox, struct outbox_item *after, uint8_t form, uint64_
 		after = outbox_item_add(outbox, after, ITEM_GAP);
 		after->form = form;
 	}
-	after->missed += count;
+	after->missed = missed_together(after->missed, count);
 	schedule(outbox);
+}
+
+/* Joins the item, if it is a gap, with a gap right before it, so that there are never more gaps
+ * than other items. NULL is allowed. */
+static void
+join_gaps(struct outbox *outbox, struct outbox_item *item)
+{
+	struct outbox_item *before = item != NULL ? TAILQ_PREV(item, outbox_items, link) : NULL;
+
+	if (before == NULL || before->kind != ITEM_GAP || item->kind != ITEM_GAP ||
+	    before->form != item->form || (outbox->marked && before == outbox->mark))
+		return;
+	before->missed = missed_together(before->missed, item->missed);
+	outbox_item_remove(outbox, item);
 }
 
 /* Messages under the policy of their channel come first. An outbox has both kinds only if its own
@@ -180,8 +201,12 @@ drop_oldest(struct outbox *outbox)
 	outbox_uncount_bytes(outbox, dropped.len);
 	outbox_uncount_messages(outbox, dropped.len, 1);
 	note_gap(outbox, TAILQ_PREV(item, outbox_items, link), item->form, 1);
-	if (item->range.len == 0)
+	if (item->range.len == 0) {
+		struct outbox_item *next = TAILQ_NEXT(item, link);
+
 		outbox_item_remove(outbox, item);
+		join_gaps(outbox, next);
+	}
 	outbox_count_drops(outbox, dropped.tag, 1);
 	return true;
 }
@@ -236,6 +261,14 @@ outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count)
 {
 	note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form, count);
 	outbox_count_drops(outbox, tag, count);
+}
+
+void
+outbox_note_gap(struct outbox *outbox)
+{
+	if (!outbox->sealed)
+		note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form,
+		    WIRE_MISSED_UNKNOWN);
 }
 
 void

@@ -62,8 +62,8 @@ struct outbox_pool {
 	 * borrowed, holds it alone. False: nobody gets it, and it is dropped and counted. */
 	bool (*unsent)(
 	    struct outbox *outbox, uint64_t queue, uint8_t form, const struct frame_range *range);
-	/* Writes the notice that `missed` messages of this form are missing, at most
-	 * OUTBOX_NOTICE_MAX bytes; returns its length. */
+	/* Writes the notice that `missed` messages of this form are missing, or
+	 * WIRE_MISSED_UNKNOWN, at most OUTBOX_NOTICE_MAX bytes; returns its length. */
 	size_t (*notice)(struct outbox *outbox, uint8_t form, uint64_t missed, char *out);
 	void *arg;
 	struct outbox_item *spare; /* items for reuse */
@@ -184,6 +184,10 @@ void outbox_refuse(struct outbox *outbox, uint32_t tag);
 
 /* The same for `count` messages of one channel, at least 1. */
 void outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count);
+
+/* An unknown number of messages is missing behind what is queued: with `notify` a notice says so.
+ * They do not count as dropped. Does nothing if the outbox is sealed. */
+void outbox_note_gap(struct outbox *outbox);
 
 /* True if messages take at most half of the limits; a limit of 0 counts as 1 MiB, or as 65536
  * messages. */

@@ -22,7 +22,8 @@ enum item_kind {
 struct outbox_item {
 	TAILQ_ENTRY(outbox_item) link;
 	struct frame_range range;
-	uint64_t missed; /* ITEM_GAP: how many; ITEM_GUARDED: their queue group, or 0 */
+	uint64_t missed; /* ITEM_GAP: how many, or WIRE_MISSED_UNKNOWN; ITEM_GUARDED: their queue
+			    group, or 0 */
 	enum item_kind kind;
 	uint8_t form;   /* of its messages, or of those that are missing */
 	bool in_flight; /* being written: its range is pinned and not extended */

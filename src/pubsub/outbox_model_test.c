@@ -9,6 +9,7 @@
 
 #include "base/testing.h"
 #include "pubsub/testing_outbox.h"
+#include "pubsub/wire_form.h"
 
 /* The write in flight: its pieces, and a copy of their bytes from when it began. */
 static struct iovec written[4];
@@ -113,7 +114,7 @@ struct piece {
 	bool in_flight;
 	enum outbox_policy under; /* the policy that the message was queued under */
 	bool is_own;              /* it was the outbox's own */
-	uint64_t gap;
+	uint64_t gap;             /* WIRE_MISSED_UNKNOWN: of unknown size */
 };
 
 static struct piece model[200000];
@@ -135,17 +136,35 @@ model_fits(size_t len)
 	       model_bytes - model_in_flight_bytes + len <= 100;
 }
 
+static uint64_t
+model_sum(uint64_t a, uint64_t b)
+{
+	return a == WIRE_MISSED_UNKNOWN || b == WIRE_MISSED_UNKNOWN ? WIRE_MISSED_UNKNOWN : a + b;
+}
+
 static void
-model_gap(size_t before)
+model_remove(size_t i)
+{
+	memmove(&model[i], &model[i + 1], (count - i - 1) * sizeof(*model));
+	count--;
+}
+
+static void
+model_gap(size_t before, uint64_t missed)
 {
 	if (before > first && model[before - 1].gap > 0) {
-		model[before - 1].gap++;
-		return;
+		before--;
+		model[before].gap = model_sum(model[before].gap, missed);
+	} else {
+		memmove(&model[before + 1], &model[before], (count - before) * sizeof(*model));
+		memset(&model[before], 0, sizeof(*model));
+		model[before].gap = missed;
+		count++;
 	}
-	memmove(&model[before + 1], &model[before], (count - before) * sizeof(*model));
-	memset(&model[before], 0, sizeof(*model));
-	model[before].gap = 1;
-	count++;
+	if (before + 1 < count && model[before + 1].gap > 0) {
+		model[before].gap = model_sum(model[before].gap, model[before + 1].gap);
+		model_remove(before + 1);
+	}
 }
 
 static void
@@ -182,15 +201,14 @@ model_push(const char *text, enum outbox_policy policy, enum outbox_policy own, 
 			i = model_oldest(true);
 		if (policy == OUTBOX_DROP_NEWEST || i == count) {
 			if (notify)
-				model_gap(count);
+				model_gap(count, 1);
 			return;
 		}
 		model_bytes -= strlen(model[i].text);
 		model_messages--;
-		memmove(&model[i], &model[i + 1], (count - i - 1) * sizeof(*model));
-		count--;
+		model_remove(i);
 		if (notify)
-			model_gap(i);
+			model_gap(i, 1);
 	}
 	model_add(text, true);
 	model[count - 1].under = policy;
@@ -204,7 +222,10 @@ model_settle_gap(struct piece *p)
 {
 	if (p->gap == 0)
 		return;
-	snprintf(p->text, sizeof(p->text), "<%llu>", (unsigned long long)p->gap);
+	if (p->gap == WIRE_MISSED_UNKNOWN)
+		strcpy(p->text, "<?>");
+	else
+		snprintf(p->text, sizeof(p->text), "<%llu>", (unsigned long long)p->gap);
 	p->gap = 0;
 }
 
@@ -294,6 +315,12 @@ random_step(const struct rules *rules, uint64_t r, int step)
 		model_begin_write(written_len);
 		break;
 	case 2:
+		if ((r >> 20) % 3 == 0) {
+			outbox_note_gap(&ob.outbox);
+			if (rules->notify)
+				model_gap(count, WIRE_MISSED_UNKNOWN);
+			break;
+		}
 		frame_log_tidy(ob.messages);
 		frame_log_tidy(ob.pool.replies);
 		break;
@@ -389,6 +416,7 @@ cut_both(uint64_t *seed)
 	ck_assert_uint_eq(ob.outbox.messages, model_messages);
 	ck_assert_int_eq(ob_push("late"), OUTBOX_CLOSED);
 	ob_reply("late");
+	outbox_note_gap(&ob.outbox);
 	outbox_push_last(&ob.outbox, SLICE("{last}"));
 	model_add("{last}", false);
 	model_take(sizeof(expected) - 1, expected);

@@ -437,6 +437,73 @@ START_TEST(low_is_told_when_the_limits_are_raised)
 }
 END_TEST
 
+START_TEST(a_gap_of_unknown_size_is_told_in_its_place_and_not_counted)
+{
+	ob_set_policy(OUTBOX_DROP_NEWEST, true);
+	(void)ob_push("a");
+	outbox_note_gap(&ob.outbox);
+	outbox_note_gap(&ob.outbox);
+	(void)ob_push("b");
+	ob_reply("+OK");
+	ck_assert_str_eq(ob_take_all(), "a<?>b+OK");
+	outbox_note_gap(&ob.outbox);
+	ck_assert_str_eq(ob_take_all(), "<?>");
+	ck_assert_uint_eq(ob.outbox.dropped, 0);
+	ck_assert_uint_eq(ob.pool.dropped_total, 0);
+	ck_assert_uint_eq(ob.pool.bytes, 0);
+	outbox_note_gap(&ob.outbox);
+	ck_assert(!outbox_is_empty(&ob.outbox));
+}
+END_TEST
+
+START_TEST(a_gap_of_unknown_size_wakes_a_subscriber_that_is_told)
+{
+	ob_set_policy(OUTBOX_DROP_NEWEST, false);
+	outbox_note_gap(&ob.outbox);
+	ck_assert_int_eq(ob.readies, 0);
+	ck_assert_str_eq(ob_take_all(), "");
+	ob_set_policy(OUTBOX_DROP_NEWEST, true);
+	outbox_note_gap(&ob.outbox);
+	ck_assert_int_eq(ob.readies, 1);
+	outbox_seal(&ob.outbox);
+	ck_assert_str_eq(ob_take_all(), "<?>");
+	outbox_note_gap(&ob.outbox);
+	ck_assert_str_eq(ob_take_all(), "");
+}
+END_TEST
+
+START_TEST(a_number_added_to_an_unknown_one_leaves_it_unknown)
+{
+	ob_set_policy(OUTBOX_DROP_NEWEST, true);
+	outbox_note_gap(&ob.outbox);
+	outbox_miss(&ob.outbox, 1, 3);
+	ck_assert_str_eq(ob_take_all(), "<?>");
+	outbox_miss(&ob.outbox, 1, 3);
+	outbox_note_gap(&ob.outbox);
+	ck_assert_str_eq(ob_take_all(), "<?>");
+	outbox_miss(&ob.outbox, 1, UINT64_MAX - 2);
+	outbox_miss(&ob.outbox, 1, 3);
+	ck_assert_str_eq(ob_take_all(), "<?>");
+}
+END_TEST
+
+START_TEST(gaps_become_one_when_what_was_between_them_is_dropped)
+{
+	size_t item;
+
+	ob_set_policy(OUTBOX_DROP_OLDEST, true);
+	(void)ob_push("m");
+	item = ob.pool.item_bytes;
+	outbox_note_gap(&ob.outbox);
+	for (int i = 0; i < 100; i++) {
+		(void)ob_push("m");
+		outbox_note_gap(&ob.outbox);
+	}
+	ck_assert_uint_eq(ob.pool.item_bytes, 11 * item);
+	ck_assert_str_eq(ob_take_all(), "<?>m<?>m<?>m<?>m<?>m<?>");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -461,5 +528,9 @@ main(void)
 		missed_messages_are_counted_and_marked_with_their_number,
 		low_is_told_once_when_half_of_the_limits_is_free,
 		low_is_told_when_the_limits_are_raised, a_closed_outbox_lets_go_in_slices,
+		a_gap_of_unknown_size_is_told_in_its_place_and_not_counted,
+		a_gap_of_unknown_size_wakes_a_subscriber_that_is_told,
+		a_number_added_to_an_unknown_one_leaves_it_unknown,
+		gaps_become_one_when_what_was_between_them_is_dropped,
 		spare_items_go_when_they_are_not_used, NULL});
 }

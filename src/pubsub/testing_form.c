@@ -69,6 +69,8 @@ static size_t
 name_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
 	(void)form;
+	if (missed == WIRE_MISSED_UNKNOWN)
+		return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<?;");
 	return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%llu;", (unsigned long long)missed);
 }
 

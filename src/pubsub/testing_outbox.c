@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pubsub/wire_form.h"
+
 struct outbox_rig ob;
 
 static void
@@ -39,9 +41,13 @@ on_dropped(void *arg, uint32_t tag, uint64_t count)
 static size_t
 write_notice(struct outbox *o, uint8_t form, uint64_t missed, char *out)
 {
+	const char *which = form > 0 ? "b" : "";
+
 	(void)o;
+	if (missed == WIRE_MISSED_UNKNOWN)
+		return (size_t)snprintf(out, OUTBOX_NOTICE_MAX, "<%s?>", which);
 	return (size_t)snprintf(
-	    out, OUTBOX_NOTICE_MAX, "<%s%llu>", form > 0 ? "b" : "", (unsigned long long)missed);
+	    out, OUTBOX_NOTICE_MAX, "<%s%llu>", which, (unsigned long long)missed);
 }
 
 void

@@ -56,6 +56,9 @@ struct wire_ends {
 /* A longer frame, or one without a byte, is dropped for the subscribers of its form. */
 #define WIRE_FRAME_MAX ((size_t)INT32_MAX)
 
+/* A number of missing messages that is not known. Added to any number it stays unknown. */
+#define WIRE_MISSED_UNKNOWN UINT64_MAX
+
 /* Called for every message. `out` has room for exactly the measured length. */
 struct wire_form {
 	const char *name;
@@ -82,8 +85,8 @@ struct wire_form {
 	 * the form does not carry it. False: it cannot. NULL if it never can. */
 	bool (*read)(const char *frame, size_t len, struct hub_message *message);
 
-	/* Writes that `missed` messages are missing here, at most OUTBOX_NOTICE_MAX bytes; returns
-	 * the length, 0 for no notice. */
+	/* Writes that `missed` messages are missing here (WIRE_MISSED_UNKNOWN: it is not known how
+	 * many), at most OUTBOX_NOTICE_MAX bytes; returns the length, 0 for no notice. */
 	size_t (*notice)(const struct wire_form *form, uint64_t missed, char *out);
 };
 

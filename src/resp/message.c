@@ -2,6 +2,8 @@
 
 #include "resp/message.h"
 
+#include <string.h>
+
 #include "resp/writer.h"
 
 static char
@@ -41,13 +43,14 @@ resp_message_head_write(int proto, struct slice kind, const struct slice *parts,
 }
 
 size_t
-resp_lagged_write(int proto, uint64_t missed, char *out)
+resp_lagged_write(int proto, int64_t missed, char *out)
 {
-	/* A client reads a signed number, so a larger count is shown as the largest. */
-	size_t shown = missed < INT64_MAX ? missed : INT64_MAX;
+	static const char unknown[] = ":-1\r\n";
 	char *end = resp_write_header(out, type_of(proto), 2);
 
 	end = resp_write_bulk(end, SLICE("lagged"));
-	end = resp_write_header(end, ':', shown);
-	return (size_t)(end - out);
+	if (missed >= 0)
+		return (size_t)(resp_write_header(end, ':', (size_t)missed) - out);
+	memcpy(end, unknown, sizeof(unknown) - 1);
+	return (size_t)(end - out) + sizeof(unknown) - 1;
 }

@@ -28,7 +28,9 @@ char *resp_message_head_write(int proto, struct slice kind, const struct slice *
 
 #define RESP_LAGGED_MAX 48 /* room for resp_lagged_write */
 
-/* Writes ["lagged", missed] at out and returns its length, at most RESP_LAGGED_MAX. */
-size_t resp_lagged_write(int proto, uint64_t missed, char *out);
+/* Writes ["lagged", missed] at out and returns its length, at most RESP_LAGGED_MAX.
+ * RESP_LAGGED_UNKNOWN: it is not known how many are missing. */
+#define RESP_LAGGED_UNKNOWN (-1)
+size_t resp_lagged_write(int proto, int64_t missed, char *out);
 
 #endif

@@ -83,10 +83,19 @@ START_TEST(lagged_tells_how_many_are_missing)
 }
 END_TEST
 
-START_TEST(the_longest_lagged_fits_and_stays_a_signed_number)
+START_TEST(an_unknown_number_is_minus_one)
+{
+	ck_assert(slice_eq((struct slice){out, resp_lagged_write(2, RESP_LAGGED_UNKNOWN, out)},
+	    SLICE("*2\r\n$6\r\nlagged\r\n:-1\r\n")));
+	ck_assert(slice_eq((struct slice){out, resp_lagged_write(3, RESP_LAGGED_UNKNOWN, out)},
+	    SLICE(">2\r\n$6\r\nlagged\r\n:-1\r\n")));
+}
+END_TEST
+
+START_TEST(the_longest_lagged_fits)
 {
 	memset(out, '#', sizeof(out));
-	ck_assert(slice_eq((struct slice){out, resp_lagged_write(3, UINT64_MAX, out)},
+	ck_assert(slice_eq((struct slice){out, resp_lagged_write(3, INT64_MAX, out)},
 	    SLICE(">2\r\n$6\r\nlagged\r\n:9223372036854775807\r\n")));
 	ck_assert_int_eq(out[RESP_LAGGED_MAX], '#');
 }
@@ -99,6 +108,6 @@ main(void)
 	    (const TTest *[]){a_message_is_an_array_in_resp2, a_message_is_a_push_in_resp3,
 		empty_parts_and_no_parts_are_written,
 		the_length_is_exact_where_numbers_get_a_digit_more,
-		lagged_tells_how_many_are_missing,
-		the_longest_lagged_fits_and_stays_a_signed_number, NULL});
+		lagged_tells_how_many_are_missing, an_unknown_number_is_minus_one,
+		the_longest_lagged_fits, NULL});
 }

@@ -69,11 +69,22 @@ resp2_write_ends(const struct hub_message *message, const struct wire_body *body
 	write_message_ends(2, message, ends, out);
 }
 
+/* A client reads a signed number: a larger count is shown as the largest. */
+static size_t
+write_lagged(int proto, uint64_t missed, char *out)
+{
+	int64_t shown = missed < INT64_MAX ? (int64_t)missed : INT64_MAX;
+
+	if (missed == WIRE_MISSED_UNKNOWN)
+		shown = RESP_LAGGED_UNKNOWN;
+	return resp_lagged_write(proto, shown, out);
+}
+
 static size_t
 resp2_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
 	(void)form;
-	return resp_lagged_write(2, missed, out);
+	return write_lagged(2, missed, out);
 }
 
 static struct wire_ends
@@ -95,7 +106,7 @@ static size_t
 resp3_notice(const struct wire_form *form, uint64_t missed, char *out)
 {
 	(void)form;
-	return resp_lagged_write(3, missed, out);
+	return write_lagged(3, missed, out);
 }
 
 /*
