@@ -38,7 +38,7 @@ cmd_history_len(struct request *rq)
 	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
 	ring = hub_ring(rq->server->hub, rq->argv[2], rq->now_us);
-	resp_put_int(rq->reply, ring != NULL ? ring->count : 0);
+	resp_put_int(rq->reply, (int64_t)history_count(hub_history(rq->server->hub), ring));
 	return COMMAND_DONE;
 }
 
@@ -76,9 +76,13 @@ put_position_of(struct request *rq, const char *name, uint64_t seq)
 static void
 put_ends(struct request *rq, const struct ring *ring)
 {
+	struct history *history = hub_history(rq->server->hub);
 	struct ring_message oldest;
+	struct ring_iterator it;
 
-	if (ring != NULL && ring_oldest(ring, &oldest)) {
+	if (ring != NULL)
+		ring_after(ring, history_complete_seq(history, ring), &it);
+	if (ring != NULL && ring_next(&it, &oldest)) {
 		put_position_of(rq, "first", oldest.seq);
 		put_position_of(rq, "last", ring->newest_seq);
 		put_number(
@@ -104,12 +108,11 @@ cmd_history_info(struct request *rq)
 		return COMMAND_DONE;
 	ring = hub_ring(hub, rq->argv[2], rq->now_us);
 	resp_put_map(rq->reply, rq->proto, 11);
-	put_number(rq, "messages", ring != NULL ? ring->count : 0);
+	put_number(rq, "messages", history_count(hub_history(hub), ring));
 	put_number(rq, "bytes", ring != NULL ? ring->payload_bytes : 0);
 	put_number(rq, "memory", ring != NULL ? history_ring_bytes(ring) : 0);
 	put_ends(rq, ring);
-	put_position_of(rq, "complete-since",
-	    ring != NULL ? ring->trimmed_seq : history_forgotten_seq(hub_history(hub)));
+	put_position_of(rq, "complete-since", history_complete_seq(hub_history(hub), ring));
 	options = hub_options_of(hub, rq->argv[2]);
 	put_number(rq, "history-size", options->history_size);
 	put_number(rq, "history-ttl", options->history_ttl);

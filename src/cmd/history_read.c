@@ -192,11 +192,11 @@ resolve(struct history *history, const struct ring *ring, const struct position_
 		return true;
 	case POSITION_ALL:
 		if (ring != NULL)
-			*after = ring->trimmed_seq;
+			*after = history_complete_seq(history, ring);
 		return true;
 	case POSITION_LAST:
 		if (ring != NULL)
-			*after = ring_seq_before_last(ring, since->count);
+			*after = history_seq_before_last(history, ring, since->count);
 		return true;
 	default:
 		*after = since->at.seq;

@@ -128,6 +128,8 @@ collect(struct history_reply *reply, struct hub *hub, uint64_t now_us)
 		return COLLECTING_LOST;
 	if (ring == NULL)
 		return COLLECTING_DONE;
+	if (c->part.after_seq < history_complete_seq(history, ring))
+		c->part.after_seq = history_complete_seq(history, ring);
 	is_done = reply->shape == HISTORY_REPLY_REVERSED ? collect_backward(reply, epoch, ring)
 							 : collect_forward(reply, epoch, ring);
 	return is_done ? COLLECTING_DONE : COLLECTING_MORE;

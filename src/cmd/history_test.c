@@ -404,6 +404,34 @@ START_TEST(info_shows_what_is_kept_and_what_is_complete)
 }
 END_TEST
 
+START_TEST(nothing_from_before_a_history_was_forgotten_is_shown)
+{
+	call(c, "publish a x");
+	call(c, "publish ab x");
+	hub_forget_history(test_server->hub);
+	assert_says(c, "history position", "$18\r\n^-4\r\n");
+	assert_says(c, "history len a", ":0\r\n");
+	assert_says(c, "history range a - +", "*0\r\n");
+	call(c, "publish a y");
+	assert_says(c, "history len a", ":1\r\n");
+	assert_says(c, "history range a - +", "*1\r\n" ENTRY("5", "1", "y"));
+	assert_says(c, "history range a - + rev", "*1\r\n" ENTRY("5", "1", "y"));
+	assert_says(c, "history read channels a ab 0 0",
+	    "*1\r\n*2\r\n$1\r\na\r\n*1\r\n" ENTRY("5", "1", "y"));
+	assert_says(
+	    c, "history read channels a -9", "*1\r\n*2\r\n$1\r\na\r\n*1\r\n" ENTRY("5", "1", "y"));
+	assert_says(c, "history read channels a ^-3",
+	    "-LOST channel 'a' has no messages since ^-3 any more\r\n");
+	ck_assert_ptr_nonnull(strstr(call(c, "history info a"),
+	    with_epoch("$5\r\nfirst\r\n$18\r\n^-5\r\n$4\r\nlast\r\n$18\r\n^-5\r\n")));
+	ck_assert_ptr_nonnull(
+	    strstr(call(c, "history info ab"), with_epoch("$5\r\nfirst\r\n$-1\r\n")));
+	ck_assert_ptr_nonnull(strstr(
+	    call(c, "history info ab"), with_epoch("$14\r\ncomplete-since\r\n$18\r\n^-4\r\n")));
+	assert_says(c, "history del a", ":1\r\n");
+}
+END_TEST
+
 /* Publishes so many messages of so many bytes to channel a, which keeps them. */
 static void
 publish_many(size_t count, size_t large)
@@ -545,7 +573,8 @@ main(void)
 		a_transaction_that_deletes_a_history_waits_for_no_subscriber,
 		a_reader_that_leaves_waits_no_more, in_a_transaction_nothing_waits,
 		a_waiting_reader_is_told_if_its_messages_are_gone, rights_are_those_of_a_subscriber,
-		info_shows_what_is_kept_and_what_is_complete, a_long_reply_is_sent_in_parts,
+		info_shows_what_is_kept_and_what_is_complete,
+		nothing_from_before_a_history_was_forgotten_is_shown, a_long_reply_is_sent_in_parts,
 		a_transaction_and_a_subscriber_get_a_long_reply_whole,
 		a_read_gets_about_a_megabyte_of_all_channels_together,
 		key_events_are_kept_without_subscribers, expiry_and_limits_are_applied_by_turns,

@@ -9,6 +9,7 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_replay.h"
 #include "pubsub/testing_replay.h"
@@ -79,6 +80,17 @@ START_TEST(the_latest_messages_follow_the_confirmations_in_the_order_of_publishi
 	test_call(other, "publish a 5");
 	ck_assert_str_eq(test_read(c), MESSAGE("a", "5"));
 	ck_assert_str_eq(test_call(c, "subscribe b"), SUBSCRIBED("b", "3"));
+}
+END_TEST
+
+START_TEST(messages_from_before_a_history_was_forgotten_are_not_among_them)
+{
+	test_call(other, "publish a 1");
+	test_call(other, "publish b 2");
+	hub_forget_history(test_server->hub);
+	test_call(other, "publish a 3");
+	ck_assert_str_eq(test_call(c, "subscribe a b"),
+	    SUBSCRIBED("a", "1") SUBSCRIBED("b", "2") MESSAGE("a", "3"));
 }
 END_TEST
 
@@ -258,6 +270,7 @@ main(void)
 	return testing_main("cmd/latest", setup, test_teardown,
 	    (const TTest *[]){
 		the_latest_messages_follow_the_confirmations_in_the_order_of_publishing,
+		messages_from_before_a_history_was_forgotten_are_not_among_them,
 		they_are_merged_with_the_messages_of_resumed_channels,
 		they_are_merged_with_those_that_come_in_portions,
 		a_last_value_is_followed_by_each_new_one,

@@ -13,6 +13,7 @@
 #include "edge/session.h"
 #include "edge/testing_edge.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "server/core.h"
 
 /* The commands of WebSockets, with each of their errors. */
@@ -403,6 +404,26 @@ START_TEST(publications_that_were_missed_are_part_of_the_reply)
 }
 END_TEST
 
+START_TEST(messages_from_before_a_history_was_forgotten_are_not_shown)
+{
+	static const char *const commands[] = {
+	    "{\"id\":2,\"history\":{\"channel\":\"keep_a\",\"limit\":9}}",
+	    "{\"id\":2,\"history\":{\"channel\":\"keep_a\",\"limit\":9,\"reverse\":true}}"};
+	struct test_conn *conn = test_edge_socket("");
+
+	(void)test_call(test_admin, "publish keep_a 1");
+	hub_forget_history(test_server->hub);
+	(void)test_call(test_admin, "publish keep_a 2");
+	for (int i = 0; i < 2; i++) {
+		const char *reply = test_edge_call(conn, commands[i]);
+
+		ck_assert_msg(strstr(reply, "\"publications\":[{\"data\":2,\"offset\":") != NULL &&
+				  strstr(reply, "\"data\":1") == NULL,
+		    "%s", reply);
+	}
+}
+END_TEST
+
 START_TEST(a_message_that_is_refused_after_a_wait_leaves_nothing_to_the_next)
 {
 	struct test_conn *stream = test_edge_stream("channel=a&channel=b");
@@ -461,6 +482,7 @@ main(void)
 		a_pattern_with_a_token_ends_also_if_the_prefix_changed,
 		a_refresh_ends_the_subscriptions_that_are_not_granted_any_more,
 		publications_that_were_missed_are_part_of_the_reply,
+		messages_from_before_a_history_was_forgotten_are_not_shown,
 		a_message_that_is_refused_after_a_wait_leaves_nothing_to_the_next,
 		presence_shows_who_is_there, NULL});
 }

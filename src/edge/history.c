@@ -90,14 +90,15 @@ put_one(struct edge_command *command, const struct range *range, uint64_t epoch,
 	return true;
 }
 
+/* complete_seq: see history_complete_seq(). */
 static void
 put_forward(struct edge_command *command, const struct range *range, const struct ring *ring,
-    uint64_t epoch)
+    uint64_t epoch, uint64_t complete_seq)
 {
 	struct ring_iterator it;
 	struct ring_message m;
 
-	ring_after(ring, range->has_since ? range->since.seq : 0, &it);
+	ring_after(ring, range->has_since ? range->since.seq : complete_seq, &it);
 	for (uint64_t n = 0; n < range->limit && ring_next(&it, &m); n++)
 		if (!put_one(command, range, epoch, &m))
 			return;
@@ -105,7 +106,7 @@ put_forward(struct edge_command *command, const struct range *range, const struc
 
 static void
 put_reverse(struct edge_command *command, const struct range *range, const struct ring *ring,
-    uint64_t epoch)
+    uint64_t epoch, uint64_t complete_seq)
 {
 	struct ring_reverse_iterator it;
 	struct ring_message m;
@@ -115,7 +116,7 @@ put_reverse(struct edge_command *command, const struct range *range, const struc
 		upto = range->since.seq > 0 ? range->since.seq - 1 : 0;
 	ring_before(ring, upto, &it);
 	for (uint64_t n = 0; n < range->limit && ring_previous(&it, &m); n++)
-		if (!put_one(command, range, epoch, &m))
+		if (m.seq <= complete_seq || !put_one(command, range, epoch, &m))
 			return;
 }
 
@@ -133,6 +134,7 @@ read_history(struct edge_command *command, const struct range *range)
 	struct hub *hub = command->rq->server->hub;
 	struct ring *ring = hub_ring(hub, range->channel, command->rq->now_us);
 	struct hub_position position = history_position(hub_history(hub));
+	uint64_t complete_seq = history_complete_seq(hub_history(hub), ring);
 
 	if (range->has_since && range->since.epoch != position.epoch)
 		return edge_fail(command, EDGE_ERROR_POSITION);
@@ -140,9 +142,9 @@ read_history(struct edge_command *command, const struct range *range)
 		return edge_fail(command, EDGE_ERROR_POSITION);
 	buffer_append_str(&command->result, "\"publications\":[");
 	if (ring != NULL && range->is_reverse)
-		put_reverse(command, range, ring, position.epoch);
+		put_reverse(command, range, ring, position.epoch, complete_seq);
 	else if (ring != NULL)
-		put_forward(command, range, ring, position.epoch);
+		put_forward(command, range, ring, position.epoch, complete_seq);
 	buffer_appendf(&command->result, "],\"epoch\":\"%" PRIu64 "\",\"offset\":%" PRIu64,
 	    position.epoch, position.seq);
 	return EDGE_DONE;

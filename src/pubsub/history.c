@@ -24,6 +24,7 @@ struct history {
 	struct ring_pool pool;
 	uint64_t seq;
 	uint64_t forgotten_seq;
+	uint64_t floor_seq;
 	uint64_t now_us;       /* of the newest message */
 	size_t appended_bytes; /* of payload, since history_enforce() */
 	/* The rings by number, from 1 on; unused slots are a list: see first_unused. */
@@ -96,6 +97,12 @@ uint64_t
 history_forgotten_seq(const struct history *history)
 {
 	return history->forgotten_seq;
+}
+
+uint64_t
+history_floor_seq(const struct history *history)
+{
+	return history->floor_seq;
 }
 
 static void
@@ -281,6 +288,13 @@ history_begin_keeping(struct history *history)
 }
 
 void
+history_forget(struct history *history)
+{
+	forget_upto(history, ++history->seq);
+	history->floor_seq = history->seq;
+}
+
+void
 history_set_rules(
     struct history *history, uint32_t number, const struct history_rules *rules, uint64_t now_us)
 {
@@ -352,20 +366,11 @@ uint64_t
 history_delete(struct history *history, uint32_t number, uint64_t now_us)
 {
 	struct ring *ring = history_ring(history, number, now_us);
-	uint64_t count = ring != NULL ? ring->count : 0;
+	uint64_t count = history_count(history, ring);
 
-	if (count > 0)
+	if (ring != NULL && ring->count > 0)
 		(void)empty_ring(history, ring);
 	return count;
-}
-
-bool
-history_can_resume(
-    const struct history *history, const struct ring *ring, struct hub_position position)
-{
-	if (position.epoch != history->config.epoch || position.seq > history->seq)
-		return false;
-	return position.seq >= (ring != NULL ? ring->trimmed_seq : history->forgotten_seq);
 }
 
 size_t
@@ -539,6 +544,7 @@ history_restore_begin(struct history *history, struct hub_position newest, uint6
 	history->config.epoch = newest.epoch;
 	history->seq = newest.seq;
 	history->forgotten_seq = forgotten_seq;
+	history->floor_seq = 0;
 }
 
 struct ring *

@@ -14,9 +14,11 @@
  * History: the rings of all channels, and which messages they keep: limits by channel, expiry,
  * bounds for all rings together, and the verdict on a reader that comes back.
  *
- * Every message that is to be kept gets the next seq. What cannot be had any more is known by two
+ * Every message that is to be kept gets the next seq. What cannot be had any more is known by three
  * numbers. trimmed_seq of a ring: all messages of this channel with a higher seq are in the ring.
- * forgotten_seq: a channel without a ring had no message with a higher seq. A ring that becomes
+ * forgotten_seq: a channel without a ring had no message with a higher seq. floor_seq: no reader
+ * begins with a message up to it, although rings may have some; readers that began before
+ * history_forget() go on with them. A ring that becomes
  * empty stays for its time to live after the last message, because freeing it raises forgotten_seq,
  * which other channels' readers feel; eviction frees it earlier.
  *
@@ -57,6 +59,7 @@ void history_free(struct history *history);                       /* does not ca
 
 struct hub_position history_position(const struct history *history); /* of the newest message */
 uint64_t history_forgotten_seq(const struct history *history);
+uint64_t history_floor_seq(const struct history *history);
 
 /*
  * Keeps a message of owner, whose ring has the number *ring or, if *ring is 0, gets one. Copies
@@ -79,6 +82,10 @@ void history_enforce(struct history *history);
  * message. */
 void history_begin_keeping(struct history *history);
 
+/* No position that was given before can be resumed from now on, in any channel: messages were
+ * missed that no ring has. Takes a seq, which names no message. */
+void history_forget(struct history *history);
+
 /* The options of a channel with that ring changed; size 0 frees the ring. May call forgotten(). */
 void history_set_rules(
     struct history *history, uint32_t ring, const struct history_rules *rules, uint64_t now_us);
@@ -95,12 +102,22 @@ struct recent_rings *history_recent(struct history *history);
  * again. */
 const struct ring *history_peek(const struct history *history, uint32_t ring);
 
-/* Removes all messages of a ring and returns their number. Readers of this channel that had not
- * read them are lost. May call forgotten(). */
+/* Removes all messages of a ring and returns history_count() of it. Readers of this channel that
+ * had not read them are lost. May call forgotten(). */
 uint64_t history_delete(struct history *history, uint32_t ring, uint64_t now_us);
 
-/* For a reader that has all messages up to the position; ring is what history_ring() returned. True
- * if every message of the channel behind it is in the ring. */
+/* history_reader.c: for readers that begin now; ring is what history_ring() returned.
+ *
+ * history_complete_seq: behind which all messages of the channel are kept: a reader begins there or
+ * later. history_count: the messages behind it. history_seq_before_last: behind which the last n of
+ * these come, or all if there are fewer. */
+uint64_t history_complete_seq(const struct history *history, const struct ring *ring);
+uint64_t history_count(const struct history *history, const struct ring *ring);
+uint64_t history_seq_before_last(
+    const struct history *history, const struct ring *ring, uint64_t n);
+
+/* For a reader that has all messages up to the position. True if every message of the channel
+ * behind it is in the ring. */
 bool history_can_resume(const struct history *history, const struct ring *ring,
     struct hub_position position) __attribute__((warn_unused_result));
 

@@ -11,8 +11,8 @@
 /*
  * History against the truth: a list of every message of each channel, from the beginning. The
  * verdict must never promise a message that is gone, and says that one is gone only if it is, or if
- * forgotten_seq says so. What is kept is the end of the list that size, bytes and time leave,
- * unless it was evicted, which is counted.
+ * forgotten_seq says so. No position before the last history_forget() is good. What is kept is the
+ * end of the list that size, bytes and time leave, unless it was evicted, which is counted.
  */
 
 #define CHANNELS 40
@@ -48,7 +48,7 @@ static struct history_limits limits;
 static struct history *history;
 static struct channel channels[CHANNELS];
 static char bytes[1024];
-static uint64_t seed, now_us, evicted;
+static uint64_t seed, now_us, evicted, floor_seq;
 
 static uint64_t
 below(uint64_t n)
@@ -168,6 +168,35 @@ ring_of(struct channel *c)
 	return ring;
 }
 
+/* The messages of the channel that are kept behind that seq. */
+static size_t
+count_behind(const struct channel *c, uint64_t seq)
+{
+	size_t i = c->end;
+
+	while (i > c->first && c->log[i - 1].seq > seq)
+		i--;
+	return c->end - i;
+}
+
+/* What a reader may begin with, of the channel as the model knows it. */
+static void
+ck_begin(const struct channel *c, const struct ring *ring)
+{
+	uint64_t complete_seq = history_complete_seq(history, ring);
+	uint64_t n = below(10), before;
+	size_t count = count_behind(c, floor_seq);
+
+	ck_assert_uint_ge(complete_seq, floor_seq);
+	ck_assert_uint_eq(history_count(history, ring), ring != NULL ? count : 0);
+	if (ring == NULL)
+		return;
+	ck_assert_uint_eq(count_behind(c, complete_seq), count);
+	before = history_seq_before_last(history, ring, n);
+	ck_assert_uint_ge(before, complete_seq);
+	ck_assert_uint_eq(count_behind(c, before), n < count ? n : count);
+}
+
 /* Without limits the model knows what is kept: checked before it learns. */
 static void
 ck_kept(struct channel *c)
@@ -182,6 +211,7 @@ ck_kept(struct channel *c)
 		ck_assert_uint_eq(ring != NULL ? ring->count : 0, c->end - c->first);
 	ring = ring_of(c);
 	ck_assert_uint_eq(ring != NULL ? ring->count : 0, c->end - c->first);
+	ck_begin(c, ring);
 	if (ring == NULL)
 		return;
 	ring_after(ring, 0, &it);
@@ -213,7 +243,7 @@ ck_verdict(struct channel *c)
 		return;
 	ring = ring_of(c);
 	can_resume = history_can_resume(history, ring, (struct hub_position){EPOCH, seq});
-	if (seq > top || is_missing_behind(c, seq))
+	if (seq > top || seq < floor_seq || is_missing_behind(c, seq))
 		ck_assert(!can_resume);
 	else if (!can_resume)
 		ck_assert_uint_lt(seq, history_forgotten_seq(history));
@@ -250,6 +280,23 @@ learn_evictions(void)
 	evicted = total;
 }
 
+static void delete (struct channel *c)
+{
+	apply_rules(c);
+	ck_assert_uint_eq(history_delete(history, c->ring, now_us), count_behind(c, floor_seq));
+	c->first = c->end;
+}
+
+static void
+forget(void)
+{
+	floor_seq = history_position(history).seq + 1;
+	history_forget(history);
+	ck_assert_uint_eq(history_position(history).seq, floor_seq);
+	ck_assert_uint_eq(history_floor_seq(history), floor_seq);
+	ck_assert_uint_eq(history_forgotten_seq(history), floor_seq);
+}
+
 static void
 step(void)
 {
@@ -274,9 +321,9 @@ step(void)
 	} else if (what < 9950) {
 		change_rules(c);
 	} else if (what < 9980) {
-		apply_rules(c);
-		ck_assert_uint_eq(history_delete(history, c->ring, now_us), c->end - c->first);
-		c->first = c->end;
+		delete (c);
+	} else if (what < 9985) {
+		forget();
 	} else {
 		change_limits();
 		while (!history_work(history, now_us, 10))

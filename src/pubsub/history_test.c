@@ -246,6 +246,37 @@ START_TEST(who_begins_to_keep_makes_older_positions_lost)
 }
 END_TEST
 
+START_TEST(no_position_of_before_is_resumed_after_forgetting)
+{
+	struct history_rules rules = rules_of(5, 60);
+	const struct ring *ring;
+
+	(void)publish(0, &rules, "a", 0);
+	(void)publish(0, &rules, "b", 0);
+	ck_assert(resumes(0, 2, 0) && resumes(1, 2, 0));
+	history_forget(history);
+	ck_assert_uint_eq(history_position(history).seq, 3);
+	ck_assert(!resumes(0, 2, 0) && !resumes(1, 2, 0));
+	ck_assert(resumes(0, 3, 0) && resumes(1, 3, 0));
+	ck_assert_uint_eq(len_at(0, 0), 2); /* for readers that have begun */
+	ring = history_ring(history, rings[0], 0);
+	ck_assert_uint_eq(history_count(history, ring), 0);
+	ck_assert_uint_eq(history_count(history, NULL), 0);
+	ck_assert_uint_eq(history_complete_seq(history, ring), 3);
+	ck_assert_uint_eq(history_complete_seq(history, NULL), 3);
+	(void)publish(0, &rules, "c", 0);
+	(void)publish(1, &rules, "d", 0);
+	ck_assert(!resumes(0, 2, 0) && resumes(0, 3, 0));
+	ck_assert(!resumes(1, 2, 0) && resumes(1, 3, 0));
+	ring = history_ring(history, rings[0], 0);
+	ck_assert_uint_eq(history_count(history, ring), 1);
+	ck_assert_uint_eq(history_seq_before_last(history, ring, 2), 3);
+	ck_assert_uint_eq(history_seq_before_last(history, ring, 0), 4);
+	ck_assert_uint_eq(history_delete(history, rings[0], 0), 1);
+	ck_assert(!resumes(0, 3, 0) && resumes(0, 4, 0));
+}
+END_TEST
+
 START_TEST(the_memory_limit_evicts_the_oldest_chunk_of_all)
 {
 	struct history_rules many = rules_of(1000, 1000), one = rules_of(1, 1000);
@@ -504,6 +535,7 @@ main(void)
 		a_message_that_is_too_long_empties_the_ring, size_and_bytes_bound_a_ring,
 		deleted_messages_are_lost_for_their_channel_only,
 		changed_rules_apply_to_what_is_kept, who_begins_to_keep_makes_older_positions_lost,
+		no_position_of_before_is_resumed_after_forgetting,
 		the_memory_limit_evicts_the_oldest_chunk_of_all,
 		a_memory_limit_below_one_message_keeps_nothing,
 		at_the_limit_of_channels_one_that_was_not_written_to_goes,

@@ -144,10 +144,13 @@ check_forgotten(struct hub_gather *gather)
 
 /* Up to which seq messages of the pattern are not wanted, as far as is known. */
 static uint64_t
-floor_of(const struct gathered_pattern *pattern)
+floor_of(const struct hub_gather *gather, const struct gathered_pattern *pattern)
 {
-	return pattern->newest.most > 0 ? newest_seqs_floor(&pattern->newest)
-					: pattern->start.after_seq;
+	uint64_t seq = pattern->newest.most > 0 ? newest_seqs_floor(&pattern->newest)
+						: pattern->start.after_seq;
+	uint64_t floor_seq = history_floor_seq(hub_history(gather->hub));
+
+	return seq > floor_seq ? seq : floor_seq;
 }
 
 static struct slice
@@ -194,7 +197,7 @@ static void
 set_entry(struct hub_gather *gather, struct gathered *entry, const struct ring *ring)
 {
 	const struct gathered_pattern *pattern = &gather->patterns[entry->pattern];
-	uint64_t after_seq = floor_of(pattern);
+	uint64_t after_seq = floor_of(gather, pattern);
 
 	if (ring->trimmed_seq > pattern->start.whole_seq)
 		end(gather, HUB_GATHER_LOST, entry->pattern);
@@ -231,7 +234,7 @@ gather_ring(struct hub_gather *gather, uint32_t number, struct ring *ring, size_
 	uint32_t before = gather->count;
 	struct gathered *entry;
 
-	if (ring->newest_seq <= floor_of(pattern))
+	if (ring->newest_seq <= floor_of(gather, pattern))
 		return;
 	entry = entry_of(gather, number, ring->index);
 	if (entry == NULL)
@@ -247,7 +250,7 @@ static bool
 is_wanted(const struct hub_gather *gather, struct topic **topics, size_t count, uint64_t newest_seq)
 {
 	for (size_t i = 0; i < count; i++)
-		if (newest_seq > floor_of(&gather->patterns[topics[i]->tag]))
+		if (newest_seq > floor_of(gather, &gather->patterns[topics[i]->tag]))
 			return true;
 	return false;
 }
@@ -281,8 +284,8 @@ is_below(const struct hub_gather *gather, const struct ring *ring)
 	uint64_t low = gather->low_seq;
 
 	/* If there is one pattern, its floor may rise. */
-	if (gather->pattern_count == 1 && floor_of(&gather->patterns[0]) > low)
-		low = floor_of(&gather->patterns[0]);
+	if (gather->pattern_count == 1 && floor_of(gather, &gather->patterns[0]) > low)
+		low = floor_of(gather, &gather->patterns[0]);
 	return ring->newest_seq <= low;
 }
 
@@ -317,7 +320,7 @@ settle(struct hub_gather *gather)
 
 	for (uint32_t i = 0; i < gather->count; i++) {
 		struct gathered *entry = &gather->entries[i];
-		uint64_t floor_seq = floor_of(&gather->patterns[entry->pattern]);
+		uint64_t floor_seq = floor_of(gather, &gather->patterns[entry->pattern]);
 		const struct ring *ring = history_peek(history, entry->ring);
 
 		if (entry->matched.topic == NULL)
@@ -424,8 +427,12 @@ hub_gather_matched(const struct hub_gather *gather, uint32_t number, size_t *cou
 struct hub_start
 hub_gather_start(const struct hub_gather *gather, uint32_t number)
 {
+	struct hub_start start;
+
 	assert(number < gather->pattern_count);
-	return gather->patterns[number].start;
+	start = gather->patterns[number].start;
+	start.after_seq = floor_of(gather, &gather->patterns[number]);
+	return start;
 }
 
 struct slice
@@ -510,7 +517,7 @@ hub_gather_judge(
 	resumption.verdict = HUB_RESUMED;
 	if (gather->since.kind != POSITION_AT) {
 		resumption.verdict = HUB_NEW;
-		start->after_seq = floor_of(&gather->patterns[0]);
+		start->after_seq = floor_of(gather, &gather->patterns[0]);
 		start->whole_seq = newest.seq;
 	}
 	resumption.position.seq = start->after_seq;

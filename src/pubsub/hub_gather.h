@@ -71,6 +71,9 @@ uint32_t hub_gather_lost(const struct hub_gather *gather);
  * step. */
 const struct hub_matched *hub_gather_matched(
     const struct hub_gather *gather, uint32_t number, size_t *count);
+
+/* Where its replay begins: as it was added, or behind what was forgotten (history_forget) before.
+ */
 struct hub_start hub_gather_start(const struct hub_gather *gather, uint32_t number);
 
 /* The pattern of that number; borrows from the gather. */

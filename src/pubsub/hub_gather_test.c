@@ -285,6 +285,61 @@ START_TEST(the_last_messages_of_all_channels_are_counted_together)
 }
 END_TEST
 
+START_TEST(what_was_forgotten_is_not_gathered)
+{
+	uint64_t base = replays.base;
+
+	replay_publish_numbers("k1", 0, 3);
+	replay_publish("k2", "x");
+	hub_forget_history(replays.hub);
+	ck_judged("k*", POSITION_AT, 4, HUB_LOST, base + 5, 0);
+	ck_judged("k*", POSITION_AT, 5, HUB_RESUMED, base + 5, 0);
+	ck_judged("k*", POSITION_ALL, 0, HUB_NEW, base + 5, 0);
+	replay_publish("k1", "x");
+	replay_publish("k3", "x");
+	ck_judged("k*", POSITION_AT, 4, HUB_LOST, base + 7, 0);
+	ck_judged("k*", POSITION_AT, 5, HUB_RESUMED, base + 5, 2);
+	ck_judged("k*", POSITION_ALL, 0, HUB_NEW, base + 5, 2);
+	ck_assert_str_eq(channels(0), "k3+5 k1+5");
+	ck_assert_uint_eq(start.after_seq, base + 5);
+	ck_judged("k*", POSITION_LAST, 1, HUB_NEW, base + 6, 1);
+	ck_judged("k*", POSITION_LAST, 4, HUB_NEW, base + 5, 2);
+	hub_gather_free(gather);
+	gather = hub_gather_new(replays.hub, 1000);
+	(void)hub_gather_add(gather, SLICE("k*"), start_at(1, 6));
+	ck_assert_int_eq(step(99), HUB_GATHER_DONE);
+	ck_assert_str_eq(channels(0), "k3+5 k1+5"); /* k2 is not among them */
+	ck_assert_uint_eq(hub_gather_start(gather, 0).after_seq, base + 5);
+	ck_assert_uint_eq(hub_gather_start(gather, 0).whole_seq, base + 6);
+}
+END_TEST
+
+START_TEST(a_history_that_is_forgotten_between_steps_loses_the_pattern)
+{
+	const struct position_since since = {.kind = POSITION_ALL};
+	struct hub_resumption out;
+
+	replay_publish_numbers("k1", 0, 3);
+	replay_publish("k2", "x");
+	begin("k*", 1);
+	ck_assert_int_eq(step(1), HUB_GATHER_MORE);
+	hub_forget_history(replays.hub);
+	ck_assert_int_eq(step(9), HUB_GATHER_LOST);
+	/* Without a position nothing is lost, and the replay begins behind it. */
+	hub_gather_free(gather);
+	gather = hub_gather_since(&replays.subs[0], SLICE("k*"), &since, 1000, &out);
+	replay_publish("k3", "x");
+	ck_assert_int_eq(step(1), HUB_GATHER_MORE);
+	hub_forget_history(replays.hub);
+	replay_publish("k1", "x");
+	ck_assert_int_eq(step(99), HUB_GATHER_DONE);
+	ck_assert_str_eq(channels(0), "k1+7");
+	out = hub_gather_judge(gather, HUB_GATHER_DONE, &start);
+	ck_assert_uint_eq(out.position.seq, replays.base + 7);
+	ck_assert_uint_eq(out.count, 1);
+}
+END_TEST
+
 START_TEST(messages_that_come_while_the_last_are_counted_come_besides)
 {
 	const struct position_since since = {.kind = POSITION_LAST, .count = 2};
@@ -330,6 +385,8 @@ main(void)
 		without_a_whole_part_what_is_kept_is_gathered, too_many_channels_end_the_gather,
 		verdicts_are_those_of_channels,
 		the_last_messages_of_all_channels_are_counted_together,
+		what_was_forgotten_is_not_gathered,
+		a_history_that_is_forgotten_between_steps_loses_the_pattern,
 		messages_that_come_while_the_last_are_counted_come_besides,
 		nothing_is_judged_while_no_channel_keeps_messages, NULL});
 }

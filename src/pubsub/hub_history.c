@@ -226,6 +226,13 @@ hub_seal_history(struct hub *hub)
 	hub->history->is_sealed = true;
 }
 
+void
+hub_forget_history(struct hub *hub)
+{
+	if (!hub->history->is_sealed)
+		history_forget(hub->history->history);
+}
+
 struct ring *
 hub_ring(struct hub *hub, struct slice channel, uint64_t now_us)
 {

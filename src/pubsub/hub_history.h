@@ -32,6 +32,14 @@ struct ring *hub_ring(struct hub *hub, struct slice channel, uint64_t now_us);
 /* From now on no message is kept: another process gives the next positions. */
 void hub_seal_history(struct hub *hub);
 
+/*
+ * No position that was given before can be resumed from now on, in any channel: messages were
+ * missed that no ring has. Replays in progress go on: call hub_mark_gap() for subscribers, whose
+ * messages of the meantime are missing. Costs nothing, however many rings there are. Does nothing
+ * if the history is sealed: the other process has gaps of its own.
+ */
+void hub_forget_history(struct hub *hub);
+
 /* Removes the kept messages of that channel; returns their number. */
 uint64_t hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us);
 

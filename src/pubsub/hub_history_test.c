@@ -10,6 +10,7 @@
 #include "base/testing.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/hub_replay.h"
 #include "pubsub/testing_form.h"
 
 /* What the hub keeps of channels, and when. */
@@ -418,6 +419,66 @@ START_TEST(a_sealed_history_gives_no_position_and_messages_are_still_delivered)
 }
 END_TEST
 
+static struct hub_resumption
+judge(const char *channel, enum position_kind kind, uint64_t n)
+{
+	const struct position_since since = {.kind = kind, .at = {9, n}, .count = n};
+
+	return hub_judge(&subs[0], slice_of(channel), &since, 1);
+}
+
+static void
+ck_judged(struct hub_resumption is, enum hub_verdict verdict, uint64_t seq, uint64_t count)
+{
+	ck_assert_int_eq(is.verdict, verdict);
+	ck_assert_uint_eq(is.position.seq, seq);
+	ck_assert_uint_eq(is.count, count);
+}
+
+START_TEST(no_position_of_before_is_resumed_after_forgetting)
+{
+	static const char *const channels[] = {"a", "b", "none"};
+	uint64_t before, forgotten;
+
+	keep("*", "10");
+	reclassify();
+	(void)publish("a", "1");
+	(void)publish("b", "1");
+	before = top();
+	ck_judged(judge("a", POSITION_AT, before), HUB_RESUMED, before, 0);
+	hub_forget_history(hub);
+	forgotten = top();
+	ck_assert_uint_eq(forgotten, before + 1);
+	(void)publish("a", "2");
+	(void)publish("a", "3");
+	for (int i = 0; i < 3; i++) {
+		ck_assert(!hub_can_resume(hub, slice_of(channels[i]), before, 1));
+		ck_assert(hub_can_resume(hub, slice_of(channels[i]), forgotten, 1));
+	}
+	ck_judged(judge("a", POSITION_AT, before), HUB_LOST, forgotten, 2);
+	ck_judged(judge("b", POSITION_AT, before), HUB_LOST, forgotten, 0);
+	ck_judged(judge("a", POSITION_AT, forgotten), HUB_RESUMED, forgotten, 2);
+	ck_judged(judge("a", POSITION_ALL, 0), HUB_NEW, forgotten, 2);
+	ck_judged(judge("a", POSITION_LAST, 5), HUB_NEW, forgotten, 2);
+	ck_judged(judge("a", POSITION_LAST, 1), HUB_NEW, forgotten + 1, 1);
+	ck_judged(judge("b", POSITION_LAST, 1), HUB_NEW, forgotten, 0);
+}
+END_TEST
+
+START_TEST(a_sealed_history_is_not_forgotten)
+{
+	uint64_t before;
+
+	keep("*", "10");
+	reclassify();
+	(void)publish("a", "1");
+	before = top();
+	hub_seal_history(hub);
+	hub_forget_history(hub);
+	ck_assert_uint_eq(top(), before);
+}
+END_TEST
+
 /* The walk that applies options to topics has not come to the channel yet. */
 START_TEST(no_message_is_left_out_silently_while_options_change)
 {
@@ -457,5 +518,7 @@ main(void)
 		hooks_are_told_of_each_kept_message_before_its_delivery,
 		deleting_the_history_of_a_channel_leaves_its_subscribers,
 		a_sealed_history_gives_no_position_and_messages_are_still_delivered,
+		no_position_of_before_is_resumed_after_forgetting,
+		a_sealed_history_is_not_forgotten,
 		no_message_is_left_out_silently_while_options_change, NULL});
 }

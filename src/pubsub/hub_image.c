@@ -12,12 +12,13 @@
 #include "pubsub/ring.h"
 
 static bool
-write_messages(const struct ring *ring, const struct hub_image_sink *sink, uint64_t now_us)
+write_messages(
+    const struct ring *ring, uint64_t after_seq, const struct hub_image_sink *sink, uint64_t now_us)
 {
 	struct ring_iterator it;
 	struct ring_message message;
 
-	ring_after(ring, 0, &it);
+	ring_after(ring, after_seq, &it);
 	while (ring_next(&it, &message)) {
 		const struct hub_image_message out = {.seq = message.seq,
 		    .age_us = history_age_us(message.appended_us, now_us),
@@ -47,12 +48,13 @@ hub_image_write(struct hub *hub, const struct hub_image_sink *sink, uint64_t now
 		const struct hub_image_ring out = {.channel = topic_name(ring->owner),
 		    .ttl_s = ring->ttl_s,
 		    .appended = ring->appended,
-		    .messages = ring->count,
-		    .trimmed_seq = ring->trimmed_seq,
+		    .messages = (uint32_t)history_count(history, ring),
+		    .trimmed_seq = history_complete_seq(history, ring),
 		    .newest_seq = ring->newest_seq,
 		    .touched_age_us = history_age_us(ring->touched_us, now_us)};
 
-		if (!sink->ring(sink->arg, &out) || !write_messages(ring, sink, now_us))
+		if (!sink->ring(sink->arg, &out) ||
+		    !write_messages(ring, out.trimmed_seq, sink, now_us))
 			return false;
 	}
 	return true;

@@ -168,7 +168,7 @@ describe(struct hub *hub, const char *channel, uint64_t now_us, struct buffer *o
 
 	buffer_appendf(out, "%s:", channel);
 	if (ring != NULL)
-		ring_after(ring, 0, &it);
+		ring_after(ring, history_complete_seq(hub_history(hub), ring), &it);
 	while (ring != NULL && ring_next(&it, &message))
 		buffer_appendf(out, " %llu %.*s", (unsigned long long)message.seq,
 		    (int)message.payload.len, message.payload.ptr);
@@ -198,10 +198,13 @@ assert_equal(uint64_t before_us, uint64_t after_us)
 	buffer_release(&b);
 }
 
-/* Publishes at random, so that rings have wrapped, skipped and expired messages. */
+/* Publishes at random, so that rings have wrapped, skipped and expired messages. For odd seeds
+ * messages were missed in between. */
 static uint64_t
 fill(struct hub *hub, uint64_t seed, uint64_t now_us)
 {
+	bool is_odd = seed % 2 > 0;
+
 	for (int i = 0; i < 600; i++) {
 		char name[16], payload[64];
 		unsigned n = (unsigned)(testing_random(&seed) % CHANNELS);
@@ -211,6 +214,8 @@ fill(struct hub *hub, uint64_t seed, uint64_t now_us)
 		snprintf(payload, sizeof(payload), "%d %*s", i, (int)(n % 30), "x");
 		hub_expire(hub, now_us, 0); /* sets the hub's time */
 		publish(hub, name, payload, now_us);
+		if (i == 570 && is_odd)
+			hub_forget_history(hub);
 		if (i % 50 == 0)
 			(void)hub_delete_history(hub, slice_of(name), now_us);
 		(void)!history_work(hub_history(hub), now_us, 1000);
@@ -250,6 +255,32 @@ START_TEST(another_hub_continues_the_positions_of_this_one)
 		teardown();
 		setup();
 	}
+}
+END_TEST
+
+START_TEST(a_history_that_was_forgotten_is_not_resumed_by_another_hub)
+{
+	struct hub_position first, last;
+
+	hub_expire(before, 100 * S, 0);
+	publish(before, "c1", "1", 100 * S);
+	publish(before, "c2", "2", 100 * S);
+	first = history_position(hub_history(before));
+	hub_forget_history(before);
+	last = history_position(hub_history(before));
+	publish(before, "c1", "3", 100 * S);
+	ck_assert(hub_image_write(before, &sink, 100 * S));
+	ck_assert_uint_eq(record_count, 4); /* of c1 the last message, of c2 none */
+	ck_assert(restore(S, 0, false));
+	assert_equal(100 * S, S);
+	for (int i = 1; i <= 3; i++) {
+		char name[] = {'c', (char)('0' + i), '\0'};
+
+		ck_assert(!hub_can_resume(after, slice_of(name), first.seq, S));
+		ck_assert(hub_can_resume(after, slice_of(name), last.seq, S));
+	}
+	hub_image_forget(after, 9);
+	ck_assert(hub_can_resume(after, SLICE("c1"), 0, S));
 }
 END_TEST
 
@@ -423,6 +454,7 @@ main(void)
 {
 	return testing_main("pubsub/hub_image", setup, teardown,
 	    (const TTest *[]){another_hub_continues_the_positions_of_this_one,
+		a_history_that_was_forgotten_is_not_resumed_by_another_hub,
 		an_empty_history_keeps_its_position, the_limit_of_memory_holds_afterwards,
 		channels_that_may_keep_messages_from_now_on_cannot_be_resumed_before,
 		a_channel_that_did_not_follow_its_new_options_yet_cannot_be_resumed_before,

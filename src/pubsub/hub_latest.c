@@ -29,7 +29,7 @@ plan(const struct subscriber *s, struct slice channel, const struct ring *ring, 
 	struct ring_iterator it;
 	struct ring_message m;
 
-	plan.after_seq = ring_seq_before_last(ring, wanted);
+	plan.after_seq = history_seq_before_last(hub_history(s->hub), ring, wanted);
 	ring_after(ring, plan.after_seq, &it);
 	while (ring_next(&it, &m)) {
 		if (plan.messages == MESSAGES_AT_ONCE || plan.bytes > BYTES_AT_ONCE) {
@@ -67,7 +67,7 @@ hub_subscribe_latest(
 	struct plan its;
 
 	assert(latest->count < HUB_LATEST_CHANNELS);
-	if (ring == NULL || ring->count == 0)
+	if (history_count(hub_history(s->hub), ring) == 0)
 		return hub_subscribe(s, HUB_CHANNEL, channel);
 	its = plan(s, channel, ring, wanted);
 	if (!has_room(s, latest, &its))

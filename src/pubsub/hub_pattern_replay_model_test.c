@@ -518,6 +518,8 @@ step(void)
 		(void)hub_delete_history(hub, slice_of(names[random_below(CHANNELS)]), now_us);
 	else if (what < 9990)
 		hub_shrink(hub);
+	else if (what < 9992)
+		hub_forget_history(hub);
 	hub_tidy(hub);
 }
 

@@ -465,15 +465,18 @@ hub_queued_position(const struct subscriber *s)
 
 /* The seq behind which the messages of the channel begin that are wanted. */
 static uint64_t
-seq_of(const struct ring *ring, const struct position_since *since, uint64_t newest_seq)
+seq_of(const struct history *history, const struct ring *ring, const struct position_since *since)
 {
+	uint64_t newest_seq = history_position(history).seq;
+
 	switch (since->kind) {
 	case POSITION_AT:
 		return since->at.seq;
 	case POSITION_ALL:
-		return ring != NULL ? ring->trimmed_seq : newest_seq;
+		return ring != NULL ? history_complete_seq(history, ring) : newest_seq;
 	case POSITION_LAST:
-		return ring != NULL ? ring_seq_before_last(ring, since->count) : newest_seq;
+		return ring != NULL ? history_seq_before_last(history, ring, since->count)
+				    : newest_seq;
 	case POSITION_NEW:
 		break;
 	}
@@ -503,7 +506,7 @@ hub_judge(
 		since = &all;
 	}
 	resumption.position = history_position(history);
-	resumption.position.seq = seq_of(ring, since, resumption.position.seq);
+	resumption.position.seq = seq_of(history, ring, since);
 	if (ring != NULL)
 		resumption.count = ring_count_after(ring, resumption.position.seq);
 	return resumption;

@@ -409,6 +409,8 @@ step(void)
 		(void)hub_delete_history(hub, name_of(random_below(CHANNELS)), now_us);
 	else if (what < 9990)
 		hub_shrink(hub);
+	else if (what < 9992)
+		hub_forget_history(hub);
 	hub_tidy(hub);
 }
 

@@ -30,6 +30,29 @@ START_TEST(kept_messages_come_first_and_live_ones_behind_them)
 }
 END_TEST
 
+START_TEST(a_replay_goes_on_when_the_history_is_forgotten)
+{
+	struct hub_position queued;
+
+	replay_publish_numbers("k1", 0, 2);
+	replay_publish_numbers("k2", 2, 4);
+	replay_resume(0, "k1", 0);
+	replay_presume(1, "k*", 1);
+	queued = hub_queued_position(&replays.subs[0]);
+	hub_forget_history(replays.hub);
+	replay_publish("k1", "4");
+	replay_publish("k3", "5");
+	ck_assert(!hub_can_resume(replays.hub, SLICE("k1"), queued.seq, REPLAY_NOW_US));
+	replay_run();
+	ck_assert_str_eq(replay_take(0, 100), "0.1.4.");
+	ck_assert_str_eq(replay_take(1, 100), "1.2.3.4.5.");
+	replay_publish("k1", "6");
+	ck_assert_str_eq(replay_take(0, 100), "6.");
+	ck_assert_str_eq(replay_take(1, 100), "6.");
+	ck_assert_uint_eq(hub_replay_figures(replays.hub).overtaken, 0);
+}
+END_TEST
+
 START_TEST(nothing_is_replayed_before_it_is_started)
 {
 	replay_publish_numbers("k", 0, 2);
@@ -437,6 +460,7 @@ main(void)
 {
 	return testing_main("pubsub/hub_replay", replay_setup, replay_teardown,
 	    (const TTest *[]){kept_messages_come_first_and_live_ones_behind_them,
+		a_replay_goes_on_when_the_history_is_forgotten,
 		nothing_is_replayed_before_it_is_started, the_channels_of_a_subscriber_are_merged,
 		a_replay_goes_on_when_the_outbox_is_low, unsubscribing_ends_a_replay,
 		a_subscriber_may_leave_in_each_state_of_its_replay, a_closed_outbox_ends_its_replay,
