@@ -17,7 +17,7 @@
 
 /* A draw takes a bucket with a probability in proportion to its items, up to DRAW_CHAIN; after
  * DRAW_TRIES tries it takes any. */
-#define DRAW_CHAIN 4
+#define DRAW_CHAIN 8
 #define DRAW_TRIES 200
 
 static const uint64_t *secret;
