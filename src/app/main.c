@@ -263,8 +263,8 @@ give_up_privileges(struct fanfared *f)
 	const char *pidfile = f->settings.pidfile;
 	struct buffer error = {0};
 	bool ok = privileges_drop(&f->privileges, &error) &&
-		  (f->settings.seccomp == SECCOMP_NO ||
-		      seccomp_filter_install(f->settings.seccomp, &error));
+		  (f->settings.seccomp == SECCOMP_NO || seccomp_filter_install(f->settings.seccomp,
+							    f->wiring.uplink != NULL, &error));
 
 	if (!ok) {
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
@@ -374,11 +374,11 @@ watch_signals(struct net *net)
 }
 
 static bool
-load_users_and_keys(struct fanfared *f)
+load_what_is_trusted(struct fanfared *f)
 {
 	struct buffer error = {0};
-	bool ok =
-	    live_config_load_users(&f->live, &error) && live_config_load_tokens(&f->live, &error);
+	bool ok = live_config_load_users(&f->live, &error) &&
+		  live_config_load_tokens(&f->live, &error) && wiring_link(&f->wiring, &error);
 
 	if (!ok)
 		refuse(&f->settings, "%.*s", (int)error.len, error.ptr);
@@ -413,7 +413,7 @@ start_serving(struct fanfared *f)
 	f->live.tokens = f->wiring.tokens;
 	watch_signals(f->wiring.net);
 	live_config_load_channels(&f->live);
-	ok = load_users_and_keys(f) && listen_and_settle(f, &opened);
+	ok = load_what_is_trusted(f) && listen_and_settle(f, &opened);
 	if (ok) {
 		log_notice("fanfared %s, pid %ld, configuration %s", PACKAGE_VERSION,
 		    (long)getpid(),
@@ -461,6 +461,7 @@ check(struct fanfared *f)
 	ok = checked(
 		 persist_check_names(persistence_persist(f->wiring.persistence), &error), &error) &&
 	     ok;
+	ok = checked(wiring_link(&f->wiring, &error), &error) && ok;
 	(void)wiring_release(&f->wiring);
 	buffer_release(&error);
 	if (ok)

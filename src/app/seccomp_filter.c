@@ -5,6 +5,7 @@
 #if HAVE_SECCOMP
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -117,6 +118,19 @@ allow_in_part(scmp_filter_ctx filter)
 	return true;
 }
 
+/* Connections to an upstream, and what getaddrinfo() needs for its name. */
+static bool
+allow_connections(scmp_filter_ctx filter)
+{
+	static const int families[] = {AF_INET, AF_INET6, AF_NETLINK};
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+		if (!allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0)))
+			return false;
+	/* its netlink socket, which has the addresses of this machine */
+	return allow_if(filter, "bind", SCMP_A2(SCMP_CMP_EQ, sizeof(struct sockaddr_nl), 0));
+}
+
 /* clone3 fails with ENOSYS, because a filter cannot see its flags; glibc then uses clone. */
 static bool
 refuse_otherwise(scmp_filter_ctx filter, enum seccomp_mode mode)
@@ -135,7 +149,7 @@ seccomp_filter_is_built_in(void)
 }
 
 bool
-seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
+seccomp_filter_install(enum seccomp_mode mode, bool connects, struct buffer *error)
 {
 	scmp_filter_ctx filter =
 	    seccomp_init(mode == SECCOMP_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
@@ -145,7 +159,8 @@ seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
 	if (result == 0)
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	if (result == 0 &&
-	    !(allow_plainly(filter) && allow_in_part(filter) && refuse_otherwise(filter, mode)))
+	    !(allow_plainly(filter) && allow_in_part(filter) &&
+		(!connects || allow_connections(filter)) && refuse_otherwise(filter, mode)))
 		result = -EINVAL;
 	if (result == 0)
 		result = seccomp_load(filter);
@@ -165,9 +180,10 @@ seccomp_filter_is_built_in(void)
 }
 
 bool
-seccomp_filter_install(enum seccomp_mode mode, struct buffer *error)
+seccomp_filter_install(enum seccomp_mode mode, bool connects, struct buffer *error)
 {
 	(void)mode;
+	(void)connects;
 	buffer_append_str(error, "seccomp: this fanfared was built without libseccomp");
 	return false;
 }

@@ -30,7 +30,7 @@ outcome_in(enum seccomp_mode mode, int (*attempt)(void))
 
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		if (!seccomp_filter_install(mode, &error))
+		if (!seccomp_filter_install(mode, false, &error))
 			_exit(255);
 		_exit(attempt() == 0 ? 0 : errno);
 	}
@@ -181,7 +181,7 @@ START_TEST(a_build_without_libseccomp_says_so)
 {
 	struct buffer error = {0};
 
-	ck_assert(!seccomp_filter_install(SECCOMP_YES, &error));
+	ck_assert(!seccomp_filter_install(SECCOMP_YES, false, &error));
 	ck_assert_uint_gt(error.len, 0);
 	buffer_release(&error);
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "app/persistence.h"
+#include "app/uplink.h"
 #include "base/alloc.h"
 #include "base/allocator.h"
 #include "base/log.h"
@@ -97,6 +98,7 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 	uint64_t server_us = server_turn(w->server, now_us, budget_us);
 
 	uint64_t edge_us = edge_turn(w->edge, now_us);
+	uint64_t uplink_us = uplink_turn(w->uplink, now_us);
 	uint64_t allocator_us = allocator_turn(alloc_used_bytes(), now_us);
 
 	forget_tokens(w, now_us);
@@ -105,6 +107,8 @@ net_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 		wait_us = server_us;
 	if (edge_us < wait_us)
 		wait_us = edge_us;
+	if (uplink_us < wait_us)
+		wait_us = uplink_us;
 	return allocator_us < wait_us ? allocator_us : wait_us;
 }
 
@@ -437,10 +441,18 @@ wiring_init(
 }
 
 bool
+wiring_link(struct wiring *w, struct buffer *error)
+{
+	return uplink_new(&w->uplink, w->settings, w->net, w->server, error);
+}
+
+bool
 wiring_release(struct wiring *w)
 {
 	bool ok = persistence_free(w->persistence);
 
+	uplink_free(w->uplink);
+	w->uplink = NULL;
 	net_free(w->net);
 	edge_free(w->edge);
 	server_free(w->server);

@@ -19,6 +19,7 @@ struct wiring {
 	struct edge *edge;               /* owned */
 	struct tokens *tokens;           /* owned; the edge's */
 	struct persistence *persistence; /* owned */
+	struct uplink *uplink;           /* owned; NULL: no upstream is configured, or not yet */
 	const struct settings *settings;
 	uint64_t tokens_at_us; /* when results of tokens that have ended are freed next */
 	void (*signalled)(void *arg, int signal);
@@ -35,6 +36,9 @@ struct wiring {
 /* Borrows settings, whose values may change; w must not move. False: net has logged why. */
 bool wiring_init(struct wiring *w, const struct settings *settings,
     const struct server_settings *interface) __attribute__((warn_unused_result));
+/* Begins the link to the upstream, if one is configured. False: error says why. */
+bool wiring_link(struct wiring *w, struct buffer *error) __attribute__((warn_unused_result));
+
 /* Closes every connection. False: changes are lost, which is logged. */
 bool wiring_release(struct wiring *w);
 

@@ -37,6 +37,7 @@ static const struct {
     {"Pubsub", INFO_PUBSUB, true},
     {"History", INFO_HISTORY, true},
     {"Presence", INFO_PRESENCE, true},
+    {"Link", INFO_LINK, true},
     {"Limits", INFO_LIMITS, true},
     {"Commandstats", INFO_COMMANDSTATS, false},
     {"Errorstats", INFO_ERRORSTATS, true},

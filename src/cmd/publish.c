@@ -12,6 +12,7 @@
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/server_config.h"
+#include "server/upstream.h"
 
 /* PUBLISH, SPUBLISH, and what they share with other publishing commands. */
 
@@ -76,13 +77,41 @@ post_of_script(struct request *rq, const struct hub_post *post, struct hub_outco
 	return hub_post_now(hub, post, HUB_IGNORE_LIMITS, out);
 }
 
+/* *sent: the upstream got it, and it is delivered when it comes back. Otherwise it is to be
+ * delivered here. */
+static enum publish_result
+forward(struct request *rq, const struct hub_post *post, struct hub_outcome *out, bool *sent)
+{
+	enum upstream_sending result = upstream_send(rq, post, out);
+
+	*sent = result == UPSTREAM_SENT;
+	if (result == UPSTREAM_DOWN) {
+		request_error(rq, UPSTREAM_DOWN_ERROR);
+		return PUBLISH_REFUSED;
+	}
+	if (result == UPSTREAM_BUSY) {
+		rq->waits_for = WAIT_UPSTREAM;
+		return PUBLISH_WAITS;
+	}
+	return PUBLISH_DONE;
+}
+
 static inline enum publish_result
 post_message(
     struct request *rq, const struct hub_post *post, bool is_limited, struct hub_outcome *out)
 {
 	struct hub *hub = rq->server->hub;
 	enum hub_result result;
+	enum publish_result forwarded;
+	bool sent;
 
+	if (rq->server->upstream != NULL) {
+		forwarded = forward(rq, post, out, &sent);
+		if (sent && is_limited)
+			publish_count(rq, post->kind, post->channel, post->payload.len);
+		if (sent || forwarded != PUBLISH_DONE)
+			return forwarded;
+	}
 	if (rq->in_transaction) {
 		hub_set_time(hub, rq->now_us);
 		result = rq->in_script ? post_of_script(rq, post, out)

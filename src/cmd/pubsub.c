@@ -21,6 +21,7 @@
 #include "server/client_end.h"
 #include "server/request.h"
 #include "server/server_config.h"
+#include "server/upstream.h"
 
 /* SUBSCRIBE and its variants. PUBLISH is in cmd/publish.c, PUBSUB in cmd/introspection.c, RESUME
  * and PRESUME, which choose where SUBSCRIBE and PSUBSCRIBE begin, in cmd/resume.c. */
@@ -230,6 +231,18 @@ push_latest(struct request *rq, const struct hub_latest *latest)
 	hub_push_latest(&rq->client->subscriber, latest, rq->now_us);
 }
 
+static struct upstream_name
+upstream_name(const struct request *rq, size_t i)
+{
+	enum hub_kind kind = (rq->command->flags & CMD_SHARD) != 0      ? HUB_SHARD
+			     : (rq->command->flags & CMD_PATTERNS) != 0 ? HUB_PATTERN
+									: HUB_CHANNEL;
+	struct slice name = rq->argv[i];
+
+	return (struct upstream_name){
+	    kind, queue_joins(rq, kind, name) ? queue_name_topic(name) : name};
+}
+
 static enum command_result
 subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 {
@@ -239,6 +252,14 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 
 	latest.count = latest.messages = 0;
 	latest.bytes = 0;
+	if (rq->server->upstream != NULL && c->pending->progress == 0) {
+		if (c->pending->asked == 0 && !check_names(rq, kind))
+			return COMMAND_DONE;
+		if (upstream_await(rq, 1, upstream_name) == COMMAND_LATER)
+			return COMMAND_LATER;
+		if (rq->failed)
+			return COMMAND_DONE;
+	}
 	if (c->pending->progress == 0) {
 		if (check(rq, kind) == COMMAND_AGAIN)
 			return COMMAND_AGAIN;

@@ -15,6 +15,7 @@
 #include "server/client_end.h"
 #include "server/request.h"
 #include "server/server_config.h"
+#include "server/upstream.h"
 
 /* Members of queue groups: QSUBSCRIBE and QUNSUBSCRIBE, and what SUBSCRIBE and its like need. */
 
@@ -103,6 +104,12 @@ join(struct request *rq, enum queue_style style, struct slice group, enum hub_ki
 	return true;
 }
 
+static struct upstream_name
+upstream_name(const struct request *rq, size_t i)
+{
+	return (struct upstream_name){queue_topic_kind(rq->argv[i]), rq->argv[i]};
+}
+
 enum command_result
 cmd_qsubscribe(struct request *rq)
 {
@@ -110,7 +117,11 @@ cmd_qsubscribe(struct request *rq)
 	struct pending *p = c->pending;
 	enum command_result result = COMMAND_DONE;
 
-	if (p->progress == 0 && !check_names(rq))
+	if (p->progress == 0 && p->asked == 0 && !check_names(rq))
+		return COMMAND_DONE;
+	if (upstream_await(rq, 2, upstream_name) == COMMAND_LATER)
+		return COMMAND_LATER;
+	if (rq->failed)
 		return COMMAND_DONE;
 	if (p->progress == 0)
 		p->rules_version = rq->server->limits_version;

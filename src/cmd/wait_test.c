@@ -102,24 +102,25 @@ fire(struct test_conn *conn, enum wait_reason reason, enum wait_event event)
 }
 
 /*
- * One letter for each event: room memory disk saved paused unpaused rules limits next due key kept
- * done verified left.
- */
+ * A letter for each: room memory disk saved paused unpaused rules limits upstream next due key kept
+ * done verified answered left. */
 static const char *const expected[WAIT_REASONS] = {
-    [WAIT_NOT] = "...............",
-    [WAIT_RESUMED] = "..............E",
-    [WAIT_JOB] = "............R.E",
-    [WAIT_TURN] = "........R.....E",
-    [WAIT_ROOM] = "R...R.RR......E",
-    [WAIT_MEMORY] = ".R..R.RR......E",
-    [WAIT_DISK] = "..R...R.......E",
-    [WAIT_SAVE] = "...R..R.......E",
-    [WAIT_PAUSE] = ".....RR.......E",
-    [WAIT_KEY] = "..........R...E",
-    [WAIT_LOGIN] = ".........R....E",
-    [WAIT_HISTORY] = "......R....R..E",
-    [WAIT_TOKEN] = ".............RE",
-    [WAIT_SYNC] = "..R...R..R....E",
+    [WAIT_NOT] = ".................",
+    [WAIT_RESUMED] = "................E",
+    [WAIT_JOB] = ".............R..E",
+    [WAIT_TURN] = ".........R......E",
+    [WAIT_ROOM] = "R...R.RR........E",
+    [WAIT_MEMORY] = ".R..R.RR........E",
+    [WAIT_DISK] = "..R...R.........E",
+    [WAIT_SAVE] = "...R..R.........E",
+    [WAIT_PAUSE] = ".....RR.........E",
+    [WAIT_KEY] = "...........R....E",
+    [WAIT_LOGIN] = "..........R.....E",
+    [WAIT_HISTORY] = "......R.....R...E",
+    [WAIT_TOKEN] = "..............R.E",
+    [WAIT_SYNC] = "..R...R...R.....E",
+    [WAIT_UPSTREAM_NAMES] = "......R.R......RE",
+    [WAIT_UPSTREAM] = "....R.RRR.......E",
 };
 
 START_TEST(each_event_does_to_each_waiting_client_what_the_table_says)

@@ -193,6 +193,7 @@ static const struct {
     {"NOPERM ", 403},
     {"READONLY ", 503},
     {"OOM ", 503},
+    {"CLUSTERDOWN ", 503},
     {"ERR max publish rate of this ", 429},
     {"ERR message too long ", 413},
     {"ERR max number of ", 503},

@@ -29,6 +29,7 @@ static const struct {
     {"-ERR max number of ", EDGE_ERROR_LIMIT},
     {"-READONLY ", EDGE_ERROR_INTERNAL},
     {"-OOM ", EDGE_ERROR_INTERNAL},
+    {"-CLUSTERDOWN ", EDGE_ERROR_INTERNAL},
 };
 
 enum edge_outcome

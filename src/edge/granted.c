@@ -11,6 +11,7 @@
 #include "edge/socket.h"
 #include "edge/subscribe.h"
 #include "edge/subscriptions.h"
+#include "server/upstream.h"
 #include "token/grant.h"
 
 /*
@@ -113,6 +114,25 @@ close_code_of(enum edge_error error)
 	}
 }
 
+/* Asks the upstream for all channels: see upstream.h. */
+static enum upstream_need
+link_all(const struct edge_command *command, const struct token_grant *grant)
+{
+	enum upstream_need result = UPSTREAM_READY;
+
+	for (size_t i = 0; i < grant->channel_count; i++) {
+		struct edge_channel channel = edge_channel_of(command->session, grant->channels[i]);
+		enum upstream_need need = upstream_await_name(
+		    command->rq, channel.is_pattern ? HUB_PATTERN : HUB_CHANNEL, channel.name);
+
+		if (need == UPSTREAM_REFUSES)
+			return need;
+		if (need == UPSTREAM_ASKED)
+			result = need;
+	}
+	return result;
+}
+
 enum edge_outcome
 edge_subscribe_granted(struct edge_command *command)
 {
@@ -121,6 +141,14 @@ edge_subscribe_granted(struct edge_command *command)
 
 	if (grant == NULL || grant->channel_count == 0)
 		return EDGE_DONE;
+	switch (link_all(command, grant)) {
+	case UPSTREAM_ASKED:
+		return EDGE_WAITS;
+	case UPSTREAM_REFUSES:
+		return edge_close(command, EDGE_CLOSE_DENIED);
+	case UPSTREAM_READY:
+		break;
+	}
 	buffer_append_str(&command->result, ",\"subs\":{");
 	for (size_t i = 0; i < grant->channel_count; i++) {
 		enum edge_outcome outcome = subscribe_one(command, grant->channels[i], done == 0);

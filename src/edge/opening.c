@@ -252,6 +252,24 @@ gather_all(struct edge_opening *opening, struct request *rq)
 	}
 }
 
+enum upstream_need
+edge_opening_link(struct edge_opening *opening, struct request *rq)
+{
+	enum upstream_need result = UPSTREAM_READY;
+
+	for (size_t i = 0; i < opening->count; i++) {
+		const struct edge_name *name = &opening->entries[i].name;
+		enum upstream_need need = upstream_await_name(
+		    rq, name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
+
+		if (need == UPSTREAM_REFUSES)
+			return need;
+		if (need == UPSTREAM_ASKED)
+			result = need;
+	}
+	return result;
+}
+
 bool
 edge_opening_step(struct edge_opening *opening, struct request *rq)
 {

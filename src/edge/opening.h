@@ -9,6 +9,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_replay.h"
 #include "pubsub/position.h"
+#include "server/upstream.h"
 
 /*
  * Opening: the subscriptions with which a stream or a WebSocket begins, and from where each goes
@@ -47,6 +48,10 @@ struct edge_check {
 	uint32_t version;
 };
 struct edge_check *edge_opening_check(struct edge_opening *opening);
+
+/* Asks the upstream for all names: see upstream.h. UPSTREAM_ASKED: the request has to wait. */
+enum upstream_need edge_opening_link(struct edge_opening *opening, struct request *rq)
+    __attribute__((warn_unused_result));
 
 /* True: edge_opening_subscribe() may be called in this turn. False: the slice is over, or other
  * gathers go first: call it again in a later turn. */

@@ -442,6 +442,17 @@ serve(struct edge_call *call)
 	}
 	if (call->is_head)
 		return answer_head(call);
+	switch (edge_opening_link(s->opening, call->rq)) {
+	case UPSTREAM_ASKED:
+		return go_on(call);
+	case UPSTREAM_REFUSES:
+		edge_opening_drop(&s->opening);
+		(void)edge_session_move(s, EDGE_EVENT_REFUSE);
+		edge_answer_error(call, 403, UPSTREAM_REFUSAL);
+		return COMMAND_DONE;
+	case UPSTREAM_READY:
+		break;
+	}
 	if (!edge_opening_step(s->opening, call->rq))
 		return go_on(call);
 	return open_stream(call);

@@ -293,6 +293,15 @@ edge_subscribe(struct edge_command *command)
 		edge_opening_drop(&s->opening);
 	if (s->opening == NULL)
 		s->opening = edge_subscribe_opening(s, &wish);
+	switch (edge_opening_link(s->opening, command->rq)) {
+	case UPSTREAM_ASKED:
+		return EDGE_WAITS;
+	case UPSTREAM_REFUSES:
+		edge_opening_drop(&s->opening);
+		return edge_fail(command, EDGE_ERROR_PERMISSION);
+	case UPSTREAM_READY:
+		break;
+	}
 	if (!edge_opening_step(s->opening, command->rq))
 		return EDGE_WAITS;
 	opening = s->opening;

@@ -220,14 +220,17 @@ END_TEST
 
 START_TEST(groups_without_consumers_are_freed_in_steps)
 {
-	char name[BYTES_U64_MAX];
+	char name[BYTES_U64_MAX] = "";
 	size_t budget, rounds = 0;
 	struct kv_stream *copy;
 	bool done = false;
 
-	for (uint64_t i = 0; i < 1000; i++)
-		(void)stream_groups_add(kv_stream_groups(stream),
-		    (struct slice){name, bytes_from_u64(name, i)}, STREAM_ID_MIN, 0);
+	for (uint64_t i = 0; i < 1000; i++) {
+		size_t len = bytes_from_u64(name, i);
+
+		(void)stream_groups_add(
+		    kv_stream_groups(stream), (struct slice){name, len}, STREAM_ID_MIN, 0);
+	}
 	copy = kv_stream_copy(stream);
 	for (; !done; rounds++) {
 		budget = 100;

@@ -154,7 +154,8 @@ client_request_over(struct client *c)
 	hub_gather_free(p->gather);
 	p->gather = NULL;
 	p->running = NULL;
-	p->progress = p->checked = p->counted = 0;
+	p->progress = p->checked = p->counted = p->asked = 0;
+	p->awaited_answers = 0;
 	p->running_us = 0;
 	p->login_at_us = 0;
 	p->awaited_disk = 0;

@@ -40,12 +40,14 @@ struct scripts;
 struct server_config;
 struct server_disk;
 struct server_io;
+struct sent_messages;
 struct server_settings;
 struct slowlog;
 struct statistics;
 struct sweep;
 struct sync_waits;
 struct tracking;
+struct upstream;
 struct waits;
 
 struct server {
@@ -79,9 +81,11 @@ struct server {
 	struct tracking *tracking; /* keys that clients cache */
 	struct propagation *propagation;
 	struct journal *journal;
-	struct replay *replay;       /* while commands are replayed from disk; otherwise NULL */
-	struct scripts *scripts;     /* owned; NULL: there are none in this build */
-	bool expires_on_access_only; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+	struct replay *replay; /* while commands are replayed from disk; otherwise NULL */
+	struct sent_messages *sent_messages; /* to the upstream */
+	struct upstream *upstream;           /* the link to another server, or NULL */
+	struct scripts *scripts;             /* owned; NULL: there are none in this build */
+	bool expires_on_access_only;         /* DEBUG SET-ACTIVE-EXPIRE 0 */
 
 	struct statistics *statistics;
 	struct rates *rates;

@@ -14,6 +14,7 @@
 #include "server/client_end.h"
 #include "server/io.h"
 #include "server/journal.h"
+#include "server/sent_messages.h"
 #include "server/statistics.h"
 #include "server/wait.h"
 
@@ -22,7 +23,9 @@
 #define FULL_REPLIES 16384
 
 struct held_reply {
-	uint64_t number; /* the batch that it waits for */
+	uint64_t number;     /* the batch that it waits for */
+	uint64_t sent;       /* the message to the upstream that it waits for */
+	uint64_t first_sent; /* its command sent the messages from this one on; 0: none */
 	size_t len;
 	bool is_change;
 	bool has_barrier; /* a barrier in the outbox, which sending the reply opens */
@@ -38,6 +41,7 @@ struct held {
 	uint64_t unsynced;           /* the batch that the client's last change is in, and for which
 					its replies wait */
 	uint64_t written;            /* the same, also while the journal does not hold */
+	uint64_t sent;               /* the client's last message to the upstream */
 	bool is_holding;             /* there are replies */
 	struct buffer bytes;         /* the replies, from bytes_at on */
 	struct buffer replies;       /* struct held_reply each, from next on */
@@ -138,6 +142,28 @@ held_note_change(struct client *c)
 }
 
 void
+held_note_sent(struct client *c, uint64_t number)
+{
+	held_of(c)->sent = number;
+	if (c->pending != NULL && c->pending->first_sent == 0)
+		c->pending->first_sent = number;
+}
+
+/* True if the upstream has not answered this message. */
+static bool
+is_unanswered(const struct client *c, uint64_t sent)
+{
+	return sent > c->server->sent_messages->answered;
+}
+
+/* The same for the client's last message. */
+static bool
+awaits_upstream(const struct client *c)
+{
+	return c->held != NULL && is_unanswered(c, c->held->sent);
+}
+
+void
 held_note_no_change(struct client *c)
 {
 	const struct journal *journal = c->server->journal;
@@ -152,7 +178,7 @@ held_trim(struct client *c)
 {
 	const struct journal *journal = c->server->journal;
 
-	if (c->held == NULL || c->held->is_holding || !held_is_synced(c) ||
+	if (c->held == NULL || c->held->is_holding || !held_is_synced(c) || awaits_upstream(c) ||
 	    (journal->holds && c->held->unsynced > journal->kept))
 		return;
 	xfree(c->held);
@@ -200,7 +226,8 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 static struct held_reply
 take_notes(struct client *c, size_t len)
 {
-	struct held_reply mark = {.number = unsynced(c), .len = len};
+	struct held_reply mark = {
+	    .number = unsynced(c), .sent = c->held != NULL ? c->held->sent : 0, .len = len};
 	struct pending *p = c->pending;
 
 	if (p == NULL)
@@ -208,6 +235,8 @@ take_notes(struct client *c, size_t len)
 	mark.is_change = p->has_changed;
 	mark.has_barrier = p->has_pushed && c->subscriber.outbox.barrier == NULL;
 	mark.has_state = p->has_new_state;
+	mark.first_sent = p->first_sent;
+	p->first_sent = 0;
 	p->has_pushed = p->has_changed = p->has_new_state = false;
 	return mark;
 }
@@ -215,9 +244,10 @@ take_notes(struct client *c, size_t len)
 static void
 clear_notes(struct client *c)
 {
-	if (c->pending != NULL)
-		c->pending->has_pushed = c->pending->has_changed = c->pending->has_new_state =
-		    false;
+	if (c->pending == NULL)
+		return;
+	c->pending->first_sent = 0;
+	c->pending->has_pushed = c->pending->has_changed = c->pending->has_new_state = false;
 }
 
 /* True if the reply must be held; then it has been copied. */
@@ -244,7 +274,8 @@ take(struct client *c, struct slice reply)
 	}
 	/* While the journal fails no new reply is held: replies to changes that are not on disk
 	 * were replaced by its error. */
-	if (held_is_empty(c) && (unsynced(c) <= journal->kept || journal->has_failed))
+	if (held_is_empty(c) && !awaits_upstream(c) &&
+	    (unsynced(c) <= journal->kept || journal->has_failed))
 		return false;
 	if (held_is_empty(c))
 		hold(c);
@@ -259,7 +290,8 @@ void
 held_push_reply(struct client *c, struct slice reply)
 {
 	/* It waits behind replies that are held already, even if nothing new is held any more. */
-	bool may_wait = reply.len > 0 && (c->server->journal->holds || !held_is_empty(c));
+	bool may_wait =
+	    reply.len > 0 && (c->server->journal->holds || !held_is_empty(c) || awaits_upstream(c));
 
 	if (!may_wait)
 		clear_notes(c);
@@ -294,34 +326,72 @@ end_after_error(struct client *c)
 	client_finish(c);
 }
 
+/* The upstream has refused one of its messages, or may have. */
+static bool
+has_failed_at_upstream(const struct client *c, const struct held_reply *reply)
+{
+	const struct sent_messages *messages = c->server->sent_messages;
+
+	return reply->first_sent != 0 && reply->sent >= messages->failed_from &&
+	       reply->first_sent <= messages->failed_to;
+}
+
+/* A door's client has no reply that says it: it is closed. False: it was. */
+static bool
+send_upstream_error(struct client *c)
+{
+	struct slice failure = c->server->sent_messages->failure;
+	struct buffer error = {0};
+
+	if (client_door(c) != NULL) {
+		end_after_error(c);
+		return false;
+	}
+	resp_put_error(&error, failure);
+	statistics_count_error(c->server->statistics, failure);
+	client_send_reply(c, buffer_slice(&error));
+	buffer_release(&error);
+	return true;
+}
+
+/* Sends a held reply, or the error that it became. False: the client was closed. */
+static bool
+send_held(struct client *c, const struct held_reply *reply)
+{
+	const struct held *held = c->held;
+	struct buffer error = {0};
+	bool goes_on = true;
+
+	if (has_failed_at_upstream(c, reply))
+		return send_upstream_error(c);
+	if (reply->number > c->server->journal->kept &&
+	    becomes_error(c, reply->is_change, &error)) {
+		client_send_reply(c, buffer_slice(&error));
+		goes_on = !reply->has_state;
+		if (!goes_on)
+			end_after_error(c);
+	} else {
+		client_send_reply(c, (struct slice){held->bytes.ptr + held->bytes_at, reply->len});
+	}
+	buffer_release(&error);
+	return goes_on;
+}
+
 /* Sends the held replies of one client up to this batch. */
 static void
 release(struct client *c, uint64_t number)
 {
 	struct held *held = c->held;
-	struct buffer error = {0};
 
 	for (; held->next < reply_count(held); held->next++) {
 		const struct held_reply *reply = reply_at(held, held->next);
 
-		if (reply->number > number)
+		if (reply->number > number || is_unanswered(c, reply->sent) || !send_held(c, reply))
 			break;
-		if (reply->number > c->server->journal->kept &&
-		    becomes_error(c, reply->is_change, &error)) {
-			client_send_reply(c, buffer_slice(&error));
-			if (reply->has_state) {
-				end_after_error(c);
-				break;
-			}
-		} else {
-			client_send_reply(
-			    c, (struct slice){held->bytes.ptr + held->bytes_at, reply->len});
-		}
 		held->bytes_at += reply->len;
 		if (reply->has_barrier)
 			hub_unbar(&c->subscriber);
 	}
-	buffer_release(&error);
 	if (held->next == reply_count(held))
 		let_go(c);
 	else
@@ -339,6 +409,14 @@ release_all(struct server *server, uint64_t number)
 	}
 	/* Resumes the requests that wait for the disk. */
 	wait_event(server, WAIT_EVENT_DISK);
+}
+
+void
+held_let_go(struct server *server)
+{
+	const struct journal *journal = server->journal;
+
+	release_all(server, journal->has_failed ? UINT64_MAX : journal->kept);
 }
 
 void

@@ -8,9 +8,9 @@
 #include "base/bytes.h"
 
 /*
- * Held replies: replies that are held back until the changes that they acknowledge are on disk, and
- * the replies after them, in order for each client. Used inside the server layer only; see
- * journal.h.
+ * Held replies: replies that are held back until the changes that they acknowledge are on disk, or
+ * the messages that they acknowledge were taken by the upstream; and the replies after them, in
+ * order for each client. Used inside the server layer only; see journal.h and sent_messages.h.
  */
 struct client;
 struct server;
@@ -20,6 +20,9 @@ void held_push_reply(struct client *c, struct slice reply);
 
 /* c's command changed something, which is in the batch being filled. */
 void held_note_change(struct client *c);
+
+/* c's command sent this message to the upstream. */
+void held_note_sent(struct client *c, uint64_t number);
 
 /*
  * c's command is a write that changed nothing: its reply depends on earlier changes and waits for
@@ -61,6 +64,9 @@ bool held_is_full(const struct client *c);
 void held_trim(struct client *c);
 
 void held_forget(struct client *c); /* the client is being freed */
+
+/* The upstream has answered: sends what does not wait any more. */
+void held_let_go(struct server *server);
 
 /* All batches up to this one are as safe on disk as configured. */
 void server_journal_kept(struct server *server, uint64_t number);

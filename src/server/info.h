@@ -14,6 +14,7 @@
 #include "server/disk.h"
 #include "server/io.h"
 #include "server/scripts.h"
+#include "server/upstream.h"
 
 /*
  * Statistics: one row each in info.def, for INFO and other outputs. The data from which the rows
@@ -32,6 +33,7 @@ enum info_section {
 	INFO_PUBSUB,
 	INFO_HISTORY,
 	INFO_PRESENCE,
+	INFO_LINK,
 	INFO_LIMITS,
 	INFO_COMMANDSTATS, /* one row for each command that was called */
 	INFO_LATENCYSTATS, /* the same */
@@ -74,6 +76,7 @@ struct info_source {
 	struct net_figures io;
 	struct server_disk_figures disk;
 	struct script_figures scripts;
+	struct upstream_figures upstream;
 	unsigned loops; /* without the main loop */
 	struct rusage self, children;
 	const char *policy; /* maxmemory-policy */

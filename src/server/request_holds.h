@@ -53,7 +53,8 @@ request_is_paused(const struct request *rq)
 /*
  * While replies are held, a command that does more than reply (SUBSCRIBE, HELLO, PUBLISH) waits
  * until they are sent, so that its effects do not precede them. It also waits for a change of its
- * client whose reply CLIENT REPLY dropped. A write waits while the disk does not keep up.
+ * client whose reply CLIENT REPLY dropped. A write waits while the disk does not keep up. If
+ * replies are held for the upstream only, further messages follow the earlier ones there.
  */
 static inline bool
 request_waits_for_disk(const struct request *rq)
@@ -65,7 +66,11 @@ request_waits_for_disk(const struct request *rq)
 		return true;
 	if (held_is_empty(c) && !held_is_unsynced(c))
 		return false;
-	return held_is_full(c) || (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
+	if (held_is_full(c))
+		return true;
+	if (!held_is_unsynced(c) && command_publishes(rq->command))
+		return false;
+	return (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }
 
 #endif

@@ -53,6 +53,7 @@
 #include "server/propagation.h"
 #include "server/rates.h"
 #include "server/scripts.h"
+#include "server/sent_messages.h"
 #include "server/server_config.h"
 #include "server/settings.h"
 #include "server/slowlog.h"
@@ -126,6 +127,7 @@ struct whole {
 	struct blocked blocked;
 	struct history_waits history_waits;
 	struct sync_waits sync_waits;
+	struct sent_messages sent_messages;
 	struct client_list monitors;
 	struct sweep sweep;
 	struct lame_duck lame_duck;
@@ -158,6 +160,7 @@ assemble(struct whole *whole)
 	    .blocked = &whole->blocked,
 	    .history_waits = &whole->history_waits,
 	    .sync_waits = &whole->sync_waits,
+	    .sent_messages = &whole->sent_messages,
 	    .monitors = &whole->monitors,
 	    .sweep = &whole->sweep,
 	    .lame_duck = &whole->lame_duck,

@@ -27,21 +27,23 @@
 
 /* clang-format off */
 static const uint8_t answers[WAIT_REASONS][WAIT_EVENTS] = {
-/*                 room memory disk saved paused unpaused rules limits next due key kept done ver. left */
-[WAIT_NOT] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   S,   S },
-[WAIT_RESUMED] = { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   S,   E },
-[WAIT_JOB] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    R,   S,   E },
-[WAIT_TURN] =    { S,   S,     S,   S,    S,     S,       S,    S,     R,   S,  S,  S,    S,   S,   E },
-[WAIT_ROOM] =    { R,   S,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,    S,   S,   E },
-[WAIT_MEMORY] =  { S,   R,     S,   S,    R,     S,       R,    R,     S,   S,  S,  S,    S,   S,   E },
-[WAIT_DISK] =    { S,   S,     R,   S,    S,     S,       R,    S,     S,   S,  S,  S,    S,   S,   E },
-[WAIT_SAVE] =    { S,   S,     S,   R,    S,     S,       R,    S,     S,   S,  S,  S,    S,   S,   E },
-[WAIT_PAUSE] =   { S,   S,     S,   S,    S,     R,       R,    S,     S,   S,  S,  S,    S,   S,   E },
-[WAIT_KEY] =     { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  R,  S,    S,   S,   E },
-[WAIT_LOGIN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   R,  S,  S,    S,   S,   E },
-[WAIT_HISTORY] = { S,   S,     S,   S,    S,     S,       R,    S,     S,   S,  S,  R,    S,   S,   E },
-[WAIT_TOKEN] =   { S,   S,     S,   S,    S,     S,       S,    S,     S,   S,  S,  S,    S,   R,   E },
-[WAIT_SYNC] =    { S,   S,     R,   S,    S,     S,       R,    S,     S,   R,  S,  S,    S,   S,   E },
+/*                       room memory disk saved paused unpaused rules limits upstream next due key kept done ver. answered left */
+[WAIT_NOT] =            { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   S,   S,   S,       S },
+[WAIT_RESUMED] =        { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_JOB] =            { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   R,   S,   S,       E },
+[WAIT_TURN] =           { S,   S,     S,   S,    S,     S,       S,    S,     S,       R,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_ROOM] =           { R,   S,     S,   S,    R,     S,       R,    R,     S,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_MEMORY] =         { S,   R,     S,   S,    R,     S,       R,    R,     S,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_DISK] =           { S,   S,     R,   S,    S,     S,       R,    S,     S,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_SAVE] =           { S,   S,     S,   R,    S,     S,       R,    S,     S,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_PAUSE] =          { S,   S,     S,   S,    S,     R,       R,    S,     S,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_KEY] =            { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  R,  S,   S,   S,   S,       E },
+[WAIT_LOGIN] =          { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   R,  S,  S,   S,   S,   S,       E },
+[WAIT_HISTORY] =        { S,   S,     S,   S,    S,     S,       R,    S,     S,       S,   S,  S,  R,   S,   S,   S,       E },
+[WAIT_TOKEN] =          { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   S,   R,   S,       E },
+[WAIT_SYNC] =           { S,   S,     R,   S,    S,     S,       R,    S,     S,       S,   R,  S,  S,   S,   S,   S,       E },
+[WAIT_UPSTREAM_NAMES] = { S,   S,     S,   S,    S,     S,       R,    S,     R,       S,   S,  S,  S,   S,   S,   R,       E },
+[WAIT_UPSTREAM] =       { S,   S,     S,   S,    R,     S,       R,    R,     R,       S,   S,  S,  S,   S,   S,   S,       E },
 };
 /* clang-format on */
 
@@ -87,7 +89,8 @@ waits_blocked(const struct waits *waits)
 	return waits->queues[WAIT_ROOM].count + waits->queues[WAIT_MEMORY].count +
 	       waits->queues[WAIT_DISK].count + waits->queues[WAIT_SAVE].count +
 	       waits->queues[WAIT_PAUSE].count + waits->queues[WAIT_KEY].count +
-	       waits->queues[WAIT_HISTORY].count + waits->queues[WAIT_SYNC].count;
+	       waits->queues[WAIT_HISTORY].count + waits->queues[WAIT_SYNC].count +
+	       waits->queues[WAIT_UPSTREAM_NAMES].count + waits->queues[WAIT_UPSTREAM].count;
 }
 
 bool
@@ -127,15 +130,15 @@ publishes(const struct client *c)
 /*
  * True if the request is dropped when its peer closes the connection or its sending side: a message
  * is published, and a value is popped by a blocked command, only while the client is connected; a
- * reader of the history, and WAITAOF, may wait without end.
+ * reader of the history, WAITAOF and what waits for the upstream may wait without end.
  * Other waiting requests are executed even then.
  */
 static bool
 ends_with_its_peer(const struct client *c, enum wait_reason reason)
 {
 	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_KEY ||
-	       reason == WAIT_HISTORY || reason == WAIT_SYNC ||
-	       (reason == WAIT_PAUSE && publishes(c));
+	       reason == WAIT_HISTORY || reason == WAIT_SYNC || reason == WAIT_UPSTREAM_NAMES ||
+	       reason == WAIT_UPSTREAM || (reason == WAIT_PAUSE && publishes(c));
 }
 
 enum request_verdict
@@ -290,8 +293,8 @@ resume_some(struct wait_queue *queue, size_t count)
 void
 wait_resume(struct server *server)
 {
-	static const enum wait_reason retried[] = {
-	    WAIT_MEMORY, WAIT_DISK, WAIT_SAVE, WAIT_PAUSE, WAIT_HISTORY, WAIT_SYNC};
+	static const enum wait_reason retried[] = {WAIT_MEMORY, WAIT_DISK, WAIT_SAVE, WAIT_PAUSE,
+	    WAIT_HISTORY, WAIT_SYNC, WAIT_UPSTREAM_NAMES, WAIT_UPSTREAM};
 	struct wait_queue *queues = server->waits->queues;
 
 	for (size_t i = 0; i < sizeof(retried) / sizeof(*retried); i++) {

@@ -32,12 +32,14 @@ enum wait_event {
 	WAIT_EVENT_UNPAUSED, /* CLIENT UNPAUSE, or the pause is over */
 	WAIT_EVENT_RULES,    /* rules of access changed */
 	WAIT_EVENT_LIMITS,   /* the configuration changed */
+	WAIT_EVENT_UPSTREAM, /* the link went up or down, or there is room for messages */
 	WAIT_EVENT_NEXT,     /* of one client: its turn has come */
 	WAIT_EVENT_DUE,      /* ... its login is due, or the time of its WAITAOF is up */
 	WAIT_EVENT_KEY,      /* ... its blocking command was answered */
 	WAIT_EVENT_KEPT,     /* ... one of its channels has a message, or its time is up */
 	WAIT_EVENT_DONE,     /* ... its job is done */
 	WAIT_EVENT_VERIFIED, /* ... its token was verified, or is not to be */
+	WAIT_EVENT_ANSWERED, /* ... the upstream has answered */
 	WAIT_EVENT_LEFT,     /* ... it was killed, is being finished, or has left */
 };
 #define WAIT_EVENTS (WAIT_EVENT_LEFT + 1)

@@ -21,21 +21,23 @@ struct sync_wait;
 
 enum wait_reason {
 	WAIT_NOT,
-	WAIT_RESUMED, /* io was told to hand the request over again */
-	WAIT_JOB,     /* its own job is not done */
-	WAIT_TURN,    /* its command goes on in a later turn */
-	WAIT_ROOM,    /* a subscriber under OUTBOX_BLOCK is full */
-	WAIT_MEMORY,  /* maxmemory-pubsub */
-	WAIT_DISK,    /* replies are held, or too much is unwritten */
-	WAIT_SAVE,    /* SAVE: a snapshot must end */
-	WAIT_PAUSE,   /* CLIENT PAUSE */
-	WAIT_KEY,     /* see blocked.h */
-	WAIT_LOGIN,   /* wrong passwords came from its address: see login_delay.h */
-	WAIT_HISTORY, /* HISTORY READ: see history_wait.h */
-	WAIT_TOKEN,   /* another thread verifies its token */
-	WAIT_SYNC,    /* WAITAOF: see sync_wait.h */
+	WAIT_RESUMED,        /* io was told to hand the request over again */
+	WAIT_JOB,            /* its own job is not done */
+	WAIT_TURN,           /* its command goes on in a later turn */
+	WAIT_ROOM,           /* a subscriber under OUTBOX_BLOCK is full */
+	WAIT_MEMORY,         /* maxmemory-pubsub */
+	WAIT_DISK,           /* replies are held, or too much is unwritten */
+	WAIT_SAVE,           /* SAVE: a snapshot must end */
+	WAIT_PAUSE,          /* CLIENT PAUSE */
+	WAIT_KEY,            /* see blocked.h */
+	WAIT_LOGIN,          /* wrong passwords came from its address: see login_delay.h */
+	WAIT_HISTORY,        /* HISTORY READ: see history_wait.h */
+	WAIT_TOKEN,          /* another thread verifies its token */
+	WAIT_SYNC,           /* WAITAOF: see sync_wait.h */
+	WAIT_UPSTREAM_NAMES, /* the upstream has to confirm what it subscribes to: see upstream.h */
+	WAIT_UPSTREAM,       /* its message cannot be sent to the upstream yet */
 };
-#define WAIT_REASONS (WAIT_SYNC + 1)
+#define WAIT_REASONS (WAIT_UPSTREAM + 1)
 
 /* The wait of one client. */
 struct wait {
@@ -73,15 +75,19 @@ struct pending {
 	struct buffer *exec_reply;     /* reply to the running command of a transaction */
 	struct acl_look *look;         /* owned; state of an access check of several turns */
 	uint64_t login_at_us;          /* when its waiting login is processed; 0: none */
-	uint64_t awaited_disk;         /* SAVE: until so many snapshots have ended; CONFIG SET: an
-					  attempt to switch the log on; 0: neither */
-	uint32_t rules_version;        /* limits_version when its SUBSCRIBE was allowed */
-	bool is_executed;              /* server_request is executing it */
-	bool job_ended;                /* the request need not be executed again */
+	size_t asked;                  /* names that the upstream was asked for */
+	uint64_t awaited_answers; /* what its SUBSCRIBE waits for, see upstream.h; 0: nothing */
+	uint64_t awaited_disk;    /* SAVE: until so many snapshots have ended; CONFIG SET: an
+				     attempt to switch the log on; 0: neither */
+	uint32_t rules_version;   /* limits_version when its SUBSCRIBE was allowed */
+	bool is_executed;         /* server_request is executing it */
+	bool job_ended;           /* the request need not be executed again */
 	/* For its reply, if that is held (held.h): */
-	bool has_changed;   /* the command has changed something */
-	bool has_pushed;    /* ... has caused messages to itself */
-	bool has_new_state; /* ... has changed subscriptions, protocol or user */
+	uint64_t first_sent; /* the first message that the command has sent to the upstream; 0: none
+			      */
+	bool has_changed;    /* the command has changed something */
+	bool has_pushed;     /* ... has caused messages to itself */
+	bool has_new_state;  /* ... has changed subscriptions, protocol or user */
 };
 
 #endif

@@ -1,0 +1,64 @@
+#ifndef LINK_CONVERSATION_H
+#define LINK_CONVERSATION_H
+
+#include "base/buffer.h"
+#include "link/catch_up.h"
+#include "link/copies.h"
+#include "link/expected.h"
+#include "link/link_ops.h"
+#include "link/link_state.h"
+#include "link/peer.h"
+
+/* Conversation: the state of a link, and the commands that it sends. For the files of link.h only.
+ */
+struct resp_reader;
+
+#define LINK_PROBE_PREFIX "__fanfare__:probe:"
+
+struct link {
+	const struct link_config *config;
+	const struct link_ops *ops;
+	void *arg;
+	enum link_state state;
+	struct interest *interest; /* owned */
+	struct resp_reader *reader;
+	struct buffer out;
+	struct link_expected expected;
+	struct link_copies copies;
+	struct catch_up catch_up;
+	struct buffer settled_by; /* a name that was resumed, by which the upstream says how far it
+				     has sent kept messages; empty: there is none */
+	enum hub_kind settled_by_kind;
+	bool has_positions; /* the upstream puts them in front of payloads */
+	bool has_aimed;     /* it was asked for its newest position, after the last name */
+	uint64_t opened_us;
+	uint64_t probe; /* the number of the newest one */
+	uint64_t probe_sent_us;
+	uint64_t replied_us;      /* the newest reply to a command before the probe */
+	uint64_t heard_us;        /* the newest message */
+	bool probe_is_awaited;    /* its message */
+	bool probe_is_unanswered; /* its PUBLISH */
+	struct buffer channel;    /* of the probes */
+	struct peer peer;
+	struct link_figures figures;
+};
+
+/* A step in its life. */
+void link_advance(struct link *link, enum link_event event);
+
+/* Ends the connection: the link is down afterwards. The second one adds what the upstream said. */
+void link_drop(struct link *link, const char *why);
+void link_drop_for(struct link *link, const char *why, struct slice error);
+
+/* Commands. Each is expected to be answered. */
+void link_send_hello(struct link *link);
+void link_send_info(struct link *link);
+void link_send_options(struct link *link); /* OUTBOX SET */
+void link_send_message(
+    struct link *link, const char *verb, struct slice channel, struct slice payload);
+void link_ask_role(struct link *link); /* of the upstream, by HELLO */
+void link_send_probe(struct link *link, uint64_t now_us);
+void link_ask_position(struct link *link);
+void link_ask_whether_settled(struct link *link);
+
+#endif

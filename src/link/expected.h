@@ -1,0 +1,51 @@
+#ifndef LINK_EXPECTED_H
+#define LINK_EXPECTED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+/* Expected: the replies that the commands of a link will get, in their order. */
+
+/* A command that concerns names has one reply for each name, or an error. */
+enum link_answer_kind {
+	ANSWER_HELLO,
+	ANSWER_INFO,
+	ANSWER_SUBSCRIBED,
+	ANSWER_UNSUBSCRIBED,
+	ANSWER_PUBLISHED,
+	ANSWER_POSITIONS, /* to OUTBOX SET POSITIONS */
+	ANSWER_POSITION,  /* to HISTORY POSITION */
+	ANSWER_RESUMED,   /* one array for all names of a RESUME or PRESUME */
+	ANSWER_SETTLED,   /* to a RESUME that asks how far a name is */
+	ANSWER_PROBE_SUBSCRIBED,
+	ANSWER_PROBE_PUBLISHED,
+};
+
+/* Replies of one command; those of PUBLISH one after the other are one entry. */
+struct link_answer {
+	enum link_answer_kind kind;
+	size_t count;
+};
+
+/* Zero at first. */
+struct link_expected {
+	struct buffer answers; /* struct link_answer each, from `at` on */
+	size_t at;
+};
+
+void link_expect(struct link_expected *expected, enum link_answer_kind kind, size_t count);
+
+/* The next one; NULL: none is expected. Borrows, until the next call of another function. */
+const struct link_answer *link_first_expected(const struct link_expected *expected);
+
+/* `count` replies of the next one have come, at most those that it has. */
+void link_take_expected(struct link_expected *expected, size_t count);
+
+/* How many replies of this kind are expected. */
+uint64_t link_count_expected(const struct link_expected *expected, enum link_answer_kind kind);
+
+void link_expected_release(struct link_expected *expected); /* it is empty again */
+
+#endif

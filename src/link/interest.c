@@ -1,0 +1,561 @@
+#include "config.h"
+
+#include "link/interest.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/alloc.h"
+#include "base/hash_map.h"
+#include "resp/writer.h"
+
+/* Whether a name that was asked for goes on from a position. */
+enum resumption {
+	RESUMES_NOT,
+	RESUMES_MAYBE, /* the reply to RESUME has not come */
+	RESUMES,       /* nothing is missing */
+};
+
+/* A name with a record. */
+struct wanted_name {
+	TAILQ_ENTRY(wanted_name) link; /* in the list of its state */
+	uint64_t until_us;             /* of INTEREST_SOON, and of INTEREST_LINGERS */
+	uint64_t retry_us;             /* of INTEREST_REFUSED */
+	uint32_t session;              /* its state is that of this connection */
+	uint32_t len;
+	uint8_t state; /* enum interest_state; see state_of() */
+	uint8_t kind;  /* enum hub_kind */
+	bool has_members;
+	bool is_expected;   /* somebody has asked for it, and has not subscribed yet */
+	bool is_alone;      /* a command with it and others was refused */
+	bool was_held;      /* on an earlier connection: messages in between were missed */
+	uint8_t resumption; /* enum resumption */
+	char bytes[];
+};
+
+TAILQ_HEAD(wanted_names, wanted_name);
+
+struct interest {
+	struct hash_map *maps[HUB_KINDS];
+	struct wanted_names lists[INTEREST_STATES]; /* by state, the oldest first */
+	size_t count[INTEREST_STATES];
+	size_t expected;   /* names of INTEREST_LINGERS that are */
+	uint64_t answered; /* names that left the states of is_unanswered() */
+	uint64_t linger_us;
+	uint32_t session;
+	bool has_forgotten; /* a name that was held and not left; see interest_confirm() */
+};
+
+/* Names that one call frees or passes over on its way to the next command. */
+#define PASSED_AT_ONCE 4096
+
+#define A INTEREST_ABSENT
+#define W INTEREST_WAITING
+#define S INTEREST_ASKED
+#define H INTEREST_HELD
+#define L INTEREST_LINGERS
+#define U INTEREST_LEAVING
+#define R INTEREST_REFUSED
+
+/* In a cell: the next state if nobody wants the name, if somebody does soon, if it has subscribers.
+ * What cannot happen changes nothing. */
+/* clang-format off */
+static const uint8_t next_states[INTEREST_STATES][INTEREST_EVENTS][INTEREST_WANTS] = {
+/*                       wanted      unwanted    sent        confirmed   denied      due         left        lost */
+[INTEREST_ABSENT] =  { { A, W, W }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A } },
+[INTEREST_WAITING] = { { W, W, W }, { A, W, W }, { A, S, S }, { W, W, W }, { W, W, W }, { W, W, W }, { W, W, W }, { W, W, W } },
+[INTEREST_ASKED] =   { { S, S, S }, { S, S, S }, { S, S, S }, { L, L, H }, { R, R, R }, { S, S, S }, { S, S, S }, { W, W, W } },
+[INTEREST_HELD] =    { { H, H, H }, { L, L, H }, { H, H, H }, { H, H, H }, { H, H, H }, { H, H, H }, { H, H, H }, { W, W, W } },
+[INTEREST_LINGERS] = { { L, L, H }, { L, L, L }, { L, L, L }, { L, L, L }, { L, L, L }, { U, U, U }, { L, L, L }, { W, W, W } },
+[INTEREST_LEAVING] = { { U, U, U }, { U, U, U }, { U, U, U }, { U, U, U }, { U, U, U }, { U, U, U }, { A, W, W }, { W, W, W } },
+[INTEREST_REFUSED] = { { R, R, R }, { R, R, R }, { R, R, R }, { R, R, R }, { R, R, R }, { A, W, W }, { R, R, R }, { W, W, W } },
+};
+/* clang-format on */
+
+enum interest_state
+interest_next(enum interest_state state, enum interest_event event, enum interest_want want)
+{
+	return (enum interest_state)next_states[state][event][want];
+}
+
+struct interest *
+interest_new(void)
+{
+	struct interest *interest = xcalloc(1, sizeof(*interest));
+
+	for (size_t kind = 0; kind < HUB_KINDS; kind++)
+		interest->maps[kind] = hash_map_new();
+	for (size_t state = 0; state < INTEREST_STATES; state++)
+		TAILQ_INIT(&interest->lists[state]);
+	return interest;
+}
+
+void
+interest_free(struct interest *interest)
+{
+	struct wanted_name *name;
+
+	for (size_t state = 0; state < INTEREST_STATES; state++)
+		while ((name = TAILQ_FIRST(&interest->lists[state])) != NULL) {
+			TAILQ_REMOVE(&interest->lists[state], name, link);
+			xfree(name);
+		}
+	for (size_t kind = 0; kind < HUB_KINDS; kind++)
+		hash_map_free(interest->maps[kind]);
+	xfree(interest);
+}
+
+void
+interest_set_linger(struct interest *interest, uint64_t linger_us)
+{
+	interest->linger_us = linger_us;
+}
+
+static struct slice
+bytes_of(const struct wanted_name *name)
+{
+	return (struct slice){name->bytes, name->len};
+}
+
+/* After the connection was lost all names wait, whatever their record says. */
+static enum interest_state
+state_of(const struct interest *interest, const struct wanted_name *name)
+{
+	return name->session == interest->session ? (enum interest_state)name->state
+						  : INTEREST_WAITING;
+}
+
+static enum interest_want
+want_of(const struct wanted_name *name, uint64_t now_us)
+{
+	if (name->has_members)
+		return INTEREST_MEMBERS;
+	return name->until_us > now_us ? INTEREST_SOON : INTEREST_NOBODY;
+}
+
+/* A name that is being left may be wanted again: then it is not before the next answers that it is
+ * held. */
+static bool
+is_unanswered(enum interest_state state)
+{
+	return state == INTEREST_WAITING || state == INTEREST_ASKED || state == INTEREST_LEAVING;
+}
+
+static void
+set_expected(struct interest *interest, struct wanted_name *name, bool is_expected)
+{
+	if (state_of(interest, name) == INTEREST_LINGERS) {
+		interest->expected -= name->is_expected;
+		interest->expected += is_expected;
+	}
+	name->is_expected = is_expected;
+}
+
+/* Frees the name if its next state is INTEREST_ABSENT. */
+static void
+enter(
+    struct interest *interest, struct wanted_name *name, enum interest_state next, uint64_t now_us)
+{
+	enum interest_state was = state_of(interest, name);
+
+	if (was != INTEREST_ABSENT) {
+		TAILQ_REMOVE(&interest->lists[was], name, link);
+		interest->count[was]--;
+	}
+	if (was == INTEREST_LINGERS)
+		interest->expected -= name->is_expected;
+	if (is_unanswered(was) && !is_unanswered(next))
+		interest->answered++;
+	if (next == INTEREST_ABSENT) {
+		interest->has_forgotten = interest->has_forgotten || name->was_held;
+		hash_map_remove(interest->maps[name->kind], bytes_of(name));
+		xfree(name);
+		return;
+	}
+	name->session = interest->session;
+	name->state = (uint8_t)next;
+	if (next == INTEREST_ASKED)
+		name->resumption = RESUMES_NOT;
+	if (next == INTEREST_LEAVING) /* nobody came in time */
+		name->is_expected = false;
+	if (next == INTEREST_LINGERS)
+		interest->expected += name->is_expected;
+	if (next == INTEREST_LINGERS && name->until_us < now_us + interest->linger_us)
+		name->until_us = now_us + interest->linger_us;
+	if (next == INTEREST_REFUSED)
+		name->retry_us = now_us + INTEREST_REFUSED_US;
+	TAILQ_INSERT_TAIL(&interest->lists[next], name, link);
+	interest->count[next]++;
+}
+
+static void
+happen(
+    struct interest *interest, struct wanted_name *name, enum interest_event event, uint64_t now_us)
+{
+	enum interest_state was = state_of(interest, name);
+	enum interest_state next = interest_next(was, event, want_of(name, now_us));
+
+	if (next != was)
+		enter(interest, name, next, now_us);
+}
+
+static struct wanted_name *
+find(const struct interest *interest, enum hub_kind kind, struct slice name)
+{
+	return hash_map_get(interest->maps[kind], name);
+}
+
+static struct wanted_name *
+find_or_add(struct interest *interest, enum hub_kind kind, struct slice bytes)
+{
+	struct wanted_name *name = find(interest, kind, bytes);
+
+	if (name != NULL)
+		return name;
+	name = xcalloc(1, sizeof(*name) + bytes.len);
+	name->kind = (uint8_t)kind;
+	name->len = (uint32_t)bytes.len;
+	name->session = interest->session;
+	name->state = INTEREST_ABSENT;
+	memcpy(name->bytes, bytes.ptr, bytes.len);
+	hash_map_set(interest->maps[kind], bytes, name);
+	return name;
+}
+
+void
+interest_add(struct interest *interest, enum hub_kind kind, struct slice bytes)
+{
+	struct wanted_name *name = find_or_add(interest, kind, bytes);
+
+	name->has_members = true;
+	set_expected(interest, name, false);
+	happen(interest, name, INTEREST_WANTED, 0);
+}
+
+void
+interest_remove(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us)
+{
+	struct wanted_name *name = find(interest, kind, bytes);
+
+	if (name == NULL || !name->has_members)
+		return;
+	name->has_members = false;
+	happen(interest, name, INTEREST_UNWANTED, now_us);
+}
+
+enum interest_state
+interest_need(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us)
+{
+	struct wanted_name *name = find_or_add(interest, kind, bytes);
+	enum interest_state state;
+
+	/* At least for as long as the caller needs to subscribe after the answer. */
+	if (name->until_us < now_us + interest->linger_us + 1000000)
+		name->until_us = now_us + interest->linger_us + 1000000;
+	if (!name->has_members)
+		set_expected(interest, name, true);
+	happen(interest, name, INTEREST_WANTED, now_us);
+	state = state_of(interest, name);
+	if (state == INTEREST_LINGERS) { /* the list is in the order of until_us */
+		TAILQ_REMOVE(&interest->lists[state], name, link);
+		TAILQ_INSERT_TAIL(&interest->lists[state], name, link);
+	}
+	return state;
+}
+
+enum interest_state
+interest_of(const struct interest *interest, enum hub_kind kind, struct slice bytes)
+{
+	const struct wanted_name *name = find(interest, kind, bytes);
+
+	return name != NULL ? state_of(interest, name) : INTEREST_ABSENT;
+}
+
+uint64_t
+interest_mark(const struct interest *interest)
+{
+	return interest->answered + interest->count[INTEREST_WAITING] +
+	       interest->count[INTEREST_ASKED] + interest->count[INTEREST_LEAVING];
+}
+
+uint64_t
+interest_answered(const struct interest *interest)
+{
+	return interest->answered;
+}
+
+static void
+write_command(struct buffer *out, enum hub_kind kind, bool leaves, const struct wanted_name *first,
+    size_t count)
+{
+	static const char *const verbs[HUB_KINDS][2] = {
+	    [HUB_CHANNEL] = {"SUBSCRIBE", "UNSUBSCRIBE"},
+	    [HUB_PATTERN] = {"PSUBSCRIBE", "PUNSUBSCRIBE"},
+	    [HUB_SHARD] = {"SSUBSCRIBE", "SUNSUBSCRIBE"},
+	};
+
+	resp_put_array(out, count + 1);
+	resp_put_bulk_str(out, verbs[kind][leaves]);
+	for (const struct wanted_name *name = first; name != NULL; name = TAILQ_NEXT(name, link))
+		resp_put_bulk(out, bytes_of(name));
+}
+
+/* Whether messages of the name were or may have been missed up to now. */
+static bool
+may_miss(const struct wanted_name *name)
+{
+	return name->has_members || name->was_held;
+}
+
+/* Writes RESUME or PRESUME for those names of the next command whose messages may have been missed.
+ * Returns their number. */
+static size_t
+write_resume(struct buffer *out, enum hub_kind kind, struct slice since, struct wanted_name *first)
+{
+	struct wanted_name *name;
+	size_t count = 0;
+
+	if (since.len == 0 || kind == HUB_SHARD) /* shard channels keep no history */
+		return 0;
+	for (name = first; name != NULL; name = TAILQ_NEXT(name, link))
+		count += may_miss(name);
+	if (count == 0)
+		return 0;
+	resp_put_array(out, 1 + count * 2);
+	resp_put_bulk_str(out, kind == HUB_PATTERN ? "PRESUME" : "RESUME");
+	for (name = first; name != NULL; name = TAILQ_NEXT(name, link))
+		if (may_miss(name)) {
+			name->resumption = RESUMES_MAYBE;
+			resp_put_bulk(out, bytes_of(name));
+			resp_put_bulk(out, since);
+		}
+	return count;
+}
+
+static bool
+linger_too_many(const struct interest *interest)
+{
+	return interest->count[INTEREST_LINGERS] - interest->expected > INTEREST_LINGERING_MAX;
+}
+
+/* If too many names linger, the oldest of them are due at once, but for those that somebody is
+ * about to subscribe to: these make way. False: the name is one of them. */
+static bool
+hurry(struct interest *interest, struct wanted_name *name, uint64_t now_us)
+{
+	struct wanted_names *list = &interest->lists[INTEREST_LINGERS];
+
+	if (!linger_too_many(interest))
+		return true;
+	if (!name->is_expected || name->until_us <= now_us) {
+		name->until_us = 0;
+		return true;
+	}
+	TAILQ_REMOVE(list, name, link);
+	TAILQ_INSERT_TAIL(list, name, link);
+	return false;
+}
+
+/* Takes names for one command from the front of a list; those that nobody wants any more are freed
+ * on the way, and those that are to stay are passed over. */
+static struct interest_command
+take(struct interest *interest, enum interest_state from, enum interest_event event,
+    uint64_t now_us, struct slice since, struct buffer *out)
+{
+	struct interest_command command = {.leaves = from == INTEREST_LINGERS};
+	struct wanted_name *name, *next, *first = NULL;
+	enum hub_kind kind = HUB_CHANNEL;
+	size_t bytes = 0, passed = 0;
+
+	for (name = TAILQ_FIRST(&interest->lists[from]); name != NULL && passed < PASSED_AT_ONCE;
+	     name = next) {
+		bool is_alone = name->is_alone && !command.leaves;
+
+		next = TAILQ_NEXT(name, link);
+		if (command.leaves && !hurry(interest, name, now_us)) {
+			passed++;
+			continue;
+		}
+		if (command.leaves && name->until_us > now_us)
+			break;
+		if (interest_next(from, event, want_of(name, now_us)) == INTEREST_ABSENT) {
+			enter(interest, name, INTEREST_ABSENT, now_us);
+			passed++;
+			continue;
+		}
+		if (first != NULL && (name->kind != kind || is_alone))
+			break;
+		kind = (enum hub_kind)name->kind;
+		happen(interest, name, event, now_us);
+		first = first != NULL ? first : name;
+		bytes += name->len;
+		if (++command.names == INTEREST_BATCH || bytes >= INTEREST_BATCH_BYTES || is_alone)
+			break;
+	}
+	if (command.names > 0 && !command.leaves)
+		command.resumed = write_resume(out, kind, since, first);
+	if (command.names > 0)
+		write_command(out, kind, command.leaves, first, command.names);
+	return command;
+}
+
+/* Names that were refused a while ago are asked for again, or forgotten. */
+static void
+forgive(struct interest *interest, uint64_t now_us)
+{
+	struct wanted_name *name;
+
+	while ((name = TAILQ_FIRST(&interest->lists[INTEREST_REFUSED])) != NULL &&
+	       name->retry_us <= now_us)
+		happen(interest, name, INTEREST_DUE, now_us);
+}
+
+struct interest_command
+interest_write(struct interest *interest, uint64_t now_us, struct slice since, struct buffer *out)
+{
+	struct interest_command command;
+
+	forgive(interest, now_us);
+	command = take(interest, INTEREST_WAITING, INTEREST_SENT, now_us, since, out);
+	return command.names > 0
+		   ? command
+		   : take(interest, INTEREST_LINGERS, INTEREST_DUE, now_us, since, out);
+}
+
+uint64_t
+interest_due_us(const struct interest *interest)
+{
+	const struct wanted_name *lingers = TAILQ_FIRST(&interest->lists[INTEREST_LINGERS]);
+	const struct wanted_name *refused = TAILQ_FIRST(&interest->lists[INTEREST_REFUSED]);
+	uint64_t leave_us = lingers != NULL ? lingers->until_us : UINT64_MAX;
+	uint64_t retry_us = refused != NULL ? refused->retry_us : UINT64_MAX;
+
+	if (interest->count[INTEREST_WAITING] > 0 || linger_too_many(interest))
+		return 0;
+	return leave_us < retry_us ? leave_us : retry_us;
+}
+
+/* The first name of a list, if it is that. */
+static struct wanted_name *
+expect(struct interest *interest, enum interest_state state, enum hub_kind kind, struct slice bytes)
+{
+	struct wanted_name *name = TAILQ_FIRST(&interest->lists[state]);
+
+	return name != NULL && name->kind == kind && slice_eq(bytes_of(name), bytes) ? name : NULL;
+}
+
+/* A pattern that resumes gets what its channels keep; but it may match channels that keep nothing.
+ */
+static enum interest_join
+how_joined(const struct interest *interest, const struct wanted_name *name)
+{
+	if (interest->has_forgotten)
+		return INTEREST_MISSED;
+	if (!may_miss(name))
+		return INTEREST_JOINED;
+	return name->resumption == RESUMES && name->kind != HUB_PATTERN ? INTEREST_RESUMED
+									: INTEREST_MISSED;
+}
+
+bool
+interest_confirm(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us,
+    enum interest_join *how)
+{
+	struct wanted_name *name = expect(interest, INTEREST_ASKED, kind, bytes);
+
+	if (name == NULL)
+		return false;
+	*how = how_joined(interest, name);
+	name->resumption = RESUMES_NOT;
+	interest->has_forgotten = false;
+	name->is_alone = false;
+	name->was_held = true;
+	happen(interest, name, INTEREST_CONFIRMED, now_us);
+	return true;
+}
+
+bool
+interest_left(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us)
+{
+	struct wanted_name *name = expect(interest, INTEREST_LEAVING, kind, bytes);
+
+	if (name == NULL)
+		return false;
+	name->was_held = false;
+	happen(interest, name, INTEREST_LEFT, now_us);
+	return true;
+}
+
+void
+interest_refuse(struct interest *interest, size_t count, uint64_t now_us)
+{
+	struct wanted_name *name;
+
+	assert(count <= interest->count[INTEREST_ASKED]);
+	if (count == 1) {
+		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
+		happen(interest, name, INTEREST_DENIED, now_us);
+		return;
+	}
+	for (; count > 0; count--) {
+		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
+		name->is_alone = true;
+		interest_retry(interest, 1, now_us);
+	}
+}
+
+void
+interest_retry(struct interest *interest, size_t count, uint64_t now_us)
+{
+	struct wanted_name *name;
+
+	assert(count <= interest->count[INTEREST_ASKED]);
+	for (; count > 0; count--) {
+		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
+		name->resumption = RESUMES_NOT;
+		enter(interest, name, INTEREST_WAITING, now_us);
+	}
+}
+
+/* Names that are answered leave the list, and commands are answered in order: the names in question
+ * are the first ones of it. */
+void
+interest_resumed(struct interest *interest, const bool *misses_nothing, size_t count)
+{
+	struct wanted_name *name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
+	size_t done = 0;
+
+	for (; name != NULL && done < count; name = TAILQ_NEXT(name, link))
+		if (name->resumption == RESUMES_MAYBE)
+			name->resumption = misses_nothing[done++] ? RESUMES : RESUMES_NOT;
+}
+
+void
+interest_lost(struct interest *interest)
+{
+	size_t total = 0;
+
+	for (size_t state = 0; state < INTEREST_STATES; state++) {
+		total += interest->count[state];
+		interest->count[state] = 0;
+		if (state != INTEREST_WAITING)
+			TAILQ_CONCAT(
+			    &interest->lists[INTEREST_WAITING], &interest->lists[state], link);
+	}
+	interest->count[INTEREST_WAITING] = total;
+	interest->expected = 0;
+	interest->session++;
+}
+
+struct interest_figures
+interest_figures(const struct interest *interest)
+{
+	struct interest_figures figures = {0};
+
+	for (size_t state = 0; state < INTEREST_STATES; state++) {
+		figures.count[state] = interest->count[state];
+		figures.names += interest->count[state];
+	}
+	return figures;
+}

@@ -1,0 +1,407 @@
+#include "config.h"
+
+#include "link/leaf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/log.h"
+#include "base/rate_limit.h"
+#include "link/link.h"
+#include "pubsub/channel_options.h"
+#include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
+#include "pubsub/hub_options.h"
+#include "server/core.h"
+#include "server/server_config.h"
+#include "server/statistics.h"
+#include "server/upstream.h"
+
+#define ERROR_MAX 256
+#define REPEAT_LOG_US ((uint64_t)60000000) /* the same failure is logged again after this time */
+
+struct leaf {
+	struct upstream upstream;    /* the first member: the server knows the leaf by it */
+	struct hub_interest watcher; /* of the hub */
+	struct server *server;
+	const struct leaf_settings *settings;
+	struct leaf_io io;
+	struct link_config config;
+	struct link *link;
+	char *address, *user, *password;
+	struct rate_limit log_limit; /* of what the upstream refuses */
+	char error[ERROR_MAX];       /* why the connection ended last */
+	uint64_t logged_us;          /* when that was logged */
+	uint64_t changed_us;         /* when the link went up or down */
+	uint64_t missed;             /* messages that could not be delivered here */
+	uint64_t now_us;             /* of the call in progress */
+	uint64_t confirmed;          /* messages that the upstream has got in this call */
+	bool has_held_up;            /* publishers wait */
+	bool has_own_history; /* of an earlier process, or of messages that were delivered here
+				 while the link was down: it lacks what was published at the
+				 upstream meanwhile */
+};
+
+static struct leaf *
+leaf_of(struct upstream *upstream)
+{
+	return (struct leaf *)(void *)upstream;
+}
+
+/* Above these a publisher waits; when less than half is queued it goes on. */
+static size_t
+queued_bytes(const struct leaf *leaf)
+{
+	return link_queued_bytes(leaf->link) + leaf->io.queued_bytes(leaf->io.arg);
+}
+
+/* Operations of the upstream */
+
+static enum upstream_need
+need(struct upstream *upstream, enum hub_kind kind, struct slice name, uint64_t *mark)
+{
+	struct leaf *leaf = leaf_of(upstream);
+	struct interest *interest = link_interest(leaf->link);
+
+	if (link_state_of(leaf->link) < LINK_JOINING)
+		return UPSTREAM_READY;
+	switch (interest_need(interest, kind, name, leaf->server->now_us)) {
+	case INTEREST_HELD:
+	case INTEREST_LINGERS:
+		return UPSTREAM_READY;
+	case INTEREST_REFUSED:
+		return UPSTREAM_REFUSES;
+	default:
+		*mark = interest_mark(interest);
+		return UPSTREAM_ASKED;
+	}
+}
+
+static enum upstream_sending
+send_message(struct upstream *upstream, const struct hub_post *post, bool may_wait)
+{
+	struct leaf *leaf = leaf_of(upstream);
+	enum link_state state = link_state_of(leaf->link);
+
+	if (state == LINK_UP && (!may_wait || queued_bytes(leaf) < leaf->settings->queued_bytes)) {
+		link_publish(leaf->link, post->kind, post->channel, post->payload);
+		return UPSTREAM_SENT;
+	}
+	if (may_wait && state >= LINK_JOINING) {
+		leaf->has_held_up = true;
+		return UPSTREAM_BUSY;
+	}
+	if (!leaf->settings->delivers_alone)
+		return UPSTREAM_DOWN;
+	leaf->has_own_history = true;
+	return UPSTREAM_LOCAL;
+}
+
+static void
+figures(const struct upstream *upstream, struct upstream_figures *out)
+{
+	const struct leaf *leaf = (const struct leaf *)(const void *)upstream;
+	struct link_figures link = link_figures(leaf->link);
+	struct interest_figures names = interest_figures(link_interest(leaf->link));
+
+	*out = (struct upstream_figures){
+	    .mode = "leaf",
+	    .state = link_state_name(link_state_of(leaf->link)),
+	    .address = leaf->address,
+	    .peer = link_peer(leaf->link),
+	    .error = leaf->error,
+	    .changed_us = leaf->changed_us,
+	    .connections = link.connections,
+	    .received = link.received,
+	    .copies = link.copies,
+	    .sent = link.sent,
+	    .refused = link.refused,
+	    .unconfirmed = link.unconfirmed,
+	    .missed = leaf->missed,
+	    .bytes_in = link.bytes_in,
+	    .bytes_out = link.bytes_out,
+	    .queued_bytes = queued_bytes(leaf),
+	    .probe_us = link.probe_us,
+	    .names = names.names,
+	    .waiting_names = names.count[INTEREST_WAITING] + names.count[INTEREST_ASKED],
+	    .lingering_names = names.count[INTEREST_LINGERS],
+	    .refused_names = names.count[INTEREST_REFUSED],
+	};
+}
+
+static const struct upstream_ops upstream_ops = {need, send_message, figures};
+
+/* Operations of the link */
+
+static bool
+on_send(void *arg, struct slice bytes)
+{
+	struct leaf *leaf = arg;
+
+	return leaf->io.send(leaf->io.arg, bytes);
+}
+
+static void
+on_drop(void *arg, const char *why)
+{
+	struct leaf *leaf = arg;
+
+	leaf->io.drop(leaf->io.arg, why);
+}
+
+/* A message that cannot wait: under the policy `block` a subscriber without room is closed. */
+static void
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload)
+{
+	struct leaf *leaf = arg;
+	struct hub *hub = leaf->server->hub;
+	struct hub_post post = {.kind = kind, .channel = channel, .payload = payload};
+	struct hub_outcome outcome;
+
+	if (channel.len > leaf->server->config->hub.name_bytes)
+		return; /* nobody can have subscribed to it; patterns do not reach so far */
+	if (hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
+		return;
+	leaf->missed++;
+	hub_mark_gap(hub, kind, channel);
+}
+
+static bool
+keeps_history(const struct leaf *leaf)
+{
+	return (hub_options_in_use(leaf->server->hub) & CHANNEL_BIT(history_size)) != 0;
+}
+
+static void
+on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join how)
+{
+	struct leaf *leaf = arg;
+	struct hub *hub = leaf->server->hub;
+
+	/* A pattern may match channels of which the upstream keeps no message. */
+	if (how == INTEREST_MISSED || (how == INTEREST_RESUMED && kind == HUB_PATTERN)) {
+		hub_forget_history(hub);
+		hub_mark_gap(hub, kind, name);
+	} else if (how == INTEREST_JOINED && kind != HUB_SHARD && keeps_history(leaf)) {
+		/* Nobody who comes back has the messages of before. */
+		history_begin_keeping(hub_history(hub));
+	}
+}
+
+static void
+on_left(void *arg, enum hub_kind kind, struct slice name)
+{
+	struct leaf *leaf = arg;
+
+	if (!keeps_history(leaf))
+		return;
+	if (kind == HUB_CHANNEL)
+		(void)hub_delete_history(leaf->server->hub, name, leaf->now_us);
+	else if (kind == HUB_PATTERN) /* of which channels is not known */
+		hub_forget_history(leaf->server->hub);
+}
+
+static void
+on_refused(void *arg, struct slice error)
+{
+	struct leaf *leaf = arg;
+	struct buffer text = {0};
+
+	if (!rate_limit_take(&leaf->log_limit, leaf->now_us))
+		return;
+	if (error.len > ERROR_MAX)
+		error.len = ERROR_MAX;
+	buffer_append_escaped(&text, error);
+	log_warn("the upstream %s refuses a message or a subscription: %.*s", leaf->address,
+	    (int)text.len, text.ptr);
+	buffer_release(&text);
+}
+
+/* Several at once: each call looks at all replies that wait. */
+static void
+tell_confirmed(struct leaf *leaf)
+{
+	if (leaf->confirmed > 0)
+		server_upstream_confirmed(leaf->server, leaf->confirmed);
+	leaf->confirmed = 0;
+}
+
+static void
+on_published(void *arg, struct slice error)
+{
+	struct leaf *leaf = arg;
+
+	if (error.len == 0) {
+		leaf->confirmed++;
+		return;
+	}
+	tell_confirmed(leaf);
+	server_upstream_refused(leaf->server, error);
+	on_refused(leaf, error);
+}
+
+static const struct link_ops link_ops = {
+    .send = on_send,
+    .drop = on_drop,
+    .message = on_message,
+    .joined = on_joined,
+    .left = on_left,
+    .published = on_published,
+    .refused = on_refused,
+};
+
+/* The hub's subscriptions */
+
+static void
+on_interest(struct hub_interest *watcher, enum hub_kind kind, struct slice name, bool is_wanted)
+{
+	struct leaf *leaf =
+	    (struct leaf *)(void *)((char *)watcher - offsetof(struct leaf, watcher));
+	struct interest *interest = link_interest(leaf->link);
+
+	if (is_wanted)
+		interest_add(interest, kind, name);
+	else
+		interest_remove(interest, kind, name, leaf->server->now_us);
+}
+
+/* Its life */
+
+static void
+apply_settings(struct leaf *leaf)
+{
+	leaf->config.probe_us = (uint64_t)leaf->settings->probe_s * 1000000;
+	interest_set_linger(
+	    link_interest(leaf->link), (uint64_t)leaf->settings->linger_s * 1000000);
+}
+
+struct leaf *
+leaf_new(struct server *server, const struct leaf_config *config, const struct leaf_io *io)
+{
+	struct leaf *leaf = xcalloc(1, sizeof(*leaf));
+
+	leaf->upstream.ops = &upstream_ops;
+	leaf->watcher.changed = on_interest;
+	leaf->server = server;
+	leaf->settings = config->settings;
+	leaf->has_own_history = true;
+	leaf->io = *io;
+	leaf->address = xstrdup(config->address);
+	leaf->user = xstrdup(config->user != NULL ? config->user : "");
+	leaf->password = xstrdup(config->password != NULL ? config->password : "");
+	leaf->config = (struct link_config){
+	    .user = leaf->user, .password = leaf->password, .id = server->statistics->run_id};
+	leaf->link = link_new(&leaf->config, &link_ops, leaf);
+	rate_limit_init(&leaf->log_limit, 1, 5);
+	apply_settings(leaf);
+	hub_add_interest(server->hub, &leaf->watcher);
+	server->upstream = &leaf->upstream;
+	return leaf;
+}
+
+void
+leaf_free(struct leaf *leaf)
+{
+	if (leaf == NULL)
+		return;
+	server_upstream_lost(leaf->server);
+	leaf->server->upstream = NULL;
+	server_upstream_changed(leaf->server);
+	hub_remove_interest(&leaf->watcher);
+	link_free(leaf->link);
+	xfree(leaf->address);
+	xfree(leaf->user);
+	xfree(leaf->password);
+	xfree(leaf);
+}
+
+void
+leaf_opened(struct leaf *leaf, uint64_t now_us)
+{
+	leaf->now_us = now_us;
+	link_opened(leaf->link, now_us);
+}
+
+void
+leaf_received(struct leaf *leaf, struct slice bytes, uint64_t now_us)
+{
+	leaf->now_us = now_us;
+	hub_set_time(leaf->server->hub, now_us);
+	link_received(leaf->link, bytes, now_us);
+	tell_confirmed(leaf);
+	if (leaf->has_own_history && link_state_of(leaf->link) >= LINK_JOINING) {
+		leaf->has_own_history = false;
+		hub_forget_history(leaf->server->hub);
+	}
+	server_upstream_answered(leaf->server, interest_answered(link_interest(leaf->link)));
+}
+
+/* Lets publishers go on that were held up. */
+static void
+let_go_on(struct leaf *leaf)
+{
+	if (!leaf->has_held_up)
+		return;
+	leaf->has_held_up = false;
+	server_upstream_changed(leaf->server);
+}
+
+void
+leaf_drained(struct leaf *leaf)
+{
+	if (link_state_of(leaf->link) == LINK_UP)
+		let_go_on(leaf);
+}
+
+static void
+log_loss(struct leaf *leaf, const char *why, uint64_t retry_us, bool was_up)
+{
+	bool is_new = was_up || strcmp(leaf->error, why) != 0;
+
+	snprintf(leaf->error, sizeof(leaf->error), "%s", why);
+	if (!is_new && leaf->now_us - leaf->logged_us < REPEAT_LOG_US)
+		return;
+	leaf->logged_us = leaf->now_us;
+	log_warn("the link to the upstream %s is down: %s; next attempt in %" PRIu64 " ms",
+	    leaf->address, why, retry_us / 1000);
+}
+
+void
+leaf_lost(struct leaf *leaf, const char *why, uint64_t retry_us, uint64_t now_us)
+{
+	bool was_up = link_state_of(leaf->link) == LINK_UP;
+
+	leaf->now_us = now_us;
+	if (was_up)
+		leaf->changed_us = now_us;
+	link_lost(leaf->link);
+	tell_confirmed(leaf);
+	server_upstream_lost(leaf->server);
+	log_loss(leaf, why, retry_us, was_up);
+	server_upstream_changed(leaf->server);
+}
+
+uint64_t
+leaf_turn(struct leaf *leaf, uint64_t now_us)
+{
+	enum link_state was = link_state_of(leaf->link);
+	uint64_t wait_us;
+
+	leaf->now_us = now_us;
+	apply_settings(leaf);
+	wait_us = link_turn(leaf->link, now_us);
+	/* Names that nobody wants any more are not waited for. */
+	server_upstream_answered(leaf->server, interest_answered(link_interest(leaf->link)));
+	if (was != LINK_UP && link_state_of(leaf->link) == LINK_UP) {
+		leaf->changed_us = now_us;
+		log_notice("linked to the upstream %s, %s", leaf->address, link_peer(leaf->link));
+		let_go_on(leaf);
+	}
+	if (leaf->has_held_up && link_state_of(leaf->link) == LINK_UP &&
+	    queued_bytes(leaf) < leaf->settings->queued_bytes / 2)
+		let_go_on(leaf);
+	return wait_us;
+}

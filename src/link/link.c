@@ -1,0 +1,289 @@
+#include "config.h"
+
+#include "link/link.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "link/conversation.h"
+#include "link/link_input.h"
+#include "resp/reply.h"
+#include "resp/writer.h"
+
+/* A message may be as large as Redis allows; its reader needs memory for what has arrived only. */
+#define VALUE_BYTES_MAX (((size_t)512 << 20) + 65536)
+#define VALUE_DEPTH_MAX 8
+
+/* So many names are asked for before the answers come: enough to keep the upstream busy, few enough
+ * for it to serve others in between. */
+#define ASKED_MAX ((size_t)8 * INTEREST_BATCH)
+
+#define GREETING_US ((uint64_t)10000000) /* for the answers to HELLO and INFO */
+#define PROBE_SPANS_MAX 6                /* see late_us() */
+
+struct link *
+link_new(const struct link_config *config, const struct link_ops *ops, void *arg)
+{
+	struct link *link = xcalloc(1, sizeof(*link));
+
+	link->config = config;
+	link->ops = ops;
+	link->arg = arg;
+	link->interest = interest_new();
+	buffer_append_str(&link->channel, LINK_PROBE_PREFIX);
+	buffer_append_str(&link->channel, config->id);
+	return link;
+}
+
+static void
+forget_connection(struct link *link)
+{
+	resp_reader_free(link->reader);
+	link->reader = NULL;
+	buffer_release(&link->out);
+	link_expected_release(&link->expected);
+	link_copies_reset(&link->copies);
+	link->probe_is_awaited = link->probe_is_unanswered = false;
+	link->has_positions = link->has_aimed = false;
+	buffer_clear(&link->settled_by);
+}
+
+void
+link_free(struct link *link)
+{
+	if (link == NULL)
+		return;
+	forget_connection(link);
+	interest_free(link->interest);
+	catch_up_release(&link->catch_up);
+	buffer_release(&link->settled_by);
+	buffer_release(&link->channel);
+	xfree(link);
+}
+
+enum link_state
+link_state_of(const struct link *link)
+{
+	return link->state;
+}
+
+struct interest *
+link_interest(struct link *link)
+{
+	return link->interest;
+}
+
+size_t
+link_queued_bytes(const struct link *link)
+{
+	return link->out.len;
+}
+
+struct link_figures
+link_figures(const struct link *link)
+{
+	return link->figures;
+}
+
+const char *
+link_peer(const struct link *link)
+{
+	return link->state >= LINK_JOINING ? link->peer.name : "";
+}
+
+void
+link_publish(struct link *link, enum hub_kind kind, struct slice channel, struct slice payload)
+{
+	assert(link->state == LINK_UP);
+	link_send_message(link, kind == HUB_SHARD ? "SPUBLISH" : "PUBLISH", channel, payload);
+	link_expect(&link->expected, ANSWER_PUBLISHED, 1);
+	link->figures.sent++;
+}
+
+/* The connection */
+
+void
+link_opened(struct link *link, uint64_t now_us)
+{
+	forget_connection(link);
+	link->reader = resp_reader_new(VALUE_BYTES_MAX, VALUE_DEPTH_MAX);
+	link->opened_us = now_us;
+	link->peer = (struct peer){0};
+	link_advance(link, LINK_OPENED);
+	link_send_hello(link);
+}
+
+void
+link_received(struct link *link, struct slice bytes, uint64_t now_us)
+{
+	struct resp_value *value;
+	int got = 0;
+
+	if (link->state == LINK_DOWN)
+		return;
+	link->figures.bytes_in += bytes.len;
+	resp_reader_feed(link->reader, bytes.ptr, bytes.len);
+	while (link->state != LINK_DOWN && (got = resp_reader_next(link->reader, &value)) > 0) {
+		if (value->type == RESP_TYPE_PUSH)
+			link_take_push(link, &value, now_us);
+		else
+			link_take_reply(link, value, now_us);
+		resp_value_free(value);
+	}
+	if (got < 0)
+		link_drop(link, "the upstream does not speak RESP");
+}
+
+void
+link_lost(struct link *link)
+{
+	if (link->state == LINK_DOWN)
+		return;
+	link->figures.unconfirmed += link_count_expected(&link->expected, ANSWER_PUBLISHED);
+	buffer_release(&link->out);
+	interest_lost(link->interest);
+	catch_up_lost(&link->catch_up);
+	link_advance(link, LINK_LOST);
+}
+
+/* Time */
+
+/* More names may be asked for. */
+static bool
+has_room(const struct link *link)
+{
+	return interest_figures(link->interest).count[INTEREST_ASKED] < ASKED_MAX;
+}
+
+static void
+ask(struct link *link, uint64_t now_us)
+{
+	struct interest_command command;
+
+	while (has_room(link)) {
+		command = interest_write(
+		    link->interest, now_us, catch_up_since(&link->catch_up), &link->out);
+		if (command.names == 0)
+			return;
+		if (command.resumed > 0)
+			link_expect(&link->expected, ANSWER_RESUMED, command.resumed);
+		link_expect(&link->expected,
+		    command.leaves ? ANSWER_UNSUBSCRIBED : ANSWER_SUBSCRIBED, command.names);
+		/* New names have read everything up to the position that it has now. */
+		if (!command.leaves && link->has_positions && !link->catch_up.since_len)
+			link_ask_position(link);
+	}
+}
+
+/* After the last name that is resumed: everything that was missed is up to the newest position. */
+static void
+aim(struct link *link)
+{
+	if (link->has_aimed || !link->has_positions || link->catch_up.since_len == 0 ||
+	    interest_figures(link->interest).count[INTEREST_WAITING] > 0)
+		return;
+	link->has_aimed = true;
+	link_ask_position(link);
+}
+
+static bool
+has_joined(const struct link *link)
+{
+	return !link->probe_is_awaited &&
+	       interest_figures(link->interest).count[INTEREST_WAITING] == 0;
+}
+
+/*
+ * When the newest probe is late. It may be behind more than a slow connection carries in one span:
+ * replies to commands before it show that it comes nearer. So do messages before its own, but they
+ * come as well when nothing arrives at the upstream: they give it PROBE_SPANS_MAX at most.
+ */
+static uint64_t
+late_us(const struct link *link)
+{
+	uint64_t span_us = link->config->probe_us, sent_us = link->probe_sent_us;
+	uint64_t late = (link->replied_us > sent_us ? link->replied_us : sent_us) + span_us;
+	uint64_t last = sent_us + PROBE_SPANS_MAX * span_us, busy = link->heard_us + span_us;
+
+	busy = busy < last ? busy : last;
+	return busy > late ? busy : late;
+}
+
+/* The time until the next probe, or until the last one is late. */
+static uint64_t
+probe(struct link *link, uint64_t now_us)
+{
+	bool is_under_way = link->probe_is_awaited || link->probe_is_unanswered;
+	uint64_t due_us =
+	    is_under_way ? late_us(link) : link->probe_sent_us + link->config->probe_us;
+
+	if (now_us >= due_us) {
+		if (link->probe_is_awaited) {
+			link_drop(link, "no message comes back from the upstream");
+			return UINT64_MAX;
+		}
+		if (link->probe_is_unanswered) {
+			link_drop(link, "the upstream does not reply to PUBLISH");
+			return UINT64_MAX;
+		}
+		link_ask_role(link); /* probes come back from a replica, too */
+		link_send_probe(link, now_us);
+		if (link->has_positions && link->catch_up.state == CATCH_UP_LIVE)
+			link_ask_position(link);
+		if (catch_up_has_aim(&link->catch_up) && link->settled_by.len > 0)
+			link_ask_whether_settled(link);
+		due_us = now_us + link->config->probe_us;
+	}
+	return due_us - now_us;
+}
+
+static uint64_t
+converse(struct link *link, uint64_t now_us)
+{
+	uint64_t wait_us, due_us;
+
+	if (link->state < LINK_JOINING) {
+		due_us = link->opened_us + GREETING_US;
+		if (now_us < due_us)
+			return due_us - now_us;
+		link_drop(link, "the upstream does not answer HELLO or INFO");
+		return UINT64_MAX;
+	}
+	wait_us = probe(link, now_us);
+	if (link->state == LINK_DOWN)
+		return UINT64_MAX;
+	ask(link, now_us);
+	aim(link);
+	if (link->state == LINK_JOINING && has_joined(link))
+		link_advance(link, LINK_JOINED);
+	if (!has_room(link)) /* the answers come first */
+		return wait_us;
+	due_us = interest_due_us(link->interest);
+	if (due_us <= now_us)
+		return 0;
+	return due_us - now_us < wait_us ? due_us - now_us : wait_us;
+}
+
+uint64_t
+link_turn(struct link *link, uint64_t now_us)
+{
+	uint64_t wait_us;
+
+	if (link->state == LINK_DOWN)
+		return UINT64_MAX;
+	catch_up_tidy(&link->catch_up);
+	wait_us = converse(link, now_us);
+	if (link->state == LINK_DOWN || link->out.len == 0)
+		return wait_us;
+	link->figures.bytes_out += link->out.len;
+	if (!link->ops->send(link->arg, buffer_slice(&link->out))) {
+		link_drop(link, "the connection to the upstream cannot be written to");
+		return UINT64_MAX;
+	}
+	buffer_clear(&link->out);
+	buffer_shrink(&link->out, 65536);
+	return wait_us;
+}

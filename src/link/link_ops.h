@@ -1,0 +1,51 @@
+#ifndef LINK_LINK_OPS_H
+#define LINK_LINK_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "link/interest.h"
+#include "pubsub/wire_form.h"
+
+/* What a link needs of its owner, and what it tells. */
+
+/* What it uses and tells. send and drop are not called before link_opened() and after link_lost().
+ * The others must not call functions of the link but link_publish(). */
+struct link_ops {
+	/* False: the connection cannot take it; link_lost() follows. Copies. */
+	bool (*send)(void *arg, struct slice bytes);
+	/* Ends the connection, for this reason; calls link_lost(). */
+	void (*drop)(void *arg, const char *why);
+	/* A message, once, however many subscriptions it came by. */
+	void (*message)(void *arg, enum hub_kind kind, struct slice channel, struct slice payload);
+	/* From here on the upstream sends the messages of the name. */
+	void (*joined)(void *arg, enum hub_kind kind, struct slice name, enum interest_join how);
+	/* From here on it does not. */
+	void (*left)(void *arg, enum hub_kind kind, struct slice name);
+	/* The next message that was sent is answered. error: the upstream has refused it; empty: it
+	 * has it. Messages without an answer when the connection is lost may be there or not. */
+	void (*published)(void *arg, struct slice error);
+	/* The upstream refused names: its error. */
+	void (*refused)(void *arg, struct slice error);
+};
+
+struct link_config {
+	const char *user;     /* NULL or "": the default user. Borrowed, as the others */
+	const char *password; /* NULL or "": no authentication */
+	const char *id;       /* of this node: its run_id */
+	uint64_t probe_us;    /* how often, and within what time, a probe comes back; may change */
+};
+
+struct link_figures {
+	uint64_t received;    /* messages, each once */
+	uint64_t copies;      /* further copies of them */
+	uint64_t sent;        /* messages */
+	uint64_t refused;     /* of these: the upstream answered with an error */
+	uint64_t unconfirmed; /* ...: the connection was lost before the answer */
+	uint64_t bytes_in, bytes_out;
+	uint64_t connections; /* that reached LINK_UP */
+	uint64_t probe_us;    /* how long the newest probe took */
+};
+
+#endif

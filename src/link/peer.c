@@ -1,0 +1,88 @@
+#include "config.h"
+
+#include "link/peer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "resp/reply.h"
+
+/* The value of a key that is a string; empty if there is none. */
+static struct slice
+text_of(const struct resp_value *map, const char *key)
+{
+	for (size_t i = 0; i + 1 < map->count; i += 2)
+		if (slice_is(map->items[i].text, key))
+			return map->items[i + 1].text;
+	return (struct slice){"", 0};
+}
+
+/* No more than can be shown. */
+static void
+append(struct buffer *out, struct slice text)
+{
+	if (text.len > LINK_PEER_MAX)
+		text.len = LINK_PEER_MAX;
+	buffer_append_escaped(out, text);
+}
+
+const char *
+peer_check_hello(const struct resp_value *value, struct peer *peer)
+{
+	struct buffer text = {0};
+	struct slice role, name, version, fanfare;
+
+	if (value->type != RESP_TYPE_MAP)
+		return "the upstream's reply to HELLO 3 is not that of Redis";
+	role = text_of(value, "role");
+	if (slice_is(role, "replica") || slice_is(role, "slave"))
+		return "the upstream is a replica, which does not pass messages on to its master: "
+		       "name the master";
+	if (slice_is(text_of(value, "mode"), "sentinel"))
+		return "the upstream is a sentinel: name the master that it watches";
+	fanfare = text_of(value, "fanfare"); /* which gives Redis's name and version, too */
+	peer->is_fanfare = fanfare.len > 0;
+	name = peer->is_fanfare ? SLICE("fanfare") : text_of(value, "server");
+	version = peer->is_fanfare ? fanfare : text_of(value, "version");
+	append(&text, name.len > 0 ? name : SLICE("unknown"));
+	if (version.len > 0)
+		buffer_append_str(&text, " ");
+	append(&text, version);
+	snprintf(peer->name, sizeof(peer->name), "%.*s", (int)text.len, text.ptr);
+	buffer_release(&text);
+	return NULL;
+}
+
+/* The value of a line "key:value"; empty if there is none. */
+static struct slice
+field(struct slice info, const char *key)
+{
+	const char *end = info.ptr + info.len, *line = info.ptr;
+	size_t len = strlen(key);
+
+	while (line < end) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+		const char *next = stop != NULL ? stop + 1 : end;
+
+		stop = stop != NULL ? stop : end;
+		if (stop > line && stop[-1] == '\r')
+			stop--;
+		if ((size_t)(stop - line) > len && memcmp(line, key, len) == 0 && line[len] == ':')
+			return (struct slice){line + len + 1, (size_t)(stop - line) - len - 1};
+		line = next;
+	}
+	return (struct slice){"", 0};
+}
+
+const char *
+peer_check_info(struct slice info, const char *id)
+{
+	if (info.ptr == NULL)
+		return NULL;
+	if (slice_is(field(info, "run_id"), id))
+		return "the upstream is this server itself";
+	if (slice_is(field(info, "link_mode"), "leaf"))
+		return "the upstream is a leaf itself: link this node to the upstream of that one";
+	return NULL;
+}

@@ -1,0 +1,24 @@
+#ifndef LINK_PEER_H
+#define LINK_PEER_H
+
+#include <stdbool.h>
+
+#include "base/bytes.h"
+
+/* Peer: whether a server can be the upstream of this node, by what it says of itself. */
+struct resp_value;
+
+#define LINK_PEER_MAX 64
+
+struct peer {
+	char name[LINK_PEER_MAX]; /* and version: "redis 7.0.15", "fanfare 0.1.0" */
+	bool is_fanfare;
+};
+
+/* The reply to HELLO 3. NULL, and *peer is set; or why it cannot be, a constant text. */
+const char *peer_check_hello(const struct resp_value *value, struct peer *peer);
+
+/* The text of INFO; id is the run_id of this node. NULL, or why it cannot be. */
+const char *peer_check_info(struct slice info, const char *id);
+
+#endif

@@ -1,0 +1,150 @@
+#include "config.h"
+
+#include "server/upstream.h"
+
+#include "pubsub/hub.h"
+#include "server/client.h"
+#include "server/held.h"
+#include "server/request.h"
+#include "server/sent_messages.h"
+#include "server/server_config.h"
+#include "server/wait.h"
+
+/* Clients whose SUBSCRIBE waits are in the order in which they began to, and so are the marks that
+ * they wait for, but for those that had to look again. */
+
+static enum upstream_need
+need(struct request *rq, enum hub_kind kind, struct slice name, uint64_t *mark)
+{
+	struct upstream *upstream = rq->server->upstream;
+
+	return upstream->ops->need(upstream, kind, name, mark);
+}
+
+static void
+refuse(struct request *rq)
+{
+	request_error(rq, "NOPERM " UPSTREAM_REFUSAL);
+}
+
+enum command_result
+upstream_await(struct request *rq, size_t first,
+    struct upstream_name (*name_of)(const struct request *rq, size_t i))
+{
+	struct pending *p = rq->client->pending;
+	struct upstream_name name;
+	/* What is beyond the client's limit is refused later. */
+	size_t most = first + rq->server->config->hub.subscriptions;
+	size_t count = rq->argc < most ? rq->argc : most;
+	uint64_t mark;
+
+	if (rq->server->upstream == NULL || rq->in_transaction || p->progress > 0)
+		return COMMAND_DONE;
+	if (p->asked == 0)
+		p->awaited_answers = 0;
+	while (p->asked + first < count) {
+		name = name_of(rq, p->asked + first);
+		p->asked++;
+		switch (need(rq, name.kind, name.name, &mark)) {
+		case UPSTREAM_READY:
+			break;
+		case UPSTREAM_ASKED:
+			p->awaited_answers = mark;
+			break;
+		case UPSTREAM_REFUSES:
+			refuse(rq);
+			return COMMAND_DONE;
+		}
+		if (p->asked + first < count && request_slice_is_over(rq)) {
+			rq->waits_for = WAIT_TURN;
+			return COMMAND_LATER;
+		}
+	}
+	if (p->awaited_answers == 0)
+		return COMMAND_DONE;
+	p->asked = 0; /* it looks at all of them again */
+	rq->waits_for = WAIT_UPSTREAM_NAMES;
+	return COMMAND_LATER;
+}
+
+enum upstream_need
+upstream_await_name(struct request *rq, enum hub_kind kind, struct slice name)
+{
+	enum upstream_need result;
+	uint64_t mark;
+
+	if (rq->server->upstream == NULL)
+		return UPSTREAM_READY;
+	result = need(rq, kind, name, &mark);
+	if (result == UPSTREAM_ASKED) {
+		rq->client->pending->awaited_answers = mark;
+		rq->waits_for = WAIT_UPSTREAM_NAMES;
+	}
+	return result;
+}
+
+enum upstream_sending
+upstream_send(struct request *rq, const struct hub_post *post, struct hub_outcome *out)
+{
+	struct upstream *upstream = rq->server->upstream;
+	enum upstream_sending result = upstream->ops->send(upstream, post, !rq->in_transaction);
+
+	*out = (struct hub_outcome){0};
+	if (result != UPSTREAM_SENT)
+		return result;
+	held_note_sent(rq->client, ++rq->server->sent_messages->sent);
+	out->receivers = hub_receivers(rq->server->hub, post->kind, post->channel);
+	return result;
+}
+
+void
+server_upstream_confirmed(struct server *server, uint64_t count)
+{
+	server->sent_messages->answered += count;
+	held_let_go(server);
+}
+
+static void
+fail(struct server *server, uint64_t to, struct slice error)
+{
+	struct sent_messages *messages = server->sent_messages;
+
+	messages->failed_from = messages->answered + 1;
+	messages->failed_to = to;
+	messages->failure = error;
+	messages->answered = to;
+	held_let_go(server);
+	messages->failed_from = messages->failed_to = 0;
+}
+
+void
+server_upstream_refused(struct server *server, struct slice error)
+{
+	fail(server, server->sent_messages->answered + 1, error);
+}
+
+void
+server_upstream_lost(struct server *server)
+{
+	const struct sent_messages *messages = server->sent_messages;
+
+	if (messages->answered < messages->sent)
+		fail(server, messages->sent, SLICE(UPSTREAM_LOST_ERROR));
+}
+
+void
+server_upstream_answered(struct server *server, uint64_t answered)
+{
+	struct wait_queue *queue = &server->waits->queues[WAIT_UPSTREAM_NAMES];
+	struct client *c;
+
+	while (
+	    (c = TAILQ_FIRST(&queue->clients)) != NULL && c->pending->awaited_answers <= answered)
+		wait_event_of(c, WAIT_EVENT_ANSWERED);
+}
+
+void
+server_upstream_changed(struct server *server)
+{
+	wait_event(server, WAIT_EVENT_UPSTREAM);
+}

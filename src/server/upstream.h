@@ -1,0 +1,108 @@
+#ifndef SERVER_UPSTREAM_H
+#define SERVER_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "pubsub/post.h"
+#include "server/command.h"
+
+/*
+ * Upstream: what commands, INFO and the loop need of a node's link to another server. The link is
+ * in the layer above (link/leaf.h); app joins them. Without one, `server->upstream` is NULL, and
+ * messages go from publishers to subscribers directly.
+ *
+ * With one, a message is sent to the upstream, and is delivered here when it comes back. A client
+ * subscribes when the upstream has confirmed the name, so that it misses nothing after its own
+ * confirmation. While the link is down nobody waits for it.
+ */
+struct request;
+struct server;
+
+enum upstream_need {
+	UPSTREAM_READY,   /* the client may subscribe */
+	UPSTREAM_ASKED,   /* when the upstream has answered */
+	UPSTREAM_REFUSES, /* the upstream does not let this node subscribe to the name */
+};
+
+enum upstream_sending {
+	UPSTREAM_SENT,
+	UPSTREAM_LOCAL, /* the link is down, and the message is to be delivered here at once */
+	UPSTREAM_DOWN,  /* the link is down, and the message is to be refused */
+	UPSTREAM_BUSY,  /* too much waits to be sent, or the link is being made: try again later */
+};
+
+struct upstream_figures {
+	const char *mode;  /* "leaf" */
+	const char *state; /* of the link */
+	const char *address;
+	const char *peer;    /* name and version of the upstream */
+	const char *error;   /* why the last connection ended; "" : there was none */
+	uint64_t changed_us; /* when the link went up or down; 0: never */
+	uint64_t connections, received, copies, sent, refused, unconfirmed, missed;
+	uint64_t bytes_in, bytes_out, queued_bytes, probe_us;
+	size_t names, waiting_names, lingering_names, refused_names;
+};
+
+struct upstream {
+	const struct upstream_ops *ops;
+};
+
+struct upstream_ops {
+	/* A client is about to subscribe to the name. *mark: with UPSTREAM_ASKED, what
+	 * server_upstream_answered() will reach when the upstream has answered. */
+	enum upstream_need (*need)(
+	    struct upstream *upstream, enum hub_kind kind, struct slice name, uint64_t *mark);
+	/* Sends the message; may_wait: UPSTREAM_BUSY is allowed. */
+	enum upstream_sending (*send)(
+	    struct upstream *upstream, const struct hub_post *post, bool may_wait);
+	void (*figures)(const struct upstream *upstream, struct upstream_figures *out);
+};
+
+#define UPSTREAM_REFUSAL                                                                           \
+	"the upstream does not let this node subscribe to one of the channels or patterns"
+#define UPSTREAM_DOWN_ERROR "CLUSTERDOWN The link to the upstream is down"
+
+/* To what a client subscribes. */
+struct upstream_name {
+	enum hub_kind kind;
+	struct slice name;
+};
+
+/*
+ * For a command that subscribes to argv[first] and later: asks for all of them, unless it is in a
+ * transaction. COMMAND_DONE: it may go on, or has replied with an error (rq->failed).
+ * COMMAND_LATER: it has to wait.
+ */
+enum command_result upstream_await(struct request *rq, size_t first,
+    struct upstream_name (*name_of)(const struct request *rq, size_t i))
+    __attribute__((warn_unused_result));
+
+/* The same for one name of a door's request: UPSTREAM_ASKED sets rq->waits_for. */
+enum upstream_need upstream_await_name(struct request *rq, enum hub_kind kind, struct slice name)
+    __attribute__((warn_unused_result));
+
+/* Sends a message, and sets *out: its receivers are those that it would have here. As ops->send().
+ */
+enum upstream_sending upstream_send(struct request *rq, const struct hub_post *post,
+    struct hub_outcome *out) __attribute__((warn_unused_result));
+
+#define UPSTREAM_LOST_ERROR                                                                        \
+	"CLUSTERDOWN The link to the upstream was lost: the message may have been published or "   \
+	"not"
+
+/* For the link, in the order of the messages: the upstream has got `count` more of them; it has
+ * refused the next one; it will answer no other one. */
+void server_upstream_confirmed(struct server *server, uint64_t count);
+void server_upstream_refused(struct server *server, struct slice error);
+void server_upstream_lost(struct server *server);
+
+/* For the link: the upstream has answered up to this mark. */
+void server_upstream_answered(struct server *server, uint64_t answered);
+
+/* For the link: it went up or down, or there is room for messages again. */
+void server_upstream_changed(struct server *server);
+
+#endif

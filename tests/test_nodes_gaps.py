@@ -1,0 +1,83 @@
+"""Kept messages of a leaf from before its link was made: what was published meanwhile is not there, so they count as lost."""
+
+import pytest
+
+from lib.lineage import lineages_of
+from lib.wait import wait_until
+
+KEPT = ("--channel", "news*", "history-size", 100, "history-ttl", 600)
+
+
+@pytest.fixture
+def start_lineage(start_fanfared):
+    yield from lineages_of(start_fanfared)
+
+
+def upstream_of(redis):
+    return "--upstream", f"redis://127.0.0.1:{redis.port}"
+
+
+def wait_for_link(leaf, state="up"):
+    def is_so():
+        with leaf.connect() as client:
+            return client.info("link")["link_state"] == state
+
+    wait_until(is_so, f"link_state {state}", 20)
+
+
+def position_of_a_message(leaf, redis):
+    """That of a message that came over the link."""
+    with leaf.client(3) as client, redis.connect() as publisher:
+        client.ok("OUTBOX", "SET", "POSITIONS", "yes")
+        client.subscribe("news")
+        assert publisher.call("PUBLISH", "news", "1") == 1
+        return client.read_value()[2].split()[0]
+
+
+def check_lost(leaf, position):
+    wait_for_link(leaf)
+    with leaf.client(3) as client:
+        assert client.call("RESUME", "news", position)[0][1] == b"lost"
+        assert client.call("PRESUME", "news*", position)[0][1] == b"lost"
+        assert client.call("HISTORY", "READ", "CHANNELS", "news", position).text.startswith(b"LOST ")
+
+
+def publish_unheard(redis):
+    with redis.connect() as publisher:
+        assert publisher.call("PUBLISH", "news", "2") == 0
+
+
+def test_after_a_restart_with_saved_history(start_fanfared, start_redis):
+    redis = start_redis()
+    leaf = start_fanfared(*upstream_of(redis), *KEPT, "--history-save", "yes")
+    wait_for_link(leaf)
+    position = position_of_a_message(leaf, redis)
+    leaf.stop()
+    publish_unheard(redis)
+    leaf.start(leaf.port)
+    check_lost(leaf, position)
+
+
+def test_after_an_upgrade(start_lineage, start_redis):
+    redis = start_redis()
+    lineage = start_lineage(*upstream_of(redis), *KEPT, "--shutdown-grace", 1)
+    leaf = lineage.daemon
+    wait_for_link(leaf)
+    position = position_of_a_message(leaf, redis)
+    lineage.upgrade()
+    check_lost(leaf, position)
+
+
+def test_after_messages_that_were_delivered_here_only(start_fanfared, start_redis):
+    redis = start_redis()
+    leaf = start_fanfared(*upstream_of(redis), *KEPT, "--upstream-down", "local")
+    wait_for_link(leaf)
+    redis.kill()
+    wait_for_link(leaf, "down")
+    with leaf.connect() as client:
+        assert client.call("PUBLISH", "news", "1") == 0
+        position = client.call("HISTORY", "POSITION")
+    redis.start(redis.port)
+    wait_for_link(leaf)
+    publish_unheard(redis)
+    check_lost(leaf, position)
