@@ -103,15 +103,6 @@ http {{
         return self.worker
 
 
-def cpu_seconds(pid):
-    """Of all threads, in the scheduler's nanoseconds."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-            total += int(file.read().split()[0])
-    return total / 1e9
-
-
 def resident_bytes(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as lines:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
@@ -265,11 +256,11 @@ class Group:
     def cost(self, seconds):
         """Microseconds of the server for each delivery."""
         deliveries, end = 0, time.monotonic() + seconds
-        before = cpu_seconds(self.server.pid)
+        before = brokers.cpu_seconds(self.server.pid)
         while deliveries == 0 or time.monotonic() < end:
             self.turn()
             deliveries += self.publisher.pipeline * len(self.connections)
-        return (cpu_seconds(self.server.pid) - before) * 1e6 / deliveries
+        return (brokers.cpu_seconds(self.server.pid) - before) * 1e6 / deliveries
 
     def close(self):
         for connection in (*self.connections.values(), self.publisher.connection, self.poll):
@@ -447,8 +438,8 @@ def resume_seconds(build, count, most):
         clients = Resuming(server, most)
         found = []
         for _ in range(2):
-            before = cpu_seconds(server.pid)
-            found.append((clients.storm(), cpu_seconds(server.pid) - before))
+            before = brokers.cpu_seconds(server.pid)
+            found.append((clients.storm(), brokers.cpu_seconds(server.pid) - before))
             clients.hear()
             clients.leave()
         clients.admin.close()
