@@ -226,8 +226,12 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 static struct held_reply
 take_notes(struct client *c, size_t len)
 {
+	/* While the journal does not hold, the number may be that of a batch that was discarded. */
 	struct held_reply mark = {
-	    .number = unsynced(c), .sent = c->held != NULL ? c->held->sent : 0, .len = len};
+	    .number = c->server->journal->holds ? unsynced(c) : 0,
+	    .sent = c->held != NULL ? c->held->sent : 0,
+	    .len = len,
+	};
 	struct pending *p = c->pending;
 
 	if (p == NULL)
