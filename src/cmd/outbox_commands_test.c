@@ -10,6 +10,7 @@
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
+#include "pubsub/hub_reach.h"
 #include "pubsub/outbox.h"
 #include "server/core.h"
 #include "server/server.h"

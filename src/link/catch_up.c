@@ -137,13 +137,8 @@ catch_up_split(struct slice *payload, struct hub_position *position)
 }
 
 bool
-catch_up_take(struct catch_up *c, struct slice channel, struct slice *payload, bool *valid)
+catch_up_take(struct catch_up *c, struct slice channel, struct hub_position position)
 {
-	struct hub_position position;
-
-	*valid = catch_up_split(payload, &position);
-	if (!*valid)
-		return false;
 	if (position.seq == 0) /* the channel keeps no history */
 		return true;
 	if (c->state == CATCH_UP_REPLAYING && !is_new(c, channel, position.seq))

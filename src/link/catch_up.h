@@ -68,11 +68,8 @@ void catch_up_reached(struct catch_up *c, struct hub_position position);
 bool catch_up_split(struct slice *payload, struct hub_position *position)
     __attribute__((warn_unused_result));
 
-/*
- * A message with its position in front of the payload, which it removes. False: the message came
- * before, or *valid is false: there is no position.
- */
-bool catch_up_take(struct catch_up *c, struct slice channel, struct slice *payload, bool *valid)
+/* A message has come. False: it had come before. */
+bool catch_up_take(struct catch_up *c, struct slice channel, struct hub_position position)
     __attribute__((warn_unused_result));
 
 /* Frees some of what it does not need any more. */

@@ -28,9 +28,11 @@ take(const char *channel, const char *text)
 {
 	static char payload[64];
 	struct slice rest = slice_of(text);
-	bool valid, is_new = catch_up_take(&c, slice_of(channel), &rest, &valid);
+	struct hub_position position;
+	bool is_new;
 
-	ck_assert(valid);
+	ck_assert(catch_up_split(&rest, &position));
+	is_new = catch_up_take(&c, slice_of(channel), position);
 	snprintf(payload, sizeof(payload), "%.*s", (int)rest.len, rest.ptr);
 	return is_new ? payload : NULL;
 }

@@ -23,6 +23,7 @@ struct wanted_name {
 	uint64_t until_us;             /* of INTEREST_SOON, and of INTEREST_LINGERS */
 	uint64_t retry_us;             /* of INTEREST_REFUSED */
 	uint32_t session;              /* its state is that of this connection */
+	uint32_t missed_session;       /* interest_misses() was true on this connection */
 	uint32_t len;
 	uint8_t state; /* enum interest_state; see state_of() */
 	uint8_t kind;  /* enum hub_kind */
@@ -44,7 +45,8 @@ struct interest {
 	uint64_t answered; /* names that left the states of is_unanswered() */
 	uint64_t linger_us;
 	uint32_t session;
-	bool has_forgotten; /* a name that was held and not left; see interest_confirm() */
+	bool has_live_pattern; /* see interest_has_live_pattern() */
+	bool has_forgotten;    /* a name that was held and not left; see interest_confirm() */
 };
 
 /* Names that one call frees or passes over on its way to the next command. */
@@ -84,6 +86,7 @@ interest_new(void)
 {
 	struct interest *interest = xcalloc(1, sizeof(*interest));
 
+	interest->session = 1; /* 0: no connection */
 	for (size_t kind = 0; kind < HUB_KINDS; kind++)
 		interest->maps[kind] = hash_map_new();
 	for (size_t state = 0; state < INTEREST_STATES; state++)
@@ -454,8 +457,10 @@ how_joined(const struct interest *interest, const struct wanted_name *name)
 		return INTEREST_MISSED;
 	if (!may_miss(name))
 		return INTEREST_JOINED;
-	return name->resumption == RESUMES && name->kind != HUB_PATTERN ? INTEREST_RESUMED
-									: INTEREST_MISSED;
+	return name->resumption == RESUMES && name->kind != HUB_PATTERN &&
+		       !interest->has_live_pattern
+		   ? INTEREST_RESUMED
+		   : INTEREST_MISSED;
 }
 
 bool
@@ -467,6 +472,8 @@ interest_confirm(struct interest *interest, enum hub_kind kind, struct slice byt
 	if (name == NULL)
 		return false;
 	*how = how_joined(interest, name);
+	if (kind == HUB_PATTERN && name->resumption != RESUMES)
+		interest->has_live_pattern = true;
 	name->resumption = RESUMES_NOT;
 	interest->has_forgotten = false;
 	name->is_alone = false;
@@ -545,7 +552,33 @@ interest_lost(struct interest *interest)
 	}
 	interest->count[INTEREST_WAITING] = total;
 	interest->expected = 0;
+	interest->has_live_pattern = false;
 	interest->session++;
+}
+
+bool
+interest_misses(struct interest *interest, enum hub_kind kind, struct slice bytes)
+{
+	struct wanted_name *name = find(interest, kind, bytes);
+	enum interest_state state = name != NULL ? state_of(interest, name) : INTEREST_ABSENT;
+
+	if ((state != INTEREST_WAITING && state != INTEREST_ASKED) || !may_miss(name) ||
+	    name->missed_session == interest->session)
+		return false;
+	name->missed_session = interest->session;
+	return true;
+}
+
+bool
+interest_is_joining(const struct interest *interest)
+{
+	return interest->count[INTEREST_WAITING] + interest->count[INTEREST_ASKED] > 0;
+}
+
+bool
+interest_has_live_pattern(const struct interest *interest)
+{
+	return interest->has_live_pattern;
 }
 
 struct interest_figures

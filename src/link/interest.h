@@ -142,6 +142,20 @@ bool interest_left(struct interest *interest, enum hub_kind kind, struct slice n
 void interest_retry(struct interest *interest, size_t count, uint64_t now_us);
 void interest_refuse(struct interest *interest, size_t count, uint64_t now_us);
 
+/*
+ * For a message that came by another name, and is not known to follow the message before it: true
+ * if messages of this name were missed, because it was joined or has members and is not confirmed
+ * yet. It is said once in each connection, and again when the name is confirmed.
+ */
+bool interest_misses(struct interest *interest, enum hub_kind kind, struct slice name);
+
+/* Some names are not confirmed: interest_misses() may be true. */
+bool interest_is_joining(const struct interest *interest);
+
+/* A pattern was joined on this connection that has not resumed: its messages may come before those
+ * that a channel resumes. */
+bool interest_has_live_pattern(const struct interest *interest);
+
 /* The connection is lost: nothing is subscribed, and everything that is wanted is asked for again.
  * Takes the same time however many names there are. */
 void interest_lost(struct interest *interest);

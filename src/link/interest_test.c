@@ -327,6 +327,32 @@ START_TEST(a_mark_covers_a_name_that_is_being_left)
 }
 END_TEST
 
+START_TEST(a_name_misses_messages_until_it_is_confirmed_again)
+{
+	add("a");
+	add("b");
+	ck_assert(interest_is_joining(in));
+	ck_assert(interest_misses(in, HUB_CHANNEL, text("a")));
+	ck_assert(!interest_misses(in, HUB_CHANNEL, text("a"))); /* it was said */
+	ck_assert(!interest_misses(in, HUB_PATTERN, text("a")));
+	ck_assert_str_eq(written(), "SUBSCRIBE a b");
+	confirm("a");
+	ck_assert(interest_misses(in, HUB_CHANNEL, text("b")));
+	confirm("b");
+	ck_assert(!interest_is_joining(in));
+	interest_lost(in);
+	ck_assert(interest_is_joining(in));
+	ck_assert_str_eq(written(), "SUBSCRIBE a b");
+	ck_assert(interest_misses(in, HUB_CHANNEL, text("b")));
+	confirm("a");
+	ck_assert(!interest_misses(in, HUB_CHANNEL, text("a")));
+	confirm("b");
+	/* Nobody has heard this one yet. */
+	interest_need(in, HUB_CHANNEL, text("c"), now);
+	ck_assert(!interest_misses(in, HUB_CHANNEL, text("c")));
+}
+END_TEST
+
 START_TEST(answers_that_do_not_fit_change_nothing)
 {
 	enum interest_join how = INTEREST_JOINED;
@@ -552,9 +578,10 @@ main(void)
 		a_name_is_alone_in_its_command_until_it_is_confirmed,
 		a_refused_name_is_asked_for_again_after_a_minute_if_it_is_wanted,
 		a_refused_name_that_nobody_wants_is_not_asked_for_after_a_loss,
-		a_mark_covers_a_name_that_is_being_left, answers_that_do_not_fit_change_nothing,
-		a_command_has_names_of_one_kind, a_command_has_at_most_a_batch_of_names,
-		a_command_ends_when_its_names_are_long,
+		a_mark_covers_a_name_that_is_being_left,
+		a_name_misses_messages_until_it_is_confirmed_again,
+		answers_that_do_not_fit_change_nothing, a_command_has_names_of_one_kind,
+		a_command_has_at_most_a_batch_of_names, a_command_ends_when_its_names_are_long,
 		the_oldest_of_too_many_lingering_names_leave_at_once,
 		names_that_somebody_is_about_to_subscribe_to_are_not_too_many,
 		after_a_loss_there_is_more_to_do_while_unwanted_names_are_freed,

@@ -15,6 +15,7 @@
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/hub_reach.h"
 #include "server/core.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
@@ -152,9 +153,19 @@ on_drop(void *arg, const char *why)
 	leaf->io.drop(leaf->io.arg, why);
 }
 
-/* A message that cannot wait: under the policy `block` a subscriber without room is closed. */
+static bool
+misses(void *arg, enum hub_kind kind, struct slice name)
+{
+	const struct leaf *leaf = arg;
+
+	return interest_misses(link_interest(leaf->link), kind, name);
+}
+
+/* A message that cannot wait: under the policy `block` a subscriber without room is closed. It may
+ * have come by a name that was joined before others that it goes to, too: then the mark of these
+ * comes first. */
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
 {
 	struct leaf *leaf = arg;
 	struct hub *hub = leaf->server->hub;
@@ -163,10 +174,12 @@ on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice pay
 
 	if (channel.len > leaf->server->config->hub.name_bytes)
 		return; /* nobody can have subscribed to it; patterns do not reach so far */
+	if (!follows && interest_is_joining(link_interest(leaf->link)))
+		hub_mark_gaps(hub, kind, channel, misses, leaf);
 	if (hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
 		return;
 	leaf->missed++;
-	hub_mark_gap(hub, kind, channel);
+	hub_mark_gaps(hub, kind, channel, NULL, NULL);
 }
 
 static bool

@@ -265,20 +265,15 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 	link_drop(link, "the upstream's reply does not fit to the command");
 }
 
-/* Whether the message is not a copy; the position in front of its payload is removed. */
+/* Whether the message is not a copy. */
 static bool
-is_new(struct link *link, struct link_push *push, struct resp_value **value)
+is_new(struct link *link, const struct link_push *push, struct hub_position position,
+    struct resp_value **value)
 {
-	bool valid = true, is_new = true;
+	bool is_new =
+	    (!link->has_positions || catch_up_take(&link->catch_up, push->name, position)) &&
+	    !link_copies_is_copy(&link->copies, push->kind, value);
 
-	if (link->has_positions)
-		is_new = catch_up_take(&link->catch_up, push->name, &push->payload, &valid);
-	if (!valid) {
-		link_drop(link, "the upstream sent a message without a position");
-		return false;
-	}
-	if (is_new)
-		is_new = !link_copies_is_copy(&link->copies, push->kind, value);
 	link->figures.copies += !is_new;
 	return is_new;
 }
@@ -298,20 +293,34 @@ on_probe(struct link *link, const struct link_push *push, uint64_t now_us)
 	link->figures.probe_us = now_us - link->probe_sent_us;
 }
 
+/* While names resume, kept messages come in the order of their positions. */
+static bool
+follows(const struct link *link, bool is_kept)
+{
+	return is_kept && link->catch_up.state == CATCH_UP_REPLAYING &&
+	       !interest_has_live_pattern(link->interest);
+}
+
 /* Takes value, which push was read from, if it keeps it. */
 static void
 on_message(struct link *link, struct link_push *push, struct resp_value **value, uint64_t now_us)
 {
+	struct hub_position position = {0, 0};
+
 	if (begins_with(push->name, LINK_PROBE_PREFIX)) {
 		on_probe(link, push, now_us);
 		return;
 	}
 	link->heard_us = now_us;
-	if (!is_new(link, push, value))
+	if (link->has_positions && !catch_up_split(&push->payload, &position)) {
+		link_drop(link, "the upstream sent a message without a position");
+		return;
+	}
+	if (!is_new(link, push, position, value))
 		return;
 	link->figures.received++;
 	link->ops->message(link->arg, push->kind == HUB_SHARD ? HUB_SHARD : HUB_CHANNEL, push->name,
-	    push->payload);
+	    push->payload, follows(link, position.seq != 0));
 }
 
 static void

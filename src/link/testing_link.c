@@ -63,9 +63,11 @@ hear(struct rig *rig, const char *what, enum hub_kind kind, struct slice name)
 }
 
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
 {
 	struct rig *rig = arg;
+
+	ck_assert(!follows); /* it gives no positions */
 
 	hear(rig, "message", kind, channel);
 	buffer_append_str(&rig->heard, " ");

@@ -193,17 +193,6 @@ struct hub_interest {
 void hub_add_interest(struct hub *hub, struct hub_interest *interest); /* borrows */
 void hub_remove_interest(struct hub_interest *interest);
 
-/* How many receivers a message of that channel (HUB_CHANNEL or HUB_SHARD) would have if it were
- * published now, without an exception, and no outbox overflowed meanwhile. Costs about as much as
- * publishing, without the message. */
-size_t hub_receivers(struct hub *hub, enum hub_kind kind, struct slice channel);
-
-/* An unknown number of messages of this channel, or for this pattern, is missing here: each of its
- * subscribers whose outbox has `notify` gets a notice behind what is queued (WIRE_MISSED_UNKNOWN),
- * and so does each member of its queue groups. Nothing counts as dropped. Costs about as much as a
- * delivery to each. */
-void hub_mark_gap(struct hub *hub, enum hub_kind kind, struct slice name);
-
 /* kind is HUB_CHANNEL or HUB_SHARD. */
 size_t hub_numsub(struct hub *hub, enum hub_kind kind, struct slice channel);
 size_t hub_numpat(struct hub *hub);                       /* distinct patterns */

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "pubsub/hub.h"
+#include "pubsub/hub_reach.h"
 
 #include <check.h>
 #include <stdio.h>

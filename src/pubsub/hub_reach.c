@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "pubsub/hub.h"
+#include "pubsub/hub_reach.h"
 
 #include "pubsub/hub_queue_state.h"
 #include "pubsub/hub_state.h"
@@ -33,18 +33,42 @@ hub_receivers(struct hub *hub, enum hub_kind kind, struct slice channel)
 	return receivers;
 }
 
-void
-hub_mark_gap(struct hub *hub, enum hub_kind kind, struct slice name)
+static void
+mark_gap(const struct topic *topic)
 {
-	struct channel_tree *tree = kind == HUB_SHARD ? hub->shards : hub->channels;
-	const struct topic *topic = channel_tree_find(tree, kind == HUB_PATTERN, name);
-
-	for (uint32_t i = 0; topic != NULL && i < topic->count; i++) {
+	for (uint32_t i = 0; i < topic->count; i++) {
 		struct subscriber *s = topic->members[i].subscriber;
 
 		if (s->is_queue)
 			hub_queue_note_gap(s);
 		else
 			outbox_note_gap(&s->outbox);
+	}
+}
+
+void
+hub_mark_gap(struct hub *hub, enum hub_kind kind, struct slice name)
+{
+	struct channel_tree *tree = kind == HUB_SHARD ? hub->shards : hub->channels;
+	const struct topic *topic = channel_tree_find(tree, kind == HUB_PATTERN, name);
+
+	if (topic != NULL)
+		mark_gap(topic);
+}
+
+void
+hub_mark_gaps(struct hub *hub, enum hub_kind kind, struct slice channel,
+    bool (*misses)(void *arg, enum hub_kind kind, struct slice name), void *arg)
+{
+	const struct hub_post post = {.kind = kind, .channel = channel};
+	struct hub_delivery d;
+
+	hub_match(hub, &post, &d);
+	for (size_t i = 0; i < d.count; i++) {
+		const struct topic *topic = d.topics[i];
+
+		if (misses == NULL ||
+		    misses(arg, topic->is_pattern ? HUB_PATTERN : kind, topic_name(topic)))
+			mark_gap(topic);
 	}
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "pubsub/hub.h"
+#include "pubsub/hub_reach.h"
 
 #include <check.h>
 #include <string.h>
@@ -294,6 +295,36 @@ START_TEST(a_gap_is_told_to_the_subscribers_of_its_topic_in_its_place)
 }
 END_TEST
 
+static bool
+is_short(void *arg, enum hub_kind kind, struct slice name)
+{
+	++*(int *)arg;
+	return kind == HUB_SHARD || name.len == 1;
+}
+
+START_TEST(a_gap_is_told_to_those_that_a_message_would_reach)
+{
+	int asked = 0;
+
+	subscribe(1, HUB_CHANNEL, "a");
+	subscribe(2, HUB_PATTERN, "a*");
+	subscribe(3, HUB_PATTERN, "?");
+	subscribe(4, HUB_SHARD, "a");
+	hub_mark_gaps(hub, HUB_CHANNEL, SLICE("b"), is_short, &asked);
+	ck_assert_int_eq(asked, 1);
+	hub_mark_gaps(hub, HUB_CHANNEL, SLICE("a"), is_short, &asked);
+	ck_assert_int_eq(asked, 4);
+	ck_assert_str_eq(take(1), "<?;");
+	ck_assert_str_eq(take(2), "");
+	ck_assert_str_eq(take(3), "<?;");
+	ck_assert_str_eq(take(4), "");
+	hub_mark_gaps(hub, HUB_SHARD, SLICE("a"), is_short, &asked);
+	ck_assert_str_eq(take(4), "<?;");
+	hub_mark_gaps(hub, HUB_CHANNEL, SLICE("a"), NULL, NULL);
+	ck_assert_str_eq(take(2), "<?;");
+}
+END_TEST
+
 START_TEST(a_gap_is_not_told_without_notify_or_in_a_sealed_outbox)
 {
 	subscribe(0, HUB_CHANNEL, "a"); /* it has no notify */
@@ -345,6 +376,7 @@ main(void)
 		a_group_counts_once_if_a_member_can_take_the_message,
 		a_sealed_outbox_does_not_count, what_is_foretold_is_what_a_publish_reaches,
 		a_gap_is_told_to_the_subscribers_of_its_topic_in_its_place,
+		a_gap_is_told_to_those_that_a_message_would_reach,
 		a_gap_is_not_told_without_notify_or_in_a_sealed_outbox,
 		a_gap_is_told_to_each_member_of_a_group,
 		a_gap_is_told_behind_what_a_replay_has_queued, NULL});

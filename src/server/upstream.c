@@ -3,6 +3,7 @@
 #include "server/upstream.h"
 
 #include "pubsub/hub.h"
+#include "pubsub/hub_reach.h"
 #include "server/client.h"
 #include "server/held.h"
 #include "server/request.h"

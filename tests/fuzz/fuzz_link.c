@@ -65,9 +65,11 @@ on_drop(void *arg, const char *why)
 }
 
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
 {
 	struct node *node = arg;
+
+	note(node, follows ? "follows " : "comes ", channel);
 
 	assert(kind == HUB_CHANNEL || kind == HUB_SHARD);
 	note(node, "channel ", channel);
