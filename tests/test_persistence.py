@@ -450,28 +450,6 @@ def test_what_flushall_emptied_does_not_come_back_from_a_snapshot(start_fanfared
     assert start_fanfared().client().call("DBSIZE") == 0
 
 
-@pytest.mark.parametrize("command", ["SAVE", "BGSAVE", "BGSAVE SCHEDULE"])
-def test_a_snapshot_may_be_asked_for_behind_flushall(start_fanfared, folder, command):
-    daemon = start_fanfared("--save", "10000", "1000000")
-    client = daemon.client()
-    fill(client, 1000)
-    # The snapshot of FLUSHALL has begun and has not ended.
-    client.send(encode("FLUSHALL") + encode("SET", "a", "1") + encode(*command.split()))
-    replies = [client.read_value() for _ in range(3)]
-    assert replies[:2] == [b"OK", b"OK"] and not isinstance(replies[2], Error), replies
-    wait_until(lambda: client.info("persistence")["rdb_changes_since_last_save"] == "0", "a snapshot")
-    daemon.kill()
-    assert start_fanfared().client().call("GET", "a") == b"1"
-
-
-def test_a_snapshot_that_a_client_asked_for_refuses_others(start_fanfared, folder):
-    client = start_fanfared("--save", "10000", "1000000").client()
-    client.send(encode("FLUSHALL") + encode("BGSAVE") + encode("BGSAVE") + encode("SAVE"))
-    replies = [client.read_value() for _ in range(4)]
-    assert not isinstance(replies[1], Error)
-    assert [reply.text for reply in replies[2:]] == [b"ERR Background save already in progress"] * 2
-
-
 def test_appendonly_can_be_switched_on_and_off_while_it_runs(start_fanfared, folder):
     daemon = start_fanfared()
     client = daemon.client()

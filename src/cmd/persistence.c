@@ -27,26 +27,6 @@ figures_of(const struct server *server)
 	return figures;
 }
 
-/* Notes which snapshot to wait for. False after replying with an error. */
-static bool
-begin_save(struct request *rq, const struct server_disk_figures *before)
-{
-	const struct server_disk *disk = rq->server->disk;
-	enum disk_answer answer = disk->save(disk->arg, true);
-	bool is_behind_another = answer == DISK_SCHEDULED && before->saving;
-
-	if (answer == DISK_SAVING) {
-		request_error(rq, "ERR Background save already in progress");
-		return false;
-	}
-	if (answer == DISK_UNABLE) {
-		request_error(rq, "ERR");
-		return false;
-	}
-	rq->client->pending->awaited_disk = before->saves + (is_behind_another ? 2 : 1);
-	return true;
-}
-
 /* Waits for a snapshot that began after the request. Other clients are served meanwhile. */
 enum command_result
 cmd_save(struct request *rq)
@@ -58,8 +38,17 @@ cmd_save(struct request *rq)
 	if (!has_disk(rq))
 		return COMMAND_DONE;
 	figures = figures_of(server);
-	if (c->pending->awaited_disk == 0 && !begin_save(rq, &figures))
-		return COMMAND_DONE;
+	if (c->pending->awaited_disk == 0) {
+		if (figures.saving) {
+			request_error(rq, "ERR Background save already in progress");
+			return COMMAND_DONE;
+		}
+		if (server->disk->save(server->disk->arg, true) == DISK_UNABLE) {
+			request_error(rq, "ERR");
+			return COMMAND_DONE;
+		}
+		c->pending->awaited_disk = figures.saves + 1;
+	}
 	if (figures.saves < c->pending->awaited_disk) {
 		rq->waits_for = WAIT_SAVE;
 		return COMMAND_LATER;

@@ -151,8 +151,7 @@ enum persist_answer persist_rewrite(struct persist *p);
 /* may_wait: may be scheduled after a rewrite. */
 enum persist_answer persist_save(struct persist *p, bool may_wait);
 
-/* A snapshot of the current state or a later one: after the snapshot under way, if there is one.
- * Meanwhile persist_save() schedules another one instead of refusing it. */
+/* A snapshot of the current state or a later one: after the snapshot under way, if there is one. */
 void persist_save_after_current(struct persist *p);
 
 /* Writes a snapshot in this process, at once. False: it failed, and was logged. */

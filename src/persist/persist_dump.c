@@ -295,8 +295,8 @@ persist_rewrite(struct persist *p)
 	return PERSIST_SCHEDULED;
 }
 
-static enum persist_answer
-want_snapshot(struct persist *p, bool may_wait)
+enum persist_answer
+persist_save(struct persist *p, bool may_wait)
 {
 	uint32_t actions;
 
@@ -315,39 +315,11 @@ want_snapshot(struct persist *p, bool may_wait)
 	return PERSIST_SCHEDULED;
 }
 
-/* The snapshot under way was begun by persist_save_after_current(): nobody knows of it, and one
- * that is asked for follows it. */
-static enum persist_answer
-save_after_unasked(struct persist *p)
-{
-	p->is_save_asked = true;
-	if (p->machine.dump == DUMP_WANTED)
-		return PERSIST_STARTED;
-	p->scheduled |= 1U << DUMP_SNAPSHOT;
-	return PERSIST_SCHEDULED;
-}
-
-enum persist_answer
-persist_save(struct persist *p, bool may_wait)
-{
-	enum persist_answer answer = want_snapshot(p, may_wait);
-
-	if (answer == PERSIST_SAVING && !p->is_save_asked && p->machine.log != PHASE_CLOSED)
-		return save_after_unasked(p);
-	if (answer == PERSIST_STARTED || answer == PERSIST_SCHEDULED)
-		p->is_save_asked = true;
-	return answer;
-}
-
 void
 persist_save_after_current(struct persist *p)
 {
-	enum persist_answer answer = want_snapshot(p, true);
-
-	if (answer == PERSIST_SAVING && p->machine.dump != DUMP_WANTED)
+	if (persist_save(p, true) == PERSIST_SAVING && p->machine.dump != DUMP_WANTED)
 		p->scheduled |= 1U << DUMP_SNAPSHOT;
-	else if (answer == PERSIST_STARTED)
-		p->is_save_asked = false;
 }
 
 bool
@@ -429,13 +401,6 @@ is_scheduled(const struct persist *p, enum dump_kind kind)
 	return (p->scheduled & 1U << kind) != 0;
 }
 
-static void
-begin_due_save(struct persist *p)
-{
-	p->is_save_asked = true;
-	(void)persist_event(p, EVENT_WANT_SNAPSHOT);
-}
-
 void
 persist_start_due_dumps(struct persist *p)
 {
@@ -443,10 +408,8 @@ persist_start_due_dumps(struct persist *p)
 		return;
 	if (is_scheduled(p, DUMP_REWRITE))
 		(void)persist_event(p, EVENT_WANT_REWRITE);
-	else if (is_scheduled(p, DUMP_SNAPSHOT))
+	else if (is_scheduled(p, DUMP_SNAPSHOT) || is_save_due(p))
 		(void)persist_event(p, EVENT_WANT_SNAPSHOT);
-	else if (is_save_due(p))
-		begin_due_save(p);
 	else if (is_rewrite_due(p))
 		(void)persist_event(p, EVENT_WANT_REWRITE);
 }

@@ -59,7 +59,6 @@ struct persist {
 	struct state_machine machine;
 	uint32_t scheduled;        /* dumps, as 1 << enum dump_kind */
 	bool are_dumps_held;       /* see persist_hold_dumps */
-	bool is_save_asked;        /* the snapshot under way: see persist_save_after_current */
 	struct aof_writer *writer; /* NULL until there is something to write */
 	void *watch;
 	struct aof_report report; /* the last */
