@@ -124,6 +124,8 @@ def test_all_ways_to_publish_reach_all_nodes(any_nodes):
             assert client.call("PUBLISHX", "c", "x", "IDKEY", "k") == 2
         assert client.call("SPUBLISH", "s", "shard") == 2
         assert ask(here.http_port, "POST", "/pub/c", body=b"http").body == b'{"receivers":2}\n'
+        one = ask(here.http_port, "POST", "/pub/none", body=b"x", headers={"Connection": "close"})
+        assert one.body == b'{"receivers":0}\n'
         assert publisher.call("publish", channel="c", data="ws") == {}
         expected = ["publish", "multi 0", "multi 1", "multi 2", "eval 1", "eval 2", "eval 3", "eval", "m 1", "m 3", "many",
                     "many", "x", "http", '"ws"']
@@ -150,6 +152,8 @@ def test_a_queue_group_gets_each_message_once_at_each_node(nodes):
     with nodes.upstream.connect() as publisher:
         for n in range(30):
             assert publisher.call("PUBLISH", "jobs", str(n)) == 4  # a channel and a pattern of each node
+    for leaf in leaves:
+        wait_until(lambda leaf=leaf: link(leaf)["received"] == "30", "all messages")
     for members in groups:
         got, by_pattern = [], []
         for member in members:

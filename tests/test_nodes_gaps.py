@@ -68,6 +68,36 @@ def test_after_an_upgrade(start_lineage, start_redis):
     check_lost(leaf, position)
 
 
+def test_after_the_leaf_was_not_subscribed(start_fanfared, start_redis):
+    """A channel was left, and something was published before it is joined again."""
+    redis = start_redis()
+    leaf = start_fanfared(*upstream_of(redis), *KEPT, "--upstream-linger", 1)
+    wait_for_link(leaf)
+    with leaf.client(3) as client:
+        client.subscribe("news")
+        with redis.connect() as publisher:
+            publisher.call("PUBLISH", "news", "heard")
+            assert client.read_value()[0] == b"message"
+            position = client.call("HISTORY", "POSITION")
+    with redis.connect() as publisher:
+        wait_until(lambda: publisher.call("PUBSUB", "NUMSUB", "news")[1] == 0, "the leaf leaves the channel")
+        publisher.call("PUBLISH", "news", "missed")
+    check_lost(leaf, position)
+
+
+def test_a_quiet_channel_goes_on_when_others_are_joined(start_fanfared, start_redis):
+    redis = start_redis()
+    leaf = start_fanfared(*upstream_of(redis), *KEPT)
+    wait_for_link(leaf)
+    with leaf.client(3) as client, leaf.client(3) as other:
+        client.subscribe("news")
+        position = client.call("HISTORY", "POSITION")
+        other.subscribe("not-kept")
+        assert client.call("RESUME", "news", position)[0][1] == b"subscribed"
+    with leaf.client(3) as client:
+        assert client.call("RESUME", "news", position)[0][1] == b"resumed"
+
+
 def test_after_messages_that_were_delivered_here_only(start_fanfared, start_redis):
     redis = start_redis()
     leaf = start_fanfared(*upstream_of(redis), *KEPT, "--upstream-down", "local")

@@ -208,6 +208,23 @@ def test_messages_that_the_upstream_refuses_are_counted_and_logged(limited):
     assert link(leaf)["state"] == "up"
 
 
+def test_a_command_with_several_messages_fails_if_one_is_refused(limited):
+    leaf, _ = limited
+    with leaf.connect() as client:
+        script = "redis.call('PUBLISH', 'no', 'x') return redis.call('PUBLISH', 'ok', 'x')"
+        for command in (["MPUBLISH", "ok1", "a", "no", "b", "ok2", "c"], ["EVAL", script, 0]):
+            assert b"NOPERM" in client.call(*command).text
+        client.ok("MULTI")
+        client.command("PUBLISH", "ok", "x")
+        client.command("PUBLISH", "no", "x")
+        client.command("PUBLISH", "ok", "x")
+        client.command("EXEC")
+        client.command("GET", "k")
+        assert [client.read_value() for _ in range(3)] == [b"QUEUED"] * 3
+        assert b"NOPERM" in client.read_value().text
+        assert client.read_value() is None
+
+
 def test_a_user_without_the_channel_of_probes(start_fanfared, start_redis):
     redis = start_redis()
     with redis.connect() as admin:

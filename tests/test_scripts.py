@@ -222,6 +222,17 @@ def test_blocked_clients_are_served_when_a_long_script_is_over(start_fanfared, t
         assert client.call("LRANGE", "list", 0, -1) == [b"b"]
 
 
+def test_a_blocked_client_is_served_though_its_time_is_up_meanwhile(start_fanfared):
+    server = start_fanfared("--busy-reply-threshold", 50)
+    with server.client() as waiting, server.client() as client:
+        waiting.command("BLPOP", "list", 1)
+        wait_until(lambda: client.info("clients")["blocked_clients"] == "1", "it waits")
+        body = "redis.call('RPUSH', KEYS[1], 'a') local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end " \
+               "local from = ms() while ms() - from < 1500 do end return 1"
+        assert client.call("EVAL", body, 1, "list") == 1
+        assert waiting.read_value() == [b"list", b"a"]
+
+
 def test_a_script_whose_client_leaves_serves_the_blocked_clients(start_fanfared):
     server = start_fanfared()
     with server.client() as waiting, server.client() as client:

@@ -158,7 +158,7 @@ look_into(struct look *look, const char *folder, const char *name, struct buffer
 	if (dir != NULL)
 		ok = each_entry(
 		    look, dir, path, is_default ? look_at_default_part : look_at_part, error);
-	else if (errno != ENOTDIR && errno != ENOENT) {
+	else if (errno != ENOTDIR && errno != ENOENT && errno != ELOOP) {
 		buffer_appendf(error,
 		    "%s: %s: it may have append-only files: name the file to be read", path,
 		    strerror(errno));

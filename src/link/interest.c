@@ -49,6 +49,10 @@ struct interest {
 	bool has_forgotten;    /* a name that was held and not left; see interest_confirm() */
 };
 
+/* For so long, besides, names stay that somebody is about to subscribe to: together with others
+ * that the upstream has to confirm first. */
+#define NEEDED_US ((uint64_t)10000000)
+
 /* Names that one call frees or passes over on its way to the next command. */
 #define PASSED_AT_ONCE 4096
 
@@ -232,6 +236,7 @@ interest_add(struct interest *interest, enum hub_kind kind, struct slice bytes)
 	struct wanted_name *name = find_or_add(interest, kind, bytes);
 
 	name->has_members = true;
+	name->until_us = 0; /* who was expected has come */
 	set_expected(interest, name, false);
 	happen(interest, name, INTEREST_WANTED, 0);
 }
@@ -254,8 +259,8 @@ interest_need(struct interest *interest, enum hub_kind kind, struct slice bytes,
 	enum interest_state state;
 
 	/* At least for as long as the caller needs to subscribe after the answer. */
-	if (name->until_us < now_us + interest->linger_us + 1000000)
-		name->until_us = now_us + interest->linger_us + 1000000;
+	if (name->until_us < now_us + interest->linger_us + NEEDED_US)
+		name->until_us = now_us + interest->linger_us + NEEDED_US;
 	if (!name->has_members)
 		set_expected(interest, name, true);
 	happen(interest, name, INTEREST_WANTED, now_us);

@@ -17,6 +17,8 @@
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_reach.h"
 #include "server/core.h"
+#include "server/held.h"
+#include "server/sent_messages.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/upstream.h"
@@ -39,7 +41,6 @@ struct leaf {
 	uint64_t changed_us;         /* when the link went up or down */
 	uint64_t missed;             /* messages that could not be delivered here */
 	uint64_t now_us;             /* of the call in progress */
-	uint64_t confirmed;          /* messages that the upstream has got in this call */
 	bool has_held_up;            /* publishers wait */
 	bool has_own_history; /* of an earlier process, or of messages that were delivered here
 				 while the link was down: it lacks what was published at the
@@ -188,6 +189,14 @@ keeps_history(const struct leaf *leaf)
 	return (hub_options_in_use(leaf->server->hub) & CHANNEL_BIT(history_size)) != 0;
 }
 
+/* Whether messages that come by the name may be kept. */
+static bool
+keeps(const struct leaf *leaf, enum hub_kind kind, struct slice name)
+{
+	return kind == HUB_CHANNEL ? hub_keeps(leaf->server->hub, name)
+				   : kind == HUB_PATTERN && keeps_history(leaf);
+}
+
 static void
 on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join how)
 {
@@ -198,7 +207,7 @@ on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join h
 	if (how == INTEREST_MISSED || (how == INTEREST_RESUMED && kind == HUB_PATTERN)) {
 		hub_forget_history(hub);
 		hub_mark_gap(hub, kind, name);
-	} else if (how == INTEREST_JOINED && kind != HUB_SHARD && keeps_history(leaf)) {
+	} else if (how == INTEREST_JOINED && keeps(leaf, kind, name)) {
 		/* Nobody who comes back has the messages of before. */
 		history_begin_keeping(hub_history(hub));
 	}
@@ -212,7 +221,7 @@ on_left(void *arg, enum hub_kind kind, struct slice name)
 	if (!keeps_history(leaf))
 		return;
 	if (kind == HUB_CHANNEL)
-		(void)hub_delete_history(leaf->server->hub, name, leaf->now_us);
+		hub_drop_history(leaf->server->hub, name, leaf->now_us);
 	else if (kind == HUB_PATTERN) /* of which channels is not known */
 		hub_forget_history(leaf->server->hub);
 }
@@ -233,27 +242,24 @@ on_refused(void *arg, struct slice error)
 	buffer_release(&text);
 }
 
-/* Several at once: each call looks at all replies that wait. */
-static void
-tell_confirmed(struct leaf *leaf)
-{
-	if (leaf->confirmed > 0)
-		server_upstream_confirmed(leaf->server, leaf->confirmed);
-	leaf->confirmed = 0;
-}
-
 static void
 on_published(void *arg, struct slice error)
 {
 	struct leaf *leaf = arg;
 
 	if (error.len == 0) {
-		leaf->confirmed++;
+		sent_messages_confirm(leaf->server->sent_messages, 1);
 		return;
 	}
-	tell_confirmed(leaf);
-	server_upstream_refused(leaf->server, error);
+	sent_messages_refuse(leaf->server->sent_messages, error);
 	on_refused(leaf, error);
+}
+
+static void
+lose_messages(struct leaf *leaf)
+{
+	sent_messages_lose(leaf->server->sent_messages, SLICE(UPSTREAM_LOST_ERROR));
+	server_upstream_tell(leaf->server);
 }
 
 static const struct link_ops link_ops = {
@@ -320,7 +326,7 @@ leaf_free(struct leaf *leaf)
 {
 	if (leaf == NULL)
 		return;
-	server_upstream_lost(leaf->server);
+	lose_messages(leaf);
 	leaf->server->upstream = NULL;
 	server_upstream_changed(leaf->server);
 	hub_remove_interest(&leaf->watcher);
@@ -344,7 +350,7 @@ leaf_received(struct leaf *leaf, struct slice bytes, uint64_t now_us)
 	leaf->now_us = now_us;
 	hub_set_time(leaf->server->hub, now_us);
 	link_received(leaf->link, bytes, now_us);
-	tell_confirmed(leaf);
+	server_upstream_tell(leaf->server);
 	if (leaf->has_own_history && link_state_of(leaf->link) >= LINK_JOINING) {
 		leaf->has_own_history = false;
 		hub_forget_history(leaf->server->hub);
@@ -391,8 +397,7 @@ leaf_lost(struct leaf *leaf, const char *why, uint64_t retry_us, uint64_t now_us
 	if (was_up)
 		leaf->changed_us = now_us;
 	link_lost(leaf->link);
-	tell_confirmed(leaf);
-	server_upstream_lost(leaf->server);
+	lose_messages(leaf);
 	log_loss(leaf, why, retry_us, was_up);
 	server_upstream_changed(leaf->server);
 }

@@ -173,7 +173,7 @@ ask(struct link *link, uint64_t now_us)
 		link_expect(&link->expected,
 		    command.leaves ? ANSWER_UNSUBSCRIBED : ANSWER_SUBSCRIBED, command.names);
 		/* New names have read everything up to the position that it has now. */
-		if (!command.leaves && link->has_positions && !link->catch_up.since_len)
+		if (!command.leaves && link->has_positions && link->catch_up.state == CATCH_UP_LIVE)
 			link_ask_position(link);
 	}
 }
@@ -182,7 +182,7 @@ ask(struct link *link, uint64_t now_us)
 static void
 aim(struct link *link)
 {
-	if (link->has_aimed || !link->has_positions || link->catch_up.since_len == 0 ||
+	if (link->has_aimed || !link->has_positions || link->catch_up.state == CATCH_UP_LIVE ||
 	    interest_figures(link->interest).count[INTEREST_WAITING] > 0)
 		return;
 	link->has_aimed = true;

@@ -250,6 +250,18 @@ hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us)
 }
 
 void
+hub_drop_history(struct hub *hub, struct slice channel, uint64_t now_us)
+{
+	static const struct history_rules nothing;
+	const struct topic *topic = channel_tree_find(hub->channels, false, channel);
+
+	if (topic == NULL || topic->ring == 0)
+		return;
+	history_set_rules(hub_history(hub), topic->ring, &nothing, now_us);
+	history_begin_keeping(hub_history(hub)); /* not even its newest position is good */
+}
+
+void
 hub_add_append_hook(struct hub *hub, struct hub_append_hook *hook)
 {
 	LIST_INSERT_HEAD(&hub->history->hooks, hook, link);

@@ -43,6 +43,10 @@ void hub_forget_history(struct hub *hub);
 /* Removes the kept messages of that channel; returns their number. */
 uint64_t hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us);
 
+/* Frees the ring of that channel, whose messages are not seen here from now on: none of its
+ * positions can be resumed. When they are seen again, call history_begin_keeping(). */
+void hub_drop_history(struct hub *hub, struct slice channel, uint64_t now_us);
+
 /*
  * Hooks on kept messages: appended() is called for each one, after it was appended and before its
  * delivery. It must not call functions that change the hub.

@@ -531,6 +531,10 @@ blocked_turn(struct server *server, uint64_t now_us)
 		blocked_serve(server);
 		looks = b->look_left > 0;
 	}
+	/* A script that is suspended is one step: whom it serves was served before his time is up.
+	 */
+	if (server->pause->by_script != NULL)
+		return UINT64_MAX;
 	for (n = 0; (first = time_queue_first(&b->deadlines)) != NULL; n++) {
 		if ((uint64_t)first->at > now_us)
 			return looks ? 0 : (uint64_t)first->at - now_us;

@@ -481,8 +481,9 @@ serve(struct client *c, const struct command *of_door, const struct slice *args,
 	c->pending->is_executed = false;
 	if (of_door != NULL && !client_is_open(c)) {
 		/* It ended itself, and may take long to leave. Nothing is queued behind its last
-		 * reply. */
-		outbox_seal(&c->subscriber.outbox);
+		 * reply, which may be held. */
+		if (held_is_empty(c))
+			outbox_seal(&c->subscriber.outbox);
 		wait_event_of(c, WAIT_EVENT_LEFT);
 		verdict = REQUEST_NEXT;
 	}

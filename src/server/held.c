@@ -26,6 +26,7 @@ struct held_reply {
 	uint64_t number;     /* the batch that it waits for */
 	uint64_t sent;       /* the message to the upstream that it waits for */
 	uint64_t first_sent; /* its command sent the messages from this one on; 0: none */
+	char *failure;       /* owned: the error of one of these messages; NULL: none failed */
 	size_t len;
 	bool is_change;
 	bool has_barrier; /* a barrier in the outbox, which sending the reply opens */
@@ -49,16 +50,25 @@ struct held {
 	size_t next;
 };
 
-static const struct held_reply *
+static struct held_reply *
 reply_at(const struct held *held, size_t i)
 {
-	return (const struct held_reply *)(const void *)held->replies.ptr + i;
+	return (struct held_reply *)(void *)held->replies.ptr + i;
 }
 
 static size_t
 reply_count(const struct held *held)
 {
 	return held->replies.len / sizeof(struct held_reply);
+}
+
+/* Drops the replies that were not sent. */
+static void
+drop_replies(struct held *held)
+{
+	for (size_t i = held->next; i < reply_count(held); i++)
+		xfree(reply_at(held, i)->failure);
+	held->next = reply_count(held);
 }
 
 bool
@@ -200,11 +210,14 @@ let_go(struct client *c)
 	struct held *held = c->held;
 
 	TAILQ_REMOVE(&c->server->journal->holding, c, held->holding);
+	drop_replies(held);
 	buffer_release(&held->bytes);
 	buffer_release(&held->replies);
 	held->bytes_at = held->next = 0;
 	held->is_holding = false;
 	held_trim(c);
+	if (client_door(c) != NULL && !client_is_open(c)) /* that was its last reply */
+		outbox_seal(&c->subscriber.outbox);
 	if (!client_is_gone(c))
 		c->server->io->set_expects_output(client_conn(c), false);
 }
@@ -220,6 +233,13 @@ becomes_error(struct client *c, bool is_change, struct buffer *error)
 	resp_put_error(error, slice_of(journal->failure));
 	statistics_count_error(c->server->statistics, slice_of(journal->failure));
 	return true;
+}
+
+/* Returns owned (xfree). */
+static char *
+text_of(struct slice error)
+{
+	return xasprintf("%.*s", (int)error.len, error.ptr);
 }
 
 /* Takes what the running command noted for its reply; it does not apply to later replies. */
@@ -241,6 +261,8 @@ take_notes(struct client *c, size_t len)
 	mark.has_state = p->has_new_state;
 	mark.first_sent = p->first_sent;
 	p->first_sent = 0;
+	if (mark.first_sent != 0 && c->server->sent_messages->last_failed >= mark.first_sent)
+		mark.failure = text_of(buffer_slice(&c->server->sent_messages->last_error));
 	p->has_pushed = p->has_changed = p->has_new_state = false;
 	return mark;
 }
@@ -252,6 +274,36 @@ clear_notes(struct client *c)
 		return;
 	c->pending->first_sent = 0;
 	c->pending->has_pushed = c->pending->has_changed = c->pending->has_new_state = false;
+}
+
+/*
+ * Neither the messages behind the barrier nor later replies are sent, because the client could not
+ * interpret them.
+ */
+static void
+end_after_error(struct client *c)
+{
+	if (c->held != NULL)
+		drop_replies(c->held);
+	client_finish(c);
+}
+
+/* The error of a message at the upstream. A door's client has no reply that says it: it is closed.
+ * False: it was. */
+static bool
+send_failure(struct client *c, const char *failure)
+{
+	struct buffer error = {0};
+
+	if (client_door(c) != NULL) {
+		end_after_error(c);
+		return false;
+	}
+	resp_put_error(&error, slice_of(failure));
+	statistics_count_error(c->server->statistics, slice_of(failure));
+	client_send_reply(c, buffer_slice(&error));
+	buffer_release(&error);
+	return true;
 }
 
 /* True if the reply must be held; then it has been copied. */
@@ -279,8 +331,13 @@ take(struct client *c, struct slice reply)
 	/* While the journal fails no new reply is held: replies to changes that are not on disk
 	 * were replaced by its error. */
 	if (held_is_empty(c) && !awaits_upstream(c) &&
-	    (unsynced(c) <= journal->kept || journal->has_failed))
-		return false;
+	    (unsynced(c) <= journal->kept || journal->has_failed)) {
+		if (mark.failure == NULL)
+			return false;
+		(void)send_failure(c, mark.failure);
+		xfree(mark.failure);
+		return true;
+	}
 	if (held_is_empty(c))
 		hold(c);
 	if (mark.has_barrier)
@@ -294,8 +351,9 @@ void
 held_push_reply(struct client *c, struct slice reply)
 {
 	/* It waits behind replies that are held already, even if nothing new is held any more. */
-	bool may_wait =
-	    reply.len > 0 && (c->server->journal->holds || !held_is_empty(c) || awaits_upstream(c));
+	bool has_sent = c->pending != NULL && c->pending->first_sent != 0;
+	bool may_wait = reply.len > 0 && (c->server->journal->holds || !held_is_empty(c) ||
+					     awaits_upstream(c) || has_sent);
 
 	if (!may_wait)
 		clear_notes(c);
@@ -319,55 +377,22 @@ compact(struct held *held)
 	held->bytes_at = held->next = 0;
 }
 
-/*
- * Neither the messages behind the barrier nor later replies are sent, because the client could not
- * interpret them.
- */
-static void
-end_after_error(struct client *c)
-{
-	c->held->next = reply_count(c->held);
-	client_finish(c);
-}
-
-/* The upstream has refused one of its messages, or may have. */
-static bool
-has_failed_at_upstream(const struct client *c, const struct held_reply *reply)
-{
-	const struct sent_messages *messages = c->server->sent_messages;
-
-	return reply->first_sent != 0 && reply->sent >= messages->failed_from &&
-	       reply->first_sent <= messages->failed_to;
-}
-
-/* A door's client has no reply that says it: it is closed. False: it was. */
-static bool
-send_upstream_error(struct client *c)
-{
-	struct slice failure = c->server->sent_messages->failure;
-	struct buffer error = {0};
-
-	if (client_door(c) != NULL) {
-		end_after_error(c);
-		return false;
-	}
-	resp_put_error(&error, failure);
-	statistics_count_error(c->server->statistics, failure);
-	client_send_reply(c, buffer_slice(&error));
-	buffer_release(&error);
-	return true;
-}
-
 /* Sends a held reply, or the error that it became. False: the client was closed. */
 static bool
-send_held(struct client *c, const struct held_reply *reply)
+send_held(struct client *c, struct held_reply *reply)
 {
 	const struct held *held = c->held;
 	struct buffer error = {0};
 	bool goes_on = true;
 
-	if (has_failed_at_upstream(c, reply))
-		return send_upstream_error(c);
+	if (reply->failure != NULL) {
+		goes_on = send_failure(c, reply->failure);
+		if (goes_on) { /* otherwise the replies were dropped */
+			xfree(reply->failure);
+			reply->failure = NULL;
+		}
+		return goes_on;
+	}
 	if (reply->number > c->server->journal->kept &&
 	    becomes_error(c, reply->is_change, &error)) {
 		client_send_reply(c, buffer_slice(&error));
@@ -388,7 +413,7 @@ release(struct client *c, uint64_t number)
 	struct held *held = c->held;
 
 	for (; held->next < reply_count(held); held->next++) {
-		const struct held_reply *reply = reply_at(held, held->next);
+		struct held_reply *reply = reply_at(held, held->next);
 
 		if (reply->number > number || is_unanswered(c, reply->sent) || !send_held(c, reply))
 			break;
@@ -415,11 +440,36 @@ release_all(struct server *server, uint64_t number)
 	wait_event(server, WAIT_EVENT_DISK);
 }
 
+/* Of the messages whose answers are told now. */
+static void
+note_failures(struct client *c)
+{
+	const struct sent_messages *messages = c->server->sent_messages;
+
+	for (size_t i = c->held->next; i < reply_count(c->held); i++) {
+		struct held_reply *reply = reply_at(c->held, i);
+		struct slice error;
+
+		if (reply->first_sent == 0 || reply->failure != NULL)
+			continue;
+		error = sent_messages_error(messages, reply->first_sent, reply->sent);
+		if (error.len > 0)
+			reply->failure = text_of(error);
+	}
+}
+
 void
-held_let_go(struct server *server)
+server_upstream_tell(struct server *server)
 {
 	const struct journal *journal = server->journal;
+	struct client *c;
 
+	if (server->sent_messages->arrived == server->sent_messages->answered)
+		return;
+	if (server->sent_messages->failures.len > 0)
+		TAILQ_FOREACH (c, &journal->holding, held->holding)
+			note_failures(c);
+	sent_messages_told(server->sent_messages);
 	release_all(server, journal->has_failed ? UINT64_MAX : journal->kept);
 }
 

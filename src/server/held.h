@@ -65,8 +65,9 @@ void held_trim(struct client *c);
 
 void held_forget(struct client *c); /* the client is being freed */
 
-/* The upstream has answered: sends what does not wait any more. */
-void held_let_go(struct server *server);
+/* For the link, after answers of the upstream were added to server->sent_messages: sends what does
+ * not wait any more. */
+void server_upstream_tell(struct server *server);
 
 /* All batches up to this one are as safe on disk as configured. */
 void server_journal_kept(struct server *server, uint64_t number);

@@ -29,10 +29,11 @@ bool
 request_is_of_pause(const struct request *rq)
 {
 	const struct pause *pause = rq->server->pause;
-	uint32_t flags =
-	    command_runs_script(rq->command) ? request_flags_of_script(rq) : request_flags(rq);
+	bool is_script = command_runs_script(rq->command);
+	uint32_t flags = is_script ? request_flags_of_script(rq) : request_flags(rq);
 
-	return (pause->by_script != NULL && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
+	return (is_script && pause->frozen) || /* it might run for long */
+	       (pause->by_script != NULL && (rq->command->flags & CMD_ALLOW_BUSY) == 0) ||
 	       (pause->all && pause->until_us > rq->now_us) ||
 	       (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }

@@ -68,7 +68,7 @@ request_waits_for_disk(const struct request *rq)
 		return false;
 	if (held_is_full(c))
 		return true;
-	if (!held_is_unsynced(c) && command_publishes(rq->command))
+	if (!held_is_unsynced(c) && command_publishes(rq->command) && client_door(c) == NULL)
 		return false;
 	return (flags & (CMD_PUBSUB | CMD_ADMIN | CMD_NO_AUTH)) != 0;
 }

@@ -1,21 +1,49 @@
 #ifndef SERVER_SENT_MESSAGES_H
 #define SERVER_SENT_MESSAGES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 
 /*
- * Messages that were sent to the upstream (upstream.h), numbered from 1 on. The reply of a command
- * that published is held back until the upstream has answered (held.h); if it refuses a message, or
- * the link is lost before, the reply becomes an error. Without a link all are 0.
+ * Messages that were sent to the upstream (upstream.h), numbered from 1 on, and what became of
+ * them. The reply of a command that published is held back until the upstream has answered
+ * (held.h); if it refuses a message, or the link is lost before, the reply becomes an error.
+ * Answers that come together are told together, because all replies that wait are looked at.
  */
 struct sent_messages {
-	uint64_t sent;     /* the number of the last message */
-	uint64_t answered; /* of the last one that was answered, or is in doubt */
-	/* While replies are let go: those of messages with these numbers become this error. */
-	uint64_t failed_from, failed_to; /* 0: none */
-	struct slice failure;
+	uint64_t sent;          /* the number of the last message */
+	uint64_t arrived;       /* of the last one whose answer has come, or will not come */
+	uint64_t answered;      /* the same, as far as replies have been told */
+	struct buffer failures; /* struct sent_failure each, of the answers that are not told yet */
+	struct buffer texts;    /* their errors */
+	uint64_t last_failed;   /* the newest message that has failed; 0: none */
+	struct buffer last_error;
 };
+
+/* Messages that failed for the same reason. */
+struct sent_failure {
+	uint64_t first, last;
+	size_t at, len; /* in texts */
+};
+
+/* The upstream has got the next `count` messages. */
+void sent_messages_confirm(struct sent_messages *messages, uint64_t count);
+
+/* It has refused the next message, or will answer none that was sent until now. Copies. */
+void sent_messages_refuse(struct sent_messages *messages, struct slice error);
+void sent_messages_lose(struct sent_messages *messages, struct slice error);
+
+/* The error of one of the messages from `first` to `last`; empty: none of them has failed, of the
+ * answers that are not told yet. Borrows, until another one is added. */
+struct slice sent_messages_error(
+    const struct sent_messages *messages, uint64_t first, uint64_t last);
+
+/* All answers were told. */
+void sent_messages_told(struct sent_messages *messages);
+
+void sent_messages_release(struct sent_messages *messages);
 
 #endif

@@ -238,6 +238,7 @@ server_free(struct server *server)
 	blocked_release(server->blocked);
 	history_waits_release(server->history_waits);
 	sync_waits_release(server->sync_waits);
+	sent_messages_release(server->sent_messages);
 	hub_free(server->hub);
 	waits_release(server->waits);
 	kv_free(server->kv);

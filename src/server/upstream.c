@@ -99,41 +99,6 @@ upstream_send(struct request *rq, const struct hub_post *post, struct hub_outcom
 }
 
 void
-server_upstream_confirmed(struct server *server, uint64_t count)
-{
-	server->sent_messages->answered += count;
-	held_let_go(server);
-}
-
-static void
-fail(struct server *server, uint64_t to, struct slice error)
-{
-	struct sent_messages *messages = server->sent_messages;
-
-	messages->failed_from = messages->answered + 1;
-	messages->failed_to = to;
-	messages->failure = error;
-	messages->answered = to;
-	held_let_go(server);
-	messages->failed_from = messages->failed_to = 0;
-}
-
-void
-server_upstream_refused(struct server *server, struct slice error)
-{
-	fail(server, server->sent_messages->answered + 1, error);
-}
-
-void
-server_upstream_lost(struct server *server)
-{
-	const struct sent_messages *messages = server->sent_messages;
-
-	if (messages->answered < messages->sent)
-		fail(server, messages->sent, SLICE(UPSTREAM_LOST_ERROR));
-}
-
-void
 server_upstream_answered(struct server *server, uint64_t answered)
 {
 	struct wait_queue *queue = &server->waits->queues[WAIT_UPSTREAM_NAMES];

@@ -93,12 +93,6 @@ enum upstream_sending upstream_send(struct request *rq, const struct hub_post *p
 	"CLUSTERDOWN The link to the upstream was lost: the message may have been published or "   \
 	"not"
 
-/* For the link, in the order of the messages: the upstream has got `count` more of them; it has
- * refused the next one; it will answer no other one. */
-void server_upstream_confirmed(struct server *server, uint64_t count);
-void server_upstream_refused(struct server *server, struct slice error);
-void server_upstream_lost(struct server *server);
-
 /* For the link: the upstream has answered up to this mark. */
 void server_upstream_answered(struct server *server, uint64_t answered);
 
