@@ -185,6 +185,15 @@ def node_modules():
 
 
 @pytest.fixture(scope="session")
+def program_modules():
+    """The folder with the programs of npm, made by scripts/test-programs."""
+    path = os.environ.get("FANFARE_PROGRAM_MODULES", str(TESTS / "programs" / "node_modules"))
+    if not (pathlib.Path(path) / "bullmq").is_dir():
+        missing("tests/programs/node_modules (scripts/test-programs)")
+    return path
+
+
+@pytest.fixture(scope="session")
 def chromium(node_modules):
     """Drives one Chromium for all tests of a file: its start takes longer than a test."""
     browser = shutil.which("chromium") or missing("chromium")
