@@ -198,7 +198,8 @@ string_of(struct slice s)
 {
 	char *str = xmalloc(s.len + 1);
 
-	memcpy(str, s.ptr, s.len);
+	if (s.len > 0)
+		memcpy(str, s.ptr, s.len);
 	str[s.len] = '\0';
 	return str;
 }

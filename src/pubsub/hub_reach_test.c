@@ -261,7 +261,7 @@ START_TEST(what_is_foretold_is_what_a_publish_reaches)
 			ck_assert_uint_le(receivers, foretold);
 	}
 	ck_assert_uint_gt(compared, (unsigned)testing_steps(50000));
-	ck_assert_uint_gt(sealed, (unsigned)testing_steps(1000));
+	ck_assert_uint_gt(sealed, (unsigned)testing_steps(500));
 	for (int i = 0; i < SUBS; i++)
 		hub_set_dedup(&subs[i], false);
 }
