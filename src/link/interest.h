@@ -99,9 +99,9 @@ uint64_t interest_answered(const struct interest *interest);
 
 /* A command that was written. */
 struct interest_command {
-	size_t names;   /* 0: there is nothing to write now */
-	size_t resumed; /* names of the RESUME or PRESUME in front of it; 0: there is none */
-	bool leaves;    /* it unsubscribes */
+	size_t names;    /* 0: there is nothing to write now */
+	size_t resumed;  /* names of the RESUME or PRESUME in front of it; 0: there is none */
+	unsigned leaves; /* 1: it unsubscribes; 0: it subscribes */
 };
 
 /*

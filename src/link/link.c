@@ -161,11 +161,10 @@ has_room(const struct link *link)
 static void
 ask(struct link *link, uint64_t now_us)
 {
-	struct interest_command command;
-
 	while (has_room(link)) {
-		command = interest_write(
+		const struct interest_command command = interest_write(
 		    link->interest, now_us, catch_up_since(&link->catch_up), &link->out);
+
 		if (command.names == 0)
 			return;
 		if (command.resumed > 0)
