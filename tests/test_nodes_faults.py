@@ -314,6 +314,31 @@ def test_publishers_wait_when_too_much_is_queued_and_nothing_is_lost(nodes):
         assert link(leaf)["unconfirmed"] == "0"
 
 
+def test_a_script_cannot_queue_without_end(nodes):
+    """It does not wait: beyond twice the limit its messages are refused."""
+    with Proxy(nodes.upstream.address) as proxy:
+        leaf = nodes.leaf("--upstream-output-limit", "1mb", "--upstream-probe", 600, port=proxy.port)
+        proxy.stop(proxy.up)
+        script = "local payload = string.rep('x', 100000) for n = 1, 1000 do redis.call('PUBLISH', 'a', payload) end"
+        with leaf.connect() as client:
+            client.command("EVAL", script, 0)
+            wait_until(lambda: int(link(leaf)["sent"]) > 0, "the script has run", 20)
+            assert int(link(leaf)["queued_bytes"]) < (2 << 20) + 200000
+            proxy.go()
+            assert b"OOM" in client.read_value().text
+
+
+def test_a_client_whose_message_waits_for_the_upstream_is_not_idle(nodes):
+    with Proxy(nodes.upstream.address) as proxy:
+        leaf = nodes.leaf("--timeout", 1, "--upstream-probe", 600, port=proxy.port)
+        with leaf.connect() as client, leaf.connect() as idle:
+            proxy.stop(proxy.down)
+            client.command("PUBLISH", "a", "x")
+            assert idle.is_closed()
+            proxy.go()
+            assert client.read_value() == 0
+
+
 @pytest.mark.parametrize("is_lost", [False, True], ids=["in time", "lost"])
 def test_a_publisher_is_answered_when_the_upstream_has_the_message(nodes, is_lost):
     replies = {

@@ -89,6 +89,10 @@ forward(struct request *rq, const struct hub_post *post, struct hub_outcome *out
 		request_error(rq, UPSTREAM_DOWN_ERROR);
 		return PUBLISH_REFUSED;
 	}
+	if (result == UPSTREAM_FULL) {
+		request_error(rq, UPSTREAM_FULL_ERROR);
+		return PUBLISH_REFUSED;
+	}
 	if (result == UPSTREAM_BUSY) {
 		rq->waits_for = WAIT_UPSTREAM;
 		return PUBLISH_WAITS;

@@ -150,6 +150,12 @@ catch_up_take(struct catch_up *c, struct slice channel, struct hub_position posi
 	return true;
 }
 
+bool
+catch_up_is_full(const struct catch_up *c)
+{
+	return c->seen != NULL && hash_map_count(c->seen) >= CATCH_UP_CHANNELS_MAX;
+}
+
 static void
 forget(struct slice channel, void *seq, void *arg)
 {

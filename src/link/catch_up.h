@@ -72,6 +72,10 @@ bool catch_up_split(struct slice *payload, struct hub_position *position)
 bool catch_up_take(struct catch_up *c, struct slice channel, struct hub_position position)
     __attribute__((warn_unused_result));
 
+/* More channels have come while names resume than are remembered: drop the connection. */
+#define CATCH_UP_CHANNELS_MAX ((size_t)1 << 20)
+bool catch_up_is_full(const struct catch_up *c);
+
 /* Frees some of what it does not need any more. */
 void catch_up_tidy(struct catch_up *c);
 

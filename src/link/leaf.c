@@ -87,8 +87,10 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 {
 	struct leaf *leaf = leaf_of(upstream);
 	enum link_state state = link_state_of(leaf->link);
+	/* What cannot wait may take as much again. */
+	size_t limit = leaf->settings->queued_bytes * (may_wait ? 1 : 2);
 
-	if (state == LINK_UP && (!may_wait || queued_bytes(leaf) < leaf->settings->queued_bytes)) {
+	if (state == LINK_UP && queued_bytes(leaf) < limit) {
 		link_publish(leaf->link, post->kind, post->channel, post->payload);
 		return UPSTREAM_SENT;
 	}
@@ -96,6 +98,8 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 		leaf->has_held_up = true;
 		return UPSTREAM_BUSY;
 	}
+	if (state == LINK_UP)
+		return UPSTREAM_FULL;
 	if (!leaf->settings->delivers_alone)
 		return UPSTREAM_DOWN;
 	leaf->has_own_history = true;
@@ -203,12 +207,11 @@ on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join h
 	struct leaf *leaf = arg;
 	struct hub *hub = leaf->server->hub;
 
-	/* A pattern may match channels of which the upstream keeps no message. */
-	if (how == INTEREST_MISSED || (how == INTEREST_RESUMED && kind == HUB_PATTERN)) {
+	if (how == INTEREST_MISSED) {
 		hub_forget_history(hub);
 		hub_mark_gap(hub, kind, name);
 	} else if (how == INTEREST_JOINED && keeps(leaf, kind, name)) {
-		/* Nobody who comes back has the messages of before. */
+		/* What was published before is not in the history: nobody can resume from there. */
 		history_begin_keeping(hub_history(hub));
 	}
 }
@@ -251,6 +254,8 @@ on_published(void *arg, struct slice error)
 		sent_messages_confirm(leaf->server->sent_messages, 1);
 		return;
 	}
+	if (error.len > ERROR_MAX)
+		error.len = ERROR_MAX;
 	sent_messages_refuse(leaf->server->sent_messages, error);
 	on_refused(leaf, error);
 }

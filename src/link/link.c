@@ -144,6 +144,7 @@ link_lost(struct link *link)
 		return;
 	link->figures.unconfirmed += link_count_expected(&link->expected, ANSWER_PUBLISHED);
 	buffer_release(&link->out);
+	link_copies_reset(&link->copies); /* it may be large */
 	interest_lost(link->interest);
 	catch_up_lost(&link->catch_up);
 	link_advance(link, LINK_LOST);

@@ -316,6 +316,10 @@ on_message(struct link *link, struct link_push *push, struct resp_value **value,
 		link_drop(link, "the upstream sent a message without a position");
 		return;
 	}
+	if (catch_up_is_full(&link->catch_up)) {
+		link_drop(link, "the upstream resumes too many channels at once");
+		return;
+	}
 	if (!is_new(link, push, position, value))
 		return;
 	link->figures.received++;

@@ -217,7 +217,7 @@ check_idle(struct conn *conn, uint64_t now_us)
 	uint64_t limit_us = (uint64_t)conn->net->config->times[conn->service].idle_s * 1000000;
 
 	if (limit_us == 0 || !conn_is_open(conn) || conn->subscriber || conn->discards ||
-	    conn_is_held(conn) || now_us - conn->active_us < limit_us)
+	    conn_is_held(conn) || conn->expects_output || now_us - conn->active_us < limit_us)
 		return;
 	conn->net->figures.closed_idle++;
 	close_with_notice(conn, PROTOCOL_IDLE_TIMEOUT, "idle");

@@ -31,6 +31,7 @@ enum upstream_sending {
 	UPSTREAM_SENT,
 	UPSTREAM_LOCAL, /* the link is down, and the message is to be delivered here at once */
 	UPSTREAM_DOWN,  /* the link is down, and the message is to be refused */
+	UPSTREAM_FULL,  /* too much waits to be sent, and the message cannot: it is to be refused */
 	UPSTREAM_BUSY,  /* too much waits to be sent, or the link is being made: try again later */
 };
 
@@ -89,6 +90,8 @@ enum upstream_need upstream_await_name(struct request *rq, enum hub_kind kind, s
 enum upstream_sending upstream_send(struct request *rq, const struct hub_post *post,
     struct hub_outcome *out) __attribute__((warn_unused_result));
 
+#define UPSTREAM_FULL_ERROR                                                                        \
+	"OOM command not allowed when 'upstream-output-limit' waits to be sent to the upstream"
 #define UPSTREAM_LOST_ERROR                                                                        \
 	"CLUSTERDOWN The link to the upstream was lost: the message may have been published or "   \
 	"not"
