@@ -113,8 +113,8 @@ def check(add, found, compared):
         add(f"| {PLACES[place]} | {PACES[pace]} | {found[pace].engine(k):.2f} | {engine:.2f} | "
             f"{found[pace].nodes(k, MEMBERS) / MEMBERS:.2f} | {delivery:.2f} |")
     add("", f"With the members of each room at one node, a burst is split: each node gets {ROOMS // 3} of its {ROOMS} messages at once, "
-        f"and not {ROOMS} as in the measurement of the constants. Fewer messages share a system call, so such bursts cost more than "
-        "the formula says, and less than messages that come one at a time.")
+        f"and not {ROOMS} as in the measurement of the constants. Fewer messages share a system call, so such bursts cost "
+        "redis-server more than the formula says, and less than messages that come one at a time.")
 
 
 def rounded(number):

@@ -45,11 +45,14 @@ class Leaf(brokers.Fanfared):
 
 
 @contextlib.contextmanager
-def system(build, count):
-    """redis-server and so many leaves, with their links up."""
+def system(build, count, turns=None):
+    """redis-server and so many leaves, with their links up. Turns measure a single leaf."""
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(brokers.Redis(build))
-        leaves = [stack.enter_context(Leaf(build, engine)) for _ in range(count)]
+        leaves = [Leaf(build, engine) for _ in range(count)]
+        for leaf in leaves:
+            leaf.turns = turns
+            stack.enter_context(leaf)
         for leaf in leaves:
             leaf.wait(lambda link: link["link_state"] == "up")
         yield engine, leaves
@@ -126,9 +129,10 @@ def bytes_without_interest(build, seconds):
             readers.close()
 
 
-def subscribe_again(build, names):
-    """Seconds until all names are confirmed after the connection was lost, and the longest wait for a PING meanwhile."""
-    with system(build, 1) as (engine, (leaf,)):
+def subscribe_again(build, names, turns):
+    """Seconds until all names are confirmed after the connection was lost; meanwhile, in ms, the longest turn of the leaf's
+    loop in processor time and the longest wait for a PING."""
+    with system(build, 1, turns) as (engine, (leaf,)):
         subscriber = Connection(("127.0.0.1", leaf.port), timeout=DEADLINE_S)
         for at in range(0, names, 1000):
             subscriber.call("SUBSCRIBE", *(b"channel.%d" % n for n in range(at, at + 1000)))
@@ -146,12 +150,13 @@ def subscribe_again(build, names):
         thread = threading.Thread(target=ping)
         thread.start()
         try:
+            turns.begin()
             with Connection(("127.0.0.1", engine.port)) as connection:
                 connection.call("CLIENT", "KILL", "TYPE", "pubsub")
             leaf.wait(lambda link: link["link_state"] not in ("down", "up") or link["link_connections"] == "2")
             begun = time.monotonic()
             leaf.wait(lambda link: link["link_connections"] == "2" and link["link_waiting_names"] == "0")
-            return time.monotonic() - begun, max(waits)
+            return time.monotonic() - begun, turns.figures()["turn_ms"], max(waits) * 1e3
         finally:
             done.set()
             thread.join()

@@ -163,7 +163,9 @@ def report(add, found, traffic, versions):
             cells = [spread([getattr(other, what) / getattr(own, what) for other, own in pairs])
                      for what in ("bytes", "engine", "delivery")]
             add(f"| {PLACES[place]} | {PACES[pace]} | {name} | " + " | ".join(cells) + " |")
-    add("", "Bytes that each node gets from redis-server, for each message to a room whose members are all at the second node "
+    add("", "One at a time, most of redis-server's time is that of the system calls for each message, so the systems differ less "
+        "there, and other programs change the figures more.", "",
+        "Bytes that each node gets from redis-server, for each message to a room whose members are all at the second node "
         "(its commands' replies are in the column of the node that publishes):", "",
         "| system | the node that publishes | the node with the members | the third node |", "| --- |" + " --- |" * 3)
     for name, figures in traffic.items():
