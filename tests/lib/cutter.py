@@ -37,7 +37,7 @@ class Cutter:
             try:
                 if self.is_cut:
                     raise OSError
-                server = socket.create_connection(self.address)
+                server = self._connect()
             except OSError:
                 client.close()
                 continue
@@ -45,6 +45,9 @@ class Cutter:
                 self.pairs.append((client, server))
             for pair in ((client, server), (server, client)):
                 threading.Thread(target=self._forward, args=pair, daemon=True).start()
+
+    def _connect(self):
+        return socket.create_connection(self.address)
 
     @staticmethod
     def _forward(source, target):

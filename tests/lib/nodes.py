@@ -1,12 +1,14 @@
 """Several nodes at one upstream: leaves, what their links say, a proxy for a link, and readers of channels."""
 
 import collections
+import contextlib
+import socket
 import threading
 import time
 
 from lib.cutter import Cutter
 from lib.daemon import free_port
-from lib.resp import Error
+from lib.resp import Closed, Connection, Error
 from lib.wait import seconds, wait_until
 
 
@@ -170,3 +172,75 @@ def kill_links(upstream):
         for client in admin.client_list():
             if client["name"] == "fanfare-link":
                 admin.call("CLIENT", "KILL", "ID", client["id"])
+
+
+class Balancer(Cutter):
+    """Forwards each connection to the first of these addresses that accepts it. When one side ends, so does the other."""
+
+    def __init__(self, *addresses):
+        self.addresses = addresses
+        super().__init__(None)
+
+    def _connect(self):
+        for address in self.addresses:
+            with contextlib.suppress(OSError):
+                return socket.create_connection(address)
+        raise ConnectionError("no node is there")
+
+    def _forward(self, source, target):
+        super()._forward(source, target)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class Backend(threading.Thread):
+    """Publishes the numbers 1, 2, 3 ... to a channel, each after the reply to the one before. If a node refuses a message or
+    closes the connection instead of a reply, the message is sent again to the next node."""
+
+    def __init__(self, channel, *nodes):
+        super().__init__(daemon=True)
+        self.channel, self.nodes = channel, list(nodes)
+        self.turn = self.number = 0
+        self.repeated = set()
+        self.is_over = threading.Event()
+        self.client = self.failure = None
+
+    @property
+    def node(self):
+        return self.nodes[self.turn % len(self.nodes)]
+
+    def _is_published(self):
+        try:
+            self.client = self.client or Connection(self.node.address)
+            reply = self.client.call("PUBLISH", self.channel, str(self.number))
+        except (OSError, Closed):
+            return False
+        assert isinstance(reply, int) or reply.text.startswith(b"CLUSTERDOWN "), reply
+        return isinstance(reply, int)
+
+    def _go_to_the_next_node(self):
+        self._leave()
+        self.turn += 1
+        time.sleep(0.01)
+
+    def _leave(self):
+        if self.client:
+            self.client.close()
+        self.client = None
+
+    def run(self):
+        try:
+            while not self.is_over.wait(0.01):
+                self.number += 1
+                while not self._is_published():
+                    self.repeated.add(self.number)
+                    self._go_to_the_next_node()
+        except Exception as failure:
+            self.failure = failure
+
+    def stop(self):
+        self.is_over.set()
+        self.join(seconds(20))
+        assert not self.is_alive() and self.failure is None, self.failure
+        self._leave()
