@@ -134,9 +134,10 @@ class Proxy(Cutter):
             way = self.up if source.getsockname()[1] == self.port else self.down
             while data := way.read(source):
                 way.pass_on(target, data)
-            target.shutdown(1)
-        except OSError:
-            pass
+            target.shutdown(socket.SHUT_WR)
+        except OSError:  # a reset ends the other connection, too
+            with contextlib.suppress(OSError):
+                target.shutdown(socket.SHUT_RDWR)
 
     def stop(self, *ways):
         for way in ways or (self.up, self.down):
