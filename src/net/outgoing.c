@@ -408,6 +408,12 @@ outgoing_queued_bytes(const struct outgoing *o)
 void
 outgoing_drop(struct outgoing *o, const char *why)
 {
-	if (o->state == OUTGOING_OPEN)
-		lose_for(o, "connection to", why);
+	struct linger reset = {1, 0};
+
+	if (o->state != OUTGOING_OPEN)
+		return;
+	/* The system discards what the peer has not received yet, instead of sending it behind what
+	 * is sent over the next connection. */
+	(void)setsockopt(o->stream.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	lose_for(o, "connection to", why);
 }

@@ -59,8 +59,8 @@ enum outgoing_state outgoing_state(const struct outgoing *o);
 bool outgoing_send(struct outgoing *o, struct slice bytes) __attribute__((warn_unused_result));
 size_t outgoing_queued_bytes(const struct outgoing *o);
 
-/* Closes the open connection, for example after invalid input. lost() is called with this reason, a
- * string literal. */
+/* Resets the open connection, for example after invalid input: bytes on their way to the server are
+ * lost. lost() is called with this reason, a string literal. */
 void outgoing_drop(struct outgoing *o, const char *why);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -354,6 +355,42 @@ START_TEST(a_connection_may_be_dropped_for_what_it_received)
 }
 END_TEST
 
+static bool
+is_partly_written(void *len)
+{
+	return outgoing_queued_bytes(out) < *(size_t *)len;
+}
+
+/* Otherwise the system would send them even after the next connection is made. */
+START_TEST(bytes_that_the_server_has_not_received_are_discarded_by_a_drop)
+{
+	int port, listener = bare_listener(4, &port), fd;
+	size_t len = (size_t)64 << 20;
+	struct buffer text = {0};
+	char room[65536];
+	ssize_t n;
+
+	start("127.0.0.1", port, NULL, PATIENT_MS);
+	until_opened(1);
+	fd = accept(listener, NULL, NULL);
+	ck_assert_int_ge(fd, 0);
+	memset(buffer_reserve(&text, len), 'x', len);
+	text.len = len;
+	ck_assert(outgoing_send(out, buffer_slice(&text)));
+	buffer_release(&text);
+	rig_until(is_partly_written, &len);
+	outgoing_drop(out, "gives up");
+	ck_assert_uint_eq(lost, 1);
+	do
+		n = read(fd, room, sizeof(room));
+	while (n > 0);
+	ck_assert_int_eq(n, -1);
+	ck_assert_int_eq(errno, ECONNRESET);
+	close(fd);
+	close(listener);
+}
+END_TEST
+
 /* The server of the TLS tests; `other` is a certificate of another authority. */
 static int
 listen_tls(void)
@@ -482,6 +519,7 @@ main(void)
 		a_connection_that_is_reset_or_closed_is_made_again,
 		it_comes_back_when_the_server_does,
 		a_connection_may_be_dropped_for_what_it_received,
+		bytes_that_the_server_has_not_received_are_discarded_by_a_drop,
 		with_tls_the_server_proves_its_name_to_the_authority_that_is_trusted,
 		a_server_with_another_name_is_not_spoken_to,
 		a_server_of_another_authority_is_not_spoken_to,
