@@ -1,0 +1,267 @@
+"""What subscribers of leaves get while links fail, against what was published: publishers and listeners in threads, and a verdict.
+
+A publisher numbers its messages in each channel, which makes a stream. At the end each message of each stream of each listener is
+  delivered   in its order, and once,
+  marked      missing, and there was a `lagged` between the messages around it,
+  in doubt    its publisher got an error that says so, or lost its connection; whether delivered or not, early or late,
+  refused     its publisher got an error that says that it was not published, or could not connect; and it was not delivered,
+or it is wrong.
+"""
+
+import bisect
+import collections
+import random
+import re
+import threading
+import time
+
+from lib.nodes import link
+from lib.resp import Closed, Error
+from lib.wait import seconds, wait_until
+
+CHANNELS = [b"kept.%d" % n for n in range(6)] + [b"plain.%d" % n for n in range(2)]
+IN_DOUBT = b"CLUSTERDOWN The link to the upstream was lost: the message may have been published or not"
+REFUSALS = (b"CLUSTERDOWN The link to the upstream is down", b"READONLY ", b"LOADING ", b"MASTERDOWN ")
+
+
+class Publisher(threading.Thread):
+    """Publishes small batches in a pipeline until it is told to stop. `connect` gives a connection; it may raise OSError."""
+
+    def __init__(self, number, connect, seed):
+        super().__init__(daemon=True)
+        self.number, self.connect = number, connect
+        self.random = random.Random(seed)
+        self.next = collections.Counter()
+        self.doubtful, self.refused = set(), set()  # (stream, number)
+        self.is_over = threading.Event()
+        self.failure = self.client = None
+
+    def run(self):
+        try:
+            while not self.is_over.is_set():
+                self.publish([self.random.choice(CHANNELS) for _ in range(self.random.randrange(1, 12))])
+                self.is_over.wait(0.02)
+        except Exception as failure:
+            self.failure = failure
+
+    def publish(self, channels):
+        """Returns whether all were accepted."""
+        messages = []
+        for channel in channels:
+            stream = (channel, self.number)
+            messages.append((stream, self.next[stream]))
+            self.next[stream] += 1
+        accepted = 0
+        try:
+            if self.client is None:
+                self.client = self.connect()
+        except OSError:
+            self.refused.update(messages)
+            return False
+        try:
+            for (channel, publisher), number in messages:
+                self.client.command("PUBLISH", channel, b"%d %d" % (publisher, number))
+            while messages:
+                accepted += self.judge(messages[0], self.client.read_value())
+                messages.pop(0)
+        except (OSError, Closed):
+            self.doubtful.update(messages)
+            self.client.close()
+            self.client = None
+        return accepted == len(channels)
+
+    def judge(self, message, reply):
+        if isinstance(reply, int):
+            return True
+        assert isinstance(reply, Error), reply
+        if reply.text == IN_DOUBT:
+            self.doubtful.add(message)
+        else:
+            assert reply.text.startswith(REFUSALS), reply
+            self.refused.add(message)
+        return False
+
+
+class Listener(threading.Thread):
+    """A client of a leaf with marks, subscribed by channels or by a pattern."""
+
+    def __init__(self, leaf, kind, *names):
+        super().__init__(daemon=True)
+        self.names = names
+        self.client = leaf.connect(timeout=600)
+        self.client.hello(3)
+        self.client.ok("OUTBOX", "SET", "NOTIFY", "yes")
+        self.client.subscribe(*names, kind=kind)
+        self.last = {}
+        self.gaps = collections.defaultdict(list)   # by stream: (first, end, marks before the end)
+        self.heard = collections.defaultdict(list)  # by stream: (number, marks before it), where the marks are other ones
+        self.late = []  # (stream, number) that came behind a later one
+        self.delivered = self.marks = 0
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            while (frame := self.client.read_value()) != b"over":
+                self.take(frame)
+        except Exception as failure:
+            self.failure = failure
+
+    def take(self, frame):
+        assert not isinstance(frame, Error), frame
+        if frame[0] == b"lagged":
+            assert frame[1] == -1, frame
+            self.marks += 1
+        elif frame[0] in (b"message", b"pmessage") and frame[-2] in CHANNELS:
+            publisher, number = map(int, frame[-1].split())
+            self.hear((bytes(frame[-2]), publisher), number)
+
+    def hear(self, stream, number):
+        before = self.last.get(stream, -1)
+        if number <= before:
+            self.late.append((stream, number))
+            return
+        self.end_gap(stream, number)
+        self.last[stream] = number
+        heard = self.heard[stream]
+        if not heard or heard[-1][1] != self.marks:
+            heard.append((number, self.marks))
+        self.delivered += 1
+
+    def end_gap(self, stream, number):
+        before = self.last.get(stream, -1)
+        if number > before + 1:
+            self.gaps[stream].append((before + 1, number, self.marks))
+
+    def is_marked(self, stream, gap, doubtful):
+        """Whether there was a mark in this gap. Messages in doubt may have come behind the mark that hides them."""
+        first, _, marks = gap
+        before = first - 1
+        while (stream, before) in doubtful:
+            before -= 1
+        at = bisect.bisect_right(self.heard[stream], before, key=lambda item: item[0])
+        return marks > (self.heard[stream][at - 1][1] if at else 0)
+
+    def hears(self, channel):
+        return any(re.fullmatch(name.replace(b"*", b".*"), channel) for name in self.names)
+
+
+class Truth:
+    """Publishers at all nodes and two listeners at each leaf. connect_upstream() gives a connection to the upstream, or raises
+    OSError."""
+
+    def __init__(self, connect_upstream, leaves, seed):
+        self.leaves = leaves
+        rand = random.Random(seed)
+        self.listeners = []
+        for leaf in leaves:
+            wait_until(lambda leaf=leaf: is_joined(leaf), "the link is up", 30)
+            self.listeners += [Listener(leaf, "SUBSCRIBE", *rand.sample(CHANNELS, len(CHANNELS)), b"ballast"),
+                               Listener(leaf, "PSUBSCRIBE", b"kept.*", b"other.*")]
+        wait_until(lambda: all(is_joined(leaf) for leaf in leaves), "the subscriptions")
+        connects = [connect_upstream] + [leaf.connect for leaf in leaves]
+        self.publishers = [Publisher(n, connect, rand.random()) for n, connect in enumerate(connects)]
+        for publisher in self.publishers:
+            publisher.start()
+
+    def listeners_of(self, leaf):
+        at = self.leaves.index(leaf) * 2
+        return self.listeners[at:at + 2]
+
+    def marks(self, leaf):
+        return sum(listener.marks for listener in self.listeners_of(leaf))
+
+    def flow(self, within=30):
+        """Messages of all publishers pass, now."""
+        before = [sum(publisher.next.values()) - len(publisher.refused) - len(publisher.doubtful)
+                  for publisher in self.publishers]
+        heard = [listener.delivered for listener in self.listeners]
+        wait_until(lambda: all(sum(one.next.values()) - len(one.refused) - len(one.doubtful) > count + 20
+                               for one, count in zip(self.publishers, before)) and
+                   all(one.delivered > count + 20 for one, count in zip(self.listeners, heard)), "messages pass", within)
+
+    def wait_for_links(self, within=40):
+        wait_until(lambda: all(is_joined(leaf) for leaf in self.leaves), "all links are up", within)
+
+    def finish(self, kept_are_whole=False):
+        """Ends when what was published before has arrived, then judges; returns the figures."""
+        self.wait_for_links()
+        for publisher in self.publishers:
+            publisher.is_over.set()
+            publisher.join(seconds(30))
+            assert not publisher.is_alive()
+        first = self.publishers[0]
+        # The upstream's own publisher may have to connect again; and each leaf hears of each channel after all others.
+        wait_until(lambda: first.publish(CHANNELS), "the last messages are accepted", 30)
+        for listener in self.listeners:
+            wait_until(lambda one=listener: one.failure or all(
+                one.last.get((channel, 0)) == first.next[channel, 0] - 1 for channel in CHANNELS if one.hears(channel)),
+                "the last messages arrive", 30)
+            listener.client.command("PING", "over")
+            listener.join(seconds(30))
+            assert not listener.is_alive()
+        for thread in (*self.publishers, *self.listeners):
+            if thread.failure is not None:
+                raise thread.failure
+        return self.judge(kept_are_whole)
+
+    def judge(self, kept_are_whole):
+        figures = collections.Counter({"published": sum(sum(one.next.values()) for one in self.publishers)})
+        doubtful = set().union(*(one.doubtful for one in self.publishers))
+        refused = set().union(*(one.refused for one in self.publishers))
+        wrong = []
+        for listener in self.listeners:
+            figures["marks"] += listener.marks
+            figures["delivered"] += listener.delivered
+            ends = [item for one in self.publishers for item in one.next.items() if listener.hears(item[0][0])]
+            figures["expected"] += sum(end for _, end in ends)
+            missing = set()
+            for stream, end in ends:
+                listener.end_gap(stream, end)
+                for gap in listener.gaps[stream]:
+                    is_marked = listener.is_marked(stream, gap, doubtful)
+                    for number in range(gap[0], gap[1]):
+                        message = (stream, number)
+                        missing.add(message)
+                        if message in refused:
+                            figures["refused"] += 1
+                        elif message in doubtful:
+                            figures["in doubt"] += 1
+                        elif is_marked and not (kept_are_whole and stream[0].startswith(b"kept.")):
+                            figures["marked"] += 1
+                        else:
+                            wrong.append(f"{message} is missing without a mark")
+            wrong += [f"{message} was refused and arrived" for message in refused
+                      if listener.hears(message[0][0]) and message not in missing]
+            for message in listener.late:
+                figures["late"] += 1
+                if message not in missing:
+                    wrong.append(f"{message} came twice")
+                elif message not in doubtful:
+                    wrong.append(f"{message} came late")
+                missing.discard(message)
+        figures["wrong"] = len(wrong)
+        names = ("published", "expected", "delivered", "marked", "in doubt", "refused", "late", "marks", "wrong")
+        print(", ".join(f"{name} {figures[name]}" for name in names), flush=True)
+        assert not wrong, wrong[:20]
+        parts = ("delivered", "marked", "in doubt", "refused")
+        assert figures["expected"] == sum(figures[name] for name in parts)
+        return figures
+
+
+def is_joined(leaf):
+    figures = link(leaf)
+    return figures["state"] == "up" and figures["waiting_names"] == "0"
+
+
+def connections(leaf):
+    return int(link(leaf)["connections"])
+
+
+def wait_for_new_link(leaf, before, within=40):
+    wait_until(lambda: connections(leaf) > before and is_joined(leaf), "the link is made again", within)
+
+
+def keep_going(duration):
+    """Lets messages flow for a while: the duration is that of a fault, not a deadline."""
+    time.sleep(duration)

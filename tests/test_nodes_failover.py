@@ -1,0 +1,145 @@
+"""Leaves of a Redis with a replica that lags and a sentinel: the upstream is an address that moves to the new master.
+
+Everything is in network namespaces of its own, and messages flow from publishers at all nodes; see lib/nodes_truth.py.
+Seeded: FANFARE_SEED.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+
+import pytest
+from conftest import missing, starter_of
+
+from lib.namespaces import FanfaredInNamespace, Network, RedisInNamespace, SentinelInNamespace, missing_for_namespaces
+from lib.nodes import link, wait_for_error
+from lib.nodes_truth import Truth, connections, wait_for_new_link
+from lib.resp import Connection
+from lib.wait import SANITIZED, wait_until
+
+LAG_S = 0.3
+CONFIGURATION = """\
+protected-mode no
+sentinel monitor upstream {master} 6379 1
+sentinel down-after-milliseconds upstream 700
+sentinel failover-timeout upstream 5000
+"""
+
+
+class Follower(threading.Thread):
+    """Moves the shared address to the master that the sentinel names, as the script of a virtual address does."""
+
+    def __init__(self, network, sentinel):
+        super().__init__(daemon=True)
+        self.network, self.client = network, sentinel.connect()
+        self.nodes = {one.address.encode(): one for one in network.namespaces}
+        self.master = network.namespaces[0]
+        self.is_over = threading.Event()
+        self.start()
+
+    def ask(self):
+        return self.nodes[self.client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "upstream")[0]]
+
+    def run(self):
+        while not self.is_over.wait(0.05):
+            master = self.ask()
+            if master is not self.master:
+                self.network.move_shared(master)
+                self.master = master
+
+
+class Scene:
+    def __init__(self, network, folder, seed, start_redis, start_sentinel, start_leaf):
+        self.network = network
+        first, second, self.outside, *others = network.namespaces
+        self.master = start_redis("--repl-diskless-sync-delay", 0, namespace=first)
+        self.replica = start_redis("--replicaof", first.address, self.master.port, "--repl-diskless-sync-delay", 0,
+                                   namespace=second)
+        network.set(second, ways=("down",), delay=LAG_S)
+        wait_until(lambda: role(self.replica) == [b"slave", b"connected"], "the replica is connected", 30)
+        path = folder / "sentinel.conf"
+        path.write_text(CONFIGURATION.format(master=first.address))
+        self.sentinel = start_sentinel(configuration=path, namespace=self.outside)
+        with self.sentinel.connect() as client:
+            wait_until(lambda: len(client.call("SENTINEL", "REPLICAS", "upstream")) == 1, "the sentinel knows the replica", 30)
+        self.follower = Follower(network, self.sentinel)
+        self.leaves = [start_leaf("--upstream", f"redis://{network.SHARED}:6379", "--upstream-probe", 2 if SANITIZED else 1,
+                                  "--channel", "kept.*", "history-size", 1000, "history-ttl", 600, namespace=namespace)
+                       for namespace in others]
+        self.truth = Truth(self.connect_to_master, self.leaves, seed)
+        self.truth.flow()
+
+    def connect_to_master(self):
+        """As a client of the upstream does: a replica takes messages, but passes them on to nobody."""
+        with self.outside.entered():
+            client = Connection((self.network.SHARED, 6379), timeout=3)
+        if client.call("ROLE")[0] != b"master":
+            client.close()
+            raise OSError("not the master")
+        return client
+
+
+def role(redis):
+    with redis.connect() as client:
+        reply = client.call("ROLE")
+        return [reply[0], reply[3]] if reply[0] == b"slave" else [reply[0]]
+
+
+@pytest.fixture
+def scene(folder):
+    lack = missing_for_namespaces()
+    if lack:
+        missing(lack)
+    seed = int(os.environ.get("FANFARE_SEED", random.randrange(1 << 30)))
+    print(f"FANFARE_SEED={seed}")
+    network = Network(6, seed, sharing=2)
+    try:
+        with contextlib.ExitStack() as stack:
+            starters = []
+            for kind in (RedisInNamespace, SentinelInNamespace, FanfaredInNamespace):
+                (folder / kind.name).mkdir()  # a replica writes a file, with which no fanfared starts
+                starters.append(stack.enter_context(contextlib.contextmanager(starter_of)(kind, folder / kind.name)))
+            scene = Scene(network, folder, seed, *starters)
+            yield scene
+            scene.follower.is_over.set()
+            scene.follower.join()
+    finally:
+        network.close()
+
+
+@pytest.mark.parametrize("way", ["killed", "stopped", "commanded"])
+def test_failover_to_a_replica_that_lags(scene, way):
+    before = {leaf: connections(leaf) for leaf in scene.leaves}
+    if way == "killed":
+        scene.master.kill()
+    elif way == "stopped":
+        os.kill(scene.master.pid, signal.SIGSTOP)
+    else:
+        with scene.sentinel.connect() as client:
+            wait_until(lambda: client.call("SENTINEL", "FAILOVER", "upstream") == b"OK", "a failover begins", 30)
+    try:
+        wait_until(lambda: scene.follower.master is scene.replica.namespace, "the sentinel names the other one", 40)
+        for leaf in scene.leaves:
+            wait_for_new_link(leaf, before[leaf])
+        scene.truth.flow()
+    finally:
+        if way == "stopped":
+            os.kill(scene.master.pid, signal.SIGCONT)
+    if way == "killed":
+        scene.master.start(scene.master.port)
+    wait_until(lambda: role(scene.master)[0] == b"slave", "the old master becomes a replica", 60)
+    scene.truth.flow()
+    marks = [scene.truth.marks(leaf) for leaf in scene.leaves]
+    assert all(marks), marks
+    # If the address moves back by mistake, nobody publishes to the replica.
+    scene.network.move_shared(scene.master.namespace)
+    for leaf in scene.leaves:
+        wait_for_error(leaf, "is a replica", 40)
+        assert link(leaf)["state"] != "up"
+    scene.network.move_shared(scene.replica.namespace)
+    scene.truth.wait_for_links()
+    scene.truth.flow()
+    figures = scene.truth.finish()
+    assert figures["refused"] > 0
