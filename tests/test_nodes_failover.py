@@ -23,7 +23,7 @@ LAG_S = 0.3
 CONFIGURATION = """\
 protected-mode no
 sentinel monitor upstream {master} 6379 1
-sentinel down-after-milliseconds upstream 700
+sentinel down-after-milliseconds upstream 600000
 sentinel failover-timeout upstream 5000
 """
 
@@ -71,6 +71,11 @@ class Scene:
         self.truth = Truth(self.connect_to_master, self.leaves, seed)
         self.truth.flow()
 
+    def fail_over_after(self, duration_s):
+        """The sentinel takes a master for dead that does not answer for so long; at first ten minutes, so that it takes none."""
+        with self.sentinel.connect() as client:
+            client.ok("SENTINEL", "SET", "upstream", "down-after-milliseconds", int(duration_s * 1000))
+
     def connect_to_master(self):
         """As a client of the upstream does: a replica takes messages, but passes them on to nobody."""
         with self.outside.entered():
@@ -112,6 +117,8 @@ def scene(folder):
 @pytest.mark.parametrize("way", ["killed", "stopped", "commanded"])
 def test_failover_to_a_replica_that_lags(scene, way):
     before = {leaf: connections(leaf) for leaf in scene.leaves}
+    if way != "commanded":
+        scene.fail_over_after(2)
     if way == "killed":
         scene.master.kill()
     elif way == "stopped":
@@ -121,6 +128,7 @@ def test_failover_to_a_replica_that_lags(scene, way):
             wait_until(lambda: client.call("SENTINEL", "FAILOVER", "upstream") == b"OK", "a failover begins", 30)
     try:
         wait_until(lambda: scene.follower.master is scene.replica.namespace, "the sentinel names the other one", 40)
+        scene.fail_over_after(600)
         for leaf in scene.leaves:
             wait_for_new_link(leaf, before[leaf])
         scene.truth.flow()

@@ -20,6 +20,7 @@ from lib.resp import Closed, Error
 from lib.wait import seconds, wait_until
 
 CHANNELS = [b"kept.%d" % n for n in range(6)] + [b"plain.%d" % n for n in range(2)]
+END = b"end"
 IN_DOUBT = b"CLUSTERDOWN The link to the upstream was lost: the message may have been published or not"
 REFUSALS = (b"CLUSTERDOWN The link to the upstream is down", b"READONLY ", b"LOADING ", b"MASTERDOWN ")
 
@@ -45,41 +46,45 @@ class Publisher(threading.Thread):
             self.failure = failure
 
     def publish(self, channels):
-        """Returns whether all were accepted."""
         messages = []
         for channel in channels:
             stream = (channel, self.number)
             messages.append((stream, self.next[stream]))
             self.next[stream] += 1
-        accepted = 0
         try:
-            if self.client is None:
-                self.client = self.connect()
+            self.client = self.client or self.connect()
         except OSError:
             self.refused.update(messages)
-            return False
+            return
         try:
             for (channel, publisher), number in messages:
                 self.client.command("PUBLISH", channel, b"%d %d" % (publisher, number))
             while messages:
-                accepted += self.judge(messages[0], self.client.read_value())
+                self.judge(messages[0], self.client.read_value())
                 messages.pop(0)
         except (OSError, Closed):
             self.doubtful.update(messages)
             self.client.close()
             self.client = None
-        return accepted == len(channels)
+
+    def end(self):
+        """Publishes the end of each channel. Returns whether all were accepted."""
+        try:
+            self.client = self.client or self.connect()
+            return all(isinstance(self.client.call("PUBLISH", channel, END), int) for channel in CHANNELS)
+        except (OSError, Closed):
+            self.client = None
+            return False
 
     def judge(self, message, reply):
         if isinstance(reply, int):
-            return True
+            return
         assert isinstance(reply, Error), reply
         if reply.text == IN_DOUBT:
             self.doubtful.add(message)
         else:
             assert reply.text.startswith(REFUSALS), reply
             self.refused.add(message)
-        return False
 
 
 class Listener(threading.Thread):
@@ -95,6 +100,7 @@ class Listener(threading.Thread):
         self.last = {}
         self.gaps = collections.defaultdict(list)   # by stream: (first, end, marks before the end)
         self.heard = collections.defaultdict(list)  # by stream: (number, marks before it), where the marks are other ones
+        self.ended = set()  # channels
         self.late = []  # (stream, number) that came behind a later one
         self.delivered = self.marks = 0
         self.failure = None
@@ -112,6 +118,8 @@ class Listener(threading.Thread):
         if frame[0] == b"lagged":
             assert frame[1] == -1, frame
             self.marks += 1
+        elif frame[0] in (b"message", b"pmessage") and frame[-1] == END:
+            self.ended.add(bytes(frame[-2]))
         elif frame[0] in (b"message", b"pmessage") and frame[-2] in CHANNELS:
             publisher, number = map(int, frame[-1].split())
             self.hear((bytes(frame[-2]), publisher), number)
@@ -141,6 +149,9 @@ class Listener(threading.Thread):
             before -= 1
         at = bisect.bisect_right(self.heard[stream], before, key=lambda item: item[0])
         return marks > (self.heard[stream][at - 1][1] if at else 0)
+
+    def has_ended(self):
+        return self.failure or self.ended.issuperset(channel for channel in CHANNELS if self.hears(channel))
 
     def hears(self, channel):
         return any(re.fullmatch(name.replace(b"*", b".*"), channel) for name in self.names)
@@ -190,13 +201,9 @@ class Truth:
             publisher.is_over.set()
             publisher.join(seconds(30))
             assert not publisher.is_alive()
-        first = self.publishers[0]
-        # The upstream's own publisher may have to connect again; and each leaf hears of each channel after all others.
-        wait_until(lambda: first.publish(CHANNELS), "the last messages are accepted", 30)
+        # Behind everything else; again and again, because a link may break once more.
+        wait_until(lambda: self.publishers[0].end() and all(one.has_ended() for one in self.listeners), "the end arrives", 30)
         for listener in self.listeners:
-            wait_until(lambda one=listener: one.failure or all(
-                one.last.get((channel, 0)) == first.next[channel, 0] - 1 for channel in CHANNELS if one.hears(channel)),
-                "the last messages arrive", 30)
             listener.client.command("PING", "over")
             listener.join(seconds(30))
             assert not listener.is_alive()
