@@ -108,6 +108,7 @@ def scene(folder):
                 starters.append(stack.enter_context(contextlib.contextmanager(starter_of)(kind, folder / kind.name)))
             scene = Scene(network, folder, seed, *starters)
             yield scene
+            scene.truth.stop()
             scene.follower.is_over.set()
             scene.follower.join()
     finally:

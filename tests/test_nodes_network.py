@@ -92,7 +92,10 @@ def scene(folder):
     try:
         with contextlib.contextmanager(starter_of)(RedisInNamespace, folder) as start_redis, \
                 contextlib.contextmanager(starter_of)(FanfaredInNamespace, folder) as start_fanfared:
-            yield Scene(network, start_redis, start_fanfared, seed)
+            scene = Scene(network, start_redis, start_fanfared, seed)
+            yield scene
+            if scene.truth is not None:
+                scene.truth.stop()
     finally:
         network.close()
 

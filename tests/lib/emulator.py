@@ -85,7 +85,7 @@ class Switch:
         if target is None or self.links.get(packet[12:16]) is not link:  # or IPv6, or the node no longer has this address
             return
         self.done["packets"] += 1
-        delay, is_first, copies = 0, False, 1
+        delay, is_first, is_damaged, copies = 0, False, False, 1
         for faults in (link.ways["up"], target.ways["down"]):
             if faults.get("is_down"):
                 self.done["is_down"] += 1
@@ -100,7 +100,8 @@ class Switch:
                 return
             copies += self.happens(faults, "duplicate")
             is_first |= self.happens(faults, "reorder")
-            if self.happens(faults, "damage"):
+            if not is_damaged and self.happens(faults, "damage"):  # once: a checksum may not find two wrong bits
+                is_damaged = True
                 packet = bytearray(packet)
                 bit = self.random.randrange(len(packet) * 8)
                 packet[bit // 8] ^= 1 << bit % 8

@@ -83,6 +83,7 @@ class Namespace:
     def close(self):
         os.close(self.wire)
         os.close(self.file)
+        self.file = -1  # a thread of a failed test must not enter another one
 
 
 class Network:

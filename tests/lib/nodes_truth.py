@@ -194,13 +194,18 @@ class Truth:
     def wait_for_links(self, within=40):
         wait_until(lambda: all(is_joined(leaf) for leaf in self.leaves), "all links are up", within)
 
+    def stop(self):
+        """Ends the publishers, also after a failure."""
+        for publisher in self.publishers:
+            publisher.is_over.set()
+        for publisher in self.publishers:
+            publisher.join(seconds(30))
+            assert not publisher.is_alive()
+
     def finish(self, kept_are_whole=False):
         """Ends when what was published before has arrived, then judges; returns the figures."""
         self.wait_for_links()
-        for publisher in self.publishers:
-            publisher.is_over.set()
-            publisher.join(seconds(30))
-            assert not publisher.is_alive()
+        self.stop()
         # Behind everything else; again and again, because a link may break once more.
         wait_until(lambda: self.publishers[0].end() and all(one.has_ended() for one in self.listeners), "the end arrives", 30)
         for listener in self.listeners:
