@@ -16,20 +16,22 @@ from readers import Readers  # noqa: E402
 from lib.resp import Connection, encode  # noqa: E402
 
 PIPELINE = 64
+KEPT = ("--upstream-mode", "engine", "--channel", "*", "history-size", "100", "history-ttl", "600")  # options of nodes
 DEADLINE_S = 120
 
 
 class Leaf(brokers.Fanfared):
     name = "leaf"
 
-    def __init__(self, build, engine):
+    def __init__(self, build, engine, options=()):
         super().__init__(build)
         self.engine = engine
+        self.options = options
 
     def arguments(self):
         # No probe comes in between.
         return [*super().arguments(), "--upstream", f"redis://127.0.0.1:{self.engine.port}", "--upstream-probe", "3600",
-                "--max-subscriptions-per-client", "200000"]
+                "--max-subscriptions-per-client", "200000", *self.options]
 
     def link(self):
         with Connection(("127.0.0.1", self.port)) as connection:
@@ -45,11 +47,11 @@ class Leaf(brokers.Fanfared):
 
 
 @contextlib.contextmanager
-def system(build, count, turns=None):
-    """redis-server and so many leaves, with their links up. Turns measure a single leaf."""
+def system(build, count, turns=None, options=()):
+    """redis-server and so many leaves with these options, with their links up. Turns measure a single leaf."""
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(brokers.Redis(build))
-        leaves = [Leaf(build, engine) for _ in range(count)]
+        leaves = [Leaf(build, engine, options) for _ in range(count)]
         for leaf in leaves:
             leaf.turns = turns
             stack.enter_context(leaf)
@@ -77,9 +79,9 @@ class Publisher:
         self.connection.close()
 
 
-def processor_time(build, count, size, seconds):
+def processor_time(build, count, size, seconds, options=()):
     """Microseconds for each message: of redis-server, of the node that publishes, of each other node."""
-    with system(build, count) as (engine, leaves):
+    with system(build, count, options=options) as (engine, leaves):
         readers = [Readers(leaf.port, 1, b"news") for leaf in leaves]
         publisher = Publisher(leaves[0], b"news", size)
         try:
@@ -129,15 +131,17 @@ def bytes_without_interest(build, seconds):
             readers.close()
 
 
-def subscribe_again(build, names, turns):
+def subscribe_again(build, names, turns, options=(), messages=0):
     """Seconds until all names are confirmed after the connection was lost; meanwhile, in ms, the longest turn of the leaf's
-    loop in processor time and the longest wait for a PING."""
-    with system(build, 1, turns) as (engine, (leaf,)):
+    loop in processor time and the longest wait for a PING. So many channels get a message before."""
+    with system(build, 1, turns, options) as (engine, (leaf,)):
         subscriber = Connection(("127.0.0.1", leaf.port), timeout=DEADLINE_S)
         for at in range(0, names, 1000):
             subscriber.call("SUBSCRIBE", *(b"channel.%d" % n for n in range(at, at + 1000)))
             for _ in range(999):
                 subscriber.read_value()
+        for n in range(messages):
+            subscriber.call("PUBLISH", b"channel.%d" % n, "x" * 64)
         waits, done = [0.0], threading.Event()
 
         def ping():
