@@ -63,7 +63,7 @@ struct token_settings {
 	char *jwks_file;
 };
 
-enum upstream_mode { UPSTREAM_LEAF };
+enum upstream_mode { UPSTREAM_LEAF, UPSTREAM_ENGINE };
 enum upstream_down { UPSTREAM_DOWN_REFUSE, UPSTREAM_DOWN_LOCAL };
 
 /* The link to another server. Strings are owned, also those of tls. */

@@ -80,7 +80,8 @@ END_TEST
 START_TEST(a_mode_and_a_behaviour_without_link_are_chosen_by_name)
 {
 	ck_assert_int_eq(set("upstream-mode", "leaf"), SETTING_OK);
-	ck_assert_int_eq(set("upstream-mode", "engine"), SETTING_BAD_CHOICE);
+	ck_assert_int_eq(set("upstream-mode", "engine"), SETTING_OK);
+	ck_assert_int_eq(s.upstream.mode, UPSTREAM_ENGINE);
 	ck_assert_int_eq(set("upstream-mode", "cluster"), SETTING_BAD_CHOICE);
 	ck_assert_int_eq(set("upstream-down", "local"), SETTING_OK);
 	ck_assert_int_eq(s.upstream.down, UPSTREAM_DOWN_LOCAL);

@@ -118,6 +118,7 @@ begin_leaf(struct uplink *uplink, const struct redis_url *url, struct server *se
 		.address = address.ptr,
 		.user = url->user,
 		.password = url->password,
+		.is_of_engine = uplink->settings->mode == UPSTREAM_ENGINE,
 		.settings = &uplink->leaf_settings,
 	    },
 	    &(struct leaf_io){send_bytes, queued_bytes, drop, uplink});

@@ -11,6 +11,7 @@
 #include "server/pause.h"
 #include "server/request.h"
 #include "server/server_config.h"
+#include "server/upstream.h"
 
 /* HISTORY POSITION, INFO, LEN, DEL, HELP. RANGE and READ are in cmd/history_read.c. */
 
@@ -37,6 +38,11 @@ cmd_history_len(struct request *rq)
 
 	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
+	if (upstream_await_history(rq, &(struct upstream_arguments){2, 1, 1, NULL}) ==
+	    COMMAND_LATER)
+		return COMMAND_LATER;
+	if (rq->failed)
+		return COMMAND_DONE;
 	ring = hub_ring(rq->server->hub, rq->argv[2], rq->now_us);
 	resp_put_int(rq->reply, (int64_t)history_count(hub_history(rq->server->hub), ring));
 	return COMMAND_DONE;
@@ -47,6 +53,10 @@ cmd_history_del(struct request *rq)
 {
 	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
+	if (rq->server->upstream != NULL && rq->server->upstream->has_history) {
+		request_error(rq, "ERR HISTORY DEL is not available at a node of an engine");
+		return COMMAND_DONE;
+	}
 	if (rq->server->pause->handed_over) {
 		request_error(rq, PAUSE_HANDED_OVER);
 		return COMMAND_DONE;
@@ -105,6 +115,11 @@ cmd_history_info(struct request *rq)
 	const struct ring *ring;
 
 	if (!channel_name_fits(rq, rq->argv[2]))
+		return COMMAND_DONE;
+	if (upstream_await_history(rq, &(struct upstream_arguments){2, 1, 1, NULL}) ==
+	    COMMAND_LATER)
+		return COMMAND_LATER;
+	if (rq->failed)
 		return COMMAND_DONE;
 	ring = hub_ring(hub, rq->argv[2], rq->now_us);
 	resp_put_map(rq->reply, rq->proto, 11);

@@ -13,6 +13,7 @@
 #include "server/history_wait.h"
 #include "server/request.h"
 #include "server/server_config.h"
+#include "server/upstream.h"
 
 /* HISTORY RANGE and HISTORY READ. */
 
@@ -88,14 +89,20 @@ cmd_history_range(struct request *rq)
 	enum history_reply_shape shape = HISTORY_REPLY_RANGE;
 	struct history_part part = {.channel = rq->argv[2], .count = UINT64_MAX};
 	struct history *history = hub_history(rq->server->hub);
-	uint64_t top = history_position(history).seq;
 	struct hub_position from, to;
+	uint64_t top;
 
 	if (!parse_bound(rq, 3, true, &from) || !parse_bound(rq, 4, false, &to) ||
 	    !parse_range_options(rq, &part, &shape))
 		return COMMAND_DONE;
 	if (!channel_name_fits(rq, part.channel))
 		return COMMAND_DONE;
+	if (upstream_await_history(rq, &(struct upstream_arguments){2, 1, 1, NULL}) ==
+	    COMMAND_LATER)
+		return COMMAND_LATER;
+	if (rq->failed)
+		return COMMAND_DONE;
+	top = history_position(history).seq;
 	if (!range_of_seqs(history, from, to, &part)) {
 		resp_put_array(rq->reply, 0);
 		return COMMAND_DONE;
@@ -220,7 +227,8 @@ prepare(struct request *rq, const struct read_terms *terms, size_t i, uint64_t *
 {
 	struct slice channel = rq->argv[terms->first + i];
 	struct slice text = rq->argv[terms->first + terms->channels + i];
-	const uint64_t *waited = history_wait_seqs(rq);
+	uint64_t epoch;
+	const uint64_t *waited = history_wait_seqs(rq, &epoch);
 	struct hub *hub = rq->server->hub;
 	struct position_since since;
 
@@ -232,8 +240,7 @@ prepare(struct request *rq, const struct read_terms *terms, size_t i, uint64_t *
 		return false;
 	if (waited != NULL) {
 		since.kind = POSITION_AT;
-		since.at = history_position(hub_history(hub));
-		since.at.seq = waited[i];
+		since.at = (struct hub_position){epoch, waited[i]};
 	}
 	if (!hub_keeps(hub, channel)) {
 		request_error(rq, "ERR channel '%.*s' keeps no history",
@@ -299,6 +306,22 @@ read_channels(
 	return COMMAND_DONE;
 }
 
+/* The positions are behind all channels. */
+static struct upstream_name
+channel_of_read(const struct request *rq, size_t i)
+{
+	struct upstream_name name = {.kind = HUB_CHANNEL, .name = rq->argv[i]};
+	size_t first = 3;
+	struct position_since since;
+
+	while (!slice_is_nocase(rq->argv[first - 1], "channels"))
+		first++;
+	i += (rq->argc - first) / 2;
+	if (position_parse_since(rq->argv[i], &since) && since.kind == POSITION_AT)
+		name.since = since.at;
+	return name;
+}
+
 enum command_result
 cmd_history_read(struct request *rq)
 {
@@ -308,6 +331,11 @@ cmd_history_read(struct request *rq)
 	uint64_t *seqs;
 
 	if (!parse_read(rq, &terms) || !may_read(rq, &terms))
+		return COMMAND_DONE;
+	if (upstream_await_history(rq, &(struct upstream_arguments){terms.first, terms.channels, 1,
+					   channel_of_read}) == COMMAND_LATER)
+		return COMMAND_LATER;
+	if (rq->failed)
 		return COMMAND_DONE;
 	parts = xcalloc(terms.channels, sizeof(*parts));
 	seqs = xcalloc(terms.channels, sizeof(*seqs));

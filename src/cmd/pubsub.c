@@ -240,7 +240,7 @@ upstream_name(const struct request *rq, size_t i)
 	struct slice name = rq->argv[i];
 
 	return (struct upstream_name){
-	    kind, queue_joins(rq, kind, name) ? queue_name_topic(name) : name};
+	    .kind = kind, .name = queue_joins(rq, kind, name) ? queue_name_topic(name) : name};
 }
 
 static enum command_result
@@ -255,7 +255,8 @@ subscribe(struct request *rq, enum hub_kind kind, const char *verb)
 	if (rq->server->upstream != NULL && c->pending->progress == 0) {
 		if (c->pending->asked == 0 && !check_names(rq, kind))
 			return COMMAND_DONE;
-		if (upstream_await(rq, 1, upstream_name) == COMMAND_LATER)
+		if (upstream_await(rq, &(struct upstream_arguments){
+					   1, rq->argc - 1, 1, upstream_name}) == COMMAND_LATER)
 			return COMMAND_LATER;
 		if (rq->failed)
 			return COMMAND_DONE;

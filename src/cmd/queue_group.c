@@ -107,7 +107,7 @@ join(struct request *rq, enum queue_style style, struct slice group, enum hub_ki
 static struct upstream_name
 upstream_name(const struct request *rq, size_t i)
 {
-	return (struct upstream_name){queue_topic_kind(rq->argv[i]), rq->argv[i]};
+	return (struct upstream_name){.kind = queue_topic_kind(rq->argv[i]), .name = rq->argv[i]};
 }
 
 enum command_result
@@ -119,7 +119,8 @@ cmd_qsubscribe(struct request *rq)
 
 	if (p->progress == 0 && p->asked == 0 && !check_names(rq))
 		return COMMAND_DONE;
-	if (upstream_await(rq, 2, upstream_name) == COMMAND_LATER)
+	if (upstream_await(rq, &(struct upstream_arguments){2, rq->argc - 2, 1, upstream_name}) ==
+	    COMMAND_LATER)
 		return COMMAND_LATER;
 	if (rq->failed)
 		return COMMAND_DONE;

@@ -17,6 +17,7 @@
 #include "server/request.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
+#include "server/upstream.h"
 
 /*
  * RESUME: says for each channel whether the client can go on where it was, and arms the channel:
@@ -119,6 +120,18 @@ resume_one(struct request *rq, struct slice name, struct slice text)
 	    (struct hub_start){resumption.position.seq, resumption.position.seq});
 }
 
+/* Of a pair of arguments. */
+static struct upstream_name
+upstream_name(const struct request *rq, size_t i)
+{
+	struct upstream_name name = {.kind = HUB_CHANNEL, .name = rq->argv[i]};
+	struct position_since since;
+
+	if (position_parse_since(rq->argv[i + 1], &since) && since.kind == POSITION_AT)
+		name.since = since.at;
+	return name;
+}
+
 enum command_result
 cmd_resume(struct request *rq)
 {
@@ -127,6 +140,11 @@ cmd_resume(struct request *rq)
 	if (*progress == 0) {
 		if (check_arguments(rq, HUB_CHANNEL) == COMMAND_AGAIN)
 			return COMMAND_AGAIN;
+		if (rq->failed)
+			return COMMAND_DONE;
+		if (upstream_await_history(rq, &(struct upstream_arguments){1, rq->argc / 2, 2,
+						   upstream_name}) == COMMAND_LATER)
+			return COMMAND_LATER;
 		if (rq->failed)
 			return COMMAND_DONE;
 		resp_put_array(rq->reply, rq->argc / 2);

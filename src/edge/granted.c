@@ -11,6 +11,8 @@
 #include "edge/socket.h"
 #include "edge/subscribe.h"
 #include "edge/subscriptions.h"
+#include "server/core.h"
+#include "server/request.h"
 #include "server/upstream.h"
 #include "token/grant.h"
 
@@ -114,16 +116,36 @@ close_code_of(enum edge_error error)
 	}
 }
 
+/* Asks the upstream for a channel, with the position from which it is recovered. */
+static enum upstream_need
+link_one(struct edge_command *command, struct slice shown)
+{
+	struct edge_wish wish = {.channel = edge_channel_of(command->session, shown),
+	    .token = {"", 0},
+	    .epoch = {"", 0}};
+	enum upstream_need need = UPSTREAM_READY; /* a wrong wish is refused later */
+	struct edge_opening *opening;
+	struct buffer room = {0};
+
+	if (read_wish(command, &wish, &room)) {
+		opening = edge_subscribe_opening(command->session, &wish);
+		need = edge_opening_link(opening, command->rq);
+		edge_opening_free(opening);
+	}
+	buffer_release(&room);
+	return need;
+}
+
 /* Asks the upstream for all channels: see upstream.h. */
 static enum upstream_need
-link_all(const struct edge_command *command, const struct token_grant *grant)
+link_all(struct edge_command *command, const struct token_grant *grant)
 {
 	enum upstream_need result = UPSTREAM_READY;
 
+	if (command->rq->server->upstream == NULL)
+		return UPSTREAM_READY;
 	for (size_t i = 0; i < grant->channel_count; i++) {
-		struct edge_channel channel = edge_channel_of(command->session, grant->channels[i]);
-		enum upstream_need need = upstream_await_name(
-		    command->rq, channel.is_pattern ? HUB_PATTERN : HUB_CHANNEL, channel.name);
+		enum upstream_need need = link_one(command, grant->channels[i]);
 
 		if (need == UPSTREAM_REFUSES)
 			return need;
@@ -146,7 +168,7 @@ edge_subscribe_granted(struct edge_command *command)
 		return EDGE_WAITS;
 	case UPSTREAM_REFUSES:
 		return edge_close(command, EDGE_CLOSE_DENIED);
-	case UPSTREAM_READY:
+	default:
 		break;
 	}
 	buffer_append_str(&command->result, ",\"subs\":{");

@@ -10,6 +10,7 @@
 #include "pubsub/hub_history.h"
 #include "server/request.h"
 #include "server/server_config.h"
+#include "server/upstream.h"
 
 /* The command history: kept messages of a channel, as in Centrifugo's protocol. */
 
@@ -150,6 +151,25 @@ read_history(struct edge_command *command, const struct range *range)
 	return EDGE_DONE;
 }
 
+static enum edge_outcome
+load_history(struct edge_command *command, const struct range *range)
+{
+	const struct upstream *upstream = command->rq->server->upstream;
+	struct upstream_name name = {
+	    .kind = HUB_CHANNEL, .name = range->channel, .since = range->since};
+
+	if (upstream == NULL || !upstream->has_history)
+		return read_history(command, range);
+	switch (upstream_await_name(command->rq, &name)) {
+	case UPSTREAM_ASKED:
+		return EDGE_WAITS;
+	case UPSTREAM_REFUSES:
+		return edge_fail(command, EDGE_ERROR_PERMISSION);
+	default:
+		return read_history(command, range);
+	}
+}
+
 enum edge_outcome
 edge_history(struct edge_command *command)
 {
@@ -166,5 +186,5 @@ edge_history(struct edge_command *command)
 	if (channel.is_pattern || channel.name.len > command->rq->server->config->hub.name_bytes ||
 	    !hub_keeps(command->rq->server->hub, channel.name))
 		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
-	return read_history(command, &range);
+	return load_history(command, &range);
 }

@@ -258,9 +258,15 @@ edge_opening_link(struct edge_opening *opening, struct request *rq)
 	enum upstream_need result = UPSTREAM_READY;
 
 	for (size_t i = 0; i < opening->count; i++) {
-		const struct edge_name *name = &opening->entries[i].name;
-		enum upstream_need need = upstream_await_name(
-		    rq, name->is_pattern ? HUB_PATTERN : HUB_CHANNEL, name->name);
+		const struct entry *entry = &opening->entries[i];
+		struct upstream_name name = {
+		    .kind = entry->name.is_pattern ? HUB_PATTERN : HUB_CHANNEL,
+		    .name = entry->name.name};
+		enum upstream_need need;
+
+		if (entry->has_since && entry->since.kind == POSITION_AT)
+			name.since = entry->since.at;
+		need = upstream_await_name(rq, &name);
 
 		if (need == UPSTREAM_REFUSES)
 			return need;

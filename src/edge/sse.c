@@ -450,7 +450,7 @@ serve(struct edge_call *call)
 		(void)edge_session_move(s, EDGE_EVENT_REFUSE);
 		edge_answer_error(call, 403, UPSTREAM_REFUSAL);
 		return COMMAND_DONE;
-	case UPSTREAM_READY:
+	default:
 		break;
 	}
 	if (!edge_opening_step(s->opening, call->rq))

@@ -299,7 +299,7 @@ edge_subscribe(struct edge_command *command)
 	case UPSTREAM_REFUSES:
 		edge_opening_drop(&s->opening);
 		return edge_fail(command, EDGE_ERROR_PERMISSION);
-	case UPSTREAM_READY:
+	default:
 		break;
 	}
 	if (!edge_opening_step(s->opening, command->rq))

@@ -3,7 +3,10 @@
 #include "link/conversation.h"
 
 #include <assert.h>
+#include <string.h>
 
+#include "link/engine.h"
+#include "link/interest.h"
 #include "resp/writer.h"
 
 #define WHY_BYTES 320
@@ -134,4 +137,82 @@ link_ask_whether_settled(struct link *link)
 	resp_put_bulk(&link->out, buffer_slice(&link->settled_by));
 	resp_put_bulk_str(&link->out, "$");
 	link_expect(&link->expected, ANSWER_SETTLED, 1);
+}
+
+void
+link_send_scripts(struct link *link)
+{
+	for (size_t script = 0; script < ENGINE_SCRIPTS; script++) {
+		engine_put_script(&link->out, (enum engine_script)script);
+		link_expect(&link->expected, ANSWER_SCRIPT, 1);
+	}
+}
+
+void
+link_send_greeting(struct link *link)
+{
+	engine_write_greeting(link->engine, &link->out);
+	link_expect(&link->expected, ANSWER_GREETING, 1);
+}
+
+void
+link_send_check(struct link *link, uint64_t now_us)
+{
+	link->checked_us = now_us;
+	engine_write_check(link->engine, &link->out);
+	link_expect(&link->expected, ANSWER_CHECKED, 1);
+}
+
+/* The name that begins at *at in link->ahead, and the place of the next one. */
+static struct slice
+next_ahead(const struct link *link, size_t *at)
+{
+	struct slice name;
+
+	memcpy(&name.len, link->ahead.ptr + *at, sizeof(name.len));
+	name.ptr = link->ahead.ptr + *at + sizeof(name.len);
+	*at += sizeof(name.len) + name.len;
+	return name;
+}
+
+/* Subscribes to the names whose history is loaded, and loads it: when the command with all names is
+ * confirmed, a message of them has either been loaded or comes. */
+static void
+send_ahead(struct link *link)
+{
+	size_t at = 0;
+
+	if (link->ahead_count == 0)
+		return;
+	resp_put_array(&link->out, link->ahead_count + 1);
+	resp_put_bulk_str(&link->out, "SUBSCRIBE");
+	for (size_t i = 0; i < link->ahead_count; i++)
+		resp_put_bulk(&link->out, next_ahead(link, &at));
+	link_expect(&link->expected, ANSWER_AHEAD, link->ahead_count);
+	at = 0;
+	for (size_t i = 0; i < link->ahead_count; i++) {
+		engine_write_load(link->engine, next_ahead(link, &at), &link->out);
+		link_expect(&link->expected, ANSWER_LOADED, 1);
+	}
+}
+
+struct interest_command
+link_send_interest(struct link *link, uint64_t now_us)
+{
+	struct slice since = catch_up_since(&link->catch_up);
+	struct interest_command command;
+	struct buffer text = {0};
+	size_t room;
+
+	if (link->engine == NULL)
+		return interest_write(link->interest, now_us, since, &link->out);
+	room = engine_load_room(link->engine);
+	buffer_clear(&link->ahead);
+	link->ahead_count = 0;
+	interest_set_batch(link->interest, room < INTEREST_BATCH ? room : INTEREST_BATCH);
+	command = interest_write(link->interest, now_us, since, &text);
+	send_ahead(link);
+	buffer_append_slice(&link->out, buffer_slice(&text));
+	buffer_release(&text);
+	return command;
 }

@@ -5,12 +5,14 @@
 #include "link/catch_up.h"
 #include "link/copies.h"
 #include "link/expected.h"
+#include "link/interest.h"
 #include "link/link_ops.h"
 #include "link/link_state.h"
 #include "link/peer.h"
 
 /* Conversation: the state of a link, and the commands that it sends. For the files of link.h only.
  */
+struct engine;
 struct resp_reader;
 
 #define LINK_PROBE_PREFIX "__fanfare__:probe:"
@@ -40,6 +42,12 @@ struct link {
 	bool probe_is_unanswered; /* its PUBLISH */
 	struct buffer channel;    /* of the probes */
 	struct peer peer;
+	struct engine *engine; /* owned; NULL: the upstream is none */
+	struct buffer ahead; /* names of the next command that are loaded, each behind its length */
+	size_t ahead_count;
+	bool skips_loads;     /* the SUBSCRIBE in front of them was refused */
+	uint64_t joined_mark; /* of `interest`: then all names of the greeting are answered */
+	uint64_t checked_us;  /* when the engine was asked for a check last */
 	struct link_figures figures;
 };
 
@@ -60,5 +68,11 @@ void link_ask_role(struct link *link); /* of the upstream, by HELLO */
 void link_send_probe(struct link *link, uint64_t now_us);
 void link_ask_position(struct link *link);
 void link_ask_whether_settled(struct link *link);
+void link_send_scripts(struct link *link); /* of an engine */
+void link_send_greeting(struct link *link);
+void link_send_check(struct link *link, uint64_t now_us);
+
+/* Writes a command of interest.h, with what goes in front of it. */
+struct interest_command link_send_interest(struct link *link, uint64_t now_us);
 
 #endif

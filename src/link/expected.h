@@ -19,6 +19,11 @@ enum link_answer_kind {
 	ANSWER_POSITION,  /* to HISTORY POSITION */
 	ANSWER_RESUMED,   /* one array for all names of a RESUME or PRESUME */
 	ANSWER_SETTLED,   /* to a RESUME that asks how far a name is */
+	ANSWER_SCRIPT,    /* to SCRIPT LOAD, in the order of the scripts */
+	ANSWER_GREETING,  /* to the script that greets an engine */
+	ANSWER_AHEAD,     /* to a SUBSCRIBE in front of loads; another one follows them */
+	ANSWER_LOADED,    /* to the script that loads a channel */
+	ANSWER_CHECKED,   /* to the script that checks numbers */
 	ANSWER_PROBE_SUBSCRIBED,
 	ANSWER_PROBE_PUBLISHED,
 };

@@ -4,38 +4,11 @@
 
 #include <assert.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/alloc.h"
 #include "base/hash_map.h"
+#include "link/wanted_name.h"
 #include "resp/writer.h"
-
-/* Whether a name that was asked for goes on from a position. */
-enum resumption {
-	RESUMES_NOT,
-	RESUMES_MAYBE, /* the reply to RESUME has not come */
-	RESUMES,       /* nothing is missing */
-};
-
-/* A name with a record. */
-struct wanted_name {
-	TAILQ_ENTRY(wanted_name) link; /* in the list of its state */
-	uint64_t until_us;             /* of INTEREST_SOON, and of INTEREST_LINGERS */
-	uint64_t retry_us;             /* of INTEREST_REFUSED */
-	uint32_t session;              /* its state is that of this connection */
-	uint32_t missed_session;       /* interest_misses() was true on this connection */
-	uint32_t len;
-	uint8_t state; /* enum interest_state; see state_of() */
-	uint8_t kind;  /* enum hub_kind */
-	bool has_members;
-	bool is_expected;   /* somebody has asked for it, and has not subscribed yet */
-	bool is_alone;      /* a command with it and others was refused */
-	bool was_held;      /* on an earlier connection: messages in between were missed */
-	uint8_t resumption; /* enum resumption */
-	char bytes[];
-};
-
-TAILQ_HEAD(wanted_names, wanted_name);
 
 struct interest {
 	struct hash_map *maps[HUB_KINDS];
@@ -44,52 +17,26 @@ struct interest {
 	size_t expected;   /* names of INTEREST_LINGERS that are */
 	uint64_t answered; /* names that left the states of is_unanswered() */
 	uint64_t linger_us;
+	size_t batch; /* names of a command, at most */
+	void (*visit)(void *arg, enum hub_kind kind, struct slice name); /* or NULL */
+	void *visitor;
 	uint32_t session;
 	bool has_live_pattern; /* see interest_has_live_pattern() */
 	bool has_forgotten;    /* a name that was held and not left; see interest_confirm() */
 };
 
-/* For so long, besides, names stay that somebody is about to subscribe to: together with others
- * that the upstream has to confirm first. */
+/* For so long, besides, names stay that somebody is about to subscribe to with others. */
 #define NEEDED_US ((uint64_t)10000000)
 
 /* Names that one call frees or passes over on its way to the next command. */
 #define PASSED_AT_ONCE 4096
-
-#define A INTEREST_ABSENT
-#define W INTEREST_WAITING
-#define S INTEREST_ASKED
-#define H INTEREST_HELD
-#define L INTEREST_LINGERS
-#define U INTEREST_LEAVING
-#define R INTEREST_REFUSED
-
-/* In a cell: the next state if nobody wants the name, if somebody does soon, if it has subscribers.
- * What cannot happen changes nothing. */
-/* clang-format off */
-static const uint8_t next_states[INTEREST_STATES][INTEREST_EVENTS][INTEREST_WANTS] = {
-/*                       wanted      unwanted    sent        confirmed   denied      due         left        lost */
-[INTEREST_ABSENT] =  { { A, W, W }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A }, { A, A, A } },
-[INTEREST_WAITING] = { { W, W, W }, { A, W, W }, { A, S, S }, { W, W, W }, { W, W, W }, { W, W, W }, { W, W, W }, { W, W, W } },
-[INTEREST_ASKED] =   { { S, S, S }, { S, S, S }, { S, S, S }, { L, L, H }, { R, R, R }, { S, S, S }, { S, S, S }, { W, W, W } },
-[INTEREST_HELD] =    { { H, H, H }, { L, L, H }, { H, H, H }, { H, H, H }, { H, H, H }, { H, H, H }, { H, H, H }, { W, W, W } },
-[INTEREST_LINGERS] = { { L, L, H }, { L, L, L }, { L, L, L }, { L, L, L }, { L, L, L }, { U, U, U }, { L, L, L }, { W, W, W } },
-[INTEREST_LEAVING] = { { U, U, U }, { U, U, U }, { U, U, U }, { U, U, U }, { U, U, U }, { U, U, U }, { A, W, W }, { W, W, W } },
-[INTEREST_REFUSED] = { { R, R, R }, { R, R, R }, { R, R, R }, { R, R, R }, { R, R, R }, { A, W, W }, { R, R, R }, { W, W, W } },
-};
-/* clang-format on */
-
-enum interest_state
-interest_next(enum interest_state state, enum interest_event event, enum interest_want want)
-{
-	return (enum interest_state)next_states[state][event][want];
-}
 
 struct interest *
 interest_new(void)
 {
 	struct interest *interest = xcalloc(1, sizeof(*interest));
 
+	interest->batch = INTEREST_BATCH;
 	interest->session = 1; /* 0: no connection */
 	for (size_t kind = 0; kind < HUB_KINDS; kind++)
 		interest->maps[kind] = hash_map_new();
@@ -293,6 +240,30 @@ interest_answered(const struct interest *interest)
 	return interest->answered;
 }
 
+void
+interest_set_batch(struct interest *interest, size_t names)
+{
+	interest->batch = names;
+}
+
+void
+interest_set_visitor(struct interest *interest,
+    void (*visit)(void *arg, enum hub_kind kind, struct slice name), void *arg)
+{
+	interest->visit = visit;
+	interest->visitor = arg;
+}
+
+void
+interest_again(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us)
+{
+	struct wanted_name *name = find(interest, kind, bytes);
+	enum interest_state state = name != NULL ? state_of(interest, name) : INTEREST_ABSENT;
+
+	if (state == INTEREST_HELD || state == INTEREST_LINGERS)
+		enter(interest, name, INTEREST_WAITING, now_us);
+}
+
 static void
 write_command(struct buffer *out, enum hub_kind kind, bool leaves, const struct wanted_name *first,
     size_t count)
@@ -398,11 +369,14 @@ take(struct interest *interest, enum interest_state from, enum interest_event ev
 		happen(interest, name, event, now_us);
 		first = first != NULL ? first : name;
 		bytes += name->len;
-		if (++command.names == INTEREST_BATCH || bytes >= INTEREST_BATCH_BYTES || is_alone)
+		if (++command.names >= interest->batch || bytes >= INTEREST_BATCH_BYTES || is_alone)
 			break;
 	}
 	if (command.names > 0 && !command.leaves)
 		command.resumed = write_resume(out, kind, since, first);
+	if (command.names > 0 && !command.leaves && interest->visit != NULL)
+		for (name = first; name != NULL; name = TAILQ_NEXT(name, link))
+			interest->visit(interest->visitor, kind, bytes_of(name));
 	if (command.names > 0)
 		write_command(out, kind, command.leaves, first, command.names);
 	return command;
@@ -510,23 +484,29 @@ interest_refuse(struct interest *interest, size_t count, uint64_t now_us)
 		happen(interest, name, INTEREST_DENIED, now_us);
 		return;
 	}
-	for (; count > 0; count--) {
-		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
+	name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
+	for (size_t i = 0; i < count; i++, name = TAILQ_NEXT(name, link))
 		name->is_alone = true;
-		interest_retry(interest, 1, now_us);
-	}
+	interest_retry(interest, count, now_us);
 }
 
+/* They go before those that wait, which were wanted later. */
 void
 interest_retry(struct interest *interest, size_t count, uint64_t now_us)
 {
-	struct wanted_name *name;
+	struct wanted_names *waiting = &interest->lists[INTEREST_WAITING];
+	struct wanted_name *name, *before = NULL;
 
 	assert(count <= interest->count[INTEREST_ASKED]);
-	for (; count > 0; count--) {
+	for (; count > 0; count--, before = name) {
 		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
 		name->resumption = RESUMES_NOT;
 		enter(interest, name, INTEREST_WAITING, now_us);
+		TAILQ_REMOVE(waiting, name, link);
+		if (before == NULL)
+			TAILQ_INSERT_HEAD(waiting, name, link);
+		else
+			TAILQ_INSERT_AFTER(waiting, before, name, link);
 	}
 }
 

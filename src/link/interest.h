@@ -114,6 +114,17 @@ struct interest_command {
 struct interest_command interest_write(
     struct interest *interest, uint64_t now_us, struct slice since, struct buffer *out);
 
+/* At most so many names, 1 to INTEREST_BATCH. */
+void interest_set_batch(struct interest *interest, size_t names);
+
+/* Is called for each name of a command that subscribes, when it is written. */
+void interest_set_visitor(struct interest *interest,
+    void (*visit)(void *arg, enum hub_kind kind, struct slice name), void *arg);
+
+/* A name that is held or lingers is asked for again; otherwise nothing happens. */
+void interest_again(
+    struct interest *interest, enum hub_kind kind, struct slice name, uint64_t now_us);
+
 /* The reply to the RESUME or PRESUME of the next command: for each of its names, whether it misses
  * nothing. */
 void interest_resumed(struct interest *interest, const bool *misses_nothing, size_t count);

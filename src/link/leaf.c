@@ -10,42 +10,25 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/rate_limit.h"
+#include "link/engine.h"
+#include "link/leaf_engine.h"
+#include "link/leaf_state.h"
 #include "link/link.h"
 #include "pubsub/channel_options.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_follow.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/hub_reach.h"
 #include "server/core.h"
 #include "server/held.h"
+#include "server/history_wait.h"
 #include "server/sent_messages.h"
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/upstream.h"
 
-#define ERROR_MAX 256
 #define REPEAT_LOG_US ((uint64_t)60000000) /* the same failure is logged again after this time */
-
-struct leaf {
-	struct upstream upstream;    /* the first member: the server knows the leaf by it */
-	struct hub_interest watcher; /* of the hub */
-	struct server *server;
-	const struct leaf_settings *settings;
-	struct leaf_io io;
-	struct link_config config;
-	struct link *link;
-	char *address, *user, *password;
-	struct rate_limit log_limit; /* of what the upstream refuses */
-	char error[ERROR_MAX];       /* why the connection ended last */
-	uint64_t logged_us;          /* when that was logged */
-	uint64_t changed_us;         /* when the link went up or down */
-	uint64_t missed;             /* messages that could not be delivered here */
-	uint64_t now_us;             /* of the call in progress */
-	bool has_held_up;            /* publishers wait */
-	bool has_own_history; /* of an earlier process, or of messages that were delivered here
-				 while the link was down: it lacks what was published at the
-				 upstream meanwhile */
-};
 
 static struct leaf *
 leaf_of(struct upstream *upstream)
@@ -62,17 +45,39 @@ queued_bytes(const struct leaf *leaf)
 
 /* Operations of the upstream */
 
+static void
+tell_answered(struct leaf *leaf)
+{
+	if (!leaf_is_catching_up(leaf))
+		server_upstream_answered(
+		    leaf->server, interest_answered(link_interest(leaf->link)));
+}
+
 static enum upstream_need
-need(struct upstream *upstream, enum hub_kind kind, struct slice name, uint64_t *mark)
+need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark)
 {
 	struct leaf *leaf = leaf_of(upstream);
 	struct interest *interest = link_interest(leaf->link);
+	uint64_t now_us = leaf->server->now_us;
+	enum interest_state state;
 
-	if (link_state_of(leaf->link) < LINK_JOINING)
-		return UPSTREAM_READY;
-	switch (interest_need(interest, kind, name, leaf->server->now_us)) {
+	if (link_state_of(leaf->link) < LINK_JOINING) {
+		*mark = UINT64_MAX; /* server_upstream_changed() wakes it */
+		return leaf_awaits_history(leaf, name) ? UPSTREAM_LINKING : UPSTREAM_READY;
+	}
+	state = interest_need(interest, name->kind, name->name, now_us);
+	if ((state == INTEREST_HELD || state == INTEREST_LINGERS) &&
+	    leaf_needs_history(leaf, name)) {
+		interest_again(interest, name->kind, name->name, now_us);
+		state = INTEREST_WAITING;
+	}
+	switch (state) {
 	case INTEREST_HELD:
 	case INTEREST_LINGERS:
+		if (leaf_is_catching_up(leaf)) {
+			*mark = interest_mark(interest);
+			return UPSTREAM_LINKING;
+		}
 		return UPSTREAM_READY;
 	case INTEREST_REFUSED:
 		return UPSTREAM_REFUSES;
@@ -89,8 +94,14 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 	enum link_state state = link_state_of(leaf->link);
 	/* What cannot wait may take as much again. */
 	size_t limit = leaf->settings->queued_bytes * (may_wait ? 1 : 2);
+	bool is_kept;
 
+	is_kept = leaf_keeps_at_engine(leaf, post);
 	if (state == LINK_UP && queued_bytes(leaf) < limit) {
+		if (is_kept) {
+			leaf_publish_kept(leaf, post);
+			return UPSTREAM_SENT;
+		}
 		link_publish(leaf->link, post->kind, post->channel, post->payload);
 		return UPSTREAM_SENT;
 	}
@@ -100,9 +111,9 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 	}
 	if (state == LINK_UP)
 		return UPSTREAM_FULL;
-	if (!leaf->settings->delivers_alone)
+	if (!leaf->settings->delivers_alone || is_kept)
 		return UPSTREAM_DOWN;
-	leaf->has_own_history = true;
+	leaf->has_own_history = leaf->config.engine == NULL;
 	return UPSTREAM_LOCAL;
 }
 
@@ -112,9 +123,11 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	const struct leaf *leaf = (const struct leaf *)(const void *)upstream;
 	struct link_figures link = link_figures(leaf->link);
 	struct interest_figures names = interest_figures(link_interest(leaf->link));
+	const struct engine *engine = link_engine(leaf->link);
+	struct engine_figures history;
 
 	*out = (struct upstream_figures){
-	    .mode = "leaf",
+	    .mode = leaf->config.engine != NULL ? "engine" : "leaf",
 	    .state = link_state_name(link_state_of(leaf->link)),
 	    .address = leaf->address,
 	    .peer = link_peer(leaf->link),
@@ -135,7 +148,17 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	    .waiting_names = names.count[INTEREST_WAITING] + names.count[INTEREST_ASKED],
 	    .lingering_names = names.count[INTEREST_LINGERS],
 	    .refused_names = names.count[INTEREST_REFUSED],
+	    .history = "",
 	};
+	if (engine == NULL)
+		return;
+	history = engine_figures(engine);
+	out->history = engine_state_name(engine_state_of(engine));
+	out->position = history.position;
+	out->loaded = history.channels;
+	out->filled = history.filled;
+	out->lost = history.lost;
+	out->anew = history.anew;
 }
 
 static const struct upstream_ops upstream_ops = {need, send_message, figures};
@@ -206,7 +229,16 @@ on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join h
 {
 	struct leaf *leaf = arg;
 	struct hub *hub = leaf->server->hub;
+	struct engine *engine = link_engine(leaf->link);
+	bool continues;
 
+	if (engine != NULL) {
+		/* What was missed of a channel that the engine keeps is told in its place. */
+		continues = kind == HUB_CHANNEL && engine_confirmed(engine, name);
+		if (how == INTEREST_MISSED && !continues)
+			hub_mark_gap(hub, kind, name);
+		return;
+	}
 	if (how == INTEREST_MISSED) {
 		hub_forget_history(hub);
 		hub_mark_gap(hub, kind, name);
@@ -221,6 +253,11 @@ on_left(void *arg, enum hub_kind kind, struct slice name)
 {
 	struct leaf *leaf = arg;
 
+	if (leaf->config.engine != NULL) {
+		if (kind == HUB_CHANNEL)
+			engine_left(link_engine(leaf->link), name);
+		return;
+	}
 	if (!keeps_history(leaf))
 		return;
 	if (kind == HUB_CHANNEL)
@@ -312,12 +349,19 @@ leaf_new(struct server *server, const struct leaf_config *config, const struct l
 	leaf->server = server;
 	leaf->settings = config->settings;
 	leaf->has_own_history = true;
+	leaf->patient_until_us = UINT64_MAX;
 	leaf->io = *io;
 	leaf->address = xstrdup(config->address);
 	leaf->user = xstrdup(config->user != NULL ? config->user : "");
 	leaf->password = xstrdup(config->password != NULL ? config->password : "");
 	leaf->config = (struct link_config){
 	    .user = leaf->user, .password = leaf->password, .id = server->statistics->run_id};
+	if (config->is_of_engine) {
+		leaf->config.engine = &leaf_engine_ops;
+		leaf->upstream.has_history = true;
+		leaf->has_own_history = false; /* see on_begins() */
+		hub_follow(server->hub);
+	}
 	leaf->link = link_new(&leaf->config, &link_ops, leaf);
 	rate_limit_init(&leaf->log_limit, 1, 5);
 	apply_settings(leaf);
@@ -360,7 +404,7 @@ leaf_received(struct leaf *leaf, struct slice bytes, uint64_t now_us)
 		leaf->has_own_history = false;
 		hub_forget_history(leaf->server->hub);
 	}
-	server_upstream_answered(leaf->server, interest_answered(link_interest(leaf->link)));
+	tell_answered(leaf);
 }
 
 /* Lets publishers go on that were held up. */
@@ -399,12 +443,31 @@ leaf_lost(struct leaf *leaf, const char *why, uint64_t retry_us, uint64_t now_us
 	bool was_up = link_state_of(leaf->link) == LINK_UP;
 
 	leaf->now_us = now_us;
-	if (was_up)
+	if (was_up) {
 		leaf->changed_us = now_us;
+		leaf->patient_until_us = now_us + LEAF_PATIENCE_US;
+	}
 	link_lost(leaf->link);
 	lose_messages(leaf);
 	log_loss(leaf, why, retry_us, was_up);
 	server_upstream_changed(leaf->server);
+}
+
+/* Clients that wait for the link wait a while only. Returns the time until the next call. */
+static uint64_t
+end_patience(struct leaf *leaf, uint64_t wait_us)
+{
+	uint64_t end_us = leaf->patient_until_us;
+
+	if (end_us == UINT64_MAX)
+		end_us = leaf->patient_until_us = leaf->now_us + LEAF_PATIENCE_US;
+	if (end_us == 0 || leaf->config.engine == NULL)
+		return wait_us;
+	if (leaf->now_us < end_us)
+		return end_us - leaf->now_us < wait_us ? end_us - leaf->now_us : wait_us;
+	leaf->patient_until_us = 0;
+	server_upstream_changed(leaf->server);
+	return wait_us;
 }
 
 uint64_t
@@ -417,11 +480,17 @@ leaf_turn(struct leaf *leaf, uint64_t now_us)
 	apply_settings(leaf);
 	wait_us = link_turn(leaf->link, now_us);
 	/* Names that nobody wants any more are not waited for. */
-	server_upstream_answered(leaf->server, interest_answered(link_interest(leaf->link)));
+	tell_answered(leaf);
+	wait_us = end_patience(leaf, wait_us);
 	if (was != LINK_UP && link_state_of(leaf->link) == LINK_UP) {
 		leaf->changed_us = now_us;
+		leaf->patient_until_us = 0;
 		log_notice("linked to the upstream %s, %s", leaf->address, link_peer(leaf->link));
 		let_go_on(leaf);
+		if (leaf->upstream.has_history) {
+			history_wait_all_again(leaf->server);
+			server_upstream_changed(leaf->server); /* see leaf_awaits_history() */
+		}
 	}
 	if (leaf->has_held_up && link_state_of(leaf->link) == LINK_UP &&
 	    queued_bytes(leaf) < leaf->settings->queued_bytes / 2)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "link/leaf_config.h"
 
 /*
  * Leaf: a node that is a client of another server. It joins the server of this process with a link
@@ -18,29 +19,6 @@
  */
 struct leaf;
 struct server;
-
-/* What may change at any time. */
-struct leaf_settings {
-	bool delivers_alone; /* while the link is down messages are delivered here, not refused */
-	uint32_t linger_s;
-	uint32_t probe_s;
-	size_t queued_bytes; /* publishers wait while more bytes wait to be sent */
-};
-
-struct leaf_config {
-	const char *address;                  /* of the upstream, for people; copied */
-	const char *user;                     /* "" or NULL: the default user. Copied */
-	const char *password;                 /* "" or NULL: none. Copied */
-	const struct leaf_settings *settings; /* borrowed, may change */
-};
-
-/* The connection; see struct link_ops. */
-struct leaf_io {
-	bool (*send)(void *arg, struct slice bytes);
-	size_t (*queued_bytes)(void *arg);        /* given to send(), and not written yet */
-	void (*drop)(void *arg, const char *why); /* calls leaf_lost() */
-	void *arg;
-};
 
 /* Borrows server, and is its upstream until leaf_free(). Returns owned. */
 struct leaf *leaf_new(

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "link/conversation.h"
+#include "link/engine.h"
 #include "link/link_input.h"
 #include "resp/reply.h"
 #include "resp/writer.h"
@@ -24,6 +25,20 @@
 #define GREETING_US ((uint64_t)10000000) /* for the answers to HELLO and INFO */
 #define PROBE_SPANS_MAX 6                /* see late_us() */
 
+/* A name is being subscribed to: see link_send_interest(). */
+static void
+on_name(void *arg, enum hub_kind kind, struct slice name)
+{
+	struct link *link = arg;
+	struct engine_limits limits;
+
+	if (kind != HUB_CHANNEL || !link->config->engine->keeps(link->arg, name, &limits))
+		return;
+	buffer_append(&link->ahead, &name.len, sizeof(name.len));
+	buffer_append_slice(&link->ahead, name);
+	link->ahead_count++;
+}
+
 struct link *
 link_new(const struct link_config *config, const struct link_ops *ops, void *arg)
 {
@@ -35,6 +50,10 @@ link_new(const struct link_config *config, const struct link_ops *ops, void *arg
 	link->interest = interest_new();
 	buffer_append_str(&link->channel, LINK_PROBE_PREFIX);
 	buffer_append_str(&link->channel, config->id);
+	if (config->engine != NULL) {
+		link->engine = engine_new(config->engine, arg);
+		interest_set_visitor(link->interest, on_name, link);
+	}
 	return link;
 }
 
@@ -47,6 +66,7 @@ forget_connection(struct link *link)
 	link_expected_release(&link->expected);
 	link_copies_reset(&link->copies);
 	link->probe_is_awaited = link->probe_is_unanswered = false;
+	link->skips_loads = false;
 	link->has_positions = link->has_aimed = false;
 	buffer_clear(&link->settled_by);
 }
@@ -59,6 +79,8 @@ link_free(struct link *link)
 	forget_connection(link);
 	interest_free(link->interest);
 	catch_up_release(&link->catch_up);
+	engine_free(link->engine);
+	buffer_release(&link->ahead);
 	buffer_release(&link->settled_by);
 	buffer_release(&link->channel);
 	xfree(link);
@@ -101,6 +123,21 @@ link_publish(struct link *link, enum hub_kind kind, struct slice channel, struct
 	link_send_message(link, kind == HUB_SHARD ? "SPUBLISH" : "PUBLISH", channel, payload);
 	link_expect(&link->expected, ANSWER_PUBLISHED, 1);
 	link->figures.sent++;
+}
+
+void
+link_publish_kept(struct link *link, const struct engine_message *message)
+{
+	assert(link->state == LINK_UP);
+	engine_write_message(link->engine, message, &link->out);
+	link_expect(&link->expected, ANSWER_PUBLISHED, 1);
+	link->figures.sent++;
+}
+
+struct engine *
+link_engine(const struct link *link)
+{
+	return link->engine;
 }
 
 /* The connection */
@@ -147,6 +184,8 @@ link_lost(struct link *link)
 	link_copies_reset(&link->copies); /* it may be large */
 	interest_lost(link->interest);
 	catch_up_lost(&link->catch_up);
+	if (link->engine != NULL)
+		engine_lost(link->engine);
 	link_advance(link, LINK_LOST);
 }
 
@@ -156,15 +195,24 @@ link_lost(struct link *link)
 static bool
 has_room(const struct link *link)
 {
-	return interest_figures(link->interest).count[INTEREST_ASKED] < ASKED_MAX;
+	size_t asked = interest_figures(link->interest).count[INTEREST_ASKED];
+
+	if (asked >= ASKED_MAX)
+		return false;
+	if (link->engine == NULL)
+		return true;
+	/* Later names wait until what those of the greeting have missed is delivered. */
+	if (engine_state_of(link->engine) != ENGINE_LIVE &&
+	    interest_answered(link->interest) + asked >= link->joined_mark)
+		return false;
+	return engine_load_room(link->engine) > 0;
 }
 
 static void
 ask(struct link *link, uint64_t now_us)
 {
 	while (has_room(link)) {
-		const struct interest_command command = interest_write(
-		    link->interest, now_us, catch_up_since(&link->catch_up), &link->out);
+		const struct interest_command command = link_send_interest(link, now_us);
 
 		if (command.names == 0)
 			return;
@@ -193,7 +241,21 @@ static bool
 has_joined(const struct link *link)
 {
 	return !link->probe_is_awaited &&
-	       interest_figures(link->interest).count[INTEREST_WAITING] == 0;
+	       interest_figures(link->interest).count[INTEREST_WAITING] == 0 &&
+	       (link->engine == NULL || engine_state_of(link->engine) == ENGINE_LIVE);
+}
+
+/* True: the engine's messages that were missed are being delivered; nothing is asked for meanwhile.
+ */
+static bool
+deliver(struct link *link)
+{
+	if (link->engine == NULL)
+		return false;
+	if (interest_answered(link->interest) >= link->joined_mark &&
+	    interest_figures(link->interest).count[INTEREST_ASKED] == 0)
+		engine_joined(link->engine);
+	return engine_work(link->engine);
 }
 
 /*
@@ -231,6 +293,8 @@ probe(struct link *link, uint64_t now_us)
 		}
 		link_ask_role(link); /* probes come back from a replica, too */
 		link_send_probe(link, now_us);
+		if (link->engine != NULL)
+			link_send_check(link, now_us);
 		if (link->has_positions && link->catch_up.state == CATCH_UP_LIVE)
 			link_ask_position(link);
 		if (catch_up_has_aim(&link->catch_up) && link->settled_by.len > 0)
@@ -255,6 +319,8 @@ converse(struct link *link, uint64_t now_us)
 	wait_us = probe(link, now_us);
 	if (link->state == LINK_DOWN)
 		return UINT64_MAX;
+	if (deliver(link))
+		return 0;
 	ask(link, now_us);
 	aim(link);
 	if (link->state == LINK_JOINING && has_joined(link))

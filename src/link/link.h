@@ -24,6 +24,8 @@
  * is sent to a channel of its own regularly: the link is only up when the first one has come back,
  * and is lost if one does not come in time.
  */
+struct engine;
+struct engine_message;
 struct link;
 
 /* Borrows config and ops. Returns owned (link_free). */
@@ -44,6 +46,12 @@ uint64_t link_turn(struct link *link, uint64_t now_us);
  * be called in another state but LINK_UP. */
 void link_publish(
     struct link *link, enum hub_kind kind, struct slice channel, struct slice payload);
+
+/* The same for a message that the engine keeps. */
+void link_publish_kept(struct link *link, const struct engine_message *message);
+
+/* Of link_config.engine; otherwise NULL. */
+struct engine *link_engine(const struct link *link);
 size_t link_queued_bytes(const struct link *link); /* not given to send() yet */
 
 struct link_figures link_figures(const struct link *link);

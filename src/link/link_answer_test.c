@@ -154,6 +154,11 @@ is_allowed(enum rig_reply reply, enum wrong wrong)
 		return wrong == NOTHING;
 	case RIG_SENT:
 		return wrong == ERROR || wrong == NUMBER;
+	case RIG_AHEAD: /* of an engine */
+	case RIG_SCRIPT:
+	case RIG_KEPT:
+	case RIG_CHECKED:
+		break;
 	}
 	return false;
 }

@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "link/conversation.h"
+#include "link/engine.h"
 #include "link/push.h"
 #include "resp/reply.h"
+
+#define FORGED_US ((uint64_t)1000000) /* how often a check is made because of forged messages */
 
 static bool
 begins_with(struct slice text, const char *prefix)
@@ -38,6 +41,94 @@ on_hello(struct link *link, const struct resp_value *value)
 	link_send_info(link);
 }
 
+/* The server must say which process it is: what it has lost is noticed by that. */
+static const char *
+begin_engine(struct link *link, const struct resp_value *info)
+{
+	struct slice run = {NULL, 0};
+
+	if (link->peer.is_fanfare)
+		return "the upstream is a fanfared, which can have leaves (upstream-mode leaf), "
+		       "but is not an engine";
+	if (info->type != RESP_TYPE_ERROR)
+		run = peer_run_id(info->text);
+	if (run.len == 0)
+		return "the upstream's reply to INFO has no run_id; its user needs the command";
+	engine_opened(link->engine, run);
+	link_send_scripts(link);
+	return NULL;
+}
+
+static void
+on_script(struct link *link, const struct resp_value *value, size_t left)
+{
+	enum engine_script script = (enum engine_script)(ENGINE_SCRIPTS - 1 - left);
+	const char *why = engine_take_script(link->engine, script, value);
+
+	if (why != NULL)
+		link_drop(link, why);
+	else if (left == 0)
+		link_send_greeting(link);
+}
+
+static void
+on_greeting(struct link *link, const struct resp_value *value, uint64_t now_us)
+{
+	const char *why = engine_take_greeting(link->engine, value);
+
+	if (why != NULL) {
+		link_drop(link, why);
+		return;
+	}
+	link->joined_mark = interest_mark(link->interest);
+	catch_up_denied(&link->catch_up);
+	link_advance(link, LINK_CHECKED);
+	link_send_probe(link, now_us);
+}
+
+/* Replies of an engine's scripts. */
+static void
+on_engine(struct link *link, enum link_answer_kind answer, const struct resp_value *value,
+    uint64_t now_us)
+{
+	const char *why = NULL;
+	bool is_error = value->type == RESP_TYPE_ERROR;
+
+	if (answer == ANSWER_AHEAD && is_error) {
+		link->skips_loads = true; /* the SUBSCRIBE behind them gets the same error */
+		return;
+	}
+	if (answer == ANSWER_LOADED && link->skips_loads) {
+		engine_skip_load(link->engine);
+		return;
+	}
+	/* A server that is short of memory, say, may refuse a check. */
+	if (is_error && answer == ANSWER_CHECKED)
+		return;
+	if (is_error) {
+		link_drop_for(link, "the upstream cannot be an engine: ", value->text);
+		return;
+	}
+	switch (answer) {
+	case ANSWER_SCRIPT:
+		on_script(link, value, link_count_expected(&link->expected, ANSWER_SCRIPT));
+		return;
+	case ANSWER_GREETING:
+		on_greeting(link, value, now_us);
+		return;
+	case ANSWER_LOADED:
+		why = engine_take_load(link->engine, value);
+		break;
+	case ANSWER_CHECKED:
+		why = engine_take_check(link->engine, value);
+		break;
+	default:
+		why = "the upstream's reply does not fit to the command";
+	}
+	if (why != NULL)
+		link_drop(link, why);
+}
+
 /* A user without the right to INFO is accepted: then nothing is known about loops. */
 static void
 on_info(struct link *link, const struct resp_value *value, uint64_t now_us)
@@ -48,10 +139,14 @@ on_info(struct link *link, const struct resp_value *value, uint64_t now_us)
 		why = peer_check_info(value->text, link->config->id);
 	else if (value->type != RESP_TYPE_ERROR)
 		why = "the upstream's reply to INFO is not a text";
+	if (why == NULL && link->engine != NULL)
+		why = begin_engine(link, value);
 	if (why != NULL) {
 		link_drop(link, why);
 		return;
 	}
+	if (link->engine != NULL)
+		return;
 	if (link->peer.is_fanfare) {
 		link_send_options(link);
 		return;
@@ -165,13 +260,18 @@ on_names_refused(struct link *link, struct slice error, size_t count, uint64_t n
 
 /* After these the connection is of no use, though it may become so again. */
 static bool
-is_fatal(struct slice error)
+is_fatal(const struct link *link, struct slice error)
 {
 	static const char *const codes[] = {
 	    "BUSY ", "LOADING ", "MASTERDOWN ", "NOAUTH ", "READONLY ", NULL};
+	/* Of an engine, whose scripts or history are gone: both begin with the connection. */
+	static const char *const of_engine[] = {"CLUSTERDOWN ", "NOSCRIPT ", NULL};
 
 	for (size_t i = 0; codes[i] != NULL; i++)
 		if (begins_with(error, codes[i]))
+			return true;
+	for (size_t i = 0; link->engine != NULL && of_engine[i] != NULL; i++)
+		if (begins_with(error, of_engine[i]))
 			return true;
 	return false;
 }
@@ -206,7 +306,7 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 	count = first->count;
 	if (link->probe_is_unanswered)
 		link->replied_us = now_us;
-	if (is_error && answer != ANSWER_HELLO && is_fatal(value->text)) {
+	if (is_error && answer != ANSWER_HELLO && is_fatal(link, value->text)) {
 		link_drop_for(link, "the upstream does not serve: ", value->text);
 		return;
 	}
@@ -223,7 +323,15 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 	case ANSWER_PUBLISHED:
 		on_published(link, value);
 		return;
+	case ANSWER_SCRIPT:
+	case ANSWER_GREETING:
+	case ANSWER_AHEAD:
+	case ANSWER_LOADED:
+	case ANSWER_CHECKED:
+		on_engine(link, answer, value, now_us);
+		return;
 	case ANSWER_SUBSCRIBED:
+		link->skips_loads = false;
 		if (is_error) {
 			on_names_refused(link, value->text, count, now_us);
 			return;
@@ -301,6 +409,32 @@ follows(const struct link *link, bool is_kept)
 	       !interest_has_live_pattern(link->interest);
 }
 
+/* True: the message was one of the engine's history, or the link is down. */
+static bool
+take_kept(struct link *link, const struct link_push *push, uint64_t now_us)
+{
+	const char *why = NULL;
+
+	switch (engine_take_message(link->engine, push->name, push->payload, &why)) {
+	case ENGINE_PLAIN:
+		return false;
+	case ENGINE_TOOK:
+		link->figures.received++;
+		return true;
+	case ENGINE_COPY:
+		link->figures.copies++;
+		return true;
+	case ENGINE_FORGED:
+		if (link->state >= LINK_JOINING && now_us - link->checked_us >= FORGED_US)
+			link_send_check(link, now_us);
+		return true;
+	case ENGINE_WRONG:
+		break;
+	}
+	link_drop(link, why);
+	return true;
+}
+
 /* Takes value, which push was read from, if it keeps it. */
 static void
 on_message(struct link *link, struct link_push *push, struct resp_value **value, uint64_t now_us)
@@ -312,6 +446,8 @@ on_message(struct link *link, struct link_push *push, struct resp_value **value,
 		return;
 	}
 	link->heard_us = now_us;
+	if (link->engine != NULL && push->kind != HUB_SHARD && take_kept(link, push, now_us))
+		return;
 	if (link->has_positions && !catch_up_split(&push->payload, &position)) {
 		link_drop(link, "the upstream sent a message without a position");
 		return;
@@ -339,6 +475,8 @@ on_confirmation(struct link *link, const struct link_push *push, uint64_t now_us
 		link_copies_reset(&link->copies);
 	if (answer == ANSWER_PROBE_SUBSCRIBED && !leaves && push->kind == HUB_CHANNEL)
 		fits = slice_eq(push->name, buffer_slice(&link->channel));
+	else if (answer == ANSWER_AHEAD && !leaves)
+		fits = push->kind == HUB_CHANNEL;
 	else if (answer == ANSWER_SUBSCRIBED && !leaves)
 		fits = interest_confirm(link->interest, push->kind, push->name, now_us, &how);
 	else if (answer == ANSWER_UNSUBSCRIBED && leaves)
@@ -350,6 +488,8 @@ on_confirmation(struct link *link, const struct link_push *push, uint64_t now_us
 	link_take_expected(&link->expected, 1);
 	if (link->probe_is_unanswered)
 		link->replied_us = now_us;
+	if (answer == ANSWER_SUBSCRIBED)
+		link->skips_loads = false;
 	if (answer == ANSWER_SUBSCRIBED)
 		link->ops->joined(link->arg, push->kind, push->name, how);
 	else if (leaves)

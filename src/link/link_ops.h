@@ -32,11 +32,14 @@ struct link_ops {
 	void (*refused)(void *arg, struct slice error);
 };
 
+struct engine_ops;
+
 struct link_config {
-	const char *user;     /* NULL or "": the default user. Borrowed, as the others */
-	const char *password; /* NULL or "": no authentication */
-	const char *id;       /* of this node: its run_id */
-	uint64_t probe_us;    /* how often, and within what time, a probe comes back; may change */
+	const char *user;                /* NULL or "": the default user. Borrowed, as the others */
+	const char *password;            /* NULL or "": no authentication */
+	const char *id;                  /* of this node: its run_id */
+	const struct engine_ops *engine; /* the upstream is an engine (engine.h); NULL: it is not */
+	uint64_t probe_us; /* how often, and within what time, a probe comes back; may change */
 };
 
 struct link_figures {

@@ -84,5 +84,13 @@ peer_check_info(struct slice info, const char *id)
 		return "the upstream is this server itself";
 	if (slice_is(field(info, "link_mode"), "leaf"))
 		return "the upstream is a leaf itself: link this node to the upstream of that one";
+	if (slice_is(field(info, "link_mode"), "engine"))
+		return "the upstream is a node of an engine itself: link this node to that engine";
 	return NULL;
+}
+
+struct slice
+peer_run_id(struct slice info)
+{
+	return info.ptr != NULL ? field(info, "run_id") : info;
 }

@@ -21,4 +21,7 @@ const char *peer_check_hello(const struct resp_value *value, struct peer *peer);
 /* The text of INFO; id is the run_id of this node. NULL, or why it cannot be. */
 const char *peer_check_info(struct slice info, const char *id);
 
+/* The run_id of the server in the text of INFO; empty if there is none. */
+struct slice peer_run_id(struct slice info);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/glob.h"
+#include "link/testing_engine.h"
 #include "resp/parser.h"
 #include "resp/writer.h"
 
@@ -215,14 +216,11 @@ put_receivers(struct rig *rig, struct slice channel)
 	end_reply(rig, begin, slice_is(channel, RIG_PROBES) ? RIG_PROBE_SENT : RIG_SENT);
 }
 
-/* Redis sends the message first, fanfared the reply. */
 static void
-publish(struct rig *rig, char letter, struct slice channel, struct slice payload)
+send_to_subscribers(struct rig *rig, char letter, struct slice channel, struct slice payload)
 {
 	struct slice none = {NULL, 0};
 
-	if (rig->replies_first)
-		put_receivers(rig, channel);
 	if (find_subscribed(rig, letter, channel) < rig->subscribed_count)
 		put_message(rig, letter == 'S' ? "smessage" : "message", none, channel, payload);
 	for (size_t i = 0; i < rig->subscribed_count && letter == 'c'; i++) {
@@ -231,12 +229,21 @@ publish(struct rig *rig, char letter, struct slice channel, struct slice payload
 		if (rig->subscribed[i].ptr[0] == 'P' && glob_match(pattern, channel, false))
 			put_message(rig, "pmessage", pattern, channel, payload);
 	}
+}
+
+/* Redis sends the message first, fanfared the reply. */
+static void
+publish(struct rig *rig, char letter, struct slice channel, struct slice payload)
+{
+	if (rig->replies_first)
+		put_receivers(rig, channel);
+	send_to_subscribers(rig, letter, channel, payload);
 	if (!rig->replies_first)
 		put_receivers(rig, channel);
 }
 
 static void
-put_change(struct rig *rig, struct slice verb, struct slice name, bool leaves)
+put_change(struct rig *rig, struct slice verb, struct slice name, bool leaves, enum rig_reply joins)
 {
 	bool is_probe = slice_is(name, RIG_PROBES);
 	size_t begin = rig->in.len;
@@ -248,7 +255,7 @@ put_change(struct rig *rig, struct slice verb, struct slice name, bool leaves)
 	resp_put_bulk(&rig->in, (struct slice){lower, verb.len});
 	resp_put_bulk(&rig->in, name);
 	resp_put_int(&rig->in, (int64_t)rig->subscribed_count);
-	end_reply(rig, begin, leaves ? RIG_LEFT : is_probe ? RIG_PROBE_JOINED : RIG_JOINED);
+	end_reply(rig, begin, leaves ? RIG_LEFT : is_probe ? RIG_PROBE_JOINED : joins);
 }
 
 static void
@@ -263,11 +270,14 @@ change(struct rig *rig, const struct slice *args, size_t count)
 	if (slice_is(verb, "SUBSCRIBE"))
 		letter = 'c';
 	for (size_t i = 1; i < count; i++) {
+		bool is_ahead = rig->engine != NULL && letter == 'c' &&
+				find_subscribed(rig, letter, args[i]) == rig->subscribed_count;
+
 		if (leaves)
 			unsubscribe(rig, letter, args[i]);
 		else
 			subscribe(rig, letter, args[i]);
-		put_change(rig, verb, args[i], leaves);
+		put_change(rig, verb, args[i], leaves, is_ahead ? RIG_AHEAD : RIG_JOINED);
 	}
 }
 
@@ -278,6 +288,27 @@ is_refused(const struct rig *rig, const struct slice *args, size_t count)
 		if (slice_is(args[i], rig->refuses))
 			return true;
 	return false;
+}
+
+/* Messages come before the reply, as with Redis. */
+static bool
+execute_script(struct rig *rig, const struct slice *args, size_t count)
+{
+	enum rig_reply is = RIG_SCRIPT;
+	struct buffer reply = {0};
+	size_t begin;
+
+	if (rig->engine == NULL || !testing_engine_execute(rig->engine, args, count, &reply))
+		return false;
+	begin = rig->in.len;
+	buffer_append_slice(&rig->in, buffer_slice(&reply));
+	buffer_release(&reply);
+	if (slice_is(args[0], "EVALSHA"))
+		is = testing_engine_script(args, count) == ENGINE_PUBLISH ? RIG_KEPT
+		     : testing_engine_script(args, count) == ENGINE_CHECK ? RIG_CHECKED
+									  : RIG_SCRIPT;
+	end_reply(rig, begin, is);
+	return true;
 }
 
 static void
@@ -297,7 +328,7 @@ execute(struct rig *rig, const struct slice *args, size_t count)
 	} else if (slice_is(args[0], "PUBLISH") || slice_is(args[0], "SPUBLISH")) {
 		ck_assert_uint_eq(count, 3);
 		publish(rig, args[0].ptr[0] == 'S' ? 'S' : 'c', args[1], args[2]);
-	} else {
+	} else if (!execute_script(rig, args, count)) {
 		ck_assert_ptr_nonnull(memmem(args[0].ptr, args[0].len, "SUBSCRIBE", 9));
 		change(rig, args, count);
 	}
@@ -311,6 +342,25 @@ rig_new(struct rig *rig)
 	memset(rig, 0, sizeof(*rig));
 	rig->config = (struct link_config){.id = RIG_ID, .probe_us = RIG_PROBE_US};
 	rig->now = 5000000;
+	rig->link = link_new(&rig->config, &ops, rig);
+	interest_set_linger(link_interest(rig->link), RIG_LINGER_US);
+}
+
+static void
+on_engine_publish(void *arg, struct slice channel, struct slice payload)
+{
+	send_to_subscribers(arg, 'c', channel, payload);
+}
+
+void
+rig_new_of_engine(struct rig *rig, struct testing_engine *engine, const struct engine_ops *of)
+{
+	rig_new(rig);
+	link_free(rig->link);
+	rig->config.engine = of;
+	rig->engine = engine;
+	engine->publish = on_engine_publish;
+	engine->arg = rig;
 	rig->link = link_new(&rig->config, &ops, rig);
 	interest_set_linger(link_interest(rig->link), RIG_LINGER_US);
 }

@@ -9,6 +9,9 @@
 #include "base/bytes.h"
 #include "link/link.h"
 
+struct engine_ops;
+struct testing_engine;
+
 /*
  * A link and the other end of its connection, without sockets: an upstream that reads the link's
  * commands and answers each of them as Redis does. One of its replies can be replaced.
@@ -31,6 +34,10 @@ enum rig_reply {
 	RIG_PROBE_SENT,
 	RIG_MESSAGE,
 	RIG_SENT,
+	RIG_AHEAD,  /* of an engine: a channel that was not subscribed to before */
+	RIG_SCRIPT, /* the reply to a script, or to SCRIPT LOAD */
+	RIG_KEPT,   /* to the one that publishes */
+	RIG_CHECKED,
 };
 
 struct rig {
@@ -59,9 +66,13 @@ struct rig {
 	size_t wrong_at;         /* this one, from 1 on, is replaced; 0: none ... */
 	struct slice wrong;      /* ... by these bytes */
 	enum rig_reply wrong_is; /* what it was */
+	struct testing_engine *engine; /* borrowed; NULL: it is none */
 };
 
 void rig_new(struct rig *rig); /* clears it first */
+/* The upstream is an engine, and the link publishes kept messages. Borrows both. */
+void rig_new_of_engine(
+    struct rig *rig, struct testing_engine *engine, const struct engine_ops *ops);
 void rig_free(struct rig *rig);
 
 void rig_open(struct rig *rig); /* a new connection: link_opened() */

@@ -5,11 +5,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
-#include "base/time_queue.h"
-#include "pubsub/freed_rings.h"
-
-/* Added to all times that are given, so that a restored message can be older than the clock. */
-#define BASE_US (UINT64_C(1) << 52)
+#include "pubsub/history_state.h"
 
 #define SAMPLES 8  /* rings among which the least recently written is evicted */
 #define AT_ONCE 16 /* chunks of a ring, or messages, that are freed at once */
@@ -18,28 +14,6 @@
  * about ENFORCE_BYTES or more, so that is more than the message takes. */
 #define ENFORCE_LEAST 64
 #define ENFORCE_BYTES 256
-
-struct history {
-	struct history_config config;
-	struct ring_pool pool;
-	uint64_t seq;
-	uint64_t forgotten_seq;
-	uint64_t floor_seq;
-	uint64_t now_us;       /* of the newest message */
-	size_t appended_bytes; /* of payload, since history_enforce() */
-	/* The rings by number, from 1 on; unused slots are a list: see first_unused. */
-	struct ring **rings;
-	uint32_t room;  /* slots */
-	uint32_t begun; /* slots that were ever used, since the table was empty */
-	uint32_t first_unused;
-	/* Each ring, with a time not later than that at which its oldest message expires. */
-	struct time_queue queue;
-	struct recent_rings recent;
-	size_t hand; /* where in the queue the next samples are taken */
-	struct freed_rings freed;
-	uint64_t evicted;
-	uint64_t expired;
-};
 
 static void
 set_place(void *thing, uint32_t place)
@@ -154,17 +128,16 @@ ttl_us(const struct ring *ring)
 	return (uint64_t)ring->ttl_s * 1000000;
 }
 
-/* When the oldest message expires; an empty ring goes a ttl after its last message. */
-static uint64_t
-end_us(const struct ring *ring)
+uint64_t
+history_end_us(const struct ring *ring)
 {
 	struct ring_message oldest;
 
 	return (ring_oldest(ring, &oldest) ? oldest.appended_us : ring->touched_us) + ttl_us(ring);
 }
 
-static struct ring *
-add_ring(struct history *history, void *owner, uint32_t ttl_s, uint64_t now_us)
+struct ring *
+history_add_ring(struct history *history, void *owner, uint32_t ttl_s, uint64_t now_us)
 {
 	struct ring *ring = ring_new(&history->pool, owner);
 
@@ -244,12 +217,12 @@ history_append(struct history *history, void *owner, uint32_t *number,
 	struct ring *ring;
 
 	assert(rules->size > 0 && rules->ttl_s > 0);
-	now_us += BASE_US;
+	now_us += HISTORY_BASE_US;
 	if (now_us < history->now_us) /* messages of a ring expire in their order */
 		now_us = history->now_us;
 	history->now_us = now_us;
 	if (*number == 0) {
-		ring = add_ring(history, owner, rules->ttl_s, now_us);
+		ring = history_add_ring(history, owner, rules->ttl_s, now_us);
 		*number = ring->index;
 	} else {
 		ring = history->rings[*number];
@@ -273,7 +246,7 @@ history_skip(struct history *history, uint32_t number, uint64_t now_us)
 {
 	struct ring *ring = empty_ring(history, history->rings[number]);
 
-	now_us += BASE_US;
+	now_us += HISTORY_BASE_US;
 	if (now_us > history->now_us)
 		history->now_us = now_us;
 	ring_skip(ring, ++history->seq, history->now_us);
@@ -281,17 +254,57 @@ history_skip(struct history *history, uint32_t number, uint64_t now_us)
 	return history->seq;
 }
 
+/* A seq that names no message. Positions of another server have none of those. */
+static uint64_t
+take_seq(struct history *history)
+{
+	return history->follows ? history->seq : ++history->seq;
+}
+
+void
+history_miss(struct history *history, uint32_t number, uint64_t seq, uint64_t count)
+{
+	struct ring *ring = history->rings[number];
+
+	if (seq <= ring->newest_seq)
+		return;
+	ring = empty_ring(history, ring);
+	ring_skip(ring, seq, ring->touched_us);
+	/* Readers count what they have missed modulo 2^32. */
+	ring->appended += (uint32_t)(count < UINT32_MAX / 2 ? count : UINT32_MAX / 2) - 1;
+	recent_rings_touch(&history->recent, ring);
+}
+
 void
 history_begin_keeping(struct history *history)
 {
-	forget_upto(history, ++history->seq);
+	forget_upto(history, take_seq(history));
 }
 
 void
 history_forget(struct history *history)
 {
-	forget_upto(history, ++history->seq);
+	forget_upto(history, take_seq(history));
 	history->floor_seq = history->seq;
+}
+
+void
+history_follow(struct history *history)
+{
+	history->follows = true;
+}
+
+bool
+history_follows(const struct history *history)
+{
+	return history->follows;
+}
+
+void
+history_advance(struct history *history, uint64_t seq)
+{
+	assert(history->follows && seq >= history->seq);
+	history->seq = seq;
 }
 
 void
@@ -309,7 +322,7 @@ history_set_rules(
 	assert(rules->ttl_s > 0);
 	ring->ttl_s = rules->ttl_s;
 	trim(history, ring, rules);
-	time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
+	time_queue_change(&history->queue, ring->place, (int64_t)history_end_us(ring));
 }
 
 /* Removes what has expired. False: the budget is used up. The ring may be freed, also then. With
@@ -339,8 +352,8 @@ history_ring(struct history *history, uint32_t number, uint64_t now_us)
 	struct ring *ring = number != 0 ? history->rings[number] : NULL;
 	size_t budget = SIZE_MAX;
 
-	now_us += BASE_US;
-	if (ring == NULL || end_us(ring) > now_us)
+	now_us += HISTORY_BASE_US;
+	if (ring == NULL || history_end_us(ring) > now_us)
 		return ring;
 	if (ring->touched_us + ttl_us(ring) <= now_us)
 		ring = NULL; /* see expire() */
@@ -424,6 +437,14 @@ evict_ring(struct history *history)
 	free_ring(history, ring);
 }
 
+/* Otherwise the ring that is loaded would go at once, if its messages are the oldest. */
+void
+history_load_begin(struct history *history)
+{
+	if (history->queue.count > 0 && history->queue.count >= history->config.limits->channels)
+		evict_ring(history);
+}
+
 /* False: nothing is left to evict. */
 static bool
 evict_chunk(struct history *history)
@@ -486,7 +507,7 @@ history_work(struct history *history, uint64_t now_us, size_t budget)
 {
 	struct time_queue_entry *entry;
 
-	now_us += BASE_US;
+	now_us += HISTORY_BASE_US;
 	if (!freed_rings_work(&history->freed, &budget) || !enforce(history, &budget))
 		return false;
 	while (
@@ -500,7 +521,8 @@ history_work(struct history *history, uint64_t now_us, size_t budget)
 		if (!expire(history, ring, now_us, &budget))
 			return false;
 		if (history->queue.count == rings)
-			time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
+			time_queue_change(
+			    &history->queue, ring->place, (int64_t)history_end_us(ring));
 	}
 	return history->freed.count == 0;
 }
@@ -514,73 +536,5 @@ history_due_us(const struct history *history)
 		return 0;
 	if (first == NULL)
 		return UINT64_MAX;
-	return (uint64_t)first->at > BASE_US ? (uint64_t)first->at - BASE_US : 0;
-}
-
-struct ring *
-history_ring_at(const struct history *history, size_t i)
-{
-	return time_queue_at(&history->queue, (uint32_t)i)->thing;
-}
-
-uint64_t
-history_age_us(uint64_t then_us, uint64_t now_us)
-{
-	now_us += BASE_US;
-	return now_us > then_us ? now_us - then_us : 0;
-}
-
-static uint64_t
-time_of_age(uint64_t age_us, uint64_t now_us)
-{
-	now_us += BASE_US;
-	return age_us < now_us ? now_us - age_us : 0;
-}
-
-void
-history_restore_begin(struct history *history, struct hub_position newest, uint64_t forgotten_seq)
-{
-	assert(history->queue.count == 0 && forgotten_seq <= newest.seq);
-	history->config.epoch = newest.epoch;
-	history->seq = newest.seq;
-	history->forgotten_seq = forgotten_seq;
-	history->floor_seq = 0;
-}
-
-struct ring *
-history_restore_ring(struct history *history, void *owner, uint32_t *number,
-    const struct history_restored_ring *fields, uint64_t now_us)
-{
-	struct ring *ring;
-
-	assert(fields->ttl_s > 0 && fields->newest_seq <= history->seq);
-	now_us = time_of_age(fields->touched_age_us, now_us);
-	ring = add_ring(history, owner, fields->ttl_s, now_us);
-	ring->trimmed_seq = fields->trimmed_seq;
-	ring->newest_seq = fields->newest_seq;
-	ring->appended = fields->appended;
-	*number = ring->index;
-	if (history->now_us < now_us)
-		history->now_us = now_us;
-	return ring;
-}
-
-void
-history_restore_message(struct ring *ring, uint64_t seq, uint64_t age_us, struct slice payload,
-    bool is_single, uint64_t now_us)
-{
-	ring_restore(ring, seq, time_of_age(age_us, now_us), payload, is_single);
-}
-
-void
-history_restore_end(struct history *history)
-{
-	for (size_t i = 0; i < history->queue.count; i++) {
-		struct ring *ring = history_ring_at(history, i);
-
-		/* It can only become earlier, so ring i is not a later one now. */
-		time_queue_change(&history->queue, ring->place, (int64_t)end_us(ring));
-	}
-	recent_rings_sort(&history->recent);
-	ring_pool_sort(&history->pool);
+	return (uint64_t)first->at > HISTORY_BASE_US ? (uint64_t)first->at - HISTORY_BASE_US : 0;
 }

@@ -86,6 +86,25 @@ void history_begin_keeping(struct history *history);
  * missed that no ring has. Takes a seq, which names no message. */
 void history_forget(struct history *history);
 
+/*
+ * From now on another server gives the positions: see hub_follow.h. Nothing here takes a seq, and
+ * of a channel without a ring nothing can be resumed. history_advance: the newest position is seq,
+ * not less than before; the next message that is appended or skipped is the one behind it.
+ */
+void history_follow(struct history *history);
+
+/* Ranges of seqs that the other server does not give: a position in one is that of a message which
+ * was lost there, and cannot be resumed. Copies; count is at most HISTORY_HOLES. */
+#define HISTORY_HOLES 64
+struct history_hole {
+	uint64_t first, last;
+};
+void history_set_holes(struct history *history, const struct history_hole *holes, size_t count);
+bool history_is_hole(const struct history *history, uint64_t seq);
+
+bool history_follows(const struct history *history);
+void history_advance(struct history *history, uint64_t seq);
+
 /* The options of a channel with that ring changed; size 0 frees the ring. May call forgotten(). */
 void history_set_rules(
     struct history *history, uint32_t ring, const struct history_rules *rules, uint64_t now_us);
@@ -173,5 +192,15 @@ struct ring *history_restore_ring(struct history *history, void *owner, uint32_t
 void history_restore_message(struct ring *ring, uint64_t seq, uint64_t age_us, struct slice payload,
     bool is_single, uint64_t now_us);
 void history_restore_end(struct history *history);
+
+/* The same for one ring in a history that follows and has others: history_load_begin(),
+ * history_restore_ring(), history_restore_message(), history_load_end(). At the limit of channels
+ * another ring is freed at the begin; then it calls forgotten(). */
+void history_load_begin(struct history *history);
+void history_load_end(struct history *history, struct ring *ring);
+
+/* Messages of the ring are missing: the newest of them has this seq, and `count` were not seen.
+ * Those before them are freed: see history_skip(). seq is not above the newest position. */
+void history_miss(struct history *history, uint32_t ring, uint64_t seq, uint64_t count);
 
 #endif

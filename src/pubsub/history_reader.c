@@ -40,6 +40,9 @@ history_can_resume(
 {
 	struct hub_position newest = history_position(history);
 
+	/* Without a ring, the channel may have messages that are not seen here. */
+	if (history_follows(history) && (ring == NULL || history_is_hole(history, position.seq)))
+		return false;
 	return position.epoch == newest.epoch && position.seq <= newest.seq &&
 	       position.seq >= history_complete_seq(history, ring);
 }

@@ -38,18 +38,20 @@ struct hub_gather {
 	struct channel_tree *tree; /* the patterns, whose tags are their numbers */
 	struct gathered_pattern *patterns;
 	struct gathered *entries;
-	struct hub_matched *sorted;  /* by pattern */
-	struct hash_map *by_ring;    /* number of a ring -> index of its first entry + 1 */
-	struct ring_walk walk;       /* of the pass in progress */
-	struct hub_position begun;   /* the newest position at the beginning */
-	struct position_since since; /* of hub_gather_since() */
-	uint64_t top_seq;            /* the newest seq when the last pass began */
-	uint64_t low_seq;            /* the pass ends there */
+	struct hub_matched *sorted;   /* by pattern */
+	struct hash_map *by_ring;     /* number of a ring -> index of its first entry + 1 */
+	struct ring_walk walk;        /* of the pass in progress */
+	struct ring_walk begun_at[2]; /* in a hub that follows: where the last passes began */
+	struct hub_position begun;    /* the newest position at the beginning */
+	struct position_since since;  /* of hub_gather_since() */
+	uint64_t top_seq;             /* the newest seq when the last pass began */
+	uint64_t low_seq;             /* the pass ends there */
 	uint32_t pattern_count;
 	uint32_t count, room, channels_max;
 	uint32_t ended_by; /* hub_gather_lost() */
-	uint8_t result;    /* enum hub_gather_result: of what was gathered so far */
-	bool has_paused;   /* the hub may have changed since the beginning */
+	uint32_t passes;
+	uint8_t result;  /* enum hub_gather_result: of what was gathered so far */
+	bool has_paused; /* the hub may have changed since the beginning */
 	bool has_begun;
 	bool has_passed; /* the first pass, which visits each ring once, is over */
 };
@@ -82,6 +84,8 @@ hub_gather_free(struct hub_gather *gather)
 		return;
 	gather->hub->gathers--;
 	ring_walk_end(&gather->walk);
+	ring_walk_end(&gather->begun_at[0]);
+	ring_walk_end(&gather->begun_at[1]);
 	for (uint32_t i = 0; i < gather->pattern_count; i++)
 		newest_seqs_release(&gather->patterns[i].newest);
 	channel_tree_free(gather->tree);
@@ -283,6 +287,8 @@ is_below(const struct hub_gather *gather, const struct ring *ring)
 {
 	uint64_t low = gather->low_seq;
 
+	if (history_follows(hub_history(gather->hub)))
+		return false; /* rings that were loaded are not in the order of their seqs */
 	/* If there is one pattern, its floor may rise. */
 	if (gather->pattern_count == 1 && floor_of(gather, &gather->patterns[0]) > low)
 		low = floor_of(gather, &gather->patterns[0]);
@@ -362,35 +368,58 @@ sort(struct hub_gather *gather)
 static void
 begin(struct hub_gather *gather)
 {
-	gather->begun = history_position(hub_history(gather->hub));
+	struct history *history = hub_history(gather->hub);
+
+	gather->begun = history_position(history);
 	gather->has_begun = true;
 	gather->top_seq = gather->low_seq;
+	/* No ring has a message behind the newest one. */
+	if (history_follows(history) && gather->low_seq >= gather->begun.seq)
+		ring_walk_begin(&gather->begun_at[gather->passes++ % 2], history_recent(history));
 }
 
-/* Walks through the rings that were written to since the last pass began. */
+/* Walks through the rings that were written to since the last pass began, or loaded. */
 static void
 begin_pass(struct hub_gather *gather)
 {
 	struct history *history = hub_history(gather->hub);
+	struct ring_walk *here = &gather->begun_at[gather->passes % 2];
 
-	gather->has_passed = gather->top_seq != gather->low_seq;
+	gather->has_passed = gather->passes > 0;
 	gather->low_seq = gather->top_seq;
 	gather->top_seq = history_position(history).seq;
 	ring_walk_begin(&gather->walk, history_recent(history));
+	if (history_follows(history)) {
+		if (gather->has_passed)
+			ring_walk_until(&gather->walk, &gather->begun_at[1 - gather->passes % 2]);
+		ring_walk_end(here);
+		ring_walk_begin(here, history_recent(history));
+	}
+	gather->passes++;
+}
+
+/* No ring has changed since the last pass began. */
+static bool
+is_up_to_date(const struct hub_gather *gather)
+{
+	const struct history *history = hub_history(gather->hub);
+
+	if (history_follows(history))
+		return gather->passes > 0 &&
+		       !ring_walk_is_behind(&gather->begun_at[1 - gather->passes % 2]);
+	return gather->top_seq >= history_position(history).seq;
 }
 
 enum hub_gather_result
 hub_gather_step(struct hub_gather *gather, uint64_t now_us, size_t budget)
 {
-	const struct history *history = hub_history(gather->hub);
-
 	assert(gather->result == HUB_GATHER_DONE && budget > 0);
 	if (!gather->has_begun)
 		begin(gather);
 	check_forgotten(gather);
 	while (gather->result == HUB_GATHER_DONE) {
 		if (gather->walk.rings == NULL) {
-			if (gather->top_seq >= history_position(history).seq)
+			if (is_up_to_date(gather))
 				break;
 			begin_pass(gather);
 		}
@@ -474,7 +503,8 @@ hub_gather_since(struct subscriber *s, struct slice pattern, const struct positi
 		return NULL;
 	}
 	if (since->kind == POSITION_AT &&
-	    (since->at.epoch != newest.epoch || since->at.seq > newest.seq)) {
+	    (since->at.epoch != newest.epoch || since->at.seq > newest.seq ||
+		history_follows(hub_history(s->hub)))) { /* of which channels is not known here */
 		*out = (struct hub_resumption){.verdict = HUB_LOST, .position = newest};
 		return NULL;
 	}

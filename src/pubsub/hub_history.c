@@ -178,7 +178,7 @@ hub_keep(struct hub *hub, struct hub_delivery *d)
 	struct hub_append_hook *hook;
 	struct history_rules rules;
 
-	if (h->is_sealed)
+	if (h->is_sealed || (d->seq == 0 && history_follows(h->history)))
 		return;
 	rules = rules_of(topic != NULL ? hub_channel_options(hub, topic)
 				       : hub_options_of(hub, d->message.channel));
@@ -187,6 +187,8 @@ hub_keep(struct hub *hub, struct hub_delivery *d)
 	if (topic == NULL || topic->ring == 0)
 		topic = hub_hold_channel(hub, HUB_CHANNEL, d->message.channel);
 	d->kept = topic;
+	if (d->seq != 0)
+		history_advance(h->history, d->seq - 1);
 	if (hub->replays > 0)
 		d->before_seq = newest_seq(h, topic);
 	d->message.position.seq = rules.size > 0
@@ -203,27 +205,42 @@ hub_will_keep(struct hub *hub, const struct hub_delivery *d)
 {
 	const struct topic *topic = hub_channel_of(d);
 
-	if (!is_in_use(hub) || d->is_shard || hub->history->is_sealed)
+	if (!is_in_use(hub) || d->is_shard || hub->history->is_sealed ||
+	    (d->seq == 0 && history_follows(hub->history->history)))
 		return false;
 	return (topic != NULL && topic->ring != 0) || hub_keeps(hub, d->message.channel);
+}
+
+const struct channel_options *
+hub_kept_options(struct hub *hub, struct slice channel)
+{
+	const struct channel_options *options;
+	const struct topic *topic;
+
+	if (!is_in_use(hub))
+		return NULL;
+	topic = channel_tree_find(hub->channels, false, channel);
+	options = topic != NULL ? hub_channel_options(hub, topic) : hub_options_of(hub, channel);
+	return channel_options_keep(options) ? options : NULL;
 }
 
 bool
 hub_keeps(struct hub *hub, struct slice channel)
 {
-	const struct topic *topic;
+	return hub_kept_options(hub, channel) != NULL;
+}
 
-	if (!is_in_use(hub))
-		return false;
-	topic = channel_tree_find(hub->channels, false, channel);
-	return channel_options_keep(
-	    topic != NULL ? hub_channel_options(hub, topic) : hub_options_of(hub, channel));
+bool
+hub_is_sealed(const struct hub *hub)
+{
+	return hub->history->is_sealed;
 }
 
 void
 hub_seal_history(struct hub *hub)
 {
-	hub->history->is_sealed = true;
+	/* A hub that follows goes on: the other process has the same positions. */
+	hub->history->is_sealed = !history_follows(hub->history->history);
 }
 
 void
@@ -255,9 +272,10 @@ hub_drop_history(struct hub *hub, struct slice channel, uint64_t now_us)
 	static const struct history_rules nothing;
 	const struct topic *topic = channel_tree_find(hub->channels, false, channel);
 
-	if (topic == NULL || topic->ring == 0)
+	if (topic != NULL && topic->ring != 0)
+		history_set_rules(hub_history(hub), topic->ring, &nothing, now_us);
+	else if (!history_follows(hub_history(hub)))
 		return;
-	history_set_rules(hub_history(hub), topic->ring, &nothing, now_us);
 	history_begin_keeping(hub_history(hub)); /* not even its newest position is good */
 }
 

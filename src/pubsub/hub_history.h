@@ -25,11 +25,19 @@ struct history *hub_history(struct hub *hub);
 /* Whether messages of that channel are kept from now on. */
 bool hub_keeps(struct hub *hub, struct slice channel);
 
+/* What a channel keeps, by the options that apply to it now; NULL: nothing. Valid until the next
+ * call that changes the hub. */
+const struct channel_options *hub_kept_options(struct hub *hub, struct slice channel);
+
+/* hub_seal_history() was called. */
+bool hub_is_sealed(const struct hub *hub);
+
 /* The ring of that channel, without what has expired by now; NULL if it has none. Borrows, until a
  * message is published or history changes. */
 struct ring *hub_ring(struct hub *hub, struct slice channel, uint64_t now_us);
 
-/* From now on no message is kept: another process gives the next positions. */
+/* From now on no message is kept: another process gives the next positions. Does nothing to a hub
+ * that follows (hub_follow.h). */
 void hub_seal_history(struct hub *hub);
 
 /*
@@ -44,7 +52,8 @@ void hub_forget_history(struct hub *hub);
 uint64_t hub_delete_history(struct hub *hub, struct slice channel, uint64_t now_us);
 
 /* Frees the ring of that channel, whose messages are not seen here from now on: none of its
- * positions can be resumed. When they are seen again, call history_begin_keeping(). */
+ * positions can be resumed. When they are seen again, call history_begin_keeping(). In a hub that
+ * follows, a ring that the channel gets later begins behind the newest position. */
 void hub_drop_history(struct hub *hub, struct slice channel, uint64_t now_us);
 
 /*

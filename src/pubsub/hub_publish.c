@@ -388,6 +388,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->is_shard = post->kind == HUB_SHARD;
 	d->unheard = NULL;
 	d->except = post->except;
+	d->seq = post->seq;
 	d->may_block = hub->blocking > 0;
 	d->by_channel = false;
 	d->policy = CHANNEL_POLICY_GLOBAL;

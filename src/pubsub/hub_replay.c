@@ -296,7 +296,10 @@ hub_replay_unkept(struct hub *hub, const struct hub_delivery *d, struct subscrip
 	struct cursor_reader *reader = subscription->reader;
 	const struct cursor_entry *entry;
 
-	if (subscription->kind == HUB_PATTERN) {
+	if (history_follows(hub_history(hub))) {
+		/* Its channel keeps messages nevertheless: this one did not come from where
+		 * positions are given. */
+	} else if (subscription->kind == HUB_PATTERN) {
 		skip_unkept(hub, hub_channel_of(d));
 	} else {
 		LIST_FOREACH (entry, &reader->entries, of_reader)
@@ -379,6 +382,41 @@ hub_replay_pass_over(
 {
 	if (d->before_seq <= cursor_base(subscription->reader))
 		add_entry(hub, d, subscription->reader, d->message.position.seq);
+}
+
+static void
+raise_reader(struct hub *hub, struct cursor_reader *reader, struct topic *topic,
+    uint64_t before_seq, uint64_t after_seq, uint32_t number)
+{
+	const struct ring *ring = ring_of(hub, topic);
+
+	if (reader->cursor->subscriber->outbox.sealed || before_seq > cursor_base(reader) ||
+	    ring->newest_seq <= cursor_base(reader))
+		return;
+	if (reader->cursor->queue.count >= CURSOR_ENTRIES_MAX)
+		hub_overflow(reader->cursor->subscriber);
+	else
+		cursor_add(hub->replay->topics, reader, topic, ring, after_seq, number);
+}
+
+void
+hub_replay_raised(
+    struct hub *hub, struct topic *topic, uint64_t before_seq, uint64_t after_seq, uint32_t number)
+{
+	const struct hub_post post = {.kind = HUB_CHANNEL, .channel = topic_name(topic)};
+	struct hub_delivery d;
+
+	if (hub->replays == 0)
+		return;
+	hub_match(hub, &post, &d);
+	for (size_t i = 0; i < d.count; i++)
+		for (uint32_t k = 0; k < d.topics[i]->count; k++) {
+			const struct topic_member *member = &d.topics[i]->members[k];
+
+			if (hub_is_replayed(member))
+				raise_reader(hub, member->subscription->reader, topic, before_seq,
+				    after_seq, number);
+		}
 }
 
 void

@@ -53,6 +53,12 @@ void hub_replay_keep(
 bool hub_replay_fall_behind(struct hub *hub, const struct hub_delivery *d,
     struct subscription *subscription) __attribute__((warn_unused_result));
 
+/* The newest_seq of the topic's ring has risen from before_seq, or from 0 because the ring is new,
+ * without a message that was posted. Subscriptions that are being replayed read on behind
+ * after_seq, up to which `number` messages of the channel come (struct cursor_entry). */
+void hub_replay_raised(
+    struct hub *hub, struct topic *topic, uint64_t before_seq, uint64_t after_seq, uint32_t number);
+
 /* The message was kept, and the subscription, which is being replayed, does not get it because its
  * client published it. */
 void hub_replay_pass_over(

@@ -97,6 +97,7 @@ struct hub_delivery {
 	uint64_t before_seq; /* ... and, if a subscriber has a replay, the newest_seq of its ring
 				before, or 0 */
 	const struct subscriber *except; /* does not get it, or NULL */
+	uint64_t seq;                    /* that another server has given it, or 0 */
 	bool is_shard;
 	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
 	bool by_channel;           /* the channel has a policy: */

@@ -264,11 +264,16 @@ outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count)
 }
 
 void
-outbox_note_gap(struct outbox *outbox)
+outbox_note_missed(struct outbox *outbox, uint64_t count)
 {
 	if (!outbox->sealed)
-		note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form,
-		    WIRE_MISSED_UNKNOWN);
+		note_gap(outbox, TAILQ_LAST(&outbox->items, outbox_items), outbox->form, count);
+}
+
+void
+outbox_note_gap(struct outbox *outbox)
+{
+	outbox_note_missed(outbox, WIRE_MISSED_UNKNOWN);
 }
 
 void

@@ -189,6 +189,9 @@ void outbox_miss(struct outbox *outbox, uint32_t tag, uint64_t count);
  * They do not count as dropped. Does nothing if the outbox is sealed. */
 void outbox_note_gap(struct outbox *outbox);
 
+/* The same for `count` messages, at least 1, or WIRE_MISSED_UNKNOWN. */
+void outbox_note_missed(struct outbox *outbox, uint64_t count);
+
 /* True if messages take at most half of the limits; a limit of 0 counts as 1 MiB, or as 65536
  * messages. */
 bool outbox_is_low(const struct outbox *outbox) __attribute__((warn_unused_result));

@@ -15,6 +15,8 @@ struct hub_post {
 	enum hub_kind kind; /* HUB_CHANNEL or HUB_SHARD */
 	struct slice channel, payload;
 	const struct subscriber *except; /* does not get it; NULL: all get it */
+	uint64_t seq; /* of its position, in a hub that follows (hub_follow.h): the message is kept;
+			 0: it is not */
 };
 
 struct hub_outcome {

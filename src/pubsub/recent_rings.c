@@ -76,7 +76,25 @@ ring_walk_begin(struct ring_walk *walk, struct recent_rings *rings)
 	assert(walk->rings == NULL);
 	walk->rings = rings;
 	walk->mark = (struct ring){.pool = NULL};
+	walk->end = NULL;
 	TAILQ_INSERT_TAIL(rings, &walk->mark, recent);
+}
+
+void
+ring_walk_until(struct ring_walk *walk, const struct ring_walk *earlier)
+{
+	walk->end = &earlier->mark;
+}
+
+bool
+ring_walk_is_behind(const struct ring_walk *walk)
+{
+	const struct ring *ring = &walk->mark;
+
+	do
+		ring = TAILQ_NEXT(ring, recent);
+	while (ring != NULL && ring->pool == NULL);
+	return ring != NULL;
 }
 
 struct ring *
@@ -87,7 +105,7 @@ ring_walk_next(struct ring_walk *walk, size_t *budget)
 
 	while (is_mark && *budget > 0) {
 		ring = TAILQ_PREV(ring, recent_rings, recent);
-		if (ring == NULL)
+		if (ring == NULL || ring == walk->end)
 			return NULL;
 		is_mark = ring->pool == NULL;
 		(*budget)--;

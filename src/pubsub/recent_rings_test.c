@@ -99,6 +99,32 @@ START_TEST(marks_of_other_walks_take_of_the_budget)
 }
 END_TEST
 
+START_TEST(a_walk_stops_where_an_earlier_one_began)
+{
+	struct ring_walk earlier = {.rings = NULL};
+
+	ring_walk_begin(&earlier, &recent);
+	ck_assert(!ring_walk_is_behind(&earlier));
+	ring_walk_begin(&walk, &recent);
+	ck_assert(!ring_walk_is_behind(&earlier));
+	ring_walk_until(&walk, &earlier);
+	ck_assert_str_eq(next(9), "");
+	ring_walk_end(&walk);
+	recent_rings_touch(&recent, &rings[2]);
+	recent_rings_touch(&recent, &rings[0]);
+	ck_assert(ring_walk_is_behind(&earlier));
+	ring_walk_begin(&walk, &recent);
+	ring_walk_until(&walk, &earlier);
+	ck_assert_str_eq(next(9), "02");
+	ck_assert_str_eq(next(9), "");
+	ring_walk_end(&walk);
+	ring_walk_begin(&walk, &recent);
+	ck_assert_str_eq(next(9), "02-431");
+	ring_walk_end(&walk);
+	ring_walk_end(&earlier);
+}
+END_TEST
+
 START_TEST(restored_rings_are_sorted)
 {
 	static const uint64_t seqs[RINGS] = {30, 10, 50, 20, 40};
@@ -118,5 +144,6 @@ main(void)
 	return testing_main("pubsub/recent_rings", setup, NULL,
 	    (const TTest *[]){a_walk_goes_from_the_newest_to_the_oldest,
 		rings_move_and_go_while_a_walk_pauses, another_ring_takes_a_place,
-		marks_of_other_walks_take_of_the_budget, restored_rings_are_sorted, NULL});
+		marks_of_other_walks_take_of_the_budget, a_walk_stops_where_an_earlier_one_began,
+		restored_rings_are_sorted, NULL});
 }

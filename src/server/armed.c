@@ -6,11 +6,17 @@
 
 #include "base/alloc.h"
 #include "base/hash_map.h"
+#include "pubsub/hub_history.h"
 #include "server/client.h"
 #include "server/clients.h"
 
+struct armed {
+	struct hub_start start;
+	uint64_t epoch;
+};
+
 /* About what an entry of the map takes besides the name. */
-#define ENTRY_BYTES 72
+#define ENTRY_BYTES 80
 
 /* NULL: none is armed. */
 static struct hash_map *
@@ -20,15 +26,26 @@ map_of(const struct client *c, enum hub_kind kind)
 	return c->session != NULL ? c->session->armed[kind] : NULL;
 }
 
+static uint64_t
+epoch_of(const struct client *c)
+{
+	return history_position(hub_history(c->server->hub)).epoch;
+}
+
 bool
 armed_find(const struct client *c, enum hub_kind kind, struct slice name, struct hub_start *start)
 {
 	const struct hash_map *map = map_of(c, kind);
-	const struct hub_start *found = map != NULL ? hash_map_get(map, name) : NULL;
+	const struct armed *found = map != NULL ? hash_map_get(map, name) : NULL;
+	/* A seq that no message has yet, and for patterns one before which all is forgotten. */
+	uint64_t lost_seq = kind == HUB_CHANNEL ? UINT64_MAX : 0;
 
-	if (found != NULL)
-		*start = *found;
-	return found != NULL;
+	if (found == NULL)
+		return false;
+	*start = found->start;
+	if (found->epoch != epoch_of(c))
+		*start = (struct hub_start){lost_seq, lost_seq};
+	return true;
 }
 
 static void
@@ -51,7 +68,7 @@ void
 armed_set(struct client *c, enum hub_kind kind, struct slice name, struct hub_start start)
 {
 	struct hash_map *map = map_of(c, kind);
-	struct hub_start *found = map != NULL ? hash_map_get(map, name) : NULL;
+	struct armed *found = map != NULL ? hash_map_get(map, name) : NULL;
 
 	if (found == NULL) {
 		if (map == NULL)
@@ -60,7 +77,7 @@ armed_set(struct client *c, enum hub_kind kind, struct slice name, struct hub_st
 		(void)hash_map_set(map, name, found);
 		count(c, name.len + ENTRY_BYTES);
 	}
-	*found = start;
+	*found = (struct armed){start, epoch_of(c)};
 }
 
 static void
@@ -75,7 +92,7 @@ void
 armed_remove(struct client *c, enum hub_kind kind, struct slice name)
 {
 	struct hash_map *map = map_of(c, kind);
-	struct hub_start *start = map != NULL ? hash_map_remove(map, name) : NULL;
+	struct armed *start = map != NULL ? hash_map_remove(map, name) : NULL;
 
 	if (start == NULL)
 		return;

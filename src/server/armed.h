@@ -14,7 +14,8 @@
  * as RESUME and PRESUME have chosen. A part of the client's session; the caller bounds the number
  * (resume-max-channels) and the lengths of the names.
  *
- * kind is HUB_CHANNEL or HUB_PATTERN. A channel begins behind after_seq, which is its whole_seq.
+ * kind is HUB_CHANNEL or HUB_PATTERN. A channel begins behind after_seq, which is its whole_seq. If
+ * the epoch of positions has changed since, the start is one that cannot be resumed from.
  */
 struct client;
 

@@ -9,6 +9,7 @@
 #include "base/hash_map.h"
 #include "pubsub/channel_tree.h"
 #include "pubsub/hub.h"
+#include "pubsub/hub_history.h"
 #include "server/client.h"
 #include "server/wait.h"
 
@@ -40,6 +41,7 @@ struct history_read {
 	bool has_deadline; /* and waits: it is in the queue */
 	uint32_t deadline_place;
 	uint64_t until_us;
+	uint64_t epoch; /* of the seqs */
 	struct reader *readers;
 	uint64_t *seqs;
 	size_t count;
@@ -133,17 +135,24 @@ leave(struct client *c)
 }
 
 static void
-on_append(struct hub_append_hook *hook, const struct topic *topic, struct hub_position position)
+make_ready(struct history_waits *waits, struct slice name)
 {
-	struct history_waits *waits =
-	    (struct history_waits *)(void *)((char *)hook - offsetof(struct history_waits, hook));
-	struct waited_channel *channel = hash_map_get(waits->channels, topic_name(topic));
+	struct waited_channel *channel = hash_map_get(waits->channels, name);
 
-	(void)position;
 	if (channel == NULL || channel->is_ready)
 		return;
 	channel->is_ready = true;
 	TAILQ_INSERT_TAIL(&waits->ready, channel, ready);
+}
+
+static void
+on_append(struct hub_append_hook *hook, const struct topic *topic, struct hub_position position)
+{
+	struct history_waits *waits =
+	    (struct history_waits *)(void *)((char *)hook - offsetof(struct history_waits, hook));
+
+	(void)position;
+	make_ready(waits, topic_name(topic));
 }
 
 void
@@ -176,11 +185,33 @@ history_wait_result(const struct request *rq)
 }
 
 const uint64_t *
-history_wait_seqs(const struct request *rq)
+history_wait_seqs(const struct request *rq, uint64_t *epoch)
 {
 	const struct history_read *read = rq->client->pending->read;
 
-	return read != NULL ? read->seqs : NULL;
+	if (read == NULL)
+		return NULL;
+	*epoch = read->epoch;
+	return read->seqs;
+}
+
+void
+history_wait_again(struct server *server, struct slice channel)
+{
+	make_ready(server->history_waits, channel);
+}
+
+static void
+make_one_ready(struct slice name, void *channel, void *waits)
+{
+	(void)channel;
+	make_ready(waits, name);
+}
+
+void
+history_wait_all_again(struct server *server)
+{
+	hash_map_each(server->history_waits->channels, make_one_ready, server->history_waits);
 }
 
 static struct history_read *
@@ -218,7 +249,11 @@ history_wait(struct request *rq, const struct slice *channels, const uint64_t *s
 		pending->read = read_new(channels, seqs, count);
 		pending->read->client = rq->client;
 		pending->read->until_us = until_us;
+		pending->read->epoch = history_position(hub_history(rq->server->hub)).epoch;
 	}
+	pending->has_asked = pending->has_awaited =
+	    false; /* the upstream is asked again when it is woken */
+	pending->asked = 0;
 	pending->read->woken = HISTORY_WOKEN;
 	rq->waits_for = WAIT_HISTORY;
 	return COMMAND_LATER;

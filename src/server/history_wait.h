@@ -47,8 +47,14 @@ enum history_woken {
 };
 enum history_woken history_wait_result(const struct request *rq);
 
-/* The seqs that were given to history_wait(); NULL if it did not wait. Borrows. */
-const uint64_t *history_wait_seqs(const struct request *rq);
+/* The seqs that were given to history_wait(), and the epoch of positions then; NULL if it did not
+ * wait. Borrows. */
+const uint64_t *history_wait_seqs(const struct request *rq, uint64_t *epoch);
+
+/* The readers that wait for the channel check their requests again: its messages are not seen here
+ * from now on, unless somebody asks for them. */
+void history_wait_again(struct server *server, struct slice channel);
+void history_wait_all_again(struct server *server); /* the readers of all channels */
 
 /*
  * The handler's result when nothing can be read yet: it waits for a message of one of the channels

@@ -207,7 +207,7 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	if (server->disk->figures != NULL)
 		server->disk->figures(server->disk->arg, &source->disk);
 	source->upstream = (struct upstream_figures){
-	    .mode = "none", .state = "none", .address = "", .peer = "", .error = ""};
+	    .mode = "none", .state = "none", .address = "", .peer = "", .error = "", .history = ""};
 	if (server->upstream != NULL)
 		server->upstream->ops->figures(server->upstream, &source->upstream);
 	if (server->scripts != NULL)

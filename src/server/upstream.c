@@ -15,11 +15,17 @@
  * they wait for, but for those that had to look again. */
 
 static enum upstream_need
-need(struct request *rq, enum hub_kind kind, struct slice name, uint64_t *mark)
+need(struct request *rq, struct upstream_name name, uint64_t *mark)
 {
 	struct upstream *upstream = rq->server->upstream;
+	struct pending *p = rq->client->pending;
+	enum upstream_need result;
 
-	return upstream->ops->need(upstream, kind, name, mark);
+	name.is_again = p->has_awaited;
+	result = upstream->ops->need(upstream, &name, mark);
+	if (result == UPSTREAM_ASKED)
+		p->has_asked = true;
+	return result == UPSTREAM_LINKING ? UPSTREAM_ASKED : result;
 }
 
 static void
@@ -29,34 +35,33 @@ refuse(struct request *rq)
 }
 
 enum command_result
-upstream_await(struct request *rq, size_t first,
-    struct upstream_name (*name_of)(const struct request *rq, size_t i))
+upstream_await(struct request *rq, const struct upstream_arguments *arguments)
 {
 	struct pending *p = rq->client->pending;
-	struct upstream_name name;
 	/* What is beyond the client's limit is refused later. */
-	size_t most = first + rq->server->config->hub.subscriptions;
-	size_t count = rq->argc < most ? rq->argc : most;
+	size_t most = rq->server->config->hub.subscriptions;
+	size_t count = arguments->count < most ? arguments->count : most;
 	uint64_t mark;
 
 	if (rq->server->upstream == NULL || rq->in_transaction || p->progress > 0)
 		return COMMAND_DONE;
 	if (p->asked == 0)
 		p->awaited_answers = 0;
-	while (p->asked + first < count) {
-		name = name_of(rq, p->asked + first);
+	while (p->asked < count) {
+		size_t i = arguments->first + p->asked * arguments->step;
+
 		p->asked++;
-		switch (need(rq, name.kind, name.name, &mark)) {
-		case UPSTREAM_READY:
-			break;
+		switch (need(rq, arguments->name_of(rq, i), &mark)) {
 		case UPSTREAM_ASKED:
 			p->awaited_answers = mark;
 			break;
 		case UPSTREAM_REFUSES:
 			refuse(rq);
 			return COMMAND_DONE;
+		default:
+			break;
 		}
-		if (p->asked + first < count && request_slice_is_over(rq)) {
+		if (p->asked < count && request_slice_is_over(rq)) {
 			rq->waits_for = WAIT_TURN;
 			return COMMAND_LATER;
 		}
@@ -68,17 +73,46 @@ upstream_await(struct request *rq, size_t first,
 	return COMMAND_LATER;
 }
 
-enum upstream_need
-upstream_await_name(struct request *rq, enum hub_kind kind, struct slice name)
+static struct upstream_name
+channel_of(const struct request *rq, size_t i)
 {
+	return (struct upstream_name){.kind = HUB_CHANNEL, .name = rq->argv[i]};
+}
+
+enum command_result
+upstream_await_history(struct request *rq, const struct upstream_arguments *arguments)
+{
+	struct upstream_arguments of_channels = *arguments;
+	uint64_t mark;
+
+	if (rq->server->upstream == NULL || !rq->server->upstream->has_history)
+		return COMMAND_DONE;
+	if (of_channels.name_of == NULL)
+		of_channels.name_of = channel_of;
+	if (!rq->in_transaction)
+		return upstream_await(rq, &of_channels);
+	for (size_t i = 0; i < of_channels.count && !rq->failed; i++) {
+		struct upstream_name name =
+		    of_channels.name_of(rq, of_channels.first + i * of_channels.step);
+
+		if (need(rq, name, &mark) == UPSTREAM_ASKED)
+			request_error(rq, UPSTREAM_NOT_LOADED);
+	}
+	return COMMAND_DONE;
+}
+
+enum upstream_need
+upstream_await_name(struct request *rq, const struct upstream_name *name)
+{
+	struct pending *p = rq->client->pending;
 	enum upstream_need result;
 	uint64_t mark;
 
 	if (rq->server->upstream == NULL)
 		return UPSTREAM_READY;
-	result = need(rq, kind, name, &mark);
+	result = need(rq, *name, &mark);
 	if (result == UPSTREAM_ASKED) {
-		rq->client->pending->awaited_answers = mark;
+		p->awaited_answers = mark;
 		rq->waits_for = WAIT_UPSTREAM_NAMES;
 	}
 	return result;

@@ -24,6 +24,8 @@ struct server;
 enum upstream_need {
 	UPSTREAM_READY,   /* the client may subscribe */
 	UPSTREAM_ASKED,   /* when the upstream has answered */
+	UPSTREAM_LINKING, /* for ops->need() only: when the link is made, or has caught up; then the
+			     name is looked at as if for the first time */
 	UPSTREAM_REFUSES, /* the upstream does not let this node subscribe to the name */
 };
 
@@ -36,7 +38,7 @@ enum upstream_sending {
 };
 
 struct upstream_figures {
-	const char *mode;  /* "leaf" */
+	const char *mode;  /* "leaf" or "engine" */
 	const char *state; /* of the link */
 	const char *address;
 	const char *peer;    /* name and version of the upstream */
@@ -44,18 +46,32 @@ struct upstream_figures {
 	uint64_t changed_us; /* when the link went up or down; 0: never */
 	uint64_t connections, received, copies, sent, refused, unconfirmed, missed;
 	uint64_t bytes_in, bytes_out, queued_bytes, probe_us;
+	const char *history;          /* state of the history of an engine; "" : there is none */
+	struct hub_position position; /* of it: everything up to there was delivered here */
+	size_t loaded;                /* channels */
+	uint64_t filled, lost, anew;  /* see struct engine_figures */
 	size_t names, waiting_names, lingering_names, refused_names;
 };
 
 struct upstream {
 	const struct upstream_ops *ops;
+	bool has_history; /* it keeps messages: what it has of a channel is loaded before a client
+			     reads the history of the channel, or goes on from a position */
+};
+
+/* A client is about to subscribe to a name, or to read its history. */
+struct upstream_name {
+	enum hub_kind kind;
+	struct slice name;
+	struct hub_position since; /* the position that it has; 0-0: none */
+	bool is_again;             /* the upstream has answered once */
 };
 
 struct upstream_ops {
-	/* A client is about to subscribe to the name. *mark: with UPSTREAM_ASKED, what
-	 * server_upstream_answered() will reach when the upstream has answered. */
+	/* *mark: with UPSTREAM_ASKED or UPSTREAM_LINKING, what server_upstream_answered() will
+	 * reach when the upstream has answered. */
 	enum upstream_need (*need)(
-	    struct upstream *upstream, enum hub_kind kind, struct slice name, uint64_t *mark);
+	    struct upstream *upstream, const struct upstream_name *name, uint64_t *mark);
 	/* Sends the message; may_wait: UPSTREAM_BUSY is allowed. */
 	enum upstream_sending (*send)(
 	    struct upstream *upstream, const struct hub_post *post, bool may_wait);
@@ -66,23 +82,31 @@ struct upstream_ops {
 	"the upstream does not let this node subscribe to one of the channels or patterns"
 #define UPSTREAM_DOWN_ERROR "CLUSTERDOWN The link to the upstream is down"
 
-/* To what a client subscribes. */
-struct upstream_name {
-	enum hub_kind kind;
-	struct slice name;
+/* The arguments of a command with names: from argv[first] on, `count` of them, every step-th one.
+ */
+struct upstream_arguments {
+	size_t first, count, step; /* step is at least 1 */
+	struct upstream_name (*name_of)(const struct request *rq, size_t i);
 };
 
 /*
- * For a command that subscribes to argv[first] and later: asks for all of them, unless it is in a
- * transaction. COMMAND_DONE: it may go on, or has replied with an error (rq->failed).
- * COMMAND_LATER: it has to wait.
+ * For a command that subscribes to names, or, if upstream->has_history, reads their history: asks
+ * for all of them, unless it is in a transaction. COMMAND_DONE: it may go on, or has replied with
+ * an error (rq->failed). COMMAND_LATER: it has to wait.
  */
-enum command_result upstream_await(struct request *rq, size_t first,
-    struct upstream_name (*name_of)(const struct request *rq, size_t i))
+enum command_result upstream_await(struct request *rq, const struct upstream_arguments *arguments)
     __attribute__((warn_unused_result));
 
+/* The same for a command that reads the history of channels; name_of NULL: the arguments are the
+ * channels. In a transaction, which cannot wait, it replies with an error if it would have to. */
+#define UPSTREAM_NOT_LOADED                                                                        \
+	"ERR the history of a channel is not loaded at this node; read it outside of MULTI and "   \
+	"scripts first"
+enum command_result upstream_await_history(struct request *rq,
+    const struct upstream_arguments *arguments) __attribute__((warn_unused_result));
+
 /* The same for one name of a door's request: UPSTREAM_ASKED sets rq->waits_for. */
-enum upstream_need upstream_await_name(struct request *rq, enum hub_kind kind, struct slice name)
+enum upstream_need upstream_await_name(struct request *rq, const struct upstream_name *name)
     __attribute__((warn_unused_result));
 
 /* Sends a message, and sets *out: its receivers are those that it would have here. As ops->send().

@@ -80,6 +80,8 @@ struct pending {
 	uint64_t awaited_disk;    /* SAVE: until so many snapshots have ended; CONFIG SET: an
 				     attempt to switch the log on; 0: neither */
 	uint32_t rules_version;   /* limits_version when its SUBSCRIBE was allowed */
+	bool has_asked;           /* the upstream was asked for a name of it */
+	bool has_awaited;         /* ... and it has waited for the answers */
 	bool is_executed;         /* server_request is executing it */
 	bool job_ended;           /* the request need not be executed again */
 	/* For its reply, if that is held (held.h): */

@@ -1,0 +1,251 @@
+#include "config.h"
+
+#include "link/engine_script.h"
+
+#include <string.h>
+
+#include "resp/writer.h"
+
+#define ENGINE "fanfare:engine"
+#define CHANNELS "fanfare:channels"
+#define SWEEP "fanfare:sweep"
+#define HISTORY "fanfare:history:"
+
+/* clang-format off */
+
+/* Numbers of Lua are exact up to 2^53, and its text of large ones is not. */
+#define FORMAT "local function text(n) return string.format('%.0f', n) end\n"
+#define MARKER "'\\0fanfare'"
+#define GONE                                                                                       \
+	"redis.error_reply('CLUSTERDOWN The history of the upstream is gone, and begins anew')"
+
+/* A server that gives positions for the first time leaves out a hole of 2^32 seqs: those may have
+ * been given by the server before it, whose newest messages it lacks. What a node has seen in there
+ * is lost. At a node seqs never decrease, also when the epoch changes: `newest` is the highest. */
+static const char greet[] = FORMAT
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000000 + time[2]\n"
+    "local run, epoch, seq, newest, secret = unpack(ARGV)\n"
+    "seq, newest = tonumber(seq), tonumber(newest)\n"
+    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'run', 'secret', 'holes')\n"
+    "local at = tonumber(has[2] or '0') or 0\n"
+    "local same = has[1] == epoch and has[2] and has[4] and at >= seq\n"
+    "  and redis.call('HEXISTS', KEYS[2], " MARKER ") == 1\n"
+    "for first, last in string.gmatch(has[5] or '', '(%d+)-(%d+)') do\n"
+    "  same = same and (seq < tonumber(first) or seq > tonumber(last))\n"
+    "end\n"
+    "if not same and (has[1] == epoch or not has[1] or not has[2] or not has[4]\n"
+    "    or redis.call('HEXISTS', KEYS[2], " MARKER ") == 0) then\n"
+    "  has[1] = text(math.max(now, (tonumber(has[1] or '0') or 0) + 1, tonumber(epoch) + 1))\n"
+    "  redis.call('DEL', KEYS[2])\n"
+    "  redis.call('HSET', KEYS[2], " MARKER ", '1 1 0')\n"
+    "  redis.call('HSET', KEYS[1], 'epoch', has[1], 'floor', text(at))\n"
+    "  if not has[4] then\n"
+    "    has[4] = secret\n"
+    "    redis.call('HSET', KEYS[1], 'secret', secret)\n"
+    "  end\n"
+    "end\n"
+    "if has[3] ~= run then\n"
+    "  redis.call('HSET', KEYS[1], 'run', run)\n"
+    "  if has[3] then\n"
+    "    local holes = {}\n"
+    "    for hole in string.gmatch(has[5] or '', '%S+') do holes[#holes + 1] = hole end\n"
+    "    if #holes >= 64 then table.remove(holes, 1) end\n"
+    "    holes[#holes + 1] = text(at + 1) .. '-' .. text(at + 4294967295)\n"
+    "    has[5] = table.concat(holes, ' ')\n"
+    "    redis.call('HSET', KEYS[1], 'holes', has[5])\n"
+    "    at = at + 4294967296\n"
+    "  end\n"
+    "end\n"
+    "at = math.max(at, newest)\n"
+    "if text(at) ~= has[2] then redis.call('HSET', KEYS[1], 'seq', text(at)) end\n"
+    "return {has[1], text(at), same and 1 or 0, has[4], has[5] or ''}\n";
+
+/* If the server refuses the PUBLISH, the message is not kept either. */
+static const char publish[] = FORMAT
+    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'secret')\n"
+    "local was = redis.call('HMGET', KEYS[2], ARGV[1], " MARKER ")\n"
+    "if not has[1] or not has[2] or not was[2] then return " GONE " end\n"
+    "local seq = text(redis.call('HINCRBY', KEYS[1], 'seq', 1))\n"
+    "local id = has[1] .. '-' .. seq\n"
+    "local n, start = string.match(was[1] or '', '^(%d+) %d+ (%d+)$')\n"
+    "if n then n = text(tonumber(n) + 1) else n, start = text(tonumber(seq) * 2), text(tonumber(seq) * 2 - 1) end\n"
+    "local time = redis.call('TIME')\n"
+    "local ms = text(time[1] * 1000 + math.floor(time[2] / 1000))\n"
+    "local keeps = ARGV[3] ~= '0'\n"
+    "if keeps then\n"
+    "  redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[3], id, 'n', n, 't', ms, 'p', ARGV[2])\n"
+    "end\n"
+    "local sent = redis.pcall('PUBLISH', ARGV[1],\n"
+    "  '\\0ff1 ' .. has[2] .. ' ' .. id .. ' ' .. n .. ' ' .. ARGV[2])\n"
+    "if type(sent) == 'table' and sent.err then\n"
+    "  if keeps then redis.call('XDEL', KEYS[3], id) end\n"
+    "  return sent\n"
+    "end\n"
+    "if keeps then\n"
+    "  redis.call('PEXPIRE', KEYS[3], ARGV[4])\n"
+    "else\n"
+    "  redis.call('DEL', KEYS[3])\n"
+    "end\n"
+    "redis.call('HSET', KEYS[2], ARGV[1], n .. ' ' .. seq .. ' ' .. start)\n"
+    "return 1\n";
+
+static const char load[] = FORMAT
+    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'floor')\n"
+    "local was = redis.call('HMGET', KEYS[2], ARGV[1], " MARKER ")\n"
+    "if not has[1] or not was[2] then return " GONE " end\n"
+    "local time = redis.call('TIME')\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "local list = redis.call('XREVRANGE', KEYS[3], '+',\n"
+    "  has[1] .. '-' .. text(tonumber(ARGV[2]) + 1), 'COUNT', ARGV[3])\n"
+    "local out = {ARGV[1], ARGV[2], has[1], has[2], has[3],\n"
+    "  string.match(was[1] or '', '^%d+ %d+ %d+$') or '0 0 0'}\n"
+    "local bytes = 0\n"
+    "for i, entry in ipairs(list) do\n"
+    "  local field = entry[2]\n"
+    "  bytes = bytes + #field[6]\n"
+    "  if bytes > tonumber(ARGV[4]) then break end\n"
+    "  out[#out + 1] = {entry[1], field[2], text(math.max(now - field[4], 0)), field[6]}\n"
+    "end\n"
+    "return out\n";
+
+/* Besides, channels whose stream has expired are forgotten, some at a time, unless the server does
+ * not allow it just now. */
+static const char check[] = FORMAT
+    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'cursor', 'floor', 'secret')\n"
+    "if not has[1] then return " GONE " end\n"
+    "local out = {has[1], has[4]}\n"
+    "for i = 1, #ARGV, 2 do\n"
+    "  local was = redis.call('HGET', KEYS[2], ARGV[i])\n"
+    "  local n = was and string.match(was, '^%d+') or '0'\n"
+    "  if n ~= ARGV[i + 1] then\n"
+    "    out[#out + 1] = ARGV[i]\n"
+    "    out[#out + 1] = n\n"
+    "  end\n"
+    "end\n"
+    "local sweeps = redis.pcall('SET', KEYS[3], '1', 'NX', 'PX', '5000')\n"
+    "if type(sweeps) == 'table' and sweeps.ok then\n"
+    "  local floor = tonumber(has[3] or '0') or 0\n"
+    "  local cursor = has[2] or '0'\n"
+    "  for step = 1, 16 do\n"
+    "    local some, gone = redis.call('HSCAN', KEYS[2], cursor, 'COUNT', '256'), 0\n"
+    "    cursor = some[1]\n"
+    "    for i = 1, #some[2], 2 do\n"
+    "      local name, seq = some[2][i], string.match(some[2][i + 1], '^%d+ (%d+) %d+$')\n"
+    "      if name ~= " MARKER " and redis.call('EXISTS', '" HISTORY "' .. name) == 0 then\n"
+    "        floor, gone = math.max(floor, tonumber(seq or '0')), gone + 1\n"
+    "        redis.call('HDEL', KEYS[2], name)\n"
+    "      end\n"
+    "    end\n"
+    "    if gone < 32 then break end\n"
+    "  end\n"
+    "  redis.call('HSET', KEYS[1], 'cursor', cursor, 'floor', text(floor))\n"
+    "end\n"
+    "return out\n";
+
+/* clang-format on */
+
+static const char *const texts[ENGINE_SCRIPTS] = {
+    [ENGINE_GREET] = greet,
+    [ENGINE_PUBLISH] = publish,
+    [ENGINE_LOAD] = load,
+    [ENGINE_CHECK] = check,
+};
+
+void
+engine_put_script(struct buffer *out, enum engine_script script)
+{
+	resp_put_array(out, 3);
+	resp_put_bulk_str(out, "SCRIPT");
+	resp_put_bulk_str(out, "LOAD");
+	resp_put_bulk_str(out, texts[script]);
+}
+
+static void
+put_number(struct buffer *out, uint64_t number)
+{
+	char text[BYTES_U64_MAX];
+	size_t len = bytes_from_u64(text, number);
+
+	resp_put_bulk(out, (struct slice){text, len});
+}
+
+static void
+put_stream(struct buffer *out, struct slice channel)
+{
+	struct buffer key = {0};
+
+	buffer_append_str(&key, HISTORY);
+	buffer_append_slice(&key, channel);
+	resp_put_bulk(out, buffer_slice(&key));
+	buffer_release(&key);
+}
+
+/* EVALSHA up to the first two keys, which all scripts have. */
+static void
+put_call(struct buffer *out, const struct engine_shas *shas, enum engine_script script, size_t keys,
+    size_t arguments)
+{
+	resp_put_array(out, 3 + keys + arguments);
+	resp_put_bulk_str(out, "EVALSHA");
+	resp_put_bulk_str(out, shas->text[script]);
+	put_number(out, keys);
+	resp_put_bulk_str(out, ENGINE);
+	resp_put_bulk_str(out, CHANNELS);
+}
+
+void
+engine_put_greet(
+    struct buffer *out, const struct engine_shas *shas, const struct engine_hello *hello)
+{
+	put_call(out, shas, ENGINE_GREET, 2, 5);
+	resp_put_bulk(out, hello->run);
+	put_number(out, hello->newest.epoch);
+	put_number(out, hello->newest.seq);
+	put_number(out, hello->newest_seq);
+	resp_put_bulk_str(out, hello->secret);
+}
+
+void
+engine_put_publish(
+    struct buffer *out, const struct engine_shas *shas, const struct engine_message *message)
+{
+	put_call(out, shas, ENGINE_PUBLISH, 3, 4);
+	put_stream(out, message->channel);
+	resp_put_bulk(out, message->channel);
+	resp_put_bulk(out, message->payload);
+	put_number(out, message->size);
+	put_number(out, message->ttl_ms);
+}
+
+static uint64_t
+at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+engine_put_load(struct buffer *out, const struct engine_shas *shas, struct slice channel,
+    const struct engine_limits *limits, uint64_t after_seq)
+{
+	put_call(out, shas, ENGINE_LOAD, 3, 4);
+	put_stream(out, channel);
+	resp_put_bulk(out, channel);
+	put_number(out, after_seq);
+	put_number(out, at_most(limits->messages, ENGINE_LOAD_MESSAGES));
+	put_number(out, at_most(limits->bytes, ENGINE_LOAD_BYTES));
+}
+
+void
+engine_put_check(struct buffer *out, const struct engine_shas *shas, size_t count)
+{
+	put_call(out, shas, ENGINE_CHECK, 3, count * 2);
+	resp_put_bulk_str(out, SWEEP);
+}
+
+void
+engine_put_checked(struct buffer *out, struct slice channel, uint64_t number)
+{
+	resp_put_bulk(out, channel);
+	put_number(out, number);
+}

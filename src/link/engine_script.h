@@ -1,0 +1,89 @@
+#ifndef LINK_ENGINE_SCRIPT_H
+#define LINK_ENGINE_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "pubsub/position.h"
+
+/*
+ * Engine scripts: what nodes keep at their engine, a Redis or Valkey, and the commands for it.
+ *
+ * fanfare:engine is a hash. epoch and seq: of the newest position. secret: a random text that makes
+ * kept messages known from what clients publish. run: the run_id of the server that last gave
+ * positions. holes: ranges of seqs that were left out when another server took over, which may lack
+ * the newest messages of the one before: "FIRST-LAST FIRST-LAST ...", the last ENGINE_HOLES of
+ * them. floor: the highest seq of the channels that were forgotten. cursor: for forgetting.
+ *
+ * fanfare:channels is a hash from each channel to "N SEQ START": the number and the seq of its
+ * newest message, and the number before its first one. A channel that is new, or was forgotten,
+ * begins with twice its seq as the number, which is higher than any that it had, and which no later
+ * message of it has. The field ENGINE_MARKER
+ * shows that the hash is whole. fanfare:history:CHANNEL is a stream with the kept messages of a
+ * channel, under their positions: the number n, the time t in ms and the payload p.
+ *
+ * All are written by scripts, each of which is executed as one step. A message that is kept is
+ * published as ENGINE_FRAME, then "SECRET EPOCH-SEQ N " and the payload.
+ */
+#define ENGINE_FRAME "\0ff1 " /* begins with a NUL, which text does not */
+#define ENGINE_FRAME_LEN 5
+#define ENGINE_SECRET_LEN 32 /* hexadecimal digits */
+
+/* The newest messages of a channel that one load returns, and their bytes, at most. */
+#define ENGINE_LOAD_MESSAGES 10000
+#define ENGINE_LOAD_BYTES ((size_t)8 << 20)
+
+enum engine_script {
+	ENGINE_GREET, /* creates what is missing, and checks whether the history is that of before
+		       */
+	ENGINE_PUBLISH,
+	ENGINE_LOAD,  /* the kept messages of a channel */
+	ENGINE_CHECK, /* the numbers of channels that are not what they are thought to be */
+};
+#define ENGINE_SCRIPTS (ENGINE_CHECK + 1)
+
+/* SHA-1 of each script in hexadecimal, as the engine has returned it. */
+struct engine_shas {
+	char text[ENGINE_SCRIPTS][41];
+};
+
+/* SCRIPT LOAD. */
+void engine_put_script(struct buffer *out, enum engine_script script);
+
+/* What a node says when it greets. */
+struct engine_hello {
+	struct slice run;           /* run_id of the engine */
+	struct hub_position newest; /* that this node has seen; epoch 0: none */
+	uint64_t newest_seq; /* of its positions of any epoch: the engine does not fall behind */
+	const char *secret;  /* that is used if there is none, of ENGINE_SECRET_LEN digits */
+};
+void engine_put_greet(
+    struct buffer *out, const struct engine_shas *shas, const struct engine_hello *hello);
+
+struct engine_message {
+	struct slice channel, payload;
+	uint32_t
+	    size; /* messages that the channel keeps; 0: this one is not kept, nor any before */
+	uint64_t ttl_ms;
+};
+
+void engine_put_publish(
+    struct buffer *out, const struct engine_shas *shas, const struct engine_message *message);
+
+/* What a node keeps of a channel. */
+struct engine_limits {
+	uint64_t messages, bytes;
+};
+
+/* Messages behind after_seq. */
+void engine_put_load(struct buffer *out, const struct engine_shas *shas, struct slice channel,
+    const struct engine_limits *limits, uint64_t after_seq);
+
+/* For `count` channels, maybe none; engine_put_checked() follows for each. */
+void engine_put_check(struct buffer *out, const struct engine_shas *shas, size_t count);
+void engine_put_checked(struct buffer *out, struct slice channel, uint64_t number);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef LINK_LEAF_ENGINE_H
+#define LINK_LEAF_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a leaf does for and with an engine (engine.h): its hub follows the engine's history. */
+struct engine_ops;
+struct hub_post;
+struct leaf;
+struct upstream_name;
+
+extern const struct engine_ops leaf_engine_ops; /* for a leaf */
+
+/* Whether the engine is to be asked for what it keeps of the channel, which is subscribed to. A
+ * position that this node has not seen may be one that another node has. */
+bool leaf_needs_history(struct leaf *leaf, const struct upstream_name *name);
+
+/* The link was lost, or this node started, a moment ago: a client that needs what is not here waits
+ * for it to be made again instead of being told that it has lost messages. */
+#define LEAF_PATIENCE_US ((uint64_t)5000000)
+bool leaf_awaits_history(struct leaf *leaf, const struct upstream_name *name);
+
+/* Names that the engine was asked for wait until what was missed is delivered. */
+bool leaf_is_catching_up(const struct leaf *leaf);
+
+/* The engine keeps the message; it is published through a script. */
+bool leaf_keeps_at_engine(const struct leaf *leaf, const struct hub_post *post);
+void leaf_publish_kept(struct leaf *leaf, const struct hub_post *post);
+
+#endif
