@@ -194,13 +194,13 @@ def readme(folder):
     """The commands of the section, with unused ports, and these ports by those of README.md. The current folder of commands
     has the configurations, with the same ports."""
     section = (SOURCE / "README.md").read_text().split("## More than one machine\n")[1].split("\n## ")[0]
-    ports, replaced = unused_ports(6400, 6401, 6402, 8001, 8002)
+    ports, replaced = unused_ports(6400, 6401, 6402, 6403, 6404, 8001, 8002)
     copies = folder / "examples" / "nodes"
     copies.mkdir(parents=True)
     for path in NODES.glob("*.conf"):
         (copies / path.name).write_text(replaced(path.read_text()))
     lines = [replaced(line.strip()) for line in section.splitlines() if line.startswith("    ")]
-    assert len(lines) == 4 and all(line.endswith(" &") for line in lines[:3])
+    assert len(lines) == 7 and all(line.endswith(" &") for line in lines[:3] + lines[4:6])
     (url,) = re.findall(r"http://\S+/demo\S+", replaced(section))
     return lines, url, ports
 
@@ -231,6 +231,17 @@ def test_the_readme_starts_leaves_and_a_message_crosses(readme, started, run):
     heard = run(f"{publishing} & exec {receiving}")
     while (line := heard.line()) != b"data: paid":
         assert line is not None, heard.errors.decode()
+
+
+def test_the_readme_starts_nodes_of_an_engine(readme, run):
+    lines, _, ports = readme
+    for line, port in zip([lines[0], *lines[4:6]], ("6400", "6403", "6404")):
+        run(f"exec {line.removesuffix(' &')}")
+        if port != "6400":
+            wait_until(lambda port=port: is_linked(ports[port]), "a link", 20)
+    shown = run(lines[6])
+    while (line := shown.line()) is None or b"paid" not in line:
+        assert line is not None, shown.errors.decode()
 
 
 def test_the_page_of_the_readme_shows_what_is_published_through_a_kill_of_either_leaf(readme, started, run, page):

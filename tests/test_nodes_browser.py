@@ -1,5 +1,5 @@
 """Pages in Chromium at one leaf of a Redis, and a backend at another, while their nodes are killed: what the backend publishes
-arrives, in order, and a page is told where messages may be missing."""
+arrives, in order, and a page is told where messages may be missing. At nodes of an engine none are."""
 
 import urllib.parse
 
@@ -11,6 +11,7 @@ from lib.page import PageServer
 from lib.wait import wait_until
 
 PAGES = {f"/{name}": TESTS / "pages" / name for name in ("stream.html", "socket.html")}
+ENGINE = ("--upstream-mode", "engine")
 KEPT = ("--channel", "news", "history-size", 1000, "history-ttl", 600)
 NOT_RESUMED = 'lagged {"channels":["news"],"reload":true}'
 LINK_WAS_DOWN = 'lagged {"missed":null}'
@@ -65,12 +66,12 @@ def redis(start_redis):
 
 @pytest.fixture
 def start_node(start_fanfared, redis, pages):
-    """start_node(is_kept) gives a leaf with a port for browsers, as its attribute http_port."""
+    """start_node(is_kept, option...) gives a leaf with a port for browsers, as its attribute http_port."""
     nodes = Nodes(start_fanfared, redis)
 
-    def started(is_kept, **more):
+    def started(is_kept, *options, **more):
         return nodes.browsed("--http-allowed-origins", pages.origin, "--sse-retry-min", 200, "--sse-retry-max", 300,
-                             *(KEPT if is_kept else ()), **more)
+                             *(KEPT if is_kept else ()), *options, **more)
 
     return started
 
@@ -218,6 +219,30 @@ def test_a_browser_waits_until_a_node_is_there_again(door, is_kept, redis, start
             wait_for_news(page, backend)
         finish(page, backend, watcher, redis, door.notices[is_kept])
     assert not set(others(page)) & door.never
+
+
+def test_a_browser_goes_on_exactly_at_another_node_of_an_engine(door, start_node, start_backend, pages, page):
+    """It may come to a node before that is linked."""
+    first, second, third = (start_node(True, *ENGINE) for _ in range(3))
+    with balancer_of([first, second]) as balancer:
+        page.open(door.url(pages, balancer, [first, second]))
+        page.wait("open" if door is Streams else "subscribed")
+        backend = start_backend(third)
+        wait_for_news(page, backend)
+        for node in (first, second, first):
+            node.kill()
+            wait_for_news(page, backend)
+            restart(node)
+        first.kill()
+        second.kill()
+        number = backend.number
+        wait_until(lambda: backend.number > number + 20, "messages that no browser gets", 30)
+        restart(second, first)
+        wait_for_news(page, backend)
+        backend.stop()
+        page.wait(f"message {backend.number}")
+    assert received(page) == [str(n) for n in range(1, backend.number + 1)]
+    assert not set(others(page)) & door.notices[True], others(page)
 
 
 def test_messages_may_come_again_from_a_node_that_is_behind(door, is_kept, redis, start_node, pages, page):

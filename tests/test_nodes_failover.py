@@ -1,4 +1,5 @@
-"""Leaves of a Redis with a replica that lags and a sentinel: the upstream is an address that moves to the new master.
+"""Leaves of a Redis with a replica that lags and a sentinel: the upstream is an address that moves to the new master. It is
+also the engine of nodes.
 
 Everything is in network namespaces of its own, and messages flow from publishers at all nodes; see lib/nodes_truth.py.
 Seeded: FANFARE_SEED.
@@ -51,7 +52,7 @@ class Follower(threading.Thread):
 
 
 class Scene:
-    def __init__(self, network, folder, seed, start_redis, start_sentinel, start_leaf):
+    def __init__(self, mode, network, folder, seed, start_redis, start_sentinel, start_leaf):
         self.network = network
         first, second, self.outside, *others = network.namespaces
         self.master = start_redis("--repl-diskless-sync-delay", 0, namespace=first)
@@ -65,10 +66,13 @@ class Scene:
         with self.sentinel.connect() as client:
             wait_until(lambda: len(client.call("SENTINEL", "REPLICAS", "upstream")) == 1, "the sentinel knows the replica", 30)
         self.follower = Follower(network, self.sentinel)
-        self.leaves = [start_leaf("--upstream", f"redis://{network.SHARED}:6379", "--upstream-probe", 2 if SANITIZED else 1,
-                                  "--channel", "kept.*", "history-size", 1000, "history-ttl", 600, namespace=namespace)
-                       for namespace in others]
-        self.truth = Truth(self.connect_to_master, self.leaves, seed)
+        options = ("--upstream", f"redis://{network.SHARED}:6379", "--upstream-mode", mode, "--upstream-probe",
+                   2 if SANITIZED else 1, "--channel", "kept.*", "history-size", 10000, "history-ttl", 600)
+        self.leaves = [start_leaf(*options, namespace=namespace) for namespace in others]
+        connect_first = self.connect_to_master
+        if mode == "engine":  # what is published at an engine itself is not kept
+            connect_first = start_leaf(*options, namespace=self.outside, port=6380).connect
+        self.truth = Truth(connect_first, self.leaves, seed, mode == "engine")
         self.truth.flow()
 
     def fail_over_after(self, duration_s):
@@ -93,7 +97,12 @@ def role(redis):
 
 
 @pytest.fixture
-def scene(folder):
+def mode(request):
+    return getattr(request, "param", "leaf")
+
+
+@pytest.fixture
+def scene(folder, mode):
     lack = missing_for_namespaces()
     if lack:
         missing(lack)
@@ -106,7 +115,7 @@ def scene(folder):
             for kind in (RedisInNamespace, SentinelInNamespace, FanfaredInNamespace):
                 (folder / kind.name).mkdir()  # a replica writes a file, with which no fanfared starts
                 starters.append(stack.enter_context(contextlib.contextmanager(starter_of)(kind, folder / kind.name)))
-            scene = Scene(network, folder, seed, *starters)
+            scene = Scene(mode, network, folder, seed, *starters)
             yield scene
             scene.truth.stop()
             scene.follower.is_over.set()
@@ -152,3 +161,31 @@ def test_failover_to_a_replica_that_lags(scene, way):
     scene.truth.flow()
     figures = scene.truth.finish()
     assert figures["refused"] > 0
+
+
+@pytest.mark.parametrize("mode", ["engine"], indirect=True)
+@pytest.mark.parametrize("way", ["killed", "cut off"])
+def test_failover_of_an_engine(scene, way):
+    """History begins anew if the replica lacks messages that nodes have seen: always if its link was cut before. A replica that
+    only lags may still get all that a killed master has written: then nothing of kept channels is missing."""
+    before = {leaf: connections(leaf) for leaf in scene.leaves}
+    scene.fail_over_after(2)
+    with contextlib.ExitStack() as faults:
+        if way == "cut off":
+            faults.enter_context(scene.network.failing(scene.replica.namespace, ways=("down",), resets=True))
+            with scene.master.connect() as client:
+                wait_until(lambda: client.info("replication")["connected_slaves"] == "0", "the replica is cut off", 30)
+            scene.truth.flow()
+        scene.master.kill()
+    wait_until(lambda: scene.follower.master is scene.replica.namespace, "the sentinel names the other one", 40)
+    scene.network.set(scene.replica.namespace)  # it lags no more
+    scene.fail_over_after(600)
+    for leaf in scene.leaves:
+        wait_for_new_link(leaf, before[leaf])
+    scene.truth.flow()
+    is_same = all(link(leaf)["history_resets"] == "1" for leaf in scene.leaves)
+    assert not is_same or way != "cut off"
+    figures = scene.truth.finish(kept_are_whole=is_same)
+    assert figures["refused"] > 0
+    if way == "cut off":
+        assert all(listener.begin > 0 for listener in scene.truth.of_kept)

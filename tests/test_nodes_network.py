@@ -1,5 +1,5 @@
-"""Three leaves of an upstream, each in a network namespace of its own, over a network that fails: packets are lost, damaged
-and overtake one another, links are down, connections are reset, the upstream hangs, restarts empty, and closes links.
+"""Three leaves, or nodes of an engine, each in a network namespace of its own, over a network that fails: packets are lost,
+damaged and overtake one another, links are down, connections are reset, the upstream hangs, restarts empty, and closes links.
 
 Messages flow from publishers at all nodes meanwhile; see lib/nodes_truth.py for the verdict. Seeded: FANFARE_SEED=N repeats the
 faults. FANFARE_SOAK_S=600 lets the last test run for that long, and another one stop the upstream for a minute.
@@ -32,13 +32,18 @@ class Scene:
         self.seed, self.random = seed, random.Random(seed)
         self.upstream, self.leaves, self.truth = None, [], None
 
-    def begin(self, probe_s, upstream="redis"):
+    def begin(self, probe_s, upstream="redis", keep=KEEP, options=()):
+        """`options` are those of a Redis."""
         first, *others = self.network.namespaces
-        self.upstream = self.start_fanfared(*KEEP, namespace=first) if upstream == "fanfared" else self.start_redis(namespace=first)
-        url = f"redis://{first.address}:{self.upstream.port}"
-        self.leaves = [self.start_fanfared("--upstream", url, "--upstream-probe", probe_s, *KEEP, namespace=namespace)
-                       for namespace in others]
-        self.truth = Truth(self.upstream.connect, self.leaves, self.seed)
+        self.upstream = self.start_fanfared(*keep, namespace=first) if upstream == "fanfared" else \
+            self.start_redis(*options, namespace=first)
+        node = ("--upstream", f"redis://{first.address}:{self.upstream.port}", "--upstream-probe", probe_s, *keep)
+        if upstream == "engine":
+            node += ("--upstream-mode", "engine")
+        self.leaves = [self.start_fanfared(*node, namespace=namespace) for namespace in others]
+        # What is published at an engine itself is not kept: a node beside it, behind no wire, takes its messages.
+        entrance = self.start_fanfared(*node, namespace=first, port=6380) if upstream == "engine" else self.upstream
+        self.truth = Truth(entrance.connect, self.leaves, self.seed, upstream == "engine")
         self.truth.flow()
         return self.truth
 
@@ -201,7 +206,11 @@ def test_client_kill(scene, kind):
 
 def test_a_leaf_that_is_stopped_loses_its_link_to_the_output_limit(scene):
     truth = scene.begin(PATIENT)
-    stopped = scene.leaves[2]
+    let_output_limit_close_link(scene, scene.leaves[2])
+    assert truth.finish()["marked"] > 0
+
+
+def let_output_limit_close_link(scene, stopped):
     with scene.upstream.connect() as admin:
         admin.ok("CONFIG", "SET", "client-output-buffer-limit", "pubsub 262144 0 0")
         with scene.breaks(stopped), scene.stopped(stopped):
@@ -213,19 +222,71 @@ def test_a_leaf_that_is_stopped_loses_its_link_to_the_output_limit(scene):
                 return count_links(admin) < links
 
             wait_until(is_closed, "redis-server closes the link of the stopped leaf", 60)
-    assert truth.finish()["marked"] > 0
 
 
 def count_links(admin):
     return sum(client["name"] == "fanfare-link" for client in admin.client_list())
 
 
+# Nodes of an engine
+
+
+def test_kept_messages_of_an_engine_are_filled_in(scene):
+    """Behind a link that is down, resets, an upstream that is stopped, killed clients and an output limit."""
+    truth = scene.begin(QUICK, "engine")
+    first, second, third = scene.leaves
+    with scene.breaks(first, second), scene.failing(first, is_down=True), scene.failing(second, resets=True):
+        for leaf in (first, second):
+            wait_until(lambda leaf=leaf: link(leaf)["state"] != "up", "the link is down", 30)
+        keep_going(0.5)
+    with scene.breaks_all_links(), scene.stopped(scene.upstream):
+        for leaf in scene.leaves:
+            wait_until(lambda leaf=leaf: link(leaf)["state"] != "up", "the link is down", 30)
+    with scene.breaks_all_links():
+        scene.kill_clients("pubsub")
+    let_output_limit_close_link(scene, third)
+    figures = truth.finish(kept_are_whole=True)
+    assert figures["marked"] > 0 and figures["refused"] > 0
+    assert all(int(link(leaf)["history_resets"]) == 1 for leaf in scene.leaves)
+    assert sum(int(link(leaf)["history_filled"]) for leaf in scene.leaves) > 0
+
+
+def test_what_an_engine_has_trimmed_is_counted(scene):
+    truth = scene.begin(QUICK, "engine", ("--channel", "kept.*", "history-size", 5, "history-ttl", 3600))
+    one = scene.leaves[0]
+    with scene.breaks(one), scene.failing(one, is_down=True):
+        wait_until(lambda: link(one)["state"] != "up", "the link is down", 30)
+        keep_going(0.5)
+    truth.finish(recent=0)
+    listener = truth.at[one][-1]
+    missing, in_doubt = truth.missing(listener)
+    assert 20 < missing <= listener.counted <= missing + in_doubt
+    assert listener.begin == 0
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["empty", "append-only"])
+def test_an_engine_that_restarts(scene, folder, keeps):
+    """Nothing of kept channels is missing if the engine has written all to its disk; otherwise history begins anew."""
+    (folder / "engine").mkdir()
+    options = ("--dir", folder / "engine", "--appendonly", "yes", "--appendfsync", "always") if keeps else ()
+    truth = scene.begin(PATIENT, "engine", options=options)
+    for _ in range(2):
+        with scene.breaks_all_links():
+            scene.restart_upstream()
+    figures = truth.finish(kept_are_whole=keeps)
+    assert figures["marked"] > 0
+    for leaf in scene.leaves:
+        resets = int(link(leaf)["history_resets"])
+        assert resets == 1 if keeps else resets > 1
+    assert keeps or all(listener.begin > 0 for listener in truth.of_kept)
+
+
 # Everything, at random
 
 
-@pytest.mark.parametrize("upstream", ["redis", "fanfared"])
+@pytest.mark.parametrize("upstream", ["redis", "fanfared", "engine"])
 def test_everything_arrives_or_is_marked_while_the_network_fails(scene, upstream):
-    """With a fanfared as upstream, everything arrives that it keeps."""
+    """With a fanfared as upstream, and at an engine, everything arrives that is kept."""
     truth = scene.begin(QUICK, upstream)
     rand = scene.random
 
@@ -255,7 +316,7 @@ def test_everything_arrives_or_is_marked_while_the_network_fails(scene, upstream
               "upstream stopped": lambda: stop([scene.upstream]), "leaf stopped": lambda: stop(scene.leaves),
               "restart": scene.restart_upstream, "kill pubsub": lambda: scene.kill_clients("pubsub"),
               "kill normal": lambda: scene.kill_clients("normal"), "kill one": kill_one}
-    if upstream == "fanfared":
+    if upstream != "redis":
         del faults["restart"]
     end = time.monotonic() + SOAK_S
     chosen = []
@@ -267,5 +328,5 @@ def test_everything_arrives_or_is_marked_while_the_network_fails(scene, upstream
             truth.wait_for_links(60)
             truth.flow(60)
     print(", ".join(f"{name} {chosen.count(name)}" for name in faults))
-    figures = truth.finish(kept_are_whole=upstream == "fanfared")
+    figures = truth.finish(kept_are_whole=upstream != "redis")
     assert figures["delivered"] > 300

@@ -6,16 +6,20 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "link/engine.h"
+#include "pubsub/hub_follow.h"
 
 /*
- * Any bytes from an upstream, with any order of events. The first byte is the number of events,
- * each of the next is one; what follows is the upstream's input, which is given up to the next byte
- * 0xff each time. Nothing that an upstream sends may fail an assertion, all operations are called
- * while there is a connection only, and the link does the same when the input comes byte by byte.
+ * Any bytes from an upstream, with any order of events. The first byte is the number of events, and
+ * says whether the upstream is an engine; each of the next is one event; what follows is the
+ * upstream's input, which is given up to the next byte 0xff each time. Nothing that an upstream
+ * sends may fail an assertion, all operations are called while there is a connection only, and the
+ * link does the same when the input comes byte by byte.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define EVENTS_MAX 64
+#define IS_ENGINE 64
 
 struct node {
 	struct link *link;
@@ -25,6 +29,8 @@ struct node {
 	bool is_open;
 	bool fails; /* the next send */
 	bool bytewise;
+	uint64_t newest_seq; /* of an engine */
+	bool has_ring[2];    /* of the channels "a" and "b" */
 };
 
 static void
@@ -110,6 +116,126 @@ static const struct link_ops ops = {
     .refused = on_refused,
 };
 
+/* What an engine's history tells */
+
+static bool *
+ring_of(struct node *node, struct slice channel)
+{
+	return slice_is(channel, "a")   ? &node->has_ring[0]
+	       : slice_is(channel, "b") ? &node->has_ring[1]
+					: NULL;
+}
+
+static bool
+on_keeps(void *arg, struct slice channel, struct engine_limits *limits)
+{
+	*limits = (struct engine_limits){100, 1 << 20};
+	return ring_of(arg, channel) != NULL;
+}
+
+static uint64_t
+on_random(void *arg)
+{
+	(void)arg;
+	return 7;
+}
+
+static bool
+on_has_history(void *arg, struct slice channel)
+{
+	const bool *ring = ring_of(arg, channel);
+
+	return ring != NULL && *ring;
+}
+
+static uint64_t
+on_newest_seq(void *arg)
+{
+	return ((const struct node *)arg)->newest_seq;
+}
+
+static void
+on_begins(void *arg, struct hub_position position)
+{
+	struct node *node = arg;
+
+	assert(position.epoch > 0 && position.seq >= node->newest_seq);
+	node->newest_seq = position.seq;
+	node->has_ring[0] = node->has_ring[1] = false;
+	note(node, "begins", slice_of(""));
+}
+
+static void
+on_moved(void *arg, uint64_t seq)
+{
+	struct node *node = arg;
+
+	assert(seq > node->newest_seq);
+	node->newest_seq = seq;
+}
+
+static void
+on_loaded(void *arg, const struct hub_loaded *loaded)
+{
+	struct node *node = arg;
+	bool *ring = ring_of(node, loaded->channel);
+	uint64_t seq = loaded->trimmed_seq;
+
+	assert(ring == NULL || !*ring);
+	assert(seq <= node->newest_seq && loaded->newest_seq <= node->newest_seq);
+	note(node, "loaded ", loaded->channel);
+	for (size_t i = 0; i < loaded->count; i++) {
+		assert(
+		    loaded->messages[i].seq > seq && loaded->messages[i].seq <= node->newest_seq);
+		seq = loaded->messages[i].seq;
+		note(node, "with ", loaded->messages[i].payload);
+	}
+	assert(seq == loaded->newest_seq);
+	if (ring != NULL)
+		*ring = true;
+}
+
+static void
+on_kept(void *arg, struct slice channel, struct slice payload, uint64_t seq, bool is_kept)
+{
+	struct node *node = arg;
+
+	assert(seq > node->newest_seq);
+	note(node, is_kept ? "kept " : "not kept ", channel);
+	note(node, "payload ", payload);
+}
+
+static void
+on_missed(void *arg, struct slice channel, uint64_t seq, uint64_t count)
+{
+	struct node *node = arg;
+
+	assert(count > 0 && seq <= node->newest_seq);
+	note(node, "missed ", channel);
+}
+
+static void
+on_forgotten(void *arg, struct slice channel)
+{
+	bool *ring = ring_of(arg, channel);
+
+	if (ring != NULL)
+		*ring = false;
+}
+
+static const struct engine_ops engine_ops = {
+    .keeps = on_keeps,
+    .has_history = on_has_history,
+    .random = on_random,
+    .newest_seq = on_newest_seq,
+    .begins = on_begins,
+    .moved = on_moved,
+    .loaded = on_loaded,
+    .message = on_kept,
+    .missed = on_missed,
+    .forgotten = on_forgotten,
+};
+
 static void
 receive(struct node *node)
 {
@@ -121,6 +247,19 @@ receive(struct node *node)
 		link_received(node->link, (struct slice){node->rest.ptr + at, step}, node->now);
 	len += end != NULL;
 	node->rest = (struct slice){node->rest.ptr + len, node->rest.len - len};
+}
+
+static void
+publish(struct node *node, enum hub_kind kind, struct slice channel, struct slice payload)
+{
+	struct engine_message message = {
+	    .channel = channel, .payload = payload, .size = 1, .ttl_ms = 1};
+
+	if (link_engine(node->link) != NULL && kind == HUB_CHANNEL &&
+	    ring_of(node, channel) != NULL)
+		link_publish_kept(node->link, &message);
+	else
+		link_publish(node->link, kind, channel, payload);
 }
 
 /* What an event does to a name: the upper bits of its byte. */
@@ -139,7 +278,7 @@ change(struct node *node, unsigned event)
 	else if ((event & 15) == 6)
 		interest_need(interest, kind, name, node->now);
 	else if (link_state_of(node->link) == LINK_UP)
-		link_publish(node->link, kind, name, slice_of(names[event >> 6]));
+		publish(node, kind, name, slice_of(names[event >> 6]));
 }
 
 static void
@@ -174,6 +313,13 @@ happen(struct node *node, unsigned event)
 	case 10:
 		node->now += 60000000;
 		break;
+	case 11:
+		interest_again(link_interest(node->link), HUB_CHANNEL,
+		    slice_of(event >> 4 & 1 ? "a" : "b"), node->now);
+		break;
+	case 12: /* the hub has removed a ring */
+		node->has_ring[event >> 4 & 1] = false;
+		break;
 	default:
 		link_turn(node->link, node->now);
 	}
@@ -196,7 +342,10 @@ check_figures(const struct node *node)
 static void
 run(const uint8_t *data, size_t len, bool bytewise, struct buffer *heard)
 {
-	const struct link_config config = {.password = "pw", .id = "f", .probe_us = 10000000};
+	const struct link_config config = {.password = "pw",
+	    .id = "f",
+	    .engine = data[0] & IS_ENGINE ? &engine_ops : NULL,
+	    .probe_us = 10000000};
 	struct node node = {.now = 1000000, .bytewise = bytewise};
 	size_t events = data[0] % EVENTS_MAX;
 

@@ -19,10 +19,12 @@ from lib.nodes import link
 from lib.resp import Closed, Error
 from lib.wait import seconds, wait_until
 
-CHANNELS = [b"kept.%d" % n for n in range(6)] + [b"plain.%d" % n for n in range(2)]
+KEPT = [b"kept.%d" % n for n in range(6)]
+CHANNELS = KEPT + [b"plain.%d" % n for n in range(2)]
 END = b"end"
 IN_DOUBT = b"CLUSTERDOWN The link to the upstream was lost: the message may have been published or not"
-REFUSALS = (b"CLUSTERDOWN The link to the upstream is down", b"READONLY ", b"LOADING ", b"MASTERDOWN ")
+REFUSALS = (b"CLUSTERDOWN The link to the upstream is down", b"CLUSTERDOWN The history of the upstream is gone", b"READONLY ",
+            b"LOADING ", b"MASTERDOWN ")
 
 
 class Publisher(threading.Thread):
@@ -90,12 +92,14 @@ class Publisher(threading.Thread):
 class Listener(threading.Thread):
     """A client of a leaf with marks, subscribed by channels or by a pattern."""
 
+    OPTIONS = ("NOTIFY", "yes")
+
     def __init__(self, leaf, kind, *names):
         super().__init__(daemon=True)
         self.names = names
         self.client = leaf.connect(timeout=600)
         self.client.hello(3)
-        self.client.ok("OUTBOX", "SET", "NOTIFY", "yes")
+        self.client.ok("OUTBOX", "SET", *self.OPTIONS)
         self.client.subscribe(*names, kind=kind)
         self.last = {}
         self.gaps = collections.defaultdict(list)   # by stream: (first, end, marks before the end)
@@ -103,6 +107,7 @@ class Listener(threading.Thread):
         self.ended = set()  # channels
         self.late = []  # (stream, number) that came behind a later one
         self.delivered = self.marks = 0
+        self.counted = 0  # messages that marks with a number have counted
         self.failure = None
         self.start()
 
@@ -116,8 +121,9 @@ class Listener(threading.Thread):
     def take(self, frame):
         assert not isinstance(frame, Error), frame
         if frame[0] == b"lagged":
-            assert frame[1] == -1, frame
+            assert frame[1] == -1 or frame[1] > 0, frame
             self.marks += 1
+            self.counted += max(frame[1], 0)
         elif frame[0] in (b"message", b"pmessage") and frame[-1] == END:
             self.ended.add(bytes(frame[-2]))
         elif frame[0] in (b"message", b"pmessage") and frame[-2] in CHANNELS:
@@ -157,30 +163,75 @@ class Listener(threading.Thread):
         return any(re.fullmatch(name.replace(b"*", b".*"), channel) for name in self.names)
 
 
-class Truth:
-    """Publishers at all nodes and two listeners at each leaf. connect_upstream() gives a connection to the upstream, or raises
-    OSError."""
+class KeptListener(Listener):
+    """A client of a node of an engine, subscribed only to kept channels, with positions."""
 
-    def __init__(self, connect_upstream, leaves, seed):
+    OPTIONS = (*Listener.OPTIONS, "POSITIONS", "yes")
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+        self.got = []  # (channel, position, payload)
+        self.begin = 0  # where history began anew in `got`
+        super().__init__(leaf, "SUBSCRIBE", *KEPT)
+
+    def take(self, frame):
+        if frame[0] == b"lagged" and frame[1] == -1:
+            self.begin = len(self.got)
+        elif frame[0] == b"message":
+            position, _, payload = frame[2].partition(b" ")
+            self.got.append((bytes(frame[1]), position, payload))
+            frame = [*frame[:2], payload]
+        super().take(frame)
+
+    def behind(self, at):
+        """What was heard in the channel behind this message, up to its end."""
+        channel = self.got[at][0]
+        heard = [item for item in self.got[at + 1:] if item[0] == channel]
+        return heard[:next(n for n, (_, _, payload) in enumerate(heard) if payload == END) + 1]
+
+    def resume(self, at, leaf):
+        """What a client gets at the leaf that resumes from the position of a message, or None if it is lost."""
+        channel, position, _ = self.got[at]
+        with leaf.connect(timeout=30) as client:
+            client.hello(3)
+            client.ok("OUTBOX", "SET", *self.OPTIONS)
+            (_, verdict, *_), = client.call("RESUME", channel, position)
+            if verdict == b"lost":
+                return None
+            assert verdict == b"resumed", verdict
+            client.subscribe(channel)
+            got = []
+            while not got or got[-1][2] != END:
+                kind, name, payload = client.read_value()
+                assert kind == b"message", kind
+                got.append((bytes(name), *payload.split(b" ", 1)))
+            return got
+
+
+class Truth:
+    """Publishers at all nodes and listeners at each leaf. connect_first() gives a connection for the first publisher, or raises
+    OSError: to the upstream, or to another node of an engine."""
+
+    def __init__(self, connect_first, leaves, seed, is_engine=False):
         self.leaves = leaves
-        rand = random.Random(seed)
-        self.listeners = []
+        self.random = rand = random.Random(seed)
+        self.at = {}
         for leaf in leaves:
             wait_until(lambda leaf=leaf: is_joined(leaf), "the link is up", 30)
-            self.listeners += [Listener(leaf, "SUBSCRIBE", *rand.sample(CHANNELS, len(CHANNELS)), b"ballast"),
-                               Listener(leaf, "PSUBSCRIBE", b"kept.*", b"other.*")]
+            self.at[leaf] = [Listener(leaf, "SUBSCRIBE", *rand.sample(CHANNELS, len(CHANNELS)), b"ballast"),
+                             Listener(leaf, "PSUBSCRIBE", b"kept.*", b"other.*")]
+            if is_engine:
+                self.at[leaf].append(KeptListener(leaf))
+        self.listeners = [listener for leaf in leaves for listener in self.at[leaf]]
+        self.of_kept = [listener for listener in self.listeners if isinstance(listener, KeptListener)]
         wait_until(lambda: all(is_joined(leaf) for leaf in leaves), "the subscriptions")
-        connects = [connect_upstream] + [leaf.connect for leaf in leaves]
+        connects = [connect_first] + [leaf.connect for leaf in leaves]
         self.publishers = [Publisher(n, connect, rand.random()) for n, connect in enumerate(connects)]
         for publisher in self.publishers:
             publisher.start()
 
-    def listeners_of(self, leaf):
-        at = self.leaves.index(leaf) * 2
-        return self.listeners[at:at + 2]
-
     def marks(self, leaf):
-        return sum(listener.marks for listener in self.listeners_of(leaf))
+        return sum(listener.marks for listener in self.at[leaf])
 
     def flow(self, within=30):
         """Messages of all publishers pass, now."""
@@ -202,8 +253,9 @@ class Truth:
             publisher.join(seconds(30))
             assert not publisher.is_alive()
 
-    def finish(self, kept_are_whole=False):
-        """Ends when what was published before has arrived, then judges; returns the figures."""
+    def finish(self, kept_are_whole=False, recent=300):
+        """Ends when what was published before has arrived, then judges; returns the figures. At the end each listener's last
+        `recent` kept messages can be resumed."""
         self.wait_for_links()
         self.stop()
         # Behind everything else; again and again, because a link may break once more.
@@ -215,7 +267,44 @@ class Truth:
         for thread in (*self.publishers, *self.listeners):
             if thread.failure is not None:
                 raise thread.failure
-        return self.judge(kept_are_whole)
+        figures = self.judge(kept_are_whole)
+        self.check_positions(kept_are_whole, recent)
+        return figures
+
+    def missing(self, listener):
+        """How many messages it did not get, at the end: (accepted ones, those in doubt)."""
+        missing = {(stream, number) for stream, gaps in listener.gaps.items() for first, end, _ in gaps
+                   for number in range(first, end)}
+        for publisher in self.publishers:
+            missing -= publisher.refused
+        doubtful = missing & set().union(*(publisher.doubtful for publisher in self.publishers))
+        return len(missing - doubtful), len(doubtful)
+
+    def check_positions(self, kept_are_whole, recent, samples=10):
+        """A position is that of one message at all nodes, positions increase, and can be resumed at any node, unless lost."""
+        messages, verdicts = {}, collections.Counter()
+        for listener in self.of_kept:
+            assert not (kept_are_whole and listener.marks), "a mark at a listener of kept channels"
+            before = ()
+            for channel, position, payload in listener.got:
+                number = tuple(map(int, re.split(rb"\D", position)))
+                assert number > before, f"{position} behind {before}"
+                assert messages.setdefault(number, (channel, payload)) == (channel, payload), position
+                before = number
+        for listener in self.of_kept:
+            first_end = next(n for n, item in enumerate(listener.got) if item[2] == END)
+            sure = max(listener.begin, first_end - recent)
+            chosen = [self.random.randrange(begin, first_end) for begin in (0, sure) if begin < first_end
+                      for _ in range(samples)]
+            for at in chosen:
+                leaf = self.random.choice(self.leaves)
+                resumed = listener.resume(at, leaf)
+                verdicts["lost" if resumed is None else "exact"] += 1
+                assert resumed is None or (at >= listener.begin and resumed == listener.behind(at)), \
+                    f"{listener.got[at]} is resumed wrongly"
+                assert resumed is not None or at < sure, f"{listener.got[at]} is lost"
+        if self.of_kept:
+            print(f"positions: exact {verdicts['exact']}, lost {verdicts['lost']}", flush=True)
 
     def judge(self, kept_are_whole):
         figures = collections.Counter({"published": sum(sum(one.next.values()) for one in self.publishers)})
@@ -223,6 +312,7 @@ class Truth:
         refused = set().union(*(one.refused for one in self.publishers))
         wrong = []
         for listener in self.listeners:
+            assert self.of_kept or listener.counted == 0, "only nodes of an engine count what is missing"
             figures["marks"] += listener.marks
             figures["delivered"] += listener.delivered
             ends = [item for one in self.publishers for item in one.next.items() if listener.hears(item[0][0])]
