@@ -522,6 +522,7 @@ def test_a_replica_that_has_everything_takes_over(start_fanfared, start_redis, r
     for follower in followers:
         follower.read(2)
     with replica.connect() as client, redis.connect() as master:
+        master.ok("SET", "marker", "1")  # WAIT waits for what its own client has written, and what was before that
         assert master.call("WAIT", 1, 5000) == 1
         client.ok("REPLICAOF", "NO", "ONE")
     redis.kill()

@@ -253,9 +253,9 @@ class Truth:
             publisher.join(seconds(30))
             assert not publisher.is_alive()
 
-    def finish(self, kept_are_whole=False, recent=300):
+    def finish(self, kept_are_whole=False, recent=300, marks_are_late=False):
         """Ends when what was published before has arrived, then judges; returns the figures. At the end each listener's last
-        `recent` kept messages can be resumed."""
+        `recent` kept messages can be resumed. marks_are_late: a mark may come behind its place."""
         self.wait_for_links()
         self.stop()
         # Behind everything else; again and again, because a link may break once more.
@@ -267,7 +267,7 @@ class Truth:
         for thread in (*self.publishers, *self.listeners):
             if thread.failure is not None:
                 raise thread.failure
-        figures = self.judge(kept_are_whole)
+        figures = self.judge(kept_are_whole, marks_are_late)
         self.check_positions(kept_are_whole, recent)
         return figures
 
@@ -306,7 +306,7 @@ class Truth:
         if self.of_kept:
             print(f"positions: exact {verdicts['exact']}, lost {verdicts['lost']}", flush=True)
 
-    def judge(self, kept_are_whole):
+    def judge(self, kept_are_whole, marks_are_late):
         figures = collections.Counter({"published": sum(sum(one.next.values()) for one in self.publishers)})
         doubtful = set().union(*(one.doubtful for one in self.publishers))
         refused = set().union(*(one.refused for one in self.publishers))
@@ -321,7 +321,7 @@ class Truth:
             for stream, end in ends:
                 listener.end_gap(stream, end)
                 for gap in listener.gaps[stream]:
-                    is_marked = listener.is_marked(stream, gap, doubtful)
+                    is_marked = listener.is_marked(stream, gap, doubtful) or (marks_are_late and listener.marks > gap[2])
                     for number in range(gap[0], gap[1]):
                         message = (stream, number)
                         missing.add(message)
