@@ -136,7 +136,7 @@ static const char *
 channels(void)
 {
 	static char text[8192], parts[200][40];
-	char *sorted[200];
+	char *sorted[200] = {NULL};
 	size_t count, len = 0;
 	const struct hub_matched *matched = hub_gather_matched(gather, 0, &count);
 
