@@ -453,6 +453,14 @@ engine_confirmed(struct engine *engine, struct slice name)
 	return was_told;
 }
 
+bool
+engine_is_told(const struct engine *engine, struct slice name)
+{
+	const struct engine_channel *channel = find(engine, name);
+
+	return is_loaded(engine, channel) && channel->is_told;
+}
+
 void
 engine_left(struct engine *engine, struct slice name)
 {

@@ -83,6 +83,9 @@ bool engine_has(const struct engine *engine, struct slice channel);
 /* The channel is subscribed to. True: nothing of it was missed before it was loaded first.
  * Otherwise the caller tells that to its subscribers, now. */
 bool engine_confirmed(struct engine *engine, struct slice channel);
+
+/* The same without asking for it: engine_confirmed() would be true. */
+bool engine_is_told(const struct engine *engine, struct slice channel);
 void engine_left(struct engine *engine, struct slice channel);
 
 /* All channels that are wanted are loaded. */

@@ -160,6 +160,18 @@ on_missed(void *arg, struct slice channel, uint64_t seq, uint64_t count)
 	hub_miss_history(leaf->server->hub, channel, seq, count);
 }
 
+static bool
+misses(void *arg, enum hub_kind kind, struct slice name)
+{
+	struct leaf *leaf = arg;
+
+	if (kind == HUB_CHANNEL && engine_is_told(link_engine(leaf->link), name))
+		return false;
+	return interest_misses(link_interest(leaf->link), kind, name);
+}
+
+/* When history has begun anew, a message may come before its name is confirmed: the mark of what
+ * was missed comes first. */
 static void
 on_kept_message(void *arg, struct slice channel, struct slice payload, uint64_t seq, bool is_kept)
 {
@@ -173,6 +185,8 @@ on_kept_message(void *arg, struct slice channel, struct slice payload, uint64_t 
 
 	if (channel.len > leaf->server->config->hub.name_bytes)
 		return;
+	if (interest_is_joining(link_interest(leaf->link)))
+		hub_mark_gaps(hub, HUB_CHANNEL, channel, misses, leaf);
 	if (hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
 		return;
 	leaf->missed++;
