@@ -288,8 +288,7 @@ tell(struct hand_over *h)
 	int fds[2], error;
 	bool ok;
 
-	/* What a hub that follows keeps meanwhile comes to the successor from where it came from.
-	 */
+	/* A hub that follows may go on: the successor gets the messages from the upstream, too. */
 	if (fault == NULL && newest_seq(h) != h->history_seq &&
 	    !history_follows(hub_history(h->wiring->server->hub)))
 		fault = "a message was kept after the last one was sent";

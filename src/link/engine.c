@@ -175,11 +175,11 @@ is_loaded(const struct engine *engine, const struct engine_channel *channel)
 	return channel != NULL && channel->session == engine->session;
 }
 
+/* channel: that of the name, or NULL. */
 static void
-deliver(
-    struct engine *engine, struct slice name, struct slice payload, uint64_t seq, uint64_t number)
+deliver(struct engine *engine, struct engine_channel *channel, struct slice name,
+    struct slice payload, uint64_t seq, uint64_t number)
 {
-	struct engine_channel *channel = find(engine, name);
 	bool is_kept = is_loaded(engine, channel);
 
 	if (is_kept)
@@ -222,7 +222,7 @@ enum engine_taking
 engine_take_message(
     struct engine *engine, struct slice name, struct slice message, const char **why)
 {
-	const struct engine_channel *channel;
+	struct engine_channel *channel;
 	struct engine_frame frame;
 
 	switch (engine_frame_read(message, buffer_slice(&engine->secret), &frame)) {
@@ -251,7 +251,7 @@ engine_take_message(
 		*why = "a message of a channel is missing";
 		return ENGINE_WRONG;
 	}
-	deliver(engine, name, frame.payload, frame.position.seq, frame.number);
+	deliver(engine, channel, name, frame.payload, frame.position.seq, frame.number);
 	return ENGINE_TOOK;
 }
 
@@ -493,7 +493,7 @@ deliver_held(struct engine *engine, const struct engine_held_item *item)
 				    (is_loaded(engine, channel) && item->number <= channel->gap)))
 		return;
 	if (item->count == 0) {
-		deliver(engine, item->channel, item->payload, item->seq, item->number);
+		deliver(engine, channel, item->channel, item->payload, item->seq, item->number);
 		return;
 	}
 	move_to(engine, item->seq);

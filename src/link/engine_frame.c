@@ -35,14 +35,7 @@ static bool
 read_position(struct slice text, struct hub_position *position)
 {
 	return position_parse(text, position) && position->epoch > 0 && position->seq > 0 &&
-	       position->epoch < ENGINE_NUMBER_MAX && position->seq < ENGINE_NUMBER_MAX;
-}
-
-bool
-engine_frame_is_like(struct slice payload)
-{
-	return payload.len >= ENGINE_FRAME_LEN &&
-	       memcmp(payload.ptr, ENGINE_FRAME, ENGINE_FRAME_LEN) == 0;
+	       position->epoch < ENGINE_NUMBER_MAX && position->seq < ENGINE_SEQ_MAX;
 }
 
 enum engine_frame_result
@@ -50,7 +43,8 @@ engine_frame_read(struct slice message, struct slice secret, struct engine_frame
 {
 	struct slice word;
 
-	if (!engine_frame_is_like(message))
+	if (message.len < ENGINE_FRAME_LEN ||
+	    memcmp(message.ptr, ENGINE_FRAME, ENGINE_FRAME_LEN) != 0)
 		return ENGINE_FRAME_NONE;
 	message.ptr += ENGINE_FRAME_LEN;
 	message.len -= ENGINE_FRAME_LEN;
@@ -74,6 +68,12 @@ static bool
 read_count(const struct resp_value *value, uint64_t *count)
 {
 	return is_text(value) && slice_to_u64(value->text, count) && *count < ENGINE_NUMBER_MAX;
+}
+
+static bool
+read_seq(const struct resp_value *value, uint64_t *seq)
+{
+	return read_count(value, seq) && *seq < ENGINE_SEQ_MAX;
 }
 
 /* "FIRST-LAST FIRST-LAST ..." */
@@ -103,7 +103,7 @@ engine_greeting_read(const struct resp_value *value, struct engine_greeting *gre
 	greeting->hole_count = 0;
 	if (value->type != RESP_TYPE_ARRAY || value->count != 5 ||
 	    !read_count(&items[0], &greeting->newest.epoch) || greeting->newest.epoch == 0 ||
-	    !read_count(&items[1], &greeting->newest.seq) || items[2].type != RESP_TYPE_INT ||
+	    !read_seq(&items[1], &greeting->newest.seq) || items[2].type != RESP_TYPE_INT ||
 	    !is_text(&items[3]) || items[3].text.len == 0 || items[3].text.len > ENGINE_SECRET_LEN)
 		return false;
 	greeting->secret = items[3].text;
@@ -137,9 +137,9 @@ read_head(const struct resp_value *value, struct engine_load *load)
 	load->channel = items[0].text;
 	return read_count(&items[1], &load->after_seq) &&
 	       read_count(&items[2], &load->newest.epoch) && load->newest.epoch > 0 &&
-	       read_count(&items[3], &load->newest.seq) &&
-	       read_count(&items[4], &load->floor_seq) && read_newest(&items[5], load) &&
-	       load->floor_seq <= load->newest.seq && load->channel_seq <= load->newest.seq;
+	       read_seq(&items[3], &load->newest.seq) && read_count(&items[4], &load->floor_seq) &&
+	       read_newest(&items[5], load) && load->floor_seq <= load->newest.seq &&
+	       load->channel_seq <= load->newest.seq;
 }
 
 /* [position, number, age in ms, payload] */

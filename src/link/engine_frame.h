@@ -15,14 +15,15 @@ struct resp_value;
 
 /* A kept message as it is published. */
 struct engine_frame {
-	struct hub_position
-	    position;    /* epoch and seq are at least 1, and below ENGINE_NUMBER_MAX */
-	uint64_t number; /* of the channel's messages, from 1 on */
+	struct hub_position position; /* epoch and seq are at least 1 */
+	uint64_t number;              /* of the channel's messages, from 1 on */
 	struct slice payload;
 };
 
-/* Positions and numbers are below it: scripts are exact up to there. */
+/* Epochs and numbers are below it, and seqs below the other one: scripts are exact up to there, and
+ * a number is at most twice the seq. */
 #define ENGINE_NUMBER_MAX ((uint64_t)1 << 53)
+#define ENGINE_SEQ_MAX (ENGINE_NUMBER_MAX / 2)
 
 enum engine_frame_result {
 	ENGINE_FRAME_NONE,   /* a message that is not kept */
@@ -32,9 +33,6 @@ enum engine_frame_result {
 };
 enum engine_frame_result engine_frame_read(
     struct slice message, struct slice secret, struct engine_frame *frame);
-
-/* Whether a message that a client publishes would begin as a frame. */
-bool engine_frame_is_like(struct slice payload);
 
 /* The reply of ENGINE_GREET. */
 struct engine_greeting {

@@ -14,6 +14,8 @@
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define MOST "9007199254740991" /* 2^53 - 1 */
 #define TOO_MUCH "9007199254740992"
+#define LAST "4503599627370495" /* 2^52 - 1 */
+#define TOO_LATE "4503599627370496"
 
 static struct buffer reply;
 
@@ -54,10 +56,10 @@ START_TEST(a_frame_is_read)
 	ck_assert(frame.position.epoch == 12 && frame.position.seq == 34);
 	ck_assert_uint_eq(frame.number, 5);
 	ck_assert(slice_is(frame.payload, "pay load"));
-	text = SLICE("\0ff1 " SECRET " " MOST "-" MOST " " MOST " \0\n");
+	text = SLICE("\0ff1 " SECRET " " MOST "-" LAST " " MOST " \0\n");
 	ck_assert_int_eq(read_frame(text, &frame), ENGINE_FRAME_READ);
 	ck_assert_uint_eq(frame.position.epoch, ENGINE_NUMBER_MAX - 1);
-	ck_assert_uint_eq(frame.position.seq, ENGINE_NUMBER_MAX - 1);
+	ck_assert_uint_eq(frame.position.seq, ENGINE_SEQ_MAX - 1);
 	ck_assert_uint_eq(frame.number, ENGINE_NUMBER_MAX - 1);
 	ck_assert(slice_eq(frame.payload, SLICE("\0\n")));
 }
@@ -92,10 +94,8 @@ START_TEST(other_messages_are_not_frames)
 	    {"\0ff1", 4}, {"\0ff2 1-1 1 ", 12}, {"\0\0", 2}, {"7-3 text", 8}};
 	struct engine_frame frame;
 
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		ck_assert(!engine_frame_is_like(others[i]));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		ck_assert_int_eq(read_frame(others[i], &frame), ENGINE_FRAME_NONE);
-	}
 }
 END_TEST
 
@@ -107,10 +107,8 @@ START_TEST(a_frame_without_the_secret_is_forged)
 	    SLICE("\0ff1 " SECRET "0 1-1 1 x"), SLICE("\0ff1 " SECRET)};
 	struct engine_frame frame;
 
-	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
-		ck_assert(engine_frame_is_like(forged[i]));
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
 		ck_assert_int_eq(read_frame(forged[i], &frame), ENGINE_FRAME_FORGED);
-	}
 	/* There is no secret yet. */
 	ck_assert_int_eq(
 	    engine_frame_read(SLICE("\0ff1  1-1 1 x"), SLICE(""), &frame), ENGINE_FRAME_FORGED);
@@ -120,7 +118,7 @@ END_TEST
 START_TEST(a_frame_with_a_bad_field_is_bad)
 {
 	static const char *const heads[] = {"0-1 1 ", "1-0 1 ", "1-1 0 ", TOO_MUCH "-1 1 ",
-	    "1-" TOO_MUCH " 1 ", "1-1 " TOO_MUCH " ", "1-18446744073709551615 1 ",
+	    "1-" TOO_LATE " 1 ", "1-1 " TOO_MUCH " ", "1-18446744073709551615 1 ",
 	    "1-18446744073709551616 1 ", "1-1 18446744073709551616 ", "01-1 1 ", "1-01 1 ",
 	    "1-1 01 ", "1-1 +1 ", "1-1 -1 ", "-1 1 ", "1- 1 ", "1 1 ", " 1-1 1 ", "1-1  1 ",
 	    "1-1 1", "1-1 x ", "1-1 1\n ", "", " ", "   ", "1.5-1 1 ", "1-1 1e3 "};
@@ -180,11 +178,11 @@ START_TEST(a_greeting_is_read)
 		resp_value_free(value);
 	}
 	ck_assert(greeting.newest.epoch == 12 && greeting.newest.seq == 0 && greeting.is_same);
-	ck_assert(read_greeting("*5\r\n$16\r\n" MOST "\r\n$16\r\n" MOST
+	ck_assert(read_greeting("*5\r\n$16\r\n" MOST "\r\n$16\r\n" LAST
 				"\r\n:0\r\n$1\r\ns\r\n$19\r\n11-4294967305 20-30\r\n",
 	    &greeting));
 	ck_assert_uint_eq(greeting.newest.epoch, ENGINE_NUMBER_MAX - 1);
-	ck_assert_uint_eq(greeting.newest.seq, ENGINE_NUMBER_MAX - 1);
+	ck_assert_uint_eq(greeting.newest.seq, ENGINE_SEQ_MAX - 1);
 	ck_assert(!greeting.is_same);
 	ck_assert_uint_eq(greeting.hole_count, 2);
 	ck_assert(greeting.holes[0].first == 11 && greeting.holes[0].last == 4294967305);
@@ -201,7 +199,7 @@ START_TEST(a_bad_greeting_is_refused)
 	    "*5\r\n$1\r\n1\r\n:0\r\n:1\r\n" S32, "*5\r\n$1\r\n1\r\n$1\r\n0\r\n$1\r\n1\r\n" S32,
 	    "*5\r\n_\r\n$1\r\n0\r\n:1\r\n" S32, "*5\r\n$0\r\n\r\n$1\r\n0\r\n:1\r\n" S32,
 	    "*5\r\n$16\r\n" TOO_MUCH "\r\n$1\r\n0\r\n:1\r\n" S32,
-	    "*5\r\n$1\r\n1\r\n$16\r\n" TOO_MUCH "\r\n:1\r\n" S32,
+	    "*5\r\n$1\r\n1\r\n$16\r\n" TOO_LATE "\r\n:1\r\n" S32,
 	    "*5\r\n$2\r\n-1\r\n$1\r\n0\r\n:1\r\n" S32, "*5\r\n$1\r\n1\r\n$2\r\n-1\r\n:1\r\n" S32,
 	    "*5\r\n$2\r\n01\r\n$1\r\n0\r\n:1\r\n" S32, "*5\r\n*0\r\n*0\r\n*0\r\n*0\r\n*0\r\n",
 	    "%3\r\n$1\r\n1\r\n$1\r\n1\r\n:1\r\n" S32 ":1\r\n",
@@ -294,11 +292,11 @@ START_TEST(a_load_with_a_bad_item_is_refused)
 		int replaced;
 		const char *with;
 	} bad[] = {{1, "x"}, {1, "-1"}, {1, ""}, {1, TOO_MUCH}, {1, "70"}, {1, "100"}, {2, "0"},
-	    {2, "6"}, {2, "8"}, {2, TOO_MUCH}, {3, "89"}, {3, "x"}, {3, TOO_MUCH}, {4, "101"},
+	    {2, "6"}, {2, "8"}, {2, TOO_MUCH}, {3, "89"}, {3, "x"}, {3, TOO_LATE}, {4, "101"},
 	    {4, "x"}, {4, ""}, {5, ""}, {5, "5"}, {5, "5 90"}, {5, "5 90 "}, {5, "5 90 6"},
 	    {5, "5 101 0"}, {5, "0 90 0"}, {5, "5 0 0"}, {5, "x 90 0"}, {5, "5 x 0"}, {5, "5 90 x"},
 	    {5, "5 90 0 0"}, {5, "5  90 0"}, {5, TOO_MUCH " 90 0"}, {6, "8-90"}, {6, "7-101"},
-	    {6, "7-80"}, {6, "7-0"}, {6, "90"}, {6, ""}, {6, "7-" TOO_MUCH}, {7, "0"}, {7, "x"},
+	    {6, "7-80"}, {6, "7-0"}, {6, "90"}, {6, ""}, {6, "7-" TOO_LATE}, {7, "0"}, {7, "x"},
 	    {7, TOO_MUCH}, {8, "x"}, {8, "-1"}, {8, TOO_MUCH}, {10, "7-90"}, {10, "7-70"},
 	    {10, "7-60"}, {14, "7-80"}, {14, "6-70"}};
 

@@ -110,7 +110,7 @@ static const char load[] = FORMAT
     "return out\n";
 
 /* Besides, channels whose stream has expired are forgotten, some at a time, unless the server does
- * not allow it just now. */
+ * not take writes just now. */
 static const char check[] = FORMAT
     "local has = redis.call('HMGET', KEYS[1], 'epoch', 'cursor', 'floor', 'secret')\n"
     "if not has[1] then return " GONE " end\n"
@@ -124,6 +124,10 @@ static const char check[] = FORMAT
     "  end\n"
     "end\n"
     "local sweeps = redis.pcall('SET', KEYS[3], '1', 'NX', 'PX', '5000')\n"
+    "if type(sweeps) == 'table' and sweeps.err and not string.find(sweeps.err, 'OOM')\n"
+    "    and not string.find(sweeps.err, 'MISCONF') and not string.find(sweeps.err, 'NOREPLICAS') then\n"
+    "  return sweeps\n"
+    "end\n"
     "if type(sweeps) == 'table' and sweeps.ok then\n"
     "  local floor = tonumber(has[3] or '0') or 0\n"
     "  local cursor = has[2] or '0'\n"
@@ -173,12 +177,13 @@ put_number(struct buffer *out, uint64_t number)
 static void
 put_stream(struct buffer *out, struct slice channel)
 {
-	struct buffer key = {0};
+	char header[BYTES_U64_MAX + 3];
+	char *end = resp_write_header(header, '$', strlen(HISTORY) + channel.len);
 
-	buffer_append_str(&key, HISTORY);
-	buffer_append_slice(&key, channel);
-	resp_put_bulk(out, buffer_slice(&key));
-	buffer_release(&key);
+	buffer_append(out, header, (size_t)(end - header));
+	buffer_append_str(out, HISTORY);
+	buffer_append_slice(out, channel);
+	buffer_append_str(out, "\r\n");
 }
 
 /* EVALSHA up to the first two keys, which all scripts have. */

@@ -143,14 +143,27 @@ enter(
 	interest->count[next]++;
 }
 
-static void
-happen(
-    struct interest *interest, struct wanted_name *name, enum interest_event event, uint64_t now_us)
+/* A name that is asked for again is not forgotten while the upstream sends its messages. */
+static enum interest_state
+next_of(const struct interest *interest, const struct wanted_name *name, enum interest_event event,
+    uint64_t now_us)
 {
 	enum interest_state was = state_of(interest, name);
 	enum interest_state next = interest_next(was, event, want_of(name, now_us));
 
-	if (next != was)
+	return next == INTEREST_ABSENT && was == INTEREST_WAITING &&
+		       name->held_session == interest->session
+		   ? INTEREST_LINGERS
+		   : next;
+}
+
+static void
+happen(
+    struct interest *interest, struct wanted_name *name, enum interest_event event, uint64_t now_us)
+{
+	enum interest_state next = next_of(interest, name, event, now_us);
+
+	if (next != state_of(interest, name))
 		enter(interest, name, next, now_us);
 }
 
@@ -358,8 +371,8 @@ take(struct interest *interest, enum interest_state from, enum interest_event ev
 		}
 		if (command.leaves && name->until_us > now_us)
 			break;
-		if (interest_next(from, event, want_of(name, now_us)) == INTEREST_ABSENT) {
-			enter(interest, name, INTEREST_ABSENT, now_us);
+		if (from == INTEREST_WAITING && want_of(name, now_us) == INTEREST_NOBODY) {
+			happen(interest, name, event, now_us);
 			passed++;
 			continue;
 		}
@@ -457,6 +470,7 @@ interest_confirm(struct interest *interest, enum hub_kind kind, struct slice byt
 	interest->has_forgotten = false;
 	name->is_alone = false;
 	name->was_held = true;
+	name->held_session = interest->session;
 	happen(interest, name, INTEREST_CONFIRMED, now_us);
 	return true;
 }
@@ -469,6 +483,7 @@ interest_left(struct interest *interest, enum hub_kind kind, struct slice bytes,
 	if (name == NULL)
 		return false;
 	name->was_held = false;
+	name->held_session = 0;
 	happen(interest, name, INTEREST_LEFT, now_us);
 	return true;
 }

@@ -163,6 +163,30 @@ START_TEST(a_lingering_name_is_asked_for_again_and_lingers_for_a_reader)
 }
 END_TEST
 
+START_TEST(a_name_that_nobody_wants_before_it_is_asked_for_again_is_left)
+{
+	hold("a");
+	again("a");
+	interest_remove(in, HUB_CHANNEL, SLICE("a"), now);
+	ck_assert_int_eq(of("a"), INTEREST_LINGERS);
+	hold("b");
+	interest_remove(in, HUB_CHANNEL, SLICE("b"), now);
+	(void)interest_need(in, HUB_CHANNEL, SLICE("b"), now);
+	again("b");
+	now += 100 * LINGER; /* who needed it is gone */
+	assert_visits("");
+	ck_assert_int_eq(of("a"), INTEREST_LEAVING);
+	ck_assert_int_eq(of("b"), INTEREST_LINGERS);
+	now += LINGER;
+	assert_visits("");
+	ck_assert_int_eq(of("b"), INTEREST_LEAVING);
+	/* On another connection it is not subscribed to any more. */
+	interest_lost(in);
+	assert_visits("");
+	ck_assert_uint_eq(interest_figures(in).names, 0);
+}
+END_TEST
+
 START_TEST(other_names_are_not_asked_for_again)
 {
 	again("a");
@@ -215,6 +239,7 @@ main(void)
 		names_are_visited_again_on_another_connection_or_if_they_are_refused,
 		a_held_name_is_asked_for_again,
 		a_lingering_name_is_asked_for_again_and_lingers_for_a_reader,
+		a_name_that_nobody_wants_before_it_is_asked_for_again_is_left,
 		other_names_are_not_asked_for_again,
 		a_name_that_is_asked_for_again_may_be_lost_or_refused, NULL});
 }

@@ -94,12 +94,11 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 	enum link_state state = link_state_of(leaf->link);
 	/* What cannot wait may take as much again. */
 	size_t limit = leaf->settings->queued_bytes * (may_wait ? 1 : 2);
-	bool is_kept;
+	const struct channel_options *kept = leaf_kept_options(leaf, post);
 
-	is_kept = leaf_keeps_at_engine(leaf, post);
 	if (state == LINK_UP && queued_bytes(leaf) < limit) {
-		if (is_kept) {
-			leaf_publish_kept(leaf, post);
+		if (kept != NULL) {
+			leaf_publish_kept(leaf, post, kept);
 			return UPSTREAM_SENT;
 		}
 		link_publish(leaf->link, post->kind, post->channel, post->payload);
@@ -111,7 +110,7 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 	}
 	if (state == LINK_UP)
 		return UPSTREAM_FULL;
-	if (!leaf->settings->delivers_alone || is_kept)
+	if (!leaf->settings->delivers_alone || kept != NULL)
 		return UPSTREAM_DOWN;
 	leaf->has_own_history = leaf->config.engine == NULL;
 	return UPSTREAM_LOCAL;
@@ -154,7 +153,6 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 		return;
 	history = engine_figures(engine);
 	out->history = engine_state_name(engine_state_of(engine));
-	out->position = history.position;
 	out->loaded = history.channels;
 	out->filled = history.filled;
 	out->lost = history.lost;

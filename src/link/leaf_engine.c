@@ -29,7 +29,7 @@ lacks_history(struct leaf *leaf, const struct upstream_name *name)
 	struct hub *hub = leaf->server->hub;
 	struct hub_position newest = history_position(hub_history(hub));
 
-	return !hub_has_history(hub, name->name, leaf->server->now_us) ||
+	return hub_ring(hub, name->name, leaf->server->now_us) == NULL ||
 	       position_compare(name->since, newest) > 0; /* maybe of an epoch that begins */
 }
 
@@ -61,18 +61,19 @@ leaf_is_catching_up(const struct leaf *leaf)
 	       engine_state_of(engine) != ENGINE_LIVE;
 }
 
-bool
-leaf_keeps_at_engine(const struct leaf *leaf, const struct hub_post *post)
+const struct channel_options *
+leaf_kept_options(const struct leaf *leaf, const struct hub_post *post)
 {
-	return leaf->config.engine != NULL && post->kind == HUB_CHANNEL &&
-	       hub_keeps(leaf->server->hub, post->channel);
+	if (leaf->config.engine == NULL || post->kind != HUB_CHANNEL)
+		return NULL;
+	return hub_kept_options(leaf->server->hub, post->channel);
 }
 
 /* The engine keeps a stream longer than its messages, so that readers know what is missing. */
 void
-leaf_publish_kept(struct leaf *leaf, const struct hub_post *post)
+leaf_publish_kept(
+    struct leaf *leaf, const struct hub_post *post, const struct channel_options *options)
 {
-	const struct channel_options *options = hub_kept_options(leaf->server->hub, post->channel);
 	struct engine_message message = {.channel = post->channel,
 	    .payload = post->payload,
 	    .size = (uint32_t)options->history_size,
@@ -108,7 +109,7 @@ engine_has_history(void *arg, struct slice channel)
 {
 	const struct leaf *leaf = arg;
 
-	return hub_has_history(leaf->server->hub, channel, leaf->now_us);
+	return hub_ring(leaf->server->hub, channel, leaf->now_us) != NULL;
 }
 
 static uint64_t
@@ -177,10 +178,8 @@ on_kept_message(void *arg, struct slice channel, struct slice payload, uint64_t 
 {
 	struct leaf *leaf = arg;
 	struct hub *hub = leaf->server->hub;
-	struct hub_post post = {.kind = HUB_CHANNEL,
-	    .channel = channel,
-	    .payload = payload,
-	    .seq = is_kept && hub_keeps(hub, channel) ? seq : 0};
+	struct hub_post post = {
+	    .kind = HUB_CHANNEL, .channel = channel, .payload = payload, .seq = is_kept ? seq : 0};
 	struct hub_outcome outcome;
 
 	if (channel.len > leaf->server->config->hub.name_bytes)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 /* What a leaf does for and with an engine (engine.h): its hub follows the engine's history. */
+struct channel_options;
 struct engine_ops;
 struct hub_post;
 struct leaf;
@@ -24,8 +25,10 @@ bool leaf_awaits_history(struct leaf *leaf, const struct upstream_name *name);
 /* Names that the engine was asked for wait until what was missed is delivered. */
 bool leaf_is_catching_up(const struct leaf *leaf);
 
-/* The engine keeps the message; it is published through a script. */
-bool leaf_keeps_at_engine(const struct leaf *leaf, const struct hub_post *post);
-void leaf_publish_kept(struct leaf *leaf, const struct hub_post *post);
+/* What the engine keeps of the message's channel; NULL: the message is not for its history. */
+const struct channel_options *leaf_kept_options(
+    const struct leaf *leaf, const struct hub_post *post);
+void leaf_publish_kept(
+    struct leaf *leaf, const struct hub_post *post, const struct channel_options *options);
 
 #endif

@@ -102,9 +102,6 @@ on_engine(struct link *link, enum link_answer_kind answer, const struct resp_val
 		engine_skip_load(link->engine);
 		return;
 	}
-	/* A server that is short of memory, say, may refuse a check. */
-	if (is_error && answer == ANSWER_CHECKED)
-		return;
 	if (is_error) {
 		link_drop_for(link, "the upstream cannot be an engine: ", value->text);
 		return;

@@ -21,6 +21,7 @@ struct wanted_name {
 	uint64_t retry_us;             /* of INTEREST_REFUSED */
 	uint32_t session;              /* its state is that of this connection */
 	uint32_t missed_session;       /* interest_misses() was true on this connection */
+	uint32_t held_session;         /* the upstream has confirmed it on this connection */
 	uint32_t len;
 	uint8_t state; /* enum interest_state; see state_of() */
 	uint8_t kind;  /* enum hub_kind */

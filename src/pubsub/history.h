@@ -92,6 +92,8 @@ void history_forget(struct history *history);
  * not less than before; the next message that is appended or skipped is the one behind it.
  */
 void history_follow(struct history *history);
+bool history_follows(const struct history *history);
+void history_advance(struct history *history, uint64_t seq);
 
 /* Ranges of seqs that the other server does not give: a position in one is that of a message which
  * was lost there, and cannot be resumed. Copies; count is at most HISTORY_HOLES. */
@@ -101,9 +103,6 @@ struct history_hole {
 };
 void history_set_holes(struct history *history, const struct history_hole *holes, size_t count);
 bool history_is_hole(const struct history *history, uint64_t seq);
-
-bool history_follows(const struct history *history);
-void history_advance(struct history *history, uint64_t seq);
 
 /* The options of a channel with that ring changed; size 0 frees the ring. May call forgotten(). */
 void history_set_rules(

@@ -17,8 +17,6 @@ hub_follow(struct hub *hub)
 void
 hub_follow_from(struct hub *hub, struct hub_position position)
 {
-	if (hub_is_sealed(hub)) /* the process that follows on this one has its own */
-		return;
 	hub_image_forget(hub, position.epoch);
 	history_advance(hub_history(hub), position.seq);
 	history_begin_keeping(hub_history(hub)); /* also of patterns nothing older can be resumed */
@@ -27,8 +25,7 @@ hub_follow_from(struct hub *hub, struct hub_position position)
 void
 hub_follow_to(struct hub *hub, uint64_t seq)
 {
-	if (!hub_is_sealed(hub))
-		history_advance(hub_history(hub), seq);
+	history_advance(hub_history(hub), seq);
 }
 
 /* The first message that the options allow, with all behind it. */
@@ -77,7 +74,7 @@ hub_load_history(struct hub *hub, const struct hub_loaded *loaded, uint64_t now_
 	struct ring *ring;
 	size_t first;
 
-	if (options == NULL || hub_is_sealed(hub) || (topic != NULL && topic->ring != 0))
+	if (options == NULL || (topic != NULL && topic->ring != 0))
 		return;
 	fields.ttl_s = (uint32_t)options->history_ttl;
 	first = first_allowed(loaded, options);
@@ -94,12 +91,6 @@ hub_load_history(struct hub *hub, const struct hub_loaded *loaded, uint64_t now_
 	hub_replay_raised(hub, topic, 0, fields.newest_seq, fields.appended);
 	hub_history_follow(hub, topic);
 	history_enforce(history);
-}
-
-bool
-hub_has_history(struct hub *hub, struct slice channel, uint64_t now_us)
-{
-	return hub_ring(hub, channel, now_us) != NULL;
 }
 
 /* A replay counts in the ring what is missing, unless there is no ring or no number. */
@@ -123,8 +114,6 @@ hub_miss_history(struct hub *hub, struct slice channel, uint64_t seq, uint64_t c
 	uint64_t before_seq;
 	uint32_t appended;
 
-	if (hub_is_sealed(hub))
-		return;
 	for (uint32_t i = 0; topic != NULL && i < topic->count; i++)
 		note(topic, &topic->members[i], count);
 	ring = topic != NULL ? history_peek(history, topic->ring) : NULL;

@@ -54,9 +54,6 @@ struct hub_loaded {
  */
 void hub_load_history(struct hub *hub, const struct hub_loaded *loaded, uint64_t now_us);
 
-/* Whether the channel has a ring. */
-bool hub_has_history(struct hub *hub, struct slice channel, uint64_t now_us);
-
 /*
  * `count` messages of the channel, at least 1, are missing, and cannot be had any more; the newest
  * of them had this seq. Readers that are behind them lose them; the channel's other subscribers get

@@ -219,7 +219,7 @@ subscribe(struct sub *sub, size_t channel)
 	struct position_since since = {
 	    .kind = (enum position_kind)follow_random(4), .count = 1 + follow_random(10)};
 	bool is_whole =
-	    !has_limits && !hub_has_history(sub->node->hub, follow_name(channel), follow.now_us);
+	    !has_limits && hub_ring(sub->node->hub, follow_name(channel), follow.now_us) == NULL;
 	struct hub_resumption r;
 
 	if (sub->channels[channel].was_before && follow_random(4) > 0) {

@@ -228,7 +228,7 @@ START_TEST(a_channel_that_has_a_ring_is_not_loaded_again)
 	ck_kept("k1", S, "5+1 ");
 	ck_assert_uint_eq(history_position(hub_history(hub)).seq, 9);
 	hub_drop_history(hub, loaded.channel, S);
-	ck_assert(!hub_has_history(hub, loaded.channel, S));
+	ck_assert(hub_ring(hub, loaded.channel, S) == NULL);
 	load(S);
 	ck_kept("k1", S, "5+1 9+2 ");
 	ck_assert_uint_eq(history_figures(hub_history(hub)).messages, 2);
@@ -250,7 +250,7 @@ START_TEST(a_channel_without_kept_messages_gets_a_ring_for_its_time_to_live)
 		ck_assert_uint_eq(ring->trimmed_seq, loaded.newest_seq);
 		ck_assert(hub_can_resume(hub, SLICE("k1"), loaded.newest_seq, 159 * S));
 		ck_assert(!hub_can_resume(hub, SLICE("k1"), loaded.newest_seq - 1, 159 * S));
-		ck_assert(!hub_has_history(hub, SLICE("k1"), 160 * S));
+		ck_assert(hub_ring(hub, SLICE("k1"), 160 * S) == NULL);
 		ck_assert(!hub_can_resume(hub, SLICE("k1"), loaded.newest_seq, 160 * S));
 		teardown();
 		setup();
@@ -263,10 +263,10 @@ START_TEST(a_channel_that_keeps_nothing_is_not_loaded)
 	add_message(1, 1, S);
 	loaded.channel = SLICE("other");
 	load(S);
-	ck_assert(!hub_has_history(hub, SLICE("other"), S));
+	ck_assert(hub_ring(hub, SLICE("other"), S) == NULL);
 	testing_set_line(hub, "other", "history-size 5"); /* and no ttl */
 	load(S);
-	ck_assert(!hub_has_history(hub, SLICE("other"), S));
+	ck_assert(hub_ring(hub, SLICE("other"), S) == NULL);
 	ck_assert_uint_eq(history_figures(hub_history(hub)).rings, 0);
 }
 END_TEST
@@ -304,7 +304,7 @@ START_TEST(options_that_a_channel_does_not_follow_yet_do_not_matter)
 	ck_kept("k1", S, "1+1 ");
 	while (!hub_reclassify(hub, 100))
 		continue;
-	ck_assert(!hub_has_history(hub, SLICE("k1"), S));
+	ck_assert(hub_ring(hub, SLICE("k1"), S) == NULL);
 }
 END_TEST
 
@@ -351,7 +351,7 @@ START_TEST(a_message_without_a_position_is_delivered_and_not_kept)
 	outcome = post(hub, "k1", SLICE("not loaded"), 0, S);
 	ck_assert_uint_eq(outcome.receivers, 1);
 	ck_assert_uint_eq(outcome.position.seq, 0);
-	ck_assert(!hub_has_history(hub, SLICE("k1"), S));
+	ck_assert(hub_ring(hub, SLICE("k1"), S) == NULL);
 	add_message(2, 1, S);
 	load(S);
 	(void)post(hub, "k1", SLICE("x"), 0, S);
@@ -456,13 +456,13 @@ START_TEST(at_the_limit_of_channels_the_channel_with_the_oldest_message_goes)
 	load_channel("k4", 200, 3, 5);
 	ck_assert_uint_eq(history_figures(hub_history(hub)).rings, 4);
 	load_channel("k5", 500, 3, 5);
-	ck_assert(!hub_has_history(hub, SLICE("k2"), S));
+	ck_assert(hub_ring(hub, SLICE("k2"), S) == NULL);
 	(void)post(hub, "k4", SLICE("x"), 1001, S);
 	load_channel("k6", 600, 3, 5);
-	ck_assert(!hub_has_history(hub, SLICE("k3"), S));
+	ck_assert(hub_ring(hub, SLICE("k3"), S) == NULL);
 	/* But not the one that is loaded. */
 	load_channel("k7", 50, 3, 5);
-	ck_assert(!hub_has_history(hub, SLICE("k1"), S));
+	ck_assert(hub_ring(hub, SLICE("k1"), S) == NULL);
 	ck_assert(hub_can_resume(hub, SLICE("k7"), 47, S));
 	ck_assert_uint_eq(history_figures(hub_history(hub)).rings, 4);
 	ck_assert_uint_eq(history_figures(hub_history(hub)).evicted, 9);
@@ -487,7 +487,7 @@ START_TEST(at_the_limit_of_memory_what_was_loaded_first_goes)
 	}
 	while (gone < 30) {
 		snprintf(name, sizeof(name), "k%d", gone);
-		if (hub_has_history(hub, slice_of(name), S))
+		if (hub_ring(hub, slice_of(name), S) != NULL)
 			break;
 		gone++;
 	}

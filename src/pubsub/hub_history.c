@@ -230,12 +230,6 @@ hub_keeps(struct hub *hub, struct slice channel)
 	return hub_kept_options(hub, channel) != NULL;
 }
 
-bool
-hub_is_sealed(const struct hub *hub)
-{
-	return hub->history->is_sealed;
-}
-
 void
 hub_seal_history(struct hub *hub)
 {

@@ -29,9 +29,6 @@ bool hub_keeps(struct hub *hub, struct slice channel);
  * call that changes the hub. */
 const struct channel_options *hub_kept_options(struct hub *hub, struct slice channel);
 
-/* hub_seal_history() was called. */
-bool hub_is_sealed(const struct hub *hub);
-
 /* The ring of that channel, without what has expired by now; NULL if it has none. Borrows, until a
  * message is published or history changes. */
 struct ring *hub_ring(struct hub *hub, struct slice channel, uint64_t now_us);

@@ -157,7 +157,7 @@ load(struct follow_node *node, size_t channel)
 void
 follow_join(struct follow_node *node, size_t channel)
 {
-	if (!node->has[channel] || !hub_has_history(node->hub, follow_name(channel), follow.now_us))
+	if (!node->has[channel] || hub_ring(node->hub, follow_name(channel), follow.now_us) == NULL)
 		load(node, channel);
 }
 

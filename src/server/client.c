@@ -156,7 +156,7 @@ client_request_over(struct client *c)
 	p->running = NULL;
 	p->progress = p->checked = p->counted = p->asked = 0;
 	p->awaited_answers = p->first_sent = 0;
-	p->has_asked = p->has_awaited = false;
+	p->asking = UPSTREAM_NOT_ASKED;
 	p->running_us = 0;
 	p->login_at_us = 0;
 	p->awaited_disk = 0;

@@ -251,8 +251,7 @@ history_wait(struct request *rq, const struct slice *channels, const uint64_t *s
 		pending->read->until_us = until_us;
 		pending->read->epoch = history_position(hub_history(rq->server->hub)).epoch;
 	}
-	pending->has_asked = pending->has_awaited =
-	    false; /* the upstream is asked again when it is woken */
+	pending->asking = UPSTREAM_NOT_ASKED; /* it is asked again when the reader is woken */
 	pending->asked = 0;
 	pending->read->woken = HISTORY_WOKEN;
 	rq->waits_for = WAIT_HISTORY;

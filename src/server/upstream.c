@@ -21,10 +21,10 @@ need(struct request *rq, struct upstream_name name, uint64_t *mark)
 	struct pending *p = rq->client->pending;
 	enum upstream_need result;
 
-	name.is_again = p->has_awaited;
+	name.is_again = p->asking == UPSTREAM_HAS_ANSWERED;
 	result = upstream->ops->need(upstream, &name, mark);
-	if (result == UPSTREAM_ASKED)
-		p->has_asked = true;
+	if (result == UPSTREAM_ASKED && p->asking == UPSTREAM_NOT_ASKED)
+		p->asking = UPSTREAM_IS_ASKED;
 	return result == UPSTREAM_LINKING ? UPSTREAM_ASKED : result;
 }
 
@@ -34,13 +34,11 @@ refuse(struct request *rq)
 	request_error(rq, "NOPERM " UPSTREAM_REFUSAL);
 }
 
-enum command_result
-upstream_await(struct request *rq, const struct upstream_arguments *arguments)
+static enum command_result
+await(struct request *rq, const struct upstream_arguments *arguments)
 {
 	struct pending *p = rq->client->pending;
-	/* What is beyond the client's limit is refused later. */
-	size_t most = rq->server->config->hub.subscriptions;
-	size_t count = arguments->count < most ? arguments->count : most;
+	size_t count = arguments->count;
 	uint64_t mark;
 
 	if (rq->server->upstream == NULL || rq->in_transaction || p->progress > 0)
@@ -73,6 +71,17 @@ upstream_await(struct request *rq, const struct upstream_arguments *arguments)
 	return COMMAND_LATER;
 }
 
+enum command_result
+upstream_await(struct request *rq, const struct upstream_arguments *arguments)
+{
+	struct upstream_arguments allowed = *arguments;
+
+	/* What is beyond the client's limit is refused later. */
+	if (allowed.count > rq->server->config->hub.subscriptions)
+		allowed.count = rq->server->config->hub.subscriptions;
+	return await(rq, &allowed);
+}
+
 static struct upstream_name
 channel_of(const struct request *rq, size_t i)
 {
@@ -90,7 +99,7 @@ upstream_await_history(struct request *rq, const struct upstream_arguments *argu
 	if (of_channels.name_of == NULL)
 		of_channels.name_of = channel_of;
 	if (!rq->in_transaction)
-		return upstream_await(rq, &of_channels);
+		return await(rq, &of_channels);
 	for (size_t i = 0; i < of_channels.count && !rq->failed; i++) {
 		struct upstream_name name =
 		    of_channels.name_of(rq, of_channels.first + i * of_channels.step);

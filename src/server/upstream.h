@@ -46,10 +46,9 @@ struct upstream_figures {
 	uint64_t changed_us; /* when the link went up or down; 0: never */
 	uint64_t connections, received, copies, sent, refused, unconfirmed, missed;
 	uint64_t bytes_in, bytes_out, queued_bytes, probe_us;
-	const char *history;          /* state of the history of an engine; "" : there is none */
-	struct hub_position position; /* of it: everything up to there was delivered here */
-	size_t loaded;                /* channels */
-	uint64_t filled, lost, anew;  /* see struct engine_figures */
+	const char *history;         /* state of the history of an engine; "" : there is none */
+	size_t loaded;               /* channels */
+	uint64_t filled, lost, anew; /* see struct engine_figures */
 	size_t names, waiting_names, lingering_names, refused_names;
 };
 

@@ -201,8 +201,9 @@ resume(struct client *c)
 
 	if (in_round && c->pending->wait.reason == WAIT_TURN)
 		waits->round_turns--;
-	if (c->pending->wait.reason == WAIT_UPSTREAM_NAMES)
-		c->pending->has_awaited = c->pending->has_asked;
+	if (c->pending->wait.reason == WAIT_UPSTREAM_NAMES &&
+	    c->pending->asking == UPSTREAM_IS_ASKED)
+		c->pending->asking = UPSTREAM_HAS_ANSWERED;
 	wait_end(c);
 	join(c, WAIT_RESUMED);
 	c->pending->wait.in_pass = in_pass;

@@ -57,6 +57,13 @@ struct wait {
  * while its job runs. An idle client has none. Requests that do not wait share one struct, one
  * after the other (waits.spare), so they allocate nothing.
  */
+/* How far a request is that needs names of the upstream. */
+enum upstream_asking {
+	UPSTREAM_NOT_ASKED,
+	UPSTREAM_IS_ASKED,     /* for at least one name */
+	UPSTREAM_HAS_ANSWERED, /* ... and it was resumed after that */
+};
+
 struct pending {
 	struct wait wait;
 	struct hub_publication publication; /* the message that it publishes */
@@ -80,8 +87,7 @@ struct pending {
 	uint64_t awaited_disk;    /* SAVE: until so many snapshots have ended; CONFIG SET: an
 				     attempt to switch the log on; 0: neither */
 	uint32_t rules_version;   /* limits_version when its SUBSCRIBE was allowed */
-	bool has_asked;           /* the upstream was asked for a name of it */
-	bool has_awaited;         /* ... and it has waited for the answers */
+	uint8_t asking;           /* enum upstream_asking */
 	bool is_executed;         /* server_request is executing it */
 	bool job_ended;           /* the request need not be executed again */
 	/* For its reply, if that is held (held.h): */
