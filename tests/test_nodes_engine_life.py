@@ -3,8 +3,9 @@
 import pytest
 
 from lib.lineage import lineages_of
-from lib.nodes import link, wait_for_state
-from lib.resp import Error
+from lib.nodes import HELLO, kill_links, link, wait_for_state
+from lib.resp import Error, encode
+from lib.tls import Listener
 from lib.wait import wait_until
 
 KEEP = ("--channel", "k*", "history-size", 100, "history-ttl", 600)
@@ -113,11 +114,6 @@ def test_many_channels_are_loaded_and_filled(start_fanfared, start_redis):
     assert link(there)["history_resets"] == "1"
 
 
-def kill_links(redis):
-    with redis.connect() as client:
-        client.call("CLIENT", "KILL", "TYPE", "pubsub")
-
-
 def wait_for_connections(node, count):
     wait_until(lambda: link(node)["connections"] == str(count) and link(node)["state"] == "up", f"connection {count}", 30)
 
@@ -193,3 +189,70 @@ def test_a_client_of_a_node_that_has_just_started_waits_for_its_link(start_fanfa
         there.kill()
         there.start(there.port)
         assert resumed_from(there, position) == [b"2"]
+
+
+def commands(connection):
+    """The commands that come over a connection, as lists of words."""
+    with connection.makefile("rb") as stream:
+        while line := stream.readline():
+            words = []
+            for _ in range(int(line[1:])):
+                size = int(stream.readline()[1:])
+                words.append(stream.read(size + 2)[:-2])
+            yield words
+
+
+class FakeEngine:
+    """As much of an engine as a node with the channel k1 needs. On its second connection history begins anew, and a message comes
+    before the name is confirmed."""
+
+    SECRET = b"0" * 32
+    INFO = b"run_id:someone\r\n"
+
+    def __init__(self):
+        self.connections = []
+        self.listener = Listener(self.serve)
+
+    def serve(self, connection):
+        self.connections.append(connection)
+        epoch, seq, scripts, names = b"%d" % len(self.connections), 0, [], set()
+        for verb, *words in commands(connection):
+            if verb == b"HELLO":
+                reply = HELLO
+            elif verb == b"INFO":
+                reply = b"$%d\r\n%s\r\n" % (len(self.INFO), self.INFO)
+            elif verb == b"SCRIPT":
+                scripts.append(b"%040d" % len(scripts))
+                reply = b"$40\r\n" + scripts[-1] + b"\r\n"
+            elif verb == b"SUBSCRIBE":
+                reply = b"".join(b">3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(name), name) for name in words)
+                if b"k1" in words and b"k1" not in names and epoch == b"2":
+                    reply += self.message(b"k1", b"\0ff1 %s 2-%d %d after" % (self.SECRET, seq + 1, seq * 2 + 2))
+                names.update(words)
+            elif verb == b"PUBLISH":
+                reply = self.message(*words) + b":1\r\n"
+            elif words[0] == scripts[0]:
+                seq = int(words[-2])  # the highest one at the node
+                reply = encode(epoch, seq, "same", self.SECRET, "").replace(b"$4\r\nsame\r\n", b":0\r\n")
+            elif words[0] == scripts[2]:
+                reply = encode("k1", "0", epoch, seq + 1, "0", "0 0 0")
+            else:
+                reply = encode(epoch, self.SECRET)
+            connection.sendall(reply)
+
+    @staticmethod
+    def message(channel, payload):
+        return encode("message", channel, payload).replace(b"*", b">", 1)
+
+
+def test_what_is_missing_is_told_before_a_message_of_a_history_that_begins_anew(start_fanfared):
+    engine = FakeEngine()
+    with engine.listener as listener:
+        node = start_fanfared("--upstream", f"redis://127.0.0.1:{listener.port}", "--upstream-mode", "engine", *KEEP)
+        wait_for_state(node)
+        with node.client(3) as client:
+            client.ok("OUTBOX", "SET", "NOTIFY", "yes")
+            client.subscribe("k1")
+            engine.connections[0].shutdown(2)
+            assert client.read_value() == [b"lagged", -1]
+            assert client.read_value() == [b"message", b"k1", b"after"]

@@ -273,7 +273,7 @@ def test_an_engine_that_restarts(scene, folder, keeps):
     for _ in range(2):
         with scene.breaks_all_links():
             scene.restart_upstream()
-    figures = truth.finish(kept_are_whole=keeps, marks_are_late=not keeps)
+    figures = truth.finish(kept_are_whole=keeps)
     assert figures["marked"] > 0
     for leaf in scene.leaves:
         resets = int(link(leaf)["history_resets"])

@@ -9,7 +9,7 @@ import pytest
 from lib.browser import EventStream, ask
 from lib.daemon import free_port
 from lib.edge_socket import EdgeSocket
-from lib.nodes import Nodes, kill_links, lagged_within, link, url, wait_for_error, wait_for_state
+from lib.nodes import HELLO, Nodes, kill_links, lagged_within, link, url, wait_for_error, wait_for_state
 from lib.resp import encode, error
 from lib.tls import Listener
 from lib.tokens import SECRET, make_token
@@ -41,7 +41,6 @@ def answers(*replies):
         yield listener.port
 
 
-HELLO = b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
 INFO = b"$5\r\na:b\r\n\r\n"
 WRONG = {
     "not RESP": ((b"\0\1\2\3\r\n",), "does not speak RESP"),

@@ -12,6 +12,10 @@ from lib.resp import Closed, Connection, Error
 from lib.wait import seconds, wait_until
 
 
+# What a Redis replies.
+HELLO = b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+
+
 def url(port, host="127.0.0.1", scheme="redis", login=""):
     return f"{scheme}://{login}{host}:{port}"
 
