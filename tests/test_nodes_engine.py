@@ -559,11 +559,13 @@ def test_a_node_of_an_engine_is_not_an_upstream(nodes, start_fanfared):
     ("&* +@all -script", "script"),
     ("&* +@all -info", "INFO has no run_id"),
     ("&* ~other:* +@all", "cannot be an engine"),
+    ("&* +@all -set", "cannot be an engine"),  # of a check
+    ("&* +@all -hscan", "cannot be an engine"),
 ])
 def test_a_user_without_the_rights_is_told(nodes, redis, rules, error):
     with redis.connect() as client:
         client.ok("ACL", "SETUSER", "node", "on", ">secret", *rules.split(), "~fanfare:*" if "~" not in rules else "~nothing")
-    node = nodes.node(login="node:secret@", waits=False)
+    node = nodes.node("--upstream-probe", 1, login="node:secret@", waits=False)
     wait_for_error(node, error)
 
 
