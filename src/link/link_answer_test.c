@@ -6,6 +6,7 @@
 
 #include "base/testing.h"
 #include "link/testing_link.h"
+#include "link/testing_wrong.h"
 
 /*
  * One conversation, and what happens to it if one reply of the upstream is another one, if the
@@ -79,60 +80,6 @@ assert_recovers(void)
 	ck_assert(slice_is(buffer_slice(&rig.heard), "message 0 c again\n"));
 }
 
-/* What a wrong reply can be. Each but DROPS is good enough in some places. */
-enum wrong { DROPS, ERROR, NUMBER, TEXT, MAP, NOTHING };
-
-static const struct {
-	enum wrong what;
-	const char *bytes;
-} wrongs[] = {
-    {ERROR, "-ERR no\r\n"},
-    {ERROR, "-NOPERM no\r\n"},
-    {ERROR, "!6\r\nERR no\r\n"},
-    {NUMBER, ":7\r\n"},
-    {NUMBER, ":-7\r\n"},
-    {TEXT, "$3\r\nabc\r\n"},
-    {TEXT, "=7\r\ntxt:abc\r\n"},
-    {TEXT, "$0\r\n\r\n"},
-    {NOTHING, ""},
-    {NOTHING, ">1\r\n$10\r\ninvalidate\r\n"},
-    {NOTHING, ">0\r\n"},
-    {NOTHING, ">2\r\n*1\r\n:1\r\n:2\r\n"},
-    {NOTHING, ">1\r\n$10\r\nsubscribed\r\n"},
-    {DROPS, "-LOADING no\r\n"},
-    {DROPS, "+OK\r\n"},
-    {DROPS, "$-1\r\n"},
-    {DROPS, "*-1\r\n"},
-    {DROPS, "_\r\n"},
-    {DROPS, "#t\r\n"},
-    {DROPS, ",1.5\r\n"},
-    {DROPS, "(123\r\n"},
-    {DROPS, "*0\r\n"},
-    {DROPS, "*1\r\n*1\r\n*1\r\n:1\r\n"},
-    {DROPS, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"},
-    {MAP, "%1\r\n+a\r\n+b\r\n"},
-    {DROPS, "~1\r\n:1\r\n"},
-    {DROPS, ">3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:1\r\n"},
-    {DROPS, ">3\r\n$10\r\npsubscribe\r\n$1\r\na\r\n:1\r\n"},
-    {DROPS, ">3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n"},
-    {DROPS, ">3\r\n$11\r\nunsubscribe\r\n$1\r\nz\r\n:1\r\n"},
-    {DROPS, ">3\r\n$11\r\nunsubscribe\r\n_\r\n:1\r\n"},
-    {DROPS, ">2\r\n$9\r\nsubscribe\r\n$1\r\na\r\n"},
-    {DROPS, ">1\r\n$9\r\nsubscribe\r\n"},
-    {DROPS, ">3\r\n$9\r\nsubscribe\r\n:1\r\n:1\r\n"},
-    {DROPS, ">3\r\n$9\r\nsubscribe\r\n*1\r\n$1\r\na\r\n:1\r\n"},
-    {DROPS, ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n:1\r\n"},
-    {DROPS, ">4\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n"},
-    {DROPS, ">3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\na\r\n"},
-    {DROPS, ">2\r\n$6\r\nlagged\r\n:1\r\n"},
-    {DROPS, "HTTP/1.1 400 Bad Request\r\n\r\n"},
-    {DROPS, "\r\n"},
-    {DROPS, "$99999999999999\r\n"},
-    {DROPS, ">99999999999999\r\n"},
-    {DROPS, "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"},
-};
-#define WRONGS (sizeof(wrongs) / sizeof(wrongs[0]))
-
 /* True if the connection may go on. */
 static bool
 is_allowed(enum rig_reply reply, enum wrong wrong)
@@ -174,14 +121,15 @@ replace_each_reply(bool replies_first)
 	last = replies;
 	ck_assert_uint_gt(last, 25);
 	for (size_t at = 1; at <= last; at += (size_t)testing_stride(1, 5))
-		for (size_t i = 0; i < WRONGS; i++) {
+		for (size_t i = 0; i < wrong_replies_count; i++) {
 			rig_free(&rig);
 			rig_new(&rig);
 			rig.replies_first = replies_first;
 			rig.wrong_at = at;
-			rig.wrong = slice_of(wrongs[i].bytes);
+			rig.wrong = wrong_replies[i].bytes;
 			converse();
-			ck_assert_msg(rig.drops == 1 || is_allowed(rig.wrong_is, wrongs[i].what),
+			ck_assert_msg(
+			    rig.drops == 1 || is_allowed(rig.wrong_is, wrong_replies[i].what),
 			    "reply %zu (%d), wrong one %zu", at, (int)rig.wrong_is, i);
 			ck_assert_int_le(rig.drops, 1);
 			ck_assert(rig.drops == 0 || strlen(rig.why) > 20);

@@ -13,6 +13,7 @@
 #include "pubsub/hub_options.h"
 #include "pubsub/testing_follow.h"
 #include "pubsub/testing_form.h"
+#include "pubsub/testing_reader.h"
 #include "pubsub/testing_replay.h"
 
 /*
@@ -27,9 +28,8 @@
 #define PATTERNS_FROM 6 /* the others have channels */
 
 static struct sub {
-	struct subscriber subscriber;
+	struct testing_reader reader; /* the first member */
 	struct follow_node *node;
-	bool is_closed;
 	bool has_pattern;
 	struct {
 		bool is_subscribed, was_before;
@@ -39,12 +39,10 @@ static struct sub {
 	} channels[FOLLOW_CHANNELS];
 	uint64_t missing, marked;
 	bool is_inexact; /* more or less is marked than is missing */
-	char rest[256];  /* an incomplete frame */
-	size_t rest_len;
 } subs[SUBS];
 
 static bool has_limits;
-static uint64_t reads, resumed, lost, overtaken, closed, marks, unknown, moves, gathered;
+static uint64_t reads, resumed, lost, marks, unknown, moves, gathered;
 
 static bool
 is_wanted(const struct follow_node *node, size_t channel)
@@ -60,60 +58,24 @@ is_wanted(const struct follow_node *node, size_t channel)
 /* Subscribers */
 
 static void
-on_ready(struct subscriber *s)
-{
-	outbox_flushed(&s->outbox);
-}
-
-static void
-on_closed(struct subscriber *s)
-{
-	for (size_t i = 0; i < SUBS; i++)
-		if (&subs[i].subscriber == s)
-			subs[i].is_closed = true;
-	closed++;
-}
-
-static void
-on_overtaken(struct subscriber *s)
-{
-	ck_assert(!s->outbox.limits.notify);
-	overtaken++;
-	on_closed(s);
-}
-
-static void
-ignore(struct subscriber *s)
-{
-	(void)s;
-}
-
-static const struct subscriber_ops ops = {on_ready, on_closed, ignore, on_overtaken};
-
-static void
 attach(size_t i)
 {
-	static const enum outbox_policy policies[] = {
-	    OUTBOX_DISCONNECT, OUTBOX_DROP_OLDEST, OUTBOX_DROP_NEWEST, OUTBOX_CATCH_UP};
 	struct outbox_limits limits = {
 	    .bytes = 100 + follow_random(2000),
 	    .messages = (uint32_t)(1 + follow_random(40)),
-	    .policy = policies[follow_random(4)],
-	    .notify = follow_random(4) > 0,
 	};
 
 	subs[i].node = &follow.nodes[follow_random(FOLLOW_NODES)];
-	hub_attach(subs[i].node->hub, &subs[i].subscriber, &ops, &limits, 0, NULL);
-	subs[i].is_closed = false;
+	testing_reader_attach(&subs[i].reader, subs[i].node->hub, limits, follow_random(16));
 	subs[i].missing = subs[i].marked = 0;
 	subs[i].is_inexact = false;
-	subs[i].rest_len = 0;
 }
 
 /* One frame: "<missing", or "seq name c:number xxx". */
 static void
-read_frame(struct sub *sub, const char *frame)
+read_frame(struct testing_reader *reader, const char *frame)
 {
+	struct sub *sub = (struct sub *)(void *)reader;
 	unsigned long long seq, number;
 	const struct follow_message *m;
 	char name[8], letter;
@@ -139,52 +101,30 @@ read_frame(struct sub *sub, const char *frame)
 	reads++;
 }
 
-/* Reads at most max bytes. False if there was nothing. */
 static bool
 read_some(struct sub *sub, size_t max)
 {
-	struct outbox *outbox = &sub->subscriber.outbox;
-	struct iovec piece;
-	char text[512], *end, *at = text;
-	size_t len;
-
-	if (outbox_peek(outbox, &piece, 1) == 0)
-		return false;
-	len = piece.iov_len < max ? piece.iov_len : max;
-	if (len > 200)
-		len = 200;
-	memcpy(text, sub->rest, sub->rest_len);
-	memcpy(text + sub->rest_len, piece.iov_base, len);
-	text[sub->rest_len + len] = '\0';
-	outbox_consume(outbox, len);
-	for (; (end = strchr(at, ';')) != NULL; at = end + 1) {
-		*end = '\0';
-		read_frame(sub, at);
-	}
-	sub->rest_len = strlen(at);
-	ck_assert_uint_lt(sub->rest_len, sizeof(sub->rest));
-	memcpy(sub->rest, at, sub->rest_len);
-	return true;
+	return testing_reader_read(&sub->reader, max, read_frame);
 }
 
 static bool
 is_replayed(const struct sub *sub)
 {
-	return hub_replay_progress(&sub->subscriber).channels > 0;
+	return hub_replay_progress(&sub->reader.subscriber).channels > 0;
 }
 
 /* Reads everything, replays included; then marks and missing messages must agree. */
 static void
 settle(struct sub *sub)
 {
-	hub_start_replay(&sub->subscriber);
+	hub_start_replay(&sub->reader.subscriber);
 	do {
 		while (read_some(sub, SIZE_MAX))
 			continue;
 		while (hub_replay(sub->node->hub, follow.now_us) == HUB_REPLAY_MORE)
 			continue;
-	} while (!sub->is_closed && !outbox_is_empty(&sub->subscriber.outbox));
-	if (sub->is_closed)
+	} while (!sub->reader.is_closed && !outbox_is_empty(&sub->reader.subscriber.outbox));
+	if (sub->reader.is_closed)
 		return;
 	ck_assert(!is_replayed(sub));
 	for (size_t c = 0; c < FOLLOW_CHANNELS; c++) {
@@ -194,7 +134,7 @@ settle(struct sub *sub)
 		sub->missing += sub->node->count[c] - sub->channels[c].read;
 		sub->channels[c].read = sub->node->count[c];
 	}
-	if (sub->subscriber.outbox.limits.notify && !sub->is_inexact)
+	if (sub->reader.subscriber.outbox.limits.notify && !sub->is_inexact)
 		ck_assert_uint_eq(sub->missing, sub->marked);
 	sub->missing = sub->marked = 0;
 	sub->is_inexact = false;
@@ -215,7 +155,7 @@ set_read(struct sub *sub, size_t channel, struct hub_position from, uint64_t cou
 static void
 subscribe(struct sub *sub, size_t channel)
 {
-	struct subscriber *s = &sub->subscriber;
+	struct subscriber *s = &sub->reader.subscriber;
 	struct position_since since = {
 	    .kind = (enum position_kind)follow_random(4), .count = 1 + follow_random(10)};
 	bool is_whole =
@@ -264,7 +204,8 @@ psubscribe(struct sub *sub)
 	    .count = 1 + follow_random(50)};
 	struct hub_resumption r;
 	struct hub_start start = {0, 0};
-	struct hub_gather *gather = hub_gather_since(&sub->subscriber, SLICE("*"), &since, 100, &r);
+	struct hub_gather *gather =
+	    hub_gather_since(&sub->reader.subscriber, SLICE("*"), &since, 100, &r);
 	const struct hub_matched *matched;
 	enum hub_gather_result result;
 	size_t count;
@@ -274,7 +215,8 @@ psubscribe(struct sub *sub)
 		sub->channels[c].read = sub->channels[c].seen = sub->node->count[c];
 	}
 	if (gather == NULL) {
-		ck_assert_int_eq(hub_subscribe(&sub->subscriber, HUB_PATTERN, SLICE("*")), HUB_OK);
+		ck_assert_int_eq(
+		    hub_subscribe(&sub->reader.subscriber, HUB_PATTERN, SLICE("*")), HUB_OK);
 		return;
 	}
 	while ((result = hub_gather_step(gather, follow.now_us, 1 + follow_random(3))) ==
@@ -298,12 +240,12 @@ psubscribe(struct sub *sub)
 		r.count -= ring_count_after(ring, matched[i].after_seq);
 	}
 	ck_assert_uint_eq(r.count, 0);
-	ck_assert_int_eq(
-	    hub_psubscribe_after(&sub->subscriber, SLICE("*"), start.after_seq, matched, count),
+	ck_assert_int_eq(hub_psubscribe_after(
+			     &sub->reader.subscriber, SLICE("*"), start.after_seq, matched, count),
 	    HUB_OK);
 	hub_gather_free(gather);
 	if (follow_random(3) > 0)
-		hub_start_replay(&sub->subscriber);
+		hub_start_replay(&sub->reader.subscriber);
 	gathered++;
 }
 
@@ -316,11 +258,11 @@ leave(struct sub *sub, size_t channel)
 		sub->is_inexact = true;
 	else
 		settle(sub);
-	if (sub->is_closed)
+	if (sub->reader.is_closed)
 		return;
 	sub->channels[channel].is_subscribed = false;
 	ck_assert_int_eq(
-	    hub_unsubscribe(&sub->subscriber, HUB_CHANNEL, follow_name(channel)), HUB_OK);
+	    hub_unsubscribe(&sub->reader.subscriber, HUB_CHANNEL, follow_name(channel)), HUB_OK);
 }
 
 /* The connection ends, and the next one, at any node, goes on where this one was. */
@@ -330,7 +272,7 @@ come_back(size_t i)
 	const struct follow_node *before = subs[i].node;
 	bool was_subscribed[FOLLOW_CHANNELS];
 
-	while (!hub_detach(&subs[i].subscriber, 1 + follow_random(3)))
+	while (!hub_detach(&subs[i].reader.subscriber, 1 + follow_random(3)))
 		continue;
 	attach(i);
 	moves += subs[i].node != before;
@@ -343,7 +285,7 @@ come_back(size_t i)
 	for (size_t c = 0; c < FOLLOW_CHANNELS && !subs[i].has_pattern; c++)
 		if (was_subscribed[c])
 			subscribe(&subs[i], c);
-	hub_start_replay(&subs[i].subscriber);
+	hub_start_replay(&subs[i].reader.subscriber);
 }
 
 static void
@@ -405,17 +347,17 @@ step(void)
 	else if (what < 5000 && follow_is_late(node))
 		follow_take(node);
 	else if (what < 7000)
-		(void)(subs[i].is_closed || read_some(&subs[i], 1 + follow_random(300)));
+		(void)(subs[i].reader.is_closed || read_some(&subs[i], 1 + follow_random(300)));
 	else if (what < 8500)
 		(void)hub_replay(node->hub, follow.now_us);
 	else if (what < 8700)
 		follow.now_us += follow_random(100000);
 	else if (what < 9200)
 		step_node(node, what - 8700);
-	else if (subs[i].is_closed || what < 9300)
+	else if (subs[i].reader.is_closed || what < 9300)
 		come_back(i);
 	else if (what < 9400)
-		hub_start_replay(&subs[i].subscriber);
+		hub_start_replay(&subs[i].reader.subscriber);
 	else if (what < 9900 && !subs[i].has_pattern && subs[i].channels[channel].is_subscribed)
 		leave(&subs[i], channel);
 	else if (what < 9900 && !subs[i].has_pattern)
@@ -438,9 +380,9 @@ run(int steps)
 	for (int n = 0; n < testing_steps(steps); n++)
 		step();
 	for (size_t i = 0; i < SUBS; i++) {
-		if (!subs[i].is_closed)
+		if (!subs[i].reader.is_closed)
 			settle(&subs[i]);
-		while (!hub_detach(&subs[i].subscriber, 10))
+		while (!hub_detach(&subs[i].reader.subscriber, 10))
 			continue;
 	}
 }
@@ -470,8 +412,8 @@ START_TEST(every_subscriber_reads_the_truth_or_a_notice_of_the_right_size_at_eac
 	ck_assert_uint_gt(reads, 0);
 	ck_assert_uint_gt(resumed, 0);
 	ck_assert_uint_gt(lost, 0);
-	ck_assert_uint_gt(overtaken, 0);
-	ck_assert_uint_gt(closed, overtaken);
+	ck_assert_uint_gt(testing_readers.overtaken, 0);
+	ck_assert_uint_gt(testing_readers.closed, testing_readers.overtaken);
 	ck_assert_uint_gt(marks, 0);
 	ck_assert_uint_gt(unknown, 0);
 	ck_assert_uint_gt(moves, 0);

@@ -13,6 +13,7 @@
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "pubsub/testing_form.h"
+#include "pubsub/testing_reader.h"
 #include "pubsub/testing_replay.h"
 
 /*
@@ -44,10 +45,9 @@ static struct {
 	size_t count, room;
 } truth[CHANNELS];
 
-static struct {
-	struct subscriber subscriber;
-	size_t connection; /* its number */
-	bool is_closed;
+static struct sub {
+	struct testing_reader reader; /* the first member */
+	size_t connection;            /* its number */
 	bool is_subscribed[NAMES];
 	/* Through this name, messages up to this one were read, or are known to be missing. */
 	size_t read[NAMES][CHANNELS];
@@ -56,14 +56,12 @@ static struct {
 	bool is_inexact;
 	/* A mark may stand for any number: it wanted one copy for a while, or published. */
 	bool is_vague;
-	char rest[256]; /* an incomplete frame */
-	size_t rest_len;
 } subs[SUBS];
 
 static struct hub *hub;
 static uint64_t seed, now_us;
 static size_t connections;
-static size_t reads, resumed, lost, overtaken, closed, marks, copies_saved, exact, vague;
+static size_t reads, resumed, lost, marks, copies_saved, exact, vague;
 
 static size_t
 random_below(size_t n)
@@ -95,57 +93,20 @@ name_of(const char *text)
 }
 
 static void
-on_ready(struct subscriber *s)
-{
-	outbox_flushed(&s->outbox);
-}
-
-static void
-on_closed(struct subscriber *s)
-{
-	for (size_t i = 0; i < SUBS; i++)
-		if (&subs[i].subscriber == s)
-			subs[i].is_closed = true;
-	closed++;
-}
-
-static void
-on_overtaken(struct subscriber *s)
-{
-	ck_assert(!s->outbox.limits.notify);
-	overtaken++;
-	on_closed(s);
-}
-
-static void
-ignore(struct subscriber *s)
-{
-	(void)s;
-}
-
-static const struct subscriber_ops ops = {on_ready, on_closed, ignore, on_overtaken};
-
-static void
 attach(size_t i)
 {
-	static const enum outbox_policy policies[] = {
-	    OUTBOX_DISCONNECT, OUTBOX_DROP_OLDEST, OUTBOX_DROP_NEWEST, OUTBOX_CATCH_UP};
 	struct outbox_limits limits = {
 	    .bytes = random_below(3) == 0 ? 0 : 100 + random_below(3000),
 	    .messages = random_below(3) == 0 ? 0 : (uint32_t)(1 + random_below(40)),
-	    .policy = policies[random_below(4)],
-	    .notify = random_below(4) > 0,
 	};
 
-	hub_attach(hub, &subs[i].subscriber, &ops, &limits, 0, NULL);
+	testing_reader_attach(&subs[i].reader, hub, limits, random_below(16));
 	subs[i].connection = ++connections;
-	subs[i].is_closed = false;
 	subs[i].missing = subs[i].marked = 0;
 	subs[i].is_vague = false;
 	subs[i].is_inexact = false;
-	subs[i].rest_len = 0;
 	if (random_below(3) == 0) {
-		hub_set_dedup(&subs[i].subscriber, true);
+		hub_set_dedup(&subs[i].reader.subscriber, true);
 		subs[i].is_inexact = true;
 	}
 }
@@ -176,8 +137,9 @@ read_by_any(size_t i, size_t channel)
 
 /* One frame: "<missing", or "seq name channel:number xxx". */
 static void
-read_frame(size_t i, const char *frame)
+read_frame(struct testing_reader *reader, const char *frame)
 {
+	size_t i = (size_t)((struct sub *)(void *)reader - subs);
 	unsigned long long seq, number;
 	char name_text[16], channel_text[16];
 	size_t name, channel, before;
@@ -198,7 +160,7 @@ read_frame(size_t i, const char *frame)
 	reads++;
 	before = subs[i].read[name][channel];
 	subs[i].read[name][channel] = number;
-	if (!subs[i].subscriber.dedup) {
+	if (!subs[i].reader.subscriber.dedup) {
 		subs[i].missing += count_own(i, channel, before + 1, number);
 		return;
 	}
@@ -212,32 +174,10 @@ read_frame(size_t i, const char *frame)
 		}
 }
 
-/* Reads at most max bytes. False if there was nothing. */
 static bool
 read_some(size_t i, size_t max)
 {
-	struct outbox *outbox = &subs[i].subscriber.outbox;
-	struct iovec piece;
-	char text[512], *end, *at = text;
-	size_t len;
-
-	if (outbox_peek(outbox, &piece, 1) == 0)
-		return false;
-	len = piece.iov_len < max ? piece.iov_len : max;
-	if (len > 200)
-		len = 200;
-	memcpy(text, subs[i].rest, subs[i].rest_len);
-	memcpy(text + subs[i].rest_len, piece.iov_base, len);
-	text[subs[i].rest_len + len] = '\0';
-	outbox_consume(outbox, len);
-	for (; (end = strchr(at, ';')) != NULL; at = end + 1) {
-		*end = '\0';
-		read_frame(i, at);
-	}
-	subs[i].rest_len = strlen(at);
-	ck_assert_uint_lt(subs[i].rest_len, sizeof(subs[i].rest));
-	memcpy(subs[i].rest, at, subs[i].rest_len);
-	return true;
+	return testing_reader_read(&subs[i].reader, max, read_frame);
 }
 
 static void
@@ -250,7 +190,7 @@ drain(size_t i)
 static bool
 is_replayed(size_t i)
 {
-	return hub_replay_progress(&subs[i].subscriber).channels > 0;
+	return hub_replay_progress(&subs[i].reader.subscriber).channels > 0;
 }
 
 /* Counts what was not read by now as missing. */
@@ -261,7 +201,7 @@ count_missing(size_t i, size_t channel)
 
 	for (size_t n = 0; n < NAMES; n++)
 		if (subs[i].is_subscribed[n] && matches(n, channel)) {
-			if (!subs[i].subscriber.dedup)
+			if (!subs[i].reader.subscriber.dedup)
 				subs[i].missing +=
 				    count_own(i, channel, subs[i].read[n][channel] + 1, count + 1);
 			else if (any > 0)
@@ -275,15 +215,15 @@ count_missing(size_t i, size_t channel)
 static void
 settle(size_t i)
 {
-	bool notify = subs[i].subscriber.outbox.limits.notify;
+	bool notify = subs[i].reader.subscriber.outbox.limits.notify;
 
-	hub_start_replay(&subs[i].subscriber);
+	hub_start_replay(&subs[i].reader.subscriber);
 	do {
 		drain(i);
 		while (hub_replay(hub, now_us) == HUB_REPLAY_MORE)
 			continue;
-	} while (!subs[i].is_closed && !outbox_is_empty(&subs[i].subscriber.outbox));
-	if (subs[i].is_closed)
+	} while (!subs[i].reader.is_closed && !outbox_is_empty(&subs[i].reader.subscriber.outbox));
+	if (subs[i].reader.is_closed)
 		return;
 	ck_assert(!is_replayed(i));
 	for (size_t c = 0; c < CHANNELS; c++)
@@ -293,13 +233,13 @@ settle(size_t i)
 		exact++;
 	} else if (!subs[i].is_vague && notify) {
 		ck_assert_uint_le(subs[i].missing, subs[i].marked);
-	} else if (subs[i].subscriber.outbox.dropped == 0) {
+	} else if (subs[i].reader.subscriber.outbox.dropped == 0) {
 		ck_assert_uint_eq(subs[i].missing, 0);
 		vague++;
 	}
 	subs[i].missing = subs[i].marked = 0;
 	subs[i].is_vague = false;
-	subs[i].is_inexact = subs[i].subscriber.dedup;
+	subs[i].is_inexact = subs[i].reader.subscriber.dedup;
 }
 
 /* Sets what the subscriber has read when it begins behind that seq: kept messages follow. */
@@ -323,7 +263,7 @@ begin_behind(size_t i, size_t name, size_t channel, uint64_t after_seq)
 static void
 subscribe_live(size_t i, size_t name)
 {
-	ck_assert_int_eq(hub_subscribe(&subs[i].subscriber,
+	ck_assert_int_eq(hub_subscribe(&subs[i].reader.subscriber,
 			     is_pattern(name) ? HUB_PATTERN : HUB_CHANNEL, slice_of(names[name])),
 	    HUB_OK);
 	for (size_t c = 0; c < CHANNELS; c++)
@@ -333,7 +273,7 @@ subscribe_live(size_t i, size_t name)
 static void
 subscribe(size_t i, size_t name)
 {
-	struct subscriber *s = &subs[i].subscriber;
+	struct subscriber *s = &subs[i].reader.subscriber;
 	struct slice text = slice_of(names[name]);
 	uint64_t newest = history_position(hub_history(hub)).seq, back = random_below(60);
 	uint64_t after_seq = newest > back ? newest - back : 0;
@@ -341,7 +281,7 @@ subscribe(size_t i, size_t name)
 				    : hub_can_resume(hub, text, after_seq, now_us);
 
 	drain(i);
-	if (subs[i].is_closed)
+	if (subs[i].reader.is_closed)
 		return;
 	subs[i].is_subscribed[name] = true;
 	if (random_below(4) == 0 || !can) {
@@ -369,10 +309,10 @@ leave(size_t i, size_t name)
 		subs[i].is_inexact = true;
 	else
 		settle(i);
-	if (subs[i].is_closed)
+	if (subs[i].reader.is_closed)
 		return;
 	subs[i].is_subscribed[name] = false;
-	ck_assert_int_eq(hub_unsubscribe(&subs[i].subscriber,
+	ck_assert_int_eq(hub_unsubscribe(&subs[i].reader.subscriber,
 			     is_pattern(name) ? HUB_PATTERN : HUB_CHANNEL, slice_of(names[name])),
 	    HUB_OK);
 }
@@ -381,7 +321,7 @@ static void
 switch_dedup(size_t i)
 {
 	drain(i);
-	hub_set_dedup(&subs[i].subscriber, !subs[i].subscriber.dedup);
+	hub_set_dedup(&subs[i].reader.subscriber, !subs[i].reader.subscriber.dedup);
 	subs[i].is_vague = true;
 }
 
@@ -396,8 +336,8 @@ receivers_of(size_t channel, size_t publisher)
 
 		for (size_t n = 0; n < NAMES; n++)
 			its += subs[i].is_subscribed[n] && matches(n, channel);
-		if (!subs[i].is_closed && publisher != subs[i].connection)
-			count += subs[i].subscriber.dedup && its > 1 ? 1 : its;
+		if (!subs[i].reader.is_closed && publisher != subs[i].connection)
+			count += subs[i].reader.subscriber.dedup && its > 1 ? 1 : its;
 	}
 	return count;
 }
@@ -430,7 +370,7 @@ publish(void)
 	len = random_below(40) == 0 ? LENGTH_MAX : len + random_below(KEPT_LENGTH_MAX - len);
 	post.payload = (struct slice){text, len};
 	if (publisher > 0) {
-		post.except = &subs[i].subscriber;
+		post.except = &subs[i].reader.subscriber;
 		subs[i].is_vague = true;
 	}
 	expected = receivers_of(channel, publisher);
@@ -451,8 +391,8 @@ come_back(size_t i)
 
 	memcpy(was_subscribed, subs[i].is_subscribed, sizeof(was_subscribed));
 	memset(subs[i].is_subscribed, 0, sizeof(subs[i].is_subscribed));
-	while (!hub_detach(&subs[i].subscriber, 1 + random_below(3))) {
-		subs[i].is_closed = true;
+	while (!hub_detach(&subs[i].reader.subscriber, 1 + random_below(3))) {
+		subs[i].reader.is_closed = true;
 		if (random_below(4) == 0)
 			publish();
 		if (random_below(4) == 0)
@@ -460,9 +400,9 @@ come_back(size_t i)
 	}
 	attach(i);
 	for (size_t n = 0; n < NAMES; n++)
-		if (was_subscribed[n] && !subs[i].is_closed)
+		if (was_subscribed[n] && !subs[i].reader.is_closed)
 			subscribe(i, n);
-	hub_start_replay(&subs[i].subscriber);
+	hub_start_replay(&subs[i].reader.subscriber);
 }
 
 static void
@@ -491,17 +431,17 @@ step(void)
 	if (what < 4000)
 		publish();
 	else if (what < 7000)
-		(void)(subs[i].is_closed || read_some(i, 1 + random_below(400)));
+		(void)(subs[i].reader.is_closed || read_some(i, 1 + random_below(400)));
 	else if (what < 8800)
 		(void)hub_replay(hub, now_us);
 	else if (what < 9000)
 		now_us += random_below(100000);
 	else if (what < 9100)
 		(void)!history_work(hub_history(hub), now_us, 1 + random_below(10));
-	else if (what < 9900 && subs[i].is_closed)
+	else if (what < 9900 && subs[i].reader.is_closed)
 		come_back(i);
 	else if (what < 9300)
-		hub_start_replay(&subs[i].subscriber);
+		hub_start_replay(&subs[i].reader.subscriber);
 	else if (what < 9350)
 		come_back(i);
 	else if (what < 9400)
@@ -510,7 +450,7 @@ step(void)
 		leave(i, name);
 	else if (what < 9900)
 		subscribe(i, name);
-	else if (what < 9980 && !subs[i].is_closed)
+	else if (what < 9980 && !subs[i].reader.is_closed)
 		settle(i);
 	else if (what < 9984)
 		change_options();
@@ -534,9 +474,9 @@ run(int steps)
 	for (int n = 0; n < testing_steps(steps); n++)
 		step();
 	for (size_t i = 0; i < SUBS; i++) {
-		if (!subs[i].is_closed)
+		if (!subs[i].reader.is_closed)
 			settle(i);
-		while (!hub_detach(&subs[i].subscriber, 10))
+		while (!hub_detach(&subs[i].reader.subscriber, 10))
 			continue;
 	}
 	ck_assert_uint_eq(hub_replay_figures(hub).cursors, 0);
@@ -563,14 +503,15 @@ START_TEST(every_subscriber_reads_the_truth_or_a_mark_of_the_right_size)
 	printf("read %llu, resumed %llu, lost %llu, overtaken %llu, closed %llu, marks %llu, "
 	       "copies saved %llu, exact %llu, vague %llu\n",
 	    (unsigned long long)reads, (unsigned long long)resumed, (unsigned long long)lost,
-	    (unsigned long long)overtaken, (unsigned long long)closed, (unsigned long long)marks,
+	    (unsigned long long)testing_readers.overtaken,
+	    (unsigned long long)testing_readers.closed, (unsigned long long)marks,
 	    (unsigned long long)copies_saved, (unsigned long long)exact, (unsigned long long)vague);
 	/* Each of these was reached. */
 	ck_assert_uint_gt(reads, 0);
 	ck_assert_uint_gt(resumed, 0);
 	ck_assert_uint_gt(lost, 0);
-	ck_assert_uint_gt(overtaken, 0);
-	ck_assert_uint_gt(closed, overtaken);
+	ck_assert_uint_gt(testing_readers.overtaken, 0);
+	ck_assert_uint_gt(testing_readers.closed, testing_readers.overtaken);
 	ck_assert_uint_gt(marks, 0);
 	ck_assert_uint_gt(copies_saved, 0);
 	ck_assert_uint_gt(exact, 0);

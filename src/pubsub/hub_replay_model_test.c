@@ -11,6 +11,7 @@
 #include "base/testing.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
+#include "pubsub/testing_reader.h"
 #include "pubsub/testing_replay.h"
 
 /*
@@ -33,9 +34,8 @@ static struct {
 	size_t count, room;
 } truth[CHANNELS];
 
-static struct {
-	struct subscriber subscriber;
-	bool is_closed;
+static struct sub {
+	struct testing_reader reader; /* the first member */
 	struct {
 		bool is_subscribed;
 		bool was_before;
@@ -47,13 +47,11 @@ static struct {
 	 */
 	uint64_t missing, marked;
 	bool is_inexact; /* a subscription with a mark was left: more is marked than is missing */
-	char rest[256];  /* an incomplete frame */
-	size_t rest_len;
 } subs[SUBS];
 
 static struct hub *hub;
 static uint64_t seed, now_us;
-static uint64_t reads, resumed, lost, overtaken, closed, marks, fell_behind;
+static uint64_t reads, resumed, lost, marks, fell_behind;
 
 static size_t
 random_below(size_t n)
@@ -109,59 +107,23 @@ set_line(const char *words)
 }
 
 static void
-on_ready(struct subscriber *s)
-{
-	outbox_flushed(&s->outbox);
-}
-
-static void
-on_closed(struct subscriber *s)
-{
-	for (size_t i = 0; i < SUBS; i++)
-		if (&subs[i].subscriber == s)
-			subs[i].is_closed = true;
-	closed++;
-}
-
-static void
-on_overtaken(struct subscriber *s)
-{
-	ck_assert(!s->outbox.limits.notify);
-	overtaken++;
-	on_closed(s);
-}
-
-static void
-ignore(struct subscriber *s)
-{
-	(void)s;
-}
-
-static const struct subscriber_ops ops = {on_ready, on_closed, ignore, on_overtaken};
-
-static void
 attach(size_t i)
 {
-	static const enum outbox_policy policies[] = {
-	    OUTBOX_DISCONNECT, OUTBOX_DROP_OLDEST, OUTBOX_DROP_NEWEST, OUTBOX_CATCH_UP};
 	struct outbox_limits limits = {
 	    .bytes = 100 + random_below(2000),
 	    .messages = (uint32_t)(1 + random_below(40)),
-	    .policy = policies[random_below(4)],
-	    .notify = random_below(4) > 0,
 	};
 
-	hub_attach(hub, &subs[i].subscriber, &ops, &limits, 0, NULL);
-	subs[i].is_closed = false;
+	testing_reader_attach(&subs[i].reader, hub, limits, random_below(16));
 	subs[i].missing = subs[i].marked = 0;
 	subs[i].is_inexact = false;
-	subs[i].rest_len = 0;
 }
 
 /* One frame: "<missing>", or "seq channel:number xxx". */
 static void
-read_frame(size_t i, const char *frame)
+read_frame(struct testing_reader *reader, const char *frame)
 {
+	size_t i = (size_t)((struct sub *)(void *)reader - subs);
 	unsigned long long seq, number;
 	char name;
 	size_t channel;
@@ -183,60 +145,38 @@ read_frame(size_t i, const char *frame)
 	reads++;
 }
 
-/* Reads at most max bytes. False if there was nothing. */
 static bool
 read_some(size_t i, size_t max)
 {
-	struct outbox *outbox = &subs[i].subscriber.outbox;
-	struct iovec piece;
-	char text[512], *end, *at = text;
-	size_t len;
-
-	if (outbox_peek(outbox, &piece, 1) == 0)
-		return false;
-	len = piece.iov_len < max ? piece.iov_len : max;
-	if (len > 200)
-		len = 200;
-	memcpy(text, subs[i].rest, subs[i].rest_len);
-	memcpy(text + subs[i].rest_len, piece.iov_base, len);
-	text[subs[i].rest_len + len] = '\0';
-	outbox_consume(outbox, len);
-	for (; (end = strchr(at, ';')) != NULL; at = end + 1) {
-		*end = '\0';
-		read_frame(i, at);
-	}
-	subs[i].rest_len = strlen(at);
-	ck_assert_uint_lt(subs[i].rest_len, sizeof(subs[i].rest));
-	memcpy(subs[i].rest, at, subs[i].rest_len);
-	return true;
+	return testing_reader_read(&subs[i].reader, max, read_frame);
 }
 
 static bool
 is_replayed(size_t i)
 {
-	return hub_replay_progress(&subs[i].subscriber).channels > 0;
+	return hub_replay_progress(&subs[i].reader.subscriber).channels > 0;
 }
 
 /* Reads everything, replays included; then marks and missing messages must agree. */
 static void
 settle(size_t i)
 {
-	hub_start_replay(&subs[i].subscriber);
+	hub_start_replay(&subs[i].reader.subscriber);
 	do {
 		while (read_some(i, SIZE_MAX))
 			continue;
 		while (hub_replay(hub, now_us) == HUB_REPLAY_MORE)
 			continue;
-	} while (!subs[i].is_closed && !outbox_is_empty(&subs[i].subscriber.outbox));
-	if (subs[i].is_closed)
+	} while (!subs[i].reader.is_closed && !outbox_is_empty(&subs[i].reader.subscriber.outbox));
+	if (subs[i].reader.is_closed)
 		return;
 	ck_assert(!is_replayed(i));
 	for (size_t c = 0; c < CHANNELS; c++)
 		if (subs[i].channels[c].is_subscribed)
 			subs[i].missing += truth[c].count - subs[i].channels[c].read;
-	if (subs[i].subscriber.outbox.limits.notify && !subs[i].is_inexact)
+	if (subs[i].reader.subscriber.outbox.limits.notify && !subs[i].is_inexact)
 		ck_assert_uint_eq(subs[i].missing, subs[i].marked);
-	else if (subs[i].subscriber.outbox.limits.notify)
+	else if (subs[i].reader.subscriber.outbox.limits.notify)
 		ck_assert_uint_le(subs[i].missing, subs[i].marked);
 	for (size_t c = 0; c < CHANNELS; c++)
 		subs[i].channels[c].read = truth[c].count;
@@ -258,7 +198,7 @@ count_upto(size_t channel, uint64_t seq)
 static void
 subscribe(size_t i, size_t channel)
 {
-	struct subscriber *s = &subs[i].subscriber;
+	struct subscriber *s = &subs[i].reader.subscriber;
 	struct position_since since = {.kind = (enum position_kind)random_below(4)};
 	struct hub_resumption resumption;
 
@@ -304,11 +244,11 @@ leave(size_t i, size_t channel)
 		subs[i].is_inexact = true;
 	else
 		settle(i);
-	if (subs[i].is_closed)
+	if (subs[i].reader.is_closed)
 		return;
 	subs[i].channels[channel].is_subscribed = false;
 	ck_assert_int_eq(
-	    hub_unsubscribe(&subs[i].subscriber, HUB_CHANNEL, name_of(channel)), HUB_OK);
+	    hub_unsubscribe(&subs[i].reader.subscriber, HUB_CHANNEL, name_of(channel)), HUB_OK);
 }
 
 /* The connection ends, and the next one resumes where this one was. */
@@ -317,7 +257,7 @@ come_back(size_t i)
 {
 	bool was_subscribed[CHANNELS];
 
-	while (!hub_detach(&subs[i].subscriber, 1 + random_below(3)))
+	while (!hub_detach(&subs[i].reader.subscriber, 1 + random_below(3)))
 		continue;
 	attach(i);
 	for (size_t c = 0; c < CHANNELS; c++) {
@@ -327,7 +267,7 @@ come_back(size_t i)
 	for (size_t c = 0; c < CHANNELS; c++)
 		if (was_subscribed[c])
 			subscribe(i, c);
-	hub_start_replay(&subs[i].subscriber);
+	hub_start_replay(&subs[i].reader.subscriber);
 }
 
 static void
@@ -346,7 +286,7 @@ publish(void)
 	else
 		len += random_below(KEPT_LENGTH_MAX - len);
 	for (size_t i = 0; i < SUBS; i++)
-		expected += !subs[i].is_closed && subs[i].channels[channel].is_subscribed;
+		expected += !subs[i].reader.is_closed && subs[i].channels[channel].is_subscribed;
 	ck_assert_int_eq(hub_publish(hub, HUB_CHANNEL, name_of(channel), (struct slice){text, len},
 			     now_us, &publication, &receivers),
 	    HUB_OK);
@@ -381,17 +321,17 @@ step(void)
 	if (what < 4000)
 		publish();
 	else if (what < 7500)
-		(void)(subs[i].is_closed || read_some(i, 1 + random_below(300)));
+		(void)(subs[i].reader.is_closed || read_some(i, 1 + random_below(300)));
 	else if (what < 9000)
 		(void)hub_replay(hub, now_us);
 	else if (what < 9200)
 		now_us += random_below(100000);
 	else if (what < 9300)
 		(void)!history_work(hub_history(hub), now_us, 1 + random_below(10));
-	else if (what < 9900 && subs[i].is_closed)
+	else if (what < 9900 && subs[i].reader.is_closed)
 		come_back(i);
 	else if (what < 9400)
-		hub_start_replay(&subs[i].subscriber);
+		hub_start_replay(&subs[i].reader.subscriber);
 	else if (what < 9500)
 		come_back(i);
 	else if (what < 9900) {
@@ -401,7 +341,7 @@ step(void)
 			leave(i, channel);
 		else
 			subscribe(i, channel);
-	} else if (what < 9980 && !subs[i].is_closed)
+	} else if (what < 9980 && !subs[i].reader.is_closed)
 		settle(i);
 	else if (what < 9983)
 		change_options();
@@ -426,9 +366,9 @@ run(int steps)
 		step();
 	fell_behind += hub_replay_figures(hub).fell_behind;
 	for (size_t i = 0; i < SUBS; i++) {
-		if (!subs[i].is_closed)
+		if (!subs[i].reader.is_closed)
 			settle(i);
-		while (!hub_detach(&subs[i].subscriber, 10))
+		while (!hub_detach(&subs[i].reader.subscriber, 10))
 			continue;
 	}
 	ck_assert_uint_eq(hub_replay_figures(hub).cursors, 0);
@@ -456,13 +396,14 @@ START_TEST(every_subscriber_reads_the_truth_or_a_mark_of_the_right_size)
 	ck_assert_uint_gt(reads, 0);
 	ck_assert_uint_gt(resumed, 0);
 	ck_assert_uint_gt(lost, 0);
-	ck_assert_uint_gt(overtaken, 0);
-	ck_assert_uint_gt(closed, overtaken);
+	ck_assert_uint_gt(testing_readers.overtaken, 0);
+	ck_assert_uint_gt(testing_readers.closed, testing_readers.overtaken);
 	ck_assert_uint_gt(marks, 0);
 	ck_assert_uint_gt(fell_behind, 0);
 	printf("read %llu, resumed %llu, lost %llu, overtaken %llu, closed %llu, marks %llu\n",
 	    (unsigned long long)reads, (unsigned long long)resumed, (unsigned long long)lost,
-	    (unsigned long long)overtaken, (unsigned long long)closed, (unsigned long long)marks);
+	    (unsigned long long)testing_readers.overtaken,
+	    (unsigned long long)testing_readers.closed, (unsigned long long)marks);
 }
 END_TEST
 
