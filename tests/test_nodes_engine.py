@@ -627,6 +627,28 @@ def test_forged_messages_do_no_harm(nodes, redis):
         assert link(node)["connections"] == "1"
 
 
+@pytest.mark.parametrize("field, value", [("seq", 2 ** 53 - 1), ("seq", "x"), ("epoch", "x"), ("epoch", 0), ("holes", "5-1"),
+                                          ("secret", "")])
+def test_keys_that_somebody_has_changed_can_be_removed(nodes, redis, field, value):
+    """As DIAGNOSTICS says; what nodes mend themselves needs no such help."""
+    node = nodes.node()
+    publish(node, "k1", "1")
+    with redis.connect() as client:
+        client.call("HSET", "fanfare:engine", field, value)
+        client.call("CLIENT", "KILL", "TYPE", "pubsub")
+        wait_until(lambda: link(node)["last_error"] != "", "the link breaks")
+        wait_until(lambda: link(node)["state"] == "up" or "its history is not valid" in link(node)["last_error"]
+                   or "cannot be an engine" in link(node)["last_error"], "it is up again, or says why not")
+        client.call("DEL", "fanfare:engine", "fanfare:channels")
+        client.call("CLIENT", "KILL", "TYPE", "pubsub")
+    follower = Follower("k1")
+    wait_until(lambda: link(node)["state"] == "up" and int(link(node)["history_resets"]) > 1, "history begins anew", 30)
+    follower.connect(node)
+    publish(node, "k1", "2")
+    follower.read()
+    assert follower.got == {"k1": ["2"]} and follower.marks == []
+
+
 def test_missing_keys_are_noticed_by_checks(nodes, redis):
     """A message that was published without this node: nobody but a faulty engine does that."""
     node = nodes.node("--upstream-probe", 1)
