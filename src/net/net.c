@@ -220,13 +220,17 @@ process_queue(struct conns *queue, unsigned part_us)
 	}
 }
 
-/* A turn that is already long skips this, but not two turns in a row. */
-static void
+/* A turn that is already long skips this, but not two turns in a row. True if there was any: what
+ * its requests leave for the handler's turn() must not wait for the next event. */
+static bool
 process_later(struct net *net)
 {
+	bool has_any = !TAILQ_EMPTY(&net->later);
+
 	net->put_off = !net->put_off && clock_mono_us() - net->now_us >= LONG_TURN_US;
 	if (!net->put_off)
 		process_queue(&net->later, CROWD_US);
+	return has_any;
 }
 
 static uint64_t
@@ -433,12 +437,12 @@ static bool
 turn(struct net *net)
 {
 	uint64_t delay_us, worked_us;
-	bool waits;
+	bool had_later, waits;
 
 	process_queue(&net->ready, PART_US);
 	delay_us = net->handler.turn(net->arg, net->now_us, PART_US);
 	flush(net);
-	process_later(net);
+	had_later = process_later(net);
 	flush_loops(net); /* after process_later, whose new subscribers may have output by now */
 	set_share(net);
 	sweep(net);
@@ -458,7 +462,7 @@ turn(struct net *net)
 	/* Another turn does not make other loops write sooner; their next report wakes this loop.
 	 */
 	waits = net->share_us == SHARE_MIN_US && loops_write(net);
-	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || !TAILQ_EMPTY(&net->later) ||
+	if (delay_us == 0 || (!waits && !TAILQ_EMPTY(&net->ready)) || had_later ||
 	    !TAILQ_EMPTY(&net->replies) || !TAILQ_EMPTY(&net->messages) ||
 	    !TAILQ_EMPTY(&net->first) || !TAILQ_EMPTY(&net->closing) || net->sweep_at != NULL ||
 	    loops_want(net))

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/task.h"
 #include "base/testing.h"
 #include "net/testing_net.h"
@@ -336,11 +337,36 @@ START_TEST(a_task_is_run_by_the_thread_of_a_connection_and_done_though_that_ends
 }
 END_TEST
 
+static bool
+turn_saw_a_request(void *arg)
+{
+	(void)arg;
+	return rig.requests_at_turn > 0;
+}
+
+/* A request of a new connection that has no reply yet is handled behind the handler's turn, which
+ * sends what it left. The next tick would be a second later. */
+START_TEST(a_turn_follows_the_first_request_of_a_connection_at_once)
+{
+	struct rig_peer peer = rig_dial();
+	uint64_t start_us;
+
+	rig.wait_us = UINT64_MAX;
+	rig_for_ms(10);
+	start_us = clock_mono_us();
+	rig_send(&peer, SLICE("LATER a\n"));
+	rig_until(turn_saw_a_request, NULL);
+	ck_assert_uint_lt(clock_mono_us() - start_us, 500000);
+	rig_close(&peer);
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("net/net_request", setup, rig_teardown,
-	    (const TTest *[]){a_later_request_that_trickles_is_closed_with_a_notice,
+	    (const TTest *[]){a_turn_follows_the_first_request_of_a_connection_at_once,
+		a_later_request_that_trickles_is_closed_with_a_notice,
 		the_first_bytes_behind_a_request_start_the_time_of_the_next,
 		bytes_behind_a_request_that_ends_the_batch_start_the_time_as_well,
 		a_partial_request_gets_its_notice_though_the_connection_is_idle_as_well,

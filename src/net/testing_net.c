@@ -215,6 +215,7 @@ on_turn(void *arg, uint64_t now_us, uint64_t budget_us)
 	(void)budget_us;
 	ck_assert_msg(now_us < give_up_us || rig.interrupted > 0 || ++late_turns < 5000,
 	    "what was waited for never came");
+	rig.requests_at_turn = rig.requests;
 	if (awaited != NULL && awaited(awaited_arg))
 		net_stop(rig.net);
 	return rig.wait_us;

@@ -50,6 +50,7 @@ struct rig {
 	struct rig_client *clients[RIG_CLIENTS_MAX]; /* in the order in which they were opened */
 	size_t client_count;
 	size_t requests;
+	size_t requests_at_turn; /* when the handler's turn() was called last */
 	size_t closings;
 	bool kill_named;        /* a client whose certificate names a user is killed */
 	bool refuse;            /* a new client gets an error and is finished at once */
