@@ -184,6 +184,33 @@ def test_a_position_that_a_node_has_not_seen_yet_is_waited_for(nodes, redis):
     assert mover.marks == []
 
 
+def test_a_position_from_after_a_load_under_way_is_waited_for(nodes, redis):
+    """The node has asked for the channel before the message, which comes behind the answer."""
+    here, proxy = nodes.node(), Proxy(redis.address)
+    there = nodes.node(port=proxy.port)
+    mover = Follower("k1").connect(here)
+    publish(here, "k1", "1")
+    mover.read()
+    proxy.stop(proxy.down)
+    other, client = there.client(3), there.client(3)
+    other.command("SUBSCRIBE", "k1")
+    with redis.connect() as admin:
+        wait_until(lambda: admin.call("PUBSUB", "NUMSUB", "k1") == [b"k1", 2], "the node has asked")
+        publish(here, "k1", "2")
+        mover.read()
+        client.command("RESUME", "k1", mover.position)
+        with there.connect() as viewer:
+            wait_until(lambda: b"cmd=resume" in viewer.call("CLIENT", "LIST"), "the client waits")
+        proxy.down.delay = 0.5  # the answer comes now, the message later
+        proxy.go()
+        assert client.read_value()[0][1] == b"resumed"
+        proxy.down.delay = 0
+        client.command("SUBSCRIBE", "k1")
+        assert client.read_value()[0] == b"subscribe"
+        publish(here, "k1", "3")
+        assert client.read_value()[2] == b"3"
+
+
 @pytest.mark.parametrize("position", ["1-1", "99999999999999999-5", "9007199254740992-1"])
 def test_a_position_of_another_epoch_is_lost(nodes, position):
     node = nodes.node()

@@ -81,6 +81,9 @@ need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark
 		return UPSTREAM_READY;
 	case INTEREST_REFUSED:
 		return UPSTREAM_REFUSES;
+	case INTEREST_ASKED:
+		*mark = interest_mark(interest);
+		return leaf_was_asked_too_early(leaf, name) ? UPSTREAM_LINKING : UPSTREAM_ASKED;
 	default:
 		*mark = interest_mark(interest);
 		return UPSTREAM_ASKED;

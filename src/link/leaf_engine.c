@@ -22,15 +22,21 @@ is_kept(const struct leaf *leaf, const struct upstream_name *name)
 	return name->kind == HUB_CHANNEL && hub_keeps(leaf->server->hub, name->name);
 }
 
+/* It has a position that this node has not seen, maybe of an epoch that begins. */
+static bool
+is_ahead(const struct leaf *leaf, const struct upstream_name *name)
+{
+	struct hub_position newest = history_position(hub_history(leaf->server->hub));
+
+	return position_compare(name->since, newest) > 0;
+}
+
 /* The hub cannot judge the position, or read the history, of the channel. */
 static bool
 lacks_history(struct leaf *leaf, const struct upstream_name *name)
 {
-	struct hub *hub = leaf->server->hub;
-	struct hub_position newest = history_position(hub_history(hub));
-
-	return hub_ring(hub, name->name, leaf->server->now_us) == NULL ||
-	       position_compare(name->since, newest) > 0; /* maybe of an epoch that begins */
+	return hub_ring(leaf->server->hub, name->name, leaf->server->now_us) == NULL ||
+	       is_ahead(leaf, name);
 }
 
 bool
@@ -43,6 +49,12 @@ leaf_needs_history(struct leaf *leaf, const struct upstream_name *name)
 	if (engine_state_of(engine) != ENGINE_LIVE) /* then all channels are loaded */
 		return false;
 	return !engine_has(engine, name->name) || (!name->is_again && lacks_history(leaf, name));
+}
+
+bool
+leaf_was_asked_too_early(const struct leaf *leaf, const struct upstream_name *name)
+{
+	return leaf->config.engine != NULL && is_kept(leaf, name) && is_ahead(leaf, name);
 }
 
 bool

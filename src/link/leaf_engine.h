@@ -17,6 +17,10 @@ extern const struct engine_ops leaf_engine_ops; /* for a leaf */
  * position that this node has not seen may be one that another node has. */
 bool leaf_needs_history(struct leaf *leaf, const struct upstream_name *name);
 
+/* The engine was asked for the channel before the client came, whose position may be of a later
+ * message: the answer does not tell whether it is. */
+bool leaf_was_asked_too_early(const struct leaf *leaf, const struct upstream_name *name);
+
 /* The link was lost, or this node started, a moment ago: a client that needs what is not here waits
  * for it to be made again instead of being told that it has lost messages. */
 #define LEAF_PATIENCE_US ((uint64_t)5000000)

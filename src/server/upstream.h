@@ -24,8 +24,9 @@ struct server;
 enum upstream_need {
 	UPSTREAM_READY,   /* the client may subscribe */
 	UPSTREAM_ASKED,   /* when the upstream has answered */
-	UPSTREAM_LINKING, /* for ops->need() only: when the link is made, or has caught up; then the
-			     name is looked at as if for the first time */
+	UPSTREAM_LINKING, /* for ops->need() only: when the link is made, or has caught up, or has
+			     answered somebody else; then the name is looked at as if for the
+			     first time */
 	UPSTREAM_REFUSES, /* the upstream does not let this node subscribe to the name */
 };
 
