@@ -114,9 +114,10 @@ class Way:
     def pass_on(self, target, data):
         if self.delay:
             time.sleep(self.delay)
-        for at in range(0, len(data), self.piece):
+        piece = self.piece  # a test may change it meanwhile
+        for at in range(0, len(data), piece):
             self.goes.wait()
-            target.sendall(data[at:at + self.piece])
+            target.sendall(data[at:at + piece])
         self.bytes += len(data)
         if self.bytes_per_second:
             time.sleep(len(data) / self.bytes_per_second)
