@@ -29,6 +29,7 @@ enum publish_result {
 	PUBLISH_DONE,    /* *out is set, and the message counts for the rates */
 	PUBLISH_REFUSED, /* an error was appended to rq->reply */
 	PUBLISH_WAITS,   /* rq->waits_for says for what; nothing was done */
+	PUBLISH_SENT,    /* the same, and the message was sent to the upstream (publish_once.h) */
 };
 
 /* In a transaction it does not wait: EXEC has checked before whether the publisher has to. */

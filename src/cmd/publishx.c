@@ -113,6 +113,17 @@ answer(struct request *rq, const struct options *options, const struct hub_outco
 	put_field(rq, "duplicate", is_duplicate);
 }
 
+/* The position of its message has come, or will not. */
+static enum command_result
+answer_sent(struct request *rq, enum publish_sent sent, const struct hub_outcome *outcome)
+{
+	struct options options = {0};
+
+	if (sent == PUBLISH_KEPT && parse_options(rq, &options))
+		answer(rq, &options, outcome, false);
+	return COMMAND_DONE;
+}
+
 enum command_result
 cmd_publishx(struct request *rq)
 {
@@ -120,7 +131,11 @@ cmd_publishx(struct request *rq)
 	struct options options = {0};
 	struct publish_once once;
 	enum publish_result result;
+	enum publish_sent sent;
 
+	sent = publish_once_sent(rq, &once);
+	if (sent != PUBLISH_NOT_SENT)
+		return answer_sent(rq, sent, &once.outcome);
 	if (!parse_options(rq, &options))
 		return COMMAND_DONE;
 	if (options.no_echo)
@@ -128,8 +143,13 @@ cmd_publishx(struct request *rq)
 	once = (struct publish_once){
 	    .key = options.has_key ? &options.key : NULL,
 	    .window_us = options.has_window ? options.window_s * 1000000 : 0,
+	    .wants_position = options.wants_result,
 	};
 	result = publish_once(rq, &post, &once);
+	if (result == PUBLISH_SENT) {
+		rq->client->pending->progress = 1;
+		return COMMAND_AGAIN;
+	}
 	if (result == PUBLISH_WAITS)
 		return COMMAND_LATER;
 	if (result == PUBLISH_DONE)

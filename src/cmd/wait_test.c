@@ -101,8 +101,7 @@ fire(struct test_conn *conn, enum wait_reason reason, enum wait_event event)
 	return "ends";
 }
 
-/*
- * A letter for each: room memory disk saved paused unpaused rules limits upstream next due key kept
+/* A letter for each: room memory disk saved paused unpaused rules limits upstream next due key kept
  * done verified answered left. */
 static const char *const expected[WAIT_REASONS] = {
     [WAIT_NOT] = ".................",
@@ -121,6 +120,7 @@ static const char *const expected[WAIT_REASONS] = {
     [WAIT_SYNC] = "..R...R...R.....E",
     [WAIT_UPSTREAM_NAMES] = "......R.R......RE",
     [WAIT_UPSTREAM] = "....R.RRR.......E",
+    [WAIT_POSITION] = "...............RE",
 };
 
 START_TEST(each_event_does_to_each_waiting_client_what_the_table_says)

@@ -16,6 +16,7 @@
 #include "pubsub/idempotency.h"
 #include "pubsub/position.h"
 #include "server/client.h"
+#include "server/client_end.h"
 #include "server/request.h"
 #include "server/server_config.h"
 
@@ -61,6 +62,16 @@ answer(struct edge_call *call, const struct publish_once *once)
 	buffer_release(&body);
 }
 
+/* The upstream has refused the message, or the link was lost: as held.h does. A response would say
+ * whether the message may be sent again. */
+static enum command_result
+fail(struct request *rq)
+{
+	buffer_clear(rq->reply);
+	client_finish(rq->client);
+	return COMMAND_DONE;
+}
+
 /* False: the request has its answer. */
 static bool
 check(struct edge_call *call, const struct slice *key)
@@ -84,11 +95,21 @@ edge_publish(struct edge_call *call)
 {
 	struct request *rq = call->rq;
 	struct slice key = edge_call_header(call, "x-idempotency-key");
-	struct publish_once once = {.key = key.len > 0 ? &key : NULL};
+	struct publish_once once = {.key = key.len > 0 ? &key : NULL, .wants_position = true};
 	enum edge_login login;
 	const char *why = "";
 	struct hub_post post;
 
+	switch (publish_once_sent(rq, &once)) {
+	case PUBLISH_NOT_SENT:
+		break;
+	case PUBLISH_FAILED:
+		return fail(rq);
+	case PUBLISH_KEPT:
+		call->edge->figures.published++;
+		answer(call, &once);
+		return COMMAND_DONE;
+	}
 	login = edge_call_log_in(call, &why);
 	if (login != EDGE_LOGIN_OK)
 		return edge_call_refuse_login(call, login, why);
@@ -97,6 +118,7 @@ edge_publish(struct edge_call *call)
 	post = post_of(rq, call->subpath, call->body);
 	switch (publish_once(rq, &post, &once)) {
 	case PUBLISH_WAITS:
+	case PUBLISH_SENT:
 		return wait(rq);
 	case PUBLISH_REFUSED:
 		edge_answer_refusal(call);

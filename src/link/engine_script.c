@@ -88,7 +88,7 @@ static const char publish[] = FORMAT
     "  redis.call('DEL', KEYS[3])\n"
     "end\n"
     "redis.call('HSET', KEYS[2], ARGV[1], n .. ' ' .. seq .. ' ' .. start)\n"
-    "return 1\n";
+    "return keeps and id or 1\n";
 
 static const char load[] = FORMAT
     "local has = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'floor')\n"

@@ -70,6 +70,7 @@ struct engine_message {
 	uint64_t ttl_ms;
 };
 
+/* The reply is the position, or 1 if the message is not kept. */
 void engine_put_publish(
     struct buffer *out, const struct engine_shas *shas, const struct engine_message *message);
 

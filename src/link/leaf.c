@@ -102,7 +102,7 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 	if (state == LINK_UP && queued_bytes(leaf) < limit) {
 		if (kept != NULL) {
 			leaf_publish_kept(leaf, post, kept);
-			return UPSTREAM_SENT;
+			return UPSTREAM_KEPT;
 		}
 		link_publish(leaf->link, post->kind, post->channel, post->payload);
 		return UPSTREAM_SENT;
@@ -284,10 +284,14 @@ on_refused(void *arg, struct slice error)
 }
 
 static void
-on_published(void *arg, struct slice error)
+on_published(void *arg, struct slice error, struct hub_position position)
 {
 	struct leaf *leaf = arg;
 
+	if (position.epoch != 0) {
+		sent_messages_confirm_kept(leaf->server->sent_messages, position);
+		return;
+	}
 	if (error.len == 0) {
 		sent_messages_confirm(leaf->server->sent_messages, 1);
 		return;

@@ -189,6 +189,7 @@ START_TEST(kept_messages_are_loaded_and_come)
 	rig_go_up(&rig);
 	publish("ka", "1");
 	publish("ka", "2");
+	ck_assert(rig.kept.epoch == rig.engine->epoch && rig.kept.seq == rig.engine->seq);
 	assert_heard("begins\n");
 	rig_add(&rig, "ka");
 	rig_add(&rig, "plain");
@@ -216,7 +217,7 @@ publish_elsewhere(const char *channel, const char *payload)
 	struct buffer reply = {0};
 
 	ck_assert(testing_engine_execute(&engine, args, sizeof(args) / sizeof(args[0]), &reply));
-	ck_assert(slice_eq(buffer_slice(&reply), SLICE(":1\r\n")));
+	ck_assert(reply.ptr[0] == '$');
 	buffer_release(&reply);
 }
 
@@ -360,6 +361,7 @@ static const struct wrong_reply of_engine[] = {
     {DROPS, SLICE("-READONLY You can't write against a read only replica.\r\n")},
     {DROPS, SLICE("-BUSY no\r\n")},
     {TEXT, SLICE("=39\r\ntxt:# Server\r\nrun_id:0123456789012345678\r\n")},
+    {DROPS, SLICE("$3\r\n0-1\r\n")},
     {DROPS, SLICE("*1\r\n*0\r\n")},
     {DROPS, SLICE("*2\r\n$1\r\n1\r\n$1\r\n1\r\n")},
     {DROPS, SLICE("*3\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n")},

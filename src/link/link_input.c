@@ -276,13 +276,17 @@ is_fatal(const struct link *link, struct slice error)
 static void
 on_published(struct link *link, const struct resp_value *value)
 {
+	struct hub_position position = {0, 0};
+	bool is_position = link->engine != NULL && value->type == RESP_TYPE_BULK &&
+			   position_parse(value->text, &position) && position.epoch != 0;
+
 	if (value->type == RESP_TYPE_ERROR) {
 		link->figures.refused++;
-		link->ops->published(link->arg, value->text);
-	} else if (value->type != RESP_TYPE_INT) {
+		link->ops->published(link->arg, value->text, position);
+	} else if (value->type != RESP_TYPE_INT && !is_position) {
 		link_drop(link, "the upstream's reply to PUBLISH is not a number");
 	} else {
-		link->ops->published(link->arg, (struct slice){NULL, 0});
+		link->ops->published(link->arg, (struct slice){NULL, 0}, position);
 	}
 }
 

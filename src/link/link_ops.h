@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "link/interest.h"
+#include "pubsub/position.h"
 #include "pubsub/wire_form.h"
 
 /* What a link needs of its owner, and what it tells. */
@@ -26,8 +27,9 @@ struct link_ops {
 	/* From here on it does not. */
 	void (*left)(void *arg, enum hub_kind kind, struct slice name);
 	/* The next message that was sent is answered. error: the upstream has refused it; empty: it
-	 * has it. Messages without an answer when the connection is lost may be there or not. */
-	void (*published)(void *arg, struct slice error);
+	 * has it. position: that it gave it; 0-0: none. Messages without an answer when the
+	 * connection is lost may be there or not. */
+	void (*published)(void *arg, struct slice error, struct hub_position position);
 	/* The upstream refused names: its error. */
 	void (*refused)(void *arg, struct slice error);
 };

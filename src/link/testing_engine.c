@@ -36,6 +36,15 @@ put_number(struct buffer *reply, uint64_t number)
 	resp_put_bulk(reply, (struct slice){text, bytes_from_u64(text, number)});
 }
 
+static void
+put_position(struct buffer *reply, uint64_t epoch, uint64_t seq)
+{
+	char text[POSITION_TEXT_MAX];
+	size_t len = position_print(text, (struct hub_position){epoch, seq});
+
+	resp_put_bulk(reply, (struct slice){text, len});
+}
+
 static uint64_t
 max(uint64_t a, uint64_t b)
 {
@@ -180,18 +189,18 @@ publish(struct testing_engine *engine, const struct slice *argv, struct buffer *
 	buffer_append_slice(&frame, argv[1]);
 	engine->publish(engine->arg, argv[0], buffer_slice(&frame));
 	buffer_release(&frame);
-	resp_put_int(reply, 1);
+	if (slice_is(argv[2], "0"))
+		resp_put_int(reply, 1);
+	else
+		put_position(reply, engine->epoch, seq);
 }
 
 static void
 put_entry(
     const struct testing_engine *engine, const struct testing_entry *entry, struct buffer *reply)
 {
-	char position[POSITION_TEXT_MAX];
-	size_t len = position_print(position, (struct hub_position){entry->epoch, entry->seq});
-
 	resp_put_array(reply, 4);
-	resp_put_bulk(reply, (struct slice){position, len});
+	put_position(reply, entry->epoch, entry->seq);
 	put_number(reply, entry->number);
 	put_number(reply, engine->now_ms - entry->at_ms);
 	resp_put_bulk_str(reply, entry->payload);

@@ -111,8 +111,12 @@ on_refused(void *arg, struct slice error)
 }
 
 static void
-on_published(void *arg, struct slice error)
+on_published(void *arg, struct slice error, struct hub_position position)
 {
+	struct rig *rig = arg;
+
+	if (position.epoch != 0)
+		rig->kept = position;
 	if (error.len > 0)
 		on_refused(arg, error);
 }

@@ -44,10 +44,11 @@ struct rig {
 	struct link *link;
 	struct link_config config;
 	uint64_t now;
-	struct buffer sent;  /* by the link, not read by the upstream yet */
-	struct buffer in;    /* by the upstream, not given to the link yet */
-	struct buffer heard; /* what the link told, a line each */
-	char why[512];       /* it was dropped for */
+	struct buffer sent;       /* by the link, not read by the upstream yet */
+	struct buffer in;         /* by the upstream, not given to the link yet */
+	struct buffer heard;      /* what the link told, a line each */
+	struct hub_position kept; /* of the newest message that was told to have one */
+	char why[512];            /* it was dropped for */
 	int drops;
 	size_t sends, fail_at; /* the call of send() that fails, from 1 on; 0: none */
 	bool loses_at_once;    /* ... and loses the connection before it returns */

@@ -171,6 +171,16 @@ idempotency_add(struct idempotency *keys, struct slice channel, struct slice key
 	e->outcome = *outcome;
 }
 
+void
+idempotency_set_position(struct idempotency *keys, struct slice channel, struct slice key,
+    uint64_t sent, struct hub_position position)
+{
+	struct entry *e = find(keys, channel, key, hash_both(keys, channel, key));
+
+	if (e != NULL && e->outcome.sent == sent)
+		e->outcome.position = position;
+}
+
 bool
 idempotency_each(const struct idempotency *keys, uint64_t now_us,
     bool (*visit)(void *arg, const struct idempotency_record *record), void *arg)

@@ -40,6 +40,10 @@ bool idempotency_has_room(struct idempotency *keys, struct slice channel, struct
 void idempotency_add(struct idempotency *keys, struct slice channel, struct slice key,
     const struct hub_outcome *outcome, uint64_t now_us, uint64_t window_us);
 
+/* The message with this key, whose outcome has the number `sent`, was given a position. */
+void idempotency_set_position(struct idempotency *keys, struct slice channel, struct slice key,
+    uint64_t sent, struct hub_position position);
+
 /* For the successor of an upgrade, which adds the keys again: calls visit for each key whose window
  * has not ended. False: visit returned false. */
 struct idempotency_record {

@@ -64,6 +64,21 @@ START_TEST(a_key_is_known_until_its_window_ends)
 }
 END_TEST
 
+/* A key may be used again for another message before the answer to the first one comes. */
+START_TEST(a_position_is_that_of_the_message_with_its_number)
+{
+	struct hub_outcome outcome = {.receivers = 1, .sent = 5};
+	struct hub_position position = {7, 9};
+
+	idempotency_add(keys, SLICE("a"), SLICE("k"), &outcome, START, SECOND);
+	idempotency_set_position(keys, SLICE("a"), SLICE("k"), 4, position);
+	idempotency_set_position(keys, SLICE("b"), SLICE("k"), 5, position);
+	ck_assert_uint_eq(idempotency_find(keys, SLICE("a"), SLICE("k"), START)->position.epoch, 0);
+	idempotency_set_position(keys, SLICE("a"), SLICE("k"), 5, position);
+	ck_assert_uint_eq(idempotency_find(keys, SLICE("a"), SLICE("k"), START)->position.seq, 9);
+}
+END_TEST
+
 START_TEST(a_key_belongs_to_its_channel)
 {
 	add("a", "bc", 1, START, SECOND);
@@ -236,7 +251,8 @@ int
 main(void)
 {
 	return testing_main("pubsub/idempotency", setup, teardown,
-	    (const TTest *[]){a_key_is_known_until_its_window_ends, a_key_belongs_to_its_channel,
+	    (const TTest *[]){a_key_is_known_until_its_window_ends,
+		a_position_is_that_of_the_message_with_its_number, a_key_belongs_to_its_channel,
 		a_key_may_be_used_again_after_its_window_whether_it_is_freed_or_not,
 		keys_whose_window_has_ended_make_room_and_no_others,
 		a_long_channel_and_key_count_as_several_keys,

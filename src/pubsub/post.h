@@ -2,6 +2,7 @@
 #define PUBSUB_POST_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "pubsub/position.h"
@@ -23,7 +24,8 @@ struct hub_outcome {
 	size_t receivers;   /* subscriptions that it reached */
 	size_t queued;      /* outboxes that took it */
 	size_t catching_up; /* get it from the history later; the other receivers dropped it */
-	struct hub_position position; /* 0-0: the channel keeps no history */
+	struct hub_position position; /* 0-0: the channel keeps no history, or it is to come */
+	uint64_t sent; /* the upstream gives it a position: its number (sent_messages.h); 0: none */
 };
 
 enum hub_result {

@@ -151,11 +151,13 @@ client_request_over(struct client *c)
 		xfree(p->sync);
 		p->sync = NULL;
 	}
+	xfree(p->sent);
+	p->sent = NULL;
 	hub_gather_free(p->gather);
 	p->gather = NULL;
 	p->running = NULL;
 	p->progress = p->checked = p->counted = p->asked = 0;
-	p->awaited_answers = p->first_sent = 0;
+	p->awaited_answers = p->awaited_sent = p->first_sent = 0;
 	p->asking = UPSTREAM_NOT_ASKED;
 	p->running_us = 0;
 	p->login_at_us = 0;

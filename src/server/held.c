@@ -15,6 +15,7 @@
 #include "server/io.h"
 #include "server/journal.h"
 #include "server/sent_messages.h"
+#include "server/sent_wait.h"
 #include "server/statistics.h"
 #include "server/wait.h"
 
@@ -469,6 +470,7 @@ server_upstream_tell(struct server *server)
 	if (server->sent_messages->failures.len > 0)
 		TAILQ_FOREACH (c, &journal->holding, held->holding)
 			note_failures(c);
+	sent_waits_tell(server);
 	sent_messages_told(server->sent_messages);
 	release_all(server, journal->has_failed ? UINT64_MAX : journal->kept);
 }

@@ -3,9 +3,23 @@
 #include "server/sent_messages.h"
 
 void
+sent_messages_init(struct sent_messages *messages)
+{
+	*messages = (struct sent_messages){.keys = STAILQ_HEAD_INITIALIZER(messages->keys)};
+}
+
+void
 sent_messages_confirm(struct sent_messages *messages, uint64_t count)
 {
 	messages->arrived += count;
+}
+
+void
+sent_messages_confirm_kept(struct sent_messages *messages, struct hub_position position)
+{
+	struct sent_position item = {++messages->arrived, position};
+
+	buffer_append(&messages->positions, &item, sizeof(item));
 }
 
 static void
@@ -53,14 +67,35 @@ sent_messages_error(const struct sent_messages *messages, uint64_t first, uint64
 	return (struct slice){messages->texts.ptr + failures[low].at, failures[low].len};
 }
 
+struct hub_position
+sent_messages_position(const struct sent_messages *messages, uint64_t number)
+{
+	const struct sent_position *items = (const void *)messages->positions.ptr;
+	size_t low = 0, count = messages->positions.len / sizeof(*items), high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (items[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == count || items[low].number != number)
+		return (struct hub_position){0, 0};
+	return items[low].position;
+}
+
 void
 sent_messages_told(struct sent_messages *messages)
 {
 	messages->answered = messages->arrived;
 	buffer_clear(&messages->failures);
 	buffer_clear(&messages->texts);
+	buffer_clear(&messages->positions);
 	buffer_shrink(&messages->failures, 4096);
 	buffer_shrink(&messages->texts, 4096);
+	buffer_shrink(&messages->positions, 4096);
 }
 
 void
@@ -68,5 +103,6 @@ sent_messages_release(struct sent_messages *messages)
 {
 	buffer_release(&messages->failures);
 	buffer_release(&messages->texts);
+	buffer_release(&messages->positions);
 	buffer_release(&messages->last_error);
 }

@@ -12,7 +12,7 @@ static struct sent_messages messages;
 static void
 setup(void)
 {
-	memset(&messages, 0, sizeof(messages));
+	sent_messages_init(&messages);
 }
 
 static void
@@ -50,6 +50,34 @@ START_TEST(the_error_of_a_range_is_that_of_one_of_its_messages)
 }
 END_TEST
 
+static bool
+has_position(uint64_t number, uint64_t epoch, uint64_t seq)
+{
+	struct hub_position position = sent_messages_position(&messages, number);
+
+	return position.epoch == epoch && position.seq == seq;
+}
+
+START_TEST(a_position_is_that_of_its_message_until_it_is_told)
+{
+	messages.sent = 9;
+	ck_assert(has_position(1, 0, 0));
+	sent_messages_confirm(&messages, 2);
+	sent_messages_confirm_kept(&messages, (struct hub_position){7, 30});
+	sent_messages_refuse(&messages, SLICE("NOPERM 4"));
+	sent_messages_confirm_kept(&messages, (struct hub_position){7, 50});
+	sent_messages_confirm_kept(&messages, (struct hub_position){7, 51});
+	ck_assert_uint_eq(messages.arrived, 6);
+	ck_assert(has_position(3, 7, 30) && has_position(5, 7, 50) && has_position(6, 7, 51));
+	ck_assert(has_position(2, 0, 0) && has_position(4, 0, 0) && has_position(7, 0, 0));
+	ck_assert(fails(3, 5, "NOPERM 4") && fails(5, 6, ""));
+	sent_messages_told(&messages);
+	ck_assert(has_position(3, 0, 0));
+	sent_messages_confirm_kept(&messages, (struct hub_position){7, 60});
+	ck_assert(has_position(7, 7, 60));
+}
+END_TEST
+
 START_TEST(what_was_told_is_forgotten)
 {
 	messages.sent = 3;
@@ -80,6 +108,7 @@ main(void)
 	return testing_main("server/sent_messages", setup, teardown,
 	    (const TTest *const[]){
 		the_error_of_a_range_is_that_of_one_of_its_messages,
+		a_position_is_that_of_its_message_until_it_is_told,
 		what_was_told_is_forgotten,
 		nothing_is_lost_if_all_was_answered,
 		NULL,

@@ -54,6 +54,7 @@
 #include "server/rates.h"
 #include "server/scripts.h"
 #include "server/sent_messages.h"
+#include "server/sent_wait.h"
 #include "server/server_config.h"
 #include "server/settings.h"
 #include "server/slowlog.h"
@@ -205,6 +206,7 @@ server_new(const struct server_config *config, const struct command_table *comma
 	blocked_init(server);
 	history_waits_init(server);
 	sync_waits_init(server);
+	sent_messages_init(server->sent_messages);
 	memory_guard_init(server);
 	presence_service_init(server);
 	dispatch_init(server);
@@ -238,6 +240,7 @@ server_free(struct server *server)
 	blocked_release(server->blocked);
 	history_waits_release(server->history_waits);
 	sync_waits_release(server->sync_waits);
+	sent_keys_release(server);
 	sent_messages_release(server->sent_messages);
 	hub_free(server->hub);
 	waits_release(server->waits);

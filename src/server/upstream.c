@@ -134,11 +134,13 @@ upstream_send(struct request *rq, const struct hub_post *post, struct hub_outcom
 	enum upstream_sending result = upstream->ops->send(upstream, post, !rq->in_transaction);
 
 	*out = (struct hub_outcome){0};
-	if (result != UPSTREAM_SENT)
+	if (result != UPSTREAM_SENT && result != UPSTREAM_KEPT)
 		return result;
 	held_note_sent(rq->client, ++rq->server->sent_messages->sent);
 	out->receivers = hub_receivers(rq->server->hub, post->kind, post->channel);
-	return result;
+	if (result == UPSTREAM_KEPT)
+		out->sent = rq->server->sent_messages->sent;
+	return UPSTREAM_SENT;
 }
 
 void

@@ -44,6 +44,7 @@ static const uint8_t answers[WAIT_REASONS][WAIT_EVENTS] = {
 [WAIT_SYNC] =           { S,   S,     R,   S,    S,     S,       R,    S,     S,       S,   R,  S,  S,   S,   S,   S,       E },
 [WAIT_UPSTREAM_NAMES] = { S,   S,     S,   S,    S,     S,       R,    S,     R,       S,   S,  S,  S,   S,   S,   R,       E },
 [WAIT_UPSTREAM] =       { S,   S,     S,   S,    R,     S,       R,    R,     R,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_POSITION] =       { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   S,   S,   R,       E },
 };
 /* clang-format on */
 
@@ -90,7 +91,8 @@ waits_blocked(const struct waits *waits)
 	       waits->queues[WAIT_DISK].count + waits->queues[WAIT_SAVE].count +
 	       waits->queues[WAIT_PAUSE].count + waits->queues[WAIT_KEY].count +
 	       waits->queues[WAIT_HISTORY].count + waits->queues[WAIT_SYNC].count +
-	       waits->queues[WAIT_UPSTREAM_NAMES].count + waits->queues[WAIT_UPSTREAM].count;
+	       waits->queues[WAIT_UPSTREAM_NAMES].count + waits->queues[WAIT_UPSTREAM].count +
+	       waits->queues[WAIT_POSITION].count;
 }
 
 bool

@@ -17,6 +17,7 @@ struct command;
 struct history_read;
 struct hub_gather;
 struct job;
+struct sent_wait;
 struct sync_wait;
 
 enum wait_reason {
@@ -36,8 +37,9 @@ enum wait_reason {
 	WAIT_SYNC,           /* WAITAOF: see sync_wait.h */
 	WAIT_UPSTREAM_NAMES, /* the upstream has to confirm what it subscribes to: see upstream.h */
 	WAIT_UPSTREAM,       /* its message cannot be sent to the upstream yet */
+	WAIT_POSITION, /* the upstream has not given a message its position yet: see sent_wait.h */
 };
-#define WAIT_REASONS (WAIT_UPSTREAM + 1)
+#define WAIT_REASONS (WAIT_POSITION + 1)
 
 /* The wait of one client. */
 struct wait {
@@ -70,6 +72,7 @@ struct pending {
 	struct block *block;                /* while it is blocked; owned by blocked.c */
 	struct history_read *read;          /* owned, one block; its HISTORY READ, if it waited */
 	struct sync_wait *sync;             /* owned; its WAITAOF, if it waited */
+	struct sent_wait *sent;    /* owned; its message that waits for a position, or NULL */
 	struct hub_gather *gather; /* owned; of its PRESUME or PSUBSCRIBE in progress, or NULL */
 	struct job *job;           /* a sliced command in progress */
 	const struct command *running; /* COMMAND_AGAIN: the command in progress, or NULL */
@@ -84,6 +87,7 @@ struct pending {
 	uint64_t login_at_us;          /* when its waiting login is processed; 0: none */
 	size_t asked;                  /* names that the upstream was asked for */
 	uint64_t awaited_answers; /* what its SUBSCRIBE waits for, see upstream.h; 0: nothing */
+	uint64_t awaited_sent;    /* WAIT_POSITION: until this message is answered */
 	uint64_t awaited_disk;    /* SAVE: until so many snapshots have ended; CONFIG SET: an
 				     attempt to switch the log on; 0: neither */
 	uint32_t rules_version;   /* limits_version when its SUBSCRIBE was allowed */
