@@ -358,15 +358,6 @@ def test_a_blocked_reader_is_told_of_a_lost_history(nodes, redis):
     assert isinstance(reply, Error) and reply.text.startswith(b"LOST "), reply
 
 
-def test_history_of_a_channel_is_not_deleted_at_one_node(nodes):
-    node = nodes.node()
-    publish(node, "k1", "1")
-    with node.connect() as client:
-        assert client.call("HISTORY", "DEL", "k1").text == b"ERR HISTORY DEL is not available at a node of an engine"
-        assert client.call("HISTORY", "LEN", "k1") == 1
-        assert client.call("HISTORY", "INFO", "k1")[:2] == [b"messages", 1]
-
-
 def test_a_channel_that_begins_to_keep_messages(nodes):
     here, there = nodes.node(), nodes.node()
     reader = there.client(3)

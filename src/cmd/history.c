@@ -8,8 +8,10 @@
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
 #include "resp/writer.h"
+#include "server/client.h"
 #include "server/pause.h"
 #include "server/request.h"
+#include "server/sent_wait.h"
 #include "server/server_config.h"
 #include "server/upstream.h"
 
@@ -48,19 +50,69 @@ cmd_history_len(struct request *rq)
 	return COMMAND_DONE;
 }
 
+/* The engine has answered. Its mark may come a moment later: until then nothing newer is here. */
+static enum command_result
+answer_deleted(struct request *rq, const struct hub_outcome *outcome, struct slice failure)
+{
+	struct hub *hub = rq->server->hub;
+
+	if (failure.len > 0) {
+		request_error(rq, "%.*s", (int)failure.len, failure.ptr);
+		return COMMAND_DONE;
+	}
+	if (position_compare(history_position(hub_history(hub)), outcome->position) < 0)
+		(void)hub_delete_history(hub, rq->argv[2], rq->now_us);
+	resp_put_int(rq->reply, (int64_t)rq->client->pending->counted);
+	return COMMAND_DONE;
+}
+
+/* The reply is what this node has when the command is sent. */
+static enum command_result
+delete_at_engine(struct request *rq, struct slice channel)
+{
+	struct pending *p = rq->client->pending;
+	struct hub *hub = rq->server->hub;
+	enum upstream_sending sending;
+	struct hub_outcome outcome;
+	struct slice failure;
+	uint64_t count;
+
+	if (sent_wait_result(rq, &failure) != NULL)
+		return answer_deleted(rq, sent_wait_result(rq, &failure), failure);
+	if (!hub_keeps(hub, channel)) {
+		resp_put_int(rq->reply, 0);
+		return COMMAND_DONE;
+	}
+	if (upstream_await_history(rq, &(struct upstream_arguments){2, 1, 1, NULL}) ==
+	    COMMAND_LATER)
+		return COMMAND_LATER;
+	if (rq->failed)
+		return COMMAND_DONE;
+	count = history_count(hub_history(hub), hub_ring(hub, channel, rq->now_us));
+	sending = upstream_delete_history(rq, channel, &outcome);
+	if (sending != UPSTREAM_SENT)
+		return upstream_not_sent(rq, sending);
+	if (rq->in_transaction) {
+		resp_put_int(rq->reply, (int64_t)count);
+		return COMMAND_DONE;
+	}
+	sent_wait(rq, &outcome);
+	p->counted = count;
+	p->progress = 1;
+	return COMMAND_AGAIN;
+}
+
 enum command_result
 cmd_history_del(struct request *rq)
 {
 	if (!channel_name_fits(rq, rq->argv[2]))
 		return COMMAND_DONE;
-	if (rq->server->upstream != NULL && rq->server->upstream->has_history) {
-		request_error(rq, "ERR HISTORY DEL is not available at a node of an engine");
-		return COMMAND_DONE;
-	}
 	if (rq->server->pause->handed_over) {
 		request_error(rq, PAUSE_HANDED_OVER);
 		return COMMAND_DONE;
 	}
+	if (rq->server->upstream != NULL && rq->server->upstream->has_history)
+		return delete_at_engine(rq, rq->argv[2]);
 	resp_put_int(
 	    rq->reply, (int64_t)hub_delete_history(rq->server->hub, rq->argv[2], rq->now_us));
 	return COMMAND_DONE;

@@ -85,19 +85,9 @@ forward(struct request *rq, const struct hub_post *post, struct hub_outcome *out
 	enum upstream_sending result = upstream_send(rq, post, out);
 
 	*sent = result == UPSTREAM_SENT;
-	if (result == UPSTREAM_DOWN) {
-		request_error(rq, UPSTREAM_DOWN_ERROR);
-		return PUBLISH_REFUSED;
-	}
-	if (result == UPSTREAM_FULL) {
-		request_error(rq, UPSTREAM_FULL_ERROR);
-		return PUBLISH_REFUSED;
-	}
-	if (result == UPSTREAM_BUSY) {
-		rq->waits_for = WAIT_UPSTREAM;
-		return PUBLISH_WAITS;
-	}
-	return PUBLISH_DONE;
+	if (*sent || result == UPSTREAM_LOCAL)
+		return PUBLISH_DONE;
+	return upstream_not_sent(rq, result) == COMMAND_LATER ? PUBLISH_WAITS : PUBLISH_REFUSED;
 }
 
 static inline enum publish_result

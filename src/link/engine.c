@@ -178,13 +178,17 @@ is_loaded(const struct engine *engine, const struct engine_channel *channel)
 /* channel: that of the name, or NULL. */
 static void
 deliver(struct engine *engine, struct engine_channel *channel, struct slice name,
-    struct slice payload, uint64_t seq, uint64_t number)
+    const struct engine_frame *frame)
 {
 	bool is_kept = is_loaded(engine, channel);
+	uint64_t seq = frame->position.seq;
 
 	if (is_kept)
-		channel->number = number;
-	engine->ops->message(engine->arg, name, payload, seq, is_kept);
+		channel->number = frame->number;
+	if (!frame->deletes)
+		engine->ops->message(engine->arg, name, frame->payload, seq, is_kept);
+	else if (is_kept)
+		engine->ops->deleted(engine->arg, name, seq);
 	move_to(engine, seq);
 }
 
@@ -246,12 +250,12 @@ engine_take_message(
 		return take_held(engine, name, &frame, why);
 	channel = find(engine, name);
 	/* If the engine had forgotten the channel, which was silent, it has begun again. */
-	if (is_loaded(engine, channel) && frame.number != channel->number + 1 &&
+	if (is_loaded(engine, channel) && frame.number != channel->number + !frame.deletes &&
 	    frame.number != frame.position.seq * 2) {
 		*why = "a message of a channel is missing";
 		return ENGINE_WRONG;
 	}
-	deliver(engine, channel, name, frame.payload, frame.position.seq, frame.number);
+	deliver(engine, channel, name, &frame);
 	return ENGINE_TOOK;
 }
 
@@ -260,6 +264,13 @@ engine_write_message(
     struct engine *engine, const struct engine_message *message, struct buffer *out)
 {
 	engine_put_publish(out, &engine->shas, message);
+}
+
+void
+engine_write_delete(
+    struct engine *engine, struct slice channel, uint64_t ttl_ms, struct buffer *out)
+{
+	engine_put_delete(out, &engine->shas, channel, ttl_ms);
 }
 
 /* Loading */
@@ -311,24 +322,11 @@ static size_t
 give(struct engine *engine, const struct engine_load *load, uint64_t upto_seq)
 {
 	struct hub_loaded_message *messages = xcalloc(load->count + 1, sizeof(*messages));
-	uint64_t complete_seq = engine_load_complete_seq(load);
-	struct hub_loaded loaded = {.channel = load->channel, .messages = messages};
-	size_t count = 0;
+	struct hub_loaded loaded = engine_load_upto(load, upto_seq, messages);
 
-	while (count < load->count && load->messages[count].position.seq <= upto_seq) {
-		messages[count] =
-		    (struct hub_loaded_message){.seq = load->messages[count].position.seq,
-			.age_us = load->ages_us[count],
-			.payload = load->messages[count].payload};
-		count++;
-	}
-	loaded.count = count;
-	loaded.trimmed_seq = complete_seq < upto_seq ? complete_seq : upto_seq;
-	loaded.newest_seq = count > 0 ? messages[count - 1].seq : loaded.trimmed_seq;
-	loaded.number = engine_load_before(load) + count;
 	engine->ops->loaded(engine->arg, &loaded);
 	xfree(messages);
-	return count;
+	return loaded.count;
 }
 
 static const char *
@@ -336,6 +334,8 @@ hold_all(struct engine *engine, const struct engine_load *load, size_t from)
 {
 	const char *why = NULL;
 
+	if (load->mark.deletes && load->mark.position.seq > engine->newest.seq)
+		why = hold(engine, load->channel, &load->mark);
 	for (size_t i = from; i < load->count && why == NULL; i++)
 		why = hold(engine, load->channel, &load->messages[i]);
 	engine->figures.filled += load->count - from;
@@ -493,7 +493,9 @@ deliver_held(struct engine *engine, const struct engine_held_item *item)
 				    (is_loaded(engine, channel) && item->number <= channel->gap)))
 		return;
 	if (item->count == 0) {
-		deliver(engine, channel, item->channel, item->payload, item->seq, item->number);
+		const struct engine_frame frame = engine_held_frame(item);
+
+		deliver(engine, channel, item->channel, &frame);
 		return;
 	}
 	move_to(engine, item->seq);

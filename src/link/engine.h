@@ -48,6 +48,8 @@ struct engine_ops {
 	/* A message; not kept: its channel is not loaded. */
 	void (*message)(
 	    void *arg, struct slice channel, struct slice payload, uint64_t seq, bool is_kept);
+	/* All messages of the channel were removed; none with a lower seq comes. */
+	void (*deleted)(void *arg, struct slice channel, uint64_t seq);
 	/* See hub_miss_history(). */
 	void (*missed)(void *arg, struct slice channel, uint64_t seq, uint64_t count);
 	/* What was loaded of the channel is not valid any more. */
@@ -93,6 +95,10 @@ void engine_joined(struct engine *engine);
 
 void engine_write_message(
     struct engine *engine, const struct engine_message *message, struct buffer *out);
+
+/* Removes the messages of a channel: see engine_put_delete(). */
+void engine_write_delete(
+    struct engine *engine, struct slice channel, uint64_t ttl_ms, struct buffer *out);
 
 /* A message has come by a channel or a pattern. */
 enum engine_taking {

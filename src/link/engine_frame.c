@@ -31,6 +31,15 @@ read_number(struct slice text, uint64_t *number)
 	return slice_to_u64(text, number) && *number > 0 && *number < ENGINE_NUMBER_MAX;
 }
 
+/* With a `d` behind it the frame is a mark. */
+static bool
+read_number_of(struct slice text, struct engine_frame *frame)
+{
+	frame->deletes = text.len > 0 && text.ptr[text.len - 1] == 'd';
+	text.len -= frame->deletes;
+	return read_number(text, &frame->number);
+}
+
 static bool
 read_position(struct slice text, struct hub_position *position)
 {
@@ -51,7 +60,7 @@ engine_frame_read(struct slice message, struct slice secret, struct engine_frame
 	if (!take_word(&message, &word) || secret.len == 0 || !slice_eq(word, secret))
 		return ENGINE_FRAME_FORGED;
 	if (!take_word(&message, &word) || !read_position(word, &frame->position) ||
-	    !take_word(&message, &word) || !read_number(word, &frame->number))
+	    !take_word(&message, &word) || !read_number_of(word, frame))
 		return ENGINE_FRAME_BAD;
 	frame->payload = message;
 	return ENGINE_FRAME_READ;
@@ -111,16 +120,37 @@ engine_greeting_read(const struct resp_value *value, struct engine_greeting *gre
 	return is_text(&items[4]) && read_holes(items[4].text, greeting);
 }
 
-/* "N SEQ START" */
+/* "DN DSEQ MARK", or nothing. */
+static bool
+read_mark(struct slice text, struct engine_load *load)
+{
+	struct slice number, seq;
+
+	if (text.len == 0)
+		return true;
+	load->mark.deletes = true;
+	return take_word(&text, &number) && take_word(&text, &seq) &&
+	       read_number(number, &load->mark.number) && slice_to_u64(seq, &load->deleted_seq) &&
+	       slice_to_u64(text, &load->mark.position.seq) && load->mark.number <= load->number &&
+	       load->deleted_seq < load->mark.position.seq &&
+	       load->mark.position.seq <= load->newest.seq;
+}
+
+/* "N SEQ START", and maybe a mark. */
 static bool
 read_newest(const struct resp_value *value, struct engine_load *load)
 {
-	struct slice text = value->text, number, seq;
+	struct slice text = value->text, number, seq, start;
 
-	return is_text(value) && take_word(&text, &number) && take_word(&text, &seq) &&
-	       slice_to_u64(number, &load->number) && slice_to_u64(seq, &load->channel_seq) &&
-	       slice_to_u64(text, &load->start) && load->number < ENGINE_NUMBER_MAX &&
-	       (load->number == 0) == (load->channel_seq == 0) && load->start <= load->number;
+	if (!is_text(value) || !take_word(&text, &number) || !take_word(&text, &seq))
+		return false;
+	start = text;
+	if (!take_word(&text, &start))
+		text.len = 0; /* it was the last word */
+	return slice_to_u64(number, &load->number) && slice_to_u64(seq, &load->channel_seq) &&
+	       slice_to_u64(start, &load->start) && load->number < ENGINE_NUMBER_MAX &&
+	       (load->number == 0) == (load->channel_seq == 0) && load->start <= load->number &&
+	       read_mark(text, load);
 }
 
 #define LOAD_HEAD 6 /* items before the messages */
@@ -250,6 +280,8 @@ engine_load_complete_seq(const struct engine_load *load)
 {
 	uint64_t first_seq;
 
+	if (load->mark.deletes && load->mark.number == engine_load_before(load))
+		return load->deleted_seq;
 	if (load->count == 0)
 		return load->channel_seq > 0 ? load->channel_seq : load->floor_seq;
 	first_seq = load->messages[0].position.seq;
@@ -276,4 +308,26 @@ engine_load_missed(const struct engine_load *load, uint64_t was, uint64_t newest
 		was = load->start;
 	}
 	return before > was ? before - was : 0;
+}
+
+struct hub_loaded
+engine_load_upto(
+    const struct engine_load *load, uint64_t upto_seq, struct hub_loaded_message *messages)
+{
+	uint64_t complete_seq = engine_load_complete_seq(load);
+	struct hub_loaded loaded = {.channel = load->channel, .messages = messages};
+	size_t count = 0;
+
+	while (count < load->count && load->messages[count].position.seq <= upto_seq) {
+		messages[count] =
+		    (struct hub_loaded_message){.seq = load->messages[count].position.seq,
+			.age_us = load->ages_us[count],
+			.payload = load->messages[count].payload};
+		count++;
+	}
+	loaded.count = count;
+	loaded.trimmed_seq = complete_seq < upto_seq ? complete_seq : upto_seq;
+	loaded.newest_seq = count > 0 ? messages[count - 1].seq : loaded.trimmed_seq;
+	loaded.number = engine_load_before(load) + count;
+	return loaded;
 }

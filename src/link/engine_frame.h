@@ -1,6 +1,7 @@
 #ifndef LINK_ENGINE_FRAME_H
 #define LINK_ENGINE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct engine_frame {
 	struct hub_position position; /* epoch and seq are at least 1 */
 	uint64_t number;              /* of the channel's messages, from 1 on */
 	struct slice payload;
+	bool deletes; /* it is a mark: see engine_script.h */
 };
 
 /* Epochs and numbers are below it, and seqs below the other one: scripts are exact up to there, and
@@ -59,7 +61,9 @@ struct engine_load {
 					  consecutive numbers */
 	uint64_t *ages_us;             /* owned; of each */
 	size_t count;
-	size_t bytes; /* of the payloads */
+	size_t bytes;             /* of the payloads */
+	struct engine_frame mark; /* the newest one of the channel, if mark.deletes */
+	uint64_t deleted_seq;     /* of the newest message before it */
 };
 
 /* False: it is not valid, and nothing is owned. Otherwise the slices are those of value. */
@@ -78,5 +82,10 @@ uint64_t engine_load_missed(const struct engine_load *load, uint64_t was, uint64
 
 /* Behind which seq all messages of the channel are in the load. */
 uint64_t engine_load_complete_seq(const struct engine_load *load);
+
+/* What a hub gets of the load: its messages up to this seq. messages has room for all of them.
+ * Borrows load and messages. */
+struct hub_loaded engine_load_upto(
+    const struct engine_load *load, uint64_t upto_seq, struct hub_loaded_message *messages);
 
 #endif

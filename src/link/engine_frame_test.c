@@ -65,6 +65,22 @@ START_TEST(a_frame_is_read)
 }
 END_TEST
 
+START_TEST(a_mark_is_read)
+{
+	struct engine_frame frame;
+
+	ck_assert_int_eq(
+	    read_frame(SLICE("\0ff1 " SECRET " 12-34 5d "), &frame), ENGINE_FRAME_READ);
+	ck_assert(frame.deletes && frame.number == 5 && frame.payload.len == 0);
+	ck_assert_int_eq(
+	    read_frame(SLICE("\0ff1 " SECRET " 12-34 5 d"), &frame), ENGINE_FRAME_READ);
+	ck_assert(!frame.deletes);
+	ck_assert_int_eq(read_frame(SLICE("\0ff1 " SECRET " 12-34 d "), &frame), ENGINE_FRAME_BAD);
+	ck_assert_int_eq(
+	    read_frame(SLICE("\0ff1 " SECRET " 12-34 5dd "), &frame), ENGINE_FRAME_BAD);
+}
+END_TEST
+
 START_TEST(a_frame_that_is_cut_anywhere_is_none_unless_its_payload_is_shorter)
 {
 	static const char whole[] = "\0ff1 " SECRET " 12-34 5 payload";
@@ -295,10 +311,11 @@ START_TEST(a_load_with_a_bad_item_is_refused)
 	    {2, "6"}, {2, "8"}, {2, TOO_MUCH}, {3, "89"}, {3, "x"}, {3, TOO_LATE}, {4, "101"},
 	    {4, "x"}, {4, ""}, {5, ""}, {5, "5"}, {5, "5 90"}, {5, "5 90 "}, {5, "5 90 6"},
 	    {5, "5 101 0"}, {5, "0 90 0"}, {5, "5 0 0"}, {5, "x 90 0"}, {5, "5 x 0"}, {5, "5 90 x"},
-	    {5, "5 90 0 0"}, {5, "5  90 0"}, {5, TOO_MUCH " 90 0"}, {6, "8-90"}, {6, "7-101"},
-	    {6, "7-80"}, {6, "7-0"}, {6, "90"}, {6, ""}, {6, "7-" TOO_LATE}, {7, "0"}, {7, "x"},
-	    {7, TOO_MUCH}, {8, "x"}, {8, "-1"}, {8, TOO_MUCH}, {10, "7-90"}, {10, "7-70"},
-	    {10, "7-60"}, {14, "7-80"}, {14, "6-70"}};
+	    {5, "5 90 0 6 80 85"}, {5, "5 90 0 5 85 85"}, {5, "5 90 0 5 90"}, {5, "5 90 0 0 0 5"},
+	    {5, "5 90 0 5 90 101"}, {5, "5 90 0 x 90 95"}, {5, "5 90 0 0"}, {5, "5  90 0"},
+	    {5, TOO_MUCH " 90 0"}, {6, "8-90"}, {6, "7-101"}, {6, "7-80"}, {6, "7-0"}, {6, "90"},
+	    {6, ""}, {6, "7-" TOO_LATE}, {7, "0"}, {7, "x"}, {7, TOO_MUCH}, {8, "x"}, {8, "-1"},
+	    {8, TOO_MUCH}, {10, "7-90"}, {10, "7-70"}, {10, "7-60"}, {14, "7-80"}, {14, "6-70"}};
 
 	for (int i = 0; i < HEAD + 3 * FIELDS; i++) {
 		put_load(i, NULL);
@@ -465,6 +482,15 @@ START_TEST(a_load_says_how_many_messages_are_missing_before_it)
 }
 END_TEST
 
+START_TEST(a_load_behind_a_mark_is_complete_from_the_message_before_it)
+{
+	assert_load("5 50 0 5 50 55", "0", "", 0, 5, false, 50);
+	assert_load("7 70 0 5 50 55", "0", "67", 2, 6, false, 50);
+	assert_load("8 80 0 5 50 55", "0", "78", 2, 7, false, 69); /* 6 was trimmed */
+	assert_load("8 80 0 5 50 55", "0", "68", 1, 8, true, 79);
+}
+END_TEST
+
 START_TEST(a_load_says_from_where_on_it_has_all_messages)
 {
 	/* All since the channel's first one, and no other channel was forgotten: all. */
@@ -491,7 +517,7 @@ int
 main(void)
 {
 	return testing_main("link/engine_frame", NULL, teardown,
-	    (const TTest *[]){a_frame_is_read,
+	    (const TTest *[]){a_frame_is_read, a_mark_is_read,
 		a_frame_that_is_cut_anywhere_is_none_unless_its_payload_is_shorter,
 		other_messages_are_not_frames, a_frame_with_a_bad_field_is_bad,
 		a_frame_without_spaces_is_not_searched_to_its_end,
@@ -501,5 +527,6 @@ main(void)
 		a_load_has_at_most_the_messages_that_were_asked_for,
 		messages_before_a_hole_are_left_out,
 		a_load_says_how_many_messages_are_missing_before_it,
+		a_load_behind_a_mark_is_complete_from_the_message_before_it,
 		a_load_says_from_where_on_it_has_all_messages, NULL});
 }

@@ -50,6 +50,7 @@ engine_held_add(struct engine_held *held, struct slice channel, const struct eng
 
 	item->seq = frame->position.seq;
 	item->number = frame->number;
+	item->deletes = frame->deletes;
 	item->count = 0;
 }
 
@@ -61,6 +62,7 @@ engine_held_add_gap(
 
 	item->seq = seq;
 	item->number = number;
+	item->deletes = false;
 	item->count = count;
 }
 
@@ -114,6 +116,15 @@ engine_held_take(struct engine_held *held)
 		return held->items[held->at++];
 	engine_held_release(held);
 	return NULL;
+}
+
+struct engine_frame
+engine_held_frame(const struct engine_held_item *item)
+{
+	return (struct engine_frame){.position.seq = item->seq,
+	    .number = item->number,
+	    .payload = item->payload,
+	    .deletes = item->deletes};
 }
 
 void

@@ -16,6 +16,7 @@ struct engine_held_item {
 	uint64_t
 	    number;     /* of the message in its channel; of a gap: of the newest missing message */
 	uint64_t count; /* 0: a message; otherwise so many are missing, or WIRE_MISSED_UNKNOWN */
+	bool deletes;   /* the message is a mark */
 	struct slice channel, payload; /* in the memory of the item */
 };
 
@@ -38,6 +39,9 @@ void engine_held_sort(struct engine_held *held);
 
 /* The next item, which is valid until the next call; NULL: there is none. */
 const struct engine_held_item *engine_held_take(struct engine_held *held);
+
+/* A message, without its epoch. Borrows. */
+struct engine_frame engine_held_frame(const struct engine_held_item *item);
 
 void engine_held_release(struct engine_held *held); /* it is empty again */
 

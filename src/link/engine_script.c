@@ -68,8 +68,8 @@ static const char publish[] = FORMAT
     "if not has[1] or not has[2] or not was[2] then return " GONE " end\n"
     "local seq = text(redis.call('HINCRBY', KEYS[1], 'seq', 1))\n"
     "local id = has[1] .. '-' .. seq\n"
-    "local n, start = string.match(was[1] or '', '^(%d+) %d+ (%d+)$')\n"
-    "if n then n = text(tonumber(n) + 1) else n, start = text(tonumber(seq) * 2), text(tonumber(seq) * 2 - 1) end\n"
+    "local n, start, mark = string.match(was[1] or '', '^(%d+) %d+ (%d+)(.*)$')\n"
+    "if n then n = text(tonumber(n) + 1) else n, start, mark = text(tonumber(seq) * 2), text(tonumber(seq) * 2 - 1), '' end\n"
     "local time = redis.call('TIME')\n"
     "local ms = text(time[1] * 1000 + math.floor(time[2] / 1000))\n"
     "local keeps = ARGV[3] ~= '0'\n"
@@ -87,7 +87,7 @@ static const char publish[] = FORMAT
     "else\n"
     "  redis.call('DEL', KEYS[3])\n"
     "end\n"
-    "redis.call('HSET', KEYS[2], ARGV[1], n .. ' ' .. seq .. ' ' .. start)\n"
+    "redis.call('HSET', KEYS[2], ARGV[1], n .. ' ' .. seq .. ' ' .. start .. mark)\n"
     "return keeps and id or 1\n";
 
 static const char load[] = FORMAT
@@ -99,12 +99,12 @@ static const char load[] = FORMAT
     "local list = redis.call('XREVRANGE', KEYS[3], '+',\n"
     "  has[1] .. '-' .. text(tonumber(ARGV[2]) + 1), 'COUNT', ARGV[3])\n"
     "local out = {ARGV[1], ARGV[2], has[1], has[2], has[3],\n"
-    "  string.match(was[1] or '', '^%d+ %d+ %d+$') or '0 0 0'}\n"
+    "  string.match(was[1] or '', '^%d+ %d+ %d+[ %d]*$') or '0 0 0'}\n"
     "local bytes = 0\n"
     "for i, entry in ipairs(list) do\n"
     "  local field = entry[2]\n"
     "  bytes = bytes + #field[6]\n"
-    "  if bytes > tonumber(ARGV[4]) then break end\n"
+    "  if bytes > tonumber(ARGV[4]) or field[2] == '0' then break end\n"
     "  out[#out + 1] = {entry[1], field[2], text(math.max(now - field[4], 0)), field[6]}\n"
     "end\n"
     "return out\n";
@@ -135,7 +135,7 @@ static const char check[] = FORMAT
     "    local some, gone = redis.call('HSCAN', KEYS[2], cursor, 'COUNT', '256'), 0\n"
     "    cursor = some[1]\n"
     "    for i = 1, #some[2], 2 do\n"
-    "      local name, seq = some[2][i], string.match(some[2][i + 1], '^%d+ (%d+) %d+$')\n"
+    "      local name, seq = some[2][i], string.match(some[2][i + 1], '^%d+ (%d+) %d+')\n"
     "      if name ~= " MARKER " and redis.call('EXISTS', '" HISTORY "' .. name) == 0 then\n"
     "        floor, gone = math.max(floor, tonumber(seq or '0')), gone + 1\n"
     "        redis.call('HDEL', KEYS[2], name)\n"
@@ -147,6 +147,25 @@ static const char check[] = FORMAT
     "end\n"
     "return out\n";
 
+/* The channel keeps its numbers: a node that was away sees how many messages it has missed. The
+ * entry in the stream, which is none of a message, says how long the channel is remembered. */
+static const char delete_kept[] = FORMAT
+    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'secret')\n"
+    "local was = redis.call('HMGET', KEYS[2], ARGV[1], " MARKER ")\n"
+    "if not has[1] or not has[2] or not was[2] then return " GONE " end\n"
+    "local all, n, last = string.match(was[1] or '', '^((%d+) (%d+) %d+)')\n"
+    "if not n then return 1 end\n"
+    "local seq = text(redis.call('HINCRBY', KEYS[1], 'seq', 1))\n"
+    "local id = has[1] .. '-' .. seq\n"
+    "local sent = redis.pcall('PUBLISH', ARGV[1],\n"
+    "  '\\0ff1 ' .. has[2] .. ' ' .. id .. ' ' .. n .. 'd ')\n"
+    "if type(sent) == 'table' and sent.err then return sent end\n"
+    "redis.call('DEL', KEYS[3])\n"
+    "redis.call('XADD', KEYS[3], id, 'n', '0', 't', '0', 'p', '')\n"
+    "redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
+    "redis.call('HSET', KEYS[2], ARGV[1], all .. ' ' .. n .. ' ' .. last .. ' ' .. seq)\n"
+    "return id\n";
+
 /* clang-format on */
 
 static const char *const texts[ENGINE_SCRIPTS] = {
@@ -154,6 +173,7 @@ static const char *const texts[ENGINE_SCRIPTS] = {
     [ENGINE_PUBLISH] = publish,
     [ENGINE_LOAD] = load,
     [ENGINE_CHECK] = check,
+    [ENGINE_DELETE] = delete_kept,
 };
 
 void
@@ -221,6 +241,16 @@ engine_put_publish(
 	resp_put_bulk(out, message->payload);
 	put_number(out, message->size);
 	put_number(out, message->ttl_ms);
+}
+
+void
+engine_put_delete(
+    struct buffer *out, const struct engine_shas *shas, struct slice channel, uint64_t ttl_ms)
+{
+	put_call(out, shas, ENGINE_DELETE, 3, 2);
+	put_stream(out, channel);
+	resp_put_bulk(out, channel);
+	put_number(out, ttl_ms);
 }
 
 static uint64_t

@@ -27,6 +27,11 @@
  *
  * All are written by scripts, each of which is executed as one step. A message that is kept is
  * published as ENGINE_FRAME, then "SECRET EPOCH-SEQ N " and the payload.
+ *
+ * When the messages of a channel are removed, a mark with a position of its own takes their place
+ * among the messages that are published: it has "Nd" in place of N, the number of the newest
+ * message before it, and no payload. fanfare:channels then has "N SEQ START" and " DN DSEQ MARK"
+ * behind it: the number and the seq of that message, and the seq of the mark.
  */
 #define ENGINE_FRAME "\0ff1 " /* begins with a NUL, which text does not */
 #define ENGINE_FRAME_LEN 5
@@ -40,10 +45,11 @@ enum engine_script {
 	ENGINE_GREET, /* creates what is missing, and checks whether the history is that of before
 		       */
 	ENGINE_PUBLISH,
-	ENGINE_LOAD,  /* the kept messages of a channel */
-	ENGINE_CHECK, /* the numbers of channels that are not what they are thought to be */
+	ENGINE_LOAD,   /* the kept messages of a channel */
+	ENGINE_CHECK,  /* the numbers of channels that are not what they are thought to be */
+	ENGINE_DELETE, /* removes the messages of a channel */
 };
-#define ENGINE_SCRIPTS (ENGINE_CHECK + 1)
+#define ENGINE_SCRIPTS (ENGINE_DELETE + 1)
 
 /* SHA-1 of each script in hexadecimal, as the engine has returned it. */
 struct engine_shas {
@@ -73,6 +79,10 @@ struct engine_message {
 /* The reply is the position, or 1 if the message is not kept. */
 void engine_put_publish(
     struct buffer *out, const struct engine_shas *shas, const struct engine_message *message);
+
+/* The reply is the position of the mark, or 1 if the engine keeps nothing of the channel. */
+void engine_put_delete(
+    struct buffer *out, const struct engine_shas *shas, struct slice channel, uint64_t ttl_ms);
 
 /* What a node keeps of a channel. */
 struct engine_limits {

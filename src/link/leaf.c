@@ -90,33 +90,52 @@ need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark
 	}
 }
 
+/* UPSTREAM_SENT: a command can be sent. */
 static enum upstream_sending
-send_message(struct upstream *upstream, const struct hub_post *post, bool may_wait)
+may_send(struct leaf *leaf, bool may_wait)
 {
-	struct leaf *leaf = leaf_of(upstream);
 	enum link_state state = link_state_of(leaf->link);
 	/* What cannot wait may take as much again. */
 	size_t limit = leaf->settings->queued_bytes * (may_wait ? 1 : 2);
-	const struct channel_options *kept = leaf_kept_options(leaf, post);
 
-	if (state == LINK_UP && queued_bytes(leaf) < limit) {
-		if (kept != NULL) {
-			leaf_publish_kept(leaf, post, kept);
-			return UPSTREAM_KEPT;
-		}
-		link_publish(leaf->link, post->kind, post->channel, post->payload);
+	if (state == LINK_UP && queued_bytes(leaf) < limit)
 		return UPSTREAM_SENT;
-	}
 	if (may_wait && state >= LINK_JOINING) {
 		leaf->has_held_up = true;
 		return UPSTREAM_BUSY;
 	}
-	if (state == LINK_UP)
-		return UPSTREAM_FULL;
-	if (!leaf->settings->delivers_alone || kept != NULL)
-		return UPSTREAM_DOWN;
+	return state == LINK_UP ? UPSTREAM_FULL : UPSTREAM_DOWN;
+}
+
+static enum upstream_sending
+send_message(struct upstream *upstream, const struct hub_post *post, bool may_wait)
+{
+	struct leaf *leaf = leaf_of(upstream);
+	const struct channel_options *kept = leaf_kept_options(leaf, post);
+	enum upstream_sending result = may_send(leaf, may_wait);
+
+	if (result == UPSTREAM_SENT && kept != NULL) {
+		leaf_publish_kept(leaf, post, kept);
+		return UPSTREAM_KEPT;
+	}
+	if (result == UPSTREAM_SENT)
+		link_publish(leaf->link, post->kind, post->channel, post->payload);
+	if (result != UPSTREAM_DOWN || !leaf->settings->delivers_alone || kept != NULL)
+		return result;
 	leaf->has_own_history = leaf->config.engine == NULL;
 	return UPSTREAM_LOCAL;
+}
+
+static enum upstream_sending
+delete_history(struct upstream *upstream, struct slice channel, bool may_wait)
+{
+	struct leaf *leaf = leaf_of(upstream);
+	enum upstream_sending result = may_send(leaf, may_wait);
+
+	if (result != UPSTREAM_SENT)
+		return result;
+	leaf_delete_kept(leaf, channel);
+	return UPSTREAM_KEPT;
 }
 
 static void
@@ -162,7 +181,7 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	out->anew = history.anew;
 }
 
-static const struct upstream_ops upstream_ops = {need, send_message, figures};
+static const struct upstream_ops upstream_ops = {need, send_message, delete_history, figures};
 
 /* Operations of the link */
 

@@ -97,6 +97,14 @@ leaf_publish_kept(
 	link_publish_kept(leaf->link, &message);
 }
 
+void
+leaf_delete_kept(struct leaf *leaf, struct slice channel)
+{
+	const struct channel_options *options = hub_kept_options(leaf->server->hub, channel);
+
+	link_delete_kept(leaf->link, channel, options != NULL ? options->history_ttl * 2000 : 0);
+}
+
 static bool
 engine_keeps(void *arg, struct slice channel, struct engine_limits *limits)
 {
@@ -166,6 +174,15 @@ on_loaded(void *arg, const struct hub_loaded *loaded)
 }
 
 static void
+on_deleted(void *arg, struct slice channel, uint64_t seq)
+{
+	struct leaf *leaf = arg;
+
+	(void)seq;
+	(void)hub_delete_history(leaf->server->hub, channel, leaf->now_us);
+}
+
+static void
 on_missed(void *arg, struct slice channel, uint64_t seq, uint64_t count)
 {
 	struct leaf *leaf = arg;
@@ -226,6 +243,7 @@ const struct engine_ops leaf_engine_ops = {
     .moved = on_moved,
     .loaded = on_loaded,
     .message = on_kept_message,
+    .deleted = on_deleted,
     .missed = on_missed,
     .forgotten = on_forgotten,
 };

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 /* What a leaf does for and with an engine (engine.h): its hub follows the engine's history. */
 struct channel_options;
 struct engine_ops;
@@ -34,5 +36,8 @@ const struct channel_options *leaf_kept_options(
     const struct leaf *leaf, const struct hub_post *post);
 void leaf_publish_kept(
     struct leaf *leaf, const struct hub_post *post, const struct channel_options *options);
+
+/* Removes what the engine keeps of a channel whose messages are kept. */
+void leaf_delete_kept(struct leaf *leaf, struct slice channel);
 
 #endif

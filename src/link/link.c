@@ -134,6 +134,15 @@ link_publish_kept(struct link *link, const struct engine_message *message)
 	link->figures.sent++;
 }
 
+void
+link_delete_kept(struct link *link, struct slice channel, uint64_t ttl_ms)
+{
+	assert(link->state == LINK_UP);
+	engine_write_delete(link->engine, channel, ttl_ms, &link->out);
+	link_expect(&link->expected, ANSWER_PUBLISHED, 1);
+	link->figures.sent++;
+}
+
 struct engine *
 link_engine(const struct link *link)
 {

@@ -102,6 +102,15 @@ on_message(void *arg, struct slice channel, struct slice payload, uint64_t seq, 
 }
 
 static void
+on_deleted(void *arg, struct slice channel, uint64_t seq)
+{
+	(void)arg;
+	ck_assert_uint_gt(seq, newest_seq);
+	hear("deleted", channel);
+	buffer_append_str(&rig.heard, "\n");
+}
+
+static void
 on_missed(void *arg, struct slice channel, uint64_t seq, uint64_t count)
 {
 	(void)arg;
@@ -136,6 +145,7 @@ static const struct engine_ops ops = {
     .moved = on_moved,
     .loaded = on_loaded,
     .message = on_message,
+    .deleted = on_deleted,
     .missed = on_missed,
     .forgotten = on_forgotten,
 };
@@ -198,6 +208,11 @@ START_TEST(kept_messages_are_loaded_and_come)
 	publish("ka", "3");
 	publish("plain", "4");
 	assert_heard("kept ka 3\nmessage 0 plain 4\n");
+	link_delete_kept(rig.link, SLICE("ka"), 1000);
+	link_delete_kept(rig.link, SLICE("kz"), 1000); /* nothing is kept */
+	rig_settle(&rig);
+	publish("ka", "5");
+	assert_heard("deleted ka\nkept ka 5\n");
 	ck_assert_int_eq(engine_state_of(link_engine(rig.link)), ENGINE_LIVE);
 	ck_assert(engine_has(link_engine(rig.link), SLICE("ka")));
 	ck_assert(!engine_has(link_engine(rig.link), SLICE("plain")));

@@ -173,6 +173,7 @@ publish(struct testing_engine *engine, const struct slice *argv, struct buffer *
 
 	if (!channel->is_known) {
 		channel->number = channel->start = seq * 2 - 1;
+		channel->mark_seq = 0;
 	}
 	channel->is_known = true;
 	channel->number++;
@@ -230,10 +231,36 @@ load(struct testing_engine *engine, const struct slice *argv, struct buffer *rep
 		    channel->seq, channel->start);
 	else
 		buffer_append_str(&newest, "0 0 0");
+	if (channel != NULL && channel->is_known && channel->mark_seq > 0)
+		buffer_appendf(&newest, " %" PRIu64 " %" PRIu64 " %" PRIu64, channel->mark_number,
+		    channel->mark_last, channel->mark_seq);
 	resp_put_bulk(reply, buffer_slice(&newest));
 	buffer_release(&newest);
 	for (size_t i = count; i > first; i--)
 		put_entry(engine, &channel->entries[i - 1], reply);
+}
+
+static void
+delete_kept(struct testing_engine *engine, struct slice name, struct buffer *reply)
+{
+	struct testing_channel *channel = find(engine, name);
+	struct buffer frame = {0};
+
+	if (channel == NULL || !channel->is_known) {
+		resp_put_int(reply, 1);
+		return;
+	}
+	channel->mark_seq = ++engine->seq;
+	channel->mark_number = channel->number;
+	channel->mark_last = channel->seq;
+	channel->has_stream = true;
+	channel->count = 0;
+	buffer_append(&frame, ENGINE_FRAME, ENGINE_FRAME_LEN);
+	buffer_appendf(&frame, "%s %" PRIu64 "-%" PRIu64 " %" PRIu64 "d ", engine->secret,
+	    engine->epoch, engine->seq, channel->number);
+	engine->publish(engine->arg, name, buffer_slice(&frame));
+	buffer_release(&frame);
+	put_position(reply, engine->epoch, engine->seq);
 }
 
 static void
@@ -284,6 +311,7 @@ load_script(struct testing_engine *engine, struct slice text, struct buffer *rep
 	    [ENGINE_PUBLISH] = "'XADD'",
 	    [ENGINE_LOAD] = "'XREVRANGE'",
 	    [ENGINE_CHECK] = "'HSCAN'",
+	    [ENGINE_DELETE] = "'d '",
 	};
 	char sha[41] = "";
 
@@ -308,7 +336,7 @@ testing_engine_script(const struct slice *args, size_t count)
 static void
 call(struct testing_engine *engine, const struct slice *args, size_t count, struct buffer *reply)
 {
-	static const size_t keys_of[ENGINE_SCRIPTS] = {2, 3, 3, 3};
+	static const size_t keys_of[ENGINE_SCRIPTS] = {2, 3, 3, 3, 3};
 	enum engine_script script = testing_engine_script(args, count);
 	size_t keys = (size_t)number_of(args[2]);
 	const struct slice *argv = args + 3 + keys;
@@ -339,6 +367,10 @@ call(struct testing_engine *engine, const struct slice *args, size_t count, stru
 	case ENGINE_CHECK:
 		ck_assert_uint_eq((count - 3 - keys) % 2, 0);
 		check(engine, argv, count - 3 - keys, reply);
+		return;
+	case ENGINE_DELETE:
+		ck_assert_uint_eq(count, 3 + keys + 2);
+		delete_kept(engine, argv[0], reply);
 	}
 }
 

@@ -27,6 +27,7 @@ struct testing_channel {
 	char name[TESTING_TEXT];
 	bool is_known; /* it is in fanfare:channels */
 	uint64_t number, seq, start;
+	uint64_t mark_number, mark_last, mark_seq; /* seq 0: there is none */
 	bool has_stream;
 	size_t count;
 	struct testing_entry entries[TESTING_STREAM];

@@ -3,6 +3,7 @@
 #include "link/testing_follower.h"
 
 #include <check.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "pubsub/history.h"
@@ -52,10 +53,17 @@ truths_release(struct truths *truths)
 }
 
 void
-truths_add(struct truths *truths, int channel, uint64_t seq, struct slice payload)
+truths_hear(struct truths *truths, int channel, uint64_t seq, struct slice frame)
 {
-	size_t at = truths->channels[channel].count++;
+	const char *space = memrchr(frame.ptr, ' ', frame.len);
+	struct slice payload = {space + 1, (size_t)(frame.ptr + frame.len - space - 1)};
+	size_t at = truths->channels[channel].count;
 
+	if (space[-1] == 'd') { /* a mark */
+		truths->channels[channel].deleted = at;
+		return;
+	}
+	truths->channels[channel].count++;
 	ck_assert_uint_lt(at, MESSAGES_MAX);
 	truths->channels[channel].messages[at] = (struct truth){seq, truths_id(payload)};
 }
@@ -89,6 +97,17 @@ follower_mark_gap(struct follower *hub, int channel)
 	hub->channels[channel].has_hole = false;
 	if (hub->channels[channel].heard < newest)
 		hub->channels[channel].heard = newest;
+}
+
+void
+follower_assert_settled(const struct follower *hub, int channel)
+{
+	size_t count = hub->truths->channels[channel].count;
+
+	ck_assert(hub->channels[channel].is_member && !hub->channels[channel].has_hole);
+	ck_assert_uint_eq(hub->channels[channel].next, count);
+	ck_assert_uint_eq(hub->channels[channel].heard, count);
+	ck_assert_uint_ge(hub->channels[channel].first, hub->truths->channels[channel].deleted);
 }
 
 /* What a node's hub is told */
@@ -154,6 +173,7 @@ on_loaded(void *arg, const struct hub_loaded *loaded)
 
 	ck_assert(!hub->channels[c].is_loaded);
 	ck_assert_uint_le(loaded->trimmed_seq, hub->newest.seq);
+	hub->channels[c].first = next;
 	for (size_t i = 0; i < loaded->count; i++, next++) {
 		ck_assert_uint_lt(next, hub->truths->channels[c].count);
 		ck_assert_uint_eq(
@@ -193,6 +213,19 @@ on_message(void *arg, struct slice name, struct slice payload, uint64_t seq, boo
 }
 
 static void
+on_deleted(void *arg, struct slice name, uint64_t seq)
+{
+	struct follower *hub = arg;
+	int c = truths_channel(name);
+
+	ck_assert_uint_gt(seq, hub->newest.seq);
+	ck_assert(hub->channels[c].is_loaded);
+	ck_assert_uint_eq(hub->channels[c].next, truths_behind(hub->truths, c, seq));
+	hub->channels[c].first = hub->channels[c].next;
+	hub->deletions++;
+}
+
+static void
 on_missed(void *arg, struct slice name, uint64_t seq, uint64_t count)
 {
 	struct follower *hub = arg;
@@ -206,7 +239,7 @@ on_missed(void *arg, struct slice name, uint64_t seq, uint64_t count)
 		ck_assert_uint_eq(next - hub->channels[c].next, count);
 	hub->exact += count != WIRE_MISSED_UNKNOWN;
 	hub->unknown += count == WIRE_MISSED_UNKNOWN;
-	hub->channels[c].next = next;
+	hub->channels[c].first = hub->channels[c].next = next;
 	if (hub->channels[c].heard < next)
 		hub->channels[c].heard = next;
 }
@@ -239,6 +272,7 @@ const struct engine_ops follower_ops = {
     .moved = on_moved,
     .loaded = on_loaded,
     .message = on_message,
+    .deleted = on_deleted,
     .missed = on_missed,
     .forgotten = on_forgotten,
 };

@@ -23,7 +23,8 @@ struct truths {
 	struct {
 		struct truth *messages; /* in the order of seq */
 		size_t count;
-		size_t begin; /* of those after the last flush */
+		size_t begin;   /* of those after the last flush */
+		size_t deleted; /* so many were removed by a command */
 	} channels[TRUTHS_CHANNELS];
 };
 
@@ -31,7 +32,8 @@ void truths_init(struct truths *truths);
 void truths_release(struct truths *truths);
 const char *truths_name(int channel);
 int truths_channel(struct slice name);
-void truths_add(struct truths *truths, int channel, uint64_t seq, struct slice payload);
+/* The engine has published this frame under this seq. */
+void truths_hear(struct truths *truths, int channel, uint64_t seq, struct slice frame);
 size_t truths_behind(
     const struct truths *truths, int channel, uint64_t seq); /* the first message behind the seq */
 
@@ -45,12 +47,14 @@ struct follower {
 	struct {
 		bool is_loaded; /* the hub has a ring ... */
 		bool has_ring;  /* ... and has not removed it */
+		size_t first;   /* of truths: that the ring has, or may have had */
 		size_t next;    /* of truths: everything before it is here or was told */
 		bool is_member; /* it has a subscriber */
 		size_t heard;   /* the same as next, for that */
 		bool has_hole;  /* some are missing, which is not told yet */
 	} channels[TRUTHS_CHANNELS];
 	uint64_t randoms;
+	uint64_t deletions; /* calls of deleted */
 	uint64_t anews, exact,
 	    unknown; /* calls of begins, and of missed with and without a number */
 };
@@ -59,6 +63,8 @@ extern const struct engine_ops follower_ops; /* the argument is the follower */
 
 /* The channel has a subscriber, who gets what is behind the newest position. */
 void follower_subscribe(struct follower *hub, int channel);
+/* The ring and the subscriber have all messages, and no others. */
+void follower_assert_settled(const struct follower *hub, int channel);
 /* The subscriber is told that something is missing up to the newest position. */
 void follower_mark_gap(struct follower *hub, int channel);
 

@@ -143,6 +143,32 @@ upstream_send(struct request *rq, const struct hub_post *post, struct hub_outcom
 	return UPSTREAM_SENT;
 }
 
+enum upstream_sending
+upstream_delete_history(struct request *rq, struct slice channel, struct hub_outcome *out)
+{
+	struct upstream *upstream = rq->server->upstream;
+	enum upstream_sending result =
+	    upstream->ops->delete_history(upstream, channel, !rq->in_transaction);
+
+	*out = (struct hub_outcome){0};
+	if (result != UPSTREAM_KEPT)
+		return result;
+	held_note_sent(rq->client, ++rq->server->sent_messages->sent);
+	out->sent = rq->server->sent_messages->sent;
+	return UPSTREAM_SENT;
+}
+
+enum command_result
+upstream_not_sent(struct request *rq, enum upstream_sending sending)
+{
+	if (sending == UPSTREAM_BUSY) {
+		rq->waits_for = WAIT_UPSTREAM;
+		return COMMAND_LATER;
+	}
+	request_error(rq, sending == UPSTREAM_FULL ? UPSTREAM_FULL_ERROR : UPSTREAM_DOWN_ERROR);
+	return COMMAND_DONE;
+}
+
 void
 server_upstream_answered(struct server *server, uint64_t answered)
 {

@@ -76,6 +76,9 @@ struct upstream_ops {
 	/* Sends the message; may_wait: UPSTREAM_BUSY is allowed. */
 	enum upstream_sending (*send)(
 	    struct upstream *upstream, const struct hub_post *post, bool may_wait);
+	/* For upstream_delete_history(). */
+	enum upstream_sending (*delete_history)(
+	    struct upstream *upstream, struct slice channel, bool may_wait);
 	void (*figures)(const struct upstream *upstream, struct upstream_figures *out);
 };
 
@@ -114,6 +117,16 @@ enum upstream_need upstream_await_name(struct request *rq, const struct upstream
  */
 enum upstream_sending upstream_send(struct request *rq, const struct hub_post *post,
     struct hub_outcome *out) __attribute__((warn_unused_result));
+
+/* If upstream->has_history: removes what it keeps of a channel, at all nodes. *out is set if the
+ * result is UPSTREAM_SENT: the answer is that to a message (sent_wait.h), and has the position up
+ * to which everything is removed, or none if nothing was kept. */
+enum upstream_sending upstream_delete_history(struct request *rq, struct slice channel,
+    struct hub_outcome *out) __attribute__((warn_unused_result));
+
+/* The handler's result after a sending that failed: replies with an error, or sets rq->waits_for.
+ */
+enum command_result upstream_not_sent(struct request *rq, enum upstream_sending sending);
 
 #define UPSTREAM_FULL_ERROR                                                                        \
 	"OOM command not allowed when 'upstream-output-limit' waits to be sent to the upstream"
