@@ -8,7 +8,7 @@ import pytest
 
 from lib.nodes import Nodes, Proxy, link, names_at, wait_for_error, wait_for_state
 from lib.resp import Error
-from lib.wait import wait_until
+from lib.wait import seconds, wait_until
 
 KEEP = ("--channel", "k*", "history-size", 100, "history-ttl", 600)
 ENGINE = ("--upstream-mode", "engine")
@@ -490,6 +490,24 @@ def test_an_engine_that_restarts_with_all_it_had(start_fanfared, durable):
     followers[0].connect(there)
     followers[0].read()
     assert followers[0].verdicts == {"k1": "resumed"} and followers[0].got["k1"] == ["1", "2", "3", "4"]
+
+
+def test_a_client_that_resumes_outlasts_a_restart_of_ten_seconds(start_fanfared, durable):
+    nodes = EngineNodes(start_fanfared, durable)
+    here, there = nodes.node(), nodes.node()
+    follower = Follower("k1", "k2").connect(here)
+    publish(here, "k1", "1", "2")
+    follower.read(2)
+    follower.leave()
+    publish(here, "k1", "3")
+    durable.kill()
+    wait_for_state(there, "down")
+    with there.client(3) as client:  # this node has not seen the channel
+        client.command("RESUME", "k1", follower.position)
+        assert client.nothing_arrives(within=9.5), "the time of the restart"
+        client.socket.settimeout(seconds(20))
+        durable.start(durable.port)
+        assert client.read_value()[0][1:2] == [b"resumed"]
 
 
 def fail_over(redis, start_redis):

@@ -16,7 +16,7 @@ from lib.nodes_edge import EdgeNodes, Page, Socket, connected, data_of, post, si
 from lib.tokens import make_token
 from lib.wait import seconds, wait_until
 
-PATIENCE = 5  # seconds for which a client that resumes waits for the link
+PATIENCE = 12  # seconds for which a client that resumes waits for the link
 
 
 @pytest.fixture

@@ -14,4 +14,10 @@
 /* attempt counts from 0; random is 64 random bits. Returns between half a span and a span. */
 uint64_t backoff_delay_us(unsigned attempt, uint64_t random);
 
+/* The same for a server that was lost down_us ago: for BACKOFF_HURRY_US the span stays at
+ * BACKOFF_HURRY_CAP_US at most, as the server may only be restarting. */
+#define BACKOFF_HURRY_US 15000000
+#define BACKOFF_HURRY_CAP_US 1600000
+uint64_t backoff_hurried_us(unsigned attempt, uint64_t down_us, uint64_t random);
+
 #endif

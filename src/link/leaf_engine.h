@@ -24,8 +24,9 @@ bool leaf_needs_history(struct leaf *leaf, const struct upstream_name *name);
 bool leaf_was_asked_too_early(const struct leaf *leaf, const struct upstream_name *name);
 
 /* The link was lost, or this node started, a moment ago: a client that needs what is not here waits
- * for it to be made again instead of being told that it has lost messages. */
-#define LEAF_PATIENCE_US ((uint64_t)5000000)
+ * for it to be made again instead of being told that it has lost messages. After a restart of the
+ * engine that takes up to 10 s there is one more attempt within this time (base/backoff.h). */
+#define LEAF_PATIENCE_US ((uint64_t)12000000)
 bool leaf_awaits_history(struct leaf *leaf, const struct upstream_name *name);
 
 /* Names that the engine was asked for wait until what was missed is delivered. */

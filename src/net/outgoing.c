@@ -38,6 +38,7 @@ struct outgoing {
 	uint64_t opened_us;
 	uint32_t connect_timeout_ms;
 	unsigned attempt;
+	uint64_t lost_us; /* since then there was no connection for long */
 	int port;
 	int fd; /* OUTGOING_CONNECTING; -1: none */
 	enum outgoing_state state;
@@ -78,13 +79,15 @@ leave_state(struct outgoing *o)
 static void
 lose(struct outgoing *o, const char *why)
 {
-	uint64_t retry_us;
+	uint64_t now_us = clock_mono_us(), retry_us;
 
-	if (o->state == OUTGOING_OPEN && clock_mono_us() - o->opened_us >= BACKOFF_CAP_US)
+	if (o->state == OUTGOING_OPEN && now_us - o->opened_us >= BACKOFF_CAP_US) {
 		o->attempt = 0;
+		o->lost_us = now_us;
+	}
 	leave_state(o);
 	o->state = OUTGOING_WAITING;
-	retry_us = backoff_delay_us(o->attempt++, random_next(&o->random));
+	retry_us = backoff_hurried_us(o->attempt++, now_us - o->lost_us, random_next(&o->random));
 	set_timer(o, retry_us);
 	o->in_handler++;
 	o->handler->lost(o->arg, why, retry_us);
@@ -346,6 +349,7 @@ outgoing_new(struct net *net, const struct outgoing_config *config,
 	o->state = OUTGOING_WAITING;
 	memcpy(o->host, config->host, host_len + 1);
 	random_init(&o->random);
+	o->lost_us = clock_mono_us();
 	if (config->tls != NULL) {
 		o->tls = outgoing_tls_new(config->tls, config->host, error, error_len);
 		if (o->tls == NULL) {

@@ -14,7 +14,8 @@
  * It looks the host up (net/lookup.h: in a thread of its own), tries its addresses in order, does
  * the TLS handshake, and is then open until either end closes it. After every loss it waits, longer
  * each time (base/backoff.h), and starts again with the lookup. After a connection that was open
- * for BACKOFF_CAP_US the delay starts from its smallest value again. All callbacks are called in
+ * for BACKOFF_CAP_US the delay starts from its smallest value again, and stays short for a while,
+ * so that a server that restarts is soon connected to. All callbacks are called in
  * the main loop. It does not know the protocol: received() gets the bytes as they are read.
  */
 struct net;
