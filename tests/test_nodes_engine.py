@@ -266,6 +266,22 @@ def test_a_message_that_is_too_long_is_delivered_and_not_kept(nodes):
         assert [payload for _, payload in history(node, "k1")] == ["2"]
 
 
+def test_a_node_with_a_shorter_time_does_not_shorten_that_of_the_stream(nodes, redis):
+    long, short = nodes.node(), nodes.node(keep=("--channel", "k*", "history-size", 100, "history-ttl", 10))
+    with redis.connect() as client:
+        def left():
+            return client.call("PTTL", "fanfare:history:k1")
+
+        publish(short, "k1", "1")
+        assert 0 < left() <= 20000
+        publish(long, "k1", "2")
+        publish(short, "k1", "3")
+        assert left() > 1100000
+        with short.connect() as other:
+            assert other.call("HISTORY", "DEL", "k1") == 3
+        assert left() > 1100000
+
+
 def test_what_expires_is_gone_at_each_node(nodes, redis):
     keep = ("--channel", "k*", "history-size", 100, "history-ttl", 1)
     here = nodes.node(keep=keep)
@@ -609,7 +625,7 @@ def test_the_rights_of_the_manual_are_enough(nodes, redis):
     with redis.connect() as client:
         client.ok("ACL", "SETUSER", "node", "on", ">secret", "&*", "resetkeys", "~fanfare:*", "-@all", "+@pubsub", "+hello",
                   "+info", "+script|load", "+evalsha", "+hget", "+hset", "+hmget", "+hincrby", "+hexists", "+hscan", "+hdel", "+del",
-                  "+set", "+exists", "+pexpire", "+time", "+xadd", "+xdel", "+xrevrange")
+                  "+set", "+exists", "+pexpire", "+pttl", "+time", "+xadd", "+xdel", "+xrevrange")
     here, there = (nodes.node("--upstream-probe", 1, login="node:secret@") for _ in range(2))
     follower = Follower("k1").connect(here)
     publish(there, "k1", "1")

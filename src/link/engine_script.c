@@ -83,7 +83,9 @@ static const char publish[] = FORMAT
     "  return sent\n"
     "end\n"
     "if keeps then\n"
-    "  redis.call('PEXPIRE', KEYS[3], ARGV[4])\n"
+    "  if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[4]) then\n"
+    "    redis.call('PEXPIRE', KEYS[3], ARGV[4])\n"
+    "  end\n"
     "else\n"
     "  redis.call('DEL', KEYS[3])\n"
     "end\n"
@@ -160,9 +162,10 @@ static const char delete_kept[] = FORMAT
     "local sent = redis.pcall('PUBLISH', ARGV[1],\n"
     "  '\\0ff1 ' .. has[2] .. ' ' .. id .. ' ' .. n .. 'd ')\n"
     "if type(sent) == 'table' and sent.err then return sent end\n"
+    "local left = redis.call('PTTL', KEYS[3])\n"
     "redis.call('DEL', KEYS[3])\n"
     "redis.call('XADD', KEYS[3], id, 'n', '0', 't', '0', 'p', '')\n"
-    "redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
+    "redis.call('PEXPIRE', KEYS[3], text(math.max(left, tonumber(ARGV[2]))))\n"
     "redis.call('HSET', KEYS[2], ARGV[1], all .. ' ' .. n .. ' ' .. last .. ' ' .. seq)\n"
     "return id\n";
 
