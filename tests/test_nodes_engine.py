@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lib.nodes import Nodes, Proxy, link, names_at, wait_for_error, wait_for_state
+from lib.nodes import Nodes, Proxy, kill_links, link, names_at, wait_for_error, wait_for_state
 from lib.resp import Error
 from lib.wait import seconds, wait_until
 
@@ -604,6 +604,19 @@ def test_a_node_of_an_engine_is_not_an_upstream(nodes, start_fanfared):
     node = nodes.node()
     leaf = Nodes(start_fanfared, node).leaf(waits=False)
     wait_for_error(leaf, "link this node to that engine")
+
+
+def test_an_engine_that_evicts_is_warned_of(nodes, redis):
+    with redis.connect() as client:
+        client.ok("CONFIG", "SET", "maxmemory", "1gb")
+        node = nodes.node()
+        assert link(node)["warning"] == ""
+        client.ok("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+        kill_links(redis)
+        wait_until(lambda: link(node)["connections"] == "2", "it is linked again")
+    warning = "its maxmemory-policy is volatile-lru, which may remove history; use noeviction"
+    assert link(node)["warning"] == warning
+    assert f"may lose history: {warning}" in node.log()
 
 
 @pytest.mark.parametrize("rules, error", [

@@ -153,6 +153,7 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	    .address = leaf->address,
 	    .peer = link_peer(leaf->link),
 	    .error = leaf->error,
+	    .warning = link_warning(leaf->link),
 	    .changed_us = leaf->changed_us,
 	    .connections = link.connections,
 	    .received = link.received,
@@ -461,6 +462,16 @@ log_loss(struct leaf *leaf, const char *why, uint64_t retry_us, bool was_up)
 	    leaf->address, why, retry_us / 1000);
 }
 
+static void
+log_up(const struct leaf *leaf)
+{
+	const char *warning = link_warning(leaf->link);
+
+	log_notice("linked to the upstream %s, %s", leaf->address, link_peer(leaf->link));
+	if (warning[0] != '\0')
+		log_warn("the upstream %s may lose history: %s", leaf->address, warning);
+}
+
 void
 leaf_lost(struct leaf *leaf, const char *why, uint64_t retry_us, uint64_t now_us)
 {
@@ -509,7 +520,7 @@ leaf_turn(struct leaf *leaf, uint64_t now_us)
 	if (was != LINK_UP && link_state_of(leaf->link) == LINK_UP) {
 		leaf->changed_us = now_us;
 		leaf->patient_until_us = 0;
-		log_notice("linked to the upstream %s, %s", leaf->address, link_peer(leaf->link));
+		log_up(leaf);
 		let_go_on(leaf);
 		if (leaf->upstream.has_history) {
 			history_wait_all_again(leaf->server);

@@ -116,6 +116,12 @@ link_peer(const struct link *link)
 	return link->state >= LINK_JOINING ? link->peer.name : "";
 }
 
+const char *
+link_warning(const struct link *link)
+{
+	return link->state >= LINK_JOINING ? link->peer.warning : "";
+}
+
 void
 link_publish(struct link *link, enum hub_kind kind, struct slice channel, struct slice payload)
 {

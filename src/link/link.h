@@ -60,5 +60,7 @@ struct link_figures link_figures(const struct link *link);
 
 /* The name and version of the upstream, as "redis 7.0.15"; empty before LINK_JOINING. */
 const char *link_peer(const struct link *link);
+/* Why the upstream may lose history though it can be an engine; "": nothing is known. */
+const char *link_warning(const struct link *link);
 
 #endif

@@ -54,6 +54,7 @@ begin_engine(struct link *link, const struct resp_value *info)
 		run = peer_run_id(info->text);
 	if (run.len == 0)
 		return "the upstream's reply to INFO has no run_id; its user needs the command";
+	peer_warn(info->text, &link->peer);
 	engine_opened(link->engine, run);
 	link_send_scripts(link);
 	return NULL;

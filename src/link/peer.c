@@ -89,6 +89,23 @@ peer_check_info(struct slice info, const char *id)
 	return NULL;
 }
 
+void
+peer_warn(struct slice info, struct peer *peer)
+{
+	struct buffer policy = {0};
+	uint64_t maxmemory = 0;
+
+	peer->warning[0] = '\0';
+	if (info.ptr == NULL || !slice_to_u64(field(info, "maxmemory"), &maxmemory) ||
+	    maxmemory == 0 || slice_is(field(info, "maxmemory_policy"), "noeviction"))
+		return;
+	append(&policy, field(info, "maxmemory_policy"));
+	snprintf(peer->warning, sizeof(peer->warning),
+	    "its maxmemory-policy is %.*s, which may remove history; use noeviction",
+	    (int)policy.len, policy.ptr != NULL ? policy.ptr : "");
+	buffer_release(&policy);
+}
+
 struct slice
 peer_run_id(struct slice info)
 {

@@ -144,6 +144,31 @@ START_TEST(only_the_whole_key_and_the_whole_value_count)
 }
 END_TEST
 
+/* The policy that the warning names; "": there is none. */
+static void
+assert_warned(const char *text, const char *policy)
+{
+	peer_warn(slice_of(text), &peer);
+	if (policy[0] == '\0')
+		ck_assert_str_eq(peer.warning, "");
+	else
+		ck_assert_ptr_nonnull(strstr(peer.warning, policy));
+}
+
+START_TEST(a_policy_that_evicts_is_warned_of_if_memory_is_limited)
+{
+	assert_warned("maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n", "allkeys-lru");
+	assert_warned("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", "");
+	assert_warned("maxmemory:1\r\nmaxmemory_policy:noeviction\r\n", "");
+	assert_warned("maxmemory:x\r\nmaxmemory_policy:allkeys-lru\r\n", "");
+	assert_warned("maxmemory_policy:volatile-ttl\r\nmaxmemory:99\r\n", "volatile-ttl");
+	assert_warned("maxmemory:1\r\nmaxmemory_policy:\x01\r\n", "is \\x01,");
+	assert_warned("", "");
+	peer_warn((struct slice){NULL, 0}, &peer);
+	ck_assert_str_eq(peer.warning, "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -153,5 +178,6 @@ main(void)
 		a_reply_that_is_not_a_map_is_refused,
 		values_of_other_types_and_hostile_bytes_do_no_harm, a_long_name_or_version_is_cut,
 		a_server_that_is_this_one_or_a_leaf_is_refused,
-		only_the_whole_key_and_the_whole_value_count, NULL});
+		only_the_whole_key_and_the_whole_value_count,
+		a_policy_that_evicts_is_warned_of_if_memory_is_limited, NULL});
 }

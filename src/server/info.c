@@ -206,8 +206,13 @@ info_source_init(struct info_source *source, const struct server *server, uint64
 	server->io->figures(server->io->arg, &source->io);
 	if (server->disk->figures != NULL)
 		server->disk->figures(server->disk->arg, &source->disk);
-	source->upstream = (struct upstream_figures){
-	    .mode = "none", .state = "none", .address = "", .peer = "", .error = "", .history = ""};
+	source->upstream = (struct upstream_figures){.mode = "none",
+	    .state = "none",
+	    .address = "",
+	    .peer = "",
+	    .error = "",
+	    .warning = "",
+	    .history = ""};
 	if (server->upstream != NULL)
 		server->upstream->ops->figures(server->upstream, &source->upstream);
 	if (server->scripts != NULL)

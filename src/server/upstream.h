@@ -45,6 +45,7 @@ struct upstream_figures {
 	const char *address;
 	const char *peer;    /* name and version of the upstream */
 	const char *error;   /* why the last connection ended; "" : there was none */
+	const char *warning; /* why it may lose history; "" : nothing is known */
 	uint64_t changed_us; /* when the link went up or down; 0: never */
 	uint64_t connections, received, copies, sent, refused, unconfirmed, missed;
 	uint64_t bytes_in, bytes_out, queued_bytes, probe_us;
