@@ -590,6 +590,42 @@ def test_a_replica_that_has_everything_takes_over(start_fanfared, start_redis, r
         assert link(node)["history_resets"] == "1"
 
 
+def test_nobody_publishes_before_a_node_that_had_seen_more_is_linked(start_fanfared, start_redis, redis):
+    proxies = [Proxy(redis.address) for _ in range(2)]
+    nodes = EngineNodes(start_fanfared, redis)
+    first, second = (nodes.node(port=proxy.port) for proxy in proxies)
+    follower, other = Follower("k1").connect(first), Follower("k2").connect(second)
+    publish(first, "k1", "1")
+    publish(first, "k2", "2")
+    follower.read()
+    other.read()
+    replica = fail_over(redis, start_redis)
+    with replica.connect() as client:
+        client.ok("REPLICAOF", "NO", "ONE")
+    publish(second, "k2", "the replica lacks it")
+    other.read()
+    redis.kill()
+    for proxy in proxies:
+        proxy.address = replica.address
+    proxies[1].cut(for_good=True)
+    proxies[0].cut()
+    wait_for_state(first, "joining")
+    with first.client(3) as publisher:
+        publisher.command("PUBLISH", "k1", "3")
+        assert publisher.nothing_arrives(within=1)
+        proxies[1].forward_again()
+        reply = publisher.read_value()  # the node is linked again, as it has missed that history begins anew
+        assert isinstance(reply, Error) and reply.text == b"CLUSTERDOWN The link to the upstream is down", reply
+        wait_for_state(first)
+        assert publisher.call("PUBLISH", "k1", "3") == 1
+    follower.read(2)
+    assert follower.got["k1"] == ["1", "3"] and follower.marks == [(None, -1)]
+    epoch = history(first, "k1")[-1][0].split("-")[0]
+    assert follower.position.split("-")[0] == epoch, "the mark comes before the message"
+    wait_for_state(second)
+    assert position_of(second).split("-")[0] == epoch
+
+
 # Engines that do not fit
 
 

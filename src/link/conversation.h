@@ -45,9 +45,10 @@ struct link {
 	struct engine *engine; /* owned; NULL: the upstream is none */
 	struct buffer ahead; /* names of the next command that are loaded, each behind its length */
 	size_t ahead_count;
-	bool skips_loads;     /* the SUBSCRIBE in front of them was refused */
-	uint64_t joined_mark; /* of `interest`: then all names of the greeting are answered */
-	uint64_t checked_us;  /* when the engine was asked for a check last */
+	bool skips_loads;        /* the SUBSCRIBE in front of them was refused */
+	uint64_t joined_mark;    /* of `interest`: then all names of the greeting are answered */
+	uint64_t quiet_until_us; /* until then nothing is published; 0: it is over */
+	uint64_t checked_us;     /* when the engine was asked for a check last */
 	struct link_figures figures;
 };
 

@@ -144,6 +144,7 @@ engine_take_greeting(struct engine *engine, const struct resp_value *value)
 	load_window_open(&engine->window);
 	engine->session++;
 	engine->held_to = 0;
+	engine->figures.quiet_us = greeting.quiet_us;
 	if (greeting.is_same)
 		advance(engine, ENGINE_GREETED_AGAIN);
 	else

@@ -125,9 +125,10 @@ bool engine_work(struct engine *engine);
 struct engine_figures {
 	struct hub_position position;
 	size_t channels;
-	uint64_t filled; /* messages that were missed and loaded */
-	uint64_t lost;   /* messages that were missed and could not be had, as far as is known */
-	uint64_t anew;   /* times that history has begun anew */
+	uint64_t filled;   /* messages that were missed and loaded */
+	uint64_t lost;     /* messages that were missed and could not be had, as far as is known */
+	uint64_t anew;     /* times that history has begun anew */
+	uint64_t quiet_us; /* nothing is to be published for so long after the last greeting */
 };
 struct engine_figures engine_figures(const struct engine *engine);
 

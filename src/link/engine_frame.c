@@ -110,14 +110,15 @@ engine_greeting_read(const struct resp_value *value, struct engine_greeting *gre
 	const struct resp_value *items = value->items;
 
 	greeting->hole_count = 0;
-	if (value->type != RESP_TYPE_ARRAY || value->count != 5 ||
+	if (value->type != RESP_TYPE_ARRAY || value->count != 6 ||
 	    !read_count(&items[0], &greeting->newest.epoch) || greeting->newest.epoch == 0 ||
 	    !read_seq(&items[1], &greeting->newest.seq) || items[2].type != RESP_TYPE_INT ||
 	    !is_text(&items[3]) || items[3].text.len == 0 || items[3].text.len > ENGINE_SECRET_LEN)
 		return false;
 	greeting->secret = items[3].text;
 	greeting->is_same = items[2].number == 1;
-	return is_text(&items[4]) && read_holes(items[4].text, greeting);
+	return is_text(&items[4]) && read_holes(items[4].text, greeting) &&
+	       read_count(&items[5], &greeting->quiet_us) && greeting->quiet_us <= ENGINE_QUIET_US;
 }
 
 /* "DN DSEQ MARK", or nothing. */

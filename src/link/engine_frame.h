@@ -43,6 +43,7 @@ struct engine_greeting {
 	struct slice secret; /* of 1 to ENGINE_SECRET_LEN characters */
 	struct history_hole holes[HISTORY_HOLES];
 	size_t hole_count;
+	uint64_t quiet_us; /* for which nothing is to be published */
 };
 bool engine_greeting_read(const struct resp_value *value, struct engine_greeting *greeting)
     __attribute__((warn_unused_result));

@@ -177,15 +177,16 @@ read_greeting(const char *text, struct engine_greeting *greeting)
 	return is_valid;
 }
 
-#define GREETING "*5\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n$32\r\n" SECRET "\r\n"
-#define NO_HOLES "$0\r\n\r\n"
+#define GREETING "*6\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n$32\r\n" SECRET "\r\n"
+#define AT_ONCE "$1\r\n0\r\n"
+#define NO_HOLES "$0\r\n\r\n" AT_ONCE
 #define S32 "$32\r\n" SECRET "\r\n" NO_HOLES
 
 START_TEST(a_greeting_is_read)
 {
 	struct engine_greeting greeting;
 
-	buffer_append_str(&reply, "*5\r\n$2\r\n12\r\n$1\r\n0\r\n:1\r\n" S32);
+	buffer_append_str(&reply, "*6\r\n$2\r\n12\r\n$1\r\n0\r\n:1\r\n" S32);
 	{
 		struct resp_value *value = value_of_reply();
 
@@ -193,13 +194,16 @@ START_TEST(a_greeting_is_read)
 		ck_assert(slice_is(greeting.secret, SECRET));
 		resp_value_free(value);
 	}
+	ck_assert_uint_eq(greeting.quiet_us, 0);
 	ck_assert(greeting.newest.epoch == 12 && greeting.newest.seq == 0 && greeting.is_same);
-	ck_assert(read_greeting("*5\r\n$16\r\n" MOST "\r\n$16\r\n" LAST
-				"\r\n:0\r\n$1\r\ns\r\n$19\r\n11-4294967305 20-30\r\n",
-	    &greeting));
+	ck_assert(
+	    read_greeting("*6\r\n$16\r\n" MOST "\r\n$16\r\n" LAST
+			  "\r\n:0\r\n$1\r\ns\r\n$19\r\n11-4294967305 20-30\r\n$7\r\n3000000\r\n",
+		&greeting));
 	ck_assert_uint_eq(greeting.newest.epoch, ENGINE_NUMBER_MAX - 1);
 	ck_assert_uint_eq(greeting.newest.seq, ENGINE_SEQ_MAX - 1);
 	ck_assert(!greeting.is_same);
+	ck_assert_uint_eq(greeting.quiet_us, ENGINE_QUIET_US);
 	ck_assert_uint_eq(greeting.hole_count, 2);
 	ck_assert(greeting.holes[0].first == 11 && greeting.holes[0].last == 4294967305);
 	ck_assert(greeting.holes[1].first == 20 && greeting.holes[1].last == 30);
@@ -210,20 +214,23 @@ START_TEST(a_bad_greeting_is_refused)
 {
 	static const char *const bad[] = {"*0\r\n", "*-1\r\n", "_\r\n", ":1\r\n", "$1\r\n1\r\n",
 	    "-ERR no\r\n", "*3\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n",
-	    "*5\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n" S32,
-	    "*6\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n" S32 ":1\r\n", "*5\r\n:1\r\n$1\r\n0\r\n:1\r\n" S32,
-	    "*5\r\n$1\r\n1\r\n:0\r\n:1\r\n" S32, "*5\r\n$1\r\n1\r\n$1\r\n0\r\n$1\r\n1\r\n" S32,
-	    "*5\r\n_\r\n$1\r\n0\r\n:1\r\n" S32, "*5\r\n$0\r\n\r\n$1\r\n0\r\n:1\r\n" S32,
-	    "*5\r\n$16\r\n" TOO_MUCH "\r\n$1\r\n0\r\n:1\r\n" S32,
-	    "*5\r\n$1\r\n1\r\n$16\r\n" TOO_LATE "\r\n:1\r\n" S32,
-	    "*5\r\n$2\r\n-1\r\n$1\r\n0\r\n:1\r\n" S32, "*5\r\n$1\r\n1\r\n$2\r\n-1\r\n:1\r\n" S32,
-	    "*5\r\n$2\r\n01\r\n$1\r\n0\r\n:1\r\n" S32, "*5\r\n*0\r\n*0\r\n*0\r\n*0\r\n*0\r\n",
+	    "*6\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n" S32,
+	    "*7\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n" S32 ":1\r\n", "*6\r\n:1\r\n$1\r\n0\r\n:1\r\n" S32,
+	    "*6\r\n$1\r\n1\r\n:0\r\n:1\r\n" S32, "*6\r\n$1\r\n1\r\n$1\r\n0\r\n$1\r\n1\r\n" S32,
+	    "*6\r\n_\r\n$1\r\n0\r\n:1\r\n" S32, "*6\r\n$0\r\n\r\n$1\r\n0\r\n:1\r\n" S32,
+	    "*6\r\n$16\r\n" TOO_MUCH "\r\n$1\r\n0\r\n:1\r\n" S32,
+	    "*6\r\n$1\r\n1\r\n$16\r\n" TOO_LATE "\r\n:1\r\n" S32,
+	    "*6\r\n$2\r\n-1\r\n$1\r\n0\r\n:1\r\n" S32, "*6\r\n$1\r\n1\r\n$2\r\n-1\r\n:1\r\n" S32,
+	    "*6\r\n$2\r\n01\r\n$1\r\n0\r\n:1\r\n" S32, "*6\r\n*0\r\n*0\r\n*0\r\n*0\r\n*0\r\n*0\r\n",
 	    "%3\r\n$1\r\n1\r\n$1\r\n1\r\n:1\r\n" S32 ":1\r\n",
-	    "*5\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n_\r\n" NO_HOLES,
-	    "*5\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n$0\r\n\r\n" NO_HOLES,
-	    "*5\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n$33\r\n" SECRET "0\r\n" NO_HOLES, GREETING "_\r\n",
-	    GREETING "$1\r\n \r\n", GREETING "$1\r\n1\r\n", GREETING "$3\r\n2-1\r\n",
-	    GREETING "$4\r\n 1-2\r\n", GREETING "$5\r\n1-2-3\r\n"};
+	    "*6\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n_\r\n" NO_HOLES,
+	    "*6\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n$0\r\n\r\n" NO_HOLES,
+	    "*6\r\n$1\r\n1\r\n$1\r\n0\r\n:1\r\n$33\r\n" SECRET "0\r\n" NO_HOLES,
+	    GREETING "_\r\n" AT_ONCE, GREETING "$1\r\n \r\n" AT_ONCE,
+	    GREETING "$1\r\n1\r\n" AT_ONCE, GREETING "$3\r\n2-1\r\n" AT_ONCE,
+	    GREETING "$4\r\n 1-2\r\n" AT_ONCE, GREETING "$5\r\n1-2-3\r\n" AT_ONCE,
+	    GREETING "$0\r\n\r\n_\r\n", GREETING "$0\r\n\r\n$7\r\n3000001\r\n",
+	    GREETING "$0\r\n\r\n$1\r\nx\r\n"};
 	struct engine_greeting greeting;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

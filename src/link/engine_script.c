@@ -16,6 +16,7 @@
 /* Numbers of Lua are exact up to 2^53, and its text of large ones is not. */
 #define FORMAT "local function text(n) return string.format('%.0f', n) end\n"
 #define MARKER "'\\0fanfare'"
+#define QUIET "3000000"
 #define GONE                                                                                       \
 	"redis.error_reply('CLUSTERDOWN The history of the upstream is gone, and begins anew')"
 
@@ -27,7 +28,7 @@ static const char greet[] = FORMAT
     "local now = time[1] * 1000000 + time[2]\n"
     "local run, epoch, seq, newest, secret = unpack(ARGV)\n"
     "seq, newest = tonumber(seq), tonumber(newest)\n"
-    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'run', 'secret', 'holes')\n"
+    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'run', 'secret', 'holes', 'quiet')\n"
     "local at = tonumber(has[2] or '0') or 0\n"
     "local same = has[1] == epoch and has[2] and has[4] and at >= seq\n"
     "  and redis.call('HEXISTS', KEYS[2], " MARKER ") == 1\n"
@@ -53,13 +54,15 @@ static const char greet[] = FORMAT
     "    if #holes >= 64 then table.remove(holes, 1) end\n"
     "    holes[#holes + 1] = text(at + 1) .. '-' .. text(at + 4294967295)\n"
     "    has[5] = table.concat(holes, ' ')\n"
-    "    redis.call('HSET', KEYS[1], 'holes', has[5])\n"
+    "    has[6] = text(now + " QUIET ")\n"
+    "    redis.call('HSET', KEYS[1], 'holes', has[5], 'quiet', has[6])\n"
     "    at = at + 4294967296\n"
     "  end\n"
     "end\n"
     "at = math.max(at, newest)\n"
     "if text(at) ~= has[2] then redis.call('HSET', KEYS[1], 'seq', text(at)) end\n"
-    "return {has[1], text(at), same and 1 or 0, has[4], has[5] or ''}\n";
+    "local quiet = math.max(math.min((tonumber(has[6] or '0') or 0) - now, " QUIET "), 0)\n"
+    "return {has[1], text(at), same and 1 or 0, has[4], has[5] or '', text(quiet)}\n";
 
 /* If the server refuses the PUBLISH, the message is not kept either. */
 static const char publish[] = FORMAT

@@ -16,7 +16,9 @@
  * kept messages known from what clients publish. run: the run_id of the server that last gave
  * positions. holes: ranges of seqs that were left out when another server took over, which may lack
  * the newest messages of the one before: "FIRST-LAST FIRST-LAST ...", the last ENGINE_HOLES of
- * them. floor: the highest seq of the channels that were forgotten. cursor: for forgetting.
+ * them. quiet: until when, in us of its own time, nodes do not publish after another server took
+ * over: one of them may have seen what it lacks. floor: the highest seq of the channels that were
+ * forgotten. cursor: for forgetting.
  *
  * fanfare:channels is a hash from each channel to "N SEQ START": the number and the seq of its
  * newest message, and the number before its first one. A channel that is new, or was forgotten,
@@ -36,6 +38,7 @@
 #define ENGINE_FRAME "\0ff1 " /* begins with a NUL, which text does not */
 #define ENGINE_FRAME_LEN 5
 #define ENGINE_SECRET_LEN 32 /* hexadecimal digits */
+#define ENGINE_QUIET_US 3000000
 
 /* The newest messages of a channel that one load returns, and their bytes, at most. */
 #define ENGINE_LOAD_MESSAGES 10000

@@ -68,6 +68,7 @@ forget_connection(struct link *link)
 	link->probe_is_awaited = link->probe_is_unanswered = false;
 	link->skips_loads = false;
 	link->has_positions = link->has_aimed = false;
+	link->quiet_until_us = 0;
 	buffer_clear(&link->settled_by);
 }
 
@@ -252,10 +253,25 @@ aim(struct link *link)
 	link_ask_position(link);
 }
 
+/* After another server took over nothing is published until nodes have told it what they had seen;
+ * then this node checks whether it has lost any of that. Returns the time until then, or 0. */
+static uint64_t
+stay_quiet(struct link *link, uint64_t now_us)
+{
+	if (link->quiet_until_us == 0)
+		return 0;
+	if (now_us < link->quiet_until_us)
+		return link->quiet_until_us - now_us;
+	link->quiet_until_us = 0;
+	link_send_check(link, now_us);
+	return 0;
+}
+
 static bool
 has_joined(const struct link *link)
 {
-	return !link->probe_is_awaited &&
+	return !link->probe_is_awaited && link->quiet_until_us == 0 &&
+	       link_count_expected(&link->expected, ANSWER_CHECKED) == 0 &&
 	       interest_figures(link->interest).count[INTEREST_WAITING] == 0 &&
 	       (link->engine == NULL || engine_state_of(link->engine) == ENGINE_LIVE);
 }
@@ -322,7 +338,7 @@ probe(struct link *link, uint64_t now_us)
 static uint64_t
 converse(struct link *link, uint64_t now_us)
 {
-	uint64_t wait_us, due_us;
+	uint64_t wait_us, due_us, quiet_us;
 
 	if (link->state < LINK_JOINING) {
 		due_us = link->opened_us + GREETING_US;
@@ -338,6 +354,9 @@ converse(struct link *link, uint64_t now_us)
 		return 0;
 	ask(link, now_us);
 	aim(link);
+	quiet_us = stay_quiet(link, now_us);
+	if (quiet_us > 0 && quiet_us < wait_us)
+		wait_us = quiet_us;
 	if (link->state == LINK_JOINING && has_joined(link))
 		link_advance(link, LINK_JOINED);
 	if (!has_room(link)) /* the answers come first */

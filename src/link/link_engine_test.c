@@ -3,6 +3,7 @@
 #include "link/link.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/testing.h"
@@ -254,6 +255,30 @@ START_TEST(messages_that_were_missed_are_delivered_after_a_loss)
 		     "kept ka 5\nkept ka 6\nkept ka 7\nkept kb 8\n");
 	publish("ka", "9");
 	assert_heard("kept ka 9\n");
+}
+END_TEST
+
+START_TEST(nobody_publishes_for_a_while_when_another_server_took_over)
+{
+	rig_add(&rig, "ka");
+	rig_go_up(&rig);
+	publish("ka", "1");
+	rig_lose(&rig);
+	snprintf(engine.seen_run, sizeof(engine.seen_run), "before");
+	rig_open(&rig);
+	rig_settle(&rig);
+	ck_assert_int_eq(link_state_of(rig.link), LINK_JOINING);
+	ck_assert_int_eq(engine_state_of(link_engine(rig.link)), ENGINE_LIVE);
+	rig_pass(&rig, ENGINE_QUIET_US - 500000);
+	ck_assert_int_eq(link_state_of(rig.link), LINK_JOINING);
+	rig_pass(&rig, 500000);
+	ck_assert_int_eq(link_state_of(rig.link), LINK_UP);
+	engine.now_ms += ENGINE_QUIET_US / 1000 - 1; /* for other nodes it is over soon */
+	rig_lose(&rig);
+	rig_open(&rig);
+	rig_settle(&rig);
+	rig_pass(&rig, 1000);
+	ck_assert_int_eq(link_state_of(rig.link), LINK_UP);
 }
 END_TEST
 
@@ -531,7 +556,8 @@ int
 main(void)
 {
 	return testing_main("link/link_engine", setup, teardown,
-	    (const TTest *[]){kept_messages_are_loaded_and_come,
+	    (const TTest *[]){nobody_publishes_for_a_while_when_another_server_took_over,
+		kept_messages_are_loaded_and_come,
 		messages_that_were_missed_are_delivered_after_a_loss,
 		a_message_that_looks_like_a_frame_is_forged,
 		a_frame_with_a_bad_position_ends_the_connection,

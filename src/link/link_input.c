@@ -82,6 +82,8 @@ on_greeting(struct link *link, const struct resp_value *value, uint64_t now_us)
 		return;
 	}
 	link->joined_mark = interest_mark(link->interest);
+	if (engine_figures(link->engine).quiet_us > 0)
+		link->quiet_until_us = now_us + engine_figures(link->engine).quiet_us;
 	catch_up_denied(&link->catch_up);
 	link_advance(link, LINK_CHECKED);
 	link_send_probe(link, now_us);

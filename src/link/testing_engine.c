@@ -112,6 +112,7 @@ take_over(struct testing_engine *engine)
 		    --engine->holes_count * sizeof(*engine->holes));
 	engine->holes[engine->holes_count++] = engine->seq;
 	engine->seq += HOLE;
+	engine->quiet_ms = engine->now_ms + ENGINE_QUIET_US / 1000;
 }
 
 static void
@@ -137,12 +138,14 @@ greet(struct testing_engine *engine, const struct slice *argv, struct buffer *re
 		take_over(engine);
 	copy(engine->seen_run, sizeof(engine->seen_run), argv[0]);
 	engine->seq = max(engine->seq, number_of(argv[3]));
-	resp_put_array(reply, 5);
+	resp_put_array(reply, 6);
 	put_number(reply, engine->epoch);
 	put_number(reply, engine->seq);
 	resp_put_int(reply, same);
 	resp_put_bulk_str(reply, engine->secret);
 	put_holes(engine, reply);
+	put_number(reply,
+	    engine->quiet_ms > engine->now_ms ? (engine->quiet_ms - engine->now_ms) * 1000 : 0);
 }
 
 static void
@@ -410,6 +413,7 @@ testing_engine_flush(struct testing_engine *engine)
 	engine->seen_run[0] = '\0';
 	memset(engine->channels, 0, sizeof(engine->channels));
 	engine->holes_count = 0;
+	engine->quiet_ms = 0;
 	engine->secret[0] = '\0';
 }
 

@@ -43,6 +43,7 @@ struct testing_engine {
 	uint64_t holes[TESTING_HOLES]; /* the seq before each */
 	size_t holes_count;
 	uint64_t now_ms;
+	uint64_t quiet_ms; /* until then nobody publishes */
 	uint64_t load_max; /* messages of a load; 0: as many as are asked for */
 	bool sweeps;       /* the next check forgets channels without a stream */
 	void (*publish)(void *arg, struct slice channel, struct slice payload);
