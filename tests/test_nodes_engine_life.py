@@ -233,7 +233,7 @@ class FakeEngine:
                 reply = self.message(*words) + b":1\r\n"
             elif words[0] == scripts[0]:
                 seq = int(words[-2])  # the highest one at the node
-                reply = encode(epoch, seq, "same", self.SECRET, "").replace(b"$4\r\nsame\r\n", b":0\r\n")
+                reply = encode(epoch, seq, "same", self.SECRET, "", "0").replace(b"$4\r\nsame\r\n", b":0\r\n")
             elif words[0] == scripts[2]:
                 reply = encode("k1", "0", epoch, seq + 1, "0", "0 0 0")
             else:
