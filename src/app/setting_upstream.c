@@ -37,21 +37,77 @@ setting_upstream_parse(struct redis_url *url, const char *text, const char **err
 	return false;
 }
 
-/* Returns a constant text, or NULL: the value is valid. */
+static char *
+copy(const char *text, size_t len)
+{
+	char *word = xmalloc(len + 1);
+
+	memcpy(word, text, len);
+	word[len] = '\0';
+	return word;
+}
+
+char *
+setting_upstream_next(const char **value)
+{
+	const char *text = *value + strspn(*value, " ");
+	size_t len = strcspn(text, " ");
+
+	*value = text + len;
+	return len > 0 ? copy(text, len) : NULL;
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+	return a == NULL || (b != NULL && strcmp(a, b) == 0);
+}
+
+/* A later URL may leave out user and password. */
 static const char *
-find_fault(struct slice value)
+find_difference(const struct redis_url *first, const struct redis_url *later)
+{
+	if (first->is_tls != later->is_tls)
+		return "the URLs have different schemes";
+	if (!is_same(later->user, first->user) || !is_same(later->password, first->password))
+		return "a URL has another user or password than the first one";
+	return NULL;
+}
+
+static const char *
+find_fault_in_rest(const struct redis_url *first, const char *rest)
 {
 	const char *error = NULL;
 	struct redis_url url;
 	char *text;
 
+	while (error == NULL && (text = setting_upstream_next(&rest)) != NULL) {
+		if (setting_upstream_parse(&url, text, &error)) {
+			error = find_difference(first, &url);
+			redis_url_release(&url);
+		}
+		xfree(text);
+	}
+	return error;
+}
+
+/* Returns a constant text, or NULL: the value is valid. */
+static const char *
+find_fault(struct slice value)
+{
+	const char *error = NULL, *rest;
+	struct redis_url first;
+	char *text, *word;
+
 	if (value.len == 0)
 		return NULL;
-	text = xmalloc(value.len + 1);
-	memcpy(text, value.ptr, value.len);
-	text[value.len] = '\0';
-	if (setting_upstream_parse(&url, text, &error))
-		redis_url_release(&url);
+	rest = text = copy(value.ptr, value.len);
+	word = setting_upstream_next(&rest);
+	if (setting_upstream_parse(&first, word != NULL ? word : "", &error)) {
+		error = find_fault_in_rest(&first, rest);
+		redis_url_release(&first);
+	}
+	xfree(word);
 	xfree(text);
 	return error;
 }

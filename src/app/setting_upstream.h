@@ -7,7 +7,8 @@
 #include "base/redis_url.h"
 
 /*
- * The directive `upstream`: the URL of a server. An empty value means that there is none.
+ * The directive `upstream`: the URL of a server, or those of several nodes of a cluster, separated
+ * by spaces. An empty value means that there is none.
  */
 #define SETTING_UPSTREAM_SYNTAX                                                                    \
 	"redis://[user[:password]@]host[:port], or rediss:// with the same (TLS)"
@@ -18,6 +19,10 @@
  */
 bool setting_upstream_parse(struct redis_url *url, const char *text, const char **error)
     __attribute__((warn_unused_result));
+
+/* The next URL of a value that is valid, and *value is behind it. Returns owned (xfree), or NULL:
+ * there is none. */
+char *setting_upstream_next(const char **value);
 
 /* True for an empty value, too. The value has no NUL. */
 bool setting_upstream_is_valid(struct slice value);

@@ -63,12 +63,12 @@ struct token_settings {
 	char *jwks_file;
 };
 
-enum upstream_mode { UPSTREAM_LEAF, UPSTREAM_ENGINE };
+enum upstream_mode { UPSTREAM_LEAF, UPSTREAM_ENGINE, UPSTREAM_CLUSTER };
 enum upstream_down { UPSTREAM_DOWN_REFUSE, UPSTREAM_DOWN_LOCAL };
 
 /* The link to another server. Strings are owned, also those of tls. */
 struct upstream_settings {
-	char *url; /* "": none. setting_upstream_parse() reads it */
+	char *url; /* "": none. see setting_upstream.h */
 	enum upstream_mode mode;
 	enum upstream_down down;
 	uint32_t linger_s;

@@ -6,7 +6,9 @@
 #include <syslog.h>
 
 #include "app/config_file.h"
+#include "app/setting_upstream.h"
 #include "app/settings.h"
+#include "base/alloc.h"
 #include "base/float_text.h"
 #include "edge/forms.h"
 #include "net/address.h"
@@ -200,8 +202,25 @@ upstream_key_agrees(const struct settings *s, const char **blamed, struct buffer
 	return false;
 }
 
+static bool
+upstream_seeds_agree(const struct settings *s, const char **blamed, struct buffer *error)
+{
+	const char *rest = s->upstream.url;
+	char *first = setting_upstream_next(&rest), *second = setting_upstream_next(&rest);
+	bool agrees = second == NULL || s->upstream.mode == UPSTREAM_CLUSTER;
+
+	xfree(first);
+	xfree(second);
+	if (agrees)
+		return true;
+	*blamed = "upstream";
+	buffer_append_str(
+	    error, "upstream names several servers, but upstream-mode is not cluster");
+	return false;
+}
+
 static const agreement agreements[] = {retry_times_agree, edge_user_is_good, glob_prefix_is_text,
-    upstream_tls_agrees, upstream_key_agrees};
+    upstream_tls_agrees, upstream_key_agrees, upstream_seeds_agree};
 
 enum { AGREEMENTS = sizeof(agreements) / sizeof(*agreements) };
 

@@ -11,6 +11,7 @@
 #include "app/setting_fault.h"
 #include "app/setting_upstream.h"
 #include "app/testing_settings.h"
+#include "base/alloc.h"
 #include "base/testing.h"
 
 /* The settings of the link to another server. */
@@ -82,7 +83,8 @@ START_TEST(a_mode_and_a_behaviour_without_link_are_chosen_by_name)
 	ck_assert_int_eq(set("upstream-mode", "leaf"), SETTING_OK);
 	ck_assert_int_eq(set("upstream-mode", "engine"), SETTING_OK);
 	ck_assert_int_eq(s.upstream.mode, UPSTREAM_ENGINE);
-	ck_assert_int_eq(set("upstream-mode", "cluster"), SETTING_BAD_CHOICE);
+	ck_assert_int_eq(set("upstream-mode", "cluster"), SETTING_OK);
+	ck_assert_int_eq(set("upstream-mode", "shard"), SETTING_BAD_CHOICE);
 	ck_assert_int_eq(set("upstream-down", "local"), SETTING_OK);
 	ck_assert_int_eq(s.upstream.down, UPSTREAM_DOWN_LOCAL);
 	ck_assert_int_eq(set("upstream-down", "wait"), SETTING_BAD_CHOICE);
@@ -243,6 +245,31 @@ START_TEST(a_key_needs_its_certificate)
 }
 END_TEST
 
+START_TEST(several_urls_name_nodes_of_a_cluster)
+{
+	static const char *const wrong[] = {"redis://a rediss://b", "redis://:x@a redis://:y@b",
+	    "redis://a redis://u@b", "redis://a b", "redis://a redis://b/1", " "};
+	const char *blamed = NULL, *rest;
+	char *word;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		ck_assert_msg(set("upstream", wrong[i]) == SETTING_BAD_URL, "%s", wrong[i]);
+	ck_assert_int_eq(set("upstream", "redis://u:x@a:1  redis://b redis://u:x@c "), SETTING_OK);
+	assert_disagrees(
+	    "upstream", "upstream names several servers, but upstream-mode is not cluster");
+	ck_assert_int_eq(set("upstream-mode", "cluster"), SETTING_OK);
+	ck_assert(settings_agree(&s, &blamed, &out));
+	rest = s.upstream.url;
+	for (int i = 0; i < 3; i++) {
+		word = setting_upstream_next(&rest);
+		ck_assert_ptr_nonnull(word);
+		ck_assert_int_eq(strncmp(word, "redis://", 8), 0);
+		xfree(word);
+	}
+	ck_assert_ptr_null(setting_upstream_next(&rest));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -254,5 +281,5 @@ main(void)
 		a_url_that_is_refused_is_explained_without_its_password,
 		a_file_with_a_url_that_is_refused_is_an_error_of_its_line,
 		the_parser_gives_a_host_and_no_database, directives_of_tls_need_a_url_of_tls,
-		a_key_needs_its_certificate, NULL});
+		a_key_needs_its_certificate, several_urls_name_nodes_of_a_cluster, NULL});
 }

@@ -3,6 +3,7 @@
 #include "app/uplink.h"
 
 #include "app/setting_upstream.h"
+#include "app/uplink_cluster.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "link/leaf.h"
@@ -15,6 +16,7 @@ struct uplink {
 	struct leaf_settings leaf_settings; /* what the leaf needs of them */
 	struct outgoing *outgoing;
 	struct leaf *leaf;
+	struct uplink_cluster *cluster; /* then there is neither of the two before */
 };
 
 static void
@@ -137,13 +139,24 @@ uplink_new(struct uplink **result, const struct settings *settings, struct net *
 	*result = NULL;
 	if (settings->upstream.url[0] == '\0')
 		return true;
-	if (!setting_upstream_parse(&url, settings->upstream.url, &why)) {
-		buffer_appendf(error, "upstream: %s", why);
-		return false;
-	}
 	uplink = xcalloc(1, sizeof(*uplink));
 	uplink->settings = &settings->upstream;
 	take_settings(uplink);
+	if (uplink->settings->mode == UPSTREAM_CLUSTER) {
+		uplink->cluster = uplink_cluster_new(
+		    uplink->settings, &uplink->leaf_settings, net, server, error);
+		if (uplink->cluster == NULL) {
+			xfree(uplink);
+			return false;
+		}
+		*result = uplink;
+		return true;
+	}
+	if (!setting_upstream_parse(&url, settings->upstream.url, &why)) {
+		buffer_appendf(error, "upstream: %s", why);
+		xfree(uplink);
+		return false;
+	}
 	uplink->outgoing = begin_to_connect(uplink, &url, net, error);
 	if (uplink->outgoing != NULL)
 		uplink->leaf = begin_leaf(uplink, &url, server);
@@ -161,6 +174,7 @@ uplink_free(struct uplink *uplink)
 {
 	if (uplink == NULL)
 		return;
+	uplink_cluster_free(uplink->cluster);
 	leaf_free(uplink->leaf);
 	outgoing_free(uplink->outgoing);
 	xfree(uplink);
@@ -172,5 +186,7 @@ uplink_turn(struct uplink *uplink, uint64_t now_us)
 	if (uplink == NULL)
 		return UINT64_MAX;
 	take_settings(uplink);
+	if (uplink->cluster != NULL)
+		return uplink_cluster_turn(uplink->cluster, now_us);
 	return leaf_turn(uplink->leaf, now_us);
 }

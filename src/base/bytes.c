@@ -97,6 +97,14 @@ slice_eq_secret(struct slice secret, struct slice given)
 	return difference == 0;
 }
 
+bool
+slice_begins_with(struct slice s, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
+}
+
 int
 slice_compare(struct slice a, struct slice b)
 {

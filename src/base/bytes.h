@@ -25,6 +25,8 @@ bool slice_is_nocase(struct slice a, const char *str); /* ASCII case only */
 /* As slice_eq, in a time that depends on the length of `given` only: for passwords. */
 bool slice_eq_secret(struct slice secret, struct slice given);
 
+bool slice_begins_with(struct slice s, const char *prefix);
+
 int slice_compare(struct slice a, struct slice b); /* as memcmp; a prefix sorts first */
 
 /*

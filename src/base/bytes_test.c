@@ -199,6 +199,15 @@ START_TEST(every_length_of_number_is_written_and_told_before)
 }
 END_TEST
 
+START_TEST(a_slice_begins_with_its_prefixes)
+{
+	ck_assert(slice_begins_with(SLICE("MOVED 1"), "MOVED "));
+	ck_assert(slice_begins_with(SLICE("a"), ""));
+	ck_assert(!slice_begins_with(SLICE("MOVE"), "MOVED"));
+	ck_assert(!slice_begins_with(SLICE("moved"), "MOVED"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -211,5 +220,6 @@ main(void)
 		integers_are_read_up_to_their_limits_and_no_further,
 		only_one_spelling_of_an_integer_is_read, unsigned_integers_go_up_to_64_bits,
 		a_written_integer_is_what_printf_writes_and_reads_back,
-		every_length_of_number_is_written_and_told_before, NULL});
+		every_length_of_number_is_written_and_told_before, a_slice_begins_with_its_prefixes,
+		NULL});
 }

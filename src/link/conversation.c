@@ -74,10 +74,10 @@ link_send_info(struct link *link)
 }
 
 void
-link_send_message(struct link *link, const char *verb, struct slice channel, struct slice payload)
+link_send_message(struct link *link, enum hub_kind kind, struct slice channel, struct slice payload)
 {
 	resp_put_array(&link->out, 3);
-	resp_put_bulk_str(&link->out, verb);
+	resp_put_bulk_str(&link->out, kind == HUB_SHARD ? "SPUBLISH" : "PUBLISH");
 	resp_put_bulk(&link->out, channel);
 	resp_put_bulk(&link->out, payload);
 }
@@ -96,16 +96,17 @@ link_send_probe(struct link *link, uint64_t now_us)
 {
 	char number[BYTES_U64_MAX];
 	size_t len = bytes_from_u64(number, ++link->probe);
+	enum hub_kind kind = link->config->cluster != NULL ? HUB_SHARD : HUB_CHANNEL;
 
 	resp_put_array(&link->out, 2);
-	resp_put_bulk_str(&link->out, "SUBSCRIBE");
+	resp_put_bulk_str(&link->out, kind == HUB_SHARD ? "SSUBSCRIBE" : "SUBSCRIBE");
 	resp_put_bulk(&link->out, buffer_slice(&link->channel));
 	link_expect(&link->expected, ANSWER_PROBE_SUBSCRIBED, 1);
-	link_send_message(
-	    link, "PUBLISH", buffer_slice(&link->channel), (struct slice){number, len});
+	link_send_message(link, kind, buffer_slice(&link->channel), (struct slice){number, len});
 	link_expect(&link->expected, ANSWER_PROBE_PUBLISHED, 1);
 	link->probe_sent_us = now_us;
 	link->probe_is_awaited = link->probe_is_unanswered = true;
+	link->probe_has_moved = false;
 }
 
 /* With notices, an outbox of the upstream that drops messages says so: see PUSH_LAGGED. */

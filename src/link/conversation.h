@@ -15,8 +15,6 @@
 struct engine;
 struct resp_reader;
 
-#define LINK_PROBE_PREFIX "__fanfare__:probe:"
-
 struct link {
 	const struct link_config *config;
 	const struct link_ops *ops;
@@ -49,6 +47,9 @@ struct link {
 	uint64_t joined_mark;    /* of `interest`: then all names of the greeting are answered */
 	uint64_t quiet_until_us; /* until then nothing is published; 0: it is over */
 	uint64_t checked_us;     /* when the engine was asked for a check last */
+	bool probe_has_moved;    /* the node does not serve its channel: the next one comes soon */
+	bool awaits_topology;
+	struct buffer cluster_info; /* the reply that comes before that to CLUSTER SLOTS */
 	struct link_figures figures;
 };
 
@@ -64,7 +65,7 @@ void link_send_hello(struct link *link);
 void link_send_info(struct link *link);
 void link_send_options(struct link *link); /* OUTBOX SET */
 void link_send_message(
-    struct link *link, const char *verb, struct slice channel, struct slice payload);
+    struct link *link, enum hub_kind kind, struct slice channel, struct slice payload);
 void link_ask_role(struct link *link); /* of the upstream, by HELLO */
 void link_send_probe(struct link *link, uint64_t now_us);
 void link_ask_position(struct link *link);

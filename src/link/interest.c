@@ -7,23 +7,9 @@
 
 #include "base/alloc.h"
 #include "base/hash_map.h"
+#include "link/interest_names.h"
 #include "link/wanted_name.h"
 #include "resp/writer.h"
-
-struct interest {
-	struct hash_map *maps[HUB_KINDS];
-	struct wanted_names lists[INTEREST_STATES]; /* by state, the oldest first */
-	size_t count[INTEREST_STATES];
-	size_t expected;   /* names of INTEREST_LINGERS that are */
-	uint64_t answered; /* names that left the states of is_unanswered() */
-	uint64_t linger_us;
-	size_t batch; /* names of a command, at most */
-	void (*visit)(void *arg, enum hub_kind kind, struct slice name); /* or NULL */
-	void *visitor;
-	uint32_t session;
-	bool has_live_pattern; /* see interest_has_live_pattern() */
-	bool has_forgotten;    /* a name that was held and not left; see interest_confirm() */
-};
 
 /* For so long, besides, names stay that somebody is about to subscribe to with others. */
 #define NEEDED_US ((uint64_t)10000000)
@@ -66,117 +52,10 @@ interest_set_linger(struct interest *interest, uint64_t linger_us)
 	interest->linger_us = linger_us;
 }
 
-static struct slice
-bytes_of(const struct wanted_name *name)
-{
-	return (struct slice){name->bytes, name->len};
-}
-
-/* After the connection was lost all names wait, whatever their record says. */
-static enum interest_state
-state_of(const struct interest *interest, const struct wanted_name *name)
-{
-	return name->session == interest->session ? (enum interest_state)name->state
-						  : INTEREST_WAITING;
-}
-
-static enum interest_want
-want_of(const struct wanted_name *name, uint64_t now_us)
-{
-	if (name->has_members)
-		return INTEREST_MEMBERS;
-	return name->until_us > now_us ? INTEREST_SOON : INTEREST_NOBODY;
-}
-
-/* A name that is being left may be wanted again: then it is not before the next answers that it is
- * held. */
-static bool
-is_unanswered(enum interest_state state)
-{
-	return state == INTEREST_WAITING || state == INTEREST_ASKED || state == INTEREST_LEAVING;
-}
-
-static void
-set_expected(struct interest *interest, struct wanted_name *name, bool is_expected)
-{
-	if (state_of(interest, name) == INTEREST_LINGERS) {
-		interest->expected -= name->is_expected;
-		interest->expected += is_expected;
-	}
-	name->is_expected = is_expected;
-}
-
-/* Frees the name if its next state is INTEREST_ABSENT. */
-static void
-enter(
-    struct interest *interest, struct wanted_name *name, enum interest_state next, uint64_t now_us)
-{
-	enum interest_state was = state_of(interest, name);
-
-	if (was != INTEREST_ABSENT) {
-		TAILQ_REMOVE(&interest->lists[was], name, link);
-		interest->count[was]--;
-	}
-	if (was == INTEREST_LINGERS)
-		interest->expected -= name->is_expected;
-	if (is_unanswered(was) && !is_unanswered(next))
-		interest->answered++;
-	if (next == INTEREST_ABSENT) {
-		interest->has_forgotten = interest->has_forgotten || name->was_held;
-		hash_map_remove(interest->maps[name->kind], bytes_of(name));
-		xfree(name);
-		return;
-	}
-	name->session = interest->session;
-	name->state = (uint8_t)next;
-	if (next == INTEREST_ASKED)
-		name->resumption = RESUMES_NOT;
-	if (next == INTEREST_LEAVING) /* nobody came in time */
-		name->is_expected = false;
-	if (next == INTEREST_LINGERS)
-		interest->expected += name->is_expected;
-	if (next == INTEREST_LINGERS && name->until_us < now_us + interest->linger_us)
-		name->until_us = now_us + interest->linger_us;
-	if (next == INTEREST_REFUSED)
-		name->retry_us = now_us + INTEREST_REFUSED_US;
-	TAILQ_INSERT_TAIL(&interest->lists[next], name, link);
-	interest->count[next]++;
-}
-
-/* A name that is asked for again is not forgotten while the upstream sends its messages. */
-static enum interest_state
-next_of(const struct interest *interest, const struct wanted_name *name, enum interest_event event,
-    uint64_t now_us)
-{
-	enum interest_state was = state_of(interest, name);
-	enum interest_state next = interest_next(was, event, want_of(name, now_us));
-
-	return next == INTEREST_ABSENT && was == INTEREST_WAITING &&
-		       name->held_session == interest->session
-		   ? INTEREST_LINGERS
-		   : next;
-}
-
-static void
-happen(
-    struct interest *interest, struct wanted_name *name, enum interest_event event, uint64_t now_us)
-{
-	enum interest_state next = next_of(interest, name, event, now_us);
-
-	if (next != state_of(interest, name))
-		enter(interest, name, next, now_us);
-}
-
-static struct wanted_name *
-find(const struct interest *interest, enum hub_kind kind, struct slice name)
-{
-	return hash_map_get(interest->maps[kind], name);
-}
-
 static struct wanted_name *
 find_or_add(struct interest *interest, enum hub_kind kind, struct slice bytes)
 {
-	struct wanted_name *name = find(interest, kind, bytes);
+	struct wanted_name *name = wanted_name_find(interest, kind, bytes);
 
 	if (name != NULL)
 		return name;
@@ -197,19 +76,19 @@ interest_add(struct interest *interest, enum hub_kind kind, struct slice bytes)
 
 	name->has_members = true;
 	name->until_us = 0; /* who was expected has come */
-	set_expected(interest, name, false);
-	happen(interest, name, INTEREST_WANTED, 0);
+	wanted_name_expect(interest, name, false);
+	wanted_name_happen(interest, name, INTEREST_WANTED, 0);
 }
 
 void
 interest_remove(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us)
 {
-	struct wanted_name *name = find(interest, kind, bytes);
+	struct wanted_name *name = wanted_name_find(interest, kind, bytes);
 
 	if (name == NULL || !name->has_members)
 		return;
 	name->has_members = false;
-	happen(interest, name, INTEREST_UNWANTED, now_us);
+	wanted_name_happen(interest, name, INTEREST_UNWANTED, now_us);
 }
 
 enum interest_state
@@ -222,9 +101,9 @@ interest_need(struct interest *interest, enum hub_kind kind, struct slice bytes,
 	if (name->until_us < now_us + interest->linger_us + NEEDED_US)
 		name->until_us = now_us + interest->linger_us + NEEDED_US;
 	if (!name->has_members)
-		set_expected(interest, name, true);
-	happen(interest, name, INTEREST_WANTED, now_us);
-	state = state_of(interest, name);
+		wanted_name_expect(interest, name, true);
+	wanted_name_happen(interest, name, INTEREST_WANTED, now_us);
+	state = wanted_name_state(interest, name);
 	if (state == INTEREST_LINGERS) { /* the list is in the order of until_us */
 		TAILQ_REMOVE(&interest->lists[state], name, link);
 		TAILQ_INSERT_TAIL(&interest->lists[state], name, link);
@@ -235,9 +114,9 @@ interest_need(struct interest *interest, enum hub_kind kind, struct slice bytes,
 enum interest_state
 interest_of(const struct interest *interest, enum hub_kind kind, struct slice bytes)
 {
-	const struct wanted_name *name = find(interest, kind, bytes);
+	const struct wanted_name *name = wanted_name_find(interest, kind, bytes);
 
-	return name != NULL ? state_of(interest, name) : INTEREST_ABSENT;
+	return name != NULL ? wanted_name_state(interest, name) : INTEREST_ABSENT;
 }
 
 uint64_t
@@ -270,11 +149,12 @@ interest_set_visitor(struct interest *interest,
 void
 interest_again(struct interest *interest, enum hub_kind kind, struct slice bytes, uint64_t now_us)
 {
-	struct wanted_name *name = find(interest, kind, bytes);
-	enum interest_state state = name != NULL ? state_of(interest, name) : INTEREST_ABSENT;
+	struct wanted_name *name = wanted_name_find(interest, kind, bytes);
+	enum interest_state state =
+	    name != NULL ? wanted_name_state(interest, name) : INTEREST_ABSENT;
 
 	if (state == INTEREST_HELD || state == INTEREST_LINGERS)
-		enter(interest, name, INTEREST_WAITING, now_us);
+		wanted_name_enter(interest, name, INTEREST_WAITING, now_us);
 }
 
 static void
@@ -290,7 +170,7 @@ write_command(struct buffer *out, enum hub_kind kind, bool leaves, const struct 
 	resp_put_array(out, count + 1);
 	resp_put_bulk_str(out, verbs[kind][leaves]);
 	for (const struct wanted_name *name = first; name != NULL; name = TAILQ_NEXT(name, link))
-		resp_put_bulk(out, bytes_of(name));
+		resp_put_bulk(out, wanted_name_bytes(name));
 }
 
 /* Whether messages of the name were or may have been missed up to now. */
@@ -319,7 +199,7 @@ write_resume(struct buffer *out, enum hub_kind kind, struct slice since, struct 
 	for (name = first; name != NULL; name = TAILQ_NEXT(name, link))
 		if (may_miss(name)) {
 			name->resumption = RESUMES_MAYBE;
-			resp_put_bulk(out, bytes_of(name));
+			resp_put_bulk(out, wanted_name_bytes(name));
 			resp_put_bulk(out, since);
 		}
 	return count;
@@ -371,15 +251,15 @@ take(struct interest *interest, enum interest_state from, enum interest_event ev
 		}
 		if (command.leaves && name->until_us > now_us)
 			break;
-		if (from == INTEREST_WAITING && want_of(name, now_us) == INTEREST_NOBODY) {
-			happen(interest, name, event, now_us);
+		if (from == INTEREST_WAITING && wanted_name_want(name, now_us) == INTEREST_NOBODY) {
+			wanted_name_happen(interest, name, event, now_us);
 			passed++;
 			continue;
 		}
 		if (first != NULL && (name->kind != kind || is_alone))
 			break;
 		kind = (enum hub_kind)name->kind;
-		happen(interest, name, event, now_us);
+		wanted_name_happen(interest, name, event, now_us);
 		first = first != NULL ? first : name;
 		bytes += name->len;
 		if (++command.names >= interest->batch || bytes >= INTEREST_BATCH_BYTES || is_alone)
@@ -389,21 +269,20 @@ take(struct interest *interest, enum interest_state from, enum interest_event ev
 		command.resumed = write_resume(out, kind, since, first);
 	if (command.names > 0 && !command.leaves && interest->visit != NULL)
 		for (name = first; name != NULL; name = TAILQ_NEXT(name, link))
-			interest->visit(interest->visitor, kind, bytes_of(name));
+			interest->visit(interest->visitor, kind, wanted_name_bytes(name));
 	if (command.names > 0)
 		write_command(out, kind, command.leaves, first, command.names);
 	return command;
 }
 
-/* Names that were refused a while ago are asked for again, or forgotten. */
+/* Names that entered this state a while ago are asked for again, or forgotten. */
 static void
-forgive(struct interest *interest, uint64_t now_us)
+retry(struct interest *interest, enum interest_state state, uint64_t now_us)
 {
 	struct wanted_name *name;
 
-	while ((name = TAILQ_FIRST(&interest->lists[INTEREST_REFUSED])) != NULL &&
-	       name->retry_us <= now_us)
-		happen(interest, name, INTEREST_DUE, now_us);
+	while ((name = TAILQ_FIRST(&interest->lists[state])) != NULL && name->retry_us <= now_us)
+		wanted_name_happen(interest, name, INTEREST_DUE, now_us);
 }
 
 struct interest_command
@@ -411,7 +290,8 @@ interest_write(struct interest *interest, uint64_t now_us, struct slice since, s
 {
 	struct interest_command command;
 
-	forgive(interest, now_us);
+	retry(interest, INTEREST_REFUSED, now_us);
+	retry(interest, INTEREST_MOVED, now_us);
 	command = take(interest, INTEREST_WAITING, INTEREST_SENT, now_us, since, out);
 	return command.names > 0
 		   ? command
@@ -423,11 +303,14 @@ interest_due_us(const struct interest *interest)
 {
 	const struct wanted_name *lingers = TAILQ_FIRST(&interest->lists[INTEREST_LINGERS]);
 	const struct wanted_name *refused = TAILQ_FIRST(&interest->lists[INTEREST_REFUSED]);
+	const struct wanted_name *moved = TAILQ_FIRST(&interest->lists[INTEREST_MOVED]);
 	uint64_t leave_us = lingers != NULL ? lingers->until_us : UINT64_MAX;
 	uint64_t retry_us = refused != NULL ? refused->retry_us : UINT64_MAX;
 
 	if (interest->count[INTEREST_WAITING] > 0 || linger_too_many(interest))
 		return 0;
+	if (moved != NULL && moved->retry_us < retry_us)
+		retry_us = moved->retry_us;
 	return leave_us < retry_us ? leave_us : retry_us;
 }
 
@@ -437,7 +320,9 @@ expect(struct interest *interest, enum interest_state state, enum hub_kind kind,
 {
 	struct wanted_name *name = TAILQ_FIRST(&interest->lists[state]);
 
-	return name != NULL && name->kind == kind && slice_eq(bytes_of(name), bytes) ? name : NULL;
+	return name != NULL && name->kind == kind && slice_eq(wanted_name_bytes(name), bytes)
+		   ? name
+		   : NULL;
 }
 
 /* A pattern that resumes gets what its channels keep; but it may match channels that keep nothing.
@@ -471,7 +356,7 @@ interest_confirm(struct interest *interest, enum hub_kind kind, struct slice byt
 	name->is_alone = false;
 	name->was_held = true;
 	name->held_session = interest->session;
-	happen(interest, name, INTEREST_CONFIRMED, now_us);
+	wanted_name_happen(interest, name, INTEREST_CONFIRMED, now_us);
 	return true;
 }
 
@@ -484,7 +369,7 @@ interest_left(struct interest *interest, enum hub_kind kind, struct slice bytes,
 		return false;
 	name->was_held = false;
 	name->held_session = 0;
-	happen(interest, name, INTEREST_LEFT, now_us);
+	wanted_name_happen(interest, name, INTEREST_LEFT, now_us);
 	return true;
 }
 
@@ -496,7 +381,7 @@ interest_refuse(struct interest *interest, size_t count, uint64_t now_us)
 	assert(count <= interest->count[INTEREST_ASKED]);
 	if (count == 1) {
 		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
-		happen(interest, name, INTEREST_DENIED, now_us);
+		wanted_name_happen(interest, name, INTEREST_DENIED, now_us);
 		return;
 	}
 	name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
@@ -516,7 +401,7 @@ interest_retry(struct interest *interest, size_t count, uint64_t now_us)
 	for (; count > 0; count--, before = name) {
 		name = TAILQ_FIRST(&interest->lists[INTEREST_ASKED]);
 		name->resumption = RESUMES_NOT;
-		enter(interest, name, INTEREST_WAITING, now_us);
+		wanted_name_enter(interest, name, INTEREST_WAITING, now_us);
 		TAILQ_REMOVE(waiting, name, link);
 		if (before == NULL)
 			TAILQ_INSERT_HEAD(waiting, name, link);
@@ -559,8 +444,9 @@ interest_lost(struct interest *interest)
 bool
 interest_misses(struct interest *interest, enum hub_kind kind, struct slice bytes)
 {
-	struct wanted_name *name = find(interest, kind, bytes);
-	enum interest_state state = name != NULL ? state_of(interest, name) : INTEREST_ABSENT;
+	struct wanted_name *name = wanted_name_find(interest, kind, bytes);
+	enum interest_state state =
+	    name != NULL ? wanted_name_state(interest, name) : INTEREST_ABSENT;
 
 	if ((state != INTEREST_WAITING && state != INTEREST_ASKED) || !may_miss(name) ||
 	    name->missed_session == interest->session)

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "link/interest_state.h"
 #include "pubsub/wire_form.h"
 
 /*
@@ -22,41 +23,6 @@
  * microseconds, given as arguments.
  */
 struct interest;
-
-enum interest_state {
-	INTEREST_ABSENT,  /* not wanted, and no record is kept */
-	INTEREST_WAITING, /* it has to be asked for */
-	INTEREST_ASKED,   /* SUBSCRIBE was sent */
-	INTEREST_HELD,    /* the upstream has confirmed it */
-	INTEREST_LINGERS, /* ... and nobody here has subscribed to it */
-	INTEREST_LEAVING, /* UNSUBSCRIBE was sent */
-	INTEREST_REFUSED, /* the upstream has refused it */
-};
-#define INTEREST_STATES (INTEREST_REFUSED + 1)
-
-enum interest_event {
-	INTEREST_WANTED,    /* it has its first subscriber, or will have one in a moment */
-	INTEREST_UNWANTED,  /* it has lost its last one */
-	INTEREST_SENT,      /* it is in a command that is being sent */
-	INTEREST_CONFIRMED, /* the answer to that */
-	INTEREST_DENIED,    /* the same */
-	INTEREST_DUE,       /* its time in this state is over */
-	INTEREST_LEFT,      /* UNSUBSCRIBE was answered */
-	INTEREST_LOST,      /* the connection was */
-};
-#define INTEREST_EVENTS (INTEREST_LOST + 1)
-
-/* By whom a name is wanted when an event has happened. */
-enum interest_want {
-	INTEREST_NOBODY,
-	INTEREST_SOON,    /* somebody has asked for it a short time ago */
-	INTEREST_MEMBERS, /* it has subscribers */
-};
-#define INTEREST_WANTS (INTEREST_MEMBERS + 1)
-
-/* The table. */
-enum interest_state interest_next(
-    enum interest_state state, enum interest_event event, enum interest_want want);
 
 struct interest *interest_new(void); /* returns owned (interest_free) */
 void interest_free(struct interest *interest);
@@ -85,9 +51,6 @@ enum interest_state interest_need(
 /* The present state of a name. */
 enum interest_state interest_of(
     const struct interest *interest, enum hub_kind kind, struct slice name);
-
-/* A refused name that is wanted is asked for again after this time. */
-#define INTEREST_REFUSED_US ((uint64_t)60000000)
 
 /*
  * When interest_answered() has reached this mark, all names that wait now have been answered, those
@@ -152,6 +115,25 @@ bool interest_left(struct interest *interest, enum hub_kind kind, struct slice n
     uint64_t now_us) __attribute__((warn_unused_result));
 void interest_retry(struct interest *interest, size_t count, uint64_t now_us);
 void interest_refuse(struct interest *interest, size_t count, uint64_t now_us);
+
+/* The SUBSCRIBE of the next `count` names was answered with a redirection. Those that have no
+ * subscribers here are not wanted any more. */
+void interest_redirect(struct interest *interest, size_t count, uint64_t now_us);
+
+/* The upstream has unsubscribed from the name by itself. */
+void interest_gone(
+    struct interest *interest, enum hub_kind kind, struct slice name, uint64_t now_us);
+
+/* Another upstream serves the name from now on: nobody wants it here, and what is missed of it is
+ * told there. */
+void interest_hand_over(
+    struct interest *interest, enum hub_kind kind, struct slice name, uint64_t now_us);
+
+/* The name whose SUBSCRIBE, or UNSUBSCRIBE, is answered next; false: there is none. Borrows. */
+bool interest_first_asked(const struct interest *interest, struct slice *name)
+    __attribute__((warn_unused_result));
+bool interest_first_leaving(const struct interest *interest, enum hub_kind *kind,
+    struct slice *name) __attribute__((warn_unused_result));
 
 /*
  * For a message that came by another name, and is not known to follow the message before it: true

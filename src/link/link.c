@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "link/conversation.h"
 #include "link/engine.h"
+#include "link/link_cluster.h"
 #include "link/link_input.h"
 #include "resp/reply.h"
 #include "resp/writer.h"
@@ -24,6 +25,7 @@
 
 #define GREETING_US ((uint64_t)10000000) /* for the answers to HELLO and INFO */
 #define PROBE_SPANS_MAX 6                /* see late_us() */
+#define PROBE_MOVED_US ((uint64_t)500000)
 
 /* A name is being subscribed to: see link_send_interest(). */
 static void
@@ -68,6 +70,8 @@ forget_connection(struct link *link)
 	link->probe_is_awaited = link->probe_is_unanswered = false;
 	link->skips_loads = false;
 	link->has_positions = link->has_aimed = false;
+	link->probe_has_moved = link->awaits_topology = false;
+	buffer_clear(&link->cluster_info);
 	link->quiet_until_us = 0;
 	buffer_clear(&link->settled_by);
 }
@@ -83,6 +87,7 @@ link_free(struct link *link)
 	engine_free(link->engine);
 	buffer_release(&link->ahead);
 	buffer_release(&link->settled_by);
+	buffer_release(&link->cluster_info);
 	buffer_release(&link->channel);
 	xfree(link);
 }
@@ -127,7 +132,7 @@ void
 link_publish(struct link *link, enum hub_kind kind, struct slice channel, struct slice payload)
 {
 	assert(link->state == LINK_UP);
-	link_send_message(link, kind == HUB_SHARD ? "SPUBLISH" : "PUBLISH", channel, payload);
+	link_send_message(link, kind, channel, payload);
 	link_expect(&link->expected, ANSWER_PUBLISHED, 1);
 	link->figures.sent++;
 }
@@ -154,6 +159,30 @@ struct engine *
 link_engine(const struct link *link)
 {
 	return link->engine;
+}
+
+void
+link_ask_topology(struct link *link)
+{
+	if (link->state >= LINK_JOINING && !link->awaits_topology)
+		link_send_topology(link);
+}
+
+void
+link_set_probe(struct link *link, struct slice channel)
+{
+	if (slice_eq(buffer_slice(&link->channel), channel))
+		return;
+	buffer_clear(&link->channel);
+	buffer_append_slice(&link->channel, channel);
+	if (link->probe_is_awaited)
+		link->probe_has_moved = true; /* its message is not recognized any more */
+}
+
+struct slice
+link_probe_channel(const struct link *link)
+{
+	return buffer_slice(&link->channel);
 }
 
 /* The connection */
@@ -232,6 +261,11 @@ ask(struct link *link, uint64_t now_us)
 
 		if (command.names == 0)
 			return;
+		if (command.leaves && link->config->cluster != NULL) {
+			link_expect(&link->expected, ANSWER_UNSUBSCRIBED, command.names);
+			link_send_sync(link);
+			continue;
+		}
 		if (command.resumed > 0)
 			link_expect(&link->expected, ANSWER_RESUMED, command.resumed);
 		link_expect(&link->expected,
@@ -313,7 +347,11 @@ probe(struct link *link, uint64_t now_us)
 	uint64_t due_us =
 	    is_under_way ? late_us(link) : link->probe_sent_us + link->config->probe_us;
 
+	if (link->probe_has_moved)
+		due_us = link->probe_sent_us + PROBE_MOVED_US;
 	if (now_us >= due_us) {
+		if (link->probe_has_moved)
+			link->probe_is_awaited = link->probe_is_unanswered = false;
 		if (link->probe_is_awaited) {
 			link_drop(link, "no message comes back from the upstream");
 			return UINT64_MAX;
@@ -326,6 +364,8 @@ probe(struct link *link, uint64_t now_us)
 		link_send_probe(link, now_us);
 		if (link->engine != NULL)
 			link_send_check(link, now_us);
+		if (link->config->cluster != NULL)
+			link_ask_topology(link);
 		if (link->has_positions && link->catch_up.state == CATCH_UP_LIVE)
 			link_ask_position(link);
 		if (catch_up_has_aim(&link->catch_up) && link->settled_by.len > 0)

@@ -56,6 +56,14 @@ void link_publish_kept(struct link *link, const struct engine_message *message);
 struct engine *link_engine(const struct link *link);
 size_t link_queued_bytes(const struct link *link); /* not given to send() yet */
 
+/* Of a cluster: asks for the topology again, unless it has been asked for and not answered, or the
+ * link is not LINK_JOINING or LINK_UP. */
+void link_ask_topology(struct link *link);
+
+/* The channel of the probes from the next one on; at first one that any server takes. Copies. */
+void link_set_probe(struct link *link, struct slice channel);
+struct slice link_probe_channel(const struct link *link);
+
 struct link_figures link_figures(const struct link *link);
 
 /* The name and version of the upstream, as "redis 7.0.15"; empty before LINK_JOINING. */

@@ -6,16 +6,11 @@
 
 #include "link/conversation.h"
 #include "link/engine.h"
+#include "link/link_cluster.h"
 #include "link/push.h"
 #include "resp/reply.h"
 
 #define FORGED_US ((uint64_t)1000000) /* how often a check is made because of forged messages */
-
-static bool
-begins_with(struct slice text, const char *prefix)
-{
-	return text.len >= strlen(prefix) && memcmp(text.ptr, prefix, strlen(prefix)) == 0;
-}
 
 static void
 on_hello(struct link *link, const struct resp_value *value)
@@ -24,13 +19,14 @@ on_hello(struct link *link, const struct resp_value *value)
 
 	if (value->type == RESP_TYPE_ERROR) {
 		link_drop_for(link,
-		    begins_with(value->text, "ERR ")
+		    slice_begins_with(value->text, "ERR ")
 			? "the upstream refuses HELLO 3 (Redis 6 or later is needed): "
 			: "the upstream refuses HELLO 3: ",
 		    value->text);
 		return;
 	}
-	why = peer_check_hello(value, &link->peer);
+	why = link->config->cluster != NULL ? link_check_cluster_peer(link, value)
+					    : peer_check_hello(value, &link->peer);
 	if (why != NULL) {
 		link_drop(link, why);
 		return;
@@ -38,7 +34,10 @@ on_hello(struct link *link, const struct resp_value *value)
 	if (link->state != LINK_GREETING)
 		return;
 	link_advance(link, LINK_GREETED);
-	link_send_info(link);
+	if (link->config->cluster != NULL)
+		link_send_topology(link);
+	else
+		link_send_info(link);
 }
 
 /* The server must say which process it is: what it has lost is noticed by that. */
@@ -249,7 +248,7 @@ on_settled(struct link *link, const struct resp_value *value)
 static void
 on_names_refused(struct link *link, struct slice error, size_t count, uint64_t now_us)
 {
-	if (begins_with(error, "LOST ")) {
+	if (slice_begins_with(error, "LOST ")) {
 		catch_up_denied(&link->catch_up);
 		interest_retry(link->interest, count, now_us);
 		return;
@@ -268,10 +267,10 @@ is_fatal(const struct link *link, struct slice error)
 	static const char *const of_engine[] = {"CLUSTERDOWN ", "NOSCRIPT ", NULL};
 
 	for (size_t i = 0; codes[i] != NULL; i++)
-		if (begins_with(error, codes[i]))
+		if (slice_begins_with(error, codes[i]))
 			return true;
 	for (size_t i = 0; link->engine != NULL && of_engine[i] != NULL; i++)
-		if (begins_with(error, of_engine[i]))
+		if (slice_begins_with(error, of_engine[i]))
 			return true;
 	return false;
 }
@@ -284,13 +283,30 @@ on_published(struct link *link, const struct resp_value *value)
 			   position_parse(value->text, &position) && position.epoch != 0;
 
 	if (value->type == RESP_TYPE_ERROR) {
-		link->figures.refused++;
+		link->figures.refused += !link_is_moved(link, value->text);
 		link->ops->published(link->arg, value->text, position);
 	} else if (value->type != RESP_TYPE_INT && !is_position) {
 		link_drop(link, "the upstream's reply to PUBLISH is not a number");
 	} else {
 		link->ops->published(link->arg, (struct slice){NULL, 0}, position);
 	}
+}
+
+/* False: the reply does not fit. */
+static bool
+take_probe_reply(struct link *link, enum link_answer_kind answer, const struct resp_value *value)
+{
+	if (value->type == RESP_TYPE_ERROR) {
+		link_drop_for(link,
+		    "the upstream refuses probes; its user needs the channels "
+		    "__fanfare__:probe:*: ",
+		    value->text);
+		return true;
+	}
+	if (answer != ANSWER_PROBE_PUBLISHED || value->type != RESP_TYPE_INT)
+		return false;
+	link->probe_is_unanswered = false;
+	return true;
 }
 
 /* An error, or the reply to something that is not a confirmation of names. */
@@ -314,9 +330,13 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 		link_drop_for(link, "the upstream does not serve: ", value->text);
 		return;
 	}
+	if (is_error && answer == ANSWER_SYNCED && link_is_redirected(link, value->text))
+		return; /* the reply to SUNSUBSCRIBE; that to PING comes behind it */
 	/* An error is the reply to a whole command. */
 	is_whole = answer == ANSWER_RESUMED || (is_error && answer != ANSWER_PUBLISHED);
 	link_take_expected(&link->expected, is_whole ? count : 1);
+	if (is_error && link_take_redirection(link, answer, value->text, count, now_us))
+		return;
 	switch (answer) {
 	case ANSWER_HELLO:
 		on_hello(link, value);
@@ -333,6 +353,11 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 	case ANSWER_LOADED:
 	case ANSWER_CHECKED:
 		on_engine(link, answer, value, now_us);
+		return;
+	case ANSWER_CLUSTER_INFO:
+	case ANSWER_CLUSTER_SLOTS:
+	case ANSWER_SYNCED:
+		link_take_cluster(link, answer, value, now_us);
 		return;
 	case ANSWER_SUBSCRIBED:
 		link->skips_loads = false;
@@ -355,17 +380,8 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 		return;
 	case ANSWER_PROBE_SUBSCRIBED:
 	case ANSWER_PROBE_PUBLISHED:
-		if (is_error) {
-			link_drop_for(link,
-			    "the upstream refuses probes; its user needs the channels "
-			    "__fanfare__:probe:*: ",
-			    value->text);
+		if (take_probe_reply(link, answer, value))
 			return;
-		}
-		if (answer == ANSWER_PROBE_PUBLISHED && value->type == RESP_TYPE_INT) {
-			link->probe_is_unanswered = false;
-			return;
-		}
 		break;
 	case ANSWER_UNSUBSCRIBED:
 		if (is_error) {
@@ -390,6 +406,20 @@ is_new(struct link *link, const struct link_push *push, struct hub_position posi
 	return is_new;
 }
 
+static enum hub_kind
+probe_kind(const struct link *link)
+{
+	return link->config->cluster != NULL ? HUB_SHARD : HUB_CHANNEL;
+}
+
+/* At a node of a cluster it may have changed since a probe was sent. */
+static bool
+is_probe_channel(const struct link *link, struct slice name)
+{
+	return link->config->cluster != NULL ? slice_begins_with(name, LINK_PROBE_PREFIX)
+					     : slice_eq(name, buffer_slice(&link->channel));
+}
+
 static void
 on_probe(struct link *link, const struct link_push *push, uint64_t now_us)
 {
@@ -397,7 +427,7 @@ on_probe(struct link *link, const struct link_push *push, uint64_t now_us)
 	struct hub_position position;
 	uint64_t number;
 
-	if (push->kind != HUB_CHANNEL || !slice_eq(push->name, buffer_slice(&link->channel)) ||
+	if (push->kind != probe_kind(link) || !slice_eq(push->name, buffer_slice(&link->channel)) ||
 	    (link->has_positions && !catch_up_split(&payload, &position)) ||
 	    !slice_to_u64(payload, &number) || number != link->probe || !link->probe_is_awaited)
 		return;
@@ -445,7 +475,7 @@ on_message(struct link *link, struct link_push *push, struct resp_value **value,
 {
 	struct hub_position position = {0, 0};
 
-	if (begins_with(push->name, LINK_PROBE_PREFIX)) {
+	if (slice_begins_with(push->name, LINK_PROBE_PREFIX)) {
 		on_probe(link, push, now_us);
 		return;
 	}
@@ -477,14 +507,18 @@ on_confirmation(struct link *link, const struct link_push *push, uint64_t now_us
 
 	if (answer != ANSWER_PROBE_SUBSCRIBED)
 		link_copies_reset(&link->copies);
-	if (answer == ANSWER_PROBE_SUBSCRIBED && !leaves && push->kind == HUB_CHANNEL)
-		fits = slice_eq(push->name, buffer_slice(&link->channel));
+	if (answer == ANSWER_PROBE_SUBSCRIBED && !leaves && push->kind == probe_kind(link))
+		fits = is_probe_channel(link, push->name);
 	else if (answer == ANSWER_AHEAD && !leaves)
 		fits = push->kind == HUB_CHANNEL;
 	else if (answer == ANSWER_SUBSCRIBED && !leaves)
 		fits = interest_confirm(link->interest, push->kind, push->name, now_us, &how);
 	else if (answer == ANSWER_UNSUBSCRIBED && leaves)
 		fits = interest_left(link->interest, push->kind, push->name, now_us);
+	if (!fits && leaves && link->config->cluster != NULL && push->kind == HUB_SHARD) {
+		link_take_gone(link, push->name, now_us);
+		return;
+	}
 	if (!fits) {
 		link_drop(link, "the upstream confirmed a subscription that was not asked for");
 		return;

@@ -11,6 +11,8 @@
 
 /* What a link needs of its owner, and what it tells. */
 
+#define LINK_PROBE_PREFIX "__fanfare__:probe:" /* of the channels of probes */
+
 /* What it uses and tells. send and drop are not called before link_opened() and after link_lost().
  * The others must not call functions of the link but link_publish(). */
 struct link_ops {
@@ -35,12 +37,25 @@ struct link_ops {
 };
 
 struct engine_ops;
+struct resp_value;
+
+/* For a link to a node of a cluster. They must not call functions of the link. */
+struct link_cluster_ops {
+	/* The node's answers to CLUSTER INFO, its text, and CLUSTER SLOTS. NULL, or why the link is
+	 * to be dropped, a constant text. */
+	const char *(*topology)(void *arg, struct slice info, const struct resp_value *slots);
+	/* The node does not serve a name that it was asked for, or not any more. */
+	void (*moved)(void *arg, struct slice name);
+};
 
 struct link_config {
 	const char *user;                /* NULL or "": the default user. Borrowed, as the others */
 	const char *password;            /* NULL or "": no authentication */
 	const char *id;                  /* of this node: its run_id */
 	const struct engine_ops *engine; /* the upstream is an engine (engine.h); NULL: it is not */
+	const struct link_cluster_ops *cluster; /* the upstream is a node of a cluster, and all
+						   names are HUB_SHARD; NULL: it is not */
+	bool is_seed;      /* ... that is asked which nodes there are, and for nothing else */
 	uint64_t probe_us; /* how often, and within what time, a probe comes back; may change */
 };
 

@@ -27,20 +27,20 @@ append(struct buffer *out, struct slice text)
 	buffer_append_escaped(out, text);
 }
 
-const char *
-peer_check_hello(const struct resp_value *value, struct peer *peer)
+static bool
+is_replica(const struct resp_value *value)
+{
+	struct slice role = text_of(value, "role");
+
+	return slice_is(role, "replica") || slice_is(role, "slave");
+}
+
+static void
+read_name(const struct resp_value *value, struct peer *peer)
 {
 	struct buffer text = {0};
-	struct slice role, name, version, fanfare;
+	struct slice name, version, fanfare;
 
-	if (value->type != RESP_TYPE_MAP)
-		return "the upstream's reply to HELLO 3 is not that of Redis";
-	role = text_of(value, "role");
-	if (slice_is(role, "replica") || slice_is(role, "slave"))
-		return "the upstream is a replica, which does not pass messages on to its master: "
-		       "name the master";
-	if (slice_is(text_of(value, "mode"), "sentinel"))
-		return "the upstream is a sentinel: name the master that it watches";
 	fanfare = text_of(value, "fanfare"); /* which gives Redis's name and version, too */
 	peer->is_fanfare = fanfare.len > 0;
 	name = peer->is_fanfare ? SLICE("fanfare") : text_of(value, "server");
@@ -51,6 +51,47 @@ peer_check_hello(const struct resp_value *value, struct peer *peer)
 	append(&text, version);
 	snprintf(peer->name, sizeof(peer->name), "%.*s", (int)text.len, text.ptr);
 	buffer_release(&text);
+}
+
+#define NOT_REDIS "the upstream's reply to HELLO 3 is not that of Redis"
+
+const char *
+peer_check_hello(const struct resp_value *value, struct peer *peer)
+{
+	if (value->type != RESP_TYPE_MAP)
+		return NOT_REDIS;
+	if (is_replica(value))
+		return "the upstream is a replica, which does not pass messages on to its master: "
+		       "name the master";
+	if (slice_is(text_of(value, "mode"), "sentinel"))
+		return "the upstream is a sentinel: name the master that it watches";
+	read_name(value, peer);
+	return NULL;
+}
+
+/* Sharded channels came with version 7. */
+static bool
+is_old(struct slice version)
+{
+	return version.len >= 2 && version.ptr[0] < '7' && version.ptr[1] == '.';
+}
+
+const char *
+peer_check_cluster_hello(const struct resp_value *value, bool takes_replica, struct peer *peer)
+{
+	if (value->type != RESP_TYPE_MAP)
+		return NOT_REDIS;
+	if (text_of(value, "fanfare").len > 0)
+		return "the upstream is a fanfared, which can have leaves (upstream-mode leaf), "
+		       "but "
+		       "is not a node of a cluster";
+	if (!slice_is(text_of(value, "mode"), "cluster"))
+		return "the upstream is not a node of a Redis Cluster";
+	if (is_old(text_of(value, "version")))
+		return "the upstream is older than Redis 7, which has sharded channels";
+	if (!takes_replica && is_replica(value))
+		return "the node of the cluster is a replica now";
+	read_name(value, peer);
 	return NULL;
 }
 
@@ -86,6 +127,8 @@ peer_check_info(struct slice info, const char *id)
 		return "the upstream is a leaf itself: link this node to the upstream of that one";
 	if (slice_is(field(info, "link_mode"), "engine"))
 		return "the upstream is a node of an engine itself: link this node to that engine";
+	if (slice_is(field(info, "link_mode"), "cluster"))
+		return "the upstream is a node of a cluster itself: link this node to that cluster";
 	return NULL;
 }
 

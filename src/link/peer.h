@@ -20,6 +20,10 @@ struct peer {
 /* The reply to HELLO 3. NULL, and *peer is set; or why it cannot be, a constant text. */
 const char *peer_check_hello(const struct resp_value *value, struct peer *peer);
 
+/* The same for a node of a cluster; takes_replica: it is only asked which masters there are. */
+const char *peer_check_cluster_hello(
+    const struct resp_value *value, bool takes_replica, struct peer *peer);
+
 /* The text of INFO; id is the run_id of this node. NULL, or why it cannot be. */
 const char *peer_check_info(struct slice info, const char *id);
 

@@ -169,6 +169,41 @@ START_TEST(a_policy_that_evicts_is_warned_of_if_memory_is_limited)
 }
 END_TEST
 
+static const char *
+hello_of_node(const char *reply, bool takes_replica)
+{
+	struct resp_reader *reader = resp_reader_new(65536, 8);
+	struct resp_value *value = NULL;
+	const char *why;
+
+	resp_reader_feed(reader, reply, strlen(reply));
+	ck_assert_int_eq(resp_reader_next(reader, &value), 1);
+	why = peer_check_cluster_hello(value, takes_replica, &peer);
+	resp_value_free(value);
+	resp_reader_free(reader);
+	return why;
+}
+
+#define IN_CLUSTER MODE "$7\r\ncluster\r\n"
+
+START_TEST(a_node_of_a_cluster_says_so_and_is_a_master)
+{
+	static const char *const refused[] = {"+OK\r\n", "%0\r\n",
+	    "%2\r\n" SERVER MODE "$10\r\nstandalone\r\n",
+	    "%2\r\n" IN_CLUSTER "$7\r\nversion\r\n$5\r\n6.2.0\r\n",
+	    "%2\r\n" IN_CLUSTER "$7\r\nfanfare\r\n$5\r\n0.1.0\r\n",
+	    "%2\r\n" IN_CLUSTER ROLE "$7\r\nreplica\r\n", NULL};
+
+	for (size_t i = 0; refused[i] != NULL; i++)
+		ck_assert_msg(hello_of_node(refused[i], false) != NULL, "%s", refused[i]);
+	ck_assert_ptr_null(hello_of_node("%3\r\n" SERVER RELEASE IN_CLUSTER, false));
+	ck_assert_str_eq(peer.name, "redis 7.0.15");
+	ck_assert_ptr_null(
+	    hello_of_node("%2\r\n" IN_CLUSTER "$7\r\nversion\r\n$6\r\n10.0.0\r\n", false));
+	ck_assert_ptr_null(hello_of_node("%2\r\n" IN_CLUSTER ROLE "$7\r\nreplica\r\n", true));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -179,5 +214,6 @@ main(void)
 		values_of_other_types_and_hostile_bytes_do_no_harm, a_long_name_or_version_is_cut,
 		a_server_that_is_this_one_or_a_leaf_is_refused,
 		only_the_whole_key_and_the_whole_value_count,
-		a_policy_that_evicts_is_warned_of_if_memory_is_limited, NULL});
+		a_policy_that_evicts_is_warned_of_if_memory_is_limited,
+		a_node_of_a_cluster_says_so_and_is_a_master, NULL});
 }

@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* Wanted name: a channel or pattern that a node wants at its upstream. For interest.c only. */
+/* Wanted name: a channel or pattern that a node wants at its upstream. For interest_names.h only.
+ */
 
 /* Whether a name that was asked for goes on from a position. */
 enum resumption {

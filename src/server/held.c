@@ -160,18 +160,19 @@ held_note_sent(struct client *c, uint64_t number)
 		c->pending->first_sent = number;
 }
 
-/* True if the upstream has not answered this message. */
+/* True if the upstream has not answered one of these messages. first 0: the last one only. */
 static bool
-is_unanswered(const struct client *c, uint64_t sent)
+is_unanswered(const struct client *c, uint64_t first, uint64_t last)
 {
-	return sent > c->server->sent_messages->answered;
+	return !sent_messages_are_answered(
+	    c->server->sent_messages, first != 0 ? first : last, last);
 }
 
 /* The same for the client's last message. */
 static bool
 awaits_upstream(const struct client *c)
 {
-	return c->held != NULL && is_unanswered(c, c->held->sent);
+	return c->held != NULL && is_unanswered(c, 0, c->held->sent);
 }
 
 void
@@ -331,7 +332,7 @@ take(struct client *c, struct slice reply)
 	}
 	/* While the journal fails no new reply is held: replies to changes that are not on disk
 	 * were replaced by its error. */
-	if (held_is_empty(c) && !awaits_upstream(c) &&
+	if (held_is_empty(c) && !is_unanswered(c, mark.first_sent, mark.sent) &&
 	    (unsynced(c) <= journal->kept || journal->has_failed)) {
 		if (mark.failure == NULL)
 			return false;
@@ -416,7 +417,8 @@ release(struct client *c, uint64_t number)
 	for (; held->next < reply_count(held); held->next++) {
 		struct held_reply *reply = reply_at(held, held->next);
 
-		if (reply->number > number || is_unanswered(c, reply->sent) || !send_held(c, reply))
+		if (reply->number > number || is_unanswered(c, reply->first_sent, reply->sent) ||
+		    !send_held(c, reply))
 			break;
 		held->bytes_at += reply->len;
 		if (reply->has_barrier)
@@ -465,7 +467,7 @@ server_upstream_tell(struct server *server)
 	const struct journal *journal = server->journal;
 	struct client *c;
 
-	if (server->sent_messages->arrived == server->sent_messages->answered)
+	if (!sent_messages_has_news(server->sent_messages))
 		return;
 	if (server->sent_messages->failures.len > 0)
 		TAILQ_FOREACH (c, &journal->holding, held->holding)

@@ -1,6 +1,7 @@
 #ifndef SERVER_SENT_MESSAGES_H
 #define SERVER_SENT_MESSAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -16,6 +17,7 @@
  * Answers that come together are told together, because all replies that wait are looked at.
  *
  * An upstream that keeps messages gives each of these a position, which comes with the answer.
+ * One connection answers in the order of the numbers; several do not: sent_messages_settle().
  */
 struct sent_key;
 
@@ -29,9 +31,15 @@ struct sent_messages {
 	struct buffer texts;    /* their errors */
 	struct buffer positions; /* struct sent_position each, of the answers that are not told yet
 				  */
+	struct buffer ahead;     /* struct sent_range each, in order: answered, behind `arrived` */
+	bool has_news;           /* an answer out of order is not told yet */
 	uint64_t last_failed;    /* the newest message that has failed; 0: none */
 	struct buffer last_error;
 	struct sent_keys keys; /* of sent_wait.h, in the order of their messages */
+};
+
+struct sent_range {
+	uint64_t first, last;
 };
 
 /* Messages that failed for the same reason. */
@@ -56,6 +64,17 @@ void sent_messages_confirm_kept(struct sent_messages *messages, struct hub_posit
 /* It has refused the next message, or will answer none that was sent until now. Copies. */
 void sent_messages_refuse(struct sent_messages *messages, struct slice error);
 void sent_messages_lose(struct sent_messages *messages, struct slice error);
+
+/* One message is answered, in any order; error empty: the upstream has it. A message that is not
+ * beyond `sent`, and that was not answered before. Copies. */
+void sent_messages_settle(struct sent_messages *messages, uint64_t number, struct slice error);
+
+/* All of these messages were answered, and were told or have not failed. */
+bool sent_messages_are_answered(
+    const struct sent_messages *messages, uint64_t first, uint64_t last);
+
+/* Something has to be told. */
+bool sent_messages_has_news(const struct sent_messages *messages);
 
 /* The error of one of the messages from `first` to `last`; empty: none of them has failed, of the
  * answers that are not told yet. Borrows, until another one is added. */

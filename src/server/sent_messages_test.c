@@ -102,6 +102,75 @@ START_TEST(nothing_is_lost_if_all_was_answered)
 }
 END_TEST
 
+START_TEST(answers_out_of_order_are_those_of_their_messages)
+{
+	messages.sent = 5;
+	sent_messages_settle(&messages, 4, SLICE(""));
+	ck_assert(sent_messages_has_news(&messages));
+	ck_assert_uint_eq(messages.arrived, 0);
+	ck_assert(sent_messages_are_answered(&messages, 4, 4));
+	ck_assert(!sent_messages_are_answered(&messages, 3, 4));
+	sent_messages_settle(&messages, 2, SLICE("NOPERM 2"));
+	ck_assert(fails(2, 2, "NOPERM 2"));
+	ck_assert(fails(1, 5, "NOPERM 2"));
+	ck_assert(fails(3, 5, ""));
+	sent_messages_told(&messages);
+	ck_assert(!sent_messages_has_news(&messages));
+	ck_assert(sent_messages_are_answered(&messages, 2, 2));
+	ck_assert(!sent_messages_are_answered(&messages, 1, 2));
+	sent_messages_settle(&messages, 1, SLICE(""));
+	ck_assert_uint_eq(messages.arrived, 2);
+	sent_messages_settle(&messages, 3, SLICE(""));
+	ck_assert_uint_eq(messages.arrived, 4);
+	sent_messages_told(&messages);
+	ck_assert(sent_messages_are_answered(&messages, 1, 4));
+	ck_assert(!sent_messages_are_answered(&messages, 5, 5));
+	ck_assert_uint_eq(messages.ahead.len, 0);
+}
+END_TEST
+
+/* With a plain array of what is answered. */
+START_TEST(any_order_of_answers_is_remembered)
+{
+	enum { COUNT = 200 };
+
+	for (uint64_t seed = 1; seed <= (uint64_t)testing_steps(100); seed++) {
+		bool answered[COUNT + 1] = {true}, fails_now[COUNT + 1] = {false};
+		uint64_t random = seed, left = COUNT;
+
+		sent_messages_release(&messages);
+		memset(&messages, 0, sizeof(messages));
+		messages.sent = COUNT;
+		while (left > 0) {
+			uint64_t number = 1 + testing_random(&random) % COUNT;
+			uint64_t last = 1 + testing_random(&random) % COUNT, first = number;
+			bool all = true, fail = false;
+
+			if (!answered[number]) {
+				fails_now[number] = testing_random(&random) % 3 == 0;
+				sent_messages_settle(&messages, number,
+				    fails_now[number] ? SLICE("ERR x") : SLICE(""));
+				answered[number] = true;
+				left--;
+			}
+			first = first < last ? first : last;
+			for (uint64_t i = first; i <= last; i++) {
+				all = all && answered[i];
+				fail = fail || fails_now[i];
+			}
+			ck_assert_int_eq(fails(first, last, "ERR x"), fail);
+			if (testing_random(&random) % 4 != 0)
+				continue;
+			sent_messages_told(&messages);
+			memset(fails_now, 0, sizeof(fails_now));
+			ck_assert_int_eq(sent_messages_are_answered(&messages, first, last), all);
+		}
+		sent_messages_told(&messages);
+		ck_assert_uint_eq(messages.answered, COUNT);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -111,6 +180,8 @@ main(void)
 		a_position_is_that_of_its_message_until_it_is_told,
 		what_was_told_is_forgotten,
 		nothing_is_lost_if_all_was_answered,
+		answers_out_of_order_are_those_of_their_messages,
+		any_order_of_answers_is_remembered,
 		NULL,
 	    });
 }

@@ -34,6 +34,17 @@ refuse(struct request *rq)
 	request_error(rq, "NOPERM " UPSTREAM_REFUSAL);
 }
 
+/* Also in a transaction. */
+static bool
+has_pattern(const struct request *rq, const struct upstream_arguments *arguments)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		if (arguments->name_of(rq, arguments->first + i * arguments->step).kind ==
+		    HUB_PATTERN)
+			return true;
+	return false;
+}
+
 static enum command_result
 await(struct request *rq, const struct upstream_arguments *arguments)
 {
@@ -41,6 +52,11 @@ await(struct request *rq, const struct upstream_arguments *arguments)
 	size_t count = arguments->count;
 	uint64_t mark;
 
+	if (rq->server->upstream != NULL && rq->server->upstream->is_sharded && p->progress == 0 &&
+	    p->asked == 0 && has_pattern(rq, arguments)) {
+		request_error(rq, "ERR " UPSTREAM_PATTERN_REFUSAL);
+		return COMMAND_DONE;
+	}
 	if (rq->server->upstream == NULL || rq->in_transaction || p->progress > 0)
 		return COMMAND_DONE;
 	if (p->asked == 0)
@@ -138,6 +154,9 @@ upstream_send(struct request *rq, const struct hub_post *post, struct hub_outcom
 		return result;
 	held_note_sent(rq->client, ++rq->server->sent_messages->sent);
 	out->receivers = hub_receivers(rq->server->hub, post->kind, post->channel);
+	if (upstream->is_sharded)
+		out->receivers += hub_receivers(rq->server->hub,
+		    post->kind == HUB_SHARD ? HUB_CHANNEL : HUB_SHARD, post->channel);
 	if (result == UPSTREAM_KEPT)
 		out->sent = rq->server->sent_messages->sent;
 	return UPSTREAM_SENT;

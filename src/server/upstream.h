@@ -40,7 +40,7 @@ enum upstream_sending {
 };
 
 struct upstream_figures {
-	const char *mode;  /* "leaf" or "engine" */
+	const char *mode;  /* "leaf", "engine" or "cluster" */
 	const char *state; /* of the link */
 	const char *address;
 	const char *peer;    /* name and version of the upstream */
@@ -53,12 +53,15 @@ struct upstream_figures {
 	size_t loaded;               /* channels */
 	uint64_t filled, lost, anew; /* see struct engine_figures */
 	size_t names, waiting_names, lingering_names, refused_names;
+	size_t shards, shards_up; /* of a cluster */
 };
 
 struct upstream {
 	const struct upstream_ops *ops;
 	bool has_history; /* it keeps messages: what it has of a channel is loaded before a client
 			     reads the history of the channel, or goes on from a position */
+	bool is_sharded;  /* a channel and a shard channel of the same name get the same messages,
+			     and there are no patterns */
 };
 
 /* A client is about to subscribe to a name, or to read its history. */
@@ -85,6 +88,7 @@ struct upstream_ops {
 
 #define UPSTREAM_REFUSAL                                                                           \
 	"the upstream does not let this node subscribe to one of the channels or patterns"
+#define UPSTREAM_PATTERN_REFUSAL "patterns are not available with upstream-mode cluster"
 #define UPSTREAM_DOWN_ERROR "CLUSTERDOWN The link to the upstream is down"
 
 /* The arguments of a command with names: from argv[first] on, `count` of them, every step-th one.

@@ -1,0 +1,257 @@
+#include "config.h"
+
+#include "link/cluster_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/log.h"
+#include "pubsub/hub_history.h"
+#include "resp/reply.h"
+#include "server/core.h"
+#include "server/statistics.h"
+
+/* The topology of a cluster: which shards there are, and what changes when it changes. */
+
+#define ASK_FIRST_US ((uint64_t)50000)
+#define ASK_CAP_US ((uint64_t)2000000)
+
+/* The number in a line "key:number" of CLUSTER INFO; 0: there is none. */
+static uint64_t
+number_of(struct slice info, const char *key)
+{
+	size_t len = strlen(key);
+	uint64_t number = 0;
+
+	for (size_t i = 0; i + len < info.len; i++) {
+		size_t end = i + len;
+
+		if ((i > 0 && info.ptr[i - 1] != '\n') || memcmp(info.ptr + i, key, len) != 0)
+			continue;
+		while (end < info.len && info.ptr[end] >= '0' && info.ptr[end] <= '9')
+			end++;
+		if (!slice_to_u64((struct slice){info.ptr + i + len, end - i - len}, &number))
+			number = 0;
+		break;
+	}
+	return number;
+}
+
+/* A map that is older than one that was taken is left out: a node that was cut off from the others
+ * may not know yet that its slots have moved. */
+const char *
+cluster_read_map(struct shard *shard, struct slice info, const struct resp_value *slots)
+{
+	struct cluster *cluster = shard->cluster;
+	uint64_t epoch = number_of(info, "cluster_current_epoch:");
+	const char *why;
+
+	if (epoch < cluster->epoch && cluster->state != CLUSTER_SEEKING) {
+		cluster_clear_stale(cluster, shard);
+		return NULL;
+	}
+	cluster->read_from = NULL;
+	why = slot_map_read(cluster->read, slots, shard->host);
+	if (why == NULL && cluster->read->count == 0)
+		why = "the node of the cluster knows no master that serves slots";
+	if (why != NULL)
+		return why;
+	cluster->epoch = epoch;
+	cluster->read_from = shard;
+	return NULL;
+}
+
+void
+cluster_clear_stale(struct cluster *cluster, struct shard *shard)
+{
+	if (!shard->has_stale)
+		return;
+	shard->has_stale = false;
+	for (size_t slot = 0; slot < SLOTS; slot++)
+		if (cluster->stale_by[slot] == shard->number) {
+			cluster->stale_by[slot] = SHARD_NONE;
+			cluster->stale--;
+		}
+	cluster->answers++;
+	cluster->may_go_on = true;
+}
+
+/* A channel in one of the shard's slots, which costs no other shard anything. */
+static void
+choose_probe(struct shard *shard)
+{
+	const struct cluster *cluster = shard->cluster;
+	char name[CLUSTER_CHANNEL_MAX];
+	struct slice current = link_probe_channel(shard->link);
+	int len;
+
+	if (shard->has_probe && cluster->served_by[slot_of(current)] == shard->number)
+		return;
+	for (unsigned i = 0; i < 1000000; i++) {
+		len = snprintf(name, sizeof(name), LINK_PROBE_PREFIX "%s:%u",
+		    cluster->server->statistics->run_id, i);
+		if (cluster->served_by[slot_of((struct slice){name, (size_t)len})] != shard->number)
+			continue;
+		link_set_probe(shard->link, (struct slice){name, (size_t)len});
+		shard->has_probe = true;
+		return;
+	}
+}
+
+static struct shard *
+find_or_add(struct cluster *cluster, const struct slot_master *master)
+{
+	size_t room = cluster->top;
+
+	for (size_t i = 0; i < cluster->top; i++) {
+		struct shard *shard = cluster->shards[i];
+
+		if (shard == NULL)
+			room = i < room ? i : room;
+		else if (shard->port == master->port && strcmp(shard->host, master->host) == 0)
+			return shard;
+	}
+	if (room == cluster->top)
+		cluster->top++;
+	/* Each map is taken when the shards that serve nothing are closed. */
+	cluster->shards[room] = shard_new(cluster, (uint16_t)room, master->host, master->port);
+	log_info("the cluster %s has a shard at %s:%u", cluster->address, master->host,
+	    (unsigned)master->port);
+	return cluster->shards[room];
+}
+
+struct move {
+	struct cluster *cluster;
+	struct shard *from, *to; /* NULL: nobody */
+};
+
+static void
+move_name(void *arg, struct slice name)
+{
+	const struct move *move = arg;
+	uint64_t now_us = move->cluster->now_us;
+
+	if (move->from != NULL)
+		interest_hand_over(link_interest(move->from->link), HUB_SHARD, name, now_us);
+	if (move->to == NULL)
+		return;
+	interest_add(link_interest(move->to->link), HUB_SHARD, name);
+	interest_again(link_interest(move->to->link), HUB_SHARD, name, now_us);
+}
+
+static void
+move_slot(struct cluster *cluster, uint16_t slot, uint16_t number)
+{
+	struct move move = {.cluster = cluster,
+	    .from = cluster_shard_of(cluster, slot),
+	    .to = number != SHARD_NONE ? cluster->shards[number] : NULL};
+
+	cluster->served += (number != SHARD_NONE) - (size_t)(move.from != NULL);
+	if (move.from != NULL)
+		move.from->slots--;
+	if (move.to != NULL)
+		move.to->slots++;
+	cluster->served_by[slot] = number;
+	shared_names_each(cluster->names, slot, move_name, &move);
+}
+
+void
+cluster_take_map(struct cluster *cluster)
+{
+	const struct slot_map *map = cluster->read;
+	uint16_t numbers[SLOT_MASTERS_MAX];
+	size_t moved = 0;
+
+	for (size_t i = 0; i < map->count; i++)
+		numbers[i] = find_or_add(cluster, &map->masters[i])->number;
+	for (uint16_t slot = 0; slot < SLOTS; slot++) {
+		uint16_t at = map->served_by[slot];
+		uint16_t number = at != SLOT_UNSERVED ? numbers[at] : SHARD_NONE;
+
+		if (number == cluster->served_by[slot])
+			continue;
+		move_slot(cluster, slot, number);
+		moved++;
+	}
+	for (size_t i = 0; i < cluster->top; i++)
+		if (cluster->shards[i] != NULL && cluster->shards[i]->slots > 0)
+			choose_probe(cluster->shards[i]);
+	if (moved > 0 && cluster->answers > 0)
+		log_notice("%zu slots of the cluster %s are served by other shards than before",
+		    moved, cluster->address);
+	if (moved > 0)
+		cluster->ask_delay_us = ASK_FIRST_US;
+	cluster_clear_stale(cluster, cluster->read_from);
+	cluster->read_from = NULL;
+	cluster->answers++;
+	cluster->may_go_on = true;
+}
+
+void
+cluster_close_shards(struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->top; i++) {
+		struct shard *shard = cluster->shards[i];
+
+		if (shard == NULL || shard->slots > 0)
+			continue;
+		log_notice("the shard of the cluster %s at %s:%u serves no slots: closing its link",
+		    cluster->address, shard->host, (unsigned)shard->port);
+		/* Names without subscribers are not subscribed to any more. */
+		hub_forget_history(cluster->server->hub);
+		cluster_clear_stale(cluster, shard);
+		cluster->shards[i] = NULL;
+		shard_free(shard);
+	}
+}
+
+static bool
+is_wrong(const struct cluster *cluster)
+{
+	if (cluster->state != CLUSTER_UP || cluster->stale > 0)
+		return true;
+	for (size_t i = 0; i < cluster->top; i++)
+		if (cluster->shards[i] != NULL &&
+		    interest_figures(link_interest(cluster->shards[i]->link))
+			    .count[INTEREST_MOVED] > 0)
+			return true;
+	return false;
+}
+
+static void
+ask_next(struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->top; i++) {
+		struct shard *shard = cluster->shards[cluster->next_asked++ % cluster->top];
+
+		if (shard != NULL && shard_is_up(shard)) {
+			link_ask_topology(shard->link);
+			return;
+		}
+	}
+}
+
+/* Shards that have redirected are asked, and any other one if a shard has no link. */
+uint64_t
+cluster_ask(struct cluster *cluster)
+{
+	if (!is_wrong(cluster)) {
+		if (cluster->now_us >= cluster->ask_us)
+			cluster->ask_delay_us = ASK_FIRST_US;
+		return UINT64_MAX;
+	}
+	if (cluster->now_us < cluster->ask_us)
+		return cluster->ask_us - cluster->now_us;
+	for (size_t i = 0; i < CLUSTER_SHARDS && cluster->stale > 0; i++)
+		if (cluster->shards[i] != NULL && cluster->shards[i]->has_stale)
+			link_ask_topology(cluster->shards[i]->link);
+	if (cluster->state != CLUSTER_UP)
+		ask_next(cluster);
+	cluster->ask_us = cluster->now_us + cluster->ask_delay_us;
+	cluster->ask_delay_us =
+	    cluster->ask_delay_us * 2 < ASK_CAP_US ? cluster->ask_delay_us * 2 : ASK_CAP_US;
+	return cluster->ask_us - cluster->now_us;
+}

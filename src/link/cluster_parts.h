@@ -1,0 +1,119 @@
+#ifndef LINK_CLUSTER_PARTS_H
+#define LINK_CLUSTER_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rate_limit.h"
+#include "link/cluster_config.h"
+#include "link/cluster_state.h"
+#include "link/link.h"
+#include "link/shard_marks.h"
+#include "link/shared_names.h"
+#include "link/slots.h"
+#include "link/unanswered.h"
+#include "pubsub/hub.h"
+#include "server/upstream.h"
+
+/* The parts of a cluster. For the files of cluster.h only. */
+
+#define CLUSTER_ERROR_MAX 256
+#define SHARD_NONE UINT16_MAX
+#define CLUSTER_SHARDS (SLOT_MASTERS_MAX * 2) /* old and new ones */
+#define CLUSTER_CHANNEL_MAX 128               /* of probes */
+
+/* A shard's master, or a seed. */
+struct shard {
+	struct cluster *cluster;
+	uint16_t number; /* in cluster->shards; SHARD_NONE: a seed */
+	char host[SLOT_HOST_MAX + 1];
+	uint16_t port;
+	size_t slots;        /* that it serves; 0: it is to be closed */
+	void *connection;    /* of the io; NULL: there is none yet */
+	uint64_t connect_us; /* then it is tried again */
+	struct link_config config;
+	struct link *link;
+	struct unanswered_queue unanswered;
+	uint64_t opened_us;
+	bool has_stale; /* it has redirected names of stale slots */
+	bool has_probe; /* its channel was chosen */
+	bool was_up;    /* at the end of the last turn */
+	bool is_lost;   /* the connection of a seed: the next one is tried */
+};
+
+struct cluster {
+	struct upstream upstream;    /* the first member: the server knows the cluster by it */
+	struct hub_interest watcher; /* of the hub */
+	struct server *server;
+	const struct leaf_settings *settings;
+	struct cluster_io io;
+	enum cluster_state state;
+	char *address, *user, *password;
+	struct cluster_seed *seeds;
+	size_t seed_count, next_seed;
+	struct shard *seed; /* owned, or NULL */
+
+	struct shard *shards[CLUSTER_SHARDS]; /* owned, or NULL */
+	size_t top;                           /* there are none from here on */
+	uint16_t served_by[SLOTS];            /* by the number; SHARD_NONE: by nobody */
+	size_t served;                        /* slots that somebody serves */
+	uint16_t
+	    stale_by[SLOTS]; /* the shard that has redirected, while the topology is being asked */
+	size_t stale;        /* such slots */
+	struct slot_map *read;   /* owned: the newest answer, until cluster_turn() */
+	struct shard *read_from; /* NULL: there is none */
+	uint64_t epoch;          /* of the newest map */
+	uint64_t answers; /* maps that were taken, and times that slots stopped to be stale */
+	uint64_t ask_us;  /* then the topology is asked again, if something is wrong */
+	uint64_t ask_delay_us;
+	uint64_t linking_us; /* since when it is CLUSTER_LINKING */
+	size_t next_asked;
+
+	struct shared_names *names;
+	struct shard_marks marks;
+	struct unanswered *unanswered;
+	struct link_figures past; /* of shards that were closed */
+	struct rate_limit log_limit;
+	char error[CLUSTER_ERROR_MAX]; /* why a connection ended last */
+	uint64_t logged_us;
+	uint64_t changed_us;  /* when the state changed */
+	uint64_t missed;      /* messages that could not be delivered here */
+	uint64_t resent;      /* messages that a shard had redirected */
+	uint64_t now_us;      /* of the call in progress */
+	bool holds_back;      /* publishers wait for room */
+	bool holds_order;     /* publishers wait because of the order of messages */
+	bool may_go_on;       /* of these */
+	bool has_own_history; /* see struct leaf */
+	uint64_t seed_us;     /* then the next seed is tried */
+	unsigned seed_attempts;
+	uint64_t resend_us;
+};
+
+/* cluster_shard.c */
+struct shard *shard_new(struct cluster *cluster, uint16_t number, const char *host, uint16_t port);
+void shard_free(struct shard *shard);
+void shard_connect(struct shard *shard); /* if it has no connection */
+bool shard_is_up(const struct shard *shard);
+size_t shard_queued_bytes(const struct shard *shard);
+void shard_send(struct shard *shard, struct unanswered_message *message); /* takes it */
+void shard_lose_messages(struct shard *shard);
+struct link_figures cluster_sum_figures(const struct cluster *cluster);
+void cluster_settle(
+    struct cluster *cluster, struct unanswered_message *message, struct slice error); /* takes it */
+void cluster_note_stale(struct cluster *cluster, struct shard *shard, uint16_t slot);
+struct shard *cluster_shard_of(const struct cluster *cluster, uint16_t slot); /* or NULL */
+
+/* cluster_map.c */
+const char *cluster_read_map(
+    struct shard *shard, struct slice info, const struct resp_value *slots);
+void cluster_take_map(struct cluster *cluster);
+void cluster_close_shards(struct cluster *cluster); /* those that serve nothing */
+void cluster_clear_stale(struct cluster *cluster, struct shard *shard);
+/* Asks for the topology if that is due. Returns when to call it again. */
+uint64_t cluster_ask(struct cluster *cluster);
+
+/* cluster_upstream.c */
+extern const struct upstream_ops cluster_upstream_ops;
+
+#endif

@@ -1,0 +1,185 @@
+#include "config.h"
+
+#include "link/link_cluster.h"
+
+#include <string.h>
+
+#include "link/conversation.h"
+#include "link/peer.h"
+#include "resp/reply.h"
+#include "resp/writer.h"
+
+/* Commands */
+
+static void
+ask_cluster(struct link *link, const char *what, enum link_answer_kind answer)
+{
+	resp_put_array(&link->out, 2);
+	resp_put_bulk_str(&link->out, "CLUSTER");
+	resp_put_bulk_str(&link->out, what);
+	link_expect(&link->expected, answer, 1);
+}
+
+void
+link_send_topology(struct link *link)
+{
+	link->awaits_topology = true;
+	ask_cluster(link, "INFO", ANSWER_CLUSTER_INFO);
+	ask_cluster(link, "SLOTS", ANSWER_CLUSTER_SLOTS);
+}
+
+void
+link_send_sync(struct link *link)
+{
+	resp_put_array(&link->out, 1);
+	resp_put_bulk_str(&link->out, "PING");
+	link_expect(&link->expected, ANSWER_SYNCED, 1);
+}
+
+/* Errors */
+
+bool
+link_is_moved(const struct link *link, struct slice error)
+{
+	return link->config->cluster != NULL && slice_begins_with(error, "MOVED ");
+}
+
+bool
+link_is_redirected(const struct link *link, struct slice error)
+{
+	static const char *const codes[] = {"MOVED ", "ASK ", "TRYAGAIN ", "CLUSTERDOWN ", NULL};
+
+	for (size_t i = 0; link->config->cluster != NULL && codes[i] != NULL; i++)
+		if (slice_begins_with(error, codes[i]))
+			return true;
+	return false;
+}
+
+/* Replies */
+
+const char *
+link_check_cluster_peer(struct link *link, const struct resp_value *value)
+{
+	return peer_check_cluster_hello(value, link->config->is_seed, &link->peer);
+}
+
+static void
+on_slots(struct link *link, const struct resp_value *value, uint64_t now_us)
+{
+	const char *why;
+
+	link->awaits_topology = false;
+	if (value->type == RESP_TYPE_ERROR) {
+		link_drop_for(link, "the upstream refuses CLUSTER SLOTS: ", value->text);
+		return;
+	}
+	why = link->config->cluster->topology(link->arg, buffer_slice(&link->cluster_info), value);
+	buffer_release(&link->cluster_info);
+	if (why != NULL) {
+		link_drop(link, why);
+		return;
+	}
+	if (link->state != LINK_CHECKING || link->config->is_seed)
+		return;
+	catch_up_denied(&link->catch_up);
+	link_advance(link, LINK_CHECKED);
+	link_send_probe(link, now_us);
+}
+
+static void
+on_info(struct link *link, const struct resp_value *value)
+{
+	if (value->type == RESP_TYPE_ERROR) {
+		link_drop_for(link, "the upstream refuses CLUSTER INFO: ", value->text);
+		return;
+	}
+	buffer_clear(&link->cluster_info);
+	buffer_append_slice(&link->cluster_info, value->text);
+}
+
+void
+link_take_cluster(struct link *link, enum link_answer_kind answer, const struct resp_value *value,
+    uint64_t now_us)
+{
+	bool is_error = value->type == RESP_TYPE_ERROR;
+
+	switch (answer) {
+	case ANSWER_CLUSTER_INFO:
+		on_info(link, value);
+		return;
+	case ANSWER_CLUSTER_SLOTS:
+		on_slots(link, value, now_us);
+		return;
+	default:
+		break;
+	}
+	if (is_error)
+		link_drop_for(link, "the upstream refuses PING: ", value->text);
+	else if (value->type != RESP_TYPE_SIMPLE)
+		link_drop(link, "the upstream's reply to PING is not PONG");
+}
+
+static void
+redirect_names(struct link *link, size_t count, uint64_t now_us)
+{
+	struct slice name;
+
+	for (; count > 0; count--) {
+		if (interest_first_asked(link->interest, &name))
+			link->config->cluster->moved(link->arg, name);
+		interest_redirect(link->interest, 1, now_us);
+	}
+}
+
+static void
+take_moved_probe(struct link *link)
+{
+	link->probe_has_moved = true;
+	link->config->cluster->moved(link->arg, buffer_slice(&link->channel));
+}
+
+/* The node had unsubscribed from the names before. */
+static void
+take_left(struct link *link, size_t count, uint64_t now_us)
+{
+	enum hub_kind kind;
+	struct slice name;
+
+	for (; count > 0 && interest_first_leaving(link->interest, &kind, &name); count--) {
+		link->ops->left(link->arg, kind, name);
+		if (!interest_left(link->interest, kind, name, now_us))
+			return;
+	}
+}
+
+bool
+link_take_redirection(struct link *link, enum link_answer_kind answer, struct slice error,
+    size_t count, uint64_t now_us)
+{
+	if (!link_is_redirected(link, error))
+		return false;
+	switch (answer) {
+	case ANSWER_SUBSCRIBED:
+		redirect_names(link, count, now_us);
+		return true;
+	case ANSWER_UNSUBSCRIBED:
+		take_left(link, count, now_us);
+		return true;
+	case ANSWER_PROBE_SUBSCRIBED:
+	case ANSWER_PROBE_PUBLISHED:
+		take_moved_probe(link);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+link_take_gone(struct link *link, struct slice name, uint64_t now_us)
+{
+	if (slice_begins_with(name, LINK_PROBE_PREFIX))
+		return;
+	link->ops->left(link->arg, HUB_SHARD, name);
+	link->config->cluster->moved(link->arg, name);
+	interest_gone(link->interest, HUB_SHARD, name, now_us);
+}

@@ -1,0 +1,134 @@
+#include "config.h"
+
+#include "link/slots.h"
+
+#include <string.h>
+
+#include "resp/reply.h"
+
+/* CRC16 with the polynomial 0x1021 and the initial value 0 (XMODEM), four bits at a time. */
+static uint16_t
+crc16(struct slice bytes)
+{
+	static const uint16_t of_half_byte[16] = {0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5,
+	    0x60c6, 0x70e7, 0x8108, 0x9129, 0xa14a, 0xb16b, 0xc18c, 0xd1ad, 0xe1ce, 0xf1ef};
+	unsigned crc = 0;
+
+	for (size_t i = 0; i < bytes.len; i++) {
+		unsigned byte = (unsigned char)bytes.ptr[i];
+
+		crc = ((crc << 4) & 0xffff) ^ of_half_byte[(crc >> 12) ^ (byte >> 4)];
+		crc = ((crc << 4) & 0xffff) ^ of_half_byte[(crc >> 12) ^ (byte & 15)];
+	}
+	return (uint16_t)crc;
+}
+
+uint16_t
+slot_of(struct slice name)
+{
+	const char *open = name.len > 0 ? memchr(name.ptr, '{', name.len) : NULL;
+	const char *close;
+
+	if (open != NULL) {
+		open++;
+		close = memchr(open, '}', name.len - (size_t)(open - name.ptr));
+		if (close != NULL && close > open)
+			name = (struct slice){open, (size_t)(close - open)};
+	}
+	return crc16(name) & (SLOTS - 1);
+}
+
+static bool
+is_number(const struct resp_value *value, int64_t min, int64_t max)
+{
+	return value->type == RESP_TYPE_INT && value->number >= min && value->number <= max;
+}
+
+/* The host of a node; empty: it is not known. False: it is no host. */
+static bool
+read_host(const struct resp_value *value, const char *asked_host, struct slice *host)
+{
+	bool is_null = value->type == RESP_TYPE_NULL;
+
+	if (!is_null && value->type != RESP_TYPE_BULK && value->type != RESP_TYPE_SIMPLE)
+		return false;
+	*host = is_null || value->text.len == 0 ? slice_of(asked_host) : value->text;
+	if (host->len > SLOT_HOST_MAX || memchr(host->ptr, '\0', host->len) != NULL)
+		return false;
+	if (slice_is(*host, "?"))
+		host->len = 0;
+	return true;
+}
+
+/* Returns SLOT_MASTERS_MAX if there are too many. */
+static size_t
+find_or_add(struct slot_map *map, struct slice host, uint16_t port)
+{
+	struct slot_master *master;
+
+	for (size_t i = 0; i < map->count; i++)
+		if (map->masters[i].port == port && slice_is(host, map->masters[i].host))
+			return i;
+	if (map->count == SLOT_MASTERS_MAX)
+		return SLOT_MASTERS_MAX;
+	master = &map->masters[map->count];
+	*master = (struct slot_master){.port = port, .first = SLOT_UNSERVED};
+	memcpy(master->host, host.ptr, host.len);
+	return map->count++;
+}
+
+static const char *
+assign(struct slot_map *map, size_t master, size_t first, size_t last)
+{
+	struct slot_master *m = &map->masters[master];
+
+	for (size_t slot = first; slot <= last; slot++) {
+		if (map->served_by[slot] != SLOT_UNSERVED)
+			return "CLUSTER SLOTS names two masters of a slot";
+		map->served_by[slot] = (uint16_t)master;
+	}
+	m->slots += last - first + 1;
+	map->served += last - first + 1;
+	if (first < m->first)
+		m->first = (uint16_t)first;
+	return NULL;
+}
+
+/* An item: the first and last slot, then the nodes that serve them, the master first. */
+static const char *
+read_range(struct slot_map *map, const struct resp_value *range, const char *asked_host)
+{
+	const struct resp_value *master;
+	struct slice host;
+	size_t at;
+
+	if (range->type != RESP_TYPE_ARRAY || range->count < 3 ||
+	    !is_number(&range->items[0], 0, SLOTS - 1) ||
+	    !is_number(&range->items[1], range->items[0].number, SLOTS - 1))
+		return "CLUSTER SLOTS has an item that is not a range of slots";
+	master = &range->items[2];
+	if (master->type != RESP_TYPE_ARRAY || master->count < 2 ||
+	    !read_host(&master->items[0], asked_host, &host) ||
+	    !is_number(&master->items[1], 0, UINT16_MAX))
+		return "CLUSTER SLOTS has a master without host and port";
+	if (host.len == 0 || master->items[1].number == 0)
+		return NULL;
+	at = find_or_add(map, host, (uint16_t)master->items[1].number);
+	if (at == SLOT_MASTERS_MAX)
+		return "CLUSTER SLOTS names more than 256 masters";
+	return assign(map, at, (size_t)range->items[0].number, (size_t)range->items[1].number);
+}
+
+const char *
+slot_map_read(struct slot_map *map, const struct resp_value *reply, const char *asked_host)
+{
+	const char *why = NULL;
+
+	map->count = map->served = 0;
+	memset(map->served_by, 0xff, sizeof(map->served_by)); /* SLOT_UNSERVED */
+	if (reply->type != RESP_TYPE_ARRAY || reply->count > SLOTS)
+		return "the reply to CLUSTER SLOTS is not a list of slots";
+	for (size_t i = 0; i < reply->count && why == NULL; i++)
+		why = read_range(map, &reply->items[i], asked_host);
+	return why;
+}

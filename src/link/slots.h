@@ -1,0 +1,47 @@
+#ifndef LINK_SLOTS_H
+#define LINK_SLOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/*
+ * Slots: which master of a cluster serves a channel. As the specification of Redis Cluster says
+ * (chapters "Key distribution model" and "Hash tags"), a name belongs to one of 16384 slots, and
+ * each slot to one master. The map is what CLUSTER SLOTS replies.
+ */
+struct resp_value;
+
+#define SLOTS 16384
+#define SLOT_MASTERS_MAX 256
+#define SLOT_HOST_MAX 255
+#define SLOT_UNSERVED UINT16_MAX
+
+/* The slot of a channel: of the part between the first { and the next }, unless it is empty. */
+uint16_t slot_of(struct slice name);
+
+struct slot_master {
+	char host[SLOT_HOST_MAX + 1];
+	uint16_t port;
+	size_t slots;
+	uint16_t first; /* the lowest of them */
+};
+
+struct slot_map {
+	uint16_t served_by[SLOTS]; /* an index of masters, or SLOT_UNSERVED */
+	struct slot_master masters[SLOT_MASTERS_MAX];
+	size_t count;  /* of masters */
+	size_t served; /* slots */
+};
+
+/*
+ * Reads the reply to CLUSTER SLOTS of the node at asked_host, which stands for a host that the
+ * reply leaves out. NULL and *map is set; or what is wrong with the reply, a constant text, and
+ * *map is undefined. A master whose host is not known (?) or that has no port serves nothing.
+ */
+const char *slot_map_read(
+    struct slot_map *map, const struct resp_value *reply, const char *asked_host);
+
+#endif
