@@ -12,6 +12,7 @@ from lib.wait import seconds, wait_until
 
 KEEP = ("--channel", "k*", "history-size", 100, "history-ttl", 600)
 ENGINE = ("--upstream-mode", "engine")
+MEMBERS = ("--channel", "m*", "presence", "members", "events", "join,occupied")
 
 
 class EngineNodes(Nodes):
@@ -670,16 +671,42 @@ def test_a_user_without_the_rights_is_told(nodes, redis, rules, error):
     wait_for_error(node, error)
 
 
+def test_rights_that_queue_groups_need_are_told_when_there_is_one(nodes, redis):
+    with redis.connect() as client:
+        client.ok("ACL", "SETUSER", "node", "on", ">secret", "&*", "+@all", "-zadd", "~fanfare:*")
+    node = nodes.node("--upstream-probe", 1, login="node:secret@")
+    follower = Follower("k1").connect(node)
+    publish(node, "k1", "1")
+    follower.read()
+    member = node.client(3)
+    member.command("QSUBSCRIBE", "g", "k1")
+    member.read_value()
+    publish(node, "k1", "2")
+    wait_for_error(node, "cannot be an engine")
+
+
 def test_the_rights_of_the_manual_are_enough(nodes, redis):
     with redis.connect() as client:
         client.ok("ACL", "SETUSER", "node", "on", ">secret", "&*", "resetkeys", "~fanfare:*", "-@all", "+@pubsub", "+hello",
-                  "+info", "+script|load", "+evalsha", "+hget", "+hset", "+hmget", "+hincrby", "+hexists", "+hscan", "+hdel", "+del",
-                  "+set", "+exists", "+pexpire", "+pttl", "+time", "+xadd", "+xdel", "+xrevrange")
-    here, there = (nodes.node("--upstream-probe", 1, login="node:secret@") for _ in range(2))
+                  "+info", "+script|load", "+evalsha", "+hget", "+hset", "+hmget", "+hincrby", "+hexists", "+hscan", "+hdel", "+hgetall",
+                  "+hlen", "+del", "+set", "+exists", "+pexpire", "+pttl", "+time", "+xadd", "+xdel", "+xrevrange", "+sadd", "+srem",
+                  "+srandmember", "+zadd", "+zrem", "+zcard", "+zscore", "+zcount", "+zrange", "+zrangebyscore", "+zrangebylex",
+                  "+zremrangebyrank")
+    here, there = (nodes.node("--upstream-probe", 1, *MEMBERS, login="node:secret@") for _ in range(2))
     follower = Follower("k1").connect(here)
+    member = here.client(3)
+    member.command("QSUBSCRIBE", "g", "k1")
+    member.read_value()
     publish(there, "k1", "1")
     follower.read()
+    assert member.read_value() == [b"message", b"k1", b"1"]
     wait_until(lambda: int(link(here)["sent"]) >= 0 and int(link(here)["output_bytes"]) > 5000, "some probes")
+    with here.connect() as client, there.connect() as other:
+        assert client.call("PRESENCE", "JOIN", "m", "ann") == 1 and other.call("PRESENCE", "JOIN", "m", "ben") == 1
+        wait_until(lambda: client.call("PRESENCE", "COUNT", "m") == [b"m", 2], "two members")
+        assert len(client.call("PRESENCE", "MEMBERS", "m")[1]) == 6 and client.call("PRESENCE", "CHANNELS") == [b"m"]
+        there.kill()
+        wait_until(lambda: client.call("PRESENCE", "COUNT", "m") == [b"m", 1], "the other node's member has left")
     assert link(here)["last_error"] == "" and link(here)["refused"] == "0"
 
 

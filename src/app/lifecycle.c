@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "server/client_end.h"
 #include "server/lame_duck.h"
+#include "server/presence_service.h"
 #include "server/scripts.h"
 
 /* Time that the shutdown may take in addition to the configured limits. */
@@ -77,6 +78,7 @@ drain(struct lifecycle *l)
 	    (unsigned int)timeout_s);
 	l->state = LIFECYCLE_DRAINS;
 	notify_stopping(l, 0);
+	presence_share_end(l->wiring->server);
 	server_say_farewell(l->wiring->server);
 	net_drain(l->wiring->net, timeout_s < UINT32_MAX / 1000 ? timeout_s * 1000 : UINT32_MAX);
 }
@@ -89,6 +91,7 @@ stop_now(struct lifecycle *l)
 	if (l->state == LIFECYCLE_SERVES)
 		notify_stopping(l, 0);
 	l->state = LIFECYCLE_DRAINS;
+	presence_share_end(l->wiring->server);
 	net_stop(l->wiring->net);
 }
 

@@ -14,6 +14,18 @@ has_scheme(const char *text, const char *scheme)
 	return strncasecmp(text, scheme, strlen(scheme)) == 0;
 }
 
+static const char *
+fault_of(const struct redis_url *url)
+{
+	if (url->host == NULL)
+		return "the URL has no host";
+	if (strchr(url->host, ' ') != NULL)
+		return "the host has a space; several URLs begin with redis:// or rediss:// each";
+	if (url->database != 0)
+		return "the URL names a database, but all databases share the channels";
+	return NULL;
+}
+
 /* The scheme is checked first, because the error of redis_url_parse() would name unix:// as well.
  */
 bool
@@ -27,12 +39,11 @@ setting_upstream_parse(struct redis_url *url, const char *text, const char **err
 	}
 	if (!redis_url_parse(&u, text, error))
 		return false;
-	if (u.host != NULL && u.database == 0) {
+	*error = fault_of(&u);
+	if (*error == NULL) {
 		*url = u;
 		return true;
 	}
-	*error = u.host == NULL ? "the URL has no host"
-				: "the URL names a database, but all databases share the channels";
 	redis_url_release(&u);
 	return false;
 }
@@ -47,12 +58,24 @@ copy(const char *text, size_t len)
 	return word;
 }
 
+/* A password may have spaces. */
+static bool
+begins_next(const char *text)
+{
+	const char *word = text + strspn(text, " ");
+
+	return word > text &&
+	       (word[0] == '\0' || has_scheme(word, "redis://") || has_scheme(word, "rediss://"));
+}
+
 char *
 setting_upstream_next(const char **value)
 {
 	const char *text = *value + strspn(*value, " ");
-	size_t len = strcspn(text, " ");
+	size_t len = 0;
 
+	while (text[len] != '\0' && !begins_next(text + len))
+		len++;
 	*value = text + len;
 	return len > 0 ? copy(text, len) : NULL;
 }

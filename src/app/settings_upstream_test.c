@@ -112,8 +112,8 @@ END_TEST
 START_TEST(a_url_is_kept_shown_and_written_as_it_was_given)
 {
 	static const char *const urls[] = {"redis://h", "redis://h/", "redis://h/0",
-	    "redis://ann:s3cret@h:7000", "redis://ann@h", "rediss://:%2Fp%20@[::1]:1", "REDISS://h",
-	    ""};
+	    "redis://ann:s3cret@h:7000", "rediss://u:a b @h", "redis://ann@h",
+	    "rediss://:%2Fp%20@[::1]:1", "REDISS://h", ""};
 	struct settings copy;
 
 	for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++) {

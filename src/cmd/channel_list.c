@@ -19,6 +19,7 @@
  */
 #define AT_ONCE_US 500
 #define CHANNELS_A_LOOK 64
+#define PART_BYTES ((size_t)64 << 10)
 
 /* The names are collected first, because the reply begins with their number. */
 struct list {
@@ -90,27 +91,57 @@ list_step(void *state, struct job_step *step)
 	return long_reply_send(&list->names, step);
 }
 
-enum command_result
-channel_list(struct request *rq, channel_list_next *next)
+bool
+channel_list_check(struct request *rq)
+{
+	if (rq->argc <= 3)
+		return rq->argc < 3 || channel_name_fits(rq, rq->argv[2]);
+	request_subcommand_syntax_error(rq);
+	return false;
+}
+
+/* Takes list. */
+static void
+begin(struct request *rq, struct list *list)
 {
 	static const struct job_kind job = {"list of channels", list_step, list_free};
 	struct job_step step = long_reply_first_step(rq, AT_ONCE_US);
+
+	if (list_step(list, &step) == JOB_DONE)
+		list_free(list);
+	else
+		job_start(rq->server, rq->client, &job, list);
+}
+
+void
+channel_list_put(struct request *rq, struct slice names, size_t count)
+{
+	struct list *list = xcalloc(1, sizeof(*list));
+
+	list->gathered = true;
+	resp_put_array(long_reply_head(&list->names), count);
+	while (names.len > 0) {
+		struct slice part = {names.ptr, names.len < PART_BYTES ? names.len : PART_BYTES};
+
+		buffer_append_slice(long_reply_room(&list->names), part);
+		names.ptr += part.len;
+		names.len -= part.len;
+	}
+	begin(rq, list);
+}
+
+enum command_result
+channel_list(struct request *rq, channel_list_next *next)
+{
 	struct list *list;
 
-	if (rq->argc > 3) {
-		request_subcommand_syntax_error(rq);
-		return COMMAND_DONE;
-	}
-	if (rq->argc == 3 && !channel_name_fits(rq, rq->argv[2]))
+	if (!channel_list_check(rq))
 		return COMMAND_DONE;
 	list = xcalloc(1, sizeof(*list));
 	list->next = next;
 	list->has_pattern = rq->argc == 3;
 	if (list->has_pattern)
 		buffer_append_slice(&list->pattern, rq->argv[2]);
-	if (list_step(list, &step) == JOB_DONE)
-		list_free(list);
-	else
-		job_start(rq->server, rq->client, &job, list);
+	begin(rq, list);
 	return COMMAND_DONE;
 }

@@ -2,6 +2,7 @@
 #define CMD_CHANNEL_LIST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/bytes.h"
 #include "server/command.h"
@@ -23,5 +24,12 @@ typedef bool channel_list_next(
 
 /* Replies with the names that match the pattern, if there is one, in their order. */
 enum command_result channel_list(struct request *rq, channel_list_next *next);
+
+/* Of a list that is built in another way. Returns false after replying with an error if there are
+ * too many arguments, or the pattern is not allowed. */
+bool channel_list_check(struct request *rq) __attribute__((warn_unused_result));
+
+/* Replies with `count` names, which are encoded as bulk strings. Copies. */
+void channel_list_put(struct request *rq, struct slice names, size_t count);
 
 #endif

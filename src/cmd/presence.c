@@ -7,12 +7,15 @@
 #include "acl/check.h"
 #include "acl/user.h"
 #include "base/buffer.h"
+#include "base/glob.h"
 #include "cmd/channel_list.h"
 #include "cmd/handlers.h"
 #include "cmd/publish_check.h"
 #include "resp/writer.h"
 #include "server/client.h"
 #include "server/pause.h"
+#include "server/presence_ask.h"
+#include "server/presence_question.h"
 #include "server/presence_service.h"
 #include "server/request.h"
 #include "server/server_config.h"
@@ -209,37 +212,119 @@ list_member(void *arg, const struct presence_member *member)
 	listing->found++;
 }
 
+/* Returns false after replying with an error. */
+static bool
+shows_members(struct request *rq, struct slice channel)
+{
+	enum presence_mode mode = presence_mode_of(presence_of(rq), channel);
+
+	if (mode == PRESENCE_NO)
+		put_result(rq, PRESENCE_OFF);
+	else if (mode == PRESENCE_COUNT)
+		request_error(rq, "ERR the members of this channel are only counted");
+	return mode == PRESENCE_MEMBERS;
+}
+
+/* Those of this node. */
+static void
+list_members(struct request *rq, struct listing *listing)
+{
+	uint64_t steps = 0;
+
+	do
+		listing->cursor = presence_scan(
+		    presence_of(rq), rq->argv[2], listing->cursor, list_member, listing);
+	while (listing->cursor != 0 && listing->found < listing->count &&
+	       listing->members.len < MEMBERS_BYTES && ++steps < listing->count * STEPS_A_MEMBER);
+}
+
+/* Those that the upstream has. */
+static void
+take_members(struct listing *listing, const struct upstream_presence_answer *answer)
+{
+	for (size_t i = 0; i < answer->count; i++) {
+		const struct upstream_presence_item *item = &answer->items[i];
+		const struct presence_member member = {
+		    .name = item->name, .info = item->info, .connections = (uint32_t)item->number};
+
+		list_member(listing, &member);
+	}
+	listing->cursor = answer->cursor;
+}
+
+static void
+put_members(struct request *rq, struct listing *listing)
+{
+	struct buffer cursor = {0};
+
+	resp_put_array(rq->reply, 2);
+	buffer_appendf(&cursor, "%" PRIu64, listing->cursor);
+	resp_put_bulk(rq->reply, buffer_slice(&cursor));
+	buffer_release(&cursor);
+	resp_put_array(rq->reply, listing->found * 3);
+	buffer_append_slice(rq->reply, buffer_slice(&listing->members));
+	buffer_release(&listing->members);
+}
+
 enum command_result
 cmd_presence_members(struct request *rq)
 {
 	struct listing listing = {.count = MEMBERS_DEFAULT};
-	struct buffer cursor = {0};
-	enum presence_mode mode;
-	uint64_t steps = 0;
+	const struct upstream_presence_answer *answer;
 
-	if (!channel_name_fits(rq, rq->argv[2]) || !parse_listing(rq, &listing))
+	if (!channel_name_fits(rq, rq->argv[2]) || !parse_listing(rq, &listing) ||
+	    !shows_members(rq, rq->argv[2]))
 		return COMMAND_DONE;
-	mode = presence_mode_of(presence_of(rq), rq->argv[2]);
-	if (mode == PRESENCE_NO) {
-		put_result(rq, PRESENCE_OFF);
+	switch (presence_ask(rq,
+	    &(struct upstream_presence_query){.asks = UPSTREAM_PRESENCE_MEMBERS,
+		.channel = rq->argv[2],
+		.cursor = listing.cursor,
+		.count = listing.count,
+		.bytes = MEMBERS_BYTES},
+	    &answer)) {
+	case PRESENCE_WAITS:
+		return COMMAND_LATER;
+	case PRESENCE_FAILED:
 		return COMMAND_DONE;
+	case PRESENCE_ANSWERED:
+		take_members(&listing, answer);
+		break;
+	case PRESENCE_OF_NODE:
+		list_members(rq, &listing);
+		break;
 	}
-	if (mode == PRESENCE_COUNT) {
-		request_error(rq, "ERR the members of this channel are only counted");
-		return COMMAND_DONE;
-	}
-	do
-		listing.cursor = presence_scan(
-		    presence_of(rq), rq->argv[2], listing.cursor, list_member, &listing);
-	while (listing.cursor != 0 && listing.found < listing.count &&
-	       listing.members.len < MEMBERS_BYTES && ++steps < listing.count * STEPS_A_MEMBER);
-	resp_put_array(rq->reply, 2);
-	buffer_appendf(&cursor, "%" PRIu64, listing.cursor);
-	resp_put_bulk(rq->reply, buffer_slice(&cursor));
-	buffer_release(&cursor);
-	resp_put_array(rq->reply, listing.found * 3);
-	buffer_append_slice(rq->reply, buffer_slice(&listing.members));
-	buffer_release(&listing.members);
+	put_members(rq, &listing);
+	return COMMAND_DONE;
+}
+
+/* A part of the channels at a time: question->count of them have been answered. */
+static enum command_result
+ask_counts(struct request *rq)
+{
+	const struct slice *channels = rq->argv + 2;
+	const struct upstream_presence_answer *answer;
+	struct presence_question *q;
+	size_t count = rq->argc - 2, left;
+	enum presence_asked asked;
+
+	do {
+		q = presence_ask_question(rq);
+		left = count - (q != NULL ? q->count : 0);
+		asked = presence_ask(rq,
+		    &(struct upstream_presence_query){.asks = UPSTREAM_PRESENCE_COUNT,
+			.count = left < UPSTREAM_PRESENCE_PART ? left : UPSTREAM_PRESENCE_PART,
+			.channels = channels + (count - left)},
+		    &answer);
+		if (asked != PRESENCE_ANSWERED)
+			return asked == PRESENCE_WAITS ? COMMAND_LATER : COMMAND_DONE;
+		q = presence_ask_question(rq);
+		for (size_t i = 0; i < answer->count; i++) {
+			resp_put_bulk(&q->gathered, channels[q->count++]);
+			resp_put_int(&q->gathered, (int64_t)answer->items[i].number);
+		}
+	} while (q->count < count);
+	resp_put_array(rq->reply, count * 2);
+	buffer_append_slice(rq->reply, buffer_slice(&q->gathered));
 	return COMMAND_DONE;
 }
 
@@ -248,6 +333,8 @@ cmd_presence_count(struct request *rq)
 {
 	size_t *progress = &rq->client->pending->progress;
 
+	if (presence_share_is_on(rq->server))
+		return ask_counts(rq);
 	if (*progress == 0)
 		resp_put_array(rq->reply, (rq->argc - 2) * 2);
 	while (*progress + 2 < rq->argc) {
@@ -274,10 +361,60 @@ next_channel(struct client *c, struct slice after, struct slice *name, bool *is_
 	return true;
 }
 
+/* Of a page of channels that the upstream has. */
+static void
+take_channels(struct request *rq, const struct upstream_presence_answer *answer)
+{
+	struct presence_question *q = presence_ask_question(rq);
+	const struct acl_user *user = rq->client->user;
+
+	for (size_t i = 0; i < answer->count; i++) {
+		struct slice name = answer->items[i].name;
+
+		if ((rq->argc == 2 || glob_match(rq->argv[2], name, false)) &&
+		    (user->unrestricted || acl_may_receive(user, name, false))) {
+			resp_put_bulk(&q->gathered, name);
+			q->count++;
+		}
+	}
+	if (answer->count == 0)
+		return;
+	buffer_clear(&q->last);
+	buffer_append_slice(&q->last, answer->items[answer->count - 1].name);
+	q->has_last = true;
+}
+
+static enum command_result
+ask_channels(struct request *rq)
+{
+	struct upstream_presence_query query = {
+	    .asks = UPSTREAM_PRESENCE_CHANNELS, .count = UPSTREAM_PRESENCE_PART};
+	const struct upstream_presence_answer *answer;
+	struct presence_question *q;
+	enum presence_asked asked;
+	bool has_more;
+
+	do {
+		q = presence_ask_question(rq);
+		if (q != NULL && q->has_last)
+			query.after = q->last.len > 0 ? buffer_slice(&q->last) : SLICE("");
+		asked = presence_ask(rq, &query, &answer);
+		if (asked != PRESENCE_ANSWERED)
+			return asked == PRESENCE_WAITS ? COMMAND_LATER : COMMAND_DONE;
+		take_channels(rq, answer);
+		has_more = answer->cursor != 0 && answer->count > 0;
+	} while (has_more);
+	q = presence_ask_question(rq);
+	channel_list_put(rq, buffer_slice(&q->gathered), q->count);
+	return COMMAND_DONE;
+}
+
 enum command_result
 cmd_presence_channels(struct request *rq)
 {
-	return channel_list(rq, next_channel);
+	if (!presence_share_is_on(rq->server))
+		return channel_list(rq, next_channel);
+	return channel_list_check(rq) ? ask_channels(rq) : COMMAND_DONE;
 }
 
 enum command_result

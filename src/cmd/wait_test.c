@@ -101,8 +101,7 @@ fire(struct test_conn *conn, enum wait_reason reason, enum wait_event event)
 	return "ends";
 }
 
-/* A letter for each: room memory disk saved paused unpaused rules limits upstream next due key kept
- * done verified answered left. */
+/* A letter for each event, in the order of enum wait_event. */
 static const char *const expected[WAIT_REASONS] = {
     [WAIT_NOT] = ".................",
     [WAIT_RESUMED] = "................E",
@@ -120,6 +119,7 @@ static const char *const expected[WAIT_REASONS] = {
     [WAIT_SYNC] = "..R...R...R.....E",
     [WAIT_UPSTREAM_NAMES] = "......R.R......RE",
     [WAIT_UPSTREAM] = "....R.RRR.......E",
+    [WAIT_UPSTREAM_PRESENCE] = "...............RE",
     [WAIT_POSITION] = "...............RE",
 };
 

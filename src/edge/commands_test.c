@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/testing.h"
+#include "cmd/testing_presence.h"
 #include "edge/session.h"
 #include "edge/testing_edge.h"
 #include "pubsub/hub.h"
@@ -464,6 +465,41 @@ START_TEST(presence_shows_who_is_there)
 }
 END_TEST
 
+START_TEST(presence_is_that_of_all_nodes)
+{
+	struct test_conn *conn;
+
+	(void)test_call(test_admin, "channel set pres presence members");
+	test_presence_begin();
+	conn = connect_with("{\"sub\":\"u\"}");
+	ck_assert(!test_edge_frame(conn, 't',
+	    "{\"id\":2,\"presence\":{\"channel\":\"pres\"}}\n"
+	    "{\"id\":3,\"presence_stats\":{\"channel\":\"pres\"}}"));
+	ck_assert_str_eq(test_presence_asked(), "members pres 0 1000");
+	test_presence_answer(1, 0, "v {} 1,w [ 2");
+	test_turns(2);
+	ck_assert_str_eq(test_presence_asked(), "count pres");
+	test_presence_answer(2, 0, "- - 7");
+	test_turns(2);
+	ck_assert(!conn->later);
+	ck_assert_str_eq(test_edge_messages(conn),
+	    "{\"id\":2,\"presence\":{\"presence\":{\"v\":{\"client\":\"v\",\"user\":\"v\",\"conn_"
+	    "info\":{}},\"w\":{\"client\":\"w\",\"user\":\"w\"}}}}\n"
+	    "{\"id\":3,\"presence_stats\":{\"num_clients\":7,\"num_users\":7}}\n");
+	ck_assert(!test_edge_frame(conn, 't', "{\"id\":4,\"presence\":{\"channel\":\"pres\"}}"));
+	server_presence_lost(test_server);
+	test_turns(2);
+	ck_assert_str_eq(test_edge_messages(conn),
+	    "{\"id\":4,\"error\":{\"code\":100,\"message\":\"internal server "
+	    "error\",\"temporary\":true}}\n");
+	test_presence.sends = UPSTREAM_DOWN;
+	ck_assert_str_eq(
+	    test_edge_call(conn, "{\"id\":5,\"presence_stats\":{\"channel\":\"pres\"}}"),
+	    "{\"id\":5,\"error\":{\"code\":100,\"message\":\"internal server "
+	    "error\",\"temporary\":true}}\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -484,5 +520,5 @@ main(void)
 		publications_that_were_missed_are_part_of_the_reply,
 		messages_from_before_a_history_was_forgotten_are_not_shown,
 		a_message_that_is_refused_after_a_wait_leaves_nothing_to_the_next,
-		presence_shows_who_is_there, NULL});
+		presence_shows_who_is_there, presence_is_that_of_all_nodes, NULL});
 }

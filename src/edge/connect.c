@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "edge/login.h"
 #include "edge/methods.h"
+#include "edge/presence.h"
 #include "edge/session.h"
 #include "edge/socket.h"
 #include "edge/subscriptions.h"
@@ -62,11 +63,12 @@ static void
 put_result(struct edge_command *command)
 {
 	const struct edge_session *s = command->session;
+	char name[EDGE_CLIENT_NAME_MAX];
 
 	buffer_appendf(&command->result,
-	    "\"client\":\"%" PRIx64 "\",\"version\":\"fanfare " PACKAGE_VERSION
-	    "\",\"ping\":%" PRIu32 ",\"pong\":true",
-	    s->client->id, s->edge->config->ping_interval_s);
+	    "\"client\":\"%s\",\"version\":\"fanfare " PACKAGE_VERSION "\",\"ping\":%" PRIu32
+	    ",\"pong\":true",
+	    edge_client_name(s, name), s->edge->config->ping_interval_s);
 	put_expiry(command);
 }
 
@@ -118,6 +120,7 @@ edge_refresh(struct edge_command *command)
 	struct slice token = {"", 0};
 	struct token_grant *before = s->grant;
 	enum edge_login login;
+	char name[EDGE_CLIENT_NAME_MAX];
 	const char *why;
 	bool is_same;
 
@@ -133,9 +136,9 @@ edge_refresh(struct edge_command *command)
 	if (!is_same)
 		return edge_close(command, EDGE_CLOSE_TOKEN);
 	edge_session_schedule(s);
-	buffer_append_str(&command->result, "\"client\":\"");
 	buffer_appendf(&command->result,
-	    "%" PRIx64 "\",\"version\":\"fanfare " PACKAGE_VERSION "\"", s->client->id);
+	    "\"client\":\"%s\",\"version\":\"fanfare " PACKAGE_VERSION "\"",
+	    edge_client_name(s, name));
 	put_expiry(command);
 	edge_subscriptions_check(s, &command->after);
 	return EDGE_DONE;

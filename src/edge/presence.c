@@ -15,8 +15,10 @@
 #include "pubsub/wire_form.h"
 #include "server/client.h"
 #include "server/pause.h"
+#include "server/presence_ask.h"
 #include "server/presence_service.h"
 #include "server/request.h"
+#include "server/statistics.h"
 #include "token/grant.h"
 #include "json/writer.h"
 
@@ -24,23 +26,33 @@
 #define MEMBERS_MAX 1000
 #define MEMBERS_BYTES_MAX ((size_t)256 << 10)
 
-#define CLIENT_NAME_MAX 32
-
 static struct presence *
 presence_of(const struct edge_session *s)
 {
 	return s->edge->server->presence->presence;
 }
 
+const char *
+edge_client_name(const struct edge_session *s, char text[EDGE_CLIENT_NAME_MAX])
+{
+	const struct server *server = s->edge->server;
+
+	if (presence_share_is_on(server))
+		snprintf(text, EDGE_CLIENT_NAME_MAX, "%.16s-%" PRIx64, server->statistics->run_id,
+		    s->client->id);
+	else
+		snprintf(text, EDGE_CLIENT_NAME_MAX, "%" PRIx64, s->client->id);
+	return text;
+}
+
 /* text is for the name of a session without a token. */
 static struct slice
-member_of(const struct edge_session *s, char text[CLIENT_NAME_MAX])
+member_of(const struct edge_session *s, char text[EDGE_CLIENT_NAME_MAX])
 {
 	if (s->grant != NULL && s->grant->subject.len > 0 &&
 	    s->grant->subject.len <= PRESENCE_MEMBER_MAX)
 		return s->grant->subject;
-	return (struct slice){
-	    text, (size_t)snprintf(text, CLIENT_NAME_MAX, "%" PRIx64, s->client->id)};
+	return slice_of(edge_client_name(s, text));
 }
 
 /* A member that cannot join, because of a limit or an upgrade, is not shown: the subscription is
@@ -48,7 +60,7 @@ member_of(const struct edge_session *s, char text[CLIENT_NAME_MAX])
 void
 edge_presence_join(struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
 {
-	char text[CLIENT_NAME_MAX];
+	char text[EDGE_CLIENT_NAME_MAX];
 	struct slice info = {NULL, 0};
 
 	if (channel->is_pattern || s->edge->server->pause->handed_over ||
@@ -63,7 +75,7 @@ edge_presence_join(struct edge_session *s, const struct edge_channel *channel, u
 void
 edge_presence_leave(struct edge_session *s, const struct edge_channel *channel, uint64_t now_us)
 {
-	char text[CLIENT_NAME_MAX];
+	char text[EDGE_CLIENT_NAME_MAX];
 
 	if (!channel->is_pattern && client_join_count(s->client) > 0)
 		(void)presence_leave(presence_of(s), &session_of(s->client)->presence,
@@ -123,25 +135,74 @@ put_member(void *arg, const struct presence_member *member)
 	buffer_append_str(out, "}");
 }
 
+/* EDGE_DONE: *answer is that of the upstream; NULL: it is not to be asked. */
+static enum edge_outcome
+ask(struct edge_command *command, const struct upstream_presence_query *query,
+    const struct upstream_presence_answer **answer)
+{
+	size_t reply_len = command->rq->reply->len;
+
+	*answer = NULL;
+	switch (presence_ask(command->rq, query, answer)) {
+	case PRESENCE_WAITS:
+		return EDGE_WAITS;
+	case PRESENCE_FAILED:
+		return edge_fail_refused(command, reply_len);
+	default:
+		return EDGE_DONE;
+	}
+}
+
+/* Those of this node. */
+static void
+list_members(struct edge_command *command, struct slice channel)
+{
+	struct presence *presence = presence_of(command->session);
+	uint64_t cursor = 0;
+	size_t steps = 0;
+
+	do {
+		cursor = presence_scan(presence, channel, cursor, put_member, command);
+	} while (cursor != 0 && command->counted < MEMBERS_MAX &&
+		 command->result.len <= MEMBERS_BYTES_MAX && ++steps < MEMBERS_MAX);
+}
+
+static void
+take_members(struct edge_command *command, const struct upstream_presence_answer *answer)
+{
+	for (size_t i = 0; i < answer->count; i++) {
+		const struct presence_member member = {
+		    .name = answer->items[i].name, .info = answer->items[i].info};
+
+		put_member(command, &member);
+	}
+}
+
 enum edge_outcome
 edge_presence(struct edge_command *command)
 {
-	struct presence *presence = presence_of(command->session);
+	const struct upstream_presence_answer *answer;
 	enum edge_outcome outcome;
-	uint64_t cursor = 0;
 	struct slice name = {0};
-	size_t steps = 0;
 
 	outcome = read_channel(command, &name);
 	if (outcome != EDGE_DONE)
 		return outcome;
-	if (presence_mode_of(presence, name) != PRESENCE_MEMBERS)
+	if (presence_mode_of(presence_of(command->session), name) != PRESENCE_MEMBERS)
 		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
+	outcome = ask(command,
+	    &(struct upstream_presence_query){.asks = UPSTREAM_PRESENCE_MEMBERS,
+		.channel = name,
+		.count = MEMBERS_MAX,
+		.bytes = MEMBERS_BYTES_MAX},
+	    &answer);
+	if (outcome != EDGE_DONE)
+		return outcome;
 	buffer_append_str(&command->result, "\"presence\":{");
-	do {
-		cursor = presence_scan(presence, name, cursor, put_member, command);
-	} while (cursor != 0 && command->counted < MEMBERS_MAX &&
-		 command->result.len <= MEMBERS_BYTES_MAX && ++steps < MEMBERS_MAX);
+	if (answer != NULL)
+		take_members(command, answer);
+	else
+		list_members(command, name);
 	buffer_append_str(&command->result, "}");
 	return EDGE_DONE;
 }
@@ -150,16 +211,24 @@ enum edge_outcome
 edge_presence_stats(struct edge_command *command)
 {
 	struct presence *presence = presence_of(command->session);
+	const struct upstream_presence_answer *answer;
 	enum edge_outcome outcome;
 	struct slice name = {0};
-	size_t count;
+	uint64_t count;
 
 	outcome = read_channel(command, &name);
 	if (outcome != EDGE_DONE)
 		return outcome;
 	if (presence_mode_of(presence, name) == PRESENCE_NO)
 		return edge_fail(command, EDGE_ERROR_NOT_AVAILABLE);
-	count = presence_count(presence, name);
-	buffer_appendf(&command->result, "\"num_clients\":%zu,\"num_users\":%zu", count, count);
+	outcome = ask(command,
+	    &(struct upstream_presence_query){
+		.asks = UPSTREAM_PRESENCE_COUNT, .count = 1, .channels = &name},
+	    &answer);
+	if (outcome != EDGE_DONE)
+		return outcome;
+	count = answer != NULL ? answer->items[0].number : presence_count(presence, name);
+	buffer_appendf(
+	    &command->result, "\"num_clients\":%" PRIu64 ",\"num_users\":%" PRIu64, count, count);
 	return EDGE_DONE;
 }

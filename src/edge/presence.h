@@ -11,6 +11,12 @@
 struct edge_channel;
 struct edge_session;
 
+#define EDGE_CLIENT_NAME_MAX 40 /* room for edge_client_name() */
+
+/* The id of the connection as clients see it: among those of all nodes, if these have their members
+ * in common. Returns text. */
+const char *edge_client_name(const struct edge_session *s, char text[EDGE_CLIENT_NAME_MAX]);
+
 void edge_presence_join(
     struct edge_session *s, const struct edge_channel *channel, uint64_t now_us);
 void edge_presence_leave(

@@ -24,6 +24,10 @@
 
 #define NOT_TAKEN_ERROR "CLUSTERDOWN No shard of the cluster takes messages of this channel"
 
+#define TOO_LATE_ERROR                                                                             \
+	"CLUSTERDOWN The slot of the channel has moved, and a later message was accepted before "  \
+	"this one"
+
 /* The hub's subscriptions */
 
 static void
@@ -76,6 +80,14 @@ cluster_new(struct server *server, const struct cluster_config *config, const st
 	return cluster;
 }
 
+/* Tells its messages at once: errors are cheap in the order of their numbers only. */
+static void
+end_shard(struct cluster *cluster, size_t i)
+{
+	shard_free(cluster->shards[i]);
+	server_upstream_tell(cluster->server);
+}
+
 static void
 end_shards(struct cluster *cluster)
 {
@@ -83,7 +95,7 @@ end_shards(struct cluster *cluster)
 
 	for (size_t i = 0; i < cluster->top; i++)
 		if (cluster->shards[i] != NULL)
-			shard_free(cluster->shards[i]);
+			end_shard(cluster, i);
 	if (cluster->seed != NULL)
 		shard_free(cluster->seed);
 	cluster->top = 0;
@@ -105,7 +117,6 @@ cluster_free(struct cluster *cluster)
 	hub_remove_interest(&cluster->watcher);
 	unanswered_free(cluster->unanswered);
 	shared_names_free(cluster->names);
-	shard_marks_release(&cluster->marks);
 	for (size_t i = 0; i < cluster->seed_count; i++)
 		xfree((char *)(uintptr_t)cluster->seeds[i].host);
 	xfree(cluster->seeds);
@@ -136,25 +147,23 @@ advance(struct cluster *cluster, enum cluster_event event)
 
 /* Clients that wait */
 
-static uint64_t
-count_of(void *arg, const void *source)
+static void
+note_answers(struct shard *shard)
 {
-	const struct cluster *cluster = arg;
-	const struct shard *shard = source;
-
-	if (source == cluster)
-		return cluster->answers;
-	return link_state_of(shard->link) < LINK_JOINING
-		   ? UINT64_MAX
-		   : interest_answered(link_interest(shard->link));
+	if (shard->number != SHARD_NONE)
+		shard_marks_update(&shard->cluster->marks, shard->number,
+		    interest_answered(link_interest(shard->link)));
 }
 
 static void
 tell(struct cluster *cluster)
 {
 	server_upstream_tell(cluster->server);
-	shard_marks_update(&cluster->marks, count_of, cluster);
-	server_upstream_answered(cluster->server, cluster->marks.reached);
+	shard_marks_update(&cluster->marks, CLUSTER_SHARDS, cluster->answers);
+	if (!cluster->marks.has_news)
+		return;
+	cluster->marks.has_news = false;
+	server_upstream_answered_some(cluster->server);
 }
 
 /* Lets publishers go on that were held up. */
@@ -162,6 +171,7 @@ static void
 let_go_on(struct cluster *cluster)
 {
 	cluster->holds_back = cluster->holds_order = cluster->may_go_on = false;
+	cluster->go_on_us = 0;
 	server_upstream_changed(cluster->server);
 }
 
@@ -197,6 +207,7 @@ cluster_received(struct shard *shard, struct slice bytes, uint64_t now_us)
 		cluster->has_own_history = false;
 		hub_forget_history(cluster->server->hub);
 	}
+	note_answers(shard);
 	tell(cluster);
 	note_room(shard);
 }
@@ -229,8 +240,9 @@ cluster_lost(struct shard *shard, const char *why, uint64_t retry_us, uint64_t n
 	cluster->now_us = now_us;
 	log_loss(shard, why, retry_us, shard_is_up(shard));
 	link_lost(shard->link);
-	shard->is_lost = true;
+	shard->is_lost = shard->has_failed = true;
 	shard_lose_messages(shard);
+	shard_forget_marks(shard);
 	cluster_clear_stale(cluster, shard);
 	tell(cluster);
 	server_upstream_changed(cluster->server);
@@ -299,9 +311,13 @@ resend(struct cluster *cluster)
 		struct shard *shard = cluster_shard_of(cluster, message->slot);
 
 		next = TAILQ_NEXT(message, link);
-		if (shard != NULL && shard_is_up(shard) &&
-		    cluster->stale_by[message->slot] == SHARD_NONE &&
-		    unanswered_may_resend(cluster->unanswered, message->slot, shard->number)) {
+		if (unanswered_is_too_late(cluster->unanswered, message)) {
+			unanswered_take_returned(cluster->unanswered, message);
+			cluster_settle(cluster, message, SLICE(TOO_LATE_ERROR));
+			cluster->may_go_on = true;
+		} else if (shard != NULL && shard_is_up(shard) &&
+			   cluster->stale_by[message->slot] == SHARD_NONE &&
+			   unanswered_may_resend(cluster->unanswered, message, shard->number)) {
 			unanswered_take_returned(cluster->unanswered, message);
 			shard_send(shard, message);
 			cluster->may_go_on = true;
@@ -334,6 +350,7 @@ turn_shards(struct cluster *cluster)
 		apply_settings(shard);
 		shard_connect(shard);
 		wait_us = least(wait_us, link_turn(shard->link, cluster->now_us));
+		note_answers(shard);
 		is_up = shard_is_up(shard);
 		if (is_up && !shard->was_up) {
 			log_notice("linked to %s:%u of the cluster %s, %s", shard->host,
@@ -357,7 +374,7 @@ cluster_turn(struct cluster *cluster, uint64_t now_us)
 		cluster_take_map(cluster);
 		advance(cluster, CLUSTER_MAPPED);
 	}
-	cluster_close_shards(cluster);
+	cluster_close_shards(cluster, false);
 	resend(cluster);
 	wait_us = least(seek(cluster), cluster_ask(cluster));
 	wait_us = least(wait_us, turn_shards(cluster));
@@ -367,6 +384,8 @@ cluster_turn(struct cluster *cluster, uint64_t now_us)
 	    cluster->state == CLUSTER_LINKING || cluster->holds_order)
 		wait_us = least(wait_us, RESEND_US);
 	tell(cluster);
+	if (cluster->go_on_us != 0 && now_us >= cluster->go_on_us)
+		cluster->may_go_on = true;
 	if (!cluster->may_go_on)
 		return wait_us;
 	if (cluster->holds_back || cluster->holds_order)

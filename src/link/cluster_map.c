@@ -2,6 +2,7 @@
 
 #include "link/cluster_parts.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,15 @@
 #include "pubsub/hub_history.h"
 #include "resp/reply.h"
 #include "server/core.h"
+#include "server/held.h"
 #include "server/statistics.h"
 
 /* The topology of a cluster: which shards there are, and what changes when it changes. */
 
 #define ASK_FIRST_US ((uint64_t)50000)
 #define ASK_CAP_US ((uint64_t)2000000)
+#define OLDER_US ((uint64_t)30000000)
+#define DRAIN_US ((uint64_t)10000000) /* so long a shard that serves nothing may answer */
 
 /* The number in a line "key:number" of CLUSTER INFO; 0: there is none. */
 static uint64_t
@@ -41,7 +45,28 @@ number_of(struct slice info, const char *key)
 }
 
 /* A map that is older than one that was taken is left out: a node that was cut off from the others
- * may not know yet that its slots have moved. */
+ * may not know yet that its slots have moved. If there are only such ones for a while, the nodes
+ * were reset, or one of them has told an epoch that no cluster has. */
+static bool
+is_too_old(struct cluster *cluster, uint64_t epoch)
+{
+	uint64_t older_us = OLDER_US + (uint64_t)cluster->settings->probe_s * 2000000;
+
+	if (epoch >= cluster->epoch || cluster->state == CLUSTER_SEEKING) {
+		cluster->older_us = 0;
+		return false;
+	}
+	if (cluster->older_us == 0)
+		cluster->older_us = cluster->now_us;
+	if (cluster->now_us - cluster->older_us < older_us)
+		return true;
+	log_warn("all nodes of the cluster %s name epochs before %" PRIu64 ", as %" PRIu64
+		 ": taking their maps",
+	    cluster->address, cluster->epoch, epoch);
+	cluster->older_us = 0;
+	return false;
+}
+
 const char *
 cluster_read_map(struct shard *shard, struct slice info, const struct resp_value *slots)
 {
@@ -49,7 +74,7 @@ cluster_read_map(struct shard *shard, struct slice info, const struct resp_value
 	uint64_t epoch = number_of(info, "cluster_current_epoch:");
 	const char *why;
 
-	if (epoch < cluster->epoch && cluster->state != CLUSTER_SEEKING) {
+	if (is_too_old(cluster, epoch)) {
 		cluster_clear_stale(cluster, shard);
 		return NULL;
 	}
@@ -79,26 +104,33 @@ cluster_clear_stale(struct cluster *cluster, struct shard *shard)
 	cluster->may_go_on = true;
 }
 
+static bool
+serves(const void *shard, uint16_t slot)
+{
+	const struct shard *s = shard;
+
+	return s->cluster->served_by[slot] == s->number;
+}
+
 /* A channel in one of the shard's slots, which costs no other shard anything. */
 static void
 choose_probe(struct shard *shard)
 {
-	const struct cluster *cluster = shard->cluster;
-	char name[CLUSTER_CHANNEL_MAX];
-	struct slice current = link_probe_channel(shard->link);
+	struct cluster *cluster = shard->cluster;
+	char prefix[SLOT_PREFIX_MAX], name[CLUSTER_CHANNEL_MAX];
+	uint32_t number;
 	int len;
 
-	if (shard->has_probe && cluster->served_by[slot_of(current)] == shard->number)
+	if (shard->has_probe && serves(shard, slot_of(link_probe_channel(shard->link))))
 		return;
-	for (unsigned i = 0; i < 1000000; i++) {
-		len = snprintf(name, sizeof(name), LINK_PROBE_PREFIX "%s:%u",
-		    cluster->server->statistics->run_id, i);
-		if (cluster->served_by[slot_of((struct slice){name, (size_t)len})] != shard->number)
-			continue;
-		link_set_probe(shard->link, (struct slice){name, (size_t)len});
-		shard->has_probe = true;
+	snprintf(
+	    prefix, sizeof(prefix), LINK_PROBE_PREFIX "%s:", cluster->server->statistics->run_id);
+	number = slot_numbers_find(&cluster->probes, prefix, serves, shard);
+	if (number == SLOT_NO_NUMBER)
 		return;
-	}
+	len = snprintf(name, sizeof(name), "%s%" PRIu32, prefix, number);
+	link_set_probe(shard->link, (struct slice){name, (size_t)len});
+	shard->has_probe = true;
 }
 
 static struct shard *
@@ -116,7 +148,7 @@ find_or_add(struct cluster *cluster, const struct slot_master *master)
 	}
 	if (room == cluster->top)
 		cluster->top++;
-	/* Each map is taken when the shards that serve nothing are closed. */
+	assert(room < CLUSTER_SHARDS); /* make_room() */
 	cluster->shards[room] = shard_new(cluster, (uint16_t)room, master->host, master->port);
 	log_info("the cluster %s has a shard at %s:%u", cluster->address, master->host,
 	    (unsigned)master->port);
@@ -158,6 +190,17 @@ move_slot(struct cluster *cluster, uint16_t slot, uint16_t number)
 	shared_names_each(cluster->names, slot, move_name, &move);
 }
 
+static void
+make_room(struct cluster *cluster)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < cluster->top; i++)
+		used += cluster->shards[i] != NULL;
+	if (used + cluster->read->count > CLUSTER_SHARDS)
+		cluster_close_shards(cluster, true);
+}
+
 void
 cluster_take_map(struct cluster *cluster)
 {
@@ -165,6 +208,7 @@ cluster_take_map(struct cluster *cluster)
 	uint16_t numbers[SLOT_MASTERS_MAX];
 	size_t moved = 0;
 
+	make_room(cluster);
 	for (size_t i = 0; i < map->count; i++)
 		numbers[i] = find_or_add(cluster, &map->masters[i])->number;
 	for (uint16_t slot = 0; slot < SLOTS; slot++) {
@@ -184,19 +228,38 @@ cluster_take_map(struct cluster *cluster)
 		    moved, cluster->address);
 	if (moved > 0)
 		cluster->ask_delay_us = ASK_FIRST_US;
-	cluster_clear_stale(cluster, cluster->read_from);
+	if (cluster->read_from != NULL) /* it was not closed to make room */
+		cluster_clear_stale(cluster, cluster->read_from);
 	cluster->read_from = NULL;
 	cluster->answers++;
 	cluster->may_go_on = true;
 }
 
+/* The next messages of its slots wait for these answers: otherwise they could overtake those that
+ * are on their way. */
+static bool
+is_draining(struct shard *shard)
+{
+	uint64_t now_us = shard->cluster->now_us;
+
+	if (TAILQ_EMPTY(&shard->unanswered.messages))
+		return false;
+	if (shard->drained_us == 0)
+		shard->drained_us = now_us;
+	return now_us - shard->drained_us < DRAIN_US;
+}
+
 void
-cluster_close_shards(struct cluster *cluster)
+cluster_close_shards(struct cluster *cluster, bool at_once)
 {
 	for (size_t i = 0; i < cluster->top; i++) {
 		struct shard *shard = cluster->shards[i];
 
-		if (shard == NULL || shard->slots > 0)
+		if (shard == NULL)
+			continue;
+		if (shard->slots > 0)
+			shard->drained_us = 0;
+		if (shard->slots > 0 || (!at_once && is_draining(shard)))
 			continue;
 		log_notice("the shard of the cluster %s at %s:%u serves no slots: closing its link",
 		    cluster->address, shard->host, (unsigned)shard->port);
@@ -205,6 +268,7 @@ cluster_close_shards(struct cluster *cluster)
 		cluster_clear_stale(cluster, shard);
 		cluster->shards[i] = NULL;
 		shard_free(shard);
+		server_upstream_tell(cluster->server);
 	}
 }
 

@@ -406,10 +406,46 @@ START_TEST(nothing_is_missing_while_nothing_happens)
 }
 END_TEST
 
+/* A shard goes on serving a channel, while the map names another one for a while. */
+START_TEST(what_was_dropped_is_told_before_the_next_message)
+{
+	struct channel *c = &channels[0];
+	uint16_t slot;
+	uint8_t was;
+
+	seed = 1;
+	start();
+	settle(2000000);
+	publish_elsewhere(c);
+	settle(100000);
+	slot = slot_of(slice_of(c->name));
+	was = sim.owner[slot];
+	sim.owner[slot] = (uint8_t)((was + 1) % 3);
+	settle(11000000); /* with a probe, which asks for the map */
+	publish_elsewhere(c);
+	settle(100000);
+	ck_assert(!c->has_mark);
+	sim.owner[slot] = was;
+	for (int i = 0; i < 1100; i++, sim.now_us += 20000) {
+		turn();
+		publish_elsewhere(c);
+		for (size_t k = 0; k < SIM_CONNECTIONS; k++) {
+			sim_serve(&sim, k, SIZE_MAX);
+			sim_deliver(&sim, k, SIZE_MAX);
+		}
+		read_all();
+	}
+	ck_assert_uint_gt(c->missing, 0);
+	ck_assert_uint_eq(c->read, c->accepted);
+	finish();
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("link/cluster_model", NULL, NULL,
-	    (const TTest *[]){nothing_is_missing_while_nothing_happens,
+	    (const TTest *[]){what_was_dropped_is_told_before_the_next_message,
+		nothing_is_missing_while_nothing_happens,
 		messages_are_in_order_and_none_is_missing_without_a_mark, NULL});
 }

@@ -20,8 +20,8 @@
 
 #define CLUSTER_ERROR_MAX 256
 #define SHARD_NONE UINT16_MAX
-#define CLUSTER_SHARDS (SLOT_MASTERS_MAX * 2) /* old and new ones */
-#define CLUSTER_CHANNEL_MAX 128               /* of probes */
+#define CLUSTER_SHARDS (SLOT_MASTERS_MAX * 2)      /* old and new ones */
+#define CLUSTER_CHANNEL_MAX (SLOT_PREFIX_MAX + 16) /* of probes */
 
 /* A shard's master, or a seed. */
 struct shard {
@@ -29,17 +29,20 @@ struct shard {
 	uint16_t number; /* in cluster->shards; SHARD_NONE: a seed */
 	char host[SLOT_HOST_MAX + 1];
 	uint16_t port;
-	size_t slots;        /* that it serves; 0: it is to be closed */
+	size_t slots;        /* that it serves; 0: it is closed when all is answered */
 	void *connection;    /* of the io; NULL: there is none yet */
 	uint64_t connect_us; /* then it is tried again */
 	struct link_config config;
 	struct link *link;
 	struct unanswered_queue unanswered;
+	uint64_t since_us; /* when it was made */
 	uint64_t opened_us;
-	bool has_stale; /* it has redirected names of stale slots */
-	bool has_probe; /* its channel was chosen */
-	bool was_up;    /* at the end of the last turn */
-	bool is_lost;   /* the connection of a seed: the next one is tried */
+	uint64_t drained_us; /* since then it serves nothing, and is to answer; 0: it does not */
+	bool has_failed;     /* to be linked, or its link was lost */
+	bool has_stale;      /* it has redirected names of stale slots */
+	bool has_probe;      /* its channel was chosen */
+	bool was_up;         /* at the end of the last turn */
+	bool is_lost;        /* the connection of a seed: the next one is tried */
 };
 
 struct cluster {
@@ -64,14 +67,16 @@ struct cluster {
 	struct slot_map *read;   /* owned: the newest answer, until cluster_turn() */
 	struct shard *read_from; /* NULL: there is none */
 	uint64_t epoch;          /* of the newest map */
+	uint64_t older_us;       /* since then all maps were older; 0: the last one was not */
 	uint64_t answers; /* maps that were taken, and times that slots stopped to be stale */
 	uint64_t ask_us;  /* then the topology is asked again, if something is wrong */
 	uint64_t ask_delay_us;
 	uint64_t linking_us; /* since when it is CLUSTER_LINKING */
 	size_t next_asked;
 
+	struct slot_numbers probes; /* channels of probes */
 	struct shared_names *names;
-	struct shard_marks marks;
+	struct shard_marks marks; /* by the number; CLUSTER_SHARDS: `answers` */
 	struct unanswered *unanswered;
 	struct link_figures past; /* of shards that were closed */
 	struct rate_limit log_limit;
@@ -84,6 +89,7 @@ struct cluster {
 	bool holds_back;      /* publishers wait for room */
 	bool holds_order;     /* publishers wait because of the order of messages */
 	bool may_go_on;       /* of these */
+	uint64_t go_on_us;    /* at this time they may; 0: at none */
 	bool has_own_history; /* see struct leaf */
 	uint64_t seed_us;     /* then the next seed is tried */
 	unsigned seed_attempts;
@@ -98,6 +104,7 @@ bool shard_is_up(const struct shard *shard);
 size_t shard_queued_bytes(const struct shard *shard);
 void shard_send(struct shard *shard, struct unanswered_message *message); /* takes it */
 void shard_lose_messages(struct shard *shard);
+void shard_forget_marks(struct shard *shard); /* nobody waits for its answers any more */
 struct link_figures cluster_sum_figures(const struct cluster *cluster);
 void cluster_settle(
     struct cluster *cluster, struct unanswered_message *message, struct slice error); /* takes it */
@@ -108,7 +115,8 @@ struct shard *cluster_shard_of(const struct cluster *cluster, uint16_t slot); /*
 const char *cluster_read_map(
     struct shard *shard, struct slice info, const struct resp_value *slots);
 void cluster_take_map(struct cluster *cluster);
-void cluster_close_shards(struct cluster *cluster); /* those that serve nothing */
+/* Those that serve nothing, and have answered all messages or take too long; at_once: all. */
+void cluster_close_shards(struct cluster *cluster, bool at_once);
 void cluster_clear_stale(struct cluster *cluster, struct shard *shard);
 /* Asks for the topology if that is due. Returns when to call it again. */
 uint64_t cluster_ask(struct cluster *cluster);

@@ -81,7 +81,8 @@ shard_lose_messages(struct shard *shard)
 void
 cluster_note_stale(struct cluster *cluster, struct shard *shard, uint16_t slot)
 {
-	if (shard->number == SHARD_NONE)
+	/* What another shard serves by now goes there. */
+	if (shard->number == SHARD_NONE || cluster->served_by[slot] != shard->number)
 		return;
 	shard->has_stale = true;
 	if (cluster->stale_by[slot] == SHARD_NONE)
@@ -121,16 +122,22 @@ post(struct cluster *cluster, enum hub_kind kind, struct slice channel, struct s
 }
 
 /* What an old shard still sends when another one serves the slot is behind the gap that its
- * subscribers are told of. */
+ * subscribers are told of. They are told by the confirmation of the new subscription, also if the
+ * slot comes back to a shard that has never stopped sending. */
 static void
 on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
 {
 	struct shard *shard = arg;
 	struct cluster *cluster = shard->cluster;
 
+	enum interest_state state;
+
 	(void)follows;
 	if (kind != HUB_SHARD || channel.len > cluster->server->config->hub.name_bytes ||
 	    cluster->served_by[slot_of(channel)] != shard->number)
+		return;
+	state = interest_of(link_interest(shard->link), HUB_SHARD, channel);
+	if (state != INTEREST_HELD && state != INTEREST_LINGERS)
 		return;
 	post(cluster, HUB_CHANNEL, channel, payload);
 	if (shared_names_has(cluster->names, HUB_SHARD, channel))
@@ -210,6 +217,8 @@ on_published(void *arg, struct slice error, struct hub_position position)
 		error.len = CLUSTER_ERROR_MAX;
 	if (error.len > 0)
 		on_refused(shard, error);
+	else
+		unanswered_note_accepted(cluster->unanswered, message);
 	cluster_settle(cluster, message, error);
 }
 
@@ -241,6 +250,13 @@ static const struct link_cluster_ops link_cluster_ops = {on_topology, on_moved};
 
 /* Its life */
 
+void
+shard_forget_marks(struct shard *shard)
+{
+	if (shard->number != SHARD_NONE)
+		shard_marks_forget(&shard->cluster->marks, shard->number);
+}
+
 struct shard *
 shard_new(struct cluster *cluster, uint16_t number, const char *host, uint16_t port)
 {
@@ -248,6 +264,7 @@ shard_new(struct cluster *cluster, uint16_t number, const char *host, uint16_t p
 
 	shard->cluster = cluster;
 	shard->number = number;
+	shard->since_us = cluster->now_us;
 	shard->port = port;
 	snprintf(shard->host, sizeof(shard->host), "%s", host);
 	shard->config = (struct link_config){
@@ -307,7 +324,7 @@ shard_free(struct shard *shard)
 	figures = link_figures(shard->link);
 	figures.probe_us = 0;
 	add_figures(&cluster->past, &figures);
-	shard_marks_forget(&cluster->marks, shard);
+	shard_forget_marks(shard);
 	link_free(shard->link);
 	xfree(shard);
 }

@@ -6,7 +6,7 @@
 
 /* What the server asks of a cluster: see server/upstream.h. */
 
-/* So long publishers wait while a shard is being joined. */
+/* So long publishers wait while a shard is being linked. */
 #define JOINING_US ((uint64_t)10000000)
 
 static struct cluster *
@@ -30,7 +30,7 @@ need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark
 		return UPSTREAM_READY;
 	}
 	if (cluster->stale_by[slot] != SHARD_NONE) {
-		*mark = shard_marks_add(&cluster->marks, cluster, cluster->answers + 1);
+		*mark = shard_marks_add(&cluster->marks, CLUSTER_SHARDS, cluster->answers + 1);
 		return UPSTREAM_ASKED;
 	}
 	interest = link_interest(shard->link);
@@ -41,12 +41,19 @@ need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark
 	case INTEREST_REFUSED:
 		return UPSTREAM_REFUSES;
 	case INTEREST_MOVED:
-		*mark = shard_marks_add(&cluster->marks, cluster, cluster->answers + 1);
+		*mark = shard_marks_add(&cluster->marks, CLUSTER_SHARDS, cluster->answers + 1);
 		return UPSTREAM_ASKED;
 	default:
-		*mark = shard_marks_add(&cluster->marks, shard, interest_mark(interest));
+		*mark = shard_marks_add(&cluster->marks, shard->number, interest_mark(interest));
 		return UPSTREAM_ASKED;
 	}
+}
+
+static bool
+is_reached(const struct upstream *upstream, uint64_t mark)
+{
+	return shard_marks_is_reached(
+	    &((const struct cluster *)(const void *)upstream)->marks, mark);
 }
 
 /* A message that cannot wait, while its slot is between two shards. */
@@ -61,6 +68,25 @@ keep_message(struct cluster *cluster, struct unanswered_message *message, size_t
 	return UPSTREAM_SENT;
 }
 
+/* Messages wait for a shard that is being linked: for a new one from the beginning, so that nothing
+ * fails when slots move to it. */
+static bool
+is_coming(struct cluster *cluster, const struct shard *shard)
+{
+	uint64_t now_us = cluster->server->now_us, until_us;
+
+	if (shard == NULL)
+		return false;
+	until_us = link_state_of(shard->link) == LINK_JOINING ? shard->opened_us + JOINING_US : 0;
+	if (!shard->has_failed && shard->since_us + JOINING_US > until_us)
+		until_us = shard->since_us + JOINING_US;
+	if (now_us >= until_us)
+		return false;
+	if (cluster->go_on_us == 0 || until_us < cluster->go_on_us)
+		cluster->go_on_us = until_us;
+	return true;
+}
+
 static enum upstream_sending
 send_message(struct upstream *upstream, const struct hub_post *post, bool may_wait)
 {
@@ -70,36 +96,32 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 	/* What cannot wait may take as much again. */
 	size_t limit = cluster->settings->queued_bytes * (may_wait ? 1 : 2);
 	bool is_up = shard != NULL && shard_is_up(shard), is_in_order, has_room;
+	bool delivers_alone = cluster->settings->delivers_alone;
 	struct unanswered_message *message;
 
-	if (is_up) {
-		is_in_order = cluster->stale_by[slot] == SHARD_NONE &&
-			      unanswered_may_send(cluster->unanswered, slot, shard->number);
-		has_room = shard_queued_bytes(shard) < limit && shard->unanswered.bytes < limit;
-		if (may_wait && (!is_in_order || !has_room)) {
-			cluster->holds_order = cluster->holds_order || !is_in_order;
-			cluster->holds_back = cluster->holds_back || !has_room;
-			return UPSTREAM_BUSY;
-		}
-		if (!has_room)
-			return UPSTREAM_FULL;
-		message = unanswered_message_new(slot, post->channel, post->payload);
-		message->number = cluster->server->sent_messages->sent + 1;
-		message->since_us = cluster->server->now_us;
-		if (!is_in_order)
-			return keep_message(cluster, message, limit);
-		shard_send(shard, message);
-		return UPSTREAM_SENT;
+	/* What is delivered here does not overtake what was sent back. */
+	if (!is_up && !is_coming(cluster, shard) &&
+	    (!delivers_alone || cluster->unanswered->slots[slot].returned == 0)) {
+		cluster->has_own_history = cluster->has_own_history || delivers_alone;
+		return delivers_alone ? UPSTREAM_LOCAL : UPSTREAM_DOWN;
 	}
-	if (may_wait && shard != NULL && link_state_of(shard->link) == LINK_JOINING &&
-	    cluster->server->now_us < shard->opened_us + JOINING_US) {
-		cluster->holds_order = true;
+	is_in_order = is_up && cluster->stale_by[slot] == SHARD_NONE &&
+		      unanswered_may_send(cluster->unanswered, slot, shard->number);
+	has_room = !is_up || (shard_queued_bytes(shard) < limit && shard->unanswered.bytes < limit);
+	if (may_wait && (!is_in_order || !has_room)) {
+		cluster->holds_order = cluster->holds_order || !is_in_order;
+		cluster->holds_back = cluster->holds_back || !has_room;
 		return UPSTREAM_BUSY;
 	}
-	if (!cluster->settings->delivers_alone)
-		return UPSTREAM_DOWN;
-	cluster->has_own_history = true;
-	return UPSTREAM_LOCAL;
+	if (!has_room)
+		return UPSTREAM_FULL;
+	message = unanswered_message_new(slot, post->channel, post->payload);
+	message->number = cluster->server->sent_messages->sent + 1;
+	message->since_us = cluster->server->now_us;
+	if (!is_in_order)
+		return keep_message(cluster, message, limit);
+	shard_send(shard, message);
+	return UPSTREAM_SENT;
 }
 
 static void
@@ -114,6 +136,7 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	    .address = cluster->address,
 	    .peer = "",
 	    .error = cluster->error,
+	    .warning = "",
 	    .changed_us = cluster->changed_us,
 	    .connections = link.connections,
 	    .received = link.received,
@@ -147,4 +170,4 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 }
 
 const struct upstream_ops cluster_upstream_ops = {
-    .need = need, .send = send_message, .figures = figures};
+    .need = need, .is_reached = is_reached, .send = send_message, .figures = figures};

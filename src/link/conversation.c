@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "link/engine.h"
+#include "link/engine_claims.h"
 #include "link/interest.h"
 #include "resp/writer.h"
 
@@ -162,6 +163,16 @@ link_send_check(struct link *link, uint64_t now_us)
 	link->checked_us = now_us;
 	engine_write_check(link->engine, &link->out);
 	link_expect(&link->expected, ANSWER_CHECKED, 1);
+}
+
+void
+link_send_claims(struct link *link, uint64_t now_us)
+{
+	size_t commands = engine_claims_write(
+	    link->config->claims, engine_shas_of(link->engine), now_us, &link->out);
+
+	while (commands-- > 0)
+		link_expect(&link->expected, ANSWER_CLAIMED, 1);
 }
 
 /* The name that begins at *at in link->ahead, and the place of the next one. */

@@ -13,6 +13,7 @@
 /* Conversation: the state of a link, and the commands that it sends. For the files of link.h only.
  */
 struct engine;
+struct engine_presence;
 struct resp_reader;
 
 struct link {
@@ -40,7 +41,8 @@ struct link {
 	bool probe_is_unanswered; /* its PUBLISH */
 	struct buffer channel;    /* of the probes */
 	struct peer peer;
-	struct engine *engine; /* owned; NULL: the upstream is none */
+	struct engine *engine;            /* owned; NULL: the upstream is none */
+	struct engine_presence *presence; /* owned; NULL: there is none */
 	struct buffer ahead; /* names of the next command that are loaded, each behind its length */
 	size_t ahead_count;
 	bool skips_loads;        /* the SUBSCRIBE in front of them was refused */
@@ -73,6 +75,7 @@ void link_ask_whether_settled(struct link *link);
 void link_send_scripts(struct link *link); /* of an engine */
 void link_send_greeting(struct link *link);
 void link_send_check(struct link *link, uint64_t now_us);
+void link_send_claims(struct link *link, uint64_t now_us); /* that are due */
 
 /* Writes a command of interest.h, with what goes in front of it. */
 struct interest_command link_send_interest(struct link *link, uint64_t now_us);

@@ -260,11 +260,10 @@ engine_take_message(
 	return ENGINE_TOOK;
 }
 
-void
-engine_write_message(
-    struct engine *engine, const struct engine_message *message, struct buffer *out)
+const struct engine_shas *
+engine_shas_of(const struct engine *engine)
 {
-	engine_put_publish(out, &engine->shas, message);
+	return &engine->shas;
 }
 
 void

@@ -93,8 +93,15 @@ void engine_left(struct engine *engine, struct slice channel);
 /* All channels that are wanted are loaded. */
 void engine_joined(struct engine *engine);
 
-void engine_write_message(
-    struct engine *engine, const struct engine_message *message, struct buffer *out);
+/* For the commands that need nothing else of it. Borrows. */
+const struct engine_shas *engine_shas_of(const struct engine *engine);
+
+static inline void
+engine_write_message(
+    const struct engine *engine, const struct engine_message *message, struct buffer *out)
+{
+	engine_put_publish(out, engine_shas_of(engine), message);
+}
 
 /* Removes the messages of a channel: see engine_put_delete(). */
 void engine_write_delete(

@@ -2,23 +2,21 @@
 
 #include "link/engine_script.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "link/engine_lua.h"
 #include "resp/writer.h"
 
 #define ENGINE "fanfare:engine"
 #define CHANNELS "fanfare:channels"
 #define SWEEP "fanfare:sweep"
-#define HISTORY "fanfare:history:"
+#define CLAIMS "fanfare:claims:"
+#define CLAIMERS "fanfare:claimers:"
 
 /* clang-format off */
 
-/* Numbers of Lua are exact up to 2^53, and its text of large ones is not. */
-#define FORMAT "local function text(n) return string.format('%.0f', n) end\n"
-#define MARKER "'\\0fanfare'"
 #define QUIET "3000000"
-#define GONE                                                                                       \
-	"redis.error_reply('CLUSTERDOWN The history of the upstream is gone, and begins anew')"
 
 /* A server that gives positions for the first time leaves out a hole of 2^32 seqs: those may have
  * been given by the server before it, whose newest messages it lacks. What a node has seen in there
@@ -64,36 +62,8 @@ static const char greet[] = FORMAT
     "local quiet = math.max(math.min((tonumber(has[6] or '0') or 0) - now, " QUIET "), 0)\n"
     "return {has[1], text(at), same and 1 or 0, has[4], has[5] or '', text(quiet)}\n";
 
-/* If the server refuses the PUBLISH, the message is not kept either. */
-static const char publish[] = FORMAT
-    "local has = redis.call('HMGET', KEYS[1], 'epoch', 'secret')\n"
-    "local was = redis.call('HMGET', KEYS[2], ARGV[1], " MARKER ")\n"
-    "if not has[1] or not has[2] or not was[2] then return " GONE " end\n"
-    "local seq = text(redis.call('HINCRBY', KEYS[1], 'seq', 1))\n"
-    "local id = has[1] .. '-' .. seq\n"
-    "local n, start, mark = string.match(was[1] or '', '^(%d+) %d+ (%d+)(.*)$')\n"
-    "if n then n = text(tonumber(n) + 1) else n, start, mark = text(tonumber(seq) * 2), text(tonumber(seq) * 2 - 1), '' end\n"
-    "local time = redis.call('TIME')\n"
-    "local ms = text(time[1] * 1000 + math.floor(time[2] / 1000))\n"
-    "local keeps = ARGV[3] ~= '0'\n"
-    "if keeps then\n"
-    "  redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[3], id, 'n', n, 't', ms, 'p', ARGV[2])\n"
-    "end\n"
-    "local sent = redis.pcall('PUBLISH', ARGV[1],\n"
-    "  '\\0ff1 ' .. has[2] .. ' ' .. id .. ' ' .. n .. ' ' .. ARGV[2])\n"
-    "if type(sent) == 'table' and sent.err then\n"
-    "  if keeps then redis.call('XDEL', KEYS[3], id) end\n"
-    "  return sent\n"
-    "end\n"
-    "if keeps then\n"
-    "  if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[4]) then\n"
-    "    redis.call('PEXPIRE', KEYS[3], ARGV[4])\n"
-    "  end\n"
-    "else\n"
-    "  redis.call('DEL', KEYS[3])\n"
-    "end\n"
-    "redis.call('HSET', KEYS[2], ARGV[1], n .. ' ' .. seq .. ' ' .. start .. mark)\n"
-    "return keeps and id or 1\n";
+static const char publish[] = FORMAT PUBLISH
+    "return publish(KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4])\n";
 
 static const char load[] = FORMAT
     "local has = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'floor')\n"
@@ -152,6 +122,56 @@ static const char check[] = FORMAT
     "end\n"
     "return out\n";
 
+/* Scores are seqs. If as many claims are kept as may be, those with lower seqs may have been removed:
+ * a message before them counts as claimed. Nodes that are not heard of are forgotten, so that their
+ * share of the messages goes to the others at once. */
+static const char claim[] = FORMAT
+    "if redis.call('HEXISTS', KEYS[1], 'epoch') == 0 then return " GONE " end\n"
+    "local node, most = ARGV[1], tonumber(ARGV[4])\n"
+    "local now = tonumber(redis.call('TIME')[1])\n"
+    "if ARGV[2] == '0' then\n"
+    "  redis.call('HDEL', KEYS[4], node)\n"
+    "else\n"
+    "  redis.call('HSET', KEYS[4], node, ARGV[2] .. ' ' .. text(now))\n"
+    "  redis.call('PEXPIRE', KEYS[4], 60000)\n"
+    "end\n"
+    "local count, floor, had = redis.call('ZCARD', KEYS[3]), 0, 0\n"
+    "if count >= most then floor = tonumber(redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]) end\n"
+    "had = count\n"
+    "local results = {}\n"
+    "for i = 5, #ARGV do\n"
+    "  local asks, seq = string.match(ARGV[i], '^([?]?)(%d+)$')\n"
+    "  local is = redis.call('ZRANGEBYSCORE', KEYS[3], seq, seq)[1]\n"
+    "  if is then\n"
+    "    results[#results + 1] = string.match(is, ' (%S+)$') == node and 1 or 0\n"
+    "  elseif tonumber(seq) < floor then\n"
+    "    results[#results + 1] = 3\n"
+    "  elseif asks == '?' then\n"
+    "    results[#results + 1] = 2\n"
+    "  else\n"
+    "    redis.call('ZADD', KEYS[3], seq, seq .. ' ' .. node)\n"
+    "    count = count + 1\n"
+    "    results[#results + 1] = 1\n"
+    "  end\n"
+    "end\n"
+    "if count > most then redis.call('ZREMRANGEBYRANK', KEYS[3], 0, count - most - 1) end\n"
+    "if count > had then redis.call('PEXPIRE', KEYS[3], ARGV[3]) end\n"
+    "local all, names, members, out = redis.call('HGETALL', KEYS[4]), {}, {}, {results}\n"
+    "for i = 1, #all, 2 do\n"
+    "  local of, seen = string.match(all[i + 1], '^(%d+) (%d+)$')\n"
+    "  if of and math.abs(now - tonumber(seen)) < 30 then\n"
+    "    names[#names + 1], members[all[i]] = all[i], of\n"
+    "  else\n"
+    "    redis.call('HDEL', KEYS[4], all[i])\n"
+    "  end\n"
+    "end\n"
+    "table.sort(names)\n"
+    "for i, name in ipairs(names) do\n"
+    "  out[#out + 1] = name\n"
+    "  out[#out + 1] = members[name]\n"
+    "end\n"
+    "return out\n";
+
 /* The channel keeps its numbers: a node that was away sees how many messages it has missed. The
  * entry in the stream, which is none of a message, says how long the channel is remembered. */
 static const char delete_kept[] = FORMAT
@@ -179,8 +199,16 @@ static const char *const texts[ENGINE_SCRIPTS] = {
     [ENGINE_PUBLISH] = publish,
     [ENGINE_LOAD] = load,
     [ENGINE_CHECK] = check,
+    [ENGINE_CLAIM] = claim,
     [ENGINE_DELETE] = delete_kept,
 };
+
+bool
+engine_error_passes(struct slice error)
+{
+	return slice_begins_with(error, "OOM ") || slice_begins_with(error, "MISCONF ") ||
+	       slice_begins_with(error, "NOREPLICAS ");
+}
 
 void
 engine_put_script(struct buffer *out, enum engine_script script)
@@ -201,14 +229,14 @@ put_number(struct buffer *out, uint64_t number)
 }
 
 static void
-put_stream(struct buffer *out, struct slice channel)
+put_key(struct buffer *out, const char *prefix, struct slice name)
 {
 	char header[BYTES_U64_MAX + 3];
-	char *end = resp_write_header(header, '$', strlen(HISTORY) + channel.len);
+	char *end = resp_write_header(header, '$', strlen(prefix) + name.len);
 
 	buffer_append(out, header, (size_t)(end - header));
-	buffer_append_str(out, HISTORY);
-	buffer_append_slice(out, channel);
+	buffer_append_str(out, prefix);
+	buffer_append_slice(out, name);
 	buffer_append_str(out, "\r\n");
 }
 
@@ -242,7 +270,7 @@ engine_put_publish(
     struct buffer *out, const struct engine_shas *shas, const struct engine_message *message)
 {
 	put_call(out, shas, ENGINE_PUBLISH, 3, 4);
-	put_stream(out, message->channel);
+	put_key(out, HISTORY, message->channel);
 	resp_put_bulk(out, message->channel);
 	resp_put_bulk(out, message->payload);
 	put_number(out, message->size);
@@ -254,7 +282,7 @@ engine_put_delete(
     struct buffer *out, const struct engine_shas *shas, struct slice channel, uint64_t ttl_ms)
 {
 	put_call(out, shas, ENGINE_DELETE, 3, 2);
-	put_stream(out, channel);
+	put_key(out, HISTORY, channel);
 	resp_put_bulk(out, channel);
 	put_number(out, ttl_ms);
 }
@@ -270,7 +298,7 @@ engine_put_load(struct buffer *out, const struct engine_shas *shas, struct slice
     const struct engine_limits *limits, uint64_t after_seq)
 {
 	put_call(out, shas, ENGINE_LOAD, 3, 4);
-	put_stream(out, channel);
+	put_key(out, HISTORY, channel);
 	resp_put_bulk(out, channel);
 	put_number(out, after_seq);
 	put_number(out, at_most(limits->messages, ENGINE_LOAD_MESSAGES));
@@ -289,4 +317,31 @@ engine_put_checked(struct buffer *out, struct slice channel, uint64_t number)
 {
 	resp_put_bulk(out, channel);
 	put_number(out, number);
+}
+
+void
+engine_put_claim(
+    struct buffer *out, const struct engine_shas *shas, const struct engine_claim *claimed)
+{
+	struct buffer key = {0};
+
+	put_call(out, shas, ENGINE_CLAIM, 4, 4 + claimed->count);
+	buffer_appendf(&key, "%" PRIu64 ":", claimed->epoch);
+	buffer_append_slice(&key, claimed->key);
+	put_key(out, CLAIMS, buffer_slice(&key));
+	buffer_release(&key);
+	put_key(out, CLAIMERS, claimed->key);
+	resp_put_bulk(out, claimed->node);
+	put_number(out, claimed->members);
+	put_number(out, claimed->ttl_ms);
+	put_number(out, ENGINE_CLAIMS);
+}
+
+void
+engine_put_claimed(struct buffer *out, uint64_t seq, bool asks)
+{
+	char text[1 + BYTES_U64_MAX] = "?";
+	size_t len = bytes_from_u64(text + 1, seq);
+
+	resp_put_bulk(out, (struct slice){text + !asks, len + asks});
 }

@@ -27,6 +27,11 @@
  * shows that the hash is whole. fanfare:history:CHANNEL is a stream with the kept messages of a
  * channel, under their positions: the number n, the time t in ms and the payload p.
  *
+ * For each queue group with members at a node: fanfare:claims:EPOCH:KIND:LEN:GROUP:NAME is a sorted
+ * set with "SEQ NODE" under the seq of each message that a node has claimed, of the newest
+ * ENGINE_CLAIMS. LEN is that of GROUP. fanfare:claimers:KIND:LEN:GROUP:NAME is a hash from each
+ * node with members, that has been heard of within 30 s, to "MEMBERS SECONDS".
+ *
  * All are written by scripts, each of which is executed as one step. A message that is kept is
  * published as ENGINE_FRAME, then "SECRET EPOCH-SEQ N " and the payload.
  *
@@ -50,6 +55,7 @@ enum engine_script {
 	ENGINE_PUBLISH,
 	ENGINE_LOAD,   /* the kept messages of a channel */
 	ENGINE_CHECK,  /* the numbers of channels that are not what they are thought to be */
+	ENGINE_CLAIM,  /* which messages of a queue group are for this node */
 	ENGINE_DELETE, /* removes the messages of a channel */
 };
 #define ENGINE_SCRIPTS (ENGINE_DELETE + 1)
@@ -58,6 +64,12 @@ enum engine_script {
 struct engine_shas {
 	char text[ENGINE_SCRIPTS][41];
 };
+
+/* Why a link ends after an error reply that does not pass; the error follows it. */
+#define ENGINE_CANNOT "the upstream cannot be an engine: "
+
+/* The server takes no writes now, and may take them later. */
+bool engine_error_passes(struct slice error);
 
 /* SCRIPT LOAD. */
 void engine_put_script(struct buffer *out, enum engine_script script);
@@ -99,5 +111,27 @@ void engine_put_load(struct buffer *out, const struct engine_shas *shas, struct 
 /* For `count` channels, maybe none; engine_put_checked() follows for each. */
 void engine_put_check(struct buffer *out, const struct engine_shas *shas, size_t count);
 void engine_put_checked(struct buffer *out, struct slice channel, uint64_t number);
+
+/* Claims of one queue group that are kept, and messages that one command claims or asks about. */
+#define ENGINE_CLAIMS 10000
+#define ENGINE_CLAIMED 512
+
+struct engine_claim {
+	struct slice key; /* KIND:LEN:GROUP:NAME */
+	struct slice node;
+	uint64_t members; /* at this node; 0: it does not want messages any more */
+	uint64_t ttl_ms;  /* from now on, of all claims */
+	uint64_t epoch;   /* of the seqs */
+	size_t count;     /* engine_put_claimed() follows for each */
+};
+
+/*
+ * The reply is an array: first an array with a number for each seq, 0: another node has claimed it,
+ * 1: this one has, 2: nobody, 3: it is before those that are kept. Then the nodes that have
+ * members, sorted, each followed by the text of their number.
+ */
+void engine_put_claim(
+    struct buffer *out, const struct engine_shas *shas, const struct engine_claim *claimed);
+void engine_put_claimed(struct buffer *out, uint64_t seq, bool asks); /* asks: claims nothing */
 
 #endif

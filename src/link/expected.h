@@ -15,15 +15,22 @@ enum link_answer_kind {
 	ANSWER_SUBSCRIBED,
 	ANSWER_UNSUBSCRIBED,
 	ANSWER_PUBLISHED,
-	ANSWER_POSITIONS,     /* to OUTBOX SET POSITIONS */
-	ANSWER_POSITION,      /* to HISTORY POSITION */
-	ANSWER_RESUMED,       /* one array for all names of a RESUME or PRESUME */
-	ANSWER_SETTLED,       /* to a RESUME that asks how far a name is */
-	ANSWER_SCRIPT,        /* to SCRIPT LOAD, in the order of the scripts */
-	ANSWER_GREETING,      /* to the script that greets an engine */
-	ANSWER_AHEAD,         /* to a SUBSCRIBE in front of loads; another one follows them */
-	ANSWER_LOADED,        /* to the script that loads a channel */
-	ANSWER_CHECKED,       /* to the script that checks numbers */
+	ANSWER_POSITIONS,       /* to OUTBOX SET POSITIONS */
+	ANSWER_POSITION,        /* to HISTORY POSITION */
+	ANSWER_RESUMED,         /* one array for all names of a RESUME or PRESUME */
+	ANSWER_SETTLED,         /* to a RESUME that asks how far a name is */
+	ANSWER_SCRIPT,          /* to SCRIPT LOAD, in the order of the scripts */
+	ANSWER_GREETING,        /* to the script that greets an engine */
+	ANSWER_AHEAD,           /* to a SUBSCRIBE in front of loads; another one follows them */
+	ANSWER_LOADED,          /* to the script that loads a channel */
+	ANSWER_CHECKED,         /* to the script that checks numbers */
+	ANSWER_PRESENCE_SCRIPT, /* of engine_presence.h: to SCRIPT LOAD, in the order of the scripts
+				 */
+	ANSWER_PRESENCE_LEASED,
+	ANSWER_PRESENCE_CHANGED,
+	ANSWER_PRESENCE_EXPIRED, /* to the change of another node that has ended */
+	ANSWER_PRESENCE_ASKED,
+	ANSWER_CLAIMED,       /* to the script that claims messages */
 	ANSWER_CLUSTER_INFO,  /* to CLUSTER INFO */
 	ANSWER_CLUSTER_SLOTS, /* to CLUSTER SLOTS */
 	ANSWER_SYNCED,        /* to the PING behind SUNSUBSCRIBE: see link_cluster.h */

@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/rate_limit.h"
 #include "link/engine.h"
+#include "link/leaf_claims.h"
 #include "link/leaf_engine.h"
+#include "link/leaf_presence.h"
 #include "link/leaf_state.h"
 #include "link/link.h"
 #include "pubsub/channel_options.h"
@@ -27,6 +29,7 @@
 #include "server/server_config.h"
 #include "server/statistics.h"
 #include "server/upstream.h"
+#include "server/upstream_presence.h"
 
 #define REPEAT_LOG_US ((uint64_t)60000000) /* the same failure is logged again after this time */
 
@@ -34,13 +37,6 @@ static struct leaf *
 leaf_of(struct upstream *upstream)
 {
 	return (struct leaf *)(void *)upstream;
-}
-
-/* Above these a publisher waits; when less than half is queued it goes on. */
-static size_t
-queued_bytes(const struct leaf *leaf)
-{
-	return link_queued_bytes(leaf->link) + leaf->io.queued_bytes(leaf->io.arg);
 }
 
 /* Operations of the upstream */
@@ -98,7 +94,7 @@ may_send(struct leaf *leaf, bool may_wait)
 	/* What cannot wait may take as much again. */
 	size_t limit = leaf->settings->queued_bytes * (may_wait ? 1 : 2);
 
-	if (state == LINK_UP && queued_bytes(leaf) < limit)
+	if (state == LINK_UP && leaf_queued_bytes(leaf) < limit)
 		return UPSTREAM_SENT;
 	if (may_wait && state >= LINK_JOINING) {
 		leaf->has_held_up = true;
@@ -164,7 +160,7 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	    .missed = leaf->missed,
 	    .bytes_in = link.bytes_in,
 	    .bytes_out = link.bytes_out,
-	    .queued_bytes = queued_bytes(leaf),
+	    .queued_bytes = leaf_queued_bytes(leaf),
 	    .probe_us = link.probe_us,
 	    .names = names.names,
 	    .waiting_names = names.count[INTEREST_WAITING] + names.count[INTEREST_ASKED],
@@ -180,9 +176,11 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 	out->filled = history.filled;
 	out->lost = history.lost;
 	out->anew = history.anew;
+	leaf_claims_figures(leaf, out);
 }
 
-static const struct upstream_ops upstream_ops = {need, send_message, delete_history, figures};
+static const struct upstream_ops upstream_ops = {
+    .need = need, .send = send_message, .delete_history = delete_history, .figures = figures};
 
 /* Operations of the link */
 
@@ -329,6 +327,13 @@ lose_messages(struct leaf *leaf)
 	server_upstream_tell(leaf->server);
 }
 
+static void
+lose_answers(struct leaf *leaf)
+{
+	if (leaf->upstream.presence != NULL)
+		server_presence_lost(leaf->server);
+}
+
 static const struct link_ops link_ops = {
     .send = on_send,
     .drop = on_drop,
@@ -383,9 +388,12 @@ leaf_new(struct server *server, const struct leaf_config *config, const struct l
 	    .user = leaf->user, .password = leaf->password, .id = server->statistics->run_id};
 	if (config->is_of_engine) {
 		leaf->config.engine = &leaf_engine_ops;
+		leaf->config.presence = &leaf_presence_ops;
+		leaf->upstream.presence = &leaf_upstream_presence;
 		leaf->upstream.has_history = true;
 		leaf->has_own_history = false; /* see on_begins() */
 		hub_follow(server->hub);
+		leaf_claims_begin(leaf);
 	}
 	leaf->link = link_new(&leaf->config, &link_ops, leaf);
 	rate_limit_init(&leaf->log_limit, 1, 5);
@@ -401,10 +409,12 @@ leaf_free(struct leaf *leaf)
 	if (leaf == NULL)
 		return;
 	lose_messages(leaf);
+	lose_answers(leaf);
 	leaf->server->upstream = NULL;
 	server_upstream_changed(leaf->server);
 	hub_remove_interest(&leaf->watcher);
 	link_free(leaf->link);
+	leaf_claims_end(leaf);
 	xfree(leaf->address);
 	xfree(leaf->user);
 	xfree(leaf->password);
@@ -424,6 +434,7 @@ leaf_received(struct leaf *leaf, struct slice bytes, uint64_t now_us)
 	leaf->now_us = now_us;
 	hub_set_time(leaf->server->hub, now_us);
 	link_received(leaf->link, bytes, now_us);
+	(void)leaf_claims_work(leaf); /* otherwise they would be delivered in the next turn */
 	server_upstream_tell(leaf->server);
 	if (leaf->has_own_history && link_state_of(leaf->link) >= LINK_JOINING) {
 		leaf->has_own_history = false;
@@ -484,6 +495,7 @@ leaf_lost(struct leaf *leaf, const char *why, uint64_t retry_us, uint64_t now_us
 	}
 	link_lost(leaf->link);
 	lose_messages(leaf);
+	lose_answers(leaf);
 	log_loss(leaf, why, retry_us, was_up);
 	server_upstream_changed(leaf->server);
 }
@@ -510,9 +522,11 @@ leaf_turn(struct leaf *leaf, uint64_t now_us)
 {
 	enum link_state was = link_state_of(leaf->link);
 	uint64_t wait_us;
+	bool has_more;
 
 	leaf->now_us = now_us;
 	apply_settings(leaf);
+	has_more = leaf_claims_work(leaf);
 	wait_us = link_turn(leaf->link, now_us);
 	/* Names that nobody wants any more are not waited for. */
 	tell_answered(leaf);
@@ -528,7 +542,7 @@ leaf_turn(struct leaf *leaf, uint64_t now_us)
 		}
 	}
 	if (leaf->has_held_up && link_state_of(leaf->link) == LINK_UP &&
-	    queued_bytes(leaf) < leaf->settings->queued_bytes / 2)
+	    leaf_queued_bytes(leaf) < leaf->settings->queued_bytes / 2)
 		let_go_on(leaf);
-	return wait_us;
+	return has_more ? 0 : wait_us;
 }

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "link/engine.h"
+#include "link/leaf_claims.h"
 #include "link/leaf_state.h"
 #include "link/link.h"
 #include "pubsub/channel_options.h"
@@ -82,9 +83,8 @@ leaf_kept_options(const struct leaf *leaf, const struct hub_post *post)
 }
 
 /* The engine keeps a stream longer than its messages, so that readers know what is missing. */
-void
-leaf_publish_kept(
-    struct leaf *leaf, const struct hub_post *post, const struct channel_options *options)
+static struct engine_message
+message_of(const struct hub_post *post, const struct channel_options *options)
 {
 	struct engine_message message = {.channel = post->channel,
 	    .payload = post->payload,
@@ -94,6 +94,26 @@ leaf_publish_kept(
 	if (post->payload.len > options->history_message_bytes ||
 	    post->payload.len > options->history_bytes)
 		message.size = 0;
+	return message;
+}
+
+bool
+leaf_kept_message(
+    const struct leaf *leaf, const struct hub_post *post, struct engine_message *message)
+{
+	const struct channel_options *options = leaf_kept_options(leaf, post);
+
+	if (options != NULL)
+		*message = message_of(post, options);
+	return options != NULL;
+}
+
+void
+leaf_publish_kept(
+    struct leaf *leaf, const struct hub_post *post, const struct channel_options *options)
+{
+	struct engine_message message = message_of(post, options);
+
 	link_publish_kept(leaf->link, &message);
 }
 
@@ -210,12 +230,17 @@ on_kept_message(void *arg, struct slice channel, struct slice payload, uint64_t 
 	struct hub_post post = {
 	    .kind = HUB_CHANNEL, .channel = channel, .payload = payload, .seq = is_kept ? seq : 0};
 	struct hub_outcome outcome;
+	enum hub_result result;
 
 	if (channel.len > leaf->server->config->hub.name_bytes)
 		return;
 	if (interest_is_joining(link_interest(leaf->link)))
 		hub_mark_gaps(hub, HUB_CHANNEL, channel, misses, leaf);
-	if (hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
+	leaf_claims_post(
+	    leaf, (struct hub_position){history_position(hub_history(hub)).epoch, seq});
+	result = hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &outcome);
+	leaf_claims_post(leaf, (struct hub_position){0, 0});
+	if (result == HUB_OK)
 		return;
 	leaf->missed++;
 	hub_follow_to(hub, seq);

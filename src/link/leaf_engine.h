@@ -8,6 +8,7 @@
 
 /* What a leaf does for and with an engine (engine.h): its hub follows the engine's history. */
 struct channel_options;
+struct engine_message;
 struct engine_ops;
 struct hub_post;
 struct leaf;
@@ -32,9 +33,12 @@ bool leaf_awaits_history(struct leaf *leaf, const struct upstream_name *name);
 /* Names that the engine was asked for wait until what was missed is delivered. */
 bool leaf_is_catching_up(const struct leaf *leaf);
 
-/* What the engine keeps of the message's channel; NULL: the message is not for its history. */
+/* What the engine keeps of the message's channel; NULL or false: the message is not for its
+ * history. *message borrows from the post. */
 const struct channel_options *leaf_kept_options(
     const struct leaf *leaf, const struct hub_post *post);
+bool leaf_kept_message(
+    const struct leaf *leaf, const struct hub_post *post, struct engine_message *message);
 void leaf_publish_kept(
     struct leaf *leaf, const struct hub_post *post, const struct channel_options *options);
 

@@ -10,6 +10,8 @@
 #include "base/buffer.h"
 #include "link/conversation.h"
 #include "link/engine.h"
+#include "link/engine_claims.h"
+#include "link/engine_presence.h"
 #include "link/link_cluster.h"
 #include "link/link_input.h"
 #include "resp/reply.h"
@@ -56,6 +58,9 @@ link_new(const struct link_config *config, const struct link_ops *ops, void *arg
 		link->engine = engine_new(config->engine, arg);
 		interest_set_visitor(link->interest, on_name, link);
 	}
+	if (config->presence != NULL)
+		link->presence =
+		    engine_presence_new(config->presence, arg, &link->out, &link->expected);
 	return link;
 }
 
@@ -85,6 +90,7 @@ link_free(struct link *link)
 	interest_free(link->interest);
 	catch_up_release(&link->catch_up);
 	engine_free(link->engine);
+	engine_presence_free(link->presence);
 	buffer_release(&link->ahead);
 	buffer_release(&link->settled_by);
 	buffer_release(&link->cluster_info);
@@ -161,6 +167,12 @@ link_engine(const struct link *link)
 	return link->engine;
 }
 
+struct engine_presence *
+link_presence(const struct link *link)
+{
+	return link->presence;
+}
+
 void
 link_ask_topology(struct link *link)
 {
@@ -231,6 +243,10 @@ link_lost(struct link *link)
 	catch_up_lost(&link->catch_up);
 	if (link->engine != NULL)
 		engine_lost(link->engine);
+	if (link->presence != NULL)
+		engine_presence_lost(link->presence);
+	if (link->config->claims != NULL)
+		engine_claims_lost(link->config->claims);
 	link_advance(link, LINK_LOST);
 }
 
@@ -375,6 +391,27 @@ probe(struct link *link, uint64_t now_us)
 	return due_us - now_us;
 }
 
+/* The link is up from here on. */
+static void
+become_up(struct link *link, uint64_t now_us)
+{
+	link_advance(link, LINK_JOINED);
+	if (link->presence != NULL)
+		engine_presence_linked(link->presence, now_us);
+}
+
+/* The same as wait_us, or the time until presence has something to do. */
+static uint64_t
+keep_presence(struct link *link, uint64_t wait_us, uint64_t now_us)
+{
+	uint64_t due_us;
+
+	if (link->presence == NULL)
+		return wait_us;
+	due_us = engine_presence_turn(link->presence, now_us, link->config->probe_us);
+	return due_us < wait_us ? due_us : wait_us;
+}
+
 static uint64_t
 converse(struct link *link, uint64_t now_us)
 {
@@ -390,6 +427,7 @@ converse(struct link *link, uint64_t now_us)
 	wait_us = probe(link, now_us);
 	if (link->state == LINK_DOWN)
 		return UINT64_MAX;
+	wait_us = keep_presence(link, wait_us, now_us);
 	if (deliver(link))
 		return 0;
 	ask(link, now_us);
@@ -398,10 +436,25 @@ converse(struct link *link, uint64_t now_us)
 	if (quiet_us > 0 && quiet_us < wait_us)
 		wait_us = quiet_us;
 	if (link->state == LINK_JOINING && has_joined(link))
-		link_advance(link, LINK_JOINED);
+		become_up(link, now_us);
 	if (!has_room(link)) /* the answers come first */
 		return wait_us;
 	due_us = interest_due_us(link->interest);
+	if (due_us <= now_us)
+		return 0;
+	return due_us - now_us < wait_us ? due_us - now_us : wait_us;
+}
+
+/* Returns the time until the next call. */
+static uint64_t
+claim(struct link *link, uint64_t now_us, uint64_t wait_us)
+{
+	uint64_t due_us;
+
+	if (link->config->claims == NULL || link->state < LINK_JOINING)
+		return wait_us;
+	link_send_claims(link, now_us);
+	due_us = engine_claims_due_us(link->config->claims);
 	if (due_us <= now_us)
 		return 0;
 	return due_us - now_us < wait_us ? due_us - now_us : wait_us;
@@ -416,6 +469,7 @@ link_turn(struct link *link, uint64_t now_us)
 		return UINT64_MAX;
 	catch_up_tidy(&link->catch_up);
 	wait_us = converse(link, now_us);
+	wait_us = claim(link, now_us, wait_us);
 	if (link->state == LINK_DOWN || link->out.len == 0)
 		return wait_us;
 	link->figures.bytes_out += link->out.len;

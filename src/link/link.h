@@ -26,6 +26,7 @@
  */
 struct engine;
 struct engine_message;
+struct engine_presence;
 struct link;
 
 /* Borrows config and ops. Returns owned (link_free). */
@@ -54,6 +55,8 @@ void link_publish_kept(struct link *link, const struct engine_message *message);
 
 /* Of link_config.engine; otherwise NULL. */
 struct engine *link_engine(const struct link *link);
+/* Of link_config.presence; otherwise NULL. link_turn() sends what it writes. */
+struct engine_presence *link_presence(const struct link *link);
 size_t link_queued_bytes(const struct link *link); /* not given to send() yet */
 
 /* Of a cluster: asks for the topology again, unless it has been asked for and not answered, or the

@@ -105,6 +105,10 @@ is_allowed(enum rig_reply reply, enum wrong wrong)
 	case RIG_SCRIPT:
 	case RIG_KEPT:
 	case RIG_CHECKED:
+	case RIG_CLAIMED:
+	case RIG_LEASED:
+	case RIG_CHANGED:
+	case RIG_ASKED:
 		break;
 	}
 	return false;

@@ -40,94 +40,6 @@ on_hello(struct link *link, const struct resp_value *value)
 		link_send_info(link);
 }
 
-/* The server must say which process it is: what it has lost is noticed by that. */
-static const char *
-begin_engine(struct link *link, const struct resp_value *info)
-{
-	struct slice run = {NULL, 0};
-
-	if (link->peer.is_fanfare)
-		return "the upstream is a fanfared, which can have leaves (upstream-mode leaf), "
-		       "but is not an engine";
-	if (info->type != RESP_TYPE_ERROR)
-		run = peer_run_id(info->text);
-	if (run.len == 0)
-		return "the upstream's reply to INFO has no run_id; its user needs the command";
-	peer_warn(info->text, &link->peer);
-	engine_opened(link->engine, run);
-	link_send_scripts(link);
-	return NULL;
-}
-
-static void
-on_script(struct link *link, const struct resp_value *value, size_t left)
-{
-	enum engine_script script = (enum engine_script)(ENGINE_SCRIPTS - 1 - left);
-	const char *why = engine_take_script(link->engine, script, value);
-
-	if (why != NULL)
-		link_drop(link, why);
-	else if (left == 0)
-		link_send_greeting(link);
-}
-
-static void
-on_greeting(struct link *link, const struct resp_value *value, uint64_t now_us)
-{
-	const char *why = engine_take_greeting(link->engine, value);
-
-	if (why != NULL) {
-		link_drop(link, why);
-		return;
-	}
-	link->joined_mark = interest_mark(link->interest);
-	if (engine_figures(link->engine).quiet_us > 0)
-		link->quiet_until_us = now_us + engine_figures(link->engine).quiet_us;
-	catch_up_denied(&link->catch_up);
-	link_advance(link, LINK_CHECKED);
-	link_send_probe(link, now_us);
-}
-
-/* Replies of an engine's scripts. */
-static void
-on_engine(struct link *link, enum link_answer_kind answer, const struct resp_value *value,
-    uint64_t now_us)
-{
-	const char *why = NULL;
-	bool is_error = value->type == RESP_TYPE_ERROR;
-
-	if (answer == ANSWER_AHEAD && is_error) {
-		link->skips_loads = true; /* the SUBSCRIBE behind them gets the same error */
-		return;
-	}
-	if (answer == ANSWER_LOADED && link->skips_loads) {
-		engine_skip_load(link->engine);
-		return;
-	}
-	if (is_error) {
-		link_drop_for(link, "the upstream cannot be an engine: ", value->text);
-		return;
-	}
-	switch (answer) {
-	case ANSWER_SCRIPT:
-		on_script(link, value, link_count_expected(&link->expected, ANSWER_SCRIPT));
-		return;
-	case ANSWER_GREETING:
-		on_greeting(link, value, now_us);
-		return;
-	case ANSWER_LOADED:
-		why = engine_take_load(link->engine, value);
-		break;
-	case ANSWER_CHECKED:
-		why = engine_take_check(link->engine, value);
-		break;
-	default:
-		why = "the upstream's reply does not fit to the command";
-	}
-	if (why != NULL)
-		link_drop(link, why);
-}
-
 /* A user without the right to INFO is accepted: then nothing is known about loops. */
 static void
 on_info(struct link *link, const struct resp_value *value, uint64_t now_us)
@@ -139,7 +51,7 @@ on_info(struct link *link, const struct resp_value *value, uint64_t now_us)
 	else if (value->type != RESP_TYPE_ERROR)
 		why = "the upstream's reply to INFO is not a text";
 	if (why == NULL && link->engine != NULL)
-		why = begin_engine(link, value);
+		why = link_begin_engine(link, value);
 	if (why != NULL) {
 		link_drop(link, why);
 		return;
@@ -309,6 +221,37 @@ take_probe_reply(struct link *link, enum link_answer_kind answer, const struct r
 	return true;
 }
 
+/* False: the reply is none that only an engine or a node of a cluster gives. */
+static bool
+take_reply_of_mode(struct link *link, enum link_answer_kind answer, const struct resp_value *value,
+    uint64_t now_us)
+{
+	switch (answer) {
+	case ANSWER_SCRIPT:
+	case ANSWER_GREETING:
+	case ANSWER_AHEAD:
+	case ANSWER_LOADED:
+	case ANSWER_CHECKED:
+	case ANSWER_CLAIMED:
+		link_take_engine(link, answer, value, now_us);
+		return true;
+	case ANSWER_PRESENCE_SCRIPT:
+	case ANSWER_PRESENCE_LEASED:
+	case ANSWER_PRESENCE_CHANGED:
+	case ANSWER_PRESENCE_EXPIRED:
+	case ANSWER_PRESENCE_ASKED:
+		link_take_presence(link, answer, value, now_us);
+		return true;
+	case ANSWER_CLUSTER_INFO:
+	case ANSWER_CLUSTER_SLOTS:
+	case ANSWER_SYNCED:
+		link_take_cluster(link, answer, value, now_us);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* An error, or the reply to something that is not a confirmation of names. */
 void
 link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_us)
@@ -337,6 +280,8 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 	link_take_expected(&link->expected, is_whole ? count : 1);
 	if (is_error && link_take_redirection(link, answer, value->text, count, now_us))
 		return;
+	if (take_reply_of_mode(link, answer, value, now_us))
+		return;
 	switch (answer) {
 	case ANSWER_HELLO:
 		on_hello(link, value);
@@ -346,18 +291,6 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 		return;
 	case ANSWER_PUBLISHED:
 		on_published(link, value);
-		return;
-	case ANSWER_SCRIPT:
-	case ANSWER_GREETING:
-	case ANSWER_AHEAD:
-	case ANSWER_LOADED:
-	case ANSWER_CHECKED:
-		on_engine(link, answer, value, now_us);
-		return;
-	case ANSWER_CLUSTER_INFO:
-	case ANSWER_CLUSTER_SLOTS:
-	case ANSWER_SYNCED:
-		link_take_cluster(link, answer, value, now_us);
 		return;
 	case ANSWER_SUBSCRIBED:
 		link->skips_loads = false;
@@ -388,6 +321,8 @@ link_take_reply(struct link *link, const struct resp_value *value, uint64_t now_
 			link_drop_for(link, "the upstream refuses to unsubscribe: ", value->text);
 			return;
 		}
+		break;
+	default:
 		break;
 	}
 	link_drop(link, "the upstream's reply does not fit to the command");

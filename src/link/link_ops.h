@@ -36,7 +36,9 @@ struct link_ops {
 	void (*refused)(void *arg, struct slice error);
 };
 
+struct engine_claims;
 struct engine_ops;
+struct engine_presence_ops;
 struct resp_value;
 
 /* For a link to a node of a cluster. They must not call functions of the link. */
@@ -53,8 +55,10 @@ struct link_config {
 	const char *password;            /* NULL or "": no authentication */
 	const char *id;                  /* of this node: its run_id */
 	const struct engine_ops *engine; /* the upstream is an engine (engine.h); NULL: it is not */
-	const struct link_cluster_ops *cluster; /* the upstream is a node of a cluster, and all
-						   names are HUB_SHARD; NULL: it is not */
+	const struct engine_presence_ops *presence; /* and has the members of all nodes; or NULL */
+	struct engine_claims *claims;               /* of its messages; NULL: there are none */
+	const struct link_cluster_ops *cluster;     /* the upstream is a node of a cluster, and all
+						       names are HUB_SHARD; NULL: it is not */
 	bool is_seed;      /* ... that is asked which nodes there are, and for nothing else */
 	uint64_t probe_us; /* how often, and within what time, a probe comes back; may change */
 };

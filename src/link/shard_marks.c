@@ -2,62 +2,47 @@
 
 #include "link/shard_marks.h"
 
-#include <string.h>
+#include <assert.h>
 
-static struct shard_mark *
-mark_at(const struct shard_marks *marks, size_t at)
-{
-	return (struct shard_mark *)(void *)(marks->marks.ptr + at);
-}
-
-void
-shard_marks_release(struct shard_marks *marks)
-{
-	buffer_release(&marks->marks);
-	marks->at = 0;
-}
+#define COUNT_MAX (((uint64_t)1 << SHARD_MARKS_COUNT_BITS) - 1)
 
 uint64_t
-shard_marks_add(struct shard_marks *marks, const void *source, uint64_t count)
+shard_marks_add(struct shard_marks *marks, size_t source, uint64_t count)
 {
-	struct shard_mark mark = {source, count};
-	struct buffer *b = &marks->marks;
+	struct shard_mark_source *s = &marks->sources[source];
 
-	if (b->len > marks->at) {
-		const struct shard_mark *last = mark_at(marks, b->len - sizeof(mark));
+	assert(source < SHARD_MARKS_SOURCES && s->before + count <= COUNT_MAX);
+	if (s->before + count > s->last)
+		s->last = s->before + count;
+	return (uint64_t)source << SHARD_MARKS_COUNT_BITS | (s->before + count);
+}
 
-		if (last->source == source && last->count == count)
-			return marks->last;
-	}
-	if (marks->at > 0 && marks->at >= b->len / 2) {
-		b->len -= marks->at;
-		memmove(b->ptr, b->ptr + marks->at, b->len);
-		marks->at = 0;
-	}
-	buffer_append(b, &mark, sizeof(mark));
-	return ++marks->last;
+static void
+reach(struct shard_marks *marks, struct shard_mark_source *source, uint64_t count)
+{
+	if (count <= source->reached)
+		return;
+	marks->has_news = marks->has_news || source->reached < source->last;
+	source->reached = count;
 }
 
 void
-shard_marks_forget(struct shard_marks *marks, const void *source)
+shard_marks_update(struct shard_marks *marks, size_t source, uint64_t count)
 {
-	for (size_t at = marks->at; at < marks->marks.len; at += sizeof(struct shard_mark))
-		if (mark_at(marks, at)->source == source)
-			mark_at(marks, at)->source = NULL;
+	reach(marks, &marks->sources[source], marks->sources[source].before + count);
 }
 
 void
-shard_marks_update(
-    struct shard_marks *marks, uint64_t (*count_of)(void *arg, const void *source), void *arg)
+shard_marks_forget(struct shard_marks *marks, size_t source)
 {
-	for (; marks->at < marks->marks.len; marks->at += sizeof(struct shard_mark)) {
-		const struct shard_mark *mark = mark_at(marks, marks->at);
+	struct shard_mark_source *s = &marks->sources[source];
 
-		if (mark->source != NULL && count_of(arg, mark->source) < mark->count)
-			return;
-		marks->reached++;
-	}
-	marks->at = 0;
-	buffer_clear(&marks->marks);
-	buffer_shrink(&marks->marks, 65536);
+	reach(marks, s, s->last);
+	s->before = s->reached;
+}
+
+bool
+shard_marks_is_reached(const struct shard_marks *marks, uint64_t mark)
+{
+	return marks->sources[mark >> SHARD_MARKS_COUNT_BITS].reached >= (mark & COUNT_MAX);
 }

@@ -1,39 +1,43 @@
 #ifndef LINK_SHARD_MARKS_H
 #define LINK_SHARD_MARKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
-
 /*
- * Shard marks: one row of marks (upstream.h) for clients that wait for the answers of several
- * shards. A mark is reached when those before it are, and what it stands for has happened: the
- * shard's interest has answered up to its own mark, or another source of counts has come so far.
+ * Shard marks: marks (upstream.h) for clients that wait for the answers of several shards. A mark
+ * has the number of a source, which is a shard or another one whose answers are counted, and is
+ * reached when that source has come so far: sources do not wait for each other.
+ *
+ * The counts of a source may begin at 0 again; its marks go on then.
  */
+#define SHARD_MARKS_SOURCES 1024
+#define SHARD_MARKS_COUNT_BITS 48 /* of a mark; the source is above */
+
+struct shard_mark_source {
+	uint64_t before;  /* added to the counts */
+	uint64_t reached; /* so far it has come, with `before` */
+	uint64_t last;    /* the largest mark */
+};
+
 struct shard_marks {
-	struct buffer marks; /* struct shard_mark each, from `at` on */
-	size_t at;
-	uint64_t reached; /* the number of the last one that was */
-	uint64_t last;    /* ... that was made */
+	struct shard_mark_source sources[SHARD_MARKS_SOURCES];
+	bool has_news; /* marks may have been reached; set to false by the caller */
 };
 
-struct shard_mark {
-	const void *source; /* NULL: it is gone */
-	uint64_t count;
-};
+/* Zero at first. source is less than SHARD_MARKS_SOURCES. */
 
-/* Zero at first. */
-void shard_marks_release(struct shard_marks *marks);
+/* Returns the mark that is reached when the source has come to this count, which is larger than
+ * what it has come to. */
+uint64_t shard_marks_add(struct shard_marks *marks, size_t source, uint64_t count);
 
-/* Returns the number of the new mark. source is compared only. */
-uint64_t shard_marks_add(struct shard_marks *marks, const void *source, uint64_t count);
+/* The source has come so far. */
+void shard_marks_update(struct shard_marks *marks, size_t source, uint64_t count);
 
-/* What waits for the source is reached. */
-void shard_marks_forget(struct shard_marks *marks, const void *source);
+/* All marks of the source until now are reached. */
+void shard_marks_forget(struct shard_marks *marks, size_t source);
 
-/* Moves `reached` on. count_of(): how far a source has come. */
-void shard_marks_update(
-    struct shard_marks *marks, uint64_t (*count_of)(void *arg, const void *source), void *arg);
+bool shard_marks_is_reached(const struct shard_marks *marks, uint64_t mark);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "link/slots.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "resp/reply.h"
@@ -38,10 +40,49 @@ slot_of(struct slice name)
 	return crc16(name) & (SLOTS - 1);
 }
 
+#define NUMBERS_MAX 1000000
+
+uint32_t
+slot_numbers_find(struct slot_numbers *numbers, const char *prefix,
+    bool (*is_one)(const void *arg, uint16_t slot), const void *arg)
+{
+	char name[SLOT_PREFIX_MAX + 16];
+
+	for (uint16_t slot = 0; slot < SLOTS; slot++)
+		if (numbers->of[slot] != 0 && is_one(arg, slot))
+			return numbers->of[slot] - 1;
+	while (numbers->tried < NUMBERS_MAX) {
+		uint32_t number = numbers->tried++;
+		int len = snprintf(name, sizeof(name), "%s%" PRIu32, prefix, number);
+		uint16_t slot = slot_of((struct slice){name, (size_t)len});
+
+		if (numbers->of[slot] != 0)
+			continue;
+		numbers->of[slot] = number + 1;
+		if (is_one(arg, slot))
+			return number;
+	}
+	return SLOT_NO_NUMBER;
+}
+
 static bool
 is_number(const struct resp_value *value, int64_t min, int64_t max)
 {
 	return value->type == RESP_TYPE_INT && value->number >= min && value->number <= max;
+}
+
+/* Hosts get into INFO and the log. */
+static bool
+is_host(struct slice host)
+{
+	for (size_t i = 0; i < host.len; i++) {
+		unsigned char c = (unsigned char)host.ptr[i], letter = c | 0x20;
+
+		if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') &&
+		    (c == '\0' || strchr("-._:%", c) == NULL))
+			return false;
+	}
+	return true;
 }
 
 /* The host of a node; empty: it is not known. False: it is no host. */
@@ -53,11 +94,9 @@ read_host(const struct resp_value *value, const char *asked_host, struct slice *
 	if (!is_null && value->type != RESP_TYPE_BULK && value->type != RESP_TYPE_SIMPLE)
 		return false;
 	*host = is_null || value->text.len == 0 ? slice_of(asked_host) : value->text;
-	if (host->len > SLOT_HOST_MAX || memchr(host->ptr, '\0', host->len) != NULL)
-		return false;
 	if (slice_is(*host, "?"))
 		host->len = 0;
-	return true;
+	return host->len <= SLOT_HOST_MAX && (host->ptr == asked_host || is_host(*host));
 }
 
 /* Returns SLOT_MASTERS_MAX if there are too many. */

@@ -22,6 +22,23 @@ struct resp_value;
 /* The slot of a channel: of the part between the first { and the next }, unless it is empty. */
 uint16_t slot_of(struct slice name);
 
+/*
+ * Numbers whose decimal digits behind a prefix make a channel of a slot. They are looked for once:
+ * all slots take about 170000 numbers. Zero at first, and always used with the same prefix, which
+ * is shorter than SLOT_PREFIX_MAX and has no {.
+ */
+#define SLOT_PREFIX_MAX 128
+
+struct slot_numbers {
+	uint32_t of[SLOTS]; /* 1 is added; 0: it is not known yet */
+	uint32_t tried;
+};
+
+/* The number of one of the slots for which is_one() is true; SLOT_NO_NUMBER: there is none. */
+#define SLOT_NO_NUMBER UINT32_MAX
+uint32_t slot_numbers_find(struct slot_numbers *numbers, const char *prefix,
+    bool (*is_one)(const void *arg, uint16_t slot), const void *arg);
+
 struct slot_master {
 	char host[SLOT_HOST_MAX + 1];
 	uint16_t port;
@@ -39,7 +56,8 @@ struct slot_map {
 /*
  * Reads the reply to CLUSTER SLOTS of the node at asked_host, which stands for a host that the
  * reply leaves out. NULL and *map is set; or what is wrong with the reply, a constant text, and
- * *map is undefined. A master whose host is not known (?) or that has no port serves nothing.
+ * *map is undefined. A host has only letters, digits and "-._:%". A master whose host is not known
+ * (?) or that has no port serves nothing.
  */
 const char *slot_map_read(
     struct slot_map *map, const struct resp_value *reply, const char *asked_host);

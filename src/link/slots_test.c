@@ -72,6 +72,33 @@ START_TEST(slots_of_names_are_those_of_redis)
 }
 END_TEST
 
+static bool
+is_slot(const void *arg, uint16_t slot)
+{
+	return *(const uint16_t *)arg == slot;
+}
+
+START_TEST(numbers_of_all_slots_are_looked_for_once)
+{
+	struct slot_numbers *numbers = xcalloc(1, sizeof(*numbers));
+	uint32_t tried;
+	char name[32];
+
+	for (int turn = 0; turn < 2; turn++) {
+		tried = numbers->tried;
+		for (uint16_t slot = 0; slot < SLOTS; slot++) {
+			uint32_t number = slot_numbers_find(numbers, "a:", is_slot, &slot);
+
+			snprintf(name, sizeof(name), "a:%u", (unsigned)number);
+			ck_assert_uint_eq(slot_of(slice_of(name)), slot);
+		}
+	}
+	ck_assert_uint_eq(numbers->tried, tried); /* none in the second turn */
+	ck_assert_uint_lt(tried, 1000000);
+	xfree(numbers);
+}
+END_TEST
+
 START_TEST(each_slot_has_the_master_that_the_reply_names_first)
 {
 	ck_assert_ptr_null(read_reply(
@@ -145,8 +172,25 @@ START_TEST(hosts_have_a_limit_and_no_nul)
 	}
 	ck_assert_uint_eq(strlen(map->masters[0].host), SLOT_HOST_MAX);
 	buffer_clear(&text);
-	buffer_append_slice(&text, SLICE("*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$3\r\na\0b\r\n:1\r\n"));
+	buffer_append(&text, "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$3\r\na\0b\r\n:1\r\n", 36);
 	ck_assert_ptr_nonnull(read_text(text.ptr, text.len));
+}
+END_TEST
+
+START_TEST(hosts_have_letters_digits_and_a_few_signs_only)
+{
+	for (unsigned c = 0; c < 256; c++) {
+		bool is_fine = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			       (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' ||
+			       c == ':' || c == '%';
+
+		buffer_clear(&text);
+		buffer_append_str(&text, "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$3\r\na");
+		buffer_append(&text, &(char){(char)c}, 1);
+		buffer_append_str(&text, "b\r\n:1\r\n");
+		ck_assert_msg(
+		    (read_text(text.ptr, text.len) == NULL) == is_fine, "byte %u of a host", c);
+	}
 }
 END_TEST
 
@@ -168,8 +212,10 @@ main(void)
 {
 	return testing_main("link/slots", setup, teardown,
 	    (const TTest *[]){slots_of_names_are_those_of_redis,
+		numbers_of_all_slots_are_looked_for_once,
 		each_slot_has_the_master_that_the_reply_names_first,
 		a_host_that_is_left_out_is_the_one_that_was_asked,
 		a_master_that_cannot_be_reached_serves_nothing, wrong_shapes_are_refused,
-		hosts_have_a_limit_and_no_nul, there_are_at_most_256_masters, NULL});
+		hosts_have_a_limit_and_no_nul, hosts_have_letters_digits_and_a_few_signs_only,
+		there_are_at_most_256_masters, NULL});
 }

@@ -314,6 +314,7 @@ load_script(struct testing_engine *engine, struct slice text, struct buffer *rep
 	    [ENGINE_PUBLISH] = "'XADD'",
 	    [ENGINE_LOAD] = "'XREVRANGE'",
 	    [ENGINE_CHECK] = "'HSCAN'",
+	    [ENGINE_CLAIM] = "'ZADD'",
 	    [ENGINE_DELETE] = "'d '",
 	};
 	char sha[41] = "";
@@ -339,7 +340,7 @@ testing_engine_script(const struct slice *args, size_t count)
 static void
 call(struct testing_engine *engine, const struct slice *args, size_t count, struct buffer *reply)
 {
-	static const size_t keys_of[ENGINE_SCRIPTS] = {2, 3, 3, 3, 3};
+	static const size_t keys_of[ENGINE_SCRIPTS] = {2, 3, 3, 3, 4, 3};
 	enum engine_script script = testing_engine_script(args, count);
 	size_t keys = (size_t)number_of(args[2]);
 	const struct slice *argv = args + 3 + keys;
@@ -370,6 +371,11 @@ call(struct testing_engine *engine, const struct slice *args, size_t count, stru
 	case ENGINE_CHECK:
 		ck_assert_uint_eq((count - 3 - keys) % 2, 0);
 		check(engine, argv, count - 3 - keys, reply);
+		return;
+	case ENGINE_CLAIM:
+		ck_assert_uint_ge(count, 3 + keys + 4);
+		testing_claims_execute(&engine->claims, args + 5, argv, count - 3 - keys,
+		    engine->now_ms / 1000, reply);
 		return;
 	case ENGINE_DELETE:
 		ck_assert_uint_eq(count, 3 + keys + 2);
@@ -415,6 +421,7 @@ testing_engine_flush(struct testing_engine *engine)
 	engine->holes_count = 0;
 	engine->quiet_ms = 0;
 	engine->secret[0] = '\0';
+	memset(&engine->claims, 0, sizeof(engine->claims));
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "link/engine_script.h"
+#include "link/testing_claims.h"
 
 /*
  * An engine in memory: what the scripts of engine_script.h do at a server, with limits on names and
@@ -42,6 +43,7 @@ struct testing_engine {
 	struct testing_channel channels[TESTING_CHANNELS];
 	uint64_t holes[TESTING_HOLES]; /* the seq before each */
 	size_t holes_count;
+	struct testing_claims claims;
 	uint64_t now_ms;
 	uint64_t quiet_ms; /* until then nobody publishes */
 	uint64_t load_max; /* messages of a load; 0: as many as are asked for */

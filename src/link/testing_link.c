@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/glob.h"
+#include "link/engine.h"
 #include "link/testing_engine.h"
+#include "link/testing_presence.h"
 #include "resp/parser.h"
 #include "resp/writer.h"
 
@@ -294,6 +296,36 @@ is_refused(const struct rig *rig, const struct slice *args, size_t count)
 	return false;
 }
 
+static enum rig_reply
+reply_of_script(const struct slice *args, size_t count)
+{
+	switch (testing_engine_script(args, count)) {
+	case ENGINE_PUBLISH:
+		return RIG_KEPT;
+	case ENGINE_CHECK:
+		return RIG_CHECKED;
+	case ENGINE_CLAIM:
+		return RIG_CLAIMED;
+	default:
+		return RIG_SCRIPT;
+	}
+}
+
+static enum rig_reply
+reply_of_presence(const struct slice *args, size_t count)
+{
+	switch (testing_presence_script(args, count)) {
+	case PRESENCE_SCRIPT_CHANGE:
+		return RIG_CHANGED;
+	case PRESENCE_SCRIPT_LEASE:
+		return RIG_LEASED;
+	case PRESENCE_SCRIPTS:
+		return RIG_SCRIPT;
+	default:
+		return RIG_ASKED;
+	}
+}
+
 /* Messages come before the reply, as with Redis. */
 static bool
 execute_script(struct rig *rig, const struct slice *args, size_t count)
@@ -302,15 +334,15 @@ execute_script(struct rig *rig, const struct slice *args, size_t count)
 	struct buffer reply = {0};
 	size_t begin;
 
-	if (rig->engine == NULL || !testing_engine_execute(rig->engine, args, count, &reply))
+	if (rig->presence != NULL && testing_presence_execute(rig->presence, args, count, &reply))
+		is = reply_of_presence(args, count);
+	else if (rig->engine == NULL || !testing_engine_execute(rig->engine, args, count, &reply))
 		return false;
+	else if (slice_is(args[0], "EVALSHA"))
+		is = reply_of_script(args, count);
 	begin = rig->in.len;
 	buffer_append_slice(&rig->in, buffer_slice(&reply));
 	buffer_release(&reply);
-	if (slice_is(args[0], "EVALSHA"))
-		is = testing_engine_script(args, count) == ENGINE_PUBLISH ? RIG_KEPT
-		     : testing_engine_script(args, count) == ENGINE_CHECK ? RIG_CHECKED
-									  : RIG_SCRIPT;
 	end_reply(rig, begin, is);
 	return true;
 }
@@ -356,17 +388,85 @@ on_engine_publish(void *arg, struct slice channel, struct slice payload)
 	send_to_subscribers(arg, 'c', channel, payload);
 }
 
-void
-rig_new_of_engine(struct rig *rig, struct testing_engine *engine, const struct engine_ops *of)
+static void
+begin(struct rig *rig, struct testing_engine *engine, const struct engine_ops *of)
 {
 	rig_new(rig);
-	link_free(rig->link);
 	rig->config.engine = of;
 	rig->engine = engine;
 	engine->publish = on_engine_publish;
 	engine->arg = rig;
+}
+
+static void
+renew_link(struct rig *rig)
+{
+	link_free(rig->link);
 	rig->link = link_new(&rig->config, &ops, rig);
 	interest_set_linger(link_interest(rig->link), RIG_LINGER_US);
+}
+
+void
+rig_new_of_engine(struct rig *rig, struct testing_engine *engine, const struct engine_ops *of)
+{
+	begin(rig, engine, of);
+	renew_link(rig);
+}
+
+/* Without history */
+
+static bool
+keeps_nothing(void *arg, struct slice channel, struct engine_limits *out)
+{
+	(void)arg;
+	(void)channel;
+	(void)out;
+	return false;
+}
+
+static uint64_t
+on_random(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+static uint64_t
+on_newest_seq(void *arg)
+{
+	return ((struct rig *)arg)->newest_seq;
+}
+
+static void
+on_begins(void *arg, struct hub_position position)
+{
+	((struct rig *)arg)->newest_seq = position.seq;
+}
+
+static void
+on_holes(void *arg, const struct history_hole *holes, size_t count)
+{
+	(void)arg;
+	(void)holes;
+	(void)count;
+}
+
+static const struct engine_ops no_history = {.keeps = keeps_nothing,
+    .random = on_random,
+    .newest_seq = on_newest_seq,
+    .begins = on_begins,
+    .holes = on_holes};
+
+void
+rig_new_with_presence(struct rig *rig, struct testing_engine *engine,
+    struct testing_presence *presence, const struct engine_presence_ops *presence_ops)
+{
+	begin(rig, engine, &no_history);
+	rig->config.presence = presence_ops;
+	rig->presence = presence;
+	presence->publish = on_engine_publish;
+	presence->arg = rig;
+	renew_link(rig);
 }
 
 void

@@ -10,7 +10,9 @@
 #include "link/link.h"
 
 struct engine_ops;
+struct engine_presence_ops;
 struct testing_engine;
+struct testing_presence;
 
 /*
  * A link and the other end of its connection, without sockets: an upstream that reads the link's
@@ -38,6 +40,10 @@ enum rig_reply {
 	RIG_SCRIPT, /* the reply to a script, or to SCRIPT LOAD */
 	RIG_KEPT,   /* to the one that publishes */
 	RIG_CHECKED,
+	RIG_CLAIMED,
+	RIG_LEASED, /* of an engine's presence */
+	RIG_CHANGED,
+	RIG_ASKED,
 };
 
 struct rig {
@@ -54,6 +60,7 @@ struct rig {
 	bool loses_at_once;    /* ... and loses the connection before it returns */
 	size_t split_at;       /* the input is given in two pieces, here; 0: in one */
 	size_t given;          /* bytes of input on this connection */
+	uint64_t newest_seq;   /* of a link with presence */
 	bool echoes;           /* the link publishes again what it hears */
 
 	/* Of the upstream. */
@@ -67,13 +74,18 @@ struct rig {
 	size_t wrong_at;         /* this one, from 1 on, is replaced; 0: none ... */
 	struct slice wrong;      /* ... by these bytes */
 	enum rig_reply wrong_is; /* what it was */
-	struct testing_engine *engine; /* borrowed; NULL: it is none */
+	struct testing_engine *engine;     /* borrowed; NULL: it is none */
+	struct testing_presence *presence; /* borrowed; NULL: it has none */
 };
 
 void rig_new(struct rig *rig); /* clears it first */
 /* The upstream is an engine, and the link publishes kept messages. Borrows both. */
 void rig_new_of_engine(
     struct rig *rig, struct testing_engine *engine, const struct engine_ops *ops);
+/* The engine has the members of all nodes, and no channel keeps messages. Borrows all. The argument
+ * of the operations is the rig. */
+void rig_new_with_presence(struct rig *rig, struct testing_engine *engine,
+    struct testing_presence *presence, const struct engine_presence_ops *ops);
 void rig_free(struct rig *rig);
 
 void rig_open(struct rig *rig); /* a new connection: link_opened() */

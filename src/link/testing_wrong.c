@@ -49,3 +49,22 @@ const struct wrong_reply wrong_replies[] = {
     {DROPS, SLICE("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n")},
 };
 const size_t wrong_replies_count = sizeof(wrong_replies) / sizeof(wrong_replies[0]);
+
+const struct wrong_reply wrong_presence_replies[] = {
+    {ERROR, SLICE("-OOM no\r\n")},
+    {DROPS, SLICE("-NOSCRIPT No matching script. Please use EVAL.\r\n")},
+    {DROPS, SLICE("*1\r\n:2\r\n")},
+    {DROPS, SLICE("*1\r\n:-2\r\n")},
+    {DROPS, SLICE("*2\r\n:1\r\n$1\r\n1\r\n")},
+    {DROPS, SLICE("*3\r\n:1\r\n$3\r\nabc\r\n:-1\r\n")},
+    {DROPS, SLICE("*3\r\n:1\r\n$16\r\n0123456789ABCDEF\r\n:-1\r\n")},
+    {DROPS, SLICE("*6\r\n:1\r\n$16\r\n0123456789abcdef\r\n:0\r\n$1\r\na\r\n$1\r\nb\r\n$0\r\n\r\n")},
+    {DROPS, SLICE("*6\r\n:1\r\n$16\r\n0123456789abcdef\r\n:1\r\n$1\r\na\r\n:1\r\n$0\r\n\r\n")},
+    {DROPS, SLICE("*4\r\n$1\r\n0\r\n$1\r\na\r\n$0\r\n\r\n:-1\r\n")},
+    {DROPS, SLICE("*4\r\n$1\r\n-\r\n$1\r\na\r\n$0\r\n\r\n:1\r\n")},
+    {DROPS, SLICE("*7\r\n:0\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n:1\r\n$1\r\nc\r\n:1\r\n")},
+    {DROPS, SLICE("*2\r\n:1\r\n:-1\r\n")},
+    {DROPS, SLICE("*2\r\n$1\r\n1\r\n$1\r\n1\r\n")},
+};
+const size_t wrong_presence_replies_count =
+    sizeof(wrong_presence_replies) / sizeof(wrong_presence_replies[0]);

@@ -25,4 +25,8 @@ struct wrong_reply {
 extern const struct wrong_reply wrong_replies[];
 extern const size_t wrong_replies_count;
 
+/* Of the scripts of presence, besides these. */
+extern const struct wrong_reply wrong_presence_replies[];
+extern const size_t wrong_presence_replies_count;
+
 #endif

@@ -36,15 +36,19 @@ unanswered_queue_init(struct unanswered_queue *queue)
 }
 
 bool
-unanswered_may_resend(const struct unanswered *u, uint16_t slot, uint16_t shard)
+unanswered_may_resend(
+    const struct unanswered *u, const struct unanswered_message *message, uint16_t shard)
 {
-	return u->slots[slot].sent == 0 || u->slots[slot].shard == shard;
+	const struct unanswered_slot *slot = &u->slots[message->slot];
+
+	return slot->sent == 0 || (slot->shard == shard && slot->newest < message->number);
 }
 
 bool
 unanswered_may_send(const struct unanswered *u, uint16_t slot, uint16_t shard)
 {
-	return u->slots[slot].returned == 0 && unanswered_may_resend(u, slot, shard);
+	return u->slots[slot].returned == 0 &&
+	       (u->slots[slot].sent == 0 || u->slots[slot].shard == shard);
 }
 
 struct unanswered_message *
@@ -108,6 +112,7 @@ unanswered_send(struct unanswered *u, struct unanswered_queue *queue, uint16_t s
 	message->tries++;
 	slot->sent++;
 	slot->shard = shard;
+	slot->newest = message->number;
 	add(queue, message);
 }
 
@@ -136,6 +141,21 @@ unanswered_return(struct unanswered *u, struct unanswered_message *message)
 		TAILQ_INSERT_AFTER(&u->returned.messages, before, message, link);
 	u->returned.bytes += bytes_of(message);
 	u->slots[message->slot].returned++;
+}
+
+void
+unanswered_note_accepted(struct unanswered *u, const struct unanswered_message *message)
+{
+	struct unanswered_slot *slot = &u->slots[message->slot];
+
+	if (message->number > slot->accepted)
+		slot->accepted = message->number;
+}
+
+bool
+unanswered_is_too_late(const struct unanswered *u, const struct unanswered_message *message)
+{
+	return u->slots[message->slot].accepted > message->number;
 }
 
 void

@@ -16,7 +16,8 @@
  * Messages of a channel keep their order: a message goes to a shard only if all messages of its
  * slot that wait for answers wait for that shard, and a new one only if none of the slot was sent
  * back. Shards are known here by their numbers. If a slot leaves a shard and comes back within the
- * time of a command and its answer, messages that are on their way may overtake each other.
+ * time of a command and its answer, messages that are on their way may overtake those that were
+ * sent back: these are too late then.
  */
 struct unanswered_message {
 	TAILQ_ENTRY(unanswered_message) link;
@@ -41,6 +42,8 @@ struct unanswered_slot {
 	uint32_t sent;     /* messages that wait for answers */
 	uint32_t returned; /* messages that were sent back, or never sent */
 	uint16_t shard;    /* for whose answers */
+	uint64_t newest;   /* the number of the last of these */
+	uint64_t accepted; /* the number of the newest message that was */
 };
 
 struct unanswered {
@@ -53,9 +56,11 @@ void unanswered_free(struct unanswered *u);
 
 void unanswered_queue_init(struct unanswered_queue *queue);
 
-/* Whether a new message of the slot, or a returned one, may go to this shard now. */
+/* Whether a new message of the slot, or a returned one, may go to this shard now. A returned one
+ * waits for the answers to later ones. */
 bool unanswered_may_send(const struct unanswered *u, uint16_t slot, uint16_t shard);
-bool unanswered_may_resend(const struct unanswered *u, uint16_t slot, uint16_t shard);
+bool unanswered_may_resend(
+    const struct unanswered *u, const struct unanswered_message *message, uint16_t shard);
 
 /* Returns owned; to be given to one of the functions below. Copies. */
 struct unanswered_message *unanswered_message_new(
@@ -75,6 +80,12 @@ struct unanswered_message *unanswered_take(struct unanswered *u, struct unanswer
 /* It was sent back, or cannot be sent now; takes message. Returned ones are in the order of their
  * numbers. */
 void unanswered_return(struct unanswered *u, struct unanswered_message *message);
+
+/* A shard has accepted the message. */
+void unanswered_note_accepted(struct unanswered *u, const struct unanswered_message *message);
+
+/* A shard has accepted a later message of the slot: a returned one would come after it. */
+bool unanswered_is_too_late(const struct unanswered *u, const struct unanswered_message *message);
 
 /* Takes a returned one out again, to be sent or freed by the caller. */
 void unanswered_take_returned(struct unanswered *u, struct unanswered_message *message);

@@ -97,12 +97,12 @@ START_TEST(new_messages_of_a_slot_wait_for_those_that_were_sent_back)
 	send_new(2, 5, 0);
 	send_back(0, 1);
 	ck_assert(!unanswered_may_send(u, 5, 0));
-	ck_assert(!unanswered_may_resend(u, 5, 1));
+	ck_assert(!unanswered_may_resend(u, TAILQ_FIRST(&u->returned.messages), 1));
 	send_back(0, 2);
 	for (uint64_t number = 1; number <= 2; number++) {
 		ck_assert(!unanswered_may_send(u, 5, 1));
-		ck_assert(unanswered_may_resend(u, 5, 1));
 		message = TAILQ_FIRST(&u->returned.messages);
+		ck_assert(unanswered_may_resend(u, message, 1));
 		ck_assert_uint_eq(message->number, number);
 		unanswered_take_returned(u, message);
 		unanswered_send(u, &queues[1], 1, message);
@@ -110,6 +110,27 @@ START_TEST(new_messages_of_a_slot_wait_for_those_that_were_sent_back)
 	}
 	ck_assert(unanswered_may_send(u, 5, 1));
 	ck_assert_uint_eq(u->returned.bytes, 0);
+}
+END_TEST
+
+/* The slot has left the shard and come back, while it was reading these messages. */
+START_TEST(a_message_that_was_sent_back_does_not_follow_a_later_one)
+{
+	struct unanswered_message *message, *later;
+
+	for (uint64_t number = 1; number <= 3; number++)
+		send_new(number, 5, 0);
+	send_back(0, 1);
+	message = TAILQ_FIRST(&u->returned.messages);
+	ck_assert(!unanswered_may_resend(u, message, 0)); /* 2 and 3 are on their way */
+	ck_assert(!unanswered_is_too_late(u, message));
+	later = unanswered_take(u, &queues[0]);
+	unanswered_note_accepted(u, later);
+	unanswered_message_free(later);
+	ck_assert(unanswered_is_too_late(u, message));
+	send_back(0, 3);
+	ck_assert(!unanswered_is_too_late(u, TAILQ_NEXT(message, link)));
+	ck_assert(unanswered_may_resend(u, TAILQ_NEXT(message, link), 0));
 }
 END_TEST
 
@@ -136,5 +157,6 @@ main(void)
 	    (const TTest *[]){a_message_keeps_its_bytes,
 		messages_of_a_slot_wait_for_one_shard_at_a_time,
 		new_messages_of_a_slot_wait_for_those_that_were_sent_back,
+		a_message_that_was_sent_back_does_not_follow_a_later_one,
 		returned_messages_are_in_the_order_of_their_numbers, NULL});
 }

@@ -368,12 +368,27 @@ outgoing_new(struct net *net, const struct outgoing_config *config,
 	return o;
 }
 
+/* Errors are of no interest any more. */
+static void
+write_rest(struct outgoing *o)
+{
+	while (o->state == OUTGOING_OPEN && o->out_at < o->out.len) {
+		struct iovec piece = {o->out.ptr + o->out_at, o->out.len - o->out_at};
+		ssize_t n = stream_write(&o->stream, &piece, 1, o->net->scratch);
+
+		if (n <= 0)
+			return;
+		o->out_at += (size_t)n;
+	}
+}
+
 void
 outgoing_free(struct outgoing *o)
 {
 	if (o == NULL)
 		return;
 	assert(o->in_handler == 0);
+	write_rest(o);
 	leave_state(o);
 	event_free(o->timer);
 	outgoing_tls_free(o->tls);

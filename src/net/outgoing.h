@@ -51,7 +51,10 @@ struct outgoing_handler {
  * (outgoing_free), or NULL with one line in error if the TLS files cannot be used. */
 struct outgoing *outgoing_new(struct net *net, const struct outgoing_config *config,
     const struct outgoing_handler *handler, void *arg, char *error, size_t error_len);
-void outgoing_free(struct outgoing *o); /* in any state; before net_free(). NULL is allowed */
+
+/* In any state; before net_free(). NULL is allowed. What the socket takes at once of the queued
+ * bytes is still sent. */
+void outgoing_free(struct outgoing *o);
 
 enum outgoing_state outgoing_state(const struct outgoing *o);
 

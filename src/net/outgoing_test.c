@@ -323,6 +323,24 @@ START_TEST(a_connection_that_is_reset_or_closed_is_made_again)
 }
 END_TEST
 
+START_TEST(what_is_queued_when_it_is_freed_is_sent)
+{
+	int port, listener = bare_listener(1, &port), fd;
+	char text[8] = "";
+
+	start("127.0.0.1", port, NULL, PATIENT_MS);
+	until_opened(1);
+	ck_assert(outgoing_send(out, SLICE("the end")));
+	outgoing_free(out);
+	out = NULL;
+	fd = accept_bare(listener);
+	ck_assert_int_eq(recv(fd, text, sizeof(text), MSG_WAITALL), 7);
+	ck_assert_str_eq(text, "the end");
+	close(fd);
+	close(listener);
+}
+END_TEST
+
 START_TEST(it_comes_back_when_the_server_does)
 {
 	int port, fd = bare_listener(1, &port);
@@ -517,7 +535,7 @@ main(void)
 		a_server_that_does_not_answer_is_given_up,
 		a_connect_that_gets_no_answer_is_given_up,
 		a_connection_that_is_reset_or_closed_is_made_again,
-		it_comes_back_when_the_server_does,
+		what_is_queued_when_it_is_freed_is_sent, it_comes_back_when_the_server_does,
 		a_connection_may_be_dropped_for_what_it_received,
 		bytes_that_the_server_has_not_received_are_discarded_by_a_drop,
 		with_tls_the_server_proves_its_name_to_the_authority_that_is_trusted,

@@ -300,6 +300,7 @@ add_member(
 	list->count++;
 	hash_map_set(queues->members, (struct slice){(const char *)&key, sizeof(key)}, member);
 	hub_count_blocking(s);
+	hub_queue_changed(s->hub, g);
 }
 
 enum hub_result
@@ -352,6 +353,7 @@ remove_member(struct hub *hub, struct queue_member *member)
 		s->in_queues = false;
 	}
 	xfree(member);
+	hub_queue_changed(hub, g);
 	if (g->count == 0)
 		remove_group(hub, g);
 	hub_count_blocking(s);

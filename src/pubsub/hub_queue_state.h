@@ -122,7 +122,8 @@ struct hub_taken {
 /*
  * hub_queue.c and hub_queue_turn.c; `queue` is the subscriber that stands for a group (is_queue).
  *
- * hub_queue_take: the member that gets the message, or NULL. hub_queue_form, hub_queue_name: of the
+ * hub_queue_take: the member that gets the message, or NULL; also if it is kept back.
+ * hub_queue_choose: the same, and it is not kept back. hub_queue_form, hub_queue_name: of the
  * member whose turn it is, the name as in struct hub_taken. hub_queue_has_taker: whether
  * hub_queue_take() would find one. hub_queue_must_wait: as
  * hub_must_wait(). hub_queue_delivered: see hub_delivered(). hub_queue_hand_over: queues the range,
@@ -131,6 +132,8 @@ struct hub_taken {
  * memberships; true if none is left.
  */
 struct subscriber *hub_queue_take(
+    struct hub *hub, struct hub_delivery *d, struct subscriber *queue, struct hub_taken *taken);
+struct subscriber *hub_queue_choose(
     struct hub *hub, struct hub_delivery *d, struct subscriber *queue, struct hub_taken *taken);
 void hub_queue_note_gap(struct subscriber *queue);
 bool hub_queue_has_taker(const struct hub_delivery *d, const struct subscriber *queue);
@@ -143,6 +146,11 @@ bool hub_queue_hand_over(
     struct hub *hub, uint64_t id, uint8_t form, const struct frame_range *range);
 bool hub_leave_queues(struct subscriber *s, size_t *budget);
 void hub_queues_release(struct hub *hub); /* there is no group */
+
+/* hub_queue_claims.c: the number of its members has changed. hub_queue_keeps_back: whether the
+ * group does not get the message now; hub->claims is not NULL. */
+void hub_queue_changed(struct hub *hub, const struct queue_group *g);
+bool hub_queue_keeps_back(struct hub *hub, const struct hub_delivery *d, struct subscriber *queue);
 
 /* The form in which a member of a topic gets a message. */
 static inline uint8_t

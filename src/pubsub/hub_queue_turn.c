@@ -60,7 +60,7 @@ pick(struct hub *hub, struct hub_delivery *d, const struct queue_group *g, bool 
 }
 
 struct subscriber *
-hub_queue_take(
+hub_queue_choose(
     struct hub *hub, struct hub_delivery *d, struct subscriber *queue, struct hub_taken *taken)
 {
 	struct queue_group *g = group_of(queue);
@@ -72,6 +72,15 @@ hub_queue_take(
 	*taken = (struct hub_taken){g->id, carried_name(member)};
 	g->next = member->index + 1;
 	return member->subscriber;
+}
+
+struct subscriber *
+hub_queue_take(
+    struct hub *hub, struct hub_delivery *d, struct subscriber *queue, struct hub_taken *taken)
+{
+	if (hub->claims != NULL && hub_queue_keeps_back(hub, d, queue))
+		return NULL;
+	return hub_queue_choose(hub, d, queue, taken);
 }
 
 bool

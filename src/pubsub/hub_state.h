@@ -37,6 +37,7 @@ TAILQ_HEAD(hub_waits, hub_wait);
 struct hub_options;
 struct hub_queues;
 struct hub_replay;
+struct queue_claims_ops;
 
 /* hub_dedup.c */
 struct hub_dedup {
@@ -67,6 +68,8 @@ struct hub {
 	size_t gathers;              /* hub_gather.c: in progress */
 	struct hub_queues *queues;   /* hub_queue.c; NULL: there was no group yet */
 	size_t queue_groups;
+	const struct queue_claims_ops *claims; /* hub_queue_claims.c; NULL: there are none */
+	void *claims_arg;
 	struct frame_log *replies;
 	struct outbox_pool pool;
 	struct hub_waits awaited;  /* HUB_AWAITED, the longest waited for first */

@@ -36,6 +36,7 @@ presence_free(struct presence *p)
 	channel_tree_free(p->names);
 	buffer_release(&p->given);
 	buffer_release(&p->walked);
+	buffer_release(&p->retold);
 	xfree(p);
 }
 
@@ -115,8 +116,11 @@ enter(struct presence *p, struct entry *e)
 		e->ch = presence_add_channel(p, e->channel, &e->options);
 	if (e->m == NULL)
 		e->m = presence_add_record(p, e->ch, e->member);
-	if (e->info.ptr != NULL || e->m->state == MEMBER_GONE)
-		presence_set_info(p, e->m, e->info);
+	if (e->info.ptr == NULL && e->m->state != MEMBER_GONE)
+		return;
+	if (p->tells_all && !slice_eq(e->info, (struct slice){e->m->info, e->m->info_len}))
+		presence_note_stale(p, e->m);
+	presence_set_info(p, e->m, e->info);
 }
 
 enum presence_result
@@ -295,21 +299,30 @@ presence_turn(struct presence *p, uint64_t now_us, size_t budget)
 {
 	presence_expire(p, now_us, &budget);
 	walk(p, now_us, &budget);
+	presence_walk_to_retell(p, &budget);
 	return budget == 0;
 }
 
 uint64_t
-presence_due_us(const struct presence *p, uint64_t now_us)
+presence_turn_due_us(const struct presence *p, uint64_t now_us)
 {
 	const struct time_queue_entry *queued[2] = {
 	    time_queue_first(&p->members_due), time_queue_first(&p->channels_due)};
 	uint64_t due_us = UINT64_MAX;
 
-	if (p->is_walking)
+	if (p->is_walking || p->is_retelling)
 		return now_us;
 	for (size_t i = 0; i < 2; i++)
 		if (queued[i] != NULL && (uint64_t)queued[i]->at < due_us)
 			due_us = (uint64_t)queued[i]->at;
+	return due_us > now_us ? due_us : now_us;
+}
+
+uint64_t
+presence_due_us(const struct presence *p, uint64_t now_us)
+{
+	uint64_t due_us = presence_turn_due_us(p, now_us);
+
 	if (p->waiting > 0 && p->next_event_us < due_us)
 		due_us = p->next_event_us;
 	return due_us > now_us ? due_us : now_us;

@@ -162,12 +162,52 @@ struct presence_event {
 	enum presence_event_kind kind;
 	struct slice channel;
 	struct slice member, info; /* of JOINED and LEFT */
+	bool is_connected;         /* of JOINED: has a connection */
+	/* Of JOINED: the options announce it, and not only presence_tell_all() asks for it. Of
+	 * LEFT: they do, and a JOINED before was so. */
+	bool is_public;
 };
 
 /* The next event; false: there is none, or the rate is used up. Its slices are valid until the next
  * call. */
 bool presence_next_event(struct presence *p, uint64_t now_us, struct presence_event *event)
     __attribute__((warn_unused_result));
+
+/*
+ * From now on every change is an event, whatever the options announce, because somebody else keeps
+ * the members, too: JOINED again when info or is_connected of a member changes, OCCUPIED again when
+ * a channel has members again before it was VACATED. A channel's OCCUPIED then comes behind the
+ * JOINED of a member.
+ */
+void presence_tell_all(struct presence *p);
+
+/* After presence_tell_all(): all members and channels have their events JOINED and OCCUPIED again.
+ * Called again before its end it begins anew. */
+void presence_retell(struct presence *p);
+
+/* What stands for all events that wait now; and whether each of these was given out, or taken back.
+ */
+uint64_t presence_events_mark(const struct presence *p);
+bool presence_events_given(const struct presence *p, uint64_t mark);
+
+/* presence_retell() has not come to all members yet. */
+bool presence_is_retelling(const struct presence *p);
+
+/* presence_due_us() without the events. */
+uint64_t presence_turn_due_us(const struct presence *p, uint64_t now_us);
+
+/* False: the member is not present. Borrows until the next call of a function that is not const. */
+bool presence_look(const struct presence *p, struct slice channel, struct slice member,
+    struct presence_member *out);
+
+/* Has members, or had some until less than its vacate delay ago. */
+bool presence_is_occupied(const struct presence *p, struct slice channel);
+
+/* The event of this member, or of the channel if member.len is 0, as if its turn had come, and not
+ * only if it waits: for somebody who may not have got the last one. PRESENCE_NO_EVENT: it is not
+ * here, and that was given out; or it is an occupied channel whose members come first. */
+void presence_event_of(
+    struct presence *p, struct slice channel, struct slice member, struct presence_event *event);
 
 struct presence_figures {
 	size_t channels; /* with members */

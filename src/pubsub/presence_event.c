@@ -32,12 +32,27 @@ set_queued(struct presence *p, struct presence_notice *notice, bool is_queued)
 		return;
 	notice->is_queued = is_queued;
 	if (is_queued) {
+		notice->number = ++p->noticed;
 		TAILQ_INSERT_TAIL(&p->notices, notice, link);
 		p->waiting++;
 	} else {
 		TAILQ_REMOVE(&p->notices, notice, link);
 		p->waiting--;
 	}
+}
+
+uint64_t
+presence_events_mark(const struct presence *p)
+{
+	return p->noticed;
+}
+
+bool
+presence_events_given(const struct presence *p, uint64_t mark)
+{
+	const struct presence_notice *first = TAILQ_FIRST(&p->notices);
+
+	return first == NULL || first->number > mark;
 }
 
 /* What had an event JOINED or OCCUPIED has its opposite even if the channel's presence was switched
@@ -48,35 +63,66 @@ announces(const struct presence *p, struct presence_channel *ch, enum presence_a
 {
 	const struct presence_options *options = presence_channel_options(p, ch);
 
+	if (p->tells_all)
+		return true;
 	return (options->announces & what) != 0 && (is_end || options->mode >= mode);
 }
 
-/* *announced becomes false without an event if it is not wanted any more. */
-static void
-note(
-    struct presence *p, struct presence_notice *notice, bool *announced, bool is_so, bool is_wanted)
+void
+presence_set_announced(struct presence_record *m, bool is_announced)
 {
-	if (*announced != is_so && !is_wanted && !is_so)
-		*announced = false;
-	set_queued(p, notice, *announced != is_so && is_wanted);
+	if (m->announced == is_announced)
+		return;
+	m->announced = is_announced;
+	if (is_announced)
+		m->channel->told++;
+	else
+		m->channel->told--;
 }
 
+/* What was announced ends without an event if that is not wanted any more. */
 void
 presence_note_member(struct presence *p, struct presence_record *m)
 {
 	bool is_present = m->state != MEMBER_GONE;
+	bool is_wanted =
+	    announces(p, m->channel, PRESENCE_ANNOUNCES_JOINS, PRESENCE_MEMBERS, !is_present);
+	bool differs = p->tells_all && is_present &&
+		       (m->is_stale || m->was_connected != (m->state == MEMBER_CONNECTED));
 
-	note(p, &m->notice, &m->announced, is_present,
-	    announces(p, m->channel, PRESENCE_ANNOUNCES_JOINS, PRESENCE_MEMBERS, !is_present));
+	if (m->announced && !is_present && !is_wanted)
+		presence_set_announced(m, false);
+	set_queued(p, &m->notice, is_wanted && (m->announced != is_present || differs));
+}
+
+void
+presence_note_stale(struct presence *p, struct presence_record *m)
+{
+	m->is_stale = p->tells_all;
+	presence_note_member(p, m);
 }
 
 void
 presence_note_channel(struct presence *p, struct presence_channel *ch)
 {
 	bool is_occupied = ch->state != CHANNEL_VACANT;
+	bool is_wanted =
+	    announces(p, ch, PRESENCE_ANNOUNCES_OCCUPIED, PRESENCE_COUNT, !is_occupied);
 
-	note(p, &ch->notice, &ch->announced, is_occupied,
-	    announces(p, ch, PRESENCE_ANNOUNCES_OCCUPIED, PRESENCE_COUNT, !is_occupied));
+	if (ch->announced && !is_occupied && !is_wanted)
+		ch->announced = false;
+	set_queued(p, &ch->notice,
+	    is_wanted && (ch->announced != is_occupied || (ch->is_stale && is_occupied)));
+}
+
+void
+presence_renote_channel(struct presence *p, struct presence_channel *ch)
+{
+	if (p->tells_all) {
+		set_queued(p, &ch->notice, false);
+		ch->is_stale = ch->state == CHANNEL_OCCUPIED;
+	}
+	presence_note_channel(p, ch);
 }
 
 void
@@ -111,6 +157,15 @@ give(struct presence *p, struct presence_event *event, enum presence_event_kind 
 	event->info = (struct slice){given->ptr + channel.len + member.len, info.len};
 }
 
+static bool
+is_public(struct presence *p, struct presence_record *m, bool is_present)
+{
+	const struct presence_options *options = presence_channel_options(p, m->channel);
+
+	return (options->announces & PRESENCE_ANNOUNCES_JOINS) != 0 &&
+	       (is_present ? options->mode >= PRESENCE_MEMBERS : m->was_public);
+}
+
 static void
 give_member(struct presence *p, struct presence_record *m, struct presence_event *event)
 {
@@ -118,7 +173,11 @@ give_member(struct presence *p, struct presence_record *m, struct presence_event
 	bool is_present = m->state != MEMBER_GONE;
 	bool is_wanted = announces(p, ch, PRESENCE_ANNOUNCES_JOINS, PRESENCE_MEMBERS, !is_present);
 
-	m->announced = is_present && is_wanted;
+	presence_set_announced(m, is_present && is_wanted);
+	event->is_public = is_public(p, m, is_present);
+	m->was_public = is_present && (m->was_public || event->is_public);
+	m->is_stale = false;
+	m->was_connected = event->is_connected = m->state == MEMBER_CONNECTED;
 	if (is_wanted)
 		give(p, event, is_present ? PRESENCE_JOINED : PRESENCE_LEFT,
 		    presence_channel_name(ch), presence_record_name(m),
@@ -134,7 +193,13 @@ give_channel(struct presence *p, struct presence_channel *ch, struct presence_ev
 	bool is_wanted =
 	    announces(p, ch, PRESENCE_ANNOUNCES_OCCUPIED, PRESENCE_COUNT, !is_occupied);
 
+	if (p->tells_all && ch->count > 0 && ch->told == 0) {
+		/* Its members are told first: their events wait. */
+		set_queued(p, &ch->notice, true);
+		return;
+	}
 	ch->announced = is_occupied && is_wanted;
+	ch->is_stale = false;
 	if (is_wanted)
 		give(p, event, is_occupied ? PRESENCE_OCCUPIED : PRESENCE_VACATED,
 		    presence_channel_name(ch), (struct slice){NULL, 0}, (struct slice){NULL, 0});
@@ -159,4 +224,28 @@ presence_next_event(struct presence *p, uint64_t now_us, struct presence_event *
 	else
 		give_member(p, record_of(notice), event);
 	return true;
+}
+
+void
+presence_event_of(
+    struct presence *p, struct slice channel, struct slice member, struct presence_event *event)
+{
+	struct presence_channel *ch = presence_find_channel(p, channel);
+	struct presence_record *m;
+
+	*event = (struct presence_event){.kind = PRESENCE_NO_EVENT};
+	if (ch == NULL)
+		return;
+	if (member.len == 0) {
+		if (ch->state == CHANNEL_VACANT && !ch->notice.is_queued)
+			return;
+		set_queued(p, &ch->notice, false);
+		give_channel(p, ch, event);
+		return;
+	}
+	m = presence_find_record(ch, member);
+	if (m == NULL || (m->state == MEMBER_GONE && !m->notice.is_queued))
+		return;
+	set_queued(p, &m->notice, false);
+	give_member(p, m, event);
 }

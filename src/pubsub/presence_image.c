@@ -100,7 +100,7 @@ presence_image_add_member(struct presence *p, struct presence_owner *elsewhere,
 	if (ch == NULL || !is_sound(member) || presence_find_record(ch, member->name) != NULL)
 		return false;
 	m = presence_add_record(p, ch, member->name);
-	m->announced = member->announced;
+	presence_set_announced(m, member->announced);
 	if (ch->options.mode != PRESENCE_COUNT)
 		presence_set_info(p, m, member->info);
 	m->lease_until_us = member->lease_until_us;

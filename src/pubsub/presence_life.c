@@ -87,11 +87,14 @@ channel_moves(
 	ch->state = is;
 	requeue(&p->channels_due, ch, ch->place, was == CHANNEL_VACATING, is == CHANNEL_VACATING,
 	    now_us + delay_us);
-	presence_note_channel(p, ch);
+	if (event == CHANNEL_EVENT_FIRST || is == CHANNEL_VACANT)
+		presence_renote_channel(p, ch);
+	else
+		presence_note_channel(p, ch);
 	presence_tidy_channel(p, ch);
 }
 
-/* The channel is occupied before its first member joins. */
+/* The channel is occupied before its first member joins; see also presence_tell_all(). */
 static void
 arrive(struct presence *p, struct presence_record *m, uint64_t now_us)
 {
@@ -99,6 +102,8 @@ arrive(struct presence *p, struct presence_record *m, uint64_t now_us)
 
 	LIST_INSERT_HEAD(&ch->present, m, present);
 	p->members++;
+	if (p->tells_all)
+		presence_note_member(p, m);
 	if (ch->count++ == 0) {
 		p->occupied++;
 		channel_moves(p, ch, CHANNEL_EVENT_FIRST, now_us);
@@ -138,6 +143,8 @@ presence_member_moves(struct presence *p, struct presence_record *m,
 		arrive(p, m, now_us);
 	else if (was != MEMBER_GONE && is == MEMBER_GONE)
 		depart(p, m, now_us);
+	else if (was != is && p->tells_all)
+		presence_note_member(p, m);
 }
 
 static void *

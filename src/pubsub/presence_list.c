@@ -14,6 +14,14 @@ presence_count(const struct presence *p, struct slice channel)
 	return ch != NULL ? ch->count : 0;
 }
 
+bool
+presence_is_occupied(const struct presence *p, struct slice channel)
+{
+	const struct presence_channel *ch = presence_find_channel(p, channel);
+
+	return ch != NULL && ch->state != CHANNEL_VACANT;
+}
+
 enum presence_mode
 presence_mode_of(const struct presence *p, struct slice channel)
 {
@@ -26,6 +34,29 @@ presence_mode_of(const struct presence *p, struct slice channel)
 	return options.mode;
 }
 
+static struct presence_member
+member_of(const struct presence_record *m)
+{
+	return (struct presence_member){
+	    .name = presence_record_name(m),
+	    .info = {m->info_len > 0 ? m->info : "", m->info_len},
+	    .connections = m->connections,
+	};
+}
+
+bool
+presence_look(const struct presence *p, struct slice channel, struct slice member,
+    struct presence_member *out)
+{
+	const struct presence_channel *ch = presence_find_channel(p, channel);
+	const struct presence_record *m = ch != NULL ? presence_find_record(ch, member) : NULL;
+
+	if (m == NULL || m->state == MEMBER_GONE)
+		return false;
+	*out = member_of(m);
+	return true;
+}
+
 struct visit {
 	void (*visit)(void *arg, const struct presence_member *member);
 	void *arg;
@@ -36,11 +67,7 @@ visit_record(struct bucket_node *node, void *arg)
 {
 	const struct presence_record *m = (const struct presence_record *)node;
 	const struct visit *visit = arg;
-	const struct presence_member member = {
-	    .name = presence_record_name(m),
-	    .info = {m->info_len > 0 ? m->info : "", m->info_len},
-	    .connections = m->connections,
-	};
+	const struct presence_member member = member_of(m);
 
 	if (m->state != MEMBER_GONE)
 		visit->visit(visit->arg, &member);

@@ -11,8 +11,8 @@
 
 /*
  * The records of presence, for the files presence*.c only. Each file uses those before it:
- * presence_record.c (memory and tables), presence_event.c (events that wait), presence_life.c
- * (states), presence.c, presence_image.c.
+ * presence_record.c (memory and tables), presence_event.c (events that wait), presence_retell.c,
+ * presence_life.c (states), presence.c, presence_image.c.
  */
 struct channel_tree;
 struct topic;
@@ -20,6 +20,7 @@ struct topic;
 /* A member or a channel whose last event says the opposite of what is true now. */
 struct presence_notice {
 	TAILQ_ENTRY(presence_notice) link;
+	uint64_t number; /* grows along the list */
 	bool is_queued;
 	bool of_channel; /* else of a member */
 };
@@ -44,9 +45,12 @@ struct presence_record {
 	char *info;                          /* owned; NULL if info_len is 0 */
 	uint32_t info_len;
 	uint32_t connections;
-	uint32_t place; /* in the time queue */
-	uint8_t state;  /* enum presence_member_state */
-	bool announced; /* its last event was JOINED */
+	uint32_t place;     /* in the time queue */
+	uint8_t state;      /* enum presence_member_state */
+	bool announced;     /* its last event was JOINED */
+	bool is_stale;      /* its info has changed since then; only if p->tells_all */
+	bool was_connected; /* what its last event JOINED said */
+	bool was_public;    /* and whether the options announced it */
 	uint8_t name_len;
 	char name[];
 };
@@ -77,6 +81,8 @@ struct presence_channel {
 	uint32_t count;           /* members that are present */
 	uint8_t state;            /* enum presence_channel_state */
 	bool announced;           /* its last event was OCCUPIED */
+	bool is_stale;            /* it has become occupied again since then, as above */
+	uint32_t told;            /* records whose last event was JOINED */
 	struct buckets records;
 	LIST_HEAD(, presence_record) present;
 };
@@ -87,12 +93,18 @@ struct presence {
 	struct channel_tree *names; /* of the channels, in order */
 	struct time_queue members_due, channels_due;
 	struct presence_notices notices; /* the first one is given out first */
+	uint64_t noticed;                /* number of the last one */
 	struct rate_limit rate;
 	uint64_t next_event_us; /* when the rate allows the next event, at the latest */
 	struct buffer given;    /* bytes of the event given out last */
 	size_t members, waiting, occupied;
 	size_t bytes; /* of all records */
 	uint32_t options_version;
+	bool tells_all;
+	bool is_retelling;       /* presence_retell.c */
+	uint64_t retold_records; /* cursor in the channel behind retold */
+	bool retold_has_name;
+	struct buffer retold; /* the channel whose records were told last */
 	bool is_walking;      /* channels are looked at because options may have changed */
 	bool walk_has_name;   /* else it begins with the first channel */
 	struct buffer walked; /* the channel looked at last */
@@ -138,6 +150,19 @@ const struct presence_options *presence_channel_options(
 /* presence_event.c: what is true of the member or channel has changed. */
 void presence_note_member(struct presence *p, struct presence_record *m);
 void presence_note_channel(struct presence *p, struct presence_channel *ch);
+
+/* The last event of the member does not say its info any more; with p->tells_all. */
+void presence_note_stale(struct presence *p, struct presence_record *m);
+
+/* The channel has become occupied or vacant: with p->tells_all its event comes behind those that
+ * wait. */
+void presence_renote_channel(struct presence *p, struct presence_channel *ch);
+
+/* Whether the last event of the member was JOINED. */
+void presence_set_announced(struct presence_record *m, bool is_announced);
+
+/* presence_retell.c */
+void presence_walk_to_retell(struct presence *p, size_t *budget);
 
 /* Free the record if nothing needs it any more. The first does not look at its channel. */
 void presence_tidy_record(struct presence *p, struct presence_record *m);

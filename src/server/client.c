@@ -17,6 +17,7 @@
 #include "server/clients.h"
 #include "server/command.h"
 #include "server/io.h"
+#include "server/presence_question.h"
 #include "server/transaction.h"
 #include "server/watch.h"
 #include "server/wire.h"
@@ -155,6 +156,8 @@ client_request_over(struct client *c)
 	p->sent = NULL;
 	hub_gather_free(p->gather);
 	p->gather = NULL;
+	presence_question_free(p->presence);
+	p->presence = NULL;
 	p->running = NULL;
 	p->progress = p->checked = p->counted = p->asked = 0;
 	p->awaited_answers = p->awaited_sent = p->first_sent = 0;

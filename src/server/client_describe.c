@@ -46,7 +46,7 @@ write_flags(const struct client *c, char *out)
 	if (reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_PAUSE ||
 	    reason == WAIT_LOGIN || reason == WAIT_KEY || reason == WAIT_HISTORY ||
 	    reason == WAIT_SYNC || reason == WAIT_UPSTREAM_NAMES || reason == WAIT_UPSTREAM ||
-	    reason == WAIT_POSITION)
+	    reason == WAIT_UPSTREAM_PRESENCE || reason == WAIT_POSITION)
 		*p++ = 'b';
 	if (tracking != NULL)
 		*p++ = 't';

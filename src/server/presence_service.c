@@ -131,18 +131,12 @@ presence_release_client(struct client *c, size_t budget)
 					 &c->session->presence, server->now_us, budget);
 }
 
-/* event's slices are copies, so that this may end clients, which leave. */
-static void
-publish(struct server *server, const struct presence_event *event)
+bool
+presence_service_write(struct server *server, const struct presence_event *event)
 {
 	struct buffer *channel = &server->presence->channel;
 	struct buffer *message = &server->presence->message;
-	struct counters *counters = &server->statistics->counters;
-	size_t receivers;
 
-	/* The events are those of the process that has taken over. */
-	if (event->kind == PRESENCE_NO_EVENT || server->pause->handed_over)
-		return;
 	buffer_clear(channel);
 	buffer_append_str(channel, names[event->kind].channel);
 	buffer_append_slice(channel, event->channel);
@@ -155,11 +149,58 @@ publish(struct server *server, const struct presence_event *event)
 		json_put_member(message, "info", event->info);
 	}
 	buffer_append_str(message, "}");
+	if (channel->len <= server->config->hub.name_bytes)
+		return true;
+	server->statistics->counters.skipped_presence_events++;
+	return false;
+}
+
+/* event's slices are copies, so that this may end clients, which leave. */
+static void
+publish(struct server *server, const struct presence_event *event)
+{
+	struct counters *counters = &server->statistics->counters;
+	size_t receivers;
+
+	/* The events are those of the process that has taken over. */
+	if (event->kind == PRESENCE_NO_EVENT || server->pause->handed_over)
+		return;
 	counters->presence_events++;
-	if (channel->len > server->config->hub.name_bytes ||
-	    hub_publish_now(server->hub, HUB_CHANNEL, buffer_slice(channel), buffer_slice(message),
-		HUB_WITHIN_LIMITS, &receivers) != HUB_OK)
+	if (presence_service_write(server, event) &&
+	    hub_publish_now(server->hub, HUB_CHANNEL, buffer_slice(&server->presence->channel),
+		buffer_slice(&server->presence->message), HUB_WITHIN_LIMITS, &receivers) != HUB_OK)
 		counters->skipped_presence_events++;
+}
+
+/* Without room at the upstream the events wait. */
+static uint64_t
+due(const struct server *server, uint64_t now_us)
+{
+	const struct presence *presence = server->presence->presence;
+
+	return presence_share_is_on(server) && !presence_share_has_room(server)
+		   ? presence_turn_due_us(presence, now_us)
+		   : presence_due_us(presence, now_us);
+}
+
+/* False: the time is up. */
+static bool
+give_events(struct server *server, uint64_t now_us, uint64_t deadline_us)
+{
+	struct presence *presence = server->presence->presence;
+	bool is_shared = presence_share_is_on(server);
+	struct presence_event event;
+
+	while ((!is_shared || presence_share_has_room(server)) &&
+	       presence_next_event(presence, now_us, &event)) {
+		if (is_shared)
+			presence_share_tell(server, &event);
+		else
+			publish(server, &event);
+		if (clock_mono_us() >= deadline_us)
+			return false;
+	}
+	return true;
 }
 
 /* True if more can be done at once. */
@@ -181,22 +222,23 @@ uint64_t
 presence_service_turn(struct server *server, uint64_t now_us, uint64_t deadline_us)
 {
 	struct presence *presence = server->presence->presence;
-	struct presence_event event;
 	uint64_t due_us;
+	bool has_more;
 
+	presence_share_turn(server);
 	if (end_elsewhere(server, now_us, deadline_us))
 		return 0;
-	due_us = presence_due_us(presence, now_us);
+	presence_share_told(server); /* events before a question were told out of turn */
+	due_us = due(server, now_us);
 	if (due_us > now_us)
 		return due_us - now_us;
 	while (presence_turn(presence, now_us, STEPS_A_LOOK))
 		if (clock_mono_us() >= deadline_us)
 			return 0;
-	while (presence_next_event(presence, now_us, &event)) {
-		publish(server, &event);
-		if (clock_mono_us() >= deadline_us)
-			return 0;
-	}
-	due_us = presence_due_us(presence, now_us);
+	has_more = !give_events(server, now_us, deadline_us);
+	presence_share_told(server);
+	if (has_more)
+		return 0;
+	due_us = due(server, now_us);
 	return due_us > now_us ? due_us - now_us : 0;
 }

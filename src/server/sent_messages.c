@@ -50,65 +50,63 @@ sent_messages_lose(struct sent_messages *messages, struct slice error)
 		fail(messages, messages->sent, error);
 }
 
-static struct sent_range *
-range_at(const struct sent_messages *messages, size_t i)
+#define WORD_BITS 64
+
+static uint64_t *
+words_of(const struct sent_messages *messages)
 {
-	return (struct sent_range *)(void *)messages->ahead.ptr + i;
+	return (uint64_t *)(void *)messages->ahead.ptr;
 }
 
-static size_t
-range_count(const struct sent_messages *messages)
+/* The bits of the messages from a number on that is a multiple of WORD_BITS. */
+static uint64_t
+word_of(const struct sent_messages *messages, uint64_t number)
 {
-	return messages->ahead.len / sizeof(struct sent_range);
+	uint64_t word = number / WORD_BITS, count = messages->ahead.len / sizeof(uint64_t);
+
+	if (word < messages->ahead_first || word - messages->ahead_first >= count)
+		return 0;
+	return words_of(messages)[word - messages->ahead_first];
 }
 
+static bool
+is_ahead(const struct sent_messages *messages, uint64_t number)
+{
+	return (word_of(messages, number) >> number % WORD_BITS & 1) != 0;
+}
+
+/* Drops the words of messages that have arrived, if they are half of all at least: so each is moved
+ * once at most, on average. */
 static void
-remove_range(struct sent_messages *messages, size_t i)
+trim_ahead(struct sent_messages *messages)
 {
-	struct sent_range *range = range_at(messages, i);
+	struct buffer *b = &messages->ahead;
+	uint64_t passed = (messages->arrived + 1) / WORD_BITS - messages->ahead_first;
+	size_t count = b->len / sizeof(uint64_t);
 
-	memmove(range, range + 1, (range_count(messages) - i - 1) * sizeof(*range));
-	messages->ahead.len -= sizeof(*range);
-}
-
-/* The number of ranges that begin at the number or before. */
-static size_t
-ranges_up_to(const struct sent_messages *messages, uint64_t number)
-{
-	size_t low = 0, high = range_count(messages);
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (range_at(messages, middle)->first <= number)
-			low = middle + 1;
-		else
-			high = middle;
+	if (messages->ahead_count == 0) {
+		buffer_clear(b);
+		buffer_shrink(b, 4096);
+	} else if (passed > 0 && passed >= count / 2) {
+		b->len -= passed * sizeof(uint64_t);
+		memmove(b->ptr, words_of(messages) + passed, b->len);
+		messages->ahead_first += passed;
 	}
-	return low;
 }
 
 static void
 add_ahead(struct sent_messages *messages, uint64_t number)
 {
-	size_t i = ranges_up_to(messages, number), count = range_count(messages);
-	struct sent_range one = {number, number};
-	bool joins_last = i > 0 && range_at(messages, i - 1)->last + 1 == number;
-	bool joins_next = i < count && range_at(messages, i)->first == number + 1;
+	static const uint64_t no_bits;
+	uint64_t at;
 
-	if (joins_last && joins_next) {
-		range_at(messages, i - 1)->last = range_at(messages, i)->last;
-		remove_range(messages, i);
-	} else if (joins_last) {
-		range_at(messages, i - 1)->last = number;
-	} else if (joins_next) {
-		range_at(messages, i)->first = number;
-	} else {
-		buffer_append(&messages->ahead, &one, sizeof(one));
-		memmove(
-		    range_at(messages, i + 1), range_at(messages, i), (count - i) * sizeof(one));
-		*range_at(messages, i) = one;
-	}
+	if (messages->ahead_count == 0)
+		messages->ahead_first = (messages->arrived + 1) / WORD_BITS;
+	at = number / WORD_BITS - messages->ahead_first;
+	while (messages->ahead.len / sizeof(uint64_t) <= at)
+		buffer_append(&messages->ahead, &no_bits, sizeof(no_bits));
+	words_of(messages)[at] |= (uint64_t)1 << number % WORD_BITS;
+	messages->ahead_count++;
 }
 
 /* Failures stay in the order of their numbers. */
@@ -149,22 +147,30 @@ sent_messages_settle(struct sent_messages *messages, uint64_t number, struct sli
 		return;
 	}
 	messages->arrived = number;
-	if (range_count(messages) > 0 && range_at(messages, 0)->first == number + 1) {
-		messages->arrived = range_at(messages, 0)->last;
-		remove_range(messages, 0);
+	if (messages->ahead_count == 0)
+		return;
+	while (is_ahead(messages, messages->arrived + 1)) {
+		messages->arrived++;
+		messages->ahead_count--;
 	}
+	trim_ahead(messages);
 }
 
 bool
 sent_messages_are_answered(const struct sent_messages *messages, uint64_t first, uint64_t last)
 {
-	size_t i;
-
 	if (last <= messages->answered)
 		return true;
-	i = ranges_up_to(messages, last);
-	return i > 0 && range_at(messages, i - 1)->first <= first &&
-	       range_at(messages, i - 1)->last >= last;
+	if (first <= messages->arrived)
+		return false;
+	while (first <= last) {
+		bool is_whole = first % WORD_BITS == 0 && last - first >= WORD_BITS - 1;
+
+		if (is_whole ? word_of(messages, first) != UINT64_MAX : !is_ahead(messages, first))
+			return false;
+		first += is_whole ? WORD_BITS : 1;
+	}
+	return true;
 }
 
 bool

@@ -31,15 +31,13 @@ struct sent_messages {
 	struct buffer texts;    /* their errors */
 	struct buffer positions; /* struct sent_position each, of the answers that are not told yet
 				  */
-	struct buffer ahead;     /* struct sent_range each, in order: answered, behind `arrived` */
+	struct buffer ahead;     /* a bit each, 64 in a word: answered, behind `arrived` */
+	uint64_t ahead_first;    /* the word of message n is the one with index n / 64 - this */
+	uint64_t ahead_count;    /* such messages */
 	bool has_news;           /* an answer out of order is not told yet */
 	uint64_t last_failed;    /* the newest message that has failed; 0: none */
 	struct buffer last_error;
 	struct sent_keys keys; /* of sent_wait.h, in the order of their messages */
-};
-
-struct sent_range {
-	uint64_t first, last;
 };
 
 /* Messages that failed for the same reason. */

@@ -129,6 +129,45 @@ START_TEST(answers_out_of_order_are_those_of_their_messages)
 }
 END_TEST
 
+/* Messages in turn to one upstream that answers at once, and to another one that answers when all
+ * were sent: with a cost of a step for each message behind it, that takes minutes. */
+START_TEST(late_answers_cost_the_same_however_many_there_are)
+{
+	enum { COUNT = 2000000 };
+
+	for (uint64_t first = 1; first <= 2; first++) { /* 2: the message 1 is never answered */
+		sent_messages_release(&messages);
+		sent_messages_init(&messages);
+		messages.sent = COUNT;
+		for (uint64_t number = first + 1; number <= COUNT; number += 2)
+			sent_messages_settle(&messages, number, SLICE(""));
+		ck_assert_uint_eq(messages.arrived, 0);
+		ck_assert(!sent_messages_are_answered(&messages, first + 1, COUNT));
+		for (uint64_t number = first; number <= COUNT; number += 2)
+			sent_messages_settle(&messages, number, SLICE(""));
+		ck_assert(first == 1 || sent_messages_are_answered(&messages, 2, COUNT));
+		ck_assert_uint_eq(messages.arrived, first == 1 ? COUNT : 0);
+	}
+	ck_assert_uint_le(messages.ahead.len, COUNT / 8 + 8);
+	sent_messages_settle(&messages, 1, SLICE(""));
+	ck_assert_uint_eq(messages.arrived, COUNT);
+	ck_assert_uint_eq(messages.ahead.len, 0);
+}
+END_TEST
+
+/* One upstream is always a little behind: what is remembered does not grow. */
+START_TEST(what_has_arrived_takes_no_room)
+{
+	for (uint64_t number = 1; number <= 2000000; number += 2) {
+		messages.sent = number + 200;
+		if (number > 200)
+			sent_messages_settle(&messages, number - 200, SLICE(""));
+		sent_messages_settle(&messages, number + 1, SLICE(""));
+		ck_assert_uint_le(messages.ahead.len, 100);
+	}
+}
+END_TEST
+
 /* With a plain array of what is answered. */
 START_TEST(any_order_of_answers_is_remembered)
 {
@@ -181,6 +220,8 @@ main(void)
 		what_was_told_is_forgotten,
 		nothing_is_lost_if_all_was_answered,
 		answers_out_of_order_are_those_of_their_messages,
+		late_answers_cost_the_same_however_many_there_are,
+		what_has_arrived_takes_no_room,
 		any_order_of_answers_is_remembered,
 		NULL,
 	    });

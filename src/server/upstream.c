@@ -200,6 +200,20 @@ server_upstream_answered(struct server *server, uint64_t answered)
 }
 
 void
+server_upstream_answered_some(struct server *server)
+{
+	const struct upstream *upstream = server->upstream;
+	struct client *c, *next;
+
+	for (c = TAILQ_FIRST(&server->waits->queues[WAIT_UPSTREAM_NAMES].clients); c != NULL;
+	     c = next) {
+		next = TAILQ_NEXT(c, pending->wait.queue);
+		if (upstream->ops->is_reached(upstream, c->pending->awaited_answers))
+			wait_event_of(c, WAIT_EVENT_ANSWERED);
+	}
+}
+
+void
 server_upstream_changed(struct server *server)
 {
 	wait_event(server, WAIT_EVENT_UPSTREAM);

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "pubsub/post.h"
 #include "server/command.h"
+#include "server/upstream_sending.h"
 
 /*
  * Upstream: what commands, INFO and the loop need of a node's link to another server. The link is
@@ -20,6 +21,7 @@
  */
 struct request;
 struct server;
+struct upstream_presence_ops;
 
 enum upstream_need {
 	UPSTREAM_READY,   /* the client may subscribe */
@@ -28,15 +30,6 @@ enum upstream_need {
 			     answered somebody else; then the name is looked at as if for the
 			     first time */
 	UPSTREAM_REFUSES, /* the upstream does not let this node subscribe to the name */
-};
-
-enum upstream_sending {
-	UPSTREAM_SENT,
-	UPSTREAM_KEPT,  /* for ops->send() only: sent, and its position comes with the answer */
-	UPSTREAM_LOCAL, /* the link is down, and the message is to be delivered here at once */
-	UPSTREAM_DOWN,  /* the link is down, and the message is to be refused */
-	UPSTREAM_FULL,  /* too much waits to be sent, and the message cannot: it is to be refused */
-	UPSTREAM_BUSY,  /* too much waits to be sent, or the link is being made: try again later */
 };
 
 struct upstream_figures {
@@ -52,6 +45,8 @@ struct upstream_figures {
 	const char *history;         /* state of the history of an engine; "" : there is none */
 	size_t loaded;               /* channels */
 	uint64_t filled, lost, anew; /* see struct engine_figures */
+	uint64_t claims, claims_dropped, claims_missed; /* see struct engine_claims_figures */
+	size_t claims_waiting;
 	size_t names, waiting_names, lingering_names, refused_names;
 	size_t shards, shards_up; /* of a cluster */
 };
@@ -60,8 +55,10 @@ struct upstream {
 	const struct upstream_ops *ops;
 	bool has_history; /* it keeps messages: what it has of a channel is loaded before a client
 			     reads the history of the channel, or goes on from a position */
-	bool is_sharded;  /* a channel and a shard channel of the same name get the same messages,
-			     and there are no patterns */
+	/* NULL: presence is that of this node only. See upstream_presence.h */
+	const struct upstream_presence_ops *presence;
+	bool is_sharded; /* a channel and a shard channel of the same name get the same messages,
+			    and there are no patterns */
 };
 
 /* A client is about to subscribe to a name, or to read its history. */
@@ -80,10 +77,13 @@ struct upstream_ops {
 	/* Sends the message; may_wait: UPSTREAM_BUSY is allowed. */
 	enum upstream_sending (*send)(
 	    struct upstream *upstream, const struct hub_post *post, bool may_wait);
-	/* For upstream_delete_history(). */
+	/* For upstream_delete_history(); NULL without has_history. */
 	enum upstream_sending (*delete_history)(
 	    struct upstream *upstream, struct slice channel, bool may_wait);
 	void (*figures)(const struct upstream *upstream, struct upstream_figures *out);
+	/* Whether a mark was reached, for server_upstream_answered_some(); NULL: marks are reached
+	 * in their order. */
+	bool (*is_reached)(const struct upstream *upstream, uint64_t mark);
 };
 
 #define UPSTREAM_REFUSAL                                                                           \
@@ -141,6 +141,9 @@ enum command_result upstream_not_sent(struct request *rq, enum upstream_sending 
 
 /* For the link: the upstream has answered up to this mark. */
 void server_upstream_answered(struct server *server, uint64_t answered);
+
+/* For the link, if ops->is_reached is not NULL: some marks were reached. */
+void server_upstream_answered_some(struct server *server);
 
 /* For the link: it went up or down, or there is room for messages again. */
 void server_upstream_changed(struct server *server);

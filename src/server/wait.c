@@ -44,6 +44,8 @@ static const uint8_t answers[WAIT_REASONS][WAIT_EVENTS] = {
 [WAIT_SYNC] =           { S,   S,     R,   S,    S,     S,       R,    S,     S,       S,   R,  S,  S,   S,   S,   S,       E },
 [WAIT_UPSTREAM_NAMES] = { S,   S,     S,   S,    S,     S,       R,    S,     R,       S,   S,  S,  S,   S,   S,   R,       E },
 [WAIT_UPSTREAM] =       { S,   S,     S,   S,    R,     S,       R,    R,     R,       S,   S,  S,  S,   S,   S,   S,       E },
+[WAIT_UPSTREAM_PRESENCE] = {
+                          S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   S,   S,   R,       E },
 [WAIT_POSITION] =       { S,   S,     S,   S,    S,     S,       S,    S,     S,       S,   S,  S,  S,   S,   S,   R,       E },
 };
 /* clang-format on */
@@ -92,7 +94,7 @@ waits_blocked(const struct waits *waits)
 	       waits->queues[WAIT_PAUSE].count + waits->queues[WAIT_KEY].count +
 	       waits->queues[WAIT_HISTORY].count + waits->queues[WAIT_SYNC].count +
 	       waits->queues[WAIT_UPSTREAM_NAMES].count + waits->queues[WAIT_UPSTREAM].count +
-	       waits->queues[WAIT_POSITION].count;
+	       waits->queues[WAIT_UPSTREAM_PRESENCE].count + waits->queues[WAIT_POSITION].count;
 }
 
 bool
@@ -140,7 +142,8 @@ ends_with_its_peer(const struct client *c, enum wait_reason reason)
 {
 	return reason == WAIT_ROOM || reason == WAIT_MEMORY || reason == WAIT_KEY ||
 	       reason == WAIT_HISTORY || reason == WAIT_SYNC || reason == WAIT_UPSTREAM_NAMES ||
-	       reason == WAIT_UPSTREAM || (reason == WAIT_PAUSE && publishes(c));
+	       reason == WAIT_UPSTREAM || reason == WAIT_UPSTREAM_PRESENCE ||
+	       (reason == WAIT_PAUSE && publishes(c));
 }
 
 enum request_verdict

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "pubsub/hub_gather.h"
 #include "server/client.h"
+#include "server/presence_question.h"
 #include "server/wait.h"
 
 void
@@ -26,7 +27,8 @@ pending_end(struct client *c)
 
 	if (p == NULL || p->wait.reason != WAIT_NOT || p->job != NULL || p->is_executed)
 		return;
-	assert(p->block == NULL && p->publication.ticket == 0 && p->publication.drafts == 0);
+	assert(p->block == NULL && p->presence == NULL && p->publication.ticket == 0 &&
+	       p->publication.drafts == 0);
 	if (waits->spare != NULL) {
 		pending_drop(c);
 		return;
@@ -50,6 +52,7 @@ pending_drop(struct client *c)
 		return;
 	xfree(p->look);
 	hub_gather_free(p->gather);
+	presence_question_free(p->presence);
 	buffer_release(&p->partial);
 	xfree(p);
 	c->pending = NULL;

@@ -17,6 +17,7 @@ struct command;
 struct history_read;
 struct hub_gather;
 struct job;
+struct presence_question;
 struct sent_wait;
 struct sync_wait;
 
@@ -36,7 +37,8 @@ enum wait_reason {
 	WAIT_TOKEN,          /* another thread verifies its token */
 	WAIT_SYNC,           /* WAITAOF: see sync_wait.h */
 	WAIT_UPSTREAM_NAMES, /* the upstream has to confirm what it subscribes to: see upstream.h */
-	WAIT_UPSTREAM,       /* its message cannot be sent to the upstream yet */
+	WAIT_UPSTREAM,       /* its message or query cannot be sent to the upstream yet */
+	WAIT_UPSTREAM_PRESENCE, /* the upstream has to say who is present: see presence_ask.h */
 	WAIT_POSITION, /* the upstream has not given a message its position yet: see sent_wait.h */
 };
 #define WAIT_REASONS (WAIT_POSITION + 1)
@@ -74,8 +76,9 @@ struct pending {
 	struct sync_wait *sync;             /* owned; its WAITAOF, if it waited */
 	struct sent_wait *sent;    /* owned; its message that waits for a position, or NULL */
 	struct hub_gather *gather; /* owned; of its PRESUME or PSUBSCRIBE in progress, or NULL */
-	struct job *job;           /* a sliced command in progress */
-	const struct command *running; /* COMMAND_AGAIN: the command in progress, or NULL */
+	struct presence_question *presence; /* owned, by presence_ask.c; or NULL */
+	struct job *job;                    /* a sliced command in progress */
+	const struct command *running;      /* COMMAND_AGAIN: the command in progress, or NULL */
 	const struct command *of_door; /* the request is a door's, of this row; NULL: it is not */
 	size_t progress;               /* used by the handler; 0 when a command begins */
 	size_t checked;                /* the same: what it has done before that */

@@ -1,0 +1,273 @@
+#include "config.h"
+
+#include "link/cluster.h"
+
+#include <check.h>
+
+#include "base/testing.h"
+#include "link/testing_shards.h"
+#include "server/command.h"
+#include "server/core.h"
+#include "server/io.h"
+#include "server/sent_messages.h"
+#include "server/server.h"
+#include "server/server_config.h"
+#include "server/settings.h"
+#include "server/upstream.h"
+
+/* A node of a simulated cluster, in cases that are rare in cluster_model_test. */
+
+static struct sim sim;
+static struct server *server;
+static struct cluster *cluster;
+static struct server_config config;
+static struct command_table *commands;
+static struct leaf_settings settings;
+static size_t published; /* messages that shards have accepted */
+
+static void
+on_accepted(struct slice name, struct slice payload)
+{
+	(void)name;
+	(void)payload;
+	published++;
+}
+
+static void
+turn(void)
+{
+	server->now_us = sim.now_us;
+	sim_open_due(&sim);
+	(void)cluster_turn(cluster, sim.now_us);
+}
+
+/* Time passes until nothing is left to do. */
+static void
+settle(uint64_t us)
+{
+	for (uint64_t end_us = sim.now_us + us; sim.now_us < end_us; sim.now_us += 20000) {
+		turn();
+		for (size_t i = 0; i < SIM_CONNECTIONS; i++) {
+			sim_serve(&sim, i, SIZE_MAX);
+			sim_deliver(&sim, i, SIZE_MAX);
+		}
+	}
+}
+
+static void
+setup(void)
+{
+	static const struct cluster_seed seeds[] = {{"sim", SIM_PORT + 1}};
+	static const struct command rows[1] = {
+	    {.name = "none", .categories = "", .group = "", .keys = "", .tips = ""}};
+	static const struct server_io io;
+	static const struct server_settings no_settings;
+
+	config = (struct server_config){.maxclients = 10,
+	    .databases = 1,
+	    .hub = {.subscriptions = 1000, .subscribers = 1000, .name_bytes = 1000},
+	    .segment_bytes = 65536};
+	settings = (struct leaf_settings){.linger_s = 1, .probe_s = 10, .queued_bytes = 20000};
+	sim_init(&sim);
+	sim.accepted = on_accepted;
+	published = 0;
+	commands = command_table_new(rows, 1);
+	server = server_new(&config, commands, &io, &no_settings);
+	server->now_us = sim.now_us;
+	cluster = cluster_new(server,
+	    &(struct cluster_config){
+		.address = "sim", .seeds = seeds, .seed_count = 1, .settings = &settings},
+	    &sim.io);
+	settle(2000000);
+}
+
+static void
+teardown(void)
+{
+	cluster_free(cluster);
+	server_free(server);
+	command_table_free(commands);
+}
+
+static size_t
+connection_of(size_t node)
+{
+	for (size_t i = 0; i < SIM_CONNECTIONS; i++)
+		if (sim.connections[i].is_open && sim.connections[i].node == node)
+			return i;
+	ck_abort_msg("no connection to node %zu", node);
+}
+
+START_TEST(a_shard_that_does_not_answer_holds_up_no_subscriber_of_others)
+{
+	const struct upstream_ops *ops;
+	static const char *const names[2] = {"c", "a"}; /* of the nodes 1 and 2 */
+	uint64_t marks[2];
+
+	ops = server->upstream->ops;
+	for (size_t i = 0; i < 2; i++) {
+		struct upstream_name name = {.kind = HUB_CHANNEL, .name = slice_of(names[i])};
+
+		ck_assert_uint_eq(sim.owner[slot_of(name.name)], i + 1);
+		ck_assert_int_eq(ops->need(server->upstream, &name, &marks[i]), UPSTREAM_ASKED);
+	}
+	for (int i = 0; i < 10; i++) {
+		sim.now_us += 10000;
+		turn();
+		sim_serve(&sim, connection_of(2), SIZE_MAX);
+		sim_deliver(&sim, connection_of(2), SIZE_MAX);
+	}
+	ck_assert(!ops->is_reached(server->upstream, marks[0]));
+	ck_assert(ops->is_reached(server->upstream, marks[1]));
+	sim_lose(&sim, connection_of(1));
+	ck_assert(ops->is_reached(server->upstream, marks[0]));
+}
+END_TEST
+
+/* The slots of node 1 go to node 3, which had none. */
+static void
+hand_over(void)
+{
+	for (uint16_t slot = 0; slot < SLOTS; slot++)
+		if (sim.owner[slot] == 1)
+			sim_move(&sim, slot, 3);
+}
+
+static enum upstream_sending
+publish(const char *channel, bool may_wait)
+{
+	struct hub_post post = {
+	    .kind = HUB_CHANNEL, .channel = slice_of(channel), .payload = SLICE("x")};
+	enum upstream_sending result =
+	    server->upstream->ops->send(server->upstream, &post, may_wait);
+
+	if (result == UPSTREAM_SENT)
+		server->sent_messages->sent++;
+	return result;
+}
+
+static void
+progress(size_t node)
+{
+	sim_serve(&sim, connection_of(node), SIZE_MAX);
+	sim_deliver(&sim, connection_of(node), SIZE_MAX);
+}
+
+START_TEST(publishers_wait_while_a_new_shard_is_being_linked)
+{
+	size_t sent = 0;
+
+	hand_over();
+	for (int i = 0; i < 400; i++) {
+		enum upstream_sending result = publish("c", i % 2 == 0);
+
+		ck_assert_msg(
+		    result == UPSTREAM_SENT || result == UPSTREAM_BUSY, "%d: %d", i, (int)result);
+		sent += result == UPSTREAM_SENT;
+		turn();
+		if (i % 8 == 7)
+			settle(20000);
+	}
+	settle(1000000);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	settle(1000000);
+	ck_assert_uint_eq(published, sent + 1);
+	ck_assert_uint_eq(server->sent_messages->last_failed, 0);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_a_new_shard_that_cannot_be_linked)
+{
+	sim_kill(&sim, 3);
+	hand_over();
+	(void)publish("c", true);
+	settle(1000000);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_DOWN);
+}
+END_TEST
+
+/* Node 1 does not answer, and the others say that its slots have moved. */
+static void
+move_while_it_does_not_answer(void)
+{
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	hand_over();
+	sim_move(&sim, slot_of(SLICE("a")), 0);
+	(void)publish("a", true); /* so the map is asked for */
+	for (int i = 0; i < 20; i++, sim.now_us += 20000) {
+		turn();
+		progress(0);
+		progress(2);
+	}
+}
+
+START_TEST(a_shard_that_serves_nothing_answers_before_it_is_closed)
+{
+	move_while_it_does_not_answer();
+	ck_assert_int_eq(publish("c", true), UPSTREAM_BUSY);
+	settle(1000000);
+	ck_assert_uint_eq(server->sent_messages->last_failed, 0);
+	ck_assert_uint_eq(server->sent_messages->arrived, 6);
+	ck_assert_uint_eq(published, 6);
+	for (size_t i = 0; i < SIM_CONNECTIONS; i++)
+		ck_assert(!sim.connections[i].is_open || sim.connections[i].node != 1);
+}
+END_TEST
+
+START_TEST(a_shard_that_serves_nothing_and_does_not_answer_is_closed_later)
+{
+	move_while_it_does_not_answer();
+	sim_open_due(&sim);
+	for (int i = 0; i < 55; i++, sim.now_us += 200000) {
+		turn();
+		progress(0);
+		progress(2);
+		progress(3);
+	}
+	ck_assert_uint_eq(server->sent_messages->arrived, 6);
+	ck_assert_uint_eq(server->sent_messages->last_failed, 5);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+}
+END_TEST
+
+START_TEST(what_is_delivered_here_does_not_overtake_what_was_sent_back)
+{
+	settings.delivers_alone = true;
+	sim_move(&sim, slot_of(SLICE("c")), 2);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	turn();
+	progress(1); /* MOVED */
+	sim_lose(&sim, connection_of(1));
+	ck_assert_int_eq(publish("c", true), UPSTREAM_BUSY);
+}
+END_TEST
+
+START_TEST(maps_of_a_lower_epoch_are_taken_after_a_while)
+{
+	sim.epoch = 1000000;
+	settle(11000000); /* a probe asks for the map */
+	sim.epoch = 1;
+	sim_move(&sim, slot_of(SLICE("c")), 2);
+	(void)publish("c", true);
+	settle(20000000);
+	ck_assert_uint_eq(published, 0);
+	settle(60000000);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	settle(1000000);
+	ck_assert_uint_eq(published, 1);
+}
+END_TEST
+
+int
+main(void)
+{
+	return testing_main("link/cluster", setup, teardown,
+	    (const TTest *[]){a_shard_that_does_not_answer_holds_up_no_subscriber_of_others,
+		publishers_wait_while_a_new_shard_is_being_linked,
+		nobody_waits_for_a_new_shard_that_cannot_be_linked,
+		a_shard_that_serves_nothing_answers_before_it_is_closed,
+		a_shard_that_serves_nothing_and_does_not_answer_is_closed_later,
+		what_is_delivered_here_does_not_overtake_what_was_sent_back,
+		maps_of_a_lower_epoch_are_taken_after_a_while, NULL});
+}
