@@ -271,6 +271,7 @@ def test_while_the_link_is_down_messages_are_refused_or_delivered_here(nodes):
         assert ws.call("publish", channel="a", data=1) == {"error": 100}
         # A subscription is granted, and is joined later.
         assert ws.call("subscribe", channel="a") == {}
+    wait_until(lambda: publisher.call("PUBSUB", "NUMSUB", "a") == [b"a", 1], "the browser has gone")
     publisher.ok("CONFIG", "SET", "upstream-down", "local")
     assert publisher.call("PUBLISH", "a", "2") == 1
     assert publisher.call("MPUBLISH", "a", "3", "b", "x") == [1, 0]
