@@ -274,7 +274,8 @@ def test_an_engine_that_restarts(scene, folder, keeps):
         with scene.breaks_all_links():
             scene.restart_upstream()
     figures = truth.finish(kept_are_whole=keeps)
-    assert figures["marked"] > 0
+    # With its data, nothing is published before all nodes are linked again.
+    assert keeps or figures["marked"] > 0
     for leaf in scene.leaves:
         resets = int(link(leaf)["history_resets"])
         assert resets == 1 if keeps else resets > 1
