@@ -205,7 +205,7 @@ void
 cluster_take_map(struct cluster *cluster)
 {
 	const struct slot_map *map = cluster->read;
-	uint16_t numbers[SLOT_MASTERS_MAX];
+	uint16_t numbers[SLOT_MASTERS_MAX] = {0};
 	size_t moved = 0;
 
 	make_room(cluster);

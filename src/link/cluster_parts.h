@@ -20,8 +20,8 @@
 
 #define CLUSTER_ERROR_MAX 256
 #define SHARD_NONE UINT16_MAX
-#define CLUSTER_SHARDS (SLOT_MASTERS_MAX * 2)      /* old and new ones */
-#define CLUSTER_CHANNEL_MAX (SLOT_PREFIX_MAX + 16) /* of probes */
+#define CLUSTER_SHARDS ((size_t)SLOT_MASTERS_MAX * 2) /* old and new ones */
+#define CLUSTER_CHANNEL_MAX (SLOT_PREFIX_MAX + 16)    /* of probes */
 
 /* A shard's master, or a seed. */
 struct shard {

@@ -50,7 +50,7 @@ claimer_release(struct claimer *claimer)
 size_t
 claimer_write(struct claimer *claimer, uint64_t now_us)
 {
-	struct engine_shas shas;
+	struct engine_shas shas = {{{0}}};
 
 	for (int i = 0; i < ENGINE_SCRIPTS; i++) {
 		memset(shas.text[i], 'a' + i, sizeof(shas.text[i]) - 1);
