@@ -59,7 +59,7 @@ claimer_of(struct testing_claims *claims, struct slice key, struct slice node)
 {
 	struct testing_claimer *claimer = NULL;
 
-	for (size_t i = 0; i < TESTING_CLAIM_GROUPS * TESTING_CLAIMERS; i++) {
+	for (size_t i = 0; i < (size_t)TESTING_CLAIM_GROUPS * TESTING_CLAIMERS; i++) {
 		struct testing_claimer *at = &claims->claimers[i];
 
 		if (at->members > 0 && slice_is(key, at->key) && slice_is(node, at->node))
@@ -117,7 +117,7 @@ put_claimers(struct testing_claims *claims, struct slice key, uint64_t now_s, st
 	struct testing_claimer *some[TESTING_CLAIMERS];
 	size_t count = 0;
 
-	for (size_t i = 0; i < TESTING_CLAIM_GROUPS * TESTING_CLAIMERS; i++) {
+	for (size_t i = 0; i < (size_t)TESTING_CLAIM_GROUPS * TESTING_CLAIMERS; i++) {
 		struct testing_claimer *at = &claims->claimers[i];
 
 		if (at->members == 0 || !slice_is(key, at->key))
@@ -141,7 +141,7 @@ count_claimers(const struct testing_claims *claims, struct slice key, uint64_t n
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < TESTING_CLAIM_GROUPS * TESTING_CLAIMERS; i++)
+	for (size_t i = 0; i < (size_t)TESTING_CLAIM_GROUPS * TESTING_CLAIMERS; i++)
 		count += claims->claimers[i].members > 0 &&
 			 slice_is(key, claims->claimers[i].key) &&
 			 now_s - claims->claimers[i].seen_s < 30;

@@ -9,7 +9,7 @@
 
 /* The claims of an engine in memory: what the script ENGINE_CLAIM does at a server, with limits.
  * It has no pointers, so a copy is a snapshot. All zero at first. */
-#define TESTING_CLAIM_GROUPS ((size_t)16)
+#define TESTING_CLAIM_GROUPS 16
 #define TESTING_CLAIMS 256 /* of a group */
 #define TESTING_CLAIMERS 64
 #define TESTING_CLAIM_TEXT 64 /* bytes of a key or a name, with a NUL */
