@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "link/engine_call.h"
 #include "link/engine_channels.h"
 #include "link/engine_frame.h"
 #include "link/engine_held.h"
@@ -86,14 +87,7 @@ advance(struct engine *engine, enum engine_event event)
 const char *
 engine_take_script(struct engine *engine, enum engine_script script, const struct resp_value *value)
 {
-	char *sha = engine->shas.text[script];
-	size_t len = sizeof(engine->shas.text[script]) - 1;
-
-	if (value->type != RESP_TYPE_BULK || value->text.len != len)
-		return "the upstream's reply to SCRIPT LOAD is no SHA-1";
-	memcpy(sha, value->text.ptr, len);
-	sha[len] = '\0';
-	return NULL;
+	return engine_take_sha(value, engine->shas.text[script]);
 }
 
 void

@@ -92,12 +92,6 @@ engine_presence_free(struct engine_presence *p)
 	xfree(p);
 }
 
-enum engine_presence_state
-engine_presence_state_of(const struct engine_presence *p)
-{
-	return p->state;
-}
-
 static void
 advance(struct engine_presence *p, enum engine_presence_event event)
 {
@@ -405,14 +399,14 @@ take_script(struct engine_presence *p, const struct resp_value *value, uint64_t 
 {
 	/* This one is no more expected. */
 	uint64_t left = link_count_expected(p->expected, ANSWER_PRESENCE_SCRIPT);
+	const char *why;
 
 	if (value->type == RESP_TYPE_ERROR)
 		return ENGINE_CANNOT;
 	assert(left < PRESENCE_SCRIPTS);
-	if (!presence_read_sha(value, p->shas.text[PRESENCE_SCRIPTS - 1 - left]))
-		return "the upstream's reply to SCRIPT LOAD is no SHA-1";
-	if (left > 0)
-		return NULL;
+	why = engine_take_sha(value, p->shas.text[PRESENCE_SCRIPTS - 1 - left]);
+	if (why != NULL || left > 0)
+		return why;
 	p->is_loaded = true;
 	if (p->state == ENGINE_PRESENCE_LOADING) {
 		advance(p, ENGINE_PRESENCE_LOADED);

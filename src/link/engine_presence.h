@@ -60,8 +60,6 @@ struct engine_presence *engine_presence_new(const struct engine_presence_ops *op
     struct buffer *out, struct link_expected *expected);
 void engine_presence_free(struct engine_presence *presence); /* NULL is allowed */
 
-enum engine_presence_state engine_presence_state_of(const struct engine_presence *presence);
-
 /* The connection: the run_id of the server, and its scripts; the engine is greeted; the link is up;
  * the connection is lost. What was asked is not answered any more then. */
 void engine_presence_opened(struct engine_presence *presence, struct slice run);

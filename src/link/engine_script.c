@@ -8,8 +8,6 @@
 #include "link/engine_lua.h"
 #include "resp/writer.h"
 
-#define ENGINE "fanfare:engine"
-#define CHANNELS "fanfare:channels"
 #define SWEEP "fanfare:sweep"
 #define CLAIMS "fanfare:claims:"
 #define CLAIMERS "fanfare:claimers:"
@@ -213,19 +211,7 @@ engine_error_passes(struct slice error)
 void
 engine_put_script(struct buffer *out, enum engine_script script)
 {
-	resp_put_array(out, 3);
-	resp_put_bulk_str(out, "SCRIPT");
-	resp_put_bulk_str(out, "LOAD");
-	resp_put_bulk_str(out, texts[script]);
-}
-
-static void
-put_number(struct buffer *out, uint64_t number)
-{
-	char text[BYTES_U64_MAX];
-	size_t len = bytes_from_u64(text, number);
-
-	resp_put_bulk(out, (struct slice){text, len});
+	engine_put_text(out, texts[script]);
 }
 
 static void
@@ -240,28 +226,15 @@ put_key(struct buffer *out, const char *prefix, struct slice name)
 	buffer_append_str(out, "\r\n");
 }
 
-/* EVALSHA up to the first two keys, which all scripts have. */
-static void
-put_call(struct buffer *out, const struct engine_shas *shas, enum engine_script script, size_t keys,
-    size_t arguments)
-{
-	resp_put_array(out, 3 + keys + arguments);
-	resp_put_bulk_str(out, "EVALSHA");
-	resp_put_bulk_str(out, shas->text[script]);
-	put_number(out, keys);
-	resp_put_bulk_str(out, ENGINE);
-	resp_put_bulk_str(out, CHANNELS);
-}
-
 void
 engine_put_greet(
     struct buffer *out, const struct engine_shas *shas, const struct engine_hello *hello)
 {
-	put_call(out, shas, ENGINE_GREET, 2, 5);
+	engine_put_call(out, shas->text[ENGINE_GREET], 2, 5);
 	resp_put_bulk(out, hello->run);
-	put_number(out, hello->newest.epoch);
-	put_number(out, hello->newest.seq);
-	put_number(out, hello->newest_seq);
+	resp_put_bulk_uint(out, hello->newest.epoch);
+	resp_put_bulk_uint(out, hello->newest.seq);
+	resp_put_bulk_uint(out, hello->newest_seq);
 	resp_put_bulk_str(out, hello->secret);
 }
 
@@ -269,22 +242,22 @@ void
 engine_put_publish(
     struct buffer *out, const struct engine_shas *shas, const struct engine_message *message)
 {
-	put_call(out, shas, ENGINE_PUBLISH, 3, 4);
+	engine_put_call(out, shas->text[ENGINE_PUBLISH], 3, 4);
 	put_key(out, HISTORY, message->channel);
 	resp_put_bulk(out, message->channel);
 	resp_put_bulk(out, message->payload);
-	put_number(out, message->size);
-	put_number(out, message->ttl_ms);
+	resp_put_bulk_uint(out, message->size);
+	resp_put_bulk_uint(out, message->ttl_ms);
 }
 
 void
 engine_put_delete(
     struct buffer *out, const struct engine_shas *shas, struct slice channel, uint64_t ttl_ms)
 {
-	put_call(out, shas, ENGINE_DELETE, 3, 2);
+	engine_put_call(out, shas->text[ENGINE_DELETE], 3, 2);
 	put_key(out, HISTORY, channel);
 	resp_put_bulk(out, channel);
-	put_number(out, ttl_ms);
+	resp_put_bulk_uint(out, ttl_ms);
 }
 
 static uint64_t
@@ -297,18 +270,18 @@ void
 engine_put_load(struct buffer *out, const struct engine_shas *shas, struct slice channel,
     const struct engine_limits *limits, uint64_t after_seq)
 {
-	put_call(out, shas, ENGINE_LOAD, 3, 4);
+	engine_put_call(out, shas->text[ENGINE_LOAD], 3, 4);
 	put_key(out, HISTORY, channel);
 	resp_put_bulk(out, channel);
-	put_number(out, after_seq);
-	put_number(out, at_most(limits->messages, ENGINE_LOAD_MESSAGES));
-	put_number(out, at_most(limits->bytes, ENGINE_LOAD_BYTES));
+	resp_put_bulk_uint(out, after_seq);
+	resp_put_bulk_uint(out, at_most(limits->messages, ENGINE_LOAD_MESSAGES));
+	resp_put_bulk_uint(out, at_most(limits->bytes, ENGINE_LOAD_BYTES));
 }
 
 void
 engine_put_check(struct buffer *out, const struct engine_shas *shas, size_t count)
 {
-	put_call(out, shas, ENGINE_CHECK, 3, count * 2);
+	engine_put_call(out, shas->text[ENGINE_CHECK], 3, count * 2);
 	resp_put_bulk_str(out, SWEEP);
 }
 
@@ -316,7 +289,7 @@ void
 engine_put_checked(struct buffer *out, struct slice channel, uint64_t number)
 {
 	resp_put_bulk(out, channel);
-	put_number(out, number);
+	resp_put_bulk_uint(out, number);
 }
 
 void
@@ -325,16 +298,16 @@ engine_put_claim(
 {
 	struct buffer key = {0};
 
-	put_call(out, shas, ENGINE_CLAIM, 4, 4 + claimed->count);
+	engine_put_call(out, shas->text[ENGINE_CLAIM], 4, 4 + claimed->count);
 	buffer_appendf(&key, "%" PRIu64 ":", claimed->epoch);
 	buffer_append_slice(&key, claimed->key);
 	put_key(out, CLAIMS, buffer_slice(&key));
 	buffer_release(&key);
 	put_key(out, CLAIMERS, claimed->key);
 	resp_put_bulk(out, claimed->node);
-	put_number(out, claimed->members);
-	put_number(out, claimed->ttl_ms);
-	put_number(out, ENGINE_CLAIMS);
+	resp_put_bulk_uint(out, claimed->members);
+	resp_put_bulk_uint(out, claimed->ttl_ms);
+	resp_put_bulk_uint(out, ENGINE_CLAIMS);
 }
 
 void

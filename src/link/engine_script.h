@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "link/engine_call.h"
 #include "pubsub/position.h"
 
 /*
@@ -62,7 +63,7 @@ enum engine_script {
 
 /* SHA-1 of each script in hexadecimal, as the engine has returned it. */
 struct engine_shas {
-	char text[ENGINE_SCRIPTS][41];
+	char text[ENGINE_SCRIPTS][ENGINE_SHA_LEN + 1];
 };
 
 /* Why a link ends after an error reply that does not pass; the error follows it. */

@@ -7,16 +7,6 @@
 #include "base/alloc.h"
 #include "resp/reply.h"
 
-bool
-presence_read_sha(const struct resp_value *value, char sha[41])
-{
-	if (value->type != RESP_TYPE_BULK || value->text.len != 40)
-		return false;
-	memcpy(sha, value->text.ptr, 40);
-	sha[40] = '\0';
-	return true;
-}
-
 /* A text is the error with which the event was refused. */
 bool
 presence_read_changed(const struct resp_value *value, enum presence_changed *changed)

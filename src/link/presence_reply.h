@@ -11,9 +11,6 @@
  * is not valid. All slices borrow from the value. */
 struct resp_value;
 
-bool presence_read_sha(const struct resp_value *value, char sha[41])
-    __attribute__((warn_unused_result));
-
 bool presence_read_changed(const struct resp_value *value, enum presence_changed *changed)
     __attribute__((warn_unused_result));
 

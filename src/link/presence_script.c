@@ -5,9 +5,6 @@
 #include "link/engine_lua.h"
 #include "resp/writer.h"
 
-#define ENGINE "fanfare:engine"
-#define CHANNELS "fanfare:channels"
-
 /* clang-format off */
 
 /* What may fail for want of memory comes first: Redis refuses no further write of the same script.
@@ -176,32 +173,15 @@ static const char *const texts[PRESENCE_SCRIPTS] = {
 void
 presence_put_script(struct buffer *out, enum presence_script script)
 {
-	resp_put_array(out, 3);
-	resp_put_bulk_str(out, "SCRIPT");
-	resp_put_bulk_str(out, "LOAD");
-	resp_put_bulk_str(out, texts[script]);
+	engine_put_text(out, texts[script]);
 }
 
-static void
-put_number(struct buffer *out, uint64_t number)
-{
-	char text[BYTES_U64_MAX];
-	size_t len = bytes_from_u64(text, number);
-
-	resp_put_bulk(out, (struct slice){text, len});
-}
-
-/* EVALSHA; the keys are those that engine_lua.h needs, and other names are made in the script. */
+/* The keys are those that engine_lua.h needs, and other names are made in the script. */
 static void
 put_call(struct buffer *out, const struct presence_shas *shas, enum presence_script script,
     size_t arguments)
 {
-	resp_put_array(out, 5 + arguments);
-	resp_put_bulk_str(out, "EVALSHA");
-	resp_put_bulk_str(out, shas->text[script]);
-	resp_put_bulk_str(out, "2");
-	resp_put_bulk_str(out, ENGINE);
-	resp_put_bulk_str(out, CHANNELS);
+	engine_put_call(out, shas->text[script], 2, arguments);
 }
 
 void
@@ -221,8 +201,8 @@ presence_put_change(
 	resp_put_bulk(out, what->event_channel);
 	resp_put_bulk(out, what->event);
 	if (what->is_kept) {
-		put_number(out, what->size);
-		put_number(out, what->ttl_ms);
+		resp_put_bulk_uint(out, what->size);
+		resp_put_bulk_uint(out, what->ttl_ms);
 	} else {
 		resp_put_bulk_str(out, "");
 		resp_put_bulk_str(out, "");
@@ -235,7 +215,7 @@ presence_put_lease(
 {
 	put_call(out, shas, PRESENCE_SCRIPT_LEASE, 5);
 	resp_put_bulk_str(out, call->node);
-	put_number(out, call->lease_ms);
+	resp_put_bulk_uint(out, call->lease_ms);
 	resp_put_bulk_str(out, call->makes ? "1" : "0");
 	resp_put_bulk_str(out, call->sweeps ? "1" : "0");
 	resp_put_bulk_str(out, call->former);
@@ -247,9 +227,9 @@ presence_put_members(struct buffer *out, const struct presence_shas *shas, struc
 {
 	put_call(out, shas, PRESENCE_SCRIPT_MEMBERS, 4);
 	resp_put_bulk(out, channel);
-	put_number(out, cursor);
-	put_number(out, count);
-	put_number(out, bytes);
+	resp_put_bulk_uint(out, cursor);
+	resp_put_bulk_uint(out, count);
+	resp_put_bulk_uint(out, bytes);
 }
 
 void
@@ -274,5 +254,5 @@ presence_put_channels(
 	buffer_append_str(out, after.ptr != NULL ? "(" : "-");
 	buffer_append_slice(out, after);
 	buffer_append_str(out, "\r\n");
-	put_number(out, count);
+	resp_put_bulk_uint(out, count);
 }

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "link/engine_call.h"
 
 /*
  * Presence scripts: the members of all nodes, which nodes keep at their engine (engine.h), and the
@@ -47,7 +48,7 @@ enum presence_script {
 
 /* SHA-1 of each script in hexadecimal, as the engine has returned it. */
 struct presence_shas {
-	char text[PRESENCE_SCRIPTS][41];
+	char text[PRESENCE_SCRIPTS][ENGINE_SHA_LEN + 1];
 };
 
 /* SCRIPT LOAD. */

@@ -88,12 +88,6 @@ shared_names_has(const struct shared_names *names, enum hub_kind kind, struct sl
 	return name != NULL && (name->kinds & (1U << kind)) != 0;
 }
 
-size_t
-shared_names_count(const struct shared_names *names)
-{
-	return hash_map_count(names->map);
-}
-
 void
 shared_names_each(const struct shared_names *names, uint16_t slot,
     void (*visit)(void *arg, struct slice name), void *arg)

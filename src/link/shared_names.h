@@ -23,7 +23,6 @@ bool shared_names_add(struct shared_names *names, enum hub_kind kind, struct sli
 bool shared_names_remove(struct shared_names *names, enum hub_kind kind, struct slice name);
 
 bool shared_names_has(const struct shared_names *names, enum hub_kind kind, struct slice name);
-size_t shared_names_count(const struct shared_names *names);
 
 /* Visits the names of a slot; visit must not add or remove any. */
 void shared_names_each(const struct shared_names *names, uint16_t slot,

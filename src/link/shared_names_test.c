@@ -30,13 +30,12 @@ START_TEST(a_name_is_wanted_while_one_of_its_kinds_has_subscribers)
 	ck_assert(shared_names_add(names, HUB_CHANNEL, x));
 	ck_assert(!shared_names_add(names, HUB_SHARD, x));
 	ck_assert(shared_names_has(names, HUB_SHARD, x));
-	ck_assert_uint_eq(shared_names_count(names), 1);
 	ck_assert(!shared_names_remove(names, HUB_CHANNEL, x));
 	ck_assert(!shared_names_remove(names, HUB_CHANNEL, x));
 	ck_assert(!shared_names_has(names, HUB_CHANNEL, x));
 	ck_assert(shared_names_remove(names, HUB_SHARD, x));
 	ck_assert(!shared_names_remove(names, HUB_SHARD, x));
-	ck_assert_uint_eq(shared_names_count(names), 0);
+	ck_assert(!shared_names_has(names, HUB_SHARD, x));
 	ck_assert(shared_names_add(names, HUB_SHARD, x));
 }
 END_TEST

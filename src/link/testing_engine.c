@@ -29,14 +29,6 @@ number_of(struct slice text)
 }
 
 static void
-put_number(struct buffer *reply, uint64_t number)
-{
-	char text[BYTES_U64_MAX];
-
-	resp_put_bulk(reply, (struct slice){text, bytes_from_u64(text, number)});
-}
-
-static void
 put_position(struct buffer *reply, uint64_t epoch, uint64_t seq)
 {
 	char text[POSITION_TEXT_MAX];
@@ -139,12 +131,12 @@ greet(struct testing_engine *engine, const struct slice *argv, struct buffer *re
 	copy(engine->seen_run, sizeof(engine->seen_run), argv[0]);
 	engine->seq = max(engine->seq, number_of(argv[3]));
 	resp_put_array(reply, 6);
-	put_number(reply, engine->epoch);
-	put_number(reply, engine->seq);
+	resp_put_bulk_uint(reply, engine->epoch);
+	resp_put_bulk_uint(reply, engine->seq);
 	resp_put_int(reply, same);
 	resp_put_bulk_str(reply, engine->secret);
 	put_holes(engine, reply);
-	put_number(reply,
+	resp_put_bulk_uint(reply,
 	    engine->quiet_ms > engine->now_ms ? (engine->quiet_ms - engine->now_ms) * 1000 : 0);
 }
 
@@ -205,8 +197,8 @@ put_entry(
 {
 	resp_put_array(reply, 4);
 	put_position(reply, entry->epoch, entry->seq);
-	put_number(reply, entry->number);
-	put_number(reply, engine->now_ms - entry->at_ms);
+	resp_put_bulk_uint(reply, entry->number);
+	resp_put_bulk_uint(reply, engine->now_ms - entry->at_ms);
 	resp_put_bulk_str(reply, entry->payload);
 }
 
@@ -226,9 +218,9 @@ load(struct testing_engine *engine, const struct slice *argv, struct buffer *rep
 	resp_put_array(reply, 6 + count - first);
 	resp_put_bulk(reply, argv[0]);
 	resp_put_bulk(reply, argv[1]);
-	put_number(reply, engine->epoch);
-	put_number(reply, engine->seq);
-	put_number(reply, engine->floor);
+	resp_put_bulk_uint(reply, engine->epoch);
+	resp_put_bulk_uint(reply, engine->seq);
+	resp_put_bulk_uint(reply, engine->floor);
 	if (channel != NULL && channel->is_known)
 		buffer_appendf(&newest, "%" PRIu64 " %" PRIu64 " %" PRIu64, channel->number,
 		    channel->seq, channel->start);
@@ -293,11 +285,11 @@ check(struct testing_engine *engine, const struct slice *argv, size_t count, str
 		if (number_of(argv[i + 1]) == number)
 			continue;
 		resp_put_bulk(&items, argv[i]);
-		put_number(&items, number);
+		resp_put_bulk_uint(&items, number);
 		differ++;
 	}
 	resp_put_array(reply, 2 + 2 * differ);
-	put_number(reply, engine->epoch);
+	resp_put_bulk_uint(reply, engine->epoch);
 	resp_put_bulk_str(reply, engine->secret);
 	buffer_append_slice(reply, buffer_slice(&items));
 	buffer_release(&items);

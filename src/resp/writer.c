@@ -123,6 +123,14 @@ resp_put_bulk_int(struct buffer *out, int64_t v)
 }
 
 void
+resp_put_bulk_uint(struct buffer *out, uint64_t v)
+{
+	char digits[BYTES_U64_MAX];
+
+	resp_put_bulk(out, (struct slice){digits, bytes_from_u64(digits, v)});
+}
+
+void
 resp_put_array(struct buffer *out, size_t count)
 {
 	put_header(out, '*', count);

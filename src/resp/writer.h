@@ -19,6 +19,7 @@ void resp_put_int(struct buffer *out, int64_t v);           /* :v */
 void resp_put_bulk(struct buffer *out, struct slice s);     /* $len s */
 void resp_put_bulk_str(struct buffer *out, const char *str);
 void resp_put_bulk_int(struct buffer *out, int64_t v);
+void resp_put_bulk_uint(struct buffer *out, uint64_t v);
 void resp_put_array(struct buffer *out, size_t count);          /* *count */
 void resp_put_map(struct buffer *out, int proto, size_t count); /* count pairs */
 void resp_put_set(struct buffer *out, int proto, size_t count);

@@ -28,14 +28,6 @@ put_id(struct buffer *out, struct stream_id id)
 	resp_put_bulk(out, (struct slice){text, len});
 }
 
-static void
-put_unsigned(struct buffer *out, uint64_t number)
-{
-	char text[BYTES_U64_MAX];
-
-	resp_put_bulk(out, (struct slice){text, bytes_from_u64(text, number)});
-}
-
 /* A command whose first argument is the key. */
 static void
 begin(const struct writer *w, size_t argc, const char *name)
@@ -98,7 +90,7 @@ put_past(const struct writer *w, const struct kv_stream *stream)
 	begin(w, 7, "XSETID");
 	put_id(w->out, past.last_id);
 	resp_put_bulk_str(w->out, "ENTRIESADDED");
-	put_unsigned(w->out, past.added);
+	resp_put_bulk_uint(w->out, past.added);
 	resp_put_bulk_str(w->out, "MAXDELETEDID");
 	put_id(w->out, past.deleted_id);
 }
@@ -124,7 +116,7 @@ put_run(const struct writer *w, struct slice group, struct slice consumer, struc
 	resp_put_bulk_str(w->out, "TIME");
 	resp_put_bulk_int(w->out, run->state->delivered_ms);
 	resp_put_bulk_str(w->out, "RETRYCOUNT");
-	put_unsigned(w->out, run->state->deliveries);
+	resp_put_bulk_uint(w->out, run->state->deliveries);
 	resp_put_bulk_str(w->out, "FORCE");
 	resp_put_bulk_str(w->out, "JUSTID");
 	run->count = 0;

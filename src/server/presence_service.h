@@ -28,17 +28,23 @@
 struct client;
 struct server;
 
+/* Telling the upstream all members again: see server_presence_register(). */
+enum presence_registration {
+	PRESENCE_REGISTERED, /* or it was never asked for */
+	PRESENCE_WALKS,      /* not all members have an event yet */
+	PRESENCE_TELLS,      /* ... they have, but not all are told */
+};
+
 struct presence_service {
 	struct presence *presence;
 	struct hub_options_watch watch;
 	struct buffer channel, message;  /* of the event that is being published or told */
 	struct presence_owner elsewhere; /* connections that are in the process before this one */
 	bool elsewhere_is_over;
-	bool has_ended;  /* the upstream was told so: see presence_share_is_on() */
-	bool registers;  /* all members are being told again; ... */
-	bool has_walked; /* ... events up to this mark are those */
-	uint64_t registering;
-	bool is_awaited; /* a query waits until the events up to this mark are told */
+	bool has_ended; /* the upstream was told so: see presence_share_is_on() */
+	enum presence_registration registration;
+	uint64_t registering; /* PRESENCE_TELLS: events up to this mark are those */
+	bool is_awaited;      /* a query waits until the events up to this mark are told */
 	uint64_t awaited;
 	/* The other side: members whose last connection has left, see parted_members.h. */
 	bool records_parted;

@@ -94,14 +94,14 @@ look_at_registration(struct server *server)
 {
 	struct presence_service *service = server->presence;
 
-	if (!service->registers || presence_is_retelling(service->presence))
-		return;
-	if (!service->has_walked)
+	if (service->registration == PRESENCE_WALKS && !presence_is_retelling(service->presence)) {
 		service->registering = presence_events_mark(service->presence);
-	service->has_walked = true;
-	if (!presence_events_given(service->presence, service->registering))
+		service->registration = PRESENCE_TELLS;
+	}
+	if (service->registration != PRESENCE_TELLS ||
+	    !presence_events_given(service->presence, service->registering))
 		return;
-	service->registers = false;
+	service->registration = PRESENCE_REGISTERED;
 	server->upstream->presence->registered(server->upstream);
 }
 
@@ -171,8 +171,7 @@ server_presence_refused(struct server *server)
 void
 server_presence_register(struct server *server)
 {
-	server->presence->registers = true;
-	server->presence->has_walked = false;
+	server->presence->registration = PRESENCE_WALKS;
 	presence_tell_all(server->presence->presence);
 	presence_retell(server->presence->presence);
 }
