@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/testing.h"
+#include "link/testing_conversation.h"
 #include "link/testing_link.h"
 #include "link/testing_wrong.h"
 
@@ -80,11 +81,11 @@ assert_recovers(void)
 	ck_assert(slice_is(buffer_slice(&rig.heard), "message 0 c again\n"));
 }
 
-/* True if the connection may go on. */
 static bool
-is_allowed(enum rig_reply reply, enum wrong wrong)
+goes_on(size_t at, enum wrong wrong)
 {
-	switch (reply) {
+	(void)at;
+	switch (rig.wrong_is) {
 	case RIG_HELLO:
 		return wrong == MAP;
 	case RIG_PROBE_JOINED:
@@ -114,42 +115,38 @@ is_allowed(enum rig_reply reply, enum wrong wrong)
 	return false;
 }
 
-static void
-replace_each_reply(bool replies_first)
-{
-	size_t last;
+static bool replies_first;
 
+static void
+again(void)
+{
+	rig_free(&rig);
+	rig_new(&rig);
 	rig.replies_first = replies_first;
-	converse();
-	ck_assert_int_eq(link_state_of(rig.link), LINK_UP);
-	last = replies;
-	ck_assert_uint_gt(last, 25);
-	for (size_t at = 1; at <= last; at += (size_t)testing_stride(1, 5))
-		for (size_t i = 0; i < wrong_replies_count; i++) {
-			rig_free(&rig);
-			rig_new(&rig);
-			rig.replies_first = replies_first;
-			rig.wrong_at = at;
-			rig.wrong = wrong_replies[i].bytes;
-			converse();
-			ck_assert_msg(
-			    rig.drops == 1 || is_allowed(rig.wrong_is, wrong_replies[i].what),
-			    "reply %zu (%d), wrong one %zu", at, (int)rig.wrong_is, i);
-			ck_assert_int_le(rig.drops, 1);
-			ck_assert(rig.drops == 0 || strlen(rig.why) > 20);
-			assert_recovers();
-		}
 }
+
+static const struct rig_conversation conversation = {
+    .rig = &rig,
+    .again = again,
+    .converse = converse,
+    .recovers = assert_recovers,
+    .goes_on = goes_on,
+    .replies = &replies,
+    .replies_min = 25,
+    .stride = 5,
+};
 
 START_TEST(a_wrong_reply_at_any_place_ends_the_connection_with_a_reason)
 {
-	replace_each_reply(false);
+	replies_first = false;
+	rig_replace_each_reply(&conversation);
 }
 END_TEST
 
 START_TEST(a_wrong_reply_of_an_upstream_that_replies_first_does_the_same)
 {
-	replace_each_reply(true);
+	replies_first = true;
+	rig_replace_each_reply(&conversation);
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 
 #include "base/testing.h"
 #include "link/engine.h"
+#include "link/testing_conversation.h"
 #include "link/testing_engine.h"
 #include "link/testing_link.h"
 #include "link/testing_wrong.h"
@@ -414,17 +415,12 @@ static const struct wrong_reply of_engine[] = {
     {DROPS, SLICE("*99999999999999\r\n")},
 };
 
-static struct wrong_reply
-wrong_at(size_t i)
-{
-	return i < wrong_replies_count ? wrong_replies[i] : of_engine[i - wrong_replies_count];
-}
-
-/* True if the connection may go on. */
 static bool
-is_allowed(enum rig_reply reply, enum wrong wrong)
+goes_on(size_t at, enum wrong wrong)
 {
-	switch (reply) {
+	if (at > unnoticed_from && at <= unnoticed_to)
+		return true;
+	switch (rig.wrong_is) {
 	case RIG_HELLO:
 		return wrong == MAP;
 	case RIG_JOINED:
@@ -443,28 +439,22 @@ is_allowed(enum rig_reply reply, enum wrong wrong)
 	}
 }
 
+static const struct rig_conversation conversation = {
+    .rig = &rig,
+    .again = again,
+    .converse = converse,
+    .recovers = assert_recovers,
+    .goes_on = goes_on,
+    .replies = &replies,
+    .replies_min = 60,
+    .stride = 9,
+    .more = of_engine,
+    .more_count = sizeof(of_engine) / sizeof(of_engine[0]),
+};
+
 START_TEST(a_wrong_reply_at_any_place_ends_the_connection_with_a_reason)
 {
-	size_t last;
-
-	converse();
-	ck_assert_msg(link_state_of(rig.link) == LINK_UP, "%s", rig.why);
-	last = replies;
-	ck_assert_uint_gt(last, 60);
-	for (size_t at = 1; at <= last; at += (size_t)testing_stride(1, 9))
-		for (size_t i = 0;
-		     i < wrong_replies_count + sizeof(of_engine) / sizeof(of_engine[0]); i++) {
-			again();
-			rig.wrong_at = at;
-			rig.wrong = wrong_at(i).bytes;
-			converse();
-			ck_assert_msg(rig.drops > 0 || is_allowed(rig.wrong_is, wrong_at(i).what) ||
-					  (at > unnoticed_from && at <= unnoticed_to),
-			    "reply %zu (%d), wrong one %zu", at, (int)rig.wrong_is, i);
-			ck_assert_int_le(rig.drops, 1);
-			ck_assert(rig.drops == 0 || strlen(rig.why) > 20);
-			assert_recovers();
-		}
+	rig_replace_each_reply(&conversation);
 }
 END_TEST
 
@@ -538,17 +528,7 @@ END_TEST
 
 START_TEST(a_failed_send_at_any_place_ends_the_connection)
 {
-	size_t sends;
-
-	converse();
-	sends = rig.sends;
-	for (size_t at = 1; at <= 2 * sends; at++) {
-		again();
-		rig.fail_at = (at + 1) / 2;
-		rig.loses_at_once = at % 2 == 1;
-		converse();
-		assert_recovers();
-	}
+	rig_fail_each_send(&conversation);
 }
 END_TEST
 

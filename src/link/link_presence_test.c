@@ -7,6 +7,7 @@
 
 #include "base/testing.h"
 #include "link/engine_presence.h"
+#include "link/testing_conversation.h"
 #include "link/testing_engine.h"
 #include "link/testing_link.h"
 #include "link/testing_presence.h"
@@ -500,20 +501,11 @@ assert_recovers(void)
 	ck_assert_msg(strstr(rig.heard.ptr, " 0 =:1 =:0\n") != NULL, "%s", rig.heard.ptr);
 }
 
-#define WRONGS (wrong_replies_count + wrong_presence_replies_count)
-
-static struct wrong_reply
-wrong_at(size_t i)
-{
-	return i < wrong_replies_count ? wrong_replies[i]
-				       : wrong_presence_replies[i - wrong_replies_count];
-}
-
-/* True if the connection may go on. */
 static bool
-is_allowed(enum rig_reply reply, enum wrong wrong)
+goes_on(size_t at, enum wrong wrong)
 {
-	switch (reply) {
+	(void)at;
+	switch (rig.wrong_is) {
 	case RIG_HELLO:
 		return wrong == MAP;
 	case RIG_AHEAD:
@@ -533,42 +525,28 @@ is_allowed(enum rig_reply reply, enum wrong wrong)
 	}
 }
 
+static struct rig_conversation conversation = {
+    .rig = &rig,
+    .again = again,
+    .converse = converse,
+    .recovers = assert_recovers,
+    .goes_on = goes_on,
+    .replies = &replies,
+    .replies_min = 40,
+    .stride = 9,
+    .more = wrong_presence_replies,
+};
+
 START_TEST(a_wrong_reply_at_any_place_ends_the_connection_with_a_reason)
 {
-	size_t last;
-
-	converse();
-	ck_assert_msg(link_state_of(rig.link) == LINK_UP, "%s", rig.why);
-	last = replies;
-	ck_assert_uint_gt(last, 40);
-	for (size_t at = 1; at <= last; at += (size_t)testing_stride(1, 9))
-		for (size_t i = 0; i < WRONGS; i++) {
-			again();
-			rig.wrong_at = at;
-			rig.wrong = wrong_at(i).bytes;
-			converse();
-			ck_assert_msg(rig.drops > 0 || is_allowed(rig.wrong_is, wrong_at(i).what),
-			    "reply %zu (%d), wrong one %zu", at, (int)rig.wrong_is, i);
-			ck_assert_int_le(rig.drops, 1);
-			ck_assert(rig.drops == 0 || strlen(rig.why) > 20);
-			assert_recovers();
-		}
+	conversation.more_count = wrong_presence_replies_count;
+	rig_replace_each_reply(&conversation);
 }
 END_TEST
 
 START_TEST(a_failed_send_at_any_place_ends_the_connection)
 {
-	size_t sends;
-
-	converse();
-	sends = rig.sends;
-	for (size_t at = 1; at <= 2 * sends; at++) {
-		again();
-		rig.fail_at = (at + 1) / 2;
-		rig.loses_at_once = at % 2 == 1;
-		converse();
-		assert_recovers();
-	}
+	rig_fail_each_send(&conversation);
 }
 END_TEST
 
