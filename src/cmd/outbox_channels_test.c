@@ -30,15 +30,6 @@ setup(void)
 	publisher = test_open();
 }
 
-static void
-set(const char *glob, const char *option, const char *value)
-{
-	struct slice words[2] = {slice_of(option), slice_of(value)};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 2, &error));
-}
-
 /* Sends 1, 2 and 3 to channel a. */
 static void
 publish_three(void)
@@ -56,7 +47,7 @@ has_in_outbox_get(struct test_conn *conn, const char *pair)
 
 START_TEST(the_policy_of_a_channel_applies_to_clients_without_a_choice)
 {
-	set("a", "outbox-policy", "drop-oldest");
+	test_channel_line("a", "outbox-policy drop-oldest");
 	test_call(slow, "subscribe a");
 	publish_three();
 	ck_assert_str_eq(test_read(slow),
@@ -68,7 +59,7 @@ END_TEST
 
 START_TEST(a_choice_of_the_client_wins_until_it_is_withdrawn)
 {
-	set("a", "outbox-policy", "drop-oldest");
+	test_channel_line("a", "outbox-policy drop-oldest");
 	ck_assert(has_in_outbox_get(slow, "$16\r\nchannel-policies\r\n$3\r\nyes\r\n"));
 	assert_says(slow, "outbox set policy drop-newest", "+OK\r\n");
 	ck_assert(has_in_outbox_get(slow, "$16\r\nchannel-policies\r\n$2\r\nno\r\n"));
@@ -89,7 +80,7 @@ END_TEST
 
 START_TEST(a_policy_that_the_user_may_not_choose_does_not_apply)
 {
-	set("a", "outbox-policy", "block");
+	test_channel_line("a", "outbox-policy block");
 	test_call(publisher, "acl setuser u on nopass +@all ~* &* limit:policies=disconnect");
 	assert_says(slow, "auth u x", "+OK\r\n");
 	ck_assert_uint_eq(
@@ -102,7 +93,7 @@ END_TEST
 
 START_TEST(a_publisher_waits_for_room_under_the_policy_of_the_channel)
 {
-	set("a", "outbox-policy", "block");
+	test_channel_line("a", "outbox-policy block");
 	test_call(slow, "subscribe a");
 	assert_says(publisher, "publish a 1", ":1\r\n");
 	assert_says(publisher, "publish a 2", ":1\r\n");
@@ -117,7 +108,7 @@ END_TEST
 
 START_TEST(a_transaction_waits_for_room_under_the_policy_of_the_channel)
 {
-	set("a", "outbox-policy", "block");
+	test_channel_line("a", "outbox-policy block");
 	test_call(slow, "subscribe a");
 	assert_says(publisher, "publish a 1", ":1\r\n");
 	assert_says(publisher, "publish a 2", ":1\r\n");
@@ -131,12 +122,12 @@ END_TEST
 
 START_TEST(another_policy_ends_the_waiting)
 {
-	set("a", "outbox-policy", "block");
+	test_channel_line("a", "outbox-policy block");
 	test_call(slow, "subscribe a");
 	assert_says(publisher, "publish a 1", ":1\r\n");
 	assert_says(publisher, "publish a 2", ":1\r\n");
 	ck_assert(!test_send(publisher, "publish a 3"));
-	set("a", "outbox-policy", "drop-newest");
+	test_channel_line("a", "outbox-policy drop-newest");
 	ck_assert_str_eq(test_finish(publisher), ":1\r\n");
 	ck_assert_ptr_null(strstr(test_read(slow), "$1\r\n3\r\n"));
 }
@@ -150,7 +141,7 @@ START_TEST(existing_channels_follow_within_turns)
 		snprintf(line, sizeof(line), "subscribe c%d", i);
 		test_call(slow, line);
 	}
-	set("c*", "max-subscribers", "1");
+	test_channel_line("c*", "max-subscribers 1");
 	for (int n = 0; n < 1000 && !hub_is_reclassified(test_server->hub); n++)
 		test_turns(1);
 	ck_assert(hub_is_reclassified(test_server->hub));
@@ -163,7 +154,7 @@ END_TEST
 START_TEST(the_lower_limit_of_subscribers_is_named)
 {
 	test_config.hub.subscribers = 1;
-	set("a", "max-subscribers", "2");
+	test_channel_line("a", "max-subscribers 2");
 	test_call(slow, "subscribe a");
 	assert_says(publisher, "subscribe a",
 	    "-ERR max number of subscribers of this channel reached (max-subscribers-per-channel "
@@ -180,7 +171,7 @@ START_TEST(messages_under_a_policy_of_their_channel_do_not_count_in_class_pubsub
 	struct test_conn *other = test_open();
 	uint64_t now_us = clock_mono_us();
 
-	set("a", "outbox-policy", "drop-oldest");
+	test_channel_line("a", "outbox-policy drop-oldest");
 	test_config.buffer_limit[SERVER_CLASS_PUBSUB].soft_bytes = 10;
 	test_config.buffer_limit[SERVER_CLASS_PUBSUB].soft_s = 10;
 	test_call(slow, "subscribe a");
@@ -204,8 +195,8 @@ START_TEST(info_counts_lines_classes_and_their_memory)
 	ck_assert_int_eq(
 	    sscanf(strstr(info, "channel_options_bytes:"), "channel_options_bytes:%zu", &before),
 	    1);
-	set("a", "max-subscribers", "2");
-	set("b", "max-subscribers", "2");
+	test_channel_line("a", "max-subscribers 2");
+	test_channel_line("b", "max-subscribers 2");
 	test_call(slow, "subscribe a b c");
 	info = test_call(publisher, "info pubsub");
 	ck_assert_ptr_nonnull(strstr(info, "channel_lines:2\r\nchannel_classes:1\r\n"));

@@ -9,7 +9,6 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
-#include "pubsub/hub_options.h"
 #include "pubsub/presence.h"
 #include "server/client.h"
 #include "server/core.h"
@@ -24,29 +23,14 @@
 static struct test_conn *ann, *ben, *listener;
 static uint64_t ahead_us; /* of the clock */
 
-/* The options of the channels that match glob: "presence members events occupied". */
-static void
-set_line(const char *glob, const char *line)
-{
-	struct slice words[16];
-	struct channel_error error;
-	size_t count = 0;
-
-	for (const char *at = line; *at != '\0'; at += strspn(at, " ")) {
-		words[count++] = (struct slice){at, strcspn(at, " ")};
-		at += words[count - 1].len;
-	}
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, count, &error));
-}
-
 static void
 setup(void)
 {
 	test_setup();
 	test_config.presence =
 	    (struct presence_limits){.members = 3, .joins = 4, .memory_bytes = 1 << 20};
-	set_line("room*", "presence members events occupied,join");
-	set_line("count*", "presence count events occupied,join");
+	test_channel_line("room*", "presence members events occupied,join");
+	test_channel_line("count*", "presence count events occupied,join");
 	ann = test_open();
 	ben = test_open();
 	listener = test_open();
@@ -218,7 +202,7 @@ START_TEST(switching_presence_off_removes_the_members)
 	test_call(ann, "presence join room ann");
 	test_call(ben, "presence touch room ben ttl 100");
 	(void)heard();
-	set_line("room*", "presence no vacate-delay 0");
+	test_channel_line("room*", "presence no vacate-delay 0");
 	ck_assert_str_eq(heard(),
 	    "__presence__:room {\"event\":\"leave\",\"member\":\"ben\",\"info\":\"\"}\n"
 	    "__presence__:room {\"event\":\"leave\",\"member\":\"ann\",\"info\":\"\"}\n"
@@ -320,7 +304,7 @@ END_TEST
 
 START_TEST(reset_ends_the_joins)
 {
-	set_line("room*", "leave-delay 0");
+	test_channel_line("room*", "leave-delay 0");
 	test_call(ann, "presence join room ann");
 	assert_says(ann, "reset", "+RESET\r\n");
 	assert_says(ann, "presence count room", "*2\r\n$4\r\nroom\r\n:0\r\n");

@@ -9,7 +9,6 @@
 #include "cmd/testing_presence.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
-#include "pubsub/hub_options.h"
 #include "server/client.h"
 #include "server/core.h"
 #include "server/pause.h"
@@ -27,28 +26,16 @@
 static struct test_conn *ann, *ben;
 
 static void
-set_line(const char *glob, const char *line)
-{
-	struct slice words[16];
-	struct channel_error error;
-	size_t count = 0;
-
-	for (const char *at = line; *at != '\0'; at += strspn(at, " ")) {
-		words[count++] = (struct slice){at, strcspn(at, " ")};
-		at += words[count - 1].len;
-	}
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, count, &error));
-}
-
-static void
 setup(void)
 {
 	test_setup();
 	test_config.presence =
 	    (struct presence_limits){.members = 2000, .joins = 2000, .memory_bytes = 1 << 22};
-	set_line("room*", "presence members events occupied,join leave-delay 0 vacate-delay 0");
-	set_line("still*", "presence members leave-delay 0 vacate-delay 0");
-	set_line("count*", "presence count events occupied,join leave-delay 0 vacate-delay 0");
+	test_channel_line(
+	    "room*", "presence members events occupied,join leave-delay 0 vacate-delay 0");
+	test_channel_line("still*", "presence members leave-delay 0 vacate-delay 0");
+	test_channel_line(
+	    "count*", "presence count events occupied,join leave-delay 0 vacate-delay 0");
 	test_presence_begin();
 	ann = test_open();
 	ben = test_open();

@@ -8,7 +8,6 @@
 #include "base/testing.h"
 #include "cmd/testing_server.h"
 #include "pubsub/hub.h"
-#include "pubsub/hub_options.h"
 #include "server/client.h"
 #include "server/history_image.h"
 #include "server/server.h"
@@ -437,18 +436,9 @@ START_TEST(a_request_of_many_messages_takes_several_turns)
 }
 END_TEST
 
-static void
-set_line(const char *glob, const char *name, const char *value)
-{
-	struct slice words[] = {slice_of(name), slice_of(value)};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 2, &error));
-}
-
 START_TEST(a_channel_may_have_no_echo)
 {
-	set_line("a*", "no-echo", "yes");
+	test_channel_line("a*", "no-echo yes");
 	test_call(c, "subscribe a");
 	test_call(c, "psubscribe *");
 	test_call(c, "ssubscribe a");
@@ -458,7 +448,7 @@ START_TEST(a_channel_may_have_no_echo)
 	ck_assert_int_eq(strncmp(test_call(c, "spublish a 1"), ":1\r\n", 4), 0);
 	assert_says(other, "publish a 3", ":2\r\n");
 	ck_assert_str_eq(test_read(c), MESSAGE("3") PMESSAGE("a", "3"));
-	set_line("a", "no-echo", "no");
+	test_channel_line("a", "no-echo no");
 	ck_assert_int_eq(strncmp(test_call(c, "publish a 1"), ":2\r\n", 4), 0);
 }
 END_TEST

@@ -11,7 +11,6 @@
 #include "pubsub/history.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_history.h"
-#include "pubsub/hub_options.h"
 #include "pubsub/idempotency.h"
 #include "server/client.h"
 #include "server/server.h"
@@ -53,15 +52,6 @@ fill_other(void)
 	test_call(other, "subscribe b");
 	(void)test_read(other);
 	assert_says(c, "publish a 0", ":1\r\n");
-}
-
-static void
-set_line(const char *glob, const char *name, const char *value)
-{
-	struct slice words[] = {slice_of(name), slice_of(value)};
-	struct channel_error error;
-
-	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, 2, &error));
 }
 
 START_TEST(publishx_without_options_publishes)
@@ -263,8 +253,8 @@ END_TEST
 
 START_TEST(a_name_too_long_for_options_is_refused_with_them)
 {
-	set_line("*", "no-echo", "yes");
-	set_line("*", "idempotency-window", "5");
+	test_channel_line("*", "no-echo yes");
+	test_channel_line("*", "idempotency-window 5");
 	test_config.hub.name_bytes = 5;
 	assert_says(
 	    c, "publish toolong 1", "-ERR channel name too long (max-channel-length 5)\r\n");
@@ -277,8 +267,8 @@ START_TEST(a_channel_may_have_a_window_of_its_own)
 {
 	uint64_t now_us = clock_mono_us();
 
-	set_line("short*", "idempotency-window", "5");
-	set_line("long*", "idempotency-window", "1000");
+	test_channel_line("short*", "idempotency-window 5");
+	test_channel_line("long*", "idempotency-window 1000");
 	test_call(c, "mpublish a 1");
 	assert_says(c, "publishx short 1 idkey k", ":0\r\n");
 	assert_says(c, "publishx short 1 idkey l window 20", ":0\r\n");
@@ -302,8 +292,8 @@ START_TEST(the_position_of_a_kept_message_is_told_and_repeated)
 	char *first, position[POSITION_TEXT_MAX];
 	size_t len;
 
-	set_line("a", "history-size", "10");
-	set_line("a", "history-ttl", "60");
+	test_channel_line("a", "history-size 10");
+	test_channel_line("a", "history-ttl 60");
 	first = xstrdup(test_call(c, "publishx a 1 idkey k result"));
 	len = position_print(position, history_position(hub_history(test_server->hub)));
 	ck_assert_ptr_nonnull(memmem(first, strlen(first), position, len));

@@ -13,7 +13,10 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "cmd/table.h"
+#include "pubsub/channel_options.h"
+#include "pubsub/hub_options.h"
 #include "pubsub/outbox.h"
+#include "server/core.h"
 #include "server/dispatch.h"
 #include "server/door.h"
 #include "server/io.h"
@@ -286,6 +289,20 @@ test_setup(void)
 	test_acl_file = "";
 	test_acl_text[0] = '\0';
 	test_server = server_new(&test_config, cmd_table(), &io, &settings);
+}
+
+void
+test_channel_line(const char *glob, const char *options)
+{
+	struct slice words[16];
+	struct channel_error error;
+	size_t count = 0;
+
+	for (const char *at = options; *at != '\0'; at += strspn(at, " ")) {
+		words[count++] = (struct slice){at, strcspn(at, " ")};
+		at += words[count - 1].len;
+	}
+	ck_assert(hub_set_channel_line(test_server->hub, slice_of(glob), words, count, &error));
 }
 
 void

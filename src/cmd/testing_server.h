@@ -46,6 +46,9 @@ void test_setup(void);
 void test_teardown(void);  /* closes all connections and checks that nothing is left */
 void test_close_all(void); /* closes all connections, and runs what has to end */
 
+/* Options of the channels that match: "history-size 5 history-ttl 60". */
+void test_channel_line(const char *glob, const char *options);
+
 struct test_conn *test_open(void);
 struct test_conn *test_open_from(const struct server_peer *peer);
 

@@ -9,6 +9,7 @@
 #include "link/cluster_config.h"
 #include "link/cluster_state.h"
 #include "link/link.h"
+#include "link/refusal.h"
 #include "link/shard_marks.h"
 #include "link/shared_names.h"
 #include "link/slots.h"
@@ -18,7 +19,6 @@
 
 /* The parts of a cluster. For the files of cluster.h only. */
 
-#define CLUSTER_ERROR_MAX 256
 #define SHARD_NONE UINT16_MAX
 #define CLUSTER_SHARDS ((size_t)SLOT_MASTERS_MAX * 2) /* old and new ones */
 #define CLUSTER_CHANNEL_MAX (SLOT_PREFIX_MAX + 16)    /* of probes */
@@ -80,7 +80,7 @@ struct cluster {
 	struct unanswered *unanswered;
 	struct link_figures past; /* of shards that were closed */
 	struct rate_limit log_limit;
-	char error[CLUSTER_ERROR_MAX]; /* why a connection ended last */
+	char error[LINK_ERROR_MAX]; /* why a connection ended last */
 	uint64_t logged_us;
 	uint64_t changed_us;  /* when the state changed */
 	uint64_t missed;      /* messages that could not be delivered here */

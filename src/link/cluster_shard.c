@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/log.h"
+#include "link/refusal.h"
 #include "pubsub/channel_options.h"
 #include "pubsub/hub_history.h"
 #include "pubsub/hub_options.h"
@@ -181,16 +182,8 @@ static void
 on_refused(void *arg, struct slice error)
 {
 	struct cluster *cluster = ((struct shard *)arg)->cluster;
-	struct buffer text = {0};
 
-	if (!rate_limit_take(&cluster->log_limit, cluster->now_us))
-		return;
-	if (error.len > CLUSTER_ERROR_MAX)
-		error.len = CLUSTER_ERROR_MAX;
-	buffer_append_escaped(&text, error);
-	log_warn("the cluster %s refuses a message or a subscription: %.*s", cluster->address,
-	    (int)text.len, text.ptr);
-	buffer_release(&text);
+	refusal_log(&cluster->log_limit, "cluster", cluster->address, error, cluster->now_us);
 }
 
 static void
@@ -213,8 +206,7 @@ on_published(void *arg, struct slice error, struct hub_position position)
 	}
 	if (cluster->holds_order && cluster->unanswered->slots[message->slot].sent == 0)
 		cluster->may_go_on = true;
-	if (error.len > CLUSTER_ERROR_MAX)
-		error.len = CLUSTER_ERROR_MAX;
+	error = refusal_cut(error);
 	if (error.len > 0)
 		on_refused(shard, error);
 	else

@@ -16,6 +16,7 @@
 #include "link/leaf_presence.h"
 #include "link/leaf_state.h"
 #include "link/link.h"
+#include "link/refusal.h"
 #include "pubsub/channel_options.h"
 #include "pubsub/hub.h"
 #include "pubsub/hub_follow.h"
@@ -289,16 +290,8 @@ static void
 on_refused(void *arg, struct slice error)
 {
 	struct leaf *leaf = arg;
-	struct buffer text = {0};
 
-	if (!rate_limit_take(&leaf->log_limit, leaf->now_us))
-		return;
-	if (error.len > ERROR_MAX)
-		error.len = ERROR_MAX;
-	buffer_append_escaped(&text, error);
-	log_warn("the upstream %s refuses a message or a subscription: %.*s", leaf->address,
-	    (int)text.len, text.ptr);
-	buffer_release(&text);
+	refusal_log(&leaf->log_limit, "upstream", leaf->address, error, leaf->now_us);
 }
 
 static void
@@ -314,9 +307,7 @@ on_published(void *arg, struct slice error, struct hub_position position)
 		sent_messages_confirm(leaf->server->sent_messages, 1);
 		return;
 	}
-	if (error.len > ERROR_MAX)
-		error.len = ERROR_MAX;
-	sent_messages_refuse(leaf->server->sent_messages, error);
+	sent_messages_refuse(leaf->server->sent_messages, refusal_cut(error));
 	on_refused(leaf, error);
 }
 

@@ -7,12 +7,11 @@
 #include "base/rate_limit.h"
 #include "link/leaf_config.h"
 #include "link/link.h"
+#include "link/refusal.h"
 #include "pubsub/hub.h"
 #include "server/upstream.h"
 
 /* The state of a leaf. For the files of leaf.h only. */
-
-#define ERROR_MAX 256
 
 struct engine_claims;
 
@@ -26,7 +25,7 @@ struct leaf {
 	struct link *link;
 	char *address, *user, *password;
 	struct rate_limit log_limit;  /* of what the upstream refuses */
-	char error[ERROR_MAX];        /* why the connection ended last */
+	char error[LINK_ERROR_MAX];   /* why the connection ended last */
 	uint64_t logged_us;           /* when that was logged */
 	uint64_t changed_us;          /* when the link went up or down */
 	uint64_t missed;              /* messages that could not be delivered here */
