@@ -58,13 +58,15 @@ def verdict(node, channel, position):
         return client.call("RESUME", channel, position)[0][1].decode()
 
 
-def test_a_deletion_is_that_of_all_nodes(nodes):
+def test_a_deletion_is_that_of_all_nodes(nodes, redis):
     here, there, late = nodes.node(), nodes.node(), nodes.node()
     publish(here, "k1", "1", "2", "3")
     publish(there, "k2", "other")
     before = history(there, "k1")
     assert history(here, "k1") == before
     assert delete(here, "k1") == 3
+    with redis.connect() as client:
+        assert client.call("XLEN", "fanfare:history:k1") == 1, "the engine has the mark only"
     assert payloads(here, "k1") == []
     becomes(there, "k1", [])
     assert payloads(late, "k1") == []

@@ -447,7 +447,7 @@ release_all(struct server *server, uint64_t number)
 static void
 note_failures(struct client *c)
 {
-	const struct sent_messages *messages = c->server->sent_messages;
+	struct sent_messages *messages = c->server->sent_messages;
 
 	for (size_t i = c->held->next; i < reply_count(c->held); i++) {
 		struct held_reply *reply = reply_at(c->held, i);

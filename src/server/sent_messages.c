@@ -3,6 +3,7 @@
 #include "server/sent_messages.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -109,14 +110,13 @@ add_ahead(struct sent_messages *messages, uint64_t number)
 	messages->ahead_count++;
 }
 
-/* Failures stay in the order of their numbers. */
+/* They are sorted when one is looked for: several upstreams may be lost at a time. */
 static void
 add_failure(struct sent_messages *messages, uint64_t number, struct slice error)
 {
 	struct sent_failure failure = {number, number, messages->texts.len, error.len};
-	size_t count = messages->failures.len / sizeof(failure), i = count;
-	struct sent_failure *failures;
-	bool repeats = count > 0 && slice_eq(buffer_slice(&messages->last_error), error);
+	bool repeats =
+	    messages->failures.len > 0 && slice_eq(buffer_slice(&messages->last_error), error);
 
 	if (repeats) {
 		failure.at = messages->texts.len - error.len;
@@ -126,11 +126,7 @@ add_failure(struct sent_messages *messages, uint64_t number, struct slice error)
 		buffer_append_slice(&messages->last_error, error);
 	}
 	buffer_append(&messages->failures, &failure, sizeof(failure));
-	failures = (struct sent_failure *)(void *)messages->failures.ptr;
-	while (i > 0 && failures[i - 1].first > number)
-		i--;
-	memmove(failures + i + 1, failures + i, (count - i) * sizeof(failure));
-	failures[i] = failure;
+	messages->is_unsorted = true;
 	if (number > messages->last_failed)
 		messages->last_failed = number;
 }
@@ -179,12 +175,31 @@ sent_messages_has_news(const struct sent_messages *messages)
 	return messages->has_news || messages->arrived != messages->answered;
 }
 
+static int
+compare(const void *a, const void *b)
+{
+	const struct sent_failure *one = a, *other = b;
+
+	return (one->first > other->first) - (one->first < other->first);
+}
+
+static void
+sort_failures(struct sent_messages *messages)
+{
+	if (!messages->is_unsorted)
+		return;
+	qsort(messages->failures.ptr, messages->failures.len / sizeof(struct sent_failure),
+	    sizeof(struct sent_failure), compare);
+	messages->is_unsorted = false;
+}
+
 struct slice
-sent_messages_error(const struct sent_messages *messages, uint64_t first, uint64_t last)
+sent_messages_error(struct sent_messages *messages, uint64_t first, uint64_t last)
 {
 	const struct sent_failure *failures = (const void *)messages->failures.ptr;
 	size_t low = 0, high = messages->failures.len / sizeof(*failures), count = high;
 
+	sort_failures(messages);
 	/* The first one that ends there or later. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;

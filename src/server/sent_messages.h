@@ -29,6 +29,7 @@ struct sent_messages {
 	uint64_t answered;      /* the same, as far as replies have been told */
 	struct buffer failures; /* struct sent_failure each, of the answers that are not told yet */
 	struct buffer texts;    /* their errors */
+	bool is_unsorted;       /* the failures are not in the order of their numbers */
 	struct buffer positions; /* struct sent_position each, of the answers that are not told yet
 				  */
 	struct buffer ahead;     /* a bit each, 64 in a word: answered, behind `arrived` */
@@ -76,8 +77,7 @@ bool sent_messages_has_news(const struct sent_messages *messages);
 
 /* The error of one of the messages from `first` to `last`; empty: none of them has failed, of the
  * answers that are not told yet. Borrows, until another one is added. */
-struct slice sent_messages_error(
-    const struct sent_messages *messages, uint64_t first, uint64_t last);
+struct slice sent_messages_error(struct sent_messages *messages, uint64_t first, uint64_t last);
 
 /* The position of this message, of the answers that are not told yet; 0-0: it has none. */
 struct hub_position sent_messages_position(const struct sent_messages *messages, uint64_t number);

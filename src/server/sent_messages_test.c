@@ -155,6 +155,24 @@ START_TEST(late_answers_cost_the_same_however_many_there_are)
 }
 END_TEST
 
+/* Two upstreams are lost at the same time. */
+START_TEST(failures_out_of_order_cost_the_same_however_many_there_are)
+{
+	enum { COUNT = 1000000 };
+
+	messages.sent = COUNT;
+	for (uint64_t first = 2; first >= 1; first--)
+		for (uint64_t number = first; number <= COUNT; number += 2)
+			sent_messages_settle(
+			    &messages, number, first == 1 ? SLICE("one") : SLICE("other"));
+	ck_assert_uint_eq(messages.arrived, COUNT);
+	for (uint64_t number = 1; number <= COUNT; number++)
+		ck_assert(slice_is(sent_messages_error(&messages, number, number),
+		    number % 2 == 1 ? "one" : "other"));
+	ck_assert_uint_lt(messages.texts.len, 10);
+}
+END_TEST
+
 /* One upstream is always a little behind: what is remembered does not grow. */
 START_TEST(what_has_arrived_takes_no_room)
 {
@@ -221,6 +239,7 @@ main(void)
 		nothing_is_lost_if_all_was_answered,
 		answers_out_of_order_are_those_of_their_messages,
 		late_answers_cost_the_same_however_many_there_are,
+		failures_out_of_order_cost_the_same_however_many_there_are,
 		what_has_arrived_takes_no_room,
 		any_order_of_answers_is_remembered,
 		NULL,

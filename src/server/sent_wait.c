@@ -112,7 +112,7 @@ tell_keys(struct server *server)
 static void
 tell_client(struct client *c)
 {
-	const struct sent_messages *messages = c->server->sent_messages;
+	struct sent_messages *messages = c->server->sent_messages;
 	struct sent_wait *wait = c->pending->sent;
 	uint64_t number = c->pending->awaited_sent;
 
