@@ -313,7 +313,7 @@ resend(struct cluster *cluster)
 		next = TAILQ_NEXT(message, link);
 		if (unanswered_is_too_late(cluster->unanswered, message)) {
 			unanswered_take_returned(cluster->unanswered, message);
-			cluster_settle(cluster, message, SLICE(TOO_LATE_ERROR));
+			cluster_refuse(cluster, message, SLICE(TOO_LATE_ERROR));
 			cluster->may_go_on = true;
 		} else if (shard != NULL && shard_is_up(shard) &&
 			   cluster->stale_by[message->slot] == SHARD_NONE &&
@@ -323,7 +323,7 @@ resend(struct cluster *cluster)
 			cluster->may_go_on = true;
 		} else if (cluster->now_us - message->since_us > RETURNED_US) {
 			unanswered_take_returned(cluster->unanswered, message);
-			cluster_settle(cluster, message, SLICE(NOT_TAKEN_ERROR));
+			cluster_refuse(cluster, message, SLICE(NOT_TAKEN_ERROR));
 			cluster->may_go_on = true;
 		}
 	}

@@ -82,14 +82,15 @@ struct cluster {
 	struct rate_limit log_limit;
 	char error[LINK_ERROR_MAX]; /* why a connection ended last */
 	uint64_t logged_us;
-	uint64_t changed_us;  /* when the state changed */
-	uint64_t missed;      /* messages that could not be delivered here */
-	uint64_t resent;      /* messages that a shard had redirected */
-	uint64_t now_us;      /* of the call in progress */
-	bool holds_back;      /* publishers wait for room */
-	bool holds_order;     /* publishers wait because of the order of messages */
-	bool may_go_on;       /* of these */
-	uint64_t go_on_us;    /* at this time they may; 0: at none */
+	uint64_t changed_us; /* when the state changed */
+	uint64_t missed;     /* messages that could not be delivered here */
+	uint64_t resent;     /* times that a message was sent again, to another shard or this one */
+	uint64_t refused;    /* messages that no shard has refused, but none has taken */
+	uint64_t now_us;     /* of the call in progress */
+	bool holds_back;     /* publishers wait for room */
+	bool holds_order;    /* publishers wait because of the order of messages */
+	bool may_go_on;      /* of these */
+	uint64_t go_on_us;   /* at this time they may; 0: at none */
 	bool has_own_history; /* see struct leaf */
 	uint64_t seed_us;     /* then the next seed is tried */
 	unsigned seed_attempts;
@@ -108,6 +109,9 @@ void shard_forget_marks(struct shard *shard); /* nobody waits for its answers an
 struct link_figures cluster_sum_figures(const struct cluster *cluster);
 void cluster_settle(
     struct cluster *cluster, struct unanswered_message *message, struct slice error); /* takes it */
+/* The same with an error that no shard has said. */
+void cluster_refuse(
+    struct cluster *cluster, struct unanswered_message *message, struct slice error);
 void cluster_note_stale(struct cluster *cluster, struct shard *shard, uint16_t slot);
 struct shard *cluster_shard_of(const struct cluster *cluster, uint16_t slot); /* or NULL */
 

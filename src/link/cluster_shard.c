@@ -58,6 +58,13 @@ cluster_settle(struct cluster *cluster, struct unanswered_message *message, stru
 }
 
 void
+cluster_refuse(struct cluster *cluster, struct unanswered_message *message, struct slice error)
+{
+	cluster->refused++;
+	cluster_settle(cluster, message, error);
+}
+
+void
 shard_send(struct shard *shard, struct unanswered_message *message)
 {
 	struct cluster *cluster = shard->cluster;
@@ -203,6 +210,7 @@ on_published(void *arg, struct slice error, struct hub_position position)
 			return;
 		}
 		error = SLICE(REDIRECTED_ERROR);
+		cluster->refused++;
 	}
 	if (cluster->holds_order && cluster->unanswered->slots[message->slot].sent == 0)
 		cluster->may_go_on = true;

@@ -245,6 +245,8 @@ END_TEST
 
 START_TEST(maps_of_a_lower_epoch_are_taken_after_a_while)
 {
+	struct upstream_figures figures;
+
 	sim.epoch = 1000000;
 	settle(11000000); /* a probe asks for the map */
 	sim.epoch = 1;
@@ -256,6 +258,10 @@ START_TEST(maps_of_a_lower_epoch_are_taken_after_a_while)
 	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
 	settle(1000000);
 	ck_assert_uint_eq(published, 1);
+	server->upstream->ops->figures(server->upstream, &figures);
+	ck_assert_uint_gt(sim.redirected, 2);
+	ck_assert_uint_eq(figures.sent, 2); /* however often the first one was sent */
+	ck_assert_uint_eq(figures.refused, 1);
 }
 END_TEST
 
