@@ -49,9 +49,9 @@ void link_publish(
     struct link *link, enum hub_kind kind, struct slice channel, struct slice payload);
 
 /* The same for a message that the engine keeps. */
+void link_publish_kept(struct link *link, const struct engine_message *message);
 /* Removes what the engine keeps of a channel; answered as a message is. */
 void link_delete_kept(struct link *link, struct slice channel, uint64_t ttl_ms);
-void link_publish_kept(struct link *link, const struct engine_message *message);
 
 /* Of link_config.engine; otherwise NULL. */
 struct engine *link_engine(const struct link *link);

@@ -101,6 +101,13 @@ on_left(void *arg, enum hub_kind kind, struct slice name)
 }
 
 static void
+on_published(void *arg, struct slice error, struct hub_position position)
+{
+	note(arg, "published ", error);
+	assert(error.len == 0 || position.seq == 0);
+}
+
+static void
 on_refused(void *arg, struct slice error)
 {
 	note(arg, "refused ", error);
@@ -112,7 +119,7 @@ static const struct link_ops ops = {
     .message = on_message,
     .joined = on_joined,
     .left = on_left,
-    .published = on_refused, /* or confirmed */
+    .published = on_published,
     .refused = on_refused,
 };
 
@@ -206,6 +213,25 @@ on_kept(void *arg, struct slice channel, struct slice payload, uint64_t seq, boo
 }
 
 static void
+on_holes(void *arg, const struct history_hole *holes, size_t count)
+{
+	const struct node *node = arg;
+
+	assert(node->is_open);
+	for (size_t i = 0; i < count; i++)
+		assert(holes[i].first <= holes[i].last);
+}
+
+static void
+on_deleted(void *arg, struct slice channel, uint64_t seq)
+{
+	struct node *node = arg;
+
+	assert(seq > node->newest_seq); /* on_moved() follows */
+	note(node, "deleted ", channel);
+}
+
+static void
 on_missed(void *arg, struct slice channel, uint64_t seq, uint64_t count)
 {
 	struct node *node = arg;
@@ -229,9 +255,11 @@ static const struct engine_ops engine_ops = {
     .random = on_random,
     .newest_seq = on_newest_seq,
     .begins = on_begins,
+    .holes = on_holes,
     .moved = on_moved,
     .loaded = on_loaded,
     .message = on_kept,
+    .deleted = on_deleted,
     .missed = on_missed,
     .forgotten = on_forgotten,
 };
@@ -319,6 +347,10 @@ happen(struct node *node, unsigned event)
 		break;
 	case 12: /* the hub has removed a ring */
 		node->has_ring[event >> 4 & 1] = false;
+		break;
+	case 13:
+		if (link_state_of(node->link) == LINK_UP && link_engine(node->link) != NULL)
+			link_delete_kept(node->link, slice_of(event >> 4 & 1 ? "a" : "b"), 1000);
 		break;
 	default:
 		link_turn(node->link, node->now);
