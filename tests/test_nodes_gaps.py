@@ -1,9 +1,14 @@
 """Kept messages of a leaf from before its link was made: what was published meanwhile is not there, so they count as lost."""
 
+import contextlib
+import socket
+import threading
+
 import pytest
 
 from lib.lineage import lineages_of
-from lib.wait import wait_until
+from lib.nodes import Proxy
+from lib.wait import seconds, wait_until
 
 KEPT = ("--channel", "news*", "history-size", 100, "history-ttl", 600)
 
@@ -111,3 +116,73 @@ def test_after_messages_that_were_delivered_here_only(start_fanfared, start_redi
     wait_for_link(leaf)
     publish_unheard(redis)
     check_lost(leaf, position)
+
+
+class Pausing(Proxy):
+    """Calls meanwhile() before the first bytes of a PRESUME go to the upstream, each time that it is set."""
+
+    meanwhile = None
+
+    def _forward(self, source, target):
+        try:
+            is_up = source.getsockname()[1] == self.port
+            way = self.up if is_up else self.down
+            while data := way.read(source):
+                at = data.find(b"*3\r\n$7\r\nPRESUME\r\n") if is_up and self.meanwhile else -1
+                if at >= 0:
+                    way.pass_on(target, data[:at])
+                    self.meanwhile()
+                    self.meanwhile = None
+                    data = data[at:]
+                way.pass_on(target, data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            with contextlib.suppress(OSError):
+                target.shutdown(socket.SHUT_RDWR)
+
+
+def read_upto(client, last, number=0):
+    """Reads until the message with this number; each one follows the message before, or a notice."""
+    is_marked = False
+    while number != last:
+        frame = client.read_value()
+        if frame == [b"lagged", -1]:
+            is_marked = True
+            continue
+        before, number = number, int(frame[-1])
+        assert number == before + 1 or (is_marked and number > before), f"{number} behind {before}"
+        is_marked = False
+
+
+@pytest.mark.parametrize("size", [3, 100], ids=["trimmed", "whole"])
+def test_a_channel_that_is_live_again_before_a_pattern(start_fanfared, size):
+    """Subscribers of the pattern are told that messages are missing before they get one that comes by the channel."""
+    upstream = start_fanfared("--channel", "c*", "history-size", size, "history-ttl", 600)
+    with Pausing(upstream.address) as proxy, upstream.connect() as publisher:
+        leaf = start_fanfared("--upstream", f"redis://127.0.0.1:{proxy.port}")
+        wait_for_link(leaf)
+        with leaf.client(3) as by_channel, leaf.client(3) as by_pattern:
+            for client in (by_channel, by_pattern):
+                client.ok("OUTBOX", "SET", "NOTIFY", "yes")
+            by_channel.subscribe("c1")
+            by_pattern.call("PSUBSCRIBE", "c*")
+            publisher.call("PUBLISH", "c1", "1")
+            read_upto(by_channel, 1)
+            read_upto(by_pattern, 1)
+            paused = threading.Event()
+
+            def meanwhile():
+                publisher.call("PUBLISH", "c1", "12")
+                read_upto(by_channel, 12, 1)
+                paused.set()
+
+            proxy.stop()
+            for n in range(2, 12):
+                publisher.call("PUBLISH", "c1", str(n))
+            proxy.meanwhile = meanwhile
+            proxy.cut()
+            assert paused.wait(seconds(20))
+            wait_for_link(leaf)
+            publisher.call("PUBLISH", "c1", "13")
+            read_upto(by_channel, 13, 12)
+            read_upto(by_pattern, 13, 1)

@@ -133,14 +133,15 @@ post(struct cluster *cluster, enum hub_kind kind, struct slice channel, struct s
  * subscribers are told of. They are told by the confirmation of the new subscription, also if the
  * slot comes back to a shard that has never stopped sending. */
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum interest_course course)
 {
 	struct shard *shard = arg;
 	struct cluster *cluster = shard->cluster;
 
 	enum interest_state state;
 
-	(void)follows;
+	(void)course;
 	if (kind != HUB_SHARD || channel.len > cluster->server->config->hub.name_bytes ||
 	    cluster->served_by[slot_of(channel)] != shard->number)
 		return;

@@ -351,6 +351,7 @@ interest_confirm(struct interest *interest, enum hub_kind kind, struct slice byt
 	*how = how_joined(interest, name);
 	if (kind == HUB_PATTERN && name->resumption != RESUMES)
 		interest->has_live_pattern = true;
+	name->course = name->resumption == RESUMES ? COURSE_RESUMED : COURSE_LIVE;
 	name->resumption = RESUMES_NOT;
 	interest->has_forgotten = false;
 	name->is_alone = false;
@@ -461,10 +462,34 @@ interest_is_joining(const struct interest *interest)
 	return interest->count[INTEREST_WAITING] + interest->count[INTEREST_ASKED] > 0;
 }
 
-bool
-interest_has_live_pattern(const struct interest *interest)
+static struct wanted_name *
+find_held(const struct interest *interest, enum hub_kind kind, struct slice bytes)
 {
-	return interest->has_live_pattern;
+	struct wanted_name *name = wanted_name_find(interest, kind, bytes);
+
+	return name != NULL && name->held_session == interest->session ? name : NULL;
+}
+
+/* The messages of a live pattern may come before those that a channel resumes. */
+enum interest_course
+interest_hear(struct interest *interest, enum hub_kind kind, struct slice bytes)
+{
+	struct wanted_name *name = find_held(interest, kind, bytes);
+
+	if (name == NULL || name->course == COURSE_HEARD)
+		return INTEREST_GOES_ON;
+	if (name->course == COURSE_RESUMED)
+		return interest->has_live_pattern ? INTEREST_GOES_ON : INTEREST_FOLLOWS;
+	name->course = COURSE_HEARD;
+	return INTEREST_JUMPS;
+}
+
+bool
+interest_has_resumed(const struct interest *interest, enum hub_kind kind, struct slice bytes)
+{
+	const struct wanted_name *name = find_held(interest, kind, bytes);
+
+	return name != NULL && name->course == COURSE_RESUMED;
 }
 
 struct interest_figures

@@ -142,12 +142,24 @@ bool interest_first_leaving(const struct interest *interest, enum hub_kind *kind
  */
 bool interest_misses(struct interest *interest, enum hub_kind kind, struct slice name);
 
+/*
+ * A kept message has come by this name while names resume. INTEREST_FOLLOWS: it is known that the
+ * message of the channel before it has come, too. INTEREST_JUMPS: it is the first one of a name
+ * that did not resume, and may be newer than messages that other names are still to get, and then
+ * do not get because they look like copies (catch_up.h): names of the channel that are not
+ * confirmed, and those for which interest_has_resumed() is true, may miss these.
+ */
+enum interest_course {
+	INTEREST_GOES_ON, /* nothing is known */
+	INTEREST_FOLLOWS,
+	INTEREST_JUMPS,
+};
+enum interest_course interest_hear(
+    struct interest *interest, enum hub_kind kind, struct slice name);
+bool interest_has_resumed(const struct interest *interest, enum hub_kind kind, struct slice name);
+
 /* Some names are not confirmed: interest_misses() may be true. */
 bool interest_is_joining(const struct interest *interest);
-
-/* A pattern was joined on this connection that has not resumed: its messages may come before those
- * that a channel resumes. */
-bool interest_has_live_pattern(const struct interest *interest);
 
 /* The connection is lost: nothing is subscribed, and everything that is wanted is asked for again.
  * Takes the same time however many names there are. */

@@ -209,11 +209,21 @@ misses(void *arg, enum hub_kind kind, struct slice name)
 	return interest_misses(link_interest(leaf->link), kind, name);
 }
 
+static bool
+misses_or_has_resumed(void *arg, enum hub_kind kind, struct slice name)
+{
+	const struct leaf *leaf = arg;
+
+	return misses(arg, kind, name) ||
+	       interest_has_resumed(link_interest(leaf->link), kind, name);
+}
+
 /* A message that cannot wait: under the policy `block` a subscriber without room is closed. It may
  * have come by a name that was joined before others that it goes to, too: then the mark of these
  * comes first. */
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum interest_course course)
 {
 	struct leaf *leaf = arg;
 	struct hub *hub = leaf->server->hub;
@@ -222,7 +232,9 @@ on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice pay
 
 	if (channel.len > leaf->server->config->hub.name_bytes)
 		return; /* nobody can have subscribed to it; patterns do not reach so far */
-	if (!follows && interest_is_joining(link_interest(leaf->link)))
+	if (course == INTEREST_JUMPS)
+		hub_mark_gaps(hub, kind, channel, misses_or_has_resumed, leaf);
+	else if (course == INTEREST_GOES_ON && interest_is_joining(link_interest(leaf->link)))
 		hub_mark_gaps(hub, kind, channel, misses, leaf);
 	if (hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
 		return;

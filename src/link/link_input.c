@@ -370,12 +370,12 @@ on_probe(struct link *link, const struct link_push *push, uint64_t now_us)
 	link->figures.probe_us = now_us - link->probe_sent_us;
 }
 
-/* While names resume, kept messages come in the order of their positions. */
-static bool
-follows(const struct link *link, bool is_kept)
+static enum interest_course
+course_of(struct link *link, const struct link_push *push, bool is_kept)
 {
-	return is_kept && link->catch_up.state == CATCH_UP_REPLAYING &&
-	       !interest_has_live_pattern(link->interest);
+	if (!is_kept || link->catch_up.state != CATCH_UP_REPLAYING)
+		return INTEREST_GOES_ON;
+	return interest_hear(link->interest, push->kind, push->by);
 }
 
 /* True: the message was one of the engine's history, or the link is down. */
@@ -429,7 +429,7 @@ on_message(struct link *link, struct link_push *push, struct resp_value **value,
 		return;
 	link->figures.received++;
 	link->ops->message(link->arg, push->kind == HUB_SHARD ? HUB_SHARD : HUB_CHANNEL, push->name,
-	    push->payload, follows(link, position.seq != 0));
+	    push->payload, course_of(link, push, position.seq != 0));
 }
 
 static void

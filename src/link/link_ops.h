@@ -20,10 +20,9 @@ struct link_ops {
 	bool (*send)(void *arg, struct slice bytes);
 	/* Ends the connection, for this reason; calls link_lost(). */
 	void (*drop)(void *arg, const char *why);
-	/* A message, once, however many subscriptions it came by. follows: it is known that the
-	 * message of the channel before it has come, too. */
+	/* A message, once, however many subscriptions it came by. */
 	void (*message)(void *arg, enum hub_kind kind, struct slice channel, struct slice payload,
-	    bool follows);
+	    enum interest_course course);
 	/* From here on the upstream sends the messages of the name. */
 	void (*joined)(void *arg, enum hub_kind kind, struct slice name, enum interest_join how);
 	/* From here on it does not. */

@@ -92,6 +92,14 @@ START_TEST(a_position_is_asked_for_when_all_names_were)
 }
 END_TEST
 
+static void
+check_heard(const char *heard)
+{
+	ck_assert_msg(rig.drops == 0, "dropped: %s", rig.why);
+	ck_assert_msg(slice_is(buffer_slice(&rig.heard), heard), "heard: %.*s", (int)rig.heard.len,
+	    rig.heard.ptr);
+}
+
 /* The messages of a live pattern would make older ones of a channel look like copies. */
 static void
 resume(const char *verdict, const char *heard)
@@ -115,9 +123,7 @@ resume(const char *verdict, const char *heard)
 	confirm("psubscribe", "p*");
 	rig_give_text(&rig, "*1\r\n*4\r\n$2\r\npa\r\n$7\r\nresumed\r\n$3\r\n7-3\r\n:0\r\n");
 	confirm("subscribe", "pa");
-	ck_assert_int_eq(rig.drops, 0);
-	ck_assert_msg(slice_is(buffer_slice(&rig.heard), heard), "heard: %.*s", (int)rig.heard.len,
-	    rig.heard.ptr);
+	check_heard(heard);
 }
 
 START_TEST(a_channel_resumes_behind_a_pattern_that_does)
@@ -132,6 +138,88 @@ START_TEST(a_channel_misses_messages_behind_a_pattern_that_is_live)
 }
 END_TEST
 
+static void
+deliver(const char *by, const char *channel, const char *payload)
+{
+	char line[160];
+	bool is_pattern = strcmp(by, channel) != 0;
+
+	snprintf(line, sizeof(line), ">%d\r\n$%d\r\n%smessage\r\n", is_pattern ? 4 : 3,
+	    is_pattern ? 8 : 7, is_pattern ? "p" : "");
+	rig_give_text(&rig, line);
+	for (const char *const *item = (const char *const[]){is_pattern ? by : channel,
+		 is_pattern ? channel : payload, is_pattern ? payload : NULL, NULL};
+	     *item != NULL; item++) {
+		snprintf(line, sizeof(line), "$%zu\r\n%s\r\n", strlen(*item), *item);
+		rig_give_text(&rig, line);
+	}
+}
+
+static void
+give_verdict(const char *name, const char *verdict)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "*1\r\n*4\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n$3\r\n7-3\r\n:0\r\n",
+	    strlen(name), name, strlen(verdict), verdict);
+	rig_give_text(&rig, line);
+}
+
+/* The connection is lost behind 7-3, and all names are asked for again. */
+static void
+begin_again(void)
+{
+	interest_add(link_interest(rig.link), HUB_CHANNEL, SLICE("pa"));
+	interest_add(link_interest(rig.link), HUB_PATTERN, SLICE("p*"));
+	open_link();
+	confirm("subscribe", "pa");
+	confirm("psubscribe", "p*");
+	rig_give_text(&rig, "$3\r\n7-3\r\n");
+	rig_lose(&rig);
+	interest_need(link_interest(rig.link), HUB_CHANNEL, SLICE("pb"), 1); /* it is new */
+	open_link();
+	buffer_clear(&rig.heard);
+}
+
+START_TEST(the_first_message_of_a_live_channel_jumps)
+{
+	begin_again();
+	give_verdict("pa", "lost");
+	confirm("subscribe", "pa");
+	deliver("pa", "pa", "7-8 x");
+	deliver("pa", "pa", "7-9 x");
+	check_heard("joined missed 0 pa\nmessage jumps 0 pa x\nmessage 0 pa x\n");
+	ck_assert(!interest_has_resumed(link_interest(rig.link), HUB_CHANNEL, SLICE("pa")));
+	ck_assert(interest_misses(link_interest(rig.link), HUB_PATTERN, SLICE("p*")));
+}
+END_TEST
+
+START_TEST(messages_of_names_that_resume_follow)
+{
+	begin_again();
+	give_verdict("pa", "resumed");
+	confirm("subscribe", "pa");
+	deliver("pa", "pa", "7-8 x");
+	give_verdict("p*", "resumed");
+	confirm("psubscribe", "p*");
+	deliver("p*", "pc", "7-5 y");
+	deliver("p*", "pa", "7-7 x"); /* a copy */
+	confirm("subscribe", "pb");
+	deliver("pb", "pb", "7-9 z");
+	deliver("pb", "pb", "7-10 z");
+	deliver("p*", "pd", "0-0 z"); /* it is not kept */
+	check_heard("joined resumed 0 pa\nmessage follows 0 pa x\njoined missed 1 p*\n"
+		    "message follows 0 pc y\njoined 0 pb\nmessage jumps 0 pb z\n"
+		    "message 0 pb z\nmessage 0 pd z\n");
+	ck_assert(interest_has_resumed(link_interest(rig.link), HUB_CHANNEL, SLICE("pa")));
+	ck_assert(interest_has_resumed(link_interest(rig.link), HUB_PATTERN, SLICE("p*")));
+	rig_lose(&rig);
+	ck_assert(!interest_has_resumed(link_interest(rig.link), HUB_PATTERN, SLICE("p*")));
+	ck_assert_int_eq(
+	    interest_hear(link_interest(rig.link), HUB_CHANNEL, SLICE("pa")), INTEREST_GOES_ON);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -140,6 +228,8 @@ main(void)
 		a_position_is_asked_for_when_all_names_were,
 		a_channel_resumes_behind_a_pattern_that_does,
 		a_channel_misses_messages_behind_a_pattern_that_is_live,
+		the_first_message_of_a_live_channel_jumps,
+		messages_of_names_that_resume_follow,
 		NULL,
 	    });
 }

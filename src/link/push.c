@@ -59,6 +59,7 @@ link_push_read(const struct resp_value *value)
 	if (push.what == PUSH_MESSAGE) {
 		at = kind->strings - 1; /* behind the pattern, if it has one */
 		push.payload = value->items[at + 1].text;
+		push.by = value->items[1].text;
 	}
 	if (push.what != PUSH_BAD)
 		push.name = value->items[at].text;

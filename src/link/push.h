@@ -20,6 +20,7 @@ struct link_push {
 	enum link_push_what what;
 	enum hub_kind kind;
 	struct slice name;    /* a message's channel */
+	struct slice by;      /* of a message: the channel or pattern that it came by */
 	struct slice payload; /* of a message */
 };
 

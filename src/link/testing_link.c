@@ -66,13 +66,13 @@ hear(struct rig *rig, const char *what, enum hub_kind kind, struct slice name)
 }
 
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum interest_course course)
 {
+	static const char *const texts[] = {"message", "message follows", "message jumps"};
 	struct rig *rig = arg;
 
-	ck_assert(!follows); /* it gives no positions */
-
-	hear(rig, "message", kind, channel);
+	hear(rig, texts[course], kind, channel);
 	buffer_append_str(&rig->heard, " ");
 	buffer_append_escaped(&rig->heard, payload);
 	buffer_append_str(&rig->heard, "\n");

@@ -15,6 +15,14 @@ enum resumption {
 	RESUMES,       /* nothing is missing */
 };
 
+/* What has come by a name since it was confirmed. */
+enum name_course {
+	COURSE_RESUMED, /* it goes on from a position, so it has the messages of its channels in
+			   their order */
+	COURSE_LIVE,    /* no message yet; the first one may be newer than some that others miss */
+	COURSE_HEARD,   /* some messages */
+};
+
 /* A name with a record. */
 struct wanted_name {
 	TAILQ_ENTRY(wanted_name) link; /* in the list of its state */
@@ -31,6 +39,7 @@ struct wanted_name {
 	bool is_alone;      /* a command with it and others was refused */
 	bool was_held;      /* on an earlier connection: messages in between were missed */
 	uint8_t resumption; /* enum resumption */
+	uint8_t course;     /* enum name_course, on the connection held_session */
 	char bytes[];
 };
 

@@ -71,12 +71,14 @@ on_drop(void *arg, const char *why)
 }
 
 static void
-on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload, bool follows)
+on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice payload,
+    enum interest_course course)
 {
 	struct node *node = arg;
 
-	note(node, follows ? "follows " : "comes ", channel);
+	static const char *const texts[] = {"comes ", "follows ", "jumps "};
 
+	note(node, texts[course], channel);
 	assert(kind == HUB_CHANNEL || kind == HUB_SHARD);
 	note(node, "channel ", channel);
 	note(node, "payload ", payload);
