@@ -1,6 +1,7 @@
 """Leaves whose links break at random: each subscriber gets all messages in their order, or a notice where some may be missing.
 And upstreams that send what is no RESP."""
 
+import os
 import random
 import threading
 import time
@@ -125,7 +126,7 @@ class Subscriber(threading.Thread):
 
 
 def test_every_message_arrives_or_is_told_to_be_missing(any_nodes, kind):
-    rand = random.Random(5)
+    rand = random.Random(int(os.environ.get("FANFARE_SEED", "5")))
     with Proxy(any_nodes.upstream.address) as first, Proxy(any_nodes.upstream.address) as second:
         proxies = (first, second)
         leaves = [any_nodes.leaf("--upstream-probe", 1, "--upstream-linger", 1, port=proxy.port) for proxy in proxies]
