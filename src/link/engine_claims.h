@@ -35,9 +35,10 @@ struct resp_value;
 #define ENGINE_CLAIMS_WAITING ((size_t)100000)
 #define ENGINE_CLAIMS_BYTES ((size_t)64 << 20)
 
-#define ENGINE_CLAIMS_PATIENCE_US                                                                  \
-	((uint64_t)100000)                      /* before others claim; twice: without room        \
-						 */
+/* A message is another node's share, or members have no room: so long the node leaves it to others.
+ */
+#define ENGINE_CLAIMS_PATIENCE_US ((uint64_t)100000)
+#define ENGINE_CLAIMS_FULL_US ((uint64_t)500000)
 #define ENGINE_CLAIMS_LOOK_US ((uint64_t)10000) /* between two questions about a message */
 #define ENGINE_CLAIMS_HEARD_US                                                                     \
 	((uint64_t)10000000)                       /* how often a node says that it has members    \

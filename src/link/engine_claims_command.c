@@ -55,7 +55,7 @@ claims_turn_us(const struct claims_group *group, const struct claims_item *item,
 	if (item->state == CLAIM_UNSURE || is_alone(group) ||
 	    (has_room && is_preferred(group, item->at.seq)))
 		return 0;
-	return item->added_us + ENGINE_CLAIMS_PATIENCE_US * (has_room ? 1 : 2);
+	return item->added_us + (has_room ? ENGINE_CLAIMS_PATIENCE_US : ENGINE_CLAIMS_FULL_US);
 }
 
 /* Commands */
@@ -133,6 +133,9 @@ plan_of(const struct engine_claims *claims, struct claims_group *group, uint64_t
 			plan.next_us = turn_us;
 		}
 	}
+	/* There may be room before. */
+	if (plan.next_us < UINT64_MAX && plan.next_us > now_us + ENGINE_CLAIMS_PATIENCE_US)
+		plan.next_us = now_us + ENGINE_CLAIMS_PATIENCE_US;
 	return plan;
 }
 

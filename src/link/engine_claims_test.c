@@ -236,16 +236,32 @@ START_TEST(the_other_node_claims_after_a_while)
 }
 END_TEST
 
-START_TEST(a_node_without_room_waits_twice_as_long)
+START_TEST(a_node_without_room_waits_longer)
 {
 	join_both();
 	nodes[0].room = 0;
 	add(&nodes[0], &nodes[1]);
 	serve(&nodes[0]);
-	now += 2 * PATIENCE - 1;
+	now += ENGINE_CLAIMS_FULL_US - 1;
 	serve(&nodes[0]);
 	ck_assert_uint_eq(figures(&nodes[0]).waiting, 1);
 	now++;
+	serve(&nodes[0]);
+	assert_got(&nodes[0], "1 ");
+}
+END_TEST
+
+START_TEST(a_node_notices_that_there_is_room_again)
+{
+	join_both();
+	nodes[0].room = 0;
+	add(&nodes[0], &nodes[1]);
+	serve(&nodes[0]);
+	now += 2 * PATIENCE;
+	serve(&nodes[0]);
+	ck_assert_uint_eq(engine_claims_due_us(nodes[0].at.claims), now + PATIENCE);
+	nodes[0].room = 1;
+	now += PATIENCE;
 	serve(&nodes[0]);
 	assert_got(&nodes[0], "1 ");
 }
@@ -550,8 +566,8 @@ main(void)
 	return testing_main("link/engine_claims", setup, teardown,
 	    (const TTest *[]){a_node_alone_claims_at_once_and_delivers_in_order,
 		a_node_that_knows_no_other_one_waits, one_node_gets_each_message,
-		the_other_node_claims_after_a_while, a_node_without_room_waits_twice_as_long,
-		a_message_waits_for_those_before_it,
+		the_other_node_claims_after_a_while, a_node_without_room_waits_longer,
+		a_node_notices_that_there_is_room_again, a_message_waits_for_those_before_it,
 		what_was_claimed_when_the_connection_was_lost_is_claimed_again,
 		what_is_lost_with_the_data_of_the_engine_is_claimed_again,
 		a_claim_that_the_engine_has_forgotten_is_missed,
