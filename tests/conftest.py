@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 TESTS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS))
 
-pytest.register_assert_rewrite("lib.resp", "lib.daemon", "lib.wait")
+pytest.register_assert_rewrite("lib.graphql", "lib.resp", "lib.daemon", "lib.wait")
 
 from lib.daemon import Fanfared, Redis  # noqa: E402  (the path must be set first)
 from lib.page import Page  # noqa: E402

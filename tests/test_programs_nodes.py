@@ -1,44 +1,18 @@
-"""Servers of Socket.IO, each with another of three nodes as its Redis, and a server that goes to another node when
-its own is killed."""
+"""Servers of Socket.IO and of GraphQL, each with another of three nodes as its Redis, and servers that go to another node
+when their own is killed."""
 
 import contextlib
-import json
-import subprocess
 
 import pytest
 
+from lib.graphql import GraphqlServer, check_news, wait_for_subscriptions
 from lib.nodes import Balancer, Nodes, names_at, wait_for_state
-from lib.program import Program
-from lib.programs import FOLDER, environment, need
+from lib.programs import Node
 from lib.wait import wait_until
 
 # In engine mode also with a history of all channels: it changes how messages go to the other nodes.
 MODES = {"leaf": (), "engine": ("--upstream-mode", "engine"),
          "engine, kept": ("--upstream-mode", "engine", "--channel", "*", "history-size", 1000, "history-ttl", 600)}
-
-
-class Node(Program):
-    """A program of Node.js that is told what to do by lines of JSON."""
-
-    def __init__(self, modules, script, *words):
-        super().__init__(need("node"), FOLDER / script, *words, stdin=subprocess.PIPE, env=environment(NODE_PATH=modules))
-
-    def do(self, *words):
-        self.write(json.dumps(words).encode() + b"\n")
-
-    def expect(self, *words):
-        line = self.json_line()
-        assert line == list(words), line
-
-    def ask(self, *words):
-        self.do(*words)
-        return self.json_line()
-
-    def port(self):
-        """The port of a server, which it says when it has started."""
-        word, port = json.loads(self.line(within=40))
-        assert word == "port"
-        return port
 
 
 class Clients(Node):
@@ -216,3 +190,49 @@ def test_a_socket_io_server_goes_to_another_node(nodes, servers, clients, adapte
     wait_for_servers(nodes[1], adapter, ["one", "two"])
     first.do("burst", [], 100, 120)
     assert numbers(clients, first, *"abc") == {name: list(range(100, 120)) for name in "abc"}
+
+
+# GraphQL
+
+
+@pytest.fixture
+def graphql_servers(program_modules, ways):
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(GraphqlServer(program_modules, way.port)) for way in ways]
+        for server in servers:
+            server.listen()
+        yield servers
+
+
+def test_graphql_subscriptions_go_to_another_node(nodes, graphql_servers):
+    first, second, third = graphql_servers
+    for node in nodes:
+        wait_for_subscriptions(1, 1, node)
+    check_news(graphql_servers, first, range(20))
+    nodes[1].kill()
+    second.subscribe("late", "late")
+    wait_for_subscriptions(1 + 2, 1 + 1, nodes[2])
+    check_news(graphql_servers, second, range(20, 40))
+    first.do("publish", "late", 40, 60)
+    assert second.numbers(59, "late") == [[*range(40, 60)]]
+    nodes[1].start(nodes[1].port)
+    wait_for_state(nodes[1])
+    nodes[2].kill()
+    wait_for_subscriptions(2, 2, nodes[0])
+    wait_for_subscriptions(2, 1, nodes[1])
+    check_news(graphql_servers, third, range(60, 80))
+    second.stop("late")
+    wait_for_subscriptions(1, 1, nodes[1])
+    check_news(graphql_servers, first, range(80, 100))
+
+
+def test_graphql_subscriptions_return_to_nodes_that_are_restarted_at_once(nodes, graphql_servers):
+    for turn in range(4):
+        # A client may be back before the link of its node: then its subscription is confirmed at once.
+        for node in nodes[turn % 2:]:
+            node.kill()
+            node.start(node.port)
+        for node in nodes:
+            wait_for_state(node)
+        wait_for_subscriptions(3, 3, *nodes)
+        check_news(graphql_servers, graphql_servers[turn % 3], range(20 * turn, 20 * turn + 20))

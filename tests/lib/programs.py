@@ -1,6 +1,7 @@
 """Programs of the Redis world: tests/programs has what they run, Debian and npm have the programs."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -74,3 +75,27 @@ def worker(*command, env, cwd, ready=b"", within=30):
                 kill_family(program.process.pid)
             print(f"{command}:\n{program.errors.decode()}")  # pytest shows it if the test fails
     assert program.process.returncode == 0, f"{command} ended with {program.process.returncode}"
+
+
+class Node(Program):
+    """A program of Node.js that is told what to do by lines of JSON."""
+
+    def __init__(self, modules, script, *words):
+        super().__init__(need("node"), FOLDER / script, *words, stdin=subprocess.PIPE, env=environment(NODE_PATH=modules))
+
+    def do(self, *words):
+        self.write(json.dumps(words).encode() + b"\n")
+
+    def expect(self, *words):
+        line = self.json_line()
+        assert line == list(words), line
+
+    def ask(self, *words):
+        self.do(*words)
+        return self.json_line()
+
+    def port(self):
+        """The port of a server, which it says when it has started."""
+        word, port = json.loads(self.line(within=40))
+        assert word == "port"
+        return port
