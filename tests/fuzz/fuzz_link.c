@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "link/engine.h"
+#include "pubsub/history.h"
 #include "pubsub/hub_follow.h"
 
 /*
