@@ -1,5 +1,7 @@
 """Nodes at a Redis Cluster: sharded channels, slots that move, masters that fail."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -52,6 +54,40 @@ def test_messages_go_to_the_subscribers_of_each_node(nodes):
 
 def shards_up(node):
     return int(link(node)["shards_up"])
+
+
+def shards(node):
+    """INFO link of each shard, by its address."""
+    lines = (dict(pair.split("=") for pair in value.split(","))
+             for name, value in link(node).items() if name.removeprefix("shard").isdigit())
+    return {line["address"]: line for line in lines}
+
+
+def test_info_has_a_line_for_each_shard(nodes, cluster):
+    node = nodes.node("--upstream-linger", 0)
+    busy, down = cluster.masters[:2]
+    channel = cluster.channel_at(busy)
+    address, lost = (f"127.0.0.1:{master.port}" for master in (busy, down))
+    reader = Reader(node, 3, ("SUBSCRIBE", channel))
+    with node.connect() as client:
+        for n in range(7):
+            client.call("PUBLISH", channel, n)
+    reader.read_until(lambda got: len(got[channel]) == 7)
+    lines = shards(node)
+    assert set(lines) == {f"127.0.0.1:{master.port}" for master in cluster.masters}
+    assert lines[address] == dict(address=address, state="up", slots="5461", queued="0", unanswered="0", received="7", sent="7")
+    assert sum(int(line["slots"]) for line in lines.values()) == 16384
+    assert lines[lost]["received"] == lines[lost]["sent"] == "0"
+    down.kill()
+    wait_until(lambda: shards(node)[lost]["state"] == "down", "the loss is shown")
+    os.kill(busy.pid, signal.SIGSTOP)
+    try:
+        with node.connect() as client:
+            client.command("PUBLISH", channel, "waits")
+            wait_until(lambda: shards(node)[address]["unanswered"] == "1", "the message waits for its answer")
+    finally:
+        os.kill(busy.pid, signal.SIGCONT)
+    wait_until(lambda: shards(node)[address]["unanswered"] == "0", "the message was answered")
 
 
 class Stream:

@@ -158,6 +158,23 @@ put_loops(const struct server *server, struct buffer *out)
 		    figures.cpu_us);
 }
 
+static void
+put_shard(void *arg, const struct upstream_shard *shard)
+{
+	buffer_appendf(arg,
+	    "link_shard%zu:address=%s,state=%s,slots=%zu,queued=%zu,unanswered=%zu,received="
+	    "%" PRIu64 ",sent=%" PRIu64 "\r\n",
+	    shard->number, shard->address, shard->state, shard->slots, shard->queued_bytes,
+	    shard->unanswered, shard->received, shard->sent);
+}
+
+static void
+put_shards(const struct upstream *upstream, struct buffer *out)
+{
+	if (upstream != NULL && upstream->ops->each_shard != NULL)
+		upstream->ops->each_shard(upstream, put_shard, out);
+}
+
 /* The average time to live of keys with an expiry, estimated from a sample, as in Redis. */
 static int64_t
 average_left_ms(const struct kv_db *db, struct random *random, int64_t now_ms)
@@ -212,6 +229,8 @@ put_section(const struct info_source *source, enum info_section section, struct 
 		hash_map_each(source->server->statistics->errors, put_error_stats, out);
 	else if (section == INFO_THREADS)
 		put_loops(source->server, out);
+	else if (section == INFO_LINK)
+		put_shards(source->server->upstream, out);
 	else if (section == INFO_KEYSPACE)
 		put_databases(source, out);
 }

@@ -13,6 +13,7 @@
 #include "cmd/testing_server.h"
 #include "server/core.h"
 #include "server/info.h"
+#include "server/upstream.h"
 
 static struct test_conn *c;
 static struct buffer out;
@@ -175,6 +176,65 @@ START_TEST(sources_add_their_own_families)
 }
 END_TEST
 
+static void
+no_figures(const struct upstream *upstream, struct upstream_figures *figures)
+{
+	ck_assert_ptr_nonnull(upstream);
+	*figures = (struct upstream_figures){.mode = "cluster",
+	    .state = "partial",
+	    .address = "",
+	    .peer = "",
+	    .error = "",
+	    .warning = "",
+	    .history = ""};
+}
+
+static void
+two_shards(const struct upstream *upstream,
+    void (*put)(void *arg, const struct upstream_shard *shard), void *arg)
+{
+	ck_assert_ptr_nonnull(upstream);
+	put(arg, &(struct upstream_shard){.number = 0,
+		     .address = "10.0.0.1:7000",
+		     .state = "up",
+		     .is_up = true,
+		     .slots = 16000,
+		     .unanswered = 3,
+		     .received = 5,
+		     .sent = 6});
+	put(arg, &(struct upstream_shard){.number = 2,
+		     .address = "fe80::1:7000",
+		     .state = "down",
+		     .slots = 384,
+		     .queued_bytes = 20});
+}
+
+START_TEST(shards_of_a_cluster_are_lines_of_info_and_labels)
+{
+	static const struct upstream_ops ops = {.figures = no_figures, .each_shard = two_shards};
+	struct upstream upstream = {.ops = &ops};
+
+	ck_assert_ptr_null(strstr(test_call(c, "info link"), "link_shard0"));
+	ck_assert_ptr_null(strstr(page(METRICS_TEXT), "link_shard_up"));
+	test_server->upstream = &upstream;
+	ck_assert_ptr_nonnull(strstr(test_call(c, "info link"),
+	    "\r\nlink_shard0:address=10.0.0.1:7000,state=up,slots=16000,queued=0,unanswered=3,"
+	    "received=5,sent=6\r\n"
+	    "link_shard2:address=fe80::1:7000,state=down,slots=384,queued=20,unanswered=0,"
+	    "received=0,sent=0\r\n"));
+	assert_has("\nfanfare_link_shard_up{address=\"10.0.0.1:7000\"} 1\n");
+	assert_has("\nfanfare_link_shard_up{address=\"fe80::1:7000\"} 0\n");
+	assert_has("\nfanfare_link_shard_slots{address=\"10.0.0.1:7000\"} 16000\n");
+	assert_has("\nfanfare_link_shard_queued_bytes{address=\"fe80::1:7000\"} 20\n");
+	assert_has("\nfanfare_link_shard_unanswered{address=\"10.0.0.1:7000\"} 3\n");
+	assert_has("\nfanfare_link_shard_received_total{address=\"10.0.0.1:7000\"} 5\n");
+	assert_has("\nfanfare_link_shard_sent_total{address=\"10.0.0.1:7000\"} 6\n");
+	page(METRICS_TEXT);
+	ck_assert_uint_eq(lines_with("fanfare_link_shard_sent_total{"), 2);
+	test_server->upstream = NULL;
+}
+END_TEST
+
 START_TEST(a_page_takes_less_than_10_ms)
 {
 	/* Under valgrind it is as slow as the machine is busy. */
@@ -201,5 +261,6 @@ main(void)
 		commands_errors_loops_and_databases_are_labels,
 		subscribers_and_drops_are_counted_by_policy_and_wire_form,
 		names_of_channels_and_keys_are_not_on_the_page, sources_add_their_own_families,
-		a_page_takes_less_than_10_ms, NULL});
+		shards_of_a_cluster_are_lines_of_info_and_labels, a_page_takes_less_than_10_ms,
+		NULL});
 }

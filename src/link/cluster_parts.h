@@ -107,6 +107,8 @@ void shard_send(struct shard *shard, struct unanswered_message *message); /* tak
 void shard_lose_messages(struct shard *shard);
 void shard_forget_marks(struct shard *shard); /* nobody waits for its answers any more */
 struct link_figures cluster_sum_figures(const struct cluster *cluster);
+void cluster_each_shard(const struct upstream *upstream,
+    void (*put)(void *arg, const struct upstream_shard *shard), void *arg);
 void cluster_settle(
     struct cluster *cluster, struct unanswered_message *message, struct slice error); /* takes it */
 /* The same with an error that no shard has said. */

@@ -342,3 +342,32 @@ cluster_sum_figures(const struct cluster *cluster)
 		}
 	return sum;
 }
+
+void
+cluster_each_shard(const struct upstream *upstream,
+    void (*put)(void *arg, const struct upstream_shard *shard), void *arg)
+{
+	const struct cluster *cluster = (const struct cluster *)(const void *)upstream;
+	char address[SLOT_HOST_MAX + sizeof(":65535")];
+
+	for (size_t i = 0; i < cluster->top; i++) {
+		const struct shard *shard = cluster->shards[i];
+		struct link_figures figures;
+
+		if (shard == NULL)
+			continue;
+		figures = link_figures(shard->link);
+		snprintf(address, sizeof(address), "%s:%u", shard->host, (unsigned)shard->port);
+		put(arg, &(struct upstream_shard){
+			     .number = i,
+			     .address = address,
+			     .state = link_state_name(link_state_of(shard->link)),
+			     .is_up = shard_is_up(shard),
+			     .slots = shard->slots,
+			     .queued_bytes = shard_queued_bytes(shard),
+			     .unanswered = shard->unanswered.count,
+			     .received = figures.received,
+			     .sent = figures.sent,
+			 });
+	}
+}

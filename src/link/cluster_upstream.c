@@ -170,4 +170,9 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 }
 
 const struct upstream_ops cluster_upstream_ops = {
-    .need = need, .is_reached = is_reached, .send = send_message, .figures = figures};
+    .need = need,
+    .is_reached = is_reached,
+    .send = send_message,
+    .figures = figures,
+    .each_shard = cluster_each_shard,
+};

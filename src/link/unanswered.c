@@ -32,7 +32,7 @@ void
 unanswered_queue_init(struct unanswered_queue *queue)
 {
 	TAILQ_INIT(&queue->messages);
-	queue->bytes = 0;
+	queue->count = queue->bytes = 0;
 }
 
 bool
@@ -92,6 +92,7 @@ static void
 add(struct unanswered_queue *queue, struct unanswered_message *message)
 {
 	TAILQ_INSERT_TAIL(&queue->messages, message, link);
+	queue->count++;
 	queue->bytes += bytes_of(message);
 }
 
@@ -99,6 +100,7 @@ static void
 take(struct unanswered_queue *queue, struct unanswered_message *message)
 {
 	TAILQ_REMOVE(&queue->messages, message, link);
+	queue->count--;
 	queue->bytes -= bytes_of(message);
 }
 

@@ -35,6 +35,7 @@ TAILQ_HEAD(unanswered_list, unanswered_message);
 /* The messages that one shard is to answer, in order; or those that were sent back. */
 struct unanswered_queue {
 	struct unanswered_list messages;
+	size_t count;
 	size_t bytes; /* memory */
 };
 

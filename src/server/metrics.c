@@ -241,6 +241,53 @@ put_loops(struct metrics_page *page, const struct server *server)
 	}
 }
 
+enum of_shard { UP, SLOTS, QUEUED, UNANSWERED, RECEIVED, SENT, OF_SHARD };
+
+struct shard_family {
+	struct metrics_page *page;
+	enum of_shard what;
+};
+
+static void
+put_shard(void *arg, const struct upstream_shard *shard)
+{
+	const struct shard_family *family = arg;
+	const uint64_t values[OF_SHARD] = {
+	    [UP] = shard->is_up,
+	    [SLOTS] = shard->slots,
+	    [QUEUED] = shard->queued_bytes,
+	    [UNANSWERED] = shard->unanswered,
+	    [RECEIVED] = shard->received,
+	    [SENT] = shard->sent,
+	};
+
+	metrics_put_uint(
+	    family->page, METRICS_LABEL("address", shard->address), values[family->what]);
+}
+
+static void
+put_shards(struct metrics_page *page, const struct upstream *upstream)
+{
+	static const struct {
+		const char *name, *unit, *help;
+	} families[OF_SHARD] = {
+	    [UP] = {"link_shard_up", "", "1 while the link to this shard is up; else 0."},
+	    [SLOTS] = {"link_shard_slots", "", "Slots by shard."},
+	    [QUEUED] = {"link_shard_queued_bytes", "bytes", "Bytes to be sent by shard."},
+	    [UNANSWERED] = {"link_shard_unanswered", "", "Messages without an answer by shard."},
+	    [RECEIVED] = {"link_shard_received", "", "Messages from the shard."},
+	    [SENT] = {"link_shard_sent", "", "Messages to the shard."},
+	};
+
+	if (upstream == NULL || upstream->ops->each_shard == NULL)
+		return;
+	for (enum of_shard what = 0; what < OF_SHARD; what++) {
+		metrics_begin(page, what < RECEIVED ? METRICS_GAUGE : METRICS_COUNTER,
+		    families[what].name, families[what].unit, families[what].help);
+		upstream->ops->each_shard(upstream, put_shard, &(struct shard_family){page, what});
+	}
+}
+
 static void
 put_databases(struct metrics_page *page, const struct server *server)
 {
@@ -316,6 +363,7 @@ metrics_put(struct server *server, enum metrics_format format, struct buffer *ou
 	metrics_begin(&page, METRICS_COUNTER, "errors", "", "Error replies by code.");
 	hash_map_each(server->statistics->errors, put_error, &page);
 	put_loops(&page, server);
+	put_shards(&page, server->upstream);
 	put_databases(&page, server);
 	for (struct metrics_source *s = server->metrics_sources; s != NULL; s = s->next)
 		s->put(s, &page);

@@ -51,6 +51,17 @@ struct upstream_figures {
 	size_t shards, shards_up; /* of a cluster */
 };
 
+/* One shard of a cluster: its link. */
+struct upstream_shard {
+	size_t number;       /* of no other one at the same time */
+	const char *address; /* host:port of its master; not that of another one */
+	const char *state;   /* of the link */
+	bool is_up;
+	size_t slots;
+	size_t queued_bytes, unanswered; /* bytes to be sent; messages without an answer */
+	uint64_t received, sent;         /* messages */
+};
+
 struct upstream {
 	const struct upstream_ops *ops;
 	bool has_history; /* it keeps messages: what it has of a channel is loaded before a client
@@ -81,6 +92,9 @@ struct upstream_ops {
 	enum upstream_sending (*delete_history)(
 	    struct upstream *upstream, struct slice channel, bool may_wait);
 	void (*figures)(const struct upstream *upstream, struct upstream_figures *out);
+	/* Calls put() for each shard; NULL: there are none. */
+	void (*each_shard)(const struct upstream *upstream,
+	    void (*put)(void *arg, const struct upstream_shard *shard), void *arg);
 	/* Whether a mark was reached, for server_upstream_answered_some(); NULL: marks are reached
 	 * in their order. */
 	bool (*is_reached)(const struct upstream *upstream, uint64_t mark);
