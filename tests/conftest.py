@@ -141,6 +141,11 @@ def start_tls_server(request, folder, certificates):
 
 
 @pytest.fixture
+def start_tls_redis(folder, certificates):
+    yield from tls_starter_of(TlsRedis, folder, certificates)
+
+
+@pytest.fixture
 def start_tls_fanfared(folder, certificates):
     yield from tls_starter_of(TlsFanfared, folder, certificates)
 
