@@ -317,6 +317,7 @@ resend(struct cluster *cluster)
 			cluster->may_go_on = true;
 		} else if (shard != NULL && shard_is_up(shard) &&
 			   cluster->stale_by[message->slot] == SHARD_NONE &&
+			   shard->config.names_us == 0 &&
 			   unanswered_may_resend(cluster->unanswered, message, shard->number)) {
 			unanswered_take_returned(cluster->unanswered, message);
 			shard_send(shard, message);
@@ -335,6 +336,21 @@ least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Returns the time until the shard may be used, after it took over from another one. */
+static uint64_t
+delay(struct shard *shard)
+{
+	struct cluster *cluster = shard->cluster;
+
+	if (shard->config.names_us == 0)
+		return UINT64_MAX;
+	if (cluster->now_us < shard->config.names_us)
+		return shard->config.names_us - cluster->now_us;
+	shard->config.names_us = 0;
+	cluster->may_go_on = true;
+	return UINT64_MAX;
+}
+
 static uint64_t
 turn_shards(struct cluster *cluster)
 {
@@ -349,6 +365,7 @@ turn_shards(struct cluster *cluster)
 			continue;
 		apply_settings(shard);
 		shard_connect(shard);
+		wait_us = least(wait_us, delay(shard));
 		wait_us = least(wait_us, link_turn(shard->link, cluster->now_us));
 		note_answers(shard);
 		is_up = shard_is_up(shard);

@@ -21,7 +21,8 @@
 #define ASK_FIRST_US ((uint64_t)50000)
 #define ASK_CAP_US ((uint64_t)2000000)
 #define OLDER_US ((uint64_t)30000000)
-#define DRAIN_US ((uint64_t)10000000) /* so long a shard that serves nothing may answer */
+#define DRAIN_US ((uint64_t)10000000)   /* so long a shard that serves nothing may answer */
+#define PASSED_ON_US ((uint64_t)250000) /* see shard_delay_heir() */
 
 /* The number in a line "key:number" of CLUSTER INFO; 0: there is none. */
 static uint64_t
@@ -190,6 +191,33 @@ move_slot(struct cluster *cluster, uint16_t slot, uint16_t number)
 	shared_names_each(cluster->names, slot, move_name, &move);
 }
 
+/*
+ * Usually it is a replica of its heir now. It still takes messages, and passes them on to the heir
+ * over a connection on which TCP may hold them up, for 40 ms or a few times that. If the names were
+ * subscribed to at the heir and messages sent to it before that, these messages would be delivered
+ * twice, or behind later ones.
+ */
+void
+shard_delay_heir(struct shard *shard)
+{
+	struct cluster *cluster = shard->cluster;
+
+	if (shard->slots == 0 && shard->heir != SHARD_NONE && cluster->shards[shard->heir] != NULL)
+		cluster->shards[shard->heir]->config.names_us = cluster->now_us + PASSED_ON_US;
+}
+
+/* heirs: the shard to which the last slot of each was moved; SHARD_NONE: none was moved. */
+static void
+delay_heirs(struct cluster *cluster, const uint16_t *heirs)
+{
+	for (size_t i = 0; i < cluster->top; i++) {
+		if (cluster->shards[i] == NULL || heirs[i] == SHARD_NONE)
+			continue;
+		cluster->shards[i]->heir = heirs[i];
+		shard_delay_heir(cluster->shards[i]);
+	}
+}
+
 static void
 make_room(struct cluster *cluster)
 {
@@ -205,9 +233,10 @@ void
 cluster_take_map(struct cluster *cluster)
 {
 	const struct slot_map *map = cluster->read;
-	uint16_t numbers[SLOT_MASTERS_MAX] = {0};
+	uint16_t numbers[SLOT_MASTERS_MAX] = {0}, heirs[CLUSTER_SHARDS];
 	size_t moved = 0;
 
+	memset(heirs, 0xff, sizeof(heirs)); /* SHARD_NONE */
 	make_room(cluster);
 	for (size_t i = 0; i < map->count; i++)
 		numbers[i] = find_or_add(cluster, &map->masters[i])->number;
@@ -217,9 +246,12 @@ cluster_take_map(struct cluster *cluster)
 
 		if (number == cluster->served_by[slot])
 			continue;
+		if (cluster->served_by[slot] != SHARD_NONE)
+			heirs[cluster->served_by[slot]] = number;
 		move_slot(cluster, slot, number);
 		moved++;
 	}
+	delay_heirs(cluster, heirs);
 	for (size_t i = 0; i < cluster->top; i++)
 		if (cluster->shards[i] != NULL && cluster->shards[i]->slots > 0)
 			choose_probe(cluster->shards[i]);

@@ -37,6 +37,7 @@ struct shard {
 	struct unanswered_queue unanswered;
 	uint64_t since_us; /* when it was made */
 	uint64_t opened_us;
+	uint16_t heir;       /* that serves what it served last; SHARD_NONE: nobody */
 	uint64_t drained_us; /* since then it serves nothing, and is to answer; 0: it does not */
 	bool has_failed;     /* to be linked, or its link was lost */
 	bool has_stale;      /* it has redirected names of stale slots */
@@ -123,6 +124,8 @@ const char *cluster_read_map(
 void cluster_take_map(struct cluster *cluster);
 /* Those that serve nothing, and have answered all messages or take too long; at_once: all. */
 void cluster_close_shards(struct cluster *cluster, bool at_once);
+/* A shard that serves nothing any more has passed messages on to its heir, or may have. */
+void shard_delay_heir(struct shard *shard);
 void cluster_clear_stale(struct cluster *cluster, struct shard *shard);
 /* Asks for the topology if that is due. Returns when to call it again. */
 uint64_t cluster_ask(struct cluster *cluster);

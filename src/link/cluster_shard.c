@@ -204,6 +204,7 @@ on_published(void *arg, struct slice error, struct hub_position position)
 
 	(void)position;          /* a cluster gives none */
 	assert(message != NULL); /* the link counts the answers */
+	shard_delay_heir(shard);
 	if (slice_begins_with(error, "MOVED ")) {
 		cluster_note_stale(cluster, shard, message->slot);
 		if (message->tries < TRIES_MAX) {
@@ -265,6 +266,7 @@ shard_new(struct cluster *cluster, uint16_t number, const char *host, uint16_t p
 
 	shard->cluster = cluster;
 	shard->number = number;
+	shard->heir = SHARD_NONE;
 	shard->since_us = cluster->now_us;
 	shard->port = port;
 	snprintf(shard->host, sizeof(shard->host), "%s", host);

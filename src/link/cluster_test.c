@@ -176,6 +176,51 @@ START_TEST(publishers_wait_while_a_new_shard_is_being_linked)
 }
 END_TEST
 
+static bool
+is_known(size_t node)
+{
+	for (size_t i = 0; i < SIM_CONNECTIONS; i++)
+		if (sim.connections[i].shard != NULL && sim.connections[i].node == node)
+			return true;
+	return false;
+}
+
+/* Otherwise what it passes on would be delivered twice, or behind later messages. */
+START_TEST(a_shard_that_takes_over_is_used_when_the_old_one_has_passed_its_messages_on)
+{
+	const struct upstream_ops *ops = server->upstream->ops;
+	struct upstream_name name = {.kind = HUB_CHANNEL, .name = SLICE("c")};
+	uint64_t since_us, mark = 0;
+
+	hand_over();
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	while (!is_known(3))
+		settle(20000);
+	for (since_us = sim.now_us; sim.now_us < since_us + 200000;) {
+		ck_assert_int_eq(publish("c", true), UPSTREAM_BUSY);
+		settle(20000);
+		ck_assert_uint_eq(published, 0);
+	}
+	ck_assert_int_eq(ops->need(server->upstream, &name, &mark), UPSTREAM_ASKED);
+	ck_assert(!ops->is_reached(server->upstream, mark));
+	settle(300000);
+	ck_assert_uint_eq(published, 1);
+	ck_assert(ops->is_reached(server->upstream, mark));
+	ck_assert_int_eq(ops->need(server->upstream, &name, &mark), UPSTREAM_READY);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+}
+END_TEST
+
+/* Otherwise every slot that moves would hold up its publishers. */
+START_TEST(a_slot_that_moves_alone_is_used_at_once)
+{
+	sim_move(&sim, slot_of(SLICE("c")), 2);
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	settle(100000);
+	ck_assert_uint_eq(published, 1);
+}
+END_TEST
+
 START_TEST(nobody_waits_for_a_new_shard_that_cannot_be_linked)
 {
 	sim_kill(&sim, 3);
@@ -271,6 +316,8 @@ main(void)
 	return testing_main("link/cluster", setup, teardown,
 	    (const TTest *[]){a_shard_that_does_not_answer_holds_up_no_subscriber_of_others,
 		publishers_wait_while_a_new_shard_is_being_linked,
+		a_shard_that_takes_over_is_used_when_the_old_one_has_passed_its_messages_on,
+		a_slot_that_moves_alone_is_used_at_once,
 		nobody_waits_for_a_new_shard_that_cannot_be_linked,
 		a_shard_that_serves_nothing_answers_before_it_is_closed,
 		a_shard_that_serves_nothing_and_does_not_answer_is_closed_later,

@@ -106,6 +106,7 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 		return delivers_alone ? UPSTREAM_LOCAL : UPSTREAM_DOWN;
 	}
 	is_in_order = is_up && cluster->stale_by[slot] == SHARD_NONE &&
+		      shard->config.names_us == 0 &&
 		      unanswered_may_send(cluster->unanswered, slot, shard->number);
 	has_room = !is_up || (shard_queued_bytes(shard) < limit && shard->unanswered.bytes < limit);
 	if (may_wait && (!is_in_order || !has_room)) {

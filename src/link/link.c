@@ -272,7 +272,7 @@ has_room(const struct link *link)
 static void
 ask(struct link *link, uint64_t now_us)
 {
-	while (has_room(link)) {
+	while (now_us >= link->config->names_us && has_room(link)) {
 		const struct interest_command command = link_send_interest(link, now_us);
 
 		if (command.names == 0)
@@ -440,6 +440,8 @@ converse(struct link *link, uint64_t now_us)
 	if (!has_room(link)) /* the answers come first */
 		return wait_us;
 	due_us = interest_due_us(link->interest);
+	if (due_us < link->config->names_us)
+		due_us = link->config->names_us;
 	if (due_us <= now_us)
 		return 0;
 	return due_us - now_us < wait_us ? due_us - now_us : wait_us;

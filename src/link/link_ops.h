@@ -59,6 +59,8 @@ struct link_config {
 	const struct link_cluster_ops *cluster;     /* the upstream is a node of a cluster, and all
 						       names are HUB_SHARD; NULL: it is not */
 	bool is_seed;      /* ... that is asked which nodes there are, and for nothing else */
+	uint64_t names_us; /* before this time no names are subscribed to; 0: there is none. May
+			      change */
 	uint64_t probe_us; /* how often, and within what time, a probe comes back; may change */
 };
 
