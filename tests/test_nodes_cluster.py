@@ -280,6 +280,25 @@ def test_a_shard_without_master_does_not_stop_the_others(start_fanfared, start_r
     assert link(node)["shards_up"] == "2"
 
 
+def test_nobody_waits_for_a_cluster_that_is_down(start_fanfared, start_redis):
+    """It serves no slots when one of them has no master."""
+    cluster = RedisCluster(start_redis, options=("--cluster-allow-pubsubshard-when-down", "no"))
+    node = ClusterNodes(start_fanfared, cluster).node()
+    lost, good = cluster.masters[:2]
+    channel = cluster.channel_at(good)
+    lost.kill()
+    wait_until(lambda: b"cluster_state:fail" in cluster.call(good, "CLUSTER", "INFO"), "the cluster is down", 20)
+    reader = Marked(node, channel)
+    with node.connect() as client:
+        assert "CLUSTERDOWN" in str(client.call("PUBLISH", channel, "x"))
+    lost.start(lost.port)
+    reader.read()
+    assert reader.events[channel] == [None]
+    with node.connect() as client:
+        client.call("PUBLISH", channel, "y")
+    reader.read_until(b"y")
+
+
 def test_a_replica_takes_over(start_fanfared, start_redis):
     cluster = RedisCluster(start_redis, replicas=True)
     nodes = ClusterNodes(start_fanfared, cluster)

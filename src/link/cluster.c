@@ -395,8 +395,11 @@ cluster_turn(struct cluster *cluster, uint64_t now_us)
 	resend(cluster);
 	wait_us = least(seek(cluster), cluster_ask(cluster));
 	wait_us = least(wait_us, turn_shards(cluster));
-	if (cluster->state == CLUSTER_LINKING && now_us - cluster->linking_us > LINKING_US)
+	if (cluster->state == CLUSTER_LINKING && now_us - cluster->linking_us > LINKING_US) {
+		/* The seed may know only masters that are not there any more. */
+		cluster->next_seed = (cluster->next_seed + 1) % cluster->seed_count;
 		advance(cluster, CLUSTER_LATE);
+	}
 	if (!TAILQ_EMPTY(&cluster->unanswered->returned.messages) ||
 	    cluster->state == CLUSTER_LINKING || cluster->holds_order)
 		wait_us = least(wait_us, RESEND_US);

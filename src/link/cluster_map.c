@@ -188,6 +188,7 @@ move_slot(struct cluster *cluster, uint16_t slot, uint16_t number)
 	if (move.to != NULL)
 		move.to->slots++;
 	cluster->served_by[slot] = number;
+	cluster->redirects[slot] = (struct slot_redirects){0};
 	shared_names_each(cluster->names, slot, move_name, &move);
 }
 

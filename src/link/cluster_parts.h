@@ -46,6 +46,11 @@ struct shard {
 	bool is_lost;        /* the connection of a seed: the next one is tried */
 };
 
+/* Subscriptions of names of a slot that were answered with nothing but redirections. */
+struct slot_redirects {
+	uint64_t since_us, last_us; /* 0: there were none */
+};
+
 struct cluster {
 	struct upstream upstream;    /* the first member: the server knows the cluster by it */
 	struct hub_interest watcher; /* of the hub */
@@ -65,6 +70,7 @@ struct cluster {
 	uint16_t
 	    stale_by[SLOTS]; /* the shard that has redirected, while the topology is being asked */
 	size_t stale;        /* such slots */
+	struct slot_redirects redirects[SLOTS];
 	struct slot_map *read;   /* owned: the newest answer, until cluster_turn() */
 	struct shard *read_from; /* NULL: there is none */
 	uint64_t epoch;          /* of the newest map */
@@ -115,6 +121,8 @@ void cluster_settle(
 /* The same with an error that no shard has said. */
 void cluster_refuse(
     struct cluster *cluster, struct unanswered_message *message, struct slice error);
+/* A client that wants to subscribe need not wait for the names of the slot. */
+bool cluster_redirects_names(const struct cluster *cluster, uint16_t slot);
 void cluster_note_stale(struct cluster *cluster, struct shard *shard, uint16_t slot);
 struct shard *cluster_shard_of(const struct cluster *cluster, uint16_t slot); /* or NULL */
 

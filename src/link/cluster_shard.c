@@ -23,6 +23,8 @@
 /* A shard of a cluster: its link, and what the link tells. */
 
 #define TRIES_MAX 5
+#define REDIRECTED_US ((uint64_t)2000000)    /* so long clients wait that subscribe */
+#define REDIRECTS_END_US ((uint64_t)5000000) /* without a redirection */
 #define REDIRECTED_ERROR "CLUSTERDOWN The cluster redirects messages of this channel in circles"
 
 struct shard *
@@ -98,6 +100,25 @@ cluster_note_stale(struct cluster *cluster, struct shard *shard, uint16_t slot)
 	cluster->stale_by[slot] = shard->number;
 }
 
+static void
+note_redirect(struct cluster *cluster, uint16_t slot)
+{
+	struct slot_redirects *redirects = &cluster->redirects[slot];
+
+	if (cluster->now_us - redirects->last_us > REDIRECTS_END_US)
+		redirects->since_us = cluster->now_us;
+	redirects->last_us = cluster->now_us;
+}
+
+bool
+cluster_redirects_names(const struct cluster *cluster, uint16_t slot)
+{
+	const struct slot_redirects *redirects = &cluster->redirects[slot];
+
+	return redirects->last_us != 0 && cluster->now_us - redirects->last_us < REDIRECTS_END_US &&
+	       cluster->now_us - redirects->since_us > REDIRECTED_US;
+}
+
 /* Operations of the link */
 
 static bool
@@ -166,6 +187,7 @@ on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join h
 	struct hub *hub = cluster->server->hub;
 
 	(void)kind;
+	cluster->redirects[slot_of(name)] = (struct slot_redirects){0};
 	if (how == INTEREST_MISSED) {
 		hub_forget_history(hub);
 		hub_mark_gap(hub, HUB_CHANNEL, name);
@@ -205,7 +227,7 @@ on_published(void *arg, struct slice error, struct hub_position position)
 	(void)position;          /* a cluster gives none */
 	assert(message != NULL); /* the link counts the answers */
 	shard_delay_heir(shard);
-	if (slice_begins_with(error, "MOVED ")) {
+	if (refusal_is_redirection(error)) {
 		cluster_note_stale(cluster, shard, message->slot);
 		if (message->tries < TRIES_MAX) {
 			unanswered_return(cluster->unanswered, message);
@@ -245,6 +267,7 @@ on_moved(void *arg, struct slice name)
 {
 	struct shard *shard = arg;
 
+	note_redirect(shard->cluster, slot_of(name));
 	cluster_note_stale(shard->cluster, shard, slot_of(name));
 }
 

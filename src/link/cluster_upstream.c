@@ -29,6 +29,9 @@ need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark
 		*mark = UINT64_MAX; /* server_upstream_changed() wakes it */
 		return UPSTREAM_READY;
 	}
+	/* As without a link: it does not wait, and is told when the name is subscribed to. */
+	if (cluster_redirects_names(cluster, slot))
+		return UPSTREAM_READY;
 	if (cluster->stale_by[slot] != SHARD_NONE) {
 		*mark = shard_marks_add(&cluster->marks, CLUSTER_SHARDS, cluster->answers + 1);
 		return UPSTREAM_ASKED;

@@ -6,6 +6,7 @@
 
 #include "link/conversation.h"
 #include "link/peer.h"
+#include "link/refusal.h"
 #include "resp/reply.h"
 #include "resp/writer.h"
 
@@ -41,7 +42,7 @@ link_send_sync(struct link *link)
 bool
 link_is_moved(const struct link *link, struct slice error)
 {
-	return link->config->cluster != NULL && slice_begins_with(error, "MOVED ");
+	return link->config->cluster != NULL && refusal_is_redirection(error);
 }
 
 bool

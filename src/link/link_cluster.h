@@ -26,7 +26,7 @@ void link_send_sync(struct link *link);
 /* The reply to HELLO. NULL, or why the node cannot be the upstream. */
 const char *link_check_cluster_peer(struct link *link, const struct resp_value *value);
 
-/* MOVED; this or another error because of the slot, which may be over soon. */
+/* MOVED or ASK; this or another error because of the slot, which may be over soon. */
 bool link_is_moved(const struct link *link, struct slice error);
 bool link_is_redirected(const struct link *link, struct slice error);
 

@@ -14,6 +14,12 @@ refusal_cut(struct slice error)
 	return error;
 }
 
+bool
+refusal_is_redirection(struct slice error)
+{
+	return slice_begins_with(error, "MOVED ") || slice_begins_with(error, "ASK ");
+}
+
 void
 refusal_log(struct rate_limit *limit, const char *kind, const char *address, struct slice error,
     uint64_t now_us)

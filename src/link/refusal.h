@@ -1,6 +1,7 @@
 #ifndef LINK_REFUSAL_H
 #define LINK_REFUSAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -12,6 +13,9 @@ struct rate_limit;
 
 /* The error, or its beginning. */
 struct slice refusal_cut(struct slice error);
+
+/* MOVED and ASK: another node of the cluster is to be asked. */
+bool refusal_is_redirection(struct slice error);
 
 /* Logs it, if the limit allows. kind: "upstream" or "cluster"; address: of it, for people. */
 void refusal_log(struct rate_limit *limit, const char *kind, const char *address,

@@ -18,9 +18,19 @@ START_TEST(a_long_error_is_cut_and_a_short_one_is_not)
 }
 END_TEST
 
+START_TEST(redirections_are_moved_and_ask)
+{
+	ck_assert(refusal_is_redirection(SLICE("MOVED 1 h:1")));
+	ck_assert(refusal_is_redirection(SLICE("ASK 1 h:1")));
+	ck_assert(!refusal_is_redirection(SLICE("ASKED")));
+	ck_assert(!refusal_is_redirection(SLICE("")));
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("link/refusal", NULL, NULL,
-	    (const TTest *[]){a_long_error_is_cut_and_a_short_one_is_not, NULL});
+	    (const TTest *[]){
+		a_long_error_is_cut_and_a_short_one_is_not, redirections_are_moved_and_ask, NULL});
 }
