@@ -324,6 +324,31 @@ def test_a_replica_takes_over(start_fanfared, start_redis):
     assert None in readers[0].events[moved]
 
 
+def test_a_planned_failover_refuses_no_message(start_fanfared, start_redis):
+    """The old master is a replica then, and takes messages until the nodes know. A replica can be the seed, too."""
+    cluster = RedisCluster(start_redis, replicas=True)
+    nodes = ClusterNodes(start_fanfared, cluster)
+    one, two = nodes.node("--upstream-probe", 1, urls=cluster.urls(cluster.replicas[1])), nodes.node("--upstream-probe", 1)
+    assert shards_up(one) == 3
+    channel = cluster.channel_at(cluster.masters[0])
+    reader = Marked(two, channel)
+    with Stream(one, channel) as stream:
+        for node in (cluster.replicas[0], cluster.masters[0]):
+            wait_until(lambda: b"master_link_status:up" in cluster.call(node, "INFO", "replication"), "the replica follows", 20)
+            assert cluster.call(node, "CLUSTER", "FAILOVER") == b"OK"
+            for server in (one, two):
+                wait_until(lambda: f"127.0.0.1:{node.port}" in shards(server) and shards_up(server) == 3, "the replica has taken over", 20)
+            before = stream.sent[channel]
+            wait_until(lambda: stream.sent[channel] > before + 200, "the stream goes on", 20)
+    assert stream.errors == []
+    wait_until(lambda: channel in names_at(cluster.masters[0], kind="SHARDCHANNELS"), "the name has moved", 20)
+    with one.connect() as client:
+        client.call("PUBLISH", channel, "end")
+    reader.read_until(b"end")
+    reader.check(stream, channel, b"end")
+    assert link(one)["connections"] == "5"
+
+
 def test_a_seed_that_does_not_answer_is_passed_over(nodes, cluster, start_redis):
     alone = start_redis()
     port = alone.port
@@ -350,12 +375,6 @@ def test_nodes_log_in_at_each_shard(start_fanfared, start_redis):
     reader.read_until(lambda got: sum(map(len, got.values())) == 10)
     wrong = nodes.node(urls=cluster.urls(login=":wrong@"), waits=False)
     wait_for_error(wrong, "WRONGPASS")
-
-
-def test_a_replica_can_be_the_seed(start_fanfared, start_redis):
-    cluster = RedisCluster(start_redis, replicas=True)
-    node = ClusterNodes(start_fanfared, cluster).node(urls=cluster.urls(cluster.replicas[1]))
-    assert shards_up(node) == 3
 
 
 def test_the_rights_of_the_manual_suffice(nodes, cluster):

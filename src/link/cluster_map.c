@@ -68,8 +68,19 @@ is_too_old(struct cluster *cluster, uint64_t epoch)
 	return false;
 }
 
+static bool
+is_master(const struct slot_map *map, const struct shard *shard)
+{
+	for (size_t i = 0; i < map->count; i++)
+		if (map->masters[i].port == shard->port &&
+		    strcmp(map->masters[i].host, shard->host) == 0)
+			return true;
+	return false;
+}
+
 const char *
-cluster_read_map(struct shard *shard, struct slice info, const struct resp_value *slots)
+cluster_read_map(
+    struct shard *shard, struct slice info, const struct resp_value *slots, bool is_replica)
 {
 	struct cluster *cluster = shard->cluster;
 	uint64_t epoch = number_of(info, "cluster_current_epoch:");
@@ -83,6 +94,8 @@ cluster_read_map(struct shard *shard, struct slice info, const struct resp_value
 	why = slot_map_read(cluster->read, slots, shard->host);
 	if (why == NULL && cluster->read->count == 0)
 		why = "the node of the cluster knows no master that serves slots";
+	if (why == NULL && is_replica && is_master(cluster->read, shard))
+		why = "the node of the cluster is a replica, and says that it serves slots";
 	if (why != NULL)
 		return why;
 	cluster->epoch = epoch;

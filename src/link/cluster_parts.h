@@ -128,7 +128,7 @@ struct shard *cluster_shard_of(const struct cluster *cluster, uint16_t slot); /*
 
 /* cluster_map.c */
 const char *cluster_read_map(
-    struct shard *shard, struct slice info, const struct resp_value *slots);
+    struct shard *shard, struct slice info, const struct resp_value *slots, bool is_replica);
 void cluster_take_map(struct cluster *cluster);
 /* Those that serve nothing, and have answered all messages or take too long; at_once: all. */
 void cluster_close_shards(struct cluster *cluster, bool at_once);

@@ -257,9 +257,9 @@ static const struct link_ops link_ops = {
 };
 
 static const char *
-on_topology(void *arg, struct slice info, const struct resp_value *slots)
+on_topology(void *arg, struct slice info, const struct resp_value *slots, bool is_replica)
 {
-	return cluster_read_map(arg, info, slots);
+	return cluster_read_map(arg, info, slots, is_replica);
 }
 
 static void

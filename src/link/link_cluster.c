@@ -61,7 +61,10 @@ link_is_redirected(const struct link *link, struct slice error)
 const char *
 link_check_cluster_peer(struct link *link, const struct resp_value *value)
 {
-	return peer_check_cluster_hello(value, link->config->is_seed, &link->peer);
+	/* A master that has become a replica says behind this which one has taken over. */
+	bool takes_replica = link->config->is_seed || link->state >= LINK_JOINING;
+
+	return peer_check_cluster_hello(value, takes_replica, &link->peer);
 }
 
 static void
@@ -74,7 +77,8 @@ on_slots(struct link *link, const struct resp_value *value, uint64_t now_us)
 		link_drop_for(link, "the upstream refuses CLUSTER SLOTS: ", value->text);
 		return;
 	}
-	why = link->config->cluster->topology(link->arg, buffer_slice(&link->cluster_info), value);
+	why = link->config->cluster->topology(link->arg, buffer_slice(&link->cluster_info), value,
+	    link->peer.is_replica && !link->config->is_seed);
 	buffer_release(&link->cluster_info);
 	if (why != NULL) {
 		link_drop(link, why);

@@ -23,15 +23,17 @@
 static struct rig rig;
 static const char *fault; /* what the owner finds in the topology */
 static int topologies, moves;
+static bool was_replica;
 static char moved[64];
 
 static const char *
-on_topology(void *arg, struct slice info, const struct resp_value *slots)
+on_topology(void *arg, struct slice info, const struct resp_value *slots, bool is_replica)
 {
 	ck_assert_ptr_eq(arg, &rig);
 	ck_assert(slice_begins_with(info, "cluster_current_epoch:1"));
 	ck_assert_int_eq(slots->type, RESP_TYPE_ARRAY);
 	topologies++;
+	was_replica = is_replica;
 	return fault;
 }
 
@@ -164,6 +166,25 @@ START_TEST(a_seed_is_asked_for_the_topology_only)
 }
 END_TEST
 
+#define REPLICA "%2\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$7\r\nreplica\r\n"
+
+START_TEST(a_replica_is_refused_unless_it_was_a_master_and_can_say_who_took_over)
+{
+	give(REPLICA);
+	ck_assert_int_eq(rig.drops, 1);
+	rig_open(&rig);
+	go_up();
+	ck_assert(!was_replica);
+	rig.now += RIG_PROBE_US;
+	rig_turn(&rig);
+	give(REPLICA MOVED MOVED);
+	give(TOPOLOGY);
+	ck_assert_int_eq(rig.drops, 1);
+	ck_assert(was_replica);
+	ck_assert_int_eq(link_state_of(rig.link), LINK_UP);
+}
+END_TEST
+
 START_TEST(a_probe_that_is_redirected_is_sent_again_to_its_new_channel)
 {
 	go_up();
@@ -273,6 +294,7 @@ main(void)
 	return testing_main("link/link_cluster", setup, teardown,
 	    (const TTest *[]){it_asks_for_the_topology_before_it_is_up_and_with_each_probe,
 		what_is_not_a_node_of_a_cluster_is_refused, a_seed_is_asked_for_the_topology_only,
+		a_replica_is_refused_unless_it_was_a_master_and_can_say_who_took_over,
 		a_probe_that_is_redirected_is_sent_again_to_its_new_channel,
 		a_name_that_is_redirected_is_told_and_asked_for_again,
 		a_push_that_a_slot_has_left_ends_its_names,

@@ -42,9 +42,10 @@ struct resp_value;
 
 /* For a link to a node of a cluster. They must not call functions of the link. */
 struct link_cluster_ops {
-	/* The node's answers to CLUSTER INFO, its text, and CLUSTER SLOTS. NULL, or why the link is
-	 * to be dropped, a constant text. */
-	const char *(*topology)(void *arg, struct slice info, const struct resp_value *slots);
+	/* The node's answers to CLUSTER INFO, its text, and CLUSTER SLOTS; is_replica: it was a
+	 * master. NULL, or why the link is to be dropped, a constant text. */
+	const char *(*topology)(
+	    void *arg, struct slice info, const struct resp_value *slots, bool is_replica);
 	/* The node does not serve a name that it was asked for, or not any more. */
 	void (*moved)(void *arg, struct slice name);
 };

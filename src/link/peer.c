@@ -91,6 +91,7 @@ peer_check_cluster_hello(const struct resp_value *value, bool takes_replica, str
 		return "the upstream is older than Redis 7, which has sharded channels";
 	if (!takes_replica && is_replica(value))
 		return "the node of the cluster is a replica now";
+	peer->is_replica = is_replica(value);
 	read_name(value, peer);
 	return NULL;
 }

@@ -14,6 +14,7 @@ struct resp_value;
 struct peer {
 	char name[LINK_PEER_MAX]; /* and version: "redis 7.0.15", "fanfare 0.1.0" */
 	bool is_fanfare;
+	bool is_replica;                /* a node of a cluster */
 	char warning[LINK_WARNING_MAX]; /* see peer_warn(); "": none */
 };
 
