@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from lib.daemon import free_port
-from lib.false_master import FalseMaster, slots_reply
+from lib.false_master import FalseMaster, bulk, slots_reply
 from lib.nodes import Reader, link, wait_for_error, wait_for_state
 from lib.resp import Error
 from lib.wait import wait_until
@@ -79,6 +79,20 @@ def test_nobody_waits_for_ever_for_a_subscription_that_is_redirected(start_node)
         with node.connect() as client:
             client.call("PUBLISH", "a", "x")
         reader.read_until(lambda got: got["a"])
+
+
+def test_a_master_that_unsubscribes_at_once_does_not_keep_the_node_busy(start_node):
+    def confirm_and_leave(master, words, names):
+        if b"__fanfare__" in words[1]:
+            return None
+        return b"".join(b">3\r\n%s%s:0\r\n" % (bulk(verb), bulk(words[1])) for verb in ("ssubscribe", "sunsubscribe"))
+
+    with FalseMaster(ssubscribe=confirm_and_leave) as master:
+        node = start_node(master)
+        with node.client(3) as client:
+            client.command("SUBSCRIBE", "a")
+            wait_until(lambda: master.count["ssubscribe"] > 3, "the name was asked for again")
+        assert master.count["ssubscribe"] < 20
 
 
 def test_maps_that_change_each_time_take_no_more_than_some_memory(start_node):

@@ -120,7 +120,8 @@ void interest_refuse(struct interest *interest, size_t count, uint64_t now_us);
  * subscribers here are not wanted any more. */
 void interest_redirect(struct interest *interest, size_t count, uint64_t now_us);
 
-/* The upstream has unsubscribed from the name by itself. */
+/* The upstream has unsubscribed from the name by itself: it will redirect it. A name that has no
+ * subscribers here is not wanted any more, the others are asked for again later. */
 void interest_gone(
     struct interest *interest, enum hub_kind kind, struct slice name, uint64_t now_us);
 

@@ -36,7 +36,7 @@ interest_gone(struct interest *interest, enum hub_kind kind, struct slice bytes,
 	name->held_session = 0;
 	if (!name->is_expected) /* it lingers no longer */
 		name->until_us = 0;
-	wanted_name_happen(interest, name, INTEREST_LEFT, now_us);
+	wanted_name_happen(interest, name, INTEREST_REDIRECTED, now_us);
 }
 
 void

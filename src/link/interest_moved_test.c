@@ -91,11 +91,14 @@ START_TEST(a_redirected_name_without_subscribers_is_forgotten)
 }
 END_TEST
 
-START_TEST(a_name_that_is_gone_is_asked_for_again_if_it_has_subscribers)
+/* Otherwise an upstream that unsubscribes at once each time would keep the node busy. */
+START_TEST(a_name_that_is_gone_is_asked_for_again_later_if_it_has_subscribers)
 {
 	hold("a");
 	interest_gone(in, HUB_SHARD, SLICE("a"), now);
-	ck_assert_int_eq(of("a"), INTEREST_WAITING);
+	ck_assert_int_eq(of("a"), INTEREST_MOVED);
+	ck_assert_uint_eq(write_next().names, 0);
+	now += INTEREST_MOVED_US;
 	ck_assert_uint_eq(write_next().names, 1);
 	interest_gone(in, HUB_SHARD, SLICE("a"), now); /* of the subscription before */
 	ck_assert_int_eq(of("a"), INTEREST_ASKED);
@@ -159,7 +162,7 @@ main(void)
 	return testing_main("link/interest_moved", setup, teardown,
 	    (const TTest *[]){a_redirected_name_with_subscribers_is_asked_for_again_later,
 		a_redirected_name_without_subscribers_is_forgotten,
-		a_name_that_is_gone_is_asked_for_again_if_it_has_subscribers,
+		a_name_that_is_gone_is_asked_for_again_later_if_it_has_subscribers,
 		what_is_handed_over_does_not_count_as_missed_here,
 		a_name_that_comes_back_while_it_lingers_is_asked_for_again,
 		the_first_name_that_is_being_left_is_known, NULL});

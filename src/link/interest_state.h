@@ -18,15 +18,16 @@ enum interest_state {
 #define INTEREST_STATES (INTEREST_MOVED + 1)
 
 enum interest_event {
-	INTEREST_WANTED,    /* it has its first subscriber, or will have one in a moment */
-	INTEREST_UNWANTED,  /* it has lost its last one */
-	INTEREST_SENT,      /* it is in a command that is being sent */
-	INTEREST_CONFIRMED, /* the answer to that */
-	INTEREST_DENIED,    /* the same */
-	INTEREST_DUE,       /* its time in this state is over */
-	INTEREST_LEFT, /* UNSUBSCRIBE was answered, or the upstream has unsubscribed by itself */
-	INTEREST_LOST, /* the connection was */
-	INTEREST_REDIRECTED, /* SUBSCRIBE was answered: not here */
+	INTEREST_WANTED,     /* it has its first subscriber, or will have one in a moment */
+	INTEREST_UNWANTED,   /* it has lost its last one */
+	INTEREST_SENT,       /* it is in a command that is being sent */
+	INTEREST_CONFIRMED,  /* the answer to that */
+	INTEREST_DENIED,     /* the same */
+	INTEREST_DUE,        /* its time in this state is over */
+	INTEREST_LEFT,       /* UNSUBSCRIBE was answered */
+	INTEREST_LOST,       /* the connection was */
+	INTEREST_REDIRECTED, /* SUBSCRIBE was answered: not here; or the upstream has unsubscribed
+				by itself */
 };
 #define INTEREST_EVENTS (INTEREST_REDIRECTED + 1)
 
