@@ -188,17 +188,6 @@ def test_a_channel_and_a_shard_channel_of_a_name_are_one(nodes):
     assert [payload for _, payload in other.got["x"]] == [b"p", b"s"]
 
 
-def test_patterns_are_refused(nodes):
-    node = nodes.node()
-    refused = Error(b"ERR patterns are not available with upstream-mode cluster")
-    with node.connect() as client:
-        assert client.call("PSUBSCRIBE", "a*") == refused
-        client.ok("MULTI")
-        client.call("PSUBSCRIBE", "a*")
-        assert client.call("EXEC") == [refused]
-        assert client.call("PUBSUB", "NUMPAT") == 0
-
-
 def test_a_node_without_interest_receives_nothing(nodes):
     one, two = nodes.node("--upstream-probe", 3600), nodes.node()
     reader = Reader(two, 3, ("SUBSCRIBE", "big"))

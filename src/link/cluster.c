@@ -37,6 +37,8 @@ on_interest(struct hub_interest *watcher, enum hub_kind kind, struct slice name,
 	    (struct cluster *)(void *)((char *)watcher - offsetof(struct cluster, watcher));
 	struct shard *shard = cluster_shard_of(cluster, slot_of(name));
 
+	if (kind == HUB_PATTERN)
+		cluster_globs_interest(cluster, name, is_wanted);
 	if (kind != HUB_CHANNEL && kind != HUB_SHARD)
 		return;
 	if (is_wanted && shared_names_add(cluster->names, kind, name) && shard != NULL)
@@ -75,6 +77,9 @@ cluster_new(struct server *server, const struct cluster_config *config, const st
 	memset(cluster->served_by, 0xff, sizeof(cluster->served_by)); /* SHARD_NONE */
 	memset(cluster->stale_by, 0xff, sizeof(cluster->stale_by));
 	rate_limit_init(&cluster->log_limit, 1, 5);
+	cluster->globs = cluster_globs_new(cluster);
+	cluster_feed_want(cluster, SLICE(GLOBS_CHANNEL), true);
+	cluster_feed_want(cluster, slice_of(cluster->globs->inbox), true);
 	hub_add_interest(server->hub, &cluster->watcher);
 	server->upstream = &cluster->upstream;
 	return cluster;
@@ -115,6 +120,7 @@ cluster_free(struct cluster *cluster)
 	cluster->server->upstream = NULL;
 	server_upstream_changed(cluster->server);
 	hub_remove_interest(&cluster->watcher);
+	cluster_globs_free(cluster->globs);
 	unanswered_free(cluster->unanswered);
 	shared_names_free(cluster->names);
 	for (size_t i = 0; i < cluster->seed_count; i++)
@@ -202,6 +208,7 @@ cluster_received(struct shard *shard, struct slice bytes, uint64_t now_us)
 
 	cluster->now_us = now_us;
 	hub_set_time(cluster->server->hub, now_us);
+	cluster->globs->is_marked = false;
 	link_received(shard->link, bytes, now_us);
 	if (cluster->has_own_history && link_state_of(shard->link) >= LINK_JOINING) {
 		cluster->has_own_history = false;
@@ -240,6 +247,7 @@ cluster_lost(struct shard *shard, const char *why, uint64_t retry_us, uint64_t n
 	cluster->now_us = now_us;
 	log_loss(shard, why, retry_us, shard_is_up(shard));
 	link_lost(shard->link);
+	cluster_globs_lost(shard);
 	shard->is_lost = shard->has_failed = true;
 	shard_lose_messages(shard);
 	shard_forget_marks(shard);
@@ -394,6 +402,7 @@ cluster_turn(struct cluster *cluster, uint64_t now_us)
 	cluster_close_shards(cluster, false);
 	resend(cluster);
 	wait_us = least(seek(cluster), cluster_ask(cluster));
+	wait_us = least(wait_us, cluster_globs_turn(cluster));
 	wait_us = least(wait_us, turn_shards(cluster));
 	if (cluster->state == CLUSTER_LINKING && now_us - cluster->linking_us > LINKING_US) {
 		/* The seed may know only masters that are not there any more. */

@@ -202,6 +202,7 @@ move_slot(struct cluster *cluster, uint16_t slot, uint16_t number)
 		move.to->slots++;
 	cluster->served_by[slot] = number;
 	cluster->redirects[slot] = (struct slot_redirects){0};
+	cluster_globs_moved(cluster, slot);
 	shared_names_each(cluster->names, slot, move_name, &move);
 }
 

@@ -5,8 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/rate_limit.h"
 #include "link/cluster_config.h"
+#include "link/cluster_globs.h"
 #include "link/cluster_state.h"
 #include "link/link.h"
 #include "link/refusal.h"
@@ -21,6 +23,7 @@
 
 #define SHARD_NONE UINT16_MAX
 #define CLUSTER_SHARDS ((size_t)SLOT_MASTERS_MAX * 2) /* old and new ones */
+#define CLUSTER_GLOBS_SOURCE (CLUSTER_SHARDS + 1)     /* of marks */
 #define CLUSTER_CHANNEL_MAX (SLOT_PREFIX_MAX + 16)    /* of probes */
 
 /* A shard's master, or a seed. */
@@ -37,13 +40,16 @@ struct shard {
 	struct unanswered_queue unanswered;
 	uint64_t since_us; /* when it was made */
 	uint64_t opened_us;
-	uint16_t heir;       /* that serves what it served last; SHARD_NONE: nobody */
-	uint64_t drained_us; /* since then it serves nothing, and is to answer; 0: it does not */
-	bool has_failed;     /* to be linked, or its link was lost */
-	bool has_stale;      /* it has redirected names of stale slots */
-	bool has_probe;      /* its channel was chosen */
-	bool was_up;         /* at the end of the last turn */
-	bool is_lost;        /* the connection of a seed: the next one is tried */
+	uint16_t heir;        /* that serves what it served last; SHARD_NONE: nobody */
+	uint64_t drained_us;  /* since then it serves nothing, and is to answer; 0: it does not */
+	bool has_failed;      /* to be linked, or its link was lost */
+	bool has_stale;       /* it has redirected names of stale slots */
+	bool has_probe;       /* its channel was chosen */
+	bool was_up;          /* at the end of the last turn */
+	bool is_lost;         /* the connection of a seed: the next one is tried */
+	bool is_feed_new;     /* since it was linked, some of its channels were never joined */
+	uint64_t tells, told; /* calls of link_tell(), and answers */
+	struct buffer newest; /* the channel of the message before; empty: it was a copy */
 };
 
 /* Subscriptions of names of a slot that were answered with nothing but redirections. */
@@ -83,9 +89,11 @@ struct cluster {
 
 	struct slot_numbers probes; /* channels of probes */
 	struct shared_names *names;
-	struct shard_marks marks; /* by the number; CLUSTER_SHARDS: `answers` */
+	struct shard_marks
+	    marks; /* by the number; CLUSTER_SHARDS: `answers`; or CLUSTER_GLOBS_SOURCE */
 	struct unanswered *unanswered;
-	struct link_figures past; /* of shards that were closed */
+	struct cluster_globs *globs; /* owned */
+	struct link_figures past;    /* of shards that were closed */
 	struct rate_limit log_limit;
 	char error[LINK_ERROR_MAX]; /* why a connection ended last */
 	uint64_t logged_us;
@@ -124,6 +132,8 @@ void cluster_refuse(
 /* A client that wants to subscribe need not wait for the names of the slot. */
 bool cluster_redirects_names(const struct cluster *cluster, uint16_t slot);
 void cluster_note_stale(struct cluster *cluster, struct shard *shard, uint16_t slot);
+/* A copy that has come because of a pattern. */
+void cluster_post_copy(struct shard *shard, struct slice channel, struct slice payload);
 struct shard *cluster_shard_of(const struct cluster *cluster, uint16_t slot); /* or NULL */
 
 /* cluster_map.c */

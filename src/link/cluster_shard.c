@@ -72,8 +72,7 @@ shard_send(struct shard *shard, struct unanswered_message *message)
 	struct cluster *cluster = shard->cluster;
 
 	cluster->resent += message->tries > 0;
-	link_publish(
-	    shard->link, HUB_SHARD, unanswered_channel(message), unanswered_payload(message));
+	cluster_globs_publish(shard, message);
 	unanswered_send(cluster->unanswered, &shard->unanswered, shard->number, message);
 }
 
@@ -138,16 +137,27 @@ on_drop(void *arg, const char *why)
 }
 
 static void
-post(struct cluster *cluster, enum hub_kind kind, struct slice channel, struct slice payload)
+post(struct cluster *cluster, const struct hub_post *message)
 {
 	struct hub *hub = cluster->server->hub;
-	struct hub_post message = {.kind = kind, .channel = channel, .payload = payload};
 	struct hub_outcome outcome;
 
-	if (hub_post_now(hub, &message, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
+	cluster->globs->is_marked = false;
+	if (hub_post_now(hub, message, HUB_WITHIN_LIMITS, &outcome) == HUB_OK)
 		return;
 	cluster->missed++;
-	hub_mark_gaps(hub, kind, channel, NULL, NULL);
+	hub_mark_gaps(hub, message->kind, message->channel, NULL, NULL);
+}
+
+/* The channel's history has it only if the message comes by the channel itself, which is not known
+ * to be all that is published there. */
+void
+cluster_post_copy(struct shard *shard, struct slice channel, struct slice payload)
+{
+	post(shard->cluster, &(struct hub_post){.kind = HUB_CHANNEL,
+				 .channel = channel,
+				 .payload = payload,
+				 .only_patterns = true});
 }
 
 /* What an old shard still sends when another one serves the slot is behind the gap that its
@@ -169,9 +179,16 @@ on_message(void *arg, enum hub_kind kind, struct slice channel, struct slice pay
 	state = interest_of(link_interest(shard->link), HUB_SHARD, channel);
 	if (state != INTEREST_HELD && state != INTEREST_LINGERS)
 		return;
-	post(cluster, HUB_CHANNEL, channel, payload);
+	if (cluster_globs_take(shard, channel, payload))
+		return;
+	post(cluster,
+	    &(struct hub_post){.kind = HUB_CHANNEL, .channel = channel, .payload = payload});
 	if (shared_names_has(cluster->names, HUB_SHARD, channel))
-		post(cluster, HUB_SHARD, channel, payload);
+		post(cluster,
+		    &(struct hub_post){.kind = HUB_SHARD, .channel = channel, .payload = payload});
+	buffer_clear(&shard->newest);
+	if (cluster->globs->feed != FEED_NONE)
+		buffer_append_slice(&shard->newest, channel);
 }
 
 static bool
@@ -183,11 +200,15 @@ keeps_history(const struct cluster *cluster)
 static void
 on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join how)
 {
-	struct cluster *cluster = ((struct shard *)arg)->cluster;
+	struct shard *shard = arg;
+	struct cluster *cluster = shard->cluster;
 	struct hub *hub = cluster->server->hub;
 
 	(void)kind;
 	cluster->redirects[slot_of(name)] = (struct slot_redirects){0};
+	buffer_clear(&shard->newest);
+	if (cluster_globs_joined(shard, name))
+		return;
 	if (how == INTEREST_MISSED) {
 		hub_forget_history(hub);
 		hub_mark_gap(hub, HUB_CHANNEL, name);
@@ -201,9 +222,13 @@ on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join h
 static void
 on_left(void *arg, enum hub_kind kind, struct slice name)
 {
-	struct cluster *cluster = ((struct shard *)arg)->cluster;
+	struct shard *shard = arg;
+	struct cluster *cluster = shard->cluster;
 
 	(void)kind;
+	buffer_clear(&shard->newest);
+	if (cluster_globs_left(shard, name))
+		return;
 	if (keeps_history(cluster))
 		hub_drop_history(cluster->server->hub, name, cluster->now_us);
 }
@@ -271,7 +296,17 @@ on_moved(void *arg, struct slice name)
 	cluster_note_stale(shard->cluster, shard, slot_of(name));
 }
 
-static const struct link_cluster_ops link_cluster_ops = {on_topology, on_moved};
+static void
+on_told(void *arg, struct slice error, uint64_t receivers)
+{
+	struct shard *shard = arg;
+
+	if (slice_begins_with(error, "MOVED "))
+		cluster_note_stale(shard->cluster, shard, shard->cluster->globs->slot);
+	cluster_globs_told(shard, error, receivers);
+}
+
+static const struct link_cluster_ops link_cluster_ops = {on_topology, on_moved, on_told};
 
 /* Its life */
 
@@ -291,6 +326,7 @@ shard_new(struct cluster *cluster, uint16_t number, const char *host, uint16_t p
 	shard->number = number;
 	shard->heir = SHARD_NONE;
 	shard->since_us = cluster->now_us;
+	shard->is_feed_new = true;
 	shard->port = port;
 	snprintf(shard->host, sizeof(shard->host), "%s", host);
 	shard->config = (struct link_config){
@@ -346,12 +382,14 @@ shard_free(struct shard *shard)
 	if (shard->connection != NULL)
 		cluster->io.release(shard->connection);
 	link_lost(shard->link);
+	cluster_globs_lost(shard);
 	shard_lose_messages(shard);
 	figures = link_figures(shard->link);
 	figures.probe_us = 0;
 	add_figures(&cluster->past, &figures);
 	shard_forget_marks(shard);
 	link_free(shard->link);
+	buffer_release(&shard->newest);
 	xfree(shard);
 }
 

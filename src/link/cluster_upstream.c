@@ -24,7 +24,7 @@ need(struct upstream *upstream, const struct upstream_name *name, uint64_t *mark
 	struct interest *interest;
 
 	if (name->kind == HUB_PATTERN)
-		return UPSTREAM_REFUSES;
+		return cluster_globs_need(cluster, name->name, mark);
 	if (shard == NULL || link_state_of(shard->link) < LINK_JOINING) {
 		*mark = UINT64_MAX; /* server_upstream_changed() wakes it */
 		return UPSTREAM_READY;
@@ -108,6 +108,10 @@ send_message(struct upstream *upstream, const struct hub_post *post, bool may_wa
 		cluster->has_own_history = cluster->has_own_history || delivers_alone;
 		return delivers_alone ? UPSTREAM_LOCAL : UPSTREAM_DOWN;
 	}
+	if (may_wait && cluster_globs_hold_back(cluster)) {
+		cluster->holds_order = true;
+		return UPSTREAM_BUSY;
+	}
 	is_in_order = is_up && cluster->stale_by[slot] == SHARD_NONE &&
 		      shard->config.names_us == 0 &&
 		      unanswered_may_send(cluster->unanswered, slot, shard->number);
@@ -171,6 +175,7 @@ figures(const struct upstream *upstream, struct upstream_figures *out)
 		if (out->peer[0] == '\0')
 			out->peer = link_peer(shard->link);
 	}
+	cluster_globs_figures(cluster, out);
 }
 
 const struct upstream_ops cluster_upstream_ops = {

@@ -34,6 +34,7 @@ enum link_answer_kind {
 	ANSWER_CLUSTER_INFO,  /* to CLUSTER INFO */
 	ANSWER_CLUSTER_SLOTS, /* to CLUSTER SLOTS */
 	ANSWER_SYNCED,        /* to the PING behind SUNSUBSCRIBE: see link_cluster.h */
+	ANSWER_TOLD,          /* to the SPUBLISH of link_tell() */
 	ANSWER_PROBE_SUBSCRIBED,
 	ANSWER_PROBE_PUBLISHED,
 };

@@ -144,6 +144,24 @@ link_publish(struct link *link, enum hub_kind kind, struct slice channel, struct
 }
 
 void
+link_publish_copied(struct link *link, struct slice channel, struct slice payload,
+    const struct slice *to, size_t count)
+{
+	assert(link->state == LINK_UP && link->config->cluster != NULL);
+	link_send_copied(link, channel, payload, to, count);
+	link_expect(&link->expected, ANSWER_PUBLISHED, 1);
+	link->figures.sent++;
+}
+
+void
+link_tell(struct link *link, struct slice channel, struct slice payload)
+{
+	assert(link->state >= LINK_JOINING && link->config->cluster != NULL);
+	link_send_message(link, HUB_SHARD, channel, payload);
+	link_expect(&link->expected, ANSWER_TOLD, 1);
+}
+
+void
 link_publish_kept(struct link *link, const struct engine_message *message)
 {
 	assert(link->state == LINK_UP);

@@ -48,6 +48,15 @@ uint64_t link_turn(struct link *link, uint64_t now_us);
 void link_publish(
     struct link *link, enum hub_kind kind, struct slice channel, struct slice payload);
 
+/* The same in a cluster, with a copy (globs_frame.h) to each of the other channels, which are in
+ * the slot of the first: copies come directly behind the message. */
+void link_publish_copied(struct link *link, struct slice channel, struct slice payload,
+    const struct slice *to, size_t count);
+
+/* Publishes what is no message: link_cluster_ops.told() has the answer. Not to be called in another
+ * state but LINK_JOINING and LINK_UP. */
+void link_tell(struct link *link, struct slice channel, struct slice payload);
+
 /* The same for a message that the engine keeps. */
 void link_publish_kept(struct link *link, const struct engine_message *message);
 /* Removes what the engine keeps of a channel; answered as a message is. */

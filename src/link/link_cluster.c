@@ -37,6 +37,38 @@ link_send_sync(struct link *link)
 	link_expect(&link->expected, ANSWER_SYNCED, 1);
 }
 
+/*
+ * The payload is sent once, whatever the number of copies. The script has no keys: a node that
+ * hands over a slot would send it to the other node, where nobody is subscribed yet. So it is the
+ * SPUBLISH in it that says whether the node serves the slot, of the first channel and of all
+ * others.
+ *
+ * A transaction would not do: until version 7.2, Redis writes the pushes of messages that it
+ * publishes in between the replies of EXEC.
+ */
+static const char script[] = "local r=redis.pcall('SPUBLISH',ARGV[1],ARGV[2]) "
+			     "if type(r)=='table' then "
+			     "if string.find(r.err or '','non local',1,true) then "
+			     "return redis.error_reply('MOVED by the script') end "
+			     "return r end "
+			     "local copy=#ARGV[1]..':'..ARGV[1]..ARGV[2] "
+			     "for i=3,#ARGV do redis.call('SPUBLISH',ARGV[i],copy) end "
+			     "return r";
+
+void
+link_send_copied(struct link *link, struct slice channel, struct slice payload,
+    const struct slice *to, size_t count)
+{
+	resp_put_array(&link->out, count + 5);
+	resp_put_bulk_str(&link->out, "EVAL");
+	resp_put_bulk_str(&link->out, script);
+	resp_put_bulk_str(&link->out, "0");
+	resp_put_bulk(&link->out, channel);
+	resp_put_bulk(&link->out, payload);
+	for (size_t i = 0; i < count; i++)
+		resp_put_bulk(&link->out, to[i]);
+}
+
 /* Errors */
 
 bool
@@ -102,6 +134,19 @@ on_info(struct link *link, const struct resp_value *value)
 	buffer_append_slice(&link->cluster_info, value->text);
 }
 
+static void
+on_told(struct link *link, const struct resp_value *value)
+{
+	static const struct slice none = {NULL, 0};
+
+	if (value->type == RESP_TYPE_ERROR)
+		link->config->cluster->told(link->arg, value->text, 0);
+	else if (value->type == RESP_TYPE_INT && value->number >= 0)
+		link->config->cluster->told(link->arg, none, (uint64_t)value->number);
+	else
+		link_drop(link, "the upstream's reply to SPUBLISH is not a number");
+}
+
 void
 link_take_cluster(struct link *link, enum link_answer_kind answer, const struct resp_value *value,
     uint64_t now_us)
@@ -114,6 +159,9 @@ link_take_cluster(struct link *link, enum link_answer_kind answer, const struct 
 		return;
 	case ANSWER_CLUSTER_SLOTS:
 		on_slots(link, value, now_us);
+		return;
+	case ANSWER_TOLD:
+		on_told(link, value);
 		return;
 	default:
 		break;

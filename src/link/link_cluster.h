@@ -23,6 +23,10 @@ struct resp_value;
 void link_send_topology(struct link *link);
 void link_send_sync(struct link *link);
 
+/* A message and its copies by one command, which publishes all of them or none. */
+void link_send_copied(struct link *link, struct slice channel, struct slice payload,
+    const struct slice *to, size_t count);
+
 /* The reply to HELLO. NULL, or why the node cannot be the upstream. */
 const char *link_check_cluster_peer(struct link *link, const struct resp_value *value);
 

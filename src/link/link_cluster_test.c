@@ -25,6 +25,9 @@ static const char *fault; /* what the owner finds in the topology */
 static int topologies, moves;
 static bool was_replica;
 static char moved[64];
+static int told;
+static bool told_error;
+static uint64_t told_receivers;
 
 static const char *
 on_topology(void *arg, struct slice info, const struct resp_value *slots, bool is_replica)
@@ -47,7 +50,16 @@ on_moved(void *arg, struct slice name)
 	moves++;
 }
 
-static const struct link_cluster_ops ops = {on_topology, on_moved};
+static void
+on_told(void *arg, struct slice error, uint64_t receivers)
+{
+	ck_assert_ptr_eq(arg, &rig);
+	told++;
+	told_error = error.len > 0;
+	told_receivers = receivers;
+}
+
+static const struct link_cluster_ops ops = {on_topology, on_moved, on_told};
 
 static void
 setup(void)
@@ -56,7 +68,7 @@ setup(void)
 	rig.config.cluster = &ops;
 	interest_set_batch(link_interest(rig.link), 1);
 	fault = NULL;
-	topologies = moves = 0;
+	topologies = moves = told = 0;
 	ck_assert_uint_eq(strlen(RIG_PROBES), 28);
 	rig_open(&rig);
 	rig_turn(&rig);

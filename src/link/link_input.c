@@ -245,6 +245,7 @@ take_reply_of_mode(struct link *link, enum link_answer_kind answer, const struct
 	case ANSWER_CLUSTER_INFO:
 	case ANSWER_CLUSTER_SLOTS:
 	case ANSWER_SYNCED:
+	case ANSWER_TOLD:
 		link_take_cluster(link, answer, value, now_us);
 		return true;
 	default:

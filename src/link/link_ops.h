@@ -48,6 +48,9 @@ struct link_cluster_ops {
 	    void *arg, struct slice info, const struct resp_value *slots, bool is_replica);
 	/* The node does not serve a name that it was asked for, or not any more. */
 	void (*moved)(void *arg, struct slice name);
+	/* The next link_tell() is answered: with the number of receivers at the node, or an error,
+	 * which is not empty then. */
+	void (*told)(void *arg, struct slice error, uint64_t receivers);
 };
 
 struct link_config {

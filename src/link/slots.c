@@ -66,6 +66,19 @@ slot_numbers_find(struct slot_numbers *numbers, const char *prefix,
 }
 
 static bool
+is_slot(const void *arg, uint16_t slot)
+{
+	return slot == *(const uint16_t *)arg;
+}
+
+uint32_t
+slot_numbers_of(struct slot_numbers *numbers, const char *prefix, uint16_t slot)
+{
+	return numbers->of[slot] != 0 ? numbers->of[slot] - 1
+				      : slot_numbers_find(numbers, prefix, is_slot, &slot);
+}
+
+static bool
 is_number(const struct resp_value *value, int64_t min, int64_t max)
 {
 	return value->type == RESP_TYPE_INT && value->number >= min && value->number <= max;

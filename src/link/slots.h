@@ -39,6 +39,9 @@ struct slot_numbers {
 uint32_t slot_numbers_find(struct slot_numbers *numbers, const char *prefix,
     bool (*is_one)(const void *arg, uint16_t slot), const void *arg);
 
+/* The number of this slot; SLOT_NO_NUMBER: there is none. */
+uint32_t slot_numbers_of(struct slot_numbers *numbers, const char *prefix, uint16_t slot);
+
 struct slot_master {
 	char host[SLOT_HOST_MAX + 1];
 	uint16_t port;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "link/globs_frame.h"
 #include "link/link.h"
 #include "resp/parser.h"
 #include "resp/writer.h"
@@ -114,7 +115,7 @@ put_cluster(const struct sim *sim, struct slice what, struct buffer *out)
 void
 sim_publish(struct sim *sim, struct slice channel, struct slice payload, struct buffer *reply_to)
 {
-	size_t node = sim->owner[slot_of(channel)], at;
+	size_t node = sim->owner[slot_of(channel)], at, receivers = 0;
 
 	for (size_t i = 0; i < SIM_CONNECTIONS; i++) {
 		struct sim_connection *c = &sim->connections[i];
@@ -125,11 +126,34 @@ sim_publish(struct sim *sim, struct slice channel, struct slice payload, struct 
 		resp_put_bulk_str(&c->in, "smessage");
 		resp_put_bulk(&c->in, channel);
 		resp_put_bulk(&c->in, payload);
+		receivers++;
 	}
 	if (reply_to != NULL)
-		resp_put_int(reply_to, 1);
-	if (!slice_begins_with(channel, LINK_PROBE_PREFIX))
+		resp_put_int(reply_to, (int64_t)receivers);
+	if (!slice_begins_with(channel, LINK_PROBE_PREFIX) &&
+	    !slice_begins_with(channel, "fanfare:"))
 		sim->accepted(channel, payload);
+}
+
+/* A message with copies. */
+static void
+publish_copied(struct sim *sim, struct sim_connection *c, const struct slice *args, size_t count)
+{
+	struct buffer copy = {0};
+
+	globs_put_copy(&copy, args[3], args[4]);
+	if (sim->owner[slot_of(args[3])] != c->node) {
+		resp_put_error(&c->in, SLICE("MOVED by the script"));
+		sim->redirected++;
+	} else {
+		sim_publish(sim, args[3], args[4], NULL);
+		for (size_t i = 5; i < count; i++) {
+			ck_assert_uint_eq(slot_of(args[i]), slot_of(args[3]));
+			sim_publish(sim, args[i], buffer_slice(&copy), NULL);
+		}
+		resp_put_int(&c->in, 1);
+	}
+	buffer_release(&copy);
 }
 
 static void
@@ -150,6 +174,11 @@ execute(struct sim *sim, struct sim_connection *c, const struct slice *args, siz
 	ck_assert_uint_ge(count, 2);
 	if (slice_is(args[0], "CLUSTER")) {
 		put_cluster(sim, args[1], &c->in);
+		return;
+	}
+	if (slice_is(args[0], "EVAL")) {
+		ck_assert_uint_ge(count, 6);
+		publish_copied(sim, c, args, count);
 		return;
 	}
 	slot = slot_of(args[1]);

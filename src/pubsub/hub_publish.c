@@ -386,6 +386,7 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	d->verbatim.len = post->payload.len;
 	d->measured = d->unfit = 0;
 	d->is_shard = post->kind == HUB_SHARD;
+	d->is_kept_nowhere = post->only_patterns;
 	d->unheard = NULL;
 	d->except = post->except;
 	d->seq = post->seq;
@@ -402,7 +403,8 @@ match(struct hub *hub, const struct hub_post *post, struct hub_delivery *d)
 	if ((hub->options_in_use & CHANNEL_BIT(outbox_policy)) != 0 && d->count > 0)
 		hub_find_policy(hub, d);
 	/* A channel, which comes first, may be held without subscribers. */
-	if (d->count > 0 && d->topics[0]->count == 0) {
+	if (d->count > 0 &&
+	    (d->topics[0]->count == 0 || (post->only_patterns && !d->topics[0]->is_pattern))) {
 		d->unheard = d->topics[0];
 		d->topics++;
 		d->count--;
@@ -432,7 +434,8 @@ has_no_line(const struct hub_delivery *d)
 static inline void
 keep(struct hub *hub, struct hub_delivery *d, uint64_t now_us)
 {
-	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard || has_no_line(d))
+	if ((hub->options_in_use & CHANNEL_BIT(history_size)) == 0 || d->is_shard ||
+	    d->is_kept_nowhere || has_no_line(d))
 		return;
 	hub_set_time(hub, now_us);
 	hub_keep(hub, d);

@@ -102,6 +102,7 @@ struct hub_delivery {
 	const struct subscriber *except; /* does not get it, or NULL */
 	uint64_t seq;                    /* that another server has given it, or 0 */
 	bool is_shard;
+	bool is_kept_nowhere;      /* whatever the channel's options say */
 	bool may_block;            /* a subscriber may have OUTBOX_BLOCK, its own or by policy */
 	bool by_channel;           /* the channel has a policy: */
 	uint8_t policy;            /* ... this one, see CHANNEL_POLICY_FIRST */

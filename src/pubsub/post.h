@@ -1,6 +1,7 @@
 #ifndef PUBSUB_POST_H
 #define PUBSUB_POST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct hub_post {
 	const struct subscriber *except; /* does not get it; NULL: all get it */
 	uint64_t seq; /* of its position, in a hub that follows (hub_follow.h): the message is kept;
 			 0: it is not */
+	bool only_patterns; /* a HUB_CHANNEL: for subscribers of patterns only, and not kept */
 };
 
 struct hub_outcome {

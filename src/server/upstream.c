@@ -34,17 +34,6 @@ refuse(struct request *rq)
 	request_error(rq, "NOPERM " UPSTREAM_REFUSAL);
 }
 
-/* Also in a transaction. */
-static bool
-has_pattern(const struct request *rq, const struct upstream_arguments *arguments)
-{
-	for (size_t i = 0; i < arguments->count; i++)
-		if (arguments->name_of(rq, arguments->first + i * arguments->step).kind ==
-		    HUB_PATTERN)
-			return true;
-	return false;
-}
-
 static enum command_result
 await(struct request *rq, const struct upstream_arguments *arguments)
 {
@@ -52,11 +41,6 @@ await(struct request *rq, const struct upstream_arguments *arguments)
 	size_t count = arguments->count;
 	uint64_t mark;
 
-	if (rq->server->upstream != NULL && rq->server->upstream->is_sharded && p->progress == 0 &&
-	    p->asked == 0 && has_pattern(rq, arguments)) {
-		request_error(rq, "ERR " UPSTREAM_PATTERN_REFUSAL);
-		return COMMAND_DONE;
-	}
 	if (rq->server->upstream == NULL || rq->in_transaction || p->progress > 0)
 		return COMMAND_DONE;
 	if (p->asked == 0)

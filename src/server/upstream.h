@@ -49,6 +49,9 @@ struct upstream_figures {
 	size_t claims_waiting;
 	size_t names, waiting_names, lingering_names, refused_names;
 	size_t shards, shards_up; /* of a cluster */
+	/* Nodes of a cluster with patterns; copies because of patterns; what of these was none. */
+	size_t pattern_nodes;
+	uint64_t copies_sent, copies_received, strange;
 };
 
 /* One shard of a cluster: its link. */
@@ -68,8 +71,7 @@ struct upstream {
 			     reads the history of the channel, or goes on from a position */
 	/* NULL: presence is that of this node only. See upstream_presence.h */
 	const struct upstream_presence_ops *presence;
-	bool is_sharded; /* a channel and a shard channel of the same name get the same messages,
-			    and there are no patterns */
+	bool is_sharded; /* a channel and a shard channel of the same name get the same messages */
 };
 
 /* A client is about to subscribe to a name, or to read its history. */
@@ -102,7 +104,6 @@ struct upstream_ops {
 
 #define UPSTREAM_REFUSAL                                                                           \
 	"the upstream does not let this node subscribe to one of the channels or patterns"
-#define UPSTREAM_PATTERN_REFUSAL "patterns are not available with upstream-mode cluster"
 #define UPSTREAM_DOWN_ERROR "CLUSTERDOWN The link to the upstream is down"
 
 /* The arguments of a command with names: from argv[first] on, `count` of them, every step-th one.
