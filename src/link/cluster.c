@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "link/cluster_parts.h"
+#include "pubsub/hub_gather.h"
 #include "pubsub/hub_history.h"
 #include "server/core.h"
 #include "server/held.h"
@@ -78,6 +79,7 @@ cluster_new(struct server *server, const struct cluster_config *config, const st
 	memset(cluster->stale_by, 0xff, sizeof(cluster->stale_by));
 	rate_limit_init(&cluster->log_limit, 1, 5);
 	cluster->globs = cluster_globs_new(cluster);
+	hub_set_partial_patterns(server->hub, true);
 	cluster_feed_want(cluster, SLICE(GLOBS_CHANNEL), true);
 	cluster_feed_want(cluster, slice_of(cluster->globs->inbox), true);
 	hub_add_interest(server->hub, &cluster->watcher);
@@ -120,6 +122,7 @@ cluster_free(struct cluster *cluster)
 	cluster->server->upstream = NULL;
 	server_upstream_changed(cluster->server);
 	hub_remove_interest(&cluster->watcher);
+	hub_set_partial_patterns(cluster->server->hub, false);
 	cluster_globs_free(cluster->globs);
 	unanswered_free(cluster->unanswered);
 	shared_names_free(cluster->names);

@@ -486,6 +486,12 @@ start_of(const struct position_since *since)
 	return (struct hub_start){0, UINT64_MAX};
 }
 
+void
+hub_set_partial_patterns(struct hub *hub, bool are_partial)
+{
+	hub->has_partial_patterns = are_partial;
+}
+
 struct hub_gather *
 hub_gather_since(struct subscriber *s, struct slice pattern, const struct position_since *since,
     uint32_t channels_max, struct hub_resumption *out)
@@ -502,8 +508,10 @@ hub_gather_since(struct subscriber *s, struct slice pattern, const struct positi
 		    .verdict = HUB_SUBSCRIBED, .position = hub_queued_position(s)};
 		return NULL;
 	}
+	if (since->kind != POSITION_AT && s->hub->has_partial_patterns)
+		return NULL;
 	if (since->kind == POSITION_AT &&
-	    (since->at.epoch != newest.epoch || since->at.seq > newest.seq ||
+	    (s->hub->has_partial_patterns || since->at.epoch != newest.epoch || since->at.seq > newest.seq ||
 		history_follows(hub_history(s->hub)))) { /* of which channels is not known here */
 		*out = (struct hub_resumption){.verdict = HUB_LOST, .position = newest};
 		return NULL;

@@ -242,6 +242,15 @@ START_TEST(too_many_channels_end_the_gather)
 }
 END_TEST
 
+START_TEST(partial_patterns_go_on_nowhere)
+{
+	hub_set_partial_patterns(replays.hub, true);
+	ck_assert_int_eq(judge("k*", POSITION_AT, 1).verdict, HUB_LOST);
+	ck_assert_int_eq(judge("k*", POSITION_LAST, 1).verdict, HUB_NO_HISTORY);
+	ck_assert_int_eq(judge("k*", POSITION_NEW, 0).verdict, HUB_NO_HISTORY);
+}
+END_TEST
+
 START_TEST(verdicts_are_those_of_channels)
 {
 	struct position_since other = {.kind = POSITION_AT, .at = {TESTING_EPOCH + 1, 0}};
@@ -383,7 +392,7 @@ main(void)
 		a_ring_that_is_freed_between_steps_loses_the_pattern,
 		a_ring_that_is_trimmed_between_steps_loses_the_pattern, expired_messages_are_lost,
 		without_a_whole_part_what_is_kept_is_gathered, too_many_channels_end_the_gather,
-		verdicts_are_those_of_channels,
+		verdicts_are_those_of_channels, partial_patterns_go_on_nowhere,
 		the_last_messages_of_all_channels_are_counted_together,
 		what_was_forgotten_is_not_gathered,
 		a_history_that_is_forgotten_between_steps_loses_the_pattern,

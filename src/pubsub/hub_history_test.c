@@ -504,6 +504,26 @@ START_TEST(no_message_is_left_out_silently_while_options_change)
 }
 END_TEST
 
+START_TEST(a_message_for_patterns_only_is_not_kept)
+{
+	struct hub_post post = {.kind = HUB_CHANNEL,
+	    .channel = SLICE("a"),
+	    .payload = SLICE("x"),
+	    .only_patterns = true};
+	struct hub_outcome out;
+	uint64_t before;
+
+	keep("a", "10");
+	publish("a", "kept");
+	ck_assert_uint_eq(len("a"), 1);
+	before = top();
+	ck_assert_int_eq(hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &out), HUB_OK);
+	ck_assert_uint_eq(top(), before);
+	ck_assert_uint_eq(len("a"), 1);
+	ck_assert_uint_eq(out.position.seq, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -520,5 +540,6 @@ main(void)
 		a_sealed_history_gives_no_position_and_messages_are_still_delivered,
 		no_position_of_before_is_resumed_after_forgetting,
 		a_sealed_history_is_not_forgotten,
-		no_message_is_left_out_silently_while_options_change, NULL});
+		no_message_is_left_out_silently_while_options_change,
+		a_message_for_patterns_only_is_not_kept, NULL});
 }

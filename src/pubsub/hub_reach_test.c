@@ -367,6 +367,26 @@ START_TEST(a_gap_is_told_behind_what_a_replay_has_queued)
 }
 END_TEST
 
+START_TEST(a_message_for_patterns_only_goes_to_no_subscriber_of_the_channel)
+{
+	struct hub_post post = {.kind = HUB_CHANNEL,
+	    .channel = SLICE("a"),
+	    .payload = SLICE("m"),
+	    .only_patterns = true};
+	struct hub_outcome out;
+
+	ck_assert_int_eq(hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &out), HUB_OK);
+	subscribe(0, HUB_CHANNEL, "a");
+	ck_assert_int_eq(hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &out), HUB_OK);
+	ck_assert_uint_eq(out.receivers, 0);
+	subscribe(1, HUB_PATTERN, "a*");
+	subscribe(0, HUB_PATTERN, "?");
+	ck_assert_int_eq(hub_post_now(hub, &post, HUB_WITHIN_LIMITS, &out), HUB_OK);
+	ck_assert_uint_eq(out.receivers, 2);
+	ck_assert_uint_eq(publish(HUB_CHANNEL, SLICE("a")), 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -379,5 +399,6 @@ main(void)
 		a_gap_is_told_to_those_that_a_message_would_reach,
 		a_gap_is_not_told_without_notify_or_in_a_sealed_outbox,
 		a_gap_is_told_to_each_member_of_a_group,
-		a_gap_is_told_behind_what_a_replay_has_queued, NULL});
+		a_gap_is_told_behind_what_a_replay_has_queued,
+		a_message_for_patterns_only_goes_to_no_subscriber_of_the_channel, NULL});
 }
