@@ -124,6 +124,8 @@ advance(struct cluster *cluster, enum feed_event event)
 	if (globs->feed == was)
 		return;
 	globs->is_changed = globs->is_changed || globs->feed == FEED_JOINING;
+	if (globs->feed == FEED_LIVE) /* who has subscribed already was early */
+		cluster_globs_mark(cluster);
 	cluster_globs_change(cluster);
 }
 

@@ -161,6 +161,7 @@ globs_own_add(struct globs_own *own, struct slice bytes)
 {
 	struct own_glob *glob = find_or_add(own, bytes);
 
+	glob->until_us = 0; /* who was expected has come */
 	set_members(own, glob, true);
 	set_early(own, glob, !is_in_force(own, glob));
 }
