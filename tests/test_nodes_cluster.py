@@ -369,6 +369,7 @@ def test_nodes_log_in_at_each_shard(start_fanfared, start_redis):
 def test_the_rights_of_the_manual_suffice(nodes, cluster):
     for master in cluster.masters:
         assert cluster.call(master, "ACL", "SETUSER", "edge", "on", ">secret", "resetchannels", "&orders.*", "&__fanfare__:probe:*",
+                            *"&fanfare:globs* &fanfare:feed:* +eval".split(),
                             *"+hello +ping +spublish +ssubscribe +sunsubscribe +cluster|info +cluster|slots".split()) == b"OK"
     node = nodes.node("--upstream-linger", 0, urls=cluster.urls(login="edge:secret@"))
     reader = Reader(node, 3, ("SUBSCRIBE", "orders.1"))
@@ -377,6 +378,10 @@ def test_the_rights_of_the_manual_suffice(nodes, cluster):
         assert "NOPERM" in str(client.call("PUBLISH", "other", "x"))
         assert "NOPERM the upstream does not let this node" in str(client.call("SUBSCRIBE", "other"))
     reader.read_until(lambda got: len(got["orders.1"]) == 1)
+    pattern = Reader(node, 3, ("PSUBSCRIBE", "orders.*"))
+    with node.connect() as client:
+        assert client.call("PUBLISH", "orders.2", "y") == 1
+    pattern.read_until(lambda got: got["orders.*"] == [("orders.2", b"y")])
     reader.client.close()
     wait_until(lambda: link(node)["names"] == "1", "the name was left", 20)  # "other" is remembered
     assert link(node)["connections"] == "3"

@@ -53,8 +53,8 @@ void link_publish(
 void link_publish_copied(struct link *link, struct slice channel, struct slice payload,
     const struct slice *to, size_t count);
 
-/* Publishes what is no message: link_cluster_ops.told() has the answer. Not to be called in another
- * state but LINK_JOINING and LINK_UP. */
+/* Publishes to the owners of other links: link_cluster_ops.told() has the answer. Not to be called
+ * in another state but LINK_JOINING and LINK_UP. */
 void link_tell(struct link *link, struct slice channel, struct slice payload);
 
 /* The same for a message that the engine keeps. */

@@ -511,7 +511,8 @@ hub_gather_since(struct subscriber *s, struct slice pattern, const struct positi
 	if (since->kind != POSITION_AT && s->hub->has_partial_patterns)
 		return NULL;
 	if (since->kind == POSITION_AT &&
-	    (s->hub->has_partial_patterns || since->at.epoch != newest.epoch || since->at.seq > newest.seq ||
+	    (s->hub->has_partial_patterns || since->at.epoch != newest.epoch ||
+		since->at.seq > newest.seq ||
 		history_follows(hub_history(s->hub)))) { /* of which channels is not known here */
 		*out = (struct hub_resumption){.verdict = HUB_LOST, .position = newest};
 		return NULL;

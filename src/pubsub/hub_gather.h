@@ -91,8 +91,8 @@ uint32_t hub_gather_channels(const struct hub_gather *gather);
 struct hub_gather *hub_gather_since(struct subscriber *s, struct slice pattern,
     const struct position_since *since, uint32_t channels_max, struct hub_resumption *out);
 
-/* The messages of a pattern's channels are not all seen here (post.only_patterns): no pattern goes on
- * at a position, and none begins with kept messages. */
+/* The messages of a pattern's channels are not all seen here (post.only_patterns): no pattern goes
+ * on at a position, and none begins with kept messages. */
 void hub_set_partial_patterns(struct hub *hub, bool are_partial);
 
 /* result is that of the last step. *start: where the pattern's replay begins, if it is HUB_RESUMED

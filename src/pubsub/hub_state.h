@@ -68,7 +68,7 @@ struct hub {
 	size_t gathers;              /* hub_gather.c: in progress */
 	struct hub_queues *queues;   /* hub_queue.c; NULL: there was no group yet */
 	size_t queue_groups;
-	bool has_partial_patterns; /* see hub_set_partial_patterns() */
+	bool has_partial_patterns;             /* see hub_set_partial_patterns() */
 	const struct queue_claims_ops *claims; /* hub_queue_claims.c; NULL: there are none */
 	void *claims_arg;
 	struct frame_log *replies;

@@ -101,9 +101,8 @@ cluster_globs_note_strange(struct cluster *cluster, const char *what)
 
 	globs->strange++;
 	if (rate_limit_take(&globs->log_limit, cluster->now_us))
-		log_warn("left out what is no %s of a node of the cluster %s, from a channel "
-			 "fanfare:*",
-		    what, cluster->address);
+		log_warn("ignored an invalid %s in a channel fanfare:* of the cluster %s", what,
+		    cluster->address);
 }
 
 static void
