@@ -167,6 +167,8 @@ cluster_feed_joined(struct shard *shard, uint16_t slot)
 {
 	struct cluster *cluster = shard->cluster;
 
+	if (cluster->served_by[slot] != shard->number)
+		return; /* if the slot comes back, the channel is joined again */
 	cluster->globs->joined_at[slot] = shard->number;
 	cluster->globs->is_changed = true;
 	if (cluster->globs->feed == FEED_LIVE && !shard->is_feed_new)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash_map.h"
 #include "link/globs_frame.h"
 #include "link/link.h"
 #include "resp/parser.h"
@@ -17,39 +18,24 @@ static const struct protocol_limits limits = {
 /* Names of a connection */
 
 static bool
-find_name(const struct sim_connection *c, struct slice name, size_t *at)
+has_name(const struct sim_connection *c, struct slice name)
 {
-	struct slice one;
-
-	for (*at = 0; *at < c->names.len; *at += sizeof(one.len) + one.len) {
-		memcpy(&one.len, c->names.ptr + *at, sizeof(one.len));
-		one.ptr = c->names.ptr + *at + sizeof(one.len);
-		if (slice_eq(one, name))
-			return true;
-	}
-	return false;
+	return c->names != NULL && hash_map_get(c->names, name) != NULL;
 }
 
 static void
 add_name(struct sim_connection *c, struct slice name)
 {
-	size_t at;
-
-	if (find_name(c, name, &at))
-		return;
-	buffer_append(&c->names, &name.len, sizeof(name.len));
-	buffer_append_slice(&c->names, name);
+	if (c->names == NULL)
+		c->names = hash_map_new();
+	hash_map_set(c->names, name, c);
 }
 
 static void
 remove_name(struct sim_connection *c, struct slice name)
 {
-	size_t at, size = sizeof(name.len) + name.len;
-
-	if (!find_name(c, name, &at))
-		return;
-	memmove(c->names.ptr + at, c->names.ptr + at + size, c->names.len - at - size);
-	c->names.len -= size;
+	if (c->names != NULL)
+		(void)hash_map_remove(c->names, name);
 }
 
 /* Answers of a node */
@@ -115,12 +101,12 @@ put_cluster(const struct sim *sim, struct slice what, struct buffer *out)
 void
 sim_publish(struct sim *sim, struct slice channel, struct slice payload, struct buffer *reply_to)
 {
-	size_t node = sim->owner[slot_of(channel)], at, receivers = 0;
+	size_t node = sim->owner[slot_of(channel)], receivers = 0;
 
 	for (size_t i = 0; i < SIM_CONNECTIONS; i++) {
 		struct sim_connection *c = &sim->connections[i];
 
-		if (!c->is_open || c->node != node || !find_name(c, channel, &at))
+		if (!c->is_open || c->node != node || !has_name(c, channel))
 			continue;
 		resp_put_push(&c->in, 3, 3);
 		resp_put_bulk_str(&c->in, "smessage");
@@ -226,7 +212,9 @@ clear(struct sim_connection *c)
 	c->parser = NULL;
 	buffer_release(&c->sent);
 	buffer_release(&c->in);
-	buffer_release(&c->names);
+	if (c->names != NULL)
+		hash_map_free(c->names);
+	c->names = NULL;
 }
 
 static void
@@ -345,23 +333,31 @@ sim_deliver(struct sim *sim, size_t connection, size_t max)
 	buffer_release(&part);
 }
 
+struct leaving {
+	struct sim_connection *connection;
+	uint16_t slot;
+};
+
+static void
+leave_slot(struct slice name, void *value, void *arg)
+{
+	struct leaving *leaving = arg;
+
+	(void)value;
+	if (slot_of(name) != leaving->slot)
+		return;
+	put_push(&leaving->connection->in, "sunsubscribe", name);
+	remove_name(leaving->connection, name);
+}
+
 /* Its node tells each connection which names are gone. */
 static void
 unsubscribe_slot(struct sim_connection *c, uint16_t slot)
 {
-	struct buffer names = c->names;
-	struct slice name;
+	struct leaving leaving = {c, slot};
 
-	c->names = (struct buffer){0};
-	for (size_t at = 0; at < names.len; at += sizeof(name.len) + name.len) {
-		memcpy(&name.len, names.ptr + at, sizeof(name.len));
-		name.ptr = names.ptr + at + sizeof(name.len);
-		if (slot_of(name) == slot)
-			put_push(&c->in, "sunsubscribe", name);
-		else
-			add_name(c, name);
-	}
-	buffer_release(&names);
+	if (c->names != NULL)
+		hash_map_each(c->names, leave_slot, &leaving);
 }
 
 void

@@ -24,9 +24,9 @@ struct sim_connection {
 	bool is_open;
 	uint64_t connect_us; /* then it is opened */
 	struct resp_parser *parser;
-	struct buffer sent;  /* by the link, not read by the node yet */
-	struct buffer in;    /* by the node, not given to the link yet */
-	struct buffer names; /* that it is subscribed to, each behind its length */
+	struct buffer sent;     /* by the link, not read by the node yet */
+	struct buffer in;       /* by the node, not given to the link yet */
+	struct hash_map *names; /* that it is subscribed to; NULL: none */
 };
 
 struct sim {
