@@ -299,6 +299,49 @@ START_TEST(wrong_replies_to_ping_end_the_link)
 }
 END_TEST
 
+START_TEST(a_message_with_copies_is_one_command_with_one_answer)
+{
+	static const struct slice to[] = {{"f1", 2}, {"f2", 2}};
+
+	go_up();
+	link_publish_copied(rig.link, SLICE("ch"), SLICE("payload"), to, 2);
+	rig_turn(&rig);
+	ck_assert(has_sent("$1\r\n0\r\n$2\r\nch\r\n$7\r\npayload\r\n$2\r\nf1\r\n$2\r\nf2\r\n"));
+	give(":1\r\n");
+	ck_assert_uint_eq(link_figures(rig.link).sent, 1);
+	ck_assert_uint_eq(link_figures(rig.link).refused, 0);
+	link_publish_copied(rig.link, SLICE("ch"), SLICE("payload"), to, 2);
+	link_publish_copied(rig.link, SLICE("ch"), SLICE("payload"), to, 1);
+	rig_turn(&rig);
+	give("-MOVED by the script\r\n-NOPERM no\r\n");
+	ck_assert_uint_eq(link_figures(rig.link).refused, 1);
+	ck_assert_int_eq(rig.drops, 0);
+}
+END_TEST
+
+START_TEST(the_answer_to_what_is_told_is_passed_on)
+{
+	go_up();
+	link_tell(rig.link, SLICE("g"), SLICE("text"));
+	rig_turn(&rig);
+	ck_assert(has_sent("$8\r\nSPUBLISH\r\n$1\r\ng\r\n$4\r\ntext\r\n"));
+	give(":3\r\n");
+	ck_assert_int_eq(told, 1);
+	ck_assert(!told_error && told_receivers == 3);
+	link_tell(rig.link, SLICE("g"), SLICE("text"));
+	rig_turn(&rig);
+	give("-MOVED 1 h:1\r\n");
+	ck_assert_int_eq(told, 2);
+	ck_assert(told_error);
+	ck_assert_uint_eq(link_figures(rig.link).sent, 0);
+	ck_assert_int_eq(rig.drops, 0);
+	link_tell(rig.link, SLICE("g"), SLICE("text"));
+	rig_turn(&rig);
+	give("+OK\r\n");
+	ck_assert_str_eq(rig.why, "the upstream's reply to SPUBLISH is not a number");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -310,5 +353,7 @@ main(void)
 		a_name_that_is_redirected_is_told_and_asked_for_again,
 		a_push_that_a_slot_has_left_ends_its_names,
 		replies_are_told_apart_when_a_slot_leaves_while_its_name_does,
-		wrong_replies_to_ping_end_the_link, NULL});
+		wrong_replies_to_ping_end_the_link,
+		a_message_with_copies_is_one_command_with_one_answer,
+		the_answer_to_what_is_told_is_passed_on, NULL});
 }

@@ -142,6 +142,12 @@ publish_copied(struct sim *sim, struct sim_connection *c, const struct slice *ar
 	buffer_release(&copy);
 }
 
+static bool
+begins_with(struct slice name, const char *prefix)
+{
+	return prefix != NULL && slice_begins_with(name, prefix);
+}
+
 static void
 execute(struct sim *sim, struct sim_connection *c, const struct slice *args, size_t count)
 {
@@ -173,6 +179,8 @@ execute(struct sim *sim, struct sim_connection *c, const struct slice *args, siz
 		    (unsigned)SIM_PORT + sim->owner[slot]);
 		resp_put_error(&c->in, (struct slice){moved, (size_t)len});
 		sim->redirected++;
+	} else if (begins_with(args[1], sim->refused) && slice_is(args[0], "SSUBSCRIBE")) {
+		resp_put_error(&c->in, SLICE("NOPERM refused"));
 	} else if (slice_is(args[0], "SSUBSCRIBE")) {
 		ck_assert_uint_eq(count, 2);
 		add_name(c, args[1]);
@@ -180,6 +188,8 @@ execute(struct sim *sim, struct sim_connection *c, const struct slice *args, siz
 	} else if (slice_is(args[0], "SUNSUBSCRIBE")) {
 		remove_name(c, args[1]);
 		put_push(&c->in, "sunsubscribe", args[1]);
+	} else if (begins_with(args[1], sim->failing)) {
+		resp_put_error(&c->in, SLICE("CLUSTERDOWN failed"));
 	} else {
 		ck_assert(slice_is(args[0], "SPUBLISH") && count == 3);
 		sim_publish(sim, args[1], args[2], &c->in);

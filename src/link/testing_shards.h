@@ -38,6 +38,8 @@ struct sim {
 	uint64_t now_us;
 	/* A message was accepted by the node that serves its slot. */
 	void (*accepted)(struct slice channel, struct slice payload);
+	const char *refused; /* names that begin so are not subscribed to; NULL: none */
+	const char *failing; /* what is published to channels that begin so fails; NULL: none */
 	uint64_t redirected, drops;
 	char why[256]; /* of the last drop */
 };
