@@ -46,38 +46,36 @@ cluster_feed_has(const struct cluster *cluster, struct slice name)
 
 /* Sending */
 
-/* Each node's channel, one behind the other in `texts`. */
-static size_t
-find_feeds(struct cluster *cluster, const struct unanswered_message *message,
-    char (*texts)[GLOBS_NAME_MAX], struct slice *feeds)
+static __attribute__((noinline)) void
+publish_copied(struct shard *shard, const struct unanswered_message *message,
+    const struct slice *ids, size_t count)
 {
-	struct slice ids[GLOBS_NODES_MAX];
-	size_t count = globs_known_match(cluster->globs->known, unanswered_channel(message), ids);
+	char texts[GLOBS_NODES_MAX][GLOBS_NAME_MAX];
+	struct slice feeds[GLOBS_NODES_MAX];
 
 	for (size_t i = 0; i < count; i++)
-		feeds[i] = put_feed(cluster, texts[i], ids[i], message->slot);
-	return count;
+		feeds[i] = put_feed(shard->cluster, texts[i], ids[i], message->slot);
+	link_publish_copied(
+	    shard->link, unanswered_channel(message), unanswered_payload(message), feeds, count);
+	shard->cluster->globs->sent += count;
 }
 
 void
 cluster_feed_publish(struct shard *shard, const struct unanswered_message *message)
 {
-	struct cluster *cluster = shard->cluster;
+	struct cluster_globs *globs = shard->cluster->globs;
 	struct slice channel = unanswered_channel(message), payload = unanswered_payload(message);
-	char texts[GLOBS_NODES_MAX][GLOBS_NAME_MAX];
-	struct slice feeds[GLOBS_NODES_MAX];
-	size_t count = find_feeds(cluster, message, texts, feeds);
+	struct slice ids[GLOBS_NODES_MAX];
+	size_t count = globs_known_match(globs->known, channel, ids);
 
 	if (count > 0 && channel.len + payload.len > COPY_BYTES_MAX) {
-		cluster->globs->missed = GLOBS_MISSED;
+		globs->missed = GLOBS_MISSED;
 		count = 0;
 	}
-	if (count == 0) {
+	if (count > 0)
+		publish_copied(shard, message, ids, count);
+	else
 		link_publish(shard->link, HUB_SHARD, channel, payload);
-		return;
-	}
-	link_publish_copied(shard->link, channel, payload, feeds, count);
-	cluster->globs->sent += count;
 }
 
 /* Receiving */

@@ -22,6 +22,7 @@
 #define HOLD_US ((uint64_t)10000000)   /* publishers wait as long for what others have */
 #define RETRY_US ((uint64_t)200000)
 #define TICK_US ((uint64_t)1000000)
+#define TRIES 2048 /* of tags in a turn */
 #define LEASE_PROBES 3
 #define ANSWER_PROBES 2 /* then a node that has not answered has noticed that its link is lost */
 
@@ -581,6 +582,8 @@ cluster_globs_turn(struct cluster *cluster)
 	}
 	converse(cluster);
 	wait_us = cluster_feed_turn(cluster);
+	if (!slot_numbers_go_on(&globs->tags, "", TRIES))
+		wait_us = 0;
 	shard_marks_update(&cluster->marks, CLUSTER_GLOBS_SOURCE, globs->changes);
 	if (globs->state == GLOBS_JOINED || is_asking(globs))
 		return least(wait_us, RETRY_US);

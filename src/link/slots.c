@@ -42,27 +42,44 @@ slot_of(struct slice name)
 
 #define NUMBERS_MAX 1000000
 
+/* The slot of the next number, which is that of the slot if it has none. */
+static uint16_t
+try_number(struct slot_numbers *numbers, const char *prefix)
+{
+	char name[SLOT_PREFIX_MAX + 16];
+	uint32_t number = numbers->tried++;
+	int len = snprintf(name, sizeof(name), "%s%" PRIu32, prefix, number);
+	uint16_t slot = slot_of((struct slice){name, (size_t)len});
+
+	if (numbers->of[slot] == 0) {
+		numbers->of[slot] = number + 1;
+		numbers->found++;
+	}
+	return slot;
+}
+
 uint32_t
 slot_numbers_find(struct slot_numbers *numbers, const char *prefix,
     bool (*is_one)(const void *arg, uint16_t slot), const void *arg)
 {
-	char name[SLOT_PREFIX_MAX + 16];
-
 	for (uint16_t slot = 0; slot < SLOTS; slot++)
 		if (numbers->of[slot] != 0 && is_one(arg, slot))
 			return numbers->of[slot] - 1;
 	while (numbers->tried < NUMBERS_MAX) {
-		uint32_t number = numbers->tried++;
-		int len = snprintf(name, sizeof(name), "%s%" PRIu32, prefix, number);
-		uint16_t slot = slot_of((struct slice){name, (size_t)len});
+		uint16_t slot = try_number(numbers, prefix);
 
-		if (numbers->of[slot] != 0)
-			continue;
-		numbers->of[slot] = number + 1;
 		if (is_one(arg, slot))
-			return number;
+			return numbers->of[slot] - 1;
 	}
 	return SLOT_NO_NUMBER;
+}
+
+bool
+slot_numbers_go_on(struct slot_numbers *numbers, const char *prefix, uint32_t tries)
+{
+	for (; tries > 0 && numbers->found < SLOTS; tries--)
+		(void)try_number(numbers, prefix);
+	return numbers->found == SLOTS;
 }
 
 static bool

@@ -32,12 +32,16 @@ uint16_t slot_of(struct slice name);
 struct slot_numbers {
 	uint32_t of[SLOTS]; /* 1 is added; 0: it is not known yet */
 	uint32_t tried;
+	uint32_t found; /* slots */
 };
 
 /* The number of one of the slots for which is_one() is true; SLOT_NO_NUMBER: there is none. */
 #define SLOT_NO_NUMBER UINT32_MAX
 uint32_t slot_numbers_find(struct slot_numbers *numbers, const char *prefix,
     bool (*is_one)(const void *arg, uint16_t slot), const void *arg);
+
+/* Goes on looking for them, with so many numbers at most. True: all are known. */
+bool slot_numbers_go_on(struct slot_numbers *numbers, const char *prefix, uint32_t tries);
 
 /* The number of this slot; SLOT_NO_NUMBER: there is none. */
 uint32_t slot_numbers_of(struct slot_numbers *numbers, const char *prefix, uint16_t slot);

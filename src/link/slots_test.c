@@ -207,12 +207,35 @@ START_TEST(there_are_at_most_256_masters)
 }
 END_TEST
 
+START_TEST(numbers_are_looked_for_in_steps)
+{
+	struct slot_numbers *numbers = xcalloc(1, sizeof(*numbers));
+	char name[16];
+	size_t steps = 0;
+
+	while (!slot_numbers_go_on(numbers, "", 1000))
+		steps++;
+	ck_assert_uint_gt(steps, 100);
+	ck_assert_uint_lt(steps, 300);
+	for (uint16_t slot = 0; slot < SLOTS; slot += 97) {
+		snprintf(name, sizeof(name), "x{%u}y", slot_numbers_of(numbers, "", slot));
+		ck_assert_uint_eq(slot_of(slice_of(name)), slot);
+	}
+	ck_assert_uint_lt(numbers->tried, 300000);
+	xfree(numbers);
+	numbers = xcalloc(1, sizeof(*numbers));
+	snprintf(name, sizeof(name), "%u", slot_numbers_of(numbers, "", 77));
+	ck_assert_uint_eq(slot_of(slice_of(name)), 77);
+	xfree(numbers);
+}
+END_TEST
+
 int
 main(void)
 {
 	return testing_main("link/slots", setup, teardown,
 	    (const TTest *[]){slots_of_names_are_those_of_redis,
-		numbers_of_all_slots_are_looked_for_once,
+		numbers_of_all_slots_are_looked_for_once, numbers_are_looked_for_in_steps,
 		each_slot_has_the_master_that_the_reply_names_first,
 		a_host_that_is_left_out_is_the_one_that_was_asked,
 		a_master_that_cannot_be_reached_serves_nothing, wrong_shapes_are_refused,
