@@ -23,10 +23,10 @@
 #include "server/upstream.h"
 
 /*
- * Nodes of a simulated cluster whose subscribers come and go with patterns, while all of them
+ * Nodes of a simulated cluster whose subscribers add and remove patterns, while all of them
  * publish. A message of a channel is never delivered twice to a subscription, or behind a later
  * one. Of what is published after a subscription was confirmed nothing is missing; with faults, if
- * something is, its subscriber is told, there or later. Subscribers of channels come and go, too:
+ * something is, its subscriber is told, there or later. Channels are added and removed, too:
  * then a message comes by the channel, and again as a copy.
  */
 #define NODES 3

@@ -311,7 +311,7 @@ sim_serve(struct sim *sim, size_t connection, size_t max)
 	size_t len = c->sent.len < max ? c->sent.len : max, at = 0, taken;
 	struct protocol_request request;
 
-	if (!c->is_open || sim->is_dead[c->node])
+	if (!c->is_open || sim->is_dead[c->node] || len == 0)
 		return;
 	while (at < len) {
 		enum protocol_status status = resp_parser_feed(
