@@ -59,6 +59,7 @@ struct cluster_globs {
 	struct globs_own *own;     /* owned */
 	struct globs_known *known; /* owned */
 	struct globs_question question;
+	uint64_t lost_us;    /* when it was GLOBS_LOST last */
 	uint64_t hears_us;   /* since when it is GLOBS_JOINED or more */
 	uint64_t ask_us;     /* then it asks again */
 	uint64_t refresh_us; /* then it says again what it has */

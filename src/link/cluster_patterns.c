@@ -124,6 +124,8 @@ advance(struct cluster *cluster, enum globs_event event)
 	enum globs_state was = globs->state;
 
 	globs->state = globs_next_state(was, event);
+	if (event == GLOBS_LOST)
+		globs->lost_us = cluster->now_us;
 	if (event == GLOBS_HEARS)
 		globs->hears_us = globs->ask_us = cluster->now_us;
 	if (was > GLOBS_REFUSED && (event == GLOBS_LOST || event == GLOBS_HEARS))
@@ -177,6 +179,12 @@ cluster_globs_need(struct cluster *cluster, struct slice glob, uint64_t *mark)
 	return UPSTREAM_ASKED;
 }
 
+static uint64_t
+most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Until when publishers wait to know the globs of others. */
 static uint64_t
 hold_until_us(const struct cluster *cluster)
@@ -188,8 +196,8 @@ hold_until_us(const struct cluster *cluster)
 	case GLOBS_OUT:
 		if (shard == NULL)
 			return 0;
-		if (link_state_of(shard->link) >= LINK_JOINING)
-			return shard->opened_us + HOLD_US;
+		if (link_state_of(shard->link) >= LINK_JOINING) /* the slot may have moved to it */
+			return most(shard->opened_us, globs->lost_us) + HOLD_US;
 		return shard->has_failed ? 0 : shard->since_us + HOLD_US;
 	case GLOBS_JOINED:
 	case GLOBS_ASKING:
