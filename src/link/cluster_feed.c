@@ -11,7 +11,6 @@
 #include "link/globs_own.h"
 #include "server/core.h"
 #include "server/server_config.h"
-#include "server/statistics.h"
 
 /* The feeds of nodes: copies of messages, and the channels by which they come. */
 
@@ -28,16 +27,10 @@ put_feed(struct cluster *cluster, char out[GLOBS_NAME_MAX], struct slice id, uin
 	return (struct slice){out, (size_t)len};
 }
 
-static struct slice
-own_id(const struct cluster *cluster)
-{
-	return slice_of(cluster->server->statistics->run_id);
-}
-
 bool
 cluster_feed_has(const struct cluster *cluster, struct slice name)
 {
-	struct slice id = own_id(cluster);
+	struct slice id = cluster_own_id(cluster);
 	size_t len = strlen(GLOBS_FEED);
 
 	return name.len > len + id.len && slice_begins_with(name, GLOBS_FEED) &&
@@ -145,7 +138,7 @@ move_towards(struct cluster *cluster, size_t target)
 {
 	struct cluster_globs *globs = cluster->globs;
 	char name[GLOBS_NAME_MAX];
-	struct slice id = own_id(cluster);
+	struct slice id = cluster_own_id(cluster);
 
 	for (size_t i = 0; i < ADDED_AT_ONCE && globs->added != target; i++)
 		if (globs->added < target) {
@@ -220,7 +213,7 @@ look_for_refusal(struct cluster *cluster, uint16_t slot)
 
 	cluster->globs->is_refused =
 	    interest_of(link_interest(shard->link), HUB_SHARD,
-		put_feed(cluster, name, own_id(cluster), slot)) == INTEREST_REFUSED;
+		put_feed(cluster, name, cluster_own_id(cluster), slot)) == INTEREST_REFUSED;
 }
 
 /* Counts the channels of each shard that are not joined. Returns how many there are at shards with

@@ -119,6 +119,16 @@ void cluster_feed_lost(struct shard *shard);
 void cluster_feed_moved(struct cluster *cluster, uint16_t slot);
 void cluster_feed_publish(struct shard *shard, const struct unanswered_message *message);
 
+/* cluster_announce.c */
+struct slice cluster_own_id(const struct cluster *cluster);
+void cluster_globs_put_inbox(char out[GLOBS_NAME_MAX], struct slice id); /* of a node */
+uint64_t cluster_globs_probe_us(const struct cluster *cluster);
+struct shard *cluster_globs_shard(const struct cluster *cluster); /* of GLOBS_CHANNEL; or NULL */
+bool cluster_globs_is_asking(const struct cluster *cluster);
+void cluster_globs_announce(struct cluster *cluster, enum globs_wanted wanted);
+
+/* A step in what is known. */
+void cluster_globs_advance(struct cluster *cluster, enum globs_event event);
 /* Messages for patterns may be missing. */
 void cluster_globs_mark(struct cluster *cluster);
 /* Something that clients wait for may have come. */

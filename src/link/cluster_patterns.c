@@ -3,7 +3,6 @@
 #include "link/cluster_globs.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,7 +13,6 @@
 #include "link/globs_own.h"
 #include "pubsub/hub_reach.h"
 #include "server/core.h"
-#include "server/statistics.h"
 
 /* What this node and the others tell each other about their globs. */
 
@@ -22,28 +20,8 @@
 #define HOLD_US ((uint64_t)10000000)   /* publishers wait as long for what others have */
 #define RETRY_US ((uint64_t)200000)
 #define TICK_US ((uint64_t)1000000)
-#define TRIES 2048 /* of tags in a turn */
-#define LEASE_PROBES 3
+#define TRIES 2048      /* of tags in a turn */
 #define ANSWER_PROBES 2 /* then a node that has not answered has noticed that its link is lost */
-
-static uint64_t
-probe_us(const struct cluster *cluster)
-{
-	return (uint64_t)cluster->settings->probe_s * 1000000;
-}
-
-static struct slice
-own_id(const struct cluster *cluster)
-{
-	return slice_of(cluster->server->statistics->run_id);
-}
-
-static void
-put_inbox(char out[GLOBS_NAME_MAX], struct slice id)
-{
-	snprintf(
-	    out, GLOBS_NAME_MAX, GLOBS_CHANNEL ":%.*s:{" GLOBS_CHANNEL "}", (int)id.len, id.ptr);
-}
 
 struct cluster_globs *
 cluster_globs_new(struct cluster *cluster)
@@ -54,7 +32,7 @@ cluster_globs_new(struct cluster *cluster)
 	globs->known = globs_known_new();
 	globs->slot = slot_of(SLICE(GLOBS_CHANNEL));
 	globs->question.nonce = random_next(cluster->server->random);
-	put_inbox(globs->inbox, own_id(cluster));
+	cluster_globs_put_inbox(globs->inbox, cluster_own_id(cluster));
 	memset(globs->joined_at, 0xff, sizeof(globs->joined_at)); /* SHARD_NONE */
 	rate_limit_init(&globs->log_limit, 1, 5);
 	return globs;
@@ -117,8 +95,8 @@ lose(struct cluster *cluster)
 	globs_own_lose(globs->own);
 }
 
-static void
-advance(struct cluster *cluster, enum globs_event event)
+void
+cluster_globs_advance(struct cluster *cluster, enum globs_event event)
 {
 	struct cluster_globs *globs = cluster->globs;
 	enum globs_state was = globs->state;
@@ -140,12 +118,6 @@ advance(struct cluster *cluster, enum globs_event event)
 
 /* What the server and the hub want */
 
-static struct shard *
-shard_of_globs(const struct cluster *cluster)
-{
-	return cluster_shard_of(cluster, cluster->globs->slot);
-}
-
 void
 cluster_globs_interest(struct cluster *cluster, struct slice glob, bool is_wanted)
 {
@@ -162,7 +134,7 @@ enum upstream_need
 cluster_globs_need(struct cluster *cluster, struct slice glob, uint64_t *mark)
 {
 	struct cluster_globs *globs = cluster->globs;
-	struct shard *shard = shard_of_globs(cluster);
+	struct shard *shard = cluster_globs_shard(cluster);
 	uint64_t until_us =
 	    cluster->server->now_us + NEEDED_US + (uint64_t)cluster->settings->linger_s * 1000000;
 
@@ -190,7 +162,7 @@ static uint64_t
 hold_until_us(const struct cluster *cluster)
 {
 	const struct cluster_globs *globs = cluster->globs;
-	const struct shard *shard = shard_of_globs(cluster);
+	const struct shard *shard = cluster_globs_shard(cluster);
 
 	switch (globs->state) {
 	case GLOBS_OUT:
@@ -244,183 +216,6 @@ cluster_globs_publish(struct shard *shard, const struct unanswered_message *mess
 	cluster_feed_publish(shard, message);
 }
 
-/* Frames */
-
-static void
-tell(struct shard *shard, struct slice channel, const struct globs_frame *frame)
-{
-	struct buffer text = {0};
-
-	globs_frame_write(&text, frame);
-	link_tell(shard->link, channel, buffer_slice(&text));
-	shard->tells++;
-	buffer_release(&text);
-}
-
-/* The set as it is. */
-static struct globs_frame
-make_frame(const struct cluster *cluster, enum globs_frame_kind kind)
-{
-	struct globs_frame frame = {.kind = kind,
-	    .id = own_id(cluster),
-	    .lease_ms = LEASE_PROBES * probe_us(cluster) / 1000,
-	    .has_set = true};
-
-	frame.globs = globs_own_set(cluster->globs->own, &frame.count);
-	return frame;
-}
-
-static void
-announce(struct cluster *cluster, enum globs_wanted wanted)
-{
-	struct cluster_globs *globs = cluster->globs;
-	struct shard *shard = shard_of_globs(cluster);
-	struct globs_frame frame = make_frame(cluster, GLOBS_SET);
-
-	frame.wanted = wanted;
-	frame.has_missed = globs->missed == GLOBS_MISSED;
-	frame.nonce = wanted != GLOBS_NO_ACK ? ++globs->question.nonce : 0;
-	tell(shard, SLICE(GLOBS_CHANNEL), &frame);
-	if (frame.has_missed)
-		globs->missed = GLOBS_MISSED_TOLD;
-	globs->refresh_us = cluster->now_us + probe_us(cluster);
-	if (wanted == GLOBS_NO_ACK)
-		return;
-	globs->question = (struct globs_question){.shard = shard,
-	    .tell = shard->tells,
-	    .nonce = frame.nonce,
-	    .sent_us = cluster->now_us,
-	    .receivers = UINT64_MAX};
-	advance(cluster, GLOBS_SENT);
-}
-
-static bool
-is_asking(const struct cluster_globs *globs)
-{
-	return globs->state == GLOBS_ASKING || globs->state == GLOBS_ANNOUNCING;
-}
-
-static void
-look_for_answers(struct cluster *cluster)
-{
-	struct cluster_globs *globs = cluster->globs;
-
-	if (is_asking(globs) && globs->question.answers >= globs->question.receivers)
-		advance(cluster, GLOBS_ANSWERED);
-}
-
-void
-cluster_globs_told(struct shard *shard, struct slice error, uint64_t receivers)
-{
-	struct cluster *cluster = shard->cluster;
-	struct cluster_globs *globs = cluster->globs;
-
-	shard->told++;
-	if (globs->missed == GLOBS_MISSED_TOLD && shard->told == shard->tells)
-		globs->missed = error.len > 0 ? GLOBS_MISSED : GLOBS_NONE_MISSED;
-	if (!is_asking(globs) || globs->question.shard != shard ||
-	    globs->question.tell != shard->told)
-		return;
-	if (error.len > 0) {
-		globs_own_unheard(globs->own);
-		globs->ask_us = cluster->now_us + RETRY_US;
-		advance(cluster, GLOBS_FAILED);
-		refusal_log(&globs->log_limit, "cluster", cluster->address, error, cluster->now_us);
-		return;
-	}
-	globs->question.receivers = receivers;
-	look_for_answers(cluster);
-}
-
-static void
-know(struct cluster *cluster, const struct globs_frame *frame)
-{
-	struct cluster_globs *globs = cluster->globs;
-
-	if (!frame->has_set || globs_known_set(globs->known, frame->id, frame->globs, frame->count,
-				   frame->lease_ms * 1000, cluster->now_us))
-		return;
-	if (rate_limit_take(&globs->log_limit, cluster->now_us))
-		log_error("more than %d nodes of the cluster %s have patterns: the subscribers "
-			  "of one get no messages of this node",
-		    GLOBS_NODES_MAX, cluster->address);
-}
-
-static void
-acknowledge(struct shard *shard, const struct globs_frame *set)
-{
-	struct cluster *cluster = shard->cluster;
-	struct globs_frame frame = make_frame(cluster, GLOBS_ACK);
-	char inbox[GLOBS_NAME_MAX];
-
-	/* What a stranger asks for takes no more memory than messages do. */
-	if (shard_queued_bytes(shard) > cluster->settings->queued_bytes * 2 + GLOBS_BYTES_MAX)
-		return;
-	frame.nonce = set->nonce;
-	frame.has_set = set->wanted == GLOBS_ACK_WITH_SET;
-	put_inbox(inbox, set->id);
-	tell(shard, slice_of(inbox), &frame);
-}
-
-static void
-take_set(struct shard *shard, const struct globs_frame *frame)
-{
-	struct cluster *cluster = shard->cluster;
-	struct cluster_globs *globs = cluster->globs;
-	bool is_own = slice_eq(frame->id, own_id(cluster));
-
-	know(cluster, frame);
-	if (frame->has_missed)
-		cluster_globs_mark(cluster);
-	if (is_own && frame->nonce == globs->question.nonce && is_asking(globs)) {
-		globs->question.answers++;
-		look_for_answers(cluster);
-	} else if (!is_own && frame->wanted != GLOBS_NO_ACK) {
-		acknowledge(shard, frame);
-	}
-}
-
-static void
-take_frame(struct shard *shard, struct slice text, enum globs_frame_kind kind)
-{
-	struct cluster *cluster = shard->cluster;
-	struct cluster_globs *globs = cluster->globs;
-	struct globs_frame frame;
-
-	if (!globs_frame_read(text, &frame) || frame.kind != kind) {
-		cluster_globs_note_strange(cluster, "announcement");
-		return;
-	}
-	if (kind == GLOBS_SET) {
-		take_set(shard, &frame);
-		return;
-	}
-	know(cluster, &frame);
-	if (!is_asking(globs) || frame.nonce != globs->question.nonce)
-		return;
-	globs->question.answers++;
-	look_for_answers(cluster);
-}
-
-bool
-cluster_globs_take(struct shard *shard, struct slice channel, struct slice payload)
-{
-	const struct cluster_globs *globs = shard->cluster->globs;
-
-	if (!slice_begins_with(channel, "fanfare:"))
-		return false;
-	if (slice_is(channel, GLOBS_CHANNEL))
-		take_frame(shard, payload, GLOBS_SET);
-	else if (slice_is(channel, globs->inbox))
-		take_frame(shard, payload, GLOBS_ACK);
-	else if (cluster_feed_has(shard->cluster, channel))
-		cluster_feed_take(shard, channel, payload);
-	else
-		return false;
-	shard->cluster->globs->heard++;
-	return true;
-}
-
 /* What becomes of the channels */
 
 static bool
@@ -450,9 +245,9 @@ cluster_globs_joined(struct shard *shard, struct slice name)
 	}
 	if (!is_of_globs(globs, name))
 		return false;
-	if (shard == shard_of_globs(cluster) && is_held(shard, GLOBS_CHANNEL) &&
+	if (shard == cluster_globs_shard(cluster) && is_held(shard, GLOBS_CHANNEL) &&
 	    is_held(shard, globs->inbox))
-		advance(cluster, GLOBS_HEARS);
+		cluster_globs_advance(cluster, GLOBS_HEARS);
 	return true;
 }
 
@@ -467,8 +262,8 @@ cluster_globs_left(struct shard *shard, struct slice name)
 	}
 	if (!is_of_globs(cluster->globs, name))
 		return false;
-	if (shard == shard_of_globs(cluster))
-		advance(cluster, GLOBS_LOST);
+	if (shard == cluster_globs_shard(cluster))
+		cluster_globs_advance(cluster, GLOBS_LOST);
 	return true;
 }
 
@@ -478,8 +273,8 @@ cluster_globs_lost(struct shard *shard)
 	shard->tells = shard->told = 0;
 	if (shard->number == SHARD_NONE)
 		return;
-	if (shard == shard_of_globs(shard->cluster))
-		advance(shard->cluster, GLOBS_LOST);
+	if (shard == cluster_globs_shard(shard->cluster))
+		cluster_globs_advance(shard->cluster, GLOBS_LOST);
 	cluster_feed_lost(shard);
 }
 
@@ -487,7 +282,7 @@ void
 cluster_globs_moved(struct cluster *cluster, uint16_t slot)
 {
 	if (slot == cluster->globs->slot)
-		advance(cluster, GLOBS_LOST);
+		cluster_globs_advance(cluster, GLOBS_LOST);
 	cluster_feed_moved(cluster, slot);
 }
 
@@ -502,7 +297,7 @@ least(uint64_t a, uint64_t b)
 static void
 look_for_refusal(struct cluster *cluster)
 {
-	const struct shard *shard = shard_of_globs(cluster);
+	const struct shard *shard = cluster_globs_shard(cluster);
 	const struct cluster_globs *globs = cluster->globs;
 	const struct interest *interest;
 
@@ -511,7 +306,7 @@ look_for_refusal(struct cluster *cluster)
 	interest = link_interest(shard->link);
 	if (interest_of(interest, HUB_SHARD, SLICE(GLOBS_CHANNEL)) == INTEREST_REFUSED ||
 	    interest_of(interest, HUB_SHARD, slice_of(globs->inbox)) == INTEREST_REFUSED)
-		advance(cluster, GLOBS_DENIED);
+		cluster_globs_advance(cluster, GLOBS_DENIED);
 }
 
 static void
@@ -523,7 +318,7 @@ ask(struct cluster *cluster)
 		return;
 	(void)globs_own_change(globs->own, true);
 	globs_own_tell(globs->own, true);
-	announce(cluster, GLOBS_ACK_WITH_SET);
+	cluster_globs_announce(cluster, GLOBS_ACK_WITH_SET);
 }
 
 /* What has changed is told once a turn at most, and again from time to time. */
@@ -539,9 +334,10 @@ keep_known(struct cluster *cluster)
 	change = globs_own_change(globs->own, is_due);
 	if (change != GLOBS_SAME) {
 		globs_own_tell(globs->own, change == GLOBS_MORE);
-		announce(cluster, change == GLOBS_MORE ? GLOBS_BARE_ACK : GLOBS_NO_ACK);
+		cluster_globs_announce(
+		    cluster, change == GLOBS_MORE ? GLOBS_BARE_ACK : GLOBS_NO_ACK);
 	} else if (globs->missed == GLOBS_MISSED || (is_due && globs_own_count(globs->own) > 0)) {
-		announce(cluster, GLOBS_NO_ACK);
+		cluster_globs_announce(cluster, GLOBS_NO_ACK);
 	}
 }
 
@@ -551,11 +347,12 @@ look_at_time(struct cluster *cluster)
 {
 	struct cluster_globs *globs = cluster->globs;
 
-	if (cluster->now_us - globs->question.sent_us < ANSWER_PROBES * probe_us(cluster))
+	if (cluster->now_us - globs->question.sent_us <
+	    ANSWER_PROBES * cluster_globs_probe_us(cluster))
 		return;
 	log_info("%" PRIu64 " nodes of the cluster %s have not said which patterns they have",
 	    globs->question.receivers - globs->question.answers, cluster->address);
-	advance(cluster, GLOBS_ANSWERED);
+	cluster_globs_advance(cluster, GLOBS_ANSWERED);
 }
 
 static void
@@ -568,10 +365,10 @@ converse(struct cluster *cluster)
 		ask(cluster);
 	if (globs->state == GLOBS_KNOWN)
 		keep_known(cluster);
-	else if (is_asking(globs))
+	else if (cluster_globs_is_asking(cluster))
 		look_at_time(cluster);
-	if (is_asking(globs) && cluster->now_us >= globs->refresh_us)
-		announce(cluster, GLOBS_NO_ACK);
+	if (cluster_globs_is_asking(cluster) && cluster->now_us >= globs->refresh_us)
+		cluster_globs_announce(cluster, GLOBS_NO_ACK);
 	if (globs->state >= GLOBS_KNOWN)
 		globs_known_expire(globs->known, cluster->now_us);
 }
@@ -593,7 +390,7 @@ cluster_globs_turn(struct cluster *cluster)
 	if (!slot_numbers_go_on(&globs->tags, "", TRIES))
 		wait_us = 0;
 	shard_marks_update(&cluster->marks, CLUSTER_GLOBS_SOURCE, globs->changes);
-	if (globs->state == GLOBS_JOINED || is_asking(globs))
+	if (globs->state == GLOBS_JOINED || cluster_globs_is_asking(cluster))
 		return least(wait_us, RETRY_US);
 	return globs_own_count(globs->own) > 0 || globs_known_nodes(globs->known) > 0
 		   ? least(wait_us, TICK_US)
