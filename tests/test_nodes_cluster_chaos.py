@@ -47,12 +47,13 @@ def test_faults_of_a_cluster(start_fanfared, start_redis):
     cluster = RedisCluster(start_redis, replicas=True, options=(
         "--enable-debug-command", "yes", "--cluster-require-full-coverage", rand.choice(("yes", "no"))))
     nodes = [start_fanfared("--upstream", cluster.urls(*cluster.nodes), "--upstream-mode", "cluster", "--ignore-redis-files", "yes",
-                            "--upstream-probe", rand.choice((1, 2)), "--upstream-linger", rand.choice((0, 5))) for _ in range(2)]
+                            "--upstream-probe", rand.choice((1, 2)), "--upstream-linger", rand.choice((0, 5))) for _ in range(3)]
     for node in nodes:
         wait_for_state(node)
-    readers = [Subscriber(node, CHANNELS[at:at + 3], kind) for node in nodes for at in range(0, len(CHANNELS), 3)
+    readers = [Subscriber(node, CHANNELS[at:at + 3], kind) for node in nodes[:2] for at in range(0, len(CHANNELS), 3)
                for kind in ("SUBSCRIBE", "SSUBSCRIBE")]
-    publishers = [Publisher(nodes[i % 2], f"p{i}", rand.sample(CHANNELS, 16), random.Random(rand.random())) for i in range(3)]
+    readers += [Subscriber(node, CHANNELS, "PSUBSCRIBE") for node in nodes[1:]]  # the last one has nothing else
+    publishers = [Publisher(nodes[i], f"p{i}", rand.sample(CHANNELS, 16), random.Random(rand.random())) for i in range(3)]
     for publisher in publishers:
         publisher.start()
     faults = Faults(cluster, rand)

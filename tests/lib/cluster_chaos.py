@@ -61,13 +61,14 @@ class Publisher(threading.Thread):
 
 
 class Subscriber(threading.Thread):
-    """events[channel]: (publisher, number, time), or None for a notice that messages may be missing."""
+    """events[channel]: (publisher, number, time), or None for a notice that messages may be missing. With PSUBSCRIBE there is a
+    pattern for each channel."""
 
     def __init__(self, node, channels, kind):
         super().__init__(daemon=True)
         self.client = node.client(3)
         self.client.ok("OUTBOX", "SET", "NOTIFY", "yes")
-        self.client.subscribe(*channels, kind=kind)
+        self.client.subscribe(*(f"[{name[0]}]{name[1:]}" if kind == "PSUBSCRIBE" else name for name in channels), kind=kind)
         self.client.socket.settimeout(seconds(120))
         self.events = {channel: [] for channel in channels}
         self.ended = set()
@@ -82,12 +83,12 @@ class Subscriber(threading.Thread):
                     for events in self.events.values():
                         events.append(None)
                     continue
-                assert frame[0] in (b"message", b"smessage"), frame
-                channel = frame[1].decode()
-                if frame[2] == b"end":
+                assert frame[0] in (b"message", b"smessage", b"pmessage"), frame
+                channel, payload = frame[-2].decode(), frame[-1]
+                if payload == b"end":
                     self.ended.add(channel)
                 else:
-                    name, number = frame[2].decode().split(":")
+                    name, number = payload.decode().split(":")
                     self.events[channel].append((name, int(number), time.monotonic()))
         except (Closed, OSError, AssertionError) as failure:
             self.failure = failure
