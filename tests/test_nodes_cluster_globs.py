@@ -8,8 +8,9 @@ import tempfile
 
 import pytest
 
-from lib.daemon import Redis
+from lib.daemon import Redis, free_port
 from lib.nodes import Reader, lagged_within, link, names_at, wait_for_state
+from lib.nodes_edge import Page
 from lib.redis_cluster import RedisCluster, slot_of
 from lib.resp import Error
 from lib.wait import wait_until
@@ -349,6 +350,18 @@ def test_key_events_are_those_of_the_node(nodes, unique):
     reader.read_until(lambda got: len(got["__keyspace@0__:*"]) == 1)
     reader.rest()
     assert reader.got["__keyspace@0__:*"] == [("__keyspace@0__:" + unique("a"), b"set")]
+
+
+def test_a_page_follows_a_pattern(nodes, unique):
+    port = free_port()
+    one, two = nodes.node("--http-port", port, "--edge-anonymous", "yes", "--user", *"edge on nopass resetchannels &* +@all".split()), nodes.node()
+    one.http_port = port
+    with Page(patterns=[unique("*")]) as page, two.connect() as publisher:
+        page.connect(one)
+        for n in range(3):
+            publisher.call("PUBLISH", unique(f"c{n}"), n)
+        page.read(3)
+        assert sorted(page.got) == [(unique(f"c{n}"), n) for n in range(3)]
 
 
 def test_a_master_that_was_killed_and_comes_back(nodes, cluster, unique):
