@@ -21,8 +21,7 @@
 #define ASK_FIRST_US ((uint64_t)50000)
 #define ASK_CAP_US ((uint64_t)2000000)
 #define OLDER_US ((uint64_t)30000000)
-#define DRAIN_US ((uint64_t)10000000)   /* so long a shard that serves nothing may answer */
-#define PASSED_ON_US ((uint64_t)250000) /* see shard_delay_heir() */
+#define DRAIN_US ((uint64_t)10000000) /* so long a shard that serves nothing may answer */
 
 /* The number in a line "key:number" of CLUSTER INFO; 0: there is none. */
 static uint64_t

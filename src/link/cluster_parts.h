@@ -22,6 +22,7 @@
 /* The parts of a cluster. For the files of cluster.h only. */
 
 #define SHARD_NONE UINT16_MAX
+#define PASSED_ON_US ((uint64_t)250000)               /* see shard_delay_heir() */
 #define CLUSTER_SHARDS ((size_t)SLOT_MASTERS_MAX * 2) /* old and new ones */
 #define CLUSTER_GLOBS_SOURCE (CLUSTER_SHARDS + 1)     /* of marks */
 #define CLUSTER_CHANNEL_MAX (SLOT_PREFIX_MAX + 16)    /* of probes */

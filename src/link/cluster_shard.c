@@ -241,6 +241,14 @@ on_refused(void *arg, struct slice error)
 	refusal_log(&cluster->log_limit, "cluster", cluster->address, error, cluster->now_us);
 }
 
+/* It was taken by a master that does not know yet that another one has taken over, because it was
+ * stopped or cut off: subscribers of the other one do not get it. */
+static bool
+is_replaced(const struct shard *shard)
+{
+	return shard->drained_us > 0 && shard->cluster->now_us - shard->drained_us > PASSED_ON_US;
+}
+
 static void
 on_published(void *arg, struct slice error, struct hub_position position)
 {
@@ -268,6 +276,8 @@ on_published(void *arg, struct slice error, struct hub_position position)
 		on_refused(shard, error);
 	else
 		unanswered_note_accepted(cluster->unanswered, message);
+	if (error.len == 0 && is_replaced(shard))
+		error = SLICE(UPSTREAM_LOST_ERROR);
 	cluster_settle(cluster, message, error);
 }
 

@@ -260,6 +260,21 @@ START_TEST(a_shard_that_serves_nothing_answers_before_it_is_closed)
 }
 END_TEST
 
+/* Its master was cut off, maybe: who is subscribed to the other one has missed the messages. */
+START_TEST(what_a_shard_has_taken_counts_as_lost_if_it_says_so_long_after_another_took_over)
+{
+	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
+	turn();
+	sim_serve(&sim, connection_of(1), SIZE_MAX); /* the answer is on its way */
+	ck_assert_uint_eq(published, 1);
+	move_while_it_does_not_answer();
+	settle(1000000);
+	ck_assert_uint_eq(server->sent_messages->arrived, 7);
+	ck_assert_uint_eq(server->sent_messages->last_failed, 1);
+	ck_assert_uint_eq(published, 7); /* it has sent the others back */
+}
+END_TEST
+
 START_TEST(a_shard_that_serves_nothing_and_does_not_answer_is_closed_later)
 {
 	move_while_it_does_not_answer();
@@ -320,6 +335,7 @@ main(void)
 		a_slot_that_moves_alone_is_used_at_once,
 		nobody_waits_for_a_new_shard_that_cannot_be_linked,
 		a_shard_that_serves_nothing_answers_before_it_is_closed,
+		what_a_shard_has_taken_counts_as_lost_if_it_says_so_long_after_another_took_over,
 		a_shard_that_serves_nothing_and_does_not_answer_is_closed_later,
 		what_is_delivered_here_does_not_overtake_what_was_sent_back,
 		maps_of_a_lower_epoch_are_taken_after_a_while, NULL});
