@@ -91,8 +91,10 @@ class Starter:
 def starter_of(kind, folder):
     require_kind(kind)
     starter = Starter(kind, folder)
-    yield starter
-    starter.stop()
+    try:
+        yield starter
+    finally:
+        starter.stop()
 
 
 @pytest.fixture
