@@ -53,7 +53,7 @@ struct shard {
 	struct buffer newest; /* the channel of the message before; empty: it was a copy */
 };
 
-/* Subscriptions of names of a slot that were answered with nothing but redirections. */
+/* Subscriptions of names of a slot that a master has redirected, or has ended by itself. */
 struct slot_redirects {
 	uint64_t since_us, last_us; /* 0: there were none */
 };

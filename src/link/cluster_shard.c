@@ -205,7 +205,6 @@ on_joined(void *arg, enum hub_kind kind, struct slice name, enum interest_join h
 	struct hub *hub = cluster->server->hub;
 
 	(void)kind;
-	cluster->redirects[slot_of(name)] = (struct slot_redirects){0};
 	buffer_clear(&shard->newest);
 	if (cluster_globs_joined(shard, name))
 		return;
