@@ -143,6 +143,7 @@ def test_a_pipeline_and_a_transaction(nodes):
 def test_a_reader_that_waits_is_not_disturbed(nodes):
     here, there = nodes.node(), nodes.node()
     publish(here, "k1", "1")
+    becomes(there, "k1", ["1"])  # a reader that waits until it is loaded begins behind that
     with there.connect() as reader:
         reader.command("HISTORY", "READ", "BLOCK", 10000, "CHANNELS", "k1", "$")
         with there.connect() as client:
