@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from lib.cutter import Cutter
+from lib.false_master import HELLO, FalseMaster, bulk
 from lib.lineage import lineages_of
 from lib.nodes import Proxy
 from lib.wait import seconds, wait_until
@@ -186,3 +188,50 @@ def test_a_channel_that_is_live_again_before_a_pattern(start_fanfared, size):
             publisher.call("PUBLISH", "c1", "13")
             read_upto(by_channel, 13, 12)
             read_upto(by_pattern, 13, 1)
+
+
+def push(*words):
+    return b">%d\r\n" % len(words) + b"".join(b":%d\r\n" % word if isinstance(word, int) else bulk(word) for word in words)
+
+
+class FalseUpstream(FalseMaster):
+    """Looks like a fanfared that gives positions. Its channel c1 is live at once, before a pattern has got what it resumes."""
+
+    HELLO = HELLO.replace(b"%7", b"%8").replace(bulk("cluster"), bulk("standalone")) + bulk("fanfare") + bulk("0.1.0")
+
+    def usual(self, verb, words, names):
+        names_at = b"".join(push(verb, name, n + 1) for n, name in enumerate(words[1:]))
+        if verb == "hello":
+            return self.HELLO
+        if verb == "info":
+            return bulk("# Server\r\nrun_id:" + "f" * 40 + "\r\nloading:0\r\n")
+        if verb == "outbox":
+            return b"+OK\r\n"
+        if verb == "publish":
+            return push("message", words[1], b"0-0 " + words[2]) + b":1\r\n"
+        if verb == "history":
+            return bulk("7-3" if self.count["hello"] == 1 else "7-20")
+        if verb == "presume":
+            verdict = "resumed" if self.count["presume"] == 1 else "subscribed"
+            return b"*1\r\n*4\r\n" + bulk(words[1]) + bulk(verdict) + bulk("7-3") + b":0\r\n"
+        if verb == "psubscribe" and self.count["hello"] == 2:
+            return names_at + push("pmessage", "c?", "c1", "7-4 4")
+        if verb == "subscribe" and words[1] == b"c1":
+            return names_at + push("message", "c1", "7-9 9") + push("pmessage", "c?", "c1", "7-5 5") + push("message", "c1", "7-10 10")
+        return names_at
+
+
+def test_a_live_channel_that_overtakes_a_pattern_that_resumes(start_fanfared):
+    with FalseUpstream() as upstream, Cutter(("127.0.0.1", upstream.port)) as cutter:
+        leaf = start_fanfared("--upstream", f"redis://127.0.0.1:{cutter.port}")
+        wait_for_link(leaf)
+        with leaf.client(3) as by_pattern, leaf.client(3) as by_channel:
+            by_pattern.ok("OUTBOX", "SET", "NOTIFY", "yes")
+            by_pattern.call("PSUBSCRIBE", "c?")
+            wait_until(lambda: upstream.count.get("history"), "the position is known")
+            cutter.cut()
+            assert by_pattern.read_value() == [b"lagged", -1]
+            assert by_pattern.read_value()[-1] == b"4"
+            by_channel.subscribe("c1")
+            assert by_pattern.read_value() == [b"lagged", -1]
+            assert [by_pattern.read_value()[-1] for _ in range(2)] == [b"9", b"10"]
