@@ -13,13 +13,9 @@
 #include "link/testing_shards.h"
 #include "pubsub/hub.h"
 #include "resp/reply.h"
-#include "server/command.h"
 #include "server/core.h"
-#include "server/io.h"
 #include "server/sent_messages.h"
 #include "server/server.h"
-#include "server/server_config.h"
-#include "server/settings.h"
 #include "server/upstream.h"
 
 /*
@@ -64,9 +60,7 @@ static struct node {
 } nodes[NODES];
 
 static struct sim sim;
-static struct server_config config;
-static struct command_table *commands;
-static struct leaf_settings settings;
+static struct sim_setting setting;
 static uint32_t next_number;
 static uint64_t born[MESSAGES_MAX]; /* events before each was published */
 static uint64_t events, seed, run_number;
@@ -198,38 +192,21 @@ read_all(struct node *node)
 static void
 start_node(struct node *node)
 {
-	static const struct cluster_seed seeds[] = {{"sim", SIM_PORT + 1}};
-	static const struct server_io io;
-	static const struct server_settings no_settings;
 	static const struct subscriber_ops ops = {on_ready, on_closed, ignore, on_closed};
 
 	*node = (struct node){0};
-	node->server = server_new(&config, commands, &io, &no_settings);
-	node->server->now_us = sim.now_us;
-	node->cluster = cluster_new(node->server,
-	    &(struct cluster_config){
-		.address = "sim", .seeds = seeds, .seed_count = 1, .settings = &settings},
-	    &sim.io);
+	node->cluster = sim_join(&sim, &setting, &node->server);
 	node->frames = resp_reader_new(1 << 20, 8);
-	hub_attach(node->server->hub, &node->reader, &ops, &config.outbox, 1, NULL);
-	hub_attach(node->server->hub, &node->other, &ops, &config.outbox, 1, NULL);
+	hub_attach(node->server->hub, &node->reader, &ops, &setting.config.outbox, 1, NULL);
+	hub_attach(node->server->hub, &node->other, &ops, &setting.config.outbox, 1, NULL);
 }
 
 static void
 start(void)
 {
-	static const struct command rows[1] = {
-	    {.name = "none", .categories = "", .group = "", .keys = "", .tips = ""}};
-
-	config = (struct server_config){.maxclients = 10,
-	    .databases = 1,
-	    .hub = {.subscriptions = 1000, .subscribers = 1000, .name_bytes = 1000},
-	    .outbox = {.bytes = 1 << 30, .messages = 1 << 30, .notify = true},
-	    .segment_bytes = 65536};
-	settings = (struct leaf_settings){.linger_s = 1, .probe_s = 10, .queued_bytes = 20000};
+	sim_setting_init(&setting);
 	sim_init(&sim);
 	sim.accepted = on_accepted;
-	commands = command_table_new(rows, 1);
 	next_number = 1;
 	events = 1;
 	for (size_t i = 0; i < CHANNELS; i++)
@@ -249,7 +226,7 @@ finish(void)
 		server_free(nodes[i].server);
 		resp_reader_free(nodes[i].frames);
 	}
-	command_table_free(commands);
+	sim_setting_release(&setting);
 	for (size_t i = 0; i < CHANNELS; i++)
 		free(channels[i].log);
 }

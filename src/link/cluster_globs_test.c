@@ -10,13 +10,9 @@
 #include "base/testing.h"
 #include "link/testing_shards.h"
 #include "pubsub/hub.h"
-#include "server/command.h"
 #include "server/core.h"
-#include "server/io.h"
 #include "server/sent_messages.h"
 #include "server/server.h"
-#include "server/server_config.h"
-#include "server/settings.h"
 #include "server/upstream.h"
 
 /* Patterns at nodes of a simulated cluster, in cases that are rare in cluster_globs_model_test: of
@@ -33,9 +29,7 @@ static struct node {
 } nodes[NODES];
 
 static struct sim sim;
-static struct server_config config;
-static struct command_table *commands;
-static struct leaf_settings settings;
+static struct sim_setting setting;
 static size_t published; /* messages that shards have accepted */
 
 static void
@@ -55,41 +49,24 @@ ignore(struct subscriber *s)
 static void
 start(size_t n)
 {
-	static const struct cluster_seed seeds[] = {{"sim", SIM_PORT + 1}};
-	static const struct server_io io;
-	static const struct server_settings no_settings;
 	static const struct subscriber_ops ops = {ignore, ignore, ignore, ignore};
 	struct node *node = &nodes[n];
 
 	node->first = 0;
 	while (sim.connections[node->first].shard != NULL)
 		node->first++;
-	node->server = server_new(&config, commands, &io, &no_settings);
-	node->server->now_us = sim.now_us;
-	node->cluster = cluster_new(node->server,
-	    &(struct cluster_config){
-		.address = "sim", .seeds = seeds, .seed_count = 1, .settings = &settings},
-	    &sim.io);
-	hub_attach(node->server->hub, &node->reader, &ops, &config.outbox, 1, NULL);
+	node->cluster = sim_join(&sim, &setting, &node->server);
+	hub_attach(node->server->hub, &node->reader, &ops, &setting.config.outbox, 1, NULL);
 }
 
 static void
 setup(void)
 {
-	static const struct command rows[1] = {
-	    {.name = "none", .categories = "", .group = "", .keys = "", .tips = ""}};
-
-	config = (struct server_config){.maxclients = 10,
-	    .databases = 1,
-	    .hub = {.subscriptions = 1000, .subscribers = 1000, .name_bytes = 1000},
-	    .outbox = {.bytes = 1 << 20, .messages = 1000, .notify = true},
-	    .segment_bytes = 65536};
-	settings = (struct leaf_settings){.linger_s = 1, .probe_s = 10, .queued_bytes = 20000};
+	sim_setting_init(&setting);
 	memset(nodes, 0, sizeof(nodes));
 	sim_init(&sim);
 	sim.accepted = on_accepted;
 	published = 0;
-	commands = command_table_new(rows, 1);
 }
 
 static void
@@ -102,7 +79,7 @@ teardown(void)
 		ck_assert(hub_detach(&nodes[n].reader, SIZE_MAX));
 		server_free(nodes[n].server);
 	}
-	command_table_free(commands);
+	sim_setting_release(&setting);
 }
 
 /* A node's connections are from its `first` to that of the next one: nodes begin one after the

@@ -12,13 +12,9 @@
 #include "link/testing_shards.h"
 #include "pubsub/hub.h"
 #include "resp/reply.h"
-#include "server/command.h"
 #include "server/core.h"
-#include "server/io.h"
 #include "server/sent_messages.h"
 #include "server/server.h"
-#include "server/server_config.h"
-#include "server/settings.h"
 #include "server/upstream.h"
 
 /*
@@ -33,9 +29,7 @@
 static struct sim sim;
 static struct server *server;
 static struct cluster *cluster;
-static struct server_config config;
-static struct command_table *commands;
-static struct leaf_settings settings;
+static struct sim_setting setting;
 static struct subscriber reader;
 static struct resp_reader *frames;
 
@@ -156,31 +150,14 @@ read_all(void)
 static void
 start(void)
 {
-	static const struct cluster_seed seeds[] = {{"nowhere", 1}, {"sim", SIM_PORT + 1}};
-	static const struct command rows[1] = {
-	    {.name = "none", .categories = "", .group = "", .keys = "", .tips = ""}};
-	static const struct server_io io;
-	static const struct server_settings no_settings;
 	static const struct subscriber_ops ops = {on_ready, on_closed, ignore, on_closed};
-	const struct outbox_limits limits = {.bytes = 1 << 30, .messages = 1 << 30, .notify = true};
 
-	config = (struct server_config){.maxclients = 10,
-	    .databases = 1,
-	    .hub = {.subscriptions = 1000, .subscribers = 1000, .name_bytes = 1000},
-	    .outbox = limits,
-	    .segment_bytes = 65536};
-	settings = (struct leaf_settings){.linger_s = 1, .probe_s = 10, .queued_bytes = 20000};
+	sim_setting_init(&setting);
 	sim_init(&sim);
 	sim.accepted = on_accepted;
-	commands = command_table_new(rows, 1);
-	server = server_new(&config, commands, &io, &no_settings);
-	server->now_us = sim.now_us;
-	cluster = cluster_new(server,
-	    &(struct cluster_config){
-		.address = "sim", .seeds = seeds, .seed_count = 2, .settings = &settings},
-	    &sim.io);
+	cluster = sim_join(&sim, &setting, &server);
 	frames = resp_reader_new(1 << 20, 8);
-	hub_attach(server->hub, &reader, &ops, &limits, 1, NULL);
+	hub_attach(server->hub, &reader, &ops, &setting.config.outbox, 1, NULL);
 	next_number = 1;
 	for (size_t i = 0; i < CHANNELS; i++) {
 		struct channel *c = &channels[i];
@@ -200,7 +177,7 @@ finish(void)
 	cluster_free(cluster);
 	ck_assert(hub_detach(&reader, SIZE_MAX));
 	server_free(server);
-	command_table_free(commands);
+	sim_setting_release(&setting);
 	resp_reader_free(frames);
 	for (size_t i = 0; i < CHANNELS; i++)
 		free(channels[i].log);

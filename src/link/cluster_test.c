@@ -6,13 +6,9 @@
 
 #include "base/testing.h"
 #include "link/testing_shards.h"
-#include "server/command.h"
 #include "server/core.h"
-#include "server/io.h"
 #include "server/sent_messages.h"
 #include "server/server.h"
-#include "server/server_config.h"
-#include "server/settings.h"
 #include "server/upstream.h"
 
 /* A node of a simulated cluster, in cases that are rare in cluster_model_test. */
@@ -20,9 +16,7 @@
 static struct sim sim;
 static struct server *server;
 static struct cluster *cluster;
-static struct server_config config;
-static struct command_table *commands;
-static struct leaf_settings settings;
+static struct sim_setting setting;
 static size_t published; /* messages that shards have accepted */
 
 static void
@@ -57,27 +51,11 @@ settle(uint64_t us)
 static void
 setup(void)
 {
-	static const struct cluster_seed seeds[] = {{"sim", SIM_PORT + 1}};
-	static const struct command rows[1] = {
-	    {.name = "none", .categories = "", .group = "", .keys = "", .tips = ""}};
-	static const struct server_io io;
-	static const struct server_settings no_settings;
-
-	config = (struct server_config){.maxclients = 10,
-	    .databases = 1,
-	    .hub = {.subscriptions = 1000, .subscribers = 1000, .name_bytes = 1000},
-	    .segment_bytes = 65536};
-	settings = (struct leaf_settings){.linger_s = 1, .probe_s = 10, .queued_bytes = 20000};
+	sim_setting_init(&setting);
 	sim_init(&sim);
 	sim.accepted = on_accepted;
 	published = 0;
-	commands = command_table_new(rows, 1);
-	server = server_new(&config, commands, &io, &no_settings);
-	server->now_us = sim.now_us;
-	cluster = cluster_new(server,
-	    &(struct cluster_config){
-		.address = "sim", .seeds = seeds, .seed_count = 1, .settings = &settings},
-	    &sim.io);
+	cluster = sim_join(&sim, &setting, &server);
 	settle(2000000);
 }
 
@@ -86,7 +64,7 @@ teardown(void)
 {
 	cluster_free(cluster);
 	server_free(server);
-	command_table_free(commands);
+	sim_setting_release(&setting);
 }
 
 static size_t
@@ -293,7 +271,7 @@ END_TEST
 
 START_TEST(what_is_delivered_here_does_not_overtake_what_was_sent_back)
 {
-	settings.delivers_alone = true;
+	setting.leaf.delivers_alone = true;
 	sim_move(&sim, slot_of(SLICE("c")), 2);
 	ck_assert_int_eq(publish("c", true), UPSTREAM_SENT);
 	turn();

@@ -11,6 +11,11 @@
 #include "link/link.h"
 #include "resp/parser.h"
 #include "resp/writer.h"
+#include "server/command.h"
+#include "server/core.h"
+#include "server/io.h"
+#include "server/server.h"
+#include "server/settings.h"
 
 static const struct protocol_limits limits = {
     .arg_bytes = 1 << 20, .arg_count = 1024, .line_bytes = 65536, .request_bytes = 1 << 22};
@@ -410,4 +415,40 @@ void
 sim_revive(struct sim *sim, size_t node)
 {
 	sim->is_dead[node] = false;
+}
+
+void
+sim_setting_init(struct sim_setting *setting)
+{
+	static const struct command rows[1] = {
+	    {.name = "none", .categories = "", .group = "", .keys = "", .tips = ""}};
+
+	setting->config = (struct server_config){.maxclients = 10,
+	    .databases = 1,
+	    .hub = {.subscriptions = 1000, .subscribers = 1000, .name_bytes = 1000},
+	    .outbox = {.bytes = 1 << 30, .messages = 1 << 30, .notify = true},
+	    .segment_bytes = 65536};
+	setting->leaf = (struct leaf_settings){.linger_s = 1, .probe_s = 10, .queued_bytes = 20000};
+	setting->commands = command_table_new(rows, 1);
+}
+
+void
+sim_setting_release(struct sim_setting *setting)
+{
+	command_table_free(setting->commands);
+}
+
+struct cluster *
+sim_join(struct sim *sim, struct sim_setting *setting, struct server **server)
+{
+	static const struct cluster_seed seeds[] = {{"nowhere", 1}, {"sim", SIM_PORT + 1}};
+	static const struct server_io io;
+	static const struct server_settings no_settings;
+
+	*server = server_new(&setting->config, setting->commands, &io, &no_settings);
+	(*server)->now_us = sim->now_us;
+	return cluster_new(*server,
+	    &(struct cluster_config){
+		.address = "sim", .seeds = seeds, .seed_count = 2, .settings = &setting->leaf},
+	    &sim->io);
 }

@@ -8,7 +8,12 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "link/cluster.h"
+#include "link/leaf_config.h"
 #include "link/slots.h"
+#include "server/server_config.h"
+
+struct command_table;
+struct server;
 
 /*
  * A Redis Cluster without sockets, for tests of cluster.h: nodes that answer the commands of links
@@ -45,6 +50,19 @@ struct sim {
 };
 
 #define SIM_PORT 7000 /* of node 0; the others follow */
+
+/* What the fanfared nodes of a test have in common. */
+struct sim_setting {
+	struct server_config config;
+	struct leaf_settings leaf;
+	struct command_table *commands;
+};
+void sim_setting_init(struct sim_setting *setting);
+void sim_setting_release(struct sim_setting *setting);
+
+/* A fanfared that is to join the cluster, whose second seed it is: the first one is nowhere. Both
+ * are owned: cluster_free(), then server_free(). */
+struct cluster *sim_join(struct sim *sim, struct sim_setting *setting, struct server **server);
 
 void sim_init(struct sim *sim); /* clears it first; all slots at the nodes 0 to 2 */
 
