@@ -281,6 +281,31 @@ START_TEST(what_could_not_be_told_is_told_again)
 }
 END_TEST
 
+/* It would miss copies that come by channels which are not joined yet. */
+START_TEST(a_pattern_waits_until_a_shard_that_was_lost_has_the_feed_again)
+{
+	size_t at = 0, waits = 0;
+	uint64_t mark = 0;
+
+	start(0);
+	settle(2000000);
+	(void)need(0, "a*", &mark);
+	settle(1000000);
+	ck_assert_int_eq(need(0, "a*", &mark), UPSTREAM_READY);
+	while (!sim.connections[at].is_open ||
+	       sim.connections[at].node == sim.owner[slot_of(SLICE("fanfare:globs"))])
+		at++;
+	sim_lose(&sim, at);
+	for (int i = 0; i < 100; i++) {
+		settle(20000);
+		(void)cluster_turn(nodes[0].cluster, sim.now_us);
+		waits += need(0, "a*", &mark) == UPSTREAM_ASKED;
+	}
+	ck_assert_uint_gt(waits, 0);
+	ck_assert_int_eq(need(0, "a*", &mark), UPSTREAM_READY);
+}
+END_TEST
+
 START_TEST(nobody_waits_while_the_link_is_down_and_who_was_early_is_told)
 {
 	uint64_t mark = 0;
@@ -357,6 +382,7 @@ main(void)
 		publishers_wait_for_what_others_have_and_say_what_was_missed,
 		a_node_that_may_not_hear_the_others_refuses_patterns,
 		a_node_without_a_feed_refuses_patterns, what_could_not_be_told_is_told_again,
+		a_pattern_waits_until_a_shard_that_was_lost_has_the_feed_again,
 		nobody_waits_while_the_link_is_down_and_who_was_early_is_told,
 		a_node_that_left_is_forgotten_and_its_feed_is_left,
 		what_is_not_of_a_node_is_ignored, NULL});
